@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+// One trail through which every change of a state goes: `undo_to` costs what changed, not what
+// exists. A record is the old bytes of a place; places must not move while a mark is held, so
+// containers that use a trail keep stable addresses (base/pool.h).
+#pragma once
+
+#include <cstring>
+#include <memory>
+#include <type_traits>
+
+#include "base/types.h"
+
+namespace iommucheck {
+
+class Trail {
+ public:
+  using Mark = std::size_t;
+
+  Trail() { grow(std::size_t{1} << 14); }
+
+  [[nodiscard]] Mark mark() const { return size_; }
+
+  /// Remembers `words` 64-bit words at `place` before they change.
+  void save(u64* place, u32 words = 1) {
+    if (size_ + words + 2 > capacity_) grow(size_ + words + 2);
+    u64* top = log_.get() + size_;
+    std::memcpy(top, place, words * sizeof(u64));
+    top[words] = reinterpret_cast<std::uintptr_t>(place);
+    top[words + 1] = words;
+    size_ += words + 2;
+  }
+
+  /// Remembers an object whose size is a multiple of 8 bytes.
+  template <class T>
+  void save_object(T& object) {
+    static_assert(std::is_trivially_copyable_v<T> && sizeof(T) % 8 == 0 && alignof(T) == 8);
+    save(reinterpret_cast<u64*>(&object), static_cast<u32>(sizeof(T) / 8));
+  }
+
+  void set(u64& place, u64 value) {
+    save(&place);
+    place = value;
+  }
+
+  void undo_to(Mark mark) {
+    while (size_ > mark) {
+      const u64* top = log_.get() + size_;
+      const std::size_t words = top[-1];
+      auto* place = reinterpret_cast<u64*>(static_cast<std::uintptr_t>(top[-2]));
+      std::memcpy(place, top - 2 - words, words * sizeof(u64));
+      size_ -= words + 2;
+    }
+  }
+
+ private:
+  void grow(std::size_t needed) {
+    std::size_t capacity = capacity_ == 0 ? needed : capacity_;
+    while (capacity < needed) capacity *= 2;
+    auto log = std::make_unique_for_overwrite<u64[]>(capacity);
+    if (size_ != 0) std::memcpy(log.get(), log_.get(), size_ * sizeof(u64));
+    log_ = std::move(log);
+    capacity_ = capacity;
+  }
+
+  std::unique_ptr<u64[]> log_;
+  std::size_t size_ = 0;
+  std::size_t capacity_ = 0;
+};
+
+}  // namespace iommucheck

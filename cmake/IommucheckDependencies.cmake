@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: MIT
+# Every library that is not ours, found once. All are packages of Debian 12, listed in packages.txt;
+# `./dev build` installs them.
+#   fmt::fmt  Threads::Threads  ZLIB::ZLIB  zstd::libzstd_shared  nlohmann_json::nlohmann_json
+#   CLI11::CLI11  iommucheck::z3 (proofs/ only)  benchmark::benchmark (bench/ only)
+#   GTest::gmock GTest::gtest_main rapidcheck rapidcheck_gtest (tests/ only)
+macro(iommucheck_require package debian)
+  find_package(${package} ${ARGN} QUIET)
+  if(NOT ${package}_FOUND)
+    message(FATAL_ERROR "${package} is missing: apt-get install ${debian} "
+                        "(or ./dev build, which installs all of packages.txt)")
+  endif()
+endmacro()
+
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+iommucheck_require(Threads libc6-dev)
+iommucheck_require(fmt libfmt-dev 9 CONFIG)
+iommucheck_require(ZLIB zlib1g-dev)
+iommucheck_require(zstd libzstd-dev CONFIG)
+iommucheck_require(nlohmann_json nlohmann-json3-dev 3.11 CONFIG)
+iommucheck_require(CLI11 libcli11-dev 2.1 CONFIG)
+iommucheck_require(benchmark libbenchmark-dev CONFIG)
+if(IOMMUCHECK_TESTS)
+  iommucheck_require(GTest "libgtest-dev libgmock-dev" CONFIG)
+  iommucheck_require(rapidcheck librapidcheck-dev CONFIG)
+endif()
+
+# Debian's Z3 4.8.12 comes without a CMake package.
+find_path(IOMMUCHECK_Z3_INCLUDE NAMES z3++.h)
+find_library(IOMMUCHECK_Z3_LIBRARY NAMES z3)
+if(NOT IOMMUCHECK_Z3_INCLUDE OR NOT IOMMUCHECK_Z3_LIBRARY)
+  message(FATAL_ERROR "Z3 is missing: apt-get install libz3-dev")
+endif()
+add_library(iommucheck::z3 UNKNOWN IMPORTED)
+set_target_properties(iommucheck::z3 PROPERTIES
+                      IMPORTED_LOCATION "${IOMMUCHECK_Z3_LIBRARY}"
+                      INTERFACE_INCLUDE_DIRECTORIES "${IOMMUCHECK_Z3_INCLUDE}")

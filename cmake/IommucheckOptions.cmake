@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: MIT
+# iommucheck_options: language, warnings, include path and sanitizers of every target here.
+# iommucheck_fuzzer:  link it, and a target gets libFuzzer's main (where IOMMUCHECK_FUZZERS is ON).
+include(CheckLinkerFlag)
+
+set(CMAKE_CXX_STANDARD 23)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_CXX_SCAN_FOR_MODULES OFF)
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
+# The same objects go into the command and into plug-ins.
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+
+set(iommucheck_is_clang FALSE)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  set(iommucheck_is_clang TRUE)
+endif()
+
+add_library(iommucheck_options INTERFACE)
+target_compile_features(iommucheck_options INTERFACE cxx_std_23)
+target_include_directories(iommucheck_options INTERFACE "${PROJECT_SOURCE_DIR}"
+                                                        "${PROJECT_SOURCE_DIR}/include")
+target_compile_options(iommucheck_options INTERFACE -Wall -Wextra -Wconversion -Wshadow -Werror)
+
+if(iommucheck_is_clang)
+  check_linker_flag(CXX -fuse-ld=lld IOMMUCHECK_HAS_LLD)
+  if(IOMMUCHECK_HAS_LLD)
+    target_link_options(iommucheck_options INTERFACE -fuse-ld=lld)
+  endif()
+else()
+  # Position independent, yet inlined across functions, as clang does by itself.
+  target_compile_options(iommucheck_options INTERFACE -fno-semantic-interposition)
+endif()
+
+if(IOMMUCHECK_SANITIZE AND IOMMUCHECK_TSAN)
+  message(FATAL_ERROR "IOMMUCHECK_SANITIZE and IOMMUCHECK_TSAN exclude each other; choose one")
+endif()
+
+set(IOMMUCHECK_FUZZERS OFF)
+add_library(iommucheck_fuzzer INTERFACE)
+if(IOMMUCHECK_SANITIZE)
+  set(sanitizers -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_compile_options(iommucheck_options INTERFACE ${sanitizers})
+  target_link_options(iommucheck_options INTERFACE ${sanitizers})
+  if(iommucheck_is_clang)
+    # The objects carry coverage for libFuzzer and run in plain tests just as well.
+    target_compile_options(iommucheck_options INTERFACE -fsanitize=fuzzer-no-link)
+    target_link_options(iommucheck_fuzzer INTERFACE -fsanitize=fuzzer)
+    set(IOMMUCHECK_FUZZERS ON)
+  endif()
+elseif(IOMMUCHECK_TSAN)
+  target_compile_options(iommucheck_options INTERFACE -fsanitize=thread)
+  target_link_options(iommucheck_options INTERFACE -fsanitize=thread)
+endif()
+
+if(IOMMUCHECK_LTO AND CMAKE_BUILD_TYPE STREQUAL "Release" AND iommucheck_is_clang
+   AND IOMMUCHECK_HAS_LLD AND NOT IOMMUCHECK_SANITIZE AND NOT IOMMUCHECK_TSAN)
+  target_compile_options(iommucheck_options INTERFACE -flto=thin)
+  target_link_options(iommucheck_options INTERFACE -flto=thin
+                      "-Wl,--thinlto-cache-dir=${CMAKE_BINARY_DIR}/lto-cache")
+endif()

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Feeds check_layers.sh one tree that is right, and for each rule a tree with one offending line.
+set -euo pipefail
+
+check=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)/check_layers.sh
+scratch=$(mktemp -d)
+trap 'rm -rf -- "$scratch"' EXIT
+failures=0
+
+write() { mkdir -p "$(dirname "$scratch/tree/$1")" && printf '%s\n' "$2" >>"$scratch/tree/$1"; }
+
+good_tree() {
+  rm -rf "$scratch/tree"
+  write base/bits.h '#include <cstdint>'
+  write base/json.h '#include <nlohmann/json.hpp>'
+  write base/json.cpp '#include <nlohmann/json.hpp>'
+  write trace/event.h '#include "base/bits.h"'
+  write spec/smmu/ste.h '#include <array>'
+  write spec/smmu/ste.h '#include "base/bits.h"'
+  write spec/smmu/ste.h '#include "spec/smmu/cd.h"  // "impl/" in a comment is no include'
+  write impl/smmuv3/driver.cpp '#include "base/bits.h"'
+  write impl/smmuv3/driver.cpp '// #include "spec/smmu/ste.h"'
+  write litmus/run.cpp '#include "spec/smmu/ste.h"'
+  write oracle/lockstep.cpp '#include "impl/smmuv3/driver.h"'
+  write oracle/lockstep.cpp '#include "spec/smmu/ste.h"'
+  write proofs/word.h '#include <z3++.h>'
+  write cli/options.cpp '#include <CLI/CLI.hpp>'
+  write include/iommucheck/driver.h '#include <stdint.h>'
+}
+
+expect_offence() {  # expect_offence FILE LINE: the check must fail and name FILE
+  good_tree
+  write "$1" "$2"
+  local output status=0
+  output=$("$check" "$scratch/tree") || status=$?
+  if [ "$status" -ne 1 ] || ! grep -q "^$1:[0-9]*:" <<<"$output"; then
+    failures=$((failures + 1))
+    printf 'not caught (status %s): %s in %s\n%s\n' "$status" "$2" "$1" "$output"
+  fi
+}
+
+good_tree
+if ! output=$("$check" "$scratch/tree"); then
+  failures=$((failures + 1))
+  printf 'a tree without offence was refused:\n%s\n' "$output"
+fi
+
+expect_offence spec/smmu/walk.h '#include "impl/pgtable/format.h"'
+expect_offence spec/smmu/walk.h '#include "trace/event.h"'
+expect_offence spec/smmu/walk.h '#include "walk_step.h"'
+expect_offence spec/smmu/walk.cpp '#include <fmt/format.h>'
+expect_offence spec/smmu/walk.h '#  include<z3++.h>'
+expect_offence impl/smmuv3/queue.cpp '#include "spec/smmu/ste.h"'
+expect_offence impl/smmuv3/queue.cpp '  #include <spec/smmu/ste.h>'
+expect_offence impl/smmuv3/queue.cpp '#include "oracle/lockstep.h"'
+expect_offence impl/smmuv3/queue.cpp '#include "base/../spec/smmu/ste.h"'
+expect_offence base/error.h '#include "spec/smmu/ste.h"'
+expect_offence trace/event.h '#include "impl/smmuv3/driver.h"'
+expect_offence litmus/run.cpp '#include "impl/smmuv3/driver.h"'
+expect_offence include/iommucheck/driver.h '#include "base/bits.h"'
+expect_offence oracle/lockstep.cpp '#include <z3.h>'
+expect_offence cli/main.cpp '#include <CLI/CLI.hpp>'
+expect_offence tests/trace/codec_test.cpp '#include <nlohmann/json.hpp>'
+
+[ "$failures" -eq 0 ] || { echo "layering twins: $failures not caught"; exit 1; }
+echo "layering twins: all caught"

@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: MIT
+#include "litmus/fast.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "base/text.h"
+#include "litmus/layout.h"
+#include "spec/smmu/caches.h"
+
+namespace iommucheck::litmus {
+
+namespace {
+
+using spec::Caches;
+using spec::Outcome;
+using spec::OutcomeKind;
+
+/// The device that the format assumes (README: "The device has ...").
+spec::Capabilities litmus_device(const Layout& layout) {
+  spec::Capabilities caps;
+  caps.minor = 3;
+  caps.s1p = caps.s2p = caps.aarch64 = caps.asid16 = caps.vmid16 = true;
+  caps.hyp = caps.ats = caps.cd2l = caps.two_level_stream_table = caps.ril = caps.had = true;
+  caps.cohacc = layout.coherent;
+  caps.httu = 2;
+  caps.sidsize = 16;
+  caps.ssidsize = 20;
+  caps.bbml = layout.bbml;
+  caps.oas_lg2 = 48;
+  caps.gran4k = true;
+  return caps;
+}
+
+/// What the engine has not got, by what the test asks for.
+std::string unsupported_feature(const Test& test, const Layout& layout) {
+  if (layout.atom_bytes != 8) return "configuration fetches of 16 bytes";
+  if (!layout.ats_sids.empty()) return "ATS";
+  if (!layout.stage2_tables.empty()) return "stage 2 translation";
+  for (const Access& access : test.accesses) {
+    if (access.ats) return "ATS";
+  }
+  if (!test.dmas.empty()) return "DMAs that take time";
+  for (const Action& action : layout.actions) {
+    if (std::holds_alternative<DmaBeginAction>(action.what)) return "DMAs that take time";
+    if (const auto* command = std::get_if<CommandAction>(&action.what)) {
+      if (command->command.op == CommandOp::atc_inv) return "ATS";
+    }
+  }
+  return {};
+}
+
+spec::Command to_command(const Command& c) {
+  const auto number = [](const std::optional<Number>& n) { return n ? n->value : u64{0}; };
+  spec::Command command;
+  using Op = spec::Opcode;
+  constexpr Op ops[] = {Op::cfgi_ste, Op::cfgi_cd, Op::cfgi_cd_all, Op::cfgi_ste_range,
+                        Op::tlbi_nh_all, Op::tlbi_nh_asid, Op::tlbi_nh_va, Op::tlbi_nh_vaa,
+                        Op::tlbi_el3_all, Op::tlbi_el3_va, Op::tlbi_el2_all, Op::tlbi_el2_asid,
+                        Op::tlbi_el2_va, Op::tlbi_el2_vaa, Op::tlbi_s12_vmall, Op::tlbi_s2_ipa,
+                        Op::tlbi_nsnh_all, Op::atc_inv, Op::sync};
+  command.op = ops[static_cast<std::size_t>(c.op)];
+  command.sid = number(c.sid);
+  command.ssid = number(c.ssid);
+  command.ssv = c.ssid.has_value() && c.op == CommandOp::atc_inv;
+  command.leaf = number(c.leaf) != 0;
+  command.vmid = number(c.vmid);
+  command.asid = number(c.asid);
+  command.address = number(c.va) & ~u64{0xfff};
+  command.tg = number(c.tg);
+  if (command.tg != 0) {
+    command.num = number(c.num);
+    command.scale = number(c.scale);
+    command.ttl = number(c.ttl);
+  }
+  command.size = number(c.size);
+  if (c.op == CommandOp::cfgi_all) command.range = 31;
+  return command;
+}
+
+/// The format's names for outcomes.
+std::string to_text(const Outcome& outcome, const Layout& layout) {
+  switch (outcome.kind) {
+    case OutcomeKind::any: return "any";
+    case OutcomeKind::abort: return "abort";
+    case OutcomeKind::bypass: return "bypass";
+    case OutcomeKind::fault: return std::string(spec::event_name(outcome.event));
+    case OutcomeKind::translation: break;
+  }
+  const bool device = (outcome.attr & 0xf0) == 0;
+  return layout.name_of(outcome.pa, device) + (outcome.dirty ? "!dirty" : "");
+}
+
+/// The README's families: a torn structure is a configuration that breaks its tag.
+std::string family_of(spec::Rule rule) {
+  const spec::Family family = spec::rule_info(rule).family;
+  return std::string(spec::family_name(family == spec::Family::torn ? spec::Family::tag : family));
+}
+
+class Runner {
+ public:
+  Runner(const Test& test, const Layout& layout)
+      : test_(test), layout_(layout), caps_(litmus_device(layout)), caches_(caps_, {}) {
+    caches_.set_namer([this](u64 pa) { return name(pa); });
+  }
+
+  FastResult run() {
+    set_up();
+    for (const Action& action : layout_.actions) {
+      caches_.set_now(caches_.now() + 1);
+      agent_ = static_cast<AgentId>(action.agent);
+      std::visit([this](const auto& what) { perform(what); }, action.what);
+      check_released();
+      gather();
+    }
+    for (const Access& access : test_.accesses) judge_access(access);
+    FastResult result{std::move(judgement_), std::move(reasons_), std::move(evidence_)};
+    result.judgement.unsupported = caches_.unsupported();
+    if (caches_.gave_up() || gave_up_) result.judgement.unsupported = "a bound was hit";
+    return result;
+  }
+
+ private:
+  static constexpr u64 queue_base = u64{1} << 47;  // beyond what layout() uses
+
+  std::string name(u64 pa) const {
+    const Region* region = layout_.region_of(pa);
+    if (region == nullptr) return hex(pa);
+    if (region->paged) return layout_.name_of(pa);
+    const u64 offset = pa - region->pa;
+    return region->name + "[" + std::to_string(offset / 8) + "]";
+  }
+
+  spec::StreamTable stream_table(u64 base) const {
+    spec::StreamTable table;
+    table.base = base;
+    table.two_level = layout_.strtab_format == TableFormat::two_level;
+    table.split = stream_table_split;
+    // As large as the streams in use need: nothing can tell the rest from V = 0.
+    u64 largest = 63;
+    for (const Access& access : test_.accesses) largest = std::max(largest, access.stream.sid.value);
+    for (const InitLine& line : test_.init) {
+      if (const auto* ste = std::get_if<SteLine>(&line.what)) {
+        largest = std::max(largest, ste->sid.value);
+      }
+    }
+    table.sid_bits = std::min<unsigned>(stream_table_lg2,
+                                        static_cast<unsigned>(std::bit_width(largest)));
+    table.log2size = table.sid_bits;
+    return table;
+  }
+
+  void set_up() {
+    for (const Region& region : layout_.regions) {
+      if (region.unknown || region.paged) continue;
+      const u64 bytes = std::min<u64>(region.bytes, u64{64} << 12);
+      for (u64 pa = region.pa; pa < region.pa + bytes; pa += 4096) {
+        caches_.memory().assume_zero(pa);
+      }
+    }
+    for (const MemoryWord& word : layout_.memory) caches_.assume(word.pa, word.value);
+    caches_.set_stream_table(stream_table(layout_.strtab_base));
+    if (layout_.reset) {
+      caches_.reset();
+    } else {
+      caches_.write_smmuen(true);
+      caches_.acknowledge_smmuen();
+    }
+    gather();
+  }
+
+  void perform(const WriteAction& action) {
+    const spec::Content old = caches_.memory().newest(action.pa);
+    const u64 value = (old.value & ~action.mask) | (action.value & action.mask);
+    if (action.rmw) {
+      caches_.rmw(agent_, action.pa, value);
+    } else {
+      caches_.store(agent_, action.pa, value);
+    }
+  }
+  void perform(const ZeroAction& action) { caches_.fill(agent_, action.pa, action.bytes / 8, 0); }
+  void perform(const BarrierAction&) { caches_.barrier(agent_); }
+  void perform(const CleanAction& action) { caches_.clean(agent_, action.pa); }
+  void perform(const HandoffAction& action) {
+    caches_.handoff(static_cast<AgentId>(action.from), static_cast<AgentId>(action.to));
+  }
+  void perform(const FreeAction& action) {
+    for (u64 pa = action.pa; pa < action.pa + action.bytes; pa += 4096) caches_.recycle(pa, true);
+  }
+  void perform(const ReleaseAction& action) { released_.push_back(action); }
+
+  void perform(const CommandAction& action) {
+    // A slot is memory: its two words are stores like any others. The queue itself is coherent.
+    const u64 slot = queue_base + 16 * slots_.size();
+    caches_.memory().set_coherent(true);
+    caches_.store(agent_, slot, 1 + slots_.size());
+    caches_.store(agent_, slot + 8, 1);
+    caches_.memory().set_coherent(caps_.cohacc);
+    slots_.push_back(to_command(action.command));
+  }
+
+  void perform(const RingAction& action) {
+    if (!action.relaxed) caches_.barrier(agent_);
+    for (; exposed_ < slots_.size(); ++exposed_) {
+      spec::Command command = slots_[exposed_];
+      const u64 slot = queue_base + 16 * exposed_;
+      const bool certain =
+          !caches_.memory().is_pending(slot) && !caches_.memory().is_pending(slot + 8);
+      // CERROR_ILL: the driver replaces the command by a CMD_SYNC, and the queue goes on.
+      if (spec::check_command(command, caps_)) command = spec::cmd_sync();
+      const spec::Group group = caches_.expose(command, certain);
+      if (certain && command.op == spec::Opcode::sync) synced_ = group;
+    }
+  }
+  void perform(const WaitAction&) {
+    if (synced_) caches_.complete(*synced_);
+  }
+  void perform(const SmmuenAction& action) {
+    caches_.barrier(agent_);  // an ordered register write
+    caches_.write_smmuen(action.on);
+    if (action.acknowledged) caches_.acknowledge_smmuen();
+  }
+  void perform(const StrtabAction& action) {
+    caches_.barrier(agent_);
+    if (caches_.enabled()) {
+      caches_.violations().push_back({spec::Rule::REGISTER_GUARDED, caches_.now(),
+                                      "STRTAB_BASE is written while SMMUEN is 1"});
+      return;
+    }
+    caches_.set_stream_table(stream_table(action.pa));
+  }
+  void perform(const DmaBeginAction&) {}
+  void perform(const DmaEndAction&) {}
+  void perform(const MarkAction&) {}
+
+  void check_released() {
+    if (released_.empty()) return;
+    caches_.for_each_translation([&](u32 tag, const spec::Candidate& c) {
+      if (c.kind != spec::Candidate::Kind::leaf || caches_.tag_is_broken(tag)) return;
+      const u64 last = c.leaf.output + ((u64{1} << c.extent_lg2) - 1);
+      for (const ReleaseAction& page : released_) {
+        if (last < page.pa || c.leaf.output > page.pa + (page.bytes - 1)) continue;
+        caches_.violations().push_back(
+            {spec::Rule::PAGE_REUSE, caches_.now(),
+             layout_.name_of(page.pa) + " was given back, and can still be reached at " +
+                 hex(c.va) + (c.item != 0 ? ": " + caches_.explain_item(caches_.item(c.item - 1))
+                                          : " by the descriptor in " + name(c.origin))});
+      }
+    });
+  }
+
+  void gather() {
+    for (const spec::Violation& violation : caches_.violations()) {
+      note(violation.rule, "step " + std::to_string(violation.at) + ": " + violation.text);
+    }
+    caches_.violations().clear();
+  }
+
+  void note(spec::Rule rule, const std::string& text) {
+    const std::string family = family_of(rule);
+    judgement_.broken.insert(family);
+    const std::string line = std::string(spec::rule_name(rule)) + " (" + family + "): " + text;
+    if (std::ranges::find(evidence_, line) == evidence_.end()) evidence_.push_back(line);
+  }
+
+  void judge_access(const Access& access) {
+    const spec::Access asked{.sid = static_cast<u32>(access.stream.sid.value),
+                             .ssid = access.stream.ssid
+                                         ? static_cast<u32>(access.stream.ssid->value) : 0,
+                             .ssv = access.stream.ssid.has_value(),
+                             .type = access.direction == Direction::write
+                                         ? spec::AccessType::write : spec::AccessType::read,
+                             .va = access.va.value};
+    std::set<std::string> allowed;
+    std::vector<std::string> reasons;
+    const bool done = caches_.outcomes(asked, [&](const Outcome& outcome) {
+      const std::string text = to_text(outcome, layout_);
+      if (allowed.insert(text).second) reasons.push_back(text + ": " + caches_.explain(outcome));
+      // What an access meets is broken, too, if no step has been blamed for it.
+      if (outcome.kind == OutcomeKind::any) note(outcome.rule, caches_.explain(outcome));
+    });
+    if (!done) gave_up_ = true;
+    if (access.promised) {
+      for (const std::string& text : allowed) {
+        const bool promised = std::ranges::any_of(
+            *access.promised, [&](const OutcomeText& o) { return o.text == text; });
+        if (!promised) note(spec::Rule::PROMISE_OUTCOME, text + " is possible and not promised");
+      }
+    }
+    judgement_.allowed.push_back(std::move(allowed));
+    reasons_.push_back(std::move(reasons));
+  }
+
+  const Test& test_;
+  const Layout& layout_;
+  spec::Capabilities caps_;
+  Caches caches_;
+  AgentId agent_ = AgentId::cpu0;
+  std::vector<spec::Command> slots_;
+  std::size_t exposed_ = 0;
+  std::optional<spec::Group> synced_;
+  std::vector<ReleaseAction> released_;
+  bool gave_up_ = false;
+  Judgement judgement_;
+  std::vector<std::vector<std::string>> reasons_;
+  std::vector<std::string> evidence_;
+};
+
+}  // namespace
+
+Expected<FastResult> judge(const Test& test) {
+  const Expected<Layout> laid_out = layout(test);
+  if (!laid_out) return std::unexpected(laid_out.error());
+  if (const std::string what = unsupported_feature(test, *laid_out); !what.empty()) {
+    FastResult result;
+    result.judgement.unsupported = what;
+    return result;
+  }
+  return Runner(test, *laid_out).run();
+}
+
+}  // namespace iommucheck::litmus

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+// What an engine says about a test; the runner compares it with what the test expects.
+#pragma once
+
+#include <set>
+#include <string>
+#include <vector>
+
+namespace iommucheck::litmus {
+
+struct Judgement {
+  /// For each access in order: its outcomes, written as in the format. With "any" nothing else.
+  std::vector<std::set<std::string>> allowed;
+  /// For each `dma NAME ->` line in order.
+  std::vector<std::set<std::string>> dmas;
+  /// Broken rule families: page-reuse, table-free, conflict, tag, promise, lost-update, wild,
+  /// unknown.
+  std::set<std::string> broken;
+  /// What the engine has not got; the rest is meaningless then. Empty: all of it was judged.
+  std::string unsupported;
+};
+
+}  // namespace iommucheck::litmus

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include "litmus/parser.h"
+
+namespace iommucheck::litmus {
+namespace {
+
+std::string text(const Number& number) {
+  return number.value < 10 ? fmt::format("{}", number.value) : fmt::format("{:#x}", number.value);
+}
+
+std::string text(const Target& target) {
+  if (target.kind == Target::Kind::unknown) return "-";
+  if (target.kind == Target::Kind::intermediate) return fmt::format("@{:#x}", target.page);
+  return target.part ? fmt::format("{}#{}", target.name, *target.part) : target.name;
+}
+
+const char* text(SteConfig config) {
+  switch (config) {
+    case SteConfig::abort: return "abort";
+    case SteConfig::bypass: return "bypass";
+    case SteConfig::s1: return "s1";
+    case SteConfig::s2: return "s2";
+    case SteConfig::nest: return "nest";
+  }
+  return "?";
+}
+
+const char* text(TableFormat format) { return format == TableFormat::linear ? "lin" : "2lvl"; }
+const char* text(StreamWorld world) { return world == StreamWorld::el1 ? "el1" : "el2"; }
+const char* text(MairKind kind) { return kind == MairKind::normal ? "normal" : "dev"; }
+
+template <class T>
+std::string field(const char* name, const std::optional<T>& value) {
+  return value ? fmt::format(" {}={}", name, text(*value)) : "";
+}
+
+std::string text(const Descriptor& descriptor, bool page_only) {
+  if (descriptor.kind == Descriptor::Kind::zero) return "0";
+  if (descriptor.kind == Descriptor::Kind::table) return "table " + text(descriptor.target);
+  std::string out = descriptor.kind == Descriptor::Kind::block ? "block " : "page ";
+  if (page_only) out.clear();
+  out += text(descriptor.target) + (descriptor.writable ? " rw" : " ro");
+  if (descriptor.global) out += " g";
+  if (descriptor.af0) out += " af0";
+  if (descriptor.dbm) out += " dbm";
+  if (descriptor.cont && !page_only) out += " cont";
+  if (descriptor.device) out += " dev";
+  return out;
+}
+
+struct PrintLine {
+  std::string operator()(const SteLine& ste) const {
+    return "ste " + text(ste.sid) + (ste.table ? " table=" + ste.table->text : "") +
+           field("v", ste.v) + field("cfg", ste.cfg) + field("cd", ste.cd) +
+           field("cdmax", ste.cdmax) + field("fmt", ste.fmt) + field("s1dss", ste.s1dss) +
+           field("eats", ste.eats) + field("strw", ste.strw) + field("vmid", ste.vmid) +
+           field("s2ttb", ste.s2ttb);
+  }
+  std::string operator()(const CdLine& cd) const {
+    return "cd " + cd.name.text + (cd.index ? "." + text(*cd.index) : "") + field("v", cd.v) +
+           field("asid", cd.asid) + field("t0sz", cd.t0sz) + field("epd0", cd.epd0) +
+           field("ha", cd.ha) + field("hd", cd.hd) + field("ttb", cd.ttb) +
+           field("mair", cd.mair);
+  }
+  std::string operator()(const L1StdLine& line) const {
+    return "l1std " + line.table.text + " " + text(line.index) + field("span", line.span) +
+           field("l2", line.l2);
+  }
+  std::string operator()(const L1CdLine& line) const {
+    return "l1cd " + line.table.text + " " + text(line.index) + field("v", line.v) +
+           field("l2", line.l2);
+  }
+  std::string operator()(const WordLine& word) const {
+    return "word " + word.table.text + " " + text(word.index) + " " + text(word.descriptor, false);
+  }
+  std::string operator()(const ContLine& cont) const {
+    return "cont " + cont.table.text + " " + text(cont.index) + " " + text(cont.descriptor, true);
+  }
+  std::string operator()(const StrtabLine& strtab) const {
+    return fmt::format("strtab {} fmt={}", strtab.table.text, text(strtab.fmt));
+  }
+  std::string operator()(const AtsLine& ats) const { return "ats " + text(ats.sid); }
+  std::string operator()(const BbmlLine& bbml) const { return "bbml " + text(bbml.level); }
+  std::string operator()(const CoherentLine& line) const { return "coherent " + text(line.value); }
+  std::string operator()(const AtomLine& line) const { return "atom " + text(line.bytes); }
+  std::string operator()(const ResetLine& /*no fields*/) const { return "reset"; }
+};
+
+std::string text(const Stream& stream) {
+  return text(stream.sid) + (stream.ssid ? "." + text(*stream.ssid) : "");
+}
+
+const char* text(Direction direction) { return direction == Direction::read ? "r" : "w"; }
+
+struct PrintStep {
+  std::string operator()(const StoreStep& step) const {
+    return (step.rmw ? "rmw " : "store ") + std::visit(PrintLine{}, step.object);
+  }
+  std::string operator()(const BarrierStep& /*no operands*/) const { return "barrier"; }
+  std::string operator()(const CleanStep& step) const {
+    return "clean " + step.table.text + " " + text(step.index);
+  }
+  std::string operator()(const HandoffStep& step) const {
+    return "handoff " + step.from.text + " " + step.to.text;
+  }
+  std::string operator()(const ZeroStep& step) const { return "zero " + step.table.text; }
+  std::string operator()(const ClearStep& step) const {
+    return "clear " + step.table.text + " " + text(step.index) + " " + text(step.count);
+  }
+  std::string operator()(const FillContStep& step) const {
+    return "fillcont " + step.table.text + " " + text(step.index) + " " +
+           text(step.descriptor, true);
+  }
+  std::string operator()(const FreeStep& step) const { return "free " + step.table.text; }
+  std::string operator()(const ReleaseStep& step) const { return "release " + text(step.page); }
+  std::string operator()(const CmdStep& step) const { return "cmd " + print(step.command); }
+  std::string operator()(const RingStep& step) const {
+    return step.relaxed ? "ring relaxed" : "ring";
+  }
+  std::string operator()(const WaitStep& /*no operands*/) const { return "wait"; }
+  std::string operator()(const DoStep& step) const {
+    std::string out = "do";
+    for (std::size_t i = 0; i < step.commands.size(); ++i) {
+      out += (i == 0 ? " " : " ; ") + print(step.commands[i]);
+    }
+    return out;
+  }
+  std::string operator()(const SmmuenStep& step) const {
+    return "smmuen " + text(step.value) + (step.noack ? " noack" : "");
+  }
+  std::string operator()(const RegStrtabStep& step) const {
+    return "reg strtab " + step.table.text;
+  }
+  std::string operator()(const DmaBeginStep& step) const {
+    return fmt::format("dma {} begin {} {:#x} {}{}", step.name.text, text(step.stream),
+                       step.va.value, text(step.direction), step.ats ? " ats" : "");
+  }
+  std::string operator()(const DmaEndStep& step) const { return "dma " + step.name.text + " end"; }
+  std::string operator()(const MarkStep& /*no operands*/) const { return "mark"; }
+};
+
+std::string text(const std::vector<OutcomeText>& outcomes) {
+  std::string out;
+  for (const OutcomeText& outcome : outcomes) out += " " + outcome.text;
+  return out;
+}
+
+}  // namespace
+
+std::string print(const InitLine& line) { return std::visit(PrintLine{}, line.what); }
+
+std::string print(const Step& step) {
+  const std::string agent = step.agent.text == "cpu0" ? "" : step.agent.text + ": ";
+  return agent + std::visit(PrintStep{}, step.what);
+}
+
+std::string print(const Command& command) {
+  std::string out = to_string(command.op);
+  if (command.sid) out += " " + text(*command.sid);
+  if (command.ssid) {
+    out += (command.op == CommandOp::atc_inv ? "." : " ") + text(*command.ssid);
+  }
+  return out + field("vmid", command.vmid) + field("asid", command.asid) +
+         field("va", command.va) + field("leaf", command.leaf) + field("tg", command.tg) +
+         field("num", command.num) + field("scale", command.scale) + field("ttl", command.ttl) +
+         field("size", command.size);
+}
+
+std::string print(const Test& test) {
+  std::string out = "test " + test.name + "\n";
+  if (!test.says.empty()) out += "says " + test.says + "\n";
+  for (const InitLine& line : test.init) out += "init " + print(line) + "\n";
+  for (const Step& step : test.run) out += "run " + print(step) + "\n";
+  for (const Access& access : test.accesses) {
+    out += fmt::format("access {} {:#x} {}{} ->{}", text(access.stream), access.va.value,
+                       text(access.direction), access.ats ? " ats" : "", text(access.allowed));
+    if (access.promised) out += " |" + text(*access.promised);
+    out += "\n";
+  }
+  for (const DmaExpectation& dma : test.dmas) {
+    out += "dma " + dma.name.text + " ->" + text(dma.allowed) + "\n";
+  }
+  if (test.driver && test.driver->ok) {
+    out += "driver ok\n";
+  } else if (test.driver) {
+    out += "driver violation " + test.driver->rule;
+    out += test.driver->words.empty() ? "\n" : ": " + test.driver->words + "\n";
+  }
+  return out;
+}
+
+}  // namespace iommucheck::litmus

@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: MIT
+#include "litmus/read_lines.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "litmus/read_objects.h"
+
+namespace iommucheck::litmus {
+namespace {
+
+constexpr std::array<const char*, 19> command_names{
+    "CFGI_STE",       "CFGI_CD",      "CFGI_CD_ALL",   "CFGI_ALL",    "TLBI_NH_ALL",
+    "TLBI_NH_ASID",   "TLBI_NH_VA",   "TLBI_NH_VAA",   "TLBI_EL3_ALL", "TLBI_EL3_VA",
+    "TLBI_EL2_ALL",   "TLBI_EL2_ASID", "TLBI_EL2_VA",  "TLBI_EL2_VAA", "TLBI_S12_VMALL",
+    "TLBI_S2_IPA",    "TLBI_NSNH_ALL", "ATC_INV",      "SYNC"};
+
+constexpr std::array<std::string_view, 19> fault_names{
+    "F_UUT",          "C_BAD_STREAMID", "F_STE_FETCH",        "C_BAD_STE",
+    "F_BAD_ATS_TREQ", "F_TRANSL_FORBIDDEN", "F_STREAM_DISABLED", "C_BAD_SUBSTREAMID",
+    "F_CD_FETCH",     "C_BAD_CD",       "F_WALK_EABT",        "F_TRANSLATION",
+    "F_ADDR_SIZE",    "F_ACCESS",       "F_PERMISSION",       "F_TLB_CONFLICT",
+    "F_CFG_CONFLICT", "F_VMS_FETCH",    "E_PAGE_REQUEST"};
+
+constexpr std::array<std::string_view, 4> outcome_words{"any", "abort", "bypass", "denied"};
+
+constexpr std::array<std::string_view, 8> rule_names{
+    "page-reuse", "table-free", "conflict", "tag", "promise", "lost-update", "wild", "unknown"};
+
+constexpr u64 asid_max = 0xffff;
+
+template <class Range>
+bool contains(const Range& range, std::string_view text) {
+  return std::find(range.begin(), range.end(), text) != range.end();
+}
+
+Stream read_stream(LineReader& reader) {
+  const Token token = reader.word("a StreamID, SID or SID.SSID");
+  const auto dot = token.text.find('.');
+  Stream stream;
+  stream.sid = reader.to_number({token.text.substr(0, dot), token.place}, "a StreamID",
+                                ~u32{0});
+  if (dot != std::string::npos) {
+    stream.ssid = reader.to_number({token.text.substr(dot + 1), token.place}, "a SubstreamID",
+                                   0xfffff);
+  }
+  return stream;
+}
+
+Direction read_direction(LineReader& reader) {
+  const Token token = reader.word("r or w");
+  if (token.text != "r" && token.text != "w") reader.fail(token, "neither r nor w");
+  return token.text == "w" ? Direction::write : Direction::read;
+}
+
+void read_command_operands(LineReader& reader, Command& command) {
+  const auto field = [&reader](std::optional<Number>& to, u64 max) {
+    return [&reader, &to, max](const Token& value) {
+      to = reader.to_number(value, "this operand", max);
+    };
+  };
+  if (command.op == CommandOp::sync || command.op == CommandOp::cfgi_all) {
+    reader.fields({});
+  } else if (command.op == CommandOp::cfgi_ste || command.op == CommandOp::cfgi_cd ||
+             command.op == CommandOp::cfgi_cd_all) {
+    command.sid = reader.number("a StreamID", ~u32{0});
+    if (command.op == CommandOp::cfgi_cd) command.ssid = reader.number("a SubstreamID", 0xfffff);
+    if (command.op == CommandOp::cfgi_cd_all) {
+      reader.fields({});
+    } else {
+      reader.fields({{"leaf", field(command.leaf, 1)}});
+    }
+  } else if (command.op == CommandOp::atc_inv) {
+    const Stream stream = read_stream(reader);
+    command.sid = stream.sid;
+    command.ssid = stream.ssid;
+    reader.fields({{"va", field(command.va, ~u64{0})}, {"size", field(command.size, 63)}});
+  } else {
+    reader.fields({{"vmid", field(command.vmid, 0xffff)},
+                   {"asid", field(command.asid, asid_max)},
+                   {"va", field(command.va, ~u64{0})},
+                   {"leaf", field(command.leaf, 1)},
+                   {"tg", field(command.tg, 3)},
+                   {"num", field(command.num, 31)},
+                   {"scale", field(command.scale, 31)},
+                   {"ttl", field(command.ttl, 3)}});
+  }
+}
+
+Command read_command(LineReader& reader) {
+  const Token token = reader.word("a command");
+  Command command;
+  command.place = token.place;
+  const auto found = std::find(command_names.begin(), command_names.end(), token.text);
+  if (found == command_names.end()) {
+    reader.fail(token, "not a command of the format (CFGI_*, TLBI_*, ATC_INV, SYNC)");
+    return command;
+  }
+  command.op = static_cast<CommandOp>(found - command_names.begin());
+  read_command_operands(reader, command);
+  return command;
+}
+
+/// A store names fields of one 64-bit word, so that it is one version of one word.
+void check_one_word(LineReader& reader, const Token& kind, const Object& object) {
+  unsigned words = 0;
+  if (const auto* ste = std::get_if<SteLine>(&object)) {
+    words = unsigned{ste->v || ste->cfg || ste->cd || ste->cdmax || ste->fmt} +
+            unsigned{ste->s1dss || ste->eats || ste->strw} + unsigned{ste->vmid.has_value()} +
+            unsigned{ste->s2ttb.has_value()};
+  } else if (const auto* cd = std::get_if<CdLine>(&object)) {
+    words = unsigned{cd->v || cd->asid || cd->t0sz || cd->epd0 || cd->ha || cd->hd} +
+            unsigned{cd->ttb.has_value()} + unsigned{cd->mair.has_value()};
+  } else if (const auto* l1std = std::get_if<L1StdLine>(&object)) {
+    words = unsigned{l1std->span || l1std->l2};
+  } else if (const auto* l1cd = std::get_if<L1CdLine>(&object)) {
+    words = unsigned{l1cd->v || l1cd->l2};
+  } else {
+    return;
+  }
+  if (words == 0) reader.fail(kind, "the store names no field");
+  if (words > 1) reader.fail(kind, "the store names fields of several words; one store, one word");
+}
+
+StoreStep read_store(LineReader& reader, bool rmw) {
+  const Token kind = reader.word("an object");
+  auto object = read_object(reader, kind);
+  if (!object) {
+    reader.fail(kind, "not an object; it is ste, cd, l1std, l1cd, word or cont");
+    return {WordLine{}, rmw};
+  }
+  check_one_word(reader, kind, *object);
+  return {std::move(*object), rmw};
+}
+
+decltype(Step::what) read_dma_step(LineReader& reader) {
+  Name name = reader.name("a DMA");
+  const Token edge = reader.word("begin or end");
+  if (edge.text == "end") return DmaEndStep{std::move(name)};
+  if (edge.text != "begin") reader.fail(edge, "neither begin nor end");
+  DmaBeginStep begin;
+  begin.name = std::move(name);
+  begin.stream = read_stream(reader);
+  begin.va = reader.number("an address", ~u64{0});
+  begin.direction = read_direction(reader);
+  begin.ats = reader.take("ats");
+  return begin;
+}
+
+decltype(Step::what) read_table_step(LineReader& reader, const Token& verb) {
+  Name table = reader.name("a table");
+  if (verb.text == "zero") return ZeroStep{std::move(table)};
+  if (verb.text == "free") return FreeStep{std::move(table)};
+  Number index = reader.number("an index", 0xfffff);
+  if (verb.text == "clean") return CleanStep{std::move(table), std::move(index)};
+  if (index.value > 511) reader.fail({std::to_string(index.value), index.place}, "too large");
+  if (verb.text == "clear") {
+    Number count = reader.number("a count", 512);
+    return ClearStep{std::move(table), std::move(index), std::move(count)};
+  }
+  if (index.value % 16 != 0) {
+    reader.fail({std::to_string(index.value), index.place}, "a group starts at a multiple of 16");
+  }
+  FillContStep fill{std::move(table), std::move(index), read_descriptor(reader, true)};
+  fill.descriptor.cont = true;
+  return fill;
+}
+
+decltype(Step::what) read_verb(LineReader& reader, const Token& verb) {
+  const std::string& v = verb.text;
+  if (v == "store" || v == "rmw") return read_store(reader, v == "rmw");
+  if (v == "barrier") return BarrierStep{};
+  if (v == "clean" || v == "zero" || v == "free" || v == "clear" || v == "fillcont") {
+    return read_table_step(reader, verb);
+  }
+  if (v == "handoff") {
+    Name from = reader.name("an agent");
+    return HandoffStep{std::move(from), reader.name("an agent")};
+  }
+  if (v == "release") return ReleaseStep{reader.target("a page")};
+  if (v == "cmd") return CmdStep{read_command(reader)};
+  if (v == "ring") return RingStep{reader.take("relaxed")};
+  if (v == "wait") return WaitStep{};
+  if (v == "mark") return MarkStep{};
+  if (v == "dma") return read_dma_step(reader);
+  if (v == "do") {
+    DoStep step{{read_command(reader)}};
+    while (reader.take(";")) step.commands.push_back(read_command(reader));
+    return step;
+  }
+  if (v == "smmuen") {
+    Number value = reader.number("SMMUEN", 1);
+    return SmmuenStep{std::move(value), reader.take("noack")};
+  }
+  if (v == "reg") {
+    const Token which = reader.word("strtab");
+    if (which.text != "strtab") reader.fail(which, "not a register of the format; it has strtab");
+    return RegStrtabStep{reader.name("a stream table")};
+  }
+  reader.fail(verb, "not a step");
+  return BarrierStep{};
+}
+
+OutcomeText read_outcome(LineReader& reader) {
+  const Token token = reader.word("an outcome");
+  std::string_view rest = token.text;
+  if (rest.substr(0, 5) == "late:") rest.remove_prefix(5);
+  if (contains(fault_names, rest) || contains(outcome_words, rest)) {
+    return {token.text, token.place};
+  }
+  const auto strip = [&rest](std::string_view suffix) {
+    if (rest.size() > suffix.size() && rest.substr(rest.size() - suffix.size()) == suffix) {
+      rest.remove_suffix(suffix.size());
+    }
+  };
+  strip("!dirty");
+  strip(":dev");
+  const Target page = reader.to_target({std::string(rest), token.place}, "an outcome");
+  if (page.kind != Target::Kind::named) reader.fail(token, "not an outcome");
+  return {token.text, token.place};
+}
+
+std::vector<OutcomeText> read_outcomes(LineReader& reader) {
+  std::vector<OutcomeText> outcomes;
+  while (!reader.at_end() && !reader.peek("|") && !reader.error()) {
+    outcomes.push_back(read_outcome(reader));
+  }
+  return outcomes;
+}
+
+void read_arrow(LineReader& reader) {
+  const Token arrow = reader.word("->");
+  if (arrow.text != "->") reader.fail(arrow, "-> and the outcomes should stand here");
+}
+
+}  // namespace
+
+const char* to_string(CommandOp op) { return command_names[static_cast<std::size_t>(op)]; }
+
+InitLine read_init(LineReader& reader, const Place& place) {
+  const Token kind = reader.word("an object or fact");
+  InitLine line;
+  line.place = place;
+  if (kind.text == "strtab") {
+    StrtabLine strtab;
+    strtab.table = reader.name("a stream table");
+    reader.fields({{"fmt", [&](const Token& value) {
+                      strtab.fmt = value.text == "2lvl" ? TableFormat::two_level
+                                                        : TableFormat::linear;
+                      if (value.text != "2lvl" && value.text != "lin") {
+                        reader.fail(value, "not a value of this field; it has lin 2lvl");
+                      }
+                    }}});
+    line.what = strtab;
+  } else if (kind.text == "ats") {
+    line.what = AtsLine{reader.number("a StreamID", 0xffff)};
+  } else if (kind.text == "bbml") {
+    line.what = BbmlLine{reader.number("IDR3.BBML", 2)};
+  } else if (kind.text == "coherent") {
+    line.what = CoherentLine{reader.number("IDR0.COHACC", 1)};
+  } else if (kind.text == "atom") {
+    const Number bytes = reader.number("8 or 16", 16);
+    if (bytes.value != 8 && bytes.value != 16) {
+      reader.fail({std::to_string(bytes.value), bytes.place}, "neither 8 nor 16");
+    }
+    line.what = AtomLine{bytes};
+  } else if (kind.text == "reset") {
+    line.what = ResetLine{};
+  } else if (auto object = read_object(reader, kind)) {
+    std::visit([&line](auto& value) { line.what = std::move(value); }, *object);
+  } else {
+    reader.fail(kind, "not a line of init");
+  }
+  return line;
+}
+
+Step read_step(LineReader& reader, const Place& place) {
+  Step step;
+  step.place = place;
+  step.agent = {"cpu0", place};
+  Token verb = reader.word("a step");
+  if (verb.text.size() > 1 && verb.text.back() == ':') {
+    step.agent = reader.to_name({verb.text.substr(0, verb.text.size() - 1), verb.place},
+                                "an agent");
+    verb = reader.word("a step");
+  }
+  if (!reader.error()) step.what = read_verb(reader, verb);
+  return step;
+}
+
+Access read_access(LineReader& reader, const Place& place) {
+  Access access;
+  access.place = place;
+  access.stream = read_stream(reader);
+  access.va = reader.number("an address", ~u64{0});
+  access.direction = read_direction(reader);
+  access.ats = reader.take("ats");
+  read_arrow(reader);
+  access.allowed = read_outcomes(reader);
+  if (reader.take("|")) access.promised = read_outcomes(reader);
+  return access;
+}
+
+DmaExpectation read_dma(LineReader& reader, const Place& place) {
+  DmaExpectation dma;
+  dma.place = place;
+  dma.name = reader.name("a DMA");
+  read_arrow(reader);
+  dma.allowed = read_outcomes(reader);
+  return dma;
+}
+
+Verdict read_verdict(LineReader& reader, const Place& place) {
+  Verdict verdict;
+  verdict.place = place;
+  const Token kind = reader.word("ok or violation");
+  verdict.ok = kind.text == "ok";
+  if (verdict.ok) return verdict;
+  if (kind.text != "violation") reader.fail(kind, "neither ok nor violation");
+  const Token rule = reader.word("a rule");
+  verdict.rule = rule.text;
+  const bool colon = !verdict.rule.empty() && verdict.rule.back() == ':';
+  if (colon) verdict.rule.pop_back();
+  if (!contains(rule_names, verdict.rule)) reader.fail(rule, "not a rule of the format");
+  while (colon && !reader.at_end() && !reader.error()) {
+    if (!verdict.words.empty()) verdict.words += ' ';
+    verdict.words += reader.word("words").text;
+  }
+  return verdict;
+}
+
+std::string page_of_outcome(std::string_view text) {
+  if (text.substr(0, 5) == "late:") text.remove_prefix(5);
+  if (contains(fault_names, text) || contains(outcome_words, text)) return "";
+  return std::string(text.substr(0, text.find_first_of("#:!")));
+}
+
+}  // namespace iommucheck::litmus

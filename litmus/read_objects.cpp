@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT
+#include "litmus/read_objects.h"
+
+#include <fmt/format.h>
+
+namespace iommucheck::litmus {
+namespace {
+
+using Handler = LineReader::Handler;
+
+Handler number_to(LineReader& reader, std::optional<Number>& field, u64 max) {
+  return [&reader, &field, max](const Token& value) {
+    field = reader.to_number(value, "this field", max);
+  };
+}
+
+Handler target_to(LineReader& reader, std::optional<Target>& field) {
+  return [&reader, &field](const Token& value) {
+    field = reader.to_target(value, "what is pointed to");
+  };
+}
+
+template <class Enum>
+Handler choice_to(LineReader& reader, std::optional<Enum>& field,
+                  std::vector<std::pair<std::string_view, Enum>> choices) {
+  return [&reader, &field, choices = std::move(choices)](const Token& value) {
+    std::string known;
+    for (const auto& [name, choice] : choices) {
+      if (name == value.text) field = choice;
+      known += fmt::format(" {}", name);
+    }
+    if (!field) reader.fail(value, fmt::format("not a value of this field; it has{}", known));
+  };
+}
+
+SteLine read_ste(LineReader& reader) {
+  SteLine ste;
+  ste.sid = reader.number("a StreamID", 0xffff);
+  reader.fields(
+      {{"table", [&](const Token& value) { ste.table = reader.to_name(value, "a table"); }},
+       {"v", number_to(reader, ste.v, 1)},
+       {"cfg", choice_to<SteConfig>(reader, ste.cfg,
+                                    {{"abort", SteConfig::abort},
+                                     {"bypass", SteConfig::bypass},
+                                     {"s1", SteConfig::s1},
+                                     {"s2", SteConfig::s2},
+                                     {"nest", SteConfig::nest}})},
+       {"cd", target_to(reader, ste.cd)},
+       {"cdmax", number_to(reader, ste.cdmax, 20)},
+       {"fmt", choice_to<TableFormat>(
+                   reader, ste.fmt,
+                   {{"lin", TableFormat::linear}, {"2lvl", TableFormat::two_level}})},
+       {"s1dss", number_to(reader, ste.s1dss, 3)},
+       {"eats", number_to(reader, ste.eats, 3)},
+       {"strw", choice_to<StreamWorld>(reader, ste.strw,
+                                       {{"el1", StreamWorld::el1}, {"el2", StreamWorld::el2}})},
+       {"vmid", number_to(reader, ste.vmid, 0xffff)},
+       {"s2ttb", target_to(reader, ste.s2ttb)}});
+  return ste;
+}
+
+CdLine read_cd(LineReader& reader) {
+  CdLine cd;
+  const Token token = reader.word("a CD, NAME or NAME.N");
+  const auto dot = token.text.find('.');
+  cd.name = reader.to_name({token.text.substr(0, dot), token.place}, "a CD");
+  if (dot != std::string::npos) {
+    cd.index = reader.to_number({token.text.substr(dot + 1), token.place}, "a CD's number",
+                                0xfffff);
+  }
+  reader.fields({{"v", number_to(reader, cd.v, 1)},
+                 {"asid", number_to(reader, cd.asid, 0xffff)},
+                 {"t0sz", number_to(reader, cd.t0sz, 63)},
+                 {"epd0", number_to(reader, cd.epd0, 1)},
+                 {"ha", number_to(reader, cd.ha, 1)},
+                 {"hd", number_to(reader, cd.hd, 1)},
+                 {"ttb", target_to(reader, cd.ttb)},
+                 {"mair", choice_to<MairKind>(
+                              reader, cd.mair,
+                              {{"normal", MairKind::normal}, {"dev", MairKind::device}})}});
+  return cd;
+}
+
+L1StdLine read_l1std(LineReader& reader) {
+  L1StdLine line;
+  line.table = reader.name("a stream table");
+  line.index = reader.number("an index", 0xffff);
+  reader.fields({{"span", number_to(reader, line.span, 31)}, {"l2", target_to(reader, line.l2)}});
+  return line;
+}
+
+L1CdLine read_l1cd(LineReader& reader) {
+  L1CdLine line;
+  line.table = reader.name("a CD table");
+  line.index = reader.number("an index", 0x3fff);
+  reader.fields({{"v", number_to(reader, line.v, 1)}, {"l2", target_to(reader, line.l2)}});
+  return line;
+}
+
+void read_leaf(LineReader& reader, Descriptor& leaf) {
+  leaf.target = reader.target("a page or block");
+  const Token permission = reader.word("rw or ro");
+  leaf.writable = permission.text == "rw";
+  if (!leaf.writable && permission.text != "ro") reader.fail(permission, "neither rw nor ro");
+  while (!reader.at_end() && !reader.error()) {
+    const Token flag = reader.word("a flag");
+    bool* field = flag.text == "g"      ? &leaf.global
+                  : flag.text == "af0"  ? &leaf.af0
+                  : flag.text == "dbm"  ? &leaf.dbm
+                  : flag.text == "cont" ? &leaf.cont
+                  : flag.text == "dev"  ? &leaf.device
+                                        : nullptr;
+    if (field == nullptr) {
+      reader.fail(flag, "not a flag of a descriptor; it has g af0 dbm cont dev");
+    } else if (*field) {
+      reader.fail(flag, "this flag stands twice on the line");
+    } else {
+      *field = true;
+    }
+  }
+}
+
+}  // namespace
+
+Descriptor read_descriptor(LineReader& reader, bool page_only) {
+  Descriptor descriptor;
+  if (page_only) {
+    descriptor.kind = Descriptor::Kind::page;
+    reader.take("page");
+    read_leaf(reader, descriptor);
+    descriptor.place = descriptor.target.place;
+    return descriptor;
+  }
+  const Token kind = reader.word("0, table, page or block");
+  descriptor.place = kind.place;
+  if (kind.text == "0") return descriptor;
+  if (kind.text == "table") {
+    descriptor.kind = Descriptor::Kind::table;
+    descriptor.target = reader.target("a table");
+  } else if (kind.text == "page" || kind.text == "block") {
+    descriptor.kind =
+        kind.text == "page" ? Descriptor::Kind::page : Descriptor::Kind::block;
+    read_leaf(reader, descriptor);
+  } else {
+    reader.fail(kind, "not a descriptor; it is 0, table X, page P … or block P …");
+  }
+  return descriptor;
+}
+
+std::optional<Object> read_object(LineReader& reader, const Token& kind) {
+  if (kind.text == "ste") return read_ste(reader);
+  if (kind.text == "cd") return read_cd(reader);
+  if (kind.text == "l1std") return read_l1std(reader);
+  if (kind.text == "l1cd") return read_l1cd(reader);
+  if (kind.text != "word" && kind.text != "cont") return std::nullopt;
+  Name table = reader.name("a table");
+  if (kind.text == "word") {
+    Number index = reader.number("an index", 511);
+    return WordLine{std::move(table), std::move(index), read_descriptor(reader, false)};
+  }
+  const Number index = reader.number("an index", 511);
+  if (index.value % 16 != 0) {
+    reader.fail({std::to_string(index.value), index.place}, "a group starts at a multiple of 16");
+  }
+  ContLine line{std::move(table), index, read_descriptor(reader, true)};
+  line.descriptor.cont = true;
+  return line;
+}
+
+}  // namespace iommucheck::litmus

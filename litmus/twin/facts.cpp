@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+#include "litmus/twin/facts.h"
+
+#include <functional>
+
+#include "litmus/names.h"
+
+namespace iommucheck::litmus::twin {
+namespace {
+
+void for_each_command(const Test& test, const std::function<void(const Command&)>& visit) {
+  for (const Step& step : test.run) {
+    if (const auto* cmd = std::get_if<CmdStep>(&step.what)) visit(cmd->command);
+    const auto* group = std::get_if<DoStep>(&step.what);
+    if (group == nullptr) continue;
+    for (const Command& command : group->commands) visit(command);
+  }
+}
+
+void collect_objects(const Test& test, Facts& facts, std::set<u16>& asids,
+                     std::set<u16>& vmids) {
+  for_each_object(test, [&](const Object& object) {
+    if (const auto* ste = std::get_if<SteLine>(&object)) {
+      facts.sids.insert(ste->sid.value);
+      if (ste->vmid) vmids.insert(static_cast<u16>(ste->vmid->value));
+    } else if (const auto* cd = std::get_if<CdLine>(&object)) {
+      const u64 index = cd->index ? cd->index->value : 0;
+      facts.ssids.insert(index);
+      if (cd->asid) asids.insert(static_cast<u16>(cd->asid->value));
+    } else if (const auto* l1 = std::get_if<L1CdLine>(&object)) {
+      // Entry n of a leaf serves SSID n of each first-level entry.
+      facts.ssids.insert(l1->index.value * 64);
+    }
+  });
+}
+
+}  // namespace
+
+Facts facts_of(const Test& test, Layout laid) {
+  Facts facts;
+  facts.test = &test;
+  facts.layout = std::move(laid);
+  std::set<u16> asids{0};
+  std::set<u16> vmids{0};
+  facts.ssids.insert(0);
+  collect_objects(test, facts, asids, vmids);
+  for_each_command(test, [&](const Command& command) {
+    if (command.va) facts.vas.insert(command.va->value);
+    if (command.sid) facts.sids.insert(command.sid->value);
+    if (command.ssid) facts.ssids.insert(command.ssid->value);
+    if (command.asid) asids.insert(static_cast<u16>(command.asid->value));
+    if (command.vmid) vmids.insert(static_cast<u16>(command.vmid->value));
+  });
+  for (const Access& access : test.accesses) {
+    facts.vas.insert(access.va.value);
+    facts.sids.insert(access.stream.sid.value);
+    if (access.stream.ssid) facts.ssids.insert(access.stream.ssid->value);
+  }
+  for (const u64 va : facts.vas) {
+    for (unsigned level = 0; level < 4; ++level) {
+      facts.interest.insert((va >> level_shift(level)) % 512);
+    }
+  }
+  for (const u16 vmid : vmids) {
+    facts.spaces.insert({World::el1, vmid});
+    for (const u16 asid : asids) facts.tags.insert({World::el1, vmid, asid});
+  }
+  facts.spaces.insert({World::el2, 0});
+  facts.tags.insert({World::el2, 0, 0});
+  return facts;
+}
+
+std::string unsupported_in(const Test& test) {
+  std::string what;
+  const auto need = [&what](bool used, const char* name) {
+    if (used && what.empty()) what = name;
+  };
+  for_each_object(test, [&](const Object& object) {
+    const auto* ste = std::get_if<SteLine>(&object);
+    if (ste == nullptr) return;
+    need(ste->cfg == SteConfig::s2 || ste->cfg == SteConfig::nest, "stage 2");
+    need(ste->eats && ste->eats->value != 0, "ATS");
+  });
+  for (const InitLine& line : test.init) need(std::holds_alternative<AtsLine>(line.what), "ATS");
+  for_each_command(test, [&](const Command& command) {
+    need(command.op == CommandOp::atc_inv, "ATS");
+  });
+  for (const Step& step : test.run) {
+    need(std::holds_alternative<DmaBeginStep>(step.what), "DMA that takes time");
+  }
+  for (const Access& access : test.accesses) need(access.ats, "ATS");
+  return what;
+}
+
+}  // namespace iommucheck::litmus::twin

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: MIT
+// From the stream table to regimes.
+#include <algorithm>
+
+#include "base/bits.h"
+#include "litmus/twin/fill.h"
+#include "litmus/twin/fill_steps.h"
+
+namespace iommucheck::litmus::twin {
+namespace {
+
+bool same_tags(const Structure& a, StructureKind kind, u64 sid, u64 ssid) {
+  return a.kind == kind && a.sid == sid && a.ssid == ssid;
+}
+
+unsigned words_in(StructureKind kind) {
+  return kind == StructureKind::ste || kind == StructureKind::cd ? 4 : 1;
+}
+
+/// Fetches the structure at `place`: each unit in each version that is visible.
+void fetch(const Facts& facts, State& state, StructureKind kind, u64 sid, u64 ssid, u64 place) {
+  Structure* found = nullptr;
+  for (Structure& other : state.structures) {
+    if (same_tags(other, kind, sid, ssid) && other.place == place) found = &other;
+  }
+  const unsigned words = words_in(kind);
+  const unsigned per_unit = words == 1 ? 1 : facts.layout.atom_bytes / 8;
+  if (found == nullptr) {
+    state.structures.push_back({kind, sid, ssid, place, {}, {}});
+    found = &state.structures.back();
+    found->units.resize(words / per_unit);
+  }
+  FourWords whole{};
+  for (unsigned i = 0; i < words; ++i) whole[i] = state.memory.newest(place + i * 8);
+  found->snapshots.insert(whole);
+  for (unsigned unit = 0; unit < words / per_unit; ++unit) {
+    const u64 pa = place + unit * per_unit * 8;
+    for (const Version& first : state.memory.visible(pa)) {
+      const auto seconds =
+          per_unit == 2 ? state.memory.visible(pa + 8) : std::vector<Version>{Version{}};
+      for (const Version& second : seconds) {
+        const std::array<Value, 2> value{first.value, second.value};
+        auto& values = found->units[unit];
+        if (std::find(values.begin(), values.end(), value) == values.end()) {
+          values.push_back(value);
+        }
+      }
+    }
+  }
+}
+
+void fetch_stes(const Facts& facts, State& state, u64 sid) {
+  if (facts.layout.strtab_format == TableFormat::linear) {
+    if (sid >> stream_table_lg2 == 0) {
+      fetch(facts, state, StructureKind::ste, sid, 0, state.strtab + sid * 64);
+    }
+    return;
+  }
+  const u64 index = sid >> stream_table_split;
+  fetch(facts, state, StructureKind::l1std, index, 0, state.strtab + index * 8);
+  std::set<u64> places;
+  for (const Structure& l1 : state.structures) {
+    if (!same_tags(l1, StructureKind::l1std, index, 0)) continue;
+    for (const auto& value : l1.units[0]) {
+      const L1 decoded = decode_l1std(value[0]);
+      state.wild |= decoded.unknown;
+      const u64 entry = sid % pow2(stream_table_split);
+      if (!decoded.unknown && decoded.valid && entry < pow2(decoded.span - 1)) {
+        places.insert(decoded.pointer + entry * 64);
+      }
+    }
+  }
+  for (const u64 place : places) fetch(facts, state, StructureKind::ste, sid, 0, place);
+}
+
+void fetch_cds(const Facts& facts, State& state, u64 sid, u64 ssid, const Ste& ste) {
+  if (!ste.two_level) {
+    fetch(facts, state, StructureKind::cd, sid, ssid, ste.cds + ssid * 64);
+    return;
+  }
+  const u64 index = ssid >> 6;
+  fetch(facts, state, StructureKind::l1cd, sid, index, ste.cds + index * 8);
+  std::set<u64> places;
+  for (const Structure& l1 : state.structures) {
+    if (!same_tags(l1, StructureKind::l1cd, sid, index)) continue;
+    for (const auto& value : l1.units[0]) {
+      const L1 decoded = decode_l1cd(value[0]);
+      state.wild |= decoded.unknown;
+      if (!decoded.unknown && decoded.valid) places.insert(decoded.pointer + ssid % 64 * 64);
+    }
+  }
+  for (const u64 place : places) fetch(facts, state, StructureKind::cd, sid, ssid, place);
+}
+
+/// Configuration of unknown content can form any regime of these spaces: all of their tags may
+/// have unknown entries.
+void fill_unknown(const Facts& facts, UnknownTags& to, const Ste* only) {
+  for (const Tag& tag : facts.tags) {
+    if (only == nullptr || (tag.world == only->world && tag.vmid == only->vmid)) {
+      to.tags.insert(tag);
+    }
+  }
+  for (const auto& space : facts.spaces) {
+    if (only == nullptr || (space.first == only->world && space.second == only->vmid)) {
+      to.globals.insert(space);
+    }
+  }
+}
+
+bool is_snapshot(const Structure& structure, const FourWords& words) {
+  return structure.snapshots.contains(words);
+}
+
+void form_regimes(const Facts& facts, State& state, u64 sid, u64 ssid, const Ste& ste,
+                  std::set<std::pair<u64, World>>& users) {
+  for (const Structure& structure : state.structures) {
+    if (!same_tags(structure, StructureKind::cd, sid, ssid)) continue;
+    for_each_mixture(structure, [&](const FourWords& words) {
+      const Cd cd = decode_cd(words, ste);
+      if (cd.unknown) {
+        state.wild = true;
+        fill_unknown(facts, state.wild_unknown, &ste);
+      } else if (cd.illegal) {
+        state.torn |= !is_snapshot(structure, words);
+      } else if (cd.valid) {
+        state.formed.insert({cd.regime, structure.place});
+        users.insert({structure.place, ste.world});
+      }
+    });
+  }
+}
+
+/// Versions of the units of a CD that is cached under several tags count together.
+bool two_units_in_flux(const State& state, u64 cd_place) {
+  std::vector<std::set<std::array<Value, 2>>> units;
+  for (const Structure& structure : state.structures) {
+    if (structure.kind != StructureKind::cd || structure.place != cd_place) continue;
+    units.resize(structure.units.size());
+    for (std::size_t i = 0; i < units.size(); ++i) {
+      units[i].insert(structure.units[i].begin(), structure.units[i].end());
+    }
+  }
+  return std::count_if(units.begin(), units.end(),
+                       [](const auto& values) { return values.size() > 1; }) > 1;
+}
+
+/// SEMANTICS 2, "Two regimes under one tag".
+bool break_the_rule(const State& state, const Formed& a, const Formed& b) {
+  if (a.regime.tag != b.regime.tag || a.regime == b.regime) return false;
+  if (a.cd_place == b.cd_place) return two_units_in_flux(state, a.cd_place);
+  return !a.regime.epd0 && !b.regime.epd0;
+}
+
+void find_broken_tags(State& state) {
+  state.broken_tags.clear();
+  for (auto a = state.formed.begin(); a != state.formed.end(); ++a) {
+    for (auto b = std::next(a); b != state.formed.end(); ++b) {
+      if (break_the_rule(state, *a, *b)) state.broken_tags.insert(a->regime.tag);
+    }
+  }
+}
+
+}  // namespace
+
+void for_each_mixture(const Structure& structure,
+                      const std::function<void(const FourWords&)>& visit) {
+  std::vector<std::size_t> chosen(structure.units.size(), 0);
+  const std::size_t per_unit = 4 / structure.units.size();
+  while (true) {
+    FourWords words{};
+    for (std::size_t unit = 0; unit < chosen.size(); ++unit) {
+      for (std::size_t i = 0; i < per_unit && i < 2; ++i) {
+        words[unit * per_unit + i] = structure.units[unit][chosen[unit]][i];
+      }
+    }
+    visit(words);
+    std::size_t unit = 0;
+    while (unit < chosen.size() && ++chosen[unit] == structure.units[unit].size()) {
+      chosen[unit++] = 0;
+    }
+    if (unit == chosen.size()) return;
+  }
+}
+
+void for_each_ste(const State& state, u64 sid, const std::function<void(const Ste&)>& visit) {
+  for (const Structure& structure : state.structures) {
+    if (!same_tags(structure, StructureKind::ste, sid, 0)) continue;
+    for_each_mixture(structure, [&](const FourWords& words) { visit(decode_ste(words)); });
+  }
+}
+
+bool ssid_in_bounds(const Ste& ste, u64 ssid) { return ssid < pow2(ste.cdmax); }
+
+void fill_configuration(const Facts& facts, State& state) {
+  state.formed.clear();
+  if (!state.unknown_sids.empty()) fill_unknown(facts, state.reset_unknown, nullptr);
+  std::set<std::pair<u64, World>> users;
+  for (const u64 sid : facts.sids) {
+    fetch_stes(facts, state, sid);
+    std::vector<Ste> stes;
+    for (const Structure& structure : state.structures) {
+      if (!same_tags(structure, StructureKind::ste, sid, 0)) continue;
+      for_each_mixture(structure, [&](const FourWords& words) {
+        const Ste ste = decode_ste(words);
+        state.torn |= ste.valid && ste.illegal && !is_snapshot(structure, words);
+        stes.push_back(ste);
+      });
+    }
+    for (const Ste& ste : stes) {
+      if (ste.unknown) {
+        state.wild = true;
+        fill_unknown(facts, state.wild_unknown, nullptr);
+      }
+      if (ste.unknown || !ste.valid || ste.illegal || ste.config != Ste::Config::s1) continue;
+      for (const u64 ssid : facts.ssids) {
+        if (!ssid_in_bounds(ste, ssid)) continue;
+        fetch_cds(facts, state, sid, ssid, ste);
+        form_regimes(facts, state, sid, ssid, ste, users);
+      }
+    }
+  }
+  for (const auto& [place, world] : users) {
+    state.shared_by_worlds |= world == World::el1 && users.contains({place, World::el2});
+  }
+  find_broken_tags(state);
+}
+
+}  // namespace iommucheck::litmus::twin

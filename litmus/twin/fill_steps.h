@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+// The two halves of fill().
+#pragma once
+
+#include "litmus/twin/facts.h"
+#include "litmus/twin/state.h"
+
+namespace iommucheck::litmus::twin {
+
+void fill_configuration(const Facts& facts, State& state);
+void fill_translations(const Facts& facts, State& state);
+
+}  // namespace iommucheck::litmus::twin

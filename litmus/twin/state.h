@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+// Everything that one schedule of the literal model has: memory, the command queue, and all items
+// that any cache may hold at this moment (SEMANTICS 2), kept at once.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "litmus/twin/decode.h"
+#include "litmus/twin/memory.h"
+
+namespace iommucheck::litmus::twin {
+
+/// A command's slot in the queue.
+struct Slot {
+  Command command;
+  bool sync = false;     ///< CMD_SYNC, or what Linux replaces by one (CERROR_ILL)
+  bool exposed = false;  ///< a PROD write passed it
+  bool stale = false;    ///< the SMMU read what the slot held before: it never acts
+  bool acted = false;
+  bool pending = true;   ///< the slot's own store is not ordered yet
+  u32 owners = 0;        ///< agents whose barrier covers that store
+};
+
+enum class StructureKind : u8 { l1std, ste, l1cd, cd };
+
+/// The cached words of one structure at one place, by the tags under which they are invalidated.
+/// l1std: sid is the L1 index. l1cd: ssid is the L1 index.
+struct Structure {
+  StructureKind kind = StructureKind::ste;
+  u64 sid = 0;
+  u64 ssid = 0;
+  u64 place = 0;
+  /// Each atomic unit: the values it may have. A unit is one word, or two where fetches are 16 B.
+  std::vector<std::vector<std::array<Value, 2>>> units;
+  /// What memory as a whole held, in program order, while this was reachable.
+  std::set<FourWords> snapshots;
+};
+
+/// A pointer (walk cache) or a final translation (SEMANTICS 2, table).
+struct Item {
+  bool pointer = false;
+  bool unknown = false;  ///< filled from a word of unknown content: can be anything
+  bool global = false;   ///< matches every ASID of its world and VMID
+  Tag tag;               ///< asid 0 where global
+  u64 va = 0;
+  u64 bytes = 0;         ///< extent, or the slot of a pointer
+  unsigned level = 0;    ///< of the table in which the descriptor stands
+  u64 out = 0;           ///< next table, or output of `va`
+  bool writable = false;
+  bool device = false;
+  bool cont = false;
+  bool dirtyable = false;  ///< writable-clean under HD = 1
+  u64 source = 0;          ///< dirtyable: the descriptor's place
+  u32 order = 0;           ///< of the newest store that it can come from; not part of its identity
+
+  auto identity() const {
+    return std::tie(pointer, unknown, global, tag, va, bytes, level, out, writable, device, cont,
+                    dirtyable, source);
+  }
+  bool matches(const Tag& by) const {
+    return tag.world == by.world && tag.vmid == by.vmid && (global || tag.asid == by.asid);
+  }
+  bool contains(u64 address) const { return address >= va && address - va < bytes; }
+};
+
+/// A regime that can be formed now, and from which CD.
+struct Formed {
+  Regime regime;
+  u64 cd_place = 0;
+  friend auto operator<=>(const Formed&, const Formed&) = default;
+};
+
+/// Unknown items of whole tags: from before reset, or formed by configuration of unknown content.
+struct UnknownTags {
+  std::set<Tag> tags;
+  std::set<std::pair<World, u16>> globals;
+  bool matches(const Tag& tag) const {
+    return tags.contains(tag) || globals.contains({tag.world, tag.vmid});
+  }
+};
+
+struct Extent {
+  u64 pa = 0;
+  u64 bytes = 0;
+};
+
+struct State {
+  Memory memory;
+  std::vector<Slot> queue;
+  bool may_translate = true;
+  bool may_bypass = false;
+  u64 strtab = 0;
+  std::vector<Structure> structures;
+  std::vector<Item> items;
+  std::set<u64> unknown_sids;  ///< configuration from before reset
+  UnknownTags reset_unknown;
+  UnknownTags wild_unknown;
+  std::vector<Extent> released;
+  // What follows from the above, after each fill:
+  std::set<Formed> formed;
+  std::set<Tag> broken_tags;   ///< two regimes that break the rule can be formed
+  bool wild = false;           ///< unknown memory was read
+  bool torn = false;           ///< an ILLEGAL mixture with V = 1 was formed
+  bool shared_by_worlds = false;
+};
+
+}  // namespace iommucheck::litmus::twin

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+// A translation regime: everything that a TLB entry carries over from STE, CD and registers.
+// IHI 0070 16.2; arch 7.2. Two regimes under one tag must be equal, so equality here is a rule.
+#pragma once
+
+#include "spec/arch/granule.h"
+
+namespace iommucheck::spec {
+
+/// Non-secure stream worlds. Which one decides the tags of TLB entries. arch 7.1.
+enum class StreamWorld : u8 { el1, el2, el2_e2h };
+
+/// Tags a regime has. EL2 without E2H is one space: neither ASID nor VMID.
+constexpr bool has_asid(StreamWorld world) { return world != StreamWorld::el2; }
+constexpr bool has_two_halves(StreamWorld world) { return world != StreamWorld::el2; }
+constexpr bool has_unprivileged(StreamWorld world) { return world != StreamWorld::el2; }
+
+/// One half of the address space: TTB0 or TTB1. With EPD = 1 the fields tsz, tg, ttb, ir, or_, sh
+/// are ignored by hardware, and read 0 here so that equality ignores them too.
+template <Word W>
+struct Half {
+  Flag<W> epd = false;
+  W tsz{0};
+  Granule tg = Granule::g4k;
+  W ttb{0};
+  Flag<W> had = false;
+  Flag<W> e0pd = false;
+  Flag<W> tbi = false;
+  W ir{0};
+  W or_{0};
+  W sh{0};
+  friend bool operator==(const Half&, const Half&) = default;
+};
+
+template <Word W>
+struct Regime {
+  StreamWorld world = StreamWorld::el1;
+  W vmid{0};  ///< 0 unless world is el1 and IDR0.S2P = 1
+  W asid{0};  ///< 0 in el2
+  Flag<W> aset = false;
+  Half<W> half[2];
+  W ips_lg2{48};  ///< effective output size in bits: min(IPS, OAS)
+  Flag<W> affd = false;  ///< 0 where HA = 1, which overrides it
+  Flag<W> wxn = false;
+  Flag<W> pan = false;
+  Flag<W> epan = false;
+  Flag<W> ha = false;
+  Flag<W> hd = false;  ///< 0 where HA = 0, without which it does nothing
+  Flag<W> haft = false;
+  Flag<W> endi = false;
+  W mair{0};
+  W amair{0};
+  friend bool operator==(const Regime&, const Regime&) = default;
+};
+
+/// What a final translation is tagged with; `asid` counts only where the entry is not global.
+template <Word W>
+struct Tag {
+  StreamWorld world = StreamWorld::el1;
+  W vmid{0};
+  W asid{0};
+  Flag<W> aset = false;
+  friend bool operator==(const Tag&, const Tag&) = default;
+};
+
+template <Word W>
+constexpr Tag<W> tag_of(const Regime<W>& regime) {
+  return {regime.world, regime.vmid, regime.asid, regime.aset};
+}
+
+}  // namespace iommucheck::spec

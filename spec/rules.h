@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+// The catalogue of rules: what is checked, where the architecture or interface says so, who must
+// keep it. The entries are in rules.def; everything that names a rule names one of them.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "base/types.h"
+
+namespace iommucheck::spec {
+
+/// Who is at fault when a rule is broken.
+enum class Keeper : u8 { driver, caller, device, smmu, environment, user };
+
+/// Rules that users, litmus tests and twins name together. The first eight are the litmus ones.
+enum class Family : u8 {
+  page_reuse, table_free, conflict, tag, promise, lost_update, wild, unknown,
+  torn, queue_protocol, register_protocol, result, leak, hang, crash,
+  ste, cd, substream, translation, permission, command, event, coverage,
+};
+
+enum class Rule : u16 {
+#define RULE(id, family, keeper, section, text) id,
+#include "spec/rules.def"
+#undef RULE
+};
+
+struct RuleInfo {
+  Rule rule;
+  std::string_view name;
+  Family family;
+  Keeper keeper;
+  std::string_view section;  ///< e.g. "IHI 0070 5.2; arch 2.3"
+  std::string_view text;     ///< one sentence
+};
+
+/// All rules, in the order of their enumerators.
+std::span<const RuleInfo> all_rules();
+
+const RuleInfo& rule_info(Rule rule);
+inline std::string_view rule_name(Rule rule) { return rule_info(rule).name; }
+
+/// The rule of that name, or nothing.
+std::optional<Rule> find_rule(std::string_view name);
+
+/// Printed with a hyphen: "page-reuse".
+std::string_view family_name(Family family);
+std::optional<Family> find_family(std::string_view name);
+std::string_view keeper_name(Keeper keeper);
+
+}  // namespace iommucheck::spec

@@ -1,0 +1,461 @@
+// SPDX-License-Identifier: MIT
+// What memory says, and what any legal cache may hold besides: SEMANTICS 1 to 4 for stage 1.
+//
+// The idea in five lines. Nothing that memory says now is kept twice: it can be fetched at any
+// time, so a walk of memory yields it. When a word's old version stops being visible, what a cache
+// may have filled from it becomes an item; a covering invalidation marks items with the group of
+// commands it belongs to, and the observed completion of that group removes them. An outcome is
+// one walk plus a look-up in a list that is nearly always empty.
+//
+// Why one moment per command is enough: of the moments a command may act at, its exposure leaves
+// the most alive once it is complete (all that can be filled later can be filled after it), and
+// until then nothing need have died. So an item carries one number, `dies`.
+//
+//   memory.h   words and their visible versions      config.cpp      STEs, CDs, regimes, tags
+//   tables.cpp table pages, items, make checks        invalidate.cpp  commands
+//   lookup.cpp candidates and outcomes                explain.cpp     the same in words
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "spec/smmu/cd.h"
+#include "spec/smmu/command.h"
+#include "spec/smmu/coverage.h"
+#include "spec/smmu/items.h"
+#include "spec/smmu/memory.h"
+#include "spec/smmu/stream_table.h"
+
+namespace iommucheck::spec {
+
+/// What differs between legal devices and is in no ID register.
+struct Profile {
+  unsigned config_atom = 8;  ///< bytes that a configuration fetch reads at once: 8 or 16
+  friend bool operator==(const Profile&, const Profile&) = default;
+};
+
+/// A broken rule, found at event `at`. `text` names what, where and the nearest miss.
+struct Violation {
+  Rule rule;
+  EventIndex at = 0;
+  std::string text;
+};
+
+/// Who accesses what. `ssid` counts where `ssv`.
+struct Access {
+  u32 sid = 0;
+  u32 ssid = 0;
+  bool ssv = false;
+  AccessType type = AccessType::read;
+  bool privileged = false;
+  u64 va = 0;
+};
+
+enum class OutcomeKind : u8 { translation, bypass, fault, abort, any };
+
+/// One thing that may happen to an access. A fault terminates or stalls, with a record, by
+/// `reaction` (translation faults) or always with a record that aborts (other events).
+struct Outcome {
+  OutcomeKind kind = OutcomeKind::any;
+  u64 pa = 0;                       ///< translation, bypass
+  u64 attr = 0;                     ///< translation: the MAIR byte
+  bool dirty = false;               ///< translation: the write also clears AP[2] of its descriptor
+  EventType event = EventType::none;
+  FaultReaction reaction{};
+  Rule rule = Rule::S1_DESCRIPTOR_VALID;  ///< that decided a fault, or why it is `any`
+  // Where it comes from; not compared.
+  u32 item = 0;                     ///< 1 + the cached item it used last, 0: memory alone
+  u64 origin = 0;                   ///< address of the last word read
+  u64 value = 0;                    ///< and what was read there
+
+  [[nodiscard]] bool same(const Outcome& o) const {
+    return kind == o.kind && pa == o.pa && attr == o.attr && dirty == o.dirty &&
+           event == o.event && reaction == o.reaction;
+  }
+};
+
+/// A translation, or the lack of one, that a look-up of one address may meet.
+struct Candidate {
+  enum class Kind : u8 { leaf, pointer, fault, unknown };
+  Kind kind = Kind::fault;
+  u8 half = 0;
+  u8 level = 0;
+  u8 extent_lg2 = 12;   ///< contiguous group counted in
+  u32 regime = 0;
+  u64 va = 0;           ///< first address of the extent
+  Leaf<u64> leaf{};
+  Fault fault{};
+  u32 item = 0;         ///< 1 + the item it comes from or through; 0: memory alone
+  u64 origin = 0;
+  u64 value = 0;
+};
+
+/// An interval of input addresses of one tag whose outcomes may have changed.
+struct DirtyInterval {
+  u32 tag = 0;
+  u64 first = 0;
+  u64 last = 0;
+};
+
+class Caches {
+ public:
+  Caches(const Capabilities& caps, const Profile& profile);
+  Caches(const Caches&) = delete;
+  Caches& operator=(const Caches&) = delete;
+
+  // ---- time and undo ----------------------------------------------------------------------------
+  Trail& trail() { return trail_; }
+  Memory& memory() { return memory_; }
+  [[nodiscard]] const Memory& memory() const { return memory_; }
+  [[nodiscard]] const Capabilities& capabilities() const { return caps_; }
+  /// Number of the event that the calls below belong to.
+  void set_now(EventIndex now) { now_ = now; }
+  [[nodiscard]] EventIndex now() const { return now_; }
+
+  // ---- memory events; pa of words is 8-byte aligned ---------------------------------------------
+  void store(AgentId by, u64 pa, u64 value);
+  /// Any size from 1 to 8 and any alignment: each intermediate word is a version.
+  void store_bytes(AgentId by, u64 pa, unsigned size, u64 value);
+  void fill(AgentId by, u64 pa, u64 words, u64 value);
+  /// An atomic exchange that succeeds: performed at once.
+  void rmw(AgentId by, u64 pa, u64 value);
+  void barrier(AgentId by);
+  void handoff(AgentId from, AgentId to) { memory_.handoff(from, to); }
+  void clean(AgentId by, u64 pa) { memory_.clean_line(pa, by); }
+  /// A page becomes memory of unknown content: allocated (`given_back` false) or freed.
+  void recycle(u64 pa, bool given_back);
+  /// Content that was always there.
+  void assume(u64 pa, u64 value);
+
+  // ---- registers that caches depend on ----------------------------------------------------------
+  /// STRTAB_BASE and STRTAB_BASE_CFG; SMMUEN is 0 and acknowledged, else the caller has objected.
+  void set_stream_table(const StreamTable& table);
+  [[nodiscard]] const StreamTable& stream_table() const { return strtab_; }
+  void set_e2h(bool e2h);
+  /// CR0.SMMUEN written, and its acknowledgement. While they differ both are outcomes.
+  void write_smmuen(bool enable);
+  void acknowledge_smmuen();
+  [[nodiscard]] bool enabled() const { return enabled_ != 0; }
+  /// Nothing was ever invalidated: unknown items of every tag and stream.
+  void reset();
+  /// GBPA.ABORT: what SMMUEN = 0 does.
+  void set_gbpa_abort(bool abort);
+
+  // ---- commands, in queue order -----------------------------------------------------------------
+  /// A command that may act from now on. `certain`: its slot was surely what was fetched and the
+  /// command is legal; otherwise it proves nothing. Returns the group it belongs to; a certain
+  /// CMD_SYNC ends that group.
+  Group expose(const Command& command, bool certain);
+  /// The driver observed that the CMD_SYNC which ends `group` is complete (and so all before).
+  void complete(Group group);
+
+  // ---- questions: nothing changes ---------------------------------------------------------------
+  /// Distinct outcomes of an access now; `visit(const Outcome&)` for each. False: a bound was hit.
+  template <class Visit>
+  bool outcomes(const Access& access, Visit&& visit) const {
+    std::vector<Outcome>& found = scratch_outcomes_;
+    found.clear();
+    const bool done = collect_outcomes(access, found);
+    for (const Outcome& outcome : found) visit(outcome);
+    return done;
+  }
+
+  /// All translations that any look-up under any tag with a regime may use; for whole-space checks
+  /// of small states and for tests. `visit(tag, const Candidate&)`.
+  void for_each_translation(const std::function<void(u32, const Candidate&)>& visit) const;
+
+  /// Is the page a table that hardware may still walk (memory, or a cached pointer of any tag)?
+  [[nodiscard]] bool is_walkable_table(u64 pa) const;
+  /// Does a configuration structure that hardware may fetch lie in the page?
+  [[nodiscard]] bool is_configuration(u64 pa) const;
+
+  // What an access under (sid, ssid) may translate by: visit(Outcome or regime). Used by promises.
+  struct StreamOption {
+    SteKind kind = SteKind::bad;
+    EventType event = EventType::none;  ///< fault, where no regime
+    Rule rule = Rule::STE_VALID;
+    u32 regime = 0;                     ///< 1 + regime, 0: none
+    u32 tag = 0;
+    FaultReaction reaction{};
+    bool any = false;                   ///< unknown configuration: anything
+    Group dies = immortal;
+  };
+  /// Distinct options for a stream; false: a bound was hit.
+  bool stream_options(u32 sid, u32 ssid, bool ssv, std::vector<StreamOption>& options) const;
+
+  /// Candidates for one address under a tag: cached and in memory.
+  void collect(u32 tag, u64 va, std::vector<Candidate>& found) const;
+  [[nodiscard]] const Regime<u64>& regime(u32 id) const { return regimes_[id].regime; }
+  [[nodiscard]] bool tag_is_broken(u32 tag) const { return tags_[tag].broken != 0; }
+  [[nodiscard]] u64 items_alive() const { return item_count_; }
+  [[nodiscard]] const Item& item(u32 index) const { return items_[index]; }
+  /// Are two living translations of one address in conflict (break-before-make)?
+  [[nodiscard]] bool in_conflict(const std::vector<Candidate>& found) const;
+
+  // ---- findings ---------------------------------------------------------------------------------
+  /// Rules of the driver's side that an event just broke. Not part of the state.
+  std::vector<Violation>& violations() { return violations_; }
+  /// Intervals whose outcomes may have changed, if `track` asked for them. Not part of the state.
+  void track_changes(bool track) { track_changes_ = track; }
+  std::vector<DirtyInterval>& dirty() { return dirty_; }
+  /// Streams whose configuration may have changed.
+  std::vector<u32>& dirty_streams() { return dirty_streams_; }
+  [[nodiscard]] bool gave_up() const { return gave_up_; }
+  [[nodiscard]] const std::string& unsupported() const { return unsupported_; }
+  void clear_findings();
+
+  // ---- words ------------------------------------------------------------------------------------
+  /// Names addresses for people; default: hex.
+  void set_namer(std::function<std::string(u64)> namer) { namer_ = std::move(namer); }
+  [[nodiscard]] std::string name(u64 pa) const;
+  /// Why an outcome is possible: where it was read, when that was replaced, and the nearest miss.
+  [[nodiscard]] std::string explain(const Outcome& outcome) const;
+  [[nodiscard]] std::string explain_item(const Item& item) const;
+
+ private:
+  struct RegimeState {
+    Regime<u64> regime;
+    u32 tag = 0;
+    u64 formed = 0;       ///< number of streams' options that form it
+    u64 dies = immortal;  ///< group after which it can be formed no more
+    u64 ghost = 0;        ///< 1: cannot be formed, but what was filled through it lives on
+    u64 ghost_dies = immortal;
+    u64 listed = 0;       ///< in its tag's list
+    u64 next = 0;         ///< 1 + the next of its tag
+  };
+  struct TagState {
+    Tag<u64> tag;
+    u64 first_item = 0;
+    u64 items = 0;
+    u64 pointers = 0;
+    u64 first_regime = 0;  ///< 1 + regime
+    u64 formed = 0;        ///< distinct regimes that can be formed
+    u64 broken = 0;
+    u64 active = 0;
+  };
+  /// What one stream's configuration forms, so that a change can be undone.
+  struct Formed {
+    u32 next = 0;
+    u32 sid = 0;
+    u32 ssid = 0;
+    u32 regime = 0;
+    u64 place = 0;   ///< of the CD
+    Group dies = immortal;
+    u32 units = 0;   ///< atomic units of its STE and CD with more than one version
+  };
+  /// A range of memory that holds configuration structures.
+  struct Region {
+    ConfigKind kind = ConfigKind::ste;
+    u8 padding0[3] = {};
+    u32 sid = 0;         ///< first
+    u64 first = 0;       ///< address
+    u64 bytes = 0;
+    u32 ssid = 0;        ///< first
+    u32 made_by = 0;     ///< stream whose STE leads here; STE arrays: first stream of the L1STD
+    Group dies = immortal;  ///< of the STE that leads here
+    u32 padding = 0;
+  };
+  struct InFlight {
+    Command command;
+    Group group = 0;
+    EventIndex at = 0;
+  };
+  struct Path {
+    u32 tag = 0;
+    u32 regime = 0;
+    u8 half = 0;
+    u8 level = 0;
+    u8 hierarchical = 0;
+    bool ghost = false;
+    u64 va = 0;
+    Group dies = immortal;  ///< of the way to the word
+    Group cap = immortal;   ///< of what is filled through it
+    u32 item = 0;           ///< 1 + the pointer item it comes through
+  };
+  struct Vanished {
+    Frame* frame;
+    unsigned index;
+    Content content;
+    EventIndex at;
+  };
+  struct SteOption {
+    Ste<u64> ste;
+    u64 place = 0;
+    Group dies = immortal;
+    bool unknown = false;
+    bool bad_streamid = false;
+    unsigned units = 0;
+  };
+  struct CdOption {
+    Cd<u64> cd;
+    u64 place = 0;
+    Group dies = immortal;
+    bool unknown = false;
+    bool bad_substreamid = false;
+    unsigned units = 0;
+  };
+  struct Word {
+    u64 value;
+    bool unknown;
+    Group dies;
+  };
+
+  // tables.cpp
+  void link(u64 table, unsigned level, Edge edge);
+  void unlink(u64 table, unsigned level, EdgeKind kind, u64 parent, u64 value);
+  void link_children(Frame& frame, unsigned level);
+  void unlink_children(Frame& frame, unsigned level);
+  template <class Visit>
+  void for_each_path(const Frame& frame, unsigned index, unsigned level, Visit&& visit) const;
+  template <class Visit>
+  void paths_up(const Frame& frame, unsigned index, unsigned level, std::array<u64, 4>& indices,
+                u8 hierarchical, unsigned leaf_level, Visit&& visit) const;
+  void before_table_store(Frame& frame, unsigned index, u64 value, bool plain);
+  void store_word(AgentId by, Frame& frame, unsigned index, Content content, bool plain);
+  void after_table_store(Frame& frame, unsigned index, u64 value);
+  void settle(std::vector<Vanished>& vanished);
+  void vanish_from_table(Frame& frame, const Vanished& what);
+  void add_item(const Path& path, u64 origin, Content content, EventIndex stored_at);
+  void drop_items(Group group);
+  void check_make(Frame& frame, unsigned index, unsigned level, u64 value);
+  void check_contiguous(Frame& frame, unsigned index, unsigned level, u64 value);
+  void probe(u32 tag, u64 va, u64 origin);
+  void probe_table(const Path& path, u64 table, unsigned level);
+  void check_unknown(const Frame& frame, u64 first, u64 count);
+  void mark_dirty(u32 tag, u64 va, unsigned extent_lg2);
+  void check_lost_update(Frame& frame, unsigned index, u64 value);
+
+  // config.cpp
+  u32 intern(const Regime<u64>& regime);
+  u32 intern_tag(const Tag<u64>& tag);
+  void config_vanished(const Vanished& what);
+  void reform_around(u64 pa);
+  void reform(u32 sid);
+  void reform_all();
+  void refresh_regions(u32 sid);
+  void add_region(const Region& region);
+  void remove_regions(u32 sid, ConfigKind kind);
+  void set_formed(u32 regime, u64 formed, Group dies);
+  void become_formed(u32 regime);
+  void become_ghost(u32 regime, Group died);
+  void check_tag(u32 tag);
+  void materialize_ghost(u32 regime);
+  void freeze_pointers(u32 tag, Group died);
+  void drop_ghost(u32 regime);
+  void unlink_roots(u32 regime);
+  /// Makes items of all that can be filled from the table at `table`, whose first entry translates
+  /// `path.va`, except what `covered` (or null) removes anyway.
+  void expand(const Path& path, u64 table, unsigned level, const Command* covered);
+  void form_cd(u32 sid, u32 number, const SteOption& ste, const std::vector<SteOption>& all,
+               std::vector<Formed>& formed);
+  void refresh_l2_arrays(u32 first_sid);
+  bool ste_options(u32 sid, std::vector<SteOption>& options) const;
+  bool cd_options(u32 sid, u32 ssid, const std::vector<SteOption>& all,
+                  std::vector<CdOption>& options) const;
+  void words_at(ConfigKind kind, u32 sid, u32 ssid, u64 place, unsigned word,
+                std::vector<Word>& words) const;
+  template <class Option, class Structure>
+  bool mixtures(ConfigKind kind, u32 sid, u32 ssid, u64 place, Group dies, bool cached_only,
+                Structure Option::* structure, std::vector<Option>& options) const;
+  [[nodiscard]] bool unknown_config_alive(u32 sid) const;
+  [[nodiscard]] bool unknown_tlb_alive(const Tag<u64>& tag) const;
+
+  // invalidate.cpp
+  void kill_items(const InFlight& command);
+  void kill_config(const InFlight& command);
+  void kill_ghosts(const InFlight& command);
+  void kill_unknown(const InFlight& command);
+  [[nodiscard]] bool covers_item(const Command& command, const Item& item) const;
+  [[nodiscard]] bool survives(const Item& item, const InFlight& command) const;
+  [[nodiscard]] bool refillable(const Item& item, const std::vector<u32>& commands) const;
+  [[nodiscard]] bool pointer_yields(const Item& pointer, const Item& item) const;
+  [[nodiscard]] Group first_kill_after(Group group, const Item& item) const;
+  [[nodiscard]] TlbTarget target_of(const Item& item) const;
+
+  // lookup.cpp
+  bool collect_outcomes(const Access& access, std::vector<Outcome>& found) const;
+  void access_under(const Access& access, const StreamOption& option,
+                    std::vector<Outcome>& found) const;
+  void walk(u32 regime, unsigned half, u64 table, unsigned level, unsigned start, u64 va,
+            u8 hierarchical, u32 item, std::vector<Candidate>& found) const;
+  void meet(u32 regime, unsigned half, unsigned level, u64 va, u8 hierarchical, u32 item,
+            u64 origin, Content content, std::vector<Candidate>& found) const;
+  void contiguous_siblings(u32 regime, unsigned half, unsigned level, u64 position, u64 va,
+                           u8 hierarchical, u32 item, std::vector<Candidate>& found) const;
+  void collect_items(u32 tag, u64 va, bool global_only, std::vector<Candidate>& found) const;
+  void collect_memory(u32 tag, u64 va, bool global_only, std::vector<Candidate>& found) const;
+  [[nodiscard]] std::optional<Leaf<u64>> leaf_of(const Item& item) const;
+  [[nodiscard]] bool conflict(const Candidate& a, const Candidate& b) const;
+  [[nodiscard]] unsigned start_of(u32 regime, unsigned half) const;
+
+  void report(Rule rule, std::string text);
+
+  Trail trail_;
+  Memory memory_{trail_};
+  Capabilities caps_;
+  Profile profile_;
+  EventIndex now_ = 0;
+
+  StreamTable strtab_{};      // trailed as a whole
+  u64 strtab_set_ = 0;
+  u64 e2h_ = 0;
+  u64 smmuen_ = 0;            // as written
+  u64 enabled_ = 0;           // may anything be fetched: smmuen written 1, until 0 acknowledged
+  u64 smmuen_acked_ = 0;
+  u64 gbpa_abort_ = 0;
+
+  TrailPool<Edge> edges_;
+  TrailPool<Item> items_;
+  u64 item_count_ = 0;
+  u64 globals_ = 0;           // a global leaf was ever stored in a table
+  u64 contiguous_ = 0;        // so was a leaf with the contiguous hint
+  u64 ghosts_ = 0;            // regimes that are ghosts
+
+  std::deque<RegimeState> regimes_;
+  std::unordered_multimap<u64, u32> regime_index_;
+  std::deque<TagState> tags_;
+  std::unordered_multimap<u64, u32> tag_index_;
+  TrailArray<u64> active_tags_;
+
+  TrailArray<ConfigItem> config_items_;
+  TrailArray<Region> regions_;
+  TrailArray<Formed> formed_;
+  TrailArray<u64> known_sids_;  // streams whose STE was ever anything but V = 0 or abort
+
+  struct UnknownSet {          // reset: SEMANTICS 2
+    u64 config = 0;            // alive for every stream but those below
+    u64 config_dies = immortal;
+    u64 tlb_el1 = 0, tlb_el1_dies = immortal;
+    u64 tlb_el2 = 0, tlb_el2_dies = immortal;
+  };
+  UnknownSet unknown_;
+  struct UnknownExcept {       // a stream, VMID or ASID whose unknown items are invalidated
+    u64 what = 0;              // 0 stream; 1 VMID; 2 VMID and ASID (not the global one)
+    u64 first = 0, last = 0;
+    u64 dies = immortal;
+  };
+  TrailArray<UnknownExcept> unknown_except_;
+
+  TrailArray<InFlight> in_flight_;
+  TrailArray<InFlight> history_;  // commands since the state began, for explanations
+  u64 group_ = 0;             // that the next command belongs to
+  u64 completed_ = 0;         // groups below this one are complete
+
+  bool track_changes_ = false;
+  bool gave_up_ = false;
+  mutable bool bound_hit_ = false;
+  std::string unsupported_;
+  std::vector<Violation> violations_;
+  std::vector<DirtyInterval> dirty_;
+  std::vector<u32> dirty_streams_;
+  std::vector<Vanished> scratch_vanished_;
+  mutable std::vector<Outcome> scratch_outcomes_;
+  mutable std::vector<Candidate> scratch_candidates_;
+  mutable std::vector<StreamOption> scratch_options_;
+  std::function<std::string(u64)> namer_;
+};
+
+}  // namespace iommucheck::spec

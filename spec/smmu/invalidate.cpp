@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: MIT
+// When an invalidation acts, and what it surely removes. SEMANTICS 3.
+#include <algorithm>
+
+#include "spec/smmu/caches.h"
+#include "spec/smmu/paths.h"
+
+namespace iommucheck::spec {
+
+TlbTarget Caches::target_of(const Item& item) const {
+  const Tag<u64>& tag = tags_[item.tag].tag;
+  TlbTarget target{.world = tag.world, .vmid = tag.vmid, .asid = tag.asid, .base = item.va,
+                   .granule = Granule::g4k, .level = item.level,
+                   .is_table = item.kind == ItemKind::pointer};
+  target.extent_lg2 = level_shift(Granule::g4k, item.level);
+  if (item.kind != ItemKind::final) return target;
+  if (const auto leaf = leaf_of(item)) {
+    target.global = !leaf->ng.value && has_asid(tag.world);
+    if (leaf->contiguous) target.extent_lg2 += contiguous_lg2(Granule::g4k, item.level);
+  }
+  return target;
+}
+
+/// An unknown item is any leaf or pointer of its slot, also a global one, so only what removes all
+/// of these counts.
+bool Caches::covers_item(const Command& command, const Item& item) const {
+  const TlbiScope scope{0, e2h_ != 0};
+  TlbTarget target = target_of(item);
+  if (item.kind != ItemKind::unknown) return static_cast<bool>(covers(command, target, scope));
+  target.is_table = false;
+  target.global = true;
+  bool all = static_cast<bool>(covers(command, target, scope));
+  target.global = false;
+  all = all && covers(command, target, scope);
+  if (item.level == last_level) return all;
+  target.is_table = true;
+  return all && covers(command, target, scope);
+}
+
+Group Caches::expose(const Command& command, bool certain) {
+  const auto group = static_cast<Group>(group_);
+  if (!certain) return group;
+  InFlight entry{command, group, now_};
+  history_.push(trail_, entry);
+  if (command.op == Opcode::sync) {
+    trail_.set(group_, group_ + 1);
+    return group;
+  }
+  if (is_tlbi(command.op)) {
+    in_flight_.push(trail_, entry);
+    kill_unknown(entry);
+    if (ghosts_ != 0) kill_ghosts(entry);
+    if (item_count_ != 0) kill_items(entry);
+  } else if (is_cfgi(command.op)) {
+    in_flight_.push(trail_, entry);
+    kill_unknown(entry);
+    if (!config_items_.empty()) kill_config(entry);
+  }
+  return group;
+}
+
+void Caches::kill_items(const InFlight& command) {
+  std::vector<u32> covered;
+  for (u32 t = 0; t < active_tags_.size(); ++t) {
+    const TagState& tag = tags_[static_cast<u32>(active_tags_[t])];
+    for (u32 i = static_cast<u32>(tag.first_item); i != 0; i = items_[i].next) {
+      if (items_[i].dies > command.group && covers_item(command.command, items_[i])) {
+        covered.push_back(i);
+      }
+    }
+  }
+  std::erase_if(covered, [&](u32 i) { return survives(items_[i], command); });
+  // What a pointer yields may have been fetched before it goes.
+  for (const u32 i : covered) {
+    const Item item = items_[i];
+    if (item.kind != ItemKind::pointer || tags_[item.tag].formed == 0) continue;
+    Group regimes = 0;
+    for (u64 r = tags_[item.tag].first_regime; r != 0; r = regimes_[r - 1].next) {
+      if (regimes_[r - 1].formed != 0) {
+        regimes = std::max(regimes, static_cast<Group>(regimes_[r - 1].dies));
+      }
+    }
+    Path path{.tag = item.tag, .regime = item.regime, .half = item.half, .va = item.va,
+              .dies = std::min(item.dies, regimes)};
+    path.hierarchical =
+        static_cast<u8>(item.hierarchical | pack(accumulate(unpack(0), item.value)));
+    expand(path, next_table_address(Granule::g4k, item.value), item.level + 1U, &command.command);
+  }
+  for (const u32 i : covered) items_.edit(trail_, i).dies = command.group;
+}
+
+/// The item can be fetched again between `command` and the end of its group, from a cached pointer
+/// that lives that long: commands of one group act in any order.
+bool Caches::survives(const Item& item, const InFlight& command) const {
+  if (tags_[item.tag].pointers == 0 || tags_[item.tag].formed == 0) return false;
+  std::vector<u32> covering;
+  for (u32 i = 0; i < in_flight_.size(); ++i) {
+    const InFlight& other = in_flight_[i];
+    if (other.group == command.group && other.at >= item.since && is_tlbi(other.command.op) &&
+        covers_item(other.command, item)) {
+      covering.push_back(i);
+    }
+  }
+  return refillable(item, covering);
+}
+
+bool Caches::refillable(const Item& item, const std::vector<u32>& commands) const {
+  if (commands.empty()) return true;
+  const Group group = in_flight_[commands.front()].group;
+  for (u64 r = tags_[item.tag].first_regime, alive = 0; ; r = regimes_[r - 1].next) {
+    if (r == 0 && alive == 0) return false;
+    if (r == 0) break;
+    if (regimes_[r - 1].formed != 0 && regimes_[r - 1].dies >= group) alive = 1;
+    if (alive != 0) break;
+  }
+  for (u32 i = static_cast<u32>(tags_[item.tag].first_item); i != 0; i = items_[i].next) {
+    const Item& pointer = items_[i];
+    if (pointer.kind != ItemKind::pointer || pointer.dies < group) continue;
+    if (pointer.level >= item.level || !pointer_yields(pointer, item)) continue;
+    std::vector<u32> still;
+    for (const u32 c : commands) {
+      if (in_flight_[c].at >= pointer.since && covers_item(in_flight_[c].command, pointer)) {
+        still.push_back(c);
+      }
+    }
+    if (still.empty() || (still.size() <= commands.size() && refillable(pointer, still))) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/// Memory below the cached pointer says the item now.
+bool Caches::pointer_yields(const Item& pointer, const Item& item) const {
+  const unsigned slot = level_shift(Granule::g4k, pointer.level);
+  if (item.half != pointer.half || align_down(item.va, slot) != align_down(pointer.va, slot)) {
+    return false;
+  }
+  const auto descend = [&](auto&& self, u64 table, unsigned level) -> bool {
+    const u64 index = bits(item.va, level_shift(Granule::g4k, level) + 8,
+                           level_shift(Granule::g4k, level));
+    bool found = false;
+    memory_.visible(table + 8 * index, [&](Content content) {
+      if (level == item.level) {
+        found |= content.unknown ? item.kind == ItemKind::unknown
+                                 : content.value == item.value && item.kind != ItemKind::unknown;
+      } else if (!content.unknown && descriptor_type(Granule::g4k, level, content.value) ==
+                                         DescriptorType::table) {
+        found |= self(self, next_table_address(Granule::g4k, content.value), level + 1);
+      }
+    });
+    return found;
+  };
+  return descend(descend, next_table_address(Granule::g4k, pointer.value), pointer.level + 1U);
+}
+
+/// The first group after `group` with an exposed command that covers the item.
+Group Caches::first_kill_after(Group group, const Item& item) const {
+  Group first = immortal;
+  for (u32 i = 0; i < in_flight_.size(); ++i) {
+    const InFlight& command = in_flight_[i];
+    if (command.group > group && command.group < first && is_tlbi(command.command.op) &&
+        covers_item(command.command, item)) {
+      first = command.group;
+    }
+  }
+  return first;
+}
+
+void Caches::kill_ghosts(const InFlight& command) {
+  for (u32 t = 0; t < active_tags_.size(); ++t) {
+    const TagState& tag = tags_[static_cast<u32>(active_tags_[t])];
+    for (u64 r = tag.first_regime; r != 0; r = regimes_[r - 1].next) {
+      RegimeState& state = regimes_[r - 1];
+      if (state.ghost == 0 || state.ghost_dies <= command.group) continue;
+      TlbTarget target{.world = tag.tag.world, .vmid = tag.tag.vmid, .asid = tag.tag.asid};
+      const TlbiScope scope{0, e2h_ != 0};
+      if (is_tlbi_by_address(command.command.op)) {
+        TlbTarget all = target;
+        all.extent_lg2 = 63;
+        if (!covers_tags(command.command, all, scope)) continue;
+        materialize_ghost(static_cast<u32>(r - 1));  // kill_items() does the rest
+        kill_ghosts(command);
+        return;
+      }
+      if (!covers(command.command, target, scope)) continue;
+      target.global = globals_ != 0;
+      if (!covers(command.command, target, scope)) {
+        materialize_ghost(static_cast<u32>(r - 1));
+        kill_ghosts(command);
+        return;
+      }
+      trail_.set(state.ghost_dies, command.group);
+    }
+  }
+}
+
+void Caches::kill_config(const InFlight& command) {
+  std::vector<u32> streams;
+  std::vector<ConfigItem> left;  // STEs and CDs that a removed L1STD or L1CD led to
+  for (u32 i = 0; i < config_items_.size(); ++i) {
+    const ConfigItem& item = config_items_[i];
+    if (item.dies <= command.group) continue;
+    const ConfigTarget target{.kind = item.kind, .sid_first = item.sid,
+                              .sid_last = item.sid + item.sid_count - 1, .ssid_first = item.ssid,
+                              .ssid_last = item.ssid + item.ssid_count - 1};
+    if (!covers_config(command.command, target)) continue;
+    config_items_.edit(trail_, i).dies = command.group;
+    const bool leads_on = item.kind == ConfigKind::l1std || item.kind == ConfigKind::l1cd;
+    if (leads_on && item.unknown == 0) left.push_back(item);
+    for (u32 n = 0; n < item.sid_count; ++n) {
+      if (item.sid_count > 1) {
+        bool known = false;
+        for (u32 k = 0; k < known_sids_.size(); ++k) known |= known_sids_[k] == item.sid + n;
+        if (!known) continue;
+      }
+      if (std::ranges::find(streams, item.sid + n) == streams.end()) streams.push_back(item.sid + n);
+    }
+  }
+  // One StreamID's CFGI removes an L1STD; the cached STEs of the others of its span live on.
+  for (const ConfigItem& item : left) {
+    for (u32 r = 0; r < regions_.size(); ++r) {
+      const Region region = regions_[r];
+      const bool below = item.kind == ConfigKind::l1std
+                             ? region.kind == ConfigKind::ste && region.made_by == item.sid
+                             : region.kind == ConfigKind::cd && region.made_by == item.sid &&
+                                   region.ssid == item.ssid;
+      const u64 table = item.kind == ConfigKind::l1std ? L1Std<u64>{item.value}.l2ptr()
+                                                       : L1Cd<u64>{item.value}.l2ptr();
+      if (!below || region.first != table) continue;
+      for (u64 pa = region.first; pa < region.first + region.bytes; pa += 8) {
+        const auto number = static_cast<u32>((pa - region.first) / ste_bytes);
+        const u64 place = region.first + number * ste_bytes;
+        const Content v = memory_.newest(place);
+        if (!v.unknown && v.value == 0 && !memory_.is_pending(place)) continue;
+        ConfigItem word{.kind = region.kind, .word = static_cast<u16>((pa - place) / 8),
+                        .sid = region.sid, .ssid = region.ssid, .place = place,
+                        .since = now_, .vanished_at = now_, .stored_at = now_};
+        (region.kind == ConfigKind::ste ? word.sid : word.ssid) += number;
+        const ConfigTarget target{.kind = word.kind, .sid_first = word.sid, .sid_last = word.sid,
+                                  .ssid_first = word.ssid, .ssid_last = word.ssid};
+        if (covers_config(command.command, target)) continue;
+        memory_.visible(pa, [&](Content content) {
+          word.value = content.value;
+          word.unknown = content.unknown ? 1 : 0;
+          config_items_.push(trail_, word);
+        });
+        if (std::ranges::find(streams, word.sid) == streams.end()) streams.push_back(word.sid);
+      }
+    }
+  }
+  for (const u32 sid : streams) reform(sid);
+}
+
+void Caches::kill_unknown(const InFlight& command) {
+  if (unknown_.config == 0 && unknown_.tlb_el1 == 0 && unknown_.tlb_el2 == 0) return;
+  trail_.save(reinterpret_cast<u64*>(&unknown_), sizeof(unknown_) / 8);
+  const Command& c = command.command;
+  const u64 group = command.group;
+  if (c.op == Opcode::cfgi_ste_range && c.range == 31) {
+    unknown_.config_dies = std::min(unknown_.config_dies, group);
+  } else if (c.op == Opcode::cfgi_ste_range) {
+    const SidBlock block = cfgi_block(c);
+    unknown_except_.push(trail_, {.what = 0, .first = block.first, .last = block.last,
+                                  .dies = group});
+  } else if (c.op == Opcode::cfgi_ste && !c.leaf) {
+    unknown_except_.push(trail_, {.what = 0, .first = c.sid, .last = c.sid, .dies = group});
+  } else if (c.op == Opcode::cfgi_ste && !strtab_.two_level) {
+    unknown_except_.push(trail_, {.what = 0, .first = c.sid, .last = c.sid, .dies = group});
+  } else if (c.op == Opcode::tlbi_nsnh_all) {
+    unknown_.tlb_el1_dies = std::min(unknown_.tlb_el1_dies, group);
+  } else if (c.op == Opcode::tlbi_el2_all) {
+    unknown_.tlb_el2_dies = std::min(unknown_.tlb_el2_dies, group);
+  } else if (c.op == Opcode::tlbi_nh_all || c.op == Opcode::tlbi_s12_vmall) {
+    unknown_except_.push(trail_, {.what = 1, .first = c.vmid, .last = c.vmid, .dies = group});
+  }
+}
+
+void Caches::complete(Group group) {
+  if (group < completed_) return;
+  trail_.set(completed_, u64{group} + 1);
+  if (unknown_.config_dies <= group || unknown_.tlb_el1_dies <= group ||
+      unknown_.tlb_el2_dies <= group) {
+    trail_.save(reinterpret_cast<u64*>(&unknown_), sizeof(unknown_) / 8);
+    if (unknown_.config_dies <= group) unknown_.config = 0, unknown_.config_dies = immortal;
+    if (unknown_.tlb_el1_dies <= group) unknown_.tlb_el1 = 0, unknown_.tlb_el1_dies = immortal;
+    if (unknown_.tlb_el2_dies <= group) unknown_.tlb_el2 = 0, unknown_.tlb_el2_dies = immortal;
+  }
+  // Configuration first: a regime that goes leaves items behind, which later groups may have
+  // removed already.
+  std::vector<u32> streams;
+  std::vector<u32> arrays;
+  for (u32 i = config_items_.size(); i != 0; --i) {
+    const ConfigItem item = config_items_[i - 1];
+    if (item.dies > group) continue;
+    if (item.kind == ConfigKind::l1std) arrays.push_back(item.sid);
+    for (u32 n = 0; n < item.sid_count; ++n) {
+      if (item.sid_count > 1) {
+        bool known = false;
+        for (u32 k = 0; k < known_sids_.size(); ++k) known |= known_sids_[k] == item.sid + n;
+        if (!known) continue;
+      }
+      if (std::ranges::find(streams, item.sid + n) == streams.end()) streams.push_back(item.sid + n);
+    }
+    config_items_.remove_unordered(trail_, i - 1);
+  }
+  if (enabled_ != 0) {
+    for (const u32 first : arrays) refresh_l2_arrays(first);
+  }
+  for (const u32 sid : streams) reform(sid);
+  if (ghosts_ != 0) {
+    for (u32 t = 0; t < active_tags_.size(); ++t) {
+      const auto id = static_cast<u32>(active_tags_[t]);
+      for (u64 r = tags_[id].first_regime; r != 0; r = regimes_[r - 1].next) {
+        if (regimes_[r - 1].ghost == 0 || regimes_[r - 1].ghost_dies > group) continue;
+        drop_ghost(static_cast<u32>(r - 1));
+        mark_dirty(id, 0, 64);
+      }
+    }
+  }
+  drop_items(group);
+  for (u32 i = in_flight_.size(); i != 0; --i) {
+    if (in_flight_[i - 1].group <= group) in_flight_.remove_unordered(trail_, i - 1);
+  }
+}
+
+}  // namespace iommucheck::spec

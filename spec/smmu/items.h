@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+// The things that a cache may hold although memory says otherwise by now. SEMANTICS 2.
+//
+// What memory says now is never listed: it can be fetched at any time. Listed is what could have
+// been fetched earlier and that no invalidation has surely removed.
+#pragma once
+
+#include "base/types.h"
+#include "spec/arch/walk.h"
+#include "spec/smmu/coverage.h"
+
+namespace iommucheck::spec {
+
+/// Number of a group of commands: those between two CMD_SYNCs of one queue. The moment of each
+/// command lies between its exposure and the completion of the CMD_SYNC that ends its group, so
+/// what a command of group n surely removes is said to die with n.
+using Group = u32;
+inline constexpr Group immortal = ~Group{0};
+
+enum class ItemKind : u8 {
+  final,    ///< a final translation (block or page), or one that faults on permission
+  pointer,  ///< a table descriptor
+  unknown,  ///< a word whose content nobody knew: any leaf or pointer of its slot, also a global one
+};
+
+/// An entry of a TLB or walk cache, tagged by `tag` and its extent only.
+struct Item {
+  u32 next = 0;           ///< in the list of its tag
+  u32 tag = 0;
+  u32 regime = 0;         ///< through which it was filled: attributes, permissions
+  ItemKind kind = ItemKind::final;
+  u8 half = 0;
+  u8 level = 0;           ///< of the table in which the descriptor stands
+  u8 hierarchical = 0;    ///< what the tables above took away, as four bits
+  u64 va = 0;             ///< first input address of its extent
+  u64 value = 0;          ///< the descriptor
+  u64 origin = 0;         ///< where it stood in memory
+  Group dies = immortal;
+  u32 since = 0;          ///< last event before which memory could fill it
+  u32 vanished_at = 0;    ///< event whose visibility made memory say something else
+  u32 stored_at = 0;      ///< event that replaced it
+};
+
+inline u8 pack(const HierarchicalAttributes<u64>& h) {
+  return static_cast<u8>((h.read_only.value ? 1 : 0) | (h.no_unprivileged.value ? 2 : 0) |
+                         (h.uxn.value ? 4 : 0) | (h.pxn.value ? 8 : 0));
+}
+inline HierarchicalAttributes<u64> unpack(u8 packed) {
+  return {(packed & 1) != 0, (packed & 2) != 0, (packed & 4) != 0, (packed & 8) != 0};
+}
+
+/// A cached word of a configuration structure at one place in memory, with its tags.
+struct ConfigItem {
+  ConfigKind kind = ConfigKind::ste;
+  u8 unknown = 0;
+  u16 word = 0;           ///< 64-bit word within the structure
+  u32 sid = 0;            ///< first of the span
+  u32 sid_count = 1;
+  u32 ssid = 0;           ///< L1CD, CD: first of the span
+  u32 ssid_count = 1;
+  Group dies = immortal;
+  u64 place = 0;          ///< address of the structure
+  u64 value = 0;
+  u32 since = 0;
+  u32 vanished_at = 0;
+  u32 stored_at = 0;
+  u32 padding = 0;
+};
+
+/// Why a table page is a table: an edge to it from a root, a word in memory, or a cached pointer.
+enum class EdgeKind : u8 { root, word, item };
+struct Edge {
+  u32 next = 0;
+  EdgeKind kind = EdgeKind::word;
+  u8 level = 0;           ///< of the table that the edge leads to
+  u8 half = 0;            ///< root
+  u8 padding = 0;
+  u64 parent = 0;         ///< root: regime; word: address of the descriptor; item: its index
+  u64 value = 0;          ///< the descriptor, or TTB
+  u64 first = 0;          ///< index of the table's first entry in the frame
+  u64 count = 512;        ///< entries of the table in the frame
+};
+
+}  // namespace iommucheck::spec

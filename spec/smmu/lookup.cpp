@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: MIT
+// Questions: what an access may meet now. SEMANTICS 4. Nothing here changes the state.
+#include <algorithm>
+
+#include "spec/smmu/caches.h"
+#include "spec/smmu/paths.h"
+
+namespace iommucheck::spec {
+
+namespace {
+
+Outcome fault_outcome(EventType event, Rule rule, FaultReaction reaction = {}) {
+  Outcome outcome{.kind = OutcomeKind::fault, .event = event, .rule = rule};
+  if (is_translation_fault(event)) outcome.reaction = reaction;
+  return outcome;
+}
+
+void add(std::vector<Outcome>& found, const Outcome& outcome) {
+  const auto same = [&](const Outcome& known) { return known.same(outcome); };
+  if (std::ranges::none_of(found, same)) found.push_back(outcome);
+}
+
+}  // namespace
+
+std::optional<Leaf<u64>> Caches::leaf_of(const Item& item) const {
+  if (item.kind != ItemKind::final) return std::nullopt;
+  const Step<u64> next = step(regimes_[item.regime].regime, item.half, item.level, item.value,
+                              unpack(item.hierarchical));
+  if (const auto* leaf = std::get_if<Leaf<u64>>(&next)) return *leaf;
+  return std::nullopt;
+}
+
+// ---- walks of memory ----------------------------------------------------------------------------
+
+void Caches::walk(u32 regime, unsigned half, u64 table, unsigned level, unsigned start, u64 va,
+                  u8 hierarchical, u32 item, std::vector<Candidate>& found) const {
+  const Half<u64>& h = regimes_[regime].regime.half[half];
+  const u64 position = descriptor_position(h, start, level, table, va);
+  memory_.visible(position, [&](Content content) {
+    meet(regime, half, level, va, hierarchical, item, position, content, found);
+  });
+  if (contiguous_ != 0) {
+    contiguous_siblings(regime, half, level, position, va, hierarchical, item, found);
+  }
+}
+
+void Caches::meet(u32 regime, unsigned half, unsigned level, u64 va, u8 hierarchical, u32 item,
+                  u64 origin, Content content, std::vector<Candidate>& found) const {
+  const unsigned shift = level_shift(Granule::g4k, level);
+  Candidate candidate{.half = static_cast<u8>(half), .level = static_cast<u8>(level),
+                      .extent_lg2 = static_cast<u8>(shift), .regime = regime,
+                      .va = align_down(va, shift), .item = item, .origin = origin,
+                      .value = content.value};
+  if (content.unknown) {
+    candidate.kind = Candidate::Kind::unknown;
+    found.push_back(candidate);
+    return;
+  }
+  const Step<u64> next =
+      step(regimes_[regime].regime, half, level, content.value, unpack(hierarchical));
+  if (const auto* fault = std::get_if<Fault>(&next)) {
+    candidate.fault = *fault;
+    found.push_back(candidate);
+  } else if (const auto* pointer = std::get_if<TableStep<u64>>(&next)) {
+    candidate.kind = Candidate::Kind::pointer;
+    found.push_back(candidate);
+    walk(regime, half, pointer->address, level + 1, level_shift(Granule::g4k, 0), va,
+         pack(pointer->hierarchical), item, found);
+  } else {
+    candidate.kind = Candidate::Kind::leaf;
+    candidate.leaf = std::get<Leaf<u64>>(next);
+    if (candidate.leaf.contiguous) {
+      const unsigned group = contiguous_lg2(Granule::g4k, level);
+      candidate.extent_lg2 = static_cast<u8>(shift + group);
+      const u64 index = bits(va, shift + group - 1, shift);
+      candidate.leaf.output -= index << shift;
+      candidate.va = align_down(va, shift + group);
+    }
+    found.push_back(candidate);
+  }
+}
+
+// A valid member of a contiguous group yields the translation of every member.
+void Caches::contiguous_siblings(u32 regime, unsigned half, unsigned level, u64 position, u64 va,
+                                 u8 hierarchical, u32 item, std::vector<Candidate>& found) const {
+  const unsigned group = contiguous_lg2(Granule::g4k, level);
+  if (group == 0) return;
+  const unsigned shift = level_shift(Granule::g4k, level);
+  const u64 first = align_down(position, group + 3);
+  for (u64 sibling = first; sibling < first + pow2(group + 3); sibling += 8) {
+    if (sibling == position) continue;
+    memory_.visible(sibling, [&](Content content) {
+      if (content.unknown || !contiguous_hint(content.value) ||
+          descriptor_type(Granule::g4k, level, content.value) != DescriptorType::leaf) {
+        return;
+      }
+      const u64 index = (sibling - first) / 8;
+      const u64 there = align_down(va, shift + group) + (index << shift);
+      std::vector<Candidate> extended;
+      meet(regime, half, level, there, hierarchical, item, sibling, content, extended);
+      for (const Candidate& candidate : extended) {
+        if (candidate.kind == Candidate::Kind::leaf) found.push_back(candidate);
+      }
+    });
+  }
+}
+
+void Caches::collect_memory(u32 tag, u64 va, bool global_only,
+                            std::vector<Candidate>& found) const {
+  const std::size_t before = found.size();
+  for (u64 r = tags_[tag].first_regime; r != 0; r = regimes_[r - 1].next) {
+    const RegimeState& state = regimes_[r - 1];
+    if (state.formed == 0) continue;
+    const unsigned half = select_half(state.regime, va);
+    if (!va_in_range(state.regime, half, va) || state.regime.half[half].epd) continue;
+    const TablePosition<u64> table = start_table(state.regime, half);
+    walk(static_cast<u32>(r - 1), half, table.address, table.level, table.level, va, 0, 0, found);
+  }
+  if (!global_only) return;
+  const auto local = [](const Candidate& c) {
+    if (c.kind == Candidate::Kind::unknown) return false;
+    return c.kind != Candidate::Kind::leaf || c.leaf.ng.value;
+  };
+  found.erase(std::remove_if(found.begin() + static_cast<std::ptrdiff_t>(before), found.end(),
+                             local), found.end());
+}
+
+void Caches::collect_items(u32 tag, u64 va, bool global_only,
+                           std::vector<Candidate>& found) const {
+  const std::size_t before = found.size();
+  for (u32 i = static_cast<u32>(tags_[tag].first_item); i != 0; i = items_[i].next) {
+    const Item& item = items_[i];
+    const unsigned shift = level_shift(Granule::g4k, item.level);
+    const bool here = va - item.va < pow2(shift);
+    if (item.kind == ItemKind::final) {
+      if (!here && contiguous_ == 0) continue;
+      if (!here && align_down(va, shift + 4) != align_down(item.va, shift + 4)) continue;
+      std::vector<Candidate> one;
+      meet(item.regime, item.half, item.level, item.va, item.hierarchical, i + 1, item.origin,
+           Content{item.value, false}, one);
+      for (const Candidate& candidate : one) {
+        if (va - candidate.va < pow2(candidate.extent_lg2)) found.push_back(candidate);
+      }
+      continue;
+    }
+    if (!here) continue;
+    Candidate candidate{.half = item.half, .level = item.level,
+                        .extent_lg2 = static_cast<u8>(shift), .regime = item.regime,
+                        .va = item.va, .item = i + 1, .origin = item.origin, .value = item.value};
+    candidate.kind = item.kind == ItemKind::pointer ? Candidate::Kind::pointer
+                                                    : Candidate::Kind::unknown;
+    found.push_back(candidate);
+    if (item.kind != ItemKind::pointer || tags_[tag].formed == 0) continue;
+    const u8 hierarchical =
+        static_cast<u8>(item.hierarchical | pack(accumulate(unpack(0), item.value)));
+    walk(item.regime, item.half, next_table_address(Granule::g4k, item.value), item.level + 1U,
+         level_shift(Granule::g4k, 0), va, hierarchical, i + 1, found);
+  }
+  if (!global_only) return;
+  const auto local = [](const Candidate& c) {
+    if (c.kind == Candidate::Kind::unknown) return false;
+    return c.kind != Candidate::Kind::leaf || c.leaf.ng.value;
+  };
+  found.erase(std::remove_if(found.begin() + static_cast<std::ptrdiff_t>(before), found.end(),
+                             local), found.end());
+}
+
+void Caches::collect(u32 tag, u64 va, std::vector<Candidate>& found) const {
+  collect_memory(tag, va, false, found);
+  collect_items(tag, va, false, found);
+  if (globals_ == 0) return;
+  // A global translation answers for every ASID of its world and VMID.
+  const Tag<u64>& own = tags_[tag].tag;
+  for (u32 t = 0; t < active_tags_.size(); ++t) {
+    const auto other = static_cast<u32>(active_tags_[t]);
+    const Tag<u64>& its = tags_[other].tag;
+    if (other == tag || its.world != own.world || its.vmid != own.vmid ||
+        !(its.aset == own.aset)) {
+      continue;
+    }
+    collect_memory(other, va, true, found);
+    collect_items(other, va, true, found);
+  }
+}
+
+// ---- conflicts ----------------------------------------------------------------------------------
+
+bool Caches::conflict(const Candidate& a, const Candidate& b) const {
+  using Kind = Candidate::Kind;
+  const auto cacheable = [&](const Candidate& c) {
+    const Regime<u64>& r = regimes_[c.regime].regime;
+    return c.kind == Kind::pointer ||
+           (c.kind == Kind::leaf && (c.leaf.af | r.ha | r.affd).value);
+  };
+  if (!cacheable(a) || !cacheable(b)) return false;
+  if (a.kind == Kind::pointer && b.kind == Kind::pointer) return false;
+  if (a.kind != b.kind) {
+    const Candidate& leaf = a.kind == Kind::leaf ? a : b;
+    const Candidate& pointer = a.kind == Kind::leaf ? b : a;
+    if (caps_.bbml >= 2 || (caps_.bbml == 1 && leaf.leaf.nt)) return false;
+    return pointer.level >= leaf.level;
+  }
+  if (a.leaf.output - a.va != b.leaf.output - b.va) return true;
+  if (a.leaf.attr != b.leaf.attr) return true;
+  if (!(a.leaf.ng == b.leaf.ng)) return true;
+  if (a.extent_lg2 == b.extent_lg2) return false;
+  if (caps_.bbml >= 2) return false;
+  if (a.level == b.level) return caps_.bbml == 0;  // the contiguous hint alone
+  return !(caps_.bbml == 1 && (a.leaf.nt | b.leaf.nt));
+}
+
+bool Caches::in_conflict(const std::vector<Candidate>& found) const {
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    for (std::size_t j = i + 1; j < found.size(); ++j) {
+      if (conflict(found[i], found[j])) return true;
+    }
+  }
+  return false;
+}
+
+// ---- outcomes -----------------------------------------------------------------------------------
+
+bool Caches::collect_outcomes(const Access& access, std::vector<Outcome>& found) const {
+  const u64 beyond = access.va & ~low_mask(u64{caps_.oas_lg2});
+  if (smmuen_ == 0 || smmuen_acked_ == 0) {
+    // SMMUEN = 0, or its change not acknowledged: GBPA decides. arch 1.4.
+    const bool aborts = gbpa_abort_ != 0 || beyond != 0;
+    add(found, aborts ? Outcome{.kind = OutcomeKind::abort}
+                      : Outcome{.kind = OutcomeKind::bypass, .pa = access.va});
+    if (smmuen_ == 0 && smmuen_acked_ == 0) return true;
+  }
+  std::vector<StreamOption> options;
+  if (!stream_options(access.sid, access.ssid, access.ssv, options)) return false;
+  for (const StreamOption& option : options) {
+    if (option.any) {
+      add(found, {.kind = OutcomeKind::any, .rule = option.rule});
+    } else if (option.event != EventType::none) {
+      add(found, fault_outcome(option.event, option.rule));
+    } else if (option.kind == SteKind::abort) {
+      add(found, {.kind = OutcomeKind::abort});
+    } else if (option.kind == SteKind::bypass) {
+      add(found, beyond != 0 ? fault_outcome(EventType::f_addr_size, Rule::STE_BYPASS_SIZE)
+                             : Outcome{.kind = OutcomeKind::bypass, .pa = access.va});
+    } else {
+      access_under(access, option, found);
+    }
+  }
+  const auto any = std::ranges::find(found, OutcomeKind::any, &Outcome::kind);
+  if (any != found.end()) found = {Outcome{*any}};
+  return !bound_hit_;
+}
+
+void Caches::access_under(const Access& access, const StreamOption& option,
+                          std::vector<Outcome>& found) const {
+  const u32 id = option.regime - 1;
+  const Regime<u64>& r = regimes_[id].regime;
+  if (unknown_tlb_alive(tags_[option.tag].tag)) {
+    add(found, {.kind = OutcomeKind::any, .rule = Rule::UNKNOWN_AFTER_RESET});
+    return;
+  }
+  if (tags_[option.tag].broken != 0) {
+    add(found, {.kind = OutcomeKind::any, .rule = Rule::TAG_REGIMES});
+    return;
+  }
+  const AccessKind kind{access.type, access.privileged};
+  const unsigned half = select_half(r, access.va);
+  if (const auto fault = check_input(r, half, access.va, kind)) {
+    add(found, fault_outcome(fault->event, fault->rule, option.reaction));
+    return;
+  }
+  u64 va = access.va;
+  if (r.half[half].tbi) va = half == 0 ? va & mask(55, 0) : va | mask(63, 56);
+  std::vector<Candidate>& candidates = scratch_candidates_;
+  candidates.clear();
+  collect(option.tag, va, candidates);
+  for (const Candidate& c : candidates) {
+    if (c.kind != Candidate::Kind::unknown) continue;
+    add(found, {.kind = OutcomeKind::any, .rule = Rule::WILD_WALK, .item = c.item,
+                .origin = c.origin});
+    return;
+  }
+  if (in_conflict(candidates)) {
+    add(found, {.kind = OutcomeKind::any, .rule = Rule::CONFLICT_TLB});
+    return;
+  }
+  if (const auto fault = check_walk_enabled(r, half)) {
+    add(found, fault_outcome(fault->event, fault->rule, option.reaction));
+  }
+  for (const Candidate& c : candidates) {
+    Outcome outcome;
+    if (c.kind == Candidate::Kind::fault) {
+      if (c.regime != id && c.item == 0) continue;  // somebody else's walk
+      outcome = fault_outcome(c.fault.event, c.fault.rule, option.reaction);
+    } else if (c.kind == Candidate::Kind::leaf) {
+      const AccessResult<u64> result = check_access(c.leaf, kind, regimes_[c.regime].regime);
+      if (result.fault) {
+        outcome = fault_outcome(result.fault->event, result.fault->rule, option.reaction);
+      } else {
+        outcome = {.kind = OutcomeKind::translation, .pa = c.leaf.output + (va - c.va),
+                   .attr = c.leaf.attr, .dirty = result.sets_dirty.value};
+      }
+    } else {
+      continue;
+    }
+    outcome.item = c.item;
+    outcome.origin = c.origin;
+    outcome.value = c.value;
+    add(found, outcome);
+  }
+}
+
+// ---- everything ---------------------------------------------------------------------------------
+
+void Caches::for_each_translation(
+    const std::function<void(u32, const Candidate&)>& visit) const {
+  for (u32 t = 0; t < active_tags_.size(); ++t) {
+    const auto id = static_cast<u32>(active_tags_[t]);
+    const TagState& tag = tags_[id];
+    if (tag.formed == 0) continue;
+    const auto tree = [&](auto&& self, u32 regime, unsigned half, u64 table, unsigned level,
+                          u64 entries, u64 va, u8 hierarchical, u32 item) -> void {
+      const Frame* frame = memory_.find(table);
+      if (frame == nullptr || (frame->nonzero == 0 && !memory_.any_pending())) return;
+      for (u64 i = 0; i < entries; ++i) {
+        const u64 here = va + (i << level_shift(Granule::g4k, level));
+        memory_.visible(table + 8 * i, [&](Content content) {
+          if (!content.unknown && !bit(content.value, 0)) return;
+          if (!content.unknown && descriptor_type(Granule::g4k, level, content.value) ==
+                                      DescriptorType::table) {
+            self(self, regime, half, next_table_address(Granule::g4k, content.value), level + 1,
+                 frame_words, here, pack(accumulate(unpack(hierarchical), content.value)), item);
+            return;
+          }
+          std::vector<Candidate> one;
+          meet(regime, half, level, here, hierarchical, item, table + 8 * i, content, one);
+          for (const Candidate& candidate : one) visit(id, candidate);
+        });
+      }
+    };
+    for (u64 r = tag.first_regime; r != 0; r = regimes_[r - 1].next) {
+      const RegimeState& state = regimes_[r - 1];
+      for (unsigned half = 0; half < 2 && state.formed != 0; ++half) {
+        if (state.regime.half[half].epd) continue;
+        const auto table = start_table(state.regime, half);
+        const u64 entries = pow2(static_cast<unsigned>(
+            start_entries_lg2(Granule::g4k, table.level, state.regime.half[half].tsz)));
+        const u64 va = half == 0 ? 0 : ~low_mask(64 - state.regime.half[half].tsz);
+        tree(tree, static_cast<u32>(r - 1), half, table.address, table.level, entries, va, 0, 0);
+      }
+    }
+    for (u32 i = static_cast<u32>(tag.first_item); i != 0; i = items_[i].next) {
+      const Item& item = items_[i];
+      if (item.kind == ItemKind::pointer) {
+        tree(tree, item.regime, item.half, next_table_address(Granule::g4k, item.value),
+             item.level + 1U, frame_words, item.va,
+             static_cast<u8>(item.hierarchical | pack(accumulate(unpack(0), item.value))), i + 1);
+        continue;
+      }
+      std::vector<Candidate> one;
+      meet(item.regime, item.half, item.level, item.va, item.hierarchical, i + 1, item.origin,
+           Content{item.value, item.kind == ItemKind::unknown}, one);
+      for (const Candidate& candidate : one) visit(id, candidate);
+    }
+  }
+}
+
+}  // namespace iommucheck::spec

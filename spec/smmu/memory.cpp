@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: MIT
+#include "spec/smmu/memory.h"
+
+#include <cstdlib>
+
+namespace iommucheck::spec {
+
+void Memory::reserve(u64 base, u64 size) {
+  window_first_ = base >> frame_lg2;
+  window_count_ = (size + 0xfff) >> frame_lg2;
+  // calloc leaves the zeroing of what is never touched to the operating system.
+  window_words_ = {static_cast<u64*>(std::calloc(window_count_ * frame_words, sizeof(u64))),
+                   [](u64* words) { std::free(words); }};
+  window_.assign(window_count_, nullptr);
+}
+
+u64* Memory::host(u64 pa) {
+  const u64 number = (pa >> frame_lg2) - window_first_;
+  if (number >= window_count_) return nullptr;
+  return window_words_.get() + number * frame_words + bits(pa, 11, 3);
+}
+
+const Frame* Memory::find(u64 pa) const {
+  const u64 number = pa >> frame_lg2;
+  if (number - window_first_ < window_count_) return window_[number - window_first_];
+  const auto found = others_.find(number);
+  return found == others_.end() ? nullptr : found->second;
+}
+
+Frame& Memory::frame(u64 pa) {
+  const Frame* found = find(pa);
+  return found != nullptr ? const_cast<Frame&>(*found) : *make_frame(pa >> frame_lg2);
+}
+
+// A frame that exists with unknown content means the same as none, so making one is not undone.
+Frame* Memory::make_frame(u64 number) {
+  auto frame = std::make_unique<Frame>();
+  frame->number = number;
+  frame->unknown.fill(~u64{0});
+  Frame* made = frame.get();
+  if (number - window_first_ < window_count_) {
+    made->words = window_words_.get() + (number - window_first_) * frame_words;
+    window_[number - window_first_] = made;
+  } else {
+    words_.push_back(std::make_unique<u64[]>(frame_words));
+    made->words = words_.back().get();
+    others_.emplace(number, made);
+  }
+  frames_.push_back(std::move(frame));
+  return made;
+}
+
+Content Memory::newest(u64 pa) const {
+  const Frame* found = find(pa);
+  if (found == nullptr) return {0, true};
+  return found->newest(static_cast<unsigned>(bits(pa, 11, 3)));
+}
+
+void Memory::set_word(Frame& frame, unsigned index, Content content) {
+  const Content old = frame.newest(index);
+  const bool was_nonzero = old.unknown || old.value != 0;
+  const bool is_nonzero = content.unknown || content.value != 0;
+  if (was_nonzero != is_nonzero) {
+    trail_.set(frame.nonzero, is_nonzero ? frame.nonzero + 1 : frame.nonzero - 1);
+  }
+  if (old.unknown != content.unknown) {
+    trail_.set(frame.unknown[index / 64], frame.unknown[index / 64] ^ (u64{1} << (index % 64)));
+  }
+  if (!content.unknown) trail_.set(frame.words[index], content.value);
+}
+
+void Memory::store(Frame& frame, unsigned index, Content content, AgentId by, EventIndex at) {
+  const Content old = frame.newest(index);
+  const bool pending = frame.is_pending(index);
+  if (old == content && !pending) return;
+  const u64 pa = frame.address() + 8 * index;
+  pending_.push(trail_, PendingStore{pa, old.value, agent_bit(by), at,
+                                     pending ? newest_pending(pa) : 0U, old.unknown ? 1U : 0U,
+                                     coherent_ ? 0U : 1U});
+  const u64 flag = u64{1} << (index % 64);
+  if ((frame.pending[index / 64] & flag) == 0) {
+    trail_.set(frame.pending[index / 64], frame.pending[index / 64] | flag);
+  }
+  set_word(frame, index, content);
+  trail_.set(frame.last_store, at);
+}
+
+void Memory::assume(u64 pa, Content content) {
+  set_word(frame(pa), static_cast<unsigned>(bits(pa, 11, 3)), content);
+}
+
+void Memory::assume_zero(u64 pa) {
+  Frame& where = frame(pa);
+  for (unsigned i = 0; i < frame_words; ++i) where.words[i] = 0;
+  where.unknown.fill(0);
+  where.nonzero = 0;
+}
+
+void Memory::handoff(AgentId from, AgentId to) {
+  for (u32 i = 0; i < pending_.size(); ++i) {
+    if ((pending_[i].covered_by & agent_bit(from)) == 0) continue;
+    pending_.edit(trail_, i).covered_by |= agent_bit(to);
+  }
+}
+
+void Memory::clean_line(u64 pa, AgentId by) {
+  for (u32 i = 0; i < pending_.size(); ++i) {
+    const PendingStore& entry = pending_[i];
+    if (align_down(entry.pa, 6) != align_down(pa, 6)) continue;
+    if ((entry.covered_by & agent_bit(by)) == 0) continue;
+    pending_.edit(trail_, i).needs_clean = 0;
+  }
+}
+
+// The list is nearly always short: it holds what was stored since the last barrier, and only words
+// whose bit in Frame::pending is set are looked up.
+u32 Memory::newest_pending(u64 pa) const {
+  for (u32 i = pending_.size(); i != 0; --i) {
+    if (pending_[i - 1].has(pa)) return i;
+  }
+  return 0;
+}
+
+bool Memory::is_pending(u64 pa) const {
+  const Frame* found = find(pa);
+  return found != nullptr && found->is_pending(static_cast<unsigned>(bits(pa, 11, 3)));
+}
+
+std::optional<EventIndex> Memory::pending_since(u64 pa) const {
+  if (!is_pending(pa)) return std::nullopt;
+  return pending_[newest_pending(pa) - 1].at;
+}
+
+bool Memory::fill_at_once(Frame& frame, unsigned index, u64 count, u64 value, AgentId by,
+                          EventIndex at) {
+  if (!frame.is_unreachable()) return false;
+  for (unsigned i = index / 64; i <= (index + count - 1) / 64; ++i) {
+    if (frame.unknown[i] != ~u64{0} || frame.pending[i] != 0) return false;
+  }
+  pending_.push(trail_, PendingStore{frame.address() + 8 * index, 0, agent_bit(by), at, 0, 1,
+                                     coherent_ ? 0U : 1U, count});
+  // The words need no saving: while they are unknown nobody may depend on them.
+  trail_.save(frame.unknown.data(), static_cast<u32>(frame.unknown.size()));
+  trail_.save(frame.pending.data(), static_cast<u32>(frame.pending.size()));
+  for (u64 i = index; i < index + count; ++i) {
+    frame.words[i] = value;
+    frame.unknown[i / 64] &= ~(u64{1} << (i % 64));
+    frame.pending[i / 64] |= u64{1} << (i % 64);
+  }
+  if (value == 0) trail_.set(frame.nonzero, frame.nonzero - count);
+  trail_.set(frame.last_store, at);
+  return true;
+}
+
+void Memory::forget(Frame& frame) {
+  trail_.save(frame.words, frame_words);
+  trail_.save(frame.unknown.data(), static_cast<u32>(frame.unknown.size()));
+  frame.unknown.fill(~u64{0});
+  trail_.set(frame.nonzero, frame_words);
+  // A pattern, so that a driver which reads what it never wrote does so alike each time.
+  for (unsigned i = 0; i < frame_words; ++i) frame.words[i] = 0xdeadbeefdeadbeefULL;
+  bool pending = false;
+  for (const u64 word : frame.pending) pending |= word != 0;
+  if (!pending) return;
+  for (u32 i = 0; i < pending_.size(); ++i) {
+    if (pending_[i].pa >> frame_lg2 == frame.number) pending_.edit(trail_, i).covered_by = settled;
+  }
+  sweep();
+}
+
+void Memory::split_fills() {
+  for (u32 i = 0; i < pending_.size(); ++i) {
+    if (pending_[i].older == 0) continue;
+    const u32 fill = pending_[i].older - 1;
+    if (pending_[fill].count == 1) continue;
+    std::vector<PendingStore> all;
+    for (u32 k = 0; k < pending_.size(); ++k) {
+      const PendingStore entry = pending_[k];
+      for (u64 n = 0; n < entry.count; ++n) {
+        all.push_back(entry);
+        all.back().pa = entry.pa + 8 * n;
+        all.back().count = 1;
+      }
+    }
+    relist(all);
+    return;
+  }
+}
+
+void Memory::sweep() {
+  std::vector<PendingStore> rest;
+  for (u32 i = 0; i < pending_.size(); ++i) {
+    const PendingStore& entry = pending_[i];
+    if (entry.covered_by != settled) {
+      rest.push_back(entry);
+      continue;
+    }
+    Frame& where = frame(entry.pa);
+    const u64 first = bits(entry.pa, 11, 3);
+    if (entry.count == 1) {
+      const u64 flag = u64{1} << (first % 64);
+      if ((where.pending[first / 64] & flag) != 0) {
+        trail_.set(where.pending[first / 64], where.pending[first / 64] & ~flag);
+      }
+      continue;
+    }
+    trail_.save(where.pending.data(), static_cast<u32>(where.pending.size()));
+    for (u64 k = first; k < first + entry.count; ++k) {
+      where.pending[k / 64] &= ~(u64{1} << (k % 64));
+    }
+  }
+  if (rest.empty()) {
+    pending_.clear(trail_);
+  } else {
+    relist(rest);
+  }
+}
+
+void Memory::relist(std::vector<PendingStore>& entries) {
+  pending_.clear(trail_);
+  for (PendingStore& entry : entries) {
+    Frame& where = frame(entry.pa);
+    entry.older = 0;
+    for (u64 k = 0; k < entry.count; ++k) {
+      const auto index = static_cast<unsigned>(bits(entry.pa, 11, 3) + k);
+      const u64 flag = u64{1} << (index % 64);
+      if (!where.is_pending(index)) {
+        trail_.set(where.pending[index / 64], where.pending[index / 64] | flag);
+      } else if (entry.older == 0) {
+        entry.older = newest_pending(entry.pa + 8 * k);
+      }
+    }
+    pending_.push(trail_, entry);
+  }
+}
+
+}  // namespace iommucheck::spec

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: MIT
+// Memory as the SMMU may see it: words of 8 bytes, each with its newest version and the older ones
+// that are still visible because no barrier covers the store that replaced them. SEMANTICS 1.
+//
+// What happens when an old version stops being visible ("vanishes") is not decided here: settle()
+// tells its caller, who knows whether a cache may have held it.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "base/bits.h"
+#include "base/pool.h"
+#include "base/types.h"
+
+namespace iommucheck::spec {
+
+inline constexpr unsigned frame_lg2 = 12;
+inline constexpr unsigned frame_words = 512;
+
+/// What a word holds. Unknown: freed, recycled or never written; it reads as anything.
+struct Content {
+  u64 value = 0;
+  bool unknown = false;
+  friend bool operator==(const Content&, const Content&) = default;
+};
+
+/// One 4 KiB frame of physical memory. Everything that changes is in 64-bit words, for the trail.
+struct Frame {
+  u64* words = nullptr;
+  u64 number = 0;                                   ///< physical address >> 12
+  std::array<u64, frame_words / 64> unknown{};      ///< bit set: content not known
+  std::array<u64, frame_words / 64> pending{};      ///< bit set: older versions may be visible
+  u64 nonzero = frame_words;                        ///< words not known to be zero
+  u64 table_edges = 0;   ///< four 16-bit counts: edges that make it a table of level 0..3
+  u64 first_edge = 0;    ///< list of those edges (tables.h)
+  u64 config = 0;        ///< number of configuration regions that overlap it
+  u64 contiguous = 0;    ///< 1: a leaf with the contiguous hint was ever stored here
+  u64 last_store = 0;    ///< event that wrote the frame last, for explanations
+
+  [[nodiscard]] u64 address() const { return number << frame_lg2; }
+  [[nodiscard]] bool is_unknown(unsigned i) const { return bit(unknown[i / 64], i % 64); }
+  [[nodiscard]] bool is_pending(unsigned i) const { return bit(pending[i / 64], i % 64); }
+  [[nodiscard]] Content newest(unsigned i) const {
+    return is_unknown(i) ? Content{0, true} : Content{words[i], false};
+  }
+  [[nodiscard]] bool is_unreachable() const { return table_edges == 0 && config == 0; }
+  [[nodiscard]] unsigned tables_at(unsigned level) const {
+    return static_cast<unsigned>(table_edges >> (16 * level)) & 0xffffU;
+  }
+};
+
+/// A store whose old version may still be visible.
+struct PendingStore {
+  u64 pa = 0;
+  u64 old_value = 0;
+  u64 covered_by = 0;  ///< agents (bit = agent modulo 64) whose next barrier makes it visible
+  u32 at = 0;          ///< event of the store
+  u32 older = 0;       ///< 1 + index of the pending store to the same word before it, 0: none
+  u32 old_unknown = 0;
+  u32 needs_clean = 0; ///< 1: not coherent and its line not cleaned yet
+  u64 count = 1;       ///< words, all in one frame and with one old content (a fill of a new page)
+
+  [[nodiscard]] bool has(u64 word) const { return word - pa < 8 * count; }
+};
+
+class Memory {
+ public:
+  explicit Memory(Trail& trail) : trail_(trail) {}
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
+
+  /// Backs [base, base + size) by one block of host memory, zeroed but of unknown content, so that
+  /// a driver can read its tables through a pointer. Once, before any frame of it exists.
+  void reserve(u64 base, u64 size);
+
+  /// Host address of a reserved physical address, or null.
+  [[nodiscard]] u64* host(u64 pa);
+
+  [[nodiscard]] const Frame* find(u64 pa) const;
+  /// The frame of `pa`, made (unknown content) where there is none.
+  Frame& frame(u64 pa);
+
+  [[nodiscard]] Content newest(u64 pa) const;
+
+  /// Calls `visit(Content)` for every version of the aligned word that the SMMU may see now, the
+  /// newest first, each distinct one once.
+  template <class Visit>
+  void visible(u64 pa, Visit&& visit) const;
+  /// The same where the frame is known already.
+  template <class Visit>
+  void visible(const Frame& frame, unsigned index, Visit&& visit) const;
+
+  /// One version more: an aligned 8-byte store of `by` at event `at`. Not visible for sure before
+  /// a barrier.
+  void store(Frame& frame, unsigned index, Content content, AgentId by, EventIndex at);
+
+  /// `count` aligned words of one value from `pa`, in ascending order and inside of one frame. One
+  /// step where nothing was known of the frame and nobody can reach it; else each word's store is
+  /// given to `each(frame, index, Content)` instead.
+  template <class Each>
+  void fill(u64 pa, u64 count, u64 value, AgentId by, EventIndex at, Each&& each);
+
+  /// Content that is there without a store of anybody's: set-up, a recording's first sight.
+  void assume(u64 pa, Content content);
+
+  /// The whole frame was always zero. For set-up: not undone.
+  void assume_zero(u64 pa);
+
+  /// The frame's content is known to nobody any more (allocated anew, or given back).
+  void forget(Frame& frame);
+
+  /// Events that order stores. `clean_line`: 64 bytes around pa.
+  void handoff(AgentId from, AgentId to);
+  void clean_line(u64 pa, AgentId by);
+
+  /// Makes visible what a barrier of `by` covers. First `vanish(frame, index, Content, at)` is
+  /// called for each version that stops being visible, while all are still there; then they go.
+  template <class Vanish>
+  void barrier(AgentId by, Vanish&& vanish);
+  /// The same for the pending stores of one word, whoever made them (an Rmw performs).
+  template <class Vanish>
+  void settle_word(u64 pa, Vanish&& vanish);
+
+  [[nodiscard]] bool any_pending() const { return !pending_.empty(); }
+  [[nodiscard]] bool is_pending(u64 pa) const;
+  /// Event of the newest pending store to the word, if it is pending.
+  [[nodiscard]] std::optional<EventIndex> pending_since(u64 pa) const;
+
+  /// IDR0.COHACC = 0: a store needs a cache clean besides a barrier.
+  void set_coherent(bool coherent) { coherent_ = coherent; }
+
+  /// Calls `visit(Frame&)` for the frames that exist in [first, last] (addresses).
+  template <class Visit>
+  void frames_in(u64 first, u64 last, Visit&& visit);
+
+  Trail& trail() { return trail_; }
+
+ private:
+  static u64 agent_bit(AgentId agent) { return u64{1} << (static_cast<unsigned>(agent) % 64); }
+  Frame* make_frame(u64 number);
+  void set_word(Frame& frame, unsigned index, Content content);
+  /// Index of the newest pending store to the word + 1, or 0.
+  [[nodiscard]] u32 newest_pending(u64 pa) const;
+  /// Removes the pending stores that are marked as settled (covered_by = all ones).
+  void sweep();
+  bool fill_at_once(Frame& frame, unsigned index, u64 count, u64 value, AgentId by, EventIndex at);
+  /// Splits pending fills that have a newer store to one of their words into single words.
+  void split_fills();
+  /// Makes `entries`, in this order, the list of pending stores.
+  void relist(std::vector<PendingStore>& entries);
+
+  static constexpr u64 settled = ~u64{0};
+
+  Trail& trail_;
+  bool coherent_ = true;
+  TrailArray<PendingStore> pending_;
+  u64 window_first_ = 0;  // frame numbers of the reserved range
+  u64 window_count_ = 0;
+  std::unique_ptr<u64[], void (*)(u64*)> window_words_{nullptr, [](u64*) {}};
+  std::vector<Frame*> window_;
+  std::unordered_map<u64, Frame*> others_;
+  std::vector<std::unique_ptr<Frame>> frames_;
+  std::vector<std::unique_ptr<u64[]>> words_;
+};
+
+template <class Visit>
+void Memory::visible(const Frame& frame, unsigned index, Visit&& visit) const {
+  const Content now = frame.newest(index);
+  visit(now);
+  if (!frame.is_pending(index)) return;
+  const u64 pa = frame.address() + 8 * index;
+  for (u32 i = newest_pending(pa); i != 0; i = pending_[i - 1].older) {
+    const PendingStore& entry = pending_[i - 1];
+    const Content old{entry.old_value, entry.old_unknown != 0};
+    bool seen = old == now;
+    for (u32 j = newest_pending(pa); j != i && !seen; j = pending_[j - 1].older) {
+      seen = old == Content{pending_[j - 1].old_value, pending_[j - 1].old_unknown != 0};
+    }
+    if (!seen) visit(old);
+  }
+}
+
+template <class Visit>
+void Memory::visible(u64 pa, Visit&& visit) const {
+  const Frame* frame = find(pa);
+  if (frame == nullptr) {
+    visit(Content{0, true});
+    return;
+  }
+  visible(*frame, static_cast<unsigned>(bits(pa, 11, 3)), visit);
+}
+
+template <class Each>
+void Memory::fill(u64 pa, u64 count, u64 value, AgentId by, EventIndex at, Each&& each) {
+  Frame& where = frame(pa);
+  const auto first = static_cast<unsigned>(bits(pa, 11, 3));
+  if (fill_at_once(where, first, count, value, by, at)) return;
+  for (u64 i = 0; i < count; ++i) each(where, static_cast<unsigned>(first + i), Content{value, false});
+}
+
+template <class Vanish>
+void Memory::barrier(AgentId by, Vanish&& vanish) {
+  if (pending_.empty()) return;
+  split_fills();
+  const u64 who = agent_bit(by);
+  bool any = false;
+  for (u32 i = 0; i < pending_.size(); ++i) {
+    const PendingStore& entry = pending_[i];
+    if ((entry.covered_by & who) == 0 || entry.needs_clean != 0) continue;
+    any = true;
+    // Stores to one word become visible in order: with this one the older ones are past, too.
+    for (u32 j = i + 1; j != 0; j = pending_[j - 1].older) {
+      if (pending_[j - 1].covered_by == settled) break;
+      pending_.edit(trail_, j - 1).covered_by = settled;
+    }
+  }
+  if (!any) return;
+  for (u32 i = 0; i < pending_.size(); ++i) {
+    const PendingStore entry = pending_[i];
+    if (entry.covered_by != settled) continue;
+    Frame& where = frame(entry.pa);
+    if (where.is_unreachable()) continue;
+    const auto first = static_cast<unsigned>(bits(entry.pa, 11, 3));
+    for (u64 k = 0; k < entry.count; ++k) {
+      vanish(where, static_cast<unsigned>(first + k),
+             Content{entry.old_value, entry.old_unknown != 0}, entry.at);
+    }
+  }
+  sweep();
+}
+
+template <class Vanish>
+void Memory::settle_word(u64 pa, Vanish&& vanish) {
+  if (!is_pending(pa)) return;
+  split_fills();
+  bool any = false;
+  for (u32 i = newest_pending(pa); i != 0; i = pending_[i - 1].older) {
+    pending_.edit(trail_, i - 1).covered_by = settled;
+    any = true;
+  }
+  if (!any) return;
+  for (u32 i = newest_pending(pa); i != 0; i = pending_[i - 1].older) {
+    const PendingStore entry = pending_[i - 1];
+    vanish(frame(pa), static_cast<unsigned>(bits(pa, 11, 3)),
+           Content{entry.old_value, entry.old_unknown != 0}, entry.at);
+  }
+  sweep();
+}
+
+template <class Visit>
+void Memory::frames_in(u64 first, u64 last, Visit&& visit) {
+  const u64 low = first >> frame_lg2;
+  const u64 high = last >> frame_lg2;
+  if (high - low < frames_.size()) {
+    for (u64 number = low; number <= high; ++number) {
+      if (const Frame* found = find(number << frame_lg2)) visit(const_cast<Frame&>(*found));
+    }
+    return;
+  }
+  for (std::size_t i = 0; i < frames_.size(); ++i) {
+    Frame& frame = *frames_[i];
+    if (frame.number >= low && frame.number <= high) visit(frame);
+  }
+}
+
+}  // namespace iommucheck::spec

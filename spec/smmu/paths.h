@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+// From a word of a table page up to the tags and input addresses that it translates for. Bodies of
+// Caches' templates; include after caches.h, in the engine's own files only.
+#pragma once
+
+#include "spec/smmu/caches.h"
+
+namespace iommucheck::spec {
+
+inline constexpr unsigned path_bound = 1U << 16;
+
+/// Calls `visit(const Path&)` for every way on which the word is entry of a table at `level`.
+template <class Visit>
+void Caches::for_each_path(const Frame& frame, unsigned index, unsigned level,
+                           Visit&& visit) const {
+  std::array<u64, 4> indices{};
+  unsigned count = 0;
+  paths_up(frame, index, level, indices, 0, level, [&](const Path& path) {
+    if (++count > path_bound) {
+      bound_hit_ = true;
+      return;
+    }
+    visit(path);
+  });
+}
+
+template <class Visit>
+void Caches::paths_up(const Frame& frame, unsigned index, unsigned level,
+                      std::array<u64, 4>& indices, u8 hierarchical, unsigned leaf_level,
+                      Visit&& visit) const {
+  for (u32 i = static_cast<u32>(frame.first_edge); i != 0; i = edges_[i].next) {
+    const Edge& edge = edges_[i];
+    if (edge.level != level || index - edge.first >= edge.count || bound_hit_) continue;
+    indices[level] = index - edge.first;
+    if (edge.kind == EdgeKind::word) {
+      const Frame* parent = memory_.find(edge.parent);
+      const u8 taken = pack(accumulate(unpack(hierarchical), edge.value));
+      paths_up(*parent, static_cast<unsigned>(bits(edge.parent, 11, 3)), level - 1, indices, taken,
+               leaf_level, visit);
+      continue;
+    }
+    Path path{.half = edge.half, .level = static_cast<u8>(leaf_level), .hierarchical = hierarchical};
+    if (edge.kind == EdgeKind::root) {
+      path.regime = static_cast<u32>(edge.parent);
+      const RegimeState& state = regimes_[path.regime];
+      path.tag = state.tag;
+      path.dies = static_cast<Group>(state.dies);
+      path.ghost = state.ghost != 0;
+      const Half<u64>& half = state.regime.half[edge.half];
+      path.va = edge.half == 0 ? 0 : ~low_mask(64 - half.tsz);
+    } else {
+      const Item& item = items_[static_cast<u32>(edge.parent)];
+      path.regime = item.regime;
+      path.tag = item.tag;
+      path.half = item.half;
+      path.dies = item.dies;
+      path.va = item.va;
+      path.hierarchical =
+          static_cast<u8>(hierarchical | pack(accumulate(unpack(item.hierarchical), item.value)));
+      path.item = static_cast<u32>(edge.parent) + 1;
+    }
+    for (unsigned l = level; l <= leaf_level; ++l) {
+      path.va += indices[l] << level_shift(Granule::g4k, l);
+    }
+    visit(path);
+  }
+}
+
+}  // namespace iommucheck::spec

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+// Legality of an STE's stage 2 fields. IHI 0070 5.2.2; arch 2.3 #9 to #16, 4.6. Part of ste.h.
+#pragma once
+
+#include "spec/smmu/ste.h"
+
+namespace iommucheck::spec {
+
+/// Level at which stage 2 starts for S2SL0; 4 where reserved. `small_tables`: IDR3.STT.
+template <Word W>
+constexpr unsigned stage2_start_level(Granule granule, W sl0, bool small_tables) {
+  for (unsigned code = 0; code < 3; ++code) {
+    if (equal(sl0, W(code))) return (granule == Granule::g4k ? 2 : 3) - code;
+  }
+  return granule == Granule::g4k && small_tables ? 3 : 4;
+}
+
+/// S2SL0 and S2T0SZ fit: the start level resolves 1 to r + 4 bits (16 tables concatenated).
+template <Word W>
+constexpr Flag<W> stage2_start_legal(Granule granule, unsigned start, W t0sz) {
+  if (start > last_level) return false;
+  const unsigned shift = level_shift(granule, start);
+  if (shift >= 64) return false;
+  // b = 64 - t0sz - shift, 1 <= b <= r + 4, without a subtraction that could wrap.
+  const Flag<W> some_bit = less(t0sz, W(64 - shift));
+  const Flag<W> not_too_many = less_equal(W(64 - shift), t0sz + W(bits_per_level(granule) + 4));
+  return some_bit & not_too_many;
+}
+
+template <Word W>
+constexpr std::optional<Rule> stage2_format_illegal(const Ste<W>& ste, const Capabilities& caps) {
+  const Flag<W> stall_legal = caps.stall_model == StallModel::never    ? !ste.s2s()
+                              : caps.stall_model == StallModel::always ? ste.s2s()
+                                                                       : Flag<W>(true);
+  if (auto r = require(Rule::STE_S2S, stall_legal)) return r;
+  const Flag<W> format = (ste.s2aa64() & Flag<W>(caps.aarch64)) |
+                         (Flag<W>(caps.aarch32) & !ste.s2aa64() & !ste.s2fwb());
+  if (auto r = require(Rule::STE_S2AA64, format)) return r;
+  const Flag<W> updates = ste.s2ha() | ste.s2hd();
+  const Flag<W> httu_legal = (Flag<W>(caps.httu != 0) & ste.s2aa64()) | !updates;
+  if (auto r = require(Rule::STE_S2HTTU, httu_legal)) return r;
+  if (auto r = require(Rule::STE_S2HD, Flag<W>(caps.httu != 1) | !ste.s2hd())) return r;
+  if (auto r = require(Rule::STE_S2HAFT, Flag<W>(caps.httu != 3) | !ste.s2haft() | ste.s2ha())) {
+    return r;
+  }
+  return require(Rule::STE_S2ENDI, endianness_supported<W>(ste.s2endi(), caps));
+}
+
+template <Word W>
+constexpr std::optional<Rule> stage2_illegal(const Ste<W>& ste, const Capabilities& caps) {
+  if (auto r = stage2_format_illegal(ste, caps)) return r;
+  if (!ste.s2aa64()) return std::nullopt;  // AArch32 tables: unsupported_feature()
+  const std::optional<Granule> granule = granule_of_tg0(ste.s2tg(), caps);
+  if (auto r = require(Rule::STE_S2TG, granule.has_value())) return r;
+  const W size = effective_size_lg2(ste.s2ps(), caps);
+  const W limit = *granule == Granule::g64k ? size : minimum(size, W(48));
+  if (auto r = require(Rule::STE_S2TTB, is_zero(ste.s2ttb() & ~low_mask(limit)))) return r;
+  const unsigned from_ias = 64 - ias_lg2(caps);
+  const unsigned floor = *granule == Granule::g64k ? 12 : 16;
+  const unsigned lowest = from_ias > floor ? from_ias : floor;
+  const Flag<W> t0sz_legal = less_equal(W(lowest), ste.s2t0sz()) &
+                             less_equal(ste.s2t0sz(), W(tsz_max(*granule, caps.stt)));
+  if (auto r = require(Rule::STE_S2T0SZ, t0sz_legal)) return r;
+  const unsigned start = stage2_start_level(*granule, ste.s2sl0(), caps.stt);
+  return require(Rule::STE_S2SL0, stage2_start_legal(*granule, start, ste.s2t0sz()));
+}
+
+}  // namespace iommucheck::spec

@@ -1,0 +1,550 @@
+// SPDX-License-Identifier: MIT
+// Table pages: which pages are tables for whom, what their old words leave behind in caches, and
+// what a store into them may break. SEMANTICS 2 (items), 4 (break-before-make).
+#include <algorithm>
+
+#include "spec/smmu/caches.h"
+#include "spec/smmu/paths.h"
+
+namespace iommucheck::spec {
+
+namespace {
+
+/// The only granule whose tables this file links; config.cpp refuses regimes with another.
+constexpr Granule granule = Granule::g4k;
+
+bool is_table(u64 word, unsigned level) {
+  return descriptor_type(granule, level, word) == DescriptorType::table;
+}
+
+bool is_leaf(u64 word, unsigned level) {
+  return descriptor_type(granule, level, word) == DescriptorType::leaf;
+}
+
+bool any_unknown(const Frame& frame) {
+  return std::ranges::any_of(frame.unknown, [](u64 word) { return word != 0; });
+}
+
+bool any_pending(const Frame& frame) {
+  return std::ranges::any_of(frame.pending, [](u64 word) { return word != 0; });
+}
+
+}  // namespace
+
+// ---- edges --------------------------------------------------------------------------------------
+
+void Caches::link(u64 table, unsigned level, Edge edge) {
+  Frame& frame = memory_.frame(table);
+  if (frame.tables_at(level) == 0xffff) {
+    gave_up_ = true;  // 65535 descriptors that lead to one page
+    return;
+  }
+  edge.level = static_cast<u8>(level);
+  edge.first = bits(table, 11, 3);
+  edge.next = static_cast<u32>(frame.first_edge);
+  const u32 node = edges_.allocate(trail_, edge);
+  trail_.set(frame.first_edge, node);
+  const bool first = frame.tables_at(level) == 0;
+  trail_.set(frame.table_edges, frame.table_edges + (u64{1} << (16 * level)));
+  check_unknown(frame, edge.first, edge.count);
+  if (first) link_children(frame, level);
+}
+
+void Caches::link_children(Frame& frame, unsigned level) {
+  if (level == last_level || (frame.nonzero == 0 && !any_pending(frame))) return;
+  for (unsigned i = 0; i < frame_words; ++i) {
+    memory_.visible(frame, i, [&](Content content) {
+      if (content.unknown || !is_table(content.value, level)) return;
+      link(next_table_address(granule, content.value), level + 1,
+           Edge{.kind = EdgeKind::word, .parent = frame.address() + 8 * i, .value = content.value});
+    });
+  }
+}
+
+void Caches::unlink(u64 table, unsigned level, EdgeKind kind, u64 parent, u64 value) {
+  Frame& frame = memory_.frame(table);
+  u32 before = 0;
+  for (u32 i = static_cast<u32>(frame.first_edge); i != 0; before = i, i = edges_[i].next) {
+    const Edge& edge = edges_[i];
+    if (edge.level != level || edge.kind != kind || edge.parent != parent || edge.value != value) {
+      continue;
+    }
+    if (before == 0) {
+      trail_.set(frame.first_edge, edge.next);
+    } else {
+      edges_.edit(trail_, before).next = edge.next;
+    }
+    edges_.release(trail_, i);
+    trail_.set(frame.table_edges, frame.table_edges - (u64{1} << (16 * level)));
+    if (frame.tables_at(level) == 0) unlink_children(frame, level);
+    return;
+  }
+}
+
+void Caches::unlink_children(Frame& frame, unsigned level) {
+  if (level == last_level || (frame.nonzero == 0 && !any_pending(frame))) return;
+  for (unsigned i = 0; i < frame_words; ++i) {
+    memory_.visible(frame, i, [&](Content content) {
+      if (content.unknown || !is_table(content.value, level)) return;
+      unlink(next_table_address(granule, content.value), level + 1, EdgeKind::word,
+             frame.address() + 8 * i, content.value);
+    });
+  }
+}
+
+// A walk that can reach a word of unknown content reads it as anything. SEMANTICS 2.
+void Caches::check_unknown(const Frame& frame, u64 first, u64 count) {
+  if (!any_unknown(frame) && !any_pending(frame)) return;
+  for (u64 i = first; i < first + count; ++i) {
+    bool unknown = false;
+    memory_.visible(frame, static_cast<unsigned>(i),
+                    [&](Content content) { unknown |= content.unknown; });
+    if (!unknown) continue;
+    report(Rule::WILD_WALK,
+           "a walk can now reach " + name(frame.address() + 8 * i) +
+               ", whose content is not known (never written, freed, or written without a barrier "
+               "before it was linked): it may be read as any descriptor");
+    return;
+  }
+}
+
+// ---- stores -------------------------------------------------------------------------------------
+
+void Caches::store(AgentId by, u64 pa, u64 value) {
+  Frame& frame = memory_.frame(pa);
+  store_word(by, frame, static_cast<unsigned>(bits(pa, 11, 3)), Content{value, false}, true);
+}
+
+void Caches::store_bytes(AgentId by, u64 pa, unsigned size, u64 value) {
+  if (size == 8 && pa % 8 == 0) {
+    store(by, pa, value);
+    return;
+  }
+  // No single-copy atomicity is promised beyond one aligned word of the access's own size; what is
+  // unaligned is taken byte by byte.
+  const bool natural = (size == 1 || size == 2 || size == 4) && pa % size == 0;
+  const unsigned unit = natural ? size : 1;
+  for (unsigned done = 0; done < size; done += unit) {
+    const u64 at = pa + done;
+    Frame& frame = memory_.frame(at);
+    const auto index = static_cast<unsigned>(bits(at, 11, 3));
+    const auto shift = static_cast<unsigned>(8 * (at % 8));
+    const Content old = frame.newest(index);
+    if (old.unknown) {
+      store_word(by, frame, index, Content{0, true}, true);
+      continue;
+    }
+    const u64 part = unit == 8 ? value : (value >> (8 * done)) & mask(8 * unit - 1, 0);
+    const u64 word = with_bits(old.value, shift + 8 * unit - 1, shift, part);
+    store_word(by, frame, index, Content{word, false}, true);
+  }
+}
+
+void Caches::fill(AgentId by, u64 pa, u64 words, u64 value) {
+  while (words != 0) {
+    const u64 here = std::min<u64>(words, frame_words - bits(pa, 11, 3));
+    memory_.fill(pa, here, value, by, now_, [&](Frame& frame, unsigned index, Content content) {
+      store_word(by, frame, index, content, true);
+    });
+    pa += 8 * here;
+    words -= here;
+  }
+}
+
+void Caches::store_word(AgentId by, Frame& frame, unsigned index, Content content, bool plain) {
+  if (frame.is_unreachable()) {
+    memory_.store(frame, index, content, by, now_);
+    return;
+  }
+  if (frame.newest(index) == content && !frame.is_pending(index)) {
+    if (frame.table_edges != 0 && plain && !content.unknown) {
+      check_lost_update(frame, index, content.value);
+    }
+    return;
+  }
+  if (frame.table_edges != 0) before_table_store(frame, index, content.value, plain);
+  memory_.store(frame, index, content, by, now_);
+  if (frame.table_edges != 0 && !content.unknown) after_table_store(frame, index, content.value);
+  if (frame.config != 0) reform_around(frame.address() + 8 * index);
+}
+
+void Caches::rmw(AgentId by, u64 pa, u64 value) {
+  Frame& frame = memory_.frame(pa);
+  const auto index = static_cast<unsigned>(bits(pa, 11, 3));
+  store_word(by, frame, index, Content{value, false}, false);
+  if (!memory_.is_pending(pa) || !caps_.cohacc) return;
+  std::vector<Vanished> vanished;
+  memory_.settle_word(pa, [&](Frame& f, unsigned i, Content content, EventIndex at) {
+    vanished.push_back({&f, i, content, at});
+  });
+  settle(vanished);
+}
+
+// A frozen translation regime must not see what is stored from now on.
+void Caches::before_table_store(Frame& frame, unsigned index, u64 value, bool plain) {
+  if (ghosts_ != 0) {
+    u32 ghost = 0;
+    do {
+      ghost = 0;
+      for (unsigned level = 0; level <= last_level; ++level) {
+        if (frame.tables_at(level) == 0) continue;
+        for_each_path(frame, index, level, [&](const Path& path) {
+          if (path.ghost) ghost = path.regime + 1;
+        });
+      }
+      if (ghost != 0) materialize_ghost(ghost - 1);
+    } while (ghost != 0);
+  }
+  if (plain) check_lost_update(frame, index, value);
+}
+
+// A plain store of a valid descriptor over one that hardware may update. SEMANTICS 4.
+void Caches::check_lost_update(Frame& frame, unsigned index, u64 value) {
+  const Content old = frame.newest(index);
+  if (caps_.httu == 0 || old.unknown || !bit(old.value, 0) || !bit(value, 0)) return;
+  for (unsigned level = 0; level <= last_level; ++level) {
+    if (frame.tables_at(level) == 0 || !is_leaf(old.value, level)) continue;
+    bool lost = false;
+    for_each_path(frame, index, level, [&](const Path& path) {
+      const Regime<u64>& r = regimes_[path.regime].regime;
+      if (tags_[path.tag].formed == 0) return;
+      const bool sets_af = r.ha.value && !access_flag(old.value).value;
+      const bool sets_dirty =
+          r.hd.value && dirty_bit_modifier(old.value).value && ap2(old.value).value;
+      lost |= sets_af || sets_dirty;
+    });
+    if (!lost) continue;
+    report(Rule::LOST_UPDATE_STORE,
+           "a plain store replaces the valid descriptor at " +
+               name(frame.address() + 8 * index) +
+               ", which hardware may be updating (HTTU): an access or dirty flag may be lost; use "
+               "an atomic read-modify-write");
+    return;
+  }
+}
+
+void Caches::after_table_store(Frame& frame, unsigned index, u64 value) {
+  const u64 pa = frame.address() + 8 * index;
+  for (unsigned level = 0; level <= last_level; ++level) {
+    if (frame.tables_at(level) == 0) continue;
+    if (is_leaf(value, level)) {
+      if (!not_global(value).value && globals_ == 0) trail_.set(globals_, 1);
+      if (contiguous_hint(value).value) {
+        if (contiguous_ == 0) trail_.set(contiguous_, 1);
+        if (frame.contiguous == 0) trail_.set(frame.contiguous, 1);
+        check_contiguous(frame, index, level, value);
+      }
+    }
+    if (is_table(value, level)) {
+      bool known = false;  // an older visible version with this value has its edge already
+      unsigned seen = 0;
+      memory_.visible(frame, index, [&](Content content) {
+        if (seen++ != 0) known |= content == Content{value, false};
+      });
+      bool linked = false;
+      const u64 table = next_table_address(granule, value);
+      const Frame& child = memory_.frame(table);
+      for (u32 i = static_cast<u32>(child.first_edge); i != 0; i = edges_[i].next) {
+        const Edge& edge = edges_[i];
+        linked |= edge.kind == EdgeKind::word && edge.level == level + 1 && edge.parent == pa &&
+                  edge.value == value;
+      }
+      if (!linked) {
+        link(table, level + 1, Edge{.kind = EdgeKind::word, .parent = pa, .value = value});
+      }
+    }
+    if (track_changes_) {
+      for_each_path(frame, index, level, [&](const Path& path) {
+        unsigned extent = level_shift(granule, level);
+        if (frame.contiguous != 0 && level > 0) extent += contiguous_lg2(granule, level);
+        mark_dirty(path.tag, path.va, extent);
+      });
+    }
+    if (bit(value, 0)) check_make(frame, index, level, value);
+  }
+}
+
+void Caches::mark_dirty(u32 tag, u64 va, unsigned extent_lg2) {
+  if (!track_changes_) return;
+  const u64 first = align_down(va, extent_lg2);
+  const u64 last = first + (pow2(extent_lg2) - 1);
+  if (!dirty_.empty()) {
+    DirtyInterval& before = dirty_.back();
+    if (before.tag == tag && before.first <= first && last <= before.last) return;
+    if (before.tag == tag && before.last + 1 == first) {
+      before.last = last;
+      return;
+    }
+  }
+  dirty_.push_back({tag, first, last});
+}
+
+// ---- visibility ---------------------------------------------------------------------------------
+
+void Caches::barrier(AgentId by) {
+  std::vector<Vanished>& vanished = scratch_vanished_;
+  vanished.clear();
+  memory_.barrier(by, [&](Frame& frame, unsigned index, Content content, EventIndex at) {
+    vanished.push_back({&frame, index, content, at});
+  });
+  if (!vanished.empty()) settle(vanished);
+}
+
+void Caches::settle(std::vector<Vanished>& vanished) {
+  // What is visible again, or still, has not vanished.
+  std::erase_if(vanished, [&](const Vanished& what) {
+    bool visible = false;
+    memory_.visible(*what.frame, what.index,
+                    [&](Content content) { visible |= content == what.content; });
+    return visible;
+  });
+  // First all items, while every way to them is still there; then the ways that are gone.
+  for (const Vanished& what : vanished) {
+    if (what.frame->table_edges != 0) vanish_from_table(*what.frame, what);
+    if (what.frame->config != 0) config_vanished(what);
+  }
+  for (const Vanished& what : vanished) {
+    if (what.frame->table_edges == 0 || what.content.unknown) continue;
+    for (unsigned level = 0; level < last_level; ++level) {
+      if (what.frame->tables_at(level) == 0 || !is_table(what.content.value, level)) continue;
+      unlink(next_table_address(granule, what.content.value), level + 1, EdgeKind::word,
+             what.frame->address() + 8 * what.index, what.content.value);
+    }
+  }
+  for (const Vanished& what : vanished) {
+    if (what.frame->config != 0) reform_around(what.frame->address() + 8 * what.index);
+  }
+}
+
+void Caches::vanish_from_table(Frame& frame, const Vanished& what) {
+  const u64 pa = frame.address() + 8 * what.index;
+  const bool valid = what.content.unknown || bit(what.content.value, 0);
+  for (unsigned level = 0; level <= last_level; ++level) {
+    if (frame.tables_at(level) == 0) continue;
+    std::vector<Path> found;  // adding a pointer item changes the edges that are being walked
+    for_each_path(frame, what.index, level, [&](const Path& path) {
+      if (valid) found.push_back(path);
+      unsigned extent = level_shift(granule, level);
+      if (frame.contiguous != 0) extent += contiguous_lg2(granule, level);
+      mark_dirty(path.tag, path.va, extent);
+    });
+    for (const Path& path : found) add_item(path, pa, what.content, what.at);
+  }
+}
+
+void Caches::add_item(const Path& path, u64 origin, Content content, EventIndex stored_at) {
+  TagState& tag = tags_[path.tag];
+  if (tag.formed == 0) return;  // nothing was filled, so nothing is left
+  const Regime<u64>& r = regimes_[path.regime].regime;
+  Item item{.tag = path.tag, .regime = path.regime, .half = path.half, .level = path.level,
+            .hierarchical = path.hierarchical, .va = path.va, .value = content.value,
+            .origin = origin, .since = now_, .vanished_at = now_, .stored_at = stored_at};
+  u64 table = 0;
+  if (content.unknown) {
+    item.kind = ItemKind::unknown;
+  } else {
+    const Step<u64> next =
+        step(r, path.half, path.level, content.value, unpack(path.hierarchical));
+    if (std::holds_alternative<Fault>(next)) return;
+    if (const auto* pointer = std::get_if<TableStep<u64>>(&next)) {
+      if (r.haft.value && !pointer->af.value) return;
+      item.kind = ItemKind::pointer;
+      table = pointer->address;
+    } else {
+      const auto& leaf = std::get<Leaf<u64>>(next);
+      if (!(leaf.af | r.ha | r.affd)) return;  // an Access flag fault is never cached
+    }
+  }
+  item.dies = path.dies == immortal ? immortal : first_kill_after(path.dies, item);
+  for (u32 i = static_cast<u32>(tag.first_item); i != 0; i = items_[i].next) {
+    Item& old = items_[i];
+    if (old.kind != item.kind || old.va != item.va || old.level != item.level ||
+        old.value != item.value || old.regime != item.regime ||
+        old.hierarchical != item.hierarchical) {
+      continue;
+    }
+    Item& again = items_.edit(trail_, i);
+    again.since = item.since;
+    again.vanished_at = item.vanished_at;
+    again.stored_at = item.stored_at;
+    again.dies = std::max(again.dies, item.dies);
+    return;
+  }
+  item.next = static_cast<u32>(tag.first_item);
+  const u32 index = items_.allocate(trail_, item);
+  trail_.set(tag.first_item, index);
+  trail_.set(tag.items, tag.items + 1);
+  trail_.set(item_count_, item_count_ + 1);
+  if (item.kind == ItemKind::unknown && globals_ == 0) trail_.set(globals_, 1);
+  if (item.kind == ItemKind::pointer) {
+    trail_.set(tag.pointers, tag.pointers + 1);
+    link(table, path.level + 1U, Edge{.kind = EdgeKind::item, .parent = index, .value = item.value});
+  }
+}
+
+// Items that died with `group` or before, in every tag.
+void Caches::drop_items(Group group) {
+  if (item_count_ == 0) return;
+  for (u32 t = 0; t < active_tags_.size(); ++t) {
+    const auto id = static_cast<u32>(active_tags_[t]);
+    TagState& tag = tags_[id];
+    u32 before = 0;
+    for (u32 i = static_cast<u32>(tag.first_item); i != 0;) {
+      const Item item = items_[i];
+      if (item.dies > group) {
+        before = i;
+        i = item.next;
+        continue;
+      }
+      if (before == 0) {
+        trail_.set(tag.first_item, item.next);
+      } else {
+        items_.edit(trail_, before).next = item.next;
+      }
+      mark_dirty(id, item.va, level_shift(granule, item.level) + 4);
+      if (item.kind == ItemKind::pointer) {
+        unlink(next_table_address(granule, item.value), item.level + 1U, EdgeKind::item, i,
+               item.value);
+        trail_.set(tag.pointers, tag.pointers - 1);
+      }
+      items_.release(trail_, i);
+      trail_.set(tag.items, tag.items - 1);
+      trail_.set(item_count_, item_count_ - 1);
+      i = item.next;
+    }
+  }
+}
+
+// ---- pages that come and go ---------------------------------------------------------------------
+
+void Caches::recycle(u64 pa, bool given_back) {
+  Frame& frame = memory_.frame(pa);
+  if (given_back && (is_walkable_table(pa) || is_configuration(pa))) {
+    std::string how = "hardware may still walk the table page " + name(frame.address()) +
+                      " that is given back";
+    for (u32 i = static_cast<u32>(frame.first_edge); i != 0; i = edges_[i].next) {
+      const Edge& edge = edges_[i];
+      if (edge.kind == EdgeKind::item) how += "; " + explain_item(items_[static_cast<u32>(edge.parent)]);
+      if (edge.kind == EdgeKind::word) how += "; " + name(edge.parent) + " points to it";
+      if (edge.kind == EdgeKind::root) how += "; it is the root of a translation regime";
+      break;
+    }
+    if (is_configuration(pa)) how += "; it holds configuration structures that can be fetched";
+    report(Rule::TABLE_FREE, how);
+  }
+  std::vector<Vanished> vanished;
+  if (!frame.is_unreachable()) {
+    for (unsigned i = 0; i < frame_words; ++i) {
+      memory_.visible(frame, i, [&](Content content) {
+        if (!content.unknown) vanished.push_back({&frame, i, content, now_});
+      });
+    }
+    if (frame.table_edges != 0) before_table_store(frame, 0, 0, false);
+  }
+  memory_.forget(frame);
+  if (!vanished.empty()) settle(vanished);
+}
+
+void Caches::assume(u64 pa, u64 value) {
+  Frame& frame = memory_.frame(pa);
+  if (frame.is_unreachable()) {
+    memory_.assume(pa, Content{value, false});
+    return;
+  }
+  // Seen late: it was like this since the page became reachable.
+  const auto index = static_cast<unsigned>(bits(pa, 11, 3));
+  if (frame.newest(index) == Content{value, false}) return;
+  memory_.assume(pa, Content{value, false});
+  if (frame.table_edges != 0) after_table_store(frame, index, value);
+  if (frame.config != 0) reform_around(pa);
+}
+
+bool Caches::is_walkable_table(u64 pa) const {
+  const Frame* frame = memory_.find(pa);
+  return frame != nullptr && frame->table_edges != 0;
+}
+
+// ---- break before make --------------------------------------------------------------------------
+
+// SEMANTICS 4: judged when a valid descriptor is stored, against what lives under the same tag.
+void Caches::check_make(Frame& frame, unsigned index, unsigned level, u64 value) {
+  unsigned valid_versions = 0;
+  memory_.visible(frame, index, [&](Content content) {
+    if (content.unknown || bit(content.value, 0)) ++valid_versions;
+  });
+  for_each_path(frame, index, level, [&](const Path& path) {
+    const TagState& tag = tags_[path.tag];
+    if (tag.formed == 0) return;
+    const u64 pa = frame.address() + 8 * index;
+    if (valid_versions > 1 || tag.formed > 1 || globals_ != 0) probe(path.tag, path.va, pa);
+    if (is_table(value, level) && (valid_versions > 1 || tag.formed > 1 || tag.items != 0)) {
+      probe_table(path, next_table_address(granule, value), level + 1);
+    }
+    const unsigned extent = level_shift(granule, level) + (frame.contiguous != 0 ? 4 : 0);
+    const u64 first = align_down(path.va, extent);
+    for (u32 i = static_cast<u32>(tag.first_item); i != 0; i = items_[i].next) {
+      const Item& item = items_[i];
+      const u64 item_last = item.va + (pow2(level_shift(granule, item.level) + 4) - 1);
+      if (item_last < first || item.va > first + (pow2(extent) - 1)) continue;
+      probe(path.tag, std::max(item.va, path.va), pa);
+      probe(path.tag, path.va, pa);
+    }
+  });
+}
+
+void Caches::probe(u32 tag, u64 va, u64 origin) {
+  std::vector<Candidate> found;
+  collect(tag, va, found);
+  if (!in_conflict(found)) return;
+  for (const Violation& violation : violations_) {
+    if (violation.rule == Rule::CONFLICT_BBM && violation.at == now_) return;
+  }
+  std::string text = "two translations that differ may both be alive at input address " +
+                     name(va) + " under one tag; the last store was to " + name(origin);
+  for (const Candidate& c : found) {
+    if (c.kind == Candidate::Kind::fault) continue;
+    text += c.item != 0 ? "; cached: " + explain_item(items_[c.item - 1])
+                        : "; in memory: " + name(c.origin);
+  }
+  report(Rule::CONFLICT_BBM, text);
+}
+
+void Caches::probe_table(const Path& path, u64 table, unsigned level) {
+  const Frame* frame = memory_.find(table);
+  if (frame == nullptr || (frame->nonzero == 0 && !any_pending(*frame))) return;
+  for (unsigned i = 0; i < frame_words; ++i) {
+    memory_.visible(*frame, i, [&](Content content) {
+      if (content.unknown || !bit(content.value, 0)) return;
+      Path below = path;
+      below.va = path.va + (u64{i} << level_shift(granule, level));
+      if (is_leaf(content.value, level)) probe(path.tag, below.va, frame->address() + 8 * i);
+      if (is_table(content.value, level)) {
+        probe_table(below, next_table_address(granule, content.value), level + 1);
+      }
+    });
+  }
+}
+
+// Valid members of a contiguous group agree in all but the output that follows from their index.
+void Caches::check_contiguous(Frame& frame, unsigned index, unsigned level, u64 value) {
+  const unsigned group_lg2 = contiguous_lg2(granule, level);
+  if (group_lg2 == 0) return;
+  const unsigned shift = level_shift(granule, level);
+  const u64 output_mask = mask(47, shift);
+  const auto expected = [&](u64 word, unsigned i) {
+    return (word & ~output_mask) | ((word - (u64{i} << shift)) & output_mask);
+  };
+  const auto first = static_cast<unsigned>(align_down(index, group_lg2));
+  for (unsigned i = first; i < first + (1U << group_lg2); ++i) {
+    const Content other = frame.newest(i);
+    if (i == index || other.unknown || !is_leaf(other.value, level)) continue;
+    if (!contiguous_hint(other.value).value) continue;
+    if (expected(other.value, i - first) == expected(value, index - first)) continue;
+    report(Rule::CONFLICT_CONTIGUOUS, "members of one contiguous group disagree: " +
+                                       name(frame.address() + 8 * index) + " and " +
+                                       name(frame.address() + 8 * i));
+    return;
+  }
+}
+
+}  // namespace iommucheck::spec
