@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Words of SMMUv3 structures and descriptors, as the format's fields name them (arch 2.2, 3.3, 4.3).
-// Only writing is here; reading them is the business of each engine.
+// Words of SMMUv3 structures and descriptors, as the format's fields name them (arch 2.2, 3.3,
+// 4.3). Only writing is here; reading them is the business of each engine.
 #pragma once
 
 #include <array>

@@ -49,6 +49,7 @@ class Builder {
     auto names = names_in(test_);
     names.try_emplace(empty_name).first->second.structure = true;
     names.try_emplace("T").first->second.stes = true;
+    names.try_emplace("L").first->second.stes = true;  // where STEs live with fmt=2lvl
     NameUse unknown;
     unknown.cds = true;
     names.emplace(unknown_name, unknown);
@@ -87,7 +88,9 @@ class Builder {
 
   // ---- facts ----
   void find_facts() {
-    for (const InitLine& line : test_.init) std::visit([this](const auto& f) { fact(f); }, line.what);
+    for (const InitLine& line : test_.init) {
+      std::visit([this](const auto& what) { fact(what); }, line.what);
+    }
     if (out_.strtab_base == 0) out_.strtab_base = address("T");
   }
   void fact(const StrtabLine& strtab) {
@@ -126,13 +129,9 @@ class Builder {
   }
 
   // ---- words ----
-  u64 ste_address(const SteLine& ste) {
+  u64 ste_address(const SteLine& ste) const {
     const bool two_level = out_.strtab_format == TableFormat::two_level;
     const std::string name = ste.table ? ste.table->text : two_level ? "L" : "T";
-    if (!by_name_.contains(name)) {
-      fail(ste.sid.place, name, "with fmt=2lvl STEs live in a table L, and there is none");
-      return 0;
-    }
     const u64 index = two_level ? ste.sid.value % (u64{1} << stream_table_split) : ste.sid.value;
     return address(name) + index * 64;
   }

@@ -29,7 +29,8 @@ std::string_view strip_comment(std::string_view line);
 
 class LineReader {
  public:
-  LineReader(std::vector<Token> tokens, Place end) : tokens_(std::move(tokens)), end_(std::move(end)) {}
+  LineReader(std::vector<Token> tokens, Place end)
+      : tokens_(std::move(tokens)), end_(std::move(end)) {}
 
   bool at_end() const { return next_ >= tokens_.size(); }
   /// The next word is `text`; taken if so.

@@ -77,10 +77,10 @@ typedef uint64_t iommucheck_handle;
 
 /* What a wait() is for; reports use it, and the scheduler may choose by it. */
 enum {
-  IOMMUCHECK_WAIT_CMDQ = 1,      /* CMDQ_CONS to move (space, or a CMD_SYNC consumed)        */
-  IOMMUCHECK_WAIT_REGISTER = 2,  /* CR0ACK, IRQ_CTRLACK or GBPA.Update to follow a write      */
-  IOMMUCHECK_WAIT_MSI = 3,       /* a word of memory to be written by the SMMU               */
-  IOMMUCHECK_WAIT_CALLER = 4     /* another call of the interface, a callback, a reference    */
+  IOMMUCHECK_WAIT_CMDQ = 1,     /* CMDQ_CONS to move (space, or a CMD_SYNC consumed)        */
+  IOMMUCHECK_WAIT_REGISTER = 2, /* CR0ACK, IRQ_CTRLACK or GBPA.Update to follow a write      */
+  IOMMUCHECK_WAIT_MSI = 3,      /* a word of memory to be written by the SMMU               */
+  IOMMUCHECK_WAIT_CALLER = 4    /* another call of the interface, a callback, a reference    */
 };
 
 enum { IOMMUCHECK_LOG_ERROR = 0, IOMMUCHECK_LOG_WARNING = 1, IOMMUCHECK_LOG_INFO = 2 };
@@ -88,14 +88,14 @@ enum { IOMMUCHECK_LOG_ERROR = 0, IOMMUCHECK_LOG_WARNING = 1, IOMMUCHECK_LOG_INFO
 struct iommucheck_platform {
   uint32_t size;
   uint32_t abi;
-  void *ctx; /* first argument of every function below */
+  void* ctx; /* first argument of every function below */
 
   /* The window: all table memory lies in it, and the CPU READS physical address `pa` at
    * (const char *)window + (pa - window_pa), as through a kernel's direct map. It holds at once
    * what this CPU stored. Writing through it is forbidden (mapped read-only where possible):
    * stores go through store64 and fill64. What the SMMU writes (queue indices aside, which are
    * registers: event records, MSIs) is read with load64. */
-  const void *window;
+  const void* window;
   uint64_t window_pa;
   uint64_t window_size;
 
@@ -104,39 +104,39 @@ struct iommucheck_platform {
    * left there. Returns the CPU's pointer for reading and sets *pa; NULL when memory is short (a
    * choice of the checker: any allocation may fail). The mapping is cached, write-back.
    * table_free takes what table_alloc gave, whole; the page may be another owner's at once. */
-  const void *(*table_alloc)(void *ctx, uint64_t bytes, uint64_t *pa);
-  void (*table_free)(void *ctx, uint64_t pa, uint64_t bytes);
+  const void* (*table_alloc)(void* ctx, uint64_t bytes, uint64_t* pa);
+  void (*table_free)(void* ctx, uint64_t pa, uint64_t bytes);
 
   /* The driver's own state: zeroed, private to the CPU, restored with the case, never freed alone.
    * `align` is a power of two <= 4096. NULL when the arena is full; that is never injected. */
-  void *(*arena_alloc)(void *ctx, uint64_t bytes, uint64_t align);
+  void* (*arena_alloc)(void* ctx, uint64_t bytes, uint64_t align);
 
   /* Memory accesses that the SMMU may observe. `pa` is 8-byte aligned. A store64 is one
    * single-copy atomic store of 64 bits, pending until barrier() or an ordered mmio_write;
    * little-endian. fill64 is `count` such stores of one value, ascending from `pa`. */
-  void (*store64)(void *ctx, uint64_t pa, uint64_t value);
-  void (*fill64)(void *ctx, uint64_t pa, uint64_t count, uint64_t value);
-  uint64_t (*load64)(void *ctx, uint64_t pa);
+  void (*store64)(void* ctx, uint64_t pa, uint64_t value);
+  void (*fill64)(void* ctx, uint64_t pa, uint64_t count, uint64_t value);
+  uint64_t (*load64)(void* ctx, uint64_t pa);
 
   /* Atomic compare and exchange; returns what was there. Stored if that equals `expected`.
    * Orders no other word. For descriptors that hardware may update. */
-  uint64_t (*compare_exchange64)(void *ctx, uint64_t pa, uint64_t expected, uint64_t desired);
+  uint64_t (*compare_exchange64)(void* ctx, uint64_t pa, uint64_t expected, uint64_t desired);
 
   /* Earlier stores of this CPU become visible to the SMMU (DSB ST / dma_wmb and stronger), and
    * later loads come after earlier register reads. */
-  void (*barrier)(void *ctx);
+  void (*barrier)(void* ctx);
 
   /* Cache clean and invalidate by address for an SMMU whose fetches are not coherent
    * (IDR0.COHACC = 0). A barrier must follow. No effect, and no fault, if it is coherent. */
-  void (*dma_clean)(void *ctx, uint64_t pa, uint64_t bytes);
-  void (*dma_invalidate)(void *ctx, uint64_t pa, uint64_t bytes);
+  void (*dma_clean)(void* ctx, uint64_t pa, uint64_t bytes);
+  void (*dma_invalidate)(void* ctx, uint64_t pa, uint64_t bytes);
 
   /* Registers, by offset from the SMMU's base (page 1 begins at 0x10000). Offsets are aligned to
    * the access. IHI 0070 chapter 6. */
-  void (*mmio_write32)(void *ctx, uint64_t offset, uint32_t value, uint32_t flags);
-  void (*mmio_write64)(void *ctx, uint64_t offset, uint64_t value, uint32_t flags);
-  uint32_t (*mmio_read32)(void *ctx, uint64_t offset);
-  uint64_t (*mmio_read64)(void *ctx, uint64_t offset);
+  void (*mmio_write32)(void* ctx, uint64_t offset, uint32_t value, uint32_t flags);
+  void (*mmio_write64)(void* ctx, uint64_t offset, uint64_t value, uint32_t flags);
+  uint32_t (*mmio_read32)(void* ctx, uint64_t offset);
+  uint64_t (*mmio_read64)(void* ctx, uint64_t offset);
 
   /* Gives way to the SMMU, to devices and to other calls. Everything that blocks is a loop
    *
@@ -146,21 +146,21 @@ struct iommucheck_platform {
    * 0: look again. Not 0: the time is up. Time is logical and belongs to the checker: a working
    * SMMU is always faster than any time-out, a stuck one always slower. `timeout_us` is what the
    * driver would allow on hardware, counted from the beginning of its loop; for reports only. */
-  int (*wait)(void *ctx, uint32_t token, uint64_t timeout_us);
+  int (*wait)(void* ctx, uint32_t token, uint64_t timeout_us);
 
   /* Mutual exclusion for a driver that says IOMMUCHECK_DRIVER_CONCURRENT, by a number of its own;
    * also hands memory over (Handoff). NULL, and not needed, while calls come from one thread. */
-  void (*lock)(void *ctx, uint64_t lock);
-  void (*unlock)(void *ctx, uint64_t lock);
+  void (*lock)(void* ctx, uint64_t lock);
+  void (*unlock)(void* ctx, uint64_t lock);
 
   /* One line of text for the report; may be NULL. */
-  void (*log)(void *ctx, int level, const char *text);
+  void (*log)(void* ctx, int level, const char* text);
 
   /* The driver calls its callers back (later issues: NULL until then). mm_exit returns 0 when the
    * device driver said "done", 1 on its time-out, or a negative errno; handle_fault returns the
    * response (IOMMUCHECK_FAULT_*). Both may call the driver again. */
-  int (*mm_exit)(void *ctx, uint32_t device, uint32_t pasid, uint64_t drvdata);
-  int (*handle_fault)(void *ctx, uint32_t device, uint32_t pasid, uint64_t iova, uint32_t prot);
+  int (*mm_exit)(void* ctx, uint32_t device, uint32_t pasid, uint64_t drvdata);
+  int (*handle_fault)(void* ctx, uint32_t device, uint32_t pasid, uint64_t iova, uint32_t prot);
 };
 
 /* iommucheck_device.flags: what the device (not the SMMU) can do. */
@@ -171,7 +171,7 @@ struct iommucheck_platform {
 struct iommucheck_device {
   uint32_t size;
   uint32_t abi;
-  const uint32_t *stream_ids; /* distinct; all follow the device                              */
+  const uint32_t* stream_ids; /* distinct; all follow the device                              */
   uint32_t stream_id_count;   /* 1 at least                                                  */
   uint32_t flags;             /* IOMMUCHECK_DEVICE_*                                         */
   uint32_t ssid_bits;         /* width of its PASIDs, 0..20; 0: none                         */
@@ -182,7 +182,7 @@ struct iommucheck_device {
 struct iommucheck_config {
   uint32_t size;
   uint32_t abi;
-  const struct iommucheck_device *devices;
+  const struct iommucheck_device* devices;
   uint32_t device_count;
   uint32_t cmdq_log2size; /* log2 of the command queue's entries wanted; 0: the driver's choice */
   uint64_t flags;         /* none yet: 0                                                       */
@@ -201,12 +201,12 @@ struct iommucheck_result {
 };
 
 enum iommucheck_domain_kind {
-  IOMMUCHECK_DOMAIN_PAGING = 1,    /* stage 1, map and unmap                                   */
-  IOMMUCHECK_DOMAIN_BLOCKED = 2,   /* every access is terminated                               */
-  IOMMUCHECK_DOMAIN_IDENTITY = 3,  /* output = input                                           */
-  IOMMUCHECK_DOMAIN_PAGING_S2 = 4, /* stage 2, a parent for nested                             */
-  IOMMUCHECK_DOMAIN_DYNAMIC = 5,   /* tables only, configured like `master`                    */
-  IOMMUCHECK_DOMAIN_NESTED = 6,    /* stage 1 by the user at `user_table`, in `parent`         */
+  IOMMUCHECK_DOMAIN_PAGING = 1,      /* stage 1, map and unmap                                   */
+  IOMMUCHECK_DOMAIN_BLOCKED = 2,     /* every access is terminated                               */
+  IOMMUCHECK_DOMAIN_IDENTITY = 3,    /* output = input                                           */
+  IOMMUCHECK_DOMAIN_PAGING_S2 = 4,   /* stage 2, a parent for nested                             */
+  IOMMUCHECK_DOMAIN_DYNAMIC = 5,     /* tables only, configured like `master`                    */
+  IOMMUCHECK_DOMAIN_NESTED = 6,      /* stage 1 by the user at `user_table`, in `parent`         */
   IOMMUCHECK_DOMAIN_NESTED_PASID = 7 /* the same with the user's PASID (CD) table             */
 };
 
@@ -225,10 +225,10 @@ struct iommucheck_domain_params {
 struct iommucheck_domain_info {
   uint32_t size;
   uint32_t abi;
-  uint32_t input_bits;   /* IOVAs are 0 .. 2^input_bits - 1                                    */
-  uint32_t output_bits;  /* PAs are 0 .. 2^output_bits - 1                                      */
-  uint64_t page_sizes;   /* bitmap; bit 12 set: 4 KiB leaves. 0: nothing can be mapped          */
-  uint64_t table_pa;     /* TTBR0: root of the table, 0 if there is none                       */
+  uint32_t input_bits;  /* IOVAs are 0 .. 2^input_bits - 1                                    */
+  uint32_t output_bits; /* PAs are 0 .. 2^output_bits - 1                                      */
+  uint64_t page_sizes;  /* bitmap; bit 12 set: 4 KiB leaves. 0: nothing can be mapped          */
+  uint64_t table_pa;    /* TTBR0: root of the table, 0 if there is none                       */
 };
 
 /* prot of map. At least one of READ, WRITE, EXEC. READ is implied by WRITE and EXEC where the
@@ -250,17 +250,13 @@ struct iommucheck_mm {
   uint32_t size;
   uint32_t abi;
   iommucheck_handle mm;
-  uint64_t table_pa;  /* TTBR0                                                                */
+  uint64_t table_pa; /* TTBR0                                                                */
   uint64_t mair;
   uint32_t input_bits;
-  uint32_t asid;      /* the CPU's, pinned while bound                                        */
+  uint32_t asid; /* the CPU's, pinned while bound                                        */
 };
 
-enum {
-  IOMMUCHECK_FAULT_SUCCESS = 0,
-  IOMMUCHECK_FAULT_INVALID = 1,
-  IOMMUCHECK_FAULT_FAILURE = 2
-};
+enum { IOMMUCHECK_FAULT_SUCCESS = 0, IOMMUCHECK_FAULT_INVALID = 1, IOMMUCHECK_FAULT_FAILURE = 2 };
 
 struct iommucheck_fault {
   uint32_t size;
@@ -291,170 +287,171 @@ enum { IOMMUCHECK_IRQ_EVENTQ = 0, IOMMUCHECK_IRQ_PRIQ = 1, IOMMUCHECK_IRQ_GERROR
 struct iommucheck_driver {
   uint32_t size;
   uint32_t abi;
-  const char *name;    /* for reports; not NULL */
-  const char *version; /* may be NULL */
+  const char* name;    /* for reports; not NULL */
+  const char* version; /* may be NULL */
   uint64_t flags;      /* IOMMUCHECK_DRIVER_* */
 
   /* ---- life ---- */
 
   /* Builds the driver's state in the arena, reads no register but the ID registers, and returns it
    * in *self: the first argument of all that follows. ENOMEM, ENODEV (an SMMU it cannot drive). */
-  int (*init)(const struct iommucheck_platform *platform, const struct iommucheck_config *config,
-              void **self);
+  int (*init)(const struct iommucheck_platform* platform, const struct iommucheck_config* config,
+              void** self);
 
   /* Brings the SMMU up from any state: queues, stream table with everything blocked, all caches
    * invalidated, SMMUEN = 1. IHI 0070 3.11, 6.3.9. ENOMEM, ETIMEDOUT, ENODEV. */
-  int (*reset)(void *self);
+  int (*reset)(void* self);
 
   /* Ends it: device transactions are blocked (GBPA.ABORT), SMMUEN and the queues are off, all table
    * memory is freed, that of live domains too. ETIMEDOUT: what may still be reached is kept. */
-  int (*shutdown)(void *self);
+  int (*shutdown)(void* self);
 
   /* A device of config appears or goes. From device_add to the first attach it is blocked.
    * device_remove implies detach. EINVAL (no such index), EEXIST (twice), ENODEV (its stream ID is
    * beyond the SMMU's), ENOMEM; ETIMEDOUT (remove). */
-  int (*device_add)(void *self, uint32_t device);
-  int (*device_remove)(void *self, uint32_t device);
+  int (*device_add)(void* self, uint32_t device);
+  int (*device_remove)(void* self, uint32_t device);
 
   /* An interrupt arrived; `source` is one of IOMMUCHECK_IRQ_*. Records are consumed. */
-  void (*handle_irq)(void *self, uint32_t source);
+  void (*handle_irq)(void* self, uint32_t source);
 
   /* ---- domains. INTERFACE "Errors and their order", "Attach", "Map", "Gather", "Free" ---- */
 
   /* EINVAL (kind, input_bits, master, parent), ENOMEM, ENOSPC (no ASID or VMID left). */
-  int (*domain_alloc)(void *self, const struct iommucheck_domain_params *params,
-                      iommucheck_handle *domain);
+  int (*domain_alloc)(void* self, const struct iommucheck_domain_params* params,
+                      iommucheck_handle* domain);
 
   /* EBUSY (a device, PASID or domain still on it; nothing changed), EINVAL (no such domain).
    * ETIMEDOUT: the handle is gone all the same; ASID and tables are kept until a later
    * invalidation of theirs completed. */
-  int (*domain_free)(void *self, iommucheck_handle domain);
+  int (*domain_free)(void* self, iommucheck_handle domain);
 
-  int (*domain_get_info)(void *self, iommucheck_handle domain, struct iommucheck_domain_info *info);
+  /* The caller sets size and abi of *info. EINVAL. */
+  int (*domain_get_info)(void* self, iommucheck_handle domain, struct iommucheck_domain_info* info);
 
   /* Moves the device's RID, every stream ID of it, to `domain`; replaces the domain before; ok at
    * once if it is there already. ENODEV (no such device), EINVAL (no such domain), EBUSY (processes
    * or private PASIDs are bound), ENOMEM. ETIMEDOUT: it stays where it was, but may meet
    * translations of either domain until a later invalidation completed. */
-  int (*attach)(void *self, iommucheck_handle domain, uint32_t device);
+  int (*attach)(void* self, iommucheck_handle domain, uint32_t device);
 
   /* Back to blocked. ENODEV; EINVAL (not the device's domain). ETIMEDOUT: detached for the caller,
    * but the old translations may live until a later invalidation completed. */
-  int (*detach)(void *self, iommucheck_handle domain, uint32_t device);
+  int (*detach)(void* self, iommucheck_handle domain, uint32_t device);
 
   /* [iova, iova + bytes) to [pa, pa + bytes), multiples of the smallest page; visible to devices
    * at return. EINVAL (unaligned, no permission, not a paging domain, no such domain), ERANGE
    * (beyond input or output size, or wrapping), EEXIST (any part mapped, even alike), ENOMEM,
    * ENODEV (no page sizes). bytes = 0: 0, nothing done. On error nothing is changed, what was made
-   * half-way is removed and invalidated. ETIMEDOUT: the range is still quarantined by an earlier
-   * time-out. */
-  int (*map)(void *self, iommucheck_handle domain, uint64_t iova, uint64_t pa, uint64_t bytes,
+   * half-way is removed and invalidated. ETIMEDOUT: an earlier time-out has left the range in
+   * quarantine, or a table had to be invalidated to make place for a block. */
+  int (*map)(void* self, iommucheck_handle domain, uint64_t iova, uint64_t pa, uint64_t bytes,
              uint32_t prot);
 
   /* The pieces one after the other from `iova`: {their sum, 0}, or {0, error}, nothing changed. */
-  struct iommucheck_result (*map_sg)(void *self, iommucheck_handle domain, uint64_t iova,
-                                     const struct iommucheck_sg *sg, uint64_t count, uint32_t prot);
+  struct iommucheck_result (*map_sg)(void* self, iommucheck_handle domain, uint64_t iova,
+                                     const struct iommucheck_sg* sg, uint64_t count, uint32_t prot);
 
   /* {bytes from iova to the first hole, error}; {0, 0} for bad arguments. A block of which only a
    * part is asked for, and that cannot be split, ends it like a hole. At return no device reaches
    * the range. Never ENOMEM. ETIMEDOUT: bytes are cleared but old translations may live. */
-  struct iommucheck_result (*unmap)(void *self, iommucheck_handle domain, uint64_t iova,
+  struct iommucheck_result (*unmap)(void* self, iommucheck_handle domain, uint64_t iova,
                                     uint64_t bytes);
 
   /* The same without the invalidation, which is gathered in the domain: until iotlb_sync or
    * flush_iotlb_all returned the range is not reused by the caller, table pages by the driver. */
-  struct iommucheck_result (*unmap_fast)(void *self, iommucheck_handle domain, uint64_t iova,
+  struct iommucheck_result (*unmap_fast)(void* self, iommucheck_handle domain, uint64_t iova,
                                          uint64_t bytes);
 
   /* Completes what is gathered. ETIMEDOUT; EINVAL (no such domain). */
-  int (*iotlb_sync)(void *self, iommucheck_handle domain);
+  int (*iotlb_sync)(void* self, iommucheck_handle domain);
 
   /* Invalidates the whole domain, what is gathered included. ETIMEDOUT; EINVAL. */
-  int (*flush_iotlb_all)(void *self, iommucheck_handle domain);
+  int (*flush_iotlb_all)(void* self, iommucheck_handle domain);
 
   /* Adds a range to what is gathered. EINVAL; bytes = 0: ok. */
-  int (*tlb_range_add)(void *self, iommucheck_handle domain, uint64_t iova, uint64_t bytes);
+  int (*tlb_range_add)(void* self, iommucheck_handle domain, uint64_t iova, uint64_t bytes);
 
   /* What the tables say now; 0 if nothing, or no such domain. Identity: its argument. */
-  uint64_t (*iova_to_phys)(void *self, iommucheck_handle domain, uint64_t iova);
+  uint64_t (*iova_to_phys)(void* self, iommucheck_handle domain, uint64_t iova);
 
   /* ---- not built by any driver yet: declared so that the layout stays ---- */
 
   /* PASIDs of a device. EINVAL, EBUSY, EOPNOTSUPP, ENOMEM, ETIMEDOUT. */
-  int (*attach_pasid)(void *self, iommucheck_handle domain, uint32_t device, uint32_t pasid);
-  int (*detach_pasid)(void *self, iommucheck_handle domain, uint32_t device, uint32_t pasid);
-  int (*pasid_alloc)(void *self, uint32_t min, uint32_t max, uint32_t *pasid);
-  int (*pasid_free)(void *self, uint32_t pasid);
+  int (*attach_pasid)(void* self, iommucheck_handle domain, uint32_t device, uint32_t pasid);
+  int (*detach_pasid)(void* self, iommucheck_handle domain, uint32_t device, uint32_t pasid);
+  int (*pasid_alloc)(void* self, uint32_t min, uint32_t max, uint32_t* pasid);
+  int (*pasid_free)(void* self, uint32_t pasid);
 
   /* SVA: processes. */
-  int (*sva_device_init)(void *self, uint32_t device, uint32_t features, uint32_t min_pasid,
+  int (*sva_device_init)(void* self, uint32_t device, uint32_t features, uint32_t min_pasid,
                          uint32_t max_pasid, int has_mm_exit);
-  int (*sva_device_shutdown)(void *self, uint32_t device);
-  int (*bind_device)(void *self, uint32_t device, const struct iommucheck_mm *mm, uint32_t flags,
-                     uint64_t drvdata, uint32_t *pasid);
-  int (*unbind_device)(void *self, uint32_t device, uint32_t pasid);
-  int (*unbind_dev_all)(void *self, uint32_t device);
-  int (*sva_drvdata)(void *self, uint32_t device, uint32_t pasid, uint64_t *drvdata);
-  int (*mm_invalidate)(void *self, iommucheck_handle mm, uint64_t start, uint64_t bytes);
-  int (*mm_release)(void *self, iommucheck_handle mm);
-  int (*bind_task)(void *self, uint32_t device, const struct iommucheck_mm *mm, uint32_t flags,
-                   uint64_t drvdata, iommucheck_handle *token);
-  int (*task_map)(void *self, iommucheck_handle token, uint64_t iova, uint64_t pa, uint64_t bytes,
+  int (*sva_device_shutdown)(void* self, uint32_t device);
+  int (*bind_device)(void* self, uint32_t device, const struct iommucheck_mm* mm, uint32_t flags,
+                     uint64_t drvdata, uint32_t* pasid);
+  int (*unbind_device)(void* self, uint32_t device, uint32_t pasid);
+  int (*unbind_dev_all)(void* self, uint32_t device);
+  int (*sva_drvdata)(void* self, uint32_t device, uint32_t pasid, uint64_t* drvdata);
+  int (*mm_invalidate)(void* self, iommucheck_handle mm, uint64_t start, uint64_t bytes);
+  int (*mm_release)(void* self, iommucheck_handle mm);
+  int (*bind_task)(void* self, uint32_t device, const struct iommucheck_mm* mm, uint32_t flags,
+                   uint64_t drvdata, iommucheck_handle* token);
+  int (*task_map)(void* self, iommucheck_handle token, uint64_t iova, uint64_t pa, uint64_t bytes,
                   uint32_t prot);
-  struct iommucheck_result (*task_unmap)(void *self, iommucheck_handle token, uint64_t iova,
+  struct iommucheck_result (*task_unmap)(void* self, iommucheck_handle token, uint64_t iova,
                                          uint64_t bytes);
-  int (*unbind_task)(void *self, uint32_t device, iommucheck_handle token);
+  int (*unbind_task)(void* self, uint32_t device, iommucheck_handle token);
 
   /* Private PASIDs. */
-  int (*sva_alloc_pasid)(void *self, iommucheck_handle domain, uint32_t device,
-                         iommucheck_handle *io_mm);
-  int (*io_mm_get_pasid)(void *self, iommucheck_handle io_mm, uint32_t *pasid);
-  int (*sva_free_pasid)(void *self, iommucheck_handle domain, iommucheck_handle io_mm);
-  int (*sva_attach)(void *self, iommucheck_handle io_mm, uint32_t device);
-  int (*sva_detach)(void *self, iommucheck_handle io_mm, uint32_t device);
-  int (*sva_map)(void *self, iommucheck_handle io_mm, uint64_t iova, uint64_t pa, uint64_t bytes,
+  int (*sva_alloc_pasid)(void* self, iommucheck_handle domain, uint32_t device,
+                         iommucheck_handle* io_mm);
+  int (*io_mm_get_pasid)(void* self, iommucheck_handle io_mm, uint32_t* pasid);
+  int (*sva_free_pasid)(void* self, iommucheck_handle domain, iommucheck_handle io_mm);
+  int (*sva_attach)(void* self, iommucheck_handle io_mm, uint32_t device);
+  int (*sva_detach)(void* self, iommucheck_handle io_mm, uint32_t device);
+  int (*sva_map)(void* self, iommucheck_handle io_mm, uint64_t iova, uint64_t pa, uint64_t bytes,
                  uint32_t prot);
-  struct iommucheck_result (*sva_map_sg)(void *self, iommucheck_handle io_mm, uint64_t iova,
-                                         const struct iommucheck_sg *sg, uint64_t count,
+  struct iommucheck_result (*sva_map_sg)(void* self, iommucheck_handle io_mm, uint64_t iova,
+                                         const struct iommucheck_sg* sg, uint64_t count,
                                          uint32_t prot);
-  struct iommucheck_result (*sva_unmap)(void *self, iommucheck_handle io_mm, uint64_t iova,
+  struct iommucheck_result (*sva_unmap)(void* self, iommucheck_handle io_mm, uint64_t iova,
                                         uint64_t bytes);
-  struct iommucheck_result (*sva_unmap_fast)(void *self, iommucheck_handle io_mm, uint64_t iova,
+  struct iommucheck_result (*sva_unmap_fast)(void* self, iommucheck_handle io_mm, uint64_t iova,
                                              uint64_t bytes);
-  int (*sva_iotlb_sync)(void *self, iommucheck_handle io_mm);
-  int (*sva_flush_tlb_all)(void *self, iommucheck_handle io_mm);
-  int (*sva_tlb_range_add)(void *self, iommucheck_handle io_mm, uint64_t iova, uint64_t bytes);
-  uint64_t (*sva_iova_to_phys)(void *self, iommucheck_handle io_mm, uint64_t iova);
+  int (*sva_iotlb_sync)(void* self, iommucheck_handle io_mm);
+  int (*sva_flush_tlb_all)(void* self, iommucheck_handle io_mm);
+  int (*sva_tlb_range_add)(void* self, iommucheck_handle io_mm, uint64_t iova, uint64_t bytes);
+  uint64_t (*sva_iova_to_phys)(void* self, iommucheck_handle io_mm, uint64_t iova);
 
   /* Attributes (IOMMUCHECK_ATTR_*) of a domain, an io_mm, a task's token. */
-  int (*domain_get_attr)(void *self, iommucheck_handle domain, uint32_t attr, uint64_t *value);
-  int (*io_mm_get_attr)(void *self, iommucheck_handle io_mm, uint32_t attr, uint64_t *value);
-  int (*task_get_attr)(void *self, iommucheck_handle token, uint32_t attr, uint64_t *value);
+  int (*domain_get_attr)(void* self, iommucheck_handle domain, uint32_t attr, uint64_t* value);
+  int (*io_mm_get_attr)(void* self, iommucheck_handle io_mm, uint32_t attr, uint64_t* value);
+  int (*task_get_attr)(void* self, iommucheck_handle token, uint32_t attr, uint64_t* value);
 
   /* Faults to a queue: of a device, or of a user's domain (device = UINT32_MAX). */
-  int (*fault_queue_open)(void *self, uint32_t device, iommucheck_handle domain, uint32_t depth,
-                          iommucheck_handle *queue);
-  int (*fault_queue_read)(void *self, iommucheck_handle queue, struct iommucheck_fault *fault);
-  int (*fault_queue_respond)(void *self, iommucheck_handle queue, uint32_t device, uint32_t pasid,
+  int (*fault_queue_open)(void* self, uint32_t device, iommucheck_handle domain, uint32_t depth,
+                          iommucheck_handle* queue);
+  int (*fault_queue_read)(void* self, iommucheck_handle queue, struct iommucheck_fault* fault);
+  int (*fault_queue_respond)(void* self, iommucheck_handle queue, uint32_t device, uint32_t pasid,
                              uint32_t group, uint32_t response);
-  int (*fault_queue_close)(void *self, iommucheck_handle queue);
+  int (*fault_queue_close)(void* self, iommucheck_handle queue);
 
   /* Dirty tracking: one bit a grain (a power of two), window aligned to it; bit 0 of bitmap[0] is
    * the first. */
-  int (*dirty_set)(void *self, iommucheck_handle domain, int on);
-  int (*dirty_read)(void *self, iommucheck_handle domain, uint64_t iova, uint64_t bytes,
-                    uint64_t grain, int clear, uint64_t *bitmap);
+  int (*dirty_set)(void* self, iommucheck_handle domain, int on);
+  int (*dirty_read)(void* self, iommucheck_handle domain, uint64_t iova, uint64_t bytes,
+                    uint64_t grain, int clear, uint64_t* bitmap);
 
   /* Nested: `count` commands of 16 bytes of the user. bytes = how many took full effect. */
-  struct iommucheck_result (*cache_invalidate)(void *self, iommucheck_handle domain,
-                                               const uint64_t *commands, uint64_t count);
+  struct iommucheck_result (*cache_invalidate)(void* self, iommucheck_handle domain,
+                                               const uint64_t* commands, uint64_t count);
 };
 
 /* The one symbol of a plug-in. Returns a constant struct that lives as long as the object does.
  * Called once after loading. */
-const struct iommucheck_driver *iommucheck_driver_entry(void);
+const struct iommucheck_driver* iommucheck_driver_entry(void);
 
-typedef const struct iommucheck_driver *(*iommucheck_driver_entry_fn)(void);
+typedef const struct iommucheck_driver* (*iommucheck_driver_entry_fn)(void);
 #define IOMMUCHECK_DRIVER_ENTRY_NAME "iommucheck_driver_entry"
 
 #ifdef __cplusplus

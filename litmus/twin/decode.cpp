@@ -46,10 +46,11 @@ Cd decode_cd(const FourWords& words, const Ste& ste) {
   regime.hd = bit(w0, 42) && bit(w0, 43);
   regime.ha = bit(w0, 43);
   regime.mair = words[3].word;
+  cd.illegal = !bit(w0, 41);  // arch 3.4 #6: no AArch32
   if (!regime.epd0) {
     regime.ttb = words[1].word & mask(51, 4);
     regime.t0sz = static_cast<unsigned>(bits(w0, 5, 0));
-    cd.illegal = regime.t0sz < 16 || regime.t0sz > 39;  // arch 3.4 #9
+    cd.illegal |= regime.t0sz < 16 || regime.t0sz > 39;  // arch 3.4 #9
   }
   return cd;
 }

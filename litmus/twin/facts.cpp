@@ -56,6 +56,13 @@ Facts facts_of(const Test& test, Layout laid) {
     facts.sids.insert(access.stream.sid.value);
     if (access.stream.ssid) facts.ssids.insert(access.stream.ssid->value);
   }
+  for (const Step& step : test.run) {
+    const auto* dma = std::get_if<DmaBeginStep>(&step.what);
+    if (dma == nullptr) continue;
+    facts.vas.insert(dma->va.value);
+    facts.sids.insert(dma->stream.sid.value);
+    if (dma->stream.ssid) facts.ssids.insert(dma->stream.ssid->value);
+  }
   for (const u64 va : facts.vas) {
     for (unsigned level = 0; level < 4; ++level) {
       facts.interest.insert((va >> level_shift(level)) % 512);
@@ -79,14 +86,14 @@ std::string unsupported_in(const Test& test) {
     const auto* ste = std::get_if<SteLine>(&object);
     if (ste == nullptr) return;
     need(ste->cfg == SteConfig::s2 || ste->cfg == SteConfig::nest, "stage 2");
-    need(ste->eats && ste->eats->value != 0, "ATS");
   });
   for (const InitLine& line : test.init) need(std::holds_alternative<AtsLine>(line.what), "ATS");
   for_each_command(test, [&](const Command& command) {
     need(command.op == CommandOp::atc_inv, "ATS");
   });
   for (const Step& step : test.run) {
-    need(std::holds_alternative<DmaBeginStep>(step.what), "DMA that takes time");
+    const auto* dma = std::get_if<DmaBeginStep>(&step.what);
+    need(dma != nullptr && dma->ats, "ATS");
   }
   for (const Access& access : test.accesses) need(access.ats, "ATS");
   return what;

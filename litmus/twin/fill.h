@@ -14,7 +14,8 @@ namespace iommucheck::litmus::twin {
 void fill(const Facts& facts, State& state);
 
 /// Each mixture of the cached words of one structure.
-void for_each_mixture(const Structure& structure, const std::function<void(const FourWords&)>& visit);
+void for_each_mixture(const Structure& structure,
+                      const std::function<void(const FourWords&)>& visit);
 
 /// Each STE that the SMMU may work with for this SID now.
 void for_each_ste(const State& state, u64 sid, const std::function<void(const Ste&)>& visit);

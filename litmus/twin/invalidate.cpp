@@ -40,62 +40,64 @@ bool covers(const Range& range, const Item& item) {
   return range.ttl == 0 || item.level == range.ttl;
 }
 
-void invalidate_tlb(State& state, World world, std::optional<u16> vmid, Scope scope, u16 asid,
-                    const Command& command) {
-  const auto in_space = [&](const Tag& tag) {
-    return tag.world == world && (!vmid || tag.vmid == *vmid);
-  };
-  const auto range = range_of(command);
-  std::erase_if(state.items, [&](const Item& item) {
-    if (!in_space(item.tag)) return false;
-    const bool same_asid = world == World::el2 || item.tag.asid == asid;
-    switch (scope) {
-      case Scope::everything: return true;
-      case Scope::asid: return !item.global && same_asid;
-      case Scope::address: return range && covers(*range, item) && (item.global || same_asid);
-      case Scope::address_any_asid: return range && covers(*range, item);
-    }
-    return false;
-  });
-  // Unknown items of a whole tag extend over all of its addresses: no address covers them.
-  for (UnknownTags* unknown : {&state.reset_unknown, &state.wild_unknown}) {
-    if (scope == Scope::everything) {
-      std::erase_if(unknown->tags, in_space);
-      std::erase_if(unknown->globals, [&](const auto& space) {
-        return space.first == world && (!vmid || space.second == *vmid);
-      });
-    } else if (scope == Scope::asid) {
-      std::erase_if(unknown->tags,
-                    [&](const Tag& tag) { return in_space(tag) && tag.asid == asid; });
-    }
-  }
-}
+/// Which entries a TLBI is about, before addresses are looked at; nullopt: none of stage 1.
+struct Aim {
+  World world = World::el1;
+  bool every_vmid = false;
+  Scope scope = Scope::everything;
+};
 
-void invalidate_tlb(const Command& command, State& state) {
-  const auto vmid = static_cast<u16>(value_of(command.vmid));
-  const auto asid = static_cast<u16>(value_of(command.asid));
-  const auto el1 = [&](std::optional<u16> of, Scope scope) {
-    invalidate_tlb(state, World::el1, of, scope, asid, command);
-  };
-  const auto el2 = [&](Scope scope) {
-    invalidate_tlb(state, World::el2, std::nullopt, scope, asid, command);
-  };
+std::optional<Aim> aim_of(const Command& command) {
   switch (command.op) {
     case CommandOp::tlbi_nh_all:
-    case CommandOp::tlbi_s12_vmall: el1(vmid, Scope::everything); break;
-    case CommandOp::tlbi_nsnh_all: el1(std::nullopt, Scope::everything); break;
-    case CommandOp::tlbi_nh_asid: el1(vmid, Scope::asid); break;
-    case CommandOp::tlbi_nh_va: el1(vmid, Scope::address); break;
-    case CommandOp::tlbi_nh_vaa: el1(vmid, Scope::address_any_asid); break;
-    case CommandOp::tlbi_el2_all: el2(Scope::everything); break;
+    case CommandOp::tlbi_s12_vmall: return Aim{World::el1, false, Scope::everything};
+    case CommandOp::tlbi_nsnh_all: return Aim{World::el1, true, Scope::everything};
+    case CommandOp::tlbi_nh_asid: return Aim{World::el1, false, Scope::asid};
+    case CommandOp::tlbi_nh_va: return Aim{World::el1, false, Scope::address};
+    case CommandOp::tlbi_nh_vaa: return Aim{World::el1, false, Scope::address_any_asid};
+    case CommandOp::tlbi_el2_all: return Aim{World::el2, true, Scope::everything};
     case CommandOp::tlbi_el2_va:
-    case CommandOp::tlbi_el2_vaa: el2(Scope::address_any_asid); break;
+    case CommandOp::tlbi_el2_vaa: return Aim{World::el2, true, Scope::address_any_asid};
     // EL2_ASID is for E2H = 1 only, S2_IPA for stage 2 only.
-    default: break;
+    default: return std::nullopt;
   }
 }
 
-bool invalidates_configuration(const Command& command, const Structure& structure) {
+bool in_space(const Aim& aim, const Command& command, World world, u16 vmid) {
+  return world == aim.world && (aim.every_vmid || vmid == value_of(command.vmid));
+}
+
+/// Unknown items of a whole tag extend over all of its addresses: no address covers them.
+void invalidate_unknown(const Aim& aim, const Command& command, UnknownTags& unknown) {
+  const bool everything = aim.scope == Scope::everything;
+  if (!everything && aim.scope != Scope::asid) return;
+  std::erase_if(unknown.tags, [&](const Tag& tag) {
+    return in_space(aim, command, tag.world, tag.vmid) &&
+           (everything || tag.asid == value_of(command.asid));
+  });
+  if (!everything) return;
+  std::erase_if(unknown.globals, [&](const auto& space) {
+    return in_space(aim, command, space.first, space.second);
+  });
+}
+
+}  // namespace
+
+bool removes(const Command& command, const Item& item) {
+  const auto aim = aim_of(command);
+  if (!aim || !in_space(*aim, command, item.tag.world, item.tag.vmid)) return false;
+  const bool same_asid = item.tag.asid == value_of(command.asid);
+  const auto range = range_of(command);
+  switch (aim->scope) {
+    case Scope::everything: return true;
+    case Scope::asid: return !item.global && same_asid;
+    case Scope::address: return range && covers(*range, item) && (item.global || same_asid);
+    case Scope::address_any_asid: return range && covers(*range, item);
+  }
+  return false;
+}
+
+bool removes(const Command& command, const Structure& structure) {
   const u64 sid = value_of(command.sid);
   const u64 ssid = value_of(command.ssid);
   const bool leaf_only = value_of(command.leaf) != 0;
@@ -117,8 +119,6 @@ bool invalidates_configuration(const Command& command, const Structure& structur
   }
 }
 
-}  // namespace
-
 bool is_illegal(const Command& command) {
   switch (command.op) {
     case CommandOp::tlbi_el3_all:
@@ -135,12 +135,15 @@ bool is_illegal(const Command& command) {
 }
 
 void act(const Command& command, State& state) {
-  std::erase_if(state.structures, [&](const Structure& structure) {
-    return invalidates_configuration(command, structure);
-  });
+  std::erase_if(state.structures,
+                [&](const Structure& structure) { return removes(command, structure); });
   if (command.op == CommandOp::cfgi_all) state.unknown_sids.clear();
   if (command.op == CommandOp::cfgi_ste) state.unknown_sids.erase(value_of(command.sid));
-  invalidate_tlb(command, state);
+  std::erase_if(state.items, [&](const Item& item) { return removes(command, item); });
+  const auto aim = aim_of(command);
+  if (!aim) return;
+  invalidate_unknown(*aim, command, state.reset_unknown);
+  invalidate_unknown(*aim, command, state.wild_unknown);
 }
 
 }  // namespace iommucheck::litmus::twin

@@ -62,62 +62,66 @@ std::set<Tag> formed_tags(const State& state) {
 
 bool is_released(const State& state, const Item& item) {
   if (item.pointer || item.unknown) return false;
-  return std::any_of(state.released.begin(), state.released.end(), [&](const Extent& extent) {
+  return std::any_of(state.released.begin(), state.released.end(), [&item](const Extent& extent) {
     return item.out < extent.pa + extent.bytes && extent.pa < item.out + item.bytes;
   });
 }
 
-/// One access under one regime.
+/// One transaction under one regime.
 class Translation {
  public:
-  Translation(const Facts& facts, const State& state, const Regime& regime, const Access& access,
-              std::set<std::string>& out)
-      : facts_(facts), state_(state), regime_(regime), va_(access.va.value),
-        write_(access.direction == Direction::write), out_(out) {}
+  Translation(const Facts& facts, const State& state, const Regime& regime,
+              const Transaction& by, std::vector<Outcome>& out)
+      : facts_(facts), state_(state), regime_(regime), va_(by.va), write_(by.write), out_(out) {}
 
   void run() {
     if (state_.broken_tags.contains(regime_.tag) || state_.reset_unknown.matches(regime_.tag) ||
         state_.wild_unknown.matches(regime_.tag)) {
-      out_.insert("any");
+      emit("any", {});
       return;
     }
     if (!in_range(regime_, va_)) {
-      out_.insert("F_TRANSLATION");
+      emit("F_TRANSLATION", {});
       return;
     }
     std::vector<Item> here;
     for (const Item& item : matching(state_, regime_.tag)) {
       if (item.contains(va_)) here.push_back(item);
     }
-    if (any_conflict(here, facts_.layout.bbml)) out_.insert("any");
+    if (any_conflict(here, facts_.layout.bbml)) emit("any", here);
     for (const Item& item : here) {
       if (!item.pointer) hit(item);
     }
     if (regime_.epd0) {
-      out_.insert("F_TRANSLATION");
+      emit("F_TRANSLATION", {});
       return;
     }
-    walk(regime_.ttb, start_level(regime_.t0sz));
+    walk(regime_.ttb, start_level(regime_.t0sz), {});
     for (const Item& item : here) {
       if (!item.pointer) continue;
-      if (item.unknown) out_.insert("any");
-      else walk(item.out, item.level + 1);
+      if (item.unknown) emit("any", {item});
+      else walk(item.out, item.level + 1, {item});
     }
   }
 
  private:
+  void emit(std::string text, std::vector<Item> used, std::optional<u64> pa = std::nullopt) {
+    out_.push_back({std::move(text), pa, {}, std::move(used)});
+  }
+
   void hit(const Item& item) {
     if (item.unknown) {
-      out_.insert("any");
+      emit("any", {item});
       return;
     }
-    const std::string page = facts_.layout.name_of(item.out + (va_ - item.va), item.device);
+    const u64 pa = item.out + (va_ - item.va);
+    const std::string page = facts_.layout.name_of(pa, item.device);
     if (!write_ || item.writable) {
-      out_.insert(page);
+      emit(page, {item}, pa);
     } else if (!item.dirtyable) {
-      out_.insert("F_PERMISSION");
+      emit("F_PERMISSION", {item});
     } else if (source_is_unchanged(item)) {
-      out_.insert(page + "!dirty");
+      emit(page + "!dirty", {item}, pa);
     }  // else the walk starts again, and that is done anyway
   }
 
@@ -132,34 +136,46 @@ class Translation {
     return false;
   }
 
-  void walk(u64 table, unsigned level) {
+  /// What a walk reads in a slot has the tags of an item, cached or not.
+  Item as_item(bool pointer, unsigned level) const {
+    Item item;
+    item.pointer = pointer;
+    item.tag = regime_.tag;
+    item.va = align_down(va_, level_shift(level));
+    item.bytes = pow2(level_shift(level));
+    item.level = level;
+    return item;
+  }
+
+  void walk(u64 table, unsigned level, const std::vector<Item>& used) {
     const u64 pa = align_down(table, 12) + (va_ >> level_shift(level)) % 512 * 8;
     for (const Version& version : state_.memory.visible(pa)) {
       if (!version.value.known) {
-        out_.insert("any");
+        emit("any", used);
         continue;
       }
       const Decoded word = decode_descriptor(version.value.word, level, regime_.mair);
       if (word.kind == DescriptorKind::invalid) {
-        out_.insert("F_TRANSLATION");
-      } else if (word.kind == DescriptorKind::table) {
-        walk(word.out, level + 1);
-      } else {
-        leaf(word, level);
+        emit("F_TRANSLATION", used);
+        continue;
       }
+      std::vector<Item> more = used;
+      more.push_back(as_item(word.kind == DescriptorKind::table, level));
+      if (word.kind == DescriptorKind::table) walk(word.out, level + 1, more);
+      else leaf(word, level, more);
     }
   }
 
-  void leaf(const Decoded& word, unsigned level) {
+  void leaf(const Decoded& word, unsigned level, const std::vector<Item>& used) {
     if (!word.af && !regime_.ha) {
-      out_.insert("F_ACCESS");
+      emit("F_ACCESS", used);
       return;
     }
-    const u64 offset = va_ & (pow2(level_shift(level)) - 1);
-    const std::string page = facts_.layout.name_of(word.out + offset, word.device);
-    const bool dirties = regime_.hd && word.dbm;
-    if (!write_ || word.writable) out_.insert(page);
-    else out_.insert(dirties ? page + "!dirty" : "F_PERMISSION");
+    const u64 pa = word.out + (va_ & (pow2(level_shift(level)) - 1));
+    const std::string page = facts_.layout.name_of(pa, word.device);
+    if (!write_ || word.writable) emit(page, used, pa);
+    else if (regime_.hd && word.dbm) emit(page + "!dirty", used, pa);
+    else emit("F_PERMISSION", used);
   }
 
   const Facts& facts_;
@@ -167,79 +183,99 @@ class Translation {
   const Regime& regime_;
   u64 va_;
   bool write_;
-  std::set<std::string>& out_;
+  std::vector<Outcome>& out_;
 };
 
-void translate_by_cds(const Facts& facts, const State& state, const Access& access,
-                      const Ste& ste, u64 ssid, std::set<std::string>& out) {
-  const u64 sid = access.stream.sid.value;
-  for (const Structure& structure : state.structures) {
-    if (structure.sid != sid) continue;
-    if (structure.kind == StructureKind::l1cd && ste.two_level && structure.ssid == ssid >> 6) {
+/// The way from the SID to regimes; each outcome is given the configuration that it used.
+class Configuration {
+ public:
+  Configuration(const Facts& facts, const State& state, const Transaction& by,
+                std::vector<Outcome>& out)
+      : facts_(facts), state_(state), by_(by), out_(out) {}
+
+  void run() {
+    if (by_.sid >> stream_table_lg2 != 0) {
+      emit("C_BAD_STREAMID");
+      return;
+    }
+    used_ = {tags(StructureKind::l1std, by_.sid >> stream_table_split, 0)};
+    for (const Structure& structure : state_.structures) {
+      if (!same(structure, used_.back())) continue;
       for (const auto& value : structure.units[0]) {
-        const L1 l1 = decode_l1cd(value[0]);
-        if (l1.unknown) out.insert("any");
-        else if (!l1.valid) out.insert("C_BAD_SUBSTREAMID");
+        const L1 l1 = decode_l1std(value[0]);
+        const u64 entry = by_.sid % pow2(stream_table_split);
+        if (l1.unknown) emit("any");
+        else if (!l1.valid || entry >= pow2(l1.span - 1)) emit("C_BAD_STREAMID");
       }
     }
-    if (structure.kind != StructureKind::cd || structure.ssid != ssid) continue;
-    for_each_mixture(structure, [&](const FourWords& words) {
-      const Cd cd = decode_cd(words, ste);
-      if (cd.unknown) out.insert("any");
-      else if (!cd.valid || cd.illegal) out.insert("C_BAD_CD");
-      else Translation(facts, state, cd.regime, access, out).run();
-    });
+    used_ = {tags(StructureKind::ste, by_.sid, 0)};
+    for_each_ste(state_, by_.sid, [this](const Ste& ste) { by_ste(ste); });
   }
-}
 
-/// Arch 3.2.
-void translate_by_ste(const Facts& facts, const State& state, const Access& access,
-                      const Ste& ste, std::set<std::string>& out) {
-  const auto& ssid = access.stream.ssid;
-  if (ste.unknown) {
-    out.insert("any");
-  } else if (!ste.valid || ste.illegal) {
-    out.insert("C_BAD_STE");
-  } else if (ste.config == Ste::Config::abort) {
-    out.insert("abort");
-  } else if (ste.config == Ste::Config::bypass) {
-    out.insert(ssid ? "C_BAD_SUBSTREAMID" : "bypass");
-  } else if (ssid && (ste.cdmax == 0 || !ssid_in_bounds(ste, ssid->value))) {
-    out.insert("C_BAD_SUBSTREAMID");
-  } else if (ste.cdmax == 0) {
-    translate_by_cds(facts, state, access, ste, 0, out);
-  } else if (!ssid && ste.s1dss == 1) {
-    out.insert("bypass");
-  } else if (!ssid && ste.s1dss != 2) {
-    out.insert("F_STREAM_DISABLED");
-  } else if (ssid && ssid->value == 0 && ste.s1dss == 2) {
-    out.insert("F_STREAM_DISABLED");
-  } else {
-    translate_by_cds(facts, state, access, ste, ssid ? ssid->value : 0, out);
+ private:
+  static Structure tags(StructureKind kind, u64 sid, u64 ssid) {
+    return {kind, sid, ssid, 0, {}, {}};
   }
-}
+  static bool same(const Structure& a, const Structure& b) {
+    return a.kind == b.kind && a.sid == b.sid && a.ssid == b.ssid;
+  }
 
-void translate_by_stream(const Facts& facts, const State& state, const Access& access,
-                         std::set<std::string>& out) {
-  const u64 sid = access.stream.sid.value;
-  if (sid >> stream_table_lg2 != 0) {
-    out.insert("C_BAD_STREAMID");
-    return;
+  void emit(const char* text) { out_.push_back({text, std::nullopt, used_, {}}); }
+
+  /// Arch 3.2.
+  void by_ste(const Ste& ste) {
+    const auto& ssid = by_.ssid;
+    if (ste.unknown) emit("any");
+    else if (!ste.valid || ste.illegal) emit("C_BAD_STE");
+    else if (ste.config == Ste::Config::abort) emit("abort");
+    else if (ste.config == Ste::Config::bypass) emit(ssid ? "C_BAD_SUBSTREAMID" : "bypass");
+    else if (ssid && (ste.cdmax == 0 || !ssid_in_bounds(ste, *ssid))) emit("C_BAD_SUBSTREAMID");
+    else if (ste.cdmax == 0) by_cd(ste, 0);
+    else if (!ssid && ste.s1dss == 1) emit("bypass");
+    else if (!ssid && ste.s1dss != 2) emit("F_STREAM_DISABLED");
+    else if (ssid && *ssid == 0 && ste.s1dss == 2) emit("F_STREAM_DISABLED");
+    else by_cd(ste, ssid.value_or(0));
   }
-  for (const Structure& structure : state.structures) {
-    if (structure.kind != StructureKind::l1std || structure.sid != sid >> stream_table_split) {
-      continue;
+
+  void by_cd(const Ste& ste, u64 ssid) {
+    const auto used_before = used_;
+    const Structure l1cd = tags(StructureKind::l1cd, by_.sid, ssid >> 6);
+    const Structure cd_tags = tags(StructureKind::cd, by_.sid, ssid);
+    if (ste.two_level) used_.push_back(l1cd);
+    for (const Structure& structure : state_.structures) {
+      if (!ste.two_level || !same(structure, l1cd)) continue;
+      for (const auto& value : structure.units[0]) {
+        const L1 l1 = decode_l1cd(value[0]);
+        if (l1.unknown) emit("any");
+        else if (!l1.valid) emit("C_BAD_SUBSTREAMID");
+      }
     }
-    for (const auto& value : structure.units[0]) {
-      const L1 l1 = decode_l1std(value[0]);
-      const u64 entry = sid % pow2(stream_table_split);
-      if (l1.unknown) out.insert("any");
-      else if (!l1.valid || entry >= pow2(l1.span - 1)) out.insert("C_BAD_STREAMID");
+    used_ = used_before;
+    used_.push_back(cd_tags);
+    for (const Structure& structure : state_.structures) {
+      if (!same(structure, cd_tags)) continue;
+      for_each_mixture(structure, [&](const FourWords& words) {
+        const Cd cd = decode_cd(words, ste);
+        if (cd.unknown) {
+          emit("any");
+        } else if (!cd.valid || cd.illegal) {
+          emit("C_BAD_CD");
+        } else {
+          const std::size_t first = out_.size();
+          Translation(facts_, state_, cd.regime, by_, out_).run();
+          for (std::size_t i = first; i < out_.size(); ++i) out_[i].configuration = used_;
+        }
+      });
     }
+    used_ = used_before;
   }
-  for_each_ste(state, sid,
-               [&](const Ste& ste) { translate_by_ste(facts, state, access, ste, out); });
-}
+
+  const Facts& facts_;
+  const State& state_;
+  const Transaction& by_;
+  std::vector<Outcome>& out_;
+  std::vector<Structure> used_;
+};
 
 constexpr u64 af_bit = u64{1} << 10;
 
@@ -252,13 +288,19 @@ bool may_be_updated(const Regime& regime, u64 word, unsigned level) {
 
 }  // namespace
 
-std::set<std::string> outcomes(const Facts& facts, const State& state, const Access& access) {
-  std::set<std::string> out;
-  if (state.may_bypass) out.insert("bypass");
+std::vector<Outcome> outcomes(const Facts& facts, const State& state, const Transaction& by) {
+  std::vector<Outcome> out;
+  if (state.may_bypass) out.push_back({"bypass", std::nullopt, {}, {}});
   if (!state.may_translate) return out;
-  if (state.unknown_sids.contains(access.stream.sid.value)) out.insert("any");
-  translate_by_stream(facts, state, access, out);
+  if (state.unknown_sids.contains(by.sid)) out.push_back({"any", std::nullopt, {}, {}});
+  Configuration(facts, state, by, out).run();
   return out;
+}
+
+bool is_released(const State& state, u64 pa) {
+  return std::any_of(state.released.begin(), state.released.end(), [&](const Extent& extent) {
+    return pa >= extent.pa && pa - extent.pa < extent.bytes;
+  });
 }
 
 void judge_state(const Facts& facts, const State& state, std::set<std::string>& broken) {
@@ -281,10 +323,9 @@ bool loses_update(const State& state, const WriteAction& write) {
   const u64 page = align_down(write.pa, 12);
   const auto updates = [&](const Regime& regime, u64 table, unsigned level) {
     if (align_down(table, 12) != page) return false;
-    const auto versions = state.memory.visible(write.pa);
-    return std::any_of(versions.begin(), versions.end(), [&](const Version& version) {
-      return version.value.known && may_be_updated(regime, version.value.word, level);
-    });
+    // What this store overwrites; an earlier one that cleared the word had its own freedom.
+    const Value old = state.memory.newest(write.pa);
+    return old.known && may_be_updated(regime, old.word, level);
   };
   for (const Formed& formed : state.formed) {
     const Regime& regime = formed.regime;
@@ -309,18 +350,12 @@ bool leads_to(const Facts& facts, const State& state, u64 pa, u64 bytes) {
     if (!formed.regime.epd0 && inside(formed.regime.ttb)) return true;
   }
   if (!state.may_translate) return false;
-  // Configuration that is reached now, and what cached configuration still leads to.
-  State now = state;
-  now.structures.clear();
-  fill(facts, now);
+  // Cached words from there read nothing any more; a living parent would fetch them again.
   State later = state;
+  std::erase_if(later.structures, [&](const Structure& other) { return inside(other.place); });
   fill(facts, later);
-  for (const State* of : {&now, &later}) {
-    for (const Structure& structure : of->structures) {
-      if (inside(structure.place)) return true;
-    }
-  }
-  return false;
+  return std::any_of(later.structures.begin(), later.structures.end(),
+                     [&](const Structure& other) { return inside(other.place); });
 }
 
 }  // namespace iommucheck::litmus::twin

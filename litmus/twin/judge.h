@@ -2,19 +2,42 @@
 // What is allowed, and which rules are broken, in one state of one schedule. SEMANTICS 2 and 4.
 #pragma once
 
+#include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "litmus/twin/facts.h"
 #include "litmus/twin/state.h"
 
 namespace iommucheck::litmus::twin {
 
-/// All outcomes of the access, made now; "any" among them is not yet reduced to it alone.
-std::set<std::string> outcomes(const Facts& facts, const State& state, const Access& access);
+/// Who accesses what.
+struct Transaction {
+  u64 sid = 0;
+  std::optional<u64> ssid;
+  u64 va = 0;
+  bool write = false;
+};
+
+/// An outcome and what it was translated by: a CMD_SYNC after a command that covers one of these
+/// waits for the transaction.
+struct Outcome {
+  std::string text;
+  std::optional<u64> pa;         ///< what is reached
+  std::vector<Structure> configuration;
+  std::vector<Item> items;
+};
+
+/// All outcomes of a transaction that is translated now, with repetitions; "any" among them is not
+/// yet reduced to it alone.
+std::vector<Outcome> outcomes(const Facts& facts, const State& state, const Transaction& by);
 
 /// Families broken by what can be reached and what lives now.
 void judge_state(const Facts& facts, const State& state, std::set<std::string>& broken);
+
+/// The address lies in a page that was released.
+bool is_released(const State& state, u64 pa);
 
 /// A plain store of a valid descriptor over one that hardware may update now.
 bool loses_update(const State& state, const WriteAction& write);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <tuple>
@@ -67,6 +68,21 @@ struct Item {
   bool contains(u64 address) const { return address >= va && address - va < bytes; }
 };
 
+/// A DMA that takes time, as far as this schedule has it.
+struct Flight {
+  std::string name;
+  bool translated = false;
+  bool done = false;  ///< it took effect
+  std::string text;   ///< of its outcome
+  std::optional<u64> pa;
+  std::set<std::size_t> commands;  ///< slots that covered what it uses: their SYNC waits for it
+  Direction direction = Direction::read;
+  Stream stream;
+  u64 va = 0;
+  std::vector<Item> items;  ///< what it was translated by
+  std::vector<Structure> configuration;
+};
+
 /// A regime that can be formed now, and from which CD.
 struct Formed {
   Regime regime;
@@ -89,6 +105,8 @@ struct Extent {
 };
 
 struct State {
+  explicit State(Memory of) : memory(std::move(of)) {}
+
   Memory memory;
   std::vector<Slot> queue;
   bool may_translate = true;
@@ -100,6 +118,8 @@ struct State {
   UnknownTags reset_unknown;
   UnknownTags wild_unknown;
   std::vector<Extent> released;
+  std::vector<Flight> flights;
+  bool marked = false;         ///< `mark` is past
   // What follows from the above, after each fill:
   std::set<Formed> formed;
   std::set<Tag> broken_tags;   ///< two regimes that break the rule can be formed

@@ -188,6 +188,16 @@ class Caches {
 
   /// Candidates for one address under a tag: cached and in memory.
   void collect(u32 tag, u64 va, std::vector<Candidate>& found) const;
+  /// Last address up to which collect() gives the same, addresses of extents aside: `found` is what
+  /// it gave for `va`. At least `va`.
+  [[nodiscard]] u64 constant_until(u32 tag, u64 va, const std::vector<Candidate>& found) const;
+  /// Streams (StreamID, SubstreamID) whose configuration may use the tag: visit(sid, ssid).
+  template <class Visit>
+  void streams_of(u32 tag, Visit&& visit) const {
+    for (u32 i = 0; i < formed_.size(); ++i) {
+      if (regimes_[formed_[i].regime].tag == tag) visit(formed_[i].sid, formed_[i].ssid);
+    }
+  }
   [[nodiscard]] const Regime<u64>& regime(u32 id) const { return regimes_[id].regime; }
   [[nodiscard]] bool tag_is_broken(u32 tag) const { return tags_[tag].broken != 0; }
   [[nodiscard]] u64 items_alive() const { return item_count_; }
@@ -206,6 +216,8 @@ class Caches {
   [[nodiscard]] bool gave_up() const { return gave_up_; }
   [[nodiscard]] const std::string& unsupported() const { return unsupported_; }
   void clear_findings();
+  /// How often each rule was asked where breaking it would have shown. Not part of the state.
+  std::array<u64, 256> exercised{};
 
   // ---- words ------------------------------------------------------------------------------------
   /// Names addresses for people; default: hex.
@@ -392,6 +404,7 @@ class Caches {
   [[nodiscard]] unsigned start_of(u32 regime, unsigned half) const;
 
   void report(Rule rule, std::string text);
+  void count(Rule rule) { ++exercised[static_cast<std::size_t>(rule)]; }
 
   Trail trail_;
   Memory memory_{trail_};

@@ -470,6 +470,7 @@ void Caches::form_cd(u32 sid, u32 number, const SteOption& ste, const std::vecto
     }
     if (cd.bad_substreamid) continue;
     const auto bad = decode_cd(cd.cd, ste.ste, caps_, e2h_ != 0);
+    if (cd.units > 1) count(Rule::TORN_CD);
     if (bad) {
       if (cd.cd.v() && cd.units > 1) {
         report(Rule::TORN_CD,
@@ -495,7 +496,9 @@ void Caches::reform(u32 sid) {
   if (enabled_ != 0) {
     if (!ste_options(sid, stes)) gave_up_ = true;
     refresh_regions(sid);
+    count(Rule::WILD_STRUCTURE);
     for (const SteOption& ste : stes) {
+      if (ste.units > 1) count(Rule::TORN_STE);
       if (ste.unknown) {
         report(Rule::WILD_STRUCTURE,
                "the STE of stream " + hex(sid) + " is memory of unknown content");
@@ -830,6 +833,7 @@ void Caches::check_tag(u32 id) {
       if (a.place == b.place) text += "; they are mixtures of old and new words of one CD";
     }
   }
+  if (tag.formed != 0) count(Rule::TAG_REGIMES);
   if (broken == (tag.broken != 0)) return;
   trail_.set(tag.broken, broken ? 1 : 0);
   mark_dirty(id, 0, 64);
@@ -859,6 +863,7 @@ void Caches::write_smmuen(bool enable) {
   trail_.set(smmuen_, enable ? 1 : 0);
   if (!enable || enabled_ != 0) return;
   trail_.set(enabled_, 1);
+  count(Rule::UNKNOWN_AFTER_RESET);
   const u64 streams = pow2(strtab_.sid_bits);
   if (!strtab_.two_level) {
     add_region({.kind = ConfigKind::ste, .first = strtab_.base, .bytes = streams * ste_bytes,

@@ -183,6 +183,48 @@ void Caches::collect(u32 tag, u64 va, std::vector<Candidate>& found) const {
   }
 }
 
+u64 Caches::constant_until(u32 tag, u64 va, const std::vector<Candidate>& found) const {
+  u64 last = ~u64{0};
+  if (globals_ != 0) last = va | 0xfff;  // others' translations are not followed
+  for (const Candidate& c : found) {
+    if (c.kind == Candidate::Kind::pointer) continue;
+    u64 end = c.va + (pow2(c.extent_lg2) - 1);
+    const bool run = c.kind == Candidate::Kind::fault && c.value == 0;
+    const Frame* frame = run ? memory_.find(c.origin) : nullptr;
+    if (frame != nullptr) {
+      // Empty entries come in runs.
+      const auto first = static_cast<unsigned>(bits(c.origin, 11, 3));
+      unsigned i = first + 1;
+      if (frame->nonzero == 0 && !memory_.any_pending()) i = frame_words;
+      while (i < frame_words && frame->words[i] == 0 && !frame->is_unknown(i) &&
+             !frame->is_pending(i)) {
+        ++i;
+      }
+      end += u64{i - first - 1} << level_shift(Granule::g4k, c.level);
+    }
+    last = std::min(last, end);
+  }
+  for (u64 r = tags_[tag].first_regime; r != 0; r = regimes_[r - 1].next) {
+    const RegimeState& state = regimes_[r - 1];
+    if (state.formed == 0) continue;
+    const unsigned half = select_half(state.regime, va);
+    if (state.regime.half[half].epd) continue;
+    const u64 input = low_mask(64 - state.regime.half[half].tsz);
+    if (half == 0 && va <= input) last = std::min(last, input);
+    if (half == 1 && va < ~input) last = std::min(last, ~input - 1);
+  }
+  for (u32 i = static_cast<u32>(tags_[tag].first_item); i != 0; i = items_[i].next) {
+    const unsigned group = contiguous_ != 0 ? 4 : 0;
+    const u64 first = align_down(items_[i].va, level_shift(Granule::g4k, items_[i].level) + group);
+    if (first > va) last = std::min(last, first - 1);
+    const u64 end = first + (pow2(level_shift(Granule::g4k, items_[i].level) + group) - 1);
+    if (first <= va && end >= va) last = std::min(last, end);
+  }
+  // The halves meet at bit 55.
+  if (!bit(va, 55)) last = std::min(last, mask(54, 0));
+  return std::max(last, va);
+}
+
 // ---- conflicts ----------------------------------------------------------------------------------
 
 bool Caches::conflict(const Candidate& a, const Candidate& b) const {

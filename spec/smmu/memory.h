@@ -107,6 +107,9 @@ class Memory {
   /// Content that is there without a store of anybody's: set-up, a recording's first sight.
   void assume(u64 pa, Content content);
 
+  /// A store of the SMMU or a device: visible at once.
+  void device_store(u64 pa, u64 value) { assume(pa, Content{value, false}); }
+
   /// The whole frame was always zero. For set-up: not undone.
   void assume_zero(u64 pa);
 

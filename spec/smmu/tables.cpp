@@ -46,6 +46,7 @@ void Caches::link(u64 table, unsigned level, Edge edge) {
   trail_.set(frame.first_edge, node);
   const bool first = frame.tables_at(level) == 0;
   trail_.set(frame.table_edges, frame.table_edges + (u64{1} << (16 * level)));
+  count(Rule::WILD_WALK);
   check_unknown(frame, edge.first, edge.count);
   if (first) link_children(frame, level);
 }
@@ -401,6 +402,7 @@ void Caches::drop_items(Group group) {
       } else {
         items_.edit(trail_, before).next = item.next;
       }
+      count(Rule::PAGE_REUSE);
       mark_dirty(id, item.va, level_shift(granule, item.level) + 4);
       if (item.kind == ItemKind::pointer) {
         unlink(next_table_address(granule, item.value), item.level + 1U, EdgeKind::item, i,
@@ -419,6 +421,7 @@ void Caches::drop_items(Group group) {
 
 void Caches::recycle(u64 pa, bool given_back) {
   Frame& frame = memory_.frame(pa);
+  if (given_back) count(Rule::TABLE_FREE);
   if (given_back && (is_walkable_table(pa) || is_configuration(pa))) {
     std::string how = "hardware may still walk the table page " + name(frame.address()) +
                       " that is given back";
@@ -475,6 +478,7 @@ void Caches::check_make(Frame& frame, unsigned index, unsigned level, u64 value)
   for_each_path(frame, index, level, [&](const Path& path) {
     const TagState& tag = tags_[path.tag];
     if (tag.formed == 0) return;
+    count(Rule::CONFLICT_BBM);
     const u64 pa = frame.address() + 8 * index;
     if (valid_versions > 1 || tag.formed > 1 || globals_ != 0) probe(path.tag, path.va, pa);
     if (is_table(value, level) && (valid_versions > 1 || tag.formed > 1 || tag.items != 0)) {

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+// The driver's own time for map and unmap: its platform is an array, its SMMU consumes at once.
+#include <cstdlib>
+#include <memory>
+#include <vector>
+
+#include <benchmark/benchmark.h>
+
+#include "base/types.h"
+#include "impl/driver.h"
+
+namespace {
+
+using iommucheck::u32;
+using iommucheck::u64;
+
+/// The least that a driver can run on.
+struct TrivialWorld {
+  static constexpr u64 window_pa = 0x8000'0000;
+  static constexpr u64 window_bytes = u64{32} << 20;
+  static constexpr u64 arena_bytes = u64{1} << 20;
+
+  std::vector<u64> memory = std::vector<u64>(window_bytes / 8);
+  std::vector<u64> arena = std::vector<u64>(arena_bytes / 8);
+  std::vector<u64> free_pages;
+  u64 bump = window_pa;
+  u64 arena_used = 0;
+  u32 registers[0x200 / 4] = {};
+  u32 page1 = 0;
+
+  static TrivialWorld& of(void* ctx) { return *static_cast<TrivialWorld*>(ctx); }
+  u64& word(u64 pa) { return memory[(pa - window_pa) / 8]; }
+  u32& reg(u64 offset) { return offset < 0x200 ? registers[offset / 4] : page1; }
+
+  static const void* table_alloc(void* ctx, u64 bytes, u64* pa) {
+    TrivialWorld& w = of(ctx);
+    if (bytes == 4096 && !w.free_pages.empty()) {
+      *pa = w.free_pages.back();
+      w.free_pages.pop_back();
+      return &w.word(*pa);
+    }
+    *pa = (w.bump + bytes - 1) & ~(bytes - 1);
+    if (*pa + bytes > window_pa + window_bytes) return nullptr;
+    w.bump = *pa + bytes;
+    return &w.word(*pa);
+  }
+  static void table_free(void* ctx, u64 pa, u64 bytes) {
+    if (bytes == 4096) of(ctx).free_pages.push_back(pa);
+  }
+  static void* arena_alloc(void* ctx, u64 bytes, u64 align) {
+    TrivialWorld& w = of(ctx);
+    const u64 start = (w.arena_used + align - 1) & ~(align - 1);
+    if (start + bytes > arena_bytes) return nullptr;
+    w.arena_used = start + bytes;
+    return reinterpret_cast<char*>(w.arena.data()) + start;
+  }
+  static void store64(void* ctx, u64 pa, u64 value) { of(ctx).word(pa) = value; }
+  static void fill64(void* ctx, u64 pa, u64 count, u64 value) {
+    u64* first = &of(ctx).word(pa);
+    for (u64 i = 0; i < count; ++i) first[i] = value;
+  }
+  static u64 load64(void* ctx, u64 pa) { return of(ctx).word(pa); }
+  static void barrier(void*) {}
+  static void dma(void*, u64, u64) {}
+  static void write32(void* ctx, u64 offset, u32 value, u32) {
+    TrivialWorld& w = of(ctx);
+    w.reg(offset) = value;
+    if (offset == 0x98) w.reg(0x9c) = value;                // every command is consumed
+    if (offset == 0x20) w.reg(0x24) = value;                // CR0ACK
+    if (offset == 0x50) w.reg(0x54) = value;                // IRQ_CTRLACK
+    if (offset == 0x44) w.reg(0x44) = value & 0x7fff'ffff;  // GBPA.Update
+  }
+  static void write64(void* ctx, u64 offset, u64 value, u32) {
+    of(ctx).reg(offset) = static_cast<u32>(value);
+  }
+  static u32 read32(void* ctx, u64 offset) { return of(ctx).reg(offset); }
+  static u64 read64(void* ctx, u64 offset) { return of(ctx).reg(offset); }
+  static int wait(void*, u32, u64) { return 1; }
+};
+
+struct Bench {
+  Bench() {
+    world->reg(0x00) = 0b10 | 2 << 2 | 1 << 4 | 1 << 12 | 1 << 24;
+    world->reg(0x04) = 6 | 7 << 16 | 8 << 21;
+    world->reg(0x0c) = 1 << 10;
+    world->reg(0x14) = 5 | 1 << 4;
+    platform.size = sizeof platform;
+    platform.abi = IOMMUCHECK_DRIVER_ABI;
+    platform.ctx = world.get();
+    platform.window = world->memory.data();
+    platform.window_pa = TrivialWorld::window_pa;
+    platform.window_size = TrivialWorld::window_bytes;
+    platform.table_alloc = TrivialWorld::table_alloc;
+    platform.table_free = TrivialWorld::table_free;
+    platform.arena_alloc = TrivialWorld::arena_alloc;
+    platform.store64 = TrivialWorld::store64;
+    platform.fill64 = TrivialWorld::fill64;
+    platform.load64 = TrivialWorld::load64;
+    platform.barrier = TrivialWorld::barrier;
+    platform.dma_clean = TrivialWorld::dma;
+    platform.dma_invalidate = TrivialWorld::dma;
+    platform.mmio_write32 = TrivialWorld::write32;
+    platform.mmio_write64 = TrivialWorld::write64;
+    platform.mmio_read32 = TrivialWorld::read32;
+    platform.mmio_read64 = TrivialWorld::read64;
+    platform.wait = TrivialWorld::wait;
+    device.size = sizeof device;
+    device.abi = IOMMUCHECK_DRIVER_ABI;
+    device.stream_ids = &stream;
+    device.stream_id_count = 1;
+    config.size = sizeof config;
+    config.abi = IOMMUCHECK_DRIVER_ABI;
+    config.devices = &device;
+    config.device_count = 1;
+    iommucheck_domain_params params = {};
+    params.size = sizeof params;
+    params.abi = IOMMUCHECK_DRIVER_ABI;
+    params.kind = IOMMUCHECK_DOMAIN_PAGING;
+    const bool up = driver->init(&platform, &config, &self) == 0 && driver->reset(self) == 0 &&
+                    driver->device_add(self, 0) == 0 &&
+                    driver->domain_alloc(self, &params, &domain) == 0 &&
+                    driver->attach(self, domain, 0) == 0;
+    if (!up) std::abort();
+  }
+
+  const iommucheck_driver* driver = iommucheck::impl::builtin_driver();
+  std::unique_ptr<TrivialWorld> world = std::make_unique<TrivialWorld>();
+  iommucheck_platform platform = {};
+  iommucheck_device device = {};
+  iommucheck_config config = {};
+  u32 stream = 1;
+  void* self = nullptr;
+  iommucheck_handle domain = 0;
+};
+
+constexpr u64 window = u64{1} << 30;
+constexpr u32 prot = IOMMUCHECK_PROT_READ | IOMMUCHECK_PROT_WRITE;
+
+/// A map and an unmap (TLBI and CMD_SYNC included) at a rolling address.
+void map_unmap(benchmark::State& state) {
+  Bench b;
+  const auto bytes = static_cast<u64>(state.range(0));
+  u64 iova = window;
+  for (auto _ : state) {
+    if (b.driver->map(b.self, b.domain, iova, iova, bytes, prot) != 0) std::abort();
+    if (b.driver->unmap(b.self, b.domain, iova, bytes).bytes != bytes) std::abort();
+    iova = iova + bytes < 2 * window ? iova + bytes : window;
+  }
+}
+BENCHMARK(map_unmap)->Arg(4096)->Arg(2 << 20);
+
+/// The same with the invalidation left for one flush after 64.
+void map_unmap_fast(benchmark::State& state) {
+  Bench b;
+  const auto bytes = static_cast<u64>(state.range(0));
+  u64 n = 0;
+  for (auto _ : state) {
+    const u64 iova = window + n % 64 * bytes;
+    if (b.driver->map(b.self, b.domain, iova, iova, bytes, prot) != 0) std::abort();
+    if (b.driver->unmap_fast(b.self, b.domain, iova, bytes).bytes != bytes) std::abort();
+    if (++n % 64 == 0) b.driver->iotlb_sync(b.self, b.domain);
+  }
+}
+BENCHMARK(map_unmap_fast)->Arg(4096)->Arg(2 << 20);
+
+/// The software walk, four levels.
+void iova_to_phys(benchmark::State& state) {
+  Bench b;
+  if (b.driver->map(b.self, b.domain, window, window + 4096, 2 << 20, prot) != 0) std::abort();
+  u64 sum = 0;
+  u64 n = 0;
+  for (auto _ : state) {
+    sum += b.driver->iova_to_phys(b.self, b.domain, window + (n++ % 512) * 4096);
+  }
+  benchmark::DoNotOptimize(sum);
+}
+BENCHMARK(iova_to_phys);
+
+}  // namespace

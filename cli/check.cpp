@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+#include "oracle/check.h"
+
+#include <fmt/format.h>
+
+#include <random>
+
+#include "cli/options.h"
+#include "cli/verdicts.h"
+
+namespace iommucheck::cli {
+namespace {
+
+constexpr double default_seconds = 60;
+
+u64 drawn_seed() {
+  std::random_device device;
+  return device() % 1'000'000'000;  // short enough to type
+}
+
+oracle::CheckOptions settings_of(const CheckCommand& options) {
+  oracle::CheckOptions settings;
+  settings.driver = options.driver;
+  settings.seed = options.seed ? *options.seed : drawn_seed();
+  settings.sequences = options.runs;
+  settings.first_sequence = options.from;
+  settings.seconds = options.seconds.value_or(options.runs == 0 ? default_seconds : 0);
+  settings.operations_max = options.operations;
+  settings.out_directory = options.out;
+  settings.findings_max = options.findings;
+  settings.hang_seconds = options.hang_seconds;
+  settings.shrink = !options.no_shrink;
+  settings.stop = interrupted;
+  return settings;
+}
+
+std::string progress_text(const oracle::CheckProgress& now) {
+  const double rate = now.seconds > 0 ? static_cast<double>(now.sequences) / now.seconds : 0;
+  const double left =
+      now.fraction_done > 0.001 ? now.seconds * (1 - now.fraction_done) / now.fraction_done : 0;
+  return fmt::format("{} sequences, {}/s, {} outcomes, {} findings, {} left",
+                     grouped(now.sequences), grouped(static_cast<u64>(rate)), grouped(now.outcomes),
+                     now.findings, clock_text(left));
+}
+
+std::string verdict_line(const oracle::CheckResult& result) {
+  const RuleTotals rules = totals(result.rules);
+  std::string verdict = result.findings.empty() ? "holds" : "VIOLATED";
+  for (const auto& finding : result.findings) {
+    verdict += fmt::format(" {} ({})", spec::rule_name(finding.rule),
+                           spec::family_name(spec::rule_info(finding.rule).family));
+  }
+  return fmt::format(
+      "{} driver against spec: {}, {} sequences, {} calls, {} outcomes judged, "
+      "rules {} of {}",
+      result.driver_name, verdict, grouped(result.sequences), grouped(result.calls),
+      grouped(result.outcomes_judged), rules.holds, rules.claimed());
+}
+
+void print_text(const CheckCommand& options, const oracle::CheckResult& result) {
+  for (const auto& finding : result.findings) print_finding(finding);
+  print_rules(result.rules, options.all_rules);
+  const u64 share = result.calls == 0 ? 0 : result.calls_succeeded * 100 / result.calls;
+  fmt::print("{} accesses judged; {}% of the calls succeeded; {:.1f} s, {} sequences/s\n",
+             grouped(result.accesses_judged), share, result.seconds,
+             result.seconds > 0
+                 ? grouped(static_cast<u64>(static_cast<double>(result.sequences) / result.seconds))
+                 : "0");
+  if (result.stopped) {
+    fmt::print("stopped; to go on: iommucheck check --driver {} --seed {} --from {}\n",
+               options.driver, result.seed, options.from + result.sequences);
+  }
+  fmt::print("{}\n", verdict_line(result));
+}
+
+void print_json(const oracle::CheckResult& result) {
+  JsonWriter json;
+  json.begin_object()
+      .member("driver", result.driver_name)
+      .member("verdict", result.findings.empty() ? "holds" : "violated")
+      .member("seed", result.seed)
+      .member("sequences", result.sequences)
+      .member("calls", result.calls)
+      .member("calls_succeeded", result.calls_succeeded)
+      .member("accesses_judged", result.accesses_judged)
+      .member("outcomes_judged", result.outcomes_judged)
+      .member("seconds", result.seconds)
+      .member("stopped", result.stopped);
+  write_findings(json, result.findings);
+  write_rules(json, result.rules);
+  json.end_object().print();
+}
+
+}  // namespace
+
+int run_check(const CheckCommand& options) {
+  ProgressLine progress;
+  oracle::CheckOptions settings = settings_of(options);
+  settings.progress = [&](const oracle::CheckProgress& now) {
+    if (progress.due()) progress.show(progress_text(now));
+  };
+  if (options.format == Format::text) {
+    fmt::print("check of driver {}, seed {}\n", options.driver, settings.seed);
+    std::fflush(stdout);
+  }
+  catch_interrupts();
+  const auto result = oracle::run_check(settings);
+  progress.clear();
+  if (!result) return report("check", result.error());
+  if (options.format == Format::json) {
+    print_json(*result);
+  } else {
+    print_text(options, *result);
+  }
+  return result->findings.empty() ? exit_held : exit_violation;
+}
+
+}  // namespace iommucheck::cli

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include <set>
+
+#include "cli/console.h"
+#include "cli/options.h"
+#include "litmus/fast.h"
+#include "litmus/parser.h"
+
+namespace iommucheck::cli {
+namespace {
+
+using Set = std::set<std::string>;
+using litmus::Judgement;
+using litmus::Test;
+
+/// "any" stands for every outcome and swallows the others.
+Set set_of(const std::vector<litmus::OutcomeText>& outcomes) {
+  Set set;
+  for (const auto& outcome : outcomes) set.insert(outcome.text);
+  return set.contains("any") ? Set{"any"} : set;
+}
+
+std::string text_of(const Set& set) {
+  std::string text;
+  for (const auto& one : set) text += (text.empty() ? "" : " ") + one;
+  return text.empty() ? "(nothing)" : text;
+}
+
+std::string text_of(const litmus::Access& access) {
+  std::string text = fmt::format("access {}", access.stream.sid.value);
+  if (access.stream.ssid) text += fmt::format(".{}", access.stream.ssid->value);
+  return text + fmt::format(" {:#x} {}{}", access.va.value,
+                            access.direction == litmus::Direction::read ? "r" : "w",
+                            access.ats ? " ats" : "");
+}
+
+/// A set of the test beside the one that the specification gives.
+struct Row {
+  std::string what;
+  Set expected, allowed;
+  std::vector<std::string> reasons;
+  bool agrees() const { return expected == allowed; }
+};
+
+struct TestResult {
+  const Test* test = nullptr;
+  std::vector<Row> rows;
+  std::string expected_verdict;
+  Set broken;
+  std::vector<std::string> evidence;
+  bool verdict_agrees = true;
+  std::string unsupported;
+
+  bool passed() const {
+    for (const Row& row : rows) {
+      if (!row.agrees()) return false;
+    }
+    return verdict_agrees;
+  }
+};
+
+TestResult compare(const Test& test, const litmus::FastResult& got) {
+  const Judgement& judgement = got.judgement;
+  TestResult result;
+  result.test = &test;
+  result.unsupported = judgement.unsupported;
+  if (!result.unsupported.empty()) return result;
+  for (std::size_t i = 0; i < test.accesses.size(); ++i) {
+    Row row{text_of(test.accesses[i]), set_of(test.accesses[i].allowed), {}, {}};
+    if (i < judgement.allowed.size()) row.allowed = judgement.allowed[i];
+    if (i < got.reasons.size()) row.reasons = got.reasons[i];
+    if (test.accesses[i].promised) {
+      row.what += fmt::format(" (promised: {})", text_of(set_of(*test.accesses[i].promised)));
+    }
+    result.rows.push_back(std::move(row));
+  }
+  for (std::size_t i = 0; i < test.dmas.size(); ++i) {
+    Row row{"dma " + test.dmas[i].name.text, set_of(test.dmas[i].allowed), {}, {}};
+    if (i < judgement.dmas.size()) row.allowed = judgement.dmas[i];
+    result.rows.push_back(std::move(row));
+  }
+  result.broken = judgement.broken;
+  result.evidence = got.evidence;
+  if (test.driver) {
+    const litmus::Verdict& verdict = *test.driver;
+    result.expected_verdict = verdict.ok ? "ok" : "violation " + verdict.rule;
+    result.verdict_agrees =
+        verdict.ok ? result.broken.empty() : result.broken.contains(verdict.rule);
+  }
+  return result;
+}
+
+std::string found_verdict(const TestResult& result) {
+  return result.broken.empty() ? "ok" : "violation " + text_of(result.broken);
+}
+
+void print_text(const TestResult& result, bool quiet) {
+  const Test& test = *result.test;
+  if (!result.unsupported.empty()) {
+    fmt::print("      {}\nunsupported: {}\n", test.name, result.unsupported);
+    return;
+  }
+  fmt::print("{}  {}{}\n", result.passed() ? "ok  " : "FAIL", test.name,
+             result.passed() ? "" : "  (" + litmus::to_string(test.place) + ")");
+  for (const Row& row : result.rows) {
+    if (quiet && row.agrees()) continue;
+    if (row.agrees()) {
+      fmt::print("      {} -> {}\n", row.what, text_of(row.allowed));
+    } else {
+      fmt::print("      {}\n        expected {}\n        allowed  {}\n", row.what,
+                 text_of(row.expected), text_of(row.allowed));
+    }
+    for (const auto& reason : row.reasons) fmt::print("        {}\n", reason);
+    for (const auto& member : row.expected) {
+      if (row.allowed.contains(member)) continue;
+      fmt::print("        {}: expected, but no fetch that is possible leads to it\n", member);
+    }
+  }
+  if (quiet && result.verdict_agrees) return;
+  if (result.verdict_agrees) {
+    fmt::print("      driver {}\n", found_verdict(result));
+  } else {
+    fmt::print("      driver: expected {}, found {}\n", result.expected_verdict,
+               found_verdict(result));
+  }
+  for (const auto& line : result.evidence) fmt::print("        {}\n", line);
+}
+
+void write_json(JsonWriter& json, const TestResult& result) {
+  const Test& test = *result.test;
+  const bool ran = result.unsupported.empty();
+  json.begin_object()
+      .member("name", test.name)
+      .member("place", litmus::to_string(test.place))
+      .member("status", !ran              ? "unsupported"
+                        : result.passed() ? "ok"
+                                          : "FAIL");
+  if (!ran) {
+    json.member("unsupported", result.unsupported).end_object();
+    return;
+  }
+  json.key("sets").begin_array();
+  for (const Row& row : result.rows) {
+    json.begin_object()
+        .member("what", row.what)
+        .member("agrees", row.agrees())
+        .texts("expected", row.expected)
+        .texts("allowed", row.allowed)
+        .texts("reasons", row.reasons)
+        .end_object();
+  }
+  json.end_array()
+      .member("verdict_agrees", result.verdict_agrees)
+      .member("expected_verdict", result.expected_verdict)
+      .texts("broken", result.broken)
+      .texts("evidence", result.evidence)
+      .end_object();
+}
+
+/// All tests of all files, one after the other.
+class LitmusRun {
+ public:
+  explicit LitmusRun(const LitmusOptions& options)
+      : options_(options), json_(options.format == Format::json) {}
+
+  int run() {
+    if (json_) writer_.begin_object().key("tests").begin_array();
+    for (const auto& path : options_.files) run_file(path);
+    if (json_) {
+      writer_.end_array()
+          .member("passed", passed_)
+          .member("failed", failed_)
+          .member("unsupported", unsupported_)
+          .end_object()
+          .print();
+    } else {
+      fmt::print("{} passed, {} failed, {} unsupported\n", passed_, failed_, unsupported_);
+    }
+    if (error_status_ != exit_held) return error_status_;
+    return failed_ == 0 ? exit_held : exit_violation;
+  }
+
+ private:
+  void run_file(const std::string& path) {
+    const auto file = litmus::parse_file(path);
+    if (!file) return note_error(file.error());
+    if (!json_) {
+      fmt::print("{}{}\n", path, file->tests.empty() ? ": preludes only, no test" : "");
+    }
+    for (const Test& test : file->tests) {
+      const auto got = litmus::judge(test);
+      if (!got) {
+        note_error(got.error());
+        continue;
+      }
+      note(compare(test, *got));
+    }
+  }
+
+  void note(const TestResult& result) {
+    if (!result.unsupported.empty()) {
+      ++unsupported_;
+    } else {
+      ++(result.passed() ? passed_ : failed_);
+    }
+    if (json_) {
+      write_json(writer_, result);
+    } else {
+      print_text(result, options_.quiet);
+    }
+  }
+
+  /// The other files and tests are judged all the same.
+  void note_error(const Error& error) {
+    error_status_ = std::max(error_status_, report("litmus", error));
+  }
+
+  const LitmusOptions& options_;
+  bool json_;
+  JsonWriter writer_;
+  u64 passed_ = 0, failed_ = 0, unsupported_ = 0;
+  int error_status_ = exit_held;
+};
+
+}  // namespace
+
+int run_litmus(const LitmusOptions& options) { return LitmusRun(options).run(); }
+
+}  // namespace iommucheck::cli

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <exception>
+
+#include "cli/console.h"
+#include "cli/options.h"
+
+namespace iommucheck::cli {
+namespace {
+
+int run(const LitmusOptions& options) { return run_litmus(options); }
+int run(const CheckCommand& options) { return run_check(options); }
+int run(const ReplayCommand& options) { return run_replay(options); }
+int run(const ImportCommand& options) { return run_import(options); }
+int run(const RulesCommand& options) { return run_rules(options); }
+int run(const ProveCommand& options) { return run_prove(options); }
+int run(const BenchCommand& options) { return run_bench(options); }
+
+int run(int argc, char** argv) {
+  const auto parsed = parse(argc, argv);
+  int status =
+      std::holds_alternative<int>(parsed)
+          ? std::get<int>(parsed)
+          : std::visit([](const auto& options) { return run(options); }, std::get<Command>(parsed));
+  if (std::fflush(stdout) != 0) {
+    fmt::print(stderr, "iommucheck: cannot write to stdout\n");
+    if (status == exit_held) status = exit_environment;
+  }
+  return status;
+}
+
+}  // namespace
+}  // namespace iommucheck::cli
+
+int main(int argc, char** argv) {
+  try {
+    return iommucheck::cli::run(argc, argv);
+  } catch (const std::exception& error) {  // no memory, or a mistake of ours
+    fmt::print(stderr, "iommucheck: {}\n", error.what());
+    return iommucheck::cli::exit_environment;
+  }
+}

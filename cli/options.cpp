@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: MIT
+#include "cli/options.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <filesystem>
+#include <system_error>
+
+#include "cli/console.h"
+
+namespace iommucheck::cli {
+namespace {
+
+constexpr const char* epilogue =
+    "Exit status: 0 all held, 1 a violation was found, 2 the input or usage was bad, "
+    "3 the environment failed.";
+
+void add_format(CLI::App& app, Format& format) {
+  app.add_option_function<std::string>(
+         "--format",
+         [&format](const std::string& name) {
+           format = name == "json" ? Format::json : Format::text;
+         },
+         "text or json")
+      ->check(CLI::IsMember({"text", "json"}).description(""))
+      ->type_name("text|json");
+}
+
+/// CLI11 would take -5 as 2^64 - 5, and 010 as 8.
+CLI::Validator whole(u64 from, u64 to) {
+  const auto check = [from, to](std::string& text) -> std::string {
+    u64 value = 0;
+    const char* end = text.data() + text.size();
+    const auto [stopped, error] = std::from_chars(text.data(), end, value);
+    const bool plain = text == "0" || !text.starts_with('0');
+    if (error == std::errc{} && stopped == end && plain && value >= from && value <= to) return {};
+    return to == ~u64{0} ? fmt::format("'{}' is no whole number of 64 bits", text)
+                         : fmt::format("'{}' is no whole number from {} to {}", text, from, to);
+  };
+  return CLI::Validator(check, "");
+}
+CLI::Validator whole() { return whole(0, ~u64{0}); }
+
+/// A file that can be read, be it a pipe.
+CLI::Validator readable() {
+  return CLI::Validator(
+      [](std::string& path) -> std::string {
+        std::error_code error;
+        if (!std::filesystem::exists(path, error)) return path + ": there is no such file";
+        if (std::filesystem::is_directory(path, error)) return path + ": is a folder; name a file";
+        return {};
+      },
+      "");
+}
+
+/// Reads the command's struct while CLI11 parses; `chosen` is the command that was given.
+class Reader {
+ public:
+  Reader()
+      : app_("An executable specification of the IOMMU, and a checker built on it.", "iommucheck") {
+    app_.set_version_flag("--version", std::string("iommucheck ") + version_text());
+    app_.require_subcommand(1);
+    app_.footer(epilogue);
+    add_litmus();
+    add_check();
+    add_replay();
+    add_import();
+    add_rules();
+    add_prove();
+    add_bench();
+  }
+
+  std::variant<Command, int> read(int argc, char** argv) {
+    if (argc > 1 && argv[1][0] != '-' && !is_command(argv[1])) {
+      return usage(fmt::format("there is no command '{}'; there are {}", argv[1], commands()));
+    }
+    try {
+      app_.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+      if (error.get_exit_code() == 0) return app_.exit(error);  // --help, --version
+      return usage(error.what());
+    }
+    if (check_.seconds && !(std::isfinite(*check_.seconds) && *check_.seconds > 0)) {
+      return usage("--time takes a number of seconds greater than 0");
+    }
+    return *chosen_;
+  }
+
+ private:
+  int usage(const std::string& what) const {
+    const auto subcommands = app_.get_subcommands();
+    const std::string name = subcommands.empty() ? "" : " " + subcommands.front()->get_name();
+    fmt::print(stderr, "iommucheck{}: {}\nTry: iommucheck{} --help\n", name, what, name);
+    return exit_bad_input;
+  }
+
+  bool is_command(std::string_view name) const {
+    return std::ranges::any_of(app_.get_subcommands({}),
+                               [name](const CLI::App* app) { return app->get_name() == name; });
+  }
+  std::string commands() const {
+    std::string text;
+    for (const auto* app : app_.get_subcommands({}))
+      text += (text.empty() ? "" : " ") + app->get_name();
+    return text;
+  }
+
+  template <class Options>
+  CLI::App& command(const char* name, const char* text, Options& options) {
+    CLI::App& app = *app_.add_subcommand(name, text);
+    app.footer(epilogue);
+    app.callback([this, &options] { chosen_ = options; });
+    return app;
+  }
+
+  void add_litmus() {
+    CLI::App& app =
+        command("litmus", "Judge litmus tests: which outcomes may hardware give?", litmus_);
+    app.add_option("files", litmus_.files, "files of tests")->required()->type_name("FILE");
+    app.add_flag("-q,--quiet", litmus_.quiet,
+                 "sets and their reasons only where they differ from what the test expects");
+    add_format(app, litmus_.format);
+  }
+
+  void add_check() {
+    CLI::App& app = command("check", "Check a driver in lockstep with the specification", check_);
+    app.add_option("--driver", check_.driver, "builtin, or the path of a plug-in (driver.h)")
+        ->type_name("DRIVER")
+        ->capture_default_str();
+    app.add_option("--seed", check_.seed,
+                   "all randomness comes from it; drawn and printed if absent")
+        ->type_name("N")
+        ->check(whole());
+    app.add_option("--runs", check_.runs, "number of sequences; 0: what the time allows")
+        ->type_name("N")
+        ->check(whole());
+    app.add_option("--time", check_.seconds, "seconds; without --runs 60")->type_name("SECONDS");
+    app.add_option("--from", check_.from, "number of the first sequence, to go on with a run")
+        ->type_name("N")
+        ->check(whole());
+    app.add_option("--operations", check_.operations, "operations of a sequence at most, up to 64")
+        ->type_name("N")
+        ->check(whole(1, 64))
+        ->capture_default_str();
+    app.add_option("--out", check_.out, "folder for the traces of findings; \"\" for none")
+        ->type_name("DIR")
+        ->capture_default_str();
+    app.add_option("--findings", check_.findings, "end after so many broken rules")
+        ->type_name("N")
+        ->check(whole(1, 1000))
+        ->capture_default_str();
+    app.add_option("--hang", check_.hang_seconds, "a plug-in without progress for so long hangs")
+        ->type_name("SECONDS")
+        ->check(whole(1, 3600))
+        ->capture_default_str();
+    app.add_flag("--no-shrink", check_.no_shrink, "report the sequences as they were found");
+    app.add_flag("--rules", check_.all_rules, "the verdict of each rule");
+    add_format(app, check_.format);
+  }
+
+  void add_replay() {
+    CLI::App& app =
+        command("replay", "Judge a trace: a finding, or an imported recording", replay_);
+    app.add_option("trace", replay_.trace, "plain, .gz or .zst")
+        ->required()
+        ->type_name("TRACE")
+        ->check(readable());
+    app.add_option("--findings", replay_.findings, "show so many at most")
+        ->type_name("N")
+        ->check(whole(1, 100'000))
+        ->capture_default_str();
+    app.add_flag("--rules", replay_.all_rules, "the verdict of each rule");
+    add_format(app, replay_.format);
+  }
+
+  void add_import() {
+    CLI::App& app = command("import", "Convert a recording of a real driver to a trace", import_);
+    app.add_option("file", import_.file, "smmu-watch-1: plain, .gz or .zst")
+        ->required()
+        ->type_name("FILE")
+        ->check(readable());
+    app.add_option("-o,--output", import_.output, "the trace; compressed by its name's end")
+        ->required()
+        ->type_name("TRACE");
+    app.add_option("--assumed-clean", import_.assumed_clean,
+                   "whether caches hold nothing stale where it begins (true or false)")
+        ->type_name("BOOL");
+  }
+
+  void add_rules() {
+    CLI::App& app =
+        command("rules", "The catalogue: what is checked, and who must keep it", rules_);
+    app.add_option("names", rules_.names, "only these")->type_name("RULE");
+    app.add_option("--family", rules_.family, "only of this family")->type_name("FAMILY");
+    app.add_option("--keeper", rules_.keeper, "only those that this party must keep")
+        ->type_name("PARTY");
+    add_format(app, rules_.format);
+  }
+
+  void add_prove() {
+    CLI::App& app = command("prove", "Prove the pure part; refute its broken twins", prove_);
+    app.add_option("--only", prove_.only, "proofs with this in their name")->type_name("NAME");
+    app.add_flag("--no-twins", prove_.no_twins, "leave the broken twins out");
+    app.add_option("--smt2", prove_.smt2, "write each query there")
+        ->type_name("DIR")
+        ->check(CLI::ExistingDirectory);
+    add_format(app, prove_.format);
+  }
+
+  void add_bench() {
+    CLI::App& app = command("bench", "Run the benchmarks", bench_);
+    app.add_option("arguments", bench_.arguments, "for Google Benchmark")->type_name("ARGS");
+    app.prefix_command();
+    app.callback([this, &app] {
+      const auto remaining = app.remaining();
+      bench_.arguments.insert(bench_.arguments.end(), remaining.begin(), remaining.end());
+      chosen_ = bench_;
+    });
+  }
+
+  CLI::App app_;
+  std::optional<Command> chosen_;
+  LitmusOptions litmus_;
+  CheckCommand check_;
+  ReplayCommand replay_;
+  ImportCommand import_;
+  RulesCommand rules_;
+  ProveCommand prove_;
+  BenchCommand bench_;
+};
+
+}  // namespace
+
+std::variant<Command, int> parse(int argc, char** argv) { return Reader().read(argc, argv); }
+
+}  // namespace iommucheck::cli

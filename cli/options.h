@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+// The command line. options.cpp is the one place that knows CLI11.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/types.h"
+
+namespace iommucheck::cli {
+
+enum class Format : u8 { text, json };
+
+struct LitmusOptions {
+  Format format = Format::text;
+  std::vector<std::string> files;
+  bool quiet = false;  ///< sets and reasons only where something differs
+};
+
+struct CheckCommand {
+  Format format = Format::text;
+  std::string driver = "builtin";
+  std::optional<u64> seed;  ///< absent: drawn, and printed
+  u64 runs = 0;
+  u64 from = 0;
+  std::optional<double> seconds;
+  u32 operations = 20;
+  std::string out = "out";
+  u32 findings = 1;
+  u32 hang_seconds = 10;
+  bool no_shrink = false;
+  bool all_rules = false;
+};
+
+struct ReplayCommand {
+  Format format = Format::text;
+  std::string trace;
+  u32 findings = 20;
+  bool all_rules = false;
+};
+
+struct ImportCommand {
+  std::string file;
+  std::string output;
+  std::optional<bool> assumed_clean;
+};
+
+struct RulesCommand {
+  Format format = Format::text;
+  std::vector<std::string> names;
+  std::string family;
+  std::string keeper;
+};
+
+struct ProveCommand {
+  Format format = Format::text;
+  std::string only;
+  bool no_twins = false;
+  std::string smt2;
+};
+
+struct BenchCommand {
+  std::vector<std::string> arguments;  ///< for the benchmark program
+};
+
+using Command = std::variant<LitmusOptions, CheckCommand, ReplayCommand, ImportCommand,
+                             RulesCommand, ProveCommand, BenchCommand>;
+
+/// The command, or the exit status where nothing is left to do: 0 after --help and --version, 2 for
+/// bad usage, which has been said on stderr.
+std::variant<Command, int> parse(int argc, char** argv);
+
+// One function a command, in the file of its name. They return the exit status of DESIGN 8: 0 all
+// held, 1 a violation was found, 2 the input or usage was bad, 3 the environment failed.
+int run_litmus(const LitmusOptions& options);
+int run_check(const CheckCommand& options);
+int run_replay(const ReplayCommand& options);
+int run_import(const ImportCommand& options);
+int run_rules(const RulesCommand& options);
+int run_prove(const ProveCommand& options);
+int run_bench(const BenchCommand& options);
+
+}  // namespace iommucheck::cli

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+#include "cli/verdicts.h"
+
+#include <fmt/format.h>
+
+namespace iommucheck::cli {
+
+using oracle::RuleVerdict;
+
+RuleTotals totals(std::span<const oracle::RuleCount> rules) {
+  RuleTotals totals;
+  for (const auto& rule : rules) {
+    switch (rule.verdict) {
+      case RuleVerdict::holds: ++totals.holds; break;
+      case RuleVerdict::broken: ++totals.broken; break;
+      case RuleVerdict::not_claimed: ++totals.not_claimed; break;
+      case RuleVerdict::not_exercised: ++totals.not_exercised; break;
+      case RuleVerdict::undetermined: ++totals.undetermined; break;
+    }
+  }
+  return totals;
+}
+
+void print_finding(const oracle::Violation& finding) {
+  const spec::RuleInfo& rule = spec::rule_info(finding.rule);
+  fmt::print("VIOLATION {} ({}), at fault: {}\n  {}\n  rule: {} [{}]\n", rule.name,
+             spec::family_name(rule.family), spec::keeper_name(rule.keeper), finding.headline,
+             rule.text, rule.section);
+  for (const auto& line : finding.evidence) fmt::print("  {}\n", line);
+  if (!finding.operations.empty()) {
+    fmt::print("  the shortest sequence ({} operations, {} calls):\n", finding.operations.size(),
+               finding.calls);
+    for (const auto& operation : finding.operations) fmt::print("    {}\n", fuzz::print(operation));
+  }
+  if (!finding.trace_path.empty()) {
+    fmt::print("  again: iommucheck replay {}\n", finding.trace_path);
+  }
+  fmt::print("\n");
+}
+
+void print_rules(std::span<const oracle::RuleCount> rules, bool all) {
+  const RuleTotals sum = totals(rules);
+  fmt::print("rules: {} hold, {} broken, {} not exercised, {} undetermined, {} not claimed\n",
+             sum.holds, sum.broken, sum.not_exercised, sum.undetermined, sum.not_claimed);
+  for (const auto& rule : rules) {
+    const bool open =
+        rule.verdict == RuleVerdict::broken || rule.verdict == RuleVerdict::undetermined;
+    if (!all && !open) continue;
+    fmt::print("  {:<14} {:<24}", oracle::to_string(rule.verdict), spec::rule_name(rule.rule));
+    if (rule.kept != 0 || rule.broken != 0) {
+      fmt::print(" kept {}, would have been broken {}", grouped(rule.kept),
+                 grouped(rule.discriminating));
+    }
+    if (rule.broken != 0) fmt::print(", broken {}", grouped(rule.broken));
+    fmt::print("{}{}\n", rule.why.empty() ? "" : " ", rule.why);
+  }
+}
+
+void write_findings(JsonWriter& json, std::span<const oracle::Violation> findings) {
+  json.key("findings").begin_array();
+  for (const auto& finding : findings) {
+    const spec::RuleInfo& rule = spec::rule_info(finding.rule);
+    json.begin_object()
+        .member("rule", rule.name)
+        .member("family", spec::family_name(rule.family))
+        .member("keeper", spec::keeper_name(rule.keeper))
+        .member("source", rule.section)
+        .member("headline", finding.headline)
+        .texts("evidence", finding.evidence)
+        .member("calls", finding.calls)
+        .member("sequence", finding.sequence)
+        .member("trace", finding.trace_path)
+        .key("operations")
+        .begin_array();
+    for (const auto& operation : finding.operations) json.value(fuzz::print(operation));
+    json.end_array().end_object();
+  }
+  json.end_array();
+}
+
+void write_rules(JsonWriter& json, std::span<const oracle::RuleCount> rules) {
+  json.key("rules").begin_array();
+  for (const auto& rule : rules) {
+    json.begin_object()
+        .member("rule", spec::rule_name(rule.rule))
+        .member("verdict", oracle::to_string(rule.verdict))
+        .member("kept", rule.kept)
+        .member("discriminating", rule.discriminating)
+        .member("broken", rule.broken)
+        .member("why", rule.why)
+        .end_object();
+  }
+  json.end_array();
+}
+
+}  // namespace iommucheck::cli

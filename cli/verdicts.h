@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+// What check and replay print alike: findings and rules.
+#pragma once
+
+#include <span>
+
+#include "cli/console.h"
+#include "oracle/check.h"
+
+namespace iommucheck::cli {
+
+struct RuleTotals {
+  u64 holds = 0, broken = 0, not_claimed = 0, not_exercised = 0, undetermined = 0;
+  u64 claimed() const { return holds + broken + not_exercised + undetermined; }
+};
+RuleTotals totals(std::span<const oracle::RuleCount> rules);
+
+void print_finding(const oracle::Violation& finding);
+/// One line of totals, then those that were not exercised or not determined; each rule if `all`.
+void print_rules(std::span<const oracle::RuleCount> rules, bool all);
+
+void write_findings(JsonWriter& json, std::span<const oracle::Violation> findings);
+void write_rules(JsonWriter& json, std::span<const oracle::RuleCount> rules);
+
+}  // namespace iommucheck::cli

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT
+// One thing that a fuzzer does, in one word of 64 bits. A case is a sequence of these: whatever
+// produces words (libFuzzer, a random generator, RapidCheck) produces cases, and every word is one.
+//
+// An operation names nothing absolutely: objects are numbers modulo those alive, addresses are
+// aimed at existing mappings or at a few crowded places (resolve.h). So an operation that is
+// removed leaves a meaningful rest, which is what shrinking needs. 0 is the simplest value of every
+// field.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "base/types.h"
+
+namespace iommucheck::fuzz {
+
+enum class OperationKind : u16 {
+  map,
+  unmap,
+  unmap_fast,
+  iotlb_sync,
+  flush_iotlb_all,
+  tlb_range_add,
+  iova_to_phys,
+  access,
+  domain_alloc,
+  domain_free,
+  attach,
+  detach,
+  count
+};
+
+/// Where the range begins.
+enum class Aim : u16 {
+  absolute,  ///< at (window, page)
+  start,     ///< where mapping k begins
+  inside,    ///< `page` pages into mapping k, modulo its size
+  behind,    ///< right after mapping k
+  count
+};
+
+/// Places of absolute addresses. Within the input range all are taken modulo its size.
+enum class Window : u16 {
+  low,        ///< page * 4 KiB
+  around_2m,  ///< 2 MiB - 64 KiB + page * 4 KiB: both sides of a boundary of last-level tables
+  around_1g,  ///< the same around 1 GiB
+  around_512g,
+  spots_2m,  ///< page * 2 MiB
+  spots_1g,  ///< page * 1 GiB
+  high,      ///< the last page - page * 4 KiB
+  odd,       ///< page < 16: beyond the end or wrapping; from 16 on: not aligned
+  count
+};
+
+/// Bytes, by name. `whole` is what is left of the mapping aimed at (16 KiB if none is).
+enum class Size : u16 {
+  k4,
+  k8,
+  k12,
+  k32,
+  k60,
+  k64,
+  k68,
+  m2_less_4k,
+  m2,
+  m2_4k,
+  m4,
+  g1,
+  g1_2m,
+  whole,
+  zero,
+  k2,
+  count
+};
+
+/// Physical addresses. Congruent ones let a driver use blocks.
+enum class Pa : u16 {
+  congruent_1g,  ///< region pa_page, equal to the IOVA modulo 1 GiB
+  congruent_2m,  ///< equal modulo 2 MiB only
+  page,          ///< equal modulo 4 KiB only
+  odd,           ///< end of the output range, beyond it, not aligned, wrapping
+  count
+};
+
+enum class Prot : u16 { rw, r, w, rx, rwx, rw_privileged, rw_device, none, count };
+
+/// `variant` of an access.
+enum class AccessKind : u16 {
+  read,
+  write,
+  execute,
+  read_privileged,
+  write_privileged,
+  read_substream_0,
+  count
+};
+/// `variant` of domain_alloc.
+enum class AllocKind : u16 { paging, paging_39, paging_25, blocked, identity, bad_bits, count };
+/// `variant` of calls on a domain: the next one from `domain` on that the call can change something
+/// of, if there is any, or the one that `domain` says.
+enum class Pick : u16 { fitting, selected, count };
+
+inline constexpr u16 domain_of_device = 8;  ///< `domain`: the one that `device` is attached to
+inline constexpr u16 fail_max = 6;
+inline constexpr std::size_t operations_max = 64;
+inline constexpr unsigned choice_bits = 12;
+
+struct Operation {
+  OperationKind kind{};
+  u16 device{};   ///< 0..3, modulo the devices
+  u16 domain{};   ///< 0..7, modulo the live domains; or domain_of_device
+  u16 aim{};      ///< Aim
+  u16 mapping{};  ///< 0..15: k of `aim`, modulo the live mappings of the domain
+  u16 window{};   ///< Window
+  u16 page{};     ///< 0..31
+  u16 size{};     ///< Size
+  u16 pa{};       ///< Pa
+  u16 pa_page{};  ///< 0..7
+  u16 prot{};     ///< Prot
+  u16 fail{};     ///< 0: none; n in 1..fail_max: the n-th allocation of the call fails
+  u16 variant{};  ///< AccessKind, AllocKind or Pick
+  u16 choices{};  ///< 12 bits for the environment: which poll shows progress, orders, stream ID
+  friend bool operator==(const Operation&, const Operation&) = default;
+};
+
+/// Fields of an operation, for code that treats them alike.
+struct FieldInfo {
+  std::string_view name;
+  u16 Operation::* member;
+  unsigned lo, width;  ///< its bits in the word
+};
+std::span<const FieldInfo> operation_fields();
+/// Whether operations of this kind look at the field; those they do not are 0.
+bool uses(OperationKind kind, const FieldInfo& field);
+/// Values of the field are 0 .. value_count - 1.
+u16 value_count(OperationKind kind, const FieldInfo& field);
+
+std::string_view to_string(OperationKind kind);
+
+/// The operation with unused fields 0 and values out of range reduced into it. All that follows
+/// gives and takes operations of this form.
+Operation normalised(Operation operation);
+
+/// Total: every word is an operation. Random words give sequences of which most calls can succeed.
+Operation decode_word(u64 word);
+/// decode_word(encode_word(o)) == normalised(o).
+u64 encode_word(const Operation& operation);
+/// An operation from one random word.
+inline Operation random_operation(u64 random_word) { return decode_word(random_word); }
+
+inline constexpr u8 codec_version = 1;
+
+/// One byte of version, then 8 bytes (little-endian) an operation; at most operations_max, the rest
+/// and an incomplete last word are ignored. Another version has no operations: to be read by its
+/// own decoder or through the traces of its runs.
+std::vector<Operation> decode(std::span<const u8> bytes);
+/// decode(encode(o)) gives back normalised operations. `operations` beyond operations_max are lost.
+std::vector<u8> encode(std::span<const Operation> operations);
+
+/// "map domain=1 aim=behind mapping=2 size=2M choices=0x1f": fields that are 0 are left out.
+std::string print(const Operation& operation);
+/// One line an operation.
+std::string print(std::span<const Operation> operations);
+/// The inverse of print. bad_input with "name:line:column".
+Expected<Operation> parse_operation(std::string_view line, std::string_view name = "<operation>",
+                                    u64 line_number = 1);
+/// Empty lines and lines that begin with # are skipped.
+Expected<std::vector<Operation>> parse_operations(std::string_view text,
+                                                  std::string_view name = "<operations>");
+
+}  // namespace iommucheck::fuzz

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+// Stage 1 descriptors, VMSAv8-64, 4 KiB granule (DDI 0487 D8.3). Writing and recognising only:
+// what a descriptor permits is the hardware's business.
+#pragma once
+
+#include "base/bits.h"
+#include "base/types.h"
+#include "impl/pgtable/layout.h"
+#include "include/iommucheck/driver.h"
+
+namespace iommucheck::impl {
+
+namespace descriptor {
+
+inline constexpr u64 valid = 1;
+inline constexpr u64 table_or_page = 2;                // bit 1: table (levels 0..2), page (level 3)
+inline constexpr unsigned attr_index_lsb = 2;          // AttrIndx [4:2], into CD.MAIR
+inline constexpr u64 ap_unprivileged = 1 << 6;         // AP[1]
+inline constexpr u64 ap_read_only = 1 << 7;            // AP[2]
+inline constexpr u64 inner_shareable = 3 << 8;         // SH [9:8]
+inline constexpr u64 access_flag = 1 << 10;            // AF: no flag fault
+inline constexpr u64 not_global = 1 << 11;             // nG: tagged by ASID, always
+inline constexpr u64 privileged_never = u64{1} << 53;  // PXN
+inline constexpr u64 unprivileged_never = u64{1} << 54;  // UXN
+inline constexpr u64 address_mask = mask(47, page_lg2);
+
+/// MAIR that AttrIndx selects from: 0 normal write-back, 1 device nGnRE.
+inline constexpr u64 mair = 0xff | 0x04 << 8;
+inline constexpr u64 attr_normal = 0;
+inline constexpr u64 attr_device = 1;
+
+/// A table descriptor. No hierarchical restriction: the leaf alone decides.
+template <class W>
+constexpr W make_table(W pa) {
+  return pa | W(valid | table_or_page);
+}
+
+/// A page (level 3) or block (1, 2) with output `pa`; `attributes` from leaf_attributes().
+template <class W>
+constexpr W make_leaf(W pa, u64 attributes, unsigned level) {
+  return pa | W(attributes | valid | (level == last_level ? table_or_page : 0));
+}
+
+/// The bits of a leaf beside address and type, from IOMMUCHECK_PROT_*. Reading cannot be withheld
+/// by stage 1, so writing or executing implies it.
+constexpr u64 leaf_attributes(u32 prot) {
+  u64 word = access_flag | not_global | inner_shareable;
+  word |= ((prot & IOMMUCHECK_PROT_DEVICE) != 0 ? attr_device : attr_normal) << attr_index_lsb;
+  if ((prot & IOMMUCHECK_PROT_PRIVILEGED) == 0) word |= ap_unprivileged;
+  if ((prot & IOMMUCHECK_PROT_WRITE) == 0) word |= ap_read_only;
+  if ((prot & IOMMUCHECK_PROT_EXEC) == 0) word |= privileged_never | unprivileged_never;
+  return word;
+}
+
+constexpr bool is_valid(u64 word) { return (word & valid) != 0; }
+constexpr bool is_table(u64 word, unsigned level) {
+  return level != last_level && (word & (valid | table_or_page)) == (valid | table_or_page);
+}
+constexpr u64 address(u64 word) { return word & address_mask; }
+
+}  // namespace descriptor
+}  // namespace iommucheck::impl

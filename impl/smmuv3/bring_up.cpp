@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+// From any state to SMMUEN = 1 with every stream blocked, and back. IHI 0070 3.11, 6.3.9, arch 1.4.
+#include <algorithm>
+#include <bit>
+#include <cstdio>
+
+#include "impl/smmuv3/smmu.h"
+
+namespace iommucheck::impl {
+
+namespace {
+
+constexpr u32 command_queue_lg2 = 8;  // one page
+constexpr u32 event_queue_lg2 = 7;    // one page
+constexpr u64 event_bytes = 32;
+
+/// Waits until register `offset` reads `value` under `mask_bits`.
+int wait_register(const Platform& platform, u64 offset, u32 mask_bits, u32 value) {
+  while ((platform.read32(offset) & mask_bits) != value) {
+    if (!platform.wait(IOMMUCHECK_WAIT_REGISTER)) return -IOMMUCHECK_ETIMEDOUT;
+  }
+  return 0;
+}
+
+u64 event_ring_bytes(u32 lg2) { return std::max<u64>(page_bytes, event_bytes << lg2); }
+
+}  // namespace
+
+int Smmu::init() {
+  features_ = read_features(platform_.read32(reg::idr0), platform_.read32(reg::idr1),
+                            platform_.read32(reg::idr3), platform_.read32(reg::idr5));
+  platform_.set_coherent(features_.coherent);
+  const Features& f = features_;
+  // Stalls that are forced need a fault handler, which paging domains do not have.
+  const bool stall_forced = f.stall_model == 2;
+  if (!f.stage1 || !f.aarch64_tables || !f.little_endian || !f.granule_4k || f.preset_tables ||
+      stall_forced) {
+    platform_.log(IOMMUCHECK_LOG_ERROR, "this SMMU has not got what stage 1 with 4 KiB needs");
+    return -IOMMUCHECK_ENODEV;
+  }
+  devices_ = platform_.arena<Device>(std::max<u32>(config_->device_count, 1));
+  const bool room = devices_ != nullptr && asids_.create(platform_, f.asid_bits);
+  return room ? 0 : -IOMMUCHECK_ENOMEM;
+}
+
+int Smmu::allocate_structures() {
+  if (!streams_.created()) {
+    u32 max_stream_id = 0;
+    for (u32 i = 0; i < config_->device_count; ++i) {
+      const iommucheck_device& device = config_->devices[i];
+      for (u32 n = 0; n < device.stream_id_count; ++n) {
+        // One that the SMMU has not is refused by device_add.
+        if ((u64{device.stream_ids[n]} >> features_.stream_id_bits) != 0) continue;
+        max_stream_id = std::max(max_stream_id, device.stream_ids[n]);
+      }
+    }
+    if (!streams_.create(platform_, features_, max_stream_id)) return -IOMMUCHECK_ENOMEM;
+  }
+  if (!commands_.created()) {
+    const u32 wanted = config_->cmdq_log2size != 0 ? config_->cmdq_log2size : command_queue_lg2;
+    const u32 lg2 = std::min<u32>(wanted, features_.cmdq_lg2_max);
+    if (!commands_.create(platform_, lg2)) return -IOMMUCHECK_ENOMEM;
+  }
+  if (event_ring_ == 0) {
+    event_lg2_ = std::min<u32>(event_queue_lg2, features_.eventq_lg2_max);
+    event_ring_ = platform_.table_alloc(event_ring_bytes(event_lg2_));
+    if (event_ring_ == 0) return -IOMMUCHECK_ENOMEM;
+  }
+  return 0;
+}
+
+/// Writes CR0 and waits until the SMMU has followed.
+int Smmu::write_cr0(u32 value) {
+  cr0_ = value;
+  platform_.write32(reg::cr0, value);
+  return wait_register(platform_, reg::cr0ack, ~u32{0}, value);
+}
+
+/// With SMMUEN = 0 transactions are to be terminated, not let through (GBPA.ABORT).
+int Smmu::block_bypass() {
+  if (int error = wait_register(platform_, reg::gbpa, reg::gbpa_update, 0)) return error;
+  const u32 value = platform_.read32(reg::gbpa) | reg::gbpa_abort | reg::gbpa_update;
+  platform_.write32(reg::gbpa, value);
+  return wait_register(platform_, reg::gbpa, reg::gbpa_update, 0);
+}
+
+void Smmu::program_event_queue() {
+  platform_.write64(reg::eventq_base, reg::base_allocate | event_ring_ | event_lg2_);
+  platform_.write32(reg::eventq_prod, 0);
+  platform_.write32(reg::eventq_cons, 0);
+  event_cons_ = 0;
+}
+
+int Smmu::reset() {
+  if (int error = allocate_structures()) return error;
+  if (int error = block_bypass()) return error;
+  if (int error = write_cr0(0)) return error;
+  platform_.write32(reg::irq_ctrl, 0);
+  if (int error = wait_register(platform_, reg::irq_ctrlack, ~u32{0}, 0)) return error;
+
+  platform_.write32(reg::cr1, reg::cr1_cached);
+  platform_.write32(reg::cr2, reg::cr2_recinvsid | reg::cr2_ptm);
+  streams_.program(platform_);
+  // An error that is active from before would stop the queue.
+  platform_.write32(reg::gerrorn, platform_.read32(reg::gerror));
+  commands_.program(platform_);
+  if (int error = write_cr0(reg::cr0_cmdqen)) return error;
+  // Unknown contents from before reset must be gone before SMMUEN (IHI 0070 3.11).
+  if (int error = recover()) return error;
+
+  program_event_queue();
+  if (int error = write_cr0(reg::cr0_cmdqen | reg::cr0_eventqen)) return error;
+  const u32 interrupts = reg::irq_gerror | reg::irq_eventq;
+  platform_.write32(reg::irq_ctrl, interrupts);
+  if (int error = wait_register(platform_, reg::irq_ctrlack, interrupts, interrupts)) return error;
+  return write_cr0(reg::cr0_cmdqen | reg::cr0_eventqen | reg::cr0_smmuen);
+}
+
+int Smmu::shutdown() {
+  if ((cr0_ & reg::cr0_cmdqen) != 0) {
+    // Off first, so that nothing is filled any more; then caches are emptied; then memory goes.
+    if (int error = block_bypass()) return error;
+    if (int error = write_cr0(cr0_ & ~reg::cr0_smmuen)) return error;
+    if (int error = recover()) return error;
+  }
+  platform_.write32(reg::irq_ctrl, 0);
+  if (int error = wait_register(platform_, reg::irq_ctrlack, ~u32{0}, 0)) return error;
+  if (int error = write_cr0(0)) return error;
+  free_everything();
+  return 0;
+}
+
+void Smmu::free_everything() {
+  domains_.for_each_used([&](Domain& domain) {
+    domain.retired.free_all(platform_);
+    domain.table.destroy(platform_);
+    domains_.release(domain);
+  });
+  for (u32 i = 0; i < config_->device_count; ++i) devices_[i] = Device();
+  cds_.destroy(platform_);
+  streams_.destroy(platform_);
+  commands_.destroy(platform_);
+  if (event_ring_ != 0) platform_.table_free(event_ring_, event_ring_bytes(event_lg2_));
+  event_ring_ = 0;
+  owed_ = false;
+}
+
+void Smmu::drain_events() {
+  const u32 index_mask = (2u << event_lg2_) - 1;
+  u32 prod = platform_.read32(reg::eventq_prod);
+  platform_.barrier();  // the records are read after PROD
+  const u32 slots = 1u << event_lg2_;
+  while (((prod ^ event_cons_) & index_mask) != 0) {
+    const u64 pa = event_ring_ + (event_cons_ & (slots - 1)) * event_bytes;
+    platform_.invalidate(pa, event_bytes);
+    const u64 word0 = platform_.load64(pa);
+    char line[80];
+    std::snprintf(line, sizeof line, "event 0x%02x of stream 0x%x, address 0x%llx",
+                  static_cast<unsigned>(word0 & 0xff), static_cast<unsigned>(word0 >> 32),
+                  static_cast<unsigned long long>(platform_.load64(pa + 16)));
+    platform_.log(IOMMUCHECK_LOG_WARNING, line);
+    event_cons_ = (event_cons_ + 1) & index_mask;
+  }
+  // The overflow flag too: records are lost no longer once it is acknowledged.
+  platform_.write32(reg::eventq_cons, event_cons_ | (prod & reg::queue_overflow));
+}
+
+void Smmu::handle_irq(u32 source) {
+  if (source == IOMMUCHECK_IRQ_EVENTQ && (cr0_ & reg::cr0_eventqen) != 0) drain_events();
+  if (source == IOMMUCHECK_IRQ_GERROR) {
+    // An illegal command is dealt with by whoever waits for its batch, if it is waited for.
+    commands_.handle_error(platform_);
+    const u32 error = platform_.read32(reg::gerror);
+    const u32 acknowledged = platform_.read32(reg::gerrorn);
+    if (error != acknowledged) platform_.write32(reg::gerrorn, error);
+  }
+}
+
+}  // namespace iommucheck::impl

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+#include "impl/smmuv3/command_queue.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "impl/smmuv3/registers.h"
+
+namespace iommucheck::impl {
+
+namespace {
+
+constexpr u64 command_bytes = 16;
+constexpr u32 errors_max = 8;  // of one wait: a queue that only produces errors is stuck
+
+u64 ring_bytes(u32 lg2) { return std::max<u64>(page_bytes, command_bytes << lg2); }
+
+}  // namespace
+
+bool CommandQueue::create(const Platform& platform, unsigned lg2) {
+  lg2_ = lg2;
+  ring_ = platform.table_alloc(ring_bytes(lg2_));
+  return ring_ != 0;
+}
+
+void CommandQueue::destroy(const Platform& platform) {
+  if (ring_ != 0) platform.table_free(ring_, ring_bytes(lg2_));
+  ring_ = 0;
+}
+
+void CommandQueue::program(const Platform& platform) {
+  platform.write64(reg::cmdq_base, reg::base_allocate | ring_ | lg2_);
+  platform.write32(reg::cmdq_prod, 0);
+  platform.write32(reg::cmdq_cons, 0);
+  prod_ = exposed_ = cons_ = 0;
+  lost_ = skipped_ = false;
+}
+
+void CommandQueue::write_slot(const Platform& platform, u64 position, Command command) {
+  const u64 pa = slot(position);
+  platform.store64(pa, command.word0);
+  platform.store64(pa + 8, command.word1);
+  platform.clean(pa, command_bytes);
+}
+
+void CommandQueue::expose(const Platform& platform) {
+  if (exposed_ == prod_) return;
+  // The ordered write makes the slots, and the table changes that they are about, visible first.
+  platform.write32(reg::cmdq_prod, static_cast<u32>(prod_ & (2 * capacity() - 1)));
+  exposed_ = prod_;
+}
+
+void CommandQueue::set_cons(u32 value) {
+  const u64 index = value & reg::cons_index_mask;
+  const u64 moved = (index - cons_) & (2 * capacity() - 1);
+  // More than was exposed cannot have been consumed: ignore a value that makes no sense.
+  if (moved <= exposed_ - cons_) cons_ += moved;
+}
+
+/// Waits until every command before `position` is consumed; false when the time is up.
+bool CommandQueue::wait_until(const Platform& platform, u64 position) {
+  u32 errors = 0;
+  for (;;) {
+    set_cons(platform.read32(reg::cmdq_cons));
+    if (cons_ >= position) return true;
+    if (handle_error(platform)) {
+      if (++errors > errors_max) return false;
+      continue;
+    }
+    if (!platform.wait(IOMMUCHECK_WAIT_CMDQ)) return false;
+  }
+}
+
+void CommandQueue::add(const Platform& platform, Command command) {
+  if (lost_) return;
+  if (prod_ - cons_ == capacity()) {
+    expose(platform);
+    if (!wait_until(platform, prod_ - capacity() + 1)) {
+      lost_ = true;
+      return;
+    }
+  }
+  write_slot(platform, prod_, command);
+  ++prod_;
+}
+
+SyncResult CommandQueue::sync(const Platform& platform) {
+  add(platform, command::sync());
+  const bool in_time = !lost_ && (expose(platform), wait_until(platform, prod_));
+  const bool refused = skipped_;
+  lost_ = false;
+  if (!in_time) return SyncResult::timed_out;
+  skipped_ = false;
+  return refused ? SyncResult::skipped : SyncResult::complete;
+}
+
+bool CommandQueue::handle_error(const Platform& platform) {
+  const u32 error = platform.read32(reg::gerror);
+  const u32 acknowledged = platform.read32(reg::gerrorn);
+  if (((error ^ acknowledged) & reg::gerror_cmdq_err) == 0) return false;
+  const u32 cons = platform.read32(reg::cmdq_cons);
+  const u32 code = (cons >> reg::cons_error_lsb) & reg::cons_error_mask;
+  set_cons(cons);
+  if (code == reg::error_ill && cons_ < exposed_) {
+    write_slot(platform, cons_, command::sync());
+    skipped_ = true;
+    platform.log(IOMMUCHECK_LOG_ERROR, "CERROR_ILL: command replaced by CMD_SYNC");
+  }
+  platform.write32(reg::gerrorn, acknowledged ^ reg::gerror_cmdq_err);
+  return true;
+}
+
+}  // namespace iommucheck::impl

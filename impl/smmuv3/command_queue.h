@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+// The command queue: batches of commands that end in CMD_SYNC, completion by polling CMDQ_CONS.
+// IHI 0070 chapter 4 (errors: 7.1), arch 1.5 and 5.4.
+#pragma once
+
+#include "base/types.h"
+#include "impl/platform/platform.h"
+#include "impl/smmuv3/commands.h"
+
+namespace iommucheck::impl {
+
+enum class SyncResult : u8 {
+  complete,   ///< every command of the batch has taken effect
+  skipped,    ///< the SMMU refused a command (CERROR_ILL), which has had no effect
+  timed_out,  ///< nothing is known about the batch
+};
+
+class CommandQueue {
+ public:
+  /// Allocates a ring of 2^lg2 commands (lg2 <= 19). False: no memory.
+  bool create(const Platform& platform, unsigned lg2);
+  void destroy(const Platform& platform);
+  bool created() const { return ring_ != 0; }
+
+  /// Writes CMDQ_BASE, PROD and CONS, while CMDQEN is 0 and acknowledged.
+  void program(const Platform& platform);
+
+  /// Puts a command at the end of the batch. Where the ring is full, exposes what it holds and
+  /// waits; if the time is up the batch is lost and sync() says so.
+  void add(const Platform& platform, Command command);
+
+  /// Ends the batch with CMD_SYNC, exposes it, and waits for its completion. An empty batch costs
+  /// a CMD_SYNC all the same.
+  SyncResult sync(const Platform& platform);
+
+  /// GERROR.CMDQ_ERR, if it is active: an illegal command becomes a CMD_SYNC and is remembered as
+  /// skipped, any other error is tried again (arch 5.4). Returns whether it was active.
+  bool handle_error(const Platform& platform);
+
+  u64 capacity() const { return u64{1} << lg2_; }
+
+ private:
+  u64 slot(u64 position) const { return ring_ + ((position & (capacity() - 1)) << 4); }
+  void write_slot(const Platform& platform, u64 position, Command command);
+  void expose(const Platform& platform);
+  bool wait_until(const Platform& platform, u64 position);
+  void set_cons(u32 value);
+
+  u64 ring_ = 0;
+  // Positions count commands since program(); a register holds the low lg2 + 1 bits.
+  u64 prod_ = 0;     // next slot to write
+  u64 exposed_ = 0;  // CMDQ_PROD as the SMMU knows it
+  u64 cons_ = 0;     // CMDQ_CONS as last read
+  u32 lg2_ = 0;
+  bool lost_ = false;     // the batch did not get into the ring
+  bool skipped_ = false;  // a command was refused since the last sync()
+};
+
+}  // namespace iommucheck::impl

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+// Commands as they stand in the queue, IHI 0070 chapter 4. Templates over the word, so that a proof
+// can run the same code.
+#pragma once
+
+#include <bit>
+
+#include "base/bits.h"
+#include "base/types.h"
+#include "impl/pgtable/layout.h"
+
+namespace iommucheck::impl {
+
+template <class W>
+struct CommandOf {
+  W word0;
+  W word1;
+};
+using Command = CommandOf<u64>;
+
+namespace command {
+
+inline constexpr u64 op_cfgi_ste = 0x03;
+inline constexpr u64 op_cfgi_ste_range = 0x04;
+inline constexpr u64 op_tlbi_nh_asid = 0x11;
+inline constexpr u64 op_tlbi_nh_va = 0x12;
+inline constexpr u64 op_tlbi_el2_all = 0x20;
+inline constexpr u64 op_tlbi_nsnh_all = 0x30;
+inline constexpr u64 op_sync = 0x46;
+
+inline constexpr unsigned sid_lsb = 32;
+inline constexpr unsigned asid_lsb = 48;
+inline constexpr unsigned num_lsb = 12;
+inline constexpr unsigned scale_lsb = 20;
+inline constexpr unsigned ttl_lsb = 8;
+inline constexpr u64 granule_4k = 1 << 10;  // TG
+inline constexpr u64 range_all = 31;
+
+/// The STE of `sid` and every CD fetched through it; its L1STD too unless `leaf`.
+template <class W>
+constexpr CommandOf<W> cfgi_ste(W sid, bool leaf) {
+  return {W(op_cfgi_ste) | (sid << sid_lsb), W(leaf ? 1 : 0)};
+}
+
+/// CFGI_ALL: every configuration structure.
+constexpr Command cfgi_all() { return {op_cfgi_ste_range, range_all}; }
+
+/// All non-global entries and pointers of `asid`, VMID 0.
+template <class W>
+constexpr CommandOf<W> tlbi_nh_asid(W asid) {
+  return {W(op_tlbi_nh_asid) | (asid << asid_lsb), W(0)};
+}
+
+/// One address, any granule, any level.
+template <class W>
+constexpr CommandOf<W> tlbi_nh_va(W asid, W iova, bool leaf) {
+  return {W(op_tlbi_nh_va) | (asid << asid_lsb),
+          (iova & W(~u64{page_bytes - 1})) | W(leaf ? 1 : 0)};
+}
+
+/// (num + 1) * 2^scale pages of 4 KiB from `iova`; `ttl` 0 for any level. num = scale = ttl = 0 is
+/// CERROR_ILL (arch 5.2) and has to be said with tlbi_nh_va.
+template <class W>
+constexpr CommandOf<W> tlbi_nh_va_range(W asid, W iova, W num, W scale, u64 ttl, bool leaf) {
+  return {W(op_tlbi_nh_va) | (num << num_lsb) | (scale << scale_lsb) | (asid << asid_lsb),
+          (iova & W(~u64{page_bytes - 1})) | W(granule_4k | ttl << ttl_lsb | (leaf ? 1 : 0))};
+}
+
+/// What a range command covers, in pages: the formula of 4.4.1.
+template <class W>
+constexpr W range_pages(W num, W scale) {
+  return (num + W(1)) << scale;
+}
+
+constexpr Command tlbi_el2_all() { return {op_tlbi_el2_all, 0}; }
+constexpr Command tlbi_nsnh_all() { return {op_tlbi_nsnh_all, 0}; }
+
+/// CS = 0: completion is seen by CONS alone.
+constexpr Command sync() { return {op_sync, 0}; }
+
+inline constexpr unsigned scale_max = 31;
+inline constexpr u64 num_max = 31;
+
+struct RangePiece {
+  u64 num;
+  u64 scale;
+};
+
+/// The next command of a range of `pages` (1 .. 2^36): the lowest five bits of the count from its
+/// lowest set bit on, so that what is left is a multiple of 32 * 2^scale and later pieces have
+/// greater scales. At most 8 commands for any range, which together cover exactly `pages`.
+constexpr RangePiece next_piece(u64 pages) {
+  const auto zeros = static_cast<unsigned>(std::countr_zero(pages));
+  const unsigned scale = zeros < scale_max ? zeros : scale_max;
+  return {((pages >> scale) & num_max) - 1, scale};
+}
+
+}  // namespace command
+}  // namespace iommucheck::impl

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+// What an address space owes its TLB: ranges gathered from unmaps, and the commands that pay them.
+#pragma once
+
+#include <array>
+
+#include "base/types.h"
+#include "impl/pgtable/page_table.h"
+#include "impl/smmuv3/commands.h"
+
+namespace iommucheck::impl {
+
+/// [first, end): leaves of the given levels in it, and with `tables` also the pointers on the way.
+struct TlbRange {
+  u64 first = 0;
+  u64 end = 0;
+  LevelSet leaf_levels = 0;
+  bool tables = false;
+};
+
+/// A small set of ranges; touching ones merge, and too many become "everything".
+class Gather {
+ public:
+  void add(TlbRange range);
+  void add_all() { all_ = true; }
+  void clear() {
+    count_ = 0;
+    all_ = false;
+  }
+  bool empty() const { return count_ == 0 && !all_; }
+  bool all() const { return all_; }
+  const TlbRange* begin() const { return ranges_.data(); }
+  const TlbRange* end() const { return ranges_.data() + count_; }
+
+ private:
+  static constexpr u32 capacity = 4;
+  std::array<TlbRange, capacity> ranges_{};
+  u32 count_ = 0;
+  bool all_ = false;
+};
+
+/// Commands beyond this for one gather cost more than a refill of the whole space.
+inline constexpr u64 by_address_max = 64;
+
+/// Calls emit(Command) for commands that cover all of `gather` for `asid`; with range commands
+/// exactly its 4 KiB pages and nothing else, without them at most `by_address_max`, or the ASID.
+template <class Emit>
+void emit_invalidation(const Gather& gather, u64 asid, bool range_invalidation, Emit emit) {
+  namespace cmd = command;
+  const auto stride_level = [](const TlbRange& range) -> unsigned {
+    // Pointers may stand above any page; leaves of one level are hit by one address each.
+    if (range.tables) return last_level;
+    if (range.leaf_levels == level_bit(1)) return 1;
+    return range.leaf_levels == level_bit(2) ? 2 : last_level;
+  };
+  u64 commands = 0;
+  bool everything = gather.all();
+  for (const TlbRange& range : gather) {
+    const u64 bytes = range.end - range.first;
+    if (!range_invalidation) commands += bytes >> level_shift(stride_level(range));
+    everything |= commands > by_address_max;
+  }
+  if (everything) {
+    emit(cmd::tlbi_nh_asid(asid));
+    return;
+  }
+  for (const TlbRange& range : gather) {
+    const bool leaf = !range.tables;
+    const unsigned level = stride_level(range);
+    if (!range_invalidation) {
+      for (u64 iova = range.first; iova < range.end; iova += level_bytes(level)) {
+        emit(cmd::tlbi_nh_va(asid, iova, leaf));
+      }
+      continue;
+    }
+    // A level may be named only if every leaf in the range stands there, and no pointer is meant.
+    const u64 ttl = leaf && range.leaf_levels == level_bit(level) ? level : 0;
+    u64 iova = range.first;
+    u64 pages = (range.end - range.first) >> page_lg2;
+    while (pages > 0) {
+      const cmd::RangePiece piece = cmd::next_piece(pages);
+      const u64 covered = cmd::range_pages(piece.num, piece.scale);
+      if (covered == 1 && ttl == 0) {
+        emit(cmd::tlbi_nh_va(asid, iova, leaf));  // as a range it would be CERROR_ILL
+      } else {
+        emit(cmd::tlbi_nh_va_range(asid, iova, piece.num, piece.scale, ttl, leaf));
+      }
+      iova += covered << page_lg2;
+      pages -= covered;
+    }
+  }
+}
+
+}  // namespace iommucheck::impl

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+// The words of stream table entries and context descriptors, IHI 0070 chapter 5.
+//
+// Everything that this driver ever changes in a live STE is in word 0: V, Config, S1ContextPtr.
+// Word 1 is the same for blocked, bypass and stage 1, is written before the STE can be reached and
+// never again; words 2 to 7 are 0. So every change of domain is one 64-bit store, and hitless
+// (arch 7.3): no half-written STE ever exists, and no order of words has to be found.
+// A CD is complete before an STE points to it and never changes while one does.
+#pragma once
+
+#include "base/bits.h"
+#include "base/types.h"
+#include "impl/pgtable/descriptor.h"
+#include "impl/smmuv3/registers.h"
+
+namespace iommucheck::impl {
+
+inline constexpr u64 ste_bytes = 64;
+inline constexpr u64 cd_bytes = 64;
+inline constexpr u64 structure_words = 8;
+
+namespace ste {
+
+inline constexpr u64 valid = 1;
+inline constexpr u64 config_bypass = u64{4} << 1;
+inline constexpr u64 config_stage1 = u64{5} << 1;
+
+/// V = 1, Config = 0: terminated, and no event (arch 2.4).
+inline constexpr u64 blocked = valid;
+inline constexpr u64 bypass = valid | config_bypass;
+
+/// Stage 1 through the one CD at `cd_pa` (64-byte aligned); S1CDMax = 0, so no PASIDs.
+template <class W>
+constexpr W stage1(W cd_pa) {
+  return W(valid | config_stage1) | cd_pa;
+}
+
+/// CD fetches write-back and inner shareable, StreamWorld EL1, incoming shareability for bypass.
+/// S1STALLD says that this stream never stalls; where stalls do not exist it must be 0.
+constexpr u64 word1(const Features& features) {
+  constexpr u64 s1cir_wb = u64{1} << 2;
+  constexpr u64 s1cor_wb = u64{1} << 4;
+  constexpr u64 s1csh_inner = u64{3} << 6;
+  constexpr u64 s1stalld = u64{1} << 27;
+  constexpr u64 shcfg_incoming = u64{1} << 44;
+  const u64 word = s1cir_wb | s1cor_wb | s1csh_inner | shcfg_incoming;
+  return features.stall_model == 0 ? word | s1stalld : word;
+}
+
+}  // namespace ste
+
+/// A level 1 stream table descriptor: 2^(span - 1) STEs at `l2_pa`.
+constexpr u64 make_l1std(u64 l2_pa, u64 span) { return l2_pa | span; }
+
+namespace cd {
+
+/// Word 0. TTB0 only (EPD1), 4 KiB granule, walks write-back inner shareable, no hardware flag
+/// update, faults terminate and are recorded (A, R), ASID not shared with CPUs (ASET).
+template <class W>
+constexpr W word0(W asid, u64 input_bits, u64 output_size) {
+  constexpr u64 ir0_wb = u64{1} << 8;
+  constexpr u64 or0_wb = u64{1} << 10;
+  constexpr u64 sh0_inner = u64{3} << 12;
+  constexpr u64 epd1 = u64{1} << 30;
+  constexpr u64 valid = u64{1} << 31;
+  constexpr u64 aa64 = u64{1} << 41;
+  constexpr u64 record = u64{1} << 45;
+  constexpr u64 abort = u64{1} << 46;
+  constexpr u64 aset = u64{1} << 47;
+  return W((64 - input_bits) | ir0_wb | or0_wb | sh0_inner | epd1 | valid | output_size << 32 |
+           aa64 | record | abort | aset) |
+         (asid << 48);
+}
+
+/// Word 1 is TTB0 alone, word 3 MAIR.
+template <class W>
+constexpr W word1(W ttb0) {
+  return ttb0;
+}
+inline constexpr u64 word3 = descriptor::mair;
+
+}  // namespace cd
+}  // namespace iommucheck::impl

@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: MIT
+#include "litmus/random.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <initializer_list>
+#include <vector>
+
+#include "litmus/parser.h"
+
+namespace iommucheck::litmus {
+namespace {
+
+using Lines = std::vector<std::string>;
+
+/// SplitMix64: the same numbers with every library.
+class Dice {
+ public:
+  explicit Dice(u64 seed) : state_(seed) {}
+  u64 below(u64 n) {
+    state_ += 0x9e3779b97f4a7c15;
+    u64 z = state_;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+    return (z ^ (z >> 31)) % n;
+  }
+  bool one_in(u64 n) { return below(n) == 0; }
+  std::string of(std::initializer_list<const char*> choices) {
+    return *(choices.begin() + below(choices.size()));
+  }
+
+ private:
+  u64 state_;
+};
+
+class Generator {
+ public:
+  Generator(u64 seed, unsigned size) : dice_(seed), size_(size) {}
+
+  std::string text() {
+    prelude_ = dice_.of({"std", "std", "two", "two", "pasid"});
+    std::string out = "test random\ninit use " + prelude_ + "\n";
+    init();
+    Lines steps;
+    if (reset_) steps = start();
+    while (steps.size() < 2 || (steps.size() < size_ && dice_.one_in(3))) {
+      for (const std::string& line : scheme()) steps.push_back(line);
+    }
+    disturb(steps);
+    if (steps.size() > size_) steps.resize(size_);
+    for (const std::string& line : init_) out += "init " + line + "\n";
+    for (const std::string& line : steps) out += "run " + line + "\n";
+    for (u64 i = 1 + dice_.below(3); i > 0; --i) out += access();
+    return out;
+  }
+
+ private:
+  // ---- starting states ----
+  void init() {
+    const bool std_like = prelude_ != "pasid";
+    if (dice_.one_in(4)) init_.push_back("bbml " + dice_.of({"1", "2"}));
+    if (dice_.one_in(16)) init_.push_back("atom 16");
+    if (dice_.one_in(3)) init_.push_back("word B 1 " + leaf("P1"));
+    if (dice_.one_in(5)) init_.push_back("word B 2 " + leaf("P2"));
+    if (dice_.one_in(4)) {
+      init_.push_back("word B3 0 page K#0 rw");
+      init_.push_back("word B3 1 page K#1 rw");
+    }
+    group_ = dice_.one_in(8);
+    if (group_) init_.push_back("cont B 16 G rw" + dice_.of({"", "", " g"}));
+    httu_ = std_like && dice_.one_in(5);
+    if (httu_) {
+      if (dice_.one_in(2)) init_.push_back("word B 1 page P1 ro" + dice_.of({" af0", " dbm"}));
+      init_.push_back("cd C1 asid=5 ttb=R ha=1" + dice_.of({"", " hd=1"}));
+    }
+    if (std_like && dice_.one_in(10)) init_.push_back("ste 1 cfg=s1 cd=C1 strw=el2");
+    if (prelude_ == "two" && dice_.one_in(8)) init_.push_back("ste 2 cfg=s1 cd=C2 vmid=1");
+    if (prelude_ == "pasid") {
+      init_.push_back("cd D.2 v=0" + dice_.of({"", "", " asid=7", " asid=8 ttb=S"}));
+    }
+    incoherent_ = dice_.one_in(12);
+    if (incoherent_) init_.push_back("coherent 0");
+    reset_ = dice_.one_in(20);
+    if (reset_) init_.push_back("reset");
+  }
+
+  std::string leaf(const std::string& page) {
+    return "page " + page + dice_.of({" rw", " rw", " ro"}) +
+           dice_.of({"", "", "", "", " g", " af0", " dbm", " dev"});
+  }
+
+  // ---- commands ----
+  std::string asid() { return dice_.of({"5", "5", "5", "5", "6", "7"}); }
+  std::string leaf_bit() { return dice_.of({" leaf=1", " leaf=1", " leaf=0", ""}); }
+
+  std::string tlbi(const std::string& va, bool whole) {
+    switch (dice_.below(whole ? 7 : 12)) {
+      case 0: return "TLBI_NH_ASID asid=" + asid();
+      case 1: return dice_.of({"TLBI_NH_ALL", "TLBI_NSNH_ALL", "TLBI_EL2_ALL", "TLBI_S12_VMALL"});
+      case 2: return "TLBI_NH_VAA va=" + va + leaf_bit();
+      case 3: return "TLBI_NH_VA asid=" + asid() + " va=" + va + leaf_bit();
+      case 4:
+      case 5: return "TLBI_NH_VA asid=" + asid() + " va=0 tg=1 scale=9" + leaf_bit();
+      case 6: return "TLBI_NH_VA asid=" + asid() + " va=" + va + hints() + leaf_bit();
+      case 7: return "TLBI_EL2_VA va=" + va + leaf_bit();
+      default: return "TLBI_NH_VA asid=5 va=" + va + " leaf=1";
+    }
+  }
+  std::string hints() {
+    return " tg=" + dice_.of({"1", "1", "1", "2"}) + " num=" + dice_.of({"0", "0", "1", "3"}) +
+           " scale=" + dice_.of({"0", "1", "4"}) + " ttl=" + dice_.of({"0", "2", "3", "3"});
+  }
+  std::string cfgi() {
+    switch (dice_.below(6)) {
+      case 0: return "CFGI_STE " + sid() + leaf_bit();
+      case 1: return "CFGI_CD_ALL " + sid();
+      case 2: return "CFGI_ALL";
+      default:
+        return "CFGI_CD " + sid() + " " + (prelude_ == "pasid" ? dice_.of({"0", "1", "2"}) : "0") +
+               leaf_bit();
+    }
+  }
+  std::string sid() { return prelude_ == "two" ? dice_.of({"1", "1", "2"}) : "1"; }
+
+  /// The command, complete or with something in its making gone wrong.
+  Lines issue(const std::string& command) {
+    switch (dice_.below(12)) {
+      case 0: return {"cmd " + command, "ring", "cmd SYNC", "ring", "wait"};
+      case 1: return {"cmd " + command, "ring"};
+      case 2: return {"cmd SYNC", "cmd " + command, "ring", "wait"};
+      case 3: return {"cmd " + command, "cmd SYNC", "barrier", "ring relaxed", "wait"};
+      case 4: return {"cmd " + command, "cmd SYNC", "ring relaxed", "wait"};
+      case 5: return {"do " + command + " ; " + tlbi("0x1000", false)};
+      case 6: return {"do " + command + " ; " + cfgi()};
+      default: return {"do " + command};
+    }
+  }
+
+  // ---- what a driver does ----
+  Lines scheme() {
+    if (group_ && dice_.one_in(2)) return unmap_group();
+    if (httu_ && dice_.one_in(3)) return change_leaf();
+    switch (dice_.below(11)) {
+      case 0:
+      case 1: return unmap();
+      case 2: return remap();
+      case 3: return change_leaf();
+      case 4:
+      case 5: return unlink();
+      case 6: return block();
+      case 7: return link();
+      case 8:
+      case 9: return prelude_ == "pasid" ? pasid_cd() : reuse_asid();
+      default: return dice_.one_in(2) ? stream() : toggle();
+    }
+  }
+
+  static void append(Lines& to, const Lines& more) {
+    to.insert(to.end(), more.begin(), more.end());
+  }
+  void maybe_barrier(Lines& to) {
+    if (dice_.one_in(3)) to.emplace_back("barrier");
+    if (incoherent_ && !dice_.one_in(3)) {
+      to.emplace_back("clean " + dice_.of({"B 1", "A 0"}));
+      to.emplace_back("barrier");
+    }
+  }
+
+  Lines unmap() {
+    const bool second = dice_.one_in(4);
+    Lines out{second ? "store word B 2 0" : "store word B 1 0"};
+    maybe_barrier(out);
+    append(out, issue(tlbi(second ? "0x2000" : "0x1000", false)));
+    if (!dice_.one_in(3)) out.emplace_back(second ? "release P2" : "release P1");
+    return out;
+  }
+  Lines remap() {
+    Lines out;
+    if (!dice_.one_in(3)) {
+      out.emplace_back("store word B 1 0");
+      append(out, issue(tlbi("0x1000", false)));
+    }
+    out.emplace_back("store word B 1 " + leaf("N1"));
+    if (dice_.one_in(2)) out.emplace_back("barrier");
+    if (dice_.one_in(3)) append(out, issue(tlbi("0x1000", false)));
+    if (dice_.one_in(2)) out.emplace_back("release P1");
+    return out;
+  }
+  Lines change_leaf() {
+    Lines out{dice_.of({"store", "store", "rmw"}) + " word B 1 " + leaf("P1")};
+    maybe_barrier(out);
+    if (dice_.one_in(2)) append(out, issue(tlbi("0x1000", false)));
+    return out;
+  }
+  Lines unlink() {
+    Lines out{"store word A 0 0"};
+    maybe_barrier(out);
+    append(out, issue(tlbi("0x1000", true)));
+    if (!dice_.one_in(3)) out.emplace_back("free B");
+    if (dice_.one_in(2)) out.emplace_back(dice_.of({"release P1", "release P2"}));
+    if (dice_.one_in(2)) append(out, relink("B"));
+    return out;
+  }
+  Lines relink(const std::string& table) {
+    Lines out;
+    if (!dice_.one_in(5)) out.emplace_back("zero " + table);
+    if (!dice_.one_in(3)) out.emplace_back("store word " + table + " 1 page Q9 rw");
+    if (!dice_.one_in(4)) out.emplace_back("barrier");
+    const std::string parent = prelude_ == "std" ? "A" : dice_.of({"A", "SA"});
+    out.emplace_back("store word " + parent + " 2 table " + table);
+    if (!dice_.one_in(3)) out.emplace_back("barrier");
+    return out;
+  }
+  Lines link() {
+    Lines out;
+    if (!dice_.one_in(4)) out.emplace_back("free N");
+    append(out, relink("N"));
+    return out;
+  }
+  Lines block() {
+    Lines out;
+    if (!dice_.one_in(3)) {
+      out.emplace_back("store word A 1 0");
+      append(out, issue(tlbi(dice_.of({"0x200000", "0x201000"}), false)));
+    }
+    if (dice_.one_in(3)) out.emplace_back("release K#1");
+    else if (!dice_.one_in(3)) out.emplace_back("store word A 1 table B3");
+    else out.emplace_back("store word A 1 block " + dice_.of({"K rw", "K ro", "J rw", "K rw dev"}));
+    if (dice_.one_in(2)) out.emplace_back("barrier");
+    return out;
+  }
+  Lines unmap_group() {
+    Lines out;
+    if (dice_.one_in(2)) out.emplace_back("store word B 17 0");
+    else out.emplace_back("clear B 16 16");
+    append(out, issue(dice_.of({"TLBI_NH_VA asid=5 va=0x11000 leaf=1",
+                                "TLBI_NH_VA asid=5 va=0x10000 tg=1 scale=4 ttl=3 leaf=1",
+                                "TLBI_NH_ASID asid=5"})));
+    out.emplace_back(dice_.of({"release G#1", "release G#2", "store word B 17 page G#1 rw"}));
+    return out;
+  }
+  std::string cd_field() {
+    return dice_.of({"v=0", "v=0", "v=1", "asid=6", "asid=7", "epd0=1", "epd0=0", "ttb=S", "ttb=R",
+                     "mair=dev", "t0sz=12"});
+  }
+  Lines reuse_asid() {
+    if (dice_.one_in(3)) {
+      Lines out{"store cd C1 " + cd_field()};
+      if (dice_.one_in(2)) append(out, issue(cfgi()));
+      if (dice_.one_in(3)) out.emplace_back("store cd C1 " + cd_field());
+      if (dice_.one_in(2)) append(out, issue(tlbi("0x1000", true)));
+      return out;
+    }
+    Lines out{"store cd C1 v=0"};
+    append(out, issue(cfgi()));
+    append(out, issue("TLBI_NH_ASID asid=5"));
+    if (prelude_ == "two") {
+      append(out, {"store cd C2 v=0", "do CFGI_CD 2 0 leaf=1", "store cd C2 v=1 asid=5"});
+    } else {
+      append(out, {"store cd C1 ttb=S", "store cd C1 v=1"});
+    }
+    append(out, issue(cfgi()));
+    return out;
+  }
+  Lines pasid_cd() {
+    const std::string cd = "cd D." + dice_.of({"1", "2", "2"}) + " ";
+    Lines out{"store " + cd + cd_field()};
+    if (!dice_.one_in(3)) append(out, issue(cfgi()));
+    out.emplace_back("store " + cd + dice_.of({"v=1 asid=8", "v=1 asid=7", "v=0", "ttb=R"}));
+    if (dice_.one_in(2)) append(out, issue(cfgi()));
+    return out;
+  }
+  Lines stream() {
+    const std::string ste = "ste " + sid() + " ";
+    Lines out{"store " + ste + dice_.of({"v=0", "cfg=abort", "cfg=bypass", "s1dss=0", "s1dss=1"})};
+    if (!dice_.one_in(3)) append(out, issue(cfgi()));
+    out.emplace_back("store " + ste +
+                     dice_.of({"v=1 cfg=s1", "cfg=s1", "vmid=1", "vmid=0", "cdmax=1"}));
+    if (!dice_.one_in(3)) append(out, issue(cfgi()));
+    return out;
+  }
+  Lines toggle() {
+    Lines out{dice_.of({"smmuen 0", "smmuen 0", "smmuen 0 noack"})};
+    if (dice_.one_in(2)) out.emplace_back("store word B 1 0");
+    if (dice_.one_in(2)) append(out, issue(dice_.of({"CFGI_ALL", "TLBI_NSNH_ALL"})));
+    out.emplace_back(dice_.of({"smmuen 1", "smmuen 1", "smmuen 1 noack"}));
+    return out;
+  }
+
+  Lines start() {
+    if (dice_.one_in(2)) return {"do CFGI_ALL", "do TLBI_NSNH_ALL", "smmuen 1"};
+    return {"do CFGI_ALL ; " + dice_.of({"TLBI_NH_ALL", "TLBI_NH_ASID asid=5", "TLBI_NSNH_ALL"}),
+            dice_.of({"smmuen 1", "smmuen 1 noack"})};
+  }
+
+  /// Drops, swaps, doubles or moves to another CPU.
+  void disturb(Lines& steps) {
+    for (int i = 0; i < 2 && !steps.empty(); ++i) {
+      const auto at = static_cast<std::ptrdiff_t>(dice_.below(steps.size()));
+      switch (dice_.below(8)) {
+        case 0: steps.erase(steps.begin() + at); break;
+        case 1: std::swap(steps[static_cast<std::size_t>(at)], steps[0]); break;
+        case 2: {
+          std::string& line = steps[static_cast<std::size_t>(at)];
+          if (line.find("cpu1:") == std::string::npos) line = "cpu1: " + line;
+          if (dice_.one_in(2)) steps.insert(steps.begin() + at + 1, "handoff cpu1 cpu0");
+          break;
+        }
+        default: break;
+      }
+    }
+  }
+
+  std::string access() {
+    const std::string who = prelude_ == "two"     ? dice_.of({"1", "1", "2"})
+                            : prelude_ == "pasid" ? dice_.of({"1", "1.1", "1.2"})
+                                                  : "1";
+    const std::string va = group_ && dice_.one_in(2)
+                               ? dice_.of({"0x10000", "0x11000", "0x12000"})
+                               : dice_.of({"0x1000", "0x1000", "0x1000", "0x2000", "0x3000",
+                                           "0x200000", "0x201000", "0x401000"});
+    return "access " + who + " " + va + dice_.of({" r", " r", " w"}) + " ->\n";
+  }
+
+  Dice dice_;
+  unsigned size_;
+  std::string prelude_;
+  Lines init_;
+  bool group_ = false;
+  bool incoherent_ = false;
+  bool reset_ = false;
+  bool httu_ = false;
+};
+
+}  // namespace
+
+std::string random_text(u64 seed, unsigned size) { return Generator(seed, size).text(); }
+
+Test random_test(u64 seed, unsigned size) {
+  auto file = parse(random_text(seed, size), "<random>");
+  // The generator writes the format; what it cannot parse is a mistake in it, and tests run it.
+  if (!file || file->tests.size() != 1) {
+    fmt::print(stderr, "random_test({}, {}): {}\n", seed, size,
+               file ? "no test" : file.error().message);
+    std::abort();
+  }
+  return std::move(file->tests[0]);
+}
+
+}  // namespace iommucheck::litmus

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+// Small random tests: drivers that are nearly right, so that what is judged is near the edge.
+#pragma once
+
+#include <string>
+
+#include "litmus/ast.h"
+
+namespace iommucheck::litmus {
+
+/// A test with at most `size` run steps (2 to 12 make sense) and one to three accesses, over a
+/// built-in prelude; expectations are empty and the driver has no verdict. The same seed and size
+/// give the same test everywhere. Only what the literal model supports is used.
+Test random_test(u64 seed, unsigned size);
+
+/// The same as text of the format.
+std::string random_text(u64 seed, unsigned size);
+
+}  // namespace iommucheck::litmus

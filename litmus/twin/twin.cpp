@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: MIT
+#include "litmus/twin/twin.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/bits.h"
+#include "litmus/twin/fill.h"
+#include "litmus/twin/invalidate.h"
+#include "litmus/twin/judge.h"
+
+namespace iommucheck::litmus {
+namespace twin {
+namespace {
+
+constexpr u64 max_states = 20'000;
+
+u32 agent_bit(u16 agent) { return u32{1} << agent; }
+
+class Schedules {
+ public:
+  explicit Schedules(Facts facts) : facts_(std::move(facts)) {
+    judgement_.allowed.resize(facts_.test->accesses.size());
+    judgement_.dmas.resize(facts_.test->dmas.size());
+  }
+
+  Judgement run() {
+    State state(Memory(facts_.layout, facts_.interest));
+    state.strtab = facts_.layout.strtab_base;
+    if (facts_.layout.reset) {
+      state.may_translate = false;
+      state.may_bypass = true;
+      state.unknown_sids = facts_.sids;
+      state.unknown_sids.insert(other_sid);
+      state.reset_unknown = {facts_.tags, facts_.spaces};
+    }
+    settle(state);
+    explore(state, 0);
+    finish();
+    return std::move(judgement_);
+  }
+
+ private:
+  /// A moment: all that can be filled is, then the rules are judged.
+  void settle(State& state) {
+    ++states_;
+    fill(facts_, state);
+    judge_state(facts_, state, judgement_.broken);
+  }
+
+  /// From here any queued command may act now, or the driver goes on with its next step.
+  void explore(const State& state, std::size_t next) {
+    if (states_ > max_states) return;
+    for (std::size_t i = 0; i < state.queue.size(); ++i) {
+      if (!may_act(state, i)) continue;
+      State after = state;
+      after.queue[i].acted = true;
+      hold_sync(after, i);
+      act(after.queue[i].command, after);
+      settle(after);
+      explore(after, next);
+    }
+    for (std::size_t i = 0; i < state.flights.size(); ++i) fly(state, i, next);
+    if (next == facts_.layout.actions.size()) {
+      collect(state);
+      return;
+    }
+    for (State& after : perform(state, facts_.layout.actions[next])) {
+      settle(after);
+      explore(after, next + 1);
+    }
+  }
+
+  static bool is_done(const State& state, std::size_t sync) {
+    for (std::size_t i = 0; i < sync; ++i) {
+      const Slot& slot = state.queue[i];
+      if (!slot.stale && !slot.sync && !slot.acted) return false;
+    }
+    for (const Flight& flight : state.flights) {
+      if (!flight.done && !flight.commands.empty() && *flight.commands.begin() < sync) return false;
+    }
+    return state.queue[sync].exposed;
+  }
+
+  /// The CMD_SYNC after this command waits for every DMA that uses what the command covers.
+  static void hold_sync(State& state, std::size_t command) {
+    const Command& what = state.queue[command].command;
+    const auto covered = [&what](const auto& used) { return removes(what, used); };
+    for (Flight& flight : state.flights) {
+      if (!flight.translated || flight.done) continue;
+      if (std::any_of(flight.items.begin(), flight.items.end(), covered) ||
+          std::any_of(flight.configuration.begin(), flight.configuration.end(), covered)) {
+        flight.commands.insert(command);
+      }
+    }
+  }
+
+  /// A DMA may be translated now, or take its effect now.
+  void fly(const State& state, std::size_t index, std::size_t next) {
+    const Flight& flight = state.flights[index];
+    if (flight.done) return;
+    if (flight.translated) {
+      State after = state;
+      finish_flight(after, after.flights[index]);
+      ++states_;
+      explore(after, next);
+      return;
+    }
+    for (Outcome& outcome : outcomes(facts_, state, transaction_of(flight.stream, flight.va,
+                                                                   flight.direction))) {
+      State after = state;
+      Flight& changed = after.flights[index];
+      changed.translated = true;
+      changed.text = outcome.text;
+      changed.pa = outcome.pa;
+      changed.items = std::move(outcome.items);
+      changed.configuration = std::move(outcome.configuration);
+      ++states_;
+      explore(after, next);
+    }
+  }
+
+  void finish_flight(const State& state, Flight& flight) {
+    flight.done = true;
+    if (flight.pa && is_released(state, *flight.pa)) judgement_.broken.insert("page-reuse");
+    record(state, flight.name, flight.text);
+  }
+
+  void record(const State& state, const std::string& name, const std::string& text) {
+    const auto& dmas = facts_.test->dmas;
+    for (std::size_t i = 0; i < dmas.size(); ++i) {
+      if (dmas[i].name.text != name) continue;
+      judgement_.dmas[i].insert(state.marked && text != "any" ? "late:" + text : text);
+    }
+  }
+
+  static Transaction transaction_of(const Stream& stream, u64 va, Direction direction) {
+    Transaction by;
+    by.sid = stream.sid.value;
+    if (stream.ssid) by.ssid = stream.ssid->value;
+    by.va = va;
+    by.write = direction == Direction::write;
+    return by;
+  }
+
+  static bool may_act(const State& state, std::size_t index) {
+    const Slot& slot = state.queue[index];
+    if (slot.sync || !slot.exposed || slot.stale || slot.acted) return false;
+    for (std::size_t i = 0; i < index; ++i) {
+      const Slot& earlier = state.queue[i];
+      if (earlier.sync && !earlier.stale && !is_done(state, i)) return false;
+    }
+    return true;
+  }
+
+  void collect(const State& state) {
+    for (std::size_t i = 0; i < judgement_.allowed.size(); ++i) {
+      const Access& access = facts_.test->accesses[i];
+      for (const Outcome& outcome : outcomes(
+               facts_, state, transaction_of(access.stream, access.va.value, access.direction))) {
+        judgement_.allowed[i].insert(outcome.text);
+      }
+    }
+    // What has not ended takes its effect after the last step.
+    for (const Flight& flight : state.flights) {
+      if (flight.done) continue;
+      if (flight.translated) record(state, flight.name, flight.text);
+      else for (const Outcome& outcome : outcomes(
+                    facts_, state, transaction_of(flight.stream, flight.va, flight.direction))) {
+        record(state, flight.name, outcome.text);
+      }
+    }
+  }
+
+  /// The states after a step: several where the SMMU may have read a slot too early, none where
+  /// what is waited for has not happened in this schedule.
+  std::vector<State> perform(const State& before, const Action& action) {
+    std::vector<State> after{before};
+    State& state = after.front();
+    Memory& memory = state.memory;
+    if (const auto* write = std::get_if<WriteAction>(&action.what)) {
+      if (loses_update(state, *write)) judgement_.broken.insert("lost-update");
+      memory.store(*write, action.agent);
+      give_back(state, *write);
+    } else if (const auto* zero = std::get_if<ZeroAction>(&action.what)) {
+      memory.zero(zero->pa, zero->bytes, action.agent);
+    } else if (std::holds_alternative<BarrierAction>(action.what)) {
+      barrier(state, action.agent);
+    } else if (const auto* clean = std::get_if<CleanAction>(&action.what)) {
+      memory.clean(clean->pa, action.agent);
+    } else if (const auto* handoff = std::get_if<HandoffAction>(&action.what)) {
+      hand_over(state, *handoff);
+    } else if (const auto* free = std::get_if<FreeAction>(&action.what)) {
+      if (leads_to(facts_, state, free->pa, free->bytes)) judgement_.broken.insert("table-free");
+      memory.forget(free->pa, free->bytes);
+    } else if (const auto* release = std::get_if<ReleaseAction>(&action.what)) {
+      state.released.push_back({release->pa, release->bytes});
+    } else {
+      perform_register_step(after, action);
+    }
+    return after;
+  }
+
+  void perform_register_step(std::vector<State>& after, const Action& action) {
+    State& state = after.front();
+    if (const auto* command = std::get_if<CommandAction>(&action.what)) {
+      Slot slot;
+      slot.command = command->command;
+      slot.sync = command->command.op == CommandOp::sync || is_illegal(command->command);
+      slot.owners = agent_bit(action.agent);
+      state.queue.push_back(slot);
+    } else if (const auto* ring = std::get_if<RingAction>(&action.what)) {
+      if (!ring->relaxed) barrier(state, action.agent);
+      expose(after);
+    } else if (std::holds_alternative<WaitAction>(action.what)) {
+      for (std::size_t i = 0; i < state.queue.size(); ++i) {
+        const Slot& slot = state.queue[i];
+        if (slot.sync && slot.exposed && !slot.stale && !is_done(state, i)) {
+          after.clear();
+          return;
+        }
+      }
+    } else if (const auto* smmuen = std::get_if<SmmuenAction>(&action.what)) {
+      barrier(state, action.agent);
+      set_smmuen(state, *smmuen);
+    } else if (const auto* strtab = std::get_if<StrtabAction>(&action.what)) {
+      barrier(state, action.agent);
+      if (!state.may_translate) state.strtab = strtab->pa;
+    } else {
+      perform_dma_step(after, action);
+    }
+  }
+
+  static void perform_dma_step(std::vector<State>& after, const Action& action) {
+    State& state = after.front();
+    if (const auto* begin = std::get_if<DmaBeginAction>(&action.what)) {
+      Flight flight;
+      flight.name = begin->name;
+      flight.stream = begin->stream;
+      flight.va = begin->va;
+      flight.direction = begin->direction;
+      state.flights.push_back(std::move(flight));
+    } else if (const auto* end = std::get_if<DmaEndAction>(&action.what)) {
+      const bool done = std::any_of(
+          state.flights.begin(), state.flights.end(),
+          [&](const Flight& flight) { return flight.name == end->name && flight.done; });
+      if (!done) after.clear();
+    } else if (std::holds_alternative<MarkAction>(action.what)) {
+      state.marked = true;
+    }
+  }
+
+  static void barrier(State& state, u16 agent) {
+    state.memory.barrier(agent);
+    for (Slot& slot : state.queue) {
+      if ((slot.owners & agent_bit(agent)) != 0) slot.pending = false;
+    }
+  }
+
+  static void hand_over(State& state, const HandoffAction& handoff) {
+    state.memory.handoff(handoff.from, handoff.to);
+    for (Slot& slot : state.queue) {
+      if ((slot.owners & agent_bit(handoff.from)) != 0) slot.owners |= agent_bit(handoff.to);
+    }
+  }
+
+  /// The PROD write. A slot whose store is not ordered before it may be read too early.
+  static void expose(std::vector<State>& after) {
+    for (std::size_t i = 0; i < after.front().queue.size(); ++i) {
+      if (after.front().queue[i].exposed) continue;
+      for (State& state : after) state.queue[i].exposed = true;
+      if (!after.front().queue[i].pending) continue;
+      const std::size_t count = after.size();
+      for (std::size_t n = 0; n < count; ++n) {
+        after.push_back(after[n]);
+        after.back().queue[i].stale = true;
+      }
+    }
+  }
+
+  static void set_smmuen(State& state, const SmmuenAction& smmuen) {
+    if (smmuen.acknowledged) {
+      state.may_translate = smmuen.on;
+      state.may_bypass = !smmuen.on;
+    } else {
+      state.may_translate |= smmuen.on;
+      state.may_bypass |= !smmuen.on;
+    }
+  }
+
+  /// A leaf that maps a released page again: the caller has given it back.
+  static void give_back(State& state, const WriteAction& write) {
+    const bool leaf = (write.value & 1) != 0 && write.mask == ~u64{0};
+    if (!leaf) return;
+    const u64 pa = write.value & mask(47, 12);
+    std::erase_if(state.released, [&](const Extent& extent) {
+      return pa >= extent.pa && pa - extent.pa < extent.bytes;
+    });
+  }
+
+  void finish() {
+    if (states_ > max_states) {
+      judgement_.unsupported = fmt::format("more than {} states", max_states);
+    }
+    for (std::set<std::string>& dma : judgement_.dmas) {
+      if (dma.contains("any")) dma = {"any"};
+    }
+    for (std::size_t i = 0; i < judgement_.allowed.size(); ++i) {
+      std::set<std::string>& allowed = judgement_.allowed[i];
+      if (allowed.contains("any")) allowed = {"any"};
+      const auto& promised = facts_.test->accesses[i].promised;
+      if (!promised) continue;
+      for (const std::string& outcome : allowed) {
+        const bool kept = std::any_of(
+            promised->begin(), promised->end(), [&](const OutcomeText& promise) {
+              return promise.text == outcome || promise.text == "any";
+            });
+        if (!kept) judgement_.broken.insert("promise");
+      }
+    }
+  }
+
+  Facts facts_;
+  Judgement judgement_;
+  u64 states_ = 0;
+};
+
+}  // namespace
+}  // namespace twin
+
+Judgement judge_literally(const Test& test) {
+  Judgement judgement;
+  judgement.unsupported = twin::unsupported_in(test);
+  if (!judgement.unsupported.empty()) return judgement;
+  auto laid = layout(test);
+  if (!laid) {
+    judgement.unsupported = laid.error().message;
+    return judgement;
+  }
+  return twin::Schedules(twin::facts_of(test, std::move(*laid))).run();
+}
+
+}  // namespace iommucheck::litmus

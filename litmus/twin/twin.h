@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+// The literal model of SEMANTICS 1 to 4: every schedule of the moments at which commands act, and
+// in each schedule all items that any cache may hold, filled and killed step by step. Slow and
+// obvious; the fast engine must agree with it. Stage 1 only: stage 2 and ATS are reported as
+// unsupported.
+//
+// Readings that the text leaves open (docs/semantics.md):
+//  - every register write but a relaxed ring is a barrier of its agent;
+//  - a slot that may not have been read holds nothing;
+//  - a leaf that maps a released page again gives it back to the caller;
+//  - a torn structure (rule family `tag`) is an ILLEGAL mixture that no store ever left in memory
+//    as a whole;
+//  - below BBML 2 a leaf beside a pointer of its slot is a conflict even if the table is empty;
+//  - "any" by itself reaches no released page;
+//  - STRTAB_BASE written while SMMUEN may be 1 is ignored (v3.2).
+#pragma once
+
+#include "litmus/ast.h"
+#include "litmus/judgement.h"
+
+namespace iommucheck::litmus {
+
+/// Bound: 20,000 states over all schedules; beyond it `unsupported` says so.
+Judgement judge_literally(const Test& test);
+
+}  // namespace iommucheck::litmus

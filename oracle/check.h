@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+// The lockstep check of a driver: random sequences of calls, each judged against the specification.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "base/types.h"
+#include "fuzz/operation.h"
+#include "spec/rules.h"
+
+namespace iommucheck::oracle {
+
+enum class RuleVerdict : u8 {
+  holds,  ///< kept, and without it another outcome would have been allowed
+  broken,
+  not_claimed,  ///< the ID registers say that it is not there
+  not_exercised,
+  undetermined,
+};
+constexpr std::string_view to_string(RuleVerdict verdict) {
+  switch (verdict) {
+    case RuleVerdict::holds: return "holds";
+    case RuleVerdict::broken: return "broken";
+    case RuleVerdict::not_claimed: return "not claimed";
+    case RuleVerdict::not_exercised: return "not exercised";
+    case RuleVerdict::undetermined: return "undetermined";
+  }
+  return "?";
+}
+
+struct RuleCount {
+  spec::Rule rule{};
+  RuleVerdict verdict = RuleVerdict::not_exercised;
+  u64 kept = 0;            ///< times it was asked and held
+  u64 discriminating = 0;  ///< of these, times something else was possible
+  u64 broken = 0;
+  std::string why;  ///< for not_claimed, not_exercised and undetermined; may be empty
+};
+
+/// A violation, or what stands for one: a crash, a hang.
+struct Violation {
+  spec::Rule rule{};
+  std::string headline;                     ///< one sentence: what happened
+  std::vector<std::string> evidence;        ///< lines of text; party at fault, chain, nearest miss
+  std::vector<fuzz::Operation> operations;  ///< the shortest sequence found; empty for recordings
+  u64 calls = 0;                            ///< calls of that sequence
+  u64 sequence = 0;                         ///< number of the random sequence that showed it first
+  std::string trace_path;                   ///< replays it alone; empty if it was not written
+};
+
+struct CheckProgress {
+  u64 sequences = 0, calls = 0, outcomes = 0, findings = 0;
+  double seconds = 0;        ///< since the beginning
+  double fraction_done = 0;  ///< 0..1
+};
+
+struct CheckOptions {
+  std::string driver = "builtin";  ///< or the path of a plug-in
+  u64 seed = 1;
+  u64 sequences = 0;          ///< 0: as many as the time allows
+  u64 first_sequence = 0;     ///< number of the first one: goes on where a run was stopped
+  double seconds = 0;         ///< 0: as long as the sequences take. Not both 0
+  u32 operations_max = 20;    ///< of one sequence, 1..fuzz::operations_max
+  std::string out_directory;  ///< for traces of findings; empty: none are written
+  u32 findings_max = 1;       ///< distinct rules; then the run ends
+  u32 hang_seconds = 10;      ///< without progress of a plug-in
+  bool shrink = true;
+  std::function<void(const CheckProgress&)> progress;  ///< about ten times a second; may be empty
+  std::function<bool()> stop;  ///< asked between sequences; true ends the run, kept
+};
+
+struct CheckResult {
+  std::string driver_name;
+  u64 seed = 0;
+  u64 sequences = 0, calls = 0, calls_succeeded = 0;
+  u64 accesses_judged = 0;  ///< accesses for which all outcomes were compared with the promise
+  u64 outcomes_judged = 0;
+  double seconds = 0;
+  bool stopped = false;  ///< by options.stop
+  std::vector<RuleCount> rules;
+  std::vector<Violation> findings;
+};
+
+/// Errors: bad_input for options or a plug-in that cannot be used, environment for files.
+Expected<CheckResult> run_check(const CheckOptions& options);
+
+}  // namespace iommucheck::oracle

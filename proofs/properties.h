@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+// What is proved. Each property is compiled once with the code as it is and once for each of its
+// twins (twins.cmake): the same property over the same code with one line broken. A twin renames
+// the namespaces spec and impl for its compilation, so that both live in one program.
+#pragma once
+
+#include "proofs/judge.h"
+
+#ifndef IOMMUCHECK_PROPERTY
+#define IOMMUCHECK_PROPERTY(name) name
+#endif
+
+namespace iommucheck::proofs {
+
+/// spec/arch/granule.h, walk.h: an input address and its table indices determine each other.
+Property address_split();
+
+/// spec/arch/walk.h: the range of input addresses, both halves, with and without TBI.
+Property input_range();
+
+/// spec/smmu/command.h, coverage.h: the range of a TLBI is (NUM + 1) * 2^SCALE granules; and it
+/// covers what that range meets.
+Property tlbi_formula();
+Property tlbi_range();
+
+/// spec/arch/walk.h: where a walk ends, for any memory.
+Property walk_output();
+
+/// spec/ against impl/, which never include each other: tables; and the words of structures.
+Property same_tables();
+Property same_words();
+
+}  // namespace iommucheck::proofs

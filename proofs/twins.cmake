@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MIT
+# Twins of the proofs: a copy of one header of spec/ with one line broken, and the property compiled
+# over it. The namespace is renamed, so that the broken templates are others than the real ones.
+
+set(iommucheck_twin_sources "")
+set(iommucheck_twin_declarations "")
+set(iommucheck_twin_entries "")
+
+# iommucheck_twin(NAME SOURCE PROPERTY HEADER FROM TO): PROPERTY of proofs/SOURCE.cpp; FROM occurs
+# exactly once in HEADER. Where it does not any more, the twin is built unbroken: a proof that is
+# not refuted, which `iommucheck prove` and the tests report.
+function(iommucheck_twin name unit_name property header from to)
+  set(source "${PROJECT_SOURCE_DIR}/${header}")
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${source}")
+  file(READ "${source}" text)
+  string(FIND "${text}" "${from}" first)
+  string(FIND "${text}" "${from}" last REVERSE)
+  if(first EQUAL -1 OR NOT first EQUAL last)
+    message(WARNING "proofs/twins.cmake: twin ${name}: '${from}' must occur once in ${header}")
+    set(to "STALE: does not occur once in ${header}")
+  else()
+    string(REPLACE "${from}" "${to}" text "${text}")
+  endif()
+  set(tree "${CMAKE_CURRENT_BINARY_DIR}/twins/${name}")
+  file(CONFIGURE OUTPUT "${tree}/${header}" CONTENT "${text}" @ONLY)
+  # One object for each twin, with no name in common with the real code or with another twin.
+  set(unit "${tree}/${unit_name}.cpp")
+  file(CONFIGURE OUTPUT "${unit}" CONTENT
+"#define spec spec_twin_${name}
+#define impl impl_twin_${name}
+#define IOMMUCHECK_PROPERTY(property) twin_${name}_##property
+#include \"${PROJECT_SOURCE_DIR}/proofs/${unit_name}.cpp\"
+" @ONLY)
+  set_property(SOURCE "${unit}" APPEND PROPERTY OBJECT_DEPENDS
+               "${PROJECT_SOURCE_DIR}/proofs/${unit_name}.cpp")
+  set_source_files_properties("${unit}" PROPERTIES
+    INCLUDE_DIRECTORIES "${tree}"
+    COMPILE_OPTIONS -w) # a broken line may leave something unused
+  list(APPEND iommucheck_twin_sources "${unit}")
+  string(APPEND iommucheck_twin_declarations "Property twin_${name}_${property}();\n")
+  string(APPEND iommucheck_twin_entries "      {R\"(${from}  ->  ${to})\", twin_${name}_${property}()},\n")
+  set(iommucheck_twin_sources "${iommucheck_twin_sources}" PARENT_SCOPE)
+  set(iommucheck_twin_declarations "${iommucheck_twin_declarations}" PARENT_SCOPE)
+  set(iommucheck_twin_entries "${iommucheck_twin_entries}" PARENT_SCOPE)
+endfunction()
+
+iommucheck_twin(start_index address_split address_split spec/arch/granule.h
+  "(va & low_mask(W(64) - tsz)) >> shift" "va >> shift")
+iommucheck_twin(index_width address_split address_split spec/arch/granule.h
+  "shift + bits_per_level(granule) - 1" "shift + bits_per_level(granule)")
+iommucheck_twin(start_level address_split address_split spec/arch/granule.h
+  "63 - level_shift(granule, level)" "62 - level_shift(granule, level)")
+iommucheck_twin(table_alignment address_split address_split spec/arch/walk.h
+  "h.ttb & ~low_mask(lg2)" "h.ttb")
+iommucheck_twin(top_byte input_range input_range spec/arch/walk.h "mask(55, 0)" "mask(56, 0)")
+iommucheck_twin(upper_half input_range input_range spec/arch/walk.h
+  "half == 1 ? above : W(0)" "W(0)")
+iommucheck_twin(num tlbi_range tlbi_formula spec/smmu/coverage.h "command.num + W(1)" "command.num")
+iommucheck_twin(granule_size tlbi_range tlbi_formula spec/smmu/coverage.h
+  "W(10) + (command.tg << 1)" "W(12) + command.tg")
+iommucheck_twin(top_of_space tlbi_range tlbi_formula spec/smmu/coverage.h
+  "select(less(last, command.address), ~W(0), last)" "last")
+iommucheck_twin(pointer_level tlbi_range tlbi_range spec/smmu/coverage.h
+  "less(W(target.level), command.ttl)" "less_equal(W(target.level), command.ttl)")
+iommucheck_twin(alignment tlbi_range tlbi_formula spec/smmu/coverage.h
+  "ttl == 0 ? last_level : ttl" "ttl == 1 ? last_level : ttl")
+iommucheck_twin(leaf_only tlbi_range tlbi_range spec/smmu/coverage.h
+  "meets & granule & above & !command.leaf" "meets & granule & above")
+iommucheck_twin(extent tlbi_range tlbi_range spec/smmu/coverage.h
+  "less_equal(first, range.last)" "less_equal(target.base, range.first)")
+iommucheck_twin(num_field tlbi_range tlbi_formula spec/smmu/command.h
+  "field(dw0, 16, 12)" "field(dw0, 15, 12)")
+iommucheck_twin(output_size walk_output walk_output spec/arch/walk.h
+  "is_zero(address & ~low_mask(regime.ips_lg2))" "Flag<W>(true) | is_zero(address)")
+iommucheck_twin(read_only walk_output walk_output spec/arch/permissions.h
+  "regime.ha & regime.hd & dirty_bit_modifier(word) & ap2(word)"
+  "regime.ha & dirty_bit_modifier(word) & ap2(word)")
+iommucheck_twin(reserved_page walk_output walk_output spec/arch/descriptor.h
+  "if (bit1) return DescriptorType::leaf;" "return DescriptorType::leaf;")
+
+iommucheck_twin(impl_index written_twice same_tables impl/pgtable/layout.h
+  "W((u64{1} << lg2) - 1)" "W((u64{1} << index_lg2) - 1)")
+iommucheck_twin(spec_index written_twice same_tables spec/arch/granule.h
+  "(va & low_mask(W(64) - tsz)) >> shift" "va >> shift")
+iommucheck_twin(impl_asid written_twice same_words impl/smmuv3/commands.h
+  "asid_lsb = 48" "asid_lsb = 47")
+iommucheck_twin(impl_scale written_twice same_words impl/smmuv3/commands.h
+  "scale_lsb = 20" "scale_lsb = 19")
+iommucheck_twin(impl_epd written_twice same_words impl/smmuv3/structures.h
+  "epd1 = u64{1} << 30" "epd1 = u64{1} << 14")
+iommucheck_twin(impl_never written_twice same_words impl/pgtable/descriptor.h
+  "privileged_never = u64{1} << 53" "privileged_never = u64{1} << 55")
+
+file(CONFIGURE OUTPUT "${CMAKE_CURRENT_BINARY_DIR}/twins.cpp" CONTENT
+"// Made by proofs/twins.cmake.
+#include \"proofs/twins.h\"
+namespace iommucheck::proofs {
+${iommucheck_twin_declarations}
+std::vector<Twin> all_twins() {
+  return {
+${iommucheck_twin_entries}  };
+}
+}  // namespace iommucheck::proofs
+" @ONLY)
+list(APPEND iommucheck_twin_sources "${CMAKE_CURRENT_BINARY_DIR}/twins.cpp")

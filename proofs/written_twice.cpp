@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT
+// What the architecture fixes is written twice, in spec/ and in impl/, and nobody shares it. Here
+// the two are held equal: table arithmetic, descriptors, commands, STE and CD as the implementation
+// writes them and the specification reads them. Offsets and masks of registers:
+// tests/spec/written_twice_test.cpp.
+#include "impl/pgtable/descriptor.h"
+#include "impl/smmuv3/commands.h"
+#include "impl/smmuv3/structures.h"
+#include "proofs/properties.h"
+#include "spec/arch/walk.h"
+#include "spec/smmu/cd.h"
+#include "spec/smmu/coverage.h"
+
+namespace iommucheck::proofs {
+namespace {
+
+using spec::Granule;
+
+/// Index, entry address and offset of an address, for each size of address space and each level.
+struct SameTables {
+  template <class Proof>
+  void operator()(Proof& proof) const {
+    using W = typename Proof::W;
+    const W iova = proof.variable("iova");
+    const W table = proof.variable("table") & ~W(0xfff);
+    for (unsigned bits = impl::input_bits_min; bits <= impl::input_bits_max; ++bits) {
+      spec::Half<W> half;
+      half.tsz = W(64 - bits);
+      const unsigned start = impl::start_level(bits);
+      Flag<W> same = Flag<W>(spec::start_level(Granule::g4k, half.tsz) == start);
+      for (unsigned level = start; level <= impl::last_level; ++level) {
+        const unsigned lg2 = impl::table_lg2(level, bits);
+        same = same & equal(impl::table_index(iova, level, lg2),
+                            spec::table_index(Granule::g4k, start, level, half.tsz, iova)) &
+               equal(impl::entry_address(table, iova, level, lg2),
+                     spec::descriptor_position(half, start, level, table, iova)) &
+               equal(impl::leaf_offset(iova, level),
+                     spec::leaf_offset(Granule::g4k, level, iova));
+      }
+      proof.claim("tables: same entry, same offset", same);
+    }
+  }
+};
+
+spec::Capabilities device() {
+  spec::Capabilities caps;
+  caps.s1p = caps.aarch64 = caps.asid16 = caps.gran4k = caps.ril = caps.hyp = true;
+  caps.ttendian = 2;
+  caps.oas_lg2 = 48;
+  return caps;
+}
+
+struct SameWords {
+  template <class Proof>
+  void operator()(Proof& proof) const {
+    using W = typename Proof::W;
+    const W pa = proof.variable("pa"), asid = proof.variable("asid");
+    proof.assume(is_zero(pa >> 48));
+    proof.assume(is_zero(asid >> 16));
+    descriptors(proof, pa);
+    commands(proof, asid);
+    structures(proof, pa, asid);
+  }
+
+  template <class Proof, class W>
+  static void descriptors(Proof& proof, W pa) {
+    spec::Regime<W> regime;
+    regime.mair = W(impl::descriptor::mair);
+    const W page = pa & ~W(0xfff);
+    const auto table = spec::step(regime, 0, 1, impl::descriptor::make_table(page), {});
+    const auto* pointer = std::get_if<spec::TableStep<W>>(&table);
+    proof.claim("descriptor: a table",
+                pointer == nullptr ? Flag<W>(false) : equal(pointer->address, page));
+    for (unsigned level = impl::first_block_level; level <= impl::last_level; ++level) {
+      for (u32 prot = 0; prot < 32; ++prot) {
+        const u64 attributes = impl::descriptor::leaf_attributes(prot);
+        const W output = pa & ~low_mask(W(impl::level_shift(level)));
+        const W word = impl::descriptor::make_leaf(output, attributes, level);
+        const auto step = spec::step(regime, 0, level, word, {});
+        const auto* leaf = std::get_if<spec::Leaf<W>>(&step);
+        proof.claim("descriptor: a leaf", leaf == nullptr ? Flag<W>(false)
+                                                          : means(*leaf, regime, prot, output));
+      }
+    }
+  }
+
+  /// The leaf permits what `prot` says: reading always, to all unless privileged only.
+  template <class W>
+  static Flag<W> means(const spec::Leaf<W>& leaf, const spec::Regime<W>& regime, u32 prot,
+                       W output) {
+    const bool user = (prot & IOMMUCHECK_PROT_PRIVILEGED) == 0;
+    const auto allows = [&](spec::AccessType type, bool privileged) {
+      return spec::permitted(leaf, {type, privileged}, regime);
+    };
+    const auto is = [](Flag<W> flag, bool value) { return value ? flag : !flag; };
+    const bool write = (prot & IOMMUCHECK_PROT_WRITE) != 0;
+    const bool execute = (prot & IOMMUCHECK_PROT_EXEC) != 0;
+    const u64 attr = (prot & IOMMUCHECK_PROT_DEVICE) != 0 ? 0x04 : 0xff;
+    return equal(leaf.output, output) & equal(leaf.attr, W(attr)) & leaf.af & leaf.ng &
+           !leaf.contiguous & allows(spec::AccessType::read, true) &
+           is(allows(spec::AccessType::read, false), user) &
+           is(allows(spec::AccessType::write, true), write) &
+           is(allows(spec::AccessType::write, false), write && user) &
+           is(allows(spec::AccessType::execute, false), execute) &
+           is(allows(spec::AccessType::execute, true), execute && !(write && user));
+  }
+
+  template <class Proof, class W>
+  static void commands(Proof& proof, W asid) {
+    namespace cmd = impl::command;
+    const auto read = [](const impl::CommandOf<W>& c) {
+      return spec::decode_command(c.word0, c.word1, device());
+    };
+    const auto is = [](const spec::CommandOf<W>& c, spec::Opcode op) {
+      return Flag<W>(c.op == op && !spec::check_command(c, device()));
+    };
+    const W iova = proof.variable("iova"), sid = proof.variable("sid") & W(0xffff'ffff);
+    const W num = proof.variable("num") & W(31), scale = proof.variable("scale") & W(31);
+    const auto ste = read(cmd::cfgi_ste(sid, true));
+    proof.claim("command: CFGI_STE",
+                is(ste, spec::Opcode::cfgi_ste) & equal(ste.sid, sid) & ste.leaf);
+    const auto by_asid = read(cmd::tlbi_nh_asid(asid));
+    proof.claim("command: TLBI_NH_ASID",
+                is(by_asid, spec::Opcode::tlbi_nh_asid) & equal(by_asid.asid, asid));
+    for (const bool leaf : {false, true}) {
+      const auto one = read(cmd::tlbi_nh_va(asid, iova, leaf));
+      proof.claim("command: TLBI_NH_VA",
+                  is(one, spec::Opcode::tlbi_nh_va) & equal(one.asid, asid) & is_zero(one.tg) &
+                      equal(one.address, iova & ~W(0xfff)) & (one.leaf == Flag<W>(leaf)));
+      for (u64 ttl = 1; ttl <= 3; ++ttl) {
+        const auto many = read(cmd::tlbi_nh_va_range(asid, iova, num, scale, ttl, leaf));
+        const auto range = spec::tlbi_range(many);
+        const W bytes = shift_left(num + W(1), scale) << 12;
+        const W last = (iova & ~W(0xfff)) + bytes - W(1);
+        const Flag<W> fits = less_equal(iova & ~W(0xfff), last);
+        proof.claim("command: TLBI_NH_VA by range",
+                    is(many, spec::Opcode::tlbi_nh_va) & equal(many.asid, asid) &
+                        equal(many.ttl, W(ttl)) & equal(many.tg, W(1)) &
+                        implies(fits, equal(range.last, last)) & (many.leaf == Flag<W>(leaf)));
+      }
+    }
+  }
+
+  template <class Proof, class W>
+  static void structures(Proof& proof, W pa, W asid) {
+    const W line = pa & ~W(0x3f);
+    spec::Ste<W> ste;
+    ste.dw[0] = impl::ste::stage1(line);
+    ste.dw[1] = W(impl::ste::word1(impl::Features{}));
+    const bool stage1 = spec::decode_ste(ste, device()).kind == spec::SteKind::stage1;
+    proof.claim("STE: stage 1 through its CD",
+                Flag<W>(stage1) & equal(ste.s1contextptr(), line) & is_zero(ste.s1cdmax()));
+    const W root = pa & ~W(0xfff);
+    for (unsigned bits = impl::input_bits_min; bits <= impl::input_bits_max; ++bits) {
+      spec::Cd<W> cd;
+      cd.dw[0] = impl::cd::word0(asid, bits, 5);
+      cd.dw[1] = impl::cd::word1(root);
+      cd.dw[3] = W(impl::cd::word3);
+      const bool legal = !spec::decode_cd(cd, ste, device());
+      const auto regime = spec::regime_of(ste, cd, device());
+      proof.claim("CD: legal, with its table, size and ASID",
+                  Flag<W>(legal) & equal(regime.half[0].ttb, root) & equal(regime.asid, asid) &
+                      equal(regime.half[0].tsz, W(64 - bits)) & equal(regime.ips_lg2, W(48)) &
+                      regime.half[1].epd & !regime.half[0].epd);
+    }
+  }
+};
+
+}  // namespace
+
+Property IOMMUCHECK_PROPERTY(same_tables)() {
+  return make_property("same-tables",
+                       "impl/ and spec/ find the same entry of a 4 KiB table for every address.",
+                       {"tables: same entry, same offset"}, 1, SameTables{});
+}
+
+Property IOMMUCHECK_PROPERTY(same_words)() {
+  return make_property(
+      "same-words",
+      "spec/ reads descriptors, commands, STE and CD of impl/ as what they are meant to be.",
+      {"CD: legal, with its table, size and ASID", "STE: stage 1 through its CD",
+       "command: CFGI_STE", "command: TLBI_NH_ASID", "command: TLBI_NH_VA",
+       "command: TLBI_NH_VA by range", "descriptor: a leaf", "descriptor: a table"},
+      1, SameWords{});
+}
+
+}  // namespace iommucheck::proofs

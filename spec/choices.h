@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+// Every "it could be either" is a choice, and choices are one class: whoever enumerates, draws,
+// replays or decides by bytes implements pick(). Alternative 0 always makes progress.
+#pragma once
+
+#include "base/types.h"
+
+namespace iommucheck::spec {
+
+/// Where a choice is made; traces and reports name it.
+enum class ChoiceSite : u8 {
+  acknowledge,      ///< CR0ACK, IRQ_CTRLACK: 0 now, 1 at a later poll
+  gbpa_update,      ///< GBPA.Update: 0 clear now, 1 later
+  consume,          ///< CMDQ_CONS: 0 everything, 1 nothing yet, 2 one command
+  outcome,          ///< which of the allowed outcomes a device's access has
+};
+
+class Choices {
+ public:
+  virtual ~Choices() = default;
+  /// One of 0 .. n-1; 0 without asking where there is no alternative.
+  u32 choose(ChoiceSite site, u32 n) { return n <= 1 ? 0 : pick(site, n); }
+
+ protected:
+  virtual u32 pick(ChoiceSite site, u32 n) = 0;
+};
+
+/// Always alternative 0.
+class FirstChoice final : public Choices {
+ protected:
+  u32 pick(ChoiceSite /*site*/, u32 /*n*/) override { return 0; }
+};
+
+}  // namespace iommucheck::spec

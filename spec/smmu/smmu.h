@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+// The Non-secure programming interface: registers, queues, and what the driver's use of them
+// promises or breaks. IHI 0070 3.5, 6, 7; arch 1. What caches follow is caches.h.
+//
+// Two readings of one state. As a judge it observes: write(), then observe_read() of what the
+// device answered. As a device it answers: read() chooses among what observe_read() would admit.
+#pragma once
+
+#include "spec/choices.h"
+#include "spec/smmu/caches.h"
+#include "spec/smmu/event_record.h"
+#include "spec/smmu/queue.h"
+
+namespace iommucheck::spec {
+
+class Smmu {
+ public:
+  Smmu(Caches& caches, const IdRegisters& id);
+  Smmu(const Smmu&) = delete;
+  Smmu& operator=(const Smmu&) = delete;
+
+  /// Registers at reset; caches hold anything unless `assumed_clean`.
+  void reset(bool assumed_clean);
+
+  /// A register write of 4 or 8 bytes. `ordered`: the agent's earlier stores are visible before it.
+  void write(AgentId by, u32 offset, unsigned size, u64 value, bool ordered);
+
+  /// As a device: answers, and what the answer shows is observed by the driver.
+  u64 read(u32 offset, unsigned size, Choices& choices);
+
+  /// As a judge: `value` is what the device answered. False, with a violation of the device's side,
+  /// if no device may answer so.
+  bool observe_read(u32 offset, unsigned size, u64 value);
+
+  /// A recording knows commands only when they are consumed: then slots are not read from memory.
+  void commands_come_from_events() { slots_from_events_ = true; }
+  /// The device took the command in `slot`; `words` absent: as memory says.
+  void command_consumed(u32 slot, const std::optional<CommandWords>& words);
+
+  /// A store of the driver is about to hit memory: the command queue's slots are watched.
+  void before_store(u64 pa) {
+    if (pa - cmdq_first_ < cmdq_bytes_) check_slot(pa);
+  }
+
+  /// As a device: the record of a fault. Nothing if EVENTQEN = 0; OVFLG if the queue is full.
+  /// Returns the address of the record, or nothing.
+  std::optional<u64> record_event(const EventRecord& record);
+
+  /// How an access is answered while SMMUEN = 0 depends on GBPA, which caches() knows.
+  [[nodiscard]] Caches& caches() { return caches_; }
+  [[nodiscard]] const Capabilities& capabilities() const { return caches_.capabilities(); }
+  [[nodiscard]] bool smmuen() const { return (r_.cr0 & cr0::smmuen) != 0; }
+  [[nodiscard]] bool recinvsid() const { return (r_.cr2 & cr2::recinvsid) != 0; }
+  /// Commands executed so far, for statistics.
+  [[nodiscard]] u64 commands() const { return r_.exposed_total; }
+  /// As a device: the command queue consumes nothing any more.
+  void set_stuck(bool stuck) { set(r_.stuck, stuck ? 1 : 0); }
+
+ private:
+  // All u64, so that each goes through the trail alone.
+  struct Registers {
+    u64 cr0 = 0, cr0ack = 0, cr1 = 0, cr2 = 0, gbpa = 0, gbpa_updating = 0;
+    u64 irq_ctrl = 0, irq_ctrlack = 0, gerror = 0, gerrorn = 0;
+    u64 strtab_base = 0, strtab_base_cfg = 0;
+    u64 cmdq_base = 0, cmdq_prod = 0, cmdq_cons = 0;
+    u64 eventq_base = 0, eventq_prod = 0, eventq_cons = 0;
+    u64 priq_base = 0, priq_prod = 0, priq_cons = 0;
+    u64 irq_cfg[9] = {};  // GERROR, EVENTQ, PRIQ: CFG0, CFG1, CFG2
+    u64 exposed = 0;        // index up to which commands may have been executed
+    u64 exposed_total = 0;  // the same, counted from the beginning
+    u64 cons_total = 0;     // what the driver has observed of CONS, counted likewise
+    u64 error = 0;          // CMDQ_CONS.ERR while GERROR.CMDQ_ERR is active
+    u64 polls = 0;          // choices to make no progress since the last progress
+    u64 stuck = 0;
+  };
+  struct SyncPoint {
+    u64 position = 0;  // as exposed_total
+    u64 group = 0;
+  };
+
+  void set(u64& place, u64 value) {
+    if (place != value) caches_.trail().set(place, value);
+  }
+  void report(Rule rule, std::string text);
+  void write_register(u32 offset, u64 value);
+  void write_cr0(u64 value);
+  void write_gbpa(u64 value);
+  void write_gerrorn(u64 value);
+  void write_prod(u64 value);
+  void write_cons(u64& cons, u64 prod, u64 value, const char* name);
+  bool guarded(Guard guard, const char* name);
+  [[nodiscard]] bool guard_is_open(Guard guard) const;
+  u64* storage(u32 offset);
+  void process_queue();
+  bool execute(const CommandWords& words, bool certain);
+  void raise_command_error(u64 code);
+  void check_slot(u64 pa);
+  void update_queue_window();
+  void update_stream_table();
+  void acknowledge(u64 mask);
+  void acknowledge_gbpa();
+  void observe_cons(u64 cons);
+  [[nodiscard]] bool command_error() const {
+    return ((r_.gerror ^ r_.gerrorn) & gerror::cmdq_err) != 0;
+  }
+  [[nodiscard]] QueueGeometry cmdq() const {
+    return queue_geometry(r_.cmdq_base, capabilities().cmdqs, command_bytes);
+  }
+  [[nodiscard]] QueueGeometry eventq() const {
+    return queue_geometry(r_.eventq_base, capabilities().eventqs, event_bytes);
+  }
+  bool progress(ChoiceSite site, u32 alternatives, Choices& choices, u32& chosen);
+  u64 read_register(u32 offset, Choices& choices);
+  bool admit_register(u32 offset, u64 value);
+
+  static constexpr u64 max_polls = 3;
+
+  Caches& caches_;
+  IdRegisters id_;
+  Registers r_;
+  TrailArray<SyncPoint> syncs_;
+  u64 first_sync_ = 0;   // of syncs_: those before are complete
+  u64 cmdq_first_ = 0;   // memory of the command queue
+  u64 cmdq_bytes_ = 0;
+  bool slots_from_events_ = false;
+};
+
+}  // namespace iommucheck::spec

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+#include "spec/sva/call.h"
+
+#include <array>
+
+#include "base/text.h"
+
+namespace iommucheck::spec::sva {
+
+namespace {
+
+constexpr bool built = true;
+constexpr bool not_built = false;
+
+struct CallInfo {
+  std::string_view name;
+  bool is_built;
+};
+
+constexpr std::array calls{
+#define SVA_CALL(name, state) CallInfo{#name, state},
+#include "spec/sva/calls.def"
+#undef SVA_CALL
+};
+
+std::string arguments_text(const Call& call) {
+  const std::string domain = "domain " + hex(call.domain);
+  const std::string device = ", device " + std::to_string(call.device);
+  const std::string range = ", iova " + hex(call.iova) + ", size " + hex(call.size);
+  switch (call.kind) {
+    case CallKind::domain_alloc:
+      return "kind " + std::to_string(call.domain_kind) + ", input bits " +
+             std::to_string(call.input_bits);
+    case CallKind::attach:
+    case CallKind::detach: return domain + device;
+    case CallKind::map:
+      return domain + ", iova " + hex(call.iova) + ", pa " + hex(call.pa) + ", size " +
+             hex(call.size) + ", prot " + hex(call.prot);
+    case CallKind::map_sg: {
+      std::string text = domain + ", iova " + hex(call.iova) + ", [";
+      for (const Segment& segment : call.segments) {
+        if (text.back() != '[') text += ", ";
+        text += hex(segment.pa) + " + " + hex(segment.size);
+      }
+      return text + "], prot " + hex(call.prot);
+    }
+    case CallKind::unmap:
+    case CallKind::unmap_fast:
+    case CallKind::tlb_range_add: return domain + range;
+    case CallKind::iova_to_phys: return domain + ", iova " + hex(call.iova);
+    default: return call_is_built(call.kind) ? domain : "";
+  }
+}
+
+}  // namespace
+
+std::string status_text(Status status) {
+  switch (status) {
+    case Status::ok: return "ok";
+    case Status::not_built: return "not built";
+    case Status::enoent: return "ENOENT";
+    case Status::esrch: return "ESRCH";
+    case Status::eio: return "EIO";
+    case Status::enomem: return "ENOMEM";
+    case Status::ebusy: return "EBUSY";
+    case Status::eexist: return "EEXIST";
+    case Status::enodev: return "ENODEV";
+    case Status::einval: return "EINVAL";
+    case Status::enospc: return "ENOSPC";
+    case Status::erange: return "ERANGE";
+    case Status::edeadlk: return "EDEADLK";
+    case Status::eopnotsupp: return "EOPNOTSUPP";
+    case Status::etimedout: return "ETIMEDOUT";
+  }
+  return "errno " + std::to_string(static_cast<int>(status));
+}
+
+std::string_view call_name(CallKind kind) {
+  const auto i = static_cast<std::size_t>(kind);
+  return i < calls.size() ? calls[i].name : "unknown call";
+}
+
+bool call_is_built(CallKind kind) {
+  const auto i = static_cast<std::size_t>(kind);
+  return i < calls.size() && calls[i].is_built;
+}
+
+u32 call_count() { return static_cast<u32>(calls.size()); }
+
+std::string call_text(const Call& call) {
+  return std::string(call_name(call.kind)) + "(" + arguments_text(call) + ")";
+}
+
+}  // namespace iommucheck::spec::sva

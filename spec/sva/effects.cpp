@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: MIT
+// What a call's observed result makes of the state. A failed call changes nothing unless said.
+#include <algorithm>
+
+#include "spec/sva/interface.h"
+
+namespace iommucheck::spec::sva {
+
+namespace {
+
+constexpr u64 whole_space = ~u64{0};
+
+}  // namespace
+
+void Interface::begin_call(const Call& call) {
+  trail_.save_object(pending_);
+  pending_ = {.active = 1, .kind = static_cast<u32>(call.kind), .device = call.device};
+  const u32 index = find(call.domain);
+  switch (call.kind) {
+    case CallKind::attach:
+      if (permitted_attach(call, {}).has(Status::ok)) pending_.domain = index;
+      break;
+    case CallKind::detach:
+      if (permitted_detach(call, {}).has(Status::ok)) pending_.domain = index;
+      break;
+    case CallKind::map:
+    case CallKind::map_sg:
+      // One that is going to fail may be half done before it is unrolled, as far as its pieces are
+      // well formed; what is mapped already is never touched.
+      pending_.domain = find_paging(call.domain);
+      if (pending_.domain == 0) break;
+      for_each_request(domains_[pending_.domain], call,
+                       [&](const Interval& request) { forest_.insert(pending_.fresh, request); });
+      break;
+    case CallKind::unmap:
+    case CallKind::unmap_fast: {
+      const u64 bytes = permitted_unmap(call, {}).greatest_value();
+      pending_.domain = index;
+      if (bytes == 0) break;
+      pending_.first = call.iova;
+      pending_.last = call.iova + (bytes - 1);
+      break;
+    }
+    default: break;
+  }
+}
+
+Verdict Interface::end_call(const Call& call, const Observed& observed, Circumstances around) {
+  if (pending_.active != 0) {
+    forest_.clear(pending_.fresh);
+    trail_.save_object(pending_);
+    pending_ = {};
+  }
+  return apply(call, observed, around);
+}
+
+Verdict Interface::apply(const Call& call, const Observed& observed, Circumstances around) {
+  Verdict verdict = check(call, observed, around);
+  if (!verdict.ok) return verdict;
+  switch (call.kind) {
+    case CallKind::domain_alloc: apply_domain_alloc(call, observed); break;
+    case CallKind::domain_free: apply_domain_free(call, observed.status); break;
+    case CallKind::attach: apply_attach(call, observed.status); break;
+    case CallKind::detach: apply_detach(call, observed.status); break;
+    case CallKind::map:
+    case CallKind::map_sg: apply_map(call, observed.status, around); break;
+    case CallKind::unmap:
+    case CallKind::unmap_fast: apply_unmap(call, observed); break;
+    case CallKind::iotlb_sync:
+    case CallKind::flush_iotlb_all: apply_sync(call, observed.status); break;
+    case CallKind::tlb_range_add:
+      if (observed.status == Status::ok) apply_tlb_range_add(call);
+      break;
+    default: break;
+  }
+  return verdict;
+}
+
+void Interface::apply_domain_alloc(const Call& call, const Observed& observed) {
+  if (observed.status != Status::ok) return;
+  Domain domain;
+  domain.handle = observed.value;
+  domain.kind = call.domain_kind;
+  domain.life = living;
+  if (call.domain_kind == static_cast<u32>(DomainKind::paging)) {
+    domain.input_bits = observed.facts.input_bits;
+    domain.output_bits = observed.facts.output_bits;
+    domain.page_sizes = observed.facts.page_sizes;
+  }
+  const u32 index = domains_.allocate(trail_, domain);
+  forest_.erase(freed_handles_, observed.value, observed.value);
+  forest_.insert(handles_, {.first = observed.value, .last = observed.value, .tag = index});
+}
+
+/// INTERFACE "Free"; after a time-out the handle is gone, the rest is held until recovery.
+void Interface::apply_domain_free(const Call& call, Status status) {
+  if (status != Status::ok && status != Status::etimedout) return;
+  const u32 index = find(call.domain);
+  forest_.erase(handles_, call.domain, call.domain);
+  forest_.insert(freed_handles_, {.first = call.domain, .last = call.domain});
+  if (status == Status::ok) {
+    drop_ghosts_of_domain(index);
+    release_domain(index);
+    return;
+  }
+  Domain& domain = domains_.edit(trail_, index);
+  domain.life = zombie;
+  domain.handle = 0;
+  quarantine_stale(index);
+}
+
+void Interface::release_domain(u32 domain) {
+  Domain& record = domains_.edit(trail_, domain);
+  forest_.clear(record.map);
+  forest_.clear(record.stale);
+  record.life = unused;
+  domains_.release(trail_, domain);
+}
+
+void Interface::move_device(u32 device, u32 domain) {
+  Device& record = devices_.edit(trail_, device);
+  if (record.domain != 0) --domains_.edit(trail_, record.domain).devices;
+  record.domain = domain;
+  if (domain != 0) ++domains_.edit(trail_, domain).devices;
+}
+
+void Interface::add_ghost(u32 device, u32 domain) {
+  Device& record = devices_.edit(trail_, device);
+  for (u32 g = record.ghosts; g != 0; g = ghosts_[g].next) {
+    if (ghosts_[g].domain == domain) return;
+  }
+  record.ghosts = ghosts_.allocate(trail_, {.domain = domain, .next = record.ghosts});
+  ++domains_.edit(trail_, domain).ghosts;
+}
+
+void Interface::drop_ghosts(u32 device) {
+  if (devices_[device].ghosts == 0) return;
+  Device& record = devices_.edit(trail_, device);
+  while (record.ghosts != 0) {
+    const u32 g = record.ghosts;
+    record.ghosts = ghosts_[g].next;
+    --domains_.edit(trail_, ghosts_[g].domain).ghosts;
+    ghosts_.release(trail_, g);
+  }
+}
+
+void Interface::drop_ghosts_of_domain(u32 domain) {
+  if (domains_[domain].ghosts == 0) return;
+  for (u32 i = 0; i < devices_.size(); ++i) {
+    u32 kept = 0;
+    Device& record = devices_.edit(trail_, i);
+    for (u32 g = record.ghosts; g != 0;) {
+      const u32 next = ghosts_[g].next;
+      if (ghosts_[g].domain == domain) {
+        ghosts_.release(trail_, g);
+      } else {
+        ghosts_.edit(trail_, g).next = kept;
+        kept = g;
+      }
+      g = next;
+    }
+    record.ghosts = kept;
+  }
+  domains_.edit(trail_, domain).ghosts = 0;
+}
+
+/// INTERFACE "Attach". After a time-out the devices stay, and may meet either domain.
+void Interface::apply_attach(const Call& call, Status status) {
+  if (status != Status::ok && status != Status::etimedout) return;
+  const u32 index = find(call.domain);
+  for (u32 i = 0; i < devices_.size(); ++i) {
+    if (!moves_with(call.device, i) || devices_[i].domain == index) continue;
+    if (status == Status::etimedout) {
+      add_ghost(i, index);
+      continue;
+    }
+    move_device(i, index);
+    drop_ghosts(i);
+  }
+}
+
+/// Detach implies the sync. After a time-out it is detached for the caller, and no more.
+void Interface::apply_detach(const Call& call, Status status) {
+  if (status != Status::ok && status != Status::etimedout) return;
+  const u32 index = find(call.domain);
+  for (u32 i = 0; i < devices_.size(); ++i) {
+    if (!moves_with(call.device, i) || devices_[i].domain != index) continue;
+    move_device(i, 0);
+    if (status == Status::etimedout) {
+      add_ghost(i, index);
+    } else {
+      drop_ghosts(i);
+    }
+  }
+  if (status == Status::etimedout) {
+    quarantine_stale(index);
+  } else {
+    empty_gather(index);
+  }
+}
+
+/// What is stale there already stays: that is the older claim on the range.
+void Interface::make_stale(u32 domain, const Interval& interval, u32 tag) {
+  u64& root = domains_[domain].stale;
+  for_each_hole(root, interval.first, interval.last, [&](u64 first, u64 last) {
+    const u64 pa = interval.pa + (first - interval.first);
+    forest_.insert(root, {first, last, pa, interval.prot, tag});
+  });
+}
+
+/// A map that failed while the queue was stuck may have been reachable for a moment, and its
+/// invalidation is not complete.
+void Interface::quarantine_failed_map(const Call& call) {
+  const u32 index = find_paging(call.domain);
+  if (index == 0) return;
+  for_each_request(domains_[index], call, [&](const Interval& request) {
+    for_each_hole(domains_[index].map, request.first, request.last, [&](u64 first, u64 last) {
+      const u64 pa = request.pa + (first - request.first);
+      make_stale(index, {first, last, pa, request.prot, 0}, in_quarantine);
+    });
+  });
+}
+
+void Interface::apply_map(const Call& call, Status status, Circumstances around) {
+  if (status != Status::ok) {
+    if (around.queue_stuck) quarantine_failed_map(call);
+    return;
+  }
+  const u32 index = find_paging(call.domain);
+  if (index == 0) return;
+  Domain& domain = domains_[index];
+  for_each_request(domain, call, [&](const Interval& request) {
+    // It says ok: what a time-out had left there is settled. What the caller has not
+    // synchronised is not, and is the caller's fault.
+    drop_tagged(index, in_quarantine, request.first, request.last);
+    forest_.insert(domain.map, request);
+  });
+}
+
+/// INTERFACE "Map", "Gather", "Timeouts and removal".
+void Interface::apply_unmap(const Call& call, const Observed& observed) {
+  const u32 index = find_paging(call.domain);
+  if (index == 0 || observed.value == 0) return;
+  Domain& domain = domains_[index];
+  const u64 last = call.iova + (observed.value - 1);
+  const bool timed_out = observed.status == Status::etimedout;
+  const bool fast = call.kind == CallKind::unmap_fast;
+  // A device that a time-out left on this domain may keep what it has until it is settled.
+  if (timed_out || domain.ghosts != 0 || fast) {
+    const u32 tag = timed_out || domain.ghosts != 0 ? in_quarantine : gathered;
+    forest_.for_each(domain.map, call.iova, last,
+                     [&](const Interval& piece) { make_stale(index, piece, tag); });
+  }
+  forest_.erase(domain.map, call.iova, last);
+}
+
+void Interface::quarantine_stale(u32 domain) {
+  forest_.set_tags(domains_[domain].stale, in_quarantine);
+}
+
+/// Only the pieces with that tag.
+void Interface::drop_tagged(u32 domain, u32 tag, u64 first, u64 last) {
+  u64& root = domains_[domain].stale;
+  for (;;) {
+    const Piece piece = forest_.lookup(root, first);
+    const u64 end = std::min(piece.last, last);
+    if (piece.mapped && piece.tag == tag) forest_.erase(root, first, end);
+    if (end == last) return;
+    first = end + 1;
+  }
+}
+
+void Interface::empty_gather(u32 domain) {
+  drop_tagged(domain, gathered, 0, whole_space);
+  Domain& record = domains_.edit(trail_, domain);
+  record.added_first = whole_space;
+  record.added_last = 0;
+}
+
+/// iotlb_sync completes and empties the gather; a flush covers the whole space, what an earlier
+/// time-out left included. A time-out puts the gather in quarantine.
+void Interface::apply_sync(const Call& call, Status status) {
+  const u32 index = find_paging(call.domain);
+  if (index == 0) return;
+  if (status == Status::etimedout) {
+    quarantine_stale(index);
+  } else if (status == Status::ok) {
+    empty_gather(index);
+    const bool whole = call.kind == CallKind::flush_iotlb_all && domains_[index].ghosts == 0;
+    if (whole) drop_tagged(index, in_quarantine, 0, whole_space);
+  }
+}
+
+/// A range that joins the gather owes nothing to anybody by itself: nothing there was unmapped
+/// through this interface. Its hull is kept for reports.
+void Interface::apply_tlb_range_add(const Call& call) {
+  const u32 index = find_paging(call.domain);
+  if (index == 0 || call.size == 0) return;
+  Domain& domain = domains_.edit(trail_, index);
+  domain.added_first = std::min(domain.added_first, call.iova);
+  domain.added_last = std::max(domain.added_last, call.iova + (call.size - 1));
+}
+
+void Interface::device_added(u32 device) {
+  if (device < devices_.size()) devices_.edit(trail_, device).present = 1;
+}
+
+void Interface::device_removed(u32 device, bool timed_out) {
+  if (!device_exists(device)) return;
+  const u32 domain = devices_[device].domain;
+  if (domain != 0) {
+    move_device(device, 0);
+    if (timed_out) {
+      quarantine_stale(domain);
+    } else {
+      empty_gather(domain);
+    }
+  }
+  drop_ghosts(device);
+  devices_.edit(trail_, device).present = 0;
+}
+
+/// INTERFACE "Timeouts and removal": held until recovery.
+void Interface::recovered() {
+  for (u32 i = 0; i < devices_.size(); ++i) drop_ghosts(i);
+  for (u32 i = 1; i < domains_.bound(); ++i) {
+    if (domains_[i].life == zombie) release_domain(i);
+    if (domains_[i].life == living) drop_tagged(i, in_quarantine, 0, whole_space);
+  }
+}
+
+}  // namespace iommucheck::spec::sva

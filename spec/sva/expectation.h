@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+// What the interface promises of an access of a device's RID. SEMANTICS 5.
+#pragma once
+
+#include <array>
+
+#include "base/types.h"
+
+namespace iommucheck::spec::sva {
+
+enum class State : u8 {
+  blocked,       ///< terminated: no domain, a blocked one, or no such device
+  unmapped,      ///< a translation fault; beyond the input size too
+  mapped,        ///< `pa`, with the rights of `prot`
+  identity,      ///< it passes untranslated
+  old_or_fault,  ///< `pa` with `prot`, or a translation fault: unmapped and not synchronised
+  quarantined,   ///< a time-out left the device between domains: alternatives() lists what may be
+};
+
+/// The settled answer, which holds from the address asked for up to `last`.
+struct Expectation {
+  State state = State::blocked;
+  u64 pa = 0;
+  u32 prot = 0;
+  u64 last = ~u64{0};
+
+  friend bool operator==(const Expectation&, const Expectation&) = default;
+};
+
+/// One elementary outcome: blocked, unmapped, mapped or identity.
+struct Promise {
+  State state = State::blocked;
+  u64 pa = 0;
+  u32 prot = 0;
+
+  friend bool operator==(const Promise&, const Promise&) = default;
+};
+
+/// The outcomes that are permitted now, each of them; from the address asked for up to `last`
+/// there are no others (`pa` grows with the address). Settled states have one, a range that is not
+/// synchronised two, a call in progress up to four; only a device that repeated time-outs left
+/// between several domains has more.
+struct Alternatives {
+  static constexpr u32 max = 8;
+  std::array<Promise, max> promises{};
+  u32 count = 0;
+  bool concerned = false;  ///< a call in progress concerns the access: its transient set
+  bool gave_up = false;    ///< more than `max`; the list is not complete, no verdict follows
+  u64 last = ~u64{0};
+
+  [[nodiscard]] bool has(const Promise& promise) const {
+    for (u32 i = 0; i < count; ++i) {
+      if (promises[i] == promise) return true;
+    }
+    return false;
+  }
+  void add(const Promise& promise) {
+    if (has(promise)) return;
+    if (count == max) {
+      gave_up = true;
+      return;
+    }
+    promises[count++] = promise;
+  }
+  void ends_at(u64 address) {
+    if (address < last) last = address;
+  }
+};
+
+}  // namespace iommucheck::spec::sva

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+#include "spec/sva/permitted.h"
+
+#include <algorithm>
+#include <cassert>
+
+#include "base/text.h"
+
+namespace iommucheck::spec::sva {
+
+const Permitted::Answer* Permitted::find(Status status) const {
+  const Answer* end = answers_.data() + answer_count_;
+  const Answer* at =
+      std::find_if(answers_.data(), end, [&](const Answer& a) { return a.status == status; });
+  return at == end ? nullptr : at;
+}
+
+void Permitted::add(Status status, const char* reason, ValueRule rule) {
+  if (find(status) != nullptr) return;
+  assert(answer_count_ < answer_max);
+  answers_[answer_count_++] = {status, rule, reason};
+}
+
+void Permitted::add_value(u64 value, const char* reason) {
+  if (has_value(value)) return;
+  assert(value_count_ < value_max);
+  values_[value_count_++] = {value, reason};
+}
+
+bool Permitted::has(Status status) const { return find(status) != nullptr; }
+
+bool Permitted::has_value(u64 value) const {
+  return std::any_of(values_.data(), values_.data() + value_count_,
+                     [&](const Value& v) { return v.value == value; });
+}
+
+u64 Permitted::greatest_value() const {
+  u64 greatest = 0;
+  for (u32 i = 0; i < value_count_; ++i) greatest = std::max(greatest, values_[i].value);
+  return greatest;
+}
+
+bool Permitted::permits(const Observed& observed) const {
+  const Answer* answer = find(observed.status);
+  if (answer == nullptr) return false;
+  return answer->value_rule != ValueRule::one_of || has_value(observed.value);
+}
+
+bool Permitted::wants_new_handle(Status status) const {
+  const Answer* answer = find(status);
+  return answer != nullptr && answer->value_rule == ValueRule::new_handle;
+}
+
+std::string Permitted::text() const {
+  std::string text;
+  for (u32 i = 0; i < answer_count_; ++i) {
+    if (i != 0) text += "; ";
+    text += status_text(answers_[i].status);
+    if (answers_[i].value_rule == ValueRule::one_of) {
+      for (u32 v = 0; v < value_count_; ++v) {
+        text += (v == 0 ? " with " : " or ") + hex(values_[v].value);
+        text += std::string(" (") + values_[v].reason + ")";
+      }
+    }
+    if (answers_[i].value_rule == ValueRule::new_handle) text += " with a new handle";
+    if (*answers_[i].reason != '\0') text += std::string(" (") + answers_[i].reason + ")";
+  }
+  return text.empty() ? "nothing" : text;
+}
+
+}  // namespace iommucheck::spec::sva

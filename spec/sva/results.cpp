@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: MIT
+// Which results a call may give. INTERFACE, paragraph by paragraph.
+#include <algorithm>
+
+#include "base/text.h"
+#include "spec/sva/interface.h"
+
+namespace iommucheck::spec::sva {
+
+namespace {
+
+/// Whether [start, start + size) lies in 0 .. 2^bits - 1; size > 0.
+bool fits(u64 start, u64 size, u32 bits) {
+  const u64 last = start + (size - 1);
+  return last >= start && (bits >= 64 || (last >> bits) == 0);
+}
+
+bool aligned(u64 value, u64 granule) { return (value & (granule - 1)) == 0; }
+
+/// INTERFACE "Errors and their order": ENOMEM where the call may allocate and one was refused.
+void may_lack_memory(Permitted& set, Circumstances around) {
+  if (around.allocation_failed) set.add(Status::enomem, "an allocation of this call failed");
+}
+
+/// INTERFACE "Timeouts and removal".
+void may_time_out(Permitted& set, Circumstances around, ValueRule rule = ValueRule::any) {
+  if (around.queue_stuck) set.add(Status::etimedout, "the command queue was stuck", rule);
+}
+
+constexpr u32 input_bits_min = 25;
+constexpr u32 input_bits_max = 48;
+
+}  // namespace
+
+Permitted Interface::permitted(const Call& call, Circumstances around) const {
+  switch (call.kind) {
+    case CallKind::domain_alloc: return permitted_domain_alloc(call, around);
+    case CallKind::domain_free: return permitted_domain_free(call, around);
+    case CallKind::attach: return permitted_attach(call, around);
+    case CallKind::detach: return permitted_detach(call, around);
+    case CallKind::map: return permitted_map(call, around);
+    case CallKind::map_sg: return permitted_map_sg(call, around);
+    case CallKind::unmap:
+    case CallKind::unmap_fast: return permitted_unmap(call, around);
+    case CallKind::iotlb_sync:
+    case CallKind::flush_iotlb_all: return permitted_sync(call, around);
+    case CallKind::tlb_range_add: return permitted_tlb_range_add(call);
+    case CallKind::iova_to_phys: return permitted_iova_to_phys(call);
+    default: break;
+  }
+  Permitted set;
+  set.add(Status::not_built, "the specification has not got this call yet");
+  return set;
+}
+
+/// Errors: arguments EINVAL; ENOMEM; ENOSPC when no address space is left.
+Permitted Interface::permitted_domain_alloc(const Call& call, Circumstances around) const {
+  Permitted set;
+  const auto kind = static_cast<DomainKind>(call.domain_kind);
+  if (kind < DomainKind::paging || kind > DomainKind::nested_pasid) {
+    set.add(Status::einval, "there is no such kind of domain");
+    return set;
+  }
+  if (kind > DomainKind::identity) {
+    set.add(Status::not_built, "the specification has not got this kind of domain yet");
+    set.add(Status::eopnotsupp, "the backend may not have it");
+    return set;
+  }
+  if (kind != DomainKind::paging) {
+    set.add(Status::not_built, "a driver may have no such kind");
+  } else if (call.input_bits != 0 &&
+             (call.input_bits < input_bits_min || call.input_bits > input_bits_max)) {
+    set.add(Status::einval, "input bits are 25 to 48");
+    return set;
+  } else if (paging_domains() >= address_spaces_) {
+    set.add(Status::enospc, "all address space numbers may be in use");
+  }
+  set.add(Status::ok, "", ValueRule::new_handle);
+  may_lack_memory(set, around);
+  return set;
+}
+
+/// INTERFACE "Free".
+Permitted Interface::permitted_domain_free(const Call& call, Circumstances around) const {
+  Permitted set;
+  const u32 index = find(call.domain);
+  if (index == 0) {
+    set.add(Status::einval, "no such domain");
+  } else if (domains_[index].devices != 0) {
+    set.add(Status::ebusy, "a device is attached to it");
+  } else {
+    set.add(Status::ok, "nothing is attached to it");
+    may_time_out(set, around);
+  }
+  return set;
+}
+
+/// INTERFACE "Attach"; "Errors and their order": ENODEV, EINVAL, ENOMEM.
+Permitted Interface::permitted_attach(const Call& call, Circumstances around) const {
+  Permitted set;
+  if (!device_exists(call.device)) set.add(Status::enodev, "no such device");
+  if (find(call.domain) == 0) set.add(Status::einval, "no such domain");
+  if (!set.empty()) return set;
+  may_lack_memory(set, around);
+  const u32 index = find(call.domain);
+  bool settled = true;
+  for (u32 i = 0; i < devices_.size(); ++i) {
+    if (!moves_with(call.device, i)) continue;
+    settled &= devices_[i].domain == index && devices_[i].ghosts == 0;
+  }
+  set.add(Status::ok, settled ? "the same domain again does nothing" : "attach replaces");
+  if (!settled) may_time_out(set, around);
+  return set;
+}
+
+Permitted Interface::permitted_detach(const Call& call, Circumstances around) const {
+  Permitted set;
+  if (!device_exists(call.device)) set.add(Status::enodev, "no such device");
+  const u32 index = find(call.domain);
+  if (index == 0) {
+    set.add(Status::einval, "no such domain");
+  } else if (call.device >= devices_.size() || devices_[call.device].domain != index) {
+    set.add(Status::einval, "detach from a domain that is not the device's");
+  }
+  if (!set.empty()) return set;
+  set.add(Status::ok, "the device is on this domain");
+  may_time_out(set, around);
+  return set;
+}
+
+bool Interface::well_formed(const Domain& domain, u64 iova, u64 pa, u64 size) const {
+  return domain.page_sizes != 0 && aligned(iova | pa | size, granule(domain)) &&
+         fits(iova, size, domain.input_bits) && fits(pa, size, domain.output_bits);
+}
+
+/// INTERFACE "Map", for one range: alignment, sizes, what is there already.
+void Interface::judge_map_range(const Domain& domain, u64 iova, u64 pa, u64 size,
+                                Permitted& set) const {
+  if (!aligned(iova | pa | size, granule(domain))) set.add(Status::einval, "unaligned");
+  if (size == 0) {
+    if ((domain.input_bits < 64 && (iova >> domain.input_bits) != 0) ||
+        (domain.output_bits < 64 && (pa >> domain.output_bits) != 0)) {
+      set.add(Status::erange, "beyond the input or output size");
+    }
+    return;
+  }
+  if (!fits(iova, size, domain.input_bits)) set.add(Status::erange, "beyond the input size");
+  if (!fits(pa, size, domain.output_bits)) set.add(Status::erange, "beyond the output size");
+  const u64 last = std::max(iova, iova + (size - 1));
+  if (forest_.first_mapped_in(domain.map, iova, last).found) {
+    set.add(Status::eexist, "something in the range is mapped already");
+  }
+}
+
+Permitted Interface::permitted_map(const Call& call, Circumstances around) const {
+  Permitted set;
+  const u32 index = find_paging(call.domain);
+  if (index == 0) {
+    set.add(Status::einval, "no such domain, or none that can map");
+    return set;
+  }
+  const Domain& domain = domains_[index];
+  if ((call.prot & prot_access) == 0) set.add(Status::einval, "no permission is asked for");
+  if ((call.prot & ~prot_known) != 0) set.add(Status::einval, "unknown permissions");
+  if (domain.page_sizes == 0) set.add(Status::enodev, "the domain has no page size");
+  judge_map_range(domain, call.iova, call.pa, call.size, set);
+  if (call.size == 0) {
+    set.add(Status::ok, "size 0 does nothing");
+    return set;
+  }
+  if (set.empty()) set.add(Status::ok, "nothing in the range is mapped");
+  may_lack_memory(set, around);
+  may_time_out(set, around);
+  return set;
+}
+
+/// The bytes, or an error and nothing changed.
+Permitted Interface::permitted_map_sg(const Call& call, Circumstances around) const {
+  Permitted set;
+  const u32 index = find_paging(call.domain);
+  if (index == 0) {
+    set.add(Status::einval, "no such domain, or none that can map");
+    return set;
+  }
+  const Domain& domain = domains_[index];
+  if ((call.prot & prot_access) == 0) set.add(Status::einval, "no permission is asked for");
+  if ((call.prot & ~prot_known) != 0) set.add(Status::einval, "unknown permissions");
+  if (domain.page_sizes == 0) set.add(Status::enodev, "the domain has no page size");
+  u64 total = 0;
+  for (const Segment& segment : call.segments) {
+    judge_map_range(domain, call.iova + total, segment.pa, segment.size, set);
+    if (total + segment.size < total || call.iova + total < call.iova) {
+      set.add(Status::erange, "the pieces wrap");
+      break;
+    }
+    total += segment.size;
+  }
+  if (call.segments.empty()) judge_map_range(domain, call.iova, 0, 0, set);
+  if (total == 0 || set.empty()) {
+    set.add(Status::ok, "", ValueRule::one_of);
+    set.add_value(total, "all pieces");
+  }
+  if (total == 0) return set;
+  may_lack_memory(set, around);
+  may_time_out(set, around);
+  return set;
+}
+
+/// A block that cannot be split ends an unmap like a hole. A block may stand wherever an aligned
+/// one of the page sizes lies in what ONE map call made (a piece of the map: pieces are cut, never
+/// joined) with IOVA and PA congruent. [first, end] is what the unmap could reach at most, `last`
+/// the end of what was asked for.
+void Interface::add_stops(const Domain& domain, u64 first, u64 last, u64 end,
+                          Permitted& set) const {
+  const u64 smallest = granule(domain);
+  for (u64 sizes = domain.page_sizes; sizes != 0; sizes &= sizes - 1) {
+    const u64 size = sizes & (~sizes + 1);
+    if (size == smallest) continue;
+    for (const u64 address : {first, end}) {
+      const Piece piece = forest_.lookup(domain.map, address);
+      const u64 block = address & ~(size - 1);
+      const u64 block_last = block | (size - 1);
+      const bool inside = piece.mapped && piece.first <= block && block_last <= piece.last;
+      const bool congruent = aligned(piece.pa - address, size);
+      const bool partial = block < first || block_last > last;
+      if (!inside || !congruent || !partial) continue;
+      set.add_value(std::max(block, first) - first, "up to a block that may not be splittable");
+    }
+  }
+}
+
+/// INTERFACE "Map": the bytes from the start to the first hole, 0 for bad arguments.
+Permitted Interface::permitted_unmap(const Call& call, Circumstances around) const {
+  Permitted set;
+  set.add(Status::ok, "", ValueRule::one_of);
+  const u32 index = find_paging(call.domain);
+  const char* bad = nullptr;
+  if (index == 0) {
+    bad = "no such domain, or none that can map";
+  } else if (domains_[index].page_sizes == 0) {
+    bad = "the domain has no page size";
+  } else if (call.size == 0) {
+    bad = "nothing is asked for";
+  } else if (!aligned(call.iova | call.size, granule(domains_[index]))) {
+    bad = "unaligned";
+  } else if (!fits(call.iova, call.size, domains_[index].input_bits)) {
+    bad = "beyond the input size";
+  }
+  if (bad != nullptr) {
+    set.add_value(0, bad);
+    return set;
+  }
+  const Domain& domain = domains_[index];
+  const u64 last = call.iova + (call.size - 1);
+  u64 end = call.iova;  // the first address that is not unmapped
+  bool all = false;
+  while (!all) {
+    const Piece piece = forest_.lookup(domain.map, end);
+    if (!piece.mapped) break;
+    all = piece.last >= last;
+    end = all ? last : piece.last + 1;
+  }
+  set.add_value(all ? call.size : end - call.iova,
+                all ? "all of it is mapped" : "up to the first hole");
+  if (all || end != call.iova) add_stops(domain, call.iova, last, all ? last : end - 1, set);
+  may_time_out(set, around, ValueRule::one_of);
+  return set;
+}
+
+/// INTERFACE "Gather". Never ENOMEM.
+Permitted Interface::permitted_sync(const Call& call, Circumstances around) const {
+  Permitted set;
+  if (find_paging(call.domain) == 0) {
+    set.add(Status::einval, "no such domain, or none with a gather");
+    return set;
+  }
+  set.add(Status::ok, "");
+  may_time_out(set, around);
+  return set;
+}
+
+Permitted Interface::permitted_tlb_range_add(const Call& call) const {
+  Permitted set;
+  const u32 index = find_paging(call.domain);
+  if (index == 0) {
+    set.add(Status::einval, "no such domain, or none with a gather");
+    return set;
+  }
+  const Domain& domain = domains_[index];
+  const bool inside = fits(call.iova, call.size == 0 ? 1 : call.size, domain.input_bits);
+  if (!inside) set.add(Status::einval, "beyond the input size");
+  // Nothing says whether an unaligned range is refused or rounded outwards: over-invalidation is
+  // never wrong.
+  if (!aligned(call.iova | call.size, granule(domain))) set.add(Status::einval, "unaligned");
+  if (inside || call.size == 0) set.add(Status::ok, "the range joins the gather");
+  return set;
+}
+
+/// INTERFACE "Map": what the table says, 0 at once after unmap_fast; identity: its argument.
+Permitted Interface::permitted_iova_to_phys(const Call& call) const {
+  Permitted set;
+  set.add(Status::ok, "", ValueRule::one_of);
+  const u32 index = find(call.domain);
+  if (index == 0) {
+    set.add_value(0, "no such domain");
+    return set;
+  }
+  const Domain& domain = domains_[index];
+  if (domain.kind == static_cast<u32>(DomainKind::identity)) {
+    set.add_value(call.iova, "identity");
+    return set;
+  }
+  const Piece piece = forest_.lookup(domain.map, call.iova);
+  set.add_value(piece.mapped ? piece.pa : 0, piece.mapped ? "mapped" : "not mapped");
+  return set;
+}
+
+const char* Interface::not_for_domain_alloc(const Call& call) const {
+  const auto kind = static_cast<DomainKind>(call.domain_kind);
+  const bool known = kind > DomainKind::identity && kind <= DomainKind::nested_pasid;
+  return known ? "this kind of domain is not built" : nullptr;
+}
+
+/// SEMANTICS 5, unmap_fast: the caller may not map the range again nor reuse its pages before.
+const char* Interface::not_for_map(const Call& call) const {
+  const u32 index = find_paging(call.domain);
+  if (index == 0) return nullptr;
+  const Domain& domain = domains_[index];
+  const char* reason = nullptr;
+  for_each_request(domain, call, [&](const Interval& request) {
+    forest_.for_each(domain.stale, request.first, request.last, [&](const Interval& stale) {
+      if (stale.tag == gathered) reason = "the range is unmapped but not synchronised";
+    });
+    if (page_in_flight(request.pa, request.last - request.first + 1)) {
+      reason = "a page is unmapped but may still be reached";
+    }
+  });
+  return reason;
+}
+
+const char* Interface::caller_may_not(const Call& call) const {
+  if (!call_is_built(call.kind)) return "the call is not built";
+  if (call.kind == CallKind::domain_alloc) return not_for_domain_alloc(call);
+  if (forest_.lookup(freed_handles_, call.domain).mapped) return "the domain was freed";
+  const bool maps = call.kind == CallKind::map || call.kind == CallKind::map_sg;
+  return maps ? not_for_map(call) : nullptr;
+}
+
+/// The result against the set; a new handle against the living ones.
+Verdict Interface::check(const Call& call, const Observed& observed, Circumstances around) const {
+  const Permitted set = permitted(call, around);
+  std::string why;
+  if (!set.permits(observed)) {
+    why = "permitted: " + set.text();
+  } else if (set.wants_new_handle(observed.status)) {
+    const DomainFacts& facts = observed.facts;
+    const bool paging = call.domain_kind == static_cast<u32>(DomainKind::paging);
+    if (observed.value == 0) {
+      why = "0 is never a handle";
+    } else if (find(observed.value) != 0) {
+      why = "a living domain has this handle";
+    } else if (paging && call.input_bits != 0 && facts.input_bits != call.input_bits) {
+      why = "asked for " + std::to_string(call.input_bits) + " input bits, got " +
+            std::to_string(facts.input_bits);
+    } else if (paging && (facts.input_bits == 0 || facts.input_bits > 64 ||
+                          facts.output_bits == 0 || facts.output_bits > 64)) {
+      why = "the domain's input and output sizes are 1 to 64 bits";
+    }
+  }
+  if (why.empty()) return {};
+  std::string got = status_text(observed.status);
+  if (observed.status == Status::ok || observed.value != 0) got += ", value " + hex(observed.value);
+  return {false, Rule::RESULT_EXACT, call_text(call) + " returned " + got + "; " + why};
+}
+
+}  // namespace iommucheck::spec::sva

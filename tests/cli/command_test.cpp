@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: MIT
+// The command as people run it: exit statuses, messages, text and JSON.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "spec/rules.h"
+#include "trace/json_value.h"
+#include "trace/trace_file.h"
+
+namespace iommucheck {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+struct Ran {
+  int status = -1;
+  std::string out, err;
+};
+
+class Command : public ::testing::Test {
+ protected:
+  Command()
+      : folder_(std::filesystem::temp_directory_path() /
+                ("command_test." + std::to_string(::getpid()))) {
+    std::filesystem::create_directories(folder_);
+  }
+  ~Command() override { std::filesystem::remove_all(folder_); }
+
+  static std::string slurp(const std::filesystem::path& path) {
+    std::ostringstream text;
+    text << std::ifstream(path).rdbuf();
+    return text.str();
+  }
+  std::string write(const std::string& name, std::string_view text) const {
+    std::ofstream(folder_ / name) << text;
+    return folder_ / name;
+  }
+  std::string path(const std::string& name) const { return folder_ / name; }
+
+  Ran run(const std::string& arguments) const {
+    const auto program =
+        std::filesystem::read_symlink("/proc/self/exe").parent_path() / "iommucheck";
+    const std::string line = program.string() + " " + arguments + " >" + path("out") + " 2>" +
+                             path("err") + " </dev/null";
+    const int status = std::system(line.c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, slurp(path("out")), slurp(path("err"))};
+  }
+
+ private:
+  std::filesystem::path folder_;
+};
+
+TEST_F(Command, HelpAndVersion) {
+  EXPECT_EQ(run("--version").status, 0);
+  EXPECT_THAT(run("--version").out, StartsWith("iommucheck "));
+  for (const char* name : {"", "litmus", "check", "replay", "import", "rules", "prove", "bench"}) {
+    const Ran help = run(std::string(name) + " --help");
+    EXPECT_EQ(help.status, 0) << name;
+    EXPECT_THAT(help.out, HasSubstr("Exit status: 0 all held")) << name;
+    EXPECT_EQ(help.err, "") << name;
+  }
+}
+
+TEST_F(Command, BadUsageIsTwoAndSaysWhy) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"", "A subcommand is required"},
+      {"nope", "there is no command 'nope'; there are litmus check replay import"},
+      {"check --nope", "not expected: --nope"},
+      {"check --operations 65", "'65' is no whole number from 1 to 64"},
+      {"check --operations 0", "'0' is no whole number from 1 to 64"},
+      {"check --seed -5", "'-5' is no whole number of 64 bits"},
+      {"check --seed 18446744073709551616", "is no whole number of 64 bits"},
+      {"check --runs 1e9", "'1e9' is no whole number"},
+      {"check --time 0", "--time takes a number of seconds greater than 0"},
+      {"check --time nan", "--time takes a number of seconds greater than 0"},
+      {"rules --format xml", "--format: xml not in {text,json}"},
+      {"rules --family nope", "there is no 'nope'; there are page-reuse table-free"},
+      {"rules NOPE", "there is no rule 'NOPE'"},
+      {"litmus", "files is required"},
+      {"import /dev/null", "--output is required"},
+      {"import /nowhere -o x", "/nowhere: there is no such file"},
+      {"replay /nowhere", "/nowhere: there is no such file"},
+      {"replay /", "/: is a folder"},
+      {"prove --smt2 /nowhere", "/nowhere"},
+  };
+  for (const auto& [arguments, message] : cases) {
+    const Ran ran = run(arguments);
+    EXPECT_EQ(ran.status, 2) << arguments;
+    EXPECT_THAT(ran.err, AllOf(StartsWith("iommucheck"), HasSubstr(message))) << arguments;
+    EXPECT_EQ(ran.out, "") << arguments;
+  }
+}
+
+TEST_F(Command, RulesAreThoseOfTheCatalogue) {
+  const Ran text = run("rules");
+  EXPECT_EQ(text.status, 0);
+  const Ran json = run("rules --format json");
+  const auto parsed = trace::parse_json(json.out);
+  ASSERT_TRUE(parsed.has_value()) << parsed.error().message;
+  const auto& rules = parsed->find("rules")->value.items;
+  ASSERT_EQ(rules.size(), spec::all_rules().size());
+  for (std::size_t i = 0; i < rules.size(); ++i) {
+    const spec::RuleInfo& rule = spec::all_rules()[i];
+    EXPECT_EQ(rules[i].find("name")->value.text, rule.name);
+    EXPECT_EQ(rules[i].find("text")->value.text, rule.text);
+    EXPECT_THAT(text.out, HasSubstr(std::string(rule.text)));
+  }
+  const Ran one = run("rules PAGE_REUSE");
+  EXPECT_THAT(one.out,
+              AllOf(HasSubstr("PAGE_REUSE"), Not(HasSubstr("TABLE_FREE")), EndsWith("1 rules\n")));
+}
+
+constexpr const char* unmap_with_mistake = R"(test unmap
+init use one
+run store word B 1 0
+run barrier
+access 1 0x1000 r -> %s
+driver %s
+)";
+
+std::string litmus_text(const char* set, const char* verdict) {
+  char text[512];
+  std::snprintf(text, sizeof text, unmap_with_mistake, set, verdict);
+  return "prelude one\n  ste 1 cfg=s1 cd=C1\n  cd C1 asid=5 ttb=R\n  word R 0 table A\n"
+         "  word A 0 table B\n  word B 1 page P1 rw\n" +
+         std::string(text);
+}
+
+TEST_F(Command, LitmusPrintsEachSetWithItsReasons) {
+  const Ran ran = run("litmus " + write("t.litmus", litmus_text("F_TRANSLATION P1", "ok")));
+  EXPECT_EQ(ran.status, 0) << ran.out << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("ok    unmap\n      access 1 0x1000 r -> F_TRANSLATION P1\n"));
+  EXPECT_THAT(ran.out, AllOf(HasSubstr("        P1: "), HasSubstr("        F_TRANSLATION: ")));
+  EXPECT_THAT(ran.out, EndsWith("1 passed, 0 failed, 0 unsupported\n"));
+  const Ran quiet = run("litmus -q " + path("t.litmus"));
+  EXPECT_THAT(quiet.out, AllOf(HasSubstr("ok    unmap\n"), Not(HasSubstr("access"))));
+}
+
+TEST_F(Command, LitmusFailsWhereASetOrVerdictDiffers) {
+  const Ran fewer = run("litmus -q " + write("t.litmus", litmus_text("P1", "ok")));
+  EXPECT_EQ(fewer.status, 1);
+  EXPECT_THAT(fewer.out, AllOf(HasSubstr("FAIL  unmap  ("), HasSubstr("t.litmus:"),
+                               HasSubstr("expected P1\n        allowed  F_TRANSLATION P1\n"),
+                               HasSubstr("        F_TRANSLATION: "),
+                               EndsWith("0 passed, 1 failed, 0 unsupported\n")));
+  const Ran more = run("litmus " + write("t.litmus", litmus_text("F_TRANSLATION P1 bypass", "ok")));
+  EXPECT_EQ(more.status, 1);
+  EXPECT_THAT(more.out, HasSubstr("        bypass: expected, but"));
+  const Ran verdict =
+      run("litmus " + write("t.litmus", litmus_text("F_TRANSLATION P1", "violation tag: no")));
+  EXPECT_EQ(verdict.status, 1);
+  EXPECT_THAT(verdict.out, HasSubstr("driver: expected violation tag, found ok\n"));
+}
+
+TEST_F(Command, LitmusGoesOnBehindABadFileAndEndsWithTwo) {
+  const std::string good = write("good.litmus", litmus_text("F_TRANSLATION P1", "ok"));
+  const std::string bad = write("bad.litmus", "test x\nnonsense\n");
+  const Ran ran = run("litmus " + bad + " " + good);
+  EXPECT_EQ(ran.status, 2);
+  EXPECT_THAT(ran.err, AllOf(HasSubstr("bad.litmus:2:1"), HasSubstr("nonsense")));
+  EXPECT_THAT(ran.out, EndsWith("1 passed, 0 failed, 0 unsupported\n"));
+}
+
+TEST_F(Command, LitmusUnsupportedIsCountedAndDecidesNothing) {
+  const std::string text = litmus_text("F_TRANSLATION P1", "ok") +
+                           "test later\ninit use one\ninit ats 1\naccess 1 0x1000 r ats -> P1\n";
+  const Ran ran = run("litmus " + write("t.litmus", text));
+  EXPECT_EQ(ran.status, 0) << ran.out << ran.err;
+  EXPECT_THAT(ran.out,
+              AllOf(HasSubstr("\nunsupported: "), EndsWith("1 passed, 0 failed, 1 unsupported\n")));
+}
+
+TEST_F(Command, LitmusJson) {
+  const Ran ran = run("litmus --format json " + write("t.litmus", litmus_text("P1", "ok")));
+  EXPECT_EQ(ran.status, 1);
+  const auto parsed = trace::parse_json(ran.out);
+  ASSERT_TRUE(parsed.has_value()) << parsed.error().message << ran.out;
+  EXPECT_EQ(parsed->find("failed")->value.number, 1U);
+  const auto& test = parsed->find("tests")->value.items.at(0);
+  EXPECT_EQ(test.find("status")->value.text, "FAIL");
+  EXPECT_EQ(test.find("sets")->value.items.at(0).find("allowed")->value.items.size(), 2U);
+}
+
+TEST_F(Command, ImportMakesATraceThatReadsBack) {
+  const std::string recordings = std::string(IOMMUCHECK_SOURCE_DIR) + "/tests/data/recordings";
+  std::string recording;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(recordings)) {
+    if (entry.path().string().find(".jsonl") != std::string::npos) recording = entry.path();
+  }
+  if (recording.empty()) GTEST_SKIP() << "no recording in " << recordings;
+  const std::string trace = path("x.trace.zst");
+  const Ran ran = run("import " + recording + " -o " + trace);
+  ASSERT_EQ(ran.status, 0) << ran.err;
+  const auto read = trace::read_trace(trace);
+  ASSERT_TRUE(read.has_value()) << read.error().message;
+  EXPECT_FALSE(read->events.empty());
+
+  const Ran bad = run("import " + write("bad.jsonl", "{\"t\": 5\n") + " -o " + path("y.trace"));
+  EXPECT_EQ(bad.status, 2);
+  EXPECT_THAT(bad.err, HasSubstr("bad.jsonl:1:"));
+  EXPECT_FALSE(std::filesystem::exists(path("y.trace")));
+  EXPECT_EQ(run("import " + recording + " -o /nowhere/x.trace").status, 3);
+}
+
+TEST_F(Command, AFullDiskIsNoSuccess) {
+  const auto program = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "iommucheck";
+  const int status = std::system((program.string() + " rules >/dev/full 2>/dev/null").c_str());
+  EXPECT_EQ(WEXITSTATUS(status), 3);
+}
+
+}  // namespace
+}  // namespace iommucheck

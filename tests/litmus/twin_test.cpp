@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+// The literal model against the examples and our own files: sets and verdicts, exactly.
+#include "litmus/twin/twin.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "litmus/parser.h"
+
+namespace iommucheck::litmus {
+namespace {
+
+std::string text(const std::set<std::string>& set) {
+  std::string out;
+  for (const std::string& one : set) out += " " + one;
+  return out;
+}
+
+std::set<std::string> expected(const std::vector<OutcomeText>& outcomes) {
+  std::set<std::string> out;
+  for (const OutcomeText& outcome : outcomes) out.insert(outcome.text);
+  return out;
+}
+
+/// What differs, in words; empty if the model gives what the test expects.
+std::string difference(const iommucheck::litmus::Test& test, const Judgement& got) {
+  std::string out;
+  for (std::size_t i = 0; i < test.accesses.size(); ++i) {
+    const auto want = expected(test.accesses[i].allowed);
+    if (want != got.allowed[i]) {
+      out += fmt::format("access {}: expected{}, got{}\n", i, text(want), text(got.allowed[i]));
+    }
+  }
+  for (std::size_t i = 0; i < test.dmas.size(); ++i) {
+    const auto want = expected(test.dmas[i].allowed);
+    if (want != got.dmas[i]) {
+      out += fmt::format("dma {}: expected{}, got{}\n", i, text(want), text(got.dmas[i]));
+    }
+  }
+  const bool kept = !test.driver || (test.driver->ok ? got.broken.empty()
+                                                     : got.broken.contains(test.driver->rule));
+  if (!kept) {
+    out += fmt::format("driver: expected {}, broken are{}\n",
+                       test.driver->ok ? "ok" : test.driver->rule, text(got.broken));
+  }
+  return out;
+}
+
+TEST(LitmusTwin, AgreesWithEveryFile) {
+  int judged = 0;
+  int unsupported = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(
+           std::string(IOMMUCHECK_SOURCE_DIR) + "/litmus/files")) {
+    if (entry.path().extension() != ".litmus") continue;
+    const auto file = parse_file(entry.path().string());
+    ASSERT_TRUE(file) << file.error().message;
+    for (const auto& test : file->tests) {
+      const Judgement got = judge_literally(test);
+      if (!got.unsupported.empty()) {
+        EXPECT_EQ(entry.path().filename(), "stage2_ats.litmus") << test.name << got.unsupported;
+        ++unsupported;
+        continue;
+      }
+      ++judged;
+      EXPECT_EQ(difference(test, got), "") << to_string(test.place) << " " << test.name;
+    }
+  }
+  EXPECT_GE(judged, 35 + 99);
+  EXPECT_EQ(unsupported, 4);
+}
+
+/// The comparison can fail: each set with one member less or more, and each other verdict, differs.
+TEST(LitmusTwin, ADifferentExpectationIsNoticed) {
+  for (const char* name : {"leaves", "configuration", "own_tables"}) {
+    const auto file =
+        parse_file(fmt::format("{}/litmus/files/{}.litmus", IOMMUCHECK_SOURCE_DIR, name));
+    ASSERT_TRUE(file) << file.error().message;
+    for (const auto& original : file->tests) {
+      const Judgement got = judge_literally(original);
+      auto test = original;
+      test.accesses[0].allowed.pop_back();
+      EXPECT_NE(difference(test, got), "") << test.name;
+      test = original;
+      test.accesses[0].allowed.push_back({"F_UUT", {}});
+      EXPECT_NE(difference(test, got), "") << test.name;
+      test = original;
+      test.driver->ok = !test.driver->ok;
+      if (!test.driver->ok) test.driver->rule = "page-reuse";
+      EXPECT_NE(difference(test, got), "") << test.name;
+    }
+  }
+}
+
+constexpr const char* in_flight = R"(
+test freed_while_in_flight
+init use std
+run dma d begin 1 0x1000 w
+run store word B 1 0
+run do TLBI_NH_VA asid=6 va=0x1000 leaf=1
+run mark
+run release P1
+run dma d end
+dma d -> P1 F_TRANSLATION late:P1 late:F_TRANSLATION
+driver violation page-reuse: the SYNC waits only for what its commands cover
+test cfgi_waits
+init use std
+run dma d begin 1 0x1000 w
+run store cd C1 v=0
+run do CFGI_CD 1 0 leaf=1
+run mark
+run dma d end
+dma d -> P1 C_BAD_CD late:C_BAD_CD
+driver ok
+)";
+
+TEST(LitmusTwin, ADmaIsWaitedForByWhatCoversIt) {
+  const auto file = parse(in_flight);
+  ASSERT_TRUE(file) << file.error().message;
+  for (const auto& test : file->tests) {
+    EXPECT_EQ(difference(test, judge_literally(test)), "") << test.name;
+  }
+}
+
+}  // namespace
+}  // namespace iommucheck::litmus

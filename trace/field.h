@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+// What the .def files say of one field. Every described struct has an overload
+//   for_each_field(value, visit), which calls visit(const FieldInfo&, member) in order.
+// JSON, codec, hash and documentation are loops over it; nothing is listed twice.
+#pragma once
+
+#include <string_view>
+
+#include "base/types.h"
+
+namespace iommucheck::trace {
+
+struct FieldInfo {
+  std::string_view name;
+  std::string_view type;
+  std::string_view text;
+  bool may_be_absent;  ///< a fact: absent if the source cannot give it, never defaulted
+};
+
+/// FNV-1a, 64 bits: a name's number that does not change when names are added or reordered.
+constexpr u64 name_hash(std::string_view name) {
+  u64 hash = 0xcbf29ce484222325;
+  for (char c : name) hash = (hash ^ static_cast<u8>(c)) * 0x100000001b3;
+  return hash;
+}
+
+}  // namespace iommucheck::trace
