@@ -134,10 +134,14 @@ std::string DriverHost::boot() {
   return {};
 }
 
-void DriverHost::snapshot() { arena_.snapshot(); }
+void DriverHost::snapshot() {
+  arena_.snapshot();
+  if (segments_ != nullptr) segments_->save();
+}
 
 void DriverHost::restore() {
   arena_.restore();
+  if (segments_ != nullptr) segments_->restore();
   fail_allocation(0);
 }
 

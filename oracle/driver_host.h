@@ -8,6 +8,7 @@
 #include "iommucheck/driver.h"
 #include "oracle/arena.h"
 #include "oracle/monitor.h"
+#include "oracle/plugin/segments.h"
 
 namespace iommucheck::oracle {
 
@@ -25,6 +26,8 @@ class DriverHost {
   /// driver's arena and the platform; the monitor's state is undone by its owner.
   void snapshot();
   void restore();
+  /// Static variables that are part of it; null (the default): there are none. Outlives the host.
+  void set_segments(Segments* segments) { segments_ = segments; }
 
   /// Decides everything that a device or the environment may choose.
   void set_choices(spec::Choices& choices) { choices_ = &choices; }
@@ -54,6 +57,7 @@ class DriverHost {
   void* state_ = nullptr;
   Arena arena_;
   TableMemory tables_;
+  Segments* segments_ = nullptr;
   spec::FirstChoice first_;
   spec::Choices* choices_ = &first_;
   u32 allocations_ = 0;

@@ -49,7 +49,9 @@ bool changes_range(CallKind kind) {
 }  // namespace
 
 Lockstep::Lockstep(const iommucheck_driver& driver, const LockstepOptions& options)
-    : options_(options), monitor_(setup_of(options)), host_(driver, monitor_) {}
+    : options_(options), monitor_(setup_of(options)), host_(driver, monitor_) {
+  host_.set_segments(options.segments);
+}
 
 std::string Lockstep::boot(Monitor::Sink* sink) {
   monitor_.set_sink(sink);
@@ -102,7 +104,10 @@ fuzz::SpaceView Lockstep::space_of(const Domain& domain) const {
 
 spec::sva::Observed Lockstep::make_call(const Call& call) {
   ++calls_of_run_;
-  return host_.call(call);
+  const spec::sva::Observed observed = host_.call(call);
+  const bool counts_bytes = call.kind == CallKind::unmap || call.kind == CallKind::unmap_fast;
+  if (observed.status == Status::ok && (!counts_bytes || observed.value != 0)) ++calls_succeeded_;
+  return observed;
 }
 
 void Lockstep::perform_alloc(const fuzz::Operation& operation) {

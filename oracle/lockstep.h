@@ -16,6 +16,7 @@ struct LockstepOptions {
   u32 devices = 3;            ///< each with one stream ID, the second with two
   u64 window_bytes = u64{16} << 20;
   u64 seed = 1;               ///< for the header of traces
+  Segments* segments = nullptr;  ///< a plug-in's statics: saved by boot(), put back by undo()
 };
 
 class Lockstep {
@@ -40,7 +41,9 @@ class Lockstep {
 
   Monitor& monitor() { return monitor_; }
   [[nodiscard]] const Monitor& monitor() const { return monitor_; }
+  /// Since the beginning, all cases together.
   [[nodiscard]] u64 accesses() const { return accesses_; }
+  [[nodiscard]] u64 calls_succeeded() const { return calls_succeeded_; }
   /// Called before each operation; for progress and crash reports. May be null.
   void on_operation(void (*hook)(void*, u32), void* context) {
     hook_ = hook;
@@ -77,6 +80,7 @@ class Lockstep {
   bool is_booted_ = false;
   std::vector<Domain> domains_;
   u64 accesses_ = 0;
+  u64 calls_succeeded_ = 0;
   u64 calls_of_run_ = 0;
   void (*hook_)(void*, u32) = nullptr;
   void* hook_context_ = nullptr;

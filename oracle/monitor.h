@@ -44,7 +44,8 @@ struct Statistics {
   u64 calls = 0;
   u64 calls_changing = 0;   ///< successful, and they changed something
   u64 outcomes_judged = 0;  ///< pieces of address space and single accesses compared with promises
-  std::array<u64, 256> rules{};  ///< how often each rule was discriminating
+  std::array<u64, 256> asked{};  ///< how often each rule was asked
+  std::array<u64, 256> rules{};  ///< how often it was discriminating: it could have been broken
 };
 
 class Monitor {
@@ -142,7 +143,10 @@ class Monitor {
   }
   void gather();
   void find(spec::Rule rule, std::string text);
-  void count(spec::Rule rule) { ++statistics_.rules[static_cast<std::size_t>(rule)]; }
+  void count(spec::Rule rule, bool discriminating = true) {
+    ++statistics_.asked[static_cast<std::size_t>(rule)];
+    if (discriminating) ++statistics_.rules[static_cast<std::size_t>(rule)];
+  }
   void undetermined(const std::string& missing);
 
   // promises.cpp

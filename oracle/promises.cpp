@@ -200,9 +200,15 @@ void Monitor::check_interval_for(u32 tag, u32 device, u32 sid, u64 first, u64 la
 
 /// The candidates in scratch_ against what is promised at `va`.
 bool Monitor::check_piece(u32 tag, u32 device, u32 sid, u64 va, const Alternatives& allowed) {
+  // What nothing is mapped at, and what no call has touched, nobody breaks by accident.
+  const bool mapped = promises_state(allowed, State::mapped);
+  const bool touched = !touched_.empty();
   count(!in_call_           ? spec::Rule::PROMISE_OUTCOME
         : allowed.concerned ? spec::Rule::PROMISE_TRANSIENT
-                            : spec::Rule::PROMISE_UNDISTURBED);
+                            : spec::Rule::PROMISE_UNDISTURBED,
+        mapped || touched);
+  if (!in_call_ && !mapped) count(spec::Rule::PAGE_REUSE, touched);
+  if (scratch_.size() > 1) count(spec::Rule::CONFLICT_TLB);
   const auto broken = [&](spec::Rule rule, const std::string& what) {
     find(rule, fmt::format("stream {:#x} (device {}) at {:#x}: {}; promised: {}", sid, device, va,
                            what, promised_text(allowed)));
@@ -219,11 +225,9 @@ bool Monitor::check_piece(u32 tag, u32 device, u32 sid, u64 va, const Alternativ
     if (c.kind == Candidate::Kind::fault) fault = true;
     if (c.kind != Candidate::Kind::leaf) continue;
     if (promises_translation(allowed, c, va)) continue;
-    if (c.item != 0) count(spec::Rule::PAGE_REUSE);
-    const bool unmapped = !promises_state(allowed, State::mapped);
     const spec::Rule rule = in_call_ ? (allowed.concerned ? spec::Rule::PROMISE_TRANSIENT
                                                           : spec::Rule::PROMISE_UNDISTURBED)
-                            : unmapped && c.item != 0 ? spec::Rule::PAGE_REUSE
+                            : !mapped && c.item != 0 ? spec::Rule::PAGE_REUSE
                                                       : spec::Rule::PROMISE_OUTCOME;
     return broken(rule, candidate_text(c, va));
   }

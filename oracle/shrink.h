@@ -27,7 +27,7 @@ struct ShrinkResult {
   bool minimal = false;
 };
 
-/// Leaves out operations (halves, quarters, …, single ones, and pairs where there are 24 at most),
+/// Leaves out operations (halves, quarters, ..., single ones, pairs where there are 24 at most),
 /// then makes fields smaller, and so on until nothing changes. Deterministic if `still_fails` is.
 /// The order of operations and their kinds stay.
 ShrinkResult shrink(std::vector<fuzz::Operation> operations, const StillFails& still_fails,

@@ -91,6 +91,7 @@ struct Candidate {
   u32 item = 0;         ///< 1 + the item it comes from or through; 0: memory alone
   u64 origin = 0;
   u64 value = 0;
+  u32 age = 0;          ///< larger is newer: newest in memory, older versions, items by event
 };
 
 /// An interval of input addresses of one tag whose outcomes may have changed.
@@ -331,7 +332,12 @@ class Caches {
   void settle(std::vector<Vanished>& vanished);
   void vanish_from_table(Frame& frame, const Vanished& what);
   void add_item(const Path& path, u64 origin, Content content, EventIndex stored_at);
+  bool renew(TagState& tag, const Item& item);
+  bool extend(TagState& tag, const Item& item);
+  u32 insert_item(const Item& item);
   void drop_items(Group group);
+  void note_leaf(Frame& frame, u64 value);
+  void mark_dirty_range(u32 tag, u64 first, u64 last);
   void check_make(Frame& frame, unsigned index, unsigned level, u64 value);
   void check_contiguous(Frame& frame, unsigned index, unsigned level, u64 value);
   void probe(u32 tag, u64 va, u64 origin);
@@ -372,10 +378,17 @@ class Caches {
   template <class Option, class Structure>
   bool mixtures(ConfigKind kind, u32 sid, u32 ssid, u64 place, Group dies, bool cached_only,
                 Structure Option::* structure, std::vector<Option>& options) const;
-  [[nodiscard]] bool unknown_config_alive(u32 sid) const;
+  [[nodiscard]] bool unknown_config_alive() const;
+  void check_unknown_after_reset();
   [[nodiscard]] bool unknown_tlb_alive(const Tag<u64>& tag) const;
 
   // invalidate.cpp
+  struct Covered {
+    u64 first = 0;
+    u64 count = 0;
+  };
+  [[nodiscard]] Covered covered_part(const Command& command, const Item& item) const;
+  void split_item(u32 index, u64 first, u64 count);
   void kill_items(const InFlight& command);
   void kill_config(const InFlight& command);
   void kill_ghosts(const InFlight& command);
@@ -394,7 +407,7 @@ class Caches {
   void walk(u32 regime, unsigned half, u64 table, unsigned level, unsigned start, u64 va,
             u8 hierarchical, u32 item, std::vector<Candidate>& found) const;
   void meet(u32 regime, unsigned half, unsigned level, u64 va, u8 hierarchical, u32 item,
-            u64 origin, Content content, std::vector<Candidate>& found) const;
+            u64 origin, Content content, u32 age, std::vector<Candidate>& found) const;
   void contiguous_siblings(u32 regime, unsigned half, unsigned level, u64 position, u64 va,
                            u8 hierarchical, u32 item, std::vector<Candidate>& found) const;
   void collect_items(u32 tag, u64 va, bool global_only, std::vector<Candidate>& found) const;
@@ -418,6 +431,7 @@ class Caches {
   u64 smmuen_ = 0;            // as written
   u64 enabled_ = 0;           // may anything be fetched: smmuen written 1, until 0 acknowledged
   u64 smmuen_acked_ = 0;
+  u64 smmuen_open_ = 0;       // a change was written and not acknowledged yet
   u64 gbpa_abort_ = 0;
 
   TrailPool<Edge> edges_;
@@ -445,9 +459,8 @@ class Caches {
     u64 tlb_el2 = 0, tlb_el2_dies = immortal;
   };
   UnknownSet unknown_;
-  struct UnknownExcept {       // a stream, VMID or ASID whose unknown items are invalidated
-    u64 what = 0;              // 0 stream; 1 VMID; 2 VMID and ASID (not the global one)
-    u64 first = 0, last = 0;
+  struct UnknownExcept {       // a VMID whose unknown stage 1 items are invalidated
+    u64 vmid = 0;
     u64 dies = immortal;
   };
   TrailArray<UnknownExcept> unknown_except_;

@@ -76,6 +76,15 @@ void Caches::words_at(ConfigKind kind, u32 sid, u32 ssid, u64 place, unsigned wo
   }
 }
 
+namespace {
+
+/// What of a structure anything looks at, as far as that follows from itself: of an STE all of it;
+/// which halves of a CD count depends on the stream world too, so a valid one is kept whole.
+Ste<u64> relevant(const Ste<u64>& ste) { return used_part(ste); }
+Cd<u64> relevant(const Cd<u64>& cd) { return cd.v() ? cd : Cd<u64>{}; }
+
+}  // namespace
+
 /// Every mixture of words that one fetch may have seen, equal ones (in the bits used) once.
 /// `cached_only`: memory of this place cannot be reached any more, only cached words count.
 template <class Option, class Structure>
@@ -121,11 +130,11 @@ bool Caches::mixtures(ConfigKind kind, u32 sid, u32 ssid, u64 place, Group dies,
       for (unsigned w = 1; w < ste_words; ++w) {
         Structure all = option.*structure;
         all.dw[w] = ~u64{0};
-        if (unknown[w] && !(used_part(all) == used_part(option.*structure))) valid_unknown = true;
+        if (unknown[w] && !(relevant(all) == relevant(option.*structure))) valid_unknown = true;
       }
     }
     option.unknown = valid_unknown;
-    option.*structure = used_part(option.*structure);
+    option.*structure = relevant(option.*structure);
     bool known = false;
     for (Option& other : options) {
       if (other.place != option.place || other.unknown != option.unknown) continue;
@@ -258,7 +267,7 @@ bool Caches::stream_options(u32 sid, u32 ssid, bool ssv,
     }
     options.push_back(option);
   };
-  if (unknown_config_alive(sid)) {
+  if (unknown_config_alive()) {
     add({.rule = Rule::UNKNOWN_AFTER_RESET, .any = true});
     return true;
   }
@@ -481,7 +490,7 @@ void Caches::form_cd(u32 sid, u32 number, const SteOption& ste, const std::vecto
     }
     const u32 regime = intern(regime_of(ste.ste, cd.cd, caps_, e2h_ != 0));
     formed.push_back({.sid = sid, .ssid = number, .regime = regime, .place = cd.place,
-                      .dies = std::min(ste.dies, cd.dies), .units = ste.units + cd.units});
+                      .dies = std::min(ste.dies, cd.dies), .units = std::max(ste.units, cd.units)});
   }
 }
 
@@ -677,7 +686,9 @@ void Caches::become_formed(u32 id) {
   mark_dirty(state.tag, 0, 64);
   // Make checks of a whole regime: against items that live under its tag, and other regimes.
   for (u32 i = static_cast<u32>(tag.first_item); i != 0; i = items_[i].next) {
-    probe(state.tag, items_[i].va, items_[i].origin);
+    for (u64 k = 0; k < items_[i].count; ++k) {
+      probe(state.tag, items_[i].va + k * items_[i].entry_bytes(), items_[i].origin + 8 * k);
+    }
   }
   if (tag.formed > 1) {
     for (u64 other = tag.first_regime; other != 0; other = regimes_[other - 1].next) {
@@ -861,6 +872,7 @@ void Caches::set_gbpa_abort(bool abort) { trail_.set(gbpa_abort_, abort ? 1 : 0)
 void Caches::write_smmuen(bool enable) {
   if ((smmuen_ != 0) == enable) return;
   trail_.set(smmuen_, enable ? 1 : 0);
+  trail_.set(smmuen_open_, 1);
   if (!enable || enabled_ != 0) return;
   trail_.set(enabled_, 1);
   count(Rule::UNKNOWN_AFTER_RESET);
@@ -903,10 +915,32 @@ void Caches::write_smmuen(bool enable) {
   }
   for (const u32 sid : streams_to_form) reform(sid);
   reform_all();
+  check_unknown_after_reset();
+}
+
+void Caches::check_unknown_after_reset() {
+  if (unknown_.config != 0) {
+    trail_.save(reinterpret_cast<u64*>(&unknown_), sizeof(unknown_) / 8);
+    unknown_.tlb_el1 = unknown_.tlb_el2 = 1;  // whatever was invalidated, it fills again
+    unknown_.tlb_el1_dies = unknown_.tlb_el2_dies = immortal;
+    report(Rule::UNKNOWN_AFTER_RESET,
+           "SMMUEN is set while cached configuration from before reset may live: no completed "
+           "CFGI_ALL");
+    return;
+  }
+  for (u32 t = 0; t < active_tags_.size(); ++t) {
+    const TagState& tag = tags_[static_cast<u32>(active_tags_[t])];
+    if (tag.formed == 0 || !unknown_tlb_alive(tag.tag)) continue;
+    report(Rule::UNKNOWN_AFTER_RESET,
+           "SMMUEN is set while translations from before reset may live under ASID " +
+               hex(tag.tag.asid) + ", VMID " + hex(tag.tag.vmid));
+    return;
+  }
 }
 
 void Caches::acknowledge_smmuen() {
   trail_.set(smmuen_acked_, smmuen_);
+  trail_.set(smmuen_open_, 0);
   if (smmuen_ != 0 || enabled_ == 0) return;
   // Nothing is fetched any more; what was cached stays. Words of configuration become items, so
   // that they are known whatever happens to their memory.
@@ -954,23 +988,15 @@ void Caches::reset() {
   unknown_.config = unknown_.tlb_el1 = unknown_.tlb_el2 = 1;
 }
 
-bool Caches::unknown_config_alive(u32 sid) const {
-  if (unknown_.config == 0) return false;
-  for (u32 i = 0; i < unknown_except_.size(); ++i) {
-    const UnknownExcept& except = unknown_except_[i];
-    if (except.what == 0 && except.dies < completed_ && sid >= except.first && sid <= except.last) {
-      return false;
-    }
-  }
-  return true;
-}
+// Any stream's unknown STE can form any regime and fill anything, so one suffices for all.
+bool Caches::unknown_config_alive() const { return unknown_.config != 0; }
 
 bool Caches::unknown_tlb_alive(const Tag<u64>& tag) const {
   if (tag.world != StreamWorld::el1) return unknown_.tlb_el2 != 0;
   if (unknown_.tlb_el1 == 0) return false;
   for (u32 i = 0; i < unknown_except_.size(); ++i) {
     const UnknownExcept& except = unknown_except_[i];
-    if (except.what == 1 && except.dies < completed_ && except.first == tag.vmid) return false;
+    if (except.dies < completed_ && except.vmid == tag.vmid) return false;
   }
   return true;  // NH_ASID leaves the global one
 }

@@ -7,6 +7,7 @@
 
 namespace iommucheck::spec {
 
+/// One entry of an item; members of a contiguous group are entries of their own.
 TlbTarget Caches::target_of(const Item& item) const {
   const Tag<u64>& tag = tags_[item.tag].tag;
   TlbTarget target{.world = tag.world, .vmid = tag.vmid, .asid = tag.asid, .base = item.va,
@@ -14,11 +15,35 @@ TlbTarget Caches::target_of(const Item& item) const {
                    .is_table = item.kind == ItemKind::pointer};
   target.extent_lg2 = level_shift(Granule::g4k, item.level);
   if (item.kind != ItemKind::final) return target;
-  if (const auto leaf = leaf_of(item)) {
-    target.global = !leaf->ng.value && has_asid(tag.world);
-    if (leaf->contiguous) target.extent_lg2 += contiguous_lg2(Granule::g4k, item.level);
-  }
+  target.global = !not_global(item.value).value && has_asid(tag.world);
   return target;
+}
+
+/// The entries of an item that a command covers: first and number, 0 if none.
+Caches::Covered Caches::covered_part(const Command& command, const Item& item) const {
+  if (item.count == 1) return {0, covers_item(command, item) ? 1U : 0U};
+  u64 first = 0;
+  u64 last = item.count - 1;
+  if (is_tlbi_by_address(command.op)) {
+    const AddressRange<u64> range = tlbi_range(command);
+    if (range.last < item.va || range.first > item.last()) return {0, 0};
+    if (range.first > item.va) first = (range.first - item.va) / item.entry_bytes();
+    if (range.last < item.last()) last = (range.last - item.va) / item.entry_bytes();
+  }
+  if (!covers_item(command, item.part(first, 1))) return {0, 0};
+  return {first, last - first + 1};
+}
+
+/// Leaves of item `index` the entries [first, first + count); the others become items of their own.
+void Caches::split_item(u32 index, u64 first, u64 count) {
+  const Item whole = items_[index];
+  if (first == 0 && count == whole.count) return;
+  if (first != 0) insert_item(whole.part(0, first));
+  if (first + count != whole.count) insert_item(whole.part(first + count, whole.count - first - count));
+  const u32 next = items_[index].next;
+  Item& left = items_.edit(trail_, index);
+  left = whole.part(first, count);
+  left.next = next;
 }
 
 /// An unknown item is any leaf or pointer of its slot, also a global one, so only what removes all
@@ -64,9 +89,19 @@ void Caches::kill_items(const InFlight& command) {
   for (u32 t = 0; t < active_tags_.size(); ++t) {
     const TagState& tag = tags_[static_cast<u32>(active_tags_[t])];
     for (u32 i = static_cast<u32>(tag.first_item); i != 0; i = items_[i].next) {
-      if (items_[i].dies > command.group && covers_item(command.command, items_[i])) {
-        covered.push_back(i);
-      }
+      if (items_[i].dies <= command.group) continue;
+      const Covered part = covered_part(command.command, items_[i]);
+      if (part.count == 0) continue;
+      split_item(i, part.first, part.count);
+      covered.push_back(i);
+    }
+  }
+  // Each entry may be fetched again for itself.
+  for (std::size_t k = 0; k < covered.size(); ++k) {
+    while (items_[covered[k]].count > 1 && tags_[items_[covered[k]].tag].pointers != 0) {
+      insert_item(items_[covered[k]].part(items_[covered[k]].count - 1, 1));
+      --items_.edit(trail_, covered[k]).count;
+      covered.push_back(static_cast<u32>(tags_[items_[covered[k]].tag].first_item));
     }
   }
   std::erase_if(covered, [&](u32 i) { return survives(items_[i], command); });
@@ -257,22 +292,14 @@ void Caches::kill_unknown(const InFlight& command) {
   trail_.save(reinterpret_cast<u64*>(&unknown_), sizeof(unknown_) / 8);
   const Command& c = command.command;
   const u64 group = command.group;
-  if (c.op == Opcode::cfgi_ste_range && c.range == 31) {
+  if (c.op == Opcode::cfgi_ste_range && c.range + 1 >= caps_.sidsize) {
     unknown_.config_dies = std::min(unknown_.config_dies, group);
-  } else if (c.op == Opcode::cfgi_ste_range) {
-    const SidBlock block = cfgi_block(c);
-    unknown_except_.push(trail_, {.what = 0, .first = block.first, .last = block.last,
-                                  .dies = group});
-  } else if (c.op == Opcode::cfgi_ste && !c.leaf) {
-    unknown_except_.push(trail_, {.what = 0, .first = c.sid, .last = c.sid, .dies = group});
-  } else if (c.op == Opcode::cfgi_ste && !strtab_.two_level) {
-    unknown_except_.push(trail_, {.what = 0, .first = c.sid, .last = c.sid, .dies = group});
   } else if (c.op == Opcode::tlbi_nsnh_all) {
     unknown_.tlb_el1_dies = std::min(unknown_.tlb_el1_dies, group);
   } else if (c.op == Opcode::tlbi_el2_all) {
     unknown_.tlb_el2_dies = std::min(unknown_.tlb_el2_dies, group);
   } else if (c.op == Opcode::tlbi_nh_all || c.op == Opcode::tlbi_s12_vmall) {
-    unknown_except_.push(trail_, {.what = 1, .first = c.vmid, .last = c.vmid, .dies = group});
+    unknown_except_.push(trail_, {.vmid = c.vmid, .dies = group});
   }
 }
 

@@ -23,7 +23,9 @@ enum class ItemKind : u8 {
   unknown,  ///< a word whose content nobody knew: any leaf or pointer of its slot, also a global one
 };
 
-/// An entry of a TLB or walk cache, tagged by `tag` and its extent only.
+/// An entry of a TLB or walk cache, tagged by `tag` and its extent only. Final translations of
+/// neighbouring entries whose outputs follow each other are one item with a count: each of them
+/// lives and dies for itself, and an invalidation that covers some of them splits the item.
 struct Item {
   u32 next = 0;           ///< in the list of its tag
   u32 tag = 0;
@@ -39,6 +41,22 @@ struct Item {
   u32 since = 0;          ///< last event before which memory could fill it
   u32 vanished_at = 0;    ///< event whose visibility made memory say something else
   u32 stored_at = 0;      ///< event that replaced it
+  u32 count = 1;          ///< entries; more than 1 for final translations only
+  u32 padding = 0;
+
+  /// Bytes of one entry, contiguous hint aside; 4 KiB granule.
+  [[nodiscard]] u64 entry_bytes() const { return pow2(level_shift(Granule::g4k, level)); }
+  [[nodiscard]] u64 last() const { return va + (count * entry_bytes() - 1); }
+  [[nodiscard]] bool holds(u64 address) const { return address - va < count * entry_bytes(); }
+  /// `entries` of them, from number `first` on.
+  [[nodiscard]] Item part(u64 first, u64 entries) const {
+    Item item = *this;
+    item.va += first * entry_bytes();
+    if (kind == ItemKind::final) item.value += first * entry_bytes();
+    item.origin += 8 * first;
+    item.count = static_cast<u32>(entries);
+    return item;
+  }
 };
 
 inline u8 pack(const HierarchicalAttributes<u64>& h) {

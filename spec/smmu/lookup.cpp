@@ -9,6 +9,8 @@ namespace iommucheck::spec {
 
 namespace {
 
+constexpr u32 newest_age = ~u32{0};
+
 Outcome fault_outcome(EventType event, Rule rule, FaultReaction reaction = {}) {
   Outcome outcome{.kind = OutcomeKind::fault, .event = event, .rule = rule};
   if (is_translation_fault(event)) outcome.reaction = reaction;
@@ -36,8 +38,9 @@ void Caches::walk(u32 regime, unsigned half, u64 table, unsigned level, unsigned
                   u8 hierarchical, u32 item, std::vector<Candidate>& found) const {
   const Half<u64>& h = regimes_[regime].regime.half[half];
   const u64 position = descriptor_position(h, start, level, table, va);
+  u32 age = newest_age;
   memory_.visible(position, [&](Content content) {
-    meet(regime, half, level, va, hierarchical, item, position, content, found);
+    meet(regime, half, level, va, hierarchical, item, position, content, age--, found);
   });
   if (contiguous_ != 0) {
     contiguous_siblings(regime, half, level, position, va, hierarchical, item, found);
@@ -45,12 +48,12 @@ void Caches::walk(u32 regime, unsigned half, u64 table, unsigned level, unsigned
 }
 
 void Caches::meet(u32 regime, unsigned half, unsigned level, u64 va, u8 hierarchical, u32 item,
-                  u64 origin, Content content, std::vector<Candidate>& found) const {
+                  u64 origin, Content content, u32 age, std::vector<Candidate>& found) const {
   const unsigned shift = level_shift(Granule::g4k, level);
   Candidate candidate{.half = static_cast<u8>(half), .level = static_cast<u8>(level),
                       .extent_lg2 = static_cast<u8>(shift), .regime = regime,
                       .va = align_down(va, shift), .item = item, .origin = origin,
-                      .value = content.value};
+                      .value = content.value, .age = age};
   if (content.unknown) {
     candidate.kind = Candidate::Kind::unknown;
     found.push_back(candidate);
@@ -69,6 +72,13 @@ void Caches::meet(u32 regime, unsigned half, unsigned level, u64 va, u8 hierarch
   } else {
     candidate.kind = Candidate::Kind::leaf;
     candidate.leaf = std::get<Leaf<u64>>(next);
+    const Regime<u64>& r = regimes_[regime].regime;
+    if (!(candidate.leaf.af | r.ha | r.affd)) {
+      candidate.kind = Candidate::Kind::fault;
+      candidate.fault = {Rule::S1_ACCESS_FLAG, EventType::f_access, level};
+      found.push_back(candidate);
+      return;
+    }
     if (candidate.leaf.contiguous) {
       const unsigned group = contiguous_lg2(Granule::g4k, level);
       candidate.extent_lg2 = static_cast<u8>(shift + group);
@@ -97,7 +107,7 @@ void Caches::contiguous_siblings(u32 regime, unsigned half, unsigned level, u64 
       const u64 index = (sibling - first) / 8;
       const u64 there = align_down(va, shift + group) + (index << shift);
       std::vector<Candidate> extended;
-      meet(regime, half, level, there, hierarchical, item, sibling, content, extended);
+      meet(regime, half, level, there, hierarchical, item, sibling, content, newest_age, extended);
       for (const Candidate& candidate : extended) {
         if (candidate.kind == Candidate::Kind::leaf) found.push_back(candidate);
       }
@@ -130,20 +140,14 @@ void Caches::collect_items(u32 tag, u64 va, bool global_only,
   const std::size_t before = found.size();
   for (u32 i = static_cast<u32>(tags_[tag].first_item); i != 0; i = items_[i].next) {
     const Item& item = items_[i];
+    if (!item.holds(va)) continue;
     const unsigned shift = level_shift(Granule::g4k, item.level);
-    const bool here = va - item.va < pow2(shift);
     if (item.kind == ItemKind::final) {
-      if (!here && contiguous_ == 0) continue;
-      if (!here && align_down(va, shift + 4) != align_down(item.va, shift + 4)) continue;
-      std::vector<Candidate> one;
-      meet(item.regime, item.half, item.level, item.va, item.hierarchical, i + 1, item.origin,
-           Content{item.value, false}, one);
-      for (const Candidate& candidate : one) {
-        if (va - candidate.va < pow2(candidate.extent_lg2)) found.push_back(candidate);
-      }
+      const Item one = item.part((va - item.va) >> shift, 1);
+      meet(one.regime, one.half, one.level, one.va, one.hierarchical, i + 1, one.origin,
+           Content{one.value, false}, item.vanished_at, found);
       continue;
     }
-    if (!here) continue;
     Candidate candidate{.half = item.half, .level = item.level,
                         .extent_lg2 = static_cast<u8>(shift), .regime = item.regime,
                         .va = item.va, .item = i + 1, .origin = item.origin, .value = item.value};
@@ -214,11 +218,9 @@ u64 Caches::constant_until(u32 tag, u64 va, const std::vector<Candidate>& found)
     if (half == 1 && va < ~input) last = std::min(last, ~input - 1);
   }
   for (u32 i = static_cast<u32>(tags_[tag].first_item); i != 0; i = items_[i].next) {
-    const unsigned group = contiguous_ != 0 ? 4 : 0;
-    const u64 first = align_down(items_[i].va, level_shift(Granule::g4k, items_[i].level) + group);
-    if (first > va) last = std::min(last, first - 1);
-    const u64 end = first + (pow2(level_shift(Granule::g4k, items_[i].level) + group) - 1);
-    if (first <= va && end >= va) last = std::min(last, end);
+    const Item& item = items_[i];
+    if (item.va > va) last = std::min(last, item.va - 1);
+    if (item.holds(va)) last = std::min(last, item.last());
   }
   // The halves meet at bit 55.
   if (!bit(va, 55)) last = std::min(last, mask(54, 0));
@@ -244,7 +246,12 @@ bool Caches::conflict(const Candidate& a, const Candidate& b) const {
   }
   if (a.leaf.output - a.va != b.leaf.output - b.va) return true;
   if (a.leaf.attr != b.leaf.attr) return true;
-  if (!(a.leaf.ng == b.leaf.ng)) return true;
+  if (!(a.leaf.ng == b.leaf.ng)) {
+    // Only a new global entry over non-global ones is one.
+    const Candidate& global = a.leaf.ng ? b : a;
+    const Candidate& local = a.leaf.ng ? a : b;
+    if (global.age >= local.age) return true;
+  }
   if (a.extent_lg2 == b.extent_lg2) return false;
   if (caps_.bbml >= 2) return false;
   if (a.level == b.level) return caps_.bbml == 0;  // the contiguous hint alone
@@ -264,12 +271,12 @@ bool Caches::in_conflict(const std::vector<Candidate>& found) const {
 
 bool Caches::collect_outcomes(const Access& access, std::vector<Outcome>& found) const {
   const u64 beyond = access.va & ~low_mask(u64{caps_.oas_lg2});
-  if (smmuen_ == 0 || smmuen_acked_ == 0) {
+  if (smmuen_ == 0 || smmuen_open_ != 0) {
     // SMMUEN = 0, or its change not acknowledged: GBPA decides. arch 1.4.
     const bool aborts = gbpa_abort_ != 0 || beyond != 0;
     add(found, aborts ? Outcome{.kind = OutcomeKind::abort}
                       : Outcome{.kind = OutcomeKind::bypass, .pa = access.va});
-    if (smmuen_ == 0 && smmuen_acked_ == 0) return true;
+    if (smmuen_open_ == 0) return true;
   }
   std::vector<StreamOption> options;
   if (!stream_options(access.sid, access.ssid, access.ssv, options)) return false;
@@ -338,6 +345,10 @@ void Caches::access_under(const Access& access, const StreamOption& option,
       if (result.fault) {
         outcome = fault_outcome(result.fault->event, result.fault->rule, option.reaction);
       } else {
+        // The dirty state is set in the word as it was cached; otherwise the walk starts again.
+        if (result.sets_dirty && c.item != 0 && items_[c.item - 1].kind == ItemKind::final) {
+          continue;
+        }
         outcome = {.kind = OutcomeKind::translation, .pa = c.leaf.output + (va - c.va),
                    .attr = c.leaf.attr, .dirty = result.sets_dirty.value};
       }
@@ -374,7 +385,8 @@ void Caches::for_each_translation(
             return;
           }
           std::vector<Candidate> one;
-          meet(regime, half, level, here, hierarchical, item, table + 8 * i, content, one);
+          meet(regime, half, level, here, hierarchical, item, table + 8 * i, content, newest_age,
+               one);
           for (const Candidate& candidate : one) visit(id, candidate);
         });
       }
@@ -398,10 +410,14 @@ void Caches::for_each_translation(
              static_cast<u8>(item.hierarchical | pack(accumulate(unpack(0), item.value))), i + 1);
         continue;
       }
-      std::vector<Candidate> one;
-      meet(item.regime, item.half, item.level, item.va, item.hierarchical, i + 1, item.origin,
-           Content{item.value, item.kind == ItemKind::unknown}, one);
-      for (const Candidate& candidate : one) visit(id, candidate);
+      for (u64 k = 0; k < item.count; ++k) {
+        const Item single = item.part(k, 1);
+        std::vector<Candidate> one;
+        meet(item.regime, item.half, item.level, single.va, item.hierarchical, i + 1,
+             single.origin, Content{single.value, item.kind == ItemKind::unknown},
+             item.vanished_at, one);
+        for (const Candidate& candidate : one) visit(id, candidate);
+      }
     }
   }
 }

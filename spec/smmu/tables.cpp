@@ -52,14 +52,24 @@ void Caches::link(u64 table, unsigned level, Edge edge) {
 }
 
 void Caches::link_children(Frame& frame, unsigned level) {
-  if (level == last_level || (frame.nonzero == 0 && !any_pending(frame))) return;
+  if (frame.nonzero == 0 && !any_pending(frame)) return;
   for (unsigned i = 0; i < frame_words; ++i) {
     memory_.visible(frame, i, [&](Content content) {
-      if (content.unknown || !is_table(content.value, level)) return;
+      if (content.unknown) return;
+      if (is_leaf(content.value, level)) note_leaf(frame, content.value);
+      if (!is_table(content.value, level)) return;
       link(next_table_address(granule, content.value), level + 1,
            Edge{.kind = EdgeKind::word, .parent = frame.address() + 8 * i, .value = content.value});
     });
   }
+}
+
+/// Kinds of leaves that look-ups have to look further for.
+void Caches::note_leaf(Frame& frame, u64 value) {
+  if (!not_global(value).value && globals_ == 0) trail_.set(globals_, 1);
+  if (!contiguous_hint(value).value) return;
+  if (contiguous_ == 0) trail_.set(contiguous_, 1);
+  if (frame.contiguous == 0) trail_.set(frame.contiguous, 1);
 }
 
 void Caches::unlink(u64 table, unsigned level, EdgeKind kind, u64 parent, u64 value) {
@@ -101,6 +111,7 @@ void Caches::check_unknown(const Frame& frame, u64 first, u64 count) {
     memory_.visible(frame, static_cast<unsigned>(i),
                     [&](Content content) { unknown |= content.unknown; });
     if (!unknown) continue;
+    if (globals_ == 0) trail_.set(globals_, 1);  // it may read as a global leaf
     report(Rule::WILD_WALK,
            "a walk can now reach " + name(frame.address() + 8 * i) +
                ", whose content is not known (never written, freed, or written without a barrier "
@@ -229,12 +240,8 @@ void Caches::after_table_store(Frame& frame, unsigned index, u64 value) {
   for (unsigned level = 0; level <= last_level; ++level) {
     if (frame.tables_at(level) == 0) continue;
     if (is_leaf(value, level)) {
-      if (!not_global(value).value && globals_ == 0) trail_.set(globals_, 1);
-      if (contiguous_hint(value).value) {
-        if (contiguous_ == 0) trail_.set(contiguous_, 1);
-        if (frame.contiguous == 0) trail_.set(frame.contiguous, 1);
-        check_contiguous(frame, index, level, value);
-      }
+      note_leaf(frame, value);
+      if (contiguous_hint(value).value) check_contiguous(frame, index, level, value);
     }
     if (is_table(value, level)) {
       bool known = false;  // an older visible version with this value has its edge already
@@ -266,9 +273,12 @@ void Caches::after_table_store(Frame& frame, unsigned index, u64 value) {
 }
 
 void Caches::mark_dirty(u32 tag, u64 va, unsigned extent_lg2) {
-  if (!track_changes_) return;
   const u64 first = align_down(va, extent_lg2);
-  const u64 last = first + (pow2(extent_lg2) - 1);
+  mark_dirty_range(tag, first, first + (pow2(extent_lg2) - 1));
+}
+
+void Caches::mark_dirty_range(u32 tag, u64 first, u64 last) {
+  if (!track_changes_) return;
   if (!dirty_.empty()) {
     DirtyInterval& before = dirty_.back();
     if (before.tag == tag && before.first <= first && last <= before.last) return;
@@ -335,7 +345,8 @@ void Caches::vanish_from_table(Frame& frame, const Vanished& what) {
 
 void Caches::add_item(const Path& path, u64 origin, Content content, EventIndex stored_at) {
   TagState& tag = tags_[path.tag];
-  if (tag.formed == 0) return;  // nothing was filled, so nothing is left
+  // Nothing was filled, so nothing is left; what was filled before is handed over as a ghost's.
+  if (tag.formed == 0 && !path.ghost) return;
   const Regime<u64>& r = regimes_[path.regime].regime;
   Item item{.tag = path.tag, .regime = path.regime, .half = path.half, .level = path.level,
             .hierarchical = path.hierarchical, .va = path.va, .value = content.value,
@@ -357,10 +368,29 @@ void Caches::add_item(const Path& path, u64 origin, Content content, EventIndex 
     }
   }
   item.dies = path.dies == immortal ? immortal : first_kill_after(path.dies, item);
+  item.dies = std::min(item.dies, path.cap);
+  if (item.kind == ItemKind::final && contiguous_hint(item.value) &&
+      contiguous_lg2(granule, item.level) != 0) {
+    // Any member of a contiguous group fills each of its pages.
+    const u64 number = bits(item.va, level_shift(granule, item.level) + 3,
+                            level_shift(granule, item.level));
+    item = item.part(0 - number, u64{1} << contiguous_lg2(granule, item.level));
+  }
+  if (renew(tag, item) || extend(tag, item)) return;
+  const u32 index = insert_item(item);
+  if (item.kind == ItemKind::unknown && globals_ == 0) trail_.set(globals_, 1);
+  if (item.kind == ItemKind::pointer) {
+    trail_.set(tag.pointers, tag.pointers + 1);
+    link(table, path.level + 1U, Edge{.kind = EdgeKind::item, .parent = index, .value = item.value});
+  }
+}
+
+/// The same item again: it could be filled until now.
+bool Caches::renew(TagState& tag, const Item& item) {
   for (u32 i = static_cast<u32>(tag.first_item); i != 0; i = items_[i].next) {
-    Item& old = items_[i];
+    const Item& old = items_[i];
     if (old.kind != item.kind || old.va != item.va || old.level != item.level ||
-        old.value != item.value || old.regime != item.regime ||
+        old.value != item.value || old.regime != item.regime || old.count != item.count ||
         old.hierarchical != item.hierarchical) {
       continue;
     }
@@ -369,18 +399,36 @@ void Caches::add_item(const Path& path, u64 origin, Content content, EventIndex 
     again.vanished_at = item.vanished_at;
     again.stored_at = item.stored_at;
     again.dies = std::max(again.dies, item.dies);
-    return;
+    return true;
   }
-  item.next = static_cast<u32>(tag.first_item);
-  const u32 index = items_.allocate(trail_, item);
+  return false;
+}
+
+/// The entry after those of the newest item: one item more is not needed.
+bool Caches::extend(TagState& tag, const Item& item) {
+  if (tag.first_item == 0 || item.kind != ItemKind::final || item.count != 1) return false;
+  const auto newest = static_cast<u32>(tag.first_item);
+  const Item& before = items_[newest];
+  const Item next = before.part(before.count, 1);
+  if (before.kind != item.kind || next.va != item.va || next.value != item.value ||
+      before.level != item.level || before.half != item.half || before.regime != item.regime ||
+      before.hierarchical != item.hierarchical || before.dies != item.dies ||
+      before.vanished_at != item.vanished_at || next.origin != item.origin) {
+    return false;
+  }
+  ++items_.edit(trail_, newest).count;
+  return true;
+}
+
+u32 Caches::insert_item(const Item& item) {
+  TagState& tag = tags_[item.tag];
+  Item entry = item;
+  entry.next = static_cast<u32>(tag.first_item);
+  const u32 index = items_.allocate(trail_, entry);
   trail_.set(tag.first_item, index);
   trail_.set(tag.items, tag.items + 1);
   trail_.set(item_count_, item_count_ + 1);
-  if (item.kind == ItemKind::unknown && globals_ == 0) trail_.set(globals_, 1);
-  if (item.kind == ItemKind::pointer) {
-    trail_.set(tag.pointers, tag.pointers + 1);
-    link(table, path.level + 1U, Edge{.kind = EdgeKind::item, .parent = index, .value = item.value});
-  }
+  return index;
 }
 
 // Items that died with `group` or before, in every tag.
@@ -403,7 +451,7 @@ void Caches::drop_items(Group group) {
         items_.edit(trail_, before).next = item.next;
       }
       count(Rule::PAGE_REUSE);
-      mark_dirty(id, item.va, level_shift(granule, item.level) + 4);
+      mark_dirty_range(id, item.va, item.last());
       if (item.kind == ItemKind::pointer) {
         unlink(next_table_address(granule, item.value), item.level + 1U, EdgeKind::item, i,
                item.value);
@@ -434,6 +482,11 @@ void Caches::recycle(u64 pa, bool given_back) {
     }
     if (is_configuration(pa)) how += "; it holds configuration structures that can be fetched";
     report(Rule::TABLE_FREE, how);
+  }
+  if (given_back && frame.table_edges != 0) {
+    report(Rule::WILD_WALK, "a walk may read the page " + name(frame.address()) +
+                                " after it was given back, when its content is anybody's");
+    if (globals_ == 0) trail_.set(globals_, 1);
   }
   std::vector<Vanished> vanished;
   if (!frame.is_unreachable()) {
@@ -488,8 +541,7 @@ void Caches::check_make(Frame& frame, unsigned index, unsigned level, u64 value)
     const u64 first = align_down(path.va, extent);
     for (u32 i = static_cast<u32>(tag.first_item); i != 0; i = items_[i].next) {
       const Item& item = items_[i];
-      const u64 item_last = item.va + (pow2(level_shift(granule, item.level) + 4) - 1);
-      if (item_last < first || item.va > first + (pow2(extent) - 1)) continue;
+      if (item.last() < first || item.va > first + (pow2(extent) - 1)) continue;
       probe(path.tag, std::max(item.va, path.va), pa);
       probe(path.tag, path.va, pa);
     }

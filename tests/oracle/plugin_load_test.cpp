@@ -108,7 +108,9 @@ TEST(PluginLoad, CutOrDamagedFilesNeverCrash) {
   ASSERT_GT(bytes.size(), 4096U);
   for (std::size_t cut = 64; cut < bytes.size(); cut += bytes.size() / 9) {
     const auto message = why_not(folder.write("cut.so", bytes.substr(0, cut)), 2);
-    if (cut < 4096) EXPECT_THAT(message, HasSubstr("cut short"));
+    if (cut < 4096) {
+      EXPECT_THAT(message, HasSubstr("cut short"));
+    }
   }
   u64 random = 1;
   for (int n = 0; n < 20; ++n) {

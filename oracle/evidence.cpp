@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: MIT
+#include "oracle/evidence.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+#include "spec/smmu/command.h"
+#include "spec/smmu/registers.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+std::string call_of(const trace::Call& event) {
+  const auto call = from_trace(event.call);
+  return call ? spec::sva::call_text(*call) : std::string(trace::info(event.call).name);
+}
+
+std::string result_of(const trace::Call& call, const trace::Return& result) {
+  std::string text(trace::to_string(result.status));
+  const trace::CallInfo& info = trace::info(call.call);
+  if (!result.value) return text;
+  switch (info.result) {
+    case trace::ResultKind::domain: return text + fmt::format(", domain {:#x}", *result.value);
+    default: return text + fmt::format(", {:#x}", *result.value);
+  }
+}
+
+std::string access_of(const trace::Dma& dma) {
+  const std::string_view verb = dma.direction == trace::Direction::write     ? "writes"
+                                : dma.direction == trace::Direction::execute ? "fetches code at"
+                                                                             : "reads";
+  return fmt::format("stream {:#x} {} {:#x}{}{}: {}{}", dma.sid, verb, dma.iova,
+                     dma.privileged.value_or(false) ? " privileged" : "",
+                     dma.ssid && dma.ssid->valid ? fmt::format(" as PASID {:#x}", dma.ssid->value)
+                                                 : std::string(),
+                     trace::to_string(dma.result),
+                     dma.pa ? fmt::format(" at {:#x}", *dma.pa) : std::string());
+}
+
+std::string register_name(u64 offset) {
+  const auto info = spec::register_at(static_cast<u32>(offset));
+  return info ? std::string(info->name) : fmt::format("register {:#x}", offset);
+}
+
+/// What the event was; empty for those that nobody is pointed to.
+std::string event_text(const trace::Event& event) {
+  if (const auto* store = std::get_if<trace::Store>(&event.payload)) {
+    return fmt::format("the driver stores {:#x} at {:#x}", store->value.value_or(0), store->pa);
+  }
+  if (const auto* fill = std::get_if<trace::Fill>(&event.payload)) {
+    return fmt::format("the driver fills {} words from {:#x} with {:#x}", fill->words, fill->pa,
+                       fill->value);
+  }
+  if (const auto* rmw = std::get_if<trace::Rmw>(&event.payload)) {
+    return fmt::format("the driver exchanges the word at {:#x} for {:#x}", rmw->pa,
+                       rmw->value.value_or(0));
+  }
+  if (const auto* write = std::get_if<trace::MmioWrite>(&event.payload)) {
+    return fmt::format("the driver writes {:#x} to {}", write->value, register_name(write->offset));
+  }
+  if (const auto* read = std::get_if<trace::MmioRead>(&event.payload)) {
+    return fmt::format("the driver reads {:#x} from {}", read->value, register_name(read->offset));
+  }
+  if (const auto* alloc = std::get_if<trace::Alloc>(&event.payload)) {
+    return fmt::format("the driver is given {:#x} bytes at {:#x}", alloc->length, alloc->pa);
+  }
+  if (const auto* free = std::get_if<trace::Free>(&event.payload)) {
+    return fmt::format("the driver gives back {:#x} bytes at {:#x}", free->length, free->pa);
+  }
+  if (std::holds_alternative<trace::Barrier>(event.payload)) return "a barrier";
+  if (std::holds_alternative<trace::Return>(event.payload)) return "the call returns";
+  if (const auto* call = std::get_if<trace::Call>(&event.payload)) {
+    return "the call " + call_of(*call) + " begins";
+  }
+  return {};
+}
+
+/// Numbers behind "event " in the texts, in ascending order.
+std::vector<EventIndex> events_named(const std::vector<std::string>& texts) {
+  std::vector<EventIndex> found;
+  constexpr std::string_view word = "event ";
+  for (const std::string& text : texts) {
+    for (std::size_t i = text.find(word); i != std::string::npos; i = text.find(word, i + 1)) {
+      const char* begin = text.data() + i + word.size();
+      EventIndex number = 0;
+      const auto parsed = std::from_chars(begin, text.data() + text.size(), number);
+      if (parsed.ptr != begin) found.push_back(number);
+    }
+  }
+  std::ranges::sort(found);
+  const auto doubled = std::ranges::unique(found);
+  found.erase(doubled.begin(), doubled.end());
+  return found;
+}
+
+/// "event 57: the driver stores 0x0 at 0x80006008, in call 4 (line 60 of the trace)".
+std::optional<std::string> event_line(EventIndex number, const CaseRecord& record) {
+  u64 calls = 0;
+  bool inside = false;
+  for (std::size_t i = 0; i < record.trace.events.size(); ++i) {
+    const trace::Event& event = record.trace.events[i];
+    if (std::holds_alternative<trace::Call>(event.payload)) {
+      ++calls;
+      inside = true;
+    }
+    if (record.at[i] == number) {
+      const std::string text = event_text(event);
+      if (!text.empty()) {
+        const std::string where = inside ? fmt::format("call {}", calls)
+                                  : calls == 0 ? "its boot"
+                                               : fmt::format("what follows call {}", calls);
+        return fmt::format("event {}: {}, in {} (line {} of the trace)", number, text, where,
+                           i + 2);
+      }
+    }
+    if (std::holds_alternative<trace::Return>(event.payload)) inside = false;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::vector<std::string> parts_of(std::string_view text) {
+  std::vector<std::string> parts;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find("; "), text.size());
+    std::string_view part = text.substr(0, end);
+    text.remove_prefix(std::min(text.size(), end + 2));
+    for (const std::string_view cause : {": a cached ", ": anything read ", ": memory at "}) {
+      const std::size_t colon = part.find(cause);
+      if (colon == std::string_view::npos) continue;
+      parts.emplace_back(part.substr(0, colon));
+      part.remove_prefix(colon + 2);
+      break;
+    }
+    if (!part.empty()) parts.emplace_back(part);
+  }
+  return parts;
+}
+
+std::vector<std::string> call_lines(const trace::Trace& trace) {
+  std::vector<std::string> lines;
+  std::optional<trace::Call> open;
+  u64 calls = 0;
+  const auto close = [&](const std::string& result) {
+    lines.push_back(fmt::format("{:3}. {} = {}", calls, call_of(*open), result));
+    open.reset();
+  };
+  for (const trace::Event& event : trace.events) {
+    if (const auto* call = std::get_if<trace::Call>(&event.payload)) {
+      ++calls;
+      open = *call;
+    } else if (const auto* result = std::get_if<trace::Return>(&event.payload)) {
+      if (open) close(result_of(*open, *result));
+    } else if (const auto* dma = std::get_if<trace::Dma>(&event.payload)) {
+      lines.push_back("     " + access_of(*dma));
+    } else if (std::holds_alternative<trace::AllocationFailure>(event.payload)) {
+      lines.emplace_back("     (an allocation of the next call is made to fail)");
+    } else if (const auto* phase = std::get_if<trace::DriverPhase>(&event.payload)) {
+      if (phase->phase == trace::DriverLife::stopping) lines.emplace_back("     shutdown");
+    }
+  }
+  if (open) close("it did not return");
+  return lines;
+}
+
+Words words_of(const Finding& finding, const CaseRecord& record) {
+  Words words;
+  const std::vector<std::string> parts = parts_of(finding.text);
+  std::string promised;
+  for (const std::string& part : parts) {
+    if (words.headline.empty()) {
+      words.headline = part;
+    } else if (part.starts_with("promised: ")) {
+      promised = part;
+    } else {
+      words.evidence.push_back(part);
+    }
+  }
+  if (!promised.empty()) words.headline += "; " + promised;
+  for (const EventIndex number : events_named(parts)) {
+    if (auto line = event_line(number, record)) words.evidence.push_back(std::move(*line));
+  }
+  words.evidence.push_back(fmt::format("found at event {}; the calls up to it:", finding.at));
+  std::vector<std::string> calls = call_lines(record.trace);
+  if (calls.empty()) calls.emplace_back("     none: it is the driver's boot");
+  std::ranges::move(calls, std::back_inserter(words.evidence));
+  return words;
+}
+
+}  // namespace iommucheck::oracle

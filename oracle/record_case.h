@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// One case again, from the driver's boot on, with every event kept: for traces and evidence.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "oracle/lockstep.h"
+#include "oracle/sequence.h"
+#include "trace/event.h"
+
+namespace iommucheck::oracle {
+
+struct CaseRecord {
+  trace::Trace trace;
+  std::vector<EventIndex> at;  ///< of each event of the trace: its number in findings' texts
+  std::vector<Finding> findings;
+  bool gave_up = false;
+  u64 calls = 0;
+  std::string failed;  ///< why the driver did not come up; empty if it did
+};
+
+/// A fresh driver and specification. `stream`, if any, gets each line of the trace as it happens,
+/// so that it is there even if the driver brings the process down.
+CaseRecord record_case(const iommucheck_driver& driver, const LockstepOptions& options,
+                       const Sequence& sequence, int stream = -1);
+
+}  // namespace iommucheck::oracle
