@@ -58,7 +58,7 @@ template <class W>
 concept Word = std::constructible_from<W, u64> && requires(W a, W b, Flag<W> f, unsigned n) {
   { a + b } -> std::convertible_to<W>;
   { a - b } -> std::convertible_to<W>;
-  { a & b } -> std::convertible_to<W>;
+  { a& b } -> std::convertible_to<W>;
   { a | b } -> std::convertible_to<W>;
   { a ^ b } -> std::convertible_to<W>;
   { ~a } -> std::convertible_to<W>;
@@ -71,7 +71,7 @@ concept Word = std::constructible_from<W, u64> && requires(W a, W b, Flag<W> f, 
   { select(f, f, f) } -> std::same_as<Flag<W>>;
   { shift_left(a, b) } -> std::same_as<W>;
   { shift_right(a, b) } -> std::same_as<W>;
-  { f & f } -> std::same_as<Flag<W>>;
+  { f& f } -> std::same_as<Flag<W>>;
   { f | f } -> std::same_as<Flag<W>>;
   { !f } -> std::same_as<Flag<W>>;
   static_cast<bool>(f);

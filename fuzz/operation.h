@@ -147,8 +147,8 @@ Operation normalised(Operation operation);
 
 /// Total: every word is an operation. Random words give sequences of which most calls can succeed.
 Operation decode_word(u64 word);
-/// decode_word(encode_word(o)) == normalised(o).
-u64 encode_word(const Operation& operation);
+/// decode_word(encode_word(given)) == normalised(given).
+u64 encode_word(const Operation& given);
 /// An operation from one random word.
 inline Operation random_operation(u64 random_word) { return decode_word(random_word); }
 
@@ -162,7 +162,7 @@ std::vector<Operation> decode(std::span<const u8> bytes);
 std::vector<u8> encode(std::span<const Operation> operations);
 
 /// "map domain=1 aim=behind mapping=2 size=2M choices=0x1f": fields that are 0 are left out.
-std::string print(const Operation& operation);
+std::string print(const Operation& given);
 /// One line an operation.
 std::string print(std::span<const Operation> operations);
 /// The inverse of print. bad_input with "name:line:column".

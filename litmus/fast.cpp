@@ -106,6 +106,7 @@ class Runner {
 
   FastResult run() {
     set_up();
+    caches_.tolerate_disabled_halves(true);
     for (const Action& action : layout_.actions) {
       caches_.set_now(caches_.now() + 1);
       agent_ = static_cast<AgentId>(action.agent);
@@ -113,6 +114,8 @@ class Runner {
       check_released();
       gather();
     }
+    caches_.tolerate_disabled_halves(false);
+    gather();
     for (const Access& access : test_.accesses) judge_access(access);
     FastResult result{std::move(judgement_), std::move(reasons_), std::move(evidence_)};
     result.judgement.unsupported = caches_.unsupported();
@@ -169,9 +172,17 @@ class Runner {
     gather();
   }
 
+  bool is_table(u64 pa) const { return caches_.is_walkable_table(pa); }
+
   void perform(const WriteAction& action) {
     const spec::Content old = caches_.memory().newest(action.pa);
     const u64 value = (old.value & ~action.mask) | (action.value & action.mask);
+    // A leaf that leads to a page again makes it the device's again.
+    if ((value & 1) != 0 && is_table(action.pa)) {
+      std::erase_if(released_, [&](const ReleaseAction& page) {
+        return (value & mask(47, 12)) - page.pa < page.bytes;
+      });
+    }
     if (action.rmw) {
       caches_.rmw(agent_, action.pa, value);
     } else {
@@ -237,13 +248,14 @@ class Runner {
     if (released_.empty()) return;
     caches_.for_each_translation([&](u32 tag, const spec::Candidate& c) {
       if (c.kind != spec::Candidate::Kind::leaf || caches_.tag_is_broken(tag)) return;
-      const u64 last = c.leaf.output + ((u64{1} << c.extent_lg2) - 1);
+      const u64 first = c.leaf.output + (c.at - c.va);
+      const u64 last = first + ((u64{1} << c.leaf.extent_lg2) - 1);
       for (const ReleaseAction& page : released_) {
-        if (last < page.pa || c.leaf.output > page.pa + (page.bytes - 1)) continue;
+        if (last < page.pa || first > page.pa + (page.bytes - 1)) continue;
         caches_.violations().push_back(
             {spec::Rule::PAGE_REUSE, caches_.now(),
              layout_.name_of(page.pa) + " was given back, and can still be reached at " +
-                 hex(c.va) + (c.item != 0 ? ": " + caches_.explain_item(caches_.item(c.item - 1))
+                 hex(c.at) + (c.item != 0 ? ": " + caches_.explain_item(caches_.item(c.item - 1))
                                           : " by the descriptor in " + name(c.origin))});
       }
     });

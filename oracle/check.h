@@ -52,6 +52,15 @@ struct Violation {
   std::string trace_path;                   ///< replays it alone; empty if it was not written
 };
 
+/// A sequence that a bound of the specification left without a verdict. Never dropped: a run that
+/// has one does not hold.
+struct GaveUp {
+  std::string bound;
+  std::vector<fuzz::Operation> operations;  ///< the shortest sequence found
+  u64 sequence = 0;
+  std::string trace_path;
+};
+
 struct CheckProgress {
   u64 sequences = 0, calls = 0, outcomes = 0, findings = 0;
   double seconds = 0;        ///< since the beginning
@@ -77,15 +86,18 @@ struct CheckResult {
   std::string driver_name;
   u64 seed = 0;
   u64 sequences = 0, calls = 0, calls_succeeded = 0;
+  u64 calls_changing = 0;   ///< successful, and they changed something
   u64 accesses_judged = 0;  ///< accesses for which all outcomes were compared with the promise
   u64 outcomes_judged = 0;
   double seconds = 0;
   bool stopped = false;  ///< by options.stop
   std::vector<RuleCount> rules;
   std::vector<Violation> findings;
+  std::vector<GaveUp> gave_up;  ///< the first one; empty if no bound was hit
 };
 
-/// Errors: bad_input for options or a plug-in that cannot be used, environment for files.
+/// Errors: bad_input for options or a plug-in that cannot be used, environment for files, gave_up
+/// if a bound was hit and nothing was found.
 Expected<CheckResult> run_check(const CheckOptions& options);
 
 }  // namespace iommucheck::oracle

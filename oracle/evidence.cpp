@@ -20,12 +20,12 @@ std::string call_of(const trace::Call& event) {
 }
 
 std::string result_of(const trace::Call& call, const trace::Return& result) {
-  std::string text(trace::to_string(result.status));
-  const trace::CallInfo& info = trace::info(call.call);
-  if (!result.value) return text;
-  switch (info.result) {
-    case trace::ResultKind::domain: return text + fmt::format(", domain {:#x}", *result.value);
-    default: return text + fmt::format(", {:#x}", *result.value);
+  const std::string status(trace::to_string(result.status));
+  if (!result.value) return status;
+  switch (trace::info(call.call).result) {
+    case trace::ResultKind::handle: return fmt::format("{}, {:#x}", status, *result.value);
+    case trace::ResultKind::bytes: return fmt::format("{}, {:#x} bytes", status, *result.value);
+    default: return fmt::format("{}, {:#x}", status, *result.value);
   }
 }
 
@@ -124,6 +124,11 @@ std::optional<std::string> event_line(EventIndex number, const CaseRecord& recor
 
 }  // namespace
 
+std::string describe(const trace::Event& event) {
+  std::string text = event_text(event);
+  return text.empty() ? std::string(trace::info(trace::kind_of(event)).name) : text;
+}
+
 std::vector<std::string> parts_of(std::string_view text) {
   std::vector<std::string> parts;
   while (!text.empty()) {
@@ -146,9 +151,12 @@ std::vector<std::string> call_lines(const trace::Trace& trace) {
   std::vector<std::string> lines;
   std::optional<trace::Call> open;
   u64 calls = 0;
+  bool failure = false;
   const auto close = [&](const std::string& result) {
-    lines.push_back(fmt::format("{:3}. {} = {}", calls, call_of(*open), result));
+    lines.push_back(fmt::format("{:3}. {} = {}{}", calls, call_of(*open), result,
+                                failure ? " (an allocation was made to fail)" : ""));
     open.reset();
+    failure = false;
   };
   for (const trace::Event& event : trace.events) {
     if (const auto* call = std::get_if<trace::Call>(&event.payload)) {
@@ -159,7 +167,7 @@ std::vector<std::string> call_lines(const trace::Trace& trace) {
     } else if (const auto* dma = std::get_if<trace::Dma>(&event.payload)) {
       lines.push_back("     " + access_of(*dma));
     } else if (std::holds_alternative<trace::AllocationFailure>(event.payload)) {
-      lines.emplace_back("     (an allocation of the next call is made to fail)");
+      failure = true;
     } else if (const auto* phase = std::get_if<trace::DriverPhase>(&event.payload)) {
       if (phase->phase == trace::DriverLife::stopping) lines.emplace_back("     shutdown");
     }

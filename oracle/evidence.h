@@ -23,6 +23,9 @@ Words words_of(const Finding& finding, const CaseRecord& record);
 /// them, a line each. A call that did not return says so.
 std::vector<std::string> call_lines(const trace::Trace& trace);
 
+/// One event, for people.
+std::string describe(const trace::Event& event);
+
 /// The monitor's text in its parts: at each "; " and before an explanation's ": ".
 std::vector<std::string> parts_of(std::string_view text);
 

@@ -121,8 +121,7 @@ Property IOMMUCHECK_PROPERTY(address_split)() {
       {"bounds: each index lies in its table", "into: the parts give the address back",
        "offset: of a block, is made of the parts below it",
        "onto: every choice of parts is that of an address",
-       "position: each descriptor is read from its table",
-       "start: resolves 1 bit to a full table"},
+       "position: each descriptor is read from its table", "start: resolves 1 bit to a full table"},
       11,  // start levels: 4 KiB 0 to 3, 16 KiB 0 to 3, 64 KiB 1 to 3
       AddressSplit{});
 }

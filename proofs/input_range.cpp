@@ -46,8 +46,8 @@ Property IOMMUCHECK_PROPERTY(input_range)() {
   return make_property(
       "input-range",
       "Each half takes exactly its 2^N addresses, and with the low bits determines the address.",
-      {"lower: addresses below 2^N", "lower: is its low bits",
-       "upper: is ones above its low bits", "upper: the last 2^N addresses"},
+      {"lower: addresses below 2^N", "lower: is its low bits", "upper: is ones above its low bits",
+       "upper: the last 2^N addresses"},
       3,  // EL1 lower, EL1 upper, EL2
       InputRange{});
 }

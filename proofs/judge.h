@@ -49,8 +49,12 @@ struct Property {
 template <class Body>
 Property make_property(std::string name, std::string statement, std::vector<std::string> labels,
                        unsigned paths, Body body) {
-  return {std::move(name), std::move(statement), std::move(labels), paths,
-          [body](Engine& engine) { body(engine); }, [body](Replay& replay) { body(replay); }};
+  return {std::move(name),
+          std::move(statement),
+          std::move(labels),
+          paths,
+          [body](Engine& engine) { body(engine); },
+          [body](Replay& replay) { body(replay); }};
 }
 
 enum class Verdict { proved, refuted, unknown };

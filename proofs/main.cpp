@@ -9,8 +9,10 @@
 namespace {
 
 int usage(const char* what) {
-  std::fprintf(stderr, "iommucheck_prove: %s\nusage: iommucheck_prove [--only NAME] [--no-twins] "
-                       "[--smt2 DIR]\n", what);
+  std::fprintf(stderr,
+               "iommucheck_prove: %s\nusage: iommucheck_prove [--only NAME] [--no-twins] "
+               "[--smt2 DIR]\n",
+               what);
   return 2;
 }
 

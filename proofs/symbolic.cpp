@@ -292,7 +292,8 @@ void Engine::claim(const std::string& label, const SymbolicBool& condition) {
 
 bool Engine::decide(const SymbolicBool& condition) {
   State& s = *state_;
-  const z3::expr e = Terms::of(*this, condition);
+  const z3::expr e = Terms::of(*this, condition).simplify();
+  if (e.is_true() || e.is_false()) return e.is_true();  // no branch at all
   bool value = true;
   if (s.position < s.decisions.size()) {
     value = s.decisions[s.position];

@@ -106,12 +106,12 @@ struct Exploration {
   unsigned paths = 0;
   unsigned claims = 0;
   unsigned queries = 0;
-  std::optional<Failure> failure;       ///< the first one; exploration stops there
-  std::vector<std::string> open;        ///< queries that were not decided, with the reason
-  std::vector<std::string> reached;     ///< labels on a path that is satisfiable, sorted
-  Answer assumptions = Answer::unknown; ///< must be sat
-  Answer uncovered = Answer::unknown;   ///< assumptions outside of every path: must be unsat
-  std::string error;                    ///< how the property misused the engine; empty: not
+  std::optional<Failure> failure;        ///< the first one; exploration stops there
+  std::vector<std::string> open;         ///< queries that were not decided, with the reason
+  std::vector<std::string> reached;      ///< labels on a path that is satisfiable, sorted
+  Answer assumptions = Answer::unknown;  ///< must be sat
+  Answer uncovered = Answer::unknown;    ///< assumptions outside of every path: must be unsat
+  std::string error;                     ///< how the property misused the engine; empty: not
 };
 
 class Engine {

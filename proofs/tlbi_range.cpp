@@ -20,8 +20,8 @@ struct Raw {
 
 template <class W>
 Raw<W> raw_of(W dw0, W dw1) {
-  Raw<W> r{(dw0 >> 12) & W(31), (dw0 >> 20) & W(31), (dw1 >> 8) & W(3), (dw1 >> 10) & W(3),
-           dw1 & ~W(0xfff), equal(dw1 & W(1), W(1))};
+  Raw<W> r{(dw0 >> 12) & W(31), (dw0 >> 20) & W(31), (dw1 >> 8) & W(3),
+           (dw1 >> 10) & W(3),  dw1 & ~W(0xfff),     equal(dw1 & W(1), W(1))};
   r.ttl = select(equal(r.tg, W(2)) & equal(r.ttl, W(1)), W(0), r.ttl);  // 16 KiB: acts as 0
   return r;
 }
@@ -133,8 +133,8 @@ struct TlbiRange {
     const Flag<W> ranged = !is_zero(raw.tg);
     const Flag<W> kind = is_table ? !raw.leaf : Flag<W>(true);
     const Flag<W> same_granule = equal(raw.tg, W(static_cast<unsigned>(granule) + 1));
-    const Flag<W> same_level = is_zero(raw.ttl) | (is_table ? less(W(level), raw.ttl)
-                                                            : equal(W(level), raw.ttl));
+    const Flag<W> same_level =
+        is_zero(raw.ttl) | (is_table ? less(W(level), raw.ttl) : equal(W(level), raw.ttl));
     const Flag<W> eligible = kind & same_granule & same_level & aligned(raw);
     const spec::AddressRange<W> range = spec::tlbi_range(command);
     const Flag<W> in_range = less_equal(raw.address, byte) & less_equal(byte, range.last);
@@ -156,11 +156,9 @@ struct TlbiRange {
 
 Property IOMMUCHECK_PROPERTY(tlbi_formula)() {
   return make_property(
-      "tlbi-formula",
-      "The range of a TLBI by VA is (NUM + 1) * 2^SCALE granules from its address.",
-      {"alignment: the rows of the manual",
-       "formula: (NUM + 1) * 2^SCALE granules, cut at the top", "legal: no CERROR_ILL",
-       "single: one address without TG"},
+      "tlbi-formula", "The range of a TLBI by VA is (NUM + 1) * 2^SCALE granules from its address.",
+      {"alignment: the rows of the manual", "formula: (NUM + 1) * 2^SCALE granules, cut at the top",
+       "legal: no CERROR_ILL", "single: one address without TG"},
       1, TlbiFormula{});
 }
 

@@ -38,7 +38,8 @@ function(iommucheck_twin name unit_name property header from to)
     COMPILE_OPTIONS -w) # a broken line may leave something unused
   list(APPEND iommucheck_twin_sources "${unit}")
   string(APPEND iommucheck_twin_declarations "Property twin_${name}_${property}();\n")
-  string(APPEND iommucheck_twin_entries "      {R\"(${from}  ->  ${to})\", twin_${name}_${property}()},\n")
+  string(APPEND iommucheck_twin_entries
+         "      {R\"(${from}  ->  ${to})\", twin_${name}_${property}()},\n")
   set(iommucheck_twin_sources "${iommucheck_twin_sources}" PARENT_SCOPE)
   set(iommucheck_twin_declarations "${iommucheck_twin_declarations}" PARENT_SCOPE)
   set(iommucheck_twin_entries "${iommucheck_twin_entries}" PARENT_SCOPE)

@@ -62,9 +62,9 @@ struct WalkOutput {
     proof.claim("leaf: a page at level 3, a block at 1 and 2",
                 flag(memory.word, 0) & ((Flag<W>(page) & bit1) | (Flag<W>(block) & !bit1)));
     const Flag<W> clean = flag(memory.word, 7);
-    proof.claim("write: never through a read-only leaf, but by HD and DBM",
-                implies(clean, regime.ha & regime.hd & flag(memory.word, 51) &
-                                   done.access.sets_dirty));
+    proof.claim(
+        "write: never through a read-only leaf, but by HD and DBM",
+        implies(clean, regime.ha & regime.hd & flag(memory.word, 51) & done.access.sets_dirty));
     proof.claim("write: with AF set, or settable, or ignored",
                 flag(memory.word, 10) | regime.ha | regime.affd);
   }
@@ -91,7 +91,7 @@ struct WalkOutput {
 Property IOMMUCHECK_PROPERTY(walk_output)() {
   return make_property(
       "walk-output",
-      "For any memory a 4 KiB walk reads in bounds and ends in its leaf's output, or faults rightly.",
+      "Over any memory a 4 KiB walk reads in bounds, and ends in its leaf's output or a fault.",
       {"fetch: within the output size, aligned", "invalid: bit 0 clear, or reserved at its level",
        "leaf: a page at level 3, a block at 1 and 2",
        "output: the leaf's address and the offset of the va", "output: within the output size",
@@ -99,8 +99,8 @@ Property IOMMUCHECK_PROPERTY(walk_output)() {
        "write: never through a read-only leaf, but by HD and DBM",
        "write: with AF set, or settable, or ignored"},
       // From level 3: invalid, reserved, and 4 ends of a leaf (F_ADDR_SIZE, F_ACCESS, F_PERMISSION,
-      // done) are 6. A level 1 or 2 adds invalid, 4 ends of a block, F_ADDR_SIZE of a table: 12, 18;
-      // level 0 invalid, block, F_ADDR_SIZE: 21. Starts at each, and one range fault: 58.
+      // done) are 6. Level 2, and level 1, add invalid, 4 ends of a block, F_ADDR_SIZE of a table:
+      // 12, 18; level 0 invalid, block, F_ADDR_SIZE: 21. Starts at each, and one range fault: 58.
       58, WalkOutput{});
 }
 

@@ -30,12 +30,12 @@ struct SameTables {
       Flag<W> same = Flag<W>(spec::start_level(Granule::g4k, half.tsz) == start);
       for (unsigned level = start; level <= impl::last_level; ++level) {
         const unsigned lg2 = impl::table_lg2(level, bits);
-        same = same & equal(impl::table_index(iova, level, lg2),
-                            spec::table_index(Granule::g4k, start, level, half.tsz, iova)) &
+        same = same &
+               equal(impl::table_index(iova, level, lg2),
+                     spec::table_index(Granule::g4k, start, level, half.tsz, iova)) &
                equal(impl::entry_address(table, iova, level, lg2),
                      spec::descriptor_position(half, start, level, table, iova)) &
-               equal(impl::leaf_offset(iova, level),
-                     spec::leaf_offset(Granule::g4k, level, iova));
+               equal(impl::leaf_offset(iova, level), spec::leaf_offset(Granule::g4k, level, iova));
       }
       proof.claim("tables: same entry, same offset", same);
     }
@@ -78,8 +78,8 @@ struct SameWords {
         const W word = impl::descriptor::make_leaf(output, attributes, level);
         const auto step = spec::step(regime, 0, level, word, {});
         const auto* leaf = std::get_if<spec::Leaf<W>>(&step);
-        proof.claim("descriptor: a leaf", leaf == nullptr ? Flag<W>(false)
-                                                          : means(*leaf, regime, prot, output));
+        proof.claim("descriptor: a leaf",
+                    leaf == nullptr ? Flag<W>(false) : means(*leaf, regime, prot, output));
       }
     }
   }

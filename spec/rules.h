@@ -16,9 +16,29 @@ enum class Keeper : u8 { driver, caller, device, smmu, environment, user };
 
 /// Rules that users, litmus tests and twins name together. The first eight are the litmus ones.
 enum class Family : u8 {
-  page_reuse, table_free, conflict, tag, promise, lost_update, wild, unknown,
-  torn, queue_protocol, register_protocol, result, leak, hang, crash,
-  ste, cd, substream, translation, permission, command, event, coverage,
+  page_reuse,
+  table_free,
+  conflict,
+  tag,
+  promise,
+  lost_update,
+  wild,
+  unknown,
+  torn,
+  queue_protocol,
+  register_protocol,
+  result,
+  leak,
+  hang,
+  crash,
+  ste,
+  cd,
+  substream,
+  translation,
+  permission,
+  command,
+  event,
+  coverage,
 };
 
 enum class Rule : u16 {

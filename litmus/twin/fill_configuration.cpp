@@ -107,6 +107,12 @@ void fill_unknown(const Facts& facts, UnknownTags& to, const Ste* only) {
   }
 }
 
+/// One unit with several versions is old or new as a whole; two make mixtures.
+bool is_mixture(const Structure& structure) {
+  return std::count_if(structure.units.begin(), structure.units.end(),
+                       [](const auto& values) { return values.size() > 1; }) > 1;
+}
+
 bool is_snapshot(const Structure& structure, const FourWords& words) {
   return structure.snapshots.contains(words);
 }
@@ -121,7 +127,7 @@ void form_regimes(const Facts& facts, State& state, u64 sid, u64 ssid, const Ste
         state.wild = true;
         fill_unknown(facts, state.wild_unknown, &ste);
       } else if (cd.illegal) {
-        state.torn |= !is_snapshot(structure, words);
+        state.torn |= is_mixture(structure) && !is_snapshot(structure, words);
       } else if (cd.valid) {
         state.formed.insert({cd.regime, structure.place});
         users.insert({structure.place, ste.world});
@@ -148,7 +154,8 @@ bool two_units_in_flux(const State& state, u64 cd_place) {
 bool break_the_rule(const State& state, const Formed& a, const Formed& b) {
   if (a.regime.tag != b.regime.tag || a.regime == b.regime) return false;
   if (a.cd_place == b.cd_place) return two_units_in_flux(state, a.cd_place);
-  return !a.regime.epd0 && !b.regime.epd0;
+  // A half that is disabled takes no part while the steps run; what is left at their end counts.
+  return state.run_over || (!a.regime.epd0 && !b.regime.epd0);
 }
 
 void find_broken_tags(State& state) {
@@ -202,7 +209,8 @@ void fill_configuration(const Facts& facts, State& state) {
       if (!same_tags(structure, StructureKind::ste, sid, 0)) continue;
       for_each_mixture(structure, [&](const FourWords& words) {
         const Ste ste = decode_ste(words);
-        state.torn |= ste.valid && ste.illegal && !is_snapshot(structure, words);
+        state.torn |= ste.valid && ste.illegal && is_mixture(structure) &&
+                      !is_snapshot(structure, words);
         stes.push_back(ste);
       });
     }

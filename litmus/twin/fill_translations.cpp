@@ -59,7 +59,7 @@ class Walker {
     item.bytes = pow2(level_shift(level));
     item.level = level;
     item.out = word.out;
-    item.order = version.order;
+    item.order = item.first_order = version.order;
     if (word.kind == DescriptorKind::table) {
       item.pointer = true;
       add(item);
@@ -117,6 +117,7 @@ class Walker {
     for (Item& other : state_.items) {
       if (other.identity() != item.identity()) continue;
       other.order = std::max(other.order, item.order);
+      other.first_order = std::min(other.first_order, item.first_order);
       return;
     }
     state_.items.push_back(item);

@@ -22,7 +22,8 @@ bool leaves_conflict(const Item& a, const Item& b, unsigned bbml) {
   if (a.level != b.level && bbml < 2) return true;
   if (a.cont != b.cont && bbml == 0) return true;
   // A new global entry over non-global ones; the other way round is free.
-  return a.global != b.global && (a.global ? a.order >= b.order : b.order >= a.order);
+  return a.global != b.global &&
+         (a.global ? a.order >= b.first_order : b.order >= a.first_order);
 }
 
 /// A pointer from a table of the leaf's level or a deeper one, inside the extent of the leaf.

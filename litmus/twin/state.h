@@ -57,6 +57,7 @@ struct Item {
   bool dirtyable = false;  ///< writable-clean under HD = 1
   u64 source = 0;          ///< dirtyable: the descriptor's place
   u32 order = 0;           ///< of the newest store that it can come from; not part of its identity
+  u32 first_order = 0;     ///< of the oldest; likewise
 
   auto identity() const {
     return std::tie(pointer, unknown, global, tag, va, bytes, level, out, writable, device, cont,
@@ -122,6 +123,7 @@ struct State {
   bool marked = false;         ///< `mark` is past
   // What follows from the above, after each fill:
   std::set<Formed> formed;
+  bool run_over = false;       ///< after the last step
   std::set<Tag> broken_tags;   ///< two regimes that break the rule can be formed
   bool wild = false;           ///< unknown memory was read
   bool torn = false;           ///< an ILLEGAL mixture with V = 1 was formed

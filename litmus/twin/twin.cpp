@@ -154,7 +154,9 @@ class Schedules {
     return true;
   }
 
-  void collect(const State& state) {
+  void collect(State state) {
+    state.run_over = true;
+    settle(state);
     for (std::size_t i = 0; i < judgement_.allowed.size(); ++i) {
       const Access& access = facts_.test->accesses[i];
       for (const Outcome& outcome : outcomes(

@@ -51,39 +51,77 @@ constexpr W output_address(Granule granule, unsigned level, W word, bool wide_ou
 
 // Fields of a block or page.
 template <Word W>
-constexpr W attr_indx(W word) { return field(word, 4, 2); }
+constexpr W attr_indx(W word) {
+  return field(word, 4, 2);
+}
+/// unprivileged may access
 template <Word W>
-constexpr Flag<W> ap1(W word) { return flag(word, 6); }  ///< unprivileged may access
+constexpr Flag<W> ap1(W word) {
+  return flag(word, 6);
+}
+/// read-only
 template <Word W>
-constexpr Flag<W> ap2(W word) { return flag(word, 7); }  ///< read-only
+constexpr Flag<W> ap2(W word) {
+  return flag(word, 7);
+}
 template <Word W>
-constexpr W shareability(W word) { return field(word, 9, 8); }
+constexpr W shareability(W word) {
+  return field(word, 9, 8);
+}
 template <Word W>
-constexpr Flag<W> access_flag(W word) { return flag(word, 10); }
+constexpr Flag<W> access_flag(W word) {
+  return flag(word, 10);
+}
 template <Word W>
-constexpr Flag<W> not_global(W word) { return flag(word, 11); }
+constexpr Flag<W> not_global(W word) {
+  return flag(word, 11);
+}
+/// nT, blocks only (BBML 1)
 template <Word W>
-constexpr Flag<W> no_translation(W word) { return flag(word, 16); }  ///< nT, blocks only (BBML 1)
+constexpr Flag<W> no_translation(W word) {
+  return flag(word, 16);
+}
 template <Word W>
-constexpr Flag<W> dirty_bit_modifier(W word) { return flag(word, 51); }
+constexpr Flag<W> dirty_bit_modifier(W word) {
+  return flag(word, 51);
+}
 template <Word W>
-constexpr Flag<W> contiguous_hint(W word) { return flag(word, 52); }
+constexpr Flag<W> contiguous_hint(W word) {
+  return flag(word, 52);
+}
 template <Word W>
-constexpr Flag<W> pxn(W word) { return flag(word, 53); }
+constexpr Flag<W> pxn(W word) {
+  return flag(word, 53);
+}
+/// XN where one privilege exists
 template <Word W>
-constexpr Flag<W> uxn(W word) { return flag(word, 54); }  ///< XN where one privilege exists
+constexpr Flag<W> uxn(W word) {
+  return flag(word, 54);
+}
 
 // Fields of a table descriptor.
 template <Word W>
-constexpr Flag<W> pxn_table(W word) { return flag(word, 59); }
+constexpr Flag<W> pxn_table(W word) {
+  return flag(word, 59);
+}
 template <Word W>
-constexpr Flag<W> uxn_table(W word) { return flag(word, 60); }
+constexpr Flag<W> uxn_table(W word) {
+  return flag(word, 60);
+}
+/// no unprivileged access below
 template <Word W>
-constexpr Flag<W> ap_table0(W word) { return flag(word, 61); }  ///< no unprivileged access below
+constexpr Flag<W> ap_table0(W word) {
+  return flag(word, 61);
+}
+/// no write below
 template <Word W>
-constexpr Flag<W> ap_table1(W word) { return flag(word, 62); }  ///< no write below
+constexpr Flag<W> ap_table1(W word) {
+  return flag(word, 62);
+}
 template <Word W>
-constexpr Flag<W> ns_table(W word) { return flag(word, 63); }
+constexpr Flag<W> ns_table(W word) {
+  return flag(word, 63);
+}
 
 /// Positions, for those who write descriptors: tests, litmus, the environment's page tables.
 namespace descriptor_bits {

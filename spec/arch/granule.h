@@ -14,9 +14,7 @@ enum class Granule : u8 { g4k, g16k, g64k };
 inline constexpr unsigned last_level = 3;
 
 /// log2 of the page size in bytes: 12, 14, 16.
-constexpr unsigned page_shift(Granule granule) {
-  return 12 + 2 * static_cast<unsigned>(granule);
-}
+constexpr unsigned page_shift(Granule granule) { return 12 + 2 * static_cast<unsigned>(granule); }
 
 /// Input bits that one full table resolves: 9, 11, 13.
 constexpr unsigned bits_per_level(Granule granule) { return page_shift(granule) - 3; }

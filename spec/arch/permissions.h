@@ -44,9 +44,9 @@ struct Permissions {
 /// A block or page descriptor as its walk understood it.
 template <Word W>
 struct Leaf {
-  W output{0};              ///< first output address of the extent
+  W output{0};  ///< first output address of the extent
   unsigned level = 3;
-  unsigned extent_lg2 = 12; ///< log2 bytes, the contiguous group not counted in
+  unsigned extent_lg2 = 12;  ///< log2 bytes, the contiguous group not counted in
   Granule granule = Granule::g4k;
   Flag<W> contiguous = false;  ///< 0 at levels where the hint means nothing
   Permissions<W> privileged;   ///< data reads, writes, instruction reads; PAN not applied
@@ -73,8 +73,8 @@ constexpr void set_permissions(Leaf<W>& leaf, const Regime<W>& regime, unsigned 
   const Flag<W> cleans = regime.ha & regime.hd & dirty_bit_modifier(word) & ap2(word);
   const Flag<W> read_only = (ap2(word) & !cleans) | (heed & hierarchical.read_only);
   const bool two_privileges = has_unprivileged(regime.world);
-  const Flag<W> user = two_privileges
-      ? (ap1(word) & !(heed & hierarchical.no_unprivileged)) : Flag<W>(false);
+  const Flag<W> user =
+      two_privileges ? (ap1(word) & !(heed & hierarchical.no_unprivileged)) : Flag<W>(false);
   const Flag<W> user_xn = uxn(word) | (heed & hierarchical.uxn);
   const Flag<W> privileged_xn = two_privileges ? (pxn(word) | (heed & hierarchical.pxn)) : user_xn;
   const Flag<W> user_write = user & !read_only;
@@ -91,10 +91,10 @@ constexpr void set_permissions(Leaf<W>& leaf, const Regime<W>& regime, unsigned 
 /// What an access through a living leaf does.
 template <Word W>
 struct AccessResult {
-  std::optional<Fault> fault;      ///< F_ACCESS or F_PERMISSION
-  Flag<W> sets_af = false;         ///< the access sets AF in memory
-  Flag<W> may_set_af = false;      ///< a faulting access may or may not (UNKNOWN, arch 4.5)
-  Flag<W> sets_dirty = false;      ///< the access clears AP[2] in memory
+  std::optional<Fault> fault;  ///< F_ACCESS or F_PERMISSION
+  Flag<W> sets_af = false;     ///< the access sets AF in memory
+  Flag<W> may_set_af = false;  ///< a faulting access may or may not (UNKNOWN, arch 4.5)
+  Flag<W> sets_dirty = false;  ///< the access clears AP[2] in memory
 };
 
 /// PAN: a privileged data access meets a page that unprivileged code may use. arch 4.4.

@@ -39,7 +39,7 @@ struct Regime {
   W asid{0};  ///< 0 in el2
   Flag<W> aset = false;
   Half<W> half[2];
-  W ips_lg2{48};  ///< effective output size in bits: min(IPS, OAS)
+  W ips_lg2{48};         ///< effective output size in bits: min(IPS, OAS)
   Flag<W> affd = false;  ///< 0 where HA = 1, which overrides it
   Flag<W> wxn = false;
   Flag<W> pan = false;

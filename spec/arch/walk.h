@@ -32,8 +32,8 @@ constexpr Flag<W> va_in_range(const Regime<W>& regime, unsigned half, W va) {
 template <Word W>
 constexpr std::optional<Fault> check_input(const Regime<W>& regime, unsigned half, W va,
                                            AccessKind access) {
-  if (auto f = check(Rule::S1_VA_IN_RANGE, EventType::f_translation,
-                     va_in_range(regime, half, va))) {
+  if (auto f =
+          check(Rule::S1_VA_IN_RANGE, EventType::f_translation, va_in_range(regime, half, va))) {
     return f;
   }
   if (!access.privileged && has_unprivileged(regime.world)) {
@@ -107,8 +107,8 @@ constexpr Leaf<W> make_leaf(const Regime<W>& regime, unsigned half, unsigned lev
   leaf.level = level;
   leaf.granule = regime.half[half].tg;
   leaf.extent_lg2 = leaf_size_lg2(leaf.granule, level);
-  leaf.contiguous = contiguous_lg2(leaf.granule, level) == 0 ? Flag<W>(false)
-                                                             : contiguous_hint(word);
+  leaf.contiguous =
+      contiguous_lg2(leaf.granule, level) == 0 ? Flag<W>(false) : contiguous_hint(word);
   leaf.attr = shift_right(regime.mair, attr_indx(word) << 3) & W(0xff);
   leaf.sh = shareability(word);
   leaf.af = access_flag(word);

@@ -86,12 +86,12 @@ struct Candidate {
   u8 extent_lg2 = 12;   ///< contiguous group counted in
   u32 regime = 0;
   u64 va = 0;           ///< first address of the extent
+  u64 at = 0;           ///< of the entry by which it was met: a contiguous group has several
   Leaf<u64> leaf{};
   Fault fault{};
   u32 item = 0;         ///< 1 + the item it comes from or through; 0: memory alone
   u64 origin = 0;
   u64 value = 0;
-  u32 age = 0;          ///< larger is newer: newest in memory, older versions, items by event
 };
 
 /// An interval of input addresses of one tag whose outcomes may have changed.
@@ -140,6 +140,10 @@ class Caches {
   void write_smmuen(bool enable);
   void acknowledge_smmuen();
   [[nodiscard]] bool enabled() const { return enabled_ != 0; }
+  /// While a call (or the steps of a litmus test) rewrites the CDs of a space in turn, a half with
+  /// EPDx = 1 takes no part in the comparison of regimes under one tag. Ending it judges what is
+  /// left. SEMANTICS 2.
+  void tolerate_disabled_halves(bool tolerate);
   /// Nothing was ever invalidated: unknown items of every tag and stream.
   void reset();
   /// GBPA.ABORT: what SMMUEN = 0 does.
@@ -172,6 +176,39 @@ class Caches {
   [[nodiscard]] bool is_walkable_table(u64 pa) const;
   /// Does a configuration structure that hardware may fetch lie in the page?
   [[nodiscard]] bool is_configuration(u64 pa) const;
+
+  // ---- for recordings, where nobody says when a change is meant to be complete (stale.cpp) -------
+  /// A store of unknown value to the aligned word.
+  void store_unknown(AgentId by, u64 pa);
+  /// Cached words of the stream's structures that memory no longer says and that no exposed command
+  /// removes. L1STDs of Span 0 are left out: stale_l1stds() has them.
+  void stale_configuration(u32 sid, u32 ssid, std::vector<ConfigItem>& found) const;
+  void stale_l1stds(std::vector<ConfigItem>& found) const;
+  /// The configuration structure in which the word lies, if hardware may fetch it.
+  struct Structure {
+    ConfigKind kind = ConfigKind::ste;
+    u32 sid = 0;
+    u32 ssid = 0;
+    u64 place = 0;
+  };
+  [[nodiscard]] std::optional<Structure> structure_at(u64 pa) const;
+  /// The STEs or CDs with V = 1 that one fetch of the structure may yield, bits that nothing looks
+  /// at cleared. False: a bound was hit.
+  bool versions_of(const Structure& structure, std::vector<std::array<u64, ste_words>>& found) const;
+  /// Can it be fetched or walked, from memory or by something cached?
+  [[nodiscard]] bool is_fetchable(u64 first, u64 bytes) const;
+  /// Ways to the table page as a table of `level`.
+  struct Way {
+    u32 tag = 0;
+    u64 va = 0;          ///< that its first entry translates
+    bool stale = false;  ///< through something cached that memory no longer says
+  };
+  void ways_to(u64 table, unsigned level, std::vector<Way>& ways) const;
+  /// A cached entry like it that no exposed command removes.
+  [[nodiscard]] bool lives_on(const Item& entry) const;
+  /// The group that the next command belongs to; groups below completed_groups() are complete.
+  [[nodiscard]] u64 next_group() const { return group_; }
+  [[nodiscard]] u64 completed_groups() const { return completed_; }
 
   // What an access under (sid, ssid) may translate by: visit(Outcome or regime). Used by promises.
   struct StreamOption {
@@ -341,8 +378,11 @@ class Caches {
   void check_make(Frame& frame, unsigned index, unsigned level, u64 value);
   void check_contiguous(Frame& frame, unsigned index, unsigned level, u64 value);
   void probe(u32 tag, u64 va, u64 origin);
+  void probe_tag(u32 tag, u64 va, u64 origin);
+  static bool shares_globals(const Tag<u64>& a, const Tag<u64>& b);
   void probe_table(const Path& path, u64 table, unsigned level);
   void check_unknown(const Frame& frame, u64 first, u64 count);
+  [[nodiscard]] bool is_walked(const Frame& frame) const;
   void mark_dirty(u32 tag, u64 va, unsigned extent_lg2);
   void check_lost_update(Frame& frame, unsigned index, u64 value);
 
@@ -360,8 +400,10 @@ class Caches {
   void become_formed(u32 regime);
   void become_ghost(u32 regime, Group died);
   void check_tag(u32 tag);
+  void check_world(const Formed& entry);
+  [[nodiscard]] bool regimes_agree(u32 a, u32 b) const;
   void materialize_ghost(u32 regime);
-  void freeze_pointers(u32 tag, Group died);
+  void freeze_pointers(u32 regime, Group died);
   void drop_ghost(u32 regime);
   void unlink_roots(u32 regime);
   /// Makes items of all that can be filled from the table at `table`, whose first entry translates
@@ -407,13 +449,15 @@ class Caches {
   void walk(u32 regime, unsigned half, u64 table, unsigned level, unsigned start, u64 va,
             u8 hierarchical, u32 item, std::vector<Candidate>& found) const;
   void meet(u32 regime, unsigned half, unsigned level, u64 va, u8 hierarchical, u32 item,
-            u64 origin, Content content, u32 age, std::vector<Candidate>& found) const;
+            u64 origin, Content content, std::vector<Candidate>& found) const;
   void contiguous_siblings(u32 regime, unsigned half, unsigned level, u64 position, u64 va,
                            u8 hierarchical, u32 item, std::vector<Candidate>& found) const;
+  void walk_mixed(u32 tag, u32 regime, unsigned half, u64 va, std::vector<Candidate>& found) const;
   void collect_items(u32 tag, u64 va, bool global_only, std::vector<Candidate>& found) const;
   void collect_memory(u32 tag, u64 va, bool global_only, std::vector<Candidate>& found) const;
   [[nodiscard]] std::optional<Leaf<u64>> leaf_of(const Item& item) const;
   [[nodiscard]] bool conflict(const Candidate& a, const Candidate& b) const;
+  [[nodiscard]] u32 stored_at(const Candidate& c) const;
   [[nodiscard]] unsigned start_of(u32 regime, unsigned half) const;
 
   void report(Rule rule, std::string text);
@@ -433,12 +477,20 @@ class Caches {
   u64 smmuen_acked_ = 0;
   u64 smmuen_open_ = 0;       // a change was written and not acknowledged yet
   u64 gbpa_abort_ = 0;
+  u64 tolerate_epd_ = 0;
 
   TrailPool<Edge> edges_;
   TrailPool<Item> items_;
   u64 item_count_ = 0;
   u64 globals_ = 0;           // a global leaf was ever stored in a table
   u64 contiguous_ = 0;        // so was a leaf with the contiguous hint
+  struct LeafStore {           // leaves stored since there are global ones: which is newer counts
+    u64 pa = 0;
+    u64 value = 0;
+    u32 at = 0;
+    u32 padding = 0;
+  };
+  TrailArray<LeafStore> leaf_stores_;
   u64 ghosts_ = 0;            // regimes that are ghosts
 
   std::deque<RegimeState> regimes_;

@@ -18,7 +18,7 @@ u64 used_in_word0(const Cd<u64>& cd, StreamWorld world) {
     if (disabled(cd, half, world)) used &= ~(half_fields << (16 * half));
   }
   if (disabled(cd, 0, world) && disabled(cd, 1, world)) used &= ~mask(15, 15);  // ENDI
-  return used & ~mask(37, 37);                       // UWXN: AArch32 only
+  return used & ~mask(37, 37);  // UWXN: AArch32 only
 }
 
 // NSCFGx, HADx, E0PDx, HAFT or AIE, PnCH or DS, EPAN or PIE, HWU, and TTBx where it counts.

@@ -96,8 +96,8 @@ constexpr std::optional<Rule> cd_common_illegal(const Cd<W>& cd, const Ste<W>& s
   if (auto r = require(Rule::CD_HTTU, Flag<W>(caps.httu != 0) | !(cd.ha() | cd.hd()))) return r;
   if (auto r = require(Rule::CD_HD, Flag<W>(caps.httu != 1) | !cd.hd())) return r;
   if (auto r = require(Rule::CD_HAFT, Flag<W>(caps.httu != 3) | !cd.haft() | cd.ha())) return r;
-  const Flag<W> asid_legal = Flag<W>(!has_asid(world) || caps.asid16) |
-                             is_zero(field(cd.asid(), 15, 8));
+  const Flag<W> asid_legal =
+      Flag<W>(!has_asid(world) || caps.asid16) | is_zero(field(cd.asid(), 15, 8));
   return require(Rule::CD_ASID, asid_legal);
 }
 

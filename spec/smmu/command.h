@@ -43,13 +43,31 @@ enum class Opcode : u8 {
   sync = 0x46,
 };
 
-inline constexpr std::array known_opcodes = {
-    Opcode::prefetch_config, Opcode::prefetch_addr, Opcode::cfgi_ste, Opcode::cfgi_ste_range,
-    Opcode::cfgi_cd, Opcode::cfgi_cd_all, Opcode::cfgi_vms_pidm, Opcode::tlbi_nh_all,
-    Opcode::tlbi_nh_asid, Opcode::tlbi_nh_va, Opcode::tlbi_nh_vaa, Opcode::tlbi_el3_all,
-    Opcode::tlbi_el3_va, Opcode::tlbi_el2_all, Opcode::tlbi_el2_asid, Opcode::tlbi_el2_va,
-    Opcode::tlbi_el2_vaa, Opcode::tlbi_s12_vmall, Opcode::tlbi_s2_ipa, Opcode::tlbi_nsnh_all,
-    Opcode::atc_inv, Opcode::pri_resp, Opcode::resume, Opcode::stall_term, Opcode::sync};
+inline constexpr std::array known_opcodes = {Opcode::prefetch_config,
+                                             Opcode::prefetch_addr,
+                                             Opcode::cfgi_ste,
+                                             Opcode::cfgi_ste_range,
+                                             Opcode::cfgi_cd,
+                                             Opcode::cfgi_cd_all,
+                                             Opcode::cfgi_vms_pidm,
+                                             Opcode::tlbi_nh_all,
+                                             Opcode::tlbi_nh_asid,
+                                             Opcode::tlbi_nh_va,
+                                             Opcode::tlbi_nh_vaa,
+                                             Opcode::tlbi_el3_all,
+                                             Opcode::tlbi_el3_va,
+                                             Opcode::tlbi_el2_all,
+                                             Opcode::tlbi_el2_asid,
+                                             Opcode::tlbi_el2_va,
+                                             Opcode::tlbi_el2_vaa,
+                                             Opcode::tlbi_s12_vmall,
+                                             Opcode::tlbi_s2_ipa,
+                                             Opcode::tlbi_nsnh_all,
+                                             Opcode::atc_inv,
+                                             Opcode::pri_resp,
+                                             Opcode::resume,
+                                             Opcode::stall_term,
+                                             Opcode::sync};
 
 /// The manual's name without CMD_, e.g. "TLBI_NH_VA"; "reserved" for every other number.
 std::string_view opcode_name(Opcode op);
@@ -77,10 +95,10 @@ struct CommandOf {
   W num{0}, scale{0}, ttl{0}, tg{0};
   W range{0};  ///< CFGI_STE_RANGE: 2^(range + 1) StreamIDs
   W cs{0}, msh{0}, msi_attr{0}, msi_data{0}, msi_address{0};  ///< SYNC
-  W size{0};  ///< ATC_INV: log2 of 4 KiB units
+  W size{0};                                                  ///< ATC_INV: log2 of 4 KiB units
   Flag<W> global = false;
-  W prg_index{0}, resp{0};           ///< PRI_RESP
-  Flag<W> ac = false, ab = false;    ///< RESUME: retry; abort
+  W prg_index{0}, resp{0};         ///< PRI_RESP
+  Flag<W> ac = false, ab = false;  ///< RESUME: retry; abort
   W stag{0};
   Flag<W> ssec = false;  ///< 1 is illegal in the Non-secure queue
   friend bool operator==(const CommandOf&, const CommandOf&) = default;
@@ -188,8 +206,7 @@ constexpr CommandOf<W> decode_command(W dw0, W dw1, const Capabilities& caps) {
 
 /// Why the command raises CERROR_ILL, or nothing. arch 5.1, 5.2.
 template <Word W>
-constexpr std::optional<Rule> check_command(const CommandOf<W>& command,
-                                            const Capabilities& caps) {
+constexpr std::optional<Rule> check_command(const CommandOf<W>& command, const Capabilities& caps) {
   const Opcode op = command.op;
   if (auto r = require(Rule::CMD_OPCODE, op != Opcode::reserved)) return r;
   if (auto r = require(Rule::CMD_SSEC, !command.ssec)) return r;
@@ -203,12 +220,12 @@ constexpr std::optional<Rule> check_command(const CommandOf<W>& command,
                       (!needs_s2 || caps.s2p) &&
                       (!needs_stalls || caps.stall_model != StallModel::never) &&
                       (op != Opcode::atc_inv || caps.ats) && (op != Opcode::pri_resp || caps.pri) &&
-                      (op != Opcode::cfgi_vms_pidm || caps.mpam) &&
-                      op != Opcode::tlbi_el3_all && op != Opcode::tlbi_el3_va;
+                      (op != Opcode::cfgi_vms_pidm || caps.mpam) && op != Opcode::tlbi_el3_all &&
+                      op != Opcode::tlbi_el3_va;
   if (auto r = require(Rule::CMD_NOT_IMPLEMENTED, exists)) return r;
   if (is_tlbi_by_address(op)) {
-    const Flag<W> pointless = is_zero(command.num) & is_zero(command.scale) &
-                              is_zero(command.ttl) & !is_zero(command.tg);
+    const Flag<W> pointless =
+        is_zero(command.num) & is_zero(command.scale) & is_zero(command.ttl) & !is_zero(command.tg);
     return require(Rule::CMD_TLBI_RANGE_RESERVED, !pointless);
   }
   if (op == Opcode::sync) return require(Rule::CMD_SYNC_CS, !equal(command.cs, W(3)));

@@ -554,6 +554,7 @@ void Caches::reform(u32 sid) {
     formed_.remove_unordered(trail_, i - 1);
   }
   for (const Formed& entry : now) {
+    check_world(entry);
     touch(entry.regime);
     formed_.push(trail_, entry);
   }
@@ -690,7 +691,7 @@ void Caches::become_formed(u32 id) {
       probe(state.tag, items_[i].va + k * items_[i].entry_bytes(), items_[i].origin + 8 * k);
     }
   }
-  if (tag.formed > 1) {
+  if (tag.formed > 1 || globals_ != 0) {
     for (u64 other = tag.first_regime; other != 0; other = regimes_[other - 1].next) {
       const RegimeState& r = regimes_[other - 1];
       for (unsigned half = 0; half < 2 && r.formed != 0; ++half) {
@@ -722,7 +723,7 @@ void Caches::become_ghost(u32 id, Group died) {
   trail_.set(ghosts_, ghosts_ + 1);
   trail_.set(state.ghost_dies, immortal);
   mark_dirty(state.tag, 0, 64);
-  bool piecemeal = tag.formed != 0;
+  bool piecemeal = tag.formed != 0 || globals_ != 0;
   for (u32 i = 0; i < in_flight_.size(); ++i) {
     const InFlight& command = in_flight_[i];
     if (died == immortal || command.group <= died || !is_tlbi(command.command.op)) continue;
@@ -734,7 +735,7 @@ void Caches::become_ghost(u32 id, Group died) {
       trail_.set(state.ghost_dies, std::min<u64>(state.ghost_dies, command.group));
     }
   }
-  if (tag.formed == 0 && tag.pointers != 0) freeze_pointers(state.tag, died);
+  if (tag.formed == 0 && tag.pointers != 0) freeze_pointers(id, died);
   if (!piecemeal) return;
   trail_.set(state.ghost_dies, immortal);  // each item finds its own
   const Regime<u64>& regime = state.regime;
@@ -770,14 +771,15 @@ void Caches::materialize_ghost(u32 id) {
 }
 
 // Under a tag without a regime nothing is filled: what its cached pointers yielded is fixed now.
-void Caches::freeze_pointers(u32 id, Group died) {
+void Caches::freeze_pointers(u32 regime, Group died) {
+  const u32 id = regimes_[regime].tag;
   std::vector<u32> pointers;
   for (u32 i = static_cast<u32>(tags_[id].first_item); i != 0; i = items_[i].next) {
     if (items_[i].kind == ItemKind::pointer) pointers.push_back(i);
   }
   for (const u32 i : pointers) {
     const Item item = items_[i];
-    Path path{.tag = id, .regime = item.regime, .half = item.half, .ghost = true, .va = item.va,
+    Path path{.tag = id, .regime = regime, .half = item.half, .ghost = true, .va = item.va,
               .dies = std::min(died, item.dies)};
     path.hierarchical =
         static_cast<u8>(item.hierarchical | pack(accumulate(unpack(0), item.value)));
@@ -823,6 +825,42 @@ void Caches::expand(const Path& path, u64 table, unsigned level, const Command* 
 
 // ---- two regimes under one tag ------------------------------------------------------------------
 
+bool Caches::regimes_agree(u32 a, u32 b) const {
+  if (tolerate_epd_ == 0) return false;  // two numbers, two regimes
+  Regime<u64> x = regimes_[a].regime;
+  Regime<u64> y = regimes_[b].regime;
+  for (unsigned half = 0; half < 2; ++half) {
+    if (!(x.half[half].epd | y.half[half].epd)) continue;
+    x.half[half] = y.half[half] = {};
+  }
+  return x == y;
+}
+
+void Caches::tolerate_disabled_halves(bool tolerate) {
+  if (tolerate == (tolerate_epd_ != 0)) return;
+  trail_.set(tolerate_epd_, tolerate ? 1 : 0);
+  if (tolerate) return;
+  for (u32 t = 0; t < active_tags_.size(); ++t) {
+    const auto tag = static_cast<u32>(active_tags_[t]);
+    if (tags_[tag].formed > 1) check_tag(tag);
+  }
+}
+
+// SEMANTICS 2: a CD is shared only by STEs of one stream world.
+void Caches::check_world(const Formed& entry) {
+  for (u32 i = 0; i < formed_.size(); ++i) {
+    const Formed& other = formed_[i];
+    if (other.place != entry.place ||
+        regimes_[other.regime].regime.world == regimes_[entry.regime].regime.world) {
+      continue;
+    }
+    report(Rule::TAG_REGIMES, "the CD at " + name(entry.place) + " serves streams " +
+                                  hex(other.sid) + " and " + hex(entry.sid) +
+                                  ", whose stream worlds differ");
+    return;
+  }
+}
+
 void Caches::check_tag(u32 id) {
   TagState& tag = tags_[id];
   bool broken = false;
@@ -835,6 +873,7 @@ void Caches::check_tag(u32 id) {
       if (regimes_[b.regime].tag != id || a.regime == b.regime) continue;
       // Versions of one CD, of which one atomic unit only has several: old or new, per item.
       if (a.place == b.place && a.units <= 1 && b.units <= 1) continue;
+      if (a.place != b.place && regimes_agree(a.regime, b.regime)) continue;
       if (broken) continue;
       broken = true;
       text = "ASID " + hex(tag.tag.asid) + " (VMID " + hex(tag.tag.vmid) +

@@ -24,8 +24,7 @@ std::string_view world_name(StreamWorld world) {
 std::string why_tags(const Command& command, const TlbTarget& target, TlbiScope scope) {
   const bool el2 = command.op >= Opcode::tlbi_el2_all && command.op <= Opcode::tlbi_el2_vaa;
   const bool names_vmid = command.op != Opcode::tlbi_nsnh_all && !el2;
-  if (names_vmid && target.world == StreamWorld::el1 &&
-      !same_vmid(command, target, scope.vmw)) {
+  if (names_vmid && target.world == StreamWorld::el1 && !same_vmid(command, target, scope.vmw)) {
     return number("VMID", command.vmid) + "; the entry has " + number("VMID", target.vmid);
   }
   if (command.op == Opcode::tlbi_nh_asid || command.op == Opcode::tlbi_el2_asid) {
@@ -65,8 +64,7 @@ bool covers_config(const Command& command, const ConfigTarget& target) {
   const u64 sid = command.sid;
   const bool sid_meets = meets(target.sid_first, target.sid_last, sid, sid);
   switch (command.op) {
-    case Opcode::cfgi_ste:
-      return sid_meets && (target.kind != ConfigKind::l1std || !command.leaf);
+    case Opcode::cfgi_ste: return sid_meets && (target.kind != ConfigKind::l1std || !command.leaf);
     case Opcode::cfgi_ste_range: {
       const SidBlock block = cfgi_block(command);
       return meets(target.sid_first, target.sid_last, block.first, block.last);

@@ -40,7 +40,7 @@ struct Layout {
   bool stall = false;     ///< STAG, Stall
   bool access = false;    ///< PnU, InD, RnW
   bool only_rnw = false;
-  bool stage = false;     ///< S2
+  bool stage = false;  ///< S2
   bool event_class = false;
   bool input = false;
   bool ipa = false;
@@ -115,9 +115,12 @@ struct FieldName {
   std::string_view name;
 };
 constexpr FieldName field_names[] = {
-    {0, 7, 0, "Type"},    {0, 11, 11, "SSV"},   {0, 31, 12, "SSID"},  {0, 63, 32, "SID"},
-    {1, 15, 0, "STAG"},   {1, 31, 31, "Stall"}, {1, 33, 33, "PnU"},   {1, 34, 34, "InD"},
-    {1, 35, 35, "RnW"},   {1, 39, 39, "S2"},    {1, 41, 40, "CLASS"}, {1, 44, 44, "TTRnW"},
+    {0, 7, 0, "Type"},       {0, 11, 11, "SSV"},
+    {0, 31, 12, "SSID"},     {0, 63, 32, "SID"},
+    {1, 15, 0, "STAG"},      {1, 31, 31, "Stall"},
+    {1, 33, 33, "PnU"},      {1, 34, 34, "InD"},
+    {1, 35, 35, "RnW"},      {1, 39, 39, "S2"},
+    {1, 41, 40, "CLASS"},    {1, 44, 44, "TTRnW"},
     {2, 63, 0, "InputAddr"}, {3, 55, 3, "IPA or FetchAddr"},
 };
 

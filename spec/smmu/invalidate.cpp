@@ -109,17 +109,16 @@ void Caches::kill_items(const InFlight& command) {
   for (const u32 i : covered) {
     const Item item = items_[i];
     if (item.kind != ItemKind::pointer || tags_[item.tag].formed == 0) continue;
-    Group regimes = 0;
     for (u64 r = tags_[item.tag].first_regime; r != 0; r = regimes_[r - 1].next) {
-      if (regimes_[r - 1].formed != 0) {
-        regimes = std::max(regimes, static_cast<Group>(regimes_[r - 1].dies));
-      }
+      const RegimeState& state = regimes_[r - 1];
+      if (state.formed == 0 || state.regime.half[item.half].epd) continue;
+      Path path{.tag = item.tag, .regime = static_cast<u32>(r - 1), .half = item.half,
+                .va = item.va, .dies = std::min(item.dies, static_cast<Group>(state.dies))};
+      path.hierarchical =
+          static_cast<u8>(item.hierarchical | pack(accumulate(unpack(0), item.value)));
+      expand(path, next_table_address(Granule::g4k, item.value), item.level + 1U,
+             &command.command);
     }
-    Path path{.tag = item.tag, .regime = item.regime, .half = item.half, .va = item.va,
-              .dies = std::min(item.dies, regimes)};
-    path.hierarchical =
-        static_cast<u8>(item.hierarchical | pack(accumulate(unpack(0), item.value)));
-    expand(path, next_table_address(Granule::g4k, item.value), item.level + 1U, &command.command);
   }
   for (const u32 i : covered) items_.edit(trail_, i).dies = command.group;
 }
@@ -294,6 +293,8 @@ void Caches::kill_unknown(const InFlight& command) {
   const u64 group = command.group;
   if (c.op == Opcode::cfgi_ste_range && c.range + 1 >= caps_.sidsize) {
     unknown_.config_dies = std::min(unknown_.config_dies, group);
+  } else if (enabled_ != 0 && unknown_.config != 0 && unknown_.config_dies >= group) {
+    return;  // unknown configuration that may still live fills again what a TLBI removes
   } else if (c.op == Opcode::tlbi_nsnh_all) {
     unknown_.tlb_el1_dies = std::min(unknown_.tlb_el1_dies, group);
   } else if (c.op == Opcode::tlbi_el2_all) {

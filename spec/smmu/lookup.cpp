@@ -9,8 +9,6 @@ namespace iommucheck::spec {
 
 namespace {
 
-constexpr u32 newest_age = ~u32{0};
-
 Outcome fault_outcome(EventType event, Rule rule, FaultReaction reaction = {}) {
   Outcome outcome{.kind = OutcomeKind::fault, .event = event, .rule = rule};
   if (is_translation_fault(event)) outcome.reaction = reaction;
@@ -38,9 +36,8 @@ void Caches::walk(u32 regime, unsigned half, u64 table, unsigned level, unsigned
                   u8 hierarchical, u32 item, std::vector<Candidate>& found) const {
   const Half<u64>& h = regimes_[regime].regime.half[half];
   const u64 position = descriptor_position(h, start, level, table, va);
-  u32 age = newest_age;
   memory_.visible(position, [&](Content content) {
-    meet(regime, half, level, va, hierarchical, item, position, content, age--, found);
+    meet(regime, half, level, va, hierarchical, item, position, content, found);
   });
   if (contiguous_ != 0) {
     contiguous_siblings(regime, half, level, position, va, hierarchical, item, found);
@@ -48,12 +45,12 @@ void Caches::walk(u32 regime, unsigned half, u64 table, unsigned level, unsigned
 }
 
 void Caches::meet(u32 regime, unsigned half, unsigned level, u64 va, u8 hierarchical, u32 item,
-                  u64 origin, Content content, u32 age, std::vector<Candidate>& found) const {
+                  u64 origin, Content content, std::vector<Candidate>& found) const {
   const unsigned shift = level_shift(Granule::g4k, level);
   Candidate candidate{.half = static_cast<u8>(half), .level = static_cast<u8>(level),
                       .extent_lg2 = static_cast<u8>(shift), .regime = regime,
-                      .va = align_down(va, shift), .item = item, .origin = origin,
-                      .value = content.value, .age = age};
+                      .va = align_down(va, shift), .at = align_down(va, shift), .item = item,
+                      .origin = origin, .value = content.value};
   if (content.unknown) {
     candidate.kind = Candidate::Kind::unknown;
     found.push_back(candidate);
@@ -107,12 +104,34 @@ void Caches::contiguous_siblings(u32 regime, unsigned half, unsigned level, u64 
       const u64 index = (sibling - first) / 8;
       const u64 there = align_down(va, shift + group) + (index << shift);
       std::vector<Candidate> extended;
-      meet(regime, half, level, there, hierarchical, item, sibling, content, newest_age, extended);
+      meet(regime, half, level, there, hierarchical, item, sibling, content, extended);
       for (const Candidate& candidate : extended) {
         if (candidate.kind == Candidate::Kind::leaf) found.push_back(candidate);
       }
     });
   }
+}
+
+// A pointer carries the tag only: one that was filled through `regime` serves the walks of every
+// other regime of the tag.
+void Caches::walk_mixed(u32 tag, u32 regime, unsigned half, u64 va,
+                        std::vector<Candidate>& found) const {
+  const TablePosition<u64> table = start_table(regimes_[regime].regime, half);
+  const Half<u64>& h = regimes_[regime].regime.half[half];
+  const u64 position = descriptor_position(h, table.level, table.level, table.address, va);
+  memory_.visible(position, [&](Content content) {
+    if (content.unknown || descriptor_type(Granule::g4k, table.level, content.value) !=
+                               DescriptorType::table) {
+      return;
+    }
+    const u8 hierarchical = pack(accumulate(unpack(0), content.value));
+    for (u64 r = tags_[tag].first_regime; r != 0; r = regimes_[r - 1].next) {
+      const RegimeState& other = regimes_[r - 1];
+      if (other.formed == 0 || r - 1 == regime || other.regime.half[half].epd) continue;
+      walk(static_cast<u32>(r - 1), half, next_table_address(Granule::g4k, content.value),
+           table.level + 1, level_shift(Granule::g4k, 0), va, hierarchical, 0, found);
+    }
+  });
 }
 
 void Caches::collect_memory(u32 tag, u64 va, bool global_only,
@@ -125,6 +144,7 @@ void Caches::collect_memory(u32 tag, u64 va, bool global_only,
     if (!va_in_range(state.regime, half, va) || state.regime.half[half].epd) continue;
     const TablePosition<u64> table = start_table(state.regime, half);
     walk(static_cast<u32>(r - 1), half, table.address, table.level, table.level, va, 0, 0, found);
+    if (tags_[tag].formed > 1) walk_mixed(tag, static_cast<u32>(r - 1), half, va, found);
   }
   if (!global_only) return;
   const auto local = [](const Candidate& c) {
@@ -145,7 +165,7 @@ void Caches::collect_items(u32 tag, u64 va, bool global_only,
     if (item.kind == ItemKind::final) {
       const Item one = item.part((va - item.va) >> shift, 1);
       meet(one.regime, one.half, one.level, one.va, one.hierarchical, i + 1, one.origin,
-           Content{one.value, false}, item.vanished_at, found);
+           Content{one.value, false}, found);
       continue;
     }
     Candidate candidate{.half = item.half, .level = item.level,
@@ -157,8 +177,12 @@ void Caches::collect_items(u32 tag, u64 va, bool global_only,
     if (item.kind != ItemKind::pointer || tags_[tag].formed == 0) continue;
     const u8 hierarchical =
         static_cast<u8>(item.hierarchical | pack(accumulate(unpack(0), item.value)));
-    walk(item.regime, item.half, next_table_address(Granule::g4k, item.value), item.level + 1U,
-         level_shift(Granule::g4k, 0), va, hierarchical, i + 1, found);
+    // Whatever the pointer was filled through, what it leads to is filled through a living regime.
+    for (u64 r = tags_[tag].first_regime; r != 0; r = regimes_[r - 1].next) {
+      if (regimes_[r - 1].formed == 0 || regimes_[r - 1].regime.half[item.half].epd) continue;
+      walk(static_cast<u32>(r - 1), item.half, next_table_address(Granule::g4k, item.value),
+           item.level + 1U, level_shift(Granule::g4k, 0), va, hierarchical, i + 1, found);
+    }
   }
   if (!global_only) return;
   const auto local = [](const Candidate& c) {
@@ -178,10 +202,7 @@ void Caches::collect(u32 tag, u64 va, std::vector<Candidate>& found) const {
   for (u32 t = 0; t < active_tags_.size(); ++t) {
     const auto other = static_cast<u32>(active_tags_[t]);
     const Tag<u64>& its = tags_[other].tag;
-    if (other == tag || its.world != own.world || its.vmid != own.vmid ||
-        !(its.aset == own.aset)) {
-      continue;
-    }
+    if (other == tag || !shares_globals(its, own)) continue;
     collect_memory(other, va, true, found);
     collect_items(other, va, true, found);
   }
@@ -229,6 +250,17 @@ u64 Caches::constant_until(u32 tag, u64 va, const std::vector<Candidate>& found)
 
 // ---- conflicts ----------------------------------------------------------------------------------
 
+/// Event of the store that made what the candidate was read from; 0: before any global leaf.
+u32 Caches::stored_at(const Candidate& c) const {
+  const u32 before = c.item != 0 && items_[c.item - 1].kind == ItemKind::final
+                         ? items_[c.item - 1].stored_at : ~u32{0};
+  for (u32 i = leaf_stores_.size(); i != 0; --i) {
+    const LeafStore& store = leaf_stores_[i - 1];
+    if (store.pa == c.origin && store.value == c.value && store.at < before) return store.at;
+  }
+  return 0;
+}
+
 bool Caches::conflict(const Candidate& a, const Candidate& b) const {
   using Kind = Candidate::Kind;
   const auto cacheable = [&](const Candidate& c) {
@@ -250,7 +282,7 @@ bool Caches::conflict(const Candidate& a, const Candidate& b) const {
     // Only a new global entry over non-global ones is one.
     const Candidate& global = a.leaf.ng ? b : a;
     const Candidate& local = a.leaf.ng ? a : b;
-    if (global.age >= local.age) return true;
+    if (stored_at(global) >= stored_at(local)) return true;
   }
   if (a.extent_lg2 == b.extent_lg2) return false;
   if (caps_.bbml >= 2) return false;
@@ -369,7 +401,12 @@ void Caches::for_each_translation(
   for (u32 t = 0; t < active_tags_.size(); ++t) {
     const auto id = static_cast<u32>(active_tags_[t]);
     const TagState& tag = tags_[id];
-    if (tag.formed == 0) continue;
+    bool others = false;  // global items are met under other tags, too
+    for (u32 o = 0; o < active_tags_.size() && globals_ != 0; ++o) {
+      const TagState& other = tags_[static_cast<u32>(active_tags_[o])];
+      others |= other.formed != 0 && shares_globals(other.tag, tag.tag);
+    }
+    if (tag.formed == 0 && !others) continue;
     const auto tree = [&](auto&& self, u32 regime, unsigned half, u64 table, unsigned level,
                           u64 entries, u64 va, u8 hierarchical, u32 item) -> void {
       const Frame* frame = memory_.find(table);
@@ -385,9 +422,17 @@ void Caches::for_each_translation(
             return;
           }
           std::vector<Candidate> one;
-          meet(regime, half, level, here, hierarchical, item, table + 8 * i, content, newest_age,
-               one);
-          for (const Candidate& candidate : one) visit(id, candidate);
+          meet(regime, half, level, here, hierarchical, item, table + 8 * i, content, one);
+          for (Candidate& candidate : one) {
+            // A contiguous leaf answers for every entry of its group.
+            const u64 size = pow2(level_shift(Granule::g4k, level));
+            const bool group = candidate.kind == Candidate::Kind::leaf && candidate.leaf.contiguous;
+            const u64 end = group ? candidate.va + pow2(candidate.extent_lg2) : here + size;
+            for (candidate.at = group ? candidate.va : here; candidate.at != end;
+                 candidate.at += size) {
+              visit(id, candidate);
+            }
+          }
         });
       }
     };
@@ -404,6 +449,7 @@ void Caches::for_each_translation(
     }
     for (u32 i = static_cast<u32>(tag.first_item); i != 0; i = items_[i].next) {
       const Item& item = items_[i];
+      if (tag.formed == 0 && (item.kind == ItemKind::pointer || not_global(item.value))) continue;
       if (item.kind == ItemKind::pointer) {
         tree(tree, item.regime, item.half, next_table_address(Granule::g4k, item.value),
              item.level + 1U, frame_words, item.va,
@@ -414,8 +460,7 @@ void Caches::for_each_translation(
         const Item single = item.part(k, 1);
         std::vector<Candidate> one;
         meet(item.regime, item.half, item.level, single.va, item.hierarchical, i + 1,
-             single.origin, Content{single.value, item.kind == ItemKind::unknown},
-             item.vanished_at, one);
+             single.origin, Content{single.value, item.kind == ItemKind::unknown}, one);
         for (const Candidate& candidate : one) visit(id, candidate);
       }
     }

@@ -26,8 +26,8 @@ inline constexpr u32 eventq_irq_cfg0 = 0x0b0, eventq_irq_cfg1 = 0x0b8, eventq_ir
 inline constexpr u32 priq_base = 0x0c0, priq_prod = 0x100c8, priq_cons = 0x100cc;
 inline constexpr u32 priq_irq_cfg0 = 0x0d0, priq_irq_cfg1 = 0x0d8, priq_irq_cfg2 = 0x0dc;
 /// Page 0 aliases of the queue indices: access is CONSTRAINED UNPREDICTABLE.
-inline constexpr u32 eventq_prod_page0 = 0x0a8, eventq_cons_page0 = 0x0ac,
-                     priq_prod_page0 = 0x0c8, priq_cons_page0 = 0x0cc;
+inline constexpr u32 eventq_prod_page0 = 0x0a8, eventq_cons_page0 = 0x0ac, priq_prod_page0 = 0x0c8,
+                     priq_cons_page0 = 0x0cc;
 inline constexpr u32 page1 = 0x10000, end = 0x20000;
 }  // namespace reg
 
@@ -35,7 +35,16 @@ enum class RegisterAccess : u8 { read_only, read_write };
 
 /// What has to be 0, in CR0 and CR0ACK (or IRQ_CTRL and its ACK), for a write to count. arch 1.4.
 enum class Guard : u8 {
-  none, smmuen, cmdqen, eventqen, priqen, queues, gerror_irqen, eventq_irqen, priq_irqen, own_update
+  none,
+  smmuen,
+  cmdqen,
+  eventqen,
+  priqen,
+  queues,
+  gerror_irqen,
+  eventq_irqen,
+  priq_irqen,
+  own_update
 };
 
 struct RegisterInfo {

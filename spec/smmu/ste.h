@@ -197,8 +197,8 @@ constexpr SteDecision decode_ste(const Ste<W>& ste, const Capabilities& caps) {
   if (auto r = require(Rule::STE_EATS, implies(Flag<W>(caps.ats), eats_legal(ste, caps)))) {
     return {SteKind::bad, *r};
   }
-  const Flag<W> vmid_legal = implies(
-      vmid_used(ste, caps), Flag<W>(caps.vmid16) | is_zero(field(ste.s2vmid(), 15, 8)));
+  const Flag<W> vmid_legal =
+      implies(vmid_used(ste, caps), Flag<W>(caps.vmid16) | is_zero(field(ste.s2vmid(), 15, 8)));
   if (auto r = require(Rule::STE_S2VMID, vmid_legal)) return {SteKind::bad, *r};
   const bool stage1 = static_cast<bool>(ste.stage1());
   const bool stage2 = static_cast<bool>(ste.stage2());

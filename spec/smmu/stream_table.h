@@ -18,7 +18,7 @@ struct StreamTable {
   unsigned log2size = 0;  ///< literal
   unsigned sid_bits = 0;  ///< min(LOG2SIZE, SIDSIZE): what a StreamID is checked against
   bool two_level = false;
-  unsigned split = 6;     ///< 6, 8 or 10; counts only with two levels
+  unsigned split = 6;  ///< 6, 8 or 10; counts only with two levels
   friend bool operator==(const StreamTable&, const StreamTable&) = default;
 };
 
@@ -90,11 +90,11 @@ constexpr SidRange ste_sids(const Ste<u64>& ste, u32 sid) {
 
 /// What a (Substream)ID leads to.
 enum class SubstreamKind : u8 {
-  cd,                 ///< CD `number`
-  bypass_stage1,      ///< S1DSS = 1
-  bad_substreamid,    ///< C_BAD_SUBSTREAMID
-  stream_disabled,    ///< F_STREAM_DISABLED
-  no_stage1,          ///< no SubstreamID, and the STE has no stage 1
+  cd,               ///< CD `number`
+  bypass_stage1,    ///< S1DSS = 1
+  bad_substreamid,  ///< C_BAD_SUBSTREAMID
+  stream_disabled,  ///< F_STREAM_DISABLED
+  no_stage1,        ///< no SubstreamID, and the STE has no stage 1
 };
 
 template <Word W>

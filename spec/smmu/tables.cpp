@@ -241,6 +241,7 @@ void Caches::after_table_store(Frame& frame, unsigned index, u64 value) {
     if (frame.tables_at(level) == 0) continue;
     if (is_leaf(value, level)) {
       note_leaf(frame, value);
+      if (globals_ != 0) leaf_stores_.push(trail_, {.pa = pa, .value = value, .at = now_});
       if (contiguous_hint(value).value) check_contiguous(frame, index, level, value);
     }
     if (is_table(value, level)) {
@@ -483,7 +484,7 @@ void Caches::recycle(u64 pa, bool given_back) {
     if (is_configuration(pa)) how += "; it holds configuration structures that can be fetched";
     report(Rule::TABLE_FREE, how);
   }
-  if (given_back && frame.table_edges != 0) {
+  if (given_back && is_walked(frame)) {
     report(Rule::WILD_WALK, "a walk may read the page " + name(frame.address()) +
                                 " after it was given back, when its content is anybody's");
     if (globals_ == 0) trail_.set(globals_, 1);
@@ -499,6 +500,18 @@ void Caches::recycle(u64 pa, bool given_back) {
   }
   memory_.forget(frame);
   if (!vanished.empty()) settle(vanished);
+}
+
+/// Under a tag of which a regime can be formed: only there anything is filled.
+bool Caches::is_walked(const Frame& frame) const {
+  bool walked = false;
+  for (unsigned level = 0; level <= last_level; ++level) {
+    for (unsigned i = 0; i < frame_words && frame.tables_at(level) != 0 && !walked; ++i) {
+      for_each_path(frame, i, level,
+                    [&](const Path& path) { walked |= tags_[path.tag].formed != 0; });
+    }
+  }
+  return walked;
 }
 
 void Caches::assume(u64 pa, u64 value) {
@@ -533,8 +546,12 @@ void Caches::check_make(Frame& frame, unsigned index, unsigned level, u64 value)
     if (tag.formed == 0) return;
     count(Rule::CONFLICT_BBM);
     const u64 pa = frame.address() + 8 * index;
-    if (valid_versions > 1 || tag.formed > 1 || globals_ != 0) probe(path.tag, path.va, pa);
-    if (is_table(value, level) && (valid_versions > 1 || tag.formed > 1 || tag.items != 0)) {
+    if (valid_versions > 1 || tag.formed > 1 || globals_ != 0 || frame.contiguous != 0) {
+      probe(path.tag, path.va, pa);
+    }
+    const bool compare_table = valid_versions > 1 || tag.formed > 1 || tag.items != 0 ||
+                               memory_.any_pending() || globals_ != 0;
+    if (is_table(value, level) && compare_table) {
       probe_table(path, next_table_address(granule, value), level + 1);
     }
     const unsigned extent = level_shift(granule, level) + (frame.contiguous != 0 ? 4 : 0);
@@ -549,6 +566,22 @@ void Caches::check_make(Frame& frame, unsigned index, unsigned level, u64 value)
 }
 
 void Caches::probe(u32 tag, u64 va, u64 origin) {
+  probe_tag(tag, va, origin);
+  if (globals_ == 0) return;
+  // A global translation meets those of every other ASID.
+  for (u32 t = 0; t < active_tags_.size(); ++t) {
+    const auto other = static_cast<u32>(active_tags_[t]);
+    if (other != tag && tags_[other].formed != 0 && shares_globals(tags_[other].tag, tags_[tag].tag)) {
+      probe_tag(other, va, origin);
+    }
+  }
+}
+
+bool Caches::shares_globals(const Tag<u64>& a, const Tag<u64>& b) {
+  return a.world == b.world && a.vmid == b.vmid && a.aset == b.aset;
+}
+
+void Caches::probe_tag(u32 tag, u64 va, u64 origin) {
   std::vector<Candidate> found;
   collect(tag, va, found);
   if (!in_conflict(found)) return;

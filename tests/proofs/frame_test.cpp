@@ -24,7 +24,8 @@ struct Maximum {
   }
 };
 
-Property maximum(Maximum body, unsigned paths = 2, std::vector<std::string> labels = {"at least a"}) {
+Property maximum(Maximum body, unsigned paths = 2,
+                 std::vector<std::string> labels = {"at least a"}) {
   return make_property("maximum", "max(a, b) >= a.", std::move(labels), paths, body);
 }
 
@@ -109,9 +110,19 @@ struct Operations {
     using W = typename Proof::W;
     const W a = proof.variable("a"), b = proof.variable("b"), expected = proof.variable("x");
     proof.assume(equal(a, W(a0)) & equal(b, W(b0)) & equal(expected, W(x0)));
-    const W results[] = {a + b, a - b, a & b, a | b, a ^ b, ~a, a << n, a >> n,
-                         shift_left(a, b), shift_right(a, b), select(less(a, b), a, b),
-                         select(less_equal(a, b), a, b), select(equal(a, b), a, W(0)),
+    const W results[] = {a + b,
+                         a - b,
+                         a & b,
+                         a | b,
+                         a ^ b,
+                         ~a,
+                         a << n,
+                         a >> n,
+                         shift_left(a, b),
+                         shift_right(a, b),
+                         select(less(a, b), a, b),
+                         select(less_equal(a, b), a, b),
+                         select(equal(a, b), a, W(0)),
                          select(flag(a, n) & !flag(b, n), a, b),
                          select(flag(a, n) | flag(b, n), a, b)};
     W hash{0};
@@ -123,9 +134,20 @@ struct Operations {
 };
 
 u64 expected_of(u64 a, u64 b, unsigned n) {
-  const u64 results[] = {a + b, a - b, a & b, a | b, a ^ b, ~a, a << n, a >> n,
-                         shift_left(a, b), shift_right(a, b), a < b ? a : b, a <= b ? a : b,
-                         a == b ? a : 0, bit(a, n) && !bit(b, n) ? a : b,
+  const u64 results[] = {a + b,
+                         a - b,
+                         a & b,
+                         a | b,
+                         a ^ b,
+                         ~a,
+                         a << n,
+                         a >> n,
+                         shift_left(a, b),
+                         shift_right(a, b),
+                         a < b ? a : b,
+                         a <= b ? a : b,
+                         a == b ? a : 0,
+                         bit(a, n) && !bit(b, n) ? a : b,
                          bit(a, n) || bit(b, n) ? a : b};
   u64 hash = 0;
   for (const u64 r : results) hash = (hash << 5) + (hash >> 3) + r;

@@ -15,8 +15,7 @@ constexpr AccessKind user_read{AccessType::read, false}, user_write{AccessType::
 
 Regime<u64> plain() { return {}; }
 
-Leaf<u64> leaf(const Regime<u64>& regime, u64 word,
-               const HierarchicalAttributes<u64>& above = {}) {
+Leaf<u64> leaf(const Regime<u64>& regime, u64 word, const HierarchicalAttributes<u64>& above = {}) {
   return std::get<Leaf<u64>>(step(regime, 0, 3, base_word | word, above));
 }
 
@@ -148,7 +147,7 @@ TEST(DirtyState, NeedsTheLeafAloneToBeTheReason) {
   EXPECT_EQ(check_access(l, user_write, r).fault->event, EventType::f_permission);
   EXPECT_TRUE(leaf(r, b::ap1 | b::ap2 | b::dbm).writable_clean);
   EXPECT_FALSE(leaf(r, b::ap1 | b::dbm).writable_clean) << "already dirty";
-  EXPECT_TRUE(check_access(leaf(r, b::ap2 | b::dbm), user_write, r).fault.has_value()) << "AP[1] = 0";
+  EXPECT_TRUE(check_access(leaf(r, b::ap2 | b::dbm), user_write, r).fault) << "AP[1] = 0";
 }
 
 }  // namespace

@@ -133,11 +133,11 @@ TEST(Walk, TtbBitsBelowTheTableSizeAreIgnored) {
   Regime<u64> r = regime();
   r.half[0].ttb = 0x1ff0;  // level 1 with 512 entries: aligned to 4 KiB
   EXPECT_EQ(translation_of(walk(tables(), r, va)).output, 0x5000u);
-  r.half[0].tsz = 31;      // 33 bits: 8 entries of 8 bytes; 0x1ff0 is now the table at 0x1fc0
+  r.half[0].tsz = 31;  // 33 bits: 8 entries of 8 bytes; 0x1ff0 is now the table at 0x1fc0
   EXPECT_EQ(start_table(r, 0).address, 0x1fc0u);
-  r.half[0].tsz = 33;      // 2 entries of 8 bytes
+  r.half[0].tsz = 33;  // 2 entries of 8 bytes
   EXPECT_EQ(start_table(r, 0).address, 0x1ff0u);
-  r.ips_lg2 = 52;          // 64 bytes at least
+  r.ips_lg2 = 52;  // 64 bytes at least
   EXPECT_EQ(start_table(r, 0).address, 0x1fc0u);
 }
 

@@ -9,9 +9,7 @@
 
 namespace iommucheck {
 
-inline u64 any_word() {
-  return *rc::gen::resize(rc::kNominalSize, rc::gen::arbitrary<u64>());
-}
+inline u64 any_word() { return *rc::gen::resize(rc::kNominalSize, rc::gen::arbitrary<u64>()); }
 
 /// About one bit in sixteen.
 inline u64 few_bits() { return any_word() & any_word() & any_word() & any_word(); }

@@ -69,12 +69,9 @@ struct Row {
 
 TEST(Cd, IllegalRows) {
   const Row rows[] = {
-      {0, 31, 31, 0, Rule::CD_VALID},
-      {0, 41, 41, 0, Rule::CD_AA64},
-      {0, 5, 0, 15, Rule::CD_TSZ},
-      {0, 5, 0, 49, Rule::CD_TSZ},
-      {0, 7, 6, 3, Rule::CD_TG},
-      {1, 51, 4, (u64{1} << 48) >> 4, Rule::CD_TTB},
+      {0, 31, 31, 0, Rule::CD_VALID}, {0, 41, 41, 0, Rule::CD_AA64},
+      {0, 5, 0, 15, Rule::CD_TSZ},    {0, 5, 0, 49, Rule::CD_TSZ},
+      {0, 7, 6, 3, Rule::CD_TG},      {1, 51, 4, (u64{1} << 48) >> 4, Rule::CD_TTB},
       {0, 30, 30, 0, Rule::CD_TG},  // EPD1 = 0: TG1 = 0 is reserved, for TTB0 accesses too
   };
   for (const Row& row : rows) {
@@ -185,10 +182,10 @@ TEST(Cd, RegimeHasEveryFieldThatTlbsCache) {
   EXPECT_EQ(regime_of(ste(), with(updating, 0, 35, 35, 1), c), regime_of(ste(), updating, c))
       << "AFFD does nothing where HA = 1";
   EXPECT_NE(regime_of(ste(), with(updating, 0, 42, 42, 1), c), regime_of(ste(), updating, c));
-  for (const C& same : {with(good(), 0, 44, 44, 1), with(good(), 0, 45, 45, 0),
-                        with(good(), 0, 46, 46, 0), with(good(), 2, 51, 4, 7),
-                        with(good(), 0, 21, 16, 30), with(good(), 0, 42, 42, 1),
-                        with(good(), 0, 37, 37, 1), with(good(), 5, 31, 0, 1)}) {
+  for (const C& same :
+       {with(good(), 0, 44, 44, 1), with(good(), 0, 45, 45, 0), with(good(), 0, 46, 46, 0),
+        with(good(), 2, 51, 4, 7), with(good(), 0, 21, 16, 30), with(good(), 0, 42, 42, 1),
+        with(good(), 0, 37, 37, 1), with(good(), 5, 31, 0, 1)}) {
     EXPECT_EQ(regime_of(ste(), same, c), r) << "A, R, S, the disabled half, HD alone, UWXN";
   }
 }

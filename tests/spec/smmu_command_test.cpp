@@ -67,8 +67,8 @@ TEST(Command, Configuration) {
 }
 
 TEST(Command, SyncAndAtc) {
-  const Command sync = decode(0x46 | (1 << 12) | (3 << 22) | (u64{0xf} << 24) |
-                                  (u64{0xcafe} << 32), 0x8000'0004);
+  const Command sync =
+      decode(0x46 | (1 << 12) | (3 << 22) | (u64{0xf} << 24) | (u64{0xcafe} << 32), 0x8000'0004);
   EXPECT_EQ(sync.cs, 1u);
   EXPECT_EQ(sync.msi_data, 0xcafeu);
   EXPECT_EQ(sync.msi_address, 0x8000'0004u);

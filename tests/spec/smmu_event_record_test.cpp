@@ -96,8 +96,7 @@ TEST(EventRecord, Configuration) {
       << "no SSV bit";
   EXPECT_FALSE(matches(record_of(EventType::c_bad_substreamid, f), Words{0x7'0000'5808, 0, 0, 0}));
   EXPECT_TRUE(matches(record_of(EventType::f_stream_disabled, f), Words{0x7'0000'0006, 0, 0, 0}));
-  EXPECT_FALSE(matches(record_of(EventType::c_bad_cd, f), Words{0x7'0000'580a, 0, 1, 0}))
-      << "RES0";
+  EXPECT_FALSE(matches(record_of(EventType::c_bad_cd, f), Words{0x7'0000'580a, 0, 1, 0})) << "RES0";
 }
 
 TEST(EventRecord, Fetch) {

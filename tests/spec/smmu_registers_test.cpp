@@ -13,8 +13,8 @@ TEST(Registers, CapabilitiesOfHandMadeWords) {
   IdRegisters id;
   // S1P 1, TTF 2 (bit 3), COHACC 4, HTTU 2 (7:6), ASID16 12, CD2L 19, TTENDIAN 2 (22:21),
   // STALL_MODEL 1 (25:24), TERM_MODEL 26, ST_LEVEL 1 (28:27).
-  id.idr[0] = 0x2 | 0x8 | 0x10 | 0x80 | 0x1000 | 0x80000 | 0x400000 | 0x1000000 | 0x4000000 |
-              0x8000000;
+  id.idr[0] =
+      0x2 | 0x8 | 0x10 | 0x80 | 0x1000 | 0x80000 | 0x400000 | 0x1000000 | 0x4000000 | 0x8000000;
   id.idr[1] = 16 | (20 << 6) | (7 << 16) | (8 << 21);
   id.idr[3] = (1 << 2) | (1 << 10) | (2 << 11);
   id.idr[5] = 5 | (1 << 4) | (1 << 6) | (1 << 10);

@@ -175,9 +175,9 @@ struct Stage2Row {
 
 TEST(Ste, Stage2RowsOfDoublewordTwo) {
   const Stage2Row rows[] = {
-      {51, 51, 0, Rule::STE_S2AA64},  // AArch32 tables do not exist
-      {47, 46, 3, Rule::STE_S2TG},    // reserved
-      {37, 32, 15, Rule::STE_S2T0SZ}, // 49 bits
+      {51, 51, 0, Rule::STE_S2AA64},   // AArch32 tables do not exist
+      {47, 46, 3, Rule::STE_S2TG},     // reserved
+      {37, 32, 15, Rule::STE_S2T0SZ},  // 49 bits
       {37, 32, 49, Rule::STE_S2T0SZ},
       {39, 38, 2, Rule::STE_S2SL0},   // level 0 with 39 bits resolves nothing
       {37, 32, 20, Rule::STE_S2SL0},  // level 1 with 44 bits: 14 bits, more than 13

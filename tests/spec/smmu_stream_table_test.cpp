@@ -101,8 +101,8 @@ TEST(Substream, Rows) {
       {{.s1cdmax = 2, .s1dss = 0}, true, 0, K::cd, 0},
   };
   for (const Row& row : rows) {
-    const auto d = select_substream(make_stage1_ste(row.ste), full_capabilities(), row.ssv,
-                                    row.ssid);
+    const auto d =
+        select_substream(make_stage1_ste(row.ste), full_capabilities(), row.ssv, row.ssid);
     EXPECT_EQ(d.kind, row.kind) << row.ste.s1cdmax << row.ste.s1dss << row.ssv << row.ssid;
     if (row.kind == K::cd) {
       EXPECT_EQ(d.number, row.number);

@@ -16,15 +16,27 @@ namespace i = impl::reg;
 namespace s = spec::reg;
 
 TEST(WrittenTwice, Offsets) {
-  const std::pair<u64, u32> offsets[] = {
-      {i::idr0, s::idr0}, {i::idr1, s::idr1}, {i::idr3, s::idr3}, {i::idr5, s::idr5},
-      {i::cr0, s::cr0}, {i::cr0ack, s::cr0ack}, {i::cr1, s::cr1}, {i::cr2, s::cr2},
-      {i::gbpa, s::gbpa}, {i::irq_ctrl, s::irq_ctrl}, {i::irq_ctrlack, s::irq_ctrlack},
-      {i::gerror, s::gerror}, {i::gerrorn, s::gerrorn}, {i::strtab_base, s::strtab_base},
-      {i::strtab_base_cfg, s::strtab_base_cfg}, {i::cmdq_base, s::cmdq_base},
-      {i::cmdq_prod, s::cmdq_prod}, {i::cmdq_cons, s::cmdq_cons},
-      {i::eventq_base, s::eventq_base}, {i::eventq_prod, s::eventq_prod},
-      {i::eventq_cons, s::eventq_cons}};
+  const std::pair<u64, u32> offsets[] = {{i::idr0, s::idr0},
+                                         {i::idr1, s::idr1},
+                                         {i::idr3, s::idr3},
+                                         {i::idr5, s::idr5},
+                                         {i::cr0, s::cr0},
+                                         {i::cr0ack, s::cr0ack},
+                                         {i::cr1, s::cr1},
+                                         {i::cr2, s::cr2},
+                                         {i::gbpa, s::gbpa},
+                                         {i::irq_ctrl, s::irq_ctrl},
+                                         {i::irq_ctrlack, s::irq_ctrlack},
+                                         {i::gerror, s::gerror},
+                                         {i::gerrorn, s::gerrorn},
+                                         {i::strtab_base, s::strtab_base},
+                                         {i::strtab_base_cfg, s::strtab_base_cfg},
+                                         {i::cmdq_base, s::cmdq_base},
+                                         {i::cmdq_prod, s::cmdq_prod},
+                                         {i::cmdq_cons, s::cmdq_cons},
+                                         {i::eventq_base, s::eventq_base},
+                                         {i::eventq_prod, s::eventq_prod},
+                                         {i::eventq_cons, s::eventq_cons}};
   for (const auto& [in_impl, in_spec] : offsets) {
     EXPECT_EQ(in_impl, in_spec);
     EXPECT_TRUE(spec::register_at(in_spec)) << in_spec;

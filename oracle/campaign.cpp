@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: MIT
+#include "oracle/campaign.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "oracle/evidence.h"
+#include "oracle/record_case.h"
+#include "oracle/shrink.h"
+#include "trace/trace_file.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// The lockstep's numbers since it was made.
+Tally numbers_of(Lockstep& lockstep) {
+  const Statistics& statistics = lockstep.monitor().statistics();
+  Tally tally;
+  tally.calls = statistics.calls;
+  tally.calls_succeeded = lockstep.calls_succeeded();
+  tally.calls_changing = statistics.calls_changing;
+  tally.accesses = lockstep.accesses();
+  tally.outcomes = statistics.outcomes_judged;
+  tally.rules.add(lockstep.monitor());
+  return tally;
+}
+
+void add_difference(Tally& tally, const Tally& now, const Tally& before) {
+  tally.calls += now.calls - before.calls;
+  tally.calls_succeeded += now.calls_succeeded - before.calls_succeeded;
+  tally.calls_changing += now.calls_changing - before.calls_changing;
+  tally.accesses += now.accesses - before.accesses;
+  tally.outcomes += now.outcomes - before.outcomes;
+  for (std::size_t i = 0; i < RuleTally::size; ++i) {
+    tally.rules.asked[i] += now.rules.asked[i] - before.rules.asked[i];
+    tally.rules.discriminating[i] +=
+        now.rules.discriminating[i] - before.rules.discriminating[i];
+  }
+}
+
+u64& broken(Tally& tally, spec::Rule rule) {
+  return tally.rules.broken[static_cast<std::size_t>(rule)];
+}
+
+}  // namespace
+
+Expected<std::string> write_finding(const CheckOptions& options, const std::string& name,
+                                    const trace::Trace& trace) {
+  if (options.out_directory.empty()) return std::string();
+  std::error_code error;
+  std::filesystem::create_directories(options.out_directory, error);
+  if (error) {
+    return fail(ErrorCode::environment,
+                fmt::format("{}: {}", options.out_directory, error.message()));
+  }
+  const std::string path = options.out_directory + "/" + name + ".trace.jsonl";
+  if (auto written = trace::write_trace(trace, path); !written) {
+    return std::unexpected(std::move(written.error()));
+  }
+  return path;
+}
+
+double fraction_done(const CheckOptions& options, u64 sequences, double seconds) {
+  double done = 0;
+  if (options.seconds > 0) done = seconds / options.seconds;
+  if (options.sequences != 0) {
+    done = std::max(done, static_cast<double>(sequences) / static_cast<double>(options.sequences));
+  }
+  return std::clamp(done, 0.0, 1.0);
+}
+
+void fill(CheckResult& result, const Tally& tally, const CheckOptions& options) {
+  result.seed = options.seed;
+  result.sequences = tally.sequences;
+  result.calls = tally.calls;
+  result.calls_succeeded = tally.calls_succeeded;
+  result.calls_changing = tally.calls_changing;
+  result.accesses_judged = tally.accesses;
+  result.outcomes_judged = tally.outcomes;
+  RuleTally rules = tally.rules;
+  // Each call could have crashed, and might not have returned.
+  for (const spec::Rule rule : {spec::Rule::CRASH_NEVER, spec::Rule::HANG_RETURNS}) {
+    rules.asked[static_cast<std::size_t>(rule)] += tally.calls;
+    rules.discriminating[static_cast<std::size_t>(rule)] += tally.calls;
+  }
+  result.rules = rule_counts(rules, spec::parse_capabilities(default_id_registers()));
+}
+
+Campaign::Campaign(const iommucheck_driver& driver, Segments* segments, Settings settings,
+                   Owner& owner)
+    : driver_(driver), loaded_(segments), settings_(std::move(settings)),
+      options_(*settings_.options), owner_(owner), tally_(settings_.tally),
+      findings_(settings_.findings_before), current_(settings_.from) {
+  if (loaded_ != nullptr) booted_ = std::make_unique<Segments>(*loaded_);
+}
+
+LockstepOptions Campaign::fresh_options(Segments* segments) const {
+  LockstepOptions options;
+  options.seed = options_.seed;
+  options.segments = segments;
+  return options;
+}
+
+/// Statics begin as they were loaded; what they are then is gone with the lockstep's next undo.
+CaseRecord Campaign::record_again(const Sequence& sequence) {
+  if (loaded_ == nullptr) return record_case(driver_, fresh_options(nullptr), sequence);
+  loaded_->restore();
+  Segments own = *loaded_;
+  return record_case(driver_, fresh_options(&own), sequence);
+}
+
+Expected<void> Campaign::boot() {
+  lockstep_ = std::make_unique<Lockstep>(driver_, fresh_options(booted_.get()));
+  if (const std::string failed = lockstep_->boot(); !failed.empty()) {
+    return fail(ErrorCode::bad_input,
+                fmt::format("the driver {} does not come up: {}", driver_.name, failed));
+  }
+  lockstep_->on_operation(settings_.on_operation, settings_.context);
+  const Sequence nothing;
+  if (!lockstep_->monitor().findings().empty()) {
+    if (auto done = report(current_, nothing); !done) return done;
+  }
+  if (lockstep_->monitor().gave_up()) return report_bound(current_, nothing);
+  return {};
+}
+
+bool Campaign::out_of_time(u64 number) const {
+  if (options_.sequences != 0 && number - options_.first_sequence >= options_.sequences) {
+    return true;
+  }
+  return options_.seconds > 0 && seconds_since(settings_.started) >= options_.seconds;
+}
+
+bool Campaign::known(spec::Rule rule) const {
+  return tally_.rules.broken[static_cast<std::size_t>(rule)] != 0;
+}
+
+void Campaign::absorb() {
+  const Tally now = numbers_of(*lockstep_);
+  add_difference(tally_, now, counted_);
+  counted_ = now;
+}
+
+void Campaign::forget_counts() { counted_ = numbers_of(*lockstep_); }
+
+Expected<bool> Campaign::run() {
+  Sequence sequence;
+  auto shown = Clock::now();
+  bool stopped = false;
+  while (findings_ < options_.findings_max && !out_of_time(current_)) {
+    stopped = owner_.stop();
+    if (stopped) break;
+    make_sequence(options_.seed, current_, options_.operations_max, sequence);
+    owner_.begins(current_, sequence, Phase::running);
+    lockstep_->run(sequence.operations, sequence.ends);
+    ++tally_.sequences;
+    if (!lockstep_->monitor().findings().empty()) {
+      if (auto done = report(current_, sequence); !done) return std::unexpected(done.error());
+    } else if (lockstep_->monitor().gave_up() && !gave_up_) {
+      if (auto done = report_bound(current_, sequence); !done) {
+        return std::unexpected(done.error());
+      }
+    }
+    settings_.may_shrink = settings_.may_record = true;
+    ++current_;
+    if (Clock::now() - shown > std::chrono::milliseconds(100)) {
+      absorb();
+      owner_.progress(tally_, current_);
+      shown = Clock::now();
+    }
+  }
+  absorb();
+  owner_.progress(tally_, current_);
+  return stopped;
+}
+
+/// The sequence made smaller as long as `same` says that the case just run is the same one.
+Sequence Campaign::smallest(const Sequence& sequence, const std::function<bool()>& same,
+                            bool& again) {
+  Sequence best = sequence;
+  const auto fails = [&](const Sequence& candidate) {
+    owner_.begins(current_, candidate, Phase::shrinking);
+    lockstep_->run(candidate.operations, candidate.ends);
+    return same();
+  };
+  again = fails(best);
+  if (!again || !options_.shrink || !settings_.may_shrink) return best;
+  // What shows without an end needs none.
+  for (bool Lockstep::Ends::* end : {&Lockstep::Ends::whole_space, &Lockstep::Ends::teardown}) {
+    Sequence candidate = best;
+    candidate.ends.*end = false;
+    if (best.ends.*end && fails(candidate)) best = candidate;
+  }
+  const auto began = Clock::now();
+  constexpr double seconds_max = 20;  // a slow driver's finding is worth more than its shortest form
+  const ShrinkResult result = shrink(
+      best.operations,
+      [&](std::span<const fuzz::Operation> operations) {
+        return fails({.operations = {operations.begin(), operations.end()}, .ends = best.ends});
+      },
+      {.stop = [&] { return seconds_since(began) > seconds_max; }});
+  if (result.reproduced) best.operations = result.operations;
+  return best;
+}
+
+Expected<void> Campaign::report(u64 number, const Sequence& sequence) {
+  const Finding first = lockstep_->monitor().findings().front();
+  const bool is_new = !known(first.rule);
+  ++broken(tally_, first.rule);
+  if (!is_new) return {};
+  absorb();
+  Violation violation{.rule = first.rule, .headline = {}, .evidence = {}, .operations = {},
+                      .calls = 0, .sequence = number, .trace_path = {}};
+  const auto same = [&] {
+    const auto& findings = lockstep_->monitor().findings();
+    return !findings.empty() && findings.front().rule == first.rule;
+  };
+  bool again = true;
+  Sequence small = sequence;
+  if (!sequence.operations.empty() && settings_.may_shrink) {
+    small = smallest(sequence, same, again);
+  }
+  forget_counts();
+  const std::vector<std::string> parts = parts_of(first.text);
+  violation.headline = parts.empty() ? first.text : parts.front();
+  violation.evidence.assign(parts.begin() + (parts.empty() ? 0 : 1), parts.end());
+  violation.operations = small.operations;
+  bool shown = false;
+  if (settings_.may_record) {
+    owner_.begins(current_, small, Phase::recording);
+    const CaseRecord record = record_again(small);
+    violation.calls = record.calls;
+    shown = !record.findings.empty() && record.findings.front().rule == first.rule;
+    if (shown) {
+      Words words = words_of(record.findings.front(), record);
+      violation.headline = std::move(words.headline);
+      violation.evidence = std::move(words.evidence);
+    }
+    auto path = write_finding(
+        options_, fmt::format("finding-{}-{}", spec::rule_name(first.rule), findings_ + 1),
+        record.trace);
+    if (!path) return std::unexpected(std::move(path.error()));
+    violation.trace_path = *path;
+  }
+  if (!again || !shown) {
+    violation.evidence.emplace_back(
+        "it was not seen again from a fresh start: the driver keeps state outside of its arena "
+        "and its static variables (malloc, thread-locals, other libraries), or is not "
+        "deterministic; the sequence may not be the shortest");
+  }
+  ++findings_;
+  owner_.progress(tally_, current_);
+  owner_.found(std::move(violation));
+  return {};
+}
+
+Expected<void> Campaign::report_bound(u64 number, const Sequence& sequence) {
+  gave_up_ = true;
+  absorb();
+  GaveUp gave_up{.bound = {}, .operations = {}, .sequence = number, .trace_path = {}};
+  const std::string& missing = lockstep_->monitor().caches().unsupported();
+  gave_up.bound = missing.empty() ? "a bound of the specification was hit (too many mixtures of "
+                                    "configuration words, paths to a table page, or promises)"
+                                  : "the specification has not got " + missing;
+  bool again = true;
+  Sequence small = sequence;
+  if (!sequence.operations.empty()) {
+    small = smallest(sequence, [&] { return lockstep_->monitor().gave_up(); }, again);
+  }
+  forget_counts();
+  gave_up.operations = small.operations;
+  owner_.begins(current_, small, Phase::recording);
+  const CaseRecord record = record_again(small);
+  auto path = write_finding(options_, "gave-up-1", record.trace);
+  if (!path) return std::unexpected(std::move(path.error()));
+  gave_up.trace_path = *path;
+  owner_.gave_up(std::move(gave_up));
+  return {};
+}
+
+}  // namespace iommucheck::oracle

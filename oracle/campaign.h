@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+// Random sequences one after the other against a driver in this process, findings made small and
+// written down. What may kill the process is the caller's business (check_plugin.h).
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <vector>
+
+#include "oracle/check.h"
+#include "oracle/check_rules.h"
+#include "oracle/lockstep.h"
+#include "oracle/record_case.h"
+#include "oracle/sequence.h"
+
+namespace iommucheck::oracle {
+
+struct Tally {
+  u64 sequences = 0, calls = 0, calls_succeeded = 0, calls_changing = 0;
+  u64 accesses = 0, outcomes = 0;
+  RuleTally rules;
+};
+
+/// Writes the trace of a finding, if the options ask for it: its path, or nothing. environment.
+Expected<std::string> write_finding(const CheckOptions& options, const std::string& name,
+                                    const trace::Trace& trace);
+
+/// Of the run, 0..1.
+double fraction_done(const CheckOptions& options, u64 sequences, double seconds);
+
+/// The numbers and the rules of a result.
+void fill(CheckResult& result, const Tally& tally, const CheckOptions& options);
+
+class Campaign {
+ public:
+  enum class Phase : u8 { running, shrinking, recording };
+
+  /// Who started it. Called in the campaign's thread.
+  class Owner {
+   public:
+    virtual ~Owner() = default;
+    /// Asked between sequences: true ends the run.
+    virtual bool stop() = 0;
+    /// A sequence begins; also each one that is tried while a finding is made smaller.
+    virtual void begins(u64 number, const Sequence& sequence, Phase phase) = 0;
+    /// About ten times a second, with each finding and at the end; `next` is the sequence to come.
+    virtual void progress(const Tally& tally, u64 next) = 0;
+    virtual void found(Violation violation) = 0;
+    virtual void gave_up(GaveUp gave_up) = 0;
+  };
+
+  struct Settings {
+    const CheckOptions* options = nullptr;
+    std::chrono::steady_clock::time_point started;  ///< options.seconds count from here
+    u64 from = 0;               ///< number of the first sequence
+    u64 findings_before = 0;    ///< by workers before this one
+    Tally tally;                ///< of workers before this one; rules broken there are known
+    bool may_shrink = true;     ///< of the first sequence: false if that has killed a worker
+    bool may_record = true;     ///< likewise
+    void (*on_operation)(void*, u32) = nullptr;  ///< see Lockstep
+    void* context = nullptr;
+  };
+
+  /// `segments` as they were loaded, or null; the driver, they and `owner` outlive it.
+  Campaign(const iommucheck_driver& driver, Segments* segments, Settings settings, Owner& owner);
+
+  /// Boots the driver. bad_input if it does not come up. Findings of the boot are reported.
+  Expected<void> boot();
+  /// Until a bound of the options, or the owner, ends it. True if it was the owner.
+  Expected<bool> run();
+  [[nodiscard]] const Tally& tally() const { return tally_; }
+
+ private:
+  [[nodiscard]] bool out_of_time(u64 number) const;
+  [[nodiscard]] bool known(spec::Rule rule) const;
+  void absorb();
+  void forget_counts();
+  Expected<void> report(u64 number, const Sequence& sequence);
+  Expected<void> report_bound(u64 number, const Sequence& sequence);
+  Sequence smallest(const Sequence& sequence, const std::function<bool()>& same, bool& again);
+  LockstepOptions fresh_options(Segments* segments) const;
+  CaseRecord record_again(const Sequence& sequence);
+
+  const iommucheck_driver& driver_;
+  Segments* loaded_;                   // statics as the dynamic linker left them
+  std::unique_ptr<Segments> booted_;   // and as boot() did
+  Settings settings_;
+  const CheckOptions& options_;
+  Owner& owner_;
+  std::unique_ptr<Lockstep> lockstep_;
+  Tally tally_;
+  Tally counted_;  // of the lockstep's numbers: those that are in tally_ or are not to be
+  u64 findings_ = 0;
+  u64 current_ = 0;
+  bool gave_up_ = false;
+};
+
+}  // namespace iommucheck::oracle

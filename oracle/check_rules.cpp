@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+#include "oracle/check_rules.h"
+
+#include <algorithm>
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using spec::Rule;
+
+/// Why the rule says nothing of a driver of such an SMMU; null if it does.
+const char* not_claimed(Rule rule, const spec::Capabilities& capabilities) {
+  switch (rule) {
+    case Rule::LOST_UPDATE_STORE:
+      return capabilities.httu == 0 ? "IDR0.HTTU = 0: hardware updates no descriptor" : nullptr;
+    case Rule::TAG_STAGE2: return capabilities.s2p ? nullptr : "IDR0.S2P = 0: no stage 2";
+    default: return nullptr;
+  }
+}
+
+const char* not_exercised(Rule rule) {
+  switch (rule) {
+    case Rule::CONFLICT_CONTIGUOUS: return "the driver stored no descriptor with contiguous hint";
+    case Rule::QUEUE_CONS_RANGE: return "the driver moved the index of no output queue";
+    case Rule::REGISTER_GBPA_UPDATE: return "the driver did not write GBPA where it counts";
+    case Rule::REGISTER_GERRORN: return "no error was active, and the driver acknowledged none";
+    case Rule::REGISTER_PAGE0_ALIAS: return "the driver used no alias of a queue's index";
+    case Rule::TORN_STE: return "the driver changed no two words of a valid STE";
+    case Rule::TORN_CD: return "the driver changed no two words of a valid CD";
+    case Rule::LEAK_NOTHING: return "no sequence ended with a teardown";
+    default: return "no sequence came to a point where it could have been broken";
+  }
+}
+
+}  // namespace
+
+void RuleTally::add(Monitor& monitor) {
+  const Statistics& statistics = monitor.statistics();
+  const auto& exercised = monitor.caches().exercised;
+  for (std::size_t i = 0; i < size; ++i) {
+    asked[i] += statistics.asked[i] + exercised[i];
+    discriminating[i] += statistics.rules[i] + exercised[i];
+  }
+}
+
+std::vector<RuleCount> rule_counts(const RuleTally& tally, const spec::Capabilities& capabilities) {
+  std::vector<RuleCount> counts;
+  for (const spec::RuleInfo& info : spec::all_rules()) {
+    if (info.keeper != spec::Keeper::driver) continue;
+    const auto i = static_cast<std::size_t>(info.rule);
+    RuleCount count{.rule = info.rule, .broken = tally.broken[i], .why = {}};
+    count.kept = tally.asked[i] - std::min(tally.asked[i], tally.broken[i]);
+    count.discriminating = std::min(count.kept, tally.discriminating[i]);
+    if (count.broken != 0) {
+      count.verdict = RuleVerdict::broken;
+    } else if (const char* why = not_claimed(info.rule, capabilities)) {
+      count.verdict = RuleVerdict::not_claimed;
+      count.why = why;
+    } else if (count.discriminating != 0) {
+      count.verdict = RuleVerdict::holds;
+    } else {
+      count.verdict = RuleVerdict::not_exercised;
+      count.why = not_exercised(info.rule);
+    }
+    counts.push_back(std::move(count));
+  }
+  return counts;
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+// What a run says of each rule that a driver has to keep.
+#pragma once
+
+#include <array>
+#include <vector>
+
+#include "oracle/check.h"
+#include "oracle/monitor.h"
+#include "spec/smmu/registers.h"
+
+namespace iommucheck::oracle {
+
+/// How often each rule, by its number, was asked, could have been broken, and was.
+struct RuleTally {
+  static constexpr std::size_t size = 256;
+  std::array<u64, size> asked{};
+  std::array<u64, size> discriminating{};
+  std::array<u64, size> broken{};
+
+  /// Adds what a monitor has counted since it was made; once a monitor.
+  void add(Monitor& monitor);
+};
+
+/// The rules whose keeper is the driver, in the catalogue's order, each with its verdict: broken;
+/// holds if it could have been broken at least once and never was; not claimed by what the ID
+/// registers lack; else not exercised, with the reason.
+std::vector<RuleCount> rule_counts(const RuleTally& tally, const spec::Capabilities& capabilities);
+
+}  // namespace iommucheck::oracle
