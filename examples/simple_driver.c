@@ -51,6 +51,8 @@ enum { PAGE = 4096, ENTRIES = 512, INPUT_BITS = 39, DOMAINS = 16, DEVICES = 64 }
 #define LEAF (3u | 1u << 6 | 3u << 8 | 1u << 10 | 1u << 11)
 #define READ_ONLY (1u << 7)
 #define NEVER_EXECUTE (3ull << 53)
+#define UNPRIVILEGED (1u << 6) /* cleared for mappings of privileged accesses only */
+#define DEVICE_MEMORY (1u << 2) /* attribute 1 of MAIR */
 
 #define STE_BLOCKED 1u /* V = 1, Config = 0: terminated without an event */
 #define STE_STAGE1 (1u | 5u << 1)
@@ -247,10 +249,10 @@ static int domain_alloc(void* self, const struct iommucheck_domain_params* param
     release(d, domain);
     return -IOMMUCHECK_ENOMEM;
   }
-  /* MAIR: attribute 0 is normal write-back. TTB0. And word 0: T0SZ, walks write-back and shareable,
+  /* MAIR: attribute 0 is normal write-back, 1 device nGnRE. TTB0. And word 0: T0SZ, walks write-back and shareable,
    * no second table (EPD1), V, output size, AArch64, faults are recorded and aborted (R, A), our
    * own ASID (ASET). Complete before any STE points here. */
-  put(d, domain->cd + 24, 0xff);
+  put(d, domain->cd + 24, 0x04ff);
   put(d, domain->cd + 8, domain->root);
   put(d, domain->cd,
       (64 - INPUT_BITS) | 1u << 8 | 1u << 10 | 3u << 12 | 1u << 30 | 1u << 31 |
@@ -402,7 +404,7 @@ static int map(void* self, iommucheck_handle handle, u64 iova, u64 pa, u64 bytes
   struct domain* domain = find(d, handle);
   u64 leaf = LEAF, done;
   int e = 0;
-  if (!domain || (iova | pa | bytes) % PAGE || !(prot & 7) || prot & ~7u) {
+  if (!domain || (iova | pa | bytes) % PAGE || !(prot & 7) || prot & ~31u) {
     return -IOMMUCHECK_EINVAL;
   }
   if (!bytes) return 0;
@@ -412,6 +414,8 @@ static int map(void* self, iommucheck_handle handle, u64 iova, u64 pa, u64 bytes
   if (d->dead) return -IOMMUCHECK_ETIMEDOUT;
   if (!(prot & IOMMUCHECK_PROT_WRITE)) leaf |= READ_ONLY;
   if (!(prot & IOMMUCHECK_PROT_EXEC)) leaf |= NEVER_EXECUTE;
+  if (prot & IOMMUCHECK_PROT_PRIVILEGED) leaf &= ~(u64)UNPRIVILEGED;
+  if (prot & IOMMUCHECK_PROT_DEVICE) leaf |= DEVICE_MEMORY;
   for (done = 0; !e && done < bytes; done += e ? 0 : PAGE) {
     const u64 slot = find_slot(d, domain, iova + done, 1);
     if (!slot)

@@ -246,8 +246,8 @@ class Runner {
 
   void check_released() {
     if (released_.empty()) return;
-    caches_.for_each_translation([&](u32 tag, const spec::Candidate& c) {
-      if (c.kind != spec::Candidate::Kind::leaf || caches_.tag_is_broken(tag)) return;
+    caches_.for_each_translation([&](u32 /*tag*/, const spec::Candidate& c) {
+      if (c.kind != spec::Candidate::Kind::leaf) return;
       const u64 first = c.leaf.output + (c.at - c.va);
       const u64 last = first + ((u64{1} << c.leaf.extent_lg2) - 1);
       for (const ReleaseAction& page : released_) {

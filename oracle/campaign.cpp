@@ -125,6 +125,8 @@ Expected<void> Campaign::boot() {
                 fmt::format("the driver {} does not come up: {}", driver_.name, failed));
   }
   lockstep_->on_operation(settings_.on_operation, settings_.context);
+  absorb();  // the rules; but what is counted are the sequences' outcomes
+  tally_.outcomes = settings_.tally.outcomes;
   const Sequence nothing;
   if (!lockstep_->monitor().findings().empty()) {
     if (auto done = report(current_, nothing); !done) return done;

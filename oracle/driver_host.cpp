@@ -9,6 +9,7 @@ namespace {
 
 constexpr u64 arena_bytes = u64{8} << 20;
 constexpr u64 waits_max = 1000;  // of one call: a working SMMU needs a handful
+constexpr u64 steps_max = u64{1} << 22;  // stores and register accesses of one call
 constexpr AgentId cpu = AgentId::cpu0;
 
 }  // namespace
@@ -31,6 +32,14 @@ DriverHost::DriverHost(const iommucheck_driver& driver, Monitor& monitor)
   config_.device_count = static_cast<u32>(devices_.size());
   config_.cmdq_log2size = 6;  // small, so that it wraps and fills
   bind_platform();
+}
+
+/// A call that stores or polls without end would fill the machine's memory with what it did: from
+/// some point on nothing has an effect, and reads answer as a device does that is gone.
+bool DriverHost::spent() {
+  if (++steps_ <= steps_max) return false;
+  if (steps_ == steps_max + 1) monitor_.hangs();
+  return true;
 }
 
 void DriverHost::bind_platform() {
@@ -67,10 +76,12 @@ void DriverHost::bind_platform() {
     return self(ctx).arena_.allocate(bytes, align == 0 ? 1 : align);
   };
   p.store64 = [](void* ctx, uint64_t pa, uint64_t value) {
-    self(ctx).monitor_.store(cpu, pa, value);
+    DriverHost& host = self(ctx);
+    if (!host.spent()) host.monitor_.store(cpu, pa, value);
   };
   p.fill64 = [](void* ctx, uint64_t pa, uint64_t count, uint64_t value) {
-    self(ctx).monitor_.fill(cpu, pa, count, value);
+    DriverHost& host = self(ctx);
+    if (!host.spent()) host.monitor_.fill(cpu, pa, count, value);
   };
   p.load64 = [](void* ctx, uint64_t pa) -> uint64_t {
     const u64* place = self(ctx).monitor_.caches().memory().host(pa);
@@ -91,24 +102,31 @@ void DriverHost::bind_platform() {
   };
   p.dma_invalidate = [](void* /*ctx*/, uint64_t /*pa*/, uint64_t /*bytes*/) {};
   p.mmio_write32 = [](void* ctx, uint64_t offset, uint32_t value, uint32_t flags) {
-    self(ctx).monitor_.mmio_write(cpu, static_cast<u32>(offset), 4, value,
-                                  (flags & IOMMUCHECK_MMIO_ORDERED) != 0);
+    DriverHost& host = self(ctx);
+    if (host.spent()) return;
+    host.monitor_.mmio_write(cpu, static_cast<u32>(offset), 4, value,
+                             (flags & IOMMUCHECK_MMIO_ORDERED) != 0);
   };
   p.mmio_write64 = [](void* ctx, uint64_t offset, uint64_t value, uint32_t flags) {
-    self(ctx).monitor_.mmio_write(cpu, static_cast<u32>(offset), 8, value,
-                                  (flags & IOMMUCHECK_MMIO_ORDERED) != 0);
+    DriverHost& host = self(ctx);
+    if (host.spent()) return;
+    host.monitor_.mmio_write(cpu, static_cast<u32>(offset), 8, value,
+                             (flags & IOMMUCHECK_MMIO_ORDERED) != 0);
   };
   p.mmio_read32 = [](void* ctx, uint64_t offset) -> uint32_t {
     DriverHost& host = self(ctx);
+    if (host.spent()) return ~uint32_t{0};
     return static_cast<u32>(host.monitor_.device_read(cpu, static_cast<u32>(offset), 4,
                                                       *host.choices_));
   };
   p.mmio_read64 = [](void* ctx, uint64_t offset) -> uint64_t {
     DriverHost& host = self(ctx);
+    if (host.spent()) return ~uint64_t{0};
     return host.monitor_.device_read(cpu, static_cast<u32>(offset), 8, *host.choices_);
   };
   p.wait = [](void* ctx, uint32_t /*token*/, uint64_t /*timeout_us*/) -> int {
     DriverHost& host = self(ctx);
+    if (host.steps_ > steps_max) return 1;
     if (++host.waits_ <= waits_max) return 0;
     if (host.waits_ == waits_max + 1) host.monitor_.hangs();
     return 1;
@@ -117,7 +135,7 @@ void DriverHost::bind_platform() {
 
 std::string DriverHost::boot() {
   monitor_.driver_begins();
-  waits_ = 0;
+  waits_ = steps_ = 0;
   if (const int error = driver_.init(&platform_, &config_, &state_); error != 0) {
     return fmt::format("init answered {}", error);
   }
@@ -151,8 +169,26 @@ void DriverHost::fail_allocation(u32 n) {
   allocation_failed_ = false;
 }
 
+bool DriverHost::has(spec::sva::CallKind kind) const {
+  using spec::sva::CallKind;
+  switch (kind) {
+    case CallKind::domain_alloc: return driver_.domain_alloc != nullptr;
+    case CallKind::domain_free: return driver_.domain_free != nullptr;
+    case CallKind::attach: return driver_.attach != nullptr;
+    case CallKind::detach: return driver_.detach != nullptr;
+    case CallKind::map: return driver_.map != nullptr;
+    case CallKind::unmap: return driver_.unmap != nullptr;
+    case CallKind::unmap_fast: return driver_.unmap_fast != nullptr;
+    case CallKind::iotlb_sync: return driver_.iotlb_sync != nullptr;
+    case CallKind::flush_iotlb_all: return driver_.flush_iotlb_all != nullptr;
+    case CallKind::tlb_range_add: return driver_.tlb_range_add != nullptr;
+    case CallKind::iova_to_phys: return driver_.iova_to_phys != nullptr;
+    default: return false;
+  }
+}
+
 spec::sva::Observed DriverHost::call(const spec::sva::Call& call) {
-  waits_ = 0;
+  waits_ = steps_ = 0;
   monitor_.call_begins(call);
   const spec::sva::Observed observed = dispatch(call);
   monitor_.call_returns(call, observed, {.allocation_failed = allocation_failed_});
@@ -220,7 +256,7 @@ spec::sva::Observed DriverHost::dispatch(const spec::sva::Call& call) {
 }
 
 u64 DriverHost::shut_down() {
-  waits_ = 0;
+  waits_ = steps_ = 0;
   if (driver_.shutdown == nullptr) return 0;
   driver_.shutdown(state_);
   return tables_.live();

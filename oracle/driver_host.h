@@ -35,6 +35,8 @@ class DriverHost {
   void fail_allocation(u32 n);
   [[nodiscard]] bool allocation_failed() const { return allocation_failed_; }
 
+  /// False: the driver has no such operation, and it is not to be called.
+  [[nodiscard]] bool has(spec::sva::CallKind kind) const;
   /// One call; the monitor is told of its begin and its result. The result as observed.
   spec::sva::Observed call(const spec::sva::Call& call);
 
@@ -47,6 +49,7 @@ class DriverHost {
  private:
   static DriverHost& self(void* ctx) { return *static_cast<DriverHost*>(ctx); }
   void bind_platform();
+  bool spent();
   spec::sva::Observed dispatch(const spec::sva::Call& call);
 
   const iommucheck_driver& driver_;
@@ -64,6 +67,7 @@ class DriverHost {
   u32 fail_at_ = 0;
   bool allocation_failed_ = false;
   u64 waits_ = 0;
+  u64 steps_ = 0;
 };
 
 }  // namespace iommucheck::oracle

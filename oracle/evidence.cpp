@@ -131,8 +131,13 @@ std::string describe(const trace::Event& event) {
 
 std::vector<std::string> parts_of(std::string_view text) {
   std::vector<std::string> parts;
+  constexpr std::string_view goes_on = "; the entry has";  // the other half of a comparison
   while (!text.empty()) {
-    const std::size_t end = std::min(text.find("; "), text.size());
+    std::size_t end = text.find("; ");
+    while (end != std::string_view::npos && text.substr(end).starts_with(goes_on)) {
+      end = text.find("; ", end + 1);
+    }
+    end = std::min(end, text.size());
     std::string_view part = text.substr(0, end);
     text.remove_prefix(std::min(text.size(), end + 2));
     for (const std::string_view cause : {": a cached ", ": anything read ", ": memory at "}) {

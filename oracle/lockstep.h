@@ -66,6 +66,7 @@ class Lockstep {
   void perform(const fuzz::Operation& operation);
   void perform_access(const fuzz::Operation& operation);
   void perform_alloc(const fuzz::Operation& operation);
+  [[nodiscard]] bool may_call(const spec::sva::Call& call) const;
   spec::sva::Observed make_call(const spec::sva::Call& call);
   std::size_t pick_domain(const fuzz::Operation& operation);
   void note_unmapped(Domain& domain, u64 iova, u64 bytes);

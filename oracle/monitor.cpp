@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "oracle/trace_calls.h"
 #include "trace/agent.h"
 
@@ -45,6 +46,7 @@ Monitor::Monitor(const Setup& setup)
   if (setup.commands_in_events) smmu_.commands_come_from_events();
   smmu_.reset(setup.assumed_clean);
   caches_.track_changes(setup.calls_are_known);
+  if (!setup.calls_are_known) recording_ = std::make_unique<RecordingRules>(caches_);
 }
 
 void Monitor::gather() {
@@ -56,11 +58,15 @@ void Monitor::gather() {
 }
 
 void Monitor::find(spec::Rule rule, std::string text) {
+  if (!call_text_.empty() && in_call_) text += "; during " + call_text_;
+  find_at(rule, now_, std::move(text));
+}
+
+void Monitor::find_at(spec::Rule rule, EventIndex at, std::string text) {
   constexpr std::size_t enough = 100000;
   if (findings_.size() >= enough) return;
-  if (!call_text_.empty() && in_call_) text += "; during " + call_text_;
   if (!origin_.empty()) text = origin_ + ": " + text;
-  findings_.push_back({rule, now_, std::move(text)});
+  findings_.push_back({rule, at, std::move(text)});
 }
 
 void Monitor::clear_findings() {
@@ -212,10 +218,30 @@ void Monitor::call_begins(const spec::sva::Call& call) {
   if (sink_ != nullptr) {
     emit(AgentId::cpu0, trace::Call{.id = trace::CallId{++call_id_},
                                     .call = to_trace(call, numbers_)});
-    call_text_ = spec::sva::call_text(call);
+    // By the numbers that the trace has for its domains.
+    spec::sva::Call named = call;
+    named.domain = call.domain == 0 ? 0 : static_cast<u64>(numbers_.number(call.domain));
+    call_text_ = spec::sva::call_text(named);
   }
   interface_.begin_call(call);
   in_call_ = true;
+  owed_.clear();
+  using spec::sva::CallKind;
+  if (call.kind == CallKind::iotlb_sync || call.kind == CallKind::flush_iotlb_all ||
+      call.kind == CallKind::detach) {
+    interface_.for_each_stale(call.domain,
+                              [&](u64 first, u64 last) { owed_.emplace_back(first, last); });
+  }
+}
+
+/// The text with the trace's number of the call's domain instead of the driver's handle.
+std::string Monitor::by_number(std::string text, const spec::sva::Call& call) {
+  if (sink_ == nullptr || call.domain == 0) return text;
+  const std::string handle = "domain " + hex(call.domain);
+  const std::size_t place = text.find(handle);
+  if (place == std::string::npos) return text;
+  return text.replace(place, handle.size(),
+                      "domain " + hex(static_cast<u64>(numbers_.number(call.domain))));
 }
 
 void Monitor::call_returns(const spec::sva::Call& call, const spec::sva::Observed& observed,
@@ -228,7 +254,7 @@ void Monitor::call_returns(const spec::sva::Call& call, const spec::sva::Observe
   count(spec::Rule::RESULT_EXACT);
   const spec::sva::Verdict verdict = interface_.end_call(call, observed, around);
   in_call_ = false;
-  if (!verdict.ok) find(verdict.rule, verdict.message);
+  if (!verdict.ok) find(verdict.rule, by_number(verdict.message, call));
   if (verdict.ok && observed.status == spec::sva::Status::ok) {
     using spec::sva::CallKind;
     const bool moves = call.kind != CallKind::iova_to_phys && call.kind != CallKind::map &&
@@ -250,9 +276,12 @@ void Monitor::call_returns(const spec::sva::Call& call, const spec::sva::Observe
     // A range that the call was to change, even where it changed nothing.
     using spec::sva::CallKind;
     const bool ranged = call.kind == CallKind::map || call.kind == CallKind::unmap ||
-                        call.kind == CallKind::unmap_fast || call.kind == CallKind::iotlb_sync ||
-                        call.kind == CallKind::flush_iotlb_all;
+                        call.kind == CallKind::unmap_fast;
     if (ranged && findings_.empty()) check_call_range(call);
+    // What may no longer be reached from now on, though no word and no item changed.
+    for (const auto& [first, last] : owed_) {
+      if (findings_.empty()) check_domain_range(call.domain, first, last);
+    }
   }
   touched_.clear();
   touched_streams_.clear();
@@ -260,25 +289,24 @@ void Monitor::call_returns(const spec::sva::Call& call, const spec::sva::Observe
   gather();
 }
 
-/// Where the call was about to change something, whatever it did: the devices of its domain.
+/// Where the call was about to change something, whatever it did.
 void Monitor::check_call_range(const spec::sva::Call& call) {
-  u64 first = call.iova;
-  u64 last = call.size == 0 ? call.iova : call.iova + (call.size - 1);
-  if (call.kind == spec::sva::CallKind::iotlb_sync ||
-      call.kind == spec::sva::CallKind::flush_iotlb_all) {
-    // What they complete are items that died; those are marked as changes. Nothing else to see.
-    return;
-  }
-  if (last < first) return;
+  const u64 first = call.iova;
+  const u64 last = call.size == 0 ? call.iova : call.iova + (call.size - 1);
+  if (last >= first) check_domain_range(call.domain, first, last);
+}
+
+/// For a device of the domain: all are promised the same.
+void Monitor::check_domain_range(u64 domain, u64 first, u64 last) {
   for (u32 device = 0; device < interface_.device_count(); ++device) {
-    if (interface_.domain_of(device) != call.domain || call.domain == 0) continue;
+    if (interface_.domain_of(device) != domain || domain == 0) continue;
     options_.clear();
     const u32 sid = interface_.stream_ids(device).front();
     if (!caches_.stream_options(sid, 0, false, options_)) gave_up_ = true;
     for (const spec::Caches::StreamOption& option : options_) {
       if (option.regime != 0) check_interval_for(option.tag, device, sid, first, last);
-      return;
     }
+    return;
   }
 }
 
@@ -336,73 +364,6 @@ void Monitor::device_access(const spec::Access& access, spec::Choices& choices) 
   if (smmu_.record_event(record)) {
     emit(trace::smmu_agent(), trace::EventRecorded{.slot = {}, .record = record.dw});
   }
-}
-
-void Monitor::observe_access(const trace::Dma& dma) {
-  window_ends();
-  tick();
-  emit(trace::device_agent(0), dma);
-  using spec::OutcomeKind;
-  spec::Access access{.sid = dma.sid, .va = dma.iova};
-  if (dma.ssid && dma.ssid->valid) {
-    access.ssv = true;
-    access.ssid = dma.ssid->value;
-  }
-  access.privileged = dma.privileged.value_or(false);
-  std::vector<spec::AccessType> types = {spec::AccessType::read, spec::AccessType::write};
-  if (dma.direction == trace::Direction::read) types = {spec::AccessType::read};
-  if (dma.direction == trace::Direction::write) types = {spec::AccessType::write};
-  if (dma.direction == trace::Direction::execute) types = {spec::AccessType::execute};
-  ++statistics_.outcomes_judged;
-  count(spec::Rule::DEVICE_OUTCOME);
-  // Facts that are absent: allowed under none is a violation, under all is accepted.
-  u32 allowed_under = 0;
-  std::string allowed_text;
-  for (const spec::AccessType type : types) {
-    access.type = type;
-    bool allowed = false;
-    const bool done = caches_.outcomes(access, [&](const spec::Outcome& o) {
-      bool same = false;
-      switch (o.kind) {
-        case OutcomeKind::any: same = true; break;
-        case OutcomeKind::translation:
-          same = dma.result == trace::DmaResult::ok && (!dma.pa || *dma.pa == o.pa);
-          break;
-        case OutcomeKind::bypass:
-          same = dma.result == trace::DmaResult::bypass || dma.result == trace::DmaResult::disable;
-          break;
-        case OutcomeKind::abort:
-        case OutcomeKind::fault:
-          same = dma.result == trace::DmaResult::abort || dma.result == trace::DmaResult::disable;
-          break;
-      }
-      allowed |= same;
-      if (!same) {
-        allowed_text += fmt::format(
-            "{}{}", allowed_text.empty() ? "" : ", ",
-            o.kind == OutcomeKind::translation ? fmt::format("{:#x}", o.pa)
-            : o.kind == OutcomeKind::fault     ? std::string(spec::event_name(o.event))
-            : o.kind == OutcomeKind::bypass    ? "bypass"
-                                               : "abort");
-        allowed_text += " (" + caches_.explain(o) + ")";
-      }
-    });
-    if (!done) gave_up_ = true;
-    if (allowed) ++allowed_under;
-  }
-  if (allowed_under == 0) {
-    find(spec::Rule::DEVICE_OUTCOME,
-         fmt::format("the access of stream {:#x} at {:#x} {}{}; allowed: {}", dma.sid, dma.iova,
-                     trace::to_string(dma.result),
-                     dma.pa ? fmt::format(" at {:#x}", *dma.pa) : std::string(), allowed_text));
-    return;
-  }
-  if (allowed_under < types.size()) {
-    // E.g. through a read-only entry: right if it was a read.
-    undetermined("the direction of the access");
-    return;
-  }
-  ++accepted_;
 }
 
 // ---- the driver's life --------------------------------------------------------------------------

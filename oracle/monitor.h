@@ -7,9 +7,12 @@
 #pragma once
 
 #include <array>
+#include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
+#include "oracle/recording_rules.h"
 #include "oracle/trace_calls.h"
 #include "spec/smmu/smmu.h"
 #include "spec/sva/interface.h"
@@ -59,6 +62,7 @@ class Monitor {
   spec::Caches& caches() { return caches_; }
   spec::Smmu& smmu() { return smmu_; }
   spec::sva::Interface& interface() { return interface_; }
+  [[nodiscard]] const spec::sva::Interface& interface() const { return interface_; }
 
   // ---- events -----------------------------------------------------------------------------------
   void store(AgentId by, u64 pa, u64 value);
@@ -95,8 +99,12 @@ class Monitor {
   /// At the end of its life: blocks of table memory that it did not give back.
   void account(u64 blocks_held);
 
-  /// One event of a trace.
+  /// One event of a trace, from outside: everything is possible, nothing is trusted. Events that
+  /// have no meaning yet, or lack a fact, are undetermined(), never accepted silently. An event's
+  /// `origin` becomes its number where that keeps numbers ascending.
   void feed(const trace::Event& event);
+  /// The trace is at its end: what can only be judged then.
+  void finish();
 
   // ---- questions ---------------------------------------------------------------------------------
   /// Compares everything that is reachable with everything that is promised.
@@ -127,7 +135,13 @@ class Monitor {
     u64 count = 0;
   };
   [[nodiscard]] const std::vector<Undetermined>& undetermined() const { return undetermined_; }
-  [[nodiscard]] u64 accepted() const { return accepted_; }
+  struct LateMissing {
+    EventIndex at = 0;  ///< of an earlier event
+    std::string missing;
+  };
+  [[nodiscard]] const std::vector<LateMissing>& late_missing() const { return late_missing_; }
+  /// Null where calls are known.
+  [[nodiscard]] const RecordingRules* recording_rules() const { return recording_.get(); }
 
   /// Where a finding of the current event comes from, in the words of the trace it is read from.
   void set_origin(std::string origin) { origin_ = std::move(origin); }
@@ -143,11 +157,18 @@ class Monitor {
   }
   void gather();
   void find(spec::Rule rule, std::string text);
+  std::string by_number(std::string text, const spec::sva::Call& call);
   void count(spec::Rule rule, bool discriminating = true) {
     ++statistics_.asked[static_cast<std::size_t>(rule)];
     if (discriminating) ++statistics_.rules[static_cast<std::size_t>(rule)];
   }
   void undetermined(const std::string& missing);
+  void find_at(spec::Rule rule, EventIndex at, std::string text);
+
+  // feed.cpp, observe.cpp
+  friend class Feeder;
+  void gather_late();
+  void observe_record(const trace::EventRecorded& event);
 
   // promises.cpp
   void window_ends();
@@ -157,6 +178,7 @@ class Monitor {
   bool check_piece(u32 tag, u32 device, u32 sid, u64 va, const spec::sva::Alternatives& allowed);
   void check_stream(u32 sid);
   void check_call_range(const spec::sva::Call& call);
+  void check_domain_range(u64 domain, u64 first, u64 last);
   void remember(u32 tag, u64 first, u64 last);
   std::string promised_text(const spec::sva::Alternatives& allowed) const;
   std::string candidate_text(const spec::Candidate& c, u64 va) const;
@@ -178,11 +200,29 @@ class Monitor {
   std::vector<Finding> findings_;
   std::vector<spec::DirtyInterval> touched_;
   std::vector<u32> touched_streams_;
+  std::vector<std::pair<u64, u64>> owed_;  // ranges that the call in progress has to make safe
   std::vector<spec::Candidate> scratch_;
   std::vector<spec::Caches::StreamOption> options_;
   Statistics statistics_;
   std::vector<Undetermined> undetermined_;
-  u64 accepted_ = 0;
+  std::vector<LateMissing> late_missing_;
+
+  // Of a trace that is fed; nothing of it is undone.
+  struct Left {  // a region whose stores are not seen any more
+    trace::RegionKind kind{};
+    u64 first = 0;
+    u64 bytes = 0;
+  };
+  struct Fed {
+    std::unordered_map<u64, spec::sva::Call> calls;  // begun and not returned
+    bool allocation_failed = false;
+    bool stopping = false;
+    u64 blocks = 0;            // allocated and not freed
+    std::vector<Left> left;    // of those, the ones that can still be fetched
+    std::vector<Left> reused;  // to be judged when it is known to where they belong
+  };
+  Fed fed_;
+  std::unique_ptr<RecordingRules> recording_;  // null where calls are known
 };
 
 }  // namespace iommucheck::oracle

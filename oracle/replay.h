@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "oracle/check.h"
+#include "oracle/monitor.h"
 
 namespace iommucheck::oracle {
 
@@ -40,6 +41,12 @@ struct ReplayResult {
   std::vector<RuleCount> rules;
   std::vector<Violation> findings;
 };
+
+/// What a trace says of itself before its first event.
+Setup setup_of(const trace::Header& header);
+
+/// A trace in memory; `options.trace` is only its name (and where its table of symbols lies).
+ReplayResult replay_trace(const trace::Trace& trace, const ReplayOptions& options = {});
 
 /// Errors: bad_input with file, line and column; environment for files.
 Expected<ReplayResult> run_replay(const ReplayOptions& options);

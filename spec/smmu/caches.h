@@ -369,6 +369,7 @@ class Caches {
   void settle(std::vector<Vanished>& vanished);
   void vanish_from_table(Frame& frame, const Vanished& what);
   void add_item(const Path& path, u64 origin, Content content, EventIndex stored_at);
+  [[nodiscard]] bool walks(u32 tag, unsigned half) const;
   bool renew(TagState& tag, const Item& item);
   bool extend(TagState& tag, const Item& item);
   u32 insert_item(const Item& item);
@@ -381,8 +382,10 @@ class Caches {
   void probe_tag(u32 tag, u64 va, u64 origin);
   static bool shares_globals(const Tag<u64>& a, const Tag<u64>& b);
   void probe_table(const Path& path, u64 table, unsigned level);
-  void check_unknown(const Frame& frame, u64 first, u64 count);
+  void check_unknown(const Frame& frame, unsigned level, u64 first, u64 count);
+  void note_access_flag(Frame& frame, unsigned index, unsigned level, u64 value);
   [[nodiscard]] bool is_walked(const Frame& frame) const;
+  [[nodiscard]] bool may_be_walked_to(const Frame& frame) const;
   void mark_dirty(u32 tag, u64 va, unsigned extent_lg2);
   void check_lost_update(Frame& frame, unsigned index, u64 value);
 
@@ -420,7 +423,7 @@ class Caches {
   template <class Option, class Structure>
   bool mixtures(ConfigKind kind, u32 sid, u32 ssid, u64 place, Group dies, bool cached_only,
                 Structure Option::* structure, std::vector<Option>& options) const;
-  [[nodiscard]] bool unknown_config_alive() const;
+  [[nodiscard]] bool unknown_config_alive(u32 sid) const;
   void check_unknown_after_reset();
   [[nodiscard]] bool unknown_tlb_alive(const Tag<u64>& tag) const;
 
@@ -457,7 +460,7 @@ class Caches {
   void collect_memory(u32 tag, u64 va, bool global_only, std::vector<Candidate>& found) const;
   [[nodiscard]] std::optional<Leaf<u64>> leaf_of(const Item& item) const;
   [[nodiscard]] bool conflict(const Candidate& a, const Candidate& b) const;
-  [[nodiscard]] u32 stored_at(const Candidate& c) const;
+  [[nodiscard]] u32 stored_at(const Candidate& c, bool oldest) const;
   [[nodiscard]] unsigned start_of(u32 regime, unsigned half) const;
 
   void report(Rule rule, std::string text);
@@ -516,6 +519,11 @@ class Caches {
     u64 dies = immortal;
   };
   TrailArray<UnknownExcept> unknown_except_;
+  struct UnknownStreams {      // streams whose unknown configuration is invalidated
+    u32 first = 0, last = 0;
+    u64 dies = immortal;
+  };
+  TrailArray<UnknownStreams> unknown_streams_;
 
   TrailArray<InFlight> in_flight_;
   TrailArray<InFlight> history_;  // commands since the state began, for explanations

@@ -267,7 +267,7 @@ bool Caches::stream_options(u32 sid, u32 ssid, bool ssv,
     }
     options.push_back(option);
   };
-  if (unknown_config_alive()) {
+  if (unknown_config_alive(sid)) {
     add({.rule = Rule::UNKNOWN_AFTER_RESET, .any = true});
     return true;
   }
@@ -685,13 +685,18 @@ void Caches::become_formed(u32 id) {
     }
   }
   mark_dirty(state.tag, 0, 64);
+  if (unknown_.config == 0 && unknown_tlb_alive(tag.tag)) {
+    report(Rule::UNKNOWN_AFTER_RESET,
+           "translations from before reset may live under ASID " + hex(tag.tag.asid) + ", VMID " +
+               hex(tag.tag.vmid) + ", which comes into use");
+  }
   // Make checks of a whole regime: against items that live under its tag, and other regimes.
   for (u32 i = static_cast<u32>(tag.first_item); i != 0; i = items_[i].next) {
     for (u64 k = 0; k < items_[i].count; ++k) {
       probe(state.tag, items_[i].va + k * items_[i].entry_bytes(), items_[i].origin + 8 * k);
     }
   }
-  if (tag.formed > 1 || globals_ != 0) {
+  if (tag.formed > 1 || globals_ != 0 || memory_.any_pending()) {
     for (u64 other = tag.first_regime; other != 0; other = regimes_[other - 1].next) {
       const RegimeState& r = regimes_[other - 1];
       for (unsigned half = 0; half < 2 && r.formed != 0; ++half) {
@@ -735,7 +740,7 @@ void Caches::become_ghost(u32 id, Group died) {
       trail_.set(state.ghost_dies, std::min<u64>(state.ghost_dies, command.group));
     }
   }
-  if (tag.formed == 0 && tag.pointers != 0) freeze_pointers(id, died);
+  if (tag.pointers != 0) freeze_pointers(id, died);
   if (!piecemeal) return;
   trail_.set(state.ghost_dies, immortal);  // each item finds its own
   const Regime<u64>& regime = state.regime;
@@ -775,7 +780,9 @@ void Caches::freeze_pointers(u32 regime, Group died) {
   const u32 id = regimes_[regime].tag;
   std::vector<u32> pointers;
   for (u32 i = static_cast<u32>(tags_[id].first_item); i != 0; i = items_[i].next) {
-    if (items_[i].kind == ItemKind::pointer) pointers.push_back(i);
+    const Item& item = items_[i];
+    const bool walked = !regimes_[regime].regime.half[item.half].epd.value;
+    if (item.kind == ItemKind::pointer && walked && !walks(id, item.half)) pointers.push_back(i);
   }
   for (const u32 i : pointers) {
     const Item item = items_[i];
@@ -967,14 +974,6 @@ void Caches::check_unknown_after_reset() {
            "CFGI_ALL");
     return;
   }
-  for (u32 t = 0; t < active_tags_.size(); ++t) {
-    const TagState& tag = tags_[static_cast<u32>(active_tags_[t])];
-    if (tag.formed == 0 || !unknown_tlb_alive(tag.tag)) continue;
-    report(Rule::UNKNOWN_AFTER_RESET,
-           "SMMUEN is set while translations from before reset may live under ASID " +
-               hex(tag.tag.asid) + ", VMID " + hex(tag.tag.vmid));
-    return;
-  }
 }
 
 void Caches::acknowledge_smmuen() {
@@ -1027,8 +1026,14 @@ void Caches::reset() {
   unknown_.config = unknown_.tlb_el1 = unknown_.tlb_el2 = 1;
 }
 
-// Any stream's unknown STE can form any regime and fill anything, so one suffices for all.
-bool Caches::unknown_config_alive() const { return unknown_.config != 0; }
+bool Caches::unknown_config_alive(u32 sid) const {
+  if (unknown_.config == 0) return false;
+  for (u32 i = 0; i < unknown_streams_.size(); ++i) {
+    const UnknownStreams& known = unknown_streams_[i];
+    if (known.dies < completed_ && sid >= known.first && sid <= known.last) return false;
+  }
+  return true;
+}
 
 bool Caches::unknown_tlb_alive(const Tag<u64>& tag) const {
   if (tag.world != StreamWorld::el1) return unknown_.tlb_el2 != 0;

@@ -105,10 +105,14 @@ void Caches::kill_items(const InFlight& command) {
     }
   }
   std::erase_if(covered, [&](u32 i) { return survives(items_[i], command); });
-  // What a pointer yields may have been fetched before it goes.
+  std::vector<Item> gone;
   for (const u32 i : covered) {
-    const Item item = items_[i];
-    if (item.kind != ItemKind::pointer || tags_[item.tag].formed == 0) continue;
+    gone.push_back(items_[i]);
+    items_.edit(trail_, i).dies = command.group;
+  }
+  // What a pointer yields may have been fetched before it goes.
+  for (const Item& item : gone) {
+    if (item.kind != ItemKind::pointer) continue;
     for (u64 r = tags_[item.tag].first_regime; r != 0; r = regimes_[r - 1].next) {
       const RegimeState& state = regimes_[r - 1];
       if (state.formed == 0 || state.regime.half[item.half].epd) continue;
@@ -120,7 +124,6 @@ void Caches::kill_items(const InFlight& command) {
              &command.command);
     }
   }
-  for (const u32 i : covered) items_.edit(trail_, i).dies = command.group;
 }
 
 /// The item can be fetched again between `command` and the end of its group, from a cached pointer
@@ -144,7 +147,10 @@ bool Caches::refillable(const Item& item, const std::vector<u32>& commands) cons
   for (u64 r = tags_[item.tag].first_regime, alive = 0; ; r = regimes_[r - 1].next) {
     if (r == 0 && alive == 0) return false;
     if (r == 0) break;
-    if (regimes_[r - 1].formed != 0 && regimes_[r - 1].dies >= group) alive = 1;
+    if (regimes_[r - 1].formed != 0 && regimes_[r - 1].dies >= group &&
+        !regimes_[r - 1].regime.half[item.half].epd) {
+      alive = 1;
+    }
     if (alive != 0) break;
   }
   for (u32 i = static_cast<u32>(tags_[item.tag].first_item); i != 0; i = items_[i].next) {
@@ -293,6 +299,12 @@ void Caches::kill_unknown(const InFlight& command) {
   const u64 group = command.group;
   if (c.op == Opcode::cfgi_ste_range && c.range + 1 >= caps_.sidsize) {
     unknown_.config_dies = std::min(unknown_.config_dies, group);
+  } else if (c.op == Opcode::cfgi_ste_range) {
+    const SidBlock block = cfgi_block(c);
+    unknown_streams_.push(trail_, {block.first, block.last, group});
+  } else if (c.op == Opcode::cfgi_ste && (!c.leaf || !strtab_.two_level)) {
+    const auto sid = static_cast<u32>(c.sid);
+    unknown_streams_.push(trail_, {sid, sid, group});
   } else if (enabled_ != 0 && unknown_.config != 0 && unknown_.config_dies >= group) {
     return;  // unknown configuration that may still live fills again what a TLBI removes
   } else if (c.op == Opcode::tlbi_nsnh_all) {

@@ -250,10 +250,16 @@ u64 Caches::constant_until(u32 tag, u64 va, const std::vector<Candidate>& found)
 
 // ---- conflicts ----------------------------------------------------------------------------------
 
-/// Event of the store that made what the candidate was read from; 0: before any global leaf.
-u32 Caches::stored_at(const Candidate& c) const {
-  const u32 before = c.item != 0 && items_[c.item - 1].kind == ItemKind::final
-                         ? items_[c.item - 1].stored_at : ~u32{0};
+/// Event of the store that made what the candidate was read from; 0: before any global leaf. Of
+/// several that made the same value the newest, or the oldest that is still visible.
+u32 Caches::stored_at(const Candidate& c, bool oldest) const {
+  u32 before = c.item != 0 && items_[c.item - 1].kind == ItemKind::final
+                   ? items_[c.item - 1].stored_at : ~u32{0};
+  if (oldest && c.item == 0 && memory_.is_pending(c.origin)) {
+    before = memory_.made_at(c.origin, c.value);
+    if (before != 0) return before;
+    before = memory_.first_pending(c.origin);
+  }
   for (u32 i = leaf_stores_.size(); i != 0; --i) {
     const LeafStore& store = leaf_stores_[i - 1];
     if (store.pa == c.origin && store.value == c.value && store.at < before) return store.at;
@@ -282,7 +288,7 @@ bool Caches::conflict(const Candidate& a, const Candidate& b) const {
     // Only a new global entry over non-global ones is one.
     const Candidate& global = a.leaf.ng ? b : a;
     const Candidate& local = a.leaf.ng ? a : b;
-    if (stored_at(global) >= stored_at(local)) return true;
+    if (stored_at(global, false) >= stored_at(local, true)) return true;
   }
   if (a.extent_lg2 == b.extent_lg2) return false;
   if (caps_.bbml >= 2) return false;

@@ -85,6 +85,17 @@ void Memory::store(Frame& frame, unsigned index, Content content, AgentId by, Ev
   trail_.set(frame.last_store, at);
 }
 
+void Memory::may_become(u64 pa, u64 value, u64 update) {
+  if (!became(pa, value)) updates_.push(trail_, {pa, value, update});
+}
+
+std::optional<u64> Memory::became(u64 pa, u64 value) const {
+  for (u32 i = 0; i < updates_.size(); ++i) {
+    if (updates_[i].pa == pa && updates_[i].value == value) return updates_[i].update;
+  }
+  return std::nullopt;
+}
+
 void Memory::assume(u64 pa, Content content) {
   set_word(frame(pa), static_cast<unsigned>(bits(pa, 11, 3)), content);
 }
@@ -124,6 +135,22 @@ u32 Memory::newest_pending(u64 pa) const {
 bool Memory::is_pending(u64 pa) const {
   const Frame* found = find(pa);
   return found != nullptr && found->is_pending(static_cast<unsigned>(bits(pa, 11, 3)));
+}
+
+EventIndex Memory::made_at(u64 pa, u64 value) const {
+  EventIndex made = ~EventIndex{0};
+  u64 newer = newest(pa).value;
+  for (u32 i = newest_pending(pa); i != 0; i = pending_[i - 1].older) {
+    if (newer == value) made = pending_[i - 1].at;
+    newer = pending_[i - 1].old_value;
+  }
+  return newer == value ? 0 : made;
+}
+
+EventIndex Memory::first_pending(u64 pa) const {
+  EventIndex first = ~EventIndex{0};
+  for (u32 i = newest_pending(pa); i != 0; i = pending_[i - 1].older) first = pending_[i - 1].at;
+  return first;
 }
 
 std::optional<EventIndex> Memory::pending_since(u64 pa) const {

@@ -88,6 +88,7 @@ class Memory {
 
   /// Calls `visit(Content)` for every version of the aligned word that the SMMU may see now, the
   /// newest first, each distinct one once.
+  /// What may_become() said of a version comes with it.
   template <class Visit>
   void visible(u64 pa, Visit&& visit) const;
   /// The same where the frame is known already.
@@ -103,6 +104,12 @@ class Memory {
   /// given to `each(frame, index, Content)` instead.
   template <class Each>
   void fill(u64 pa, u64 count, u64 value, AgentId by, EventIndex at, Each&& each);
+
+  /// The SMMU may replace the version `value` of the word by `update` at any time (HTTU), and
+  /// nothing shows whether it did.
+  void may_become(u64 pa, u64 value, u64 update);
+  /// What the version may have become, if anything was said.
+  [[nodiscard]] std::optional<u64> became(u64 pa, u64 value) const;
 
   /// Content that is there without a store of anybody's: set-up, a recording's first sight.
   void assume(u64 pa, Content content);
@@ -130,6 +137,11 @@ class Memory {
 
   [[nodiscard]] bool any_pending() const { return !pending_.empty(); }
   [[nodiscard]] bool is_pending(u64 pa) const;
+  /// Event of the oldest store that made a version with this value and is still visible; 0: it was
+  /// there before the pending ones.
+  [[nodiscard]] EventIndex made_at(u64 pa, u64 value) const;
+  /// Event of the oldest pending store to the word, which is pending.
+  [[nodiscard]] EventIndex first_pending(u64 pa) const;
   /// Event of the newest pending store to the word, if it is pending.
   [[nodiscard]] std::optional<EventIndex> pending_since(u64 pa) const;
 
@@ -161,6 +173,12 @@ class Memory {
   Trail& trail_;
   bool coherent_ = true;
   TrailArray<PendingStore> pending_;
+  struct Update {
+    u64 pa = 0;
+    u64 value = 0;
+    u64 update = 0;
+  };
+  TrailArray<Update> updates_;
   u64 window_first_ = 0;  // frame numbers of the reserved range
   u64 window_count_ = 0;
   std::unique_ptr<u64[], void (*)(u64*)> window_words_{nullptr, [](u64*) {}};
@@ -174,8 +192,12 @@ template <class Visit>
 void Memory::visible(const Frame& frame, unsigned index, Visit&& visit) const {
   const Content now = frame.newest(index);
   visit(now);
-  if (!frame.is_pending(index)) return;
+  if (!frame.is_pending(index) && updates_.empty()) return;
   const u64 pa = frame.address() + 8 * index;
+  if (const auto update = became(pa, now.value); update && !now.unknown) {
+    visit(Content{*update, false});
+  }
+  if (!frame.is_pending(index)) return;
   for (u32 i = newest_pending(pa); i != 0; i = pending_[i - 1].older) {
     const PendingStore& entry = pending_[i - 1];
     const Content old{entry.old_value, entry.old_unknown != 0};
@@ -183,7 +205,11 @@ void Memory::visible(const Frame& frame, unsigned index, Visit&& visit) const {
     for (u32 j = newest_pending(pa); j != i && !seen; j = pending_[j - 1].older) {
       seen = old == Content{pending_[j - 1].old_value, pending_[j - 1].old_unknown != 0};
     }
-    if (!seen) visit(old);
+    if (seen) continue;
+    visit(old);
+    if (const auto update = became(pa, old.value); update && !old.unknown) {
+      visit(Content{*update, false});
+    }
   }
 }
 

@@ -276,6 +276,7 @@ void Smmu::raise_command_error(u64 code) {
 }
 
 void Smmu::command_consumed(u32 slot, const std::optional<CommandWords>& words) {
+  ++caches_.exercised[static_cast<std::size_t>(Rule::QUEUE_CONSUMED_ORDER)];
   const QueueGeometry queue = cmdq();
   if (queue_index(queue.lg2, r_.exposed) != slot) {
     report(Rule::QUEUE_CONSUMED_ORDER, "the command in slot " + std::to_string(slot) +
@@ -422,6 +423,7 @@ bool Smmu::observe_read(u32 offset, unsigned size, u64 value) {
                                      std::to_string(size) + " bytes");
     return true;
   }
+  ++caches_.exercised[static_cast<std::size_t>(Rule::REGISTER_READ)];
   if (admit_register(offset, value)) return true;
   report(Rule::REGISTER_READ, std::string(info->name) + " reads as " + hex(value) +
                                   ", which no device may answer now");

@@ -50,6 +50,8 @@ class Smmu {
   [[nodiscard]] Caches& caches() { return caches_; }
   [[nodiscard]] const Capabilities& capabilities() const { return caches_.capabilities(); }
   [[nodiscard]] bool smmuen() const { return (r_.cr0 & cr0::smmuen) != 0; }
+  /// SMMUEN = 1, and acknowledged.
+  [[nodiscard]] bool surely_enabled() const { return (r_.cr0 & r_.cr0ack & cr0::smmuen) != 0; }
   [[nodiscard]] bool recinvsid() const { return (r_.cr2 & cr2::recinvsid) != 0; }
   /// Commands executed so far, for statistics.
   [[nodiscard]] u64 commands() const { return r_.exposed_total; }

@@ -47,7 +47,7 @@ void Caches::link(u64 table, unsigned level, Edge edge) {
   const bool first = frame.tables_at(level) == 0;
   trail_.set(frame.table_edges, frame.table_edges + (u64{1} << (16 * level)));
   count(Rule::WILD_WALK);
-  check_unknown(frame, edge.first, edge.count);
+  check_unknown(frame, level, edge.first, edge.count);
   if (first) link_children(frame, level);
 }
 
@@ -56,7 +56,10 @@ void Caches::link_children(Frame& frame, unsigned level) {
   for (unsigned i = 0; i < frame_words; ++i) {
     memory_.visible(frame, i, [&](Content content) {
       if (content.unknown) return;
-      if (is_leaf(content.value, level)) note_leaf(frame, content.value);
+      if (is_leaf(content.value, level)) {
+        note_leaf(frame, content.value);
+        note_access_flag(frame, i, level, content.value);
+      }
       if (!is_table(content.value, level)) return;
       link(next_table_address(granule, content.value), level + 1,
            Edge{.kind = EdgeKind::word, .parent = frame.address() + 8 * i, .value = content.value});
@@ -70,6 +73,18 @@ void Caches::note_leaf(Frame& frame, u64 value) {
   if (!contiguous_hint(value).value) return;
   if (contiguous_ == 0) trail_.set(contiguous_, 1);
   if (frame.contiguous == 0) trail_.set(frame.contiguous, 1);
+}
+
+/// Hardware may set the Access flag of a leaf that it can walk to, unasked. SEMANTICS 4.
+void Caches::note_access_flag(Frame& frame, unsigned index, unsigned level, u64 value) {
+  if (caps_.httu == 0 || access_flag(value)) return;
+  bool may = false;
+  for_each_path(frame, index, level, [&](const Path& path) {
+    may |= regimes_[path.regime].regime.ha.value && walks(path.tag, path.half);
+  });
+  if (may) {
+    memory_.may_become(frame.address() + 8 * index, value, value | descriptor_bits::af);
+  }
 }
 
 void Caches::unlink(u64 table, unsigned level, EdgeKind kind, u64 parent, u64 value) {
@@ -104,13 +119,17 @@ void Caches::unlink_children(Frame& frame, unsigned level) {
 }
 
 // A walk that can reach a word of unknown content reads it as anything. SEMANTICS 2.
-void Caches::check_unknown(const Frame& frame, u64 first, u64 count) {
+void Caches::check_unknown(const Frame& frame, unsigned level, u64 first, u64 count) {
   if (!any_unknown(frame) && !any_pending(frame)) return;
   for (u64 i = first; i < first + count; ++i) {
     bool unknown = false;
     memory_.visible(frame, static_cast<unsigned>(i),
                     [&](Content content) { unknown |= content.unknown; });
     if (!unknown) continue;
+    bool walked = false;
+    for_each_path(frame, static_cast<unsigned>(i), level,
+                  [&](const Path& path) { walked |= walks(path.tag, path.half); });
+    if (!walked) return;
     if (globals_ == 0) trail_.set(globals_, 1);  // it may read as a global leaf
     report(Rule::WILD_WALK,
            "a walk can now reach " + name(frame.address() + 8 * i) +
@@ -241,6 +260,7 @@ void Caches::after_table_store(Frame& frame, unsigned index, u64 value) {
     if (frame.tables_at(level) == 0) continue;
     if (is_leaf(value, level)) {
       note_leaf(frame, value);
+      note_access_flag(frame, index, level, value);
       if (globals_ != 0) leaf_stores_.push(trail_, {.pa = pa, .value = value, .at = now_});
       if (contiguous_hint(value).value) check_contiguous(frame, index, level, value);
     }
@@ -303,11 +323,22 @@ void Caches::barrier(AgentId by) {
 }
 
 void Caches::settle(std::vector<Vanished>& vanished) {
+  for (std::size_t i = 0, count = vanished.size(); i < count; ++i) {
+    const Vanished what = vanished[i];
+    const u64 pa = what.frame->address() + 8 * what.index;
+    if (const auto update = memory_.became(pa, what.content.value); update && !what.content.unknown) {
+      vanished.push_back({what.frame, what.index, Content{*update, false}, what.at});
+    }
+  }
   // What is visible again, or still, has not vanished.
   std::erase_if(vanished, [&](const Vanished& what) {
     bool visible = false;
     memory_.visible(*what.frame, what.index,
                     [&](Content content) { visible |= content == what.content; });
+    // With global entries it matters that an equal one is older.
+    if (visible && globals_ != 0 && what.frame->table_edges != 0) {
+      vanish_from_table(*what.frame, what);
+    }
     return visible;
   });
   // First all items, while every way to them is still there; then the ways that are gone.
@@ -344,10 +375,18 @@ void Caches::vanish_from_table(Frame& frame, const Vanished& what) {
   }
 }
 
+/// Is there a regime of the tag that walks this half? Otherwise nothing is filled.
+bool Caches::walks(u32 tag, unsigned half) const {
+  for (u64 r = tags_[tag].first_regime; r != 0; r = regimes_[r - 1].next) {
+    if (regimes_[r - 1].formed != 0 && !regimes_[r - 1].regime.half[half].epd) return true;
+  }
+  return false;
+}
+
 void Caches::add_item(const Path& path, u64 origin, Content content, EventIndex stored_at) {
   TagState& tag = tags_[path.tag];
   // Nothing was filled, so nothing is left; what was filled before is handed over as a ghost's.
-  if (tag.formed == 0 && !path.ghost) return;
+  if (!path.ghost && !walks(path.tag, path.half)) return;
   const Regime<u64>& r = regimes_[path.regime].regime;
   Item item{.tag = path.tag, .regime = path.regime, .half = path.half, .level = path.level,
             .hierarchical = path.hierarchical, .va = path.va, .value = content.value,
@@ -471,7 +510,7 @@ void Caches::drop_items(Group group) {
 void Caches::recycle(u64 pa, bool given_back) {
   Frame& frame = memory_.frame(pa);
   if (given_back) count(Rule::TABLE_FREE);
-  if (given_back && (is_walkable_table(pa) || is_configuration(pa))) {
+  if (given_back && (may_be_walked_to(frame) || is_configuration(pa))) {
     std::string how = "hardware may still walk the table page " + name(frame.address()) +
                       " that is given back";
     for (u32 i = static_cast<u32>(frame.first_edge); i != 0; i = edges_[i].next) {
@@ -500,6 +539,23 @@ void Caches::recycle(u64 pa, bool given_back) {
   }
   memory_.forget(frame);
   if (!vanished.empty()) settle(vanished);
+}
+
+/// By a cached pointer of any tag, or by memory that some regime walks.
+bool Caches::may_be_walked_to(const Frame& frame) const {
+  if (frame.table_edges == 0) return false;
+  for (u32 i = static_cast<u32>(frame.first_edge); i != 0; i = edges_[i].next) {
+    if (edges_[i].kind != EdgeKind::word) return true;
+  }
+  bool walked = false;
+  for (unsigned level = 0; level <= last_level; ++level) {
+    for (unsigned i = 0; i < frame_words && frame.tables_at(level) != 0 && !walked; ++i) {
+      for_each_path(frame, i, level, [&](const Path& path) {
+        walked |= path.ghost || walks(path.tag, path.half);
+      });
+    }
+  }
+  return walked;
 }
 
 /// Under a tag of which a regime can be formed: only there anything is filled.

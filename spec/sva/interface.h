@@ -118,6 +118,16 @@ class Interface {
   /// Whether an unmapped page in [pa, pa + size) may still be reached: it may not be reused.
   [[nodiscard]] bool page_in_flight(u64 pa, u64 size) const;
 
+  /// visit(first, last) for what is unmapped in a domain and may still be reached: not synchronised
+  /// or in quarantine.
+  template <class Visit>
+  void for_each_stale(u64 handle, Visit visit) const {
+    const u32 index = find(handle);
+    if (index == 0) return;
+    forest_.for_each(domains_[index].stale, 0, ~u64{0},
+                     [&](const Interval& piece) { visit(piece.first, piece.last); });
+  }
+
   /// Everything that is still held, domains in the order of their making.
   [[nodiscard]] std::vector<Leak> leaks() const;
 

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+// What devices were seen to do, against what the specification allows them.
+#include <fmt/format.h>
+
+#include "oracle/monitor.h"
+#include "trace/agent.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using spec::AccessType;
+using spec::Outcome;
+using spec::OutcomeKind;
+using trace::DmaResult;
+
+spec::Access access_of(const trace::Dma& dma) {
+  spec::Access access{.sid = dma.sid, .va = dma.iova};
+  if (dma.ssid && dma.ssid->valid) {
+    access.ssv = true;
+    access.ssid = dma.ssid->value;
+  }
+  access.privileged = dma.privileged.value_or(false);
+  return access;
+}
+
+/// The kinds of access that it may have been; an atomic one needs all that are given.
+std::vector<AccessType> types_of(const trace::Dma& dma) {
+  if (dma.direction == trace::Direction::read) return {AccessType::read};
+  if (dma.direction == trace::Direction::write) return {AccessType::write};
+  if (dma.direction == trace::Direction::execute) return {AccessType::execute};
+  return {AccessType::read, AccessType::write};
+}
+
+const char* type_name(AccessType type) {
+  switch (type) {
+    case AccessType::read: return "read";
+    case AccessType::write: return "write";
+    case AccessType::execute: return "fetch";
+  }
+  return "?";
+}
+
+bool is_permission_fault(const Outcome& outcome) {
+  return outcome.kind == OutcomeKind::fault && outcome.event == spec::EventType::f_permission;
+}
+
+std::string outcome_text(const Outcome& outcome) {
+  switch (outcome.kind) {
+    case OutcomeKind::translation: return fmt::format("{:#x}", outcome.pa);
+    case OutcomeKind::fault: return std::string(spec::event_name(outcome.event));
+    case OutcomeKind::bypass: return "bypass";
+    default: return "abort";
+  }
+}
+
+/// What one kind of access may meet, compared with what was seen.
+struct Comparison {
+  bool allowed = false;   ///< the result that was seen
+  bool reaches = false;   ///< the address that was seen
+  bool forbidden = false; ///< a fault on permission is possible, too
+  bool any = false;
+};
+
+}  // namespace
+
+void Monitor::observe_access(const trace::Dma& dma) {
+  window_ends();
+  tick();
+  emit(trace::device_agent(0), dma);
+  spec::Access access = access_of(dma);
+  ++statistics_.outcomes_judged;
+  count(spec::Rule::DEVICE_OUTCOME);
+  if (dma.kind == trace::TransactionKind::translated || dma.result == DmaResult::stall) {
+    undetermined("the specification of ATS and stalls is not built");
+    return;
+  }
+  const auto compare = [&](AccessType type) {
+    access.type = type;
+    Comparison seen;
+    const bool done = caches_.outcomes(access, [&](const Outcome& o) {
+      const bool reaches = o.kind == OutcomeKind::translation && (!dma.pa || *dma.pa == o.pa);
+      bool same = o.kind == OutcomeKind::any;
+      if (dma.result == DmaResult::ok) same |= reaches;
+      if (dma.result == DmaResult::bypass) same |= o.kind == OutcomeKind::bypass;
+      if (dma.result == DmaResult::abort) {
+        same |= o.kind == OutcomeKind::abort || o.kind == OutcomeKind::fault;
+      }
+      if (dma.result == DmaResult::disable) {
+        same = !smmu_.surely_enabled() &&
+               (o.kind == OutcomeKind::bypass || o.kind == OutcomeKind::abort);
+      }
+      seen.allowed |= same;
+      seen.reaches |= reaches;
+      seen.forbidden |= is_permission_fault(o);
+      seen.any |= o.kind == OutcomeKind::any;
+    });
+    if (!done) gave_up_ = true;
+    return seen;
+  };
+  const std::vector<AccessType> types = types_of(dma);
+  std::size_t allowed_under = 0;
+  for (const AccessType type : types) allowed_under += compare(type).allowed ? 1 : 0;
+  const bool needs_all = dma.direction == trace::Direction::read_write;
+  const bool allowed = needs_all ? allowed_under == types.size() : allowed_under != 0;
+  if (!allowed) {
+    if (!fed_.left.empty()) {
+      undetermined("what memory holds after the recording lost sight of it");
+      return;
+    }
+    std::string text = fmt::format("the access of stream {:#x} at {:#x} was seen as {}{}", dma.sid,
+                                   dma.iova, trace::to_string(dma.result),
+                                   dma.pa ? fmt::format(" at {:#x}", *dma.pa) : std::string());
+    for (const AccessType type : types) {
+      access.type = type;
+      caches_.outcomes(access, [&](const Outcome& o) {
+        text += fmt::format("; as a {} it may meet {} ({})", type_name(type), outcome_text(o),
+                            caches_.explain(o));
+      });
+    }
+    find(spec::Rule::DEVICE_OUTCOME, std::move(text));
+    return;
+  }
+  if (dma.rights && dma.result == DmaResult::ok) {
+    const Comparison read = compare(AccessType::read);
+    const Comparison write = compare(AccessType::write);
+    const auto fits = [](bool right, const Comparison& seen) {
+      return seen.any || (right ? seen.reaches : seen.forbidden);
+    };
+    if (!fits(dma.rights->read, read) || !fits(dma.rights->write, write)) {
+      find(spec::Rule::DEVICE_OUTCOME,
+           fmt::format("the access of stream {:#x} at {:#x} used an entry with the rights {}; "
+                       "allowed is one that {} and {}",
+                       dma.sid, dma.iova, trace::to_string(*dma.rights),
+                       read.reaches ? "reads" : "does not read",
+                       write.reaches ? "writes" : "does not write"));
+      return;
+    }
+  }
+  // What absent facts leave open: e.g. through a read-only entry it is right if it was a read.
+  if (!dma.direction && allowed_under < types.size()) {
+    undetermined("the direction of the access, through an entry that does not permit both");
+  }
+  if (recording_ && smmu_.surely_enabled()) {
+    access.type = AccessType::read;
+    recording_->accessed(access, now_);
+    gather_late();
+  }
+}
+
+/// A record of the event queue: some access of now may have it.
+void Monitor::observe_record(const trace::EventRecorded& event) {
+  emit(trace::smmu_agent(), event);
+  if (!event.record) {
+    undetermined("the contents of the event record");
+    return;
+  }
+  const std::array<u64, 4>& dw = *event.record;
+  smmu_.record_event({.dw = dw, .fixed = {}});
+  count(spec::Rule::EVENT_RECORD);
+  const spec::EventType type = spec::event_type_of(dw);
+  spec::Access access{.sid = spec::event_sid(dw), .va = dw[2]};
+  access.ssv = ((dw[0] >> 11) & 1) != 0;
+  if (access.ssv) access.ssid = static_cast<u32>((dw[0] >> 12) & 0xfffff);
+  access.privileged = ((dw[1] >> 33) & 1) != 0;
+  const bool instruction = ((dw[1] >> 34) & 1) != 0;
+  const bool read = ((dw[1] >> 35) & 1) != 0;
+  access.type = instruction ? AccessType::execute : read ? AccessType::read : AccessType::write;
+  bool possible = false;
+  const bool done = caches_.outcomes(access, [&](const Outcome& outcome) {
+    possible |= outcome.kind == OutcomeKind::any ||
+                (outcome.kind == OutcomeKind::fault && outcome.event == type);
+  });
+  if (!done) gave_up_ = true;
+  if (!possible) undetermined("which access the event record belongs to");
+}
+
+void Monitor::gather_late() {
+  for (RecordingRules::Late& late : recording_->take()) {
+    if (late.undetermined) {
+      late_missing_.push_back({late.at, std::move(late.text)});
+    } else {
+      find_at(late.rule, late.at, std::move(late.text));
+    }
+  }
+}
+
+}  // namespace iommucheck::oracle

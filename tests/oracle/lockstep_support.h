@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// Locksteps for tests: with our driver, and with each of its broken twins.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "impl/driver.h"
+#include "oracle/lockstep.h"
+#include "oracle/plugin/load.h"
+#include "oracle/sequence.h"
+
+namespace iommucheck::test {
+
+inline const std::vector<std::string>& twins() {
+  static const std::vector<std::string> names = {"unmap_no_tlbi", "tlbi_wrong_asid", "no_cmd_sync",
+                                                 "table_freed_before_invalidation",
+                                                 "map_failure_not_unrolled"};
+  return names;
+}
+inline std::string museum(const std::string& name) {
+  return std::string(IOMMUCHECK_MUSEUM) + "/museum_" + name + ".so";
+}
+inline std::string example(const std::string& name) {
+  return std::string(IOMMUCHECK_EXAMPLES) + "/" + name + ".so";
+}
+
+/// A driver that came up: ours, or that of a plug-in.
+struct Booted {
+  std::unique_ptr<oracle::Plugin> plugin;
+  std::unique_ptr<oracle::Lockstep> lockstep;
+
+  explicit Booted(const std::string& path = {}, const oracle::LockstepOptions& options = {}) {
+    const iommucheck_driver* driver = impl::builtin_driver();
+    if (!path.empty()) {
+      auto loaded = oracle::Plugin::load(path);
+      if (!loaded) throw std::runtime_error(loaded.error().message);
+      plugin = std::make_unique<oracle::Plugin>(std::move(*loaded));
+      driver = &plugin->driver();
+    }
+    lockstep = std::make_unique<oracle::Lockstep>(*driver, options);
+    if (const std::string failed = lockstep->boot(); !failed.empty()) {
+      throw std::runtime_error(failed);
+    }
+  }
+  oracle::Lockstep* operator->() { return lockstep.get(); }
+};
+
+inline oracle::Sequence sequence_of(u64 seed, u64 number, u32 operations = 20) {
+  oracle::Sequence sequence;
+  oracle::make_sequence(seed, number, operations, sequence);
+  return sequence;
+}
+
+}  // namespace iommucheck::test

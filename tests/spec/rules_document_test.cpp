@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+// docs/rules.md has the catalogue between markers. After a change of spec/rules.def,
+// IOMMUCHECK_UPDATE_DOCS=1 makes this test write it anew.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+#include "spec/rules.h"
+
+namespace iommucheck::spec {
+namespace {
+
+const std::string path = IOMMUCHECK_SOURCE_DIR "/docs/rules.md";
+const std::string begin = "<!-- begin rules -->\n";
+const std::string end = "<!-- end rules -->";
+
+std::string row(const RuleInfo& rule) {
+  std::string text = "| `";
+  text += rule.name;
+  text += "` | ";
+  text += rule.text;
+  text += " | ";
+  text += keeper_name(rule.keeper);
+  text += " | ";
+  text += rule.section;
+  return text + " |\n";
+}
+
+/// A table a family, families and rules in the catalogue's order.
+std::string tables() {
+  std::string out = std::to_string(all_rules().size()) + " rules.\n\n";
+  for (unsigned f = 0; family_name(static_cast<Family>(f)) != "?"; ++f) {
+    std::string rows;
+    for (const RuleInfo& rule : all_rules()) {
+      if (rule.family == static_cast<Family>(f)) rows += row(rule);
+    }
+    if (rows.empty()) continue;
+    out += "### ";
+    out += family_name(static_cast<Family>(f));
+    out += "\n\n| rule | what must hold | kept by | source |\n|---|---|---|---|\n" + rows + "\n";
+  }
+  return out;
+}
+
+TEST(RulesDocument, HasTheCatalogue) {
+  std::ifstream in(path);
+  const std::string document{std::istreambuf_iterator<char>(in), {}};
+  const std::size_t from = document.find(begin);
+  const std::size_t to = document.find(end);
+  ASSERT_TRUE(from != std::string::npos && to != std::string::npos && from < to)
+      << path << " lacks a marker";
+  const std::string wanted =
+      document.substr(0, from + begin.size()) + tables() + document.substr(to);
+  if (std::getenv("IOMMUCHECK_UPDATE_DOCS") != nullptr) std::ofstream(path) << wanted;
+  const auto [is, should] = std::ranges::mismatch(document, wanted);
+  const auto line = 1 + std::count(document.begin(), is, '\n');
+  EXPECT_TRUE(document == wanted) << path << ':' << line << ": the catalogue is another; run this "
+                                  << "test with IOMMUCHECK_UPDATE_DOCS=1";
+}
+
+TEST(RulesDocument, RowsHaveTheirColumns) {
+  for (const RuleInfo& rule : all_rules()) {
+    const std::string text = row(rule);
+    EXPECT_EQ(std::ranges::count(text, '|'), 5) << text;
+  }
+}
+
+}  // namespace
+}  // namespace iommucheck::spec
