@@ -52,7 +52,7 @@ class Replay {
     result_.source = source_of(header);
     const std::string table = symbols_path(options.trace);
     std::error_code error;
-    if (std::filesystem::is_regular_file(table, error)) {
+    if (!options.trace.empty() && std::filesystem::is_regular_file(table, error)) {
       if (auto symbols = SymbolTable::read(table)) symbols_ = std::move(*symbols);
     }
   }
@@ -169,10 +169,6 @@ class Replay {
     violation.headline = fmt::format("event {}: {}", finding.at,
                                      parts.empty() ? std::string("broken") : parts.front());
     for (std::size_t i = 1; i < parts.size(); ++i) violation.evidence.push_back(parts[i]);
-    const spec::RuleInfo& info = spec::rule_info(finding.rule);
-    violation.evidence.push_back(fmt::format("the {} has to keep: {} ({})",
-                                             spec::keeper_name(info.keeper), info.text,
-                                             info.section));
     std::vector<EventIndex> named{finding.at};
     for (const std::string& part : parts) find_events(part, named);
     std::ranges::sort(named);

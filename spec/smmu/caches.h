@@ -538,6 +538,10 @@ class Caches {
   std::vector<DirtyInterval> dirty_;
   std::vector<u32> dirty_streams_;
   std::vector<Vanished> scratch_vanished_;
+  std::vector<Path> scratch_paths_;
+  std::vector<u32> scratch_covered_;
+  std::vector<Item> scratch_gone_;
+  mutable bool collect_pointers_ = true;
   mutable std::vector<Outcome> scratch_outcomes_;
   mutable std::vector<Candidate> scratch_candidates_;
   mutable std::vector<StreamOption> scratch_options_;

@@ -42,7 +42,7 @@ std::string Caches::explain_item(const Item& item) const {
         miss = which + " covers it, but it can be fetched again from a cached table descriptor";
       }
     } else if (!pending) {
-      miss = which + " " + why;
+      miss = which + " covers " + why;
     }
   }
   text += miss.empty() ? "; no TLBI was issued since" : "; nearest miss: " + miss;

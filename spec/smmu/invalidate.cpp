@@ -85,7 +85,8 @@ Group Caches::expose(const Command& command, bool certain) {
 }
 
 void Caches::kill_items(const InFlight& command) {
-  std::vector<u32> covered;
+  std::vector<u32>& covered = scratch_covered_;
+  covered.clear();
   for (u32 t = 0; t < active_tags_.size(); ++t) {
     const TagState& tag = tags_[static_cast<u32>(active_tags_[t])];
     for (u32 i = static_cast<u32>(tag.first_item); i != 0; i = items_[i].next) {
@@ -105,7 +106,8 @@ void Caches::kill_items(const InFlight& command) {
     }
   }
   std::erase_if(covered, [&](u32 i) { return survives(items_[i], command); });
-  std::vector<Item> gone;
+  std::vector<Item>& gone = scratch_gone_;
+  gone.clear();
   for (const u32 i : covered) {
     gone.push_back(items_[i]);
     items_.edit(trail_, i).dies = command.group;

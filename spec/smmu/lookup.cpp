@@ -63,7 +63,7 @@ void Caches::meet(u32 regime, unsigned half, unsigned level, u64 va, u8 hierarch
     found.push_back(candidate);
   } else if (const auto* pointer = std::get_if<TableStep<u64>>(&next)) {
     candidate.kind = Candidate::Kind::pointer;
-    found.push_back(candidate);
+    if (collect_pointers_) found.push_back(candidate);
     walk(regime, half, pointer->address, level + 1, level_shift(Granule::g4k, 0), va,
          pack(pointer->hierarchical), item, found);
   } else {
@@ -194,6 +194,10 @@ void Caches::collect_items(u32 tag, u64 va, bool global_only,
 }
 
 void Caches::collect(u32 tag, u64 va, std::vector<Candidate>& found) const {
+  // Pointers matter for conflicts only, and memory alone has none.
+  const TagState& own_tag = tags_[tag];
+  collect_pointers_ =
+      own_tag.items != 0 || own_tag.formed > 1 || globals_ != 0 || memory_.any_pending();
   collect_memory(tag, va, false, found);
   collect_items(tag, va, false, found);
   if (globals_ == 0) return;
@@ -226,6 +230,25 @@ u64 Caches::constant_until(u32 tag, u64 va, const std::vector<Candidate>& found)
         ++i;
       }
       end += u64{i - first - 1} << level_shift(Granule::g4k, c.level);
+    }
+    // So do neighbours that lead to consecutive pages.
+    if (c.kind == Candidate::Kind::leaf && !c.leaf.contiguous) {
+      const Frame* leaves = memory_.find(c.origin);
+      const bool fresh = c.item == 0 || items_[c.item - 1].kind == ItemKind::pointer;
+      if (fresh && leaves != nullptr) {
+        const u64 size = pow2(c.extent_lg2);
+        const auto first = static_cast<unsigned>(bits(c.origin, 11, 3));
+        unsigned i = first + 1;
+        u64 expected = c.value + size;
+        while (i < frame_words && leaves->words[i] == expected && !leaves->is_unknown(i) &&
+               !leaves->is_pending(i) && !leaves->is_pending(i - 1)) {
+          ++i;
+          expected += size;
+        }
+        end += (i - first - 1) * size;
+      } else {
+        end = items_[c.item - 1].last();
+      }
     }
     last = std::min(last, end);
   }
@@ -297,6 +320,7 @@ bool Caches::conflict(const Candidate& a, const Candidate& b) const {
 }
 
 bool Caches::in_conflict(const std::vector<Candidate>& found) const {
+  if (found.size() < 2) return false;
   for (std::size_t i = 0; i < found.size(); ++i) {
     for (std::size_t j = i + 1; j < found.size(); ++j) {
       if (conflict(found[i], found[j])) return true;

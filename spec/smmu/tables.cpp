@@ -364,7 +364,8 @@ void Caches::vanish_from_table(Frame& frame, const Vanished& what) {
   const bool valid = what.content.unknown || bit(what.content.value, 0);
   for (unsigned level = 0; level <= last_level; ++level) {
     if (frame.tables_at(level) == 0) continue;
-    std::vector<Path> found;  // adding a pointer item changes the edges that are being walked
+    std::vector<Path>& found = scratch_paths_;  // adding a pointer item changes the edges
+    found.clear();
     for_each_path(frame, what.index, level, [&](const Path& path) {
       if (valid) found.push_back(path);
       unsigned extent = level_shift(granule, level);
