@@ -174,7 +174,7 @@ Expected<bool> Campaign::run() {
     }
     settings_.may_shrink = settings_.may_record = true;
     ++current_;
-    if (Clock::now() - shown > std::chrono::milliseconds(100)) {
+    if (settings_.count_each || Clock::now() - shown > std::chrono::milliseconds(100)) {
       absorb();
       owner_.progress(tally_, current_);
       shown = Clock::now();

@@ -43,7 +43,8 @@ class Campaign {
     virtual bool stop() = 0;
     /// A sequence begins; also each one that is tried while a finding is made smaller.
     virtual void begins(u64 number, const Sequence& sequence, Phase phase) = 0;
-    /// About ten times a second, with each finding and at the end; `next` is the sequence to come.
+    /// About ten times a second (after each sequence if `count_each`), with each finding and at
+    /// the end; `next` is the sequence to come.
     virtual void progress(const Tally& tally, u64 next) = 0;
     virtual void found(Violation violation) = 0;
     virtual void gave_up(GaveUp gave_up) = 0;
@@ -57,6 +58,7 @@ class Campaign {
     Tally tally;                ///< of workers before this one; rules broken there are known
     bool may_shrink = true;     ///< of the first sequence: false if that has killed a worker
     bool may_record = true;     ///< likewise
+    bool count_each = false;
     void (*on_operation)(void*, u32) = nullptr;  ///< see Lockstep
     void* context = nullptr;
   };

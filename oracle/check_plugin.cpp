@@ -148,6 +148,7 @@ int work(SharedReport& report, const CheckOptions& options, Clock::time_point st
   settings.tally = get_tally(report);
   settings.may_shrink = report.counter(slot_deaths) < 1;
   settings.may_record = report.counter(slot_deaths) < 2;
+  settings.count_each = true;  // a death must not take numbers with it
   settings.on_operation = [](void* context, u32 index) {
     static_cast<SharedReport*>(context)->begin_operation(index);
   };
@@ -164,7 +165,8 @@ int work(SharedReport& report, const CheckOptions& options, Clock::time_point st
 
 // ---- the supervisor -----------------------------------------------------------------------------
 
-constexpr double shrink_seconds_max = 30;
+constexpr double shrink_seconds_max = 20;
+constexpr double patience_seconds = 0.3;  // a case takes milliseconds, loading included
 
 /// Runs one sequence from the boot on in a process of its own, with the trace kept in `trace_path`.
 Expected<Outcome> run_alone(const CheckOptions& options, const Sequence& sequence,
@@ -213,13 +215,14 @@ Violation Supervisor::violation_of_death(const Outcome& outcome, Rule rule, Sequ
                       .sequence = report_.sequence().number, .trace_path = {}};
   // Each try costs a process, and each that hangs the time to see it.
   const bool hang = outcome.ended == Ended::timed_out;
-  const double patience = std::min(options_.hang_seconds * 1.0, 1.0);
+  double patience = options_.hang_seconds;
   const auto dies = [&](const Sequence& candidate) {
     const auto tried = run_alone(options_, candidate, {}, patience);
     return tried && tried->ended == outcome.ended;
   };
-  const auto began = Clock::now();
   const bool again = dies(sequence);
+  const auto began = Clock::now();
+  patience = std::min(patience, patience_seconds);
   if (again && options_.shrink) {
     const auto result = shrink(
         sequence.operations,
@@ -242,7 +245,7 @@ Violation Supervisor::violation_of_death(const Outcome& outcome, Rule rule, Sequ
   path = fmt::format("{}/finding-{}-{}{}.trace.jsonl", folder, spec::rule_name(rule),
                      report_.counter(slot_findings) + 1,
                      keep ? "" : fmt::format("-{}", ::getpid()));
-  const auto last = run_alone(options_, sequence, path, patience);
+  const auto last = run_alone(options_, sequence, path, options_.hang_seconds);
   violation.headline = fmt::format("the driver {}", (last ? *last : outcome).describe());
   if (hang) violation.headline += ": a call does not return";
   if (const auto trace = trace::read_trace(path)) {
@@ -284,6 +287,10 @@ bool Supervisor::died(const Outcome& outcome) {
   Sequence sequence;
   for (const u64 word : running.words) sequence.operations.push_back(fuzz::decode_word(word));
   if (!running.running) sequence.operations.clear();
+  if (phase != Campaign::Phase::recording) {  // what comes after it was never reached
+    sequence.operations.resize(
+        std::min<std::size_t>(sequence.operations.size(), std::size_t{running.operation} + 1));
+  }
   const u64 ends = report_.counter(slot_ends);
   sequence.ends = {.whole_space = (ends & 1) != 0, .teardown = (ends & 2) != 0};
   if (running.running && phase != Campaign::Phase::running) {

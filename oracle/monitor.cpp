@@ -249,7 +249,7 @@ std::string Monitor::by_number(std::string text, const spec::sva::Call& call) {
 
 void Monitor::call_returns(const spec::sva::Call& call, const spec::sva::Observed& observed,
                            spec::sva::Circumstances around) {
-  window_ends();
+  remember_changes();  // compared below: what is promised after a call is promised at its end
   tick();
   if (sink_ != nullptr) {
     emit(AgentId::cpu0, to_trace(call, observed, trace::CallId{call_id_}, numbers_));

@@ -173,6 +173,7 @@ class Monitor {
   // promises.cpp
   void window_ends();
   void check_changes();
+  void remember_changes();
   void check_interval(u32 tag, u64 first, u64 last);
   void check_interval_for(u32 tag, u32 device, u32 sid, u64 first, u64 last);
   bool check_piece(u32 tag, u32 device, u32 sid, u64 va, const spec::sva::Alternatives& allowed);

@@ -84,6 +84,19 @@ void Monitor::window_ends() {
   check_changes();
 }
 
+void Monitor::remember_changes() {
+  for (const u32 sid : caches_.dirty_streams()) {
+    if (std::ranges::find(touched_streams_, sid) == touched_streams_.end()) {
+      touched_streams_.push_back(sid);
+    }
+  }
+  for (const spec::DirtyInterval& interval : caches_.dirty()) {
+    remember(interval.tag, interval.first, interval.last);
+  }
+  caches_.dirty_streams().clear();
+  caches_.dirty().clear();
+}
+
 void Monitor::check_changes() {
   for (const u32 sid : caches_.dirty_streams()) {
     if (std::ranges::find(touched_streams_, sid) == touched_streams_.end()) {

@@ -54,13 +54,14 @@ void expect_death(const CheckOptions& options, spec::Rule rule, const std::strin
 
 TEST(CheckWorker, ACrashIsAFindingWithItsTrace) {
   CheckOptions options = options_for("crash");
+  options.shrink = false;
   expect_death(options, spec::Rule::CRASH_NEVER, "the driver");
 }
 
 TEST(CheckWorker, ACrashIsMadeSmall) {
   const CheckResult result = check(options_for("crash"));
   ASSERT_EQ(result.findings.size(), 1U);
-  // A domain, a map of three pages, its unmap.
+  // A domain, a map of some pages, its unmap.
   EXPECT_LE(result.findings.front().calls, 3U);
   EXPECT_LE(result.findings.front().operations.size(), 3U);
   std::filesystem::remove_all(options_for("crash").out_directory);
@@ -81,16 +82,17 @@ TEST(CheckWorker, PollingWithoutEndIsAHangAndNeedsNoMemory) {
 TEST(CheckWorker, TheRunGoesOnAfterACrash) {
   CheckOptions options = options_for("crash");
   options.findings_max = 2;
-  options.sequences = 300;
+  options.sequences = 60;
+  options.shrink = false;
   const CheckResult result = check(options);
   ASSERT_EQ(result.findings.size(), 1U);
   // Those that crashed are missing from the number.
-  EXPECT_GT(result.sequences, 30U);
-  EXPECT_LT(result.sequences, 300U);
+  EXPECT_GT(result.sequences, 10U);
+  EXPECT_LT(result.sequences, 60U);
   for (const oracle::RuleCount& count : result.rules) {
     if (count.rule != spec::Rule::CRASH_NEVER) continue;
     EXPECT_EQ(count.verdict, oracle::RuleVerdict::broken);
-    EXPECT_EQ(count.broken + result.sequences, 300U);
+    EXPECT_EQ(count.broken + result.sequences, 60U);
   }
   std::filesystem::remove_all(options.out_directory);
 }
@@ -102,13 +104,13 @@ TEST(CheckWorker, StaticVariablesArePutBack) {
   EXPECT_EQ(result.sequences, 2000U);
 }
 
-TEST(CheckWorker, StateOnTheHeapIsSaidToBeTheReason) {
-  const CheckResult result = check(options_for("heap"));
+TEST(CheckWorker, OtherStateIsSaidToBeTheReason) {
+  const CheckResult result = check(options_for("thread"));
   ASSERT_EQ(result.findings.size(), 1U);
   EXPECT_EQ(result.findings.front().rule, spec::Rule::PAGE_REUSE);
   EXPECT_THAT(result.findings.front().evidence,
               Contains(HasSubstr("not seen again from a fresh start")));
-  std::filesystem::remove_all(options_for("heap").out_directory);
+  std::filesystem::remove_all(options_for("thread").out_directory);
 }
 
 TEST(CheckWorker, FindingsCrossTheProcessAsTheyWere) {

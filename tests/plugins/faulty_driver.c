@@ -15,14 +15,14 @@ static struct iommucheck_result (*right_unmap)(void* self, iommucheck_handle dom
 static struct iommucheck_result wrong_unmap(void* self, iommucheck_handle domain, uint64_t iova,
                                             uint64_t bytes) {
   const struct iommucheck_result result = right_unmap(self, domain, iova, bytes);
-  if (result.bytes > 2 * PAGE) *(volatile int*)(uintptr_t)(8 + 0 * iova) = 1;
+  if (result.bytes > 4 * PAGE) *(volatile int*)(uintptr_t)(8 + 0 * iova) = 1;
   return result;
 }
 #elif defined(FAULT_exit)
 static struct iommucheck_result wrong_unmap(void* self, iommucheck_handle domain, uint64_t iova,
                                             uint64_t bytes) {
   const struct iommucheck_result result = right_unmap(self, domain, iova, bytes);
-  if (result.bytes > 2 * PAGE) _Exit(0);
+  if (result.bytes > 4 * PAGE) _Exit(0);
   return result;
 }
 #elif defined(FAULT_spin)
@@ -30,7 +30,7 @@ static struct iommucheck_result wrong_unmap(void* self, iommucheck_handle domain
                                             uint64_t bytes) {
   static volatile u64 forever = 1;
   const struct iommucheck_result result = right_unmap(self, domain, iova, bytes);
-  while (result.bytes > 2 * PAGE && forever) forever = 1;
+  while (result.bytes > 4 * PAGE && forever) forever = 1;
   return result;
 }
 #elif defined(FAULT_poll)
@@ -39,23 +39,21 @@ static struct iommucheck_result wrong_unmap(void* self, iommucheck_handle domain
                                             uint64_t bytes) {
   struct driver* d = self;
   const struct iommucheck_result result = right_unmap(self, domain, iova, bytes);
-  while (result.bytes > 2 * PAGE && d->p->mmio_read32(d->p->ctx, CR0ACK) != 0xdead) {
+  while (result.bytes > 4 * PAGE && d->p->mmio_read32(d->p->ctx, CR0ACK) != 0xdead) {
   }
   return result;
 }
-#elif defined(FAULT_statics) || defined(FAULT_heap)
+#elif defined(FAULT_statics) || defined(FAULT_thread)
 /* Forgets the invalidation from the hundredth unmap of its life on: more than a case can make. */
 static struct iommucheck_result wrong_unmap(void* self, iommucheck_handle domain, uint64_t iova,
                                             uint64_t bytes) {
-#if defined(FAULT_heap)
-  static unsigned* calls;
-  if (!calls) calls = calloc(1, sizeof *calls);
+#if defined(FAULT_thread)
+  static _Thread_local unsigned calls;
 #else
-  static unsigned count;
-  unsigned* calls = &count;
+  static unsigned calls;
 #endif
   struct driver* d = self;
-  if (++*calls < 100) return right_unmap(self, domain, iova, bytes);
+  if (++calls < 100) return right_unmap(self, domain, iova, bytes);
   struct iommucheck_result result = {0, 0, 0};
   const u64 slot = find_slot(d, find(d, domain), iova, 0);
   if (bytes != PAGE || !slot || !(get(d, slot) & 1)) {
