@@ -8,6 +8,7 @@
 
 #include "oracle/evidence.h"
 #include "oracle/record_case.h"
+#include "oracle/replay.h"
 #include "oracle/shrink.h"
 #include "trace/trace_file.h"
 
@@ -45,6 +46,16 @@ void add_difference(Tally& tally, const Tally& now, const Tally& before) {
     tally.rules.discriminating[i] +=
         now.rules.discriminating[i] - before.rules.discriminating[i];
   }
+}
+
+/// Whether a specification that is told the events, and nothing else, breaks the same rule first.
+bool trace_shows(const trace::Trace& trace, spec::Rule rule) {
+  Monitor monitor(setup_of(trace.header));
+  for (const trace::Event& event : trace.events) {
+    monitor.feed(event);
+    if (!monitor.findings().empty()) break;
+  }
+  return !monitor.findings().empty() && monitor.findings().front().rule == rule;
 }
 
 u64& broken(Tally& tally, spec::Rule rule) {
@@ -252,6 +263,10 @@ Expected<void> Campaign::report(u64 number, const Sequence& sequence) {
         record.trace);
     if (!path) return std::unexpected(std::move(path.error()));
     violation.trace_path = *path;
+    if (shown && !trace_shows(record.trace, first.rule)) {
+      violation.evidence.emplace_back(
+          "the trace alone does not show it: what was seen of the driver is not among its events");
+    }
   }
   if (!again || !shown) {
     violation.evidence.emplace_back(

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "oracle/check.h"
+#include "oracle/replay.h"
 #include "tests/oracle/lockstep_support.h"
 #include "trace/trace_file.h"
 
@@ -70,6 +71,10 @@ TEST_P(CheckTwin, IsFoundFromEachSeed) {
     const auto trace = trace::read_trace(found.trace_path);
     ASSERT_TRUE(trace.has_value()) << trace.error().message;
     EXPECT_GT(trace->events.size(), 20U);
+    const auto replayed = oracle::run_replay({.trace = found.trace_path});
+    ASSERT_TRUE(replayed.has_value()) << replayed.error().message;
+    ASSERT_FALSE(replayed->findings.empty()) << "seed " << seed;
+    EXPECT_EQ(replayed->findings.front().rule, found.rule) << "seed " << seed;
   }
 }
 
