@@ -34,7 +34,6 @@ spec::Capabilities litmus_device(const Layout& layout) {
 
 /// What the engine has not got, by what the test asks for.
 std::string unsupported_feature(const Test& test, const Layout& layout) {
-  if (layout.atom_bytes != 8) return "configuration fetches of 16 bytes";
   if (!layout.ats_sids.empty()) return "ATS";
   if (!layout.stage2_tables.empty()) return "stage 2 translation";
   for (const Access& access : test.accesses) {
@@ -100,7 +99,7 @@ std::string family_of(spec::Rule rule) {
 class Runner {
  public:
   Runner(const Test& test, const Layout& layout)
-      : test_(test), layout_(layout), caps_(litmus_device(layout)), caches_(caps_, {}) {
+      : test_(test), layout_(layout), caps_(litmus_device(layout)), caches_(caps_, spec::Profile{layout.atom_bytes}) {
     caches_.set_namer([this](u64 pa) { return name(pa); });
   }
 

@@ -23,9 +23,13 @@ const char* not_exercised(Rule rule) {
   switch (rule) {
     case Rule::CONFLICT_CONTIGUOUS: return "the driver stored no descriptor with contiguous hint";
     case Rule::QUEUE_CONS_RANGE: return "the driver moved the index of no output queue";
-    case Rule::REGISTER_GBPA_UPDATE: return "the driver did not write GBPA where it counts";
-    case Rule::REGISTER_GERRORN: return "no error was active, and the driver acknowledged none";
-    case Rule::REGISTER_PAGE0_ALIAS: return "the driver used no alias of a queue's index";
+    case Rule::REGISTER_GBPA_UPDATE: return "the driver did not write GBPA";
+    case Rule::REGISTER_GERRORN: return "the driver did not write GERRORN";
+    case Rule::REGISTER_PAGE0_ALIAS: return "the driver accessed no index of an output queue";
+    case Rule::CONFIG_MIXTURE:
+    case Rule::CONFIG_STALE_ACCESS:
+    case Rule::TRANSLATION_STALE_ACCESS:
+      return "judged where calls are not known (recordings); here the promises are";
     case Rule::TORN_STE: return "the driver changed no two words of a valid STE";
     case Rule::TORN_CD: return "the driver changed no two words of a valid CD";
     case Rule::LEAK_NOTHING: return "no sequence ended with a teardown";

@@ -195,9 +195,12 @@ void Monitor::check_interval(u32 tag, u64 first, u64 last) {
 
 void Monitor::check_interval_for(u32 tag, u32 device, u32 sid, u64 first, u64 last) {
   u64 va = first;
-  for (;;) {
+  // Tables that a broken driver made, one leading to itself or a global leaf, may have pieces
+  // without end.
+  constexpr u64 pieces_max = u64{1} << 16;
+  for (u64 pieces = 0;; ++pieces) {
     Alternatives allowed = interface_.expected_during(device, va);
-    if (allowed.gave_up) {
+    if (allowed.gave_up || pieces == pieces_max) {
       gave_up_ = true;
       return;
     }

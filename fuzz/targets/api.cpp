@@ -9,12 +9,19 @@
 
 #include "fuzz/mutate.h"
 #include "impl/driver.h"
+#include "oracle/check_rules.h"
+#include "oracle/evidence.h"
 #include "oracle/lockstep.h"
+#include "oracle/record_case.h"
+#include "oracle/shrink.h"
 #include "spec/rules.h"
 
 namespace {
 
 using namespace iommucheck;
+
+/// What the run says of each rule, for those who read the end of it.
+void print_rules();
 
 oracle::Lockstep& lockstep() {
   static oracle::Lockstep* const booted = [] {
@@ -23,18 +30,50 @@ oracle::Lockstep& lockstep() {
       fmt::print(stderr, "fuzz_api: cannot boot: {}\n", reason);
       std::abort();
     }
+    std::atexit(print_rules);
     return fresh;
   }();
   return *booted;
 }
 
-void report_and_abort(std::span<const fuzz::Operation> operations) {
-  for (const auto& finding : lockstep().monitor().findings()) {
-    const spec::RuleInfo& rule = spec::rule_info(finding.rule);
-    fmt::print(stderr, "VIOLATION {} ({}), at fault: {}\n{}\n", rule.name,
-               spec::family_name(rule.family), spec::keeper_name(rule.keeper), finding.text);
+void print_rules() {
+  oracle::Monitor& monitor = lockstep().monitor();
+  oracle::RuleTally tally;
+  tally.add(monitor);
+  fmt::print(stderr, "{} calls, {} outcomes judged; rules kept, and how often they could have been "
+             "broken:\n", monitor.statistics().calls, monitor.statistics().outcomes_judged);
+  for (const auto& count : oracle::rule_counts(tally, monitor.caches().capabilities())) {
+    fmt::print(stderr, "  {:<24} {:<14} {:>12} {:>12}  {}\n", spec::rule_name(count.rule),
+               oracle::to_string(count.verdict), count.kept, count.discriminating, count.why);
   }
-  fmt::print(stderr, "the case:\n{}", fuzz::print(operations));
+}
+
+/// What to shrink towards: the same rule, or the same bound.
+std::string verdict() {
+  const auto& findings = lockstep().monitor().findings();
+  if (!findings.empty()) return std::string(spec::rule_name(findings.front().rule));
+  return lockstep().monitor().gave_up() ? "gave up: a bound of the specification" : "";
+}
+
+void report_and_abort(std::span<const fuzz::Operation> operations, oracle::Lockstep::Ends ends) {
+  const std::string wanted = verdict();
+  fmt::print(stderr, "VIOLATION {}; making it small\n", wanted);
+  const auto small = oracle::shrink({operations.begin(), operations.end()},
+                                    [&](std::span<const fuzz::Operation> candidate) {
+                                      lockstep().run(candidate, ends);
+                                      return verdict() == wanted;
+                                    });
+  const auto record = oracle::record_case(*impl::builtin_driver(), {},
+                                          {.operations = small.operations, .ends = ends});
+  for (const auto& finding : record.findings) {
+    const spec::RuleInfo& rule = spec::rule_info(finding.rule);
+    const oracle::Words words = oracle::words_of(finding, record);
+    fmt::print(stderr, "{} ({}), at fault: {}\n  {}\n  rule: {} [{}]\n", rule.name,
+               spec::family_name(rule.family), spec::keeper_name(rule.keeper), words.headline,
+               rule.text, rule.section);
+    for (const std::string& line : words.evidence) fmt::print(stderr, "  {}\n", line);
+  }
+  fmt::print(stderr, "the shortest case:\n{}", fuzz::print(small.operations));
   std::abort();
 }
 
@@ -53,8 +92,9 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, std::size_t size) {
   // Everything reachable is compared at the end of some cases; which ones depends on the input
   // alone, so that it shows the same when run again.
   const bool thorough = size > 8 && data[8] % 64 == 0;
-  lockstep().run(operations, {.whole_space = thorough, .teardown = thorough});
-  if (!lockstep().monitor().findings().empty()) report_and_abort(operations);
+  const oracle::Lockstep::Ends ends{.whole_space = thorough, .teardown = thorough};
+  lockstep().run(operations, ends);
+  if (!verdict().empty()) report_and_abort(operations, ends);
   return 0;
 }
 

@@ -352,6 +352,27 @@ class Caches {
     bool unknown;
     Group dies;
   };
+  /// What one fetch of a structure read: one word, or two.
+  struct UnitValue {
+    std::array<u64, 2> word;
+    std::array<bool, 2> unknown;
+    Group dies;
+  };
+  struct UnitValues {
+    static constexpr unsigned bound = 16;
+    std::array<UnitValue, bound> values;
+    unsigned count = 0;
+    bool overflow = false;
+    void add(const UnitValue& value) {
+      for (unsigned i = 0; i < count; ++i) {
+        if (values[i].unknown != value.unknown || values[i].word != value.word) continue;
+        if (values[i].dies < value.dies) values[i].dies = value.dies;
+        return;
+      }
+      overflow |= count == bound;
+      if (!overflow) values[count++] = value;
+    }
+  };
 
   // tables.cpp
   void link(u64 table, unsigned level, Edge edge);
@@ -392,7 +413,11 @@ class Caches {
   // config.cpp
   u32 intern(const Regime<u64>& regime);
   u32 intern_tag(const Tag<u64>& tag);
-  void config_vanished(const Vanished& what);
+  void config_vanished(const Vanished& what, const std::vector<Vanished>& all);
+  void cache_words(const ConfigItem& tags, const Vanished& what, const std::vector<Vanished>& all);
+  void cache_config(const ConfigItem& item);
+  void units_at(ConfigKind kind, u32 sid, u32 ssid, u64 place, unsigned unit, bool cached_only,
+                UnitValues& values) const;
   void reform_around(u64 pa);
   void reform(u32 sid);
   void reform_all();

@@ -85,64 +85,85 @@ Cd<u64> relevant(const Cd<u64>& cd) { return cd.v() ? cd : Cd<u64>{}; }
 
 }  // namespace
 
-/// Every mixture of words that one fetch may have seen, equal ones (in the bits used) once.
+/// What one fetch of unit `unit` may have seen: a word, or two.
+void Caches::units_at(ConfigKind kind, u32 sid, u32 ssid, u64 place, unsigned unit, bool cached_only,
+                      UnitValues& values) const {
+  const bool pairs = profile_.config_atom == 16;
+  const unsigned word = pairs ? 2 * unit : unit;
+  if (!cached_only) {
+    memory_.visible(place + 8 * word, [&](Content low) {
+      if (!pairs) {
+        values.add({{low.value, 0}, {low.unknown, false}, immortal});
+        return;
+      }
+      memory_.visible(place + 8 * word + 8, [&](Content high) {
+        values.add({{low.value, high.value}, {low.unknown, high.unknown}, immortal});
+      });
+    });
+  }
+  for (u32 i = 0; i < config_items_.size(); ++i) {
+    const ConfigItem& item = config_items_[i];
+    if (item.kind != kind || item.place != place || item.word != word) continue;
+    if (sid - item.sid >= item.sid_count || ssid - item.ssid >= item.ssid_count) continue;
+    values.add({{item.value, item.partner}, {(item.unknown & 1) != 0, (item.unknown & 2) != 0},
+                item.dies});
+  }
+}
+
+/// Every mixture of words that fetches of one structure may have seen, equal ones once.
 /// `cached_only`: memory of this place cannot be reached any more, only cached words count.
 template <class Option, class Structure>
 bool Caches::mixtures(ConfigKind kind, u32 sid, u32 ssid, u64 place, Group dies, bool cached_only,
                       Structure Option::* structure, std::vector<Option>& options) const {
-  std::array<std::vector<Word>, ste_words> words;
-  unsigned units = 0;
+  const unsigned width = profile_.config_atom / 8;
+  const unsigned unit_count = ste_words / width;
+  std::array<UnitValues, ste_words> units;
+  unsigned several = 0;
   u64 total = 1;
-  for (unsigned w = 0; w < ste_words; ++w) {
-    if (!cached_only) {
-      words_at(kind, sid, ssid, place, w, words[w]);
-    } else {
-      for (u32 i = 0; i < config_items_.size(); ++i) {
-        const ConfigItem& item = config_items_[i];
-        if (item.kind != kind || item.place != place || item.word != w) continue;
-        if (sid - item.sid >= item.sid_count || ssid - item.ssid >= item.ssid_count) continue;
-        words[w].push_back({item.value, item.unknown != 0, item.dies});
-      }
-      if (words[w].empty()) return true;
-    }
-    if (words[w].size() > 1) ++units;
-    total *= words[w].size();
+  for (unsigned u = 0; u < unit_count; ++u) {
+    units_at(kind, sid, ssid, place, u, cached_only, units[u]);
+    if (units[u].overflow) return false;
+    if (units[u].count == 0) return true;
+    if (units[u].count > 1) ++several;
+    total *= units[u].count;
     if (total > mixture_bound) return false;
   }
   for (u64 n = 0; n < total; ++n) {
     Option option;
     option.place = place;
     option.dies = dies;
-    option.units = units;
+    option.units = several;
     u64 rest = n;
-    bool valid_unknown = false;
-    std::array<bool, ste_words> unknown{};
-    for (unsigned w = 0; w < ste_words; ++w) {
-      const Word& word = words[w][rest % words[w].size()];
-      rest /= words[w].size();
-      (option.*structure).dw[w] = word.value;
-      option.dies = std::min(option.dies, word.dies);
-      unknown[w] = word.unknown;
+    u64 unknown = 0;
+    for (unsigned u = 0; u < unit_count; ++u) {
+      const UnitValue& value = units[u].values[rest % units[u].count];
+      rest /= units[u].count;
+      option.dies = std::min(option.dies, value.dies);
+      for (unsigned i = 0; i < width; ++i) {
+        (option.*structure).dw[u * width + i] = value.word[i];
+        if (value.unknown[i]) unknown |= u64{1} << (u * width + i);
+      }
     }
     // Unknown words matter only if a decoding of the others would look at them.
-    valid_unknown = unknown[0];
-    if (!valid_unknown && (option.*structure).v()) {
+    option.unknown = bit(unknown, 0);
+    if (unknown != 0 && !option.unknown && (option.*structure).v()) {
       for (unsigned w = 1; w < ste_words; ++w) {
         Structure all = option.*structure;
         all.dw[w] = ~u64{0};
-        if (unknown[w] && !(relevant(all) == relevant(option.*structure))) valid_unknown = true;
+        option.unknown |= bit(unknown, w) && !(relevant(all) == relevant(option.*structure));
       }
     }
-    option.unknown = valid_unknown;
     option.*structure = relevant(option.*structure);
-    bool known = false;
-    for (Option& other : options) {
-      if (other.place != option.place || other.unknown != option.unknown) continue;
-      if (!option.unknown && !(other.*structure == option.*structure)) continue;
-      other.dies = std::max(other.dies, option.dies);
-      known = true;
+    const auto same = [&](const Option& other) {
+      return other.place == option.place && other.unknown == option.unknown &&
+             (option.unknown || other.*structure == option.*structure);
+    };
+    const auto known = std::ranges::find_if(options, same);
+    if (known == options.end()) {
+      options.push_back(option);
+    } else {
+      known->dies = std::max(known->dies, option.dies);
     }
-    if (!known) options.push_back(option);
   }
   return true;
 }
@@ -585,7 +606,7 @@ void Caches::reform_all() {
   for (u32 i = 0; i < known_sids_.size(); ++i) reform(static_cast<u32>(known_sids_[i]));
 }
 
-void Caches::config_vanished(const Vanished& what) {
+void Caches::config_vanished(const Vanished& what, const std::vector<Vanished>& all) {
   if (enabled_ == 0) return;
   const u64 pa = what.frame->address() + 8 * what.index;
   for (u32 i = 0; i < regions_.size(); ++i) {
@@ -621,22 +642,52 @@ void Caches::config_vanished(const Vanished& what) {
       }
       case ConfigKind::cd: item.ssid = region.ssid + number; break;
     }
-    bool known = false;
-    for (u32 k = 0; k < config_items_.size(); ++k) {
-      const ConfigItem& old = config_items_[k];
-      if (old.kind != item.kind || old.sid != item.sid || old.ssid != item.ssid ||
-          old.place != item.place || old.word != item.word || old.value != item.value ||
-          old.unknown != item.unknown) {
-        continue;
-      }
-      ConfigItem& again = config_items_.edit(trail_, k);
-      again.dies = std::max(again.dies, item.dies);
-      again.since = again.vanished_at = now_;
-      again.stored_at = item.stored_at;
-      known = true;
-    }
-    if (!known) config_items_.push(trail_, item);
+    cache_words(item, what, all);
   }
+}
+
+/// The word of `what` becomes an item; where a fetch reads two words, with each version that its
+/// partner had at the same time.
+void Caches::cache_words(const ConfigItem& tags, const Vanished& what,
+                         const std::vector<Vanished>& all) {
+  const bool descriptor = tags.kind == ConfigKind::l1std || tags.kind == ConfigKind::l1cd;
+  ConfigItem item = tags;
+  if (profile_.config_atom != 16 || descriptor) {
+    cache_config(item);
+    return;
+  }
+  const bool odd = item.word % 2 != 0;
+  item.word = static_cast<u16>(item.word & ~1U);
+  const u64 partner = (what.frame->address() + 8 * what.index) ^ 8;
+  const auto with = [&](Content other) {
+    const Content low = odd ? other : what.content;
+    const Content high = odd ? what.content : other;
+    item.value = low.value;
+    item.partner = high.value;
+    item.unknown = static_cast<u8>((low.unknown ? 1 : 0) | (high.unknown ? 2 : 0));
+    cache_config(item);
+  };
+  memory_.visible(partner, with);
+  for (const Vanished& other : all) {
+    if (other.frame->address() + 8 * other.index == partner) with(other.content);
+  }
+}
+
+void Caches::cache_config(const ConfigItem& item) {
+  for (u32 k = 0; k < config_items_.size(); ++k) {
+    const ConfigItem& old = config_items_[k];
+    if (old.kind != item.kind || old.sid != item.sid || old.ssid != item.ssid ||
+        old.place != item.place || old.word != item.word || old.value != item.value ||
+        old.partner != item.partner || old.unknown != item.unknown) {
+      continue;
+    }
+    ConfigItem& again = config_items_.edit(trail_, k);
+    again.dies = std::max(again.dies, item.dies);
+    again.since = again.vanished_at = now_;
+    again.stored_at = item.stored_at;
+    return;
+  }
+  config_items_.push(trail_, item);
 }
 
 // ---- regimes that come and go -------------------------------------------------------------------
@@ -1004,7 +1055,7 @@ void Caches::acknowledge_smmuen() {
       });
     }
   }
-  for (const Vanished& word : words) config_vanished(word);
+  for (const Vanished& word : words) config_vanished(word, words);
   trail_.set(enabled_, 0);
   for (u32 i = 0; i < regions_.size(); ++i) {
     const Region& region = regions_[i];

@@ -285,7 +285,8 @@ void Caches::kill_config(const InFlight& command) {
         memory_.visible(pa, [&](Content content) {
           word.value = content.value;
           word.unknown = content.unknown ? 1 : 0;
-          config_items_.push(trail_, word);
+          cache_words(word, {&memory_.frame(pa), static_cast<unsigned>(bits(pa, 11, 3)), content, now_},
+                      {});
         });
         if (std::ranges::find(streams, word.sid) == streams.end()) streams.push_back(word.sid);
       }

@@ -67,11 +67,12 @@ inline HierarchicalAttributes<u64> unpack(u8 packed) {
   return {(packed & 1) != 0, (packed & 2) != 0, (packed & 4) != 0, (packed & 8) != 0};
 }
 
-/// A cached word of a configuration structure at one place in memory, with its tags.
+/// A cached word of a configuration structure at one place in memory, with its tags; two words
+/// where a fetch reads 16 bytes at once (not of descriptors).
 struct ConfigItem {
   ConfigKind kind = ConfigKind::ste;
-  u8 unknown = 0;
-  u16 word = 0;           ///< 64-bit word within the structure
+  u8 unknown = 0;         ///< bit 0: the value is not known; bit 1: the partner
+  u16 word = 0;           ///< 64-bit word within the structure, the even one of two
   u32 sid = 0;            ///< first of the span
   u32 sid_count = 1;
   u32 ssid = 0;           ///< L1CD, CD: first of the span
@@ -83,6 +84,7 @@ struct ConfigItem {
   u32 vanished_at = 0;
   u32 stored_at = 0;
   u32 padding = 0;
+  u64 partner = 0;        ///< the odd word of two
 };
 
 /// Why a table page is a table: an edge to it from a root, a word in memory, or a cached pointer.

@@ -64,6 +64,21 @@ bool Smmu::guard_is_open(Guard guard) const {
   return true;
 }
 
+/// Indices of the output queues are in page 1; what their places in page 0 do is CONSTRAINED
+/// UNPREDICTABLE.
+void Smmu::check_alias(u32 offset) {
+  const bool in_page0 = offset == reg::eventq_prod_page0 || offset == reg::eventq_cons_page0 ||
+                        offset == reg::priq_prod_page0 || offset == reg::priq_cons_page0;
+  const bool in_page1 = offset == reg::eventq_prod || offset == reg::eventq_cons ||
+                        offset == reg::priq_prod || offset == reg::priq_cons;
+  if (in_page0 || in_page1) ++caches_.exercised[static_cast<std::size_t>(Rule::REGISTER_PAGE0_ALIAS)];
+  if (in_page0) {
+    report(Rule::REGISTER_PAGE0_ALIAS,
+           "the index of a queue is accessed at " + hex(offset) + " and not at " +
+               hex(offset + reg::page1));
+  }
+}
+
 bool Smmu::guarded(Guard guard, const char* name) {
   ++caches_.exercised[static_cast<std::size_t>(Rule::REGISTER_GUARDED)];
   if (guard_is_open(guard)) return false;
@@ -81,6 +96,7 @@ void Smmu::write(AgentId by, u32 offset, unsigned size, u64 value, bool ordered)
     return;
   }
   ++caches_.exercised[static_cast<std::size_t>(Rule::REGISTER_WIDTH)];
+  check_alias(offset);
   const auto info = register_at(offset);
   if (!info) return;  // RES0 or implementation defined
   const bool whole = offset == info->offset && size == info->bytes;
@@ -162,6 +178,7 @@ void Smmu::write_cr0(u64 value) {
 }
 
 void Smmu::write_gbpa(u64 value) {
+  ++caches_.exercised[static_cast<std::size_t>(Rule::REGISTER_GBPA_UPDATE)];
   if ((value & gbpa::update) == 0 || r_.gbpa_updating != 0) {
     report(Rule::REGISTER_GBPA_UPDATE,
            r_.gbpa_updating != 0 ? "GBPA is written while its last Update is not done"
@@ -179,6 +196,7 @@ void Smmu::acknowledge_gbpa() {
 }
 
 void Smmu::write_gerrorn(u64 value) {
+  ++caches_.exercised[static_cast<std::size_t>(Rule::REGISTER_GERRORN)];
   const u64 active = r_.gerror ^ r_.gerrorn;
   const u64 toggled = r_.gerrorn ^ (value & 0x7fd);
   if ((toggled & ~active) != 0) {
@@ -193,6 +211,7 @@ void Smmu::write_gerrorn(u64 value) {
 }
 
 void Smmu::write_cons(u64& cons, u64 prod, u64 value, const char* name) {
+  ++caches_.exercised[static_cast<std::size_t>(Rule::QUEUE_CONS_RANGE)];
   const unsigned lg2 = &cons == &r_.eventq_cons ? eventq().lg2 : 19;
   const u64 before = queue_used(lg2, prod & 0xfffff, cons & 0xfffff);
   const u64 after = queue_used(lg2, prod & 0xfffff, value & 0xfffff);
@@ -352,6 +371,7 @@ bool Smmu::progress(ChoiceSite site, u32 alternatives, Choices& choices, u32& ch
 }
 
 u64 Smmu::read(u32 offset, unsigned size, Choices& choices) {
+  if (offset != reg::cmdq_cons) check_alias(offset);  // that one is polled
   if (size == 8) {
     const u64 low = read_register(offset, choices);
     const auto info = register_at(offset);
@@ -414,6 +434,7 @@ u64 Smmu::read_register(u32 offset, Choices& choices) {
 }
 
 bool Smmu::observe_read(u32 offset, unsigned size, u64 value) {
+  check_alias(offset);
   const auto info = register_at(offset);
   if (!info) return true;
   const bool whole = offset == info->offset && size == info->bytes;

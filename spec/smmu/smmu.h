@@ -90,6 +90,7 @@ class Smmu {
   void write_gerrorn(u64 value);
   void write_prod(u64 value);
   void write_cons(u64& cons, u64 prod, u64 value, const char* name);
+  void check_alias(u32 offset);
   bool guarded(Guard guard, const char* name);
   [[nodiscard]] bool guard_is_open(Guard guard) const;
   u64* storage(u32 offset);

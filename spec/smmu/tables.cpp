@@ -344,7 +344,7 @@ void Caches::settle(std::vector<Vanished>& vanished) {
   // First all items, while every way to them is still there; then the ways that are gone.
   for (const Vanished& what : vanished) {
     if (what.frame->table_edges != 0) vanish_from_table(*what.frame, what);
-    if (what.frame->config != 0) config_vanished(what);
+    if (what.frame->config != 0) config_vanished(what, vanished);
   }
   for (const Vanished& what : vanished) {
     if (what.frame->table_edges == 0 || what.content.unknown) continue;

@@ -71,7 +71,9 @@ TEST_P(CheckTwin, IsFoundFromEachSeed) {
     const auto trace = trace::read_trace(found.trace_path);
     ASSERT_TRUE(trace.has_value()) << trace.error().message;
     EXPECT_GT(trace->events.size(), 20U);
-    const auto replayed = oracle::run_replay({.trace = found.trace_path});
+    oracle::ReplayOptions again;
+    again.trace = found.trace_path;
+    const auto replayed = oracle::run_replay(again);
     ASSERT_TRUE(replayed.has_value()) << replayed.error().message;
     ASSERT_FALSE(replayed->findings.empty()) << "seed " << seed;
     EXPECT_EQ(replayed->findings.front().rule, found.rule) << "seed " << seed;

@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: MIT
 // The driver's own time for map and unmap: its platform is an array, its SMMU consumes at once.
-#include <cstdlib>
+#include <benchmark/benchmark.h>
+#include <fmt/format.h>
+
+#include <array>
+#include <map>
 #include <memory>
+#include <stdexcept>
+#include <string>
 #include <vector>
 
-#include <benchmark/benchmark.h>
-
 #include "base/types.h"
+#include "bench/measure.h"
+#include "bench/sections.h"
 #include "impl/driver.h"
 
+namespace iommucheck::bench {
 namespace {
-
-using iommucheck::u32;
-using iommucheck::u64;
 
 /// The least that a driver can run on.
 struct TrivialWorld {
@@ -120,10 +124,10 @@ struct Bench {
                     driver->device_add(self, 0) == 0 &&
                     driver->domain_alloc(self, &params, &domain) == 0 &&
                     driver->attach(self, domain, 0) == 0;
-    if (!up) std::abort();
+    if (!up) throw std::runtime_error("the driver does not come up");
   }
 
-  const iommucheck_driver* driver = iommucheck::impl::builtin_driver();
+  const iommucheck_driver* driver = impl::builtin_driver();
   std::unique_ptr<TrivialWorld> world = std::make_unique<TrivialWorld>();
   iommucheck_platform platform = {};
   iommucheck_device device = {};
@@ -134,46 +138,124 @@ struct Bench {
 };
 
 constexpr u64 window = u64{1} << 30;
+constexpr u64 batch = 256;
 constexpr u32 prot = IOMMUCHECK_PROT_READ | IOMMUCHECK_PROT_WRITE;
 
-/// A map and an unmap (TLBI and CMD_SYNC included) at a rolling address.
-void map_unmap(benchmark::State& state) {
+void must(bool right, const char* what) {
+  if (!right) throw std::runtime_error(what);
+}
+
+/// 256 maps, then 256 unmaps, each invalidated and synchronised; one half is timed. The last slot
+/// of the tables stays mapped, so that tables are neither made nor freed.
+void batches(benchmark::State& state, u64 bytes, bool maps) {
   Bench b;
-  const auto bytes = static_cast<u64>(state.range(0));
+  must(b.driver->map(b.self, b.domain, window + 511 * bytes, window, bytes, prot) == 0, "map failed");
+  for (auto _ : state) {
+    double began = now_ns();
+    for (u64 i = 0; i < batch; ++i) {
+      const u64 iova = window + i * bytes;
+      must(b.driver->map(b.self, b.domain, iova, iova, bytes, prot) == 0, "map failed");
+    }
+    if (maps) state.SetIterationTime((now_ns() - began) / 1e9);
+    began = now_ns();
+    for (u64 i = 0; i < batch; ++i) {
+      must(b.driver->unmap(b.self, b.domain, window + i * bytes, bytes).bytes == bytes,
+           "unmap failed");
+    }
+    if (!maps) state.SetIterationTime((now_ns() - began) / 1e9);
+  }
+}
+
+/// A map and an unmap at a rolling address where nothing else is: tables are made and freed.
+void with_tables(benchmark::State& state, u64 bytes) {
+  Bench b;
   u64 iova = window;
   for (auto _ : state) {
-    if (b.driver->map(b.self, b.domain, iova, iova, bytes, prot) != 0) std::abort();
-    if (b.driver->unmap(b.self, b.domain, iova, bytes).bytes != bytes) std::abort();
-    iova = iova + bytes < 2 * window ? iova + bytes : window;
+    const double began = now_ns();
+    for (u64 i = 0; i < batch; ++i) {
+      must(b.driver->map(b.self, b.domain, iova, iova, bytes, prot) == 0, "map failed");
+      must(b.driver->unmap(b.self, b.domain, iova, bytes).bytes == bytes, "unmap failed");
+      iova = iova + bytes < 2 * window ? iova + bytes : window;
+    }
+    state.SetIterationTime((now_ns() - began) / 1e9);
   }
 }
-BENCHMARK(map_unmap)->Arg(4096)->Arg(2 << 20);
 
-/// The same with the invalidation left for one flush after 64.
-void map_unmap_fast(benchmark::State& state) {
+/// A map and an unmap, the invalidation left for one sync after 64.
+void gathered(benchmark::State& state, u64 bytes) {
   Bench b;
-  const auto bytes = static_cast<u64>(state.range(0));
-  u64 n = 0;
   for (auto _ : state) {
-    const u64 iova = window + n % 64 * bytes;
-    if (b.driver->map(b.self, b.domain, iova, iova, bytes, prot) != 0) std::abort();
-    if (b.driver->unmap_fast(b.self, b.domain, iova, bytes).bytes != bytes) std::abort();
-    if (++n % 64 == 0) b.driver->iotlb_sync(b.self, b.domain);
+    const double began = now_ns();
+    for (u64 i = 0; i < batch; ++i) {
+      const u64 iova = window + i * bytes;
+      must(b.driver->map(b.self, b.domain, iova, iova, bytes, prot) == 0, "map failed");
+      must(b.driver->unmap_fast(b.self, b.domain, iova, bytes).bytes == bytes, "unmap failed");
+      if (i % 64 == 63) b.driver->iotlb_sync(b.self, b.domain);
+    }
+    state.SetIterationTime((now_ns() - began) / 1e9);
   }
 }
-BENCHMARK(map_unmap_fast)->Arg(4096)->Arg(2 << 20);
 
 /// The software walk, four levels.
 void iova_to_phys(benchmark::State& state) {
   Bench b;
-  if (b.driver->map(b.self, b.domain, window, window + 4096, 2 << 20, prot) != 0) std::abort();
-  u64 sum = 0;
-  u64 n = 0;
+  must(b.driver->map(b.self, b.domain, window, window + 4096, 2 << 20, prot) == 0, "map failed");
   for (auto _ : state) {
-    sum += b.driver->iova_to_phys(b.self, b.domain, window + (n++ % 512) * 4096);
+    const double began = now_ns();
+    u64 sum = 0;
+    for (u64 i = 0; i < batch; ++i) {
+      sum += b.driver->iova_to_phys(b.self, b.domain, window + i * 4096);
+    }
+    benchmark::DoNotOptimize(sum);
+    state.SetIterationTime((now_ns() - began) / 1e9);
   }
-  benchmark::DoNotOptimize(sum);
 }
-BENCHMARK(iova_to_phys);
+
+/// Collects the repetitions of each benchmark; prints a line once all of them are there.
+class Lines final : public benchmark::BenchmarkReporter {
+ public:
+  bool ReportContext(const Context& /*context*/) override {
+    fmt::print("  {:<56}{:>9}{:>9}{:>9}\n", "ns a call (9 repetitions)", "median", "min", "max");
+    return true;
+  }
+  void ReportRuns(const std::vector<Run>& runs) override {
+    Samples samples;
+    std::string name;
+    for (const Run& run : runs) {
+      if (run.run_type != Run::RT_Iteration || run.error_occurred) continue;
+      name = run.run_name.function_name;
+      samples.add(run.GetAdjustedRealTime() / static_cast<double>(batch));
+    }
+    if (samples.count() == 0) return;
+    fmt::print("  {:<56}{:>9.1f}{:>9.1f}{:>9.1f}\n", name, samples.median(), samples.min(),
+               samples.max());
+  }
+};
+
+void add(const char* name, auto function, auto... arguments) {
+  benchmark::RegisterBenchmark(name, [=](benchmark::State& state) { function(state, arguments...); })
+      ->UseManualTime()
+      ->Unit(benchmark::kNanosecond)
+      ->MinTime(0.03)
+      ->Repetitions(9);
+}
 
 }  // namespace
+
+void driver_alone() {
+  constexpr u64 small = 4096;
+  constexpr u64 large = u64{2} << 20;
+  add("map 4 KiB", batches, small, true);
+  add("unmap 4 KiB, TLBI and CMD_SYNC", batches, small, false);
+  add("map 2 MiB", batches, large, true);
+  add("unmap 2 MiB, TLBI and CMD_SYNC", batches, large, false);
+  add("map + unmap 4 KiB, tables made and freed", with_tables, small);
+  add("map + unmap 2 MiB, tables made and freed", with_tables, large);
+  add("map + unmap_fast 4 KiB, one sync for 64", gathered, small);
+  add("map + unmap_fast 2 MiB, one sync for 64", gathered, large);
+  add("iova_to_phys, four levels", iova_to_phys);
+  Lines lines;
+  benchmark::RunSpecifiedBenchmarks(&lines);
+}
+
+}  // namespace iommucheck::bench

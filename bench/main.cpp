@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+// ./dev bench. Exit status: 0 measured, 2 bad usage, 3 something could not be measured.
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <thread>
+
+#include "bench/measure.h"
+#include "bench/sections.h"
+
+namespace iommucheck::bench {
+namespace {
+
+void head() {
+  double load[3] = {};
+  const bool known = getloadavg(load, 3) == 3;
+  fmt::print("iommucheck bench: {} build, {}, {} CPUs, load {}\n", IOMMUCHECK_BENCH_BUILD,
+             __VERSION__, std::thread::hardware_concurrency(),
+             known ? fmt::format("{:.1f}", load[0]) : std::string("unknown"));
+  fmt::print("Wall clock, one thread; on a machine that does other work as well (a load of more "
+             "than 1 before this run)\nrates are too low and 99th percentiles too high, medians "
+             "and ratios within one table are comparable.\n");
+}
+
+template <class Section>
+bool section(const char* title, Section&& run) {
+  fmt::print("\n== {}\n", title);
+  std::fflush(stdout);
+  try {
+    run();
+  } catch (const std::exception& error) {
+    fmt::print("  NOT MEASURED: {}\n", error.what());
+    return false;
+  }
+  std::fflush(stdout);
+  return true;
+}
+
+int run(const ApiOptions& given, bool sanitized, bool api_only, bool line) {
+  ApiOptions options = given;
+  if (sanitized) {  // about a tenth of the rate: fewer sequences, for the same time
+    options.sequences = std::min<u64>(options.sequences, 512);
+    options.seconds = std::min(options.seconds, 4.0);
+  }
+  if (line) {
+    try {
+      api_line(options);
+      return 0;
+    } catch (const std::exception& error) {
+      fmt::print(stderr, "iommucheck_bench: {}\n", error.what());
+      return 3;
+    }
+  }
+  const double began = now_ns();
+  head();
+  bool all = section("api: random sequences in lockstep, all promises judged",
+                     [&] { api(options); });
+  if (!api_only) {
+    all &= section("growth: one map and unmap of 4 KiB in lockstep, all promises judged",
+                   [] { growth(); });
+    all &= section("outcomes(): all that may happen to one access", [] { outcomes(); });
+    all &= section("the driver alone: its platform is an array, its SMMU consumes at once",
+                   [] { driver_alone(); });
+  }
+  fmt::print("\n{} in {:.0f} s; nothing here passes or fails.\n",
+             all ? "measured" : "NOT ALL COULD BE MEASURED", (now_ns() - began) / 1e9);
+  return all ? 0 : 3;
+}
+
+}  // namespace
+}  // namespace iommucheck::bench
+
+int main(int argc, char** argv) {
+  using iommucheck::bench::ApiOptions;
+  ApiOptions options;
+  bool api_only = false;
+  bool line = false;
+  CLI::App app("Benchmarks of iommucheck; they measure and decide nothing.", "iommucheck_bench");
+  app.add_flag("--api-only", api_only, "only the rate of sequences");
+  app.add_flag("--api-line", line, "only that, as one line for a program (see --beside)");
+  app.add_option("--beside", options.beside,
+                 "another build of this program (ASan+UBSan), whose rate is printed beside")
+      ->check(CLI::ExistingFile);
+  app.add_option("--seconds", options.seconds, "for the timed passes of api")
+      ->check(CLI::Range(0.0, 3600.0))
+      ->capture_default_str();
+  app.add_option("--sequences", options.sequences, "different sequences")
+      ->check(CLI::Range(1, 1000000))
+      ->capture_default_str();
+  app.add_option("--seed", options.seed, "of the sequences")->capture_default_str();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  const bool sanitized = std::string_view(IOMMUCHECK_BENCH_BUILD) == "ASan+UBSan";
+  return iommucheck::bench::run(options, sanitized, api_only, line);
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+// What `./dev bench` prints, one function a section. A section that cannot be measured (the driver
+// does not come up, a finding) throws std::runtime_error; no number decides anything.
+#pragma once
+
+#include <string>
+
+#include "base/types.h"
+
+namespace iommucheck::bench {
+
+struct ApiOptions {
+  double seconds = 8;    ///< about, for the timed passes
+  u64 sequences = 4096;  ///< different ones, each timed once a pass
+  u64 seed = 1;
+  std::string beside;    ///< another build of this program; its rate is printed beside. Or empty
+};
+
+/// Random sequences of 20 calls in lockstep with all promises.
+void api(const ApiOptions& options);
+/// Only the rate, as one line for the other build's api().
+void api_line(const ApiOptions& options);
+/// Cost of a step against the size of tables, the length of the trace, the number of domains.
+void growth();
+/// outcomes() of one access.
+void outcomes();
+/// The driver without anything that checks it.
+void driver_alone();
+
+}  // namespace iommucheck::bench

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+// The builtin driver and the monitor, as a lockstep has them, with calls of one's own.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <stdexcept>
+
+#include "impl/driver.h"
+#include "oracle/driver_host.h"
+
+namespace iommucheck::bench {
+
+class World {
+ public:
+  static constexpr u64 page = 4096;
+
+  /// Device i has the stream ID i + 1.
+  explicit World(u32 devices, u64 window_bytes = u64{16} << 20)
+      : monitor_(setup(devices, window_bytes)), host_(*impl::builtin_driver(), monitor_) {
+    if (const std::string failed = host_.boot(); !failed.empty()) throw std::runtime_error(failed);
+    check();
+  }
+
+  oracle::Monitor& monitor() { return monitor_; }
+  spec::Caches& caches() { return monitor_.caches(); }
+
+  u64 paging_domain() {
+    spec::sva::Call call{.kind = spec::sva::CallKind::domain_alloc};
+    call.domain_kind = static_cast<u32>(spec::sva::DomainKind::paging);
+    return make(call).value;
+  }
+  void attach(u64 domain, u32 device) { on_device(spec::sva::CallKind::attach, domain, device); }
+  void detach(u64 domain, u32 device) { on_device(spec::sva::CallKind::detach, domain, device); }
+  void map(u64 domain, u64 iova, u64 pa, u64 bytes = page) {
+    spec::sva::Call call{.kind = spec::sva::CallKind::map, .domain = domain, .iova = iova, .pa = pa,
+                         .size = bytes};
+    call.prot = spec::sva::prot_read | spec::sva::prot_write;
+    make(call);
+  }
+  void unmap(u64 domain, u64 iova, u64 bytes = page) {
+    spec::sva::Call call{.kind = spec::sva::CallKind::unmap, .domain = domain, .iova = iova};
+    call.size = bytes;
+    if (make(call).value != bytes) throw std::runtime_error("an unmap stopped early");
+  }
+
+  /// What is there now is what back() goes back to.
+  void remember() {
+    check();
+    host_.snapshot();
+    mark_ = monitor_.trail().mark();
+    at_ = monitor_.now();
+  }
+  void back() {
+    monitor_.trail().undo_to(mark_);
+    monitor_.begin_case(at_);
+    host_.restore();
+  }
+  /// A measurement is worth something only while every promise is kept and compared.
+  void check() {
+    if (!monitor_.findings().empty()) throw std::runtime_error(monitor_.findings().front().text);
+    if (monitor_.gave_up()) throw std::runtime_error("a bound of the specification was hit");
+  }
+
+ private:
+  static oracle::Setup setup(u32 devices, u64 window_bytes) {
+    oracle::Setup result;
+    result.id = oracle::default_id_registers();
+    result.window_bytes = window_bytes;
+    for (u32 device = 0; device < devices; ++device) result.devices.push_back({device + 1});
+    return result;
+  }
+  spec::sva::Observed make(const spec::sva::Call& call) {
+    const spec::sva::Observed observed = host_.call(call);
+    if (observed.status != spec::sva::Status::ok) {
+      throw std::runtime_error(fmt::format("{} answered {}", spec::sva::call_text(call),
+                                           spec::sva::status_text(observed.status)));
+    }
+    return observed;
+  }
+  void on_device(spec::sva::CallKind kind, u64 domain, u32 device) {
+    spec::sva::Call call{.kind = kind, .domain = domain};
+    call.device = device;
+    make(call);
+  }
+
+  oracle::Monitor monitor_;
+  oracle::DriverHost host_;
+  Trail::Mark mark_ = 0;
+  EventIndex at_ = 0;
+};
+
+}  // namespace iommucheck::bench
