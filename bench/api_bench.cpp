@@ -144,12 +144,14 @@ class ApiBench {
   void prepare(u64 number) {
     Cut cut{.lockstep = &lockstep_};
     for (u32 count = 32; cut.after == 0; count *= 2) {
-      if (count > operations_most) throw std::runtime_error("512 operations made less than 20 calls");
+      if (count > operations_most)
+        throw std::runtime_error("512 operations made less than 20 calls");
       make(number, count);
       lockstep_.on_operation(
           [](void* context, u32 index) {
             auto& here = *static_cast<Cut*>(context);
-            if (here.after == 0 && here.lockstep->calls_of_run() >= calls_wanted) here.after = index;
+            if (here.after == 0 && here.lockstep->calls_of_run() >= calls_wanted)
+              here.after = index;
           },
           &cut);
       lockstep_.run(sequence_.operations, {});
@@ -183,8 +185,8 @@ class ApiBench {
   void check(u64 number) const {
     const oracle::Monitor& monitor = lockstep_.monitor();
     if (!monitor.findings().empty()) {
-      throw std::runtime_error(fmt::format("sequence {}: {}", number,
-                                           monitor.findings().front().text));
+      throw std::runtime_error(
+          fmt::format("sequence {}: {}", number, monitor.findings().front().text));
     }
     if (monitor.gave_up()) {
       throw std::runtime_error(fmt::format("sequence {}: a bound was hit", number));
@@ -214,8 +216,8 @@ std::string read_line_of(const std::string& program, Line& line) {
   std::fflush(stdout);
   const std::unique_ptr<FILE, int (*)(FILE*)> pipe(popen(command.c_str(), "r"), pclose);
   if (!pipe) return "cannot run " + program;
-  const int got = std::fscanf(pipe.get(), "api-line %lf %lf %lf %lf %lf %u", &line.median, &line.min,
-                              &line.max, &line.cpu, &line.calls, &line.passes);
+  const int got = std::fscanf(pipe.get(), "api-line %lf %lf %lf %lf %lf %u", &line.median,
+                              &line.min, &line.max, &line.cpu, &line.calls, &line.passes);
   return got == 6 ? std::string() : program + " --api-line did not give its numbers";
 }
 
@@ -226,7 +228,8 @@ double percent(u64 part, u64 whole) {
 void print_mix(const Mix& mix) {
   const Counts all = mix.all();
   fmt::print("  the mix, over all sequences (calls of teardowns included):\n");
-  fmt::print("    {:<18}{:>9}{:>9}{:>12}{:>12}\n", "call", "made", "of all", "succeeded", "changed");
+  fmt::print("    {:<18}{:>9}{:>9}{:>12}{:>12}\n", "call", "made", "of all", "succeeded",
+             "changed");
   const auto row = [&](std::string_view name, const Counts& c) {
     fmt::print("    {:<18}{:>9}{:>8.1f}%{:>11.1f}%{:>11.1f}%\n", name, c.made,
                percent(c.made, all.made), percent(c.succeeded, c.made), percent(c.changed, c.made));
@@ -235,8 +238,9 @@ void print_mix(const Mix& mix) {
     if (mix.of(kind).made != 0) row(trace::call_table[kind].name, mix.of(kind));
   }
   row("all", all);
-  fmt::print("    (succeeded: answered ok, an unmap of 0 bytes not counted; changed: besides that, "
-             "it changed something)\n");
+  fmt::print(
+      "    (succeeded: answered ok, an unmap of 0 bytes not counted; changed: besides that, "
+      "it changed something)\n");
 }
 
 void print_rate(std::string_view build, double median, double min, double max, double cpu,
@@ -265,13 +269,14 @@ void api(const ApiOptions& options) {
   const auto per = [&](u64 n) {
     return static_cast<double>(n) / static_cast<double>(options.sequences);
   };
-  fmt::print("  {} sequences of fuzz::random_operation (seed {}), each until {} calls are made:\n"
-             "  {:.1f} operations, {:.2f} calls with teardown, {:.1f} accesses and {:.1f} judged "
-             "pieces a sequence;\n  whole space compared in {}, teardown in {} of them; each is "
-             "made, run, and undone\n",
-             options.sequences, options.seed, calls_wanted, per(pass.operations),
-             calls_a_sequence(pass, options), per(pass.accesses), per(pass.judged),
-             pass.whole_spaces, pass.teardowns);
+  fmt::print(
+      "  {} sequences of fuzz::random_operation (seed {}), each until {} calls are made:\n"
+      "  {:.1f} operations, {:.2f} calls with teardown, {:.1f} accesses and {:.1f} judged "
+      "pieces a sequence;\n  whole space compared in {}, teardown in {} of them; each is "
+      "made, run, and undone\n",
+      options.sequences, options.seed, calls_wanted, per(pass.operations),
+      calls_a_sequence(pass, options), per(pass.accesses), per(pass.judged), pass.whole_spaces,
+      pass.teardowns);
   fmt::print("\n  sequences of {} calls a second, one thread\n", calls_wanted);
   fmt::print("    {:<12}{:>9}{:>9}{:>9}{:>12}{:>12}{:>8}\n", "build", "median", "min", "max",
              "calls/s", "by CPU time", "passes");
@@ -290,11 +295,14 @@ void api(const ApiOptions& options) {
   fmt::print("    {:<12}{:>9}\n    {:<12}{:>9}   (release)\n\n", "goal", 15000, "floor", 5000);
   print_mix(bench.mix());
   const Counts all = bench.mix().all();
-  fmt::print("    wanted: at least half of the calls successful and changing something; it is "
-             "{:.1f}%\n", percent(all.changed, all.made));
-  fmt::print("\n  undoing a case (its trail, and the driver's arena): median {:.2f} us, "
-             "99th percentile {:.2f} us of {} cases\n",
-             pass.undo.median() / 1e3, pass.undo.quantile(0.99) / 1e3, pass.undo.count());
+  fmt::print(
+      "    wanted: at least half of the calls successful and changing something; it is "
+      "{:.1f}%\n",
+      percent(all.changed, all.made));
+  fmt::print(
+      "\n  undoing a case (its trail, and the driver's arena): median {:.2f} us, "
+      "99th percentile {:.2f} us of {} cases\n",
+      pass.undo.median() / 1e3, pass.undo.quantile(0.99) / 1e3, pass.undo.count());
 }
 
 }  // namespace iommucheck::bench

@@ -18,8 +18,8 @@ namespace iommucheck::bench {
 namespace {
 
 constexpr u64 page = World::page;
-constexpr u64 pas = u64{0x10} << 32;      // memory of callers
-constexpr u64 spot = u64{64} << 30;       // IOVA of the steps that stay at one place
+constexpr u64 pas = u64{0x10} << 32;  // memory of callers
+constexpr u64 spot = u64{64} << 30;   // IOVA of the steps that stay at one place
 constexpr u64 spot_pages = 64;
 
 /// A state, and where the steps in it are made.
@@ -102,7 +102,8 @@ void table_size() {
   measure("  the same; steps in holes all over it", sizes, cases);
 }
 
-/// `calls` of them, without an undo: maps and unmaps at 4096 pages, and now and then a device moves.
+/// `calls` of them, without an undo: maps and unmaps at 4096 pages, and now and then a device
+/// moves.
 Case with_calls(u64 calls) {
   Case c = attached(3);
   const u64 other = c.world->paging_domain();
@@ -153,7 +154,6 @@ void growth() {
   std::fflush(stdout);
   table_size();
   {
-    // The emptying at the end adds to each as many as are mapped then: at most 4096.
     constexpr u64 sizes[] = {1000, 10000, 100000};
     std::vector<Case> cases;
     for (const u64 calls : sizes) cases.push_back(with_calls(calls));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // ./dev bench. Exit status: 0 measured, 2 bad usage, 3 something could not be measured.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <cstdio>
 #include <cstdlib>
@@ -20,9 +20,10 @@ void head() {
   fmt::print("iommucheck bench: {} build, {}, {} CPUs, load {}\n", IOMMUCHECK_BENCH_BUILD,
              __VERSION__, std::thread::hardware_concurrency(),
              known ? fmt::format("{:.1f}", load[0]) : std::string("unknown"));
-  fmt::print("Wall clock, one thread; on a machine that does other work as well (a load of more "
-             "than 1 before this run)\nrates are too low and 99th percentiles too high, medians "
-             "and ratios within one table are comparable.\n");
+  fmt::print(
+      "Wall clock, one thread; on a machine that does other work as well (a load of more "
+      "than 1 before this run)\nrates are too low and 99th percentiles too high, medians "
+      "and ratios within one table are comparable.\n");
 }
 
 template <class Section>
@@ -56,8 +57,8 @@ int run(const ApiOptions& given, bool sanitized, bool api_only, bool line) {
   }
   const double began = now_ns();
   head();
-  bool all = section("api: random sequences in lockstep, all promises judged",
-                     [&] { api(options); });
+  bool all =
+      section("api: random sequences in lockstep, all promises judged", [&] { api(options); });
   if (!api_only) {
     all &= section("growth: one map and unmap of 4 KiB in lockstep, all promises judged",
                    [] { growth(); });

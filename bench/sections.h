@@ -13,7 +13,7 @@ struct ApiOptions {
   double seconds = 8;    ///< about, for the timed passes
   u64 sequences = 4096;  ///< different ones, each timed once a pass
   u64 seed = 1;
-  std::string beside;    ///< another build of this program; its rate is printed beside. Or empty
+  std::string beside;  ///< another build of this program; its rate is printed beside. Or empty
 };
 
 /// Random sequences of 20 calls in lockstep with all promises.

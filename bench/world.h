@@ -33,8 +33,8 @@ class World {
   void attach(u64 domain, u32 device) { on_device(spec::sva::CallKind::attach, domain, device); }
   void detach(u64 domain, u32 device) { on_device(spec::sva::CallKind::detach, domain, device); }
   void map(u64 domain, u64 iova, u64 pa, u64 bytes = page) {
-    spec::sva::Call call{.kind = spec::sva::CallKind::map, .domain = domain, .iova = iova, .pa = pa,
-                         .size = bytes};
+    spec::sva::Call call{
+        .kind = spec::sva::CallKind::map, .domain = domain, .iova = iova, .pa = pa, .size = bytes};
     call.prot = spec::sva::prot_read | spec::sva::prot_write;
     make(call);
   }

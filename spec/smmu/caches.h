@@ -294,7 +294,7 @@ class Caches {
     u32 regime = 0;
     u64 place = 0;   ///< of the CD
     Group dies = immortal;
-    u32 units = 0;   ///< atomic units of its STE and CD with more than one version
+    u32 units = 0;   ///< atomic units of the CD with more than one version
   };
   /// A range of memory that holds configuration structures.
   struct Region {

@@ -511,7 +511,7 @@ void Caches::form_cd(u32 sid, u32 number, const SteOption& ste, const std::vecto
     }
     const u32 regime = intern(regime_of(ste.ste, cd.cd, caps_, e2h_ != 0));
     formed.push_back({.sid = sid, .ssid = number, .regime = regime, .place = cd.place,
-                      .dies = std::min(ste.dies, cd.dies), .units = std::max(ste.units, cd.units)});
+                      .dies = std::min(ste.dies, cd.dies), .units = cd.units});
   }
 }
 

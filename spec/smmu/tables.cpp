@@ -261,7 +261,12 @@ void Caches::after_table_store(Frame& frame, unsigned index, u64 value) {
     if (is_leaf(value, level)) {
       note_leaf(frame, value);
       note_access_flag(frame, index, level, value);
-      if (globals_ != 0) leaf_stores_.push(trail_, {.pa = pa, .value = value, .at = now_});
+      if (globals_ != 0) {
+        leaf_stores_.push(trail_, {.pa = pa, .value = value, .at = now_});
+        if (const auto update = memory_.became(pa, value)) {
+          leaf_stores_.push(trail_, {.pa = pa, .value = *update, .at = now_});
+        }
+      }
       if (contiguous_hint(value).value) check_contiguous(frame, index, level, value);
     }
     if (is_table(value, level)) {
