@@ -42,7 +42,11 @@ class Trail {
     place = value;
   }
 
+  /// Number of undo_to() calls: what was derived from a state before is stale after one.
+  [[nodiscard]] u64 generation() const { return generation_; }
+
   void undo_to(Mark mark) {
+    ++generation_;
     while (size_ > mark) {
       const u64* top = log_.get() + size_;
       const std::size_t words = top[-1];
@@ -65,6 +69,7 @@ class Trail {
   std::unique_ptr<u64[]> log_;
   std::size_t size_ = 0;
   std::size_t capacity_ = 0;
+  u64 generation_ = 0;
 };
 
 }  // namespace iommucheck

@@ -49,6 +49,15 @@ void batch(Case& c, oracle::RandomWords& words) {
   c.world->back();
 }
 
+void print(std::string_view what, std::span<const u64> sizes, std::vector<Samples>& samples) {
+  fmt::print("  {:<52}", what);
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    fmt::print("{:>9}: {:>6.0f}", sizes[i], samples[i].median());
+  }
+  fmt::print("{:>8.2f}\n", samples.back().median() / samples.front().median());
+  std::fflush(stdout);
+}
+
 void measure(std::string_view what, std::span<const u64> sizes, std::vector<Case>& cases) {
   constexpr unsigned rounds = 120;
   oracle::RandomWords words(1);
@@ -56,12 +65,9 @@ void measure(std::string_view what, std::span<const u64> sizes, std::vector<Case
   for (unsigned i = 0; i < rounds; ++i) {
     for (Case& c : cases) batch(c, words);
   }
-  fmt::print("  {:<52}", what);
-  for (std::size_t i = 0; i < cases.size(); ++i) {
-    fmt::print("{:>9}: {:>6.0f}", sizes[i], cases[i].step.median());
-  }
-  fmt::print("{:>8.2f}\n", cases.back().step.median() / cases.front().step.median());
-  std::fflush(stdout);
+  std::vector<Samples> samples;
+  for (const Case& c : cases) samples.push_back(c.step);
+  print(what, sizes, samples);
 }
 
 Case attached(u32 devices, u64 window_bytes = u64{16} << 20) {
@@ -146,6 +152,33 @@ Case with_domains(u32 devices, u64 live, bool all_attached) {
   return c;
 }
 
+/// One map of so many 4 KiB leaves into a table that it makes (the address is equal to the IOVA's
+/// modulo 4 KiB only), and one unmap of them: all is stored before the one barrier that follows.
+void map_size() {
+  constexpr u64 sizes[] = {8, 64, 512};
+  constexpr unsigned rounds = 60;
+  Case c = attached(3);
+  const u64 iova = spot + (u64{1} << 30);
+  std::vector<Samples> samples(std::size(sizes));
+  c.world->remember();
+  for (unsigned i = 0; i < rounds; ++i) {
+    for (std::size_t k = 0; k < std::size(sizes); ++k) {
+      const u64 repeats = 512 / sizes[k];
+      double spent = 0;
+      for (u64 n = 0; n < repeats; ++n) {
+        const double began = now_ns();
+        c.world->map(c.domain, iova, pas + page, sizes[k] * page);
+        c.world->unmap(c.domain, iova, sizes[k] * page);
+        spent += now_ns() - began;
+        c.world->check();
+        c.world->back();
+      }
+      samples[k].add(spent / static_cast<double>(repeats * sizes[k]));
+    }
+  }
+  print("4 KiB leaves of one map + unmap, new table; ns a leaf", sizes, samples);
+}
+
 }  // namespace
 
 void growth() {
@@ -170,6 +203,7 @@ void growth() {
   std::vector<Case> cases;
   for (const u64 devices : sizes) cases.push_back(attached(static_cast<u32>(devices)));
   measure("devices, one of them attached", sizes, cases);
+  map_size();
 }
 
 }  // namespace iommucheck::bench

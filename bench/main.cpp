@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <string>
+#include <string_view>
 #include <thread>
 
 #include "bench/measure.h"
@@ -40,8 +42,9 @@ bool section(const char* title, Section&& run) {
   return true;
 }
 
-int run(const ApiOptions& given, bool sanitized, bool api_only, bool line) {
+int run(const ApiOptions& given, const std::string& only, bool line) {
   ApiOptions options = given;
+  const bool sanitized = std::string_view(IOMMUCHECK_BENCH_BUILD) == "ASan+UBSan";
   if (sanitized) {  // about a tenth of the rate: fewer sequences, for the same time
     options.sequences = std::min<u64>(options.sequences, 512);
     options.seconds = std::min(options.seconds, 4.0);
@@ -57,12 +60,19 @@ int run(const ApiOptions& given, bool sanitized, bool api_only, bool line) {
   }
   const double began = now_ns();
   head();
-  bool all =
-      section("api: random sequences in lockstep, all promises judged", [&] { api(options); });
-  if (!api_only) {
+  const auto wanted = [&](std::string_view name) { return only.empty() || only == name; };
+  bool all = true;
+  if (wanted("api")) {
+    all &= section("api: random sequences in lockstep, all promises judged", [&] { api(options); });
+  }
+  if (wanted("growth")) {
     all &= section("growth: one map and unmap of 4 KiB in lockstep, all promises judged",
                    [] { growth(); });
+  }
+  if (wanted("outcomes")) {
     all &= section("outcomes(): all that may happen to one access", [] { outcomes(); });
+  }
+  if (wanted("driver")) {
     all &= section("the driver alone: its platform is an array, its SMMU consumes at once",
                    [] { driver_alone(); });
   }
@@ -77,10 +87,12 @@ int run(const ApiOptions& given, bool sanitized, bool api_only, bool line) {
 int main(int argc, char** argv) {
   using iommucheck::bench::ApiOptions;
   ApiOptions options;
-  bool api_only = false;
+  std::string only;
   bool line = false;
   CLI::App app("Benchmarks of iommucheck; they measure and decide nothing.", "iommucheck_bench");
-  app.add_flag("--api-only", api_only, "only the rate of sequences");
+  app.add_option("--only", only, "one section")
+      ->check(CLI::IsMember({"api", "growth", "outcomes", "driver"}));
+  app.add_flag_callback("--api-only", [&only] { only = "api"; }, "the same as --only api");
   app.add_flag("--api-line", line, "only that, as one line for a program (see --beside)");
   app.add_option("--beside", options.beside,
                  "another build of this program (ASan+UBSan), whose rate is printed beside")
@@ -97,6 +109,5 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
-  const bool sanitized = std::string_view(IOMMUCHECK_BENCH_BUILD) == "ASan+UBSan";
-  return iommucheck::bench::run(options, sanitized, api_only, line);
+  return iommucheck::bench::run(options, only, line);
 }

@@ -15,6 +15,10 @@ const char* not_claimed(Rule rule, const spec::Capabilities& capabilities) {
     case Rule::LOST_UPDATE_STORE:
       return capabilities.httu == 0 ? "IDR0.HTTU = 0: hardware updates no descriptor" : nullptr;
     case Rule::TAG_STAGE2: return capabilities.s2p ? nullptr : "IDR0.S2P = 0: no stage 2";
+    case Rule::CONFIG_MIXTURE:
+    case Rule::CONFIG_STALE_ACCESS:
+    case Rule::TRANSLATION_STALE_ACCESS:
+      return "judged where calls are not known (recordings); here the promises are";
     default: return nullptr;
   }
 }
@@ -58,11 +62,11 @@ std::vector<RuleCount> rule_counts(const RuleTally& tally, const spec::Capabilit
     count.discriminating = std::min(count.kept, tally.discriminating[i]);
     if (count.broken != 0) {
       count.verdict = RuleVerdict::broken;
+    } else if (count.discriminating != 0) {
+      count.verdict = RuleVerdict::holds;
     } else if (const char* why = not_claimed(info.rule, capabilities)) {
       count.verdict = RuleVerdict::not_claimed;
       count.why = why;
-    } else if (count.discriminating != 0) {
-      count.verdict = RuleVerdict::holds;
     } else {
       count.verdict = RuleVerdict::not_exercised;
       count.why = not_exercised(info.rule);

@@ -23,8 +23,8 @@ struct RuleTally {
 };
 
 /// The rules whose keeper is the driver, in the catalogue's order, each with its verdict: broken;
-/// holds if it could have been broken at least once and never was; not claimed by what the ID
-/// registers lack; else not exercised, with the reason.
+/// holds if it could have been broken at least once and never was; not claimed by an SMMU with such
+/// ID registers, or not judged in such a run; else not exercised. The last two with the reason.
 std::vector<RuleCount> rule_counts(const RuleTally& tally, const spec::Capabilities& capabilities);
 
 }  // namespace iommucheck::oracle

@@ -221,6 +221,7 @@ class Monitor {
     u64 blocks = 0;            // allocated and not freed
     std::vector<Left> left;    // of those, the ones that can still be fetched
     std::vector<Left> reused;  // to be judged when it is known to where they belong
+    std::optional<spec::Access> aborted;  // the last access that was terminated
   };
   Fed fed_;
   std::unique_ptr<RecordingRules> recording_;  // null where calls are known

@@ -99,6 +99,10 @@ void Monitor::observe_access(const trace::Dma& dma) {
     return seen;
   };
   const std::vector<AccessType> types = types_of(dma);
+  if (dma.result == DmaResult::abort) {
+    fed_.aborted = access;
+    fed_.aborted->type = types.front();
+  }
   std::size_t allowed_under = 0;
   for (const AccessType type : types) allowed_under += compare(type).allowed ? 1 : 0;
   const bool needs_all = dma.direction == trace::Direction::read_write;
@@ -167,11 +171,16 @@ void Monitor::observe_record(const trace::EventRecorded& event) {
   const bool read = ((dw[1] >> 35) & 1) != 0;
   access.type = instruction ? AccessType::execute : read ? AccessType::read : AccessType::write;
   bool possible = false;
-  const bool done = caches_.outcomes(access, [&](const Outcome& outcome) {
-    possible |= outcome.kind == OutcomeKind::any ||
-                (outcome.kind == OutcomeKind::fault && outcome.event == type);
-  });
-  if (!done) gave_up_ = true;
+  const auto compare = [&](const spec::Access& one) {
+    const bool done = caches_.outcomes(one, [&](const Outcome& outcome) {
+      possible |= outcome.kind == OutcomeKind::any ||
+                  (outcome.kind == OutcomeKind::fault && outcome.event == type);
+    });
+    if (!done) gave_up_ = true;
+  };
+  compare(access);
+  // Not every record says all of its access.
+  if (!possible && fed_.aborted && fed_.aborted->sid == access.sid) compare(*fed_.aborted);
   if (!possible) undetermined("which access the event record belongs to");
 }
 

@@ -325,6 +325,16 @@ class Caches {
     Group cap = immortal;   ///< of what is filled through it
     u32 item = 0;           ///< 1 + the pointer item it comes through
   };
+  /// The one way up from a page that is a table once, for its first entry.
+  struct PathCache {
+    const Frame* frame = nullptr;
+    unsigned level = 0;
+    u64 version = 0;
+    u64 generation = 0;
+    u64 first = 0;
+    u64 count = 0;
+    Path path;
+  };
   struct Vanished {
     Frame* frame;
     unsigned index;
@@ -555,6 +565,8 @@ class Caches {
   u64 group_ = 0;             // that the next command belongs to
   u64 completed_ = 0;         // groups below this one are complete
 
+  u64 paths_version_ = 0;     // changes whenever for_each_path() may; no part of the state
+  mutable PathCache path_cache_;
   bool track_changes_ = false;
   bool gave_up_ = false;
   mutable bool bound_hit_ = false;

@@ -517,6 +517,7 @@ void Caches::form_cd(u32 sid, u32 number, const SteOption& ste, const std::vecto
 
 /// Everything that follows from the configuration of one stream.
 void Caches::reform(u32 sid) {
+  ++paths_version_;
   if (track_changes_ && (dirty_streams_.empty() || dirty_streams_.back() != sid)) {
     dirty_streams_.push_back(sid);
   }
@@ -697,6 +698,7 @@ unsigned Caches::start_of(u32 regime, unsigned half) const {
 }
 
 void Caches::become_formed(u32 id) {
+  ++paths_version_;
   RegimeState& state = regimes_[id];
   TagState& tag = tags_[state.tag];
   const Regime<u64>& regime = state.regime;
@@ -772,6 +774,7 @@ void Caches::unlink_roots(u32 id) {
 
 // What was filled through the regime lives on until a TLBI, although nothing fills any more.
 void Caches::become_ghost(u32 id, Group died) {
+  ++paths_version_;
   RegimeState& state = regimes_[id];
   TagState& tag = tags_[state.tag];
   trail_.set(tag.formed, tag.formed - 1);

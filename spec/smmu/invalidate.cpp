@@ -85,6 +85,7 @@ Group Caches::expose(const Command& command, bool certain) {
 }
 
 void Caches::kill_items(const InFlight& command) {
+  ++paths_version_;
   std::vector<u32>& covered = scratch_covered_;
   covered.clear();
   for (u32 t = 0; t < active_tags_.size(); ++t) {

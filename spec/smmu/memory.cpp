@@ -74,15 +74,16 @@ void Memory::store(Frame& frame, unsigned index, Content content, AgentId by, Ev
   const bool pending = frame.is_pending(index);
   if (old == content && !pending) return;
   const u64 pa = frame.address() + 8 * index;
-  pending_.push(trail_, PendingStore{pa, old.value, agent_bit(by), at,
-                                     pending ? newest_pending(pa) : 0U, old.unknown ? 1U : 0U,
-                                     coherent_ ? 0U : 1U});
+  if (pending || !extend_pending(pa, old, by, at)) {
+    pending_.push(trail_, PendingStore{pa, old.value, agent_bit(by), at,
+                                       pending ? newest_pending(pa) : 0U, old.unknown ? 1U : 0U,
+                                       coherent_ ? 0U : 1U});
+  }
   const u64 flag = u64{1} << (index % 64);
   if ((frame.pending[index / 64] & flag) == 0) {
     trail_.set(frame.pending[index / 64], frame.pending[index / 64] | flag);
   }
   set_word(frame, index, content);
-  trail_.set(frame.last_store, at);
 }
 
 void Memory::may_become(u64 pa, u64 value, u64 update) {
@@ -94,6 +95,19 @@ std::optional<u64> Memory::became(u64 pa, u64 value) const {
     if (updates_[i].pa == pa && updates_[i].value == value) return updates_[i].update;
   }
   return std::nullopt;
+}
+
+/// The word after those of the newest pending store, at the event after: one entry serves both.
+bool Memory::extend_pending(u64 pa, Content old, AgentId by, EventIndex at) {
+  if (pending_.empty()) return false;
+  PendingStore& last = pending_.back();
+  const bool follows = pa == last.pa + 8 * last.count && bits(pa, 11, 3) != 0 && last.step == 1 &&
+                       at == last.at + last.count && last.older == 0;
+  const bool alike = last.old_value == old.value && (last.old_unknown != 0) == old.unknown &&
+                     last.covered_by == agent_bit(by) && last.needs_clean == (coherent_ ? 0U : 1U);
+  if (!follows || !alike) return false;
+  trail_.set(last.count, last.count + 1);
+  return true;
 }
 
 void Memory::assume(u64 pa, Content content) {
@@ -115,10 +129,16 @@ void Memory::handoff(AgentId from, AgentId to) {
 }
 
 void Memory::clean_line(u64 pa, AgentId by) {
+  const u64 line = align_down(pa, 6);
   for (u32 i = 0; i < pending_.size(); ++i) {
     const PendingStore& entry = pending_[i];
-    if (align_down(entry.pa, 6) != align_down(pa, 6)) continue;
-    if ((entry.covered_by & agent_bit(by)) == 0) continue;
+    if ((entry.covered_by & agent_bit(by)) == 0 || entry.needs_clean == 0) continue;
+    if (entry.pa + 8 * entry.count <= line || entry.pa >= line + 64) continue;
+    if (entry.pa < line || entry.pa + 8 * entry.count > line + 64) {
+      split_all();  // only a part of it lies in the line
+      clean_line(pa, by);
+      return;
+    }
     pending_.edit(trail_, i).needs_clean = 0;
   }
 }
@@ -141,7 +161,7 @@ EventIndex Memory::made_at(u64 pa, u64 value) const {
   EventIndex made = ~EventIndex{0};
   u64 newer = newest(pa).value;
   for (u32 i = newest_pending(pa); i != 0; i = pending_[i - 1].older) {
-    if (newer == value) made = pending_[i - 1].at;
+    if (newer == value) made = pending_[i - 1].at_of(pa);
     newer = pending_[i - 1].old_value;
   }
   return newer == value ? 0 : made;
@@ -149,13 +169,13 @@ EventIndex Memory::made_at(u64 pa, u64 value) const {
 
 EventIndex Memory::first_pending(u64 pa) const {
   EventIndex first = ~EventIndex{0};
-  for (u32 i = newest_pending(pa); i != 0; i = pending_[i - 1].older) first = pending_[i - 1].at;
+  for (u32 i = newest_pending(pa); i != 0; i = pending_[i - 1].older) first = pending_[i - 1].at_of(pa);
   return first;
 }
 
 std::optional<EventIndex> Memory::pending_since(u64 pa) const {
   if (!is_pending(pa)) return std::nullopt;
-  return pending_[newest_pending(pa) - 1].at;
+  return pending_[newest_pending(pa) - 1].at_of(pa);
 }
 
 bool Memory::fill_at_once(Frame& frame, unsigned index, u64 count, u64 value, AgentId by,
@@ -165,7 +185,7 @@ bool Memory::fill_at_once(Frame& frame, unsigned index, u64 count, u64 value, Ag
     if (frame.unknown[i] != ~u64{0} || frame.pending[i] != 0) return false;
   }
   pending_.push(trail_, PendingStore{frame.address() + 8 * index, 0, agent_bit(by), at, 0, 1,
-                                     coherent_ ? 0U : 1U, count});
+                                     coherent_ ? 0U : 1U, count, 0});
   // The words need no saving: while they are unknown nobody may depend on them.
   trail_.save(frame.unknown.data(), static_cast<u32>(frame.unknown.size()));
   trail_.save(frame.pending.data(), static_cast<u32>(frame.pending.size()));
@@ -175,7 +195,6 @@ bool Memory::fill_at_once(Frame& frame, unsigned index, u64 count, u64 value, Ag
     frame.pending[i / 64] |= u64{1} << (i % 64);
   }
   if (value == 0) trail_.set(frame.nonzero, frame.nonzero - count);
-  trail_.set(frame.last_store, at);
   return true;
 }
 
@@ -200,18 +219,24 @@ void Memory::split_fills() {
     if (pending_[i].older == 0) continue;
     const u32 fill = pending_[i].older - 1;
     if (pending_[fill].count == 1) continue;
-    std::vector<PendingStore> all;
-    for (u32 k = 0; k < pending_.size(); ++k) {
-      const PendingStore entry = pending_[k];
-      for (u64 n = 0; n < entry.count; ++n) {
-        all.push_back(entry);
-        all.back().pa = entry.pa + 8 * n;
-        all.back().count = 1;
-      }
-    }
-    relist(all);
+    split_all();
     return;
   }
+}
+
+void Memory::split_all() {
+  std::vector<PendingStore> all;
+  for (u32 k = 0; k < pending_.size(); ++k) {
+    const PendingStore entry = pending_[k];
+    for (u64 n = 0; n < entry.count; ++n) {
+      all.push_back(entry);
+      all.back().pa = entry.pa + 8 * n;
+      all.back().at = entry.at_of(all.back().pa);
+      all.back().count = 1;
+      all.back().step = 1;
+    }
+  }
+  relist(all);
 }
 
 void Memory::sweep() {

@@ -39,7 +39,6 @@ struct Frame {
   u64 first_edge = 0;    ///< list of those edges (tables.h)
   u64 config = 0;        ///< number of configuration regions that overlap it
   u64 contiguous = 0;    ///< 1: a leaf with the contiguous hint was ever stored here
-  u64 last_store = 0;    ///< event that wrote the frame last, for explanations
 
   [[nodiscard]] u64 address() const { return number << frame_lg2; }
   [[nodiscard]] bool is_unknown(unsigned i) const { return bit(unknown[i / 64], i % 64); }
@@ -62,9 +61,15 @@ struct PendingStore {
   u32 older = 0;       ///< 1 + index of the pending store to the same word before it, 0: none
   u32 old_unknown = 0;
   u32 needs_clean = 0; ///< 1: not coherent and its line not cleaned yet
-  u64 count = 1;       ///< words, all in one frame and with one old content (a fill of a new page)
+  /// Words, all in one frame and with one old content: a fill, or stores one after the other at
+  /// consecutive events.
+  u64 count = 1;
+  u64 step = 1;        ///< 1: the next word was stored at the next event; 0: all at one event
 
   [[nodiscard]] bool has(u64 word) const { return word - pa < 8 * count; }
+  [[nodiscard]] u32 at_of(u64 word) const {
+    return at + static_cast<u32>(step * ((word - pa) / 8));
+  }
 };
 
 class Memory {
@@ -162,9 +167,11 @@ class Memory {
   [[nodiscard]] u32 newest_pending(u64 pa) const;
   /// Removes the pending stores that are marked as settled (covered_by = all ones).
   void sweep();
+  bool extend_pending(u64 pa, Content old, AgentId by, EventIndex at);
   bool fill_at_once(Frame& frame, unsigned index, u64 count, u64 value, AgentId by, EventIndex at);
   /// Splits pending fills that have a newer store to one of their words into single words.
   void split_fills();
+  void split_all();
   /// Makes `entries`, in this order, the list of pending stores.
   void relist(std::vector<PendingStore>& entries);
 
@@ -256,7 +263,7 @@ void Memory::barrier(AgentId by, Vanish&& vanish) {
     const auto first = static_cast<unsigned>(bits(entry.pa, 11, 3));
     for (u64 k = 0; k < entry.count; ++k) {
       vanish(where, static_cast<unsigned>(first + k),
-             Content{entry.old_value, entry.old_unknown != 0}, entry.at);
+             Content{entry.old_value, entry.old_unknown != 0}, entry.at_of(entry.pa + 8 * k));
     }
   }
   sweep();
@@ -275,7 +282,7 @@ void Memory::settle_word(u64 pa, Vanish&& vanish) {
   for (u32 i = newest_pending(pa); i != 0; i = pending_[i - 1].older) {
     const PendingStore entry = pending_[i - 1];
     vanish(frame(pa), static_cast<unsigned>(bits(pa, 11, 3)),
-           Content{entry.old_value, entry.old_unknown != 0}, entry.at);
+           Content{entry.old_value, entry.old_unknown != 0}, entry.at_of(pa));
   }
   sweep();
 }

@@ -13,15 +13,32 @@ inline constexpr unsigned path_bound = 1U << 16;
 template <class Visit>
 void Caches::for_each_path(const Frame& frame, unsigned index, unsigned level,
                            Visit&& visit) const {
+  // Stores come in runs: the only way up from a page is remembered while no edge changes.
+  PathCache& known = path_cache_;
+  if (known.frame == &frame && known.level == level && known.version == paths_version_ &&
+      known.generation == trail_.generation()) {
+    if (index - known.first >= known.count) return;
+    Path path = known.path;
+    path.va += (index - known.first) << level_shift(Granule::g4k, level);
+    visit(path);
+    return;
+  }
   std::array<u64, 4> indices{};
   unsigned count = 0;
+  const u64 version = paths_version_;
+  Path only;
   paths_up(frame, index, level, indices, 0, level, [&](const Path& path) {
     if (++count > path_bound) {
       bound_hit_ = true;
       return;
     }
+    only = path;
     visit(path);
   });
+  const Edge& edge = edges_[static_cast<u32>(frame.first_edge)];
+  if (count != 1 || edge.next != 0 || edge.level != level || version != paths_version_) return;
+  known = {&frame, level, paths_version_, trail_.generation(), edge.first, edge.count, only};
+  known.path.va -= (index - edge.first) << level_shift(Granule::g4k, level);
 }
 
 template <class Visit>

@@ -34,6 +34,7 @@ bool any_pending(const Frame& frame) {
 // ---- edges --------------------------------------------------------------------------------------
 
 void Caches::link(u64 table, unsigned level, Edge edge) {
+  ++paths_version_;
   Frame& frame = memory_.frame(table);
   if (frame.tables_at(level) == 0xffff) {
     gave_up_ = true;  // 65535 descriptors that lead to one page
@@ -88,6 +89,7 @@ void Caches::note_access_flag(Frame& frame, unsigned index, unsigned level, u64 
 }
 
 void Caches::unlink(u64 table, unsigned level, EdgeKind kind, u64 parent, u64 value) {
+  ++paths_version_;
   Frame& frame = memory_.frame(table);
   u32 before = 0;
   for (u32 i = static_cast<u32>(frame.first_edge); i != 0; before = i, i = edges_[i].next) {
@@ -322,6 +324,8 @@ void Caches::barrier(AgentId by) {
   std::vector<Vanished>& vanished = scratch_vanished_;
   vanished.clear();
   memory_.barrier(by, [&](Frame& frame, unsigned index, Content content, EventIndex at) {
+    // Nothing is left behind by an invalid descriptor.
+    if (frame.config == 0 && !content.unknown && !bit(content.value, 0)) return;
     vanished.push_back({&frame, index, content, at});
   });
   if (!vanished.empty()) settle(vanished);

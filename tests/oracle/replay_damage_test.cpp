@@ -74,10 +74,11 @@ void damage(Trace& trace, Draw& draw) {
   }
 }
 
-void expect_a_verdict(const Trace& trace) {
+ReplayResult expect_a_verdict(const Trace& trace) {
   const ReplayResult result = replay_trace(trace);
   EXPECT_EQ(result.accepted + result.flagged + result.undetermined, result.events);
   EXPECT_EQ(result.events + result.notes, trace.events.size());
+  return result;
 }
 
 TEST(ReplayDamage, OfALinuxRecording) {
@@ -101,15 +102,14 @@ TEST(ReplayDamage, OfALockstep) {
   const CaseRecord record = record_case(*impl::builtin_driver(), {}, sequence);
   ASSERT_TRUE(record.findings.empty());
   u64 flagged = 0;
-  for (u64 seed = 0; seed < 150; ++seed) {
+  for (u64 seed = 0; seed < 100; ++seed) {
     Draw draw(seed);
     Trace trace = record.trace;
     damage(trace, draw);
     SCOPED_TRACE(seed);
-    expect_a_verdict(trace);
-    flagged += replay_trace(trace).flagged != 0;
+    flagged += expect_a_verdict(trace).flagged != 0;
   }
-  EXPECT_GT(flagged, 30u);  // most damage makes another driver or device of it
+  EXPECT_GT(flagged, 20u);  // most damage makes another driver or device of it
 }
 
 TEST(ReplayDamage, EventsWithoutMeaningAreNotAccepted) {
