@@ -44,6 +44,17 @@ class World {
     if (make(call).value != bytes) throw std::runtime_error("an unmap stopped early");
   }
 
+  /// The whole range cleared, and nothing invalidated before sync().
+  void unmap_fast(u64 domain, u64 iova, u64 bytes) {
+    spec::sva::Call call{.kind = spec::sva::CallKind::unmap_fast, .domain = domain, .iova = iova};
+    call.size = bytes;
+    if (make(call).value != bytes) throw std::runtime_error("an unmap_fast stopped early");
+  }
+  void sync(u64 domain) {
+    spec::sva::Call call{.kind = spec::sva::CallKind::iotlb_sync, .domain = domain};
+    make(call);
+  }
+
   /// What is there now is what back() goes back to.
   void remember() {
     check();

@@ -59,9 +59,9 @@ class Feeder {
       unknown(rmw.pa, rmw.size);
     } else {
       const auto shift = static_cast<unsigned>(8 * (rmw.pa - word));
-      m_.rmw(by_, word, rmw.size == 8 ? *rmw.value
-                                      : with_bits(before.value, shift + 8U * rmw.size - 1, shift,
-                                                  *rmw.value));
+      m_.rmw(by_, word,
+             rmw.size == 8 ? *rmw.value
+                           : with_bits(before.value, shift + 8U * rmw.size - 1, shift, *rmw.value));
     }
     if (rmw.ordered.value_or(false) || !m_.setup_.barriers_known) m_.caches_.barrier(by_);
     stored(rmw.pa, rmw.size);
@@ -107,8 +107,8 @@ class Feeder {
         return;
       }
       found = true;
-      m_.find(spec::Rule::PAGE_REUSE, "a page is given back that an access may still reach: " +
-                                          m_.candidate_text(c, c.va));
+      m_.find(spec::Rule::PAGE_REUSE,
+              "a page is given back that an access may still reach: " + m_.candidate_text(c, c.va));
     });
   }
   void operator()(const trace::Handoff& handoff) { m_.handoff(handoff.from, handoff.to); }
@@ -149,10 +149,9 @@ class Feeder {
     const spec::Content before = m_.caches_.memory().newest(word);
     const auto shift = static_cast<unsigned>(8 * (store.pa - word));
     if (store.size < 8 && before.unknown) return;  // stays unknown
-    m_.caches_.assume(word, store.size == 8
-                                ? *store.value
-                                : with_bits(before.value, shift + 8U * store.size - 1, shift,
-                                            *store.value));
+    m_.caches_.assume(word, store.size == 8 ? *store.value
+                                            : with_bits(before.value, shift + 8U * store.size - 1,
+                                                        shift, *store.value));
     m_.gather();
   }
 
@@ -262,7 +261,8 @@ class Feeder {
   void judge_reused() {
     for (const Monitor::Left& page : std::exchange(m_.fed_.reused, {})) {
       if (page.kind < trace::RegionKind::pt0 || page.kind > trace::RegionKind::pt3) continue;
-      const auto level = static_cast<unsigned>(page.kind) - static_cast<unsigned>(trace::RegionKind::pt0);
+      const auto level =
+          static_cast<unsigned>(page.kind) - static_cast<unsigned>(trace::RegionKind::pt0);
       std::vector<spec::Caches::Way> ways;
       m_.caches_.ways_to(page.first, level, ways);
       const auto in_memory = [&](const spec::Caches::Way& stale) {
@@ -324,9 +324,9 @@ class Feeder {
     }
   }
   void reused(const Monitor::Left& page, const std::string& how) {
-    m_.find(spec::Rule::TABLE_FREE,
-            "hardware may still fetch " + m_.caches_.name(page.first) + " as " +
-                std::string(trace::to_string(page.kind)) + " by something cached, but " + how);
+    m_.find(spec::Rule::TABLE_FREE, "hardware may still fetch " + m_.caches_.name(page.first) +
+                                        " as " + std::string(trace::to_string(page.kind)) +
+                                        " by something cached, but " + how);
   }
 
   Monitor& m_;

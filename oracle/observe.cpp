@@ -56,9 +56,9 @@ std::string outcome_text(const Outcome& outcome) {
 
 /// What one kind of access may meet, compared with what was seen.
 struct Comparison {
-  bool allowed = false;   ///< the result that was seen
-  bool reaches = false;   ///< the address that was seen
-  bool forbidden = false; ///< a fault on permission is possible, too
+  bool allowed = false;    ///< the result that was seen
+  bool reaches = false;    ///< the address that was seen
+  bool forbidden = false;  ///< a fault on permission is possible, too
   bool any = false;
 };
 

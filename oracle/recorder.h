@@ -22,8 +22,9 @@ class TraceRecorder final : public Monitor::Sink {
   /// Where a case begins; cut_to() drops what came after.
   [[nodiscard]] std::size_t size() const { return trace_.events.size(); }
   void cut_to(std::size_t size) {
-    if (size < trace_.events.size()) trace_.events.erase(
-        trace_.events.begin() + static_cast<std::ptrdiff_t>(size), trace_.events.end());
+    if (size < trace_.events.size())
+      trace_.events.erase(trace_.events.begin() + static_cast<std::ptrdiff_t>(size),
+                          trace_.events.end());
   }
   /// Compressed by the name's end. Errors: as trace::write_trace.
   [[nodiscard]] Expected<void> write(const std::string& path) const;

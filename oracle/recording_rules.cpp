@@ -33,14 +33,13 @@ u64 size_of(ConfigKind kind) {
 }
 
 std::string text_of(const ConfigItem& word) {
-  return fmt::format("word {} of its {} at {:#x} may still be {:#x}, which the store at event {} "
-                     "replaced",
-                     word.word, kind_name(word.kind), word.place, word.value, word.stored_at);
+  return fmt::format(
+      "word {} of its {} at {:#x} may still be {:#x}, which the store at event {} "
+      "replaced",
+      word.word, kind_name(word.kind), word.place, word.value, word.stored_at);
 }
 
-bool overlap(u64 a, u64 a_bytes, u64 b, u64 b_bytes) {
-  return a - b < b_bytes || b - a < a_bytes;
-}
+bool overlap(u64 a, u64 a_bytes, u64 b, u64 b_bytes) { return a - b < b_bytes || b - a < a_bytes; }
 
 }  // namespace
 
@@ -71,9 +70,9 @@ void RecordingRules::add(Hazard hazard) {
 }
 
 void RecordingRules::found(const Hazard& hazard, const std::string& how) {
-  found_.push_back({hazard.configuration ? Rule::CONFIG_STALE_ACCESS
-                                         : Rule::TRANSLATION_STALE_ACCESS,
-                    hazard.at, hazard.text + "; " + how});
+  found_.push_back(
+      {hazard.configuration ? Rule::CONFIG_STALE_ACCESS : Rule::TRANSLATION_STALE_ACCESS, hazard.at,
+       hazard.text + "; " + how});
 }
 
 void RecordingRules::accessed_configuration(const spec::Access& access, EventIndex now) {
@@ -87,12 +86,17 @@ void RecordingRules::accessed_configuration(const spec::Access& access, EventInd
     return option.event == spec::EventType::c_bad_streamid || option.dies != spec::immortal;
   });
   if (options.size() < 2) return;
-  Hazard hazard{.configuration = true, .item = {}, .word = stale.front(), .at = now,
-                .group = caches_.next_group(), .text = {}};
+  Hazard hazard{.configuration = true,
+                .item = {},
+                .word = stale.front(),
+                .at = now,
+                .group = caches_.next_group(),
+                .text = {}};
   hazard.word.sid = access.sid;
-  hazard.text = fmt::format("the access of stream {:#x} at {:#x} may be handled by a stale "
-                            "configuration",
-                            access.sid, access.va);
+  hazard.text = fmt::format(
+      "the access of stream {:#x} at {:#x} may be handled by a stale "
+      "configuration",
+      access.sid, access.va);
   for (const ConfigItem& word : stale) hazard.text += "; " + text_of(word);
   add(std::move(hazard));
 }
@@ -112,15 +116,19 @@ void RecordingRules::accessed(const spec::Access& access, EventIndex now) {
       const spec::Item& item = caches_.item(outcome.item - 1);
       if (item.dies != spec::immortal) continue;
       const u64 page = access.va & ~u64{0xfff};
-      Hazard hazard{.configuration = false, .item = item, .word = {}, .at = now,
-                    .group = caches_.next_group(), .text = {}};
+      Hazard hazard{.configuration = false,
+                    .item = item,
+                    .word = {},
+                    .at = now,
+                    .group = caches_.next_group(),
+                    .text = {}};
       if (item.holds(page)) hazard.item = item.part((page - item.va) / item.entry_bytes(), 1);
       // Flags that software may change at leisure.
       const spec::Content memory = caches_.memory().newest(hazard.item.origin);
       if (!memory.unknown && ((memory.value ^ hazard.item.value) & ~access_flag_bit) == 0) continue;
-      hazard.text = fmt::format(
-          "the access of stream {:#x} at {:#x} may use a stale translation; {}", access.sid,
-          access.va, caches_.explain(outcome));
+      hazard.text =
+          fmt::format("the access of stream {:#x} at {:#x} may use a stale translation; {}",
+                      access.sid, access.va, caches_.explain(outcome));
       add(std::move(hazard));
     }
   }
@@ -141,8 +149,8 @@ void RecordingRules::keep_stale_l1stds() {
   std::vector<ConfigItem> stale;
   caches_.stale_l1stds(stale);
   std::erase_if(l1stds_, [&](const L1StdChange& change) {
-    return std::ranges::none_of(
-        stale, [&](const ConfigItem& word) { return word.place == change.place; });
+    return std::ranges::none_of(stale,
+                                [&](const ConfigItem& word) { return word.place == change.place; });
   });
 }
 

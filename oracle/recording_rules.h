@@ -53,10 +53,10 @@ class RecordingRules {
   /// An access that may have met something stale.
   struct Hazard {
     bool configuration = false;
-    spec::Item item;          ///< one entry of a translation
-    spec::ConfigItem word;    ///< of a configuration structure
+    spec::Item item;        ///< one entry of a translation
+    spec::ConfigItem word;  ///< of a configuration structure
     EventIndex at = 0;
-    u64 group = 0;            ///< of the next command then
+    u64 group = 0;  ///< of the next command then
     std::string text;
   };
   [[nodiscard]] bool is_open(const Hazard& hazard) const;

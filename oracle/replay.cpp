@@ -126,7 +126,8 @@ class Replay {
         move(finding.at, Verdict::flagged);
       }
       ++broken_[static_cast<std::size_t>(finding.rule)];
-      if (result_.findings.size() < options_.findings_max) result_.findings.push_back(words(finding));
+      if (result_.findings.size() < options_.findings_max)
+        result_.findings.push_back(words(finding));
     }
     if (current && verdict != Verdict::accepted) move(now, verdict);
   }
@@ -234,7 +235,8 @@ class Replay {
       count.verdict = RuleVerdict::not_claimed;
       count.why = why;
     }
-    for (const Rule rule : {Rule::DEVICE_OUTCOME, Rule::REGISTER_READ, Rule::QUEUE_CONSUMED_ORDER}) {
+    for (const Rule rule :
+         {Rule::DEVICE_OUTCOME, Rule::REGISTER_READ, Rule::QUEUE_CONSUMED_ORDER}) {
       const auto i = static_cast<std::size_t>(rule);
       RuleCount count{.rule = rule, .broken = tally.broken[i], .why = {}};
       count.kept = tally.asked[i] - std::min(tally.asked[i], count.broken);
@@ -315,7 +317,8 @@ Expected<ReplayResult> run_replay(const ReplayOptions& options) {
         stopped = true;
         break;
       }
-      if (options.progress) options.progress({replay.events(), replay.flagged(), seconds_since(begin)});
+      if (options.progress)
+        options.progress({replay.events(), replay.flagged(), seconds_since(begin)});
     }
     auto event = reader->next();
     if (!event) return std::unexpected(std::move(event.error()));

@@ -413,6 +413,7 @@ class Caches {
   void probe_tag(u32 tag, u64 va, u64 origin);
   static bool shares_globals(const Tag<u64>& a, const Tag<u64>& b);
   void probe_table(const Path& path, u64 table, unsigned level);
+  [[nodiscard]] bool pending_below(u64 table, unsigned level) const;
   void check_unknown(const Frame& frame, unsigned level, u64 first, u64 count);
   void note_access_flag(Frame& frame, unsigned index, unsigned level, u64 value);
   [[nodiscard]] bool is_walked(const Frame& frame) const;

@@ -23,27 +23,34 @@ std::string Caches::explain_item(const Item& item) const {
                      " was visible (event " + std::to_string(item.vanished_at) + ")";
   const TlbTarget target = target_of(item);
   const TlbiScope scope{0, e2h_ != 0};
+  // The latest of those that came nearest: it covers the item, but at the wrong time; only its
+  // tags are others'; it is about other addresses.
+  enum : unsigned { none, elsewhere, others_tag, too_early, not_complete };
+  unsigned nearest = none;
   std::string miss;
-  bool pending = false;
   for (u32 i = 0; i < history_.size(); ++i) {
     const InFlight& command = history_[i];
     if (!is_tlbi(command.command.op)) continue;
     const std::string why = why_not_covered(command.command, target, scope);
-    const std::string which =
-        describe(command.command) + " at event " + std::to_string(command.at);
-    if (command.at < item.since) {
-      if (why.empty()) miss = which + " covers it, but was exposed before the store was visible";
-      continue;
-    }
+    std::string text_of_miss = " " + why;
+    unsigned rank = elsewhere;
     if (why.empty()) {
-      pending = true;
-      miss = which + " covers it, but no completed CMD_SYNC after it was observed";
-      if (item.dies == immortal) {
-        miss = which + " covers it, but it can be fetched again from a cached table descriptor";
-      }
-    } else if (!pending) {
-      miss = which + " covers " + why;
+      rank = command.at < item.since ? too_early : not_complete;
+      text_of_miss = rank == too_early ? " covers it, but was exposed before the store was visible"
+                     : item.dies == immortal
+                         ? " covers it, but it can be fetched again from a cached table descriptor"
+                         : " covers it, but no completed CMD_SYNC after it was observed";
+    } else if (command.at < item.since) {
+      continue;
+    } else {
+      TlbTarget alike = target;
+      alike.asid = command.command.asid;
+      alike.vmid = command.command.vmid;
+      if (covers(command.command, alike, scope)) rank = others_tag;
     }
+    if (rank < nearest) continue;
+    nearest = rank;
+    miss = describe(command.command) + " at event " + std::to_string(command.at) + text_of_miss;
   }
   text += miss.empty() ? "; no TLBI was issued since" : "; nearest miss: " + miss;
   return text;

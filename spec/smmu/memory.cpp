@@ -239,6 +239,18 @@ void Memory::split_all() {
   relist(all);
 }
 
+void Memory::clear_pending() {
+  for (u32 i = 0; i < pending_.size(); ++i) {
+    const PendingStore& entry = pending_[i];
+    Frame& where = frame(entry.pa);
+    const u64 first = bits(entry.pa, 11, 3);
+    for (u64 word = first / 64; word <= (first + entry.count - 1) / 64; ++word) {
+      if (where.pending[word] != 0) trail_.set(where.pending[word], 0);
+    }
+  }
+  pending_.clear(trail_);
+}
+
 void Memory::sweep() {
   std::vector<PendingStore> rest;
   for (u32 i = 0; i < pending_.size(); ++i) {

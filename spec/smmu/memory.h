@@ -165,6 +165,10 @@ class Memory {
   void set_word(Frame& frame, unsigned index, Content content);
   /// Index of the newest pending store to the word + 1, or 0.
   [[nodiscard]] u32 newest_pending(u64 pa) const;
+  template <class Vanish>
+  void vanish_entry(const PendingStore& entry, Vanish&& vanish);
+  /// No store is pending any more.
+  void clear_pending();
   /// Removes the pending stores that are marked as settled (covered_by = all ones).
   void sweep();
   bool extend_pending(u64 pa, Content old, AgentId by, EventIndex at);
@@ -239,10 +243,30 @@ void Memory::fill(u64 pa, u64 count, u64 value, AgentId by, EventIndex at, Each&
 }
 
 template <class Vanish>
+void Memory::vanish_entry(const PendingStore& entry, Vanish&& vanish) {
+  Frame& where = frame(entry.pa);
+  if (where.is_unreachable()) return;
+  const auto first = static_cast<unsigned>(bits(entry.pa, 11, 3));
+  for (u64 k = 0; k < entry.count; ++k) {
+    vanish(where, static_cast<unsigned>(first + k),
+           Content{entry.old_value, entry.old_unknown != 0}, entry.at_of(entry.pa + 8 * k));
+  }
+}
+
+template <class Vanish>
 void Memory::barrier(AgentId by, Vanish&& vanish) {
   if (pending_.empty()) return;
-  split_fills();
   const u64 who = agent_bit(by);
+  bool all = true;
+  for (u32 i = 0; i < pending_.size(); ++i) {
+    all &= (pending_[i].covered_by & who) != 0 && pending_[i].needs_clean == 0;
+  }
+  if (all) {
+    for (u32 i = 0; i < pending_.size(); ++i) vanish_entry(pending_[i], vanish);
+    clear_pending();
+    return;
+  }
+  split_fills();
   bool any = false;
   for (u32 i = 0; i < pending_.size(); ++i) {
     const PendingStore& entry = pending_[i];
@@ -256,15 +280,7 @@ void Memory::barrier(AgentId by, Vanish&& vanish) {
   }
   if (!any) return;
   for (u32 i = 0; i < pending_.size(); ++i) {
-    const PendingStore entry = pending_[i];
-    if (entry.covered_by != settled) continue;
-    Frame& where = frame(entry.pa);
-    if (where.is_unreachable()) continue;
-    const auto first = static_cast<unsigned>(bits(entry.pa, 11, 3));
-    for (u64 k = 0; k < entry.count; ++k) {
-      vanish(where, static_cast<unsigned>(first + k),
-             Content{entry.old_value, entry.old_unknown != 0}, entry.at_of(entry.pa + 8 * k));
-    }
+    if (pending_[i].covered_by == settled) vanish_entry(pending_[i], vanish);
   }
   sweep();
 }
@@ -272,7 +288,7 @@ void Memory::barrier(AgentId by, Vanish&& vanish) {
 template <class Vanish>
 void Memory::settle_word(u64 pa, Vanish&& vanish) {
   if (!is_pending(pa)) return;
-  split_fills();
+  split_all();  // of a run of words this one only
   bool any = false;
   for (u32 i = newest_pending(pa); i != 0; i = pending_[i - 1].older) {
     pending_.edit(trail_, i - 1).covered_by = settled;

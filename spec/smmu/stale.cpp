@@ -43,7 +43,9 @@ std::optional<Caches::Structure> Caches::structure_at(u64 pa) const {
     const bool descriptor = region.kind == ConfigKind::l1std || region.kind == ConfigKind::l1cd;
     const u64 size = descriptor ? 8 : ste_bytes;
     const auto number = static_cast<u32>((pa - region.first) / size);
-    Structure structure{.kind = region.kind, .sid = region.sid, .ssid = region.ssid,
+    Structure structure{.kind = region.kind,
+                        .sid = region.sid,
+                        .ssid = region.ssid,
                         .place = region.first + number * size};
     switch (region.kind) {
       case ConfigKind::l1std: structure.sid = number << strtab_.split; break;

@@ -615,9 +615,9 @@ void Caches::check_make(Frame& frame, unsigned index, unsigned level, u64 value)
     if (valid_versions > 1 || tag.formed > 1 || globals_ != 0 || frame.contiguous != 0) {
       probe(path.tag, path.va, pa);
     }
-    const bool compare_table = valid_versions > 1 || tag.formed > 1 || tag.items != 0 ||
-                               memory_.any_pending() || globals_ != 0;
-    if (is_table(value, level) && compare_table) {
+    const bool several = valid_versions > 1 || tag.formed > 1 || tag.items != 0 || globals_ != 0;
+    if (is_table(value, level) &&
+        (several || pending_below(next_table_address(granule, value), level + 1))) {
       probe_table(path, next_table_address(granule, value), level + 1);
     }
     const unsigned extent = level_shift(granule, level) + (frame.contiguous != 0 ? 4 : 0);
@@ -662,6 +662,21 @@ void Caches::probe_tag(u32 tag, u64 va, u64 origin) {
                         : "; in memory: " + name(c.origin);
   }
   report(Rule::CONFLICT_BBM, text);
+}
+
+/// Some word of the table, or of those below it, has more than one visible version.
+bool Caches::pending_below(u64 table, unsigned level) const {
+  const Frame* frame = memory_.find(table);
+  if (frame == nullptr || !memory_.any_pending()) return false;
+  if (any_pending(*frame)) return true;
+  if (level == last_level || frame->nonzero == 0) return false;
+  for (unsigned i = 0; i < frame_words; ++i) {
+    if (!frame->is_unknown(i) && is_table(frame->words[i], level) &&
+        pending_below(next_table_address(granule, frame->words[i]), level + 1)) {
+      return true;
+    }
+  }
+  return false;
 }
 
 void Caches::probe_table(const Path& path, u64 table, unsigned level) {

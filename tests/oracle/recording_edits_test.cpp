@@ -117,7 +117,8 @@ TEST_P(RecordingEdits, CmdSyncDropped) {
   std::vector<UnmapSite> sites;
   for (const UnmapSite& site : unmap_sites(original())) {
     bool other = false;
-    for (std::size_t i = site.cons + 1; i < site.remap; ++i) other |= original().is_read(i, cmdq_cons);
+    for (std::size_t i = site.cons + 1; i < site.remap; ++i)
+      other |= original().is_read(i, cmdq_cons);
     if (!other) sites.push_back(site);
   }
   for (const UnmapSite& site : two(sites)) {
@@ -196,8 +197,8 @@ TEST_P(RecordingEdits, StreamTableMovedWhileEnabled) {
   for (const std::size_t site : two(sites)) {
     EditedRecording edited = original();
     edited.cut(site + behind);
-    edited.insert(site, {{"t", "w"}, {"cpu", 0}, {"off", "0x80"}, {"sz", 8},
-                         {"v", "0x4000000044000000"}});
+    edited.insert(
+        site, {{"t", "w"}, {"cpu", 0}, {"off", "0x80"}, {"sz", 8}, {"v", "0x4000000044000000"}});
     expect_flagged(edited, {Rule::REGISTER_GUARDED}, site);
   }
 }

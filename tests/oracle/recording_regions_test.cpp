@@ -15,13 +15,19 @@ namespace {
 
 using spec::Rule;
 
+/// T0SZ 16, 4 KiB granule, EPD1, V, 48-bit output, AA64, ASID 1.
+constexpr u64 stage1_cd = 0x1e204c0003510;
+
 /// Lines of a recording. Stream 8 translates by ASID 1: tables at 0x11000 (level 0) to 0x14000,
 /// an STE at 0x20200, its CD at 0x10000.
 class Writer {
  public:
   Writer() {
-    text_ = R"({"t":"hdr","format":"smmu-watch-1","smp":1,"sids":{"8":"a"}})" "\n";
-    const auto read = [&](unsigned off, u64 v) { line("r", fmt::format(R"("off":"{:#x}","sz":4,"v":"{:#x}")", off, v)); };
+    text_ = R"({"t":"hdr","format":"smmu-watch-1","smp":1,"sids":{"8":"a"}})"
+            "\n";
+    const auto read = [&](unsigned off, u64 v) {
+      line("r", fmt::format(R"("off":"{:#x}","sz":4,"v":"{:#x}")", off, v));
+    };
     read(0x0, 0xd40101a);
     read(0x4, 0x2730010);
     read(0xc, 0x1404);
@@ -32,15 +38,14 @@ class Writer {
     write(0x98, 0, 4);
     write(0x9c, 0, 4);
     cr0(0x8);
-    command(0x4, 0x1f);   // CFGI_ALL
-    command(0x30, 0);     // TLBI_NSNH_ALL
+    command(0x4, 0x1f);  // CFGI_ALL
+    command(0x30, 0);    // TLBI_NSNH_ALL
     sync();
     cr0(0xd, [&] { track("STE", 0x20000, 0x4000); });
     store("STE", 0x20208, 0x0);
     store("STE", 0x20200, 0x1000b, [&] {
       track("CD", 0x10000, 64);
-      // T0SZ 16, 4 KiB, IR, OR, SH; EPD1; V; IPS 5; AA64; R; A; ASET; ASID 1.
-      init("CD", 0x10000, 0x1625d80003510 | 0x1000000000000);
+      init("CD", 0x10000, stage1_cd);
       init("CD", 0x10008, 0x11000);
       init("CD", 0x10018, 0xff);
       track("PT0", 0x11000, 4096);
@@ -111,8 +116,8 @@ class Writer {
  private:
   void line(const char* type, const std::string& rest) {
     const bool cpu = *type == 'w' || *type == 'r';
-    text_ += fmt::format("{{\"i\":{},\"t\":\"{}\",{}{}}}\n", line_++, type,
-                         cpu ? "\"cpu\":0," : "", rest);
+    text_ += fmt::format("{{\"i\":{},\"t\":\"{}\",{}{}}}\n", line_++, type, cpu ? "\"cpu\":0," : "",
+                         rest);
   }
   std::string text_;
   u64 line_ = 0;
@@ -250,8 +255,11 @@ TEST(RecordingRegions, TheSamePageComesBackToItsPlace) {
 
 TEST(RecordingRegions, AnSteChangedInTwoWordsAtOnce) {
   Writer w;
+  w.store("STE", 0x20200, 0x1);  // abort
+  w.command(0x800000003, 1);
+  w.sync();
   w.store("STE", 0x20208, 0xd6);  // cacheability of CD fetches
-  w.store("STE", 0x20200, 0x1000b | 0x40, [] {});
+  w.store("STE", 0x20200, 0x1000b);
   expect_broken(w, Rule::CONFIG_MIXTURE, "memory never held");
 }
 

@@ -59,15 +59,15 @@ void damage(Trace& trace, Draw& draw) {
       case 0: events.erase(events.begin() + static_cast<std::ptrdiff_t>(at)); break;
       case 1: {
         const Event copy = events[at];
-        events.insert(events.begin() + static_cast<std::ptrdiff_t>(draw.below(events.size())), copy);
+        events.insert(events.begin() + static_cast<std::ptrdiff_t>(draw.below(events.size())),
+                      copy);
         break;
       }
       case 2: std::swap(events[at], events[draw.below(events.size())]); break;
       default: {
         Event changed = events[at];
-        std::visit(
-            [&](auto& payload) { for_each_field(payload, Scramble{draw, draw.below(5)}); },
-            changed.payload);
+        std::visit([&](auto& payload) { for_each_field(payload, Scramble{draw, draw.below(5)}); },
+                   changed.payload);
         if (!trace::check(changed)) events[at] = changed;
       }
     }
@@ -114,10 +114,10 @@ TEST(ReplayDamage, OfALockstep) {
 
 TEST(ReplayDamage, EventsWithoutMeaningAreNotAccepted) {
   Trace trace;
-  trace.events.push_back({.agent = trace::environment_agent, .payload = trace::Fork{},
-                          .origin = {}});
-  trace.events.push_back({.agent = trace::environment_agent, .payload = trace::Note{},
-                          .origin = {}});
+  trace.events.push_back(
+      {.agent = trace::environment_agent, .payload = trace::Fork{}, .origin = {}});
+  trace.events.push_back(
+      {.agent = trace::environment_agent, .payload = trace::Note{}, .origin = {}});
   const ReplayResult result = replay_trace(trace);
   EXPECT_EQ(result.events, 1u);
   EXPECT_EQ(result.notes, 1u);

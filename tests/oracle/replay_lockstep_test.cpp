@@ -40,8 +40,7 @@ u64 altered(u64 value) {
   }
 }
 
-int broken_init(const iommucheck_platform* platform, const iommucheck_config* config,
-                void** self) {
+int broken_init(const iommucheck_platform* platform, const iommucheck_config* config, void** self) {
   broken.real = *platform;
   broken.platform = *platform;
   iommucheck_platform& p = broken.platform;
