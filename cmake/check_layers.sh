@@ -44,11 +44,12 @@ offend "Z3 only in proofs/" "$(of "$every" | grep -vE '^proofs/' | naming 'z3(\+
 # A library with one wrapper: all that include it are one header and source of the same name.
 one_wrapper() {  # one_wrapper LIBRARY HEADERS
   local users stems
-  users=$(of "$every" | naming "$2")
+  users=$(of "${every/|tests|bench/}" | naming "$2")
   stems=$(printf '%s\n' "$users" | sed -E 's/:.*//; s/\.[a-z]+$//' | sort -u | sed '/^$/d')
   if [ "$(printf '%s' "$stems" | grep -c '')" -gt 1 ]; then offend "$1 in one wrapper only" "$users"; fi
 }
 one_wrapper CLI11 'CLI/'
+# Tests and benchmarks may use a library for themselves.
 one_wrapper nlohmann/json 'nlohmann/'
 
 if [ "$offences" -gt 0 ]; then

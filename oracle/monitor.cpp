@@ -226,6 +226,7 @@ void Monitor::call_begins(const spec::sva::Call& call) {
     named.domain = call.domain == 0 ? 0 : static_cast<u64>(numbers_.number(call.domain));
     call_text_ = spec::sva::call_text(named);
   }
+  caches_.tolerate_disabled_halves(true);
   interface_.begin_call(call);
   in_call_ = true;
   owed_.clear();
@@ -249,6 +250,7 @@ std::string Monitor::by_number(std::string text, const spec::sva::Call& call) {
 
 void Monitor::call_returns(const spec::sva::Call& call, const spec::sva::Observed& observed,
                            spec::sva::Circumstances around) {
+  caches_.tolerate_disabled_halves(false);
   remember_changes();  // compared below: what is promised after a call is promised at its end
   tick();
   if (sink_ != nullptr) {
