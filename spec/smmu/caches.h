@@ -401,6 +401,8 @@ class Caches {
   void vanish_from_table(Frame& frame, const Vanished& what);
   void add_item(const Path& path, u64 origin, Content content, EventIndex stored_at);
   [[nodiscard]] bool walks(u32 tag, unsigned half) const;
+  [[nodiscard]] Group fate(const Path& path, const Item& item) const;
+  void leave_below_pointers(Group group);
   bool renew(TagState& tag, const Item& item);
   bool extend(TagState& tag, const Item& item);
   u32 insert_item(const Item& item);

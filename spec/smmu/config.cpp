@@ -841,7 +841,7 @@ void Caches::freeze_pointers(u32 regime, Group died) {
   for (const u32 i : pointers) {
     const Item item = items_[i];
     Path path{.tag = id, .regime = regime, .half = item.half, .ghost = true, .va = item.va,
-              .dies = std::min(died, item.dies)};
+              .dies = std::min(died, item.dies), .item = i + 1};
     path.hierarchical =
         static_cast<u8>(item.hierarchical | pack(accumulate(unpack(0), item.value)));
     expand(path, next_table_address(Granule::g4k, item.value), item.level + 1U, nullptr);

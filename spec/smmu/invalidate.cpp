@@ -320,6 +320,38 @@ void Caches::kill_unknown(const InFlight& command) {
   }
 }
 
+/// What the pointers that die with `group` yielded until their end, as memory below them is now.
+void Caches::leave_below_pointers(Group group) {
+  std::vector<u32> done;
+  for (u32 t = 0; t < active_tags_.size(); ++t) {
+    const auto id = static_cast<u32>(active_tags_[t]);
+    if (tags_[id].pointers == 0) continue;
+    for (bool again = true; again;) {
+      again = false;
+      for (u32 i = static_cast<u32>(tags_[id].first_item); i != 0; i = items_[i].next) {
+        const Item item = items_[i];
+        if (item.kind != ItemKind::pointer || item.dies > group ||
+            std::ranges::find(done, i) != done.end()) {
+          continue;
+        }
+        done.push_back(i);
+        again = true;
+        for (u64 r = tags_[id].first_regime; r != 0; r = regimes_[r - 1].next) {
+          const RegimeState& state = regimes_[r - 1];
+          if (state.formed == 0 || state.regime.half[item.half].epd) continue;
+          Path path{.tag = id, .regime = static_cast<u32>(r - 1), .half = item.half,
+                    .va = item.va, .dies = std::min(item.dies, static_cast<Group>(state.dies)),
+                    .item = i + 1};
+          path.hierarchical =
+              static_cast<u8>(item.hierarchical | pack(accumulate(unpack(0), item.value)));
+          expand(path, next_table_address(Granule::g4k, item.value), item.level + 1U, nullptr);
+        }
+        break;  // the list has changed
+      }
+    }
+  }
+}
+
 void Caches::complete(Group group) {
   if (group < completed_) return;
   trail_.set(completed_, u64{group} + 1);
@@ -362,6 +394,7 @@ void Caches::complete(Group group) {
       }
     }
   }
+  leave_below_pointers(group);
   drop_items(group);
   for (u32 i = in_flight_.size(); i != 0; --i) {
     if (in_flight_[i - 1].group <= group) in_flight_.remove_unordered(trail_, i - 1);

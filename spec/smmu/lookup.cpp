@@ -409,7 +409,11 @@ void Caches::access_under(const Access& access, const StreamOption& option,
       } else {
         // The dirty state is set in the word as it was cached; otherwise the walk starts again.
         if (result.sets_dirty && c.item != 0 && items_[c.item - 1].kind == ItemKind::final) {
-          continue;
+          bool unchanged = false;
+          memory_.visible(c.origin, [&](Content word) {
+            unchanged |= word == Content{c.value, false};
+          });
+          if (!unchanged) continue;
         }
         outcome = {.kind = OutcomeKind::translation, .pa = c.leaf.output + (va - c.va),
                    .attr = c.leaf.attr, .dirty = result.sets_dirty.value};

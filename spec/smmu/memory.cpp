@@ -139,7 +139,9 @@ void Memory::clean_line(u64 pa, AgentId by) {
       clean_line(pa, by);
       return;
     }
-    pending_.edit(trail_, i).needs_clean = 0;
+    PendingStore& cleaned = pending_.edit(trail_, i);
+    cleaned.needs_clean = 0;
+    cleaned.covered_by = agent_bit(by);  // whose barrier orders the clean
   }
 }
 

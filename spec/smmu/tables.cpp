@@ -385,6 +385,25 @@ void Caches::vanish_from_table(Frame& frame, const Vanished& what) {
   }
 }
 
+/// The group with which something dies that is filled on the way `path`. Filled while the way was
+/// there, so: not by groups before its end; by the group that ends a cached pointer of the way, if
+/// a command which covers that pointer covers it too; else by the first later one.
+Group Caches::fate(const Path& path, const Item& item) const {
+  if (path.dies == immortal) return immortal;
+  if (path.item != 0) {
+    const Item& pointer = items_[path.item - 1];
+    for (u32 i = 0; i < in_flight_.size(); ++i) {
+      const InFlight& command = in_flight_[i];
+      if (command.group == pointer.dies && command.at >= pointer.since &&
+          is_tlbi(command.command.op) && covers_item(command.command, pointer) &&
+          covers_item(command.command, item)) {
+        return pointer.dies;
+      }
+    }
+  }
+  return first_kill_after(path.dies, item);
+}
+
 /// Is there a regime of the tag that walks this half? Otherwise nothing is filled.
 bool Caches::walks(u32 tag, unsigned half) const {
   for (u64 r = tags_[tag].first_regime; r != 0; r = regimes_[r - 1].next) {
@@ -417,8 +436,10 @@ void Caches::add_item(const Path& path, u64 origin, Content content, EventIndex 
       if (!(leaf.af | r.ha | r.affd)) return;  // an Access flag fault is never cached
     }
   }
-  item.dies = path.dies == immortal ? immortal : first_kill_after(path.dies, item);
-  item.dies = std::min(item.dies, path.cap);
+  item.dies = std::min(fate(path, item), path.cap);
+  if (path.item != 0 && items_[path.item - 1].dies != immortal) {
+    item.since = items_[path.item - 1].since;  // what ends the pointer ends such fills
+  }
   if (item.kind == ItemKind::final && contiguous_hint(item.value) &&
       contiguous_lg2(granule, item.level) != 0) {
     // Any member of a contiguous group fills each of its pages.
@@ -574,7 +595,7 @@ bool Caches::is_walked(const Frame& frame) const {
   for (unsigned level = 0; level <= last_level; ++level) {
     for (unsigned i = 0; i < frame_words && frame.tables_at(level) != 0 && !walked; ++i) {
       for_each_path(frame, i, level,
-                    [&](const Path& path) { walked |= tags_[path.tag].formed != 0; });
+                    [&](const Path& path) { walked |= walks(path.tag, path.half); });
     }
   }
   return walked;
