@@ -98,11 +98,7 @@ void fill(CheckResult& result, const Tally& tally, const CheckOptions& options) 
   result.accesses_judged = tally.accesses;
   result.outcomes_judged = tally.outcomes;
   RuleTally rules = tally.rules;
-  // Each call could have crashed, and might not have returned.
-  for (const spec::Rule rule : {spec::Rule::CRASH_NEVER, spec::Rule::HANG_RETURNS}) {
-    rules.asked[static_cast<std::size_t>(rule)] += tally.calls;
-    rules.discriminating[static_cast<std::size_t>(rule)] += tally.calls;
-  }
+  rules.add_calls(tally.calls);
   result.rules = rule_counts(rules, spec::parse_capabilities(default_id_registers()));
 }
 
@@ -214,7 +210,7 @@ Sequence Campaign::smallest(const Sequence& sequence, const std::function<bool()
     if (best.ends.*end && fails(candidate)) best = candidate;
   }
   const auto began = Clock::now();
-  constexpr double seconds_max = 20;  // a slow driver's finding is worth more than its shortest form
+  constexpr double seconds_max = 20;  // a slow driver's finding is worth more than its best form
   const ShrinkResult result = shrink(
       best.operations,
       [&](std::span<const fuzz::Operation> operations) {

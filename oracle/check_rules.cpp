@@ -52,6 +52,13 @@ void RuleTally::add(Monitor& monitor) {
   }
 }
 
+void RuleTally::add_calls(u64 calls) {
+  for (const Rule rule : {Rule::CRASH_NEVER, Rule::HANG_RETURNS}) {
+    asked[static_cast<std::size_t>(rule)] += calls;
+    discriminating[static_cast<std::size_t>(rule)] += calls;
+  }
+}
+
 std::vector<RuleCount> rule_counts(const RuleTally& tally, const spec::Capabilities& capabilities) {
   std::vector<RuleCount> counts;
   for (const spec::RuleInfo& info : spec::all_rules()) {

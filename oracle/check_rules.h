@@ -20,6 +20,8 @@ struct RuleTally {
 
   /// Adds what a monitor has counted since it was made; once a monitor.
   void add(Monitor& monitor);
+  /// Each call could have crashed, and might not have returned.
+  void add_calls(u64 calls);
 };
 
 /// The rules whose keeper is the driver, in the catalogue's order, each with its verdict: broken;

@@ -123,8 +123,8 @@ void Lockstep::perform_alloc(const fuzz::Operation& operation) {
   if (!may_call(call) || domains_.size() >= 8) return;
   const spec::sva::Observed observed = make_call(call);
   if (observed.status != Status::ok) return;
-  domains_.push_back({observed.value, observed.facts, monitor_.interface().is_paging(observed.value),
-                      false, {}});
+  const bool paging = monitor_.interface().is_paging(observed.value);
+  domains_.push_back({observed.value, observed.facts, paging, false, {}});
 }
 
 /// The domain that the operation means: chosen so that a call can change something where that is
@@ -139,7 +139,9 @@ std::size_t Lockstep::pick_domain(const fuzz::Operation& operation) {
     const bool devices_own = domain.handle == interface.domain_of(device);
     if (devices_own) view.of_device = i;
     bool used = false;
-    for (u32 d = 0; d < interface.device_count(); ++d) used |= interface.domain_of(d) == domain.handle;
+    for (u32 d = 0; d < interface.device_count(); ++d) {
+      used |= interface.domain_of(d) == domain.handle;
+    }
     bool fits = true;
     switch (operation.kind) {
       case OperationKind::map: fits = domain.paging; break;

@@ -40,6 +40,7 @@ void print_rules() {
   oracle::Monitor& monitor = lockstep().monitor();
   oracle::RuleTally tally;
   tally.add(monitor);
+  tally.add_calls(monitor.statistics().calls);
   fmt::print(stderr, "{} calls, {} outcomes judged; rules kept, and how often they could have been "
              "broken:\n", monitor.statistics().calls, monitor.statistics().outcomes_judged);
   for (const auto& count : oracle::rule_counts(tally, monitor.caches().capabilities())) {

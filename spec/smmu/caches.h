@@ -429,6 +429,12 @@ class Caches {
   void config_vanished(const Vanished& what, const std::vector<Vanished>& all);
   void cache_words(const ConfigItem& tags, const Vanished& what, const std::vector<Vanished>& all);
   void cache_config(const ConfigItem& item);
+  void cache_structure(const ConfigItem& tags);
+  [[nodiscard]] Group fate(const ConfigItem& item, u64 array) const;
+  static bool covers_both(const Command& command, const ConfigItem& a, const ConfigItem& b);
+  void leave_below(const ConfigItem& item, const std::vector<const Command*>& commands,
+                   std::vector<u32>& streams);
+  [[nodiscard]] bool may_be_fetched_again(const ConfigItem& item, const InFlight& command) const;
   void units_at(ConfigKind kind, u32 sid, u32 ssid, u64 place, unsigned unit, bool cached_only,
                 UnitValues& values) const;
   void reform_around(u64 pa);

@@ -119,11 +119,17 @@ bool Caches::mixtures(ConfigKind kind, u32 sid, u32 ssid, u64 place, Group dies,
   const unsigned unit_count = ste_words / width;
   std::array<UnitValues, ste_words> units;
   unsigned several = 0;
+  bool missing = false;
   u64 total = 1;
   for (unsigned u = 0; u < unit_count; ++u) {
     units_at(kind, sid, ssid, place, u, cached_only, units[u]);
     if (units[u].overflow) return false;
-    if (units[u].count == 0) return true;
+    if (units[u].count == 0 && u == 0) return true;
+    // Of an invalid structure the first words are enough to have it cached.
+    if (units[u].count == 0) {
+      missing = true;
+      units[u].add({{0, 0}, {false, false}, immortal});
+    }
     if (units[u].count > 1) ++several;
     total *= units[u].count;
     if (total > mixture_bound) return false;
@@ -144,6 +150,7 @@ bool Caches::mixtures(ConfigKind kind, u32 sid, u32 ssid, u64 place, Group dies,
         if (value.unknown[i]) unknown |= u64{1} << (u * width + i);
       }
     }
+    if (missing && (option.*structure).v()) continue;
     // Unknown words matter only if a decoding of the others would look at them.
     option.unknown = bit(unknown, 0);
     if (unknown != 0 && !option.unknown && (option.*structure).v()) {
@@ -643,8 +650,44 @@ void Caches::config_vanished(const Vanished& what, const std::vector<Vanished>& 
       }
       case ConfigKind::cd: item.ssid = region.ssid + number; break;
     }
+    item.dies = std::min(item.dies, fate(item, region.first));
     cache_words(item, what, all);
   }
+}
+
+/// The group with which a cached STE or CD dies that was read through a descriptor which is only
+/// cached any more: that which ends the descriptor, if the same command covers both.
+Group Caches::fate(const ConfigItem& item, u64 array) const {
+  if (item.kind != ConfigKind::ste && item.kind != ConfigKind::cd) return immortal;
+  const ConfigKind above = item.kind == ConfigKind::ste ? ConfigKind::l1std : ConfigKind::l1cd;
+  Group dies = 0;
+  bool cached = false;
+  for (u32 i = 0; i < config_items_.size(); ++i) {
+    const ConfigItem& descriptor = config_items_[i];
+    const u64 table = above == ConfigKind::l1std ? L1Std<u64>{descriptor.value}.l2ptr()
+                                                 : L1Cd<u64>{descriptor.value}.l2ptr();
+    if (descriptor.kind != above || table != array ||
+        item.sid - descriptor.sid >= descriptor.sid_count ||
+        item.ssid - descriptor.ssid >= descriptor.ssid_count) {
+      continue;
+    }
+    cached = true;
+    bool in_memory = false;
+    memory_.visible(descriptor.place, [&](Content content) {
+      in_memory |= content == Content{descriptor.value, false};
+    });
+    if (in_memory) return immortal;
+    Group end = immortal;
+    for (u32 k = 0; k < in_flight_.size(); ++k) {
+      const InFlight& command = in_flight_[k];
+      if (command.group == descriptor.dies && command.at >= descriptor.since &&
+          is_cfgi(command.command.op) && covers_both(command.command, descriptor, item)) {
+        end = descriptor.dies;
+      }
+    }
+    dies = std::max(dies, end);
+  }
+  return cached ? dies : immortal;
 }
 
 /// The word of `what` becomes an item; where a fetch reads two words, with each version that its
@@ -1039,23 +1082,25 @@ void Caches::acknowledge_smmuen() {
   std::vector<Vanished> words;
   for (u32 i = 0; i < regions_.size(); ++i) {
     const Region& region = regions_[i];
-    for (u64 pa = region.first; pa < region.first + region.bytes; pa += 8) {
-      Frame& frame = memory_.frame(pa);
-      if (frame.nonzero == 0 && !memory_.any_pending()) {
-        pa = frame.address() + (u64{1} << frame_lg2) - 8;
+    const bool descriptors = region.kind == ConfigKind::l1std || region.kind == ConfigKind::l1cd;
+    const u64 size = descriptors ? 8 : ste_bytes;
+    constexpr u64 small = 4096 * ste_bytes;  // of larger tables what is all zeros is left out
+    for (u64 place = region.first; place < region.first + region.bytes; place += size) {
+      Frame& frame = memory_.frame(place);
+      if (region.bytes > small && frame.nonzero == 0 && !memory_.any_pending()) {
+        place = frame.address() + (u64{1} << frame_lg2) - size;
         continue;
       }
-      // Whole structures only where they say anything.
-      const u64 place = region.kind == ConfigKind::ste || region.kind == ConfigKind::cd
-                            ? region.first + align_down(pa - region.first, 6) : pa;
       bool empty = true;
-      for (u64 w = place; w < place + (place == pa ? 64 : 64) && empty; w += 8) {
-        memory_.visible(w, [&](Content c) { empty &= !c.unknown && c.value == 0; });
+      for (u64 pa = place; pa < place + size; pa += 8) {
+        memory_.visible(pa, [&](Content c) { empty &= !c.unknown && c.value == 0; });
       }
-      if (empty) continue;
-      memory_.visible(frame, static_cast<unsigned>(bits(pa, 11, 3)), [&](Content content) {
-        words.push_back({&frame, static_cast<unsigned>(bits(pa, 11, 3)), content, now_});
-      });
+      for (u64 pa = place; pa < place + (empty ? 8 : size); pa += 8) {
+        const auto index = static_cast<unsigned>(bits(pa, 11, 3));
+        memory_.visible(frame, index, [&](Content content) {
+          words.push_back({&frame, index, content, now_});
+        });
+      }
     }
   }
   for (const Vanished& word : words) config_vanished(word, words);

@@ -238,19 +238,114 @@ void Caches::kill_ghosts(const InFlight& command) {
   }
 }
 
+namespace {
+
+ConfigTarget config_target(const ConfigItem& item) {
+  return {.kind = item.kind, .sid_first = item.sid, .sid_last = item.sid + item.sid_count - 1,
+          .ssid_first = item.ssid, .ssid_last = item.ssid + item.ssid_count - 1};
+}
+
+bool leads_on(ConfigKind kind) { return kind == ConfigKind::l1std || kind == ConfigKind::l1cd; }
+
+}  // namespace
+
+bool Caches::covers_both(const Command& command, const ConfigItem& a, const ConfigItem& b) {
+  return covers_config(command, config_target(a)) && covers_config(command, config_target(b));
+}
+
+/// An STE or CD can be read again between `command` and the end of its group, through a cached
+/// descriptor that no command of the group which covers it removes as well.
+bool Caches::may_be_fetched_again(const ConfigItem& item, const InFlight& command) const {
+  if (leads_on(item.kind)) return false;
+  bool same = false;
+  memory_.visible(item.place + 8 * item.word, [&](Content content) {
+    same |= content == Content{item.value, (item.unknown & 1) != 0};
+  });
+  if (!same) return false;
+  const ConfigKind above = item.kind == ConfigKind::ste ? ConfigKind::l1std : ConfigKind::l1cd;
+  for (u32 i = 0; i < config_items_.size(); ++i) {
+    const ConfigItem& descriptor = config_items_[i];
+    if (descriptor.kind != above || descriptor.unknown != 0 || descriptor.dies < command.group ||
+        item.sid - descriptor.sid >= descriptor.sid_count ||
+        item.ssid - descriptor.ssid >= descriptor.ssid_count) {
+      continue;
+    }
+    const u64 number = item.kind == ConfigKind::ste ? item.sid - descriptor.sid
+                                                    : item.ssid - descriptor.ssid;
+    const u64 table = item.kind == ConfigKind::ste ? L1Std<u64>{descriptor.value}.l2ptr()
+                                                   : L1Cd<u64>{descriptor.value}.l2ptr();
+    if (table + number * ste_bytes != item.place) continue;
+    bool removed = false;
+    for (u32 k = 0; k < in_flight_.size(); ++k) {
+      const InFlight& other = in_flight_[k];
+      removed |= other.group == command.group && is_cfgi(other.command.op) &&
+                 other.at >= item.since && other.at >= descriptor.since &&
+                 covers_both(other.command, item, descriptor);
+    }
+    if (!removed) return true;
+  }
+  return false;
+}
+
+/// The structures that a descriptor which goes has led to, as far as `commands` leave them: cached
+/// as memory has them now, invalid ones too.
+void Caches::leave_below(const ConfigItem& item, const std::vector<const Command*>& commands,
+                         std::vector<u32>& streams) {
+  for (u32 r = 0; r < regions_.size(); ++r) {
+    const Region region = regions_[r];
+    const bool below = item.kind == ConfigKind::l1std
+                           ? region.kind == ConfigKind::ste && region.made_by == item.sid
+                           : region.kind == ConfigKind::cd && region.made_by == item.sid &&
+                                 region.ssid == item.ssid;
+    const u64 table = item.kind == ConfigKind::l1std ? L1Std<u64>{item.value}.l2ptr()
+                                                     : L1Cd<u64>{item.value}.l2ptr();
+    if (!below || region.first != table) continue;
+    for (u64 place = region.first; place < region.first + region.bytes; place += ste_bytes) {
+      const auto number = static_cast<u32>((place - region.first) / ste_bytes);
+      ConfigItem word{.kind = region.kind, .sid = region.sid, .ssid = region.ssid, .place = place,
+                      .since = now_, .vanished_at = now_, .stored_at = now_};
+      (region.kind == ConfigKind::ste ? word.sid : word.ssid) += number;
+      const auto covered = [&](const Command* command) {
+        return covers_config(*command, config_target(word));
+      };
+      if (std::ranges::any_of(commands, covered)) continue;
+      cache_structure(word);
+      if (std::ranges::find(streams, word.sid) == streams.end()) streams.push_back(word.sid);
+    }
+  }
+}
+
+/// Items for the words of the structure at `tags.place`: of one that is all zeros the first is
+/// enough, since V = 0.
+void Caches::cache_structure(const ConfigItem& tags) {
+  bool zeros = true;
+  for (unsigned w = 0; w < ste_words; ++w) {
+    memory_.visible(tags.place + 8 * w, [&](Content c) { zeros &= !c.unknown && c.value == 0; });
+  }
+  for (u32 i = 0; i < config_items_.size(); ++i) zeros &= config_items_[i].place != tags.place;
+  for (unsigned w = 0; w < (zeros ? 1 : ste_words); ++w) {
+    const u64 pa = tags.place + 8 * w;
+    ConfigItem word = tags;
+    word.word = static_cast<u16>(w);
+    Frame& frame = memory_.frame(pa);
+    memory_.visible(pa, [&](Content content) {
+      word.value = content.value;
+      word.unknown = content.unknown ? 1 : 0;
+      cache_words(word, {&frame, static_cast<unsigned>(bits(pa, 11, 3)), content, now_}, {});
+    });
+  }
+}
+
 void Caches::kill_config(const InFlight& command) {
   std::vector<u32> streams;
   std::vector<ConfigItem> left;  // STEs and CDs that a removed L1STD or L1CD led to
   for (u32 i = 0; i < config_items_.size(); ++i) {
     const ConfigItem& item = config_items_[i];
     if (item.dies <= command.group) continue;
-    const ConfigTarget target{.kind = item.kind, .sid_first = item.sid,
-                              .sid_last = item.sid + item.sid_count - 1, .ssid_first = item.ssid,
-                              .ssid_last = item.ssid + item.ssid_count - 1};
-    if (!covers_config(command.command, target)) continue;
+    if (!covers_config(command.command, config_target(item))) continue;
+    if (may_be_fetched_again(item, command)) continue;
     config_items_.edit(trail_, i).dies = command.group;
-    const bool leads_on = item.kind == ConfigKind::l1std || item.kind == ConfigKind::l1cd;
-    if (leads_on && item.unknown == 0) left.push_back(item);
+    if (leads_on(item.kind) && item.unknown == 0) left.push_back(item);
     for (u32 n = 0; n < item.sid_count; ++n) {
       if (item.sid_count > 1) {
         bool known = false;
@@ -261,38 +356,7 @@ void Caches::kill_config(const InFlight& command) {
     }
   }
   // One StreamID's CFGI removes an L1STD; the cached STEs of the others of its span live on.
-  for (const ConfigItem& item : left) {
-    for (u32 r = 0; r < regions_.size(); ++r) {
-      const Region region = regions_[r];
-      const bool below = item.kind == ConfigKind::l1std
-                             ? region.kind == ConfigKind::ste && region.made_by == item.sid
-                             : region.kind == ConfigKind::cd && region.made_by == item.sid &&
-                                   region.ssid == item.ssid;
-      const u64 table = item.kind == ConfigKind::l1std ? L1Std<u64>{item.value}.l2ptr()
-                                                       : L1Cd<u64>{item.value}.l2ptr();
-      if (!below || region.first != table) continue;
-      for (u64 pa = region.first; pa < region.first + region.bytes; pa += 8) {
-        const auto number = static_cast<u32>((pa - region.first) / ste_bytes);
-        const u64 place = region.first + number * ste_bytes;
-        const Content v = memory_.newest(place);
-        if (!v.unknown && v.value == 0 && !memory_.is_pending(place)) continue;
-        ConfigItem word{.kind = region.kind, .word = static_cast<u16>((pa - place) / 8),
-                        .sid = region.sid, .ssid = region.ssid, .place = place,
-                        .since = now_, .vanished_at = now_, .stored_at = now_};
-        (region.kind == ConfigKind::ste ? word.sid : word.ssid) += number;
-        const ConfigTarget target{.kind = word.kind, .sid_first = word.sid, .sid_last = word.sid,
-                                  .ssid_first = word.ssid, .ssid_last = word.ssid};
-        if (covers_config(command.command, target)) continue;
-        memory_.visible(pa, [&](Content content) {
-          word.value = content.value;
-          word.unknown = content.unknown ? 1 : 0;
-          cache_words(word, {&memory_.frame(pa), static_cast<unsigned>(bits(pa, 11, 3)), content, now_},
-                      {});
-        });
-        if (std::ranges::find(streams, word.sid) == streams.end()) streams.push_back(word.sid);
-      }
-    }
-  }
+  for (const ConfigItem& item : left) leave_below(item, {&command.command}, streams);
   for (const u32 sid : streams) reform(sid);
 }
 
@@ -366,6 +430,19 @@ void Caches::complete(Group group) {
   // removed already.
   std::vector<u32> streams;
   std::vector<u32> arrays;
+  for (u32 i = 0, count = config_items_.size(); i < count; ++i) {
+    const ConfigItem item = config_items_[i];
+    if (item.dies > group || !leads_on(item.kind) || item.unknown != 0 || enabled_ == 0) continue;
+    std::vector<const Command*> killers;
+    for (u32 k = 0; k < in_flight_.size(); ++k) {
+      const InFlight& command = in_flight_[k];
+      if (command.group == item.dies && command.at >= item.since && is_cfgi(command.command.op) &&
+          covers_config(command.command, config_target(item))) {
+        killers.push_back(&command.command);
+      }
+    }
+    leave_below(item, killers, streams);
+  }
   for (u32 i = config_items_.size(); i != 0; --i) {
     const ConfigItem item = config_items_[i - 1];
     if (item.dies > group) continue;

@@ -62,7 +62,8 @@ TEST_P(CheckTwin, IsFoundFromEachSeed) {
     ASSERT_EQ(result.findings.size(), 1U) << "seed " << seed;
     const Violation& found = result.findings.front();
     const spec::RuleInfo& rule = spec::rule_info(found.rule);
-    EXPECT_THAT(families_expected(GetParam()), Contains(std::string(spec::family_name(rule.family))))
+    const std::string family(spec::family_name(rule.family));
+    EXPECT_THAT(families_expected(GetParam()), Contains(family))
         << "seed " << seed << ": " << found.headline;
     EXPECT_EQ(rule.keeper, spec::Keeper::driver);
     EXPECT_LE(found.calls, 10U) << "seed " << seed;
