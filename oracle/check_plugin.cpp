@@ -166,7 +166,7 @@ int work(SharedReport& report, const CheckOptions& options, Clock::time_point st
 // ---- the supervisor -----------------------------------------------------------------------------
 
 constexpr double shrink_seconds_max = 20;
-constexpr double patience_seconds = 0.3;  // a case takes milliseconds, loading included
+constexpr double patience_seconds = 1;  // a case takes milliseconds, loading included
 
 /// Runs one sequence from the boot on in a process of its own, with the trace kept in `trace_path`.
 Expected<Outcome> run_alone(const CheckOptions& options, const Sequence& sequence,
@@ -233,7 +233,10 @@ Violation Supervisor::violation_of_death(const Outcome& outcome, Rule rule, Sequ
         {.runs_max = 2000, .stop = [&] {
            return seconds_since(began) > shrink_seconds_max || (options_.stop && options_.stop());
          }});
-    sequence.operations = result.operations;
+    // On a busy machine a slow try may have passed for one that hangs.
+    patience = options_.hang_seconds;
+    const Sequence small{.operations = result.operations, .ends = sequence.ends};
+    if (!hang || dies(small)) sequence.operations = small.operations;
   }
   violation.operations = sequence.operations;
   std::string path;

@@ -464,9 +464,10 @@ class Caches {
                   std::vector<CdOption>& options) const;
   void words_at(ConfigKind kind, u32 sid, u32 ssid, u64 place, unsigned word,
                 std::vector<Word>& words) const;
-  template <class Option, class Structure>
+  /// `of(option)` is the structure of an option, by reference.
+  template <class Option, class Of>
   bool mixtures(ConfigKind kind, u32 sid, u32 ssid, u64 place, Group dies, bool cached_only,
-                Structure Option::* structure, std::vector<Option>& options) const;
+                const Of& of, std::vector<Option>& options) const;
   [[nodiscard]] bool unknown_config_alive(u32 sid) const;
   void check_unknown_after_reset();
   [[nodiscard]] bool unknown_tlb_alive(const Tag<u64>& tag) const;

@@ -83,6 +83,9 @@ namespace {
 Ste<u64> relevant(const Ste<u64>& ste) { return used_part(ste); }
 Cd<u64> relevant(const Cd<u64>& cd) { return cd.v() ? cd : Cd<u64>{}; }
 
+constexpr auto ste_of = [](auto& option) -> auto& { return option.ste; };
+constexpr auto cd_of = [](auto& option) -> auto& { return option.cd; };
+
 }  // namespace
 
 /// What one fetch of unit `unit` may have seen: a word, or two.
@@ -112,9 +115,9 @@ void Caches::units_at(ConfigKind kind, u32 sid, u32 ssid, u64 place, unsigned un
 
 /// Every mixture of words that fetches of one structure may have seen, equal ones once.
 /// `cached_only`: memory of this place cannot be reached any more, only cached words count.
-template <class Option, class Structure>
+template <class Option, class Of>
 bool Caches::mixtures(ConfigKind kind, u32 sid, u32 ssid, u64 place, Group dies, bool cached_only,
-                      Structure Option::* structure, std::vector<Option>& options) const {
+                      const Of& of, std::vector<Option>& options) const {
   const unsigned width = profile_.config_atom / 8;
   const unsigned unit_count = ste_words / width;
   std::array<UnitValues, ste_words> units;
@@ -146,24 +149,24 @@ bool Caches::mixtures(ConfigKind kind, u32 sid, u32 ssid, u64 place, Group dies,
       rest /= units[u].count;
       option.dies = std::min(option.dies, value.dies);
       for (unsigned i = 0; i < width; ++i) {
-        (option.*structure).dw[u * width + i] = value.word[i];
+        of(option).dw[u * width + i] = value.word[i];
         if (value.unknown[i]) unknown |= u64{1} << (u * width + i);
       }
     }
-    if (missing && (option.*structure).v()) continue;
+    if (missing && of(option).v()) continue;
     // Unknown words matter only if a decoding of the others would look at them.
     option.unknown = bit(unknown, 0);
-    if (unknown != 0 && !option.unknown && (option.*structure).v()) {
+    if (unknown != 0 && !option.unknown && of(option).v()) {
       for (unsigned w = 1; w < ste_words; ++w) {
-        Structure all = option.*structure;
+        auto all = of(option);
         all.dw[w] = ~u64{0};
-        option.unknown |= bit(unknown, w) && !(relevant(all) == relevant(option.*structure));
+        option.unknown |= bit(unknown, w) && !(relevant(all) == relevant(of(option)));
       }
     }
-    option.*structure = relevant(option.*structure);
+    of(option) = relevant(of(option));
     const auto same = [&](const Option& other) {
       return other.place == option.place && other.unknown == option.unknown &&
-             (option.unknown || other.*structure == option.*structure);
+             (option.unknown || of(other) == of(option));
     };
     const auto known = std::ranges::find_if(options, same);
     if (known == options.end()) {
@@ -185,7 +188,7 @@ bool Caches::ste_options(u32 sid, std::vector<SteOption>& options) const {
   std::vector<u64> places;
   if (!strtab_.two_level) {
     places.push_back(linear_ste_address(strtab_, u64{sid}));
-    if (!mixtures(ConfigKind::ste, sid, 0, places[0], immortal, false, &SteOption::ste, options)) {
+    if (!mixtures(ConfigKind::ste, sid, 0, places[0], immortal, false, ste_of, options)) {
       return false;
     }
   } else {
@@ -206,7 +209,7 @@ bool Caches::ste_options(u32 sid, std::vector<SteOption>& options) const {
         continue;
       }
       places.push_back(second_level_ste_address(strtab_, l1std, u64{sid}));
-      if (!mixtures(ConfigKind::ste, sid, 0, places.back(), word.dies, false, &SteOption::ste,
+      if (!mixtures(ConfigKind::ste, sid, 0, places.back(), word.dies, false, ste_of,
                     options)) {
         return false;
       }
@@ -223,7 +226,7 @@ bool Caches::ste_options(u32 sid, std::vector<SteOption>& options) const {
     }
   }
   for (const u64 place : old_places) {
-    if (!mixtures(ConfigKind::ste, sid, 0, place, immortal, true, &SteOption::ste, options)) {
+    if (!mixtures(ConfigKind::ste, sid, 0, place, immortal, true, ste_of, options)) {
       return false;
     }
   }
@@ -241,7 +244,7 @@ bool Caches::cd_options(u32 sid, u32 ssid, const std::vector<SteOption>& all,
     const unsigned leaf_bits = cd_leaf_bits(ste.ste, caps_);
     if (leaf_bits == 0) {
       places.push_back(linear_cd_address(ste.ste, u64{ssid}));
-      if (!mixtures(ConfigKind::cd, sid, ssid, places.back(), ste.dies, false, &CdOption::cd,
+      if (!mixtures(ConfigKind::cd, sid, ssid, places.back(), ste.dies, false, cd_of,
                     options)) {
         return false;
       }
@@ -259,7 +262,7 @@ bool Caches::cd_options(u32 sid, u32 ssid, const std::vector<SteOption>& all,
         continue;
       }
       places.push_back(second_level_cd_address(l1cd, leaf_bits, u64{ssid}));
-      if (!mixtures(ConfigKind::cd, sid, ssid, places.back(), option.dies, false, &CdOption::cd,
+      if (!mixtures(ConfigKind::cd, sid, ssid, places.back(), option.dies, false, cd_of,
                     options)) {
         return false;
       }
@@ -275,7 +278,7 @@ bool Caches::cd_options(u32 sid, u32 ssid, const std::vector<SteOption>& all,
     }
   }
   for (const u64 place : old_places) {
-    if (!mixtures(ConfigKind::cd, sid, ssid, place, immortal, true, &CdOption::cd, options)) {
+    if (!mixtures(ConfigKind::cd, sid, ssid, place, immortal, true, cd_of, options)) {
       return false;
     }
   }
