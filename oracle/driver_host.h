@@ -31,6 +31,8 @@ class DriverHost {
 
   /// Decides everything that a device or the environment may choose.
   void set_choices(spec::Choices& choices) { choices_ = &choices; }
+  /// From here on everything makes progress at once.
+  void choose_first() { choices_ = &first_; }
   /// The n-th allocation of the next call fails; 0: none.
   void fail_allocation(u32 n);
   [[nodiscard]] bool allocation_failed() const { return allocation_failed_; }

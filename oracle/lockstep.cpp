@@ -82,10 +82,10 @@ void Lockstep::run(std::span<const fuzz::Operation> operations, Ends ends) {
     host_.fail_allocation(operation.fail);
     perform(operation);
     host_.fail_allocation(0);
+    host_.choose_first();
     if (!monitor_.findings().empty()) return;
   }
-  spec::FirstChoice first;
-  host_.set_choices(first);
+  host_.choose_first();
   if (ends.whole_space) monitor_.check_whole_space();
   if (ends.teardown && monitor_.findings().empty()) tear_down();
 }
