@@ -439,6 +439,8 @@ void Caches::add_item(const Path& path, u64 origin, Content content, EventIndex 
   item.dies = std::min(fate(path, item), path.cap);
   if (path.item != 0 && items_[path.item - 1].dies != immortal) {
     item.since = items_[path.item - 1].since;  // what ends the pointer ends such fills
+  } else if (path.ghost && path.dies != immortal) {
+    item.since = 0;  // filled before the group that ended the regime: every later one counts
   }
   if (item.kind == ItemKind::final && contiguous_hint(item.value) &&
       contiguous_lg2(granule, item.level) != 0) {
