@@ -16,6 +16,8 @@
 //   lookup.cpp candidates and outcomes                explain.cpp     the same in words
 #pragma once
 
+#include <algorithm>
+#include <compare>
 #include <deque>
 #include <functional>
 #include <string>
@@ -232,9 +234,20 @@ class Caches {
   /// Streams (StreamID, SubstreamID) whose configuration may use the tag: visit(sid, ssid).
   template <class Visit>
   void streams_of(u32 tag, Visit&& visit) const {
-    for (u32 i = 0; i < formed_.size(); ++i) {
-      if (regimes_[formed_[i].regime].tag == tag) visit(formed_[i].sid, formed_[i].ssid);
+    // Sorted by tag, made anew when a configuration has changed.
+    FormedIndex& index = formed_index_;
+    if (index.version != formed_version_ || index.generation != trail_.generation()) {
+      index.streams.clear();
+      for (u32 i = 0; i < formed_.size(); ++i) {
+        index.streams.push_back({regimes_[formed_[i].regime].tag, formed_[i].sid, formed_[i].ssid});
+      }
+      std::sort(index.streams.begin(), index.streams.end());
+      index.version = formed_version_;
+      index.generation = trail_.generation();
     }
+    const auto first = std::lower_bound(index.streams.begin(), index.streams.end(), tag,
+                                        [](const auto& a, u32 t) { return a.tag < t; });
+    for (auto i = first; i != index.streams.end() && i->tag == tag; ++i) visit(i->sid, i->ssid);
   }
   [[nodiscard]] const Regime<u64>& regime(u32 id) const { return regimes_[id].regime; }
   [[nodiscard]] bool tag_is_broken(u32 tag) const { return tags_[tag].broken != 0; }
@@ -285,6 +298,17 @@ class Caches {
     u64 formed = 0;        ///< distinct regimes that can be formed
     u64 broken = 0;
     u64 active = 0;
+  };
+  struct FormedStream {
+    u32 tag = 0;
+    u32 sid = 0;
+    u32 ssid = 0;
+    friend auto operator<=>(const FormedStream&, const FormedStream&) = default;
+  };
+  struct FormedIndex {
+    u64 version = ~u64{0};
+    u64 generation = 0;
+    std::vector<FormedStream> streams;
   };
   /// What one stream's configuration forms, so that a change can be undone.
   struct Formed {
@@ -546,6 +570,7 @@ class Caches {
   std::deque<TagState> tags_;
   std::unordered_multimap<u64, u32> tag_index_;
   TrailArray<u64> active_tags_;
+  TrailArray<u64> item_tags_;   // tags that have items
 
   TrailArray<ConfigItem> config_items_;
   TrailArray<Region> regions_;
@@ -577,6 +602,8 @@ class Caches {
 
   u64 paths_version_ = 0;     // changes whenever for_each_path() may; no part of the state
   mutable PathCache path_cache_;
+  u64 formed_version_ = 0;    // changes whenever formed_ does
+  mutable FormedIndex formed_index_;
   bool track_changes_ = false;
   bool gave_up_ = false;
   mutable bool bound_hit_ = false;

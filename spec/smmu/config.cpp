@@ -527,6 +527,7 @@ void Caches::form_cd(u32 sid, u32 number, const SteOption& ste, const std::vecto
 
 /// Everything that follows from the configuration of one stream.
 void Caches::reform(u32 sid) {
+  ++formed_version_;
   ++paths_version_;
   if (track_changes_ && (dirty_streams_.empty() || dirty_streams_.back() != sid)) {
     dirty_streams_.push_back(sid);

@@ -88,8 +88,8 @@ void Caches::kill_items(const InFlight& command) {
   ++paths_version_;
   std::vector<u32>& covered = scratch_covered_;
   covered.clear();
-  for (u32 t = 0; t < active_tags_.size(); ++t) {
-    const TagState& tag = tags_[static_cast<u32>(active_tags_[t])];
+  for (u32 t = 0; t < item_tags_.size(); ++t) {
+    const TagState& tag = tags_[static_cast<u32>(item_tags_[t])];
     for (u32 i = static_cast<u32>(tag.first_item); i != 0; i = items_[i].next) {
       if (items_[i].dies <= command.group) continue;
       const Covered part = covered_part(command.command, items_[i]);
@@ -387,8 +387,8 @@ void Caches::kill_unknown(const InFlight& command) {
 /// What the pointers that die with `group` yielded until their end, as memory below them is now.
 void Caches::leave_below_pointers(Group group) {
   std::vector<u32> done;
-  for (u32 t = 0; t < active_tags_.size(); ++t) {
-    const auto id = static_cast<u32>(active_tags_[t]);
+  for (u32 t = 0; t < item_tags_.size(); ++t) {
+    const auto id = static_cast<u32>(item_tags_[t]);
     if (tags_[id].pointers == 0) continue;
     for (bool again = true; again;) {
       again = false;

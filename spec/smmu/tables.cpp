@@ -498,6 +498,7 @@ u32 Caches::insert_item(const Item& item) {
   Item entry = item;
   entry.next = static_cast<u32>(tag.first_item);
   const u32 index = items_.allocate(trail_, entry);
+  if (tag.items == 0) item_tags_.push(trail_, item.tag);
   trail_.set(tag.first_item, index);
   trail_.set(tag.items, tag.items + 1);
   trail_.set(item_count_, item_count_ + 1);
@@ -507,8 +508,8 @@ u32 Caches::insert_item(const Item& item) {
 // Items that died with `group` or before, in every tag.
 void Caches::drop_items(Group group) {
   if (item_count_ == 0) return;
-  for (u32 t = 0; t < active_tags_.size(); ++t) {
-    const auto id = static_cast<u32>(active_tags_[t]);
+  for (u32 t = item_tags_.size(); t-- != 0;) {
+    const auto id = static_cast<u32>(item_tags_[t]);
     TagState& tag = tags_[id];
     u32 before = 0;
     for (u32 i = static_cast<u32>(tag.first_item); i != 0;) {
@@ -535,6 +536,7 @@ void Caches::drop_items(Group group) {
       trail_.set(item_count_, item_count_ - 1);
       i = item.next;
     }
+    if (tag.items == 0) item_tags_.remove_unordered(trail_, t);
   }
 }
 
