@@ -20,6 +20,16 @@ void add(std::vector<Outcome>& found, const Outcome& outcome) {
   if (std::ranges::none_of(found, same)) found.push_back(outcome);
 }
 
+/// Of the candidates from number `before` on, those that other ASIDs meet too.
+void keep_global(std::vector<Candidate>& found, std::size_t before) {
+  const auto local = [](const Candidate& c) {
+    if (c.kind == Candidate::Kind::unknown) return false;
+    return c.kind != Candidate::Kind::leaf || c.leaf.ng.value;
+  };
+  found.erase(std::remove_if(found.begin() + static_cast<std::ptrdiff_t>(before), found.end(),
+                             local), found.end());
+}
+
 }  // namespace
 
 std::optional<Leaf<u64>> Caches::leaf_of(const Item& item) const {
@@ -146,13 +156,7 @@ void Caches::collect_memory(u32 tag, u64 va, bool global_only,
     walk(static_cast<u32>(r - 1), half, table.address, table.level, table.level, va, 0, 0, found);
     if (tags_[tag].formed > 1) walk_mixed(tag, static_cast<u32>(r - 1), half, va, found);
   }
-  if (!global_only) return;
-  const auto local = [](const Candidate& c) {
-    if (c.kind == Candidate::Kind::unknown) return false;
-    return c.kind != Candidate::Kind::leaf || c.leaf.ng.value;
-  };
-  found.erase(std::remove_if(found.begin() + static_cast<std::ptrdiff_t>(before), found.end(),
-                             local), found.end());
+  if (global_only) keep_global(found, before);
 }
 
 void Caches::collect_items(u32 tag, u64 va, bool global_only,
@@ -184,13 +188,7 @@ void Caches::collect_items(u32 tag, u64 va, bool global_only,
            item.level + 1U, level_shift(Granule::g4k, 0), va, hierarchical, i + 1, found);
     }
   }
-  if (!global_only) return;
-  const auto local = [](const Candidate& c) {
-    if (c.kind == Candidate::Kind::unknown) return false;
-    return c.kind != Candidate::Kind::leaf || c.leaf.ng.value;
-  };
-  found.erase(std::remove_if(found.begin() + static_cast<std::ptrdiff_t>(before), found.end(),
-                             local), found.end());
+  if (global_only) keep_global(found, before);
 }
 
 void Caches::collect(u32 tag, u64 va, std::vector<Candidate>& found) const {
