@@ -505,6 +505,7 @@ class Caches {
   void split_item(u32 index, u64 first, u64 count);
   void kill_items(const InFlight& command);
   void kill_config(const InFlight& command);
+  void add_streams(const ConfigItem& item, std::vector<u32>& streams) const;
   void kill_ghosts(const InFlight& command);
   void kill_unknown(const InFlight& command);
   [[nodiscard]] bool covers_item(const Command& command, const Item& item) const;

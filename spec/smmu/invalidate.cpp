@@ -336,6 +336,18 @@ void Caches::cache_structure(const ConfigItem& tags) {
   }
 }
 
+/// The streams that an item concerns; of a span those that were ever configured.
+void Caches::add_streams(const ConfigItem& item, std::vector<u32>& streams) const {
+  for (u32 n = 0; n < item.sid_count; ++n) {
+    if (item.sid_count > 1) {
+      bool known = false;
+      for (u32 k = 0; k < known_sids_.size(); ++k) known |= known_sids_[k] == item.sid + n;
+      if (!known) continue;
+    }
+    if (std::ranges::find(streams, item.sid + n) == streams.end()) streams.push_back(item.sid + n);
+  }
+}
+
 void Caches::kill_config(const InFlight& command) {
   std::vector<u32> streams;
   std::vector<ConfigItem> left;  // STEs and CDs that a removed L1STD or L1CD led to
@@ -346,14 +358,7 @@ void Caches::kill_config(const InFlight& command) {
     if (may_be_fetched_again(item, command)) continue;
     config_items_.edit(trail_, i).dies = command.group;
     if (leads_on(item.kind) && item.unknown == 0) left.push_back(item);
-    for (u32 n = 0; n < item.sid_count; ++n) {
-      if (item.sid_count > 1) {
-        bool known = false;
-        for (u32 k = 0; k < known_sids_.size(); ++k) known |= known_sids_[k] == item.sid + n;
-        if (!known) continue;
-      }
-      if (std::ranges::find(streams, item.sid + n) == streams.end()) streams.push_back(item.sid + n);
-    }
+    add_streams(item, streams);
   }
   // One StreamID's CFGI removes an L1STD; the cached STEs of the others of its span live on.
   for (const ConfigItem& item : left) leave_below(item, {&command.command}, streams);
@@ -447,14 +452,7 @@ void Caches::complete(Group group) {
     const ConfigItem item = config_items_[i - 1];
     if (item.dies > group) continue;
     if (item.kind == ConfigKind::l1std) arrays.push_back(item.sid);
-    for (u32 n = 0; n < item.sid_count; ++n) {
-      if (item.sid_count > 1) {
-        bool known = false;
-        for (u32 k = 0; k < known_sids_.size(); ++k) known |= known_sids_[k] == item.sid + n;
-        if (!known) continue;
-      }
-      if (std::ranges::find(streams, item.sid + n) == streams.end()) streams.push_back(item.sid + n);
-    }
+    add_streams(item, streams);
     config_items_.remove_unordered(trail_, i - 1);
   }
   if (enabled_ != 0) {
