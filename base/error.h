@@ -9,10 +9,10 @@
 namespace iommucheck {
 
 enum class ErrorCode {
-  bad_input,      ///< a file, line, word or option cannot be read: exit status 2
-  unsupported,    ///< understood, but the specification has not got it yet
-  gave_up,        ///< a stated bound was hit; never a verdict
-  environment,    ///< a file, process or resource of the machine failed: exit status 3
+  bad_input,    ///< a file, line, word or option cannot be read: exit status 2
+  unsupported,  ///< understood, but the specification has not got it yet
+  gave_up,      ///< a stated bound was hit; never a verdict
+  environment,  ///< a file, process or resource of the machine failed: exit status 3
 };
 
 /// `message` says what was wrong, where ("file:line:column" or "event N"), and what to do.

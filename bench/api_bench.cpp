@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Sequences a second: what a campaign of `check` gets from one thread. The sequences are those of
-// fuzz::random_operation, in its own mix, each cut after the operation that made its 20th call.
+// oracle::make_sequence_of, the mix of `check`, each cut after the operation that made its 20th
+// call.
 #include <fmt/format.h>
 
 #include <array>
@@ -128,16 +129,8 @@ class ApiBench {
     u32 after = 0;  ///< operations; 0: not there yet
   };
 
-  /// As oracle::make_sequence, but for the number of operations.
   void make(u64 number, u32 count) {
-    oracle::RandomWords words(oracle::RandomWords(options_.seed).next() ^
-                              oracle::RandomWords(~number).next());
-    const u64 shape = words.next();
-    sequence_.ends = {.whole_space = shape % 64 == 0, .teardown = (shape >> 8) % 16 == 0};
-    sequence_.operations.clear();
-    for (u32 i = 0; i < count; ++i) {
-      sequence_.operations.push_back(fuzz::random_operation(words.next()));
-    }
+    oracle::make_sequence_of(options_.seed, number, count, sequence_);
   }
 
   /// How many operations make 20 calls, and which calls these are.
@@ -270,7 +263,7 @@ void api(const ApiOptions& options) {
     return static_cast<double>(n) / static_cast<double>(options.sequences);
   };
   fmt::print(
-      "  {} sequences of fuzz::random_operation (seed {}), each until {} calls are made:\n"
+      "  {} sequences as `check` makes them (seed {}), each until {} calls are made:\n"
       "  {:.1f} operations, {:.2f} calls with teardown, {:.1f} accesses and {:.1f} judged "
       "pieces a sequence;\n  whole space compared in {}, teardown in {} of them; each is "
       "made, run, and undone\n",

@@ -22,7 +22,7 @@ namespace {
 struct TrivialWorld {
   static constexpr u64 window_pa = 0x8000'0000;
   static constexpr u64 window_bytes = u64{32} << 20;
-  static constexpr u64 arena_bytes = u64{1} << 20;
+  static constexpr u64 arena_bytes = u64{16} << 20;
 
   std::vector<u64> memory = std::vector<u64>(window_bytes / 8);
   std::vector<u64> arena = std::vector<u64>(arena_bytes / 8);
@@ -212,6 +212,23 @@ void iova_to_phys(benchmark::State& state) {
   }
 }
 
+/// One PASID after the other, given and given back; `held` others are out all the time.
+void pasids(benchmark::State& state, u64 held) {
+  Bench b;
+  u32 pasid = 0;
+  for (u64 i = 0; i < held; ++i) {
+    must(b.driver->pasid_alloc(b.self, 1, 0, &pasid) == 0, "pasid_alloc failed");
+  }
+  for (auto _ : state) {
+    const double began = now_ns();
+    for (u64 i = 0; i < batch; ++i) {
+      must(b.driver->pasid_alloc(b.self, 1, 0, &pasid) == 0, "pasid_alloc failed");
+      must(b.driver->pasid_free(b.self, pasid) == 0, "pasid_free failed");
+    }
+    state.SetIterationTime((now_ns() - began) / 1e9);
+  }
+}
+
 /// Collects the repetitions of each benchmark; prints a line once all of them are there.
 class Lines final : public benchmark::BenchmarkReporter {
  public:
@@ -256,6 +273,8 @@ void driver_alone() {
   add("map + unmap_fast 4 KiB, one sync for 64", gathered, small);
   add("map + unmap_fast 2 MiB, one sync for 64", gathered, large);
   add("iova_to_phys, four levels", iova_to_phys);
+  add("pasid_alloc + pasid_free, none held", pasids, u64{0});
+  add("pasid_alloc + pasid_free, 1000 held", pasids, u64{1000});
   Lines lines;
   benchmark::RunSpecifiedBenchmarks(&lines);
 }

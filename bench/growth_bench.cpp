@@ -189,7 +189,8 @@ void map_size(bool fast) {
 }  // namespace
 
 void growth() {
-  fmt::print("  size: ns a step (median of 120 batches of 64), and the time at large by that at small\n");
+  fmt::print(
+      "  size: ns a step (median of 120 batches of 64), and the time at large by that at small\n");
   fmt::print("  {:<52}{:>17}{:>17}{:>17}{:>8}\n", "", "small", "middle", "large", "ratio");
   std::fflush(stdout);
   table_size();

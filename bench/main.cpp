@@ -76,6 +76,9 @@ int run(const ApiOptions& given, const std::string& only, bool line) {
     all &= section("the driver alone: its platform is an array, its SMMU consumes at once",
                    [] { driver_alone(); });
   }
+  if (wanted("qemu")) {
+    all &= section("QEMU as a device under test, over qtest", [] { qemu(); });
+  }
   fmt::print("\n{} in {:.0f} s; nothing here passes or fails.\n",
              all ? "measured" : "NOT ALL COULD BE MEASURED", (now_ns() - began) / 1e9);
   return all ? 0 : 3;
@@ -91,7 +94,7 @@ int main(int argc, char** argv) {
   bool line = false;
   CLI::App app("Benchmarks of iommucheck; they measure and decide nothing.", "iommucheck_bench");
   app.add_option("--only", only, "one section")
-      ->check(CLI::IsMember({"api", "growth", "outcomes", "driver"}));
+      ->check(CLI::IsMember({"api", "growth", "outcomes", "driver", "qemu"}));
   app.add_flag_callback("--api-only", [&only] { only = "api"; }, "the same as --only api");
   app.add_flag("--api-line", line, "only that, as one line for a program (see --beside)");
   app.add_option("--beside", options.beside,

@@ -43,6 +43,7 @@ std::string_view kind_text(spec::OutcomeKind kind) {
     case spec::OutcomeKind::bypass: return "bypass";
     case spec::OutcomeKind::fault: return "fault";
     case spec::OutcomeKind::abort: return "abort";
+    case spec::OutcomeKind::denied: return "denied";
     case spec::OutcomeKind::any: break;
   }
   return "any";

@@ -24,6 +24,8 @@ void api_line(const ApiOptions& options);
 void growth();
 /// outcomes() of one access.
 void outcomes();
+/// QEMU as a device under test; says so and returns where there is none.
+void qemu();
 /// The driver without anything that checks it.
 void driver_alone();
 

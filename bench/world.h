@@ -78,7 +78,8 @@ class World {
     oracle::Setup result;
     result.id = oracle::default_id_registers();
     result.window_bytes = window_bytes;
-    for (u32 device = 0; device < devices; ++device) result.devices.push_back({device + 1});
+    for (u32 device = 0; device < devices; ++device)
+      result.devices.push_back({.stream_ids = {device + 1}});
     return result;
   }
   spec::sva::Observed make(const spec::sva::Call& call) {

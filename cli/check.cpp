@@ -7,6 +7,7 @@
 
 #include "cli/options.h"
 #include "cli/verdicts.h"
+#include "oracle/report/junit.h"
 
 namespace iommucheck::cli {
 namespace {
@@ -30,6 +31,8 @@ oracle::CheckOptions settings_of(const CheckCommand& options) {
   settings.findings_max = options.findings;
   settings.hang_seconds = options.hang_seconds;
   settings.shrink = !options.no_shrink;
+  if (options.scan) settings.precision = oracle::Precision::scan;
+  if (options.isolate_case) settings.isolation = oracle::Isolation::each_case;
   settings.stop = interrupted;
   return settings;
 }
@@ -91,6 +94,28 @@ void print_json(const oracle::CheckResult& result) {
   json.end_object().print();
 }
 
+/// A case for each rule, and one for a sequence that a bound left without a verdict.
+void print_junit(const oracle::CheckResult& result) {
+  oracle::JunitSuite suite = suite_of("check", result.driver_name, result.seconds);
+  suite.property("seed", std::to_string(result.seed));
+  suite.property("sequences", std::to_string(result.sequences));
+  suite.property("calls", std::to_string(result.calls));
+  suite.property("outcomes judged", std::to_string(result.outcomes_judged));
+  if (result.stopped) suite.property("stopped", "true");
+  oracle::add_rules(suite, result.rules, result.findings, "check " + result.driver_name);
+  for (const auto& gave_up : result.gave_up) {
+    oracle::JunitCase one;
+    one.name = fmt::format("sequence {}", gave_up.sequence);
+    one.group = "check " + result.driver_name;
+    one.status = oracle::JunitStatus::error;
+    one.type = "gave-up";
+    one.message = "a bound was hit: " + gave_up.bound;
+    for (const auto& operation : gave_up.operations) one.details += fuzz::print(operation) + "\n";
+    suite.cases.push_back(std::move(one));
+  }
+  fmt::print("{}", oracle::to_junit(suite));
+}
+
 }  // namespace
 
 int run_check(const CheckCommand& options) {
@@ -109,6 +134,8 @@ int run_check(const CheckCommand& options) {
   if (!result) return report("check", result.error());
   if (options.format == Format::json) {
     print_json(*result);
+  } else if (options.format == Format::junit) {
+    print_junit(*result);
   } else {
     print_text(options, *result);
   }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 
+#include <chrono>
 #include <set>
 
 #include "cli/console.h"
 #include "cli/options.h"
+#include "cli/verdicts.h"
 #include "litmus/fast.h"
 #include "litmus/parser.h"
 
@@ -96,6 +98,40 @@ std::string found_verdict(const TestResult& result) {
   return result.broken.empty() ? "ok" : "violation " + text_of(result.broken);
 }
 
+std::string differences(const TestResult& result) {
+  std::string text;
+  for (const Row& row : result.rows) {
+    if (row.agrees()) continue;
+    text += fmt::format("{}\n  expected {}\n  allowed  {}\n", row.what, text_of(row.expected),
+                        text_of(row.allowed));
+    for (const auto& reason : row.reasons) text += "  " + reason + "\n";
+  }
+  if (result.verdict_agrees) return text;
+  text += fmt::format("driver: expected {}, found {}\n", result.expected_verdict,
+                      found_verdict(result));
+  for (const auto& line : result.evidence) text += "  " + line + "\n";
+  return text;
+}
+
+oracle::JunitCase case_of(const TestResult& result, const std::string& file, double seconds) {
+  oracle::JunitCase one;
+  one.name = result.test->name;
+  one.group = file;
+  one.file = file;
+  one.line = result.test->place.line;
+  one.seconds = seconds;
+  if (!result.unsupported.empty()) {
+    one.status = oracle::JunitStatus::skipped;
+    one.message = "unsupported: " + result.unsupported;
+  } else if (!result.passed()) {
+    one.status = oracle::JunitStatus::failed;
+    one.type = "litmus";
+    one.details = differences(result);
+    one.message = one.details.substr(0, one.details.find('\n'));
+  }
+  return one;
+}
+
 void print_text(const TestResult& result, bool quiet) {
   const Test& test = *result.test;
   if (!result.unsupported.empty()) {
@@ -162,64 +198,87 @@ void write_json(JsonWriter& json, const TestResult& result) {
 /// All tests of all files, one after the other.
 class LitmusRun {
  public:
-  explicit LitmusRun(const LitmusOptions& options)
-      : options_(options), json_(options.format == Format::json) {}
+  explicit LitmusRun(const LitmusOptions& options) : options_(options) {}
 
   int run() {
-    if (json_) writer_.begin_object().key("tests").begin_array();
+    const Clock::time_point begin = Clock::now();
+    if (is(Format::json)) writer_.begin_object().key("tests").begin_array();
     for (const auto& path : options_.files) run_file(path);
-    if (json_) {
-      writer_.end_array()
-          .member("passed", passed_)
-          .member("failed", failed_)
-          .member("unsupported", unsupported_)
-          .end_object()
-          .print();
-    } else {
-      fmt::print("{} passed, {} failed, {} unsupported\n", passed_, failed_, unsupported_);
+    switch (options_.format) {
+      case Format::text:
+        fmt::print("{} passed, {} failed, {} unsupported\n", passed_, failed_, unsupported_);
+        break;
+      case Format::json:
+        writer_.end_array()
+            .member("passed", passed_)
+            .member("failed", failed_)
+            .member("unsupported", unsupported_)
+            .end_object()
+            .print();
+        break;
+      case Format::junit: {
+        oracle::JunitSuite suite = suite_of("litmus", "", seconds_since(begin));
+        suite.cases = std::move(cases_);
+        fmt::print("{}", oracle::to_junit(suite));
+      }
     }
     if (error_status_ != exit_held) return error_status_;
     return failed_ == 0 ? exit_held : exit_violation;
   }
 
  private:
+  using Clock = std::chrono::steady_clock;
+  static double seconds_since(Clock::time_point begin) {
+    return std::chrono::duration<double>(Clock::now() - begin).count();
+  }
+  [[nodiscard]] bool is(Format format) const { return options_.format == format; }
+
   void run_file(const std::string& path) {
     const auto file = litmus::parse_file(path);
-    if (!file) return note_error(file.error());
-    if (!json_) {
+    if (!file) return note_error(file.error(), path, path);
+    if (is(Format::text)) {
       fmt::print("{}{}\n", path, file->tests.empty() ? ": preludes only, no test" : "");
     }
     for (const Test& test : file->tests) {
+      const Clock::time_point begin = Clock::now();
       const auto got = litmus::judge(test);
       if (!got) {
-        note_error(got.error());
+        note_error(got.error(), path, test.name);
         continue;
       }
-      note(compare(test, *got));
+      note(compare(test, *got), path, seconds_since(begin));
     }
   }
 
-  void note(const TestResult& result) {
+  void note(const TestResult& result, const std::string& path, double seconds) {
     if (!result.unsupported.empty()) {
       ++unsupported_;
     } else {
       ++(result.passed() ? passed_ : failed_);
     }
-    if (json_) {
-      write_json(writer_, result);
-    } else {
-      print_text(result, options_.quiet);
+    switch (options_.format) {
+      case Format::text: print_text(result, options_.quiet); break;
+      case Format::json: write_json(writer_, result); break;
+      case Format::junit: cases_.push_back(case_of(result, path, seconds));
     }
   }
 
   /// The other files and tests are judged all the same.
-  void note_error(const Error& error) {
+  void note_error(const Error& error, const std::string& path, const std::string& name) {
     error_status_ = std::max(error_status_, report("litmus", error));
+    if (!is(Format::junit)) return;
+    oracle::JunitCase one;
+    one.name = name;
+    one.group = path;
+    one.file = path;
+    one.status = oracle::JunitStatus::error;
+    one.message = error.message;
+    cases_.push_back(std::move(one));
   }
 
   const LitmusOptions& options_;
-  bool json_;
   JsonWriter writer_;
+  std::vector<oracle::JunitCase> cases_;
   u64 passed_ = 0, failed_ = 0, unsupported_ = 0;
   int error_status_ = exit_held;
 };

@@ -11,7 +11,9 @@ namespace iommucheck::cli {
 namespace {
 
 int run(const LitmusOptions& options) { return run_litmus(options); }
+int run(const ScenarioCommand& options) { return run_scenario(options); }
 int run(const CheckCommand& options) { return run_check(options); }
+int run(const ConformCommand& options) { return run_conform(options); }
 int run(const ReplayCommand& options) { return run_replay(options); }
 int run(const ImportCommand& options) { return run_import(options); }
 int run(const RulesCommand& options) { return run_rules(options); }

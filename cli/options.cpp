@@ -19,15 +19,21 @@ constexpr const char* epilogue =
     "Exit status: 0 all held, 1 a violation was found, 2 the input or usage was bad, "
     "3 the environment failed.";
 
-void add_format(CLI::App& app, Format& format) {
+/// `names` are those of the first values of Format.
+void add_format(CLI::App& app, Format& format, const std::vector<std::string>& names) {
   app.add_option_function<std::string>(
          "--format",
          [&format](const std::string& name) {
-           format = name == "json" ? Format::json : Format::text;
+           format = name == "json" ? Format::json : name == "junit" ? Format::junit : Format::text;
          },
-         "text or json")
-      ->check(CLI::IsMember({"text", "json"}).description(""))
-      ->type_name("text|json");
+         fmt::format("{}", fmt::join(names, " or ")))
+      ->check(CLI::IsMember(names).description(""))
+      ->type_name(fmt::format("{}", fmt::join(names, "|")));
+}
+void add_format(CLI::App& app, Format& format) { add_format(app, format, {"text", "json"}); }
+/// For commands whose results are tests.
+void add_report_format(CLI::App& app, Format& format) {
+  add_format(app, format, {"text", "json", "junit"});
 }
 
 /// CLI11 would take -5 as 2^64 - 5, and 010 as 8.
@@ -66,7 +72,9 @@ class Reader {
     app_.require_subcommand(1);
     app_.footer(epilogue);
     add_litmus();
+    add_scenario();
     add_check();
+    add_conform();
     add_replay();
     add_import();
     add_rules();
@@ -123,7 +131,25 @@ class Reader {
     app.add_option("files", litmus_.files, "files of tests")->required()->type_name("FILE");
     app.add_flag("-q,--quiet", litmus_.quiet,
                  "sets and their reasons only where they differ from what the test expects");
-    add_format(app, litmus_.format);
+    add_report_format(app, litmus_.format);
+  }
+
+  void add_scenario() {
+    CLI::App& app = command(
+        "scenario", "Run scenarios: calls, their exact results, and what each access reaches",
+        scenario_);
+    app.add_option("files", scenario_.files, "files of scenarios")->required()->type_name("FILE");
+    app.add_option("--driver", scenario_.driver,
+                   "builtin, spec (the interface specification alone), or the path of a plug-in")
+        ->type_name("DRIVER")
+        ->capture_default_str();
+    app.add_option("--report", scenario_.report, "folder for the traces of failures")
+        ->type_name("DIR");
+    app.add_option("--to-corpus", scenario_.corpus,
+                   "run nothing: write each as a seed of fuzz_api there, where it can be said")
+        ->type_name("DIR");
+    app.add_flag("-q,--quiet", scenario_.quiet, "only what did not pass");
+    add_report_format(app, scenario_.format);
   }
 
   void add_check() {
@@ -157,9 +183,53 @@ class Reader {
         ->type_name("SECONDS")
         ->check(whole(1, 3600))
         ->capture_default_str();
+    app.add_option_function<std::string>(
+           "--precision", [this](const std::string& name) { check_.scan = name == "scan"; },
+           "how a plug-in's stores are seen: it says each (precise), or memory is compared (scan)")
+        ->check(CLI::IsMember({"precise", "scan"}).description(""))
+        ->type_name("precise|scan");
+    app.add_option_function<std::string>(
+           "--isolate", [this](const std::string& name) { check_.isolate_case = name == "case"; },
+           "a process for a plug-in's cases together (worker), or one forked for each (case)")
+        ->check(CLI::IsMember({"worker", "case"}).description(""))
+        ->type_name("worker|case");
     app.add_flag("--no-shrink", check_.no_shrink, "report the sequences as they were found");
     app.add_flag("--rules", check_.all_rules, "the verdict of each rule");
-    add_format(app, check_.format);
+    add_report_format(app, check_.format);
+  }
+
+  void add_conform() {
+    CLI::App& app =
+        command("conform", "Check a device under test against the specification", conform_);
+    app.add_option("--device", conform_.device,
+                   "qemu, \"qemu:PATH ARGUMENTS\", or spec: the specification as a device")
+        ->type_name("DEVICE")
+        ->capture_default_str();
+    app.add_option("--seed", conform_.seed,
+                   "all randomness comes from it; drawn and printed if absent")
+        ->type_name("N")
+        ->check(whole());
+    app.add_option("--time", conform_.seconds,
+                   "seconds for all of it; directed cases are finished in any case")
+        ->type_name("SECONDS")
+        ->check(CLI::Range(0.0, 86400.0).description(""))
+        ->capture_default_str();
+    app.add_option("--cases", conform_.cases, "random cases at most; 0: what the time allows")
+        ->type_name("N")
+        ->check(whole());
+    app.add_option("--known", conform_.known,
+                   "file of known divergences; without it the one in data/known that fits")
+        ->type_name("FILE")
+        ->check(readable());
+    app.add_flag("--no-known", conform_.no_known, "no divergence is known");
+    app.add_option("--report", conform_.report,
+                   "folder for traces, and for the file of known divergences as it would be now")
+        ->type_name("DIR");
+    app.add_option("--replay", conform_.replay, "only this trace of conform, on the device")
+        ->type_name("TRACE")
+        ->check(readable());
+    app.add_flag("--rules", conform_.all_rules, "the verdict of each rule");
+    add_format(app, conform_.format);
   }
 
   void add_replay() {
@@ -169,12 +239,19 @@ class Reader {
         ->required()
         ->type_name("TRACE")
         ->check(readable());
+    app.add_option("--driver", replay_.driver,
+                   "run the cases of a trace of check again with this driver, in a new process")
+        ->type_name("DRIVER");
+    app.add_option("--hang", replay_.hang_seconds, "with --driver: without progress for so long")
+        ->type_name("SECONDS")
+        ->check(whole(1, 3600))
+        ->capture_default_str();
     app.add_option("--findings", replay_.findings, "show so many at most")
         ->type_name("N")
         ->check(whole(1, 100'000))
         ->capture_default_str();
     app.add_flag("--rules", replay_.all_rules, "the verdict of each rule");
-    add_format(app, replay_.format);
+    add_report_format(app, replay_.format);
   }
 
   void add_import() {
@@ -225,7 +302,9 @@ class Reader {
   CLI::App app_;
   std::optional<Command> chosen_;
   LitmusOptions litmus_;
+  ScenarioCommand scenario_;
   CheckCommand check_;
+  ConformCommand conform_;
   ReplayCommand replay_;
   ImportCommand import_;
   RulesCommand rules_;

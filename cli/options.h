@@ -11,12 +11,21 @@
 
 namespace iommucheck::cli {
 
-enum class Format : u8 { text, json };
+enum class Format : u8 { text, json, junit };
 
 struct LitmusOptions {
   Format format = Format::text;
   std::vector<std::string> files;
   bool quiet = false;  ///< sets and reasons only where something differs
+};
+
+struct ScenarioCommand {
+  Format format = Format::text;
+  std::vector<std::string> files;
+  std::string driver = "builtin";  ///< spec: the interface specification alone; or a plug-in
+  std::string report;              ///< folder for traces of failures; empty: none
+  std::string corpus;              ///< folder for seeds of the fuzzers; empty: run them
+  bool quiet = false;              ///< only what did not pass
 };
 
 struct CheckCommand {
@@ -32,9 +41,26 @@ struct CheckCommand {
   u32 hang_seconds = 10;
   bool no_shrink = false;
   bool all_rules = false;
+  bool scan = false;          ///< --precision scan
+  bool isolate_case = false;  ///< --isolate case
+};
+
+struct ConformCommand {
+  Format format = Format::text;
+  std::string device = "qemu";
+  std::optional<u64> seed;  ///< absent: drawn, and printed
+  double seconds = 60;
+  u64 cases = 0;
+  std::string known;  ///< empty: the file that fits the device
+  bool no_known = false;
+  std::string report;
+  std::string replay;
+  bool all_rules = false;
 };
 
 struct ReplayCommand {
+  std::string driver;  ///< empty: the trace's events are judged; else its cases are run again
+  u32 hang_seconds = 10;
   Format format = Format::text;
   std::string trace;
   u32 findings = 20;
@@ -65,8 +91,9 @@ struct BenchCommand {
   std::vector<std::string> arguments;  ///< for the benchmark program
 };
 
-using Command = std::variant<LitmusOptions, CheckCommand, ReplayCommand, ImportCommand,
-                             RulesCommand, ProveCommand, BenchCommand>;
+using Command =
+    std::variant<LitmusOptions, ScenarioCommand, CheckCommand, ConformCommand, ReplayCommand,
+                 ImportCommand, RulesCommand, ProveCommand, BenchCommand>;
 
 /// The command, or the exit status where nothing is left to do: 0 after --help and --version, 2 for
 /// bad usage, which has been said on stderr.
@@ -75,7 +102,9 @@ std::variant<Command, int> parse(int argc, char** argv);
 // One function a command, in the file of its name. They return the exit status of DESIGN 8: 0 all
 // held, 1 a violation was found, 2 the input or usage was bad, 3 the environment failed.
 int run_litmus(const LitmusOptions& options);
+int run_scenario(const ScenarioCommand& options);
 int run_check(const CheckCommand& options);
+int run_conform(const ConformCommand& options);
 int run_replay(const ReplayCommand& options);
 int run_import(const ImportCommand& options);
 int run_rules(const RulesCommand& options);

@@ -5,6 +5,8 @@
 
 #include "cli/options.h"
 #include "cli/verdicts.h"
+#include "oracle/alone.h"
+#include "oracle/report/junit.h"
 
 namespace iommucheck::cli {
 namespace {
@@ -53,9 +55,103 @@ void print_json(const ReplayCommand& options, const oracle::ReplayResult& result
   json.end_object().print();
 }
 
+/// The trace as one case, and one for each rule.
+void print_junit(const ReplayCommand& options, const oracle::ReplayResult& result) {
+  oracle::JunitSuite suite = suite_of("replay", options.trace, result.seconds);
+  if (!result.source.empty()) suite.property("source", result.source);
+  suite.property("events", std::to_string(result.events));
+  suite.property("accepted", std::to_string(result.accepted));
+  suite.property("flagged", std::to_string(result.flagged));
+  suite.property("undetermined", std::to_string(result.undetermined));
+  if (result.stopped) suite.property("stopped", "true");
+  oracle::JunitCase whole;
+  whole.name = options.trace;
+  whole.group = "replay";
+  whole.file = options.trace;
+  whole.seconds = result.seconds;
+  whole.output = verdict_line(options, result);
+  for (const auto& missing : result.missing) {
+    whole.output += fmt::format("\n{} events undetermined: {}", missing.events, missing.fact);
+  }
+  if (!result.findings.empty() || result.flagged != 0) {
+    whole.status = oracle::JunitStatus::failed;
+    whole.message = verdict_line(options, result);
+    for (const auto& finding : result.findings) {
+      whole.details += oracle::failure_text(finding) + "\n";
+    }
+  } else if (result.undetermined != 0 && result.accepted == 0) {
+    whole.status = oracle::JunitStatus::skipped;
+    whole.message = "undetermined: a fact is missing at each event";
+  }
+  suite.cases.push_back(std::move(whole));
+  oracle::add_rules(suite, result.rules, result.findings, "rules of " + options.trace);
+  fmt::print("{}", oracle::to_junit(suite));
+}
+
+/// The trace's cases with a driver, in a process of their own.
+int run_with_driver(const ReplayCommand& options) {
+  oracle::CheckOptions settings;
+  settings.driver = options.driver;
+  settings.hang_seconds = options.hang_seconds;
+  settings.stop = interrupted;
+  catch_interrupts();
+  const auto again = oracle::run_cases_of(options.trace, settings);
+  if (!again) return report("replay", again.error());
+  const oracle::Outcome& outcome = again->end.outcome;
+  const bool died =
+      outcome.ended == oracle::Ended::crashed || outcome.ended == oracle::Ended::timed_out;
+  std::string rule;
+  std::string what = "no violation";
+  if (died) {
+    rule = outcome.ended == oracle::Ended::crashed ? "CRASH_NEVER" : "HANG_RETURNS";
+    what = "the driver " + outcome.describe();
+  } else if (again->end.broken) {
+    rule = std::string(spec::rule_name(*again->end.broken));
+    what = again->end.text;
+  } else if (outcome.ended == oracle::Ended::stopped) {
+    what = "stopped";
+  }
+  if (options.format == Format::json) {
+    JsonWriter json;
+    json.begin_object()
+        .member("trace", options.trace)
+        .member("driver", options.driver)
+        .member("verdict", rule.empty() ? "holds" : "violated")
+        .member("cases", u64{again->cases})
+        .member("rule", rule)
+        .member("what", what)
+        .member("printed", outcome.output)
+        .end_object()
+        .print();
+  } else if (options.format == Format::junit) {
+    oracle::JunitSuite suite = suite_of("replay", options.trace + " with " + options.driver, 0);
+    suite.property("cases", std::to_string(again->cases));
+    oracle::JunitCase one;
+    one.name = rule.empty() ? "cases" : rule;
+    one.group = "replay " + options.driver;
+    one.file = options.trace;
+    one.output = outcome.output;
+    if (!rule.empty()) {
+      one.status = oracle::JunitStatus::failed;
+      one.message = what;
+    } else if (outcome.ended == oracle::Ended::stopped) {
+      one.status = oracle::JunitStatus::skipped;
+      one.message = what;
+    }
+    suite.cases.push_back(std::move(one));
+    fmt::print("{}", oracle::to_junit(suite));
+  } else {
+    if (!outcome.output.empty()) fmt::print("{}", outcome.output);
+    fmt::print("{} with {}: {} case{} run{}: {}\n", options.trace, options.driver, again->cases,
+               again->cases == 1 ? "" : "s", rule.empty() ? "" : ", VIOLATED " + rule, what);
+  }
+  return rule.empty() ? exit_held : exit_violation;
+}
+
 }  // namespace
 
 int run_replay(const ReplayCommand& options) {
+  if (!options.driver.empty()) return run_with_driver(options);
   ProgressLine progress;
   oracle::ReplayOptions settings;
   settings.trace = options.trace;
@@ -72,6 +168,8 @@ int run_replay(const ReplayCommand& options) {
   if (!result) return report("replay", result.error());
   if (options.format == Format::json) {
     print_json(options, *result);
+  } else if (options.format == Format::junit) {
+    print_junit(options, *result);
   } else {
     print_text(options, *result);
   }

@@ -93,4 +93,12 @@ void write_rules(JsonWriter& json, std::span<const oracle::RuleCount> rules) {
   json.end_array();
 }
 
+oracle::JunitSuite suite_of(std::string_view command, std::string_view subject, double seconds) {
+  oracle::JunitSuite suite;
+  suite.name = fmt::format("iommucheck {}{}{}", command, subject.empty() ? "" : " ", subject);
+  suite.seconds = seconds;
+  suite.property("version", version_text());
+  return suite;
+}
+
 }  // namespace iommucheck::cli

@@ -6,6 +6,7 @@
 
 #include "cli/console.h"
 #include "oracle/check.h"
+#include "oracle/report/junit.h"
 
 namespace iommucheck::cli {
 
@@ -21,5 +22,8 @@ void print_rules(std::span<const oracle::RuleCount> rules, bool all);
 
 void write_findings(JsonWriter& json, std::span<const oracle::Violation> findings);
 void write_rules(JsonWriter& json, std::span<const oracle::RuleCount> rules);
+
+/// A JUnit suite "iommucheck COMMAND SUBJECT" with the properties that all runs have.
+oracle::JunitSuite suite_of(std::string_view command, std::string_view subject, double seconds);
 
 }  // namespace iommucheck::cli

@@ -51,8 +51,10 @@ enum { PAGE = 4096, ENTRIES = 512, INPUT_BITS = 39, DOMAINS = 16, DEVICES = 64 }
 #define LEAF (3u | 1u << 6 | 3u << 8 | 1u << 10 | 1u << 11)
 #define READ_ONLY (1u << 7)
 #define NEVER_EXECUTE (3ull << 53)
-#define UNPRIVILEGED (1u << 6) /* cleared for mappings of privileged accesses only */
+#define UNPRIVILEGED (1u << 6)  /* cleared for mappings of privileged accesses only */
 #define DEVICE_MEMORY (1u << 2) /* attribute 1 of MAIR */
+
+#define QUARANTINE 2u /* an invalid descriptor: unmapped, but the TLB was not emptied */
 
 #define STE_BLOCKED 1u /* V = 1, Config = 0: terminated without an event */
 #define STE_STAGE1 (1u | 5u << 1)
@@ -68,7 +70,7 @@ struct driver {
   const struct iommucheck_config* config;
   u64 streams, ring;
   u32 streams_lg2, ring_lg2, prod, output_size, output_bits;
-  int dead; /* the SMMU stopped answering: from here on nothing is freed, mapped or attached */
+  int late; /* a command timed out: caches may hold anything old until recover() has succeeded */
   struct domain domain[DOMAINS];
   struct {
     int added;
@@ -81,13 +83,25 @@ struct driver {
 static u64 get(struct driver* d, u64 pa) {
   return *(const u64*)((const char*)d->p->window + (pa - d->p->window_pa));
 }
+#ifdef PLAIN_STORES /* as a driver does that knows nothing of the checker: IOMMUCHECK_DRIVER_SCAN \
+                     */
+static volatile u64* at(struct driver* d, u64 pa) {
+  return (volatile u64*)((uintptr_t)d->p->window + (pa - d->p->window_pa));
+}
+static void put(struct driver* d, u64 pa, u64 word) { *at(d, pa) = word; }
+static void zero(struct driver* d, u64 pa, u64 bytes) {
+  for (; bytes; bytes -= 8, pa += 8) *at(d, pa) = 0;
+}
+#else
 static void put(struct driver* d, u64 pa, u64 word) { d->p->store64(d->p->ctx, pa, word); }
+static void zero(struct driver* d, u64 pa, u64 bytes) { d->p->fill64(d->p->ctx, pa, bytes / 8, 0); }
+#endif
 /* Pages come with whatever their last owner left in them, and the SMMU reads anything as a
  * descriptor: zeros must be visible (barrier) before anybody links the page. */
 static u64 new_table(struct driver* d, u64 bytes) {
   u64 pa = 0;
   if (!d->p->table_alloc(d->p->ctx, bytes, &pa)) return 0;
-  d->p->fill64(d->p->ctx, pa, bytes / 8, 0);
+  zero(d, pa, bytes);
   d->p->barrier(d->p->ctx);
   return pa;
 }
@@ -117,19 +131,35 @@ static int write_cr0(struct driver* d, u32 value) {
 static int command(struct driver* d, u64 word0, u64 word1) {
   const u32 mask = (2u << d->ring_lg2) - 1;
   const u64 slot = d->ring + 16u * (d->prod & (mask >> 1));
+  while (((d->prod - d->p->mmio_read32(d->p->ctx, CMDQ_CONS)) & mask) == (mask >> 1) + 1) {
+    if (d->p->wait(d->p->ctx, IOMMUCHECK_WAIT_CMDQ, SECOND)) { /* full of what timed out */
+      d->late = 1;
+      return -IOMMUCHECK_ETIMEDOUT;
+    }
+  }
   put(d, slot, word0);
   put(d, slot + 8, word1);
   d->prod = (d->prod + 1) & mask;
   write_register(d, CMDQ_PROD, d->prod); /* ordered: the SMMU sees the slot before the index */
   while ((d->p->mmio_read32(d->p->ctx, CMDQ_CONS) & mask) != d->prod) {
     if (d->p->wait(d->p->ctx, IOMMUCHECK_WAIT_CMDQ, SECOND)) {
-      d->dead = 1;
+      d->late = 1;
       return -IOMMUCHECK_ETIMEDOUT;
     }
   }
   return 0;
 }
 static int sync(struct driver* d) { return command(d, 0x46, 0); }
+/* What timed out may have had any purpose: everything is invalidated before anything else goes on. */
+static int recover(struct driver* d) {
+  int e;
+  if (!d->late) return 0;
+  if ((e = command(d, 0x04, 31)) || (e = sync(d)) || (e = command(d, 0x30, 0)) || (e = sync(d))) {
+    return e; /* CFGI_ALL, then TLBI_NSNH_ALL */
+  }
+  d->late = 0;
+  return 0;
+}
 static int tlbi_page(struct driver* d, u64 asid, u64 iova) {
   return command(d, 0x12 | asid << 48, iova | 1); /* TLBI_NH_VA, Leaf = 1: no table was removed */
 }
@@ -212,7 +242,7 @@ static int reset(void* self) {
 
 /* Handles are the index + 1, and so is the ASID (0 stays free). */
 static struct domain* find(struct driver* d, iommucheck_handle h) {
-  return h >= 1 && h <= DOMAINS && d->domain[h - 1].used ? &d->domain[h - 1] : 0;
+  return h >= 1 && h <= DOMAINS && d->domain[h - 1].used == 1 ? &d->domain[h - 1] : 0;
 }
 static void free_tree(struct driver* d, u64 table, int level) {
   u64 i;
@@ -249,9 +279,9 @@ static int domain_alloc(void* self, const struct iommucheck_domain_params* param
     release(d, domain);
     return -IOMMUCHECK_ENOMEM;
   }
-  /* MAIR: attribute 0 is normal write-back, 1 device nGnRE. TTB0. And word 0: T0SZ, walks write-back and shareable,
-   * no second table (EPD1), V, output size, AArch64, faults are recorded and aborted (R, A), our
-   * own ASID (ASET). Complete before any STE points here. */
+  /* MAIR: attribute 0 is normal write-back, 1 device nGnRE. TTB0. And word 0: T0SZ, walks
+   * write-back and shareable, no second table (EPD1), V, output size, AArch64, faults are recorded
+   * and aborted (R, A), our own ASID (ASET). Complete before any STE points here. */
   put(d, domain->cd + 24, 0x04ff);
   put(d, domain->cd + 8, domain->root);
   put(d, domain->cd,
@@ -267,8 +297,11 @@ static int domain_free(void* self, iommucheck_handle handle) {
   struct domain* domain = find(d, handle);
   if (!domain) return -IOMMUCHECK_EINVAL;
   if (domain->devices) return -IOMMUCHECK_EBUSY;
-  if (d->dead) return -IOMMUCHECK_ETIMEDOUT; /* may still be cached: keep it for ever */
-  release(d, domain);                        /* the last detach has emptied all caches */
+  if (recover(d)) {
+    domain->used = 2; /* may still be cached: the handle is gone, the rest is kept to the end */
+    return -IOMMUCHECK_ETIMEDOUT;
+  }
+  release(d, domain); /* the last detach, or recover(), has emptied all caches */
   return 0;
 }
 
@@ -341,7 +374,6 @@ static int attach(void* self, iommucheck_handle handle, u32 device) {
   if (device >= DEVICES || !d->device[device].added) return -IOMMUCHECK_ENODEV;
   if (!find(d, handle)) return -IOMMUCHECK_EINVAL;
   if (d->device[device].domain == handle) return 0;
-  if (d->dead) return -IOMMUCHECK_ETIMEDOUT;
   return move_device(d, device, handle);
 }
 
@@ -386,11 +418,14 @@ static struct iommucheck_result unmap(void* self, iommucheck_handle handle, u64 
 #ifndef FORGET_THE_INVALIDATION
   /* The descriptors are gone, but a TLB may hold them still: name each page, then wait for a
    * CMD_SYNC. Only now the caller may give the memory to somebody else. */
-  if (d->dead && result.bytes) result.error = -IOMMUCHECK_ETIMEDOUT;
+  if (result.bytes) result.error = recover(d);
   for (page = 0; !result.error && page < result.bytes; page += PAGE) {
     result.error = tlbi_page(d, handle, iova + page);
   }
   if (!result.error && result.bytes) result.error = sync(d);
+  for (page = 0; result.error && page < result.bytes; page += PAGE) {
+    put(d, find_slot(d, domain, iova + page, 0), QUARANTINE); /* not to be mapped again */
+  }
 #else
   (void)page;
   (void)tlbi_page;
@@ -411,7 +446,6 @@ static int map(void* self, iommucheck_handle handle, u64 iova, u64 pa, u64 bytes
   if (!fits(iova, bytes, INPUT_BITS) || !fits(pa, bytes, d->output_bits)) {
     return -IOMMUCHECK_ERANGE;
   }
-  if (d->dead) return -IOMMUCHECK_ETIMEDOUT;
   if (!(prot & IOMMUCHECK_PROT_WRITE)) leaf |= READ_ONLY;
   if (!(prot & IOMMUCHECK_PROT_EXEC)) leaf |= NEVER_EXECUTE;
   if (prot & IOMMUCHECK_PROT_PRIVILEGED) leaf &= ~(u64)UNPRIVILEGED;
@@ -422,7 +456,9 @@ static int map(void* self, iommucheck_handle handle, u64 iova, u64 pa, u64 bytes
       e = -IOMMUCHECK_ENOMEM;
     else if (get(d, slot) & 1)
       e = -IOMMUCHECK_EEXIST;
-    else
+    else if (get(d, slot) == QUARANTINE)
+      e = recover(d); /* a TLB may hold what was here */
+    if (!e)
       put(d, slot, (pa + done) | leaf);
   }
   if (e) unmap(d, handle, iova, done); /* all or nothing, and out of the TLB again */
@@ -441,7 +477,6 @@ static int shutdown(void* self) {
   struct driver* d = self;
   u32 i;
   int e;
-  if (d->dead) return -IOMMUCHECK_ETIMEDOUT;
   if (d->ring) {
     /* Stop first, empty the caches, then give the memory back. */
     if ((e = write_cr0(d, CR0_CMDQEN)) || (e = command(d, 0x04, 31)) || (e = sync(d)) ||
@@ -464,6 +499,9 @@ const struct iommucheck_driver* iommucheck_driver_entry(void) {
       .size = sizeof driver,
       .abi = IOMMUCHECK_DRIVER_ABI,
       .name = "simple_driver",
+#ifdef PLAIN_STORES
+      .flags = IOMMUCHECK_DRIVER_SCAN,
+#endif
       .init = init,
       .reset = reset,
       .shutdown = shutdown,

@@ -42,7 +42,7 @@ void change_field(Operation& operation, Draw& draw) {
     const FieldInfo& field = fields[draw.below(fields.size())];
     if (!uses(operation.kind, field)) continue;
     u64 word = draw.word();
-    word = (word & ~u64{0x3f}) | (encode_word({.kind = operation.kind}) & 0x3f);
+    word = (word & ~kind_mask) | (encode_word({.kind = operation.kind}) & kind_mask);
     operation.*field.member = decode_word(word).*field.member;
     return;
   }

@@ -12,16 +12,22 @@ namespace iommucheck::fuzz {
 namespace {
 
 constexpr std::size_t kind_count = static_cast<std::size_t>(OperationKind::count);
-constexpr unsigned kind_width = 6;
+constexpr unsigned kind_width = 7;
 
 constexpr FieldInfo fields[] = {
-    {"device", &Operation::device, 6, 2},     {"domain", &Operation::domain, 8, 4},
-    {"aim", &Operation::aim, 12, 4},          {"mapping", &Operation::mapping, 16, 4},
-    {"window", &Operation::window, 20, 3},    {"page", &Operation::page, 23, 5},
-    {"size", &Operation::size, 28, 6},        {"pa", &Operation::pa, 34, 3},
-    {"pa_page", &Operation::pa_page, 37, 3},  {"prot", &Operation::prot, 40, 4},
-    {"fail", &Operation::fail, 44, 5},        {"variant", &Operation::variant, 49, 3},
-    {"choices", &Operation::choices, 52, 12},
+    {"device", &Operation::device, 7, 2},
+    {"domain", &Operation::domain, 9, 4},
+    {"aim", &Operation::aim, 13, 4},
+    {"mapping", &Operation::mapping, 17, 4},
+    {"window", &Operation::window, 21, 3},
+    {"page", &Operation::page, 24, 5},
+    {"size", &Operation::size, 29, 6},
+    {"pa", &Operation::pa, 35, 3},
+    {"pa_page", &Operation::pa_page, 38, 3},
+    {"prot", &Operation::prot, 41, 4},
+    {"fail", &Operation::fail, 45, 5},
+    {"variant", &Operation::variant, 50, 3},
+    {"choices", &Operation::choices, 53, choice_bits},
 };
 enum FieldNumber : unsigned {
   device,
@@ -53,7 +59,12 @@ constexpr std::array<u8, Raw> spread(const std::array<unsigned, N>& weights) {
 }
 
 // map unmap unmap_fast sync flush range_add iova_to_phys access alloc free attach detach
-constexpr auto kinds = spread<64>(std::to_array({22u, 9u, 6u, 3u, 1u, 1u, 1u, 8u, 4u, 2u, 5u, 2u}));
+// map_sg sva_init sva_shutdown bind unbind unbind_all sva_query pasid_alloc pasid_free sva_alloc
+// sva_free process_map process_unmap process_protect process_fork process_exit handler_return queue
+// remove
+constexpr auto kinds =
+    spread<128>(std::to_array({28u, 12u, 8u, 4u, 2u, 2u, 2u, 14u, 6u, 2u, 8u, 2u, 2u, 5u, 1u, 6u,
+                               3u,  1u,  1u, 1u, 1u, 4u, 1u, 4u,  2u, 1u, 1u, 1u, 1u, 1u, 1u}));
 constexpr auto domains_any = spread<16>(std::to_array({2u, 2u, 2u, 2u, 2u, 2u, 2u, 2u}));
 constexpr auto domains_used = spread<16>(std::to_array({1u, 1u, 1u, 1u, 1u, 1u, 1u, 1u, 8u}));
 constexpr auto aim_map = spread<16>(std::to_array({9u, 1u, 1u, 5u}));
@@ -69,23 +80,50 @@ constexpr auto fails = spread<32>(std::to_array({26u, 1u, 1u, 1u, 1u, 1u, 1u}));
 constexpr auto accesses = spread<8>(std::to_array({2u, 2u, 1u, 1u, 1u, 1u}));
 constexpr auto allocs = spread<8>(std::to_array({3u, 1u, 1u, 1u, 1u, 1u}));
 constexpr auto picks = spread<8>(std::to_array({6u, 2u}));
+constexpr auto features = spread<8>(std::to_array({3u, 1u, 1u, 1u, 1u, 1u}));
+constexpr auto ranges = spread<8>(std::to_array({1u, 1u, 1u, 1u, 1u, 1u, 1u, 1u}));
+constexpr auto handlers = spread<16>(std::to_array({12u, 4u}));
+constexpr auto binds = spread<8>(std::to_array({5u, 1u, 1u, 1u}));
+constexpr auto queries = spread<8>(std::to_array({3u, 2u, 1u, 1u, 1u}));
+constexpr auto exits = spread<8>(std::to_array({6u, 1u, 1u}));
+constexpr auto returns = spread<8>(std::to_array({5u, 1u, 2u}));
+constexpr auto queues = spread<8>(std::to_array({6u, 2u}));
+constexpr auto substreams = spread<8>(std::to_array({3u, 2u, 1u, 1u, 1u}));
 
 using Table = std::span<const u8>;
+
+constexpr Table variants_of(OperationKind kind) {
+  using enum OperationKind;
+  switch (kind) {
+    case access: return accesses;
+    case domain_alloc: return allocs;
+    case sva_init: return features;
+    case bind: return binds;
+    case sva_query: return queries;
+    case process_exit: return exits;
+    case handler_return: return returns;
+    case queue: return queues;
+    default: return picks;
+  }
+}
 
 /// Raw value to value; empty: they are the same.
 constexpr Table table_of(OperationKind kind, unsigned field) {
   using enum OperationKind;
-  const bool unmaps = kind == unmap || kind == unmap_fast;
+  const bool maps = kind == map || kind == map_sg || kind == process_map;
+  const bool unmaps = kind == unmap || kind == unmap_fast || kind == process_unmap;
   switch (field) {
     case domain:
       return kind == attach || kind == domain_free ? Table(domains_any) : Table(domains_used);
-    case aim: return kind == map ? Table(aim_map) : unmaps ? Table(aim_unmap) : Table(aim_look);
-    case size: return kind == map ? Table(size_map) : Table(size_unmap);
+    case aim: return maps ? Table(aim_map) : unmaps ? Table(aim_unmap) : Table(aim_look);
+    case mapping: return kind == sva_init ? Table(handlers) : Table();
+    case window: return kind == sva_init || kind == pasid_alloc ? Table(ranges) : Table();
+    case size: return maps ? Table(size_map) : Table(size_unmap);
     case pa: return pas;
+    case pa_page: return kind == access ? Table(substreams) : Table();
     case prot: return prots;
     case fail: return fails;
-    case variant:
-      return kind == access ? Table(accesses) : kind == domain_alloc ? Table(allocs) : Table(picks);
+    case variant: return variants_of(kind);
     default: return {};
   }
 }
@@ -101,19 +139,40 @@ constexpr u32 used_by(OperationKind kind) {
   constexpr u32 always = set_of({choices});
   constexpr u32 in_domain = always | set_of({device, domain, variant});
   constexpr u32 address = in_domain | set_of({aim, mapping, window, page});
+  constexpr u32 process = always | set_of({domain, variant});
+  constexpr u32 process_range = always | set_of({domain, aim, mapping, window, page, size});
   switch (kind) {
-    case map: return address | set_of({size, pa, pa_page, prot, fail});
+    case map:
+    case map_sg: return address | set_of({size, pa, pa_page, prot, fail});
     case unmap:
     case unmap_fast: return address | set_of({size, fail});
     case tlb_range_add: return address | set_of({size});
     case iotlb_sync:
     case flush_iotlb_all: return in_domain;
     case iova_to_phys: return address;
-    case access: return always | set_of({device, aim, mapping, window, page, variant});
+    case access: return always | set_of({device, aim, mapping, window, page, pa_page, variant});
     case domain_alloc: return always | set_of({fail, variant});
     case domain_free: return always | set_of({domain, variant});
     case attach:
     case detach: return in_domain | set_of({fail});
+    case sva_init: return always | set_of({device, mapping, window, fail, variant});
+    case sva_shutdown:
+    case unbind_all:
+    case remove: return always | set_of({device, variant});
+    case bind: return in_domain | set_of({fail});
+    case unbind:
+    case sva_query: return always | set_of({device, mapping, variant});
+    case pasid_alloc: return always | set_of({window, fail});
+    case pasid_free: return always | set_of({mapping, variant});
+    case sva_alloc: return in_domain | set_of({fail});
+    case sva_free: return in_domain;
+    case process_map: return process_range | set_of({pa, pa_page, prot});
+    case process_unmap: return process_range;
+    case process_protect: return process_range | set_of({prot});
+    case process_fork:
+    case process_exit: return process;
+    case handler_return: return always | set_of({mapping, variant});
+    case queue: return always | set_of({variant});
     case count: break;
   }
   return 0;

@@ -31,6 +31,25 @@ enum class OperationKind : u16 {
   domain_free,
   attach,
   detach,
+  map_sg,
+  sva_init,      ///< sva_device_init
+  sva_shutdown,  ///< sva_device_shutdown
+  bind,          ///< bind_device
+  unbind,        ///< unbind_device
+  unbind_all,    ///< unbind_dev_all
+  sva_query,     ///< sva_drvdata, io_mm_of, io_mm_get_pasid and the attributes
+  pasid_alloc,
+  pasid_free,
+  sva_alloc,        ///< sva_alloc_pasid
+  sva_free,         ///< sva_free_pasid
+  process_map,      ///< the environment: mmap
+  process_unmap,    ///< munmap
+  process_protect,  ///< mprotect
+  process_fork,
+  process_exit,    ///< exit or exec
+  handler_return,  ///< an mm_exit handler returns, or its time is over
+  queue,           ///< the command queue is stuck for the next call; or recover
+  remove,          ///< a device vanishes
   count
 };
 
@@ -100,30 +119,50 @@ enum class AccessKind : u16 {
 };
 /// `variant` of domain_alloc.
 enum class AllocKind : u16 { paging, paging_39, paging_25, blocked, identity, bad_bits, count };
-/// `variant` of calls on a domain: the next one from `domain` on that the call can change something
-/// of, if there is any, or the one that `domain` says.
+/// `variant` of calls on an object: the next one from `domain` (or `device`, `mapping`) on that the
+/// call can change something of, if there is any, or the one that the operation says.
 enum class Pick : u16 { fitting, selected, count };
+/// `variant` of sva_init: features asked for.
+enum class Features : u16 { all, private_only, iopf_only, none, not_its_own, unknown, count };
+/// `window` of sva_init and pasid_alloc: the range of PASIDs.
+enum class PasidRange : u16 { any, small, two, one, from_0, high, beyond, reversed, count };
+/// `mapping` of sva_init.
+enum class Handler : u16 { present, null, count };
+/// `variant` of bind.
+enum class BindKind : u16 { fitting, further, selected, bad_flags, count };
+/// `variant` of sva_query.
+enum class Query : u16 { drvdata, io_mm_of, pasid_of, io_mm_attr, domain_attr, count };
+/// `variant` of process_exit.
+enum class ExitKind : u16 { fitting, selected, exec, count };
+/// `variant` of handler_return.
+enum class HandlerReturn : u16 { done, error, bound_passes, count };
+/// `variant` of queue.
+enum class QueueKind : u16 { stuck, recover, count };
 
 inline constexpr u16 domain_of_device = 8;  ///< `domain`: the one that `device` is attached to
 inline constexpr u16 fail_max = 6;
 inline constexpr std::size_t operations_max = 64;
-inline constexpr unsigned choice_bits = 12;
+inline constexpr u64 kind_mask = 0x7f;  ///< where a word holds its kind
+inline constexpr unsigned choice_bits = 11;
+inline constexpr u16 access_substreams = 5;  ///< `pa_page` of an access: 0 none, k: the k-th
 
 struct Operation {
   OperationKind kind{};
   u16 device{};   ///< 0..3, modulo the devices
-  u16 domain{};   ///< 0..7, modulo the live domains; or domain_of_device
+  u16 domain{};   ///< 0..7, modulo the live spaces (domains, private io_mm; or processes); or
+                  ///< domain_of_device
   u16 aim{};      ///< Aim
-  u16 mapping{};  ///< 0..15: k of `aim`, modulo the live mappings of the domain
-  u16 window{};   ///< Window
+  u16 mapping{};  ///< 0..15: k of `aim`, modulo the live mappings of the space; of a call on bonds,
+                  ///< numbers or handlers: which; Handler
+  u16 window{};   ///< Window or PasidRange
   u16 page{};     ///< 0..31
   u16 size{};     ///< Size
   u16 pa{};       ///< Pa
-  u16 pa_page{};  ///< 0..7
+  u16 pa_page{};  ///< 0..7; of an access: its substream
   u16 prot{};     ///< Prot
   u16 fail{};     ///< 0: none; n in 1..fail_max: the n-th allocation of the call fails
-  u16 variant{};  ///< AccessKind, AllocKind or Pick
-  u16 choices{};  ///< 12 bits for the environment: which poll shows progress, orders, stream ID
+  u16 variant{};  ///< AccessKind, AllocKind, Pick and the others above
+  u16 choices{};  ///< 11 bits for the environment: which poll shows progress, orders, stream ID
   friend bool operator==(const Operation&, const Operation&) = default;
 };
 
@@ -152,7 +191,7 @@ u64 encode_word(const Operation& given);
 /// An operation from one random word.
 inline Operation random_operation(u64 random_word) { return decode_word(random_word); }
 
-inline constexpr u8 codec_version = 1;
+inline constexpr u8 codec_version = 2;
 
 /// One byte of version, then 8 bytes (little-endian) an operation; at most operations_max, the rest
 /// and an incomplete last word are ignored. Another version has no operations: to be read by its

@@ -13,9 +13,17 @@ namespace {
 
 using Names = std::span<const std::string_view>;
 
-constexpr std::string_view kind_names[] = {
-    "map",          "unmap",  "unmap_fast",   "iotlb_sync",  "flush_iotlb_all", "tlb_range_add",
-    "iova_to_phys", "access", "domain_alloc", "domain_free", "attach",          "detach"};
+constexpr std::string_view kind_names[] = {"map",           "unmap",           "unmap_fast",
+                                           "iotlb_sync",    "flush_iotlb_all", "tlb_range_add",
+                                           "iova_to_phys",  "access",          "domain_alloc",
+                                           "domain_free",   "attach",          "detach",
+                                           "map_sg",        "sva_init",        "sva_shutdown",
+                                           "bind",          "unbind",          "unbind_all",
+                                           "sva_query",     "pasid_alloc",     "pasid_free",
+                                           "sva_alloc",     "sva_free",        "process_map",
+                                           "process_unmap", "process_protect", "process_fork",
+                                           "process_exit",  "handler_return",  "queue",
+                                           "remove"};
 static_assert(std::size(kind_names) == static_cast<std::size_t>(OperationKind::count));
 
 constexpr std::string_view aims[] = {"absolute", "start", "inside", "behind"};
@@ -31,6 +39,17 @@ constexpr std::string_view accesses[] = {
 constexpr std::string_view allocs[] = {"paging",  "paging,39", "paging,25",
                                        "blocked", "identity",  "bad_bits"};
 constexpr std::string_view picks[] = {"fitting", "selected"};
+constexpr std::string_view features[] = {"all",  "private",     "iopf",
+                                         "none", "not_its_own", "unknown"};
+constexpr std::string_view ranges[] = {"any",    "small", "two",    "one",
+                                       "from_0", "high",  "beyond", "reversed"};
+constexpr std::string_view handlers[] = {"present", "null"};
+constexpr std::string_view binds[] = {"fitting", "further", "selected", "bad_flags"};
+constexpr std::string_view queries[] = {"drvdata", "io_mm_of", "pasid_of", "io_mm_attr",
+                                        "domain_attr"};
+constexpr std::string_view exits[] = {"fitting", "selected", "exec"};
+constexpr std::string_view returns[] = {"done", "error", "bound_passes"};
+constexpr std::string_view queues[] = {"stuck", "recover"};
 constexpr std::string_view domains[] = {"0", "1", "2", "3", "4", "5", "6", "7", "of_device"};
 
 template <class E>
@@ -39,22 +58,35 @@ constexpr bool named(Names names) {
 }
 static_assert(named<Aim>(aims) && named<Window>(windows) && named<Size>(sizes) && named<Pa>(pas) &&
               named<Prot>(prots) && named<AccessKind>(accesses) && named<AllocKind>(allocs) &&
-              named<Pick>(picks) && std::size(domains) == domain_of_device + 1);
+              named<Pick>(picks) && named<Features>(features) && named<PasidRange>(ranges) &&
+              named<Handler>(handlers) && named<BindKind>(binds) && named<Query>(queries) &&
+              named<ExitKind>(exits) && named<HandlerReturn>(returns) && named<QueueKind>(queues) &&
+              std::size(domains) == domain_of_device + 1);
 
 /// Names of the values of a field; empty: it is a number.
 Names names_of(OperationKind kind, std::string_view field) {
   if (field == "domain") return domains;
   if (field == "aim") return aims;
-  if (field == "window") return windows;
+  if (field == "window") {
+    const bool numbers = kind == OperationKind::sva_init || kind == OperationKind::pasid_alloc;
+    return numbers ? Names(ranges) : Names(windows);
+  }
+  if (field == "mapping" && kind == OperationKind::sva_init) return handlers;
   if (field == "size") return sizes;
   if (field == "pa") return pas;
   if (field == "prot") return prots;
-  if (field == "variant") {
-    if (kind == OperationKind::access) return accesses;
-    if (kind == OperationKind::domain_alloc) return allocs;
-    return picks;
+  if (field != "variant") return {};
+  switch (kind) {
+    case OperationKind::access: return accesses;
+    case OperationKind::domain_alloc: return allocs;
+    case OperationKind::sva_init: return features;
+    case OperationKind::bind: return binds;
+    case OperationKind::sva_query: return queries;
+    case OperationKind::process_exit: return exits;
+    case OperationKind::handler_return: return returns;
+    case OperationKind::queue: return queues;
+    default: return picks;
   }
-  return {};
 }
 
 std::optional<u16> find_name(Names names, std::string_view text) {

@@ -111,7 +111,8 @@ Target resolve(const Operation& operation, const SpaceView& space) {
   Target target{.iova = begin.iova,
                 .bytes = bytes_of(static_cast<Size>(operation.size), begin.left),
                 .pa = 0};
-  if (operation.kind == OperationKind::map) {
+  if (operation.kind == OperationKind::map || operation.kind == OperationKind::map_sg ||
+      operation.kind == OperationKind::process_map) {
     // Large ranges only in leaves that are large, so that no map takes 262144 of them.
     const u64 most = space.leaf_max >= m2 ? g1 + m2 : 2 * m2;
     target.bytes = std::min(target.bytes, most);
@@ -149,7 +150,22 @@ std::size_t domain_index(const Operation& operation, const DomainsView& domains)
 }
 
 bool needs_domain(OperationKind kind) {
-  return kind != OperationKind::domain_alloc && kind != OperationKind::access;
+  switch (kind) {
+    case OperationKind::map:
+    case OperationKind::unmap:
+    case OperationKind::unmap_fast:
+    case OperationKind::iotlb_sync:
+    case OperationKind::flush_iotlb_all:
+    case OperationKind::tlb_range_add:
+    case OperationKind::iova_to_phys:
+    case OperationKind::domain_free:
+    case OperationKind::attach:
+    case OperationKind::detach:
+    case OperationKind::map_sg:
+    case OperationKind::sva_alloc:
+    case OperationKind::sva_free: return true;
+    default: return false;
+  }
 }
 
 DomainWanted domain_wanted(const Operation& operation) {
@@ -160,6 +176,20 @@ DomainWanted domain_wanted(const Operation& operation) {
     case AllocKind::blocked: return {IOMMUCHECK_DOMAIN_BLOCKED, 0};
     case AllocKind::identity: return {IOMMUCHECK_DOMAIN_IDENTITY, 0};
     default: return {IOMMUCHECK_DOMAIN_PAGING, 60};
+  }
+}
+
+PasidLimits pasid_limits(const Operation& operation) {
+  constexpr u32 top = (u32{1} << 20) - 1;
+  switch (static_cast<PasidRange>(operation.window)) {
+    case PasidRange::any: return {1, 0};
+    case PasidRange::small: return {1, 4};
+    case PasidRange::two: return {2, 3};
+    case PasidRange::one: return {1, 1};
+    case PasidRange::from_0: return {0, 2};
+    case PasidRange::high: return {6, top};
+    case PasidRange::beyond: return {1, top + 1};
+    default: return {3, 2};
   }
 }
 

@@ -49,8 +49,8 @@ struct DomainsView {
 /// Index of the domain meant, below `live`.
 std::size_t domain_index(const Operation& operation, const DomainsView& domains);
 
-/// Whether the operation needs a live domain (all but domain_alloc and access). Where there is
-/// none a harness does domain_alloc() first, so that no word is wasted.
+/// Whether the operation is on a domain or private space. Where there is none a harness does
+/// domain_alloc() first, so that no word is wasted.
 bool needs_domain(OperationKind kind);
 
 /// input_bits of iommucheck_domain_params, and its kind (IOMMUCHECK_DOMAIN_*), of a domain_alloc.
@@ -59,5 +59,12 @@ struct DomainWanted {
   u32 input_bits = 0;
 };
 DomainWanted domain_wanted(const Operation& operation);
+
+/// [min, max] of sva_init and pasid_alloc; max 0: no limit.
+struct PasidLimits {
+  u32 min = 0;
+  u32 max = 0;
+};
+PasidLimits pasid_limits(const Operation& operation);
 
 }  // namespace iommucheck::fuzz

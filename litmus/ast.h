@@ -72,16 +72,16 @@ struct SteLine {
 };
 
 struct CdLine {
-  Name name;                   ///< of the CD, or of its table where index is given
-  std::optional<Number> index; ///< the n of `D.n`; `C` and `C.0` are one object
-  std::optional<Number> v;     ///< word 0
+  Name name;                    ///< of the CD, or of its table where index is given
+  std::optional<Number> index;  ///< the n of `D.n`; `C` and `C.0` are one object
+  std::optional<Number> v;      ///< word 0
   std::optional<Number> asid;
   std::optional<Number> t0sz;
   std::optional<Number> epd0;
   std::optional<Number> ha;
   std::optional<Number> hd;
-  std::optional<Target> ttb;      ///< word 1
-  std::optional<MairKind> mair;   ///< word 3: the kind of attribute 0
+  std::optional<Target> ttb;     ///< word 1
+  std::optional<MairKind> mair;  ///< word 3: the kind of attribute 0
   friend bool operator==(const CdLine&, const CdLine&) = default;
 };
 
@@ -104,13 +104,13 @@ struct L1CdLine {
 struct Descriptor {
   enum class Kind : u8 { zero, table, page, block };
   Kind kind = Kind::zero;
-  Target target;         ///< table, page, block
-  bool writable = false; ///< `rw`, else `ro`
-  bool global = false;   ///< `g`
+  Target target;          ///< table, page, block
+  bool writable = false;  ///< `rw`, else `ro`
+  bool global = false;    ///< `g`
   bool af0 = false;
   bool dbm = false;
   bool cont = false;
-  bool device = false;   ///< `dev`: attribute 1 of MAIR
+  bool device = false;  ///< `dev`: attribute 1 of MAIR
   Place place;
   friend bool operator==(const Descriptor&, const Descriptor&) = default;
 };
@@ -170,12 +170,25 @@ struct InitLine {
 // ---- run ----------------------------------------------------------------------------------------
 
 enum class CommandOp : u8 {
-  cfgi_ste, cfgi_cd, cfgi_cd_all, cfgi_all,
-  tlbi_nh_all, tlbi_nh_asid, tlbi_nh_va, tlbi_nh_vaa,
-  tlbi_el3_all, tlbi_el3_va,
-  tlbi_el2_all, tlbi_el2_asid, tlbi_el2_va, tlbi_el2_vaa,
-  tlbi_s12_vmall, tlbi_s2_ipa, tlbi_nsnh_all,
-  atc_inv, sync,
+  cfgi_ste,
+  cfgi_cd,
+  cfgi_cd_all,
+  cfgi_all,
+  tlbi_nh_all,
+  tlbi_nh_asid,
+  tlbi_nh_va,
+  tlbi_nh_vaa,
+  tlbi_el3_all,
+  tlbi_el3_va,
+  tlbi_el2_all,
+  tlbi_el2_asid,
+  tlbi_el2_va,
+  tlbi_el2_vaa,
+  tlbi_s12_vmall,
+  tlbi_s2_ipa,
+  tlbi_nsnh_all,
+  atc_inv,
+  sync,
 };
 
 /// The manual's name without "CMD_": "TLBI_NH_VA".
@@ -189,7 +202,7 @@ struct Command {
   std::optional<Number> leaf;
   std::optional<Number> vmid;
   std::optional<Number> asid;
-  std::optional<Number> va;    ///< S2_IPA: the IPA
+  std::optional<Number> va;  ///< S2_IPA: the IPA
   std::optional<Number> tg;
   std::optional<Number> num;
   std::optional<Number> scale;
@@ -269,6 +282,11 @@ struct SmmuenStep {
   bool noack = false;
   friend bool operator==(const SmmuenStep&, const SmmuenStep&) = default;
 };
+struct AtsStep {  ///< the endpoint's ATS enable
+  Number sid;
+  Number value;  ///< 0 or 1
+  friend bool operator==(const AtsStep&, const AtsStep&) = default;
+};
 struct RegStrtabStep {
   Name table;
   friend bool operator==(const RegStrtabStep&, const RegStrtabStep&) = default;
@@ -292,7 +310,7 @@ struct MarkStep {
 struct Step {
   Name agent;  ///< "cpu0" where none is named
   std::variant<StoreStep, BarrierStep, CleanStep, HandoffStep, ZeroStep, ClearStep, FillContStep,
-               FreeStep, ReleaseStep, CmdStep, RingStep, WaitStep, DoStep, SmmuenStep,
+               FreeStep, ReleaseStep, CmdStep, RingStep, WaitStep, DoStep, SmmuenStep, AtsStep,
                RegStrtabStep, DmaBeginStep, DmaEndStep, MarkStep>
       what;
   Place place;
@@ -309,8 +327,8 @@ struct Access {
   Number va;
   Direction direction = Direction::read;
   bool ats = false;
-  std::vector<OutcomeText> allowed;                 ///< in the order written
-  std::optional<std::vector<OutcomeText>> promised; ///< absent: nothing is promised
+  std::vector<OutcomeText> allowed;                  ///< in the order written
+  std::optional<std::vector<OutcomeText>> promised;  ///< absent: nothing is promised
   Place place;
   friend bool operator==(const Access&, const Access&) = default;
 };

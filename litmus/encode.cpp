@@ -111,16 +111,16 @@ std::array<u64, 8> encode_ste(const SteLine& ste, const Resolve& resolve, u64 no
 
 std::array<u64, 8> encode_cd(const CdLine& cd, const Resolve& resolve, u64 empty_table) {
   Words words;
-  words.set(0, 5, 0, u64{25});    // T0SZ
-  words.set(0, 9, 8, u64{1});     // IR0, OR0, SH0: write-back, inner shareable
+  words.set(0, 5, 0, u64{25});  // T0SZ
+  words.set(0, 9, 8, u64{1});   // IR0, OR0, SH0: write-back, inner shareable
   words.set(0, 11, 10, u64{1});
   words.set(0, 13, 12, u64{3});
-  words.set(0, 30, 30, u64{1});   // EPD1
-  words.set(0, 31, 31, u64{1});   // V
-  words.set(0, 34, 32, u64{5});   // IPS: 48 bits
-  words.set(0, 41, 41, u64{1});   // AA64
-  words.set(0, 45, 45, u64{1});   // R
-  words.set(0, 46, 46, u64{1});   // A
+  words.set(0, 30, 30, u64{1});  // EPD1
+  words.set(0, 31, 31, u64{1});  // V
+  words.set(0, 34, 32, u64{5});  // IPS: 48 bits
+  words.set(0, 41, 41, u64{1});  // AA64
+  words.set(0, 45, 45, u64{1});  // R
+  words.set(0, 46, 46, u64{1});  // A
   words.set_address(1, 51, 4, empty_table);
   words.set(3, 63, 0, mair_word(MairKind::normal));
   set_cd(words, cd, resolve);

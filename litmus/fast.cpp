@@ -34,17 +34,10 @@ spec::Capabilities litmus_device(const Layout& layout) {
 
 /// What the engine has not got, by what the test asks for.
 std::string unsupported_feature(const Test& test, const Layout& layout) {
-  if (!layout.ats_sids.empty()) return "ATS";
   if (!layout.stage2_tables.empty()) return "stage 2 translation";
-  for (const Access& access : test.accesses) {
-    if (access.ats) return "ATS";
-  }
   if (!test.dmas.empty()) return "DMAs that take time";
   for (const Action& action : layout.actions) {
     if (std::holds_alternative<DmaBeginAction>(action.what)) return "DMAs that take time";
-    if (const auto* command = std::get_if<CommandAction>(&action.what)) {
-      if (command->command.op == CommandOp::atc_inv) return "ATS";
-    }
   }
   return {};
 }
@@ -53,11 +46,25 @@ spec::Command to_command(const Command& c) {
   const auto number = [](const std::optional<Number>& n) { return n ? n->value : u64{0}; };
   spec::Command command;
   using Op = spec::Opcode;
-  constexpr Op ops[] = {Op::cfgi_ste, Op::cfgi_cd, Op::cfgi_cd_all, Op::cfgi_ste_range,
-                        Op::tlbi_nh_all, Op::tlbi_nh_asid, Op::tlbi_nh_va, Op::tlbi_nh_vaa,
-                        Op::tlbi_el3_all, Op::tlbi_el3_va, Op::tlbi_el2_all, Op::tlbi_el2_asid,
-                        Op::tlbi_el2_va, Op::tlbi_el2_vaa, Op::tlbi_s12_vmall, Op::tlbi_s2_ipa,
-                        Op::tlbi_nsnh_all, Op::atc_inv, Op::sync};
+  constexpr Op ops[] = {Op::cfgi_ste,
+                        Op::cfgi_cd,
+                        Op::cfgi_cd_all,
+                        Op::cfgi_ste_range,
+                        Op::tlbi_nh_all,
+                        Op::tlbi_nh_asid,
+                        Op::tlbi_nh_va,
+                        Op::tlbi_nh_vaa,
+                        Op::tlbi_el3_all,
+                        Op::tlbi_el3_va,
+                        Op::tlbi_el2_all,
+                        Op::tlbi_el2_asid,
+                        Op::tlbi_el2_va,
+                        Op::tlbi_el2_vaa,
+                        Op::tlbi_s12_vmall,
+                        Op::tlbi_s2_ipa,
+                        Op::tlbi_nsnh_all,
+                        Op::atc_inv,
+                        Op::sync};
   command.op = ops[static_cast<std::size_t>(c.op)];
   command.sid = number(c.sid);
   command.ssid = number(c.ssid);
@@ -83,6 +90,7 @@ std::string to_text(const Outcome& outcome, const Layout& layout) {
     case OutcomeKind::any: return "any";
     case OutcomeKind::abort: return "abort";
     case OutcomeKind::bypass: return "bypass";
+    case OutcomeKind::denied: return "denied";
     case OutcomeKind::fault: return std::string(spec::event_name(outcome.event));
     case OutcomeKind::translation: break;
   }
@@ -99,7 +107,10 @@ std::string family_of(spec::Rule rule) {
 class Runner {
  public:
   Runner(const Test& test, const Layout& layout)
-      : test_(test), layout_(layout), caps_(litmus_device(layout)), caches_(caps_, spec::Profile{layout.atom_bytes}) {
+      : test_(test),
+        layout_(layout),
+        caps_(litmus_device(layout)),
+        caches_(caps_, spec::Profile{layout.atom_bytes}) {
     caches_.set_namer([this](u64 pa) { return name(pa); });
   }
 
@@ -140,14 +151,15 @@ class Runner {
     table.split = stream_table_split;
     // As large as the streams in use need: nothing can tell the rest from V = 0.
     u64 largest = 63;
-    for (const Access& access : test_.accesses) largest = std::max(largest, access.stream.sid.value);
+    for (const Access& access : test_.accesses)
+      largest = std::max(largest, access.stream.sid.value);
     for (const InitLine& line : test_.init) {
       if (const auto* ste = std::get_if<SteLine>(&line.what)) {
         largest = std::max(largest, ste->sid.value);
       }
     }
-    table.sid_bits = std::min<unsigned>(stream_table_lg2,
-                                        static_cast<unsigned>(std::bit_width(largest)));
+    table.sid_bits =
+        std::min<unsigned>(stream_table_lg2, static_cast<unsigned>(std::bit_width(largest)));
     table.log2size = table.sid_bits;
     return table;
   }
@@ -168,6 +180,7 @@ class Runner {
       caches_.write_smmuen(true);
       caches_.acknowledge_smmuen();
     }
+    for (const u64 sid : layout_.ats_sids) caches_.set_ats(static_cast<u32>(sid), true);
     gather();
   }
 
@@ -230,6 +243,10 @@ class Runner {
     caches_.write_smmuen(action.on);
     if (action.acknowledged) caches_.acknowledge_smmuen();
   }
+  void perform(const AtsAction& action) {
+    caches_.barrier(agent_);
+    caches_.set_ats(static_cast<u32>(action.sid), action.on);
+  }
   void perform(const StrtabAction& action) {
     caches_.barrier(agent_);
     if (caches_.enabled()) {
@@ -254,8 +271,22 @@ class Runner {
         caches_.violations().push_back(
             {spec::Rule::PAGE_REUSE, caches_.now(),
              layout_.name_of(page.pa) + " was given back, and can still be reached at " +
-                 hex(c.at) + (c.item != 0 ? ": " + caches_.explain_item(caches_.item(c.item - 1))
-                                          : " by the descriptor in " + name(c.origin))});
+                 hex(c.at) +
+                 (c.item != 0 ? ": " + caches_.explain_item(caches_.item(c.item - 1))
+                              : " by the descriptor in " + name(c.origin))});
+      }
+    });
+    caches_.for_each_atc_item([&](const spec::AtcOwner&, const spec::AtcItem& item) {
+      // Like bypass, an identity leads to every page and so counts for none.
+      if (item.kind == spec::ItemKind::unknown || item.identity != 0) return;
+      for (const ReleaseAction& page : released_) {
+        if (item.output + (item.last - item.first) < page.pa) continue;
+        if (item.output > page.pa + (page.bytes - 1)) continue;
+        const u64 va = item.first + (page.pa > item.output ? page.pa - item.output : 0);
+        caches_.violations().push_back(
+            {spec::Rule::PAGE_REUSE, caches_.now(),
+             layout_.name_of(page.pa) +
+                 " was given back, and can still be reached: " + caches_.explain_atc(item, va)});
       }
     });
   }
@@ -275,13 +306,14 @@ class Runner {
   }
 
   void judge_access(const Access& access) {
-    const spec::Access asked{.sid = static_cast<u32>(access.stream.sid.value),
-                             .ssid = access.stream.ssid
-                                         ? static_cast<u32>(access.stream.ssid->value) : 0,
-                             .ssv = access.stream.ssid.has_value(),
-                             .type = access.direction == Direction::write
-                                         ? spec::AccessType::write : spec::AccessType::read,
-                             .va = access.va.value};
+    const spec::Access asked{
+        .sid = static_cast<u32>(access.stream.sid.value),
+        .ssid = access.stream.ssid ? static_cast<u32>(access.stream.ssid->value) : 0,
+        .ssv = access.stream.ssid.has_value(),
+        .type =
+            access.direction == Direction::write ? spec::AccessType::write : spec::AccessType::read,
+        .va = access.va.value,
+        .route = access.ats ? spec::Route::translated : spec::Route::untranslated};
     std::set<std::string> allowed;
     std::vector<std::string> reasons;
     const bool done = caches_.outcomes(asked, [&](const Outcome& outcome) {

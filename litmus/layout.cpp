@@ -266,6 +266,7 @@ class Builder {
     act(RingAction{});
     act(WaitAction{});
   }
+  void expand(const AtsStep& step) { act(AtsAction{step.sid.value, step.value.value != 0}); }
   void expand(const SmmuenStep& step) { act(SmmuenAction{step.value.value != 0, !step.noack}); }
   void expand(const RegStrtabStep& step) { act(StrtabAction{address(step.table.text)}); }
   void expand(const DmaBeginStep& step) {
@@ -295,8 +296,8 @@ class Builder {
   }
   void fail(const Place& place, const std::string& word, const char* message) {
     if (error_) return;
-    error_ = Error{ErrorCode::bad_input,
-                   fmt::format("{}: '{}': {}", to_string(place), word, message)};
+    error_ =
+        Error{ErrorCode::bad_input, fmt::format("{}: '{}': {}", to_string(place), word, message)};
   }
 
   const Test& test_;

@@ -24,7 +24,7 @@ inline constexpr unsigned stream_table_split = 6;
 
 /// A named piece of memory. Regions do not overlap; each is aligned to its size.
 struct Region {
-  std::string name;      ///< as in the test; "-" and "(empty)" for the two implied ones
+  std::string name;  ///< as in the test; "-" and "(empty)" for the two implied ones
   u64 pa = 0;
   u64 bytes = 0;         ///< 4 KiB; 1 GiB for what is used as block, group or with `#n`
   bool paged = false;    ///< its pages have names `NAME#n`
@@ -70,6 +70,10 @@ struct SmmuenAction {
   bool on = false;
   bool acknowledged = true;
 };
+struct AtsAction {
+  u64 sid = 0;
+  bool on = false;
+};
 struct StrtabAction {
   u64 pa = 0;
 };
@@ -88,11 +92,11 @@ struct MarkAction {};
 /// One elementary step. `do`, `clear`, `fillcont`, `store cont` are expanded into these.
 struct Action {
   std::variant<WriteAction, ZeroAction, BarrierAction, CleanAction, HandoffAction, FreeAction,
-               ReleaseAction, CommandAction, RingAction, WaitAction, SmmuenAction, StrtabAction,
-               DmaBeginAction, DmaEndAction, MarkAction>
+               ReleaseAction, CommandAction, RingAction, WaitAction, SmmuenAction, AtsAction,
+               StrtabAction, DmaBeginAction, DmaEndAction, MarkAction>
       what;
-  u16 agent = 0;   ///< index into Layout::agents
-  u32 step = 0;    ///< index into Test::run, for evidence
+  u16 agent = 0;  ///< index into Layout::agents
+  u32 step = 0;   ///< index into Test::run, for evidence
 };
 
 struct MemoryWord {

@@ -125,9 +125,8 @@ bool covers(const InitLine& later, const InitLine& earlier) {
 
 void add_line(std::vector<InitLine>& lines, InitLine line) {
   const std::string key = key_of(line);
-  std::erase_if(lines, [&](const InitLine& other) {
-    return key_of(other) == key || covers(line, other);
-  });
+  std::erase_if(lines,
+                [&](const InitLine& other) { return key_of(other) == key || covers(line, other); });
   lines.push_back(std::move(line));
 }
 
@@ -156,8 +155,7 @@ class Preludes {
     return {};
   }
 
-  Expected<void> read_block(std::size_t source, const Block& block,
-                            std::vector<InitLine>& lines) {
+  Expected<void> read_block(std::size_t source, const Block& block, std::vector<InitLine>& lines) {
     for (std::size_t i = 0; i < block.lines.size(); ++i) {
       auto read = read_line(source, block.lines[i], block.ends[i], lines);
       if (!read) return read;
@@ -178,8 +176,9 @@ class Preludes {
         return read;
       }
     }
-    return std::unexpected(bad(name, "no prelude of this name in the file, in preludes.litmus "
-                                     "beside it, or built in"));
+    return std::unexpected(bad(name,
+                               "no prelude of this name in the file, in preludes.litmus "
+                               "beside it, or built in"));
   }
 
   std::array<const Blocks*, 3> sources_;

@@ -61,8 +61,7 @@ struct PrintLine {
   std::string operator()(const CdLine& cd) const {
     return "cd " + cd.name.text + (cd.index ? "." + text(*cd.index) : "") + field("v", cd.v) +
            field("asid", cd.asid) + field("t0sz", cd.t0sz) + field("epd0", cd.epd0) +
-           field("ha", cd.ha) + field("hd", cd.hd) + field("ttb", cd.ttb) +
-           field("mair", cd.mair);
+           field("ha", cd.ha) + field("hd", cd.hd) + field("ttb", cd.ttb) + field("mair", cd.mair);
   }
   std::string operator()(const L1StdLine& line) const {
     return "l1std " + line.table.text + " " + text(line.index) + field("span", line.span) +
@@ -127,6 +126,9 @@ struct PrintStep {
     }
     return out;
   }
+  std::string operator()(const AtsStep& step) const {
+    return "ats " + text(step.sid) + " " + text(step.value);
+  }
   std::string operator()(const SmmuenStep& step) const {
     return "smmuen " + text(step.value) + (step.noack ? " noack" : "");
   }
@@ -162,10 +164,9 @@ std::string print(const Command& command) {
   if (command.ssid) {
     out += (command.op == CommandOp::atc_inv ? "." : " ") + text(*command.ssid);
   }
-  return out + field("vmid", command.vmid) + field("asid", command.asid) +
-         field("va", command.va) + field("leaf", command.leaf) + field("tg", command.tg) +
-         field("num", command.num) + field("scale", command.scale) + field("ttl", command.ttl) +
-         field("size", command.size);
+  return out + field("vmid", command.vmid) + field("asid", command.asid) + field("va", command.va) +
+         field("leaf", command.leaf) + field("tg", command.tg) + field("num", command.num) +
+         field("scale", command.scale) + field("ttl", command.ttl) + field("size", command.size);
 }
 
 std::string print(const Test& test) {

@@ -37,7 +37,8 @@ class Dice {
 
 class Generator {
  public:
-  Generator(u64 seed, unsigned size) : dice_(seed), size_(size) {}
+  Generator(u64 seed, unsigned size)
+      : dice_(seed), ats_dice_(seed ^ 0xa5a5a5a5), size_(size), ats_(ats_dice_.one_in(3)) {}
 
   std::string text() {
     prelude_ = dice_.of({"std", "std", "two", "two", "pasid"});
@@ -50,6 +51,10 @@ class Generator {
     }
     disturb(steps);
     if (steps.size() > size_) steps.resize(size_);
+    if (ats_) {
+      init_ats();
+      invalidate_atcs(steps);
+    }
     for (const std::string& line : init_) out += "init " + line + "\n";
     for (const std::string& line : steps) out += "run " + line + "\n";
     for (u64 i = 1 + dice_.below(3); i > 0; --i) out += access();
@@ -89,6 +94,64 @@ class Generator {
   std::string leaf(const std::string& page) {
     return "page " + page + dice_.of({" rw", " rw", " ro"}) +
            dice_.of({"", "", "", "", " g", " af0", " dbm", " dev"});
+  }
+
+  // ---- ATS ----
+  // Its own dice: a seed without ATS gives the test that it always gave.
+  void init_ats() {
+    for (const std::string sid : {"1", "2"}) {
+      if (sid == "2" && (prelude_ != "two" || ats_dice_.one_in(2))) continue;
+      const std::string ste = "ste " + sid + " ";
+      const auto line = std::ranges::find_if(
+          init_, [&](const std::string& text) { return text.starts_with(ste); });
+      const std::string eats = ats_dice_.one_in(12) ? " eats=0" : " eats=1";
+      if (line != init_.end()) {
+        *line += eats;
+      } else if (prelude_ == "pasid") {
+        init_.push_back(ste + "cfg=s1 cd=D cdmax=4 s1dss=" + ats_dice_.of({"2", "2", "1", "0"}) +
+                        eats);
+      } else {
+        init_.push_back(ste + "cfg=s1 cd=C" + sid + eats);
+      }
+      init_.push_back("ats " + sid);
+    }
+  }
+  std::string atc_inv() {
+    std::string who = prelude_ == "two" ? ats_dice_.of({"1", "1", "2"}) : "1";
+    if (prelude_ == "pasid") who += ats_dice_.of({"", "", ".1", ".2", ".0"});
+    return "ATC_INV " + who + " va=" +
+           ats_dice_.of({"0x1000", "0x1000", "0x1000", "0", "0x2000", "0x200000", "0x201000"}) +
+           " size=" + ats_dice_.of({"0", "0", "0", "1", "2", "9", "10", "18", "52", "52", "53"});
+  }
+  /// Behind some commands, or under their CMD_SYNC.
+  void invalidate_atcs(Lines& steps) {
+    if (ats_dice_.one_in(8)) {
+      const auto at = static_cast<std::ptrdiff_t>(ats_dice_.below(steps.size() + 1));
+      steps.insert(steps.begin() + at, "store ste 1 eats=" + ats_dice_.of({"0", "0", "1"}));
+      if (!ats_dice_.one_in(3)) steps.insert(steps.begin() + at + 1, "do CFGI_STE 1 leaf=1");
+    }
+    if (ats_dice_.one_in(12)) {
+      const auto at = static_cast<std::ptrdiff_t>(ats_dice_.below(steps.size() + 1));
+      steps.insert(steps.begin() + at, "ats 1 0");
+      if (!ats_dice_.one_in(3)) steps.insert(steps.end(), "ats 1 1");
+    }
+    unsigned budget = 3;
+    for (std::size_t i = 0; i < steps.size() && budget != 0; ++i) {
+      if (!steps[i].starts_with("do ") && !steps[i].starts_with("wait")) continue;
+      if (ats_dice_.one_in(4)) continue;
+      --budget;
+      const bool together = ats_dice_.one_in(3) && steps[i].starts_with("do ");
+      if (together) {
+        steps[i] += " ; " + atc_inv();
+      } else if (ats_dice_.one_in(6)) {
+        steps.insert(steps.begin() + static_cast<std::ptrdiff_t>(i) + 1,
+                     {"cmd " + atc_inv(), "ring"});
+        ++i;
+      } else {
+        steps.insert(steps.begin() + static_cast<std::ptrdiff_t>(i) + 1, "do " + atc_inv());
+        ++i;
+      }
+    }
   }
 
   // ---- commands ----
@@ -225,16 +288,21 @@ class Generator {
       out.emplace_back("store word A 1 0");
       append(out, issue(tlbi(dice_.of({"0x200000", "0x201000"}), false)));
     }
-    if (dice_.one_in(3)) out.emplace_back("release K#1");
-    else if (!dice_.one_in(3)) out.emplace_back("store word A 1 table B3");
-    else out.emplace_back("store word A 1 block " + dice_.of({"K rw", "K ro", "J rw", "K rw dev"}));
+    if (dice_.one_in(3))
+      out.emplace_back("release K#1");
+    else if (!dice_.one_in(3))
+      out.emplace_back("store word A 1 table B3");
+    else
+      out.emplace_back("store word A 1 block " + dice_.of({"K rw", "K ro", "J rw", "K rw dev"}));
     if (dice_.one_in(2)) out.emplace_back("barrier");
     return out;
   }
   Lines unmap_group() {
     Lines out;
-    if (dice_.one_in(2)) out.emplace_back("store word B 17 0");
-    else out.emplace_back("clear B 16 16");
+    if (dice_.one_in(2))
+      out.emplace_back("store word B 17 0");
+    else
+      out.emplace_back("clear B 16 16");
     append(out, issue(dice_.of({"TLBI_NH_VA asid=5 va=0x11000 leaf=1",
                                 "TLBI_NH_VA asid=5 va=0x10000 tg=1 scale=4 ttl=3 leaf=1",
                                 "TLBI_NH_ASID asid=5"})));
@@ -321,11 +389,15 @@ class Generator {
                                ? dice_.of({"0x10000", "0x11000", "0x12000"})
                                : dice_.of({"0x1000", "0x1000", "0x1000", "0x2000", "0x3000",
                                            "0x200000", "0x201000", "0x401000"});
-    return "access " + who + " " + va + dice_.of({" r", " r", " w"}) + " ->\n";
+    const std::string how = dice_.of({" r", " r", " w"});
+    const bool by_ats = ats_ && !ats_dice_.one_in(4);
+    return "access " + who + " " + va + how + (by_ats ? " ats" : "") + " ->\n";
   }
 
   Dice dice_;
+  Dice ats_dice_;
   unsigned size_;
+  bool ats_;
   std::string prelude_;
   Lines init_;
   bool group_ = false;

@@ -12,17 +12,17 @@ namespace iommucheck::litmus {
 namespace {
 
 constexpr std::array<const char*, 19> command_names{
-    "CFGI_STE",       "CFGI_CD",      "CFGI_CD_ALL",   "CFGI_ALL",    "TLBI_NH_ALL",
-    "TLBI_NH_ASID",   "TLBI_NH_VA",   "TLBI_NH_VAA",   "TLBI_EL3_ALL", "TLBI_EL3_VA",
-    "TLBI_EL2_ALL",   "TLBI_EL2_ASID", "TLBI_EL2_VA",  "TLBI_EL2_VAA", "TLBI_S12_VMALL",
-    "TLBI_S2_IPA",    "TLBI_NSNH_ALL", "ATC_INV",      "SYNC"};
+    "CFGI_STE",     "CFGI_CD",       "CFGI_CD_ALL", "CFGI_ALL",     "TLBI_NH_ALL",
+    "TLBI_NH_ASID", "TLBI_NH_VA",    "TLBI_NH_VAA", "TLBI_EL3_ALL", "TLBI_EL3_VA",
+    "TLBI_EL2_ALL", "TLBI_EL2_ASID", "TLBI_EL2_VA", "TLBI_EL2_VAA", "TLBI_S12_VMALL",
+    "TLBI_S2_IPA",  "TLBI_NSNH_ALL", "ATC_INV",     "SYNC"};
 
 constexpr std::array<std::string_view, 19> fault_names{
-    "F_UUT",          "C_BAD_STREAMID", "F_STE_FETCH",        "C_BAD_STE",
+    "F_UUT",          "C_BAD_STREAMID",     "F_STE_FETCH",       "C_BAD_STE",
     "F_BAD_ATS_TREQ", "F_TRANSL_FORBIDDEN", "F_STREAM_DISABLED", "C_BAD_SUBSTREAMID",
-    "F_CD_FETCH",     "C_BAD_CD",       "F_WALK_EABT",        "F_TRANSLATION",
-    "F_ADDR_SIZE",    "F_ACCESS",       "F_PERMISSION",       "F_TLB_CONFLICT",
-    "F_CFG_CONFLICT", "F_VMS_FETCH",    "E_PAGE_REQUEST"};
+    "F_CD_FETCH",     "C_BAD_CD",           "F_WALK_EABT",       "F_TRANSLATION",
+    "F_ADDR_SIZE",    "F_ACCESS",           "F_PERMISSION",      "F_TLB_CONFLICT",
+    "F_CFG_CONFLICT", "F_VMS_FETCH",        "E_PAGE_REQUEST"};
 
 constexpr std::array<std::string_view, 4> outcome_words{"any", "abort", "bypass", "denied"};
 
@@ -40,11 +40,10 @@ Stream read_stream(LineReader& reader) {
   const Token token = reader.word("a StreamID, SID or SID.SSID");
   const auto dot = token.text.find('.');
   Stream stream;
-  stream.sid = reader.to_number({token.text.substr(0, dot), token.place}, "a StreamID",
-                                ~u32{0});
+  stream.sid = reader.to_number({token.text.substr(0, dot), token.place}, "a StreamID", ~u32{0});
   if (dot != std::string::npos) {
-    stream.ssid = reader.to_number({token.text.substr(dot + 1), token.place}, "a SubstreamID",
-                                   0xfffff);
+    stream.ssid =
+        reader.to_number({token.text.substr(dot + 1), token.place}, "a SubstreamID", 0xfffff);
   }
   return stream;
 }
@@ -194,6 +193,11 @@ decltype(Step::what) read_verb(LineReader& reader, const Token& verb) {
     Number value = reader.number("SMMUEN", 1);
     return SmmuenStep{std::move(value), reader.take("noack")};
   }
+  if (v == "ats") {
+    Number sid = reader.number("a StreamID", ~u32{0});
+    Number value = reader.number("0 or 1", 1);
+    return AtsStep{std::move(sid), std::move(value)};
+  }
   if (v == "reg") {
     const Token which = reader.word("strtab");
     if (which.text != "strtab") reader.fail(which, "not a register of the format; it has strtab");
@@ -247,8 +251,8 @@ InitLine read_init(LineReader& reader, const Place& place) {
     StrtabLine strtab;
     strtab.table = reader.name("a stream table");
     reader.fields({{"fmt", [&](const Token& value) {
-                      strtab.fmt = value.text == "2lvl" ? TableFormat::two_level
-                                                        : TableFormat::linear;
+                      strtab.fmt =
+                          value.text == "2lvl" ? TableFormat::two_level : TableFormat::linear;
                       if (value.text != "2lvl" && value.text != "lin") {
                         reader.fail(value, "not a value of this field; it has lin 2lvl");
                       }
@@ -282,8 +286,8 @@ Step read_step(LineReader& reader, const Place& place) {
   step.agent = {"cpu0", place};
   Token verb = reader.word("a step");
   if (verb.text.size() > 1 && verb.text.back() == ':') {
-    step.agent = reader.to_name({verb.text.substr(0, verb.text.size() - 1), verb.place},
-                                "an agent");
+    step.agent =
+        reader.to_name({verb.text.substr(0, verb.text.size() - 1), verb.place}, "an agent");
     verb = reader.word("a step");
   }
   if (!reader.error()) step.what = read_verb(reader, verb);

@@ -47,9 +47,9 @@ SteLine read_ste(LineReader& reader) {
                                      {"nest", SteConfig::nest}})},
        {"cd", target_to(reader, ste.cd)},
        {"cdmax", number_to(reader, ste.cdmax, 20)},
-       {"fmt", choice_to<TableFormat>(
-                   reader, ste.fmt,
-                   {{"lin", TableFormat::linear}, {"2lvl", TableFormat::two_level}})},
+       {"fmt",
+        choice_to<TableFormat>(reader, ste.fmt,
+                               {{"lin", TableFormat::linear}, {"2lvl", TableFormat::two_level}})},
        {"s1dss", number_to(reader, ste.s1dss, 3)},
        {"eats", number_to(reader, ste.eats, 3)},
        {"strw", choice_to<StreamWorld>(reader, ste.strw,
@@ -65,19 +65,19 @@ CdLine read_cd(LineReader& reader) {
   const auto dot = token.text.find('.');
   cd.name = reader.to_name({token.text.substr(0, dot), token.place}, "a CD");
   if (dot != std::string::npos) {
-    cd.index = reader.to_number({token.text.substr(dot + 1), token.place}, "a CD's number",
-                                0xfffff);
+    cd.index =
+        reader.to_number({token.text.substr(dot + 1), token.place}, "a CD's number", 0xfffff);
   }
-  reader.fields({{"v", number_to(reader, cd.v, 1)},
-                 {"asid", number_to(reader, cd.asid, 0xffff)},
-                 {"t0sz", number_to(reader, cd.t0sz, 63)},
-                 {"epd0", number_to(reader, cd.epd0, 1)},
-                 {"ha", number_to(reader, cd.ha, 1)},
-                 {"hd", number_to(reader, cd.hd, 1)},
-                 {"ttb", target_to(reader, cd.ttb)},
-                 {"mair", choice_to<MairKind>(
-                              reader, cd.mair,
-                              {{"normal", MairKind::normal}, {"dev", MairKind::device}})}});
+  reader.fields(
+      {{"v", number_to(reader, cd.v, 1)},
+       {"asid", number_to(reader, cd.asid, 0xffff)},
+       {"t0sz", number_to(reader, cd.t0sz, 63)},
+       {"epd0", number_to(reader, cd.epd0, 1)},
+       {"ha", number_to(reader, cd.ha, 1)},
+       {"hd", number_to(reader, cd.hd, 1)},
+       {"ttb", target_to(reader, cd.ttb)},
+       {"mair", choice_to<MairKind>(reader, cd.mair,
+                                    {{"normal", MairKind::normal}, {"dev", MairKind::device}})}});
   return cd;
 }
 
@@ -138,8 +138,7 @@ Descriptor read_descriptor(LineReader& reader, bool page_only) {
     descriptor.kind = Descriptor::Kind::table;
     descriptor.target = reader.target("a table");
   } else if (kind.text == "page" || kind.text == "block") {
-    descriptor.kind =
-        kind.text == "page" ? Descriptor::Kind::page : Descriptor::Kind::block;
+    descriptor.kind = kind.text == "page" ? Descriptor::Kind::page : Descriptor::Kind::block;
     read_leaf(reader, descriptor);
   } else {
     reader.fail(kind, "not a descriptor; it is 0, table X, page P … or block P …");

@@ -121,8 +121,9 @@ Target LineReader::to_target(const Token& token, std::string_view what) {
   if (error_ || token.text == "-") return target;
   if (!token.text.empty() && token.text[0] == '@') {
     target.kind = Target::Kind::intermediate;
-    target.page = to_number({token.text.substr(1), token.place}, "the page behind @",
-                            (u64{1} << 36) - 1).value;
+    target.page =
+        to_number({token.text.substr(1), token.place}, "the page behind @", (u64{1} << 36) - 1)
+            .value;
     return target;
   }
   target.kind = Target::Kind::named;

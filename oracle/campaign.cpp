@@ -4,12 +4,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
+#include <cstring>
 #include <filesystem>
+#include <type_traits>
 
+#include "oracle/child.h"
 #include "oracle/evidence.h"
 #include "oracle/record_case.h"
+#include "oracle/recorder.h"
 #include "oracle/replay.h"
 #include "oracle/shrink.h"
+#include "oracle/violation_text.h"
 #include "trace/trace_file.h"
 
 namespace iommucheck::oracle {
@@ -17,6 +23,9 @@ namespace iommucheck::oracle {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+using spec::Rule;
+
+constexpr u64 twice_in = 64;  // one case of so many is run twice
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -43,8 +52,8 @@ void add_difference(Tally& tally, const Tally& now, const Tally& before) {
   tally.outcomes += now.outcomes - before.outcomes;
   for (std::size_t i = 0; i < RuleTally::size; ++i) {
     tally.rules.asked[i] += now.rules.asked[i] - before.rules.asked[i];
-    tally.rules.discriminating[i] +=
-        now.rules.discriminating[i] - before.rules.discriminating[i];
+    tally.rules.discriminating[i] += now.rules.discriminating[i] - before.rules.discriminating[i];
+    tally.rules.order_unknown[i] += now.rules.order_unknown[i] - before.rules.order_unknown[i];
   }
 }
 
@@ -104,9 +113,14 @@ void fill(CheckResult& result, const Tally& tally, const CheckOptions& options) 
 
 Campaign::Campaign(const iommucheck_driver& driver, Segments* segments, Settings settings,
                    Owner& owner)
-    : driver_(driver), loaded_(segments), settings_(std::move(settings)),
-      options_(*settings_.options), owner_(owner), tally_(settings_.tally),
-      findings_(settings_.findings_before), current_(settings_.from) {
+    : driver_(driver),
+      loaded_(segments),
+      settings_(std::move(settings)),
+      options_(*settings_.options),
+      owner_(owner),
+      tally_(settings_.tally),
+      findings_(settings_.findings_before),
+      current_(settings_.from) {
   if (loaded_ != nullptr) booted_ = std::make_unique<Segments>(*loaded_);
 }
 
@@ -114,6 +128,8 @@ LockstepOptions Campaign::fresh_options(Segments* segments) const {
   LockstepOptions options;
   options.seed = options_.seed;
   options.segments = segments;
+  options.scan = settings_.scan;
+  options.guard_window = settings_.guard_window;
   return options;
 }
 
@@ -136,9 +152,15 @@ Expected<void> Campaign::boot() {
   tally_.outcomes = settings_.tally.outcomes;
   const Sequence nothing;
   if (!lockstep_->monitor().findings().empty()) {
-    if (auto done = report(current_, nothing); !done) return done;
+    const Finding first = lockstep_->monitor().findings().front();
+    if (auto done = report(current_, nothing, first); !done) return done;
   }
-  if (lockstep_->monitor().gave_up()) return report_bound(current_, nothing);
+  if (lockstep_->monitor().gave_up()) {
+    return report_bound(current_, nothing,
+                        {.findings = {},
+                         .gave_up = true,
+                         .unsupported = lockstep_->monitor().caches().unsupported()});
+  }
   return {};
 }
 
@@ -165,20 +187,30 @@ Expected<bool> Campaign::run() {
   Sequence sequence;
   auto shown = Clock::now();
   bool stopped = false;
+  bool first_of_run = true;
   while (findings_ < options_.findings_max && !out_of_time(current_)) {
     stopped = owner_.stop();
     if (stopped) break;
     make_sequence(options_.seed, current_, options_.operations_max, sequence);
     owner_.begins(current_, sequence, Phase::running);
-    lockstep_->run(sequence.operations, sequence.ends);
+    // Now and then a case is run twice: a driver that is put back does the same again.
+    const bool twice = !settings_.fork_cases && (current_ % twice_in == 0 || first_of_run);
+    first_of_run = false;
+    HashRecorder hash;
+    if (twice) lockstep_->monitor().set_sink(&hash);
+    const auto end = run_case(sequence, true);
+    if (twice) lockstep_->monitor().set_sink(nullptr);
+    if (!end) return std::unexpected(end.error());
     ++tally_.sequences;
-    if (!lockstep_->monitor().findings().empty()) {
-      if (auto done = report(current_, sequence); !done) return std::unexpected(done.error());
-    } else if (lockstep_->monitor().gave_up() && !gave_up_) {
-      if (auto done = report_bound(current_, sequence); !done) {
-        return std::unexpected(done.error());
-      }
+    Expected<void> done;
+    if (!end->findings.empty()) {
+      done = report(current_, sequence, end->findings.front());
+    } else if (end->gave_up) {
+      if (!gave_up_) done = report_bound(current_, sequence, *end);
+    } else if (twice) {
+      done = run_again(sequence, hash.value());
     }
+    if (!done) return std::unexpected(done.error());
     settings_.may_shrink = settings_.may_record = true;
     ++current_;
     if (settings_.count_each || Clock::now() - shown > std::chrono::milliseconds(100)) {
@@ -192,14 +224,118 @@ Expected<bool> Campaign::run() {
   return stopped;
 }
 
+// ---- a case, here or in a process of its own ----------------------------------------------------
+
+Expected<Campaign::CaseEnd> Campaign::run_case(const Sequence& sequence, bool counted) {
+  if (settings_.fork_cases) {
+    const auto text = in_child([&] { return run_in_child(sequence); });
+    if (!text) return std::unexpected(text.error());
+    return case_end_of(*text, counted);
+  }
+  lockstep_->run(sequence.operations, sequence.ends);
+  const Monitor& monitor = lockstep_->monitor();
+  CaseEnd end;
+  if (!monitor.findings().empty()) end.findings.push_back(monitor.findings().front());
+  end.gave_up = monitor.gave_up();
+  if (end.gave_up) end.unsupported = lockstep_->monitor().caches().unsupported();
+  return end;
+}
+
+// The numbers, then lines: gave up, what is unsupported, and of the finding rule, event and text.
+std::string Campaign::run_in_child(const Sequence& sequence) {
+  lockstep_->run(sequence.operations, sequence.ends);
+  Monitor& monitor = lockstep_->monitor();
+  static_assert(std::is_trivially_copyable_v<Tally>);
+  const Tally now = numbers_of(*lockstep_);
+  std::string text(sizeof now, '\0');
+  std::memcpy(text.data(), &now, sizeof now);
+  text += fmt::format("{}\n{}\n", monitor.gave_up() ? 1 : 0, monitor.caches().unsupported());
+  if (!monitor.findings().empty()) {
+    const Finding& first = monitor.findings().front();
+    text += fmt::format("{}\n{}\n{}", spec::rule_name(first.rule), first.at, first.text);
+  }
+  return text;
+}
+
+Expected<Campaign::CaseEnd> Campaign::case_end_of(std::string_view text, bool counted) {
+  const auto damaged = [] {
+    return fail(ErrorCode::environment, "what a case's process left cannot be read");
+  };
+  Tally now;
+  if (text.size() < sizeof now) return damaged();
+  std::memcpy(&now, text.data(), sizeof now);
+  text.remove_prefix(sizeof now);
+  const auto line = [&] {
+    const std::size_t end = text.find('\n');
+    const std::string_view one = text.substr(0, end);
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    return std::string(one);
+  };
+  CaseEnd end;
+  end.gave_up = line() == "1";
+  end.unsupported = line();
+  if (!text.empty()) {
+    const auto rule = spec::find_rule(line());
+    if (!rule) return damaged();
+    const std::string at = line();
+    Finding finding{.rule = *rule, .at = 0, .text = std::string(text), .kind = {}};
+    if (std::from_chars(at.data(), at.data() + at.size(), finding.at).ec != std::errc{}) {
+      return damaged();
+    }
+    end.findings.push_back(std::move(finding));
+  }
+  if (counted) add_difference(tally_, now, counted_);
+  return end;
+}
+
+/// The same case once more, after one that held and left `hash`.
+Expected<void> Campaign::run_again(const Sequence& sequence, u64 hash) {
+  absorb();
+  HashRecorder again;
+  lockstep_->monitor().set_sink(&again);
+  const auto end = run_case(sequence, false);
+  lockstep_->monitor().set_sink(nullptr);
+  if (!end) return std::unexpected(end.error());
+  forget_counts();
+  const auto i = static_cast<std::size_t>(Rule::STATE_RETURNS);
+  ++tally_.rules.asked[i];
+  ++tally_.rules.discriminating[i];
+  if (again.value() == hash) return {};
+  return report_state(
+      fmt::format("sequence {} was run twice from the same state, and the driver did not do the "
+                  "same twice",
+                  current_),
+      sequence);
+}
+
+/// Cases and their traces that show it are found by who can begin anew (check_plugin.cpp).
+Expected<void> Campaign::report_state(std::string headline, const Sequence& sequence) {
+  const bool is_new = !known(Rule::STATE_RETURNS);
+  ++broken(tally_, Rule::STATE_RETURNS);
+  if (!is_new) return {};
+  Violation violation{.rule = Rule::STATE_RETURNS,
+                      .headline = std::move(headline),
+                      .evidence = {},
+                      .operations = sequence.operations,
+                      .calls = 0,
+                      .sequence = current_,
+                      .trace_path = {}};
+  ++findings_;
+  owner_.progress(tally_, current_);
+  owner_.found(std::move(violation));
+  return {};
+}
+
+// ---- findings -----------------------------------------------------------------------------------
+
 /// The sequence made smaller as long as `same` says that the case just run is the same one.
-Sequence Campaign::smallest(const Sequence& sequence, const std::function<bool()>& same,
-                            bool& again) {
+Sequence Campaign::smallest(const Sequence& sequence,
+                            const std::function<bool(const CaseEnd&)>& same, bool& again) {
   Sequence best = sequence;
   const auto fails = [&](const Sequence& candidate) {
     owner_.begins(current_, candidate, Phase::shrinking);
-    lockstep_->run(candidate.operations, candidate.ends);
-    return same();
+    const auto end = run_case(candidate, false);
+    return end && same(*end);
   };
   again = fails(best);
   if (!again || !options_.shrink || !settings_.may_shrink) return best;
@@ -221,17 +357,38 @@ Sequence Campaign::smallest(const Sequence& sequence, const std::function<bool()
   return best;
 }
 
-Expected<void> Campaign::report(u64 number, const Sequence& sequence) {
-  const Finding first = lockstep_->monitor().findings().front();
+/// The case again, from the driver's boot on, with its trace.
+Violation Campaign::record(const Sequence& small, Rule rule, Error& error) {
+  Violation violation;
+  violation.rule = rule;
+  const CaseRecord record = record_again(small);
+  violation.calls = record.calls;
+  if (!record.findings.empty() && record.findings.front().rule == rule) {
+    Words words = words_of(record.findings.front(), record);
+    violation.headline = std::move(words.headline);
+    violation.evidence = std::move(words.evidence);
+    if (!trace_shows(record.trace, rule)) {
+      violation.evidence.emplace_back(
+          "the trace alone does not show it: what was seen of the driver is not among its events");
+    }
+  }
+  auto path = write_finding(
+      options_, fmt::format("finding-{}-{}", spec::rule_name(rule), findings_ + 1), record.trace);
+  if (path) {
+    violation.trace_path = std::move(*path);
+  } else {
+    error = std::move(path.error());
+  }
+  return violation;
+}
+
+Expected<void> Campaign::report(u64 number, const Sequence& sequence, const Finding& first) {
   const bool is_new = !known(first.rule);
   ++broken(tally_, first.rule);
   if (!is_new) return {};
-  absorb();
-  Violation violation{.rule = first.rule, .headline = {}, .evidence = {}, .operations = {},
-                      .calls = 0, .sequence = number, .trace_path = {}};
-  const auto same = [&] {
-    const auto& findings = lockstep_->monitor().findings();
-    return !findings.empty() && findings.front().rule == first.rule;
+  if (!settings_.fork_cases) absorb();
+  const auto same = [&](const CaseEnd& end) {
+    return !end.findings.empty() && end.findings.front().rule == first.rule;
   };
   bool again = true;
   Sequence small = sequence;
@@ -240,31 +397,43 @@ Expected<void> Campaign::report(u64 number, const Sequence& sequence) {
   }
   forget_counts();
   const std::vector<std::string> parts = parts_of(first.text);
-  violation.headline = parts.empty() ? first.text : parts.front();
-  violation.evidence.assign(parts.begin() + (parts.empty() ? 0 : 1), parts.end());
-  violation.operations = small.operations;
-  bool shown = false;
+  if (!again) {
+    --broken(tally_, first.rule);
+    return report_state(fmt::format("sequence {} broke {} once, and not when it was run again from "
+                                    "the same state: {}",
+                                    number, spec::rule_name(first.rule),
+                                    parts.empty() ? first.text : parts.front()),
+                        sequence);
+  }
+  Violation violation{.rule = first.rule,
+                      .headline = {},
+                      .evidence = {},
+                      .operations = {},
+                      .calls = 0,
+                      .sequence = number,
+                      .trace_path = {}};
   if (settings_.may_record) {
     owner_.begins(current_, small, Phase::recording);
-    const CaseRecord record = record_again(small);
-    violation.calls = record.calls;
-    shown = !record.findings.empty() && record.findings.front().rule == first.rule;
-    if (shown) {
-      Words words = words_of(record.findings.front(), record);
-      violation.headline = std::move(words.headline);
-      violation.evidence = std::move(words.evidence);
+    Error error;
+    if (settings_.fork_cases) {
+      const auto text = in_child([&] {
+        Violation recorded = record(small, first.rule, error);
+        if (!error.message.empty()) recorded.evidence.push_back("no trace: " + error.message);
+        return to_text(recorded);
+      });
+      if (!text) return std::unexpected(text.error());
+      if (auto recorded = violation_of(*text)) violation = std::move(*recorded);
+    } else {
+      violation = record(small, first.rule, error);
     }
-    auto path = write_finding(
-        options_, fmt::format("finding-{}-{}", spec::rule_name(first.rule), findings_ + 1),
-        record.trace);
-    if (!path) return std::unexpected(std::move(path.error()));
-    violation.trace_path = *path;
-    if (shown && !trace_shows(record.trace, first.rule)) {
-      violation.evidence.emplace_back(
-          "the trace alone does not show it: what was seen of the driver is not among its events");
-    }
+    if (!error.message.empty()) return std::unexpected(std::move(error));
   }
-  if (!again || !shown) {
+  const bool shown = !violation.headline.empty();
+  violation.sequence = number;
+  violation.operations = small.operations;
+  if (!shown) {
+    violation.headline = parts.empty() ? first.text : parts.front();
+    violation.evidence.assign(parts.begin() + (parts.empty() ? 0 : 1), parts.end());
     violation.evidence.emplace_back(
         "it was not seen again from a fresh start: the driver keeps state outside of its arena "
         "and its static variables (malloc, thread-locals, other libraries), or is not "
@@ -276,18 +445,18 @@ Expected<void> Campaign::report(u64 number, const Sequence& sequence) {
   return {};
 }
 
-Expected<void> Campaign::report_bound(u64 number, const Sequence& sequence) {
+Expected<void> Campaign::report_bound(u64 number, const Sequence& sequence, const CaseEnd& end) {
   gave_up_ = true;
-  absorb();
+  if (!settings_.fork_cases) absorb();
   GaveUp gave_up{.bound = {}, .operations = {}, .sequence = number, .trace_path = {}};
-  const std::string& missing = lockstep_->monitor().caches().unsupported();
-  gave_up.bound = missing.empty() ? "a bound of the specification was hit (too many mixtures of "
-                                    "configuration words, paths to a table page, or promises)"
-                                  : "the specification has not got " + missing;
+  gave_up.bound = end.unsupported.empty()
+                      ? "a bound of the specification was hit (too many mixtures of "
+                        "configuration words, paths to a table page, or promises)"
+                      : "the specification has not got " + end.unsupported;
   bool again = true;
   Sequence small = sequence;
   if (!sequence.operations.empty()) {
-    small = smallest(sequence, [&] { return lockstep_->monitor().gave_up(); }, again);
+    small = smallest(sequence, [](const CaseEnd& e) { return e.gave_up; }, again);
   }
   forget_counts();
   gave_up.operations = small.operations;

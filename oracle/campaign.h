@@ -53,12 +53,15 @@ class Campaign {
   struct Settings {
     const CheckOptions* options = nullptr;
     std::chrono::steady_clock::time_point started;  ///< options.seconds count from here
-    u64 from = 0;               ///< number of the first sequence
-    u64 findings_before = 0;    ///< by workers before this one
-    Tally tally;                ///< of workers before this one; rules broken there are known
-    bool may_shrink = true;     ///< of the first sequence: false if that has killed a worker
-    bool may_record = true;     ///< likewise
+    u64 from = 0;                                   ///< number of the first sequence
+    u64 findings_before = 0;                        ///< by workers before this one
+    Tally tally;             ///< of workers before this one; rules broken there are known
+    bool may_shrink = true;  ///< of the first sequence: false if that has killed a worker
+    bool may_record = true;  ///< likewise
     bool count_each = false;
+    bool fork_cases = false;                     ///< each case in a process forked from this one
+    bool guard_window = false;                   ///< see LockstepOptions
+    bool scan = false;                           ///< likewise
     void (*on_operation)(void*, u32) = nullptr;  ///< see Lockstep
     void* context = nullptr;
   };
@@ -77,15 +80,28 @@ class Campaign {
   [[nodiscard]] bool known(spec::Rule rule) const;
   void absorb();
   void forget_counts();
-  Expected<void> report(u64 number, const Sequence& sequence);
-  Expected<void> report_bound(u64 number, const Sequence& sequence);
-  Sequence smallest(const Sequence& sequence, const std::function<bool()>& same, bool& again);
+  /// What a case left, wherever it ran.
+  struct CaseEnd {
+    std::vector<Finding> findings;  // the first one, if any
+    bool gave_up = false;
+    std::string unsupported;
+  };
+  Expected<CaseEnd> run_case(const Sequence& sequence, bool counted);
+  std::string run_in_child(const Sequence& sequence);
+  Expected<CaseEnd> case_end_of(std::string_view text, bool counted);
+  Expected<void> run_again(const Sequence& sequence, u64 hash);
+  Expected<void> report_state(std::string headline, const Sequence& sequence);
+  Violation record(const Sequence& small, spec::Rule rule, Error& error);
+  Expected<void> report(u64 number, const Sequence& sequence, const Finding& first);
+  Expected<void> report_bound(u64 number, const Sequence& sequence, const CaseEnd& end);
+  Sequence smallest(const Sequence& sequence, const std::function<bool(const CaseEnd&)>& same,
+                    bool& again);
   LockstepOptions fresh_options(Segments* segments) const;
   CaseRecord record_again(const Sequence& sequence);
 
   const iommucheck_driver& driver_;
-  Segments* loaded_;                   // statics as the dynamic linker left them
-  std::unique_ptr<Segments> booted_;   // and as boot() did
+  Segments* loaded_;                  // statics as the dynamic linker left them
+  std::unique_ptr<Segments> booted_;  // and as boot() did
   Settings settings_;
   const CheckOptions& options_;
   Owner& owner_;

@@ -29,8 +29,10 @@ class InProcess final : public Campaign::Owner {
   void begins(u64 /*number*/, const Sequence& /*sequence*/, Campaign::Phase /*phase*/) override {}
   void progress(const Tally& tally, u64 /*next*/) override {
     if (!options_.progress) return;
-    CheckProgress now{.sequences = tally.sequences, .calls = tally.calls,
-                      .outcomes = tally.outcomes, .findings = result_.findings.size()};
+    CheckProgress now{.sequences = tally.sequences,
+                      .calls = tally.calls,
+                      .outcomes = tally.outcomes,
+                      .findings = result_.findings.size()};
     now.seconds = seconds_since(started_);
     now.fraction_done = fraction_done(options_, now.sequences, now.seconds);
     options_.progress(now);
@@ -76,6 +78,12 @@ std::string objection(const CheckOptions& options) {
     return fmt::format("{} operations a sequence; it has to be 1 to {}", options.operations_max,
                        fuzz::operations_max);
   }
+  if (options.driver == "builtin" && options.precision == Precision::scan) {
+    return "the built-in driver says each store; --precision scan is for plug-ins";
+  }
+  if (options.driver == "builtin" && options.isolation == Isolation::each_case) {
+    return "the built-in driver keeps its state in the arena; --isolate case is for plug-ins";
+  }
   if (options.findings_max == 0) return "0 findings wanted; it has to be 1 at least";
   if (options.hang_seconds == 0) return "0 seconds until a hang; it has to be 1 at least";
   return {};
@@ -90,11 +98,11 @@ Expected<CheckResult> run_check(const CheckOptions& options) {
   auto result = options.driver == "builtin" ? check_builtin(options) : check_plugin(options);
   if (result && result->findings.empty() && !result->gave_up.empty()) {
     const GaveUp& first = result->gave_up.front();
-    return fail(ErrorCode::gave_up,
-                fmt::format("no verdict: {}; sequence {} of seed {}{}:\n{}", first.bound,
-                            first.sequence, options.seed,
-                            first.trace_path.empty() ? "" : ", trace " + first.trace_path,
-                            fuzz::print(first.operations)));
+    return fail(
+        ErrorCode::gave_up,
+        fmt::format("no verdict: {}; sequence {} of seed {}{}:\n{}", first.bound, first.sequence,
+                    options.seed, first.trace_path.empty() ? "" : ", trace " + first.trace_path,
+                    fuzz::print(first.operations)));
   }
   return result;
 }

@@ -67,8 +67,21 @@ struct CheckProgress {
   double fraction_done = 0;  ///< 0..1
 };
 
+/// How stores of a plug-in are seen.
+enum class Precision : u8 {
+  precise,  ///< it says each one (or its flags say IOMMUCHECK_DRIVER_SCAN, which is `scan`)
+  scan,     ///< memory is compared at each platform call
+};
+/// What a plug-in's case shares with the cases before it.
+enum class Isolation : u8 {
+  worker,    ///< a process; arena, statics and table memory are put back
+  each_case  ///< nothing: it is forked from a worker that has booted the driver
+};
+
 struct CheckOptions {
   std::string driver = "builtin";  ///< or the path of a plug-in
+  Precision precision = Precision::precise;
+  Isolation isolation = Isolation::worker;
   u64 seed = 1;
   u64 sequences = 0;          ///< 0: as many as the time allows
   u64 first_sequence = 0;     ///< number of the first one: goes on where a run was stopped

@@ -4,13 +4,15 @@
 // further workers.
 #include "oracle/check_plugin.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <filesystem>
+#include <optional>
 
+#include "oracle/alone.h"
 #include "oracle/campaign.h"
 #include "oracle/evidence.h"
 #include "oracle/plugin/isolate.h"
@@ -42,16 +44,16 @@ enum Slot : std::size_t {
   slot_tally,     // six numbers
   slot_rules = 16,
 };
-static_assert(slot_rules + 3 * RuleTally::size <= SharedReport::counters_max);
+static_assert(slot_rules + 4 * RuleTally::size <= SharedReport::counters_max);
 
 void put_tally(SharedReport& report, const Tally& tally) {
-  const u64 numbers[] = {tally.sequences, tally.calls, tally.calls_succeeded,
+  const u64 numbers[] = {tally.sequences,      tally.calls,    tally.calls_succeeded,
                          tally.calls_changing, tally.accesses, tally.outcomes};
   std::size_t slot = slot_tally;
   for (const u64 number : numbers) report.counter(slot++) = number;
   slot = slot_rules;
-  for (const auto* counts : {&tally.rules.asked, &tally.rules.discriminating,
-                             &tally.rules.broken}) {
+  for (const auto* counts : {&tally.rules.asked, &tally.rules.discriminating, &tally.rules.broken,
+                             &tally.rules.order_unknown}) {
     for (const u64 number : *counts) report.counter(slot++) = number;
   }
 }
@@ -59,12 +61,13 @@ void put_tally(SharedReport& report, const Tally& tally) {
 Tally get_tally(SharedReport& report) {
   Tally tally;
   std::size_t slot = slot_tally;
-  for (u64* number : {&tally.sequences, &tally.calls, &tally.calls_succeeded,
-                      &tally.calls_changing, &tally.accesses, &tally.outcomes}) {
+  for (u64* number : {&tally.sequences, &tally.calls, &tally.calls_succeeded, &tally.calls_changing,
+                      &tally.accesses, &tally.outcomes}) {
     *number = report.counter(slot++);
   }
   slot = slot_rules;
-  for (auto* counts : {&tally.rules.asked, &tally.rules.discriminating, &tally.rules.broken}) {
+  for (auto* counts : {&tally.rules.asked, &tally.rules.discriminating, &tally.rules.broken,
+                       &tally.rules.order_unknown}) {
     for (u64& number : *counts) number = report.counter(slot++);
   }
   return tally;
@@ -75,22 +78,6 @@ std::atomic<u64>& broken(SharedReport& report, Rule rule) {
 }
 
 // ---- the worker ---------------------------------------------------------------------------------
-
-/// The plug-in in this process, with its static variables if it has any.
-struct Loaded {
-  Plugin plugin;
-  std::unique_ptr<Segments> segments;
-};
-
-Expected<Loaded> load(const std::string& path) {
-  auto plugin = Plugin::load(path);
-  if (!plugin) return std::unexpected(std::move(plugin.error()));
-  Loaded loaded{std::move(*plugin), nullptr};
-  auto segments = Segments::of(loaded.plugin.entry());
-  if (!segments) return std::unexpected(std::move(segments.error()));
-  if (segments->bytes() != 0) loaded.segments = std::make_unique<Segments>(std::move(*segments));
-  return loaded;
-}
 
 std::vector<u64> words_of_operations(const std::vector<fuzz::Operation>& operations) {
   std::vector<u64> words;
@@ -138,7 +125,7 @@ int work(SharedReport& report, const CheckOptions& options, Clock::time_point st
     report.add_finding(fmt::format("error {} {}", static_cast<int>(error.code), error.message));
     return worker_failed;
   };
-  auto loaded = load(options.driver);
+  auto loaded = load_plugin(options.driver);
   if (!loaded) return failed(loaded.error());
   Campaign::Settings settings;
   settings.options = &options;
@@ -149,12 +136,15 @@ int work(SharedReport& report, const CheckOptions& options, Clock::time_point st
   settings.may_shrink = report.counter(slot_deaths) < 1;
   settings.may_record = report.counter(slot_deaths) < 2;
   settings.count_each = true;  // a death must not take numbers with it
+  settings.scan = options.precision == Precision::scan;
+  settings.fork_cases = options.isolation == Isolation::each_case;
+  settings.guard_window = !settings.fork_cases;
   settings.on_operation = [](void* context, u32 index) {
     static_cast<SharedReport*>(context)->begin_operation(index);
   };
   settings.context = &report;
   Worker owner(report);
-  Campaign campaign(loaded->plugin.driver(), loaded->segments.get(), std::move(settings), owner);
+  Campaign campaign(loaded->driver(), loaded->segments.get(), std::move(settings), owner);
   if (auto booted = campaign.boot(); !booted) return failed(booted.error());
   report.counter(slot_booted) = 1;
   const auto stopped = campaign.run();
@@ -167,27 +157,8 @@ int work(SharedReport& report, const CheckOptions& options, Clock::time_point st
 
 constexpr double shrink_seconds_max = 20;
 constexpr double patience_seconds = 1;  // a case takes milliseconds, loading included
-
-/// Runs one sequence from the boot on in a process of its own, with the trace kept in `trace_path`.
-Expected<Outcome> run_alone(const CheckOptions& options, const Sequence& sequence,
-                            const std::string& trace_path, double hang_seconds) {
-  auto report = SharedReport::create();
-  if (!report) return std::unexpected(std::move(report.error()));
-  const auto once = [&] {
-    auto loaded = load(options.driver);
-    if (!loaded) return worker_failed;
-    LockstepOptions lockstep;
-    lockstep.seed = options.seed;
-    lockstep.segments = loaded->segments.get();
-    int stream = -1;
-    if (!trace_path.empty()) {
-      stream = ::open(trace_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    }
-    record_case(loaded->plugin.driver(), lockstep, sequence, stream);
-    return worker_done;
-  };
-  return run_isolated(*report, once, {.hang_seconds = hang_seconds, .stop = options.stop});
-}
+constexpr u64 others_max = 4096;        // cases before one that does not fail alone
+constexpr double others_seconds_max = 30;
 
 class Supervisor {
  public:
@@ -199,6 +170,14 @@ class Supervisor {
  private:
   bool died(const Outcome& outcome);
   Violation violation_of_death(const Outcome& outcome, Rule rule, Sequence sequence);
+  [[nodiscard]] std::string trace_path_for(Rule rule);
+  void describe_death(Violation& violation, const Alone& last, const std::string& path) const;
+  std::vector<Sequence> with_others(const Sequence& last, u64 number, u64 count) const;
+  std::vector<Sequence> fewest_others(
+      const Sequence& last, u64 number,
+      const std::function<bool(std::span<const Sequence>)>& shows) const;
+  void complete_state(Violation& violation);
+  void see_again(Violation& violation);
   void show_progress();
   Expected<void> take_findings(CheckResult& result);
 
@@ -210,25 +189,109 @@ class Supervisor {
   u64 hangs_ = 0;
 };
 
+std::string Supervisor::trace_path_for(Rule rule) {
+  std::error_code ignored;
+  const bool keep = !options_.out_directory.empty();
+  const std::string folder =
+      keep ? options_.out_directory : std::filesystem::temp_directory_path(ignored).string();
+  std::filesystem::create_directories(folder, ignored);
+  return fmt::format("{}/finding-{}-{}{}.trace.jsonl", folder, spec::rule_name(rule),
+                     report_.counter(slot_findings) + 1,
+                     keep ? "" : fmt::format("-{}", ::getpid()));
+}
+
+/// The case with the `count` random sequences that came before its own, or more than once those
+/// that there are: the worker has run some of them twice.
+std::vector<Sequence> Supervisor::with_others(const Sequence& last, u64 number, u64 count) const {
+  std::vector<Sequence> cases(static_cast<std::size_t>(count), last);
+  const u64 before = number - options_.first_sequence;
+  for (u64 i = 0; before != 0 && i < count; ++i) {
+    const u64 back = 1 + (count - 1 - i) % before;
+    make_sequence(options_.seed, number - back, options_.operations_max,
+                  cases[static_cast<std::size_t>(i)]);
+  }
+  cases.push_back(last);
+  return cases;
+}
+
+/// The case behind as few others as `shows` needs; empty if it does not behind any number of them.
+std::vector<Sequence> Supervisor::fewest_others(
+    const Sequence& last, u64 number,
+    const std::function<bool(std::span<const Sequence>)>& shows) const {
+  const auto began = Clock::now();
+  const u64 most = std::min(2 * (number - options_.first_sequence) + 2, others_max);
+  const auto needed = [&](u64 count) { return shows(with_others(last, number, count)); };
+  const auto out_of_time = [&] {
+    return seconds_since(began) > others_seconds_max || (options_.stop && options_.stop());
+  };
+  u64 too_few = 0;
+  u64 enough = 1;
+  while (!needed(enough)) {
+    if (enough == most || out_of_time()) return {};
+    too_few = enough;
+    enough = std::min(2 * enough, most);
+  }
+  while (enough - too_few > 1 && !out_of_time()) {
+    const u64 middle = too_few + (enough - too_few) / 2;
+    (needed(middle) ? enough : too_few) = middle;
+  }
+  return with_others(last, number, enough);
+}
+
+void Supervisor::describe_death(Violation& violation, const Alone& last,
+                                const std::string& path) const {
+  const auto trace = trace::read_trace(path);
+  if (!trace) return;
+  std::size_t begin = 0;  // of the last case
+  for (std::size_t i = 0; i < trace->events.size(); ++i) {
+    const auto* phase = std::get_if<trace::DriverPhase>(&trace->events[i].payload);
+    if (phase != nullptr && phase->phase == trace::DriverLife::restored) begin = i + 1;
+  }
+  trace::Trace own{.header = trace->header, .events = {}};
+  own.events.assign(trace->events.begin() + static_cast<std::ptrdiff_t>(begin),
+                    trace->events.end());
+  violation.evidence.emplace_back("the calls up to it:");
+  std::vector<std::string> calls = call_lines(own);
+  if (calls.empty()) calls.emplace_back("     none: it is the driver's boot");
+  violation.calls = static_cast<u64>(std::ranges::count_if(own.events, [](const trace::Event& e) {
+    return std::holds_alternative<trace::Call>(e.payload);
+  }));
+  std::ranges::move(calls, std::back_inserter(violation.evidence));
+  violation.evidence.push_back(
+      fmt::format("the last of {} events before it: {}", trace->events.size(),
+                  trace->events.empty() ? std::string("none") : describe(trace->events.back())));
+  if (!last.outcome.output.empty()) {
+    violation.evidence.push_back("it printed:\n" + last.outcome.output);
+  }
+}
+
 Violation Supervisor::violation_of_death(const Outcome& outcome, Rule rule, Sequence sequence) {
-  Violation violation{.rule = rule, .headline = {}, .evidence = {}, .operations = {}, .calls = 0,
-                      .sequence = report_.sequence().number, .trace_path = {}};
+  const u64 number = report_.sequence().number;
+  Violation violation{.rule = rule,
+                      .headline = {},
+                      .evidence = {},
+                      .operations = {},
+                      .calls = 0,
+                      .sequence = number,
+                      .trace_path = {}};
   // Each try costs a process, and each that hangs the time to see it.
   const bool hang = outcome.ended == Ended::timed_out;
   double patience = options_.hang_seconds;
-  const auto dies = [&](const Sequence& candidate) {
-    const auto tried = run_alone(options_, candidate, {}, patience);
-    return tried && tried->ended == outcome.ended;
+  const auto dies = [&](std::span<const Sequence> cases) {
+    const auto tried = run_alone(options_, cases, {}, patience);
+    return tried && tried->outcome.ended == outcome.ended;
   };
-  const bool again = dies(sequence);
+  std::vector<Sequence> cases{sequence};
+  const bool alone = dies(cases);
   const auto began = Clock::now();
   patience = std::min(patience, patience_seconds);
-  if (again && options_.shrink) {
+  if (alone && options_.shrink) {
     const auto result = shrink(
         sequence.operations,
         [&](std::span<const fuzz::Operation> operations) {
-          return dies({.operations = {operations.begin(), operations.end()},
-                       .ends = sequence.ends});
+          const Sequence one{.operations = {operations.begin(), operations.end()},
+                             .ends = sequence.ends};
+          return dies({&one, 1});
         },
         {.runs_max = 2000, .stop = [&] {
            return seconds_since(began) > shrink_seconds_max || (options_.stop && options_.stop());
@@ -236,49 +299,117 @@ Violation Supervisor::violation_of_death(const Outcome& outcome, Rule rule, Sequ
     // On a busy machine a slow try may have passed for one that hangs.
     patience = options_.hang_seconds;
     const Sequence small{.operations = result.operations, .ends = sequence.ends};
-    if (!hang || dies(small)) sequence.operations = small.operations;
+    if (!hang || dies({&small, 1})) cases = {small};
+  } else if (!alone && options_.isolation == Isolation::worker) {
+    std::vector<Sequence> more = fewest_others(sequence, number, dies);
+    if (!more.empty()) cases = std::move(more);
   }
-  violation.operations = sequence.operations;
-  std::string path;
-  std::error_code ignored;
-  const bool keep = !options_.out_directory.empty();
-  const std::string folder =
-      keep ? options_.out_directory : std::filesystem::temp_directory_path(ignored).string();
-  std::filesystem::create_directories(folder, ignored);
-  path = fmt::format("{}/finding-{}-{}{}.trace.jsonl", folder, spec::rule_name(rule),
-                     report_.counter(slot_findings) + 1,
-                     keep ? "" : fmt::format("-{}", ::getpid()));
-  const auto last = run_alone(options_, sequence, path, options_.hang_seconds);
-  violation.headline = fmt::format("the driver {}", (last ? *last : outcome).describe());
+  violation.operations = cases.back().operations;
+  const std::string path = trace_path_for(rule);
+  const auto last = run_alone(options_, cases, path, options_.hang_seconds);
+  const bool again = last && last->outcome.ended == outcome.ended;
+  violation.headline = fmt::format("the driver {}", (again ? last->outcome : outcome).describe());
   if (hang) violation.headline += ": a call does not return";
-  if (const auto trace = trace::read_trace(path)) {
-    violation.evidence.emplace_back("the calls up to it:");
-    std::vector<std::string> calls = call_lines(*trace);
-    if (calls.empty()) calls.emplace_back("     none: it is the driver's boot");
-    violation.calls = static_cast<u64>(std::ranges::count_if(
-        trace->events, [](const trace::Event& event) {
-          return std::holds_alternative<trace::Call>(event.payload);
-        }));
-    std::ranges::move(calls, std::back_inserter(violation.evidence));
-    violation.evidence.push_back(fmt::format("the last of {} events before it: {}",
-                                             trace->events.size(),
-                                             trace->events.empty()
-                                                 ? std::string("none")
-                                                 : describe(trace->events.back())));
+  if (cases.size() > 1) {
+    violation.evidence.push_back(fmt::format(
+        "not alone: only behind {} other case{} in the same process; state that is neither in the "
+        "arena nor static (malloc, thread-locals, libraries) leads there. The trace holds all of "
+        "them, with `restored` between two",
+        cases.size() - 1, cases.size() == 2 ? "" : "s"));
   }
-  if (keep) {
+  describe_death(violation, last ? *last : Alone{outcome, 0, {}, {}}, path);
+  if (!options_.out_directory.empty()) {
     violation.trace_path = path;
+    violation.evidence.push_back(
+        fmt::format("with the driver: iommucheck replay --driver {} {}", options_.driver, path));
   } else {
+    std::error_code ignored;
     std::filesystem::remove(path, ignored);
   }
-  const std::string& output = last ? last->output : outcome.output;
-  if (!output.empty()) violation.evidence.push_back("it printed:\n" + output);
   if (!again) {
     violation.evidence.emplace_back(
         "it was not seen again from a fresh start: the driver keeps state outside of its arena and "
         "its static variables, or is not deterministic; the sequence may not be the shortest");
   }
   return violation;
+}
+
+/// A worker saw a driver that did not do the same twice. Here it begins anew: behind which cases
+/// does this one go otherwise than alone?
+void Supervisor::complete_state(Violation& violation) {
+  violation.evidence.emplace_back(
+      "the arena, table memory, registers and static variables were put back; what differed lies "
+      "elsewhere (malloc, thread-locals, libraries), or comes from outside (time, addresses, "
+      "random numbers). --isolate case gives each case a process of its own");
+  Sequence sequence;
+  make_sequence(options_.seed, violation.sequence, options_.operations_max, sequence);
+  // All that the worker ran, and again: the first that goes otherwise than alone, and as few of
+  // those before it as that needs.
+  const u64 before = violation.sequence - options_.first_sequence;
+  std::vector<Sequence> cases =
+      with_others(sequence, violation.sequence, std::min(2 * before + 2, others_max));
+  const auto differs = first_that_differs(options_, cases);
+  if (!differs || !*differs) {
+    violation.evidence.emplace_back(
+        "it was not seen again from a fresh start: the cases before it in its process did more, or "
+        "the driver is not deterministic");
+    return;
+  }
+  cases.resize(**differs + 1);
+  const auto alone = run_alone(options_, {&cases.back(), 1}, {}, options_.hang_seconds);
+  if (!alone) return;
+  std::size_t left_out = 0;  // in front
+  for (std::size_t step = std::bit_floor(cases.size()); step != 0; step /= 2) {
+    if (left_out + step >= cases.size()) continue;
+    const auto rest = std::span(cases).subspan(left_out + step);
+    const auto still = run_alone(options_, rest, {}, options_.hang_seconds);
+    if (still && still->outcome.ended == Ended::returned && still->hash != alone->hash) {
+      left_out += step;
+    }
+  }
+  cases.erase(cases.begin(), cases.begin() + static_cast<std::ptrdiff_t>(left_out));
+  violation.operations = cases.back().operations;
+  const std::string path = trace_path_for(violation.rule);
+  const auto last = run_alone(options_, cases, path, options_.hang_seconds);
+  const auto says = [](const Alone& run) {
+    return run.broken ? fmt::format("{}: {}", spec::rule_name(*run.broken),
+                                    parts_of(run.text).empty() ? "" : parts_of(run.text).front())
+                      : std::string("no rule is broken");
+  };
+  violation.evidence.push_back(fmt::format("alone: {}; behind {} other case{}: {}", says(*alone),
+                                           cases.size() - 1, cases.size() == 2 ? "" : "s",
+                                           last ? says(*last) : std::string("not seen")));
+  std::error_code ignored;
+  if (options_.out_directory.empty()) {
+    std::filesystem::remove(path, ignored);
+    return;
+  }
+  violation.trace_path = path;
+  violation.evidence.push_back(fmt::format(
+      "the trace holds {} cases, with `restored` between two; with the driver: iommucheck replay "
+      "--driver {} {}",
+      cases.size(), options_.driver, path));
+}
+
+/// A finding that a fresh process does not show is one of state, not of the rule that it broke.
+void Supervisor::see_again(Violation& violation) {
+  if (violation.rule == Rule::STATE_RETURNS) return complete_state(violation);
+  const bool death = violation.rule == Rule::CRASH_NEVER || violation.rule == Rule::HANG_RETURNS;
+  if (death || violation.operations.empty() || violation.trace_path.empty()) return;
+  auto reader = trace::TraceReader::open(violation.trace_path);
+  if (!reader) return;
+  const auto cases = cases_of(reader->header());
+  if (!cases || cases->empty()) return;
+  const auto alone = run_alone(options_, *cases, {}, options_.hang_seconds);
+  if (!alone || alone->outcome.ended == Ended::stopped || alone->broken == violation.rule) return;
+  violation.headline = fmt::format(
+      "sequence {} breaks {} in the process that ran others before, "
+      "and not in a new one: {}",
+      violation.sequence, spec::rule_name(violation.rule), violation.headline);
+  --broken(report_, violation.rule);
+  ++broken(report_, Rule::STATE_RETURNS);
+  violation.rule = Rule::STATE_RETURNS;
+  complete_state(violation);
 }
 
 /// A worker is gone. True to go on with another.
@@ -332,6 +463,7 @@ void Supervisor::show_progress() {
 Expected<void> Supervisor::take_findings(CheckResult& result) {
   for (const std::string& text : report_.findings()) {
     if (auto violation = violation_of(text)) {
+      if (options_.isolation == Isolation::worker) see_again(*violation);
       result.findings.push_back(std::move(*violation));
     } else if (auto gave_up = gave_up_of(text)) {
       result.gave_up.push_back(std::move(*gave_up));
@@ -349,9 +481,9 @@ Expected<CheckResult> Supervisor::run(std::string name) {
   limits.hang_seconds = options_.hang_seconds;
   limits.stop = options_.stop;
   limits.watching = [this] { show_progress(); };
-  const auto outcome =
-      supervise(report_, [this](u32) { return work(report_, options_, started_); }, limits,
-                [this](const Outcome& dead) { return died(dead); });
+  const auto outcome = supervise(
+      report_, [this](u32) { return work(report_, options_, started_); }, limits,
+      [this](const Outcome& dead) { return died(dead); });
   if (!outcome) return std::unexpected(outcome.error());
   CheckResult result;
   if (auto taken = take_findings(result); !taken) return std::unexpected(taken.error());

@@ -2,6 +2,7 @@
 #include "oracle/check_rules.h"
 
 #include <algorithm>
+#include <string>
 
 namespace iommucheck::oracle {
 
@@ -36,6 +37,7 @@ const char* not_exercised(Rule rule) {
       return "judged where calls are not known (recordings); here the promises are";
     case Rule::TORN_STE: return "the driver changed no two words of a valid STE";
     case Rule::TORN_CD: return "the driver changed no two words of a valid CD";
+    case Rule::STATE_RETURNS: return "no case was run twice (each has a process of its own)";
     case Rule::LEAK_NOTHING: return "no sequence ended with a teardown";
     default: return "no sequence came to a point where it could have been broken";
   }
@@ -49,6 +51,7 @@ void RuleTally::add(Monitor& monitor) {
   for (std::size_t i = 0; i < size; ++i) {
     asked[i] += statistics.asked[i] + exercised[i];
     discriminating[i] += statistics.rules[i] + exercised[i];
+    order_unknown[i] += statistics.order_unknown[i];
   }
 }
 
@@ -69,6 +72,12 @@ std::vector<RuleCount> rule_counts(const RuleTally& tally, const spec::Capabilit
     count.discriminating = std::min(count.kept, tally.discriminating[i]);
     if (count.broken != 0) {
       count.verdict = RuleVerdict::broken;
+    } else if (const u64 times = tally.order_unknown[i]; times != 0) {
+      count.verdict = RuleVerdict::undetermined;
+      count.why =
+          ("depends on the order of stores found together (scan), or on barriers between "
+           "them, " +
+           std::to_string(times) + " times");
     } else if (count.discriminating != 0) {
       count.verdict = RuleVerdict::holds;
     } else if (const char* why = not_claimed(info.rule, capabilities)) {

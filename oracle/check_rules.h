@@ -17,6 +17,7 @@ struct RuleTally {
   std::array<u64, size> asked{};
   std::array<u64, size> discriminating{};
   std::array<u64, size> broken{};
+  std::array<u64, size> order_unknown{};  ///< see Statistics
 
   /// Adds what a monitor has counted since it was made; once a monitor.
   void add(Monitor& monitor);

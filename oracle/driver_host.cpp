@@ -3,27 +3,42 @@
 
 #include <fmt/format.h>
 
+#include "base/bits.h"
+
 namespace iommucheck::oracle {
 
 namespace {
 
 constexpr u64 arena_bytes = u64{8} << 20;
-constexpr u64 waits_max = 1000;  // of one call: a working SMMU needs a handful
+constexpr u64 waits_max = 1000;          // of one call: a working SMMU needs a handful
 constexpr u64 steps_max = u64{1} << 22;  // stores and register accesses of one call
+constexpr u64 stuck_waits_max = 3;
+constexpr u64 registers_bytes = 0x20000;
+constexpr u64 process_table_bytes = u64{4} << 20;
+constexpr u32 group_alone = u32{1} << 16;
 constexpr AgentId cpu = AgentId::cpu0;
 
 }  // namespace
 
 DriverHost::DriverHost(const iommucheck_driver& driver, Monitor& monitor)
-    : driver_(driver), monitor_(monitor), arena_(arena_bytes),
-      tables_(monitor.trail(), monitor.setup().window_pa, monitor.setup().window_bytes) {
-  for (const std::vector<u32>& sids : monitor.setup().devices) {
+    : driver_(driver),
+      monitor_(monitor),
+      arena_(arena_bytes),
+      tables_(monitor.trail(), monitor.setup().window_pa, monitor.setup().window_bytes),
+      processes_(monitor, monitor.setup().window_pa + monitor.setup().window_bytes,
+                 process_table_bytes) {
+  for (const spec::sva::DeviceSetup& setup : monitor.setup().devices) {
     iommucheck_device device{};
     device.size = sizeof(device);
     device.abi = IOMMUCHECK_DRIVER_ABI;
-    device.stream_ids = sids.data();
-    device.stream_id_count = static_cast<u32>(sids.size());
-    device.group = static_cast<u32>(devices_.size());
+    device.stream_ids = setup.stream_ids.data();
+    device.stream_id_count = static_cast<u32>(setup.stream_ids.size());
+    device.flags = (setup.ats ? IOMMUCHECK_DEVICE_ATS : 0) |
+                   (setup.pri ? IOMMUCHECK_DEVICE_PRI : 0) |
+                   (setup.stall ? IOMMUCHECK_DEVICE_STALL : 0);
+    device.ssid_bits = setup.ssid_bits;
+    const bool alone = setup.group == spec::sva::DeviceSetup::alone;
+    device.group = alone ? group_alone + static_cast<u32>(devices_.size()) : setup.group;
     devices_.push_back(device);
   }
   config_.size = sizeof(config_);
@@ -37,10 +52,28 @@ DriverHost::DriverHost(const iommucheck_driver& driver, Monitor& monitor)
 /// A call that stores or polls without end would fill the machine's memory with what it did: from
 /// some point on nothing has an effect, and reads answer as a device does that is gone.
 bool DriverHost::spent() {
+  if (abandoned_) return true;
   if (++steps_ <= steps_max) return false;
   if (steps_ == steps_max + 1) monitor_.hangs();
   return true;
 }
+
+/// What a driver may not touch is told it and has no effect.
+bool DriverHost::refuses(const char* what, u64 pa, u64 bytes) {
+  if (pa % 8 == 0 && tables_.is_given(pa, bytes)) return false;
+  monitor_.driver_error(
+      fmt::format("{} at {:#x}, {:#x} bytes: {}", what, pa, bytes,
+                  pa % 8 != 0 ? "not aligned to 8 bytes" : "not in memory that table_alloc gave"));
+  return true;
+}
+
+bool DriverHost::beyond(u64 offset) {
+  if (offset < registers_bytes) return false;
+  monitor_.driver_error(fmt::format("register offset {:#x}: beyond the SMMU's two pages", offset));
+  return true;
+}
+
+void DriverHost::scan() { scan_ = std::make_unique<ScanDoor>(monitor_, platform_, tables_); }
 
 void DriverHost::bind_platform() {
   iommucheck_platform& p = platform_;
@@ -52,7 +85,12 @@ void DriverHost::bind_platform() {
   p.window = monitor_.caches().memory().host(p.window_pa);
   p.table_alloc = [](void* ctx, uint64_t bytes, uint64_t* pa) -> const void* {
     DriverHost& host = self(ctx);
-    if (++host.allocations_ == host.fail_at_) {
+    if (!std::has_single_bit(bytes) || bytes < 4096) {
+      host.monitor_.driver_error(fmt::format(
+          "table_alloc of {:#x} bytes: it has to be a power of two, 4096 at least", bytes));
+      return nullptr;
+    }
+    if (++host.allocations_ == host.fail_at_ || host.fail_all_) {
       host.allocation_failed_ = true;
       host.monitor_.allocation_fails();
       return nullptr;
@@ -60,93 +98,108 @@ void DriverHost::bind_platform() {
     *pa = host.tables_.allocate(bytes);
     if (*pa == 0) return nullptr;
     host.monitor_.alloc(cpu, *pa, bytes);
-    return host.monitor_.caches().memory().host(*pa);
+    return static_cast<const char*>(host.platform_.window) + (*pa - host.platform_.window_pa);
   };
   p.table_free = [](void* ctx, uint64_t pa, uint64_t bytes) {
     DriverHost& host = self(ctx);
-    if (!host.tables_.contains(pa, bytes) || host.tables_.live() == 0) {
-      host.monitor_.driver_error(fmt::format("table_free of {:#x}, {:#x} bytes: not the platform's",
-                                             pa, bytes));
+    if (!host.tables_.is_block(pa, bytes)) {
+      host.monitor_.driver_error(fmt::format(
+          "table_free of {:#x}, {:#x} bytes: no block that table_alloc gave and that is still held",
+          pa, bytes));
       return;
     }
     host.monitor_.free(cpu, pa, bytes);
     host.tables_.free(pa, bytes);
   };
   p.arena_alloc = [](void* ctx, uint64_t bytes, uint64_t align) -> void* {
-    return self(ctx).arena_.allocate(bytes, align == 0 ? 1 : align);
+    DriverHost& host = self(ctx);
+    if (!std::has_single_bit(align) || align > 4096) {
+      host.monitor_.driver_error(
+          fmt::format("arena_alloc with align {}: it has to be a power of two up to 4096", align));
+    }
+    return host.arena_.allocate(bytes, align);
   };
   p.store64 = [](void* ctx, uint64_t pa, uint64_t value) {
     DriverHost& host = self(ctx);
-    if (!host.spent()) host.monitor_.store(cpu, pa, value);
+    if (!host.spent() && !host.refuses("store64", pa, 8)) host.monitor_.store(cpu, pa, value);
   };
   p.fill64 = [](void* ctx, uint64_t pa, uint64_t count, uint64_t value) {
     DriverHost& host = self(ctx);
-    if (!host.spent()) host.monitor_.fill(cpu, pa, count, value);
+    if (host.spent()) return;
+    const u64 bytes = count > (~u64{0} >> 3) ? ~u64{0} : 8 * count;
+    if (!host.refuses("fill64", pa, bytes)) host.monitor_.fill(cpu, pa, count, value);
   };
   p.load64 = [](void* ctx, uint64_t pa) -> uint64_t {
     const u64* place = self(ctx).monitor_.caches().memory().host(pa);
-    return place != nullptr ? *place : 0;
+    return place != nullptr && pa % 8 == 0 ? *place : 0;
   };
-  p.compare_exchange64 = [](void* ctx, uint64_t pa, uint64_t expected, uint64_t desired)
-      -> uint64_t {
+  p.compare_exchange64 = [](void* ctx, uint64_t pa, uint64_t expected,
+                            uint64_t desired) -> uint64_t {
     DriverHost& host = self(ctx);
+    if (host.spent() || host.refuses("compare_exchange64", pa, 8)) return ~expected;
     const u64* place = host.monitor_.caches().memory().host(pa);
-    if (place == nullptr) return ~expected;
     const u64 old = *place;
     if (old == expected) host.monitor_.rmw(cpu, pa, desired);
     return old;
   };
   p.barrier = [](void* ctx) { self(ctx).monitor_.barrier(cpu); };
   p.dma_clean = [](void* ctx, uint64_t pa, uint64_t bytes) {
-    self(ctx).monitor_.clean(cpu, pa, bytes);
+    DriverHost& host = self(ctx);
+    if (!host.refuses("dma_clean", align_down(pa, 3), bytes)) host.monitor_.clean(cpu, pa, bytes);
   };
   p.dma_invalidate = [](void* /*ctx*/, uint64_t /*pa*/, uint64_t /*bytes*/) {};
   p.mmio_write32 = [](void* ctx, uint64_t offset, uint32_t value, uint32_t flags) {
     DriverHost& host = self(ctx);
-    if (host.spent()) return;
+    if (host.spent() || host.beyond(offset)) return;
     host.monitor_.mmio_write(cpu, static_cast<u32>(offset), 4, value,
                              (flags & IOMMUCHECK_MMIO_ORDERED) != 0);
   };
   p.mmio_write64 = [](void* ctx, uint64_t offset, uint64_t value, uint32_t flags) {
     DriverHost& host = self(ctx);
-    if (host.spent()) return;
+    if (host.spent() || host.beyond(offset)) return;
     host.monitor_.mmio_write(cpu, static_cast<u32>(offset), 8, value,
                              (flags & IOMMUCHECK_MMIO_ORDERED) != 0);
   };
   p.mmio_read32 = [](void* ctx, uint64_t offset) -> uint32_t {
     DriverHost& host = self(ctx);
-    if (host.spent()) return ~uint32_t{0};
-    return static_cast<u32>(host.monitor_.device_read(cpu, static_cast<u32>(offset), 4,
-                                                      *host.choices_));
+    if (host.spent() || host.beyond(offset)) return ~uint32_t{0};
+    return static_cast<u32>(
+        host.monitor_.device_read(cpu, static_cast<u32>(offset), 4, *host.choices_));
   };
   p.mmio_read64 = [](void* ctx, uint64_t offset) -> uint64_t {
     DriverHost& host = self(ctx);
-    if (host.spent()) return ~uint64_t{0};
+    if (host.spent() || host.beyond(offset)) return ~uint64_t{0};
     return host.monitor_.device_read(cpu, static_cast<u32>(offset), 8, *host.choices_);
   };
-  p.wait = [](void* ctx, uint32_t /*token*/, uint64_t /*timeout_us*/) -> int {
+  p.wait = [](void* ctx, uint32_t token, uint64_t /*timeout_us*/) -> int {
     DriverHost& host = self(ctx);
-    if (host.steps_ > steps_max) return 1;
+    if (host.abandoned_ || host.steps_ > steps_max) return 1;
+    if (token == IOMMUCHECK_WAIT_CALLER && host.running_ != nullptr) return host.wait_for_others();
+    if (host.monitor_.smmu().is_stuck() && host.waits_ >= stuck_waits_max) return 1;
     if (++host.waits_ <= waits_max) return 0;
     if (host.waits_ == waits_max + 1) host.monitor_.hangs();
     return 1;
   };
+  bind_process_callbacks();
 }
 
 std::string DriverHost::boot() {
   monitor_.driver_begins();
   waits_ = steps_ = 0;
-  if (const int error = driver_.init(&platform_, &config_, &state_); error != 0) {
-    return fmt::format("init answered {}", error);
-  }
-  if (const int error = driver_.reset(state_); error != 0) {
-    return fmt::format("reset answered {}", error);
-  }
+  if (scan_ == nullptr && (driver_.flags & IOMMUCHECK_DRIVER_SCAN) != 0) scan();
+  enter();
+  int error = driver_.init(scan_ ? &scan_->platform() : &platform_, &config_, &state_);
+  leave();
+  if (error != 0) return fmt::format("init answered {}", error);
+  error = driver_.reset(state_);
+  leave();
+  if (error != 0) return fmt::format("reset answered {}", error);
   for (u32 device = 0; device < config_.device_count; ++device) {
     if (driver_.device_add == nullptr) break;
-    if (const int error = driver_.device_add(state_, device); error != 0) {
-      return fmt::format("device_add({}) answered {}", device, error);
-    }
+    if (!monitor_.setup().devices[device].iommu) continue;
+    error = driver_.device_add(state_, device);
+    leave();
+    if (error != 0) return fmt::format("device_add({}) answered {}", device, error);
   }
   monitor_.driver_ready();
   return {};
@@ -158,6 +211,9 @@ void DriverHost::snapshot() {
 }
 
 void DriverHost::restore() {
+  abandon_threads();
+  handlers_.clear();
+  contexts_ = context_ = 0;
   arena_.restore();
   if (segments_ != nullptr) segments_->restore();
   fail_allocation(0);
@@ -166,99 +222,16 @@ void DriverHost::restore() {
 void DriverHost::fail_allocation(u32 n) {
   allocations_ = 0;
   fail_at_ = n;
+  fail_all_ = false;
   allocation_failed_ = false;
-}
-
-bool DriverHost::has(spec::sva::CallKind kind) const {
-  using spec::sva::CallKind;
-  switch (kind) {
-    case CallKind::domain_alloc: return driver_.domain_alloc != nullptr;
-    case CallKind::domain_free: return driver_.domain_free != nullptr;
-    case CallKind::attach: return driver_.attach != nullptr;
-    case CallKind::detach: return driver_.detach != nullptr;
-    case CallKind::map: return driver_.map != nullptr;
-    case CallKind::unmap: return driver_.unmap != nullptr;
-    case CallKind::unmap_fast: return driver_.unmap_fast != nullptr;
-    case CallKind::iotlb_sync: return driver_.iotlb_sync != nullptr;
-    case CallKind::flush_iotlb_all: return driver_.flush_iotlb_all != nullptr;
-    case CallKind::tlb_range_add: return driver_.tlb_range_add != nullptr;
-    case CallKind::iova_to_phys: return driver_.iova_to_phys != nullptr;
-    default: return false;
-  }
-}
-
-spec::sva::Observed DriverHost::call(const spec::sva::Call& call) {
-  waits_ = steps_ = 0;
-  monitor_.call_begins(call);
-  const spec::sva::Observed observed = dispatch(call);
-  monitor_.call_returns(call, observed, {.allocation_failed = allocation_failed_});
-  return observed;
-}
-
-spec::sva::Observed DriverHost::dispatch(const spec::sva::Call& call) {
-  using spec::sva::CallKind;
-  using spec::sva::Observed;
-  using spec::sva::Status;
-  const iommucheck_driver& d = driver_;
-  const auto status = [](int result) {
-    return Observed{.status = spec::sva::status_from_driver(result)};
-  };
-  const auto bytes = [](iommucheck_result result) {
-    return Observed{.status = spec::sva::status_from_driver(result.error), .value = result.bytes};
-  };
-  const Observed not_built{.status = Status::not_built};
-  switch (call.kind) {
-    case CallKind::domain_alloc: {
-      if (d.domain_alloc == nullptr) return not_built;
-      iommucheck_domain_params params{};
-      params.size = sizeof(params);
-      params.abi = IOMMUCHECK_DRIVER_ABI;
-      params.kind = call.domain_kind;
-      params.input_bits = call.input_bits;
-      iommucheck_handle handle = 0;
-      Observed observed = status(d.domain_alloc(state_, &params, &handle));
-      if (observed.status != Status::ok) return observed;
-      observed.value = handle;
-      iommucheck_domain_info info{};
-      info.size = sizeof(info);
-      info.abi = IOMMUCHECK_DRIVER_ABI;
-      if (d.domain_get_info != nullptr && d.domain_get_info(state_, handle, &info) == 0) {
-        observed.facts = {info.input_bits, info.output_bits, info.page_sizes};
-      }
-      return observed;
-    }
-    case CallKind::domain_free:
-      return d.domain_free ? status(d.domain_free(state_, call.domain)) : not_built;
-    case CallKind::attach:
-      return d.attach ? status(d.attach(state_, call.domain, call.device)) : not_built;
-    case CallKind::detach:
-      return d.detach ? status(d.detach(state_, call.domain, call.device)) : not_built;
-    case CallKind::map:
-      return d.map ? status(d.map(state_, call.domain, call.iova, call.pa, call.size, call.prot))
-                   : not_built;
-    case CallKind::unmap:
-      return d.unmap ? bytes(d.unmap(state_, call.domain, call.iova, call.size)) : not_built;
-    case CallKind::unmap_fast:
-      return d.unmap_fast ? bytes(d.unmap_fast(state_, call.domain, call.iova, call.size))
-                          : not_built;
-    case CallKind::iotlb_sync:
-      return d.iotlb_sync ? status(d.iotlb_sync(state_, call.domain)) : not_built;
-    case CallKind::flush_iotlb_all:
-      return d.flush_iotlb_all ? status(d.flush_iotlb_all(state_, call.domain)) : not_built;
-    case CallKind::tlb_range_add:
-      return d.tlb_range_add ? status(d.tlb_range_add(state_, call.domain, call.iova, call.size))
-                             : not_built;
-    case CallKind::iova_to_phys:
-      if (d.iova_to_phys == nullptr) return not_built;
-      return Observed{.value = d.iova_to_phys(state_, call.domain, call.iova)};
-    default: return not_built;
-  }
 }
 
 u64 DriverHost::shut_down() {
   waits_ = steps_ = 0;
   if (driver_.shutdown == nullptr) return 0;
+  enter();
   driver_.shutdown(state_);
+  leave();
   return tables_.live();
 }
 

@@ -16,7 +16,7 @@ namespace {
 
 std::string call_of(const trace::Call& event) {
   const auto call = from_trace(event.call);
-  return call ? spec::sva::call_text(*call) : std::string(trace::info(event.call).name);
+  return call ? spec::sva::call_text(call->get()) : std::string(trace::info(event.call).name);
 }
 
 std::string result_of(const trace::Call& call, const trace::Return& result) {
@@ -33,17 +33,78 @@ std::string access_of(const trace::Dma& dma) {
   const std::string_view verb = dma.direction == trace::Direction::write     ? "writes"
                                 : dma.direction == trace::Direction::execute ? "fetches code at"
                                                                              : "reads";
-  return fmt::format("stream {:#x} {} {:#x}{}{}: {}{}", dma.sid, verb, dma.iova,
-                     dma.privileged.value_or(false) ? " privileged" : "",
-                     dma.ssid && dma.ssid->valid ? fmt::format(" as PASID {:#x}", dma.ssid->value)
-                                                 : std::string(),
-                     trace::to_string(dma.result),
-                     dma.pa ? fmt::format(" at {:#x}", *dma.pa) : std::string());
+  return fmt::format(
+      "stream {:#x} {} {:#x}{}{}: {}{}", dma.sid, verb, dma.iova,
+      dma.privileged.value_or(false) ? " privileged" : "",
+      dma.ssid && dma.ssid->valid ? fmt::format(" as PASID {:#x}", dma.ssid->value) : std::string(),
+      trace::to_string(dma.result), dma.pa ? fmt::format(" at {:#x}", *dma.pa) : std::string());
 }
 
 std::string register_name(u64 offset) {
   const auto info = spec::register_at(static_cast<u32>(offset));
   return info ? std::string(info->name) : fmt::format("register {:#x}", offset);
+}
+
+std::string range_of(u64 first, u64 bytes) {
+  return bytes == ~u64{0} ? "everything" : fmt::format("{:#x}, {:#x} bytes", first, bytes);
+}
+
+/// What the environment and device drivers do between the calls; empty for other events.
+std::string story_of(const trace::Event& event) {
+  const auto is = [&]<class Payload>(const Payload*& payload) {
+    payload = std::get_if<Payload>(&event.payload);
+    return payload != nullptr;
+  };
+  const trace::ProcessMap* map = nullptr;
+  const trace::ProcessUnmap* unmap = nullptr;
+  const trace::ProcessProtect* protect = nullptr;
+  const trace::Fork* fork = nullptr;
+  const trace::Release* release = nullptr;
+  const trace::Callback* callback = nullptr;
+  const trace::Done* done = nullptr;
+  const trace::BoundPasses* bound = nullptr;
+  const trace::DeviceRemove* remove = nullptr;
+  const trace::StuckQueue* stuck = nullptr;
+  const auto pasid_of = [](const trace::Substream& at) { return at.valid ? at.value : 0; };
+  if (is(map)) {
+    return fmt::format("process {} maps {} to {:#x} {}", static_cast<u64>(map->mm),
+                       range_of(map->va, map->length), map->pa.value_or(0),
+                       trace::to_string(map->rights));
+  }
+  if (is(unmap)) {
+    return fmt::format("process {} unmaps {}", static_cast<u64>(unmap->mm),
+                       range_of(unmap->va, unmap->length));
+  }
+  if (is(protect)) {
+    return fmt::format("process {} protects {}: {}", static_cast<u64>(protect->mm),
+                       range_of(protect->va, protect->length), trace::to_string(protect->rights));
+  }
+  if (is(fork)) {
+    return fmt::format("process {} forks process {}", static_cast<u64>(fork->mm),
+                       static_cast<u64>(fork->child));
+  }
+  if (is(release)) {
+    return fmt::format("process {}: Release {}", static_cast<u64>(release->mm),
+                       release->phase == trace::Phase::begin ? "begins" : "has returned");
+  }
+  if (is(callback)) {
+    return fmt::format("the driver calls mm_exit(device {}, PASID {:#x}, drvdata {:#x})",
+                       static_cast<u32>(callback->device), pasid_of(callback->pasid),
+                       callback->drvdata.value_or(0));
+  }
+  if (is(done)) {
+    return fmt::format("mm_exit(device {}, PASID {:#x}) returns {}", static_cast<u32>(done->device),
+                       done->pasid, trace::to_string(done->status));
+  }
+  if (is(bound)) {
+    return fmt::format("mm_exit(device {}, PASID {:#x}) is past its bound",
+                       static_cast<u32>(bound->device), bound->pasid);
+  }
+  if (is(remove) && remove->phase != trace::Phase::end) {
+    return fmt::format("device {} is gone", static_cast<u32>(remove->device));
+  }
+  if (is(stuck)) return stuck->stuck ? "the command queue is stuck" : "the command queue goes on";
+  return {};
 }
 
 /// What the event was; empty for those that nobody is pointed to.
@@ -76,7 +137,7 @@ std::string event_text(const trace::Event& event) {
   if (const auto* call = std::get_if<trace::Call>(&event.payload)) {
     return "the call " + call_of(*call) + " begins";
   }
-  return {};
+  return story_of(event);
 }
 
 /// Numbers behind "event " in the texts, in ascending order.
@@ -110,7 +171,7 @@ std::optional<std::string> event_line(EventIndex number, const CaseRecord& recor
     if (record.at[i] == number) {
       const std::string text = event_text(event);
       if (!text.empty()) {
-        const std::string where = inside ? fmt::format("call {}", calls)
+        const std::string where = inside       ? fmt::format("call {}", calls)
                                   : calls == 0 ? "its boot"
                                                : fmt::format("what follows call {}", calls);
         return fmt::format("event {}: {}, in {} (line {} of the trace)", number, text, where,
@@ -154,30 +215,37 @@ std::vector<std::string> parts_of(std::string_view text) {
 
 std::vector<std::string> call_lines(const trace::Trace& trace) {
   std::vector<std::string> lines;
-  std::optional<trace::Call> open;
+  struct Open {
+    trace::Call call;
+    u64 number = 0;
+  };
+  std::vector<Open> open;  // more than one where calls wait for handlers
   u64 calls = 0;
   bool failure = false;
-  const auto close = [&](const std::string& result) {
-    lines.push_back(fmt::format("{:3}. {} = {}{}", calls, call_of(*open), result,
+  const auto line = [&](const Open& call, const std::string& result) {
+    lines.push_back(fmt::format("{:3}. {} = {}{}", call.number, call_of(call.call), result,
                                 failure ? " (an allocation was made to fail)" : ""));
-    open.reset();
     failure = false;
   };
   for (const trace::Event& event : trace.events) {
     if (const auto* call = std::get_if<trace::Call>(&event.payload)) {
-      ++calls;
-      open = *call;
+      open.push_back({*call, ++calls});
     } else if (const auto* result = std::get_if<trace::Return>(&event.payload)) {
-      if (open) close(result_of(*open, *result));
+      const auto its = std::ranges::find(open, result->id, [](const Open& o) { return o.call.id; });
+      if (its == open.end()) continue;
+      line(*its, result_of(its->call, *result));
+      open.erase(its);
     } else if (const auto* dma = std::get_if<trace::Dma>(&event.payload)) {
       lines.push_back("     " + access_of(*dma));
     } else if (std::holds_alternative<trace::AllocationFailure>(event.payload)) {
       failure = true;
     } else if (const auto* phase = std::get_if<trace::DriverPhase>(&event.payload)) {
       if (phase->phase == trace::DriverLife::stopping) lines.emplace_back("     shutdown");
+    } else if (std::string text = story_of(event); !text.empty()) {
+      lines.push_back("     " + std::move(text));
     }
   }
-  if (open) close("it did not return");
+  for (const Open& call : open) line(call, "it did not return");
   return lines;
 }
 

@@ -2,6 +2,7 @@
 // Events of a trace, one after the other. Whatever calls the monitor directly in a lockstep comes
 // back here in the same order with the same numbers.
 #include <algorithm>
+#include <utility>
 
 #include "base/bits.h"
 #include "oracle/monitor.h"
@@ -23,6 +24,13 @@ class Feeder {
   // ---- driver to memory -------------------------------------------------------------------------
   void operator()(const trace::Store& store) {
     const u64 word = align_down(store.pa, 3);
+    if (swept_by_check(store)) {
+      const auto same = [&](const SweptStore& other) { return other.pa == store.pa; };
+      if (std::ranges::any_of(m_.fed_.swept, same)) m_.take_swept();
+      m_.fed_.swept.push_back({store.pa, *store.value});
+      m_.fed_.swept_by = by_;
+      return;
+    }
     const bool inside = store.pa - word + store.size <= 8;
     if (m_.recording_) m_.recording_->before_store(store.pa, store.size);
     if (store.size == 8 && inside && store.value) {
@@ -85,14 +93,14 @@ class Feeder {
   }
   void operator()(const trace::Alloc& alloc) {
     if (!bounded(alloc.length, range_max)) return;
-    ++m_.fed_.blocks;
+    if (by_ != trace::environment_agent) ++m_.fed_.blocks;  // the driver's own
     m_.alloc(by_, alloc.pa, alloc.length);
     if (!alloc.zeroed.value_or(false)) return;
     for (u64 pa = alloc.pa; pa - alloc.pa < alloc.length; pa += 8) m_.caches_.assume(pa, 0);
   }
   void operator()(const trace::Free& free) {
     if (!bounded(free.length, range_max)) return;
-    if (m_.fed_.blocks != 0) --m_.fed_.blocks;
+    if (m_.fed_.blocks != 0 && by_ != trace::environment_agent) --m_.fed_.blocks;
     m_.free(by_, free.pa, free.length);
   }
   void operator()(const trace::PageRelease& release) {
@@ -163,20 +171,24 @@ class Feeder {
       m_.undetermined(judged ? "the calls before this one" : judged.error().message);
       return;
     }
-    if (!m_.fed_.calls.empty()) {
+    spec::sva::Call whole = judged->get();
+    if (call.handler_device && call.handler_pasid) {
+      whole.context = {true, static_cast<u32>(*call.handler_device), *call.handler_pasid};
+    }
+    if (m_.in_call_) {
       m_.tick();
-      m_.undetermined("the specification of calls at the same time is not built");
+      m_.undetermined("the specification of calls that do not wait for each other is not built");
       return;
     }
-    if (const char* why = m_.interface_.caller_may_not(*judged)) {
+    know(whole.mm);
+    if (const char* why = m_.interface_.caller_may_not(whole)) {
       m_.tick();
       m_.undetermined(std::string("the caller may not make the call: ") + why);
       return;
     }
     m_.fed_.allocation_failed = false;
-    m_.fed_.calls.emplace(static_cast<u64>(call.id), *judged);
-    m_.call_begins(*judged);
-    m_.call_text_ = spec::sva::call_text(*judged);
+    m_.fed_.calls[static_cast<u64>(call.id)] = m_.call_begins(whole);
+    m_.running_.text = spec::sva::call_text(m_.running_.call);
   }
   void operator()(const trace::Return& result) {
     const auto open = m_.fed_.calls.find(static_cast<u64>(result.id));
@@ -185,10 +197,26 @@ class Feeder {
       m_.undetermined("the call that returns here");
       return;
     }
-    const spec::sva::Call call = open->second;
+    m_.call_resumes(open->second);
+    if (!m_.in_call_ || m_.running_.id != open->second) {
+      m_.tick();
+      m_.undetermined("the order of the calls that wait");
+      return;
+    }
     m_.fed_.calls.erase(open);
-    m_.call_returns(call, from_trace(call, result),
-                    {.allocation_failed = m_.fed_.allocation_failed});
+    m_.call_returns(
+        from_trace(m_.running_.call, result),
+        {.allocation_failed = m_.fed_.allocation_failed, .queue_stuck = m_.fed_.queue_was_stuck});
+    m_.fed_.queue_was_stuck = m_.smmu_.is_stuck();
+  }
+  void operator()(const trace::CallWait& wait) {
+    if (wait.phase == trace::Phase::begin) {
+      if (m_.in_call_) return m_.call_waits();
+    } else if (const auto id = number_of(wait)) {
+      return m_.call_resumes(*id);
+    }
+    m_.tick();
+    m_.undetermined("the call that waits here");
   }
   void operator()(const trace::AllocationFailure& /*failure*/) {
     m_.fed_.allocation_failed = true;
@@ -197,16 +225,103 @@ class Feeder {
   void operator()(const trace::DriverPhase& phase) {
     switch (phase.phase) {
       case trace::DriverLife::starting: m_.driver_begins(); break;
-      case trace::DriverLife::ready: m_.driver_ready(); break;
+      case trace::DriverLife::ready:
+        m_.driver_ready();
+        m_.fed_.ready = m_.trail().mark();
+        m_.fed_.blocks_at_ready = m_.fed_.blocks;
+        break;
       case trace::DriverLife::stopping:
         m_.fed_.stopping = true;
         m_.driver_stops();
         break;
+      case trace::DriverLife::restored: restored(); break;
     }
   }
   void operator()(const trace::StuckQueue& queue) {
-    m_.tick();
-    m_.smmu_.set_stuck(queue.stuck);
+    m_.queue_stuck(queue.stuck);
+    m_.fed_.queue_was_stuck |= queue.stuck;
+  }
+
+  void operator()(const trace::Held& held) { m_.driver_holds(held); }
+  /// What the driver does about it are events of its own.
+  void operator()(const trace::Irq& /*irq*/) { m_.tick(); }
+
+  // ---- processes --------------------------------------------------------------------------------
+  void operator()(const trace::ProcessMap& map) {
+    know(static_cast<u64>(map.mm));
+    if (!map.pa) return m_.tick();  // without pages nothing is reachable
+    m_.process_maps(static_cast<u64>(map.mm), map.va, map.length, *map.pa, prot_of(map.rights));
+  }
+  void operator()(const trace::ProcessUnmap& unmap) {
+    know(static_cast<u64>(unmap.mm));
+    m_.process_unmaps(static_cast<u64>(unmap.mm), unmap.va, unmap.length);
+  }
+  void operator()(const trace::ProcessProtect& protect) {
+    know(static_cast<u64>(protect.mm));
+    m_.process_protects(static_cast<u64>(protect.mm), protect.va, protect.length,
+                        prot_of(protect.rights));
+  }
+  void operator()(const trace::Fork& fork) {
+    know(static_cast<u64>(fork.mm));
+    m_.process_forks(static_cast<u64>(fork.mm), static_cast<u64>(fork.child));
+  }
+  void operator()(const trace::Exit& exit) { m_.process_exits(static_cast<u64>(exit.mm)); }
+  void operator()(const trace::Invalidate& invalidate) {
+    if (invalidate.phase == trace::Phase::begin) {
+      if (!ready_for_a_call()) return;
+      know(static_cast<u64>(invalidate.mm));
+      return m_.invalidate_begins(static_cast<u64>(invalidate.mm), invalidate.va,
+                                  invalidate.length);
+    }
+    if (runs(Monitor::Running::Kind::invalidate)) {
+      m_.invalidate_ends(invalidate.timed_out.value_or(false));
+    }
+  }
+  void operator()(const trace::Release& release) {
+    const auto mm = static_cast<u64>(release.mm);
+    if (release.phase == trace::Phase::begin) {
+      if (!ready_for_a_call()) return;
+      know(mm);
+      m_.fed_.releases[mm] = m_.release_begins(mm);
+      return;
+    }
+    const auto open = m_.fed_.releases.find(mm);
+    if (open != m_.fed_.releases.end()) {
+      m_.call_resumes(open->second);
+      m_.fed_.releases.erase(open);
+    }
+    if (runs(Monitor::Running::Kind::release)) m_.release_ends(release.timed_out.value_or(false));
+  }
+  void operator()(const trace::Callback& callback) {
+    if (callback.kind != trace::CallbackKind::mm_exit || !callback.pasid.valid) {
+      m_.tick();
+      return m_.undetermined("the specification of fault handlers is not built");
+    }
+    m_.handler_called(static_cast<u32>(callback.device), callback.pasid.value,
+                      callback.drvdata.value_or(0));
+  }
+  void operator()(const trace::Done& done) {
+    const spec::sva::Observed observed =
+        from_trace(spec::sva::Call{},
+                   trace::Return{.id = {}, .status = done.status, .value = {}, .words = {}});
+    m_.handler_returned(static_cast<u32>(done.device), done.pasid, observed.status);
+  }
+  void operator()(const trace::BoundPasses& bound) {
+    m_.bound_passes(static_cast<u32>(bound.device), bound.pasid);
+  }
+  void operator()(const trace::DeviceRemove& remove) {
+    const auto device = static_cast<u32>(remove.device);
+    if (device >= m_.interface_.device_count()) {
+      m_.tick();
+      return m_.undetermined("the device that is removed");
+    }
+    if (remove.phase.value_or(trace::Phase::begin) == trace::Phase::begin) {
+      if (ready_for_a_call()) m_.device_vanishes(device);
+      return;
+    }
+    if (runs(Monitor::Running::Kind::removal)) {
+      m_.device_vanished(remove.timed_out.value_or(false));
+    }
   }
 
   // ---- what only recordings have ----------------------------------------------------------------
@@ -291,6 +406,45 @@ class Feeder {
     m_.undetermined("only the registers of one SMMU are followed");
     return false;
   }
+  /// One of the words that were found together, of which a driver's trace has whole ones only.
+  [[nodiscard]] bool swept_by_check(const trace::Store& store) const {
+    return store.swept.value_or(false) && m_.setup_.calls_are_known && store.size == 8 &&
+           store.value && store.pa % 8 == 0;
+  }
+  void restored() {
+    m_.tick();
+    if (!m_.fed_.ready) {
+      m_.undetermined("the driver's start, to which everything is put back here");
+      return;
+    }
+    m_.trail().undo_to(*m_.fed_.ready);
+    m_.driver_restored();
+  }
+  /// A process is there as soon as it is spoken of.
+  void know(u64 mm) {
+    if (mm != 0 && !m_.interface_.is_process(mm)) m_.process_created(mm);
+  }
+  bool ready_for_a_call() {
+    if (m_.setup_.calls_are_known && !m_.in_call_) return true;
+    m_.tick();
+    m_.undetermined(m_.in_call_ ? "the specification of calls that do not wait for each other is "
+                                  "not built"
+                                : "the calls before this one");
+    return false;
+  }
+  bool runs(Monitor::Running::Kind kind) {
+    if (m_.in_call_ && m_.running_.kind == kind) return true;
+    m_.tick();
+    m_.undetermined("the begin of what ends here");
+    return false;
+  }
+  [[nodiscard]] std::optional<u64> number_of(const trace::CallWait& wait) const {
+    const auto& open = wait.id ? m_.fed_.calls : m_.fed_.releases;
+    const auto found = open.find(wait.id ? static_cast<u64>(*wait.id)
+                                         : static_cast<u64>(wait.mm.value_or(trace::MmId{})));
+    if (found == open.end()) return std::nullopt;
+    return found->second;
+  }
   void unknown(u64 pa, u64 bytes) {
     m_.tick();
     for (u64 word = align_down(pa, 3); word < pa + bytes; word += 8) {
@@ -344,12 +498,46 @@ void Monitor::feed(const trace::Event& event) {
     undetermined("events are numbered in 32 bits");
     return;
   }
+  if (!fed_.swept.empty()) {
+    const auto* store = std::get_if<trace::Store>(&event.payload);
+    const bool more = store != nullptr && store->swept.value_or(false);
+    if (!more || event.agent != fed_.swept_by) take_swept();
+  }
   Feeder feeder(*this, event.agent);
   std::visit(feeder, event.payload);
   if (!facts && !fed_.reused.empty()) feeder.judge_reused();
 }
 
+void Monitor::take_swept() {
+  const std::vector<SweptStore> stores = std::exchange(fed_.swept, {});
+  sweep(fed_.swept_by, stores);
+}
+
+void Monitor::driver_restored() {
+  const u64 blocks = fed_.blocks_at_ready;
+  const auto ready = fed_.ready;
+  fed_ = {};
+  fed_.blocks = fed_.blocks_at_ready = blocks;
+  fed_.ready = ready;
+  caches_.violations().clear();
+  caches_.dirty().clear();
+  caches_.dirty_streams().clear();
+  touched_.clear();
+  touched_streams_.clear();
+  in_call_ = false;
+  running_ = {};
+  waiting_.clear();
+  numbers_.clear();
+  promises_on_ = setup_.calls_are_known;
+}
+
 void Monitor::finish() {
+  take_swept();
+  if (device_rules_) {
+    device_rules_->finish();
+    gather_device();
+    return;
+  }
   gather();
   if (setup_.calls_are_known && fed_.calls.empty() && findings_.empty()) {
     if (promises_on_) check_whole_space();

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "oracle/lockstep.h"
 
-#include <algorithm>
-
 #include <fmt/format.h>
 
 namespace iommucheck::oracle {
@@ -11,22 +9,35 @@ namespace {
 
 using spec::sva::Call;
 using spec::sva::CallKind;
+using spec::sva::DeviceSetup;
 using spec::sva::Status;
 
-Setup setup_of(const LockstepOptions& options) {
+std::unique_ptr<Pages> window_of(const LockstepOptions& options) {
+  if (!options.guard_window || options.scan) return nullptr;
+  return std::make_unique<Pages>(options.window_bytes, Pages::Kind::mirrored);
+}
+
+Setup setup_of(const LockstepOptions& options, const iommucheck_driver& driver,
+               const Pages* window) {
   Setup setup;
+  if (window != nullptr) setup.window_memory = reinterpret_cast<u64*>(window->data());
   setup.id = default_id_registers();
   setup.window_bytes = options.window_bytes;
+  setup.per_device_tables = (driver.flags & IOMMUCHECK_DRIVER_PER_DEVICE_TABLES) != 0;
   u32 sid = 1;
-  for (u32 device = 0; device < options.devices; ++device) {
-    std::vector<u32> sids{sid++};
-    if (device == 1) sids.push_back(sid++);
-    setup.devices.push_back(std::move(sids));
+  for (u32 number = 0; number < options.devices; ++number) {
+    DeviceSetup device;
+    device.stream_ids = {sid++};
+    if (number == 1) device.stream_ids.push_back(sid++);
+    device.ssid_bits = number == 0 ? 8 : number == 1 ? 5 : number == 3 ? 3 : 0;
+    device.ats = number == 1 || number == 3;
+    device.stall = number == 0 || number == 3;
+    setup.devices.push_back(std::move(device));
   }
   return setup;
 }
 
-/// The twelve bits of choices of an operation, two bits each; then alternative 0.
+/// The bits of choices of an operation, two a choice; then alternative 0.
 class BitChoices final : public spec::Choices {
  public:
   explicit BitChoices(u16 bits) : bits_(bits) {}
@@ -42,15 +53,16 @@ class BitChoices final : public spec::Choices {
   u16 bits_;
 };
 
-bool changes_range(CallKind kind) {
-  return kind == CallKind::map || kind == CallKind::unmap || kind == CallKind::unmap_fast;
-}
-
 }  // namespace
 
 Lockstep::Lockstep(const iommucheck_driver& driver, const LockstepOptions& options)
-    : options_(options), monitor_(setup_of(options)), host_(driver, monitor_) {
+    : options_(options),
+      window_(window_of(options)),
+      monitor_(setup_of(options, driver, window_.get())),
+      host_(driver, monitor_) {
   host_.set_segments(options.segments);
+  if (window_) host_.set_window(window_->mirror());
+  if (options.scan) host_.scan();
 }
 
 std::string Lockstep::boot(Monitor::Sink* sink) {
@@ -65,10 +77,14 @@ std::string Lockstep::boot(Monitor::Sink* sink) {
 }
 
 void Lockstep::undo() {
+  host_.restore();  // calls that still wait end first, without any effect
   monitor_.trail().undo_to(booted_);
   monitor_.begin_case(booted_at_);
-  host_.restore();
-  domains_.clear();
+  spaces_.clear();
+  bonds_.clear();
+  plain_pasids_.clear();
+  drvdata_ = dying_ = 0;
+  stuck_next_ = false;
 }
 
 void Lockstep::run(std::span<const fuzz::Operation> operations, Ends ends) {
@@ -83,31 +99,15 @@ void Lockstep::run(std::span<const fuzz::Operation> operations, Ends ends) {
     perform(operation);
     host_.fail_allocation(0);
     host_.choose_first();
+    if (monitor_.smmu().is_stuck()) monitor_.queue_stuck(false);
+    resume_waiting();
     if (!monitor_.findings().empty()) return;
   }
-  host_.choose_first();
+  stuck_next_ = false;
+  end_handlers();
+  if (!monitor_.findings().empty()) return;
   if (ends.whole_space) monitor_.check_whole_space();
   if (ends.teardown && monitor_.findings().empty()) tear_down();
-}
-
-fuzz::SpaceView Lockstep::space_of(const Domain& domain) const {
-  fuzz::SpaceView space;
-  space.input_bits = domain.facts.input_bits;
-  space.output_bits = domain.facts.output_bits;
-  space.leaf_max = u64{1} << 30;
-  if (domain.facts.page_sizes != 0) {
-    space.leaf_max = u64{1} << (63 - std::countl_zero(domain.facts.page_sizes));
-  }
-  space.mappings = domain.mappings;
-  return space;
-}
-
-spec::sva::Observed Lockstep::make_call(const Call& call) {
-  ++calls_of_run_;
-  const spec::sva::Observed observed = host_.call(call);
-  const bool counts_bytes = call.kind == CallKind::unmap || call.kind == CallKind::unmap_fast;
-  if (observed.status == Status::ok && (!counts_bytes || observed.value != 0)) ++calls_succeeded_;
-  return observed;
 }
 
 /// Neither what a caller must not do nor what the driver has not got.
@@ -115,177 +115,93 @@ bool Lockstep::may_call(const Call& call) const {
   return host_.has(call.kind) && monitor_.interface().caller_may(call);
 }
 
-void Lockstep::perform_alloc(const fuzz::Operation& operation) {
-  const fuzz::DomainWanted wanted = fuzz::domain_wanted(operation);
-  Call call{.kind = CallKind::domain_alloc};
-  call.domain_kind = wanted.kind;
-  call.input_bits = wanted.input_bits;
-  if (!may_call(call) || domains_.size() >= 8) return;
-  const spec::sva::Observed observed = make_call(call);
-  if (observed.status != Status::ok) return;
-  const bool paging = monitor_.interface().is_paging(observed.value);
-  domains_.push_back({observed.value, observed.facts, paging, false, {}});
+spec::sva::Observed Lockstep::make_call(const Call& call) {
+  ++calls_of_run_;
+  if (stuck_next_) {
+    stuck_next_ = false;
+    monitor_.queue_stuck(true);
+  }
+  const DriverHost::Progress progress = host_.start(call);
+  if (monitor_.smmu().is_stuck()) monitor_.queue_stuck(false);
+  // Who waits for a handler gives its result to nobody: what is left is seen from the state.
+  if (progress.waits) return {.status = Status::not_built};
+  const spec::sva::Observed& observed = progress.observed;
+  const bool counts_bytes = call.kind == CallKind::unmap || call.kind == CallKind::unmap_fast ||
+                            call.kind == CallKind::sva_unmap ||
+                            call.kind == CallKind::sva_unmap_fast;
+  if (observed.status == Status::ok && (!counts_bytes || observed.value != 0)) ++calls_succeeded_;
+  return observed;
 }
 
-/// The domain that the operation means: chosen so that a call can change something where that is
-/// asked for.
-std::size_t Lockstep::pick_domain(const fuzz::Operation& operation) {
-  using fuzz::OperationKind;
-  const spec::sva::Interface& interface = monitor_.interface();
-  const u32 device = operation.device % interface.device_count();
-  fuzz::DomainsView view{.live = domains_.size(), .of_device = {}, .fitting = 0};
-  for (std::size_t i = 0; i < domains_.size(); ++i) {
-    const Domain& domain = domains_[i];
-    const bool devices_own = domain.handle == interface.domain_of(device);
-    if (devices_own) view.of_device = i;
-    bool used = false;
-    for (u32 d = 0; d < interface.device_count(); ++d) {
-      used |= interface.domain_of(d) == domain.handle;
-    }
-    bool fits = true;
-    switch (operation.kind) {
-      case OperationKind::map: fits = domain.paging; break;
-      case OperationKind::unmap:
-      case OperationKind::unmap_fast: fits = !domain.mappings.empty(); break;
-      case OperationKind::iotlb_sync:
-      case OperationKind::flush_iotlb_all: fits = domain.gathered; break;
-      case OperationKind::domain_free: fits = !used; break;
-      case OperationKind::attach: fits = !devices_own; break;
-      case OperationKind::detach: fits = devices_own; break;
-      default: break;
-    }
-    if (fits) view.fitting |= u64{1} << i;
-  }
-  return fuzz::domain_index(operation, view);
-}
-
-void Lockstep::perform_access(const fuzz::Operation& operation) {
-  const spec::sva::Interface& interface = monitor_.interface();
-  const u32 device = operation.device % interface.device_count();
-  fuzz::SpaceView space;
-  for (const Domain& domain : domains_) {
-    if (domain.handle == interface.domain_of(device)) space = space_of(domain);
-  }
-  const fuzz::Target target = fuzz::resolve(operation, space);
-  const std::vector<u32>& sids = interface.stream_ids(device);
-  spec::Access access{.sid = sids[operation.choices % sids.size()], .va = target.iova};
-  using fuzz::AccessKind;
-  switch (static_cast<AccessKind>(operation.variant)) {
-    case AccessKind::write: access.type = spec::AccessType::write; break;
-    case AccessKind::execute: access.type = spec::AccessType::execute; break;
-    case AccessKind::read_privileged: access.privileged = true; break;
-    case AccessKind::write_privileged:
-      access.privileged = true;
-      access.type = spec::AccessType::write;
-      break;
-    case AccessKind::read_substream_0: access.ssv = true; break;
-    default: break;
-  }
-  ++accesses_;
-  BitChoices choices(operation.choices);
-  monitor_.device_access(access, choices);
-}
-
-void Lockstep::note_unmapped(Domain& domain, u64 iova, u64 bytes) {
-  std::vector<fuzz::Mapped> left;
-  for (const fuzz::Mapped& m : domain.mappings) {
-    const u64 last = m.iova + (m.bytes - 1);
-    const u64 gone_last = iova + (bytes - 1);
-    if (last < iova || m.iova > gone_last) {
-      left.push_back(m);
-      continue;
-    }
-    if (m.iova < iova) left.push_back({m.iova, iova - m.iova});
-    if (last > gone_last) left.push_back({gone_last + 1, last - gone_last});
-  }
-  domain.mappings = std::move(left);
+u32 Lockstep::device_of(const fuzz::Operation& operation) const {
+  return operation.device % monitor_.interface().device_count();
 }
 
 void Lockstep::perform(const fuzz::Operation& operation) {
   using fuzz::OperationKind;
-  if (operation.kind == OperationKind::access) return perform_access(operation);
-  if (operation.kind == OperationKind::domain_alloc) return perform_alloc(operation);
-  if (domains_.empty()) {
-    perform_alloc(fuzz::Operation{.kind = OperationKind::domain_alloc});
-    if (domains_.empty() || !monitor_.findings().empty()) return;
-  }
-  const std::size_t index = pick_domain(operation);
-  Domain& domain = domains_[index];
-  const fuzz::Target target = fuzz::resolve(operation, space_of(domain));
-  Call call;
-  call.domain = domain.handle;
-  call.device = operation.device % monitor_.interface().device_count();
-  call.iova = target.iova;
-  call.size = target.bytes;
+  forget_what_is_gone();
   switch (operation.kind) {
-    case OperationKind::map:
-      call.kind = CallKind::map;
-      call.pa = target.pa;
-      call.prot = fuzz::prot_flags(operation);
-      break;
-    case OperationKind::unmap: call.kind = CallKind::unmap; break;
-    case OperationKind::unmap_fast: call.kind = CallKind::unmap_fast; break;
-    case OperationKind::iotlb_sync: call.kind = CallKind::iotlb_sync; break;
-    case OperationKind::flush_iotlb_all: call.kind = CallKind::flush_iotlb_all; break;
-    case OperationKind::tlb_range_add: call.kind = CallKind::tlb_range_add; break;
-    case OperationKind::iova_to_phys: call.kind = CallKind::iova_to_phys; break;
-    case OperationKind::domain_free: call.kind = CallKind::domain_free; break;
-    case OperationKind::attach: call.kind = CallKind::attach; break;
-    default: call.kind = CallKind::detach; break;
+    case OperationKind::access: return perform_access(operation);
+    case OperationKind::domain_alloc: return perform_alloc(operation);
+    case OperationKind::sva_alloc:
+    case OperationKind::sva_free: break;
+    default:
+      if (!fuzz::needs_domain(operation.kind)) return perform_sva(operation);
   }
-  if (!changes_range(call.kind) && call.kind != CallKind::tlb_range_add &&
-      call.kind != CallKind::iova_to_phys) {
-    call.iova = call.size = 0;
+  if (spaces_.empty()) {
+    perform_alloc(fuzz::Operation{.kind = OperationKind::domain_alloc});
+    if (spaces_.empty() || !monitor_.findings().empty()) return;
   }
-  if (call.kind == CallKind::unmap_fast && !host_.has(call.kind)) call.kind = CallKind::unmap;
-  if (!may_call(call)) return;
-  const spec::sva::Observed observed = make_call(call);
-  if (observed.status != Status::ok) return;
-  switch (call.kind) {
-    case CallKind::map:
-      if (call.size != 0) domain.mappings.push_back({call.iova, call.size});
-      break;
-    case CallKind::unmap:
-    case CallKind::unmap_fast:
-      if (observed.value != 0) note_unmapped(domain, call.iova, observed.value);
-      if (observed.value != 0 && call.kind == CallKind::unmap_fast) domain.gathered = true;
-      break;
-    case CallKind::iotlb_sync:
-    case CallKind::flush_iotlb_all: domain.gathered = false; break;
-    case CallKind::domain_free:
-      domains_.erase(domains_.begin() + static_cast<std::ptrdiff_t>(index));
-      break;
-    default: break;
-  }
+  const bool is_private =
+      operation.kind == OperationKind::sva_alloc || operation.kind == OperationKind::sva_free;
+  return is_private ? perform_private(operation) : perform_on_space(operation);
 }
 
 // Everything is given back: what the platform still misses then has leaked.
 void Lockstep::tear_down() {
   const spec::sva::Interface& interface = monitor_.interface();
+  for (const u32 pasid : plain_pasids_) {
+    Call call{.kind = CallKind::pasid_free};
+    call.pasid = pasid;
+    if (may_call(call)) make_call(call);
+    if (!monitor_.findings().empty()) return;
+  }
   for (u32 device = 0; device < interface.device_count(); ++device) {
-    const u64 handle = interface.domain_of(device);
-    if (handle == 0) continue;
     Call call{.kind = CallKind::detach};
-    call.domain = handle;
+    call.domain = interface.domain_of(device);
     call.device = device;
-    if (may_call(call)) make_call(call);
+    if (call.domain != 0 && may_call(call)) make_call(call);
     if (!monitor_.findings().empty()) return;
   }
-  for (const Domain& domain : domains_) {
+  forget_what_is_gone();
+  for (const Space& space : spaces_) {
     Call call{.kind = CallKind::domain_free};
-    call.domain = domain.handle;
-    if (may_call(call)) make_call(call);
+    call.domain = space.handle;
+    if (!space.io_mm && may_call(call)) make_call(call);
     if (!monitor_.findings().empty()) return;
   }
+  check_held();
+  if (!monitor_.findings().empty()) return;
   monitor_.driver_stops();
   const u64 held = host_.shut_down();
   monitor_.account(held);
+}
+
+/// What the driver itself counts is what the interface says is held.
+void Lockstep::check_held() {
+  const std::optional<iommucheck_held> driver = host_.held();
+  if (!driver) return;
+  monitor_.driver_holds({.domains = driver->domains,
+                         .io_mms = driver->io_mms,
+                         .pasids = driver->pasids,
+                         .bonds = driver->bonds});
 }
 
 trace::Header Lockstep::header() const {
   trace::Header header;
   header.versions["iommucheck"] = "0.1.0";
   header.about = trace::TextMap{{"source", "lockstep"}, {"driver", host_.driver().name}};
+  if (options_.scan) (*header.about)["precision"] = "scan";
   header.seed = options_.seed;
   const Setup& setup = monitor_.setup();
   trace::Registers registers;
@@ -298,10 +214,17 @@ trace::Header Lockstep::header() const {
   for (std::size_t i = 0; i < setup.devices.size(); ++i) {
     trace::DeviceInfo device;
     device.device = trace::DeviceId{static_cast<u32>(i)};
-    device.sids = setup.devices[i];
+    const spec::sva::DeviceSetup& about = setup.devices[i];
+    device.sids = about.stream_ids;
+    if (about.group != spec::sva::DeviceSetup::alone) device.group = about.group;
+    device.pasids = about.ssid_bits == 0 ? 0 : u32{1} << about.ssid_bits;
+    if (about.ats) device.ats = true;
+    if (about.stall) device.stall = true;
+    if (about.pri) device.pri = true;
     devices.push_back(device);
   }
   header.devices = devices;
+  if (setup.per_device_tables) header.tables_per_device = true;
   return header;
 }
 

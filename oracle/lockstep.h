@@ -13,10 +13,15 @@
 namespace iommucheck::oracle {
 
 struct LockstepOptions {
-  u32 devices = 3;            ///< each with one stream ID, the second with two
+  /// Device 0 can stall, with 256 PASIDs; 1 has two stream IDs, ATS and 32 PASIDs; 2 has none; 3
+  /// has ATS, can stall, and has 8. More are like 2.
+  u32 devices = 4;
   u64 window_bytes = u64{16} << 20;
-  u64 seed = 1;               ///< for the header of traces
+  u64 seed = 1;                  ///< for the header of traces
   Segments* segments = nullptr;  ///< a plug-in's statics: saved by boot(), put back by undo()
+  bool scan = false;             ///< the driver writes through pointers
+  /// The driver's window cannot be written. A process that is forked from this one may not use it.
+  bool guard_window = false;
 };
 
 class Lockstep {
@@ -55,31 +60,76 @@ class Lockstep {
   [[nodiscard]] trace::Header header() const;
 
  private:
-  struct Domain {
-    u64 handle = 0;
+  /// A domain's own space or a private one: a call on either is the same call.
+  struct Space {
+    u64 handle = 0;  ///< of the domain, or of the io_mm
+    bool io_mm = false;
+    u32 device = 0;  ///< of an io_mm: for which it was made
+    u32 pasid = 0;
     spec::sva::DomainFacts facts;
     bool paging = false;
     bool gathered = false;  ///< an unmap_fast is not synchronised
     std::vector<fuzz::Mapped> mappings;
   };
+  struct Bond {
+    u32 device = 0;
+    u32 pasid = 0;
+    u64 mm = 0;
+  };
 
   void perform(const fuzz::Operation& operation);
-  void perform_access(const fuzz::Operation& operation);
-  void perform_alloc(const fuzz::Operation& operation);
   [[nodiscard]] bool may_call(const spec::sva::Call& call) const;
   spec::sva::Observed make_call(const spec::sva::Call& call);
-  std::size_t pick_domain(const fuzz::Operation& operation);
-  void note_unmapped(Domain& domain, u64 iova, u64 bytes);
-  fuzz::SpaceView space_of(const Domain& domain) const;
+  [[nodiscard]] u32 device_of(const fuzz::Operation& operation) const;
+
+  // lockstep_spaces.cpp: domains, private spaces, accesses
+  void perform_access(const fuzz::Operation& operation);
+  void perform_alloc(const fuzz::Operation& operation);
+  void perform_on_space(const fuzz::Operation& operation);
+  void perform_map_sg(spec::sva::Call& call);
+  void note_result(std::size_t index, const spec::sva::Call& call,
+                   const spec::sva::Observed& observed);
+  std::size_t pick_space(const fuzz::Operation& operation);
+  [[nodiscard]] bool fits(const fuzz::Operation& operation, std::size_t index) const;
+  static void note_unmapped(Space& space, u64 iova, u64 bytes);
+  fuzz::SpaceView space_of(const Space& space) const;
+  fuzz::SpaceView reached_by(u32 device, spec::sva::Substream at);
+  std::vector<u32> substreams_of(u32 device) const;
+  void forget_what_is_gone();
+
+  // lockstep_sva.cpp: devices, bonds, numbers, processes, handlers
+  void perform_sva(const fuzz::Operation& operation);
+  void perform_init(const fuzz::Operation& operation);
+  void perform_bind(const fuzz::Operation& operation);
+  void perform_unbind(const fuzz::Operation& operation);
+  void perform_query(const fuzz::Operation& operation);
+  void perform_numbers(const fuzz::Operation& operation);
+  void perform_private(const fuzz::Operation& operation);
+  void perform_process(const fuzz::Operation& operation);
+  void perform_exit(const fuzz::Operation& operation);
+  void perform_handler(const fuzz::Operation& operation);
+  u32 prepare_bind(u32 device, const fuzz::Operation& operation);
+  u64 pick_process(const fuzz::Operation& operation, bool bound_first);
+  void set_context(spec::sva::Call& call, const fuzz::Operation& operation) const;
+  void resume_waiting();
+  void end_handlers();
   void tear_down();
+  void check_held();
 
   LockstepOptions options_;
+  std::unique_ptr<Pages> window_;  // null: the monitor's own
   Monitor monitor_;
   DriverHost host_;
   Trail::Mark booted_ = 0;
   EventIndex booted_at_ = 0;
   bool is_booted_ = false;
-  std::vector<Domain> domains_;
+  std::vector<Space> spaces_;
+  std::vector<Bond> bonds_;
+  std::vector<u32> plain_pasids_;
+  std::vector<fuzz::Mapped> process_mappings_;  // of the space that an operation is about
+  u64 drvdata_ = 0;
+  u64 dying_ = 0;  ///< the process whose Release waited last
+  bool stuck_next_ = false;
   u64 accesses_ = 0;
   u64 calls_succeeded_ = 0;
   u64 calls_of_run_ = 0;

@@ -8,10 +8,13 @@
 
 #include <array>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "oracle/device_rules.h"
 #include "oracle/recording_rules.h"
 #include "oracle/trace_calls.h"
 #include "spec/smmu/smmu.h"
@@ -24,13 +27,18 @@ namespace iommucheck::oracle {
 struct Setup {
   spec::IdRegisters id;
   spec::Profile profile;
-  std::vector<std::vector<u32>> devices;  ///< stream IDs of each
-  u64 window_pa = u64{1} << 31;           ///< table memory, 0 bytes: none is set aside
+  std::vector<spec::sva::DeviceSetup> devices;
+  bool per_device_tables = false;  ///< PASID tables belong to devices, not to domains
+  u64 window_pa = u64{1} << 31;    ///< table memory, 0 bytes: none is set aside
   u64 window_bytes = 0;
-  bool calls_are_known = true;   ///< false: a recording below the interface; no promises are judged
+  bool calls_are_known = true;  ///< false: a recording below the interface; no promises are judged
+  bool device_is_judged = false;    ///< a device under test (conform): the driver is our own
+  u64 seen_pa = 0;                  ///< then: the memory in which accesses are seen to arrive
+  u64 seen_bytes = ~u64{0};
   bool commands_in_events = false;  ///< command slots are known only when they are consumed
-  bool barriers_known = true;    ///< false: stores count as visible at once
-  bool assumed_clean = false;    ///< caches held nothing at the first event
+  bool barriers_known = true;       ///< false: stores count as visible at once
+  bool assumed_clean = false;       ///< caches held nothing at the first event
+  u64* window_memory = nullptr;     ///< zeroed, window_bytes, outlives all; null: the monitor's own
 };
 
 /// The SMMU that `check` plays: what the driver meets in the ID registers.
@@ -40,6 +48,14 @@ struct Finding {
   spec::Rule rule;
   EventIndex at = 0;  ///< event after which it was found
   std::string text;
+  std::string kind;     ///< of a device's: what is the same in every case; else empty
+  bool access = false;  ///< of a device's: about what became of an access
+};
+
+/// A word that differs from what was known, found by comparing memory.
+struct SweptStore {
+  u64 pa = 0;
+  u64 value = 0;
 };
 
 /// Numbers of a run.
@@ -49,6 +65,8 @@ struct Statistics {
   u64 outcomes_judged = 0;  ///< pieces of address space and single accesses compared with promises
   std::array<u64, 256> asked{};  ///< how often each rule was asked
   std::array<u64, 256> rules{};  ///< how often it was discriminating: it could have been broken
+  /// How often its verdict depended on the order of stores that were found together.
+  std::array<u64, 256> order_unknown{};
 };
 
 class Monitor {
@@ -69,6 +87,8 @@ class Monitor {
   void store_bytes(AgentId by, u64 pa, unsigned size, u64 value);
   void fill(AgentId by, u64 pa, u64 words, u64 value);
   void rmw(AgentId by, u64 pa, u64 value);
+  /// Stores to distinct words, made since the last event in an order that nobody knows (sweep.cpp).
+  void sweep(AgentId by, std::span<const SweptStore> stores);
   void barrier(AgentId by);
   void handoff(AgentId from, AgentId to);
   void clean(AgentId by, u64 pa, u64 bytes);
@@ -80,24 +100,63 @@ class Monitor {
   /// The specification answers, by `choices`; the event is recorded with the answer.
   u64 device_read(AgentId by, u32 offset, unsigned size, spec::Choices& choices);
   void command_consumed(u32 slot, const std::optional<spec::CommandWords>& words);
-  void call_begins(const spec::sva::Call& call);
-  void call_returns(const spec::sva::Call& call, const spec::sva::Observed& observed,
-                    spec::sva::Circumstances around);
+  /// A call begins; the one that ran has said that it waits. Its number, for what follows.
+  u64 call_begins(const spec::sva::Call& call);
+  /// The call that runs waits for a handler: others go on. And goes on itself.
+  void call_waits();
+  void call_resumes(u64 id);
+  /// The call that runs returns.
+  void call_returns(const spec::sva::Observed& observed, spec::sva::Circumstances around);
   void allocation_fails();
-  /// A device's access: the specification chooses an outcome and records its event.
-  void device_access(const spec::Access& access, spec::Choices& choices);
+  /// A device's access: the specification chooses an outcome and records its event. Whether there
+  /// was a record.
+  bool device_access(const spec::Access& access, spec::Choices& choices);
   /// A device's access whose outcome was observed. Facts that are absent are not compared.
   void observe_access(const trace::Dma& dma);
   void note(const std::string& text);
 
-  // ---- the driver's life -------------------------------------------------------------------------
+  // ---- the environment: processes, and the handlers of device drivers (monitor_processes.cpp)
+  // ----- Told when the tables in memory say it, and a barrier has made that visible.
+  void process_created(u64 mm);
+  void process_maps(u64 mm, u64 va, u64 bytes, u64 pa, u32 prot);
+  void process_unmaps(u64 mm, u64 va, u64 bytes);
+  void process_protects(u64 mm, u64 va, u64 bytes, u32 prot);
+  void process_forks(u64 mm, u64 child);
+  /// The process is gone without a Release: nobody was bound to it.
+  void process_exits(u64 mm);
+  /// The driver is told of the range, and has answered. A call like others, without a number.
+  void invalidate_begins(u64 mm, u64 va, u64 bytes);
+  void invalidate_ends(bool timed_out);
+  /// Release is a call like others: it may wait.
+  u64 release_begins(u64 mm);
+  void release_ends(bool timed_out);
+  void handler_called(u32 device, u32 pasid, u64 drvdata);
+  void handler_returned(u32 device, u32 pasid, spec::sva::Status status);
+  void bound_passes(u32 device, u32 pasid);
+  /// A device vanishes. In between the driver's own device_remove runs.
+  void device_vanishes(u32 device);
+  void device_vanished(bool timed_out);
+  /// Number of the call, Release or removal that runs.
+  [[nodiscard]] u64 running_call() const { return running_.id; }
+  /// An interrupt of the SMMU reaches the driver: one of IOMMUCHECK_IRQ_*.
+  void irq(AgentId by, u32 source);
+  /// The command queue stops, or goes on.
+  void queue_stuck(bool stuck);
+
+  // ---- the driver's life
+  // -------------------------------------------------------------------------
   void driver_begins();
   void driver_stops();
   void driver_ready();
+  /// The driver and everything else is as it was at driver_ready(): the next case. For traces; who
+  /// runs a driver undoes the trail and calls begin_case().
+  void driver_restored();
   void driver_error(const std::string& text);
   void hangs();
   /// At the end of its life: blocks of table memory that it did not give back.
   void account(u64 blocks_held);
+  /// What the driver itself counts is what the interface says is held.
+  void driver_holds(const trace::Held& held);
 
   /// One event of a trace, from outside: everything is possible, nothing is trusted. Events that
   /// have no meaning yet, or lack a fact, are undetermined(), never accepted silently. An event's
@@ -106,13 +165,16 @@ class Monitor {
   /// The trace is at its end: what can only be judged then.
   void finish();
 
-  // ---- questions ---------------------------------------------------------------------------------
+  // ---- questions
+  // ---------------------------------------------------------------------------------
   /// Compares everything that is reachable with everything that is promised.
   void check_whole_space();
   /// Compares at every store and not once a window (debugging; same verdict).
   void probe_each_store(bool on) { probe_each_store_ = on; }
 
   [[nodiscard]] const std::vector<Finding>& findings() const { return findings_; }
+  /// What a device driver did wrong, of which the driver under test is innocent.
+  [[nodiscard]] const std::vector<Finding>& blamed_on_caller() const { return blamed_on_caller_; }
   void clear_findings();
   [[nodiscard]] const Statistics& statistics() const { return statistics_; }
   [[nodiscard]] bool gave_up() const { return gave_up_ || caches_.gave_up(); }
@@ -142,6 +204,8 @@ class Monitor {
   [[nodiscard]] const std::vector<LateMissing>& late_missing() const { return late_missing_; }
   /// Null where calls are known.
   [[nodiscard]] const RecordingRules* recording_rules() const { return recording_.get(); }
+  /// Null unless Setup says that a device is judged.
+  [[nodiscard]] DeviceRules* device_rules() { return device_rules_.get(); }
 
   /// Where a finding of the current event comes from, in the words of the trace it is read from.
   void set_origin(std::string origin) { origin_ = std::move(origin); }
@@ -156,8 +220,9 @@ class Monitor {
     if (sink_ != nullptr) sink_->event(trace::Event{by, payload, std::nullopt});
   }
   void gather();
+  void gather_device();
   void find(spec::Rule rule, std::string text);
-  std::string by_number(std::string text, const spec::sva::Call& call);
+  std::string in_trace_numbers(std::string text, const spec::sva::Call& call);
   void count(spec::Rule rule, bool discriminating = true) {
     ++statistics_.asked[static_cast<std::size_t>(rule)];
     if (discriminating) ++statistics_.rules[static_cast<std::size_t>(rule)];
@@ -167,20 +232,57 @@ class Monitor {
 
   // feed.cpp, observe.cpp
   friend class Feeder;
+  friend class Sweep;
+  void take_swept();
   void gather_late();
   void observe_record(const trace::EventRecorded& event);
 
   // promises.cpp
+  /// A process's tables are judged when the environment has told what it changed.
+  [[nodiscard]] bool probes(AgentId by) const {
+    return probe_each_store_ && by != trace::environment_agent;
+  }
   void window_ends();
   void check_changes();
   void remember_changes();
+  struct Running;
+  /// Who accesses: a stream of a device, at its RID's space or at a PASID.
+  struct Place {
+    u32 device = 0;
+    u32 sid = 0;
+    spec::sva::Substream at;
+  };
+  /// How accesses that translation ends may end there.
+  struct Ends {
+    bool stall = false;
+    bool abort = false;
+  };
   void check_interval(u32 tag, u64 first, u64 last);
-  void check_interval_for(u32 tag, u32 device, u32 sid, u64 first, u64 last);
-  bool check_piece(u32 tag, u32 device, u32 sid, u64 va, const spec::sva::Alternatives& allowed);
-  void check_stream(u32 sid);
-  void check_call_range(const spec::sva::Call& call);
-  void check_domain_range(u64 domain, u64 first, u64 last);
+  void check_interval_for(u32 tag, const Place& place, Ends ends, u64 first, u64 last);
+  bool check_piece(u32 tag, const Place& place, Ends ends, u64 va,
+                   const spec::sva::Alternatives& allowed);
+  void check_stream(const spec::StreamPart& part);
+  void check_place(const Place& place);
+  void check_device(u32 device);
+  bool check_option(const Place& place, const spec::Caches::StreamOption& option,
+                    const spec::sva::Alternatives& allowed);
+  [[nodiscard]] Ends ends_at(const Place& place);
+  [[nodiscard]] bool vanishes(u32 device) const;
+  static std::string place_text(const Place& place);
+  [[nodiscard]] spec::Rule rule_for(const spec::sva::Alternatives& allowed) const;
+  void check_space_range(u32 device, spec::sva::Substream at, u64 first, u64 last);
+  void check_range(const spec::sva::Call& call, u64 first, u64 last);
   void remember(u32 tag, u64 first, u64 last);
+  void touch_stream(const spec::StreamPart& part);
+
+  // monitor_calls.cpp
+  void begin(Running running);
+  void owe(const spec::sva::Call& call);
+  void owe_device(u32 device);
+  void owe_all(u32 device);
+  void check_after_call();
+  void check_faults_ended(const Place& place);
+  void after(const spec::sva::Verdict& verdict, const std::string& what);
   std::string promised_text(const spec::sva::Alternatives& allowed) const;
   std::string candidate_text(const spec::Candidate& c, u64 va) const;
 
@@ -193,15 +295,28 @@ class Monitor {
   bool promises_on_ = false;  // between driver_ready() and its end
   bool probe_each_store_ = false;
   bool gave_up_ = false;
-  bool in_call_ = false;
-  std::string call_text_;
+  /// A call of the interface, a Release, an Invalidate, a removal: in progress.
+  struct Running {
+    enum class Kind : u8 { call, release, invalidate, removal };
+    Kind kind = Kind::call;
+    u64 id = 0;
+    spec::sva::Call call;  ///< of a Release or Invalidate `mm`, of a removal `device`
+    std::vector<spec::sva::Segment> segments;  ///< of call.segments
+    std::string text;
+    spec::sva::Ticket ticket;
+    std::vector<std::pair<u64, u64>> ranges;                   ///< that it has to make safe
+    std::vector<std::pair<u32, spec::sva::Substream>> places;  ///< of devices, the same
+  };
+  bool in_call_ = false;  // running_ runs
+  Running running_;
+  std::vector<Running> waiting_;
   std::string origin_;
   u64 call_id_ = 0;
-  DomainNumbers numbers_;
+  CallNumbers numbers_;
   std::vector<Finding> findings_;
+  std::vector<Finding> blamed_on_caller_;
   std::vector<spec::DirtyInterval> touched_;
-  std::vector<u32> touched_streams_;
-  std::vector<std::pair<u64, u64>> owed_;  // ranges that the call in progress has to make safe
+  std::vector<spec::StreamPart> touched_streams_;
   std::vector<spec::Candidate> scratch_;
   std::vector<spec::Caches::StreamOption> options_;
   Statistics statistics_;
@@ -215,16 +330,23 @@ class Monitor {
     u64 bytes = 0;
   };
   struct Fed {
-    std::unordered_map<u64, spec::sva::Call> calls;  // begun and not returned
+    std::unordered_map<u64, u64> calls;     // begun and not returned: the monitor's number
+    std::unordered_map<u64, u64> releases;  // of processes
     bool allocation_failed = false;
+    bool queue_was_stuck = false;  // during the call
     bool stopping = false;
-    u64 blocks = 0;            // allocated and not freed
-    std::vector<Left> left;    // of those, the ones that can still be fetched
-    std::vector<Left> reused;  // to be judged when it is known to where they belong
+    u64 blocks = 0;                       // allocated and not freed
+    std::vector<Left> left;               // of those, the ones that can still be fetched
+    std::vector<Left> reused;             // to be judged when it is known to where they belong
     std::optional<spec::Access> aborted;  // the last access that was terminated
+    std::vector<SweptStore> swept;        // the last events, if they were swept stores
+    AgentId swept_by{};
+    std::optional<Trail::Mark> ready;  // the trail at driver_ready()
+    u64 blocks_at_ready = 0;
   };
   Fed fed_;
   std::unique_ptr<RecordingRules> recording_;  // null where calls are known
+  std::unique_ptr<DeviceRules> device_rules_;  // null unless a device is judged
 };
 
 }  // namespace iommucheck::oracle

@@ -45,6 +45,10 @@ bool is_permission_fault(const Outcome& outcome) {
   return outcome.kind == OutcomeKind::fault && outcome.event == spec::EventType::f_permission;
 }
 
+bool stalls(const Outcome& outcome) {
+  return spec::is_translation_fault(outcome.event) && outcome.reaction.stall;
+}
+
 std::string outcome_text(const Outcome& outcome) {
   switch (outcome.kind) {
     case OutcomeKind::translation: return fmt::format("{:#x}", outcome.pa);
@@ -68,13 +72,16 @@ void Monitor::observe_access(const trace::Dma& dma) {
   window_ends();
   tick();
   emit(trace::device_agent(0), dma);
+  if (device_rules_) {
+    device_rules_->access(dma);
+    gather_device();
+    return;
+  }
   spec::Access access = access_of(dma);
   ++statistics_.outcomes_judged;
   count(spec::Rule::DEVICE_OUTCOME);
-  if (dma.kind == trace::TransactionKind::translated || dma.result == DmaResult::stall) {
-    undetermined("the specification of ATS and stalls is not built");
-    return;
-  }
+  if (dma.kind == trace::TransactionKind::translated) access.route = spec::Route::translated;
+  if (dma.kind == trace::TransactionKind::untranslated) access.route = spec::Route::untranslated;
   const auto compare = [&](AccessType type) {
     access.type = type;
     Comparison seen;
@@ -84,8 +91,10 @@ void Monitor::observe_access(const trace::Dma& dma) {
       if (dma.result == DmaResult::ok) same |= reaches;
       if (dma.result == DmaResult::bypass) same |= o.kind == OutcomeKind::bypass;
       if (dma.result == DmaResult::abort) {
-        same |= o.kind == OutcomeKind::abort || o.kind == OutcomeKind::fault;
+        same |= o.kind == OutcomeKind::abort || o.kind == OutcomeKind::denied ||
+                (o.kind == OutcomeKind::fault && !stalls(o));
       }
+      if (dma.result == DmaResult::stall) same |= o.kind == OutcomeKind::fault && stalls(o);
       if (dma.result == DmaResult::disable) {
         same = !smmu_.surely_enabled() &&
                (o.kind == OutcomeKind::bypass || o.kind == OutcomeKind::abort);
@@ -99,7 +108,7 @@ void Monitor::observe_access(const trace::Dma& dma) {
     return seen;
   };
   const std::vector<AccessType> types = types_of(dma);
-  if (dma.result == DmaResult::abort) {
+  if (dma.result == DmaResult::abort || dma.result == DmaResult::stall) {
     fed_.aborted = access;
     fed_.aborted->type = types.front();
   }
@@ -161,6 +170,11 @@ void Monitor::observe_record(const trace::EventRecorded& event) {
   }
   const std::array<u64, 4>& dw = *event.record;
   smmu_.record_event({.dw = dw, .fixed = {}});
+  if (device_rules_) {
+    device_rules_->record(dw);
+    gather_device();
+    return;
+  }
   count(spec::Rule::EVENT_RECORD);
   const spec::EventType type = spec::event_type_of(dw);
   spec::Access access{.sid = spec::event_sid(dw), .va = dw[2]};
@@ -170,6 +184,9 @@ void Monitor::observe_record(const trace::EventRecorded& event) {
   const bool instruction = ((dw[1] >> 34) & 1) != 0;
   const bool read = ((dw[1] >> 35) & 1) != 0;
   access.type = instruction ? AccessType::execute : read ? AccessType::read : AccessType::write;
+  if (((dw[1] >> 31) & 1) != 0) {
+    smmu_.observe_stall(access.sid, access.ssid, access.ssv, static_cast<u16>(dw[1]));
+  }
   bool possible = false;
   const auto compare = [&](const spec::Access& one) {
     const bool done = caches_.outcomes(one, [&](const Outcome& outcome) {

@@ -20,7 +20,8 @@ using spec::sva::Alternatives;
 using spec::sva::Promise;
 using spec::sva::State;
 
-constexpr u32 configuration_of_all = ~u32{0};
+constexpr u32 every_stream = ~u32{0};
+constexpr std::size_t parts_max = 64;
 constexpr std::size_t remembered_max = 256;
 
 /// The rights that a leaf gives are those of the mapping.
@@ -45,6 +46,18 @@ bool promises_translation(const Alternatives& allowed, const Candidate& c, u64 v
     const Promise& promise = allowed.promises[i];
     if (promise.state == State::mapped && c.leaf.output + (va - c.va) == promise.pa &&
         rights_match(c.leaf, promise.prot) && type_matches(c.leaf, promise.prot)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/// Ways in which an access may end without reaching anything.
+bool promises_end(const Alternatives& allowed) {
+  for (u32 i = 0; i < allowed.count; ++i) {
+    const State state = allowed.promises[i].state;
+    if (state == State::blocked || state == State::unmapped || state == State::no_pasid ||
+        state == State::quiet) {
       return true;
     }
   }
@@ -84,12 +97,20 @@ void Monitor::window_ends() {
   check_changes();
 }
 
-void Monitor::remember_changes() {
-  for (const u32 sid : caches_.dirty_streams()) {
-    if (std::ranges::find(touched_streams_, sid) == touched_streams_.end()) {
-      touched_streams_.push_back(sid);
-    }
+void Monitor::touch_stream(const spec::StreamPart& part) {
+  for (spec::StreamPart& known : touched_streams_) {
+    if (known.sid != part.sid) continue;
+    if (known.first <= part.first && part.last <= known.last) return;
+    if (touched_streams_.size() < parts_max) continue;
+    known.first = std::min(known.first, part.first);
+    known.last = std::max(known.last, part.last);
+    return;
   }
+  touched_streams_.push_back(part);
+}
+
+void Monitor::remember_changes() {
+  for (const spec::StreamPart& part : caches_.dirty_streams()) touch_stream(part);
   for (const spec::DirtyInterval& interval : caches_.dirty()) {
     remember(interval.tag, interval.first, interval.last);
   }
@@ -98,11 +119,9 @@ void Monitor::remember_changes() {
 }
 
 void Monitor::check_changes() {
-  for (const u32 sid : caches_.dirty_streams()) {
-    if (std::ranges::find(touched_streams_, sid) == touched_streams_.end()) {
-      touched_streams_.push_back(sid);
-    }
-    check_stream(sid);
+  for (const spec::StreamPart& part : caches_.dirty_streams()) {
+    touch_stream(part);
+    check_stream(part);
   }
   caches_.dirty_streams().clear();
   // The list may grow no more: nothing below changes the state.
@@ -113,93 +132,164 @@ void Monitor::check_changes() {
   caches_.dirty().clear();
 }
 
-/// What the stream's configuration may be is what the interface says of its device.
-void Monitor::check_stream(u32 sid) {
-  if (sid == configuration_of_all) {
-    for (u32 device = 0; device < interface_.device_count(); ++device) {
-      for (const u32 each : interface_.stream_ids(device)) check_stream(each);
-    }
+spec::Rule Monitor::rule_for(const Alternatives& allowed) const {
+  if (allowed.concerned) return spec::Rule::PROMISE_TRANSIENT;
+  return in_call_ ? spec::Rule::PROMISE_UNDISTURBED : spec::Rule::PROMISE_OUTCOME;
+}
+
+// ---- streams ------------------------------------------------------------------------------------
+
+void Monitor::check_device(u32 device) {
+  for (const u32 sid : interface_.stream_ids(device)) check_stream({sid});
+}
+
+/// What the stream's configuration may be is what the interface says of its device: of the RID's
+/// space, and of each PASID at which something is promised or may be met.
+void Monitor::check_stream(const spec::StreamPart& part) {
+  if (part.sid == every_stream) {
+    for (u32 device = 0; device < interface_.device_count(); ++device) check_device(device);
     return;
   }
-  const u32 device = interface_.device_of(sid);
+  const u32 device = interface_.device_of(part.sid);
   if (device == interface_.device_count()) return;
+  if (part.first == 0) check_place({device, part.sid, {}});
+  std::vector<u32> numbers;
+  const auto add = [&](u32 number) {
+    if (number != 0 && part.first <= number && number <= part.last) numbers.push_back(number);
+  };
+  if (part.first == part.last) {
+    add(part.first);
+  } else {
+    interface_.for_each_substream(device, add);
+    caches_.substreams_of(part.sid, add);
+    std::ranges::sort(numbers);
+    numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
+  }
+  for (const u32 number : numbers) check_place({device, part.sid, spec::sva::substream(number)});
+}
+
+/// How translation faults end under the configurations that a stream may have there.
+Monitor::Ends Monitor::ends_at(const Place& place) {
+  if (!place.at.present) return {.stall = false, .abort = true};
   options_.clear();
-  if (!caches_.stream_options(sid, 0, false, options_)) {
+  if (!caches_.stream_options(place.sid, place.at.number, true, options_)) gave_up_ = true;
+  Ends ends;
+  for (const spec::Caches::StreamOption& option : options_) {
+    if (option.regime == 0) continue;
+    (option.reaction.stall ? ends.stall : ends.abort) = true;
+  }
+  return ends;
+}
+
+/// True if there is no more to say of the option; false: the promise is broken, and was reported.
+bool Monitor::check_option(const Place& place, const spec::Caches::StreamOption& option,
+                           const Alternatives& allowed) {
+  std::string seen;
+  if (option.any) {
+    seen = "anything (" + std::string(spec::rule_info(option.rule).text) + ")";
+  } else if (option.regime != 0) {
+    const bool translates = promises_state(allowed, State::mapped) ||
+                            promises_state(allowed, State::unmapped) ||
+                            promises_state(allowed, State::waits);
+    // At a PASID, tables that yield nothing are as good as none.
+    const bool stalls = option.reaction.stall && !place.at.present;
+    if ((translates || place.at.present) && !stalls) return true;
+    seen = fmt::format("{} with ASID {:#x}", stalls ? "a stall, translated" : "translation",
+                       caches_.regime(option.regime - 1).asid);
+  } else if (option.kind == spec::SteKind::bypass) {
+    if (promises_state(allowed, State::identity)) return true;
+    seen = "bypass";
+  } else {
+    if (promises_state(allowed, State::blocked) || promises_state(allowed, State::no_pasid) ||
+        promises_state(allowed, State::quiet)) {
+      return true;
+    }
+    // A call that moves the device may end its accesses with a configuration event meanwhile.
+    if (allowed.concerned) return true;
+    seen = option.event == spec::EventType::none ? "abort"
+                                                 : std::string(spec::event_name(option.event));
+  }
+  find(rule_for(allowed), fmt::format("an access of {} may meet {}; promised: {}",
+                                      place_text(place), seen, promised_text(allowed)));
+  return false;
+}
+
+void Monitor::check_place(const Place& place) {
+  const auto [device, sid, at] = place;
+  if (vanishes(device)) return;
+  options_.clear();
+  if (!caches_.stream_options(sid, at.number, at.present, options_)) {
     gave_up_ = true;
     return;
   }
-  const Alternatives allowed = interface_.expected_during(device, 0);
+  const Alternatives allowed = interface_.expected_during(device, at, 0);
   if (allowed.gave_up) {
     gave_up_ = true;
     return;
   }
   ++statistics_.outcomes_judged;
   count(in_call_ ? spec::Rule::PROMISE_TRANSIENT : spec::Rule::PROMISE_OUTCOME);
-  const bool paging =
-      promises_state(allowed, State::mapped) || promises_state(allowed, State::unmapped);
   std::vector<u32> tags;
+  Ends ends{.stall = false, .abort = !at.present};
   for (const spec::Caches::StreamOption& option : options_) {
-    std::string seen;
-    if (option.any) {
-      seen = "anything (" + std::string(spec::rule_info(option.rule).text) + ")";
-    } else if (option.regime != 0) {
-      if (paging) {
-        tags.push_back(option.tag);
-        continue;
-      }
-      seen = "translation with ASID " + fmt::format("{:#x}", caches_.regime(option.regime - 1).asid);
-    } else if (option.kind == spec::SteKind::bypass) {
-      if (promises_state(allowed, State::identity)) continue;
-      seen = "bypass";
-    } else {
-      if (promises_state(allowed, State::blocked)) continue;
-      // A call that moves the device may end its accesses with a configuration event meanwhile.
-      if (in_call_ && allowed.concerned) continue;
-      seen = option.event == spec::EventType::none ? "abort"
-                                                   : std::string(spec::event_name(option.event));
-    }
-    const spec::Rule rule = !in_call_             ? spec::Rule::PROMISE_OUTCOME
-                            : allowed.concerned   ? spec::Rule::PROMISE_TRANSIENT
-                                                  : spec::Rule::PROMISE_UNDISTURBED;
-    find(rule, fmt::format("an access of stream {:#x} (device {}) may meet {}; promised: {}", sid,
-                           device, seen, promised_text(allowed)));
-    return;
+    if (!check_option(place, option, allowed)) return;
+    if (option.regime == 0) continue;
+    tags.push_back(option.tag);
+    if (at.present) (option.reaction.stall ? ends.stall : ends.abort) = true;
   }
   for (const u32 tag : tags) {
     // Another device of the same domain that uses the tag already has been compared with it.
     bool compared = false;
-    caches_.streams_of(tag, [&](u32 other, u32 /*ssid*/) {
+    caches_.streams_of(tag, [&](u32 other, u32 ssid) {
+      if (at.present || ssid != 0 || in_call_ || other == sid) return;
       const u32 its = interface_.device_of(other);
-      compared |= other != sid && !in_call_ && its != interface_.device_count() &&
+      const auto touched = [&](const spec::StreamPart& part) { return part.sid == other; };
+      compared |= its != interface_.device_count() &&
                   interface_.domain_of(its) == interface_.domain_of(device) &&
-                  std::ranges::find(touched_streams_, other) == touched_streams_.end();
+                  std::ranges::none_of(touched_streams_, touched);
     });
-    if (!compared) check_interval_for(tag, device, sid, 0, ~u64{0});
+    if (!compared) check_interval_for(tag, place, ends, 0, ~u64{0});
   }
-}
-
-void Monitor::check_interval(u32 tag, u64 first, u64 last) {
-  u32 checked_device = interface_.device_count();
-  caches_.streams_of(tag, [&](u32 sid, u32 ssid) {
-    const u32 device = interface_.device_of(sid);
-    if (ssid != 0 || device == interface_.device_count() || device == checked_device) return;
-    // Devices of one domain are promised the same.
-    if (checked_device != interface_.device_count() && !in_call_ &&
-        interface_.domain_of(device) == interface_.domain_of(checked_device)) {
-      return;
-    }
-    checked_device = device;
-    check_interval_for(tag, device, sid, first, last);
+  caches_.atcs_of(sid, [&](u32 tag, const spec::AtcOwner& owner) {
+    if (owner.ssv != 2 && (owner.ssv == 1) != at.present) return;
+    if (at.present && owner.ssv == 1 && owner.ssid != at.number) return;
+    check_interval_for(tag, place, ends, 0, ~u64{0});
   });
 }
 
-void Monitor::check_interval_for(u32 tag, u32 device, u32 sid, u64 first, u64 last) {
+// ---- intervals ----------------------------------------------------------------------------------
+
+void Monitor::check_interval(u32 tag, u64 first, u64 last) {
+  // Devices that are promised the same are compared once for each number.
+  std::array<Place, 8> compared;
+  std::size_t count = 0;
+  const auto same = [&](const Place& a, const Place& b) {
+    return a.at == b.at && (a.device == b.device ||
+                            (!in_call_ && !a.at.present &&
+                             interface_.domain_of(a.device) == interface_.domain_of(b.device)));
+  };
+  const bool untagged = spec::is_atc_tag(tag) && caches_.atc_owner(tag).ssv == 0;
+  caches_.streams_of(tag, [&](u32 sid, u32 ssid) {
+    const u32 device = interface_.device_of(sid);
+    if (device == interface_.device_count()) return;
+    Place place{device, sid, {}};
+    if (ssid != 0 && !untagged) place.at = spec::sva::substream(ssid);
+    for (std::size_t i = 0; i < count; ++i) {
+      if (same(compared[i], place)) return;
+    }
+    if (count < compared.size()) compared[count++] = place;
+    check_interval_for(tag, place, ends_at(place), first, last);
+  });
+}
+
+void Monitor::check_interval_for(u32 tag, const Place& place, Ends ends, u64 first, u64 last) {
+  if (vanishes(place.device)) return;
   u64 va = first;
   // Tables that a broken driver made, one leading to itself or a global leaf, may have pieces
   // without end.
   constexpr u64 pieces_max = u64{1} << 16;
   for (u64 pieces = 0;; ++pieces) {
-    Alternatives allowed = interface_.expected_during(device, va);
+    Alternatives allowed = interface_.expected_during(place.device, place.at, va);
     if (allowed.gave_up || pieces == pieces_max) {
       gave_up_ = true;
       return;
@@ -208,56 +298,71 @@ void Monitor::check_interval_for(u32 tag, u32 device, u32 sid, u64 first, u64 la
     caches_.collect(tag, va, scratch_);
     const u64 end = std::min(allowed.last, caches_.constant_until(tag, va, scratch_));
     ++statistics_.outcomes_judged;
-    if (!check_piece(tag, device, sid, va, allowed)) return;
+    if (!check_piece(tag, place, ends, va, allowed)) return;
     if (end >= last || end == ~u64{0}) return;
     va = end + 1;
   }
 }
 
 /// The candidates in scratch_ against what is promised at `va`.
-bool Monitor::check_piece(u32 tag, u32 device, u32 sid, u64 va, const Alternatives& allowed) {
+bool Monitor::check_piece(u32 tag, const Place& place, Ends ends, u64 va,
+                          const Alternatives& allowed) {
   // What nothing is mapped at, and what no call has touched, nobody breaks by accident.
   const bool mapped = promises_state(allowed, State::mapped);
   const bool touched = !touched_.empty();
-  count(!in_call_           ? spec::Rule::PROMISE_OUTCOME
-        : allowed.concerned ? spec::Rule::PROMISE_TRANSIENT
-                            : spec::Rule::PROMISE_UNDISTURBED,
-        mapped || touched);
-  if (!in_call_ && !mapped) count(spec::Rule::PAGE_REUSE, touched);
+  const bool transient = allowed.concerned || in_call_;
+  const spec::Rule promise = rule_for(allowed);
+  count(promise, mapped || touched);
+  if (!transient && !mapped) count(spec::Rule::PAGE_REUSE, touched);
   if (scratch_.size() > 1) count(spec::Rule::CONFLICT_TLB);
   const auto broken = [&](spec::Rule rule, const std::string& what) {
-    find(rule, fmt::format("stream {:#x} (device {}) at {:#x}: {}; promised: {}", sid, device, va,
-                           what, promised_text(allowed)));
+    find(rule, fmt::format("{} at {:#x}: {}; promised: {}", place_text(place), va, what,
+                           promised_text(allowed)));
     return false;
   };
   if (caches_.tag_is_broken(tag)) {
     return broken(spec::Rule::TAG_REGIMES, "anything may happen: two configurations share its tag");
   }
-  bool fault = scratch_.empty();
+  // An ATC that holds nothing asks again.
+  bool fault = scratch_.empty() && !spec::is_atc_tag(tag);
   for (const Candidate& c : scratch_) {
     if (c.kind == Candidate::Kind::unknown) {
-      return broken(spec::Rule::WILD_WALK, "anything may happen: memory of unknown content is read");
+      return broken(spec::Rule::WILD_WALK,
+                    "anything may happen: memory of unknown content is read");
     }
     if (c.kind == Candidate::Kind::fault) fault = true;
     if (c.kind != Candidate::Kind::leaf) continue;
     if (promises_translation(allowed, c, va)) continue;
-    const spec::Rule rule = in_call_ ? (allowed.concerned ? spec::Rule::PROMISE_TRANSIENT
-                                                          : spec::Rule::PROMISE_UNDISTURBED)
-                            : !mapped && c.item != 0 ? spec::Rule::PAGE_REUSE
-                                                      : spec::Rule::PROMISE_OUTCOME;
+    const spec::Rule rule =
+        !transient && !mapped && (c.item != 0 || c.from_atc()) ? spec::Rule::PAGE_REUSE : promise;
     return broken(rule, candidate_text(c, va));
   }
   if (caches_.in_conflict(scratch_)) {
     return broken(spec::Rule::CONFLICT_TLB, "anything may happen: living translations differ");
   }
-  if (fault && !promises_state(allowed, State::unmapped) &&
-      !promises_state(allowed, State::blocked)) {
-    const spec::Rule rule = !in_call_           ? spec::Rule::PROMISE_OUTCOME
-                            : allowed.concerned ? spec::Rule::PROMISE_TRANSIENT
-                                                : spec::Rule::PROMISE_UNDISTURBED;
-    return broken(rule, "it may fault");
+  if (!fault) return true;
+  if (ends.stall && !promises_state(allowed, State::waits)) {
+    return broken(promise, "it may fault, and waits for an answer");
+  }
+  if (ends.abort && !promises_end(allowed)) {
+    return broken(promise, promises_state(allowed, State::waits) ? "it may fault without waiting"
+                                                                 : "it may fault");
   }
   return true;
+}
+
+/// Whether the device is gone, and only its driver's work on that is not done.
+bool Monitor::vanishes(u32 device) const {
+  const auto is_its = [&](const Running& running) {
+    return running.kind == Running::Kind::removal && running.call.device == device;
+  };
+  return (in_call_ && is_its(running_)) || std::ranges::any_of(waiting_, is_its);
+}
+
+std::string Monitor::place_text(const Place& place) {
+  std::string text = fmt::format("stream {:#x} (device {}", place.sid, place.device);
+  if (place.at.present) text += fmt::format(", PASID {:#x}", place.at.number);
+  return text + ")";
 }
 
 std::string Monitor::promised_text(const Alternatives& allowed) const {
@@ -269,6 +374,9 @@ std::string Monitor::promised_text(const Alternatives& allowed) const {
       case State::blocked: text += "terminated (blocked)"; break;
       case State::unmapped: text += "a fault (nothing is mapped)"; break;
       case State::identity: text += "untranslated"; break;
+      case State::no_pasid: text += "terminated (nothing is at this PASID)"; break;
+      case State::waits: text += "a fault that waits for an answer"; break;
+      case State::quiet: text += "terminated, without a record"; break;
       default:
         text += fmt::format("{:#x} {}{}{}", promise.pa,
                             (promise.prot & spec::sva::prot_read) != 0 ? "r" : "",
@@ -276,7 +384,7 @@ std::string Monitor::promised_text(const Alternatives& allowed) const {
                             (promise.prot & spec::sva::prot_exec) != 0 ? "x" : "");
     }
   }
-  if (!call_text_.empty() && allowed.concerned) text += ", during " + call_text_;
+  if (!running_.text.empty() && allowed.concerned) text += ", during " + running_.text;
   return text;
 }
 
@@ -286,23 +394,19 @@ std::string Monitor::candidate_text(const Candidate& c, u64 va) const {
                              (c.leaf.unprivileged.execute ? "x" : "");
   std::string text = fmt::format("it may reach {:#x} {}", c.leaf.output + (va - c.va),
                                  rights.empty() ? "privileged only" : rights);
-  if (c.item != 0) return text + ": " + caches_.explain_item(caches_.item(c.item - 1));
+  if (c.item != 0 || c.from_atc()) return text + ": " + caches_.explain(c, va);
   return text + fmt::format(": memory at {:#x} holds {:#x}", c.origin, c.value);
 }
 
 void Monitor::check_whole_space() {
   window_ends();
   if (!promises_on_) return;
+  // As if every stream had changed: none counts as compared already.
+  touched_streams_.clear();
   for (u32 device = 0; device < interface_.device_count(); ++device) {
-    for (const u32 sid : interface_.stream_ids(device)) {
-      touched_streams_.clear();
-      touched_streams_.push_back(sid);
-      for (u32 other = 0; other < interface_.device_count(); ++other) {
-        for (const u32 each : interface_.stream_ids(other)) touched_streams_.push_back(each);
-      }
-      check_stream(sid);
-    }
+    for (const u32 sid : interface_.stream_ids(device)) touched_streams_.push_back({sid});
   }
+  check_stream({every_stream});
   touched_streams_.clear();
 }
 

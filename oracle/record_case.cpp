@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include "oracle/cases.h"
 #include "trace/json.h"
 
 namespace iommucheck::oracle {
@@ -42,6 +43,7 @@ CaseRecord record_case(const iommucheck_driver& driver, const LockstepOptions& o
   CaseRecord record;
   Lockstep lockstep(driver, options);
   record.trace.header = lockstep.header();
+  put_cases(record.trace.header, {&sequence, 1});
   Keeping sink(record, lockstep.monitor(), stream);
   if (stream >= 0) sink.write_line(trace::to_json(record.trace.header));
   record.failed = lockstep.boot(&sink);

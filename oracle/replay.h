@@ -7,8 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "oracle/check.h"
-#include "oracle/monitor.h"
+#include "oracle/judge.h"
 
 namespace iommucheck::oracle {
 
@@ -23,27 +22,6 @@ struct ReplayOptions {
   std::function<void(const ReplayProgress&)> progress;  ///< may be empty
   std::function<bool()> stop;
 };
-
-/// Why events are undetermined: the fact that the source does not give, and how many miss it.
-struct MissingFact {
-  std::string fact;
-  u64 events = 0;
-};
-
-struct ReplayResult {
-  std::string source;  ///< of the trace's header
-  u64 events = 0;      ///< judged ones; notes are none
-  u64 notes = 0;
-  u64 accepted = 0, flagged = 0, undetermined = 0;  ///< sum: events
-  double seconds = 0;
-  bool stopped = false;
-  std::vector<MissingFact> missing;
-  std::vector<RuleCount> rules;
-  std::vector<Violation> findings;
-};
-
-/// What a trace says of itself before its first event.
-Setup setup_of(const trace::Header& header);
 
 /// A trace in memory; `options.trace` is only its name (and where its table of symbols lies).
 ReplayResult replay_trace(const trace::Trace& trace, const ReplayOptions& options = {});

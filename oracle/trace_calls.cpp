@@ -9,36 +9,135 @@ using spec::sva::Call;
 using spec::sva::CallKind;
 namespace calls = trace::calls;
 
-trace::Rights rights_of(u32 prot) {
-  return {(prot & spec::sva::prot_read) != 0, (prot & spec::sva::prot_write) != 0,
-          (prot & spec::sva::prot_exec) != 0};
-}
-
-u32 prot_of(const calls::Map& map) {
-  return (map.rights.read ? spec::sva::prot_read : 0) |
-         (map.rights.write ? spec::sva::prot_write : 0) |
-         (map.rights.execute ? spec::sva::prot_exec : 0) |
-         (map.privileged.value_or(false) ? spec::sva::prot_privileged : 0) |
-         (map.device_memory.value_or(false) ? spec::sva::prot_device : 0);
-}
-
-u64 handle_of(trace::DomainId id) { return static_cast<u64>(id); }
-
 trace::Status status_of(spec::sva::Status status) {
   const std::string text = spec::sva::status_text(status);
   if (status == spec::sva::Status::not_built) return trace::Status::not_built;
   return trace::enum_from_string<trace::Status>(text).value_or(trace::Status::einval);
 }
 
-}  // namespace
-
-trace::DomainId DomainNumbers::number(u64 handle) {
-  const auto [entry, is_new] = numbers_.try_emplace(handle, static_cast<u32>(numbers_.size() + 1));
-  return trace::DomainId{entry->second};
+/// Rights, and what only maps say, in the fields of any map-like call.
+template <class Map>
+void set_rights(Map& map, u32 prot) {
+  map.rights = rights_of(prot);
+  if ((prot & spec::sva::prot_privileged) != 0) map.privileged = true;
+  if ((prot & spec::sva::prot_device) != 0) map.device_memory = true;
 }
 
-trace::CallArguments to_trace(const Call& call, DomainNumbers& numbers) {
-  const auto domain = [&] { return numbers.number(call.domain); };
+template <class Map>
+u32 prot_in(const Map& map) {
+  return prot_of(map.rights) | (map.privileged.value_or(false) ? spec::sva::prot_privileged : 0) |
+         (map.device_memory.value_or(false) ? spec::sva::prot_device : 0);
+}
+
+trace::Ranges pieces_of(const Call& call) {
+  trace::Ranges pieces;
+  for (const spec::sva::Segment& segment : call.segments) {
+    pieces.push_back({segment.pa, segment.size});
+  }
+  return pieces;
+}
+
+trace::Attribute attribute_of(u32 attribute) {
+  return attribute == spec::sva::attribute_pasid ? trace::Attribute::pasid
+                                                 : trace::Attribute::ttbr0;
+}
+
+}  // namespace
+
+trace::Rights rights_of(u32 prot) {
+  return {(prot & spec::sva::prot_read) != 0, (prot & spec::sva::prot_write) != 0,
+          (prot & spec::sva::prot_exec) != 0};
+}
+
+u32 prot_of(const trace::Rights& rights) {
+  return (rights.read ? spec::sva::prot_read : 0) | (rights.write ? spec::sva::prot_write : 0) |
+         (rights.execute ? spec::sva::prot_exec : 0);
+}
+
+Call by_number(Call call, CallNumbers& numbers) {
+  if (call.domain != 0) call.domain = numbers.domains.number(call.domain);
+  if (call.io_mm != 0) call.io_mm = numbers.io_mms.number(call.io_mm);
+  return call;
+}
+
+// ---- to a trace ---------------------------------------------------------------------------------
+
+namespace {
+
+/// Calls on domains and private spaces; `call` has the trace's numbers.
+trace::CallArguments space_call(const Call& call) {
+  const trace::DomainId domain{static_cast<u32>(call.domain)};
+  const trace::IoMmId io_mm{static_cast<u32>(call.io_mm)};
+  switch (call.kind) {
+    case CallKind::map: {
+      calls::Map map{.domain = domain,
+                     .iova = call.iova,
+                     .pa = call.pa,
+                     .size = call.size,
+                     .rights = {},
+                     .privileged = {},
+                     .device_memory = {}};
+      set_rights(map, call.prot);
+      return map;
+    }
+    case CallKind::sva_map: {
+      calls::SvaMap map{.io_mm = io_mm,
+                        .iova = call.iova,
+                        .pa = call.pa,
+                        .size = call.size,
+                        .rights = {},
+                        .privileged = {},
+                        .device_memory = {}};
+      set_rights(map, call.prot);
+      return map;
+    }
+    case CallKind::map_sg: {
+      calls::MapSg map{.domain = domain,
+                       .iova = call.iova,
+                       .pieces = pieces_of(call),
+                       .rights = {},
+                       .privileged = {},
+                       .device_memory = {}};
+      set_rights(map, call.prot);
+      return map;
+    }
+    case CallKind::sva_map_sg: {
+      calls::SvaMapSg map{.io_mm = io_mm,
+                          .iova = call.iova,
+                          .pieces = pieces_of(call),
+                          .rights = {},
+                          .privileged = {},
+                          .device_memory = {}};
+      set_rights(map, call.prot);
+      return map;
+    }
+    case CallKind::unmap:
+      return calls::Unmap{.domain = domain, .iova = call.iova, .size = call.size};
+    case CallKind::sva_unmap:
+      return calls::SvaUnmap{.io_mm = io_mm, .iova = call.iova, .size = call.size};
+    case CallKind::unmap_fast:
+      return calls::UnmapFast{.domain = domain, .iova = call.iova, .size = call.size};
+    case CallKind::sva_unmap_fast:
+      return calls::SvaUnmapFast{.io_mm = io_mm, .iova = call.iova, .size = call.size};
+    case CallKind::iotlb_sync: return calls::IotlbSync{.domain = domain};
+    case CallKind::sva_iotlb_sync: return calls::SvaIotlbSync{.io_mm = io_mm};
+    case CallKind::flush_iotlb_all: return calls::FlushIotlbAll{.domain = domain};
+    case CallKind::sva_flush_tlb_all: return calls::SvaFlushTlbAll{.io_mm = io_mm};
+    case CallKind::tlb_range_add:
+      return calls::TlbRangeAdd{.domain = domain, .iova = call.iova, .size = call.size};
+    case CallKind::sva_tlb_range_add:
+      return calls::SvaTlbRangeAdd{.io_mm = io_mm, .iova = call.iova, .size = call.size};
+    case CallKind::sva_iova_to_phys: return calls::SvaIovaToPhys{.io_mm = io_mm, .iova = call.iova};
+    default: return calls::IovaToPhys{.domain = domain, .iova = call.iova};
+  }
+}
+
+}  // namespace
+
+trace::CallArguments to_trace(const Call& given, CallNumbers& numbers) {
+  const Call call = by_number(given, numbers);
+  const trace::DomainId domain{static_cast<u32>(call.domain)};
+  const trace::IoMmId io_mm{static_cast<u32>(call.io_mm)};
   const trace::DeviceId device{call.device};
   switch (call.kind) {
     case CallKind::domain_alloc: {
@@ -47,103 +146,138 @@ trace::CallArguments to_trace(const Call& call, DomainNumbers& numbers) {
       if (call.input_bits != 0) alloc.input_bits = call.input_bits;
       return alloc;
     }
-    case CallKind::domain_free: return calls::DomainFree{.domain = domain()};
-    case CallKind::attach: return calls::Attach{.domain = domain(), .device = device};
-    case CallKind::detach: return calls::Detach{.domain = domain(), .device = device};
-    case CallKind::map: {
-      calls::Map map{.domain = domain(), .iova = call.iova, .pa = call.pa, .size = call.size,
-                     .rights = rights_of(call.prot), .privileged = {}, .device_memory = {}};
-      if ((call.prot & spec::sva::prot_privileged) != 0) map.privileged = true;
-      if ((call.prot & spec::sva::prot_device) != 0) map.device_memory = true;
-      return map;
-    }
-    case CallKind::unmap:
-      return calls::Unmap{.domain = domain(), .iova = call.iova, .size = call.size};
-    case CallKind::unmap_fast:
-      return calls::UnmapFast{.domain = domain(), .iova = call.iova, .size = call.size};
-    case CallKind::iotlb_sync: return calls::IotlbSync{.domain = domain()};
-    case CallKind::flush_iotlb_all: return calls::FlushIotlbAll{.domain = domain()};
-    case CallKind::tlb_range_add:
-      return calls::TlbRangeAdd{.domain = domain(), .iova = call.iova, .size = call.size};
-    default: return calls::IovaToPhys{.domain = domain(), .iova = call.iova};
+    case CallKind::domain_free: return calls::DomainFree{.domain = domain};
+    case CallKind::attach: return calls::Attach{.domain = domain, .device = device};
+    case CallKind::detach: return calls::Detach{.domain = domain, .device = device};
+    case CallKind::domain_get_attr:
+      return calls::DomainGetAttr{.domain = domain, .attribute = attribute_of(call.attribute)};
+    case CallKind::sva_device_init:
+      return calls::SvaDeviceInit{.device = device,
+                                  .features = call.features,
+                                  .min_pasid = call.min_pasid,
+                                  .max_pasid = call.max_pasid,
+                                  .mm_exit = call.has_mm_exit};
+    case CallKind::sva_device_shutdown: return calls::SvaDeviceShutdown{.device = device};
+    case CallKind::bind_device:
+      return calls::BindDevice{.device = device,
+                               .mm = trace::MmId{static_cast<u32>(call.mm)},
+                               .flags = call.flags,
+                               .drvdata = call.drvdata};
+    case CallKind::unbind_device: return calls::UnbindDevice{.device = device, .pasid = call.pasid};
+    case CallKind::unbind_dev_all: return calls::UnbindDevAll{.device = device};
+    case CallKind::sva_drvdata: return calls::SvaDrvdata{.device = device, .pasid = call.pasid};
+    case CallKind::io_mm_of: return calls::IoMmOf{.device = device, .pasid = call.pasid};
+    case CallKind::sva_alloc_pasid: return calls::SvaAllocPasid{.domain = domain, .device = device};
+    case CallKind::sva_free_pasid: return calls::SvaFreePasid{.domain = domain, .io_mm = io_mm};
+    case CallKind::io_mm_get_pasid: return calls::IoMmGetPasid{.io_mm = io_mm};
+    case CallKind::io_mm_get_attr:
+      return calls::IoMmGetAttr{.io_mm = io_mm, .attribute = attribute_of(call.attribute)};
+    case CallKind::sva_attach: return calls::SvaAttach{.io_mm = io_mm, .device = device};
+    case CallKind::sva_detach: return calls::SvaDetach{.io_mm = io_mm, .device = device};
+    case CallKind::pasid_alloc:
+      return calls::PasidAlloc{.min = call.min_pasid, .max = call.max_pasid};
+    case CallKind::pasid_free: return calls::PasidFree{.pasid = call.pasid};
+    case CallKind::recover: return calls::Recover{};
+    default: return space_call(call);
   }
 }
 
 trace::Return to_trace(const Call& call, const spec::sva::Observed& observed, trace::CallId id,
-                       DomainNumbers& numbers) {
+                       CallNumbers& numbers) {
   trace::Return result;
   result.id = id;
   result.status = status_of(observed.status);
   const bool ok = observed.status == spec::sva::Status::ok;
-  switch (call.kind) {
-    case CallKind::domain_alloc:
+  switch (trace::call_table[static_cast<std::size_t>(call.kind)].result) {
+    case trace::ResultKind::status: break;
+    case trace::ResultKind::bytes:
+    case trace::ResultKind::address: result.value = observed.value; break;
+    case trace::ResultKind::handle:
       if (!ok) break;
-      result.value = static_cast<u64>(numbers.number(observed.value));
-      result.words = trace::Words{observed.facts.input_bits, observed.facts.output_bits,
-                                  observed.facts.page_sizes};
+      result.value = call.kind == CallKind::domain_alloc ? numbers.domains.number(observed.value)
+                                                         : numbers.io_mms.number(observed.value);
+      if (call.kind == CallKind::domain_alloc) {
+        result.words = trace::Words{observed.facts.input_bits, observed.facts.output_bits,
+                                    observed.facts.page_sizes};
+      }
+      if (observed.pasid != spec::sva::pasid_unknown) result.words = trace::Words{observed.pasid};
       break;
-    case CallKind::unmap:
-    case CallKind::unmap_fast:
-    case CallKind::iova_to_phys: result.value = observed.value; break;
-    default: break;
+    default:
+      if (ok) result.value = observed.value;
   }
   return result;
 }
 
-Expected<Call> from_trace(const trace::CallArguments& arguments) {
-  Call call;
-  if (const auto* alloc = std::get_if<calls::DomainAlloc>(&arguments)) {
-    call.kind = CallKind::domain_alloc;
-    call.domain_kind = static_cast<u32>(alloc->kind) + 1;
-    call.input_bits = alloc->input_bits.value_or(0);
-  } else if (const auto* free = std::get_if<calls::DomainFree>(&arguments)) {
-    call.kind = CallKind::domain_free;
-    call.domain = handle_of(free->domain);
-  } else if (const auto* attach = std::get_if<calls::Attach>(&arguments)) {
-    call.kind = CallKind::attach;
-    call.domain = handle_of(attach->domain);
-    call.device = static_cast<u32>(attach->device);
-  } else if (const auto* detach = std::get_if<calls::Detach>(&arguments)) {
-    call.kind = CallKind::detach;
-    call.domain = handle_of(detach->domain);
-    call.device = static_cast<u32>(detach->device);
-  } else if (const auto* map = std::get_if<calls::Map>(&arguments)) {
-    call.kind = CallKind::map;
-    call.domain = handle_of(map->domain);
-    call.iova = map->iova;
-    call.pa = map->pa;
-    call.size = map->size;
-    call.prot = prot_of(*map);
-  } else if (const auto* unmap = std::get_if<calls::Unmap>(&arguments)) {
-    call.kind = CallKind::unmap;
-    call.domain = handle_of(unmap->domain);
-    call.iova = unmap->iova;
-    call.size = unmap->size;
-  } else if (const auto* fast = std::get_if<calls::UnmapFast>(&arguments)) {
-    call.kind = CallKind::unmap_fast;
-    call.domain = handle_of(fast->domain);
-    call.iova = fast->iova;
-    call.size = fast->size;
-  } else if (const auto* sync = std::get_if<calls::IotlbSync>(&arguments)) {
-    call.kind = CallKind::iotlb_sync;
-    call.domain = handle_of(sync->domain);
-  } else if (const auto* flush = std::get_if<calls::FlushIotlbAll>(&arguments)) {
-    call.kind = CallKind::flush_iotlb_all;
-    call.domain = handle_of(flush->domain);
-  } else if (const auto* add = std::get_if<calls::TlbRangeAdd>(&arguments)) {
-    call.kind = CallKind::tlb_range_add;
-    call.domain = handle_of(add->domain);
-    call.iova = add->iova;
-    call.size = add->size;
-  } else if (const auto* lookup = std::get_if<calls::IovaToPhys>(&arguments)) {
-    call.kind = CallKind::iova_to_phys;
-    call.domain = handle_of(lookup->domain);
-    call.iova = lookup->iova;
-  } else {
-    return fail(ErrorCode::unsupported,
-                "the call " + std::string(trace::info(arguments).name) + " is not built");
+// ---- from a trace -------------------------------------------------------------------------------
+
+namespace {
+
+/// Fills a judged call, field by field as each kind of call has them.
+struct Reader {
+  TracedCall& out;
+
+  template <class Arguments>
+  void operator()(const Arguments& a) {
+    Call& call = out.call;
+    if constexpr (requires { a.domain; }) call.domain = static_cast<u64>(a.domain);
+    if constexpr (requires { a.device; }) call.device = static_cast<u32>(a.device);
+    if constexpr (requires { a.io_mm; }) call.io_mm = static_cast<u64>(a.io_mm);
+    if constexpr (requires { a.mm; }) call.mm = static_cast<u64>(a.mm);
+    if constexpr (requires { a.iova; }) call.iova = a.iova;
+    if constexpr (requires { a.pa; }) call.pa = a.pa;
+    if constexpr (requires { a.size; }) call.size = a.size;
+    if constexpr (requires { a.pasid; }) call.pasid = a.pasid;
+    if constexpr (requires { a.flags; }) call.flags = a.flags;
+    if constexpr (requires { a.drvdata; }) call.drvdata = a.drvdata;
+    if constexpr (requires { a.features; }) call.features = a.features;
+    if constexpr (requires { a.min_pasid; }) {
+      call.min_pasid = a.min_pasid;
+      call.max_pasid = a.max_pasid;
+    }
+    if constexpr (requires { a.min; }) {
+      call.min_pasid = a.min;
+      call.max_pasid = a.max;
+    }
+    if constexpr (requires { a.mm_exit; }) call.has_mm_exit = a.mm_exit;
+    if constexpr (requires { a.attribute; }) {
+      call.attribute = a.attribute == trace::Attribute::pasid ? spec::sva::attribute_pasid
+                                                              : spec::sva::attribute_ttbr0;
+    }
+    if constexpr (requires {
+                    a.rights;
+                    a.privileged;
+                  })
+      call.prot = prot_in(a);
+    if constexpr (requires { a.pieces; }) {
+      for (const trace::Range& piece : a.pieces) out.segments.push_back({piece.base, piece.length});
+    }
   }
-  return call;
+  void operator()(const calls::DomainAlloc& alloc) {
+    out.call.domain_kind = static_cast<u32>(alloc.kind) + 1;
+    out.call.input_bits = alloc.input_bits.value_or(0);
+  }
+  // Not judged: their fields are not those of a judged call.
+  void operator()(const calls::BindTask&) {}
+  void operator()(const calls::UnbindTask&) {}
+  void operator()(const calls::TaskMap&) {}
+  void operator()(const calls::TaskUnmap&) {}
+  void operator()(const calls::TaskGetAttr&) {}
+  void operator()(const calls::FaultQueueOpen&) {}
+  void operator()(const calls::FaultQueueRespond&) {}
+  void operator()(const calls::FaultHandlerSet&) {}
+};
+
+}  // namespace
+
+Expected<TracedCall> from_trace(const trace::CallArguments& arguments) {
+  const trace::CallInfo& info = trace::info(arguments);
+  TracedCall traced;
+  traced.call.kind = static_cast<CallKind>(info.call);  // a test compares the two lists
+  if (!info.built || !spec::sva::call_is_built(traced.call.kind)) {
+    return fail(ErrorCode::unsupported, "the call " + std::string(info.name) + " is not built");
+  }
+  std::visit(Reader{traced}, arguments);
+  return traced;
 }
 
 spec::sva::Observed from_trace(const Call& call, const trace::Return& result) {
@@ -151,17 +285,21 @@ spec::sva::Observed from_trace(const Call& call, const trace::Return& result) {
   observed.value = result.value.value_or(0);
   observed.status = spec::sva::Status::not_built;
   constexpr spec::sva::Status known[] = {
-      spec::sva::Status::ok,     spec::sva::Status::enoent, spec::sva::Status::esrch,
-      spec::sva::Status::eio,    spec::sva::Status::enomem, spec::sva::Status::ebusy,
-      spec::sva::Status::eexist, spec::sva::Status::enodev, spec::sva::Status::einval,
-      spec::sva::Status::enospc, spec::sva::Status::erange, spec::sva::Status::edeadlk,
+      spec::sva::Status::ok,         spec::sva::Status::enoent,   spec::sva::Status::esrch,
+      spec::sva::Status::eio,        spec::sva::Status::enomem,   spec::sva::Status::ebusy,
+      spec::sva::Status::eexist,     spec::sva::Status::enodev,   spec::sva::Status::einval,
+      spec::sva::Status::enospc,     spec::sva::Status::erange,   spec::sva::Status::edeadlk,
       spec::sva::Status::eopnotsupp, spec::sva::Status::etimedout};
   for (const spec::sva::Status status : known) {
     if (status_of(status) == result.status) observed.status = status;
   }
-  if (call.kind == CallKind::domain_alloc && result.words && result.words->size() == 3) {
+  if (!result.words) return observed;
+  if (call.kind == CallKind::domain_alloc && result.words->size() == 3) {
     observed.facts = {static_cast<u32>((*result.words)[0]), static_cast<u32>((*result.words)[1]),
                       (*result.words)[2]};
+  }
+  if (call.kind == CallKind::sva_alloc_pasid && result.words->size() == 1) {
+    observed.pasid = static_cast<u32>((*result.words)[0]);
   }
   return observed;
 }

@@ -11,22 +11,51 @@
 
 namespace iommucheck::oracle {
 
-/// Handles of domains by the small numbers that a trace uses, in the order of their first result.
-class DomainNumbers {
+/// Handles by the small numbers that a trace uses, in the order of their first result.
+class HandleNumbers {
  public:
-  trace::DomainId number(u64 handle);
+  u32 number(u64 handle) {
+    return numbers_.try_emplace(handle, static_cast<u32>(numbers_.size() + 1)).first->second;
+  }
   void clear() { numbers_.clear(); }
 
  private:
   std::unordered_map<u64, u32> numbers_;
 };
 
-trace::CallArguments to_trace(const spec::sva::Call& call, DomainNumbers& numbers);
-trace::Return to_trace(const spec::sva::Call& call, const spec::sva::Observed& observed,
-                       trace::CallId id, DomainNumbers& numbers);
+struct CallNumbers {
+  HandleNumbers domains;
+  HandleNumbers io_mms;
+  void clear() {
+    domains.clear();
+    io_mms.clear();
+  }
+};
 
-/// bad_input for a call that has no judged form ("not built").
-Expected<spec::sva::Call> from_trace(const trace::CallArguments& arguments);
+/// The call with the trace's numbers instead of handles; 0 stays 0.
+spec::sva::Call by_number(spec::sva::Call call, CallNumbers& numbers);
+
+trace::CallArguments to_trace(const spec::sva::Call& call, CallNumbers& numbers);
+trace::Return to_trace(const spec::sva::Call& call, const spec::sva::Observed& observed,
+                       trace::CallId id, CallNumbers& numbers);
+
+/// A judged call and what it refers to.
+struct TracedCall {
+  spec::sva::Call call;
+  std::vector<spec::sva::Segment> segments;  ///< of call.segments, which the caller sets
+
+  [[nodiscard]] spec::sva::Call get() const {
+    spec::sva::Call whole = call;
+    whole.segments = segments;
+    return whole;
+  }
+};
+
+/// unsupported for a call that has no judged form ("not built").
+Expected<TracedCall> from_trace(const trace::CallArguments& arguments);
 spec::sva::Observed from_trace(const spec::sva::Call& call, const trace::Return& result);
+
+trace::Rights rights_of(u32 prot);
+u32 prot_of(const trace::Rights& rights);
 
 }  // namespace iommucheck::oracle

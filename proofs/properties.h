@@ -30,4 +30,7 @@ Property walk_output();
 Property same_tables();
 Property same_words();
 
+/// impl/pasid/state.h: no step gives a PASID to two holders, or away while something of it is left.
+Property pasid_steps();
+
 }  // namespace iommucheck::proofs

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Twins of the proofs: a copy of one header of spec/ with one line broken, and the property compiled
+# Twins of the proofs: a copy of one header of spec/ or impl/ with one line broken, and the property compiled
 # over it. The namespace is renamed, so that the broken templates are others than the real ones.
 
 set(iommucheck_twin_sources "")
@@ -91,6 +91,31 @@ iommucheck_twin(impl_epd written_twice same_words impl/smmuv3/structures.h
   "epd1 = u64{1} << 30" "epd1 = u64{1} << 14")
 iommucheck_twin(impl_never written_twice same_words impl/pgtable/descriptor.h
   "privileged_never = u64{1} << 53" "privileged_never = u64{1} << 55")
+
+iommucheck_twin(pasid_two_holders pasid_steps pasid_steps impl/pasid/state.h
+  "step(is_free(state), state, state | W(kind))"
+  "step(is_free(state) | has(state, leaving), state, state | W(kind))")
+iommucheck_twin(pasid_device pasid_steps pasid_steps impl/pasid/state.h
+  "leaving) & all_done & no_entry"
+  "leaving) & no_entry")
+iommucheck_twin(pasid_entry pasid_steps pasid_steps impl/pasid/state.h
+  "all_done & no_entry & no_doubt"
+  "all_done & no_doubt")
+iommucheck_twin(pasid_doubt pasid_steps pasid_steps impl/pasid/state.h
+  "no_entry & no_doubt"
+  "no_entry")
+iommucheck_twin(pasid_fault pasid_steps pasid_steps impl/pasid/state.h
+  "no_doubt & no_fault"
+  "no_doubt")
+iommucheck_twin(pasid_cleared pasid_steps pasid_steps impl/pasid/state.h
+  "state - one<W>(entries) + one<W>(open)"
+  "state - one<W>(entries)")
+iommucheck_twin(pasid_leak pasid_steps pasid_steps impl/pasid/state.h
+  "settled(state | W(leaving))"
+  "state | W(leaving)")
+iommucheck_twin(pasid_overflow pasid_steps pasid_steps impl/pasid/state.h
+  "less(count(state, c), W((u64{1} << c.bits) - 1))"
+  "less_equal(count(state, c), W((u64{1} << c.bits) - 1))")
 
 file(CONFIGURE OUTPUT "${CMAKE_CURRENT_BINARY_DIR}/twins.cpp" CONTENT
 "// Made by proofs/twins.cmake.

@@ -45,6 +45,8 @@ struct SameTables {
 spec::Capabilities device() {
   spec::Capabilities caps;
   caps.s1p = caps.aarch64 = caps.asid16 = caps.gran4k = caps.ril = caps.hyp = true;
+  caps.ats = caps.cd2l = true;
+  caps.ssidsize = 20;
   caps.ttendian = 2;
   caps.oas_lg2 = 48;
   return caps;
@@ -122,6 +124,25 @@ struct SameWords {
     const auto by_asid = read(cmd::tlbi_nh_asid(asid));
     proof.claim("command: TLBI_NH_ASID",
                 is(by_asid, spec::Opcode::tlbi_nh_asid) & equal(by_asid.asid, asid));
+    const W ssid = proof.variable("ssid") & W(0xfffff), stag = asid;
+    for (const bool choice : {false, true}) {
+      const auto context = read(cmd::cfgi_cd(sid, ssid, choice));
+      proof.claim("command: CFGI_CD", is(context, spec::Opcode::cfgi_cd) & equal(context.sid, sid) &
+                                          equal(context.ssid, ssid) &
+                                          (context.leaf == Flag<W>(choice)));
+      for (const u64 size : {u64{0}, u64{36}, cmd::atc_size_all}) {
+        const auto atc = read(cmd::atc_inv(sid, ssid, choice, iova, size));
+        proof.claim("command: ATC_INV", is(atc, spec::Opcode::atc_inv) & equal(atc.sid, sid) &
+                                            (!atc.global) & (atc.ssv == Flag<W>(choice)) &
+                                            implies(Flag<W>(choice), equal(atc.ssid, ssid)) &
+                                            equal(atc.size, W(size)) &
+                                            equal(atc.address, iova & ~W(0xfff)));
+      }
+      const auto resume = read(cmd::resume(sid, stag, choice));
+      proof.claim("command: RESUME", is(resume, spec::Opcode::resume) & equal(resume.sid, sid) &
+                                         equal(resume.stag, stag) & (resume.ac == Flag<W>(choice)) &
+                                         (resume.ab == Flag<W>(!choice)));
+    }
     for (const bool leaf : {false, true}) {
       const auto one = read(cmd::tlbi_nh_va(asid, iova, leaf));
       proof.claim("command: TLBI_NH_VA",
@@ -150,6 +171,19 @@ struct SameWords {
     const bool stage1 = spec::decode_ste(ste, device()).kind == spec::SteKind::stage1;
     proof.claim("STE: stage 1 through its CD",
                 Flag<W>(stage1) & equal(ste.s1contextptr(), line) & is_zero(ste.s1cdmax()));
+    for (u64 cdmax = 1; cdmax <= 20; ++cdmax) {
+      for (const bool two_level : {false, true}) {
+        spec::Ste<W> with;
+        with.dw[0] = impl::ste::stage1_table(line, two_level, cdmax);
+        with.dw[1] = W(impl::ste::word1({.ats = true}, true, true));
+        const bool legal = spec::decode_ste(with, device()).kind == spec::SteKind::stage1;
+        proof.claim("STE: stage 1 through a table of CDs",
+                    Flag<W>(legal) & equal(with.s1contextptr(), line) &
+                        equal(with.s1cdmax(), W(cdmax)) & equal(with.s1dss(), W(2)) &
+                        equal(with.s1fmt(), W(two_level ? 1 : 0)) & equal(with.eats(), W(1)) &
+                        !with.s1stalld());
+      }
+    }
     const W root = pa & ~W(0xfff);
     for (unsigned bits = impl::input_bits_min; bits <= impl::input_bits_max; ++bits) {
       spec::Cd<W> cd;
@@ -161,7 +195,20 @@ struct SameWords {
       proof.claim("CD: legal, with its table, size and ASID",
                   Flag<W>(legal) & equal(regime.half[0].ttb, root) & equal(regime.asid, asid) &
                       equal(regime.half[0].tsz, W(64 - bits)) & equal(regime.ips_lg2, W(48)) &
-                      regime.half[1].epd & !regime.half[0].epd);
+                      regime.half[1].epd & (!regime.half[0].epd) & cd.aset() & !cd.s());
+    }
+    spec::Ste<W> stalls = ste;
+    stalls.dw[1] = W(impl::ste::word1(impl::Features{}, true));
+    for (unsigned kind = 0; kind < 8; ++kind) {
+      const impl::cd::Kind k = {bit(kind, 0), bit(kind, 1), bit(kind, 2)};
+      spec::Cd<W> cd;
+      cd.dw[0] = impl::cd::word0(asid, 48, 5, k);
+      cd.dw[1] = impl::cd::word1(root);
+      const bool legal = !spec::decode_cd(cd, stalls, device());
+      const auto is = [](Flag<W> flag, bool value) { return value ? flag : !flag; };
+      proof.claim("CD: legal for processes, waiting or quiet",
+                  Flag<W>(legal) & is(cd.aset(), !k.shared) & is(cd.epd(0), k.quiet) &
+                      is(cd.s(), k.waits && !k.quiet) & is(cd.r(), !k.quiet) & cd.a());
     }
   }
 };
@@ -178,9 +225,11 @@ Property IOMMUCHECK_PROPERTY(same_words)() {
   return make_property(
       "same-words",
       "spec/ reads descriptors, commands, STE and CD of impl/ as what they are meant to be.",
-      {"CD: legal, with its table, size and ASID", "STE: stage 1 through its CD",
-       "command: CFGI_STE", "command: TLBI_NH_ASID", "command: TLBI_NH_VA",
-       "command: TLBI_NH_VA by range", "descriptor: a leaf", "descriptor: a table"},
+      {"CD: legal for processes, waiting or quiet", "CD: legal, with its table, size and ASID",
+       "STE: stage 1 through a table of CDs", "STE: stage 1 through its CD", "command: ATC_INV",
+       "command: CFGI_CD", "command: CFGI_STE", "command: RESUME", "command: TLBI_NH_ASID",
+       "command: TLBI_NH_VA", "command: TLBI_NH_VA by range", "descriptor: a leaf",
+       "descriptor: a table"},
       1, SameWords{});
 }
 

@@ -9,10 +9,10 @@ namespace iommucheck::spec {
 
 /// Where a choice is made; traces and reports name it.
 enum class ChoiceSite : u8 {
-  acknowledge,      ///< CR0ACK, IRQ_CTRLACK: 0 now, 1 at a later poll
-  gbpa_update,      ///< GBPA.Update: 0 clear now, 1 later
-  consume,          ///< CMDQ_CONS: 0 everything, 1 nothing yet, 2 one command
-  outcome,          ///< which of the allowed outcomes a device's access has
+  acknowledge,  ///< CR0ACK, IRQ_CTRLACK: 0 now, 1 at a later poll
+  gbpa_update,  ///< GBPA.Update: 0 clear now, 1 later
+  consume,      ///< CMDQ_CONS: 0 everything, 1 nothing yet, 2 one command
+  outcome,      ///< which of the allowed outcomes a device's access has
 };
 
 class Choices {

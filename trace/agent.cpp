@@ -8,8 +8,8 @@ namespace iommucheck::trace {
 namespace {
 
 constexpr std::array<std::string_view, 3> prefixes{"cpu", "smmu", "device"};
-constexpr std::array<std::string_view, outside_agents> outside_names{"environment", "guest",
-                                                                     "user", "gpu"};
+constexpr std::array<std::string_view, outside_agents> outside_names{"environment", "guest", "user",
+                                                                     "gpu"};
 
 }  // namespace
 
@@ -32,8 +32,7 @@ std::optional<AgentId> agent_from_string(std::string_view text) {
     const std::string_view digits = text.substr(prefixes[kind].size());
     if (digits == "?") return make_agent(AgentKind{kind}, agent_unknown_number);
     unsigned number = 0;
-    const auto [end, code] =
-        std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    const auto [end, code] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
     const bool canonical = digits.size() == 1 || !digits.starts_with('0');
     if (code == std::errc{} && end == digits.data() + digits.size() && canonical &&
         number < agent_unknown_number) {

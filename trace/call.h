@@ -9,10 +9,10 @@ namespace calls {
 
 #define TRACE_FIELD(Type, name, text) Type name{};
 #define TRACE_FACT(Type, name, text) std::optional<Type> name{};
-#define TRACE_CALL(name, Struct, group, state, result, text, ...)      \
-  struct Struct {                                                      \
-    __VA_ARGS__                                                        \
-    friend bool operator==(const Struct&, const Struct&) = default;    \
+#define TRACE_CALL(name, Struct, group, state, result, text, ...)   \
+  struct Struct {                                                   \
+    __VA_ARGS__                                                     \
+    friend bool operator==(const Struct&, const Struct&) = default; \
   };
 #include "trace/calls.def"
 #undef TRACE_CALL
@@ -49,7 +49,7 @@ struct CallInfo {
 inline constexpr bool call_state_built = true;
 inline constexpr bool call_state_not_built = false;
 inline constexpr std::array<CallInfo, call_count> call_table{{
-#define TRACE_CALL(name, Struct, group, state, result, text, ...)                        \
+#define TRACE_CALL(name, Struct, group, state, result, text, ...) \
   {CallName::name, #name, CallGroup::group, call_state_##state, ResultKind::result, text},
 #include "trace/calls.def"
 #undef TRACE_CALL
@@ -66,9 +66,7 @@ using CallArguments = CallVariant<void
 #undef TRACE_CALL
                                   >::Type;
 
-constexpr const CallInfo& info(CallName call) {
-  return call_table[static_cast<std::size_t>(call)];
-}
+constexpr const CallInfo& info(CallName call) { return call_table[static_cast<std::size_t>(call)]; }
 inline const CallInfo& info(const CallArguments& arguments) {
   return call_table[arguments.index()];
 }

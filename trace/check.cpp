@@ -114,12 +114,20 @@ Result check_field(std::string_view, const CallArguments& call) {
 
 // What relates fields of one event. Patterns by the fields they have, so that new events get them.
 template <class T>
-concept SizedAccess = requires(const T& e) { e.pa; e.size; };
+concept SizedAccess = requires(const T& e) {
+  e.pa;
+  e.size;
+};
 template <class T>
-concept Register = requires(const T& e) { e.offset; e.size; };
+concept Register = requires(const T& e) {
+  e.offset;
+  e.size;
+};
 template <class T>
-concept MemoryRange = requires(const T& e) { { e.pa } -> std::same_as<const u64&>;
-                                             { e.length } -> std::same_as<const u64&>; };
+concept MemoryRange = requires(const T& e) {
+  { e.pa } -> std::same_as<const u64&>;
+  { e.length } -> std::same_as<const u64&>;
+};
 
 template <SizedAccess T>
 Result related(const T& e) {

@@ -14,9 +14,8 @@ namespace {
 constexpr std::array<u8, 4> magic{'I', 'O', 'C', 'T'};
 
 template <class T>
-concept Described = requires(const T& value) {
-  for_each_field(value, [](const FieldInfo&, const auto&) {});
-};
+concept Described =
+    requires(const T& value) { for_each_field(value, [](const FieldInfo&, const auto&) {}); };
 
 // ---- writing: integers in groups of 7 bits, lowest first ----
 
@@ -221,8 +220,8 @@ Expected<Event> decode(ByteReader& in) {
     return failure(in, reader.error);
   }
   if (const auto wrong = check(event)) {
-    return failure(in, fmt::format("{} of {}: {}", wrong->field, info(kind_of(event)).name,
-                                   wrong->message));
+    return failure(
+        in, fmt::format("{} of {}: {}", wrong->field, info(kind_of(event)).name, wrong->message));
   }
   return event;
 }
@@ -238,15 +237,13 @@ std::vector<u8> encode_trace(const Trace& trace) {
 
 Expected<Trace> decode_trace(std::span<const u8> bytes) {
   ByteReader in{.bytes = bytes};
-  if (bytes.size() < magic.size() + 1 ||
-      !std::equal(magic.begin(), magic.end(), bytes.begin())) {
+  if (bytes.size() < magic.size() + 1 || !std::equal(magic.begin(), magic.end(), bytes.begin())) {
     return failure(in, "these are no bytes of an encoded trace");
   }
   in.offset = magic.size();
   if (bytes[in.offset] != codec_version) {
-    return fail(ErrorCode::unsupported,
-                fmt::format("encoded trace: version {} is not known, {} is", bytes[in.offset],
-                            codec_version));
+    return fail(ErrorCode::unsupported, fmt::format("encoded trace: version {} is not known, {} is",
+                                                    bytes[in.offset], codec_version));
   }
   ++in.offset;
   Reader reader(in);

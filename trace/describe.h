@@ -3,9 +3,9 @@
 // describe_end.h.
 #define TRACE_FIELD(Type, name, text) visit(FieldInfo{#name, #Type, text, false}, self.name);
 #define TRACE_FACT(Type, name, text) visit(FieldInfo{#name, #Type, text, true}, self.name);
-#define TRACE_DESCRIBE(Type, ...)                                                         \
-  template <class Self, class Visit>                                                      \
-    requires std::is_same_v<std::remove_const_t<Self>, Type>                              \
+#define TRACE_DESCRIBE(Type, ...)                                                              \
+  template <class Self, class Visit>                                                           \
+    requires std::is_same_v<std::remove_const_t<Self>, Type>                                   \
   constexpr void for_each_field([[maybe_unused]] Self& self, [[maybe_unused]] Visit&& visit) { \
-    __VA_ARGS__                                                                           \
+    __VA_ARGS__                                                                                \
   }

@@ -66,9 +66,10 @@ std::string call_tables() {
   std::string out;
   const auto& groups = EnumInfo<CallGroup>::values;
   for (std::size_t group = 0; group < groups.size(); ++group) {
-    out += fmt::format("### {}\n\n| call | meaning | returns | arguments | built |\n"
-                       "|---|---|---|---|---|\n",
-                       groups[group].name);
+    out += fmt::format(
+        "### {}\n\n| call | meaning | returns | arguments | built |\n"
+        "|---|---|---|---|---|\n",
+        groups[group].name);
     each<CallArguments>(call_table, [&](const CallInfo& call, const std::string& fields) {
       if (call.group != static_cast<CallGroup>(group)) return;
       out += fmt::format("| `{}` | {} | {} | {} | {} |\n", call.name, call.text,

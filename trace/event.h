@@ -9,10 +9,10 @@ namespace iommucheck::trace {
 
 #define TRACE_FIELD(Type, name, text) Type name{};
 #define TRACE_FACT(Type, name, text) std::optional<Type> name{};
-#define TRACE_EVENT(Name, side, text, ...)                         \
-  struct Name {                                                    \
-    __VA_ARGS__                                                    \
-    friend bool operator==(const Name&, const Name&) = default;    \
+#define TRACE_EVENT(Name, side, text, ...)                      \
+  struct Name {                                                 \
+    __VA_ARGS__                                                 \
+    friend bool operator==(const Name&, const Name&) = default; \
   };
 #include "trace/events.def"
 #undef TRACE_EVENT

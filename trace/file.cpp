@@ -170,8 +170,7 @@ Expected<OutputFile> OutputFile::create(const std::string& path, int level) {
   state->path = path;
   std::error_code code;
   const auto status = std::filesystem::status(path, code);
-  const bool beside =
-      !std::filesystem::exists(status) || std::filesystem::is_regular_file(status);
+  const bool beside = !std::filesystem::exists(status) || std::filesystem::is_regular_file(status);
   const std::string place = beside ? path + ".part" : path;
   state->file.reset(std::fopen(place.c_str(), "wb"));
   if (!state->file) return environment_failure("create", path, errno);

@@ -15,8 +15,8 @@
 namespace iommucheck::trace {
 
 struct FileLimits {
-  u64 bytes_max = u64{4} << 30;       ///< after decompression
-  u64 line_bytes_max = u64{16} << 20; ///< without the end of line
+  u64 bytes_max = u64{4} << 30;        ///< after decompression
+  u64 line_bytes_max = u64{16} << 20;  ///< without the end of line
 };
 
 /// The bytes of a file, decompressed.

@@ -7,9 +7,8 @@ namespace iommucheck::trace {
 namespace {
 
 template <class T>
-concept Described = requires(const T& value) {
-  for_each_field(value, [](const FieldInfo&, const auto&) {});
-};
+concept Described =
+    requires(const T& value) { for_each_field(value, [](const FieldInfo&, const auto&) {}); };
 
 /// Mixes words one after the other. Each step is a bijection of the state for a fixed word.
 struct Mixer {

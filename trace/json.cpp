@@ -17,9 +17,8 @@ namespace {
 template <class T>
 concept Integer = std::unsigned_integral<T> && !std::same_as<T, bool>;
 template <class T>
-concept Described = requires(const T& value) {
-  for_each_field(value, [](const FieldInfo&, const auto&) {});
-};
+concept Described =
+    requires(const T& value) { for_each_field(value, [](const FieldInfo&, const auto&) {}); };
 
 // ---- writing ----
 
@@ -57,7 +56,11 @@ void write(std::string& out, const std::map<std::string, T>& map) {
   out += '}';
 }
 template <class List>
-  requires requires(const List& list) { list.begin(); list.size(); typename List::value_type; }
+  requires requires(const List& list) {
+    list.begin();
+    list.size();
+    typename List::value_type;
+  }
 void write(std::string& out, const List& list) {
   out += '[';
   for (const auto& item : list) {
@@ -235,8 +238,8 @@ class Reader {
   bool read(const JsonValue& value, std::array<u64, n>& out) {
     if (!expect(value, JsonValue::Kind::array, "an array")) return false;
     if (value.items.size() != n) {
-      return fail_at(value.column, fmt::format("{} integers are expected, there are {}", n,
-                                               value.items.size()));
+      return fail_at(value.column,
+                     fmt::format("{} integers are expected, there are {}", n, value.items.size()));
     }
     for (std::size_t i = 0; i < n; ++i) {
       if (!read(value.items[i], out[i])) return false;
@@ -409,16 +412,17 @@ Expected<Header> header_from_json(std::string_view line, LinePlace place) {
   Reader reader;
   const JsonMember* version = object->find("iommucheck-trace");
   if (version == nullptr) {
-    return failure(place, {1, "this is no trace: the first line is to be an object with the key "
-                              "\"iommucheck-trace\" (import recordings first)"});
+    return failure(place, {1,
+                           "this is no trace: the first line is to be an object with the key "
+                           "\"iommucheck-trace\" (import recordings first)"});
   }
   const JsonValue& number = version->value;
   if (!number.whole_number) {
     return failure(place, {number.column, "the version is to be a number, such as 1"});
   }
   if (number.number != trace_version) {
-    const std::string message = fmt::format("version {} of the format is not known, {} is",
-                                            number.number, trace_version);
+    const std::string message =
+        fmt::format("version {} of the format is not known, {} is", number.number, trace_version);
     return failure(place, {number.column, message}, ErrorCode::unsupported);
   }
   const std::string_view own[] = {"iommucheck-trace"};

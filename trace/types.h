@@ -22,20 +22,19 @@ namespace iommucheck::trace {
 enum class DeviceId : u32 {};
 enum class IommuId : u32 {};
 enum class DomainId : u32 {};
-enum class MmId : u32 {};      ///< a process's address space
-enum class IoMmId : u32 {};    ///< an io_mm, of a process or private
-enum class TokenId : u32 {};   ///< of bind_task
-enum class QueueId : u32 {};   ///< a fault queue opened by a user
-enum class CallId : u64 {};    ///< joins a Call with its Return
-enum class DmaId : u64 {};     ///< joins a DmaBegin with its DmaEnd
+enum class MmId : u32 {};     ///< a process's address space
+enum class IoMmId : u32 {};   ///< an io_mm, of a process or private
+enum class TokenId : u32 {};  ///< of bind_task
+enum class QueueId : u32 {};  ///< a fault queue opened by a user
+enum class CallId : u64 {};   ///< joins a Call with its Return
+enum class DmaId : u64 {};    ///< joins a DmaBegin with its DmaEnd
 
 template <class T>
-concept ObjectId = std::is_enum_v<T> &&
-                   (std::is_same_v<T, DeviceId> || std::is_same_v<T, IommuId> ||
-                    std::is_same_v<T, DomainId> || std::is_same_v<T, MmId> ||
-                    std::is_same_v<T, IoMmId> || std::is_same_v<T, TokenId> ||
-                    std::is_same_v<T, QueueId> || std::is_same_v<T, CallId> ||
-                    std::is_same_v<T, DmaId>);
+concept ObjectId =
+    std::is_enum_v<T> &&
+    (std::is_same_v<T, DeviceId> || std::is_same_v<T, IommuId> || std::is_same_v<T, DomainId> ||
+     std::is_same_v<T, MmId> || std::is_same_v<T, IoMmId> || std::is_same_v<T, TokenId> ||
+     std::is_same_v<T, QueueId> || std::is_same_v<T, CallId> || std::is_same_v<T, DmaId>);
 
 #define TRACE_VALUE(identifier, name, text) identifier,
 #define TRACE_ENUM(Type, text, values) enum class Type : u8 { values };
@@ -116,11 +115,11 @@ using EventRecord = std::array<u64, 4>;
 using PageRequestRecord = std::array<u64, 2>;
 
 // Bits of `features` and `flags`. Others are unknown, and calls must refuse them.
-inline constexpr u32 feature_iopf = 1;       ///< sva_device_init: page faults
-inline constexpr u32 feature_private = 2;    ///< sva_device_init: private PASIDs
-inline constexpr u32 bind_further_pasid = 1; ///< bind_device: a further PASID
-inline constexpr u32 task_svm = 1;           ///< bind_task: full SVM
-inline constexpr u32 task_explicit = 2;      ///< bind_task: explicit map and unmap
+inline constexpr u32 feature_iopf = 1;        ///< sva_device_init: page faults
+inline constexpr u32 feature_private = 2;     ///< sva_device_init: private PASIDs
+inline constexpr u32 bind_further_pasid = 1;  ///< bind_device: a further PASID
+inline constexpr u32 task_svm = 1;            ///< bind_task: full SVM
+inline constexpr u32 task_explicit = 2;       ///< bind_task: explicit map and unmap
 
 // Structs of header.def.
 struct WordAt;
@@ -134,10 +133,10 @@ using Devices = std::vector<DeviceInfo>;
 
 #define TRACE_FIELD(Type, name, text) Type name{};
 #define TRACE_FACT(Type, name, text) std::optional<Type> name{};
-#define TRACE_STRUCT(Type, text, ...)                              \
-  struct Type {                                                    \
-    __VA_ARGS__                                                    \
-    friend bool operator==(const Type&, const Type&) = default;    \
+#define TRACE_STRUCT(Type, text, ...)                           \
+  struct Type {                                                 \
+    __VA_ARGS__                                                 \
+    friend bool operator==(const Type&, const Type&) = default; \
   };
 #include "trace/header.def"
 #undef TRACE_STRUCT

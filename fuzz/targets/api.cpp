@@ -41,8 +41,10 @@ void print_rules() {
   oracle::RuleTally tally;
   tally.add(monitor);
   tally.add_calls(monitor.statistics().calls);
-  fmt::print(stderr, "{} calls, {} outcomes judged; rules kept, and how often they could have been "
-             "broken:\n", monitor.statistics().calls, monitor.statistics().outcomes_judged);
+  fmt::print(stderr,
+             "{} calls, {} outcomes judged; rules kept, and how often they could have been "
+             "broken:\n",
+             monitor.statistics().calls, monitor.statistics().outcomes_judged);
   for (const auto& count : oracle::rule_counts(tally, monitor.caches().capabilities())) {
     fmt::print(stderr, "  {:<24} {:<14} {:>12} {:>12}  {}\n", spec::rule_name(count.rule),
                oracle::to_string(count.verdict), count.kept, count.discriminating, count.why);

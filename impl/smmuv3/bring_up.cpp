@@ -2,7 +2,6 @@
 // From any state to SMMUEN = 1 with every stream blocked, and back. IHI 0070 3.11, 6.3.9, arch 1.4.
 #include <algorithm>
 #include <bit>
-#include <cstdio>
 
 #include "impl/smmuv3/smmu.h"
 
@@ -39,7 +38,12 @@ int Smmu::init() {
     return -IOMMUCHECK_ENODEV;
   }
   devices_ = platform_.arena<Device>(std::max<u32>(config_->device_count, 1));
-  const bool room = devices_ != nullptr && asids_.create(platform_, f.asid_bits);
+  for (u32 i = 0; i < config_->device_count; ++i) {
+    const u32 bits = std::min<u32>(device_config(i).ssid_bits, f.ssid_bits);
+    pasid_bits_max_ = std::max(pasid_bits_max_, bits);
+  }
+  const bool room = devices_ != nullptr && asids_.create(platform_, f.asid_bits) &&
+                    sva_.create(config_->device_count);
   return room ? 0 : -IOMMUCHECK_ENOMEM;
 }
 
@@ -88,7 +92,7 @@ void Smmu::program_event_queue() {
   platform_.write64(reg::eventq_base, reg::base_allocate | event_ring_ | event_lg2_);
   platform_.write32(reg::eventq_prod, 0);
   platform_.write32(reg::eventq_cons, 0);
-  event_cons_ = 0;
+  event_cons_ = event_cons_written_ = 0;
 }
 
 int Smmu::reset() {
@@ -109,17 +113,33 @@ int Smmu::reset() {
   if (int error = recover()) return error;
 
   program_event_queue();
-  if (int error = write_cr0(reg::cr0_cmdqen | reg::cr0_eventqen)) return error;
+  // Before SMMUEN, so that translated traffic is never let through unchecked.
+  const u32 queues = reg::cr0_cmdqen | reg::cr0_eventqen | (features_.ats ? reg::cr0_atschk : 0);
+  if (int error = write_cr0(queues)) return error;
   const u32 interrupts = reg::irq_gerror | reg::irq_eventq;
   platform_.write32(reg::irq_ctrl, interrupts);
   if (int error = wait_register(platform_, reg::irq_ctrlack, interrupts, interrupts)) return error;
-  return write_cr0(reg::cr0_cmdqen | reg::cr0_eventqen | reg::cr0_smmuen);
+  return write_cr0(queues | reg::cr0_smmuen);
+}
+
+/// ATCs are emptied while the SMMU still does that, and cannot be filled again.
+int Smmu::block_ats() {
+  bool any = false;
+  for (u32 i = 0; i < config_->device_count; ++i) {
+    if (!device_exists(i) || !has_ats(i)) continue;
+    any = true;
+    if (set_stes(i, ste::blocked)) add_cfgi(i);
+  }
+  if (!any || (cr0_ & reg::cr0_smmuen) == 0) return 0;
+  if (int error = commit()) return error;
+  return invalidate_atcs();
 }
 
 int Smmu::shutdown() {
   if ((cr0_ & reg::cr0_cmdqen) != 0) {
     // Off first, so that nothing is filled any more; then caches are emptied; then memory goes.
     if (int error = block_bypass()) return error;
+    if (int error = block_ats()) return error;
     if (int error = write_cr0(cr0_ & ~reg::cr0_smmuen)) return error;
     if (int error = recover()) return error;
   }
@@ -131,11 +151,8 @@ int Smmu::shutdown() {
 }
 
 void Smmu::free_everything() {
-  domains_.for_each_used([&](Domain& domain) {
-    domain.retired.free_all(platform_);
-    domain.table.destroy(platform_);
-    domains_.release(domain);
-  });
+  sva_.shutdown();
+  domains_.for_each_used([&](Domain& domain) { release(domain); });
   for (u32 i = 0; i < config_->device_count; ++i) devices_[i] = Device();
   cds_.destroy(platform_);
   streams_.destroy(platform_);
@@ -145,28 +162,8 @@ void Smmu::free_everything() {
   owed_ = false;
 }
 
-void Smmu::drain_events() {
-  const u32 index_mask = (2u << event_lg2_) - 1;
-  u32 prod = platform_.read32(reg::eventq_prod);
-  platform_.barrier();  // the records are read after PROD
-  const u32 slots = 1u << event_lg2_;
-  while (((prod ^ event_cons_) & index_mask) != 0) {
-    const u64 pa = event_ring_ + (event_cons_ & (slots - 1)) * event_bytes;
-    platform_.invalidate(pa, event_bytes);
-    const u64 word0 = platform_.load64(pa);
-    char line[80];
-    std::snprintf(line, sizeof line, "event 0x%02x of stream 0x%x, address 0x%llx",
-                  static_cast<unsigned>(word0 & 0xff), static_cast<unsigned>(word0 >> 32),
-                  static_cast<unsigned long long>(platform_.load64(pa + 16)));
-    platform_.log(IOMMUCHECK_LOG_WARNING, line);
-    event_cons_ = (event_cons_ + 1) & index_mask;
-  }
-  // The overflow flag too: records are lost no longer once it is acknowledged.
-  platform_.write32(reg::eventq_cons, event_cons_ | (prod & reg::queue_overflow));
-}
-
 void Smmu::handle_irq(u32 source) {
-  if (source == IOMMUCHECK_IRQ_EVENTQ && (cr0_ & reg::cr0_eventqen) != 0) drain_events();
+  if (source == IOMMUCHECK_IRQ_EVENTQ) drain_events({});
   if (source == IOMMUCHECK_IRQ_GERROR) {
     // An illegal command is dealt with by whoever waits for its batch, if it is waited for.
     commands_.handle_error(platform_);

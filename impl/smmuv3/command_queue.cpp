@@ -106,6 +106,8 @@ bool CommandQueue::handle_error(const Platform& platform) {
     skipped_ = true;
     platform.log(IOMMUCHECK_LOG_ERROR, "CERROR_ILL: command replaced by CMD_SYNC");
   }
+  // The CMD_SYNC is tried again, but what the invalidation has done nobody knows (SEMANTICS 3).
+  if (code == reg::error_atc_inv_sync) skipped_ = true;
   platform.write32(reg::gerrorn, acknowledged ^ reg::gerror_cmdq_err);
   return true;
 }

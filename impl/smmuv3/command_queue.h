@@ -11,7 +11,7 @@ namespace iommucheck::impl {
 
 enum class SyncResult : u8 {
   complete,   ///< every command of the batch has taken effect
-  skipped,    ///< the SMMU refused a command (CERROR_ILL), which has had no effect
+  skipped,    ///< a command had no effect: refused (CERROR_ILL), or not answered by a device
   timed_out,  ///< nothing is known about the batch
 };
 
@@ -34,7 +34,8 @@ class CommandQueue {
   SyncResult sync(const Platform& platform);
 
   /// GERROR.CMDQ_ERR, if it is active: an illegal command becomes a CMD_SYNC and is remembered as
-  /// skipped, any other error is tried again (arch 5.4). Returns whether it was active.
+  /// skipped, any other error is tried again (arch 5.4); after one that leaves an ATC_INV open the
+  /// batch is told as skipped too. Returns whether it was active.
   bool handle_error(const Platform& platform);
 
   u64 capacity() const { return u64{1} << lg2_; }
@@ -53,7 +54,7 @@ class CommandQueue {
   u64 cons_ = 0;     // CMDQ_CONS as last read
   u32 lg2_ = 0;
   bool lost_ = false;     // the batch did not get into the ring
-  bool skipped_ = false;  // a command was refused since the last sync()
+  bool skipped_ = false;  // a command had no effect since the last sync()
 };
 
 }  // namespace iommucheck::impl

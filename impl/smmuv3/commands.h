@@ -22,10 +22,13 @@ namespace command {
 
 inline constexpr u64 op_cfgi_ste = 0x03;
 inline constexpr u64 op_cfgi_ste_range = 0x04;
+inline constexpr u64 op_cfgi_cd = 0x05;
 inline constexpr u64 op_tlbi_nh_asid = 0x11;
 inline constexpr u64 op_tlbi_nh_va = 0x12;
 inline constexpr u64 op_tlbi_el2_all = 0x20;
 inline constexpr u64 op_tlbi_nsnh_all = 0x30;
+inline constexpr u64 op_atc_inv = 0x40;
+inline constexpr u64 op_resume = 0x44;
 inline constexpr u64 op_sync = 0x46;
 
 inline constexpr unsigned sid_lsb = 32;
@@ -35,6 +38,11 @@ inline constexpr unsigned scale_lsb = 20;
 inline constexpr unsigned ttl_lsb = 8;
 inline constexpr u64 granule_4k = 1 << 10;  // TG
 inline constexpr u64 range_all = 31;
+inline constexpr unsigned ssid_lsb = 12;
+inline constexpr u64 ssid_valid = 1 << 11;
+inline constexpr u64 atc_size_all = 52;
+inline constexpr u64 resume_retry = 1 << 12;
+inline constexpr u64 resume_abort = 1 << 13;
 
 /// The STE of `sid` and every CD fetched through it; its L1STD too unless `leaf`.
 template <class W>
@@ -44,6 +52,27 @@ constexpr CommandOf<W> cfgi_ste(W sid, bool leaf) {
 
 /// CFGI_ALL: every configuration structure.
 constexpr Command cfgi_all() { return {op_cfgi_ste_range, range_all}; }
+
+/// The CD of `ssid` (0: the first) as fetched through `sid`; its L1CD too unless `leaf`.
+template <class W>
+constexpr CommandOf<W> cfgi_cd(W sid, W ssid, bool leaf) {
+  return {W(op_cfgi_cd) | (ssid << ssid_lsb) | (sid << sid_lsb), W(leaf ? 1 : 0)};
+}
+
+/// 4096 << size_lg2 bytes at `address`, aligned to that, in the device's ATC: of requests with
+/// PASID `ssid`, or of those without one if it is 0. arch 5.6.
+template <class W>
+constexpr CommandOf<W> atc_inv(W sid, W ssid, bool with_ssid, W address, u64 size_lg2) {
+  const W ssid_bits = with_ssid ? W(ssid_valid) | (ssid << ssid_lsb) : W(0);
+  return {W(op_atc_inv) | ssid_bits | (sid << sid_lsb),
+          (address & W(~u64{page_bytes - 1})) | W(size_lg2)};
+}
+
+/// Ends a stall: the access is made again, or aborted.
+template <class W>
+constexpr CommandOf<W> resume(W sid, W stag, bool retry) {
+  return {W(op_resume | (retry ? resume_retry : resume_abort)) | (sid << sid_lsb), stag};
+}
 
 /// All non-global entries and pointers of `asid`, VMID 0.
 template <class W>
@@ -92,7 +121,7 @@ struct RangePiece {
 constexpr RangePiece next_piece(u64 pages) {
   const auto zeros = static_cast<unsigned>(std::countr_zero(pages));
   const unsigned scale = zeros < scale_max ? zeros : scale_max;
-  return {((pages >> scale) & num_max) - 1, scale};
+  return {((pages >> scale) - 1) & num_max, scale};  // 2^36 pages: 32 of the greatest scale
 }
 
 }  // namespace command

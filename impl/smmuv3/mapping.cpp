@@ -20,58 +20,52 @@ constexpr bool in_range(u64 start, u64 bytes, unsigned address_bits) {
 
 }  // namespace
 
-Domain* Smmu::paging(iommucheck_handle handle) {
-  Domain* domain = domains_.find(handle);
-  if (domain == nullptr || domain->zombie) return nullptr;
-  return domain->kind == IOMMUCHECK_DOMAIN_PAGING ? domain : nullptr;
-}
-
-int Smmu::check_map(const Domain& domain, u64 iova, u64 pa, u64 bytes, u32 prot) const {
+int Smmu::check_map(const Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) const {
   if (((iova | pa | bytes) & page_mask) != 0) return -IOMMUCHECK_EINVAL;
   if ((prot & prot_access) == 0 || (prot & ~prot_known) != 0) return -IOMMUCHECK_EINVAL;
   if (bytes == 0) return 0;
-  const bool fits = in_range(iova, bytes, domain.table.input_bits()) &&
-                    in_range(pa, bytes, features_.output_bits);
+  const bool fits =
+      in_range(iova, bytes, space.table.input_bits()) && in_range(pa, bytes, features_.output_bits);
   return fits ? 0 : -IOMMUCHECK_ERANGE;
 }
 
 /// Whether a time-out has left translations of the range that nothing has invalidated since.
-bool Smmu::quarantined(const Domain& domain, u64 iova, u64 bytes) const {
-  if (domain.quarantine.all()) return true;
-  for (const TlbRange& range : domain.quarantine) {
+bool Smmu::quarantined(const Space& space, u64 iova, u64 bytes) const {
+  if (space.quarantine.all()) return true;
+  for (const TlbRange& range : space.quarantine) {
     if (iova < range.end && range.first < iova + bytes) return true;
   }
   return false;
 }
 
 /// Clears what is mapped from `iova` on, and notes what that owes. Returns the bytes.
-u64 Smmu::clear(Domain& domain, u64 iova, u64 bytes) {
-  const UnmapProgress progress = domain.table.unmap(platform_, iova, bytes, domain.retired);
+u64 Smmu::clear(Space& space, u64 iova, u64 bytes) {
+  const UnmapProgress progress = space.table.unmap(platform_, iova, bytes, space.retired);
   if (progress.bytes != 0) {
-    domain.gather.add({.first = iova,
-                       .end = iova + progress.bytes,
-                       .leaf_levels = progress.leaf_levels,
-                       .tables = progress.tables_left});
+    space.gather.add({.first = iova,
+                      .end = iova + progress.bytes,
+                      .leaf_levels = progress.leaf_levels,
+                      .tables = progress.tables_left});
   }
   return progress.bytes;
 }
 
 /// Removes the first `bytes` of a map that has failed. They were reachable for a moment.
-void Smmu::unroll(Domain& domain, u64 iova, u64 bytes) {
+void Smmu::unroll(Space& space, u64 iova, u64 bytes) {
   if (bytes == 0) return;
-  clear(domain, iova, bytes);
-  complete(domain);  // a time-out puts them in quarantine; the caller hears why map failed
+  clear(space, iova, bytes);
+  complete(space);  // a time-out puts them in quarantine; the caller hears why map failed
 }
 
 /// An empty table hangs where map wants to put a block: invalid first, then out of every cache,
 /// then free (break-before-make).
-int Smmu::clear_the_way(Domain& domain, u64 iova, u64 pa, u64 bytes) {
-  const PageTable::Detached table = domain.table.detach(platform_, iova, pa, bytes);
-  domain.gather.add({.first = iova,
-                     .end = iova + level_bytes(table.level - 1),
-                     .leaf_levels = any_level,
-                     .tables = true});
-  if (int error = complete(domain)) {
+int Smmu::clear_the_way(Space& space, u64 iova, u64 pa, u64 bytes) {
+  const PageTable::Detached table = space.table.detach(platform_, iova, pa, bytes);
+  space.gather.add({.first = iova,
+                    .end = iova + level_bytes(table.level - 1),
+                    .leaf_levels = any_level,
+                    .tables = true});
+  if (int error = complete(space)) {
     PageTable::attach(platform_, table);
     return error;
   }
@@ -80,8 +74,8 @@ int Smmu::clear_the_way(Domain& domain, u64 iova, u64 pa, u64 bytes) {
 }
 
 /// map() after its arguments were checked; on error nothing is left mapped.
-int Smmu::map_checked(Domain& domain, u64 iova, u64 pa, u64 bytes, u32 prot) {
-  if (!domain.quarantine.empty() && quarantined(domain, iova, bytes)) {
+int Smmu::map_checked(Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) {
+  if (!space.quarantine.empty() && quarantined(space, iova, bytes)) {
     if (int error = ensure_settled()) return error;
   }
   const u64 attributes = descriptor::leaf_attributes(prot);
@@ -89,45 +83,41 @@ int Smmu::map_checked(Domain& domain, u64 iova, u64 pa, u64 bytes, u32 prot) {
   int error = 0;
   while (done < bytes && error == 0) {
     const u64 left = bytes - done;
-    const MapProgress step = domain.table.map(platform_, iova + done, pa + done, left, attributes);
+    const MapProgress step = space.table.map(platform_, iova + done, pa + done, left, attributes);
     done += step.bytes;
     switch (step.stop) {
       case MapStop::done: break;
       case MapStop::exists: error = -IOMMUCHECK_EEXIST; break;
       case MapStop::no_memory: error = -IOMMUCHECK_ENOMEM; break;
       case MapStop::table_in_the_way:
-        error = clear_the_way(domain, iova + done, pa + done, bytes - done);
+        error = clear_the_way(space, iova + done, pa + done, bytes - done);
         break;
     }
   }
-  if (error != 0) unroll(domain, iova, done);
+  if (error != 0) unroll(space, iova, done);
   platform_.barrier();
   return error;
 }
 
-int Smmu::map(iommucheck_handle handle, u64 iova, u64 pa, u64 bytes, u32 prot) {
-  Domain* domain = paging(handle);
-  if (domain == nullptr) return -IOMMUCHECK_EINVAL;
-  if (int error = check_map(*domain, iova, pa, bytes, prot)) return error;
-  return map_checked(*domain, iova, pa, bytes, prot);
+int Smmu::map(Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) {
+  if (int error = check_map(space, iova, pa, bytes, prot)) return error;
+  return map_checked(space, iova, pa, bytes, prot);
 }
 
-iommucheck_result Smmu::map_sg(iommucheck_handle handle, u64 iova, const iommucheck_sg* sg,
-                               u64 count, u32 prot) {
-  Domain* domain = paging(handle);
-  if (domain == nullptr) return {0, -IOMMUCHECK_EINVAL, 0};
+iommucheck_result Smmu::map_sg(Space& space, u64 iova, const iommucheck_sg* sg, u64 count,
+                               u32 prot) {
   u64 total = 0;
   for (u64 i = 0; i < count; ++i) {
     // check_map keeps every sum below 2^input_bits, so that none wraps.
-    if (int error = check_map(*domain, iova + total, sg[i].pa, sg[i].bytes, prot)) {
+    if (int error = check_map(space, iova + total, sg[i].pa, sg[i].bytes, prot)) {
       return {0, error, 0};
     }
     total += sg[i].bytes;
   }
   u64 done = 0;
   for (u64 i = 0; i < count; ++i) {
-    if (int error = map_checked(*domain, iova + done, sg[i].pa, sg[i].bytes, prot)) {
-      unroll(*domain, iova, done);
+    if (int error = map_checked(space, iova + done, sg[i].pa, sg[i].bytes, prot)) {
+      unroll(space, iova, done);
       platform_.barrier();
       return {0, error, 0};
     }
@@ -136,39 +126,29 @@ iommucheck_result Smmu::map_sg(iommucheck_handle handle, u64 iova, const iommuch
   return {total, 0, 0};
 }
 
-iommucheck_result Smmu::unmap(iommucheck_handle handle, u64 iova, u64 bytes) {
-  const iommucheck_result fast = unmap_fast(handle, iova, bytes);
+iommucheck_result Smmu::unmap(Space& space, u64 iova, u64 bytes) {
+  const iommucheck_result fast = unmap_fast(space, iova, bytes);
   if (fast.bytes == 0) return fast;
-  return {fast.bytes, complete(*paging(handle)), 0};
+  return {fast.bytes, complete(space), 0};
 }
 
-iommucheck_result Smmu::unmap_fast(iommucheck_handle handle, u64 iova, u64 bytes) {
-  Domain* domain = paging(handle);
-  if (domain == nullptr || bytes == 0 || ((iova | bytes) & page_mask) != 0) return {0, 0, 0};
-  if (!in_range(iova, bytes, domain->table.input_bits())) return {0, 0, 0};
-  return {clear(*domain, iova, bytes), 0, 0};
+iommucheck_result Smmu::unmap_fast(Space& space, u64 iova, u64 bytes) {
+  if (bytes == 0 || ((iova | bytes) & page_mask) != 0) return {0, 0, 0};
+  if (!in_range(iova, bytes, space.table.input_bits())) return {0, 0, 0};
+  return {clear(space, iova, bytes), 0, 0};
 }
 
-int Smmu::iotlb_sync(iommucheck_handle handle) {
-  Domain* domain = paging(handle);
-  return domain == nullptr ? -IOMMUCHECK_EINVAL : complete(*domain);
+int Smmu::flush_all(Space& space) {
+  space.gather.add_all();
+  return complete(space);
 }
 
-int Smmu::flush_iotlb_all(iommucheck_handle handle) {
-  Domain* domain = paging(handle);
-  if (domain == nullptr) return -IOMMUCHECK_EINVAL;
-  domain->gather.add_all();
-  return complete(*domain);
-}
-
-int Smmu::tlb_range_add(iommucheck_handle handle, u64 iova, u64 bytes) {
-  Domain* domain = paging(handle);
-  if (domain == nullptr) return -IOMMUCHECK_EINVAL;
+int Smmu::range_add(Space& space, u64 iova, u64 bytes) {
   if (bytes == 0) return 0;
-  if (!in_range(iova, bytes, domain->table.input_bits())) return -IOMMUCHECK_EINVAL;
+  if (!in_range(iova, bytes, space.table.input_bits())) return -IOMMUCHECK_EINVAL;
   const u64 first = iova & ~page_mask;
   const u64 end = ((iova + (bytes - 1)) | page_mask) + 1;
-  domain->gather.add({.first = first, .end = end, .leaf_levels = any_level, .tables = false});
+  space.gather.add({.first = first, .end = end, .leaf_levels = any_level, .tables = false});
   return 0;
 }
 
@@ -176,7 +156,7 @@ u64 Smmu::iova_to_phys(iommucheck_handle handle, u64 iova) {
   const Domain* domain = domains_.find(handle);
   if (domain == nullptr || domain->zombie) return 0;
   if (domain->kind == IOMMUCHECK_DOMAIN_IDENTITY) return iova;
-  return domain->kind == IOMMUCHECK_DOMAIN_PAGING ? domain->table.translate(platform_, iova) : 0;
+  return domain->kind == IOMMUCHECK_DOMAIN_PAGING ? translate(domain->space, iova) : 0;
 }
 
 }  // namespace iommucheck::impl

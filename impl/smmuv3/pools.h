@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Fixed-size state in the arena: domains by handle, ASIDs, slots for context descriptors.
+// ASIDs, and slots for context descriptors that stand alone.
 #pragma once
 
 #include <array>
@@ -10,69 +10,6 @@
 #include "impl/smmuv3/structures.h"
 
 namespace iommucheck::impl {
-
-/// Objects that are named by a handle: slot number + 1 in the low half, generation above, so that
-/// a handle of an object that was freed names nothing. T has `bool used` and `u32 generation`.
-template <class T>
-class Pool {
- public:
-  static constexpr u32 chunk_size = 8;
-  static constexpr u32 chunks_max = 128;
-
-  /// Null when the arena is full or chunk_size * chunks_max objects live.
-  T* allocate(const Platform& platform) {
-    for (u32 i = first_free_; i < size_; ++i) {
-      if (!slot(i).used) return take(i);
-    }
-    const u32 chunk = size_ / chunk_size;
-    if (chunk == chunks_max) return nullptr;
-    chunks_[chunk] = platform.arena<T>(chunk_size);
-    if (chunks_[chunk] == nullptr) return nullptr;
-    size_ += chunk_size;
-    return take(size_ - chunk_size);
-  }
-
-  void release(T& object) {
-    object.used = false;
-    const u32 index = object.index;
-    if (index < first_free_) first_free_ = index;
-  }
-
-  iommucheck_handle handle(const T& object) const {
-    return u64{object.generation} << 32 | (object.index + 1);
-  }
-
-  T* find(iommucheck_handle handle) {
-    const u64 index = (handle & 0xffff'ffff) - 1;
-    if (index >= size_) return nullptr;
-    T& object = slot(static_cast<u32>(index));
-    return object.used && object.generation == handle >> 32 ? &object : nullptr;
-  }
-
-  template <class Visit>
-  void for_each_used(Visit visit) {
-    for (u32 i = 0; i < size_; ++i) {
-      if (slot(i).used) visit(slot(i));
-    }
-  }
-
- private:
-  T& slot(u32 index) { return chunks_[index / chunk_size][index % chunk_size]; }
-  T* take(u32 index) {
-    T& object = slot(index);
-    const u32 generation = object.generation + 1;
-    object = T();
-    object.generation = generation;
-    object.index = index;
-    object.used = true;
-    first_free_ = index + 1;
-    return &object;
-  }
-
-  std::array<T*, chunks_max> chunks_{};
-  u32 size_ = 0;
-  u32 first_free_ = 0;  // no slot below it is free
-};
 
 /// The lowest free ASID from 1 on. 0 stays unused, so that a forgotten ASID is nobody's.
 class AsidAllocator {
@@ -94,6 +31,15 @@ class AsidAllocator {
       return i * 64 + free_bit;
     }
     return 0;
+  }
+  /// Takes this one; false if it is taken already.
+  bool take(u64 asid) {
+    if (asid / 64 >= words_) return false;
+    u64& word = used_[asid / 64];
+    const u64 its_bit = u64{1} << (asid % 64);
+    const bool was_free = (word & its_bit) == 0;
+    word |= its_bit;
+    return was_free;
   }
   /// Only after its TLB entries are gone.
   void release(u64 asid) {

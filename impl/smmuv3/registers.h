@@ -3,6 +3,8 @@
 // names as in the manual, in lower case.
 #pragma once
 
+#include <algorithm>
+
 #include "base/bits.h"
 #include "base/types.h"
 
@@ -33,6 +35,7 @@ inline constexpr u64 eventq_cons = 0x100ac;
 inline constexpr u32 cr0_smmuen = 1 << 0;
 inline constexpr u32 cr0_eventqen = 1 << 2;
 inline constexpr u32 cr0_cmdqen = 1 << 3;
+inline constexpr u32 cr0_atschk = 1 << 4;  // translated traffic is checked against STE.EATS
 
 /// Queues and tables: write-back (1), inner shareable (3), in all six fields.
 inline constexpr u32 cr1_cached = 1 | 1 << 2 | 3 << 4 | 1 << 6 | 1 << 8 | 3 << 10;
@@ -51,7 +54,8 @@ inline constexpr u32 gerror_cmdq_err = 1 << 0;
 inline constexpr u32 cons_index_mask = 0xfffff;
 inline constexpr u32 cons_error_lsb = 24;
 inline constexpr u32 cons_error_mask = 0x7f;
-inline constexpr u32 error_ill = 1;  // CERROR_ILL
+inline constexpr u32 error_ill = 1;           // CERROR_ILL
+inline constexpr u32 error_atc_inv_sync = 3;  // a device did not answer
 inline constexpr u32 queue_overflow = u32{1} << 31;
 
 inline constexpr u64 base_allocate = u64{1} << 62;  // RA, WA
@@ -73,9 +77,12 @@ struct Features {
   bool range_invalidation = false;
   bool granule_4k = false;
   bool preset_tables = false;
+  bool ats = false;
+  bool two_level_cd_table = false;
   u8 asid_bits = 8;
   u8 stall_model = 0;
   u8 stream_id_bits = 0;
+  u8 ssid_bits = 0;
   u8 cmdq_lg2_max = 0;
   u8 eventq_lg2_max = 0;
   u8 output_bits = 32;
@@ -89,11 +96,14 @@ constexpr Features read_features(u32 id0, u32 id1, u32 id3, u32 id5) {
   f.aarch64_tables = bit(id0, 3);
   f.coherent = bit(id0, 4);
   f.hypervisor = bit(id0, 9);
+  f.ats = bit(id0, 10);
   f.asid_bits = bit(id0, 12) ? 16 : 8;
+  f.two_level_cd_table = bit(id0, 19);
   f.little_endian = bits(id0, 22, 21) != 3;
   f.stall_model = static_cast<u8>(bits(id0, 25, 24));
   f.two_level_stream_table = bits(id0, 28, 27) == 1;
   f.stream_id_bits = static_cast<u8>(bits(id1, 5, 0));
+  f.ssid_bits = static_cast<u8>(std::min<u64>(bits(id1, 10, 6), 20));
   f.eventq_lg2_max = static_cast<u8>(bits(id1, 20, 16));
   f.cmdq_lg2_max = static_cast<u8>(bits(id1, 25, 21));
   f.preset_tables = bits(id1, 30, 29) != 0;

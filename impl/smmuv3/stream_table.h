@@ -39,6 +39,16 @@ class StreamTable {
     platform.clean(pa, sizeof word);
   }
 
+  /// Word 1 of a blocked STE: what the device can do. True if it was another one: CFGI_STE and
+  /// CMD_SYNC must follow before word 0 changes.
+  bool set_word1(const Platform& platform, u32 stream_id, u64 word) const {
+    const u64 pa = entry(platform, stream_id) + sizeof word;
+    if (*platform.words(pa) == word) return false;
+    platform.store64(pa, word);
+    platform.clean(pa, sizeof word);
+    return true;
+  }
+
  private:
   u64 entry(const Platform& platform, u32 stream_id) const;
   u64 bytes() const;

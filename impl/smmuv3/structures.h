@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 // The words of stream table entries and context descriptors, IHI 0070 chapter 5.
 //
-// Everything that this driver ever changes in a live STE is in word 0: V, Config, S1ContextPtr.
-// Word 1 is the same for blocked, bypass and stage 1, is written before the STE can be reached and
-// never again; words 2 to 7 are 0. So every change of domain is one 64-bit store, and hitless
-// (arch 7.3): no half-written STE ever exists, and no order of words has to be found.
-// A CD is complete before an STE points to it and never changes while one does.
+// Everything that this driver ever changes in a live STE is in word 0: V, Config, S1Fmt,
+// S1ContextPtr, S1CDMax. Word 1 is a fact of the device: it is the same for blocked, bypass and
+// stage 1, with PASIDs and without (S1DSS is ignored then), and is written while the stream is
+// blocked, which ignores it; words 2 to 7 are 0. So every change of domain is one 64-bit store, and
+// hitless (arch 7.3): no half-written STE ever exists, and no order of words has to be found.
+// A CD changes in word 0 only while it is valid; its other words are written while it is not.
 #pragma once
 
 #include "base/bits.h"
@@ -35,16 +36,29 @@ constexpr W stage1(W cd_pa) {
   return W(valid | config_stage1) | cd_pa;
 }
 
-/// CD fetches write-back and inner shareable, StreamWorld EL1, incoming shareability for bypass.
-/// S1STALLD says that this stream never stalls; where stalls do not exist it must be 0.
-constexpr u64 word1(const Features& features) {
+/// Stage 1 through a table of 2^cdmax CDs (1..20), aligned to its size: linear, or the first level
+/// of two, with leaves of 64 CDs. Accesses without a PASID use CD 0 (S1DSS, word 1).
+template <class W>
+constexpr W stage1_table(W table_pa, bool two_level, u64 cdmax) {
+  constexpr u64 two_level_4k = u64{1} << 4;
+  return W(valid | config_stage1 | (two_level ? two_level_4k : 0) | cdmax << 59) | table_pa;
+}
+
+/// CD fetches write-back and inner shareable, StreamWorld EL1, incoming shareability for bypass,
+/// CD 0 for accesses without a PASID. S1STALLD says that this stream never stalls; where stalls do
+/// not exist it must be 0. EATS counts for stage 1 only, so that it may be set all the time.
+constexpr u64 word1(const Features& features, bool stalls = false, bool ats = false) {
+  constexpr u64 s1dss_cd0 = 2;
   constexpr u64 s1cir_wb = u64{1} << 2;
   constexpr u64 s1cor_wb = u64{1} << 4;
   constexpr u64 s1csh_inner = u64{3} << 6;
   constexpr u64 s1stalld = u64{1} << 27;
   constexpr u64 shcfg_incoming = u64{1} << 44;
-  const u64 word = s1cir_wb | s1cor_wb | s1csh_inner | shcfg_incoming;
-  return features.stall_model == 0 ? word | s1stalld : word;
+  constexpr u64 eats_full = u64{1} << 28;
+  u64 word = s1dss_cd0 | s1cir_wb | s1cor_wb | s1csh_inner | shcfg_incoming;
+  if (features.stall_model == 0 && !stalls) word |= s1stalld;
+  if (features.ats && ats) word |= eats_full;
+  return word;
 }
 
 }  // namespace ste
@@ -54,21 +68,33 @@ constexpr u64 make_l1std(u64 l2_pa, u64 span) { return l2_pa | span; }
 
 namespace cd {
 
+/// What differs between address spaces in word 0.
+struct Kind {
+  bool shared = false;  // the ASID is the CPUs', and their broadcasts may act on it
+  bool waits = false;   // faults stall
+  bool quiet = false;   // nothing is walked any more, faults end without a record
+};
+
 /// Word 0. TTB0 only (EPD1), 4 KiB granule, walks write-back inner shareable, no hardware flag
-/// update, faults terminate and are recorded (A, R), ASID not shared with CPUs (ASET).
+/// update, faults terminate (A) and are recorded (R) unless they stall (S). `quiet` is EPD0 without
+/// R and S: a legal CD, whatever its table, that fills nothing (arch 3.4, 7.6).
 template <class W>
-constexpr W word0(W asid, u64 input_bits, u64 output_size) {
+constexpr W word0(W asid, u64 input_bits, u64 output_size, Kind kind = {}) {
   constexpr u64 ir0_wb = u64{1} << 8;
   constexpr u64 or0_wb = u64{1} << 10;
   constexpr u64 sh0_inner = u64{3} << 12;
+  constexpr u64 epd0 = u64{1} << 14;
   constexpr u64 epd1 = u64{1} << 30;
   constexpr u64 valid = u64{1} << 31;
   constexpr u64 aa64 = u64{1} << 41;
+  constexpr u64 stall = u64{1} << 44;
   constexpr u64 record = u64{1} << 45;
   constexpr u64 abort = u64{1} << 46;
   constexpr u64 aset = u64{1} << 47;
+  u64 flags = kind.quiet ? epd0 : record | (kind.waits ? stall : 0);
+  if (!kind.shared) flags |= aset;
   return W((64 - input_bits) | ir0_wb | or0_wb | sh0_inner | epd1 | valid | output_size << 32 |
-           aa64 | record | abort | aset) |
+           aa64 | abort | flags) |
          (asid << 48);
 }
 

@@ -156,11 +156,27 @@ struct iommucheck_platform {
   /* One line of text for the report; may be NULL. */
   void (*log)(void* ctx, int level, const char* text);
 
-  /* The driver calls its callers back (later issues: NULL until then). mm_exit returns 0 when the
-   * device driver said "done", 1 on its time-out, or a negative errno; handle_fault returns the
-   * response (IOMMUCHECK_FAULT_*). Both may call the driver again. */
-  int (*mm_exit)(void* ctx, uint32_t device, uint32_t pasid, uint64_t drvdata);
+  /* Begins the mm_exit handler of the device's driver and comes back at once, with a number for
+   * the context in which the handler runs (never 0). The handler may call the driver; it has
+   * returned when the checker calls mm_exit_done. Only for devices whose sva_device_init had
+   * `has_mm_exit`. To wait for handlers: wait(IOMMUCHECK_WAIT_CALLER), which answers not 0 once
+   * the time that a handler may take is over. INTERFACE "Exit". */
+  uint64_t (*mm_exit)(void* ctx, uint32_t device, uint32_t pasid, uint64_t drvdata);
+
+  /* A fault of a process's access that waits, to the process's own fault handler. Returns the
+   * response (IOMMUCHECK_FAULT_*). */
   int (*handle_fault)(void* ctx, uint32_t device, uint32_t pasid, uint64_t iova, uint32_t prot);
+
+  /* In which context the driver is being called: 0 for its ordinary callers, else the number that
+   * mm_exit gave for the handler that calls. */
+  uint64_t (*context)(void* ctx);
+
+  /* The CPU's ASID of a process address space, which keeps it until as many mm_unpin; 0 if the
+   * process is dead or dying. Unpinned, the number is another process's as soon as the CPUs like,
+   * and their own TLB maintenance is all that is done then: whoever unpins has no translation or
+   * CD left that carries it. */
+  uint32_t (*mm_pin)(void* ctx, iommucheck_handle mm);
+  void (*mm_unpin)(void* ctx, iommucheck_handle mm);
 };
 
 /* iommucheck_device.flags: what the device (not the SMMU) can do. */
@@ -174,7 +190,7 @@ struct iommucheck_device {
   const uint32_t* stream_ids; /* distinct; all follow the device                              */
   uint32_t stream_id_count;   /* 1 at least                                                  */
   uint32_t flags;             /* IOMMUCHECK_DEVICE_*                                         */
-  uint32_t ssid_bits;         /* width of its PASIDs, 0..20; 0: none                         */
+  uint32_t ssid_bits;         /* width of its PASIDs, 0..20; 0: none. PASIDs are below 2^it  */
   uint32_t group;             /* devices with one number move together; no stream ID shared  */
 };
 
@@ -245,7 +261,8 @@ struct iommucheck_sg {
   uint64_t bytes;
 };
 
-/* A process address space (SVA): the tables are the environment's. */
+/* A process address space (SVA): the tables are the environment's, in memory that the SMMU reaches
+ * coherently, 4 KiB granule, write-back, inner shareable, no hardware flags. */
 struct iommucheck_mm {
   uint32_t size;
   uint32_t abi;
@@ -253,7 +270,7 @@ struct iommucheck_mm {
   uint64_t table_pa; /* TTBR0                                                                */
   uint64_t mair;
   uint32_t input_bits;
-  uint32_t asid; /* the CPU's, pinned while bound                                        */
+  uint32_t reserved; /* 0; its ASID: platform->mm_pin                                        */
 };
 
 enum { IOMMUCHECK_FAULT_SUCCESS = 0, IOMMUCHECK_FAULT_INVALID = 1, IOMMUCHECK_FAULT_FAILURE = 2 };
@@ -271,9 +288,8 @@ struct iommucheck_fault {
 };
 
 /* sva_device_init features, bind flags, attributes. */
-#define IOMMUCHECK_SVA_BIND 0x1u    /* processes                                               */
+#define IOMMUCHECK_SVA_IOPF 0x1u    /* faults of processes wait for an answer: stall or PRI     */
 #define IOMMUCHECK_SVA_PRIVATE 0x2u /* private PASIDs                                           */
-#define IOMMUCHECK_SVA_FAULTS 0x4u
 #define IOMMUCHECK_BIND_FURTHER_PASID 0x1u
 #define IOMMUCHECK_TASK_FULL_SVM 0x1u
 #define IOMMUCHECK_TASK_EXPLICIT 0x2u
@@ -283,6 +299,24 @@ enum { IOMMUCHECK_ATTR_TTBR0 = 1, IOMMUCHECK_ATTR_PASID = 2 };
 enum { IOMMUCHECK_IRQ_EVENTQ = 0, IOMMUCHECK_IRQ_PRIQ = 1, IOMMUCHECK_IRQ_GERROR = 2 };
 
 #define IOMMUCHECK_DRIVER_CONCURRENT 0x1u /* calls may come from several threads */
+/* PASID tables belong to devices and not to domains: a process or private io_mm is reached by the
+ * devices that it was bound or attached to, and by no other device of their domain. */
+#define IOMMUCHECK_DRIVER_PER_DEVICE_TABLES 0x2u
+/* The driver writes table memory through pointers into the window, which is writable then: memory
+ * is compared at each platform call ("scan"). docs/drivers.md has what that costs in precision. */
+#define IOMMUCHECK_DRIVER_SCAN 0x4u
+
+/* What the driver itself counts as not given back. */
+struct iommucheck_held {
+  uint32_t size;
+  uint32_t abi;
+  uint32_t domains;
+  uint32_t io_mms; /* private ones: made by sva_alloc_pasid and not freed                      */
+  uint32_t pasids; /* that nobody can be given: allocated, bound, private, in quarantine       */
+  uint32_t tokens;
+  uint32_t queues;
+  uint32_t bonds; /* (device, PASID) pairs with a process, stopping ones too                   */
+};
 
 struct iommucheck_driver {
   uint32_t size;
@@ -375,25 +409,58 @@ struct iommucheck_driver {
   /* What the tables say now; 0 if nothing, or no such domain. Identity: its argument. */
   uint64_t (*iova_to_phys)(void* self, iommucheck_handle domain, uint64_t iova);
 
-  /* ---- not built by any driver yet: declared so that the layout stays ---- */
+  /* ---- PASIDs and processes. INTERFACE "PASID numbers", "Bind", "Exit"; SEMANTICS 5 ---- */
 
-  /* PASIDs of a device. EINVAL, EBUSY, EOPNOTSUPP, ENOMEM, ETIMEDOUT. */
+  /* For a RID that is attached, a PASID from pasid_alloc goes to `domain`. Not built by any driver
+   * yet. EINVAL, EBUSY, EOPNOTSUPP, ENOMEM, ETIMEDOUT. */
   int (*attach_pasid)(void* self, iommucheck_handle domain, uint32_t device, uint32_t pasid);
   int (*detach_pasid)(void* self, iommucheck_handle domain, uint32_t device, uint32_t pasid);
+
+  /* A number of [min, max] that is free, and nobody else's until pasid_free; it needs no device and
+   * no SMMU. EINVAL (min > max, above 20 bits), ENOSPC (none is free), ENOMEM. max = 0: 2^20 - 1.
+   */
   int (*pasid_alloc)(void* self, uint32_t min, uint32_t max, uint32_t* pasid);
+
+  /* EINVAL (not held as a plain number), EBUSY (attached). */
   int (*pasid_free)(void* self, uint32_t pasid);
 
-  /* SVA: processes. */
+  /* Before any bind. The device's PASIDs come from [min_pasid, max_pasid], clipped to what device
+   * and SMMU can do; max 0: no limit. ENODEV (no such device, no PASIDs, no domain), EINVAL
+   * (feature unknown or not the device's, empty range), EEXIST (twice), ENOMEM. */
   int (*sva_device_init)(void* self, uint32_t device, uint32_t features, uint32_t min_pasid,
                          uint32_t max_pasid, int has_mm_exit);
+
+  /* Unbinds all without mm_exit. ENODEV; EINVAL (without init); ETIMEDOUT. */
   int (*sva_device_shutdown)(void* self, uint32_t device);
+
+  /* The device reaches the process's address space at *pasid. The same pair again: the same number
+   * and one reference more, the first drvdata stays; with IOMMUCHECK_BIND_FURTHER_PASID always a
+   * new number, bond and drvdata. ENODEV (no such device), EINVAL (flags, no init, no paging
+   * domain), ESRCH (the process is dead or dying), ENOMEM, ENOSPC (no number left), ERANGE (the
+   * process's number is not the device's), ETIMEDOUT. */
   int (*bind_device)(void* self, uint32_t device, const struct iommucheck_mm* mm, uint32_t flags,
                      uint64_t drvdata, uint32_t* pasid);
+
+  /* Drops one reference; with the last one nothing of the device's reaches the process any more,
+   * and the device driver has said "done". Waits for an mm_exit that runs; EDEADLK from inside it.
+   * ENODEV, EINVAL (no such bond), ETIMEDOUT. */
   int (*unbind_device)(void* self, uint32_t device, uint32_t pasid);
+
+  /* All bonds and private PASIDs of the device; ok without any. ENODEV, EDEADLK, ETIMEDOUT. */
   int (*unbind_dev_all)(void* self, uint32_t device);
+
+  /* The word of the bond. ENOENT. */
   int (*sva_drvdata)(void* self, uint32_t device, uint32_t pasid, uint64_t* drvdata);
+
+  /* From the environment, for address spaces that are bound, and only for those it is owed: the
+   * range changed; when it returns nothing older than the change is in any cache, tables of the
+   * range included. bytes = 0: nothing; start = 0, bytes = 2^64 - 1: everything. 0 or ETIMEDOUT. */
   int (*mm_invalidate)(void* self, iommucheck_handle mm, uint64_t start, uint64_t bytes);
+
+  /* The address space goes away: calls the handlers, waits for them, and when it returns no walk
+   * uses the process's tables. 0 or ETIMEDOUT. */
   int (*mm_release)(void* self, iommucheck_handle mm);
+
   int (*bind_task)(void* self, uint32_t device, const struct iommucheck_mm* mm, uint32_t flags,
                    uint64_t drvdata, iommucheck_handle* token);
   int (*task_map)(void* self, iommucheck_handle token, uint64_t iova, uint64_t pa, uint64_t bytes,
@@ -402,7 +469,11 @@ struct iommucheck_driver {
                                          uint64_t bytes);
   int (*unbind_task)(void* self, uint32_t device, iommucheck_handle token);
 
-  /* Private PASIDs. */
+  /* Private address spaces, as a domain's but at a PASID. sva_alloc_pasid: ENODEV (no such device),
+   * EINVAL (not the device's paging domain, no init, feature not asked for), ENOSPC, ENOMEM,
+   * ETIMEDOUT. Calls on a process's io_mm: ENODEV where an int is returned, else 0.
+   * sva_free_pasid: EINVAL (wrong domain, a process's). sva_attach, sva_detach: drivers with tables
+   * per device only; a further device reaches it, or no longer does. */
   int (*sva_alloc_pasid)(void* self, iommucheck_handle domain, uint32_t device,
                          iommucheck_handle* io_mm);
   int (*io_mm_get_pasid)(void* self, iommucheck_handle io_mm, uint32_t* pasid);
@@ -445,6 +516,20 @@ struct iommucheck_driver {
   /* Nested: `count` commands of 16 bytes of the user. bytes = how many took full effect. */
   struct iommucheck_result (*cache_invalidate)(void* self, iommucheck_handle domain,
                                                const uint64_t* commands, uint64_t count);
+
+  /* The handler that mm_exit began for (device, pasid) has returned: 0 is "done", a negative errno
+   * is not. May come while mm_release waits, or after it gave up. 0; EINVAL (no such handler). */
+  int (*mm_exit_done)(void* self, uint32_t device, uint32_t pasid, int status);
+
+  /* The io_mm, process's or private, that the device reaches at `pasid`. ENOENT. */
+  int (*io_mm_of)(void* self, uint32_t device, uint32_t pasid, iommucheck_handle* io_mm);
+
+  /* After a time-out, when the queue works again: everything is invalidated, and what quarantine
+   * held is free. ETIMEDOUT. */
+  int (*recover)(void* self);
+
+  /* The caller sets size and abi of *held. For reports and for the check that nothing leaks. */
+  int (*held)(void* self, struct iommucheck_held* held);
 };
 
 /* The one symbol of a plug-in. Returns a constant struct that lives as long as the object does.

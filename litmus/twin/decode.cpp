@@ -23,11 +23,12 @@ Ste decode_ste(const FourWords& words) {
   ste.cdmax = static_cast<unsigned>(bits(w0, 63, 59));
   ste.two_level = bits(w0, 5, 4) == 1 && ste.cdmax != 0;
   ste.s1dss = static_cast<unsigned>(bits(words[1].word, 1, 0));
+  ste.eats = static_cast<unsigned>(bits(words[1].word, 29, 28));
   ste.world = bits(words[1].word, 31, 30) == 2 ? World::el2 : World::el1;
   ste.vmid = ste.world == World::el1 ? static_cast<u16>(bits(words[2].word, 15, 0)) : u16{0};
   // Arch 2.3 #3: split-stage ATS wants both stages; #7: S1CDMax up to SSIDSIZE = 20.
-  ste.illegal = ste.config == Ste::Config::s1 &&
-                (bits(words[1].word, 29, 28) == 2 || ste.cdmax > 20);
+  ste.illegal =
+      ste.config == Ste::Config::s1 && (bits(words[1].word, 29, 28) == 2 || ste.cdmax > 20);
   return ste;
 }
 
@@ -77,8 +78,8 @@ Decoded decode_descriptor(u64 word, unsigned level, u64 mair) {
   Decoded out;
   if (!bit(word, 0)) return out;
   const bool second = bit(word, 1);
-  if (level == 3 && !second) return out;             // reserved
-  if (level == 0 && !second) return out;             // no blocks there
+  if (level == 3 && !second) return out;  // reserved
+  if (level == 0 && !second) return out;  // no blocks there
   out.kind = level < 3 && second ? DescriptorKind::table : DescriptorKind::leaf;
   out.out = word & mask(47, out.kind == DescriptorKind::table ? 12 : level_shift(level));
   if (out.kind == DescriptorKind::table) return out;

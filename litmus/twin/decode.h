@@ -24,6 +24,7 @@ struct Ste {
   unsigned cdmax = 0;
   bool two_level = false;
   unsigned s1dss = 0;
+  unsigned eats = 0;
   World world = World::el1;
   u16 vmid = 0;
 };
@@ -40,7 +41,7 @@ struct Tag {
 struct Regime {
   Tag tag;
   bool epd0 = false;
-  u64 ttb = 0;      ///< 0 where epd0: ignored then
+  u64 ttb = 0;  ///< 0 where epd0: ignored then
   unsigned t0sz = 0;
   bool ha = false;
   bool hd = false;

@@ -13,7 +13,7 @@ namespace iommucheck::litmus::twin {
 struct Facts {
   const Test* test = nullptr;
   Layout layout;
-  std::set<u64> sids;      ///< that the test names; others have STEs of zeros
+  std::set<u64> sids;  ///< that the test names; others have STEs of zeros
   std::set<u64> ssids;
   std::set<u64> vas;       ///< that accesses and invalidations name
   std::set<u64> interest;  ///< indices into tables that these VAs go through

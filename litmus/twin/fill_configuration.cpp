@@ -209,8 +209,8 @@ void fill_configuration(const Facts& facts, State& state) {
       if (!same_tags(structure, StructureKind::ste, sid, 0)) continue;
       for_each_mixture(structure, [&](const FourWords& words) {
         const Ste ste = decode_ste(words);
-        state.torn |= ste.valid && ste.illegal && is_mixture(structure) &&
-                      !is_snapshot(structure, words);
+        state.torn |=
+            ste.valid && ste.illegal && is_mixture(structure) && !is_snapshot(structure, words);
         stes.push_back(ste);
       });
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The two halves of fill().
+// The steps of fill().
 #pragma once
 
 #include "litmus/twin/facts.h"
@@ -9,5 +9,7 @@ namespace iommucheck::litmus::twin {
 
 void fill_configuration(const Facts& facts, State& state);
 void fill_translations(const Facts& facts, State& state);
+/// Each ATS request that an endpoint could make now, and its answer.
+void fill_atcs(const Facts& facts, State& state);
 
 }  // namespace iommucheck::litmus::twin

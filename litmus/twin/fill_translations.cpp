@@ -146,6 +146,7 @@ void fill(const Facts& facts, State& state) {
   if (!state.may_translate) return;
   fill_configuration(facts, state);
   fill_translations(facts, state);
+  fill_atcs(facts, state);
 }
 
 }  // namespace iommucheck::litmus::twin

@@ -113,8 +113,7 @@ bool removes(const Command& command, const Structure& structure) {
     case CommandOp::cfgi_ste: return true;
     case CommandOp::cfgi_cd_all: return cd || l1cd;
     case CommandOp::cfgi_cd:
-      return (cd && structure.ssid == ssid) ||
-             (l1cd && !leaf_only && structure.ssid == ssid >> 6);
+      return (cd && structure.ssid == ssid) || (l1cd && !leaf_only && structure.ssid == ssid >> 6);
     default: return false;
   }
 }
@@ -134,7 +133,50 @@ bool is_illegal(const Command& command) {
   }
 }
 
+namespace {
+
+/// IHI 0070 4.5.1: SSV = 1 is about one PASID, SSV = 0 about all entries (PCIe). What is left of an
+/// entry stays: a device may hold any part of what it was granted.
+void invalidate_atc(const Command& command, State& state) {
+  const u64 size = value_of(command.size);
+  if (size > 52 || !state.may_translate || state.may_bypass) return;
+  const bool everything = size == 52;
+  const u64 bytes = everything ? 0 : u64{4096} << size;
+  const u64 first = everything ? 0 : value_of(command.va) & ~(bytes - 1);
+  std::set<AtcEntry> left;
+  for (const AtcEntry& entry : state.atc) {
+    const bool same_pasid =
+        !command.ssid || (!entry.every_pasid && entry.ssid && *entry.ssid == command.ssid->value);
+    if (entry.sid != value_of(command.sid) || !same_pasid) {
+      left.insert(entry);
+      continue;
+    }
+    const u64 end = entry.va + (entry.bytes - 1);  // the last addresses of both
+    const u64 last = first + (bytes - 1);
+    if (first > end || last < entry.va) {
+      left.insert(entry);
+      continue;
+    }
+    if (first > entry.va) {
+      AtcEntry below = entry;
+      below.bytes = first - entry.va;
+      left.insert(below);
+    }
+    if (last < end) {
+      AtcEntry above = entry;
+      above.va = last + 1;
+      above.bytes = end - last;
+      if (!entry.identity && !entry.unknown) above.out = entry.out + (above.va - entry.va);
+      left.insert(above);
+    }
+  }
+  state.atc = std::move(left);
+}
+
+}  // namespace
+
 void act(const Command& command, State& state) {
+  if (command.op == CommandOp::atc_inv) invalidate_atc(command, state);
   std::erase_if(state.structures,
                 [&](const Structure& structure) { return removes(command, structure); });
   if (command.op == CommandOp::cfgi_all) state.unknown_sids.clear();

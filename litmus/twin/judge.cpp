@@ -22,8 +22,7 @@ bool leaves_conflict(const Item& a, const Item& b, unsigned bbml) {
   if (a.level != b.level && bbml < 2) return true;
   if (a.cont != b.cont && bbml == 0) return true;
   // A new global entry over non-global ones; the other way round is free.
-  return a.global != b.global &&
-         (a.global ? a.order >= b.first_order : b.order >= a.first_order);
+  return a.global != b.global && (a.global ? a.order >= b.first_order : b.order >= a.first_order);
 }
 
 /// A pointer from a table of the leaf's level or a deeper one, inside the extent of the leaf.
@@ -71,9 +70,15 @@ bool is_released(const State& state, const Item& item) {
 /// One transaction under one regime.
 class Translation {
  public:
-  Translation(const Facts& facts, const State& state, const Regime& regime,
-              const Transaction& by, std::vector<Outcome>& out)
-      : facts_(facts), state_(state), regime_(regime), va_(by.va), write_(by.write), out_(out) {}
+  Translation(const Facts& facts, const State& state, const Regime& regime, const Transaction& by,
+              std::vector<Outcome>& out)
+      : facts_(facts),
+        state_(state),
+        regime_(regime),
+        va_(by.va),
+        write_(by.write),
+        ats_(by.ats),
+        out_(out) {}
 
   void run() {
     if (state_.broken_tags.contains(regime_.tag) || state_.reset_unknown.matches(regime_.tag) ||
@@ -100,13 +105,22 @@ class Translation {
     walk(regime_.ttb, start_level(regime_.t0sz), {});
     for (const Item& item : here) {
       if (!item.pointer) continue;
-      if (item.unknown) emit("any", {item});
-      else walk(item.out, item.level + 1, {item});
+      if (item.unknown)
+        emit("any", {item});
+      else
+        walk(item.out, item.level + 1, {item});
     }
   }
 
  private:
   void emit(std::string text, std::vector<Item> used, std::optional<u64> pa = std::nullopt) {
+    // A request that faults is not granted; one for write marks the page dirty, and what it gives
+    // is used again.
+    if (ats_ && !pa && text != "any") text = "denied";
+    constexpr std::string_view dirty = "!dirty";
+    if (ats_ && text.ends_with(dirty)) {
+      out_.push_back({text.substr(0, text.size() - dirty.size()), pa, {}, used});
+    }
     out_.push_back({std::move(text), pa, {}, std::move(used)});
   }
 
@@ -129,8 +143,8 @@ class Translation {
   bool source_is_unchanged(const Item& item) const {
     for (const Version& version : state_.memory.visible(item.source)) {
       const Decoded word = decode_descriptor(version.value.word, item.level, regime_.mair);
-      if (version.value.known && word.kind == DescriptorKind::leaf && word.dbm &&
-          !word.writable && word.out == align_down(item.out, level_shift(item.level))) {
+      if (version.value.known && word.kind == DescriptorKind::leaf && word.dbm && !word.writable &&
+          word.out == align_down(item.out, level_shift(item.level))) {
         return true;
       }
     }
@@ -162,8 +176,10 @@ class Translation {
       }
       std::vector<Item> more = used;
       more.push_back(as_item(word.kind == DescriptorKind::table, level));
-      if (word.kind == DescriptorKind::table) walk(word.out, level + 1, more);
-      else leaf(word, level, more);
+      if (word.kind == DescriptorKind::table)
+        walk(word.out, level + 1, more);
+      else
+        leaf(word, level, more);
     }
   }
 
@@ -174,9 +190,12 @@ class Translation {
     }
     const u64 pa = word.out + (va_ & (pow2(level_shift(level)) - 1));
     const std::string page = facts_.layout.name_of(pa, word.device);
-    if (!write_ || word.writable) emit(page, used, pa);
-    else if (regime_.hd && word.dbm) emit(page + "!dirty", used, pa);
-    else emit("F_PERMISSION", used);
+    if (!write_ || word.writable)
+      emit(page, used, pa);
+    else if (regime_.hd && word.dbm)
+      emit(page + "!dirty", used, pa);
+    else
+      emit("F_PERMISSION", used);
   }
 
   const Facts& facts_;
@@ -184,6 +203,7 @@ class Translation {
   const Regime& regime_;
   u64 va_;
   bool write_;
+  bool ats_;
   std::vector<Outcome>& out_;
 };
 
@@ -196,7 +216,7 @@ class Configuration {
 
   void run() {
     if (by_.sid >> stream_table_lg2 != 0) {
-      emit("C_BAD_STREAMID");
+      refuse("C_BAD_STREAMID");
       return;
     }
     used_ = {tags(StructureKind::l1std, by_.sid >> stream_table_split, 0)};
@@ -205,8 +225,10 @@ class Configuration {
       for (const auto& value : structure.units[0]) {
         const L1 l1 = decode_l1std(value[0]);
         const u64 entry = by_.sid % pow2(stream_table_split);
-        if (l1.unknown) emit("any");
-        else if (!l1.valid || entry >= pow2(l1.span - 1)) emit("C_BAD_STREAMID");
+        if (l1.unknown)
+          emit("any");
+        else if (!l1.valid || entry >= pow2(l1.span - 1))
+          refuse("C_BAD_STREAMID");
       }
     }
     used_ = {tags(StructureKind::ste, by_.sid, 0)};
@@ -222,20 +244,33 @@ class Configuration {
   }
 
   void emit(const char* text) { out_.push_back({text, std::nullopt, used_, {}}); }
+  void refuse(const char* text) { emit(by_.ats ? "denied" : text); }
 
   /// Arch 3.2.
   void by_ste(const Ste& ste) {
     const auto& ssid = by_.ssid;
-    if (ste.unknown) emit("any");
-    else if (!ste.valid || ste.illegal) emit("C_BAD_STE");
-    else if (ste.config == Ste::Config::abort) emit("abort");
-    else if (ste.config == Ste::Config::bypass) emit(ssid ? "C_BAD_SUBSTREAMID" : "bypass");
-    else if (ssid && (ste.cdmax == 0 || !ssid_in_bounds(ste, *ssid))) emit("C_BAD_SUBSTREAMID");
-    else if (ste.cdmax == 0) by_cd(ste, 0);
-    else if (!ssid && ste.s1dss == 1) emit("bypass");
-    else if (!ssid && ste.s1dss != 2) emit("F_STREAM_DISABLED");
-    else if (ssid && *ssid == 0 && ste.s1dss == 2) emit("F_STREAM_DISABLED");
-    else by_cd(ste, ssid.value_or(0));
+    if (ste.unknown)
+      emit("any");
+    else if (!ste.valid || ste.illegal)
+      refuse("C_BAD_STE");
+    else if (by_.ats && (ste.config != Ste::Config::s1 || ste.eats != 1))
+      refuse("UR");
+    else if (ste.config == Ste::Config::abort)
+      emit("abort");
+    else if (ste.config == Ste::Config::bypass)
+      emit(ssid ? "C_BAD_SUBSTREAMID" : "bypass");
+    else if (ssid && (ste.cdmax == 0 || !ssid_in_bounds(ste, *ssid)))
+      refuse("C_BAD_SUBSTREAMID");
+    else if (ste.cdmax == 0)
+      by_cd(ste, 0);
+    else if (!ssid && ste.s1dss == 1)
+      emit("bypass");
+    else if (!ssid && ste.s1dss != 2)
+      refuse("F_STREAM_DISABLED");
+    else if (ssid && *ssid == 0 && ste.s1dss == 2)
+      refuse("F_STREAM_DISABLED");
+    else
+      by_cd(ste, ssid.value_or(0));
   }
 
   void by_cd(const Ste& ste, u64 ssid) {
@@ -247,8 +282,10 @@ class Configuration {
       if (!ste.two_level || !same(structure, l1cd)) continue;
       for (const auto& value : structure.units[0]) {
         const L1 l1 = decode_l1cd(value[0]);
-        if (l1.unknown) emit("any");
-        else if (!l1.valid) emit("C_BAD_SUBSTREAMID");
+        if (l1.unknown)
+          emit("any");
+        else if (!l1.valid)
+          refuse("C_BAD_SUBSTREAMID");
       }
     }
     used_ = used_before;
@@ -260,7 +297,7 @@ class Configuration {
         if (cd.unknown) {
           emit("any");
         } else if (!cd.valid || cd.illegal) {
-          emit("C_BAD_CD");
+          refuse("C_BAD_CD");
         } else {
           const std::size_t first = out_.size();
           Translation(facts_, state_, cd.regime, by_, out_).run();
@@ -289,9 +326,37 @@ bool may_be_updated(const Regime& regime, u64 word, unsigned level) {
 
 }  // namespace
 
+namespace {
+
+/// What the device may do with what its ATC holds.
+void use_atc(const Facts& facts, const State& state, const Transaction& by,
+             std::vector<Outcome>& out) {
+  for (const AtcEntry& entry : state.atc) {
+    if (entry.sid != by.sid || (!entry.every_pasid && entry.ssid != by.ssid)) continue;
+    if (!entry.contains(by.va)) continue;
+    const u64 pa = entry.out + (by.va - entry.va);
+    if (!entry.unknown && !entry.identity && by.write && !entry.writable) continue;
+    if (state.may_bypass) out.push_back({"abort", std::nullopt, {}, {}});
+    if (!state.may_translate) continue;
+    if (entry.unknown)
+      out.push_back({"any", std::nullopt, {}, {}});
+    else if (entry.identity)
+      out.push_back({"bypass", std::nullopt, {}, {}});
+    else
+      out.push_back({facts.layout.name_of(pa, entry.device), pa, {}, {}});
+  }
+}
+
+}  // namespace
+
 std::vector<Outcome> outcomes(const Facts& facts, const State& state, const Transaction& by) {
   std::vector<Outcome> out;
-  if (state.may_bypass) out.push_back({"bypass", std::nullopt, {}, {}});
+  if (by.ats && !state.ats_sids.contains(by.sid)) {
+    out.push_back({"denied", std::nullopt, {}, {}});
+    return out;
+  }
+  if (by.ats) use_atc(facts, state, by, out);
+  if (state.may_bypass) out.push_back({by.ats ? "denied" : "bypass", std::nullopt, {}, {}});
   if (!state.may_translate) return out;
   if (state.unknown_sids.contains(by.sid)) out.push_back({"any", std::nullopt, {}, {}});
   Configuration(facts, state, by, out).run();
@@ -309,6 +374,14 @@ void judge_state(const Facts& facts, const State& state, std::set<std::string>& 
   if (!state.broken_tags.empty() || state.torn || state.shared_by_worlds) broken.insert("tag");
   if (state.wild) broken.insert("wild");
   if (!state.unknown_sids.empty()) broken.insert("unknown");
+  for (const AtcEntry& entry : state.atc) {
+    const bool known = !entry.unknown && !entry.identity;
+    for (const Extent& extent : state.released) {
+      if (known && entry.out < extent.pa + extent.bytes && extent.pa < entry.out + entry.bytes) {
+        broken.insert("page-reuse");
+      }
+    }
+  }
   for (const Tag& tag : formed_tags(state)) {
     if (state.reset_unknown.matches(tag)) broken.insert("unknown");
     const std::vector<Item> items = matching(state, tag);

@@ -18,13 +18,14 @@ struct Transaction {
   std::optional<u64> ssid;
   u64 va = 0;
   bool write = false;
+  bool ats = false;  ///< by the ATC, or by a request whose answer is used at once
 };
 
 /// An outcome and what it was translated by: a CMD_SYNC after a command that covers one of these
 /// waits for the transaction.
 struct Outcome {
   std::string text;
-  std::optional<u64> pa;         ///< what is reached
+  std::optional<u64> pa;  ///< what is reached
   std::vector<Structure> configuration;
   std::vector<Item> items;
 };

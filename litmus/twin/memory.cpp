@@ -26,8 +26,7 @@ void Memory::track(u64 pa, const Layout& layout) {
   words_.try_emplace(pa, std::vector<Version>{Version{{0, known}}});
 }
 
-Memory::Memory(const Layout& layout, const std::set<u64>& interest)
-    : coherent_(layout.coherent) {
+Memory::Memory(const Layout& layout, const std::set<u64>& interest) : coherent_(layout.coherent) {
   for (const MemoryWord& word : layout.memory) {
     words_[word.pa] = {Version{{word.value, true}}};
   }

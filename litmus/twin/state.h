@@ -22,8 +22,8 @@ struct Slot {
   bool exposed = false;  ///< a PROD write passed it
   bool stale = false;    ///< the SMMU read what the slot held before: it never acts
   bool acted = false;
-  bool pending = true;   ///< the slot's own store is not ordered yet
-  u32 owners = 0;        ///< agents whose barrier covers that store
+  bool pending = true;  ///< the slot's own store is not ordered yet
+  u32 owners = 0;       ///< agents whose barrier covers that store
 };
 
 enum class StructureKind : u8 { l1std, ste, l1cd, cd };
@@ -48,9 +48,9 @@ struct Item {
   bool global = false;   ///< matches every ASID of its world and VMID
   Tag tag;               ///< asid 0 where global
   u64 va = 0;
-  u64 bytes = 0;         ///< extent, or the slot of a pointer
-  unsigned level = 0;    ///< of the table in which the descriptor stands
-  u64 out = 0;           ///< next table, or output of `va`
+  u64 bytes = 0;       ///< extent, or the slot of a pointer
+  unsigned level = 0;  ///< of the table in which the descriptor stands
+  u64 out = 0;         ///< next table, or output of `va`
   bool writable = false;
   bool device = false;
   bool cont = false;
@@ -67,6 +67,23 @@ struct Item {
     return tag.world == by.world && tag.vmid == by.vmid && (global || tag.asid == by.asid);
   }
   bool contains(u64 address) const { return address >= va && address - va < bytes; }
+};
+
+/// What a device holds by an answer to an ATS request: [va, va + bytes) of one PASID, or of none.
+struct AtcEntry {
+  u64 sid = 0;
+  std::optional<u64> ssid;
+  bool every_pasid = false;  ///< unknown: filled while any configuration was possible
+  bool unknown = false;
+  bool identity = false;  ///< S1DSS = 1
+  u64 va = 0;
+  u64 bytes = 0;  ///< 0: to the end of all addresses
+  u64 out = 0;
+  bool writable = false;
+  bool device = false;
+  friend auto operator<=>(const AtcEntry&, const AtcEntry&) = default;
+
+  bool contains(u64 address) const { return address >= va && address - va <= bytes - 1; }
 };
 
 /// A DMA that takes time, as far as this schedule has it.
@@ -115,18 +132,20 @@ struct State {
   u64 strtab = 0;
   std::vector<Structure> structures;
   std::vector<Item> items;
+  std::set<u64> ats_sids;  ///< endpoints with ATS on
+  std::set<AtcEntry> atc;
   std::set<u64> unknown_sids;  ///< configuration from before reset
   UnknownTags reset_unknown;
   UnknownTags wild_unknown;
   std::vector<Extent> released;
   std::vector<Flight> flights;
-  bool marked = false;         ///< `mark` is past
+  bool marked = false;  ///< `mark` is past
   // What follows from the above, after each fill:
   std::set<Formed> formed;
-  bool run_over = false;       ///< after the last step
-  std::set<Tag> broken_tags;   ///< two regimes that break the rule can be formed
-  bool wild = false;           ///< unknown memory was read
-  bool torn = false;           ///< an ILLEGAL mixture with V = 1 was formed
+  bool run_over = false;      ///< after the last step
+  std::set<Tag> broken_tags;  ///< two regimes that break the rule can be formed
+  bool wild = false;          ///< unknown memory was read
+  bool torn = false;          ///< an ILLEGAL mixture with V = 1 was formed
   bool shared_by_worlds = false;
 };
 

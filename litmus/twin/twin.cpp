@@ -28,6 +28,7 @@ class Schedules {
   Judgement run() {
     State state(Memory(facts_.layout, facts_.interest));
     state.strtab = facts_.layout.strtab_base;
+    state.ats_sids = facts_.layout.ats_sids;
     if (facts_.layout.reset) {
       state.may_translate = false;
       state.may_bypass = true;
@@ -107,8 +108,8 @@ class Schedules {
       explore(after, next);
       return;
     }
-    for (Outcome& outcome : outcomes(facts_, state, transaction_of(flight.stream, flight.va,
-                                                                   flight.direction))) {
+    for (Outcome& outcome :
+         outcomes(facts_, state, transaction_of(flight.stream, flight.va, flight.direction))) {
       State after = state;
       Flight& changed = after.flights[index];
       changed.translated = true;
@@ -159,19 +160,22 @@ class Schedules {
     settle(state);
     for (std::size_t i = 0; i < judgement_.allowed.size(); ++i) {
       const Access& access = facts_.test->accesses[i];
-      for (const Outcome& outcome : outcomes(
-               facts_, state, transaction_of(access.stream, access.va.value, access.direction))) {
+      Transaction by = transaction_of(access.stream, access.va.value, access.direction);
+      by.ats = access.ats;
+      for (const Outcome& outcome : outcomes(facts_, state, by)) {
         judgement_.allowed[i].insert(outcome.text);
       }
     }
     // What has not ended takes its effect after the last step.
     for (const Flight& flight : state.flights) {
       if (flight.done) continue;
-      if (flight.translated) record(state, flight.name, flight.text);
-      else for (const Outcome& outcome : outcomes(
-                    facts_, state, transaction_of(flight.stream, flight.va, flight.direction))) {
-        record(state, flight.name, outcome.text);
-      }
+      if (flight.translated)
+        record(state, flight.name, flight.text);
+      else
+        for (const Outcome& outcome :
+             outcomes(facts_, state, transaction_of(flight.stream, flight.va, flight.direction))) {
+          record(state, flight.name, outcome.text);
+        }
     }
   }
 
@@ -226,6 +230,9 @@ class Schedules {
     } else if (const auto* smmuen = std::get_if<SmmuenAction>(&action.what)) {
       barrier(state, action.agent);
       set_smmuen(state, *smmuen);
+    } else if (const auto* ats = std::get_if<AtsAction>(&action.what)) {
+      barrier(state, action.agent);
+      set_ats(state, *ats);
     } else if (const auto* strtab = std::get_if<StrtabAction>(&action.what)) {
       barrier(state, action.agent);
       if (!state.may_translate) state.strtab = strtab->pa;
@@ -281,6 +288,16 @@ class Schedules {
     }
   }
 
+  /// Off, the endpoint uses nothing, and what it held is gone when it is on again (PCIe).
+  static void set_ats(State& state, const AtsAction& ats) {
+    if (ats.on) {
+      state.ats_sids.insert(ats.sid);
+      return;
+    }
+    state.ats_sids.erase(ats.sid);
+    std::erase_if(state.atc, [&ats](const AtcEntry& entry) { return entry.sid == ats.sid; });
+  }
+
   static void set_smmuen(State& state, const SmmuenAction& smmuen) {
     if (smmuen.acknowledged) {
       state.may_translate = smmuen.on;
@@ -314,8 +331,8 @@ class Schedules {
       const auto& promised = facts_.test->accesses[i].promised;
       if (!promised) continue;
       for (const std::string& outcome : allowed) {
-        const bool kept = std::any_of(
-            promised->begin(), promised->end(), [&](const OutcomeText& promise) {
+        const bool kept =
+            std::any_of(promised->begin(), promised->end(), [&](const OutcomeText& promise) {
               return promise.text == outcome || promise.text == "any";
             });
         if (!kept) judgement_.broken.insert("promise");

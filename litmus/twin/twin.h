@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The literal model of SEMANTICS 1 to 4: every schedule of the moments at which commands act, and
 // in each schedule all items that any cache may hold, filled and killed step by step. Slow and
-// obvious; the fast engine must agree with it. Stage 1 only: stage 2 and ATS are reported as
-// unsupported.
+// obvious; the fast engine must agree with it. Stage 1 only: stage 2 is reported as unsupported.
 //
 // Readings that the text leaves open (docs/semantics.md):
 //  - every register write but a relaxed ring is a barrier of its agent;
@@ -12,6 +11,9 @@
 //    as a whole;
 //  - below BBML 2 a leaf beside a pointer of its slot is a conflict even if the table is empty;
 //  - "any" by itself reaches no released page;
+//  - an ATC may hold any part of the range that was granted; a write by ATS to a page that its
+//    request, or an earlier one, marked dirty is both `P!dirty` and `P`;
+//  - an ATC_INV that may act while SMMUEN is not 1 for sure may be ignored;
 //  - STRTAB_BASE written while SMMUEN may be 1 is ignored (v3.2).
 #pragma once
 

@@ -13,9 +13,8 @@ using trace::JsonValue;
 Expected<Record> Record::parse(std::string_view line, trace::LinePlace place) {
   auto object = trace::parse_json(line);
   if (!object) {
-    return fail(ErrorCode::bad_input,
-                fmt::format("{}:{}:{}: {}", place.file, place.line, object.error().column,
-                            object.error().message));
+    return fail(ErrorCode::bad_input, fmt::format("{}:{}:{}: {}", place.file, place.line,
+                                                  object.error().column, object.error().message));
   }
   Record record(std::move(*object), place);
   if (record.object_.kind == JsonValue::Kind::object) return record;

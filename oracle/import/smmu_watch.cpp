@@ -25,12 +25,20 @@ constexpr std::array<std::string_view, 8> id_register_names{"IDR0", "IDR1", "IDR
                                                             "IDR4", "IDR5", "IIDR", "AIDR"};
 
 /// Things that happen in the recorded system and leave no line.
-constexpr std::array<EventKind, 14> not_reported{
-    EventKind::Load,        EventKind::Rmw,             EventKind::Barrier,
-    EventKind::CacheClean,  EventKind::CacheInvalidate, EventKind::Alloc,
-    EventKind::Free,        EventKind::PageRelease,     EventKind::Handoff,
-    EventKind::Irq,         EventKind::DeviceStore,     EventKind::StructureFetch,
-    EventKind::Call,        EventKind::Return};
+constexpr std::array<EventKind, 14> not_reported{EventKind::Load,
+                                                 EventKind::Rmw,
+                                                 EventKind::Barrier,
+                                                 EventKind::CacheClean,
+                                                 EventKind::CacheInvalidate,
+                                                 EventKind::Alloc,
+                                                 EventKind::Free,
+                                                 EventKind::PageRelease,
+                                                 EventKind::Handoff,
+                                                 EventKind::Irq,
+                                                 EventKind::DeviceStore,
+                                                 EventKind::StructureFetch,
+                                                 EventKind::Call,
+                                                 EventKind::Return};
 
 /// Takes line after line, gives a trace.
 class Importer {
@@ -52,8 +60,8 @@ class Importer {
     if (r.failed()) return r.error();
     if (kind == "init") return {};  // it went into its Reach
     if (const auto wrong = check(event)) {
-      return r.fail_line(fmt::format("{} of {}: {}", wrong->field, info(kind_of(event)).name,
-                                     wrong->message));
+      return r.fail_line(
+          fmt::format("{} of {}: {}", wrong->field, info(kind_of(event)).name, wrong->message));
     }
     if (trace_.events.size() == trace_events_max) {
       return fail(ErrorCode::gave_up, fmt::format("{}:{}: the recording has more than {} events",

@@ -21,7 +21,7 @@ namespace iommucheck::oracle {
 class SharedReport {
  public:
   static constexpr std::size_t words_max = 256;
-  static constexpr std::size_t counters_max = 1024;
+  static constexpr std::size_t counters_max = 2048;
   static constexpr std::size_t findings_bytes_max = std::size_t{8} << 20;
 
   /// environment if there is no memory.

@@ -96,10 +96,13 @@ Expected<iommucheck_driver> complete(const iommucheck_driver* given, const std::
   driver.size = sizeof driver;
   if (driver.name == nullptr) return bad(path, "its driver has no name; set name");
   if (driver.init == nullptr) return bad(path, "its driver has no init; every driver needs one");
-  if ((driver.flags & ~u64{IOMMUCHECK_DRIVER_CONCURRENT}) != 0) {
+  if (driver.reset == nullptr) return bad(path, "its driver has no reset; every driver needs one");
+  constexpr u64 known =
+      IOMMUCHECK_DRIVER_CONCURRENT | IOMMUCHECK_DRIVER_PER_DEVICE_TABLES | IOMMUCHECK_DRIVER_SCAN;
+  if ((driver.flags & ~known) != 0) {
     return bad(path, fmt::format("its driver has flags {:#x}, of which this program knows {:#x} "
                                  "only; clear the others",
-                                 driver.flags, IOMMUCHECK_DRIVER_CONCURRENT));
+                                 driver.flags, known));
   }
   return driver;
 }

@@ -14,6 +14,8 @@
 //   memory.h   words and their visible versions      config.cpp      STEs, CDs, regimes, tags
 //   tables.cpp table pages, items, make checks        invalidate.cpp  commands
 //   lookup.cpp candidates and outcomes                explain.cpp     the same in words
+//   ats_sources.cpp, atc.cpp, ats.cpp                 what devices may ask, keep and use by ATS
+//   translations.cpp all of a tag                     stale.cpp       questions of recordings
 #pragma once
 
 #include <algorithm>
@@ -24,6 +26,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "spec/smmu/atc.h"
 #include "spec/smmu/cd.h"
 #include "spec/smmu/command.h"
 #include "spec/smmu/coverage.h"
@@ -36,6 +39,8 @@ namespace iommucheck::spec {
 /// What differs between legal devices and is in no ID register.
 struct Profile {
   unsigned config_atom = 8;  ///< bytes that a configuration fetch reads at once: 8 or 16
+  /// ATC_INV with SSV = 0 covers the entries that have a PASID too (PCIe ATS).
+  bool untagged_covers_pasids = true;
   friend bool operator==(const Profile&, const Profile&) = default;
 };
 
@@ -46,6 +51,12 @@ struct Violation {
   std::string text;
 };
 
+/// How a device sends an access. By ATS (`translated`) it uses what its ATC holds or asks for a
+/// translation first; `either` is all that the device may do: without ATS at the endpoint only
+/// untranslated accesses, and with it both. An ATS request that is not granted counts as nothing
+/// there, since nothing happens.
+enum class Route : u8 { either, untranslated, translated };
+
 /// Who accesses what. `ssid` counts where `ssv`.
 struct Access {
   u32 sid = 0;
@@ -54,28 +65,34 @@ struct Access {
   AccessType type = AccessType::read;
   bool privileged = false;
   u64 va = 0;
+  Route route = Route::either;
 };
 
-enum class OutcomeKind : u8 { translation, bypass, fault, abort, any };
+/// `denied`: an ATS request is not granted, whatever the reason (UR, CA, or no rights); no event.
+enum class OutcomeKind : u8 { translation, bypass, fault, abort, any, denied };
 
 /// One thing that may happen to an access. A fault terminates or stalls, with a record, by
 /// `reaction` (translation faults) or always with a record that aborts (other events).
 struct Outcome {
   OutcomeKind kind = OutcomeKind::any;
-  u64 pa = 0;                       ///< translation, bypass
-  u64 attr = 0;                     ///< translation: the MAIR byte
-  bool dirty = false;               ///< translation: the write also clears AP[2] of its descriptor
+  u64 pa = 0;          ///< translation, bypass
+  u64 attr = 0;        ///< translation: the MAIR byte
+  bool dirty = false;  ///< translation: the write also clears AP[2] of its descriptor
   EventType event = EventType::none;
   FaultReaction reaction{};
   Rule rule = Rule::S1_DESCRIPTOR_VALID;  ///< that decided a fault, or why it is `any`
   // Where it comes from; not compared.
-  u32 item = 0;                     ///< 1 + the cached item it used last, 0: memory alone
-  u64 origin = 0;                   ///< address of the last word read
-  u64 value = 0;                    ///< and what was read there
+  u32 item = 0;    ///< 1 + the cached item it used last, 0: memory alone
+  u64 origin = 0;  ///< address of the last word read
+  u64 value = 0;   ///< and what was read there
+  u32 atc = 0;     ///< the ATC item that it used, 0: none
+
+  /// The transaction waits for CMD_RESUME or CMD_STALL_TERM; the record has Stall = 1.
+  [[nodiscard]] bool stalled() const { return kind == OutcomeKind::fault && reaction.stall; }
 
   [[nodiscard]] bool same(const Outcome& o) const {
-    return kind == o.kind && pa == o.pa && attr == o.attr && dirty == o.dirty &&
-           event == o.event && reaction == o.reaction;
+    return kind == o.kind && pa == o.pa && attr == o.attr && dirty == o.dirty && event == o.event &&
+           reaction == o.reaction;
   }
 };
 
@@ -85,22 +102,44 @@ struct Candidate {
   Kind kind = Kind::fault;
   u8 half = 0;
   u8 level = 0;
-  u8 extent_lg2 = 12;   ///< contiguous group counted in
+  u8 extent_lg2 = 12;       ///< contiguous group counted in
+  u8 hierarchical = 0;      ///< what the tables above took away, as four bits
+  bool clean_only = false;  ///< cached; writes that mark the descriptor dirty need another walk
   u32 regime = 0;
-  u64 va = 0;           ///< first address of the extent
-  u64 at = 0;           ///< of the entry by which it was met: a contiguous group has several
+  u64 va = 0;  ///< first address of the extent
+  u64 at = 0;  ///< of the entry by which it was met: a contiguous group has several
   Leaf<u64> leaf{};
   Fault fault{};
-  u32 item = 0;         ///< 1 + the item it comes from or through; 0: memory alone
+  u32 item = 0;  ///< 1 + the item it comes from or through; 0: memory alone
   u64 origin = 0;
   u64 value = 0;
+  u32 atc = 0;            ///< the ATC item that it is, and then no `item`; 0: not of an ATC
+  bool identity = false;  ///< of an ATC, filled where stage 1 was bypassed: output = input
+
+  [[nodiscard]] bool from_atc() const { return atc != 0; }
 };
 
-/// An interval of input addresses of one tag whose outcomes may have changed.
+/// The ATC of one (StreamID, PASID) is asked for like a tag, by a number of this kind: collect(),
+/// constant_until(), streams_of(), DirtyInterval::tag. It holds what the device can use beyond what
+/// the tags of its stream yield. Of the addresses under top-byte-ignore it knows those whose top
+/// byte is as VA[55]; an alias of any counts there.
+inline constexpr u32 atc_tag_bit = u32{1} << 31;
+constexpr bool is_atc_tag(u32 tag) { return (tag & atc_tag_bit) != 0; }
+
+/// An interval of input addresses of one tag, or of one ATC, whose outcomes may have changed.
 struct DirtyInterval {
   u32 tag = 0;
   u64 first = 0;
   u64 last = 0;
+};
+
+/// Substreams first to last of a stream; by default all, and with them its STE.
+struct StreamPart {
+  u32 sid = 0;
+  u32 first = 0;
+  u32 last = ~u32{0};
+
+  [[nodiscard]] bool whole() const { return first == 0 && last == ~u32{0}; }
 };
 
 class Caches {
@@ -150,6 +189,12 @@ class Caches {
   void reset();
   /// GBPA.ABORT: what SMMUEN = 0 does.
   void set_gbpa_abort(bool abort);
+  /// CR0.ATSCHK: translated accesses are checked against STE.EATS.
+  void set_atschk(bool check);
+  /// ATS enabled or disabled at the endpoint. Disabled, it neither asks nor sends translated
+  /// accesses, and its ATC is empty when it is enabled again (PCIe).
+  void set_ats(u32 sid, bool on);
+  [[nodiscard]] bool has_ats(u32 sid) const;
 
   // ---- commands, in queue order -----------------------------------------------------------------
   /// A command that may act from now on. `certain`: its slot was surely what was fetched and the
@@ -179,7 +224,8 @@ class Caches {
   /// Does a configuration structure that hardware may fetch lie in the page?
   [[nodiscard]] bool is_configuration(u64 pa) const;
 
-  // ---- for recordings, where nobody says when a change is meant to be complete (stale.cpp) -------
+  // ---- for recordings, where nobody says when a change is meant to be complete (stale.cpp)
+  // -------
   /// A store of unknown value to the aligned word.
   void store_unknown(AgentId by, u64 pa);
   /// Cached words of the stream's structures that memory no longer says and that no exposed command
@@ -196,7 +242,8 @@ class Caches {
   [[nodiscard]] std::optional<Structure> structure_at(u64 pa) const;
   /// The STEs or CDs with V = 1 that one fetch of the structure may yield, bits that nothing looks
   /// at cleared. False: a bound was hit.
-  bool versions_of(const Structure& structure, std::vector<std::array<u64, ste_words>>& found) const;
+  bool versions_of(const Structure& structure,
+                   std::vector<std::array<u64, ste_words>>& found) const;
   /// Can it be fetched or walked, from memory or by something cached?
   [[nodiscard]] bool is_fetchable(u64 first, u64 bytes) const;
   /// Ways to the table page as a table of `level`.
@@ -217,11 +264,13 @@ class Caches {
     SteKind kind = SteKind::bad;
     EventType event = EventType::none;  ///< fault, where no regime
     Rule rule = Rule::STE_VALID;
-    u32 regime = 0;                     ///< 1 + regime, 0: none
+    u32 regime = 0;  ///< 1 + regime, 0: none
     u32 tag = 0;
     FaultReaction reaction{};
-    bool any = false;                   ///< unknown configuration: anything
+    bool any = false;  ///< unknown configuration: anything
     Group dies = immortal;
+    bool ats = false;     ///< through an STE that answers ATS requests (EATS = 1)
+    bool no_ats = false;  ///< through one that does not
   };
   /// Distinct options for a stream; false: a bound was hit.
   bool stream_options(u32 sid, u32 ssid, bool ssv, std::vector<StreamOption>& options) const;
@@ -234,6 +283,11 @@ class Caches {
   /// Streams (StreamID, SubstreamID) whose configuration may use the tag: visit(sid, ssid).
   template <class Visit>
   void streams_of(u32 tag, Visit&& visit) const {
+    if (is_atc_tag(tag)) {
+      const AtcOwner& owner = atc_owners_[tag & ~atc_tag_bit];
+      visit(owner.sid, owner.ssid);
+      return;
+    }
     // Sorted by tag, made anew when a configuration has changed.
     FormedIndex& index = formed_index_;
     if (index.version != formed_version_ || index.generation != trail_.generation()) {
@@ -249,8 +303,42 @@ class Caches {
                                         [](const auto& a, u32 t) { return a.tag < t; });
     for (auto i = first; i != index.streams.end() && i->tag == tag; ++i) visit(i->sid, i->ssid);
   }
+  /// SubstreamIDs of the stream under which a regime can be formed, or an ATC holds something;
+  /// where there is no substream, 0. One may come more than once.
+  template <class Visit>
+  void substreams_of(u32 sid, Visit&& visit) const {
+    for (u32 i = 0; i < formed_.size(); ++i) {
+      if (formed_[i].sid == sid) visit(formed_[i].ssid);
+    }
+    if (atc_count_ == 0) return;
+    for (const AtcOwner& owner : atc_owners_) {
+      if (owner.sid == sid && owner.items != 0) visit(owner.ssv == 0 ? u32{0} : owner.ssid);
+    }
+  }
   [[nodiscard]] const Regime<u64>& regime(u32 id) const { return regimes_[id].regime; }
-  [[nodiscard]] bool tag_is_broken(u32 tag) const { return tags_[tag].broken != 0; }
+  [[nodiscard]] bool tag_is_broken(u32 tag) const {
+    return !is_atc_tag(tag) && tags_[tag].broken != 0;
+  }
+  /// ATCs of the stream that hold anything: visit(tag, const AtcOwner&).
+  template <class Visit>
+  void atcs_of(u32 sid, Visit&& visit) const {
+    for (u32 i = 0; i < atc_owners_.size(); ++i) {
+      const AtcOwner& owner = atc_owners_[i];
+      if (owner.sid == sid && owner.items != 0) visit(i | atc_tag_bit, owner);
+    }
+  }
+  [[nodiscard]] const AtcOwner& atc_owner(u32 tag) const { return atc_owners_[tag & ~atc_tag_bit]; }
+  [[nodiscard]] u64 atc_items_alive() const { return atc_count_; }
+  /// What ATCs hold that devices may use now (SMMUEN): visit(const AtcOwner&, const AtcItem&).
+  template <class Visit>
+  void for_each_atc_item(Visit&& visit) const {
+    if (atc_count_ == 0 || (smmuen_ == 0 && smmuen_open_ == 0)) return;
+    for (const AtcOwner& owner : atc_owners_) {
+      for (u32 i = static_cast<u32>(owner.first_item); i != 0; i = atc_items_[i].next) {
+        visit(owner, atc_items_[i]);
+      }
+    }
+  }
   [[nodiscard]] u64 items_alive() const { return item_count_; }
   [[nodiscard]] const Item& item(u32 index) const { return items_[index]; }
   /// Are two living translations of one address in conflict (break-before-make)?
@@ -262,8 +350,8 @@ class Caches {
   /// Intervals whose outcomes may have changed, if `track` asked for them. Not part of the state.
   void track_changes(bool track) { track_changes_ = track; }
   std::vector<DirtyInterval>& dirty() { return dirty_; }
-  /// Streams whose configuration may have changed.
-  std::vector<u32>& dirty_streams() { return dirty_streams_; }
+  /// Streams whose configuration may have changed; StreamID ~0 stands for every stream.
+  std::vector<StreamPart>& dirty_streams() { return dirty_streams_; }
   [[nodiscard]] bool gave_up() const { return gave_up_; }
   [[nodiscard]] const std::string& unsupported() const { return unsupported_; }
   void clear_findings();
@@ -276,7 +364,12 @@ class Caches {
   [[nodiscard]] std::string name(u64 pa) const;
   /// Why an outcome is possible: where it was read, when that was replaced, and the nearest miss.
   [[nodiscard]] std::string explain(const Outcome& outcome) const;
+  /// The same of a candidate, met at `va`.
+  [[nodiscard]] std::string explain(const Candidate& candidate, u64 va) const;
   [[nodiscard]] std::string explain_item(const Item& item) const;
+  /// Of an ATC entry: when it may have been filled, and the ATC_INV that nearly removed it.
+  [[nodiscard]] std::string explain_atc(const AtcItem& item, u64 va) const;
+  [[nodiscard]] const AtcItem& atc_item(u32 index) const { return atc_items_[index]; }
 
  private:
   struct RegimeState {
@@ -286,8 +379,8 @@ class Caches {
     u64 dies = immortal;  ///< group after which it can be formed no more
     u64 ghost = 0;        ///< 1: cannot be formed, but what was filled through it lives on
     u64 ghost_dies = immortal;
-    u64 listed = 0;       ///< in its tag's list
-    u64 next = 0;         ///< 1 + the next of its tag
+    u64 listed = 0;  ///< in its tag's list
+    u64 next = 0;    ///< 1 + the next of its tag
   };
   struct TagState {
     Tag<u64> tag;
@@ -316,19 +409,19 @@ class Caches {
     u32 sid = 0;
     u32 ssid = 0;
     u32 regime = 0;
-    u64 place = 0;   ///< of the CD
+    u64 place = 0;  ///< of the CD
     Group dies = immortal;
-    u32 units = 0;   ///< atomic units of the CD with more than one version
+    u32 units = 0;  ///< atomic units of the CD with more than one version
   };
   /// A range of memory that holds configuration structures.
   struct Region {
     ConfigKind kind = ConfigKind::ste;
     u8 padding0[3] = {};
-    u32 sid = 0;         ///< first
-    u64 first = 0;       ///< address
+    u32 sid = 0;    ///< first
+    u64 first = 0;  ///< address
     u64 bytes = 0;
-    u32 ssid = 0;        ///< first
-    u32 made_by = 0;     ///< stream whose STE leads here; STE arrays: first stream of the L1STD
+    u32 ssid = 0;           ///< first
+    u32 made_by = 0;        ///< stream whose STE leads here; STE arrays: first stream of the L1STD
     Group dies = immortal;  ///< of the STE that leads here
     u32 padding = 0;
   };
@@ -457,13 +550,15 @@ class Caches {
   [[nodiscard]] Group fate(const ConfigItem& item, u64 array) const;
   static bool covers_both(const Command& command, const ConfigItem& a, const ConfigItem& b);
   void leave_below(const ConfigItem& item, const std::vector<const Command*>& commands,
-                   std::vector<u32>& streams);
+                   std::vector<StreamPart>& streams);
   [[nodiscard]] bool may_be_fetched_again(const ConfigItem& item, const InFlight& command) const;
   void units_at(ConfigKind kind, u32 sid, u32 ssid, u64 place, unsigned unit, bool cached_only,
                 UnitValues& values) const;
   void reform_around(u64 pa);
-  void reform(u32 sid);
+  void reform(const StreamPart& part);
   void reform_all();
+  [[nodiscard]] std::vector<u32> cds_to_form(const SteOption& ste, const StreamPart& part) const;
+  void replace_formed(const StreamPart& part, const std::vector<Formed>& now);
   void refresh_regions(u32 sid);
   void add_region(const Region& region);
   void remove_regions(u32 sid, ConfigKind kind);
@@ -505,7 +600,8 @@ class Caches {
   void split_item(u32 index, u64 first, u64 count);
   void kill_items(const InFlight& command);
   void kill_config(const InFlight& command);
-  void add_streams(const ConfigItem& item, std::vector<u32>& streams) const;
+  static void add_part(const StreamPart& part, std::vector<StreamPart>& parts);
+  void add_streams(const ConfigItem& item, std::vector<StreamPart>& streams) const;
   void kill_ghosts(const InFlight& command);
   void kill_unknown(const InFlight& command);
   [[nodiscard]] bool covers_item(const Command& command, const Item& item) const;
@@ -515,8 +611,47 @@ class Caches {
   [[nodiscard]] Group first_kill_after(Group group, const Item& item) const;
   [[nodiscard]] TlbTarget target_of(const Item& item) const;
 
+  // atc.cpp
+  using VisitCandidate = std::function<void(const Candidate&, u64 bytes)>;
+  u32 intern_atc(u32 sid, u32 ssid, u32 ssv);
+  void sources_of(const StreamPart& part, const std::vector<u32>& numbers,
+                  std::vector<AtsSource>& sources);
+  void reform_ats(const StreamPart& part, const std::vector<Formed>& now);
+  void lose_source(const AtsSource& source);
+  void note_clean_only(Candidate& c) const;
+  void leave_all_in_atc(const AtsSource& source);
+  void leave_in_atcs(const Item& item);
+  void leave_dirty_in_atcs(const Path& path, u64 origin, Content content, EventIndex stored_at);
+  void leave_unknown_in_atcs(Group group, const std::vector<u32>& unknown_before);
+  [[nodiscard]] std::vector<u32> atcs_of_unknown() const;
+  void fill_atc(const AtsSource& source, const Candidate& c, u64 bytes, Group until, u32 stored_at);
+  void add_atc(AtcItem item);
+  void insert_atc(const AtcItem& item);
+  template <class Gone>
+  void erase_atc(u32 owner, Gone&& gone);
+  [[nodiscard]] bool meets_tag(const AtsSource& source, u32 tag, bool global) const;
+  [[nodiscard]] bool cut_atc(const Command& command, AtcItem& item,
+                             std::vector<AtcItem>& rest) const;
+  void drop_atc(Group group);
+  void kill_atc(const InFlight& command);
+  void void_atc_invs();
+  [[nodiscard]] bool covers_owner(const Command& command, const AtcOwner& owner) const;
+  [[nodiscard]] Candidate candidate_of(const AtcItem& item, u32 index, u64 va) const;
+  void collect_atc(u32 owner, u64 va, std::vector<Candidate>& found) const;
+  [[nodiscard]] u64 atc_constant_until(u32 owner, u64 va) const;
+  void translations_under(u32 tag, const VisitCandidate& visit) const;
+  void all_translations_of(u32 tag, const VisitCandidate& visit) const;
+  void visit_table(u32 regime, unsigned half, u64 table, unsigned level, u64 entries, u64 va,
+                   u8 hierarchical, u32 item, const VisitCandidate& visit) const;
+  bool ats_outcomes(const Access& access, std::vector<Outcome>& found) const;
+  void use_atc(const Access& access, const AtcOwner& owner, std::vector<Outcome>& found) const;
+  bool ask_ats(const Access& access, std::vector<Outcome>& found) const;
+  bool check_translated(const Access& access, const Outcome& outcome,
+                        std::vector<Outcome>& found) const;
+
   // lookup.cpp
   bool collect_outcomes(const Access& access, std::vector<Outcome>& found) const;
+  bool untranslated_outcomes(const Access& access, std::vector<Outcome>& found) const;
   void access_under(const Access& access, const StreamOption& option,
                     std::vector<Outcome>& found) const;
   void walk(u32 regime, unsigned half, u64 table, unsigned level, unsigned start, u64 va,
@@ -542,68 +677,76 @@ class Caches {
   Profile profile_;
   EventIndex now_ = 0;
 
-  StreamTable strtab_{};      // trailed as a whole
+  StreamTable strtab_{};  // trailed as a whole
   u64 strtab_set_ = 0;
   u64 e2h_ = 0;
-  u64 smmuen_ = 0;            // as written
-  u64 enabled_ = 0;           // may anything be fetched: smmuen written 1, until 0 acknowledged
+  u64 smmuen_ = 0;   // as written
+  u64 enabled_ = 0;  // may anything be fetched: smmuen written 1, until 0 acknowledged
   u64 smmuen_acked_ = 0;
-  u64 smmuen_open_ = 0;       // a change was written and not acknowledged yet
+  u64 smmuen_open_ = 0;  // a change was written and not acknowledged yet
   u64 gbpa_abort_ = 0;
   u64 tolerate_epd_ = 0;
 
   TrailPool<Edge> edges_;
   TrailPool<Item> items_;
   u64 item_count_ = 0;
-  u64 globals_ = 0;           // a global leaf was ever stored in a table
-  u64 contiguous_ = 0;        // so was a leaf with the contiguous hint
-  struct LeafStore {           // leaves stored since there are global ones: which is newer counts
+  u64 globals_ = 0;     // a global leaf was ever stored in a table
+  u64 contiguous_ = 0;  // so was a leaf with the contiguous hint
+  struct LeafStore {    // leaves stored since there are global ones: which is newer counts
     u64 pa = 0;
     u64 value = 0;
     u32 at = 0;
     u32 padding = 0;
   };
   TrailArray<LeafStore> leaf_stores_;
-  u64 ghosts_ = 0;            // regimes that are ghosts
+  u64 ghosts_ = 0;  // regimes that are ghosts
 
   std::deque<RegimeState> regimes_;
   std::unordered_multimap<u64, u32> regime_index_;
   std::deque<TagState> tags_;
   std::unordered_multimap<u64, u32> tag_index_;
   TrailArray<u64> active_tags_;
-  TrailArray<u64> item_tags_;   // tags that have items
+  TrailArray<u64> item_tags_;  // tags that have items
 
   TrailArray<ConfigItem> config_items_;
   TrailArray<Region> regions_;
   TrailArray<Formed> formed_;
   TrailArray<u64> known_sids_;  // streams whose STE was ever anything but V = 0 or abort
 
-  struct UnknownSet {          // reset: SEMANTICS 2
-    u64 config = 0;            // alive for every stream but those below
+  struct UnknownSet {  // reset: SEMANTICS 2
+    u64 config = 0;    // alive for every stream but those below
     u64 config_dies = immortal;
     u64 tlb_el1 = 0, tlb_el1_dies = immortal;
     u64 tlb_el2 = 0, tlb_el2_dies = immortal;
   };
   UnknownSet unknown_;
-  struct UnknownExcept {       // a VMID whose unknown stage 1 items are invalidated
+  struct UnknownExcept {  // a VMID whose unknown stage 1 items are invalidated
     u64 vmid = 0;
     u64 dies = immortal;
   };
   TrailArray<UnknownExcept> unknown_except_;
-  struct UnknownStreams {      // streams whose unknown configuration is invalidated
+  struct UnknownStreams {  // streams whose unknown configuration is invalidated
     u32 first = 0, last = 0;
     u64 dies = immortal;
   };
   TrailArray<UnknownStreams> unknown_streams_;
 
+  u64 ats_on_ = 0;  // endpoints with ATS on
+  u64 atschk_ = 0;
+  TrailArray<AtsStream> ats_streams_;
+  TrailArray<AtsSource> ats_sources_;
+  std::deque<AtcOwner> atc_owners_;  // numbered once and for all; counts and lists are trailed
+  TrailPool<AtcItem> atc_items_;
+  u64 atc_count_ = 0;
+
   TrailArray<InFlight> in_flight_;
   TrailArray<InFlight> history_;  // commands since the state began, for explanations
-  u64 group_ = 0;             // that the next command belongs to
-  u64 completed_ = 0;         // groups below this one are complete
+  u64 group_ = 0;                 // that the next command belongs to
+  u64 completed_ = 0;             // groups below this one are complete
 
-  u64 paths_version_ = 0;     // changes whenever for_each_path() may; no part of the state
+  u64 paths_version_ = 0;  // changes whenever for_each_path() may; no part of the state
   mutable PathCache path_cache_;
-  u64 formed_version_ = 0;    // changes whenever formed_ does
+  u64 formed_version_ = 0;  // changes whenever formed_ does
   mutable FormedIndex formed_index_;
   bool track_changes_ = false;
   bool gave_up_ = false;
@@ -611,7 +754,7 @@ class Caches {
   std::string unsupported_;
   std::vector<Violation> violations_;
   std::vector<DirtyInterval> dirty_;
-  std::vector<u32> dirty_streams_;
+  std::vector<StreamPart> dirty_streams_;
   std::vector<Vanished> scratch_vanished_;
   std::vector<Path> scratch_paths_;
   std::vector<u32> scratch_covered_;

@@ -89,8 +89,8 @@ constexpr auto cd_of = [](auto& option) -> auto& { return option.cd; };
 }  // namespace
 
 /// What one fetch of unit `unit` may have seen: a word, or two.
-void Caches::units_at(ConfigKind kind, u32 sid, u32 ssid, u64 place, unsigned unit, bool cached_only,
-                      UnitValues& values) const {
+void Caches::units_at(ConfigKind kind, u32 sid, u32 ssid, u64 place, unsigned unit,
+                      bool cached_only, UnitValues& values) const {
   const bool pairs = profile_.config_atom == 16;
   const unsigned word = pairs ? 2 * unit : unit;
   if (!cached_only) {
@@ -108,7 +108,8 @@ void Caches::units_at(ConfigKind kind, u32 sid, u32 ssid, u64 place, unsigned un
     const ConfigItem& item = config_items_[i];
     if (item.kind != kind || item.place != place || item.word != word) continue;
     if (sid - item.sid >= item.sid_count || ssid - item.ssid >= item.ssid_count) continue;
-    values.add({{item.value, item.partner}, {(item.unknown & 1) != 0, (item.unknown & 2) != 0},
+    values.add({{item.value, item.partner},
+                {(item.unknown & 1) != 0, (item.unknown & 2) != 0},
                 item.dies});
   }
 }
@@ -209,8 +210,7 @@ bool Caches::ste_options(u32 sid, std::vector<SteOption>& options) const {
         continue;
       }
       places.push_back(second_level_ste_address(strtab_, l1std, u64{sid}));
-      if (!mixtures(ConfigKind::ste, sid, 0, places.back(), word.dies, false, ste_of,
-                    options)) {
+      if (!mixtures(ConfigKind::ste, sid, 0, places.back(), word.dies, false, ste_of, options)) {
         return false;
       }
     }
@@ -244,8 +244,7 @@ bool Caches::cd_options(u32 sid, u32 ssid, const std::vector<SteOption>& all,
     const unsigned leaf_bits = cd_leaf_bits(ste.ste, caps_);
     if (leaf_bits == 0) {
       places.push_back(linear_cd_address(ste.ste, u64{ssid}));
-      if (!mixtures(ConfigKind::cd, sid, ssid, places.back(), ste.dies, false, cd_of,
-                    options)) {
+      if (!mixtures(ConfigKind::cd, sid, ssid, places.back(), ste.dies, false, cd_of, options)) {
         return false;
       }
       continue;
@@ -262,8 +261,7 @@ bool Caches::cd_options(u32 sid, u32 ssid, const std::vector<SteOption>& all,
         continue;
       }
       places.push_back(second_level_cd_address(l1cd, leaf_bits, u64{ssid}));
-      if (!mixtures(ConfigKind::cd, sid, ssid, places.back(), option.dies, false, cd_of,
-                    options)) {
+      if (!mixtures(ConfigKind::cd, sid, ssid, places.back(), option.dies, false, cd_of, options)) {
         return false;
       }
     }
@@ -285,8 +283,7 @@ bool Caches::cd_options(u32 sid, u32 ssid, const std::vector<SteOption>& all,
   return true;
 }
 
-bool Caches::stream_options(u32 sid, u32 ssid, bool ssv,
-                            std::vector<StreamOption>& options) const {
+bool Caches::stream_options(u32 sid, u32 ssid, bool ssv, std::vector<StreamOption>& options) const {
   const auto add = [&](const StreamOption& option) {
     for (StreamOption& known : options) {
       if (known.kind != option.kind || known.event != option.event || known.any != option.any ||
@@ -294,6 +291,8 @@ bool Caches::stream_options(u32 sid, u32 ssid, bool ssv,
         continue;
       }
       known.dies = std::max(known.dies, option.dies);
+      known.ats |= option.ats;
+      known.no_ats |= option.no_ats;
       return;
     }
     options.push_back(option);
@@ -321,6 +320,8 @@ bool Caches::stream_options(u32 sid, u32 ssid, bool ssv,
     const SteDecision decision = decode_ste(ste.ste, caps_);
     option.kind = decision.kind;
     option.rule = decision.rule;
+    option.ats = decision.kind == SteKind::stage1 && caps_.ats && ste.ste.eats() == 1;
+    option.no_ats = !option.ats;
     if (decision.kind == SteKind::bad) option.event = EventType::c_bad_ste;
     if (decision.kind == SteKind::bad || decision.kind == SteKind::abort) {
       add(option);
@@ -412,9 +413,12 @@ void Caches::refresh_l2_arrays(u32 first_sid) {
       continue;
     }
     if (l1std_illegal(strtab_, l1std, u64{first_sid})) continue;
-    add_region({.kind = ConfigKind::ste, .sid = first_sid, .first = l1std.l2ptr(),
+    add_region({.kind = ConfigKind::ste,
+                .sid = first_sid,
+                .first = l1std.l2ptr(),
                 .bytes = pow2(static_cast<unsigned>(l1std.span()) - 1) * ste_bytes,
-                .made_by = first_sid, .dies = word.dies});
+                .made_by = first_sid,
+                .dies = word.dies});
   }
 }
 
@@ -426,17 +430,25 @@ void Caches::refresh_regions(u32 sid) {
   if (enabled_ == 0 || !ste_options(sid, stes)) return;
   for (const SteOption& ste : stes) {
     if (ste.unknown || ste.bad_streamid || !decode_ste(ste.ste, caps_).has_stage1()) continue;
-    const u64 cds = substreams_used(ste.ste, caps_).value
-                        ? pow2(static_cast<unsigned>(ste.ste.s1cdmax())) : 1;
+    const u64 cds =
+        substreams_used(ste.ste, caps_).value ? pow2(static_cast<unsigned>(ste.ste.s1cdmax())) : 1;
     const unsigned leaf_bits = cd_leaf_bits(ste.ste, caps_);
     if (leaf_bits == 0) {
-      add_region({.kind = ConfigKind::cd, .sid = sid, .first = ste.ste.s1contextptr(),
-                  .bytes = cds * cd_bytes, .made_by = sid, .dies = ste.dies});
+      add_region({.kind = ConfigKind::cd,
+                  .sid = sid,
+                  .first = ste.ste.s1contextptr(),
+                  .bytes = cds * cd_bytes,
+                  .made_by = sid,
+                  .dies = ste.dies});
       continue;
     }
     const u64 l1cds = std::max<u64>(1, cds >> leaf_bits);
-    add_region({.kind = ConfigKind::l1cd, .sid = sid, .first = ste.ste.s1contextptr(),
-                .bytes = l1cds * 8, .made_by = sid, .dies = ste.dies});
+    add_region({.kind = ConfigKind::l1cd,
+                .sid = sid,
+                .first = ste.ste.s1contextptr(),
+                .bytes = l1cds * 8,
+                .made_by = sid,
+                .dies = ste.dies});
     for (u64 n = 0; n < l1cds; ++n) {
       const u64 place = ste.ste.s1contextptr() + 8 * n;
       const auto ssid = static_cast<u32>(n << leaf_bits);
@@ -445,9 +457,13 @@ void Caches::refresh_regions(u32 sid) {
       for (const Word& word : words) {
         const L1Cd<u64> l1cd{word.value};
         if (word.unknown || l1cd_illegal(l1cd, caps_)) continue;
-        add_region({.kind = ConfigKind::cd, .sid = sid, .first = l1cd.l2ptr(),
-                    .bytes = std::min<u64>(cds, pow2(leaf_bits)) * cd_bytes, .ssid = ssid,
-                    .made_by = sid, .dies = std::min(ste.dies, word.dies)});
+        add_region({.kind = ConfigKind::cd,
+                    .sid = sid,
+                    .first = l1cd.l2ptr(),
+                    .bytes = std::min<u64>(cds, pow2(leaf_bits)) * cd_bytes,
+                    .ssid = ssid,
+                    .made_by = sid,
+                    .dies = std::min(ste.dies, word.dies)});
       }
     }
   }
@@ -462,19 +478,23 @@ bool Caches::is_configuration(u64 pa) const {
 
 void Caches::reform_around(u64 pa) {
   if (enabled_ == 0) return;
-  std::vector<u32> streams;
+  std::vector<StreamPart> streams;
   std::vector<u32> arrays;
   for (u32 i = 0; i < regions_.size(); ++i) {
     const Region& region = regions_[i];
     if (pa - region.first >= region.bytes) continue;
     const u64 offset = pa - region.first;
-    u32 sid = region.sid;
-    if (region.kind == ConfigKind::ste) sid += static_cast<u32>(offset / ste_bytes);
-    if (region.kind == ConfigKind::l1std) {
-      arrays.push_back(static_cast<u32>(offset / 8) << strtab_.split);
-      continue;
+    const auto number = static_cast<u32>(offset / ste_bytes);
+    switch (region.kind) {
+      case ConfigKind::l1std:
+        arrays.push_back(static_cast<u32>(offset / 8) << strtab_.split);
+        break;
+      case ConfigKind::ste: add_part({region.sid + number}, streams); break;
+      case ConfigKind::l1cd: add_part({region.sid}, streams); break;
+      case ConfigKind::cd:
+        add_part({region.sid, region.ssid + number, region.ssid + number}, streams);
+        break;
     }
-    if (std::ranges::find(streams, sid) == streams.end()) streams.push_back(sid);
   }
   for (const u32 first : arrays) {
     refresh_l2_arrays(first);
@@ -487,10 +507,10 @@ void Caches::reform_around(u64 pa) {
           interesting |= ste.unknown || (ste.ste.v() & ste.ste.config_translates()).value;
         }
       }
-      if (interesting) reform(first + n);
+      if (interesting) reform({first + n});
     }
   }
-  for (const u32 sid : streams) reform(sid);
+  for (const StreamPart& part : streams) reform(part);
 }
 
 /// A regime can be formed by (sid, number) through `ste` and each possible CD.
@@ -503,9 +523,8 @@ void Caches::form_cd(u32 sid, u32 number, const SteOption& ste, const std::vecto
   }
   for (const CdOption& cd : cds) {
     if (cd.unknown) {
-      report(Rule::WILD_STRUCTURE,
-             "the CD of stream " + hex(sid) + ", substream " + hex(number) +
-                 " is memory of unknown content: " + name(cd.place));
+      report(Rule::WILD_STRUCTURE, "the CD of stream " + hex(sid) + ", substream " + hex(number) +
+                                       " is memory of unknown content: " + name(cd.place));
       continue;
     }
     if (cd.bad_substreamid) continue;
@@ -513,31 +532,86 @@ void Caches::form_cd(u32 sid, u32 number, const SteOption& ste, const std::vecto
     if (cd.units > 1) count(Rule::TORN_CD);
     if (bad) {
       if (cd.cd.v() && cd.units > 1) {
-        report(Rule::TORN_CD,
-               "a mixture of old and new words of the CD at " + name(cd.place) + " is illegal (" +
-                   std::string(rule_name(*bad)) + ")");
+        report(Rule::TORN_CD, "a mixture of old and new words of the CD at " + name(cd.place) +
+                                  " is illegal (" + std::string(rule_name(*bad)) + ")");
       }
       continue;
     }
     const u32 regime = intern(regime_of(ste.ste, cd.cd, caps_, e2h_ != 0));
-    formed.push_back({.sid = sid, .ssid = number, .regime = regime, .place = cd.place,
-                      .dies = std::min(ste.dies, cd.dies), .units = cd.units});
+    formed.push_back({.sid = sid,
+                      .ssid = number,
+                      .regime = regime,
+                      .place = cd.place,
+                      .dies = std::min(ste.dies, cd.dies),
+                      .units = cd.units});
   }
 }
 
-/// Everything that follows from the configuration of one stream.
-void Caches::reform(u32 sid) {
+/// SubstreamIDs of `part` whose CD may be valid: tables of CDs are mostly empty, and a CD of which
+/// every version has V = 0 forms nothing.
+std::vector<u32> Caches::cds_to_form(const SteOption& ste, const StreamPart& part) const {
+  std::vector<u32> numbers;
+  const u64 count = pow2(static_cast<unsigned>(ste.ste.s1cdmax()));
+  const u64 end = std::min<u64>(count, u64{part.last} + 1);
+  const auto add = [&](u64 number) {
+    if (number < part.first || number >= end) return;
+    if (numbers.empty() || numbers.back() != number) numbers.push_back(static_cast<u32>(number));
+  };
+  // CDs `first` on in the array at `place`.
+  const auto look_at = [&](u64 place, u64 first, u64 n) {
+    for (u64 i = first < part.first ? part.first - first : 0; i < n && first + i < end; ++i) {
+      const u64 cd = place + i * cd_bytes;
+      const Frame* frame = memory_.find(cd);
+      if (frame != nullptr && frame->nonzero == 0 && !memory_.any_pending()) {
+        i += (frame->address() + pow2(frame_lg2) - cd) / cd_bytes - 1;
+        continue;
+      }
+      bool valid = false;
+      bool unknown = false;
+      memory_.visible(cd, [&](Content c) {
+        unknown |= c.unknown;
+        valid |= Cd<u64>{{c.value}}.v().value;
+      });
+      if (valid || unknown) add(first + i);
+      if (unknown) break;  // one report is enough
+    }
+  };
+  const unsigned leaf_bits = cd_leaf_bits(ste.ste, caps_);
+  if (leaf_bits == 0) look_at(ste.ste.s1contextptr(), 0, count);
+  for (u64 n = 0; leaf_bits != 0 && n << leaf_bits < end; ++n) {
+    if ((n + 1) << leaf_bits <= part.first) continue;
+    std::vector<Word> words;
+    const u64 first = n << leaf_bits;
+    words_at(ConfigKind::l1cd, part.sid, static_cast<u32>(first), ste.ste.s1contextptr() + 8 * n, 0,
+             words);
+    for (const Word& word : words) {
+      const L1Cd<u64> l1cd{word.value};
+      if (word.unknown) add(std::max<u64>(first, part.first));
+      if (word.unknown || l1cd_illegal(l1cd, caps_)) continue;
+      look_at(l1cd.l2ptr(), first, pow2(leaf_bits));
+    }
+  }
+  for (u32 i = 0; i < config_items_.size(); ++i) {
+    const ConfigItem& item = config_items_[i];
+    if (item.kind == ConfigKind::cd && item.sid == part.sid) add(item.ssid);
+  }
+  std::ranges::sort(numbers);
+  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
+  return numbers;
+}
+
+/// Everything that follows from the configuration of one stream, or of some of its substreams.
+void Caches::reform(const StreamPart& part) {
+  const u32 sid = part.sid;
   ++formed_version_;
   ++paths_version_;
-  if (track_changes_ && (dirty_streams_.empty() || dirty_streams_.back() != sid)) {
-    dirty_streams_.push_back(sid);
-  }
+  if (track_changes_) add_part(part, dirty_streams_);
   std::vector<Formed> now;
   std::vector<SteOption> stes;
   bool translates = false;
   if (enabled_ != 0) {
     if (!ste_options(sid, stes)) gave_up_ = true;
-    refresh_regions(sid);
+    if (part.whole()) refresh_regions(sid);
     count(Rule::WILD_STRUCTURE);
     for (const SteOption& ste : stes) {
       if (ste.units > 1) count(Rule::TORN_STE);
@@ -549,40 +623,34 @@ void Caches::reform(u32 sid) {
       const SteDecision decision = decode_ste(ste.ste, caps_);
       translates |= decision.kind != SteKind::abort;
       if (decision.kind == SteKind::bad && ste.ste.v() && ste.units > 1) {
-        report(Rule::TORN_STE,
-               "a mixture of old and new words of the STE of stream " + hex(sid) +
-                   " is illegal (" + std::string(rule_name(decision.rule)) + ")");
+        report(Rule::TORN_STE, "a mixture of old and new words of the STE of stream " + hex(sid) +
+                                   " is illegal (" + std::string(rule_name(decision.rule)) + ")");
       }
       if (decision.has_stage2()) unsupported_ = "stage 2 translation";
       if (decision.kind != SteKind::stage1) continue;
       if (!substreams_used(ste.ste, caps_).value) {
-        form_cd(sid, 0, ste, stes, now);
+        if (part.first == 0) form_cd(sid, 0, ste, stes, now);
         continue;
       }
-      for (u64 n = 0; n < pow2(static_cast<unsigned>(ste.ste.s1cdmax())); ++n) {
-        // Tables of CDs are mostly empty: a frame of zeros forms nothing.
-        if (cd_leaf_bits(ste.ste, caps_) == 0) {
-          const Frame* frame = memory_.find(linear_cd_address(ste.ste, n));
-          bool cached = false;
-          for (u32 i = 0; i < config_items_.size(); ++i) {
-            cached |= config_items_[i].kind == ConfigKind::cd && config_items_[i].ssid == n;
-          }
-          if (frame != nullptr && frame->nonzero == 0 && !cached) continue;
-        }
-        form_cd(sid, static_cast<u32>(n), ste, stes, now);
-      }
+      for (const u32 number : cds_to_form(ste, part)) form_cd(sid, number, ste, stes, now);
     }
   }
   bool known = false;
   for (u32 i = 0; i < known_sids_.size(); ++i) known |= known_sids_[i] == sid;
   if (translates && !known) known_sids_.push(trail_, sid);
+  if (ats_on_ != 0) reform_ats(part, now);
+  replace_formed(part, now);
+}
 
+/// What the part forms from now on: regimes come, go, and are compared.
+void Caches::replace_formed(const StreamPart& part, const std::vector<Formed>& now) {
   std::vector<u32> touched;
   const auto touch = [&](u32 regime) {
     if (std::ranges::find(touched, regime) == touched.end()) touched.push_back(regime);
   };
   for (u32 i = formed_.size(); i != 0; --i) {
-    if (formed_[i - 1].sid != sid) continue;
+    const Formed& entry = formed_[i - 1];
+    if (entry.sid != part.sid || entry.ssid < part.first || entry.ssid > part.last) continue;
     touch(formed_[i - 1].regime);
     formed_.remove_unordered(trail_, i - 1);
   }
@@ -615,7 +683,7 @@ void Caches::reform(u32 sid) {
 }
 
 void Caches::reform_all() {
-  for (u32 i = 0; i < known_sids_.size(); ++i) reform(static_cast<u32>(known_sids_[i]));
+  for (u32 i = 0; i < known_sids_.size(); ++i) reform({static_cast<u32>(known_sids_[i])});
 }
 
 void Caches::config_vanished(const Vanished& what, const std::vector<Vanished>& all) {
@@ -625,9 +693,14 @@ void Caches::config_vanished(const Vanished& what, const std::vector<Vanished>& 
     const Region region = regions_[i];
     if (pa - region.first >= region.bytes) continue;
     const u64 offset = pa - region.first;
-    ConfigItem item{.kind = region.kind, .unknown = static_cast<u8>(what.content.unknown ? 1 : 0),
-                    .sid = region.sid, .ssid = region.ssid, .dies = region.dies,
-                    .value = what.content.value, .since = now_, .vanished_at = now_,
+    ConfigItem item{.kind = region.kind,
+                    .unknown = static_cast<u8>(what.content.unknown ? 1 : 0),
+                    .sid = region.sid,
+                    .ssid = region.ssid,
+                    .dies = region.dies,
+                    .value = what.content.value,
+                    .since = now_,
+                    .vanished_at = now_,
                     .stored_at = what.at};
     const bool descriptor = region.kind == ConfigKind::l1std || region.kind == ConfigKind::l1cd;
     const u64 size = descriptor ? 8 : ste_bytes;
@@ -776,19 +849,21 @@ void Caches::become_formed(u32 id) {
     for (unsigned half = 0; half < 2; ++half) {
       if (regime.half[half].epd) continue;
       const auto table = start_table(regime, half);
-      const u64 entries =
-          pow2(static_cast<unsigned>(start_entries_lg2(Granule::g4k, table.level,
-                                                       regime.half[half].tsz)));
+      const u64 entries = pow2(static_cast<unsigned>(
+          start_entries_lg2(Granule::g4k, table.level, regime.half[half].tsz)));
       link(table.address, table.level,
-           Edge{.kind = EdgeKind::root, .half = static_cast<u8>(half), .parent = id,
-                .value = table.address, .count = entries});
+           Edge{.kind = EdgeKind::root,
+                .half = static_cast<u8>(half),
+                .parent = id,
+                .value = table.address,
+                .count = entries});
     }
   }
   mark_dirty(state.tag, 0, 64);
   if (unknown_.config == 0 && unknown_tlb_alive(tag.tag)) {
-    report(Rule::UNKNOWN_AFTER_RESET,
-           "translations from before reset may live under ASID " + hex(tag.tag.asid) + ", VMID " +
-               hex(tag.tag.vmid) + ", which comes into use");
+    report(Rule::UNKNOWN_AFTER_RESET, "translations from before reset may live under ASID " +
+                                          hex(tag.tag.asid) + ", VMID " + hex(tag.tag.vmid) +
+                                          ", which comes into use");
   }
   // Make checks of a whole regime: against items that live under its tag, and other regimes.
   for (u32 i = static_cast<u32>(tag.first_item); i != 0; i = items_[i].next) {
@@ -833,7 +908,9 @@ void Caches::become_ghost(u32 id, Group died) {
   for (u32 i = 0; i < in_flight_.size(); ++i) {
     const InFlight& command = in_flight_[i];
     if (died == immortal || command.group <= died || !is_tlbi(command.command.op)) continue;
-    TlbTarget all{.world = tag.tag.world, .vmid = tag.tag.vmid, .asid = tag.tag.asid,
+    TlbTarget all{.world = tag.tag.world,
+                  .vmid = tag.tag.vmid,
+                  .asid = tag.tag.asid,
                   .global = globals_ != 0};
     if (is_tlbi_by_address(command.command.op) || globals_ != 0) {
       piecemeal = true;
@@ -848,8 +925,8 @@ void Caches::become_ghost(u32 id, Group died) {
   for (unsigned half = 0; half < 2; ++half) {
     if (regime.half[half].epd) continue;
     const auto table = start_table(regime, half);
-    Path path{.tag = state.tag, .regime = id, .half = static_cast<u8>(half), .ghost = true,
-              .dies = died};
+    Path path{
+        .tag = state.tag, .regime = id, .half = static_cast<u8>(half), .ghost = true, .dies = died};
     path.va = half == 0 ? 0 : ~low_mask(64 - regime.half[half].tsz);
     expand(path, table.address, table.level, nullptr);
   }
@@ -868,7 +945,10 @@ void Caches::materialize_ghost(u32 id) {
   for (unsigned half = 0; half < 2; ++half) {
     if (state.regime.half[half].epd) continue;
     const auto table = start_table(state.regime, half);
-    Path path{.tag = state.tag, .regime = id, .half = static_cast<u8>(half), .ghost = true,
+    Path path{.tag = state.tag,
+              .regime = id,
+              .half = static_cast<u8>(half),
+              .ghost = true,
               .cap = static_cast<Group>(state.ghost_dies)};
     path.va = half == 0 ? 0 : ~low_mask(64 - state.regime.half[half].tsz);
     expand(path, table.address, table.level, nullptr);
@@ -887,8 +967,13 @@ void Caches::freeze_pointers(u32 regime, Group died) {
   }
   for (const u32 i : pointers) {
     const Item item = items_[i];
-    Path path{.tag = id, .regime = regime, .half = item.half, .ghost = true, .va = item.va,
-              .dies = std::min(died, item.dies), .item = i + 1};
+    Path path{.tag = id,
+              .regime = regime,
+              .half = item.half,
+              .ghost = true,
+              .va = item.va,
+              .dies = std::min(died, item.dies),
+              .item = i + 1};
     path.hierarchical =
         static_cast<u8>(item.hierarchical | pack(accumulate(unpack(0), item.value)));
     expand(path, next_table_address(Granule::g4k, item.value), item.level + 1U, nullptr);
@@ -901,10 +986,9 @@ void Caches::expand(const Path& path, u64 table, unsigned level, const Command* 
   if (frame.nonzero == 0 && !memory_.any_pending()) return;
   const Regime<u64>& regime = regimes_[path.regime].regime;
   const unsigned start = start_table(regime, path.half).level;
-  const u64 entries = level != start
-                          ? frame_words
-                          : pow2(static_cast<unsigned>(start_entries_lg2(
-                                Granule::g4k, level, regime.half[path.half].tsz)));
+  const u64 entries = level != start ? frame_words
+                                     : pow2(static_cast<unsigned>(start_entries_lg2(
+                                           Granule::g4k, level, regime.half[path.half].tsz)));
   for (unsigned i = 0; i < entries; ++i) {
     std::vector<Content> contents;
     memory_.visible(frame, first + i, [&](Content content) {
@@ -917,8 +1001,12 @@ void Caches::expand(const Path& path, u64 table, unsigned level, const Command* 
       const DescriptorType type = content.unknown
                                       ? DescriptorType::leaf
                                       : descriptor_type(Granule::g4k, level, content.value);
-      Item target{.tag = path.tag, .regime = path.regime, .half = path.half,
-                  .level = static_cast<u8>(level), .va = below.va, .value = content.value};
+      Item target{.tag = path.tag,
+                  .regime = path.regime,
+                  .half = path.half,
+                  .level = static_cast<u8>(level),
+                  .va = below.va,
+                  .value = content.value};
       if (content.unknown) target.kind = ItemKind::unknown;
       if (type == DescriptorType::table) target.kind = ItemKind::pointer;
       const bool removed = covered != nullptr && covers_item(*covered, target);
@@ -1018,6 +1106,7 @@ void Caches::set_gbpa_abort(bool abort) { trail_.set(gbpa_abort_, abort ? 1 : 0)
 
 void Caches::write_smmuen(bool enable) {
   if ((smmuen_ != 0) == enable) return;
+  if (!enable) void_atc_invs();
   trail_.set(smmuen_, enable ? 1 : 0);
   trail_.set(smmuen_open_, 1);
   if (!enable || enabled_ != 0) return;
@@ -1025,11 +1114,15 @@ void Caches::write_smmuen(bool enable) {
   count(Rule::UNKNOWN_AFTER_RESET);
   const u64 streams = pow2(strtab_.sid_bits);
   if (!strtab_.two_level) {
-    add_region({.kind = ConfigKind::ste, .first = strtab_.base, .bytes = streams * ste_bytes,
+    add_region({.kind = ConfigKind::ste,
+                .first = strtab_.base,
+                .bytes = streams * ste_bytes,
                 .made_by = ~u32{0}});
   } else {
     const u64 l1stds = std::max<u64>(1, streams >> strtab_.split);
-    add_region({.kind = ConfigKind::l1std, .first = strtab_.base, .bytes = l1stds * 8,
+    add_region({.kind = ConfigKind::l1std,
+                .first = strtab_.base,
+                .bytes = l1stds * 8,
                 .made_by = ~u32{0}});
     for (u64 n = 0; n < l1stds; ++n) {
       const u64 place = strtab_.base + 8 * n;
@@ -1060,7 +1153,7 @@ void Caches::write_smmuen(bool enable) {
       }
     }
   }
-  for (const u32 sid : streams_to_form) reform(sid);
+  for (const u32 sid : streams_to_form) reform({sid});
   reform_all();
   check_unknown_after_reset();
 }
@@ -1101,14 +1194,15 @@ void Caches::acknowledge_smmuen() {
       }
       for (u64 pa = place; pa < place + (empty ? 8 : size); pa += 8) {
         const auto index = static_cast<unsigned>(bits(pa, 11, 3));
-        memory_.visible(frame, index, [&](Content content) {
-          words.push_back({&frame, index, content, now_});
-        });
+        memory_.visible(frame, index,
+                        [&](Content content) { words.push_back({&frame, index, content, now_}); });
       }
     }
   }
   for (const Vanished& word : words) config_vanished(word, words);
+  const std::vector<u32> unknown_atcs = atcs_of_unknown();
   trail_.set(enabled_, 0);
+  leave_unknown_in_atcs(immortal, unknown_atcs);
   for (u32 i = 0; i < regions_.size(); ++i) {
     const Region& region = regions_[i];
     for (u64 pa = align_down(region.first, frame_lg2); pa < region.first + region.bytes;
@@ -1119,7 +1213,7 @@ void Caches::acknowledge_smmuen() {
   }
   regions_.clear(trail_);
   reform_all();
-  dirty_streams_.push_back(~u32{0});
+  dirty_streams_.push_back({~u32{0}});
 }
 
 // ---- reset --------------------------------------------------------------------------------------

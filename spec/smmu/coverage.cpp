@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "spec/smmu/coverage.h"
 
+#include "base/text.h"
+
 namespace iommucheck::spec {
 namespace {
 
@@ -92,6 +94,28 @@ bool covers_atc(const Command& command, const AtcTarget& target, bool untagged_c
   const u64 last = first | low_mask(u64{span_lg2});
   const u64 extent = low_mask(u64{target.extent_lg2});
   return meets(target.base & ~extent, target.base | extent, first, last);
+}
+
+std::string why_not_covered(const Command& command, const AtcTarget& target,
+                            bool untagged_covers_pasids) {
+  if (command.op != Opcode::atc_inv) return "no ATC entries at all";
+  if (covers_atc(command, target, untagged_covers_pasids)) return {};
+  if (command.sid != target.sid) {
+    return number("StreamID", command.sid) + " only; the entry is of " +
+           number("StreamID", target.sid);
+  }
+  if (command.size > 52) return "nothing for sure: Size is above 52";
+  if (command.ssv && !target.has_pasid) {
+    return number("PASID", command.ssid) + " only; the entry has none (SSV = 0 is needed)";
+  }
+  if (command.ssv && !command.global && command.ssid != target.pasid) {
+    return number("PASID", command.ssid) + " only; the entry has " + number("PASID", target.pasid);
+  }
+  if (!command.ssv && target.has_pasid && !untagged_covers_pasids) {
+    return "entries without a PASID only; the entry has " + number("PASID", target.pasid);
+  }
+  return "other addresses: 2^" + std::to_string(command.size) + " pages from " +
+         hex(align_down(command.address, static_cast<unsigned>(command.size) + 12));
 }
 
 std::string why_not_covered(const Command& command, const TlbTarget& target, TlbiScope scope) {

@@ -168,6 +168,11 @@ struct AtcTarget {
 bool covers_atc(const Command& command, const AtcTarget& target,
                 bool untagged_covers_pasids = true);
 
+/// Why an ATC_INV does not cover an ATC entry, e.g. "PASID 2 only; the entry has PASID 1"; empty if
+/// it does.
+std::string why_not_covered(const Command& command, const AtcTarget& target,
+                            bool untagged_covers_pasids = true);
+
 /// Why a command does not cover an entry, for the "nearest miss" of a report; empty if it does.
 /// E.g. "covers this VA, but ASID 2; the entry has ASID 3".
 std::string why_not_covered(const Command& command, const TlbTarget& target, TlbiScope scope);

@@ -10,8 +10,12 @@ namespace iommucheck::spec {
 /// One entry of an item; members of a contiguous group are entries of their own.
 TlbTarget Caches::target_of(const Item& item) const {
   const Tag<u64>& tag = tags_[item.tag].tag;
-  TlbTarget target{.world = tag.world, .vmid = tag.vmid, .asid = tag.asid, .base = item.va,
-                   .granule = Granule::g4k, .level = item.level,
+  TlbTarget target{.world = tag.world,
+                   .vmid = tag.vmid,
+                   .asid = tag.asid,
+                   .base = item.va,
+                   .granule = Granule::g4k,
+                   .level = item.level,
                    .is_table = item.kind == ItemKind::pointer};
   target.extent_lg2 = level_shift(Granule::g4k, item.level);
   if (item.kind != ItemKind::final) return target;
@@ -39,7 +43,8 @@ void Caches::split_item(u32 index, u64 first, u64 count) {
   const Item whole = items_[index];
   if (first == 0 && count == whole.count) return;
   if (first != 0) insert_item(whole.part(0, first));
-  if (first + count != whole.count) insert_item(whole.part(first + count, whole.count - first - count));
+  if (first + count != whole.count)
+    insert_item(whole.part(first + count, whole.count - first - count));
   const u32 next = items_[index].next;
   Item& left = items_.edit(trail_, index);
   left = whole.part(first, count);
@@ -80,6 +85,9 @@ Group Caches::expose(const Command& command, bool certain) {
     in_flight_.push(trail_, entry);
     kill_unknown(entry);
     if (!config_items_.empty()) kill_config(entry);
+  } else if (command.op == Opcode::atc_inv && smmuen_ != 0 && smmuen_open_ == 0) {
+    in_flight_.push(trail_, entry);  // with SMMUEN = 0 it is ignored
+    if (atc_count_ != 0) kill_atc(entry);
   }
   return group;
 }
@@ -119,12 +127,14 @@ void Caches::kill_items(const InFlight& command) {
     for (u64 r = tags_[item.tag].first_regime; r != 0; r = regimes_[r - 1].next) {
       const RegimeState& state = regimes_[r - 1];
       if (state.formed == 0 || state.regime.half[item.half].epd) continue;
-      Path path{.tag = item.tag, .regime = static_cast<u32>(r - 1), .half = item.half,
-                .va = item.va, .dies = std::min(item.dies, static_cast<Group>(state.dies))};
+      Path path{.tag = item.tag,
+                .regime = static_cast<u32>(r - 1),
+                .half = item.half,
+                .va = item.va,
+                .dies = std::min(item.dies, static_cast<Group>(state.dies))};
       path.hierarchical =
           static_cast<u8>(item.hierarchical | pack(accumulate(unpack(0), item.value)));
-      expand(path, next_table_address(Granule::g4k, item.value), item.level + 1U,
-             &command.command);
+      expand(path, next_table_address(Granule::g4k, item.value), item.level + 1U, &command.command);
     }
   }
 }
@@ -147,7 +157,7 @@ bool Caches::survives(const Item& item, const InFlight& command) const {
 bool Caches::refillable(const Item& item, const std::vector<u32>& commands) const {
   if (commands.empty()) return true;
   const Group group = in_flight_[commands.front()].group;
-  for (u64 r = tags_[item.tag].first_regime, alive = 0; ; r = regimes_[r - 1].next) {
+  for (u64 r = tags_[item.tag].first_regime, alive = 0;; r = regimes_[r - 1].next) {
     if (r == 0 && alive == 0) return false;
     if (r == 0) break;
     if (regimes_[r - 1].formed != 0 && regimes_[r - 1].dies >= group &&
@@ -180,15 +190,15 @@ bool Caches::pointer_yields(const Item& pointer, const Item& item) const {
     return false;
   }
   const auto descend = [&](auto&& self, u64 table, unsigned level) -> bool {
-    const u64 index = bits(item.va, level_shift(Granule::g4k, level) + 8,
-                           level_shift(Granule::g4k, level));
+    const u64 index =
+        bits(item.va, level_shift(Granule::g4k, level) + 8, level_shift(Granule::g4k, level));
     bool found = false;
     memory_.visible(table + 8 * index, [&](Content content) {
       if (level == item.level) {
         found |= content.unknown ? item.kind == ItemKind::unknown
                                  : content.value == item.value && item.kind != ItemKind::unknown;
-      } else if (!content.unknown && descriptor_type(Granule::g4k, level, content.value) ==
-                                         DescriptorType::table) {
+      } else if (!content.unknown &&
+                 descriptor_type(Granule::g4k, level, content.value) == DescriptorType::table) {
         found |= self(self, next_table_address(Granule::g4k, content.value), level + 1);
       }
     });
@@ -241,8 +251,11 @@ void Caches::kill_ghosts(const InFlight& command) {
 namespace {
 
 ConfigTarget config_target(const ConfigItem& item) {
-  return {.kind = item.kind, .sid_first = item.sid, .sid_last = item.sid + item.sid_count - 1,
-          .ssid_first = item.ssid, .ssid_last = item.ssid + item.ssid_count - 1};
+  return {.kind = item.kind,
+          .sid_first = item.sid,
+          .sid_last = item.sid + item.sid_count - 1,
+          .ssid_first = item.ssid,
+          .ssid_last = item.ssid + item.ssid_count - 1};
 }
 
 bool leads_on(ConfigKind kind) { return kind == ConfigKind::l1std || kind == ConfigKind::l1cd; }
@@ -270,8 +283,8 @@ bool Caches::may_be_fetched_again(const ConfigItem& item, const InFlight& comman
         item.ssid - descriptor.ssid >= descriptor.ssid_count) {
       continue;
     }
-    const u64 number = item.kind == ConfigKind::ste ? item.sid - descriptor.sid
-                                                    : item.ssid - descriptor.ssid;
+    const u64 number =
+        item.kind == ConfigKind::ste ? item.sid - descriptor.sid : item.ssid - descriptor.ssid;
     const u64 table = item.kind == ConfigKind::ste ? L1Std<u64>{descriptor.value}.l2ptr()
                                                    : L1Cd<u64>{descriptor.value}.l2ptr();
     if (table + number * ste_bytes != item.place) continue;
@@ -290,7 +303,7 @@ bool Caches::may_be_fetched_again(const ConfigItem& item, const InFlight& comman
 /// The structures that a descriptor which goes has led to, as far as `commands` leave them: cached
 /// as memory has them now, invalid ones too.
 void Caches::leave_below(const ConfigItem& item, const std::vector<const Command*>& commands,
-                         std::vector<u32>& streams) {
+                         std::vector<StreamPart>& streams) {
   for (u32 r = 0; r < regions_.size(); ++r) {
     const Region region = regions_[r];
     const bool below = item.kind == ConfigKind::l1std
@@ -302,15 +315,22 @@ void Caches::leave_below(const ConfigItem& item, const std::vector<const Command
     if (!below || region.first != table) continue;
     for (u64 place = region.first; place < region.first + region.bytes; place += ste_bytes) {
       const auto number = static_cast<u32>((place - region.first) / ste_bytes);
-      ConfigItem word{.kind = region.kind, .sid = region.sid, .ssid = region.ssid, .place = place,
-                      .since = now_, .vanished_at = now_, .stored_at = now_};
+      ConfigItem word{.kind = region.kind,
+                      .sid = region.sid,
+                      .ssid = region.ssid,
+                      .place = place,
+                      .since = now_,
+                      .vanished_at = now_,
+                      .stored_at = now_};
       (region.kind == ConfigKind::ste ? word.sid : word.ssid) += number;
       const auto covered = [&](const Command* command) {
         return covers_config(*command, config_target(word));
       };
       if (std::ranges::any_of(commands, covered)) continue;
       cache_structure(word);
-      if (std::ranges::find(streams, word.sid) == streams.end()) streams.push_back(word.sid);
+      add_part(word.kind == ConfigKind::cd ? StreamPart{word.sid, word.ssid, word.ssid}
+                                           : StreamPart{word.sid},
+               streams);
     }
   }
 }
@@ -336,20 +356,31 @@ void Caches::cache_structure(const ConfigItem& tags) {
   }
 }
 
+void Caches::add_part(const StreamPart& part, std::vector<StreamPart>& parts) {
+  for (const StreamPart& known : parts) {
+    if (known.sid == part.sid && known.first <= part.first && part.last <= known.last) return;
+  }
+  parts.push_back(part);
+}
+
 /// The streams that an item concerns; of a span those that were ever configured.
-void Caches::add_streams(const ConfigItem& item, std::vector<u32>& streams) const {
+void Caches::add_streams(const ConfigItem& item, std::vector<StreamPart>& streams) const {
+  if (item.kind == ConfigKind::cd) {
+    add_part({item.sid, item.ssid, item.ssid}, streams);
+    return;
+  }
   for (u32 n = 0; n < item.sid_count; ++n) {
     if (item.sid_count > 1) {
       bool known = false;
       for (u32 k = 0; k < known_sids_.size(); ++k) known |= known_sids_[k] == item.sid + n;
       if (!known) continue;
     }
-    if (std::ranges::find(streams, item.sid + n) == streams.end()) streams.push_back(item.sid + n);
+    add_part({item.sid + n}, streams);
   }
 }
 
 void Caches::kill_config(const InFlight& command) {
-  std::vector<u32> streams;
+  std::vector<StreamPart> streams;
   std::vector<ConfigItem> left;  // STEs and CDs that a removed L1STD or L1CD led to
   for (u32 i = 0; i < config_items_.size(); ++i) {
     const ConfigItem& item = config_items_[i];
@@ -362,7 +393,7 @@ void Caches::kill_config(const InFlight& command) {
   }
   // One StreamID's CFGI removes an L1STD; the cached STEs of the others of its span live on.
   for (const ConfigItem& item : left) leave_below(item, {&command.command}, streams);
-  for (const u32 sid : streams) reform(sid);
+  for (const StreamPart& part : streams) reform(part);
 }
 
 void Caches::kill_unknown(const InFlight& command) {
@@ -408,8 +439,11 @@ void Caches::leave_below_pointers(Group group) {
         for (u64 r = tags_[id].first_regime; r != 0; r = regimes_[r - 1].next) {
           const RegimeState& state = regimes_[r - 1];
           if (state.formed == 0 || state.regime.half[item.half].epd) continue;
-          Path path{.tag = id, .regime = static_cast<u32>(r - 1), .half = item.half,
-                    .va = item.va, .dies = std::min(item.dies, static_cast<Group>(state.dies)),
+          Path path{.tag = id,
+                    .regime = static_cast<u32>(r - 1),
+                    .half = item.half,
+                    .va = item.va,
+                    .dies = std::min(item.dies, static_cast<Group>(state.dies)),
                     .item = i + 1};
           path.hierarchical =
               static_cast<u8>(item.hierarchical | pack(accumulate(unpack(0), item.value)));
@@ -423,6 +457,8 @@ void Caches::leave_below_pointers(Group group) {
 
 void Caches::complete(Group group) {
   if (group < completed_) return;
+  std::vector<u32> unknown_atcs;
+  if (ats_on_ != 0) unknown_atcs = atcs_of_unknown();
   trail_.set(completed_, u64{group} + 1);
   if (unknown_.config_dies <= group || unknown_.tlb_el1_dies <= group ||
       unknown_.tlb_el2_dies <= group) {
@@ -433,7 +469,7 @@ void Caches::complete(Group group) {
   }
   // Configuration first: a regime that goes leaves items behind, which later groups may have
   // removed already.
-  std::vector<u32> streams;
+  std::vector<StreamPart> streams;
   std::vector<u32> arrays;
   for (u32 i = 0, count = config_items_.size(); i < count; ++i) {
     const ConfigItem item = config_items_[i];
@@ -458,7 +494,7 @@ void Caches::complete(Group group) {
   if (enabled_ != 0) {
     for (const u32 first : arrays) refresh_l2_arrays(first);
   }
-  for (const u32 sid : streams) reform(sid);
+  for (const StreamPart& part : streams) reform(part);
   if (ghosts_ != 0) {
     for (u32 t = 0; t < active_tags_.size(); ++t) {
       const auto id = static_cast<u32>(active_tags_[t]);
@@ -471,6 +507,8 @@ void Caches::complete(Group group) {
   }
   leave_below_pointers(group);
   drop_items(group);
+  leave_unknown_in_atcs(group, unknown_atcs);
+  drop_atc(group);
   for (u32 i = in_flight_.size(); i != 0; --i) {
     if (in_flight_[i - 1].group <= group) in_flight_.remove_unordered(trail_, i - 1);
   }

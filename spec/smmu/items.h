@@ -20,28 +20,29 @@ inline constexpr Group immortal = ~Group{0};
 enum class ItemKind : u8 {
   final,    ///< a final translation (block or page), or one that faults on permission
   pointer,  ///< a table descriptor
-  unknown,  ///< a word whose content nobody knew: any leaf or pointer of its slot, also a global one
+  unknown,  ///< a word whose content nobody knew: any leaf or pointer of its slot, also a global
+            ///< one
 };
 
 /// An entry of a TLB or walk cache, tagged by `tag` and its extent only. Final translations of
 /// neighbouring entries whose outputs follow each other are one item with a count: each of them
 /// lives and dies for itself, and an invalidation that covers some of them splits the item.
 struct Item {
-  u32 next = 0;           ///< in the list of its tag
+  u32 next = 0;  ///< in the list of its tag
   u32 tag = 0;
-  u32 regime = 0;         ///< through which it was filled: attributes, permissions
+  u32 regime = 0;  ///< through which it was filled: attributes, permissions
   ItemKind kind = ItemKind::final;
   u8 half = 0;
-  u8 level = 0;           ///< of the table in which the descriptor stands
-  u8 hierarchical = 0;    ///< what the tables above took away, as four bits
-  u64 va = 0;             ///< first input address of its extent
-  u64 value = 0;          ///< the descriptor
-  u64 origin = 0;         ///< where it stood in memory
+  u8 level = 0;         ///< of the table in which the descriptor stands
+  u8 hierarchical = 0;  ///< what the tables above took away, as four bits
+  u64 va = 0;           ///< first input address of its extent
+  u64 value = 0;        ///< the descriptor
+  u64 origin = 0;       ///< where it stood in memory
   Group dies = immortal;
-  u32 since = 0;          ///< last event before which memory could fill it
-  u32 vanished_at = 0;    ///< event whose visibility made memory say something else
-  u32 stored_at = 0;      ///< event that replaced it
-  u32 count = 1;          ///< entries; more than 1 for final translations only
+  u32 since = 0;        ///< last event before which memory could fill it
+  u32 vanished_at = 0;  ///< event whose visibility made memory say something else
+  u32 stored_at = 0;    ///< event that replaced it
+  u32 count = 1;        ///< entries; more than 1 for final translations only
   u32 padding = 0;
 
   /// Bytes of one entry, contiguous hint aside; 4 KiB granule.
@@ -71,20 +72,20 @@ inline HierarchicalAttributes<u64> unpack(u8 packed) {
 /// where a fetch reads 16 bytes at once (not of descriptors).
 struct ConfigItem {
   ConfigKind kind = ConfigKind::ste;
-  u8 unknown = 0;         ///< bit 0: the value is not known; bit 1: the partner
-  u16 word = 0;           ///< 64-bit word within the structure, the even one of two
-  u32 sid = 0;            ///< first of the span
+  u8 unknown = 0;  ///< bit 0: the value is not known; bit 1: the partner
+  u16 word = 0;    ///< 64-bit word within the structure, the even one of two
+  u32 sid = 0;     ///< first of the span
   u32 sid_count = 1;
-  u32 ssid = 0;           ///< L1CD, CD: first of the span
+  u32 ssid = 0;  ///< L1CD, CD: first of the span
   u32 ssid_count = 1;
   Group dies = immortal;
-  u64 place = 0;          ///< address of the structure
+  u64 place = 0;  ///< address of the structure
   u64 value = 0;
   u32 since = 0;
   u32 vanished_at = 0;
   u32 stored_at = 0;
   u32 padding = 0;
-  u64 partner = 0;        ///< the odd word of two
+  u64 partner = 0;  ///< the odd word of two
 };
 
 /// Why a table page is a table: an edge to it from a root, a word in memory, or a cached pointer.
@@ -92,13 +93,13 @@ enum class EdgeKind : u8 { root, word, item };
 struct Edge {
   u32 next = 0;
   EdgeKind kind = EdgeKind::word;
-  u8 level = 0;           ///< of the table that the edge leads to
-  u8 half = 0;            ///< root
+  u8 level = 0;  ///< of the table that the edge leads to
+  u8 half = 0;   ///< root
   u8 padding = 0;
-  u64 parent = 0;         ///< root: regime; word: address of the descriptor; item: its index
-  u64 value = 0;          ///< the descriptor, or TTB
-  u64 first = 0;          ///< index of the table's first entry in the frame
-  u64 count = 512;        ///< entries of the table in the frame
+  u64 parent = 0;   ///< root: regime; word: address of the descriptor; item: its index
+  u64 value = 0;    ///< the descriptor, or TTB
+  u64 first = 0;    ///< index of the table's first entry in the frame
+  u64 count = 512;  ///< entries of the table in the frame
 };
 
 }  // namespace iommucheck::spec

@@ -26,8 +26,9 @@ void keep_global(std::vector<Candidate>& found, std::size_t before) {
     if (c.kind == Candidate::Kind::unknown) return false;
     return c.kind != Candidate::Kind::leaf || c.leaf.ng.value;
   };
-  found.erase(std::remove_if(found.begin() + static_cast<std::ptrdiff_t>(before), found.end(),
-                             local), found.end());
+  found.erase(
+      std::remove_if(found.begin() + static_cast<std::ptrdiff_t>(before), found.end(), local),
+      found.end());
 }
 
 }  // namespace
@@ -57,10 +58,16 @@ void Caches::walk(u32 regime, unsigned half, u64 table, unsigned level, unsigned
 void Caches::meet(u32 regime, unsigned half, unsigned level, u64 va, u8 hierarchical, u32 item,
                   u64 origin, Content content, std::vector<Candidate>& found) const {
   const unsigned shift = level_shift(Granule::g4k, level);
-  Candidate candidate{.half = static_cast<u8>(half), .level = static_cast<u8>(level),
-                      .extent_lg2 = static_cast<u8>(shift), .regime = regime,
-                      .va = align_down(va, shift), .at = align_down(va, shift), .item = item,
-                      .origin = origin, .value = content.value};
+  Candidate candidate{.half = static_cast<u8>(half),
+                      .level = static_cast<u8>(level),
+                      .extent_lg2 = static_cast<u8>(shift),
+                      .hierarchical = hierarchical,
+                      .regime = regime,
+                      .va = align_down(va, shift),
+                      .at = align_down(va, shift),
+                      .item = item,
+                      .origin = origin,
+                      .value = content.value};
   if (content.unknown) {
     candidate.kind = Candidate::Kind::unknown;
     found.push_back(candidate);
@@ -130,8 +137,8 @@ void Caches::walk_mixed(u32 tag, u32 regime, unsigned half, u64 va,
   const Half<u64>& h = regimes_[regime].regime.half[half];
   const u64 position = descriptor_position(h, table.level, table.level, table.address, va);
   memory_.visible(position, [&](Content content) {
-    if (content.unknown || descriptor_type(Granule::g4k, table.level, content.value) !=
-                               DescriptorType::table) {
+    if (content.unknown ||
+        descriptor_type(Granule::g4k, table.level, content.value) != DescriptorType::table) {
       return;
     }
     const u8 hierarchical = pack(accumulate(unpack(0), content.value));
@@ -159,8 +166,7 @@ void Caches::collect_memory(u32 tag, u64 va, bool global_only,
   if (global_only) keep_global(found, before);
 }
 
-void Caches::collect_items(u32 tag, u64 va, bool global_only,
-                           std::vector<Candidate>& found) const {
+void Caches::collect_items(u32 tag, u64 va, bool global_only, std::vector<Candidate>& found) const {
   const std::size_t before = found.size();
   for (u32 i = static_cast<u32>(tags_[tag].first_item); i != 0; i = items_[i].next) {
     const Item& item = items_[i];
@@ -172,11 +178,16 @@ void Caches::collect_items(u32 tag, u64 va, bool global_only,
            Content{one.value, false}, found);
       continue;
     }
-    Candidate candidate{.half = item.half, .level = item.level,
-                        .extent_lg2 = static_cast<u8>(shift), .regime = item.regime,
-                        .va = item.va, .item = i + 1, .origin = item.origin, .value = item.value};
-    candidate.kind = item.kind == ItemKind::pointer ? Candidate::Kind::pointer
-                                                    : Candidate::Kind::unknown;
+    Candidate candidate{.half = item.half,
+                        .level = item.level,
+                        .extent_lg2 = static_cast<u8>(shift),
+                        .regime = item.regime,
+                        .va = item.va,
+                        .item = i + 1,
+                        .origin = item.origin,
+                        .value = item.value};
+    candidate.kind =
+        item.kind == ItemKind::pointer ? Candidate::Kind::pointer : Candidate::Kind::unknown;
     found.push_back(candidate);
     if (item.kind != ItemKind::pointer || tags_[tag].formed == 0) continue;
     const u8 hierarchical =
@@ -192,6 +203,10 @@ void Caches::collect_items(u32 tag, u64 va, bool global_only,
 }
 
 void Caches::collect(u32 tag, u64 va, std::vector<Candidate>& found) const {
+  if (is_atc_tag(tag)) {
+    collect_atc(tag & ~atc_tag_bit, va, found);
+    return;
+  }
   // Pointers matter for conflicts only, and memory alone has none.
   const TagState& own_tag = tags_[tag];
   collect_pointers_ =
@@ -211,6 +226,7 @@ void Caches::collect(u32 tag, u64 va, std::vector<Candidate>& found) const {
 }
 
 u64 Caches::constant_until(u32 tag, u64 va, const std::vector<Candidate>& found) const {
+  if (is_atc_tag(tag)) return atc_constant_until(tag & ~atc_tag_bit, va);
   u64 last = ~u64{0};
   if (globals_ != 0) last = va | 0xfff;  // others' translations are not followed
   for (const Candidate& c : found) {
@@ -275,7 +291,8 @@ u64 Caches::constant_until(u32 tag, u64 va, const std::vector<Candidate>& found)
 /// several that made the same value the newest, or the oldest that is still visible.
 u32 Caches::stored_at(const Candidate& c, bool oldest) const {
   u32 before = c.item != 0 && items_[c.item - 1].kind == ItemKind::final
-                   ? items_[c.item - 1].stored_at : ~u32{0};
+                   ? items_[c.item - 1].stored_at
+                   : ~u32{0};
   if (oldest && c.item == 0 && memory_.is_pending(c.origin)) {
     before = memory_.made_at(c.origin, c.value);
     if (before != 0) return before;
@@ -292,9 +309,9 @@ bool Caches::conflict(const Candidate& a, const Candidate& b) const {
   using Kind = Candidate::Kind;
   const auto cacheable = [&](const Candidate& c) {
     const Regime<u64>& r = regimes_[c.regime].regime;
-    return c.kind == Kind::pointer ||
-           (c.kind == Kind::leaf && (c.leaf.af | r.ha | r.affd).value);
+    return c.kind == Kind::pointer || (c.kind == Kind::leaf && (c.leaf.af | r.ha | r.affd).value);
   };
+  if (a.from_atc() || b.from_atc()) return false;  // a device's own cache: either may be used
   if (!cacheable(a) || !cacheable(b)) return false;
   if (a.kind == Kind::pointer && b.kind == Kind::pointer) return false;
   if (a.kind != b.kind) {
@@ -330,6 +347,17 @@ bool Caches::in_conflict(const std::vector<Candidate>& found) const {
 // ---- outcomes -----------------------------------------------------------------------------------
 
 bool Caches::collect_outcomes(const Access& access, std::vector<Outcome>& found) const {
+  const bool by_ats = access.route == Route::translated ||
+                      (ats_on_ != 0 && access.route == Route::either && has_ats(access.sid));
+  bool done = true;
+  if (access.route != Route::translated) done = untranslated_outcomes(access, found);
+  if (by_ats && !ats_outcomes(access, found)) done = false;
+  const auto any = std::ranges::find(found, OutcomeKind::any, &Outcome::kind);
+  if (any != found.end()) found = {Outcome{*any}};
+  return done && !bound_hit_;
+}
+
+bool Caches::untranslated_outcomes(const Access& access, std::vector<Outcome>& found) const {
   const u64 beyond = access.va & ~low_mask(u64{caps_.oas_lg2});
   if (smmuen_ == 0 || smmuen_open_ != 0) {
     // SMMUEN = 0, or its change not acknowledged: GBPA decides. arch 1.4.
@@ -354,9 +382,7 @@ bool Caches::collect_outcomes(const Access& access, std::vector<Outcome>& found)
       access_under(access, option, found);
     }
   }
-  const auto any = std::ranges::find(found, OutcomeKind::any, &Outcome::kind);
-  if (any != found.end()) found = {Outcome{*any}};
-  return !bound_hit_;
+  return true;
 }
 
 void Caches::access_under(const Access& access, const StreamOption& option,
@@ -384,8 +410,8 @@ void Caches::access_under(const Access& access, const StreamOption& option,
   collect(option.tag, va, candidates);
   for (const Candidate& c : candidates) {
     if (c.kind != Candidate::Kind::unknown) continue;
-    add(found, {.kind = OutcomeKind::any, .rule = Rule::WILD_WALK, .item = c.item,
-                .origin = c.origin});
+    add(found,
+        {.kind = OutcomeKind::any, .rule = Rule::WILD_WALK, .item = c.item, .origin = c.origin});
     return;
   }
   if (in_conflict(candidates)) {
@@ -408,13 +434,14 @@ void Caches::access_under(const Access& access, const StreamOption& option,
         // The dirty state is set in the word as it was cached; otherwise the walk starts again.
         if (result.sets_dirty && c.item != 0 && items_[c.item - 1].kind == ItemKind::final) {
           bool unchanged = false;
-          memory_.visible(c.origin, [&](Content word) {
-            unchanged |= word == Content{c.value, false};
-          });
+          memory_.visible(c.origin,
+                          [&](Content word) { unchanged |= word == Content{c.value, false}; });
           if (!unchanged) continue;
         }
-        outcome = {.kind = OutcomeKind::translation, .pa = c.leaf.output + (va - c.va),
-                   .attr = c.leaf.attr, .dirty = result.sets_dirty.value};
+        outcome = {.kind = OutcomeKind::translation,
+                   .pa = c.leaf.output + (va - c.va),
+                   .attr = c.leaf.attr,
+                   .dirty = result.sets_dirty.value};
       }
     } else {
       continue;
@@ -423,79 +450,6 @@ void Caches::access_under(const Access& access, const StreamOption& option,
     outcome.origin = c.origin;
     outcome.value = c.value;
     add(found, outcome);
-  }
-}
-
-// ---- everything ---------------------------------------------------------------------------------
-
-void Caches::for_each_translation(
-    const std::function<void(u32, const Candidate&)>& visit) const {
-  for (u32 t = 0; t < active_tags_.size(); ++t) {
-    const auto id = static_cast<u32>(active_tags_[t]);
-    const TagState& tag = tags_[id];
-    bool others = false;  // global items are met under other tags, too
-    for (u32 o = 0; o < active_tags_.size() && globals_ != 0; ++o) {
-      const TagState& other = tags_[static_cast<u32>(active_tags_[o])];
-      others |= other.formed != 0 && shares_globals(other.tag, tag.tag);
-    }
-    if (tag.formed == 0 && !others) continue;
-    const auto tree = [&](auto&& self, u32 regime, unsigned half, u64 table, unsigned level,
-                          u64 entries, u64 va, u8 hierarchical, u32 item) -> void {
-      const Frame* frame = memory_.find(table);
-      if (frame == nullptr || (frame->nonzero == 0 && !memory_.any_pending())) return;
-      for (u64 i = 0; i < entries; ++i) {
-        const u64 here = va + (i << level_shift(Granule::g4k, level));
-        memory_.visible(table + 8 * i, [&](Content content) {
-          if (!content.unknown && !bit(content.value, 0)) return;
-          if (!content.unknown && descriptor_type(Granule::g4k, level, content.value) ==
-                                      DescriptorType::table) {
-            self(self, regime, half, next_table_address(Granule::g4k, content.value), level + 1,
-                 frame_words, here, pack(accumulate(unpack(hierarchical), content.value)), item);
-            return;
-          }
-          std::vector<Candidate> one;
-          meet(regime, half, level, here, hierarchical, item, table + 8 * i, content, one);
-          for (Candidate& candidate : one) {
-            // A contiguous leaf answers for every entry of its group.
-            const u64 size = pow2(level_shift(Granule::g4k, level));
-            const bool group = candidate.kind == Candidate::Kind::leaf && candidate.leaf.contiguous;
-            const u64 end = group ? candidate.va + pow2(candidate.extent_lg2) : here + size;
-            for (candidate.at = group ? candidate.va : here; candidate.at != end;
-                 candidate.at += size) {
-              visit(id, candidate);
-            }
-          }
-        });
-      }
-    };
-    for (u64 r = tag.first_regime; r != 0; r = regimes_[r - 1].next) {
-      const RegimeState& state = regimes_[r - 1];
-      for (unsigned half = 0; half < 2 && state.formed != 0; ++half) {
-        if (state.regime.half[half].epd) continue;
-        const auto table = start_table(state.regime, half);
-        const u64 entries = pow2(static_cast<unsigned>(
-            start_entries_lg2(Granule::g4k, table.level, state.regime.half[half].tsz)));
-        const u64 va = half == 0 ? 0 : ~low_mask(64 - state.regime.half[half].tsz);
-        tree(tree, static_cast<u32>(r - 1), half, table.address, table.level, entries, va, 0, 0);
-      }
-    }
-    for (u32 i = static_cast<u32>(tag.first_item); i != 0; i = items_[i].next) {
-      const Item& item = items_[i];
-      if (tag.formed == 0 && (item.kind == ItemKind::pointer || not_global(item.value))) continue;
-      if (item.kind == ItemKind::pointer) {
-        tree(tree, item.regime, item.half, next_table_address(Granule::g4k, item.value),
-             item.level + 1U, frame_words, item.va,
-             static_cast<u8>(item.hierarchical | pack(accumulate(unpack(0), item.value))), i + 1);
-        continue;
-      }
-      for (u64 k = 0; k < item.count; ++k) {
-        const Item single = item.part(k, 1);
-        std::vector<Candidate> one;
-        meet(item.regime, item.half, item.level, single.va, item.hierarchical, i + 1,
-             single.origin, Content{single.value, item.kind == ItemKind::unknown}, one);
-        for (const Candidate& candidate : one) visit(id, candidate);
-      }
-    }
   }
 }
 

@@ -5,12 +5,16 @@
 
 namespace iommucheck::spec {
 
-void Memory::reserve(u64 base, u64 size) {
+void Memory::reserve(u64 base, u64 size, u64* memory) {
   window_first_ = base >> frame_lg2;
   window_count_ = (size + 0xfff) >> frame_lg2;
   // calloc leaves the zeroing of what is never touched to the operating system.
-  window_words_ = {static_cast<u64*>(std::calloc(window_count_ * frame_words, sizeof(u64))),
-                   [](u64* words) { std::free(words); }};
+  if (memory != nullptr) {
+    window_words_ = {memory, [](u64*) {}};
+  } else {
+    window_words_ = {static_cast<u64*>(std::calloc(window_count_ * frame_words, sizeof(u64))),
+                     [](u64* words) { std::free(words); }};
+  }
   window_.assign(window_count_, nullptr);
 }
 
@@ -57,6 +61,7 @@ Content Memory::newest(u64 pa) const {
 }
 
 void Memory::set_word(Frame& frame, unsigned index, Content content) {
+  ++changes_;
   const Content old = frame.newest(index);
   const bool was_nonzero = old.unknown || old.value != 0;
   const bool is_nonzero = content.unknown || content.value != 0;
@@ -75,9 +80,9 @@ void Memory::store(Frame& frame, unsigned index, Content content, AgentId by, Ev
   if (old == content && !pending) return;
   const u64 pa = frame.address() + 8 * index;
   if (pending || !extend_pending(pa, old, by, at)) {
-    pending_.push(trail_, PendingStore{pa, old.value, agent_bit(by), at,
-                                       pending ? newest_pending(pa) : 0U, old.unknown ? 1U : 0U,
-                                       coherent_ ? 0U : 1U});
+    pending_.push(trail_,
+                  PendingStore{pa, old.value, agent_bit(by), at, pending ? newest_pending(pa) : 0U,
+                               old.unknown ? 1U : 0U, coherent_ ? 0U : 1U});
   }
   const u64 flag = u64{1} << (index % 64);
   if ((frame.pending[index / 64] & flag) == 0) {
@@ -171,7 +176,8 @@ EventIndex Memory::made_at(u64 pa, u64 value) const {
 
 EventIndex Memory::first_pending(u64 pa) const {
   EventIndex first = ~EventIndex{0};
-  for (u32 i = newest_pending(pa); i != 0; i = pending_[i - 1].older) first = pending_[i - 1].at_of(pa);
+  for (u32 i = newest_pending(pa); i != 0; i = pending_[i - 1].older)
+    first = pending_[i - 1].at_of(pa);
   return first;
 }
 
@@ -183,6 +189,7 @@ std::optional<EventIndex> Memory::pending_since(u64 pa) const {
 bool Memory::fill_at_once(Frame& frame, unsigned index, u64 count, u64 value, AgentId by,
                           EventIndex at) {
   if (!frame.is_unreachable()) return false;
+  ++changes_;
   for (unsigned i = index / 64; i <= (index + count - 1) / 64; ++i) {
     if (frame.unknown[i] != ~u64{0} || frame.pending[i] != 0) return false;
   }
@@ -201,6 +208,7 @@ bool Memory::fill_at_once(Frame& frame, unsigned index, u64 count, u64 value, Ag
 }
 
 void Memory::forget(Frame& frame) {
+  ++changes_;
   trail_.save(frame.words, frame_words);
   trail_.save(frame.unknown.data(), static_cast<u32>(frame.unknown.size()));
   frame.unknown.fill(~u64{0});

@@ -31,14 +31,14 @@ struct Content {
 /// One 4 KiB frame of physical memory. Everything that changes is in 64-bit words, for the trail.
 struct Frame {
   u64* words = nullptr;
-  u64 number = 0;                                   ///< physical address >> 12
-  std::array<u64, frame_words / 64> unknown{};      ///< bit set: content not known
-  std::array<u64, frame_words / 64> pending{};      ///< bit set: older versions may be visible
-  u64 nonzero = frame_words;                        ///< words not known to be zero
-  u64 table_edges = 0;   ///< four 16-bit counts: edges that make it a table of level 0..3
-  u64 first_edge = 0;    ///< list of those edges (tables.h)
-  u64 config = 0;        ///< number of configuration regions that overlap it
-  u64 contiguous = 0;    ///< 1: a leaf with the contiguous hint was ever stored here
+  u64 number = 0;                               ///< physical address >> 12
+  std::array<u64, frame_words / 64> unknown{};  ///< bit set: content not known
+  std::array<u64, frame_words / 64> pending{};  ///< bit set: older versions may be visible
+  u64 nonzero = frame_words;                    ///< words not known to be zero
+  u64 table_edges = 0;  ///< four 16-bit counts: edges that make it a table of level 0..3
+  u64 first_edge = 0;   ///< list of those edges (tables.h)
+  u64 config = 0;       ///< number of configuration regions that overlap it
+  u64 contiguous = 0;   ///< 1: a leaf with the contiguous hint was ever stored here
 
   [[nodiscard]] u64 address() const { return number << frame_lg2; }
   [[nodiscard]] bool is_unknown(unsigned i) const { return bit(unknown[i / 64], i % 64); }
@@ -60,11 +60,11 @@ struct PendingStore {
   u32 at = 0;          ///< event of the store
   u32 older = 0;       ///< 1 + index of the pending store to the same word before it, 0: none
   u32 old_unknown = 0;
-  u32 needs_clean = 0; ///< 1: not coherent and its line not cleaned yet
+  u32 needs_clean = 0;  ///< 1: not coherent and its line not cleaned yet
   /// Words, all in one frame and with one old content: a fill, or stores one after the other at
   /// consecutive events.
   u64 count = 1;
-  u64 step = 1;        ///< 1: the next word was stored at the next event; 0: all at one event
+  u64 step = 1;  ///< 1: the next word was stored at the next event; 0: all at one event
 
   [[nodiscard]] bool has(u64 word) const { return word - pa < 8 * count; }
   [[nodiscard]] u32 at_of(u64 word) const {
@@ -79,8 +79,12 @@ class Memory {
   Memory& operator=(const Memory&) = delete;
 
   /// Backs [base, base + size) by one block of host memory, zeroed but of unknown content, so that
-  /// a driver can read its tables through a pointer. Once, before any frame of it exists.
-  void reserve(u64 base, u64 size);
+  /// a driver can read its tables through a pointer. Once, before any frame of it exists. `memory`:
+  /// the caller's, zeroed, of whole frames, and there as long as this is; null: a block of its own.
+  void reserve(u64 base, u64 size, u64* memory = nullptr);
+
+  /// Grows whenever a word of the host memory may have changed; undoing aside.
+  [[nodiscard]] u64 changes() const { return changes_; }
 
   /// Host address of a reserved physical address, or null.
   [[nodiscard]] u64* host(u64 pa);
@@ -183,6 +187,7 @@ class Memory {
 
   Trail& trail_;
   bool coherent_ = true;
+  u64 changes_ = 0;
   TrailArray<PendingStore> pending_;
   struct Update {
     u64 pa = 0;
@@ -239,7 +244,8 @@ void Memory::fill(u64 pa, u64 count, u64 value, AgentId by, EventIndex at, Each&
   Frame& where = frame(pa);
   const auto first = static_cast<unsigned>(bits(pa, 11, 3));
   if (fill_at_once(where, first, count, value, by, at)) return;
-  for (u64 i = 0; i < count; ++i) each(where, static_cast<unsigned>(first + i), Content{value, false});
+  for (u64 i = 0; i < count; ++i)
+    each(where, static_cast<unsigned>(first + i), Content{value, false});
 }
 
 template <class Vanish>

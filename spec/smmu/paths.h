@@ -56,7 +56,8 @@ void Caches::paths_up(const Frame& frame, unsigned index, unsigned level,
                leaf_level, visit);
       continue;
     }
-    Path path{.half = edge.half, .level = static_cast<u8>(leaf_level), .hierarchical = hierarchical};
+    Path path{
+        .half = edge.half, .level = static_cast<u8>(leaf_level), .hierarchical = hierarchical};
     if (edge.kind == EdgeKind::root) {
       path.regime = static_cast<u32>(edge.parent);
       const RegimeState& state = regimes_[path.regime];

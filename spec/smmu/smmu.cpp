@@ -5,9 +5,7 @@
 
 namespace iommucheck::spec {
 
-Smmu::Smmu(Caches& caches, const IdRegisters& id) : caches_(caches), id_(id) {
-  r_.gbpa = 0x1000;
-}
+Smmu::Smmu(Caches& caches, const IdRegisters& id) : caches_(caches), id_(id) { r_.gbpa = 0x1000; }
 
 void Smmu::reset(bool assumed_clean) {
   if (!assumed_clean) caches_.reset();
@@ -55,8 +53,7 @@ bool Smmu::guard_is_open(Guard guard) const {
     case Guard::cmdqen: return (cr0 & cr0::cmdqen) == 0;
     case Guard::eventqen: return (cr0 & cr0::eventqen) == 0;
     case Guard::priqen: return (cr0 & cr0::priqen) == 0;
-    case Guard::queues:
-      return (cr0 & (cr0::cmdqen | cr0::eventqen | cr0::priqen)) == 0;
+    case Guard::queues: return (cr0 & (cr0::cmdqen | cr0::eventqen | cr0::priqen)) == 0;
     case Guard::gerror_irqen: return (irq & irq_ctrl::gerror_irqen) == 0;
     case Guard::eventq_irqen: return (irq & irq_ctrl::eventq_irqen) == 0;
     case Guard::priq_irqen: return (irq & irq_ctrl::priq_irqen) == 0;
@@ -71,11 +68,11 @@ void Smmu::check_alias(u32 offset) {
                         offset == reg::priq_prod_page0 || offset == reg::priq_cons_page0;
   const bool in_page1 = offset == reg::eventq_prod || offset == reg::eventq_cons ||
                         offset == reg::priq_prod || offset == reg::priq_cons;
-  if (in_page0 || in_page1) ++caches_.exercised[static_cast<std::size_t>(Rule::REGISTER_PAGE0_ALIAS)];
+  if (in_page0 || in_page1)
+    ++caches_.exercised[static_cast<std::size_t>(Rule::REGISTER_PAGE0_ALIAS)];
   if (in_page0) {
-    report(Rule::REGISTER_PAGE0_ALIAS,
-           "the index of a queue is accessed at " + hex(offset) + " and not at " +
-               hex(offset + reg::page1));
+    report(Rule::REGISTER_PAGE0_ALIAS, "the index of a queue is accessed at " + hex(offset) +
+                                           " and not at " + hex(offset + reg::page1));
   }
 }
 
@@ -83,9 +80,10 @@ bool Smmu::guarded(Guard guard, const char* name) {
   ++caches_.exercised[static_cast<std::size_t>(Rule::REGISTER_GUARDED)];
   if (guard_is_open(guard)) return false;
   report(Rule::REGISTER_GUARDED,
-         std::string(name) + " is written while what it belongs to is enabled, or its disabling is "
-                             "not acknowledged: the write is ignored from v3.2 on, and before that "
-                             "any value may be in effect");
+         std::string(name) +
+             " is written while what it belongs to is enabled, or its disabling is "
+             "not acknowledged: the write is ignored from v3.2 on, and before that "
+             "any value may be in effect");
   return true;
 }
 
@@ -114,7 +112,8 @@ void Smmu::write(AgentId by, u32 offset, unsigned size, u64 value, bool ordered)
     set(r_.irq_ctrl, value & irq_ctrl::defined);
     return;
   }
-  if (offset == reg::eventq_cons) return write_cons(r_.eventq_cons, r_.eventq_prod, value, "EVENTQ_CONS");
+  if (offset == reg::eventq_cons)
+    return write_cons(r_.eventq_cons, r_.eventq_prod, value, "EVENTQ_CONS");
   if (offset == reg::priq_cons) return write_cons(r_.priq_cons, r_.priq_prod, value, "PRIQ_CONS");
   u64* place = storage(info->offset);
   if (place == nullptr) return;
@@ -140,7 +139,10 @@ void Smmu::write_register(u32 offset, u64 value) {
   switch (offset) {
     case reg::cr2: caches_.set_e2h((value & cr2::e2h) != 0); break;
     case reg::cmdq_base: update_queue_window(); break;
-    case reg::cmdq_cons: set(r_.exposed, value & 0xfffff); break;
+    case reg::cmdq_cons:
+      set(r_.exposed, value & 0xfffff);
+      set(r_.taken, value & 0xfffff);
+      break;
     default: break;
   }
 }
@@ -152,8 +154,8 @@ void Smmu::update_queue_window() {
 }
 
 void Smmu::update_stream_table() {
-  caches_.set_stream_table(stream_table_of(r_.strtab_base, static_cast<u32>(r_.strtab_base_cfg),
-                                           capabilities()));
+  caches_.set_stream_table(
+      stream_table_of(r_.strtab_base, static_cast<u32>(r_.strtab_base_cfg), capabilities()));
 }
 
 void Smmu::write_cr0(u64 value) {
@@ -170,9 +172,12 @@ void Smmu::write_cr0(u64 value) {
     if ((value & cr0::smmuen) != 0) update_stream_table();
     caches_.write_smmuen((value & cr0::smmuen) != 0);
   }
+  // Checks are there for sure between the acknowledgement and the next change.
+  if ((changed & cr0::atschk) != 0) caches_.set_atschk(false);
   if ((changed & value & cr0::cmdqen) != 0) {
     update_queue_window();
     set(r_.exposed, r_.cmdq_cons & 0xfffff);
+    set(r_.taken, r_.cmdq_cons & 0xfffff);
     process_queue();
   }
 }
@@ -200,8 +205,8 @@ void Smmu::write_gerrorn(u64 value) {
   const u64 active = r_.gerror ^ r_.gerrorn;
   const u64 toggled = r_.gerrorn ^ (value & 0x7fd);
   if ((toggled & ~active) != 0) {
-    report(Rule::REGISTER_GERRORN, "GERRORN toggles bits " + hex(toggled & ~active) +
-                                       " of errors that are not active");
+    report(Rule::REGISTER_GERRORN,
+           "GERRORN toggles bits " + hex(toggled & ~active) + " of errors that are not active");
   }
   set(r_.gerrorn, value & 0x7fd);
   if (!command_error()) {
@@ -216,8 +221,8 @@ void Smmu::write_cons(u64& cons, u64 prod, u64 value, const char* name) {
   const u64 before = queue_used(lg2, prod & 0xfffff, cons & 0xfffff);
   const u64 after = queue_used(lg2, prod & 0xfffff, value & 0xfffff);
   if (after > before && (r_.cr0 & (cr0::eventqen | cr0::priqen)) != 0) {
-    report(Rule::QUEUE_CONS_RANGE, std::string(name) + " = " + hex(value) +
-                                       " is not between its last value and PROD");
+    report(Rule::QUEUE_CONS_RANGE,
+           std::string(name) + " = " + hex(value) + " is not between its last value and PROD");
   }
   set(cons, value & (queue_overflow_flag | 0xfffff));
 }
@@ -234,8 +239,10 @@ void Smmu::write_prod(u64 value) {
   ++caches_.exercised[static_cast<std::size_t>(Rule::QUEUE_OVERRUN)];
   ++caches_.exercised[static_cast<std::size_t>(Rule::QUEUE_PROD_BACK)];
   if (running && after > pow2(queue.lg2)) {
-    report(Rule::QUEUE_OVERRUN, "CMDQ_PROD = " + hex(value) + " exposes more than the queue holds "
-                                "(CONS was last seen at " + hex(cons) + ")");
+    report(Rule::QUEUE_OVERRUN, "CMDQ_PROD = " + hex(value) +
+                                    " exposes more than the queue holds "
+                                    "(CONS was last seen at " +
+                                    hex(cons) + ")");
     return;
   }
   if (running && after < before && !command_error()) {
@@ -251,8 +258,7 @@ void Smmu::process_queue() {
   if (slots_from_events_ || (r_.cr0 & cr0::cmdqen) == 0) return;
   const QueueGeometry queue = cmdq();
   const Memory& memory = caches_.memory();
-  while (!command_error() &&
-         !queue_empty(queue.lg2, r_.cmdq_prod, r_.exposed)) {
+  while (!command_error() && !queue_empty(queue.lg2, r_.cmdq_prod, r_.exposed)) {
     const u64 slot = queue_slot(queue, command_bytes, r_.exposed);
     const Content dw0 = memory.newest(slot);
     const Content dw1 = memory.newest(slot + 8);
@@ -260,8 +266,8 @@ void Smmu::process_queue() {
     if (!certain || dw0.unknown || dw1.unknown) {
       report(Rule::QUEUE_SLOT_ORDER,
              "the command in the slot at " + caches_.name(slot) +
-                 (certain ? " was never written" :
-                            " is exposed by CMDQ_PROD before its stores are ordered: what the slot "
+                 (certain ? " was never written"
+                          : " is exposed by CMDQ_PROD before its stores are ordered: what the slot "
                             "held before may be executed instead"));
     }
     if (!execute({dw0.value, dw1.value}, certain && !dw0.unknown && !dw1.unknown)) return;
@@ -274,8 +280,9 @@ bool Smmu::execute(const CommandWords& words, bool certain) {
   ++caches_.exercised[static_cast<std::size_t>(Rule::QUEUE_SLOT_ORDER)];
   const Command command = decode_command<u64>(words.dw0, words.dw1, capabilities());
   if (const auto illegal = check_command(command, capabilities()); illegal && certain) {
-    report(Rule::QUEUE_COMMAND_ILLEGAL, "CERROR_ILL: " + describe(command) + " (" +
-                                            std::string(rule_name(*illegal)) + ")");
+    report(Rule::QUEUE_COMMAND_ILLEGAL,
+           "CERROR_ILL: " + describe(command) + " (" + std::string(rule_name(*illegal)) + ")");
+    set(r_.error_rule, static_cast<u64>(*illegal) + 1);
     raise_command_error(static_cast<u64>(CommandError::ill));
     return false;
   }
@@ -283,9 +290,46 @@ bool Smmu::execute(const CommandWords& words, bool certain) {
   if (command.op == Opcode::sync && certain) {
     syncs_.push(caches_.trail(), {r_.exposed_total, group});
   }
+  if (certain) end_stalls(command);
   set(r_.exposed, queue_next(cmdq().lg2, r_.exposed));
   set(r_.exposed_total, r_.exposed_total + 1);
   return true;
+}
+
+// ---- stalled accesses, IHI 0070 3.12.2, 4.6, 4.7
+// ----------------------------------------------------
+
+std::optional<u16> Smmu::begin_stall(u32 sid, u32 ssid, bool ssv) {
+  constexpr u32 stalls_max = 8;
+  if (stalls_.size() == stalls_max) return std::nullopt;
+  u32 stag = 0;
+  for (u32 i = 0; i < stalls_.size(); ++i) {
+    if (stalls_[i].stag != stag) continue;
+    ++stag;
+    i = ~u32{0};  // from the beginning again
+  }
+  stalls_.push(caches_.trail(), {.sid = sid, .ssid = ssid, .ssv = ssv ? 1U : 0U, .stag = stag});
+  return static_cast<u16>(stag);
+}
+
+bool Smmu::has_stall(u32 sid, u32 ssid, bool ssv) const {
+  for (u32 i = 0; i < stalls_.size(); ++i) {
+    const Stall& stall = stalls_[i];
+    if (stall.sid == sid && (stall.ssv != 0) == ssv && (!ssv || stall.ssid == ssid)) return true;
+  }
+  return false;
+}
+
+/// CMD_RESUME repeats or ends one of them, by StreamID and STAG; an STAG that is not the stream's
+/// has no effect. CMD_STALL_TERM ends all of a stream.
+void Smmu::end_stalls(const Command& command) {
+  const bool resumes = command.op == Opcode::resume;
+  if (!resumes && command.op != Opcode::stall_term) return;
+  for (u32 i = stalls_.size(); i != 0; --i) {
+    const Stall& stall = stalls_[i - 1];
+    if (stall.sid != command.sid || (resumes && stall.stag != command.stag)) continue;
+    stalls_.remove_unordered(caches_.trail(), i - 1);
+  }
 }
 
 void Smmu::raise_command_error(u64 code) {
@@ -297,25 +341,40 @@ void Smmu::raise_command_error(u64 code) {
 void Smmu::command_consumed(u32 slot, const std::optional<CommandWords>& words) {
   ++caches_.exercised[static_cast<std::size_t>(Rule::QUEUE_CONSUMED_ORDER)];
   const QueueGeometry queue = cmdq();
+  if (!slots_from_events_) return command_taken(queue, slot);  // executed already
   if (queue_index(queue.lg2, r_.exposed) != slot) {
     report(Rule::QUEUE_CONSUMED_ORDER, "the command in slot " + std::to_string(slot) +
-                                      " is consumed, but the next in order is in slot " +
-                                      std::to_string(queue_index(queue.lg2, r_.exposed)));
+                                           " is consumed, but the next in order is in slot " +
+                                           std::to_string(queue_index(queue.lg2, r_.exposed)));
     // Goes on where the device is, so that one gap is one finding.
     const u64 skipped = (slot - queue_index(queue.lg2, r_.exposed)) & (pow2(queue.lg2) - 1);
     set(r_.exposed, queue_bits(queue.lg2, r_.exposed + skipped));
     set(r_.exposed_total, r_.exposed_total + skipped);
   } else if (queue_empty(queue.lg2, r_.cmdq_prod, r_.exposed)) {
     report(Rule::QUEUE_CONSUMED_ORDER, "the command in slot " + std::to_string(slot) +
-                                      " is consumed before CMDQ_PROD exposed it");
+                                           " is consumed before CMDQ_PROD exposed it");
   }
-  if (!slots_from_events_) return;  // executed already
   if (!words) {
     set(r_.exposed, queue_next(queue.lg2, r_.exposed));
     set(r_.exposed_total, r_.exposed_total + 1);
     return;
   }
   execute(*words, true);
+}
+
+/// A command whose effect CMDQ_PROD began: only the order can be wrong.
+void Smmu::command_taken(const QueueGeometry& queue, u32 slot) {
+  if (queue_index(queue.lg2, r_.taken) != slot) {
+    report(Rule::QUEUE_CONSUMED_ORDER, "the command in slot " + std::to_string(slot) +
+                                           " is consumed, but the next in order is in slot " +
+                                           std::to_string(queue_index(queue.lg2, r_.taken)));
+    const u64 skipped = (slot - queue_index(queue.lg2, r_.taken)) & (pow2(queue.lg2) - 1);
+    set(r_.taken, queue_bits(queue.lg2, r_.taken + skipped));
+  } else if (queue_empty(queue.lg2, r_.exposed, r_.taken)) {
+    report(Rule::QUEUE_CONSUMED_ORDER, "the command in slot " + std::to_string(slot) +
+                                           " is consumed before CMDQ_PROD exposed it");
+  }
+  set(r_.taken, queue_next(queue.lg2, r_.taken));
 }
 
 // A slot that is exposed and not known to be consumed is the SMMU's.
@@ -337,7 +396,8 @@ void Smmu::observe_cons(u64 cons) {
   if (moved == 0) return;
   set(r_.cmdq_cons, cons & 0xfffff);
   set(r_.cons_total, r_.cons_total + moved);
-  while (first_sync_ < syncs_.size() && syncs_[static_cast<u32>(first_sync_)].position < r_.cons_total) {
+  while (first_sync_ < syncs_.size() &&
+         syncs_[static_cast<u32>(first_sync_)].position < r_.cons_total) {
     caches_.complete(static_cast<Group>(syncs_[static_cast<u32>(first_sync_)].group));
     set(first_sync_, first_sync_ + 1);
   }
@@ -355,6 +415,7 @@ void Smmu::acknowledge(u64 mask) {
   const u64 changed = now ^ r_.cr0ack;
   set(r_.cr0ack, now);
   if ((changed & cr0::smmuen) != 0) caches_.acknowledge_smmuen();
+  if ((changed & cr0::atschk) != 0) caches_.set_atschk((now & cr0::atschk) != 0);
 }
 
 // ---- reads --------------------------------------------------------------------------------------
@@ -412,8 +473,12 @@ u64 Smmu::read_register(u32 offset, Choices& choices) {
     default: break;
   }
   switch (offset) {
-    case reg::idr0: case reg::idr1: case reg::idr2: case reg::idr3: case reg::idr4: case reg::idr5:
-      return id_.idr[offset / 4];
+    case reg::idr0:
+    case reg::idr1:
+    case reg::idr2:
+    case reg::idr3:
+    case reg::idr4:
+    case reg::idr5: return id_.idr[offset / 4];
     case reg::iidr: return id_.iidr;
     case reg::aidr: return id_.aidr;
     case reg::cr0: return r_.cr0;
@@ -440,14 +505,14 @@ bool Smmu::observe_read(u32 offset, unsigned size, u64 value) {
   const bool whole = offset == info->offset && size == info->bytes;
   if (!whole) {
     if (info->bytes == 8 && size == 4) return true;  // halves of what the driver stored
-    report(Rule::REGISTER_WIDTH, std::string(info->name) + " is read with " +
-                                     std::to_string(size) + " bytes");
+    report(Rule::REGISTER_WIDTH,
+           std::string(info->name) + " is read with " + std::to_string(size) + " bytes");
     return true;
   }
   ++caches_.exercised[static_cast<std::size_t>(Rule::REGISTER_READ)];
   if (admit_register(offset, value)) return true;
-  report(Rule::REGISTER_READ, std::string(info->name) + " reads as " + hex(value) +
-                                  ", which no device may answer now");
+  report(Rule::REGISTER_READ,
+         std::string(info->name) + " reads as " + hex(value) + ", which no device may answer now");
   return false;
 }
 
@@ -457,13 +522,15 @@ bool Smmu::admit_register(u32 offset, u64 value) {
       const QueueGeometry queue = cmdq();
       const u64 cons = value & 0xfffff;
       const u64 limit = queue_used(queue.lg2, r_.exposed, r_.cmdq_cons);
+      if (!slots_from_events_ && command_error() && !admit_stopped(queue, value, limit)) {
+        return true;  // reported
+      }
       if (queue_used(queue.lg2, cons, r_.cmdq_cons) > limit) {
         // A recording may miss a command that was consumed: what it was is not known.
         if (slots_from_events_ && queue_used(queue.lg2, cons, r_.cmdq_cons) <=
                                       queue_used(queue.lg2, r_.cmdq_prod, r_.cmdq_cons)) {
           report(Rule::QUEUE_CONSUMED_ORDER,
-                 "CMDQ_CONS moved past slot " +
-                     std::to_string(queue_index(queue.lg2, r_.exposed)) +
+                 "CMDQ_CONS moved past slot " + std::to_string(queue_index(queue.lg2, r_.exposed)) +
                      ", whose command is not in the recording");
           const u64 skipped = queue_used(queue.lg2, cons, r_.exposed);
           set(r_.exposed, queue_bits(queue.lg2, cons));
@@ -492,12 +559,57 @@ bool Smmu::admit_register(u32 offset, u64 value) {
       if ((value & gbpa::update) == 0) acknowledge_gbpa();
       return r_.gbpa_updating != 0 || (value & ~u64{gbpa::update}) == r_.gbpa ||
              (r_.gbpa & ~u64{0x1000}) == 0;
-    case reg::idr0: case reg::idr1: case reg::idr2: case reg::idr3: case reg::idr4: case reg::idr5:
-      return value == id_.idr[offset / 4];
+    case reg::idr0:
+    case reg::idr1:
+    case reg::idr2:
+    case reg::idr3:
+    case reg::idr4:
+    case reg::idr5: return value == id_.idr[offset / 4];
     case reg::cr0: return value == r_.cr0;
     case reg::cmdq_prod: return value == r_.cmdq_prod;
+    case reg::gerror: return slots_from_events_ || admit_gerror(value);
+    case reg::gerrorn: return slots_from_events_ || value == r_.gerrorn;
+    case reg::eventq_cons: return slots_from_events_ || value == r_.eventq_cons;
     default: return true;  // not followed yet
   }
+}
+
+/// CMDQ_CONS while a command error is active: RD stays at the command, and when it is there ERR
+/// has the code. arch 5.6.
+bool Smmu::admit_stopped(const QueueGeometry& queue, u64 value, u64 limit) {
+  ++caches_.exercised[static_cast<std::size_t>(Rule::COMMAND_ERROR_STOPS)];
+  const auto rule = static_cast<Rule>(r_.error_rule - 1);
+  const u64 moved = queue_used(queue.lg2, value & 0xfffff, r_.cmdq_cons);
+  if (moved > limit) {
+    const u64 slot = queue_slot(queue, command_bytes, r_.exposed);
+    const Memory& memory = caches_.memory();
+    const Command command = decode_command<u64>(memory.newest(slot).value,
+                                                memory.newest(slot + 8).value, capabilities());
+    report(rule, std::string("CMD_") + std::string(opcode_name(command.op)) +
+                     " is consumed, but raises CERROR_ILL");
+    return false;
+  }
+  if (moved == limit && cmdq_cons_err(static_cast<u32>(value)) != r_.error) {
+    report(Rule::COMMAND_ERROR_STOPS, "CMDQ_CONS.ERR is " +
+                                          std::to_string(cmdq_cons_err(static_cast<u32>(value))) +
+                                          " at the command that raises CERROR_ILL");
+    return false;
+  }
+  if (moved == limit) ++caches_.exercised[static_cast<std::size_t>(rule)];
+  return true;
+}
+
+/// Each bit is as it was last seen, or as it has become since.
+bool Smmu::admit_gerror(u64 value) {
+  if (((value ^ r_.gerror_seen) & (value ^ r_.gerror)) == 0) {
+    set(r_.gerror_seen, value);
+    return true;
+  }
+  if (((value ^ r_.gerror) & gerror::cmdq_err) != 0) {
+    report(Rule::COMMAND_LEGAL, "GERROR.CMDQ_ERR is active although every command is legal");
+    return true;
+  }
+  return false;
 }
 
 // ---- the event queue ----------------------------------------------------------------------------

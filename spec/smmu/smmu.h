@@ -37,6 +37,8 @@ class Smmu {
   /// The device took the command in `slot`; `words` absent: as memory says.
   void command_consumed(u32 slot, const std::optional<CommandWords>& words);
 
+  /// Does the word lie in the command queue?
+  [[nodiscard]] bool is_command_slot(u64 pa) const { return pa - cmdq_first_ < cmdq_bytes_; }
   /// A store of the driver is about to hit memory: the command queue's slots are watched.
   void before_store(u64 pa) {
     if (pa - cmdq_first_ < cmdq_bytes_) check_slot(pa);
@@ -46,17 +48,51 @@ class Smmu {
   /// Returns the address of the record, or nothing.
   std::optional<u64> record_event(const EventRecord& record);
 
+  /// As a device: an access stalls from now on, until CMD_RESUME or CMD_STALL_TERM ends it. Its
+  /// STAG; nothing if so many are stalled already.
+  std::optional<u16> begin_stall(u32 sid, u32 ssid, bool ssv);
+  /// A record with Stall = 1 was seen.
+  void observe_stall(u32 sid, u32 ssid, bool ssv, u16 stag) {
+    stalls_.push(caches_.trail(), {.sid = sid, .ssid = ssid, .ssv = ssv ? 1U : 0U, .stag = stag});
+  }
+  /// Whether an access of the stream, at the substream, is stalled.
+  [[nodiscard]] bool has_stall(u32 sid, u32 ssid, bool ssv) const;
+
   /// How an access is answered while SMMUEN = 0 depends on GBPA, which caches() knows.
   [[nodiscard]] Caches& caches() { return caches_; }
   [[nodiscard]] const Capabilities& capabilities() const { return caches_.capabilities(); }
   [[nodiscard]] bool smmuen() const { return (r_.cr0 & cr0::smmuen) != 0; }
   /// SMMUEN = 1, and acknowledged.
   [[nodiscard]] bool surely_enabled() const { return (r_.cr0 & r_.cr0ack & cr0::smmuen) != 0; }
+  /// Records that the event queue surely takes: those that the driver was seen to read make room.
+  [[nodiscard]] u64 event_slots() const {
+    const QueueGeometry queue = eventq();
+    return pow2(queue.lg2) - queue_used(queue.lg2, r_.eventq_prod, r_.eventq_cons & 0xfffff);
+  }
+  /// EVENTQ_PROD.WR moved on since the records that were observed, by so many.
+  [[nodiscard]] u64 events_since(u64 prod) const {
+    return queue_used(eventq().lg2, prod & 0xfffff, r_.eventq_prod & 0xfffff);
+  }
+  /// EVENTQEN = 1 and acknowledged, and no EVENTQ_ABT_ERR is active.
+  [[nodiscard]] bool records_events() const {
+    return (r_.cr0 & r_.cr0ack & cr0::eventqen) != 0 &&
+           ((r_.gerror ^ r_.gerrorn) & gerror::eventq_abt_err) == 0;
+  }
+  [[nodiscard]] bool event_overflow() const { return (r_.eventq_prod & queue_overflow_flag) != 0; }
+  /// OVFLG toggled and OVACKFLG did not follow yet.
+  [[nodiscard]] bool event_overflow_open() const {
+    return ((r_.eventq_prod ^ r_.eventq_cons) & queue_overflow_flag) != 0;
+  }
+  /// A command error is active; and what is asked of CR0ACK and CMDQ_CONS in the end.
+  [[nodiscard]] bool stopped_by_error() const { return command_error(); }
+  [[nodiscard]] u64 cr0() const { return r_.cr0; }
+  [[nodiscard]] u64 commands_end() const { return r_.exposed; }
   [[nodiscard]] bool recinvsid() const { return (r_.cr2 & cr2::recinvsid) != 0; }
   /// Commands executed so far, for statistics.
   [[nodiscard]] u64 commands() const { return r_.exposed_total; }
   /// As a device: the command queue consumes nothing any more.
   void set_stuck(bool stuck) { set(r_.stuck, stuck ? 1 : 0); }
+  [[nodiscard]] bool is_stuck() const { return r_.stuck != 0; }
 
  private:
   // All u64, so that each goes through the trail alone.
@@ -67,11 +103,14 @@ class Smmu {
     u64 cmdq_base = 0, cmdq_prod = 0, cmdq_cons = 0;
     u64 eventq_base = 0, eventq_prod = 0, eventq_cons = 0;
     u64 priq_base = 0, priq_prod = 0, priq_cons = 0;
-    u64 irq_cfg[9] = {};  // GERROR, EVENTQ, PRIQ: CFG0, CFG1, CFG2
+    u64 irq_cfg[9] = {};    // GERROR, EVENTQ, PRIQ: CFG0, CFG1, CFG2
     u64 exposed = 0;        // index up to which commands may have been executed
     u64 exposed_total = 0;  // the same, counted from the beginning
+    u64 taken = 0;          // index up to which events said that commands were consumed
     u64 cons_total = 0;     // what the driver has observed of CONS, counted likewise
     u64 error = 0;          // CMDQ_CONS.ERR while GERROR.CMDQ_ERR is active
+    u64 error_rule = 0;     // 1 + the rule that made the command illegal
+    u64 gerror_seen = 0;    // GERROR as last observed: it may lag behind
     u64 polls = 0;          // choices to make no progress since the last progress
     u64 stuck = 0;
   };
@@ -96,7 +135,9 @@ class Smmu {
   u64* storage(u32 offset);
   void process_queue();
   bool execute(const CommandWords& words, bool certain);
+  void command_taken(const QueueGeometry& queue, u32 slot);
   void raise_command_error(u64 code);
+  void end_stalls(const Command& command);
   void check_slot(u64 pa);
   void update_queue_window();
   void update_stream_table();
@@ -115,6 +156,8 @@ class Smmu {
   bool progress(ChoiceSite site, u32 alternatives, Choices& choices, u32& chosen);
   u64 read_register(u32 offset, Choices& choices);
   bool admit_register(u32 offset, u64 value);
+  bool admit_stopped(const QueueGeometry& queue, u64 value, u64 limit);
+  bool admit_gerror(u64 value);
 
   static constexpr u64 max_polls = 3;
 
@@ -122,10 +165,18 @@ class Smmu {
   IdRegisters id_;
   Registers r_;
   TrailArray<SyncPoint> syncs_;
-  u64 first_sync_ = 0;   // of syncs_: those before are complete
-  u64 cmdq_first_ = 0;   // memory of the command queue
+  u64 first_sync_ = 0;  // of syncs_: those before are complete
+  u64 cmdq_first_ = 0;  // memory of the command queue
   u64 cmdq_bytes_ = 0;
   bool slots_from_events_ = false;
+
+  struct alignas(8) Stall {
+    u32 sid = 0;
+    u32 ssid = 0;
+    u32 ssv = 0;
+    u32 stag = 0;
+  };
+  TrailArray<Stall> stalls_;
 };
 
 }  // namespace iommucheck::spec

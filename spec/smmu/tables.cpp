@@ -248,8 +248,7 @@ void Caches::check_lost_update(Frame& frame, unsigned index, u64 value) {
     });
     if (!lost) continue;
     report(Rule::LOST_UPDATE_STORE,
-           "a plain store replaces the valid descriptor at " +
-               name(frame.address() + 8 * index) +
+           "a plain store replaces the valid descriptor at " + name(frame.address() + 8 * index) +
                ", which hardware may be updating (HTTU): an access or dirty flag may be lost; use "
                "an atomic read-modify-write");
     return;
@@ -335,7 +334,8 @@ void Caches::settle(std::vector<Vanished>& vanished) {
   for (std::size_t i = 0, count = vanished.size(); i < count; ++i) {
     const Vanished what = vanished[i];
     const u64 pa = what.frame->address() + 8 * what.index;
-    if (const auto update = memory_.became(pa, what.content.value); update && !what.content.unknown) {
+    if (const auto update = memory_.became(pa, what.content.value);
+        update && !what.content.unknown) {
       vanished.push_back({what.frame, what.index, Content{*update, false}, what.at});
     }
   }
@@ -381,7 +381,10 @@ void Caches::vanish_from_table(Frame& frame, const Vanished& what) {
       if (frame.contiguous != 0) extent += contiguous_lg2(granule, level);
       mark_dirty(path.tag, path.va, extent);
     });
-    for (const Path& path : found) add_item(path, pa, what.content, what.at);
+    for (const Path& path : found) {
+      add_item(path, pa, what.content, what.at);
+      if (ats_on_ != 0) leave_dirty_in_atcs(path, pa, what.content, what.at);
+    }
   }
 }
 
@@ -417,15 +420,22 @@ void Caches::add_item(const Path& path, u64 origin, Content content, EventIndex 
   // Nothing was filled, so nothing is left; what was filled before is handed over as a ghost's.
   if (!path.ghost && !walks(path.tag, path.half)) return;
   const Regime<u64>& r = regimes_[path.regime].regime;
-  Item item{.tag = path.tag, .regime = path.regime, .half = path.half, .level = path.level,
-            .hierarchical = path.hierarchical, .va = path.va, .value = content.value,
-            .origin = origin, .since = now_, .vanished_at = now_, .stored_at = stored_at};
+  Item item{.tag = path.tag,
+            .regime = path.regime,
+            .half = path.half,
+            .level = path.level,
+            .hierarchical = path.hierarchical,
+            .va = path.va,
+            .value = content.value,
+            .origin = origin,
+            .since = now_,
+            .vanished_at = now_,
+            .stored_at = stored_at};
   u64 table = 0;
   if (content.unknown) {
     item.kind = ItemKind::unknown;
   } else {
-    const Step<u64> next =
-        step(r, path.half, path.level, content.value, unpack(path.hierarchical));
+    const Step<u64> next = step(r, path.half, path.level, content.value, unpack(path.hierarchical));
     if (std::holds_alternative<Fault>(next)) return;
     if (const auto* pointer = std::get_if<TableStep<u64>>(&next)) {
       if (r.haft.value && !pointer->af.value) return;
@@ -445,8 +455,8 @@ void Caches::add_item(const Path& path, u64 origin, Content content, EventIndex 
   if (item.kind == ItemKind::final && contiguous_hint(item.value) &&
       contiguous_lg2(granule, item.level) != 0) {
     // Any member of a contiguous group fills each of its pages.
-    const u64 number = bits(item.va, level_shift(granule, item.level) + 3,
-                            level_shift(granule, item.level));
+    const u64 number =
+        bits(item.va, level_shift(granule, item.level) + 3, level_shift(granule, item.level));
     item = item.part(0 - number, u64{1} << contiguous_lg2(granule, item.level));
   }
   if (renew(tag, item) || extend(tag, item)) return;
@@ -454,7 +464,8 @@ void Caches::add_item(const Path& path, u64 origin, Content content, EventIndex 
   if (item.kind == ItemKind::unknown && globals_ == 0) trail_.set(globals_, 1);
   if (item.kind == ItemKind::pointer) {
     trail_.set(tag.pointers, tag.pointers + 1);
-    link(table, path.level + 1U, Edge{.kind = EdgeKind::item, .parent = index, .value = item.value});
+    link(table, path.level + 1U,
+         Edge{.kind = EdgeKind::item, .parent = index, .value = item.value});
   }
 }
 
@@ -525,6 +536,7 @@ void Caches::drop_items(Group group) {
         items_.edit(trail_, before).next = item.next;
       }
       count(Rule::PAGE_REUSE);
+      if (ats_on_ != 0 && item.kind != ItemKind::pointer) leave_in_atcs(item);
       mark_dirty_range(id, item.va, item.last());
       if (item.kind == ItemKind::pointer) {
         unlink(next_table_address(granule, item.value), item.level + 1U, EdgeKind::item, i,
@@ -546,11 +558,12 @@ void Caches::recycle(u64 pa, bool given_back) {
   Frame& frame = memory_.frame(pa);
   if (given_back) count(Rule::TABLE_FREE);
   if (given_back && (may_be_walked_to(frame) || is_configuration(pa))) {
-    std::string how = "hardware may still walk the table page " + name(frame.address()) +
-                      " that is given back";
+    std::string how =
+        "hardware may still walk the table page " + name(frame.address()) + " that is given back";
     for (u32 i = static_cast<u32>(frame.first_edge); i != 0; i = edges_[i].next) {
       const Edge& edge = edges_[i];
-      if (edge.kind == EdgeKind::item) how += "; " + explain_item(items_[static_cast<u32>(edge.parent)]);
+      if (edge.kind == EdgeKind::item)
+        how += "; " + explain_item(items_[static_cast<u32>(edge.parent)]);
       if (edge.kind == EdgeKind::word) how += "; " + name(edge.parent) + " points to it";
       if (edge.kind == EdgeKind::root) how += "; it is the root of a translation regime";
       break;
@@ -585,9 +598,8 @@ bool Caches::may_be_walked_to(const Frame& frame) const {
   bool walked = false;
   for (unsigned level = 0; level <= last_level; ++level) {
     for (unsigned i = 0; i < frame_words && frame.tables_at(level) != 0 && !walked; ++i) {
-      for_each_path(frame, i, level, [&](const Path& path) {
-        walked |= path.ghost || walks(path.tag, path.half);
-      });
+      for_each_path(frame, i, level,
+                    [&](const Path& path) { walked |= path.ghost || walks(path.tag, path.half); });
     }
   }
   return walked;
@@ -662,7 +674,8 @@ void Caches::probe(u32 tag, u64 va, u64 origin) {
   // A global translation meets those of every other ASID.
   for (u32 t = 0; t < active_tags_.size(); ++t) {
     const auto other = static_cast<u32>(active_tags_[t]);
-    if (other != tag && tags_[other].formed != 0 && shares_globals(tags_[other].tag, tags_[tag].tag)) {
+    if (other != tag && tags_[other].formed != 0 &&
+        shares_globals(tags_[other].tag, tags_[tag].tag)) {
       probe_tag(other, va, origin);
     }
   }
@@ -679,8 +692,8 @@ void Caches::probe_tag(u32 tag, u64 va, u64 origin) {
   for (const Violation& violation : violations_) {
     if (violation.rule == Rule::CONFLICT_BBM && violation.at == now_) return;
   }
-  std::string text = "two translations that differ may both be alive at input address " +
-                     name(va) + " under one tag; the last store was to " + name(origin);
+  std::string text = "two translations that differ may both be alive at input address " + name(va) +
+                     " under one tag; the last store was to " + name(origin);
   for (const Candidate& c : found) {
     if (c.kind == Candidate::Kind::fault) continue;
     text += c.item != 0 ? "; cached: " + explain_item(items_[c.item - 1])
@@ -735,9 +748,9 @@ void Caches::check_contiguous(Frame& frame, unsigned index, unsigned level, u64 
     if (i == index || other.unknown || !is_leaf(other.value, level)) continue;
     if (!contiguous_hint(other.value).value) continue;
     if (expected(other.value, i - first) == expected(value, index - first)) continue;
-    report(Rule::CONFLICT_CONTIGUOUS, "members of one contiguous group disagree: " +
-                                       name(frame.address() + 8 * index) + " and " +
-                                       name(frame.address() + 8 * i));
+    report(Rule::CONFLICT_CONTIGUOUS,
+           "members of one contiguous group disagree: " + name(frame.address() + 8 * index) +
+               " and " + name(frame.address() + 8 * i));
     return;
   }
 }

@@ -27,17 +27,24 @@ std::string arguments_text(const Call& call) {
   const std::string domain = "domain " + hex(call.domain);
   const std::string device = ", device " + std::to_string(call.device);
   const std::string range = ", iova " + hex(call.iova) + ", size " + hex(call.size);
-  switch (call.kind) {
+  const std::string io_mm = "io_mm " + hex(call.io_mm);
+  const std::string of = "device " + std::to_string(call.device);
+  const std::string at = of + ", PASID " + std::to_string(call.pasid);
+  const std::string numbers =
+      std::to_string(call.min_pasid) + " to " + std::to_string(call.max_pasid);
+  const bool on_io_mm = is_io_mm_call(call.kind);
+  const std::string target = on_io_mm ? io_mm : domain;
+  switch (as_domain_call(call.kind)) {
     case CallKind::domain_alloc:
       return "kind " + std::to_string(call.domain_kind) + ", input bits " +
              std::to_string(call.input_bits);
     case CallKind::attach:
     case CallKind::detach: return domain + device;
     case CallKind::map:
-      return domain + ", iova " + hex(call.iova) + ", pa " + hex(call.pa) + ", size " +
+      return target + ", iova " + hex(call.iova) + ", pa " + hex(call.pa) + ", size " +
              hex(call.size) + ", prot " + hex(call.prot);
     case CallKind::map_sg: {
-      std::string text = domain + ", iova " + hex(call.iova) + ", [";
+      std::string text = target + ", iova " + hex(call.iova) + ", [";
       for (const Segment& segment : call.segments) {
         if (text.back() != '[') text += ", ";
         text += hex(segment.pa) + " + " + hex(segment.size);
@@ -46,9 +53,32 @@ std::string arguments_text(const Call& call) {
     }
     case CallKind::unmap:
     case CallKind::unmap_fast:
-    case CallKind::tlb_range_add: return domain + range;
-    case CallKind::iova_to_phys: return domain + ", iova " + hex(call.iova);
-    default: return call_is_built(call.kind) ? domain : "";
+    case CallKind::tlb_range_add: return target + range;
+    case CallKind::iova_to_phys: return target + ", iova " + hex(call.iova);
+    case CallKind::pasid_alloc: return numbers;
+    case CallKind::pasid_free: return "PASID " + std::to_string(call.pasid);
+    case CallKind::sva_device_init:
+      return of + ", features " + hex(call.features) + ", PASIDs " + numbers +
+             (call.has_mm_exit ? ", mm_exit" : "");
+    case CallKind::sva_device_shutdown:
+    case CallKind::unbind_dev_all: return of;
+    case CallKind::bind_device:
+      return of + ", mm " + hex(call.mm) + ", flags " + hex(call.flags) + ", drvdata " +
+             hex(call.drvdata);
+    case CallKind::unbind_device:
+    case CallKind::sva_drvdata:
+    case CallKind::io_mm_of: return at;
+    case CallKind::sva_alloc_pasid: return domain + device;
+    case CallKind::sva_free_pasid: return domain + ", " + io_mm;
+    case CallKind::io_mm_get_pasid: return io_mm;
+    case CallKind::io_mm_get_attr: return io_mm + ", attribute " + std::to_string(call.attribute);
+    case CallKind::domain_get_attr: return domain + ", attribute " + std::to_string(call.attribute);
+    case CallKind::sva_attach:
+    case CallKind::sva_detach: return io_mm + device;
+    case CallKind::recover: return "";
+    default:
+      if (on_io_mm) return io_mm;
+      return call_is_built(call.kind) ? domain : "";
   }
 }
 

@@ -47,6 +47,48 @@ std::string_view call_name(CallKind kind);
 bool call_is_built(CallKind kind);
 u32 call_count();
 
+/// Calls on an io_mm's space, which are those of a domain.
+constexpr bool is_io_mm_call(CallKind kind) {
+  return kind >= CallKind::sva_map && kind <= CallKind::sva_iova_to_phys;
+}
+
+/// The call of a domain that an io_mm's call is like; every other call is itself.
+constexpr CallKind as_domain_call(CallKind kind) {
+  switch (kind) {
+    case CallKind::sva_map: return CallKind::map;
+    case CallKind::sva_map_sg: return CallKind::map_sg;
+    case CallKind::sva_unmap: return CallKind::unmap;
+    case CallKind::sva_unmap_fast: return CallKind::unmap_fast;
+    case CallKind::sva_iotlb_sync: return CallKind::iotlb_sync;
+    case CallKind::sva_flush_tlb_all: return CallKind::flush_iotlb_all;
+    case CallKind::sva_tlb_range_add: return CallKind::tlb_range_add;
+    case CallKind::sva_iova_to_phys: return CallKind::iova_to_phys;
+    default: return kind;
+  }
+}
+
+/// Calls that drop bonds, and wait for an mm_exit that runs.
+constexpr bool ends_bonds(CallKind kind) {
+  return kind == CallKind::unbind_device || kind == CallKind::unbind_dev_all ||
+         kind == CallKind::sva_device_shutdown || kind == CallKind::detach;
+}
+
+/// Calls that change what a device can reach.
+constexpr bool takes_device(CallKind kind) {
+  switch (kind) {
+    case CallKind::attach:
+    case CallKind::detach:
+    case CallKind::sva_device_init:
+    case CallKind::sva_device_shutdown:
+    case CallKind::bind_device:
+    case CallKind::unbind_dev_all:
+    case CallKind::sva_alloc_pasid:
+    case CallKind::sva_attach:
+    case CallKind::sva_detach: return true;
+    default: return false;
+  }
+}
+
 /// The values are those of the C interface.
 enum class DomainKind : u32 {
   paging = 1,
@@ -74,6 +116,33 @@ struct Segment {
   u64 size = 0;
 };
 
+// sva_device_init features, flags of bind_device, attributes: the values of the C interface.
+inline constexpr u32 feature_iopf = 0x1;
+inline constexpr u32 feature_private = 0x2;
+inline constexpr u32 bind_further_pasid = 0x1;
+inline constexpr u32 attribute_ttbr0 = 1;
+inline constexpr u32 attribute_pasid = 2;
+
+inline constexpr u32 pasid_limit = u32{1} << 20;  ///< PASIDs are below it
+inline constexpr u32 pasid_unknown = ~u32{0};
+
+/// The address space of a device that an access uses: none is the RID's, else that of a PASID.
+struct Substream {
+  bool present = false;
+  u32 number = 0;
+
+  friend bool operator==(const Substream&, const Substream&) = default;
+};
+
+constexpr Substream substream(u32 number) { return {.present = true, .number = number}; }
+
+/// Inside of which mm_exit handler a call is made, if inside of one.
+struct Context {
+  bool inside = false;
+  u32 device = 0;
+  u32 pasid = 0;
+};
+
 /// Arguments by name; a call reads those that it has. Addresses and sizes in bytes.
 struct Call {
   CallKind kind = CallKind::domain_alloc;
@@ -85,7 +154,18 @@ struct Call {
   u32 prot = 0;
   u32 domain_kind = 0;                  ///< domain_alloc: a DomainKind, or what a caller made up
   u32 input_bits = 0;                   ///< domain_alloc; 0: the driver's choice
-  std::span<const Segment> segments{};  ///< map_sg
+  std::span<const Segment> segments{};  ///< map_sg, sva_map_sg
+  u64 io_mm = 0;                        ///< handle: calls on an io_mm, sva_free_pasid
+  u64 mm = 0;                           ///< bind_device: the environment's number of a process
+  u64 drvdata = 0;                      ///< bind_device
+  u32 pasid = 0;                        ///< of (device, pasid), pasid_free
+  u32 flags = 0;                        ///< bind_device
+  u32 features = 0;                     ///< sva_device_init
+  u32 min_pasid = 0;                    ///< sva_device_init, pasid_alloc
+  u32 max_pasid = 0;                    ///< the same; 0: no limit of the caller
+  bool has_mm_exit = false;             ///< sva_device_init
+  u32 attribute = 0;                    ///< domain_get_attr, io_mm_get_attr
+  Context context{};
 };
 
 /// What a domain turned out to be: asked of the driver after a domain_alloc that succeeded.
@@ -97,8 +177,9 @@ struct DomainFacts {
 
 struct Observed {
   Status status = Status::ok;
-  u64 value = 0;        ///< bytes, an address, or the handle
-  DomainFacts facts{};  ///< domain_alloc
+  u64 value = 0;              ///< bytes, an address, a handle, a PASID, a drvdata, an attribute
+  DomainFacts facts{};        ///< domain_alloc
+  u32 pasid = pasid_unknown;  ///< sva_alloc_pasid: what io_mm_get_pasid said right after it
 };
 
 /// What the environment did to the call; each widens what is permitted.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the interface promises of an access of a device's RID. SEMANTICS 5.
+// What the interface promises of an access of a device's RID, or at one of its PASIDs. SEMANTICS 5.
 #pragma once
 
 #include <array>
@@ -15,7 +15,15 @@ enum class State : u8 {
   identity,      ///< it passes untranslated
   old_or_fault,  ///< `pa` with `prot`, or a translation fault: unmapped and not synchronised
   quarantined,   ///< a time-out left the device between domains: alternatives() lists what may be
+  no_pasid,      ///< terminated: nothing at this PASID, or nothing that the device can reach
+  waits,         ///< a translation fault that is reported and waits for an answer
+  quiet,         ///< terminated, a record is not owed: the process is gone, the number is held
+  old_or_quiet,  ///< `pa` with `prot`, or quiet: the process exits, its handlers run
+  several,       ///< alternatives() lists what may be
 };
+
+/// How an access ends that the table does not permit.
+enum class FaultKind : u8 { terminated, may_wait, waits };
 
 /// The settled answer, which holds from the address asked for up to `last`.
 struct Expectation {
@@ -27,7 +35,7 @@ struct Expectation {
   friend bool operator==(const Expectation&, const Expectation&) = default;
 };
 
-/// One elementary outcome: blocked, unmapped, mapped or identity.
+/// One elementary outcome: blocked, unmapped, mapped, identity, no_pasid, waits or quiet.
 struct Promise {
   State state = State::blocked;
   u64 pa = 0;

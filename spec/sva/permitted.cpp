@@ -46,9 +46,9 @@ bool Permitted::permits(const Observed& observed) const {
   return answer->value_rule != ValueRule::one_of || has_value(observed.value);
 }
 
-bool Permitted::wants_new_handle(Status status) const {
+ValueRule Permitted::value_rule(Status status) const {
   const Answer* answer = find(status);
-  return answer != nullptr && answer->value_rule == ValueRule::new_handle;
+  return answer == nullptr ? ValueRule::any : answer->value_rule;
 }
 
 std::string Permitted::text() const {
@@ -63,6 +63,11 @@ std::string Permitted::text() const {
       }
     }
     if (answers_[i].value_rule == ValueRule::new_handle) text += " with a new handle";
+    if (answers_[i].value_rule == ValueRule::new_word) text += " with a new table";
+    if (answers_[i].value_rule == ValueRule::new_pasid) {
+      text += " with a free PASID of " + std::to_string(first_pasid_) + " to " +
+              std::to_string(last_pasid_);
+    }
     if (*answers_[i].reason != '\0') text += std::string(" (") + answers_[i].reason + ")";
   }
   return text.empty() ? "nothing" : text;

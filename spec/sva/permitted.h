@@ -15,7 +15,9 @@ namespace iommucheck::spec::sva {
 enum class ValueRule : u8 {
   any,         ///< the status says all
   one_of,      ///< one of Permitted's values
-  new_handle,  ///< not 0, and no living domain's
+  new_handle,  ///< not 0, and no living object's of its kind
+  new_pasid,   ///< a free number of Permitted's range
+  new_word,    ///< not 0: an attribute that was not seen yet
 };
 
 class Permitted {
@@ -39,7 +41,16 @@ class Permitted {
 
   /// Whether the status is right, and the value too; a new handle is judged by the interface.
   [[nodiscard]] bool permits(const Observed& observed) const;
-  [[nodiscard]] bool wants_new_handle(Status status) const;
+  /// What is asked of the value beside the status; any if the status is not permitted.
+  [[nodiscard]] ValueRule value_rule(Status status) const;
+
+  /// new_pasid: the numbers that may be given, inclusive.
+  void set_range(u32 first, u32 last) {
+    first_pasid_ = first;
+    last_pasid_ = last;
+  }
+  [[nodiscard]] u32 first_pasid() const { return first_pasid_; }
+  [[nodiscard]] u32 last_pasid() const { return last_pasid_; }
 
   /// "ok with 0x1000 (up to the first hole) or 0x0 (...); ETIMEDOUT (...)".
   [[nodiscard]] std::string text() const;
@@ -58,11 +69,15 @@ class Permitted {
   std::array<Value, value_max> values_;
   u32 answer_count_ = 0;
   u32 value_count_ = 0;
+  u32 first_pasid_ = 1;
+  u32 last_pasid_ = 0;
 };
 
-/// What is said of a result. `ok` or the rule that it breaks, with a sentence for the report.
+/// What is said of a result or of an event. `ok` or the rule that it breaks, with a sentence for
+/// the report. With `ok` and `blames_caller` rule and message are about the caller.
 struct Verdict {
   bool ok = true;
+  bool blames_caller = false;
   Rule rule = Rule::RESULT_EXACT;
   std::string message;
 };

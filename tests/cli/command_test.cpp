@@ -75,7 +75,7 @@ TEST_F(Command, HelpAndVersion) {
 TEST_F(Command, BadUsageIsTwoAndSaysWhy) {
   const std::pair<const char*, const char*> cases[] = {
       {"", "A subcommand is required"},
-      {"nope", "there is no command 'nope'; there are litmus check replay import"},
+      {"nope", "there is no command 'nope'; there are litmus scenario check conform replay import"},
       {"check --nope", "not expected: --nope"},
       {"check --operations 65", "'65' is no whole number from 1 to 64"},
       {"check --operations 0", "'0' is no whole number from 1 to 64"},
@@ -174,7 +174,7 @@ TEST_F(Command, LitmusGoesOnBehindABadFileAndEndsWithTwo) {
 
 TEST_F(Command, LitmusUnsupportedIsCountedAndDecidesNothing) {
   const std::string text = litmus_text("F_TRANSLATION P1", "ok") +
-                           "test later\ninit use one\ninit ats 1\naccess 1 0x1000 r ats -> P1\n";
+                           "test later\ninit use nest\naccess 3 0x1000 r -> M7\n";
   const Ran ran = run("litmus " + write("t.litmus", text));
   EXPECT_EQ(ran.status, 0) << ran.out << ran.err;
   EXPECT_THAT(ran.out,

@@ -258,6 +258,87 @@ TEST(Driver, an_attach_that_times_out_changes_nothing) {
   EXPECT_EQ(world.live_tables(), 0u);
 }
 
+/// GRP-01, with every stream of every member, and a stranger.
+TEST(Driver, a_group_moves_as_one) {
+  FakeWorld world({.devices = 3, .ats = true, .grouped_devices = 2});
+  Driver d(world);
+  ASSERT_EQ(d.error(), 0);
+  const auto a = d.alloc();
+  const auto b = d.alloc();
+  ASSERT_EQ(d.map(a, page, phys, page), 0);
+  ASSERT_EQ(d.map(b, page, phys + page, page), 0);
+  const auto all_reach = [&](std::optional<u64> pa) {
+    for (u32 device = 0; device < 2; ++device) {
+      for (u32 n = 0; n < 2; ++n) {
+        const auto direct = d.reach(device, page, n);
+        EXPECT_EQ(direct ? std::optional<u64>(direct->pa) : std::nullopt, pa) << device << n;
+        EXPECT_EQ(world.ats_access(world.stream_id(device, n), page), direct) << device << n;
+      }
+    }
+  };
+  EXPECT_EQ(d.attach(a, 1), 0);
+  all_reach(phys);
+  EXPECT_FALSE(d.reach(2, page));
+  EXPECT_EQ(d.attach(a, 0), 0) << "it is there already";
+  EXPECT_EQ(d.attach(b, 0), 0) << "replaces, for both";
+  all_reach(phys + page);
+  EXPECT_EQ(d.free(a), 0) << "nobody is left on it";
+  EXPECT_EQ(d.detach(b, 1), 0);
+  all_reach(std::nullopt);
+  EXPECT_EQ(d.detach(b, 0), -IOMMUCHECK_EINVAL) << "it has gone along";
+  EXPECT_EQ(d.free(b), 0);
+  EXPECT_EQ(d.shutdown(), 0);
+  EXPECT_EQ(world.live_tables(), 0u);
+  EXPECT_TRUE(world.errors.empty());
+}
+
+TEST(Driver, when_the_attach_of_a_group_fails_all_are_back) {
+  FakeWorld world({.grouped_devices = 2});
+  Driver d(world);
+  const auto a = d.alloc();
+  const auto b = d.alloc();
+  ASSERT_EQ(d.map(a, page, phys, page), 0);
+  ASSERT_EQ(d.map(b, page, phys + page, page), 0);
+  ASSERT_EQ(d.attach(a, 0), 0);
+  world.stuck = true;
+  EXPECT_EQ(d.attach(b, 1), -IOMMUCHECK_ETIMEDOUT);
+  world.stuck = false;
+  ASSERT_EQ(d.driver->recover(d.self()), 0);
+  for (u32 device = 0; device < 2; ++device) EXPECT_EQ(d.reach(device, page)->pa, phys) << device;
+  EXPECT_EQ(d.free(b), 0);
+  EXPECT_EQ(d.free(a), -IOMMUCHECK_EBUSY);
+  world.stuck = true;
+  EXPECT_EQ(d.detach(a, 1), -IOMMUCHECK_ETIMEDOUT) << "off for the caller, both of them";
+  EXPECT_EQ(d.detach(a, 0), -IOMMUCHECK_EINVAL);
+  world.stuck = false;
+  EXPECT_EQ(d.free(a), 0);
+  for (u32 device = 0; device < 2; ++device) EXPECT_FALSE(d.reach(device, page)) << device;
+  EXPECT_EQ(d.shutdown(), 0);
+  EXPECT_EQ(world.live_tables(), 0u);
+}
+
+TEST(Driver, removal_of_a_member_leaves_the_others_and_it_joins_again) {
+  FakeWorld world({.devices = 4, .grouped_devices = 3});
+  Driver d(world);
+  const auto a = d.alloc();
+  ASSERT_EQ(d.map(a, page, phys, page), 0);
+  ASSERT_EQ(d.attach(a, 2), 0);
+  EXPECT_EQ(d.driver->device_remove(d.self(), 0), 0);
+  EXPECT_FALSE(d.reach(0, page));
+  EXPECT_TRUE(d.reach(1, page));
+  EXPECT_TRUE(d.reach(2, page));
+  EXPECT_EQ(d.attach(a, 0), -IOMMUCHECK_ENODEV);
+  ASSERT_EQ(d.driver->device_add(d.self(), 0), 0);
+  EXPECT_FALSE(d.reach(0, page)) << "blocked until somebody attaches";
+  EXPECT_EQ(d.attach(a, 1), 0) << "moves only who is not there";
+  EXPECT_TRUE(d.reach(0, page));
+  EXPECT_EQ(d.detach(a, 0), 0);
+  for (u32 device = 0; device < 4; ++device) EXPECT_FALSE(d.reach(device, page)) << device;
+  EXPECT_EQ(d.free(a), 0);
+  EXPECT_EQ(d.shutdown(), 0);
+  EXPECT_EQ(world.live_tables(), 0u);
+}
+
 /// One run of a fixed scenario in which allocation number `n` fails. Returns whether one did.
 bool run_with_failure(u64 n) {
   FakeWorld world({.stream_id_bits = 16});

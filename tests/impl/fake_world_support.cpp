@@ -9,16 +9,8 @@ namespace {
 
 constexpr u64 arena_bytes = u64{1} << 20;
 constexpr u64 cr0 = 0x20, cr0ack = 0x24, gbpa = 0x44, irq_ctrl = 0x50, irq_ctrlack = 0x54;
-constexpr u64 gerror = 0x60, gerrorn = 0x64, strtab_base = 0x80, strtab_cfg = 0x88;
+constexpr u64 gerror = 0x60, gerrorn = 0x64;
 constexpr u64 cmdq_base = 0x90, cmdq_prod = 0x98, cmdq_cons = 0x9c;
-constexpr u64 address_51_6 = 0x000f'ffff'ffff'ffc0;
-constexpr u64 address_47_12 = 0x0000'ffff'ffff'f000;
-
-u64 level_bytes(unsigned level) { return u64{1} << (12 + (3 - level) * 9); }
-
-u64 field(u64 word, unsigned hi, unsigned lo) {
-  return (word >> lo) & ((u64{1} << (hi - lo + 1)) - 1);
-}
 
 FakeWorld& world(void* ctx) { return *static_cast<FakeWorld*>(ctx); }
 
@@ -64,21 +56,45 @@ struct FakeCalls {
   static u32 read32(void* ctx, u64 offset) { return world(ctx).read32(offset); }
   static u64 read64(void* ctx, u64 offset) { return world(ctx).registers_[offset]; }
   static void log(void* ctx, int, const char* text) { world(ctx).log.emplace_back(text); }
-  static int wait(void* ctx, u32, u64) {
+  static int wait(void* ctx, u32 token, u64) {
     FakeWorld& w = world(ctx);
+    if (token == IOMMUCHECK_WAIT_CALLER) return w.on_wait && w.on_wait() ? 0 : 1;
     if (w.stuck) return 1;
     if (w.polls_left_ > 0) --w.polls_left_;
     w.consume();
     return 0;
   }
+  static u64 mm_exit(void* ctx, u32 device, u32 pasid, u64 drvdata) {
+    FakeWorld& w = world(ctx);
+    w.exits.push_back({device, pasid, drvdata, w.exits.size() + 1});
+    return w.exits.back().context;
+  }
+  static int handle_fault(void* ctx, u32 device, u32 pasid, u64 iova, u32 prot) {
+    world(ctx).faults.emplace_back(device, pasid, iova, prot);
+    return world(ctx).fault_response;
+  }
+  static u64 context(void* ctx) { return world(ctx).context; }
+  static u32 mm_pin(void* ctx, iommucheck_handle mm) {
+    FakeWorld::Process& process = world(ctx).processes[mm];
+    if (process.dead || process.asid == 0) return 0;
+    ++process.pins;
+    return process.asid;
+  }
+  static void mm_unpin(void* ctx, iommucheck_handle mm) {
+    FakeWorld& w = world(ctx);
+    if (w.processes[mm].pins-- == 0) w.errors.push_back("unpinned more often than pinned");
+  }
 };
 
 FakeWorld::FakeWorld(FakeOptions options)
     : options_(options), memory_(window_bytes / 8), arena_(arena_bytes / 8) {
-  const u64 id0 = 0b10 | 2 << 2 | (options.coherent ? 1u << 4 : 0) | 1u << 12 | 1u << 24 |
+  const u64 id0 = 0b10 | 2 << 2 | (options.coherent ? 1u << 4 : 0) | 1u << 12 |
+                  (options.ats ? 1u << 10 : 0) | (options.two_level_cds ? 1u << 19 : 0) |
+                  (options.stalling_devices != 0 ? 0 : 1u << 24) |
                   (options.two_level ? 1u << 27 : 0);
   registers_[0x00] = id0;
-  registers_[0x04] = options.stream_id_bits | 7 << 16 | options.cmdq_lg2 << 21;
+  registers_[0x04] =
+      options.stream_id_bits | options.ssid_bits << 6 | 7 << 16 | options.cmdq_lg2 << 21;
   registers_[0x0c] = options.range_invalidation ? 1u << 10 : 0;
   registers_[0x14] = 5 | 1 << 4;
   platform_ = {.size = sizeof platform_,
@@ -105,20 +121,26 @@ FakeWorld::FakeWorld(FakeOptions options)
                .lock = nullptr,
                .unlock = nullptr,
                .log = FakeCalls::log,
-               .mm_exit = nullptr,
-               .handle_fault = nullptr};
+               .mm_exit = FakeCalls::mm_exit,
+               .handle_fault = FakeCalls::handle_fault,
+               .context = FakeCalls::context,
+               .mm_pin = FakeCalls::mm_pin,
+               .mm_unpin = FakeCalls::mm_unpin};
   stream_ids_.resize(options.devices);
   u32 next = 1;
   const u32 stride = options.stream_id_bits > 8 ? 37 : 3;
   for (auto& ids : stream_ids_) {
     for (u32 n = 0; n < options.streams_per_device; ++n, next += stride) ids.push_back(next);
-    devices_.push_back({.size = sizeof(iommucheck_device),
-                        .abi = IOMMUCHECK_DRIVER_ABI,
-                        .stream_ids = ids.data(),
-                        .stream_id_count = options.streams_per_device,
-                        .flags = 0,
-                        .ssid_bits = 0,
-                        .group = static_cast<u32>(devices_.size())});
+    devices_.push_back(
+        {.size = sizeof(iommucheck_device),
+         .abi = IOMMUCHECK_DRIVER_ABI,
+         .stream_ids = ids.data(),
+         .stream_id_count = options.streams_per_device,
+         .flags = (options.ats ? IOMMUCHECK_DEVICE_ATS : 0) |
+                  (devices_.size() < options.stalling_devices ? IOMMUCHECK_DEVICE_STALL : 0),
+         .ssid_bits = options.ssid_bits,
+         .group =
+             devices_.size() < options.grouped_devices ? 0 : static_cast<u32>(devices_.size())});
   }
   config_ = {.size = sizeof config_,
              .abi = IOMMUCHECK_DRIVER_ABI,
@@ -216,145 +238,7 @@ void FakeWorld::consume() {
   }
 }
 
-/// Whether the command is legal.
-bool FakeWorld::accept(const FakeCommand& command) {
-  if (illegal_after && (*illegal_after)-- == 0) {
-    illegal_after.reset();
-    return false;
-  }
-  switch (command.op()) {
-    case 0x12: {
-      const bool ranged = field(command.word1, 11, 10) != 0;
-      const bool plain = field(command.word0, 16, 12) == 0 && field(command.word0, 24, 20) == 0;
-      if (ranged && plain && field(command.word1, 9, 8) == 0) {
-        errors.push_back("TG != 0 with NUM = SCALE = TTL = 0");
-        return false;
-      }
-      return true;
-    }
-    case 0x03:
-    case 0x04:
-    case 0x11:
-    case 0x20:
-    case 0x30:
-    case 0x46: return true;
-    default: errors.push_back("unknown command"); return false;
-  }
-}
-
-void FakeWorld::act(const FakeCommand& command) {
-  const auto asid = command.word0 >> 48;
-  const auto of_asid = [&](const auto& item) { return std::get<0>(item.first) == asid; };
-  switch (command.op()) {
-    case 0x03: config_cache_.erase(static_cast<u32>(command.word0 >> 32)); break;
-    case 0x04: config_cache_.clear(); break;
-    case 0x11:
-      std::erase_if(leaves_, of_asid);
-      std::erase_if(pointers_, of_asid);
-      break;
-    case 0x12: invalidate_address(command); break;
-    case 0x30:
-      leaves_.clear();
-      pointers_.clear();
-      break;
-    default: break;
-  }
-}
-
-/// TLBI_NH_VA by the letter of arch 5.2: nothing is removed that need not be.
-void FakeWorld::invalidate_address(const FakeCommand& command) {
-  const u64 asid = command.word0 >> 48;
-  const u64 first = command.word1 & ~u64{0xfff};
-  const bool leaf_only = (command.word1 & 1) != 0;
-  const bool ranged = field(command.word1, 11, 10) != 0;
-  const unsigned ttl = ranged ? static_cast<unsigned>(field(command.word1, 9, 8)) : 0;
-  u64 bytes = 1;
-  if (ranged) {
-    bytes = (field(command.word0, 16, 12) + 1) << field(command.word0, 24, 20) << 12;
-    if (!options_.range_invalidation) errors.push_back("range command without IDR3.RIL");
-    if (ttl != 0 && first % level_bytes(ttl) != 0) errors.push_back("TTL and address disagree");
-  }
-  const auto overlaps = [&](const auto& key) {
-    const auto& [item_asid, level, start] = key;
-    return item_asid == asid && start < first + bytes && first < start + level_bytes(level);
-  };
-  std::erase_if(leaves_, [&](const auto& item) {
-    return overlaps(item.first) && (ttl == 0 || std::get<1>(item.first) == ttl);
-  });
-  if (leaf_only) return;
-  std::erase_if(pointers_, [&](const auto& item) {
-    return overlaps(item.first) && (ttl == 0 || std::get<1>(item.first) < ttl);
-  });
-}
-
-u64 FakeWorld::fetch(u64 pa) {
-  if (pa >= window_pa && pa + 8 <= window_pa + window_bytes) return word(pa);
-  return 0x0bad'0000'0000'0003;  // memory of somebody else, read as a descriptor
-}
-
-std::optional<FakeWorld::Config> FakeWorld::config_of(u32 stream) {
-  if (const auto it = config_cache_.find(stream); it != config_cache_.end()) return it->second;
-  const u32 cfg = read32(strtab_cfg);
-  const u64 base = registers_[strtab_base] & address_51_6;
-  const unsigned lg2 = cfg & 63;
-  const unsigned split = (cfg >> 6) & 31;
-  if ((u64{stream} >> lg2) != 0) return std::nullopt;
-  u64 ste = base + stream * u64{64};
-  if ((cfg >> 16) == 1) {
-    const u64 l1std = fetch(base + (stream >> split) * u64{8});
-    if ((l1std & 31) == 0) return std::nullopt;
-    ste = (l1std & address_51_6) + (stream & ((1u << split) - 1)) * u64{64};
-  }
-  Config config{.ste0 = fetch(ste)};
-  if ((config.ste0 & 0xf) == 0xb) {
-    const u64 cd = config.ste0 & address_51_6;
-    config.cd0 = fetch(cd);
-    config.ttb0 = fetch(cd + 8) & address_47_12;
-  }
-  config_cache_[stream] = config;
-  return config;
-}
-
-std::optional<FakeWorld::Access> FakeWorld::access(u32 stream, u64 iova) {
-  if ((read32(cr0) & 1) == 0) {
-    if ((read32(gbpa) & 1 << 20) != 0) return std::nullopt;
-    return Access{iova, true};
-  }
-  const std::optional<Config> config = config_of(stream);
-  if (!config || (config->ste0 & 1) == 0) return std::nullopt;
-  if ((config->ste0 & 0xe) == 8) return Access{iova, true};
-  if ((config->ste0 & 0xe) != 10 || (config->cd0 >> 31 & 1) == 0) return std::nullopt;
-  const auto input_bits = static_cast<unsigned>(64 - (config->cd0 & 63));
-  if ((iova >> input_bits) != 0) return std::nullopt;
-  const u64 asid = config->cd0 >> 48;
-  const auto hit = [&](unsigned level, u64 word) {
-    const u64 offset = iova & (level_bytes(level) - 1);
-    return Access{(word & address_47_12) + offset, (word & 1 << 7) == 0};
-  };
-  for (unsigned level = 1; level <= 3; ++level) {
-    const auto it = leaves_.find({asid, level, iova & ~(level_bytes(level) - 1)});
-    if (it != leaves_.end()) return hit(level, it->second);
-  }
-  unsigned level = 4 - (input_bits - 12 + 8) / 9;
-  u64 table = config->ttb0;
-  for (;; ++level) {
-    const u64 start = iova & ~(level_bytes(level) - 1);
-    const auto cached = pointers_.find({asid, level, start});
-    const u64 slot = table + ((iova >> (12 + (3 - level) * 9)) & 511) * 8;
-    const u64 word = cached != pointers_.end() ? cached->second : fetch(slot);
-    if ((word & 1) == 0) return std::nullopt;
-    const bool is_table = level != 3 && (word & 2) != 0;
-    if (!is_table) {
-      if (level == 0 || (level == 3 && (word & 2) == 0)) return std::nullopt;
-      leaves_[{asid, level, start}] = word;
-      return hit(level, word);
-    }
-    pointers_[{asid, level, start}] = word;
-    table = word & address_47_12;
-  }
-}
-
-void FakeWorld::post_event(u64 word0) {
+void FakeWorld::post_event(u64 word0, u64 word1, u64 iova) {
   const u64 base = registers_[0xa0];
   const u32 entries = 1u << (base & 31);
   const u32 prod = read32(0x100a8);
@@ -365,7 +249,49 @@ void FakeWorld::post_event(u64 word0) {
   }
   const u64 pa = (base & 0x000f'ffff'ffff'ffe0) + (prod & (entries - 1)) * u64{32};
   memory_[index(pa)] = word0;
+  memory_[index(pa) + 1] = word1;
+  memory_[index(pa) + 2] = iova;
   registers_[0x100a8] = (prod & 1u << 31) | ((prod + 1) & (2 * entries - 1));
+}
+
+// ---- processes ----
+
+void FakeWorld::add_process(iommucheck_handle mm, u32 asid) {
+  processes[mm] = {.asid = asid, .root = environment_bump_, .pins = 0, .dead = false, .pages = {}};
+  environment_bump_ += 0x1000;
+}
+
+void FakeWorld::mm_map(iommucheck_handle mm, u64 iova, u64 pa) {
+  u64 table = processes[mm].root;
+  for (unsigned level = 0; level < 3; ++level) {
+    u64& word = environment_[table + ((iova >> (12 + (3 - level) * 9)) & 511) * 8];
+    if (word == 0) {
+      word = environment_bump_ | 3;
+      environment_bump_ += 0x1000;
+    }
+    table = word & ~u64{0xfff};
+  }
+  environment_[table + ((iova >> 12) & 511) * 8] = pa | 0x443;
+}
+
+/// The page and every table above it but the root: what an invalidation has to expect.
+void FakeWorld::mm_unmap(iommucheck_handle mm, u64 iova) {
+  u64 table = processes[mm].root;
+  for (unsigned level = 0; level < 4; ++level) {
+    u64& word = environment_[table + ((iova >> (12 + (3 - level) * 9)) & 511) * 8];
+    table = word & 0x0000'ffff'ffff'f000;
+    word = 0;
+  }
+}
+
+iommucheck_mm FakeWorld::mm_of(iommucheck_handle mm) const {
+  return {.size = sizeof(iommucheck_mm),
+          .abi = IOMMUCHECK_DRIVER_ABI,
+          .mm = mm,
+          .table_pa = processes.at(mm).root,
+          .mair = 0xff,
+          .input_bits = 48,
+          .reserved = 0};
 }
 
 Booted::Booted(const iommucheck_driver* the_driver, FakeWorld& the_world)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// A small world for a driver under test: flat memory, an arena, and an SMMU that caches all
-// it ever fetched and lets an invalidation act no earlier than the CMD_SYNC after it. It is no
-// specification: it knows just enough (stage 1, 4 KiB, VMID 0) to show a missing, too narrow or
-// too early invalidation, and it judges nothing by itself.
+// A small world for a driver under test: flat memory, an arena, processes, and an SMMU that caches
+// all it ever fetched, invalid descriptors of contexts too, and lets an invalidation act no earlier
+// than the CMD_SYNC after it; devices with ATS cache all that they were ever told. It is no
+// specification: it knows just enough (stage 1, 4 KiB, VMID 0, PASIDs) to show a missing, too
+// narrow or too early invalidation, and it judges nothing by itself.
 #pragma once
 
 #include <functional>
@@ -28,6 +29,11 @@ struct FakeOptions {
   unsigned polls = 0;  ///< waits that pass before an exposed command is consumed
   u32 devices = 2;
   u32 streams_per_device = 2;
+  u32 ssid_bits = 0;  ///< of SMMU and devices
+  bool two_level_cds = true;
+  bool ats = false;          ///< SMMU and devices
+  u32 stalling_devices = 0;  ///< the first ones; the SMMU can if there are any
+  u32 grouped_devices = 1;   ///< the first ones: they move together
 };
 
 struct FakeCommand {
@@ -55,8 +61,42 @@ class FakeWorld {
   /// What a device reaches, through whatever is cached; nothing if it is terminated.
   std::optional<Access> access(u32 stream, u64 iova);
 
+  /// The same with a PASID.
+  std::optional<Access> access(u32 stream, u64 iova, u32 pasid);
+  /// The same by a device with ATS, which asks the SMMU only for what its ATC has not got.
+  std::optional<Access> ats_access(u32 stream, u64 iova, u32 pasid = 0);
+  /// Whether the CD that the SMMU uses for it says that faults stall.
+  bool stalls(u32 stream, u32 pasid);
+
   /// Writes an event record, as the SMMU would; lost, with OVFLG, if the queue is full.
-  void post_event(u64 word0);
+  void post_event(u64 word0, u64 word1 = 0, u64 iova = 0);
+
+  // Processes: an address space whose tables the environment has in memory of its own.
+  struct Process {
+    u32 asid = 0;
+    u64 root = 0;
+    u32 pins = 0;
+    bool dead = false;
+    std::map<u64, u64> pages;  // iova -> leaf
+  };
+  void add_process(iommucheck_handle mm, u32 asid);
+  void mm_map(iommucheck_handle mm, u64 iova, u64 pa);
+  void mm_unmap(iommucheck_handle mm, u64 iova);
+  iommucheck_mm mm_of(iommucheck_handle mm) const;
+  std::map<iommucheck_handle, Process> processes;
+
+  struct Exit {
+    u32 device;
+    u32 pasid;
+    u64 drvdata;
+    u64 context;
+  };
+  std::vector<Exit> exits;  ///< handlers begun
+  u64 context = 0;          ///< in which the driver is called now
+  int fault_response = IOMMUCHECK_FAULT_SUCCESS;
+  std::vector<std::tuple<u32, u32, u64, u32>> faults;  ///< told to a process's handler
+  /// Called where the driver waits for other calls; false: the time is up. Empty: it is up.
+  std::function<bool()> on_wait;
   u32 register_value(u64 offset) const { return read32(offset); }
 
   u64 word(u64 pa) const { return memory_[index(pa)]; }
@@ -79,14 +119,14 @@ class FakeWorld {
  private:
   friend struct FakeCalls;
 
-  struct Config {
-    u64 ste0 = 0;
-    u64 cd0 = 0;
-    u64 ttb0 = 0;
+  struct Ste {
+    u64 word0 = 0;
+    u64 word1 = 0;
   };
-  struct Leaf {
-    u64 word;
-    unsigned level;
+  /// Each word as it was when something first looked at it.
+  struct Cd {
+    u64 word0 = 0;
+    u64 ttb0 = 0;
   };
 
   u64 index(u64 pa) const { return (pa - window_pa) / 8; }
@@ -99,10 +139,16 @@ class FakeWorld {
   void act(const FakeCommand& command);
   void invalidate_address(const FakeCommand& command);
   u64 fetch(u64 pa);
-  std::optional<Config> config_of(u32 stream);
+  std::optional<Ste> ste_of(u32 stream);
+  std::optional<Cd> cd_of(u32 stream, const Ste& ste, std::optional<u32> pasid);
+  std::optional<Cd> context_of(u32 stream, std::optional<u32> pasid);
+  std::optional<Access> translate(const Cd& cd, u64 iova);
+  std::optional<Access> access_as(u32 stream, u64 iova, std::optional<u32> pasid);
+  void invalidate_atc(const FakeCommand& command);
 
   static constexpr u64 window_pa = 0x8000'0000;
   static constexpr u64 window_bytes = u64{8} << 20;
+  static constexpr u64 environment_pa = 0x4000'0000;
 
   FakeOptions options_;
   std::vector<u64> memory_;
@@ -120,7 +166,12 @@ class FakeWorld {
   unsigned polls_left_ = 0;
 
   std::vector<FakeCommand> open_;  // consumed, and not yet acted: the next CMD_SYNC lets them
-  std::map<u32, Config> config_cache_;
+  std::map<u32, Ste> ste_cache_;
+  std::map<std::tuple<u32, u32>, u64> l1cd_cache_;  // (StreamID, SubstreamID / 64)
+  std::map<std::tuple<u32, u32>, Cd> cd_cache_;
+  std::map<std::tuple<u32, u32, u64>, Access> atc_;  // (StreamID, PASID, page)
+  std::map<u64, u64> environment_;                   // words of processes' tables
+  u64 environment_bump_ = environment_pa;
   // (ASID, level, address of the first byte covered)
   std::map<std::tuple<u64, unsigned, u64>, u64> leaves_;
   std::map<std::tuple<u64, unsigned, u64>, u64> pointers_;  // descriptor at that level

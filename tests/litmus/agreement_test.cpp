@@ -32,8 +32,7 @@ std::string disagreement(const iommucheck::litmus::Test& test, const Judgement& 
                        text(twin.allowed[i]));
   }
   if (fast.broken != twin.broken) {
-    out += fmt::format("broken: engine{}, literal model{}\n", text(fast.broken),
-                       text(twin.broken));
+    out += fmt::format("broken: engine{}, literal model{}\n", text(fast.broken), text(twin.broken));
   }
   return out;
 }
@@ -79,8 +78,8 @@ TEST(LitmusAgreement, OnRandomTests) {
 }
 
 TEST(LitmusAgreement, OnTheFiles) {
-  for (const auto& entry : std::filesystem::directory_iterator(
-           std::string(IOMMUCHECK_SOURCE_DIR) + "/litmus/files")) {
+  for (const auto& entry :
+       std::filesystem::directory_iterator(std::string(IOMMUCHECK_SOURCE_DIR) + "/litmus/files")) {
     if (entry.path().extension() != ".litmus") continue;
     const auto file = parse_file(entry.path().string());
     ASSERT_TRUE(file) << file.error().message;

@@ -87,6 +87,7 @@ run ring
 run wait
 run smmuen 0 noack
 run smmuen 1
+run ats 1 0
 run reg strtab T
 run dma d begin 1.2 0x1000 w ats
 run mark
@@ -103,7 +104,7 @@ TEST(LitmusParser, TheWholeGrammar) {
   ASSERT_EQ(file->tests.size(), 1U);
   const auto& test = file->tests[0];
   EXPECT_EQ(test.says, "one; two #3 and K#3");
-  EXPECT_EQ(test.run.size(), 26U);
+  EXPECT_EQ(test.run.size(), 27U);
   EXPECT_EQ(test.driver->rule, "page-reuse");
   const auto again = parse(print(test));
   ASSERT_TRUE(again) << again.error().message;
@@ -173,11 +174,11 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"run store cd C1 v=0 ttb=R", "2:11", "cd"}, Wrong{"run store cd C1", "2:11", "cd"},
         Wrong{"run cmd TLBI_NH_X", "2:9", "TLBI_NH_X"},
         Wrong{"run cmd TLBI_NH_VA sid=1", "2:20", "sid=1"},
-        Wrong{"run cmd SYNC leaf=1", "2:14", "leaf=1"},
-        Wrong{"run do SYNC ; ", "2:15", ""}, Wrong{"run smmuen 2", "2:12", "2"},
-        Wrong{"run ring loud", "2:10", "loud"}, Wrong{"run dma d end", "2:9", "d"},
-        Wrong{"run word R 1 0x", "2:5", "word"}, Wrong{"access 1 0x1000 r P1", "2:19", "P1"},
-        Wrong{"access 1 0x1000 x -> any", "2:17", "x"},
+        Wrong{"run cmd SYNC leaf=1", "2:14", "leaf=1"}, Wrong{"run do SYNC ; ", "2:15", ""},
+        Wrong{"run smmuen 2", "2:12", "2"}, Wrong{"run ring loud", "2:10", "loud"},
+        Wrong{"run ats 1 2", "2:11", "2"}, Wrong{"run ats x 1", "2:9", "x"},
+        Wrong{"run dma d end", "2:9", "d"}, Wrong{"run word R 1 0x", "2:5", "word"},
+        Wrong{"access 1 0x1000 r P1", "2:19", "P1"}, Wrong{"access 1 0x1000 x -> any", "2:17", "x"},
         Wrong{"access 1 0x1000 r -> P1", "2:22", "P1"},
         Wrong{"access 1 0x1000 r -> F_NONSENSE", "2:22", "F_NONSENSE"},
         Wrong{"access 1 0xg r -> any", "2:10", "0xg"}, Wrong{"dma d -> any", "2:5", "d"},

@@ -45,8 +45,7 @@ TEST(LitmusRandom, TheLiteralModelJudgesThemAll) {
   }
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   std::printf("%llu tests, %.0f a second, %llu violations, %llu unsupported\n",
-              static_cast<unsigned long long>(cases),
-              static_cast<double>(cases) / seconds.count(),
+              static_cast<unsigned long long>(cases), static_cast<double>(cases) / seconds.count(),
               static_cast<unsigned long long>(violations),
               static_cast<unsigned long long>(unsupported));
   for (const auto& [rule, count] : broken) std::printf("  %s %d\n", rule.c_str(), count);

@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 
 #include <cstdio>
+#include <initializer_list>
 #include <string>
 
 #include "tests/impl/fake_world_support.h"
@@ -56,6 +57,114 @@ std::string judge(const iommucheck_driver* driver) {
   return world.errors.empty() ? std::string() : world.errors.front();
 }
 
+FakeOptions with_pasids() {
+  FakeOptions options;
+  options.streams_per_device = 1;
+  options.ssid_bits = 8;
+  options.ats = true;
+  options.stalling_devices = 2;
+  return options;
+}
+
+/// One device with processes and private address spaces, in a world where it is always busy.
+class Processes {
+ public:
+  explicit Processes(const iommucheck_driver* driver)
+      : driver_(driver), world_(with_pasids()), d_(driver, world_) {
+    for (iommucheck_handle mm = 1; mm <= 2; ++mm) {
+      world_.add_process(mm, 0x55);  // not at once: the CPUs use the number again
+      world_.mm_map(mm, page, phys + mm * page);
+    }
+  }
+
+  std::string judge() {
+    if (d_.error() != 0) return "does not come up";
+    domain_ = d_.alloc(IOMMUCHECK_DOMAIN_PAGING, 39);
+    if (driver_->attach(d_.self(), domain_, 0) != 0) return "does not attach";
+    constexpr iommucheck::u32 both = IOMMUCHECK_SVA_IOPF | IOMMUCHECK_SVA_PRIVATE;
+    if (driver_->sva_device_init(d_.self(), 0, both, 1, 1, 1) != 0) return "does not init";
+    busy(true);
+    for (auto part : {&Processes::bind, &Processes::spaces, &Processes::exit}) {
+      if (std::string fault = (this->*part)(); !fault.empty()) return fault;
+    }
+    busy(false);
+    if (driver_->detach(d_.self(), domain_, 0) != 0) return "does not detach";
+    if (driver_->domain_free(d_.self(), domain_) != 0) return "does not free";
+    if (driver_->shutdown(d_.self()) != 0) return "does not shut down";
+    if (world_.live_tables() != 0) return "leaks table memory";
+    return world_.errors.empty() ? std::string() : world_.errors.front();
+  }
+
+ private:
+  void busy(bool on) {
+    world_.on_command = nullptr;
+    if (on) world_.on_command = [this](const FakeCommand&) { world_.access(sid(), page, 1); };
+  }
+  iommucheck::u32 sid() const { return world_.stream_id(0, 0); }
+  bool bound(iommucheck_handle mm) {
+    const iommucheck_mm what = world_.mm_of(mm);
+    iommucheck::u32 pasid = 0;
+    return driver_->bind_device(d_.self(), 0, &what, 0, 0, &pasid) == 0;
+  }
+  /// Both ways; 0: it reaches nothing.
+  u64 reached() {
+    const auto by_atc = world_.ats_access(sid(), page, 1);
+    if (by_atc) return by_atc->pa;
+    const auto direct = world_.access(sid(), page, 1);
+    return direct ? direct->pa : 0;
+  }
+
+  std::string bind() {
+    for (const iommucheck_handle mm : std::initializer_list<iommucheck_handle>{1, 2, 1}) {
+      if (!bound(mm)) return "does not bind";
+      if (reached() != phys + mm * page) return "a process's page is not reached";
+      if (driver_->unbind_device(d_.self(), 0, 1) != 0) return "does not unbind";
+      if (reached() != 0) return "a process is reached after unbind";
+    }
+    return {};
+  }
+
+  std::string spaces() {
+    for (int round = 0; round < 2; ++round) {
+      iommucheck_handle io_mm = 0;
+      if (driver_->sva_alloc_pasid(d_.self(), domain_, 0, &io_mm) != 0) return "no private PASID";
+      if (reached() != 0) return "an empty space has a page";
+      if (driver_->sva_map(d_.self(), io_mm, page, phys, page, rw) != 0) return "does not map";
+      if (reached() != phys) return "a mapped page is not reached";
+      const int error = round == 0 ? driver_->sva_free_pasid(d_.self(), domain_, io_mm)
+                                   : driver_->unbind_dev_all(d_.self(), 0);
+      if (error != 0) return "does not free a private PASID";
+      if (reached() != 0) return "a private space is reached after its end";
+    }
+    return {};
+  }
+
+  std::string exit() {
+    if (!bound(1)) return "does not bind";
+    bool raced = false;
+    int waits = 0;
+    world_.on_wait = [&] {
+      raced |= bound(1);
+      return ++waits < 3;
+    };
+    world_.processes[1].dead = true;
+    const int error = driver_->mm_release(d_.self(), 1);
+    world_.on_wait = nullptr;
+    if (error != 0) return "does not release";
+    if (raced) return "binds a dying process";
+    if (reached() != 0) return "a dead process is reached";
+    if (bound(2)) return "gives a number away whose handler has not returned";
+    if (driver_->mm_exit_done(d_.self(), 0, 1, 0) != 0) return "does not know its handler";
+    if (!bound(2)) return "does not give the number after the handler returned";
+    return driver_->unbind_device(d_.self(), 0, 1) == 0 ? "" : "does not unbind";
+  }
+
+  const iommucheck_driver* driver_;
+  FakeWorld world_;
+  Booted d_;
+  iommucheck_handle domain_ = 0;
+};
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -74,7 +183,8 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "%s: no %s\n", argv[1], IOMMUCHECK_DRIVER_ENTRY_NAME);
     return 3;
   }
-  const std::string fault = judge(entry());
+  std::string fault = judge(entry());
+  if (fault.empty()) fault = Processes(entry()).judge();
   std::printf("%s: %s\n", argv[2], fault.empty() ? "nothing is wrong" : fault.c_str());
   return fault.empty() == (std::string(argv[2]) == "none") ? 0 : 1;
 }

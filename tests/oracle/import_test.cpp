@@ -43,8 +43,7 @@ struct Recording {
 class Recordings : public testing::TestWithParam<Recording> {};
 
 TEST_P(Recordings, AreImportedWhole) {
-  const auto trace =
-      import_smmu_watch(data + "recordings/" + GetParam().name + ".jsonl.zst");
+  const auto trace = import_smmu_watch(data + "recordings/" + GetParam().name + ".jsonl.zst");
   ASSERT_TRUE(trace) << trace.error().message;
   std::map<std::string_view, std::size_t> events;
   std::size_t words = 0;
@@ -68,8 +67,7 @@ TEST_P(Recordings, AreImportedWhole) {
 
 // The traces in tests/data are what the importer makes of the recordings, no more and no less.
 TEST_P(Recordings, AreTheTracesOfTheProject) {
-  const auto trace =
-      import_smmu_watch(data + "recordings/" + GetParam().name + ".jsonl.zst");
+  const auto trace = import_smmu_watch(data + "recordings/" + GetParam().name + ".jsonl.zst");
   const auto stored = read_trace(data + GetParam().name + ".trace.jsonl.zst");
   ASSERT_TRUE(trace) << trace.error().message;
   ASSERT_TRUE(stored) << stored.error().message;
@@ -80,31 +78,30 @@ TEST_P(Recordings, AreTheTracesOfTheProject) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Linux, Recordings,
-    testing::Values(Recording{"linux61_boot",
-                              {{"MmioRead", 625},
-                               {"MmioWrite", 634},
-                               {"CommandConsumed", 1221},
-                               {"Reach", 20},
-                               {"Unreach", 20},
-                               {"Store", 3332},
-                               {"Dma", 3085},
-                               {"Note", 49 + 194 + 113}},
-                              521,
-                              0},
-                    Recording{"linux612_boot",
-                              {{"MmioRead", 889},
-                               {"MmioWrite", 898},
-                               {"CommandConsumed", 1755},
-                               {"Reach", 20},
-                               {"Unreach", 20},
-                               {"Store", 2693 + 640},
-                               {"Dma", 3903},
-                               {"Note", 51 + 194 + 113}},
-                              265,
-                              640}),
-    [](const auto& recording) { return recording.param.name; });
+INSTANTIATE_TEST_SUITE_P(Linux, Recordings,
+                         testing::Values(Recording{"linux61_boot",
+                                                   {{"MmioRead", 625},
+                                                    {"MmioWrite", 634},
+                                                    {"CommandConsumed", 1221},
+                                                    {"Reach", 20},
+                                                    {"Unreach", 20},
+                                                    {"Store", 3332},
+                                                    {"Dma", 3085},
+                                                    {"Note", 49 + 194 + 113}},
+                                                   521,
+                                                   0},
+                                         Recording{"linux612_boot",
+                                                   {{"MmioRead", 889},
+                                                    {"MmioWrite", 898},
+                                                    {"CommandConsumed", 1755},
+                                                    {"Reach", 20},
+                                                    {"Unreach", 20},
+                                                    {"Store", 2693 + 640},
+                                                    {"Dma", 3903},
+                                                    {"Note", 51 + 194 + 113}},
+                                                   265,
+                                                   640}),
+                         [](const auto& recording) { return recording.param.name; });
 
 TEST(ImportWatch, TheHeaderKeepsItsFacts) {
   const auto trace = import_smmu_watch(data + "recordings/linux61_boot.jsonl.zst");
@@ -165,9 +162,9 @@ TEST(ImportWatch, RegisterAccesses) {
             (Event{.agent = cpu_agent(2),
                    .payload = MmioWrite{.offset = 0x98, .size = 4, .value = 0x1c},
                    .origin = 5}));
-  EXPECT_EQ(one(R"({"t":"r","cpu":0,"off":"0x24","sz":4,"v":"0x1"})"),
-            (Event{.agent = cpu_agent(0),
-                   .payload = MmioRead{.offset = 0x24, .size = 4, .value = 1}}));
+  EXPECT_EQ(
+      one(R"({"t":"r","cpu":0,"off":"0x24","sz":4,"v":"0x1"})"),
+      (Event{.agent = cpu_agent(0), .payload = MmioRead{.offset = 0x24, .size = 4, .value = 1}}));
 }
 
 TEST(ImportWatch, CommandsAndRecords) {
@@ -203,10 +200,11 @@ TEST(ImportWatch, Stores) {
 }
 
 TEST(ImportWatch, TheCpuOfAStoreIsKnownOnlyIfThereIsOne) {
-  const std::string line = R"({"i":0,"t":"st","k":"PT3","pa":"0x8","sz":8,"v":"0x0"})" "\n";
+  const std::string line = R"({"i":0,"t":"st","k":"PT3","pa":"0x8","sz":8,"v":"0x0"})"
+                           "\n";
   const auto with = [&](const std::string& smp) {
-    const auto trace = import_smmu_watch_text(
-        R"({"t":"hdr","format":"smmu-watch-1")" + smp + "}\n" + line, "f");
+    const auto trace =
+        import_smmu_watch_text(R"({"t":"hdr","format":"smmu-watch-1")" + smp + "}\n" + line, "f");
     EXPECT_TRUE(trace) << trace.error().message;
     return trace ? trace->events.at(0).agent : environment_agent;
   };
@@ -250,31 +248,33 @@ TEST(ImportWatch, NotesHaveNoMeaning) {
             Payload(Note{.kind = NoteKind::msi, .pa = 0x8090040u, .value = 1u}));
   EXPECT_EQ(one(R"({"t":"devw","cpu":1,"dev":"nvme","pa":"0x8000","sz":4,"v":"0x2"})"),
             (Event{.agent = cpu_agent(1),
-                   .payload = Note{.kind = NoteKind::doorbell,
-                                   .text = "nvme",
-                                   .pa = 0x8000u,
-                                   .value = 2u}}));
+                   .payload = Note{
+                       .kind = NoteKind::doorbell, .text = "nvme", .pa = 0x8000u, .value = 2u}}));
 }
 
 TEST(ImportWatch, RegionsGetTheirWordsInOrder) {
-  const auto trace = import_smmu_watch_text(
-      header +
-          R"({"i":0,"t":"track","k":"CD","pa":"0x1000","len":64})" "\n"
-          R"({"i":1,"t":"init","k":"CD","pa":"0x1008","v":"0x2"})" "\n"
-          R"({"i":2,"t":"con","s":"another thread"})" "\n"
-          R"({"i":3,"t":"init","k":"CD","pa":"0x1000","v":"0x1"})" "\n"
-          R"({"i":4,"t":"untrack","k":"CD","pa":"0x1000"})" "\n"
-          R"({"i":5,"t":"untrack","k":"CD","pa":"0x2000"})" "\n",
-      "f");
+  const auto trace =
+      import_smmu_watch_text(header + R"({"i":0,"t":"track","k":"CD","pa":"0x1000","len":64})"
+                                      "\n"
+                                      R"({"i":1,"t":"init","k":"CD","pa":"0x1008","v":"0x2"})"
+                                      "\n"
+                                      R"({"i":2,"t":"con","s":"another thread"})"
+                                      "\n"
+                                      R"({"i":3,"t":"init","k":"CD","pa":"0x1000","v":"0x1"})"
+                                      "\n"
+                                      R"({"i":4,"t":"untrack","k":"CD","pa":"0x1000"})"
+                                      "\n"
+                                      R"({"i":5,"t":"untrack","k":"CD","pa":"0x2000"})"
+                                      "\n",
+                             "f");
   ASSERT_TRUE(trace) << trace.error().message;
   ASSERT_EQ(trace->events.size(), 4u);
-  EXPECT_EQ(trace->events[0],
-            (Event{.agent = smmu_agent(),
-                   .payload = Reach{.kind = RegionKind::cd,
-                                    .pa = 0x1000,
-                                    .length = 64,
-                                    .words = WordsAt{{0x1000, 1}, {0x1008, 2}}},
-                   .origin = 0}));
+  EXPECT_EQ(trace->events[0], (Event{.agent = smmu_agent(),
+                                     .payload = Reach{.kind = RegionKind::cd,
+                                                      .pa = 0x1000,
+                                                      .length = 64,
+                                                      .words = WordsAt{{0x1000, 1}, {0x1008, 2}}},
+                                     .origin = 0}));
   EXPECT_EQ(trace->events[2].payload,
             Payload(Unreach{.kind = RegionKind::cd, .pa = 0x1000, .length = 64u}));
   EXPECT_EQ(trace->events[3].payload, Payload(Unreach{.kind = RegionKind::cd, .pa = 0x2000}));
@@ -329,8 +329,7 @@ INSTANTIATE_TEST_SUITE_P(
                "f:1:1: field \"ram_size\" is missing"},
         Broken{header + header, "f:2:6: field \"t\": a second header"},
         Broken{header + "{\"t\":\"x\"}", "f:2:6: field \"t\": \"x\" is not known"},
-        Broken{header + "{\"t\":\"r\"", "f:2:9: syntax error"},
-        Broken{header + "\n", "f:2:1: "},
+        Broken{header + "{\"t\":\"r\"", "f:2:9: syntax error"}, Broken{header + "\n", "f:2:1: "},
         Broken{header + R"({"t":"w","cpu":0,"off":"0x0","sz":4})", "f:2:1: field \"v\" is missing"},
         Broken{header + R"({"t":"w","cpu":"0","off":"0x0","sz":4,"v":"0x0"})",
                "f:2:16: field \"cpu\": a whole number is expected, this is a string"},

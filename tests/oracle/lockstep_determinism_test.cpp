@@ -80,8 +80,8 @@ TEST(LockstepDeterminism, ADriverWithMemoryOfItsOwnIsSeen) {
   Hashing sink;
   bool differs = false;
   std::vector<u64> forward;
-  for (u64 i = 0; i < 200; ++i) forward.push_back(hash_of_case(*driver.lockstep, sink, i));
-  for (u64 i = 0; i < 200; ++i) {
+  for (u64 i = 0; i < 800; ++i) forward.push_back(hash_of_case(*driver.lockstep, sink, i));
+  for (u64 i = 0; i < 800; ++i) {
     differs |= hash_of_case(*driver.lockstep, sink, i) != forward[i];
   }
   EXPECT_TRUE(differs);

@@ -50,7 +50,7 @@ RC_GTEST_PROP(LockstepProperties, AWindowHasTheVerdictOfItsStores, (u64 seed)) {
 TEST(LockstepProperties, AWindowHasTheVerdictOfItsStoresForTwinsToo) {
   u64 total = 0;
   for (const std::string& twin : twins()) {
-    const u64 broken = compare_windows_with_stores(museum(twin), 3, 80);
+    const u64 broken = compare_windows_with_stores(museum(twin), 3, 160);
     total += broken;
   }
   EXPECT_GT(total, 100U);
@@ -88,10 +88,9 @@ u64 address_of_a_leaf(Lockstep& lockstep) {
   for (u64 i = 0; i < 100; ++i) {
     lockstep.run(sequence_of(5, i).operations, {});
     u64 place = 0;
-    lockstep.monitor().caches().for_each_translation(
-        [&](u32, const spec::Candidate& candidate) {
-          if (candidate.kind == spec::Candidate::Kind::leaf) place = candidate.origin;
-        });
+    lockstep.monitor().caches().for_each_translation([&](u32, const spec::Candidate& candidate) {
+      if (candidate.kind == spec::Candidate::Kind::leaf) place = candidate.origin;
+    });
     if (place != 0) return place;
   }
   return 0;

@@ -19,6 +19,13 @@ inline const std::vector<std::string>& twins() {
                                                  "map_failure_not_unrolled"};
   return names;
 }
+inline const std::vector<std::string>& process_twins() {
+  static const std::vector<std::string> names = {
+      "cd_valid_first",           "cfgi_cd_forgotten_at_unbind", "tlbi_before_cfgi_cd",
+      "pasid_freed_before_mm_exit", "pasid_freed_with_atc",      "bind_racing_exit",
+      "unbind_dev_all_private",   "asid_reused_without_tlbi"};
+  return names;
+}
 inline std::string museum(const std::string& name) {
   return std::string(IOMMUCHECK_MUSEUM) + "/museum_" + name + ".so";
 }

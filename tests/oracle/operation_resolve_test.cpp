@@ -170,8 +170,10 @@ TEST(OperationDistribution, HalfOfTheCallsSucceedAndChangeSomething) {
     Model model;
     for (int n = 0; n < 20; ++n) {
       const Operation operation = random_operation(random());
+      // The model has domains and their mappings; the lockstep has the rest.
+      if (operation.kind == OperationKind::access || operation.kind > OperationKind::detach)
+        continue;
       const bool effective = model.run(operation);
-      if (operation.kind == OperationKind::access) continue;
       auto& count = by_kind[to_string(operation.kind)];
       ++count.calls;
       ++all.calls;

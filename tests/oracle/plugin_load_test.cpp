@@ -50,6 +50,7 @@ TEST(PluginLoad, WhatIsWrongIsSaid) {
       {"null_driver", "iommucheck_driver_entry returned NULL"},
       {"no_name", "its driver has no name"},
       {"no_init", "its driver has no init"},
+      {"no_reset", "its driver has no reset"},
       {"newer_abi", "its driver has abi 2, this program knows 1 to 1"},
       {"wrong_size", "its driver has size 12, which cannot be"},
       {"unknown_flags", "its driver has flags 0x80"},
@@ -108,7 +109,8 @@ TEST(PluginLoad, CutOrDamagedFilesNeverCrash) {
   ASSERT_GT(bytes.size(), 4096U);
   for (std::size_t cut = 64; cut < bytes.size(); cut += bytes.size() / 9) {
     const auto message = why_not(folder.write("cut.so", bytes.substr(0, cut)), 2);
-    if (cut < 4096) {
+    // What is behind the last segment (section headers, debugging) is not missed.
+    if (cut < 2048) {
       EXPECT_THAT(message, HasSubstr("cut short"));
     }
   }

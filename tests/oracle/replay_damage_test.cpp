@@ -115,7 +115,7 @@ TEST(ReplayDamage, OfALockstep) {
 TEST(ReplayDamage, EventsWithoutMeaningAreNotAccepted) {
   Trace trace;
   trace.events.push_back(
-      {.agent = trace::environment_agent, .payload = trace::Fork{}, .origin = {}});
+      {.agent = trace::device_agent(0), .payload = trace::AtsRequest{}, .origin = {}});
   trace.events.push_back(
       {.agent = trace::environment_agent, .payload = trace::Note{}, .origin = {}});
   const ReplayResult result = replay_trace(trace);

@@ -10,6 +10,12 @@
 static struct iommucheck_driver faulty;
 static struct iommucheck_result (*right_unmap)(void* self, iommucheck_handle domain, uint64_t iova,
                                                uint64_t bytes);
+#if defined(FAULT_heap) || defined(FAULT_later)
+static unsigned* volatile of_the_heap; /* volatile, or compilers make it a static variable */
+#elif defined(FAULT_three)
+static int (*right_map)(void* self, iommucheck_handle domain, uint64_t iova, uint64_t pa,
+                        uint64_t bytes, uint32_t prot);
+#endif
 
 #if defined(FAULT_crash)
 static struct iommucheck_result wrong_unmap(void* self, iommucheck_handle domain, uint64_t iova,
@@ -43,25 +49,186 @@ static struct iommucheck_result wrong_unmap(void* self, iommucheck_handle domain
   }
   return result;
 }
-#elif defined(FAULT_statics) || defined(FAULT_thread)
-/* Forgets the invalidation of each hundredth page of its life: more than a case can unmap. */
+#elif defined(FAULT_statics) || defined(FAULT_thread) || defined(FAULT_heap) || defined(FAULT_later)
+/* Goes wrong at each hundredth page of its life that is unmapped alone: more than a case can do.
+ * Forgets the invalidation, or (later) crashes. */
 static struct iommucheck_result wrong_unmap(void* self, iommucheck_handle domain, uint64_t iova,
                                             uint64_t bytes) {
 #if defined(FAULT_thread)
-  static _Thread_local unsigned calls;
+  static _Thread_local unsigned counter;
+  unsigned* calls = &counter;
+#elif defined(FAULT_statics)
+  static unsigned counter;
+  unsigned* calls = &counter;
 #else
-  static unsigned calls;
+  unsigned* calls = of_the_heap;
 #endif
   struct driver* d = self;
   struct iommucheck_result result = {0, 0, 0};
   const u64 slot = find_slot(d, find(d, domain), iova, 0);
-  if (bytes != PAGE || !slot || !(get(d, slot) & 1) || ++calls % 100 != 0) {
+  if (bytes != PAGE || !slot || !(get(d, slot) & 1) || ++*calls % 100 != 0) {
     return right_unmap(self, domain, iova, bytes);
   }
+#if defined(FAULT_later)
+  abort();
+#endif
   put(d, slot, 0);
   d->p->barrier(d->p->ctx);
   result.bytes = PAGE;
   return result;
+}
+#elif defined(FAULT_three)
+/* A crash, a loop without end, and a forgotten invalidation, each in calls of its own. */
+static struct iommucheck_result wrong_unmap(void* self, iommucheck_handle domain, uint64_t iova,
+                                            uint64_t bytes) {
+  static volatile u64 forever = 1;
+  struct driver* d = self;
+  struct iommucheck_result result = right_unmap(self, domain, iova, bytes);
+  if (result.bytes == 3 * PAGE) abort();
+  while (result.bytes == 5 * PAGE && forever) forever = 1;
+  if (result.bytes == PAGE && bytes == PAGE && right_map(self, domain, iova, iova, PAGE, 1) == 0) {
+    put(d, find_slot(d, find(d, domain), iova, 0), 0);
+    d->p->barrier(d->p->ctx);
+  }
+  return result;
+}
+#elif defined(FAULT_early)
+/* Frees an empty last-level table: its pages' TLBIs were for leaves, so that a walk may still go
+ * through a cached pointer to it. */
+static struct iommucheck_result wrong_unmap(void* self, iommucheck_handle domain, uint64_t iova,
+                                            uint64_t bytes) {
+  struct driver* d = self;
+  const struct iommucheck_result result = right_unmap(self, domain, iova, bytes);
+  const u64 slot = result.bytes ? find_slot(d, find(d, domain), iova, 0) : 0;
+  const u64 table = slot & ~(u64)(PAGE - 1);
+  u64 above, i;
+  if (!slot) return result;
+  for (i = 0; i < ENTRIES; ++i) {
+    if (get(d, table + 8 * i)) return result;
+  }
+  above = find(d, domain)->root + 8 * (iova >> 30 & (ENTRIES - 1));
+  above = (get(d, above) & ADDRESS) + 8 * (iova >> 21 & (ENTRIES - 1));
+  put(d, above, 0);
+  d->p->barrier(d->p->ctx);
+  free_table(d, table, PAGE);
+  return result;
+}
+#else
+/* What the boundary has to stand: arguments, results and stores that make no sense. */
+static struct iommucheck_result wrong_unmap(void* self, iommucheck_handle domain, uint64_t iova,
+                                            uint64_t bytes) {
+  struct driver* d = self;
+  const struct iommucheck_platform* p = d->p;
+  struct iommucheck_result result = right_unmap(self, domain, iova, bytes);
+  u64 pa = 0;
+  if (result.bytes == 0) return result;
+#if defined(FAULT_store_unaligned)
+  p->store64(p->ctx, d->streams + 4, 0);
+#elif defined(FAULT_store_outside)
+  p->store64(p->ctx, 0x10, 1);
+#elif defined(FAULT_store_freed)
+  if (p->table_alloc(p->ctx, PAGE, &pa)) {
+    p->table_free(p->ctx, pa, PAGE);
+    put(d, pa + 8, 1);
+  }
+#elif defined(FAULT_fill_huge)
+  p->fill64(p->ctx, d->streams, ~0ull, 0);
+#elif defined(FAULT_exchange_outside)
+  p->compare_exchange64(p->ctx, ~0ull - 7, 0, 1);
+#elif defined(FAULT_clean_huge)
+  p->dma_clean(p->ctx, d->streams, ~0ull);
+#elif defined(FAULT_alloc_zero)
+  p->table_alloc(p->ctx, 0, &pa);
+#elif defined(FAULT_alloc_huge)
+  p->table_alloc(p->ctx, 1ull << 63, &pa);
+  p->table_alloc(p->ctx, 3 * PAGE, &pa);
+#elif defined(FAULT_free_twice)
+  if (p->table_alloc(p->ctx, PAGE, &pa)) {
+    p->table_free(p->ctx, pa, PAGE);
+    p->table_free(p->ctx, pa, PAGE);
+  }
+#elif defined(FAULT_free_part)
+  if (p->table_alloc(p->ctx, 4 * PAGE, &pa)) p->table_free(p->ctx, pa + PAGE, PAGE);
+#elif defined(FAULT_free_nowhere)
+  p->table_free(p->ctx, ~0ull << 12, ~0ull);
+#elif defined(FAULT_arena_align)
+  p->arena_alloc(p->ctx, 8, 3);
+  p->arena_alloc(p->ctx, ~0ull, 1ull << 40);
+#elif defined(FAULT_arena_overflow)
+  {
+    volatile char* mine = p->arena_alloc(p->ctx, 64, 16);
+    int i;
+    for (i = 0; i < 3 * PAGE; ++i) mine[i] = 1;
+  }
+#elif defined(FAULT_window_write)
+  *(volatile u64*)(uintptr_t)p->window = 7;
+#elif defined(FAULT_window_beyond)
+  ((volatile char*)(uintptr_t)p->window)[p->window_size + 64] = 1;
+#elif defined(FAULT_register_beyond)
+  p->mmio_write32(p->ctx, (1ull << 32) + CR0, 0, 1);
+  p->mmio_read64(p->ctx, ~0ull - 7);
+#elif defined(FAULT_register_unaligned)
+  p->mmio_write64(p->ctx, CR1 + 1, 5, 1);
+  p->mmio_read32(p->ctx, CR0 + 2);
+#elif defined(FAULT_result_bytes)
+  result.bytes = ~0ull;
+#elif defined(FAULT_result_error)
+  result.error = -12345;
+#endif
+  (void)p;
+  (void)pa;
+  return result;
+}
+#endif
+
+#if defined(FAULT_handle_zero) || defined(FAULT_handle_again) || defined(FAULT_info)
+static int (*right_alloc)(void* self, const struct iommucheck_domain_params* params,
+                          iommucheck_handle* domain);
+static int wrong_alloc(void* self, const struct iommucheck_domain_params* params,
+                       iommucheck_handle* domain) {
+  const int error = right_alloc(self, params, domain);
+#if defined(FAULT_handle_zero)
+  if (!error) *domain = 0;
+#elif defined(FAULT_handle_again)
+  if (!error) *domain = 1;
+#endif
+  return error;
+}
+static int wrong_info(void* self, iommucheck_handle domain, struct iommucheck_domain_info* info) {
+  (void)self;
+  info->input_bits = 200 + (u32)domain;
+  info->output_bits = 0xffffffff;
+  info->page_sizes = 5;
+  info->size = 0;
+  return 0;
+}
+#endif
+
+#if defined(FAULT_forget_order)
+/* No barrier between the zeros of a new table and the store that links it. */
+static struct iommucheck_platform changed;
+static const void* (*right_table_alloc)(void* ctx, uint64_t bytes, uint64_t* pa);
+static void (*right_barrier)(void* ctx);
+static int fresh;
+static const void* alloc_fresh(void* ctx, uint64_t bytes, uint64_t* pa) {
+  const void* given = right_table_alloc(ctx, bytes, pa);
+  fresh = given && bytes == PAGE;
+  return given;
+}
+static void forgets_one(void* ctx) {
+  if (!fresh) right_barrier(ctx);
+  fresh = 0;
+}
+static int (*right_init)(const struct iommucheck_platform* platform,
+                         const struct iommucheck_config* config, void** self);
+static int wrong_init(const struct iommucheck_platform* platform,
+                      const struct iommucheck_config* config, void** self) {
+  changed = *platform;
+  right_table_alloc = changed.table_alloc;
+  right_barrier = changed.barrier;
+  changed.table_alloc = alloc_fresh;
+  changed.barrier = forgets_one;
+  return right_init(&changed, config, self);
 }
 #endif
 
@@ -70,5 +237,20 @@ const struct iommucheck_driver* iommucheck_driver_entry(void) {
   right_unmap = faulty.unmap;
   faulty.unmap = wrong_unmap;
   faulty.name = "faulty";
+#if defined(FAULT_heap) || defined(FAULT_later)
+  of_the_heap = calloc(1, sizeof *of_the_heap);
+#elif defined(FAULT_three)
+  right_map = faulty.map;
+#elif defined(FAULT_handle_zero) || defined(FAULT_handle_again)
+  right_alloc = faulty.domain_alloc;
+  faulty.domain_alloc = wrong_alloc;
+  (void)wrong_info;
+#elif defined(FAULT_info)
+  faulty.domain_get_info = wrong_info;
+  (void)wrong_alloc;
+#elif defined(FAULT_forget_order)
+  right_init = faulty.init;
+  faulty.init = wrong_init;
+#endif
   return &faulty;
 }

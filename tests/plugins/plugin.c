@@ -89,7 +89,11 @@ static const struct iommucheck_driver driver = {
 #ifndef PLUGIN_no_init
     .init = init,
 #endif
+#ifndef PLUGIN_no_reset
     .reset = reset,
+#else
+    .shutdown = reset,
+#endif
     .attach = attach,
 #ifdef PLUGIN_short_struct
     /* Memory behind its end, which must not be read as an operation. */

@@ -47,6 +47,7 @@ TEST(WrittenTwice, Fields) {
   EXPECT_EQ(i::cr0_smmuen, spec::cr0::smmuen);
   EXPECT_EQ(i::cr0_eventqen, spec::cr0::eventqen);
   EXPECT_EQ(i::cr0_cmdqen, spec::cr0::cmdqen);
+  EXPECT_EQ(i::cr0_atschk, spec::cr0::atschk);
   EXPECT_EQ(i::cr1_cached & ~spec::cr1::defined, 0u);
   EXPECT_EQ(i::cr2_recinvsid, spec::cr2::recinvsid);
   EXPECT_EQ(i::cr2_ptm, spec::cr2::ptm);
@@ -80,6 +81,9 @@ RC_GTEST_PROP(WrittenTwice, IdRegisters, ()) {
   RC_ASSERT(f.two_level_stream_table == c.two_level_stream_table);
   RC_ASSERT(f.range_invalidation == c.ril);
   RC_ASSERT(f.granule_4k == c.gran4k);
+  RC_ASSERT(f.ats == c.ats);
+  RC_ASSERT(f.two_level_cd_table == c.cd2l);
+  RC_ASSERT(f.ssid_bits == c.ssidsize);
   // Sizes: the specification bounds what is out of range, the driver refuses or caps it itself.
   RC_ASSERT(f.stream_id_bits == c.sidsize || f.stream_id_bits > 32);
   RC_ASSERT(f.cmdq_lg2_max == c.cmdqs || f.cmdq_lg2_max > 19);

@@ -155,9 +155,10 @@ TEST_F(TraceFile, NothingHalfWrittenIsLeft) {
 }
 
 TEST_F(TraceFile, AnErrorNamesFileLineAndColumn) {
-  put(path("t"), "{\"iommucheck-trace\":1,\"versions\":{}}\n"
-                 "{\"event\":\"Irq\",\"agent\":\"cpu0\",\"kind\":\"PRIQ\"}\n"
-                 "{\"event\":\"Irq\",\"agent\":\"cpu0\",\"kind\":7}\n");
+  put(path("t"),
+      "{\"iommucheck-trace\":1,\"versions\":{}}\n"
+      "{\"event\":\"Irq\",\"agent\":\"cpu0\",\"kind\":\"PRIQ\"}\n"
+      "{\"event\":\"Irq\",\"agent\":\"cpu0\",\"kind\":7}\n");
   EXPECT_TRUE(read_trace(path("t")).error().message.starts_with(path("t") + ":3:38: "))
       << read_trace(path("t")).error().message;
   put(path("t"), "{\"iommucheck-trace\":1,\"versions\":{}}\n\n");

@@ -60,10 +60,14 @@ TEST(TraceJson, OneLineAsDocumented) {
 
 TEST(TraceJson, ATextThatIsNotUtf8IsWrittenReadable) {
   const Event event{.agent = environment_agent,
-                    .payload = Note{.kind = NoteKind::console, .text = "a\xff" "b"}};
+                    .payload = Note{.kind = NoteKind::console,
+                                    .text = "a\xff"
+                                            "b"}};
   const auto back = event_from_json(to_json(event), here);
   ASSERT_TRUE(back);
-  EXPECT_EQ(std::get<Note>(back->payload).text, "a\xef\xbf\xbd" "b");
+  EXPECT_EQ(std::get<Note>(back->payload).text,
+            "a\xef\xbf\xbd"
+            "b");
 }
 
 struct Wrong {

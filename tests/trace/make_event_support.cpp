@@ -74,9 +74,7 @@ class Filler {
     std::visit([&](auto& value) { fill(value); }, out);
   }
   void fill(CallArguments& out) { out = call(static_cast<CallName>(draw_.below(call_count))).call; }
-  void fill(Range& out) {
-    out = {.base = draw_.word() >> 2, .length = draw_.word() >> 2};
-  }
+  void fill(Range& out) { out = {.base = draw_.word() >> 2, .length = draw_.word() >> 2}; }
   template <class T>
   void fill(std::vector<T>& out) {
     out.resize(draw_.below(4));
@@ -115,7 +113,10 @@ class Filler {
   /// Makes what was drawn keep check(), and nothing more.
   template <class T>
   void repair(T& e) {
-    if constexpr (requires { e.size; e.value; }) {
+    if constexpr (requires {
+                    e.size;
+                    e.value;
+                  }) {
       constexpr bool device_register = requires { e.offset; };
       e.size = static_cast<u8>(1U << draw_.below(device_register ? 4 : 5));
       cut(e.value, e.size);
@@ -125,8 +126,14 @@ class Filler {
       if (e.size != 16) e.value_high.reset();
     }
     if constexpr (requires { e.offset; }) e.offset >>= 1;
-    if constexpr (requires { { e.pa } -> std::same_as<u64&>; }) e.pa >>= 1;
-    if constexpr (requires { { e.length } -> std::same_as<u64&>; }) e.length >>= 1;
+    if constexpr (requires {
+                    { e.pa } -> std::same_as<u64&>;
+                  })
+      e.pa >>= 1;
+    if constexpr (requires {
+                    { e.length } -> std::same_as<u64&>;
+                  })
+      e.length >>= 1;
     if constexpr (std::is_same_v<T, Fill>) {
       e.pa &= ~u64{7};
       e.words = 1 + (e.words >> 16);
@@ -149,9 +156,7 @@ class Filler {
 
 }  // namespace
 
-Event EventMaker::event() {
-  return event(static_cast<EventKind>(draw_.below(event_kind_count)));
-}
+Event EventMaker::event() { return event(static_cast<EventKind>(draw_.below(event_kind_count))); }
 Event EventMaker::event(EventKind kind) { return Filler(draw_).event(kind); }
 Call EventMaker::call(CallName name) { return Filler(draw_).call(name); }
 Header EventMaker::header() { return Filler(draw_).header(); }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "impl/smmuv3/invalidation.h"
+#include "impl/pgtable/gather.h"
 
 #include <algorithm>
 

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+#include "oracle/conform/conform.h"
+
+#include <fmt/format.h>
+
+#include <random>
+
+#include "cli/options.h"
+#include "cli/verdicts.h"
+
+namespace iommucheck::cli {
+namespace {
+
+using oracle::ConformResult;
+using oracle::RuleVerdict;
+
+u64 drawn_seed() {
+  std::random_device device;
+  return device() % 1'000'000'000;  // short enough to type
+}
+
+void print_divergences(const ConformResult& result) {
+  for (const auto& found : result.divergences) {
+    const spec::RuleInfo& rule = spec::rule_info(found.divergence.rule);
+    if (!found.known_id.empty()) {
+      fmt::print("  known   {:<24} {} [{}], {} times\n", rule.name, found.divergence.kind,
+                 found.known_id, grouped(found.times));
+      continue;
+    }
+    fmt::print("NEW DIVERGENCE {} ({}), at fault: {}\n  kind: {}\n  {}\n  rule: {} [{}]\n",
+               rule.name, spec::family_name(rule.family), spec::keeper_name(rule.keeper),
+               found.divergence.kind, found.divergence.text, rule.text, rule.section);
+    fmt::print("  first in: {}; {} times\n", found.first_case, grouped(found.times));
+    if (!found.steps.empty()) fmt::print("  the shortest case, after bring-up:\n");
+    for (const std::string& step : found.steps) fmt::print("    {}\n", step);
+    if (!found.trace_path.empty()) {
+      fmt::print("  again: iommucheck conform --device {} --replay {}\n", result.device,
+                 found.trace_path);
+    }
+  }
+  for (const auto& gone : result.vanished) {
+    fmt::print(
+        "VANISHED {}: {}, {}\n  {}\n  The device does not do it any more: take it out of "
+        "{}, with its trace\n",
+        gone.id, gone.rule, gone.kind, gone.why, result.known_file);
+  }
+}
+
+void print_conform_rules(const ConformResult& result, bool all) {
+  const RuleTotals sum = totals(result.rules);
+  fmt::print("rules: {} hold, {} broken, {} not exercised, {} undetermined, {} not claimed\n",
+             sum.holds, sum.broken, sum.not_exercised, sum.undetermined, sum.not_claimed);
+  for (const auto& rule : result.rules) {
+    if (!all && rule.verdict == RuleVerdict::holds) continue;
+    fmt::print("  {:<14} {:<24}", oracle::to_string(rule.verdict), spec::rule_name(rule.rule));
+    if (rule.discriminating != 0) fmt::print(" kept {}", grouped(rule.discriminating));
+    if (rule.broken != 0) fmt::print(" broken {}", grouped(rule.broken));
+    fmt::print("{}{}\n", rule.why.empty() ? "" : " ", rule.why);
+  }
+}
+
+std::string verdict_line(const ConformResult& result) {
+  u64 known = 0;
+  for (const auto& found : result.divergences) known += found.known_id.empty() ? 0 : 1;
+  const RuleTotals rules = totals(result.rules);
+  return fmt::format(
+      "device {} {} against spec: {}, {} known divergences, {} new, {} vanished, {} cases, "
+      "{} accesses, rules {} of {} hold",
+      result.device, result.version, result.held() ? "as known" : "DIFFERS", known,
+      result.divergences.size() - known, result.vanished.size(),
+      grouped(result.directed + result.random), grouped(result.accesses), rules.holds,
+      rules.claimed());
+}
+
+void print_text(const ConformCommand& options, const ConformResult& result) {
+  print_divergences(result);
+  print_conform_rules(result, options.all_rules);
+  fmt::print(
+      "caches are followed: {} accesses had an outcome that memory did not explain any "
+      "more and a legal cache did; {} had several allowed outcomes\n",
+      grouped(result.stale_allowed), grouped(result.open));
+  fmt::print(
+      "{} accesses to which anything may happen, {} not judged; {} event records; the "
+      "device died {} times\n",
+      grouped(result.any), grouped(result.unjudged), grouped(result.records),
+      grouped(result.deaths));
+  if (result.gave_up != 0)
+    fmt::print("GAVE UP in {} cases: a bound of the specification\n", grouped(result.gave_up));
+  fmt::print("{} directed cases, {} random ones from seed {}; {:.1f} s{}\n",
+             grouped(result.directed), grouped(result.random), result.seed, result.seconds,
+             result.stopped ? "; stopped" : "");
+  if (!result.held() && !options.report.empty()) {
+    fmt::print(
+        "the file of known divergences as it would be now: {}/{}-*.json; explain what is "
+        "new, then put it and its traces to data/known (docs/conform.md)\n",
+        options.report, result.device);
+  } else if (!result.held()) {
+    fmt::print(
+        "to get their traces and the file as it would be now: --report DIR "
+        "(docs/conform.md)\n");
+  }
+  fmt::print("{}\n", verdict_line(result));
+}
+
+void print_json(const ConformResult& result) {
+  JsonWriter json;
+  json.begin_object()
+      .member("device", result.device)
+      .member("version", result.version)
+      .member("verdict", result.held() ? "as known" : "differs")
+      .member("known_file", result.known_file)
+      .member("seed", result.seed)
+      .member("directed", result.directed)
+      .member("random", result.random)
+      .member("accesses", result.accesses)
+      .member("records", result.records)
+      .member("stale_allowed", result.stale_allowed)
+      .member("several_allowed", result.open)
+      .member("anything_allowed", result.any)
+      .member("unjudged", result.unjudged)
+      .member("deaths", result.deaths)
+      .member("gave_up", result.gave_up)
+      .member("seconds", result.seconds)
+      .member("stopped", result.stopped)
+      .key("divergences")
+      .begin_array();
+  for (const auto& found : result.divergences) {
+    const spec::RuleInfo& rule = spec::rule_info(found.divergence.rule);
+    json.begin_object()
+        .member("rule", rule.name)
+        .member("keeper", spec::keeper_name(rule.keeper))
+        .member("source", rule.section)
+        .member("kind", found.divergence.kind)
+        .member("text", found.divergence.text)
+        .member("known", found.known_id)
+        .member("times", found.times)
+        .member("first_case", found.first_case)
+        .texts("steps", found.steps)
+        .member("trace", found.trace_path)
+        .end_object();
+  }
+  json.end_array().key("vanished").begin_array();
+  for (const auto& gone : result.vanished) json.value(gone.id);
+  json.end_array();
+  write_rules(json, result.rules);
+  json.end_object().print();
+}
+
+}  // namespace
+
+int run_conform(const ConformCommand& options) {
+  ProgressLine progress;
+  oracle::ConformOptions settings;
+  settings.device = options.device;
+  settings.seed = options.seed ? *options.seed : drawn_seed();
+  settings.seconds = options.seconds;
+  settings.cases = options.cases;
+  settings.known = options.known;
+  settings.use_known = !options.no_known;
+  settings.report = options.report;
+  settings.replay = options.replay;
+  settings.stop = interrupted;
+  settings.progress = [&](const oracle::ConformProgress& now) {
+    if (!progress.due()) return;
+    progress.show(fmt::format("{} cases, {} accesses, {} divergences, {}", grouped(now.cases),
+                              grouped(now.accesses), now.divergences, clock_text(now.seconds)));
+  };
+  if (options.format == Format::text) {
+    fmt::print("conform of device {}, seed {}\n", options.device, settings.seed);
+    std::fflush(stdout);
+  }
+  catch_interrupts();
+  const auto result = oracle::run_conform(settings);
+  progress.clear();
+  if (!result) return report("conform", result.error());
+  if (options.format == Format::json) {
+    print_json(*result);
+  } else {
+    print_text(options, *result);
+  }
+  return result->held() ? exit_held : exit_violation;
+}
+
+}  // namespace iommucheck::cli

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+
+#include "cli/console.h"
+#include "cli/options.h"
+#include "cli/verdicts.h"
+#include "oracle/plugin/load.h"
+#include "oracle/report/junit.h"
+#include "oracle/scenario/corpus.h"
+#include "oracle/scenario/driver_subject.h"
+#include "oracle/scenario/runner.h"
+#include "scenario/parser.h"
+
+namespace iommucheck::cli {
+namespace {
+
+using oracle::stories::ScenarioResult;
+using scenario::Scenario;
+using Status = ScenarioResult::Status;
+
+std::string list_of(const std::vector<std::string>& names) {
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+/// A name for a file from an ID, which may be any word.
+std::string plain_name(const std::string& id) {
+  std::string name = id;
+  for (char& c : name) {
+    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                       c == '-' || c == '_';
+    if (!plain) c = '_';
+  }
+  return name;
+}
+
+void print_text(const Scenario& scenario, const ScenarioResult& result, const std::string& path,
+                bool quiet) {
+  const char* word = result.status == Status::passed  ? "ok   "
+                     : result.status == Status::needs ? "needs"
+                                                      : "FAIL ";
+  if (quiet && result.status == Status::passed) return;
+  fmt::print("{}  {}  {}\n", word, scenario.id, scenario.title);
+  if (result.status == Status::needs) {
+    fmt::print("         not built: {}\n", list_of(result.needs));
+  }
+  if (!result.failure) return;
+  const oracle::stories::StepFailure& failure = *result.failure;
+  fmt::print("         {}:{}:{}: {}\n           expected {}\n           observed {}\n", path,
+             failure.place.line, failure.place.column, failure.step, failure.expected,
+             failure.observed);
+  for (const std::string& line : failure.evidence) fmt::print("           {}\n", line);
+}
+
+void write_json(JsonWriter& json, const Scenario& scenario, const ScenarioResult& result,
+                const std::string& path) {
+  json.begin_object()
+      .member("id", scenario.id)
+      .member("title", scenario.title)
+      .member("file", path)
+      .member("line", u64{scenario.place.line})
+      .member("status", result.status == Status::passed  ? "ok"
+                        : result.status == Status::needs ? "needs"
+                                                         : "FAIL")
+      .member("runs", u64{result.runs});
+  if (result.status == Status::needs) json.texts("needs", result.needs);
+  if (result.failure) {
+    const oracle::stories::StepFailure& failure = *result.failure;
+    json.key("failure")
+        .begin_object()
+        .member("line", u64{failure.place.line})
+        .member("column", u64{failure.place.column})
+        .member("step", failure.step)
+        .member("expected", failure.expected)
+        .member("observed", failure.observed)
+        .texts("evidence", failure.evidence)
+        .end_object();
+  }
+  json.end_object();
+}
+
+oracle::JunitCase case_of(const Scenario& scenario, const ScenarioResult& result,
+                          const std::string& path) {
+  oracle::JunitCase one;
+  one.name = scenario.id;
+  one.group = path;
+  one.file = path;
+  one.line = scenario.place.line;
+  one.seconds = result.seconds;
+  if (result.status == Status::needs) {
+    one.status = oracle::JunitStatus::skipped;
+    one.message = "not built: " + list_of(result.needs);
+  }
+  if (result.failure) {
+    const oracle::stories::StepFailure& failure = *result.failure;
+    one.status = oracle::JunitStatus::failed;
+    one.line = failure.place.line;
+    one.type = "scenario";
+    one.message = fmt::format("{}: expected {}, observed {}", failure.step, failure.expected,
+                              failure.observed);
+    for (const std::string& line : failure.evidence) one.details += line + "\n";
+  }
+  return one;
+}
+
+int make_folder(const std::string& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (!error) return exit_held;
+  return report("scenario",
+                {ErrorCode::environment, folder + ": cannot be made; name another folder"});
+}
+
+/// Each scenario that operations can say, as a file of DIR.
+int write_corpus(const ScenarioCommand& options) {
+  if (const int status = make_folder(options.corpus); status != exit_held) return status;
+  u64 written = 0;
+  u64 left_out = 0;
+  for (const std::string& path : options.files) {
+    const auto file = scenario::parse_file(path);
+    if (!file) return report("scenario", file.error());
+    for (const Scenario& scenario : file->scenarios) {
+      const auto operations = oracle::stories::to_operations(scenario);
+      if (!operations) {
+        ++left_out;
+        continue;
+      }
+      const auto seed = std::filesystem::path(options.corpus) / (plain_name(scenario.id) + ".ops");
+      const std::vector<u8> bytes = fuzz::encode(*operations);
+      std::ofstream stream(seed, std::ios::binary);
+      stream.write(reinterpret_cast<const char*>(bytes.data()),
+                   static_cast<std::streamsize>(bytes.size()));
+      stream.close();
+      if (!stream) {
+        return report("scenario", {ErrorCode::environment, seed.string() + ": cannot be written"});
+      }
+      ++written;
+    }
+  }
+  fmt::print("{} seeds in {}, {} scenarios that operations cannot say\n", written, options.corpus,
+             left_out);
+  return exit_held;
+}
+
+class ScenarioRun {
+ public:
+  explicit ScenarioRun(const ScenarioCommand& options) : options_(options) {}
+
+  int run() {
+    const auto begin = Clock::now();
+    if (const int status = load(); status != exit_held) return status;
+    if (is(Format::json)) writer_.begin_object().key("scenarios").begin_array();
+    for (const std::string& path : options_.files) run_file(path);
+    const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+    switch (options_.format) {
+      case Format::text:
+        fmt::print("{} passed, {} failed, {} need calls that are not built\n", passed_, failed_,
+                   needs_);
+        break;
+      case Format::json:
+        writer_.end_array()
+            .member("driver", options_.driver)
+            .member("passed", passed_)
+            .member("failed", failed_)
+            .member("needs", needs_)
+            .end_object()
+            .print();
+        break;
+      case Format::junit: {
+        oracle::JunitSuite suite = suite_of("scenario", options_.driver, seconds);
+        suite.cases = std::move(cases_);
+        fmt::print("{}", oracle::to_junit(suite));
+      }
+    }
+    if (error_status_ != exit_held) return error_status_;
+    return failed_ == 0 ? exit_held : exit_violation;
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  [[nodiscard]] bool is(Format format) const { return options_.format == format; }
+
+  /// Whom the scenarios are run on.
+  int load() {
+    if (options_.driver == "spec") {
+      make_subject_ = [] { return oracle::stories::make_model(); };
+    } else if (options_.driver == "builtin") {
+      make_subject_ = [] { return oracle::stories::make_builtin_subject(); };
+    } else {
+      if (auto probed = oracle::Plugin::probe(options_.driver); !probed) {
+        return report("scenario", probed.error());
+      }
+      auto plugin = oracle::Plugin::load(options_.driver);
+      if (!plugin) return report("scenario", plugin.error());
+      plugin_.emplace(std::move(*plugin));
+      auto segments = oracle::Segments::of(plugin_->entry());
+      if (!segments) return report("scenario", segments.error());
+      segments_.emplace(std::move(*segments));
+      make_subject_ = [this] {
+        return oracle::stories::make_driver_subject(plugin_->driver(), &*segments_);
+      };
+    }
+    return options_.report.empty() ? exit_held : make_folder(options_.report);
+  }
+
+  void run_file(const std::string& path) {
+    const auto file = scenario::parse_file(path);
+    if (!file) {
+      error_status_ = std::max(error_status_, report("scenario", file.error()));
+      if (is(Format::junit)) {
+        oracle::JunitCase one;
+        one.name = one.group = one.file = path;
+        one.status = oracle::JunitStatus::error;
+        one.message = file.error().message;
+        cases_.push_back(std::move(one));
+      }
+      return;
+    }
+    if (is(Format::text)) fmt::print("{}\n", path);
+    for (const Scenario& scenario : file->scenarios) {
+      oracle::stories::ScenarioOptions options{make_subject_, {}};
+      if (!options_.report.empty() && options_.driver != "spec") {
+        options.trace =
+            (std::filesystem::path(options_.report) / (plain_name(scenario.id) + ".trace.jsonl"))
+                .string();
+      }
+      note(scenario, oracle::stories::run_scenario(scenario, options), path);
+    }
+  }
+
+  void note(const Scenario& scenario, const ScenarioResult& result, const std::string& path) {
+    if (result.status == Status::passed) ++passed_;
+    if (result.status == Status::failed) ++failed_;
+    if (result.status == Status::needs) ++needs_;
+    switch (options_.format) {
+      case Format::text: print_text(scenario, result, path, options_.quiet); break;
+      case Format::json: write_json(writer_, scenario, result, path); break;
+      case Format::junit: cases_.push_back(case_of(scenario, result, path));
+    }
+  }
+
+  const ScenarioCommand& options_;
+  std::optional<oracle::Plugin> plugin_;
+  std::optional<oracle::Segments> segments_;
+  std::function<std::unique_ptr<oracle::stories::Subject>()> make_subject_;
+  JsonWriter writer_;
+  std::vector<oracle::JunitCase> cases_;
+  u64 passed_ = 0, failed_ = 0, needs_ = 0;
+  int error_status_ = exit_held;
+};
+
+}  // namespace
+
+int run_scenario(const ScenarioCommand& options) {
+  return options.corpus.empty() ? ScenarioRun(options).run() : write_corpus(options);
+}
+
+}  // namespace iommucheck::cli

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: MIT
+// The way in: processes and private address spaces get a PASID and an entry. INTERFACE "Bind",
+// "Errors and their order".
+#include "impl/sva/sva.h"
+
+namespace iommucheck::impl {
+
+namespace {
+
+constexpr u64 table_alignment = 16;  // of TTBR0, whatever the size of the table
+
+bool understood(const iommucheck_mm& mm) {
+  return mm.input_bits >= input_bits_min && mm.input_bits <= input_bits_max &&
+         mm.table_pa % table_alignment == 0;
+}
+
+}  // namespace
+
+/// A process that nobody is bound to yet; its CPU's ASID becomes a tag here.
+Process* Sva::make_process(const iommucheck_mm& mm, int* error) {
+  const u64 tag = platform_.mm_pin(mm.mm);
+  *error = -IOMMUCHECK_ESRCH;
+  if (tag == 0) return nullptr;
+  Process* process = processes_.allocate(platform_);
+  *error = process == nullptr ? -IOMMUCHECK_ENOMEM : backend_.claim_tag(tag);
+  if (*error != 0) {
+    if (process != nullptr) processes_.release(*process);
+    platform_.mm_unpin(mm.mm);
+    return nullptr;
+  }
+  process->mm = mm;
+  process->tag = tag;
+  process->pinned = true;
+  process->users = 1;
+  return process;
+}
+
+/// The process's PASID, or with `further` a new one for this device.
+IoMm* Sva::make_io_mm(u32 device, Process& process, u32 flags, int* error) {
+  const SvaDevice& sva = devices_[device];
+  const iommucheck_handle owner = processes_.handle(process);
+  const bool further = (flags & IOMMUCHECK_BIND_FURTHER_PASID) != 0;
+  if (!further) {
+    IoMm* shared = io_mms_.find_if(
+        [&](const IoMm& io_mm) { return io_mm.process == owner && !io_mm.further; });
+    if (shared != nullptr) {
+      const bool reached = shared->pasid >= sva.min_pasid && shared->pasid <= sva.max_pasid;
+      *error = reached ? 0 : -IOMMUCHECK_ERANGE;
+      return reached ? shared : nullptr;
+    }
+  }
+  u32 pasid = 0;
+  IoMm* io_mm = io_mms_.allocate(platform_);
+  *error = io_mm == nullptr
+               ? -IOMMUCHECK_ENOMEM
+               : pasids_.allocate(platform_, sva.min_pasid, sva.max_pasid, pasid::process, &pasid);
+  if (*error != 0) {
+    if (io_mm != nullptr) io_mms_.release(*io_mm);
+    return nullptr;
+  }
+  io_mm->pasid = pasid;
+  io_mm->process = owner;
+  io_mm->further = further;
+  ++process.users;
+  return io_mm;
+}
+
+Bond* Sva::add_bond(u32 device, IoMm& io_mm, u64 drvdata) {
+  Bond* bond = bonds_.allocate(platform_);
+  if (bond == nullptr) return nullptr;
+  if (!pasids_.apply(io_mm.pasid, pasid::bind<u64>)) {
+    bonds_.release(*bond);
+    return nullptr;
+  }
+  bond->device = device;
+  bond->io_mm = io_mms_.handle(io_mm);
+  bond->references = 1;
+  bond->drvdata = drvdata;
+  bond->next = devices_[device].bonds;
+  devices_[device].bonds = bonds_.handle(*bond);
+  return bond;
+}
+
+/// The entry of `io_mm` in the domain's table. On an error there is none; after a time-out it is
+/// remembered as dead.
+int Sva::make_use(iommucheck_handle handle, iommucheck_handle domain) {
+  IoMm& io_mm = *io_mms_.find(handle);
+  if (int error = backend_.reserve(domain, io_mm.pasid)) return error;
+  Use* use = uses_.allocate(platform_);
+  if (use == nullptr) return -IOMMUCHECK_ENOMEM;
+  use->io_mm = handle;
+  use->domain = domain;
+  use->waits = wants_wait(*use);
+  if (!pasids_.apply(io_mm.pasid, pasid::enter<u64>)) {
+    uses_.release(*use);
+    return -IOMMUCHECK_ENOMEM;
+  }
+  if (io_mm.process == 0) io_mm.space.cached = true;
+  const int error = backend_.enter(domain, io_mm.pasid, entry_for(*use));
+  if (error != 0) {
+    pasids_.apply(io_mm.pasid, pasid::clear<u64>);
+    use->dead = true;
+  }
+  return error;
+}
+
+/// A device more, or less, is bound there.
+int Sva::update_use(Use& use) {
+  if (wants_wait(use) == use.waits) return 0;
+  use.waits = !use.waits;
+  backend_.change(use.domain, io_mms_.find(use.io_mm)->pasid, entry_for(use));
+  return backend_.commit();
+}
+
+int Sva::join(u32 device, const iommucheck_mm& mm, u32 flags, u64 drvdata, u32* pasid) {
+  int error = 0;
+  Process* process = process_of(mm.mm);
+  if (process != nullptr) {
+    ++process->users;
+  } else {
+    process = make_process(mm, &error);
+  }
+  if (process == nullptr) return error;
+  IoMm* io_mm = make_io_mm(device, *process, flags, &error);
+  if (io_mm == nullptr) {
+    drop(*process);
+    return error;
+  }
+  const iommucheck_handle handle = io_mms_.handle(*io_mm);
+  *pasid = io_mm->pasid;
+  if (Bond* again = find_bond(device, io_mm->pasid)) {
+    ++again->references;
+    drop(*process);
+    return 0;
+  }
+  Bond* bond = add_bond(device, *io_mm, drvdata);
+  if (bond == nullptr) {
+    error = -IOMMUCHECK_ENOMEM;
+    reap(handle);
+  } else {
+    const iommucheck_handle domain = backend_.paging_domain(device);
+    Use* use = find_use(*io_mm, domain);
+    error = use != nullptr ? update_use(*use) : make_use(handle, domain);
+    if (error != 0) {
+      remove_bond(*bond);
+      update_waits(domain);  // as it was without the bond
+    }
+  }
+  drop(*process);
+  return error;
+}
+
+int Sva::bind_device(u32 device, const iommucheck_mm& mm, u32 flags, u64 drvdata, u32* pasid) {
+  if (!backend_.device_present(device)) return -IOMMUCHECK_ENODEV;
+  if ((flags & ~IOMMUCHECK_BIND_FURTHER_PASID) != 0 || !understood(mm)) return -IOMMUCHECK_EINVAL;
+  if (!devices_[device].ready || backend_.paging_domain(device) == 0) return -IOMMUCHECK_EINVAL;
+  const Process* process = process_of(mm.mm);
+  if (process != nullptr && process->dying) return -IOMMUCHECK_ESRCH;
+  if (int error = backend_.ensure_settled()) return error;
+  return join(device, mm, flags, drvdata, pasid);
+}
+
+// ---- private address spaces ----
+
+int Sva::alloc_private(iommucheck_handle domain, u32 device, iommucheck_handle* handle) {
+  if (!backend_.device_present(device)) return -IOMMUCHECK_ENODEV;
+  const SvaDevice& sva = devices_[device];
+  const bool asked = sva.ready && (sva.features & IOMMUCHECK_SVA_PRIVATE) != 0;
+  if (!asked || domain == 0 || backend_.paging_domain(device) != domain) {
+    return -IOMMUCHECK_EINVAL;
+  }
+  if (int error = backend_.ensure_settled()) return error;
+  IoMm* io_mm = io_mms_.allocate(platform_);
+  if (io_mm == nullptr) return -IOMMUCHECK_ENOMEM;
+  *handle = io_mms_.handle(*io_mm);
+  io_mm->device = device;
+  int error = pasids_.allocate(platform_, sva.min_pasid, sva.max_pasid, pasid::private_space,
+                               &io_mm->pasid);
+  if (error != 0) {
+    io_mms_.release(*io_mm);
+    return error;
+  }
+  io_mm->space.domain = domain;
+  io_mm->space.pasid = io_mm->pasid;
+  error = backend_.open_space(io_mm->space, domain);
+  if (error == 0) error = make_use(*handle, domain);
+  if (error != 0) {
+    io_mm->gone = true;
+    reap(*handle);
+  }
+  return error;
+}
+
+Space* Sva::private_space(iommucheck_handle handle, int* error) {
+  IoMm* io_mm = io_mms_.find(handle);
+  const bool known = io_mm != nullptr && !io_mm->gone;
+  *error = known ? (io_mm->process == 0 ? 0 : -IOMMUCHECK_ENODEV) : -IOMMUCHECK_EINVAL;
+  return *error == 0 ? &io_mm->space : nullptr;
+}
+
+int Sva::get_pasid(iommucheck_handle io_mm, u32* pasid) {
+  int error = 0;
+  const Space* space = private_space(io_mm, &error);
+  if (space != nullptr) *pasid = space->pasid;
+  return error;
+}
+
+int Sva::get_attr(iommucheck_handle io_mm, u32 attr, u64* value) {
+  int error = 0;
+  const Space* space = private_space(io_mm, &error);
+  if (space == nullptr) return error;
+  switch (attr) {
+    case IOMMUCHECK_ATTR_TTBR0: *value = space->table.root(); return 0;
+    case IOMMUCHECK_ATTR_PASID: *value = space->pasid; return 0;
+    default: return -IOMMUCHECK_EINVAL;
+  }
+}
+
+}  // namespace iommucheck::impl

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+// What the environment says about a process: its tables changed, it goes away. INTERFACE "Exit";
+// SEMANTICS 5 "SVA".
+#include <algorithm>
+
+#include "impl/sva/sva.h"
+
+namespace iommucheck::impl {
+
+/// Entries that translate nothing and report nothing, while device drivers are told: accesses end
+/// quietly instead of with a configuration error.
+int Sva::stop_translating(iommucheck_handle process) {
+  const auto for_each = [&](auto visit) {
+    uses_.for_each_used([&](Use& use) {
+      const IoMm& io_mm = *io_mms_.find(use.io_mm);
+      if (!use.dead && io_mm.process == process) visit(use, io_mm.pasid);
+    });
+  };
+  bool any = false;
+  for_each([&](Use& use, u32 pasid) {
+    any = true;
+    use.quiet = true;
+    use.waits = false;
+    backend_.change(use.domain, pasid, entry_for(use));
+  });
+  if (!any) return 0;
+  if (int error = backend_.commit()) return error;
+  backend_.drop_translations(processes_.find(process)->tag);
+  if (int error = backend_.commit()) return error;
+  for_each(
+      [&](const Use& use, u32 pasid) { backend_.drop_device_translations(use.domain, pasid); });
+  if (int error = backend_.commit()) return error;
+  for_each([&](const Use& use, u32 pasid) { backend_.end_domain_faults(use.domain, pasid); });
+  return 0;
+}
+
+/// Begins every handler before any is waited for.
+void Sva::call_handlers(iommucheck_handle process) {
+  bonds_.for_each_used([&](Bond& bond) {
+    const IoMm& io_mm = *io_mms_.find(bond.io_mm);
+    if (io_mm.process != process || !devices_[bond.device].has_mm_exit) return;
+    bond.handler = platform_.mm_exit(bond.device, io_mm.pasid, bond.drvdata);
+  });
+}
+
+bool Sva::handlers_run(iommucheck_handle process) {
+  return bonds_.find_if([&](const Bond& bond) {
+    return bond.handler != 0 && io_mms_.find(bond.io_mm)->process == process;
+  }) != nullptr;
+}
+
+int Sva::mm_release(iommucheck_handle mm) {
+  Process* process = process_of(mm);
+  if (process == nullptr || process->dying) return 0;
+  const iommucheck_handle handle = processes_.handle(*process);
+  process->dying = true;
+  ++process->users;
+  // A time-out comes up again below, unless the queue has recovered by then.
+  stop_translating(handle);
+  call_handlers(handle);
+  // Other calls run here: devices are unbound, handlers return, domains may go.
+  while (handlers_run(handle) && platform_.wait_for_caller()) {
+  }
+  int error = end_process(handle);
+  if (error == 0) error = backend_.ensure_settled();
+  process = processes_.find(handle);
+  process->ended = true;
+  unpin(*process);
+  drop(*process);
+  return error;
+}
+
+int Sva::mm_exit_done(u32 device, u32 pasid, int status) {
+  if (device >= device_count_) return -IOMMUCHECK_EINVAL;
+  Bond* bond = find_bond(device, pasid);
+  if (bond == nullptr || bond->handler == 0) return -IOMMUCHECK_EINVAL;
+  bond->handler = 0;
+  // An error is no "done": the device has to be unbound.
+  if (status != 0) return 0;
+  backend_.end_device_faults(device, pasid);
+  bond->done = true;
+  // While mm_release waits for others, the device has it still.
+  if (processes_.find(io_mms_.find(bond->io_mm)->process)->ended) remove_bond(*bond);
+  return 0;
+}
+
+int Sva::mm_invalidate(iommucheck_handle mm, u64 start, u64 bytes) {
+  const Process* process = process_of(mm);
+  if (process == nullptr || bytes == 0) return 0;
+  const iommucheck_handle handle = processes_.handle(*process);
+  const u64 tag = process->tag;
+  const u64 limit = u64{1} << process->mm.input_bits;
+  if (start >= limit) return 0;
+  const u64 first = start & ~(page_bytes - 1);
+  const u64 end =
+      bytes >= limit - start ? limit : (start + bytes + page_bytes - 1) & ~(page_bytes - 1);
+  const auto for_each = [&](auto visit) {
+    uses_.for_each_used([&](const Use& use) {
+      const IoMm& io_mm = *io_mms_.find(use.io_mm);
+      if (io_mm.process == handle) visit(use, io_mm.pasid);
+    });
+  };
+  bool any = false;
+  for_each([&](const Use&, u32) { any = true; });
+  if (!any) return 0;
+  backend_.drop_range(tag, first, end);
+  if (int error = backend_.commit()) return error;
+  for_each([&](const Use& use, u32 pasid) {
+    backend_.drop_device_range(use.domain, pasid, first, end);
+  });
+  return backend_.commit();
+}
+
+}  // namespace iommucheck::impl

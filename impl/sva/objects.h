@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+// Who reaches what at which PASID. All of it in pools of the arena; objects name each other by
+// handle, and whoever waits looks them up again.
+#pragma once
+
+#include "base/types.h"
+#include "impl/pgtable/space.h"
+#include "include/iommucheck/driver.h"
+
+namespace iommucheck::impl {
+
+/// A process address space with at least one PASID. Its tag is pinned until nothing can carry it:
+/// as long as this lives, or after its exit until its last use is gone.
+struct Process {
+  bool used = false;
+  u32 index = 0;
+  u32 generation = 0;
+  bool dying = false;  // mm_release has begun: no bond is added any more
+  bool ended = false;  // it has returned: the handle may be another process's
+  bool pinned = false;
+  u32 users = 0;  // io_mms, and calls that wait
+  iommucheck_mm mm{};
+  u64 tag = 0;
+};
+
+/// One PASID with an address space behind it, a process's or a private one.
+struct IoMm {
+  bool used = false;
+  u32 index = 0;
+  u32 generation = 0;
+  u32 pasid = 0;
+  iommucheck_handle process = 0;  // 0: private
+  bool further = false;           // made for one device, never given by a plain bind
+  bool gone = false;              // private: freed by its caller, held by a time-out
+  u32 device = 0;                 // private: whose it is
+  Space space;                    // private
+};
+
+/// An io_mm's entry in the table of a domain.
+struct Use {
+  bool used = false;
+  u32 index = 0;
+  u32 generation = 0;
+  iommucheck_handle io_mm = 0;
+  iommucheck_handle domain = 0;
+  bool waits = false;
+  bool quiet = false;  // the process is dying
+  bool dead = false;   // cleared, and an invalidation has timed out
+};
+
+/// A device that was bound to an io_mm of a process, until its driver has said "done".
+struct Bond {
+  bool used = false;
+  u32 index = 0;
+  u32 generation = 0;
+  u32 device = 0;
+  iommucheck_handle io_mm = 0;
+  iommucheck_handle next = 0;  // of the same device
+  u32 references = 0;
+  u64 drvdata = 0;
+  u64 handler = 0;    // context of the mm_exit that runs; 0: none
+  bool done = false;  // it has returned 0: the bond goes when mm_release returns, or by unbind
+};
+
+/// sva_device_init.
+struct SvaDevice {
+  bool ready = false;
+  bool has_mm_exit = false;
+  u32 features = 0;
+  u32 min_pasid = 0;
+  u32 max_pasid = 0;
+  iommucheck_handle bonds = 0;
+};
+
+}  // namespace iommucheck::impl

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT
+// Numbers, devices, and what is asked about them. INTERFACE "PASID numbers", "sva_device_init".
+#include "impl/sva/sva.h"
+
+#include <algorithm>
+
+namespace iommucheck::impl {
+
+bool Sva::create(u32 devices) {
+  device_count_ = devices;
+  devices_ = platform_.arena<SvaDevice>(std::max<u32>(devices, 1));
+  return devices_ != nullptr;
+}
+
+void Sva::shutdown() {
+  bonds_.for_each_used([&](Bond& bond) { bonds_.release(bond); });
+  uses_.for_each_used([&](Use& use) { uses_.release(use); });
+  io_mms_.for_each_used([&](IoMm& io_mm) {
+    if (io_mm.process == 0) backend_.close_space(io_mm.space);
+    pasids_.forget(io_mm.pasid);
+    io_mms_.release(io_mm);
+  });
+  processes_.for_each_used([&](Process& process) {
+    unpin(process);
+    processes_.release(process);
+  });
+  for (u32 i = 0; i < device_count_; ++i) devices_[i] = SvaDevice();
+}
+
+int Sva::pasid_alloc(u32 min, u32 max, u32* pasid) {
+  const u32 high = max == 0 ? PasidAllocator::last : max;
+  if (min > high || high > PasidAllocator::last) return -IOMMUCHECK_EINVAL;
+  // 0 stays for what devices do without a PASID.
+  return pasids_.allocate(platform_, std::max<u32>(min, 1), high, pasid::plain, pasid);
+}
+
+int Sva::pasid_free(u32 pasid) {
+  if (pasids_.state(pasid) != pasid::plain) return -IOMMUCHECK_EINVAL;
+  return pasids_.apply(pasid, pasid::release<u64>) ? 0 : -IOMMUCHECK_EINVAL;
+}
+
+int Sva::device_init(u32 device, u32 flags, u32 features, u32 min, u32 max, bool has_mm_exit) {
+  if (!backend_.device_present(device)) return -IOMMUCHECK_ENODEV;
+  const unsigned bits = backend_.pasid_bits(device);
+  if (bits == 0 || backend_.domain_of(device) == 0) return -IOMMUCHECK_ENODEV;
+  u32 known = IOMMUCHECK_SVA_PRIVATE;
+  const u32 waiting = IOMMUCHECK_DEVICE_STALL | IOMMUCHECK_DEVICE_PRI;
+  if ((flags & waiting) != 0) known |= IOMMUCHECK_SVA_IOPF;
+  if ((features & ~known) != 0) return -IOMMUCHECK_EINVAL;
+  const u32 low = std::max<u32>(min, 1);
+  const u32 reach = (1u << bits) - 1;
+  const u32 high = max == 0 ? reach : std::min(max, reach);
+  if (low > high) return -IOMMUCHECK_EINVAL;
+  SvaDevice& sva = devices_[device];
+  if (sva.ready) return -IOMMUCHECK_EEXIST;
+  sva.ready = true;
+  sva.has_mm_exit = has_mm_exit;
+  sva.features = features;
+  sva.min_pasid = low;
+  sva.max_pasid = high;
+  return 0;
+}
+
+int Sva::device_shutdown(u32 device) {
+  if (!backend_.device_present(device)) return -IOMMUCHECK_ENODEV;
+  if (!devices_[device].ready) return -IOMMUCHECK_EINVAL;
+  const int error = unbind_dev_all(device);
+  if (error == 0 || error == -IOMMUCHECK_ETIMEDOUT) devices_[device].ready = false;
+  return error;
+}
+
+bool Sva::bound(u32 device) {
+  if (devices_[device].bonds != 0) return true;
+  return io_mms_.find_if([&](const IoMm& io_mm) {
+    return io_mm.process == 0 && io_mm.device == device && !io_mm.gone;
+  }) != nullptr;
+}
+
+int Sva::drvdata(u32 device, u32 pasid, u64* drvdata) {
+  if (!backend_.device_present(device)) return -IOMMUCHECK_ENODEV;
+  const Bond* bond = find_bond(device, pasid);
+  if (bond == nullptr) return -IOMMUCHECK_ENOENT;
+  *drvdata = bond->drvdata;
+  return 0;
+}
+
+int Sva::io_mm_of(u32 device, u32 pasid, iommucheck_handle* io_mm) {
+  if (!backend_.device_present(device)) return -IOMMUCHECK_ENODEV;
+  // A device reaches nothing at a number that it cannot send.
+  const bool sent = (u64{pasid} >> backend_.pasid_bits(device)) == 0;
+  const iommucheck_handle domain = sent ? backend_.paging_domain(device) : 0;
+  const IoMm* found = domain == 0 ? nullptr : io_mm_at(domain, pasid);
+  if (found == nullptr) return -IOMMUCHECK_ENOENT;
+  *io_mm = io_mms_.handle(*found);
+  return 0;
+}
+
+void Sva::held(iommucheck_held& held) {
+  io_mms_.for_each_used([&](const IoMm& io_mm) {
+    if (io_mm.process == 0 && !io_mm.gone) ++held.io_mms;
+  });
+  bonds_.for_each_used([&](const Bond&) { ++held.bonds; });
+  held.pasids = pasids_.held();
+}
+
+bool Sva::answer_fault(u32 device, u32 pasid, u64 iova, u32 prot) {
+  const iommucheck_handle domain = backend_.paging_domain(device);
+  const IoMm* io_mm = domain == 0 ? nullptr : io_mm_at(domain, pasid);
+  const Process* process = io_mm == nullptr ? nullptr : processes_.find(io_mm->process);
+  if (process == nullptr || process->dying) return false;
+  return platform_.handle_fault(device, pasid, iova, prot) == IOMMUCHECK_FAULT_SUCCESS;
+}
+
+// ---- finding ----
+
+Process* Sva::process_of(iommucheck_handle mm) {
+  return processes_.find_if(
+      [&](const Process& process) { return process.mm.mm == mm && !process.ended; });
+}
+
+Bond* Sva::find_bond(u32 device, u32 pasid) {
+  Bond* bond = bonds_.find(devices_[device].bonds);
+  while (bond != nullptr && io_mms_.find(bond->io_mm)->pasid != pasid) {
+    bond = bonds_.find(bond->next);
+  }
+  return bond;
+}
+
+Use* Sva::find_use(const IoMm& io_mm, iommucheck_handle domain) {
+  const iommucheck_handle wanted = io_mms_.handle(io_mm);
+  return uses_.find_if(
+      [&](const Use& use) { return use.io_mm == wanted && use.domain == domain && !use.dead; });
+}
+
+/// What devices of the domain reach there.
+IoMm* Sva::io_mm_at(iommucheck_handle domain, u32 pasid) {
+  const Use* use = uses_.find_if([&](const Use& u) {
+    return u.domain == domain && !u.dead && io_mms_.find(u.io_mm)->pasid == pasid;
+  });
+  return use == nullptr ? nullptr : io_mms_.find(use->io_mm);
+}
+
+u64 Sva::tag_of(const IoMm& io_mm) {
+  return io_mm.process == 0 ? io_mm.space.tag : processes_.find(io_mm.process)->tag;
+}
+
+// ---- faults that wait ----
+
+/// Whether faults there wait: a table is shared by all devices of its domain, so only if all of
+/// them can, and every one that is bound has asked for it.
+bool Sva::wants_wait(const Use& use) {
+  const IoMm& io_mm = *io_mms_.find(use.io_mm);
+  if (io_mm.process == 0 || use.quiet || !backend_.may_wait(use.domain)) return false;
+  return bonds_.find_if([&](const Bond& bond) {
+    return bond.io_mm == use.io_mm && backend_.paging_domain(bond.device) == use.domain &&
+           (devices_[bond.device].features & IOMMUCHECK_SVA_IOPF) == 0;
+  }) == nullptr;
+}
+
+Entry Sva::entry_for(const Use& use) {
+  const IoMm& io_mm = *io_mms_.find(use.io_mm);
+  if (io_mm.process == 0) return backend_.entry_of(io_mm.space);
+  const Process& process = *processes_.find(io_mm.process);
+  return {.table_pa = process.mm.table_pa,
+          .attributes = process.mm.mair,
+          .input_bits = process.mm.input_bits,
+          .tag = process.tag,
+          .shared = true,
+          .waits = use.waits,
+          .quiet = use.quiet};
+}
+
+void Sva::update_waits(iommucheck_handle domain) {
+  uses_.for_each_used([&](Use& use) {
+    if (use.domain != domain || use.dead || wants_wait(use) == use.waits) return;
+    use.waits = !use.waits;
+    backend_.change(domain, io_mms_.find(use.io_mm)->pasid, entry_for(use));
+  });
+}
+
+}  // namespace iommucheck::impl

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+// Shared and private address spaces at PASIDs: io_mms, bonds, processes, exit. INTERFACE "PASID
+// numbers", "Bind", "Exit"; SEMANTICS 5 "SVA".
+//
+// Invariants that the code relies on, and keeps:
+//  - a number's word (impl/pasid/state.h) counts its bonds, its live uses (entries), its dead uses
+//    (open) and its faults; so it is free exactly when none of them is left and its io_mm is gone;
+//  - a use lives while a bond of a device of its domain does, while mm_release waits (quiet), or
+//    until its private io_mm is freed; it is dead only between a time-out and recovered();
+//  - an io_mm of a process exists while a bond or a use of it does, a process while an io_mm or a
+//    call that waits does; its tag stays pinned while a use, live or dead, can bring it back;
+//  - other calls run during wait(IOMMUCHECK_WAIT_CALLER), and only there: nothing is half-done
+//    across it, and no pointer is used after it.
+#pragma once
+
+#include "base/types.h"
+#include "impl/pasid/allocator.h"
+#include "impl/platform/platform.h"
+#include "impl/platform/pool.h"
+#include "impl/sva/backend.h"
+#include "impl/sva/objects.h"
+
+namespace iommucheck::impl {
+
+class Sva {
+ public:
+  Sva(const Platform& platform, Backend& backend) : platform_(platform), backend_(backend) {}
+
+  /// `devices`: as many as the platform has. False: no memory.
+  bool create(u32 devices);
+  /// After everything was invalidated for good, and before the backend frees its tables: forgets
+  /// all but plain numbers.
+  void shutdown();
+
+  // The calls of driver.h; results and errors as stated there.
+  int pasid_alloc(u32 min, u32 max, u32* pasid);
+  int pasid_free(u32 pasid);
+  int device_init(u32 device, u32 flags, u32 features, u32 min, u32 max, bool has_mm_exit);
+  int device_shutdown(u32 device);
+  int bind_device(u32 device, const iommucheck_mm& mm, u32 flags, u64 drvdata, u32* pasid);
+  int unbind_device(u32 device, u32 pasid);
+  int unbind_dev_all(u32 device);
+  int drvdata(u32 device, u32 pasid, u64* drvdata);
+  int io_mm_of(u32 device, u32 pasid, iommucheck_handle* io_mm);
+  int mm_invalidate(iommucheck_handle mm, u64 start, u64 bytes);
+  int mm_release(iommucheck_handle mm);
+  int mm_exit_done(u32 device, u32 pasid, int status);
+  int alloc_private(iommucheck_handle domain, u32 device, iommucheck_handle* io_mm);
+  int free_private(iommucheck_handle domain, iommucheck_handle io_mm);
+  int get_pasid(iommucheck_handle io_mm, u32* pasid);
+  int get_attr(iommucheck_handle io_mm, u32 attr, u64* value);
+  void held(iommucheck_held& held);
+
+  /// The space of a private io_mm; null, and an error, for anything else.
+  Space* private_space(iommucheck_handle io_mm, int* error);
+
+  // What the backend tells.
+  /// Whether processes or private PASIDs of the device are bound.
+  bool bound(u32 device);
+  /// The device is gone: like unbind_dev_all, but nobody is waited for.
+  int device_gone(u32 device);
+  /// The last device has left the domain.
+  int domain_left(iommucheck_handle domain);
+  /// Devices joined or left the domain: whether faults may wait there. Queues changes.
+  void update_waits(iommucheck_handle domain);
+  /// The device has left the domain: what waits of it at the domain's PASIDs ends, bound or not.
+  void end_faults(iommucheck_handle domain, u32 device);
+  /// Everything was invalidated: what quarantine held is free.
+  void recovered();
+  template <class Visit>
+  void for_each_pasid(iommucheck_handle domain, Visit visit) {
+    uses_.for_each_used([&](const Use& use) {
+      if (use.domain == domain) visit(io_mms_.find(use.io_mm)->pasid);
+    });
+  }
+  template <class Visit>
+  void for_each_pasid(Visit visit) {
+    io_mms_.for_each_used([&](const IoMm& io_mm) { visit(io_mm.pasid); });
+  }
+  /// A fault of the device waits at `pasid`: true if it is to be answered with "again".
+  bool answer_fault(u32 device, u32 pasid, u64 iova, u32 prot);
+  bool fault_begins(u32 pasid) { return pasids_.apply(pasid, pasid::fault<u64>); }
+  void fault_ends(u32 pasid) { pasids_.apply(pasid, pasid::answered<u64>); }
+  template <class Visit>
+  void for_each_space(Visit visit) {
+    io_mms_.for_each_used([&](IoMm& io_mm) {
+      if (io_mm.process == 0) visit(io_mm.space);
+    });
+  }
+
+ private:
+  Process* process_of(iommucheck_handle mm);
+  Bond* find_bond(u32 device, u32 pasid);
+  Use* find_use(const IoMm& io_mm, iommucheck_handle domain);
+  IoMm* io_mm_at(iommucheck_handle domain, u32 pasid);
+  bool wants_wait(const Use& use);
+  Entry entry_for(const Use& use);
+
+  // bind (bind.cpp)
+  int join(u32 device, const iommucheck_mm& mm, u32 flags, u64 drvdata, u32* pasid);
+  Process* make_process(const iommucheck_mm& mm, int* error);
+  IoMm* make_io_mm(u32 device, Process& process, u32 flags, int* error);
+  Bond* add_bond(u32 device, IoMm& io_mm, u64 drvdata);
+  int make_use(iommucheck_handle io_mm, iommucheck_handle domain);
+  int update_use(Use& use);
+
+  // the way back (unbind.cpp)
+  enum class Wait : u8 { over, deadlock };
+  Wait wait_for_handler(iommucheck_handle bond);
+  Wait wait_for_handlers(u32 device);
+  int end_bond(iommucheck_handle bond);
+  int end_all(u32 device);
+  void remove_bond(Bond& bond);
+  template <class Wanted>
+  int end_uses(Wanted wanted);
+  int end_uses_of(iommucheck_handle io_mm, iommucheck_handle domain);
+  int end_private(iommucheck_handle io_mm);
+  void reap(iommucheck_handle io_mm);
+  void drop(Process& process);
+  void unpin(Process& process);
+  u64 tag_of(const IoMm& io_mm);
+
+  // exit (exit.cpp)
+  int stop_translating(iommucheck_handle process);
+  void call_handlers(iommucheck_handle process);
+  bool handlers_run(iommucheck_handle process);
+  int end_process(iommucheck_handle process);
+
+  Platform platform_;
+  Backend& backend_;
+  PasidAllocator pasids_;
+  Pool<Process> processes_;
+  Pool<IoMm> io_mms_;
+  Pool<Use> uses_;
+  Pool<Bond> bonds_;
+  SvaDevice* devices_ = nullptr;
+  u32 device_count_ = 0;
+};
+
+}  // namespace iommucheck::impl

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: MIT
+// The way back: unbinding, freeing, and what a time-out leaves. INTERFACE "Bind", "Timeouts and
+// removal"; SEMANTICS 5 "PASID leaves quarantine".
+#include "impl/sva/sva.h"
+
+namespace iommucheck::impl {
+
+/// Waits until the bond's mm_exit has returned, or the time for that is over; other calls run
+/// meanwhile. `deadlock`, without waiting, for a call from inside that handler.
+Sva::Wait Sva::wait_for_handler(iommucheck_handle handle) {
+  const u64 caller = platform_.context();
+  for (;;) {
+    const Bond* bond = bonds_.find(handle);
+    if (bond == nullptr || bond->handler == 0) return Wait::over;
+    if (bond->handler == caller) return Wait::deadlock;
+    if (!platform_.wait_for_caller()) return Wait::over;
+  }
+}
+
+/// The same for all bonds of the device.
+Sva::Wait Sva::wait_for_handlers(u32 device) {
+  const u64 caller = platform_.context();
+  for (;;) {
+    bool running = false;
+    bool inside = false;
+    bonds_.for_each_used([&](const Bond& bond) {
+      if (bond.device != device || bond.handler == 0) return;
+      running = true;
+      inside |= bond.handler == caller;
+    });
+    if (inside) return Wait::deadlock;
+    if (!running || !platform_.wait_for_caller()) return Wait::over;
+  }
+}
+
+/// The device of the bond has said "done".
+void Sva::remove_bond(Bond& bond) {
+  const iommucheck_handle handle = bonds_.handle(bond);
+  iommucheck_handle* link = &devices_[bond.device].bonds;
+  while (*link != handle) link = &bonds_.find(*link)->next;
+  *link = bond.next;
+  const iommucheck_handle io_mm = bond.io_mm;
+  pasids_.apply(io_mms_.find(io_mm)->pasid, pasid::done<u64>);
+  bonds_.release(bond);
+  reap(io_mm);
+}
+
+/// Takes the entries of all wanted uses away: entry, translations, translations in devices, each
+/// complete before the next. ETIMEDOUT: they are dead until recovered().
+template <class Wanted>
+int Sva::end_uses(Wanted wanted) {
+  const auto for_each = [&](bool dead, auto visit) {
+    bool any = false;
+    uses_.for_each_used([&](Use& use) {
+      if (use.dead != dead || !wanted(use)) return;
+      any = true;
+      visit(use, *io_mms_.find(use.io_mm));
+    });
+    return any;
+  };
+  const bool any = for_each(false, [&](Use& use, const IoMm& io_mm) {
+    backend_.clear(use.domain, io_mm.pasid);
+    pasids_.apply(io_mm.pasid, pasid::clear<u64>);
+    use.dead = true;
+  });
+  if (!any) return 0;
+  // A commit that had to recover has ended them already; then the rest finds nothing to do.
+  if (int error = backend_.commit()) return error;
+  for_each(true, [&](const Use&, const IoMm& io_mm) { backend_.drop_translations(tag_of(io_mm)); });
+  if (int error = backend_.commit()) return error;
+  for_each(true, [&](const Use& use, const IoMm& io_mm) {
+    backend_.drop_device_translations(use.domain, io_mm.pasid);
+  });
+  if (int error = backend_.commit()) return error;
+  for_each(true, [&](Use& use, const IoMm& io_mm) {
+    backend_.end_domain_faults(use.domain, io_mm.pasid);
+    pasids_.apply(io_mm.pasid, pasid::forgotten<u64>);
+    uses_.release(use);
+  });
+  return 0;
+}
+
+int Sva::end_uses_of(iommucheck_handle io_mm, iommucheck_handle domain) {
+  return end_uses([&](const Use& use) { return use.io_mm == io_mm && use.domain == domain; });
+}
+
+/// Unbinds, whatever the count of references and whether a handler runs.
+int Sva::end_bond(iommucheck_handle handle) {
+  const Bond& bond = *bonds_.find(handle);
+  const u32 device = bond.device;
+  const iommucheck_handle io_mm = bond.io_mm;
+  const u32 pasid = io_mms_.find(io_mm)->pasid;
+  const iommucheck_handle domain = backend_.paging_domain(device);
+  // The last one of the domain takes the entry along; the bond goes last, and the number with it.
+  const bool others = bonds_.find_if([&](const Bond& other) {
+    return &other != &bond && other.io_mm == io_mm &&
+           backend_.paging_domain(other.device) == domain;
+  }) != nullptr;
+  int error = 0;
+  if (!others) {
+    error = end_uses_of(io_mm, domain);
+  } else {
+    backend_.end_device_faults(device, pasid);
+  }
+  if (Bond* still = bonds_.find(handle)) remove_bond(*still);
+  IoMm* left = io_mms_.find(io_mm);
+  Use* use = left == nullptr ? nullptr : find_use(*left, domain);
+  if (use != nullptr && error == 0) error = update_use(*use);
+  return error;
+}
+
+int Sva::end_private(iommucheck_handle handle) {
+  IoMm& io_mm = *io_mms_.find(handle);
+  io_mm.gone = true;
+  const int error = end_uses_of(handle, io_mm.space.domain);
+  reap(handle);
+  return error;
+}
+
+/// All bonds and private address spaces of the device. The first error; the rest is done as well.
+int Sva::end_all(u32 device) {
+  int error = 0;
+  while (devices_[device].bonds != 0) {
+    const int failed = end_bond(devices_[device].bonds);
+    if (error == 0) error = failed;
+  }
+  io_mms_.for_each_used([&](const IoMm& io_mm) {
+    if (io_mm.process != 0 || io_mm.device != device || io_mm.gone) return;
+    const int failed = end_private(io_mms_.handle(io_mm));
+    if (error == 0) error = failed;
+  });
+  return error;
+}
+
+/// Frees an io_mm that nobody reaches any more and nobody is bound to.
+void Sva::reap(iommucheck_handle handle) {
+  IoMm* io_mm = io_mms_.find(handle);
+  if (io_mm == nullptr || (io_mm->process == 0 && !io_mm->gone)) return;
+  if (bonds_.find_if([&](const Bond& bond) { return bond.io_mm == handle; }) != nullptr) return;
+  if (uses_.find_if([&](const Use& use) { return use.io_mm == handle; }) != nullptr) return;
+  pasids_.apply(io_mm->pasid, pasid::release<u64>);
+  Process* process = processes_.find(io_mm->process);
+  if (process == nullptr) backend_.close_space(io_mm->space);
+  io_mms_.release(*io_mm);
+  if (process != nullptr) drop(*process);
+}
+
+/// A user of the process less.
+void Sva::drop(Process& process) {
+  if (--process.users != 0) return;
+  unpin(process);
+  processes_.release(process);
+}
+
+/// Gives the tag back that nothing carries any more.
+void Sva::unpin(Process& process) {
+  const iommucheck_handle handle = processes_.handle(process);
+  const Use* use =
+      uses_.find_if([&](const Use& u) { return io_mms_.find(u.io_mm)->process == handle; });
+  if (!process.pinned || use != nullptr) return;
+  process.pinned = false;
+  backend_.release_tag(process.tag);
+  platform_.mm_unpin(process.mm.mm);
+}
+
+int Sva::unbind_device(u32 device, u32 pasid) {
+  if (!backend_.device_present(device)) return -IOMMUCHECK_ENODEV;
+  Bond* bond = find_bond(device, pasid);
+  if (bond == nullptr) return -IOMMUCHECK_EINVAL;
+  const iommucheck_handle handle = bonds_.handle(*bond);
+  if (wait_for_handler(handle) == Wait::deadlock) return -IOMMUCHECK_EDEADLK;
+  bond = bonds_.find(handle);
+  if (bond == nullptr || --bond->references != 0) return 0;
+  return end_bond(handle);
+}
+
+int Sva::unbind_dev_all(u32 device) {
+  if (!backend_.device_present(device)) return -IOMMUCHECK_ENODEV;
+  if (wait_for_handlers(device) == Wait::deadlock) return -IOMMUCHECK_EDEADLK;
+  return end_all(device);
+}
+
+int Sva::device_gone(u32 device) {
+  const int error = end_all(device);
+  devices_[device] = SvaDevice();
+  return error;
+}
+
+int Sva::free_private(iommucheck_handle domain, iommucheck_handle handle) {
+  const IoMm* io_mm = io_mms_.find(handle);
+  if (io_mm == nullptr || io_mm->gone || io_mm->process != 0) return -IOMMUCHECK_EINVAL;
+  if (io_mm->space.domain != domain) return -IOMMUCHECK_EINVAL;
+  return end_private(handle);
+}
+
+int Sva::domain_left(iommucheck_handle domain) {
+  const int error = end_uses([&](const Use& use) { return use.domain == domain; });
+  io_mms_.for_each_used([&](const IoMm& io_mm) { reap(io_mms_.handle(io_mm)); });
+  return error;
+}
+
+int Sva::end_process(iommucheck_handle process) {
+  const int error =
+      end_uses([&](const Use& use) { return io_mms_.find(use.io_mm)->process == process; });
+  bonds_.for_each_used([&](Bond& bond) {
+    if (bond.done && io_mms_.find(bond.io_mm)->process == process) remove_bond(bond);
+  });
+  io_mms_.for_each_used([&](const IoMm& io_mm) {
+    if (io_mm.process != process) return;
+    // Who has not said "done" keeps the number in quarantine.
+    pasids_.apply(io_mm.pasid, pasid::release<u64>);
+    reap(io_mms_.handle(io_mm));
+  });
+  return error;
+}
+
+void Sva::end_faults(iommucheck_handle domain, u32 device) {
+  uses_.for_each_used([&](const Use& use) {
+    if (use.domain != domain) return;
+    backend_.end_device_faults(device, io_mms_.find(use.io_mm)->pasid);
+  });
+}
+
+void Sva::recovered() {
+  uses_.for_each_used([&](Use& use) {
+    if (!use.dead) return;
+    const u32 pasid = io_mms_.find(use.io_mm)->pasid;
+    // Whoever waited for this commit finds nothing to do any more: its faults end here.
+    backend_.end_domain_faults(use.domain, pasid);
+    pasids_.apply(pasid, pasid::forgotten<u64>);
+    uses_.release(use);
+  });
+  io_mms_.for_each_used([&](const IoMm& io_mm) { reap(io_mms_.handle(io_mm)); });
+  processes_.for_each_used([&](Process& process) {
+    if (process.ended) unpin(process);
+  });
+}
+
+}  // namespace iommucheck::impl

@@ -1,0 +1,1745 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * iommucheck/monitor_events.h - every event as a struct and as a function. Included by
+ * iommucheck/monitor.h, which says what holds for all of them. A comment that begins with
+ * "?" marks a fact: it counts only with its bit in `known`.
+ * Made from trace/events.def, calls.def and enums.def; after a change of these:
+ * IOMMUCHECK_UPDATE_DOCS=1 test_base_trace --gtest_filter='*Document*'
+ */
+/* clang-format off */
+#ifndef IOMMUCHECK_MONITOR_EVENTS_H
+#define IOMMUCHECK_MONITOR_EVENTS_H
+
+#ifndef IOMMUCHECK_MONITOR_H
+#error "include iommucheck/monitor.h"
+#endif
+
+struct iommucheck_word_at { uint64_t pa, value; };
+struct iommucheck_range { uint64_t base, length; };
+struct iommucheck_command_words { uint64_t low, high; };
+
+/* Direction: what an access wants */
+enum {
+  IOMMUCHECK_DIRECTION_READ = 0, /* read data */
+  IOMMUCHECK_DIRECTION_WRITE = 1, /* write data */
+  IOMMUCHECK_DIRECTION_EXECUTE = 2, /* read marked as instruction fetch */
+  IOMMUCHECK_DIRECTION_READ_WRITE = 3 /* an atomic access: needs both rights */
+};
+
+/* TransactionKind: whether a device's access carries an IOVA or an address it got by ATS */
+enum {
+  IOMMUCHECK_TRANSACTION_KIND_UNTRANSLATED = 0, /* the SMMU is to translate it */
+  IOMMUCHECK_TRANSACTION_KIND_TRANSLATED = 1 /* marked as translated by an earlier ATS answer */
+};
+
+/* DmaResult: what became of a device's access */
+enum {
+  IOMMUCHECK_DMA_RESULT_OK = 0, /* it went to `pa` */
+  IOMMUCHECK_DMA_RESULT_BYPASS = 1, /* it passed untranslated because its configuration says so */
+  IOMMUCHECK_DMA_RESULT_DISABLE = 2, /* the SMMU was not enabled: GBPA decided */
+  IOMMUCHECK_DMA_RESULT_ABORT = 3, /* it was terminated */
+  IOMMUCHECK_DMA_RESULT_STALL = 4 /* it waits for CMD_RESUME */
+};
+
+/* AtsResult: the answer to an ATS translation request */
+enum {
+  IOMMUCHECK_ATS_RESULT_SUCCESS = 0, /* an answer with rights, which may be none */
+  IOMMUCHECK_ATS_RESULT_UNSUPPORTED = 1, /* Unsupported Request: the device must stop using ATS */
+  IOMMUCHECK_ATS_RESULT_COMPLETER_ABORT = 2 /* Completer Abort */
+};
+
+/* RegionKind: what a region of memory is to the SMMU */
+enum {
+  IOMMUCHECK_REGION_KIND_L1STD = 0, /* first level of the stream table */
+  IOMMUCHECK_REGION_KIND_STE = 1, /* stream table entries */
+  IOMMUCHECK_REGION_KIND_L1CD = 2, /* first level of a context descriptor table */
+  IOMMUCHECK_REGION_KIND_CD = 3, /* context descriptors */
+  IOMMUCHECK_REGION_KIND_PT0 = 4, /* stage 1 translation table, level 0 */
+  IOMMUCHECK_REGION_KIND_PT1 = 5, /* stage 1 translation table, level 1 */
+  IOMMUCHECK_REGION_KIND_PT2 = 6, /* stage 1 translation table, level 2 */
+  IOMMUCHECK_REGION_KIND_PT3 = 7, /* stage 1 translation table, level 3 */
+  IOMMUCHECK_REGION_KIND_S2PT0 = 8, /* stage 2 translation table, level 0 */
+  IOMMUCHECK_REGION_KIND_S2PT1 = 9, /* stage 2 translation table, level 1 */
+  IOMMUCHECK_REGION_KIND_S2PT2 = 10, /* stage 2 translation table, level 2 */
+  IOMMUCHECK_REGION_KIND_S2PT3 = 11, /* stage 2 translation table, level 3 */
+  IOMMUCHECK_REGION_KIND_COMMAND_QUEUE = 12, /* command queue */
+  IOMMUCHECK_REGION_KIND_EVENT_QUEUE = 13, /* event queue */
+  IOMMUCHECK_REGION_KIND_PAGE_REQUEST_QUEUE = 14 /* page request queue */
+};
+
+/* BarrierKind: which accesses a barrier orders */
+enum {
+  IOMMUCHECK_BARRIER_KIND_FULL = 0, /* loads and stores against loads and stores */
+  IOMMUCHECK_BARRIER_KIND_STORE = 1, /* stores against stores */
+  IOMMUCHECK_BARRIER_KIND_LOAD = 2 /* loads against loads and stores */
+};
+
+/* IrqKind: an interrupt of the SMMU */
+enum {
+  IOMMUCHECK_IRQ_KIND_EVENT_QUEUE = 0, /* event queue not empty */
+  IOMMUCHECK_IRQ_KIND_PAGE_REQUEST_QUEUE = 1, /* page request queue */
+  IOMMUCHECK_IRQ_KIND_COMMAND_SYNC = 2, /* completion of a CMD_SYNC */
+  IOMMUCHECK_IRQ_KIND_GLOBAL_ERROR = 3 /* global error */
+};
+
+/* StoreCause: why an SMMU or device wrote memory */
+enum {
+  IOMMUCHECK_STORE_CAUSE_DMA = 0, /* data of a device's access */
+  IOMMUCHECK_STORE_CAUSE_EVENT_RECORD = 1, /* a record of the event queue */
+  IOMMUCHECK_STORE_CAUSE_PAGE_REQUEST_RECORD = 2, /* a record of the page request queue */
+  IOMMUCHECK_STORE_CAUSE_MSI = 3, /* a message signalled interrupt, or the MSI of a CMD_SYNC */
+  IOMMUCHECK_STORE_CAUSE_ACCESS_FLAG = 4, /* AF set by hardware */
+  IOMMUCHECK_STORE_CAUSE_DIRTY_FLAG = 5 /* dirty state set by hardware */
+};
+
+/* DomainKind: kinds of domain */
+enum {
+  IOMMUCHECK_DOMAIN_KIND_PAGING = 0, /* stage 1, with map and unmap */
+  IOMMUCHECK_DOMAIN_KIND_PAGING_S2 = 1, /* stage 2, a parent of nested domains */
+  IOMMUCHECK_DOMAIN_KIND_DYNAMIC = 2, /* tables only, shares the configuration of its master `parent` */
+  IOMMUCHECK_DOMAIN_KIND_NESTED = 3, /* a user's page table `table` over `parent` */
+  IOMMUCHECK_DOMAIN_KIND_NESTED_PASID = 4, /* a user's PASID table `table` over `parent` */
+  IOMMUCHECK_DOMAIN_KIND_BLOCKED = 5, /* every access is terminated */
+  IOMMUCHECK_DOMAIN_KIND_IDENTITY = 6 /* every access passes untranslated */
+};
+
+/* Attribute: what get_attr asks */
+enum {
+  IOMMUCHECK_ATTRIBUTE_TTBR0 = 0, /* physical address of the table's root */
+  IOMMUCHECK_ATTRIBUTE_PASID = 1 /* PASID */
+};
+
+/* FaultResponse: the answer to a fault group */
+enum {
+  IOMMUCHECK_FAULT_RESPONSE_SUCCESS = 0, /* repeat the access */
+  IOMMUCHECK_FAULT_RESPONSE_INVALID = 1, /* terminate it; later ones may come */
+  IOMMUCHECK_FAULT_RESPONSE_FAILURE = 2 /* terminate it; the device should stop asking */
+};
+
+/* Status: the result of a call; errors are errno names */
+enum {
+  IOMMUCHECK_STATUS_OK = 0, /* done */
+  IOMMUCHECK_STATUS_NOT_BUILT = 1, /* the call is in the interface but not built yet */
+  IOMMUCHECK_STATUS_ENODEV = 2,
+  IOMMUCHECK_STATUS_EINVAL = 3,
+  IOMMUCHECK_STATUS_ESRCH = 4,
+  IOMMUCHECK_STATUS_ENOMEM = 5,
+  IOMMUCHECK_STATUS_ENOSPC = 6,
+  IOMMUCHECK_STATUS_ERANGE = 7,
+  IOMMUCHECK_STATUS_EEXIST = 8,
+  IOMMUCHECK_STATUS_ENOENT = 9,
+  IOMMUCHECK_STATUS_EBUSY = 10,
+  IOMMUCHECK_STATUS_EIO = 11,
+  IOMMUCHECK_STATUS_EDEADLK = 12,
+  IOMMUCHECK_STATUS_EOPNOTSUPP = 13,
+  IOMMUCHECK_STATUS_ETIMEDOUT = 14,
+  IOMMUCHECK_STATUS_EAGAIN = 15
+};
+
+/* CallbackKind: a call from the driver to its user */
+enum {
+  IOMMUCHECK_CALLBACK_KIND_MM_EXIT = 0, /* the process's address space goes away */
+  IOMMUCHECK_CALLBACK_KIND_FAULT_HANDLER = 1 /* a fault to be handled */
+};
+
+/* DriverLife: how far the driver is */
+enum {
+  IOMMUCHECK_DRIVER_LIFE_STARTING = 0, /* it brings the SMMU up; nothing is promised yet */
+  IOMMUCHECK_DRIVER_LIFE_READY = 1, /* from here on every promise holds */
+  IOMMUCHECK_DRIVER_LIFE_STOPPING = 2, /* it ends; nothing is promised any more */
+  IOMMUCHECK_DRIVER_LIFE_RESTORED = 3 /* the checker put everything back to where it was `ready` */
+};
+
+/* Phase: an event that takes time */
+enum {
+  IOMMUCHECK_PHASE_BEGIN = 0, /* it has begun */
+  IOMMUCHECK_PHASE_END = 1 /* it has returned */
+};
+
+/* BroadcastScope: what a TLBI broadcast by a CPU covers */
+enum {
+  IOMMUCHECK_BROADCAST_SCOPE_ALL = 0, /* every entry of the VMID */
+  IOMMUCHECK_BROADCAST_SCOPE_ASID = 1, /* an ASID */
+  IOMMUCHECK_BROADCAST_SCOPE_VA = 2, /* an address range of an ASID */
+  IOMMUCHECK_BROADCAST_SCOPE_VA_ALL_ASIDS = 3 /* an address range of every ASID */
+};
+
+/* NoteKind: events without meaning to the specification */
+enum {
+  IOMMUCHECK_NOTE_KIND_TEXT = 0, /* a remark */
+  IOMMUCHECK_NOTE_KIND_CONSOLE = 1, /* a line of a console */
+  IOMMUCHECK_NOTE_KIND_DOORBELL = 2, /* a register write to a device */
+  IOMMUCHECK_NOTE_KIND_MSI = 3 /* a message that reached an interrupt controller */
+};
+
+/* ResultKind: what a call returns beside its status */
+enum {
+  IOMMUCHECK_RESULT_KIND_STATUS = 0, /* nothing */
+  IOMMUCHECK_RESULT_KIND_BYTES = 1, /* a number of bytes in `value`, also beside an error */
+  IOMMUCHECK_RESULT_KIND_ADDRESS = 2, /* a physical address in `value`, 0 for none */
+  IOMMUCHECK_RESULT_KIND_HANDLE = 3, /* the number of a new or found object in `value` */
+  IOMMUCHECK_RESULT_KIND_PASID = 4, /* a PASID in `value` */
+  IOMMUCHECK_RESULT_KIND_DRVDATA = 5, /* the caller's word in `value` */
+  IOMMUCHECK_RESULT_KIND_ATTRIBUTE = 6, /* the attribute's value in `value` */
+  IOMMUCHECK_RESULT_KIND_COUNT = 7, /* how many were done in `value`, also beside an error */
+  IOMMUCHECK_RESULT_KIND_BITMAP = 8, /* bits in `words`, lowest address in bit 0 of the first */
+  IOMMUCHECK_RESULT_KIND_RECORD = 9 /* a fault record in `words` */
+};
+
+/* Kinds of event. */
+enum iommucheck_event_kind {
+  IOMMUCHECK_EVENT_STORE = 0,
+  IOMMUCHECK_EVENT_FILL = 1,
+  IOMMUCHECK_EVENT_LOAD = 2,
+  IOMMUCHECK_EVENT_RMW = 3,
+  IOMMUCHECK_EVENT_BARRIER = 4,
+  IOMMUCHECK_EVENT_CACHE_CLEAN = 5,
+  IOMMUCHECK_EVENT_CACHE_INVALIDATE = 6,
+  IOMMUCHECK_EVENT_ALLOC = 7,
+  IOMMUCHECK_EVENT_FREE = 8,
+  IOMMUCHECK_EVENT_PAGE_RELEASE = 9,
+  IOMMUCHECK_EVENT_HANDOFF = 10,
+  IOMMUCHECK_EVENT_MMIO_WRITE = 11,
+  IOMMUCHECK_EVENT_MMIO_READ = 12,
+  IOMMUCHECK_EVENT_IRQ = 13,
+  IOMMUCHECK_EVENT_DMA_BEGIN = 14,
+  IOMMUCHECK_EVENT_DMA_END = 15,
+  IOMMUCHECK_EVENT_DMA = 16,
+  IOMMUCHECK_EVENT_ATS_REQUEST = 17,
+  IOMMUCHECK_EVENT_PAGE_REQUEST = 18,
+  IOMMUCHECK_EVENT_ATC_INVALIDATED = 19,
+  IOMMUCHECK_EVENT_COMMAND_CONSUMED = 20,
+  IOMMUCHECK_EVENT_EVENT_RECORDED = 21,
+  IOMMUCHECK_EVENT_PAGE_REQUEST_QUEUED = 22,
+  IOMMUCHECK_EVENT_DEVICE_STORE = 23,
+  IOMMUCHECK_EVENT_STRUCTURE_FETCH = 24,
+  IOMMUCHECK_EVENT_CALL = 25,
+  IOMMUCHECK_EVENT_RETURN = 26,
+  IOMMUCHECK_EVENT_CALLBACK = 27,
+  IOMMUCHECK_EVENT_DONE = 28,
+  IOMMUCHECK_EVENT_PROCESS_MAP = 29,
+  IOMMUCHECK_EVENT_PROCESS_UNMAP = 30,
+  IOMMUCHECK_EVENT_PROCESS_PROTECT = 31,
+  IOMMUCHECK_EVENT_CPU_FAULT = 32,
+  IOMMUCHECK_EVENT_FORK = 33,
+  IOMMUCHECK_EVENT_EXEC = 34,
+  IOMMUCHECK_EVENT_EXIT = 35,
+  IOMMUCHECK_EVENT_INVALIDATE = 36,
+  IOMMUCHECK_EVENT_RELEASE = 37,
+  IOMMUCHECK_EVENT_BROADCAST_TLBI = 38,
+  IOMMUCHECK_EVENT_ALLOCATION_FAILURE = 39,
+  IOMMUCHECK_EVENT_STUCK_QUEUE = 40,
+  IOMMUCHECK_EVENT_CHOICE = 41,
+  IOMMUCHECK_EVENT_DEVICE_REMOVE = 42,
+  IOMMUCHECK_EVENT_BOUND_PASSES = 43,
+  IOMMUCHECK_EVENT_WALKER_LOAD = 44,
+  IOMMUCHECK_EVENT_WALKER_SWITCH = 45,
+  IOMMUCHECK_EVENT_WALKER_FLUSH = 46,
+  IOMMUCHECK_EVENT_REACH = 47,
+  IOMMUCHECK_EVENT_UNREACH = 48,
+  IOMMUCHECK_EVENT_NOTE = 49,
+  IOMMUCHECK_EVENT_DRIVER_PHASE = 50,
+  IOMMUCHECK_EVENT_CALL_WAIT = 51,
+  IOMMUCHECK_EVENT_HELD = 52
+};
+
+/* Calls of the interface. */
+enum iommucheck_call {
+  IOMMUCHECK_CALL_DOMAIN_ALLOC = 0,
+  IOMMUCHECK_CALL_DOMAIN_FREE = 1,
+  IOMMUCHECK_CALL_ATTACH = 2,
+  IOMMUCHECK_CALL_DETACH = 3,
+  IOMMUCHECK_CALL_ATTACH_PASID = 4,
+  IOMMUCHECK_CALL_DETACH_PASID = 5,
+  IOMMUCHECK_CALL_MAP = 6,
+  IOMMUCHECK_CALL_MAP_SG = 7,
+  IOMMUCHECK_CALL_UNMAP = 8,
+  IOMMUCHECK_CALL_UNMAP_FAST = 9,
+  IOMMUCHECK_CALL_IOTLB_SYNC = 10,
+  IOMMUCHECK_CALL_FLUSH_IOTLB_ALL = 11,
+  IOMMUCHECK_CALL_TLB_RANGE_ADD = 12,
+  IOMMUCHECK_CALL_IOVA_TO_PHYS = 13,
+  IOMMUCHECK_CALL_DOMAIN_GET_ATTR = 14,
+  IOMMUCHECK_CALL_SVA_DEVICE_INIT = 15,
+  IOMMUCHECK_CALL_SVA_DEVICE_SHUTDOWN = 16,
+  IOMMUCHECK_CALL_BIND_DEVICE = 17,
+  IOMMUCHECK_CALL_UNBIND_DEVICE = 18,
+  IOMMUCHECK_CALL_UNBIND_DEV_ALL = 19,
+  IOMMUCHECK_CALL_SVA_DRVDATA = 20,
+  IOMMUCHECK_CALL_IO_MM_OF = 21,
+  IOMMUCHECK_CALL_BIND_TASK = 22,
+  IOMMUCHECK_CALL_UNBIND_TASK = 23,
+  IOMMUCHECK_CALL_TASK_MAP = 24,
+  IOMMUCHECK_CALL_TASK_UNMAP = 25,
+  IOMMUCHECK_CALL_TASK_GET_ATTR = 26,
+  IOMMUCHECK_CALL_SVA_ALLOC_PASID = 27,
+  IOMMUCHECK_CALL_SVA_FREE_PASID = 28,
+  IOMMUCHECK_CALL_IO_MM_GET_PASID = 29,
+  IOMMUCHECK_CALL_IO_MM_GET_ATTR = 30,
+  IOMMUCHECK_CALL_SVA_MAP = 31,
+  IOMMUCHECK_CALL_SVA_MAP_SG = 32,
+  IOMMUCHECK_CALL_SVA_UNMAP = 33,
+  IOMMUCHECK_CALL_SVA_UNMAP_FAST = 34,
+  IOMMUCHECK_CALL_SVA_IOTLB_SYNC = 35,
+  IOMMUCHECK_CALL_SVA_FLUSH_TLB_ALL = 36,
+  IOMMUCHECK_CALL_SVA_TLB_RANGE_ADD = 37,
+  IOMMUCHECK_CALL_SVA_IOVA_TO_PHYS = 38,
+  IOMMUCHECK_CALL_SVA_ATTACH = 39,
+  IOMMUCHECK_CALL_SVA_DETACH = 40,
+  IOMMUCHECK_CALL_PASID_ALLOC = 41,
+  IOMMUCHECK_CALL_PASID_FREE = 42,
+  IOMMUCHECK_CALL_FAULT_QUEUE_OPEN = 43,
+  IOMMUCHECK_CALL_FAULT_QUEUE_READ = 44,
+  IOMMUCHECK_CALL_FAULT_QUEUE_RESPOND = 45,
+  IOMMUCHECK_CALL_FAULT_QUEUE_CLOSE = 46,
+  IOMMUCHECK_CALL_FAULT_HANDLER_SET = 47,
+  IOMMUCHECK_CALL_EVENT_QUEUE_OPEN = 48,
+  IOMMUCHECK_CALL_EVENT_READ = 49,
+  IOMMUCHECK_CALL_CACHE_INVALIDATE = 50,
+  IOMMUCHECK_CALL_DIRTY_SET = 51,
+  IOMMUCHECK_CALL_DIRTY_READ = 52,
+  IOMMUCHECK_CALL_RECOVER = 53
+};
+
+/* Facts of every Call; those of its arguments follow at each. */
+#define IOMMUCHECK_CALL_HANDLER_DEVICE (1ull << 0)
+#define IOMMUCHECK_CALL_HANDLER_PASID (1ull << 1)
+
+/* Store: a store; visible to the SMMU at once or later */
+struct iommucheck_event_store {
+  struct iommucheck_event head;
+  uint64_t pa; /* u64: physical address */
+  uint64_t size; /* u8: 1, 2, 4, 8 or 16 bytes */
+  uint64_t value; /* ? u64: the bytes stored, low 8 of 16; absent: the content is unknown now */
+  uint64_t value_high; /* ? u64: bytes 8 to 15 of a store of 16 */
+  uint64_t word; /* ? u64: the whole aligned 8 bytes around pa, after the store */
+  uint64_t pc; /* ? u64: address of the storing instruction */
+  uint64_t swept; /* ? bool: true: found by comparing memory, so it was made some time before */
+};
+#define IOMMUCHECK_STORE_VALUE (1ull << 0)
+#define IOMMUCHECK_STORE_VALUE_HIGH (1ull << 1)
+#define IOMMUCHECK_STORE_WORD (1ull << 2)
+#define IOMMUCHECK_STORE_PC (1ull << 3)
+#define IOMMUCHECK_STORE_SWEPT (1ull << 4)
+
+/* Fill: n words of one value, stored in ascending order */
+struct iommucheck_event_fill {
+  struct iommucheck_event head;
+  uint64_t pa; /* u64: of the first word, a multiple of 8 */
+  uint64_t words; /* u64: how many words of 8 bytes */
+  uint64_t value; /* u64: of each word */
+  uint64_t pc; /* ? u64: address of the storing instruction */
+};
+#define IOMMUCHECK_FILL_PC (1ull << 0)
+
+/* Load: a load */
+struct iommucheck_event_load {
+  struct iommucheck_event head;
+  uint64_t pa; /* u64 */
+  uint64_t size; /* u8: 1, 2, 4, 8 or 16 bytes */
+  uint64_t value; /* ? u64: what it returned */
+  uint64_t ordered; /* ? bool: later accesses wait for it */
+};
+#define IOMMUCHECK_LOAD_VALUE (1ull << 0)
+#define IOMMUCHECK_LOAD_ORDERED (1ull << 1)
+
+/* Rmw: an atomic read and write of one place */
+struct iommucheck_event_rmw {
+  struct iommucheck_event head;
+  uint64_t pa; /* u64 */
+  uint64_t size; /* u8: 1, 2, 4, 8 or 16 bytes */
+  uint64_t old_value; /* ? u64: what it read */
+  uint64_t value; /* ? u64: what it wrote; absent: unknown */
+  uint64_t ordered; /* ? bool: it orders other words too */
+  uint64_t pc; /* ? u64: address of the instruction */
+};
+#define IOMMUCHECK_RMW_OLD_VALUE (1ull << 0)
+#define IOMMUCHECK_RMW_VALUE (1ull << 1)
+#define IOMMUCHECK_RMW_ORDERED (1ull << 2)
+#define IOMMUCHECK_RMW_PC (1ull << 3)
+
+/* Barrier: orders accesses of its agent, and of those handed over to it */
+struct iommucheck_event_barrier {
+  struct iommucheck_event head;
+  uint64_t kind; /* BarrierKind */
+  uint64_t completes; /* ? bool: true: also waits until they are complete (DSB, not DMB) */
+};
+#define IOMMUCHECK_BARRIER_COMPLETES (1ull << 0)
+
+/* CacheClean: the CPU's cached data goes to memory */
+struct iommucheck_event_cache_clean {
+  struct iommucheck_event head;
+  uint64_t pa; /* u64 */
+  uint64_t length; /* u64: bytes */
+};
+
+/* CacheInvalidate: the CPU's cached data is dropped */
+struct iommucheck_event_cache_invalidate {
+  struct iommucheck_event head;
+  uint64_t pa; /* u64 */
+  uint64_t length; /* u64: bytes */
+};
+
+/* Alloc: the driver got memory for structures */
+struct iommucheck_event_alloc {
+  struct iommucheck_event head;
+  uint64_t pa; /* u64 */
+  uint64_t length; /* u64: bytes */
+  uint64_t cacheable; /* ? bool: the CPU's mapping is cacheable */
+  uint64_t zeroed; /* ? bool: it holds zeros, visible to the SMMU */
+};
+#define IOMMUCHECK_ALLOC_CACHEABLE (1ull << 0)
+#define IOMMUCHECK_ALLOC_ZEROED (1ull << 1)
+
+/* Free: the driver gave memory of structures back */
+struct iommucheck_event_free {
+  struct iommucheck_event head;
+  uint64_t pa; /* u64 */
+  uint64_t length; /* u64: bytes */
+};
+
+/* PageRelease: a leaf page was given to someone else */
+struct iommucheck_event_page_release {
+  struct iommucheck_event head;
+  uint64_t pa; /* u64 */
+  uint64_t length; /* u64: bytes */
+};
+
+/* Handoff: `to` goes on after `from`: a lock, a completion, a join */
+struct iommucheck_event_handoff {
+  struct iommucheck_event head;
+  uint64_t from; /* AgentId */
+  uint64_t to; /* AgentId */
+};
+
+/* MmioWrite: a register write */
+struct iommucheck_event_mmio_write {
+  struct iommucheck_event head;
+  uint64_t offset; /* u64: from the SMMU's page 0; page 1 begins at 0x10000 */
+  uint64_t size; /* u8: 1, 2, 4 or 8 bytes */
+  uint64_t value; /* u64 */
+  uint64_t ordered; /* ? bool: earlier stores of its agent are visible before it */
+  uint64_t iommu; /* ? u32: which SMMU, if there are several */
+  uint64_t pc; /* ? u64: address of the instruction */
+};
+#define IOMMUCHECK_MMIO_WRITE_ORDERED (1ull << 0)
+#define IOMMUCHECK_MMIO_WRITE_IOMMU (1ull << 1)
+#define IOMMUCHECK_MMIO_WRITE_PC (1ull << 2)
+
+/* MmioRead: a register read and its answer */
+struct iommucheck_event_mmio_read {
+  struct iommucheck_event head;
+  uint64_t offset; /* u64 */
+  uint64_t size; /* u8: 1, 2, 4 or 8 bytes */
+  uint64_t value; /* u64: the answer */
+  uint64_t ordered; /* ? bool: later loads of its agent wait for it */
+  uint64_t iommu; /* ? u32: which SMMU, if there are several */
+  uint64_t pc; /* ? u64: address of the instruction */
+};
+#define IOMMUCHECK_MMIO_READ_ORDERED (1ull << 0)
+#define IOMMUCHECK_MMIO_READ_IOMMU (1ull << 1)
+#define IOMMUCHECK_MMIO_READ_PC (1ull << 2)
+
+/* Irq: an interrupt of the SMMU reached the driver */
+struct iommucheck_event_irq {
+  struct iommucheck_event head;
+  uint64_t kind; /* IrqKind */
+};
+
+/* DmaBegin: a device's access begins */
+struct iommucheck_event_dma_begin {
+  struct iommucheck_event head;
+  uint64_t dma; /* DmaId: joins it with its DmaEnd */
+  uint64_t sid; /* u32: StreamID */
+  uint64_t ssid; /* ? Substream: SubstreamID (PASID), or "none" where it is known to have none */
+  uint64_t iova; /* u64: the address that the device sent */
+  uint64_t direction; /* ? Direction: read, write, execute, read-write */
+  uint64_t privileged; /* ? bool */
+  uint64_t length; /* ? u64: bytes from iova on */
+  uint64_t kind; /* ? TransactionKind: untranslated or translated */
+};
+#define IOMMUCHECK_DMA_BEGIN_SSID (1ull << 0)
+#define IOMMUCHECK_DMA_BEGIN_DIRECTION (1ull << 1)
+#define IOMMUCHECK_DMA_BEGIN_PRIVILEGED (1ull << 2)
+#define IOMMUCHECK_DMA_BEGIN_LENGTH (1ull << 3)
+#define IOMMUCHECK_DMA_BEGIN_KIND (1ull << 4)
+
+/* DmaEnd: and ends */
+struct iommucheck_event_dma_end {
+  struct iommucheck_event head;
+  uint64_t dma; /* DmaId */
+  uint64_t result; /* DmaResult */
+  uint64_t pa; /* ? u64: where it went; absent where it went nowhere */
+  uint64_t rights; /* ? Rights: of the entry, not of the access; some sources know no x */
+  uint64_t attributes; /* ? u8: memory type, encoded as a byte of MAIR */
+  uint64_t shareability; /* ? u8: encoded as SH in a descriptor */
+  uint64_t stag; /* ? u16: stall tag, of a stalled access */
+};
+#define IOMMUCHECK_DMA_END_PA (1ull << 0)
+#define IOMMUCHECK_DMA_END_RIGHTS (1ull << 1)
+#define IOMMUCHECK_DMA_END_ATTRIBUTES (1ull << 2)
+#define IOMMUCHECK_DMA_END_SHAREABILITY (1ull << 3)
+#define IOMMUCHECK_DMA_END_STAG (1ull << 4)
+
+/* Dma: begin and end in one, nothing in between */
+struct iommucheck_event_dma {
+  struct iommucheck_event head;
+  uint64_t sid; /* u32: StreamID */
+  uint64_t ssid; /* ? Substream: SubstreamID (PASID), or "none" where it is known to have none */
+  uint64_t iova; /* u64: the address that the device sent */
+  uint64_t direction; /* ? Direction: read, write, execute, read-write */
+  uint64_t privileged; /* ? bool */
+  uint64_t length; /* ? u64: bytes from iova on */
+  uint64_t kind; /* ? TransactionKind: untranslated or translated */
+  uint64_t result; /* DmaResult */
+  uint64_t pa; /* ? u64: where it went; absent where it went nowhere */
+  uint64_t rights; /* ? Rights: of the entry, not of the access; some sources know no x */
+  uint64_t attributes; /* ? u8: memory type, encoded as a byte of MAIR */
+  uint64_t shareability; /* ? u8: encoded as SH in a descriptor */
+  uint64_t stag; /* ? u16: stall tag, of a stalled access */
+};
+#define IOMMUCHECK_DMA_SSID (1ull << 0)
+#define IOMMUCHECK_DMA_DIRECTION (1ull << 1)
+#define IOMMUCHECK_DMA_PRIVILEGED (1ull << 2)
+#define IOMMUCHECK_DMA_LENGTH (1ull << 3)
+#define IOMMUCHECK_DMA_KIND (1ull << 4)
+#define IOMMUCHECK_DMA_PA (1ull << 5)
+#define IOMMUCHECK_DMA_RIGHTS (1ull << 6)
+#define IOMMUCHECK_DMA_ATTRIBUTES (1ull << 7)
+#define IOMMUCHECK_DMA_SHAREABILITY (1ull << 8)
+#define IOMMUCHECK_DMA_STAG (1ull << 9)
+
+/* AtsRequest: an ATS translation request and its answer */
+struct iommucheck_event_ats_request {
+  struct iommucheck_event head;
+  uint64_t sid; /* u32: StreamID */
+  uint64_t ssid; /* ? Substream: SubstreamID (PASID) or "none" */
+  uint64_t iova; /* u64 */
+  uint64_t no_write; /* ? bool: the device wants no write permission */
+  uint64_t execute; /* ? bool: it asks for execute permission */
+  uint64_t privileged; /* ? bool */
+  uint64_t result; /* AtsResult */
+  uint64_t pa; /* ? u64: of the answer */
+  uint64_t length; /* ? u64: bytes that the answer covers */
+  uint64_t rights; /* ? Rights: granted */
+  uint64_t untranslated_only; /* ? bool: the U bit of the answer */
+  uint64_t global; /* ? bool: the answer may be used for every PASID */
+};
+#define IOMMUCHECK_ATS_REQUEST_SSID (1ull << 0)
+#define IOMMUCHECK_ATS_REQUEST_NO_WRITE (1ull << 1)
+#define IOMMUCHECK_ATS_REQUEST_EXECUTE (1ull << 2)
+#define IOMMUCHECK_ATS_REQUEST_PRIVILEGED (1ull << 3)
+#define IOMMUCHECK_ATS_REQUEST_PA (1ull << 4)
+#define IOMMUCHECK_ATS_REQUEST_LENGTH (1ull << 5)
+#define IOMMUCHECK_ATS_REQUEST_RIGHTS (1ull << 6)
+#define IOMMUCHECK_ATS_REQUEST_UNTRANSLATED_ONLY (1ull << 7)
+#define IOMMUCHECK_ATS_REQUEST_GLOBAL (1ull << 8)
+
+/* PageRequest: a device asks for a page (PRI) */
+struct iommucheck_event_page_request {
+  struct iommucheck_event head;
+  uint64_t sid; /* u32: StreamID */
+  uint64_t ssid; /* ? Substream: SubstreamID (PASID) or "none" */
+  uint64_t iova; /* u64 */
+  uint64_t rights; /* ? Rights: wanted */
+  uint64_t privileged; /* ? bool */
+  uint64_t page_group; /* u16: PRG index */
+  uint64_t last; /* bool: last of its group */
+};
+#define IOMMUCHECK_PAGE_REQUEST_SSID (1ull << 0)
+#define IOMMUCHECK_PAGE_REQUEST_RIGHTS (1ull << 1)
+#define IOMMUCHECK_PAGE_REQUEST_PRIVILEGED (1ull << 2)
+
+/* AtcInvalidated: a device's ATC completed an invalidation */
+struct iommucheck_event_atc_invalidated {
+  struct iommucheck_event head;
+  uint64_t sid; /* u32: StreamID */
+  uint64_t ssid; /* ? Substream: SubstreamID (PASID), or "none" for the whole function */
+  uint64_t iova; /* u64 */
+  uint64_t length; /* u64: bytes; 0: everything */
+};
+#define IOMMUCHECK_ATC_INVALIDATED_SSID (1ull << 0)
+
+/* CommandConsumed: the SMMU took a command from its queue */
+struct iommucheck_event_command_consumed {
+  struct iommucheck_event head;
+  uint64_t slot; /* u32: of the command queue */
+  uint64_t command_low; /* ? CommandWords: the 16 bytes that it took */
+  uint64_t command_high;
+};
+#define IOMMUCHECK_COMMAND_CONSUMED_COMMAND (1ull << 0)
+
+/* EventRecorded: the SMMU put a record into the event queue */
+struct iommucheck_event_event_recorded {
+  struct iommucheck_event head;
+  uint64_t slot; /* ? u32: of the event queue */
+  const uint64_t* record; /* ? EventRecord: 32 bytes */
+};
+#define IOMMUCHECK_EVENT_RECORDED_SLOT (1ull << 0)
+#define IOMMUCHECK_EVENT_RECORDED_RECORD (1ull << 1)
+
+/* PageRequestQueued: the SMMU put a record into the page request queue */
+struct iommucheck_event_page_request_queued {
+  struct iommucheck_event head;
+  uint64_t slot; /* ? u32: of the page request queue */
+  const uint64_t* record; /* ? PageRequestRecord: 16 bytes */
+};
+#define IOMMUCHECK_PAGE_REQUEST_QUEUED_SLOT (1ull << 0)
+#define IOMMUCHECK_PAGE_REQUEST_QUEUED_RECORD (1ull << 1)
+
+/* DeviceStore: an SMMU or device wrote memory */
+struct iommucheck_event_device_store {
+  struct iommucheck_event head;
+  uint64_t pa; /* u64 */
+  uint64_t size; /* u8: 1, 2, 4, 8 or 16 bytes */
+  uint64_t value; /* ? u64: low 8 bytes */
+  uint64_t value_high; /* ? u64: bytes 8 to 15 of 16 */
+  uint64_t cause; /* ? StoreCause */
+};
+#define IOMMUCHECK_DEVICE_STORE_VALUE (1ull << 0)
+#define IOMMUCHECK_DEVICE_STORE_VALUE_HIGH (1ull << 1)
+#define IOMMUCHECK_DEVICE_STORE_CAUSE (1ull << 2)
+
+/* StructureFetch: the SMMU read a structure */
+struct iommucheck_event_structure_fetch {
+  struct iommucheck_event head;
+  uint64_t pa; /* u64 */
+  uint64_t size; /* u8: 1, 2, 4, 8 or 16 bytes */
+  uint64_t value; /* ? u64: what it got */
+  uint64_t kind; /* ? RegionKind: as what */
+};
+#define IOMMUCHECK_STRUCTURE_FETCH_VALUE (1ull << 0)
+#define IOMMUCHECK_STRUCTURE_FETCH_KIND (1ull << 1)
+
+/* Return: a call returns */
+struct iommucheck_event_return {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId */
+  uint64_t status; /* Status */
+  uint64_t value; /* ? u64: by the call's ResultKind */
+  const uint64_t* words; /* ? Words: by the call's ResultKind */
+  uint64_t words_count;
+};
+#define IOMMUCHECK_RETURN_VALUE (1ull << 0)
+#define IOMMUCHECK_RETURN_WORDS (1ull << 1)
+
+/* Callback: the driver calls a handler of its user */
+struct iommucheck_event_callback {
+  struct iommucheck_event head;
+  uint64_t kind; /* CallbackKind */
+  uint64_t device; /* DeviceId */
+  uint64_t pasid; /* Substream */
+  uint64_t drvdata; /* ? u64: the word given at bind */
+  uint64_t fault_group; /* ? u32: of a fault */
+};
+#define IOMMUCHECK_CALLBACK_DRVDATA (1ull << 0)
+#define IOMMUCHECK_CALLBACK_FAULT_GROUP (1ull << 1)
+
+/* Done: a device's driver says that it sends no more for a PASID */
+struct iommucheck_event_done {
+  struct iommucheck_event head;
+  uint64_t device; /* DeviceId */
+  uint64_t pasid; /* u32 */
+  uint64_t status; /* Status: what mm_exit returned; an error: not done */
+};
+
+/* ProcessMap: mmap of a process, or a page that became present */
+struct iommucheck_event_process_map {
+  struct iommucheck_event head;
+  uint64_t mm; /* MmId */
+  uint64_t va; /* u64 */
+  uint64_t length; /* u64: bytes */
+  uint64_t pa; /* ? u64: absent: a mapping without pages yet */
+  uint64_t rights; /* Rights */
+};
+#define IOMMUCHECK_PROCESS_MAP_PA (1ull << 0)
+
+/* ProcessUnmap: munmap of a process */
+struct iommucheck_event_process_unmap {
+  struct iommucheck_event head;
+  uint64_t mm; /* MmId */
+  uint64_t va; /* u64 */
+  uint64_t length; /* u64: bytes */
+};
+
+/* ProcessProtect: mprotect of a process */
+struct iommucheck_event_process_protect {
+  struct iommucheck_event head;
+  uint64_t mm; /* MmId */
+  uint64_t va; /* u64 */
+  uint64_t length; /* u64: bytes */
+  uint64_t rights; /* Rights: from now on */
+};
+
+/* CpuFault: a page fault of the process on a CPU, or by a handler */
+struct iommucheck_event_cpu_fault {
+  struct iommucheck_event head;
+  uint64_t mm; /* MmId */
+  uint64_t va; /* u64 */
+  uint64_t direction; /* Direction */
+  uint64_t repaired; /* ? bool: the page is there now */
+};
+#define IOMMUCHECK_CPU_FAULT_REPAIRED (1ull << 0)
+
+/* Fork: a process forks */
+struct iommucheck_event_fork {
+  struct iommucheck_event head;
+  uint64_t mm; /* MmId: the parent's */
+  uint64_t child; /* MmId */
+};
+
+/* Exec: a process replaces its address space */
+struct iommucheck_event_exec {
+  struct iommucheck_event head;
+  uint64_t mm; /* MmId: the old one */
+  uint64_t replacement; /* MmId: the new one */
+};
+
+/* Exit: the last thread of a process ends */
+struct iommucheck_event_exit {
+  struct iommucheck_event head;
+  uint64_t mm; /* MmId */
+};
+
+/* Invalidate: the environment tells that a range changed */
+struct iommucheck_event_invalidate {
+  struct iommucheck_event head;
+  uint64_t mm; /* MmId */
+  uint64_t va; /* u64 */
+  uint64_t length; /* u64: bytes */
+  uint64_t phase; /* Phase: no stale item after its end */
+  uint64_t timed_out; /* ? bool: of its end: the driver reported a time-out */
+};
+#define IOMMUCHECK_INVALIDATE_TIMED_OUT (1ull << 0)
+
+/* Release: the environment tells that an address space goes away */
+struct iommucheck_event_release {
+  struct iommucheck_event head;
+  uint64_t mm; /* MmId */
+  uint64_t phase; /* Phase: no access after its end */
+  uint64_t timed_out; /* ? bool: of its end: the driver reported a time-out */
+};
+#define IOMMUCHECK_RELEASE_TIMED_OUT (1ull << 0)
+
+/* BroadcastTlbi: a TLBI that a CPU broadcast */
+struct iommucheck_event_broadcast_tlbi {
+  struct iommucheck_event head;
+  uint64_t scope; /* BroadcastScope */
+  uint64_t asid; /* ? u16 */
+  uint64_t vmid; /* ? u16 */
+  uint64_t va; /* ? u64 */
+  uint64_t length; /* ? u64: bytes */
+};
+#define IOMMUCHECK_BROADCAST_TLBI_ASID (1ull << 0)
+#define IOMMUCHECK_BROADCAST_TLBI_VMID (1ull << 1)
+#define IOMMUCHECK_BROADCAST_TLBI_VA (1ull << 2)
+#define IOMMUCHECK_BROADCAST_TLBI_LENGTH (1ull << 3)
+
+/* AllocationFailure: an allocation of the driver fails */
+struct iommucheck_event_allocation_failure {
+  struct iommucheck_event head;
+  uint64_t nth; /* u64: the nth from here on, from 1; 0: every one until the next such event */
+};
+
+/* StuckQueue: the command queue stops or goes on */
+struct iommucheck_event_stuck_queue {
+  struct iommucheck_event head;
+  uint64_t stuck; /* bool */
+};
+
+/* Choice: one of several allowed things was picked */
+struct iommucheck_event_choice {
+  struct iommucheck_event head;
+  const char* site; /* Text: which question */
+  const char* picked; /* Text: by meaning (which version, which thread), not by index */
+};
+
+/* DeviceRemove: a device is gone, unannounced */
+struct iommucheck_event_device_remove {
+  struct iommucheck_event head;
+  uint64_t device; /* DeviceId */
+  uint64_t phase; /* ? Phase: begin: the driver is told; end: it has answered */
+  uint64_t timed_out; /* ? bool: of its end: the driver reported a time-out */
+};
+#define IOMMUCHECK_DEVICE_REMOVE_PHASE (1ull << 0)
+#define IOMMUCHECK_DEVICE_REMOVE_TIMED_OUT (1ull << 1)
+
+/* BoundPasses: the time that a handler may take is over */
+struct iommucheck_event_bound_passes {
+  struct iommucheck_event head;
+  uint64_t device; /* DeviceId */
+  uint64_t pasid; /* u32 */
+};
+
+/* WalkerLoad: a walker of its own (GPU) reads a table */
+struct iommucheck_event_walker_load {
+  struct iommucheck_event head;
+  uint64_t device; /* DeviceId */
+  uint64_t pa; /* u64 */
+  uint64_t size; /* u8: 1, 2, 4, 8 or 16 bytes */
+  uint64_t value; /* ? u64: what it got */
+};
+#define IOMMUCHECK_WALKER_LOAD_VALUE (1ull << 0)
+
+/* WalkerSwitch: a walker of its own goes to another table */
+struct iommucheck_event_walker_switch {
+  struct iommucheck_event head;
+  uint64_t device; /* DeviceId */
+  uint64_t root; /* u64: physical address of the table's root */
+};
+
+/* WalkerFlush: a walker of its own has dropped what it cached */
+struct iommucheck_event_walker_flush {
+  struct iommucheck_event head;
+  uint64_t device; /* DeviceId */
+  uint64_t root; /* ? u64: of which table; absent: of all */
+};
+#define IOMMUCHECK_WALKER_FLUSH_ROOT (1ull << 0)
+
+/* Reach: memory became reachable from the SMMU's registers */
+struct iommucheck_event_reach {
+  struct iommucheck_event head;
+  uint64_t kind; /* RegionKind: as what */
+  uint64_t pa; /* u64: a multiple of 8 */
+  uint64_t length; /* u64: bytes, a multiple of 8 */
+  const struct iommucheck_word_at* words; /* ? WordsAt: what is in it now, words that are 0 left out; absent: not known */
+  uint64_t words_count;
+};
+#define IOMMUCHECK_REACH_WORDS (1ull << 0)
+
+/* Unreach: the last way to the region is gone; its stores are not seen now */
+struct iommucheck_event_unreach {
+  struct iommucheck_event head;
+  uint64_t kind; /* RegionKind */
+  uint64_t pa; /* u64 */
+  uint64_t length; /* ? u64: bytes; absent: the region reached last at pa */
+};
+#define IOMMUCHECK_UNREACH_LENGTH (1ull << 0)
+
+/* Note: without meaning to the specification */
+struct iommucheck_event_note {
+  struct iommucheck_event head;
+  uint64_t kind; /* NoteKind */
+  const char* text; /* Text */
+  uint64_t pa; /* ? u64 */
+  uint64_t value; /* ? u64 */
+};
+#define IOMMUCHECK_NOTE_PA (1ull << 0)
+#define IOMMUCHECK_NOTE_VALUE (1ull << 1)
+
+/* DriverPhase: the driver as a whole */
+struct iommucheck_event_driver_phase {
+  struct iommucheck_event head;
+  uint64_t phase; /* DriverLife */
+};
+
+/* CallWait: a call, or a Release, waits for a handler, and other calls go on */
+struct iommucheck_event_call_wait {
+  struct iommucheck_event head;
+  uint64_t id; /* ? CallId: of the call; or */
+  uint64_t mm; /* ? MmId: of the Release */
+  uint64_t phase; /* Phase: begin: it waits; end: it goes on */
+};
+#define IOMMUCHECK_CALL_WAIT_ID (1ull << 0)
+#define IOMMUCHECK_CALL_WAIT_MM (1ull << 1)
+
+/* Held: what the driver itself counts as not given back */
+struct iommucheck_event_held {
+  struct iommucheck_event head;
+  uint64_t domains; /* u32 */
+  uint64_t io_mms; /* u32: private ones */
+  uint64_t pasids; /* u32: that nobody can be given */
+  uint64_t bonds; /* u32: of devices and processes */
+};
+
+/* Call of domain_alloc: make a domain */
+struct iommucheck_event_call_domain_alloc {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_DOMAIN_ALLOC */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t kind; /* DomainKind: which */
+  uint64_t iommu; /* ? IommuId: for which IOMMU, if there are several */
+  uint64_t parent; /* ? DomainId: the master of a dynamic domain, the stage 2 parent of a nested one */
+  uint64_t table; /* ? u64: address of the user's table, in the parent's input space */
+  uint64_t input_bits; /* ? u32: bits of an IOVA; absent: the driver's choice */
+};
+#define IOMMUCHECK_CALL_DOMAIN_ALLOC_IOMMU (1ull << 2)
+#define IOMMUCHECK_CALL_DOMAIN_ALLOC_PARENT (1ull << 3)
+#define IOMMUCHECK_CALL_DOMAIN_ALLOC_TABLE (1ull << 4)
+#define IOMMUCHECK_CALL_DOMAIN_ALLOC_INPUT_BITS (1ull << 5)
+
+/* Call of domain_free: give a domain back */
+struct iommucheck_event_call_domain_free {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_DOMAIN_FREE */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t domain; /* DomainId */
+};
+
+/* Call of attach: a device's accesses without PASID use it */
+struct iommucheck_event_call_attach {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_ATTACH */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t domain; /* DomainId */
+  uint64_t device; /* DeviceId */
+};
+
+/* Call of detach: the device is blocked again */
+struct iommucheck_event_call_detach {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_DETACH */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t domain; /* DomainId */
+  uint64_t device; /* DeviceId */
+};
+
+/* Call of attach_pasid: the same for one PASID */
+struct iommucheck_event_call_attach_pasid {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_ATTACH_PASID */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t domain; /* DomainId */
+  uint64_t device; /* DeviceId */
+  uint64_t pasid; /* u32 */
+};
+
+/* Call of detach_pasid: the PASID is blocked again */
+struct iommucheck_event_call_detach_pasid {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_DETACH_PASID */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t domain; /* DomainId */
+  uint64_t device; /* DeviceId */
+  uint64_t pasid; /* u32 */
+};
+
+/* Call of map: map a range */
+struct iommucheck_event_call_map {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_MAP */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t domain; /* DomainId */
+  uint64_t iova; /* u64 */
+  uint64_t pa; /* u64 */
+  uint64_t size; /* u64: bytes */
+  uint64_t rights; /* Rights */
+  uint64_t privileged; /* ? bool: true: for privileged accesses only */
+  uint64_t device_memory; /* ? bool: true: device memory, not normal write-back */
+};
+#define IOMMUCHECK_CALL_MAP_PRIVILEGED (1ull << 2)
+#define IOMMUCHECK_CALL_MAP_DEVICE_MEMORY (1ull << 3)
+
+/* Call of map_sg: map a list of pieces one after the other */
+struct iommucheck_event_call_map_sg {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_MAP_SG */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t domain; /* DomainId */
+  uint64_t iova; /* u64 */
+  const struct iommucheck_range* pieces; /* Ranges: physical pieces */
+  uint64_t pieces_count;
+  uint64_t rights; /* Rights */
+  uint64_t privileged; /* ? bool: true: for privileged accesses only */
+  uint64_t device_memory; /* ? bool: true: device memory, not normal write-back */
+};
+#define IOMMUCHECK_CALL_MAP_SG_PRIVILEGED (1ull << 2)
+#define IOMMUCHECK_CALL_MAP_SG_DEVICE_MEMORY (1ull << 3)
+
+/* Call of unmap: unmap up to the first hole, and synchronise */
+struct iommucheck_event_call_unmap {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_UNMAP */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t domain; /* DomainId */
+  uint64_t iova; /* u64 */
+  uint64_t size; /* u64: bytes */
+};
+
+/* Call of unmap_fast: unmap and gather, without synchronising */
+struct iommucheck_event_call_unmap_fast {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_UNMAP_FAST */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t domain; /* DomainId */
+  uint64_t iova; /* u64 */
+  uint64_t size; /* u64: bytes */
+};
+
+/* Call of iotlb_sync: complete and empty the gather */
+struct iommucheck_event_call_iotlb_sync {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_IOTLB_SYNC */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t domain; /* DomainId */
+};
+
+/* Call of flush_iotlb_all: invalidate the whole space */
+struct iommucheck_event_call_flush_iotlb_all {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_FLUSH_IOTLB_ALL */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t domain; /* DomainId */
+};
+
+/* Call of tlb_range_add: add a range to the gather */
+struct iommucheck_event_call_tlb_range_add {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_TLB_RANGE_ADD */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t domain; /* DomainId */
+  uint64_t iova; /* u64 */
+  uint64_t size; /* u64: bytes */
+};
+
+/* Call of iova_to_phys: what the table says */
+struct iommucheck_event_call_iova_to_phys {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_IOVA_TO_PHYS */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t domain; /* DomainId */
+  uint64_t iova; /* u64 */
+};
+
+/* Call of domain_get_attr: ask an attribute */
+struct iommucheck_event_call_domain_get_attr {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_DOMAIN_GET_ATTR */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t domain; /* DomainId */
+  uint64_t attribute; /* Attribute */
+};
+
+/* Call of sva_device_init: before any bind */
+struct iommucheck_event_call_sva_device_init {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_SVA_DEVICE_INIT */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t device; /* DeviceId */
+  uint64_t features; /* u32: feature_iopf, feature_private */
+  uint64_t min_pasid; /* u32 */
+  uint64_t max_pasid; /* u32: 0: no limit of the caller */
+  uint64_t mm_exit; /* bool: there is a handler */
+};
+
+/* Call of sva_device_shutdown: unbind all */
+struct iommucheck_event_call_sva_device_shutdown {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_SVA_DEVICE_SHUTDOWN */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t device; /* DeviceId */
+};
+
+/* Call of bind_device: a process's space at a PASID */
+struct iommucheck_event_call_bind_device {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_BIND_DEVICE */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t device; /* DeviceId */
+  uint64_t mm; /* MmId */
+  uint64_t flags; /* u32: bind_further_pasid */
+  uint64_t drvdata; /* u64: the caller's word */
+};
+
+/* Call of unbind_device: drop one reference */
+struct iommucheck_event_call_unbind_device {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_UNBIND_DEVICE */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t device; /* DeviceId */
+  uint64_t pasid; /* u32 */
+};
+
+/* Call of unbind_dev_all: drop all of a device */
+struct iommucheck_event_call_unbind_dev_all {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_UNBIND_DEV_ALL */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t device; /* DeviceId */
+};
+
+/* Call of sva_drvdata: the word given at bind */
+struct iommucheck_event_call_sva_drvdata {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_SVA_DRVDATA */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t device; /* DeviceId */
+  uint64_t pasid; /* u32 */
+};
+
+/* Call of io_mm_of: the io_mm at a PASID of a device */
+struct iommucheck_event_call_io_mm_of {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_IO_MM_OF */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t device; /* DeviceId */
+  uint64_t pasid; /* u32 */
+};
+
+/* Call of bind_task: a token for either model */
+struct iommucheck_event_call_bind_task {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_BIND_TASK */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t device; /* DeviceId */
+  uint64_t task; /* MmId */
+  uint64_t flags; /* u32: task_svm or task_explicit */
+  uint64_t drvdata; /* u64 */
+};
+
+/* Call of unbind_task: give a token back */
+struct iommucheck_event_call_unbind_task {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_UNBIND_TASK */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t device; /* DeviceId */
+  uint64_t token; /* TokenId */
+};
+
+/* Call of task_map: map in a token's table */
+struct iommucheck_event_call_task_map {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_TASK_MAP */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t token; /* TokenId */
+  uint64_t iova; /* u64 */
+  uint64_t pa; /* u64 */
+  uint64_t size; /* u64: bytes */
+  uint64_t rights; /* Rights */
+};
+
+/* Call of task_unmap: unmap in a token's table */
+struct iommucheck_event_call_task_unmap {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_TASK_UNMAP */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t token; /* TokenId */
+  uint64_t iova; /* u64 */
+  uint64_t size; /* u64: bytes */
+};
+
+/* Call of task_get_attr: ask an attribute */
+struct iommucheck_event_call_task_get_attr {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_TASK_GET_ATTR */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t token; /* TokenId */
+  uint64_t attribute; /* Attribute */
+};
+
+/* Call of sva_alloc_pasid: a private io_mm */
+struct iommucheck_event_call_sva_alloc_pasid {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_SVA_ALLOC_PASID */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t domain; /* DomainId */
+  uint64_t device; /* DeviceId */
+};
+
+/* Call of sva_free_pasid: give it back */
+struct iommucheck_event_call_sva_free_pasid {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_SVA_FREE_PASID */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t domain; /* DomainId */
+  uint64_t io_mm; /* IoMmId */
+};
+
+/* Call of io_mm_get_pasid: its PASID */
+struct iommucheck_event_call_io_mm_get_pasid {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_IO_MM_GET_PASID */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t io_mm; /* IoMmId */
+};
+
+/* Call of io_mm_get_attr: ask an attribute */
+struct iommucheck_event_call_io_mm_get_attr {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_IO_MM_GET_ATTR */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t io_mm; /* IoMmId */
+  uint64_t attribute; /* Attribute */
+};
+
+/* Call of sva_map: as map */
+struct iommucheck_event_call_sva_map {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_SVA_MAP */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t io_mm; /* IoMmId */
+  uint64_t iova; /* u64 */
+  uint64_t pa; /* u64 */
+  uint64_t size; /* u64: bytes */
+  uint64_t rights; /* Rights */
+  uint64_t privileged; /* ? bool: true: for privileged accesses only */
+  uint64_t device_memory; /* ? bool: true: device memory, not normal write-back */
+};
+#define IOMMUCHECK_CALL_SVA_MAP_PRIVILEGED (1ull << 2)
+#define IOMMUCHECK_CALL_SVA_MAP_DEVICE_MEMORY (1ull << 3)
+
+/* Call of sva_map_sg: as map_sg */
+struct iommucheck_event_call_sva_map_sg {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_SVA_MAP_SG */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t io_mm; /* IoMmId */
+  uint64_t iova; /* u64 */
+  const struct iommucheck_range* pieces; /* Ranges: physical pieces */
+  uint64_t pieces_count;
+  uint64_t rights; /* Rights */
+  uint64_t privileged; /* ? bool: true: for privileged accesses only */
+  uint64_t device_memory; /* ? bool: true: device memory, not normal write-back */
+};
+#define IOMMUCHECK_CALL_SVA_MAP_SG_PRIVILEGED (1ull << 2)
+#define IOMMUCHECK_CALL_SVA_MAP_SG_DEVICE_MEMORY (1ull << 3)
+
+/* Call of sva_unmap: as unmap */
+struct iommucheck_event_call_sva_unmap {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_SVA_UNMAP */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t io_mm; /* IoMmId */
+  uint64_t iova; /* u64 */
+  uint64_t size; /* u64: bytes */
+};
+
+/* Call of sva_unmap_fast: as unmap_fast */
+struct iommucheck_event_call_sva_unmap_fast {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_SVA_UNMAP_FAST */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t io_mm; /* IoMmId */
+  uint64_t iova; /* u64 */
+  uint64_t size; /* u64: bytes */
+};
+
+/* Call of sva_iotlb_sync: as iotlb_sync */
+struct iommucheck_event_call_sva_iotlb_sync {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_SVA_IOTLB_SYNC */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t io_mm; /* IoMmId */
+};
+
+/* Call of sva_flush_tlb_all: as flush_iotlb_all */
+struct iommucheck_event_call_sva_flush_tlb_all {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_SVA_FLUSH_TLB_ALL */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t io_mm; /* IoMmId */
+};
+
+/* Call of sva_tlb_range_add: as tlb_range_add */
+struct iommucheck_event_call_sva_tlb_range_add {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_SVA_TLB_RANGE_ADD */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t io_mm; /* IoMmId */
+  uint64_t iova; /* u64 */
+  uint64_t size; /* u64: bytes */
+};
+
+/* Call of sva_iova_to_phys: as iova_to_phys */
+struct iommucheck_event_call_sva_iova_to_phys {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_SVA_IOVA_TO_PHYS */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t io_mm; /* IoMmId */
+  uint64_t iova; /* u64 */
+};
+
+/* Call of sva_attach: a further device reaches it */
+struct iommucheck_event_call_sva_attach {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_SVA_ATTACH */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t io_mm; /* IoMmId */
+  uint64_t device; /* DeviceId */
+};
+
+/* Call of sva_detach: it no longer does */
+struct iommucheck_event_call_sva_detach {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_SVA_DETACH */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t io_mm; /* IoMmId */
+  uint64_t device; /* DeviceId */
+};
+
+/* Call of pasid_alloc: a free number of [min, max] */
+struct iommucheck_event_call_pasid_alloc {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_PASID_ALLOC */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t min; /* u32 */
+  uint64_t max; /* u32 */
+};
+
+/* Call of pasid_free: give a number back */
+struct iommucheck_event_call_pasid_free {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_PASID_FREE */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t pasid; /* u32 */
+};
+
+/* Call of fault_queue_open: faults go to a user */
+struct iommucheck_event_call_fault_queue_open {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_FAULT_QUEUE_OPEN */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t device; /* ? DeviceId: of a device's processes; or */
+  uint64_t domain; /* ? DomainId: of a user's domain */
+  uint64_t depth; /* u32: in groups */
+};
+#define IOMMUCHECK_CALL_FAULT_QUEUE_OPEN_DEVICE (1ull << 2)
+#define IOMMUCHECK_CALL_FAULT_QUEUE_OPEN_DOMAIN (1ull << 3)
+
+/* Call of fault_queue_read: the oldest unread group */
+struct iommucheck_event_call_fault_queue_read {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_FAULT_QUEUE_READ */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t queue; /* QueueId */
+};
+
+/* Call of fault_queue_respond: answer a group */
+struct iommucheck_event_call_fault_queue_respond {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_FAULT_QUEUE_RESPOND */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t queue; /* QueueId */
+  uint64_t device; /* DeviceId */
+  uint64_t pasid; /* Substream */
+  uint64_t fault_group; /* u32 */
+  uint64_t response; /* FaultResponse */
+};
+
+/* Call of fault_queue_close: end it and its faults */
+struct iommucheck_event_call_fault_queue_close {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_FAULT_QUEUE_CLOSE */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t queue; /* QueueId */
+};
+
+/* Call of fault_handler_set: faults of a device's space go to a handler of the caller */
+struct iommucheck_event_call_fault_handler_set {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_FAULT_HANDLER_SET */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t device; /* DeviceId */
+  uint64_t pasid; /* Substream */
+  uint64_t present; /* bool: false: there is none any more */
+};
+
+/* Call of event_queue_open: faults of a user's domain that no one can answer */
+struct iommucheck_event_call_event_queue_open {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_EVENT_QUEUE_OPEN */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t domain; /* DomainId */
+};
+
+/* Call of event_read: the oldest of them */
+struct iommucheck_event_call_event_read {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_EVENT_READ */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t queue; /* QueueId */
+};
+
+/* Call of cache_invalidate: the user's invalidation commands */
+struct iommucheck_event_call_cache_invalidate {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_CACHE_INVALIDATE */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t domain; /* DomainId */
+  const struct iommucheck_command_words* commands; /* Commands: as the user wrote them */
+  uint64_t commands_count;
+};
+
+/* Call of dirty_set: on or off */
+struct iommucheck_event_call_dirty_set {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_DIRTY_SET */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t domain; /* DomainId */
+  uint64_t on; /* bool */
+};
+
+/* Call of dirty_read: read a window */
+struct iommucheck_event_call_dirty_read {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_DIRTY_READ */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t domain; /* DomainId */
+  uint64_t iova; /* u64 */
+  uint64_t size; /* u64: bytes */
+  uint64_t grain; /* u64: bytes a bit */
+  uint64_t clear; /* bool: and forget what was read */
+};
+
+/* Call of recover: after a stuck queue */
+struct iommucheck_event_call_recover {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_RECOVER */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+  uint64_t iommu; /* ? IommuId: which, if there are several */
+};
+#define IOMMUCHECK_CALL_RECOVER_IOMMU (1ull << 2)
+
+/* Each makes its struct and gives it to iommucheck_monitor_report, whose answer it returns.
+ * They have no `origin`, and calls no facts of their own: EINVAL; those need the struct. */
+int iommucheck_report_store(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t pa, uint64_t size, uint64_t value, uint64_t value_high,
+    uint64_t word, uint64_t pc, uint64_t swept);
+int iommucheck_report_fill(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t pa, uint64_t words, uint64_t value, uint64_t pc);
+int iommucheck_report_load(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t pa, uint64_t size, uint64_t value, uint64_t ordered);
+int iommucheck_report_rmw(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t pa, uint64_t size, uint64_t old_value, uint64_t value,
+    uint64_t ordered, uint64_t pc);
+int iommucheck_report_barrier(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t kind, uint64_t completes);
+int iommucheck_report_cache_clean(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t pa, uint64_t length);
+int iommucheck_report_cache_invalidate(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t pa, uint64_t length);
+int iommucheck_report_alloc(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t pa, uint64_t length, uint64_t cacheable, uint64_t zeroed);
+int iommucheck_report_free(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t pa, uint64_t length);
+int iommucheck_report_page_release(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t pa, uint64_t length);
+int iommucheck_report_handoff(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t from, uint64_t to);
+int iommucheck_report_mmio_write(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t offset, uint64_t size, uint64_t value, uint64_t ordered,
+    uint64_t iommu, uint64_t pc);
+int iommucheck_report_mmio_read(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t offset, uint64_t size, uint64_t value, uint64_t ordered,
+    uint64_t iommu, uint64_t pc);
+int iommucheck_report_irq(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t kind);
+int iommucheck_report_dma_begin(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t dma, uint64_t sid, uint64_t ssid, uint64_t iova, uint64_t direction,
+    uint64_t privileged, uint64_t length, uint64_t kind);
+int iommucheck_report_dma_end(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t dma, uint64_t result, uint64_t pa, uint64_t rights,
+    uint64_t attributes, uint64_t shareability, uint64_t stag);
+int iommucheck_report_dma(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t sid, uint64_t ssid, uint64_t iova, uint64_t direction,
+    uint64_t privileged, uint64_t length, uint64_t kind, uint64_t result, uint64_t pa,
+    uint64_t rights, uint64_t attributes, uint64_t shareability, uint64_t stag);
+int iommucheck_report_ats_request(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t sid, uint64_t ssid, uint64_t iova, uint64_t no_write,
+    uint64_t execute, uint64_t privileged, uint64_t result, uint64_t pa, uint64_t length,
+    uint64_t rights, uint64_t untranslated_only, uint64_t global);
+int iommucheck_report_page_request(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t sid, uint64_t ssid, uint64_t iova, uint64_t rights,
+    uint64_t privileged, uint64_t page_group, uint64_t last);
+int iommucheck_report_atc_invalidated(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t sid, uint64_t ssid, uint64_t iova, uint64_t length);
+int iommucheck_report_command_consumed(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t slot, uint64_t command_low, uint64_t command_high);
+int iommucheck_report_event_recorded(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t slot, const uint64_t* record);
+int iommucheck_report_page_request_queued(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t slot, const uint64_t* record);
+int iommucheck_report_device_store(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t pa, uint64_t size, uint64_t value, uint64_t value_high,
+    uint64_t cause);
+int iommucheck_report_structure_fetch(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t pa, uint64_t size, uint64_t value, uint64_t kind);
+int iommucheck_report_return(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t status, uint64_t value, const uint64_t* words,
+    uint64_t words_count);
+int iommucheck_report_callback(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t kind, uint64_t device, uint64_t pasid, uint64_t drvdata,
+    uint64_t fault_group);
+int iommucheck_report_done(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t device, uint64_t pasid, uint64_t status);
+int iommucheck_report_process_map(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t mm, uint64_t va, uint64_t length, uint64_t pa, uint64_t rights);
+int iommucheck_report_process_unmap(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t mm, uint64_t va, uint64_t length);
+int iommucheck_report_process_protect(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t mm, uint64_t va, uint64_t length, uint64_t rights);
+int iommucheck_report_cpu_fault(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t mm, uint64_t va, uint64_t direction, uint64_t repaired);
+int iommucheck_report_fork(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t mm, uint64_t child);
+int iommucheck_report_exec(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t mm, uint64_t replacement);
+int iommucheck_report_exit(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t mm);
+int iommucheck_report_invalidate(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t mm, uint64_t va, uint64_t length, uint64_t phase,
+    uint64_t timed_out);
+int iommucheck_report_release(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t mm, uint64_t phase, uint64_t timed_out);
+int iommucheck_report_broadcast_tlbi(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t scope, uint64_t asid, uint64_t vmid, uint64_t va, uint64_t length);
+int iommucheck_report_allocation_failure(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t nth);
+int iommucheck_report_stuck_queue(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t stuck);
+int iommucheck_report_choice(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, const char* site, const char* picked);
+int iommucheck_report_device_remove(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t device, uint64_t phase, uint64_t timed_out);
+int iommucheck_report_bound_passes(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t device, uint64_t pasid);
+int iommucheck_report_walker_load(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t device, uint64_t pa, uint64_t size, uint64_t value);
+int iommucheck_report_walker_switch(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t device, uint64_t root);
+int iommucheck_report_walker_flush(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t device, uint64_t root);
+int iommucheck_report_reach(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t kind, uint64_t pa, uint64_t length,
+    const struct iommucheck_word_at* words, uint64_t words_count);
+int iommucheck_report_unreach(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t kind, uint64_t pa, uint64_t length);
+int iommucheck_report_note(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t kind, const char* text, uint64_t pa, uint64_t value);
+int iommucheck_report_driver_phase(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t phase);
+int iommucheck_report_call_wait(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t mm, uint64_t phase);
+int iommucheck_report_held(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t domains, uint64_t io_mms, uint64_t pasids, uint64_t bonds);
+int iommucheck_report_call_domain_alloc(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t kind, uint64_t iommu, uint64_t parent, uint64_t table,
+    uint64_t input_bits);
+int iommucheck_report_call_domain_free(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t domain);
+int iommucheck_report_call_attach(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t domain, uint64_t device);
+int iommucheck_report_call_detach(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t domain, uint64_t device);
+int iommucheck_report_call_attach_pasid(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t domain, uint64_t device, uint64_t pasid);
+int iommucheck_report_call_detach_pasid(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t domain, uint64_t device, uint64_t pasid);
+int iommucheck_report_call_map(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t domain, uint64_t iova, uint64_t pa, uint64_t size,
+    uint64_t rights, uint64_t privileged, uint64_t device_memory);
+int iommucheck_report_call_map_sg(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t domain, uint64_t iova,
+    const struct iommucheck_range* pieces, uint64_t pieces_count, uint64_t rights,
+    uint64_t privileged, uint64_t device_memory);
+int iommucheck_report_call_unmap(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t domain, uint64_t iova, uint64_t size);
+int iommucheck_report_call_unmap_fast(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t domain, uint64_t iova, uint64_t size);
+int iommucheck_report_call_iotlb_sync(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t domain);
+int iommucheck_report_call_flush_iotlb_all(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t domain);
+int iommucheck_report_call_tlb_range_add(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t domain, uint64_t iova, uint64_t size);
+int iommucheck_report_call_iova_to_phys(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t domain, uint64_t iova);
+int iommucheck_report_call_domain_get_attr(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t domain, uint64_t attribute);
+int iommucheck_report_call_sva_device_init(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t device, uint64_t features, uint64_t min_pasid,
+    uint64_t max_pasid, uint64_t mm_exit);
+int iommucheck_report_call_sva_device_shutdown(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t device);
+int iommucheck_report_call_bind_device(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t device, uint64_t mm, uint64_t flags, uint64_t drvdata);
+int iommucheck_report_call_unbind_device(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t device, uint64_t pasid);
+int iommucheck_report_call_unbind_dev_all(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t device);
+int iommucheck_report_call_sva_drvdata(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t device, uint64_t pasid);
+int iommucheck_report_call_io_mm_of(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t device, uint64_t pasid);
+int iommucheck_report_call_bind_task(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t device, uint64_t task, uint64_t flags,
+    uint64_t drvdata);
+int iommucheck_report_call_unbind_task(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t device, uint64_t token);
+int iommucheck_report_call_task_map(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t token, uint64_t iova, uint64_t pa, uint64_t size,
+    uint64_t rights);
+int iommucheck_report_call_task_unmap(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t token, uint64_t iova, uint64_t size);
+int iommucheck_report_call_task_get_attr(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t token, uint64_t attribute);
+int iommucheck_report_call_sva_alloc_pasid(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t domain, uint64_t device);
+int iommucheck_report_call_sva_free_pasid(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t domain, uint64_t io_mm);
+int iommucheck_report_call_io_mm_get_pasid(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t io_mm);
+int iommucheck_report_call_io_mm_get_attr(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t io_mm, uint64_t attribute);
+int iommucheck_report_call_sva_map(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t io_mm, uint64_t iova, uint64_t pa, uint64_t size,
+    uint64_t rights, uint64_t privileged, uint64_t device_memory);
+int iommucheck_report_call_sva_map_sg(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t io_mm, uint64_t iova,
+    const struct iommucheck_range* pieces, uint64_t pieces_count, uint64_t rights,
+    uint64_t privileged, uint64_t device_memory);
+int iommucheck_report_call_sva_unmap(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t io_mm, uint64_t iova, uint64_t size);
+int iommucheck_report_call_sva_unmap_fast(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t io_mm, uint64_t iova, uint64_t size);
+int iommucheck_report_call_sva_iotlb_sync(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t io_mm);
+int iommucheck_report_call_sva_flush_tlb_all(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t io_mm);
+int iommucheck_report_call_sva_tlb_range_add(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t io_mm, uint64_t iova, uint64_t size);
+int iommucheck_report_call_sva_iova_to_phys(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t io_mm, uint64_t iova);
+int iommucheck_report_call_sva_attach(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t io_mm, uint64_t device);
+int iommucheck_report_call_sva_detach(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t io_mm, uint64_t device);
+int iommucheck_report_call_pasid_alloc(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t min, uint64_t max);
+int iommucheck_report_call_pasid_free(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t pasid);
+int iommucheck_report_call_fault_queue_open(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t device, uint64_t domain, uint64_t depth);
+int iommucheck_report_call_fault_queue_read(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t queue);
+int iommucheck_report_call_fault_queue_respond(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t queue, uint64_t device, uint64_t pasid,
+    uint64_t fault_group, uint64_t response);
+int iommucheck_report_call_fault_queue_close(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t queue);
+int iommucheck_report_call_fault_handler_set(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t device, uint64_t pasid, uint64_t present);
+int iommucheck_report_call_event_queue_open(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t domain);
+int iommucheck_report_call_event_read(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t queue);
+int iommucheck_report_call_cache_invalidate(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t domain,
+    const struct iommucheck_command_words* commands, uint64_t commands_count);
+int iommucheck_report_call_dirty_set(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t domain, uint64_t on);
+int iommucheck_report_call_dirty_read(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t domain, uint64_t iova, uint64_t size, uint64_t grain,
+    uint64_t clear);
+int iommucheck_report_call_recover(struct iommucheck_monitor* monitor, uint32_t agent,
+    uint64_t known, uint64_t id, uint64_t iommu);
+
+#endif /* IOMMUCHECK_MONITOR_EVENTS_H */

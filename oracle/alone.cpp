@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+#include "oracle/alone.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "impl/driver.h"
+#include "trace/trace_file.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+constexpr std::size_t slot_hash = 0;  // of the shared numbers
+
+}  // namespace
+
+const iommucheck_driver& LoadedPlugin::driver() const {
+  return plugin ? plugin->driver() : *impl::builtin_driver();
+}
+
+Expected<LoadedPlugin> load_plugin(const std::string& path) {
+  LoadedPlugin loaded;
+  if (path == "builtin") return loaded;
+  auto plugin = Plugin::load(path);
+  if (!plugin) return std::unexpected(std::move(plugin.error()));
+  auto segments = Segments::of(plugin->entry());
+  if (!segments) return std::unexpected(std::move(segments.error()));
+  loaded.plugin = std::move(*plugin);
+  if (segments->bytes() != 0) loaded.segments = std::make_unique<Segments>(std::move(*segments));
+  return loaded;
+}
+
+Expected<Alone> run_alone(const CheckOptions& options, std::span<const Sequence> cases,
+                          const std::string& trace_path, double hang_seconds) {
+  auto report = SharedReport::create();
+  if (!report) return std::unexpected(std::move(report.error()));
+  const auto failed = [&](const std::string& why) {
+    report->add_finding(why);
+    return 1;
+  };
+  const auto once = [&] {
+    auto loaded = load_plugin(options.driver);
+    if (!loaded) return failed(loaded.error().message);
+    LockstepOptions lockstep;
+    lockstep.seed = options.seed;
+    lockstep.segments = loaded->segments.get();
+    lockstep.scan = options.precision == Precision::scan;
+    lockstep.guard_window = true;
+    CasesOptions how;
+    if (!trace_path.empty()) {
+      how.stream = ::open(trace_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    }
+    how.alive = [](void* context) { static_cast<SharedReport*>(context)->tick(); };
+    how.context = &*report;
+    const CasesResult result = run_cases(loaded->driver(), lockstep, cases, how);
+    if (!result.failed.empty()) return failed("the driver does not come up: " + result.failed);
+    report->counter(slot_hash) = result.hash;
+    if (!result.findings.empty()) {
+      const Finding& first = result.findings.front();
+      report->add_finding(fmt::format("{}\n{}", spec::rule_name(first.rule), first.text));
+    }
+    return 0;
+  };
+  auto outcome = run_isolated(*report, once, {.hang_seconds = hang_seconds, .stop = options.stop});
+  if (!outcome) return std::unexpected(std::move(outcome.error()));
+  if (outcome->ended == Ended::returned && outcome->result != 0) {
+    const auto texts = report->findings();
+    return fail(ErrorCode::bad_input,
+                fmt::format("{}: {}", options.driver, texts.empty() ? "?" : texts.front()));
+  }
+  Alone alone{std::move(*outcome), report->counter(slot_hash), {}, {}};
+  for (const std::string& text : report->findings()) {
+    const std::size_t end = text.find('\n');
+    alone.broken = spec::find_rule(text.substr(0, end));
+    if (end != std::string::npos) alone.text = text.substr(end + 1);
+  }
+  return alone;
+}
+
+Expected<std::optional<std::size_t>> first_that_differs(const CheckOptions& options,
+                                                        std::span<const Sequence> cases) {
+  std::vector<u64> behind;  // hashes of the cases one after the other
+  std::vector<u64> alone;
+  for (std::vector<u64>* hashes : {&behind, &alone}) {
+    auto report = SharedReport::create();
+    if (!report) return std::unexpected(std::move(report.error()));
+    const auto work = [&] {
+      auto loaded = load_plugin(options.driver);
+      if (!loaded) return 1;
+      LockstepOptions lockstep;
+      lockstep.segments = loaded->segments.get();
+      lockstep.scan = options.precision == Precision::scan;
+      CasesOptions how;
+      how.alive = [](void* context) { static_cast<SharedReport*>(context)->tick(); };
+      how.context = &*report;
+      const auto found =
+          hashes_of(loaded->driver(), lockstep, cases, hashes == &alone, behind, how);
+      report->add_finding({reinterpret_cast<const char*>(found.data()), 8 * found.size()});
+      return 0;
+    };
+    const auto outcome = run_isolated(
+        *report, work,
+        {.hang_seconds = static_cast<double>(options.hang_seconds), .stop = options.stop});
+    if (!outcome) return std::unexpected(outcome.error());
+    const auto texts = report->findings();
+    if (outcome->ended != Ended::returned || texts.empty()) return std::nullopt;
+    hashes->resize(texts.front().size() / 8);
+    if (!hashes->empty()) std::memcpy(hashes->data(), texts.front().data(), 8 * hashes->size());
+  }
+  for (std::size_t i = 0; i < std::min(behind.size(), alone.size()); ++i) {
+    if (behind[i] != alone[i]) return i;
+  }
+  return std::nullopt;
+}
+
+Expected<CasesAgain> run_cases_of(const std::string& trace, const CheckOptions& options) {
+  auto reader = trace::TraceReader::open(trace);
+  if (!reader) return std::unexpected(std::move(reader.error()));
+  const auto cases = cases_of(reader->header());
+  if (!cases) return fail(cases.error().code, trace + ": " + cases.error().message);
+  if (cases->empty()) {
+    return fail(ErrorCode::bad_input,
+                trace + ": names no cases; only traces that check has written can be run again");
+  }
+  CheckOptions used = options;
+  const auto& about = *reader->header().about;
+  if (about.contains("precision")) used.precision = Precision::scan;
+  auto end = run_alone(used, *cases, {}, options.hang_seconds);
+  if (!end) return std::unexpected(std::move(end.error()));
+  return CasesAgain{cases->size(), std::move(*end)};
+}
+
+}  // namespace iommucheck::oracle

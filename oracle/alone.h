@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// Cases in a process of their own, from the driver's boot on: what a finding is worth.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "oracle/cases.h"
+#include "oracle/check.h"
+#include "oracle/plugin/isolate.h"
+#include "oracle/plugin/load.h"
+#include "oracle/plugin/segments.h"
+
+namespace iommucheck::oracle {
+
+/// A plug-in in this process, with its static variables if it has any.
+struct LoadedPlugin {
+  std::optional<Plugin> plugin;  ///< none: the driver is the built-in one
+  std::unique_ptr<Segments> segments;
+
+  [[nodiscard]] const iommucheck_driver& driver() const;
+};
+
+/// "builtin" or a path. bad_input.
+Expected<LoadedPlugin> load_plugin(const std::string& path);
+
+struct Alone {
+  Outcome outcome;
+  u64 hash = 0;                      ///< of the last case's events
+  std::optional<spec::Rule> broken;  ///< by the last case, the first
+  std::string text;                  ///< of that finding
+};
+
+/// `options` has driver, precision, seed and stop. `trace_path` gets the trace, each event as it
+/// happens; empty: nobody does. environment if there is no process; bad_input where the driver
+/// cannot be loaded or does not come up.
+Expected<Alone> run_alone(const CheckOptions& options, std::span<const Sequence> cases,
+                          const std::string& trace_path, double hang_seconds);
+
+/// The first of the cases that does something else behind the ones before it than alone; nothing if
+/// all do the same, or the driver did not live to tell. Errors: as run_alone.
+Expected<std::optional<std::size_t>> first_that_differs(const CheckOptions& options,
+                                                        std::span<const Sequence> cases);
+
+/// The cases that a trace of `check` names in its header, run again. bad_input if it names none.
+struct CasesAgain {
+  std::size_t cases = 0;
+  Alone end;
+};
+Expected<CasesAgain> run_cases_of(const std::string& trace, const CheckOptions& options);
+
+}  // namespace iommucheck::oracle

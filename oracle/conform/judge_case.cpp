@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT
+#include "oracle/conform/judge_case.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/bits.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using spec::Opcode;
+using spec::Rule;
+
+Setup judge_setup(const DeviceIdentity& device) {
+  Setup setup;
+  setup.id = device.id;
+  setup.seen_pa = device.data_pa;
+  setup.seen_bytes = device.data_bytes;
+  setup.calls_are_known = false;
+  setup.device_is_judged = true;
+  return setup;
+}
+
+bool is_devices(Rule rule) {
+  const spec::Keeper keeper = spec::rule_info(rule).keeper;
+  return keeper == spec::Keeper::device || keeper == spec::Keeper::smmu;
+}
+
+/// A command in the trace: where its two words are stored, and what it is.
+struct Stored {
+  std::size_t event = 0;
+  spec::Command command;
+};
+
+/// Those after the two that bring-up begins with: before these anything may be cached.
+std::vector<Stored> commands_of(const trace::Trace& trace, const spec::Capabilities& caps) {
+  u64 base = 0;
+  u64 bytes = 0;
+  if (trace.header.profile) {
+    const auto number = [&](const char* key) {
+      const auto found = trace.header.profile->find(key);
+      const u64* n =
+          found == trace.header.profile->end() ? nullptr : std::get_if<u64>(&found->second);
+      return n == nullptr ? 0 : *n;
+    };
+    base = number("cmdq");
+    bytes = u64{16} << std::min<u64>(number("cmdq-lg2"), 19);
+  }
+  std::vector<Stored> found;
+  for (std::size_t i = 0; i + 1 < trace.events.size(); ++i) {
+    const auto* low = std::get_if<trace::Store>(&trace.events[i].payload);
+    const auto* high = std::get_if<trace::Store>(&trace.events[i + 1].payload);
+    if (low == nullptr || high == nullptr || low->pa - base >= bytes || low->pa % 16 != 0) continue;
+    if (high->pa != low->pa + 8 || !low->value || !high->value) continue;
+    found.push_back({i, spec::decode_command<u64>(*low->value, *high->value, caps)});
+  }
+  found.erase(found.begin(),
+              found.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(found.size(), 2)));
+  return found;
+}
+
+/// The trace with commands that do nothing in the place of those; at least as much is allowed.
+trace::Trace without(const trace::Trace& trace, const std::vector<std::size_t>& commands) {
+  trace::Trace result = trace;
+  spec::Command nothing;
+  nothing.op = Opcode::prefetch_config;
+  const spec::CommandWords words = spec::encode_command(nothing);
+  for (const std::size_t at : commands) {
+    std::get<trace::Store>(result.events[at].payload).value = words.dw0;
+    std::get<trace::Store>(result.events[at + 1].payload).value = words.dw1;
+  }
+  return result;
+}
+
+bool is_range(const spec::Command& c) { return c.num != 0 || c.scale != 0; }
+
+std::string command_kind(const spec::Command& c) {
+  return "CMD_" + std::string(spec::opcode_name(c.op)) + (is_range(c) ? " of a range" : "");
+}
+
+/// Did the access in question go where a global leaf led?
+bool is_global(const trace::Trace& trace, const Divergence& found) {
+  const auto* dma = std::get_if<trace::Dma>(&trace.events[found.event].payload);
+  if (dma == nullptr || !dma->pa) return false;
+  for (std::size_t i = 0; i < found.event; ++i) {
+    const auto* store = std::get_if<trace::Store>(&trace.events[i].payload);
+    if (store == nullptr || !store->value || !bit(*store->value, 0)) continue;
+    const unsigned page = bit(*store->value, 1) ? 12 : 21;
+    const bool leads_there = align_down(*store->value & mask(47, 12), page) ==
+                             align_down(*dma->pa, page);
+    if (leads_there && bit(*store->value, 10) && !bit(*store->value, 11)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+CaseJudge::CaseJudge(const DeviceIdentity& device) : monitor_(judge_setup(device)) {
+  booted_ = monitor_.trail().mark();
+}
+
+std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
+  constexpr std::size_t most = 16;
+  monitor_.trail().undo_to(booted_);
+  monitor_.begin_case(0);
+  drivers_.clear();
+  std::vector<Divergence> result;
+  std::size_t seen = 0;
+  const auto look = [&](std::size_t at) {
+    bool goes_on = true;
+    for (; seen < monitor_.findings().size(); ++seen) {
+      const Finding& finding = monitor_.findings()[seen];
+      if (!is_devices(finding.rule)) {
+        drivers_.push_back(finding.rule);
+        continue;
+      }
+      Divergence found{finding.rule, finding.kind.empty() ? kind_of(finding.text) : finding.kind,
+                       finding.text, at, finding.access};
+      const spec::Family family = spec::rule_info(found.rule).family;
+      goes_on &= finding.access || (family == spec::Family::event &&
+                                    found.rule != Rule::EVENT_OVERFLOW);
+      bool known = false;
+      for (const Divergence& other : result) known |= other.same(found);
+      if (!known) result.push_back(std::move(found));
+    }
+    return goes_on && result.size() < most;
+  };
+  bool goes_on = true;
+  for (std::size_t i = 0; i < trace.events.size() && goes_on; ++i) {
+    monitor_.feed(trace.events[i]);
+    goes_on = look(i);
+  }
+  if (goes_on) {
+    monitor_.finish();
+    look(trace.events.empty() ? 0 : trace.events.size() - 1);
+  }
+  if (monitor_.gave_up()) ++gave_up_;
+  return result;
+}
+
+bool CaseJudge::allowed_without(const trace::Trace& trace, const Divergence& found,
+                                const std::vector<std::size_t>& commands) {
+  return std::ranges::none_of(all(without(trace, commands)), [&](const Divergence& other) {
+    return other.same(found) && other.event <= found.event;
+  });
+}
+
+/// Would it have been allowed without some invalidation? Then that one did not do its work.
+void CaseJudge::refine(const trace::Trace& trace, Divergence& found) {
+  const std::vector<Stored> commands = commands_of(trace, monitor_.caches().capabilities());
+  for (const bool tlbi : {true, false}) {
+    const auto wanted = [&](const Stored& one) {
+      return tlbi ? spec::is_tlbi(one.command.op) : spec::is_cfgi(one.command.op);
+    };
+    std::vector<std::size_t> places;
+    for (const Stored& one : commands) {
+      if (wanted(one)) places.push_back(one.event);
+    }
+    if (places.empty() || !allowed_without(trace, found, places)) continue;
+    std::string names;
+    Rule rule = tlbi ? Rule::TLBI_TAGS : Rule::CFGI_SCOPE;
+    for (const Stored& one : commands) {
+      if (!wanted(one) || !allowed_without(trace, found, {one.event})) continue;
+      names = command_kind(one.command);
+      if (is_range(one.command)) rule = Rule::TLBI_RANGE;
+    }
+    if (names.empty()) names = tlbi ? "TLBIs" : "CFGIs";
+    if (tlbi && is_global(trace, found)) names += ", of a global entry,";
+    found.text = "what " + names + " has to remove is still in use: " + found.text;
+    found.kind = names + " leaves what it covers";
+    found.rule = rule;
+    return;
+  }
+}
+
+std::vector<Divergence> CaseJudge::judge(const trace::Trace& trace) {
+  std::vector<Divergence> found = all(trace);
+  const std::vector<Rule> drivers = drivers_;
+  if (found.empty()) return found;
+  // The questions below are none of the device's.
+  const DeviceRules::Numbers numbers = monitor_.device_rules()->numbers();
+  const auto exercised = monitor_.caches().exercised;
+  const u64 gave_up = gave_up_;
+  for (Divergence& one : found) {
+    if (one.access) refine(trace, one);
+  }
+  monitor_.device_rules()->set_numbers(numbers);
+  monitor_.caches().exercised = exercised;
+  gave_up_ = gave_up;
+  drivers_ = drivers;
+  const auto asks = trace.header.about ? trace.header.about->find("asks")
+                                       : trace::TextMap::const_iterator{};
+  if (trace.header.about && asks != trace.header.about->end()) {
+    const auto rule = spec::find_rule(asks->second);
+    for (Divergence& one : found) {
+      if (rule && one.access) one.rule = *rule;
+    }
+  }
+  return found;
+}
+
+void CaseJudge::count_invalidations(const trace::Trace& trace) {
+  const DeviceRules::Numbers numbers = monitor_.device_rules()->numbers();
+  const auto exercised = monitor_.caches().exercised;
+  const std::vector<u32> real = monitor_.device_rules()->breadth();
+  const std::vector<Stored> commands = commands_of(trace, monitor_.caches().capabilities());
+  const auto count = [&](auto&& wanted) {
+    std::vector<std::size_t> places;
+    for (const Stored& one : commands) {
+      if (wanted(one.command)) places.push_back(one.event);
+    }
+    if (places.empty()) return u64{0};
+    (void)all(without(trace, places));
+    const std::vector<u32>& wide = monitor_.device_rules()->breadth();
+    u64 more = 0;
+    for (std::size_t i = 0; i < std::min(real.size(), wide.size()); ++i) more += wide[i] > real[i];
+    return more;
+  };
+  invalidations_.tlbi +=
+      count([&](const spec::Command& c) { return spec::is_tlbi(c.op) && !is_range(c); });
+  invalidations_.range += count([&](const spec::Command& c) { return is_range(c); });
+  invalidations_.cfgi += count([&](const spec::Command& c) { return spec::is_cfgi(c.op); });
+  monitor_.device_rules()->set_numbers(numbers);
+  monitor_.caches().exercised = exercised;
+}
+
+}  // namespace iommucheck::oracle

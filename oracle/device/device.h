@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+// A device under test: something that answers register accesses and translates the accesses of DMA
+// engines behind it. Everything is asked first and answered at settle(), so that a device in
+// another process can be fed without waiting for each answer.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/types.h"
+#include "spec/smmu/registers.h"
+
+namespace iommucheck::oracle {
+
+/// Names an answer; valid from the next settle() until the next reset().
+using Ticket = u32;
+
+/// What became of an access, as far as the engine can see.
+struct DmaSeen {
+  bool reached = false;   ///< false: it was terminated, or its data came from nowhere
+  std::optional<u64> pa;  ///< where it went; absent: somewhere that carries no name
+  friend bool operator==(const DmaSeen&, const DmaSeen&) = default;
+};
+
+/// What is known of a device before anything is asked.
+struct DeviceIdentity {
+  std::string name;     ///< "qemu", "spec"
+  std::string version;  ///< "7.2.22", for the file of known divergences
+  spec::IdRegisters id;
+  std::vector<u32> sids;  ///< StreamIDs of its DMA engines, at least two
+  u64 structures_pa = 0;  ///< memory for queues, configuration, tables
+  u64 structures_bytes = 0;
+  u64 data_pa = 0;  ///< memory whose words name their address: where leaves should lead
+  u64 data_bytes = 0;
+  u64 iova_end = 0;     ///< input addresses from here on do not reach the SMMU; 0: all do
+  bool prompt = false;  ///< a register read shows everything that earlier writes caused
+};
+
+class DeviceUnderTest {
+ public:
+  virtual ~DeviceUnderTest() = default;
+  [[nodiscard]] virtual const DeviceIdentity& identity() const = 0;
+
+  /// Registers as after a reset, SMMUEN = 0 acknowledged; caches and memory as they happen to be.
+  /// Errors: environment, if it cannot be brought back at all.
+  virtual Expected<void> reset() = 0;
+
+  // Asked in order. Offsets and sizes as register_at() has them; `pa` aligned to 8 bytes.
+  virtual void mmio_write(u32 offset, unsigned size, u64 value) = 0;
+  virtual Ticket mmio_read(u32 offset, unsigned size) = 0;
+  virtual void store(u64 pa, u64 value) = 0;
+  virtual void fill(u64 pa, u64 words, u64 value) = 0;
+  virtual Ticket load(u64 pa) = 0;
+  /// Four bytes at `iova`, a multiple of 4, by engine number `engine` of identity().sids.
+  virtual Ticket dma(unsigned engine, u64 iova, bool write) = 0;
+
+  /// Waits until everything asked is done. An error with the code unsupported: the device died or
+  /// hangs, `message` says how; reset() brings a new one. Other errors: as reset().
+  virtual Expected<void> settle() = 0;
+  [[nodiscard]] virtual u64 value(Ticket ticket) const = 0;
+  [[nodiscard]] virtual DmaSeen seen(Ticket ticket) const = 0;
+};
+
+}  // namespace iommucheck::oracle

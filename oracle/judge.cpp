@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: MIT
+#include "oracle/judge.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <charconv>
+#include <filesystem>
+
+#include "oracle/evidence.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using spec::Rule;
+using trace::Event;
+
+constexpr u64 window_max = u64{256} << 20;
+constexpr u64 page_bytes = 4096;
+
+bool reports(const trace::Header& header, trace::EventKind kind) {
+  if (!header.not_reported) return true;
+  const std::string_view name = trace::info(kind).name;
+  return std::ranges::find(*header.not_reported, name) == header.not_reported->end();
+}
+
+std::string source_of(const trace::Header& header) {
+  std::string source;
+  if (header.about) {
+    for (const auto& [key, value] : *header.about) {
+      if (key == "cmdline" || key == "accel" || key == "cases" || key == "operations") continue;
+      source += (source.empty() ? "" : ", ") + key + " " + value;
+    }
+  }
+  for (const auto& [name, version] : header.versions) {
+    source += (source.empty() ? "" : ", ") + name + " " + version;
+  }
+  return source;
+}
+
+void find_events(std::string_view text, std::vector<EventIndex>& named) {
+  constexpr std::string_view word = "event ";
+  for (std::size_t i = text.find(word); i != std::string_view::npos; i = text.find(word, i + 1)) {
+    const char* begin = text.data() + i + word.size();
+    EventIndex number = 0;
+    if (std::from_chars(begin, text.data() + text.size(), number).ptr != begin) {
+      named.push_back(number);
+    }
+  }
+}
+
+void add(std::vector<MissingFact>& missing, const std::string& fact, u64 events) {
+  for (MissingFact& known : missing) {
+    if (known.fact != fact) continue;
+    known.events += events;
+    return;
+  }
+  missing.push_back({fact, events});
+}
+
+/// One range of whole pages that is not too large: the memory that the driver was given.
+bool is_window(const trace::Range& range) {
+  return range.length != 0 && range.length <= window_max && range.base % page_bytes == 0 &&
+         range.length % page_bytes == 0;
+}
+
+}  // namespace
+
+Setup setup_of(const trace::Header& header) {
+  Setup setup;
+  if (header.id_registers) {
+    const auto value = [&](const std::string& name) {
+      const auto found = header.id_registers->find(name);
+      return found == header.id_registers->end() ? u32{0} : static_cast<u32>(found->second);
+    };
+    for (unsigned i = 0; i < 6; ++i) setup.id.idr[i] = value("IDR" + std::to_string(i));
+    setup.id.iidr = value("IIDR");
+    setup.id.aidr = value("AIDR");
+  } else {
+    setup.id = default_id_registers();
+  }
+  if (header.devices) {
+    for (const trace::DeviceInfo& device : *header.devices) {
+      spec::sva::DeviceSetup known;
+      known.stream_ids = device.sids;
+      if (device.group) known.group = *device.group;
+      const u32 pasids = std::min(device.pasids.value_or(0), spec::sva::pasid_limit);
+      if (pasids != 0) known.ssid_bits = static_cast<u32>(std::bit_width(pasids - 1));
+      known.ats = device.ats.value_or(false);
+      known.stall = device.stall.value_or(false);
+      known.pri = device.pri.value_or(false);
+      setup.devices.push_back(std::move(known));
+    }
+    setup.per_device_tables = header.tables_per_device.value_or(false);
+  }
+  setup.calls_are_known = reports(header, trace::EventKind::Call);
+  setup.commands_in_events = !setup.calls_are_known;
+  setup.barriers_known = reports(header, trace::EventKind::Barrier);
+  setup.assumed_clean = header.assumed_clean.value_or(false);
+  if (header.profile && header.profile->contains("device-under-test")) {  // of conform
+    setup.device_is_judged = true;
+    setup.calls_are_known = setup.commands_in_events = false;
+    if (header.ram && header.ram->size() == 1) {
+      setup.seen_pa = header.ram->front().base;
+      setup.seen_bytes = header.ram->front().length;
+    }
+  }
+  if (setup.calls_are_known && header.ram && header.ram->size() == 1 &&
+      is_window(header.ram->front())) {
+    setup.window_pa = header.ram->front().base;
+    setup.window_bytes = header.ram->front().length;
+  }
+  return setup;
+}
+
+Judge::Judge(const trace::Header& header, u32 findings_max, const std::string& trace)
+    : findings_max_(findings_max), setup_(setup_of(header)), monitor_(setup_) {
+  result_.source = source_of(header);
+  if (trace.empty()) return;
+  const std::string table = symbols_path(trace);
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(table, error)) return;
+  if (auto symbols = SymbolTable::read(table)) symbols_ = std::move(*symbols);
+}
+
+/// A recording's event says what it links after it happened, so what a region held stands behind
+/// the event that made it reachable. It held that before: an event waits for the regions that
+/// follow it.
+void Judge::take(Event event) {
+  if (held_ && std::holds_alternative<trace::Reach>(event.payload)) {
+    judge(event);
+    return;
+  }
+  flush();
+  if (setup_.calls_are_known) {
+    judge(event);
+  } else {
+    held_ = std::move(event);
+  }
+}
+
+void Judge::flush() {
+  if (held_) judge(*held_);
+  held_.reset();
+}
+
+void Judge::finish() {
+  flush();
+  monitor_.finish();
+  settle(monitor_.now(), false);
+}
+
+void Judge::judge(const Event& event) {
+  if (std::holds_alternative<trace::Note>(event.payload)) {
+    ++result_.notes;
+    last_ = EventVerdict::accepted;
+    return;
+  }
+  const EventIndex before = monitor_.now();
+  monitor_.feed(event);
+  if (const auto* store = std::get_if<trace::Store>(&event.payload)) {
+    if (store->pc) stored_by_[monitor_.now()] = *store->pc;
+  }
+  ++result_.events;
+  ++result_.accepted;
+  const u64 missing = missing_events();
+  last_ = missing != missing_ ? EventVerdict::undetermined : EventVerdict::accepted;
+  missing_ = missing;
+  settle(before, true);
+  if (last_ != EventVerdict::accepted) move(monitor_.now(), last_);
+}
+
+u64 Judge::missing_events() const {
+  u64 count = 0;
+  for (const Monitor::Undetermined& known : monitor_.undetermined()) count += known.count;
+  return count;
+}
+
+/// What was found since, of the current event (numbered above `before`) and of earlier ones.
+void Judge::settle(EventIndex before, bool current) {
+  const EventIndex now = monitor_.now();
+  while (findings_ < monitor_.findings().size()) {
+    const Finding& finding = monitor_.findings()[findings_++];
+    if (current && (finding.at > before || finding.at == now)) {
+      last_ = EventVerdict::flagged;
+    } else {
+      move(finding.at, EventVerdict::flagged);
+    }
+    ++broken_[static_cast<std::size_t>(finding.rule)];
+    if (result_.findings.size() < findings_max_) {
+      result_.findings.push_back(words(finding));
+      found_at_.push_back(finding.at);
+    }
+  }
+  for (; late_ < monitor_.late_missing().size(); ++late_) {
+    move(monitor_.late_missing()[late_].at, EventVerdict::undetermined);
+  }
+}
+
+/// An event is something worse than it was.
+void Judge::move(EventIndex at, EventVerdict verdict) {
+  EventVerdict& known = verdicts_[at];
+  if (known >= verdict) return;
+  u64& from = known == EventVerdict::accepted ? result_.accepted : result_.undetermined;
+  known = verdict;
+  if (from == 0) return;  // found before the first event
+  --from;
+  ++(verdict == EventVerdict::flagged ? result_.flagged : result_.undetermined);
+}
+
+Violation Judge::words(const Finding& finding) const {
+  Violation violation;
+  violation.rule = finding.rule;
+  const std::vector<std::string> parts = parts_of(finding.text);
+  violation.headline = fmt::format("event {}: {}", finding.at,
+                                   parts.empty() ? std::string("broken") : parts.front());
+  for (std::size_t i = 1; i < parts.size(); ++i) violation.evidence.push_back(parts[i]);
+  std::vector<EventIndex> named{finding.at};
+  for (const std::string& part : parts) find_events(part, named);
+  std::ranges::sort(named);
+  const auto doubled = std::ranges::unique(named);
+  named.erase(doubled.begin(), doubled.end());
+  for (const EventIndex at : named) {
+    const auto pc = stored_by_.find(at);
+    if (pc == stored_by_.end()) continue;
+    violation.evidence.push_back(
+        fmt::format("event {}: stored by {}", at, symbols_.describe(pc->second)));
+  }
+  return violation;
+}
+
+/// Why a recording cannot say anything of a rule; null if it can.
+const char* Judge::out_of_sight(Rule rule) const {
+  switch (rule) {
+    case Rule::PROMISE_OUTCOME:
+    case Rule::PROMISE_TRANSIENT:
+    case Rule::PROMISE_UNDISTURBED:
+    case Rule::RESULT_EXACT:
+    case Rule::LEAK_NOTHING:
+    case Rule::HANG_RETURNS:
+    case Rule::CRASH_NEVER:
+      return setup_.calls_are_known ? nullptr : "the recording shows no calls";
+    case Rule::CONFIG_MIXTURE:
+    case Rule::CONFIG_STALE_ACCESS:
+    case Rule::TRANSLATION_STALE_ACCESS:
+      return setup_.calls_are_known ? "calls are known: promises say more" : nullptr;
+    case Rule::QUEUE_SLOT_ORDER:
+    case Rule::QUEUE_SLOT_LIVE:
+      return setup_.calls_are_known ? nullptr : "the recording shows no stores to the queue";
+    default: return nullptr;
+  }
+}
+
+RuleTally Judge::tally() {
+  RuleTally tally;
+  tally.add(monitor_);
+  tally.broken = broken_;
+  if (const RecordingRules* rules = monitor_.recording_rules()) {
+    for (const auto& [rule, count] : rules->counts()) {
+      tally.asked[static_cast<std::size_t>(rule)] += count.asked;
+      tally.discriminating[static_cast<std::size_t>(rule)] += count.discriminating;
+    }
+  }
+  return tally;
+}
+
+std::vector<RuleCount> Judge::rules() {
+  const RuleTally counted = tally();
+  std::vector<RuleCount> rules = rule_counts(counted, monitor_.caches().capabilities());
+  for (RuleCount& count : rules) {
+    if (count.verdict == RuleVerdict::broken) continue;
+    const char* why = out_of_sight(count.rule);
+    if (why == nullptr) continue;
+    count.verdict = RuleVerdict::not_claimed;
+    count.why = why;
+  }
+  for (const Rule rule : {Rule::DEVICE_OUTCOME, Rule::REGISTER_READ, Rule::QUEUE_CONSUMED_ORDER}) {
+    const auto i = static_cast<std::size_t>(rule);
+    RuleCount count{.rule = rule, .broken = counted.broken[i], .why = {}};
+    count.kept = counted.asked[i] - std::min(counted.asked[i], count.broken);
+    count.discriminating = std::min(count.kept, counted.discriminating[i]);
+    count.verdict = count.broken != 0 ? RuleVerdict::broken
+                    : count.kept != 0 ? RuleVerdict::holds
+                                      : RuleVerdict::not_exercised;
+    rules.push_back(std::move(count));
+  }
+  return rules;
+}
+
+std::vector<MissingFact> Judge::missing() {
+  std::vector<MissingFact> missing;
+  for (const Monitor::LateMissing& one : monitor_.late_missing()) add(missing, one.missing, 1);
+  for (const Monitor::Undetermined& known : monitor_.undetermined()) {
+    add(missing, known.missing, known.count);
+  }
+  if (!monitor_.caches().unsupported().empty()) {
+    add(missing, "the specification of " + monitor_.caches().unsupported() + " is not built", 0);
+  }
+  if (monitor_.gave_up()) add(missing, "a bound of the specification was hit", 0);
+  return missing;
+}
+
+ReplayResult Judge::result() {
+  ReplayResult result = result_;
+  result.missing = missing();
+  result.rules = rules();
+  return result;
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// Memory that a driver under test is given: mapped for itself, between pages that nobody may touch,
+// so that what runs over its end is a crash of the driver and not of the checker.
+#pragma once
+
+#include <cstddef>
+
+#include "base/types.h"
+
+namespace iommucheck::oracle {
+
+/// Zeroed memory in whole pages. Throws std::bad_alloc where the system has none.
+class Pages {
+ public:
+  enum class Kind : u8 {
+    own,      ///< one mapping, copied by a fork like any other memory
+    mirrored  ///< mapped twice: to write at data(), only to read at mirror(); a fork shares it
+  };
+  Pages(std::size_t bytes, Kind kind);
+  ~Pages();
+  Pages(const Pages&) = delete;
+  Pages& operator=(const Pages&) = delete;
+
+  [[nodiscard]] std::byte* data() const { return data_; }
+  /// The same memory, read-only; null unless `mirrored`.
+  [[nodiscard]] const std::byte* mirror() const { return mirror_; }
+  [[nodiscard]] std::size_t bytes() const { return bytes_; }
+
+  enum class Access : u8 { none, read, write };
+  /// Of data(), for [from, to) in bytes, rounded outwards to pages.
+  void allow(std::size_t from, std::size_t to, Access access) const;
+
+ private:
+  std::size_t bytes_;
+  std::byte* data_ = nullptr;
+  std::byte* mirror_ = nullptr;
+};
+
+}  // namespace iommucheck::oracle

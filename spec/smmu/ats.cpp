@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: MIT
+// What an access by ATS may meet: the answer to a request now, or what the ATC holds. IHI 0070
+// 3.9.1; arch 6.5. A request that is not granted has no event and no reaction.
+#include <algorithm>
+
+#include "spec/smmu/caches.h"
+
+namespace iommucheck::spec {
+
+namespace {
+
+void add(std::vector<Outcome>& found, const Outcome& outcome) {
+  const auto same = [&](const Outcome& known) { return known.same(outcome); };
+  if (std::ranges::none_of(found, same)) found.push_back(outcome);
+}
+
+Outcome denied(Rule rule) { return {.kind = OutcomeKind::denied, .rule = rule}; }
+
+}  // namespace
+
+// ---- what the ATC holds -------------------------------------------------------------------------
+
+Candidate Caches::candidate_of(const AtcItem& item, u32 index, u64 va) const {
+  const u64 page = align_down(va, 12);
+  Candidate c{.half = item.half,
+              .level = item.level,
+              .hierarchical = item.hierarchical,
+              .regime = item.regime,
+              .va = page,
+              .at = page,
+              .origin = item.origin,
+              .value = item.value,
+              .atc = index,
+              .identity = item.identity != 0};
+  if (item.kind == ItemKind::unknown) {
+    c.kind = Candidate::Kind::unknown;
+    return c;
+  }
+  c.kind = Candidate::Kind::leaf;
+  if (item.identity != 0) {
+    c.leaf.output = page;
+    c.leaf.af = true;
+    c.leaf.privileged = c.leaf.unprivileged = {true, true, true};
+    return c;
+  }
+  const AtcItem one = item.part(page, page + 0xfff);
+  c.origin = one.origin;
+  c.value = one.value;
+  const Step<u64> next = step(regimes_[item.regime].regime, item.half, item.level, one.value,
+                              unpack(item.hierarchical));
+  c.leaf = std::get<Leaf<u64>>(next);
+  c.leaf.output = one.output;
+  c.leaf.extent_lg2 = 12;
+  c.leaf.contiguous = false;
+  if (item.clean_only != 0 && c.leaf.writable_clean) {
+    c.leaf.privileged.write = c.leaf.unprivileged.write = false;
+  }
+  c.leaf.writable_clean = false;  // a request marked it dirty when it was answered
+  return c;
+}
+
+void Caches::collect_atc(u32 owner, u64 va, std::vector<Candidate>& found) const {
+  for (u32 i = static_cast<u32>(atc_owners_[owner].first_item); i != 0; i = atc_items_[i].next) {
+    if (atc_items_[i].holds(va)) found.push_back(candidate_of(atc_items_[i], i, va));
+  }
+}
+
+u64 Caches::atc_constant_until(u32 owner, u64 va) const {
+  u64 last = ~u64{0};
+  for (u32 i = static_cast<u32>(atc_owners_[owner].first_item); i != 0; i = atc_items_[i].next) {
+    const AtcItem& item = atc_items_[i];
+    if (item.holds(va)) last = std::min(last, item.last);
+    if (item.first > va) last = std::min(last, item.first - 1);
+  }
+  return last;
+}
+
+// ---- outcomes -----------------------------------------------------------------------------------
+
+bool Caches::ats_outcomes(const Access& access, std::vector<Outcome>& found) const {
+  std::vector<Outcome> here;
+  if (!has_ats(access.sid)) {
+    add(here, denied(Rule::STE_EATS));
+  } else {
+    // SMMUEN = 0, or its change not acknowledged: Unsupported Request.
+    if (smmuen_ == 0 || smmuen_open_ != 0) add(here, denied(Rule::DISABLED_PASSES));
+    if ((smmuen_ != 0 || smmuen_open_ != 0) && !ask_ats(access, here)) return false;
+    for (const AtcOwner& owner : atc_owners_) {
+      const bool its = owner.ssv == 2 || (owner.ssv != 0) == access.ssv;
+      const bool same = !access.ssv || owner.ssv == 2 || owner.ssid == access.ssid;
+      if (owner.items != 0 && owner.sid == access.sid && its && same) use_atc(access, owner, here);
+    }
+    const bool granted =
+        std::ranges::any_of(here, [](const Outcome& o) { return o.kind != OutcomeKind::denied; });
+    if (granted && smmuen_open_ != 0) add(here, {.kind = OutcomeKind::abort});  // sent later
+  }
+  for (const Outcome& outcome : here) {
+    if (outcome.kind != OutcomeKind::denied || access.route == Route::translated) {
+      add(found, outcome);
+    }
+  }
+  return true;
+}
+
+void Caches::use_atc(const Access& access, const AtcOwner& owner,
+                     std::vector<Outcome>& found) const {
+  const AccessKind kind{access.type, access.privileged};
+  for (u32 i = static_cast<u32>(owner.first_item); i != 0; i = atc_items_[i].next) {
+    const AtcItem& item = atc_items_[i];
+    u64 va = access.va;
+    if (item.alias_count != 0) {
+      if ((va >> 56) - item.alias_first >= item.alias_count) continue;
+      va = (va & mask(55, 0)) | (item.first & mask(63, 56));
+    }
+    if (!item.holds(va)) continue;
+    const Candidate c = candidate_of(item, i, va);
+    Outcome outcome{.kind = OutcomeKind::any,
+                    .rule = Rule::WILD_WALK,
+                    .origin = c.origin,
+                    .value = c.value,
+                    .atc = i};
+    if (item.from_reset != 0) outcome.rule = Rule::UNKNOWN_AFTER_RESET;
+    if (c.kind == Candidate::Kind::leaf && c.identity) {
+      outcome.kind = OutcomeKind::bypass;
+      outcome.pa = va;
+    } else if (c.kind == Candidate::Kind::leaf) {
+      const Regime<u64>& r = regimes_[c.regime].regime;
+      const bool refused =
+          !access.privileged && has_unprivileged(r.world) && r.half[c.half].e0pd.value;
+      if (refused || check_access(c.leaf, kind, r).fault) continue;
+      outcome.kind = OutcomeKind::translation;
+      outcome.pa = c.leaf.output + (va - c.va);
+      outcome.attr = c.leaf.attr;
+    }
+    // Translated traffic is aborted while SMMUEN is 0.
+    if (smmuen_ == 0 || smmuen_open_ != 0) {
+      add(found, {.kind = OutcomeKind::abort, .atc = i});
+    }
+    if (smmuen_ != 0 || smmuen_open_ != 0) check_translated(access, outcome, found);
+  }
+}
+
+/// CR0.ATSCHK = 0 lets translated traffic pass; with 1 STE.EATS decides. IHI 0070 3.9.1.3.
+bool Caches::check_translated(const Access& access, const Outcome& outcome,
+                              std::vector<Outcome>& found) const {
+  if (atschk_ == 0) {
+    add(found, outcome);
+    return true;
+  }
+  std::vector<SteOption> stes;
+  if (!ste_options(access.sid, stes)) return false;
+  for (const SteOption& ste : stes) {
+    if (ste.unknown) {
+      add(found, outcome);
+      continue;
+    }
+    const SteKind kind = ste.bad_streamid ? SteKind::bad : decode_ste(ste.ste, caps_).kind;
+    if (kind == SteKind::bad || kind == SteKind::abort) {
+      add(found, {.kind = OutcomeKind::abort, .atc = outcome.atc});
+    } else if (kind == SteKind::bypass || ste.ste.eats() != 1) {
+      add(found, {.kind = OutcomeKind::fault,
+                  .event = EventType::f_transl_forbidden,
+                  .rule = Rule::STE_EATS,
+                  .atc = outcome.atc});
+    } else {
+      add(found, outcome);
+    }
+  }
+  return true;
+}
+
+/// The device asks for a translation and uses it at once.
+bool Caches::ask_ats(const Access& access, std::vector<Outcome>& found) const {
+  const u64 beyond = access.va & ~low_mask(u64{caps_.oas_lg2});
+  std::vector<StreamOption> options;
+  if (!stream_options(access.sid, access.ssid, access.ssv, options)) return false;
+  for (const StreamOption& option : options) {
+    if (option.any) {
+      add(found, {.kind = OutcomeKind::any, .rule = option.rule});
+      continue;
+    }
+    if (option.event != EventType::none) add(found, denied(option.rule));
+    if (option.no_ats) add(found, denied(Rule::STE_EATS));
+    if (!option.ats || option.event != EventType::none) continue;
+    if (option.kind == SteKind::bypass) {
+      add(found, beyond != 0 ? denied(Rule::STE_BYPASS_SIZE)
+                             : Outcome{.kind = OutcomeKind::bypass, .pa = access.va});
+      continue;
+    }
+    std::vector<Outcome> plain;
+    access_under(access, option, plain);
+    for (Outcome outcome : plain) {
+      if (outcome.kind == OutcomeKind::fault) {
+        outcome.kind = OutcomeKind::denied;
+        outcome.event = EventType::none;
+        outcome.reaction = {};
+      }
+      add(found, outcome);
+      // The request marks the page dirty, later writes by the same answer do not.
+      if (outcome.dirty) {
+        outcome.dirty = false;
+        add(found, outcome);
+      }
+    }
+  }
+  return true;
+}
+
+}  // namespace iommucheck::spec

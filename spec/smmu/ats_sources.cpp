@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+// By what the ATS requests of a stream are answered now, and when that changes. IHI 0070 3.9.1.2.
+#include <algorithm>
+
+#include "spec/smmu/caches.h"
+
+namespace iommucheck::spec {
+
+namespace {
+
+constexpr u32 whole_stream = ~u32{0};  // AtsSource::number of what the STE alone decides
+
+bool same_source(const AtsSource& a, const AtsSource& b) {
+  return a.owner == b.owner && a.kind == b.kind && a.regime == b.regime && a.number == b.number;
+}
+
+}  // namespace
+
+// ---- whose --------------------------------------------------------------------------------------
+
+u32 Caches::intern_atc(u32 sid, u32 ssid, u32 ssv) {
+  for (u32 i = 0; i < atc_owners_.size(); ++i) {
+    const AtcOwner& owner = atc_owners_[i];
+    if (owner.sid == sid && owner.ssid == ssid && owner.ssv == ssv) return i;
+  }
+  atc_owners_.push_back({.sid = sid, .ssid = ssid, .ssv = ssv});
+  return static_cast<u32>(atc_owners_.size() - 1);
+}
+
+bool Caches::has_ats(u32 sid) const {
+  for (u32 i = 0; i < ats_streams_.size(); ++i) {
+    if (ats_streams_[i].sid == sid) return true;
+  }
+  return false;
+}
+
+void Caches::set_atschk(bool check) {
+  if ((atschk_ != 0) != check) trail_.set(atschk_, check ? 1 : 0);
+}
+
+// ---- by what requests are answered --------------------------------------------------------------
+
+/// `numbers`: the CDs of the part that may be valid.
+void Caches::sources_of(const StreamPart& part, const std::vector<u32>& numbers,
+                        std::vector<AtsSource>& sources) {
+  if (enabled_ == 0 || !caps_.ats) return;
+  const auto add = [&](const AtsSource& source) {
+    const auto known = std::ranges::find_if(
+        sources, [&](const AtsSource& other) { return same_source(other, source); });
+    if (known == sources.end()) {
+      sources.push_back(source);
+    } else {
+      known->dies = std::max(known->dies, source.dies);
+    }
+  };
+  std::vector<SteOption> stes;
+  if (!ste_options(part.sid, stes)) gave_up_ = true;
+  const auto by_cd = [&](const SteOption& ste, bool ssv, u32 number) {
+    std::vector<CdOption> cds;
+    if (!cd_options(part.sid, number, stes, cds)) gave_up_ = true;
+    for (const CdOption& cd : cds) {
+      AtsSource source{.owner = intern_atc(part.sid, ssv ? number : 0, ssv ? 1 : 0),
+                       .number = number,
+                       .dies = std::min(ste.dies, cd.dies)};
+      if (cd.unknown) {
+        source.kind = AtsSource::Kind::unknown;
+      } else if (cd.bad_substreamid || decode_cd(cd.cd, ste.ste, caps_, e2h_ != 0)) {
+        continue;
+      } else {
+        source.regime = intern(regime_of(ste.ste, cd.cd, caps_, e2h_ != 0));
+      }
+      add(source);
+    }
+  };
+  for (const SteOption& ste : stes) {
+    if (ste.unknown && part.whole()) {
+      add({.owner = intern_atc(part.sid, 0, 2),
+           .kind = AtsSource::Kind::unknown,
+           .number = whole_stream,
+           .dies = ste.dies});
+    }
+    if (ste.unknown || ste.bad_streamid || ste.ste.eats() != 1) continue;
+    if (decode_ste(ste.ste, caps_).kind != SteKind::stage1) continue;
+    const auto plain = select_substream(ste.ste, caps_, false, u64{0});
+    if (plain.kind == SubstreamKind::bypass_stage1 && part.whole()) {
+      add({.owner = intern_atc(part.sid, 0, 0),
+           .kind = AtsSource::Kind::identity,
+           .number = whole_stream,
+           .dies = ste.dies});
+    }
+    for (const u32 number : numbers) {
+      if (plain.kind == SubstreamKind::cd && plain.number == number) by_cd(ste, false, number);
+      const auto with = select_substream(ste.ste, caps_, true, u64{number});
+      if (with.kind == SubstreamKind::cd) by_cd(ste, true, number);
+    }
+  }
+}
+
+/// Before what the part forms changes: entries stay behind of what answered requests until now.
+void Caches::reform_ats(const StreamPart& part, const std::vector<Formed>& now) {
+  if (!has_ats(part.sid)) return;
+  std::vector<u32> numbers;
+  for (const Formed& entry : now) {
+    if (std::ranges::find(numbers, entry.ssid) == numbers.end()) numbers.push_back(entry.ssid);
+  }
+  std::vector<AtsSource> sources;
+  sources_of(part, numbers, sources);
+  std::vector<AtsSource> lost;
+  for (u32 i = ats_sources_.size(); i != 0; --i) {
+    const AtsSource old = ats_sources_[i - 1];
+    if (atc_owners_[old.owner].sid != part.sid) continue;
+    if (!part.whole() && (old.number < part.first || old.number > part.last)) continue;
+    const bool still = std::ranges::any_of(
+        sources, [&](const AtsSource& source) { return same_source(source, old); });
+    if (!still) lost.push_back(old);
+    ats_sources_.remove_unordered(trail_, i - 1);
+  }
+  for (const AtsSource& source : sources) ats_sources_.push(trail_, source);
+  for (const AtsSource& source : lost) lose_source(source);
+}
+
+void Caches::lose_source(const AtsSource& source) {
+  AtcItem item{
+      .owner = source.owner, .last = ~u64{0}, .filled_until = source.dies, .lost_at = now_};
+  switch (source.kind) {
+    case AtsSource::Kind::unknown:
+      item.kind = ItemKind::unknown;
+      add_atc(item);
+      break;
+    case AtsSource::Kind::identity:
+      item.identity = 1;
+      item.last = low_mask(u64{caps_.oas_lg2});
+      add_atc(item);
+      break;
+    case AtsSource::Kind::regime: leave_all_in_atc(source); break;
+  }
+}
+
+/// ATCs that anything may be in, since configuration or translations from before reset may live.
+std::vector<u32> Caches::atcs_of_unknown() const {
+  std::vector<u32> owners;
+  if (enabled_ == 0 || (unknown_.config == 0 && unknown_.tlb_el1 == 0 && unknown_.tlb_el2 == 0)) {
+    return owners;
+  }
+  for (u32 i = 0; i < ats_streams_.size(); ++i) {
+    const auto sid = static_cast<u32>(ats_streams_[i].sid);
+    if (unknown_config_alive(sid)) {
+      owners.push_back(const_cast<Caches*>(this)->intern_atc(sid, 0, 2));
+    }
+  }
+  for (u32 i = 0; i < ats_sources_.size(); ++i) {
+    const AtsSource& source = ats_sources_[i];
+    if (source.kind == AtsSource::Kind::regime &&
+        unknown_tlb_alive(tags_[regimes_[source.regime].tag].tag)) {
+      owners.push_back(source.owner);
+    }
+  }
+  return owners;
+}
+
+}  // namespace iommucheck::spec

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+// All translations under a tag, one after the other: of memory, of cached pointers, of cached
+// entries. Nothing here changes the state.
+#include "spec/smmu/caches.h"
+#include "spec/smmu/paths.h"
+
+namespace iommucheck::spec {
+
+/// Every leaf and unknown word below the table, as met by a walk of the regime.
+void Caches::visit_table(u32 regime, unsigned half, u64 table, unsigned level, u64 entries, u64 va,
+                         u8 hierarchical, u32 item, const VisitCandidate& visit) const {
+  const Frame* frame = memory_.find(table);
+  if (frame == nullptr || (frame->nonzero == 0 && !memory_.any_pending())) return;
+  const u64 size = pow2(level_shift(Granule::g4k, level));
+  std::vector<Candidate> one;
+  for (u64 i = 0; i < entries; ++i) {
+    const u64 here = va + i * size;
+    memory_.visible(table + 8 * i, [&](Content content) {
+      if (!content.unknown && !bit(content.value, 0)) return;
+      if (!content.unknown &&
+          descriptor_type(Granule::g4k, level, content.value) == DescriptorType::table) {
+        visit_table(regime, half, next_table_address(Granule::g4k, content.value), level + 1,
+                    frame_words, here, pack(accumulate(unpack(hierarchical), content.value)), item,
+                    visit);
+        return;
+      }
+      one.clear();
+      meet(regime, half, level, here, hierarchical, item, table + 8 * i, content, one);
+      for (Candidate& c : one) {
+        // A contiguous leaf answers for every entry of its group.
+        const bool group = c.kind == Candidate::Kind::leaf && c.leaf.contiguous;
+        c.at = group ? c.va : here;
+        visit(c, group ? pow2(c.extent_lg2) : size);
+      }
+    });
+  }
+}
+
+void Caches::all_translations_of(u32 tag, const VisitCandidate& visit) const {
+  const auto each_regime = [&](unsigned half, auto&& use) {
+    for (u64 r = tags_[tag].first_regime; r != 0; r = regimes_[r - 1].next) {
+      const RegimeState& state = regimes_[r - 1];
+      if (state.formed != 0 && !state.regime.half[half].epd) use(static_cast<u32>(r - 1));
+    }
+  };
+  for (unsigned half = 0; half < 2; ++half) {
+    each_regime(half, [&](u32 r) {
+      const Half<u64>& h = regimes_[r].regime.half[half];
+      const auto table = start_table(regimes_[r].regime, half);
+      const u64 entries =
+          pow2(static_cast<unsigned>(start_entries_lg2(Granule::g4k, table.level, h.tsz)));
+      const u64 base = half == 0 ? 0 : ~low_mask(64 - h.tsz);
+      visit_table(r, half, table.address, table.level, entries, base, 0, 0, visit);
+      // A pointer that one regime filled serves the walks of the others of its tag.
+      for (u64 i = 0; i < entries && tags_[tag].formed > 1; ++i) {
+        memory_.visible(table.address + 8 * i, [&](Content content) {
+          if (content.unknown ||
+              descriptor_type(Granule::g4k, table.level, content.value) != DescriptorType::table) {
+            return;
+          }
+          const u64 va = base + (i << level_shift(Granule::g4k, table.level));
+          each_regime(half, [&](u32 other) {
+            if (other == r) return;
+            visit_table(other, half, next_table_address(Granule::g4k, content.value),
+                        table.level + 1, frame_words, va,
+                        pack(accumulate(unpack(0), content.value)), 0, visit);
+          });
+        });
+      }
+    });
+  }
+  for (u32 i = static_cast<u32>(tags_[tag].first_item); i != 0; i = items_[i].next) {
+    const Item& item = items_[i];
+    if (item.kind == ItemKind::pointer) {
+      const u8 hierarchical =
+          static_cast<u8>(item.hierarchical | pack(accumulate(unpack(0), item.value)));
+      each_regime(item.half, [&](u32 r) {
+        visit_table(r, item.half, next_table_address(Granule::g4k, item.value), item.level + 1U,
+                    frame_words, item.va, hierarchical, i + 1, visit);
+      });
+      continue;
+    }
+    std::vector<Candidate> one;
+    meet(item.regime, item.half, item.level, item.va, item.hierarchical, i + 1, item.origin,
+         Content{item.value, item.kind == ItemKind::unknown}, one);
+    for (Candidate& c : one) {
+      c.at = item.va;
+      note_clean_only(c);
+      visit(c, item.count * item.entry_bytes());
+    }
+  }
+}
+
+/// What collect() may give for any address.
+void Caches::translations_under(u32 tag, const VisitCandidate& visit) const {
+  all_translations_of(tag, visit);
+  for (u32 t = 0; t < active_tags_.size() && globals_ != 0; ++t) {
+    const auto other = static_cast<u32>(active_tags_[t]);
+    if (other == tag || !shares_globals(tags_[other].tag, tags_[tag].tag)) continue;
+    all_translations_of(other, [&](const Candidate& c, u64 bytes) {
+      const bool global =
+          c.kind == Candidate::Kind::unknown || (c.kind == Candidate::Kind::leaf && !c.leaf.ng);
+      if (global) visit(c, bytes);
+    });
+  }
+}
+
+void Caches::for_each_translation(const std::function<void(u32, const Candidate&)>& visit) const {
+  for (u32 t = 0; t < active_tags_.size(); ++t) {
+    const auto id = static_cast<u32>(active_tags_[t]);
+    const TagState& tag = tags_[id];
+    bool others = false;  // global items are met under other tags, too
+    for (u32 o = 0; o < active_tags_.size() && globals_ != 0; ++o) {
+      const TagState& other = tags_[static_cast<u32>(active_tags_[o])];
+      others |= other.formed != 0 && shares_globals(other.tag, tag.tag);
+    }
+    if (tag.formed == 0 && !others) continue;
+    const auto by_entries = [&](const Candidate& c, u64 bytes) {
+      Candidate entry = c;
+      const u64 size = pow2(level_shift(Granule::g4k, c.level));
+      for (; entry.at - c.at < bytes; entry.at += size) visit(id, entry);
+    };
+    for (u64 r = tag.first_regime; r != 0; r = regimes_[r - 1].next) {
+      const RegimeState& state = regimes_[r - 1];
+      for (unsigned half = 0; half < 2 && state.formed != 0; ++half) {
+        if (state.regime.half[half].epd) continue;
+        const auto table = start_table(state.regime, half);
+        const u64 entries = pow2(static_cast<unsigned>(
+            start_entries_lg2(Granule::g4k, table.level, state.regime.half[half].tsz)));
+        const u64 va = half == 0 ? 0 : ~low_mask(64 - state.regime.half[half].tsz);
+        visit_table(static_cast<u32>(r - 1), half, table.address, table.level, entries, va, 0, 0,
+                    by_entries);
+      }
+    }
+    for (u32 i = static_cast<u32>(tag.first_item); i != 0; i = items_[i].next) {
+      const Item& item = items_[i];
+      if (tag.formed == 0 && (item.kind == ItemKind::pointer || not_global(item.value))) continue;
+      if (item.kind == ItemKind::pointer) {
+        visit_table(item.regime, item.half, next_table_address(Granule::g4k, item.value),
+                    item.level + 1U, frame_words, item.va,
+                    static_cast<u8>(item.hierarchical | pack(accumulate(unpack(0), item.value))),
+                    i + 1, by_entries);
+        continue;
+      }
+      for (u64 k = 0; k < item.count; ++k) {
+        const Item single = item.part(k, 1);
+        std::vector<Candidate> one;
+        meet(item.regime, item.half, item.level, single.va, item.hierarchical, i + 1, single.origin,
+             Content{single.value, item.kind == ItemKind::unknown}, one);
+        for (const Candidate& candidate : one) visit(id, candidate);
+      }
+    }
+  }
+}
+
+}  // namespace iommucheck::spec

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT
+// What is held, for a caller who has to give it back, and the whole state as text.
+#include "base/text.h"
+#include "spec/sva/interface.h"
+
+namespace iommucheck::spec::sva {
+
+namespace {
+
+constexpr u64 whole_space = ~u64{0};
+
+std::string range_text(u64 first, u64 last) { return "[" + hex(first) + ", " + hex(last) + "]"; }
+
+std::string named(const char* name, u64 value) {
+  return std::string(" ") + name + " " + std::to_string(value);
+}
+
+std::string pending_name(u32 kind) {
+  if (kind == records::invalidate_in_progress) return "Invalidate";
+  if (kind == records::release_in_progress) return "Release";
+  return std::string(call_name(static_cast<CallKind>(kind)));
+}
+
+}  // namespace
+
+/// DESIGN 4, promise 4.
+std::vector<Leak> Interface::leaks() const {
+  std::vector<Leak> leaks;
+  for_each_space([&](u32 i) {
+    const Space& space = spaces_[i];
+    if (space.owner == Owner::process) return;
+    const bool is_living = space.life == records::living;
+    const bool is_private = space.owner == Owner::private_pasid;
+    const u32 pasid = space.number == 0 ? pasid_unknown : numbers_[space.number].value;
+    Leak leak{.kind = is_private ? Leak::Kind::io_mm : Leak::Kind::domain,
+              .handle = space.handle,
+              .device = space.maker,
+              .first = 0,
+              .last = whole_space,
+              .pasid = pasid};
+    if (!is_living) leak.kind = Leak::Kind::quarantined;
+    leaks.push_back(leak);
+    forest_.for_each(space.stale, 0, whole_space, [&](const Interval& piece) {
+      leak.kind =
+          piece.tag == records::gathered ? Leak::Kind::not_synchronised : Leak::Kind::quarantined;
+      leak.first = piece.first;
+      leak.last = piece.last;
+      leaks.push_back(leak);
+    });
+  });
+  for (u32 i = 0; i < devices_.size(); ++i) {
+    const Device& device = devices_[i];
+    if (device.domain != 0) {
+      leaks.push_back({.kind = Leak::Kind::attached_device, .handle = domain_of(i), .device = i});
+    }
+    for (u32 g = device.ghosts; g != 0; g = ghosts_[g].next) {
+      leaks.push_back({.kind = Leak::Kind::quarantined,
+                       .handle = spaces_[ghosts_[g].domain].handle,
+                       .device = i,
+                       .first = 0,
+                       .last = whole_space});
+    }
+  }
+  forest_.for_each(number_at_, 0, pasid_limit - 1, [&](const Interval& piece) {
+    const Number& number = numbers_[piece.tag];
+    Leak leak{.kind = Leak::Kind::pasid, .pasid = number.value};
+    if (number.state == NumberState::plain) leaks.push_back(leak);
+    if (number.state == NumberState::doubtful) {
+      leak.kind = Leak::Kind::quarantined_pasid;
+      leaks.push_back(leak);
+    }
+    for (u32 b = number.bonds; b != 0; b = bonds_[b].next) {
+      const Bond& bond = bonds_[b];
+      const bool held = bond.state == BondState::overdue || bond.state == BondState::failed ||
+                        bond.state == BondState::ended;
+      leak.kind = held ? Leak::Kind::quarantined_pasid : Leak::Kind::bond;
+      leak.device = bond.device;
+      if (bond.state != BondState::ghost) leaks.push_back(leak);
+    }
+  });
+  for_each_unseen([&](const Unseen& record) {
+    if (record.count == 0) return;
+    leaks.push_back(
+        {.kind = Leak::Kind::quarantined_pasid, .device = record.device, .pasid = pasid_unknown});
+  });
+  return leaks;
+}
+
+std::string leak_text(const Leak& leak) {
+  const std::string domain = "domain " + hex(leak.handle);
+  const std::string pasid =
+      leak.pasid == pasid_unknown ? "an unknown PASID" : "PASID " + std::to_string(leak.pasid);
+  const std::string device = "device " + std::to_string(leak.device);
+  switch (leak.kind) {
+    case Leak::Kind::domain: return domain + " is not freed";
+    case Leak::Kind::attached_device: return device + " is attached to " + domain;
+    case Leak::Kind::not_synchronised:
+      return hex(leak.handle) + ": " + range_text(leak.first, leak.last) + " is not synchronised";
+    case Leak::Kind::quarantined:
+      return hex(leak.handle) + ": " + range_text(leak.first, leak.last) +
+             " is held after a time-out";
+    case Leak::Kind::io_mm: return "io_mm " + hex(leak.handle) + ", " + pasid + ", is not freed";
+    case Leak::Kind::pasid: return pasid + " is not freed";
+    case Leak::Kind::bond: return device + " is bound at " + pasid;
+    case Leak::Kind::quarantined_pasid: return pasid + " is in quarantine";
+  }
+  return "";
+}
+
+Held Interface::held() const {
+  Held held;
+  for_each_space([&](u32 i) {
+    if (spaces_[i].life != records::living) return;
+    if (spaces_[i].owner == Owner::domain) ++held.domains;
+    if (spaces_[i].owner == Owner::private_pasid) {
+      ++held.io_mms;
+      if (spaces_[i].number == 0) ++held.pasids;
+    }
+  });
+  forest_.for_each(number_at_, 0, pasid_limit - 1, [&](const Interval& piece) {
+    const NumberState state = numbers_[piece.tag].state;
+    if (state == NumberState::doubtful) ++held.doubtful_pasids;
+    if (state != NumberState::doubtful && state != NumberState::free) ++held.pasids;
+  });
+  for_each_bond([&](u32 i) {
+    if (is_callers(bonds_[i])) ++held.bonds;
+  });
+  for_each_unseen([&](const Unseen& record) { held.doubtful_pasids += record.count; });
+  return held;
+}
+
+std::string Interface::dump() const {
+  std::string text;
+  const auto intervals = [&](const char* name, u64 root) {
+    forest_.for_each(root, 0, whole_space, [&](const Interval& piece) {
+      text += std::string("  ") + name + " " + range_text(piece.first, piece.last) + " pa " +
+              hex(piece.pa) + " prot " + hex(piece.prot) + " tag " + std::to_string(piece.tag) +
+              "\n";
+    });
+  };
+  for (u32 i = 0; i < devices_.size(); ++i) {
+    const Device& device = devices_[i];
+    text += "device " + std::to_string(i) + named("present", device.present) +
+            named("domain", device.domain);
+    if (device.initialised != 0) {
+      text += named("features", device.features) + named("pasids from", device.first_pasid) +
+              named("to", device.last_pasid) + named("mm_exit", device.has_mm_exit);
+    }
+    for (u32 g = device.ghosts; g != 0; g = ghosts_[g].next) {
+      text += named("ghost", ghosts_[g].domain);
+    }
+    text += "\n";
+  }
+  for_each_space([&](u32 i) {
+    const Space& space = spaces_[i];
+    text += "space " + std::to_string(i) + named("owner", static_cast<u64>(space.owner)) +
+            " handle " + hex(space.handle) + named("kind", space.kind) + named("life", space.life) +
+            named("bits", space.input_bits) + named("and", space.output_bits) + " page sizes " +
+            hex(space.page_sizes) + named("devices", space.devices) +
+            named("ghosts", space.ghosts) + " added " +
+            range_text(space.added_first, space.added_last) +
+            named("number", space.number == 0 ? 0 : numbers_[space.number].value + 1) +
+            named("domain", space.domain) + named("maker", space.maker);
+    for (u32 l = space.links; l != 0; l = links_[l].next) text += named("link", links_[l].device);
+    text += "\n";
+    intervals("map", space.map);
+    intervals("stale", space.stale);
+    intervals("older", space.older);
+  });
+  forest_.for_each(number_at_, 0, pasid_limit - 1, [&](const Interval& piece) {
+    const Number& number = numbers_[piece.tag];
+    if (number.state == NumberState::free) return;
+    text += "pasid " + std::to_string(number.value) +
+            named("state", static_cast<u64>(number.state)) + named("space", number.space) +
+            named("further", number.further) + "\n";
+    for (u32 b = number.bonds; b != 0; b = bonds_[b].next) {
+      const Bond& bond = bonds_[b];
+      text += "  bond" + named("device", bond.device) + " drvdata " + hex(bond.drvdata) +
+              named("refs", bond.refs) + named("state", static_cast<u64>(bond.state)) + "\n";
+    }
+  });
+  for_each_unseen([&](const Unseen& record) {
+    text += "a pasid from" + named("", record.first) + named("to", record.last) +
+            named("space", record.space) + named("domain", record.domain) +
+            named("device", record.device) + named("times", record.count) + "\n";
+  });
+  intervals("handle", handles_);
+  intervals("process", processes_);
+  for_each_pending([&](const Pending& pending) {
+    text += "in " + pending_name(pending.kind) + named("space", pending.space) +
+            named("device", pending.device) + named("bond", pending.bond) +
+            named("gone", static_cast<u64>(pending.gone)) + " range " +
+            range_text(pending.first, pending.last) + named("pasids", pending.first_pasid) +
+            named("to", pending.last_pasid) + "\n";
+    intervals("fresh", pending.fresh);
+  });
+  return text;
+}
+
+std::string Interface::dump_with_history() const {
+  std::string text = dump() + "clock" + named("", changes_) + "\n";
+  const auto handles = [&](const char* name, u64 root) {
+    forest_.for_each(root, 0, whole_space, [&](const Interval& piece) {
+      text += name + range_text(piece.first, piece.last) + named("is", piece.tag) + "\n";
+    });
+  };
+  handles("freed domain ", freed_handles_);
+  handles("io_mm ", io_mms_);
+  handles("freed io_mm ", freed_io_mms_);
+  for_each_space([&](u32 i) {
+    if (spaces_[i].table != 0) text += std::to_string(i) + " table " + hex(spaces_[i].table) + "\n";
+  });
+  forest_.for_each(number_at_, 0, pasid_limit - 1, [&](const Interval& piece) {
+    const Number& number = numbers_[piece.tag];
+    text += "pasid " + std::to_string(number.value) + named("freed at", number.freed_at) +
+            named("from", number.freed_from) + "\n";
+  });
+  return text;
+}
+
+}  // namespace iommucheck::spec::sva

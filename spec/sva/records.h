@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+// What the interface's state is made of: all of it lies in trailed pools, by index, 0 is none.
+// Every record is a multiple of 8 bytes, as the trail wants it.
+#pragma once
+
+#include "base/types.h"
+
+namespace iommucheck::spec::sva::records {
+
+enum class Owner : u32 {
+  domain,         ///< a domain's space, which RIDs reach
+  private_pasid,  ///< of an io_mm that sva_alloc_pasid made
+  process,        ///< the environment's
+};
+
+enum Life : u32 {
+  unused = 0,
+  living = 1,
+  zombie = 2,     ///< its handle is gone, but a time-out keeps what it mapped reachable
+  releasing = 3,  ///< a process of which Release began
+  dead = 4,       ///< a process of which Release returned, or that is gone
+};
+
+enum StaleTag : u32 { gathered = 0, in_quarantine = 1 };
+
+/// A bit of a layer's `prot`: more layers than are kept.
+inline constexpr u32 unknown_layers = u32{1} << 31;
+
+/// An address space: one object, whoever reaches it. A process's `stale` and `older` are tagged
+/// with the number of the environment's change that made them old.
+struct Space {
+  u64 handle = 0;  ///< domain's, io_mm's, or the environment's mm
+  u64 map = 0;     ///< root: what is mapped
+  u64 stale = 0;   ///< root: not any more (so), not invalidated; tagged StaleTag
+  u64 page_sizes = 0;
+  u64 added_first = ~u64{0};  ///< hull of what tlb_range_add added to the gather
+  u64 added_last = 0;
+  u32 kind = 0;  ///< a DomainKind; of a private or process space: paging
+  u32 input_bits = 0;
+  u32 output_bits = 0;
+  u32 devices = 0;  ///< attached; of a process: bonds, ghosts included
+  u32 ghosts = 0;   ///< devices that a time-out left with a way to it
+  u32 life = unused;
+  u32 next = 0;  ///< of the pool
+  Owner owner = Owner::domain;
+  u64 older = 0;   ///< root, process: a second layer of what was there; a third is not kept
+  u64 table = 0;   ///< attribute TTBR0, once it was seen
+  u32 number = 0;  ///< PASID record: a private space's; the one that plain binds share
+  u32 domain = 0;  ///< private: of which it is
+  u32 maker = 0;   ///< private: the device
+  u32 links = 0;   ///< private, tables per device: list of devices that reach it
+};
+
+struct alignas(8) Device {
+  u32 domain = 0;  ///< index, 0: none
+  u32 ghosts = 0;  ///< list of further domains that it may meet
+  u32 group = 0;
+  u32 present = 0;
+  u32 initialised = 0;  ///< sva_device_init
+  u32 features = 0;
+  u32 first_pasid = 0;  ///< the range that it gets numbers from
+  u32 last_pasid = 0;
+  u32 has_mm_exit = 0;
+  u32 padding = 0;
+};
+
+struct alignas(8) Ghost {
+  u32 domain = 0;
+  u32 next = 0;
+};
+
+struct alignas(8) Link {
+  u32 device = 0;
+  u32 next = 0;
+  u32 doubtful = 0;  ///< a time-out: it may or may not reach it
+  u32 padding = 0;
+};
+
+enum class NumberState : u32 {
+  free,
+  plain,          ///< pasid_alloc
+  private_pasid,  ///< sva_alloc_pasid
+  bound,          ///< bonds, of which the states say whether it is stopping or in quarantine
+  doubtful,       ///< a time-out: held until a covering invalidation completed, which none sees
+};
+
+/// A PASID that was given at least once.
+struct Number {
+  u64 io_mm = 0;       ///< of a process: handle that io_mm_of gave, once it was seen
+  u64 freed_at = 0;    ///< history of the cyclic rule: when it was freed last, at the latest
+  u64 freed_from = 0;  ///< and at the earliest, after a time-out
+  u32 value = 0;
+  NumberState state = NumberState::free;
+  u32 space = 0;
+  u32 bonds = 0;    ///< list
+  u32 further = 0;  ///< made by the further-PASID flag
+  u32 next = 0;     ///< of the pool
+};
+
+enum class BondState : u32 {
+  active,
+  owed,     ///< Release began, its handler is to be called
+  running,  ///< its handler was called
+  done,     ///< its handler returned 0; gone when Release returns
+  overdue,  ///< its handler is past its bound
+  failed,   ///< its handler returned an error
+  without,  ///< Release began, it has no handler
+  ended,    ///< done, while others hold the number in quarantine; for the caller it is gone
+  ghost,    ///< a time-out: gone for the caller, but it may be reached
+};
+
+/// A device and a process at a PASID.
+struct Bond {
+  u64 drvdata = 0;
+  u32 device = 0;
+  u32 number = 0;
+  u32 refs = 0;
+  BondState state = BondState::active;
+  u32 next = 0;    ///< of the number's list, of the pool
+  u32 domain = 0;  ///< the device's, which it keeps while it is bound
+};
+
+/// What stands, or may stand, at a number that nobody saw: one of [first, last] that is free as far
+/// as is known, or in doubt.
+struct alignas(8) Unseen {
+  u32 next = 0;    ///< of the list, of the pool
+  u32 space = 0;   ///< a process's, or a private one; 0: a private one without a mapping
+  u32 domain = 0;  ///< in whose table
+  u32 device = 0;  ///< for which it was asked
+  u32 first = 1;
+  u32 last = 0;
+  u32 count = 0;  ///< calls that timed out; 0: it is there, and only its number is not known
+  u32 padding = 0;
+};
+
+/// How a bond went while a call that wanted it gone waited.
+enum class Gone : u32 { no, by_exit, by_another };
+
+/// A call, an Invalidate or a Release in progress, and what it may have done already.
+struct Pending {
+  u64 fresh = 0;  ///< root: what a map may already have made
+  u64 first = 1;  ///< of an unmap or Invalidate; first > last: none
+  u64 last = 0;
+  u64 drvdata = 0;  ///< bind_device
+  u64 changes = 0;  ///< Invalidate: the environment's changes before it
+  u32 kind = 0;     ///< a CallKind, or one of the two below
+  u32 space = 0;    ///< domain, io_mm or process that it concerns
+  u32 device = 0;
+  u32 bond = 0;         ///< unbind_device, or a bond that exit took before bind_device returned
+  u32 first_pasid = 1;  ///< a number of these may become reachable; first > last: none
+  u32 last_pasid = 0;
+  Gone gone = Gone::no;
+  u32 flags = 0;
+  u32 freed = 0;  ///< Release: a number of the process is no longer needed by anybody
+  u32 padding = 0;
+};
+
+inline constexpr u32 invalidate_in_progress = 1000;
+inline constexpr u32 release_in_progress = 1001;
+
+}  // namespace iommucheck::spec::sva::records

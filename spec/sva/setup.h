@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+// What is known of the machine before the first call, and what a caller has to give back.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/types.h"
+
+namespace iommucheck::spec::sva {
+
+struct DeviceSetup {
+  static constexpr u32 alone = ~u32{0};
+  std::vector<u32> stream_ids;
+  u32 group = alone;    ///< devices with one number move together, and have no PASIDs
+  bool present = true;  ///< false: device_added comes later
+  u32 ssid_bits = 0;    ///< PASIDs that it can send are below 2^it; 0: none
+  bool ats = false;
+  bool stall = false;  ///< its accesses can wait
+  bool pri = false;    ///< it asks for pages
+  bool iommu = true;   ///< false: none behind it: ENODEV, its accesses pass untranslated
+};
+
+struct Setup {
+  std::vector<DeviceSetup> devices;
+  /// A paging domain beyond so many may be refused with ENOSPC: 8-bit ASIDs, 0 kept.
+  u32 address_spaces = 255;
+  u32 ssid_bits = 0;  ///< the IOMMU's; 0: it has no PASIDs
+  /// PASID tables belong to devices: nobody else of the domain reaches what a device is bound to.
+  bool per_device_tables = false;
+  bool keeps_pasid_0 = true;  ///< SMMUv3 does; false: 0 is a number like any other
+};
+
+/// What is not given back. `handle` names a domain or io_mm (0: its handle is gone).
+struct Leak {
+  enum class Kind : u8 {
+    domain,
+    attached_device,
+    not_synchronised,  ///< [first, last] of a domain or io_mm
+    quarantined,       ///< the same, after a time-out
+    io_mm,             ///< private, at `pasid`
+    pasid,             ///< from pasid_alloc
+    bond,              ///< of (device, pasid)
+    quarantined_pasid,
+  };
+  Kind kind;
+  u64 handle = 0;
+  u32 device = 0;
+  u64 first = 0;
+  u64 last = 0;
+  u32 pasid = 0;
+};
+
+std::string leak_text(const Leak& leak);
+
+/// How much is held, as a caller counts it.
+struct Held {
+  u32 domains = 0;
+  u32 io_mms = 0;  ///< private ones
+  u32 pasids = 0;  ///< plain, private, bound, quarantined
+  u32 tokens = 0;  ///< not built: 0
+  u32 queues = 0;  ///< not built: 0
+  u32 bonds = 0;   ///< (device, PASID) with a process, stopping ones too
+  /// Numbers of which a time-out left open whether they are still held; not in `pasids`.
+  u32 doubtful_pasids = 0;
+};
+
+}  // namespace iommucheck::spec::sva

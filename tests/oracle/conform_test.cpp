@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT
+// The judge of devices: the specification as a device passes; each device that is broken in one way
+// is found, by the name of the rule that it breaks.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include "oracle/conform/conform.h"
+#include "oracle/conform/directed.h"
+#include "oracle/conform/runner.h"
+#include "tests/oracle/conform_support.h"
+#include "trace/trace_file.h"
+
+namespace iommucheck::oracle {
+namespace {
+
+using spec::Rule;
+
+ConformOptions some(u64 cases, u64 seed = 7) {
+  ConformOptions options;
+  options.seed = seed;
+  options.seconds = 0;
+  options.cases = cases;
+  options.use_known = false;
+  return options;
+}
+
+std::string words(const ConformResult& result) {
+  std::string text;
+  for (const FoundDivergence& found : result.divergences) {
+    text += std::string(spec::rule_name(found.divergence.rule)) + ": " + found.divergence.kind +
+            " (" + found.divergence.text + ")\n";
+  }
+  return text;
+}
+
+RuleVerdict verdict(const ConformResult& result, Rule rule) {
+  for (const RuleCount& count : result.rules) {
+    if (count.rule == rule) return count.verdict;
+  }
+  return RuleVerdict::undetermined;
+}
+
+TEST(Conform, TheSpecificationAsADevicePasses) {
+  for (const u64 seed : {1U, 2U}) {
+    SpecDevice device(seed);
+    const auto result = run_conform(device, some(150, seed));
+    ASSERT_TRUE(result) << result.error().message;
+    EXPECT_TRUE(result->held()) << words(*result);
+    EXPECT_EQ(result->random, 150U);
+    EXPECT_GT(result->stale_allowed, 20U);  // it does use what it may still have cached
+    EXPECT_EQ(result->deaths, 0U);
+    for (const Rule rule : {Rule::TLBI_TAGS, Rule::TLBI_RANGE, Rule::CFGI_SCOPE,
+                            Rule::S1_PERMISSION, Rule::S1_ACCESS_FLAG, Rule::S1_DESCRIPTOR_VALID,
+                            Rule::TRANSLATION_RESULT, Rule::CD_TSZ, Rule::STE_VALID,
+                            Rule::STE_ABORT, Rule::STE_BYPASS, Rule::EVENT_RECORD,
+                            Rule::EVENT_OVERFLOW, Rule::DISABLED_PASSES, Rule::CMD_OPCODE,
+                            Rule::COMMAND_ERROR_STOPS, Rule::STREAM_TABLE_FORMAT,
+                            Rule::L1STD_SPAN}) {
+      EXPECT_EQ(verdict(*result, rule), RuleVerdict::holds) << spec::rule_name(rule);
+    }
+    EXPECT_EQ(verdict(*result, Rule::STE_S2TG), RuleVerdict::not_claimed);
+    EXPECT_EQ(verdict(*result, Rule::S1_WALK_FETCH), RuleVerdict::not_exercised);
+  }
+}
+
+struct Twin {
+  Fault fault;
+  Rule rule;
+};
+
+class ConformTwin : public testing::TestWithParam<Twin> {};
+
+TEST_P(ConformTwin, IsFoundByItsRule) {
+  BrokenDevice device(GetParam().fault, 3);
+  const auto result = run_conform(device, some(40));
+  ASSERT_TRUE(result) << result.error().message;
+  EXPECT_FALSE(result->held());
+  const auto its = [](const FoundDivergence& found) {
+    return found.divergence.rule == GetParam().rule;
+  };
+  EXPECT_TRUE(std::ranges::any_of(result->divergences, its))
+      << "expected " << spec::rule_name(GetParam().rule) << ", found:\n" << words(*result);
+  EXPECT_EQ(verdict(*result, GetParam().rule), RuleVerdict::broken);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, ConformTwin,
+    testing::Values(Twin{Fault::forgets_tlbi, Rule::TLBI_TAGS},
+                    Twin{Fault::forgets_range, Rule::TLBI_RANGE},
+                    Twin{Fault::ignores_cfgi, Rule::CFGI_SCOPE},
+                    Twin{Fault::ignores_permission, Rule::S1_PERMISSION},
+                    Twin{Fault::wrong_event_type, Rule::S1_DESCRIPTOR_VALID},
+                    Twin{Fault::wrong_event_address, Rule::EVENT_RECORD},
+                    Twin{Fault::loses_events, Rule::EVENT_LOST},
+                    Twin{Fault::repeats_events, Rule::EVENT_ONCE},
+                    Twin{Fault::sync_is_early, Rule::TLBI_TAGS},
+                    Twin{Fault::wrong_cons, Rule::REGISTER_READ},
+                    Twin{Fault::stuck_cons, Rule::REGISTER_PROGRESS},
+                    Twin{Fault::takes_illegal, Rule::CMD_NOT_IMPLEMENTED},
+                    Twin{Fault::refuses_legal, Rule::COMMAND_LEGAL},
+                    Twin{Fault::claims_16k, Rule::TRANSLATION_RESULT},
+                    Twin{Fault::idr_writable, Rule::REGISTER_READ},
+                    Twin{Fault::wrong_address, Rule::TRANSLATION_RESULT},
+                    Twin{Fault::ignores_disable, Rule::DISABLED_PASSES},
+                    Twin{Fault::never_acknowledges, Rule::REGISTER_PROGRESS},
+                    Twin{Fault::dies, Rule::DEVICE_SURVIVES}),
+    [](const testing::TestParamInfo<Twin>& twin) {
+      return std::to_string(static_cast<int>(twin.param.fault)) +
+             std::string(spec::rule_name(twin.param.rule));
+    });
+
+TEST(Conform, TheSameSeedGivesTheSameCases) {
+  const SpecDevice device(1);
+  for (u64 number = 0; number < 20; ++number) {
+    const Case one = random_case(device.identity(), 5, number);
+    EXPECT_EQ(one.steps, random_case(device.identity(), 5, number).steps);
+    EXPECT_NE(one.steps, random_case(device.identity(), 6, number).steps);
+  }
+}
+
+TEST(Conform, AFindingIsShortAndItsTraceShowsItAgain) {
+  const std::filesystem::path folder =
+      std::filesystem::path(testing::TempDir()) / "iommucheck-conform-test";
+  std::filesystem::remove_all(folder);
+  BrokenDevice device(Fault::forgets_tlbi, 3);
+  ConformOptions options = some(30);
+  options.report = folder.string();
+  const auto result = run_conform(device, options);
+  ASSERT_TRUE(result) << result.error().message;
+  ASSERT_FALSE(result->divergences.empty());
+  // It shows in many ways; here as what it is.
+  const auto its = std::ranges::find_if(result->divergences, [](const FoundDivergence& one) {
+    return one.divergence.rule == Rule::TLBI_TAGS;
+  });
+  ASSERT_NE(its, result->divergences.end());
+  const FoundDivergence& found = *its;
+  EXPECT_LE(found.steps.size(), 16U);
+  ASSERT_FALSE(found.trace_path.empty());
+
+  // On the device it is there again, and on one that is right it is not.
+  ConformOptions again = some(0);
+  again.replay = found.trace_path;
+  BrokenDevice same(Fault::forgets_tlbi, 3);
+  const auto replayed = run_conform(same, again);
+  ASSERT_TRUE(replayed) << replayed.error().message;
+  ASSERT_FALSE(replayed->divergences.empty());
+  EXPECT_TRUE(replayed->divergences.front().divergence.same(found.divergence));
+  SpecDevice right(3);
+  const auto passes = run_conform(right, again);
+  ASSERT_TRUE(passes) << passes.error().message;
+  EXPECT_TRUE(passes->divergences.empty()) << words(*passes);
+
+  // The file that was written makes the run pass; for a device that is right it has vanished.
+  ConformOptions known = some(30);
+  known.use_known = true;
+  known.known = options.report + "/spec-1.json";
+  BrokenDevice third(Fault::forgets_tlbi, 3);
+  const auto held = run_conform(third, known);
+  ASSERT_TRUE(held) << held.error().message;
+  EXPECT_TRUE(held->held()) << words(*held);
+  SpecDevice fourth(3);
+  const auto gone = run_conform(fourth, known);
+  ASSERT_TRUE(gone) << gone.error().message;
+  EXPECT_FALSE(gone->held());
+  EXPECT_FALSE(gone->vanished.empty());
+  std::filesystem::remove_all(folder);
+}
+
+TEST(Conform, KnownFilesSayWhatIsWrongWithThem) {
+  const std::string path = testing::TempDir() + "/iommucheck-known.json";
+  const auto error_of = [&](const std::string& text) {
+    std::ofstream(path) << text;
+    const auto file = read_known(path);
+    return file ? std::string("read") : file.error().message;
+  };
+  EXPECT_NE(error_of("").find(path), std::string::npos);
+  EXPECT_NE(error_of("{\"device\": \"qemu\"}").find("'version'"), std::string::npos);
+  EXPECT_NE(error_of("{\"device\": \"q\", \"version\": \"1\", \"divergences\": [{\"id\": \"x\"}]}")
+                .find("'rule'"), std::string::npos);
+  EXPECT_EQ(error_of("{\"device\": \"q\", \"version\": \"1\", \"divergences\": []}"), "read");
+  std::filesystem::remove(path);
+  EXPECT_FALSE(read_known(path));
+
+  SpecDevice device(1);
+  ConformOptions options = some(0);
+  options.use_known = true;
+  options.known = path;
+  std::ofstream(path) << "{\"device\": \"qemu\", \"version\": \"7.2\", \"divergences\": []}";
+  const auto result = run_conform(device, options);
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, ErrorCode::bad_input);
+}
+
+TEST(Conform, ADeviceThatDoesNotExist) {
+  EXPECT_EQ(open_device("nothing", 1).error().code, ErrorCode::bad_input);
+  const auto missing = open_device("qemu:/nowhere/qemu-system-aarch64", 1);
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().code, ErrorCode::environment);
+  EXPECT_NE(missing.error().message.find("apt-get install"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace iommucheck::oracle

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: MIT
+// The scenarios on the interface specification and on the builtin driver; and that every
+// expectation in them is one: changed, it is noticed at its line.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+#include "oracle/scenario/driver_subject.h"
+#include "oracle/scenario/runner.h"
+#include "scenario/parser.h"
+#include "scenario/print.h"
+#include "tests/scenario/files_support.h"
+
+namespace iommucheck::oracle::stories {
+namespace {
+
+using scenario::Scenario;
+using scenario::Value;
+using Status = ScenarioResult::Status;
+
+ScenarioResult on_spec(const Scenario& scenario) {
+  return run_scenario(scenario, {.make_subject = make_model, .trace = {}});
+}
+ScenarioResult on_builtin(const Scenario& scenario) {
+  return run_scenario(scenario, {.make_subject = make_builtin_subject, .trace = {}});
+}
+
+std::string text_of(const Scenario& scenario, const ScenarioResult& result) {
+  if (!result.failure) return scenario.id;
+  const StepFailure& failure = *result.failure;
+  std::string text = scenario.id + " line " + std::to_string(failure.place.line) + ": " +
+                     failure.step + "\n expected " + failure.expected + "\n observed " +
+                     failure.observed;
+  for (const std::string& line : failure.evidence) text += "\n " + line;
+  return text;
+}
+
+/// Those that use what is not built yet.
+bool is_ahead(const ScenarioResult& result) {
+  static const std::set<std::string> not_built{"dirty_set",
+                                               "dirty_read",
+                                               "domain_alloc(dynamic)",
+                                               "?walk",
+                                               "?gpu",
+                                               "gpu_flush",
+                                               "gpu_switch",
+                                               "bind_task",
+                                               "unbind_task",
+                                               "task_get_attr",
+                                               "task_map",
+                                               "task_unmap",
+                                               "upt",
+                                               "fault_queue_open",
+                                               "fault_read",
+                                               "fault_respond",
+                                               "ucd",
+                                               "dma that waits",
+                                               "domain_alloc(paging_s2)",
+                                               "domain_alloc(nested)",
+                                               "backend=two",
+                                               "cache_invalidate",
+                                               "domain_alloc(nested_pasid)",
+                                               "attach_pasid"};
+  return std::ranges::all_of(result.needs,
+                             [](const std::string& name) { return not_built.contains(name); });
+}
+
+TEST(ScenarioFiles, HoldOnTheInterfaceSpecification) {
+  unsigned passed = 0;
+  for (const Scenario& scenario : test::all_scenarios()) {
+    const ScenarioResult result = on_spec(scenario);
+    EXPECT_NE(result.status, Status::failed) << text_of(scenario, result);
+    if (result.status == Status::needs) EXPECT_TRUE(is_ahead(result)) << scenario.id;
+    passed += result.status == Status::passed ? 1 : 0;
+  }
+  EXPECT_GE(passed, 85U);
+}
+
+TEST(ScenarioFiles, HoldOnTheBuiltinDriver) {
+  unsigned passed = 0;
+  for (const Scenario& scenario : test::all_scenarios()) {
+    const ScenarioResult result = on_builtin(scenario);
+    EXPECT_NE(result.status, Status::failed) << text_of(scenario, result);
+    if (result.status == Status::needs) EXPECT_TRUE(is_ahead(result)) << scenario.id;
+    passed += result.status == Status::passed ? 1 : 0;
+  }
+  EXPECT_GE(passed, 85U);
+}
+
+// ---- every expectation matters
+// -------------------------------------------------------------------
+
+Value word(const char* text) {
+  Value value;
+  value.kind = Value::Kind::word;
+  value.word = text;
+  return value;
+}
+Value number(u64 n) {
+  Value value;
+  value.number = n;
+  value.hex = true;
+  return value;
+}
+
+/// The step with another expectation, in each way that has to be noticed.
+std::vector<scenario::Step> changed(const scenario::Step& step) {
+  std::vector<scenario::Step> variants;
+  const auto add = [&](auto what) {
+    variants.push_back(step);
+    variants.back().what = std::move(what);
+  };
+  if (const auto* invoke = std::get_if<scenario::Invoke>(&step.what)) {
+    if (invoke->memory == scenario::Invoke::Memory::none) return variants;
+    const bool any =
+        std::ranges::any_of(invoke->results, [](const Value& one) { return one.is_word("any"); });
+    auto other = *invoke;
+    other.results = {word("EPERM")};
+    if (!any) add(other);
+  }
+  if (const auto* resume = std::get_if<scenario::Resume>(&step.what)) {
+    auto other = *resume;
+    other.results = {word(resume->results[0].is_word("blocked") ? "ok" : "blocked")};
+    add(other);
+  }
+  if (const auto* probe = std::get_if<scenario::Probe>(&step.what)) {
+    auto wide = *probe;
+    wide.outcomes.push_back(number(0x123456789000));
+    add(wide);
+    auto wrong = *probe;
+    wrong.outcomes = {number(0x123456789000)};
+    add(wrong);
+    if (probe->outcomes.size() > 1) {
+      auto narrow = *probe;
+      narrow.outcomes.pop_back();
+      add(narrow);
+    }
+  }
+  if (const auto* check = std::get_if<scenario::Check>(&step.what)) {
+    using Kind = scenario::Check::Kind;
+    auto other = *check;
+    if (check->kind == Kind::leaks) {
+      if (other.values.empty()) return variants;
+      ++other.values[0].items[1].number;
+      add(other);
+    } else if (check->kind == Kind::callbacks) {
+      if (check->values.empty()) {
+        return variants;
+      }
+      other.values.pop_back();
+      add(other);
+      other = *check;
+      other.values[0].items[1] = number(0x4321);
+      add(other);
+    } else if (check->kind == Kind::asid_pinned) {
+      other.values[1] = word(check->values[1].is_word("yes") ? "no" : "yes");
+      add(other);
+    } else if (check->kind == Kind::hooks_balance) {
+      ++other.values[0].number;
+      add(other);
+    } else if (check->kind == Kind::draw) {
+      other.values.pop_back();
+      add(other);
+    }
+  }
+  return variants;
+}
+
+TEST(ScenarioFiles, EveryExpectationIsNoticedWhenItIsAnother) {
+  unsigned count = 0;
+  for (const Scenario& scenario : test::all_scenarios()) {
+    if (on_spec(scenario).status != Status::passed) continue;
+    for (std::size_t i = 0; i < scenario.steps.size(); ++i) {
+      for (const scenario::Step& step : changed(scenario.steps[i])) {
+        Scenario wrong = scenario;
+        wrong.steps[i] = step;
+        const ScenarioResult result = on_spec(wrong);
+        ++count;
+        ASSERT_EQ(result.status, Status::failed)
+            << scenario.id << ": " << scenario::print(step) << " is not noticed";
+        EXPECT_EQ(result.failure->place.line, step.place.line) << text_of(wrong, result);
+      }
+    }
+  }
+  EXPECT_GE(count, 1000U);
+}
+
+// ---- the runner's own lines
+// ----------------------------------------------------------------------
+
+ScenarioResult run(const std::string& steps, bool builtin = false) {
+  const auto file = scenario::parse("@ T R t\n" + steps, "t");
+  EXPECT_TRUE(file) << (file ? "" : file.error().message);
+  if (!file) return {};
+  return builtin ? on_builtin(file->scenarios[0]) : on_spec(file->scenarios[0]);
+}
+
+constexpr const char* attached =
+    "  dev D0\n  page P\n  d = domain_alloc(paging) -> new\n  attach(d, D0) -> ok\n";
+
+TEST(ScenarioRunner, HardwareThatWasTouchedAndNotTouched) {
+  const std::string map = "  map(d, 0x1000, P, 0x1000, rw) -> ok\n";
+  const std::string unmap = "  unmap(d, 0x1000, 0x1000) -> 0x1000\n";
+  EXPECT_EQ(run(attached + map + unmap + "  hw some\n", true).status, Status::passed);
+  EXPECT_EQ(run(attached + map + unmap + "  hw none\n", true).status, Status::failed);
+  EXPECT_EQ(run(attached + std::string("  attach(d, D0) -> ok\n  hw some\n"), true).status,
+            Status::failed);
+  EXPECT_EQ(run(attached + std::string("  hw some\n"), true).status, Status::passed);
+}
+
+TEST(ScenarioRunner, StateThatIsTheSameAndAnother) {
+  const std::string map = "  map(d, 0x1000, P, 0x1000, rw) -> ok\n";
+  for (const bool builtin : {false, true}) {
+    EXPECT_EQ(run(attached + std::string("  mark\n  same\n"), builtin).status, Status::passed);
+    const ScenarioResult result =
+        run(attached + std::string("  mark\n") + map + "  same\n", builtin);
+    ASSERT_EQ(result.status, Status::failed);
+    EXPECT_EQ(result.failure->place.line, 8U);
+  }
+}
+
+TEST(ScenarioRunner, BlameNeedsAViolationOfTheCaller) {
+  for (const bool builtin : {false, true}) {
+    EXPECT_EQ(
+        run(attached + std::string("  domain_free(d) -> EBUSY\n  blame caller\n"), builtin).status,
+        Status::passed);
+    EXPECT_EQ(run(attached + std::string("  blame caller\n"), builtin).status, Status::failed);
+  }
+  const std::string early =
+      "  map(d, 0x1000, P, 0x1000, rw) -> ok\n  unmap_fast(d, 0x1000, 0x1000) -> 0x1000\n"
+      "  page_reuse(P) -> ok\n  blame caller\n";
+  EXPECT_EQ(run(attached + early, true).status, Status::passed);
+  const std::string right =
+      "  map(d, 0x1000, P, 0x1000, rw) -> ok\n  unmap(d, 0x1000, 0x1000) -> 0x1000\n"
+      "  page_reuse(P) -> ok\n  blame caller\n";
+  EXPECT_EQ(run(attached + right, true).status, Status::failed);
+}
+
+TEST(ScenarioRunner, WhatIsNotBuiltIsNamedAndNeitherPassedNorFailed) {
+  const ScenarioResult result =
+      run("  dev D0\n  d = domain_alloc(dynamic) -> new\n  dirty_set(d, on) -> ok\n", true);
+  EXPECT_EQ(result.status, Status::needs);
+  EXPECT_EQ(result.needs, (std::vector<std::string>{"domain_alloc(dynamic)", "dirty_set"}));
+}
+
+TEST(ScenarioRunner, ARaceIsRunInBothOrders) {
+  const ScenarioResult result = run(
+      "  dev D0 iopf=stall\n  proc X\n  d = domain_alloc(paging) -> new\n  attach(d, D0) -> ok\n"
+      "  sva_device_init(D0, [iopf], 1, 0, null) -> ok\n  bind_device(D0, X, [], 1) -> 1\n"
+      "  race unbind_device(D0, 1) bind_device(D0, X, [], 2) -> either\n"
+      "  sva_drvdata(D0, 1) -> 0x2\n");
+  // Unbinding first gives a new bond at the next number; binding first keeps the first one.
+  EXPECT_EQ(result.status, Status::failed);
+  EXPECT_EQ(result.runs, 1U);
+  EXPECT_EQ(run("  race pasid_alloc(1, 1) pasid_alloc(2, 2) -> either\n").runs, 2U);
+}
+
+TEST(ScenarioRunner, ACallThatBlocksWhereNobodyExpectsIt) {
+  const std::string dying =
+      "  dev D0 iopf=stall\n  proc X\n  d = domain_alloc(paging) -> new\n  attach(d, D0) -> ok\n"
+      "  sva_device_init(D0, [iopf], 1, 0, mm_exit) -> ok\n  bind_device(D0, X, [], 1) -> 1\n";
+  for (const bool builtin : {false, true}) {
+    const ScenarioResult result = run(dying + "  exit(X) -> ok\n", builtin);
+    ASSERT_EQ(result.status, Status::failed);
+    EXPECT_EQ(result.failure->observed, "blocked");
+  }
+}
+
+}  // namespace
+}  // namespace iommucheck::oracle::stories
