@@ -257,6 +257,12 @@ class Monitor {
     bool stall = false;
     bool abort = false;
   };
+  struct KnownEnds {
+    spec::Caches::ConfigurationVersion version;
+    u32 sid = 0;
+    u32 number = 0;
+    Ends ends;
+  };
   void check_interval(u32 tag, u64 first, u64 last);
   void check_interval_for(u32 tag, const Place& place, Ends ends, u64 first, u64 last);
   bool check_piece(u32 tag, const Place& place, Ends ends, u64 va,
@@ -319,6 +325,7 @@ class Monitor {
   std::vector<spec::StreamPart> touched_streams_;
   std::vector<spec::Candidate> scratch_;
   std::vector<spec::Caches::StreamOption> options_;
+  std::array<KnownEnds, 64> known_ends_{};  // of places at PASIDs, derived
   Statistics statistics_;
   std::vector<Undetermined> undetermined_;
   std::vector<LateMissing> late_missing_;

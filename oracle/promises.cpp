@@ -171,6 +171,11 @@ void Monitor::check_stream(const spec::StreamPart& part) {
 /// How translation faults end under the configurations that a stream may have there.
 Monitor::Ends Monitor::ends_at(const Place& place) {
   if (!place.at.present) return {.stall = false, .abort = true};
+  const auto version = caches_.configuration_version();
+  KnownEnds& known = known_ends_[(place.sid * 7 + place.at.number) % known_ends_.size()];
+  if (known.version == version && known.sid == place.sid && known.number == place.at.number) {
+    return known.ends;
+  }
   options_.clear();
   if (!caches_.stream_options(place.sid, place.at.number, true, options_)) gave_up_ = true;
   Ends ends;
@@ -178,6 +183,7 @@ Monitor::Ends Monitor::ends_at(const Place& place) {
     if (option.regime == 0) continue;
     (option.reaction.stall ? ends.stall : ends.abort) = true;
   }
+  known = {version, place.sid, place.at.number, ends};
   return ends;
 }
 

@@ -72,7 +72,7 @@ void make_sequence_of(u64 seed, u64 number, u32 operations, Sequence& sequence) 
   RandomWords words(RandomWords(seed).next() ^ RandomWords(~number).next());
   const u64 shape = words.next();
   sequence.ends = {.whole_space = shape % 64 == 0, .teardown = (shape >> 8) % 16 == 0};
-  const u64 theme = (shape >> 32) % 6;
+  const u64 theme = (shape >> 32) % 16;
   sequence.operations.clear();
   for (u32 i = 0; i < operations; ++i) {
     const u64 word = words.next();

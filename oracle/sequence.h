@@ -32,7 +32,8 @@ struct Sequence {
 };
 
 /// Fills `sequence` with number `number` of `seed`: 1..operations_max operations, mostly
-/// operations_max; in one of three mostly about processes and PASIDs. One of 64 ends with a comparison of everything, one of 16 with a teardown.
+/// operations_max; in one of eight mostly about processes and PASIDs. One of 64 ends with a
+/// comparison of everything, one of 16 with a teardown.
 void make_sequence(u64 seed, u64 number, u32 operations_max, Sequence& sequence);
 /// The same with exactly so many operations; those of a shorter one begin a longer one.
 void make_sequence_of(u64 seed, u64 number, u32 operations, Sequence& sequence);

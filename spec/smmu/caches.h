@@ -272,6 +272,15 @@ class Caches {
     bool ats = false;     ///< through an STE that answers ATS requests (EATS = 1)
     bool no_ats = false;  ///< through one that does not
   };
+  /// Changes whenever an option of any stream may.
+  struct ConfigurationVersion {
+    u64 formed = ~u64{0};
+    u64 generation = 0;
+    friend bool operator==(const ConfigurationVersion&, const ConfigurationVersion&) = default;
+  };
+  [[nodiscard]] ConfigurationVersion configuration_version() const {
+    return {formed_version_, trail_.generation()};
+  }
   /// Distinct options for a stream; false: a bound was hit.
   bool stream_options(u32 sid, u32 ssid, bool ssv, std::vector<StreamOption>& options) const;
 
