@@ -99,9 +99,9 @@ bool right(QemuDevice& device, const std::vector<Asked>& rounds) {
 double rounds_per_second(QemuDevice& device, unsigned rounds) {
   const World world = bring_up(device);
   const u64 data = device.identity().data_pa;
-  const spec::CommandWords commands[3] = {
-      spec::encode_command(spec::cmd_cfgi_all()), spec::encode_command(spec::cmd_tlbi_nsnh_all()),
-      spec::encode_command(spec::cmd_sync())};
+  const spec::CommandWords commands[3] = {spec::encode_command(spec::cmd_cfgi_all()),
+                                          spec::encode_command(spec::cmd_tlbi_nsnh_all()),
+                                          spec::encode_command(spec::cmd_sync())};
   u64 prod = 3;  // bring-up's
   std::vector<Asked> asked;
   const double began = now_ns();
@@ -112,8 +112,7 @@ double rounds_per_second(QemuDevice& device, unsigned rounds) {
     for (unsigned level = 0; level < 3; ++level) {
       device.store(world.entry[level], world.table[level]);
     }
-    device.store(world.entry[3] + 8 * slot,
-                 oracle::leaf_word(spec::Granule::g4k, 3, one.pa, {}));
+    device.store(world.entry[3] + 8 * slot, oracle::leaf_word(spec::Granule::g4k, 3, one.pa, {}));
     for (const spec::CommandWords& words : commands) {
       const u64 place = world.cmdq + 16 * (prod % world.cmdq_slots);
       device.store(place, words.dw0);
@@ -151,9 +150,10 @@ void cases(QemuDevice& device, double seconds) {
     events += run->trace.events.size();
   }
   const double took = (now_ns() - began) / 1e9;
-  fmt::print("  {:>10.0f} random cases/s, judged; {:.0f} events/s; {:.0f}% of the time is the judge\n",
-             static_cast<double>(number) / took, static_cast<double>(events) / took,
-             judging / 1e9 / took * 100);
+  fmt::print(
+      "  {:>10.0f} random cases/s, judged; {:.0f} events/s; {:.0f}% of the time is the judge\n",
+      static_cast<double>(number) / took, static_cast<double>(events) / took,
+      judging / 1e9 / took * 100);
 }
 
 }  // namespace
@@ -170,8 +170,10 @@ void qemu() {
     best = std::max(best, rounds_per_second(**device, 4096));
   }
   const QemuDevice::Counts after = (*device)->counts();
-  fmt::print("  QEMU {}: {:.0f} full rounds/s (the best of 4 passes of 4,096; goal 10,000, a Python "
-             "client did 3,500)\n", (*device)->identity().version, best);
+  fmt::print(
+      "  QEMU {}: {:.0f} full rounds/s (the best of 4 passes of 4,096; goal 10,000, a Python "
+      "client did 3,500)\n",
+      (*device)->identity().version, best);
   fmt::print("  {:.1f} qtest commands and {:.1f} DMAs a round; every round was checked\n",
              static_cast<double>(after.commands - before.commands) / 16384,
              static_cast<double>(after.dmas - before.dmas) / 16384);

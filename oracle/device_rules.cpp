@@ -202,8 +202,8 @@ DeviceRules::Plain DeviceRules::plain(const Access& access) const {
       const unsigned level = spec::start_level<u64>(tg, regime.half[half].tsz) + reader.reads - 1;
       const bool block = bit(reader.last, 0) && !bit(reader.last, 1);
       if (failed->rule == Rule::S1_OUTPUT_SIZE) {
-        result.detail = bit(reader.last, 1) && level != spec::last_level ? "of the next table"
-                                                                         : "of the leaf";
+        result.detail =
+            bit(reader.last, 1) && level != spec::last_level ? "of the next table" : "of the leaf";
       } else if (failed->rule == Rule::S1_DESCRIPTOR_VALID && block) {
         result.detail = level == spec::last_level
                             ? "bits 01 at level 3"
@@ -424,8 +424,9 @@ void DeviceRules::record(const trace::EventRecord& words) {
     best = i;
   }
   if (best == open_.size()) {
-    find(Rule::EVENT_ONCE, std::string(spec::event_name(spec::event_type_of(words))) +
-                               " without an access that was terminated",
+    find(Rule::EVENT_ONCE,
+         std::string(spec::event_name(spec::event_type_of(words))) +
+             " without an access that was terminated",
          "the record " + spec::describe(words) +
              " belongs to no access that was terminated and has none yet");
   } else {
@@ -446,8 +447,8 @@ void DeviceRules::record(const trace::EventRecord& words) {
 void DeviceRules::mismatch(const Open& open, const trace::EventRecord& words) {
   const spec::EventType type = spec::event_type_of(words);
   const std::string name(spec::event_name(type));
-  const std::string text = "the record " + spec::describe(words) + " of " +
-                           access_text(open.access);
+  const std::string text =
+      "the record " + spec::describe(words) + " of " + access_text(open.access);
   if (open.wrong) {
     find(open.rule, "terminated as " + name + open.detail, text + ": it is to pass", true);
     return;

@@ -242,8 +242,11 @@ class Conform {
         ++old->times;
         continue;
       }
-      result_.divergences.push_back({.divergence = one, .known_id = its != nullptr ? its->id : "",
-                                     .times = 1, .first_case = path, .steps = {},
+      result_.divergences.push_back({.divergence = one,
+                                     .known_id = its != nullptr ? its->id : "",
+                                     .times = 1,
+                                     .first_case = path,
+                                     .steps = {},
                                      .trace_path = path});
     }
     if (known != nullptr && !there) result_.vanished.push_back(*known);

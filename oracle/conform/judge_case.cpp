@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/bits.h"
+#include "spec/smmu/event_record.h"
 
 namespace iommucheck::oracle {
 
@@ -80,19 +80,12 @@ std::string command_kind(const spec::Command& c) {
   return "CMD_" + std::string(spec::opcode_name(c.op)) + (is_range(c) ? " of a range" : "");
 }
 
-/// Did the access in question go where a global leaf led?
-bool is_global(const trace::Trace& trace, const Divergence& found) {
-  const auto* dma = std::get_if<trace::Dma>(&trace.events[found.event].payload);
-  if (dma == nullptr || !dma->pa) return false;
-  for (std::size_t i = 0; i < found.event; ++i) {
-    const auto* store = std::get_if<trace::Store>(&trace.events[i].payload);
-    if (store == nullptr || !store->value || !bit(*store->value, 0)) continue;
-    const unsigned page = bit(*store->value, 1) ? 12 : 21;
-    const bool leads_there = align_down(*store->value & mask(47, 12), page) ==
-                             align_down(*dma->pa, page);
-    if (leads_there && bit(*store->value, 10) && !bit(*store->value, 11)) return true;
-  }
-  return false;
+/// StreamID of the access in question: of the engine, or of its record.
+std::optional<u32> stream_of(const trace::Event& event) {
+  if (const auto* dma = std::get_if<trace::Dma>(&event.payload)) return dma->sid;
+  const auto* record = std::get_if<trace::EventRecorded>(&event.payload);
+  if (record == nullptr || !record->record) return std::nullopt;
+  return spec::event_sid(*record->record);
 }
 
 }  // namespace
@@ -119,8 +112,8 @@ std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
       Divergence found{finding.rule, finding.kind.empty() ? kind_of(finding.text) : finding.kind,
                        finding.text, at, finding.access};
       const spec::Family family = spec::rule_info(found.rule).family;
-      goes_on &= finding.access || (family == spec::Family::event &&
-                                    found.rule != Rule::EVENT_OVERFLOW);
+      goes_on &=
+          finding.access || (family == spec::Family::event && found.rule != Rule::EVENT_OVERFLOW);
       bool known = false;
       for (const Divergence& other : result) known |= other.same(found);
       if (!known) result.push_back(std::move(found));
@@ -147,6 +140,22 @@ bool CaseJudge::allowed_without(const trace::Trace& trace, const Divergence& fou
   });
 }
 
+/// ASID of the stream at that event, as memory says it; nothing if it has none.
+std::optional<u64> CaseJudge::asid_at(const trace::Trace& trace, std::size_t event) {
+  const std::optional<u32> sid = stream_of(trace.events[event]);
+  if (!sid) return std::nullopt;
+  trace::Trace before = trace;
+  before.events.resize(event);
+  (void)all(before);
+  const spec::Caches& caches = monitor_.caches();
+  const spec::StreamTable& table = caches.stream_table();
+  if (table.two_level) return std::nullopt;
+  const u64 place = spec::linear_ste_address<u64>(table, *sid);
+  const spec::Ste<u64> ste{{caches.memory().newest(place).value}};
+  const spec::Cd<u64> cd{{caches.memory().newest(ste.s1contextptr()).value}};
+  return cd.asid();
+}
+
 /// Would it have been allowed without some invalidation? Then that one did not do its work.
 void CaseJudge::refine(const trace::Trace& trace, Divergence& found) {
   const std::vector<Stored> commands = commands_of(trace, monitor_.caches().capabilities());
@@ -159,15 +168,26 @@ void CaseJudge::refine(const trace::Trace& trace, Divergence& found) {
       if (wanted(one)) places.push_back(one.event);
     }
     if (places.empty() || !allowed_without(trace, found, places)) continue;
-    std::string names;
-    Rule rule = tlbi ? Rule::TLBI_TAGS : Rule::CFGI_SCOPE;
-    for (const Stored& one : commands) {
-      if (!wanted(one) || !allowed_without(trace, found, {one.event})) continue;
-      names = command_kind(one.command);
-      if (is_range(one.command)) rule = Rule::TLBI_RANGE;
+    // Those that have to be left out together, each of them needed; the last did not do its work.
+    for (std::size_t i = 0; i < places.size();) {
+      std::vector<std::size_t> fewer = places;
+      fewer.erase(fewer.begin() + static_cast<std::ptrdiff_t>(i));
+      if (!fewer.empty() && allowed_without(trace, found, fewer)) {
+        places = std::move(fewer);
+      } else {
+        ++i;
+      }
     }
-    if (names.empty()) names = tlbi ? "TLBIs" : "CFGIs";
-    if (tlbi && is_global(trace, found)) names += ", of a global entry,";
+    const std::optional<u64> asid = asid_at(trace, found.event);
+    const auto its = [&](const Stored& one) { return one.event == places.back(); };
+    const auto last = std::ranges::find_if(commands, its);
+    std::string names = command_kind(last->command);
+    // Then it is a global entry that it has to remove.
+    const bool tagged = last->command.op == Opcode::tlbi_nh_va;
+    if (tagged && asid && *asid != last->command.asid) names += " with another ASID";
+    const Rule rule = !tlbi                     ? Rule::CFGI_SCOPE
+                      : is_range(last->command) ? Rule::TLBI_RANGE
+                                                : Rule::TLBI_TAGS;
     found.text = "what " + names + " has to remove is still in use: " + found.text;
     found.kind = names + " leaves what it covers";
     found.rule = rule;
@@ -190,8 +210,8 @@ std::vector<Divergence> CaseJudge::judge(const trace::Trace& trace) {
   monitor_.caches().exercised = exercised;
   gave_up_ = gave_up;
   drivers_ = drivers;
-  const auto asks = trace.header.about ? trace.header.about->find("asks")
-                                       : trace::TextMap::const_iterator{};
+  const auto asks =
+      trace.header.about ? trace.header.about->find("asks") : trace::TextMap::const_iterator{};
   if (trace.header.about && asks != trace.header.about->end()) {
     const auto rule = spec::find_rule(asks->second);
     for (Divergence& one : found) {

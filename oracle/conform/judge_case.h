@@ -2,6 +2,7 @@
 // The verdict of the specification on what a device did in one case.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "oracle/device/device.h"
@@ -48,6 +49,7 @@ class CaseJudge {
  private:
   std::vector<Divergence> all(const trace::Trace& trace);
   void refine(const trace::Trace& trace, Divergence& found);
+  std::optional<u64> asid_at(const trace::Trace& trace, std::size_t event);
   bool allowed_without(const trace::Trace& trace, const Divergence& found,
                        const std::vector<std::size_t>& commands);
 

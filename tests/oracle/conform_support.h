@@ -12,25 +12,25 @@ namespace iommucheck::oracle {
 
 enum class Fault : u8 {
   none,
-  forgets_tlbi,          ///< TLBI commands do nothing
-  forgets_range,         ///< TLBI by range does nothing
-  ignores_cfgi,          ///< CFGI commands do nothing
-  ignores_permission,    ///< writes are let through where reads are
-  wrong_event_type,      ///< F_TRANSLATION is recorded as F_ACCESS
-  wrong_event_address,   ///< InputAddr is the page, not the address
-  loses_events,          ///< EVENTQ_PROD never moves
-  repeats_events,        ///< each record comes twice (the second says another StreamID)
-  sync_is_early,         ///< CMDQ_CONS is CMDQ_PROD at once
-  wrong_cons,            ///< CMDQ_CONS is one too far
-  stuck_cons,            ///< CMDQ_CONS does not move
-  takes_illegal,         ///< illegal commands are ignored
-  refuses_legal,         ///< TLBI_NH_VAA raises CERROR_ILL
-  claims_16k,            ///< IDR5.GRAN16K is 1, and there is nothing behind it
-  idr_writable,          ///< ID registers are read as written
-  wrong_address,         ///< every translation leads one page further
-  ignores_disable,       ///< with SMMUEN = 0 transactions are terminated
-  never_acknowledges,    ///< CR0ACK stays
-  dies,                  ///< a third TLBI brings it down
+  forgets_tlbi,         ///< TLBI commands do nothing
+  forgets_range,        ///< TLBI by range does nothing
+  ignores_cfgi,         ///< CFGI commands do nothing
+  ignores_permission,   ///< writes are let through where reads are
+  wrong_event_type,     ///< F_TRANSLATION is recorded as F_ACCESS
+  wrong_event_address,  ///< InputAddr is the page, not the address
+  loses_events,         ///< EVENTQ_PROD never moves
+  repeats_events,       ///< each record comes twice (the second says another StreamID)
+  sync_is_early,        ///< CMDQ_CONS is CMDQ_PROD at once
+  wrong_cons,           ///< CMDQ_CONS is one too far
+  stuck_cons,           ///< CMDQ_CONS does not move
+  takes_illegal,        ///< illegal commands are ignored
+  refuses_legal,        ///< TLBI_NH_VAA raises CERROR_ILL
+  claims_16k,           ///< IDR5.GRAN16K is 1, and there is nothing behind it
+  idr_writable,         ///< ID registers are read as written
+  wrong_address,        ///< every translation leads one page further
+  ignores_disable,      ///< with SMMUEN = 0 transactions are terminated
+  never_acknowledges,   ///< CR0ACK stays
+  dies,                 ///< a third TLBI brings it down
 };
 
 class BrokenDevice final : public DeviceUnderTest {

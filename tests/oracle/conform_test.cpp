@@ -52,13 +52,12 @@ TEST(Conform, TheSpecificationAsADevicePasses) {
     EXPECT_EQ(result->random, 150U);
     EXPECT_GT(result->stale_allowed, 20U);  // it does use what it may still have cached
     EXPECT_EQ(result->deaths, 0U);
-    for (const Rule rule : {Rule::TLBI_TAGS, Rule::TLBI_RANGE, Rule::CFGI_SCOPE,
-                            Rule::S1_PERMISSION, Rule::S1_ACCESS_FLAG, Rule::S1_DESCRIPTOR_VALID,
-                            Rule::TRANSLATION_RESULT, Rule::CD_TSZ, Rule::STE_VALID,
-                            Rule::STE_ABORT, Rule::STE_BYPASS, Rule::EVENT_RECORD,
-                            Rule::EVENT_OVERFLOW, Rule::DISABLED_PASSES, Rule::CMD_OPCODE,
-                            Rule::COMMAND_ERROR_STOPS, Rule::STREAM_TABLE_FORMAT,
-                            Rule::L1STD_SPAN}) {
+    for (const Rule rule :
+         {Rule::TLBI_TAGS, Rule::TLBI_RANGE, Rule::CFGI_SCOPE, Rule::S1_PERMISSION,
+          Rule::S1_ACCESS_FLAG, Rule::S1_DESCRIPTOR_VALID, Rule::TRANSLATION_RESULT, Rule::CD_TSZ,
+          Rule::STE_VALID, Rule::STE_ABORT, Rule::STE_BYPASS, Rule::EVENT_RECORD,
+          Rule::EVENT_OVERFLOW, Rule::DISABLED_PASSES, Rule::CMD_OPCODE, Rule::COMMAND_ERROR_STOPS,
+          Rule::STREAM_TABLE_FORMAT, Rule::L1STD_SPAN}) {
       EXPECT_EQ(verdict(*result, rule), RuleVerdict::holds) << spec::rule_name(rule);
     }
     EXPECT_EQ(verdict(*result, Rule::STE_S2TG), RuleVerdict::not_claimed);
@@ -82,35 +81,35 @@ TEST_P(ConformTwin, IsFoundByItsRule) {
     return found.divergence.rule == GetParam().rule;
   };
   EXPECT_TRUE(std::ranges::any_of(result->divergences, its))
-      << "expected " << spec::rule_name(GetParam().rule) << ", found:\n" << words(*result);
+      << "expected " << spec::rule_name(GetParam().rule) << ", found:\n"
+      << words(*result);
   EXPECT_EQ(verdict(*result, GetParam().rule), RuleVerdict::broken);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, ConformTwin,
-    testing::Values(Twin{Fault::forgets_tlbi, Rule::TLBI_TAGS},
-                    Twin{Fault::forgets_range, Rule::TLBI_RANGE},
-                    Twin{Fault::ignores_cfgi, Rule::CFGI_SCOPE},
-                    Twin{Fault::ignores_permission, Rule::S1_PERMISSION},
-                    Twin{Fault::wrong_event_type, Rule::S1_DESCRIPTOR_VALID},
-                    Twin{Fault::wrong_event_address, Rule::EVENT_RECORD},
-                    Twin{Fault::loses_events, Rule::EVENT_LOST},
-                    Twin{Fault::repeats_events, Rule::EVENT_ONCE},
-                    Twin{Fault::sync_is_early, Rule::TLBI_TAGS},
-                    Twin{Fault::wrong_cons, Rule::REGISTER_READ},
-                    Twin{Fault::stuck_cons, Rule::REGISTER_PROGRESS},
-                    Twin{Fault::takes_illegal, Rule::CMD_NOT_IMPLEMENTED},
-                    Twin{Fault::refuses_legal, Rule::COMMAND_LEGAL},
-                    Twin{Fault::claims_16k, Rule::TRANSLATION_RESULT},
-                    Twin{Fault::idr_writable, Rule::REGISTER_READ},
-                    Twin{Fault::wrong_address, Rule::TRANSLATION_RESULT},
-                    Twin{Fault::ignores_disable, Rule::DISABLED_PASSES},
-                    Twin{Fault::never_acknowledges, Rule::REGISTER_PROGRESS},
-                    Twin{Fault::dies, Rule::DEVICE_SURVIVES}),
-    [](const testing::TestParamInfo<Twin>& twin) {
-      return std::to_string(static_cast<int>(twin.param.fault)) +
-             std::string(spec::rule_name(twin.param.rule));
-    });
+INSTANTIATE_TEST_SUITE_P(All, ConformTwin,
+                         testing::Values(Twin{Fault::forgets_tlbi, Rule::TLBI_TAGS},
+                                         Twin{Fault::forgets_range, Rule::TLBI_RANGE},
+                                         Twin{Fault::ignores_cfgi, Rule::CFGI_SCOPE},
+                                         Twin{Fault::ignores_permission, Rule::S1_PERMISSION},
+                                         Twin{Fault::wrong_event_type, Rule::S1_DESCRIPTOR_VALID},
+                                         Twin{Fault::wrong_event_address, Rule::EVENT_RECORD},
+                                         Twin{Fault::loses_events, Rule::EVENT_LOST},
+                                         Twin{Fault::repeats_events, Rule::EVENT_ONCE},
+                                         Twin{Fault::sync_is_early, Rule::TLBI_TAGS},
+                                         Twin{Fault::wrong_cons, Rule::REGISTER_READ},
+                                         Twin{Fault::stuck_cons, Rule::REGISTER_PROGRESS},
+                                         Twin{Fault::takes_illegal, Rule::CMD_NOT_IMPLEMENTED},
+                                         Twin{Fault::refuses_legal, Rule::COMMAND_LEGAL},
+                                         Twin{Fault::claims_16k, Rule::TRANSLATION_RESULT},
+                                         Twin{Fault::idr_writable, Rule::REGISTER_READ},
+                                         Twin{Fault::wrong_address, Rule::TRANSLATION_RESULT},
+                                         Twin{Fault::ignores_disable, Rule::DISABLED_PASSES},
+                                         Twin{Fault::never_acknowledges, Rule::REGISTER_PROGRESS},
+                                         Twin{Fault::dies, Rule::DEVICE_SURVIVES}),
+                         [](const testing::TestParamInfo<Twin>& twin) {
+                           return std::to_string(static_cast<int>(twin.param.fault)) +
+                                  std::string(spec::rule_name(twin.param.rule));
+                         });
 
 TEST(Conform, TheSameSeedGivesTheSameCases) {
   const SpecDevice device(1);
@@ -179,7 +178,8 @@ TEST(Conform, KnownFilesSayWhatIsWrongWithThem) {
   EXPECT_NE(error_of("").find(path), std::string::npos);
   EXPECT_NE(error_of("{\"device\": \"qemu\"}").find("'version'"), std::string::npos);
   EXPECT_NE(error_of("{\"device\": \"q\", \"version\": \"1\", \"divergences\": [{\"id\": \"x\"}]}")
-                .find("'rule'"), std::string::npos);
+                .find("'rule'"),
+            std::string::npos);
   EXPECT_EQ(error_of("{\"device\": \"q\", \"version\": \"1\", \"divergences\": []}"), "read");
   std::filesystem::remove(path);
   EXPECT_FALSE(read_known(path));
