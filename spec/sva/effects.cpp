@@ -277,6 +277,9 @@ void Interface::make_stale(u64& root, const Interval& interval, u32 tag) {
 void Interface::quarantine_failed_map(const Call& call) {
   const u32 index = target(call);
   if (index == 0) return;
+  // What nobody could reach while it was there is in no cache.
+  const Space& space = spaces_[index];
+  if (space.owner == Owner::domain && space.devices == 0 && space.ghosts == 0) return;
   for_each_request(spaces_[index], call, [&](const Interval& request) {
     for_each_hole(spaces_[index].map, request.first, request.last, [&](u64 first, u64 last) {
       const u64 pa = request.pa + (first - request.first);
