@@ -136,7 +136,7 @@ TEST(Conform, AFindingIsShortAndItsTraceShowsItAgain) {
   });
   ASSERT_NE(its, result->divergences.end());
   const FoundDivergence& found = *its;
-  EXPECT_LE(found.steps.size(), 16U);
+  EXPECT_LE(found.steps.size(), 24U);
   ASSERT_FALSE(found.trace_path.empty());
 
   // On the device it is there again, and on one that is right it is not.
