@@ -150,7 +150,8 @@ static int command(struct driver* d, u64 word0, u64 word1) {
   return 0;
 }
 static int sync(struct driver* d) { return command(d, 0x46, 0); }
-/* What timed out may have had any purpose: everything is invalidated before anything else goes on. */
+/* What timed out may have had any purpose: everything is invalidated before anything else goes on.
+ */
 static int recover(struct driver* d) {
   int e;
   if (!d->late) return 0;
@@ -458,8 +459,7 @@ static int map(void* self, iommucheck_handle handle, u64 iova, u64 pa, u64 bytes
       e = -IOMMUCHECK_EEXIST;
     else if (get(d, slot) == QUARANTINE)
       e = recover(d); /* a TLB may hold what was here */
-    if (!e)
-      put(d, slot, (pa + done) | leaf);
+    if (!e) put(d, slot, (pa + done) | leaf);
   }
   if (e) unmap(d, handle, iova, done); /* all or nothing, and out of the TLB again */
   d->p->barrier(d->p->ctx);            /* devices may use it when we return */

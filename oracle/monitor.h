@@ -32,8 +32,8 @@ struct Setup {
   u64 window_pa = u64{1} << 31;    ///< table memory, 0 bytes: none is set aside
   u64 window_bytes = 0;
   bool calls_are_known = true;  ///< false: a recording below the interface; no promises are judged
-  bool device_is_judged = false;    ///< a device under test (conform): the driver is our own
-  u64 seen_pa = 0;                  ///< then: the memory in which accesses are seen to arrive
+  bool device_is_judged = false;  ///< a device under test (conform): the driver is our own
+  u64 seen_pa = 0;                ///< then: the memory in which accesses are seen to arrive
   u64 seen_bytes = ~u64{0};
   bool commands_in_events = false;  ///< command slots are known only when they are consumed
   bool barriers_known = true;       ///< false: stores count as visible at once

@@ -129,8 +129,8 @@ TEST(CheckWorker, StateElsewhereIsAFindingOfItsOwn) {
     const Violation& found = result.findings.front();
     EXPECT_EQ(found.rule, spec::Rule::STATE_RETURNS) << found.headline;
     // Seen at its effect, or by the case that is run twice: whichever sequence comes first.
-    EXPECT_THAT(found.headline, AnyOf(HasSubstr("broke PAGE_REUSE once"),
-                                      HasSubstr("did not do the same twice")));
+    EXPECT_THAT(found.headline,
+                AnyOf(HasSubstr("broke PAGE_REUSE once"), HasSubstr("did not do the same twice")));
     if (!found.headline.contains("PAGE_REUSE")) continue;
     EXPECT_THAT(found.evidence, Contains(HasSubstr("alone: no rule is broken; behind")));
     const auto trace = trace::read_trace(found.trace_path);

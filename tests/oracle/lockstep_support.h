@@ -21,9 +21,10 @@ inline const std::vector<std::string>& twins() {
 }
 inline const std::vector<std::string>& process_twins() {
   static const std::vector<std::string> names = {
-      "cd_valid_first",           "cfgi_cd_forgotten_at_unbind", "tlbi_before_cfgi_cd",
-      "pasid_freed_before_mm_exit", "pasid_freed_with_atc",      "bind_racing_exit",
-      "unbind_dev_all_private",   "asid_reused_without_tlbi"};
+      "cd_valid_first",         "cfgi_cd_forgotten_at_unbind",
+      "tlbi_before_cfgi_cd",    "pasid_freed_before_mm_exit",
+      "pasid_freed_with_atc",   "bind_racing_exit",
+      "unbind_dev_all_private", "asid_reused_without_tlbi"};
   return names;
 }
 inline std::string museum(const std::string& name) {

@@ -18,8 +18,8 @@ std::vector<Operation> from_words(const std::vector<u64>& words) {
 
 Operation arbitrary() {
   Operation operation;
-  operation.kind = static_cast<OperationKind>(
-      *rc::gen::inRange<int>(0, static_cast<int>(OperationKind::count)));
+  operation.kind =
+      static_cast<OperationKind>(*rc::gen::inRange<int>(0, static_cast<int>(OperationKind::count)));
   for (const FieldInfo& field : operation_fields()) {
     operation.*field.member = *rc::gen::arbitrary<u16>();
   }
@@ -70,8 +70,7 @@ TEST(OperationCodec, Bounds) {
 /// The word is a format on disk: corpora and findings hold it. A change needs a new codec_version.
 TEST(OperationCodec, TheWordIsFixed) {
   EXPECT_EQ(print(decode_word(0)), "map");
-  EXPECT_EQ(print(decode_word(~u64{0})),
-            "remove device=3 variant=selected choices=0x7ff");
+  EXPECT_EQ(print(decode_word(~u64{0})), "remove device=3 variant=selected choices=0x7ff");
   EXPECT_EQ(print(decode_word(0x0123456789abcdef)),
             "sva_alloc device=3 domain=6 fail=1 choices=0x9");
 }

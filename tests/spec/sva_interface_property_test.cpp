@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Random call sequences against a model that keeps one entry a page and scans: the sets of
 // permitted results are equal, and so is what devices are promised. Undo restores all of it.
-#include <algorithm>
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
+#include <algorithm>
 
 #include <array>
 #include <map>
