@@ -51,7 +51,11 @@ class Trail {
       const u64* top = log_.get() + size_;
       const std::size_t words = top[-1];
       auto* place = reinterpret_cast<u64*>(static_cast<std::uintptr_t>(top[-2]));
-      std::memcpy(place, top - 2 - words, words * sizeof(u64));
+      if (words == 1) {  // nearly all
+        *place = top[-3];
+      } else {
+        std::memcpy(place, top - 2 - words, words * sizeof(u64));
+      }
       size_ -= words + 2;
     }
   }

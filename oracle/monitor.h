@@ -256,6 +256,15 @@ class Monitor {
   struct Ends {
     bool stall = false;
     bool abort = false;
+    friend bool operator==(const Ends&, const Ends&) = default;
+  };
+  /// What was found right for all input addresses.
+  struct Compared {
+    u32 tag = 0;
+    u32 device = 0;
+    spec::sva::Substream at;
+    Ends ends;
+    friend bool operator==(const Compared&, const Compared&) = default;
   };
   struct KnownEnds {
     spec::Caches::ConfigurationVersion version;
@@ -324,6 +333,7 @@ class Monitor {
   std::vector<spec::DirtyInterval> touched_;
   std::vector<spec::StreamPart> touched_streams_;
   std::vector<spec::Candidate> scratch_;
+  std::vector<Compared> compared_;  ///< since the check began; nothing changes meanwhile
   std::vector<spec::Caches::StreamOption> options_;
   std::array<KnownEnds, 64> known_ends_{};  // of places at PASIDs, derived
   Statistics statistics_;

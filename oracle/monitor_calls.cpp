@@ -229,6 +229,7 @@ void Monitor::call_returns(const spec::sva::Observed& observed, spec::sva::Circu
 /// Everything that the call touched, now against what it left promised; and what may no longer be
 /// reached from now on, though no word and no item changed.
 void Monitor::check_after_call() {
+  compared_.clear();
   if (promises_on_ && findings_.empty()) {
     const std::vector<spec::StreamPart> streams = touched_streams_;
     for (const spec::StreamPart& part : streams) check_stream(part);

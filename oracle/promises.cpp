@@ -119,6 +119,7 @@ void Monitor::remember_changes() {
 }
 
 void Monitor::check_changes() {
+  compared_.clear();
   for (const spec::StreamPart& part : caches_.dirty_streams()) {
     touch_stream(part);
     check_stream(part);
@@ -290,6 +291,9 @@ void Monitor::check_interval(u32 tag, u64 first, u64 last) {
 
 void Monitor::check_interval_for(u32 tag, const Place& place, Ends ends, u64 first, u64 last) {
   if (vanishes(place.device)) return;
+  // The other StreamIDs of a device, and what is asked once more of a part.
+  const Compared whole{tag, place.device, place.at, ends};
+  if (std::ranges::find(compared_, whole) != compared_.end()) return;
   u64 va = first;
   // Tables that a broken driver made, one leading to itself or a global leaf, may have pieces
   // without end.
@@ -305,9 +309,10 @@ void Monitor::check_interval_for(u32 tag, const Place& place, Ends ends, u64 fir
     const u64 end = std::min(allowed.last, caches_.constant_until(tag, va, scratch_));
     ++statistics_.outcomes_judged;
     if (!check_piece(tag, place, ends, va, allowed)) return;
-    if (end >= last || end == ~u64{0}) return;
+    if (end >= last || end == ~u64{0}) break;
     va = end + 1;
   }
+  if (first == 0 && last == ~u64{0}) compared_.push_back(whole);
 }
 
 /// The candidates in scratch_ against what is promised at `va`.
@@ -407,6 +412,7 @@ std::string Monitor::candidate_text(const Candidate& c, u64 va) const {
 void Monitor::check_whole_space() {
   window_ends();
   if (!promises_on_) return;
+  compared_.clear();
   // As if every stream had changed: none counts as compared already.
   touched_streams_.clear();
   for (u32 device = 0; device < interface_.device_count(); ++device) {

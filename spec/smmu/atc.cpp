@@ -310,12 +310,16 @@ void Caches::set_ats(u32 sid, bool on) {
   if (on) {
     ats_streams_.push(trail_, {sid});
     trail_.set(ats_on_, ats_on_ + 1);
+    Options options;
+    if (enabled_ != 0 && !ste_options(sid, options.stes)) gave_up_ = true;
     std::vector<u32> numbers;
     for (u32 i = 0; i < formed_.size(); ++i) {
-      if (formed_[i].sid == sid) numbers.push_back(formed_[i].ssid);
+      if (formed_[i].sid != sid) continue;
+      numbers.push_back(formed_[i].ssid);
+      look_at_cds(sid, formed_[i].ssid, options);
     }
     std::vector<AtsSource> sources;
-    sources_of({sid}, numbers, sources);
+    sources_of({sid}, options, numbers, sources);
     for (const AtsSource& source : sources) ats_sources_.push(trail_, source);
     return;
   }

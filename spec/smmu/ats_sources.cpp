@@ -41,8 +41,8 @@ void Caches::set_atschk(bool check) {
 // ---- by what requests are answered --------------------------------------------------------------
 
 /// `numbers`: the CDs of the part that may be valid.
-void Caches::sources_of(const StreamPart& part, const std::vector<u32>& numbers,
-                        std::vector<AtsSource>& sources) {
+void Caches::sources_of(const StreamPart& part, const Options& options,
+                        const std::vector<u32>& numbers, std::vector<AtsSource>& sources) {
   if (enabled_ == 0 || !caps_.ats) return;
   const auto add = [&](const AtsSource& source) {
     const auto known = std::ranges::find_if(
@@ -53,12 +53,8 @@ void Caches::sources_of(const StreamPart& part, const std::vector<u32>& numbers,
       known->dies = std::max(known->dies, source.dies);
     }
   };
-  std::vector<SteOption> stes;
-  if (!ste_options(part.sid, stes)) gave_up_ = true;
   const auto by_cd = [&](const SteOption& ste, bool ssv, u32 number) {
-    std::vector<CdOption> cds;
-    if (!cd_options(part.sid, number, stes, cds)) gave_up_ = true;
-    for (const CdOption& cd : cds) {
+    for (const CdOption& cd : options.cds_of(number)) {
       AtsSource source{.owner = intern_atc(part.sid, ssv ? number : 0, ssv ? 1 : 0),
                        .number = number,
                        .dies = std::min(ste.dies, cd.dies)};
@@ -72,7 +68,7 @@ void Caches::sources_of(const StreamPart& part, const std::vector<u32>& numbers,
       add(source);
     }
   };
-  for (const SteOption& ste : stes) {
+  for (const SteOption& ste : options.stes) {
     if (ste.unknown && part.whole()) {
       add({.owner = intern_atc(part.sid, 0, 2),
            .kind = AtsSource::Kind::unknown,
@@ -97,14 +93,15 @@ void Caches::sources_of(const StreamPart& part, const std::vector<u32>& numbers,
 }
 
 /// Before what the part forms changes: entries stay behind of what answered requests until now.
-void Caches::reform_ats(const StreamPart& part, const std::vector<Formed>& now) {
+void Caches::reform_ats(const StreamPart& part, const Options& options,
+                        const std::vector<Formed>& now) {
   if (!has_ats(part.sid)) return;
   std::vector<u32> numbers;
   for (const Formed& entry : now) {
     if (std::ranges::find(numbers, entry.ssid) == numbers.end()) numbers.push_back(entry.ssid);
   }
   std::vector<AtsSource> sources;
-  sources_of(part, numbers, sources);
+  sources_of(part, options, numbers, sources);
   std::vector<AtsSource> lost;
   for (u32 i = ats_sources_.size(); i != 0; --i) {
     const AtsSource old = ats_sources_[i - 1];

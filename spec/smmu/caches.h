@@ -189,6 +189,8 @@ class Caches {
   void reset();
   /// GBPA.ABORT: what SMMUEN = 0 does.
   void set_gbpa_abort(bool abort);
+  /// Until set_gbpa_abort() either value may be in effect.
+  void write_gbpa_abort(bool abort);
   /// CR0.ATSCHK: translated accesses are checked against STE.EATS.
   void set_atschk(bool check);
   /// ATS enabled or disabled at the endpoint. Disabled, it neither asks nor sends translated
@@ -483,6 +485,17 @@ class Caches {
     bool bad_substreamid = false;
     unsigned units = 0;
   };
+  /// Of one stream: its STEs, and the CDs of the substreams that were looked at.
+  struct Options {
+    struct Cds {
+      u32 number = 0;
+      std::vector<CdOption> options;
+    };
+    std::vector<SteOption> stes;
+    std::vector<Cds> cds;
+
+    [[nodiscard]] const std::vector<CdOption>& cds_of(u32 number) const;
+  };
   struct Word {
     u64 value;
     bool unknown;
@@ -560,11 +573,16 @@ class Caches {
   static bool covers_both(const Command& command, const ConfigItem& a, const ConfigItem& b);
   void leave_below(const ConfigItem& item, const std::vector<const Command*>& commands,
                    std::vector<StreamPart>& streams);
-  [[nodiscard]] bool may_be_fetched_again(const ConfigItem& item, const InFlight& command) const;
+  [[nodiscard]] bool may_be_fetched_again(const ConfigItem& item,
+                                          const std::vector<u32>& descriptors,
+                                          const InFlight& command) const;
   void units_at(ConfigKind kind, u32 sid, u32 ssid, u64 place, unsigned unit, bool cached_only,
                 UnitValues& values) const;
   void reform_around(u64 pa);
+  [[nodiscard]] bool may_be_valid(ConfigKind kind, u64 place) const;
+  void add_streams_around(u64 pa, std::vector<StreamPart>& streams);
   void reform(const StreamPart& part);
+  void reform_unseen(const StreamPart& part);
   void reform_all();
   [[nodiscard]] std::vector<u32> cds_to_form(const SteOption& ste, const StreamPart& part) const;
   void replace_formed(const StreamPart& part, const std::vector<Formed>& now);
@@ -584,7 +602,8 @@ class Caches {
   /// Makes items of all that can be filled from the table at `table`, whose first entry translates
   /// `path.va`, except what `covered` (or null) removes anyway.
   void expand(const Path& path, u64 table, unsigned level, const Command* covered);
-  void form_cd(u32 sid, u32 number, const SteOption& ste, const std::vector<SteOption>& all,
+  void look_at_cds(u32 sid, u32 number, Options& options);
+  void form_cd(u32 sid, u32 number, const SteOption& ste, Options& options,
                std::vector<Formed>& formed);
   void refresh_l2_arrays(u32 first_sid);
   bool ste_options(u32 sid, std::vector<SteOption>& options) const;
@@ -592,7 +611,11 @@ class Caches {
                   std::vector<CdOption>& options) const;
   void words_at(ConfigKind kind, u32 sid, u32 ssid, u64 place, unsigned word,
                 std::vector<Word>& words) const;
+  /// A cached word of the structure at `place` serves (sid, ssid).
+  [[nodiscard]] bool has_cached_words(ConfigKind kind, u32 sid, u32 ssid, u64 place) const;
   /// `of(option)` is the structure of an option, by reference.
+  template <class Option, class Of>
+  static void add_option(Option option, u64 unknown, const Of& of, std::vector<Option>& options);
   template <class Option, class Of>
   bool mixtures(ConfigKind kind, u32 sid, u32 ssid, u64 place, Group dies, bool cached_only,
                 const Of& of, std::vector<Option>& options) const;
@@ -623,9 +646,9 @@ class Caches {
   // atc.cpp
   using VisitCandidate = std::function<void(const Candidate&, u64 bytes)>;
   u32 intern_atc(u32 sid, u32 ssid, u32 ssv);
-  void sources_of(const StreamPart& part, const std::vector<u32>& numbers,
+  void sources_of(const StreamPart& part, const Options& options, const std::vector<u32>& numbers,
                   std::vector<AtsSource>& sources);
-  void reform_ats(const StreamPart& part, const std::vector<Formed>& now);
+  void reform_ats(const StreamPart& part, const Options& options, const std::vector<Formed>& now);
   void lose_source(const AtsSource& source);
   void note_clean_only(Candidate& c) const;
   void leave_all_in_atc(const AtsSource& source);
@@ -693,7 +716,7 @@ class Caches {
   u64 enabled_ = 0;  // may anything be fetched: smmuen written 1, until 0 acknowledged
   u64 smmuen_acked_ = 0;
   u64 smmuen_open_ = 0;  // a change was written and not acknowledged yet
-  u64 gbpa_abort_ = 0;
+  u64 gbpa_abort_ = 1;   // bit 0: ABORT may be 0, bit 1: it may be 1
   u64 tolerate_epd_ = 0;
 
   TrailPool<Edge> edges_;

@@ -114,17 +114,63 @@ void Caches::units_at(ConfigKind kind, u32 sid, u32 ssid, u64 place, unsigned un
   }
 }
 
+/// One more way to read a structure, unless it is known: `unknown` has a bit for each unknown word.
+template <class Option, class Of>
+void Caches::add_option(Option option, u64 unknown, const Of& of, std::vector<Option>& options) {
+  // Unknown words matter only if a decoding of the others would look at them.
+  option.unknown = bit(unknown, 0);
+  if (unknown != 0 && !option.unknown && of(option).v()) {
+    for (unsigned w = 1; w < ste_words; ++w) {
+      auto all = of(option);
+      all.dw[w] = ~u64{0};
+      option.unknown |= bit(unknown, w) && !(relevant(all) == relevant(of(option)));
+    }
+  }
+  of(option) = relevant(of(option));
+  for (Option& known : options) {
+    if (known.place != option.place || known.unknown != option.unknown) continue;
+    if (!option.unknown && !(of(known) == of(option))) continue;
+    known.dies = std::max(known.dies, option.dies);
+    return;
+  }
+  options.push_back(option);
+}
+
+bool Caches::has_cached_words(ConfigKind kind, u32 sid, u32 ssid, u64 place) const {
+  for (u32 i = 0; i < config_items_.size(); ++i) {
+    const ConfigItem& item = config_items_[i];
+    if (item.kind == kind && item.place == place && sid - item.sid < item.sid_count &&
+        ssid - item.ssid < item.ssid_count) {
+      return true;
+    }
+  }
+  return false;
+}
+
 /// Every mixture of words that fetches of one structure may have seen, equal ones once.
 /// `cached_only`: memory of this place cannot be reached any more, only cached words count.
 template <class Option, class Of>
 bool Caches::mixtures(ConfigKind kind, u32 sid, u32 ssid, u64 place, Group dies, bool cached_only,
                       const Of& of, std::vector<Option>& options) const {
+  Option option;
+  option.place = place;
+  option.dies = dies;
+  const Frame* frame = memory_.find(place);
+  const auto index = static_cast<unsigned>(bits(place, 11, 3));
+  if (!has_cached_words(kind, sid, ssid, place)) {
+    if (cached_only) return true;
+    if (frame != nullptr && memory_.is_settled(*frame, index, ste_words)) {
+      std::copy_n(frame->words + index, ste_words, of(option).dw.begin());
+      add_option(option, frame->unknown_of(index, ste_words), of, options);
+      return true;
+    }
+  }
   const unsigned width = profile_.config_atom / 8;
   const unsigned unit_count = ste_words / width;
   std::array<UnitValues, ste_words> units;
-  unsigned several = 0;
+  std::array<Group, ste_words> last{};  // of each unit's versions that which lives longest
   bool missing = false;
-  u64 total = 1;
+  u64 rest = 1;  // mixtures of all units but the first
   for (unsigned u = 0; u < unit_count; ++u) {
     units_at(kind, sid, ssid, place, u, cached_only, units[u]);
     if (units[u].overflow) return false;
@@ -134,46 +180,40 @@ bool Caches::mixtures(ConfigKind kind, u32 sid, u32 ssid, u64 place, Group dies,
       missing = true;
       units[u].add({{0, 0}, {false, false}, immortal});
     }
-    if (units[u].count > 1) ++several;
-    total *= units[u].count;
-    if (total > mixture_bound) return false;
+    if (units[u].count > 1) ++option.units;
+    if (u != 0) rest *= units[u].count;
+    if (rest * units[0].count > mixture_bound) return false;
+    for (unsigned i = 0; i < units[u].count; ++i) {
+      last[u] = std::max(last[u], units[u].values[i].dies);
+    }
   }
-  for (u64 n = 0; n < total; ++n) {
-    Option option;
-    option.place = place;
-    option.dies = dies;
-    option.units = several;
-    u64 rest = n;
-    u64 unknown = 0;
-    for (unsigned u = 0; u < unit_count; ++u) {
-      const UnitValue& value = units[u].values[rest % units[u].count];
-      rest /= units[u].count;
-      option.dies = std::min(option.dies, value.dies);
-      for (unsigned i = 0; i < width; ++i) {
-        of(option).dw[u * width + i] = value.word[i];
-        if (value.unknown[i]) unknown |= u64{1} << (u * width + i);
-      }
+  for (unsigned first = 0; first < units[0].count; ++first) {
+    const UnitValue& head = units[0].values[first];
+    of(option).dw[0] = head.word[0];
+    if (!head.unknown[0] && !of(option).v()) {
+      // Invalid, whatever the others say.
+      Option invalid = option;
+      invalid.dies = std::min(dies, head.dies);
+      for (unsigned u = 1; u < unit_count; ++u) invalid.dies = std::min(invalid.dies, last[u]);
+      add_option(invalid, 0, of, options);
+      continue;
     }
-    if (missing && of(option).v()) continue;
-    // Unknown words matter only if a decoding of the others would look at them.
-    option.unknown = bit(unknown, 0);
-    if (unknown != 0 && !option.unknown && of(option).v()) {
-      for (unsigned w = 1; w < ste_words; ++w) {
-        auto all = of(option);
-        all.dw[w] = ~u64{0};
-        option.unknown |= bit(unknown, w) && !(relevant(all) == relevant(of(option)));
+    for (u64 n = 0; n < rest; ++n) {
+      Option mixture = option;
+      u64 left = n;
+      u64 unknown = 0;
+      for (unsigned u = 0; u < unit_count; ++u) {
+        const unsigned version = u == 0 ? first : static_cast<unsigned>(left % units[u].count);
+        if (u != 0) left /= units[u].count;
+        const UnitValue& value = units[u].values[version];
+        mixture.dies = std::min(mixture.dies, value.dies);
+        for (unsigned i = 0; i < width; ++i) {
+          of(mixture).dw[u * width + i] = value.word[i];
+          if (value.unknown[i]) unknown |= u64{1} << (u * width + i);
+        }
       }
-    }
-    of(option) = relevant(of(option));
-    const auto same = [&](const Option& other) {
-      return other.place == option.place && other.unknown == option.unknown &&
-             (option.unknown || of(other) == of(option));
-    };
-    const auto known = std::ranges::find_if(options, same);
-    if (known == options.end()) {
-      options.push_back(option);
-    } else {
-      known->dies = std::max(known->dies, option.dies);
+      if (missing && of(mixture).v()) continue;
+      add_option(mixture, unknown, of, options);
     }
   }
   return true;
@@ -477,14 +517,38 @@ bool Caches::is_configuration(u64 pa) const {
 // ---- changes ------------------------------------------------------------------------------------
 
 void Caches::reform_around(u64 pa) {
-  if (enabled_ == 0) return;
   std::vector<StreamPart> streams;
+  add_streams_around(pa, streams);
+  for (const StreamPart& part : streams) reform(part);
+}
+
+/// Some version of the STE or CD, in memory or cached, may have V = 1.
+bool Caches::may_be_valid(ConfigKind kind, u64 place) const {
+  const auto valid = [&](u64 word) {
+    return kind == ConfigKind::ste ? Ste<u64>{{word}}.v().value : Cd<u64>{{word}}.v().value;
+  };
+  bool may = false;
+  memory_.visible(place, [&](Content c) { may |= c.unknown || valid(c.value); });
+  for (u32 i = 0; i < config_items_.size() && !may; ++i) {
+    const ConfigItem& item = config_items_[i];
+    if (item.place != place || item.word != 0 || item.kind != kind) continue;
+    may = item.unknown != 0 || valid(item.value);
+  }
+  return may;
+}
+
+/// What of which streams depends on the word; arrays that an L1STD leads to are looked up anew.
+void Caches::add_streams_around(u64 pa, std::vector<StreamPart>& streams) {
+  if (enabled_ == 0) return;
   std::vector<u32> arrays;
   for (u32 i = 0; i < regions_.size(); ++i) {
     const Region& region = regions_[i];
     if (pa - region.first >= region.bytes) continue;
     const u64 offset = pa - region.first;
     const auto number = static_cast<u32>(offset / ste_bytes);
+    const bool structure = region.kind == ConfigKind::ste || region.kind == ConfigKind::cd;
+    if (structure && offset % ste_bytes != 0 && !may_be_valid(region.kind, pa - offset % ste_bytes))
+      continue;  // nothing looks at the words of an invalid one
     switch (region.kind) {
       case ConfigKind::l1std:
         arrays.push_back(static_cast<u32>(offset / 8) << strtab_.split);
@@ -507,21 +571,34 @@ void Caches::reform_around(u64 pa) {
           interesting |= ste.unknown || (ste.ste.v() & ste.ste.config_translates()).value;
         }
       }
-      if (interesting) reform({first + n});
+      if (interesting) add_part({first + n}, streams);
     }
   }
-  for (const StreamPart& part : streams) reform(part);
+}
+
+const std::vector<Caches::CdOption>& Caches::Options::cds_of(u32 number) const {
+  static const std::vector<CdOption> none;
+  for (const Cds& known : cds) {
+    if (known.number == number) return known.options;
+  }
+  return none;
+}
+
+/// Adds the CDs of substream `number`, once.
+void Caches::look_at_cds(u32 sid, u32 number, Options& options) {
+  const auto known = std::ranges::find(options.cds, number, &Options::Cds::number);
+  if (known != options.cds.end()) return;
+  options.cds.push_back({.number = number, .options = {}});
+  if (cd_options(sid, number, options.stes, options.cds.back().options)) return;
+  options.cds.back().options.clear();
+  gave_up_ = true;
 }
 
 /// A regime can be formed by (sid, number) through `ste` and each possible CD.
-void Caches::form_cd(u32 sid, u32 number, const SteOption& ste, const std::vector<SteOption>& all,
+void Caches::form_cd(u32 sid, u32 number, const SteOption& ste, Options& options,
                      std::vector<Formed>& formed) {
-  std::vector<CdOption> cds;
-  if (!cd_options(sid, number, all, cds)) {
-    gave_up_ = true;
-    return;
-  }
-  for (const CdOption& cd : cds) {
+  look_at_cds(sid, number, options);
+  for (const CdOption& cd : options.cds_of(number)) {
     if (cd.unknown) {
       report(Rule::WILD_STRUCTURE, "the CD of stream " + hex(sid) + ", substream " + hex(number) +
                                        " is memory of unknown content: " + name(cd.place));
@@ -602,15 +679,21 @@ std::vector<u32> Caches::cds_to_form(const SteOption& ste, const StreamPart& par
 
 /// Everything that follows from the configuration of one stream, or of some of its substreams.
 void Caches::reform(const StreamPart& part) {
+  if (track_changes_) add_part(part, dirty_streams_);
+  reform_unseen(part);
+}
+
+/// The same after a change that no access sees: how long something lives.
+void Caches::reform_unseen(const StreamPart& part) {
   const u32 sid = part.sid;
   ++formed_version_;
   ++paths_version_;
-  if (track_changes_) add_part(part, dirty_streams_);
   std::vector<Formed> now;
-  std::vector<SteOption> stes;
+  Options options;
+  const std::vector<SteOption>& stes = options.stes;
   bool translates = false;
   if (enabled_ != 0) {
-    if (!ste_options(sid, stes)) gave_up_ = true;
+    if (!ste_options(sid, options.stes)) gave_up_ = true;
     if (part.whole()) refresh_regions(sid);
     count(Rule::WILD_STRUCTURE);
     for (const SteOption& ste : stes) {
@@ -629,16 +712,16 @@ void Caches::reform(const StreamPart& part) {
       if (decision.has_stage2()) unsupported_ = "stage 2 translation";
       if (decision.kind != SteKind::stage1) continue;
       if (!substreams_used(ste.ste, caps_).value) {
-        if (part.first == 0) form_cd(sid, 0, ste, stes, now);
+        if (part.first == 0) form_cd(sid, 0, ste, options, now);
         continue;
       }
-      for (const u32 number : cds_to_form(ste, part)) form_cd(sid, number, ste, stes, now);
+      for (const u32 number : cds_to_form(ste, part)) form_cd(sid, number, ste, options, now);
     }
   }
   bool known = false;
   for (u32 i = 0; i < known_sids_.size(); ++i) known |= known_sids_[i] == sid;
   if (translates && !known) known_sids_.push(trail_, sid);
-  if (ats_on_ != 0) reform_ats(part, now);
+  if (ats_on_ != 0) reform_ats(part, options, now);
   replace_formed(part, now);
 }
 
@@ -871,7 +954,13 @@ void Caches::become_formed(u32 id) {
       probe(state.tag, items_[i].va + k * items_[i].entry_bytes(), items_[i].origin + 8 * k);
     }
   }
-  if (tag.formed > 1 || globals_ != 0 || memory_.any_pending()) {
+  bool several = tag.formed > 1 || globals_ != 0;
+  for (unsigned half = 0; half < 2; ++half) {
+    if (regime.half[half].epd || several) continue;
+    const auto table = start_table(regime, half);
+    several = pending_below(table.address, table.level);
+  }
+  if (several) {
     for (u64 other = tag.first_regime; other != 0; other = regimes_[other - 1].next) {
       const RegimeState& r = regimes_[other - 1];
       for (unsigned half = 0; half < 2 && r.formed != 0; ++half) {
@@ -983,13 +1072,12 @@ void Caches::freeze_pointers(u32 regime, Group died) {
 void Caches::expand(const Path& path, u64 table, unsigned level, const Command* covered) {
   Frame& frame = memory_.frame(table);
   const auto first = static_cast<unsigned>(bits(table, 11, 3));
-  if (frame.nonzero == 0 && !memory_.any_pending()) return;
   const Regime<u64>& regime = regimes_[path.regime].regime;
   const unsigned start = start_table(regime, path.half).level;
   const u64 entries = level != start ? frame_words
                                      : pow2(static_cast<unsigned>(start_entries_lg2(
                                            Granule::g4k, level, regime.half[path.half].tsz)));
-  for (unsigned i = 0; i < entries; ++i) {
+  for (unsigned i = 0; (i = frame.next_used(first + i) - first) < entries; ++i) {
     std::vector<Content> contents;
     memory_.visible(frame, first + i, [&](Content content) {
       if (content.unknown || bit(content.value, 0)) contents.push_back(content);
@@ -1102,7 +1190,11 @@ void Caches::set_e2h(bool e2h) {
   reform_all();
 }
 
-void Caches::set_gbpa_abort(bool abort) { trail_.set(gbpa_abort_, abort ? 1 : 0); }
+void Caches::set_gbpa_abort(bool abort) { trail_.set(gbpa_abort_, abort ? 2 : 1); }
+
+void Caches::write_gbpa_abort(bool abort) {
+  trail_.set(gbpa_abort_, gbpa_abort_ | (abort ? 2 : 1));
+}
 
 void Caches::write_smmuen(bool enable) {
   if ((smmuen_ != 0) == enable) return;

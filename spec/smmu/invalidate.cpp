@@ -268,15 +268,16 @@ bool Caches::covers_both(const Command& command, const ConfigItem& a, const Conf
 
 /// An STE or CD can be read again between `command` and the end of its group, through a cached
 /// descriptor that no command of the group which covers it removes as well.
-bool Caches::may_be_fetched_again(const ConfigItem& item, const InFlight& command) const {
-  if (leads_on(item.kind)) return false;
+bool Caches::may_be_fetched_again(const ConfigItem& item, const std::vector<u32>& descriptors,
+                                  const InFlight& command) const {
+  if (leads_on(item.kind) || descriptors.empty()) return false;
   bool same = false;
   memory_.visible(item.place + 8 * item.word, [&](Content content) {
     same |= content == Content{item.value, (item.unknown & 1) != 0};
   });
   if (!same) return false;
   const ConfigKind above = item.kind == ConfigKind::ste ? ConfigKind::l1std : ConfigKind::l1cd;
-  for (u32 i = 0; i < config_items_.size(); ++i) {
+  for (const u32 i : descriptors) {
     const ConfigItem& descriptor = config_items_[i];
     if (descriptor.kind != above || descriptor.unknown != 0 || descriptor.dies < command.group ||
         item.sid - descriptor.sid >= descriptor.sid_count ||
@@ -382,18 +383,22 @@ void Caches::add_streams(const ConfigItem& item, std::vector<StreamPart>& stream
 void Caches::kill_config(const InFlight& command) {
   std::vector<StreamPart> streams;
   std::vector<ConfigItem> left;  // STEs and CDs that a removed L1STD or L1CD led to
+  std::vector<u32> descriptors;
+  for (u32 i = 0; i < config_items_.size(); ++i) {
+    if (leads_on(config_items_[i].kind)) descriptors.push_back(i);
+  }
   for (u32 i = 0; i < config_items_.size(); ++i) {
     const ConfigItem& item = config_items_[i];
     if (item.dies <= command.group) continue;
     if (!covers_config(command.command, config_target(item))) continue;
-    if (may_be_fetched_again(item, command)) continue;
+    if (may_be_fetched_again(item, descriptors, command)) continue;
     config_items_.edit(trail_, i).dies = command.group;
     if (leads_on(item.kind) && item.unknown == 0) left.push_back(item);
     add_streams(item, streams);
   }
   // One StreamID's CFGI removes an L1STD; the cached STEs of the others of its span live on.
   for (const ConfigItem& item : left) leave_below(item, {&command.command}, streams);
-  for (const StreamPart& part : streams) reform(part);
+  for (const StreamPart& part : streams) reform_unseen(part);
 }
 
 void Caches::kill_unknown(const InFlight& command) {

@@ -237,12 +237,7 @@ u64 Caches::constant_until(u32 tag, u64 va, const std::vector<Candidate>& found)
     if (frame != nullptr) {
       // Empty entries come in runs.
       const auto first = static_cast<unsigned>(bits(c.origin, 11, 3));
-      unsigned i = first + 1;
-      if (frame->nonzero == 0 && !memory_.any_pending()) i = frame_words;
-      while (i < frame_words && frame->words[i] == 0 && !frame->is_unknown(i) &&
-             !frame->is_pending(i)) {
-        ++i;
-      }
+      const unsigned i = frame->next_used(first + 1);
       end += u64{i - first - 1} << level_shift(Granule::g4k, c.level);
     }
     // So do neighbours that lead to consecutive pages.
@@ -252,11 +247,9 @@ u64 Caches::constant_until(u32 tag, u64 va, const std::vector<Candidate>& found)
       if (fresh && leaves != nullptr) {
         const u64 size = pow2(c.extent_lg2);
         const auto first = static_cast<unsigned>(bits(c.origin, 11, 3));
+        const unsigned settled = leaves->next_unsettled(first);
         unsigned i = first + 1;
-        u64 expected = c.value + size;
-        while (i < frame_words && leaves->words[i] == expected && !leaves->is_unknown(i) &&
-               !leaves->is_pending(i) && !leaves->is_pending(i - 1)) {
-          ++i;
+        for (u64 expected = c.value + size; i < settled && leaves->words[i] == expected; ++i) {
           expected += size;
         }
         end += (i - first - 1) * size;
@@ -361,9 +354,10 @@ bool Caches::untranslated_outcomes(const Access& access, std::vector<Outcome>& f
   const u64 beyond = access.va & ~low_mask(u64{caps_.oas_lg2});
   if (smmuen_ == 0 || smmuen_open_ != 0) {
     // SMMUEN = 0, or its change not acknowledged: GBPA decides. arch 1.4.
-    const bool aborts = gbpa_abort_ != 0 || beyond != 0;
-    add(found, aborts ? Outcome{.kind = OutcomeKind::abort}
-                      : Outcome{.kind = OutcomeKind::bypass, .pa = access.va});
+    if (gbpa_abort_ != 2 && beyond == 0) {
+      add(found, {.kind = OutcomeKind::bypass, .pa = access.va});
+    }
+    if (gbpa_abort_ != 1 || beyond != 0) add(found, {.kind = OutcomeKind::abort});
     if (smmuen_open_ == 0) return true;
   }
   std::vector<StreamOption> options;

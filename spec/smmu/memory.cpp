@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "spec/smmu/memory.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 namespace iommucheck::spec {
@@ -108,10 +109,13 @@ bool Memory::extend_pending(u64 pa, Content old, AgentId by, EventIndex at) {
   PendingStore& last = pending_.back();
   const bool follows = pa == last.pa + 8 * last.count && bits(pa, 11, 3) != 0 && last.step == 1 &&
                        at == last.at + last.count && last.older == 0;
-  const bool alike = last.old_value == old.value && (last.old_unknown != 0) == old.unknown &&
-                     last.covered_by == agent_bit(by) && last.needs_clean == (coherent_ ? 0U : 1U);
+  const u64 old_step = last.count == 1 ? old.value - last.old_value : last.old_step;
+  const bool alike = last.old_of(pa - 8).value + old_step == old.value &&
+                     (last.old_unknown != 0) == old.unknown && last.covered_by == agent_bit(by) &&
+                     last.needs_clean == (coherent_ ? 0U : 1U);
   if (!follows || !alike) return false;
   trail_.set(last.count, last.count + 1);
+  if (last.old_step != old_step) trail_.set(last.old_step, old_step);
   return true;
 }
 
@@ -169,7 +173,7 @@ EventIndex Memory::made_at(u64 pa, u64 value) const {
   u64 newer = newest(pa).value;
   for (u32 i = newest_pending(pa); i != 0; i = pending_[i - 1].older) {
     if (newer == value) made = pending_[i - 1].at_of(pa);
-    newer = pending_[i - 1].old_value;
+    newer = pending_[i - 1].old_of(pa).value;
   }
   return newer == value ? 0 : made;
 }
@@ -198,10 +202,13 @@ bool Memory::fill_at_once(Frame& frame, unsigned index, u64 count, u64 value, Ag
   // The words need no saving: while they are unknown nobody may depend on them.
   trail_.save(frame.unknown.data(), static_cast<u32>(frame.unknown.size()));
   trail_.save(frame.pending.data(), static_cast<u32>(frame.pending.size()));
-  for (u64 i = index; i < index + count; ++i) {
-    frame.words[i] = value;
-    frame.unknown[i / 64] &= ~(u64{1} << (i % 64));
-    frame.pending[i / 64] |= u64{1} << (i % 64);
+  std::fill_n(frame.words + index, count, value);
+  for (u64 i = index; i < index + count;) {
+    const u64 end = std::min<u64>(index + count, align_down(i, 6) + 64);
+    const u64 group = mask(static_cast<unsigned>((end - 1) % 64), static_cast<unsigned>(i % 64));
+    frame.unknown[i / 64] &= ~group;
+    frame.pending[i / 64] |= group;
+    i = end;
   }
   if (value == 0) trail_.set(frame.nonzero, frame.nonzero - count);
   return true;
@@ -242,8 +249,10 @@ void Memory::split_all() {
       all.push_back(entry);
       all.back().pa = entry.pa + 8 * n;
       all.back().at = entry.at_of(all.back().pa);
+      all.back().old_value = entry.old_of(all.back().pa).value;
       all.back().count = 1;
       all.back().step = 1;
+      all.back().old_step = 0;
     }
   }
   relist(all);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -42,10 +43,18 @@ struct Frame {
 
   [[nodiscard]] u64 address() const { return number << frame_lg2; }
   [[nodiscard]] bool is_unknown(unsigned i) const { return bit(unknown[i / 64], i % 64); }
+  /// Bit k set: word i + k is unknown; `count` words of one aligned group of 64.
+  [[nodiscard]] u64 unknown_of(unsigned i, unsigned count) const {
+    return (unknown[i / 64] >> (i % 64)) & mask(count - 1, 0);
+  }
   [[nodiscard]] bool is_pending(unsigned i) const { return bit(pending[i / 64], i % 64); }
   [[nodiscard]] Content newest(unsigned i) const {
     return is_unknown(i) ? Content{0, true} : Content{words[i], false};
   }
+  /// The first word from number `i` on that may read as anything but zero, or frame_words.
+  [[nodiscard]] unsigned next_used(unsigned i) const;
+  /// The first word from number `i` on that is unknown or may have several versions.
+  [[nodiscard]] unsigned next_unsettled(unsigned i) const;
   [[nodiscard]] bool is_unreachable() const { return table_edges == 0 && config == 0; }
   [[nodiscard]] unsigned tables_at(unsigned level) const {
     return static_cast<unsigned>(table_edges >> (16 * level)) & 0xffffU;
@@ -61,12 +70,16 @@ struct PendingStore {
   u32 older = 0;       ///< 1 + index of the pending store to the same word before it, 0: none
   u32 old_unknown = 0;
   u32 needs_clean = 0;  ///< 1: not coherent and its line not cleaned yet
-  /// Words, all in one frame and with one old content: a fill, or stores one after the other at
-  /// consecutive events.
+  /// Words, all in one frame and with the same or evenly growing old contents: a fill, or stores
+  /// one after the other at consecutive events.
   u64 count = 1;
-  u64 step = 1;  ///< 1: the next word was stored at the next event; 0: all at one event
+  u64 step = 1;      ///< 1: the next word was stored at the next event; 0: all at one event
+  u64 old_step = 0;  ///< by which the next word's old value is larger
 
   [[nodiscard]] bool has(u64 word) const { return word - pa < 8 * count; }
+  [[nodiscard]] Content old_of(u64 word) const {
+    return {old_value + old_step * ((word - pa) / 8), old_unknown != 0};
+  }
   [[nodiscard]] u32 at_of(u64 word) const {
     return at + static_cast<u32>(step * ((word - pa) / 8));
   }
@@ -146,6 +159,10 @@ class Memory {
 
   [[nodiscard]] bool any_pending() const { return !pending_.empty(); }
   [[nodiscard]] bool is_pending(u64 pa) const;
+  /// Each of the words `i` to i + count - 1, of one aligned group of 64, has one version only.
+  [[nodiscard]] bool is_settled(const Frame& frame, unsigned i, unsigned count) const {
+    return updates_.empty() && (frame.pending[i / 64] >> (i % 64) & mask(count - 1, 0)) == 0;
+  }
   /// Event of the oldest store that made a version with this value and is still visible; 0: it was
   /// there before the pending ones.
   [[nodiscard]] EventIndex made_at(u64 pa, u64 value) const;
@@ -204,6 +221,32 @@ class Memory {
   std::vector<std::unique_ptr<u64[]>> words_;
 };
 
+inline unsigned Frame::next_unsettled(unsigned i) const {
+  while (i < frame_words) {
+    const u64 flags = (unknown[i / 64] | pending[i / 64]) >> (i % 64);
+    if (flags != 0) return i + static_cast<unsigned>(std::countr_zero(flags));
+    i = static_cast<unsigned>(align_down(i, 6)) + 64;
+  }
+  return frame_words;
+}
+
+inline unsigned Frame::next_used(unsigned i) const {
+  constexpr unsigned block = 8;
+  while (i < frame_words) {
+    const u64 other = (unknown[i / 64] | pending[i / 64]) >> (i % 64);
+    const unsigned end = other != 0 ? i + static_cast<unsigned>(std::countr_zero(other))
+                                    : static_cast<unsigned>(align_down(i, 6)) + 64;
+    for (; i + block <= end; i += block) {  // tables are mostly empty
+      u64 any = 0;
+      for (unsigned k = 0; k < block; ++k) any |= words[i + k];
+      if (any != 0) break;
+    }
+    while (i < end && words[i] == 0) ++i;
+    if (i < end || other != 0) return i;
+  }
+  return frame_words;
+}
+
 template <class Visit>
 void Memory::visible(const Frame& frame, unsigned index, Visit&& visit) const {
   const Content now = frame.newest(index);
@@ -214,12 +257,13 @@ void Memory::visible(const Frame& frame, unsigned index, Visit&& visit) const {
     visit(Content{*update, false});
   }
   if (!frame.is_pending(index)) return;
-  for (u32 i = newest_pending(pa); i != 0; i = pending_[i - 1].older) {
+  const u32 newest = newest_pending(pa);
+  for (u32 i = newest; i != 0; i = pending_[i - 1].older) {
     const PendingStore& entry = pending_[i - 1];
-    const Content old{entry.old_value, entry.old_unknown != 0};
+    const Content old = entry.old_of(pa);
     bool seen = old == now;
-    for (u32 j = newest_pending(pa); j != i && !seen; j = pending_[j - 1].older) {
-      seen = old == Content{pending_[j - 1].old_value, pending_[j - 1].old_unknown != 0};
+    for (u32 j = newest; j != i && !seen; j = pending_[j - 1].older) {
+      seen = old == pending_[j - 1].old_of(pa);
     }
     if (seen) continue;
     visit(old);
@@ -254,8 +298,8 @@ void Memory::vanish_entry(const PendingStore& entry, Vanish&& vanish) {
   if (where.is_unreachable()) return;
   const auto first = static_cast<unsigned>(bits(entry.pa, 11, 3));
   for (u64 k = 0; k < entry.count; ++k) {
-    vanish(where, static_cast<unsigned>(first + k),
-           Content{entry.old_value, entry.old_unknown != 0}, entry.at_of(entry.pa + 8 * k));
+    const u64 pa = entry.pa + 8 * k;
+    vanish(where, static_cast<unsigned>(first + k), entry.old_of(pa), entry.at_of(pa));
   }
 }
 
@@ -303,8 +347,7 @@ void Memory::settle_word(u64 pa, Vanish&& vanish) {
   if (!any) return;
   for (u32 i = newest_pending(pa); i != 0; i = pending_[i - 1].older) {
     const PendingStore entry = pending_[i - 1];
-    vanish(frame(pa), static_cast<unsigned>(bits(pa, 11, 3)),
-           Content{entry.old_value, entry.old_unknown != 0}, entry.at_of(pa));
+    vanish(frame(pa), static_cast<unsigned>(bits(pa, 11, 3)), entry.old_of(pa), entry.at_of(pa));
   }
   sweep();
 }

@@ -53,8 +53,7 @@ void Caches::link(u64 table, unsigned level, Edge edge) {
 }
 
 void Caches::link_children(Frame& frame, unsigned level) {
-  if (frame.nonzero == 0 && !any_pending(frame)) return;
-  for (unsigned i = 0; i < frame_words; ++i) {
+  for (unsigned i = 0; (i = frame.next_used(i)) < frame_words; ++i) {
     memory_.visible(frame, i, [&](Content content) {
       if (content.unknown) return;
       if (is_leaf(content.value, level)) {
@@ -110,8 +109,8 @@ void Caches::unlink(u64 table, unsigned level, EdgeKind kind, u64 parent, u64 va
 }
 
 void Caches::unlink_children(Frame& frame, unsigned level) {
-  if (level == last_level || (frame.nonzero == 0 && !any_pending(frame))) return;
-  for (unsigned i = 0; i < frame_words; ++i) {
+  if (level == last_level) return;
+  for (unsigned i = 0; (i = frame.next_used(i)) < frame_words; ++i) {
     memory_.visible(frame, i, [&](Content content) {
       if (content.unknown || !is_table(content.value, level)) return;
       unlink(next_table_address(granule, content.value), level + 1, EdgeKind::word,
@@ -363,9 +362,12 @@ void Caches::settle(std::vector<Vanished>& vanished) {
              what.frame->address() + 8 * what.index, what.content.value);
     }
   }
+  std::vector<StreamPart> streams;
   for (const Vanished& what : vanished) {
-    if (what.frame->config != 0) reform_around(what.frame->address() + 8 * what.index);
+    if (what.frame->config == 0) continue;
+    add_streams_around(what.frame->address() + 8 * what.index, streams);
   }
+  for (const StreamPart& part : streams) reform(part);
 }
 
 void Caches::vanish_from_table(Frame& frame, const Vanished& what) {
@@ -707,8 +709,8 @@ bool Caches::pending_below(u64 table, unsigned level) const {
   const Frame* frame = memory_.find(table);
   if (frame == nullptr || !memory_.any_pending()) return false;
   if (any_pending(*frame)) return true;
-  if (level == last_level || frame->nonzero == 0) return false;
-  for (unsigned i = 0; i < frame_words; ++i) {
+  if (level == last_level) return false;
+  for (unsigned i = 0; (i = frame->next_used(i)) < frame_words; ++i) {
     if (!frame->is_unknown(i) && is_table(frame->words[i], level) &&
         pending_below(next_table_address(granule, frame->words[i]), level + 1)) {
       return true;
@@ -719,8 +721,8 @@ bool Caches::pending_below(u64 table, unsigned level) const {
 
 void Caches::probe_table(const Path& path, u64 table, unsigned level) {
   const Frame* frame = memory_.find(table);
-  if (frame == nullptr || (frame->nonzero == 0 && !any_pending(*frame))) return;
-  for (unsigned i = 0; i < frame_words; ++i) {
+  if (frame == nullptr) return;
+  for (unsigned i = 0; (i = frame->next_used(i)) < frame_words; ++i) {
     memory_.visible(*frame, i, [&](Content content) {
       if (content.unknown || !bit(content.value, 0)) return;
       Path below = path;

@@ -10,12 +10,15 @@ namespace iommucheck::spec {
 void Caches::visit_table(u32 regime, unsigned half, u64 table, unsigned level, u64 entries, u64 va,
                          u8 hierarchical, u32 item, const VisitCandidate& visit) const {
   const Frame* frame = memory_.find(table);
-  if (frame == nullptr || (frame->nonzero == 0 && !memory_.any_pending())) return;
+  if (frame == nullptr) return;
   const u64 size = pow2(level_shift(Granule::g4k, level));
   std::vector<Candidate> one;
-  for (u64 i = 0; i < entries; ++i) {
-    const u64 here = va + i * size;
-    memory_.visible(table + 8 * i, [&](Content content) {
+  const auto first = static_cast<unsigned>(bits(table, 11, 3));
+  const u64 end = std::min<u64>(first + entries, frame_words);
+  for (unsigned i = first; (i = frame->next_used(i)) < end; ++i) {
+    const u64 here = va + (i - first) * size;
+    const u64 origin = frame->address() + 8 * i;
+    memory_.visible(*frame, i, [&](Content content) {
       if (!content.unknown && !bit(content.value, 0)) return;
       if (!content.unknown &&
           descriptor_type(Granule::g4k, level, content.value) == DescriptorType::table) {
@@ -25,7 +28,7 @@ void Caches::visit_table(u32 regime, unsigned half, u64 table, unsigned level, u
         return;
       }
       one.clear();
-      meet(regime, half, level, here, hierarchical, item, table + 8 * i, content, one);
+      meet(regime, half, level, here, hierarchical, item, origin, content, one);
       for (Candidate& c : one) {
         // A contiguous leaf answers for every entry of its group.
         const bool group = c.kind == Candidate::Kind::leaf && c.leaf.contiguous;
