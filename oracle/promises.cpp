@@ -203,7 +203,7 @@ bool Monitor::check_option(const Place& place, const spec::Caches::StreamOption&
     if ((translates || place.at.present) && !stalls) return true;
     seen = fmt::format("{} with ASID {:#x}", stalls ? "a stall, translated" : "translation",
                        caches_.regime(option.regime - 1).asid);
-  } else if (option.kind == spec::SteKind::bypass) {
+  } else if (option.kind == spec::SteKind::bypass && option.event == spec::EventType::none) {
     if (promises_state(allowed, State::identity)) return true;
     seen = "bypass";
   } else {

@@ -586,7 +586,7 @@ class Caches {
   void reform_all();
   [[nodiscard]] std::vector<u32> cds_to_form(const SteOption& ste, const StreamPart& part) const;
   void replace_formed(const StreamPart& part, const std::vector<Formed>& now);
-  void refresh_regions(u32 sid);
+  void refresh_regions(u32 sid, const std::vector<SteOption>& stes);
   void add_region(const Region& region);
   void remove_regions(u32 sid, ConfigKind kind);
   void set_formed(u32 regime, u64 formed, Group dies);

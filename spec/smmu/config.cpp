@@ -463,11 +463,9 @@ void Caches::refresh_l2_arrays(u32 first_sid) {
 }
 
 /// The CD tables that a stream's possible STEs lead to.
-void Caches::refresh_regions(u32 sid) {
+void Caches::refresh_regions(u32 sid, const std::vector<SteOption>& stes) {
   remove_regions(sid, ConfigKind::l1cd);
   remove_regions(sid, ConfigKind::cd);
-  std::vector<SteOption> stes;
-  if (enabled_ == 0 || !ste_options(sid, stes)) return;
   for (const SteOption& ste : stes) {
     if (ste.unknown || ste.bad_streamid || !decode_ste(ste.ste, caps_).has_stage1()) continue;
     const u64 cds =
@@ -694,7 +692,7 @@ void Caches::reform_unseen(const StreamPart& part) {
   bool translates = false;
   if (enabled_ != 0) {
     if (!ste_options(sid, options.stes)) gave_up_ = true;
-    if (part.whole()) refresh_regions(sid);
+    if (part.whole()) refresh_regions(sid, stes);
     count(Rule::WILD_STRUCTURE);
     for (const SteOption& ste : stes) {
       if (ste.units > 1) count(Rule::TORN_STE);

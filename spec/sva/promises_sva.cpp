@@ -142,8 +142,7 @@ void Interface::substream_promises(u32 device, u32 domain, u32 pasid, u64 iova, 
     out.add({.state = State::blocked});
     return;
   }
-  // A RID that passes untranslated gains nothing by a PASID: either is right.
-  if (kind == DomainKind::identity) out.add({.state = State::identity});
+  // Where stage 1 is bypassed a SubstreamID is refused. IHI 0070 7.3.9 (C_BAD_SUBSTREAMID).
   const u32 bits = constants_[device].ssid_bits;
   const bool kept = pasid == 0 && keeps_pasid_0_;
   if (kind != DomainKind::paging || kept || (u64{pasid} >> bits) != 0 || bits == 0) {
