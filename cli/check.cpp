@@ -69,6 +69,7 @@ void print_text(const CheckCommand& options, const oracle::CheckResult& result) 
              result.seconds > 0
                  ? grouped(static_cast<u64>(static_cast<double>(result.sequences) / result.seconds))
                  : "0");
+  if (!result.ended_early.empty()) fmt::print("ended early: {}\n", result.ended_early);
   if (result.stopped) {
     fmt::print("stopped; to go on: iommucheck check --driver {} --seed {} --from {}\n",
                options.driver, result.seed, options.from + result.sequences);
@@ -88,7 +89,8 @@ void print_json(const oracle::CheckResult& result) {
       .member("accesses_judged", result.accesses_judged)
       .member("outcomes_judged", result.outcomes_judged)
       .member("seconds", result.seconds)
-      .member("stopped", result.stopped);
+      .member("stopped", result.stopped)
+      .member("ended_early", result.ended_early);
   write_findings(json, result.findings);
   write_rules(json, result.rules);
   json.end_object().print();
@@ -102,6 +104,7 @@ void print_junit(const oracle::CheckResult& result) {
   suite.property("calls", std::to_string(result.calls));
   suite.property("outcomes judged", std::to_string(result.outcomes_judged));
   if (result.stopped) suite.property("stopped", "true");
+  if (!result.ended_early.empty()) suite.property("ended early", result.ended_early);
   oracle::add_rules(suite, result.rules, result.findings, "check " + result.driver_name);
   for (const auto& gave_up : result.gave_up) {
     oracle::JunitCase one;

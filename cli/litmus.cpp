@@ -2,10 +2,12 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <filesystem>
 #include <set>
 
 #include "cli/console.h"
 #include "cli/options.h"
+#include "cli/seeds.h"
 #include "cli/verdicts.h"
 #include "litmus/fast.h"
 #include "litmus/parser.h"
@@ -283,8 +285,38 @@ class LitmusRun {
   int error_status_ = exit_held;
 };
 
+/// What the fuzz target does not look at, and what makes mutants be refused.
+void leave_out_expectations(Test& test) {
+  test.says.clear();
+  test.driver.reset();
+  for (auto& access : test.accesses) access.allowed.clear();
+  for (auto& dma : test.dmas) dma.allowed.clear();
+}
+
+/// Each test as a file of DIR, with the lines of its preludes.
+int write_corpus(const LitmusOptions& options) {
+  if (const int status = make_folder("litmus", options.corpus); status != exit_held) return status;
+  u64 written = 0;
+  for (const std::string& path : options.files) {
+    const auto file = litmus::parse_file(path);
+    if (!file) return report("litmus", file.error());
+    for (Test test : file->tests) {
+      const std::string name =
+          plain_name(std::filesystem::path(path).stem().string() + "-" + test.name) + ".litmus";
+      leave_out_expectations(test);
+      const int status = write_seed("litmus", options.corpus, name, litmus::print(test));
+      if (status != exit_held) return status;
+      ++written;
+    }
+  }
+  fmt::print("{} seeds in {}\n", written, options.corpus);
+  return exit_held;
+}
+
 }  // namespace
 
-int run_litmus(const LitmusOptions& options) { return LitmusRun(options).run(); }
+int run_litmus(const LitmusOptions& options) {
+  return options.corpus.empty() ? LitmusRun(options).run() : write_corpus(options);
+}
 
 }  // namespace iommucheck::cli

@@ -129,6 +129,9 @@ class Reader {
     CLI::App& app =
         command("litmus", "Judge litmus tests: which outcomes may hardware give?", litmus_);
     app.add_option("files", litmus_.files, "files of tests")->required()->type_name("FILE");
+    app.add_option("--to-corpus", litmus_.corpus,
+                   "judge nothing: write each test as a seed of fuzz_litmus there")
+        ->type_name("DIR");
     app.add_flag("-q,--quiet", litmus_.quiet,
                  "sets and their reasons only where they differ from what the test expects");
     add_report_format(app, litmus_.format);

@@ -16,6 +16,7 @@ enum class Format : u8 { text, json, junit };
 struct LitmusOptions {
   Format format = Format::text;
   std::vector<std::string> files;
+  std::string corpus;  ///< folder for seeds of fuzz_litmus; empty: judge them
   bool quiet = false;  ///< sets and reasons only where something differs
 };
 

@@ -4,11 +4,11 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
-#include <fstream>
 #include <optional>
 
 #include "cli/console.h"
 #include "cli/options.h"
+#include "cli/seeds.h"
 #include "cli/verdicts.h"
 #include "oracle/plugin/load.h"
 #include "oracle/report/junit.h"
@@ -26,17 +26,6 @@ using Status = ScenarioResult::Status;
 
 std::string list_of(const std::vector<std::string>& names) {
   return fmt::format("{}", fmt::join(names, ", "));
-}
-
-/// A name for a file from an ID, which may be any word.
-std::string plain_name(const std::string& id) {
-  std::string name = id;
-  for (char& c : name) {
-    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                       c == '-' || c == '_';
-    if (!plain) c = '_';
-  }
-  return name;
 }
 
 void print_text(const Scenario& scenario, const ScenarioResult& result, const std::string& path,
@@ -108,17 +97,10 @@ oracle::JunitCase case_of(const Scenario& scenario, const ScenarioResult& result
   return one;
 }
 
-int make_folder(const std::string& folder) {
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (!error) return exit_held;
-  return report("scenario",
-                {ErrorCode::environment, folder + ": cannot be made; name another folder"});
-}
-
 /// Each scenario that operations can say, as a file of DIR.
 int write_corpus(const ScenarioCommand& options) {
-  if (const int status = make_folder(options.corpus); status != exit_held) return status;
+  const int made = make_folder("scenario", options.corpus);
+  if (made != exit_held) return made;
   u64 written = 0;
   u64 left_out = 0;
   for (const std::string& path : options.files) {
@@ -130,15 +112,11 @@ int write_corpus(const ScenarioCommand& options) {
         ++left_out;
         continue;
       }
-      const auto seed = std::filesystem::path(options.corpus) / (plain_name(scenario.id) + ".ops");
       const std::vector<u8> bytes = fuzz::encode(*operations);
-      std::ofstream stream(seed, std::ios::binary);
-      stream.write(reinterpret_cast<const char*>(bytes.data()),
-                   static_cast<std::streamsize>(bytes.size()));
-      stream.close();
-      if (!stream) {
-        return report("scenario", {ErrorCode::environment, seed.string() + ": cannot be written"});
-      }
+      const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+      const int status =
+          write_seed("scenario", options.corpus, plain_name(scenario.id) + ".ops", text);
+      if (status != exit_held) return status;
       ++written;
     }
   }
@@ -205,7 +183,7 @@ class ScenarioRun {
         return oracle::stories::make_driver_subject(plugin_->driver(), &*segments_);
       };
     }
-    return options_.report.empty() ? exit_held : make_folder(options_.report);
+    return options_.report.empty() ? exit_held : make_folder("scenario", options_.report);
   }
 
   void run_file(const std::string& path) {

@@ -164,10 +164,13 @@ class Runner {
     return table;
   }
 
+  /// Of a linear one, the larger of the two.
+  u64 stream_table_bytes() const { return u64{64} << stream_table(layout_.strtab_base).sid_bits; }
+
   void set_up() {
     for (const Region& region : layout_.regions) {
-      if (region.unknown || region.paged) continue;
-      const u64 bytes = std::min<u64>(region.bytes, u64{64} << 12);
+      if (region.unknown) continue;
+      const u64 bytes = std::min(region.bytes, std::max(u64{64} << 12, stream_table_bytes()));
       for (u64 pa = region.pa; pa < region.pa + bytes; pa += 4096) {
         caches_.memory().assume_zero(pa);
       }

@@ -130,6 +130,8 @@ void add_line(std::vector<InitLine>& lines, InitLine line) {
   lines.push_back(std::move(line));
 }
 
+constexpr unsigned init_lines_max = 2000;
+
 /// Where a `use` looks: the file itself, what lies beside it, the built-in copy; in this order,
 /// from the source in which the `use` stands.
 class Preludes {
@@ -137,10 +139,19 @@ class Preludes {
   Preludes(const Blocks& file, const Blocks& beside, const Blocks& built_in)
       : sources_{&file, &beside, &built_in} {}
 
-  /// Reads the init lines of a block (`init` stripped) into `lines`.
+  /// Before the lines of a test or of a prelude of the file: they are counted anew.
+  void begin() { lines_left_ = init_lines_max; }
+
+  /// Reads an init line (`init` stripped) into `lines`, or all that it uses.
   Expected<void> read_line(std::size_t source, std::vector<Token> tokens, const Place& end,
                            std::vector<InitLine>& lines) {
     const Place place = tokens.front().place;
+    // Preludes that use others twice each would double at each step.
+    if (lines_left_-- == 0) {
+      return std::unexpected(bad(tokens.front(), fmt::format("more than {} lines of init, those of "
+                                                             "preludes included",
+                                                             init_lines_max)));
+    }
     LineReader reader(std::move(tokens), end);
     if (reader.take("use")) {
       const Token name = reader.word("a prelude");
@@ -183,6 +194,7 @@ class Preludes {
 
   std::array<const Blocks*, 3> sources_;
   std::set<const Block*> open_;
+  unsigned lines_left_ = init_lines_max;
 };
 
 /// An outcome or DMA that the test does not define is a slip of the pen, and is refused.
@@ -257,6 +269,7 @@ Expected<Test> read_test(Preludes& preludes, const Block& block) {
   test.name = block.name;
   test.says = block.says;
   test.place = block.place;
+  preludes.begin();
   for (std::size_t i = 0; i < block.lines.size(); ++i) {
     auto read = read_test_line(preludes, block.lines[i], block.ends[i], test);
     if (!read) return std::unexpected(read.error());
@@ -292,6 +305,7 @@ Expected<File> parse(std::string_view text, std::string_view file, std::string_v
       result.tests.push_back(std::move(*test));
     } else {
       Prelude prelude{block.name, {}, block.place};
+      preludes.begin();
       auto read = preludes.read_block(0, block, prelude.lines);
       if (!read) return std::unexpected(read.error());
       result.preludes.push_back(std::move(prelude));

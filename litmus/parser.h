@@ -14,7 +14,8 @@ namespace iommucheck::litmus {
 /// Reads the text of a file. `file` is used in messages; `beside` is the text of the
 /// preludes.litmus next to it, empty if there is none. A `use` is looked for in the text itself
 /// (anywhere in it), then in `beside`, then in the built-in copy.
-/// Errors: ErrorCode::bad_input, message "FILE:LINE:COLUMN: 'WORD': what and what instead".
+/// Errors: ErrorCode::bad_input, message "FILE:LINE:COLUMN: 'WORD': what and what instead"; also
+/// for more than 2,000 lines of init in one test, preludes included.
 Expected<File> parse(std::string_view text, std::string_view file = "<text>",
                      std::string_view beside = {});
 

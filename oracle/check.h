@@ -104,6 +104,8 @@ struct CheckResult {
   u64 outcomes_judged = 0;
   double seconds = 0;
   bool stopped = false;  ///< by options.stop
+  /// Why the run ended before its sequences and findings were reached, in words; empty otherwise.
+  std::string ended_early;
   std::vector<RuleCount> rules;
   std::vector<Violation> findings;
   std::vector<GaveUp> gave_up;  ///< the first one; empty if no bound was hit

@@ -376,9 +376,14 @@ void Supervisor::complete_state(Violation& violation) {
                                     parts_of(run.text).empty() ? "" : parts_of(run.text).front())
                       : std::string("no rule is broken");
   };
+  const auto behind = [&] {
+    if (!last) return std::string("not seen");
+    const bool other = !last->broken && last->hash != alone->hash;
+    return says(*last) + (other ? ", but its events are others" : "");
+  };
   violation.evidence.push_back(fmt::format("alone: {}; behind {} other case{}: {}", says(*alone),
                                            cases.size() - 1, cases.size() == 2 ? "" : "s",
-                                           last ? says(*last) : std::string("not seen")));
+                                           behind()));
   std::error_code ignored;
   if (options_.out_directory.empty()) {
     std::filesystem::remove(path, ignored);
@@ -412,6 +417,8 @@ void Supervisor::see_again(Violation& violation) {
   complete_state(violation);
 }
 
+constexpr u64 deaths_max = 1000, hangs_max = 5;
+
 /// A worker is gone. True to go on with another.
 bool Supervisor::died(const Outcome& outcome) {
   const bool hang = outcome.ended == Ended::timed_out;
@@ -439,7 +446,6 @@ bool Supervisor::died(const Outcome& outcome) {
     ++report_.counter(slot_findings);
   }
   // A driver that never lives long would keep us here for ever.
-  constexpr u64 deaths_max = 1000, hangs_max = 5;
   hangs_ += hang ? 1 : 0;
   return ++deaths_ < deaths_max && hangs_ < hangs_max && report_.counter(slot_booted) != 0 &&
          report_.counter(slot_findings) < options_.findings_max &&
@@ -491,6 +497,11 @@ Expected<CheckResult> Supervisor::run(std::string name) {
   fill(result, tally, options_);
   result.driver_name = std::move(name);
   result.seconds = seconds_since(started_);
+  if (hangs_ >= hangs_max) {
+    result.ended_early = fmt::format("{} sequences did not return", hangs_);
+  } else if (deaths_ >= deaths_max) {
+    result.ended_early = fmt::format("the driver ended its process {} times", deaths_);
+  }
   result.stopped = outcome->ended == Ended::stopped ||
                    (outcome->ended == Ended::returned && outcome->result == worker_stopped);
   return result;

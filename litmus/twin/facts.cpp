@@ -18,6 +18,7 @@ void for_each_command(const Test& test, const std::function<void(const Command&)
 }
 
 void collect_objects(const Test& test, Facts& facts, std::set<u16>& asids, std::set<u16>& vmids) {
+  std::set<u64> firsts;
   for_each_object(test, [&](const Object& object) {
     if (const auto* ste = std::get_if<SteLine>(&object)) {
       facts.sids.insert(ste->sid.value);
@@ -27,10 +28,32 @@ void collect_objects(const Test& test, Facts& facts, std::set<u16>& asids, std::
       facts.ssids.insert(index);
       if (cd->asid) asids.insert(static_cast<u16>(cd->asid->value));
     } else if (const auto* l1 = std::get_if<L1CdLine>(&object)) {
-      // Entry n of a leaf serves SSID n of each first-level entry.
-      facts.ssids.insert(l1->index.value * 64);
+      firsts.insert(l1->index.value * 64);
     }
   });
+  // Entry n of a leaf serves SSID n of each first-level entry that leads to it.
+  const std::set<u64> entries = facts.ssids;
+  for (const u64 first : firsts) {
+    facts.ssids.insert(first);
+    for (const u64 entry : entries) {
+      if (entry < 64) facts.ssids.insert(first + entry);
+    }
+  }
+}
+
+/// An ID leads to a descriptor of the first level, and to a structure in a linear array or a leaf.
+void collect_offsets(Facts& facts) {
+  constexpr u64 leaf = u64{1} << stream_table_split;  // and the CDs of a leaf
+  constexpr u64 words = 4;
+  for (const std::set<u64>* ids : {&facts.sids, &facts.ssids}) {
+    for (const u64 id : *ids) {
+      facts.offsets.insert(id / leaf * 8);
+      for (u64 word = 0; word < words; ++word) {
+        facts.offsets.insert(id * 64 + word * 8);
+        facts.offsets.insert(id % leaf * 64 + word * 8);
+      }
+    }
+  }
 }
 
 }  // namespace
@@ -67,6 +90,7 @@ Facts facts_of(const Test& test, Layout laid) {
       facts.interest.insert((va >> level_shift(level)) % 512);
     }
   }
+  collect_offsets(facts);
   for (const u16 vmid : vmids) {
     facts.spaces.insert({World::el1, vmid});
     for (const u16 asid : asids) facts.tags.insert({World::el1, vmid, asid});

@@ -17,6 +17,7 @@ struct Facts {
   std::set<u64> ssids;
   std::set<u64> vas;       ///< that accesses and invalidations name
   std::set<u64> interest;  ///< indices into tables that these VAs go through
+  std::set<u64> offsets;   ///< of the words of structures that the IDs go through, in their array
   std::set<Tag> tags;      ///< every world, VMID and ASID that the test names
   std::set<std::pair<World, u16>> spaces;
 };

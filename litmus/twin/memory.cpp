@@ -26,7 +26,8 @@ void Memory::track(u64 pa, const Layout& layout) {
   words_.try_emplace(pa, std::vector<Version>{Version{{0, known}}});
 }
 
-Memory::Memory(const Layout& layout, const std::set<u64>& interest) : coherent_(layout.coherent) {
+Memory::Memory(const Layout& layout, const std::set<u64>& interest, const std::set<u64>& offsets)
+    : coherent_(layout.coherent) {
   for (const MemoryWord& word : layout.memory) {
     words_[word.pa] = {Version{{word.value, true}}};
   }
@@ -42,7 +43,12 @@ Memory::Memory(const Layout& layout, const std::set<u64>& interest) : coherent_(
   }
   for (const Action& action : layout.actions) {
     if (const auto* write = std::get_if<WriteAction>(&action.what)) track(write->pa, layout);
-    if (const auto* free = std::get_if<FreeAction>(&action.what)) track_page(free->pa);
+    const auto* free = std::get_if<FreeAction>(&action.what);
+    if (free == nullptr) continue;
+    track_page(free->pa);
+    for (const u64 offset : offsets) {
+      if (offset < free->bytes) track(free->pa + offset, layout);
+    }
   }
   std::map<u64, std::vector<u64>> indices;
   for (const auto& [pa, versions] : words_) {

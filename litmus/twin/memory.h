@@ -32,8 +32,9 @@ struct Version {
 
 class Memory {
  public:
-  /// `interest`: indices within a page at which words of unknown content are looked at.
-  Memory(const Layout& layout, const std::set<u64>& interest);
+  /// Where words of unknown content are looked at. `interest`: indices within a page; `offsets`: in
+  /// bytes from the begin of what is freed.
+  Memory(const Layout& layout, const std::set<u64>& interest, const std::set<u64>& offsets);
 
   /// What the SMMU may see of the word now, each with its order. At least one.
   std::vector<Version> visible(u64 pa) const;

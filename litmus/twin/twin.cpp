@@ -14,19 +14,17 @@ namespace iommucheck::litmus {
 namespace twin {
 namespace {
 
-constexpr u64 max_states = 20'000;
-
 u32 agent_bit(u16 agent) { return u32{1} << agent; }
 
 class Schedules {
  public:
-  explicit Schedules(Facts facts) : facts_(std::move(facts)) {
+  Schedules(Facts facts, u64 states_max) : facts_(std::move(facts)), states_max_(states_max) {
     judgement_.allowed.resize(facts_.test->accesses.size());
     judgement_.dmas.resize(facts_.test->dmas.size());
   }
 
   Judgement run() {
-    State state(Memory(facts_.layout, facts_.interest));
+    State state(Memory(facts_.layout, facts_.interest, facts_.offsets));
     state.strtab = facts_.layout.strtab_base;
     state.ats_sids = facts_.layout.ats_sids;
     if (facts_.layout.reset) {
@@ -52,7 +50,7 @@ class Schedules {
 
   /// From here any queued command may act now, or the driver goes on with its next step.
   void explore(const State& state, std::size_t next) {
-    if (states_ > max_states) return;
+    if (states_ > states_max_) return;
     for (std::size_t i = 0; i < state.queue.size(); ++i) {
       if (!may_act(state, i)) continue;
       State after = state;
@@ -319,8 +317,8 @@ class Schedules {
   }
 
   void finish() {
-    if (states_ > max_states) {
-      judgement_.unsupported = fmt::format("more than {} states", max_states);
+    if (states_ > states_max_) {
+      judgement_.unsupported = fmt::format("more than {} states", states_max_);
     }
     for (std::set<std::string>& dma : judgement_.dmas) {
       if (dma.contains("any")) dma = {"any"};
@@ -342,13 +340,14 @@ class Schedules {
 
   Facts facts_;
   Judgement judgement_;
+  u64 states_max_;
   u64 states_ = 0;
 };
 
 }  // namespace
 }  // namespace twin
 
-Judgement judge_literally(const Test& test) {
+Judgement judge_literally(const Test& test, u64 states_max) {
   Judgement judgement;
   judgement.unsupported = twin::unsupported_in(test);
   if (!judgement.unsupported.empty()) return judgement;
@@ -357,7 +356,7 @@ Judgement judge_literally(const Test& test) {
     judgement.unsupported = laid.error().message;
     return judgement;
   }
-  return twin::Schedules(twin::facts_of(test, std::move(*laid))).run();
+  return twin::Schedules(twin::facts_of(test, std::move(*laid)), states_max).run();
 }
 
 }  // namespace iommucheck::litmus

@@ -22,7 +22,7 @@
 
 namespace iommucheck::litmus {
 
-/// Bound: 20,000 states over all schedules; beyond it `unsupported` says so.
-Judgement judge_literally(const Test& test);
+/// Bound: so many states over all schedules; beyond it `unsupported` says so.
+Judgement judge_literally(const Test& test, u64 states_max = 20'000);
 
 }  // namespace iommucheck::litmus

@@ -192,6 +192,19 @@ TEST(LitmusParser, APreludeThatUsesItselfIsRefused) {
   EXPECT_NE(file.error().message.find("uses itself"), std::string::npos);
 }
 
+/// Found by the fuzz target: 2^27 lines from 82 ones.
+TEST(LitmusParser, PreludesThatDoubleAreRefused) {
+  std::string text = "prelude p0\nbbml 1\n";
+  for (int i = 1; i < 28; ++i) {
+    const std::string use = "use p" + std::to_string(i - 1) + "\n";
+    text += "prelude p" + std::to_string(i) + "\n" + use + use;
+  }
+  const auto file = parse(text + "test t\ninit use p27\n");
+  ASSERT_FALSE(file);
+  EXPECT_EQ(file.error().code, ErrorCode::bad_input);
+  EXPECT_NE(file.error().message.find("more than 2000 lines"), std::string::npos);
+}
+
 TEST(LitmusParser, AFileThatIsNotThereIsBadInput) {
   const auto file = parse_file("/nonexistent/x.litmus");
   ASSERT_FALSE(file);

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+#include "cli/seeds.h"
+
+#include <filesystem>
+#include <fstream>
+
+#include "cli/console.h"
+
+namespace iommucheck::cli {
+
+std::string plain_name(std::string_view id) {
+  std::string name(id);
+  for (char& c : name) {
+    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                       c == '-' || c == '_';
+    if (!plain) c = '_';
+  }
+  return name;
+}
+
+int make_folder(std::string_view command, const std::string& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (!error) return exit_held;
+  return report(command,
+                {ErrorCode::environment, folder + ": cannot be made; name another folder"});
+}
+
+int write_seed(std::string_view command, const std::string& folder, const std::string& name,
+               std::string_view bytes) {
+  const auto path = std::filesystem::path(folder) / name;
+  std::ofstream stream(path, std::ios::binary);
+  stream.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  stream.close();
+  if (stream) return exit_held;
+  return report(command, {ErrorCode::environment, path.string() + ": cannot be written"});
+}
+
+}  // namespace iommucheck::cli

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: MIT
+#include "litmus/agreement.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "litmus/fast.h"
+#include "litmus/names.h"
+#include "litmus/twin/twin.h"
+
+namespace iommucheck::litmus {
+namespace {
+
+std::string text(const std::set<std::string>& set) {
+  std::string out;
+  for (const std::string& one : set) out += " " + one;
+  return out.empty() ? " nothing" : out;
+}
+
+/// Which bound the test exceeds, in words; empty if none.
+std::string too_large(const Test& test, const Bounds& bounds) {
+  if (test.init.size() > bounds.init_lines) return "too many init lines";
+  if (test.accesses.size() > bounds.accesses) return "too many accesses";
+  return {};
+}
+
+std::string too_large(const Layout& laid, const Bounds& bounds) {
+  if (laid.actions.size() > bounds.actions) return "too many steps";
+  const auto commands = std::ranges::count_if(laid.actions, [](const Action& action) {
+    return std::holds_alternative<CommandAction>(action.what);
+  });
+  if (static_cast<u64>(commands) > bounds.commands) return "too many commands";
+  return {};
+}
+
+/// A descriptor of a contiguous group whose output does not follow from its index.
+bool is_crooked(const Descriptor& descriptor, u64 index, const Layout& laid) {
+  const Region* region = laid.region_named(descriptor.target.name);
+  if (region == nullptr) return false;
+  const u64 page = (region->pa >> 12) + descriptor.target.part.value_or(0);
+  const unsigned shift = descriptor.kind == Descriptor::Kind::block ? 9 : 0;
+  return ((page >> shift) - index) % 16 != 0;
+}
+
+bool has_crooked_group(const Test& test, const Layout& laid) {
+  bool crooked = false;
+  for_each_object(test, [&](const Object& object) {
+    if (const auto* word = std::get_if<WordLine>(&object)) {
+      crooked |= word->descriptor.cont && is_crooked(word->descriptor, word->index.value, laid);
+    } else if (const auto* group = std::get_if<ContLine>(&object)) {
+      crooked |= is_crooked(group->descriptor, group->index.value, laid);
+    }
+  });
+  for (const Step& step : test.run) {
+    const auto* fill = std::get_if<FillContStep>(&step.what);
+    if (fill == nullptr) continue;
+    crooked |= is_crooked(fill->descriptor, fill->index.value, laid);
+  }
+  return crooked;
+}
+
+/// Both saw memory of unknown content walked, and all that differs is what one of them calls `any`
+/// after it, and blames for it.
+bool differs_after_unknown(const Judgement& engine, const Judgement& literal) {
+  if (!engine.broken.contains("wild") || !literal.broken.contains("wild")) return false;
+  bool any = false;
+  for (std::size_t i = 0; i < literal.allowed.size(); ++i) {
+    if (engine.allowed[i] == literal.allowed[i]) continue;
+    if (!engine.allowed[i].contains("any") && !literal.allowed[i].contains("any")) return false;
+    any = true;
+  }
+  return any;
+}
+
+/// A table was freed to which a cached pointer leads, which is blamed by both; that its unknown
+/// content can be walked as well is blamed by the literal model only.
+bool blames_freed_table_once(const Judgement& engine, const Judgement& literal) {
+  if (!engine.broken.contains("table-free") || engine.allowed != literal.allowed) return false;
+  std::set<std::string> broken = literal.broken;
+  return broken.erase("wild") == 1 && broken == engine.broken;
+}
+
+/// They differ in that the engine blames for lost updates, and in nothing else.
+bool only_lost_updates(const Judgement& engine, const Judgement& literal) {
+  std::set<std::string> broken = engine.broken;
+  broken.erase("lost-update");
+  return engine.allowed == literal.allowed && broken == literal.broken;
+}
+
+/// A regime can end to be formed only where a structure changes.
+bool changes_configuration(const Test& test) {
+  return std::ranges::any_of(test.run, [](const Step& step) {
+    const auto* store = std::get_if<StoreStep>(&step.what);
+    return store != nullptr && !std::holds_alternative<WordLine>(store->object) &&
+           !std::holds_alternative<ContLine>(store->object);
+  });
+}
+
+/// A CFGI and another invalidation of one group are exposed at different rings, and something is
+/// stored between these.
+bool rings_apart(const Test& test) {
+  enum { none, open, exposed, stored };
+  int cfgi = none, other = none;
+  const auto expose = [](int& state) {
+    if (state == open) state = exposed;
+  };
+  for (const Step& step : test.run) {
+    const auto* cmd = std::get_if<CmdStep>(&step.what);
+    if (cmd != nullptr) {
+      const CommandOp op = cmd->command.op;
+      if (op == CommandOp::sync) {
+        cfgi = other = none;
+        continue;
+      }
+      int& mine = op <= CommandOp::cfgi_all ? cfgi : other;
+      const int theirs = op <= CommandOp::cfgi_all ? other : cfgi;
+      if (theirs == stored) return true;
+      if (mine == none) mine = open;
+    } else if (std::holds_alternative<RingStep>(step.what)) {
+      expose(cfgi);
+      expose(other);
+    } else if (std::holds_alternative<DoStep>(step.what)) {
+      const auto& commands = std::get<DoStep>(step.what).commands;
+      const bool mixed = std::ranges::any_of(commands, [&](const Command& command) {
+        return (command.op <= CommandOp::cfgi_all ? other : cfgi) == stored;
+      });
+      if (mixed) return true;
+      cfgi = other = none;
+    } else if (std::holds_alternative<StoreStep>(step.what) ||
+               std::holds_alternative<ClearStep>(step.what) ||
+               std::holds_alternative<ZeroStep>(step.what)) {
+      if (cfgi == exposed) cfgi = stored;
+      if (other == exposed) other = stored;
+    }
+  }
+  return false;
+}
+
+bool is_of_format(const std::string& family) {
+  static constexpr std::string_view families[] = {
+      "page-reuse", "table-free", "conflict", "tag", "promise", "lost-update", "wild", "unknown"};
+  return std::ranges::find(families, family) != std::end(families);
+}
+
+Comparison not_compared(std::string why) { return {Agreement::not_compared, std::move(why)}; }
+
+}  // namespace
+
+std::string disagreement(const Test& test, const Judgement& engine, const Judgement& literal) {
+  std::string out;
+  for (std::size_t i = 0; i < test.accesses.size(); ++i) {
+    if (engine.allowed[i] == literal.allowed[i]) continue;
+    out += fmt::format("access {}: engine{}, literal model{}\n", i, text(engine.allowed[i]),
+                       text(literal.allowed[i]));
+  }
+  if (engine.broken != literal.broken) {
+    out += fmt::format("broken: engine{}, literal model{}\n", text(engine.broken),
+                       text(literal.broken));
+  }
+  return out;
+}
+
+bool includes(const Judgement& engine, const Judgement& literal) {
+  for (std::size_t i = 0; i < literal.allowed.size(); ++i) {
+    if (engine.allowed[i].contains("any")) continue;
+    if (!std::ranges::includes(engine.allowed[i], literal.allowed[i])) return false;
+  }
+  return std::ranges::includes(engine.broken, literal.broken);
+}
+
+std::string known_difference(const Test& test, const Layout& laid, const Judgement& engine,
+                             const Judgement& literal) {
+  if (has_crooked_group(test, laid)) {
+    return "a contiguous descriptor whose output is not at its place in the group";
+  }
+  if (differs_after_unknown(engine, literal)) {
+    return "what was filled through memory of unknown content, after that is gone itself";
+  }
+  if (blames_freed_table_once(engine, literal)) {
+    return "a freed table that a cached pointer leads to is blamed as that, and not once more";
+  }
+  if (!includes(engine, literal)) return {};
+  if (only_lost_updates(engine, literal) && changes_configuration(test)) {
+    return "the literal model sees lost updates of regimes that can be formed only, not of those "
+           "whose pointers still live";
+  }
+  if (rings_apart(test)) {
+    return "one item lives as a command acted late, another as the same command acted early";
+  }
+  return {};
+}
+
+Expected<Judgement> read_by_engine(const Test& test) {
+  auto read = judge(test);
+  if (!read) return std::unexpected(read.error());
+  return std::move(read->judgement);
+}
+
+Expected<Comparison> compare_readings(const Test& test, const Bounds& bounds,
+                                      const Reading& engine) {
+  if (std::string why = too_large(test, bounds); !why.empty()) return not_compared(std::move(why));
+  const auto laid = layout(test);
+  if (!laid) return std::unexpected(laid.error());
+  if (std::string why = too_large(*laid, bounds); !why.empty()) return not_compared(std::move(why));
+  auto fast = engine(test);
+  if (!fast) return std::unexpected(fast.error());
+  // The literal model has no queue and registers to judge: those families are not the format's.
+  std::erase_if(fast->broken, [](const std::string& family) { return !is_of_format(family); });
+  if (!fast->unsupported.empty()) return not_compared("engine: " + fast->unsupported);
+  const Judgement literal = judge_literally(test, bounds.states);
+  if (!literal.unsupported.empty()) return not_compared("literal model: " + literal.unsupported);
+  std::string words = disagreement(test, *fast, literal);
+  if (words.empty()) return Comparison{};
+  const std::string why = known_difference(test, *laid, *fast, literal);
+  if (!why.empty()) return Comparison{Agreement::known, why + "\n" + words};
+  return Comparison{Agreement::disagree, std::move(words)};
+}
+
+}  // namespace iommucheck::litmus
