@@ -92,6 +92,7 @@ void Monitor::gather_device() {
     find_at(found.rule, now_, std::move(found.text));
     findings_.back().kind = std::move(found.kind);
     findings_.back().access = found.access;
+    findings_.back().which = found.which;
   }
 }
 

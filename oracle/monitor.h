@@ -50,6 +50,7 @@ struct Finding {
   std::string text;
   std::string kind;     ///< of a device's: what is the same in every case; else empty
   bool access = false;  ///< of a device's: about what became of an access
+  std::optional<u32> which = {};  ///< of a device's: how many accesses came before that one
 };
 
 /// A word that differs from what was known, found by comparing memory.

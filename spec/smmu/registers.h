@@ -82,6 +82,8 @@ inline constexpr u32 defined = 0xf;
 namespace gbpa {
 inline constexpr u32 abort = 1u << 20, update = 1u << 31;
 inline constexpr u32 defined = 0x801f3f1f | (3u << 18);
+/// INSTCFG, PRIVCFG, SHCFG, ALLOCCFG, MTCFG.
+inline constexpr u32 attributes[] = {3u << 18, 3u << 16, 3u << 12, 0xfu << 8, 1u << 4};
 }  // namespace gbpa
 
 namespace irq_ctrl {

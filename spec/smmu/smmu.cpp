@@ -5,6 +5,20 @@
 
 namespace iommucheck::spec {
 
+namespace {
+
+/// What is written is seen at once, also while Update is 1. A field that the interconnect or
+/// IDR1.ATTR_*_OVR fixes reads as 0 or as written, MemAttr is UNKNOWN then. IHI 0070 6.3.14.
+bool gbpa_reads_as_written(u64 value, u64 written) {
+  if (((value ^ written) & gbpa::abort) != 0) return false;
+  for (const u64 field : gbpa::attributes) {
+    if ((value & field) != 0 && ((value ^ written) & field) != 0) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
 Smmu::Smmu(Caches& caches, const IdRegisters& id) : caches_(caches), id_(id) { r_.gbpa = 0x1000; }
 
 void Smmu::reset(bool assumed_clean) {
@@ -192,6 +206,8 @@ void Smmu::write_gbpa(u64 value) {
   }
   set(r_.gbpa, value & gbpa::defined & ~u64{gbpa::update});
   set(r_.gbpa_updating, 1);
+  set(r_.gbpa_written, 1);
+  caches_.write_gbpa_abort((r_.gbpa & gbpa::abort) != 0);
 }
 
 void Smmu::acknowledge_gbpa() {
@@ -556,9 +572,13 @@ bool Smmu::admit_register(u32 offset, u64 value) {
       return true;
     }
     case reg::gbpa:
+      if (r_.gbpa_written == 0) {
+        set(r_.gbpa, value & gbpa::defined & ~u64{gbpa::update});
+        caches_.set_gbpa_abort((value & gbpa::abort) != 0);
+        return (value & gbpa::update) == 0;
+      }
       if ((value & gbpa::update) == 0) acknowledge_gbpa();
-      return r_.gbpa_updating != 0 || (value & ~u64{gbpa::update}) == r_.gbpa ||
-             (r_.gbpa & ~u64{0x1000}) == 0;
+      return gbpa_reads_as_written(value, r_.gbpa);
     case reg::idr0:
     case reg::idr1:
     case reg::idr2:

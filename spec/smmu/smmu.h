@@ -98,6 +98,7 @@ class Smmu {
   // All u64, so that each goes through the trail alone.
   struct Registers {
     u64 cr0 = 0, cr0ack = 0, cr1 = 0, cr2 = 0, gbpa = 0, gbpa_updating = 0;
+    u64 gbpa_written = 0;  // before, its fields are IMPLEMENTATION DEFINED
     u64 irq_ctrl = 0, irq_ctrlack = 0, gerror = 0, gerrorn = 0;
     u64 strtab_base = 0, strtab_base_cfg = 0;
     u64 cmdq_base = 0, cmdq_prod = 0, cmdq_cons = 0;
