@@ -55,20 +55,33 @@ const char* granule_name(spec::Granule granule) {
   return "?";
 }
 
-/// The words that a walk reads from memory as it is now, and the last one for the detail.
+/// The words that a walk reads from memory as it is now, and the last ones for the detail.
 struct Reader {
   const spec::Memory& memory;
   bool unknown = false;
   u64 last = 0;
+  u64 tables = 0;  ///< all descriptors before the last one, joined
   unsigned reads = 0;
+  void begin_walk() { tables = last = reads = 0; }
   std::optional<u64> read(u64 pa) {
     const spec::Content content = memory.newest(pa);
     unknown |= content.unknown;
+    tables |= last;
     last = content.value;
     ++reads;
     return content.value;
   }
 };
+
+/// What of the descriptors forbids the access, from the leaf up.
+std::string why_not_permitted(const Reader& reader, const Access& access) {
+  const bool write = access.type == AccessType::write;
+  if (!access.privileged && !bit(reader.last, 6)) return "AP[1]";
+  if (write && bit(reader.last, 7)) return "AP[2]";
+  if (!access.privileged && bit(reader.tables, 61)) return "APTable[0]";
+  if (write && bit(reader.tables, 62)) return "APTable[1]";
+  return {};
+}
 
 spec::EventFields fields_of(const Access& access) {
   spec::EventFields fields;
@@ -81,6 +94,11 @@ spec::EventFields fields_of(const Access& access) {
 }
 
 }  // namespace
+
+DeviceRules::DeviceRules(spec::Caches& caches, spec::Smmu& smmu, u64 first, u64 bytes)
+    : caches_(caches), smmu_(smmu), seen_first_(first), seen_bytes_(bytes) {
+  caches_.write_gbpa_abort(true);  // what it resets to is IMPLEMENTATION DEFINED
+}
 
 std::string kind_of(std::string_view text) {
   std::string kind;
@@ -100,8 +118,12 @@ std::string kind_of(std::string_view text) {
   return kind;
 }
 
-void DeviceRules::find(Rule rule, std::string kind, std::string text, bool access) {
-  found_.push_back({rule, std::move(kind), std::move(text), access});
+void DeviceRules::find(Rule rule, std::string kind, std::string text) {
+  found_.push_back({rule, std::move(kind), std::move(text)});
+}
+
+void DeviceRules::find_of(u32 which, Rule rule, std::string kind, std::string text) {
+  found_.push_back({rule, std::move(kind), std::move(text), true, which});
 }
 
 void DeviceRules::ask(Rule rule, bool discriminating) {
@@ -115,6 +137,8 @@ void DeviceRules::begin_case() {
   found_.clear();
   open_.clear();
   breadth_.clear();
+  came_.clear();
+  before_ = 0;
   new_records_ = 0;
   overflow_expected_ = overflow_unsure_ = false;
   changed_since_enabled_ = enabled_once_ = false;
@@ -161,6 +185,7 @@ DeviceRules::Plain DeviceRules::plain(const Access& access) const {
   }
   spec::Ste<u64> ste;
   for (unsigned i = 0; i < spec::ste_words; ++i) ste.dw[i] = *reader.read(place + 8 * i);
+  result.merges = static_cast<bool>(ste.mev());
   const spec::SteDecision decision = spec::decode_ste<u64>(ste, caps);
   if (decision.kind == spec::SteKind::bad) {
     return fault(spec::EventType::c_bad_ste, decision.rule);
@@ -183,6 +208,7 @@ DeviceRules::Plain DeviceRules::plain(const Access& access) const {
     result.known = false;  // not asked of devices yet
     return result;
   }
+  if (ste.s1cdmax() != 0 && caps.ssidsize == 0) result.detail = "S1CDMax is ignored";
   spec::Cd<u64> cd;
   const u64 cd_place = spec::linear_cd_address<u64>(ste, substream.number);
   for (unsigned i = 0; i < spec::cd_words; ++i) cd.dw[i] = *reader.read(cd_place + 8 * i);
@@ -190,7 +216,7 @@ DeviceRules::Plain DeviceRules::plain(const Access& access) const {
     return fault(spec::EventType::c_bad_cd, *rule);
   }
   const spec::Regime<u64> regime = spec::regime_of<u64>(ste, cd, caps);
-  reader.reads = 0;
+  reader.begin_walk();
   const auto walked =
       spec::walk_stage1<u64>(reader, regime, access.va, {access.type, access.privileged});
   const unsigned half = spec::select_half(regime, access.va);
@@ -208,6 +234,8 @@ DeviceRules::Plain DeviceRules::plain(const Access& access) const {
         result.detail = level == spec::last_level
                             ? "bits 01 at level 3"
                             : fmt::format("a block at level {}, {}", level, granule_name(tg));
+      } else if (failed->rule == Rule::S1_PERMISSION) {
+        result.detail = why_not_permitted(reader, access);
       }
     }
     (void)fault(failed->event, failed->rule);
@@ -262,13 +290,14 @@ void DeviceRules::access(const trace::Dma& dma) {
     allowed.assign(1, memory.outcome);
   }
   breadth_.push_back(static_cast<u32>(allowed.size()));
+  ++before_;
   const bool any =
       std::ranges::any_of(allowed, [](const Outcome& o) { return o.kind == OutcomeKind::any; });
   if (any) ++numbers_.any;
   if (allowed.size() > 1) ++numbers_.open;
   if (!judged || allowed.empty()) {
     ++numbers_.unjudged;
-    open_.push_back({.access = access, .candidates = {}, .any = true, .detail = {}});
+    push_anything(access, dma);
     return;
   }
   const bool unseen = std::ranges::any_of(allowed, [&](const Outcome& o) {
@@ -277,8 +306,7 @@ void DeviceRules::access(const trace::Dma& dma) {
   });
   if (unseen) ++numbers_.unjudged;
   if (any || unseen) {
-    open_.push_back({.access = access, .candidates = {}, .any = true, .detail = {}});
-    overflow_unsure_ = true;
+    push_anything(access, dma);
     return;
   }
   // The engine's rule for a stream out of range stands for several; memory alone says which.
@@ -311,6 +339,13 @@ void DeviceRules::access(const trace::Dma& dma) {
   }
 }
 
+/// What is not judged may have a record, but not if it arrived.
+void DeviceRules::push_anything(const Access& access, const trace::Dma& dma) {
+  if (dma.result == trace::DmaResult::ok || dma.result == trace::DmaResult::bypass) return;
+  open_.push_back(
+      {.access = access, .candidates = {}, .any = true, .which = before_ - 1, .detail = {}});
+}
+
 void DeviceRules::judge_reached(const Access& access, const trace::Dma& dma,
                                 const std::vector<Outcome>& allowed, const Plain& memory) {
   bool passes = false;
@@ -329,51 +364,66 @@ void DeviceRules::judge_reached(const Access& access, const trace::Dma& dma,
                         caches_.explain(o));
   }
   const Outcome& first = allowed.front();
+  const u32 which = before_ - 1;
   const std::string detail = memory.known ? with(memory.detail) : std::string();
   if (!smmu_.surely_enabled()) {
-    find(Rule::DISABLED_PASSES,
-         "reached memory with SMMUEN = 0: " + outcome_name(first) + " is allowed", std::move(text),
-         true);
+    const bool beyond = (access.va >> caches_.capabilities().oas_lg2) != 0;
+    find_of(which, Rule::DISABLED_PASSES,
+            "reached memory with SMMUEN = 0" +
+                (first.kind != OutcomeKind::abort ? ": " + outcome_name(first) + " is allowed"
+                 : beyond                         ? std::string(" beyond the output address size")
+                                                  : std::string(" and GBPA.ABORT = 1")),
+            std::move(text));
   } else if (passes) {
     const bool bypass = first.kind == OutcomeKind::bypass;
-    find(bypass ? Rule::STE_BYPASS : Rule::TRANSLATION_RESULT, "reached another address" + detail,
-         std::move(text), true);
+    find_of(which, bypass ? Rule::STE_BYPASS : Rule::TRANSLATION_RESULT,
+            "reached another address" + detail, std::move(text));
   } else {
     const Rule rule = first.kind == OutcomeKind::abort ? Rule::STE_ABORT : first.rule;
-    find(rule, "reached memory instead of " + outcome_name(first) + detail, std::move(text), true);
+    find_of(which, rule, "reached memory instead of " + outcome_name(first) + detail,
+            std::move(text));
   }
 }
 
-/// Whether a record of it finds a place, from what is surely there.
+/// Whether a record of it finds a place: from what is surely there, and what may be.
 void DeviceRules::count_room(Open& open, bool records) {
-  u64 waiting = 0;
-  bool unsure = overflow_unsure_;
+  u64 surely = 0;
+  u64 perhaps = 0;
   for (const Open& other : open_) {
-    const bool all =
-        !other.any && !other.wrong &&
-        std::ranges::all_of(other.candidates, [&](const Outcome& o) { return must_record(o); });
-    const bool none =
-        !other.any && !other.wrong &&
-        std::ranges::none_of(other.candidates, [&](const Outcome& o) { return must_record(o); });
-    if (all && other.has_room) ++waiting;
-    unsure |= !all && !none;
+    const bool known = !other.any && !other.wrong;
+    const auto its = [&](const Outcome& o) { return must_record(o); };
+    if (known && std::ranges::none_of(other.candidates, its)) continue;
+    ++perhaps;
+    const bool all = known && std::ranges::all_of(other.candidates, its);
+    if (all && other.has_room && !merges(other)) ++surely;
   }
   const u64 slots = smmu_.event_slots();
-  open.has_room = smmu_.records_events() && waiting < slots && !unsure;
-  if (!records || !smmu_.records_events()) return;
-  if (unsure) overflow_unsure_ = true;
-  if (!unsure && waiting >= slots && !overflow_expected_ && !smmu_.event_overflow_open()) {
+  open.has_room = smmu_.records_events() && perhaps < slots && !overflow_unsure_;
+  if (!records || !smmu_.records_events() || perhaps < slots) return;
+  if (surely < slots || merges(open)) overflow_unsure_ = true;
+  if (!overflow_unsure_ && !overflow_expected_ && !smmu_.event_overflow_open()) {
     overflow_expected_ = true;
   }
 }
 
 void DeviceRules::judge_terminated(const Access& access, const std::vector<Outcome>& allowed,
                                    const Plain& memory) {
-  Open open{.access = access, .candidates = {}, .detail = {}};
+  Open open{.access = access,
+            .candidates = {},
+            .merges = memory.merges,
+            .which = before_ - 1,
+            .detail = {}};
   for (const Outcome& o : allowed) {
     if (o.kind == OutcomeKind::fault || o.kind == OutcomeKind::abort) open.candidates.push_back(o);
   }
-  if (memory.known) open.detail = with(memory.detail);
+  if (memory.known) {
+    open.detail = with(memory.detail);
+    // What memory says is what a wrong one is compared with.
+    const Outcome& m = memory.outcome;
+    const auto its = std::ranges::find_if(
+        open.candidates, [&](const Outcome& o) { return o.kind == m.kind && o.event == m.event; });
+    if (its != open.candidates.end()) std::iter_swap(open.candidates.begin(), its);
+  }
   if (open.candidates.empty()) {
     // Its record, if it comes, says more: it is reported then.
     open.wrong = true;
@@ -396,9 +446,10 @@ void DeviceRules::judge_terminated(const Access& access, const std::vector<Outco
 // ---- records ------------------------------------------------------------------------------------
 
 /// How much the record looks like that of the access; 0: of another stream, `exact`: all of it.
-/// A device that gets one field wrong everywhere is so blamed for that field alone.
+/// Whose it is say stream, address and direction before its type, which is the verdict. A device
+/// that gets one field wrong everywhere is so blamed for that field alone.
 unsigned DeviceRules::likeness(const Open& open, const trace::EventRecord& words) const {
-  constexpr unsigned type_fits = 8, address_fits = 4, direction_fits = 2;
+  constexpr unsigned address_fits = 8, direction_fits = 4, type_fits = 2;
   if (spec::event_sid(words) != open.access.sid) return 0;
   const spec::EventType type = spec::event_type_of(words);
   const spec::EventRecord own = spec::record_of(type, fields_of(open.access));
@@ -414,6 +465,7 @@ unsigned DeviceRules::likeness(const Open& open, const trace::EventRecord& words
 
 void DeviceRules::record(const trace::EventRecord& words) {
   ++numbers_.records;
+  came_.push_back(words);
   if (new_records_ != 0) --new_records_;
   std::size_t best = open_.size();
   unsigned most = 0;
@@ -450,7 +502,7 @@ void DeviceRules::mismatch(const Open& open, const trace::EventRecord& words) {
   const std::string text =
       "the record " + spec::describe(words) + " of " + access_text(open.access);
   if (open.wrong) {
-    find(open.rule, "terminated as " + name + open.detail, text + ": it is to pass", true);
+    find_of(open.which, open.rule, "terminated as " + name + open.detail, text + ": it is to pass");
     return;
   }
   for (const Outcome& o : open.candidates) {
@@ -468,18 +520,39 @@ void DeviceRules::mismatch(const Open& open, const trace::EventRecord& words) {
                                                  : o.rule;
   const std::string expected =
       outcome_name(o) + (silent && o.kind == OutcomeKind::fault ? " without a record" : "");
-  find(rule, name + " instead of " + expected + open.detail,
-       text + ": allowed is " + expected + " (" + caches_.explain(o) + ")", true);
+  find_of(open.which, rule, name + " instead of " + expected + open.detail,
+          text + ": allowed is " + expected + " (" + caches_.explain(o) + ")");
+}
+
+/// IHI 0070 7.3.1: identical events may share a record where STE.MEV = 1, and before an STE is
+/// found always.
+bool DeviceRules::merges(const Open& open) const {
+  return std::ranges::any_of(open.candidates, [&](const Outcome& o) {
+    if (o.kind != OutcomeKind::fault) return false;
+    return open.merges || o.event == spec::EventType::c_bad_streamid ||
+           o.event == spec::EventType::f_ste_fetch || o.event == spec::EventType::c_bad_ste;
+  });
+}
+
+/// InputAddr[11:0] does not count.
+bool DeviceRules::may_be_merged(const Open& open) const {
+  if (!merges(open)) return false;
+  return std::ranges::any_of(open.candidates, [&](const Outcome& o) {
+    spec::EventRecord own = spec::record_of(o.event, fields_of(open.access));
+    own.fixed[2] &= ~mask(11, 0);
+    return std::ranges::any_of(
+        came_, [&](const trace::EventRecord& words) { return spec::matches(own, words); });
+  });
 }
 
 void DeviceRules::missing(const Open& open) {
   if (open.wrong) {
-    find(open.rule, "terminated without a record" + open.detail,
-         access_text(open.access) + " is terminated without a record; it is to pass", true);
+    find_of(open.which, open.rule, "terminated without a record" + open.detail,
+            access_text(open.access) + " is terminated without a record; it is to pass");
     return;
   }
   const bool certain =
-      !open.any && open.has_room &&
+      !open.any && open.has_room && !may_be_merged(open) &&
       std::ranges::all_of(open.candidates, [&](const Outcome& o) { return must_record(o); });
   if (!certain) return;
   ask(Rule::EVENT_LOST, true);
@@ -520,7 +593,7 @@ bool DeviceRules::register_read(u32 offset, u64 value) {
     if (there) ask(Rule::REGISTER_PROGRESS, true);
   }
   if (offset == reg::gerror && (value & spec::gerror::eventq_abt_err) != 0 &&
-      (overflow_expected_ || smmu_.event_slots() == 0)) {
+      (overflow_expected_ || overflow_unsure_ || smmu_.event_slots() == 0)) {
     find(Rule::EVENT_OVERFLOW, "GERROR.EVENTQ_ABT_ERR instead of OVFLG",
          "a record met a full event queue: GERROR.EVENTQ_ABT_ERR is active, which stands for an "
          "external abort of a queue access");

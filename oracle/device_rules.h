@@ -21,6 +21,7 @@ struct DeviceFinding {
   std::string kind;
   std::string text;
   bool access = false;  ///< of what became of an access, which invalidations may have to do with
+  std::optional<u32> which = {};  ///< of that access: how many came before it in the case
 };
 
 /// `text` with its numbers left out.
@@ -29,8 +30,7 @@ std::string kind_of(std::string_view text);
 class DeviceRules {
  public:
   /// Accesses to [first, first + bytes) are seen to arrive; others that pass are not judged.
-  DeviceRules(spec::Caches& caches, spec::Smmu& smmu, u64 first, u64 bytes)
-      : caches_(caches), smmu_(smmu), seen_first_(first), seen_bytes_(bytes) {}
+  DeviceRules(spec::Caches& caches, spec::Smmu& smmu, u64 first, u64 bytes);
 
   // ---- events, in order; the monitor tells caches and smmu of them ------------------------------
   void stored(u64 pa);
@@ -71,14 +71,17 @@ class DeviceRules {
     bool any = false;
     bool wrong = false;    ///< it should not have been terminated; `rule`, `detail` say why
     bool has_room = true;  ///< a record of it surely finds a place in the queue
+    bool merges = false;   ///< the stream's STE lets its events be merged (MEV)
     unsigned looks = 0;    ///< how often the queue was seen without it
+    u32 which = 0;         ///< how many accesses came before it
     spec::Rule rule{};
     std::string detail;
   };
   struct Plain {
     bool known = false;
+    bool merges = false;  ///< STE.MEV
     spec::Outcome outcome;
-    std::string detail;  ///< what is special about the descriptor, or empty
+    std::string detail;  ///< what is special about the STE or the descriptor, or empty
   };
 
   [[nodiscard]] Plain plain(const spec::Access& access) const;
@@ -90,9 +93,15 @@ class DeviceRules {
   void count_room(Open& open, bool records);
   void queue_looked_at();
   void missing(const Open& open);
+  /// Its record may stand for several accesses, or another's for it.
+  [[nodiscard]] bool merges(const Open& open) const;
+  /// A record came that may stand for its own too.
+  [[nodiscard]] bool may_be_merged(const Open& open) const;
   [[nodiscard]] unsigned likeness(const Open& open, const trace::EventRecord& words) const;
   void mismatch(const Open& open, const trace::EventRecord& words);
-  void find(spec::Rule rule, std::string kind, std::string text, bool access = false);
+  void find(spec::Rule rule, std::string kind, std::string text);
+  void find_of(u32 which, spec::Rule rule, std::string kind, std::string text);
+  void push_anything(const spec::Access& access, const trace::Dma& dma);
   void ask_rules(const std::vector<spec::Outcome>& allowed);
   void ask(spec::Rule rule, bool discriminating);
 
@@ -103,7 +112,9 @@ class DeviceRules {
   std::vector<Open> open_;
   Numbers numbers_;
   std::vector<u32> breadth_;
-  u64 new_records_ = 0;  // that EVENTQ_PROD showed and record() did not bring yet
+  std::vector<trace::EventRecord> came_;  // records of the case
+  u32 before_ = 0;                        // accesses before the one that is judged
+  u64 new_records_ = 0;                   // that EVENTQ_PROD showed and record() did not bring yet
   bool overflow_expected_ = false;
   bool overflow_unsure_ = false;
   bool changed_since_enabled_ = false;

@@ -54,7 +54,7 @@ void operand_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   one("CMD_SYNC with CS = 2", spec::cmd_sync(2));
   one("CMD_SYNC with CS = 3", spec::cmd_sync(3));
   for (const Opcode op : {Opcode::cfgi_ste, Opcode::cfgi_ste_range, Opcode::cfgi_cd,
-                          Opcode::cfgi_cd_all, Opcode::prefetch_config}) {
+                          Opcode::cfgi_cd_all, Opcode::prefetch_config, Opcode::prefetch_addr}) {
     Command command;
     command.op = op;
     command.sid = device.sids[0];

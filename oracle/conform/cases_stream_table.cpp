@@ -93,6 +93,31 @@ void range_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   cases.push_back(b.take());
 }
 
+/// The table is aligned to its size, whatever the low bits of its address say. IHI 0070 6.3.24.
+void alignment_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  for (const unsigned bit : {6U, 11U}) {  // 64 STEs are 2^12 bytes
+    CaseBuilder b(device, fmt::format("stream table: bit {} of STRTAB_BASE is set", bit));
+    b.asks(spec::Rule::STREAM_TABLE_FORMAT);
+    b.ste(0, spec::make_bypass_ste());
+    b.write(reg::strtab_base, device.structures_pa | u64{1} << bit, 8);
+    b.enable();
+    b.both(b.data(0x40));
+    b.poll();
+    cases.push_back(b.take());
+  }
+  if (!spec::parse_capabilities(device.id).two_level_stream_table) return;
+  CaseBuilder b(device, "stream table: two levels, bit 6 of L2Ptr is set",
+                {.log2size = 10, .two_level = true, .split = 6});
+  b.asks(spec::Rule::L1STD_SPAN);
+  const u64 array = b.memory(64 << 6, 64 << 6);
+  b.store(device.structures_pa, array | 64 | 7);
+  b.ste(0, spec::make_bypass_ste());
+  b.enable();
+  b.both(b.data(0x40));
+  b.poll();
+  cases.push_back(b.take());
+}
+
 void two_level_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned split,
                     u64 span, bool array_too_small) {
   CaseBuilder b(device, fmt::format("stream table: two levels, SPLIT {}, Span {}", split, span),
@@ -165,6 +190,7 @@ void two_level_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
 /// SMMUEN = 0, before and after: GBPA.
 void disabled_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   CaseBuilder b(device, "disabled: transactions pass");
+  b.read(reg::gbpa);  // ABORT resets to what the implementation likes
   b.both(b.data(0x10));
   b.access(b.data(0x1000), true, 1);
   b.enable();
@@ -178,10 +204,11 @@ void disabled_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   g.read(reg::gbpa);
   g.write(reg::gbpa, 0x1000 | spec::gbpa::abort | spec::gbpa::update);
   g.read(reg::gbpa);
+  for (unsigned i = 1; i < 4; ++i) g.read(reg::gbpa);  // Update: some take their time
   g.both(g.data(0x10));
   g.poll();
   g.write(reg::gbpa, 0x1000 | spec::gbpa::update);
-  g.read(reg::gbpa);
+  for (unsigned i = 0; i < 4; ++i) g.read(reg::gbpa);
   g.both(g.data(0x10));
   cases.push_back(g.take());
 
@@ -197,6 +224,7 @@ void stream_table_cases(const DeviceIdentity& device, std::vector<Case>& cases) 
   ste_cases(device, cases);
   range_cases(device, cases);
   disabled_cases(device, cases);
+  alignment_cases(device, cases);
   if (spec::parse_capabilities(device.id).two_level_stream_table) two_level_cases(device, cases);
 }
 

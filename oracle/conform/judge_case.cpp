@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "spec/smmu/event_record.h"
-
 namespace iommucheck::oracle {
 
 namespace {
@@ -80,14 +78,6 @@ std::string command_kind(const spec::Command& c) {
   return "CMD_" + std::string(spec::opcode_name(c.op)) + (is_range(c) ? " of a range" : "");
 }
 
-/// StreamID of the access in question: of the engine, or of its record.
-std::optional<u32> stream_of(const trace::Event& event) {
-  if (const auto* dma = std::get_if<trace::Dma>(&event.payload)) return dma->sid;
-  const auto* record = std::get_if<trace::EventRecorded>(&event.payload);
-  if (record == nullptr || !record->record) return std::nullopt;
-  return spec::event_sid(*record->record);
-}
-
 }  // namespace
 
 CaseJudge::CaseJudge(const DeviceIdentity& device) : monitor_(judge_setup(device)) {
@@ -101,6 +91,7 @@ std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
   drivers_.clear();
   std::vector<Divergence> result;
   std::size_t seen = 0;
+  std::vector<std::size_t> accesses;  // where they are in the trace
   const auto look = [&](std::size_t at) {
     bool goes_on = true;
     for (; seen < monitor_.findings().size(); ++seen) {
@@ -109,11 +100,13 @@ std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
         drivers_.push_back(finding.rule);
         continue;
       }
+      // A record comes later than the access that it is of.
+      const bool its = finding.which && *finding.which < accesses.size();
       Divergence found{finding.rule, finding.kind.empty() ? kind_of(finding.text) : finding.kind,
-                       finding.text, at, finding.access};
+                       finding.text, its ? accesses[*finding.which] : at, finding.access};
       const spec::Family family = spec::rule_info(found.rule).family;
-      goes_on &=
-          finding.access || (family == spec::Family::event && found.rule != Rule::EVENT_OVERFLOW);
+      goes_on &= finding.access || found.kind.starts_with("GBPA reads") ||
+                 (family == spec::Family::event && found.rule != Rule::EVENT_OVERFLOW);
       bool known = false;
       for (const Divergence& other : result) known |= other.same(found);
       if (!known) result.push_back(std::move(found));
@@ -122,6 +115,7 @@ std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
   };
   bool goes_on = true;
   for (std::size_t i = 0; i < trace.events.size() && goes_on; ++i) {
+    if (std::holds_alternative<trace::Dma>(trace.events[i].payload)) accesses.push_back(i);
     monitor_.feed(trace.events[i]);
     goes_on = look(i);
   }
@@ -140,17 +134,17 @@ bool CaseJudge::allowed_without(const trace::Trace& trace, const Divergence& fou
   });
 }
 
-/// ASID of the stream at that event, as memory says it; nothing if it has none.
+/// ASID of the stream of that access, as memory says it; nothing if it has none.
 std::optional<u64> CaseJudge::asid_at(const trace::Trace& trace, std::size_t event) {
-  const std::optional<u32> sid = stream_of(trace.events[event]);
-  if (!sid) return std::nullopt;
+  const auto* dma = std::get_if<trace::Dma>(&trace.events[event].payload);
+  if (dma == nullptr) return std::nullopt;
   trace::Trace before = trace;
   before.events.resize(event);
   (void)all(before);
   const spec::Caches& caches = monitor_.caches();
   const spec::StreamTable& table = caches.stream_table();
   if (table.two_level) return std::nullopt;
-  const u64 place = spec::linear_ste_address<u64>(table, *sid);
+  const u64 place = spec::linear_ste_address<u64>(table, dma->sid);
   const spec::Ste<u64> ste{{caches.memory().newest(place).value}};
   const spec::Cd<u64> cd{{caches.memory().newest(ste.s1contextptr()).value}};
   return cd.asid();

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
@@ -20,6 +21,7 @@
 #include <fstream>
 #include <thread>
 
+#include "base/text.h"
 #include "trace/json_value.h"
 
 namespace iommucheck::oracle {
@@ -104,6 +106,7 @@ QemuOptions qemu_options(std::string_view device) {
 Expected<std::unique_ptr<QemuProcess>> QemuProcess::start(const QemuOptions& options) {
   std::unique_ptr<QemuProcess> process(new QemuProcess);
   process->options_ = options;
+  process->options_.engines = std::clamp(options.engines, 1U, qemu_map::engines_max);
   if (auto made = process->make_files(); !made) return std::unexpected(made.error());
   if (auto made = process->spawn(); !made) return std::unexpected(made.error());
   return process;
@@ -161,12 +164,12 @@ Expected<void> QemuProcess::spawn() {
       "-qtest",
       "unix:" + folder_ + "/qtest",
       "-qtest-log",
-      "/dev/null",
+      "none",
       "-qmp",
       "unix:" + folder_ + "/qmp"};
-  for (unsigned i = 0; i < qemu_map::engines; ++i) {
+  for (unsigned i = 0; i < options_.engines; ++i) {
     words.emplace_back("-device");
-    words.push_back("edu,addr=" + std::to_string(qemu_map::first_slot + i) +
+    words.push_back("edu,addr=" + hex(qemu_map::first_slot + i) +
                     ",dma_mask=0xffffffffffffffff");
   }
   for (const std::string& word : options_.arguments) words.push_back(word);

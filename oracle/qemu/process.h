@@ -18,12 +18,13 @@ namespace iommucheck::oracle {
 namespace qemu_map {
 inline constexpr u64 smmu = 0x09050000, ecam = 0x3f000000, pci_memory = 0x10000000,
                      ram = 0x40000000, ram_bytes = 64U << 20;
-inline constexpr unsigned first_slot = 2, engines = 4;
+inline constexpr unsigned first_slot = 2, engines_max = 24;
 }  // namespace qemu_map
 
 struct QemuOptions {
   std::string program = "qemu-system-aarch64";
   std::vector<std::string> arguments;  ///< further ones
+  unsigned engines = 4;                ///< 1 to engines_max
 };
 
 /// "qemu", "qemu:/path/to/qemu-system-aarch64", "qemu:-L /folder", "qemu:/path -L /folder".
@@ -39,6 +40,7 @@ class QemuProcess {
 
   LineSocket& qtest() { return qtest_; }
   [[nodiscard]] const std::string& version() const { return version_; }
+  [[nodiscard]] unsigned engines() const { return options_.engines; }
   [[nodiscard]] u64* ram() const { return ram_; }
   /// The machine's reset; returns when it is done.
   Expected<void> system_reset();

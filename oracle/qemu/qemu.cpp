@@ -5,6 +5,7 @@
 #include <charconv>
 #include <chrono>
 #include <thread>
+#include <utility>
 
 #include "base/bits.h"
 #include "base/text.h"
@@ -22,6 +23,7 @@ constexpr unsigned looks_max = 5000;
 constexpr u64 edu_source = 0x80, edu_destination = 0x88, edu_count = 0x90, edu_command = 0x98;
 constexpr u64 edu_buffer = 0x40000;
 constexpr u64 edu_start = 1, edu_to_memory = 2;
+constexpr char hex_digits[] = "0123456789abcdef";
 
 constexpr u64 bar_bytes = u64{1} << 20;
 constexpr u64 bar_of(unsigned engine) { return qemu_map::pci_memory + engine * bar_bytes; }
@@ -43,7 +45,8 @@ const char* write_name(unsigned size) { return size == 8 ? "writeq" : "writel"; 
 
 }  // namespace
 
-QemuDevice::QemuDevice(std::unique_ptr<QemuProcess> process) : process_(std::move(process)) {}
+QemuDevice::QemuDevice(std::unique_ptr<QemuProcess> process)
+    : process_(std::move(process)), engine_(process_->engines()) {}
 
 Expected<std::unique_ptr<QemuDevice>> QemuDevice::start(const QemuOptions& options) {
   auto process = QemuProcess::start(options);
@@ -74,7 +77,7 @@ Expected<void> QemuDevice::identify() {
   identity_.data_bytes = data_bytes;
   identity_.iova_end = u64{1} << 48;
   identity_.prompt = true;
-  for (unsigned i = 0; i < qemu_map::engines; ++i) identity_.sids.push_back(sid_of(i));
+  for (unsigned i = 0; i < engine_.size(); ++i) identity_.sids.push_back(sid_of(i));
   Ticket idr[6];
   for (u32 i = 0; i < 6; ++i) idr[i] = mmio_read(reg::idr0 + 4 * i, 4);
   const Ticket iidr = mmio_read(reg::iidr, 4);
@@ -93,7 +96,7 @@ Expected<void> QemuDevice::identify() {
 Expected<void> QemuDevice::set_up_engines() {
   cr0_ = gbpa_ = 0;
   gbpa_used_ = two_level_ = false;
-  for (unsigned i = 0; i < qemu_map::engines; ++i) {
+  for (unsigned i = 0; i < engine_.size(); ++i) {
     const u64 config = qemu_map::ecam + (u64{sid_of(i)} << 12);
     command("writel", config + 0x10, bar_of(i));
     command("writew", config + 4, 6);
@@ -177,8 +180,12 @@ Expected<void> QemuDevice::drain(std::size_t most) {
 
 // ---- registers and memory -----------------------------------------------------------------------
 
+void QemuDevice::before_next() {
+  if (!independent_) finish_dmas();
+}
+
 void QemuDevice::mmio_write(u32 offset, unsigned size, u64 value) {
-  finish_dmas();
+  before_next();
   if (offset == reg::cr0) cr0_ = value;
   if (offset == reg::gbpa) {
     gbpa_ = value;
@@ -189,15 +196,15 @@ void QemuDevice::mmio_write(u32 offset, unsigned size, u64 value) {
 }
 
 Ticket QemuDevice::mmio_read(u32 offset, unsigned size) {
-  finish_dmas();
+  before_next();
   return question(read_name(size), qemu_map::smmu + offset);
 }
 
 // Past what was already asked, memory is written in its turn; else directly.
 void QemuDevice::store(u64 pa, u64 value) {
-  finish_dmas();
+  before_next();
   if (pa - qemu_map::ram >= qemu_map::ram_bytes) return;
-  if (expected_.empty()) {
+  if (expected_.empty() || independent_) {
     reinterpret_cast<volatile u64*>(process_->ram())[(pa - qemu_map::ram) / 8] = value;
     return;
   }
@@ -205,7 +212,7 @@ void QemuDevice::store(u64 pa, u64 value) {
 }
 
 void QemuDevice::fill(u64 pa, u64 words, u64 value) {
-  finish_dmas();
+  before_next();
   if (pa - qemu_map::ram + 8 * words > qemu_map::ram_bytes) return;
   if (!expected_.empty()) {
     if (auto ok = drain(); !ok) return failed(ok.error());
@@ -214,7 +221,7 @@ void QemuDevice::fill(u64 pa, u64 words, u64 value) {
 }
 
 Ticket QemuDevice::load(u64 pa) {
-  finish_dmas();
+  before_next();
   if (expected_.empty() && pa - qemu_map::ram < qemu_map::ram_bytes) {
     const u64 held = reinterpret_cast<volatile u64*>(process_->ram())[(pa - qemu_map::ram) / 8];
     values_.push_back(held);
@@ -231,7 +238,9 @@ Ticket QemuDevice::dma(unsigned number, u64 iova, bool write) {
   Engine& engine = engine_[number];
   bool wait = engine.running || engine.reads.size() == read_slots;
   // A second write might go where the first one is still to be found.
-  for (const Engine& other : engine_) wait |= write && other.running && other.write;
+  for (const Engine& other : engine_) {
+    wait |= write && other.running && other.write && (other.iova ^ iova) % page == 0;
+  }
   if (wait) finish_dmas();
   if (engine.reads.size() == read_slots) read_back(number);
   const auto ticket = static_cast<Ticket>(values_.size());
@@ -243,37 +252,53 @@ Ticket QemuDevice::dma(unsigned number, u64 iova, bool write) {
   engine.write = write;
   engine.ticket = ticket;
   engine.iova = iova;
-  const u64 bar = bar_of(number);
   if (write) {
     engine.next_word = (engine.next_word + 1) % buffer_words;
-    command("writeq", bar + edu_source, edu_buffer + 4 * engine.next_word);
-    command("writeq", bar + edu_destination, iova);
-    command("writeq", bar + edu_command, edu_start | edu_to_memory);
+    start_engine(number, edu_buffer + 4 * engine.next_word, iova, 4, edu_to_memory);
   } else {
     const u64 slot = buffer_words + engine.reads.size();
-    command("writeq", bar + edu_source, iova);
-    command("writeq", bar + edu_destination, edu_buffer + 4 * slot);
-    command("writeq", bar + edu_command, edu_start);
+    start_engine(number, iova, edu_buffer + 4 * slot, 4, 0);
     engine.reads.push_back(ticket);
   }
   return ticket;
 }
 
-/// Asks of each engine that runs whether it still does. Nothing else is asked before it has ended.
-void QemuDevice::look_at_engines() {
-  Ticket looks[qemu_map::engines];
-  const auto first = static_cast<Ticket>(values_.size());
-  for (unsigned i = 0; i < qemu_map::engines; ++i) {
-    if (engine_[i].running) looks[i] = question("readq", bar_of(i) + edu_command);
+/// Its four registers lie side by side: one command of qtest writes them, in their order.
+void QemuDevice::start_engine(unsigned number, u64 source, u64 destination, u64 bytes,
+                              u64 direction) {
+  static_assert(edu_destination == edu_source + 8 && edu_count == edu_source + 16 &&
+                edu_command == edu_source + 24);
+  if (broken_) return;
+  last_started_ = number;
+  char text[96];
+  char* at = text;
+  const auto add = [&](std::string_view piece) { at = std::copy(piece.begin(), piece.end(), at); };
+  add("write 0x");
+  at = std::to_chars(at, text + sizeof text, bar_of(number) + edu_source, 16).ptr;
+  add(" 0x20 0x");
+  for (const u64 value : {source, destination, bytes, edu_start | direction}) {
+    for (unsigned byte = 0; byte < 8; ++byte) {
+      *at++ = hex_digits[(value >> (8 * byte + 4)) & 15];
+      *at++ = hex_digits[(value >> (8 * byte)) & 15];
+    }
   }
+  process_->qtest().add({text, static_cast<std::size_t>(at - text)});
+  sent(no_ticket);
+}
+
+/// Asks whether the engine that was started last still runs: its timer runs out last. Nothing
+/// else is asked before it has ended.
+void QemuDevice::look_at_engines() {
+  const auto first = static_cast<Ticket>(values_.size());
+  const Ticket look = question("readq", bar_of(last_started_) + edu_command);
   if (auto ok = drain(); !ok) failed(ok.error());
-  for (unsigned i = 0; i < qemu_map::engines; ++i) {
-    if (!engine_[i].running || broken_) continue;
-    if ((values_[looks[i]] & edu_start) != 0) continue;
-    engine_[i].running = false;
+  const bool runs = (values_[look] & edu_start) != 0;
+  values_.resize(first);
+  if (runs || broken_) return;
+  for (unsigned i = 0; i < engine_.size(); ++i) {
+    if (!std::exchange(engine_[i].running, false)) continue;
     if (engine_[i].write) look_for(i);
   }
-  values_.resize(first);
 }
 
 void QemuDevice::finish_dmas() {
@@ -298,15 +323,10 @@ void QemuDevice::finish_dmas() {
 /// A copy within the machine, while SMMUEN = 0.
 bool QemuDevice::run_engine(unsigned number, u64 source, u64 destination, u64 bytes,
                             u64 direction) {
-  const u64 bar = bar_of(number);
-  command("writeq", bar + edu_source, source);
-  command("writeq", bar + edu_destination, destination);
-  command("writeq", bar + edu_count, bytes);
-  command("writeq", bar + edu_command, edu_start | direction);
+  start_engine(number, source, destination, bytes, direction);
   engine_[number].running = true;
   engine_[number].write = false;
   finish_dmas();
-  command("writeq", bar + edu_count, 4);
   return !broken_;
 }
 
@@ -358,7 +378,7 @@ void QemuDevice::read_back(unsigned number) {
     if (seen.reached && named) seen.pa = got;
     // What a write left there, before it was put back.
     const unsigned writer = (got >> 16) & 0xff;
-    if (got >> 24 == 0xe0 && writer < qemu_map::engines && (got & 0xffff) < buffer_words) {
+    if (got >> 24 == 0xe0 && writer < engine_.size() && (got & 0xffff) < buffer_words) {
       const u64 went = engine_[writer].went[got & 0xffff];
       if (went != 0) seen.pa = went;
     }
@@ -367,7 +387,7 @@ void QemuDevice::read_back(unsigned number) {
 }
 
 void QemuDevice::read_back_all() {
-  for (unsigned i = 0; i < qemu_map::engines; ++i) read_back(i);
+  for (unsigned i = 0; i < engine_.size(); ++i) read_back(i);
 }
 
 Expected<void> QemuDevice::settle() {

@@ -41,6 +41,12 @@ class QemuDevice final : public DeviceUnderTest {
   [[nodiscard]] const Counts& counts() const { return counts_; }
   /// Each reset() is the machine's, whatever was changed.
   void always_system_reset(bool always) { always_system_reset_ = always; }
+  /// While true, what is asked does not concern DMAs that still run, nor what is stored commands
+  /// that are not answered: nothing waits for them but settle() and finish_dmas().
+  void set_independent(bool independent) { independent_ = independent; }
+  /// Waits until every DMA has ended and everything is answered. What reads brought is fetched by
+  /// settle().
+  void finish_dmas();
   /// Makes the process end itself.
   void break_for_test();
 
@@ -54,7 +60,8 @@ class QemuDevice final : public DeviceUnderTest {
   void sent(Ticket ticket);
   bool fits();
   Expected<void> drain(std::size_t most = ~std::size_t{0});
-  void finish_dmas();
+  void before_next();
+  void start_engine(unsigned engine, u64 source, u64 destination, u64 bytes, u64 direction);
   void look_at_engines();
   void read_back(unsigned engine);
   void read_back_all();
@@ -78,7 +85,8 @@ class QemuDevice final : public DeviceUnderTest {
 
   std::unique_ptr<QemuProcess> process_;
   DeviceIdentity identity_;
-  Engine engine_[qemu_map::engines];
+  std::vector<Engine> engine_;
+  unsigned last_started_ = 0;
   std::vector<Ticket> expected_;  // of each answer that is still to come, or no_ticket
   std::vector<u64> values_;
   std::vector<DmaSeen> seen_;
@@ -87,6 +95,7 @@ class QemuDevice final : public DeviceUnderTest {
   bool gbpa_used_ = false;
   bool two_level_ = false;
   bool always_system_reset_ = false;
+  bool independent_ = false;
   bool broken_ = false;
   std::string why_broken_;
   Counts counts_;

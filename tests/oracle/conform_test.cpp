@@ -4,11 +4,16 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <set>
+#include <sstream>
 
+#include "oracle/conform/case.h"
 #include "oracle/conform/conform.h"
 #include "oracle/conform/directed.h"
+#include "oracle/conform/judge_case.h"
 #include "oracle/conform/runner.h"
 #include "tests/oracle/conform_support.h"
 #include "trace/trace_file.h"
@@ -192,6 +197,116 @@ TEST(Conform, KnownFilesSayWhatIsWrongWithThem) {
   const auto result = run_conform(device, options);
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().code, ErrorCode::bad_input);
+}
+
+/// The access at `iova` in the trace of a case.
+std::size_t access_at(const trace::Trace& trace, u64 iova) {
+  for (std::size_t i = 0; i < trace.events.size(); ++i) {
+    const auto* dma = std::get_if<trace::Dma>(&trace.events[i].payload);
+    if (dma != nullptr && dma->iova == iova) return i;
+  }
+  return trace.events.size();
+}
+
+/// A record with a wrong type is that of the access with its address, though there is one to which
+/// anything may happen; what is found is found there, not where the record comes.
+TEST(Conform, ARecordGoesToTheAccessOfItsAddress) {
+  SpecDevice device(1);
+  CaseBuilder b(device.identity(), "attribution");
+  const u64 root = b.root(spec::Granule::g4k, 25);
+  b.map(root, 0x1000, b.data());
+  b.translate(0, root);
+  b.access(0x1000);
+  b.map(root, 0x1000, b.data(0x1000));  // no break before make
+  b.access(0x1004);
+  b.access(0x2000, true);
+  b.invalidate_all();
+  b.poll();
+  auto run = run_case(device, b.take());
+  ASSERT_TRUE(run);
+  CaseJudge judge(device.identity());
+  EXPECT_TRUE(judge.judge(run->trace).empty());
+  EXPECT_GT(judge.monitor().device_rules()->numbers().any, 0U);
+  for (trace::Event& event : run->trace.events) {
+    auto* record = std::get_if<trace::EventRecorded>(&event.payload);
+    if (record == nullptr || (*record->record)[2] != 0x2000) continue;
+    (*record->record)[0] ^= 0x10 ^ 0x13;  // F_PERMISSION
+  }
+  const std::vector<Divergence> found = judge.judge(run->trace);
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].rule, Rule::S1_DESCRIPTOR_VALID);
+  EXPECT_EQ(found[0].kind, "F_PERMISSION instead of F_TRANSLATION");
+  EXPECT_EQ(found[0].event, access_at(run->trace, 0x2000));
+}
+
+/// GBPA: ABORT reads as written and acts; attributes may be fixed, and read 0 then.
+TEST(Conform, GbpaIsJudgedByItsAbortBit) {
+  SpecDevice device(1);
+  CaseBuilder b(device.identity(), "gbpa");
+  b.write(spec::reg::gbpa, 0x1000 | spec::gbpa::abort | spec::gbpa::update);
+  for (unsigned i = 0; i < 8; ++i) b.read(spec::reg::gbpa);
+  b.access(b.data());
+  auto run = run_case(device, b.take());
+  ASSERT_TRUE(run);
+  const auto judged_with = [&](u64 keep, bool passes) {
+    trace::Trace trace = run->trace;
+    for (trace::Event& event : trace.events) {
+      auto* read = std::get_if<trace::MmioRead>(&event.payload);
+      if (read != nullptr && read->offset == spec::reg::gbpa) read->value &= keep;
+      auto* dma = std::get_if<trace::Dma>(&event.payload);
+      if (dma == nullptr || !passes) continue;
+      dma->result = trace::DmaResult::ok;
+      dma->pa = dma->iova;
+    }
+    CaseJudge judge(device.identity());
+    std::string rules;
+    for (const Divergence& one : judge.judge(trace)) {
+      rules += std::string(spec::rule_name(one.rule)) + " ";
+    }
+    return rules;
+  };
+  EXPECT_EQ(judged_with(~u64{0}, false), "");
+  EXPECT_EQ(judged_with(~u64{0x3000}, false), "");
+  EXPECT_EQ(judged_with(~u64{spec::gbpa::abort}, false), "REGISTER_READ ");
+  EXPECT_EQ(judged_with(~u64{0}, true), "DISABLED_PASSES ");
+  EXPECT_EQ(judged_with(0, true), "REGISTER_READ DISABLED_PASSES ");
+}
+
+/// The table of docs/conform.md is that of the file; each entry has its trace, and each trace an
+/// entry. IOMMUCHECK_UPDATE_DOCS=1 writes the table.
+TEST(Conform, DocumentHasTheKnownDivergences) {
+  const std::string root = IOMMUCHECK_SOURCE_DIR;
+  const auto file = read_known(root + "/data/known/qemu-7.2.json");
+  ASSERT_TRUE(file) << file.error().message;
+  EXPECT_GT(file->divergences.size(), 30U);
+  std::string table;
+  std::set<std::string> ids;
+  for (const KnownDivergence& known : file->divergences) {
+    EXPECT_TRUE(ids.insert(known.id).second) << known.id << " is there twice";
+    EXPECT_FALSE(known.section.empty() || known.why.empty() || known.correct.empty()) << known.id;
+    EXPECT_TRUE(std::filesystem::is_regular_file(file->trace_path(known))) << known.id;
+    table +=
+        "| `" + known.id + "` | " + known.rule + " | " + known.section + " | " + known.why + " |\n";
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(root + "/data/known/qemu-7.2")) {
+    EXPECT_TRUE(ids.contains(entry.path().stem().string())) << entry.path();
+  }
+  const std::string path = root + "/docs/conform.md";
+  std::stringstream read;
+  read << std::ifstream(path).rdbuf();
+  std::string text = read.str();
+  const std::string head = "| id | rule | manual | what QEMU does |\n|---|---|---|---|\n";
+  const std::size_t begin = text.find(head);
+  ASSERT_NE(begin, std::string::npos);
+  const std::size_t first = begin + head.size();
+  const std::size_t end = std::min(text.find("\n\n", first), text.size()) + 1;
+  if (std::getenv("IOMMUCHECK_UPDATE_DOCS") != nullptr) {
+    text.replace(first, end - first, table);
+    std::ofstream(path) << text;
+    return;
+  }
+  EXPECT_EQ(text.substr(first, end - first), table)
+      << "IOMMUCHECK_UPDATE_DOCS=1 and this test write it";
 }
 
 TEST(Conform, ADeviceThatDoesNotExist) {
