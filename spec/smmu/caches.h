@@ -569,7 +569,9 @@ class Caches {
   void cache_words(const ConfigItem& tags, const Vanished& what, const std::vector<Vanished>& all);
   void cache_config(const ConfigItem& item);
   void cache_structure(const ConfigItem& tags);
-  [[nodiscard]] Group fate(const ConfigItem& item, u64 array) const;
+  [[nodiscard]] bool leads_to(const ConfigItem& descriptor, u64 word,
+                              const ConfigItem& below) const;
+  [[nodiscard]] Group fate(const ConfigItem& item) const;
   static bool covers_both(const Command& command, const ConfigItem& a, const ConfigItem& b);
   void leave_below(const ConfigItem& item, const std::vector<const Command*>& commands,
                    std::vector<StreamPart>& streams);

@@ -808,31 +808,41 @@ void Caches::config_vanished(const Vanished& what, const std::vector<Vanished>& 
       }
       case ConfigKind::cd: item.ssid = region.ssid + number; break;
     }
-    item.dies = std::min(item.dies, fate(item, region.first));
+    item.dies = std::min(item.dies, fate(item));
     cache_words(item, what, all);
   }
 }
 
+/// A fetch of `below`, an STE or a CD, goes there if `descriptor` reads as `word`.
+bool Caches::leads_to(const ConfigItem& descriptor, u64 word, const ConfigItem& below) const {
+  const ConfigKind above = below.kind == ConfigKind::ste ? ConfigKind::l1std : ConfigKind::l1cd;
+  if (descriptor.kind != above || below.sid - descriptor.sid >= descriptor.sid_count ||
+      below.ssid - descriptor.ssid >= descriptor.ssid_count) {
+    return false;
+  }
+  if (above == ConfigKind::l1std) {
+    const L1Std<u64> l1std{word};
+    return !l1std_illegal(strtab_, l1std, u64{below.sid}) &&
+           second_level_ste_address(strtab_, l1std, u64{below.sid}) == below.place;
+  }
+  const L1Cd<u64> l1cd{word};
+  const u64 offset = u64{below.ssid - descriptor.ssid} * cd_bytes;
+  return !l1cd_illegal(l1cd, caps_) && l1cd.l2ptr() + offset == below.place;
+}
+
 /// The group with which a cached STE or CD dies that was read through a descriptor which is only
 /// cached any more: that which ends the descriptor, if the same command covers both.
-Group Caches::fate(const ConfigItem& item, u64 array) const {
+Group Caches::fate(const ConfigItem& item) const {
   if (item.kind != ConfigKind::ste && item.kind != ConfigKind::cd) return immortal;
-  const ConfigKind above = item.kind == ConfigKind::ste ? ConfigKind::l1std : ConfigKind::l1cd;
   Group dies = 0;
   bool cached = false;
   for (u32 i = 0; i < config_items_.size(); ++i) {
     const ConfigItem& descriptor = config_items_[i];
-    const u64 table = above == ConfigKind::l1std ? L1Std<u64>{descriptor.value}.l2ptr()
-                                                 : L1Cd<u64>{descriptor.value}.l2ptr();
-    if (descriptor.kind != above || table != array ||
-        item.sid - descriptor.sid >= descriptor.sid_count ||
-        item.ssid - descriptor.ssid >= descriptor.ssid_count) {
-      continue;
-    }
+    if (!leads_to(descriptor, descriptor.value, item)) continue;
     cached = true;
     bool in_memory = false;
     memory_.visible(descriptor.place, [&](Content content) {
-      in_memory |= content == Content{descriptor.value, false};
+      in_memory |= !content.unknown && leads_to(descriptor, content.value, item);
     });
     if (in_memory) return immortal;
     Group end = immortal;
@@ -1043,14 +1053,15 @@ void Caches::materialize_ghost(u32 id) {
   drop_ghost(id);
 }
 
-// Under a tag without a regime nothing is filled: what its cached pointers yielded is fixed now.
+// Through this regime nothing is filled any more: what the cached pointers of its tag yielded by it
+// is fixed now.
 void Caches::freeze_pointers(u32 regime, Group died) {
   const u32 id = regimes_[regime].tag;
   std::vector<u32> pointers;
   for (u32 i = static_cast<u32>(tags_[id].first_item); i != 0; i = items_[i].next) {
     const Item& item = items_[i];
     const bool walked = !regimes_[regime].regime.half[item.half].epd.value;
-    if (item.kind == ItemKind::pointer && walked && !walks(id, item.half)) pointers.push_back(i);
+    if (item.kind == ItemKind::pointer && walked) pointers.push_back(i);
   }
   for (const u32 i : pointers) {
     const Item item = items_[i];

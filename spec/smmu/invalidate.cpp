@@ -276,19 +276,12 @@ bool Caches::may_be_fetched_again(const ConfigItem& item, const std::vector<u32>
     same |= content == Content{item.value, (item.unknown & 1) != 0};
   });
   if (!same) return false;
-  const ConfigKind above = item.kind == ConfigKind::ste ? ConfigKind::l1std : ConfigKind::l1cd;
   for (const u32 i : descriptors) {
     const ConfigItem& descriptor = config_items_[i];
-    if (descriptor.kind != above || descriptor.unknown != 0 || descriptor.dies < command.group ||
-        item.sid - descriptor.sid >= descriptor.sid_count ||
-        item.ssid - descriptor.ssid >= descriptor.ssid_count) {
+    if (descriptor.unknown != 0 || descriptor.dies < command.group ||
+        !leads_to(descriptor, descriptor.value, item)) {
       continue;
     }
-    const u64 number =
-        item.kind == ConfigKind::ste ? item.sid - descriptor.sid : item.ssid - descriptor.ssid;
-    const u64 table = item.kind == ConfigKind::ste ? L1Std<u64>{descriptor.value}.l2ptr()
-                                                   : L1Cd<u64>{descriptor.value}.l2ptr();
-    if (table + number * ste_bytes != item.place) continue;
     bool removed = false;
     for (u32 k = 0; k < in_flight_.size(); ++k) {
       const InFlight& other = in_flight_[k];
@@ -327,7 +320,7 @@ void Caches::leave_below(const ConfigItem& item, const std::vector<const Command
       const auto covered = [&](const Command* command) {
         return covers_config(*command, config_target(word));
       };
-      if (std::ranges::any_of(commands, covered)) continue;
+      if (!leads_to(item, item.value, word) || std::ranges::any_of(commands, covered)) continue;
       cache_structure(word);
       add_part(word.kind == ConfigKind::cd ? StreamPart{word.sid, word.ssid, word.ssid}
                                            : StreamPart{word.sid},

@@ -659,6 +659,13 @@ void Caches::check_make(Frame& frame, unsigned index, unsigned level, u64 value)
         (several || pending_below(next_table_address(granule, value), level + 1))) {
       probe_table(path, next_table_address(granule, value), level + 1);
     }
+    // Where a table may give way to a block, what matters is what was below it.
+    if (caps_.bbml != 0 && is_leaf(value, level)) {
+      memory_.visible(frame, index, [&](Content old) {
+        if (old.unknown || !is_table(old.value, level)) return;
+        probe_table(path, next_table_address(granule, old.value), level + 1);
+      });
+    }
     const unsigned extent = level_shift(granule, level) + (frame.contiguous != 0 ? 4 : 0);
     const u64 first = align_down(path.va, extent);
     for (u32 i = static_cast<u32>(tag.first_item); i != 0; i = items_[i].next) {
@@ -666,6 +673,10 @@ void Caches::check_make(Frame& frame, unsigned index, unsigned level, u64 value)
       if (item.last() < first || item.va > first + (pow2(extent) - 1)) continue;
       probe(path.tag, std::max(item.va, path.va), pa);
       probe(path.tag, path.va, pa);
+      if (caps_.bbml != 0 && item.kind == ItemKind::pointer) {
+        probe_table(Path{.tag = path.tag, .va = item.va}, next_table_address(granule, item.value),
+                    item.level + 1U);
+      }
     }
   });
 }
