@@ -2,7 +2,9 @@
 #pragma once
 
 #include <charconv>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/types.h"
 
@@ -13,6 +15,20 @@ inline std::string hex(u64 value) {
   char text[16];
   const auto end = std::to_chars(text, text + sizeof(text), value, 16).ptr;
   return "0x" + std::string(text, end);
+}
+
+/// All of `text` as a number, decimal or with 0x hexadecimal; nothing if it is none or above 64
+/// bits.
+inline std::optional<u64> parse_number(std::string_view text) {
+  int base = 10;
+  if (text.size() > 2 && text[0] == '0' && (text[1] == 'x' || text[1] == 'X')) {
+    base = 16;
+    text.remove_prefix(2);
+  }
+  u64 value = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value, base);
+  if (text.empty() || code != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
 }
 
 }  // namespace iommucheck

@@ -3,8 +3,9 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <set>
+
+#include "base/text.h"
 
 namespace iommucheck::litmus {
 namespace {
@@ -21,18 +22,6 @@ bool is_name(std::string_view text) {
     if (!is_letter(c) && !is_digit(c)) return false;
   }
   return true;
-}
-
-std::optional<u64> parse_number(std::string_view text) {
-  int base = 10;
-  if (text.size() > 2 && text[0] == '0' && (text[1] == 'x' || text[1] == 'X')) {
-    base = 16;
-    text.remove_prefix(2);
-  }
-  u64 value = 0;
-  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value, base);
-  if (text.empty() || code != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return value;
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 
 #include "oracle/child.h"
 #include "oracle/evidence.h"
+#include "oracle/header.h"
 #include "oracle/record_case.h"
 #include "oracle/recorder.h"
 #include "oracle/replay.h"

@@ -4,11 +4,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 #include <charconv>
 #include <filesystem>
 
 #include "oracle/evidence.h"
+#include "oracle/header.h"
 
 namespace iommucheck::oracle {
 
@@ -16,15 +16,6 @@ namespace {
 
 using spec::Rule;
 using trace::Event;
-
-constexpr u64 window_max = u64{256} << 20;
-constexpr u64 page_bytes = 4096;
-
-bool reports(const trace::Header& header, trace::EventKind kind) {
-  if (!header.not_reported) return true;
-  const std::string_view name = trace::info(kind).name;
-  return std::ranges::find(*header.not_reported, name) == header.not_reported->end();
-}
 
 std::string source_of(const trace::Header& header) {
   std::string source;
@@ -60,60 +51,7 @@ void add(std::vector<MissingFact>& missing, const std::string& fact, u64 events)
   missing.push_back({fact, events});
 }
 
-/// One range of whole pages that is not too large: the memory that the driver was given.
-bool is_window(const trace::Range& range) {
-  return range.length != 0 && range.length <= window_max && range.base % page_bytes == 0 &&
-         range.length % page_bytes == 0;
-}
-
 }  // namespace
-
-Setup setup_of(const trace::Header& header) {
-  Setup setup;
-  if (header.id_registers) {
-    const auto value = [&](const std::string& name) {
-      const auto found = header.id_registers->find(name);
-      return found == header.id_registers->end() ? u32{0} : static_cast<u32>(found->second);
-    };
-    for (unsigned i = 0; i < 6; ++i) setup.id.idr[i] = value("IDR" + std::to_string(i));
-    setup.id.iidr = value("IIDR");
-    setup.id.aidr = value("AIDR");
-  } else {
-    setup.id = default_id_registers();
-  }
-  if (header.devices) {
-    for (const trace::DeviceInfo& device : *header.devices) {
-      spec::sva::DeviceSetup known;
-      known.stream_ids = device.sids;
-      if (device.group) known.group = *device.group;
-      const u32 pasids = std::min(device.pasids.value_or(0), spec::sva::pasid_limit);
-      if (pasids != 0) known.ssid_bits = static_cast<u32>(std::bit_width(pasids - 1));
-      known.ats = device.ats.value_or(false);
-      known.stall = device.stall.value_or(false);
-      known.pri = device.pri.value_or(false);
-      setup.devices.push_back(std::move(known));
-    }
-    setup.per_device_tables = header.tables_per_device.value_or(false);
-  }
-  setup.calls_are_known = reports(header, trace::EventKind::Call);
-  setup.commands_in_events = !setup.calls_are_known;
-  setup.barriers_known = reports(header, trace::EventKind::Barrier);
-  setup.assumed_clean = header.assumed_clean.value_or(false);
-  if (header.profile && header.profile->contains("device-under-test")) {  // of conform
-    setup.device_is_judged = true;
-    setup.calls_are_known = setup.commands_in_events = false;
-    if (header.ram && header.ram->size() == 1) {
-      setup.seen_pa = header.ram->front().base;
-      setup.seen_bytes = header.ram->front().length;
-    }
-  }
-  if (setup.calls_are_known && header.ram && header.ram->size() == 1 &&
-      is_window(header.ram->front())) {
-    setup.window_pa = header.ram->front().base;
-    setup.window_bytes = header.ram->front().length;
-  }
-  return setup;
-}
 
 Judge::Judge(const trace::Header& header, u32 findings_max, const std::string& trace)
     : findings_max_(findings_max), setup_(setup_of(header)), monitor_(setup_) {

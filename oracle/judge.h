@@ -35,9 +35,6 @@ struct ReplayResult {
   std::vector<Violation> findings;
 };
 
-/// What a trace says of itself before its first event.
-Setup setup_of(const trace::Header& header);
-
 enum class EventVerdict : u8 { accepted, undetermined, flagged };
 
 class Judge {

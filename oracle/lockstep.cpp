@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "oracle/header.h"
+
 namespace iommucheck::oracle {
 
 namespace {
@@ -198,33 +200,10 @@ void Lockstep::check_held() {
 }
 
 trace::Header Lockstep::header() const {
-  trace::Header header;
-  header.versions["iommucheck"] = "0.1.0";
-  header.about = trace::TextMap{{"source", "lockstep"}, {"driver", host_.driver().name}};
-  if (options_.scan) (*header.about)["precision"] = "scan";
+  trace::TextMap about{{"source", "lockstep"}, {"driver", host_.driver().name}};
+  if (options_.scan) about["precision"] = "scan";
+  trace::Header header = header_of(monitor_.setup(), std::move(about));
   header.seed = options_.seed;
-  const Setup& setup = monitor_.setup();
-  trace::Registers registers;
-  for (unsigned i = 0; i < 6; ++i) registers["IDR" + std::to_string(i)] = setup.id.idr[i];
-  registers["IIDR"] = setup.id.iidr;
-  registers["AIDR"] = setup.id.aidr;
-  header.id_registers = registers;
-  header.ram = trace::Ranges{{setup.window_pa, setup.window_bytes}};
-  trace::Devices devices;
-  for (std::size_t i = 0; i < setup.devices.size(); ++i) {
-    trace::DeviceInfo device;
-    device.device = trace::DeviceId{static_cast<u32>(i)};
-    const spec::sva::DeviceSetup& about = setup.devices[i];
-    device.sids = about.stream_ids;
-    if (about.group != spec::sva::DeviceSetup::alone) device.group = about.group;
-    device.pasids = about.ssid_bits == 0 ? 0 : u32{1} << about.ssid_bits;
-    if (about.ats) device.ats = true;
-    if (about.stall) device.stall = true;
-    if (about.pri) device.pri = true;
-    devices.push_back(device);
-  }
-  header.devices = devices;
-  if (setup.per_device_tables) header.tables_per_device = true;
   return header;
 }
 

@@ -8,6 +8,7 @@
 #include <map>
 #include <string>
 
+#include "base/text.h"
 #include "scenario/print.h"
 #include "scenario/tokens.h"
 
@@ -143,7 +144,7 @@ class Checker {
     if (!right) fail(setting.value.place, setting.value.text, fmt::format("expected {}", what));
   }
   void expect_number(const Setting& setting, u64 least, u64 most) {
-    const auto number = number_of(setting.value.text);
+    const auto number = parse_number(setting.value.text);
     expect_setting(setting, number && *number >= least && *number <= most,
                    fmt::format("a number from {} to {}", least, most));
   }

@@ -7,6 +7,8 @@
 #include <array>
 #include <span>
 
+#include "base/text.h"
+
 namespace iommucheck::scenario {
 namespace {
 
@@ -66,7 +68,7 @@ Value read_plain(Cursor& cursor, unsigned depth) {
   }
   const Token token = cursor.next();
   if (token.kind == Token::Kind::number) {
-    const auto number = number_of(token.text);
+    const auto number = parse_number(token.text);
     if (!number) {
       cursor.fail(token, "not a number of 64 bits; write it decimal or 0x hexadecimal");
     }

@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
+#include "base/text.h"
 
 namespace iommucheck::scenario {
 namespace {
@@ -72,18 +72,6 @@ std::vector<Token> tokens_of(std::string_view line, u32 line_number) {
   return tokens;
 }
 
-std::optional<u64> number_of(std::string_view text) {
-  int base = 10;
-  if (text.size() > 2 && text[0] == '0' && (text[1] == 'x' || text[1] == 'X')) {
-    base = 16;
-    text.remove_prefix(2);
-  }
-  u64 value = 0;
-  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value, base);
-  if (text.empty() || code != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
 Error bad(std::string_view file, Place place, std::string_view word, std::string_view message) {
   return {ErrorCode::bad_input,
           fmt::format("{}:{}:{}: '{}': {}", file, place.line, place.column, shown(word), message)};
@@ -129,7 +117,7 @@ Name Cursor::name(std::string_view what) {
 
 u64 Cursor::number(std::string_view what) {
   const Token token = next();
-  const auto value = number_of(token.text);
+  const auto value = parse_number(token.text);
   if (!value) {
     fail(token, fmt::format("expected {}: a decimal or 0x hexadecimal number of 64 bits", what));
   }

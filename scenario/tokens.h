@@ -51,9 +51,6 @@ class Cursor {
   std::optional<Error> error_;
 };
 
-/// Decimal or 0x; nullopt if it is neither or too large.
-std::optional<u64> number_of(std::string_view text);
-
 Error bad(std::string_view file, Place place, std::string_view word, std::string_view message);
 
 }  // namespace iommucheck::scenario

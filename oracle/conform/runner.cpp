@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "base/bits.h"
+#include "oracle/header.h"
 #include "spec/smmu/event_record.h"
 #include "spec/smmu/queue.h"
 #include "trace/agent.h"
@@ -249,11 +250,7 @@ class Runner {
         {"eventq", case_.queues.eventq},
         {"eventq-lg2", u64{case_.queues.eventq_lg2}},
     };
-    trace::Registers registers;
-    for (unsigned i = 0; i < 6; ++i) registers["IDR" + std::to_string(i)] = identity.id.idr[i];
-    registers["IIDR"] = identity.id.iidr;
-    registers["AIDR"] = identity.id.aidr;
-    header.id_registers = registers;
+    header.id_registers = registers_of(identity.id);
     trace::Devices devices;
     for (std::size_t i = 0; i < identity.sids.size(); ++i) {
       trace::DeviceInfo info;

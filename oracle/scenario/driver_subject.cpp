@@ -8,6 +8,7 @@
 #include <set>
 
 #include "impl/driver.h"
+#include "oracle/header.h"
 #include "oracle/recorder.h"
 #include "trace/trace_file.h"
 
@@ -368,32 +369,7 @@ void DriverSubject::finish() {
 }
 
 trace::Header DriverSubject::header() const {
-  trace::Header header;
-  header.versions["iommucheck"] = "0.1.0";
-  header.about = trace::TextMap{{"source", "scenario"}, {"driver", driver_.name}};
-  const Setup& setup = monitor_->setup();
-  trace::Registers registers;
-  for (unsigned i = 0; i < 6; ++i) registers["IDR" + std::to_string(i)] = setup.id.idr[i];
-  registers["IIDR"] = setup.id.iidr;
-  registers["AIDR"] = setup.id.aidr;
-  header.id_registers = registers;
-  header.ram = trace::Ranges{{setup.window_pa, setup.window_bytes}};
-  trace::Devices devices;
-  for (std::size_t i = 0; i < setup.devices.size(); ++i) {
-    trace::DeviceInfo device;
-    device.device = trace::DeviceId{static_cast<u32>(i)};
-    const spec::sva::DeviceSetup& about = setup.devices[i];
-    device.sids = about.stream_ids;
-    if (about.group != spec::sva::DeviceSetup::alone) device.group = about.group;
-    device.pasids = about.ssid_bits == 0 ? 0 : u32{1} << about.ssid_bits;
-    if (about.ats) device.ats = true;
-    if (about.stall) device.stall = true;
-    if (about.pri) device.pri = true;
-    devices.push_back(device);
-  }
-  header.devices = devices;
-  if (setup.per_device_tables) header.tables_per_device = true;
-  return header;
+  return header_of(monitor_->setup(), {{"source", "scenario"}, {"driver", driver_.name}});
 }
 
 std::string DriverSubject::write_trace(const std::string& path) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "base/text.h"
 #include "scenario/tokens.h"
 
 namespace iommucheck::oracle::stories {
@@ -16,7 +17,7 @@ using scenario::Setting;
 constexpr u64 pages_base = u64{1} << 33;
 constexpr u64 huge_bytes = u64{1} << 21;
 
-u64 number(const Setting& setting) { return scenario::number_of(setting.value.text).value_or(0); }
+u64 number(const Setting& setting) { return parse_number(setting.value.text).value_or(0); }
 
 void set_world(World& world, const Setting& setting) {
   const std::string& key = setting.key.text;

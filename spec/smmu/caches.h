@@ -11,9 +11,11 @@
 // the most alive once it is complete (all that can be filled later can be filled after it), and
 // until then nothing need have died. So an item carries one number, `dies`.
 //
-//   memory.h   words and their visible versions      config.cpp      STEs, CDs, regimes, tags
-//   tables.cpp table pages, items, make checks        invalidate.cpp  commands
-//   lookup.cpp candidates and outcomes                explain.cpp     the same in words
+//   memory.h    words and their visible versions     tables.cpp      table pages, items, makes
+//   options.cpp what a fetch of a STE or CD may read  regions.cpp     where those lie
+//   config.cpp  what follows where they change        regimes.cpp     regimes and tags
+//   enable.cpp  registers, SMMUEN                     invalidate.cpp  commands
+//   lookup.cpp  candidates and outcomes               explain.cpp     the same in words
 //   ats_sources.cpp, atc.cpp, ats.cpp                 what devices may ask, keep and use by ATS
 //   translations.cpp all of a tag                     stale.cpp       questions of recordings
 #pragma once
@@ -562,57 +564,14 @@ class Caches {
   void mark_dirty(u32 tag, u64 va, unsigned extent_lg2);
   void check_lost_update(Frame& frame, unsigned index, u64 value);
 
-  // config.cpp
-  u32 intern(const Regime<u64>& regime);
-  u32 intern_tag(const Tag<u64>& tag);
-  void config_vanished(const Vanished& what, const std::vector<Vanished>& all);
-  void cache_words(const ConfigItem& tags, const Vanished& what, const std::vector<Vanished>& all);
-  void cache_config(const ConfigItem& item);
-  void cache_structure(const ConfigItem& tags);
-  [[nodiscard]] bool leads_to(const ConfigItem& descriptor, u64 word,
-                              const ConfigItem& below) const;
-  [[nodiscard]] Group fate(const ConfigItem& item) const;
-  static bool covers_both(const Command& command, const ConfigItem& a, const ConfigItem& b);
-  void leave_below(const ConfigItem& item, const std::vector<const Command*>& commands,
-                   std::vector<StreamPart>& streams);
-  [[nodiscard]] bool may_be_fetched_again(const ConfigItem& item,
-                                          const std::vector<u32>& descriptors,
-                                          const InFlight& command) const;
-  void units_at(ConfigKind kind, u32 sid, u32 ssid, u64 place, unsigned unit, bool cached_only,
-                UnitValues& values) const;
-  void reform_around(u64 pa);
-  [[nodiscard]] bool may_be_valid(ConfigKind kind, u64 place) const;
-  void add_streams_around(u64 pa, std::vector<StreamPart>& streams);
-  void reform(const StreamPart& part);
-  void reform_unseen(const StreamPart& part);
-  void reform_all();
-  [[nodiscard]] std::vector<u32> cds_to_form(const SteOption& ste, const StreamPart& part) const;
-  void replace_formed(const StreamPart& part, const std::vector<Formed>& now);
-  void refresh_regions(u32 sid, const std::vector<SteOption>& stes);
-  void add_region(const Region& region);
-  void remove_regions(u32 sid, ConfigKind kind);
-  void set_formed(u32 regime, u64 formed, Group dies);
-  void become_formed(u32 regime);
-  void become_ghost(u32 regime, Group died);
-  void check_tag(u32 tag);
-  void check_world(const Formed& entry);
-  [[nodiscard]] bool regimes_agree(u32 a, u32 b) const;
-  void materialize_ghost(u32 regime);
-  void freeze_pointers(u32 regime, Group died);
-  void drop_ghost(u32 regime);
-  void unlink_roots(u32 regime);
-  /// Makes items of all that can be filled from the table at `table`, whose first entry translates
-  /// `path.va`, except what `covered` (or null) removes anyway.
-  void expand(const Path& path, u64 table, unsigned level, const Command* covered);
-  void look_at_cds(u32 sid, u32 number, Options& options);
-  void form_cd(u32 sid, u32 number, const SteOption& ste, Options& options,
-               std::vector<Formed>& formed);
-  void refresh_l2_arrays(u32 first_sid);
+  // options.cpp
   bool ste_options(u32 sid, std::vector<SteOption>& options) const;
   bool cd_options(u32 sid, u32 ssid, const std::vector<SteOption>& all,
                   std::vector<CdOption>& options) const;
   void words_at(ConfigKind kind, u32 sid, u32 ssid, u64 place, unsigned word,
                 std::vector<Word>& words) const;
+  void units_at(ConfigKind kind, u32 sid, u32 ssid, u64 place, unsigned unit, bool cached_only,
+                UnitValues& values) const;
   /// A cached word of the structure at `place` serves (sid, ssid).
   [[nodiscard]] bool has_cached_words(ConfigKind kind, u32 sid, u32 ssid, u64 place) const;
   /// `of(option)` is the structure of an option, by reference.
@@ -621,11 +580,62 @@ class Caches {
   template <class Option, class Of>
   bool mixtures(ConfigKind kind, u32 sid, u32 ssid, u64 place, Group dies, bool cached_only,
                 const Of& of, std::vector<Option>& options) const;
-  [[nodiscard]] bool unknown_config_alive(u32 sid) const;
+
+  // regions.cpp
+  void refresh_regions(u32 sid, const std::vector<SteOption>& stes);
+  void refresh_l2_arrays(u32 first_sid);
+  void add_region(const Region& region);
+  void remove_regions(u32 sid, ConfigKind kind);
+
+  // config.cpp
+  void reform_around(u64 pa);
+  void add_streams_around(u64 pa, std::vector<StreamPart>& streams);
+  [[nodiscard]] bool may_be_valid(ConfigKind kind, u64 place) const;
+  void reform(const StreamPart& part);
+  void reform_unseen(const StreamPart& part);
+  void reform_all();
+  [[nodiscard]] std::vector<u32> cds_to_form(const SteOption& ste, const StreamPart& part) const;
+  void look_at_cds(u32 sid, u32 number, Options& options);
+  void form_cd(u32 sid, u32 number, const SteOption& ste, Options& options,
+               std::vector<Formed>& formed);
+  void replace_formed(const StreamPart& part, const std::vector<Formed>& now);
+  void config_vanished(const Vanished& what, const std::vector<Vanished>& all);
+  void cache_words(const ConfigItem& tags, const Vanished& what, const std::vector<Vanished>& all);
+  void cache_config(const ConfigItem& item);
+  [[nodiscard]] bool leads_to(const ConfigItem& descriptor, u64 word,
+                              const ConfigItem& below) const;
+  [[nodiscard]] Group fate(const ConfigItem& item) const;
+
+  // regimes.cpp
+  u32 intern(const Regime<u64>& regime);
+  u32 intern_tag(const Tag<u64>& tag);
+  [[nodiscard]] unsigned start_of(u32 regime, unsigned half) const;
+  void become_formed(u32 regime);
+  void become_ghost(u32 regime, Group died);
+  void materialize_ghost(u32 regime);
+  void freeze_pointers(u32 regime, Group died);
+  void drop_ghost(u32 regime);
+  void unlink_roots(u32 regime);
+  /// Makes items of all that can be filled from the table at `table`, whose first entry translates
+  /// `path.va`, except what `covered` (or null) removes anyway.
+  void expand(const Path& path, u64 table, unsigned level, const Command* covered);
+  void check_tag(u32 tag);
+  void check_world(const Formed& entry);
+  [[nodiscard]] bool regimes_agree(u32 a, u32 b) const;
+
+  // enable.cpp
   void check_unknown_after_reset();
+  [[nodiscard]] bool unknown_config_alive(u32 sid) const;
   [[nodiscard]] bool unknown_tlb_alive(const Tag<u64>& tag) const;
 
   // invalidate.cpp
+  void cache_structure(const ConfigItem& tags);
+  static bool covers_both(const Command& command, const ConfigItem& a, const ConfigItem& b);
+  void leave_below(const ConfigItem& item, const std::vector<const Command*>& commands,
+                   std::vector<StreamPart>& streams);
+  [[nodiscard]] bool may_be_fetched_again(const ConfigItem& item,
+                                          const std::vector<u32>& descriptors,
+                                          const InFlight& command) const;
   struct Covered {
     u64 first = 0;
     u64 count = 0;
@@ -700,7 +710,6 @@ class Caches {
   [[nodiscard]] std::optional<Leaf<u64>> leaf_of(const Item& item) const;
   [[nodiscard]] bool conflict(const Candidate& a, const Candidate& b) const;
   [[nodiscard]] u32 stored_at(const Candidate& c, bool oldest) const;
-  [[nodiscard]] unsigned start_of(u32 regime, unsigned half) const;
 
   void report(Rule rule, std::string text);
   void count(Rule rule) { ++exercised[static_cast<std::size_t>(rule)]; }

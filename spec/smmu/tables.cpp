@@ -10,7 +10,7 @@ namespace iommucheck::spec {
 
 namespace {
 
-/// The only granule whose tables this file links; config.cpp refuses regimes with another.
+/// The only granule whose tables this file links; regimes.cpp refuses regimes with another.
 constexpr Granule granule = Granule::g4k;
 
 bool is_table(u64 word, unsigned level) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "impl/driver.h"
+#include "oracle/header.h"
 #include "oracle/record_case.h"
 #include "oracle/recorder.h"
 #include "oracle/replay.h"

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+// Registers that caches depend on, SMMUEN above all, and reset. SEMANTICS 2.
+#include <algorithm>
+
+#include "base/text.h"
+#include "spec/smmu/caches.h"
+
+namespace iommucheck::spec {
+
+// ---- registers ----------------------------------------------------------------------------------
+
+void Caches::set_stream_table(const StreamTable& table) {
+  if (strtab_set_ != 0 && strtab_ == table) return;
+  trail_.save(reinterpret_cast<u64*>(&strtab_), sizeof(strtab_) / 8);
+  static_assert(sizeof(StreamTable) % 8 == 0);
+  strtab_ = table;
+  trail_.set(strtab_set_, 1);
+}
+
+void Caches::set_e2h(bool e2h) {
+  if ((e2h_ != 0) == e2h) return;
+  trail_.set(e2h_, e2h ? 1 : 0);
+  reform_all();
+}
+
+void Caches::set_gbpa_abort(bool abort) { trail_.set(gbpa_abort_, abort ? 2 : 1); }
+
+void Caches::write_gbpa_abort(bool abort) {
+  trail_.set(gbpa_abort_, gbpa_abort_ | (abort ? 2 : 1));
+}
+
+void Caches::write_smmuen(bool enable) {
+  if ((smmuen_ != 0) == enable) return;
+  if (!enable) void_atc_invs();
+  trail_.set(smmuen_, enable ? 1 : 0);
+  trail_.set(smmuen_open_, 1);
+  if (!enable || enabled_ != 0) return;
+  trail_.set(enabled_, 1);
+  count(Rule::UNKNOWN_AFTER_RESET);
+  const u64 streams = pow2(strtab_.sid_bits);
+  if (!strtab_.two_level) {
+    add_region({.kind = ConfigKind::ste,
+                .first = strtab_.base,
+                .bytes = streams * ste_bytes,
+                .made_by = ~u32{0}});
+  } else {
+    const u64 l1stds = std::max<u64>(1, streams >> strtab_.split);
+    add_region({.kind = ConfigKind::l1std,
+                .first = strtab_.base,
+                .bytes = l1stds * 8,
+                .made_by = ~u32{0}});
+    for (u64 n = 0; n < l1stds; ++n) {
+      const u64 place = strtab_.base + 8 * n;
+      const Content now = memory_.newest(place);
+      if (now.unknown || now.value != 0 || memory_.is_pending(place)) {
+        refresh_l2_arrays(static_cast<u32>(n << strtab_.split));
+      }
+    }
+  }
+  // Streams whose STE is anything but invalid or abort, wherever one may stand.
+  std::vector<u32> streams_to_form;
+  for (u32 i = 0; i < config_items_.size(); ++i) streams_to_form.push_back(config_items_[i].sid);
+  for (u32 i = 0; i < regions_.size(); ++i) {
+    const Region region = regions_[i];
+    if (region.kind != ConfigKind::ste) continue;
+    for (u64 n = 0; n < region.bytes / ste_bytes; ++n) {
+      const u64 place = region.first + n * ste_bytes;
+      const Frame& frame = memory_.frame(place);
+      if (frame.nonzero == 0 && !memory_.any_pending()) {
+        n += (frame.address() + (u64{1} << frame_lg2) - place) / ste_bytes - 1;
+        continue;
+      }
+      const Content word = memory_.newest(place);
+      const Ste<u64> ste{{word.value}};
+      if (word.unknown || (ste.v() & ste.config_translates()).value || memory_.is_pending(place)) {
+        streams_to_form.push_back(region.sid + static_cast<u32>(n));
+        if (word.unknown) break;  // one report is enough
+      }
+    }
+  }
+  for (const u32 sid : streams_to_form) reform({sid});
+  reform_all();
+  check_unknown_after_reset();
+}
+
+void Caches::check_unknown_after_reset() {
+  if (unknown_.config != 0) {
+    trail_.save(reinterpret_cast<u64*>(&unknown_), sizeof(unknown_) / 8);
+    unknown_.tlb_el1 = unknown_.tlb_el2 = 1;  // whatever was invalidated, it fills again
+    unknown_.tlb_el1_dies = unknown_.tlb_el2_dies = immortal;
+    report(Rule::UNKNOWN_AFTER_RESET,
+           "SMMUEN is set while cached configuration from before reset may live: no completed "
+           "CFGI_ALL");
+    return;
+  }
+}
+
+void Caches::acknowledge_smmuen() {
+  trail_.set(smmuen_acked_, smmuen_);
+  trail_.set(smmuen_open_, 0);
+  if (smmuen_ != 0 || enabled_ == 0) return;
+  // Nothing is fetched any more; what was cached stays. Words of configuration become items, so
+  // that they are known whatever happens to their memory.
+  std::vector<Vanished> words;
+  for (u32 i = 0; i < regions_.size(); ++i) {
+    const Region& region = regions_[i];
+    const bool descriptors = region.kind == ConfigKind::l1std || region.kind == ConfigKind::l1cd;
+    const u64 size = descriptors ? 8 : ste_bytes;
+    constexpr u64 small = 4096 * ste_bytes;  // of larger tables what is all zeros is left out
+    for (u64 place = region.first; place < region.first + region.bytes; place += size) {
+      Frame& frame = memory_.frame(place);
+      if (region.bytes > small && frame.nonzero == 0 && !memory_.any_pending()) {
+        place = frame.address() + (u64{1} << frame_lg2) - size;
+        continue;
+      }
+      bool empty = true;
+      for (u64 pa = place; pa < place + size; pa += 8) {
+        memory_.visible(pa, [&](Content c) { empty &= !c.unknown && c.value == 0; });
+      }
+      for (u64 pa = place; pa < place + (empty ? 8 : size); pa += 8) {
+        const auto index = static_cast<unsigned>(bits(pa, 11, 3));
+        memory_.visible(frame, index,
+                        [&](Content content) { words.push_back({&frame, index, content, now_}); });
+      }
+    }
+  }
+  for (const Vanished& word : words) config_vanished(word, words);
+  const std::vector<u32> unknown_atcs = atcs_of_unknown();
+  trail_.set(enabled_, 0);
+  leave_unknown_in_atcs(immortal, unknown_atcs);
+  for (u32 i = 0; i < regions_.size(); ++i) {
+    const Region& region = regions_[i];
+    for (u64 pa = align_down(region.first, frame_lg2); pa < region.first + region.bytes;
+         pa += u64{1} << frame_lg2) {
+      Frame& frame = memory_.frame(pa);
+      trail_.set(frame.config, frame.config - 1);
+    }
+  }
+  regions_.clear(trail_);
+  reform_all();
+  dirty_streams_.push_back({~u32{0}});
+}
+
+// ---- reset --------------------------------------------------------------------------------------
+
+void Caches::reset() {
+  trail_.save(reinterpret_cast<u64*>(&unknown_), sizeof(unknown_) / 8);
+  unknown_.config = unknown_.tlb_el1 = unknown_.tlb_el2 = 1;
+}
+
+bool Caches::unknown_config_alive(u32 sid) const {
+  if (unknown_.config == 0) return false;
+  for (u32 i = 0; i < unknown_streams_.size(); ++i) {
+    const UnknownStreams& known = unknown_streams_[i];
+    if (known.dies < completed_ && sid >= known.first && sid <= known.last) return false;
+  }
+  return true;
+}
+
+bool Caches::unknown_tlb_alive(const Tag<u64>& tag) const {
+  if (tag.world != StreamWorld::el1) return unknown_.tlb_el2 != 0;
+  if (unknown_.tlb_el1 == 0) return false;
+  for (u32 i = 0; i < unknown_except_.size(); ++i) {
+    const UnknownExcept& except = unknown_except_[i];
+    if (except.dies < completed_ && except.vmid == tag.vmid) return false;
+  }
+  return true;  // NH_ASID leaves the global one
+}
+
+void Caches::report(Rule rule, std::string text) {
+  constexpr std::size_t enough = 64;
+  if (violations_.size() < enough) violations_.push_back({rule, now_, std::move(text)});
+}
+
+void Caches::clear_findings() {
+  violations_.clear();
+  dirty_.clear();
+  dirty_streams_.clear();
+  gave_up_ = false;
+  bound_hit_ = false;
+  unsupported_.clear();
+}
+
+Caches::Caches(const Capabilities& caps, const Profile& profile) : caps_(caps), profile_(profile) {
+  memory_.set_coherent(caps.cohacc);
+}
+
+}  // namespace iommucheck::spec

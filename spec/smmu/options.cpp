@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: MIT
+// What one fetch of an STE or a CD may have read: any mixture of words that are visible or cached.
+// SEMANTICS 2: "Mixtures".
+#include <algorithm>
+
+#include "base/text.h"
+#include "spec/smmu/caches.h"
+
+namespace iommucheck::spec {
+
+namespace {
+
+constexpr unsigned mixture_bound = 4096;
+
+}  // namespace
+
+void Caches::words_at(ConfigKind kind, u32 sid, u32 ssid, u64 place, unsigned word,
+                      std::vector<Word>& words) const {
+  const auto add = [&](u64 value, bool unknown, Group dies) {
+    for (Word& known : words) {
+      if (known.unknown != unknown || (!unknown && known.value != value)) continue;
+      known.dies = std::max(known.dies, dies);
+      return;
+    }
+    words.push_back({value, unknown, dies});
+  };
+  memory_.visible(place + 8 * word,
+                  [&](Content content) { add(content.value, content.unknown, immortal); });
+  for (u32 i = 0; i < config_items_.size(); ++i) {
+    const ConfigItem& item = config_items_[i];
+    if (item.kind != kind || item.place != place || item.word != word) continue;
+    if (sid - item.sid >= item.sid_count || ssid - item.ssid >= item.ssid_count) continue;
+    add(item.value, item.unknown != 0, item.dies);
+  }
+}
+
+namespace {
+
+/// What of a structure anything looks at, as far as that follows from itself: of an STE all of it;
+/// which halves of a CD count depends on the stream world too, so a valid one is kept whole.
+Ste<u64> relevant(const Ste<u64>& ste) { return used_part(ste); }
+Cd<u64> relevant(const Cd<u64>& cd) { return cd.v() ? cd : Cd<u64>{}; }
+
+constexpr auto ste_of = [](auto& option) -> auto& { return option.ste; };
+constexpr auto cd_of = [](auto& option) -> auto& { return option.cd; };
+
+}  // namespace
+
+/// What one fetch of unit `unit` may have seen: a word, or two.
+void Caches::units_at(ConfigKind kind, u32 sid, u32 ssid, u64 place, unsigned unit,
+                      bool cached_only, UnitValues& values) const {
+  const bool pairs = profile_.config_atom == 16;
+  const unsigned word = pairs ? 2 * unit : unit;
+  if (!cached_only) {
+    memory_.visible(place + 8 * word, [&](Content low) {
+      if (!pairs) {
+        values.add({{low.value, 0}, {low.unknown, false}, immortal});
+        return;
+      }
+      memory_.visible(place + 8 * word + 8, [&](Content high) {
+        values.add({{low.value, high.value}, {low.unknown, high.unknown}, immortal});
+      });
+    });
+  }
+  for (u32 i = 0; i < config_items_.size(); ++i) {
+    const ConfigItem& item = config_items_[i];
+    if (item.kind != kind || item.place != place || item.word != word) continue;
+    if (sid - item.sid >= item.sid_count || ssid - item.ssid >= item.ssid_count) continue;
+    values.add({{item.value, item.partner},
+                {(item.unknown & 1) != 0, (item.unknown & 2) != 0},
+                item.dies});
+  }
+}
+
+/// One more way to read a structure, unless it is known: `unknown` has a bit for each unknown word.
+template <class Option, class Of>
+void Caches::add_option(Option option, u64 unknown, const Of& of, std::vector<Option>& options) {
+  // Unknown words matter only if a decoding of the others would look at them.
+  option.unknown = bit(unknown, 0);
+  if (unknown != 0 && !option.unknown && of(option).v()) {
+    for (unsigned w = 1; w < ste_words; ++w) {
+      auto all = of(option);
+      all.dw[w] = ~u64{0};
+      option.unknown |= bit(unknown, w) && !(relevant(all) == relevant(of(option)));
+    }
+  }
+  of(option) = relevant(of(option));
+  for (Option& known : options) {
+    if (known.place != option.place || known.unknown != option.unknown) continue;
+    if (!option.unknown && !(of(known) == of(option))) continue;
+    known.dies = std::max(known.dies, option.dies);
+    return;
+  }
+  options.push_back(option);
+}
+
+bool Caches::has_cached_words(ConfigKind kind, u32 sid, u32 ssid, u64 place) const {
+  for (u32 i = 0; i < config_items_.size(); ++i) {
+    const ConfigItem& item = config_items_[i];
+    if (item.kind == kind && item.place == place && sid - item.sid < item.sid_count &&
+        ssid - item.ssid < item.ssid_count) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/// Every mixture of words that fetches of one structure may have seen, equal ones once.
+/// `cached_only`: memory of this place cannot be reached any more, only cached words count.
+template <class Option, class Of>
+bool Caches::mixtures(ConfigKind kind, u32 sid, u32 ssid, u64 place, Group dies, bool cached_only,
+                      const Of& of, std::vector<Option>& options) const {
+  Option option;
+  option.place = place;
+  option.dies = dies;
+  const Frame* frame = memory_.find(place);
+  const auto index = static_cast<unsigned>(bits(place, 11, 3));
+  if (!has_cached_words(kind, sid, ssid, place)) {
+    if (cached_only) return true;
+    if (frame != nullptr && memory_.is_settled(*frame, index, ste_words)) {
+      std::copy_n(frame->words + index, ste_words, of(option).dw.begin());
+      add_option(option, frame->unknown_of(index, ste_words), of, options);
+      return true;
+    }
+  }
+  const unsigned width = profile_.config_atom / 8;
+  const unsigned unit_count = ste_words / width;
+  std::array<UnitValues, ste_words> units;
+  std::array<Group, ste_words> last{};  // of each unit's versions that which lives longest
+  bool missing = false;
+  u64 rest = 1;  // mixtures of all units but the first
+  for (unsigned u = 0; u < unit_count; ++u) {
+    units_at(kind, sid, ssid, place, u, cached_only, units[u]);
+    if (units[u].overflow) return false;
+    if (units[u].count == 0 && u == 0) return true;
+    // Of an invalid structure the first words are enough to have it cached.
+    if (units[u].count == 0) {
+      missing = true;
+      units[u].add({{0, 0}, {false, false}, immortal});
+    }
+    if (units[u].count > 1) ++option.units;
+    if (u != 0) rest *= units[u].count;
+    if (rest * units[0].count > mixture_bound) return false;
+    for (unsigned i = 0; i < units[u].count; ++i) {
+      last[u] = std::max(last[u], units[u].values[i].dies);
+    }
+  }
+  for (unsigned first = 0; first < units[0].count; ++first) {
+    const UnitValue& head = units[0].values[first];
+    of(option).dw[0] = head.word[0];
+    if (!head.unknown[0] && !of(option).v()) {
+      // Invalid, whatever the others say.
+      Option invalid = option;
+      invalid.dies = std::min(dies, head.dies);
+      for (unsigned u = 1; u < unit_count; ++u) invalid.dies = std::min(invalid.dies, last[u]);
+      add_option(invalid, 0, of, options);
+      continue;
+    }
+    for (u64 n = 0; n < rest; ++n) {
+      Option mixture = option;
+      u64 left = n;
+      u64 unknown = 0;
+      for (unsigned u = 0; u < unit_count; ++u) {
+        const unsigned version = u == 0 ? first : static_cast<unsigned>(left % units[u].count);
+        if (u != 0) left /= units[u].count;
+        const UnitValue& value = units[u].values[version];
+        mixture.dies = std::min(mixture.dies, value.dies);
+        for (unsigned i = 0; i < width; ++i) {
+          of(mixture).dw[u * width + i] = value.word[i];
+          if (value.unknown[i]) unknown |= u64{1} << (u * width + i);
+        }
+      }
+      if (missing && of(mixture).v()) continue;
+      add_option(mixture, unknown, of, options);
+    }
+  }
+  return true;
+}
+
+bool Caches::ste_options(u32 sid, std::vector<SteOption>& options) const {
+  if (!sid_in_range(strtab_, u64{sid})) {
+    SteOption option;
+    option.bad_streamid = true;
+    options.push_back(option);
+    return true;
+  }
+  std::vector<u64> places;
+  if (!strtab_.two_level) {
+    places.push_back(linear_ste_address(strtab_, u64{sid}));
+    if (!mixtures(ConfigKind::ste, sid, 0, places[0], immortal, false, ste_of, options)) {
+      return false;
+    }
+  } else {
+    std::vector<Word> words;
+    words_at(ConfigKind::l1std, sid, 0, l1std_address(strtab_, u64{sid}), 0, words);
+    for (const Word& word : words) {
+      SteOption option;
+      option.dies = word.dies;
+      if (word.unknown) {
+        option.unknown = true;
+        options.push_back(option);
+        continue;
+      }
+      const L1Std<u64> l1std{word.value};
+      if (l1std_illegal(strtab_, l1std, u64{sid})) {
+        option.bad_streamid = true;
+        options.push_back(option);
+        continue;
+      }
+      places.push_back(second_level_ste_address(strtab_, l1std, u64{sid}));
+      if (!mixtures(ConfigKind::ste, sid, 0, places.back(), word.dies, false, ste_of, options)) {
+        return false;
+      }
+    }
+  }
+  // STEs cached from where no fetch leads any more.
+  std::vector<u64> old_places;
+  for (u32 i = 0; i < config_items_.size(); ++i) {
+    const ConfigItem& item = config_items_[i];
+    if (item.kind != ConfigKind::ste || item.sid != sid) continue;
+    if (std::ranges::find(places, item.place) != places.end()) continue;
+    if (std::ranges::find(old_places, item.place) == old_places.end()) {
+      old_places.push_back(item.place);
+    }
+  }
+  for (const u64 place : old_places) {
+    if (!mixtures(ConfigKind::ste, sid, 0, place, immortal, true, ste_of, options)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// A cached CD is found by SID and SSID alone, so the CD table of every possible STE counts.
+bool Caches::cd_options(u32 sid, u32 ssid, const std::vector<SteOption>& all,
+                        std::vector<CdOption>& options) const {
+  std::vector<u64> places;
+  for (const SteOption& ste : all) {
+    if (ste.unknown || ste.bad_streamid || !decode_ste(ste.ste, caps_).has_stage1()) continue;
+    const bool substreams = substreams_used(ste.ste, caps_).value;
+    if (substreams ? (ssid >> std::min<u64>(ste.ste.s1cdmax(), 31)) != 0 : ssid != 0) continue;
+    const unsigned leaf_bits = cd_leaf_bits(ste.ste, caps_);
+    if (leaf_bits == 0) {
+      places.push_back(linear_cd_address(ste.ste, u64{ssid}));
+      if (!mixtures(ConfigKind::cd, sid, ssid, places.back(), ste.dies, false, cd_of, options)) {
+        return false;
+      }
+      continue;
+    }
+    std::vector<Word> words;
+    words_at(ConfigKind::l1cd, sid, ssid, l1cd_address(ste.ste, leaf_bits, u64{ssid}), 0, words);
+    for (const Word& word : words) {
+      CdOption option;
+      option.dies = std::min(ste.dies, word.dies);
+      const L1Cd<u64> l1cd{word.value};
+      if (word.unknown || l1cd_illegal(l1cd, caps_)) {
+        (word.unknown ? option.unknown : option.bad_substreamid) = true;
+        options.push_back(option);
+        continue;
+      }
+      places.push_back(second_level_cd_address(l1cd, leaf_bits, u64{ssid}));
+      if (!mixtures(ConfigKind::cd, sid, ssid, places.back(), option.dies, false, cd_of, options)) {
+        return false;
+      }
+    }
+  }
+  std::vector<u64> old_places;
+  for (u32 i = 0; i < config_items_.size(); ++i) {
+    const ConfigItem& item = config_items_[i];
+    if (item.kind != ConfigKind::cd || item.sid != sid || item.ssid != ssid) continue;
+    if (std::ranges::find(places, item.place) != places.end()) continue;
+    if (std::ranges::find(old_places, item.place) == old_places.end()) {
+      old_places.push_back(item.place);
+    }
+  }
+  for (const u64 place : old_places) {
+    if (!mixtures(ConfigKind::cd, sid, ssid, place, immortal, true, cd_of, options)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool Caches::stream_options(u32 sid, u32 ssid, bool ssv, std::vector<StreamOption>& options) const {
+  const auto add = [&](const StreamOption& option) {
+    for (StreamOption& known : options) {
+      if (known.kind != option.kind || known.event != option.event || known.any != option.any ||
+          known.regime != option.regime || !(known.reaction == option.reaction)) {
+        continue;
+      }
+      known.dies = std::max(known.dies, option.dies);
+      known.ats |= option.ats;
+      known.no_ats |= option.no_ats;
+      return;
+    }
+    options.push_back(option);
+  };
+  if (unknown_config_alive(sid)) {
+    add({.rule = Rule::UNKNOWN_AFTER_RESET, .any = true});
+    return true;
+  }
+  std::vector<SteOption> stes;
+  if (!ste_options(sid, stes)) return false;
+  for (const SteOption& ste : stes) {
+    StreamOption option{.dies = ste.dies};
+    if (ste.unknown) {
+      option.any = true;
+      option.rule = Rule::WILD_STRUCTURE;
+      add(option);
+      continue;
+    }
+    if (ste.bad_streamid) {
+      option.event = EventType::c_bad_streamid;
+      option.rule = Rule::STREAM_ID_RANGE;
+      add(option);
+      continue;
+    }
+    const SteDecision decision = decode_ste(ste.ste, caps_);
+    option.kind = decision.kind;
+    option.rule = decision.rule;
+    option.ats = decision.kind == SteKind::stage1 && caps_.ats && ste.ste.eats() == 1;
+    option.no_ats = !option.ats;
+    if (decision.kind == SteKind::bad) option.event = EventType::c_bad_ste;
+    if (decision.kind == SteKind::bad || decision.kind == SteKind::abort) {
+      add(option);
+      continue;
+    }
+    if (decision.has_stage2()) {
+      option.any = true;
+      add(option);
+      continue;
+    }
+    const auto substream = select_substream(ste.ste, caps_, ssv, u64{ssid});
+    if (substream.event() != EventType::none) {
+      option.event = substream.event();
+      option.rule = substream.rule;
+      add(option);
+      continue;
+    }
+    if (substream.kind != SubstreamKind::cd) {
+      option.kind = SteKind::bypass;
+      add(option);
+      continue;
+    }
+    std::vector<CdOption> cds;
+    if (!cd_options(sid, static_cast<u32>(substream.number), stes, cds)) return false;
+    for (const CdOption& cd : cds) {
+      StreamOption with_cd = option;
+      with_cd.dies = std::min(ste.dies, cd.dies);
+      if (cd.unknown) {
+        with_cd.any = true;
+        with_cd.rule = Rule::WILD_STRUCTURE;
+      } else if (cd.bad_substreamid) {
+        with_cd.event = EventType::c_bad_substreamid;
+        with_cd.rule = Rule::L1CD_VALID;
+      } else if (const auto bad = decode_cd(cd.cd, ste.ste, caps_, e2h_ != 0)) {
+        with_cd.event = EventType::c_bad_cd;
+        with_cd.rule = *bad;
+      } else {
+        // The regime is numbered already: whatever can be formed was formed by reform().
+        const Regime<u64> regime = regime_of(ste.ste, cd.cd, caps_, e2h_ != 0);
+        with_cd.regime = const_cast<Caches*>(this)->intern(regime) + 1;
+        with_cd.tag = regimes_[with_cd.regime - 1].tag;
+        with_cd.reaction = reaction_of(cd.cd, caps_);
+      }
+      add(with_cd);
+    }
+  }
+  return true;
+}
+
+}  // namespace iommucheck::spec

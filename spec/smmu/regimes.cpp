@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: MIT
+// Translation regimes that come and go under the tags, what those leave behind that go, and two of
+// them under one tag. SEMANTICS 2: "Two regimes under one tag".
+#include <algorithm>
+
+#include "base/text.h"
+#include "spec/smmu/caches.h"
+#include "spec/smmu/paths.h"
+
+namespace iommucheck::spec {
+
+namespace {
+
+u64 hash(u64 a, u64 b) {
+  u64 h = (a + 0x9e3779b97f4a7c15ULL) * 0xbf58476d1ce4e5b9ULL;
+  h = (h ^ (h >> 29) ^ b) * 0x94d049bb133111ebULL;
+  return h ^ (h >> 31);
+}
+
+}  // namespace
+
+// ---- interned names -----------------------------------------------------------------------------
+// Regimes and tags are numbered once and for all: a number says nothing about the state, so undoing
+// leaves them.
+
+u32 Caches::intern(const Regime<u64>& regime) {
+  const u64 key = hash(regime.half[0].ttb ^ (regime.half[1].ttb << 1), regime.asid);
+  const auto [first, last] = regime_index_.equal_range(key);
+  for (auto i = first; i != last; ++i) {
+    if (regimes_[i->second].regime == regime) return i->second;
+  }
+  const auto id = static_cast<u32>(regimes_.size());
+  regimes_.emplace_back();
+  regimes_.back().regime = regime;
+  regimes_.back().tag = intern_tag(tag_of(regime));
+  regime_index_.emplace(key, id);
+  return id;
+}
+
+u32 Caches::intern_tag(const Tag<u64>& tag) {
+  const u64 key = hash(tag.asid, tag.vmid);
+  const auto [first, last] = tag_index_.equal_range(key);
+  for (auto i = first; i != last; ++i) {
+    if (tags_[i->second].tag == tag) return i->second;
+  }
+  const auto id = static_cast<u32>(tags_.size());
+  tags_.emplace_back();
+  tags_.back().tag = tag;
+  tag_index_.emplace(key, id);
+  return id;
+}
+
+// ---- regimes that come and go -------------------------------------------------------------------
+
+unsigned Caches::start_of(u32 regime, unsigned half) const {
+  return start_table(regimes_[regime].regime, half).level;
+}
+
+void Caches::become_formed(u32 id) {
+  ++paths_version_;
+  RegimeState& state = regimes_[id];
+  TagState& tag = tags_[state.tag];
+  const Regime<u64>& regime = state.regime;
+  for (unsigned half = 0; half < 2; ++half) {
+    if (!regime.half[half].epd && regime.half[half].tg != Granule::g4k) {
+      unsupported_ = "a translation granule other than 4 KiB";
+      return;
+    }
+  }
+  if (tag.active == 0) {
+    trail_.set(tag.active, 1);
+    active_tags_.push(trail_, state.tag);
+  }
+  if (state.listed == 0) {
+    trail_.set(state.listed, 1);
+    trail_.set(state.next, tag.first_regime);
+    trail_.set(tag.first_regime, id + 1);
+  }
+  trail_.set(tag.formed, tag.formed + 1);
+  if (state.ghost != 0) {
+    // The same tables again: memory yields what was filled, and changed words are items.
+    trail_.set(state.ghost, 0);
+    trail_.set(ghosts_, ghosts_ - 1);
+  } else {
+    for (u64 other = tag.first_regime; other != 0; other = regimes_[other - 1].next) {
+      if (regimes_[other - 1].ghost != 0) materialize_ghost(static_cast<u32>(other - 1));
+    }
+    for (unsigned half = 0; half < 2; ++half) {
+      if (regime.half[half].epd) continue;
+      const auto table = start_table(regime, half);
+      const u64 entries = pow2(static_cast<unsigned>(
+          start_entries_lg2(Granule::g4k, table.level, regime.half[half].tsz)));
+      link(table.address, table.level,
+           Edge{.kind = EdgeKind::root,
+                .half = static_cast<u8>(half),
+                .parent = id,
+                .value = table.address,
+                .count = entries});
+    }
+  }
+  mark_dirty(state.tag, 0, 64);
+  if (unknown_.config == 0 && unknown_tlb_alive(tag.tag)) {
+    report(Rule::UNKNOWN_AFTER_RESET, "translations from before reset may live under ASID " +
+                                          hex(tag.tag.asid) + ", VMID " + hex(tag.tag.vmid) +
+                                          ", which comes into use");
+  }
+  // Make checks of a whole regime: against items that live under its tag, and other regimes.
+  for (u32 i = static_cast<u32>(tag.first_item); i != 0; i = items_[i].next) {
+    for (u64 k = 0; k < items_[i].count; ++k) {
+      probe(state.tag, items_[i].va + k * items_[i].entry_bytes(), items_[i].origin + 8 * k);
+    }
+  }
+  bool several = tag.formed > 1 || globals_ != 0;
+  for (unsigned half = 0; half < 2; ++half) {
+    if (regime.half[half].epd || several) continue;
+    const auto table = start_table(regime, half);
+    several = pending_below(table.address, table.level);
+  }
+  if (several) {
+    for (u64 other = tag.first_regime; other != 0; other = regimes_[other - 1].next) {
+      const RegimeState& r = regimes_[other - 1];
+      for (unsigned half = 0; half < 2 && r.formed != 0; ++half) {
+        if (r.regime.half[half].epd) continue;
+        const auto table = start_table(r.regime, half);
+        Path path{.tag = state.tag, .half = static_cast<u8>(half)};
+        path.va = half == 0 ? 0 : ~low_mask(64 - r.regime.half[half].tsz);
+        if (r.dies == immortal || r.formed != 0) probe_table(path, table.address, table.level);
+      }
+    }
+  }
+}
+
+void Caches::unlink_roots(u32 id) {
+  const Regime<u64>& regime = regimes_[id].regime;
+  for (unsigned half = 0; half < 2; ++half) {
+    if (regime.half[half].epd) continue;
+    const auto table = start_table(regime, half);
+    unlink(table.address, table.level, EdgeKind::root, id, table.address);
+  }
+}
+
+// What was filled through the regime lives on until a TLBI, although nothing fills any more.
+void Caches::become_ghost(u32 id, Group died) {
+  ++paths_version_;
+  RegimeState& state = regimes_[id];
+  TagState& tag = tags_[state.tag];
+  trail_.set(tag.formed, tag.formed - 1);
+  trail_.set(state.ghost, 1);
+  trail_.set(ghosts_, ghosts_ + 1);
+  trail_.set(state.ghost_dies, immortal);
+  mark_dirty(state.tag, 0, 64);
+  bool piecemeal = tag.formed != 0 || globals_ != 0;
+  for (u32 i = 0; i < in_flight_.size(); ++i) {
+    const InFlight& command = in_flight_[i];
+    if (died == immortal || command.group <= died || !is_tlbi(command.command.op)) continue;
+    TlbTarget all{.world = tag.tag.world,
+                  .vmid = tag.tag.vmid,
+                  .asid = tag.tag.asid,
+                  .global = globals_ != 0};
+    if (is_tlbi_by_address(command.command.op) || globals_ != 0) {
+      piecemeal = true;
+    } else if (covers(command.command, all, TlbiScope{0, e2h_ != 0})) {
+      trail_.set(state.ghost_dies, std::min<u64>(state.ghost_dies, command.group));
+    }
+  }
+  if (tag.pointers != 0) freeze_pointers(id, died);
+  if (!piecemeal) return;
+  trail_.set(state.ghost_dies, immortal);  // each item finds its own
+  const Regime<u64>& regime = state.regime;
+  for (unsigned half = 0; half < 2; ++half) {
+    if (regime.half[half].epd) continue;
+    const auto table = start_table(regime, half);
+    Path path{
+        .tag = state.tag, .regime = id, .half = static_cast<u8>(half), .ghost = true, .dies = died};
+    path.va = half == 0 ? 0 : ~low_mask(64 - regime.half[half].tsz);
+    expand(path, table.address, table.level, nullptr);
+  }
+  drop_ghost(id);
+}
+
+void Caches::drop_ghost(u32 id) {
+  RegimeState& state = regimes_[id];
+  trail_.set(state.ghost, 0);
+  trail_.set(ghosts_, ghosts_ - 1);
+  unlink_roots(id);
+}
+
+void Caches::materialize_ghost(u32 id) {
+  const RegimeState& state = regimes_[id];
+  for (unsigned half = 0; half < 2; ++half) {
+    if (state.regime.half[half].epd) continue;
+    const auto table = start_table(state.regime, half);
+    Path path{.tag = state.tag,
+              .regime = id,
+              .half = static_cast<u8>(half),
+              .ghost = true,
+              .cap = static_cast<Group>(state.ghost_dies)};
+    path.va = half == 0 ? 0 : ~low_mask(64 - state.regime.half[half].tsz);
+    expand(path, table.address, table.level, nullptr);
+  }
+  drop_ghost(id);
+}
+
+// Through this regime nothing is filled any more: what the cached pointers of its tag yielded by it
+// is fixed now.
+void Caches::freeze_pointers(u32 regime, Group died) {
+  const u32 id = regimes_[regime].tag;
+  std::vector<u32> pointers;
+  for (u32 i = static_cast<u32>(tags_[id].first_item); i != 0; i = items_[i].next) {
+    const Item& item = items_[i];
+    const bool walked = !regimes_[regime].regime.half[item.half].epd.value;
+    if (item.kind == ItemKind::pointer && walked) pointers.push_back(i);
+  }
+  for (const u32 i : pointers) {
+    const Item item = items_[i];
+    Path path{.tag = id,
+              .regime = regime,
+              .half = item.half,
+              .ghost = true,
+              .va = item.va,
+              .dies = std::min(died, item.dies),
+              .item = i + 1};
+    path.hierarchical =
+        static_cast<u8>(item.hierarchical | pack(accumulate(unpack(0), item.value)));
+    expand(path, next_table_address(Granule::g4k, item.value), item.level + 1U, nullptr);
+  }
+}
+
+void Caches::expand(const Path& path, u64 table, unsigned level, const Command* covered) {
+  Frame& frame = memory_.frame(table);
+  const auto first = static_cast<unsigned>(bits(table, 11, 3));
+  const Regime<u64>& regime = regimes_[path.regime].regime;
+  const unsigned start = start_table(regime, path.half).level;
+  const u64 entries = level != start ? frame_words
+                                     : pow2(static_cast<unsigned>(start_entries_lg2(
+                                           Granule::g4k, level, regime.half[path.half].tsz)));
+  for (unsigned i = 0; (i = frame.next_used(first + i) - first) < entries; ++i) {
+    std::vector<Content> contents;
+    memory_.visible(frame, first + i, [&](Content content) {
+      if (content.unknown || bit(content.value, 0)) contents.push_back(content);
+    });
+    for (const Content content : contents) {
+      Path below = path;
+      below.va = path.va + (u64{i} << level_shift(Granule::g4k, level));
+      below.level = static_cast<u8>(level);
+      const DescriptorType type = content.unknown
+                                      ? DescriptorType::leaf
+                                      : descriptor_type(Granule::g4k, level, content.value);
+      Item target{.tag = path.tag,
+                  .regime = path.regime,
+                  .half = path.half,
+                  .level = static_cast<u8>(level),
+                  .va = below.va,
+                  .value = content.value};
+      if (content.unknown) target.kind = ItemKind::unknown;
+      if (type == DescriptorType::table) target.kind = ItemKind::pointer;
+      const bool removed = covered != nullptr && covers_item(*covered, target);
+      if (!removed) add_item(below, frame.address() + 8 * (first + i), content, now_);
+      if (type == DescriptorType::table && (path.ghost || removed)) {
+        below.hierarchical = pack(accumulate(unpack(path.hierarchical), content.value));
+        expand(below, next_table_address(Granule::g4k, content.value), level + 1, covered);
+      }
+    }
+  }
+}
+
+// ---- two regimes under one tag ------------------------------------------------------------------
+
+bool Caches::regimes_agree(u32 a, u32 b) const {
+  if (tolerate_epd_ == 0) return false;  // two numbers, two regimes
+  Regime<u64> x = regimes_[a].regime;
+  Regime<u64> y = regimes_[b].regime;
+  for (unsigned half = 0; half < 2; ++half) {
+    if (!(x.half[half].epd | y.half[half].epd)) continue;
+    x.half[half] = y.half[half] = {};
+  }
+  return x == y;
+}
+
+void Caches::tolerate_disabled_halves(bool tolerate) {
+  if (tolerate == (tolerate_epd_ != 0)) return;
+  trail_.set(tolerate_epd_, tolerate ? 1 : 0);
+  if (tolerate) return;
+  for (u32 t = 0; t < active_tags_.size(); ++t) {
+    const auto tag = static_cast<u32>(active_tags_[t]);
+    if (tags_[tag].formed > 1) check_tag(tag);
+  }
+}
+
+// SEMANTICS 2: a CD is shared only by STEs of one stream world.
+void Caches::check_world(const Formed& entry) {
+  for (u32 i = 0; i < formed_.size(); ++i) {
+    const Formed& other = formed_[i];
+    if (other.place != entry.place ||
+        regimes_[other.regime].regime.world == regimes_[entry.regime].regime.world) {
+      continue;
+    }
+    report(Rule::TAG_REGIMES, "the CD at " + name(entry.place) + " serves streams " +
+                                  hex(other.sid) + " and " + hex(entry.sid) +
+                                  ", whose stream worlds differ");
+    return;
+  }
+}
+
+void Caches::check_tag(u32 id) {
+  TagState& tag = tags_[id];
+  bool broken = false;
+  std::string text;
+  for (u32 i = 0; i < formed_.size() && tag.formed > 1; ++i) {
+    const Formed& a = formed_[i];
+    if (regimes_[a.regime].tag != id) continue;
+    for (u32 j = i + 1; j < formed_.size(); ++j) {
+      const Formed& b = formed_[j];
+      if (regimes_[b.regime].tag != id || a.regime == b.regime) continue;
+      // Versions of one CD, of which one atomic unit only has several: old or new, per item.
+      if (a.place == b.place && a.units <= 1 && b.units <= 1) continue;
+      if (a.place != b.place && regimes_agree(a.regime, b.regime)) continue;
+      if (broken) continue;
+      broken = true;
+      text = "ASID " + hex(tag.tag.asid) + " (VMID " + hex(tag.tag.vmid) +
+             ") stands for two configurations that differ: the CD at " + name(a.place) +
+             " (stream " + hex(a.sid) + ", substream " + hex(a.ssid) + ") and the CD at " +
+             name(b.place) + " (stream " + hex(b.sid) + ", substream " + hex(b.ssid) + ")";
+      if (a.place == b.place) text += "; they are mixtures of old and new words of one CD";
+    }
+  }
+  if (tag.formed != 0) count(Rule::TAG_REGIMES);
+  if (broken == (tag.broken != 0)) return;
+  trail_.set(tag.broken, broken ? 1 : 0);
+  mark_dirty(id, 0, 64);
+  if (broken) report(Rule::TAG_REGIMES, text);
+}
+
+}  // namespace iommucheck::spec

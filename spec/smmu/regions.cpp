@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+// Where in memory configuration structures lie that a fetch may lead to.
+#include <algorithm>
+
+#include "base/text.h"
+#include "spec/smmu/caches.h"
+
+namespace iommucheck::spec {
+
+namespace {
+
+constexpr u64 region_frames_bound = u64{1} << 14;
+
+}  // namespace
+
+void Caches::add_region(const Region& region) {
+  if (region.bytes == 0) return;
+  if (region.bytes >> frame_lg2 > region_frames_bound) {
+    gave_up_ = true;  // a table of more than 64 MiB
+    return;
+  }
+  for (u64 pa = align_down(region.first, frame_lg2); pa < region.first + region.bytes;
+       pa += u64{1} << frame_lg2) {
+    Frame& frame = memory_.frame(pa);
+    trail_.set(frame.config, frame.config + 1);
+  }
+  regions_.push(trail_, region);
+}
+
+void Caches::remove_regions(u32 made_by, ConfigKind kind) {
+  for (u32 i = regions_.size(); i != 0; --i) {
+    const Region region = regions_[i - 1];
+    if (region.made_by != made_by || region.kind != kind) continue;
+    for (u64 pa = align_down(region.first, frame_lg2); pa < region.first + region.bytes;
+         pa += u64{1} << frame_lg2) {
+      Frame& frame = memory_.frame(pa);
+      trail_.set(frame.config, frame.config - 1);
+    }
+    regions_.remove_unordered(trail_, i - 1);
+  }
+}
+
+/// The arrays of STEs that the L1STD of `first_sid` may lead to.
+void Caches::refresh_l2_arrays(u32 first_sid) {
+  remove_regions(first_sid, ConfigKind::ste);
+  std::vector<Word> words;
+  words_at(ConfigKind::l1std, first_sid, 0, l1std_address(strtab_, u64{first_sid}), 0, words);
+  for (const Word& word : words) {
+    const L1Std<u64> l1std{word.value};
+    if (word.unknown) {
+      report(Rule::WILD_STRUCTURE,
+             "the L1STD of stream " + hex(first_sid) + " is memory of unknown content");
+      continue;
+    }
+    if (l1std_illegal(strtab_, l1std, u64{first_sid})) continue;
+    add_region({.kind = ConfigKind::ste,
+                .sid = first_sid,
+                .first = l1std.l2ptr(),
+                .bytes = pow2(static_cast<unsigned>(l1std.span()) - 1) * ste_bytes,
+                .made_by = first_sid,
+                .dies = word.dies});
+  }
+}
+
+/// The CD tables that a stream's possible STEs lead to.
+void Caches::refresh_regions(u32 sid, const std::vector<SteOption>& stes) {
+  remove_regions(sid, ConfigKind::l1cd);
+  remove_regions(sid, ConfigKind::cd);
+  for (const SteOption& ste : stes) {
+    if (ste.unknown || ste.bad_streamid || !decode_ste(ste.ste, caps_).has_stage1()) continue;
+    const u64 cds =
+        substreams_used(ste.ste, caps_).value ? pow2(static_cast<unsigned>(ste.ste.s1cdmax())) : 1;
+    const unsigned leaf_bits = cd_leaf_bits(ste.ste, caps_);
+    if (leaf_bits == 0) {
+      add_region({.kind = ConfigKind::cd,
+                  .sid = sid,
+                  .first = ste.ste.s1contextptr(),
+                  .bytes = cds * cd_bytes,
+                  .made_by = sid,
+                  .dies = ste.dies});
+      continue;
+    }
+    const u64 l1cds = std::max<u64>(1, cds >> leaf_bits);
+    add_region({.kind = ConfigKind::l1cd,
+                .sid = sid,
+                .first = ste.ste.s1contextptr(),
+                .bytes = l1cds * 8,
+                .made_by = sid,
+                .dies = ste.dies});
+    for (u64 n = 0; n < l1cds; ++n) {
+      const u64 place = ste.ste.s1contextptr() + 8 * n;
+      const auto ssid = static_cast<u32>(n << leaf_bits);
+      std::vector<Word> words;
+      words_at(ConfigKind::l1cd, sid, ssid, place, 0, words);
+      for (const Word& word : words) {
+        const L1Cd<u64> l1cd{word.value};
+        if (word.unknown || l1cd_illegal(l1cd, caps_)) continue;
+        add_region({.kind = ConfigKind::cd,
+                    .sid = sid,
+                    .first = l1cd.l2ptr(),
+                    .bytes = std::min<u64>(cds, pow2(leaf_bits)) * cd_bytes,
+                    .ssid = ssid,
+                    .made_by = sid,
+                    .dies = std::min(ste.dies, word.dies)});
+      }
+    }
+  }
+}
+
+bool Caches::is_configuration(u64 pa) const {
+  const Frame* frame = memory_.find(pa);
+  return frame != nullptr && frame->config != 0 && enabled_ != 0;
+}
+
+}  // namespace iommucheck::spec
