@@ -20,8 +20,7 @@ constexpr AgentId cpu = AgentId::cpu0;
 
 }  // namespace
 
-// ---- what the driver calls
-// ------------------------------------------------------------------------
+// ---- what the driver calls ----------------------------------------------------------------------
 
 void DriverHost::bind_process_callbacks() {
   iommucheck_platform& p = platform_;
@@ -65,8 +64,7 @@ bool DriverHost::invalidate(u64 mm, u64 va, u64 bytes) {
   return !timed_out;
 }
 
-// ---- calls
-// ----------------------------------------------------------------------------------------
+// ---- calls --------------------------------------------------------------------------------------
 
 /// Only what waits for handlers needs a stack of its own, and only while one runs.
 bool DriverHost::may_wait(CallKind kind) const {
@@ -249,8 +247,7 @@ void DriverHost::irq(u32 source) {
   leave();
 }
 
-// ---- handlers
-// -------------------------------------------------------------------------------------
+// ---- handlers -----------------------------------------------------------------------------------
 
 void DriverHost::handler_returns(std::size_t index, Status status) {
   Handler& handler = handlers_[index];

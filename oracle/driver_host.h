@@ -52,8 +52,7 @@ class DriverHost {
 
   /// False: the driver has no such operation, and it is not to be called.
   [[nodiscard]] bool has(spec::sva::CallKind kind) const;
-  // ---- calls (driver_calls.cpp)
-  // ------------------------------------------------------------------
+  // ---- calls (driver_calls.cpp) -----------------------------------------------------------------
   /// How far a call came. While it waits for an mm_exit handler others can be made.
   struct Progress {
     bool waits = false;

@@ -127,8 +127,7 @@ std::size_t Lockstep::pick_space(const fuzz::Operation& operation) {
   return fuzz::domain_index(operation, view);
 }
 
-// ---- accesses
-// -------------------------------------------------------------------------------------
+// ---- accesses -----------------------------------------------------------------------------------
 
 std::vector<u32> Lockstep::substreams_of(u32 device) const {
   std::vector<u32> numbers;
@@ -190,8 +189,7 @@ void Lockstep::perform_access(const fuzz::Operation& operation) {
   if (((operation.choices >> (fuzz::choice_bits - 1)) & 1) != 0) host_.irq(IOMMUCHECK_IRQ_EVENTQ);
 }
 
-// ---- calls
-// ----------------------------------------------------------------------------------------
+// ---- calls --------------------------------------------------------------------------------------
 
 void Lockstep::note_unmapped(Space& space, u64 iova, u64 bytes) {
   std::vector<fuzz::Mapped> left;

@@ -70,8 +70,7 @@ void Lockstep::perform_sva(const fuzz::Operation& operation) {
   }
 }
 
-// ---- devices
-// --------------------------------------------------------------------------------------
+// ---- devices ------------------------------------------------------------------------------------
 
 void Lockstep::perform_init(const fuzz::Operation& operation) {
   const u32 device = device_of(operation);
@@ -221,8 +220,7 @@ void Lockstep::perform_numbers(const fuzz::Operation& operation) {
   if (make_call(call).status == Status::ok) std::erase(plain_pasids_, call.pasid);
 }
 
-// ---- private spaces
-// -------------------------------------------------------------------------------
+// ---- private spaces -----------------------------------------------------------------------------
 
 void Lockstep::perform_private(const fuzz::Operation& operation) {
   const std::size_t index = pick_space(operation);
@@ -261,8 +259,7 @@ void Lockstep::perform_private(const fuzz::Operation& operation) {
   spaces_.push_back(std::move(space));
 }
 
-// ---- processes
-// ------------------------------------------------------------------------------------
+// ---- processes ----------------------------------------------------------------------------------
 
 /// A living process, made if there are few; with `bound_first` one that is bound where there is
 /// any. 0: there is none.
@@ -338,8 +335,7 @@ void Lockstep::perform_exit(const fuzz::Operation& operation) {
   if (host_.exit(mm).waits) dying_ = mm;
 }
 
-// ---- handlers
-// -------------------------------------------------------------------------------------
+// ---- handlers -----------------------------------------------------------------------------------
 
 void Lockstep::perform_handler(const fuzz::Operation& operation) {
   using fuzz::HandlerReturn;

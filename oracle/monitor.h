@@ -48,8 +48,8 @@ struct Finding {
   spec::Rule rule;
   EventIndex at = 0;  ///< event after which it was found
   std::string text;
-  std::string kind;     ///< of a device's: what is the same in every case; else empty
-  bool access = false;  ///< of a device's: about what became of an access
+  std::string kind;               ///< of a device's: what is the same in every case; else empty
+  bool access = false;            ///< of a device's: about what became of an access
   std::optional<u32> which = {};  ///< of a device's: how many accesses came before that one
 };
 
@@ -144,8 +144,7 @@ class Monitor {
   /// The command queue stops, or goes on.
   void queue_stuck(bool stuck);
 
-  // ---- the driver's life
-  // -------------------------------------------------------------------------
+  // ---- the driver's life ------------------------------------------------------------------------
   void driver_begins();
   void driver_stops();
   void driver_ready();
@@ -166,8 +165,7 @@ class Monitor {
   /// The trace is at its end: what can only be judged then.
   void finish();
 
-  // ---- questions
-  // ---------------------------------------------------------------------------------
+  // ---- questions --------------------------------------------------------------------------------
   /// Compares everything that is reachable with everything that is promised.
   void check_whole_space();
   /// Compares at every store and not once a window (debugging; same verdict).

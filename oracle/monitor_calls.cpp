@@ -57,8 +57,7 @@ bool changed_something(const Call& call, const spec::sva::Observed& observed) {
 
 }  // namespace
 
-// ---- what a call has to make safe, though no word and no item may change
-// --------------------------
+// ---- what a call has to make safe, though no word and no item may change ------------------------
 
 /// A device's PASID; where tables are shared, that of every device of its domain.
 void Monitor::owe_all(u32 device) {
@@ -103,8 +102,7 @@ void Monitor::owe(const Call& call) {
   }
 }
 
-// ---- begin, wait, return
-// --------------------------------------------------------------------------
+// ---- begin, wait, return ------------------------------------------------------------------------
 
 void Monitor::begin(Running running) {
   if (in_call_) call_waits();
@@ -118,12 +116,9 @@ u64 Monitor::call_begins(const Call& call) {
   window_ends();
   tick();
   ++statistics_.calls;
-  Running running{.call = call,
-                  .segments = {call.segments.begin(), call.segments.end()},
-                  .text = {},
-                  .ticket = {},
-                  .ranges = {},
-                  .places = {}};
+  Running running;
+  running.call = call;
+  running.segments.assign(call.segments.begin(), call.segments.end());
   if (sink_ != nullptr) {
     // By the numbers that the trace has for its objects.
     running.text = spec::sva::call_text(by_number(call, numbers_));
@@ -283,8 +278,7 @@ std::string Monitor::in_trace_numbers(std::string text, const Call& call) {
   return text;
 }
 
-// ---- ranges
-// ---------------------------------------------------------------------------------------
+// ---- ranges -------------------------------------------------------------------------------------
 
 void Monitor::check_range(const Call& call, u64 first, u64 last) {
   if (running_.kind == Running::Kind::invalidate) {

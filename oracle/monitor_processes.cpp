@@ -70,19 +70,13 @@ void Monitor::process_exits(u64 mm) {
   interface_.process_gone(mm);
 }
 
-// ---- Invalidate, Release
-// --------------------------------------------------------------------------
+// ---- Invalidate, Release ------------------------------------------------------------------------
 
 void Monitor::invalidate_begins(u64 mm, u64 va, u64 bytes) {
   window_ends();
   tick();
-  Running running{.kind = Running::Kind::invalidate,
-                  .call = {},
-                  .segments = {},
-                  .text = {},
-                  .ticket = {},
-                  .ranges = {},
-                  .places = {}};
+  Running running;
+  running.kind = Running::Kind::invalidate;
   running.call.mm = mm;
   running.call.iova = va;
   running.call.size = bytes;
@@ -119,13 +113,8 @@ void Monitor::invalidate_ends(bool timed_out) {
 u64 Monitor::release_begins(u64 mm) {
   window_ends();
   tick();
-  Running running{.kind = Running::Kind::release,
-                  .call = {},
-                  .segments = {},
-                  .text = {},
-                  .ticket = {},
-                  .ranges = {},
-                  .places = {}};
+  Running running;
+  running.kind = Running::Kind::release;
   running.call.mm = mm;
   running.text = fmt::format("Release(mm {})", mm);
   begin(std::move(running));
@@ -149,8 +138,7 @@ void Monitor::release_ends(bool timed_out) {
   check_after_call();
 }
 
-// ---- handlers
-// -------------------------------------------------------------------------------------
+// ---- handlers -----------------------------------------------------------------------------------
 
 void Monitor::handler_called(u32 device, u32 pasid, u64 drvdata) {
   tick();
@@ -180,19 +168,13 @@ void Monitor::bound_passes(u32 device, u32 pasid) {
         fmt::format("mm_exit(device {}, PASID {:#x})", device, pasid));
 }
 
-// ---- removal, stuck queue
-// -------------------------------------------------------------------------
+// ---- removal, stuck queue -----------------------------------------------------------------------
 
 void Monitor::device_vanishes(u32 device) {
   window_ends();
   tick();
-  Running running{.kind = Running::Kind::removal,
-                  .call = {},
-                  .segments = {},
-                  .text = {},
-                  .ticket = {},
-                  .ranges = {},
-                  .places = {}};
+  Running running;
+  running.kind = Running::Kind::removal;
   running.call.device = device;
   running.text = fmt::format("removal of device {}", device);
   begin(std::move(running));

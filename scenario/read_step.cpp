@@ -125,8 +125,7 @@ Values read_results(Cursor& cursor) {
   return read_alternatives(cursor);
 }
 
-// ---- what a scenario is about
-// --------------------------------------------------------------------
+// ---- what a scenario is about -------------------------------------------------------------------
 
 /// Words between blanks from here on, as they stand.
 std::vector<Name> raw_words(Cursor& cursor) {
@@ -236,8 +235,7 @@ Change read_change(Cursor& cursor, Change::Kind kind) {
   return change;
 }
 
-// ---- calls
-// ---------------------------------------------------------------------------------------
+// ---- calls --------------------------------------------------------------------------------------
 
 Invoke read_call(Cursor& cursor) {
   Invoke invoke;
@@ -361,8 +359,7 @@ Race read_race(Cursor& cursor) {
   return race;
 }
 
-// ---- steps that are no calls
-// ---------------------------------------------------------------------
+// ---- steps that are no calls --------------------------------------------------------------------
 
 Value word_value(const Name& name) {
   Value value;

@@ -105,8 +105,7 @@ std::string DriverSubject::boot(const World& world) {
   return failed;
 }
 
-// ---- calls
-// ---------------------------------------------------------------------------------------
+// ---- calls --------------------------------------------------------------------------------------
 
 Answer DriverSubject::answer_of(u32 thread, const DriverHost::Progress& progress) {
   Answer answer;
@@ -189,8 +188,7 @@ Answer DriverSubject::recover() {
   return call(0, Call{.kind = CallKind::recover}, {}, {});
 }
 
-// ---- processes
-// -----------------------------------------------------------------------------------
+// ---- processes ----------------------------------------------------------------------------------
 
 bool DriverSubject::map(u64 mm, u64 va, u64 pa, u64 bytes, u32 prot) {
   touched_ = {};
@@ -248,8 +246,7 @@ void DriverSubject::bound_passes() {
   go_on();
 }
 
-// ---- accesses
-// ------------------------------------------------------------------------------------
+// ---- accesses -----------------------------------------------------------------------------------
 
 spec::Access DriverSubject::access_of(const Probing& probing) const {
   spec::Access access;
@@ -312,8 +309,7 @@ bool DriverSubject::access(const Probing& probing, Reached& reached, std::string
   return true;
 }
 
-// ---- what was seen
-// -------------------------------------------------------------------------------
+// ---- what was seen ------------------------------------------------------------------------------
 
 void DriverSubject::event(const trace::Event& event) {
   if (events_.size() < events_max) events_.push_back(event);

@@ -238,8 +238,7 @@ bool Model::try_success(Running& running, Observed& observed) {
   return true;
 }
 
-// ---- processes
-// -----------------------------------------------------------------------------------
+// ---- processes ----------------------------------------------------------------------------------
 
 u64 Model::create_process() {
   const u64 mm = next_process_++;
@@ -274,8 +273,7 @@ u64 Model::fork(u64 mm) {
   return child;
 }
 
-// ---- the rest
-// ------------------------------------------------------------------------------------
+// ---- the rest -----------------------------------------------------------------------------------
 
 Answer Model::handler_returns(u32 device, u32 pasid, Status status) {
   const spec::sva::Verdict verdict = interface_->handler_returned(device, pasid, status);

@@ -34,8 +34,7 @@ u32 rights_of(std::string_view text) {
 
 }  // namespace
 
-// ---- calls
-// ---------------------------------------------------------------------------------------
+// ---- calls --------------------------------------------------------------------------------------
 
 void Story::step(const Invoke& invoke) {
   std::string name = current_->thread.text;
@@ -218,8 +217,7 @@ void Story::step(const scenario::Resume& resume) {
   judge(thread, resume.results);
 }
 
-// ---- maps of processes
-// ---------------------------------------------------------------------------
+// ---- maps of processes --------------------------------------------------------------------------
 
 bool Story::change_map(const scenario::Change& change) {
   const u64 mm = names_.process(change.object.text).value_or(0);
@@ -246,8 +244,7 @@ void Story::step(const scenario::Change& change) {
   }
 }
 
-// ---- races
-// ---------------------------------------------------------------------------------------
+// ---- races --------------------------------------------------------------------------------------
 
 void Story::run_action(Thread& thread, const scenario::Action& action) {
   if (const auto* change = std::get_if<scenario::Change>(&action)) {

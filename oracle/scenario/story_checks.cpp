@@ -13,8 +13,7 @@ using scenario::Check;
 using scenario::Value;
 using spec::sva::CallKind;
 
-// ---- probes
-// --------------------------------------------------------------------------------------
+// ---- probes -------------------------------------------------------------------------------------
 
 std::optional<Reachable> Story::reachable_of(const scenario::Values& outcomes) {
   Reachable set;
@@ -92,8 +91,7 @@ void Story::step(const scenario::Dma& dma) {
   }
 }
 
-// ---- the other lines
-// -----------------------------------------------------------------------------
+// ---- the other lines ----------------------------------------------------------------------------
 
 std::string Story::state() {
   std::string text = subject_.interface().dump();

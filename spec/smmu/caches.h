@@ -228,8 +228,7 @@ class Caches {
   /// Does a configuration structure that hardware may fetch lie in the page?
   [[nodiscard]] bool is_configuration(u64 pa) const;
 
-  // ---- for recordings, where nobody says when a change is meant to be complete (stale.cpp)
-  // -------
+  // ---- for recordings, where nobody says when a change is meant to be complete (stale.cpp) ------
   /// A store of unknown value to the aligned word.
   void store_unknown(AgentId by, u64 pa);
   /// Cached words of the stream's structures that memory no longer says and that no exposed command

@@ -312,8 +312,7 @@ bool Smmu::execute(const CommandWords& words, bool certain) {
   return true;
 }
 
-// ---- stalled accesses, IHI 0070 3.12.2, 4.6, 4.7
-// ----------------------------------------------------
+// ---- stalled accesses, IHI 0070 3.12.2, 4.6, 4.7 ------------------------------------------------
 
 std::optional<u16> Smmu::begin_stall(u32 sid, u32 ssid, bool ssv) {
   constexpr u32 stalls_max = 8;

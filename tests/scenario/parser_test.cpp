@@ -190,8 +190,7 @@ TEST(ScenarioParser, FilesThatAreNone) {
   EXPECT_FALSE(parse_file(folder()));
 }
 
-// ---- any scenario, any damage
-// --------------------------------------------------------------------
+// ---- any scenario, any damage -------------------------------------------------------------------
 
 template <class T>
 T one_of(std::vector<T> values) {

@@ -88,8 +88,7 @@ TEST(ScenarioFiles, HoldOnTheBuiltinDriver) {
   EXPECT_GE(passed, 85U);
 }
 
-// ---- every expectation matters
-// -------------------------------------------------------------------
+// ---- every expectation matters ------------------------------------------------------------------
 
 Value word(const char* text) {
   Value value;
@@ -186,8 +185,7 @@ TEST(ScenarioFiles, EveryExpectationIsNoticedWhenItIsAnother) {
   EXPECT_GE(count, 1000U);
 }
 
-// ---- the runner's own lines
-// ----------------------------------------------------------------------
+// ---- the runner's own lines ---------------------------------------------------------------------
 
 ScenarioResult run(const std::string& steps, bool builtin = false) {
   const auto file = scenario::parse("@ T R t\n" + steps, "t");
