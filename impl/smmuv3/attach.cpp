@@ -225,7 +225,8 @@ int Smmu::take_off(Domain& domain, u32 device) {
     changed |= its;
   });
   int error = 0;
-  if (changed) {
+  // Where a move timed out, its STE may be cached though memory never says so again.
+  if (changed || owed_) {
     error = commit();
     if (error == 0 && domain.kind == IOMMUCHECK_DOMAIN_PAGING) {
       for_each_moving(device, [&](u32 i) { add_atc_everything(i, handle); });

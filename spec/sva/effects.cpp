@@ -272,6 +272,26 @@ void Interface::make_stale(u64& root, const Interval& interval, u32 tag) {
   });
 }
 
+/// What stands in `piece` may be cached, though the table does not say so. Two layers are kept;
+/// where there are more nothing is said (`prot` unknown_layers).
+void Interface::keep_layer(u32 index, const Interval& piece, u32 tag) {
+  Space& space = spaces_[index];
+  forest_.for_each(space.stale, piece.first, piece.last, [&](const Interval& known) {
+    const auto same = [&](const Interval& other) {
+      return other.tag == tag && other.prot == piece.prot &&
+             other.pa == piece.pa + (other.first - piece.first);
+    };
+    if (same(known)) return;
+    bool third = false;
+    forest_.for_each(space.older, known.first, known.last,
+                     [&](const Interval& layer) { third |= !same(layer); });
+    forest_.erase(space.older, known.first, known.last);
+    forest_.insert(space.older, {known.first, known.last, piece.pa + (known.first - piece.first),
+                                 piece.prot | (third ? records::unknown_layers : 0), tag});
+  });
+  make_stale(space.stale, piece, tag);
+}
+
 /// A map that failed while the queue was stuck may have been reachable for a moment, and its
 /// invalidation is not complete.
 void Interface::quarantine_failed_map(const Call& call) {
@@ -283,7 +303,7 @@ void Interface::quarantine_failed_map(const Call& call) {
   for_each_request(spaces_[index], call, [&](const Interval& request) {
     for_each_hole(spaces_[index].map, request.first, request.last, [&](u64 first, u64 last) {
       const u64 pa = request.pa + (first - request.first);
-      make_stale(spaces_[index].stale, {first, last, pa, request.prot, 0}, records::in_quarantine);
+      keep_layer(index, {first, last, pa, request.prot, 0}, records::in_quarantine);
     });
   });
 }
@@ -317,18 +337,23 @@ void Interface::apply_unmap(const Call& call, const Observed& observed) {
   if (timed_out || domain.ghosts != 0 || fast) {
     const u32 tag = fast && !timed_out ? records::gathered : records::in_quarantine;
     forest_.for_each(domain.map, call.iova, last,
-                     [&](const Interval& piece) { make_stale(domain.stale, piece, tag); });
+                     [&](const Interval& piece) { keep_layer(index, piece, tag); });
   }
   forest_.erase(domain.map, call.iova, last);
 }
 
 void Interface::quarantine_stale(u32 space) {
   forest_.set_tags(spaces_[space].stale, records::in_quarantine);
+  forest_.set_tags(spaces_[space].older, records::in_quarantine);
 }
 
 /// Only the pieces with that tag.
 void Interface::drop_tagged(u32 space, u32 tag, u64 first, u64 last) {
-  u64& root = spaces_[space].stale;
+  drop_pieces(spaces_[space].stale, tag, first, last);
+  drop_pieces(spaces_[space].older, tag, first, last);
+}
+
+void Interface::drop_pieces(u64& root, u32 tag, u64 first, u64 last) {
   for (;;) {
     const Piece piece = forest_.lookup(root, first);
     const u64 end = std::min(piece.last, last);

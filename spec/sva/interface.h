@@ -439,7 +439,9 @@ class Interface {
   }
   void make_stale(u64& root, const Interval& interval, u32 tag);
   void quarantine_failed_map(const Call& call);
+  void keep_layer(u32 index, const Interval& piece, u32 tag);
   void drop_tagged(u32 space, u32 tag, u64 first, u64 last);
+  void drop_pieces(u64& root, u32 tag, u64 first, u64 last);
   void empty_gather(u32 space);
   void quarantine_stale(u32 space);
   void move_device(u32 device, u32 domain);

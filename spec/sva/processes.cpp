@@ -61,24 +61,12 @@ u32 Interface::find_writable(u64 mm, u64 va, u64 bytes) const {
 }
 
 /// What stands in the range may be cached from now on, though the table does not say so any more.
-/// Two layers are kept; where there are more nothing is said (`prot` unknown_layers).
 void Interface::keep_old(u32 process, u64 first, u64 last) {
   trail_.set(changes_, changes_ + 1);
   if (!is_watched(process)) return;
-  Space& space = spaces_[process];
   const auto tag = static_cast<u32>(changes_);
-  forest_.for_each(space.map, first, last, [&](const Interval& piece) {
-    forest_.for_each(space.stale, piece.first, piece.last, [&](const Interval& known) {
-      const Interval now{known.first, known.last, piece.pa + (known.first - piece.first),
-                         piece.prot, tag};
-      const bool third = forest_.first_mapped_in(space.older, now.first, now.last).found;
-      forest_.erase(space.older, now.first, now.last);
-      Interval layer = now;
-      if (third) layer.prot |= records::unknown_layers;
-      forest_.insert(space.older, layer);
-    });
-    make_stale(space.stale, piece, tag);
-  });
+  forest_.for_each(spaces_[process].map, first, last,
+                   [&](const Interval& piece) { keep_layer(process, piece, tag); });
 }
 
 bool Interface::process_maps(u64 mm, u64 va, u64 bytes, u64 pa, u32 prot) {

@@ -40,8 +40,10 @@ Expectation Interface::expected(u32 device, Substream at, u64 iova) const {
 
   const Piece piece = forest_.lookup(domain.map, iova);
   const Piece stale = forest_.lookup(domain.stale, iova);
-  const u64 last = std::min(piece.last, stale.last);
-  if (piece.mapped && stale.mapped) return {.state = State::quarantined, .last = last};
+  const Piece older = forest_.lookup(domain.older, iova);
+  const u64 last = std::min({piece.last, stale.last, older.last});
+  if (older.mapped || (piece.mapped && stale.mapped))
+    return {.state = State::quarantined, .last = last};
   if (piece.mapped) return {State::mapped, piece.pa, piece.prot, last};
   if (stale.mapped) return {State::old_or_fault, stale.pa, stale.prot, last};
   // A hole at the end of the space goes on beyond the input size.
@@ -73,7 +75,7 @@ void Interface::space_promises(u32 index, u64 iova, FaultKind faults, bool with_
     out.add(mapped(stale));
     if (!is_process) add_fault(faults, out);
   }
-  if (is_process && space.older != 0) {
+  if (space.older != 0) {
     const Piece older = forest_.lookup(space.older, iova);
     out.ends_at(older.last);
     if (older.mapped && (older.prot & records::unknown_layers) != 0) out.gave_up = true;

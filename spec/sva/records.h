@@ -43,7 +43,7 @@ struct Space {
   u32 life = unused;
   u32 next = 0;  ///< of the pool
   Owner owner = Owner::domain;
-  u64 older = 0;   ///< root, process: a second layer of what was there; a third is not kept
+  u64 older = 0;   ///< root: a second layer of what was there; a third is not kept
   u64 table = 0;   ///< attribute TTBR0, once it was seen
   u32 number = 0;  ///< PASID record: a private space's; the one that plain binds share
   u32 domain = 0;  ///< private: of which it is
