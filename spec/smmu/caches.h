@@ -287,6 +287,9 @@ class Caches {
   /// Distinct options for a stream; false: a bound was hit.
   bool stream_options(u32 sid, u32 ssid, bool ssv, std::vector<StreamOption>& options) const;
 
+  /// Some STE that the stream may use has MEV = 1, or is unknown. IHI 0070 7.3.1.
+  [[nodiscard]] bool may_merge_events(u32 sid) const;
+
   /// Candidates for one address under a tag: cached and in memory.
   void collect(u32 tag, u64 va, std::vector<Candidate>& found) const;
   /// Last address up to which collect() gives the same, addresses of extents aside: `found` is what
@@ -436,6 +439,7 @@ class Caches {
     u32 made_by = 0;        ///< stream whose STE leads here; STE arrays: first stream of the L1STD
     Group dies = immortal;  ///< of the STE that leads here
     u32 padding = 0;
+    u64 via = 0;  ///< address of the L1STD or L1CD that leads here, 0: none does
   };
   struct InFlight {
     Command command;
@@ -603,7 +607,7 @@ class Caches {
   void cache_config(const ConfigItem& item);
   [[nodiscard]] bool leads_to(const ConfigItem& descriptor, u64 word,
                               const ConfigItem& below) const;
-  [[nodiscard]] Group fate(const ConfigItem& item) const;
+  [[nodiscard]] Group fate(const ConfigItem& item, u64 via) const;
 
   // regimes.cpp
   u32 intern(const Regime<u64>& regime);

@@ -302,7 +302,7 @@ void Caches::config_vanished(const Vanished& what, const std::vector<Vanished>& 
       }
       case ConfigKind::cd: item.ssid = region.ssid + number; break;
     }
-    item.dies = std::min(item.dies, fate(item));
+    item.dies = std::min(item.dies, fate(item, region.via));
     cache_words(item, what, all);
   }
 }
@@ -326,13 +326,13 @@ bool Caches::leads_to(const ConfigItem& descriptor, u64 word, const ConfigItem& 
 
 /// The group with which a cached STE or CD dies that was read through a descriptor which is only
 /// cached any more: that which ends the descriptor, if the same command covers both.
-Group Caches::fate(const ConfigItem& item) const {
-  if (item.kind != ConfigKind::ste && item.kind != ConfigKind::cd) return immortal;
+Group Caches::fate(const ConfigItem& item, u64 via) const {
+  if (via == 0) return immortal;
   Group dies = 0;
   bool cached = false;
   for (u32 i = 0; i < config_items_.size(); ++i) {
     const ConfigItem& descriptor = config_items_[i];
-    if (!leads_to(descriptor, descriptor.value, item)) continue;
+    if (descriptor.place != via || !leads_to(descriptor, descriptor.value, item)) continue;
     cached = true;
     bool in_memory = false;
     memory_.visible(descriptor.place, [&](Content content) {

@@ -118,7 +118,9 @@ bool Caches::mixtures(ConfigKind kind, u32 sid, u32 ssid, u64 place, Group dies,
   if (!has_cached_words(kind, sid, ssid, place)) {
     if (cached_only) return true;
     if (frame != nullptr && memory_.is_settled(*frame, index, ste_words)) {
-      std::copy_n(frame->words + index, ste_words, of(option).dw.begin());
+      for (unsigned w = 0; w < ste_words; ++w) {
+        of(option).dw[w] = frame->newest(index + w).value;
+      }
       add_option(option, frame->unknown_of(index, ste_words), of, options);
       return true;
     }
@@ -279,6 +281,13 @@ bool Caches::cd_options(u32 sid, u32 ssid, const std::vector<SteOption>& all,
     }
   }
   return true;
+}
+
+bool Caches::may_merge_events(u32 sid) const {
+  std::vector<SteOption> stes;
+  if (unknown_config_alive(sid) || !ste_options(sid, stes)) return true;
+  return std::ranges::any_of(
+      stes, [](const SteOption& ste) { return ste.unknown || ste.ste.mev().value; });
 }
 
 bool Caches::stream_options(u32 sid, u32 ssid, bool ssv, std::vector<StreamOption>& options) const {

@@ -110,7 +110,7 @@ void Caches::become_formed(u32 id) {
       probe(state.tag, items_[i].va + k * items_[i].entry_bytes(), items_[i].origin + 8 * k);
     }
   }
-  bool several = tag.formed > 1 || globals_ != 0;
+  bool several = tag.formed > 1 || tag.items != 0 || globals_ != 0 || contiguous_ != 0;
   for (unsigned half = 0; half < 2; ++half) {
     if (regime.half[half].epd || several) continue;
     const auto table = start_table(regime, half);

@@ -58,7 +58,8 @@ void Caches::refresh_l2_arrays(u32 first_sid) {
                 .first = l1std.l2ptr(),
                 .bytes = pow2(static_cast<unsigned>(l1std.span()) - 1) * ste_bytes,
                 .made_by = first_sid,
-                .dies = word.dies});
+                .dies = word.dies,
+                .via = l1std_address(strtab_, u64{first_sid})});
   }
 }
 
@@ -101,7 +102,8 @@ void Caches::refresh_regions(u32 sid, const std::vector<SteOption>& stes) {
                     .bytes = std::min<u64>(cds, pow2(leaf_bits)) * cd_bytes,
                     .ssid = ssid,
                     .made_by = sid,
-                    .dies = std::min(ste.dies, word.dies)});
+                    .dies = std::min(ste.dies, word.dies),
+                    .via = place});
       }
     }
   }
