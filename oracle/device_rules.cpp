@@ -185,7 +185,6 @@ DeviceRules::Plain DeviceRules::plain(const Access& access) const {
   }
   spec::Ste<u64> ste;
   for (unsigned i = 0; i < spec::ste_words; ++i) ste.dw[i] = *reader.read(place + 8 * i);
-  result.merges = static_cast<bool>(ste.mev());
   const spec::SteDecision decision = spec::decode_ste<u64>(ste, caps);
   if (decision.kind == spec::SteKind::bad) {
     return fault(spec::EventType::c_bad_ste, decision.rule);
@@ -410,7 +409,7 @@ void DeviceRules::judge_terminated(const Access& access, const std::vector<Outco
                                    const Plain& memory) {
   Open open{.access = access,
             .candidates = {},
-            .merges = memory.merges,
+            .merges = caches_.may_merge_events(access.sid),
             .which = before_ - 1,
             .detail = {}};
   for (const Outcome& o : allowed) {
@@ -469,10 +468,15 @@ void DeviceRules::record(const trace::EventRecord& words) {
   if (new_records_ != 0) --new_records_;
   std::size_t best = open_.size();
   unsigned most = 0;
+  auto ways = std::ptrdiff_t{0};
   for (std::size_t i = 0; i < open_.size(); ++i) {
     const unsigned like = likeness(open_[i], words);
-    if (like <= most) continue;
+    // Of several that it may belong to, that which could have fewer others.
+    const auto others = std::ranges::count_if(open_[i].candidates,
+                                              [&](const Outcome& o) { return must_record(o); });
+    if (like < most || like == 0 || (like == most && (like != exact || others >= ways))) continue;
     most = like;
+    ways = others;
     best = i;
   }
   if (best == open_.size()) {

@@ -71,7 +71,7 @@ class DeviceRules {
     bool any = false;
     bool wrong = false;    ///< it should not have been terminated; `rule`, `detail` say why
     bool has_room = true;  ///< a record of it surely finds a place in the queue
-    bool merges = false;   ///< the stream's STE lets its events be merged (MEV)
+    bool merges = false;   ///< an STE that the stream may use lets events be merged (MEV)
     unsigned looks = 0;    ///< how often the queue was seen without it
     u32 which = 0;         ///< how many accesses came before it
     spec::Rule rule{};
@@ -79,7 +79,6 @@ class DeviceRules {
   };
   struct Plain {
     bool known = false;
-    bool merges = false;  ///< STE.MEV
     spec::Outcome outcome;
     std::string detail;  ///< what is special about the STE or the descriptor, or empty
   };
