@@ -453,6 +453,7 @@ class Caches {
     u8 level = 0;
     u8 hierarchical = 0;
     bool ghost = false;
+    bool several = false;  ///< a descriptor above has other versions
     u64 va = 0;
     Group dies = immortal;  ///< of the way to the word
     Group cap = immortal;   ///< of what is filled through it
@@ -537,7 +538,9 @@ class Caches {
   void for_each_path(const Frame& frame, unsigned index, unsigned level, Visit&& visit) const;
   template <class Visit>
   void paths_up(const Frame& frame, unsigned index, unsigned level, std::array<u64, 4>& indices,
-                u8 hierarchical, unsigned leaf_level, Visit&& visit) const;
+                const Path& below, Visit&& visit) const;
+  /// Versions of the word that are descriptors, or unknown.
+  [[nodiscard]] unsigned valid_versions(const Frame& frame, unsigned index) const;
   void before_table_store(Frame& frame, unsigned index, u64 value, bool plain);
   void store_word(AgentId by, Frame& frame, unsigned index, Content content, bool plain);
   void after_table_store(Frame& frame, unsigned index, u64 value);

@@ -27,7 +27,7 @@ void Caches::for_each_path(const Frame& frame, unsigned index, unsigned level,
   unsigned count = 0;
   const u64 version = paths_version_;
   Path only;
-  paths_up(frame, index, level, indices, 0, level, [&](const Path& path) {
+  paths_up(frame, index, level, indices, {.level = static_cast<u8>(level)}, [&](const Path& path) {
     if (++count > path_bound) {
       bound_hit_ = true;
       return;
@@ -43,21 +43,22 @@ void Caches::for_each_path(const Frame& frame, unsigned index, unsigned level,
 
 template <class Visit>
 void Caches::paths_up(const Frame& frame, unsigned index, unsigned level,
-                      std::array<u64, 4>& indices, u8 hierarchical, unsigned leaf_level,
-                      Visit&& visit) const {
+                      std::array<u64, 4>& indices, const Path& below, Visit&& visit) const {
   for (u32 i = static_cast<u32>(frame.first_edge); i != 0; i = edges_[i].next) {
     const Edge& edge = edges_[i];
     if (edge.level != level || index - edge.first >= edge.count || bound_hit_) continue;
     indices[level] = index - edge.first;
     if (edge.kind == EdgeKind::word) {
       const Frame* parent = memory_.find(edge.parent);
-      const u8 taken = pack(accumulate(unpack(hierarchical), edge.value));
-      paths_up(*parent, static_cast<unsigned>(bits(edge.parent, 11, 3)), level - 1, indices, taken,
-               leaf_level, visit);
+      const auto entry = static_cast<unsigned>(bits(edge.parent, 11, 3));
+      Path above = below;
+      above.hierarchical = pack(accumulate(unpack(below.hierarchical), edge.value));
+      above.several |= valid_versions(*parent, entry) > 1;
+      paths_up(*parent, entry, level - 1, indices, above, visit);
       continue;
     }
-    Path path{
-        .half = edge.half, .level = static_cast<u8>(leaf_level), .hierarchical = hierarchical};
+    Path path = below;
+    path.half = edge.half;
     if (edge.kind == EdgeKind::root) {
       path.regime = static_cast<u32>(edge.parent);
       const RegimeState& state = regimes_[path.regime];
@@ -73,11 +74,11 @@ void Caches::paths_up(const Frame& frame, unsigned index, unsigned level,
       path.half = item.half;
       path.dies = item.dies;
       path.va = item.va;
-      path.hierarchical =
-          static_cast<u8>(hierarchical | pack(accumulate(unpack(item.hierarchical), item.value)));
+      path.hierarchical = static_cast<u8>(below.hierarchical |
+                                          pack(accumulate(unpack(item.hierarchical), item.value)));
       path.item = static_cast<u32>(edge.parent) + 1;
     }
-    for (unsigned l = level; l <= leaf_level; ++l) {
+    for (unsigned l = level; l <= below.level; ++l) {
       path.va += indices[l] << level_shift(Granule::g4k, l);
     }
     visit(path);

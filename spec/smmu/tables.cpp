@@ -483,7 +483,9 @@ bool Caches::renew(TagState& tag, const Item& item) {
     Item& again = items_.edit(trail_, i);
     again.since = item.since;
     again.vanished_at = item.vanished_at;
-    again.stored_at = item.stored_at;
+    // Of a global entry the newest store counts, of another the oldest: see conflict().
+    again.stored_at = not_global(item.value).value ? std::min(again.stored_at, item.stored_at)
+                                                   : std::max(again.stored_at, item.stored_at);
     again.dies = std::max(again.dies, item.dies);
     return true;
   }
@@ -640,21 +642,24 @@ bool Caches::is_walkable_table(u64 pa) const {
 
 // ---- break before make --------------------------------------------------------------------------
 
+unsigned Caches::valid_versions(const Frame& frame, unsigned index) const {
+  unsigned count = 0;
+  memory_.visible(frame, index,
+                  [&](Content content) { count += content.unknown || bit(content.value, 0); });
+  return count;
+}
+
 // SEMANTICS 4: judged when a valid descriptor is stored, against what lives under the same tag.
 void Caches::check_make(Frame& frame, unsigned index, unsigned level, u64 value) {
-  unsigned valid_versions = 0;
-  memory_.visible(frame, index, [&](Content content) {
-    if (content.unknown || bit(content.value, 0)) ++valid_versions;
-  });
+  const bool versions = valid_versions(frame, index) > 1;
   for_each_path(frame, index, level, [&](const Path& path) {
     const TagState& tag = tags_[path.tag];
     if (tag.formed == 0) return;
     count(Rule::CONFLICT_BBM);
     const u64 pa = frame.address() + 8 * index;
-    if (valid_versions > 1 || tag.formed > 1 || globals_ != 0 || frame.contiguous != 0) {
-      probe(path.tag, path.va, pa);
-    }
-    const bool several = valid_versions > 1 || tag.formed > 1 || tag.items != 0 || globals_ != 0;
+    const bool others = versions || path.several || tag.formed > 1 || globals_ != 0;
+    if (others || frame.contiguous != 0) probe(path.tag, path.va, pa);
+    const bool several = others || tag.items != 0;
     if (is_table(value, level) &&
         (several || pending_below(next_table_address(granule, value), level + 1))) {
       probe_table(path, next_table_address(granule, value), level + 1);
