@@ -135,12 +135,12 @@ TEST(Conform, AFindingIsShortAndItsTraceShowsItAgain) {
   const auto result = run_conform(device, options);
   ASSERT_TRUE(result) << result.error().message;
   ASSERT_FALSE(result->divergences.empty());
-  // It shows in many ways; here as what it is.
-  const auto its = std::ranges::find_if(result->divergences, [](const FoundDivergence& one) {
-    return one.divergence.rule == Rule::TLBI_TAGS;
-  });
-  ASSERT_NE(its, result->divergences.end());
-  const FoundDivergence& found = *its;
+  // It shows in many ways; here as what it is, where that takes the fewest steps.
+  const auto length = [](const FoundDivergence& one) {
+    return one.divergence.rule == Rule::TLBI_TAGS ? one.steps.size() : ~std::size_t{0};
+  };
+  const FoundDivergence& found = *std::ranges::min_element(result->divergences, {}, length);
+  ASSERT_EQ(found.divergence.rule, Rule::TLBI_TAGS);
   EXPECT_LE(found.steps.size(), 24U);
   ASSERT_FALSE(found.trace_path.empty());
 
@@ -151,7 +151,9 @@ TEST(Conform, AFindingIsShortAndItsTraceShowsItAgain) {
   const auto replayed = run_conform(same, again);
   ASSERT_TRUE(replayed) << replayed.error().message;
   ASSERT_FALSE(replayed->divergences.empty());
-  EXPECT_TRUE(replayed->divergences.front().divergence.same(found.divergence));
+  EXPECT_TRUE(std::ranges::any_of(replayed->divergences, [&](const FoundDivergence& one) {
+    return one.divergence.same(found.divergence);
+  }));
   SpecDevice right(3);
   const auto passes = run_conform(right, again);
   ASSERT_TRUE(passes) << passes.error().message;
