@@ -47,10 +47,12 @@ const char* not_exercised(Rule rule) {
 
 void RuleTally::add(Monitor& monitor) {
   const Statistics& statistics = monitor.statistics();
-  const auto& exercised = monitor.caches().exercised;
+  const auto& by_caches = monitor.caches().exercised;
+  const auto& by_interface = monitor.interface().exercised;
   for (std::size_t i = 0; i < size; ++i) {
-    asked[i] += statistics.asked[i] + exercised[i];
-    discriminating[i] += statistics.rules[i] + exercised[i];
+    const u64 exercised = by_caches[i] + by_interface[i];
+    asked[i] += statistics.asked[i] + exercised;
+    discriminating[i] += statistics.rules[i] + exercised;
     order_unknown[i] += statistics.order_unknown[i];
   }
 }

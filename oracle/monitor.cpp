@@ -115,6 +115,7 @@ void Monitor::begin_case(EventIndex now) {
   now_ = now;
   caches_.set_now(now);
   promises_on_ = setup_.calls_are_known;
+  stalled_.clear();
 }
 
 void Monitor::undetermined(const std::string& missing) {
@@ -332,6 +333,7 @@ bool Monitor::device_access(const spec::Access& access, spec::Choices& choices) 
     if (!smmu_.records_events() || smmu_.event_slots() == 0) return false;  // it waits for room
     fields.stag = smmu_.begin_stall(access.sid, access.ssid, access.ssv);
     if (!fields.stag) return false;
+    if (access.ssv) stalled_.push_back({access.sid, access.ssid, access.ssid});
     fields.stall = true;
   }
   const spec::EventRecord record = spec::record_of(outcome.event, fields);

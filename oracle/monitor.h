@@ -332,7 +332,8 @@ class Monitor {
   std::vector<spec::DirtyInterval> touched_;
   std::vector<spec::StreamPart> touched_streams_;
   std::vector<spec::Candidate> scratch_;
-  std::vector<Compared> compared_;  ///< since the check began; nothing changes meanwhile
+  std::vector<spec::StreamPart> stalled_;  ///< where an access began to wait, in this case
+  std::vector<Compared> compared_;         ///< since the check began; nothing changes meanwhile
   std::vector<spec::Caches::StreamOption> options_;
   std::array<KnownEnds, 64> known_ends_{};  // of places at PASIDs, derived
   Statistics statistics_;

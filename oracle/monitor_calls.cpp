@@ -257,7 +257,10 @@ void Monitor::check_faults_ended(const Place& place) {
     if (state != spec::sva::State::no_pasid && state != spec::sva::State::quiet) return;
   }
   const bool waits = smmu_.has_stall(place.sid, place.at.number, true);
-  count(spec::Rule::FAULT_ENDED, waits);
+  const auto its = [&](const spec::StreamPart& part) {
+    return part.sid == place.sid && part.first == place.at.number;
+  };
+  count(spec::Rule::FAULT_ENDED, std::ranges::any_of(stalled_, its));
   if (!waits) return;
   find(spec::Rule::FAULT_ENDED,
        "an access of " + place_text(place) + " still waits for the answer to its fault");

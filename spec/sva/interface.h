@@ -222,6 +222,9 @@ class Interface {
   /// The state as text: equal texts are equal states for whoever uses it. Not when PASIDs were
   /// freed, which handles were, and what was only asked for (attributes, a process's io_mm).
   [[nodiscard]] std::string dump() const;
+
+  /// How often each rule was asked where breaking it would have shown. Not part of the state.
+  mutable std::array<u64, 256> exercised{};
   /// With that: the whole state.
   [[nodiscard]] std::string dump_with_history() const;
 
@@ -378,6 +381,8 @@ class Interface {
   [[nodiscard]] const char* not_while_released(const Call& call) const;
   /// A free number in the range that the cyclic rule wants before `number`; pasid_unknown: none.
   [[nodiscard]] u32 wanted_before(Range range, u32 number) const;
+  void count(Rule rule) const { ++exercised[static_cast<std::size_t>(rule)]; }
+  [[nodiscard]] bool any_number(Range range, bool free) const;
   u32 take_number(u32 pasid, NumberState state, u32 space);
   void free_number(u32 index);
   void doubt_number(u32 index);

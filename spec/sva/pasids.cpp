@@ -63,6 +63,15 @@ u32 Interface::wanted_before(Range range, u32 number) const {
   return earlier;
 }
 
+/// Whether a number of the range is held, or was given before and is free.
+bool Interface::any_number(Range range, bool free) const {
+  bool any = false;
+  forest_.for_each(number_at_, range.first, range.last, [&](const Interval& piece) {
+    any |= (numbers_[piece.tag].state == NumberState::free) == free;
+  });
+  return any;
+}
+
 u32 Interface::take_number(u32 pasid, NumberState state, u32 space) {
   u32 index = forest_.lookup(number_at_, pasid).tag;
   if (index == 0) {

@@ -225,6 +225,7 @@ Verdict Interface::release_ends(Ticket ticket, bool timed_out) {
   for_each_bond_of(process, [&](u32 i) {
     const BondState state = bonds_[i].state;
     const std::string at = at_text(bonds_[i].device, numbers_[bonds_[i].number].value);
+    if (state != BondState::without) count(Rule::EXIT_WAITS);
     if (state == BondState::owed && verdict.ok) {
       verdict = broken(Rule::EXIT_HANDLERS, "Release returned without mm_exit for " + at);
     } else if (state == BondState::running && verdict.ok) {
@@ -287,6 +288,7 @@ Verdict Interface::early_handler(u32 device, u32 pasid, u64 drvdata) {
 }
 
 Verdict Interface::handler_called(u32 device, u32 pasid, u64 drvdata) {
+  count(Rule::EXIT_HANDLERS);
   const std::string at = "mm_exit for " + at_text(device, pasid);
   const u32 bond = find_bond(device, pasid);
   if (bond == 0) return early_handler(device, pasid, drvdata);

@@ -454,6 +454,7 @@ Verdict Interface::check_number(const Call& call, const Permitted& set, u64 numb
                        std::to_string(range.last)};
   }
   const auto pasid = static_cast<u32>(number);
+  if (any_number(range, false)) count(Rule::PASID_REUSE);
   const u32 held = find_number(pasid);
   if (held != 0 && numbers_[held].state != NumberState::doubtful) {
     return {.ok = false, .rule = Rule::PASID_REUSE, .message = text + ", which is held"};
@@ -464,6 +465,7 @@ Verdict Interface::check_number(const Call& call, const Permitted& set, u64 numb
     const Range within = plain_range(call.min_pasid, call.max_pasid, true);
     if (within.has(pasid)) cyclic = within;
   }
+  if (turns_lost_ == 0 && any_number(cyclic, true)) count(Rule::PASID_CYCLIC);
   const u32 wanted = wanted_before(cyclic, pasid);
   if (wanted == pasid_unknown || any_doubtful(cyclic)) return {};
   return {.ok = false,
