@@ -160,6 +160,8 @@ bool Caches::refillable(const Item& item, const std::vector<u32>& commands) cons
   for (u64 r = tags_[item.tag].first_regime, alive = 0;; r = regimes_[r - 1].next) {
     if (r == 0 && alive == 0) return false;
     if (r == 0) break;
+    // Another regime would fill a leaf of its own attributes, which is none of this item.
+    if (item.kind == ItemKind::final && r - 1 != item.regime) continue;
     if (regimes_[r - 1].formed != 0 && regimes_[r - 1].dies >= group &&
         !regimes_[r - 1].regime.half[item.half].epd) {
       alive = 1;
