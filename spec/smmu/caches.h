@@ -565,7 +565,7 @@ class Caches {
   [[nodiscard]] bool pending_below(u64 table, unsigned level) const;
   void check_unknown(const Frame& frame, unsigned level, u64 first, u64 count);
   void note_access_flag(Frame& frame, unsigned index, unsigned level, u64 value);
-  [[nodiscard]] bool is_walked(const Frame& frame) const;
+  [[nodiscard]] bool is_walked(const Frame& frame, bool ghosts) const;
   [[nodiscard]] bool may_be_walked_to(const Frame& frame) const;
   void mark_dirty(u32 tag, u64 va, unsigned extent_lg2);
   void check_lost_update(Frame& frame, unsigned index, u64 value);

@@ -131,8 +131,8 @@ std::vector<u32> Caches::cds_to_form(const SteOption& ste, const StreamPart& par
     for (u64 i = first < part.first ? part.first - first : 0; i < n && first + i < end; ++i) {
       const u64 cd = place + i * cd_bytes;
       const Frame* frame = memory_.find(cd);
-      if (frame != nullptr && frame->nonzero == 0 && !memory_.any_pending()) {
-        i += (frame->address() + pow2(frame_lg2) - cd) / cd_bytes - 1;
+      if (const u64 zeros = frame == nullptr ? 0 : frame->zeros_from(cd); zeros >= cd_bytes) {
+        i += zeros / cd_bytes - 1;
         continue;
       }
       bool valid = false;
@@ -310,10 +310,7 @@ void Caches::config_vanished(const Vanished& what, const std::vector<Vanished>& 
 /// A fetch of `below`, an STE or a CD, goes there if `descriptor` reads as `word`.
 bool Caches::leads_to(const ConfigItem& descriptor, u64 word, const ConfigItem& below) const {
   const ConfigKind above = below.kind == ConfigKind::ste ? ConfigKind::l1std : ConfigKind::l1cd;
-  if (descriptor.kind != above || below.sid - descriptor.sid >= descriptor.sid_count ||
-      below.ssid - descriptor.ssid >= descriptor.ssid_count) {
-    return false;
-  }
+  if (descriptor.kind != above || !descriptor.serves(below.sid, below.ssid)) return false;
   if (above == ConfigKind::l1std) {
     const L1Std<u64> l1std{word};
     return !l1std_illegal(strtab_, l1std, u64{below.sid}) &&

@@ -66,8 +66,8 @@ void Caches::write_smmuen(bool enable) {
     for (u64 n = 0; n < region.bytes / ste_bytes; ++n) {
       const u64 place = region.first + n * ste_bytes;
       const Frame& frame = memory_.frame(place);
-      if (frame.nonzero == 0 && !memory_.any_pending()) {
-        n += (frame.address() + (u64{1} << frame_lg2) - place) / ste_bytes - 1;
+      if (const u64 zeros = frame.zeros_from(place); zeros >= ste_bytes) {
+        n += zeros / ste_bytes - 1;
         continue;
       }
       const Content word = memory_.newest(place);
@@ -109,7 +109,7 @@ void Caches::acknowledge_smmuen() {
     constexpr u64 small = 4096 * ste_bytes;  // of larger tables what is all zeros is left out
     for (u64 place = region.first; place < region.first + region.bytes; place += size) {
       Frame& frame = memory_.frame(place);
-      if (region.bytes > small && frame.nonzero == 0 && !memory_.any_pending()) {
+      if (region.bytes > small && frame.next_used(0) == frame_words && !memory_.any_pending()) {
         place = frame.address() + (u64{1} << frame_lg2) - size;
         continue;
       }

@@ -86,6 +86,11 @@ struct ConfigItem {
   u32 stored_at = 0;
   u32 padding = 0;
   u64 partner = 0;  ///< the odd word of two
+
+  /// A look-up for these finds it.
+  [[nodiscard]] bool serves(u32 stream, u32 substream) const {
+    return stream - sid < sid_count && substream - ssid < ssid_count;
+  }
 };
 
 /// Why a table page is a table: an edge to it from a root, a word in memory, or a cached pointer.

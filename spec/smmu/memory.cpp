@@ -64,11 +64,6 @@ Content Memory::newest(u64 pa) const {
 void Memory::set_word(Frame& frame, unsigned index, Content content) {
   ++changes_;
   const Content old = frame.newest(index);
-  const bool was_nonzero = old.unknown || old.value != 0;
-  const bool is_nonzero = content.unknown || content.value != 0;
-  if (was_nonzero != is_nonzero) {
-    trail_.set(frame.nonzero, is_nonzero ? frame.nonzero + 1 : frame.nonzero - 1);
-  }
   if (old.unknown != content.unknown) {
     trail_.set(frame.unknown[index / 64], frame.unknown[index / 64] ^ (u64{1} << (index % 64)));
   }
@@ -127,7 +122,6 @@ void Memory::assume_zero(u64 pa) {
   Frame& where = frame(pa);
   for (unsigned i = 0; i < frame_words; ++i) where.words[i] = 0;
   where.unknown.fill(0);
-  where.nonzero = 0;
 }
 
 void Memory::handoff(AgentId from, AgentId to) {
@@ -210,7 +204,6 @@ bool Memory::fill_at_once(Frame& frame, unsigned index, u64 count, u64 value, Ag
     frame.pending[i / 64] |= group;
     i = end;
   }
-  if (value == 0) trail_.set(frame.nonzero, frame.nonzero - count);
   return true;
 }
 
@@ -219,7 +212,6 @@ void Memory::forget(Frame& frame) {
   trail_.save(frame.words, frame_words);
   trail_.save(frame.unknown.data(), static_cast<u32>(frame.unknown.size()));
   frame.unknown.fill(~u64{0});
-  trail_.set(frame.nonzero, frame_words);
   // A pattern, so that a driver which reads what it never wrote does so alike each time.
   for (unsigned i = 0; i < frame_words; ++i) frame.words[i] = 0xdeadbeefdeadbeefULL;
   bool pending = false;

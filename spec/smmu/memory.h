@@ -35,7 +35,6 @@ struct Frame {
   u64 number = 0;                               ///< physical address >> 12
   std::array<u64, frame_words / 64> unknown{};  ///< bit set: content not known
   std::array<u64, frame_words / 64> pending{};  ///< bit set: older versions may be visible
-  u64 nonzero = frame_words;                    ///< words not known to be zero
   u64 table_edges = 0;  ///< four 16-bit counts: edges that make it a table of level 0..3
   u64 first_edge = 0;   ///< list of those edges (tables.h)
   u64 config = 0;       ///< number of configuration regions that overlap it
@@ -53,6 +52,11 @@ struct Frame {
   }
   /// The first word from number `i` on that may read as anything but zero, or frame_words.
   [[nodiscard]] unsigned next_used(unsigned i) const;
+  /// Bytes from the aligned address on, in this frame, that surely read as zero.
+  [[nodiscard]] u64 zeros_from(u64 pa) const {
+    const auto index = static_cast<unsigned>(bits(pa, 11, 3));
+    return u64{8} * (next_used(index) - index);
+  }
   /// The first word from number `i` on that is unknown or may have several versions.
   [[nodiscard]] unsigned next_unsettled(unsigned i) const;
   [[nodiscard]] bool is_unreachable() const { return table_edges == 0 && config == 0; }

@@ -29,7 +29,7 @@ void Caches::words_at(ConfigKind kind, u32 sid, u32 ssid, u64 place, unsigned wo
   for (u32 i = 0; i < config_items_.size(); ++i) {
     const ConfigItem& item = config_items_[i];
     if (item.kind != kind || item.place != place || item.word != word) continue;
-    if (sid - item.sid >= item.sid_count || ssid - item.ssid >= item.ssid_count) continue;
+    if (!item.serves(sid, ssid)) continue;
     add(item.value, item.unknown != 0, item.dies);
   }
 }
@@ -65,7 +65,7 @@ void Caches::units_at(ConfigKind kind, u32 sid, u32 ssid, u64 place, unsigned un
   for (u32 i = 0; i < config_items_.size(); ++i) {
     const ConfigItem& item = config_items_[i];
     if (item.kind != kind || item.place != place || item.word != word) continue;
-    if (sid - item.sid >= item.sid_count || ssid - item.ssid >= item.ssid_count) continue;
+    if (!item.serves(sid, ssid)) continue;
     values.add({{item.value, item.partner},
                 {(item.unknown & 1) != 0, (item.unknown & 2) != 0},
                 item.dies});
@@ -97,10 +97,7 @@ void Caches::add_option(Option option, u64 unknown, const Of& of, std::vector<Op
 bool Caches::has_cached_words(ConfigKind kind, u32 sid, u32 ssid, u64 place) const {
   for (u32 i = 0; i < config_items_.size(); ++i) {
     const ConfigItem& item = config_items_[i];
-    if (item.kind == kind && item.place == place && sid - item.sid < item.sid_count &&
-        ssid - item.ssid < item.ssid_count) {
-      return true;
-    }
+    if (item.kind == kind && item.place == place && item.serves(sid, ssid)) return true;
   }
   return false;
 }

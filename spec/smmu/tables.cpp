@@ -575,7 +575,7 @@ void Caches::recycle(u64 pa, bool given_back) {
     if (is_configuration(pa)) how += "; it holds configuration structures that can be fetched";
     report(Rule::TABLE_FREE, how);
   }
-  if (given_back && is_walked(frame)) {
+  if (given_back && is_walked(frame, false)) {
     report(Rule::WILD_WALK, "a walk may read the page " + name(frame.address()) +
                                 " after it was given back, when its content is anybody's");
     if (globals_ == 0) trail_.set(globals_, 1);
@@ -599,23 +599,18 @@ bool Caches::may_be_walked_to(const Frame& frame) const {
   for (u32 i = static_cast<u32>(frame.first_edge); i != 0; i = edges_[i].next) {
     if (edges_[i].kind != EdgeKind::word) return true;
   }
-  bool walked = false;
-  for (unsigned level = 0; level <= last_level; ++level) {
-    for (unsigned i = 0; i < frame_words && frame.tables_at(level) != 0 && !walked; ++i) {
-      for_each_path(frame, i, level,
-                    [&](const Path& path) { walked |= path.ghost || walks(path.tag, path.half); });
-    }
-  }
-  return walked;
+  return is_walked(frame, true);
 }
 
-/// Under a tag of which a regime can be formed: only there anything is filled.
-bool Caches::is_walked(const Frame& frame) const {
+/// Under a tag of which a regime can be formed: only there anything is filled. `ghosts`: or where
+/// that was so and what was filled lives on.
+bool Caches::is_walked(const Frame& frame, bool ghosts) const {
   bool walked = false;
   for (unsigned level = 0; level <= last_level; ++level) {
     for (unsigned i = 0; i < frame_words && frame.tables_at(level) != 0 && !walked; ++i) {
-      for_each_path(frame, i, level,
-                    [&](const Path& path) { walked |= walks(path.tag, path.half); });
+      for_each_path(frame, i, level, [&](const Path& path) {
+        walked |= (ghosts && path.ghost) || walks(path.tag, path.half);
+      });
     }
   }
   return walked;
