@@ -17,6 +17,13 @@ inline std::string hex(u64 value) {
   return "0x" + std::string(text, end);
 }
 
+constexpr bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
+constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
+/// The underscore counts.
+constexpr bool is_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+
 /// All of `text` as a number, decimal or with 0x hexadecimal; nothing if it is none or above 64
 /// bits.
 inline std::optional<u64> parse_number(std::string_view text) {

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/text.h"
 #include "cli/console.h"
 
 namespace iommucheck::cli {
@@ -11,9 +12,7 @@ namespace iommucheck::cli {
 std::string plain_name(std::string_view id) {
   std::string name(id);
   for (char& c : name) {
-    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                       c == '-' || c == '_';
-    if (!plain) c = '_';
+    if (!is_digit(c) && !is_letter(c) && c != '-') c = '_';
   }
   return name;
 }

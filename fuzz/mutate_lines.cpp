@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <vector>
 
+#include "base/text.h"
 #include "fuzz/draw.h"
 
 namespace iommucheck::fuzz {
@@ -36,12 +37,8 @@ Lines::iterator at(Lines& lines, std::size_t i) {
   return lines.begin() + static_cast<std::ptrdiff_t>(i);
 }
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
 /// Part of a number or name: what stands between blanks, `=`, `.`, `#`, `:` and the like.
-bool is_of_word(char c) {
-  return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-}
+bool is_of_word(char c) { return is_digit(c) || is_letter(c); }
 
 struct Word {
   std::size_t begin = 0, size = 0;

@@ -10,12 +10,6 @@
 namespace iommucheck::litmus {
 namespace {
 
-bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
-
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
 bool is_name(std::string_view text) {
   if (text.empty() || !is_letter(text[0])) return false;
   for (const char c : text) {

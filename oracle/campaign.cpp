@@ -279,7 +279,7 @@ Expected<Campaign::CaseEnd> Campaign::case_end_of(std::string_view text, bool co
     const auto rule = spec::find_rule(line());
     if (!rule) return damaged();
     const std::string at = line();
-    Finding finding{.rule = *rule, .at = 0, .text = std::string(text), .kind = {}};
+    Finding finding{.rule = *rule, .at = 0, .text = std::string(text)};
     if (std::from_chars(at.data(), at.data() + at.size(), finding.at).ec != std::errc{}) {
       return damaged();
     }
@@ -406,13 +406,7 @@ Expected<void> Campaign::report(u64 number, const Sequence& sequence, const Find
                                     parts.empty() ? first.text : parts.front()),
                         sequence);
   }
-  Violation violation{.rule = first.rule,
-                      .headline = {},
-                      .evidence = {},
-                      .operations = {},
-                      .calls = 0,
-                      .sequence = number,
-                      .trace_path = {}};
+  Violation violation{.rule = first.rule, .sequence = number};
   if (settings_.may_record) {
     owner_.begins(current_, small, Phase::recording);
     Error error;

@@ -44,12 +44,12 @@ struct RuleCount {
 /// A violation, or what stands for one: a crash, a hang.
 struct Violation {
   spec::Rule rule{};
-  std::string headline;                     ///< one sentence: what happened
-  std::vector<std::string> evidence;        ///< lines of text; party at fault, chain, nearest miss
-  std::vector<fuzz::Operation> operations;  ///< the shortest sequence found; empty for recordings
-  u64 calls = 0;                            ///< calls of that sequence
-  u64 sequence = 0;                         ///< number of the random sequence that showed it first
-  std::string trace_path;                   ///< replays it alone; empty if it was not written
+  std::string headline{};               ///< one sentence: what happened
+  std::vector<std::string> evidence{};  ///< lines of text; party at fault, chain, nearest miss
+  std::vector<fuzz::Operation> operations{};  ///< the shortest sequence found; empty for recordings
+  u64 calls = 0;                              ///< calls of that sequence
+  u64 sequence = 0;          ///< number of the random sequence that showed it first
+  std::string trace_path{};  ///< replays it alone; empty if it was not written
 };
 
 /// A sequence that a bound of the specification left without a verdict. Never dropped: a run that

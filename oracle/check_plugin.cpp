@@ -267,13 +267,7 @@ void Supervisor::describe_death(Violation& violation, const Alone& last,
 
 Violation Supervisor::violation_of_death(const Outcome& outcome, Rule rule, Sequence sequence) {
   const u64 number = report_.sequence().number;
-  Violation violation{.rule = rule,
-                      .headline = {},
-                      .evidence = {},
-                      .operations = {},
-                      .calls = 0,
-                      .sequence = number,
-                      .trace_path = {}};
+  Violation violation{.rule = rule, .sequence = number};
   // Each try costs a process, and each that hangs the time to see it.
   const bool hang = outcome.ended == Ended::timed_out;
   double patience = options_.hang_seconds;

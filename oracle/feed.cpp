@@ -302,8 +302,7 @@ class Feeder {
   }
   void operator()(const trace::Done& done) {
     const spec::sva::Observed observed =
-        from_trace(spec::sva::Call{},
-                   trace::Return{.id = {}, .status = done.status, .value = {}, .words = {}});
+        from_trace(spec::sva::Call{}, trace::Return{.status = done.status});
     m_.handler_returned(static_cast<u32>(done.device), done.pasid, observed.status);
   }
   void operator()(const trace::BoundPasses& bound) {

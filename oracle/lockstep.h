@@ -60,6 +60,8 @@ class Lockstep {
   [[nodiscard]] trace::Header header() const;
 
  private:
+  static constexpr std::size_t spaces_max = 10;  ///< that live at once, of both kinds
+
   /// A domain's own space or a private one: a call on either is the same call.
   struct Space {
     u64 handle = 0;  ///< of the domain, or of the io_mm

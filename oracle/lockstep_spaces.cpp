@@ -16,8 +16,6 @@ using spec::sva::Observed;
 using spec::sva::Status;
 using spec::sva::Substream;
 
-constexpr std::size_t spaces_max = 10;
-
 /// The call of an operation on a space.
 CallKind call_of(OperationKind kind, bool io_mm) {
   switch (kind) {

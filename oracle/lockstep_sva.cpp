@@ -14,7 +14,6 @@ using spec::sva::CallKind;
 using spec::sva::Observed;
 using spec::sva::Status;
 
-constexpr std::size_t spaces_max = 10;
 constexpr u64 processes_max = 4;  // made by themselves; fork and exec make more
 constexpr u64 drvdata_base = 0xd000;
 

@@ -82,7 +82,7 @@ void Monitor::find_at(spec::Rule rule, EventIndex at, std::string text) {
   constexpr std::size_t enough = 100000;
   if (findings_.size() >= enough) return;
   if (!origin_.empty()) text = origin_ + ": " + text;
-  findings_.push_back({.rule = rule, .at = at, .text = std::move(text), .kind = {}});
+  findings_.push_back({.rule = rule, .at = at, .text = std::move(text)});
 }
 
 /// Rules of the device's side carry the kind of their finding.
@@ -131,13 +131,7 @@ void Monitor::undetermined(const std::string& missing) {
 
 void Monitor::store(AgentId by, u64 pa, u64 value) {
   tick();
-  emit(by, trace::Store{.pa = pa,
-                        .size = 8,
-                        .value = value,
-                        .value_high = {},
-                        .word = {},
-                        .pc = {},
-                        .swept = {}});
+  emit(by, trace::Store{.pa = pa, .size = 8, .value = value});
   smmu_.before_store(pa);
   if (device_rules_ && !smmu_.is_command_slot(pa)) device_rules_->stored(pa);
   caches_.store(by, pa, value);
@@ -148,13 +142,7 @@ void Monitor::store(AgentId by, u64 pa, u64 value) {
 
 void Monitor::store_bytes(AgentId by, u64 pa, unsigned size, u64 value) {
   tick();
-  emit(by, trace::Store{.pa = pa,
-                        .size = static_cast<u8>(size),
-                        .value = value,
-                        .value_high = {},
-                        .word = {},
-                        .pc = {},
-                        .swept = {}});
+  emit(by, trace::Store{.pa = pa, .size = static_cast<u8>(size), .value = value});
   smmu_.before_store(pa);
   caches_.store_bytes(by, pa, size, value);
   if (!setup_.barriers_known) caches_.barrier(by);
@@ -164,7 +152,7 @@ void Monitor::store_bytes(AgentId by, u64 pa, unsigned size, u64 value) {
 
 void Monitor::fill(AgentId by, u64 pa, u64 words, u64 value) {
   tick();
-  emit(by, trace::Fill{.pa = pa, .words = words, .value = value, .pc = {}});
+  emit(by, trace::Fill{.pa = pa, .words = words, .value = value});
   caches_.fill(by, pa, words, value);
   if (probes(by)) window_ends();
   gather();
@@ -172,15 +160,14 @@ void Monitor::fill(AgentId by, u64 pa, u64 words, u64 value) {
 
 void Monitor::rmw(AgentId by, u64 pa, u64 value) {
   tick();
-  emit(by, trace::Rmw{
-               .pa = pa, .size = 8, .old_value = {}, .value = value, .ordered = false, .pc = {}});
+  emit(by, trace::Rmw{.pa = pa, .size = 8, .value = value, .ordered = false});
   caches_.rmw(by, pa, value);
   gather();
 }
 
 void Monitor::barrier(AgentId by) {
   tick();
-  emit(by, trace::Barrier{.kind = trace::BarrierKind::full, .completes = {}});
+  emit(by, trace::Barrier{.kind = trace::BarrierKind::full});
   caches_.barrier(by);
   gather();
 }
@@ -199,7 +186,7 @@ void Monitor::clean(AgentId by, u64 pa, u64 bytes) {
 
 void Monitor::alloc(AgentId by, u64 pa, u64 bytes) {
   tick();
-  emit(by, trace::Alloc{.pa = pa, .length = bytes, .cacheable = true, .zeroed = {}});
+  emit(by, trace::Alloc{.pa = pa, .length = bytes, .cacheable = true});
   for (u64 page = pa; page < pa + bytes; page += 4096) caches_.recycle(page, false);
   gather();
 }
@@ -221,12 +208,9 @@ void Monitor::mmio_write(AgentId by, u32 offset, unsigned size, u64 value, bool 
   tick();
   if (ordered || !setup_.barriers_known) caches_.barrier(by);
   window_ends();
-  emit(by, trace::MmioWrite{.offset = offset,
-                            .size = static_cast<u8>(size),
-                            .value = value,
-                            .ordered = ordered,
-                            .iommu = {},
-                            .pc = {}});
+  emit(by,
+       trace::MmioWrite{
+           .offset = offset, .size = static_cast<u8>(size), .value = value, .ordered = ordered});
   if (device_rules_) device_rules_->register_write(offset, value);
   smmu_.write(by, offset, size, value, ordered || !setup_.barriers_known);
   gather();
@@ -234,12 +218,7 @@ void Monitor::mmio_write(AgentId by, u32 offset, unsigned size, u64 value, bool 
 
 void Monitor::mmio_read(AgentId by, u32 offset, unsigned size, u64 value) {
   tick();
-  emit(by, trace::MmioRead{.offset = offset,
-                           .size = static_cast<u8>(size),
-                           .value = value,
-                           .ordered = {},
-                           .iommu = {},
-                           .pc = {}});
+  emit(by, trace::MmioRead{.offset = offset, .size = static_cast<u8>(size), .value = value});
   if (device_rules_ && device_rules_->register_read(offset, value)) {
     gather_device();
     return;
@@ -252,19 +231,14 @@ void Monitor::mmio_read(AgentId by, u32 offset, unsigned size, u64 value) {
 u64 Monitor::device_read(AgentId by, u32 offset, unsigned size, spec::Choices& choices) {
   tick();
   const u64 value = smmu_.read(offset, size, choices);
-  emit(by, trace::MmioRead{.offset = offset,
-                           .size = static_cast<u8>(size),
-                           .value = value,
-                           .ordered = {},
-                           .iommu = {},
-                           .pc = {}});
+  emit(by, trace::MmioRead{.offset = offset, .size = static_cast<u8>(size), .value = value});
   return value;
 }
 
 void Monitor::command_consumed(u32 slot, const std::optional<spec::CommandWords>& words) {
   window_ends();
   tick();
-  trace::CommandConsumed event{.slot = slot, .command = {}};
+  trace::CommandConsumed event{.slot = slot};
   if (words) event.command = trace::CommandWords{words->dw0, words->dw1};
   emit(trace::smmu_agent(), event);
   smmu_.command_consumed(slot, words);
@@ -279,7 +253,7 @@ void Monitor::allocation_fails() {
 }
 
 void Monitor::note(const std::string& text) {
-  emit(trace::environment_agent, trace::Note{.kind = {}, .text = text, .pa = {}, .value = {}});
+  emit(trace::environment_agent, trace::Note{.text = text});
 }
 
 // ---- accesses -----------------------------------------------------------------------------------
@@ -338,7 +312,7 @@ bool Monitor::device_access(const spec::Access& access, spec::Choices& choices) 
   }
   const spec::EventRecord record = spec::record_of(outcome.event, fields);
   if (!smmu_.record_event(record)) return false;
-  emit(trace::smmu_agent(), trace::EventRecorded{.slot = {}, .record = record.dw});
+  emit(trace::smmu_agent(), trace::EventRecorded{.record = record.dw});
   return true;
 }
 

@@ -48,9 +48,9 @@ struct Finding {
   spec::Rule rule;
   EventIndex at = 0;  ///< event after which it was found
   std::string text;
-  std::string kind;               ///< of a device's: what is the same in every case; else empty
-  bool access = false;            ///< of a device's: about what became of an access
-  std::optional<u32> which = {};  ///< of a device's: how many accesses came before that one
+  std::string kind{};          ///< of a device's: what is the same in every case; else empty
+  bool access = false;         ///< of a device's: about what became of an access
+  std::optional<u32> which{};  ///< of a device's: how many accesses came before that one
 };
 
 /// A word that differs from what was known, found by comparing memory.

@@ -125,10 +125,7 @@ u64 Monitor::call_begins(const Call& call) {
   }
   begin(std::move(running));
   if (sink_ != nullptr) {
-    trace::Call event{.id = trace::CallId{call_id_},
-                      .call = to_trace(call, numbers_),
-                      .handler_device = {},
-                      .handler_pasid = {}};
+    trace::Call event{.id = trace::CallId{call_id_}, .call = to_trace(call, numbers_)};
     if (call.context.inside) {
       event.handler_device = trace::DeviceId{call.context.device};
       event.handler_pasid = call.context.pasid;
@@ -145,7 +142,7 @@ void Monitor::call_waits() {
   if (!in_call_) return;
   window_ends();
   tick();
-  trace::CallWait wait{.id = {}, .mm = {}, .phase = trace::Phase::begin};
+  trace::CallWait wait{.phase = trace::Phase::begin};
   if (running_.kind == Running::Kind::release) {
     wait.mm = trace::MmId{static_cast<u32>(running_.call.mm)};
   } else {
@@ -173,7 +170,7 @@ void Monitor::call_resumes(u64 id) {
   running_.call.segments = running_.segments;
   in_call_ = true;
   caches_.tolerate_disabled_halves(true);
-  trace::CallWait wait{.id = {}, .mm = {}, .phase = trace::Phase::end};
+  trace::CallWait wait{.phase = trace::Phase::end};
   if (running_.kind == Running::Kind::release) {
     wait.mm = trace::MmId{static_cast<u32>(running_.call.mm)};
   } else {
@@ -197,8 +194,7 @@ void Monitor::call_returns(const spec::sva::Observed& observed, spec::sva::Circu
   in_call_ = false;
   if (!verdict.ok && !declined) find(verdict.rule, in_trace_numbers(verdict.message, call));
   if (verdict.ok && verdict.blames_caller) {
-    blamed_on_caller_.push_back(
-        {.rule = verdict.rule, .at = now_, .text = verdict.message, .kind = {}});
+    blamed_on_caller_.push_back({.rule = verdict.rule, .at = now_, .text = verdict.message});
   }
   const bool worked = verdict.ok && observed.status == Status::ok;
   if (worked && changed_something(call, observed)) ++statistics_.calls_changing;

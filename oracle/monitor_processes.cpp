@@ -22,7 +22,7 @@ void Monitor::after(const spec::sva::Verdict& verdict, const std::string& what) 
     find(verdict.rule, what + ": " + verdict.message);
   } else if (verdict.blames_caller) {
     blamed_on_caller_.push_back(
-        {.rule = verdict.rule, .at = now_, .text = what + ": " + verdict.message, .kind = {}});
+        {.rule = verdict.rule, .at = now_, .text = what + ": " + verdict.message});
   }
   gather();
 }
@@ -84,11 +84,8 @@ void Monitor::invalidate_begins(u64 mm, u64 va, u64 bytes) {
   const bool everything = va + (bytes - 1) < va || bytes == ~u64{0};
   running.ranges.emplace_back(va, everything ? ~u64{0} : va + (bytes - 1));
   begin(std::move(running));
-  emit(environment, trace::Invalidate{.mm = mm_id(mm),
-                                      .va = va,
-                                      .length = bytes,
-                                      .phase = trace::Phase::begin,
-                                      .timed_out = {}});
+  emit(environment,
+       trace::Invalidate{.mm = mm_id(mm), .va = va, .length = bytes, .phase = trace::Phase::begin});
   caches_.tolerate_disabled_halves(true);
   running_.ticket = interface_.invalidate_begins(mm, va, bytes);
 }
@@ -100,8 +97,7 @@ void Monitor::invalidate_ends(bool timed_out) {
   trace::Invalidate event{.mm = mm_id(running_.call.mm),
                           .va = running_.call.iova,
                           .length = running_.call.size,
-                          .phase = trace::Phase::end,
-                          .timed_out = {}};
+                          .phase = trace::Phase::end};
   if (timed_out) event.timed_out = true;
   emit(environment, event);
   const spec::sva::Verdict verdict = interface_.invalidate_ends(running_.ticket, timed_out);
@@ -118,7 +114,7 @@ u64 Monitor::release_begins(u64 mm) {
   running.call.mm = mm;
   running.text = fmt::format("Release(mm {})", mm);
   begin(std::move(running));
-  emit(environment, trace::Release{.mm = mm_id(mm), .phase = trace::Phase::begin, .timed_out = {}});
+  emit(environment, trace::Release{.mm = mm_id(mm), .phase = trace::Phase::begin});
   caches_.tolerate_disabled_halves(true);
   running_.ticket = interface_.release_begins(mm);
   for (u32 device = 0; device < interface_.device_count(); ++device) owe_device(device);
@@ -129,7 +125,7 @@ void Monitor::release_ends(bool timed_out) {
   caches_.tolerate_disabled_halves(false);
   remember_changes();
   tick();
-  trace::Release event{.mm = mm_id(running_.call.mm), .phase = trace::Phase::end, .timed_out = {}};
+  trace::Release event{.mm = mm_id(running_.call.mm), .phase = trace::Phase::end};
   if (timed_out) event.timed_out = true;
   emit(environment, event);
   const spec::sva::Verdict verdict = interface_.release_ends(running_.ticket, timed_out);
@@ -145,15 +141,14 @@ void Monitor::handler_called(u32 device, u32 pasid, u64 drvdata) {
   emit(AgentId::cpu0, trace::Callback{.kind = trace::CallbackKind::mm_exit,
                                       .device = trace::DeviceId{device},
                                       .pasid = trace::substream(pasid),
-                                      .drvdata = drvdata,
-                                      .fault_group = {}});
+                                      .drvdata = drvdata});
   after(interface_.handler_called(device, pasid, drvdata),
         fmt::format("mm_exit(device {}, PASID {:#x})", device, pasid));
 }
 
 void Monitor::handler_returned(u32 device, u32 pasid, spec::sva::Status status) {
   tick();
-  trace::Done done{.device = trace::DeviceId{device}, .pasid = pasid, .status = {}};
+  trace::Done done{.device = trace::DeviceId{device}, .pasid = pasid};
   done.status = trace::enum_from_string<trace::Status>(spec::sva::status_text(status))
                     .value_or(trace::Status::einval);
   emit(trace::device_agent(static_cast<u16>(device)), done);
@@ -179,8 +174,7 @@ void Monitor::device_vanishes(u32 device) {
   running.text = fmt::format("removal of device {}", device);
   begin(std::move(running));
   emit(environment,
-       trace::DeviceRemove{
-           .device = trace::DeviceId{device}, .phase = trace::Phase::begin, .timed_out = {}});
+       trace::DeviceRemove{.device = trace::DeviceId{device}, .phase = trace::Phase::begin});
   // The others of its domain meet what an unbind_dev_all of it makes of the shared table.
   running_.call.kind = spec::sva::CallKind::unbind_dev_all;
   running_.ticket = interface_.begin_call(running_.call);
@@ -193,8 +187,7 @@ void Monitor::device_vanished(bool timed_out) {
   remember_changes();
   tick();
   const u32 device = running_.call.device;
-  trace::DeviceRemove event{
-      .device = trace::DeviceId{device}, .phase = trace::Phase::end, .timed_out = {}};
+  trace::DeviceRemove event{.device = trace::DeviceId{device}, .phase = trace::Phase::end};
   if (timed_out) event.timed_out = true;
   emit(environment, event);
   // As a call it never was: a result that is not permitted changes nothing.

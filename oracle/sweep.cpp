@@ -185,13 +185,8 @@ class Sweep {
     m_.now_ -= static_cast<EventIndex>(order_.size());
     for (const std::size_t i : order_) {
       ++m_.now_;
-      m_.emit(by_, trace::Store{.pa = stores_[i].pa,
-                                .size = 8,
-                                .value = stores_[i].value,
-                                .value_high = {},
-                                .word = {},
-                                .pc = {},
-                                .swept = true});
+      m_.emit(by_, trace::Store{
+                       .pa = stores_[i].pa, .size = 8, .value = stores_[i].value, .swept = true});
     }
     m_.now_ = last;
   }

@@ -15,12 +15,13 @@ trace::Status status_of(spec::sva::Status status) {
   return trace::enum_from_string<trace::Status>(text).value_or(trace::Status::einval);
 }
 
-/// Rights, and what only maps say, in the fields of any map-like call.
+/// Any map-like call with its rights, and what only maps say besides.
 template <class Map>
-void set_rights(Map& map, u32 prot) {
+Map with_rights(Map map, u32 prot) {
   map.rights = rights_of(prot);
   if ((prot & spec::sva::prot_privileged) != 0) map.privileged = true;
   if ((prot & spec::sva::prot_device) != 0) map.device_memory = true;
+  return map;
 }
 
 template <class Map>
@@ -69,48 +70,20 @@ trace::CallArguments space_call(const Call& call) {
   const trace::DomainId domain{static_cast<u32>(call.domain)};
   const trace::IoMmId io_mm{static_cast<u32>(call.io_mm)};
   switch (call.kind) {
-    case CallKind::map: {
-      calls::Map map{.domain = domain,
-                     .iova = call.iova,
-                     .pa = call.pa,
-                     .size = call.size,
-                     .rights = {},
-                     .privileged = {},
-                     .device_memory = {}};
-      set_rights(map, call.prot);
-      return map;
-    }
-    case CallKind::sva_map: {
-      calls::SvaMap map{.io_mm = io_mm,
-                        .iova = call.iova,
-                        .pa = call.pa,
-                        .size = call.size,
-                        .rights = {},
-                        .privileged = {},
-                        .device_memory = {}};
-      set_rights(map, call.prot);
-      return map;
-    }
-    case CallKind::map_sg: {
-      calls::MapSg map{.domain = domain,
-                       .iova = call.iova,
-                       .pieces = pieces_of(call),
-                       .rights = {},
-                       .privileged = {},
-                       .device_memory = {}};
-      set_rights(map, call.prot);
-      return map;
-    }
-    case CallKind::sva_map_sg: {
-      calls::SvaMapSg map{.io_mm = io_mm,
-                          .iova = call.iova,
-                          .pieces = pieces_of(call),
-                          .rights = {},
-                          .privileged = {},
-                          .device_memory = {}};
-      set_rights(map, call.prot);
-      return map;
-    }
+    case CallKind::map:
+      return with_rights(
+          calls::Map{.domain = domain, .iova = call.iova, .pa = call.pa, .size = call.size},
+          call.prot);
+    case CallKind::sva_map:
+      return with_rights(
+          calls::SvaMap{.io_mm = io_mm, .iova = call.iova, .pa = call.pa, .size = call.size},
+          call.prot);
+    case CallKind::map_sg:
+      return with_rights(
+          calls::MapSg{.domain = domain, .iova = call.iova, .pieces = pieces_of(call)}, call.prot);
+    case CallKind::sva_map_sg:
+      return with_rights(
+          calls::SvaMapSg{.io_mm = io_mm, .iova = call.iova, .pieces = pieces_of(call)}, call.prot);
     case CallKind::unmap:
       return calls::Unmap{.domain = domain, .iova = call.iova, .size = call.size};
     case CallKind::sva_unmap:

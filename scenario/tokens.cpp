@@ -8,10 +8,6 @@
 namespace iommucheck::scenario {
 namespace {
 
-bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
-
 /// `each-alloc`, `no-memory`: a minus between letters belongs to the word.
 bool in_word(std::string_view line, std::size_t i) {
   if (is_letter(line[i]) || is_digit(line[i])) return true;

@@ -26,9 +26,7 @@ class Runner {
     const bool alive = run_steps() && end();
     resolve();
     if (!alive) {
-      event(
-          trace::environment_agent,
-          trace::Note{.kind = {}, .text = "the device died: " + run_.death, .pa = {}, .value = {}});
+      event(trace::environment_agent, trace::Note{.text = "the device died: " + run_.death});
     }
     header();
     return std::move(run_);
@@ -55,7 +53,7 @@ class Runner {
       case StepKind::store: store(step.a, step.b); return true;
       case StepKind::fill:
         device_.fill(step.a, step.b, step.c);
-        event(AgentId::cpu0, trace::Fill{.pa = step.a, .words = step.b, .value = step.c, .pc = {}});
+        event(AgentId::cpu0, trace::Fill{.pa = step.a, .words = step.b, .value = step.c});
         unordered_ = true;
         return true;
       case StepKind::write:
@@ -79,23 +77,14 @@ class Runner {
 
   void store(u64 pa, u64 value) {
     device_.store(pa, value);
-    event(AgentId::cpu0, trace::Store{.pa = pa,
-                                      .size = 8,
-                                      .value = value,
-                                      .value_high = {},
-                                      .word = {},
-                                      .pc = {},
-                                      .swept = {}});
+    event(AgentId::cpu0, trace::Store{.pa = pa, .size = 8, .value = value});
     unordered_ = true;
   }
   void write(u32 offset, unsigned size, u64 value) {
     device_.mmio_write(offset, size, value);
-    event(AgentId::cpu0, trace::MmioWrite{.offset = offset,
-                                          .size = static_cast<u8>(size),
-                                          .value = value,
-                                          .ordered = true,
-                                          .iommu = {},
-                                          .pc = {}});
+    event(AgentId::cpu0,
+          trace::MmioWrite{
+              .offset = offset, .size = static_cast<u8>(size), .value = value, .ordered = true});
     unordered_ = false;
     if (offset == reg::cr0) cr0_ = value;
     if (offset == reg::cmdq_base) prod_ = cons_ = 0;
@@ -104,12 +93,8 @@ class Runner {
   Ticket read(u32 offset, unsigned size) {
     const Ticket ticket = device_.mmio_read(offset, size);
     waiting_.push_back({run_.trace.events.size(), ticket});
-    event(AgentId::cpu0, trace::MmioRead{.offset = offset,
-                                         .size = static_cast<u8>(size),
-                                         .value = 0,
-                                         .ordered = {},
-                                         .iommu = {},
-                                         .pc = {}});
+    event(AgentId::cpu0,
+          trace::MmioRead{.offset = offset, .size = static_cast<u8>(size), .value = 0});
     return ticket;
   }
 
@@ -199,7 +184,7 @@ class Runner {
     for (std::size_t i = 0; i < words.size(); i += 4) {
       trace::EventRecord record;
       for (std::size_t k = 0; k < 4; ++k) record[k] = device_.value(words[i + k]);
-      event(trace::smmu_agent(), trace::EventRecorded{.slot = {}, .record = record});
+      event(trace::smmu_agent(), trace::EventRecorded{.record = record});
     }
     acknowledge(prod);
     return true;
