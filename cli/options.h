@@ -100,7 +100,7 @@ using Command =
 /// bad usage, which has been said on stderr.
 std::variant<Command, int> parse(int argc, char** argv);
 
-// One function a command, in the file of its name. They return the exit status of DESIGN 8: 0 all
+// One function a command, in the file of its name. They return the exit status of the README: 0 all
 // held, 1 a violation was found, 2 the input or usage was bad, 3 the environment failed.
 int run_litmus(const LitmusOptions& options);
 int run_scenario(const ScenarioCommand& options);

@@ -24,7 +24,8 @@ const char* not_claimed(Rule rule, const spec::Capabilities& capabilities) {
   }
 }
 
-const char* not_exercised(Rule rule) {
+std::string_view not_exercised(Rule rule) {
+  if (const auto why = spec::not_modelled(rule); !why.empty()) return why;
   switch (rule) {
     case Rule::CONFLICT_CONTIGUOUS: return "the driver stored no descriptor with contiguous hint";
     case Rule::QUEUE_CONS_RANGE: return "the driver moved the index of no output queue";

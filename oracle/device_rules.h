@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A device under test against what the specification allows it, over the sequence: each access with
 // what became of it, each event record with the access it belongs to, each register with the
-// progress it shows. DESIGN 1: it is right if everything it does is one of the allowed outcomes.
+// progress it shows: it is right if everything it does is one of the allowed outcomes.
 #pragma once
 
 #include <array>

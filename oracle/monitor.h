@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The monitor: events in, verdict and evidence out. Whoever has events (the lockstep with a driver,
-// a recording, a trace) reports them here; nothing else judges. DESIGN 7.
+// a recording, a trace) reports them here; nothing else judges.
 //
 // It joins three states that share one trail: what caches may hold (spec/smmu/caches.h), registers
 // and queues (spec/smmu/smmu.h), and what the interface promises (spec/sva/interface.h).

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The four promises: what hardware may do is compared with what the interface promises, interval
-// by interval, where something changed. DESIGN 4; SEMANTICS 5.
+// by interval, where something changed. SEMANTICS 5.
 //
 // A window ends before an invalidation can act, memory is freed, a call returns or an expectation
 // changes. Until then every version that was visible in it is still visible or cached, so one

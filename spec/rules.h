@@ -62,6 +62,10 @@ std::span<const RuleInfo> all_rules();
 const RuleInfo& rule_info(Rule rule);
 inline std::string_view rule_name(Rule rule) { return rule_info(rule).name; }
 
+/// Why nothing in this tree decides the rule yet, or is able to break it; empty where something
+/// does. Such a rule never "holds": reports give this reason.
+std::string_view not_modelled(Rule rule);
+
 /// The rule of that name, or nothing.
 std::optional<Rule> find_rule(std::string_view name);
 

@@ -64,16 +64,14 @@ const char* not_claimed(Rule rule, const spec::Capabilities& caps) {
   }
 }
 
-const char* not_exercised(Rule rule) {
+std::string_view not_exercised(Rule rule) {
+  if (const auto why = spec::not_modelled(rule); !why.empty()) return why;
   switch (rule) {
-    case Rule::STE_FETCH:
-    case Rule::CD_FETCH:
     case Rule::S1_WALK_FETCH: return "no memory here answers with an external abort";
     case Rule::SSID_NOT_ALLOWED: return "the engines send no SubstreamIDs";
     case Rule::SSID_RANGE:
     case Rule::SSID_ZERO_RESERVED:
-    case Rule::SSID_REQUIRED:
-    case Rule::S1_BYPASS_SIZE: return "the engines send no SubstreamIDs";
+    case Rule::SSID_REQUIRED: return "the engines send no SubstreamIDs";
     case Rule::QUEUE_CONSUMED_ORDER: return "seen by CMDQ_CONS only: CMD_ORDER";
     case Rule::TLBI_TAGS:
     case Rule::TLBI_RANGE:
@@ -99,7 +97,6 @@ std::vector<RuleCount> device_rule_counts(CaseJudge& judge, const std::array<u64
       case Rule::TLBI_TAGS: asked += invalidations.tlbi; break;
       case Rule::TLBI_RANGE: asked += invalidations.range; break;
       case Rule::CFGI_SCOPE: asked += invalidations.cfgi; break;
-      case Rule::CMD_SYNC_COMPLETES: asked += invalidations.tlbi + invalidations.cfgi; break;
       case Rule::COMMAND_LEGAL:
         asked += numbers.asked[static_cast<std::size_t>(Rule::CMD_ORDER)];
         break;
@@ -107,7 +104,6 @@ std::vector<RuleCount> device_rule_counts(CaseJudge& judge, const std::array<u64
       default: break;
     }
     discriminating = std::max(discriminating, info.family == spec::Family::coverage ||
-                                                      info.rule == Rule::CMD_SYNC_COMPLETES ||
                                                       info.rule == Rule::COMMAND_LEGAL ||
                                                       info.rule == Rule::DEVICE_SURVIVES
                                                   ? asked

@@ -23,7 +23,7 @@ std::string pending_name(u32 kind) {
 
 }  // namespace
 
-/// DESIGN 4, promise 4.
+/// SEMANTICS 5.
 std::vector<Leak> Interface::leaks() const {
   std::vector<Leak> leaks;
   for_each_space([&](u32 i) {

@@ -2,7 +2,7 @@
 // The abstract state of the interface: devices, domains, private and process address spaces, what
 // each maps, what is not synchronised yet, PASIDs and bonds. It answers three questions: which
 // results may a call give, what may an access of a device meet, and what has to be given back.
-// INTERFACE.md; DESIGN 4; SEMANTICS 5.
+// docs/interface.md; SEMANTICS 5.
 //
 // What an implementation is free to choose (handles, PASIDs, how much of a block it can split,
 // whether an allocation's failure shows) is observed, never predicted. Every change goes through

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Two readings of SEMANTICS.md: the specification's engine and the literal model must agree on
+// Two readings of docs/definition.md: the specification's engine and the literal model must agree on
 // every set and every broken rule, on random small tests and on the files.
 #include "litmus/agreement.h"
 

@@ -23,6 +23,11 @@ std::string row(const RuleInfo& rule) {
   text += rule.name;
   text += "` | ";
   text += rule.text;
+  if (const auto why = not_modelled(rule.rule); !why.empty()) {
+    text += " *Not modelled: ";
+    text += why;
+    text += ".*";
+  }
   text += " | ";
   text += keeper_name(rule.keeper);
   text += " | ";
