@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -277,6 +278,13 @@ struct DoStep {
   std::vector<Command> commands;  ///< then SYNC, ring, wait
   friend bool operator==(const DoStep&, const DoStep&) = default;
 };
+/// CR0.CMDQEN, with its acknowledgement; `reset`, while it is 0: PROD := CONS.
+enum class CmdqChange : u8 { off, on, reset };
+inline constexpr std::string_view cmdq_words[] = {"off", "on", "reset"};
+struct CmdqStep {
+  CmdqChange change = CmdqChange::off;
+  friend bool operator==(const CmdqStep&, const CmdqStep&) = default;
+};
 struct SmmuenStep {
   Number value;  ///< 0 or 1
   bool noack = false;
@@ -310,8 +318,8 @@ struct MarkStep {
 struct Step {
   Name agent;  ///< "cpu0" where none is named
   std::variant<StoreStep, BarrierStep, CleanStep, HandoffStep, ZeroStep, ClearStep, FillContStep,
-               FreeStep, ReleaseStep, CmdStep, RingStep, WaitStep, DoStep, SmmuenStep, AtsStep,
-               RegStrtabStep, DmaBeginStep, DmaEndStep, MarkStep>
+               FreeStep, ReleaseStep, CmdStep, RingStep, WaitStep, DoStep, CmdqStep, SmmuenStep,
+               AtsStep, RegStrtabStep, DmaBeginStep, DmaEndStep, MarkStep>
       what;
   Place place;
   friend bool operator==(const Step&, const Step&) = default;

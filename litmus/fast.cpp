@@ -227,7 +227,11 @@ class Runner {
 
   void perform(const RingAction& action) {
     if (!action.relaxed) caches_.barrier(agent_);
-    for (; exposed_ < slots_.size(); ++exposed_) {
+    rung_ = slots_.size();
+    expose();
+  }
+  void expose() {
+    for (; !queue_off_ && exposed_ < rung_; ++exposed_) {
       spec::Command command = slots_[exposed_];
       const u64 slot = queue_base + 16 * exposed_;
       const bool certain =
@@ -235,11 +239,28 @@ class Runner {
       // CERROR_ILL: the driver replaces the command by a CMD_SYNC, and the queue goes on.
       if (spec::check_command(command, caps_)) command = spec::cmd_sync();
       const spec::Group group = caches_.expose(command, certain);
-      if (certain && command.op == spec::Opcode::sync) synced_ = group;
+      if (certain && command.op == spec::Opcode::sync) {
+        synced_ = group;
+        synced_end_ = exposed_ + 1;
+      }
     }
   }
   void perform(const WaitAction&) {
-    if (synced_) caches_.complete(*synced_);
+    if (!synced_) return;
+    caches_.complete(*synced_);
+    consumed_ = synced_end_;
+  }
+  void perform(const CmdqAction& action) {
+    caches_.barrier(agent_);  // ordered register writes
+    if (action.change == CmdqChange::reset) {
+      // What no CMD_SYNC was waited for may not have been consumed.
+      caches_.drop_commands(exposed_ - consumed_);
+      synced_.reset();
+      exposed_ = consumed_ = rung_ = slots_.size();
+      return;
+    }
+    queue_off_ = action.change == CmdqChange::off;
+    expose();
   }
   void perform(const SmmuenAction& action) {
     caches_.barrier(agent_);  // an ordered register write
@@ -343,8 +364,12 @@ class Runner {
   Caches caches_;
   AgentId agent_ = AgentId::cpu0;
   std::vector<spec::Command> slots_;
+  std::size_t rung_ = 0;
   std::size_t exposed_ = 0;
+  std::size_t consumed_ = 0;  // surely: up to the last CMD_SYNC that was waited for
   std::optional<spec::Group> synced_;
+  std::size_t synced_end_ = 0;
+  bool queue_off_ = false;
   std::vector<ReleaseAction> released_;
   bool gave_up_ = false;
   Judgement judgement_;

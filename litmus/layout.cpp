@@ -255,16 +255,40 @@ class Builder {
     const Region& region = out_.regions[by_name_.at(step.page.name)];
     act(ReleaseAction{address(step.page), step.page.part ? page_bytes : region.bytes});
   }
-  void expand(const CmdStep& step) { act(CommandAction{step.command}); }
-  void expand(const RingStep& step) { act(RingAction{step.relaxed}); }
-  void expand(const WaitStep& /*no operands*/) { act(WaitAction{}); }
+  void expand(const CmdStep& step) {
+    sync_written_ |= step.command.op == CommandOp::sync;
+    act(CommandAction{step.command});
+  }
+  void expand(const RingStep& step) {
+    sync_held_ |= queue_off_ && sync_written_;
+    sync_written_ = false;
+    act(RingAction{step.relaxed});
+  }
+  void expand(const WaitStep& /*no operands*/) {
+    if (sync_held_) {
+      fail(test_.run[step_].place, "wait",
+           "a CMD_SYNC that is rung while the queue is off completes only after `cmdq on`");
+    }
+    act(WaitAction{});
+  }
+  void expand(const CmdqStep& step) {
+    const bool off = step.change == CmdqChange::off;
+    if (queue_off_ == off) {
+      fail(test_.run[step_].place, std::string(cmdq_words[static_cast<std::size_t>(step.change)]),
+           queue_off_ ? "the command queue is off already" : "the command queue is not off");
+    }
+    if (step.change != CmdqChange::reset) queue_off_ = off;
+    if (step.change != CmdqChange::off) sync_held_ = false;
+    if (step.change == CmdqChange::reset) sync_written_ = false;
+    act(CmdqAction{step.change});
+  }
   void expand(const DoStep& step) {
     for (const Command& command : step.commands) act(CommandAction{command});
     Command sync;
     sync.place = test_.run[step_].place;
-    act(CommandAction{sync});
-    act(RingAction{});
-    act(WaitAction{});
+    expand(CmdStep{sync});
+    expand(RingStep{});
+    expand(WaitStep{});
   }
   void expand(const AtsStep& step) { act(AtsAction{step.sid.value, step.value.value != 0}); }
   void expand(const SmmuenStep& step) { act(SmmuenAction{step.value.value != 0, !step.noack}); }
@@ -302,6 +326,9 @@ class Builder {
 
   const Test& test_;
   Layout out_;
+  bool queue_off_ = false;
+  bool sync_written_ = false;  // to the queue and not rung
+  bool sync_held_ = false;     // rung while the queue is off
   std::map<std::string, std::size_t> by_name_;
   std::map<u64, u64> memory_;
   u16 agent_ = 0;

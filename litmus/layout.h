@@ -66,6 +66,9 @@ struct RingAction {
   bool relaxed = false;
 };
 struct WaitAction {};
+struct CmdqAction {
+  CmdqChange change = CmdqChange::off;
+};
 struct SmmuenAction {
   bool on = false;
   bool acknowledged = true;
@@ -92,8 +95,8 @@ struct MarkAction {};
 /// One elementary step. `do`, `clear`, `fillcont`, `store cont` are expanded into these.
 struct Action {
   std::variant<WriteAction, ZeroAction, BarrierAction, CleanAction, HandoffAction, FreeAction,
-               ReleaseAction, CommandAction, RingAction, WaitAction, SmmuenAction, AtsAction,
-               StrtabAction, DmaBeginAction, DmaEndAction, MarkAction>
+               ReleaseAction, CommandAction, RingAction, WaitAction, CmdqAction, SmmuenAction,
+               AtsAction, StrtabAction, DmaBeginAction, DmaEndAction, MarkAction>
       what;
   u16 agent = 0;  ///< index into Layout::agents
   u32 step = 0;   ///< index into Test::run, for evidence

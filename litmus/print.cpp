@@ -119,6 +119,9 @@ struct PrintStep {
     return step.relaxed ? "ring relaxed" : "ring";
   }
   std::string operator()(const WaitStep& /*no operands*/) const { return "wait"; }
+  std::string operator()(const CmdqStep& step) const {
+    return "cmdq " + std::string(cmdq_words[static_cast<std::size_t>(step.change)]);
+  }
   std::string operator()(const DoStep& step) const {
     std::string out = "do";
     for (std::size_t i = 0; i < step.commands.size(); ++i) {

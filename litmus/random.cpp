@@ -38,7 +38,11 @@ class Dice {
 class Generator {
  public:
   Generator(u64 seed, unsigned size)
-      : dice_(seed), ats_dice_(seed ^ 0xa5a5a5a5), size_(size), ats_(ats_dice_.one_in(3)) {}
+      : dice_(seed),
+        ats_dice_(seed ^ 0xa5a5a5a5),
+        queue_dice_(seed ^ 0x12345678),
+        size_(size),
+        ats_(ats_dice_.one_in(3)) {}
 
   std::string text() {
     prelude_ = dice_.of({"std", "std", "two", "two", "pasid"});
@@ -55,6 +59,7 @@ class Generator {
       init_ats();
       invalidate_atcs(steps);
     }
+    if (queue_dice_.one_in(5)) switch_queue(steps);
     for (const std::string& line : init_) out += "init " + line + "\n";
     for (const std::string& line : steps) out += "run " + line + "\n";
     for (u64 i = 1 + dice_.below(3); i > 0; --i) out += access();
@@ -357,6 +362,25 @@ class Generator {
     return out;
   }
 
+  /// The command queue is off for a moment, during which it may be emptied.
+  void switch_queue(Lines& steps) {
+    // Not every completion is waited for, so that there is something to lose.
+    for (std::string& step : steps) {
+      if (step == "wait" && queue_dice_.one_in(2)) step = "barrier";
+    }
+    auto at = static_cast<std::ptrdiff_t>(queue_dice_.below(steps.size() + 1));
+    steps.insert(steps.begin() + at++, "cmdq off");
+    const auto waits = [&](const std::string& step) {
+      return step.find("wait") != std::string::npos || step.find("do ") != std::string::npos;
+    };
+    while (at < std::ssize(steps) && !waits(steps[static_cast<std::size_t>(at)]) &&
+           queue_dice_.one_in(2)) {
+      ++at;
+    }
+    if (!queue_dice_.one_in(3)) steps.insert(steps.begin() + at++, "cmdq reset");
+    steps.insert(steps.begin() + at, "cmdq on");
+  }
+
   Lines start() {
     if (dice_.one_in(2)) return {"do CFGI_ALL", "do TLBI_NSNH_ALL", "smmuen 1"};
     return {"do CFGI_ALL ; " + dice_.of({"TLBI_NH_ALL", "TLBI_NH_ASID asid=5", "TLBI_NSNH_ALL"}),
@@ -396,6 +420,7 @@ class Generator {
 
   Dice dice_;
   Dice ats_dice_;
+  Dice queue_dice_;
   unsigned size_;
   bool ats_;
   std::string prelude_;

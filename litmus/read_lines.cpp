@@ -167,6 +167,16 @@ decltype(Step::what) read_table_step(LineReader& reader, const Token& verb) {
   return fill;
 }
 
+CmdqStep read_cmdq(LineReader& reader) {
+  const Token what = reader.word("off, on or reset");
+  const auto* found = std::find(std::begin(cmdq_words), std::end(cmdq_words), what.text);
+  if (found == std::end(cmdq_words)) {
+    reader.fail(what, "not a change of the command queue; it has off, on, reset");
+    return {};
+  }
+  return {static_cast<CmdqChange>(found - std::begin(cmdq_words))};
+}
+
 decltype(Step::what) read_verb(LineReader& reader, const Token& verb) {
   const std::string& v = verb.text;
   if (v == "store" || v == "rmw") return read_store(reader, v == "rmw");
@@ -189,6 +199,7 @@ decltype(Step::what) read_verb(LineReader& reader, const Token& verb) {
     while (reader.take(";")) step.commands.push_back(read_command(reader));
     return step;
   }
+  if (v == "cmdq") return read_cmdq(reader);
   if (v == "smmuen") {
     Number value = reader.number("SMMUEN", 1);
     return SmmuenStep{std::move(value), reader.take("noack")};

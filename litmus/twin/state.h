@@ -19,7 +19,9 @@ namespace iommucheck::litmus::twin {
 struct Slot {
   Command command;
   bool sync = false;     ///< CMD_SYNC, or what Linux replaces by one (CERROR_ILL)
-  bool exposed = false;  ///< a PROD write passed it
+  bool rung = false;     ///< a PROD write passed it
+  bool exposed = false;  ///< and the queue is on, or was since
+  bool dropped = false;  ///< by a reset of the queue: it was not consumed
   bool stale = false;    ///< the SMMU read what the slot held before: it never acts
   bool acted = false;
   bool pending = true;  ///< the slot's own store is not ordered yet
@@ -127,6 +129,7 @@ struct State {
 
   Memory memory;
   std::vector<Slot> queue;
+  bool queue_off = false;  ///< CR0.CMDQEN = 0
   bool may_translate = true;
   bool may_bypass = false;
   u64 strtab = 0;

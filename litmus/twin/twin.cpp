@@ -74,7 +74,7 @@ class Schedules {
   static bool is_done(const State& state, std::size_t sync) {
     for (std::size_t i = 0; i < sync; ++i) {
       const Slot& slot = state.queue[i];
-      if (!slot.stale && !slot.sync && !slot.acted) return false;
+      if (!slot.stale && !slot.dropped && !slot.sync && !slot.acted) return false;
     }
     for (const Flight& flight : state.flights) {
       if (!flight.done && !flight.commands.empty() && *flight.commands.begin() < sync) return false;
@@ -145,10 +145,10 @@ class Schedules {
 
   static bool may_act(const State& state, std::size_t index) {
     const Slot& slot = state.queue[index];
-    if (slot.sync || !slot.exposed || slot.stale || slot.acted) return false;
+    if (slot.sync || !slot.exposed || slot.stale || slot.acted || slot.dropped) return false;
     for (std::size_t i = 0; i < index; ++i) {
       const Slot& earlier = state.queue[i];
-      if (earlier.sync && !earlier.stale && !is_done(state, i)) return false;
+      if (earlier.sync && !earlier.stale && !earlier.dropped && !is_done(state, i)) return false;
     }
     return true;
   }
@@ -216,15 +216,20 @@ class Schedules {
       state.queue.push_back(slot);
     } else if (const auto* ring = std::get_if<RingAction>(&action.what)) {
       if (!ring->relaxed) barrier(state, action.agent);
-      expose(after);
+      for (Slot& slot : state.queue) slot.rung = true;
+      if (!state.queue_off) expose(after);
     } else if (std::holds_alternative<WaitAction>(action.what)) {
       for (std::size_t i = 0; i < state.queue.size(); ++i) {
         const Slot& slot = state.queue[i];
-        if (slot.sync && slot.exposed && !slot.stale && !is_done(state, i)) {
+        if (!slot.sync || !slot.exposed || slot.stale || slot.dropped) continue;
+        if (!is_done(state, i)) {
           after.clear();
           return;
         }
       }
+    } else if (const auto* cmdq = std::get_if<CmdqAction>(&action.what)) {
+      barrier(state, action.agent);
+      change_queue(after, cmdq->change);
     } else if (const auto* smmuen = std::get_if<SmmuenAction>(&action.what)) {
       barrier(state, action.agent);
       set_smmuen(state, *smmuen);
@@ -275,7 +280,8 @@ class Schedules {
   /// The PROD write. A slot whose store is not ordered before it may be read too early.
   static void expose(std::vector<State>& after) {
     for (std::size_t i = 0; i < after.front().queue.size(); ++i) {
-      if (after.front().queue[i].exposed) continue;
+      const Slot& slot = after.front().queue[i];
+      if (slot.exposed || slot.dropped || !slot.rung) continue;
       for (State& state : after) state.queue[i].exposed = true;
       if (!after.front().queue[i].pending) continue;
       const std::size_t count = after.size();
@@ -283,6 +289,33 @@ class Schedules {
         after.push_back(after[n]);
         after.back().queue[i].stale = true;
       }
+    }
+  }
+
+  static void change_queue(std::vector<State>& after, CmdqChange change) {
+    if (change == CmdqChange::reset) {
+      reset_queue(after);
+      return;
+    }
+    after.front().queue_off = change == CmdqChange::off;
+    if (change == CmdqChange::on) expose(after);
+  }
+
+  /// PROD := CONS, wherever the SMMU came to: a state for each place. It consumes in order, and a
+  /// CMD_SYNC only when that is complete; what acted was consumed.
+  static void reset_queue(std::vector<State>& after) {
+    const State before = after.front();
+    const std::vector<Slot>& queue = before.queue;
+    after.clear();
+    std::size_t cons = 0;
+    for (std::size_t i = 0; i < queue.size(); ++i) {
+      if (queue[i].acted || queue[i].dropped) cons = i + 1;
+    }
+    for (;; ++cons) {
+      after.push_back(before);
+      for (std::size_t i = cons; i < queue.size(); ++i) after.back().queue[i].dropped = true;
+      if (cons == queue.size() || !queue[cons].exposed) return;
+      if (queue[cons].sync && !queue[cons].stale && !is_done(before, cons)) return;
     }
   }
 

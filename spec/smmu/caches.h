@@ -16,6 +16,7 @@
 //   config.cpp  what follows where they change        regimes.cpp     regimes and tags
 //   enable.cpp  registers, SMMUEN                     invalidate.cpp  commands
 //   lookup.cpp  candidates and outcomes               explain.cpp     the same in words
+//   dropped.cpp commands that the queue lost
 //   ats_sources.cpp, atc.cpp, ats.cpp                 what devices may ask, keep and use by ATS
 //   translations.cpp all of a tag                     stale.cpp       questions of recordings
 #pragma once
@@ -207,6 +208,9 @@ class Caches {
   Group expose(const Command& command, bool certain);
   /// The driver observed that the CMD_SYNC which ends `group` is complete (and so all before).
   void complete(Group group);
+  /// The last `count` commands that were exposed are lost: the queue was disabled, and its indices
+  /// were set anew. What they were to remove may live on.
+  void drop_commands(u64 count);
 
   // ---- questions: nothing changes ---------------------------------------------------------------
   /// Distinct outcomes of an access now; `visit(const Outcome&)` for each. False: a bound was hit.
@@ -445,6 +449,7 @@ class Caches {
     Command command;
     Group group = 0;
     EventIndex at = 0;
+    u64 number = 0;  ///< among all that were exposed
   };
   struct Path {
     u32 tag = 0;
@@ -661,6 +666,19 @@ class Caches {
   [[nodiscard]] Group first_kill_after(Group group, const Item& item) const;
   [[nodiscard]] TlbTarget target_of(const Item& item) const;
 
+  // dropped.cpp
+  void revive_unknown();
+  void revive_config();
+  void revive_items();
+  void revive_atc();
+  template <class Removes>
+  [[nodiscard]] bool is_left(Removes&& removes) const {
+    for (u32 i = 0; i < in_flight_.size(); ++i) {
+      if (removes(in_flight_[i])) return true;
+    }
+    return false;
+  }
+
   // atc.cpp
   using VisitCandidate = std::function<void(const Candidate&, u64 bytes)>;
   u32 intern_atc(u32 sid, u32 ssid, u32 ssv);
@@ -790,6 +808,7 @@ class Caches {
 
   TrailArray<InFlight> in_flight_;
   TrailArray<InFlight> history_;  // commands since the state began, for explanations
+  u64 exposed_ = 0;               // commands
   u64 group_ = 0;                 // that the next command belongs to
   u64 completed_ = 0;             // groups below this one are complete
 

@@ -69,8 +69,10 @@ bool Caches::covers_item(const Command& command, const Item& item) const {
 
 Group Caches::expose(const Command& command, bool certain) {
   const auto group = static_cast<Group>(group_);
+  const u64 number = exposed_;
+  trail_.set(exposed_, number + 1);
   if (!certain) return group;
-  InFlight entry{command, group, now_};
+  InFlight entry{command, group, now_, number};
   history_.push(trail_, entry);
   if (command.op == Opcode::sync) {
     trail_.set(group_, group_ + 1);

@@ -152,10 +152,14 @@ void Smmu::write(AgentId by, u32 offset, unsigned size, u64 value, bool ordered)
 void Smmu::write_register(u32 offset, u64 value) {
   switch (offset) {
     case reg::cr2: caches_.set_e2h((value & cr2::e2h) != 0); break;
-    case reg::cmdq_base: update_queue_window(); break;
+    case reg::cmdq_base:
+      update_queue_window();
+      set(r_.queue_changed, 1);
+      break;
     case reg::cmdq_cons:
-      set(r_.exposed, value & 0xfffff);
-      set(r_.taken, value & 0xfffff);
+      set(r_.cmdq_cons, value & 0xfffff);
+      set(r_.queue_changed, 1);
+      set(r_.cons_known, 1);
       break;
     default: break;
   }
@@ -188,12 +192,35 @@ void Smmu::write_cr0(u64 value) {
   }
   // Checks are there for sure between the acknowledgement and the next change.
   if ((changed & cr0::atschk) != 0) caches_.set_atschk(false);
-  if ((changed & value & cr0::cmdqen) != 0) {
-    update_queue_window();
-    set(r_.exposed, r_.cmdq_cons & 0xfffff);
-    set(r_.taken, r_.cmdq_cons & 0xfffff);
-    process_queue();
+  if ((changed & cr0::cmdqen) == 0) return;
+  if ((value & cr0::cmdqen) != 0) return enable_queue();
+  set(r_.cons_known, 0);
+}
+
+/// CMDQEN 0 to 1. Without a change of the queue the SMMU goes on where it stopped. Otherwise it
+/// begins at CONS: of what was exposed and not seen as consumed nobody knows whether it ran, and no
+/// CMD_SYNC of later proves it. IHI 0070 6.3.9.3, 6.3.26.
+void Smmu::enable_queue() {
+  update_queue_window();
+  const u64 open = r_.exposed_total - r_.cons_total;
+  if (r_.queue_changed != 0) {
+    if (open != 0 && r_.cons_known == 0) {
+      report(Rule::QUEUE_PROD_BACK,
+             "the command queue is enabled with indices or slots that are not those of before, but "
+             "CMDQ_CONS was neither read nor written since it was disabled: which commands were "
+             "consumed is not known");
+    }
+    if (!slots_from_events_) caches_.drop_commands(open);
+    set(r_.cons_total, r_.exposed_total);
+    // In a recording they were seen as consumed, so those CMD_SYNCs are complete.
+    if (slots_from_events_) complete_syncs();
+    syncs_.clear(caches_.trail());
+    set(first_sync_, 0);
+    set(r_.exposed, r_.cmdq_cons);
+    set(r_.taken, r_.cmdq_cons);
+    set(r_.queue_changed, 0);
   }
+  process_queue();
 }
 
 void Smmu::write_gbpa(u64 value) {
@@ -267,7 +294,8 @@ void Smmu::write_prod(u64 value) {
     return;
   }
   set(r_.cmdq_prod, value);
-  if (running) process_queue();
+  if (running) return process_queue();
+  if (after < queue_used(queue.lg2, r_.exposed, cons)) set(r_.queue_changed, 1);
 }
 
 void Smmu::process_queue() {
@@ -394,12 +422,15 @@ void Smmu::command_taken(const QueueGeometry& queue, u32 slot) {
 
 // A slot that is exposed and not known to be consumed is the SMMU's.
 void Smmu::check_slot(u64 pa) {
-  if ((r_.cr0 & cr0::cmdqen) == 0 || command_error()) return;
-  ++caches_.exercised[static_cast<std::size_t>(Rule::QUEUE_SLOT_LIVE)];
   const QueueGeometry queue = cmdq();
   const u64 index = (pa - queue.base) / command_bytes;
   const u64 cons = r_.cmdq_cons & 0xfffff;
   const u64 distance = (index - queue_index(queue.lg2, cons)) & (pow2(queue.lg2) - 1);
+  if ((r_.cr0 & cr0::cmdqen) == 0 && distance < queue_used(queue.lg2, r_.exposed, cons)) {
+    set(r_.queue_changed, 1);
+  }
+  if ((r_.cr0 & cr0::cmdqen) == 0 || command_error()) return;
+  ++caches_.exercised[static_cast<std::size_t>(Rule::QUEUE_SLOT_LIVE)];
   if (distance >= queue_used(queue.lg2, r_.cmdq_prod, cons)) return;
   report(Rule::QUEUE_SLOT_LIVE, "slot " + std::to_string(index) +
                                     " is rewritten while it is exposed and not seen as consumed");
@@ -411,6 +442,10 @@ void Smmu::observe_cons(u64 cons) {
   if (moved == 0) return;
   set(r_.cmdq_cons, cons & 0xfffff);
   set(r_.cons_total, r_.cons_total + moved);
+  complete_syncs();
+}
+
+void Smmu::complete_syncs() {
   while (first_sync_ < syncs_.size() &&
          syncs_[static_cast<u32>(first_sync_)].position < r_.cons_total) {
     caches_.complete(static_cast<Group>(syncs_[static_cast<u32>(first_sync_)].group));
@@ -465,6 +500,7 @@ u64 Smmu::read_register(u32 offset, Choices& choices) {
   u32 chosen = 0;
   switch (offset) {
     case reg::cmdq_cons: {
+      if (queue_is_off()) set(r_.cons_known, 1);
       if (r_.cmdq_cons == r_.exposed || (r_.cr0 & cr0::cmdqen) == 0 || r_.stuck != 0) break;
       if (!progress(ChoiceSite::consume, 3, choices, chosen)) break;
       observe_cons(chosen == 2 ? queue_next(cmdq().lg2, r_.cmdq_cons) : r_.exposed);
@@ -536,7 +572,9 @@ bool Smmu::admit_register(u32 offset, u64 value) {
     case reg::cmdq_cons: {
       const QueueGeometry queue = cmdq();
       const u64 cons = value & 0xfffff;
-      const u64 limit = queue_used(queue.lg2, r_.exposed, r_.cmdq_cons);
+      const bool stopped = queue_is_off() && r_.cons_known != 0;
+      if (queue_is_off()) set(r_.cons_known, 1);
+      const u64 limit = stopped ? 0 : queue_used(queue.lg2, r_.exposed, r_.cmdq_cons);
       if (!slots_from_events_ && command_error() && !admit_stopped(queue, value, limit)) {
         return true;  // reported
       }

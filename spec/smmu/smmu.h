@@ -109,6 +109,8 @@ class Smmu {
     u64 exposed_total = 0;  // the same, counted from the beginning
     u64 taken = 0;          // index up to which events said that commands were consumed
     u64 cons_total = 0;     // what the driver has observed of CONS, counted likewise
+    u64 cons_known = 0;     // CONS was read or written since CMDQEN = 0 was acknowledged
+    u64 queue_changed = 0;  // CONS, PROD or a slot that is not consumed is another since then
     u64 error = 0;          // CMDQ_CONS.ERR while GERROR.CMDQ_ERR is active
     u64 error_rule = 0;     // 1 + the rule that made the command illegal
     u64 gerror_seen = 0;    // GERROR as last observed: it may lag behind
@@ -134,6 +136,7 @@ class Smmu {
   bool guarded(Guard guard, const char* name);
   [[nodiscard]] bool guard_is_open(Guard guard) const;
   u64* storage(u32 offset);
+  void enable_queue();
   void process_queue();
   bool execute(const CommandWords& words, bool certain);
   void command_taken(const QueueGeometry& queue, u32 slot);
@@ -145,9 +148,12 @@ class Smmu {
   void acknowledge(u64 mask);
   void acknowledge_gbpa();
   void observe_cons(u64 cons);
+  void complete_syncs();
   [[nodiscard]] bool command_error() const {
     return ((r_.gerror ^ r_.gerrorn) & gerror::cmdq_err) != 0;
   }
+  /// CMDQEN = 0 and acknowledged: nothing is consumed.
+  [[nodiscard]] bool queue_is_off() const { return ((r_.cr0 | r_.cr0ack) & cr0::cmdqen) == 0; }
   [[nodiscard]] QueueGeometry cmdq() const {
     return queue_geometry(r_.cmdq_base, capabilities().cmdqs, command_bytes);
   }
