@@ -8,7 +8,7 @@ cd "$root"
 
 # One line an include, "file:line:<header>" or "file:line:"header"", of every source in the tree.
 includes=$(
-  for folder in base trace spec impl litmus scenario oracle fuzz proofs tests bench cli examples include; do
+  for folder in base trace spec impl litmus scenario oracle fuzz proofs mutants tests bench cli examples include; do
     [ ! -d "$folder" ] || printf '%s\0' "$folder"
   done |
     xargs -0 -r -I{} find {} -path '*/data/*' -prune -o -type f \
@@ -28,13 +28,14 @@ naming() { grep -E ":[0-9]+:[\"<]($1)" || true; }                  # those of so
 except() { grep -vE ":[0-9]+:($1)" || true; }                      # all but some headers
 
 std='<[a-z0-9_]+>|<(assert|errno|inttypes|limits|stdarg|stdbool|stddef|stdint|stdio|stdlib|string)\.h>'
-every='base|trace|spec|impl|litmus|scenario|oracle|fuzz|proofs|tests|bench|cli|examples|include'
+every='base|trace|spec|impl|litmus|scenario|oracle|fuzz|proofs|mutants|tests|bench|cli|examples|include'
 
 offend "spec/ includes std, base/ and spec/ only" "$(of spec | except "$std|\"(base|spec)/")"
 offend "impl/ knows nothing of spec/ nor of what judges it" \
   "$(of impl | naming '(spec|oracle|litmus|scenario|fuzz|proofs|tests|bench|cli)/')"
 offend "base/ is below everything" "$(of base | naming '(trace|spec|impl|oracle|litmus|scenario|fuzz|proofs|tests|bench|cli|iommucheck)/')"
 offend "trace/ stands on base/ only" "$(of trace | naming '(spec|impl|oracle|litmus|scenario|fuzz|proofs|tests|bench|cli)/')"
+offend "mutants/ stands on base/ only" "$(of mutants | naming '(trace|spec|impl|oracle|litmus|scenario|fuzz|proofs|tests|bench|cli|iommucheck)/')"
 offend "litmus/ reads the specification, never an implementation" \
   "$(of litmus | naming '(impl|oracle|scenario|fuzz|proofs|tests|bench|cli)/')"
 offend "scenario/ is a format: base/ and itself" \

@@ -10,6 +10,9 @@ set(iommucheck_twin_entries "")
 # exactly once in HEADER. Where it does not any more, the twin is built unbroken: a proof that is
 # not refuted, which `iommucheck prove` and the tests report.
 function(iommucheck_twin name unit_name property header from to)
+  if(NOT IOMMUCHECK_TWINS)
+    return()
+  endif()
   set(source "${PROJECT_SOURCE_DIR}/${header}")
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${source}")
   file(READ "${source}" text)

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: MIT
+#include "mutants/weave.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <set>
+
+#include "base/text.h"
+#include "mutants/switch.h"
+
+namespace iommucheck::mutants {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_blank_or_end(char c) { return is_blank(c) || c == '\n'; }
+
+/// A text without its blanks, and where each character of it stands: fragments are found whatever
+/// the formatter made of their lines.
+struct Packed {
+  std::string text;
+  std::vector<std::size_t> at;
+
+  explicit Packed(std::string_view source) {
+    for (std::size_t i = 0; i < source.size(); ++i) {
+      if (is_blank_or_end(source[i])) continue;
+      text += source[i];
+      at.push_back(i);
+    }
+  }
+
+  [[nodiscard]] unsigned count(const std::string& part) const {
+    unsigned n = 0;
+    for (auto i = text.find(part); i != std::string::npos; i = text.find(part, i + 1)) ++n;
+    return n;
+  }
+};
+
+/// A fragment in its file: [first, last).
+struct Place {
+  std::size_t first = 0, last = 0;
+  const Mutant* mutant = nullptr;
+};
+
+std::unexpected<Error> misfit(const Mutant& mutant, const std::string& why) {
+  return fail(ErrorCode::bad_input, mutant.place + ": mutant " + mutant.id + ": " + why +
+                                        "; write the entry anew after the file " + mutant.file);
+}
+
+/// A switch between two expressions takes each of them whole.
+std::string why_no_expression(std::string_view text) {
+  int depth = 0;
+  for (const char c : text) {
+    if (c == '(' || c == '[' || c == '{') ++depth;
+    if (c == ')' || c == ']' || c == '}') --depth;
+    if (depth < 0) return "a bracket is closed that is not opened";
+    if (depth == 0 && (c == ',' || c == ';'))
+      return std::string("a '") + c + "' outside of brackets";
+  }
+  return depth == 0 ? "" : "a bracket is not closed";
+}
+
+Expected<Place> find(const Packed& file, const Mutant& mutant) {
+  if (!mutant.is_statement()) {
+    for (const std::string& text : {mutant.original, mutant.replacement}) {
+      if (const auto why = why_no_expression(text); !why.empty()) {
+        return misfit(mutant, "an expression has " + why);
+      }
+    }
+  }
+  std::size_t from = 0;
+  if (!mutant.after.empty()) {
+    const std::string anchor = Packed(mutant.after).text;
+    const unsigned found = file.count(anchor);
+    if (found != 1) {
+      return misfit(mutant,
+                    "the text of 'after:' occurs " + std::to_string(found) + " times and not once");
+    }
+    from = file.text.find(anchor) + anchor.size();
+  }
+  const std::string fragment = Packed(mutant.original).text;
+  const std::size_t first = file.text.find(fragment, from);
+  if (first == std::string::npos) return misfit(mutant, "its fragment does not occur");
+  if (mutant.after.empty()) {
+    const unsigned found = file.count(fragment);
+    if (found != 1) {
+      return misfit(mutant, "its fragment occurs " + std::to_string(found) +
+                                " times; say with 'after:' which one is meant");
+    }
+  }
+  return Place{file.at[first], file.at[first + fragment.size() - 1] + 1, &mutant};
+}
+
+class Weaver {
+ public:
+  Weaver(std::string_view text, std::vector<Place> places)
+      : text_(text), places_(std::move(places)) {
+    // Whoever holds others comes before them.
+    std::ranges::sort(places_, [](const Place& a, const Place& b) {
+      if (a.first != b.first) return a.first < b.first;
+      return a.last != b.last ? a.last > b.last : a.mutant->id < b.mutant->id;
+    });
+  }
+
+  Expected<std::string> woven() {
+    for (std::size_t i = 1; i < places_.size(); ++i) {
+      for (std::size_t k = 0; k < i; ++k) {
+        if (places_[i].first < places_[k].last && places_[i].last > places_[k].last) {
+          return misfit(*places_[i].mutant,
+                        "its fragment overlaps with that of " + places_[k].mutant->id);
+        }
+      }
+    }
+    return between(0, text_.size());
+  }
+
+ private:
+  /// [first, last) with the mutants from next_ on that lie in it.
+  std::string between(std::size_t first, std::size_t last) {
+    std::string out;
+    while (next_ < places_.size() && places_[next_].first < last) {
+      const Place place = places_[next_++];
+      out += text_.substr(first, place.first - first);
+      out += switched(*place.mutant, between(place.first, place.last));
+      first = place.last;
+    }
+    return out += text_.substr(first, last - first);
+  }
+
+  static std::string switched(const Mutant& mutant, const std::string& original) {
+    const std::string on =
+        "::iommucheck_mutants::on(" + hex(iommucheck_mutants::number_of(mutant.id.c_str())) + "u)";
+    if (mutant.is_statement()) {
+      return "if (" + on + ") {" + mutant.replacement + "\n} else {" + original + "}";
+    }
+    return "(" + on + " ? (" + mutant.replacement + ") : (" + original + "))";
+  }
+
+  std::string_view text_;
+  std::vector<Place> places_;
+  std::size_t next_ = 0;
+};
+
+std::map<std::string, std::vector<Mutant>> by_file(const std::vector<Mutant>& mutants) {
+  std::map<std::string, std::vector<Mutant>> files;
+  for (const Mutant& mutant : mutants) files[mutant.file].push_back(mutant);
+  return files;
+}
+
+Expected<void> write_if_changed(const fs::path& path, const std::string& text) {
+  if (const auto known = read_text(path.string()); known && *known == text) return {};
+  fs::create_directories(path.parent_path());
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file << text;
+  file.close();
+  if (!file) return fail(ErrorCode::environment, path.string() + ": cannot be written");
+  return {};
+}
+
+/// Everything of the tree but what builds and tools leave in it.
+std::vector<std::string> files_of(const fs::path& root) {
+  std::vector<std::string> files;
+  for (auto i = fs::recursive_directory_iterator(root); i != fs::recursive_directory_iterator();
+       ++i) {
+    const std::string name = i->path().filename().string();
+    const bool top = i.depth() == 0;
+    if (i->is_directory() && (name[0] == '.' || (top && (name == "build" || name == "out")))) {
+      i.disable_recursion_pending();
+    } else if (i->is_regular_file()) {
+      files.push_back(fs::relative(i->path(), root).string());
+    }
+  }
+  return files;
+}
+
+}  // namespace
+
+Expected<std::string> weave(std::string_view text, const std::vector<Mutant>& mutants) {
+  const Packed file(text);
+  std::vector<Place> places;
+  for (const Mutant& mutant : mutants) {
+    const auto place = find(file, mutant);
+    if (!place) return std::unexpected(place.error());
+    places.push_back(*place);
+  }
+  return Weaver(text, std::move(places)).woven();
+}
+
+std::vector<std::string> misfits(const std::string& root, const std::vector<Mutant>& mutants) {
+  std::vector<std::string> messages;
+  for (const auto& [file, list] : by_file(mutants)) {
+    const auto text = read_text(root + "/" + file);
+    if (!text) {
+      messages.push_back(list.front().place + ": " + text.error().message);
+      continue;
+    }
+    const std::size_t before = messages.size();
+    for (const Mutant& mutant : list) {
+      const auto alone = weave(*text, {mutant});
+      if (!alone) messages.push_back(alone.error().message);
+    }
+    if (messages.size() != before) continue;
+    if (const auto all = weave(*text, list); !all) messages.push_back(all.error().message);
+  }
+  return messages;
+}
+
+Expected<void> weave_tree(const std::string& root, const std::string& out,
+                          const std::vector<Mutant>& mutants) {
+  if (const auto messages = misfits(root, mutants); !messages.empty()) {
+    std::string text;
+    for (const std::string& message : messages) text += (text.empty() ? "" : "\n") + message;
+    return fail(ErrorCode::bad_input, text);
+  }
+  const auto lists = by_file(mutants);
+  const std::vector<std::string> files = files_of(root);
+  for (const std::string& file : files) {
+    auto text = read_text(root + "/" + file);
+    if (!text) return std::unexpected(text.error());
+    if (const auto list = lists.find(file); list != lists.end()) {
+      text = weave(*text, list->second);
+      if (!text) return std::unexpected(text.error());
+    }
+    if (auto written = write_if_changed(fs::path(out) / file, *text); !written) return written;
+  }
+  // What is gone from the tree is gone from its copy: sources are found by pattern.
+  if (!fs::exists(out)) return {};
+  const std::set<std::string> kept(files.begin(), files.end());
+  for (const std::string& file : files_of(out)) {
+    if (!kept.contains(file)) fs::remove(fs::path(out) / file);
+  }
+  return {};
+}
+
+}  // namespace iommucheck::mutants

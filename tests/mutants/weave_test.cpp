@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+#include "mutants/weave.h"
+
+#include <gtest/gtest.h>
+
+namespace iommucheck::mutants {
+namespace {
+
+constexpr std::string_view source =
+    "int f(int a, int b) {\n  return a +\n         b;\n}\nint g() { return a; }\n";
+
+std::vector<Mutant> listed(const std::string& text) {
+  auto list = read_list("test.mutants", text);
+  EXPECT_TRUE(list.has_value()) << (list ? "" : list.error().message);
+  return list.value_or(std::vector<Mutant>{});
+}
+
+std::string refused_list(const std::string& text) {
+  const auto list = read_list("test.mutants", text);
+  return list ? "accepted" : list.error().message;
+}
+
+std::string refused(const std::string& text) {
+  const auto woven = weave(source, listed(text));
+  return woven ? "accepted" : woven.error().message;
+}
+
+std::string entry(const std::string& lines, const std::string& id = "one") {
+  return "[" + id + "] f.cpp\nwhat: something\n" + lines;
+}
+
+TEST(Weave, AnExpressionBecomesASwitchWhateverItsLines) {
+  const auto woven = weave(source, listed(entry("- a + b\n+ a - b\n")));
+  ASSERT_TRUE(woven.has_value()) << woven.error().message;
+  EXPECT_NE(woven->find("? ( a - b) : (a +\n         b))"), std::string::npos) << *woven;
+}
+
+TEST(Weave, AStatementMayBeLeftOut) {
+  const auto woven = weave("void f() { g(); }", listed(entry("- g();\n+\n")));
+  ASSERT_TRUE(woven.has_value()) << woven.error().message;
+  EXPECT_NE(woven->find("} else {g();}"), std::string::npos) << *woven;
+}
+
+TEST(Weave, FragmentsOfSeveralMutantsMayLieInEachOther) {
+  const std::string both = entry("- return a + b;\n+ return 0;\n") +
+                           entry("- a + b\n+ 1\n", "two") + entry("- a + b\n+ 2\n", "three");
+  const auto woven = weave(source, listed(both));
+  ASSERT_TRUE(woven.has_value()) << woven.error().message;
+  EXPECT_NE(woven->find(" 1)"), std::string::npos) << *woven;
+  EXPECT_NE(woven->find(" 2)"), std::string::npos) << *woven;
+}
+
+TEST(Weave, AFragmentThatIsNotThereIsRefused) {
+  EXPECT_NE(refused(entry("- a * b\n+ a\n")).find("its fragment does not occur"),
+            std::string::npos);
+}
+
+TEST(Weave, AFragmentThatIsThereTwiceIsRefused) {
+  EXPECT_NE(refused(entry("- return a\n+ return b\n")).find("occurs 2 times"), std::string::npos);
+}
+
+TEST(Weave, AfterSaysWhichOneIsMeant) {
+  const auto woven = weave(source, listed(entry("after: int g()\n- return a;\n+ return 1;\n")));
+  ASSERT_TRUE(woven.has_value()) << woven.error().message;
+  EXPECT_GT(woven->find("return 1;"), woven->find("int g()"));
+  const std::string twice = refused(entry("after: return\n- a\n+ b\n"));
+  EXPECT_NE(twice.find("'after:' occurs 2 times"), std::string::npos) << twice;
+}
+
+TEST(Weave, FragmentsThatOverlapAreRefused) {
+  const std::string both = entry("- int a, int b\n+ int a\n");
+  EXPECT_NE(refused(both).find("',' outside of brackets"), std::string::npos);
+  const std::string cut =
+      entry("- return a + b;\n+ return b;\n") + entry("- b; } int g() { return a; }\n+ }\n", "two");
+  EXPECT_NE(refused(cut).find("overlaps"), std::string::npos) << refused(cut);
+}
+
+TEST(Weave, AnExpressionKeepsItsBrackets) {
+  EXPECT_NE(refused(entry("- (int a\n+ (int a\n")).find("a bracket is not closed"),
+            std::string::npos);
+}
+
+TEST(MutantList, SaysWhatIsMissingAndWhere) {
+  EXPECT_NE(refused_list("- a\n").find("test.mutants:1: a mutant begins with"), std::string::npos);
+  EXPECT_NE(refused_list("[one] f.cpp\n- a\n+ b\n").find("has no 'what:'"), std::string::npos);
+  EXPECT_NE(refused_list(entry("+ b\n")).find("has no '-' line"), std::string::npos);
+  EXPECT_NE(refused_list(entry("- a\n")).find("replaces an expression by nothing"),
+            std::string::npos);
+  EXPECT_NE(refused_list(entry("what: again\n- a\n+ b\n")).find("said twice"), std::string::npos);
+  EXPECT_NE(refused_list("[One] f.cpp\n").find("an id is of"), std::string::npos);
+  EXPECT_NE(refused_list(entry("- a\n+ b\nwhy: not\n")).find("a line begins with"),
+            std::string::npos);
+}
+
+TEST(MutantList, BelongsToAPartByItsFolder) {
+  const auto list = listed(
+      "[a] spec/arch/walk.h\nwhat: x\n- a\n+ b\n[b] impl/x.h\nwhat: x\n- a\n+ b\n"
+      "[c] oracle/x.h\nwhat: x\n- a\n+ b\nequivalent: because\n");
+  ASSERT_EQ(list.size(), 3U);
+  EXPECT_EQ(part_of(list[0]), Part::specification);
+  EXPECT_EQ(part_of(list[1]), Part::driver);
+  EXPECT_EQ(part_of(list[2]), Part::harness);
+  EXPECT_EQ(list[2].equivalent, "because");
+  EXPECT_EQ(list[2].place, "test.mutants:9");
+}
+
+}  // namespace
+}  // namespace iommucheck::mutants
