@@ -43,7 +43,7 @@ int Smmu::init() {
     pasid_bits_max_ = std::max(pasid_bits_max_, bits);
   }
   const bool room = devices_ != nullptr && asids_.create(platform_, f.asid_bits) &&
-                    sva_.create(config_->device_count);
+                    cds_.create(platform_, f.asid_bits) && sva_.create(config_->device_count);
   return room ? 0 : -IOMMUCHECK_ENOMEM;
 }
 

@@ -2,7 +2,6 @@
 // ASIDs, and slots for context descriptors that stand alone.
 #pragma once
 
-#include <array>
 #include <bit>
 
 #include "base/types.h"
@@ -53,23 +52,31 @@ class AsidAllocator {
   u64 first_free_word_ = 0;
 };
 
-/// 64-byte slots for CDs, 64 to a page; pages stay until destroy().
+/// 64-byte slots for CDs, 64 to a page; pages stay until destroy(). There is room for one of each
+/// ASID: whoever has got an ASID finds a slot, unless memory is refused.
 class CdSlots {
  public:
-  static constexpr u32 pages_max = 16;
   static constexpr u64 slots = page_bytes / cd_bytes;
 
+  bool create(const Platform& platform, unsigned asid_bits) {
+    pages_max_ = static_cast<u32>((u64{1} << asid_bits) / slots);
+    pages_ = platform.arena<u64>(pages_max_);
+    used_ = platform.arena<u64>(pages_max_);
+    return pages_ != nullptr && used_ != nullptr;
+  }
   /// Address of a free slot; 0: no memory.
   u64 allocate(const Platform& platform) {
-    for (u32 i = 0; i < count_; ++i) {
+    for (u32 i = first_free_page_; i < count_; ++i) {
       if (used_[i] == ~u64{0}) continue;
       const auto slot = static_cast<unsigned>(std::countr_one(used_[i]));
       used_[i] |= u64{1} << slot;
+      first_free_page_ = i;
       return pages_[i] + slot * cd_bytes;
     }
-    if (count_ == pages_max) return 0;
+    if (count_ == pages_max_) return 0;
     const u64 page = platform.table_alloc(page_bytes);
     if (page == 0) return 0;
+    first_free_page_ = count_;
     pages_[count_] = page;
     used_[count_++] = 1;
     return page;
@@ -77,17 +84,23 @@ class CdSlots {
   /// Only after no STE, in memory or cached, points to it.
   void release(u64 pa) {
     for (u32 i = 0; i < count_; ++i) {
-      if (pa - pages_[i] < page_bytes) used_[i] &= ~(u64{1} << ((pa - pages_[i]) / cd_bytes));
+      if (pa - pages_[i] >= page_bytes) continue;
+      used_[i] &= ~(u64{1} << ((pa - pages_[i]) / cd_bytes));
+      if (i < first_free_page_) first_free_page_ = i;
+      return;
     }
   }
   void destroy(const Platform& platform) {
     while (count_ > 0) platform.table_free(pages_[--count_], page_bytes);
+    first_free_page_ = 0;
   }
 
  private:
-  std::array<u64, pages_max> pages_{};
-  std::array<u64, pages_max> used_{};
+  u64* pages_ = nullptr;
+  u64* used_ = nullptr;
+  u32 pages_max_ = 0;
   u32 count_ = 0;
+  u32 first_free_page_ = 0;  // all before it are full
 };
 static_assert(CdSlots::slots == 64, "one bit of a word each");
 
