@@ -187,20 +187,19 @@ class ScenarioRun {
   }
 
   void run_file(const std::string& path) {
-    const auto file = scenario::parse_file(path);
-    if (!file) {
-      error_status_ = std::max(error_status_, report("scenario", file.error()));
-      if (is(Format::junit)) {
-        oracle::JunitCase one;
-        one.name = one.group = one.file = path;
-        one.status = oracle::JunitStatus::error;
-        one.message = file.error().message;
-        cases_.push_back(std::move(one));
-      }
-      return;
+    const scenario::Parsed parsed = scenario::parse_file_all(path);
+    // What cannot be read hides nothing else.
+    for (const Error& error : parsed.errors) {
+      error_status_ = std::max(error_status_, report("scenario", error));
+      if (!is(Format::junit)) continue;
+      oracle::JunitCase one;
+      one.name = one.group = one.file = path;
+      one.status = oracle::JunitStatus::error;
+      one.message = error.message;
+      cases_.push_back(std::move(one));
     }
-    if (is(Format::text)) fmt::print("{}\n", path);
-    for (const Scenario& scenario : file->scenarios) {
+    if (is(Format::text) && !parsed.file.scenarios.empty()) fmt::print("{}\n", path);
+    for (const Scenario& scenario : parsed.file.scenarios) {
       oracle::stories::ScenarioOptions options{make_subject_, {}};
       if (!options_.report.empty() && options_.driver != "spec") {
         options.trace =

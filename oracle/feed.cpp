@@ -104,20 +104,7 @@ class Feeder {
     m_.free(by_, free.pa, free.length);
   }
   void operator()(const trace::PageRelease& release) {
-    m_.window_ends();
-    m_.tick();
-    m_.count(spec::Rule::PAGE_REUSE);
-    bool found = false;
-    m_.caches_.for_each_translation([&](u32 /*tag*/, const spec::Candidate& c) {
-      if (found || c.kind != spec::Candidate::Kind::leaf) return;
-      const u64 bytes = pow2(c.extent_lg2);
-      if (c.leaf.output - release.pa >= release.length && release.pa - c.leaf.output >= bytes) {
-        return;
-      }
-      found = true;
-      m_.find(spec::Rule::PAGE_REUSE,
-              "a page is given back that an access may still reach: " + m_.candidate_text(c, c.va));
-    });
+    m_.page_released(by_, release.pa, release.length);
   }
   void operator()(const trace::Handoff& handoff) { m_.handoff(handoff.from, handoff.to); }
 
@@ -181,7 +168,9 @@ class Feeder {
       return;
     }
     know(whole.mm);
-    if (const char* why = m_.interface_.caller_may_not(whole)) {
+    // A duty that it breaks is judged; what else stands in the way cannot be.
+    const bool breach = m_.interface_.duty_of_call(whole).blames_caller;
+    if (const char* why = breach ? nullptr : m_.interface_.caller_may_not(whole)) {
       m_.tick();
       m_.undetermined(std::string("the caller may not make the call: ") + why);
       return;

@@ -51,6 +51,10 @@ void add(std::vector<MissingFact>& missing, const std::string& fact, u64 events)
   missing.push_back({fact, events});
 }
 
+/// Duties of the caller's of which the interface says what a driver does when they are broken: a
+/// campaign breaks them to see that, so they are no finding of a trace.
+bool is_answered(Rule rule) { return rule == Rule::HANDLER_BOUND || rule == Rule::DOMAIN_IN_USE; }
+
 }  // namespace
 
 Judge::Judge(const trace::Header& header, u32 findings_max, const std::string& trace)
@@ -131,6 +135,15 @@ void Judge::settle(EventIndex before, bool current) {
       result_.findings.push_back(words(finding));
       found_at_.push_back(finding.at);
     }
+  }
+  for (; callers_ < monitor_.blamed_on_caller().size(); ++callers_) {
+    const Finding& finding = monitor_.blamed_on_caller()[callers_];
+    if (is_answered(finding.rule)) continue;
+    if (current) last_ = EventVerdict::flagged;
+    if (!current) move(finding.at, EventVerdict::flagged);
+    if (result_.findings.size() >= findings_max_) continue;
+    result_.findings.push_back(words(finding));
+    found_at_.push_back(finding.at);
   }
   for (; late_ < monitor_.late_missing().size(); ++late_) {
     move(monitor_.late_missing()[late_].at, EventVerdict::undetermined);

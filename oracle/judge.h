@@ -84,6 +84,7 @@ class Judge {
   std::vector<EventIndex> found_at_;
   EventVerdict last_ = EventVerdict::accepted;
   std::size_t findings_ = 0;
+  std::size_t callers_ = 0;
   u64 missing_ = 0;
   std::size_t late_ = 0;
   std::array<u64, RuleTally::size> broken_{};

@@ -96,7 +96,7 @@ class Lockstep {
   static void note_unmapped(Space& space, u64 iova, u64 bytes);
   fuzz::SpaceView space_of(const Space& space) const;
   fuzz::SpaceView reached_by(u32 device, spec::sva::Substream at);
-  std::vector<u32> substreams_of(u32 device) const;
+  [[nodiscard]] std::vector<u32> sendable(u32 device) const;
   void forget_what_is_gone();
 
   // lockstep_sva.cpp: devices, bonds, numbers, processes, handlers

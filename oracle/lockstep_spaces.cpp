@@ -127,9 +127,13 @@ std::size_t Lockstep::pick_space(const fuzz::Operation& operation) {
 
 // ---- accesses -----------------------------------------------------------------------------------
 
-std::vector<u32> Lockstep::substreams_of(u32 device) const {
+/// PASIDs at which the device reaches something, or may, and that its driver permits it to send.
+std::vector<u32> Lockstep::sendable(u32 device) const {
+  const spec::sva::Interface& interface = monitor_.interface();
   std::vector<u32> numbers;
-  monitor_.interface().for_each_substream(device, [&](u32 number) { numbers.push_back(number); });
+  interface.for_each_substream(device, [&](u32 number) {
+    if (!interface.duty_of_dma(device, number).blames_caller) numbers.push_back(number);
+  });
   return numbers;
 }
 
@@ -158,7 +162,7 @@ void Lockstep::perform_access(const fuzz::Operation& operation) {
   const spec::sva::Interface& interface = monitor_.interface();
   const u32 device = device_of(operation);
   Substream at;
-  const std::vector<u32> numbers = substreams_of(device);
+  const std::vector<u32> numbers = sendable(device);
   if (operation.pa_page != 0 && !numbers.empty()) {
     at = spec::sva::substream(numbers[(operation.pa_page - 1U) % numbers.size()]);
   }

@@ -18,6 +18,9 @@ spec::sva::Setup interface_setup(const Setup& setup) {
   if (caps.asid16) result.address_spaces = 65535;
   result.ssid_bits = caps.ssidsize;
   result.per_device_tables = setup.per_device_tables;
+  // STALL_MODEL = 1: nothing stalls. Page requests are not built: no device can wait by them.
+  result.stalls = caps.stall_model != spec::StallModel::never;
+  result.page_requests = false;
   return result;
 }
 
@@ -68,6 +71,7 @@ Monitor::Monitor(const Setup& setup)
 void Monitor::gather() {
   if (caches_.violations().empty()) return;
   for (spec::Violation& violation : caches_.violations()) {
+    if (is_callers_doing(violation.rule)) continue;
     find(violation.rule, std::move(violation.text));
   }
   caches_.violations().clear();
@@ -79,6 +83,7 @@ void Monitor::find(spec::Rule rule, std::string text) {
 }
 
 void Monitor::find_at(spec::Rule rule, EventIndex at, std::string text) {
+  if (stands_aside_ && is_callers_doing(rule)) return;
   constexpr std::size_t enough = 100000;
   if (findings_.size() >= enough) return;
   if (!origin_.empty()) text = origin_ + ": " + text;
@@ -104,7 +109,7 @@ void Monitor::clear_findings() {
   touched_streams_.clear();
   in_call_ = false;
   waiting_.clear();
-  gave_up_ = false;
+  gave_up_ = stands_aside_ = false;
   call_id_ = 0;
   numbers_.clear();
 }
@@ -258,8 +263,18 @@ void Monitor::note(const std::string& text) {
 
 // ---- accesses -----------------------------------------------------------------------------------
 
+/// A device sends no PASID after its driver said that it is done with it.
+void Monitor::check_dma_duty(const spec::Access& access) {
+  if (!access.ssv || !setup_.calls_are_known) return;
+  count(spec::Rule::DMA_AFTER_DONE);
+  const spec::sva::Verdict duty =
+      interface_.duty_of_dma(interface_.device_of(access.sid), access.ssid);
+  if (duty.blames_caller) blame_caller(duty.rule, duty.message);
+}
+
 bool Monitor::device_access(const spec::Access& access, spec::Choices& choices) {
   tick();
+  check_dma_duty(access);
   std::vector<spec::Outcome> outcomes;
   if (!caches_.outcomes(access, [&](const spec::Outcome& o) { outcomes.push_back(o); })) {
     gave_up_ = true;

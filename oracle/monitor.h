@@ -134,6 +134,8 @@ class Monitor {
   void handler_called(u32 device, u32 pasid, u64 drvdata);
   void handler_returned(u32 device, u32 pasid, spec::sva::Status status);
   void bound_passes(u32 device, u32 pasid);
+  /// The caller gives a page to somebody else.
+  void page_released(AgentId by, u64 pa, u64 bytes);
   /// A device vanishes. In between the driver's own device_remove runs.
   void device_vanishes(u32 device);
   void device_vanished(bool timed_out);
@@ -282,7 +284,8 @@ class Monitor {
                     const spec::sva::Alternatives& allowed);
   [[nodiscard]] Ends ends_at(const Place& place);
   [[nodiscard]] bool vanishes(u32 device) const;
-  static std::string place_text(const Place& place);
+  [[nodiscard]] bool is_nobodys(u32 sid) const;
+  [[nodiscard]] std::string place_text(const Place& place) const;
   [[nodiscard]] spec::Rule rule_for(const spec::sva::Alternatives& allowed) const;
   void check_space_range(u32 device, spec::sva::Substream at, u64 first, u64 last);
   void check_range(const spec::sva::Call& call, u64 first, u64 last);
@@ -297,6 +300,10 @@ class Monitor {
   void check_after_call();
   void check_faults_ended(const Place& place);
   void after(const spec::sva::Verdict& verdict, const std::string& what);
+  void blame_caller(spec::Rule rule, std::string text);
+  void check_dma_duty(const spec::Access& access);
+  void judge_result(const spec::sva::Verdict& verdict, const spec::sva::Observed& observed);
+  [[nodiscard]] bool is_callers_doing(spec::Rule rule) const;
   std::string promised_text(const spec::sva::Alternatives& allowed) const;
   std::string candidate_text(const spec::Candidate& c, u64 va) const;
 
@@ -309,6 +316,8 @@ class Monitor {
   bool promises_on_ = false;  // between driver_ready() and its end
   bool probe_each_store_ = false;
   bool gave_up_ = false;
+  /// What the caller did has left the driver's state open: nothing more is judged in this case.
+  bool stands_aside_ = false;
   /// A call of the interface, a Release, an Invalidate, a removal: in progress.
   struct Running {
     enum class Kind : u8 { call, release, invalidate, removal };
@@ -317,6 +326,7 @@ class Monitor {
     spec::sva::Call call;  ///< of a Release or Invalidate `mm`, of a removal `device`
     std::vector<spec::sva::Segment> segments;  ///< of call.segments
     std::string text;
+    std::optional<spec::Rule> breach{};  ///< the duty that the caller breaks by making it
     spec::sva::Ticket ticket;
     std::vector<std::pair<u64, u64>> ranges;                   ///< that it has to make safe
     std::vector<std::pair<u32, spec::sva::Substream>> places;  ///< of devices, the same

@@ -85,6 +85,9 @@ void Monitor::owe(const Call& call) {
       interface_.for_each_stale(call.domain, range);
       owe_all(call.device);
       break;
+    case CallKind::recover:
+      for (u32 device = 0; device < interface_.device_count(); ++device) owe_device(device);
+      break;
     case CallKind::attach:
     case CallKind::unbind_device:
     case CallKind::unbind_dev_all:
@@ -119,6 +122,8 @@ u64 Monitor::call_begins(const Call& call) {
   Running running;
   running.call = call;
   running.segments.assign(call.segments.begin(), call.segments.end());
+  const spec::sva::Verdict duty = interface_.duty_of_call(call);
+  if (duty.blames_caller) running.breach = duty.rule;
   if (sink_ != nullptr) {
     // By the numbers that the trace has for its objects.
     running.text = spec::sva::call_text(by_number(call, numbers_));
@@ -132,6 +137,7 @@ u64 Monitor::call_begins(const Call& call) {
     }
     emit(AgentId::cpu0, event);
   }
+  if (duty.blames_caller) blame_caller(duty.rule, in_trace_numbers(duty.message, call));
   caches_.tolerate_disabled_halves(true);
   running_.ticket = interface_.begin_call(running_.call);
   owe(running_.call);
@@ -192,10 +198,7 @@ void Monitor::call_returns(const spec::sva::Observed& observed, spec::sva::Circu
   count(spec::Rule::RESULT_EXACT, !declined);
   spec::sva::Verdict verdict = interface_.end_call(running_.ticket, call, observed, around);
   in_call_ = false;
-  if (!verdict.ok && !declined) find(verdict.rule, in_trace_numbers(verdict.message, call));
-  if (verdict.ok && verdict.blames_caller) {
-    blamed_on_caller_.push_back({.rule = verdict.rule, .at = now_, .text = verdict.message});
-  }
+  if (!declined) judge_result(verdict, observed);
   const bool worked = verdict.ok && observed.status == Status::ok;
   if (worked && changed_something(call, observed)) ++statistics_.calls_changing;
   // A number that this call made reachable.
@@ -215,6 +218,35 @@ void Monitor::call_returns(const spec::sva::Observed& observed, spec::sva::Circu
     running_.ranges.emplace_back(call.iova, call.iova + (bytes == 0 ? 0 : bytes - 1));
   }
   check_after_call();
+}
+
+/// A call that breaks a duty of the caller's may be refused by any error, though none is permitted:
+/// then nothing has changed. What a driver makes of a freed object nobody can say.
+void Monitor::judge_result(const spec::sva::Verdict& verdict,
+                           const spec::sva::Observed& observed) {
+  const Call& call = running_.call;
+  if (verdict.ok) {
+    if (verdict.blames_caller) blame_caller(verdict.rule, in_trace_numbers(verdict.message, call));
+    return;
+  }
+  if (running_.breach == spec::Rule::FREED_OBJECT) {
+    stands_aside_ = true;
+    promises_on_ = false;
+  } else if (!running_.breach || observed.status == Status::ok) {
+    find(verdict.rule, in_trace_numbers(verdict.message, call));
+  }
+}
+
+void Monitor::blame_caller(spec::Rule rule, std::string text) {
+  blamed_on_caller_.push_back({.rule = rule, .at = now_, .text = std::move(text)});
+}
+
+/// Whether a violation found now follows from what the caller broke with the call that runs: a map
+/// over what is not synchronised stores a descriptor over living translations, whoever makes it.
+bool Monitor::is_callers_doing(spec::Rule rule) const {
+  if (stands_aside_) return spec::rule_info(rule).keeper == spec::Keeper::driver;
+  return in_call_ && running_.breach == spec::Rule::RANGE_UNSYNCED &&
+         rule == spec::Rule::CONFLICT_BBM;
 }
 
 /// Everything that the call touched, now against what it left promised; and what may no longer be
@@ -244,13 +276,16 @@ void Monitor::check_after_call() {
   gather();
 }
 
-/// Nothing waits for an answer where nobody is bound any more, or where only the number is held.
+/// Nothing waits for an answer where nobody is bound any more, where only the number is held, or of
+/// a device that is on no domain any more.
 void Monitor::check_faults_ended(const Place& place) {
   if (!place.at.present) return;
   const spec::sva::Alternatives allowed = interface_.expected_during(place.device, place.at, 0);
   for (u32 i = 0; i < allowed.count; ++i) {
     const spec::sva::State state = allowed.promises[i].state;
-    if (state != spec::sva::State::no_pasid && state != spec::sva::State::quiet) return;
+    const bool over = state == spec::sva::State::no_pasid || state == spec::sva::State::quiet ||
+                      state == spec::sva::State::blocked;
+    if (!over) return;
   }
   const bool waits = smmu_.has_stall(place.sid, place.at.number, true);
   const auto its = [&](const spec::StreamPart& part) {

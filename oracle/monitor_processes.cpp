@@ -21,8 +21,7 @@ void Monitor::after(const spec::sva::Verdict& verdict, const std::string& what) 
   if (!verdict.ok) {
     find(verdict.rule, what + ": " + verdict.message);
   } else if (verdict.blames_caller) {
-    blamed_on_caller_.push_back(
-        {.rule = verdict.rule, .at = now_, .text = what + ": " + verdict.message});
+    blame_caller(verdict.rule, what + ": " + verdict.message);
   }
   gather();
 }
@@ -161,6 +160,24 @@ void Monitor::bound_passes(u32 device, u32 pasid) {
   emit(environment, trace::BoundPasses{.device = trace::DeviceId{device}, .pasid = pasid});
   after(interface_.bound_passes(device, pasid),
         fmt::format("mm_exit(device {}, PASID {:#x})", device, pasid));
+}
+
+void Monitor::page_released(AgentId by, u64 pa, u64 bytes) {
+  window_ends();
+  tick();
+  emit(by, trace::PageRelease{.pa = pa, .length = bytes});
+  const spec::sva::Verdict duty = interface_.duty_of_page(pa, bytes);
+  count(spec::Rule::PAGE_IN_FLIGHT);
+  if (duty.blames_caller) return blame_caller(duty.rule, duty.message);
+  count(spec::Rule::PAGE_REUSE);
+  bool found = false;
+  caches_.for_each_translation([&](u32 /*tag*/, const spec::Candidate& c) {
+    if (found || c.kind != spec::Candidate::Kind::leaf) return;
+    if (c.leaf.output - pa >= bytes && pa - c.leaf.output >= pow2(c.extent_lg2)) return;
+    found = true;
+    find(spec::Rule::PAGE_REUSE,
+         "a page is given back that an access may still reach: " + candidate_text(c, c.va));
+  });
 }
 
 // ---- removal, stuck queue -----------------------------------------------------------------------

@@ -78,6 +78,7 @@ void Monitor::observe_access(const trace::Dma& dma) {
     return;
   }
   spec::Access access = access_of(dma);
+  check_dma_duty(access);
   ++statistics_.outcomes_judged;
   count(spec::Rule::DEVICE_OUTCOME);
   if (dma.kind == trace::TransactionKind::translated) access.route = spec::Route::translated;

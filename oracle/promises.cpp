@@ -144,15 +144,24 @@ void Monitor::check_device(u32 device) {
   for (const u32 sid : interface_.stream_ids(device)) check_stream({sid});
 }
 
+/// Whether no device has this StreamID. Where no device is named at all, nobody knows.
+bool Monitor::is_nobodys(u32 sid) const {
+  return !setup_.devices.empty() && interface_.device_of(sid) == interface_.device_count();
+}
+
 /// What the stream's configuration may be is what the interface says of its device: of the RID's
-/// space, and of each PASID at which something is promised or may be met.
+/// space, and of each PASID at which something is promised or may be met. A stream that is nobody's
+/// reaches nothing, as one of a device that is not there.
 void Monitor::check_stream(const spec::StreamPart& part) {
   if (part.sid == every_stream) {
     for (u32 device = 0; device < interface_.device_count(); ++device) check_device(device);
+    caches_.for_each_translating_stream([&](u32 sid) {
+      if (is_nobodys(sid)) check_stream({sid});
+    });
     return;
   }
   const u32 device = interface_.device_of(part.sid);
-  if (device == interface_.device_count()) return;
+  if (setup_.devices.empty()) return;
   if (part.first == 0) check_place({device, part.sid, {}});
   std::vector<u32> numbers;
   const auto add = [&](u32 number) {
@@ -277,8 +286,8 @@ void Monitor::check_interval(u32 tag, u64 first, u64 last) {
   };
   const bool untagged = spec::is_atc_tag(tag) && caches_.atc_owner(tag).ssv == 0;
   caches_.streams_of(tag, [&](u32 sid, u32 ssid) {
+    if (setup_.devices.empty()) return;
     const u32 device = interface_.device_of(sid);
-    if (device == interface_.device_count()) return;
     Place place{device, sid, {}};
     if (ssid != 0 && !untagged) place.at = spec::sva::substream(ssid);
     for (std::size_t i = 0; i < count; ++i) {
@@ -348,7 +357,7 @@ bool Monitor::check_piece(u32 tag, const Place& place, Ends ends, u64 va,
         !transient && !mapped && (c.item != 0 || c.from_atc()) ? spec::Rule::PAGE_REUSE : promise;
     return broken(rule, candidate_text(c, va));
   }
-  if (caches_.in_conflict(scratch_)) {
+  if (!allowed.callers && caches_.in_conflict(scratch_)) {
     return broken(spec::Rule::CONFLICT_TLB, "anything may happen: living translations differ");
   }
   if (!fault) return true;
@@ -370,8 +379,10 @@ bool Monitor::vanishes(u32 device) const {
   return (in_call_ && is_its(running_)) || std::ranges::any_of(waiting_, is_its);
 }
 
-std::string Monitor::place_text(const Place& place) {
-  std::string text = fmt::format("stream {:#x} (device {}", place.sid, place.device);
+std::string Monitor::place_text(const Place& place) const {
+  std::string text = is_nobodys(place.sid)
+                         ? fmt::format("stream {:#x} (no device's", place.sid)
+                         : fmt::format("stream {:#x} (device {}", place.sid, place.device);
   if (place.at.present) text += fmt::format(", PASID {:#x}", place.at.number);
   return text + ")";
 }

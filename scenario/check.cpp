@@ -8,6 +8,7 @@
 #include <map>
 #include <string>
 
+#include "base/errno_names.h"
 #include "base/text.h"
 #include "scenario/print.h"
 #include "scenario/tokens.h"
@@ -39,10 +40,6 @@ const std::vector<Entry>& entries() {
   }();
   return all;
 }
-
-constexpr std::array<std::string_view, 16> errors{
-    "ENOENT", "ESRCH",  "EIO",    "EAGAIN",  "ENOMEM",     "EBUSY",     "EEXIST", "ENODEV",
-    "EINVAL", "ENOSPC", "ERANGE", "EDEADLK", "EOPNOTSUPP", "ETIMEDOUT", "EPERM",  "EFAULT"};
 
 constexpr std::array<std::string_view, 9> faults{"F.dev",   "F.pasid",      "F.unmapped",
                                                  "F.perm",  "F.s2unmapped", "F.s2perm",
@@ -102,6 +99,11 @@ class Checker {
       return fail(value.place, print(value), fmt::format("expected {}", text_of(meaning)));
     }
     expect(Name{value.word, value.place}, meaning);
+  }
+
+  /// A PASID, or `none`.
+  void expect_pasid(const Value& value) {
+    if (!value.is_word("none") || names_.contains("none")) expect_number(value);
   }
 
   /// A number, or a name that stands for one.
@@ -214,7 +216,7 @@ class Checker {
     if (!step.thread.text.empty()) expect(step.thread, Meaning::thread);
     if (invoke.inside) {
       expect(invoke.inside->device, Meaning::device);
-      expect_number(invoke.inside->pasid);
+      expect_pasid(invoke.inside->pasid);
     }
     const Signature* call = find_call(invoke.call.text);
     if (call == nullptr) {
@@ -231,7 +233,8 @@ class Checker {
     for (std::size_t i = 0; i < given; ++i) check_argument(call->letters[i], invoke.arguments[i]);
     for (const Value& result : invoke.results) check_result(result);
     if (invoke.result_name) {
-      if (invoke.call.text == "fork") {
+      // A thread's name stands for its process.
+      if (invoke.call.text == "fork" || invoke.call.text == "thread") {
         define(*invoke.result_name, Meaning::process);
       } else {
         define(*invoke.result_name, Meaning::result);
@@ -242,6 +245,9 @@ class Checker {
   void check_argument(char letter, const Value& value) {
     switch (letter) {
       case 'V': return expect(value, Meaning::device);
+      case 'm':
+        if (value.is_word("NULL")) return;
+        return expect(value, Meaning::process);
       case 'M': return expect(value, Meaning::process);
       case 'D':
       case 'I':
@@ -253,6 +259,7 @@ class Checker {
         return;
       case 'n':
       case 'p': return expect_number(value);
+      case 'q': return expect_pasid(value);
       case 'r': {
         const bool right = (value.kind == Value::Kind::word && !value.plus &&
                             (one_of(value.word, {"none", "-"}) ||
@@ -269,8 +276,9 @@ class Checker {
         }
         return;
       case 'w':
+        if (value.kind == Value::Kind::number) return;  // one that no word stands for
         if (value.kind != Value::Kind::word || value.plus) {
-          fail(value.place, print(value), "expected a word");
+          fail(value.place, print(value), "expected a word or a number");
         }
         return;
       default: return;
@@ -293,7 +301,7 @@ class Checker {
         names_.contains(value.word)) {
       return;
     }
-    if (std::ranges::find(errors, value.word) == errors.end()) {
+    if (!errno_number(value.word)) {
       fail(value.place, value.word,
            "expected ok, new, any, blocked, an errno name, a number, or a name that is known");
     }
@@ -318,14 +326,14 @@ class Checker {
 
   void check(const Probe& probe, const Step& /*step*/) {
     expect(probe.target, probe.kind == Probe::Kind::walk ? Meaning::result : Meaning::device);
-    if (probe.pasid) expect_number(*probe.pasid);
+    if (probe.pasid) expect_pasid(*probe.pasid);
     expect_number(probe.iova);
     check_outcomes(probe.outcomes);
   }
 
   void check(const Dma& dma, const Step& /*step*/) {
     expect(dma.device, Meaning::device);
-    if (dma.pasid) expect_number(*dma.pasid);
+    if (dma.pasid) expect_pasid(*dma.pasid);
     expect_number(dma.iova);
     check_outcomes(dma.outcomes);
     if (dma.result_name) define(*dma.result_name, Meaning::result);

@@ -49,63 +49,110 @@ Expected<Scenario> read_head(std::string_view line, Place place, const File& fil
   return scenario;
 }
 
-}  // namespace
+/// Reads line by line. A scenario with an error is left out, from its first bad line on.
+class Reader {
+ public:
+  explicit Reader(std::string_view name) { parsed_.file.name = name; }
 
-Expected<File> parse_unchecked(std::string_view text, std::string_view name) {
-  File file;
-  file.name = name;
+  void line(std::string_view line, u32 number) {
+    const std::string_view content = without_comment(line);
+    if (content.empty()) return;
+    const Place place{number, static_cast<u32>(content.data() - line.data() + 1)};
+    File& file = parsed_.file;
+    if (content[0] == '@') {
+      begun_ = true;
+      auto scenario = read_head(content, place, file);
+      left_out_ = !scenario;
+      if (scenario) {
+        file.scenarios.push_back(std::move(*scenario));
+      } else {
+        parsed_.errors.push_back(scenario.error());
+      }
+      return;
+    }
+    if (left_out_) return;
+    Cursor cursor(tokens_of(line, number), file.name);
+    if (begun_) {
+      file.scenarios.back().steps.push_back(read_step(cursor));
+    } else {
+      cursor.fail(cursor.peek(), "a scenario should begin before this line: '@ ID KEYS title'");
+    }
+    if (!cursor.error()) return;
+    parsed_.errors.push_back(*cursor.error());
+    if (begun_) file.scenarios.pop_back();
+    left_out_ = true;
+  }
+
+  Parsed take() {
+    if (!begun_ && parsed_.errors.empty()) {
+      parsed_.errors.push_back(
+          {ErrorCode::bad_input,
+           parsed_.file.name + ": has no scenario; one begins with '@ ID KEYS title'"});
+    }
+    return std::move(parsed_);
+  }
+
+ private:
+  Parsed parsed_;
+  bool begun_ = false;
+  bool left_out_ = false;  // what stands here belongs to something that could not be read
+};
+
+Expected<File> whole(Parsed parsed) {
+  if (!parsed.errors.empty()) return std::unexpected(std::move(parsed.errors.front()));
+  return std::move(parsed.file);
+}
+
+Parsed read_lines(std::string_view text, std::string_view name) {
+  Reader reader(name);
   u32 number = 0;
   for (std::size_t start = 0; start < text.size();) {
     const auto newline = std::min(text.find('\n', start), text.size());
-    const std::string_view line = text.substr(start, newline - start);
+    reader.line(text.substr(start, newline - start), ++number);
     start = newline + 1;
-    ++number;
-    const std::string_view content = without_comment(line);
-    if (content.empty()) continue;
-    const Place place{number, static_cast<u32>(content.data() - line.data() + 1)};
-    if (content[0] == '@') {
-      auto scenario = read_head(content, place, file);
-      if (!scenario) return std::unexpected(scenario.error());
-      file.scenarios.push_back(std::move(*scenario));
-      continue;
-    }
-    Cursor cursor(tokens_of(line, number), name);
-    if (file.scenarios.empty()) {
-      cursor.fail(cursor.peek(), "a scenario should begin before this line: '@ ID KEYS title'");
-    } else {
-      file.scenarios.back().steps.push_back(read_step(cursor));
-    }
-    if (cursor.error()) return std::unexpected(*cursor.error());
   }
-  if (file.scenarios.empty()) {
-    return fail(ErrorCode::bad_input,
-                file.name + ": has no scenario; one begins with '@ ID KEYS title'");
-  }
-  return file;
+  return reader.take();
+}
+
+}  // namespace
+
+Expected<File> parse_unchecked(std::string_view text, std::string_view name) {
+  return whole(read_lines(text, name));
+}
+
+Parsed parse_all(std::string_view text, std::string_view name) {
+  Parsed parsed = read_lines(text, name);
+  std::erase_if(parsed.file.scenarios, [&](const Scenario& scenario) {
+    auto error = check_names(scenario, name);
+    if (error) parsed.errors.push_back(std::move(*error));
+    return error.has_value();
+  });
+  return parsed;
 }
 
 Expected<File> parse(std::string_view text, std::string_view name) {
-  auto file = parse_unchecked(text, name);
-  if (!file) return file;
-  for (const Scenario& scenario : file->scenarios) {
-    if (auto error = check_names(scenario, name)) return std::unexpected(std::move(*error));
-  }
-  return file;
+  return whole(parse_all(text, name));
 }
 
-Expected<File> parse_file(const std::string& path) {
+Expected<File> parse_file(const std::string& path) { return whole(parse_file_all(path)); }
+
+Parsed parse_file_all(const std::string& path) {
+  const auto unread = [&](std::string message) {
+    Parsed parsed;
+    parsed.file.name = path;
+    parsed.errors.push_back({ErrorCode::bad_input, path + std::move(message)});
+    return parsed;
+  };
   std::error_code error;
   const auto size = std::filesystem::file_size(path, error);
   std::ifstream stream(path, std::ios::binary);
   if (!stream || std::filesystem::is_directory(path, error)) {
-    return fail(ErrorCode::bad_input, path + ": cannot be read; name a file of scenarios");
+    return unread(": cannot be read; name a file of scenarios");
   }
-  if (!error && size > file_max) {
-    return fail(ErrorCode::bad_input, path + ": is larger than 16 MiB; split it");
-  }
+  if (!error && size > file_max) return unread(": is larger than 16 MiB; split it");
   std::ostringstream text;
   text << stream.rdbuf();
-  return parse(text.str(), path);
+  return parse_all(text.str(), path);
 }
 
 }  // namespace iommucheck::scenario

@@ -91,7 +91,7 @@ int Smmu::device_remove(u32 device) {
 int Smmu::device_init(u32 device, u32 features, u32 min, u32 max, bool has_mm_exit) {
   if (!device_exists(device)) return -IOMMUCHECK_ENODEV;
   if (!alone(device)) return -IOMMUCHECK_EINVAL;
-  return sva_.device_init(device, device_config(device).flags, features, min, max, has_mm_exit);
+  return sva_.device_init(device, can_stall(device), features, min, max, has_mm_exit);
 }
 
 /// Word 0 of the STEs of a device on `domain`.

@@ -78,7 +78,9 @@ int Smmu::recover() {
     domain.cds.drop_abandoned(platform_);
     if (domain.zombie) release(domain);
   });
-  if (fault_open_) drain_events({});
+  // Where a move timed out, its device may have reached other spaces until now: nobody is bound
+  // there for it, and whoever moves or leaves next would not end its faults.
+  drain_events({});
   return 0;
 }
 

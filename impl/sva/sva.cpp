@@ -39,13 +39,12 @@ int Sva::pasid_free(u32 pasid) {
   return pasids_.apply(pasid, pasid::release<u64>) ? 0 : -IOMMUCHECK_EINVAL;
 }
 
-int Sva::device_init(u32 device, u32 flags, u32 features, u32 min, u32 max, bool has_mm_exit) {
+int Sva::device_init(u32 device, bool can_wait, u32 features, u32 min, u32 max, bool has_mm_exit) {
   if (!backend_.device_present(device)) return -IOMMUCHECK_ENODEV;
   const unsigned bits = backend_.pasid_bits(device);
   if (bits == 0 || backend_.domain_of(device) == 0) return -IOMMUCHECK_ENODEV;
   u32 known = IOMMUCHECK_SVA_PRIVATE;
-  const u32 waiting = IOMMUCHECK_DEVICE_STALL | IOMMUCHECK_DEVICE_PRI;
-  if ((flags & waiting) != 0) known |= IOMMUCHECK_SVA_IOPF;
+  if (can_wait) known |= IOMMUCHECK_SVA_IOPF;
   if ((features & ~known) != 0) return -IOMMUCHECK_EINVAL;
   const u32 low = std::max<u32>(min, 1);
   const u32 reach = (1u << bits) - 1;

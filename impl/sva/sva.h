@@ -35,7 +35,7 @@ class Sva {
   // The calls of driver.h; results and errors as stated there.
   int pasid_alloc(u32 min, u32 max, u32* pasid);
   int pasid_free(u32 pasid);
-  int device_init(u32 device, u32 flags, u32 features, u32 min, u32 max, bool has_mm_exit);
+  int device_init(u32 device, bool can_wait, u32 features, u32 min, u32 max, bool has_mm_exit);
   int device_shutdown(u32 device);
   int bind_device(u32 device, const iommucheck_mm& mm, u32 flags, u64 drvdata, u32* pasid);
   int unbind_device(u32 device, u32 pasid);

@@ -179,6 +179,11 @@ Answer DriverSubject::remove(u32 device) {
   return answer;
 }
 
+void DriverSubject::reuse_page(u64 pa, u64 bytes) {
+  touched_ = {};
+  monitor_->page_released(AgentId::cpu0, pa, bytes);
+}
+
 Answer DriverSubject::recover() {
   Answer answer;
   if (!has(CallKind::recover)) {

@@ -43,6 +43,7 @@ class DriverSubject final : public Subject, private Monitor::Sink {
   Answer handler_returns(u32 device, u32 pasid, spec::sva::Status status) override;
   void bound_passes() override;
   Answer remove(u32 device) override;
+  void reuse_page(u64 pa, u64 bytes) override;
   void set_stuck(bool stuck) override { monitor_->queue_stuck(stuck); }
   Answer recover() override;
 

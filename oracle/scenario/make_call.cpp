@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/errno_names.h"
 #include "scenario/print.h"
 
 namespace iommucheck::oracle::stories {
@@ -187,6 +188,8 @@ class Maker {
       case Field::mm:
         if (const auto mm = names_.process(value.word)) {
           call.mm = *mm;
+        } else if (value.word == "NULL") {
+          call.mm = 0;
         } else if (!missing_) {
           missing_ = value.word;
         }
@@ -208,13 +211,17 @@ class Maker {
         break;
       case Field::min_pasid: call.min_pasid = clipped(number(value)); break;
       case Field::max_pasid: call.max_pasid = clipped(number(value)); break;
-      case Field::handler: call.has_mm_exit = value.is_word("mm_exit"); break;
+      case Field::handler: call.has_mm_exit = value.is_word("mm_exit") || value.number != 0; break;
       case Field::attribute:
-        call.attribute = value.is_word("pasid")   ? spec::sva::attribute_pasid
-                         : value.is_word("ttbr0") ? spec::sva::attribute_ttbr0
-                                                  : ~u32{0};
+        call.attribute = value.kind == Value::Kind::number ? clipped(value.number)
+                         : value.is_word("pasid")          ? spec::sva::attribute_pasid
+                         : value.is_word("ttbr0")          ? spec::sva::attribute_ttbr0
+                                                           : ~u32{0};
         break;
-      case Field::kind: call.domain_kind = domain_kind(value.word); break;
+      case Field::kind:
+        call.domain_kind =
+            value.kind == Value::Kind::number ? clipped(value.number) : domain_kind(value.word);
+        break;
     }
   }
 
@@ -238,9 +245,12 @@ std::optional<std::pair<u64, Status>> done_of(const Value& value) {
 
 bool one_matches(const Value& value, const Answer& answer, CallKind kind, Names& names) {
   const auto& observed = answer.observed;
-  if (value.is_word("blocked")) return answer.state == Answer::State::blocked;
+  const bool blocked = answer.state == Answer::State::blocked;
+  if (value.is_word("blocked")) return blocked;
+  // In a race one may wait for a handler that the other has made run.
+  if (value.is_word("either")) return blocked || answer.state == Answer::State::returned;
   if (answer.state != Answer::State::returned) return false;
-  if (value.is_word("any") || value.is_word("either")) return true;
+  if (value.is_word("any")) return true;
   const bool ok = observed.status == Status::ok;
   if (value.is_word("ok")) return ok;
   if (value.is_word("new")) return ok && (gives_pasid(kind) || observed.value != 0);
@@ -263,29 +273,10 @@ bool one_matches(const Value& value, const Answer& answer, CallKind kind, Names&
 }  // namespace
 
 std::optional<Status> status_of(std::string_view name) {
-  constexpr std::pair<std::string_view, Status> all[] = {
-      {"ok", Status::ok},
-      {"ENOENT", Status::enoent},
-      {"ESRCH", Status::esrch},
-      {"EIO", Status::eio},
-      {"ENOMEM", Status::enomem},
-      {"EBUSY", Status::ebusy},
-      {"EEXIST", Status::eexist},
-      {"ENODEV", Status::enodev},
-      {"EINVAL", Status::einval},
-      {"ENOSPC", Status::enospc},
-      {"ERANGE", Status::erange},
-      {"EDEADLK", Status::edeadlk},
-      {"EOPNOTSUPP", Status::eopnotsupp},
-      {"ETIMEDOUT", Status::etimedout},
-      {"EPERM", static_cast<Status>(1)},
-      {"EAGAIN", static_cast<Status>(11)},
-      {"EFAULT", static_cast<Status>(14)},
-  };
-  for (const auto& [word, status] : all) {
-    if (word == name) return status;
-  }
-  return std::nullopt;
+  if (name == "ok") return Status::ok;
+  const auto number = errno_number(name);
+  if (!number) return std::nullopt;
+  return static_cast<Status>(*number);
 }
 
 std::optional<CallKind> kind_of(std::string_view call) {

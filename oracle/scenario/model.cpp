@@ -58,6 +58,7 @@ Answer Model::call(u32 thread, const Call& call, const Wanted& wanted, Memory me
   running.wanted = wanted;
   running.around.queue_stuck = stuck_;
   running.around.allocation_failed = memory.fail_at == 1;
+  note(interface_->duty_of_call(running.call));
   running.ticket = interface_->begin_call(running.call);
   return settle(running);
 }
@@ -298,6 +299,8 @@ Answer Model::remove(u32 device) {
   return {};
 }
 
+void Model::reuse_page(u64 pa, u64 bytes) { note(interface_->duty_of_page(pa, bytes)); }
+
 Answer Model::recover() {
   Answer answer;
   if (stuck_) {
@@ -311,6 +314,7 @@ Answer Model::recover() {
 bool Model::access(const Probing& probing, Reached& reached, std::string& /*reason*/) {
   const Reachable set = promised(*interface_, probing);
   if (set.empty()) return false;
+  if (probing.at.present) note(interface_->duty_of_dma(probing.device, probing.at.number));
   reached = *set.begin();
   return true;
 }

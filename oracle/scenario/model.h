@@ -40,6 +40,7 @@ class Model final : public Subject {
   Answer handler_returns(u32 device, u32 pasid, spec::sva::Status status) override;
   void bound_passes() override;
   Answer remove(u32 device) override;
+  void reuse_page(u64 pa, u64 bytes) override;
   void set_stuck(bool stuck) override { stuck_ = stuck; }
   Answer recover() override;
 

@@ -47,6 +47,7 @@ u32 Names::pasid(u64 written) const {
 
 std::optional<u32> Names::pasid(const Value& value) const {
   if (value.kind == Value::Kind::number) return pasid(value.number);
+  if (value.is_word("none") && find("none") == nullptr) return spec::sva::pasid_unknown;
   const auto number = this->value(value);
   if (!number) return std::nullopt;
   return static_cast<u32>(*number);

@@ -31,7 +31,9 @@ class Needs {
     if (!kind || !subject_.has(*kind)) return add(name);
     if (name == "domain_alloc" && !invoke.arguments.empty()) {
       const scenario::Value& what = invoke.arguments[0];
-      if (!what.is_word("paging") && !what.is_word("blocked") && !what.is_word("identity")) {
+      const bool is_word = what.kind == scenario::Value::Kind::word;
+      if (is_word && !what.is_word("paging") && !what.is_word("blocked") &&
+          !what.is_word("identity")) {
         add("domain_alloc(" + what.word + ")");
       }
     }

@@ -50,7 +50,8 @@ class Story {
   Answer make(Thread& thread, const scenario::Invoke& invoke, const Wanted& wanted, Memory memory);
   std::optional<Answer> environment(Thread& thread, const scenario::Invoke& invoke);
   Answer release(Thread& thread, const std::string& process);
-  Answer reuse_page(const scenario::Value& page);
+  [[nodiscard]] std::string process_of(const std::string& name) const;
+  Answer add_thread(Thread& thread, const std::string& process);
   void each_allocation(Thread& thread, const scenario::Invoke& invoke);
   void judge(Thread& thread, const scenario::Values& results);
   void remember(Thread& thread);
@@ -81,7 +82,8 @@ class Story {
   u32 races_ = 0;
   const scenario::Step* current_ = nullptr;
   std::map<std::string, Thread> threads_;
-  std::map<std::string, u32> thread_counts_;  // of processes
+  std::map<std::string, u32> thread_counts_;       // of processes
+  std::map<std::string, std::string> threads_of_;  // name of a thread -> its process
   std::map<std::string, Reached> accesses_;
   std::map<u32, std::string> bound_;  // PASID -> process, for drawings
   std::vector<CallbackSeen> callbacks_;

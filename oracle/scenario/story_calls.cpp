@@ -18,8 +18,10 @@ namespace {
 constexpr u32 allocations_max = 256;  // of one call
 constexpr u64 page_bytes = 0x1000;
 
-bool expects_blocked(const scenario::Values& results) {
-  return std::ranges::any_of(results, [](const Value& value) { return value.is_word("blocked"); });
+bool permits_blocked(const scenario::Values& results) {
+  return std::ranges::any_of(results, [](const Value& value) {
+    return value.is_word("blocked") || value.is_word("either");
+  });
 }
 
 u32 rights_of(std::string_view text) {
@@ -79,7 +81,8 @@ Answer Story::make(Thread& thread, const Invoke& invoke, const Wanted& wanted, M
   const Answer answer = subject_.call(thread.number, call, wanted, memory);
   if (call.kind == CallKind::bind_device && succeeded(answer)) {
     for (const auto& [name, mm] : names_.processes()) {
-      if (mm == call.mm) bound_[static_cast<u32>(answer.observed.value)] = name;
+      if (mm == call.mm && !threads_of_.contains(name))
+        bound_[static_cast<u32>(answer.observed.value)] = name;
     }
   }
   return answer;
@@ -91,26 +94,28 @@ std::optional<Answer> Story::environment(Thread& thread, const Invoke& invoke) {
   const scenario::Values& arguments = invoke.arguments;
   thread.kind = CallKind::domain_free;  // a call that has no value
   if (name == "exit" || name == "exec") {
-    const std::string process = arguments[0].word;
+    const std::string process = process_of(arguments[0].word);
     thread.release = true;
     const auto old = names_.process(process);
     if (name == "exec") {
-      names_.set_process(process, subject_.create_process());
+      const u64 next = subject_.create_process();
+      names_.set_process(process, next);
+      for (const auto& [other, its] : threads_of_) {
+        if (its == process) names_.set_process(other, next);
+      }
     } else {
       thread_counts_[process] = 0;
     }
     return subject_.release(thread.number, old.value_or(0));
   }
-  if (name == "thread") {
-    ++thread_counts_[arguments[0].word];
-    return Answer{};
-  }
+  if (name == "thread") return add_thread(thread, process_of(arguments[0].word));
   if (name == "thread_end") {
-    u32& count = thread_counts_[arguments[0].word];
+    const std::string process = process_of(arguments[0].word);
+    u32& count = thread_counts_[process];
     if (count > 0) --count;
     if (count > 0) return Answer{};
     thread.release = true;
-    return subject_.release(thread.number, names_.process(arguments[0].word).value_or(0));
+    return subject_.release(thread.number, names_.process(process).value_or(0));
   }
   if (name == "fork") {
     Answer answer;
@@ -124,7 +129,10 @@ std::optional<Answer> Story::environment(Thread& thread, const Invoke& invoke) {
   }
   if (name == "remove") return subject_.remove(world_.device(arguments[0].word));
   if (name == "recover") return subject_.recover();
-  if (name == "page_reuse") return reuse_page(arguments[0]);
+  if (name == "page_reuse") {
+    subject_.reuse_page(names_.value(arguments[0]).value_or(0), page_bytes);
+    return Answer{};
+  }
   if (name == "mm_exit_return") {
     const Status status =
         arguments.size() > 2 ? status_of(arguments[2].word).value_or(Status::einval) : Status::ok;
@@ -144,15 +152,23 @@ std::optional<Answer> Story::environment(Thread& thread, const Invoke& invoke) {
   return std::nullopt;
 }
 
-/// The caller gives a page to somebody else, which it may not while a device may still reach it.
-Answer Story::reuse_page(const Value& page) {
-  const u64 pa = names_.value(page).value_or(0);
-  if (subject_.interface().page_in_flight(pa, page_bytes)) {
-    troubles_.push_back(
-        {spec::Rule::PAGE_REUSE, spec::Keeper::caller,
-         fmt::format("{} is reused before it was synchronised", names_.address_text(pa))});
+/// The process that a name stands for: its own, or that of one of its threads.
+std::string Story::process_of(const std::string& name) const {
+  const auto thread = threads_of_.find(name);
+  return thread == threads_of_.end() ? name : thread->second;
+}
+
+/// A further thread of the process, which has the same address space.
+Answer Story::add_thread(Thread& thread, const std::string& process) {
+  ++thread_counts_[process];
+  Answer answer;
+  answer.observed.value = names_.process(process).value_or(0);
+  if (thread.result_name) {
+    names_.set_process(*thread.result_name, answer.observed.value);
+    threads_of_[*thread.result_name] = process;
+    thread.result_name.reset();
   }
-  return {};
+  return answer;
 }
 
 void Story::judge(Thread& thread, const scenario::Values& results) {
@@ -271,7 +287,7 @@ void Story::step(const scenario::Race& race) {
     if (thread->answer.state == Answer::State::blocked) {
       thread->answer = subject_.poll(thread->number);
     }
-    if (thread->answer.state == Answer::State::blocked && !expects_blocked(race.results)) {
+    if (thread->answer.state == Answer::State::blocked && !permits_blocked(race.results)) {
       return differ(scenario::print(race.results), "blocked");
     }
     judge(*thread, race.results);

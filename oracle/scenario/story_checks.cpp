@@ -47,7 +47,7 @@ void Story::step(const scenario::Probe& probe) {
   if (probe.pasid) {
     const auto pasid = names_.pasid(*probe.pasid);
     if (!pasid) return differ(scenario::print(probe.outcomes), "its PASID has no value");
-    probing.at = spec::sva::substream(*pasid);
+    if (*pasid != spec::sva::pasid_unknown) probing.at = spec::sva::substream(*pasid);
   }
   if (probing.stream >= world_.devices[probing.device].sids) {
     return differ(scenario::print(probe.outcomes), "the device has no such stream ID");
@@ -73,11 +73,13 @@ void Story::step(const scenario::Probe& probe) {
 }
 
 void Story::step(const scenario::Dma& dma) {
+  troubles_.clear();
   Probing probing;
   probing.device = world_.device(dma.device.text);
   probing.iova = names_.value(dma.iova).value_or(0);
   probing.access = dma.access;
-  if (dma.pasid) probing.at = spec::sva::substream(names_.pasid(*dma.pasid).value_or(0));
+  const auto pasid = dma.pasid ? names_.pasid(*dma.pasid).value_or(0) : spec::sva::pasid_unknown;
+  if (pasid != spec::sva::pasid_unknown) probing.at = spec::sva::substream(pasid);
   const auto wanted = reachable_of(dma.outcomes);
   Reached reached;
   std::string reason;

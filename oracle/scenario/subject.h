@@ -118,6 +118,8 @@ class Subject {
   virtual Answer handler_returns(u32 device, u32 pasid, spec::sva::Status status) = 0;
   virtual void bound_passes() = 0;
   virtual Answer remove(u32 device) = 0;
+  /// The caller gives the page to somebody else.
+  virtual void reuse_page(u64 pa, u64 bytes) = 0;
   virtual void set_stuck(bool stuck) = 0;
   virtual Answer recover() = 0;
 

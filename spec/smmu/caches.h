@@ -291,6 +291,12 @@ class Caches {
   /// Distinct options for a stream; false: a bound was hit.
   bool stream_options(u32 sid, u32 ssid, bool ssv, std::vector<StreamOption>& options) const;
 
+  /// visit(sid) for streams whose STE was seen to be anything but invalid or abort since reset.
+  template <class Visit>
+  void for_each_translating_stream(Visit&& visit) const {
+    for (u32 i = 0; i < known_sids_.size(); ++i) visit(static_cast<u32>(known_sids_[i]));
+  }
+
   /// Some STE that the stream may use has MEV = 1, or is unknown. IHI 0070 7.3.1.
   [[nodiscard]] bool may_merge_events(u32 sid) const;
 

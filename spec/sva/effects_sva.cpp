@@ -151,6 +151,7 @@ u32 Interface::add_bond(u32 device, u32 number, u64 drvdata, BondState state) {
                                             .next = numbers_[number].bonds,
                                             .domain = devices_[device].domain});
   numbers_.edit(trail_, number).bonds = bond;
+  if (is_callers(bonds_[bond])) unsay_done(device, numbers_[number].value);
   ++spaces_.edit(trail_, numbers_[number].space).devices;
   return bond;
 }
@@ -222,6 +223,7 @@ void Interface::end_bond(u32 bond, Gone gone, bool timed_out) {
     pending.gone = gone;
   }
   const u32 number = bonds_[bond].number;
+  say_done(bonds_[bond].device, numbers_[number].value);
   if (timed_out) {
     set_bond_state(bond, BondState::ghost);
   } else {
@@ -278,6 +280,7 @@ void Interface::end_all_of(u32 device, Gone gone, bool timed_out) {
       end_private(i, timed_out);
     } else if (has_link(spaces_[i], device)) {
       drop_link(i, device);
+      if (spaces_[i].number != 0) say_done(device, numbers_[spaces_[i].number].value);
       if (timed_out) add_link(i, device, true);
     }
   });
@@ -371,6 +374,7 @@ void Interface::apply_alloc_private(const Call& call, const Observed& observed) 
   if (is_seen) {
     const u32 number = take_number(observed.pasid, NumberState::private_pasid, space);
     spaces_.edit(trail_, space).number = number;
+    unsay_done(call.device, observed.pasid);
   } else {
     unseen.space = space;
     unseen.count = 0;
@@ -388,6 +392,7 @@ void Interface::end_private(u32 space, bool timed_out) {
   forest_.erase(io_mms_, handle, handle);
   forest_.insert(freed_io_mms_, {.first = handle, .last = handle});
   const u32 number = spaces_[space].number;
+  if (number != 0) say_done(spaces_[space].maker, numbers_[number].value);
   if (timed_out) {
     if (number != 0) doubt_number(number);
     Space& record = spaces_.edit(trail_, space);
@@ -411,6 +416,7 @@ void Interface::apply_get_pasid(const Call& call, const Observed& observed) {
   const u32 number =
       take_number(static_cast<u32>(observed.value), NumberState::private_pasid, space);
   spaces_.edit(trail_, space).number = number;
+  unsay_done(spaces_[space].maker, numbers_[number].value);
   drop_unseen([&](const Unseen& record) { return record.space == space; });
 }
 
@@ -456,6 +462,10 @@ void Interface::apply_link(const Call& call, Status status) {
   if (attaches && timed_out && has_link(spaces_[space], call.device)) return;
   drop_link(space, call.device);
   if (attaches || timed_out) add_link(space, call.device, timed_out);
+  const u32 number = spaces_[space].number;
+  if (number == 0) return;
+  attaches ? unsay_done(call.device, numbers_[number].value)
+           : say_done(call.device, numbers_[number].value);
 }
 
 }  // namespace iommucheck::spec::sva

@@ -26,11 +26,12 @@ Interface::Interface(Trail& trail, const Setup& setup)
     const bool grouped =
         device.group != DeviceSetup::alone &&
         std::count_if(setup.devices.begin(), setup.devices.end(), in_its_group) > 1;
-    constants_.push_back({.stream_ids = device.stream_ids,
-                          .ssid_bits = grouped ? 0 : std::min(device.ssid_bits, setup.ssid_bits),
-                          .can_wait = device.stall || device.pri,
-                          .iommu = device.iommu,
-                          .grouped = grouped});
+    constants_.push_back(
+        {.stream_ids = device.stream_ids,
+         .ssid_bits = grouped ? 0 : std::min(device.ssid_bits, setup.ssid_bits),
+         .can_wait = (device.stall && setup.stalls) || (device.pri && setup.page_requests),
+         .iommu = device.iommu,
+         .grouped = grouped});
   }
   std::sort(device_of_stream_.begin(), device_of_stream_.end());
 }
@@ -186,16 +187,9 @@ bool Interface::page_in_flight(u64 pa, u64 size) const {
   if (size == 0) return false;
   bool found = false;
   const u64 pa_last = pa + (size - 1);
-  for_each_space([&](u32 i) {
-    const Space& domain = spaces_[i];
-    const auto look = [&](const Interval& piece) {
-      const u64 piece_last = piece.pa + (piece.last - piece.first);
-      found |= piece.pa <= pa_last && pa <= piece_last;
-    };
-    forest_.for_each(domain.stale, 0, whole_space, look);
-    forest_.for_each(domain.older, 0, whole_space, look);
-    // All that a zombie maps is reachable until recovery.
-    if (domain.life == records::zombie) forest_.for_each(domain.map, 0, whole_space, look);
+  for_each_in_flight([&](u32 /*space*/, const Interval& piece) {
+    const u64 piece_last = piece.pa + (piece.last - piece.first);
+    found |= piece.pa <= pa_last && pa <= piece_last;
   });
   return found;
 }

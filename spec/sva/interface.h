@@ -96,6 +96,16 @@ class Interface {
   [[nodiscard]] const char* caller_may_not(const Call& call) const;
   [[nodiscard]] bool caller_may(const Call& call) const { return caller_may_not(call) == nullptr; }
 
+  // --- The caller's duties -------------------------------------------------------------------
+  // What breaks one blames the caller, and nobody else for what follows from it.
+
+  /// Of making the call now, whatever it answers.
+  [[nodiscard]] Verdict duty_of_call(const Call& call) const;
+  /// Of giving [pa, pa + size) to somebody else.
+  [[nodiscard]] Verdict duty_of_page(u64 pa, u64 size) const;
+  /// Of an access of the device that carries the PASID.
+  [[nodiscard]] Verdict duty_of_dma(u32 device, u32 pasid) const;
+
   // --- A call's life -----------------------------------------------------------------------
 
   /// The call has begun: from now to end_call expected_during() holds its transient set.
@@ -301,6 +311,17 @@ class Interface {
       if (numbers_[bonds_[i].number].space == process) visit(i);
     });
   }
+  /// visit(space, interval) for what is unmapped and may still be reached; all that a zombie maps is
+  /// reachable until recovery.
+  template <class Visit>
+  void for_each_in_flight(Visit visit) const {
+    for_each_space([&](u32 i) {
+      const auto look = [&](const Interval& piece) { visit(i, piece); };
+      forest_.for_each(spaces_[i].stale, 0, ~u64{0}, look);
+      forest_.for_each(spaces_[i].older, 0, ~u64{0}, look);
+      if (spaces_[i].life == records::zombie) forest_.for_each(spaces_[i].map, 0, ~u64{0}, look);
+    });
+  }
   template <class Visit>
   void for_each_unseen(Visit visit) const {
     for (auto i = static_cast<u32>(unseen_); i != 0; i = unseens_[i].next) visit(unseens_[i]);
@@ -355,7 +376,14 @@ class Interface {
   [[nodiscard]] bool well_formed(const Space& space, u64 iova, u64 pa, u64 size) const;
   void judge_map_range(const Space& space, u64 iova, u64 pa, u64 size, Permitted& set) const;
   [[nodiscard]] const char* not_for_domain_alloc(const Call& call) const;
-  [[nodiscard]] const char* not_for_map(const Call& call) const;
+  struct Unready {
+    Rule rule = Rule::RANGE_UNSYNCED;
+    const char* reason = nullptr;  ///< null: nothing is in the way
+  };
+  [[nodiscard]] Unready unready_for_map(const Call& call) const;
+  [[nodiscard]] const char* freed_object(const Call& call) const;
+  void say_done(u32 device, u32 pasid);
+  void unsay_done(u32 device, u32 pasid);
   [[nodiscard]] const char* not_while_another_waits(const Call& call) const;
   void add_stops(const Space& space, u64 first, u64 last, u64 end, Permitted& set) const;
   [[nodiscard]] bool has_pasids(u32 device) const;
@@ -565,6 +593,7 @@ class Interface {
   u64 processes_ = 0;      // root: mm -> index in `tag`
   u64 number_at_ = 0;      // root: PASID -> record in `tag`
   u64 unseen_ = 0;         // list
+  u64 said_done_ = 0;      // root: device << 20 | PASID, of which the device's driver said "done"
   u64 turns_lost_ = 0;     // 1: nobody saw which PASID a call that gives one had before it failed
   u64 changes_ = 0;        // of the environment, and of PASIDs that became free: a clock
   u64 busy_ = 0;           // tickets in use, a bit each

@@ -319,6 +319,7 @@ Verdict Interface::handler_returned(u32 device, u32 pasid, Status status) {
     return {};
   }
   const u32 number = bonds_[bond].number;
+  say_done(device, pasid);
   if (spaces_[numbers_[number].space].life == records::releasing) {
     set_bond_state(bond, BondState::done);
     return {};

@@ -72,6 +72,7 @@ void Interface::space_promises(u32 index, u64 iova, FaultKind faults, bool with_
   // of its rights. A zombie's tables are held, what they map may be cleared.
   const bool is_process = space.owner == Owner::process;
   if (stale.mapped) {
+    out.callers |= piece.mapped && !is_process && stale.tag == records::gathered;
     out.add(mapped(stale));
     if (!is_process) add_fault(faults, out);
   }
@@ -80,6 +81,7 @@ void Interface::space_promises(u32 index, u64 iova, FaultKind faults, bool with_
     out.ends_at(older.last);
     if (older.mapped && (older.prot & records::unknown_layers) != 0) out.gave_up = true;
     if (older.mapped) out.add(mapped(older));
+    out.callers |= piece.mapped && older.mapped && !is_process && older.tag == records::gathered;
   }
   if (space.life == records::zombie) add_fault(faults, out);
 

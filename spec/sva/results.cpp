@@ -340,23 +340,6 @@ const char* Interface::not_for_domain_alloc(const Call& call) const {
   return known ? "this kind of domain is not built" : nullptr;
 }
 
-/// SEMANTICS 5, unmap_fast: the caller may not map the range again nor reuse its pages before.
-const char* Interface::not_for_map(const Call& call) const {
-  const u32 index = target(call);
-  if (index == 0) return nullptr;
-  const Space& domain = spaces_[index];
-  const char* reason = nullptr;
-  for_each_request(domain, call, [&](const Interval& request) {
-    forest_.for_each(domain.stale, request.first, request.last, [&](const Interval& stale) {
-      if (stale.tag == records::gathered) reason = "the range is unmapped but not synchronised";
-    });
-    if (page_in_flight(request.pa, request.last - request.first + 1)) {
-      reason = "a page is unmapped but may still be reached";
-    }
-  });
-  return reason;
-}
-
 /// Calls on what a call that waits for a handler moves or ends: their order would not be known.
 const char* Interface::not_while_another_waits(const Call& call) const {
   if (busy_ == 0) return nullptr;
@@ -386,17 +369,13 @@ const char* Interface::not_while_another_waits(const Call& call) const {
 const char* Interface::caller_may_not(const Call& call) const {
   if (!call_is_built(call.kind)) return "the call is not built";
   if (call.kind == CallKind::domain_alloc) return not_for_domain_alloc(call);
-  if (forest_.lookup(freed_handles_, call.domain).mapped) return "the domain was freed";
-  if (call.io_mm != 0 && forest_.lookup(freed_io_mms_, call.io_mm).mapped) {
-    return "the io_mm was freed";
-  }
+  if (const char* reason = freed_object(call)) return reason;
   if (call.kind == CallKind::bind_device && find_process(call.mm) == 0) return "no such process";
   const bool links = call.kind == CallKind::sva_attach || call.kind == CallKind::sva_detach;
   if (links && !per_device_tables_) return "tables belong to domains";
   if (const char* reason = not_while_another_waits(call)) return reason;
   if (const char* reason = not_while_released(call)) return reason;
-  const CallKind kind = as_domain_call(call.kind);
-  return kind == CallKind::map || kind == CallKind::map_sg ? not_for_map(call) : nullptr;
+  return unready_for_map(call).reason;
 }
 
 bool Interface::waits_for_handlers(const Pending& pending) const {

@@ -29,6 +29,8 @@ struct Setup {
   /// PASID tables belong to devices: nobody else of the domain reaches what a device is bound to.
   bool per_device_tables = false;
   bool keeps_pasid_0 = true;  ///< SMMUv3 does; false: 0 is a number like any other
+  bool stalls = true;         ///< the IOMMU can hold faulting accesses of devices that can wait
+  bool page_requests = true;  ///< it hands page requests to the driver
 };
 
 /// What is not given back. `handle` names a domain or io_mm (0: its handle is gone).

@@ -185,6 +185,38 @@ TEST(ScenarioParser, TextWithoutAScenario) {
   EXPECT_TRUE(file.error().message.starts_with("f:1:3: 'mark'"));
 }
 
+// What stands for something that no word is there for.
+TEST(ScenarioParser, ErrnoNamesNullNoneAndNumbersInTheirPlaces) {
+  const auto file = parse(
+      "@ A R1 t\n  dev D0\n  proc X\n  d = domain_alloc(paging) -> E2BIG | ENOTSUPP | EILSEQ\n"
+      "  bind_device(D0, NULL, [], 0) -> EINVAL\n  t = thread(X) -> new\n"
+      "  bind_device(D0, t, [], 0) -> any\n  unbind_device(D0, none) -> EINVAL\n"
+      "  ? D0.none 0x1000 r -> F.dev\n  q = fault_queue_open(d, 4) -> new\n"
+      "  fault_respond(q, D0, none, 1, 77) -> EINVAL\n  domain_get_attr(d, 77) -> EINVAL\n",
+      "f");
+  ASSERT_TRUE(file) << file.error().message;
+  const auto again = parse(print(*file), "again");
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(file->scenarios, again->scenarios);
+  EXPECT_FALSE(parse("@ A R1 t\n  exit(NULL) -> ok\n", "f"));  // nothing could be meant
+  EXPECT_FALSE(parse("@ A R1 t\n  dev D0\n  ? D0 none r -> F.dev\n", "f"));
+}
+
+TEST(ScenarioParser, WhatCannotBeReadHidesNothingElse) {
+  const Parsed parsed = parse_all(
+      "@ A R1 t\n  nonsense\n  more of it\n@ B R1 t\n  mark\n@ C R1 t\n  dev D0\n"
+      "  ? D1 0x0 r -> F.dev\n@ B R1 again\n  same\n@ D R1 t\n  same\n",
+      "f");
+  ASSERT_EQ(parsed.file.scenarios.size(), 2U);
+  EXPECT_EQ(parsed.file.scenarios[0].id, "B");
+  EXPECT_EQ(parsed.file.scenarios[0].steps.size(), 1U);
+  EXPECT_EQ(parsed.file.scenarios[1].id, "D");
+  ASSERT_EQ(parsed.errors.size(), 3U);
+  EXPECT_TRUE(parsed.errors[0].message.starts_with("f:2:3: 'nonsense'"));
+  EXPECT_TRUE(parsed.errors[1].message.starts_with("f:9:1: 'B'"));
+  EXPECT_TRUE(parsed.errors[2].message.starts_with("f:8:5: 'D1'"));
+}
+
 TEST(ScenarioParser, FilesThatAreNone) {
   EXPECT_FALSE(parse_file(folder() + "/there is none"));
   EXPECT_FALSE(parse_file(folder()));
