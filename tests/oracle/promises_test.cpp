@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+// What is compared with the promises, and what may be skipped because it was compared: a right
+// driver, behind whose back one word of memory is changed.
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "impl/driver.h"
+#include "oracle/driver_host.h"
+#include "spec/smmu/stream_table.h"
+
+namespace iommucheck::oracle {
+namespace {
+
+using spec::sva::Call;
+using spec::sva::CallKind;
+
+constexpr u64 page = 0x1000;
+constexpr u64 far_away = u64{1} << 30;  // in a last-level table of its own
+constexpr u64 p1 = u64{1} << 32;
+constexpr u64 p2 = p1 + 0x10000;
+constexpr u32 rw = spec::sva::prot_read | spec::sva::prot_write;
+constexpr u32 nobody = 5;  // a StreamID within the table, of no device
+
+Setup three_devices() {
+  Setup setup;
+  setup.id = default_id_registers();
+  setup.window_bytes = u64{16} << 20;
+  for (const u32 sid : {1U, 2U, 8U}) {
+    setup.devices.push_back({.stream_ids = {sid}, .ssid_bits = sid == 1 ? 5U : 0U});
+  }
+  setup.devices[0].stall = true;
+  return setup;
+}
+
+class Promises : public testing::Test {
+ protected:
+  Promises() : monitor(three_devices()), host(*impl::builtin_driver(), monitor) {
+    EXPECT_EQ(host.boot(), "");
+  }
+
+  u64 ok(const Call& call) {
+    const spec::sva::Observed observed = host.call(call);
+    EXPECT_EQ(observed.status, spec::sva::Status::ok) << spec::sva::call_text(call);
+    return observed.value;
+  }
+  u64 paging() { return ok({.kind = CallKind::domain_alloc, .domain_kind = 1}); }
+  void attach(u64 domain, u32 device) {
+    ok({.kind = CallKind::attach, .domain = domain, .device = device});
+  }
+  void map(u64 domain, u64 iova, u64 pa, u32 prot = rw) {
+    ok({.kind = CallKind::map,
+        .domain = domain,
+        .iova = iova,
+        .pa = pa,
+        .size = page,
+        .prot = prot});
+  }
+
+  [[nodiscard]] u64 word(u64 pa) { return monitor.caches().memory().newest(pa).value; }
+  /// Where the last-level descriptor of the address stands, four levels of 4 KiB.
+  u64 leaf(u64 domain, u64 iova) {
+    u64 table = ok({.kind = CallKind::domain_get_attr,
+                    .domain = domain,
+                    .attribute = spec::sva::attribute_ttbr0});
+    for (unsigned shift = 39; shift > 12; shift -= 9) {
+      table = word(table + 8 * ((iova >> shift) & 511)) & 0xfffffffff000;
+    }
+    return table + 8 * ((iova >> 12) & 511);
+  }
+  u64 ste(u32 sid) {
+    const spec::StreamTable& table = monitor.caches().stream_table();
+    if (!table.two_level) return spec::linear_ste_address(table, u64{sid});
+    const spec::L1Std<u64> l1std{word(spec::l1std_address(table, u64{sid}))};
+    return spec::second_level_ste_address(table, l1std, u64{sid});
+  }
+  /// The CD of the RID's own space.
+  u64 cd(u32 sid) {
+    spec::Ste<u64> entry{};
+    for (u64 i = 0; i < 8; ++i) entry.dw[i] = word(ste(sid) + 8 * i);
+    const unsigned leaf_bits = spec::cd_leaf_bits(entry, monitor.caches().capabilities());
+    if (leaf_bits == 0) return spec::linear_cd_address(entry, u64{0});
+    const spec::L1Cd<u64> l1cd{word(spec::l1cd_address(entry, leaf_bits, u64{0}))};
+    return spec::second_level_cd_address(l1cd, leaf_bits, u64{0});
+  }
+
+  void plant(u64 pa, u64 value) { monitor.store(AgentId::cpu0, pa, value); }
+  /// The window ends: what was planted in it is compared, once.
+  void ends() {
+    monitor.barrier(AgentId::cpu0);
+    ok({.kind = CallKind::pasid_alloc, .min_pasid = 1, .max_pasid = 0});
+  }
+  void holds() {
+    ends();
+    for (const Finding& finding : monitor.findings()) ADD_FAILURE() << finding.text;
+  }
+  void is_found(const std::string& where, spec::Rule rule = spec::Rule::PROMISE_OUTCOME) {
+    ends();
+    ASSERT_FALSE(monitor.findings().empty());
+    EXPECT_EQ(monitor.findings()[0].rule, rule) << monitor.findings()[0].text;
+    EXPECT_NE(monitor.findings()[0].text.find(where), std::string::npos)
+        << monitor.findings()[0].text;
+  }
+
+  Monitor monitor;
+  DriverHost host;
+};
+
+TEST_F(Promises, WhatADriverMakesHolds) {
+  const u64 d = paging();
+  attach(d, 0);
+  map(d, page, p1);
+  map(d, far_away, p2, rw | spec::sva::prot_privileged);
+  EXPECT_EQ(word(leaf(d, page)) & 0xfffffffff000, p1);
+  EXPECT_EQ(word(leaf(d, far_away)) & 0xfffffffff000, p2);
+  holds();
+  monitor.check_whole_space();
+  EXPECT_TRUE(monitor.findings().empty());
+}
+
+// Review tests 201: AP[1] makes what is for privileged accesses readable by all.
+TEST_F(Promises, APrivilegedMappingIsNotForEverybody) {
+  const u64 d = paging();
+  attach(d, 0);
+  map(d, page, p1, rw | spec::sva::prot_privileged);
+  plant(leaf(d, page), word(leaf(d, page)) | 1 << 6);
+  is_found("device 0) at 0x1000");
+}
+
+TEST_F(Promises, AMappingForEverybodyIsNotPrivilegedAndNotReadOnly) {
+  const u64 d = paging();
+  attach(d, 0);
+  map(d, page, p1);
+  plant(leaf(d, page), word(leaf(d, page)) | 1 << 7);
+  is_found("device 0) at 0x1000");
+}
+
+// Review tests 202: that one part of a space was compared says nothing of another part.
+TEST_F(Promises, TwoPartsOfASpaceInOneWindow) {
+  for (const bool turned : {false, true}) {
+    const u64 d = paging();
+    attach(d, 0);
+    map(d, page, p1);
+    map(d, far_away, p2);
+    const u64 right = leaf(d, turned ? far_away : page);
+    const u64 wrong = leaf(d, turned ? page : far_away) + 8;
+    plant(right, word(right) | u64{1} << 55);  // software's
+    plant(wrong, word(right));
+    is_found(turned ? "at 0x2000" : "at 0x40001000");
+    monitor.clear_findings();
+    plant(wrong, 0);
+    ok({.kind = CallKind::flush_iotlb_all, .domain = d});
+    monitor.clear_findings();
+    ok({.kind = CallKind::detach, .domain = d, .device = 0});
+  }
+}
+
+// Review tests 205: another device of the domain that was moved in the same window is no proof.
+TEST_F(Promises, TwoDevicesOfADomainMovedInOneWindow) {
+  const u64 d = paging();
+  const u64 e = paging();
+  attach(d, 0);
+  attach(d, 1);
+  attach(e, 2);
+  map(d, page, p1);
+  map(e, page, p2);
+  const u64 others = word(ste(8));
+  plant(ste(1), others);
+  plant(ste(2), others);
+  is_found("at 0x1000");
+}
+
+// Review tests 204: what a device does without a PASID does not wait for an answer.
+TEST_F(Promises, ARidDoesNotStall) {
+  const u64 d = paging();
+  attach(d, 0);
+  map(d, page, p1);
+  plant(cd(1), word(cd(1)) | u64{1} << 44);
+  is_found("a stall, translated");
+}
+
+// ---- streams that are nobody's ------------------------------------------------------------------
+
+TEST_F(Promises, AStreamOfNobodyDoesNotBypass) {
+  plant(ste(nobody), 1 | 4 << 1);
+  is_found("stream 0x5 (no device's) may meet bypass");
+}
+
+TEST_F(Promises, AStreamOfNobodyDoesNotTranslate) {
+  const u64 d = paging();
+  attach(d, 1);
+  for (u64 i = 8; i != 0; --i) plant(ste(nobody) + 8 * (i - 1), word(ste(2) + 8 * (i - 1)));
+  is_found("stream 0x5 (no device's) may meet translation");
+}
+
+TEST_F(Promises, AStreamOfNobodyMayBeBlocked) {
+  plant(ste(nobody), 1);
+  holds();
+  monitor.check_whole_space();
+  EXPECT_TRUE(monitor.findings().empty());
+}
+
+TEST_F(Promises, TheWholeSpaceHasStreamsOfNobody) {
+  plant(ste(nobody), 1 | 4 << 1);
+  monitor.barrier(AgentId::cpu0);
+  monitor.caches().dirty_streams().clear();  // as if no event had told
+  monitor.check_whole_space();
+  ASSERT_FALSE(monitor.findings().empty());
+  EXPECT_NE(monitor.findings()[0].text.find("no device's"), std::string::npos);
+}
+
+TEST_F(Promises, AStreamOfADeviceThatIsGoneDoesNotBypass) {
+  const u64 d = paging();
+  attach(d, 1);
+  host.remove(1);
+  holds();
+  plant(ste(2), 1 | 4 << 1);
+  is_found("stream 0x2 (device 1) may meet bypass");
+}
+
+}  // namespace
+}  // namespace iommucheck::oracle
