@@ -14,21 +14,19 @@ namespace iommucheck::oracle {
 
 namespace {
 
-/// Where a word lies, as far as the order of stores is concerned: leaves are the last level's.
+/// Where a word lies, as far as the order of stores is concerned: leaves are the last level's. What
+/// nothing leads to yet comes first; of what is reached already every old version may be cached, so
+/// that another order among those, or among the words of one structure, would change nothing.
 enum class Place : u8 { unreachable, leaf, table, configuration };
 
-Place place_of(const spec::Memory& memory, u64 pa) {
-  const spec::Frame* frame = memory.find(pa);
+Place place_of(const spec::Caches& caches, u64 pa) {
+  const spec::Frame* frame = caches.memory().find(pa);
   if (frame == nullptr || frame->is_unreachable()) return Place::unreachable;
-  if (frame->config != 0) return Place::configuration;
+  // Of a page of structures some may be in use and others not.
+  if (frame->config != 0) {
+    return caches.structure_at(pa) ? Place::configuration : Place::unreachable;
+  }
   return frame->table_edges == u64{frame->tables_at(3)} << 48 ? Place::leaf : Place::table;
-}
-
-/// Within 64 bytes of an STE or CD: before the other words where it takes the structure away, after
-/// them where it gives it.
-unsigned rank_of(Place place, const SweptStore& store) {
-  if (place != Place::configuration || store.pa % 64 != 0) return 1;
-  return (store.value & 1) == 0 ? 0 : 2;
 }
 
 }  // namespace
@@ -39,7 +37,7 @@ class Sweep {
       : m_(monitor), by_(by), stores_(stores), order_(stores.size()) {
     std::iota(order_.begin(), order_.end(), std::size_t{0});
     for (const SweptStore& store : stores) {
-      places_.push_back(place_of(m_.caches_.memory(), store.pa));
+      places_.push_back(place_of(m_.caches_, store.pa));
       above_ |= places_.back() == Place::table || places_.back() == Place::configuration;
     }
   }
@@ -57,7 +55,7 @@ class Sweep {
   }
 
  private:
-  enum class Reading : u8 { together, leaves_first, configuration_first };
+  enum class Reading : u8 { together, careful };
 
   struct Kept {  // what the trail does not
     Trail::Mark mark;
@@ -108,9 +106,8 @@ class Sweep {
     const Kept kept = keep();
     std::vector<Finding> together = findings_of(Reading::together);
     if (together.empty()) return;
-    for (const Reading careful : {Reading::leaves_first, Reading::configuration_first}) {
-      put_back(kept);
-      if (!findings_of(careful).empty()) continue;
+    put_back(kept);
+    if (findings_of(Reading::careful).empty()) {
       for (const Finding& finding : together) {
         ++m_.statistics_.order_unknown[static_cast<std::size_t>(finding.rule)];
       }
@@ -122,20 +119,16 @@ class Sweep {
     }
   }
 
-  void sort(Reading reading) {
+  void sort() {
     const auto key = [&](std::size_t i) {
-      const Place place = places_[i];
-      unsigned group = static_cast<unsigned>(place);
-      if (reading == Reading::configuration_first && place != Place::unreachable) group = 4 - group;
-      const u64 pa = stores_[i].pa;
-      return std::array<u64, 4>{group, pa / 64, rank_of(place, stores_[i]), pa};
+      return std::pair<unsigned, u64>{static_cast<unsigned>(places_[i]), stores_[i].pa};
     };
     std::ranges::sort(order_, {}, key);
   }
 
   void apply(Reading reading) {
     if (reading != Reading::together) {
-      sort(reading);
+      sort();
     } else if (sorted_) {
       std::ranges::sort(order_);
     }

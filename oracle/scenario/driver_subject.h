@@ -56,6 +56,7 @@ class DriverSubject final : public Subject, private Monitor::Sink {
   const spec::sva::Held* driver_held() override;
   std::string write_trace(const std::string& path) override;
   void finish() override;
+  [[nodiscard]] bool gave_up() const override;
 
  private:
   void event(const trace::Event& event) override;

@@ -219,7 +219,7 @@ bool Model::try_success(Running& running, Observed& observed) {
   const bool attribute = call.kind == CallKind::domain_get_attr ||
                          call.kind == CallKind::io_mm_get_attr ||
                          call.kind == CallKind::task_get_attr;
-  if (makes_handle(call.kind) || attribute) return try_handles(running, observed);
+  if (makes_handle(call.kind)) return try_handles(running, observed);
   if (call.kind == CallKind::bind_device || call.kind == CallKind::pasid_alloc) {
     return try_pasids(running, observed, nullptr);
   }
@@ -227,6 +227,7 @@ bool Model::try_success(Running& running, Observed& observed) {
     observed.value = value;
     if (try_end(running, observed)) return true;
   }
+  if (attribute && try_handles(running, observed)) return true;
   observed.value = interface_->permitted(running.ticket, call, running.around).greatest_value();
   if (!try_end(running, observed)) return false;
   if (call.kind == CallKind::sva_device_init) {

@@ -46,6 +46,12 @@ bool run_once(const scenario::Scenario& scenario, const World& world,
     result.status = ScenarioResult::Status::needs;
     return false;
   }
+  if (!story.failure() && subject->gave_up()) {
+    // Nobody's fault: neither passed nor failed.
+    result.needs = {"a larger bound of the specification"};
+    result.status = ScenarioResult::Status::needs;
+    return false;
+  }
   if (!story.failure()) return true;
   StepFailure failure = *story.failure();
   if (races_of(scenario) > 0) {

@@ -136,6 +136,8 @@ class Subject {
   virtual std::string write_trace(const std::string& path) = 0;
   /// The end: what is judged only then. Nothing may be called behind it but take_troubles().
   virtual void finish() = 0;
+  /// A bound of the specification was hit: what was not found says nothing.
+  [[nodiscard]] virtual bool gave_up() const { return false; }
 };
 
 /// What the interface promises of an access, in the words of scenarios.

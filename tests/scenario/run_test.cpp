@@ -61,7 +61,10 @@ bool is_ahead(const ScenarioResult& result) {
                                                "backend=two",
                                                "cache_invalidate",
                                                "domain_alloc(nested_pasid)",
-                                               "attach_pasid"};
+                                               "attach_pasid",
+                                               "tables=per_device",
+                                               "sva_attach",
+                                               "sva_detach"};
   return std::ranges::all_of(result.needs,
                              [](const std::string& name) { return not_built.contains(name); });
 }
