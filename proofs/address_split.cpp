@@ -93,21 +93,33 @@ struct AddressSplit {
   /// Descriptors are read within the table that is walked, whatever the address of the table.
   template <class Proof, class W>
   static void positions(Proof& proof, Granule granule, unsigned start, W tsz, W ttb, W va) {
-    spec::Regime<W> regime;
-    regime.half[0].tg = granule;
-    regime.half[0].tsz = tsz;
-    regime.half[0].ttb = field_in_place(ttb, 51, 4);
-    const auto table = spec::start_table(regime, 0);
-    const auto at = [&](unsigned level, W address) {
-      return spec::descriptor_position(regime.half[0], start, level, address, va);
-    };
-    const W lg2 = spec::start_entries_lg2(granule, start, tsz) + W(3);
-    Flag<W> inside = equal(at(start, table.address) & ~low_mask(lg2), table.address);
-    const W next = field_in_place(ttb, 47, spec::page_shift(granule));
-    for (unsigned level = start + 1; level <= last_level; ++level) {
-      const W page = low_mask(W(spec::page_shift(granule)));
-      inside = inside & equal(at(level, next) & ~page, next);
+    Flag<W> inside = true, aligned = true;
+    for (const unsigned half : {0U, 1U}) {
+      for (const u64 output_lg2 : {u64{48}, u64{52}}) {
+        spec::Regime<W> regime;
+        regime.ips_lg2 = W(output_lg2);
+        regime.half[half].tg = granule;
+        regime.half[half].tsz = tsz;
+        regime.half[half].ttb = field_in_place(ttb, 51, 4);
+        const auto table = spec::start_table(regime, half);
+        const auto at = [&](unsigned level, W address) {
+          return spec::descriptor_position(regime.half[half], start, level, address, va);
+        };
+        // With 52 bits of output a table is 64 bytes at least.
+        const W used_lg2 = spec::start_entries_lg2(granule, start, tsz) + W(3);
+        const W least = W(output_lg2 == 52 ? 6 : 4);
+        const W lg2 = select(less(used_lg2, least), least, used_lg2);
+        aligned = aligned & Flag<W>(table.level == start) &
+                  equal(table.address, field_in_place(ttb, 51, 4) & ~low_mask(lg2));
+        inside = inside & equal(at(start, table.address) & ~low_mask(lg2), table.address);
+        const W next = field_in_place(ttb, 47, spec::page_shift(granule));
+        for (unsigned level = start + 1; level <= last_level; ++level) {
+          const W page = low_mask(W(spec::page_shift(granule)));
+          inside = inside & equal(at(level, next) & ~page, next);
+        }
+      }
     }
+    proof.claim("start: at TTB, aligned to the table's size", aligned);
     proof.claim("position: each descriptor is read from its table", inside);
   }
 };
@@ -121,7 +133,8 @@ Property IOMMUCHECK_PROPERTY(address_split)() {
       {"bounds: each index lies in its table", "into: the parts give the address back",
        "offset: of a block, is made of the parts below it",
        "onto: every choice of parts is that of an address",
-       "position: each descriptor is read from its table", "start: resolves 1 bit to a full table"},
+       "position: each descriptor is read from its table",
+       "start: at TTB, aligned to the table's size", "start: resolves 1 bit to a full table"},
       11,  // start levels: 4 KiB 0 to 3, 16 KiB 0 to 3, 64 KiB 1 to 3
       AddressSplit{});
 }

@@ -26,6 +26,12 @@ Property tlbi_range();
 /// spec/arch/walk.h: where a walk ends, for any memory.
 Property walk_output();
 
+/// spec/arch/permissions.h: which accesses fault, in every world.
+Property access_check();
+
+/// spec/smmu/coverage.h: which entries each opcode is about.
+Property covers_table();
+
 /// spec/ against impl/, which never include each other: tables; and the words of structures.
 Property same_tables();
 Property same_words();

@@ -19,10 +19,15 @@ struct Raw {
 };
 
 template <class W>
-Raw<W> raw_of(W dw0, W dw1) {
+Raw<W> raw_of(W dw0, W dw1, bool ds = false) {
   Raw<W> r{(dw0 >> 12) & W(31), (dw0 >> 20) & W(31), (dw1 >> 8) & W(3),
            (dw1 >> 10) & W(3),  dw1 & ~W(0xfff),     equal(dw1 & W(1), W(1))};
-  r.ttl = select(equal(r.tg, W(2)) & equal(r.ttl, W(1)), W(0), r.ttl);  // 16 KiB: acts as 0
+  if (!ds) {
+    r.ttl = select(equal(r.tg, W(2)) & equal(r.ttl, W(1)), W(0), r.ttl);  // 16 KiB: acts as 0
+  } else {
+    r.scale = (dw0 >> 20) & W(63);  // above 39 as 39
+    r.scale = select(less(W(39), r.scale), W(39), r.scale);
+  }
   return r;
 }
 
@@ -30,7 +35,7 @@ Raw<W> raw_of(W dw0, W dw1) {
 template <class W>
 W bytes_of(const Raw<W>& r) {
   W pages = r.num + W(1);
-  for (unsigned i = 0; i < 31; ++i) pages = select(less(W(i), r.scale), pages + pages, pages);
+  for (unsigned i = 0; i < 39; ++i) pages = select(less(W(i), r.scale), pages + pages, pages);
   return select(equal(r.tg, W(1)), pages << 12,
                 select(equal(r.tg, W(2)), pages << 14, pages << 16));
 }
@@ -42,17 +47,18 @@ Flag<W> aligned(const Raw<W>& r) {
     const Flag<W> applies = equal(r.tg, W(tg)) & equal(r.ttl, W(ttl));
     return implies(applies, is_zero(r.address & W(mask(hi, 12))));
   };
-  return row(1, 1, 29) & row(1, 2, 20) & row(2, 2, 24) & row(2, 3, 13) & row(2, 0, 13) &
-         row(3, 1, 41) & row(3, 2, 28) & row(3, 3, 15) & row(3, 0, 15);
+  return row(1, 1, 29) & row(1, 2, 20) & row(2, 1, 35) & row(2, 2, 24) & row(2, 3, 13) &
+         row(2, 0, 13) & row(3, 1, 41) & row(3, 2, 28) & row(3, 3, 15) & row(3, 0, 15);
 }
 
-spec::Capabilities device() {
+spec::Capabilities device(bool ds = false) {
   spec::Capabilities caps;
-  caps.s1p = caps.s2p = caps.ril = true;
+  caps.s1p = caps.s2p = caps.hyp = caps.ril = true;
+  caps.ds = ds;
   return caps;
 }
 
-/// The 16 bytes of a TLBI_NH_VA that is legal, whatever else they hold.
+/// The 16 bytes of a TLBI by address that is legal, whatever else they hold.
 template <class Proof, class W>
 Raw<W> any_command(Proof& proof, W& dw0, W& dw1) {
   dw0 = (proof.variable("dw0") & ~W(0xff)) | W(0x12);
@@ -67,9 +73,29 @@ struct TlbiFormula {
   template <class Proof>
   void operator()(Proof& proof) const {
     using W = typename Proof::W;
-    W dw0{0}, dw1{0};
-    const Raw<W> raw = any_command(proof, dw0, dw1);
-    const auto command = spec::decode_command(dw0, dw1, device());
+    const W ds = proof.variable("ds");
+    proof.assume(less(ds, W(2)));
+    // IDR5.DS = 1 has one more bit of SCALE, and 16 KiB blocks at level 1.
+    const W word0 = proof.variable("dw0"), word1 = proof.variable("dw1");
+    for (const bool with : {false, true}) {
+      const Raw<W> raw = raw_of(word0, word1, with);
+      const Flag<W> reserved = is_zero(raw.num) & is_zero(raw.scale) & is_zero(raw.ttl);
+      const Flag<W> its = equal(ds, W(with ? 1 : 0));
+      proof.assume(implies(its & !is_zero(raw.tg), !reserved));
+    }
+    if (equal(ds, W(1))) {
+      of(proof, true);
+    } else {
+      of(proof, false);
+    }
+  }
+
+  template <class Proof>
+  static void of(Proof& proof, bool ds) {
+    using W = typename Proof::W;
+    const W dw0 = (proof.variable("dw0") & ~W(0xff)) | W(0x12), dw1 = proof.variable("dw1");
+    const Raw<W> raw = raw_of(dw0, dw1, ds);
+    const auto command = spec::decode_command(dw0, dw1, device(ds));
     const spec::AddressRange<W> range = spec::tlbi_range(command);
     const Flag<W> ranged = !is_zero(raw.tg);
     const W end = raw.address + bytes_of(raw) - W(1);
@@ -80,7 +106,7 @@ struct TlbiFormula {
                 implies(!ranged, equal(range.first, raw.address) & equal(range.last, raw.address)));
     proof.claim("alignment: the rows of the manual",
                 Flag<W>(spec::tlbi_range_predictable(command) == aligned(raw)));
-    proof.claim("legal: no CERROR_ILL", Flag<W>(!spec::check_command(command, device())));
+    proof.claim("legal: no CERROR_ILL", Flag<W>(!spec::check_command(command, device(ds))));
   }
 };
 
@@ -159,7 +185,8 @@ Property IOMMUCHECK_PROPERTY(tlbi_formula)() {
       "tlbi-formula", "The range of a TLBI by VA is (NUM + 1) * 2^SCALE granules from its address.",
       {"alignment: the rows of the manual", "formula: (NUM + 1) * 2^SCALE granules, cut at the top",
        "legal: no CERROR_ILL", "single: one address without TG"},
-      1, TlbiFormula{});
+      2,  // IDR5.DS = 0 and 1
+      TlbiFormula{});
 }
 
 Property IOMMUCHECK_PROPERTY(tlbi_range)() {

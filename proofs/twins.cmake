@@ -81,6 +81,35 @@ iommucheck_twin(read_only walk_output walk_output spec/arch/permissions.h
   "regime.ha & dirty_bit_modifier(word) & ap2(word)")
 iommucheck_twin(reserved_page walk_output walk_output spec/arch/descriptor.h
   "if (bit1) return DescriptorType::leaf;" "return DescriptorType::leaf;")
+iommucheck_twin(walk_ttb0 walk_output walk_output spec/arch/walk.h
+  "if (flag(va, 55)) return 1;" "if (flag(va, 55)) return 0;")
+iommucheck_twin(walk_e0pd walk_output walk_output spec/arch/walk.h
+  "!access.privileged && has_unprivileged(regime.world)" "false")
+iommucheck_twin(walk_high_bits walk_output walk_output spec/arch/descriptor.h
+  "field(word, 15, 12) << 48" "field(word, 15, 12) << 47")
+iommucheck_twin(walk_hierarchy walk_output walk_output spec/arch/walk.h
+  "accumulate(hierarchical, word)" "accumulate(HierarchicalAttributes<W>{}, word)")
+iommucheck_twin(small_table address_split address_split spec/arch/walk.h
+  "less(size_lg2, W(6))" "less(size_lg2, W(5))")
+iommucheck_twin(range_epd input_range input_range spec/arch/walk.h "h.epd | equal(upper" "equal(upper")
+
+iommucheck_twin(access_epan access_check access_check spec/arch/permissions.h
+  "regime.epan & !leaf.uxn" "regime.epan & leaf.uxn")
+iommucheck_twin(access_read_only access_check access_check spec/arch/permissions.h
+  "| (heed & hierarchical.read_only)" "| (heed & Flag<W>(false))")
+iommucheck_twin(access_false_fault access_check access_check spec/arch/permissions.h
+  "leaf.unprivileged = {user, user_write," "leaf.unprivileged = {user & !(regime.wxn & user_write), user_write,")
+iommucheck_twin(access_global access_check access_check spec/arch/walk.h
+  "not_global(word) & Flag<W>(has_asid(regime.world))" "not_global(word)")
+
+iommucheck_twin(covers_vmid covers_table covers_table spec/smmu/coverage.h
+  "is_zero((command.vmid ^ target.vmid) >> vmw)" "is_zero(command.vmid ^ target.vmid)")
+iommucheck_twin(covers_global covers_table covers_table spec/smmu/coverage.h
+  "vmid & asid & !target.global" "vmid & asid")
+iommucheck_twin(covers_el2 covers_table covers_table spec/smmu/coverage.h
+  "return !el1;" "return target.world == el2;")
+iommucheck_twin(covers_asid covers_table covers_table spec/smmu/command.h
+  "field(dw0, 63, 48)" "field(dw0, 55, 48)")
 
 iommucheck_twin(impl_index written_twice same_tables impl/pgtable/layout.h
   "W((u64{1} << lg2) - 1)" "W((u64{1} << index_lg2) - 1)")
@@ -116,6 +145,12 @@ iommucheck_twin(pasid_cleared pasid_steps pasid_steps impl/pasid/state.h
 iommucheck_twin(pasid_leak pasid_steps pasid_steps impl/pasid/state.h
   "settled(state | W(leaving))"
   "state | W(leaving)")
+iommucheck_twin(pasid_enter pasid_steps pasid_steps impl/pasid/state.h
+  "has(state, process | private_space) & (!has(state, leaving))" "has(state, process | private_space)")
+iommucheck_twin(pasid_never_answered pasid_steps pasid_steps impl/pasid/state.h
+  "const Flag<W> ok = !is_zero(count(state, faults));" "const Flag<W> ok = Flag<W>(false);")
+iommucheck_twin(pasid_never_released pasid_steps pasid_steps impl/pasid/state.h
+  "const Flag<W> ok = (!is_free(state)) & (!has(state, leaving));" "const Flag<W> ok = Flag<W>(false);")
 iommucheck_twin(pasid_overflow pasid_steps pasid_steps impl/pasid/state.h
   "less(count(state, c), W((u64{1} << c.bits) - 1))"
   "less_equal(count(state, c), W((u64{1} << c.bits) - 1))")
