@@ -28,6 +28,11 @@ std::string judge(const iommucheck_driver* driver) {
   const iommucheck_handle domain = d.alloc(IOMMUCHECK_DOMAIN_PAGING, 39);
   if (domain == 0 || driver->attach(self, domain, 0) != 0) return "does not attach";
 
+  for (iommucheck::u32 other = 0; other < 64; ++other) {
+    const bool its = other == stream || other == world.stream_id(0, 1);
+    if (!its && world.access(other, page)) return "a stream that is on no domain passes";
+  }
+
   if (driver->map(self, domain, page, phys, page, rw) != 0) return "does not map";
   if (!world.access(stream, page)) return "a mapped page is not reached";
   const iommucheck_result gone = driver->unmap(self, domain, page, page);
