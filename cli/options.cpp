@@ -78,6 +78,7 @@ class Reader {
     add_replay();
     add_import();
     add_rules();
+    add_explain();
     add_prove();
     add_bench();
   }
@@ -281,6 +282,19 @@ class Reader {
     add_format(app, rules_.format);
   }
 
+  void add_explain() {
+    CLI::App& app = command(
+        "explain", "Explain a rule, or draw what memory says at a line of a trace", explain_);
+    app.add_option("what", explain_.what,
+                   "a rule's name, or a trace; without :LINE up to its first finding")
+        ->required()
+        ->type_name("RULE|TRACE[:LINE]");
+    app.add_option("stream", explain_.stream,
+                   "what an access of this stream may meet, with reasons")
+        ->type_name("SID[.PASID]");
+    app.add_option("address", explain_.va, "the input address of that access")->type_name("VA");
+  }
+
   void add_prove() {
     CLI::App& app = command("prove", "Prove the pure part; refute its broken twins", prove_);
     app.add_option("--only", prove_.only, "proofs with this in their name")->type_name("NAME");
@@ -311,6 +325,7 @@ class Reader {
   ReplayCommand replay_;
   ImportCommand import_;
   RulesCommand rules_;
+  ExplainCommand explain_;
   ProveCommand prove_;
   BenchCommand bench_;
 };

@@ -81,6 +81,12 @@ struct RulesCommand {
   std::string keeper;
 };
 
+struct ExplainCommand {
+  std::string what;    ///< a rule, or TRACE[:LINE]
+  std::string stream;  ///< SID[.PASID]; empty: no access
+  std::string va;
+};
+
 struct ProveCommand {
   Format format = Format::text;
   std::string only;
@@ -94,7 +100,7 @@ struct BenchCommand {
 
 using Command =
     std::variant<LitmusOptions, ScenarioCommand, CheckCommand, ConformCommand, ReplayCommand,
-                 ImportCommand, RulesCommand, ProveCommand, BenchCommand>;
+                 ImportCommand, RulesCommand, ExplainCommand, ProveCommand, BenchCommand>;
 
 /// The command, or the exit status where nothing is left to do: 0 after --help and --version, 2 for
 /// bad usage, which has been said on stderr.
@@ -109,6 +115,7 @@ int run_conform(const ConformCommand& options);
 int run_replay(const ReplayCommand& options);
 int run_import(const ImportCommand& options);
 int run_rules(const RulesCommand& options);
+int run_explain(const ExplainCommand& options);
 int run_prove(const ProveCommand& options);
 int run_bench(const BenchCommand& options);
 

@@ -59,6 +59,8 @@ class Judge {
   /// Number of the event after which each of so_far().findings was found.
   [[nodiscard]] const std::vector<EventIndex>& found_at() const { return found_at_; }
   [[nodiscard]] EventIndex now() const { return monitor_.now(); }
+  /// What has been judged so far, for who explains it.
+  [[nodiscard]] Monitor& monitor() { return monitor_; }
   [[nodiscard]] bool gave_up() const { return monitor_.gave_up(); }
   /// How often each rule was asked, could have been broken, and was.
   [[nodiscard]] RuleTally tally();

@@ -173,6 +173,15 @@ class Monitor {
   /// Compares at every store and not once a window (debugging; same verdict).
   void probe_each_store(bool on) { probe_each_store_ = on; }
 
+  /// What the calls so far promise to an access, in words; empty where nothing is judged by
+  /// promises.
+  [[nodiscard]] std::string promised(u32 sid, spec::sva::Substream at, u64 va) const;
+  /// No access of the stream is promised to get anywhere: blocked, or nothing at this PASID.
+  [[nodiscard]] bool promises_nothing(u32 sid, spec::sva::Substream at) const;
+  /// The same, where a leaf that memory has at `va` is not what is promised; else empty.
+  [[nodiscard]] std::string not_promised(u32 sid, spec::sva::Substream at, u64 va,
+                                         const spec::Leaf<u64>& leaf) const;
+
   [[nodiscard]] const std::vector<Finding>& findings() const { return findings_; }
   /// What a device driver did wrong, of which the driver under test is innocent.
   [[nodiscard]] const std::vector<Finding>& blamed_on_caller() const { return blamed_on_caller_; }

@@ -180,6 +180,7 @@ class Caches {
   void set_stream_table(const StreamTable& table);
   [[nodiscard]] const StreamTable& stream_table() const { return strtab_; }
   void set_e2h(bool e2h);
+  [[nodiscard]] bool e2h() const { return e2h_ != 0; }
   /// CR0.SMMUEN written, and its acknowledgement. While they differ both are outcomes.
   void write_smmuen(bool enable);
   void acknowledge_smmuen();
@@ -341,6 +342,7 @@ class Caches {
     }
   }
   [[nodiscard]] const Regime<u64>& regime(u32 id) const { return regimes_[id].regime; }
+  [[nodiscard]] const Tag<u64>& tag(u32 number) const { return tags_[number].tag; }
   [[nodiscard]] bool tag_is_broken(u32 tag) const {
     return !is_atc_tag(tag) && tags_[tag].broken != 0;
   }
@@ -366,6 +368,21 @@ class Caches {
   }
   [[nodiscard]] u64 items_alive() const { return item_count_; }
   [[nodiscard]] const Item& item(u32 index) const { return items_[index]; }
+  /// Everything that a TLB or walk cache may hold and memory no longer says:
+  /// visit(const Tag<u64>&, const Item&).
+  template <class Visit>
+  void for_each_item(Visit&& visit) const {
+    for (const TagState& tag : tags_) {
+      for (u32 i = static_cast<u32>(tag.first_item); i != 0; i = items_[i].next) {
+        visit(tag.tag, items_[i]);
+      }
+    }
+  }
+  /// Words of STEs, CDs and their descriptors likewise: visit(const ConfigItem&).
+  template <class Visit>
+  void for_each_cached_word(Visit&& visit) const {
+    for (u32 i = 0; i < config_items_.size(); ++i) visit(config_items_[i]);
+  }
   /// Are two living translations of one address in conflict (break-before-make)?
   [[nodiscard]] bool in_conflict(const std::vector<Candidate>& found) const;
 

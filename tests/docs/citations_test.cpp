@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "spec/rule_notes.h"
 #include "spec/rules.h"
 
 namespace iommucheck {
@@ -185,6 +186,14 @@ TEST(Rules, AreDecidedSomewhereOrSayThatTheyAreNotModelled) {
       decided |= (std::isalnum(static_cast<unsigned char>(next)) == 0) && next != '_';
     }
     EXPECT_EQ(decided, spec::not_modelled(rule.rule).empty()) << rule.name;
+  }
+}
+
+TEST(Rules, OfDriversCallersAndDevicesSayWhatUsuallyBreaksThem) {
+  for (const spec::RuleInfo& rule : spec::all_rules()) {
+    if (rule.keeper == spec::Keeper::smmu) continue;
+    EXPECT_FALSE(spec::rule_note(rule.rule).empty())
+        << rule.name << " lacks a NOTE in spec/rule_notes.def";
   }
 }
 

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+// iommucheck explain RULE, and explain TRACE[:LINE] [SID[.PASID] VA].
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "cli/console.h"
+#include "cli/explain_rule.h"
+#include "cli/options.h"
+#include "oracle/explain/explain_trace.h"
+
+namespace iommucheck::cli {
+namespace {
+
+/// "5" or "5.3": a StreamID, and a SubstreamID of at most 20 bits.
+Expected<oracle::ExplainedAccess> access_of(const std::string& stream, const std::string& va) {
+  const std::size_t dot = stream.find('.');
+  const auto sid = parse_number(std::string_view(stream).substr(0, dot));
+  if (!sid || *sid > 0xffffffffU) {
+    return fail(ErrorCode::bad_input,
+                fmt::format("'{}' is no StreamID: SID or SID.PASID, as in 0x10 or 0x10.3", stream));
+  }
+  oracle::ExplainedAccess access{.sid = static_cast<u32>(*sid), .pasid = {}, .va = 0};
+  if (dot != std::string::npos) {
+    const auto pasid = parse_number(std::string_view(stream).substr(dot + 1));
+    if (!pasid || *pasid > 0xfffff) {
+      return fail(ErrorCode::bad_input,
+                  fmt::format("'{}': a PASID has 20 bits, as in {:#x}.3", stream, *sid));
+    }
+    access.pasid = static_cast<u32>(*pasid);
+  }
+  const auto address = parse_number(va);
+  if (!address) return fail(ErrorCode::bad_input, fmt::format("'{}' is no address", va));
+  access.va = *address;
+  return access;
+}
+
+/// Splits off ":LINE"; a name without it is a trace as a whole.
+Expected<oracle::ExplainTrace> trace_of(const ExplainCommand& options) {
+  oracle::ExplainTrace what;
+  what.trace = options.what;
+  const std::size_t colon = options.what.rfind(':');
+  if (colon != std::string::npos) {
+    const auto line = parse_number(std::string_view(options.what).substr(colon + 1));
+    if (line && *line != 0) {
+      what.trace = options.what.substr(0, colon);
+      what.line = *line;
+    }
+  }
+  if (options.stream.empty()) return what;
+  if (options.va.empty()) {
+    return fail(ErrorCode::bad_input, "an address is missing: explain TRACE[:LINE] SID[.PASID] VA");
+  }
+  auto access = access_of(options.stream, options.va);
+  if (!access) return std::unexpected(access.error());
+  what.access = *access;
+  return what;
+}
+
+}  // namespace
+
+int run_explain(const ExplainCommand& options) {
+  Expected<std::string> text = std::string();
+  if (const auto rule = spec::find_rule(options.what); rule && options.stream.empty()) {
+    text = explain_rule(*rule);
+  } else if (auto what = trace_of(options); !what) {
+    return report("explain", what.error());
+  } else {
+    text = oracle::explain_trace(*what);
+  }
+  if (!text) return report("explain", text.error());
+  fmt::print("{}", *text);
+  return exit_held;
+}
+
+}  // namespace iommucheck::cli
