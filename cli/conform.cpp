@@ -80,9 +80,9 @@ void print_text(const ConformCommand& options, const ConformResult& result) {
       "more and a legal cache did; {} had several allowed outcomes\n",
       grouped(result.stale_allowed), grouped(result.open));
   fmt::print(
-      "{} accesses to which anything may happen, {} not judged; {} event records; the "
+      "{} accesses to which anything may happen, {} undetermined; {} event records; the "
       "device died {} times\n",
-      grouped(result.any), grouped(result.unjudged), grouped(result.records),
+      grouped(result.any), grouped(result.undetermined), grouped(result.records),
       grouped(result.deaths));
   if (result.gave_up != 0)
     fmt::print("GAVE UP in {} cases: a bound of the specification\n", grouped(result.gave_up));
@@ -117,7 +117,7 @@ void print_json(const ConformResult& result) {
       .member("stale_allowed", result.stale_allowed)
       .member("several_allowed", result.open)
       .member("anything_allowed", result.any)
-      .member("unjudged", result.unjudged)
+      .member("undetermined", result.undetermined)
       .member("deaths", result.deaths)
       .member("gave_up", result.gave_up)
       .member("seconds", result.seconds)

@@ -99,6 +99,7 @@ void Monitor::gather_device() {
     findings_.back().access = found.access;
     findings_.back().which = found.which;
   }
+  for (const std::string& missing : device_rules_->take_missing()) undetermined(missing);
 }
 
 void Monitor::clear_findings() {

@@ -14,16 +14,6 @@ using spec::Outcome;
 using spec::OutcomeKind;
 using trace::DmaResult;
 
-spec::Access access_of(const trace::Dma& dma) {
-  spec::Access access{.sid = dma.sid, .va = dma.iova};
-  if (dma.ssid && dma.ssid->valid) {
-    access.ssv = true;
-    access.ssid = dma.ssid->value;
-  }
-  access.privileged = dma.privileged.value_or(false);
-  return access;
-}
-
 /// The kinds of access that it may have been; an atomic one needs all that are given.
 std::vector<AccessType> types_of(const trace::Dma& dma) {
   if (dma.direction == trace::Direction::read) return {AccessType::read};
@@ -77,7 +67,7 @@ void Monitor::observe_access(const trace::Dma& dma) {
     gather_device();
     return;
   }
-  spec::Access access = access_of(dma);
+  spec::Access access = access_in(dma);
   check_dma_duty(access);
   ++statistics_.outcomes_judged;
   count(spec::Rule::DEVICE_OUTCOME);

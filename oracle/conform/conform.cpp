@@ -288,7 +288,7 @@ class Conform {
     result_.stale_allowed = numbers.stale_allowed;
     result_.open = numbers.open;
     result_.any = numbers.any;
-    result_.unjudged = numbers.unjudged;
+    result_.undetermined = numbers.undetermined;
     result_.gave_up = judge_.gave_up();
     result_.rules = device_rule_counts(judge_, asked_, broken_, cases_);
     result_.seconds = now() - began_;

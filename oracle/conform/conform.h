@@ -49,7 +49,7 @@ struct ConformResult {
   u64 accesses = 0, records = 0, commands = 0;
   u64 stale_allowed =
       0;  ///< accesses whose outcome memory did not explain any more, and legal caches did
-  u64 open = 0, any = 0, unjudged = 0;
+  u64 open = 0, any = 0, undetermined = 0;
   u64 deaths = 0, gave_up = 0;
   double seconds = 0;
   bool stopped = false;

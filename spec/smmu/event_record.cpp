@@ -177,16 +177,32 @@ bool matches(const EventRecord& expected, const std::array<u64, event_words>& ob
   return difference == 0;
 }
 
+std::vector<FieldDifference> differences(const EventRecord& expected,
+                                         const std::array<u64, event_words>& observed) {
+  std::vector<FieldDifference> found;
+  for (unsigned word = 0; word < event_words; ++word) {
+    u64 different = (expected.dw[word] ^ observed[word]) & expected.fixed[word];
+    for (const FieldName& n : field_names) {
+      if (n.word != word || (different & mask(n.hi, n.lo)) == 0) continue;
+      found.push_back(
+          {n.name, bits(observed[word], n.hi, n.lo), bits(expected.dw[word], n.hi, n.lo)});
+      different &= ~mask(n.hi, n.lo);
+    }
+    // A bit that the type does not define has to be 0.
+    if (different != 0) found.push_back({"a reserved bit", observed[word] & different, 0});
+  }
+  return found;
+}
+
 std::string describe_mismatch(const EventRecord& expected,
                               const std::array<u64, event_words>& observed) {
-  if (matches(expected, observed)) return {};
-  for (const FieldName& n : field_names) {
-    const u64 relevant = expected.fixed[n.word] & mask(n.hi, n.lo);
-    if (((expected.dw[n.word] ^ observed[n.word]) & relevant) == 0) continue;
-    return std::string(n.name) + " is " + to_hex(bits(observed[n.word], n.hi, n.lo)) +
-           ", expected " + to_hex(bits(expected.dw[n.word], n.hi, n.lo));
+  std::string text;
+  for (const FieldDifference& one : differences(expected, observed)) {
+    if (!text.empty()) text += "; ";
+    text += std::string(one.name) + " is " + to_hex(one.observed) + ", expected " +
+            to_hex(one.expected);
   }
-  return "a reserved bit is set";
+  return text;
 }
 
 std::string describe(const std::array<u64, event_words>& dw) {

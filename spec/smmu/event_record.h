@@ -5,6 +5,8 @@
 #include <array>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "spec/smmu/event_type.h"
 
@@ -44,7 +46,17 @@ EventRecord record_of(EventType type, const EventFields& fields);
 /// The record observed is one of those.
 bool matches(const EventRecord& expected, const std::array<u64, event_words>& observed);
 
-/// First word in which they differ, as text with the field's name; empty if they match.
+/// A field in which the record observed is not as expected.
+struct FieldDifference {
+  std::string_view name;
+  u64 observed = 0, expected = 0;
+};
+
+/// All fields in which they differ, from the first word on; "a reserved bit" for what is none.
+std::vector<FieldDifference> differences(const EventRecord& expected,
+                                         const std::array<u64, event_words>& observed);
+
+/// The same as text, "RnW is 0x0, expected 0x1; ..."; empty if they match.
 std::string describe_mismatch(const EventRecord& expected,
                               const std::array<u64, event_words>& observed);
 

@@ -79,6 +79,8 @@ class Smmu {
            ((r_.gerror ^ r_.gerrorn) & gerror::eventq_abt_err) == 0;
   }
   [[nodiscard]] bool event_overflow() const { return (r_.eventq_prod & queue_overflow_flag) != 0; }
+  /// OVFLG was seen to have toggled.
+  void observe_event_overflow() { set(r_.eventq_prod, r_.eventq_prod ^ queue_overflow_flag); }
   /// OVFLG toggled and OVACKFLG did not follow yet.
   [[nodiscard]] bool event_overflow_open() const {
     return ((r_.eventq_prod ^ r_.eventq_cons) & queue_overflow_flag) != 0;

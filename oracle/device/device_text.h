@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+// How findings about a device under test name accesses, outcomes and records.
+#pragma once
+
+#include <string>
+
+#include "spec/smmu/caches.h"
+#include "trace/event.h"
+
+namespace iommucheck::oracle {
+
+std::string outcome_name(const spec::Outcome& outcome);
+std::string access_text(const spec::Access& access);
+/// The record in words, and its 32 bytes as four words.
+std::string record_text(const trace::EventRecord& words);
+/// " (detail)", or nothing.
+std::string in_brackets(const std::string& detail);
+
+}  // namespace iommucheck::oracle
