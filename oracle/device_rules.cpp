@@ -80,6 +80,7 @@ void DeviceRules::begin_case() {
   overflow_possible_ = met_full_queue_ = false;
   changed_since_enabled_ = enabled_once_ = false;
   waits_cr0_ = waits_cons_ = waits_gbpa_ = 0;
+  last_cons_ = 0;
 }
 
 void DeviceRules::stored(u64 /*pa*/) { changed_since_enabled_ = enabled_once_; }
@@ -311,6 +312,9 @@ bool DeviceRules::register_read(u32 offset, u64 value) {
   if (offset == reg::gbpa && (value & spec::gbpa::update) != 0) late(waits_gbpa_, "GBPA.Update");
   if (offset == reg::cmdq_cons) {
     ask(Rule::CMD_ORDER, true);
+    // Commands may be consumed one by one: it waits where nothing moves.
+    if (value != last_cons_) waits_cons_ = 0;
+    last_cons_ = value;
     const bool there = (value & 0xfffff) == smmu_.commands_end();
     if (!there && (smmu_.cr0() & spec::cr0::cmdqen) != 0) late(waits_cons_, "CMDQ_CONS");
     if (there) ask(Rule::REGISTER_PROGRESS, true);

@@ -158,6 +158,7 @@ class DeviceRules {
   unsigned forgotten_ = 0;                // looks until records of forgotten accesses have come
   bool changed_since_enabled_ = false;
   bool enabled_once_ = false;
+  u64 last_cons_ = 0;
   unsigned waits_cr0_ = 0, waits_cons_ = 0, waits_gbpa_ = 0;
 };
 
