@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Two readings of docs/definition.md beside each other: the specification's engine and the literal model
-// must say the same about a test. Used by tests/litmus and by the fuzz target `litmus`.
+// Two readings of docs/definition.md beside each other: the specification's engine and the literal
+// model must say the same about a test. Used by tests/litmus and by the fuzz target `litmus`.
 #pragma once
 
 #include <functional>

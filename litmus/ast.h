@@ -55,6 +55,9 @@ enum class SteConfig : u8 { abort, bypass, s1, s2, nest };
 enum class TableFormat : u8 { linear, two_level };
 enum class StreamWorld : u8 { el1, el2 };
 enum class MairKind : u8 { normal, device };
+/// STE.PRIVCFG and STE.INSTCFG: `in` takes what comes in with the access.
+enum class PrivCfg : u8 { incoming, unprivileged, privileged };
+enum class InstCfg : u8 { incoming, data, instruction };
 
 struct SteLine {
   Number sid;
@@ -67,6 +70,8 @@ struct SteLine {
   std::optional<Number> s1dss;  ///< word 1
   std::optional<Number> eats;
   std::optional<StreamWorld> strw;
+  std::optional<PrivCfg> priv;
+  std::optional<InstCfg> inst;
   std::optional<Number> vmid;   ///< word 2
   std::optional<Target> s2ttb;  ///< word 3
   friend bool operator==(const SteLine&, const SteLine&) = default;
@@ -81,7 +86,9 @@ struct CdLine {
   std::optional<Number> epd0;
   std::optional<Number> ha;
   std::optional<Number> hd;
-  std::optional<Target> ttb;     ///< word 1
+  std::optional<Number> aset;
+  std::optional<Target> ttb;  ///< word 1
+  std::optional<Number> haft;
   std::optional<MairKind> mair;  ///< word 3: the kind of attribute 0
   friend bool operator==(const CdLine&, const CdLine&) = default;
 };
@@ -108,10 +115,14 @@ struct Descriptor {
   Target target;          ///< table, page, block
   bool writable = false;  ///< `rw`, else `ro`
   bool global = false;    ///< `g`
-  bool af0 = false;
+  bool af0 = false;       ///< of a table too
   bool dbm = false;
   bool cont = false;
   bool device = false;  ///< `dev`: attribute 1 of MAIR
+  bool nt = false;      ///< blocks only
+  bool priv = false;    ///< AP[1] = 0: no unprivileged access
+  bool uxn = false;
+  bool pxn = false;
   Place place;
   friend bool operator==(const Descriptor&, const Descriptor&) = default;
 };
@@ -156,13 +167,20 @@ struct AtomLine {
   Number bytes;  ///< 8 or 16
   friend bool operator==(const AtomLine&, const AtomLine&) = default;
 };
+/// Registers and ID registers of one bit: CR0.ATSCHK, IDR0.BTM, CR2.PTM.
+enum class Bit : u8 { atschk, btm, ptm };
+struct BitLine {
+  Bit which = Bit::atschk;
+  Number value;  ///< 0 or 1
+  friend bool operator==(const BitLine&, const BitLine&) = default;
+};
 struct ResetLine {
   friend bool operator==(const ResetLine&, const ResetLine&) = default;
 };
 
 struct InitLine {
   std::variant<SteLine, CdLine, L1StdLine, L1CdLine, WordLine, ContLine, StrtabLine, AtsLine,
-               BbmlLine, CoherentLine, AtomLine, ResetLine>
+               BbmlLine, CoherentLine, AtomLine, BitLine, ResetLine>
       what;
   Place place;
   friend bool operator==(const InitLine&, const InitLine&) = default;
@@ -174,6 +192,7 @@ enum class CommandOp : u8 {
   cfgi_ste,
   cfgi_cd,
   cfgi_cd_all,
+  cfgi_ste_range,
   cfgi_all,
   tlbi_nh_all,
   tlbi_nh_asid,
@@ -208,7 +227,8 @@ struct Command {
   std::optional<Number> num;
   std::optional<Number> scale;
   std::optional<Number> ttl;
-  std::optional<Number> size;  ///< ATC_INV: log2 of pages
+  std::optional<Number> size;   ///< ATC_INV: log2 of pages
+  std::optional<Number> range;  ///< CFGI_STE_RANGE: log2 of StreamIDs, less 1
   Place place;
   friend bool operator==(const Command&, const Command&) = default;
 };
@@ -220,7 +240,7 @@ struct Stream {
   friend bool operator==(const Stream&, const Stream&) = default;
 };
 
-enum class Direction : u8 { read, write };
+enum class Direction : u8 { read, write, execute };
 
 struct StoreStep {
   Object object;  ///< fields of one 64-bit word, or descriptors
@@ -295,6 +315,19 @@ struct AtsStep {  ///< the endpoint's ATS enable
   Number value;  ///< 0 or 1
   friend bool operator==(const AtsStep&, const AtsStep&) = default;
 };
+/// A CPU's TLBI that the SMMU hears (IDR0.BTM), of the scope of the command.
+struct BroadcastStep {
+  Command command;
+  friend bool operator==(const BroadcastStep&, const BroadcastStep&) = default;
+};
+/// A barrier that completes the broadcasts of this agent as well.
+struct DsbStep {
+  friend bool operator==(const DsbStep&, const DsbStep&) = default;
+};
+struct RegAtschkStep {
+  Number value;  ///< 0 or 1
+  friend bool operator==(const RegAtschkStep&, const RegAtschkStep&) = default;
+};
 struct RegStrtabStep {
   Name table;
   friend bool operator==(const RegStrtabStep&, const RegStrtabStep&) = default;
@@ -304,6 +337,7 @@ struct DmaBeginStep {
   Stream stream;
   Number va;
   Direction direction = Direction::read;
+  bool privileged = false;
   bool ats = false;
   friend bool operator==(const DmaBeginStep&, const DmaBeginStep&) = default;
 };
@@ -319,7 +353,8 @@ struct Step {
   Name agent;  ///< "cpu0" where none is named
   std::variant<StoreStep, BarrierStep, CleanStep, HandoffStep, ZeroStep, ClearStep, FillContStep,
                FreeStep, ReleaseStep, CmdStep, RingStep, WaitStep, DoStep, CmdqStep, SmmuenStep,
-               AtsStep, RegStrtabStep, DmaBeginStep, DmaEndStep, MarkStep>
+               AtsStep, BroadcastStep, DsbStep, RegAtschkStep, RegStrtabStep, DmaBeginStep,
+               DmaEndStep, MarkStep>
       what;
   Place place;
   friend bool operator==(const Step&, const Step&) = default;
@@ -334,6 +369,7 @@ struct Access {
   Stream stream;
   Number va;
   Direction direction = Direction::read;
+  bool privileged = false;
   bool ats = false;
   std::vector<OutcomeText> allowed;                  ///< in the order written
   std::optional<std::vector<OutcomeText>> promised;  ///< absent: nothing is promised

@@ -51,6 +51,9 @@ void set_ste(Words& words, const SteLine& ste, const Resolve& resolve) {
   words.set(1, 1, 0, ste.s1dss);
   words.set(1, 29, 28, ste.eats);
   if (ste.strw) words.set(1, 31, 30, *ste.strw == StreamWorld::el2 ? 2 : 0);
+  constexpr u64 codes[] = {0b00, 0b10, 0b11};  // as it comes in; one; the other
+  if (ste.priv) words.set(1, 49, 48, codes[static_cast<unsigned>(*ste.priv)]);
+  if (ste.inst) words.set(1, 51, 50, codes[static_cast<unsigned>(*ste.inst)]);
   words.set(2, 15, 0, ste.vmid);
   if (ste.s2ttb) words.set_address(3, 51, 4, resolve(*ste.s2ttb));
 }
@@ -61,7 +64,9 @@ void set_cd(Words& words, const CdLine& cd, const Resolve& resolve) {
   words.set(0, 31, 31, cd.v);
   words.set(0, 42, 42, cd.hd);
   words.set(0, 43, 43, cd.ha);
+  words.set(0, 47, 47, cd.aset);
   words.set(0, 63, 48, cd.asid);
+  words.set(1, 3, 3, cd.haft);
   if (cd.ttb) words.set_address(1, 51, 4, resolve(*cd.ttb));
   if (cd.mair) words.set(3, 63, 0, mair_word(*cd.mair));
 }
@@ -88,6 +93,10 @@ u64 leaf_bits(const Descriptor& descriptor) {
 }
 
 u64 output_bits(u64 address) { return address & mask(47, 12); }
+
+u64 table_word(const Descriptor& descriptor, u64 address) {
+  return output_bits(address) | 3 | (u64{descriptor.af0 ? 0U : 1U} << 10);
+}
 
 }  // namespace
 
@@ -155,17 +164,20 @@ MaskedWord encode_fields(const L1CdLine& line, const Resolve& resolve) {
 
 u64 encode_stage1(const Descriptor& descriptor, u64 address) {
   if (descriptor.kind == Descriptor::Kind::zero) return 0;
-  if (descriptor.kind == Descriptor::Kind::table) return output_bits(address) | 3;
+  if (descriptor.kind == Descriptor::Kind::table) return table_word(descriptor, address);
   u64 word = leaf_bits(descriptor) | output_bits(address);
   word = with_bits(word, 4, 2, descriptor.device ? 1 : 0);
-  word = with_bits(word, 6, 6, 1);
+  word = with_bits(word, 6, 6, descriptor.priv ? 0 : 1);
   word = with_bits(word, 7, 7, descriptor.writable ? 0 : 1);
+  if (descriptor.nt) word = with_bits(word, 16, 16, 1);
+  word = with_bits(word, 53, 53, descriptor.pxn ? 1 : 0);
+  word = with_bits(word, 54, 54, descriptor.uxn ? 1 : 0);
   return with_bits(word, 11, 11, descriptor.global ? 0 : 1);
 }
 
 u64 encode_stage2(const Descriptor& descriptor, u64 address) {
   if (descriptor.kind == Descriptor::Kind::zero) return 0;
-  if (descriptor.kind == Descriptor::Kind::table) return output_bits(address) | 3;
+  if (descriptor.kind == Descriptor::Kind::table) return table_word(descriptor, address);
   u64 word = leaf_bits(descriptor) | output_bits(address);
   word = with_bits(word, 5, 2, descriptor.device ? 0x1 : 0xf);
   word = with_bits(word, 6, 6, 1);

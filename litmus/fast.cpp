@@ -23,7 +23,9 @@ spec::Capabilities litmus_device(const Layout& layout) {
   caps.s1p = caps.s2p = caps.aarch64 = caps.asid16 = caps.vmid16 = true;
   caps.hyp = caps.ats = caps.cd2l = caps.two_level_stream_table = caps.ril = caps.had = true;
   caps.cohacc = layout.coherent;
-  caps.httu = 2;
+  caps.httu = 3;
+  caps.attr_perms_ovr = true;
+  caps.btm = true;
   caps.sidsize = 16;
   caps.ssidsize = 20;
   caps.bbml = layout.bbml;
@@ -38,6 +40,9 @@ std::string unsupported_feature(const Test& test, const Layout& layout) {
   if (!test.dmas.empty()) return "DMAs that take time";
   for (const Action& action : layout.actions) {
     if (std::holds_alternative<DmaBeginAction>(action.what)) return "DMAs that take time";
+    if (layout.broadcasts && std::holds_alternative<BroadcastAction>(action.what)) {
+      return "broadcast TLB invalidation";
+    }
   }
   return {};
 }
@@ -46,25 +51,11 @@ spec::Command to_command(const Command& c) {
   const auto number = [](const std::optional<Number>& n) { return n ? n->value : u64{0}; };
   spec::Command command;
   using Op = spec::Opcode;
-  constexpr Op ops[] = {Op::cfgi_ste,
-                        Op::cfgi_cd,
-                        Op::cfgi_cd_all,
-                        Op::cfgi_ste_range,
-                        Op::tlbi_nh_all,
-                        Op::tlbi_nh_asid,
-                        Op::tlbi_nh_va,
-                        Op::tlbi_nh_vaa,
-                        Op::tlbi_el3_all,
-                        Op::tlbi_el3_va,
-                        Op::tlbi_el2_all,
-                        Op::tlbi_el2_asid,
-                        Op::tlbi_el2_va,
-                        Op::tlbi_el2_vaa,
-                        Op::tlbi_s12_vmall,
-                        Op::tlbi_s2_ipa,
-                        Op::tlbi_nsnh_all,
-                        Op::atc_inv,
-                        Op::sync};
+  constexpr Op ops[] = {Op::cfgi_ste,       Op::cfgi_cd,       Op::cfgi_cd_all,  Op::cfgi_ste_range,
+                        Op::cfgi_ste_range, Op::tlbi_nh_all,   Op::tlbi_nh_asid, Op::tlbi_nh_va,
+                        Op::tlbi_nh_vaa,    Op::tlbi_el3_all,  Op::tlbi_el3_va,  Op::tlbi_el2_all,
+                        Op::tlbi_el2_asid,  Op::tlbi_el2_va,   Op::tlbi_el2_vaa, Op::tlbi_s12_vmall,
+                        Op::tlbi_s2_ipa,    Op::tlbi_nsnh_all, Op::atc_inv,      Op::sync};
   command.op = ops[static_cast<std::size_t>(c.op)];
   command.sid = number(c.sid);
   command.ssid = number(c.ssid);
@@ -80,8 +71,17 @@ spec::Command to_command(const Command& c) {
     command.ttl = number(c.ttl);
   }
   command.size = number(c.size);
-  if (c.op == CommandOp::cfgi_all) command.range = 31;
+  command.range = c.op == CommandOp::cfgi_all ? 31 : number(c.range);
   return command;
+}
+
+spec::AccessType type_of(Direction direction) {
+  switch (direction) {
+    case Direction::read: return spec::AccessType::read;
+    case Direction::write: return spec::AccessType::write;
+    case Direction::execute: break;
+  }
+  return spec::AccessType::execute;
 }
 
 /// The format's names for outcomes.
@@ -177,6 +177,7 @@ class Runner {
     }
     for (const MemoryWord& word : layout_.memory) caches_.assume(word.pa, word.value);
     caches_.set_stream_table(stream_table(layout_.strtab_base));
+    caches_.set_atschk(layout_.atschk);
     if (layout_.reset) {
       caches_.reset();
     } else {
@@ -187,13 +188,11 @@ class Runner {
     gather();
   }
 
-  bool is_table(u64 pa) const { return caches_.is_walkable_table(pa); }
-
   void perform(const WriteAction& action) {
     const spec::Content old = caches_.memory().newest(action.pa);
     const u64 value = (old.value & ~action.mask) | (action.value & action.mask);
-    // A leaf that leads to a page again makes it the device's again.
-    if ((value & 1) != 0 && is_table(action.pa)) {
+    // A leaf that leads to a page again makes it the device's again: a descriptor is stored whole.
+    if ((value & 1) != 0 && action.mask == ~u64{0}) {
       std::erase_if(released_, [&](const ReleaseAction& page) {
         return (value & mask(47, 12)) - page.pa < page.bytes;
       });
@@ -271,6 +270,13 @@ class Runner {
     caches_.barrier(agent_);
     caches_.set_ats(static_cast<u32>(action.sid), action.on);
   }
+  /// Nobody may rely on it: IDR0.BTM = 0 or CR2.PTM = 1.
+  void perform(const BroadcastAction&) {}
+  void perform(const DsbAction&) { caches_.barrier(agent_); }
+  void perform(const AtschkAction& action) {
+    caches_.barrier(agent_);
+    caches_.set_atschk(action.on);
+  }
   void perform(const StrtabAction& action) {
     caches_.barrier(agent_);
     if (caches_.enabled()) {
@@ -334,8 +340,8 @@ class Runner {
         .sid = static_cast<u32>(access.stream.sid.value),
         .ssid = access.stream.ssid ? static_cast<u32>(access.stream.ssid->value) : 0,
         .ssv = access.stream.ssid.has_value(),
-        .type =
-            access.direction == Direction::write ? spec::AccessType::write : spec::AccessType::read,
+        .type = type_of(access.direction),
+        .privileged = access.privileged,
         .va = access.va.value,
         .route = access.ats ? spec::Route::translated : spec::Route::untranslated};
     std::set<std::string> allowed;

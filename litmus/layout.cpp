@@ -92,6 +92,7 @@ class Builder {
       std::visit([this](const auto& what) { fact(what); }, line.what);
     }
     if (out_.strtab_base == 0) out_.strtab_base = address("T");
+    out_.broadcasts = btm_ && !ptm_;
   }
   void fact(const StrtabLine& strtab) {
     out_.strtab_base = address(strtab.table.text);
@@ -101,6 +102,10 @@ class Builder {
   void fact(const BbmlLine& bbml) { out_.bbml = static_cast<unsigned>(bbml.level.value); }
   void fact(const CoherentLine& line) { out_.coherent = line.value.value != 0; }
   void fact(const AtomLine& line) { out_.atom_bytes = static_cast<unsigned>(line.bytes.value); }
+  void fact(const BitLine& line) {
+    bool& bit = line.which == Bit::atschk ? out_.atschk : line.which == Bit::btm ? btm_ : ptm_;
+    bit = line.value.value != 0;
+  }
   void fact(const ResetLine& /*no fields*/) { out_.reset = true; }
   template <class Other>
   void fact(const Other& /*an object, not a fact*/) {}
@@ -292,9 +297,13 @@ class Builder {
   }
   void expand(const AtsStep& step) { act(AtsAction{step.sid.value, step.value.value != 0}); }
   void expand(const SmmuenStep& step) { act(SmmuenAction{step.value.value != 0, !step.noack}); }
+  void expand(const BroadcastStep& step) { act(BroadcastAction{step.command}); }
+  void expand(const DsbStep& /*no operands*/) { act(DsbAction{}); }
+  void expand(const RegAtschkStep& step) { act(AtschkAction{step.value.value != 0}); }
   void expand(const RegStrtabStep& step) { act(StrtabAction{address(step.table.text)}); }
   void expand(const DmaBeginStep& step) {
-    act(DmaBeginAction{step.name.text, step.stream, step.va.value, step.direction, step.ats});
+    act(DmaBeginAction{step.name.text, step.stream, step.va.value, step.direction, step.privileged,
+                       step.ats});
   }
   void expand(const DmaEndStep& step) { act(DmaEndAction{step.name.text}); }
   void expand(const MarkStep& /*no operands*/) { act(MarkAction{}); }
@@ -333,6 +342,8 @@ class Builder {
   std::map<u64, u64> memory_;
   u16 agent_ = 0;
   u32 step_ = 0;
+  bool btm_ = false;
+  bool ptm_ = false;
   std::optional<Error> error_;
 };
 

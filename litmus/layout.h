@@ -77,6 +77,13 @@ struct AtsAction {
   u64 sid = 0;
   bool on = false;
 };
+struct BroadcastAction {
+  Command command;
+};
+struct DsbAction {};
+struct AtschkAction {
+  bool on = false;
+};
 struct StrtabAction {
   u64 pa = 0;
 };
@@ -85,6 +92,7 @@ struct DmaBeginAction {
   Stream stream;
   u64 va = 0;
   Direction direction = Direction::read;
+  bool privileged = false;
   bool ats = false;
 };
 struct DmaEndAction {
@@ -96,7 +104,8 @@ struct MarkAction {};
 struct Action {
   std::variant<WriteAction, ZeroAction, BarrierAction, CleanAction, HandoffAction, FreeAction,
                ReleaseAction, CommandAction, RingAction, WaitAction, CmdqAction, SmmuenAction,
-               AtsAction, StrtabAction, DmaBeginAction, DmaEndAction, MarkAction>
+               AtsAction, BroadcastAction, DsbAction, AtschkAction, StrtabAction, DmaBeginAction,
+               DmaEndAction, MarkAction>
       what;
   u16 agent = 0;  ///< index into Layout::agents
   u32 step = 0;   ///< index into Test::run, for evidence
@@ -119,6 +128,8 @@ struct Layout {
   bool reset = false;
   unsigned bbml = 0;
   unsigned atom_bytes = 8;
+  bool atschk = false;
+  bool broadcasts = false;  ///< IDR0.BTM = 1 and CR2.PTM = 0: a driver may rely on them
   std::set<u64> ats_sids;
   std::set<u64> stage2_tables;  ///< PAs of tables that a stage 2 root leads to
 

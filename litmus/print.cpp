@@ -29,6 +29,12 @@ const char* text(SteConfig config) {
 
 const char* text(TableFormat format) { return format == TableFormat::linear ? "lin" : "2lvl"; }
 const char* text(StreamWorld world) { return world == StreamWorld::el1 ? "el1" : "el2"; }
+const char* text(PrivCfg priv) {
+  return priv == PrivCfg::incoming ? "in" : priv == PrivCfg::privileged ? "priv" : "unpriv";
+}
+const char* text(InstCfg inst) {
+  return inst == InstCfg::incoming ? "in" : inst == InstCfg::data ? "data" : "inst";
+}
 const char* text(MairKind kind) { return kind == MairKind::normal ? "normal" : "dev"; }
 
 template <class T>
@@ -38,7 +44,9 @@ std::string field(const char* name, const std::optional<T>& value) {
 
 std::string text(const Descriptor& descriptor, bool page_only) {
   if (descriptor.kind == Descriptor::Kind::zero) return "0";
-  if (descriptor.kind == Descriptor::Kind::table) return "table " + text(descriptor.target);
+  if (descriptor.kind == Descriptor::Kind::table) {
+    return "table " + text(descriptor.target) + (descriptor.af0 ? " af0" : "");
+  }
   std::string out = descriptor.kind == Descriptor::Kind::block ? "block " : "page ";
   if (page_only) out.clear();
   out += text(descriptor.target) + (descriptor.writable ? " rw" : " ro");
@@ -47,6 +55,10 @@ std::string text(const Descriptor& descriptor, bool page_only) {
   if (descriptor.dbm) out += " dbm";
   if (descriptor.cont && !page_only) out += " cont";
   if (descriptor.device) out += " dev";
+  if (descriptor.nt) out += " nt";
+  if (descriptor.priv) out += " priv";
+  if (descriptor.uxn) out += " uxn";
+  if (descriptor.pxn) out += " pxn";
   return out;
 }
 
@@ -55,13 +67,14 @@ struct PrintLine {
     return "ste " + text(ste.sid) + (ste.table ? " table=" + ste.table->text : "") +
            field("v", ste.v) + field("cfg", ste.cfg) + field("cd", ste.cd) +
            field("cdmax", ste.cdmax) + field("fmt", ste.fmt) + field("s1dss", ste.s1dss) +
-           field("eats", ste.eats) + field("strw", ste.strw) + field("vmid", ste.vmid) +
-           field("s2ttb", ste.s2ttb);
+           field("eats", ste.eats) + field("strw", ste.strw) + field("priv", ste.priv) +
+           field("inst", ste.inst) + field("vmid", ste.vmid) + field("s2ttb", ste.s2ttb);
   }
   std::string operator()(const CdLine& cd) const {
     return "cd " + cd.name.text + (cd.index ? "." + text(*cd.index) : "") + field("v", cd.v) +
            field("asid", cd.asid) + field("t0sz", cd.t0sz) + field("epd0", cd.epd0) +
-           field("ha", cd.ha) + field("hd", cd.hd) + field("ttb", cd.ttb) + field("mair", cd.mair);
+           field("ha", cd.ha) + field("hd", cd.hd) + field("aset", cd.aset) + field("ttb", cd.ttb) +
+           field("haft", cd.haft) + field("mair", cd.mair);
   }
   std::string operator()(const L1StdLine& line) const {
     return "l1std " + line.table.text + " " + text(line.index) + field("span", line.span) +
@@ -84,6 +97,12 @@ struct PrintLine {
   std::string operator()(const BbmlLine& bbml) const { return "bbml " + text(bbml.level); }
   std::string operator()(const CoherentLine& line) const { return "coherent " + text(line.value); }
   std::string operator()(const AtomLine& line) const { return "atom " + text(line.bytes); }
+  std::string operator()(const BitLine& line) const {
+    const char* name = line.which == Bit::atschk ? "atschk"
+                       : line.which == Bit::btm  ? "btm"
+                                                 : "ptm";
+    return std::string(name) + " " + text(line.value);
+  }
   std::string operator()(const ResetLine& /*no fields*/) const { return "reset"; }
 };
 
@@ -91,7 +110,9 @@ std::string text(const Stream& stream) {
   return text(stream.sid) + (stream.ssid ? "." + text(*stream.ssid) : "");
 }
 
-const char* text(Direction direction) { return direction == Direction::read ? "r" : "w"; }
+const char* text(Direction direction) {
+  return direction == Direction::read ? "r" : direction == Direction::write ? "w" : "x";
+}
 
 struct PrintStep {
   std::string operator()(const StoreStep& step) const {
@@ -135,12 +156,18 @@ struct PrintStep {
   std::string operator()(const SmmuenStep& step) const {
     return "smmuen " + text(step.value) + (step.noack ? " noack" : "");
   }
+  std::string operator()(const BroadcastStep& step) const { return "bcast " + print(step.command); }
+  std::string operator()(const DsbStep& /*no operands*/) const { return "dsb"; }
+  std::string operator()(const RegAtschkStep& step) const {
+    return "reg atschk " + text(step.value);
+  }
   std::string operator()(const RegStrtabStep& step) const {
     return "reg strtab " + step.table.text;
   }
   std::string operator()(const DmaBeginStep& step) const {
-    return fmt::format("dma {} begin {} {:#x} {}{}", step.name.text, text(step.stream),
-                       step.va.value, text(step.direction), step.ats ? " ats" : "");
+    return fmt::format("dma {} begin {} {:#x} {}{}{}", step.name.text, text(step.stream),
+                       step.va.value, text(step.direction), step.privileged ? " priv" : "",
+                       step.ats ? " ats" : "");
   }
   std::string operator()(const DmaEndStep& step) const { return "dma " + step.name.text + " end"; }
   std::string operator()(const MarkStep& /*no operands*/) const { return "mark"; }
@@ -169,7 +196,8 @@ std::string print(const Command& command) {
   }
   return out + field("vmid", command.vmid) + field("asid", command.asid) + field("va", command.va) +
          field("leaf", command.leaf) + field("tg", command.tg) + field("num", command.num) +
-         field("scale", command.scale) + field("ttl", command.ttl) + field("size", command.size);
+         field("scale", command.scale) + field("ttl", command.ttl) + field("size", command.size) +
+         field("range", command.range);
 }
 
 std::string print(const Test& test) {
@@ -178,8 +206,9 @@ std::string print(const Test& test) {
   for (const InitLine& line : test.init) out += "init " + print(line) + "\n";
   for (const Step& step : test.run) out += "run " + print(step) + "\n";
   for (const Access& access : test.accesses) {
-    out += fmt::format("access {} {:#x} {}{} ->{}", text(access.stream), access.va.value,
-                       text(access.direction), access.ats ? " ats" : "", text(access.allowed));
+    out += fmt::format("access {} {:#x} {}{}{} ->{}", text(access.stream), access.va.value,
+                       text(access.direction), access.privileged ? " priv" : "",
+                       access.ats ? " ats" : "", text(access.allowed));
     if (access.promised) out += " |" + text(*access.promised);
     out += "\n";
   }

@@ -41,11 +41,15 @@ class Generator {
       : dice_(seed),
         ats_dice_(seed ^ 0xa5a5a5a5),
         queue_dice_(seed ^ 0x12345678),
+        more_dice_(seed ^ 0x3c3c3c3d),
         size_(size),
-        ats_(ats_dice_.one_in(3)) {}
+        ats_(ats_dice_.one_in(3)),
+        more_(static_cast<More>(std::min<u64>(more_dice_.below(16), u64{8}))) {}
 
   std::string text() {
     prelude_ = dice_.of({"std", "std", "two", "two", "pasid"});
+    if (more_ == More::two_level_cds) prelude_ = "pasid";
+    if (more_ == More::aset) prelude_ = "two";
     std::string out = "test random\ninit use " + prelude_ + "\n";
     init();
     Lines steps;
@@ -53,6 +57,7 @@ class Generator {
     while (steps.size() < 2 || (steps.size() < size_ && dice_.one_in(3))) {
       for (const std::string& line : scheme()) steps.push_back(line);
     }
+    more(steps);
     disturb(steps);
     if (steps.size() > size_) steps.resize(size_);
     if (ats_) {
@@ -99,6 +104,139 @@ class Generator {
   std::string leaf(const std::string& page) {
     return "page " + page + dice_.of({" rw", " rw", " ro"}) +
            dice_.of({"", "", "", "", " g", " af0", " dbm", " dev"});
+  }
+
+  // ---- subjects of their own, each in a part of the tests; their own dice, like ATS ----
+  enum class More : u8 {
+    aset,
+    roots,
+    rights,
+    haft,
+    two_level_streams,
+    two_level_cds,
+    ranges,
+    atschk,
+    none
+  };
+
+  void more(Lines& steps) {
+    switch (more_) {
+      case More::aset: return more_aset(steps);
+      case More::roots: return more_roots(steps);
+      case More::rights: return more_rights(steps);
+      case More::haft: return more_haft(steps);
+      case More::two_level_streams: return more_streams(steps);
+      case More::two_level_cds: return more_cds(steps);
+      case More::ranges: return more_ranges(steps);
+      case More::atschk: return more_atschk(steps);
+      case More::none: break;
+    }
+  }
+  void put(Lines& steps, const std::string& line) {
+    const auto at = static_cast<std::ptrdiff_t>(more_dice_.below(steps.size() + 1));
+    steps.insert(steps.begin() + at, line);
+  }
+  /// Of the line of init that begins so, or a new one.
+  std::string& init_line(const std::string& begin, const std::string& otherwise) {
+    const auto found = std::ranges::find_if(
+        init_, [&](const std::string& line) { return line.starts_with(begin); });
+    if (found != init_.end()) return *found;
+    init_.push_back(begin + otherwise);
+    return init_.back();
+  }
+  void more_aset(Lines& steps) {
+    init_line("cd C2 ", "asid=6 ttb=" + more_dice_.of({"S", "S", "R"})) += " aset=1";
+    if (more_dice_.one_in(2)) init_line("word B 1 ", "page P1 rw g");
+    if (more_dice_.one_in(2)) init_line("word SB 1 ", "0");
+    for (u64 i = more_dice_.below(3); i > 0; --i) {
+      put(steps,
+          more_dice_.of({"store cd C1 aset=1", "store cd C1 aset=1", "store cd C2 aset=0",
+                         "store cd C2 asid=5", "do CFGI_CD 2 0 leaf=1", "do CFGI_CD 1 0 leaf=1"}));
+    }
+  }
+  void more_roots(Lines& steps) {
+    const std::string end = prelude_ == "pasid" ? more_dice_.of({"ste 1 v=0", "cd D.0 v=0"})
+                                                : more_dice_.of({"ste 1 v=0", "cd C1 v=0"});
+    Lines out{"store " + end};
+    if (!more_dice_.one_in(4)) {
+      out.push_back(more_dice_.of({"do CFGI_STE 1 leaf=1", "do CFGI_CD 1 0 leaf=1",
+                                   "do CFGI_STE 1 leaf=1 ; TLBI_NH_ASID asid=5"}));
+    }
+    if (more_dice_.one_in(3)) out.emplace_back("do TLBI_NH_ASID asid=5");
+    out.push_back("free " + more_dice_.of({"R", "R", "R", "A"}));
+    if (more_dice_.one_in(3)) out.emplace_back("do TLBI_NH_ALL");
+    steps.insert(more_dice_.one_in(2) ? steps.begin() : steps.end(), out.begin(), out.end());
+  }
+  std::string rights() {
+    return more_dice_.of({"ro", "rw"}) + more_dice_.of({"", " priv", " uxn", " pxn", " priv uxn"});
+  }
+  void more_rights(Lines& steps) {
+    if (prelude_ != "pasid") {
+      init_line("ste 1 ", "cfg=s1 cd=C1") +=
+          more_dice_.of({"", " priv=priv", " priv=unpriv", " inst=inst", " inst=data priv=priv"});
+    }
+    init_line("word B 1 ", "page P1 " + rights());
+    if (more_dice_.one_in(2)) put(steps, "store word B 1 page P1 " + rights());
+    if (more_dice_.one_in(3)) {
+      put(steps, "store ste 1 " + more_dice_.of({"priv=in", "priv=priv", "inst=inst"}));
+      if (more_dice_.one_in(2)) put(steps, "do CFGI_STE 1 leaf=1");
+    }
+  }
+  void more_haft(Lines& steps) {
+    if (prelude_ == "pasid") return;
+    init_line("cd C1 ", "asid=5 ttb=R ha=1") += " haft=1";
+    if (init_line("cd C1 ", "").find("ha=1") == std::string::npos)
+      init_line("cd C1 ", "") += " ha=1";
+    init_line(more_dice_.of({"word A 0 ", "word R 0 "}), "")
+        .append(init_.back().starts_with("word A") ? "table B af0" : "table A af0");
+    if (prelude_ == "two" && more_dice_.one_in(2)) init_line("cd C2 ", "asid=6 ttb=R");
+    if (more_dice_.one_in(2)) {
+      put(steps,
+          more_dice_.of({"store", "rmw"}) + " word A 0 table B" + more_dice_.of({"", " af0"}));
+    }
+  }
+  void more_streams(Lines& steps) {
+    if (prelude_ == "pasid" || ats_) return;
+    init_.emplace_back("strtab T fmt=2lvl");
+    init_.push_back("l1std T 0 span=" + more_dice_.of({"7", "7", "3", "2", "0"}) + " l2=L");
+    init_.emplace_back("ste 1 table=L2 " + more_dice_.of({"cfg=bypass", "cfg=s1 cd=C1"}));
+    for (u64 i = 1 + more_dice_.below(3); i > 0; --i) {
+      put(steps,
+          "store l1std T 0 " + more_dice_.of({"span=0", "span=2", "span=7", "l2=L2", "l2=L"}));
+      if (more_dice_.one_in(2)) {
+        put(steps,
+            "do CFGI_STE " + more_dice_.of({"1", "2"}) + more_dice_.of({" leaf=0", " leaf=1"}));
+      }
+    }
+    if (more_dice_.one_in(3)) put(steps, "store ste 1 " + more_dice_.of({"v=0", "cfg=bypass"}));
+  }
+  void more_cds(Lines& steps) {
+    std::erase_if(init_, [](const std::string& line) { return line.starts_with("ste 1 "); });
+    init_.emplace_back("ste 1 cfg=s1 cd=M cdmax=7 fmt=2lvl s1dss=2");
+    init_.push_back("l1cd M 0 v=" + more_dice_.of({"1", "1", "0"}) + " l2=D");
+    if (more_dice_.one_in(2)) init_.emplace_back("cd E.1 asid=9 ttb=S");
+    for (u64 i = 1 + more_dice_.below(3); i > 0; --i) {
+      put(steps, "store l1cd M 0 " + more_dice_.of({"v=0", "v=1", "l2=E", "l2=D"}));
+      if (!more_dice_.one_in(3)) {
+        put(steps, more_dice_.of({"do CFGI_CD 1 1 leaf=0", "do CFGI_CD 1 2 leaf=0",
+                                  "do CFGI_CD 1 1 leaf=1", "do CFGI_CD_ALL 1"}));
+      }
+    }
+  }
+  void more_ranges(Lines& steps) {
+    for (std::string& step : steps) {
+      if (!step.starts_with("do CFGI_") || more_dice_.one_in(3)) continue;
+      const auto rest = step.find(" ;");
+      const std::string after = rest == std::string::npos ? "" : step.substr(rest);
+      step = "do CFGI_STE_RANGE " + more_dice_.of({"0", "1", "2"}) +
+             " range=" + more_dice_.of({"0", "1", "5", "14", "15", "31"}) + after;
+    }
+  }
+  void more_atschk(Lines& steps) {
+    if (more_dice_.one_in(2)) init_.emplace_back("atschk 1");
+    put(steps, "reg atschk " + more_dice_.of({"0", "1"}));
+    if (more_dice_.one_in(2)) put(steps, "do CFGI_STE 1 leaf=1");
+    if (more_dice_.one_in(2)) put(steps, "store ste 1 eats=0");
   }
 
   // ---- ATS ----
@@ -413,7 +551,9 @@ class Generator {
                                ? dice_.of({"0x10000", "0x11000", "0x12000"})
                                : dice_.of({"0x1000", "0x1000", "0x1000", "0x2000", "0x3000",
                                            "0x200000", "0x201000", "0x401000"});
-    const std::string how = dice_.of({" r", " r", " w"});
+    std::string how = dice_.of({" r", " r", " w"});
+    if (more_ == More::rights)
+      how = more_dice_.of({" r", " w", " x", " r priv", " w priv", " x priv"});
     const bool by_ats = ats_ && !ats_dice_.one_in(4);
     return "access " + who + " " + va + how + (by_ats ? " ats" : "") + " ->\n";
   }
@@ -421,8 +561,10 @@ class Generator {
   Dice dice_;
   Dice ats_dice_;
   Dice queue_dice_;
+  Dice more_dice_;
   unsigned size_;
   bool ats_;
+  More more_;
   std::string prelude_;
   Lines init_;
   bool group_ = false;

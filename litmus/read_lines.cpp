@@ -11,11 +11,11 @@
 namespace iommucheck::litmus {
 namespace {
 
-constexpr std::array<const char*, 19> command_names{
-    "CFGI_STE",     "CFGI_CD",       "CFGI_CD_ALL", "CFGI_ALL",     "TLBI_NH_ALL",
-    "TLBI_NH_ASID", "TLBI_NH_VA",    "TLBI_NH_VAA", "TLBI_EL3_ALL", "TLBI_EL3_VA",
-    "TLBI_EL2_ALL", "TLBI_EL2_ASID", "TLBI_EL2_VA", "TLBI_EL2_VAA", "TLBI_S12_VMALL",
-    "TLBI_S2_IPA",  "TLBI_NSNH_ALL", "ATC_INV",     "SYNC"};
+constexpr std::array<const char*, 20> command_names{
+    "CFGI_STE",       "CFGI_CD",      "CFGI_CD_ALL",   "CFGI_STE_RANGE", "CFGI_ALL",
+    "TLBI_NH_ALL",    "TLBI_NH_ASID", "TLBI_NH_VA",    "TLBI_NH_VAA",    "TLBI_EL3_ALL",
+    "TLBI_EL3_VA",    "TLBI_EL2_ALL", "TLBI_EL2_ASID", "TLBI_EL2_VA",    "TLBI_EL2_VAA",
+    "TLBI_S12_VMALL", "TLBI_S2_IPA",  "TLBI_NSNH_ALL", "ATC_INV",        "SYNC"};
 
 constexpr std::array<std::string_view, 19> fault_names{
     "F_UUT",          "C_BAD_STREAMID",     "F_STE_FETCH",       "C_BAD_STE",
@@ -49,9 +49,11 @@ Stream read_stream(LineReader& reader) {
 }
 
 Direction read_direction(LineReader& reader) {
-  const Token token = reader.word("r or w");
-  if (token.text != "r" && token.text != "w") reader.fail(token, "neither r nor w");
-  return token.text == "w" ? Direction::write : Direction::read;
+  const Token token = reader.word("r, w or x");
+  if (token.text == "w") return Direction::write;
+  if (token.text == "x") return Direction::execute;
+  if (token.text != "r") reader.fail(token, "none of r, w and x");
+  return Direction::read;
 }
 
 void read_command_operands(LineReader& reader, Command& command) {
@@ -63,11 +65,13 @@ void read_command_operands(LineReader& reader, Command& command) {
   if (command.op == CommandOp::sync || command.op == CommandOp::cfgi_all) {
     reader.fields({});
   } else if (command.op == CommandOp::cfgi_ste || command.op == CommandOp::cfgi_cd ||
-             command.op == CommandOp::cfgi_cd_all) {
+             command.op == CommandOp::cfgi_cd_all || command.op == CommandOp::cfgi_ste_range) {
     command.sid = reader.number("a StreamID", ~u32{0});
     if (command.op == CommandOp::cfgi_cd) command.ssid = reader.number("a SubstreamID", 0xfffff);
     if (command.op == CommandOp::cfgi_cd_all) {
       reader.fields({});
+    } else if (command.op == CommandOp::cfgi_ste_range) {
+      reader.fields({{"range", field(command.range, 31)}});
     } else {
       reader.fields({{"leaf", field(command.leaf, 1)}});
     }
@@ -107,11 +111,11 @@ void check_one_word(LineReader& reader, const Token& kind, const Object& object)
   unsigned words = 0;
   if (const auto* ste = std::get_if<SteLine>(&object)) {
     words = unsigned{ste->v || ste->cfg || ste->cd || ste->cdmax || ste->fmt} +
-            unsigned{ste->s1dss || ste->eats || ste->strw} + unsigned{ste->vmid.has_value()} +
-            unsigned{ste->s2ttb.has_value()};
+            unsigned{ste->s1dss || ste->eats || ste->strw || ste->priv || ste->inst} +
+            unsigned{ste->vmid.has_value()} + unsigned{ste->s2ttb.has_value()};
   } else if (const auto* cd = std::get_if<CdLine>(&object)) {
-    words = unsigned{cd->v || cd->asid || cd->t0sz || cd->epd0 || cd->ha || cd->hd} +
-            unsigned{cd->ttb.has_value()} + unsigned{cd->mair.has_value()};
+    words = unsigned{cd->v || cd->asid || cd->t0sz || cd->epd0 || cd->ha || cd->hd || cd->aset} +
+            unsigned{cd->ttb || cd->haft} + unsigned{cd->mair.has_value()};
   } else if (const auto* l1std = std::get_if<L1StdLine>(&object)) {
     words = unsigned{l1std->span || l1std->l2};
   } else if (const auto* l1cd = std::get_if<L1CdLine>(&object)) {
@@ -144,6 +148,7 @@ decltype(Step::what) read_dma_step(LineReader& reader) {
   begin.stream = read_stream(reader);
   begin.va = reader.number("an address", ~u64{0});
   begin.direction = read_direction(reader);
+  begin.privileged = reader.take("priv");
   begin.ats = reader.take("ats");
   return begin;
 }
@@ -192,6 +197,15 @@ decltype(Step::what) read_verb(LineReader& reader, const Token& verb) {
   if (v == "cmd") return CmdStep{read_command(reader)};
   if (v == "ring") return RingStep{reader.take("relaxed")};
   if (v == "wait") return WaitStep{};
+  if (v == "dsb") return DsbStep{};
+  if (v == "bcast") {
+    const Token what = reader.peek_token();
+    BroadcastStep step{read_command(reader)};
+    const bool tlbi =
+        step.command.op >= CommandOp::tlbi_nh_all && step.command.op <= CommandOp::tlbi_nsnh_all;
+    if (!tlbi) reader.fail(what, "a CPU broadcasts TLBIs only");
+    return step;
+  }
   if (v == "mark") return MarkStep{};
   if (v == "dma") return read_dma_step(reader);
   if (v == "do") {
@@ -210,8 +224,11 @@ decltype(Step::what) read_verb(LineReader& reader, const Token& verb) {
     return AtsStep{std::move(sid), std::move(value)};
   }
   if (v == "reg") {
-    const Token which = reader.word("strtab");
-    if (which.text != "strtab") reader.fail(which, "not a register of the format; it has strtab");
+    const Token which = reader.word("strtab or atschk");
+    if (which.text == "atschk") return RegAtschkStep{reader.number("0 or 1", 1)};
+    if (which.text != "strtab") {
+      reader.fail(which, "not a register of the format; it has strtab atschk");
+    }
     return RegStrtabStep{reader.name("a stream table")};
   }
   reader.fail(verb, "not a step");
@@ -281,6 +298,11 @@ InitLine read_init(LineReader& reader, const Place& place) {
       reader.fail({std::to_string(bytes.value), bytes.place}, "neither 8 nor 16");
     }
     line.what = AtomLine{bytes};
+  } else if (kind.text == "atschk" || kind.text == "btm" || kind.text == "ptm") {
+    const Bit which = kind.text == "atschk" ? Bit::atschk
+                      : kind.text == "btm"  ? Bit::btm
+                                            : Bit::ptm;
+    line.what = BitLine{which, reader.number("0 or 1", 1)};
   } else if (kind.text == "reset") {
     line.what = ResetLine{};
   } else if (auto object = read_object(reader, kind)) {
@@ -311,6 +333,7 @@ Access read_access(LineReader& reader, const Place& place) {
   access.stream = read_stream(reader);
   access.va = reader.number("an address", ~u64{0});
   access.direction = read_direction(reader);
+  access.privileged = reader.take("priv");
   access.ats = reader.take("ats");
   read_arrow(reader);
   access.allowed = read_outcomes(reader);

@@ -54,6 +54,14 @@ SteLine read_ste(LineReader& reader) {
        {"eats", number_to(reader, ste.eats, 3)},
        {"strw", choice_to<StreamWorld>(reader, ste.strw,
                                        {{"el1", StreamWorld::el1}, {"el2", StreamWorld::el2}})},
+       {"priv", choice_to<PrivCfg>(reader, ste.priv,
+                                   {{"in", PrivCfg::incoming},
+                                    {"unpriv", PrivCfg::unprivileged},
+                                    {"priv", PrivCfg::privileged}})},
+       {"inst",
+        choice_to<InstCfg>(
+            reader, ste.inst,
+            {{"in", InstCfg::incoming}, {"data", InstCfg::data}, {"inst", InstCfg::instruction}})},
        {"vmid", number_to(reader, ste.vmid, 0xffff)},
        {"s2ttb", target_to(reader, ste.s2ttb)}});
   return ste;
@@ -75,7 +83,9 @@ CdLine read_cd(LineReader& reader) {
        {"epd0", number_to(reader, cd.epd0, 1)},
        {"ha", number_to(reader, cd.ha, 1)},
        {"hd", number_to(reader, cd.hd, 1)},
+       {"aset", number_to(reader, cd.aset, 1)},
        {"ttb", target_to(reader, cd.ttb)},
+       {"haft", number_to(reader, cd.haft, 1)},
        {"mair", choice_to<MairKind>(reader, cd.mair,
                                     {{"normal", MairKind::normal}, {"dev", MairKind::device}})}});
   return cd;
@@ -109,9 +119,15 @@ void read_leaf(LineReader& reader, Descriptor& leaf) {
                   : flag.text == "dbm"  ? &leaf.dbm
                   : flag.text == "cont" ? &leaf.cont
                   : flag.text == "dev"  ? &leaf.device
+                  : flag.text == "nt"   ? &leaf.nt
+                  : flag.text == "priv" ? &leaf.priv
+                  : flag.text == "uxn"  ? &leaf.uxn
+                  : flag.text == "pxn"  ? &leaf.pxn
                                         : nullptr;
-    if (field == nullptr) {
-      reader.fail(flag, "not a flag of a descriptor; it has g af0 dbm cont dev");
+    if (field == &leaf.nt && leaf.kind != Descriptor::Kind::block) {
+      reader.fail(flag, "a block has nT, a page has an output bit there");
+    } else if (field == nullptr) {
+      reader.fail(flag, "not a flag of a descriptor; it has g af0 dbm cont dev nt priv uxn pxn");
     } else if (*field) {
       reader.fail(flag, "this flag stands twice on the line");
     } else {
@@ -137,6 +153,7 @@ Descriptor read_descriptor(LineReader& reader, bool page_only) {
   if (kind.text == "table") {
     descriptor.kind = Descriptor::Kind::table;
     descriptor.target = reader.target("a table");
+    descriptor.af0 = reader.take("af0");
   } else if (kind.text == "page" || kind.text == "block") {
     descriptor.kind = kind.text == "page" ? Descriptor::Kind::page : Descriptor::Kind::block;
     read_leaf(reader, descriptor);

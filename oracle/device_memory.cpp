@@ -87,10 +87,12 @@ DeviceRules::Plain DeviceRules::plain(const Access& access) const {
     return result;
   }
   if (decision.kind == spec::SteKind::bypass) {
-    if ((access.va & ~low_mask(u64{caps.oas_lg2})) != 0) {
+    if ((access.va & ~low_mask(u64{spec::ias_lg2(caps)})) != 0) {
       return fault(spec::EventType::f_addr_size, Rule::STE_BYPASS_SIZE);
     }
-    result.outcome = {.kind = OutcomeKind::bypass, .pa = access.va, .rule = Rule::STE_BYPASS};
+    result.outcome = {.kind = OutcomeKind::bypass,
+                      .pa = access.va & low_mask(u64{caps.oas_lg2}),
+                      .rule = Rule::STE_BYPASS};
     return result;
   }
   const auto substream = spec::select_substream<u64>(ste, caps, access.ssv, access.ssid);
@@ -107,9 +109,14 @@ DeviceRules::Plain DeviceRules::plain(const Access& access) const {
     return fault(spec::EventType::c_bad_cd, *rule);
   }
   const spec::Regime<u64> regime = spec::regime_of<u64>(ste, cd, caps);
+  if (spec::unsupported_tables(cd, regime)) {
+    result.known = false;
+    return result;
+  }
   reader.begin_walk();
-  const auto walked =
-      spec::walk_stage1<u64>(reader, regime, access.va, {access.type, access.privileged});
+  const spec::AccessKind kind =
+      spec::effective_access({access.type, access.privileged}, spec::overrides_of<u64>(ste, caps));
+  const auto walked = spec::walk_stage1<u64>(reader, regime, access.va, kind);
   const unsigned half = spec::select_half(regime, access.va);
   if (const auto* failed = std::get_if<spec::Fault>(&walked)) {
     const bool at_descriptor = failed->rule != Rule::S1_VA_IN_RANGE &&
@@ -131,6 +138,7 @@ DeviceRules::Plain DeviceRules::plain(const Access& access) const {
     }
     (void)fault(failed->event, failed->rule);
     result.outcome.reaction = spec::reaction_of(cd, caps);
+    result.outcome.seen = kind;
     return result;
   }
   const auto& translation = std::get<spec::Translation<u64>>(walked);

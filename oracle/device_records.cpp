@@ -136,7 +136,11 @@ RecordClaim DeviceRules::claim_of(const Open& open) const {
   claim.fields.read = open.access.type != AccessType::write;
   claim.fields.input_address = open.access.va;
   for (const Outcome& o : open.candidates) {
-    if (must_record(o)) claim.types.push_back(o.event);
+    if (!must_record(o)) continue;
+    claim.types.push_back(o.event);
+    if (!spec::is_translation_fault(o.event)) continue;
+    claim.fields.privileged = o.seen.privileged;  // after the STE's overrides
+    claim.fields.instruction = o.seen.type == AccessType::execute;
   }
   claim.any_type = open.any;
   claim.surely = surely_records(open) && open.has_room;

@@ -144,9 +144,10 @@ class Feeder {
     const spec::Content before = m_.caches_.memory().newest(word);
     const auto shift = static_cast<unsigned>(8 * (store.pa - word));
     if (store.size < 8 && before.unknown) return;  // stays unknown
-    m_.caches_.assume(word, store.size == 8 ? *store.value
-                                            : with_bits(before.value, shift + 8U * store.size - 1,
-                                                        shift, *store.value));
+    m_.caches_.device_store(
+        word, store.size == 8
+                  ? *store.value
+                  : with_bits(before.value, shift + 8U * store.size - 1, shift, *store.value));
     m_.gather();
   }
 
@@ -352,6 +353,14 @@ class Feeder {
     settle_left();
   }
   void operator()(const trace::Note& note) { m_.note(note.text); }
+
+  /// Where nobody may rely on it, it is as if it had not been. IHI 0070 3.17.
+  void operator()(const trace::BroadcastTlbi& /*event*/) {
+    m_.tick();
+    if (!m_.caches_.capabilities().btm || m_.smmu_.ptm()) return;
+    m_.caches_.hear_broadcast();
+    m_.undetermined("what a broadcast TLB invalidation removes");
+  }
 
   /// Everything that has no meaning to the monitor yet.
   template <class Other>

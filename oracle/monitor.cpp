@@ -315,9 +315,12 @@ bool Monitor::device_access(const spec::Access& access, spec::Choices& choices) 
   spec::EventFields fields;
   fields.sid = access.sid;
   if (access.ssv) fields.ssid = access.ssid;
-  fields.privileged = access.privileged;
-  fields.instruction = access.type == spec::AccessType::execute;
-  fields.read = access.type != spec::AccessType::write;
+  const bool translated = spec::is_translation_fault(outcome.event);
+  const spec::AccessKind seen =
+      translated ? outcome.seen : spec::AccessKind{access.type, access.privileged};
+  fields.privileged = seen.privileged;
+  fields.instruction = seen.type == spec::AccessType::execute;
+  fields.read = seen.type != spec::AccessType::write;
   fields.input_address = access.va;
   if (spec::is_translation_fault(outcome.event) && outcome.reaction.stall) {
     if (!smmu_.records_events() || smmu_.event_slots() == 0) return false;  // it waits for room

@@ -24,6 +24,8 @@ Ste decode_ste(const FourWords& words) {
   ste.two_level = bits(w0, 5, 4) == 1 && ste.cdmax != 0;
   ste.s1dss = static_cast<unsigned>(bits(words[1].word, 1, 0));
   ste.eats = static_cast<unsigned>(bits(words[1].word, 29, 28));
+  ste.privcfg = static_cast<unsigned>(bits(words[1].word, 49, 48));
+  ste.instcfg = static_cast<unsigned>(bits(words[1].word, 51, 50));
   ste.world = bits(words[1].word, 31, 30) == 2 ? World::el2 : World::el1;
   ste.vmid = ste.world == World::el1 ? static_cast<u16>(bits(words[2].word, 15, 0)) : u16{0};
   // Arch 2.3 #3: split-stage ATS wants both stages; #7: S1CDMax up to SSIDSIZE = 20.
@@ -46,8 +48,11 @@ Cd decode_cd(const FourWords& words, const Ste& ste) {
   regime.epd0 = bit(w0, 14) && ste.world == World::el1;
   regime.hd = bit(w0, 42) && bit(w0, 43);
   regime.ha = bit(w0, 43);
+  regime.haft = bit(words[1].word, 3) && regime.ha;
+  regime.aset = bit(w0, 47);
   regime.mair = words[3].word;
-  cd.illegal = !bit(w0, 41);  // arch 3.4 #6: no AArch32
+  cd.illegal = !bit(w0, 41);                            // arch 3.4 #6: no AArch32
+  cd.illegal |= bit(words[1].word, 3) && !bit(w0, 43);  // HAFT without HA
   if (!regime.epd0) {
     regime.ttb = words[1].word & mask(51, 4);
     regime.t0sz = static_cast<unsigned>(bits(w0, 5, 0));
@@ -82,15 +87,47 @@ Decoded decode_descriptor(u64 word, unsigned level, u64 mair) {
   if (level == 0 && !second) return out;  // no blocks there
   out.kind = level < 3 && second ? DescriptorKind::table : DescriptorKind::leaf;
   out.out = word & mask(47, out.kind == DescriptorKind::table ? 12 : level_shift(level));
+  out.af = bit(word, 10);
   if (out.kind == DescriptorKind::table) return out;
   const auto attribute = bits(mair, 63, 0) >> (bits(word, 4, 2) * 8) & 0xff;
   out.device = (attribute & 0xf0) == 0;
   out.writable = !bit(word, 7);
-  out.af = bit(word, 10);
+  out.user = bit(word, 6);
+  out.pxn = bit(word, 53);
+  out.uxn = bit(word, 54);
+  out.nt = level < 3 && bit(word, 16);
   out.global = !bit(word, 11);
   out.dbm = bit(word, 51);
   out.cont = bit(word, 52);
   return out;
+}
+
+bool permits(const Rights& rights, World world, Kind kind) {
+  const bool writable = rights.writable || rights.dirtyable;
+  if (world == World::el2) {
+    return kind.type == Kind::Type::read    ? true
+           : kind.type == Kind::Type::write ? writable
+                                            : !rights.uxn;
+  }
+  switch (kind.type) {
+    case Kind::Type::read: return kind.privileged || rights.user;
+    case Kind::Type::write: return writable && (kind.privileged || rights.user);
+    case Kind::Type::execute: break;
+  }
+  // What users may write is not executed with privilege.
+  return kind.privileged ? !rights.pxn && !(rights.user && writable) : !rights.uxn;
+}
+
+Kind without_pasid(Kind kind) {
+  return {kind.type == Kind::Type::write ? Kind::Type::write : Kind::Type::read, false};
+}
+
+Kind overridden(const Ste& ste, Kind kind) {
+  if (ste.privcfg >= 2) kind.privileged = ste.privcfg == 3;
+  if (ste.instcfg >= 2 && kind.type != Kind::Type::write) {
+    kind.type = ste.instcfg == 3 ? Kind::Type::execute : Kind::Type::read;
+  }
+  return kind;
 }
 
 unsigned start_level(unsigned t0sz) { return t0sz <= 24 ? 0 : t0sz <= 33 ? 1 : 2; }

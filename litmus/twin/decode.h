@@ -14,6 +14,14 @@ using FourWords = std::array<Value, 4>;  ///< of an STE or CD; the others are ne
 
 enum class World : u8 { el1, el2 };
 
+/// What an access asks for.
+struct Kind {
+  enum class Type : u8 { read, write, execute };
+  Type type = Type::read;
+  bool privileged = false;
+  friend auto operator<=>(const Kind&, const Kind&) = default;
+};
+
 struct Ste {
   enum class Config : u8 { abort, bypass, s1, other };
   bool unknown = false;
@@ -25,6 +33,8 @@ struct Ste {
   bool two_level = false;
   unsigned s1dss = 0;
   unsigned eats = 0;
+  unsigned privcfg = 0;
+  unsigned instcfg = 0;
   World world = World::el1;
   u16 vmid = 0;
 };
@@ -45,6 +55,8 @@ struct Regime {
   unsigned t0sz = 0;
   bool ha = false;
   bool hd = false;
+  bool haft = false;
+  bool aset = false;
   u64 mair = 0;
   friend auto operator<=>(const Regime&, const Regime&) = default;
 };
@@ -65,10 +77,34 @@ struct L1 {  ///< L1STD or L1CD
 
 enum class DescriptorKind : u8 { invalid, table, leaf };
 
+/// Who may do what by a leaf.
+struct Rights {
+  bool writable = false;
+  bool dirtyable = false;  ///< writable-clean under HD = 1: a write is permitted and marks it
+  bool user = false;       ///< AP[1]
+  bool uxn = false;
+  bool pxn = false;
+  friend auto operator<=>(const Rights&, const Rights&) = default;
+};
+
+/// IHI 0070 13.4.1 and the A-profile table of AP, UXN and PXN; in EL2 everybody is privileged,
+/// AP[1] counts for nothing, and UXN is XN.
+bool permits(const Rights& rights, World world, Kind kind);
+
+/// A request by ATS without a PASID: for data, unprivileged (IHI 0070 13.7).
+Kind without_pasid(Kind kind);
+
+/// The STE's PRIVCFG and INSTCFG applied; a write stays data.
+Kind overridden(const Ste& ste, Kind kind);
+
 struct Decoded {
   DescriptorKind kind = DescriptorKind::invalid;
   u64 out = 0;
   bool writable = false;
+  bool user = false;
+  bool uxn = false;
+  bool pxn = false;
+  bool nt = false;
   bool global = false;
   bool af = false;
   bool dbm = false;

@@ -27,6 +27,9 @@ void collect_objects(const Test& test, Facts& facts, std::set<u16>& asids, std::
       const u64 index = cd->index ? cd->index->value : 0;
       facts.ssids.insert(index);
       if (cd->asid) asids.insert(static_cast<u16>(cd->asid->value));
+    } else if (const auto* l1std = std::get_if<L1StdLine>(&object)) {
+      // The array that it leads to is fetched for any StreamID of its span, named or not.
+      facts.sids.insert(l1std->index.value << stream_table_split);
     } else if (const auto* l1 = std::get_if<L1CdLine>(&object)) {
       firsts.insert(l1->index.value * 64);
     }
@@ -100,6 +103,23 @@ Facts facts_of(const Test& test, Layout laid) {
   return facts;
 }
 
+namespace {
+
+/// IDR0.BTM = 1 and CR2.PTM = 0; otherwise a broadcast may do nothing.
+bool hears_broadcasts(const Test& test) {
+  bool btm = false;
+  bool ptm = false;
+  for (const InitLine& line : test.init) {
+    const auto* bit = std::get_if<BitLine>(&line.what);
+    if (bit == nullptr) continue;
+    if (bit->which == Bit::btm) btm = bit->value.value != 0;
+    if (bit->which == Bit::ptm) ptm = bit->value.value != 0;
+  }
+  return btm && !ptm;
+}
+
+}  // namespace
+
 std::string unsupported_in(const Test& test) {
   std::string what;
   const auto need = [&what](bool used, const char* name) {
@@ -113,6 +133,8 @@ std::string unsupported_in(const Test& test) {
   for (const Step& step : test.run) {
     const auto* dma = std::get_if<DmaBeginStep>(&step.what);
     need(dma != nullptr && dma->ats, "DMAs that take time by ATS");
+    const bool broadcast = std::holds_alternative<BroadcastStep>(step.what);
+    need(broadcast && hears_broadcasts(test), "broadcast TLB invalidation");
   }
   return what;
 }

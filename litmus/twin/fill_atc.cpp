@@ -21,22 +21,45 @@ bool may_be_marked_dirty(const State& state, const Regime& regime, const Item& i
   return false;
 }
 
-/// All that requests of (sid, ssid) through this regime are answered with.
-void ask_through(const Regime& regime, AtcEntry entry, State& state) {
+/// What requests are granted by the item, each for its kind of access (IHI 0070 13.7.1).
+u8 granted_by(const Item& item, bool marks_dirty, const AtcEntry& entry, const Ste& ste,
+              World world) {
+  u8 granted = 0;
+  for (const Kind::Type type : {Kind::Type::read, Kind::Type::write, Kind::Type::execute}) {
+    for (const bool privileged : {false, true}) {
+      const Kind kind{type, privileged};
+      if (!entry.ssid && kind != without_pasid(kind)) continue;
+      const Kind asked = overridden(ste, kind);
+      Rights rights = item.rights;
+      if (type == Kind::Type::write) rights.dirtyable &= marks_dirty;
+      bool is = permits(rights, world, asked);
+      const bool reads_too = asked.type == Kind::Type::execute && ste.instcfg < 2;
+      if (reads_too) is = is && permits(rights, world, {Kind::Type::read, asked.privileged});
+      if (is) granted |= static_cast<u8>(1U << AtcEntry::bit_of(kind));
+    }
+  }
+  return granted;
+}
+
+/// All that requests of (sid, ssid) through this STE and regime are answered with.
+void ask_through(const Ste& ste, const Regime& regime, AtcEntry entry, State& state) {
   if (state.reset_unknown.matches(regime.tag) || state.wild_unknown.matches(regime.tag)) {
     entry.unknown = true;
+    entry.granted = AtcEntry::everything;
     state.atc.insert(entry);
     entry.unknown = false;
   }
   for (const Item& item : state.items) {
-    if (item.pointer || !item.matches(regime.tag) || !in_range(regime, item.va)) continue;
+    if (item.pointer || !item.matches(regime) || !in_range(regime, item.va)) continue;
     entry.va = item.va;
     entry.bytes = item.bytes;
     entry.out = item.unknown ? 0 : item.out;
     entry.unknown = item.unknown;
     entry.device = item.device;
-    entry.writable = item.writable || (item.dirtyable && may_be_marked_dirty(state, regime, item));
-    state.atc.insert(entry);
+    const bool dirty = item.rights.dirtyable && may_be_marked_dirty(state, regime, item);
+    entry.granted =
+        item.unknown ? AtcEntry::everything : granted_by(item, dirty, entry, ste, regime.tag.world);
+    if (entry.granted != 0) state.atc.insert(entry);
   }
 }
 
@@ -44,6 +67,7 @@ void ask(State& state, u64 sid, std::optional<u64> ssid, const Ste& ste) {
   AtcEntry entry;
   entry.sid = sid;
   entry.ssid = ssid;
+  entry.granted = AtcEntry::everything;
   if (ste.eats != 1) return;
   if (ssid && (ste.cdmax == 0 || !ssid_in_bounds(ste, *ssid))) return;
   if (ssid && *ssid == 0 && ste.s1dss == 2) return;
@@ -66,7 +90,7 @@ void ask(State& state, u64 sid, std::optional<u64> ssid, const Ste& ste) {
         state.atc.insert(entry);
         entry.unknown = false;
       } else if (cd.valid && !cd.illegal) {
-        ask_through(cd.regime, entry, state);
+        ask_through(ste, cd.regime, entry, state);
       }
     });
   }
@@ -83,6 +107,7 @@ void fill_atcs(const Facts& facts, State& state) {
         AtcEntry anything;
         anything.sid = sid;
         anything.every_pasid = anything.unknown = true;
+        anything.granted = AtcEntry::everything;
         state.atc.insert(anything);
         continue;
       }
@@ -94,6 +119,7 @@ void fill_atcs(const Facts& facts, State& state) {
       AtcEntry anything;
       anything.sid = sid;
       anything.every_pasid = anything.unknown = true;
+      anything.granted = AtcEntry::everything;
       state.atc.insert(anything);
     }
   }

@@ -17,7 +17,8 @@ class Walker {
   Walker(const Facts& facts, State& state, const Regime& regime)
       : facts_(facts), state_(state), regime_(regime) {}
 
-  void fill() {
+  /// Whether hardware may have changed a flag in memory, which is to be read again.
+  bool fill() {
     read_table(regime_.ttb, start_level(regime_.t0sz), 0);
     // Also what pointers lead to that were filled long ago, and those that are being added.
     for (std::size_t i = 0; i < state_.items.size(); ++i) {
@@ -25,6 +26,7 @@ class Walker {
       if (!item.pointer || item.tag != regime_.tag) continue;
       read_table(item.unknown ? nowhere : item.out, item.level + 1, item.va);
     }
+    return changed_;
   }
 
  private:
@@ -60,13 +62,15 @@ class Walker {
     item.level = level;
     item.out = word.out;
     item.order = item.first_order = version.order;
+    // The update comes back as a further version of the word when memory is read again.
     if (word.kind == DescriptorKind::table) {
+      if (!word.af && regime_.haft) changed_ |= state_.memory.hardware_sets_af(pa);
+      if (!word.af && regime_.haft) return;
       item.pointer = true;
       add(item);
       return;
     }
-    // The update comes back as a further version of the word when memory is read again.
-    if (!word.af && regime_.ha) state_.memory.hardware_sets_af(pa);
+    if (!word.af && regime_.ha) changed_ |= state_.memory.hardware_sets_af(pa);
     if (!word.af && !regime_.ha) return;
     add_leaf(item, word, pa);
   }
@@ -74,11 +78,13 @@ class Walker {
   void add_leaf(Item item, const Decoded& word, u64 pa) {
     item.global = word.global && regime_.tag.world == World::el1;
     if (item.global) item.tag.asid = 0;
-    item.writable = word.writable;
+    item.aset = item.global && regime_.aset;
+    const bool dirtyable = regime_.hd && word.dbm && !word.writable;
+    item.rights = {word.writable, dirtyable, word.user, word.uxn, word.pxn};
     item.device = word.device;
     item.cont = word.cont;
-    item.dirtyable = regime_.hd && word.dbm && !word.writable;
-    if (item.dirtyable) item.source = pa;
+    item.nt = word.nt;
+    if (dirtyable) item.source = pa;
     add(item);
     if (!word.cont) return;
     // The hint lets any member serve the whole aligned group; each page of it by itself, since an
@@ -109,6 +115,7 @@ class Walker {
     item.global = regime_.tag.world == World::el1;
     if (item.global) {
       item.tag.asid = 0;
+      item.aset = regime_.aset;
       add(item);
     }
   }
@@ -126,17 +133,20 @@ class Walker {
   const Facts& facts_;
   State& state_;
   const Regime& regime_;
+  bool changed_ = false;
 };
 
 }  // namespace
 
 void fill_translations(const Facts& facts, State& state) {
   // A pointer that one regime finds serves every other regime under its tag.
-  for (std::size_t before = ~std::size_t{0}; before != state.items.size();) {
-    before = state.items.size();
+  for (bool again = true; again;) {
+    const std::size_t before = state.items.size();
+    again = false;
     for (const Formed& formed : state.formed) {
-      if (!formed.regime.epd0) Walker(facts, state, formed.regime).fill();
+      if (!formed.regime.epd0) again |= Walker(facts, state, formed.regime).fill();
     }
+    again |= before != state.items.size();
   }
 }
 

@@ -97,20 +97,47 @@ bool removes(const Command& command, const Item& item) {
   return false;
 }
 
+namespace {
+
+/// The SID is of those that a CFGI_STE_RANGE means: 2^(range + 1), aligned.
+bool in_range(const Command& command, u64 sid) {
+  const unsigned lg2 = static_cast<unsigned>(value_of(command.range)) + 1;
+  return sid >> lg2 == value_of(command.sid) >> lg2;
+}
+
+/// What of the configuration of a SID it removes: its STE, and then the CDs below it too.
+bool removes_ste(const Command& command, u64 sid) {
+  if (command.op == CommandOp::cfgi_ste_range) return in_range(command, sid);
+  return command.op == CommandOp::cfgi_ste && sid == value_of(command.sid);
+}
+
+/// All StreamIDs that there are.
+constexpr u64 sid_bits = 16;
+bool removes_all_configuration(const Command& command) {
+  return command.op == CommandOp::cfgi_all ||
+         (command.op == CommandOp::cfgi_ste_range && value_of(command.range) + 1 >= sid_bits);
+}
+
+}  // namespace
+
 bool removes(const Command& command, const Structure& structure) {
   const u64 sid = value_of(command.sid);
   const u64 ssid = value_of(command.ssid);
   const bool leaf_only = value_of(command.leaf) != 0;
   const bool cd = structure.kind == StructureKind::cd;
   const bool l1cd = structure.kind == StructureKind::l1cd;
-  if (command.op == CommandOp::cfgi_all) return true;
+  if (removes_all_configuration(command)) return true;
+  if (structure.kind == StructureKind::l1std && command.op == CommandOp::cfgi_ste_range) {
+    const u64 first = structure.sid << stream_table_split;
+    return in_range(command, first) || structure.sid == sid >> stream_table_split;
+  }
   if (structure.kind == StructureKind::l1std) {
     return command.op == CommandOp::cfgi_ste && !leaf_only &&
            structure.sid == sid >> stream_table_split;
   }
+  if (removes_ste(command, structure.sid)) return true;
   if (structure.sid != sid) return false;
   switch (command.op) {
-    case CommandOp::cfgi_ste: return true;
     case CommandOp::cfgi_cd_all: return cd || l1cd;
     case CommandOp::cfgi_cd:
       return (cd && structure.ssid == ssid) || (l1cd && !leaf_only && structure.ssid == ssid >> 6);
@@ -179,8 +206,16 @@ void act(const Command& command, State& state) {
   if (command.op == CommandOp::atc_inv) invalidate_atc(command, state);
   std::erase_if(state.structures,
                 [&](const Structure& structure) { return removes(command, structure); });
-  if (command.op == CommandOp::cfgi_all) state.unknown_sids.clear();
-  if (command.op == CommandOp::cfgi_ste) state.unknown_sids.erase(value_of(command.sid));
+  if (removes_all_configuration(command)) {
+    state.unknown_sids.clear();
+    state.old_atschk.clear();
+  }
+  // An L1STD from before reset leads anywhere, and Leaf = 1 leaves it.
+  const bool l1std_too = command.op == CommandOp::cfgi_ste_range || value_of(command.leaf) == 0;
+  if (l1std_too || !state.two_level) {
+    std::erase_if(state.unknown_sids, [&](u64 sid) { return removes_ste(command, sid); });
+  }
+  std::erase_if(state.old_atschk, [&](const auto& old) { return removes_ste(command, old.first); });
   std::erase_if(state.items, [&](const Item& item) { return removes(command, item); });
   const auto aim = aim_of(command);
   if (!aim) return;

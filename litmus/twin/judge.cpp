@@ -17,9 +17,11 @@ bool overlap(const Item& a, const Item& b) {
 bool leaves_conflict(const Item& a, const Item& b, unsigned bbml) {
   if (!overlap(a, b)) return false;
   const u64 va = std::max(a.va, b.va);
+  if (a.global && b.global && a.aset != b.aset) return false;
   if (a.out + (va - a.va) != b.out + (va - b.va)) return true;
   if (a.device != b.device) return true;
-  if (a.level != b.level && bbml < 2) return true;
+  // With BBML 1 a size may change where one of the two has nT.
+  if (a.level != b.level && (bbml == 0 || (bbml == 1 && !a.nt && !b.nt))) return true;
   if (a.cont != b.cont && bbml == 0) return true;
   // A new global entry over non-global ones; the other way round is free.
   return a.global != b.global && (a.global ? a.order >= b.first_order : b.order >= a.first_order);
@@ -27,7 +29,8 @@ bool leaves_conflict(const Item& a, const Item& b, unsigned bbml) {
 
 /// A pointer from a table of the leaf's level or a deeper one, inside the extent of the leaf.
 bool leaf_and_pointer_conflict(const Item& leaf, const Item& pointer, unsigned bbml) {
-  return bbml < 2 && pointer.level >= leaf.level && overlap(leaf, pointer);
+  if (bbml == 2 || (bbml == 1 && leaf.nt)) return false;
+  return pointer.level >= leaf.level && overlap(leaf, pointer);
 }
 
 bool conflict(const Item& a, const Item& b, unsigned bbml) {
@@ -37,10 +40,10 @@ bool conflict(const Item& a, const Item& b, unsigned bbml) {
   return leaves_conflict(a, b, bbml);
 }
 
-std::vector<Item> matching(const State& state, const Tag& tag) {
+std::vector<Item> matching(const State& state, const Regime& by) {
   std::vector<Item> items;
   for (const Item& item : state.items) {
-    if (item.matches(tag)) items.push_back(item);
+    if (item.matches(by)) items.push_back(item);
   }
   return items;
 }
@@ -54,12 +57,6 @@ bool any_conflict(const std::vector<Item>& items, unsigned bbml) {
   return false;
 }
 
-std::set<Tag> formed_tags(const State& state) {
-  std::set<Tag> tags;
-  for (const Formed& formed : state.formed) tags.insert(formed.regime.tag);
-  return tags;
-}
-
 bool is_released(const State& state, const Item& item) {
   if (item.pointer || item.unknown) return false;
   return std::any_of(state.released.begin(), state.released.end(), [&item](const Extent& extent) {
@@ -70,14 +67,15 @@ bool is_released(const State& state, const Item& item) {
 /// One transaction under one regime.
 class Translation {
  public:
-  Translation(const Facts& facts, const State& state, const Regime& regime, const Transaction& by,
-              std::vector<Outcome>& out)
+  Translation(const Facts& facts, const State& state, const Ste& ste, const Regime& regime,
+              const Transaction& by, std::vector<Outcome>& out)
       : facts_(facts),
         state_(state),
         regime_(regime),
         va_(by.va),
-        write_(by.write),
+        kind_(overridden(ste, by.kind)),
         ats_(by.ats),
+        reads_too_(by.ats && by.kind.type == Kind::Type::execute && ste.instcfg < 2),
         out_(out) {}
 
   void run() {
@@ -91,7 +89,7 @@ class Translation {
       return;
     }
     std::vector<Item> here;
-    for (const Item& item : matching(state_, regime_.tag)) {
+    for (const Item& item : matching(state_, regime_)) {
       if (item.contains(va_)) here.push_back(item);
     }
     if (any_conflict(here, facts_.layout.bbml)) emit("any", here);
@@ -131,13 +129,19 @@ class Translation {
     }
     const u64 pa = item.out + (va_ - item.va);
     const std::string page = facts_.layout.name_of(pa, item.device);
-    if (!write_ || item.writable) {
-      emit(page, {item}, pa);
-    } else if (!item.dirtyable) {
+    if (!permitted(item.rights)) {
       emit("F_PERMISSION", {item});
+    } else if (kind_.type != Kind::Type::write || item.rights.writable) {
+      emit(page, {item}, pa);
     } else if (source_is_unchanged(item)) {
       emit(page + "!dirty", {item}, pa);
     }  // else the walk starts again, and that is done anyway
+  }
+
+  bool permitted(const Rights& rights) const {
+    const Kind read{Kind::Type::read, kind_.privileged};
+    return permits(rights, regime_.tag.world, kind_) &&
+           (!reads_too_ || permits(rights, regime_.tag.world, read));
   }
 
   bool source_is_unchanged(const Item& item) const {
@@ -190,20 +194,22 @@ class Translation {
     }
     const u64 pa = word.out + (va_ & (pow2(level_shift(level)) - 1));
     const std::string page = facts_.layout.name_of(pa, word.device);
-    if (!write_ || word.writable)
-      emit(page, used, pa);
-    else if (regime_.hd && word.dbm)
-      emit(page + "!dirty", used, pa);
-    else
+    const bool dirtyable = regime_.hd && word.dbm && !word.writable;
+    if (!permitted({word.writable, dirtyable, word.user, word.uxn, word.pxn}))
       emit("F_PERMISSION", used);
+    else if (kind_.type != Kind::Type::write || word.writable)
+      emit(page, used, pa);
+    else
+      emit(page + "!dirty", used, pa);
   }
 
   const Facts& facts_;
   const State& state_;
   const Regime& regime_;
   u64 va_;
-  bool write_;
+  Kind kind_;
   bool ats_;
+  bool reads_too_;  ///< an answer to an ATS request grants execution together with reading only
   std::vector<Outcome>& out_;
 };
 
@@ -300,7 +306,7 @@ class Configuration {
           refuse("C_BAD_CD");
         } else {
           const std::size_t first = out_.size();
-          Translation(facts_, state_, cd.regime, by_, out_).run();
+          Translation(facts_, state_, ste, cd.regime, by_, out_).run();
           for (std::size_t i = first; i < out_.size(); ++i) out_[i].configuration = used_;
         }
       });
@@ -320,6 +326,7 @@ constexpr u64 af_bit = u64{1} << 10;
 /// Whether the walker may still write to this descriptor (SEMANTICS 4, hardware update).
 bool may_be_updated(const Regime& regime, u64 word, unsigned level) {
   const Decoded decoded = decode_descriptor(word, level, regime.mair);
+  if (decoded.kind == DescriptorKind::table) return regime.haft && (word & af_bit) == 0;
   if (decoded.kind != DescriptorKind::leaf || !regime.ha) return false;
   return (word & af_bit) == 0 || (regime.hd && decoded.dbm && !decoded.writable);
 }
@@ -328,29 +335,51 @@ bool may_be_updated(const Regime& regime, u64 word, unsigned level) {
 
 namespace {
 
+/// Translated traffic is checked against EATS where ATSCHK, perhaps as it was cached, says so.
+void check_translated(const State& state, u64 sid, const Outcome& passes,
+                      std::vector<Outcome>& out) {
+  bool checked = false;
+  for (const bool value : {false, true}) {
+    if (state.atschk != value && !state.old_atschk.contains({sid, value})) continue;
+    if (value)
+      checked = true;
+    else
+      out.push_back(passes);
+  }
+  if (!checked) return;
+  for_each_ste(state, sid, [&](const Ste& ste) {
+    if (ste.unknown ||
+        (ste.valid && !ste.illegal && ste.config == Ste::Config::s1 && ste.eats == 1))
+      out.push_back(passes);
+    else if (!ste.valid || ste.illegal || ste.config == Ste::Config::abort)
+      out.push_back({"abort", std::nullopt, {}, {}});
+    else
+      out.push_back({"F_TRANSL_FORBIDDEN", std::nullopt, {}, {}});
+  });
+}
+
 /// What the device may do with what its ATC holds.
 void use_atc(const Facts& facts, const State& state, const Transaction& by,
              std::vector<Outcome>& out) {
   for (const AtcEntry& entry : state.atc) {
     if (entry.sid != by.sid || (!entry.every_pasid && entry.ssid != by.ssid)) continue;
-    if (!entry.contains(by.va)) continue;
+    if (!entry.contains(by.va) || !entry.grants(by.kind)) continue;
     const u64 pa = entry.out + (by.va - entry.va);
-    if (!entry.unknown && !entry.identity && by.write && !entry.writable) continue;
     if (state.may_bypass) out.push_back({"abort", std::nullopt, {}, {}});
     if (!state.may_translate) continue;
-    if (entry.unknown)
-      out.push_back({"any", std::nullopt, {}, {}});
-    else if (entry.identity)
-      out.push_back({"bypass", std::nullopt, {}, {}});
-    else
-      out.push_back({facts.layout.name_of(pa, entry.device), pa, {}, {}});
+    Outcome passes{facts.layout.name_of(pa, entry.device), pa, {}, {}};
+    if (entry.unknown) passes = {"any", std::nullopt, {}, {}};
+    if (entry.identity) passes = {"bypass", std::nullopt, {}, {}};
+    check_translated(state, by.sid, passes, out);
   }
 }
 
 }  // namespace
 
-std::vector<Outcome> outcomes(const Facts& facts, const State& state, const Transaction& by) {
+std::vector<Outcome> outcomes(const Facts& facts, const State& state, const Transaction& of) {
   std::vector<Outcome> out;
+  Transaction by = of;
+  if (by.ats && !by.ssid) by.kind = without_pasid(by.kind);
   if (by.ats && !state.ats_sids.contains(by.sid)) {
     out.push_back({"denied", std::nullopt, {}, {}});
     return out;
@@ -382,9 +411,9 @@ void judge_state(const Facts& facts, const State& state, std::set<std::string>& 
       }
     }
   }
-  for (const Tag& tag : formed_tags(state)) {
-    if (state.reset_unknown.matches(tag)) broken.insert("unknown");
-    const std::vector<Item> items = matching(state, tag);
+  for (const Formed& formed : state.formed) {
+    if (state.reset_unknown.matches(formed.regime.tag)) broken.insert("unknown");
+    const std::vector<Item> items = matching(state, formed.regime);
     if (any_conflict(items, facts.layout.bbml)) broken.insert("conflict");
     for (const Item& item : items) {
       if (is_released(state, item)) broken.insert("page-reuse");

@@ -17,7 +17,7 @@ struct Transaction {
   u64 sid = 0;
   std::optional<u64> ssid;
   u64 va = 0;
-  bool write = false;
+  Kind kind;
   bool ats = false;  ///< by the ATC, or by a request whose answer is used at once
 };
 

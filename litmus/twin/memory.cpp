@@ -142,12 +142,15 @@ void Memory::forget(u64 pa, u64 bytes) {
   }
 }
 
-void Memory::hardware_sets_af(u64 pa) {
+bool Memory::hardware_sets_af(u64 pa) {
   const auto found = words_.find(pa);
-  if (found == words_.end()) return;
+  if (found == words_.end()) return false;
+  bool changed = false;
   for (Version& version : found->second) {
-    if ((version.value.word & af) == 0) version.af_set = true;
+    if ((version.value.word & af) != 0 || version.af_set) continue;
+    changed = version.af_set = true;
   }
+  return changed;
 }
 
 }  // namespace iommucheck::litmus::twin

@@ -49,7 +49,8 @@ class Memory {
   void clean(u64 pa, u16 agent);
   void handoff(u16 from, u16 to);
   void forget(u64 pa, u64 bytes);
-  void hardware_sets_af(u64 pa);
+  /// True where nothing was known of it.
+  bool hardware_sets_af(u64 pa);
 
  private:
   using Words = std::map<u64, std::vector<Version>>;

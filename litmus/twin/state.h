@@ -53,20 +53,23 @@ struct Item {
   u64 bytes = 0;       ///< extent, or the slot of a pointer
   unsigned level = 0;  ///< of the table in which the descriptor stands
   u64 out = 0;         ///< next table, or output of `va`
-  bool writable = false;
+  bool aset = false;   ///< global: of the CD through which it was filled
+  bool nt = false;
+  Rights rights;
   bool device = false;
   bool cont = false;
-  bool dirtyable = false;  ///< writable-clean under HD = 1
-  u64 source = 0;          ///< dirtyable: the descriptor's place
-  u32 order = 0;           ///< of the newest store that it can come from; not part of its identity
-  u32 first_order = 0;     ///< of the oldest; likewise
+  u64 source = 0;       ///< dirtyable: the descriptor's place
+  u32 order = 0;        ///< of the newest store that it can come from; not part of its identity
+  u32 first_order = 0;  ///< of the oldest; likewise
 
   auto identity() const {
-    return std::tie(pointer, unknown, global, tag, va, bytes, level, out, writable, device, cont,
-                    dirtyable, source);
+    return std::tie(pointer, unknown, global, aset, tag, va, bytes, level, out, nt, rights, device,
+                    cont, source);
   }
-  bool matches(const Tag& by) const {
-    return tag.world == by.world && tag.vmid == by.vmid && (global || tag.asid == by.asid);
+  /// By a look-up through a CD. ASET is a tag of global entries only (IHI 0070 3.17).
+  bool matches(const Regime& by) const {
+    if (tag.world != by.tag.world || tag.vmid != by.tag.vmid) return false;
+    return global ? aset == by.aset : tag.asid == by.tag.asid;
   }
   bool contains(u64 address) const { return address >= va && address - va < bytes; }
 };
@@ -81,10 +84,15 @@ struct AtcEntry {
   u64 va = 0;
   u64 bytes = 0;  ///< 0: to the end of all addresses
   u64 out = 0;
-  bool writable = false;
+  u8 granted = 0;  ///< a bit for each Kind
   bool device = false;
   friend auto operator<=>(const AtcEntry&, const AtcEntry&) = default;
 
+  static constexpr u8 everything = 0x3f;
+  static unsigned bit_of(Kind kind) {
+    return 2 * static_cast<unsigned>(kind.type) + (kind.privileged ? 1 : 0);
+  }
+  bool grants(Kind kind) const { return (granted >> bit_of(kind) & 1) != 0; }
   bool contains(u64 address) const { return address >= va && address - va <= bytes - 1; }
 };
 
@@ -96,7 +104,7 @@ struct Flight {
   std::string text;   ///< of its outcome
   std::optional<u64> pa;
   std::set<std::size_t> commands;  ///< slots that covered what it uses: their SYNC waits for it
-  Direction direction = Direction::read;
+  Kind kind;
   Stream stream;
   u64 va = 0;
   std::vector<Item> items;  ///< what it was translated by
@@ -133,9 +141,12 @@ struct State {
   bool may_translate = true;
   bool may_bypass = false;
   u64 strtab = 0;
+  bool two_level = false;
   std::vector<Structure> structures;
   std::vector<Item> items;
   std::set<u64> ats_sids;  ///< endpoints with ATS on
+  bool atschk = false;
+  std::set<std::pair<u64, bool>> old_atschk;  ///< cached with the STE of a SID
   std::set<AtcEntry> atc;
   std::set<u64> unknown_sids;  ///< configuration from before reset
   UnknownTags reset_unknown;

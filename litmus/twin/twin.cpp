@@ -26,7 +26,9 @@ class Schedules {
   Judgement run() {
     State state(Memory(facts_.layout, facts_.interest, facts_.offsets));
     state.strtab = facts_.layout.strtab_base;
+    state.two_level = facts_.layout.strtab_format == TableFormat::two_level;
     state.ats_sids = facts_.layout.ats_sids;
+    state.atschk = facts_.layout.atschk;
     if (facts_.layout.reset) {
       state.may_translate = false;
       state.may_bypass = true;
@@ -107,7 +109,7 @@ class Schedules {
       return;
     }
     for (Outcome& outcome :
-         outcomes(facts_, state, transaction_of(flight.stream, flight.va, flight.direction))) {
+         outcomes(facts_, state, transaction_of(flight.stream, flight.va, flight.kind))) {
       State after = state;
       Flight& changed = after.flights[index];
       changed.translated = true;
@@ -134,12 +136,21 @@ class Schedules {
     }
   }
 
-  static Transaction transaction_of(const Stream& stream, u64 va, Direction direction) {
+  static Kind kind_of(Direction direction, bool privileged) {
+    switch (direction) {
+      case Direction::read: return {Kind::Type::read, privileged};
+      case Direction::write: return {Kind::Type::write, privileged};
+      case Direction::execute: break;
+    }
+    return {Kind::Type::execute, privileged};
+  }
+
+  static Transaction transaction_of(const Stream& stream, u64 va, Kind kind) {
     Transaction by;
     by.sid = stream.sid.value;
     if (stream.ssid) by.ssid = stream.ssid->value;
     by.va = va;
-    by.write = direction == Direction::write;
+    by.kind = kind;
     return by;
   }
 
@@ -158,7 +169,8 @@ class Schedules {
     settle(state);
     for (std::size_t i = 0; i < judgement_.allowed.size(); ++i) {
       const Access& access = facts_.test->accesses[i];
-      Transaction by = transaction_of(access.stream, access.va.value, access.direction);
+      Transaction by = transaction_of(access.stream, access.va.value,
+                                      kind_of(access.direction, access.privileged));
       by.ats = access.ats;
       for (const Outcome& outcome : outcomes(facts_, state, by)) {
         judgement_.allowed[i].insert(outcome.text);
@@ -171,7 +183,7 @@ class Schedules {
         record(state, flight.name, flight.text);
       else
         for (const Outcome& outcome :
-             outcomes(facts_, state, transaction_of(flight.stream, flight.va, flight.direction))) {
+             outcomes(facts_, state, transaction_of(flight.stream, flight.va, flight.kind))) {
           record(state, flight.name, outcome.text);
         }
     }
@@ -236,6 +248,11 @@ class Schedules {
     } else if (const auto* ats = std::get_if<AtsAction>(&action.what)) {
       barrier(state, action.agent);
       set_ats(state, *ats);
+    } else if (const auto* atschk = std::get_if<AtschkAction>(&action.what)) {
+      barrier(state, action.agent);
+      set_atschk(state, atschk->on);
+    } else if (std::holds_alternative<DsbAction>(action.what)) {
+      barrier(state, action.agent);  // broadcasts that count are not supported
     } else if (const auto* strtab = std::get_if<StrtabAction>(&action.what)) {
       barrier(state, action.agent);
       if (!state.may_translate) state.strtab = strtab->pa;
@@ -251,7 +268,7 @@ class Schedules {
       flight.name = begin->name;
       flight.stream = begin->stream;
       flight.va = begin->va;
-      flight.direction = begin->direction;
+      flight.kind = kind_of(begin->direction, begin->privileged);
       state.flights.push_back(std::move(flight));
     } else if (const auto* end = std::get_if<DmaEndAction>(&action.what)) {
       const bool done = std::any_of(
@@ -327,6 +344,19 @@ class Schedules {
     }
     state.ats_sids.erase(ats.sid);
     std::erase_if(state.atc, [&ats](const AtcEntry& entry) { return entry.sid == ats.sid; });
+  }
+
+  /// What it was may be cached with each STE.
+  void set_atschk(State& state, bool on) const {
+    if (state.atschk == on) return;
+    for (const u64 sid : facts_.sids) {
+      const auto is_its = [sid](const Structure& structure) {
+        return structure.kind == StructureKind::ste && structure.sid == sid;
+      };
+      const bool cached = std::ranges::any_of(state.structures, is_its);
+      if (cached) state.old_atschk.insert({sid, state.atschk});
+    }
+    state.atschk = on;
   }
 
   static void set_smmuen(State& state, const SmmuenAction& smmuen) {

@@ -102,6 +102,10 @@ void SpecDevice::record(const spec::Access& access, const spec::Outcome& outcome
   spec::EventFields fields;
   fields.sid = access.sid;
   fields.read = access.type != spec::AccessType::write;
+  if (spec::is_translation_fault(outcome.event)) {
+    fields.privileged = outcome.seen.privileged;
+    fields.instruction = outcome.seen.type == spec::AccessType::execute;
+  }
   fields.input_address = access.va;
   (void)smmu_.record_event(spec::record_of(outcome.event, fields));
 }

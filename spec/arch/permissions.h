@@ -9,13 +9,35 @@
 
 namespace iommucheck::spec {
 
-/// An access after the STE's overrides (PRIVCFG, INSTCFG). A write is always data.
+/// What an access wants; a write is always data.
 enum class AccessType : u8 { read, write, execute };
 struct AccessKind {
   AccessType type = AccessType::read;
   bool privileged = false;
   friend bool operator==(const AccessKind&, const AccessKind&) = default;
 };
+
+/// What an STE makes of the attributes that come in with an access. IHI 0070 5.2.
+enum class PrivCfg : u8 { incoming, unprivileged, privileged };
+enum class InstCfg : u8 { incoming, data, instruction };
+struct Overrides {
+  PrivCfg privcfg = PrivCfg::incoming;
+  InstCfg instcfg = InstCfg::incoming;
+  friend bool operator==(const Overrides&, const Overrides&) = default;
+};
+
+/// The access that permissions are checked for, and that an event record describes. A write is data
+/// whatever INSTCFG says. IHI 0070 13.1.2, 13.4, 7.3.
+constexpr AccessKind effective_access(AccessKind incoming, Overrides overrides) {
+  AccessKind kind = incoming;
+  if (overrides.privcfg != PrivCfg::incoming) {
+    kind.privileged = overrides.privcfg == PrivCfg::privileged;
+  }
+  if (overrides.instcfg != InstCfg::incoming && kind.type != AccessType::write) {
+    kind.type = overrides.instcfg == InstCfg::instruction ? AccessType::execute : AccessType::read;
+  }
+  return kind;
+}
 
 /// What the table descriptors on the way have taken away; accumulated with |. HADx = 1 ignores it.
 template <Word W>
@@ -135,6 +157,24 @@ constexpr AccessResult<W> check_access(const Leaf<W>& leaf, AccessKind access,
   result.sets_af = updates_af;
   if (access.type == AccessType::write) result.sets_dirty = leaf.writable_clean;
   return result;
+}
+
+/// An access by ATS, whose rights are those that an answer grants: without a PASID there is neither
+/// privilege nor execution, and with one execution is granted together with reading only, unless
+/// all reads count as instructions. IHI 0070 13.7, 13.7.1.
+template <Word W>
+constexpr AccessResult<W> check_ats_access(const Leaf<W>& leaf, AccessKind incoming, bool has_pasid,
+                                           Overrides overrides, const Regime<W>& regime) {
+  AccessKind asked = incoming;
+  if (!has_pasid) {
+    asked.privileged = false;
+    if (asked.type == AccessType::execute) asked.type = AccessType::read;
+  }
+  const AccessKind kind = effective_access(asked, overrides);
+  const AccessResult<W> result = check_access(leaf, kind, regime);
+  const bool reads_too = kind.type == AccessType::execute && overrides.instcfg == InstCfg::incoming;
+  if (result.fault || !reads_too) return result;
+  return check_access(leaf, AccessKind{AccessType::read, kind.privileged}, regime);
 }
 
 }  // namespace iommucheck::spec

@@ -35,9 +35,9 @@ struct Half {
 template <Word W>
 struct Regime {
   StreamWorld world = StreamWorld::el1;
-  W vmid{0};  ///< 0 unless world is el1 and IDR0.S2P = 1
-  W asid{0};  ///< 0 in el2
-  Flag<W> aset = false;
+  W vmid{0};             ///< 0 unless world is el1 and IDR0.S2P = 1
+  W asid{0};             ///< 0 in el2
+  Flag<W> aset = false;  ///< told apart by look-ups of global entries
   Half<W> half[2];
   W ips_lg2{48};         ///< effective output size in bits: min(IPS, OAS)
   Flag<W> affd = false;  ///< 0 where HA = 1, which overrides it
@@ -53,19 +53,20 @@ struct Regime {
   friend bool operator==(const Regime&, const Regime&) = default;
 };
 
-/// What a final translation is tagged with; `asid` counts only where the entry is not global.
+/// What a final translation is tagged with; `asid` counts only where the entry is not global. ASET
+/// is a tag of global entries only, and of those look-ups alone, not commands: IHI 0070 3.17. It
+/// stays in the regime, which two CDs of one ASID must share.
 template <Word W>
 struct Tag {
   StreamWorld world = StreamWorld::el1;
   W vmid{0};
   W asid{0};
-  Flag<W> aset = false;
   friend bool operator==(const Tag&, const Tag&) = default;
 };
 
 template <Word W>
 constexpr Tag<W> tag_of(const Regime<W>& regime) {
-  return {regime.world, regime.vmid, regime.asid, regime.aset};
+  return {regime.world, regime.vmid, regime.asid};
 }
 
 }  // namespace iommucheck::spec

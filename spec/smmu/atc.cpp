@@ -23,14 +23,15 @@ bool continues(const AtcItem& item, const AtcItem& next) {
          item.dies == next.dies && item.filled_until == next.filled_until &&
          item.lost_at == next.lost_at && item.alias_first == next.alias_first &&
          item.alias_count == next.alias_count && item.identity == next.identity &&
-         item.clean_only == next.clean_only;
+         item.clean_only == next.clean_only && item.overrides == next.overrides;
 }
 
 bool same_entries(const AtcItem& a, const AtcItem& b) {
   return a.kind == b.kind && a.first == b.first && a.last == b.last && a.output == b.output &&
          a.value == b.value && a.regime == b.regime && a.half == b.half && a.level == b.level &&
          a.hierarchical == b.hierarchical && a.alias_first == b.alias_first &&
-         a.alias_count == b.alias_count && a.identity == b.identity && a.clean_only == b.clean_only;
+         a.alias_count == b.alias_count && a.identity == b.identity &&
+         a.clean_only == b.clean_only && a.overrides == b.overrides;
 }
 
 constexpr u64 top_byte = u64{0xff} << 56;
@@ -50,11 +51,12 @@ Span span_of(const Command& command) {
 
 // ---- what stays behind --------------------------------------------------------------------------
 
-/// Look-ups through the source meet what lives under the tag.
-bool Caches::meets_tag(const AtsSource& source, u32 tag, bool global) const {
+/// Look-ups through the source meet the translation.
+bool Caches::meets(const AtsSource& source, const Candidate& c) const {
   if (source.kind != AtsSource::Kind::regime) return false;
   const u32 own = regimes_[source.regime].tag;
-  return own == tag || (global && shares_globals(tags_[own].tag, tags_[tag].tag));
+  const u32 tag = regimes_[c.regime].tag;
+  return (own == tag || meets_globals_of(own, tag)) && is_met_by(source.regime, c);
 }
 
 /// A request for write marks the descriptor dirty as memory has it: if that is no longer what the
@@ -72,6 +74,7 @@ void Caches::leave_all_in_atc(const AtsSource& source) {
   translations_under(regimes_[source.regime].tag,
                      [&](const Candidate& c, u64 bytes) { found.emplace_back(c, bytes); });
   for (const auto& [c, bytes] : found) {
+    if (!meets(source, c)) continue;
     const Group until = c.item == 0 ? immortal : items_[c.item - 1].dies;
     fill_atc(source, c, bytes, std::min(source.dies, until), 0);
   }
@@ -79,15 +82,13 @@ void Caches::leave_all_in_atc(const AtsSource& source) {
 
 /// A TLB entry goes, with which requests were answered.
 void Caches::leave_in_atcs(const Item& item) {
-  const bool unknown = item.kind == ItemKind::unknown;
-  const bool global = unknown || !not_global(item.value).value;
+  std::vector<Candidate> met;
+  meet(item.regime, item.half, item.level, item.va, item.hierarchical, 0, item.origin,
+       Content{item.value, item.kind == ItemKind::unknown}, met);
   for (u32 i = 0; i < ats_sources_.size(); ++i) {
     const AtsSource source = ats_sources_[i];
-    if (!meets_tag(source, item.tag, global)) continue;
-    std::vector<Candidate> met;
-    meet(item.regime, item.half, item.level, item.va, item.hierarchical, 0, item.origin,
-         Content{item.value, unknown}, met);
     for (Candidate& c : met) {
+      if (!meets(source, c)) continue;
       c.at = item.va;
       note_clean_only(c);
       fill_atc(source, c, item.count * item.entry_bytes(), std::min(source.dies, item.dies),
@@ -102,13 +103,11 @@ void Caches::leave_dirty_in_atcs(const Path& path, u64 origin, Content content,
                                  EventIndex stored_at) {
   if (content.unknown || !regimes_[path.regime].regime.hd) return;
   std::vector<Candidate> met;
+  meet(path.regime, path.half, path.level, path.va, path.hierarchical, 0, origin, content, met);
   for (u32 i = 0; i < ats_sources_.size(); ++i) {
     const AtsSource source = ats_sources_[i];
-    if (!meets_tag(source, path.tag, !not_global(content.value).value)) continue;
-    met.clear();
-    meet(path.regime, path.half, path.level, path.va, path.hierarchical, 0, origin, content, met);
     for (const Candidate& c : met) {
-      if (c.kind != Candidate::Kind::leaf || !c.leaf.writable_clean) continue;
+      if (c.kind != Candidate::Kind::leaf || !c.leaf.writable_clean || !meets(source, c)) continue;
       fill_atc(source, c, pow2(c.extent_lg2), std::min(source.dies, path.dies), stored_at);
     }
   }
@@ -128,11 +127,29 @@ void Caches::leave_unknown_in_atcs(Group group, const std::vector<u32>& unknown_
   }
 }
 
+/// Some request is granted some right by the translation; otherwise the device keeps nothing.
+bool Caches::grants_anything(const AtsSource& source, const Candidate& c) const {
+  const bool has_pasid = atc_owners_[source.owner].ssv != 0;
+  const Regime<u64>& regime = regimes_[c.regime].regime;
+  Leaf<u64> leaf = c.leaf;
+  if (c.clean_only && leaf.writable_clean) {
+    leaf.privileged.write = leaf.unprivileged.write = false;
+  }
+  for (const AccessType type : {AccessType::read, AccessType::write, AccessType::execute}) {
+    for (const bool privileged : {false, true}) {
+      const AccessKind kind{type, privileged};
+      if (!check_ats_access(leaf, kind, has_pasid, source.overrides, regime).fault) return true;
+    }
+  }
+  return false;
+}
+
 /// Entries for [c.at, c.at + bytes), which requests were answered with until the end of `until`.
 void Caches::fill_atc(const AtsSource& source, const Candidate& c, u64 bytes, Group until,
                       u32 stored_at) {
   const Regime<u64>& asking = regimes_[source.regime].regime;
   if (c.kind != Candidate::Kind::leaf && c.kind != Candidate::Kind::unknown) return;
+  if (c.kind == Candidate::Kind::leaf && !grants_anything(source, c)) return;
   if (!va_in_range(asking, c.half, c.at)) return;
   AtcItem item{.owner = source.owner,
                .regime = c.regime,
@@ -144,7 +161,8 @@ void Caches::fill_atc(const AtsSource& source, const Candidate& c, u64 bytes, Gr
                .origin = c.origin,
                .filled_until = until,
                .lost_at = now_,
-               .stored_at = stored_at};
+               .stored_at = stored_at,
+               .overrides = source.overrides};
   if (c.kind == Candidate::Kind::unknown) {
     item.kind = ItemKind::unknown;
   } else {

@@ -48,6 +48,8 @@ struct AtcItem {
   u8 clean_only = 0;              ///< writes that mark the descriptor dirty are not granted by it
   u8 from_reset = 0;              ///< unknown: filled while what was there at reset might live
   u8 padding = 0;
+  Overrides overrides{};  ///< of the STE by which it was granted: IHI 0070 13.7
+  u16 padding2[3] = {};
 
   [[nodiscard]] bool holds(u64 va) const { return va - first <= last - first; }
   /// The entries for [from, to], which it holds.
@@ -71,7 +73,8 @@ struct alignas(8) AtsSource {
   u32 owner = 0;
   u32 regime = 0;
   Kind kind = Kind::regime;
-  u8 padding[3] = {};
+  Overrides overrides{};
+  u8 padding = 0;
   u32 number = 0;         ///< of the CD
   Group dies = immortal;  ///< group after which it is surely gone
   u32 padding2 = 0;

@@ -125,9 +125,10 @@ void Caches::use_atc(const Access& access, const AtcOwner& owner,
       outcome.pa = va;
     } else if (c.kind == Candidate::Kind::leaf) {
       const Regime<u64>& r = regimes_[c.regime].regime;
-      const bool refused =
-          !access.privileged && has_unprivileged(r.world) && r.half[c.half].e0pd.value;
-      if (refused || check_access(c.leaf, kind, r).fault) continue;
+      const bool privileged =
+          effective_access({kind.type, kind.privileged && access.ssv}, item.overrides).privileged;
+      const bool refused = !privileged && has_unprivileged(r.world) && r.half[c.half].e0pd.value;
+      if (refused || check_ats_access(c.leaf, kind, access.ssv, item.overrides, r).fault) continue;
       outcome.kind = OutcomeKind::translation;
       outcome.pa = c.leaf.output + (va - c.va);
       outcome.attr = c.leaf.attr;
@@ -136,17 +137,22 @@ void Caches::use_atc(const Access& access, const AtcOwner& owner,
     if (smmuen_ == 0 || smmuen_open_ != 0) {
       add(found, {.kind = OutcomeKind::abort, .atc = i});
     }
-    if (smmuen_ != 0 || smmuen_open_ != 0) check_translated(access, outcome, found);
+    if (smmuen_ != 0 || smmuen_open_ != 0) (void)check_translated(access, outcome, found);
   }
 }
 
 /// CR0.ATSCHK = 0 lets translated traffic pass; with 1 STE.EATS decides. IHI 0070 3.9.1.3.
 bool Caches::check_translated(const Access& access, const Outcome& outcome,
                               std::vector<Outcome>& found) const {
-  if (atschk_ == 0) {
-    add(found, outcome);
-    return true;
+  bool checked = atschk_ != 0;
+  bool unchecked = !checked;
+  for (u32 i = 0; i < config_items_.size(); ++i) {
+    const ConfigItem& item = config_items_[i];
+    if (item.place != ConfigItem::no_place || !item.serves(access.sid, 0)) continue;
+    (item.value != 0 ? checked : unchecked) = true;
   }
+  if (unchecked) add(found, outcome);
+  if (!checked) return true;
   std::vector<SteOption> stes;
   if (!ste_options(access.sid, stes)) return false;
   for (const SteOption& ste : stes) {
@@ -171,7 +177,6 @@ bool Caches::check_translated(const Access& access, const Outcome& outcome,
 
 /// The device asks for a translation and uses it at once.
 bool Caches::ask_ats(const Access& access, std::vector<Outcome>& found) const {
-  const u64 beyond = access.va & ~low_mask(u64{caps_.oas_lg2});
   std::vector<StreamOption> options;
   if (!stream_options(access.sid, access.ssid, access.ssv, options)) return false;
   for (const StreamOption& option : options) {
@@ -183,23 +188,29 @@ bool Caches::ask_ats(const Access& access, std::vector<Outcome>& found) const {
     if (option.no_ats) add(found, denied(Rule::STE_EATS));
     if (!option.ats || option.event != EventType::none) continue;
     if (option.kind == SteKind::bypass) {
-      add(found, beyond != 0 ? denied(Rule::STE_BYPASS_SIZE)
-                             : Outcome{.kind = OutcomeKind::bypass, .pa = access.va});
+      const Outcome outcome = bypass_outcome(access, option);
+      const bool refused = outcome.kind == OutcomeKind::fault;
+      if (refused) add(found, denied(outcome.rule));
+      if (!refused && !check_translated(access, outcome, found)) return false;
       continue;
     }
     std::vector<Outcome> plain;
-    access_under(access, option, plain);
+    access_under(access, option, true, plain);
     for (Outcome outcome : plain) {
       if (outcome.kind == OutcomeKind::fault) {
         outcome.kind = OutcomeKind::denied;
         outcome.event = EventType::none;
         outcome.reaction = {};
       }
-      add(found, outcome);
+      if (outcome.kind != OutcomeKind::translation) {
+        add(found, outcome);
+        continue;
+      }
+      if (!check_translated(access, outcome, found)) return false;
       // The request marks the page dirty, later writes by the same answer do not.
       if (outcome.dirty) {
         outcome.dirty = false;
-        add(found, outcome);
+        if (!check_translated(access, outcome, found)) return false;
       }
     }
   }

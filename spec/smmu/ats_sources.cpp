@@ -11,7 +11,8 @@ namespace {
 constexpr u32 whole_stream = ~u32{0};  // AtsSource::number of what the STE alone decides
 
 bool same_source(const AtsSource& a, const AtsSource& b) {
-  return a.owner == b.owner && a.kind == b.kind && a.regime == b.regime && a.number == b.number;
+  return a.owner == b.owner && a.kind == b.kind && a.regime == b.regime && a.number == b.number &&
+         a.overrides == b.overrides;
 }
 
 }  // namespace
@@ -34,8 +35,27 @@ bool Caches::has_ats(u32 sid) const {
   return false;
 }
 
+/// It may be cached with each STE: what it was stays possible for a stream until its CFGI. IHI 0070
+/// 6.3.9.2.
 void Caches::set_atschk(bool check) {
-  if ((atschk_ != 0) != check) trail_.set(atschk_, check ? 1 : 0);
+  if ((atschk_ != 0) == check) return;
+  for (u32 i = 0; i < known_sids_.size(); ++i) {
+    const auto sid = static_cast<u32>(known_sids_[i]);
+    bool cached = enabled_ != 0;
+    for (u32 k = 0; k < config_items_.size() && !cached; ++k) {
+      cached = config_items_[k].kind == ConfigKind::ste && config_items_[k].sid == sid;
+    }
+    if (!cached) continue;
+    cache_config({.kind = ConfigKind::ste,
+                  .word = ConfigItem::atschk_word,
+                  .sid = sid,
+                  .place = ConfigItem::no_place,
+                  .value = atschk_,
+                  .since = now_,
+                  .vanished_at = now_,
+                  .stored_at = now_});
+  }
+  trail_.set(atschk_, check ? 1 : 0);
 }
 
 // ---- by what requests are answered --------------------------------------------------------------
@@ -63,7 +83,10 @@ void Caches::sources_of(const StreamPart& part, const Options& options,
       } else if (cd.bad_substreamid || decode_cd(cd.cd, ste.ste, caps_, e2h_ != 0)) {
         continue;
       } else {
-        source.regime = intern(regime_of(ste.ste, cd.cd, caps_, e2h_ != 0));
+        const Regime<u64> regime = regime_of(ste.ste, cd.cd, caps_, e2h_ != 0);
+        if (unsupported_tables(cd.cd, regime)) continue;
+        source.regime = intern(regime);
+        source.overrides = overrides_of(ste.ste, caps_);
       }
       add(source);
     }
@@ -126,7 +149,7 @@ void Caches::lose_source(const AtsSource& source) {
       break;
     case AtsSource::Kind::identity:
       item.identity = 1;
-      item.last = low_mask(u64{caps_.oas_lg2});
+      item.last = low_mask(u64{ias_lg2(caps_)});
       add_atc(item);
       break;
     case AtsSource::Kind::regime: leave_all_in_atc(source); break;

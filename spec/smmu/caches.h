@@ -83,6 +83,7 @@ struct Outcome {
   bool dirty = false;  ///< translation: the write also clears AP[2] of its descriptor
   EventType event = EventType::none;
   FaultReaction reaction{};
+  AccessKind seen{};  ///< a translation fault: the access as its record has it (InD, PnU)
   Rule rule = Rule::S1_DESCRIPTOR_VALID;  ///< that decided a fault, or why it is `any`
   // Where it comes from; not compared.
   u32 item = 0;    ///< 1 + the cached item it used last, 0: memory alone
@@ -95,7 +96,7 @@ struct Outcome {
 
   [[nodiscard]] bool same(const Outcome& o) const {
     return kind == o.kind && pa == o.pa && attr == o.attr && dirty == o.dirty && event == o.event &&
-           reaction == o.reaction;
+           reaction == o.reaction && (kind != OutcomeKind::fault || seen == o.seen);
   }
 };
 
@@ -170,6 +171,8 @@ class Caches {
   void barrier(AgentId by);
   void handoff(AgentId from, AgentId to) { memory_.handoff(from, to); }
   void clean(AgentId by, u64 pa) { memory_.clean_line(pa, by); }
+  /// A store of the SMMU (HTTU) or of a device: performed and visible at once.
+  void device_store(u64 pa, u64 value);
   /// A page becomes memory of unknown content: allocated (`given_back` false) or freed.
   void recycle(u64 pa, bool given_back);
   /// Content that was always there.
@@ -212,6 +215,10 @@ class Caches {
   /// The last `count` commands that were exposed are lost: the queue was disabled, and its indices
   /// were set anew. What they were to remove may live on.
   void drop_commands(u64 count);
+
+  /// A CPU's TLBI that the SMMU hears (IDR0.BTM = 1, CR2.PTM = 0). What it removes is not followed,
+  /// so nothing can be judged from here on.
+  void hear_broadcast() { unsupported_ = "broadcast TLB invalidation"; }
 
   // ---- questions: nothing changes ---------------------------------------------------------------
   /// Distinct outcomes of an access now; `visit(const Outcome&)` for each. False: a bound was hit.
@@ -277,8 +284,10 @@ class Caches {
     FaultReaction reaction{};
     bool any = false;  ///< unknown configuration: anything
     Group dies = immortal;
-    bool ats = false;     ///< through an STE that answers ATS requests (EATS = 1)
-    bool no_ats = false;  ///< through one that does not
+    bool ats = false;           ///< through an STE that answers ATS requests (EATS = 1)
+    bool no_ats = false;        ///< through one that does not
+    bool skips_stage1 = false;  ///< kind is bypass by S1DSS, not by the STE's Config
+    Overrides overrides{};      ///< of the STE, where there is a regime
   };
   /// Changes whenever an option of any stream may.
   struct ConfigurationVersion {
@@ -433,6 +442,7 @@ class Caches {
     u64 formed = 0;        ///< distinct regimes that can be formed
     u64 broken = 0;
     u64 active = 0;
+    u64 globals = 0;  ///< a table of it ever held a global leaf, or a word that may read as one
   };
   struct FormedStream {
     u32 tag = 0;
@@ -572,6 +582,7 @@ class Caches {
   void before_table_store(Frame& frame, unsigned index, u64 value, bool plain);
   void store_word(AgentId by, Frame& frame, unsigned index, Content content, bool plain);
   void after_table_store(Frame& frame, unsigned index, u64 value);
+  void settle_word(u64 pa);
   void settle(std::vector<Vanished>& vanished);
   void vanish_from_table(Frame& frame, const Vanished& what);
   void add_item(const Path& path, u64 origin, Content content, EventIndex stored_at);
@@ -582,13 +593,22 @@ class Caches {
   bool extend(TagState& tag, const Item& item);
   u32 insert_item(const Item& item);
   void drop_items(Group group);
-  void note_leaf(Frame& frame, u64 value);
+  template <class Visit>
+  void for_each_way(const Frame& frame, Visit&& visit) const;
+  void materialize_ghosts_over(const Frame& frame);
+  void note_leaf(Frame& frame, unsigned index, unsigned level, u64 value);
+  void note_below(Frame& frame, unsigned level);
+  void may_be_global(u32 tag);
   void mark_dirty_range(u32 tag, u64 first, u64 last);
   void check_make(Frame& frame, unsigned index, unsigned level, u64 value);
   void check_contiguous(Frame& frame, unsigned index, unsigned level, u64 value);
   void probe(u32 tag, u64 va, u64 origin);
   void probe_tag(u32 tag, u64 va, u64 origin);
-  static bool shares_globals(const Tag<u64>& a, const Tag<u64>& b);
+  [[nodiscard]] bool is_global(const Candidate& c) const;
+  [[nodiscard]] bool meets_globals_of(u32 tag, u32 other) const;
+  [[nodiscard]] bool looks_up(u32 tag, const Flag<u64>& aset) const;
+  [[nodiscard]] bool looks_up_anywhere(u32 tag, const Flag<u64>& aset) const;
+  [[nodiscard]] bool is_met_by(u32 regime, const Candidate& c) const;
   void probe_table(const Path& path, u64 table, unsigned level);
   [[nodiscard]] bool pending_below(u64 table, unsigned level) const;
   void check_unknown(const Frame& frame, unsigned level, u64 first, u64 count);
@@ -720,7 +740,8 @@ class Caches {
   void insert_atc(const AtcItem& item);
   template <class Gone>
   void erase_atc(u32 owner, Gone&& gone);
-  [[nodiscard]] bool meets_tag(const AtsSource& source, u32 tag, bool global) const;
+  [[nodiscard]] bool meets(const AtsSource& source, const Candidate& c) const;
+  [[nodiscard]] bool grants_anything(const AtsSource& source, const Candidate& c) const;
   [[nodiscard]] bool cut_atc(const Command& command, AtcItem& item,
                              std::vector<AtcItem>& rest) const;
   void drop_atc(Group group);
@@ -743,8 +764,10 @@ class Caches {
   // lookup.cpp
   bool collect_outcomes(const Access& access, std::vector<Outcome>& found) const;
   bool untranslated_outcomes(const Access& access, std::vector<Outcome>& found) const;
-  void access_under(const Access& access, const StreamOption& option,
+  void access_under(const Access& access, const StreamOption& option, bool by_ats,
                     std::vector<Outcome>& found) const;
+  [[nodiscard]] bool may_mark_dirty(const Candidate& c) const;
+  [[nodiscard]] Outcome bypass_outcome(const Access& access, const StreamOption& option) const;
   void walk(u32 regime, unsigned half, u64 table, unsigned level, unsigned start, u64 va,
             u8 hierarchical, u32 item, std::vector<Candidate>& found) const;
   void meet(u32 regime, unsigned half, unsigned level, u64 va, u8 hierarchical, u32 item,
@@ -752,8 +775,11 @@ class Caches {
   void contiguous_siblings(u32 regime, unsigned half, unsigned level, u64 position, u64 va,
                            u8 hierarchical, u32 item, std::vector<Candidate>& found) const;
   void walk_mixed(u32 tag, u32 regime, unsigned half, u64 va, std::vector<Candidate>& found) const;
-  void collect_items(u32 tag, u64 va, bool global_only, std::vector<Candidate>& found) const;
-  void collect_memory(u32 tag, u64 va, bool global_only, std::vector<Candidate>& found) const;
+  void collect_items(u32 tag, u64 va, std::vector<Candidate>& found) const;
+  void collect_memory(u32 tag, u64 va, std::vector<Candidate>& found) const;
+  void collect_globals(u32 tag, u32 other, u64 va, std::vector<Candidate>& found) const;
+  static u64 contiguous_until(const Frame& frame, const Candidate& c);
+  [[nodiscard]] u64 tag_constant_until(u32 tag, u64 va, const std::vector<Candidate>& found) const;
   [[nodiscard]] std::optional<Leaf<u64>> leaf_of(const Item& item) const;
   [[nodiscard]] bool conflict(const Candidate& a, const Candidate& b) const;
   [[nodiscard]] u32 stored_at(const Candidate& c, bool oldest) const;
@@ -770,8 +796,9 @@ class Caches {
   StreamTable strtab_{};  // trailed as a whole
   u64 strtab_set_ = 0;
   u64 e2h_ = 0;
-  u64 smmuen_ = 0;   // as written
-  u64 enabled_ = 0;  // may anything be fetched: smmuen written 1, until 0 acknowledged
+  u64 e2h_open_ = 0;  // written, and until SMMUEN is set not in effect for sure: IHI 0070 6.3.12.3
+  u64 smmuen_ = 0;    // as written
+  u64 enabled_ = 0;   // may anything be fetched: smmuen written 1, until 0 acknowledged
   u64 smmuen_acked_ = 0;
   u64 smmuen_open_ = 0;  // a change was written and not acknowledged yet
   u64 gbpa_abort_ = 1;   // bit 0: ABORT may be 0, bit 1: it may be 1
@@ -780,8 +807,9 @@ class Caches {
   TrailPool<Edge> edges_;
   TrailPool<Item> items_;
   u64 item_count_ = 0;
-  u64 globals_ = 0;     // a global leaf was ever stored in a table
-  u64 contiguous_ = 0;  // so was a leaf with the contiguous hint
+  u64 globals_ = 0;     // of some tag, see TagState
+  u64 without_ng_ = 0;  // a word with nG = 0, or unknown, was ever in a table, of any world
+  u64 contiguous_ = 0;  // a leaf with the contiguous hint was ever stored in a table
   struct LeafStore {    // leaves stored since there are global ones: which is newer counts
     u64 pa = 0;
     u64 value = 0;
@@ -853,7 +881,6 @@ class Caches {
   mutable bool collect_pointers_ = true;
   mutable std::vector<Outcome> scratch_outcomes_;
   mutable std::vector<Candidate> scratch_candidates_;
-  mutable std::vector<StreamOption> scratch_options_;
   std::function<std::string(u64)> namer_;
 };
 

@@ -106,7 +106,12 @@ void Caches::form_cd(u32 sid, u32 number, const SteOption& ste, Options& options
       }
       continue;
     }
-    const u32 regime = intern(regime_of(ste.ste, cd.cd, caps_, e2h_ != 0));
+    const Regime<u64> forms = regime_of(ste.ste, cd.cd, caps_, e2h_ != 0);
+    if (const auto what = unsupported_tables(cd.cd, forms)) {
+      unsupported_ = *what;
+      continue;
+    }
+    const u32 regime = intern(forms);
     formed.push_back({.sid = sid,
                       .ssid = number,
                       .regime = regime,

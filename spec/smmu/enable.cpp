@@ -20,6 +20,7 @@ void Caches::set_stream_table(const StreamTable& table) {
 void Caches::set_e2h(bool e2h) {
   if ((e2h_ != 0) == e2h) return;
   trail_.set(e2h_, e2h ? 1 : 0);
+  if (e2h_open_ == 0) trail_.set(e2h_open_, 1);
   reform_all();
 }
 
@@ -34,6 +35,7 @@ void Caches::write_smmuen(bool enable) {
   if (!enable) void_atc_invs();
   trail_.set(smmuen_, enable ? 1 : 0);
   trail_.set(smmuen_open_, 1);
+  if (enable && e2h_open_ != 0) trail_.set(e2h_open_, 0);
   if (!enable || enabled_ != 0) return;
   trail_.set(enabled_, 1);
   count(Rule::UNKNOWN_AFTER_RESET);
@@ -88,6 +90,7 @@ void Caches::check_unknown_after_reset() {
     trail_.save(reinterpret_cast<u64*>(&unknown_), sizeof(unknown_) / 8);
     unknown_.tlb_el1 = unknown_.tlb_el2 = 1;  // whatever was invalidated, it fills again
     unknown_.tlb_el1_dies = unknown_.tlb_el2_dies = immortal;
+    unknown_except_.clear(trail_);
     report(Rule::UNKNOWN_AFTER_RESET,
            "SMMUEN is set while cached configuration from before reset may live: no completed "
            "CFGI_ALL");

@@ -67,6 +67,15 @@ bool Caches::covers_item(const Command& command, const Item& item) const {
   return all && covers(command, target, scope);
 }
 
+namespace {
+
+/// Which EL2 world it reaches depends on CR2.E2H.
+bool names_el2_world(Opcode op) {
+  return op == Opcode::tlbi_el2_va || op == Opcode::tlbi_el2_vaa || op == Opcode::tlbi_el2_asid;
+}
+
+}  // namespace
+
 Group Caches::expose(const Command& command, bool certain) {
   const auto group = static_cast<Group>(group_);
   const u64 number = exposed_;
@@ -78,6 +87,7 @@ Group Caches::expose(const Command& command, bool certain) {
     trail_.set(group_, group_ + 1);
     return group;
   }
+  if (e2h_open_ != 0 && names_el2_world(command.op)) return group;
   if (is_tlbi(command.op)) {
     in_flight_.push(trail_, entry);
     kill_unknown(entry);
@@ -240,13 +250,8 @@ void Caches::kill_ghosts(const InFlight& command) {
         kill_ghosts(command);
         return;
       }
+      // Of a regime with global entries items are made at once, so none of these is global.
       if (!covers(command.command, target, scope)) continue;
-      target.global = globals_ != 0;
-      if (!covers(command.command, target, scope)) {
-        materialize_ghost(static_cast<u32>(r - 1));
-        kill_ghosts(command);
-        return;
-      }
       trail_.set(state.ghost_dies, command.group);
     }
   }

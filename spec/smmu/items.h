@@ -71,6 +71,9 @@ inline HierarchicalAttributes<u64> unpack(u8 packed) {
 /// A cached word of a configuration structure at one place in memory, with its tags; two words
 /// where a fetch reads 16 bytes at once (not of descriptors).
 struct ConfigItem {
+  static constexpr u16 atschk_word = 8;  ///< beyond those of an STE: CR0.ATSCHK, cached with it
+  static constexpr u64 no_place = ~u64{0xfff};
+
   ConfigKind kind = ConfigKind::ste;
   u8 unknown = 0;  ///< bit 0: the value is not known; bit 1: the partner
   u16 word = 0;    ///< 64-bit word within the structure, the even one of two

@@ -20,18 +20,39 @@ void add(std::vector<Outcome>& found, const Outcome& outcome) {
   if (std::ranges::none_of(found, same)) found.push_back(outcome);
 }
 
-/// Of the candidates from number `before` on, those that other ASIDs meet too.
-void keep_global(std::vector<Candidate>& found, std::size_t before) {
-  const auto local = [](const Candidate& c) {
-    if (c.kind == Candidate::Kind::unknown) return false;
-    return c.kind != Candidate::Kind::leaf || c.leaf.ng.value;
-  };
-  found.erase(
-      std::remove_if(found.begin() + static_cast<std::ptrdiff_t>(before), found.end(), local),
-      found.end());
+}  // namespace
+
+// ---- who meets what -----------------------------------------------------------------------------
+
+/// nG means nothing in a world without ASIDs. IHI 0070 3.17.1.
+bool Caches::is_global(const Candidate& c) const {
+  return c.kind == Candidate::Kind::leaf && !c.leaf.ng && has_asid(regimes_[c.regime].regime.world);
 }
 
-}  // namespace
+/// Some regime of the tag by which there are look-ups has this ASET.
+bool Caches::looks_up(u32 tag, const Flag<u64>& aset) const {
+  for (u64 r = tags_[tag].first_regime; r != 0; r = regimes_[r - 1].next) {
+    if (regimes_[r - 1].formed != 0 && regimes_[r - 1].regime.aset == aset) return true;
+  }
+  return false;
+}
+
+/// Look-ups under `tag` meet global entries that were filled under `other`, if the ASET fits.
+bool Caches::meets_globals_of(u32 tag, u32 other) const {
+  const Tag<u64>& a = tags_[tag].tag;
+  const Tag<u64>& b = tags_[other].tag;
+  return tags_[other].globals != 0 && a.world == b.world && a.vmid == b.vmid;
+}
+
+/// A look-up through the regime meets it. Global entries are told apart by ASET, others are not:
+/// IHI 0070 3.17, 3.17.1. What is unknown may be global or not.
+bool Caches::is_met_by(u32 regime, const Candidate& c) const {
+  const RegimeState& asking = regimes_[regime];
+  const RegimeState& filled = regimes_[c.regime];
+  if (asking.tag == filled.tag && !is_global(c)) return true;
+  if (c.kind != Candidate::Kind::unknown && !is_global(c)) return false;
+  return asking.regime.aset == filled.regime.aset;
+}
 
 std::optional<Leaf<u64>> Caches::leaf_of(const Item& item) const {
   if (item.kind != ItemKind::final) return std::nullopt;
@@ -50,7 +71,8 @@ void Caches::walk(u32 regime, unsigned half, u64 table, unsigned level, unsigned
   memory_.visible(position, [&](Content content) {
     meet(regime, half, level, va, hierarchical, item, position, content, found);
   });
-  if (contiguous_ != 0) {
+  const Frame* frame = contiguous_ != 0 ? memory_.find(position) : nullptr;
+  if (frame != nullptr && frame->contiguous != 0) {
     contiguous_siblings(regime, half, level, position, va, hierarchical, item, found);
   }
 }
@@ -151,9 +173,7 @@ void Caches::walk_mixed(u32 tag, u32 regime, unsigned half, u64 va,
   });
 }
 
-void Caches::collect_memory(u32 tag, u64 va, bool global_only,
-                            std::vector<Candidate>& found) const {
-  const std::size_t before = found.size();
+void Caches::collect_memory(u32 tag, u64 va, std::vector<Candidate>& found) const {
   for (u64 r = tags_[tag].first_regime; r != 0; r = regimes_[r - 1].next) {
     const RegimeState& state = regimes_[r - 1];
     if (state.formed == 0) continue;
@@ -163,11 +183,9 @@ void Caches::collect_memory(u32 tag, u64 va, bool global_only,
     walk(static_cast<u32>(r - 1), half, table.address, table.level, table.level, va, 0, 0, found);
     if (tags_[tag].formed > 1) walk_mixed(tag, static_cast<u32>(r - 1), half, va, found);
   }
-  if (global_only) keep_global(found, before);
 }
 
-void Caches::collect_items(u32 tag, u64 va, bool global_only, std::vector<Candidate>& found) const {
-  const std::size_t before = found.size();
+void Caches::collect_items(u32 tag, u64 va, std::vector<Candidate>& found) const {
   for (u32 i = static_cast<u32>(tags_[tag].first_item); i != 0; i = items_[i].next) {
     const Item& item = items_[i];
     if (!item.holds(va)) continue;
@@ -199,7 +217,18 @@ void Caches::collect_items(u32 tag, u64 va, bool global_only, std::vector<Candid
            item.level + 1U, level_shift(Granule::g4k, 0), va, hierarchical, i + 1, found);
     }
   }
-  if (global_only) keep_global(found, before);
+}
+
+/// Of what lives under `other` the global translations that look-ups under `tag` meet.
+void Caches::collect_globals(u32 tag, u32 other, u64 va, std::vector<Candidate>& found) const {
+  const auto before = static_cast<std::ptrdiff_t>(found.size());
+  collect_memory(other, va, found);
+  collect_items(other, va, found);
+  const auto missed = [&](const Candidate& c) {
+    const bool may_be = c.kind == Candidate::Kind::unknown || is_global(c);
+    return !may_be || !looks_up(tag, regimes_[c.regime].regime.aset);
+  };
+  found.erase(std::remove_if(found.begin() + before, found.end(), missed), found.end());
 }
 
 void Caches::collect(u32 tag, u64 va, std::vector<Candidate>& found) const {
@@ -208,27 +237,45 @@ void Caches::collect(u32 tag, u64 va, std::vector<Candidate>& found) const {
     return;
   }
   // Pointers matter for conflicts only, and memory alone has none.
-  const TagState& own_tag = tags_[tag];
-  collect_pointers_ =
-      own_tag.items != 0 || own_tag.formed > 1 || globals_ != 0 || memory_.any_pending();
-  collect_memory(tag, va, false, found);
-  collect_items(tag, va, false, found);
+  const TagState& own = tags_[tag];
+  collect_pointers_ = own.items != 0 || own.formed > 1 || globals_ != 0 || memory_.any_pending();
+  collect_memory(tag, va, found);
+  collect_items(tag, va, found);
   if (globals_ == 0) return;
-  // A global translation answers for every ASID of its world and VMID.
-  const Tag<u64>& own = tags_[tag].tag;
+  std::erase_if(found, [&](const Candidate& c) {
+    return is_global(c) && !looks_up(tag, regimes_[c.regime].regime.aset);
+  });
   for (u32 t = 0; t < active_tags_.size(); ++t) {
     const auto other = static_cast<u32>(active_tags_[t]);
-    const Tag<u64>& its = tags_[other].tag;
-    if (other == tag || !shares_globals(its, own)) continue;
-    collect_memory(other, va, true, found);
-    collect_items(other, va, true, found);
+    if (other != tag && meets_globals_of(tag, other)) collect_globals(tag, other, va, found);
   }
 }
 
 u64 Caches::constant_until(u32 tag, u64 va, const std::vector<Candidate>& found) const {
   if (is_atc_tag(tag)) return atc_constant_until(tag & ~atc_tag_bit, va);
+  u64 last = tag_constant_until(tag, va, found);
+  std::vector<Candidate> theirs;
+  for (u32 t = 0; t < active_tags_.size() && globals_ != 0; ++t) {
+    const auto other = static_cast<u32>(active_tags_[t]);
+    if (other == tag || !meets_globals_of(tag, other)) continue;
+    theirs.clear();
+    collect_memory(other, va, theirs);
+    collect_items(other, va, theirs);
+    last = std::min(last, tag_constant_until(other, va, theirs));
+  }
+  return last;
+}
+
+/// In a table with contiguous groups a neighbouring group may answer for an entry that has nothing.
+u64 Caches::contiguous_until(const Frame& frame, const Candidate& c) {
+  if (frame.contiguous == 0) return ~u64{0};
+  const unsigned group = contiguous_lg2(Granule::g4k, c.level);
+  return c.va | low_mask(u64{level_shift(Granule::g4k, c.level) + group});
+}
+
+/// As far as what lives under this tag alone decides.
+u64 Caches::tag_constant_until(u32 tag, u64 va, const std::vector<Candidate>& found) const {
   u64 last = ~u64{0};
-  if (globals_ != 0) last = va | 0xfff;  // others' translations are not followed
   for (const Candidate& c : found) {
     if (c.kind == Candidate::Kind::pointer) continue;
     u64 end = c.va + (pow2(c.extent_lg2) - 1);
@@ -239,6 +286,7 @@ u64 Caches::constant_until(u32 tag, u64 va, const std::vector<Candidate>& found)
       const auto first = static_cast<unsigned>(bits(c.origin, 11, 3));
       const unsigned i = frame->next_used(first + 1);
       end += u64{i - first - 1} << level_shift(Granule::g4k, c.level);
+      end = std::min(end, contiguous_until(*frame, c));
     }
     // So do neighbours that lead to consecutive pages.
     if (c.kind == Candidate::Kind::leaf && !c.leaf.contiguous) {
@@ -253,6 +301,7 @@ u64 Caches::constant_until(u32 tag, u64 va, const std::vector<Candidate>& found)
           expected += size;
         }
         end += (i - first - 1) * size;
+        end = std::min(end, contiguous_until(*leaves, c));
       } else {
         end = items_[c.item - 1].last();
       }
@@ -313,6 +362,9 @@ bool Caches::conflict(const Candidate& a, const Candidate& b) const {
     if (caps_.bbml >= 2 || (caps_.bbml == 1 && leaf.leaf.nt)) return false;
     return pointer.level >= leaf.level;
   }
+  if (is_global(a) && is_global(b) &&
+      !(regimes_[a.regime].regime.aset == regimes_[b.regime].regime.aset))
+    return false;  // met by no one look-up
   if (a.leaf.output - a.va != b.leaf.output - b.va) return true;
   if (a.leaf.attr != b.leaf.attr) return true;
   if (!(a.leaf.ng == b.leaf.ng)) {
@@ -370,16 +422,25 @@ bool Caches::untranslated_outcomes(const Access& access, std::vector<Outcome>& f
     } else if (option.kind == SteKind::abort) {
       add(found, {.kind = OutcomeKind::abort});
     } else if (option.kind == SteKind::bypass) {
-      add(found, beyond != 0 ? fault_outcome(EventType::f_addr_size, Rule::STE_BYPASS_SIZE)
-                             : Outcome{.kind = OutcomeKind::bypass, .pa = access.va});
+      add(found, bypass_outcome(access, option));
     } else {
-      access_under(access, option, found);
+      access_under(access, option, false, found);
     }
   }
   return true;
 }
 
-void Caches::access_under(const Access& access, const StreamOption& option,
+/// Without stage 1, by Config or S1DSS, the address is an intermediate one: checked against IAS,
+/// and above the output size it is cut. IHI 0070 3.4.
+Outcome Caches::bypass_outcome(const Access& access, const StreamOption& option) const {
+  if ((access.va & ~low_mask(u64{ias_lg2(caps_)})) != 0) {
+    return fault_outcome(EventType::f_addr_size,
+                         option.skips_stage1 ? Rule::S1_BYPASS_SIZE : Rule::STE_BYPASS_SIZE);
+  }
+  return {.kind = OutcomeKind::bypass, .pa = access.va & low_mask(u64{caps_.oas_lg2})};
+}
+
+void Caches::access_under(const Access& access, const StreamOption& option, bool by_ats,
                           std::vector<Outcome>& found) const {
   const u32 id = option.regime - 1;
   const Regime<u64>& r = regimes_[id].regime;
@@ -391,10 +452,23 @@ void Caches::access_under(const Access& access, const StreamOption& option,
     add(found, {.kind = OutcomeKind::any, .rule = Rule::TAG_REGIMES});
     return;
   }
-  const AccessKind kind{access.type, access.privileged};
+  // Without a PASID a request by ATS is unprivileged and for data. IHI 0070 13.7.
+  const bool has_attributes = !by_ats || access.ssv;
+  const AccessKind incoming{access.type, access.privileged && has_attributes};
+  const AccessKind kind = effective_access(incoming, option.overrides);
+  const auto add_fault = [&](const Fault& fault, const Candidate* c) {
+    Outcome outcome = fault_outcome(fault.event, fault.rule, option.reaction);
+    outcome.seen = kind;
+    if (c != nullptr) {
+      outcome.item = c->item;
+      outcome.origin = c->origin;
+      outcome.value = c->value;
+    }
+    add(found, outcome);
+  };
   const unsigned half = select_half(r, access.va);
   if (const auto fault = check_input(r, half, access.va, kind)) {
-    add(found, fault_outcome(fault->event, fault->rule, option.reaction));
+    add_fault(*fault, nullptr);
     return;
   }
   u64 va = access.va;
@@ -402,6 +476,7 @@ void Caches::access_under(const Access& access, const StreamOption& option,
   std::vector<Candidate>& candidates = scratch_candidates_;
   candidates.clear();
   collect(option.tag, va, candidates);
+  std::erase_if(candidates, [&](const Candidate& c) { return !is_met_by(id, c); });
   for (const Candidate& c : candidates) {
     if (c.kind != Candidate::Kind::unknown) continue;
     add(found,
@@ -412,39 +487,38 @@ void Caches::access_under(const Access& access, const StreamOption& option,
     add(found, {.kind = OutcomeKind::any, .rule = Rule::CONFLICT_TLB});
     return;
   }
-  if (const auto fault = check_walk_enabled(r, half)) {
-    add(found, fault_outcome(fault->event, fault->rule, option.reaction));
-  }
+  if (const auto fault = check_walk_enabled(r, half)) add_fault(*fault, nullptr);
   for (const Candidate& c : candidates) {
-    Outcome outcome;
     if (c.kind == Candidate::Kind::fault) {
-      if (c.regime != id && c.item == 0) continue;  // somebody else's walk
-      outcome = fault_outcome(c.fault.event, c.fault.rule, option.reaction);
-    } else if (c.kind == Candidate::Kind::leaf) {
-      const AccessResult<u64> result = check_access(c.leaf, kind, regimes_[c.regime].regime);
-      if (result.fault) {
-        outcome = fault_outcome(result.fault->event, result.fault->rule, option.reaction);
-      } else {
-        // The dirty state is set in the word as it was cached; otherwise the walk starts again.
-        if (result.sets_dirty && c.item != 0 && items_[c.item - 1].kind == ItemKind::final) {
-          bool unchanged = false;
-          memory_.visible(c.origin,
-                          [&](Content word) { unchanged |= word == Content{c.value, false}; });
-          if (!unchanged) continue;
-        }
-        outcome = {.kind = OutcomeKind::translation,
-                   .pa = c.leaf.output + (va - c.va),
-                   .attr = c.leaf.attr,
-                   .dirty = result.sets_dirty.value};
-      }
-    } else {
+      const bool others_walk = c.regime != id && c.item == 0;
+      if (!others_walk) add_fault(c.fault, &c);
+    }
+    if (c.kind != Candidate::Kind::leaf) continue;
+    const Regime<u64>& filled_by = regimes_[c.regime].regime;
+    const AccessResult<u64> result =
+        by_ats ? check_ats_access(c.leaf, incoming, access.ssv, option.overrides, filled_by)
+               : check_access(c.leaf, kind, filled_by);
+    if (result.fault) {
+      add_fault(*result.fault, &c);
       continue;
     }
-    outcome.item = c.item;
-    outcome.origin = c.origin;
-    outcome.value = c.value;
-    add(found, outcome);
+    if (result.sets_dirty && !may_mark_dirty(c)) continue;
+    add(found, {.kind = OutcomeKind::translation,
+                .pa = c.leaf.output + (va - c.va),
+                .attr = c.leaf.attr,
+                .dirty = result.sets_dirty.value,
+                .item = c.item,
+                .origin = c.origin,
+                .value = c.value});
   }
+}
+
+/// The dirty state is set in the word as it was cached; otherwise the walk starts again.
+bool Caches::may_mark_dirty(const Candidate& c) const {
+  if (c.item == 0 || items_[c.item - 1].kind != ItemKind::final) return true;
+  bool unchanged = false;
+  memory_.visible(c.origin, [&](Content word) { unchanged |= word == Content{c.value, false}; });
+  return unchanged;
 }
 
 }  // namespace iommucheck::spec

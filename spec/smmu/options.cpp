@@ -291,7 +291,8 @@ bool Caches::stream_options(u32 sid, u32 ssid, bool ssv, std::vector<StreamOptio
   const auto add = [&](const StreamOption& option) {
     for (StreamOption& known : options) {
       if (known.kind != option.kind || known.event != option.event || known.any != option.any ||
-          known.regime != option.regime || !(known.reaction == option.reaction)) {
+          known.regime != option.regime || !(known.reaction == option.reaction) ||
+          known.skips_stage1 != option.skips_stage1 || !(known.overrides == option.overrides)) {
         continue;
       }
       known.dies = std::max(known.dies, option.dies);
@@ -345,6 +346,7 @@ bool Caches::stream_options(u32 sid, u32 ssid, bool ssv, std::vector<StreamOptio
     }
     if (substream.kind != SubstreamKind::cd) {
       option.kind = SteKind::bypass;
+      option.skips_stage1 = substream.kind == SubstreamKind::bypass_stage1;
       add(option);
       continue;
     }
@@ -365,6 +367,12 @@ bool Caches::stream_options(u32 sid, u32 ssid, bool ssv, std::vector<StreamOptio
       } else {
         // The regime is numbered already: whatever can be formed was formed by reform().
         const Regime<u64> regime = regime_of(ste.ste, cd.cd, caps_, e2h_ != 0);
+        if (unsupported_tables(cd.cd, regime)) {
+          with_cd.any = true;
+          add(with_cd);
+          continue;
+        }
+        with_cd.overrides = overrides_of(ste.ste, caps_);
         with_cd.regime = const_cast<Caches*>(this)->intern(regime) + 1;
         with_cd.tag = regimes_[with_cd.regime - 1].tag;
         with_cd.reaction = reaction_of(cd.cd, caps_);

@@ -109,6 +109,9 @@ void Caches::become_formed(u32 id) {
     for (u64 k = 0; k < items_[i].count; ++k) {
       probe(state.tag, items_[i].va + k * items_[i].entry_bytes(), items_[i].origin + 8 * k);
     }
+    if (items_[i].kind != ItemKind::pointer) continue;
+    probe_table(Path{.tag = state.tag, .half = items_[i].half, .va = items_[i].va},
+                next_table_address(Granule::g4k, items_[i].value), items_[i].level + 1U);
   }
   bool several = tag.formed > 1 || tag.items != 0 || globals_ != 0 || contiguous_ != 0;
   for (unsigned half = 0; half < 2; ++half) {

@@ -89,6 +89,8 @@ class Smmu {
   [[nodiscard]] bool stopped_by_error() const { return command_error(); }
   [[nodiscard]] u64 cr0() const { return r_.cr0; }
   [[nodiscard]] u64 commands_end() const { return r_.exposed; }
+  /// CPUs' broadcasts may be ignored.
+  [[nodiscard]] bool ptm() const { return (r_.cr2 & cr2::ptm) != 0; }
   [[nodiscard]] bool recinvsid() const { return (r_.cr2 & cr2::recinvsid) != 0; }
   /// Commands executed so far, for statistics.
   [[nodiscard]] u64 commands() const { return r_.exposed_total; }

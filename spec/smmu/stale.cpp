@@ -16,6 +16,7 @@ void Caches::stale_configuration(u32 sid, u32 ssid, std::vector<ConfigItem>& fou
   for (u32 i = 0; i < config_items_.size(); ++i) {
     const ConfigItem& item = config_items_[i];
     if (item.dies != immortal || sid - item.sid >= item.sid_count) continue;
+    if (item.place == ConfigItem::no_place) continue;  // a register's
     if (item.kind == ConfigKind::l1std && L1Std<u64>{item.value}.span() == 0) continue;
     const bool substreams = item.kind == ConfigKind::l1cd || item.kind == ConfigKind::cd;
     if (substreams && ssid - item.ssid >= item.ssid_count) continue;

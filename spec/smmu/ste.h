@@ -6,7 +6,7 @@
 #include <array>
 #include <initializer_list>
 
-#include "spec/arch/regime.h"
+#include "spec/arch/permissions.h"
 #include "spec/check.h"
 #include "spec/smmu/registers.h"
 
@@ -127,6 +127,18 @@ constexpr std::optional<Granule> granule_of_tg1(W tg, const Capabilities& caps) 
   if (Flag<W>(caps.gran4k) & equal(tg, W(2))) return Granule::g4k;
   if (Flag<W>(caps.gran64k) & equal(tg, W(3))) return Granule::g64k;
   return std::nullopt;
+}
+
+/// PRIVCFG and INSTCFG, where IDR1.ATTR_PERMS_OVR offers them; 1 is reserved and behaves as 0.
+template <Word W>
+constexpr Overrides overrides_of(const Ste<W>& ste, const Capabilities& caps) {
+  Overrides overrides;
+  if (!caps.attr_perms_ovr) return overrides;
+  if (equal(ste.privcfg(), W(2))) overrides.privcfg = PrivCfg::unprivileged;
+  if (equal(ste.privcfg(), W(3))) overrides.privcfg = PrivCfg::privileged;
+  if (equal(ste.instcfg(), W(2))) overrides.instcfg = InstCfg::data;
+  if (equal(ste.instcfg(), W(3))) overrides.instcfg = InstCfg::instruction;
+  return overrides;
 }
 
 /// min(encoded size, OAS) in bits. arch 2.2 S2PS, 3.3 IPS.

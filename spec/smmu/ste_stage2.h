@@ -49,7 +49,8 @@ constexpr std::optional<Rule> stage2_format_illegal(const Ste<W>& ste, const Cap
 template <Word W>
 constexpr std::optional<Rule> stage2_illegal(const Ste<W>& ste, const Capabilities& caps) {
   if (auto r = stage2_format_illegal(ste, caps)) return r;
-  if (!ste.s2aa64()) return std::nullopt;  // AArch32 tables: unsupported_feature()
+  if (!ste.s2aa64())
+    return std::nullopt;  // AArch32 tables: as all of stage 2 no part of the engine
   const std::optional<Granule> granule = granule_of_tg0(ste.s2tg(), caps);
   if (auto r = require(Rule::STE_S2TG, granule.has_value())) return r;
   const W size = effective_size_lg2(ste.s2ps(), caps);

@@ -49,17 +49,19 @@ void Caches::link(u64 table, unsigned level, Edge edge) {
   trail_.set(frame.table_edges, frame.table_edges + (u64{1} << (16 * level)));
   count(Rule::WILD_WALK);
   check_unknown(frame, level, edge.first, edge.count);
-  if (first) link_children(frame, level);
+  if (first) {
+    link_children(frame, level);
+  } else if (without_ng_ != 0 || caps_.httu != 0) {
+    note_below(frame, level);
+  }
 }
 
 void Caches::link_children(Frame& frame, unsigned level) {
   for (unsigned i = 0; (i = frame.next_used(i)) < frame_words; ++i) {
     memory_.visible(frame, i, [&](Content content) {
       if (content.unknown) return;
-      if (is_leaf(content.value, level)) {
-        note_leaf(frame, content.value);
-        note_access_flag(frame, i, level, content.value);
-      }
+      if (is_leaf(content.value, level)) note_leaf(frame, i, level, content.value);
+      note_access_flag(frame, i, level, content.value);
       if (!is_table(content.value, level)) return;
       link(next_table_address(granule, content.value), level + 1,
            Edge{.kind = EdgeKind::word, .parent = frame.address() + 8 * i, .value = content.value});
@@ -67,20 +69,54 @@ void Caches::link_children(Frame& frame, unsigned level) {
   }
 }
 
+/// A further way leads to a table that was one before: what was noted of its words on the other
+/// ways holds on this one too.
+void Caches::note_below(Frame& frame, unsigned level) {
+  for (unsigned i = 0; (i = frame.next_used(i)) < frame_words; ++i) {
+    memory_.visible(frame, i, [&](Content content) {
+      if (content.unknown) {
+        for_each_path(frame, i, level, [&](const Path& path) { may_be_global(path.tag); });
+        return;
+      }
+      if (is_leaf(content.value, level)) note_leaf(frame, i, level, content.value);
+      note_access_flag(frame, i, level, content.value);
+      if (!is_table(content.value, level)) return;
+      note_below(memory_.frame(next_table_address(granule, content.value)), level + 1);
+    });
+  }
+}
+
+/// Something global, or unknown, is in a table of the tag. In a world without ASIDs nG says
+/// nothing.
+void Caches::may_be_global(u32 tag) {
+  if (without_ng_ == 0) trail_.set(without_ng_, 1);
+  TagState& state = tags_[tag];
+  if (state.globals != 0 || !has_asid(state.tag.world)) return;
+  trail_.set(state.globals, 1);
+  if (globals_ == 0) trail_.set(globals_, 1);
+}
+
 /// Kinds of leaves that look-ups have to look further for.
-void Caches::note_leaf(Frame& frame, u64 value) {
-  if (!not_global(value).value && globals_ == 0) trail_.set(globals_, 1);
+void Caches::note_leaf(Frame& frame, unsigned index, unsigned level, u64 value) {
+  if (!not_global(value).value) {
+    for_each_path(frame, index, level, [&](const Path& path) { may_be_global(path.tag); });
+  }
   if (!contiguous_hint(value).value) return;
   if (contiguous_ == 0) trail_.set(contiguous_, 1);
   if (frame.contiguous == 0) trail_.set(frame.contiguous, 1);
 }
 
-/// Hardware may set the Access flag of a leaf that it can walk to, unasked. SEMANTICS 4.
+/// Hardware may set the Access flag of a leaf that it can walk to, unasked, and under HAFT that of
+/// a table descriptor. SEMANTICS 4; IHI 0070 3.13.6.
 void Caches::note_access_flag(Frame& frame, unsigned index, unsigned level, u64 value) {
   if (caps_.httu == 0 || access_flag(value)) return;
+  const bool table = is_table(value, level);
+  if (!table && !is_leaf(value, level)) return;
   bool may = false;
   for_each_path(frame, index, level, [&](const Path& path) {
-    may |= regimes_[path.regime].regime.ha.value && walks(path.tag, path.half);
+    const Regime<u64>& regime = regimes_[path.regime].regime;
+    const Flag<u64> updates = table ? regime.haft : regime.ha;
+    may |= updates.value && walks(path.tag, path.half);
   });
   if (may) {
     memory_.may_become(frame.address() + 8 * index, value, value | descriptor_bits::af);
@@ -128,10 +164,12 @@ void Caches::check_unknown(const Frame& frame, unsigned level, u64 first, u64 co
                     [&](Content content) { unknown |= content.unknown; });
     if (!unknown) continue;
     bool walked = false;
-    for_each_path(frame, static_cast<unsigned>(i), level,
-                  [&](const Path& path) { walked |= walks(path.tag, path.half); });
+    for_each_path(frame, static_cast<unsigned>(i), level, [&](const Path& path) {
+      if (!walks(path.tag, path.half)) return;
+      walked = true;
+      may_be_global(path.tag);
+    });
     if (!walked) return;
-    if (globals_ == 0) trail_.set(globals_, 1);  // it may read as a global leaf
     report(Rule::WILD_WALK,
            "a walk can now reach " + name(frame.address() + 8 * i) +
                ", whose content is not known (never written, freed, or written without a barrier "
@@ -204,7 +242,23 @@ void Caches::rmw(AgentId by, u64 pa, u64 value) {
   Frame& frame = memory_.frame(pa);
   const auto index = static_cast<unsigned>(bits(pa, 11, 3));
   store_word(by, frame, index, Content{value, false}, false);
-  if (!memory_.is_pending(pa) || !caps_.cohacc) return;
+  if (caps_.cohacc) settle_word(pa);
+}
+
+/// As an atomic exchange has it: whose agent stored makes no difference, since nothing is pending.
+void Caches::device_store(u64 pa, u64 value) {
+  Frame& frame = memory_.frame(pa);
+  if (frame.is_unreachable()) {
+    memory_.assume(pa, Content{value, false});
+    return;
+  }
+  const auto index = static_cast<unsigned>(bits(pa, 11, 3));
+  store_word(AgentId{}, frame, index, Content{value, false}, false);
+  settle_word(pa);
+}
+
+void Caches::settle_word(u64 pa) {
+  if (!memory_.is_pending(pa)) return;
   std::vector<Vanished> vanished;
   memory_.settle_word(pa, [&](Frame& f, unsigned i, Content content, EventIndex at) {
     vanished.push_back({&f, i, content, at});
@@ -214,20 +268,21 @@ void Caches::rmw(AgentId by, u64 pa, u64 value) {
 
 // A frozen translation regime must not see what is stored from now on.
 void Caches::before_table_store(Frame& frame, unsigned index, u64 value, bool plain) {
-  if (ghosts_ != 0) {
-    u32 ghost = 0;
-    do {
-      ghost = 0;
-      for (unsigned level = 0; level <= last_level; ++level) {
-        if (frame.tables_at(level) == 0) continue;
-        for_each_path(frame, index, level, [&](const Path& path) {
-          if (path.ghost) ghost = path.regime + 1;
-        });
-      }
-      if (ghost != 0) materialize_ghost(ghost - 1);
-    } while (ghost != 0);
-  }
+  materialize_ghosts_over(frame);
   if (plain) check_lost_update(frame, index, value);
+}
+
+/// Regimes that are gone and whose trees the page is part of.
+void Caches::materialize_ghosts_over(const Frame& frame) {
+  if (ghosts_ == 0 || frame.table_edges == 0) return;
+  u32 ghost = 0;
+  do {
+    ghost = 0;
+    for_each_way(frame, [&](const Path& path) {
+      if (path.ghost) ghost = path.regime + 1;
+    });
+    if (ghost != 0) materialize_ghost(ghost - 1);
+  } while (ghost != 0);
 }
 
 // A plain store of a valid descriptor over one that hardware may update. SEMANTICS 4.
@@ -235,15 +290,20 @@ void Caches::check_lost_update(Frame& frame, unsigned index, u64 value) {
   const Content old = frame.newest(index);
   if (caps_.httu == 0 || old.unknown || !bit(old.value, 0) || !bit(value, 0)) return;
   for (unsigned level = 0; level <= last_level; ++level) {
-    if (frame.tables_at(level) == 0 || !is_leaf(old.value, level)) continue;
+    if (frame.tables_at(level) == 0) continue;
+    const bool table = is_table(old.value, level);
+    if (!table && !is_leaf(old.value, level)) continue;
     bool lost = false;
     for_each_path(frame, index, level, [&](const Path& path) {
       const Regime<u64>& r = regimes_[path.regime].regime;
       if (tags_[path.tag].formed == 0) return;
-      const bool sets_af = r.ha.value && !access_flag(old.value).value;
+      const Flag<u64> updates = table ? r.haft : r.ha;
+      const bool sets_af = updates.value && !access_flag(old.value).value;
+      lost |= sets_af;
+      if (table) return;
       const bool sets_dirty =
           r.hd.value && dirty_bit_modifier(old.value).value && ap2(old.value).value;
-      lost |= sets_af || sets_dirty;
+      lost |= sets_dirty;
     });
     if (!lost) continue;
     report(Rule::LOST_UPDATE_STORE,
@@ -259,7 +319,7 @@ void Caches::after_table_store(Frame& frame, unsigned index, u64 value) {
   for (unsigned level = 0; level <= last_level; ++level) {
     if (frame.tables_at(level) == 0) continue;
     if (is_leaf(value, level)) {
-      note_leaf(frame, value);
+      note_leaf(frame, index, level, value);
       note_access_flag(frame, index, level, value);
       if (globals_ != 0) {
         leaf_stores_.push(trail_, {.pa = pa, .value = value, .at = now_});
@@ -463,7 +523,7 @@ void Caches::add_item(const Path& path, u64 origin, Content content, EventIndex 
   }
   if (renew(tag, item) || extend(tag, item)) return;
   const u32 index = insert_item(item);
-  if (item.kind == ItemKind::unknown && globals_ == 0) trail_.set(globals_, 1);
+  if (item.kind == ItemKind::unknown) may_be_global(item.tag);
   if (item.kind == ItemKind::pointer) {
     trail_.set(tag.pointers, tag.pointers + 1);
     link(table, path.level + 1U,
@@ -578,7 +638,7 @@ void Caches::recycle(u64 pa, bool given_back) {
   if (given_back && is_walked(frame, false)) {
     report(Rule::WILD_WALK, "a walk may read the page " + name(frame.address()) +
                                 " after it was given back, when its content is anybody's");
-    if (globals_ == 0) trail_.set(globals_, 1);
+    for_each_way(frame, [&](const Path& path) { may_be_global(path.tag); });
   }
   std::vector<Vanished> vanished;
   if (!frame.is_unreachable()) {
@@ -587,32 +647,43 @@ void Caches::recycle(u64 pa, bool given_back) {
         if (!content.unknown) vanished.push_back({&frame, i, content, now_});
       });
     }
-    if (frame.table_edges != 0) before_table_store(frame, 0, 0, false);
+    materialize_ghosts_over(frame);
   }
   memory_.forget(frame);
   if (!vanished.empty()) settle(vanished);
 }
 
-/// By a cached pointer of any tag, or by memory that some regime walks.
+/// By a cached pointer of any tag, or by memory that some regime walks. A regime that is gone walks
+/// no more from its root; only what it filled lives on (IHI 0070 3.21.3).
 bool Caches::may_be_walked_to(const Frame& frame) const {
   if (frame.table_edges == 0) return false;
   for (u32 i = static_cast<u32>(frame.first_edge); i != 0; i = edges_[i].next) {
-    if (edges_[i].kind != EdgeKind::word) return true;
+    const Edge& edge = edges_[i];
+    if (edge.kind == EdgeKind::item) return true;
+    if (edge.kind == EdgeKind::root && regimes_[static_cast<u32>(edge.parent)].ghost == 0) {
+      return true;
+    }
   }
   return is_walked(frame, true);
 }
 
+/// Calls `visit` for the ways on which the page is a table.
+template <class Visit>
+void Caches::for_each_way(const Frame& frame, Visit&& visit) const {
+  for (u32 i = static_cast<u32>(frame.first_edge); i != 0; i = edges_[i].next) {
+    const Edge edge = edges_[i];
+    for_each_path(frame, static_cast<unsigned>(edge.first), edge.level, visit);
+  }
+}
+
 /// Under a tag of which a regime can be formed: only there anything is filled. `ghosts`: or where
-/// that was so and what was filled lives on.
+/// that was so and the pointers that were filled live on.
 bool Caches::is_walked(const Frame& frame, bool ghosts) const {
   bool walked = false;
-  for (unsigned level = 0; level <= last_level; ++level) {
-    for (unsigned i = 0; i < frame_words && frame.tables_at(level) != 0 && !walked; ++i) {
-      for_each_path(frame, i, level, [&](const Path& path) {
-        walked |= (ghosts && path.ghost) || walks(path.tag, path.half);
-      });
-    }
-  }
+  for_each_way(frame, [&](const Path& path) {
+    const bool root = path.item == 0 && path.level == start_of(path.regime, path.half);
+    walked |= (ghosts && path.ghost && !root) || walks(path.tag, path.half);
+  });
   return walked;
 }
 
@@ -683,19 +754,14 @@ void Caches::check_make(Frame& frame, unsigned index, unsigned level, u64 value)
 
 void Caches::probe(u32 tag, u64 va, u64 origin) {
   probe_tag(tag, va, origin);
-  if (globals_ == 0) return;
+  if (tags_[tag].globals == 0) return;
   // A global translation meets those of every other ASID.
   for (u32 t = 0; t < active_tags_.size(); ++t) {
     const auto other = static_cast<u32>(active_tags_[t]);
-    if (other != tag && tags_[other].formed != 0 &&
-        shares_globals(tags_[other].tag, tags_[tag].tag)) {
+    if (other != tag && tags_[other].formed != 0 && meets_globals_of(other, tag)) {
       probe_tag(other, va, origin);
     }
   }
-}
-
-bool Caches::shares_globals(const Tag<u64>& a, const Tag<u64>& b) {
-  return a.world == b.world && a.vmid == b.vmid && a.aset == b.aset;
 }
 
 void Caches::probe_tag(u32 tag, u64 va, u64 origin) {

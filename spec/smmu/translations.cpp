@@ -99,25 +99,33 @@ void Caches::translations_under(u32 tag, const VisitCandidate& visit) const {
   all_translations_of(tag, visit);
   for (u32 t = 0; t < active_tags_.size() && globals_ != 0; ++t) {
     const auto other = static_cast<u32>(active_tags_[t]);
-    if (other == tag || !shares_globals(tags_[other].tag, tags_[tag].tag)) continue;
+    if (other == tag || !meets_globals_of(tag, other)) continue;
     all_translations_of(other, [&](const Candidate& c, u64 bytes) {
-      const bool global =
-          c.kind == Candidate::Kind::unknown || (c.kind == Candidate::Kind::leaf && !c.leaf.ng);
-      if (global) visit(c, bytes);
+      if (c.kind == Candidate::Kind::unknown || is_global(c)) visit(c, bytes);
     });
   }
+}
+
+/// A look-up under the tag, or under another that meets its global entries, has this ASET.
+bool Caches::looks_up_anywhere(u32 tag, const Flag<u64>& aset) const {
+  if (looks_up(tag, aset)) return true;
+  for (u32 t = 0; t < active_tags_.size() && tags_[tag].globals != 0; ++t) {
+    const auto other = static_cast<u32>(active_tags_[t]);
+    if (meets_globals_of(other, tag) && looks_up(other, aset)) return true;
+  }
+  return false;
 }
 
 void Caches::for_each_translation(const std::function<void(u32, const Candidate&)>& visit) const {
   for (u32 t = 0; t < active_tags_.size(); ++t) {
     const auto id = static_cast<u32>(active_tags_[t]);
     const TagState& tag = tags_[id];
-    bool others = false;  // global items are met under other tags, too
-    for (u32 o = 0; o < active_tags_.size() && globals_ != 0; ++o) {
-      const TagState& other = tags_[static_cast<u32>(active_tags_[o])];
-      others |= other.formed != 0 && shares_globals(other.tag, tag.tag);
-    }
-    if (tag.formed == 0 && !others) continue;
+    const auto is_met = [&](const Candidate& c) {
+      if (!is_global(c) && tag.formed != 0) return true;
+      if (!is_global(c) && c.kind != Candidate::Kind::unknown) return false;
+      return looks_up_anywhere(id, regimes_[c.regime].regime.aset);
+    };
+    if (tag.formed == 0 && tag.globals == 0) continue;
     const auto by_entries = [&](const Candidate& c, u64 bytes) {
       Candidate entry = c;
       const u64 size = pow2(level_shift(Granule::g4k, c.level));
@@ -137,8 +145,8 @@ void Caches::for_each_translation(const std::function<void(u32, const Candidate&
     }
     for (u32 i = static_cast<u32>(tag.first_item); i != 0; i = items_[i].next) {
       const Item& item = items_[i];
-      if (tag.formed == 0 && (item.kind == ItemKind::pointer || not_global(item.value))) continue;
       if (item.kind == ItemKind::pointer) {
+        if (tag.formed == 0) continue;
         visit_table(item.regime, item.half, next_table_address(Granule::g4k, item.value),
                     item.level + 1U, frame_words, item.va,
                     static_cast<u8>(item.hierarchical | pack(accumulate(unpack(0), item.value))),
@@ -150,7 +158,9 @@ void Caches::for_each_translation(const std::function<void(u32, const Candidate&
         std::vector<Candidate> one;
         meet(item.regime, item.half, item.level, single.va, item.hierarchical, i + 1, single.origin,
              Content{single.value, item.kind == ItemKind::unknown}, one);
-        for (const Candidate& candidate : one) visit(id, candidate);
+        for (const Candidate& candidate : one) {
+          if (is_met(candidate)) visit(id, candidate);
+        }
       }
     }
   }

@@ -54,16 +54,20 @@ says one; two #3 and K#3
 init use mine
 init l1std T 1 span=7 l2=L1
 init l1cd X 0 v=1 l2=D
-init cd D.3 v=0 asid=0xffff t0sz=16 epd0=1 ha=1 hd=1 ttb=R mair=dev
-init word R 0 table A
+init cd D.3 v=0 asid=0xffff t0sz=16 epd0=1 ha=1 hd=1 aset=1 ttb=R haft=1 mair=dev
+init ste 66 priv=unpriv inst=data
+init word R 0 table A af0
 init cont A 16 G rw g
 init cont A 32 page G#16 ro
-init word A 1 block K ro g af0 dbm cont dev
+init word A 1 block K ro g af0 dbm cont dev nt priv uxn pxn
 init word A 2 page @0x7 rw
 init ats 65
 init bbml 2
 init coherent 0
 init atom 16
+init atschk 1
+init btm 1
+init ptm 0
 init reset
 run store ste 65 table=L1 vmid=3
 run rmw word A 1 block K rw
@@ -79,6 +83,10 @@ run cmd CFGI_STE 1 leaf=1
 run cmd CFGI_CD 1 2 leaf=0
 run cmd CFGI_CD_ALL 1
 run cmd CFGI_ALL
+run cmd CFGI_STE_RANGE 4 range=31
+run bcast TLBI_NH_ASID asid=5
+run dsb
+run reg atschk 0
 run cmd TLBI_NH_VA vmid=1 asid=2 va=0x3000 leaf=1 tg=1 num=31 scale=31 ttl=3
 run cmd ATC_INV 1.5 va=0x1000 size=52
 run do TLBI_EL2_ALL ; TLBI_NSNH_ALL; ATC_INV 1
@@ -89,10 +97,11 @@ run smmuen 0 noack
 run smmuen 1
 run ats 1 0
 run reg strtab T
-run dma d begin 1.2 0x1000 w ats
+run dma d begin 1.2 0x1000 w priv ats
 run mark
 run dma d end
 access 65.3 0x1000 w ats -> K#3:dev!dirty F_TRANSLATION | any
+access 66 0x1000 x priv -> K
 access 65 0xffffffffffff0000 r -> abort bypass denied K late:K#2
 dma d -> late:K#2 F_ACCESS
 driver violation page-reuse: some words
@@ -104,7 +113,7 @@ TEST(LitmusParser, TheWholeGrammar) {
   ASSERT_EQ(file->tests.size(), 1U);
   const auto& test = file->tests[0];
   EXPECT_EQ(test.says, "one; two #3 and K#3");
-  EXPECT_EQ(test.run.size(), 27U);
+  EXPECT_EQ(test.run.size(), 31U);
   EXPECT_EQ(test.driver->rule, "page-reuse");
   const auto again = parse(print(test));
   ASSERT_TRUE(again) << again.error().message;
@@ -178,7 +187,7 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"run smmuen 2", "2:12", "2"}, Wrong{"run ring loud", "2:10", "loud"},
         Wrong{"run ats 1 2", "2:11", "2"}, Wrong{"run ats x 1", "2:9", "x"},
         Wrong{"run dma d end", "2:9", "d"}, Wrong{"run word R 1 0x", "2:5", "word"},
-        Wrong{"access 1 0x1000 r P1", "2:19", "P1"}, Wrong{"access 1 0x1000 x -> any", "2:17", "x"},
+        Wrong{"access 1 0x1000 r P1", "2:19", "P1"}, Wrong{"access 1 0x1000 z -> any", "2:17", "z"},
         Wrong{"access 1 0x1000 r -> P1", "2:22", "P1"},
         Wrong{"access 1 0x1000 r -> F_NONSENSE", "2:22", "F_NONSENSE"},
         Wrong{"access 1 0xg r -> any", "2:10", "0xg"}, Wrong{"dma d -> any", "2:5", "d"},

@@ -120,6 +120,8 @@ TEST(Atc, AtschkAsksTheSte) {
   m.run(cmd_cfgi_ste(1));
   EXPECT_EQ(m.text(by_ats(0x1000)), "abort denied");
   m.caches.set_atschk(false);
+  EXPECT_EQ(m.text(by_ats(0x1000)), "0 abort denied") << "it may be cached with the STE";
+  m.run(cmd_cfgi_ste(1));
   EXPECT_EQ(m.text(by_ats(0x1000)), "0 denied");
 }
 

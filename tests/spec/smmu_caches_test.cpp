@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: MIT
+// The cache engine asked directly: what litmus tests cannot say (ID registers, how far an answer
+// holds, where a cached entry came from).
+#include <gtest/gtest.h>
+
+#include "tests/spec/smmu_caches_support.h"
+
+namespace iommucheck::spec {
+namespace {
+
+Capabilities device() {
+  Capabilities caps;
+  caps.minor = 3;
+  caps.s1p = caps.s2p = caps.aarch64 = caps.asid16 = caps.vmid16 = caps.hyp = true;
+  caps.cohacc = caps.gran4k = caps.ril = caps.attr_perms_ovr = true;
+  caps.sidsize = 16;
+  caps.ssidsize = 8;
+  caps.oas_lg2 = 48;
+  return caps;
+}
+
+Ste<u64> stage1(u32 cd, unsigned strw = 0) {
+  return make_stage1_ste({.s1contextptr = SmallMachine::cds + 64 * u64{cd}, .strw = strw});
+}
+
+Command tlbi_va(u64 va) {
+  Command command;
+  command.op = Opcode::tlbi_nh_va;
+  command.asid = 5;
+  command.address = va;
+  command.leaf = true;
+  return command;
+}
+
+u32 tag_of(const SmallMachine& m, u32 sid) {
+  std::vector<Caches::StreamOption> options;
+  EXPECT_TRUE(m.caches.stream_options(sid, 0, false, options));
+  EXPECT_EQ(options.size(), 1U);
+  return options.empty() ? 0 : options[0].tag;
+}
+
+u64 constant_until(const SmallMachine& m, u32 tag, u64 va) {
+  std::vector<Candidate> found;
+  m.caches.collect(tag, va, found);
+  return m.caches.constant_until(tag, va, found);
+}
+
+// ---- what is legal and not followed is never judged by wrong rules (review spec E11, E12) ----
+
+TEST(CachesUnsupported, AArch32TablesWhereTheyAreOffered) {
+  Capabilities caps = device();
+  caps.aarch32 = true;
+  SmallMachine m(caps);
+  Cd<u64> cd = SmallMachine::plain_cd();
+  cd.dw[0] &= ~mask(41, 41);
+  m.ste(1, stage1(0));
+  m.cd(0, cd);
+  m.enable();
+  EXPECT_NE(m.caches.unsupported().find("AArch32"), std::string::npos);
+  EXPECT_EQ(m.text({.sid = 1, .va = 0x1000}), "any");
+}
+
+TEST(CachesUnsupported, AArch32TablesAreIllegalElsewhere) {
+  SmallMachine m(device());
+  Cd<u64> cd = SmallMachine::plain_cd();
+  cd.dw[0] &= ~mask(41, 41);
+  m.ste(1, stage1(0));
+  m.cd(0, cd);
+  m.enable();
+  EXPECT_EQ(m.caches.unsupported(), "");
+  EXPECT_EQ(m.text({.sid = 1, .va = 0x1000}), "C_BAD_CD");
+}
+
+TEST(CachesUnsupported, BigEndianTables) {
+  SmallMachine m(device());
+  Cd<u64> cd = SmallMachine::plain_cd();
+  cd.dw[0] |= mask(15, 15);
+  m.ste(1, stage1(0));
+  m.cd(0, cd);
+  m.enable();
+  EXPECT_NE(m.caches.unsupported().find("big-endian"), std::string::npos);
+  EXPECT_EQ(m.text({.sid = 1, .va = 0x1000}), "any");
+}
+
+TEST(CachesUnsupported, ABroadcastThatIsHeard) {
+  SmallMachine m(device());
+  m.enable();
+  EXPECT_EQ(m.caches.unsupported(), "");
+  m.caches.hear_broadcast();
+  EXPECT_NE(m.caches.unsupported().find("broadcast"), std::string::npos);
+}
+
+// ---- addresses (review spec E9) ----
+
+TEST(CachesBypass, WithoutStageOneTheIntermediateSizeCounts) {
+  Capabilities caps = device();
+  caps.aarch32 = true;
+  caps.oas_lg2 = 36;
+  SmallMachine m(caps);
+  Ste<u64> skips = make_stage1_ste({.s1contextptr = SmallMachine::cds, .s1cdmax = 2, .s1dss = 1});
+  m.ste(1, skips);
+  m.ste(2, make_bypass_ste());
+  m.enable();
+  const u64 between = u64{1} << 38;  // OAS is 36 bits, IAS 40
+  for (const u32 sid : {1U, 2U}) {
+    const auto bypass = m.outcomes({.sid = sid, .va = between | 0x5000});
+    ASSERT_EQ(bypass.size(), 1U);
+    EXPECT_EQ(bypass[0].kind, OutcomeKind::bypass);
+    EXPECT_EQ(bypass[0].pa, 0x5000U) << "cut to the output size";
+    const auto beyond = m.outcomes({.sid = sid, .va = u64{1} << 40});
+    ASSERT_EQ(beyond.size(), 1U);
+    EXPECT_EQ(beyond[0].event, EventType::f_addr_size);
+    EXPECT_EQ(beyond[0].rule, sid == 1 ? Rule::S1_BYPASS_SIZE : Rule::STE_BYPASS_SIZE);
+  }
+}
+
+// ---- what an access looks like after the STE's overrides (review spec E2) ----
+
+TEST(CachesOverrides, TheRecordHasThePrivilegeAndKindThatWereChecked) {
+  SmallMachine m(device());
+  Ste<u64> ste = stage1(0);
+  ste.dw[1] |= u64{3} << 48 | u64{3} << 50;  // privileged, instruction
+  m.ste(1, ste);
+  m.cd(0, SmallMachine::plain_cd());
+  m.enable();
+  const auto read = m.outcomes({.sid = 1, .va = 0x3000});
+  ASSERT_EQ(read.size(), 1U);
+  EXPECT_EQ(read[0].event, EventType::f_translation);
+  EXPECT_EQ(read[0].seen, (AccessKind{AccessType::execute, true}));
+  const auto write = m.outcomes({.sid = 1, .type = AccessType::write, .va = 0x3000});
+  ASSERT_EQ(write.size(), 1U);
+  EXPECT_EQ(write[0].seen, (AccessKind{AccessType::write, true})) << "a write is data";
+}
+
+TEST(CachesOverrides, NotWithoutTheFeature) {
+  Capabilities caps = device();
+  caps.attr_perms_ovr = false;
+  SmallMachine m(caps);
+  Ste<u64> ste = stage1(0);
+  ste.dw[1] |= u64{3} << 48 | u64{3} << 50;
+  m.ste(1, ste);
+  m.cd(0, SmallMachine::plain_cd());
+  m.enable();
+  const auto read = m.outcomes({.sid = 1, .va = 0x3000});
+  ASSERT_EQ(read.size(), 1U);
+  EXPECT_EQ(read[0].seen, (AccessKind{AccessType::read, false}));
+}
+
+TEST(CachesOverrides, EveryCodeOfBothFields) {
+  const Capabilities caps = device();
+  const AccessKind user{AccessType::execute, false};
+  constexpr bool privileged[] = {false, false, false, true};
+  constexpr AccessType type[] = {AccessType::execute, AccessType::execute, AccessType::read,
+                                 AccessType::execute};
+  for (u64 code = 0; code < 4; ++code) {
+    Ste<u64> ste;
+    ste.dw[1] = code << 48;
+    EXPECT_EQ(effective_access(user, overrides_of(ste, caps)).privileged, privileged[code]);
+    ste.dw[1] = code << 50;
+    EXPECT_EQ(effective_access(user, overrides_of(ste, caps)).type, type[code]);
+    const AccessKind write{AccessType::write, true};
+    EXPECT_EQ(effective_access(write, overrides_of(ste, caps)), write);
+  }
+}
+
+// ---- how far an answer holds ----
+
+TEST(CachesConstantUntil, StopsBeforeACachedEntry) {
+  SmallMachine m(device());
+  m.ste(1, stage1(0));
+  m.cd(0, SmallMachine::plain_cd());
+  m.put(SmallMachine::leaves + 8 * 0x20, (SmallMachine::page + 0x20000) | SmallMachine::rw_leaf);
+  m.enable();
+  m.store(SmallMachine::leaves + 8 * 0x20, 0);  // the entry for 0x20000 lives on
+  EXPECT_EQ(constant_until(m, tag_of(m, 1), 0x3000), 0x1ffffU);
+  EXPECT_EQ(constant_until(m, tag_of(m, 1), 0x20000), 0x20fffU);
+}
+
+TEST(CachesConstantUntil, FollowsTheGlobalsOfOtherAsids) {
+  SmallMachine m(device());
+  m.ste(1, stage1(0));
+  m.cd(0, SmallMachine::plain_cd());
+  m.ste(2, stage1(1));
+  Cd<u64> other = SmallMachine::plain_cd(6);
+  other.dw[1] = SmallMachine::root + 0x8000;  // an empty table
+  m.cd(1, other);
+  const u64 global = SmallMachine::rw_leaf & ~descriptor_bits::ng;
+  m.put(SmallMachine::leaves + 8 * 0x20, (SmallMachine::page + 0x20000) | global);
+  m.enable();
+  const u32 empty = tag_of(m, 2);
+  EXPECT_EQ(m.text({.sid = 2, .va = 0x20000}), "32 F_TRANSLATION")
+      << "a global entry of the other ASID";
+  EXPECT_EQ(constant_until(m, empty, 0x3000), 0x1ffffU);
+  EXPECT_EQ(constant_until(m, empty, 0x20000), 0x20fffU);
+  EXPECT_GE(constant_until(m, empty, 0x21000), 0x1fffffU) << "not in pages for ever";
+}
+
+// review spec E23: in EL2 nG means nothing, and it is stored as 0 everywhere.
+TEST(CachesConstantUntil, NoGlobalsInEl2) {
+  SmallMachine m(device());
+  m.ste(1, stage1(0, 2));
+  m.cd(0, SmallMachine::plain_cd());
+  const u64 no_ng = SmallMachine::rw_leaf & ~descriptor_bits::ng;
+  m.put(SmallMachine::leaves + 8, SmallMachine::page | no_ng);
+  m.put(SmallMachine::leaves + 16, (SmallMachine::page + 0x1000) | no_ng);
+  m.enable();
+  EXPECT_EQ(m.text({.sid = 1, .va = 0x1000}), "0");
+  EXPECT_GE(constant_until(m, tag_of(m, 1), 0x3000), 0x1fffffU);
+}
+
+TEST(CachesConstantUntil, AContiguousGroupAnswersForItsEmptyEntries) {
+  SmallMachine m(device());
+  m.ste(1, stage1(0));
+  m.cd(0, SmallMachine::plain_cd());
+  // Member 1 of the group of 0x20000, the others are empty.
+  const u64 word = (SmallMachine::page + 0x21000) | SmallMachine::rw_leaf;
+  m.put(SmallMachine::leaves + 8 * 0x21, word | descriptor_bits::contiguous);
+  m.enable();
+  EXPECT_EQ(m.text({.sid = 1, .va = 0x20000}), "32 F_TRANSLATION");
+  EXPECT_LT(constant_until(m, tag_of(m, 1), 0x3000), 0x20000U);
+}
+
+// ---- where an entry came from ----
+
+TEST(CachesItems, APartOfARunKnowsItsOwnDescriptor) {
+  SmallMachine m(device());
+  m.ste(1, stage1(0));
+  m.cd(0, SmallMachine::plain_cd());
+  for (u64 i = 8; i < 12; ++i) {
+    m.put(SmallMachine::leaves + 8 * i, (SmallMachine::page + 0x1000 * i) | SmallMachine::rw_leaf);
+  }
+  m.enable();
+  m.step();
+  for (u64 i = 8; i < 12; ++i) m.caches.store(AgentId::cpu0, SmallMachine::leaves + 8 * i, 0);
+  m.caches.barrier(AgentId::cpu0);
+  m.run(tlbi_va(0x9000));
+  EXPECT_EQ(m.text({.sid = 1, .va = 0x9000}), "F_TRANSLATION");
+  for (const u64 i : {u64{8}, u64{10}, u64{11}}) {
+    bool cached = false;
+    for (const Outcome& outcome : m.outcomes({.sid = 1, .va = 0x1000 * i})) {
+      if (outcome.kind != OutcomeKind::translation) continue;
+      cached = true;
+      EXPECT_EQ(outcome.pa, SmallMachine::page + 0x1000 * i);
+      EXPECT_EQ(outcome.origin, SmallMachine::leaves + 8 * i);
+      EXPECT_EQ(outcome.value, (SmallMachine::page + 0x1000 * i) | SmallMachine::rw_leaf);
+    }
+    EXPECT_TRUE(cached) << i;
+  }
+}
+
+// review spec E16: hardware set the Access flag of a table descriptor; later the table goes.
+TEST(CachesTables, AFlagThatHardwareSetLeavesNoWayBehind) {
+  SmallMachine m(device());
+  m.ste(1, stage1(0));
+  m.cd(0, SmallMachine::plain_cd());
+  m.enable();
+  m.step();
+  m.caches.device_store(SmallMachine::middle, SmallMachine::leaves | 3 | descriptor_bits::af);
+  EXPECT_EQ(m.text({.sid = 1, .va = 0x1000}), "0");
+  m.store(SmallMachine::middle, 0);
+  Command all;
+  all.op = Opcode::tlbi_nh_asid;
+  all.asid = 5;
+  m.run(all);
+  EXPECT_FALSE(m.caches.is_walkable_table(SmallMachine::leaves));
+  m.caches.violations().clear();
+  m.step();
+  m.caches.recycle(SmallMachine::leaves, true);
+  EXPECT_TRUE(m.caches.violations().empty());
+}
+
+// review spec E14: until SMMUEN is set nobody knows which EL2 world a command means.
+TEST(CachesE2h, CommandsOfOneWorldProveNothingBeforeEnable) {
+  for (const bool all : {false, true}) {
+    SmallMachine m(device());
+    m.ste(1, stage1(0, 2));
+    m.cd(0, SmallMachine::plain_cd());
+    m.enable();
+    m.store(SmallMachine::leaves + 8, 0);
+    m.caches.write_smmuen(false);
+    m.caches.acknowledge_smmuen();
+    m.caches.set_e2h(true);
+    m.caches.set_e2h(false);
+    Command command = tlbi_va(0x1000);
+    command.op = all ? Opcode::tlbi_el2_all : Opcode::tlbi_el2_va;
+    m.run(command);
+    m.caches.write_smmuen(true);
+    m.caches.acknowledge_smmuen();
+    EXPECT_EQ(m.text({.sid = 1, .va = 0x1000}), all ? "F_TRANSLATION" : "0 F_TRANSLATION");
+    command.op = Opcode::tlbi_el2_va;
+    m.run(command);
+    EXPECT_EQ(m.text({.sid = 1, .va = 0x1000}), "F_TRANSLATION");
+  }
+}
+
+}  // namespace
+}  // namespace iommucheck::spec
