@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "base/bits.h"
 
 namespace iommucheck::oracle {
@@ -10,7 +12,7 @@ namespace iommucheck::oracle {
 namespace {
 
 constexpr u64 arena_bytes = u64{8} << 20;
-constexpr u64 waits_max = 1000;          // of one call: a working SMMU needs a handful
+constexpr u64 waits_max = 1000;          // without any progress: a working SMMU needs a handful
 constexpr u64 steps_max = u64{1} << 22;  // stores and register accesses of one call
 constexpr u64 stuck_waits_max = 3;
 constexpr u64 registers_bytes = 0x20000;
@@ -175,6 +177,8 @@ void DriverHost::bind_platform() {
     DriverHost& host = self(ctx);
     if (host.abandoned_ || host.steps_ > steps_max) return 1;
     if (token == IOMMUCHECK_WAIT_CALLER && host.running_ != nullptr) return host.wait_for_others();
+    const u64 progress = host.monitor_.smmu().progress_made();
+    if (std::exchange(host.progress_, progress) != progress) host.waits_ = 0;
     if (host.monitor_.smmu().is_stuck() && host.waits_ >= stuck_waits_max) return 1;
     if (++host.waits_ <= waits_max) return 0;
     if (host.waits_ == waits_max + 1) host.monitor_.hangs();

@@ -160,7 +160,8 @@ class DriverHost {
   u32 fail_at_ = 0;
   bool allocation_failed_ = false;
   bool fail_all_ = false;
-  u64 waits_ = 0;
+  u64 waits_ = 0;     // since the SMMU was last seen to make progress
+  u64 progress_ = 0;  // Smmu::progress_made() at the last wait
   u64 steps_ = 0;
   Processes processes_;
   std::vector<Handler> handlers_;

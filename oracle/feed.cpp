@@ -234,7 +234,10 @@ class Feeder {
 
   void operator()(const trace::Held& held) { m_.driver_holds(held); }
   /// What the driver does about it are events of its own.
-  void operator()(const trace::Irq& /*irq*/) { m_.tick(); }
+  void operator()(const trace::Irq& irq) {
+    m_.tick();
+    if (irq.kind == trace::IrqKind::event_queue) m_.interrupt_of_event_queue();
+  }
 
   // ---- processes --------------------------------------------------------------------------------
   void operator()(const trace::ProcessMap& map) {

@@ -246,8 +246,8 @@ std::vector<MissingFact> Judge::missing() {
   for (const Monitor::Undetermined& known : monitor_.undetermined()) {
     add(missing, known.missing, known.count);
   }
-  if (!monitor_.caches().unsupported().empty()) {
-    add(missing, "the specification of " + monitor_.caches().unsupported() + " is not built", 0);
+  if (!monitor_.unsupported().empty()) {
+    add(missing, "the specification of " + monitor_.unsupported() + " is not built", 0);
   }
   if (monitor_.gave_up()) add(missing, "a bound of the specification was hit", 0);
   return missing;

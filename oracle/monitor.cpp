@@ -33,7 +33,8 @@ spec::IdRegisters default_id_registers() {
   caps.asid16 = caps.had = caps.ril = true;
   caps.ttendian = 2;
   caps.stall_model = spec::StallModel::both;
-  caps.ats = caps.pri = true;
+  caps.ats = true;
+  caps.stall_max = 8;
   caps.cd2l = true;
   caps.ssidsize = 8;
   caps.two_level_stream_table = true;
@@ -54,6 +55,11 @@ Monitor::Monitor(const Setup& setup)
     caches_.memory().reserve(setup.window_pa, setup.window_bytes, setup.window_memory);
   }
   if (setup.commands_in_events) smmu_.commands_come_from_events();
+  if (setup.device_is_judged && setup.seen_bytes != 0) {
+    smmu_.memory_is(setup.seen_pa, setup.seen_bytes);
+  }
+  const auto feature = spec::unsupported_feature(caches_.capabilities());
+  if (feature) unsupported_machine_ = *feature;
   smmu_.reset(setup.assumed_clean);
   caches_.track_changes(setup.calls_are_known);
   for (const spec::sva::DeviceSetup& device : setup.devices) {
@@ -84,6 +90,7 @@ void Monitor::find(spec::Rule rule, std::string text) {
 
 void Monitor::find_at(spec::Rule rule, EventIndex at, std::string text) {
   if (stands_aside_ && is_callers_doing(rule)) return;
+  if (!unsupported_machine_.empty()) return;  // judged by rules of another machine
   constexpr std::size_t enough = 100000;
   if (findings_.size() >= enough) return;
   if (!origin_.empty()) text = origin_ + ": " + text;
@@ -122,6 +129,7 @@ void Monitor::begin_case(EventIndex now) {
   caches_.set_now(now);
   promises_on_ = setup_.calls_are_known;
   stalled_.clear();
+  waiting_accesses_.clear();
 }
 
 void Monitor::undetermined(const std::string& missing) {
@@ -274,8 +282,26 @@ void Monitor::check_dma_duty(const spec::Access& access) {
 }
 
 bool Monitor::device_access(const spec::Access& access, spec::Choices& choices) {
-  tick();
   check_dma_duty(access);
+  // A stalled one that found no room comes again, as if it had just arrived. IHI 0070 7.2.1, 7.4.
+  bool recorded = false;
+  if (!waiting_accesses_.empty() && smmu_.records_events() && smmu_.event_slots() != 0) {
+    const spec::Access again = waiting_accesses_.front();
+    waiting_accesses_.erase(waiting_accesses_.begin());
+    recorded = one_access(again, choices);
+  }
+  return one_access(access, choices) || recorded;
+}
+
+/// No room for its record, or as many stalled as there may be: it waits, and nothing is lost.
+bool Monitor::waits_for_room(const spec::Access& access) {
+  constexpr std::size_t waiting_max = 64;  // what more of them there are is any other access
+  if (waiting_accesses_.size() < waiting_max) waiting_accesses_.push_back(access);
+  return false;
+}
+
+bool Monitor::one_access(const spec::Access& access, spec::Choices& choices) {
+  tick();
   std::vector<spec::Outcome> outcomes;
   if (!caches_.outcomes(access, [&](const spec::Outcome& o) { outcomes.push_back(o); })) {
     gave_up_ = true;
@@ -323,9 +349,9 @@ bool Monitor::device_access(const spec::Access& access, spec::Choices& choices) 
   fields.read = seen.type != spec::AccessType::write;
   fields.input_address = access.va;
   if (spec::is_translation_fault(outcome.event) && outcome.reaction.stall) {
-    if (!smmu_.records_events() || smmu_.event_slots() == 0) return false;  // it waits for room
+    if (!smmu_.records_events() || smmu_.event_slots() == 0) return waits_for_room(access);
     fields.stag = smmu_.begin_stall(access.sid, access.ssid, access.ssv);
-    if (!fields.stag) return false;
+    if (!fields.stag) return waits_for_room(access);
     if (access.ssv) stalled_.push_back({access.sid, access.ssid, access.ssid});
     fields.stall = true;
   }

@@ -188,6 +188,11 @@ class Monitor {
   void clear_findings();
   [[nodiscard]] const Statistics& statistics() const { return statistics_; }
   [[nodiscard]] bool gave_up() const { return gave_up_ || caches_.gave_up(); }
+  /// What the specification has not got and this machine or its driver uses, in words; empty if
+  /// nothing. What the ID registers claim stands for the whole run: then nothing is judged.
+  [[nodiscard]] const std::string& unsupported() const {
+    return unsupported_machine_.empty() ? caches_.unsupported() : unsupported_machine_;
+  }
   [[nodiscard]] EventIndex now() const { return now_; }
   /// The trail was undone to where driver_ready() had been told, at event `now`: forgets findings
   /// and what a case left outside of the trail.
@@ -221,6 +226,9 @@ class Monitor {
   void set_origin(std::string origin) { origin_ = std::move(origin); }
 
  private:
+  bool one_access(const spec::Access& access, spec::Choices& choices);
+  bool waits_for_room(const spec::Access& access);
+  void interrupt_of_event_queue();
   void tick() {
     ++now_;
     caches_.set_now(now_);
@@ -351,8 +359,10 @@ class Monitor {
   std::vector<spec::DirtyInterval> touched_;
   std::vector<spec::StreamPart> touched_streams_;
   std::vector<spec::Candidate> scratch_;
-  std::vector<spec::StreamPart> stalled_;  ///< where an access began to wait, in this case
-  std::vector<Compared> compared_;         ///< since the check began; nothing changes meanwhile
+  std::string unsupported_machine_;
+  std::vector<spec::Access> waiting_accesses_;  ///< stalled, without a record yet
+  std::vector<spec::StreamPart> stalled_;       ///< where an access began to wait, in this case
+  std::vector<Compared> compared_;  ///< since the check began; nothing changes meanwhile
   std::vector<spec::Caches::StreamOption> options_;
   std::array<KnownEnds, 64> known_ends_{};  // of places at PASIDs, derived
   Statistics statistics_;

@@ -219,6 +219,14 @@ void Monitor::irq(AgentId by, u32 source) {
   emit(by, trace::Irq{.kind = source == 0   ? trace::IrqKind::event_queue
                               : source == 1 ? trace::IrqKind::page_request_queue
                                             : trace::IrqKind::global_error});
+  if (source == 0) interrupt_of_event_queue();
+}
+
+/// In a recording the driver may still be at work on the last one.
+void Monitor::interrupt_of_event_queue() {
+  if (recording_) return;
+  smmu_.interrupt_of_event_queue();
+  gather();
 }
 
 void Monitor::queue_stuck(bool stuck) {

@@ -9,10 +9,12 @@ namespace iommucheck::spec {
 
 /// Where a choice is made; traces and reports name it.
 enum class ChoiceSite : u8 {
-  acknowledge,  ///< CR0ACK, IRQ_CTRLACK: 0 now, 1 at a later poll
-  gbpa_update,  ///< GBPA.Update: 0 clear now, 1 later
-  consume,      ///< CMDQ_CONS: 0 everything, 1 nothing yet, 2 one command
-  outcome,      ///< which of the allowed outcomes a device's access has
+  acknowledge,    ///< CR0ACK, IRQ_CTRLACK: 0 now, 1 at a later poll, 2 one field of CR0
+  gbpa_update,    ///< GBPA.Update: 0 clear now, 1 later
+  consume,        ///< CMDQ_CONS: 0 everything, 1 nothing yet, 2 one command
+  command_error,  ///< 0 none, 1 CERROR_ABT, 2 CERROR_ATC_INV_SYNC; drawn where a driver is ready
+                  ///< for it
+  outcome,        ///< which of the allowed outcomes a device's access has
 };
 
 class Choices {

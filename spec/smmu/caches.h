@@ -215,6 +215,10 @@ class Caches {
   /// The last `count` commands that were exposed are lost: the queue was disabled, and its indices
   /// were set anew. What they were to remove may live on.
   void drop_commands(u64 count);
+  /// Before the last `later` commands some ATC_INV was exposed that is not known to be complete.
+  [[nodiscard]] bool awaits_atc_inv(u64 later) const;
+  /// CERROR_ATC_INV_SYNC: those that are not complete may have done nothing, and never will.
+  void fail_atc_invs() { void_atc_invs(); }
 
   /// A CPU's TLBI that the SMMU hears (IDR0.BTM = 1, CR2.PTM = 0). What it removes is not followed,
   /// so nothing can be judged from here on.

@@ -38,6 +38,12 @@ void Caches::drop_commands(u64 count) {
   revive_atc();
 }
 
+bool Caches::awaits_atc_inv(u64 later) const {
+  return is_left([&](const InFlight& command) {
+    return command.command.op == Opcode::atc_inv && command.number + later < exposed_;
+  });
+}
+
 void Caches::revive_unknown() {
   trail_.save(reinterpret_cast<u64*>(&unknown_), sizeof(unknown_) / 8);
   unknown_.config_dies = unknown_.tlb_el1_dies = unknown_.tlb_el2_dies = immortal;

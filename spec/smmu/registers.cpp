@@ -87,6 +87,7 @@ void parse_idr0(Capabilities& c, u32 w) {
   c.stall_model = stall_model_of(number(w, 25, 24));
   c.term_model = bit(w, 26);
   c.two_level_stream_table = number(w, 28, 27) == 1;
+  c.rme = bit(w, 30);
 }
 
 void parse_idr1(Capabilities& c, u32 w) {
@@ -97,6 +98,9 @@ void parse_idr1(Capabilities& c, u32 w) {
   c.cmdqs = std::min(number(w, 25, 21), 19u);
   c.attr_perms_ovr = bit(w, 26);
   c.attr_types_ovr = bit(w, 27);
+  c.queues_preset = bit(w, 29);
+  c.tables_preset = bit(w, 30);
+  c.ecmdq = bit(w, 31);
 }
 
 void parse_idr3(Capabilities& c, u32 w) {
@@ -112,6 +116,9 @@ void parse_idr3(Capabilities& c, u32 w) {
   c.e0pd = bit(w, 13);
   c.dpt = bit(w, 15);
   c.epan = bit(w, 17);
+  c.s1pi = bit(w, 18);
+  c.the = bit(w, 21);
+  c.aie = bit(w, 23);
 }
 
 void parse_idr5(Capabilities& c, u32 w) {
@@ -153,12 +160,13 @@ IdRegisters make_id_registers(const Capabilities& c) {
               put(c.pri, 16) | put(c.vmw, 17) | put(c.vmid16, 18) | put(c.cd2l, 19) |
               put(c.ttendian, 21) | put(c.atsrecerr, 23) |
               put(static_cast<unsigned>(c.stall_model), 24) | put(c.term_model, 26) |
-              put(c.two_level_stream_table, 27);
+              put(c.two_level_stream_table, 27) | put(c.rme, 30);
   id.idr[1] = put(c.sidsize, 0) | put(c.ssidsize, 6) | put(c.priqs, 11) | put(c.eventqs, 16) |
-              put(c.cmdqs, 21) | put(c.attr_perms_ovr, 26) | put(c.attr_types_ovr, 27);
+              put(c.cmdqs, 21) | put(c.attr_perms_ovr, 26) | put(c.attr_types_ovr, 27) |
+              put(c.queues_preset, 29) | put(c.tables_preset, 30) | put(c.ecmdq, 31);
   id.idr[3] = put(c.had, 2) | put(c.pbha, 3) | put(c.xnx, 4) | put(c.pps, 5) | put(c.mpam, 7) |
               put(c.fwb, 8) | put(c.stt, 9) | put(c.ril, 10) | put(c.bbml, 11) | put(c.e0pd, 13) |
-              put(c.dpt, 15) | put(c.epan, 17);
+              put(c.dpt, 15) | put(c.epan, 17) | put(c.s1pi, 18) | put(c.the, 21) | put(c.aie, 23);
   id.idr[5] = put(address_size_encoding(c.oas_lg2), 0) | put(c.gran4k, 4) | put(c.gran16k, 5) |
               put(c.gran64k, 6) | put(c.ds, 7) | put(c.d128, 8) | put(c.vax, 10) |
               put(c.stall_max, 16);
@@ -170,6 +178,13 @@ std::optional<std::string_view> unsupported_feature(const Capabilities& caps) {
   if (caps.ds) return "52-bit addresses with 4 KiB and 16 KiB granules (IDR5.DS = 1)";
   if (caps.d128) return "128-bit descriptors (IDR5.D128 = 1)";
   if (caps.dpt) return "the device permission table (IDR3.DPT = 1)";
+  if (caps.s1pi) return "permission indirection (IDR3.S1PI = 1)";
+  if (caps.the) return "the Translation Hardening Extension (IDR3.THE = 1)";
+  if (caps.aie) return "attribute index enhancements (IDR3.AIE = 1)";
+  if (caps.rme) return "granule protection checks (IDR0.RME_IMPL = 1)";
+  if (caps.ecmdq) return "enhanced command queues (IDR1.ECMDQ = 1)";
+  if (caps.queues_preset) return "queues at fixed addresses (IDR1.QUEUES_PRESET = 1)";
+  if (caps.tables_preset) return "a stream table at a fixed address (IDR1.TABLES_PRESET = 1)";
   return std::nullopt;
 }
 

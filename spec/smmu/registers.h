@@ -61,7 +61,6 @@ std::optional<RegisterInfo> register_at(u32 offset);
 namespace cr0 {
 inline constexpr u32 smmuen = 1 << 0, priqen = 1 << 1, eventqen = 1 << 2, cmdqen = 1 << 3,
                      atschk = 1 << 4, vmw_mask = 7 << 6;
-inline constexpr u32 defined = smmuen | priqen | eventqen | cmdqen | atschk | vmw_mask;
 /// Number of low VMID bits that a TLBI by VMID ignores: 0..4; reserved values act as 0 here.
 constexpr unsigned vmw(u32 value) {
   const auto n = static_cast<unsigned>(bits(value, 8, 6));
@@ -76,7 +75,6 @@ inline constexpr u32 defined = queue_mask | table_mask;
 
 namespace cr2 {
 inline constexpr u32 e2h = 1 << 0, recinvsid = 1 << 1, ptm = 1 << 2, rec_cfg_ats = 1 << 3;
-inline constexpr u32 defined = 0xf;
 }  // namespace cr2
 
 namespace gbpa {
@@ -87,13 +85,16 @@ inline constexpr u32 attributes[] = {3u << 18, 3u << 16, 3u << 12, 0xfu << 8, 1u
 }  // namespace gbpa
 
 namespace irq_ctrl {
-inline constexpr u32 gerror_irqen = 1, priq_irqen = 2, eventq_irqen = 4, defined = 7;
+inline constexpr u32 gerror_irqen = 1, priq_irqen = 2, eventq_irqen = 4;
 }  // namespace irq_ctrl
 
 namespace gerror {
 inline constexpr u32 cmdq_err = 1 << 0, eventq_abt_err = 1 << 2, priq_abt_err = 1 << 3,
                      msi_cmdq_abt = 1 << 4, msi_eventq_abt = 1 << 5, msi_priq_abt = 1 << 6,
                      msi_gerror_abt = 1 << 7, sfm_err = 1 << 8;
+/// Errors that follow from an external abort of the SMMU's own access.
+inline constexpr u32 aborts =
+    eventq_abt_err | priq_abt_err | msi_cmdq_abt | msi_eventq_abt | msi_priq_abt | msi_gerror_abt;
 }  // namespace gerror
 
 /// CMDQ_CONS.ERR.
@@ -129,10 +130,13 @@ struct Capabilities {
   unsigned sidsize = 0, ssidsize = 0;
   unsigned priqs = 0, eventqs = 0, cmdqs = 0;
   bool attr_perms_ovr = false, attr_types_ovr = false;
+  bool queues_preset = false, tables_preset = false, ecmdq = false;
   bool had = false, pbha = false, xnx = false, pps = false, mpam = false, fwb = false, stt = false,
        ril = false;
   unsigned bbml = 0;
   bool e0pd = false, dpt = false, epan = false;
+  bool s1pi = false, the = false, aie = false;
+  bool rme = false;
   unsigned oas_lg2 = 32;  ///< output address size in bits
   bool gran4k = false, gran16k = false, gran64k = false;
   bool ds = false, d128 = false;
@@ -146,8 +150,32 @@ Capabilities parse_capabilities(const IdRegisters& id);
 /// The inverse as far as Capabilities goes: for litmus, tests and the specification as a device.
 IdRegisters make_id_registers(const Capabilities& caps);
 
+/// The fields of CR0 that exist; all others are RES0, and CR0ACK does not show them. IHI
+/// 0070 6.3.9.
+constexpr u32 cr0_fields(const Capabilities& caps) {
+  return cr0::smmuen | cr0::eventqen | cr0::cmdqen | (caps.pri ? cr0::priqen : 0) |
+         (caps.ats ? cr0::atschk : 0) | (caps.vmw ? cr0::vmw_mask : 0);
+}
+/// The same of CR2, IHI 0070 6.3.12.
+constexpr u32 cr2_fields(const Capabilities& caps) {
+  return cr2::recinvsid | (caps.hyp ? cr2::e2h : 0) | (caps.btm ? cr2::ptm : 0) |
+         (caps.atsrecerr ? cr2::rec_cfg_ats : 0);
+}
+/// Of IRQ_CTRL, IHI 0070 6.3.16.
+constexpr u32 irq_ctrl_fields(const Capabilities& caps) {
+  return irq_ctrl::gerror_irqen | irq_ctrl::eventq_irqen | (caps.pri ? irq_ctrl::priq_irqen : 0);
+}
+/// Of GERROR and GERRORN, IHI 0070 6.3.19.
+constexpr u32 gerror_fields(const Capabilities& caps) {
+  return gerror::cmdq_err | gerror::eventq_abt_err | gerror::sfm_err |
+         (caps.pri ? gerror::priq_abt_err : 0) |
+         (caps.msi ? gerror::msi_cmdq_abt | gerror::msi_eventq_abt | gerror::msi_gerror_abt : 0) |
+         (caps.msi && caps.pri ? gerror::msi_priq_abt : 0);
+}
+
 /// A feature that is claimed and that this specification does not describe (52-bit 4K/16K tables,
-/// 128-bit descriptors, AArch32 tables only), or nothing.
+/// 128-bit descriptors, AArch32 tables only), or nothing: nothing that such a machine does is
+/// judged.
 std::optional<std::string_view> unsupported_feature(const Capabilities& caps);
 
 /// IDR5.OAS, CD.IPS and S2PS: encoding to bits. 7 acts as 52 before v3.4 (5.4, IPS).

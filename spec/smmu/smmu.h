@@ -37,6 +37,14 @@ class Smmu {
   /// The device took the command in `slot`; `words` absent: as memory says.
   void command_consumed(u32 slot, const std::optional<CommandWords>& words);
 
+  /// As a device: commands may be refused that are legal, CERROR_ABT and CERROR_ATC_INV_SYNC.
+  void draw_command_errors() { command_errors_ = true; }
+  /// As a judge: memory that is there, so that the SMMU's accesses to it do not abort.
+  void memory_is(u64 first, u64 bytes) {
+    memory_first_ = first;
+    memory_bytes_ = bytes;
+  }
+
   /// Does the word lie in the command queue?
   [[nodiscard]] bool is_command_slot(u64 pa) const { return pa - cmdq_first_ < cmdq_bytes_; }
   /// A store of the driver is about to hit memory: the command queue's slots are watched.
@@ -44,12 +52,13 @@ class Smmu {
     if (pa - cmdq_first_ < cmdq_bytes_) check_slot(pa);
   }
 
-  /// As a device: the record of a fault. Nothing if EVENTQEN = 0; OVFLG if the queue is full.
+  /// As a device: the record of a fault. Nothing if EVENTQEN = 0; OVFLG if the queue is full, but
+  /// not for a stall, which waits.
   /// Returns the address of the record, or nothing.
   std::optional<u64> record_event(const EventRecord& record);
 
-  /// As a device: an access stalls from now on, until CMD_RESUME or CMD_STALL_TERM ends it. Its
-  /// STAG; nothing if so many are stalled already.
+  /// As a device: an access stalls from now on, until CMD_RESUME or CMD_STALL_TERM ends it, or
+  /// SMMUEN = 0. Its STAG; nothing if IDR5.STALL_MAX are stalled already.
   std::optional<u16> begin_stall(u32 sid, u32 ssid, bool ssv);
   /// A record with Stall = 1 was seen.
   void observe_stall(u32 sid, u32 ssid, bool ssv, u16 stag) {
@@ -85,6 +94,11 @@ class Smmu {
   [[nodiscard]] bool event_overflow_open() const {
     return ((r_.eventq_prod ^ r_.eventq_cons) & queue_overflow_flag) != 0;
   }
+  /// The driver has seen an overflow, emptied the queue, and not acknowledged it: now that the
+  /// queue's next interrupt comes, it is too late. IHI 0070 7.4.
+  void interrupt_of_event_queue();
+  /// Counts acknowledgements and consumed commands that the driver saw.
+  [[nodiscard]] u64 progress_made() const { return r_.progress; }
   /// A command error is active; and what is asked of CR0ACK and CMDQ_CONS in the end.
   [[nodiscard]] bool stopped_by_error() const { return command_error(); }
   [[nodiscard]] u64 cr0() const { return r_.cr0; }
@@ -102,23 +116,29 @@ class Smmu {
   // All u64, so that each goes through the trail alone.
   struct Registers {
     u64 cr0 = 0, cr0ack = 0, cr1 = 0, cr2 = 0, gbpa = 0, gbpa_updating = 0;
+    u64 cr0_reserved = 0;  // written to reserved bits: they may read so, or as 0
     u64 gbpa_written = 0;  // before, its fields are IMPLEMENTATION DEFINED
     u64 irq_ctrl = 0, irq_ctrlack = 0, gerror = 0, gerrorn = 0;
     u64 strtab_base = 0, strtab_base_cfg = 0;
     u64 cmdq_base = 0, cmdq_prod = 0, cmdq_cons = 0;
     u64 eventq_base = 0, eventq_prod = 0, eventq_cons = 0;
     u64 priq_base = 0, priq_prod = 0, priq_cons = 0;
-    u64 irq_cfg[9] = {};    // GERROR, EVENTQ, PRIQ: CFG0, CFG1, CFG2
-    u64 exposed = 0;        // index up to which commands may have been executed
-    u64 exposed_total = 0;  // the same, counted from the beginning
-    u64 taken = 0;          // index up to which events said that commands were consumed
-    u64 cons_total = 0;     // what the driver has observed of CONS, counted likewise
-    u64 cons_known = 0;     // CONS was read or written since CMDQEN = 0 was acknowledged
-    u64 queue_changed = 0;  // CONS, PROD or a slot that is not consumed is another since then
-    u64 error = 0;          // CMDQ_CONS.ERR while GERROR.CMDQ_ERR is active
-    u64 error_rule = 0;     // 1 + the rule that made the command illegal
-    u64 gerror_seen = 0;    // GERROR as last observed: it may lag behind
-    u64 polls = 0;          // choices to make no progress since the last progress
+    u64 eventq_seen = 0, priq_seen = 0;  // PROD as the driver last read or wrote it
+    u64 prod_followed = 0;               // a recording has shown it, of either queue
+    u64 overflow_drained = 0;  // the driver saw an overflow, and emptied the queue without a word
+    u64 irq_cfg[9] = {};       // GERROR, EVENTQ, PRIQ: CFG0, CFG1, CFG2
+    u64 exposed = 0;           // index up to which commands may have been executed
+    u64 exposed_total = 0;     // the same, counted from the beginning
+    u64 taken = 0;             // index up to which events said that commands were consumed
+    u64 cons_total = 0;        // what the driver has observed of CONS, counted likewise
+    u64 cons_known = 0;        // CONS was read or written since CMDQEN = 0 was acknowledged
+    u64 queue_changed = 0;     // CONS, PROD or a slot that is not consumed is another since then
+    u64 error = 0;             // CMDQ_CONS.ERR while GERROR.CMDQ_ERR is active
+    u64 error_rule = 0;        // 1 + the rule that made the command illegal
+    u64 error_claimed = 0;     // the device shows CMDQ_ERR; CMDQ_CONS will say at which command
+    u64 gerror_seen = 0;       // GERROR as last observed: it may lag behind
+    u64 polls = 0;             // choices to make no progress since the last progress
+    u64 progress = 0;          // what the driver saw of it: acknowledgements, commands consumed
     u64 stuck = 0;
   };
   struct SyncPoint {
@@ -135,7 +155,12 @@ class Smmu {
   void write_gbpa(u64 value);
   void write_gerrorn(u64 value);
   void write_prod(u64 value);
-  void write_cons(u64& cons, u64 prod, u64 value, const char* name);
+  void write_irq_ctrl(u64 value);
+  void write_eventq_cons(u64 value);
+  void write_priq_cons(u64 value);
+  void check_cons(unsigned lg2, u64 cons, u64 prod, u64 seen, u64 value, const char* name);
+  void check_size(const char* name, u64 value, unsigned largest);
+  bool has_width(const RegisterInfo& info, u32 offset, unsigned size, const char* what);
   void check_alias(u32 offset);
   bool guarded(Guard guard, const char* name);
   [[nodiscard]] bool guard_is_open(Guard guard) const;
@@ -143,6 +168,14 @@ class Smmu {
   void enable_queue();
   void process_queue();
   bool execute(const CommandWords& words, bool certain);
+  void check_reserved(const Command& command, const CommandWords& words);
+  void check_stall_term(const Command& command);
+  [[nodiscard]] bool is_believed(const Command& command) const;
+  void stop_at(u64 cons, u64 code);
+  bool draw_command_error(Choices& choices);
+  [[nodiscard]] bool may_stop() const;
+  [[nodiscard]] bool may_stop_at(u64 cons, u64 code) const;
+  [[nodiscard]] bool may_abort(u64 pa) const { return pa - memory_first_ >= memory_bytes_; }
   void command_taken(const QueueGeometry& queue, u32 slot);
   void raise_command_error(u64 code);
   void end_stalls(const Command& command);
@@ -161,12 +194,19 @@ class Smmu {
   [[nodiscard]] QueueGeometry cmdq() const {
     return queue_geometry(r_.cmdq_base, capabilities().cmdqs, command_bytes);
   }
+  [[nodiscard]] QueueGeometry priq() const {
+    return queue_geometry(r_.priq_base, capabilities().priqs, page_request_bytes);
+  }
   [[nodiscard]] QueueGeometry eventq() const {
     return queue_geometry(r_.eventq_base, capabilities().eventqs, event_bytes);
   }
   bool progress(ChoiceSite site, u32 alternatives, Choices& choices, u32& chosen);
   u64 read_register(u32 offset, Choices& choices);
   bool admit_register(u32 offset, u64 value);
+  bool admit_cmdq_cons(u64 value);
+  bool admit_claimed(const QueueGeometry& queue, u64 value);
+  bool admit_prod(unsigned lg2, u64 value, u64 cons, u64& seen);
+  void note_prod(u32 offset, u64 value);
   bool admit_stopped(const QueueGeometry& queue, u64 value, u64 limit);
   bool admit_gerror(u64 value);
 
@@ -180,6 +220,9 @@ class Smmu {
   u64 cmdq_first_ = 0;  // memory of the command queue
   u64 cmdq_bytes_ = 0;
   bool slots_from_events_ = false;
+  bool command_errors_ = false;
+  u64 memory_first_ = 0;  // in it no access of the SMMU aborts
+  u64 memory_bytes_ = 0;
 
   struct alignas(8) Stall {
     u32 sid = 0;

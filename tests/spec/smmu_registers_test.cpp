@@ -67,6 +67,27 @@ TEST(Registers, WhatIsNotDescribedIsSaid) {
   EXPECT_TRUE(unsupported_feature(c));
 }
 
+// Review spec E12: features that change what a walk or a queue does, where the ID registers have
+// them.
+TEST(Registers, WhatIsNotDescribedIsParsed) {
+  struct Bit {
+    unsigned idr, bit;
+    const char* name;
+  };
+  for (const Bit& b :
+       {Bit{0, 30, "RME_IMPL"}, Bit{1, 29, "QUEUES_PRESET"}, Bit{1, 30, "TABLES_PRESET"},
+        Bit{1, 31, "ECMDQ"}, Bit{3, 15, "DPT"}, Bit{3, 18, "S1PI"}, Bit{3, 21, "THE"},
+        Bit{3, 23, "AIE"}, Bit{5, 7, "DS"}, Bit{5, 8, "D128"}}) {
+    IdRegisters id = make_id_registers(full_capabilities());
+    id.idr[b.idr] |= u32{1} << b.bit;
+    const Capabilities caps = parse_capabilities(id);
+    const auto feature = unsupported_feature(caps);
+    ASSERT_TRUE(feature) << b.name;
+    EXPECT_NE(feature->find(b.name), std::string_view::npos) << *feature;
+    EXPECT_EQ(parse_capabilities(make_id_registers(caps)), caps) << b.name;
+  }
+}
+
 TEST(Registers, OffsetsAndGuards) {
   EXPECT_EQ(register_at(0x80)->name, "STRTAB_BASE");
   EXPECT_EQ(register_at(0x84)->name, "STRTAB_BASE") << "the upper half";

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+// Event and PRI queue, and stalled accesses. IHI 0070 3.12.2, 7.2 to 7.4, 8.
+#include "spec/smmu/smmu.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+
+namespace iommucheck::spec {
+
+/// CONS moves forward, over records that the driver can know of: those that were seen to be
+/// recorded, and those that PROD showed when it was read.
+void Smmu::check_cons(unsigned lg2, u64 cons, u64 prod, u64 seen, u64 value, const char* name) {
+  ++caches_.exercised[static_cast<std::size_t>(Rule::QUEUE_CONS_RANGE)];
+  if (slots_from_events_ && r_.prod_followed == 0) return;
+  u64 there = 0;
+  for (const u64 known : {prod, seen}) {
+    const u64 used = queue_used(lg2, known, cons);
+    if (used <= pow2(lg2)) there = std::max(there, used);
+  }
+  if (queue_used(lg2, value, cons) <= there) return;
+  report(Rule::QUEUE_CONS_RANGE,
+         std::string(name) + " = " + hex(value) + " is not between its last value and PROD");
+}
+
+void Smmu::write_eventq_cons(u64 value) {
+  value &= queue_overflow_flag | 0xfffff;
+  const unsigned lg2 = eventq().lg2;
+  if ((r_.cr0 & cr0::eventqen) != 0) {
+    check_cons(lg2, r_.eventq_cons, r_.eventq_prod, r_.eventq_seen, value, "EVENTQ_CONS");
+  }
+  set(r_.eventq_cons, value);
+  const bool open = ((value ^ r_.eventq_seen) & queue_overflow_flag) != 0;
+  const auto drained = static_cast<bool>(queue_empty(lg2, r_.eventq_seen, value));
+  if (!open) {
+    set(r_.overflow_drained, 0);
+  } else if (drained && (r_.cr0 & cr0::eventqen) != 0) {
+    set(r_.overflow_drained, 1);
+  }
+}
+
+void Smmu::write_priq_cons(u64 value) {
+  value &= queue_overflow_flag | 0xfffff;
+  if ((r_.cr0 & cr0::priqen) != 0) {
+    check_cons(priq().lg2, r_.priq_cons, r_.priq_prod, r_.priq_seen, value, "PRIQ_CONS");
+  }
+  set(r_.priq_cons, value);
+}
+
+void Smmu::interrupt_of_event_queue() {
+  ++caches_.exercised[static_cast<std::size_t>(Rule::EVENT_OVERFLOW_ACK)];
+  if (r_.overflow_drained == 0) return;
+  set(r_.overflow_drained, 0);
+  report(Rule::EVENT_OVERFLOW_ACK,
+         "EVENTQ_PROD.OVFLG was read as " + std::to_string(bit(r_.eventq_seen, 31) ? 1 : 0) +
+             ", the queue was emptied, and EVENTQ_CONS.OVACKFLG is still " +
+             std::to_string(bit(r_.eventq_cons, 31) ? 1 : 0) +
+             ": the next overflow cannot be seen");
+}
+
+std::optional<u64> Smmu::record_event(const EventRecord& record) {
+  if ((r_.cr0 & cr0::eventqen) == 0) return std::nullopt;
+  if (((r_.gerror ^ r_.gerrorn) & gerror::eventq_abt_err) != 0) return std::nullopt;
+  const QueueGeometry queue = eventq();
+  const u64 prod = r_.eventq_prod & 0xfffff;
+  set(r_.prod_followed, 1);
+  if (queue_full(queue.lg2, prod, r_.eventq_cons & 0xfffff)) {
+    if (bit(record.dw[1], 31)) return std::nullopt;  // of a stall: it waits, and nothing is lost
+    const bool acknowledged = ((r_.eventq_prod ^ r_.eventq_cons) & queue_overflow_flag) == 0;
+    if (acknowledged) set(r_.eventq_prod, r_.eventq_prod ^ queue_overflow_flag);
+    return std::nullopt;
+  }
+  const u64 place = queue_slot(queue, event_bytes, prod);
+  for (unsigned i = 0; i < event_words; ++i) {
+    caches_.memory().device_store(place + 8 * i, record.dw[i]);
+  }
+  set(r_.eventq_prod, (r_.eventq_prod & queue_overflow_flag) | queue_next(queue.lg2, prod));
+  return place;
+}
+
+// ---- stalled accesses, IHI 0070 3.12.2, 4.6, 4.7 ------------------------------------------------
+
+std::optional<u16> Smmu::begin_stall(u32 sid, u32 ssid, bool ssv) {
+  if (stalls_.size() >= capabilities().stall_max) return std::nullopt;
+  u32 stag = 0;
+  for (u32 i = 0; i < stalls_.size(); ++i) {
+    if (stalls_[i].stag != stag) continue;
+    ++stag;
+    i = ~u32{0};  // from the beginning again
+  }
+  stalls_.push(caches_.trail(), {.sid = sid, .ssid = ssid, .ssv = ssv ? 1U : 0U, .stag = stag});
+  return static_cast<u16>(stag);
+}
+
+bool Smmu::has_stall(u32 sid, u32 ssid, bool ssv) const {
+  for (u32 i = 0; i < stalls_.size(); ++i) {
+    const Stall& stall = stalls_[i];
+    if (stall.sid == sid && (stall.ssv != 0) == ssv && (!ssv || stall.ssid == ssid)) return true;
+  }
+  return false;
+}
+
+/// CMD_RESUME repeats or ends one of them, by StreamID and STAG; an STAG that is not the stream's
+/// has no effect. CMD_STALL_TERM ends all of a stream.
+void Smmu::end_stalls(const Command& command) {
+  const bool resumes = command.op == Opcode::resume;
+  if (!resumes && command.op != Opcode::stall_term) return;
+  for (u32 i = stalls_.size(); i != 0; --i) {
+    const Stall& stall = stalls_[i - 1];
+    if (stall.sid != command.sid || (resumes && stall.stag != command.stag)) continue;
+    stalls_.remove_unordered(caches_.trail(), i - 1);
+  }
+}
+
+}  // namespace iommucheck::spec

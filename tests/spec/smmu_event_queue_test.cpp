@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+// Event and PRI queue, overflow, and stalled accesses. IHI 0070 3.5.1, 3.12.2, 4.7.2, 7.2 to 7.4.
+#include <gtest/gtest.h>
+
+#include "smmu_device_support.h"
+
+namespace iommucheck::spec {
+namespace {
+
+constexpr u64 ovflg = queue_overflow_flag;
+
+EventRecord a_record(bool stall = false) {
+  EventFields fields;
+  fields.sid = 1;
+  fields.input_address = 0x5000;
+  fields.stall = stall;
+  if (stall) fields.stag = 3;
+  return record_of(EventType::f_translation, fields);
+}
+
+/// An event queue of four records.
+struct Events : ::testing::Test {
+  DriverMachine m{with_stalls()};
+
+  static Capabilities with_stalls() {
+    Capabilities caps = full_capabilities();
+    caps.stall_max = 2;
+    caps.pri = true;
+    caps.priqs = 4;
+    return caps;
+  }
+  void SetUp() override { m.boot(); }
+  void fill(unsigned records) {
+    for (unsigned i = 0; i < records; ++i) m.smmu.record_event(a_record());
+  }
+};
+
+TEST_F(Events, ConsFollowsWhatProdShowed) {
+  fill(2);
+  m.write(reg::eventq_cons, 2);
+  EXPECT_EQ(m.broken(), "");
+  m.write(reg::eventq_cons, 3);
+  EXPECT_EQ(m.broken(), "QUEUE_CONS_RANGE");
+}
+
+// Review spec E6: a judged device's records are known by EVENTQ_PROD alone.
+TEST_F(Events, ProdThatIsReadCounts) {
+  EXPECT_TRUE(m.answer(reg::eventq_prod, 3));
+  m.write(reg::eventq_cons, 3);
+  EXPECT_EQ(m.broken(), "");
+  EXPECT_FALSE(m.answer(reg::eventq_prod, 2)) << "backwards";
+  EXPECT_TRUE(m.answer(reg::eventq_prod, 7));
+  m.write(reg::eventq_cons, 5);
+  EXPECT_EQ(m.broken(), "REGISTER_READ");
+  m.write(reg::eventq_cons, 4);
+  EXPECT_EQ(m.broken(), "QUEUE_CONS_RANGE") << "back";
+}
+
+TEST_F(Events, ProdPastTheRoomIsNoAnswer) { EXPECT_FALSE(m.answer(reg::eventq_prod, 5)); }
+
+// Review spec E6: the first PRIQ_CONS write of a driver with page requests was blamed.
+TEST_F(Events, PriqIsAQueueOfItsOwnSize) {
+  m.write(reg::priq_base, DriverMachine::priq | DriverMachine::priq_lg2, 8);
+  m.write(reg::priq_prod, 0);
+  m.write(reg::priq_cons, 0);
+  m.cr0(cr0::cmdqen | cr0::eventqen | cr0::priqen | cr0::smmuen);
+  EXPECT_TRUE(m.answer(reg::priq_prod, 2));
+  m.write(reg::priq_cons, 2);
+  EXPECT_EQ(m.broken(), "");
+  m.write(reg::priq_cons, 4);
+  EXPECT_EQ(m.broken(), "QUEUE_CONS_RANGE");
+  EXPECT_FALSE(m.answer(reg::priq_prod, 1));
+}
+
+TEST_F(Events, ARecordingThatShowsNoProdIsNotJudged) {
+  m.smmu.commands_come_from_events();
+  m.write(reg::eventq_cons, 3);
+  EXPECT_EQ(m.broken(), "");
+}
+
+/// The driver reads EVENTQ_PROD, and writes EVENTQ_CONS for each record.
+TEST_F(Events, AnOverflowThatIsAcknowledgedInTheEnd) {
+  fill(5);
+  EXPECT_EQ(m.read(reg::eventq_prod), 4 | ovflg);
+  for (u64 cons = 1; cons <= 4; ++cons) m.write(reg::eventq_cons, cons);
+  m.read(reg::eventq_prod);
+  m.write(reg::eventq_cons, 4 | ovflg);
+  m.smmu.interrupt_of_event_queue();
+  EXPECT_EQ(m.broken(), "");
+  fill(5);
+  EXPECT_EQ(m.read(reg::eventq_prod), 0U) << "toggled once more";
+}
+
+TEST_F(Events, AnOverflowThatIsNeverAcknowledged) {
+  fill(5);
+  m.smmu.interrupt_of_event_queue();
+  EXPECT_EQ(m.broken(), "") << "not seen yet";
+  m.read(reg::eventq_prod);
+  m.write(reg::eventq_cons, 2);
+  m.smmu.interrupt_of_event_queue();
+  EXPECT_EQ(m.broken(), "") << "at work on it";
+  m.write(reg::eventq_cons, 4);
+  m.smmu.interrupt_of_event_queue();
+  EXPECT_EQ(m.broken(), "EVENT_OVERFLOW_ACK");
+}
+
+// Review spec E5: the record of a stall waits for room and is no overflow.
+TEST_F(Events, AStallNeverOverflows) {
+  fill(4);
+  EXPECT_FALSE(m.smmu.record_event(a_record(true)));
+  EXPECT_FALSE(m.smmu.event_overflow());
+  EXPECT_FALSE(m.smmu.record_event(a_record()));
+  EXPECT_TRUE(m.smmu.event_overflow());
+}
+
+// Review spec E4: how many there are is IDR5.STALL_MAX's; SMMUEN = 0 ends them.
+TEST_F(Events, StallsEndWithSmmuen) {
+  EXPECT_TRUE(m.smmu.begin_stall(1, 0, false));
+  EXPECT_TRUE(m.smmu.begin_stall(1, 0, false));
+  EXPECT_FALSE(m.smmu.begin_stall(1, 0, false));
+  EXPECT_TRUE(m.smmu.has_stall(1, 0, false));
+  m.write(reg::cr0, cr0::cmdqen | cr0::eventqen);
+  EXPECT_TRUE(m.smmu.has_stall(1, 0, false)) << "not acknowledged";
+  m.read(reg::cr0ack);
+  EXPECT_FALSE(m.smmu.has_stall(1, 0, false));
+}
+
+// Review spec E10.
+TEST_F(Events, StallTermNeedsAStreamThatAborts) {
+  Command term;
+  term.op = Opcode::stall_term;
+  term.sid = 1;
+  m.slot(term);
+  m.ring();
+  EXPECT_EQ(m.broken(), "STALL_TERM_ABORTS");
+  m.memory.store(SmallMachine::strtab + 64, 1);  // V = 1, Config = abort
+  m.slot(term);
+  m.ring();
+  EXPECT_EQ(m.broken(), "STALL_TERM_ABORTS") << "the old STE may be cached";
+  m.slot(cmd_cfgi_ste(1));
+  m.slot(cmd_sync());
+  m.ring();
+  EXPECT_TRUE(m.consumed(m.prod));
+  m.slot(term);
+  m.ring();
+  EXPECT_EQ(m.broken(), "");
+}
+
+}  // namespace
+}  // namespace iommucheck::spec

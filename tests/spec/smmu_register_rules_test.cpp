@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+// Registers by what the ID registers claim: fields that exist, their acknowledgement, widths.
+// IHI 0070 6.2, 6.3.
+#include <gtest/gtest.h>
+
+#include "smmu_device_support.h"
+
+namespace iommucheck::spec {
+namespace {
+
+constexpr u64 all_of_cr0 =
+    cr0::smmuen | cr0::priqen | cr0::eventqen | cr0::cmdqen | cr0::atschk | 3 << 6;
+
+Capabilities with(bool feature) {
+  Capabilities caps = full_capabilities();
+  caps.pri = caps.ats = caps.vmw = caps.hyp = caps.btm = caps.atsrecerr = caps.msi = feature;
+  return caps;
+}
+
+// Review spec E21: a driver that polls for a field that the device has not waits for ever.
+TEST(RegisterFields, ReservedOnesAreNeverAcknowledged) {
+  for (const bool feature : {false, true}) {
+    DriverMachine m(with(feature));
+    m.write(reg::strtab_base, SmallMachine::strtab, 8);
+    m.write(reg::strtab_base_cfg, 4);
+    m.write(reg::cr0, all_of_cr0);
+    for (int i = 0; i < 20; ++i) m.read(reg::cr0ack);
+    const u64 there = feature ? all_of_cr0 : cr0::smmuen | cr0::eventqen | cr0::cmdqen;
+    EXPECT_EQ(m.read(reg::cr0ack), there);
+    EXPECT_EQ(m.read(reg::cr0), there);
+    m.write(reg::irq_ctrl, 7);
+    EXPECT_EQ(m.read(reg::irq_ctrlack), feature ? 7U : 5U);
+    EXPECT_EQ(m.broken(), "");
+  }
+}
+
+// Review devices 3: a judged device without these features may read them as 0, or as written.
+TEST(RegisterFields, AJudgedDeviceReadsReservedOnesAsZeroOrAsWritten) {
+  DriverMachine m(with(false));
+  m.write(reg::cr0, all_of_cr0);
+  const u64 there = cr0::smmuen | cr0::eventqen | cr0::cmdqen;
+  EXPECT_TRUE(m.answer(reg::cr0, there));
+  EXPECT_TRUE(m.answer(reg::cr0, all_of_cr0));
+  EXPECT_FALSE(m.answer(reg::cr0, there | 1 << 20));
+  EXPECT_FALSE(m.answer(reg::cr0, there & ~u64{cr0::smmuen}));
+  EXPECT_FALSE(m.answer(reg::cr0ack, there | cr0::atschk)) << "not reflected in CR0ACK";
+  EXPECT_TRUE(m.answer(reg::cr0ack, there));
+}
+
+TEST(RegisterFields, Cr2HasWhatTheIdRegistersClaim) {
+  DriverMachine without(with(false));
+  without.write(reg::cr2, 0xff);
+  EXPECT_EQ(without.read(reg::cr2), u64{cr2::recinvsid});
+  DriverMachine full(with(true));
+  full.write(reg::cr2, 0xff);
+  EXPECT_EQ(full.read(reg::cr2), 0xfU);
+}
+
+// Review spec E22: each field is independent.
+TEST(RegisterFields, OneFieldOfCr0IsAcknowledgedBeforeTheOthers) {
+  DriverMachine m;
+  m.choices.answers = {2, 2};
+  m.write(reg::cr0, cr0::cmdqen | cr0::eventqen | cr0::atschk);
+  EXPECT_EQ(m.read(reg::cr0ack), u64{cr0::eventqen});
+  EXPECT_EQ(m.read(reg::cr0ack), u64{cr0::eventqen | cr0::cmdqen});
+  EXPECT_EQ(m.read(reg::cr0ack), u64{cr0::eventqen | cr0::cmdqen | cr0::atschk});
+}
+
+// Review spec E19.
+TEST(RegisterFields, IrqCtrlIsNotChangedBeforeItsAcknowledgement) {
+  DriverMachine m;
+  m.write(reg::irq_ctrl, irq_ctrl::eventq_irqen);
+  m.write(reg::irq_ctrl, irq_ctrl::eventq_irqen | irq_ctrl::gerror_irqen);
+  EXPECT_EQ(m.broken(), "") << "another field";
+  m.write(reg::irq_ctrl, irq_ctrl::gerror_irqen);
+  EXPECT_EQ(m.broken(), "REGISTER_ACK");
+  m.read(reg::irq_ctrlack);
+  m.write(reg::irq_ctrl, 0);
+  EXPECT_EQ(m.broken(), "");
+}
+
+// Review freebsd N1: reads are judged as writes are, by the device and by the judge.
+TEST(RegisterWidth, OfReads) {
+  DriverMachine m;
+  m.read(reg::eventq_prod, 8);
+  EXPECT_EQ(m.broken(), "REGISTER_WIDTH");
+  m.answer(reg::eventq_prod, 0, 8);
+  EXPECT_EQ(m.broken(), "REGISTER_WIDTH");
+  m.read(reg::strtab_base, 4);
+  m.read(reg::strtab_base + 4, 4);
+  m.read(reg::strtab_base, 8);
+  m.answer(reg::strtab_base + 4, 0, 4);
+  EXPECT_EQ(m.broken(), "");
+}
+
+// Review freebsd N3.
+TEST(QueueSize, IsAtMostWhatIdr1Has) {
+  Capabilities caps = full_capabilities();
+  caps.cmdqs = 8;
+  caps.eventqs = 7;
+  caps.priqs = 6;
+  caps.pri = true;
+  DriverMachine m(caps);
+  m.write(reg::cmdq_base, DriverMachine::cmdq | 8, 8);
+  m.write(reg::eventq_base, DriverMachine::eventq | 7, 8);
+  m.write(reg::priq_base, DriverMachine::priq | 6, 8);
+  EXPECT_EQ(m.broken(), "");
+  m.write(reg::cmdq_base, DriverMachine::cmdq | 9, 8);
+  EXPECT_EQ(m.broken(), "QUEUE_SIZE");
+  m.write(reg::eventq_base, DriverMachine::eventq | 8, 8);
+  EXPECT_EQ(m.broken(), "QUEUE_SIZE");
+  m.write(reg::priq_base, DriverMachine::priq | 7, 8);
+  EXPECT_EQ(m.broken(), "QUEUE_SIZE");
+}
+
+// Review spec E14: between the write of CR2 and SMMUEN = 1 only CMD_TLBI_EL2_ALL is believed.
+TEST(E2h, TakesEffectWithSmmuen) {
+  for (const Opcode op : {Opcode::tlbi_el2_va, Opcode::tlbi_el2_all}) {
+    DriverMachine m;
+    Ste<u64> ste = make_stage1_ste({.s1contextptr = SmallMachine::cds});
+    ste.dw[1] |= u64{2} << 30;  // STRW: EL2
+    m.memory.ste(1, ste);
+    m.boot();
+    m.memory.store(SmallMachine::leaves + 8, 0);
+    ASSERT_EQ(m.at(0x1000), "0 F_TRANSLATION");
+    m.cr0(cr0::cmdqen | cr0::eventqen);
+    m.write(reg::cr2, cr2::e2h);
+    Command command = cmd_tlbi_nh_va(0, 5, 0x1000);
+    command.op = op;
+    if (op == Opcode::tlbi_el2_all) command = cmd_tlbi_el2_all();
+    m.slot(command);
+    m.slot(cmd_sync());
+    m.ring();
+    EXPECT_TRUE(m.consumed(2));
+    m.write(reg::cr2, 0);
+    m.cr0(cr0::cmdqen | cr0::eventqen | cr0::smmuen);
+    EXPECT_EQ(m.at(0x1000), op == Opcode::tlbi_el2_all ? "F_TRANSLATION" : "0 F_TRANSLATION");
+    EXPECT_EQ(m.broken(), "");
+  }
+}
+
+// Review freebsd N2.
+TEST(ReservedBits, OfACommandAreADriversMistake) {
+  DriverMachine m;
+  m.boot();
+  CommandWords words = encode_command(cmd_cfgi_ste(1));
+  words.dw1 |= 2;
+  m.slot(words);
+  m.ring();
+  EXPECT_EQ(m.broken(), "COMMAND_RESERVED");
+}
+
+}  // namespace
+}  // namespace iommucheck::spec
