@@ -2,7 +2,7 @@
 // iommucheck_mutants, the engine of `./dev mutants`:
 //   check ROOT              every fragment of ROOT/mutants/*.mutants is found once in ROOT
 //   weave ROOT OUT          copies ROOT to OUT with all mutants woven in
-//   run ROOT BINARIES WORK [--only ID] [--folder F] [--jobs N] [--equivalent]
+//   run ROOT BINARIES WORK [--only ID] [--folder F] [--suite NAME] [--jobs N] [--equivalent]
 //   list ROOT               id, file and what of each
 // Exit status: 0 held; 1 a rate below the floor, or a survivor; 2 bad usage or lists; 3 the
 // machine.
@@ -25,8 +25,8 @@ using namespace iommucheck::mutants;
 int usage(const std::string& what) {
   std::fprintf(stderr,
                "iommucheck_mutants: %s\nusage: iommucheck_mutants check ROOT | list ROOT | "
-               "weave ROOT OUT |\n  run ROOT BINARIES WORK [--only ID] [--folder F] [--jobs N] "
-               "[--equivalent]\n",
+               "weave ROOT OUT |\n  run ROOT BINARIES WORK [--only ID] [--folder F] [--suite NAME] "
+               "[--jobs N] [--equivalent]\n",
                what.c_str());
   return 2;
 }
@@ -60,6 +60,8 @@ int run_some(const std::vector<std::string>& arguments, std::vector<Mutant> muta
       options.equivalent = true;
     } else if (arguments[i] == "--only" && has_value) {
       only.push_back(arguments[++i]);
+    } else if (arguments[i] == "--suite" && has_value) {
+      options.suites.push_back(arguments[++i]);
     } else if (arguments[i] == "--folder" && has_value) {
       folder = arguments[++i];
     } else if (arguments[i] == "--jobs" && has_value) {

@@ -96,11 +96,20 @@ class Runner {
     return e;
   }
 
+  [[nodiscard]] std::vector<std::size_t> suites_of(const Mutant& mutant) const {
+    std::vector<std::size_t> numbers = suites_for(mutant.file);
+    if (options_.suites.empty()) return numbers;
+    std::erase_if(numbers, [&](std::size_t s) {
+      return std::ranges::find(options_.suites, suites()[s].name) == options_.suites.end();
+    });
+    return numbers;
+  }
+
   /// Every suite passes while no mutant is on; how long it takes bounds what a hang is.
   bool baseline() {
     std::vector<bool> wanted(suites().size());
     for (const std::size_t m : todo_) {
-      for (const std::size_t s : suites_for(mutants_[m].file)) wanted[s] = true;
+      for (const std::size_t s : suites_of(mutants_[m])) wanted[s] = true;
     }
     limits_.assign(suites().size(), 0);
     std::vector<std::size_t> queue;
@@ -152,7 +161,7 @@ class Runner {
         if (ends_it(mutant, number, known->second.second, result)) return;
       }
     }
-    for (const std::size_t s : suites_for(mutant.file)) {
+    for (const std::size_t s : suites_of(mutant)) {
       if (ends_it(mutant, s, {}, result)) return;
     }
   }

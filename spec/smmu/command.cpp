@@ -88,7 +88,7 @@ CommandWords operands_of(Opcode op, const Capabilities& caps) {
     case Opcode::cfgi_ste_range: return {ssec | sid, mask(4, 0)};
     case Opcode::cfgi_cd: return {ssec | ssid | sid, 1};
     case Opcode::cfgi_cd_all: return {ssec | sid, 0};
-    case Opcode::cfgi_vms_pidm: return {mask(47, 32), 0};
+    case Opcode::cfgi_vms_pidm: return {ssec | mask(47, 32), 0};
     case Opcode::atc_inv: return {mask(9, 9) | ssv | ssid | sid, mask(5, 0) | mask(63, 12)};
     case Opcode::pri_resp: return {ssv | ssid | sid, mask(8, 0) | mask(13, 12)};
     case Opcode::resume: return {ssec | mask(13, 12) | sid, mask(15, 0)};

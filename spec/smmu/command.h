@@ -192,8 +192,8 @@ constexpr CommandOf<W> decode_command(W dw0, W dw1, const Capabilities& caps) {
     decode_tlbi(command, dw0, dw1, caps);
     return command;
   }
-  command.ssec = flag(dw0, 10) & Flag<W>(op != Opcode::sync && op != Opcode::atc_inv &&
-                                         op != Opcode::pri_resp && op != Opcode::cfgi_vms_pidm);
+  command.ssec = flag(dw0, 10) &
+                 Flag<W>(op != Opcode::sync && op != Opcode::atc_inv && op != Opcode::pri_resp);
   const bool has_sid = op != Opcode::sync && op != Opcode::cfgi_vms_pidm;
   const bool has_ssv = op == Opcode::prefetch_config || op == Opcode::prefetch_addr ||
                        op == Opcode::atc_inv || op == Opcode::pri_resp;
@@ -212,7 +212,7 @@ constexpr std::optional<Rule> check_command(const CommandOf<W>& command, const C
   if (auto r = require(Rule::CMD_SSEC, !command.ssec)) return r;
   const bool needs_s1 = op == Opcode::cfgi_cd || op == Opcode::cfgi_cd_all ||
                         (op >= Opcode::tlbi_nh_all && op <= Opcode::tlbi_nh_vaa) ||
-                        op == Opcode::tlbi_el2_all;
+                        (op >= Opcode::tlbi_el2_all && op <= Opcode::tlbi_el2_vaa);
   const bool needs_hyp = op >= Opcode::tlbi_el2_all && op <= Opcode::tlbi_el2_vaa;
   const bool needs_s2 = op == Opcode::tlbi_s12_vmall || op == Opcode::tlbi_s2_ipa;
   const bool needs_stalls = op == Opcode::resume || op == Opcode::stall_term;

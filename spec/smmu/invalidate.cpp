@@ -184,15 +184,12 @@ bool Caches::refillable(const Item& item, const std::vector<u32>& commands) cons
     const Item& pointer = items_[i];
     if (pointer.kind != ItemKind::pointer || pointer.dies < group) continue;
     if (pointer.level >= item.level || !pointer_yields(pointer, item)) continue;
-    std::vector<u32> still;
-    for (const u32 c : commands) {
-      if (in_flight_[c].at >= pointer.since && covers_item(in_flight_[c].command, pointer)) {
-        still.push_back(c);
-      }
-    }
-    if (still.empty() || (still.size() <= commands.size() && refillable(pointer, still))) {
-      return true;
-    }
+    // One that they remove as well could come back only from a pointer above it, and that one yields
+    // the item too: it is asked by itself.
+    const bool removed = std::ranges::any_of(commands, [&](u32 c) {
+      return in_flight_[c].at >= pointer.since && covers_item(in_flight_[c].command, pointer);
+    });
+    if (!removed) return true;
   }
   return false;
 }

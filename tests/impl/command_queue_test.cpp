@@ -64,6 +64,41 @@ TEST(CommandQueue, a_refused_command_is_told_and_the_rest_goes_on) {
   EXPECT_EQ(q.sync(), SyncResult::complete);
 }
 
+TEST(CommandQueue, acknowledges_its_own_error_and_no_other) {
+  Queue q(4);
+  constexpr u32 event_abort = 1 << 2;
+  q.world.set_register(reg::gerror, event_abort);
+  q.world.illegal_after = 0;
+  q.add(1);
+  EXPECT_EQ(q.sync(), SyncResult::skipped);
+  EXPECT_EQ(q.world.register_value(reg::gerror) ^ q.world.register_value(reg::gerrorn),
+            event_abort);
+}
+
+TEST(CommandQueue, a_position_beyond_what_was_exposed_is_not_believed) {
+  Queue q(4);
+  q.world.stuck = true;
+  q.add(1);
+  q.world.set_register(reg::cmdq_cons, 9);
+  EXPECT_EQ(q.sync(), SyncResult::timed_out);
+  EXPECT_TRUE(q.world.commands.empty());
+}
+
+TEST(CommandQueue, commands_reach_an_smmu_that_does_not_look_into_caches) {
+  FakeWorld world(FakeOptions{.coherent = false});
+  Platform platform{world.platform()};
+  platform.set_coherent(false);
+  CommandQueue queue;
+  ASSERT_TRUE(queue.create(platform, 2));
+  queue.program(platform);
+  platform.write32(reg::cr0, reg::cr0_cmdqen);
+  for (u64 asid = 1; asid < 20; ++asid) queue.add(platform, command::tlbi_nh_asid(asid));
+  EXPECT_EQ(queue.sync(platform), SyncResult::complete);
+  ASSERT_EQ(world.commands.size(), 20U);
+  EXPECT_EQ(world.commands[7].word0, command::tlbi_nh_asid(u64{8}).word0);
+  EXPECT_TRUE(world.errors.empty());
+}
+
 TEST(CommandQueue, a_stuck_queue_times_out_full_or_not_and_recovers) {
   Queue q(2);
   q.world.stuck = true;

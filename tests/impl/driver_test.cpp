@@ -53,6 +53,46 @@ TEST(Driver, brings_an_smmu_up_with_everything_blocked) {
   }
 }
 
+TEST(Driver, acknowledges_errors_that_are_active_from_before) {
+  constexpr u64 gerror = 0x60, gerrorn = 0x64;
+  FakeWorld world;
+  world.set_register(gerror, 1 << 2 | 1 << 8);
+  Driver d(world);
+  ASSERT_EQ(d.error(), 0);
+  EXPECT_EQ(world.register_value(gerrorn), world.register_value(gerror));
+}
+
+// An SMMU that does not look into the CPU's caches reads what was cleaned, and nothing else.
+TEST(Driver, cleans_what_an_smmu_without_coherency_reads) {
+  for (const bool two_level : {false, true}) {
+    FakeWorld world(
+        {.stream_id_bits = two_level ? 16u : 6u, .two_level = two_level, .coherent = false});
+    Driver d(world);
+    ASSERT_EQ(d.error(), 0);
+    const auto domain = d.alloc();
+    ASSERT_EQ(d.map(domain, page, phys, 3 * page), 0);
+    ASSERT_EQ(d.attach(domain, 0), 0);
+    ASSERT_EQ(d.map(domain, mib2 - page, 2 * phys - page, mib2 + 11 * page), 0);
+    for (u64 n = 0; n < 3; ++n) {
+      EXPECT_EQ(d.reach(0, (n + 1) * page), (FakeWorld::Access{phys + n * page, true})) << n;
+    }
+    for (const u64 at : {mib2 - page, mib2, 2 * mib2 - page, 2 * mib2, 2 * mib2 + 9 * page}) {
+      EXPECT_EQ(d.reach(0, at), (FakeWorld::Access{2 * phys + at - mib2, true})) << at;
+    }
+    EXPECT_EQ(d.unmap(domain, 2 * page, page).bytes, page);
+    EXPECT_FALSE(d.reach(0, 2 * page));
+    EXPECT_EQ(d.unmap(domain, mib2 - page, mib2 + 2 * page).bytes, mib2 + 2 * page);
+    for (const u64 at : {mib2 - page, mib2, 2 * mib2 - page, 2 * mib2}) {
+      EXPECT_FALSE(d.reach(0, at)) << at;
+    }
+    EXPECT_EQ(d.reach(0, 2 * mib2 + page), (FakeWorld::Access{2 * phys + mib2 + page, true}));
+    ASSERT_EQ(d.detach(domain, 0), 0);
+    EXPECT_FALSE(d.reach(0, page));
+    EXPECT_EQ(d.shutdown(), 0);
+    EXPECT_TRUE(world.errors.empty());
+  }
+}
+
 TEST(Driver, every_stream_of_a_device_follows) {
   FakeWorld world;
   Driver d(world);

@@ -127,7 +127,7 @@ void FakeWorld::invalidate_address(const FakeCommand& command) {
 }
 
 u64 FakeWorld::fetch(u64 pa) {
-  if (pa >= window_pa && pa + 8 <= window_pa + window_bytes) return word(pa);
+  if (pa >= window_pa && pa + 8 <= window_pa + window_bytes) return seen(pa);
   if (pa >= environment_pa && pa < environment_bump_) return environment_[pa];
   return 0x0bad'0000'0000'0003;  // memory of somebody else, read as a descriptor
 }

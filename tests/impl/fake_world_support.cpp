@@ -48,7 +48,14 @@ struct FakeCalls {
     return was;
   }
   static void barrier(void* ctx) { ++world(ctx).barriers; }
-  static void dma(void*, u64, u64) {}
+  static void dma_clean(void* ctx, u64 pa, u64 bytes) {
+    FakeWorld& w = world(ctx);
+    w.move_lines(w.memory_, w.seen_, pa, bytes);
+  }
+  static void dma_invalidate(void* ctx, u64 pa, u64 bytes) {
+    FakeWorld& w = world(ctx);
+    w.move_lines(w.seen_, w.memory_, pa, bytes);
+  }
   static void write32(void* ctx, u64 offset, u32 value, u32) { world(ctx).write32(offset, value); }
   static void write64(void* ctx, u64 offset, u64 value, u32) {
     world(ctx).registers_[offset] = value;
@@ -87,7 +94,10 @@ struct FakeCalls {
 };
 
 FakeWorld::FakeWorld(FakeOptions options)
-    : options_(options), memory_(window_bytes / 8), arena_(arena_bytes / 8) {
+    : options_(options),
+      memory_(window_bytes / 8),
+      seen_(window_bytes / 8),
+      arena_(arena_bytes / 8) {
   const u64 id0 = 0b10 | 2 << 2 | (options.coherent ? 1u << 4 : 0) | 1u << 12 |
                   (options.ats ? 1u << 10 : 0) | (options.two_level_cds ? 1u << 19 : 0) |
                   (options.stalling_devices != 0 ? 0 : 1u << 24) |
@@ -111,8 +121,8 @@ FakeWorld::FakeWorld(FakeOptions options)
                .load64 = FakeCalls::load64,
                .compare_exchange64 = FakeCalls::compare_exchange64,
                .barrier = FakeCalls::barrier,
-               .dma_clean = FakeCalls::dma,
-               .dma_invalidate = FakeCalls::dma,
+               .dma_clean = FakeCalls::dma_clean,
+               .dma_invalidate = FakeCalls::dma_invalidate,
                .mmio_write32 = FakeCalls::write32,
                .mmio_write64 = FakeCalls::write64,
                .mmio_read32 = FakeCalls::read32,
@@ -138,7 +148,9 @@ FakeWorld::FakeWorld(FakeOptions options)
          .stream_id_count = options.streams_per_device,
          .flags = (options.ats ? IOMMUCHECK_DEVICE_ATS : 0) |
                   (devices_.size() < options.stalling_devices ? IOMMUCHECK_DEVICE_STALL : 0),
-         .ssid_bits = options.ssid_bits,
+         .ssid_bits = devices_.size() + 1 == options.devices && options.last_ssid_bits <= 20
+                          ? options.last_ssid_bits
+                          : options.ssid_bits,
          .group =
              devices_.size() < options.grouped_devices ? 0 : static_cast<u32>(devices_.size())});
   }
@@ -179,6 +191,7 @@ const void* FakeWorld::table_alloc(u64 bytes, u64* pa) {
   for (u64 i = 0; i < bytes / 8; ++i) {
     poison_ = poison_ * 6364136223846793005u + 1442695040888963407u;
     memory_[index(start) + i] = poison_;
+    seen_[index(start) + i] = poison_ ^ (poison_ << 7);
   }
   allocated_[start] = bytes;
   *pa = start;
@@ -191,9 +204,19 @@ void FakeWorld::table_free(u64 pa, u64 bytes) {
     errors.push_back("free of what was not allocated so");
     return;
   }
-  for (u64 i = 0; i < bytes / 8; ++i) memory_[index(pa) + i] = 0x0000'dead'beef'0703;
+  for (u64 i = 0; i < bytes / 8; ++i) {
+    memory_[index(pa) + i] = seen_[index(pa) + i] = 0x0000'dead'beef'0703;
+  }
   allocated_.erase(it);
   free_[bytes].push_back(pa);
+}
+
+/// Whole lines of 64 bytes.
+void FakeWorld::move_lines(const std::vector<u64>& from, std::vector<u64>& to, u64 pa,
+                           u64 bytes) const {
+  if (options_.coherent || bytes == 0) return;
+  const u64 end = (pa + bytes + 63) & ~u64{63};
+  for (u64 at = pa & ~u64{63}; at < end; at += 8) to[index(at)] = from[index(at)];
 }
 
 void FakeWorld::write32(u64 offset, u32 value) {
@@ -217,11 +240,11 @@ void FakeWorld::consume() {
   if (stuck || polls_left_ != 0 || (read32(cr0) & 8) == 0) return;
   const u64 base = registers_[cmdq_base];
   const u64 entries = u64{1} << (base & 31);
-  while (read32(gerror) == read32(gerrorn)) {
+  while (((read32(gerror) ^ read32(gerrorn)) & 1) == 0) {
     const u64 cons = registers_[cmdq_cons] & 0xfffff;
     if (cons == (registers_[cmdq_prod] & 0xfffff)) return;
     const u64 pa = (base & 0x000f'ffff'ffff'ffe0) + (cons & (entries - 1)) * 16;
-    const FakeCommand command{word(pa), word(pa + 8)};
+    const FakeCommand command{seen(pa), seen(pa + 8)};
     if (!accept(command)) {
       registers_[cmdq_cons] = cons | 1 << 24;
       registers_[gerror] = read32(gerror) ^ 1;
@@ -248,9 +271,10 @@ void FakeWorld::post_event(u64 word0, u64 word1, u64 iova) {
     return;
   }
   const u64 pa = (base & 0x000f'ffff'ffff'ffe0) + (prod & (entries - 1)) * u64{32};
-  memory_[index(pa)] = word0;
-  memory_[index(pa) + 1] = word1;
-  memory_[index(pa) + 2] = iova;
+  std::vector<u64>& written = options_.coherent ? memory_ : seen_;
+  written[index(pa)] = word0;
+  written[index(pa) + 1] = word1;
+  written[index(pa) + 2] = iova;
   registers_[0x100a8] = (prod & 1u << 31) | ((prod + 1) & (2 * entries - 1));
 }
 

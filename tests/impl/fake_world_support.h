@@ -29,7 +29,8 @@ struct FakeOptions {
   unsigned polls = 0;  ///< waits that pass before an exposed command is consumed
   u32 devices = 2;
   u32 streams_per_device = 2;
-  u32 ssid_bits = 0;  ///< of SMMU and devices
+  u32 ssid_bits = 0;             ///< of SMMU and devices
+  u32 last_ssid_bits = ~u32{0};  ///< of the last device; as the others unless given
   bool two_level_cds = true;
   bool ats = false;          ///< SMMU and devices
   u32 stalling_devices = 0;  ///< the first ones; the SMMU can if there are any
@@ -98,6 +99,13 @@ class FakeWorld {
   /// Called where the driver waits for other calls; false: the time is up. Empty: it is up.
   std::function<bool()> on_wait;
   u32 register_value(u64 offset) const { return read32(offset); }
+  /// Of the STE as the SMMU reads it; 0: the stream has none.
+  u64 ste_word0(u32 stream) {
+    const std::optional<Ste> ste = ste_of(stream);
+    return ste ? ste->word0 : 0;
+  }
+  /// What the SMMU shows there from now on, whatever it means.
+  void set_register(u64 offset, u32 value) { registers_[offset] = value; }
 
   u64 word(u64 pa) const { return memory_[index(pa)]; }
 
@@ -138,6 +146,8 @@ class FakeWorld {
   bool accept(const FakeCommand& command);
   void act(const FakeCommand& command);
   void invalidate_address(const FakeCommand& command);
+  u64 seen(u64 pa) const { return options_.coherent ? word(pa) : seen_[index(pa)]; }
+  void move_lines(const std::vector<u64>& from, std::vector<u64>& to, u64 pa, u64 bytes) const;
   u64 fetch(u64 pa);
   std::optional<Ste> ste_of(u32 stream);
   std::optional<Cd> cd_of(u32 stream, const Ste& ste, std::optional<u32> pasid);
@@ -152,6 +162,8 @@ class FakeWorld {
 
   FakeOptions options_;
   std::vector<u64> memory_;
+  /// What the SMMU reads where it does not look into the CPU's caches: memory_ as it was cleaned.
+  std::vector<u64> seen_;
   std::vector<u64> arena_;
   u64 arena_used_ = 0;
   std::map<u64, u64> allocated_;          // pa -> bytes

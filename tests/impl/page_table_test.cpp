@@ -68,6 +68,16 @@ TEST(PageTable, a_part_of_a_block_ends_an_unmap_like_a_hole) {
   EXPECT_EQ(t.at(mib2), 0u);
 }
 
+TEST(PageTable, an_address_beyond_the_input_size_is_not_translated) {
+  for (const unsigned input_bits : {39U, 48U, 30U}) {
+    Table t(input_bits);
+    ASSERT_EQ(t.map(mib2, page_bytes, page_bytes).bytes, page_bytes);
+    EXPECT_EQ(t.at(mib2), page_bytes);
+    EXPECT_EQ(t.at((u64{1} << input_bits) + mib2), 0U) << input_bits;
+    EXPECT_EQ(t.at((u64{1} << 63) + mib2), 0U) << input_bits;
+  }
+}
+
 TEST(PageTable, a_full_table_leaves_with_one_store) {
   Table t;
   ASSERT_EQ(t.map(mib2, page_bytes, mib2).bytes, mib2);

@@ -665,5 +665,85 @@ TEST(Sva, every_allocation_may_fail) {
   EXPECT_EQ(n, 4u) << "first leaf, root, leaf of the number, private table";
 }
 
+// Any bond whose handler is the caller's makes it a deadlock, not only the one that is looked at
+// last.
+TEST(Sva, a_call_from_either_of_two_handlers_of_a_device_is_a_deadlock) {
+  TwoDevices w;
+  ASSERT_EQ(w.d.init(0, 0), 0);
+  ASSERT_EQ(w.d.bind(0, 1), 1);
+  ASSERT_EQ(w.d.bind(0, 2), 2);
+  int depth = 0;
+  w.world.on_wait = [&] {
+    if (depth++ == 0) {
+      EXPECT_EQ(w.d.release(2), 0);  // its handler begins while the first one runs
+      return true;
+    }
+    if (depth == 2) {
+      for (const auto& exit : w.world.exits) {
+        w.world.context = exit.context;
+        EXPECT_EQ(w.d.unbind_all(0), -IOMMUCHECK_EDEADLK) << "inside of PASID " << exit.pasid;
+      }
+      w.world.context = 0;
+      EXPECT_EQ(w.d.done(0, 1), 0);
+      EXPECT_EQ(w.d.done(0, 2), 0);
+    }
+    return true;
+  };
+  EXPECT_EQ(w.d.release(1), 0);
+  EXPECT_EQ(w.world.exits.size(), 2U);
+  w.world.on_wait = nullptr;
+  EXPECT_EQ(w.d.held().pasids, 0U);
+  w.end();
+}
+
+// Whatever the format of its table: with 6 bits or fewer only the first 64 CDs are its own.
+TEST(Sva, a_device_of_few_pasid_bits_shares_the_table_of_one_with_many) {
+  for (const u32 bits : {1U, 5U, 6U, 7U}) {
+    FakeOptions options = with_pasids();
+    options.last_ssid_bits = bits;
+    TwoDevices w(options);
+    ASSERT_EQ(w.d.detach(w.b, 1), 0);
+    ASSERT_EQ(w.d.attach(w.a, 1), 0);
+    ASSERT_EQ(w.d.init(0, 0), 0);
+    ASSERT_EQ(w.d.init(1, 0), 0);
+    ASSERT_EQ(w.d.bind(0, 1), 1);
+    ASSERT_EQ(w.d.bind(1, 1), 1);
+    EXPECT_EQ(w.d.reach(0, 1, va), phys + page);
+    EXPECT_EQ(w.d.reach(1, 1, va), phys + page);
+    const u64 word0 = w.world.ste_word0(w.world.stream_id(1, 0));
+    EXPECT_EQ(word0 >> 59, bits) << "S1CDMax";
+    EXPECT_EQ(w.d.unbind_all(1), 0);
+    EXPECT_EQ(w.d.unbind_all(0), 0);
+    ASSERT_EQ(w.d.detach(w.a, 1), 0);
+    ASSERT_EQ(w.d.attach(w.b, 1), 0);
+    w.end();
+  }
+}
+
+TEST(Sva, tables_of_cds_are_cleaned_for_an_smmu_without_coherency) {
+  for (const bool two_level : {false, true}) {
+    FakeOptions options = with_pasids();
+    options.coherent = false;
+    options.two_level_cds = two_level;
+    TwoDevices w(options);
+    ASSERT_EQ(w.d.init(0, iopf | private_pasids), 0);
+    ASSERT_EQ(w.d.bind(0, 1), 1);
+    EXPECT_EQ(w.d.reach(0, 1, va), phys + page);
+    const auto io_mm = w.d.alloc_private(w.a, 0);
+    ASSERT_NE(io_mm, 0U) << w.d.last_error;
+    ASSERT_EQ(w.d.map_private(io_mm, va, phys + 7 * page), 0);
+    EXPECT_EQ(w.d.reach(0, w.d.pasid_of(io_mm), va), phys + 7 * page);
+    w.world.post_event(0x10 | 1 << 11 | 1 << 12 | u64{w.world.stream_id(0, 0)} << 32,
+                       u64{1} << 31 | u64{1} << 35 | 5, va);
+    w.d.driver->handle_irq(w.d.self(), IOMMUCHECK_IRQ_EVENTQ);
+    ASSERT_EQ(w.world.faults.size(), 1U);
+    EXPECT_EQ(std::get<2>(w.world.faults[0]), va);
+    EXPECT_EQ(w.d.unbind(0, 1), 0);
+    EXPECT_EQ(w.d.reach(0, 1, va), std::nullopt);
+    EXPECT_EQ(w.d.free_private(w.a, io_mm), 0);
+    w.end();
+  }
+}
+
 }  // namespace
 }  // namespace iommucheck::test

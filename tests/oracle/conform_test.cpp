@@ -16,6 +16,7 @@
 #include "oracle/conform/judge_case.h"
 #include "oracle/conform/runner.h"
 #include "tests/oracle/conform_support.h"
+#include "tests/oracle/own_path.h"
 #include "trace/trace_file.h"
 
 namespace iommucheck::oracle {
@@ -126,8 +127,7 @@ TEST(Conform, TheSameSeedGivesTheSameCases) {
 }
 
 TEST(Conform, AFindingIsShortAndItsTraceShowsItAgain) {
-  const std::filesystem::path folder =
-      std::filesystem::path(testing::TempDir()) / "iommucheck-conform-test";
+  const std::filesystem::path folder = test::own_path("conform");
   std::filesystem::remove_all(folder);
   BrokenDevice device(Fault::forgets_tlbi, 3);
   ConformOptions options = some(30);
@@ -176,7 +176,7 @@ TEST(Conform, AFindingIsShortAndItsTraceShowsItAgain) {
 }
 
 TEST(Conform, KnownFilesSayWhatIsWrongWithThem) {
-  const std::string path = testing::TempDir() + "/iommucheck-known.json";
+  const std::string path = test::own_path("known.json");
   const auto error_of = [&](const std::string& text) {
     std::ofstream(path) << text;
     const auto file = read_known(path);

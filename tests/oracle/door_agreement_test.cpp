@@ -5,6 +5,7 @@
 #include "oracle/import/smmu_watch.h"
 #include "oracle/replay.h"
 #include "tests/oracle/door_support.h"
+#include "tests/oracle/own_path.h"
 #include "trace/json.h"
 #include "trace/trace_file.h"
 
@@ -32,7 +33,7 @@ MonitorPtr feed(const Trace& trace, Way way) {
 }
 
 std::string file_of(const Trace& trace, const std::string& name) {
-  std::string path = testing::TempDir() + "door_" + name + ".trace.zst";
+  std::string path = test::own_path("door_" + name + ".trace.zst");
   EXPECT_TRUE(trace::write_trace(trace, path));
   return path;
 }
@@ -102,7 +103,7 @@ void expect_agreement(const Trace& trace, const std::string& name, bool broken) 
   EXPECT_EQ(said(by_structs.get()), said(by_lines.get()));
 
   // What is saved is what was reported.
-  const std::string saved = testing::TempDir() + "door_" + name + ".saved.trace.gz";
+  const std::string saved = test::own_path("door_" + name + ".saved.trace.gz");
   ASSERT_EQ(iommucheck_monitor_save(by_structs.get(), saved.c_str()), 0)
       << iommucheck_monitor_last_error(by_structs.get());
   const auto again = trace::read_trace(saved);

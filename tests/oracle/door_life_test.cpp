@@ -9,6 +9,7 @@
 
 #include "oracle/report/coverage.h"
 #include "tests/oracle/door_support.h"
+#include "tests/oracle/own_path.h"
 #include "tests/oracle/xml_support.h"
 #include "trace/json.h"
 #include "trace/trace_file.h"
@@ -25,7 +26,7 @@ std::string slurp(const std::string& path) {
   return text.str();
 }
 std::string temporary(const std::string& name) {
-  std::string path = testing::TempDir() + "door_life_" + name;
+  std::string path = test::own_path("door_life_" + name);
   std::filesystem::remove(path);
   return path;
 }

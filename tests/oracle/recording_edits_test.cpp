@@ -50,14 +50,12 @@ class RecordingEdits : public testing::TestWithParam<const char*> {
     ASSERT_FALSE(result.findings.empty()) << "the edit around line " << line << " is not noticed";
     EXPECT_TRUE(rules.contains(result.findings.front().rule)) << text_of(result);
     EXPECT_GE(result.flagged, 1u);
-    EXPECT_EQ(result.accepted + result.flagged + result.undetermined, result.events);
   }
 };
 
 TEST_P(RecordingEdits, TheOriginalHolds) {
   const ReplayResult result = original().judge();
   EXPECT_EQ(result.flagged, 0u) << text_of(result);
-  EXPECT_EQ(result.accepted + result.flagged + result.undetermined, result.events);
   EXPECT_GT(result.accepted, result.events * 3 / 4);
   for (const MissingFact& missing : result.missing) {
     EXPECT_FALSE(missing.fact.empty());

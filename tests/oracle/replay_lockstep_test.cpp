@@ -8,6 +8,7 @@
 #include "oracle/record_case.h"
 #include "oracle/recorder.h"
 #include "oracle/replay.h"
+#include "tests/oracle/own_path.h"
 #include "trace/trace_file.h"
 
 namespace iommucheck::oracle {
@@ -113,7 +114,7 @@ TEST_P(Faults, AreFoundAgainAtTheSameEvent) {
 
   // And through a file.
   const std::string path =
-      testing::TempDir() + "fault" + std::to_string(static_cast<int>(GetParam())) + ".jsonl.gz";
+      test::own_path("fault" + std::to_string(static_cast<int>(GetParam())) + ".jsonl.gz");
   TraceRecorder recorder(record->trace.header);
   for (const trace::Event& event : record->trace.events) recorder.event(event);
   ASSERT_TRUE(recorder.write(path));

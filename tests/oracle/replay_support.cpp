@@ -93,7 +93,10 @@ ReplayResult EditedRecording::judge() const {
   for (const nlohmann::json& line : lines) text += line.dump() + "\n";
   const auto trace = import_smmu_watch_text(text, "edited");
   EXPECT_TRUE(trace) << trace.error().message;
-  return trace ? replay_trace(*trace) : ReplayResult{};
+  if (!trace) return {};
+  ReplayResult result = replay_trace(*trace);
+  EXPECT_EQ(result.events + result.notes, trace->events.size()) << "an event has no verdict";
+  return result;
 }
 
 std::vector<UnmapSite> unmap_sites(const EditedRecording& r) {

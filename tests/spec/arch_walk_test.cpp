@@ -163,6 +163,17 @@ TEST(Walk, E0pdFaultsUnprivilegedAccessBeforeTheWalk) {
   EXPECT_EQ(translation_of(walk(tables(), r, va, {AccessType::read, true})).output, 0x5000u);
 }
 
+TEST(Walk, BitSixteenIsNtOfABlockAndAnAddressBitOfAPage) {
+  Tables t = tables();
+  t.words[0x3018] |= u64{1} << 16;
+  EXPECT_FALSE(translation_of(walk(t, regime(), va)).leaf.nt);
+  EXPECT_EQ(translation_of(walk(t, regime(), va)).output, 0x1'5000u);
+  t.words[0x2008] = (u64{3} << 21) | (u64{1} << 16) | (page_bits & ~u64{2});
+  const auto block = translation_of(walk(t, regime(), va));
+  EXPECT_TRUE(block.leaf.nt);
+  EXPECT_EQ(block.output, (u64{3} << 21) + (va & 0x1f'ffff));
+}
+
 TEST(Walk, ContiguousHintIsReportedAndDoesNotChangeTheOutput) {
   Tables t = tables();
   t.words[0x3018] |= u64{1} << 52;

@@ -109,6 +109,20 @@ TEST(Cd, TtbWithinTheEffectiveIps) {
   EXPECT_EQ(why(with(good(), 1, 51, 4, 0x10'0000'0000 >> 4), c), Rule::CD_TTB) << "min(IPS, OAS)";
 }
 
+TEST(Cd, TtbOf52BitsIsFor64KiBOnly) {
+  Capabilities c = full_capabilities();
+  c.oas_lg2 = 52;
+  const C wide = with(with(good(), 0, 34, 32, 6), 1, 51, 4, (u64{1} << 51) >> 4);
+  EXPECT_EQ(why(wide, c), Rule::CD_TTB) << "4 KiB";
+  EXPECT_EQ(why(with(wide, 0, 7, 6, 2), c), Rule::CD_TTB) << "16 KiB";
+  EXPECT_EQ(why(with(wide, 0, 7, 6, 1), c), std::nullopt) << "64 KiB";
+  C upper = with(with(good(), 0, 34, 32, 6), 0, 30, 30, 0);  // EPD1 = 0
+  upper = with(with(upper, 0, 21, 16, 25), 2, 51, 4, (u64{1} << 51) >> 4);
+  EXPECT_EQ(why(with(upper, 0, 23, 22, 2), c), Rule::CD_TTB) << "4 KiB";
+  EXPECT_EQ(why(with(upper, 0, 23, 22, 3), c), std::nullopt) << "64 KiB";
+  EXPECT_EQ(regime_of(ste(), with(upper, 0, 23, 22, 3), c).half[1].ttb, u64{1} << 51);
+}
+
 TEST(Cd, StallsAndTermination) {
   Capabilities c = full_capabilities();
   const C stalls = with(good(), 0, 44, 44, 1);

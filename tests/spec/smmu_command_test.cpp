@@ -102,6 +102,114 @@ TEST(Command, IllegalWithoutTheFeature) {
   EXPECT_EQ(why(0x03 | 1 << 10, 0), Rule::CMD_SSEC);
 }
 
+// 4.1.1, 4.2 to 4.7: what each opcode asks of the ID registers; a command that asks for what is not
+// there is CERROR_ILL, whatever else is.
+TEST(Command, EachOpcodeNeedsItsFeatures) {
+  struct Feature {
+    const char* name;
+    void (*remove)(Capabilities&);
+  };
+  const Feature features[] = {
+      {"S1P", [](Capabilities& c) { c.s1p = false; }},
+      {"S2P", [](Capabilities& c) { c.s2p = false; }},
+      {"Hyp", [](Capabilities& c) { c.hyp = false; }},
+      {"ATS", [](Capabilities& c) { c.ats = false; }},
+      {"PRI", [](Capabilities& c) { c.pri = false; }},
+      {"MPAM", [](Capabilities& c) { c.mpam = false; }},
+      {"stalls", [](Capabilities& c) { c.stall_model = StallModel::never; }},
+  };
+  struct Row {
+    u64 opcode;
+    std::string_view needs;
+  };
+  const Row rows[] = {
+      {0x01, ""},       {0x02, ""},        {0x03, ""},        {0x04, ""},        {0x05, "S1P"},
+      {0x06, "S1P"},    {0x07, "MPAM"},    {0x10, "S1P"},     {0x11, "S1P"},     {0x12, "S1P"},
+      {0x13, "S1P"},    {0x20, "S1P Hyp"}, {0x21, "S1P Hyp"}, {0x22, "S1P Hyp"}, {0x23, "S1P Hyp"},
+      {0x28, "S2P"},    {0x2a, "S2P"},     {0x30, ""},        {0x40, "ATS"},     {0x41, "PRI"},
+      {0x44, "stalls"}, {0x45, "stalls"},  {0x46, ""},
+  };
+  Capabilities all = full_capabilities();
+  all.pri = all.mpam = true;
+  for (const Row& row : rows) {
+    EXPECT_EQ(why(row.opcode, 0, all), std::nullopt) << row.opcode;
+    for (const Feature& feature : features) {
+      Capabilities c = all;
+      feature.remove(c);
+      const bool needed = row.needs.find(feature.name) != std::string_view::npos;
+      EXPECT_EQ(why(row.opcode, 0, c),
+                needed ? std::optional(Rule::CMD_NOT_IMPLEMENTED) : std::nullopt)
+          << std::hex << row.opcode << " without " << feature.name;
+    }
+  }
+}
+
+// The fields of each command, by bit number: what is not one of them is RES0.
+TEST(Command, EachOpcodeDefinesItsFields) {
+  constexpr u64 ssec = 1 << 10, ssv = 1 << 11, vmid = mask(47, 32), asid = mask(63, 48);
+  constexpr u64 ssid = mask(31, 12), sid = mask(63, 32), va = mask(63, 12);
+  constexpr u64 range = mask(16, 12) | mask(24, 20), level = mask(11, 8);
+  struct Row {
+    u64 opcode, dw0, dw1;
+  };
+  const Row rows[] = {
+      {0x01, ssec | ssv | ssid | sid, 0},
+      {0x03, ssec | sid, 1},
+      {0x04, ssec | sid, mask(4, 0)},
+      {0x05, ssec | ssid | sid, 1},
+      {0x06, ssec | sid, 0},
+      {0x07, ssec | vmid, 0},
+      {0x10, vmid, 0},
+      {0x11, vmid | asid, 0},
+      {0x12, range | vmid | asid, 1 | level | va},
+      {0x13, range | vmid, 1 | level | va},
+      {0x20, 0, 0},
+      {0x21, asid, 0},
+      {0x22, range | asid, 1 | level | va},
+      {0x23, range, 1 | level | va},
+      {0x28, vmid, 0},
+      {0x2a, range | vmid, 1 | level | mask(51, 12)},
+      {0x30, 0, 0},
+      {0x40, 1 << 9 | ssv | ssid | sid, mask(5, 0) | va},
+      {0x41, ssv | ssid | sid, mask(8, 0) | mask(13, 12)},
+      {0x44, ssec | mask(13, 12) | sid, mask(15, 0)},
+      {0x45, ssec | sid, 0},
+      {0x46, mask(13, 12) | mask(27, 22) | sid, mask(51, 2)},
+  };
+  const Capabilities with = full_capabilities();
+  Capabilities without = with;
+  without.ril = false;
+  for (const Row& row : rows) {
+    const CommandWords defined{row.dw0 | 0xff, row.dw1};
+    EXPECT_EQ(defined_bits(static_cast<Opcode>(row.opcode), with), defined)
+        << std::hex << row.opcode;
+    const bool by_address =
+        (row.dw1 & level) == level && (row.opcode & 0xf0) <= 0x20 && row.opcode >= 0x10;
+    const CommandWords plain{defined.dw0 & ~(by_address ? range : 0),
+                             defined.dw1 & ~(by_address ? level : 0)};
+    EXPECT_EQ(defined_bits(static_cast<Opcode>(row.opcode), without), plain)
+        << std::hex << row.opcode << " without RIL";
+    for (unsigned n = 8; n < 128; ++n) {
+      const bool first = n < 64;
+      const CommandWords one{row.opcode | (first ? u64{1} << n : 0),
+                             first ? 0 : u64{1} << (n - 64)};
+      EXPECT_EQ(has_reserved_bits(one, with),
+                !bit(first ? defined.dw0 : defined.dw1, first ? n : n - 64))
+          << std::hex << row.opcode << " bit " << std::dec << n;
+    }
+  }
+}
+
+// IDR5.DS = 1 has six bits of SCALE, of which values above 39 act as 39; and 16 KiB at level 1.
+TEST(Command, RangesUnderDs) {
+  Capabilities c = full_capabilities();
+  c.ds = true;
+  EXPECT_EQ(decode(0x12 | u64{39} << 20, 3 << 8 | 1 << 10, c).scale, 39u);
+  EXPECT_EQ(decode(0x12 | u64{63} << 20, 3 << 8 | 1 << 10, c).scale, 39u);
+  EXPECT_EQ(decode(0x12 | u64{63} << 20, 3 << 8 | 1 << 10).scale, 31u);
+  EXPECT_EQ(decode(0x12, 1 << 8 | 2 << 10, c).ttl, 1u);
+}
+
 TEST(Command, ReservedBits) {
   const Capabilities c = full_capabilities();
   EXPECT_FALSE(has_reserved_bits({0x03 | (u64{5} << 32), 1}, c));

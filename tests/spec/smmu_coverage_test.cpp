@@ -85,6 +85,9 @@ TEST(Coverage, El2Worlds) {
   va.asid = 5;
   EXPECT_TRUE(covers(va, t, TlbiScope{0, true}));
   EXPECT_FALSE(covers(va, t, TlbiScope{0, false}));
+  for (const bool e2h : {false, true}) {
+    EXPECT_TRUE(covers(cmd_tlbi_el2_all(), t, TlbiScope{0, e2h})) << "both worlds, whatever E2H is";
+  }
   EXPECT_FALSE(covers(cmd_tlbi_el2_all(), page(0x1000), 0));
 }
 

@@ -151,8 +151,13 @@ TEST(Ste, Eats) {
   S s = nested();
   s.dw[1] |= u64{2} << 28;
   EXPECT_EQ(kind(s, c), SteKind::nested);
+  Capabilities only_one = c;
+  only_one.ns1ats = true;
+  EXPECT_TRUE(bad(s, only_one, Rule::STE_EATS)) << "no split-stage ATS";
   s.dw[2] |= u64{1} << 57;  // S2S
   EXPECT_TRUE(bad(s, c, Rule::STE_EATS));
+  s.dw[1] ^= u64{3} << 28;  // EATS = 1
+  EXPECT_TRUE(bad(s, c, Rule::STE_EATS)) << "full ATS over a stage 2 that stalls";
   Capabilities without = c;
   without.ats = false;
   EXPECT_EQ(kind(make_stage1_ste({.eats = 2}), without), SteKind::stage1) << "ignored";
