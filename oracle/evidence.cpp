@@ -20,7 +20,7 @@ std::string call_of(const trace::Call& event) {
 }
 
 std::string result_of(const trace::Call& call, const trace::Return& result) {
-  const std::string status(trace::to_string(result.status));
+  const std::string status = status_text(result);
   if (!result.value) return status;
   switch (trace::info(call.call).result) {
     case trace::ResultKind::handle: return fmt::format("{}, {:#x}", status, *result.value);

@@ -149,7 +149,7 @@ void Monitor::handler_returned(u32 device, u32 pasid, spec::sva::Status status) 
   tick();
   trace::Done done{.device = trace::DeviceId{device}, .pasid = pasid};
   done.status = trace::enum_from_string<trace::Status>(spec::sva::status_text(status))
-                    .value_or(trace::Status::einval);
+                    .value_or(trace::Status::other);
   emit(trace::device_agent(static_cast<u16>(device)), done);
   after(interface_.handler_returned(device, pasid, status),
         fmt::format("the return of mm_exit(device {}, PASID {:#x})", device, pasid));

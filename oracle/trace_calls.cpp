@@ -9,10 +9,20 @@ using spec::sva::Call;
 using spec::sva::CallKind;
 namespace calls = trace::calls;
 
+/// The word for a result; `other` for one that the interface does not know. 1, an error that Linux
+/// has, is no word: as a word it says "not built".
 trace::Status status_of(spec::sva::Status status) {
-  const std::string text = spec::sva::status_text(status);
   if (status == spec::sva::Status::not_built) return trace::Status::not_built;
-  return trace::enum_from_string<trace::Status>(text).value_or(trace::Status::einval);
+  const auto word = static_cast<trace::Status>(status);
+  const bool number = static_cast<int>(status) >= 0 && static_cast<int>(status) < 255;
+  const bool known = number && trace::word_of<trace::Status>(static_cast<u64>(status)) != nullptr;
+  return known && word != trace::Status::not_built ? word : trace::Status::other;
+}
+
+spec::sva::Status status_of(const trace::Return& result) {
+  if (result.status == trace::Status::not_built) return spec::sva::Status::not_built;
+  if (result.status != trace::Status::other) return static_cast<spec::sva::Status>(result.status);
+  return static_cast<spec::sva::Status>(static_cast<int>(result.error.value_or(~u32{0} >> 1)));
 }
 
 /// Any map-like call with its rights, and what only maps say besides.
@@ -115,7 +125,7 @@ trace::CallArguments to_trace(const Call& given, CallNumbers& numbers) {
   switch (call.kind) {
     case CallKind::domain_alloc: {
       calls::DomainAlloc alloc;
-      alloc.kind = static_cast<trace::DomainKind>(call.domain_kind - 1);
+      alloc.kind = static_cast<trace::DomainKind>(call.domain_kind);
       if (call.input_bits != 0) alloc.input_bits = call.input_bits;
       return alloc;
     }
@@ -160,6 +170,7 @@ trace::Return to_trace(const Call& call, const spec::sva::Observed& observed, tr
   trace::Return result;
   result.id = id;
   result.status = status_of(observed.status);
+  if (result.status == trace::Status::other) result.error = static_cast<u32>(observed.status);
   const bool ok = observed.status == spec::sva::Status::ok;
   switch (trace::call_table[static_cast<std::size_t>(call.kind)].result) {
     case trace::ResultKind::status: break;
@@ -226,7 +237,7 @@ struct Reader {
     }
   }
   void operator()(const calls::DomainAlloc& alloc) {
-    out.call.domain_kind = static_cast<u32>(alloc.kind) + 1;
+    out.call.domain_kind = static_cast<u32>(alloc.kind);
     out.call.input_bits = alloc.input_bits.value_or(0);
   }
   // Not judged: their fields are not those of a judged call.
@@ -256,16 +267,7 @@ Expected<TracedCall> from_trace(const trace::CallArguments& arguments) {
 spec::sva::Observed from_trace(const Call& call, const trace::Return& result) {
   spec::sva::Observed observed;
   observed.value = result.value.value_or(0);
-  observed.status = spec::sva::Status::not_built;
-  constexpr spec::sva::Status known[] = {
-      spec::sva::Status::ok,         spec::sva::Status::enoent,   spec::sva::Status::esrch,
-      spec::sva::Status::eio,        spec::sva::Status::enomem,   spec::sva::Status::ebusy,
-      spec::sva::Status::eexist,     spec::sva::Status::enodev,   spec::sva::Status::einval,
-      spec::sva::Status::enospc,     spec::sva::Status::erange,   spec::sva::Status::edeadlk,
-      spec::sva::Status::eopnotsupp, spec::sva::Status::etimedout};
-  for (const spec::sva::Status status : known) {
-    if (status_of(status) == result.status) observed.status = status;
-  }
+  observed.status = status_of(result);
   if (!result.words) return observed;
   if (call.kind == CallKind::domain_alloc && result.words->size() == 3) {
     observed.facts = {static_cast<u32>((*result.words)[0]), static_cast<u32>((*result.words)[1]),
@@ -275,6 +277,10 @@ spec::sva::Observed from_trace(const Call& call, const trace::Return& result) {
     observed.pasid = static_cast<u32>((*result.words)[0]);
   }
   return observed;
+}
+
+std::string status_text(const trace::Return& result) {
+  return spec::sva::status_text(status_of(result));
 }
 
 }  // namespace iommucheck::oracle

@@ -54,6 +54,8 @@ struct TracedCall {
 /// unsupported for a call that has no judged form ("not built").
 Expected<TracedCall> from_trace(const trace::CallArguments& arguments);
 spec::sva::Observed from_trace(const spec::sva::Call& call, const trace::Return& result);
+/// "EINVAL", "errno 38": as the rules' texts have it.
+std::string status_text(const trace::Return& result);
 
 trace::Rights rights_of(u32 prot);
 u32 prot_of(const trace::Rights& rights);

@@ -143,8 +143,8 @@ std::string enum_text(std::string_view type, std::string_view about,
   std::string out = fmt::format("\n/* {}: {} */\nenum {{\n", type, about);
   for (std::size_t i = 0; i < values.size(); ++i) {
     const std::string_view text = values[i].text;
-    out += fmt::format("  IOMMUCHECK_{}_{} = {}{}{}\n", upper(type), upper(identifiers[i]), i,
-                       i + 1 == values.size() ? "" : ",",
+    out += fmt::format("  IOMMUCHECK_{}_{} = {}{}{}\n", upper(type), upper(identifiers[i]),
+                       values[i].number, i + 1 == values.size() ? "" : ",",
                        text.empty() ? "" : fmt::format(" /* {} */", text));
   }
   return out + "};\n";
@@ -152,7 +152,7 @@ std::string enum_text(std::string_view type, std::string_view about,
 
 std::string enums() {
   std::string out;
-#define TRACE_VALUE(identifier, name, text) #identifier,
+#define TRACE_VALUE(identifier, number, name, text) #identifier,
 #define TRACE_ENUM(Type, about, list)                                                \
   if (std::string_view(#Type) != "Side" && std::string_view(#Type) != "CallGroup") { \
     const std::string_view identifiers[] = {list};                                   \

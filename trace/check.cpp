@@ -59,7 +59,7 @@ Result check_field(std::string_view name, AgentId agent) {
 }
 template <NamedEnum E>
 Result check_field(std::string_view name, const E& value) {
-  if (static_cast<std::size_t>(value) < EnumInfo<E>::values.size()) return {};
+  if (word_of<E>(static_cast<u64>(value)) != nullptr) return {};
   return FieldError{name, "there is no such value"};
 }
 Result check_field(std::string_view name, const TextMap& map) {

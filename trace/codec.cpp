@@ -112,10 +112,13 @@ class Reader {
   template <class T>
     requires(std::is_enum_v<T>)
   bool get(T& out) {
-    u64 max = std::numeric_limits<std::underlying_type_t<T>>::max();
-    if constexpr (NamedEnum<T>) max = EnumInfo<T>::values.size() - 1;
     u64 value = 0;
-    if (!get(value, max)) return false;
+    if (!get(value, std::numeric_limits<std::underlying_type_t<T>>::max())) return false;
+    if constexpr (NamedEnum<T>) {
+      if (word_of<T>(value) == nullptr) {
+        return stop(fmt::format("{:#x} is no {}", value, EnumInfo<T>::type));
+      }
+    }
     out = static_cast<T>(value);
     return true;
   }

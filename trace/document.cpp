@@ -90,7 +90,7 @@ std::string enum_tables() {
     }
     out += " |\n";
   };
-#define TRACE_VALUE(identifier, name, text)
+#define TRACE_VALUE(identifier, number, name, text)
 #define TRACE_ENUM(Type, about, ...) \
   row(EnumInfo<Type>::type, EnumInfo<Type>::text, EnumInfo<Type>::values);
 #include "trace/enums.def"

@@ -36,24 +36,25 @@ concept ObjectId =
      std::is_same_v<T, MmId> || std::is_same_v<T, IoMmId> || std::is_same_v<T, TokenId> ||
      std::is_same_v<T, QueueId> || std::is_same_v<T, CallId> || std::is_same_v<T, DmaId>);
 
-#define TRACE_VALUE(identifier, name, text) identifier,
+#define TRACE_VALUE(identifier, number, name, text) identifier = number,
 #define TRACE_ENUM(Type, text, values) enum class Type : u8 { values };
 #include "trace/enums.def"
 #undef TRACE_ENUM
 #undef TRACE_VALUE
 
 struct ValueInfo {
+  u8 number;
   std::string_view name;
   std::string_view text;
 };
 
-/// Names of an enum of enums.def, in the order of its values.
+/// Names of an enum of enums.def, in the order of its numbers.
 template <class E>
 struct EnumInfo {
   static constexpr bool named = false;
 };
 
-#define TRACE_VALUE(identifier, name, text) ValueInfo{name, text},
+#define TRACE_VALUE(identifier, number, name, text) ValueInfo{number, name, text},
 #define TRACE_ENUM(Type, about, list)                     \
   template <>                                             \
   struct EnumInfo<Type> {                                 \
@@ -69,16 +70,25 @@ struct EnumInfo {
 template <class E>
 concept NamedEnum = EnumInfo<E>::named;
 
+/// The word with that number; null if there is none.
+template <NamedEnum E>
+constexpr const ValueInfo* word_of(u64 number) {
+  for (const ValueInfo& value : EnumInfo<E>::values) {
+    if (value.number == number) return &value;
+  }
+  return nullptr;
+}
+
 template <NamedEnum E>
 constexpr std::string_view to_string(E value) {
-  const auto index = static_cast<std::size_t>(value);
-  return index < EnumInfo<E>::values.size() ? EnumInfo<E>::values[index].name : "?";
+  const ValueInfo* word = word_of<E>(static_cast<u64>(value));
+  return word != nullptr ? word->name : "?";
 }
 
 template <NamedEnum E>
 constexpr std::optional<E> enum_from_string(std::string_view name) {
-  for (std::size_t i = 0; i < EnumInfo<E>::values.size(); ++i) {
-    if (EnumInfo<E>::values[i].name == name) return static_cast<E>(i);
+  for (const ValueInfo& value : EnumInfo<E>::values) {
+    if (value.name == name) return static_cast<E>(value.number);
   }
   return std::nullopt;
 }

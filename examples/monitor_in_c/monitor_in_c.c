@@ -206,22 +206,22 @@ static void run(void) {
   {
     const u64 info[3] = {39, 44, PAGE}; /* input bits, output bits, page sizes */
     check(iommucheck_report_return(monitor, cpu, IOMMUCHECK_RETURN_VALUE | IOMMUCHECK_RETURN_WORDS,
-                                   1, IOMMUCHECK_STATUS_OK, 1, info, 3));
+                                   1, IOMMUCHECK_STATUS_OK, 1, info, 3, 0));
   }
   check(iommucheck_report_call_attach(monitor, cpu, 0, 2, 1, 0));
   alloc_domain();
-  check(iommucheck_report_return(monitor, cpu, 0, 2, IOMMUCHECK_STATUS_OK, 0, NULL, 0));
+  check(iommucheck_report_return(monitor, cpu, 0, 2, IOMMUCHECK_STATUS_OK, 0, NULL, 0, 0));
 
   check(iommucheck_report_call_map(monitor, cpu, 0, 3, 1, iova, BUFFER, PAGE,
                                    IOMMUCHECK_RIGHT_READ | IOMMUCHECK_RIGHT_WRITE, 0, 0));
   map_page(iova, BUFFER);
-  check(iommucheck_report_return(monitor, cpu, 0, 3, IOMMUCHECK_STATUS_OK, 0, NULL, 0));
+  check(iommucheck_report_return(monitor, cpu, 0, 3, IOMMUCHECK_STATUS_OK, 0, NULL, 0, 0));
   device_reads(iova + 8);
 
   check(iommucheck_report_call_unmap(monitor, cpu, 0, 4, 1, iova, PAGE));
   unmap_page(iova);
   check(iommucheck_report_return(monitor, cpu, IOMMUCHECK_RETURN_VALUE, 4, IOMMUCHECK_STATUS_OK,
-                                 PAGE, NULL, 0));
+                                 PAGE, NULL, 0, 0));
   device_reads(iova + 8);
 }
 

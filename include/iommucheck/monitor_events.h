@@ -78,8 +78,8 @@ enum {
 enum {
   IOMMUCHECK_IRQ_KIND_EVENT_QUEUE = 0, /* event queue not empty */
   IOMMUCHECK_IRQ_KIND_PAGE_REQUEST_QUEUE = 1, /* page request queue */
-  IOMMUCHECK_IRQ_KIND_COMMAND_SYNC = 2, /* completion of a CMD_SYNC */
-  IOMMUCHECK_IRQ_KIND_GLOBAL_ERROR = 3 /* global error */
+  IOMMUCHECK_IRQ_KIND_GLOBAL_ERROR = 2, /* global error */
+  IOMMUCHECK_IRQ_KIND_COMMAND_SYNC = 3 /* completion of a CMD_SYNC */
 };
 
 /* StoreCause: why an SMMU or device wrote memory */
@@ -94,19 +94,19 @@ enum {
 
 /* DomainKind: kinds of domain */
 enum {
-  IOMMUCHECK_DOMAIN_KIND_PAGING = 0, /* stage 1, with map and unmap */
-  IOMMUCHECK_DOMAIN_KIND_PAGING_S2 = 1, /* stage 2, a parent of nested domains */
-  IOMMUCHECK_DOMAIN_KIND_DYNAMIC = 2, /* tables only, shares the configuration of its master `parent` */
-  IOMMUCHECK_DOMAIN_KIND_NESTED = 3, /* a user's page table `table` over `parent` */
-  IOMMUCHECK_DOMAIN_KIND_NESTED_PASID = 4, /* a user's PASID table `table` over `parent` */
-  IOMMUCHECK_DOMAIN_KIND_BLOCKED = 5, /* every access is terminated */
-  IOMMUCHECK_DOMAIN_KIND_IDENTITY = 6 /* every access passes untranslated */
+  IOMMUCHECK_DOMAIN_KIND_PAGING = 1, /* stage 1, with map and unmap */
+  IOMMUCHECK_DOMAIN_KIND_BLOCKED = 2, /* every access is terminated */
+  IOMMUCHECK_DOMAIN_KIND_IDENTITY = 3, /* every access passes untranslated */
+  IOMMUCHECK_DOMAIN_KIND_PAGING_S2 = 4, /* stage 2, a parent of nested domains */
+  IOMMUCHECK_DOMAIN_KIND_DYNAMIC = 5, /* tables only, shares the configuration of its master `parent` */
+  IOMMUCHECK_DOMAIN_KIND_NESTED = 6, /* a user's page table `table` over `parent` */
+  IOMMUCHECK_DOMAIN_KIND_NESTED_PASID = 7 /* a user's PASID table `table` over `parent` */
 };
 
 /* Attribute: what get_attr asks */
 enum {
-  IOMMUCHECK_ATTRIBUTE_TTBR0 = 0, /* physical address of the table's root */
-  IOMMUCHECK_ATTRIBUTE_PASID = 1 /* PASID */
+  IOMMUCHECK_ATTRIBUTE_TTBR0 = 1, /* physical address of the table's root */
+  IOMMUCHECK_ATTRIBUTE_PASID = 2 /* PASID */
 };
 
 /* FaultResponse: the answer to a fault group */
@@ -120,20 +120,21 @@ enum {
 enum {
   IOMMUCHECK_STATUS_OK = 0, /* done */
   IOMMUCHECK_STATUS_NOT_BUILT = 1, /* the call is in the interface but not built yet */
-  IOMMUCHECK_STATUS_ENODEV = 2,
-  IOMMUCHECK_STATUS_EINVAL = 3,
-  IOMMUCHECK_STATUS_ESRCH = 4,
-  IOMMUCHECK_STATUS_ENOMEM = 5,
-  IOMMUCHECK_STATUS_ENOSPC = 6,
-  IOMMUCHECK_STATUS_ERANGE = 7,
-  IOMMUCHECK_STATUS_EEXIST = 8,
-  IOMMUCHECK_STATUS_ENOENT = 9,
-  IOMMUCHECK_STATUS_EBUSY = 10,
-  IOMMUCHECK_STATUS_EIO = 11,
-  IOMMUCHECK_STATUS_EDEADLK = 12,
-  IOMMUCHECK_STATUS_EOPNOTSUPP = 13,
-  IOMMUCHECK_STATUS_ETIMEDOUT = 14,
-  IOMMUCHECK_STATUS_EAGAIN = 15
+  IOMMUCHECK_STATUS_ENOENT = 2,
+  IOMMUCHECK_STATUS_ESRCH = 3,
+  IOMMUCHECK_STATUS_EIO = 5,
+  IOMMUCHECK_STATUS_EAGAIN = 11,
+  IOMMUCHECK_STATUS_ENOMEM = 12,
+  IOMMUCHECK_STATUS_EBUSY = 16,
+  IOMMUCHECK_STATUS_EEXIST = 17,
+  IOMMUCHECK_STATUS_ENODEV = 19,
+  IOMMUCHECK_STATUS_EINVAL = 22,
+  IOMMUCHECK_STATUS_ENOSPC = 28,
+  IOMMUCHECK_STATUS_ERANGE = 34,
+  IOMMUCHECK_STATUS_EDEADLK = 35,
+  IOMMUCHECK_STATUS_EOPNOTSUPP = 95,
+  IOMMUCHECK_STATUS_ETIMEDOUT = 110,
+  IOMMUCHECK_STATUS_OTHER = 255 /* what no call may return; which number: `error` of Return */
 };
 
 /* CallbackKind: a call from the driver to its user */
@@ -619,9 +620,11 @@ struct iommucheck_event_return {
   uint64_t value; /* ? u64: by the call's ResultKind */
   const uint64_t* words; /* ? Words: by the call's ResultKind */
   uint64_t words_count;
+  uint64_t error; /* ? u32: of the status `other`: what was returned, negated, as 32 bits */
 };
 #define IOMMUCHECK_RETURN_VALUE (1ull << 0)
 #define IOMMUCHECK_RETURN_WORDS (1ull << 1)
+#define IOMMUCHECK_RETURN_ERROR (1ull << 2)
 
 /* Callback: the driver calls a handler of its user */
 struct iommucheck_event_callback {
@@ -1564,7 +1567,7 @@ int iommucheck_report_structure_fetch(struct iommucheck_monitor* monitor, uint32
     uint64_t known, uint64_t pa, uint64_t size, uint64_t value, uint64_t kind);
 int iommucheck_report_return(struct iommucheck_monitor* monitor, uint32_t agent,
     uint64_t known, uint64_t id, uint64_t status, uint64_t value, const uint64_t* words,
-    uint64_t words_count);
+    uint64_t words_count, uint64_t error);
 int iommucheck_report_callback(struct iommucheck_monitor* monitor, uint32_t agent,
     uint64_t known, uint64_t kind, uint64_t device, uint64_t pasid, uint64_t drvdata,
     uint64_t fault_group);

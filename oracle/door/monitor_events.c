@@ -490,10 +490,10 @@ int iommucheck_report_structure_fetch(struct iommucheck_monitor* monitor, uint32
   return iommucheck_monitor_report(monitor, &event.head);
 }
 
-MEMBERS(iommucheck_event_return, 5);
+MEMBERS(iommucheck_event_return, 6);
 int iommucheck_report_return(struct iommucheck_monitor* monitor, uint32_t agent,
     uint64_t known, uint64_t id, uint64_t status, uint64_t value, const uint64_t* words,
-    uint64_t words_count) {
+    uint64_t words_count, uint64_t error) {
   struct iommucheck_event_return event;
   if (known & IOMMUCHECK_KNOWN_ORIGIN) return iommucheck_monitor_report(monitor, 0);
   event.head.size = (uint32_t)sizeof event;
@@ -507,6 +507,7 @@ int iommucheck_report_return(struct iommucheck_monitor* monitor, uint32_t agent,
   event.value = value;
   event.words = words;
   event.words_count = words_count;
+  event.error = error;
   return iommucheck_monitor_report(monitor, &event.head);
 }
 

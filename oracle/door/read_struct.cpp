@@ -125,7 +125,9 @@ class StructReader {
       if (bounded(field, number, std::numeric_limits<T>::max())) value = static_cast<T>(number);
     } else if constexpr (trace::NamedEnum<T>) {
       const u64 number = next();
-      if (bounded(field, number, trace::EnumInfo<T>::values.size() - 1)) {
+      if (trace::word_of<T>(number) == nullptr) {
+        fail(field, fmt::format("is {:#x}, which is none of the enum's words", number));
+      } else {
         value = static_cast<T>(number);
       }
     } else if constexpr (trace::ObjectId<T> || std::is_same_v<T, AgentId>) {

@@ -8,6 +8,7 @@
 
 #include "base/errno_names.h"
 #include "scenario/print.h"
+#include "trace/types.h"
 
 namespace iommucheck::oracle::stories {
 namespace {
@@ -123,12 +124,8 @@ u32 bits_of(const Value& list, std::initializer_list<std::pair<std::string_view,
 }
 
 u32 domain_kind(std::string_view word) {
-  constexpr std::string_view words[] = {"paging",  "blocked", "identity",    "paging_s2",
-                                        "dynamic", "nested",  "nested_pasid"};
-  for (u32 i = 0; i < std::size(words); ++i) {
-    if (words[i] == word) return i + 1;
-  }
-  return ~u32{0};
+  const auto kind = trace::enum_from_string<trace::DomainKind>(word);
+  return kind ? static_cast<u32>(*kind) : ~u32{0};
 }
 
 class Maker {

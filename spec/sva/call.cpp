@@ -102,7 +102,9 @@ std::string status_text(Status status) {
     case Status::eopnotsupp: return "EOPNOTSUPP";
     case Status::etimedout: return "ETIMEDOUT";
   }
-  return "errno " + std::to_string(static_cast<int>(status));
+  const int number = static_cast<int>(status);
+  const bool is_errno = number > 0 && number < 4096;
+  return is_errno ? "errno " + std::to_string(number) : std::to_string(-number);
 }
 
 std::string_view call_name(CallKind kind) {

@@ -29,12 +29,14 @@ enum class Status : int {
   etimedout = 110,
 };
 
-/// From the int that a driver returns: 0, a negative errno, or 1 for "not built".
+/// From the int that a driver returns: 0, a negative errno, or 1 for "not built". Whatever else it
+/// is, it stays what it was (the least int has no negative and becomes the one above it).
 constexpr Status status_from_driver(int result) {
-  return result > -4096 && result < 4096 ? static_cast<Status>(-result) : static_cast<Status>(4096);
+  constexpr int least = -2147483647;
+  return static_cast<Status>(result < least ? -least : -result);
 }
 
-/// "EINVAL"; "errno 7" for one that the interface does not know.
+/// "EINVAL"; "errno 7" for one that the interface does not know, "12345" for what is no errno.
 std::string status_text(Status status);
 
 enum class CallKind : u8 {

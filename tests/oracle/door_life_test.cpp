@@ -116,8 +116,9 @@ TEST(DoorLife, AProfileIsCheckedBeforeItOpens) {
 TEST(DoorLife, OrderAndNumbersMayBeAnything) {
   const MonitorPtr monitor = open_monitor();
   // A return without a call, an access before anything, a queue that is not there.
-  EXPECT_EQ(iommucheck_report_return(monitor.get(), 0, 0, 99, IOMMUCHECK_STATUS_OK, 0, nullptr, 0),
-            IOMMUCHECK_VERDICT_UNDETERMINED);
+  EXPECT_EQ(
+      iommucheck_report_return(monitor.get(), 0, 0, 99, IOMMUCHECK_STATUS_OK, 0, nullptr, 0, 0),
+      IOMMUCHECK_VERDICT_UNDETERMINED);
   EXPECT_GE(iommucheck_report_command_consumed(monitor.get(), IOMMUCHECK_SMMU(0), 0, 7, 0, 0), 0);
   EXPECT_GE(iommucheck_report_call_unmap(monitor.get(), 0, 0, 1, 12345, 0, 4096), 0);
   EXPECT_EQ(iommucheck_report_note(monitor.get(), 0, 0, IOMMUCHECK_NOTE_KIND_TEXT, nullptr, 0, 0),

@@ -42,7 +42,11 @@ TEST(SvaCalls, statuses_come_from_what_drivers_return) {
   EXPECT_EQ(status_from_driver(-22), Status::einval);
   EXPECT_EQ(status_from_driver(1), Status::not_built);
   EXPECT_EQ(status_text(status_from_driver(-7)), "errno 7");
-  EXPECT_EQ(status_text(status_from_driver(-2147483647 - 1)), "errno 4096");
+  EXPECT_EQ(status_text(status_from_driver(-1)), "errno 1");
+  EXPECT_EQ(status_text(status_from_driver(-4095)), "errno 4095");
+  EXPECT_EQ(status_text(status_from_driver(-4096)), "-4096");
+  EXPECT_EQ(status_text(status_from_driver(12345)), "12345");
+  EXPECT_EQ(status_text(status_from_driver(-2147483647 - 1)), "-2147483647");
 }
 
 Call on(CallKind kind, u64 domain, u64 iova = 0, u64 size = 0) {

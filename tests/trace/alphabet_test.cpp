@@ -36,7 +36,7 @@ TEST(Alphabet, NamesAreUnique) {
   }
   names.clear();
   for (const CallInfo& call : call_table) EXPECT_TRUE(names.insert(call.name).second);
-#define TRACE_VALUE(identifier, name, text)
+#define TRACE_VALUE(identifier, number, name, text)
 #define TRACE_ENUM(Type, about, ...) \
   names.clear();                     \
   for (const auto& value : EnumInfo<Type>::values) EXPECT_TRUE(names.insert(value.name).second);

@@ -53,7 +53,8 @@ class Filler {
   }
   template <NamedEnum E>
   void fill(E& out) {
-    out = static_cast<E>(draw_.below(EnumInfo<E>::values.size()));
+    const auto& values = EnumInfo<E>::values;
+    out = static_cast<E>(values[draw_.below(values.size())].number);
   }
   void fill(AgentId& out) {
     out = make_agent(static_cast<AgentKind>(draw_.below(4)), static_cast<u16>(draw_.below(4)));
