@@ -5,10 +5,9 @@
 
 #include <array>
 #include <filesystem>
-#include <fstream>
 #include <set>
-#include <sstream>
 
+#include "base/input.h"
 #include "litmus/names.h"
 #include "litmus/read_lines.h"
 #include "litmus/reader.h"
@@ -281,14 +280,7 @@ Expected<Test> read_test(Preludes& preludes, const Block& block) {
   return test;
 }
 
-Expected<std::string> read_whole(const std::string& path) {
-  std::ifstream stream(path, std::ios::binary);
-  if (!stream) return fail(ErrorCode::bad_input, fmt::format("{}: cannot be opened", path));
-  std::ostringstream text;
-  text << stream.rdbuf();
-  if (stream.bad()) return fail(ErrorCode::bad_input, fmt::format("{}: cannot be read", path));
-  return text.str();
-}
+constexpr std::size_t file_max = std::size_t{16} << 20;
 
 }  // namespace
 
@@ -318,14 +310,14 @@ Expected<File> parse(std::string_view text, std::string_view file, std::string_v
 }
 
 Expected<File> parse_file(const std::string& path) {
-  auto text = read_whole(path);
+  auto text = read_whole(path, file_max);
   if (!text) return std::unexpected(text.error());
   const auto neighbour = std::filesystem::path(path).parent_path() / "preludes.litmus";
   std::string beside;
   std::error_code code;
   if (std::filesystem::is_regular_file(neighbour, code) &&
       !std::filesystem::equivalent(neighbour, path, code)) {
-    auto read = read_whole(neighbour.string());
+    auto read = read_whole(neighbour.string(), file_max);
     if (!read) return std::unexpected(read.error());
     beside = std::move(*read);
   }

@@ -141,7 +141,9 @@ spec::Rule Monitor::rule_for(const Alternatives& allowed) const {
 // ---- streams ------------------------------------------------------------------------------------
 
 void Monitor::check_device(u32 device) {
-  for (const u32 sid : interface_.stream_ids(device)) check_stream({sid});
+  // All its substreams, but not by the part that stands for every stream: 0xffffffff is a StreamID
+  // like others where SIDSIZE is 32.
+  for (const u32 sid : interface_.stream_ids(device)) check_stream({sid, 0, ~u32{0} - 1});
 }
 
 /// Whether no device has this StreamID. Where no device is named at all, nobody knows.
@@ -153,7 +155,7 @@ bool Monitor::is_nobodys(u32 sid) const {
 /// space, and of each PASID at which something is promised or may be met. A stream that is nobody's
 /// reaches nothing, as one of a device that is not there.
 void Monitor::check_stream(const spec::StreamPart& part) {
-  if (part.sid == every_stream) {
+  if (part.sid == every_stream && part.whole()) {
     for (u32 device = 0; device < interface_.device_count(); ++device) check_device(device);
     caches_.for_each_translating_stream([&](u32 sid) {
       if (is_nobodys(sid)) check_stream({sid});

@@ -2,10 +2,8 @@
 #include "scenario/parser.h"
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
 
+#include "base/input.h"
 #include "scenario/check.h"
 #include "scenario/read_step.h"
 #include "scenario/tokens.h"
@@ -13,7 +11,7 @@
 namespace iommucheck::scenario {
 namespace {
 
-constexpr std::uintmax_t file_max = std::uintmax_t{16} << 20;
+constexpr std::size_t file_max = std::size_t{16} << 20;
 
 /// Words between blanks.
 std::vector<std::string_view> words_of(std::string_view text) {
@@ -137,22 +135,12 @@ Expected<File> parse(std::string_view text, std::string_view name) {
 Expected<File> parse_file(const std::string& path) { return whole(parse_file_all(path)); }
 
 Parsed parse_file_all(const std::string& path) {
-  const auto unread = [&](std::string message) {
-    Parsed parsed;
-    parsed.file.name = path;
-    parsed.errors.push_back({ErrorCode::bad_input, path + std::move(message)});
-    return parsed;
-  };
-  std::error_code error;
-  const auto size = std::filesystem::file_size(path, error);
-  std::ifstream stream(path, std::ios::binary);
-  if (!stream || std::filesystem::is_directory(path, error)) {
-    return unread(": cannot be read; name a file of scenarios");
-  }
-  if (!error && size > file_max) return unread(": is larger than 16 MiB; split it");
-  std::ostringstream text;
-  text << stream.rdbuf();
-  return parse_all(text.str(), path);
+  const auto text = read_whole(path, file_max);
+  if (text) return parse_all(*text, path);
+  Parsed parsed;
+  parsed.file.name = path;
+  parsed.errors.push_back(text.error());
+  return parsed;
 }
 
 }  // namespace iommucheck::scenario

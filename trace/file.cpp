@@ -13,6 +13,7 @@
 #include <system_error>
 #include <vector>
 
+#include "base/input.h"
 #include "trace/compress.h"
 
 namespace iommucheck::trace {
@@ -36,7 +37,10 @@ std::unexpected<Error> environment_failure(std::string_view what, const std::str
 // ---- reading ----
 
 struct InputFile::State {
-  File file;
+  State(Input opened, std::string name, FileLimits bounds)
+      : file(std::move(opened)), path(std::move(name)), limits(bounds) {}
+
+  Input file;
   std::string path;
   FileLimits limits;
   std::unique_ptr<Decompressor> decompressor;
@@ -54,26 +58,17 @@ InputFile& InputFile::operator=(InputFile&&) noexcept = default;
 InputFile::~InputFile() = default;
 
 Expected<void> InputFile::State::fill() {
-  const std::size_t size = std::fread(chunk.data(), 1, chunk.size(), file.get());
-  if (size == 0) {
-    if (std::ferror(file.get()) != 0) return environment_failure("read", path, errno);
-    file_ended = true;
-  }
-  pending = std::span<const char>(chunk.data(), size);
+  const auto size = file.read(chunk);
+  if (!size) return std::unexpected(size.error());
+  file_ended = *size == 0;
+  pending = std::span<const char>(chunk.data(), *size);
   return {};
 }
 
 Expected<InputFile> InputFile::open(const std::string& path, FileLimits limits) {
-  std::error_code code;
-  if (std::filesystem::is_directory(path, code)) {
-    return fail(ErrorCode::bad_input, fmt::format("{}: is a directory; name a file", path));
-  }
-  File file(std::fopen(path.c_str(), "rb"));
-  if (!file) return environment_failure("open", path, errno);
-  auto state = std::make_unique<State>();
-  state->file = std::move(file);
-  state->path = path;
-  state->limits = limits;
+  auto file = Input::open(path);
+  if (!file) return std::unexpected(std::move(file.error()));
+  auto state = std::make_unique<State>(std::move(*file), path, limits);
   if (auto filled = state->fill(); !filled) return std::unexpected(filled.error());
   state->decompressor = make_decompressor(state->pending);
   return InputFile(std::move(state));
