@@ -7,7 +7,9 @@
 
 #include "cli/options.h"
 #include "cli/verdicts.h"
+#include "oracle/finding_files.h"
 #include "oracle/report/junit.h"
+#include "oracle/run_end.h"
 
 namespace iommucheck::cli {
 namespace {
@@ -46,9 +48,9 @@ std::string progress_text(const oracle::CheckProgress& now) {
                      now.findings, clock_text(left));
 }
 
-std::string verdict_line(const oracle::CheckResult& result) {
+std::string verdict_line(const oracle::CheckResult& result, const oracle::RunEnd& end) {
   const RuleTotals rules = totals(result.rules);
-  std::string verdict = result.findings.empty() ? "holds" : "VIOLATED";
+  std::string verdict = verdict_word(end);
   for (const auto& finding : result.findings) {
     verdict += fmt::format(" {} ({})", spec::rule_name(finding.rule),
                            spec::family_name(spec::rule_info(finding.rule).family));
@@ -60,8 +62,31 @@ std::string verdict_line(const oracle::CheckResult& result) {
       grouped(result.outcomes_judged), rules.holds, rules.claimed());
 }
 
-void print_text(const CheckCommand& options, const oracle::CheckResult& result) {
-  for (const auto& finding : result.findings) print_finding(finding);
+/// What goes on where a run was stopped: every option that decides what is done.
+std::string command_to_go_on(const CheckCommand& options, const oracle::CheckResult& result) {
+  std::string text = fmt::format("iommucheck check --driver {} --seed {} --from {} --operations {}",
+                                 oracle::shell_word(options.driver), result.seed,
+                                 options.from + result.sequences, options.operations);
+  if (options.runs != 0) {
+    text += fmt::format(" --runs {}", options.runs - std::min(options.runs, result.sequences));
+  }
+  if (options.seconds) text += fmt::format(" --time {}", *options.seconds);
+  if (options.scan) text += " --precision scan";
+  if (options.isolate_case) text += " --isolate case";
+  if (options.hang_seconds != CheckCommand{}.hang_seconds) {
+    text += fmt::format(" --hang {}", options.hang_seconds);
+  }
+  if (options.findings != CheckCommand{}.findings) {
+    text += fmt::format(" --findings {}", options.findings);
+  }
+  if (options.no_shrink) text += " --no-shrink";
+  if (options.out != CheckCommand{}.out) text += " --out " + oracle::shell_word(options.out);
+  return text;
+}
+
+/// The findings were printed when they were found.
+void print_text(const CheckCommand& options, const oracle::CheckResult& result,
+                const oracle::RunEnd& end) {
   print_rules(result.rules, options.all_rules);
   const u64 share = result.calls == 0 ? 0 : result.calls_succeeded * 100 / result.calls;
   fmt::print("{} accesses judged; {}% of the calls succeeded; {:.1f} s, {} sequences/s\n",
@@ -69,19 +94,25 @@ void print_text(const CheckCommand& options, const oracle::CheckResult& result) 
              result.seconds > 0
                  ? grouped(static_cast<u64>(static_cast<double>(result.sequences) / result.seconds))
                  : "0");
-  if (!result.ended_early.empty()) fmt::print("ended early: {}\n", result.ended_early);
-  if (result.stopped) {
-    fmt::print("stopped; to go on: iommucheck check --driver {} --seed {} --from {}\n",
-               options.driver, result.seed, options.from + result.sequences);
+  for (const auto& gave_up : result.gave_up) {
+    fmt::print("no verdict on sequence {}: {}\n", gave_up.sequence, gave_up.bound);
+    for (const auto& operation : gave_up.operations) fmt::print("    {}\n", fuzz::print(operation));
+    if (!gave_up.trace_path.empty()) {
+      fmt::print("  again: {}\n", oracle::again_command("", gave_up.trace_path));
+    }
   }
-  fmt::print("{}\n", verdict_line(result));
+  if (result.stopped) {
+    fmt::print("stopped; to go on: {}\n", command_to_go_on(options, result));
+  }
+  fmt::print("{}\n", verdict_line(result, end));
 }
 
-void print_json(const oracle::CheckResult& result) {
+void print_json(const oracle::CheckResult& result, const oracle::RunEnd& end) {
   JsonWriter json;
   json.begin_object()
       .member("driver", result.driver_name)
-      .member("verdict", result.findings.empty() ? "holds" : "violated")
+      .member("verdict", oracle::to_string(end.verdict()))
+      .texts("why", end.why())
       .member("seed", result.seed)
       .member("sequences", result.sequences)
       .member("calls", result.calls)
@@ -97,7 +128,7 @@ void print_json(const oracle::CheckResult& result) {
 }
 
 /// A case for each rule, and one for a sequence that a bound left without a verdict.
-void print_junit(const oracle::CheckResult& result) {
+void print_junit(const oracle::CheckResult& result, const oracle::RunEnd& end) {
   oracle::JunitSuite suite = suite_of("check", result.driver_name, result.seconds);
   suite.property("seed", std::to_string(result.seed));
   suite.property("sequences", std::to_string(result.sequences));
@@ -116,6 +147,7 @@ void print_junit(const oracle::CheckResult& result) {
     for (const auto& operation : gave_up.operations) one.details += fuzz::print(operation) + "\n";
     suite.cases.push_back(std::move(one));
   }
+  add_end(suite, end, "check " + result.driver_name);
   fmt::print("{}", oracle::to_junit(suite));
 }
 
@@ -128,6 +160,13 @@ int run_check(const CheckCommand& options) {
     if (progress.due()) progress.show(progress_text(now));
   };
   if (options.format == Format::text) {
+    settings.found = [&](const oracle::Violation& finding) {
+      progress.clear();
+      print_finding(finding);
+      std::fflush(stdout);  // a run goes on for hours, perhaps in a pipe
+    };
+  }
+  if (options.format == Format::text) {
     fmt::print("check of driver {}, seed {}\n", options.driver, settings.seed);
     std::fflush(stdout);
   }
@@ -135,14 +174,16 @@ int run_check(const CheckCommand& options) {
   const auto result = oracle::run_check(settings);
   progress.clear();
   if (!result) return report("check", result.error());
+  const oracle::RunEnd end = oracle::end_of(settings, *result);
+  const int status = finish("check", end);
   if (options.format == Format::json) {
-    print_json(*result);
+    print_json(*result, end);
   } else if (options.format == Format::junit) {
-    print_junit(*result);
+    print_junit(*result, end);
   } else {
-    print_text(options, *result);
+    print_text(options, *result, end);
   }
-  return result->findings.empty() ? exit_held : exit_violation;
+  return status;
 }
 
 }  // namespace iommucheck::cli

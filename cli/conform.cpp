@@ -7,6 +7,7 @@
 
 #include "cli/options.h"
 #include "cli/verdicts.h"
+#include "oracle/run_end.h"
 
 namespace iommucheck::cli {
 namespace {
@@ -59,20 +60,28 @@ void print_conform_rules(const ConformResult& result, bool all) {
   }
 }
 
-std::string verdict_line(const ConformResult& result) {
+std::string word_of(const oracle::RunEnd& end) {
+  switch (end.verdict()) {
+    case Verdict::held: return "as known";
+    case Verdict::violated: return "DIFFERS";
+    default: return verdict_word(end);
+  }
+}
+
+std::string verdict_line(const ConformResult& result, const oracle::RunEnd& end) {
   u64 known = 0;
   for (const auto& found : result.divergences) known += found.known_id.empty() ? 0 : 1;
   const RuleTotals rules = totals(result.rules);
   return fmt::format(
       "device {} {} against spec: {}, {} known divergences, {} new, {} vanished, {} cases, "
       "{} accesses, rules {} of {} hold",
-      result.device, result.version, result.held() ? "as known" : "DIFFERS", known,
-      result.divergences.size() - known, result.vanished.size(),
-      grouped(result.directed + result.random), grouped(result.accesses), rules.holds,
-      rules.claimed());
+      result.device, result.version, word_of(end), known, result.divergences.size() - known,
+      result.vanished.size(), grouped(result.directed + result.random), grouped(result.accesses),
+      rules.holds, rules.claimed());
 }
 
-void print_text(const ConformCommand& options, const ConformResult& result) {
+void print_text(const ConformCommand& options, const ConformResult& result,
+                const oracle::RunEnd& end) {
   print_divergences(result);
   print_conform_rules(result, options.all_rules);
   fmt::print(
@@ -89,25 +98,34 @@ void print_text(const ConformCommand& options, const ConformResult& result) {
   fmt::print("{} directed cases, {} random ones from seed {}; {:.1f} s{}\n",
              grouped(result.directed), grouped(result.random), result.seed, result.seconds,
              result.stopped ? "; stopped" : "");
-  if (!result.held() && !options.report.empty()) {
+  if (end.verdict() == Verdict::violated && !options.report.empty()) {
     fmt::print(
         "the file of known divergences as it would be now: {}/{}-*.json; explain what is "
         "new, then put it and its traces to data/known (docs/conform.md)\n",
         options.report, result.device);
-  } else if (!result.held()) {
+  } else if (end.verdict() == Verdict::violated) {
     fmt::print(
         "to get their traces and the file as it would be now: --report DIR "
         "(docs/conform.md)\n");
   }
-  fmt::print("{}\n", verdict_line(result));
+  fmt::print("{}\n", verdict_line(result, end));
 }
 
-void print_json(const ConformResult& result) {
+std::string_view json_word(Verdict end) {
+  switch (end) {
+    case Verdict::held: return "as known";
+    case Verdict::violated: return "differs";
+    default: return oracle::to_string(end);
+  }
+}
+
+void print_json(const ConformResult& result, const oracle::RunEnd& end) {
   JsonWriter json;
   json.begin_object()
       .member("device", result.device)
       .member("version", result.version)
-      .member("verdict", result.held() ? "as known" : "differs")
+      .member("verdict", json_word(end.verdict()))
+      .texts("why", end.why())
       .member("known_file", result.known_file)
       .member("seed", result.seed)
       .member("directed", result.directed)
@@ -173,12 +191,14 @@ int run_conform(const ConformCommand& options) {
   const auto result = oracle::run_conform(settings);
   progress.clear();
   if (!result) return report("conform", result.error());
+  const oracle::RunEnd end = oracle::end_of(*result);
+  const int status = finish("conform", end);
   if (options.format == Format::json) {
-    print_json(*result);
+    print_json(*result, end);
   } else {
-    print_text(options, *result);
+    print_text(options, *result, end);
   }
-  return result->held() ? exit_held : exit_violation;
+  return status;
 }
 
 }  // namespace iommucheck::cli

@@ -26,17 +26,23 @@ void on_interrupt(int signal) {
 
 const char* version_text() { return IOMMUCHECK_VERSION; }
 
-int exit_status(ErrorCode code) {
-  return code == ErrorCode::environment ? exit_environment : exit_bad_input;
-}
-
 int report(std::string_view command, const Error& error) {
   std::fflush(stdout);
   const std::string_view kind = error.code == ErrorCode::unsupported ? "unsupported: "
                                 : error.code == ErrorCode::gave_up   ? "gave up: "
                                                                      : "";
   fmt::print(stderr, "iommucheck {}: {}{}\n", command, kind, error.message);
-  return exit_status(error.code);
+  return exit_status(oracle::verdict_of(error.code));
+}
+
+int finish(std::string_view command, const oracle::RunEnd& end) {
+  std::fflush(stdout);
+  const Verdict verdict = end.verdict();
+  for (const std::string& why : end.why()) {
+    fmt::print(stderr, "iommucheck {}: {}: {}\n", command,
+               verdict == Verdict::violated ? "besides" : oracle::to_string(verdict), why);
+  }
+  return exit_status(verdict);
 }
 
 void catch_interrupts() {

@@ -9,19 +9,21 @@
 
 #include "base/error.h"
 #include "base/types.h"
+#include "oracle/verdict.h"
 
 namespace iommucheck::cli {
 
-inline constexpr int exit_held = 0;
-inline constexpr int exit_violation = 1;
-inline constexpr int exit_bad_input = 2;
-inline constexpr int exit_environment = 3;
+using oracle::exit_status;
+using oracle::Verdict;
+inline constexpr int exit_held = exit_status(Verdict::held);
 
 const char* version_text();
 
-int exit_status(ErrorCode code);
 /// Says it on stderr; the exit status.
 int report(std::string_view command, const Error& error);
+/// The exit status of a run. What keeps it from being held is said on stderr, each in a line: to be
+/// called before the report, whose last line is the verdict.
+int finish(std::string_view command, const oracle::RunEnd& end);
 
 /// From here on Ctrl-C (and SIGTERM) only asks for an end; a second one ends at once.
 void catch_interrupts();

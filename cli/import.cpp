@@ -25,7 +25,9 @@ int run_import(const ImportCommand& options) {
     if (count != 0) fmt::print("{:>12} {}\n", grouped(count), info.name);
   }
   fmt::print("{}: {} events\n", options.output, grouped(trace->events.size()));
-  return exit_held;
+  oracle::RunEnd end;
+  if (trace->events.empty()) end.undecided(options.file + ": the recording has no event");
+  return finish("import", end);
 }
 
 }  // namespace iommucheck::cli

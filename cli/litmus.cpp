@@ -206,6 +206,8 @@ class LitmusRun {
     const Clock::time_point begin = Clock::now();
     if (is(Format::json)) writer_.begin_object().key("tests").begin_array();
     for (const auto& path : options_.files) run_file(path);
+    oracle::add_tests(end_, {passed_, failed_, unsupported_, "are unsupported"});
+    const int status = finish("litmus", end_);
     switch (options_.format) {
       case Format::text:
         fmt::print("{} passed, {} failed, {} unsupported\n", passed_, failed_, unsupported_);
@@ -215,17 +217,19 @@ class LitmusRun {
             .member("passed", passed_)
             .member("failed", failed_)
             .member("unsupported", unsupported_)
+            .member("verdict", oracle::to_string(end_.verdict()))
+            .texts("why", end_.why())
             .end_object()
             .print();
         break;
       case Format::junit: {
         oracle::JunitSuite suite = suite_of("litmus", "", seconds_since(begin));
         suite.cases = std::move(cases_);
+        add_end(suite, end_, "litmus");
         fmt::print("{}", oracle::to_junit(suite));
       }
     }
-    if (error_status_ != exit_held) return error_status_;
-    return failed_ == 0 ? exit_held : exit_violation;
+    return status;
   }
 
  private:
@@ -267,7 +271,7 @@ class LitmusRun {
 
   /// The other files and tests are judged all the same.
   void note_error(const Error& error, const std::string& path, const std::string& name) {
-    error_status_ = std::max(error_status_, report("litmus", error));
+    end_.error(error);
     if (!is(Format::junit)) return;
     oracle::JunitCase one;
     one.name = name;
@@ -282,7 +286,7 @@ class LitmusRun {
   JsonWriter writer_;
   std::vector<oracle::JunitCase> cases_;
   u64 passed_ = 0, failed_ = 0, unsupported_ = 0;
-  int error_status_ = exit_held;
+  oracle::RunEnd end_;
 };
 
 /// What the fuzz target does not look at, and what makes mutants be refused.

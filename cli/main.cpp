@@ -29,7 +29,7 @@ int run(int argc, char** argv) {
           : std::visit([](const auto& options) { return run(options); }, std::get<Command>(parsed));
   if (std::fflush(stdout) != 0) {
     fmt::print(stderr, "iommucheck: cannot write to stdout\n");
-    if (status == exit_held) status = exit_environment;
+    if (status != exit_status(Verdict::violated)) status = exit_status(Verdict::environment);
   }
   return status;
 }
@@ -42,6 +42,7 @@ int main(int argc, char** argv) {
     return iommucheck::cli::run(argc, argv);
   } catch (const std::exception& error) {  // no memory, or a mistake of ours
     fmt::print(stderr, "iommucheck: {}\n", error.what());
-    return iommucheck::cli::exit_environment;
+    using iommucheck::oracle::Verdict;
+    return iommucheck::oracle::exit_status(Verdict::environment);
   }
 }

@@ -16,8 +16,8 @@ namespace iommucheck::cli {
 namespace {
 
 constexpr const char* epilogue =
-    "Exit status: 0 all held, 1 a violation was found, 2 the input or usage was bad, "
-    "3 the environment failed.";
+    "Exit status: 0 all held, 1 a violation was found, 2 nothing was decided (stopped, a bound, "
+    "nothing to judge) or the input or usage was bad, 3 the environment failed.";
 
 /// `names` are those of the first values of Format.
 void add_format(CLI::App& app, Format& format, const std::vector<std::string>& names) {
@@ -104,7 +104,7 @@ class Reader {
     const auto subcommands = app_.get_subcommands();
     const std::string name = subcommands.empty() ? "" : " " + subcommands.front()->get_name();
     fmt::print(stderr, "iommucheck{}: {}\nTry: iommucheck{} --help\n", name, what, name);
-    return exit_bad_input;
+    return exit_status(Verdict::undecided);
   }
 
   bool is_command(std::string_view name) const {

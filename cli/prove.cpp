@@ -65,17 +65,21 @@ int run_prove(const ProveCommand& options) {
   u64 unexpected = 0, proved = 0, refuted = 0, unknown = 0;
   for (const proofs::ProofResult& result : results) {
     unexpected += result.as_expected() ? 0 : 1;
-    unknown += result.verdict == proofs::Verdict::unknown;
+    unknown += !result.as_expected() && result.verdict == proofs::Verdict::unknown;
     proved += result.as_expected() && result.twin.empty();
     refuted += result.as_expected() && !result.twin.empty();
   }
+  oracle::RunEnd end;
+  if (unexpected != unknown) end.found();
+  if (unknown != 0) end.undecided(fmt::format("{} questions had no answer", unknown));
+  const int status = finish("prove", end);
   if (options.format == Format::json) {
     print_json(results, unexpected);
   } else {
     fmt::print("{}: {} proved, {} twins refuted, {} not as expected ({} unknown)\n",
                unexpected == 0 ? "holds" : "FAILS", proved, refuted, unexpected, unknown);
   }
-  return unexpected == 0 ? exit_held : exit_violation;
+  return status;
 }
 
 }  // namespace iommucheck::cli

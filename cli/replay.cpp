@@ -7,19 +7,22 @@
 #include "cli/verdicts.h"
 #include "oracle/alone.h"
 #include "oracle/report/junit.h"
+#include "oracle/run_end.h"
 
 namespace iommucheck::cli {
 namespace {
 
-std::string verdict_line(const ReplayCommand& options, const oracle::ReplayResult& result) {
-  return fmt::format("{}: {}, {} events: {} accepted, {} flagged, {} undetermined, rules {} of {}",
-                     options.trace, result.findings.empty() ? "no violation" : "VIOLATED",
-                     grouped(result.events), grouped(result.accepted), grouped(result.flagged),
-                     grouped(result.undetermined), totals(result.rules).holds,
-                     totals(result.rules).claimed());
+std::string verdict_line(const ReplayCommand& options, const oracle::ReplayResult& result,
+                         const oracle::RunEnd& end) {
+  return fmt::format(
+      "{}: {}, {} events: {} accepted, {} flagged, {} undetermined, rules {} of {}", options.trace,
+      end.verdict() == Verdict::held ? "no violation" : verdict_word(end), grouped(result.events),
+      grouped(result.accepted), grouped(result.flagged), grouped(result.undetermined),
+      totals(result.rules).holds, totals(result.rules).claimed());
 }
 
-void print_text(const ReplayCommand& options, const oracle::ReplayResult& result) {
+void print_text(const ReplayCommand& options, const oracle::ReplayResult& result,
+                const oracle::RunEnd& end) {
   for (const auto& finding : result.findings) print_finding(finding);
   print_rules(result.rules, options.all_rules);
   for (const auto& missing : result.missing) {
@@ -27,16 +30,17 @@ void print_text(const ReplayCommand& options, const oracle::ReplayResult& result
   }
   if (result.notes != 0) fmt::print("{:>12} notes without meaning\n", grouped(result.notes));
   fmt::print("{}{:.1f} s\n", result.source.empty() ? "" : result.source + "; ", result.seconds);
-  if (result.stopped) fmt::print("stopped: what follows has not been judged\n");
-  fmt::print("{}\n", verdict_line(options, result));
+  fmt::print("{}\n", verdict_line(options, result, end));
 }
 
-void print_json(const ReplayCommand& options, const oracle::ReplayResult& result) {
+void print_json(const ReplayCommand& options, const oracle::ReplayResult& result,
+                const oracle::RunEnd& end) {
   JsonWriter json;
   json.begin_object()
       .member("trace", options.trace)
       .member("source", result.source)
-      .member("verdict", result.findings.empty() ? "holds" : "violated")
+      .member("verdict", oracle::to_string(end.verdict()))
+      .texts("why", end.why())
       .member("events", result.events)
       .member("accepted", result.accepted)
       .member("flagged", result.flagged)
@@ -56,7 +60,8 @@ void print_json(const ReplayCommand& options, const oracle::ReplayResult& result
 }
 
 /// The trace as one case, and one for each rule.
-void print_junit(const ReplayCommand& options, const oracle::ReplayResult& result) {
+void print_junit(const ReplayCommand& options, const oracle::ReplayResult& result,
+                 const oracle::RunEnd& end) {
   oracle::JunitSuite suite = suite_of("replay", options.trace, result.seconds);
   if (!result.source.empty()) suite.property("source", result.source);
   suite.property("events", std::to_string(result.events));
@@ -69,13 +74,13 @@ void print_junit(const ReplayCommand& options, const oracle::ReplayResult& resul
   whole.group = "replay";
   whole.file = options.trace;
   whole.seconds = result.seconds;
-  whole.output = verdict_line(options, result);
+  whole.output = verdict_line(options, result, end);
   for (const auto& missing : result.missing) {
     whole.output += fmt::format("\n{} events undetermined: {}", missing.events, missing.fact);
   }
   if (!result.findings.empty() || result.flagged != 0) {
     whole.status = oracle::JunitStatus::failed;
-    whole.message = verdict_line(options, result);
+    whole.message = verdict_line(options, result, end);
     for (const auto& finding : result.findings) {
       whole.details += oracle::failure_text(finding) + "\n";
     }
@@ -85,6 +90,7 @@ void print_junit(const ReplayCommand& options, const oracle::ReplayResult& resul
   }
   suite.cases.push_back(std::move(whole));
   oracle::add_rules(suite, result.rules, result.findings, "rules of " + options.trace);
+  add_end(suite, end, "replay");
   fmt::print("{}", oracle::to_junit(suite));
 }
 
@@ -98,25 +104,33 @@ int run_with_driver(const ReplayCommand& options) {
   const auto again = oracle::run_cases_of(options.trace, settings);
   if (!again) return report("replay", again.error());
   const oracle::Outcome& outcome = again->end.outcome;
-  const bool died =
-      outcome.ended == oracle::Ended::crashed || outcome.ended == oracle::Ended::timed_out;
+  oracle::RunEnd verdict;
+  const bool crashed = outcome.ended == oracle::Ended::crashed;
+  const bool others = crashed && outcome.party != oracle::Party::driver;
+  const bool died = (crashed && !others) || outcome.ended == oracle::Ended::timed_out;
   std::string rule;
   std::string what = "no violation";
   if (died) {
-    rule = outcome.ended == oracle::Ended::crashed ? "CRASH_NEVER" : "HANG_RETURNS";
+    rule = crashed ? "CRASH_NEVER" : "HANG_RETURNS";
     what = "the driver " + outcome.describe();
+  } else if (others) {
+    what = (outcome.party == oracle::Party::outside ? "the process " : "the checker's own code ") +
+           outcome.describe();
+    verdict.environment(what);
   } else if (again->end.broken) {
     rule = std::string(spec::rule_name(*again->end.broken));
     what = again->end.text;
   } else if (outcome.ended == oracle::Ended::stopped) {
     what = "stopped";
+    verdict.undecided("stopped before the cases were at their end");
   }
+  if (!rule.empty()) verdict.found();
   if (options.format == Format::json) {
     JsonWriter json;
     json.begin_object()
         .member("trace", options.trace)
         .member("driver", options.driver)
-        .member("verdict", rule.empty() ? "holds" : "violated")
+        .member("verdict", oracle::to_string(verdict.verdict()))
         .member("cases", u64{again->cases})
         .member("rule", rule)
         .member("what", what)
@@ -134,6 +148,9 @@ int run_with_driver(const ReplayCommand& options) {
     if (!rule.empty()) {
       one.status = oracle::JunitStatus::failed;
       one.message = what;
+    } else if (others) {
+      one.status = oracle::JunitStatus::error;
+      one.message = what;
     } else if (outcome.ended == oracle::Ended::stopped) {
       one.status = oracle::JunitStatus::skipped;
       one.message = what;
@@ -145,7 +162,7 @@ int run_with_driver(const ReplayCommand& options) {
     fmt::print("{} with {}: {} case{} run{}: {}\n", options.trace, options.driver, again->cases,
                again->cases == 1 ? "" : "s", rule.empty() ? "" : ", VIOLATED " + rule, what);
   }
-  return rule.empty() ? exit_held : exit_violation;
+  return finish("replay", verdict);
 }
 
 }  // namespace
@@ -166,14 +183,16 @@ int run_replay(const ReplayCommand& options) {
   const auto result = oracle::run_replay(settings);
   progress.clear();
   if (!result) return report("replay", result.error());
+  const oracle::RunEnd end = oracle::end_of(*result);
+  const int status = finish("replay", end);
   if (options.format == Format::json) {
-    print_json(options, *result);
+    print_json(options, *result, end);
   } else if (options.format == Format::junit) {
-    print_junit(options, *result);
+    print_junit(options, *result, end);
   } else {
-    print_text(options, *result);
+    print_text(options, *result, end);
   }
-  return result->findings.empty() && result->flagged == 0 ? exit_held : exit_violation;
+  return status;
 }
 
 }  // namespace iommucheck::cli

@@ -30,14 +30,16 @@ std::string list_of(const std::vector<std::string>& names) {
 
 void print_text(const Scenario& scenario, const ScenarioResult& result, const std::string& path,
                 bool quiet) {
-  const char* word = result.status == Status::passed  ? "ok   "
-                     : result.status == Status::needs ? "needs"
-                                                      : "FAIL ";
+  const char* word = result.status == Status::passed      ? "ok   "
+                     : result.status == Status::needs     ? "needs"
+                     : result.status == Status::undecided ? "?    "
+                                                          : "FAIL ";
   if (quiet && result.status == Status::passed) return;
   fmt::print("{}  {}  {}\n", word, scenario.id, scenario.title);
   if (result.status == Status::needs) {
     fmt::print("         not built: {}\n", list_of(result.needs));
   }
+  if (!result.bound.empty()) fmt::print("         no verdict: {}\n", result.bound);
   if (!result.failure) return;
   const oracle::stories::StepFailure& failure = *result.failure;
   fmt::print("         {}:{}:{}: {}\n           expected {}\n           observed {}\n", path,
@@ -53,9 +55,10 @@ void write_json(JsonWriter& json, const Scenario& scenario, const ScenarioResult
       .member("title", scenario.title)
       .member("file", path)
       .member("line", u64{scenario.place.line})
-      .member("status", result.status == Status::passed  ? "ok"
-                        : result.status == Status::needs ? "needs"
-                                                         : "FAIL")
+      .member("status", result.status == Status::passed      ? "ok"
+                        : result.status == Status::needs     ? "needs"
+                        : result.status == Status::undecided ? "undecided"
+                                                             : "FAIL")
       .member("runs", u64{result.runs});
   if (result.status == Status::needs) json.texts("needs", result.needs);
   if (result.failure) {
@@ -84,6 +87,11 @@ oracle::JunitCase case_of(const Scenario& scenario, const ScenarioResult& result
   if (result.status == Status::needs) {
     one.status = oracle::JunitStatus::skipped;
     one.message = "not built: " + list_of(result.needs);
+  }
+  if (!result.bound.empty()) {
+    one.status = oracle::JunitStatus::error;
+    one.type = "undecided";
+    one.message = result.bound;
   }
   if (result.failure) {
     const oracle::stories::StepFailure& failure = *result.failure;
@@ -135,6 +143,8 @@ class ScenarioRun {
     if (is(Format::json)) writer_.begin_object().key("scenarios").begin_array();
     for (const std::string& path : options_.files) run_file(path);
     const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+    oracle::add_tests(end_, {passed_, failed_, needs_, "need calls that are not built"});
+    const int status = finish("scenario", end_);
     switch (options_.format) {
       case Format::text:
         fmt::print("{} passed, {} failed, {} need calls that are not built\n", passed_, failed_,
@@ -146,17 +156,19 @@ class ScenarioRun {
             .member("passed", passed_)
             .member("failed", failed_)
             .member("needs", needs_)
+            .member("verdict", oracle::to_string(end_.verdict()))
+            .texts("why", end_.why())
             .end_object()
             .print();
         break;
       case Format::junit: {
         oracle::JunitSuite suite = suite_of("scenario", options_.driver, seconds);
         suite.cases = std::move(cases_);
+        add_end(suite, end_, "scenario");
         fmt::print("{}", oracle::to_junit(suite));
       }
     }
-    if (error_status_ != exit_held) return error_status_;
-    return failed_ == 0 ? exit_held : exit_violation;
+    return status;
   }
 
  private:
@@ -190,7 +202,7 @@ class ScenarioRun {
     const scenario::Parsed parsed = scenario::parse_file_all(path);
     // What cannot be read hides nothing else.
     for (const Error& error : parsed.errors) {
-      error_status_ = std::max(error_status_, report("scenario", error));
+      end_.error(error);
       if (!is(Format::junit)) continue;
       oracle::JunitCase one;
       one.name = one.group = one.file = path;
@@ -214,6 +226,10 @@ class ScenarioRun {
     if (result.status == Status::passed) ++passed_;
     if (result.status == Status::failed) ++failed_;
     if (result.status == Status::needs) ++needs_;
+    if (result.status == Status::undecided) {
+      ++undecided_;
+      end_.undecided(fmt::format("scenario {}: {}", scenario.id, result.bound));
+    }
     switch (options_.format) {
       case Format::text: print_text(scenario, result, path, options_.quiet); break;
       case Format::json: write_json(writer_, scenario, result, path); break;
@@ -227,8 +243,8 @@ class ScenarioRun {
   std::function<std::unique_ptr<oracle::stories::Subject>()> make_subject_;
   JsonWriter writer_;
   std::vector<oracle::JunitCase> cases_;
-  u64 passed_ = 0, failed_ = 0, needs_ = 0;
-  int error_status_ = exit_held;
+  u64 passed_ = 0, failed_ = 0, needs_ = 0, undecided_ = 0;
+  oracle::RunEnd end_;
 };
 
 }  // namespace

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace iommucheck::cli {
 
 using oracle::RuleVerdict;
@@ -32,9 +34,7 @@ void print_finding(const oracle::Violation& finding) {
                finding.calls);
     for (const auto& operation : finding.operations) fmt::print("    {}\n", fuzz::print(operation));
   }
-  if (!finding.trace_path.empty()) {
-    fmt::print("  again: iommucheck replay {}\n", finding.trace_path);
-  }
+  if (!finding.again.empty()) fmt::print("  again: {}\n", finding.again);
   fmt::print("\n");
 }
 
@@ -91,6 +91,32 @@ void write_rules(JsonWriter& json, std::span<const oracle::RuleCount> rules) {
         .end_object();
   }
   json.end_array();
+}
+
+std::string verdict_word(const oracle::RunEnd& end) {
+  switch (end.verdict()) {
+    case Verdict::held: return "holds";
+    case Verdict::violated: return "VIOLATED";
+    case Verdict::undecided: return fmt::format("UNDECIDED ({})", end.why().front());
+    case Verdict::environment: return fmt::format("FAILED ({})", end.why().front());
+  }
+  return "?";
+}
+
+void add_end(oracle::JunitSuite& suite, const oracle::RunEnd& end, const std::string& group) {
+  if (end.verdict() != Verdict::undecided && end.verdict() != Verdict::environment) return;
+  const auto says = [](const oracle::JunitCase& c) {
+    return c.status == oracle::JunitStatus::error;
+  };
+  if (std::ranges::any_of(suite.cases, says)) return;  // a file or sequence that says why
+  oracle::JunitCase one;
+  one.name = std::string(oracle::to_string(end.verdict()));
+  one.group = group;
+  one.status = oracle::JunitStatus::error;
+  one.type = one.name;
+  one.message = end.why().front();
+  for (const std::string& why : end.why()) one.details += why + "\n";
+  suite.cases.push_back(std::move(one));
 }
 
 oracle::JunitSuite suite_of(std::string_view command, std::string_view subject, double seconds) {

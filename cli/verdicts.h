@@ -23,6 +23,12 @@ void print_rules(std::span<const oracle::RuleCount> rules, bool all);
 void write_findings(JsonWriter& json, std::span<const oracle::Violation> findings);
 void write_rules(JsonWriter& json, std::span<const oracle::RuleCount> rules);
 
+/// "holds", "VIOLATED", "UNDECIDED (why)", "FAILED (why)": for the last line.
+std::string verdict_word(const oracle::RunEnd& end);
+
+/// A case that says what kept the run from being held, if that is not a finding.
+void add_end(oracle::JunitSuite& suite, const oracle::RunEnd& end, const std::string& group);
+
 /// A JUnit suite "iommucheck COMMAND SUBJECT" with the properties that all runs have.
 oracle::JunitSuite suite_of(std::string_view command, std::string_view subject, double seconds);
 

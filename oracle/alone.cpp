@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -16,10 +17,33 @@ namespace {
 
 constexpr std::size_t slot_hash = 0;  // of the shared numbers
 
+/// A file that is written from its beginning; no link is followed. No path: no file.
+class OwnedFile {
+ public:
+  explicit OwnedFile(const std::string& path) {
+    if (path.empty()) return;
+    constexpr int how = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC;
+    file_ = ::open(path.c_str(), how, 0644);
+  }
+  ~OwnedFile() {
+    if (file_ >= 0) ::close(file_);
+  }
+  OwnedFile(const OwnedFile&) = delete;
+  OwnedFile& operator=(const OwnedFile&) = delete;
+  [[nodiscard]] int descriptor() const { return file_; }
+
+ private:
+  int file_ = -1;
+};
+
 }  // namespace
 
 const iommucheck_driver& LoadedPlugin::driver() const {
   return plugin ? plugin->driver() : *impl::builtin_driver();
+}
+
+void LoadedPlugin::tell(SharedReport& report, const std::string& path) const {
+  if (plugin) report.driver_loaded(plugin->entry(), path);
 }
 
 Expected<LoadedPlugin> load_plugin(const std::string& path) {
@@ -42,18 +66,21 @@ Expected<Alone> run_alone(const CheckOptions& options, std::span<const Sequence>
     report->add_finding(why);
     return 1;
   };
+  const OwnedFile trace(trace_path);
+  if (!trace_path.empty() && trace.descriptor() < 0) {
+    return fail(ErrorCode::environment, fmt::format("{}: {}", trace_path, std::strerror(errno)));
+  }
   const auto once = [&] {
     auto loaded = load_plugin(options.driver);
     if (!loaded) return failed(loaded.error().message);
+    loaded->tell(*report, options.driver);
     LockstepOptions lockstep;
     lockstep.seed = options.seed;
     lockstep.segments = loaded->segments.get();
     lockstep.scan = options.precision == Precision::scan;
     lockstep.guard_window = true;
     CasesOptions how;
-    if (!trace_path.empty()) {
-      how.stream = ::open(trace_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    }
+    how.stream = trace.descriptor();
     how.alive = [](void* context) { static_cast<SharedReport*>(context)->tick(); };
     how.context = &*report;
     const CasesResult result = run_cases(loaded->driver(), lockstep, cases, how);
@@ -91,6 +118,7 @@ Expected<std::optional<std::size_t>> first_that_differs(const CheckOptions& opti
     const auto work = [&] {
       auto loaded = load_plugin(options.driver);
       if (!loaded) return 1;
+      loaded->tell(*report, options.driver);
       LockstepOptions lockstep;
       lockstep.segments = loaded->segments.get();
       lockstep.scan = options.precision == Precision::scan;

@@ -21,6 +21,8 @@ struct LoadedPlugin {
   std::unique_ptr<Segments> segments;
 
   [[nodiscard]] const iommucheck_driver& driver() const;
+  /// Whose code it is, in case that it crashes.
+  void tell(SharedReport& report, const std::string& path) const;
 };
 
 /// "builtin" or a path. bad_input.

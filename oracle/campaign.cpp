@@ -11,6 +11,7 @@
 
 #include "oracle/child.h"
 #include "oracle/evidence.h"
+#include "oracle/finding_files.h"
 #include "oracle/header.h"
 #include "oracle/record_case.h"
 #include "oracle/recorder.h"
@@ -58,14 +59,10 @@ void add_difference(Tally& tally, const Tally& now, const Tally& before) {
   }
 }
 
-/// Whether a specification that is told the events, and nothing else, breaks the same rule first.
+/// Whether `replay` of the trace finds the rule broken, with nothing told but the events.
 bool trace_shows(const trace::Trace& trace, spec::Rule rule) {
-  Monitor monitor(setup_of(trace.header));
-  for (const trace::Event& event : trace.events) {
-    monitor.feed(event);
-    if (!monitor.findings().empty()) break;
-  }
-  return !monitor.findings().empty() && monitor.findings().front().rule == rule;
+  const ReplayResult again = replay_trace(trace);
+  return std::ranges::any_of(again.findings, [&](const Violation& v) { return v.rule == rule; });
 }
 
 u64& broken(Tally& tally, spec::Rule rule) {
@@ -77,14 +74,11 @@ u64& broken(Tally& tally, spec::Rule rule) {
 Expected<std::string> write_finding(const CheckOptions& options, const std::string& name,
                                     const trace::Trace& trace) {
   if (options.out_directory.empty()) return std::string();
-  std::error_code error;
-  std::filesystem::create_directories(options.out_directory, error);
-  if (error) {
-    return fail(ErrorCode::environment,
-                fmt::format("{}: {}", options.out_directory, error.message()));
-  }
-  const std::string path = options.out_directory + "/" + name + ".trace.jsonl";
-  if (auto written = trace::write_trace(trace, path); !written) {
+  auto path = reserve_trace(options.out_directory, name);
+  if (!path) return path;
+  if (auto written = trace::write_trace(trace, *path); !written) {
+    std::error_code ignored;
+    std::filesystem::remove(*path, ignored);  // the empty file that held the name
     return std::unexpected(std::move(written.error()));
   }
   return path;
@@ -142,11 +136,38 @@ CaseRecord Campaign::record_again(const Sequence& sequence) {
   return record_case(driver_, fresh_options(&own), sequence);
 }
 
+/// What it broke on its way is a finding; if nothing, there is a trace, and what came last.
+Expected<void> Campaign::boot_failed(const std::string& failed) {
+  std::string text = fmt::format("the driver {} does not come up: {}", driver_.name, failed);
+  Monitor& monitor = lockstep_->monitor();
+  if (monitor.smmu().stopped_by_error()) {
+    text += "; the command queue has stopped with a command error (GERROR.CMDQ_ERR)";
+  }
+  if (!monitor.findings().empty()) {
+    const Finding first = monitor.findings().front();
+    if (auto done = report(current_, {}, first); !done) return done;
+    return fail(ErrorCode::bad_input, text + "; what it has broken is reported");
+  }
+  const CaseRecord record = record_again({});
+  const std::span<const trace::Event> events = record.trace.events;
+  constexpr std::size_t shown = 5;
+  text += "\nthe last events:";
+  for (const trace::Event& event : events.last(std::min(shown, events.size()))) {
+    text += "\n  " + describe(event);
+  }
+  const auto path = write_finding(options_, "does-not-come-up", record.trace);
+  if (!path) {
+    text += "\nno trace: " + path.error().message;
+  } else if (!path->empty()) {
+    text += "\ntrace: " + *path;
+  }
+  return fail(ErrorCode::bad_input, text);
+}
+
 Expected<void> Campaign::boot() {
   lockstep_ = std::make_unique<Lockstep>(driver_, fresh_options(booted_.get()));
   if (const std::string failed = lockstep_->boot(); !failed.empty()) {
-    return fail(ErrorCode::bad_input,
-                fmt::format("the driver {} does not come up: {}", driver_.name, failed));
+    return boot_failed(failed);
   }
   lockstep_->on_operation(settings_.on_operation, settings_.context);
   absorb();  // the rules; but what is counted are the sequences' outcomes
@@ -359,7 +380,7 @@ Sequence Campaign::smallest(const Sequence& sequence,
 }
 
 /// The case again, from the driver's boot on, with its trace.
-Violation Campaign::record(const Sequence& small, Rule rule, Error& error) {
+Violation Campaign::record(const Sequence& small, Rule rule) {
   Violation violation;
   violation.rule = rule;
   const CaseRecord record = record_again(small);
@@ -368,17 +389,19 @@ Violation Campaign::record(const Sequence& small, Rule rule, Error& error) {
     Words words = words_of(record.findings.front(), record);
     violation.headline = std::move(words.headline);
     violation.evidence = std::move(words.evidence);
-    if (!trace_shows(record.trace, rule)) {
-      violation.evidence.emplace_back(
-          "the trace alone does not show it: what was seen of the driver is not among its events");
-    }
+  }
+  const bool shown = trace_shows(record.trace, rule);
+  if (!violation.headline.empty() && !shown) {
+    violation.evidence.emplace_back(
+        "the trace alone does not show it: what was seen of the driver is not among its events");
   }
   auto path = write_finding(
       options_, fmt::format("finding-{}-{}", spec::rule_name(rule), findings_ + 1), record.trace);
-  if (path) {
+  if (!path) {
+    violation.evidence.push_back("no trace: " + path.error().message);
+  } else if (!path->empty()) {
     violation.trace_path = std::move(*path);
-  } else {
-    error = std::move(path.error());
+    violation.again = again_command(shown ? "" : options_.driver, violation.trace_path);
   }
   return violation;
 }
@@ -409,26 +432,21 @@ Expected<void> Campaign::report(u64 number, const Sequence& sequence, const Find
   Violation violation{.rule = first.rule, .sequence = number};
   if (settings_.may_record) {
     owner_.begins(current_, small, Phase::recording);
-    Error error;
     if (settings_.fork_cases) {
-      const auto text = in_child([&] {
-        Violation recorded = record(small, first.rule, error);
-        if (!error.message.empty()) recorded.evidence.push_back("no trace: " + error.message);
-        return to_text(recorded);
-      });
+      const auto text = in_child([&] { return to_text(record(small, first.rule)); });
       if (!text) return std::unexpected(text.error());
       if (auto recorded = violation_of(*text)) violation = std::move(*recorded);
     } else {
-      violation = record(small, first.rule, error);
+      violation = record(small, first.rule);
     }
-    if (!error.message.empty()) return std::unexpected(std::move(error));
   }
   const bool shown = !violation.headline.empty();
   violation.sequence = number;
   violation.operations = small.operations;
   if (!shown) {
     violation.headline = parts.empty() ? first.text : parts.front();
-    violation.evidence.assign(parts.begin() + (parts.empty() ? 0 : 1), parts.end());
+    violation.evidence.insert(violation.evidence.begin(), parts.begin() + (parts.empty() ? 0 : 1),
+                              parts.end());
     violation.evidence.emplace_back(
         "it was not seen again from a fresh start: the driver keeps state outside of its arena "
         "and its static variables (malloc, thread-locals, other libraries), or is not "
@@ -458,8 +476,11 @@ Expected<void> Campaign::report_bound(u64 number, const Sequence& sequence, cons
   owner_.begins(current_, small, Phase::recording);
   const CaseRecord record = record_again(small);
   auto path = write_finding(options_, "gave-up-1", record.trace);
-  if (!path) return std::unexpected(std::move(path.error()));
-  gave_up.trace_path = *path;
+  if (path) {
+    gave_up.trace_path = *path;
+  } else {
+    gave_up.bound += "; no trace: " + path.error().message;
+  }
   owner_.gave_up(std::move(gave_up));
   return {};
 }

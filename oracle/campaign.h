@@ -91,7 +91,8 @@ class Campaign {
   Expected<CaseEnd> case_end_of(std::string_view text, bool counted);
   Expected<void> run_again(const Sequence& sequence, u64 hash);
   Expected<void> report_state(std::string headline, const Sequence& sequence);
-  Violation record(const Sequence& small, spec::Rule rule, Error& error);
+  Expected<void> boot_failed(const std::string& failed);
+  Violation record(const Sequence& small, spec::Rule rule);
   Expected<void> report(u64 number, const Sequence& sequence, const Finding& first);
   Expected<void> report_bound(u64 number, const Sequence& sequence, const CaseEnd& end);
   Sequence smallest(const Sequence& sequence, const std::function<bool(const CaseEnd&)>& same,

@@ -9,6 +9,7 @@
 #include "impl/driver.h"
 #include "oracle/campaign.h"
 #include "oracle/check_plugin.h"
+#include "oracle/finding_files.h"
 
 namespace iommucheck::oracle {
 
@@ -37,7 +38,10 @@ class InProcess final : public Campaign::Owner {
     now.fraction_done = fraction_done(options_, now.sequences, now.seconds);
     options_.progress(now);
   }
-  void found(Violation violation) override { result_.findings.push_back(std::move(violation)); }
+  void found(Violation violation) override {
+    if (options_.found) options_.found(violation);
+    result_.findings.push_back(std::move(violation));
+  }
   void gave_up(GaveUp gave_up) override { result_.gave_up.push_back(std::move(gave_up)); }
 
  private:
@@ -55,13 +59,15 @@ Expected<CheckResult> check_builtin(const CheckOptions& options) {
   settings.from = options.first_sequence;
   InProcess owner(options, settings.started, result);
   Campaign campaign(driver, nullptr, settings, owner);
-  if (auto booted = campaign.boot(); !booted) return std::unexpected(std::move(booted.error()));
-  const auto stopped = campaign.run();
-  if (!stopped) return std::unexpected(stopped.error());
+  auto booted = campaign.boot();
+  const auto stopped = booted ? campaign.run() : Expected<bool>(false);
+  const Error* error = !booted ? &booted.error() : !stopped ? &stopped.error() : nullptr;
+  if (error != nullptr && result.findings.empty()) return std::unexpected(*error);
+  if (error != nullptr) result.ended_early = error->message;  // what was found is not lost
   fill(result, campaign.tally(), options);
   result.driver_name = options.driver;
   result.seconds = seconds_since(settings.started);
-  result.stopped = *stopped;
+  result.stopped = stopped && *stopped;
   return result;
 }
 
@@ -95,16 +101,13 @@ Expected<CheckResult> run_check(const CheckOptions& options) {
   if (const std::string what = objection(options); !what.empty()) {
     return fail(ErrorCode::bad_input, what);
   }
-  auto result = options.driver == "builtin" ? check_builtin(options) : check_plugin(options);
-  if (result && result->findings.empty() && !result->gave_up.empty()) {
-    const GaveUp& first = result->gave_up.front();
-    return fail(
-        ErrorCode::gave_up,
-        fmt::format("no verdict: {}; sequence {} of seed {}{}:\n{}", first.bound, first.sequence,
-                    options.seed, first.trace_path.empty() ? "" : ", trace " + first.trace_path,
-                    fuzz::print(first.operations)));
+  // At the first finding it would be too late to learn that nothing can be written.
+  if (!options.out_directory.empty()) {
+    if (auto tried = try_folder(options.out_directory); !tried) {
+      return std::unexpected(std::move(tried.error()));
+    }
   }
-  return result;
+  return options.driver == "builtin" ? check_builtin(options) : check_plugin(options);
 }
 
 }  // namespace iommucheck::oracle

@@ -50,6 +50,7 @@ struct Violation {
   u64 calls = 0;                              ///< calls of that sequence
   u64 sequence = 0;          ///< number of the random sequence that showed it first
   std::string trace_path{};  ///< replays it alone; empty if it was not written
+  std::string again{};       ///< the command that shows it once more; empty without a trace
 };
 
 /// A sequence that a bound of the specification left without a verdict. Never dropped: a run that
@@ -92,6 +93,7 @@ struct CheckOptions {
   u32 hang_seconds = 10;      ///< without progress of a plug-in
   bool shrink = true;
   std::function<void(const CheckProgress&)> progress;  ///< about ten times a second; may be empty
+  std::function<void(const Violation&)> found;  ///< each finding when it is there; may be empty
   std::function<bool()> stop;  ///< asked between sequences; true ends the run, kept
 };
 
@@ -108,11 +110,12 @@ struct CheckResult {
   std::string ended_early;
   std::vector<RuleCount> rules;
   std::vector<Violation> findings;
-  std::vector<GaveUp> gave_up;  ///< the first one; empty if no bound was hit
+  std::vector<GaveUp> gave_up;           ///< the first one; empty if no bound was hit
+  std::vector<std::string> environment;  ///< what the machine kept from being looked at, in words
 };
 
-/// Errors: bad_input for options or a plug-in that cannot be used, environment for files, gave_up
-/// if a bound was hit and nothing was found.
+/// Errors: bad_input for options or a plug-in that cannot be used, environment for files. What the
+/// result is worth says end_of() (oracle/run_end.h).
 Expected<CheckResult> run_check(const CheckOptions& options);
 
 }  // namespace iommucheck::oracle

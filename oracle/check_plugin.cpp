@@ -15,8 +15,10 @@
 #include "oracle/alone.h"
 #include "oracle/campaign.h"
 #include "oracle/evidence.h"
+#include "oracle/finding_files.h"
 #include "oracle/plugin/isolate.h"
 #include "oracle/plugin/load.h"
+#include "oracle/run_end.h"
 #include "oracle/shrink.h"
 #include "oracle/violation_text.h"
 #include "trace/trace_file.h"
@@ -127,6 +129,7 @@ int work(SharedReport& report, const CheckOptions& options, Clock::time_point st
   };
   auto loaded = load_plugin(options.driver);
   if (!loaded) return failed(loaded.error());
+  loaded->tell(report, options.driver);
   Campaign::Settings settings;
   settings.options = &options;
   settings.started = started;
@@ -153,6 +156,11 @@ int work(SharedReport& report, const CheckOptions& options, Clock::time_point st
   return *stopped ? worker_stopped : worker_done;
 }
 
+/// Two processes ended in the same way, by the same party.
+bool same_end(const Outcome& one, const Outcome& other) {
+  return one.ended == other.ended && one.party == other.party;
+}
+
 // ---- the supervisor -----------------------------------------------------------------------------
 
 constexpr double shrink_seconds_max = 20;
@@ -169,9 +177,18 @@ class Supervisor {
 
  private:
   bool died(const Outcome& outcome);
+  [[nodiscard]] std::string not_the_driver(const Outcome& outcome) const;
   Violation violation_of_death(const Outcome& outcome, Rule rule, Sequence sequence);
-  [[nodiscard]] std::string trace_path_for(Rule rule);
-  void describe_death(Violation& violation, const Alone& last, const std::string& path) const;
+  struct Recording {
+    std::optional<Alone> last;
+    std::string path;  ///< empty: there is none
+    std::string why;   ///< there is none; empty if nobody asked for one
+    bool kept = false;
+    std::optional<TemporaryFolder> folder;
+  };
+  Recording record(std::span<const Sequence> cases, Rule rule);
+  void name_trace(Violation& violation, const Recording& recording) const;
+  void describe_death(Violation& violation, const Recording& recording) const;
   std::vector<Sequence> with_others(const Sequence& last, u64 number, u64 count) const;
   std::vector<Sequence> fewest_others(
       const Sequence& last, u64 number,
@@ -179,7 +196,8 @@ class Supervisor {
   void complete_state(Violation& violation);
   void see_again(Violation& violation);
   void show_progress();
-  Expected<void> take_findings(CheckResult& result);
+  void take_findings();
+  void complete_findings(CheckResult& result);
 
   const CheckOptions& options_;
   SharedReport report_;
@@ -187,17 +205,51 @@ class Supervisor {
   Clock::time_point shown_ = started_;
   u64 deaths_ = 0;
   u64 hangs_ = 0;
+  std::size_t taken_ = 0;     // texts of the worker
+  std::size_t unread_ = 0;    // of these, texts that are no text of ours
+  std::vector<Rule> states_;  // rules whose finding turned out to be one of state
+  std::vector<Violation> findings_;
+  std::vector<GaveUp> gave_up_;
+  std::optional<Error> error_;
+  std::vector<std::string> environment_;
 };
 
-std::string Supervisor::trace_path_for(Rule rule) {
-  std::error_code ignored;
-  const bool keep = !options_.out_directory.empty();
-  const std::string folder =
-      keep ? options_.out_directory : std::filesystem::temp_directory_path(ignored).string();
-  std::filesystem::create_directories(folder, ignored);
-  return fmt::format("{}/finding-{}-{}{}.trace.jsonl", folder, spec::rule_name(rule),
-                     report_.counter(slot_findings) + 1,
-                     keep ? "" : fmt::format("-{}", ::getpid()));
+/// The cases once more, with their trace: in the folder that was asked for, or in one that goes
+/// away with what is returned. Without a place for it they run without.
+Supervisor::Recording Supervisor::record(std::span<const Sequence> cases, Rule rule) {
+  Recording made;
+  std::string folder = options_.out_directory;
+  made.kept = !folder.empty();
+  if (!made.kept) {
+    if (auto own = TemporaryFolder::create()) {
+      folder = own->path();
+      made.folder.emplace(std::move(*own));
+    } else {
+      made.why = own.error().message;
+    }
+  }
+  if (!folder.empty()) {
+    auto path = reserve_trace(folder, fmt::format("finding-{}-{}", spec::rule_name(rule),
+                                                  report_.counter(slot_findings) + 1));
+    if (path) {
+      made.path = std::move(*path);
+    } else {
+      made.why = path.error().message;
+    }
+  }
+  if (auto last = run_alone(options_, cases, made.path, options_.hang_seconds)) {
+    made.last = std::move(*last);
+  } else {
+    made.why = last.error().message;
+  }
+  return made;
+}
+
+void Supervisor::name_trace(Violation& violation, const Recording& recording) const {
+  if (!recording.why.empty()) violation.evidence.push_back("no trace: " + recording.why);
+  if (!recording.kept || recording.path.empty() || !recording.last) return;
+  violation.trace_path = recording.path;
+  violation.again = again_command(options_.driver, recording.path);
 }
 
 /// The case with the `count` random sequences that came before its own, or more than once those
@@ -238,10 +290,13 @@ std::vector<Sequence> Supervisor::fewest_others(
   return with_others(last, number, enough);
 }
 
-void Supervisor::describe_death(Violation& violation, const Alone& last,
-                                const std::string& path) const {
-  const auto trace = trace::read_trace(path);
-  if (!trace) return;
+void Supervisor::describe_death(Violation& violation, const Recording& recording) const {
+  if (recording.path.empty()) return;
+  const auto trace = trace::read_trace(recording.path);
+  if (!trace) {
+    violation.evidence.push_back("no trace: " + trace.error().message);
+    return;
+  }
   std::size_t begin = 0;  // of the last case
   for (std::size_t i = 0; i < trace->events.size(); ++i) {
     const auto* phase = std::get_if<trace::DriverPhase>(&trace->events[i].payload);
@@ -260,9 +315,6 @@ void Supervisor::describe_death(Violation& violation, const Alone& last,
   violation.evidence.push_back(
       fmt::format("the last of {} events before it: {}", trace->events.size(),
                   trace->events.empty() ? std::string("none") : describe(trace->events.back())));
-  if (!last.outcome.output.empty()) {
-    violation.evidence.push_back("it printed:\n" + last.outcome.output);
-  }
 }
 
 Violation Supervisor::violation_of_death(const Outcome& outcome, Rule rule, Sequence sequence) {
@@ -273,7 +325,7 @@ Violation Supervisor::violation_of_death(const Outcome& outcome, Rule rule, Sequ
   double patience = options_.hang_seconds;
   const auto dies = [&](std::span<const Sequence> cases) {
     const auto tried = run_alone(options_, cases, {}, patience);
-    return tried && tried->outcome.ended == outcome.ended;
+    return tried && same_end(tried->outcome, outcome);
   };
   std::vector<Sequence> cases{sequence};
   const bool alone = dies(cases);
@@ -299,10 +351,10 @@ Violation Supervisor::violation_of_death(const Outcome& outcome, Rule rule, Sequ
     if (!more.empty()) cases = std::move(more);
   }
   violation.operations = cases.back().operations;
-  const std::string path = trace_path_for(rule);
-  const auto last = run_alone(options_, cases, path, options_.hang_seconds);
-  const bool again = last && last->outcome.ended == outcome.ended;
-  violation.headline = fmt::format("the driver {}", (again ? last->outcome : outcome).describe());
+  const Recording recording = record(cases, rule);
+  const bool again = recording.last && same_end(recording.last->outcome, outcome);
+  const Outcome& seen = again ? recording.last->outcome : outcome;
+  violation.headline = fmt::format("the driver {}", seen.describe());
   if (hang) violation.headline += ": a call does not return";
   if (cases.size() > 1) {
     violation.evidence.push_back(fmt::format(
@@ -311,15 +363,9 @@ Violation Supervisor::violation_of_death(const Outcome& outcome, Rule rule, Sequ
         "them, with `restored` between two",
         cases.size() - 1, cases.size() == 2 ? "" : "s"));
   }
-  describe_death(violation, last ? *last : Alone{outcome, 0, {}, {}}, path);
-  if (!options_.out_directory.empty()) {
-    violation.trace_path = path;
-    violation.evidence.push_back(
-        fmt::format("with the driver: iommucheck replay --driver {} {}", options_.driver, path));
-  } else {
-    std::error_code ignored;
-    std::filesystem::remove(path, ignored);
-  }
+  describe_death(violation, recording);
+  if (!seen.output.empty()) violation.evidence.push_back("it printed:\n" + seen.output);
+  name_trace(violation, recording);
   if (!again) {
     violation.evidence.emplace_back(
         "it was not seen again from a fresh start: the driver keeps state outside of its arena and "
@@ -363,8 +409,8 @@ void Supervisor::complete_state(Violation& violation) {
   }
   cases.erase(cases.begin(), cases.begin() + static_cast<std::ptrdiff_t>(left_out));
   violation.operations = cases.back().operations;
-  const std::string path = trace_path_for(violation.rule);
-  const auto last = run_alone(options_, cases, path, options_.hang_seconds);
+  const Recording recording = record(cases, violation.rule);
+  const std::optional<Alone>& last = recording.last;
   const auto says = [](const Alone& run) {
     return run.broken ? fmt::format("{}: {}", spec::rule_name(*run.broken),
                                     parts_of(run.text).empty() ? "" : parts_of(run.text).front())
@@ -378,16 +424,11 @@ void Supervisor::complete_state(Violation& violation) {
   violation.evidence.push_back(fmt::format("alone: {}; behind {} other case{}: {}", says(*alone),
                                            cases.size() - 1, cases.size() == 2 ? "" : "s",
                                            behind()));
-  std::error_code ignored;
-  if (options_.out_directory.empty()) {
-    std::filesystem::remove(path, ignored);
-    return;
+  name_trace(violation, recording);
+  if (!violation.trace_path.empty()) {
+    violation.evidence.push_back(
+        fmt::format("the trace holds {} cases, with `restored` between two", cases.size()));
   }
-  violation.trace_path = path;
-  violation.evidence.push_back(fmt::format(
-      "the trace holds {} cases, with `restored` between two; with the driver: iommucheck replay "
-      "--driver {} {}",
-      cases.size(), options_.driver, path));
 }
 
 /// A finding that a fresh process does not show is one of state, not of the rule that it broke.
@@ -400,21 +441,43 @@ void Supervisor::see_again(Violation& violation) {
   const auto cases = cases_of(reader->header());
   if (!cases || cases->empty()) return;
   const auto alone = run_alone(options_, *cases, {}, options_.hang_seconds);
+  if (alone && !alone->outcome.output.empty()) {
+    violation.evidence.push_back("the driver printed:\n" + alone->outcome.output);
+  }
   if (!alone || alone->outcome.ended == Ended::stopped || alone->broken == violation.rule) return;
   violation.headline = fmt::format(
       "sequence {} breaks {} in the process that ran others before, "
       "and not in a new one: {}",
       violation.sequence, spec::rule_name(violation.rule), violation.headline);
-  --broken(report_, violation.rule);
-  ++broken(report_, Rule::STATE_RETURNS);
+  states_.push_back(violation.rule);
   violation.rule = Rule::STATE_RETURNS;
   complete_state(violation);
 }
 
 constexpr u64 deaths_max = 1000, hangs_max = 5;
 
+/// A process that ended, and not by the driver: what was running then is nobody's finding.
+std::string Supervisor::not_the_driver(const Outcome& outcome) const {
+  const SharedReport::Sequence running = report_.sequence();
+  std::string text = outcome.party == Party::outside
+                         ? fmt::format("the worker process {}", outcome.describe())
+                         : fmt::format(
+                               "the checker's own code {}; its author wants to know it, "
+                               "unless the driver writes where it may not",
+                               outcome.describe());
+  if (running.running) {
+    text += fmt::format("; sequence {} of seed {} was running", running.number, options_.seed);
+  }
+  if (!outcome.output.empty()) text += "; it printed:\n" + outcome.output;
+  return text;
+}
+
 /// A worker is gone. True to go on with another.
 bool Supervisor::died(const Outcome& outcome) {
+  if (outcome.ended == Ended::crashed && outcome.party != Party::driver) {
+    environment_.push_back(not_the_driver(outcome));
+    return false;
+  }
   const bool hang = outcome.ended == Ended::timed_out;
   const Rule rule = hang ? Rule::HANG_RETURNS : Rule::CRASH_NEVER;
   const SharedReport::Sequence running = report_.sequence();
@@ -447,6 +510,7 @@ bool Supervisor::died(const Outcome& outcome) {
 }
 
 void Supervisor::show_progress() {
+  take_findings();
   if (!options_.progress || seconds_since(shown_) < 0.1) return;
   shown_ = Clock::now();
   const Tally tally = get_tally(report_);
@@ -460,19 +524,50 @@ void Supervisor::show_progress() {
   options_.progress(now);
 }
 
-Expected<void> Supervisor::take_findings(CheckResult& result) {
-  for (const std::string& text : report_.findings()) {
+/// What the workers have left since the last look.
+void Supervisor::take_findings() {
+  const std::vector<std::string> texts = report_.findings();
+  for (; taken_ < texts.size(); ++taken_) {
+    const std::string& text = texts[taken_];
     if (auto violation = violation_of(text)) {
       if (options_.isolation == Isolation::worker) see_again(*violation);
-      result.findings.push_back(std::move(*violation));
+      if (options_.found) options_.found(*violation);
+      findings_.push_back(std::move(*violation));
     } else if (auto gave_up = gave_up_of(text)) {
-      result.gave_up.push_back(std::move(*gave_up));
+      gave_up_.push_back(std::move(*gave_up));
     } else if (text.starts_with("error ") && text.size() > 8) {
-      return fail(text[6] == '3' ? ErrorCode::environment : ErrorCode::bad_input,
-                  fmt::format("{}: {}", options_.driver, text.substr(8)));
+      error_ = Error{text[6] == '3' ? ErrorCode::environment : ErrorCode::bad_input,
+                     fmt::format("{}: {}", options_.driver, text.substr(8))};
+    } else {
+      ++unread_;
     }
   }
-  return {};
+}
+
+/// A driver that goes wild may write over what the worker left: a rule that was broken stays so.
+void Supervisor::complete_findings(CheckResult& result) {
+  for (const RuleCount& count : result.rules) {
+    const auto same = [&](const Violation& v) { return v.rule == count.rule; };
+    if (count.verdict != RuleVerdict::broken || std::ranges::any_of(findings_, same)) continue;
+    findings_.push_back({.rule = count.rule,
+                         .headline = "it was broken, and what the worker process left about it "
+                                     "cannot be read",
+                         .evidence = {"the driver may have written over it"}});
+    if (options_.found) options_.found(findings_.back());
+  }
+  if (unread_ != 0 && findings_.empty()) {
+    result.environment.push_back(fmt::format(
+        "{} findings of a worker process cannot be read; the driver may have written over them",
+        unread_));
+  }
+  if (error_ && error_->code == ErrorCode::environment) {
+    result.environment.push_back(error_->message);
+  } else if (error_) {
+    result.ended_early = error_->message;
+  }
+  std::ranges::move(environment_, std::back_inserter(result.environment));
+  result.findings = std::move(findings_);
+  result.gave_up = std::move(gave_up_);
 }
 
 Expected<CheckResult> Supervisor::run(std::string name) {
@@ -485,9 +580,13 @@ Expected<CheckResult> Supervisor::run(std::string name) {
       report_, [this](u32) { return work(report_, options_, started_); }, limits,
       [this](const Outcome& dead) { return died(dead); });
   if (!outcome) return std::unexpected(outcome.error());
+  take_findings();
   CheckResult result;
-  if (auto taken = take_findings(result); !taken) return std::unexpected(taken.error());
-  const Tally tally = get_tally(report_);
+  Tally tally = get_tally(report_);
+  for (const Rule rule : states_) {
+    --tally.rules.broken[static_cast<std::size_t>(rule)];
+    ++tally.rules.broken[static_cast<std::size_t>(Rule::STATE_RETURNS)];
+  }
   fill(result, tally, options_);
   result.driver_name = std::move(name);
   result.seconds = seconds_since(started_);
@@ -496,8 +595,13 @@ Expected<CheckResult> Supervisor::run(std::string name) {
   } else if (deaths_ >= deaths_max) {
     result.ended_early = fmt::format("the driver ended its process {} times", deaths_);
   }
+  if (error_ && !outcome->output.empty()) error_->message += "\nit printed:\n" + outcome->output;
   result.stopped = outcome->ended == Ended::stopped ||
                    (outcome->ended == Ended::returned && outcome->result == worker_stopped);
+  complete_findings(result);
+  if (error_ && end_of(options_, result).verdict() != Verdict::violated) {
+    return std::unexpected(std::move(*error_));
+  }
   return result;
 }
 

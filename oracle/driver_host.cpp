@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/bits.h"
+#include "oracle/plugin/crash.h"
 
 namespace iommucheck::oracle {
 
@@ -13,7 +14,7 @@ namespace {
 
 constexpr u64 arena_bytes = u64{8} << 20;
 constexpr u64 waits_max = 1000;          // without any progress: a working SMMU needs a handful
-constexpr u64 steps_max = u64{1} << 22;  // stores and register accesses of one call
+constexpr u64 steps_max = u64{1} << 22;  // what one call asks of the platform
 constexpr u64 stuck_waits_max = 3;
 constexpr u64 registers_bytes = 0x20000;
 constexpr u64 process_table_bytes = u64{4} << 20;
@@ -75,6 +76,15 @@ bool DriverHost::beyond(u64 offset) {
   return true;
 }
 
+/// To stderr: a worker's supervisor keeps the end of it for the report, whatever becomes of the
+/// worker.
+void DriverHost::log_line(void* /*ctx*/, int level, const char* text) {
+  const char* word = level == IOMMUCHECK_LOG_ERROR     ? "error"
+                     : level == IOMMUCHECK_LOG_WARNING ? "warning"
+                                                       : "info";
+  if (text != nullptr && is_worker_process()) fmt::print(stderr, "driver {}: {}\n", word, text);
+}
+
 void DriverHost::scan() { scan_ = std::make_unique<ScanDoor>(monitor_, platform_, tables_); }
 
 void DriverHost::bind_platform() {
@@ -87,6 +97,7 @@ void DriverHost::bind_platform() {
   p.window = monitor_.caches().memory().host(p.window_pa);
   p.table_alloc = [](void* ctx, uint64_t bytes, uint64_t* pa) -> const void* {
     DriverHost& host = self(ctx);
+    if (host.spent()) return nullptr;
     if (!std::has_single_bit(bytes) || bytes < 4096) {
       host.monitor_.driver_error(fmt::format(
           "table_alloc of {:#x} bytes: it has to be a power of two, 4096 at least", bytes));
@@ -132,6 +143,7 @@ void DriverHost::bind_platform() {
     if (!host.refuses("fill64", pa, bytes)) host.monitor_.fill(cpu, pa, count, value);
   };
   p.load64 = [](void* ctx, uint64_t pa) -> uint64_t {
+    if (self(ctx).spent()) return ~uint64_t{0};
     const u64* place = self(ctx).monitor_.caches().memory().host(pa);
     return place != nullptr && pa % 8 == 0 ? *place : 0;
   };
@@ -144,10 +156,13 @@ void DriverHost::bind_platform() {
     if (old == expected) host.monitor_.rmw(cpu, pa, desired);
     return old;
   };
-  p.barrier = [](void* ctx) { self(ctx).monitor_.barrier(cpu); };
+  p.barrier = [](void* ctx) {
+    if (!self(ctx).spent()) self(ctx).monitor_.barrier(cpu);
+  };
   p.dma_clean = [](void* ctx, uint64_t pa, uint64_t bytes) {
     DriverHost& host = self(ctx);
-    if (!host.refuses("dma_clean", align_down(pa, 3), bytes)) host.monitor_.clean(cpu, pa, bytes);
+    if (!host.spent() && !host.refuses("dma_clean", align_down(pa, 3), bytes))
+      host.monitor_.clean(cpu, pa, bytes);
   };
   p.dma_invalidate = [](void* /*ctx*/, uint64_t /*pa*/, uint64_t /*bytes*/) {};
   p.mmio_write32 = [](void* ctx, uint64_t offset, uint32_t value, uint32_t flags) {
@@ -184,6 +199,11 @@ void DriverHost::bind_platform() {
     if (host.waits_ == waits_max + 1) host.monitor_.hangs();
     return 1;
   };
+  // Calls come one at a time, so there is nothing to keep out; a driver that follows the header
+  // calls them all the same.
+  p.lock = [](void* /*ctx*/, uint64_t /*lock*/) {};
+  p.unlock = [](void* /*ctx*/, uint64_t /*lock*/) {};
+  p.log = log_line;
   bind_process_callbacks();
 }
 
@@ -194,16 +214,20 @@ std::string DriverHost::boot() {
   enter();
   int error = driver_.init(scan_ ? &scan_->platform() : &platform_, &config_, &state_);
   leave();
-  if (error != 0) return fmt::format("init answered {}", error);
+  const auto answer = [&error] {
+    return fmt::format("{} ({})", error,
+                       spec::sva::status_text(spec::sva::status_from_driver(error)));
+  };
+  if (error != 0) return "init answered " + answer();
   error = driver_.reset(state_);
   leave();
-  if (error != 0) return fmt::format("reset answered {}", error);
+  if (error != 0) return "reset answered " + answer();
   for (u32 device = 0; device < config_.device_count; ++device) {
     if (driver_.device_add == nullptr) break;
     if (!monitor_.setup().devices[device].iommu) continue;
     error = driver_.device_add(state_, device);
     leave();
-    if (error != 0) return fmt::format("device_add({}) answered {}", device, error);
+    if (error != 0) return fmt::format("device_add({}) answered {}", device, answer());
   }
   monitor_.driver_ready();
   return {};

@@ -106,6 +106,7 @@ class DriverHost {
  private:
   static DriverHost& self(void* ctx) { return *static_cast<DriverHost*>(ctx); }
   void bind_platform();
+  static void log_line(void* ctx, int level, const char* text);
   bool spent();
   bool refuses(const char* what, u64 pa, u64 bytes);
   bool beyond(u64 offset);

@@ -256,6 +256,11 @@ std::vector<MissingFact> Judge::missing() {
 ReplayResult Judge::result() {
   ReplayResult result = result_;
   result.missing = missing();
+  if (monitor_.gave_up()) {
+    const std::string unsupported(monitor_.caches().unsupported());
+    result.bound = unsupported.empty() ? "a bound of the specification was hit"
+                                       : "the specification of " + unsupported + " is not built";
+  }
   result.rules = rules();
   return result;
 }

@@ -30,6 +30,8 @@ struct ReplayResult {
   u64 accepted = 0, flagged = 0, undetermined = 0;  ///< sum: events
   double seconds = 0;
   bool stopped = false;
+  std::string bound;  ///< why the specification has given up, in words; empty: it has not
+  std::optional<Error> cut_short;  ///< findings were there when the rest could not be read
   std::vector<MissingFact> missing;
   std::vector<RuleCount> rules;
   std::vector<Violation> findings;

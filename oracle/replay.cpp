@@ -16,11 +16,14 @@ double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-ReplayResult result_of(Judge& judge, Clock::time_point begin, bool stopped) {
-  judge.finish();
+ReplayResult result_of(Judge& judge, Clock::time_point begin, bool whole) {
+  if (whole) {
+    judge.finish();
+  } else {
+    judge.flush();  // what comes next is not known: no promise is at its end
+  }
   ReplayResult result = judge.result();
   result.seconds = seconds_since(begin);
-  result.stopped = stopped;
   return result;
 }
 
@@ -30,7 +33,7 @@ ReplayResult replay_trace(const trace::Trace& trace, const ReplayOptions& option
   const Clock::time_point begin = Clock::now();
   Judge judge(trace.header, options.findings_max, options.trace);
   for (const Event& event : trace.events) judge.take(event);
-  return result_of(judge, begin, false);
+  return result_of(judge, begin, true);
 }
 
 Expected<ReplayResult> run_replay(const ReplayOptions& options) {
@@ -51,11 +54,18 @@ Expected<ReplayResult> run_replay(const ReplayOptions& options) {
       }
     }
     auto event = reader->next();
-    if (!event) return std::unexpected(std::move(event.error()));
+    if (!event) {
+      if (judge.so_far().findings.empty()) return std::unexpected(std::move(event.error()));
+      ReplayResult result = result_of(judge, begin, false);
+      result.cut_short = std::move(event.error());
+      return result;
+    }
     if (!*event) break;
     judge.take(std::move(**event));
   }
-  return result_of(judge, begin, stopped);
+  ReplayResult result = result_of(judge, begin, !stopped);
+  result.stopped = stopped;
+  return result;
 }
 
 }  // namespace iommucheck::oracle

@@ -78,6 +78,7 @@ std::string to_text(const Violation& violation) {
   writer.add(violation.calls);
   writer.add(violation.sequence);
   writer.add(violation.trace_path);
+  writer.add(violation.again);
   return writer.take();
 }
 
@@ -94,6 +95,7 @@ std::optional<Violation> violation_of(std::string_view text) {
   violation.calls = reader.number();
   violation.sequence = reader.number();
   violation.trace_path = reader.text();
+  violation.again = reader.text();
   if (!reader.complete()) return std::nullopt;
   return violation;
 }

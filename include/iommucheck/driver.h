@@ -149,11 +149,11 @@ struct iommucheck_platform {
   int (*wait)(void* ctx, uint32_t token, uint64_t timeout_us);
 
   /* Mutual exclusion for a driver that says IOMMUCHECK_DRIVER_CONCURRENT, by a number of its own;
-   * also hands memory over (Handoff). NULL, and not needed, while calls come from one thread. */
+   * also hands memory over (Handoff). Never NULL; without effect while calls come one at a time. */
   void (*lock)(void* ctx, uint64_t lock);
   void (*unlock)(void* ctx, uint64_t lock);
 
-  /* One line of text for the report; may be NULL. */
+  /* One line of text. A report of a finding has the last ones of its case; may be NULL. */
   void (*log)(void* ctx, int level, const char* text);
 
   /* Begins the mm_exit handler of the device's driver and comes back at once, with a number for

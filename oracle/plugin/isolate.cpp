@@ -66,6 +66,7 @@ class Worker {
   Expected<Outcome> run(const std::function<int()>& work) {
     if (!pipe_.ok()) return environment_error("no pipe to a worker process");
     block_.finished = 0;
+    block_.crash.seen = 0;
     std::fflush(nullptr);  // or both processes would print what is buffered
     const pid_t parent = ::getpid();
     child_ = ::fork();
@@ -84,6 +85,7 @@ class Worker {
     ::signal(SIGPIPE, SIG_IGN);
     const rlimit no_core{0, 0};
     ::setrlimit(RLIMIT_CORE, &no_core);
+    record_crashes(block_.crash);
     ::dup2(pipe_.write_end(), STDOUT_FILENO);
     ::dup2(pipe_.write_end(), STDERR_FILENO);
     block_.result = static_cast<u64>(work());
@@ -144,6 +146,14 @@ class Worker {
       outcome.ended = Ended::crashed;
       if (WIFSIGNALED(status)) outcome.signal = WTERMSIG(status);
       if (WIFEXITED(status)) outcome.exit_code = WEXITSTATUS(status);
+      const std::size_t length =
+          ::strnlen(block_.driver_path, sizeof block_.driver_path);  // whoever wrote there
+      // A sanitizer makes an exit of a signal.
+      const int cause =
+          outcome.signal != 0 || block_.crash.seen == 0 ? outcome.signal : block_.crash.signal;
+      Blame blame = blame_of(cause, block_.crash, std::string(block_.driver_path, length));
+      outcome.party = blame.party;
+      outcome.where = std::move(blame.where);
     }
   }
 
@@ -188,8 +198,9 @@ std::string Outcome::describe() const {
   }
   if (signal != 0) {
     const char* name = ::sigabbrev_np(signal);
-    return fmt::format("crashed with SIG{} ({})", name != nullptr ? name : "?",
-                       ::strsignal(signal));
+    const std::string_view verb = party == Party::outside ? "was ended by" : "crashed with";
+    return fmt::format("{} SIG{} ({}){}", verb, name != nullptr ? name : "?", ::strsignal(signal),
+                       where);
   }
   return fmt::format("ended the process with exit status {}", exit_code);
 }

@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/types.h"
+#include "oracle/plugin/crash.h"
 
 namespace iommucheck::oracle {
 
@@ -38,6 +39,8 @@ class SharedReport {
   void tick();
   /// Keeps a text for the supervisor; false if there is no room.
   bool add_finding(std::string_view text);
+  /// The driver's code is where `entry` lies, and comes from that file: whom a crash is blamed on.
+  void driver_loaded(const void* entry, const std::string& path);
   /// Asked by the supervisor, who waits a while before it kills.
   bool stop_requested() const;
 
@@ -79,7 +82,9 @@ struct Outcome {
   int exit_code = 0;  ///< if it crashed and signal is 0
   int signal = 0;
   double seconds = 0;
-  std::string output;  ///< the end of what the worker printed on stdout and stderr
+  std::string output;           ///< the end of what the worker printed on stdout and stderr
+  Party party = Party::driver;  ///< who did it, if it crashed
+  std::string where;            ///< a crash's place, for describe()
 
   /// "crashed with SIGSEGV (Segmentation fault)", "made no progress for 10 s and was killed".
   std::string describe() const;

@@ -17,6 +17,8 @@ struct SharedReport::Block {
   u64 word_count;
   u32 operation;
   u32 reserved;
+  CrashRecord crash;
+  char driver_path[4096];
   u64 words[words_max];
   std::atomic<u64> counters[counters_max];
   std::atomic<u64> findings_bytes;

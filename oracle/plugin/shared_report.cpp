@@ -66,6 +66,13 @@ bool SharedReport::add_finding(std::string_view text) {
   return true;
 }
 
+void SharedReport::driver_loaded(const void* entry, const std::string& path) {
+  set_driver_code(block_->crash, entry);
+  const std::size_t size = std::min(path.size(), sizeof block_->driver_path - 1);
+  std::memcpy(block_->driver_path, path.data(), size);
+  block_->driver_path[size] = '\0';
+}
+
 bool SharedReport::stop_requested() const {
   return block_->stop.load(std::memory_order_relaxed) != 0;
 }

@@ -47,9 +47,8 @@ bool run_once(const scenario::Scenario& scenario, const World& world,
     return false;
   }
   if (!story.failure() && subject->gave_up()) {
-    // Nobody's fault: neither passed nor failed.
-    result.needs = {"a larger bound of the specification"};
-    result.status = ScenarioResult::Status::needs;
+    result.bound = "a bound of the specification was hit";  // nobody's fault
+    result.status = ScenarioResult::Status::undecided;
     return false;
   }
   if (!story.failure()) return true;

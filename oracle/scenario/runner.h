@@ -25,12 +25,14 @@ struct ScenarioResult {
   enum class Status : u8 {
     passed,
     failed,
-    needs,  ///< something that is not built: neither passed nor failed
+    needs,      ///< something that is not built: neither passed nor failed
+    undecided,  ///< a bound of the specification was hit, and nothing was found
   };
   Status status = Status::passed;
   std::vector<std::string> needs;  ///< names of calls and facilities, each once
   std::optional<StepFailure> failure;
-  u32 runs = 0;  ///< orders of races that were run
+  std::string bound;  ///< of `undecided`
+  u32 runs = 0;       ///< orders of races that were run
   double seconds = 0;
 };
 

@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <filesystem>
@@ -11,6 +10,7 @@
 #include <sstream>
 
 #include "spec/rules.h"
+#include "tests/cli/command_support.h"
 #include "trace/json_value.h"
 #include "trace/trace_file.h"
 
@@ -22,44 +22,6 @@ using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
-
-struct Ran {
-  int status = -1;
-  std::string out, err;
-};
-
-class Command : public ::testing::Test {
- protected:
-  Command()
-      : folder_(std::filesystem::temp_directory_path() /
-                ("command_test." + std::to_string(::getpid()))) {
-    std::filesystem::create_directories(folder_);
-  }
-  ~Command() override { std::filesystem::remove_all(folder_); }
-
-  static std::string slurp(const std::filesystem::path& path) {
-    std::ostringstream text;
-    text << std::ifstream(path).rdbuf();
-    return text.str();
-  }
-  std::string write(const std::string& name, std::string_view text) const {
-    std::ofstream(folder_ / name) << text;
-    return folder_ / name;
-  }
-  std::string path(const std::string& name) const { return folder_ / name; }
-
-  Ran run(const std::string& arguments) const {
-    const auto program =
-        std::filesystem::read_symlink("/proc/self/exe").parent_path() / "iommucheck";
-    const std::string line = program.string() + " " + arguments + " >" + path("out") + " 2>" +
-                             path("err") + " </dev/null";
-    const int status = std::system(line.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, slurp(path("out")), slurp(path("err"))};
-  }
-
- private:
-  std::filesystem::path folder_;
-};
 
 TEST_F(Command, HelpAndVersion) {
   EXPECT_EQ(run("--version").status, 0);

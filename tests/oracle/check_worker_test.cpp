@@ -250,6 +250,7 @@ TEST(CheckWorker, FindingsCrossTheProcessAsTheyWere) {
   violation.calls = 7;
   violation.sequence = ~u64{0};
   violation.trace_path = "/tmp/x y";
+  violation.again = "iommucheck replay '/tmp/x y'";
   const std::string text = oracle::to_text(violation);
   const auto back = oracle::violation_of(text);
   ASSERT_TRUE(back.has_value());
@@ -260,6 +261,7 @@ TEST(CheckWorker, FindingsCrossTheProcessAsTheyWere) {
   EXPECT_EQ(back->calls, violation.calls);
   EXPECT_EQ(back->sequence, violation.sequence);
   EXPECT_EQ(back->trace_path, violation.trace_path);
+  EXPECT_EQ(back->again, violation.again);
   for (std::size_t cut = 0; cut < text.size(); ++cut) {
     EXPECT_FALSE(oracle::violation_of(text.substr(0, cut)).has_value()) << cut;
     std::string damaged = text;

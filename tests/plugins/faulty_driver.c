@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The example's driver with something wrong that is no breach of the architecture, as FAULT_* says:
  * it crashes, does not return, leaves, or keeps state where the checker does not see it. */
+#include <signal.h>
 #include <stdlib.h>
 
 #define iommucheck_driver_entry simple_driver_entry
@@ -174,6 +175,15 @@ static struct iommucheck_result wrong_unmap(void* self, iommucheck_handle domain
   result.bytes = ~0ull;
 #elif defined(FAULT_result_error)
   result.error = -12345;
+#elif defined(FAULT_killed)
+  if (result.bytes > 4 * PAGE) raise(9); /* as if by the kernel, when memory is short */
+#elif defined(FAULT_barriers)
+  while (result.bytes > 4 * PAGE) p->barrier(p->ctx);
+#elif defined(FAULT_talks)
+  p->lock(p->ctx, 1);
+  p->log(p->ctx, IOMMUCHECK_LOG_WARNING, "the answer will be wrong");
+  p->unlock(p->ctx, 1);
+  result.bytes = ~0ull;
 #endif
   (void)p;
   (void)pa;
@@ -232,6 +242,14 @@ static int wrong_init(const struct iommucheck_platform* platform,
 }
 #endif
 
+#if defined(FAULT_no_boot)
+static int wrong_reset(void* self) {
+  struct driver* d = self;
+  d->p->log(d->p->ctx, IOMMUCHECK_LOG_ERROR, "nobody answers");
+  return -IOMMUCHECK_ETIMEDOUT;
+}
+#endif
+
 const struct iommucheck_driver* iommucheck_driver_entry(void) {
   faulty = *simple_driver_entry();
   right_unmap = faulty.unmap;
@@ -251,6 +269,8 @@ const struct iommucheck_driver* iommucheck_driver_entry(void) {
 #elif defined(FAULT_forget_order)
   right_init = faulty.init;
   faulty.init = wrong_init;
+#elif defined(FAULT_no_boot)
+  faulty.reset = wrong_reset;
 #endif
   return &faulty;
 }

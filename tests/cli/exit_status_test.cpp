@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: MIT
+// What the commands end with, a test for each row: house.md 4 ("exit status"), users.md ("an owner
+// of a CI", 1 to 3). 0 is said only of what was looked at.
+#include <gmock/gmock.h>
+
+#include "oracle/run_end.h"
+#include "tests/cli/command_support.h"
+#include "trace/json_value.h"
+
+namespace iommucheck {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+namespace fs = std::filesystem;
+
+class ExitStatus : public Command {
+ protected:
+  static std::string plugin(const std::string& name) {
+    return std::string(IOMMUCHECK_TEST_PLUGINS) + "/" + name + ".so";
+  }
+  /// The command gets the signal after so many seconds; its own exit status.
+  Ran stopped(const std::string& signal, const std::string& seconds,
+              const std::string& arguments) const {
+    return shell("timeout --preserve-status -s " + signal + " " + seconds + " " + program() + " " +
+                 arguments);
+  }
+  std::size_t traces(const std::string& name) const {
+    std::size_t count = 0;
+    for (const auto& entry : fs::directory_iterator(path(name))) {
+      count += entry.path().extension() == ".jsonl";
+    }
+    return count;
+  }
+};
+
+const std::string header =
+    R"({"iommucheck-trace":1,"versions":{"hand":"1"},"id_registers":{"IDR0":"0x940101a","IDR1":"0x1070010","IDR5":"0x55"},"devices":[{"device":"0x0","sids":["0x0"]}]})"
+    "\n";
+
+// ---- check ----------------------------------------------------------------------------------
+
+TEST_F(ExitStatus, CheckHoldsWhereAllThatWasAskedWasRun) {
+  const Ran ran = run("check --runs 40 --seed 1 --out " + path("out_dir"));
+  EXPECT_EQ(ran.status, 0) << ran.out << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("builtin driver against spec: holds"));
+  EXPECT_EQ(ran.err, "");
+  EXPECT_FALSE(fs::exists(path("out_dir")));
+}
+
+TEST_F(ExitStatus, CheckStoppedIsTwoAndSaysHowToGoOn) {
+  for (const char* signal : {"INT", "TERM"}) {
+    const Ran ran = stopped(
+        signal, "2",
+        "check --runs 100000000 --seed 7 --operations 9 --findings 3 --out " + path("out_dir"));
+    EXPECT_EQ(ran.status, 2) << ran.out << ran.err;
+    EXPECT_THAT(ran.out, HasSubstr("against spec: UNDECIDED"));
+    EXPECT_THAT(ran.err, HasSubstr("iommucheck check: undecided: stopped after"));
+    EXPECT_THAT(ran.out,
+                AllOf(HasSubstr("to go on: iommucheck check --driver builtin --seed 7 --from "),
+                      HasSubstr(" --operations 9 --runs 9"), HasSubstr(" --findings 3"),
+                      HasSubstr(" --out " + path("out_dir"))));
+  }
+}
+
+TEST_F(ExitStatus, CheckStoppedWhileAPlugInHangsIsTwo) {
+  const Ran ran = stopped("INT", "2",
+                          "check --driver " + plugin("faulty_spin") +
+                              " --runs 1000 --seed 1 --hang 600 --out " + path("out_dir"));
+  EXPECT_EQ(ran.status, 2) << ran.out << ran.err;
+  EXPECT_THAT(ran.err, HasSubstr("undecided: stopped"));
+}
+
+TEST_F(ExitStatus, CheckWhoseTimeEndsBeforeItsRunsIsTwo) {
+  const Ran ran = run("check --runs 100000000 --time 1 --seed 1 --out " + path("out_dir"));
+  EXPECT_EQ(ran.status, 2) << ran.out << ran.err;
+  EXPECT_THAT(ran.err, HasSubstr("of the 100000000 sequences that --runs asks for were run"));
+  const Ran json = run("check --runs 100000000 --time 1 --seed 1 --format json");
+  EXPECT_EQ(json.status, 2);
+  const auto parsed = trace::parse_json(json.out);
+  ASSERT_TRUE(parsed) << json.out;
+  EXPECT_EQ(parsed->find("verdict")->value.text, "undecided");
+  EXPECT_EQ(parsed->find("why")->value.items.size(), 1U);
+  const Ran junit = run("check --runs 100000000 --time 1 --seed 1 --format junit");
+  EXPECT_EQ(junit.status, 2);
+  EXPECT_THAT(junit.out, AllOf(HasSubstr("errors=\"1\""), HasSubstr("undecided")));
+}
+
+TEST_F(ExitStatus, CheckThatCannotWriteTracesSaysSoAtOnce) {
+  const Ran ran = run("check --runs 100000000 --seed 1 --out /proc/nowhere");
+  EXPECT_EQ(ran.status, 3);
+  EXPECT_THAT(ran.err, AllOf(HasSubstr("/proc/nowhere"), HasSubstr("--out")));
+}
+
+TEST_F(ExitStatus, CheckPrintsAFindingWhoseTraceCannotBeWritten) {
+  // The name is free, and the file beside it that would hold the trace is a folder.
+  const std::string out = path("out_dir");
+  fs::create_directories(out + "/finding-RESULT_EXACT-1.trace.jsonl.part");
+  const Ran ran =
+      run("check --driver " + plugin("faulty_result_bytes") + " --runs 5000 --seed 1 --out " + out);
+  EXPECT_EQ(ran.status, 1) << ran.out << ran.err;
+  EXPECT_THAT(ran.out,
+              AllOf(HasSubstr("VIOLATION RESULT_EXACT"), HasSubstr("no trace: "),
+                    HasSubstr("against spec: VIOLATED RESULT_EXACT"), Not(HasSubstr("again: "))));
+  EXPECT_FALSE(fs::exists(out + "/finding-RESULT_EXACT-1.trace.jsonl"));
+}
+
+TEST_F(ExitStatus, JobsInOneFolderKeepTheirTraces) {
+  const std::string command = "check --driver " + plugin("faulty_result_bytes") +
+                              " --runs 5000 --seed 1 --out " + path("out_dir");
+  EXPECT_EQ(run(command).status, 1);
+  const std::string first = slurp(path("out_dir/finding-RESULT_EXACT-1.trace.jsonl"));
+  EXPECT_EQ(run(command).status, 1);
+  EXPECT_EQ(traces("out_dir"), 2U);
+  EXPECT_EQ(slurp(path("out_dir/finding-RESULT_EXACT-1.trace.jsonl")), first);
+}
+
+TEST_F(ExitStatus, CheckPrintsFindingsWhenTheyAreFound) {
+  // Two bugs; the run goes on after the first, and is killed before its end.
+  const Ran ran =
+      shell("timeout -s KILL 20 " + program() + " check --driver " + plugin("faulty_result_bytes") +
+            " --time 600 --findings 50 --seed 1 --out " + path("out_dir"));
+  EXPECT_THAT(ran.out, HasSubstr("VIOLATION RESULT_EXACT"));
+  EXPECT_THAT(ran.out, Not(HasSubstr("against spec:")));
+}
+
+TEST_F(ExitStatus, ACrashNamesTheCommandThatShowsItAgain) {
+  const Ran ran =
+      run("check --driver " + plugin("faulty_crash") + " --runs 5000 --seed 1 --out " + path("o"));
+  EXPECT_EQ(ran.status, 1) << ran.out;
+  const std::string again = "again: iommucheck replay --driver " + plugin("faulty_crash") + " " +
+                            path("o/finding-CRASH_NEVER-1.trace.jsonl");
+  ASSERT_THAT(ran.out, HasSubstr(again));
+  EXPECT_THAT(ran.out, AllOf(HasSubstr("in wrong_unmap+0x"), HasSubstr("faulty_crash.so+0x"),
+                             HasSubstr("at address 0x8")));
+  EXPECT_EQ(run(again.substr(again.find("replay"))).status, 1);
+}
+
+// ---- blame ----------------------------------------------------------------------------------
+
+TEST_F(ExitStatus, AWorkerKilledFromOutsideIsTheEnvironment) {
+  const Ran ran =
+      run("check --driver " + plugin("faulty_killed") + " --runs 5000 --seed 1 --out " + path("o"));
+  EXPECT_EQ(ran.status, 3) << ran.out << ran.err;
+  EXPECT_THAT(ran.err, HasSubstr("environment: the worker process was ended by SIGKILL"));
+  EXPECT_THAT(ran.out, AllOf(Not(HasSubstr("VIOLATION")), HasSubstr("against spec: FAILED")));
+}
+
+TEST_F(ExitStatus, AnEndlessLoopOfBarriersIsAHangWithAShortTrace) {
+  const Ran ran = run("check --driver " + plugin("faulty_barriers") +
+                      " --runs 5000 --seed 1 --hang 2 --no-shrink --out " + path("o"));
+  EXPECT_EQ(ran.status, 1) << ran.out << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("VIOLATION HANG_RETURNS"));
+  for (const auto& entry : fs::directory_iterator(path("o"))) {
+    EXPECT_LT(fs::file_size(entry.path()), u64{1} << 30);
+  }
+}
+
+TEST_F(ExitStatus, WhatADriverSaysIsInTheReportAndLocksCanBeCalled) {
+  const Ran ran =
+      run("check --driver " + plugin("faulty_talks") + " --runs 5000 --seed 1 --out " + path("o"));
+  EXPECT_EQ(ran.status, 1) << ran.out << ran.err;
+  EXPECT_THAT(ran.out, AllOf(HasSubstr("VIOLATION RESULT_EXACT"),
+                             HasSubstr("driver warning: the answer will be wrong")));
+}
+
+TEST_F(ExitStatus, ADriverThatDoesNotComeUpHasATraceAndSaysWhy) {
+  const Ran ran =
+      run("check --driver " + plugin("faulty_no_boot") + " --runs 50 --seed 1 --out " + path("o"));
+  EXPECT_EQ(ran.status, 2) << ran.out << ran.err;
+  EXPECT_THAT(ran.err, AllOf(HasSubstr("does not come up: reset answered -110 (ETIMEDOUT)"),
+                             HasSubstr("the last events:"), HasSubstr("nobody answers"),
+                             HasSubstr("trace: " + path("o/does-not-come-up.trace.jsonl"))));
+  EXPECT_TRUE(fs::exists(path("o/does-not-come-up.trace.jsonl")));
+}
+
+// ---- replay ---------------------------------------------------------------------------------
+
+TEST_F(ExitStatus, ReplayOfAHeaderAloneIsTwo) {
+  const Ran ran = run("replay " + write("t.trace.jsonl", header));
+  EXPECT_EQ(ran.status, 2);
+  EXPECT_THAT(ran.out, HasSubstr("UNDECIDED (the trace has no event to judge), 0 events"));
+  EXPECT_THAT(ran.err, HasSubstr("undecided: the trace has no event to judge"));
+  const Ran notes =
+      run("replay " +
+          write("n.trace.jsonl",
+                header + R"({"event":"Note","agent":"cpu0","kind":"text","text":"hello"})" + "\n"));
+  EXPECT_EQ(notes.status, 2) << notes.out;
+}
+
+TEST_F(ExitStatus, ReplayThatJudgesNothingIsTwo) {
+  const Ran ran =
+      run("replay " + write("t.trace.jsonl", header + R"({"event":"DriverPhase","agent":"cpu0",)"
+                                                      R"("phase":"starting"})"
+                                                      "\n"));
+  EXPECT_EQ(ran.status, 2) << ran.out;
+  EXPECT_THAT(ran.err, HasSubstr("no rule was exercised"));
+}
+
+TEST_F(ExitStatus, ReplayOfAFindingBeatsALineThatCannotBeRead) {
+  const std::string out = path("o");
+  ASSERT_EQ(
+      run("check --driver " + plugin("faulty_result_bytes") + " --runs 5000 --seed 1 --out " + out)
+          .status,
+      1);
+  const std::string trace = slurp(out + "/finding-RESULT_EXACT-1.trace.jsonl");
+  const Ran ran = run("replay " + write("t.trace.jsonl", trace + "nonsense\n"));
+  EXPECT_EQ(ran.status, 1) << ran.out << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("VIOLATION RESULT_EXACT"));
+  EXPECT_THAT(ran.err, HasSubstr("besides: "));
+}
+
+// users.md, "Somebody who attacks the inputs" 1.
+TEST_F(ExitStatus, ReplayOfTheLastStreamIdEnds) {
+  std::string last = header;
+  last.replace(last.find("\"0x0\"]"), 5, "\"0xffffffff\"");
+  const Ran ran =
+      run("replay " + write("t.trace.jsonl", last + R"({"event":"DriverPhase","agent":"cpu0",)"
+                                                    R"("phase":"ready"})"
+                                                    "\n"));
+  EXPECT_GE(ran.status, 0) << "ended by a signal: " << ran.err;
+  EXPECT_LE(ran.status, 2);
+}
+
+TEST_F(ExitStatus, EndlessInputIsRefused) {
+  const Ran ran = shell("ulimit -v 2000000; timeout 60 " + program() + " litmus /dev/zero");
+  EXPECT_EQ(ran.status, 2);
+  EXPECT_THAT(ran.err, HasSubstr("larger than 16 MiB"));
+  EXPECT_EQ(run("scenario /dev/zero").status, 2);
+}
+
+TEST_F(ExitStatus, ReplayOfAPipeEndsWhenItIsAsked) {
+  for (const char* signal : {"INT", "TERM"}) {
+    const Ran ran = shell("rm -f " + path("fifo") + "; mkfifo " + path("fifo") +
+                          "; timeout -k 10 --preserve-status -s " + signal + " 1 " + program() +
+                          " replay " + path("fifo"));
+    EXPECT_EQ(ran.status, 2) << signal << ran.out << ran.err;
+  }
+}
+
+// ---- litmus, scenario -----------------------------------------------------------------------
+
+TEST_F(ExitStatus, LitmusWithoutATestIsTwo) {
+  for (const std::string& file :
+       {write("empty.litmus", ""), write("prelude.litmus", "prelude one\n  word R 0 table A\n"),
+        std::string("/dev/null")}) {
+    const Ran ran = run("litmus " + file);
+    EXPECT_EQ(ran.status, 2) << file << ran.out << ran.err;
+    EXPECT_THAT(ran.err, HasSubstr("there is no test")) << file;
+  }
+}
+
+TEST_F(ExitStatus, LitmusThatIsAllUnsupportedIsTwo) {
+  const Ran ran =
+      run("litmus " + write("t.litmus", "test later\ninit use nest\naccess 3 0x1000 r -> M7\n"));
+  EXPECT_EQ(ran.status, 2) << ran.out << ran.err;
+  EXPECT_THAT(ran.err, HasSubstr("no test was run: all 1 are unsupported"));
+}
+
+TEST_F(ExitStatus, LitmusOfAFolderOrAnUnreadableFileIsTwo) {
+  const Ran folder = run("litmus " + path(""));
+  EXPECT_EQ(folder.status, 2) << folder.out;
+  EXPECT_THAT(folder.err, HasSubstr("folder"));
+  EXPECT_EQ(run("litmus /nowhere.litmus").status, 2);
+}
+
+TEST_F(ExitStatus, ScenariosThatAllNeedMoreAreTwo) {
+  const Ran none = run("scenario " + write("e.scenario", ""));
+  EXPECT_EQ(none.status, 2) << none.out << none.err;
+  const Ran null = run("scenario /dev/null");
+  EXPECT_EQ(null.status, 2);
+  EXPECT_THAT(null.err, Not(HasSubstr("larger")));
+}
+
+// ---- what cannot be brought about by hand: facts of results, as a table -----------------------
+
+oracle::RuleCount rule_with(oracle::RuleVerdict verdict) {
+  oracle::RuleCount rule;
+  rule.rule = spec::Rule::PAGE_REUSE;
+  rule.verdict = verdict;
+  rule.broken = verdict == oracle::RuleVerdict::broken;
+  return rule;
+}
+
+oracle::CheckResult good_check() {
+  oracle::CheckResult result;
+  result.sequences = 100;
+  result.calls = result.outcomes_judged = 1000;
+  result.rules = {rule_with(oracle::RuleVerdict::holds)};
+  return result;
+}
+
+TEST(ExitStatusOfCheck, ByItsFacts) {
+  oracle::CheckOptions asked;
+  asked.sequences = 100;
+  const auto verdict = [&](auto&& change) {
+    oracle::CheckResult result = good_check();
+    change(result);
+    return oracle::end_of(asked, result).verdict();
+  };
+  using oracle::CheckResult;
+  using oracle::Verdict;
+  const auto breaks = [](CheckResult& r) {
+    r.rules.push_back(rule_with(oracle::RuleVerdict::broken));  // its finding is lost
+  };
+  EXPECT_EQ(verdict([](CheckResult&) {}), Verdict::held);
+  EXPECT_EQ(verdict([](CheckResult& r) { r.findings.emplace_back(); }), Verdict::violated);
+  EXPECT_EQ(verdict(breaks), Verdict::violated);
+  EXPECT_EQ(verdict([](CheckResult& r) { r.stopped = true; }), Verdict::undecided);
+  EXPECT_EQ(verdict([](CheckResult& r) { r.ended_early = "5 hang"; }), Verdict::undecided);
+  EXPECT_EQ(verdict([](CheckResult& r) { r.gave_up.emplace_back(); }), Verdict::undecided);
+  EXPECT_EQ(verdict([](CheckResult& r) { r.sequences = 99; }), Verdict::undecided);
+  EXPECT_EQ(verdict([](CheckResult& r) { r.sequences = 0; }), Verdict::undecided);
+  EXPECT_EQ(verdict([](CheckResult& r) { r.outcomes_judged = 0; }), Verdict::undecided);
+  EXPECT_EQ(
+      verdict([](CheckResult& r) { r.rules = {rule_with(oracle::RuleVerdict::undetermined)}; }),
+      Verdict::undecided);
+  EXPECT_EQ(verdict([](CheckResult& r) { r.environment.emplace_back("no memory"); }),
+            Verdict::environment);
+  EXPECT_EQ(verdict([&](CheckResult& r) {
+              breaks(r);
+              r.stopped = true;
+              r.environment.emplace_back("no memory");
+            }),
+            Verdict::violated);
+  asked.sequences = 0;  // as many as the time allows
+  EXPECT_EQ(verdict([](CheckResult& r) { r.sequences = 1; }), Verdict::held);
+}
+
+TEST(ExitStatusOfReplay, ByItsFacts) {
+  using oracle::ReplayResult;
+  using oracle::Verdict;
+  const auto verdict = [&](auto&& change) {
+    ReplayResult result;
+    result.events = result.accepted = 10;
+    result.rules = {rule_with(oracle::RuleVerdict::holds)};
+    change(result);
+    return oracle::end_of(result).verdict();
+  };
+  EXPECT_EQ(verdict([](ReplayResult&) {}), Verdict::held);
+  EXPECT_EQ(verdict([](ReplayResult& r) { r.flagged = 1; }), Verdict::violated);
+  EXPECT_EQ(verdict([](ReplayResult& r) { r.findings.emplace_back(); }), Verdict::violated);
+  EXPECT_EQ(verdict([](ReplayResult& r) { r.stopped = true; }), Verdict::undecided);
+  EXPECT_EQ(verdict([](ReplayResult& r) { r.bound = "too many"; }), Verdict::undecided);
+  EXPECT_EQ(verdict([](ReplayResult& r) { r.events = r.accepted = 0; }), Verdict::undecided);
+  EXPECT_EQ(verdict([](ReplayResult& r) {
+              r.accepted = 0;
+              r.undetermined = 10;
+            }),
+            Verdict::undecided);
+  EXPECT_EQ(verdict([](ReplayResult& r) { r.undetermined = 1; }), Verdict::held);
+  EXPECT_EQ(verdict([](ReplayResult& r) {
+              r.stopped = true;
+              r.bound = "too many";
+              r.findings.emplace_back();
+            }),
+            Verdict::violated);
+}
+
+TEST(ExitStatusOfConform, ByItsFacts) {
+  using oracle::ConformResult;
+  using oracle::Verdict;
+  const auto verdict = [&](auto&& change) {
+    ConformResult result;
+    result.directed = 10;
+    result.accesses = 100;
+    result.rules = {rule_with(oracle::RuleVerdict::holds)};
+    change(result);
+    return oracle::end_of(result).verdict();
+  };
+  EXPECT_EQ(verdict([](ConformResult&) {}), Verdict::held);
+  EXPECT_EQ(verdict([](ConformResult& r) { r.divergences.emplace_back(); }), Verdict::violated);
+  EXPECT_EQ(verdict([](ConformResult& r) { r.divergences.emplace_back().known_id = "x"; }),
+            Verdict::held);
+  EXPECT_EQ(verdict([](ConformResult& r) { r.vanished.emplace_back(); }), Verdict::violated);
+  EXPECT_EQ(verdict([](ConformResult& r) { r.gave_up = 1; }), Verdict::undecided);
+  EXPECT_EQ(verdict([](ConformResult& r) { r.stopped = true; }), Verdict::undecided);
+  EXPECT_EQ(verdict([](ConformResult& r) { r.directed = r.accesses = 0; }), Verdict::undecided);
+  EXPECT_EQ(verdict([](ConformResult& r) {
+              r.gave_up = 1;
+              r.divergences.emplace_back();
+            }),
+            Verdict::violated);
+}
+
+}  // namespace
+}  // namespace iommucheck
