@@ -13,9 +13,10 @@ struct RunOptions {
   std::string binaries;  ///< folder of the woven build's programs
   std::string work;      ///< folder for logs, temporary files and what is remembered
   unsigned jobs = 1;
-  std::vector<std::string> suites = {};  ///< only these of suites.h; empty: all that concern a mutant
-  bool equivalent = false;          ///< run those that are said to be equivalent too
-  double floor = 0.9;               ///< of each part's mutants that are not equivalent
+  std::vector<std::string> suites =
+      {};                   ///< only these of suites.h; empty: all that concern a mutant
+  bool equivalent = false;  ///< run those that are said to be equivalent too
+  double floor = 0.9;       ///< of each part's mutants that are not equivalent
 };
 
 /// 0: the floor is kept, every survivor is explained; 1: not; 3: the tests fail without a mutant,
