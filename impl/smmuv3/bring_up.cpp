@@ -15,10 +15,23 @@ constexpr u64 event_bytes = 32;
 
 /// Waits until register `offset` reads `value` under `mask_bits`.
 int wait_register(const Platform& platform, u64 offset, u32 mask_bits, u32 value) {
-  while ((platform.read32(offset) & mask_bits) != value) {
-    if (!platform.wait(IOMMUCHECK_WAIT_REGISTER)) return -IOMMUCHECK_ETIMEDOUT;
+  // With a last look after the time is up: who waits may have been kept from running.
+  for (bool in_time = true;; in_time = platform.wait(IOMMUCHECK_WAIT_REGISTER)) {
+    if ((platform.read32(offset) & mask_bits) == value) return 0;
+    if (!in_time) return -IOMMUCHECK_ETIMEDOUT;
   }
-  return 0;
+}
+
+/// Why the driver is not for such an SMMU; null if it is.
+const char* refusal(const Features& f) {
+  if (!f.stage1) return "IDR0.S1P = 0: no stage 1";
+  if (!f.aarch64_tables) return "IDR0.TTF[1] = 0: no AArch64 tables";
+  if (!f.little_endian) return "IDR0.TTENDIAN = 3: big-endian tables only";
+  if (!f.granule_4k) return "IDR5.GRAN4K = 0: no 4 KiB granule";
+  if (f.preset_tables) return "IDR1.TABLES_PRESET or QUEUES_PRESET: tables or queues are fixed";
+  // Stalls that are forced need a fault handler, which paging domains do not have.
+  if (f.stall_model == 2) return "IDR0.STALL_MODEL = 2: faults of every stream stall";
+  return nullptr;
 }
 
 u64 event_ring_bytes(u32 lg2) { return std::max<u64>(page_bytes, event_bytes << lg2); }
@@ -30,11 +43,8 @@ int Smmu::init() {
                             platform_.read32(reg::idr3), platform_.read32(reg::idr5));
   platform_.set_coherent(features_.coherent);
   const Features& f = features_;
-  // Stalls that are forced need a fault handler, which paging domains do not have.
-  const bool stall_forced = f.stall_model == 2;
-  if (!f.stage1 || !f.aarch64_tables || !f.little_endian || !f.granule_4k || f.preset_tables ||
-      stall_forced) {
-    platform_.log(IOMMUCHECK_LOG_ERROR, "this SMMU has not got what stage 1 with 4 KiB needs");
+  if (const char* why = refusal(f)) {
+    platform_.log(IOMMUCHECK_LOG_ERROR, why);
     return -IOMMUCHECK_ENODEV;
   }
   devices_ = platform_.arena<Device>(std::max<u32>(config_->device_count, 1));
@@ -164,13 +174,27 @@ void Smmu::free_everything() {
 
 void Smmu::handle_irq(u32 source) {
   if (source == IOMMUCHECK_IRQ_EVENTQ) drain_events({});
-  if (source == IOMMUCHECK_IRQ_GERROR) {
-    // An illegal command is dealt with by whoever waits for its batch, if it is waited for.
-    commands_.handle_error(platform_);
-    const u32 error = platform_.read32(reg::gerror);
-    const u32 acknowledged = platform_.read32(reg::gerrorn);
-    if (error != acknowledged) platform_.write32(reg::gerrorn, error);
-  }
+  if (source == IOMMUCHECK_IRQ_GERROR) handle_global_errors();
+}
+
+/// Each global error is told before it is acknowledged. IHI 0070 6.3.17, 7.5.
+void Smmu::handle_global_errors() {
+  // An illegal command is dealt with by whoever waits for its batch, if it is waited for.
+  commands_.handle_error(platform_);
+  const u32 acknowledged = platform_.read32(reg::gerrorn);
+  const u32 active = (platform_.read32(reg::gerror) ^ acknowledged) & ~u32{reg::gerror_cmdq_err};
+  const auto tell = [&](u32 which, const char* what) {
+    if ((active & which) != 0) platform_.log(IOMMUCHECK_LOG_ERROR, what);
+  };
+  tell(reg::gerror_eventq_abt, "GERROR: EVENTQ_ABT_ERR, an event record was lost");
+  tell(reg::gerror_priq_abt, "GERROR: PRIQ_ABT_ERR, a page request was lost");
+  tell(reg::gerror_msi_abt, "GERROR: an MSI was aborted");
+  tell(reg::gerror_sfm, "GERROR: SFM_ERR, service failure mode: the SMMU is switched off");
+  if (active != 0) platform_.write32(reg::gerrorn, acknowledged ^ active);
+  if ((active & reg::gerror_sfm) == 0) return;
+  // It terminates everything and takes no command any more: whoever waits for one hears ETIMEDOUT.
+  commands_.stop();
+  write_cr0(0);
 }
 
 }  // namespace iommucheck::impl

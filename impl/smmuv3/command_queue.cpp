@@ -33,7 +33,7 @@ void CommandQueue::program(const Platform& platform) {
   platform.write32(reg::cmdq_prod, 0);
   platform.write32(reg::cmdq_cons, 0);
   prod_ = exposed_ = cons_ = 0;
-  lost_ = skipped_ = false;
+  stopped_ = lost_ = skipped_ = false;
 }
 
 void CommandQueue::write_slot(const Platform& platform, u64 position, Command command) {
@@ -60,18 +60,21 @@ void CommandQueue::set_cons(u32 value) {
 /// Waits until every command before `position` is consumed; false when the time is up.
 bool CommandQueue::wait_until(const Platform& platform, u64 position) {
   u32 errors = 0;
-  for (;;) {
+  // Who was kept from running looks once more before it says that the time is up.
+  for (bool in_time = true;; in_time = platform.wait(IOMMUCHECK_WAIT_CMDQ)) {
     set_cons(platform.read32(reg::cmdq_cons));
     if (cons_ >= position) return true;
-    if (handle_error(platform)) {
+    while (handle_error(platform)) {
       if (++errors > errors_max) return false;
-      continue;
+      set_cons(platform.read32(reg::cmdq_cons));
+      if (cons_ >= position) return true;
     }
-    if (!platform.wait(IOMMUCHECK_WAIT_CMDQ)) return false;
+    if (!in_time) return false;
   }
 }
 
 void CommandQueue::add(const Platform& platform, Command command) {
+  lost_ |= stopped_;
   if (lost_) return;
   if (prod_ - cons_ == capacity()) {
     expose(platform);

@@ -25,6 +25,13 @@ class CommandQueue {
   /// Writes CMDQ_BASE, PROD and CONS, while CMDQEN is 0 and acknowledged.
   void program(const Platform& platform);
 
+  /// From here until program() every batch times out, without waiting.
+  void stop() { stopped_ = true; }
+
+  /// Forgets that commands of the batch so far are lost or were skipped: what follows makes up for
+  /// all of them.
+  void forgive() { lost_ = skipped_ = false; }
+
   /// Puts a command at the end of the batch. Where the ring is full, exposes what it holds and
   /// waits; if the time is up the batch is lost and sync() says so.
   void add(const Platform& platform, Command command);
@@ -53,6 +60,7 @@ class CommandQueue {
   u64 exposed_ = 0;  // CMDQ_PROD as the SMMU knows it
   u64 cons_ = 0;     // CMDQ_CONS as last read
   u32 lg2_ = 0;
+  bool stopped_ = false;
   bool lost_ = false;     // the batch did not get into the ring
   bool skipped_ = false;  // a command had no effect since the last sync()
 };

@@ -58,58 +58,103 @@ void Smmu::log_record(const Record& record) const {
   platform_.log(IOMMUCHECK_LOG_WARNING, line);
 }
 
-/// Ends a stall: again if whoever handles the process's faults says so, else abort. False if the
-/// command queue does not take the answer: the record has to be met again.
-bool Smmu::answer(const Record& record, const Ending& ending) {
-  if (!fault_open_) fault_open_ = sva_.fault_begins(record.pasid);
+/// Whether `ending` says that the record's fault is to end, whoever would answer it.
+bool Smmu::ends(const Record& record, const Ending& ending) const {
   u32 device = 0;
-  bool again = false;
-  if (record.pasid != 0 && device_of(record.stream_id, &device)) {
-    const bool of_device = ending.whose == Whose::device && ending.of == device;
-    const bool of_domain = ending.whose == Whose::domain && ending.of == devices_[device].domain;
-    const bool ends = (of_device || of_domain) && ending.pasid == record.pasid;
-    again = !ends && sva_.answer_fault(device, record.pasid, record.iova, prot_of(record.word1));
-  }
-  commands_.add(platform_, command::resume<u64>(record.stream_id, record.stag, again));
+  if (record.pasid == 0 || !device_of(record.stream_id, &device)) return true;
+  const bool of_device = ending.whose == Whose::device && ending.of == device;
+  const bool of_domain = ending.whose == Whose::domain && ending.of == devices_[device].domain;
+  return (of_device || of_domain) && ending.pasid == record.pasid;
+}
+
+/// Sends the answer. False if the command queue does not take it: the fault stays open.
+bool Smmu::resume(OpenFault& fault, bool again) {
+  commands_.add(platform_, command::resume<u64>(fault.record.stream_id, fault.record.stag, again));
   // Consumption is enough for a RESUME (arch 5.4); no invalidation is in this batch.
   if (commands_.sync(platform_) == SyncResult::timed_out) return false;
-  if (fault_open_) sva_.fault_ends(record.pasid);
-  fault_open_ = false;
+  if (fault.counted) sva_.fault_ends(fault.record.pasid);
+  fault.counted = false;
+  return true;
+}
+
+/// Ends an open fault: again if whoever handles the process's faults says so, else abort. The
+/// handler may call the driver, which may end this very fault (an unbind), or read further records.
+bool Smmu::answer(OpenFault& fault, const Ending& ending) {
+  bool again = false;
+  u32 device = 0;
+  if (!ends(fault.record, ending) && device_of(fault.record.stream_id, &device)) {
+    fault.state = OpenFault::State::asked;
+    again = sva_.answer_fault(device, fault.record.pasid, fault.record.iova,
+                              prot_of(fault.record.word1));
+    const bool ended = fault.state == OpenFault::State::ended;
+    fault.state = OpenFault::State::open;
+    if (ended) {
+      fault.state = OpenFault::State::none;
+      return true;
+    }
+  }
+  if (!resume(fault, again)) return false;
+  fault.state = OpenFault::State::none;
+  return true;
+}
+
+/// A fault that was read now. Handlers that fault inside of handlers end somewhere: beyond so many
+/// nobody is asked.
+bool Smmu::take_fault(const Record& record, const Ending& ending) {
+  for (OpenFault& fault : open_faults_) {
+    if (fault.state != OpenFault::State::none) continue;
+    fault = {.state = OpenFault::State::open,
+             .counted = sva_.fault_begins(record.pasid),
+             .record = record};
+    return answer(fault, ending);
+  }
+  OpenFault unasked = {.record = record};
+  resume(unasked, false);
+  return true;
+}
+
+/// Faults that were read before: those whose answer did not get through are answered again, and
+/// those whose handler runs further out end if they are to. False: not all of them could be.
+bool Smmu::end_open_faults(const Ending& ending) {
+  for (OpenFault& fault : open_faults_) {
+    if (fault.state == OpenFault::State::open && !answer(fault, ending)) return false;
+    if (fault.state != OpenFault::State::asked || !ends(fault.record, ending)) continue;
+    if (!resume(fault, false)) return false;
+    fault.state = OpenFault::State::ended;
+  }
   return true;
 }
 
 /// Reads what is there now.
 u32 Smmu::drain_once(const Ending& ending) {
   const u32 index_mask = (2u << event_lg2_) - 1;
-  const u32 prod = platform_.read32(reg::eventq_prod);
+  event_prod_ = platform_.read32(reg::eventq_prod);
   platform_.barrier();  // the records are read after PROD
   u32 count = 0;
-  for (; ((prod ^ event_cons_) & index_mask) != 0; ++count) {
+  // Inside of a handler others may read on: PROD and CONS are those of the last one.
+  for (bool taken = true; taken && ((event_prod_ ^ event_cons_) & index_mask) != 0; ++count) {
     const Record record = read_record();
-    if (!record.stalled) {
-      log_record(record);
-    } else if (!answer(record, ending)) {
-      break;
-    }
     event_cons_ = (event_cons_ + 1) & index_mask;
+    if (record.stalled) {
+      taken = take_fault(record, ending);
+    } else {
+      log_record(record);
+    }
   }
   // The overflow flag too: records are lost no longer once it is acknowledged.
-  const u32 cons = event_cons_ | (prod & reg::queue_overflow);
+  const u32 cons = event_cons_ | (event_prod_ & reg::queue_overflow);
   if (cons != event_cons_written_) platform_.write32(reg::eventq_cons, cons);
   event_cons_written_ = cons;
   return count;
 }
 
 void Smmu::drain_events(Ending ending) {
-  // Who answers a fault may call the driver, which need not read on: the outer loop does.
-  if (draining_ || (cr0_ & reg::cr0_eventqen) == 0) return;
-  draining_ = true;
+  if ((cr0_ & reg::cr0_eventqen) == 0 || !end_open_faults(ending)) return;
   const u32 slots = 1u << event_lg2_;
   u32 rounds = 16;
   // Records of stalls are never lost: behind a full queue further ones may wait for place.
-  while (drain_once(ending) == slots && ending.whose != Whose::nobody && --rounds != 0) {
+  while (drain_once(ending) == slots && --rounds != 0) {
   }
-  draining_ = false;
 }
 
 }  // namespace iommucheck::impl

@@ -38,6 +38,7 @@ int Smmu::commit() {
 /// Configuration, then TLBs, then ATCs: each could refill the next from what is stale.
 int Smmu::invalidate_everything() {
   queued_ = false;
+  commands_.forgive();
   commands_.add(platform_, command::cfgi_all());
   if (commands_.sync(platform_) != SyncResult::complete) return -IOMMUCHECK_ETIMEDOUT;
   if (features_.hypervisor) commands_.add(platform_, command::tlbi_el2_all());

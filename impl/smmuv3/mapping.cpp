@@ -75,6 +75,7 @@ int Smmu::clear_the_way(Space& space, u64 iova, u64 pa, u64 bytes) {
 
 /// map() after its arguments were checked; on error nothing is left mapped.
 int Smmu::map_checked(Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) {
+  if (bytes == 0) return 0;
   if (!space.quarantine.empty() && quarantined(space, iova, bytes)) {
     if (int error = ensure_settled()) return error;
   }

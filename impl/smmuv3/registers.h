@@ -50,6 +50,10 @@ inline constexpr u32 irq_gerror = 1 << 0;
 inline constexpr u32 irq_eventq = 1 << 2;
 
 inline constexpr u32 gerror_cmdq_err = 1 << 0;
+inline constexpr u32 gerror_eventq_abt = 1 << 2;
+inline constexpr u32 gerror_priq_abt = 1 << 3;
+inline constexpr u32 gerror_msi_abt = 0xf << 4;
+inline constexpr u32 gerror_sfm = 1 << 8;
 
 inline constexpr u32 cons_index_mask = 0xfffff;
 inline constexpr u32 cons_error_lsb = 24;

@@ -12,6 +12,8 @@
 //    recover() has invalidated everything (SEMANTICS 5, quarantine).
 #pragma once
 
+#include <array>
+
 #include "base/types.h"
 #include "impl/pgtable/space.h"
 #include "impl/platform/platform.h"
@@ -92,6 +94,7 @@ class Smmu final : private Backend {
  private:
   // bring-up (bring_up.cpp)
   int write_cr0(u32 value);
+  void handle_global_errors();
   int block_bypass();
   int block_ats();
   int allocate_structures();
@@ -106,16 +109,32 @@ class Smmu final : private Backend {
     u32 pasid = 0;
   };
   struct Record {
-    u32 stream_id;
-    u32 pasid;  // 0: none
-    bool stalled;
-    u32 stag;
-    u64 word0, word1, iova;
+    u32 stream_id = 0;
+    u32 pasid = 0;  // 0: none
+    bool stalled = false;
+    u32 stag = 0;
+    u64 word0 = 0, word1 = 0, iova = 0;
+  };
+  /// A stall whose record was read, until it is answered.
+  struct OpenFault {
+    enum class State : u8 {
+      none,
+      open,   ///< the answer did not get through
+      asked,  ///< its handler runs
+      ended   ///< by a call from inside of its handler
+    };
+    State state = State::none;
+    bool counted = false;  ///< as a fault that waits, in the word of its number
+    Record record;
   };
   void drain_events(Ending ending);
   u32 drain_once(const Ending& ending);
   Record read_record();
-  bool answer(const Record& record, const Ending& ending);
+  bool ends(const Record& record, const Ending& ending) const;
+  bool resume(OpenFault& fault, bool again);
+  bool answer(OpenFault& fault, const Ending& ending);
+  bool take_fault(const Record& record, const Ending& ending);
+  bool end_open_faults(const Ending& ending);
   void log_record(const Record& record) const;
   bool device_of(u32 stream_id, u32* device) const;
 
@@ -244,12 +263,12 @@ class Smmu final : private Backend {
   u32 event_lg2_ = 0;
   u32 event_cons_ = 0;
   u32 event_cons_written_ = 0;  // with the overflow flag
+  u32 event_prod_ = 0;          // as last read
+  std::array<OpenFault, 4> open_faults_{};
   u32 cr0_ = 0;
   unsigned pasid_bits_max_ = 0;  // the widest that a device of the platform can send
   bool owed_ = false;  // an invalidation has timed out, and none of everything has completed since
-  bool queued_ = false;      // commands since the last sync
-  bool draining_ = false;    // the event queue is being read
-  bool fault_open_ = false;  // its next record is counted as a fault that waits
+  bool queued_ = false;  // commands since the last sync
 };
 
 }  // namespace iommucheck::impl

@@ -73,7 +73,10 @@ int Sva::end_uses(Wanted wanted) {
   });
   if (int error = backend_.commit()) return error;
   for_each(true, [&](Use& use, const IoMm& io_mm) {
+    // Handlers of faults may call the driver, and that may have ended it as well.
+    const iommucheck_handle handle = uses_.handle(use);
     backend_.end_domain_faults(use.domain, io_mm.pasid);
+    if (uses_.find(handle) == nullptr) return;
     pasids_.apply(io_mm.pasid, pasid::forgotten<u64>);
     uses_.release(use);
   });
@@ -226,7 +229,9 @@ void Sva::recovered() {
     if (!use.dead) return;
     const u32 pasid = io_mms_.find(use.io_mm)->pasid;
     // Whoever waited for this commit finds nothing to do any more: its faults end here.
+    const iommucheck_handle handle = uses_.handle(use);
     backend_.end_domain_faults(use.domain, pasid);
+    if (uses_.find(handle) == nullptr) return;
     pasids_.apply(pasid, pasid::forgotten<u64>);
     uses_.release(use);
   });

@@ -113,5 +113,25 @@ TEST(CommandQueue, a_stuck_queue_times_out_full_or_not_and_recovers) {
   EXPECT_EQ(q.world.commands.back().op(), command::op_sync);
 }
 
+/// Review interface 10: the time is up for who did not run, and the SMMU was done long ago.
+TEST(CommandQueue, looks_once_more_when_the_time_is_up) {
+  Queue q(4, 5);
+  q.world.preempted = true;
+  q.add(1);
+  EXPECT_EQ(q.sync(), SyncResult::complete);
+  EXPECT_EQ(q.world.commands.size(), 2u);
+}
+
+TEST(CommandQueue, a_queue_that_was_stopped_times_out_at_once) {
+  Queue q(4);
+  q.queue.stop();
+  q.add(1);
+  EXPECT_EQ(q.sync(), SyncResult::timed_out);
+  EXPECT_TRUE(q.world.commands.empty());
+  q.queue.program(q.platform);
+  q.add(1);
+  EXPECT_EQ(q.sync(), SyncResult::complete);
+}
+
 }  // namespace
 }  // namespace iommucheck::impl

@@ -5,6 +5,10 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include <algorithm>
+#include <string>
+#include <vector>
+
 #include "tests/impl/fake_world_support.h"
 
 namespace iommucheck::test {
@@ -262,6 +266,58 @@ TEST(Driver, events_are_read_once_and_an_overflow_is_acknowledged) {
   EXPECT_EQ(world.log.back().substr(0, 27), "event 0x10 of stream 0x7, a");
   d.driver->handle_irq(d.self(), IOMMUCHECK_IRQ_EVENTQ);
   EXPECT_EQ(world.log.size(), 129u);
+}
+
+/// Review interface 1: GERROR beside the command queue's error.
+TEST(Driver, global_errors_are_told_before_they_are_acknowledged) {
+  FakeWorld world;
+  Booted d(impl::builtin_driver(), world);
+  ASSERT_EQ(d.error(), 0);
+  const auto said = [&](const std::string& what) {
+    return std::ranges::any_of(
+        world.log, [&](const std::string& line) { return line.find(what) != std::string::npos; });
+  };
+  world.raise_global_error(1 << 2 | 1 << 5);  // EVENTQ_ABT_ERR, MSI_EVENTQ_ABT_ERR
+  d.driver->handle_irq(d.self(), IOMMUCHECK_IRQ_GERROR);
+  EXPECT_TRUE(said("EVENTQ_ABT_ERR"));
+  EXPECT_TRUE(said("MSI"));
+  EXPECT_EQ(world.register_value(0x60), world.register_value(0x64));
+  EXPECT_EQ(world.register_value(0x20) & 1, 1u) << "it goes on";
+  const iommucheck_handle domain = d.alloc();
+  EXPECT_EQ(d.driver->attach(d.self(), domain, 0), 0);
+}
+
+TEST(Driver, service_failure_mode_switches_the_smmu_off) {
+  FakeWorld world;
+  Booted d(impl::builtin_driver(), world);
+  ASSERT_EQ(d.error(), 0);
+  const iommucheck_handle domain = d.alloc();
+  world.raise_global_error(1 << 8);  // SFM_ERR
+  d.driver->handle_irq(d.self(), IOMMUCHECK_IRQ_GERROR);
+  EXPECT_FALSE(world.log.empty());
+  EXPECT_EQ(world.register_value(0x20), 0u) << "CR0";
+  EXPECT_EQ(d.driver->attach(d.self(), domain, 0), -IOMMUCHECK_ETIMEDOUT);
+}
+
+/// Review interface 10: the 1,025th paging domain.
+TEST(Driver, has_as_many_domains_as_memory) {
+  FakeWorld world;
+  Booted d(impl::builtin_driver(), world);
+  ASSERT_EQ(d.error(), 0);
+  std::vector<iommucheck_handle> domains;
+  for (int i = 0; i < 1100; ++i) {
+    domains.push_back(d.alloc());
+    ASSERT_NE(domains.back(), 0u) << "domain " << i;
+  }
+  EXPECT_EQ(d.driver->attach(d.self(), domains.back(), 0), 0);
+  EXPECT_EQ(d.driver->map(d.self(), domains.back(), 0x1000, 0x1000, 0x1000, 3), 0);
+  EXPECT_TRUE(world.access(world.stream_id(0, 0), 0x1000));
+  EXPECT_EQ(d.driver->detach(d.self(), domains.back(), 0), 0);
+  for (const iommucheck_handle domain : domains) {
+    EXPECT_EQ(d.driver->domain_free(d.self(), domain), 0);
+  }
+  EXPECT_EQ(d.driver->shutdown(d.self()), 0);
+  EXPECT_EQ(world.live_tables(), 0u);
 }
 
 TEST(Driver, a_device_that_could_not_be_added_leaves_nothing_half_known) {

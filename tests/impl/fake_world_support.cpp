@@ -7,7 +7,7 @@ namespace iommucheck::test {
 
 namespace {
 
-constexpr u64 arena_bytes = u64{1} << 20;
+constexpr u64 arena_bytes = u64{8} << 20;
 constexpr u64 cr0 = 0x20, cr0ack = 0x24, gbpa = 0x44, irq_ctrl = 0x50, irq_ctrlack = 0x54;
 constexpr u64 gerror = 0x60, gerrorn = 0x64;
 constexpr u64 cmdq_base = 0x90, cmdq_prod = 0x98, cmdq_cons = 0x9c;
@@ -67,6 +67,11 @@ struct FakeCalls {
     FakeWorld& w = world(ctx);
     if (token == IOMMUCHECK_WAIT_CALLER) return w.on_wait && w.on_wait() ? 0 : 1;
     if (w.stuck) return 1;
+    if (w.preempted) {
+      w.polls_left_ = 0;
+      w.consume();
+      return 1;
+    }
     if (w.polls_left_ > 0) --w.polls_left_;
     w.consume();
     return 0;
@@ -78,6 +83,7 @@ struct FakeCalls {
   }
   static int handle_fault(void* ctx, u32 device, u32 pasid, u64 iova, u32 prot) {
     world(ctx).faults.emplace_back(device, pasid, iova, prot);
+    if (world(ctx).on_fault) world(ctx).on_fault();
     return world(ctx).fault_response;
   }
   static u64 context(void* ctx) { return world(ctx).context; }
@@ -100,7 +106,7 @@ FakeWorld::FakeWorld(FakeOptions options)
       arena_(arena_bytes / 8) {
   const u64 id0 = 0b10 | 2 << 2 | (options.coherent ? 1u << 4 : 0) | 1u << 12 |
                   (options.ats ? 1u << 10 : 0) | (options.two_level_cds ? 1u << 19 : 0) |
-                  (options.stalling_devices != 0 ? 0 : 1u << 24) |
+                  (options.stalling_devices != 0 && !options.never_stalls ? 0 : 1u << 24) |
                   (options.two_level ? 1u << 27 : 0);
   registers_[0x00] = id0;
   registers_[0x04] =
@@ -147,6 +153,7 @@ FakeWorld::FakeWorld(FakeOptions options)
          .stream_ids = ids.data(),
          .stream_id_count = options.streams_per_device,
          .flags = (options.ats ? IOMMUCHECK_DEVICE_ATS : 0) |
+                  (devices_.size() < options.pri_devices ? IOMMUCHECK_DEVICE_PRI : 0) |
                   (devices_.size() < options.stalling_devices ? IOMMUCHECK_DEVICE_STALL : 0),
          .ssid_bits = devices_.size() + 1 == options.devices && options.last_ssid_bits <= 20
                           ? options.last_ssid_bits

@@ -32,9 +32,11 @@ struct FakeOptions {
   u32 ssid_bits = 0;             ///< of SMMU and devices
   u32 last_ssid_bits = ~u32{0};  ///< of the last device; as the others unless given
   bool two_level_cds = true;
-  bool ats = false;          ///< SMMU and devices
-  u32 stalling_devices = 0;  ///< the first ones; the SMMU can if there are any
-  u32 grouped_devices = 1;   ///< the first ones: they move together
+  bool ats = false;           ///< SMMU and devices
+  u32 stalling_devices = 0;   ///< the first ones; the SMMU can if there are any
+  u32 grouped_devices = 1;    ///< the first ones: they move together
+  u32 pri_devices = 0;        ///< the first ones
+  bool never_stalls = false;  ///< the SMMU (STALL_MODEL = 1), whatever devices can
 };
 
 struct FakeCommand {
@@ -121,7 +123,10 @@ class FakeWorld {
   // What the test decides.
   std::optional<u64> fail_allocation;  ///< this many allocations succeed before one fails
   bool stuck = false;                  ///< commands are consumed no more, waits time out
-  std::optional<u64> illegal_after;    ///< so many commands later one is refused
+  bool preempted = false;              ///< waits time out, and meanwhile all is consumed
+  std::function<void()> on_fault;      ///< inside of a process's handler of faults
+  void raise_global_error(u32 bits) { registers_[0x60] = read32(0x60) ^ bits; }
+  std::optional<u64> illegal_after;  ///< so many commands later one is refused
   std::function<void(const FakeCommand&)> on_command;
 
  private:

@@ -559,6 +559,70 @@ TEST(Sva, stalled_faults_are_answered_and_end_with_the_bond) {
   w.end();
 }
 
+/// Review interface 10: the handler of a fault unbinds, and with the bond its own fault ends, and
+/// every other that waits there.
+TEST(Sva, an_unbind_inside_of_a_fault_handler_ends_the_faults) {
+  TwoDevices w;
+  ASSERT_EQ(w.d.init(0, iopf), 0);
+  ASSERT_EQ(w.d.bind(0, 1), 1);
+  const u64 sid = w.world.stream_id(0, 0);
+  for (const u64 stag : {u64{7}, u64{8}}) {
+    w.world.post_event(0x10 | 1 << 11 | 1 << 12 | sid << 32, stag | u64{1} << 31, va + 8);
+  }
+  const auto aborted = [&](u64 stag) {
+    u64 times = 0;
+    for (const FakeCommand& command : w.world.commands) {
+      times += command.word0 == (0x44u | 1u << 13 | sid << 32) && command.word1 == stag ? 1 : 0;
+    }
+    return times;
+  };
+  w.world.on_fault = [&] {
+    w.world.on_fault = nullptr;
+    EXPECT_EQ(w.d.unbind(0, 1), 0);
+    EXPECT_EQ(aborted(7), 1u);
+    EXPECT_EQ(aborted(8), 1u);
+    EXPECT_EQ(w.d.held().pasids, 0u);
+  };
+  w.d.driver->handle_irq(w.d.self(), IOMMUCHECK_IRQ_EVENTQ);
+  EXPECT_EQ(w.world.faults.size(), 1u) << "nobody is asked for the second one";
+  EXPECT_EQ(aborted(7), 1u) << "and the first is not answered twice";
+  EXPECT_EQ(aborted(8), 1u);
+  const int pasid = w.d.bind(0, 2);
+  ASSERT_GT(pasid, 0);
+  EXPECT_EQ(w.d.unbind(0, static_cast<u32>(pasid)), 0);
+  w.end();
+}
+
+/// A RESUME that does not get through is sent again, once the queue goes on.
+TEST(Sva, a_fault_whose_answer_timed_out_is_answered_later) {
+  TwoDevices w;
+  ASSERT_EQ(w.d.init(0, iopf), 0);
+  ASSERT_EQ(w.d.bind(0, 1), 1);
+  const u64 sid = w.world.stream_id(0, 0);
+  w.world.post_event(0x10 | 1 << 11 | 1 << 12 | sid << 32, 7 | u64{1} << 31, va + 8);
+  w.world.stuck = true;
+  w.d.driver->handle_irq(w.d.self(), IOMMUCHECK_IRQ_EVENTQ);
+  w.world.stuck = false;
+  EXPECT_EQ(w.d.unbind(0, 1), 0);
+  EXPECT_EQ(w.d.held().pasids, 0u) << "the fault is no longer counted";
+  w.end();
+}
+
+/// Review interface 10: whoever asks for faults that wait needs a device and an SMMU that stall.
+TEST(Sva, faults_wait_only_by_stalls) {
+  FakeOptions pri_only = with_pasids();
+  pri_only.stalling_devices = 0;
+  pri_only.pri_devices = 2;
+  FakeOptions never = with_pasids();
+  never.never_stalls = true;
+  for (const FakeOptions& options : {pri_only, never}) {
+    TwoDevices w(options);
+    EXPECT_EQ(w.d.init(0, iopf), -IOMMUCHECK_EINVAL);
+    EXPECT_EQ(w.d.init(0, 0), 0);
+    w.end();
+  }
+}
+
 TEST(Sva, a_time_out_keeps_what_it_must_and_recovery_frees_it) {
   TwoDevices w;
   ASSERT_EQ(w.d.init(0, iopf | private_pasids, 1, 2), 0);
