@@ -51,8 +51,6 @@ std::string_view not_modelled(Rule rule) {
     case Rule::TAG_STAGE2: return "stage 2 is decoded and not judged";
     case Rule::STE_FETCH:
     case Rule::CD_FETCH: return "no memory here answers a fetch with an external abort";
-    case Rule::S1_BYPASS_SIZE:
-      return "with stage 1 bypassed an address is judged by the output size (STE_BYPASS_SIZE)";
     case Rule::CMD_SYNC_COMPLETES:
       return "what a CMD_SYNC leaves behind is told as TLBI_TAGS, TLBI_RANGE or CFGI_SCOPE";
     default: return {};

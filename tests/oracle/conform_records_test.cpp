@@ -207,8 +207,10 @@ TEST(ConformRecords, ADoubledRecordIsFound) {
   });
   const auto result = run_conform(device, some(100, 5));
   ASSERT_TRUE(result) << result.error().message;
-  // Of two terminated accesses with the same address it may be either's.
-  expect_only(*result, {Rule::EVENT_ONCE, Rule::EVENT_LOST, Rule::EVENT_OVERFLOW, Rule::STE_ABORT});
+  // The second one may stand where a later access of the stream has none that fits better, so that
+  // others are named besides; what is surely said is that there is one too many.
+  EXPECT_TRUE(std::ranges::any_of(
+      divergences(*result), [](const Divergence& one) { return one.rule == Rule::EVENT_ONCE; }));
 }
 
 /// Where identical events before an STE may be merged, nobody can say how many records meet a full

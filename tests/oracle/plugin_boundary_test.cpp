@@ -62,7 +62,7 @@ INSTANTIATE_TEST_SUITE_P(
         Nonsense{"register_beyond", Rule::CRASH_NEVER, "beyond the SMMU's two pages"},
         Nonsense{"register_unaligned", Rule::REGISTER_WIDTH, "CR1 is written at 0x29"},
         Nonsense{"result_bytes", Rule::RESULT_EXACT, "value 0xffffffffffffffff"},
-        Nonsense{"result_error", Rule::RESULT_EXACT, "errno"},
+        Nonsense{"result_error", Rule::RESULT_EXACT, "returned -12345"},
         Nonsense{"handle_zero", Rule::RESULT_EXACT, "domain_alloc"},
         Nonsense{"handle_again", Rule::RESULT_EXACT, "domain_alloc"},
         Nonsense{"info", Rule::RESULT_EXACT, "domain_alloc"}),

@@ -100,7 +100,7 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{R"({"event":"Irq","kind":"EVENTQ"})", "1", "key \"agent\" of Irq is missing"},
         Wrong{R"({"event":"Irq","agent":"cpu00","kind":"EVENTQ"})", "24", "is no agent"},
         Wrong{R"({"event":"Irq","agent":"cpu0"})", "1", "key \"kind\" (IrqKind) of Irq is missing"},
-        Wrong{R"({"event":"Irq","agent":"cpu0","kind":"evtq"})", "38", "EVENTQ, PRIQ, CMD_SYNC"},
+        Wrong{R"({"event":"Irq","agent":"cpu0","kind":"evtq"})", "38", "EVENTQ, PRIQ, GERROR, CMD_SYNC"},
         Wrong{R"({"event":"Irq","agent":"cpu0","kind":"PRIQ","kin":"PRIQ"})", "45",
               "key \"kin\" of Irq is not known; event, agent, kind are"},
         Wrong{R"({"event":"Irq",  "agent":"cpu0", "agent":"cpu1","kind":"PRIQ"})", "34",
