@@ -222,8 +222,7 @@ void Monitor::call_returns(const spec::sva::Observed& observed, spec::sva::Circu
 
 /// A call that breaks a duty of the caller's may be refused by any error, though none is permitted:
 /// then nothing has changed. What a driver makes of a freed object nobody can say.
-void Monitor::judge_result(const spec::sva::Verdict& verdict,
-                           const spec::sva::Observed& observed) {
+void Monitor::judge_result(const spec::sva::Verdict& verdict, const spec::sva::Observed& observed) {
   const Call& call = running_.call;
   if (verdict.ok) {
     if (verdict.blames_caller) blame_caller(verdict.rule, in_trace_numbers(verdict.message, call));

@@ -184,8 +184,8 @@ bool Caches::refillable(const Item& item, const std::vector<u32>& commands) cons
     const Item& pointer = items_[i];
     if (pointer.kind != ItemKind::pointer || pointer.dies < group) continue;
     if (pointer.level >= item.level || !pointer_yields(pointer, item)) continue;
-    // One that they remove as well could come back only from a pointer above it, and that one yields
-    // the item too: it is asked by itself.
+    // One that they remove as well could come back only from a pointer above it, and that one
+    // yields the item too: it is asked by itself.
     const bool removed = std::ranges::any_of(commands, [&](u32 c) {
       return in_flight_[c].at >= pointer.since && covers_item(in_flight_[c].command, pointer);
     });

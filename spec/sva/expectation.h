@@ -53,8 +53,8 @@ struct Alternatives {
   std::array<Promise, max> promises{};
   u32 count = 0;
   bool concerned = false;  ///< a call in progress concerns the access: its transient set
-  bool callers = false;    ///< the caller has mapped what it has not synchronised: they may conflict
-  bool gave_up = false;    ///< more than `max`; the list is not complete, no verdict follows
+  bool callers = false;  ///< the caller has mapped what it has not synchronised: they may conflict
+  bool gave_up = false;  ///< more than `max`; the list is not complete, no verdict follows
   u64 last = ~u64{0};
 
   [[nodiscard]] bool has(const Promise& promise) const {

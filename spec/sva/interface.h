@@ -311,8 +311,8 @@ class Interface {
       if (numbers_[bonds_[i].number].space == process) visit(i);
     });
   }
-  /// visit(space, interval) for what is unmapped and may still be reached; all that a zombie maps is
-  /// reachable until recovery.
+  /// visit(space, interval) for what is unmapped and may still be reached; all that a zombie maps
+  /// is reachable until recovery.
   template <class Visit>
   void for_each_in_flight(Visit visit) const {
     for_each_space([&](u32 i) {

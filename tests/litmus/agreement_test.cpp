@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Two readings of docs/definition.md: the specification's engine and the literal model must agree on
-// every set and every broken rule, on random small tests and on the files.
+// Two readings of docs/definition.md: the specification's engine and the literal model must agree
+// on every set and every broken rule, on random small tests and on the files.
 #include "litmus/agreement.h"
 
 #include <gtest/gtest.h>
