@@ -13,6 +13,7 @@
 #include "bench/sections.h"
 #include "impl/driver.h"
 #include "oracle/lockstep.h"
+#include "oracle/report/finding_text.h"
 #include "oracle/sequence.h"
 
 namespace iommucheck::bench {
@@ -179,7 +180,7 @@ class ApiBench {
     const oracle::Monitor& monitor = lockstep_.monitor();
     if (!monitor.findings().empty()) {
       throw std::runtime_error(
-          fmt::format("sequence {}: {}", number, monitor.findings().front().text));
+          fmt::format("sequence {}: {}", number, oracle::one_line(monitor.findings().front())));
     }
     if (monitor.gave_up()) {
       throw std::runtime_error(fmt::format("sequence {}: a bound was hit", number));

@@ -8,6 +8,7 @@
 
 #include "impl/driver.h"
 #include "oracle/driver_host.h"
+#include "oracle/report/finding_text.h"
 
 namespace iommucheck::bench {
 
@@ -69,7 +70,8 @@ class World {
   }
   /// A measurement is worth something only while every promise is kept and compared.
   void check() {
-    if (!monitor_.findings().empty()) throw std::runtime_error(monitor_.findings().front().text);
+    if (!monitor_.findings().empty())
+      throw std::runtime_error(oracle::one_line(monitor_.findings().front()));
     if (monitor_.gave_up()) throw std::runtime_error("a bound of the specification was hit");
   }
 

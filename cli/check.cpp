@@ -6,6 +6,7 @@
 #include <random>
 
 #include "cli/options.h"
+#include "cli/reports.h"
 #include "cli/verdicts.h"
 #include "oracle/finding_files.h"
 #include "oracle/report/junit.h"
@@ -173,7 +174,10 @@ int run_check(const CheckCommand& options) {
   catch_interrupts();
   const auto result = oracle::run_check(settings);
   progress.clear();
-  if (!result) return report("check", result.error());
+  if (!result) {
+    return ended_by(result.error(), report_of("check", options.driver, {}), options.reports,
+                    options.format);
+  }
   const oracle::RunEnd end = oracle::end_of(settings, *result);
   const int status = finish("check", end);
   if (options.format == Format::json) {
@@ -183,7 +187,7 @@ int run_check(const CheckCommand& options) {
   } else {
     print_text(options, *result, end);
   }
-  return status;
+  return write_reports(report_of(*result, end), options.reports, status);
 }
 
 }  // namespace iommucheck::cli

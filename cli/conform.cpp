@@ -6,7 +6,9 @@
 #include <random>
 
 #include "cli/options.h"
+#include "cli/reports.h"
 #include "cli/verdicts.h"
+#include "oracle/report/finding_text.h"
 #include "oracle/run_end.h"
 
 namespace iommucheck::cli {
@@ -28,16 +30,11 @@ void print_divergences(const ConformResult& result) {
                  found.known_id, grouped(found.times));
       continue;
     }
-    fmt::print("NEW DIVERGENCE {} ({}), at fault: {}\n  kind: {}\n  {}\n  rule: {} [{}]\n",
-               rule.name, spec::family_name(rule.family), spec::keeper_name(rule.keeper),
-               found.divergence.kind, found.divergence.text, rule.text, rule.section);
-    fmt::print("  first in: {}; {} times\n", found.first_case, grouped(found.times));
-    if (!found.steps.empty()) fmt::print("  the shortest case, after bring-up:\n");
-    for (const std::string& step : found.steps) fmt::print("    {}\n", step);
-    if (!found.trace_path.empty()) {
-      fmt::print("  again: iommucheck conform --device {} --replay {}\n", result.device,
-                 found.trace_path);
-    }
+    const oracle::Violation violation = finding_of(found, result);
+    fmt::print("NEW DIVERGENCE {} ({}), at fault: {}\n  {}\n  rule: {} [{}]\n", rule.name,
+               spec::family_name(rule.family), spec::keeper_name(violation.party),
+               oracle::headline(violation), rule.text, rule.section);
+    for (const std::string& line : oracle::details(violation)) fmt::print("  {}\n", line);
   }
   for (const auto& gone : result.vanished) {
     fmt::print(
@@ -98,14 +95,14 @@ void print_text(const ConformCommand& options, const ConformResult& result,
   fmt::print("{} directed cases, {} random ones from seed {}; {:.1f} s{}\n",
              grouped(result.directed), grouped(result.random), result.seed, result.seconds,
              result.stopped ? "; stopped" : "");
-  if (end.verdict() == Verdict::violated && !options.report.empty()) {
+  if (end.verdict() == Verdict::violated && !options.out.empty()) {
     fmt::print(
         "the file of known divergences as it would be now: {}/{}-*.json; explain what is "
         "new, then put it and its traces to data/known (docs/conform.md)\n",
-        options.report, result.device);
+        options.out, result.device);
   } else if (end.verdict() == Verdict::violated) {
     fmt::print(
-        "to get their traces and the file as it would be now: --report DIR "
+        "to get their traces and the file as it would be now: --out DIR "
         "(docs/conform.md)\n");
   }
   fmt::print("{}\n", verdict_line(result, end));
@@ -175,7 +172,7 @@ int run_conform(const ConformCommand& options) {
   settings.cases = options.cases;
   settings.known = options.known;
   settings.use_known = !options.no_known;
-  settings.report = options.report;
+  settings.report = options.out;
   settings.replay = options.replay;
   settings.stop = interrupted;
   settings.progress = [&](const oracle::ConformProgress& now) {
@@ -190,15 +187,20 @@ int run_conform(const ConformCommand& options) {
   catch_interrupts();
   const auto result = oracle::run_conform(settings);
   progress.clear();
-  if (!result) return report("conform", result.error());
+  if (!result) {
+    return ended_by(result.error(), report_of("conform", options.device, {}), options.reports,
+                    options.format);
+  }
   const oracle::RunEnd end = oracle::end_of(*result);
   const int status = finish("conform", end);
   if (options.format == Format::json) {
     print_json(*result, end);
+  } else if (options.format == Format::junit) {
+    fmt::print("{}", oracle::to_junit(report_of(*result, end)));
   } else {
     print_text(options, *result, end);
   }
-  return status;
+  return write_reports(report_of(*result, end), options.reports, status);
 }
 
 }  // namespace iommucheck::cli

@@ -7,6 +7,7 @@
 
 #include "cli/console.h"
 #include "cli/options.h"
+#include "cli/reports.h"
 #include "cli/seeds.h"
 #include "cli/verdicts.h"
 #include "litmus/fast.h"
@@ -229,7 +230,13 @@ class LitmusRun {
         fmt::print("{}", oracle::to_junit(suite));
       }
     }
-    return status;
+    oracle::Report report = report_of("litmus", "", end_);
+    report.seconds = seconds_since(begin);
+    report.tests = std::move(reported_);
+    report.property("passed", passed_);
+    report.property("failed", failed_);
+    report.property("unsupported", unsupported_);
+    return write_reports(report, options_.reports, status);
   }
 
  private:
@@ -262,6 +269,7 @@ class LitmusRun {
     } else {
       ++(result.passed() ? passed_ : failed_);
     }
+    if (!options_.reports.empty()) reported_.push_back(case_of(result, path, seconds));
     switch (options_.format) {
       case Format::text: print_text(result, options_.quiet); break;
       case Format::json: write_json(writer_, result); break;
@@ -272,19 +280,20 @@ class LitmusRun {
   /// The other files and tests are judged all the same.
   void note_error(const Error& error, const std::string& path, const std::string& name) {
     end_.error(error);
-    if (!is(Format::junit)) return;
     oracle::JunitCase one;
     one.name = name;
     one.group = path;
     one.file = path;
     one.status = oracle::JunitStatus::error;
     one.message = error.message;
-    cases_.push_back(std::move(one));
+    if (is(Format::junit)) cases_.push_back(one);
+    reported_.push_back(std::move(one));
   }
 
   const LitmusOptions& options_;
   JsonWriter writer_;
   std::vector<oracle::JunitCase> cases_;
+  std::vector<oracle::JunitCase> reported_;  // of --report
   u64 passed_ = 0, failed_ = 0, unsupported_ = 0;
   oracle::RunEnd end_;
 };

@@ -11,6 +11,7 @@
 #include <system_error>
 
 #include "cli/console.h"
+#include "oracle/report/report.h"
 
 namespace iommucheck::cli {
 namespace {
@@ -34,6 +35,20 @@ void add_format(CLI::App& app, Format& format) { add_format(app, format, {"text"
 /// For commands whose results are tests.
 void add_report_format(CLI::App& app, Format& format) {
   add_format(app, format, {"text", "json", "junit"});
+}
+void add_reports(CLI::App& app, std::vector<std::string>& files) {
+  app.add_option("--report", files,
+                 "write it to a file too, by its name's end: .txt, .json, .xml (JUnit), .sarif; or "
+                 "FORMAT:FILE. May be given several times")
+      ->type_name("FILE")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->check(CLI::Validator(
+          [](std::string& name) -> std::string {
+            const auto file = oracle::report_file(name);
+            return file ? std::string() : file.error().message;
+          },
+          ""));
 }
 
 /// CLI11 would take -5 as 2^64 - 5, and 010 as 8.
@@ -136,6 +151,7 @@ class Reader {
     app.add_flag("-q,--quiet", litmus_.quiet,
                  "sets and their reasons only where they differ from what the test expects");
     add_report_format(app, litmus_.format);
+    add_reports(app, litmus_.reports);
   }
 
   void add_scenario() {
@@ -147,13 +163,13 @@ class Reader {
                    "builtin, spec (the interface specification alone), or the path of a plug-in")
         ->type_name("DRIVER")
         ->capture_default_str();
-    app.add_option("--report", scenario_.report, "folder for the traces of failures")
-        ->type_name("DIR");
+    app.add_option("--out", scenario_.out, "folder for the traces of failures")->type_name("DIR");
     app.add_option("--to-corpus", scenario_.corpus,
                    "run nothing: write each as a seed of fuzz_api there, where it can be said")
         ->type_name("DIR");
     app.add_flag("-q,--quiet", scenario_.quiet, "only what did not pass");
     add_report_format(app, scenario_.format);
+    add_reports(app, scenario_.reports);
   }
 
   void add_check() {
@@ -200,6 +216,7 @@ class Reader {
     app.add_flag("--no-shrink", check_.no_shrink, "report the sequences as they were found");
     app.add_flag("--rules", check_.all_rules, "the verdict of each rule");
     add_report_format(app, check_.format);
+    add_reports(app, check_.reports);
   }
 
   void add_conform() {
@@ -226,14 +243,15 @@ class Reader {
         ->type_name("FILE")
         ->check(readable());
     app.add_flag("--no-known", conform_.no_known, "no divergence is known");
-    app.add_option("--report", conform_.report,
+    app.add_option("--out", conform_.out,
                    "folder for traces, and for the file of known divergences as it would be now")
         ->type_name("DIR");
     app.add_option("--replay", conform_.replay, "only this trace of conform, on the device")
         ->type_name("TRACE")
         ->check(readable());
     app.add_flag("--rules", conform_.all_rules, "the verdict of each rule");
-    add_format(app, conform_.format);
+    add_report_format(app, conform_.format);
+    add_reports(app, conform_.reports);
   }
 
   void add_replay() {
@@ -256,6 +274,7 @@ class Reader {
         ->capture_default_str();
     app.add_flag("--rules", replay_.all_rules, "the verdict of each rule");
     add_report_format(app, replay_.format);
+    add_reports(app, replay_.reports);
   }
 
   void add_import() {

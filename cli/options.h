@@ -15,6 +15,7 @@ enum class Format : u8 { text, json, junit };
 
 struct LitmusOptions {
   Format format = Format::text;
+  std::vector<std::string> reports;  ///< files, as --report names them
   std::vector<std::string> files;
   std::string corpus;  ///< folder for seeds of fuzz_litmus; empty: judge them
   bool quiet = false;  ///< sets and reasons only where something differs
@@ -22,15 +23,17 @@ struct LitmusOptions {
 
 struct ScenarioCommand {
   Format format = Format::text;
+  std::vector<std::string> reports;
   std::vector<std::string> files;
   std::string driver = "builtin";  ///< spec: the interface specification alone; or a plug-in
-  std::string report;              ///< folder for traces of failures; empty: none
+  std::string out;                 ///< folder for traces of failures; empty: none
   std::string corpus;              ///< folder for seeds of the fuzzers; empty: run them
   bool quiet = false;              ///< only what did not pass
 };
 
 struct CheckCommand {
   Format format = Format::text;
+  std::vector<std::string> reports;
   std::string driver = "builtin";
   std::optional<u64> seed;  ///< absent: drawn, and printed
   u64 runs = 0;
@@ -48,18 +51,20 @@ struct CheckCommand {
 
 struct ConformCommand {
   Format format = Format::text;
+  std::vector<std::string> reports;
   std::string device = "qemu";
   std::optional<u64> seed;  ///< absent: drawn, and printed
   double seconds = 60;
   u64 cases = 0;
   std::string known;  ///< empty: the file that fits the device
   bool no_known = false;
-  std::string report;
+  std::string out;  ///< folder for traces and the file as it would be now; empty: none
   std::string replay;
   bool all_rules = false;
 };
 
 struct ReplayCommand {
+  std::vector<std::string> reports;
   std::string driver;  ///< empty: the trace's events are judged; else its cases are run again
   u32 hang_seconds = 10;
   Format format = Format::text;

@@ -4,8 +4,10 @@
 #include <fmt/format.h>
 
 #include "cli/options.h"
+#include "cli/reports.h"
 #include "cli/verdicts.h"
 #include "oracle/alone.h"
+#include "oracle/report/finding_text.h"
 #include "oracle/report/junit.h"
 #include "oracle/run_end.h"
 
@@ -78,13 +80,9 @@ void print_junit(const ReplayCommand& options, const oracle::ReplayResult& resul
   for (const auto& missing : result.missing) {
     whole.output += fmt::format("\n{} events undetermined: {}", missing.events, missing.fact);
   }
-  if (!result.findings.empty() || result.flagged != 0) {
-    whole.status = oracle::JunitStatus::failed;
-    whole.message = verdict_line(options, result, end);
-    for (const auto& finding : result.findings) {
-      whole.details += oracle::failure_text(finding) + "\n";
-    }
-  } else if (result.undetermined != 0 && result.accepted == 0) {
+  // What was found is the failure of its rule, below, and counted there.
+  if (result.findings.empty() && result.flagged == 0 && result.undetermined != 0 &&
+      result.accepted == 0) {
     whole.status = oracle::JunitStatus::skipped;
     whole.message = "undetermined: a fact is missing at each event";
   }
@@ -118,8 +116,8 @@ int run_with_driver(const ReplayCommand& options) {
            outcome.describe();
     verdict.environment(what);
   } else if (again->end.broken) {
-    rule = std::string(spec::rule_name(*again->end.broken));
-    what = again->end.text;
+    rule = std::string(spec::rule_name(again->end.broken->rule));
+    what = oracle::one_line(*again->end.broken);
   } else if (outcome.ended == oracle::Ended::stopped) {
     what = "stopped";
     verdict.undecided("stopped before the cases were at their end");
@@ -182,7 +180,10 @@ int run_replay(const ReplayCommand& options) {
   catch_interrupts();
   const auto result = oracle::run_replay(settings);
   progress.clear();
-  if (!result) return report("replay", result.error());
+  if (!result) {
+    return ended_by(result.error(), report_of("replay", options.trace, {}), options.reports,
+                    options.format);
+  }
   const oracle::RunEnd end = oracle::end_of(*result);
   const int status = finish("replay", end);
   if (options.format == Format::json) {
@@ -192,7 +193,7 @@ int run_replay(const ReplayCommand& options) {
   } else {
     print_text(options, *result, end);
   }
-  return status;
+  return write_reports(report_of(options.trace, *result, end), options.reports, status);
 }
 
 }  // namespace iommucheck::cli

@@ -8,6 +8,7 @@
 
 #include "cli/console.h"
 #include "cli/options.h"
+#include "cli/reports.h"
 #include "cli/seeds.h"
 #include "cli/verdicts.h"
 #include "oracle/plugin/load.h"
@@ -168,7 +169,13 @@ class ScenarioRun {
         fmt::print("{}", oracle::to_junit(suite));
       }
     }
-    return status;
+    oracle::Report report = report_of("scenario", options_.driver, end_);
+    report.seconds = seconds;
+    report.tests = std::move(reported_);
+    report.property("passed", passed_);
+    report.property("failed", failed_);
+    report.property("needs", needs_);
+    return write_reports(report, options_.reports, status);
   }
 
  private:
@@ -195,7 +202,7 @@ class ScenarioRun {
         return oracle::stories::make_driver_subject(plugin_->driver(), &*segments_);
       };
     }
-    return options_.report.empty() ? exit_held : make_folder("scenario", options_.report);
+    return options_.out.empty() ? exit_held : make_folder("scenario", options_.out);
   }
 
   void run_file(const std::string& path) {
@@ -203,19 +210,19 @@ class ScenarioRun {
     // What cannot be read hides nothing else.
     for (const Error& error : parsed.errors) {
       end_.error(error);
-      if (!is(Format::junit)) continue;
       oracle::JunitCase one;
       one.name = one.group = one.file = path;
       one.status = oracle::JunitStatus::error;
       one.message = error.message;
-      cases_.push_back(std::move(one));
+      if (is(Format::junit)) cases_.push_back(one);
+      reported_.push_back(std::move(one));
     }
     if (is(Format::text) && !parsed.file.scenarios.empty()) fmt::print("{}\n", path);
     for (const Scenario& scenario : parsed.file.scenarios) {
       oracle::stories::ScenarioOptions options{make_subject_, {}};
-      if (!options_.report.empty() && options_.driver != "spec") {
+      if (!options_.out.empty() && options_.driver != "spec") {
         options.trace =
-            (std::filesystem::path(options_.report) / (plain_name(scenario.id) + ".trace.jsonl"))
+            (std::filesystem::path(options_.out) / (plain_name(scenario.id) + ".trace.jsonl"))
                 .string();
       }
       note(scenario, oracle::stories::run_scenario(scenario, options), path);
@@ -223,6 +230,7 @@ class ScenarioRun {
   }
 
   void note(const Scenario& scenario, const ScenarioResult& result, const std::string& path) {
+    if (!options_.reports.empty()) reported_.push_back(case_of(scenario, result, path));
     if (result.status == Status::passed) ++passed_;
     if (result.status == Status::failed) ++failed_;
     if (result.status == Status::needs) ++needs_;
@@ -243,6 +251,7 @@ class ScenarioRun {
   std::function<std::unique_ptr<oracle::stories::Subject>()> make_subject_;
   JsonWriter writer_;
   std::vector<oracle::JunitCase> cases_;
+  std::vector<oracle::JunitCase> reported_;  // of --report
   u64 passed_ = 0, failed_ = 0, needs_ = 0, undecided_ = 0;
   oracle::RunEnd end_;
 };

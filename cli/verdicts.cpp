@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "oracle/report/finding_text.h"
+
 namespace iommucheck::cli {
 
 using oracle::RuleVerdict;
@@ -24,18 +26,7 @@ RuleTotals totals(std::span<const oracle::RuleCount> rules) {
 }
 
 void print_finding(const oracle::Violation& finding) {
-  const spec::RuleInfo& rule = spec::rule_info(finding.rule);
-  fmt::print("VIOLATION {} ({}), at fault: {}\n  {}\n  rule: {} [{}]\n", rule.name,
-             spec::family_name(rule.family), spec::keeper_name(rule.keeper), finding.headline,
-             rule.text, rule.section);
-  for (const auto& line : finding.evidence) fmt::print("  {}\n", line);
-  if (!finding.operations.empty()) {
-    fmt::print("  the shortest sequence ({} operations, {} calls):\n", finding.operations.size(),
-               finding.calls);
-    for (const auto& operation : finding.operations) fmt::print("    {}\n", fuzz::print(operation));
-  }
-  if (!finding.again.empty()) fmt::print("  again: {}\n", finding.again);
-  fmt::print("\n");
+  fmt::print("{}\n", oracle::full_text(finding));
 }
 
 void print_rules(std::span<const oracle::RuleCount> rules, bool all) {
@@ -63,10 +54,10 @@ void write_findings(JsonWriter& json, std::span<const oracle::Violation> finding
     json.begin_object()
         .member("rule", rule.name)
         .member("family", spec::family_name(rule.family))
-        .member("keeper", spec::keeper_name(rule.keeper))
+        .member("keeper", spec::keeper_name(finding.party))
         .member("source", rule.section)
-        .member("headline", finding.headline)
-        .texts("evidence", finding.evidence)
+        .member("headline", oracle::headline(finding))
+        .texts("evidence", oracle::evidence(finding))
         .member("calls", finding.calls)
         .member("sequence", finding.sequence)
         .member("trace", finding.trace_path)

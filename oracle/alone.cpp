@@ -87,8 +87,7 @@ Expected<Alone> run_alone(const CheckOptions& options, std::span<const Sequence>
     if (!result.failed.empty()) return failed("the driver does not come up: " + result.failed);
     report->counter(slot_hash) = result.hash;
     if (!result.findings.empty()) {
-      const Finding& first = result.findings.front();
-      report->add_finding(fmt::format("{}\n{}", spec::rule_name(first.rule), first.text));
+      report->add_finding(encode(Violation(result.findings.front())));
     }
     return 0;
   };
@@ -99,11 +98,9 @@ Expected<Alone> run_alone(const CheckOptions& options, std::span<const Sequence>
     return fail(ErrorCode::bad_input,
                 fmt::format("{}: {}", options.driver, texts.empty() ? "?" : texts.front()));
   }
-  Alone alone{std::move(*outcome), report->counter(slot_hash), {}, {}};
+  Alone alone{std::move(*outcome), report->counter(slot_hash), {}};
   for (const std::string& text : report->findings()) {
-    const std::size_t end = text.find('\n');
-    alone.broken = spec::find_rule(text.substr(0, end));
-    if (end != std::string::npos) alone.text = text.substr(end + 1);
+    if (auto finding = decode_violation(text)) alone.broken = std::move(*finding);
   }
   return alone;
 }

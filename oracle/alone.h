@@ -30,9 +30,8 @@ Expected<LoadedPlugin> load_plugin(const std::string& path);
 
 struct Alone {
   Outcome outcome;
-  u64 hash = 0;                      ///< of the last case's events
-  std::optional<spec::Rule> broken;  ///< by the last case, the first
-  std::string text;                  ///< of that finding
+  u64 hash = 0;                   ///< of the last case's events
+  std::optional<Finding> broken;  ///< of the last case, the first
 };
 
 /// `options` has driver, precision, seed and stop. `trace_path` gets the trace, each event as it

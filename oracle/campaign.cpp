@@ -4,20 +4,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstring>
 #include <filesystem>
 #include <type_traits>
 
 #include "oracle/child.h"
-#include "oracle/evidence.h"
 #include "oracle/finding_files.h"
 #include "oracle/header.h"
 #include "oracle/record_case.h"
 #include "oracle/recorder.h"
 #include "oracle/replay.h"
+#include "oracle/report/event_text.h"
+#include "oracle/report/finding_text.h"
 #include "oracle/shrink.h"
-#include "oracle/violation_text.h"
 #include "trace/trace_file.h"
 
 namespace iommucheck::oracle {
@@ -263,7 +262,7 @@ Expected<Campaign::CaseEnd> Campaign::run_case(const Sequence& sequence, bool co
   return end;
 }
 
-// The numbers, then lines: gave up, what is unsupported, and of the finding rule, event and text.
+// The numbers, then lines: gave up, what is unsupported; then the finding.
 std::string Campaign::run_in_child(const Sequence& sequence) {
   lockstep_->run(sequence.operations, sequence.ends);
   Monitor& monitor = lockstep_->monitor();
@@ -273,8 +272,7 @@ std::string Campaign::run_in_child(const Sequence& sequence) {
   std::memcpy(text.data(), &now, sizeof now);
   text += fmt::format("{}\n{}\n", monitor.gave_up() ? 1 : 0, monitor.caches().unsupported());
   if (!monitor.findings().empty()) {
-    const Finding& first = monitor.findings().front();
-    text += fmt::format("{}\n{}\n{}", spec::rule_name(first.rule), first.at, first.text);
+    text += encode(Violation(monitor.findings().front()));
   }
   return text;
 }
@@ -297,14 +295,9 @@ Expected<Campaign::CaseEnd> Campaign::case_end_of(std::string_view text, bool co
   end.gave_up = line() == "1";
   end.unsupported = line();
   if (!text.empty()) {
-    const auto rule = spec::find_rule(line());
-    if (!rule) return damaged();
-    const std::string at = line();
-    Finding finding{.rule = *rule, .at = 0, .text = std::string(text)};
-    if (std::from_chars(at.data(), at.data() + at.size(), finding.at).ec != std::errc{}) {
-      return damaged();
-    }
-    end.findings.push_back(std::move(finding));
+    auto finding = decode_violation(text);
+    if (!finding) return damaged();
+    end.findings.push_back(std::move(*finding));
   }
   if (counted) add_difference(tally_, now, counted_);
   return end;
@@ -335,13 +328,9 @@ Expected<void> Campaign::report_state(std::string headline, const Sequence& sequ
   const bool is_new = !known(Rule::STATE_RETURNS);
   ++broken(tally_, Rule::STATE_RETURNS);
   if (!is_new) return {};
-  Violation violation{.rule = Rule::STATE_RETURNS,
-                      .headline = std::move(headline),
-                      .evidence = {},
-                      .operations = sequence.operations,
-                      .calls = 0,
-                      .sequence = current_,
-                      .trace_path = {}};
+  Violation violation(finding_of(Rule::STATE_RETURNS, std::move(headline)));
+  violation.operations = sequence.operations;
+  violation.sequence = current_;
   ++findings_;
   owner_.progress(tally_, current_);
   owner_.found(std::move(violation));
@@ -382,23 +371,20 @@ Sequence Campaign::smallest(const Sequence& sequence,
 /// The case again, from the driver's boot on, with its trace.
 Violation Campaign::record(const Sequence& small, Rule rule) {
   Violation violation;
-  violation.rule = rule;
   const CaseRecord record = record_again(small);
-  violation.calls = record.calls;
   if (!record.findings.empty() && record.findings.front().rule == rule) {
-    Words words = words_of(record.findings.front(), record);
-    violation.headline = std::move(words.headline);
-    violation.evidence = std::move(words.evidence);
+    violation = told(record.findings.front(), record);
   }
   const bool shown = trace_shows(record.trace, rule);
-  if (!violation.headline.empty() && !shown) {
-    violation.evidence.emplace_back(
+  if (violation.story.known && !shown) {
+    violation.remarks.emplace_back(
         "the trace alone does not show it: what was seen of the driver is not among its events");
   }
+  violation.calls = record.calls;
   auto path = write_finding(
       options_, fmt::format("finding-{}-{}", spec::rule_name(rule), findings_ + 1), record.trace);
   if (!path) {
-    violation.evidence.push_back("no trace: " + path.error().message);
+    violation.remarks.push_back("no trace: " + path.error().message);
   } else if (!path->empty()) {
     violation.trace_path = std::move(*path);
     violation.again = again_command(shown ? "" : options_.driver, violation.trace_path);
@@ -420,38 +406,38 @@ Expected<void> Campaign::report(u64 number, const Sequence& sequence, const Find
     small = smallest(sequence, same, again);
   }
   forget_counts();
-  const std::vector<std::string> parts = parts_of(first.text);
   if (!again) {
     --broken(tally_, first.rule);
     return report_state(fmt::format("sequence {} broke {} once, and not when it was run again from "
                                     "the same state: {}",
-                                    number, spec::rule_name(first.rule),
-                                    parts.empty() ? first.text : parts.front()),
+                                    number, spec::rule_name(first.rule), headline(first)),
                         sequence);
   }
-  Violation violation{.rule = first.rule, .sequence = number};
+  Violation violation;
   if (settings_.may_record) {
     owner_.begins(current_, small, Phase::recording);
     if (settings_.fork_cases) {
-      const auto text = in_child([&] { return to_text(record(small, first.rule)); });
+      const auto text = in_child([&] { return encode(record(small, first.rule)); });
       if (!text) return std::unexpected(text.error());
-      if (auto recorded = violation_of(*text)) violation = std::move(*recorded);
+      if (auto recorded = decode_violation(*text)) violation = std::move(*recorded);
     } else {
       violation = record(small, first.rule);
     }
   }
-  const bool shown = !violation.headline.empty();
-  violation.sequence = number;
-  violation.operations = small.operations;
-  if (!shown) {
-    violation.headline = parts.empty() ? first.text : parts.front();
-    violation.evidence.insert(violation.evidence.begin(), parts.begin() + (parts.empty() ? 0 : 1),
-                              parts.end());
-    violation.evidence.emplace_back(
+  if (!violation.story.known) {  // it was not recorded
+    Violation seen(first);
+    seen.trace_path = std::move(violation.trace_path);
+    seen.again = std::move(violation.again);
+    seen.remarks = std::move(violation.remarks);
+    seen.calls = violation.calls;
+    violation = std::move(seen);
+    violation.remarks.emplace_back(
         "it was not seen again from a fresh start: the driver keeps state outside of its arena "
         "and its static variables (malloc, thread-locals, other libraries), or is not "
         "deterministic; the sequence may not be the shortest");
   }
+  violation.sequence = number;
+  violation.operations = small.operations;
   ++findings_;
   owner_.progress(tally_, current_);
   owner_.found(std::move(violation));

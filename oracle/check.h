@@ -9,8 +9,7 @@
 
 #include "base/error.h"
 #include "base/types.h"
-#include "fuzz/operation.h"
-#include "spec/rules.h"
+#include "oracle/finding.h"
 
 namespace iommucheck::oracle {
 
@@ -39,27 +38,6 @@ struct RuleCount {
   u64 discriminating = 0;  ///< of these, times something else was possible
   u64 broken = 0;
   std::string why;  ///< for not_claimed, not_exercised and undetermined; may be empty
-};
-
-/// A violation, or what stands for one: a crash, a hang.
-struct Violation {
-  spec::Rule rule{};
-  std::string headline{};               ///< one sentence: what happened
-  std::vector<std::string> evidence{};  ///< lines of text; party at fault, chain, nearest miss
-  std::vector<fuzz::Operation> operations{};  ///< the shortest sequence found; empty for recordings
-  u64 calls = 0;                              ///< calls of that sequence
-  u64 sequence = 0;          ///< number of the random sequence that showed it first
-  std::string trace_path{};  ///< replays it alone; empty if it was not written
-  std::string again{};       ///< the command that shows it once more; empty without a trace
-};
-
-/// A sequence that a bound of the specification left without a verdict. Never dropped: a run that
-/// has one does not hold.
-struct GaveUp {
-  std::string bound;
-  std::vector<fuzz::Operation> operations;  ///< the shortest sequence found
-  u64 sequence = 0;
-  std::string trace_path;
 };
 
 struct CheckProgress {

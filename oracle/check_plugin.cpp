@@ -14,13 +14,14 @@
 
 #include "oracle/alone.h"
 #include "oracle/campaign.h"
-#include "oracle/evidence.h"
+#include "oracle/chronicle.h"
 #include "oracle/finding_files.h"
 #include "oracle/plugin/isolate.h"
 #include "oracle/plugin/load.h"
+#include "oracle/report/event_text.h"
+#include "oracle/report/finding_text.h"
 #include "oracle/run_end.h"
 #include "oracle/shrink.h"
-#include "oracle/violation_text.h"
 #include "trace/trace_file.h"
 
 namespace iommucheck::oracle {
@@ -110,9 +111,9 @@ class Worker final : public Campaign::Owner {
   }
   void found(Violation violation) override {
     ++report_.counter(slot_findings);
-    report_.add_finding(to_text(violation));
+    report_.add_finding(encode(violation));
   }
-  void gave_up(GaveUp gave_up) override { report_.add_finding(to_text(gave_up)); }
+  void gave_up(GaveUp gave_up) override { report_.add_finding(encode(gave_up)); }
 
  private:
   SharedReport& report_;
@@ -246,7 +247,7 @@ Supervisor::Recording Supervisor::record(std::span<const Sequence> cases, Rule r
 }
 
 void Supervisor::name_trace(Violation& violation, const Recording& recording) const {
-  if (!recording.why.empty()) violation.evidence.push_back("no trace: " + recording.why);
+  if (!recording.why.empty()) violation.remarks.push_back("no trace: " + recording.why);
   if (!recording.kept || recording.path.empty() || !recording.last) return;
   violation.trace_path = recording.path;
   violation.again = again_command(options_.driver, recording.path);
@@ -290,36 +291,29 @@ std::vector<Sequence> Supervisor::fewest_others(
   return with_others(last, number, enough);
 }
 
+bool is_call(const trace::Event& event) {
+  return std::holds_alternative<trace::Call>(event.payload);
+}
+
 void Supervisor::describe_death(Violation& violation, const Recording& recording) const {
   if (recording.path.empty()) return;
   const auto trace = trace::read_trace(recording.path);
   if (!trace) {
-    violation.evidence.push_back("no trace: " + trace.error().message);
+    violation.remarks.push_back("no trace: " + trace.error().message);
     return;
   }
-  std::size_t begin = 0;  // of the last case
-  for (std::size_t i = 0; i < trace->events.size(); ++i) {
-    const auto* phase = std::get_if<trace::DriverPhase>(&trace->events[i].payload);
-    if (phase != nullptr && phase->phase == trace::DriverLife::restored) begin = i + 1;
-  }
-  trace::Trace own{.header = trace->header, .events = {}};
-  own.events.assign(trace->events.begin() + static_cast<std::ptrdiff_t>(begin),
-                    trace->events.end());
-  violation.evidence.emplace_back("the calls up to it:");
-  std::vector<std::string> calls = call_lines(own);
-  if (calls.empty()) calls.emplace_back("     none: it is the driver's boot");
-  violation.calls = static_cast<u64>(std::ranges::count_if(own.events, [](const trace::Event& e) {
-    return std::holds_alternative<trace::Call>(e.payload);
-  }));
-  std::ranges::move(calls, std::back_inserter(violation.evidence));
-  violation.evidence.push_back(
+  violation.story = story_of(*trace);
+  violation.calls = violation.story.calls_before +
+                    static_cast<u64>(std::ranges::count_if(violation.story.events, is_call));
+  violation.remarks.push_back(
       fmt::format("the last of {} events before it: {}", trace->events.size(),
                   trace->events.empty() ? std::string("none") : describe(trace->events.back())));
 }
 
 Violation Supervisor::violation_of_death(const Outcome& outcome, Rule rule, Sequence sequence) {
   const u64 number = report_.sequence().number;
-  Violation violation{.rule = rule, .sequence = number};
+  Violation violation(finding_of(rule, {}));
+  violation.sequence = number;
   // Each try costs a process, and each that hangs the time to see it.
   const bool hang = outcome.ended == Ended::timed_out;
   double patience = options_.hang_seconds;
@@ -354,20 +348,20 @@ Violation Supervisor::violation_of_death(const Outcome& outcome, Rule rule, Sequ
   const Recording recording = record(cases, rule);
   const bool again = recording.last && same_end(recording.last->outcome, outcome);
   const Outcome& seen = again ? recording.last->outcome : outcome;
-  violation.headline = fmt::format("the driver {}", seen.describe());
-  if (hang) violation.headline += ": a call does not return";
+  violation.statement = fmt::format("the driver {}", seen.describe());
+  if (hang) violation.statement += ": a call does not return";
   if (cases.size() > 1) {
-    violation.evidence.push_back(fmt::format(
+    violation.remarks.push_back(fmt::format(
         "not alone: only behind {} other case{} in the same process; state that is neither in the "
         "arena nor static (malloc, thread-locals, libraries) leads there. The trace holds all of "
         "them, with `restored` between two",
         cases.size() - 1, cases.size() == 2 ? "" : "s"));
   }
   describe_death(violation, recording);
-  if (!seen.output.empty()) violation.evidence.push_back("it printed:\n" + seen.output);
+  if (!seen.output.empty()) violation.remarks.push_back("it printed:\n" + seen.output);
   name_trace(violation, recording);
   if (!again) {
-    violation.evidence.emplace_back(
+    violation.remarks.emplace_back(
         "it was not seen again from a fresh start: the driver keeps state outside of its arena and "
         "its static variables, or is not deterministic; the sequence may not be the shortest");
   }
@@ -377,7 +371,7 @@ Violation Supervisor::violation_of_death(const Outcome& outcome, Rule rule, Sequ
 /// A worker saw a driver that did not do the same twice. Here it begins anew: behind which cases
 /// does this one go otherwise than alone?
 void Supervisor::complete_state(Violation& violation) {
-  violation.evidence.emplace_back(
+  violation.remarks.emplace_back(
       "the arena, table memory, registers and static variables were put back; what differed lies "
       "elsewhere (malloc, thread-locals, libraries), or comes from outside (time, addresses, "
       "random numbers). --isolate case gives each case a process of its own");
@@ -390,7 +384,7 @@ void Supervisor::complete_state(Violation& violation) {
       with_others(sequence, violation.sequence, std::min(2 * before + 2, others_max));
   const auto differs = first_that_differs(options_, cases);
   if (!differs || !*differs) {
-    violation.evidence.emplace_back(
+    violation.remarks.emplace_back(
         "it was not seen again from a fresh start: the cases before it in its process did more, or "
         "the driver is not deterministic");
     return;
@@ -412,21 +406,21 @@ void Supervisor::complete_state(Violation& violation) {
   const Recording recording = record(cases, violation.rule);
   const std::optional<Alone>& last = recording.last;
   const auto says = [](const Alone& run) {
-    return run.broken ? fmt::format("{}: {}", spec::rule_name(*run.broken),
-                                    parts_of(run.text).empty() ? "" : parts_of(run.text).front())
-                      : std::string("no rule is broken");
+    return run.broken
+               ? fmt::format("{}: {}", spec::rule_name(run.broken->rule), headline(*run.broken))
+               : std::string("no rule is broken");
   };
   const auto behind = [&] {
     if (!last) return std::string("not seen");
     const bool other = !last->broken && last->hash != alone->hash;
     return says(*last) + (other ? ", but its events are others" : "");
   };
-  violation.evidence.push_back(fmt::format("alone: {}; behind {} other case{}: {}", says(*alone),
-                                           cases.size() - 1, cases.size() == 2 ? "" : "s",
-                                           behind()));
+  violation.remarks.push_back(fmt::format("alone: {}; behind {} other case{}: {}", says(*alone),
+                                          cases.size() - 1, cases.size() == 2 ? "" : "s",
+                                          behind()));
   name_trace(violation, recording);
   if (!violation.trace_path.empty()) {
-    violation.evidence.push_back(
+    violation.remarks.push_back(
         fmt::format("the trace holds {} cases, with `restored` between two", cases.size()));
   }
 }
@@ -442,15 +436,18 @@ void Supervisor::see_again(Violation& violation) {
   if (!cases || cases->empty()) return;
   const auto alone = run_alone(options_, *cases, {}, options_.hang_seconds);
   if (alone && !alone->outcome.output.empty()) {
-    violation.evidence.push_back("the driver printed:\n" + alone->outcome.output);
+    violation.remarks.push_back("the driver printed:\n" + alone->outcome.output);
   }
-  if (!alone || alone->outcome.ended == Ended::stopped || alone->broken == violation.rule) return;
-  violation.headline = fmt::format(
-      "sequence {} breaks {} in the process that ran others before, "
-      "and not in a new one: {}",
-      violation.sequence, spec::rule_name(violation.rule), violation.headline);
+  if (!alone || alone->outcome.ended == Ended::stopped ||
+      (alone->broken && alone->broken->rule == violation.rule)) {
+    return;
+  }
   states_.push_back(violation.rule);
-  violation.rule = Rule::STATE_RETURNS;
+  static_cast<Finding&>(violation) = finding_of(
+      Rule::STATE_RETURNS,
+      fmt::format("sequence {} breaks {} in the process that ran others before, and not in a new "
+                  "one: {}",
+                  violation.sequence, spec::rule_name(violation.rule), headline(violation)));
   complete_state(violation);
 }
 
@@ -499,7 +496,7 @@ bool Supervisor::died(const Outcome& outcome) {
   const bool is_new = broken(report_, rule) == 0;
   ++broken(report_, rule);
   if (is_new) {
-    report_.add_finding(to_text(violation_of_death(outcome, rule, std::move(sequence))));
+    report_.add_finding(encode(violation_of_death(outcome, rule, std::move(sequence))));
     ++report_.counter(slot_findings);
   }
   // A driver that never lives long would keep us here for ever.
@@ -529,11 +526,11 @@ void Supervisor::take_findings() {
   const std::vector<std::string> texts = report_.findings();
   for (; taken_ < texts.size(); ++taken_) {
     const std::string& text = texts[taken_];
-    if (auto violation = violation_of(text)) {
+    if (auto violation = decode_violation(text)) {
       if (options_.isolation == Isolation::worker) see_again(*violation);
       if (options_.found) options_.found(*violation);
       findings_.push_back(std::move(*violation));
-    } else if (auto gave_up = gave_up_of(text)) {
+    } else if (auto gave_up = decode_gave_up(text)) {
       gave_up_.push_back(std::move(*gave_up));
     } else if (text.starts_with("error ") && text.size() > 8) {
       error_ = Error{text[6] == '3' ? ErrorCode::environment : ErrorCode::bad_input,
@@ -549,10 +546,9 @@ void Supervisor::complete_findings(CheckResult& result) {
   for (const RuleCount& count : result.rules) {
     const auto same = [&](const Violation& v) { return v.rule == count.rule; };
     if (count.verdict != RuleVerdict::broken || std::ranges::any_of(findings_, same)) continue;
-    findings_.push_back({.rule = count.rule,
-                         .headline = "it was broken, and what the worker process left about it "
-                                     "cannot be read",
-                         .evidence = {"the driver may have written over it"}});
+    findings_.emplace_back(finding_of(
+        count.rule, "it was broken, and what the worker process left about it cannot be read"));
+    findings_.back().remarks.emplace_back("the driver may have written over it");
     if (options_.found) options_.found(findings_.back());
   }
   if (unread_ != 0 && findings_.empty()) {

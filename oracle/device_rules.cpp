@@ -50,11 +50,14 @@ std::string kind_of(std::string_view text) {
 }
 
 void DeviceRules::find(Rule rule, std::string kind, std::string text) {
-  found_.push_back({rule, std::move(kind), std::move(text)});
+  found_.push_back(finding_of(rule, std::move(text)));
+  found_.back().kind = std::move(kind);
 }
 
 void DeviceRules::find_of(u32 which, Rule rule, std::string kind, std::string text) {
-  found_.push_back({rule, std::move(kind), std::move(text), true, which});
+  find(rule, std::move(kind), std::move(text));
+  found_.back().access = true;
+  found_.back().which = which;
 }
 
 void DeviceRules::ask(Rule rule, bool discriminating) {
@@ -62,7 +65,7 @@ void DeviceRules::ask(Rule rule, bool discriminating) {
   if (discriminating) ++numbers_.discriminating[static_cast<std::size_t>(rule)];
 }
 
-std::vector<DeviceFinding> DeviceRules::take() { return std::exchange(found_, {}); }
+std::vector<Finding> DeviceRules::take() { return std::exchange(found_, {}); }
 std::vector<std::string> DeviceRules::take_missing() { return std::exchange(missing_, {}); }
 
 void DeviceRules::begin_case() {

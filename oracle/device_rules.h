@@ -11,20 +11,11 @@
 #include <vector>
 
 #include "oracle/device/record_matching.h"
+#include "oracle/finding.h"
 #include "spec/smmu/smmu.h"
 #include "trace/event.h"
 
 namespace iommucheck::oracle {
-
-/// What a device does that no device may do. `kind` says it without the case's addresses and
-/// numbers, so that the same mistake has the same kind in every case.
-struct DeviceFinding {
-  spec::Rule rule{};
-  std::string kind;
-  std::string text;
-  bool access = false;  ///< of what became of an access, which invalidations may have to do with
-  std::optional<u32> which = {};  ///< of that access: how many came before it in the case
-};
 
 /// `text` with its numbers left out.
 std::string kind_of(std::string_view text);
@@ -48,7 +39,7 @@ class DeviceRules {
   void finish();
 
   /// Findings since the last call.
-  std::vector<DeviceFinding> take();
+  std::vector<Finding> take();
   /// What was missing to judge what was done since the last call.
   std::vector<std::string> take_missing();
   /// Forgets the case.
@@ -139,7 +130,7 @@ class DeviceRules {
   spec::Caches& caches_;
   spec::Smmu& smmu_;
   u64 seen_first_, seen_bytes_;
-  std::vector<DeviceFinding> found_;
+  std::vector<Finding> found_;
   std::vector<std::string> missing_;
   std::vector<Open> open_;
   std::vector<SeenRecord> batch_;  // records of this look, until the last of them has come

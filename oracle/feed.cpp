@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Events of a trace, one after the other. Whatever calls the monitor directly in a lockstep comes
 // back here in the same order with the same numbers.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -178,7 +180,6 @@ class Feeder {
     }
     m_.fed_.allocation_failed = false;
     m_.fed_.calls[static_cast<u64>(call.id)] = m_.call_begins(whole);
-    m_.running_.text = spec::sva::call_text(m_.running_.call);
   }
   void operator()(const trace::Return& result) {
     const auto open = m_.fed_.calls.find(static_cast<u64>(result.id));
@@ -219,6 +220,7 @@ class Feeder {
         m_.driver_ready();
         m_.fed_.ready = m_.trail().mark();
         m_.fed_.blocks_at_ready = m_.fed_.blocks;
+        m_.fed_.ready_at = m_.now_;
         break;
       case trace::DriverLife::stopping:
         m_.fed_.stopping = true;
@@ -516,9 +518,11 @@ void Monitor::take_swept() {
 void Monitor::driver_restored() {
   const u64 blocks = fed_.blocks_at_ready;
   const auto ready = fed_.ready;
+  const EventIndex ready_at = fed_.ready_at;
   fed_ = {};
   fed_.blocks = fed_.blocks_at_ready = blocks;
   fed_.ready = ready;
+  fed_.ready_at = ready_at;
   caches_.violations().clear();
   caches_.dirty().clear();
   caches_.dirty_streams().clear();
@@ -528,6 +532,7 @@ void Monitor::driver_restored() {
   running_ = {};
   waiting_.clear();
   numbers_.clear();
+  forget_allocations(ready_at);
   promises_on_ = setup_.calls_are_known;
 }
 

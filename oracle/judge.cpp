@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "oracle/judge.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 
-#include "oracle/evidence.h"
 #include "oracle/header.h"
 
 namespace iommucheck::oracle {
@@ -31,17 +27,6 @@ std::string source_of(const trace::Header& header) {
   return source;
 }
 
-void find_events(std::string_view text, std::vector<EventIndex>& named) {
-  constexpr std::string_view word = "event ";
-  for (std::size_t i = text.find(word); i != std::string_view::npos; i = text.find(word, i + 1)) {
-    const char* begin = text.data() + i + word.size();
-    EventIndex number = 0;
-    if (std::from_chars(begin, text.data() + text.size(), number).ptr != begin) {
-      named.push_back(number);
-    }
-  }
-}
-
 void add(std::vector<MissingFact>& missing, const std::string& fact, u64 events) {
   for (MissingFact& known : missing) {
     if (known.fact != fact) continue;
@@ -58,7 +43,10 @@ bool is_answered(Rule rule) { return rule == Rule::HANDLER_BOUND || rule == Rule
 }  // namespace
 
 Judge::Judge(const trace::Header& header, u32 findings_max, const std::string& trace)
-    : findings_max_(findings_max), setup_(setup_of(header)), monitor_(setup_) {
+    : findings_max_(findings_max),
+      setup_(setup_of(header)),
+      monitor_(setup_),
+      chronicle_(setup_.calls_are_known) {
   result_.source = source_of(header);
   if (trace.empty()) return;
   const std::string table = symbols_path(trace);
@@ -71,20 +59,22 @@ Judge::Judge(const trace::Header& header, u32 findings_max, const std::string& t
 /// the event that made it reachable. It held that before: an event waits for the regions that
 /// follow it.
 void Judge::take(Event event) {
+  ++line_;
   if (held_ && std::holds_alternative<trace::Reach>(event.payload)) {
-    judge(event);
+    judge(event, line_);
     return;
   }
   flush();
   if (setup_.calls_are_known) {
-    judge(event);
+    judge(event, line_);
   } else {
     held_ = std::move(event);
+    held_line_ = line_;
   }
 }
 
 void Judge::flush() {
-  if (held_) judge(*held_);
+  if (held_) judge(*held_, held_line_);
   held_.reset();
 }
 
@@ -94,7 +84,7 @@ void Judge::finish() {
   settle(monitor_.now(), false);
 }
 
-void Judge::judge(const Event& event) {
+void Judge::judge(const Event& event, u64 line) {
   if (std::holds_alternative<trace::Note>(event.payload)) {
     ++result_.notes;
     last_ = EventVerdict::accepted;
@@ -102,9 +92,7 @@ void Judge::judge(const Event& event) {
   }
   const EventIndex before = monitor_.now();
   monitor_.feed(event);
-  if (const auto* store = std::get_if<trace::Store>(&event.payload)) {
-    if (store->pc) stored_by_[monitor_.now()] = *store->pc;
-  }
+  chronicle_.add(event, monitor_.now(), line);
   ++result_.events;
   ++result_.accepted;
   const u64 missing = missing_events();
@@ -132,8 +120,7 @@ void Judge::settle(EventIndex before, bool current) {
     }
     ++broken_[static_cast<std::size_t>(finding.rule)];
     if (result_.findings.size() < findings_max_) {
-      result_.findings.push_back(words(finding));
-      found_at_.push_back(finding.at);
+      result_.findings.push_back(told(finding));
     }
   }
   for (; callers_ < monitor_.blamed_on_caller().size(); ++callers_) {
@@ -142,8 +129,7 @@ void Judge::settle(EventIndex before, bool current) {
     if (current) last_ = EventVerdict::flagged;
     if (!current) move(finding.at, EventVerdict::flagged);
     if (result_.findings.size() >= findings_max_) continue;
-    result_.findings.push_back(words(finding));
-    found_at_.push_back(finding.at);
+    result_.findings.push_back(told(finding));
   }
   for (; late_ < monitor_.late_missing().size(); ++late_) {
     move(monitor_.late_missing()[late_].at, EventVerdict::undetermined);
@@ -161,23 +147,11 @@ void Judge::move(EventIndex at, EventVerdict verdict) {
   ++(verdict == EventVerdict::flagged ? result_.flagged : result_.undetermined);
 }
 
-Violation Judge::words(const Finding& finding) const {
-  Violation violation;
-  violation.rule = finding.rule;
-  const std::vector<std::string> parts = parts_of(finding.text);
-  violation.headline = fmt::format("event {}: {}", finding.at,
-                                   parts.empty() ? std::string("broken") : parts.front());
-  for (std::size_t i = 1; i < parts.size(); ++i) violation.evidence.push_back(parts[i]);
-  std::vector<EventIndex> named{finding.at};
-  for (const std::string& part : parts) find_events(part, named);
-  std::ranges::sort(named);
-  const auto doubled = std::ranges::unique(named);
-  named.erase(doubled.begin(), doubled.end());
-  for (const EventIndex at : named) {
-    const auto pc = stored_by_.find(at);
-    if (pc == stored_by_.end()) continue;
-    violation.evidence.push_back(
-        fmt::format("event {}: stored by {}", at, symbols_.describe(pc->second)));
+Violation Judge::told(const Finding& finding) const {
+  Violation violation = chronicle_.tell(finding);
+  for (NamedEvent& named : violation.named) {
+    const auto* store = std::get_if<trace::Store>(&named.event.payload);
+    if (store != nullptr && store->pc) named.symbol = symbols_.describe(*store->pc);
   }
   return violation;
 }

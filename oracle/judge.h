@@ -12,6 +12,7 @@
 
 #include "oracle/check.h"
 #include "oracle/check_rules.h"
+#include "oracle/chronicle.h"
 #include "oracle/import/symbols.h"
 #include "oracle/monitor.h"
 
@@ -58,8 +59,6 @@ class Judge {
   [[nodiscard]] EventVerdict last() const { return last_; }
   /// Numbers and findings so far. Missing facts and rules are in result() only.
   [[nodiscard]] const ReplayResult& so_far() const { return result_; }
-  /// Number of the event after which each of so_far().findings was found.
-  [[nodiscard]] const std::vector<EventIndex>& found_at() const { return found_at_; }
   [[nodiscard]] EventIndex now() const { return monitor_.now(); }
   /// What has been judged so far, for who explains it.
   [[nodiscard]] Monitor& monitor() { return monitor_; }
@@ -71,11 +70,11 @@ class Judge {
   [[nodiscard]] ReplayResult result();
 
  private:
-  void judge(const trace::Event& event);
+  void judge(const trace::Event& event, u64 line);
   [[nodiscard]] u64 missing_events() const;
   void settle(EventIndex before, bool current);
   void move(EventIndex at, EventVerdict verdict);
-  [[nodiscard]] Violation words(const Finding& finding) const;
+  [[nodiscard]] Violation told(const Finding& finding) const;
   [[nodiscard]] const char* out_of_sight(spec::Rule rule) const;
   [[nodiscard]] std::vector<RuleCount> rules();
 
@@ -83,9 +82,11 @@ class Judge {
   Setup setup_;
   Monitor monitor_;
   SymbolTable symbols_;
+  Chronicle chronicle_;
+  u64 line_ = 1;  // of the event that was taken last; the header is line 1
   std::optional<trace::Event> held_;
+  u64 held_line_ = 0;
   ReplayResult result_;
-  std::vector<EventIndex> found_at_;
   EventVerdict last_ = EventVerdict::accepted;
   std::size_t findings_ = 0;
   std::size_t callers_ = 0;
@@ -93,7 +94,6 @@ class Judge {
   std::size_t late_ = 0;
   std::array<u64, RuleTally::size> broken_{};
   std::unordered_map<EventIndex, EventVerdict> verdicts_;  // of those that are not accepted
-  std::unordered_map<EventIndex, u64> stored_by_;          // program counters
 };
 
 }  // namespace iommucheck::oracle

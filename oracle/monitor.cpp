@@ -78,34 +78,40 @@ void Monitor::gather() {
   if (caches_.violations().empty()) return;
   for (spec::Violation& violation : caches_.violations()) {
     if (is_callers_doing(violation.rule)) continue;
-    find(violation.rule, std::move(violation.text));
+    find(violation.rule, std::move(violation.text), std::move(violation.causes));
   }
   caches_.violations().clear();
 }
 
-void Monitor::find(spec::Rule rule, std::string text) {
-  if (!running_.text.empty() && in_call_) text += "; during " + running_.text;
-  find_at(rule, now_, std::move(text));
+void Monitor::find(spec::Rule rule, std::string statement, std::vector<spec::Cause> causes) {
+  Finding finding = finding_of(rule, std::move(statement));
+  finding.causes = std::move(causes);
+  find(std::move(finding));
 }
 
-void Monitor::find_at(spec::Rule rule, EventIndex at, std::string text) {
-  if (stands_aside_ && is_callers_doing(rule)) return;
+void Monitor::find(Finding finding) {
+  finding.at = now_;
+  if (in_call_) finding.during = running_.began;
+  keep(std::move(finding));
+}
+
+void Monitor::keep(Finding finding) {
+  if (stands_aside_ && is_callers_doing(finding.rule)) return;
   if (!unsupported_machine_.empty()) return;  // judged by rules of another machine
   constexpr std::size_t enough = 100000;
-  if (findings_.size() >= enough) return;
-  if (!origin_.empty()) text = origin_ + ": " + text;
-  findings_.push_back({.rule = rule, .at = at, .text = std::move(text)});
+  if (findings_.size() < enough) findings_.push_back(std::move(finding));
 }
 
-/// Rules of the device's side carry the kind of their finding.
+void Monitor::blame_caller(spec::Rule rule, std::string statement) {
+  Finding finding = finding_of(rule, std::move(statement));
+  finding.party = spec::Keeper::caller;
+  finding.at = now_;
+  blamed_on_caller_.push_back(std::move(finding));
+}
+
 void Monitor::gather_device() {
   if (!device_rules_) return;
-  for (DeviceFinding& found : device_rules_->take()) {
-    find_at(found.rule, now_, std::move(found.text));
-    findings_.back().kind = std::move(found.kind);
-    findings_.back().access = found.access;
-    findings_.back().which = found.which;
-  }
+  for (Finding& found : device_rules_->take()) find(std::move(found));
   for (const std::string& missing : device_rules_->take_missing()) undetermined(missing);
 }
 
@@ -126,10 +132,19 @@ void Monitor::begin_case(EventIndex now) {
   clear_findings();
   if (device_rules_) device_rules_->begin_case();
   now_ = now;
+  forget_allocations(now);
   caches_.set_now(now);
   promises_on_ = setup_.calls_are_known;
   stalled_.clear();
   waiting_accesses_.clear();
+}
+
+/// Of blocks that came or went after that event, as the trail has it.
+void Monitor::forget_allocations(EventIndex after) {
+  std::erase_if(allocations_, [&](const Allocation& block) { return block.at > after; });
+  for (Allocation& block : allocations_) {
+    if (block.freed > after) block.freed = 0;
+  }
 }
 
 void Monitor::undetermined(const std::string& missing) {
@@ -201,6 +216,9 @@ void Monitor::clean(AgentId by, u64 pa, u64 bytes) {
 void Monitor::alloc(AgentId by, u64 pa, u64 bytes) {
   tick();
   emit(by, trace::Alloc{.pa = pa, .length = bytes, .cacheable = true});
+  if (by != trace::environment_agent) {
+    allocations_.push_back({.pa = pa, .bytes = bytes, .at = now_});
+  }
   for (u64 page = pa; page < pa + bytes; page += 4096) caches_.recycle(page, false);
   gather();
 }
@@ -210,6 +228,11 @@ void Monitor::free(AgentId by, u64 pa, u64 bytes) {
   tick();
   emit(by, trace::Free{.pa = pa, .length = bytes});
   count(spec::Rule::TABLE_FREE);
+  for (std::size_t i = allocations_.size(); i-- != 0;) {
+    if (allocations_[i].pa != pa || allocations_[i].freed != 0) continue;
+    allocations_[i].freed = now_;
+    break;
+  }
   for (u64 page = pa; page < pa + bytes; page += 4096) caches_.recycle(page, true);
   gather();
 }
@@ -389,8 +412,18 @@ void Monitor::account(u64 blocks_held) {
   count(spec::Rule::LEAK_NOTHING);
   gather();
   if (blocks_held == 0) return;
-  find(spec::Rule::LEAK_NOTHING,
-       fmt::format("{} blocks of table memory are not given back by shutdown", blocks_held));
+  Finding finding = finding_of(
+      spec::Rule::LEAK_NOTHING,
+      fmt::format("{} blocks of table memory are not given back by shutdown", blocks_held));
+  constexpr std::size_t enough = 4;
+  for (const Allocation& block : allocations_) {
+    if (block.freed != 0) continue;
+    finding.statement += fmt::format("{}{:#x} bytes at {:#x}", finding.events.empty() ? ": " : ", ",
+                                     block.bytes, block.pa);
+    finding.events.push_back(block.at);
+    if (finding.events.size() == enough) break;
+  }
+  find(std::move(finding));
 }
 
 void Monitor::driver_holds(const trace::Held& held) {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "oracle/device_rules.h"
+#include "oracle/finding.h"
 #include "oracle/recording_rules.h"
 #include "oracle/trace_calls.h"
 #include "spec/smmu/smmu.h"
@@ -43,15 +44,6 @@ struct Setup {
 
 /// The SMMU that `check` plays: what the driver meets in the ID registers.
 spec::IdRegisters default_id_registers();
-
-struct Finding {
-  spec::Rule rule;
-  EventIndex at = 0;  ///< event after which it was found
-  std::string text;
-  std::string kind{};          ///< of a device's: what is the same in every case; else empty
-  bool access = false;         ///< of a device's: about what became of an access
-  std::optional<u32> which{};  ///< of a device's: how many accesses came before that one
-};
 
 /// A word that differs from what was known, found by comparing memory.
 struct SweptStore {
@@ -222,9 +214,6 @@ class Monitor {
   /// Null unless Setup says that a device is judged.
   [[nodiscard]] DeviceRules* device_rules() { return device_rules_.get(); }
 
-  /// Where a finding of the current event comes from, in the words of the trace it is read from.
-  void set_origin(std::string origin) { origin_ = std::move(origin); }
-
  private:
   bool one_access(const spec::Access& access, spec::Choices& choices);
   bool waits_for_room(const spec::Access& access);
@@ -239,14 +228,18 @@ class Monitor {
   }
   void gather();
   void gather_device();
-  void find(spec::Rule rule, std::string text);
+  void forget_allocations(EventIndex after);
+  void find(spec::Rule rule, std::string statement, std::vector<spec::Cause> causes = {});
+  /// Of now; the call in progress is added.
+  void find(Finding finding);
+  void keep(Finding finding);
+  void blame_caller(spec::Rule rule, std::string statement);
   std::string in_trace_numbers(std::string text, const spec::sva::Call& call);
   void count(spec::Rule rule, bool discriminating = true) {
     ++statistics_.asked[static_cast<std::size_t>(rule)];
     if (discriminating) ++statistics_.rules[static_cast<std::size_t>(rule)];
   }
   void undetermined(const std::string& missing);
-  void find_at(spec::Rule rule, EventIndex at, std::string text);
 
   // feed.cpp, observe.cpp
   friend class Feeder;
@@ -302,7 +295,7 @@ class Monitor {
   [[nodiscard]] Ends ends_at(const Place& place);
   [[nodiscard]] bool vanishes(u32 device) const;
   [[nodiscard]] bool is_nobodys(u32 sid) const;
-  [[nodiscard]] std::string place_text(const Place& place) const;
+  [[nodiscard]] Where where(const Place& place) const;
   [[nodiscard]] spec::Rule rule_for(const spec::sva::Alternatives& allowed) const;
   void check_space_range(u32 device, spec::sva::Substream at, u64 first, u64 last);
   void check_range(const spec::sva::Call& call, u64 first, u64 last);
@@ -317,12 +310,11 @@ class Monitor {
   void check_after_call();
   void check_faults_ended(const Place& place);
   void after(const spec::sva::Verdict& verdict, const std::string& what);
-  void blame_caller(spec::Rule rule, std::string text);
   void check_dma_duty(const spec::Access& access);
   void judge_result(const spec::sva::Verdict& verdict, const spec::sva::Observed& observed);
   [[nodiscard]] bool is_callers_doing(spec::Rule rule) const;
-  std::string promised_text(const spec::sva::Alternatives& allowed) const;
-  std::string candidate_text(const spec::Candidate& c, u64 va) const;
+  [[nodiscard]] std::vector<ObjectState> states_of(const Place& place);
+  [[nodiscard]] static May reached(const spec::Candidate& c, u64 va);
 
   Setup setup_;
   spec::Caches caches_;
@@ -342,8 +334,8 @@ class Monitor {
     u64 id = 0;
     spec::sva::Call call;  ///< of a Release or Invalidate `mm`, of a removal `device`
     std::vector<spec::sva::Segment> segments;  ///< of call.segments
-    std::string text;
-    std::optional<spec::Rule> breach{};  ///< the duty that the caller breaks by making it
+    EventIndex began = 0;                      ///< event with which it began
+    std::optional<spec::Rule> breach{};        ///< the duty that the caller breaks by making it
     spec::sva::Ticket ticket;
     std::vector<std::pair<u64, u64>> ranges;                   ///< that it has to make safe
     std::vector<std::pair<u32, spec::sva::Substream>> places;  ///< of devices, the same
@@ -351,9 +343,15 @@ class Monitor {
   bool in_call_ = false;  // running_ runs
   Running running_;
   std::vector<Running> waiting_;
-  std::string origin_;
   u64 call_id_ = 0;
   CallNumbers numbers_;
+  struct Allocation {  // a block of table memory that the driver asked for
+    u64 pa = 0;
+    u64 bytes = 0;
+    EventIndex at = 0;
+    EventIndex freed = 0;  // 0: it is not
+  };
+  std::vector<Allocation> allocations_;  // not trailed: an event after which all is forgotten
   std::vector<Finding> findings_;
   std::vector<Finding> blamed_on_caller_;
   std::vector<spec::DirtyInterval> touched_;
@@ -389,6 +387,7 @@ class Monitor {
     AgentId swept_by{};
     std::optional<Trail::Mark> ready;  // the trail at driver_ready()
     u64 blocks_at_ready = 0;
+    EventIndex ready_at = 0;
   };
   Fed fed_;
   std::unique_ptr<RecordingRules> recording_;  // null where calls are known

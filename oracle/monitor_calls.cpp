@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "oracle/monitor.h"
+#include "oracle/report/finding_text.h"
 #include "oracle/trace_calls.h"
 
 namespace iommucheck::oracle {
@@ -111,6 +112,7 @@ void Monitor::begin(Running running) {
   if (in_call_) call_waits();
   running_ = std::move(running);
   running_.id = ++call_id_;
+  running_.began = now_;
   running_.call.segments = running_.segments;
   in_call_ = true;
 }
@@ -124,10 +126,6 @@ u64 Monitor::call_begins(const Call& call) {
   running.segments.assign(call.segments.begin(), call.segments.end());
   const spec::sva::Verdict duty = interface_.duty_of_call(call);
   if (duty.blames_caller) running.breach = duty.rule;
-  if (sink_ != nullptr) {
-    // By the numbers that the trace has for its objects.
-    running.text = spec::sva::call_text(by_number(call, numbers_));
-  }
   begin(std::move(running));
   if (sink_ != nullptr) {
     trace::Call event{.id = trace::CallId{call_id_}, .call = to_trace(call, numbers_)};
@@ -236,10 +234,6 @@ void Monitor::judge_result(const spec::sva::Verdict& verdict, const spec::sva::O
   }
 }
 
-void Monitor::blame_caller(spec::Rule rule, std::string text) {
-  blamed_on_caller_.push_back({.rule = rule, .at = now_, .text = std::move(text)});
-}
-
 /// Whether a violation found now follows from what the caller broke with the call that runs: a map
 /// over what is not synchronised stores a descriptor over living translations, whoever makes it.
 bool Monitor::is_callers_doing(spec::Rule rule) const {
@@ -292,8 +286,11 @@ void Monitor::check_faults_ended(const Place& place) {
   };
   count(spec::Rule::FAULT_ENDED, std::ranges::any_of(stalled_, its));
   if (!waits) return;
-  find(spec::Rule::FAULT_ENDED,
-       "an access of " + place_text(place) + " still waits for the answer to its fault");
+  Finding finding =
+      finding_of(spec::Rule::FAULT_ENDED, "an access of " + where_text(where(place)) +
+                                              " still waits for the answer to its fault");
+  finding.where = where(place);
+  find(std::move(finding));
 }
 
 /// The text with the trace's number of the call's object instead of the driver's handle.

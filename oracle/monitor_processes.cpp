@@ -79,7 +79,6 @@ void Monitor::invalidate_begins(u64 mm, u64 va, u64 bytes) {
   running.call.mm = mm;
   running.call.iova = va;
   running.call.size = bytes;
-  running.text = fmt::format("Invalidate(mm {}, {:#x}, {:#x} bytes)", mm, va, bytes);
   const bool everything = va + (bytes - 1) < va || bytes == ~u64{0};
   running.ranges.emplace_back(va, everything ? ~u64{0} : va + (bytes - 1));
   begin(std::move(running));
@@ -111,7 +110,6 @@ u64 Monitor::release_begins(u64 mm) {
   Running running;
   running.kind = Running::Kind::release;
   running.call.mm = mm;
-  running.text = fmt::format("Release(mm {})", mm);
   begin(std::move(running));
   emit(environment, trace::Release{.mm = mm_id(mm), .phase = trace::Phase::begin});
   caches_.tolerate_disabled_halves(true);
@@ -175,8 +173,14 @@ void Monitor::page_released(AgentId by, u64 pa, u64 bytes) {
     if (found || c.kind != spec::Candidate::Kind::leaf) return;
     if (c.leaf.output - pa >= bytes && pa - c.leaf.output >= pow2(c.extent_lg2)) return;
     found = true;
-    find(spec::Rule::PAGE_REUSE,
-         "a page is given back that an access may still reach: " + candidate_text(c, c.va));
+    Finding finding = finding_of(
+        spec::Rule::PAGE_REUSE,
+        fmt::format("the page at {:#x} is given back, and an access to {:#x} may still reach it",
+                    pa, c.va));
+    finding.where.address = c.va;
+    finding.hardware.push_back(reached(c, c.va));
+    finding.causes.push_back(caches_.cause_of(c, c.va));
+    find(std::move(finding));
   });
 }
 
@@ -188,7 +192,6 @@ void Monitor::device_vanishes(u32 device) {
   Running running;
   running.kind = Running::Kind::removal;
   running.call.device = device;
-  running.text = fmt::format("removal of device {}", device);
   begin(std::move(running));
   emit(environment,
        trace::DeviceRemove{.device = trace::DeviceId{device}, .phase = trace::Phase::begin});

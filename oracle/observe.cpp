@@ -22,30 +22,12 @@ std::vector<AccessType> types_of(const trace::Dma& dma) {
   return {AccessType::read, AccessType::write};
 }
 
-const char* type_name(AccessType type) {
-  switch (type) {
-    case AccessType::read: return "read";
-    case AccessType::write: return "write";
-    case AccessType::execute: return "fetch";
-  }
-  return "?";
-}
-
 bool is_permission_fault(const Outcome& outcome) {
   return outcome.kind == OutcomeKind::fault && outcome.event == spec::EventType::f_permission;
 }
 
 bool stalls(const Outcome& outcome) {
   return spec::is_translation_fault(outcome.event) && outcome.reaction.stall;
-}
-
-std::string outcome_text(const Outcome& outcome) {
-  switch (outcome.kind) {
-    case OutcomeKind::translation: return fmt::format("{:#x}", outcome.pa);
-    case OutcomeKind::fault: return std::string(spec::event_name(outcome.event));
-    case OutcomeKind::bypass: return "bypass";
-    default: return "abort";
-  }
 }
 
 /// What one kind of access may meet, compared with what was seen.
@@ -112,17 +94,24 @@ void Monitor::observe_access(const trace::Dma& dma) {
       undetermined("what memory holds after the recording lost sight of it");
       return;
     }
-    std::string text = fmt::format("the access of stream {:#x} at {:#x} was seen as {}{}", dma.sid,
-                                   dma.iova, trace::to_string(dma.result),
-                                   dma.pa ? fmt::format(" at {:#x}", *dma.pa) : std::string());
+    Finding finding =
+        finding_of(spec::Rule::DEVICE_OUTCOME,
+                   fmt::format("the access of stream {:#x} at {:#x} was seen as {}{}", dma.sid,
+                               dma.iova, trace::to_string(dma.result),
+                               dma.pa ? fmt::format(" at {:#x}", *dma.pa) : std::string()));
+    finding.where = {.sid = dma.sid, .address = dma.iova};
+    if (access.ssv) finding.where.pasid = access.ssid;
+    if (types.size() == 1) finding.where.access = types.front();
     for (const AccessType type : types) {
       access.type = type;
       caches_.outcomes(access, [&](const Outcome& o) {
-        text += fmt::format("; as a {} it may meet {} ({})", type_name(type), outcome_text(o),
-                            caches_.explain(o));
+        May may = may_of(o);
+        may.because = caches_.cause_of(o);
+        if (types.size() > 1) may.as = type;
+        finding.hardware.push_back(std::move(may));
       });
     }
-    find(spec::Rule::DEVICE_OUTCOME, std::move(text));
+    find(std::move(finding));
     return;
   }
   if (dma.rights && dma.result == DmaResult::ok) {
@@ -197,7 +186,9 @@ void Monitor::gather_late() {
     if (late.undetermined) {
       late_missing_.push_back({late.at, std::move(late.text)});
     } else {
-      find_at(late.rule, late.at, std::move(late.text));
+      Finding finding = finding_of(late.rule, std::move(late.text));
+      finding.at = late.at;
+      keep(std::move(finding));
     }
   }
 }

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What the calls so far have promised, for those who explain.
-#include <fmt/format.h>
-
 #include "oracle/monitor.h"
+#include "oracle/report/finding_text.h"
 
 namespace iommucheck::oracle {
 
@@ -10,7 +9,7 @@ std::string Monitor::promised(u32 sid, spec::sva::Substream at, u64 va) const {
   if (!setup_.calls_are_known || !promises_on_) return {};
   const u32 device = interface_.device_of(sid);
   if (device == interface_.device_count()) return {};
-  return promised_text(interface_.expected_during(device, at, va));
+  return promised_text(promised_of(interface_.expected_during(device, at, va)));
 }
 
 bool Monitor::promises_nothing(u32 sid, spec::sva::Substream at) const {
@@ -42,7 +41,7 @@ std::string Monitor::not_promised(u32 sid, spec::sva::Substream at, u64 va,
       return {};
     }
   }
-  return "promised: " + promised_text(allowed);
+  return "promised: " + promised_text(promised_of(allowed));
 }
 
 }  // namespace iommucheck::oracle

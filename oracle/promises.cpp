@@ -36,9 +36,10 @@ bool rights_match(const spec::Leaf<u64>& leaf, u32 prot) {
   return user.read && user.write.value == write && user.execute.value == execute;
 }
 
+bool is_device_memory(const spec::Leaf<u64>& leaf) { return (leaf.attr & 0xf0) == 0; }
+
 bool type_matches(const spec::Leaf<u64>& leaf, u32 prot) {
-  const bool device = (leaf.attr & 0xf0) == 0;
-  return device == ((prot & spec::sva::prot_device) != 0);
+  return is_device_memory(leaf) == ((prot & spec::sva::prot_device) != 0);
 }
 
 bool promises_translation(const Alternatives& allowed, const Candidate& c, u64 va) {
@@ -62,6 +63,12 @@ bool promises_end(const Alternatives& allowed) {
     }
   }
   return false;
+}
+
+/// The finding says what is promised.
+void promise(Finding& finding, const Alternatives& allowed) {
+  finding.promised = promised_of(allowed);
+  finding.transient = allowed.concerned;
 }
 
 bool promises_state(const Alternatives& allowed, State state) {
@@ -202,9 +209,10 @@ Monitor::Ends Monitor::ends_at(const Place& place) {
 /// True if there is no more to say of the option; false: the promise is broken, and was reported.
 bool Monitor::check_option(const Place& place, const spec::Caches::StreamOption& option,
                            const Alternatives& allowed) {
-  std::string seen;
+  May seen;
+  seen.rule = option.rule;
   if (option.any) {
-    seen = "anything (" + std::string(spec::rule_info(option.rule).text) + ")";
+    seen.kind = May::Kind::anything;
   } else if (option.regime != 0) {
     const bool translates = promises_state(allowed, State::mapped) ||
                             promises_state(allowed, State::unmapped) ||
@@ -212,11 +220,11 @@ bool Monitor::check_option(const Place& place, const spec::Caches::StreamOption&
     // At a PASID, tables that yield nothing are as good as none.
     const bool stalls = option.reaction.stall && !place.at.present;
     if ((translates || place.at.present) && !stalls) return true;
-    seen = fmt::format("{} with ASID {:#x}", stalls ? "a stall, translated" : "translation",
-                       caches_.regime(option.regime - 1).asid);
+    seen.kind = stalls ? May::Kind::stalls : May::Kind::translated;
+    seen.asid = caches_.regime(option.regime - 1).asid;
   } else if (option.kind == spec::SteKind::bypass && option.event == spec::EventType::none) {
     if (promises_state(allowed, State::identity)) return true;
-    seen = "bypass";
+    seen.kind = May::Kind::pass;
   } else {
     if (promises_state(allowed, State::blocked) || promises_state(allowed, State::no_pasid) ||
         promises_state(allowed, State::quiet)) {
@@ -224,11 +232,17 @@ bool Monitor::check_option(const Place& place, const spec::Caches::StreamOption&
     }
     // A call that moves the device may end its accesses with a configuration event meanwhile.
     if (allowed.concerned) return true;
-    seen = option.event == spec::EventType::none ? "abort"
-                                                 : std::string(spec::event_name(option.event));
+    seen.kind = option.event == spec::EventType::none ? May::Kind::terminated : May::Kind::event;
+    seen.event = option.event;
   }
-  find(rule_for(allowed), fmt::format("an access of {} may meet {}; promised: {}",
-                                      place_text(place), seen, promised_text(allowed)));
+  Finding finding = finding_of(rule_for(allowed), {});
+  finding.where = where(place);
+  finding.hardware.push_back(std::move(seen));
+  promise(finding, allowed);
+  finding.objects = states_of(place);
+  finding.causes = caches_.causes_of_stream(place.sid, finding.where.pasid);
+  finding.causes.push_back(caches_.cause_in_memory(place.sid, finding.where.pasid, option));
+  find(std::move(finding));
   return false;
 }
 
@@ -333,42 +347,59 @@ bool Monitor::check_piece(u32 tag, const Place& place, Ends ends, u64 va,
   const bool mapped = promises_state(allowed, State::mapped);
   const bool touched = !touched_.empty();
   const bool transient = allowed.concerned || in_call_;
-  const spec::Rule promise = rule_for(allowed);
-  count(promise, mapped || touched);
+  const spec::Rule promised = rule_for(allowed);
+  count(promised, mapped || touched);
   if (!transient && !mapped) count(spec::Rule::PAGE_REUSE, touched);
   if (scratch_.size() > 1) count(spec::Rule::CONFLICT_TLB);
-  const auto broken = [&](spec::Rule rule, const std::string& what) {
-    find(rule, fmt::format("{} at {:#x}: {}; promised: {}", place_text(place), va, what,
-                           promised_text(allowed)));
+  const auto broken = [&](spec::Rule rule, May may, std::vector<spec::Cause> causes) {
+    Finding finding = finding_of(rule, {});
+    finding.where = where(place);
+    finding.where.address = va;
+    finding.hardware.push_back(std::move(may));
+    promise(finding, allowed);
+    finding.objects = states_of(place);
+    finding.causes = std::move(causes);
+    find(std::move(finding));
     return false;
   };
+  const auto anything = [&](spec::Rule rule, spec::Cause::Kind kind) {
+    spec::Cause cause;
+    cause.kind = kind;
+    cause.va = va;
+    return broken(rule, {.kind = May::Kind::anything, .rule = rule}, {std::move(cause)});
+  };
   if (caches_.tag_is_broken(tag)) {
-    return broken(spec::Rule::TAG_REGIMES, "anything may happen: two configurations share its tag");
+    return anything(spec::Rule::TAG_REGIMES, spec::Cause::Kind::tags_differ);
   }
   // An ATC that holds nothing asks again.
   bool fault = scratch_.empty() && !spec::is_atc_tag(tag);
   for (const Candidate& c : scratch_) {
     if (c.kind == Candidate::Kind::unknown) {
-      return broken(spec::Rule::WILD_WALK,
-                    "anything may happen: memory of unknown content is read");
+      return broken(spec::Rule::WILD_WALK, {.kind = May::Kind::anything},
+                    {caches_.cause_of(c, va)});
     }
     if (c.kind == Candidate::Kind::fault) fault = true;
     if (c.kind != Candidate::Kind::leaf) continue;
     if (promises_translation(allowed, c, va)) continue;
     const spec::Rule rule =
-        !transient && !mapped && (c.item != 0 || c.from_atc()) ? spec::Rule::PAGE_REUSE : promise;
-    return broken(rule, candidate_text(c, va));
+        !transient && !mapped && (c.item != 0 || c.from_atc()) ? spec::Rule::PAGE_REUSE : promised;
+    return broken(rule, reached(c, va), {caches_.cause_of(c, va)});
   }
   if (!allowed.callers && caches_.in_conflict(scratch_)) {
-    return broken(spec::Rule::CONFLICT_TLB, "anything may happen: living translations differ");
+    std::vector<spec::Cause> causes;
+    for (const Candidate& c : scratch_) {
+      if (c.kind != Candidate::Kind::fault) causes.push_back(caches_.cause_of(c, va));
+    }
+    return broken(spec::Rule::CONFLICT_TLB, {.kind = May::Kind::anything}, std::move(causes));
   }
   if (!fault) return true;
-  if (ends.stall && !promises_state(allowed, State::waits)) {
-    return broken(promise, "it may fault, and waits for an answer");
-  }
+  const auto faults = [&](May::Kind kind) {
+    return broken(promised, {.kind = kind}, {caches_.cause_of_fault(tag, va, scratch_)});
+  };
+  const bool waits = promises_state(allowed, State::waits);
+  if (ends.stall && !waits) return faults(May::Kind::fault_waits);
   if (ends.abort && !promises_end(allowed)) {
-    return broken(promise, promises_state(allowed, State::waits) ? "it may fault without waiting"
-                                                                 : "it may fault");
+    return faults(waits ? May::Kind::fault_at_once : May::Kind::fault);
   }
   return true;
 }
@@ -381,45 +412,32 @@ bool Monitor::vanishes(u32 device) const {
   return (in_call_ && is_its(running_)) || std::ranges::any_of(waiting_, is_its);
 }
 
-std::string Monitor::place_text(const Place& place) const {
-  std::string text = is_nobodys(place.sid)
-                         ? fmt::format("stream {:#x} (no device's", place.sid)
-                         : fmt::format("stream {:#x} (device {}", place.sid, place.device);
-  if (place.at.present) text += fmt::format(", PASID {:#x}", place.at.number);
-  return text + ")";
+Where Monitor::where(const Place& place) const {
+  Where where{.sid = place.sid};
+  where.nobodys = is_nobodys(place.sid);
+  if (!where.nobodys) where.device = place.device;
+  if (place.at.present) where.pasid = place.at.number;
+  return where;
 }
 
-std::string Monitor::promised_text(const Alternatives& allowed) const {
-  std::string text;
-  for (u32 i = 0; i < allowed.count; ++i) {
-    const Promise& promise = allowed.promises[i];
-    if (!text.empty()) text += " or ";
-    switch (promise.state) {
-      case State::blocked: text += "terminated (blocked)"; break;
-      case State::unmapped: text += "a fault (nothing is mapped)"; break;
-      case State::identity: text += "untranslated"; break;
-      case State::no_pasid: text += "terminated (nothing is at this PASID)"; break;
-      case State::waits: text += "a fault that waits for an answer"; break;
-      case State::quiet: text += "terminated, without a record"; break;
-      default:
-        text += fmt::format("{:#x} {}{}{}", promise.pa,
-                            (promise.prot & spec::sva::prot_read) != 0 ? "r" : "",
-                            (promise.prot & spec::sva::prot_write) != 0 ? "w" : "",
-                            (promise.prot & spec::sva::prot_exec) != 0 ? "x" : "");
-    }
-  }
-  if (!running_.text.empty() && allowed.concerned) text += ", during " + running_.text;
-  return text;
+std::vector<ObjectState> Monitor::states_of(const Place& place) {
+  if (is_nobodys(place.sid)) return {};
+  const u64 handle = interface_.domain_of(place.device);
+  // What is fed has the trace's numbers already.
+  const bool live = sink_ != nullptr && handle != 0;
+  return {{.device = place.device, .domain = live ? numbers_.domains.number(handle) : handle}};
 }
 
-std::string Monitor::candidate_text(const Candidate& c, u64 va) const {
-  const std::string rights = std::string(c.leaf.unprivileged.read ? "r" : "") +
-                             (c.leaf.unprivileged.write ? "w" : "") +
-                             (c.leaf.unprivileged.execute ? "x" : "");
-  std::string text = fmt::format("it may reach {:#x} {}", c.leaf.output + (va - c.va),
-                                 rights.empty() ? "privileged only" : rights);
-  if (c.item != 0 || c.from_atc()) return text + ": " + caches_.explain(c, va);
-  return text + fmt::format(": memory at {:#x} holds {:#x}", c.origin, c.value);
+May Monitor::reached(const Candidate& c, u64 va) {
+  const auto rights = [](const auto& its) {
+    return AccessRights{its.read.value, its.write.value, its.execute.value};
+  };
+  return {.kind = May::Kind::reach,
+          .pa = c.leaf.output + (va - c.va),
+          .user = rights(c.leaf.unprivileged),
+          .privileged = rights(c.leaf.privileged),
+          .attr = c.leaf.attr,
+          .device = is_device_memory(c.leaf)};
 }
 
 void Monitor::check_whole_space() {

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "oracle/cases.h"
+#include "oracle/chronicle.h"
 #include "trace/json.h"
 
 namespace iommucheck::oracle {
@@ -54,6 +55,14 @@ CaseRecord record_case(const iommucheck_driver& driver, const LockstepOptions& o
   record.findings = lockstep.monitor().findings();
   record.gave_up = lockstep.monitor().gave_up();
   return record;
+}
+
+Violation told(const Finding& finding, const CaseRecord& record) {
+  Chronicle chronicle(true);
+  for (std::size_t i = 0; i < record.trace.events.size(); ++i) {
+    chronicle.add(record.trace.events[i], record.at[i], i + 2);  // the header is line 1
+  }
+  return chronicle.tell(finding);
 }
 
 }  // namespace iommucheck::oracle

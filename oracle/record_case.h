@@ -20,6 +20,9 @@ struct CaseRecord {
   std::string failed;  ///< why the driver did not come up; empty if it did
 };
 
+/// One of the record's findings, with its events and the calls up to it.
+Violation told(const Finding& finding, const CaseRecord& record);
+
 /// A fresh driver and specification. `stream`, if any, gets each line of the trace as it happens,
 /// so that it is there even if the driver brings the process down.
 CaseRecord record_case(const iommucheck_driver& driver, const LockstepOptions& options,

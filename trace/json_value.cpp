@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -219,6 +220,53 @@ void append_json_string(std::string& out, std::string_view text) {
 
 void append_json_hex(std::string& out, u64 value) {
   fmt::format_to(std::back_inserter(out), "\"{:#x}\"", value);
+}
+
+// ---- writing ------------------------------------------------------------------------------------
+
+struct JsonTree::Tree {
+  nlohmann::ordered_json json;
+};
+
+JsonTree::JsonTree() : tree_(std::make_unique<Tree>()) {}
+JsonTree::JsonTree(JsonTree&&) noexcept = default;
+JsonTree& JsonTree::operator=(JsonTree&&) noexcept = default;
+JsonTree::~JsonTree() = default;
+JsonTree::JsonTree(std::string_view text) : JsonTree() { tree_->json = std::string(text); }
+JsonTree::JsonTree(bool yes) : JsonTree() { tree_->json = yes; }
+JsonTree::JsonTree(int number) : JsonTree() { tree_->json = number; }
+JsonTree::JsonTree(double number) : JsonTree() {
+  constexpr double thousandths = 1000;  // nothing here is measured more exactly
+  tree_->json = std::round(number * thousandths) / thousandths;
+}
+
+JsonTree JsonTree::whole(u64 number) {
+  JsonTree tree;
+  tree.tree_->json = number;
+  return tree;
+}
+JsonTree JsonTree::object() {
+  JsonTree tree;
+  tree.tree_->json = nlohmann::ordered_json::object();
+  return tree;
+}
+JsonTree JsonTree::array() {
+  JsonTree tree;
+  tree.tree_->json = nlohmann::ordered_json::array();
+  return tree;
+}
+
+JsonTree& JsonTree::set(std::string_view key, JsonTree value) {
+  tree_->json[std::string(key)] = std::move(value.tree_->json);
+  return *this;
+}
+JsonTree& JsonTree::add(JsonTree value) {
+  tree_->json.push_back(std::move(value.tree_->json));
+  return *this;
+}
+std::size_t JsonTree::size() const { return tree_->json.size(); }
+std::string JsonTree::text(int indent) const {
+  return tree_->json.dump(indent, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
 }  // namespace iommucheck::trace

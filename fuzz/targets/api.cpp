@@ -10,9 +10,9 @@
 #include "fuzz/mutate.h"
 #include "impl/driver.h"
 #include "oracle/check_rules.h"
-#include "oracle/evidence.h"
 #include "oracle/lockstep.h"
 #include "oracle/record_case.h"
+#include "oracle/report/finding_text.h"
 #include "oracle/shrink.h"
 #include "spec/rules.h"
 
@@ -69,12 +69,7 @@ void report_and_abort(std::span<const fuzz::Operation> operations, oracle::Locks
   const auto record = oracle::record_case(*impl::builtin_driver(), {},
                                           {.operations = small.operations, .ends = ends});
   for (const auto& finding : record.findings) {
-    const spec::RuleInfo& rule = spec::rule_info(finding.rule);
-    const oracle::Words words = oracle::words_of(finding, record);
-    fmt::print(stderr, "{} ({}), at fault: {}\n  {}\n  rule: {} [{}]\n", rule.name,
-               spec::family_name(rule.family), spec::keeper_name(rule.keeper), words.headline,
-               rule.text, rule.section);
-    for (const std::string& line : words.evidence) fmt::print(stderr, "  {}\n", line);
+    fmt::print(stderr, "{}", oracle::full_text(oracle::told(finding, record)));
   }
   fmt::print(stderr, "the shortest case:\n{}", fuzz::print(small.operations));
   std::abort();

@@ -308,6 +308,22 @@ class Conform {
 
 }  // namespace
 
+Violation violation_of(const FoundDivergence& found) {
+  const Divergence& divergence = found.divergence;
+  Violation violation(divergence.finding);
+  violation.rule = divergence.rule;
+  violation.party = spec::rule_info(divergence.rule).keeper;
+  violation.statement = divergence.text;
+  violation.promised.clear();
+  violation.kind = divergence.kind;
+  violation.remarks.push_back("kind: " + divergence.kind);
+  violation.remarks.push_back(fmt::format("first in: {}; {} times", found.first_case, found.times));
+  if (!found.steps.empty()) violation.remarks.emplace_back("the shortest case, after bring-up:");
+  for (const std::string& step : found.steps) violation.remarks.push_back("  " + step);
+  violation.trace_path = found.trace_path;
+  return violation;
+}
+
 bool ConformResult::held() const {
   return vanished.empty() && gave_up == 0 &&
          std::ranges::none_of(divergences,

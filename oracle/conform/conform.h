@@ -41,6 +41,9 @@ struct FoundDivergence {
   std::string trace_path;          ///< if it was written
 };
 
+/// As a finding, like any other.
+Violation violation_of(const FoundDivergence& found);
+
 struct ConformResult {
   std::string device, version;
   std::string known_file;

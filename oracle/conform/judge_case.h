@@ -19,6 +19,7 @@ struct Divergence {
   std::string text;
   std::size_t event = 0;  ///< index in the trace
   bool access = false;    ///< about what became of an access
+  Finding finding{};      ///< what was found, before anything was left out of the case
   [[nodiscard]] bool same(const Divergence& other) const {
     return rule == other.rule && kind == other.kind;
   }

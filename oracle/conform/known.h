@@ -13,7 +13,7 @@ namespace iommucheck::oracle {
 struct KnownDivergence {
   std::string id;  ///< also the trace's name: <id>.jsonl in the folder of the file
   std::string rule;
-  std::string kind;     ///< as DeviceFinding has it
+  std::string kind;     ///< as Finding has it
   std::string section;  ///< of the manual
   std::string why;      ///< one line: what the device does
   std::string correct;  ///< what a correct device would do

@@ -4,10 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <limits>
 
-#include "oracle/evidence.h"
+#include "oracle/report/finding_text.h"
 #include "oracle/report/junit.h"
 #include "trace/codec.h"
 #include "trace/file.h"
@@ -97,39 +96,6 @@ u64 Session::report_of(EventIndex event) const {
   return static_cast<u64>(found - numbers_.begin()) + 1;
 }
 
-Expected<trace::Event> Session::kept_event(u64 report) const {
-  if (!complete_ || report == 0 || report > begins_.size()) {
-    return fail(ErrorCode::bad_input, "the event is not kept");
-  }
-  trace::ByteReader in{.bytes = bytes_, .offset = begins_[report - 1]};
-  return trace::decode(in);
-}
-
-/// "event 57: the driver stores 0x0 at 0x80006008 (line 60 of the trace)" for each that is named.
-void Session::describe_events(const std::vector<std::string>& texts, DoorFinding& finding) const {
-  std::vector<EventIndex> named;
-  constexpr std::string_view word = "event ";
-  for (const std::string& text : texts) {
-    for (std::size_t i = text.find(word); i != std::string::npos; i = text.find(word, i + 1)) {
-      const char* begin = text.data() + i + word.size();
-      EventIndex number = 0;
-      if (std::from_chars(begin, text.data() + text.size(), number).ptr != begin) {
-        named.push_back(number);
-      }
-    }
-  }
-  std::ranges::sort(named);
-  const auto doubled = std::ranges::unique(named);
-  named.erase(doubled.begin(), doubled.end());
-  for (const EventIndex number : named) {
-    const u64 report = report_of(number);
-    const auto event = kept_event(report);
-    if (!event) continue;
-    finding.evidence.push_back(
-        fmt::format("event {}: {} (line {} of the trace)", number, describe(*event), report + 1));
-  }
-}
-
 void Session::collect() {
   const std::vector<Violation>& all = judge_.so_far().findings;
   while (findings_.size() < all.size()) {
@@ -138,20 +104,14 @@ void Session::collect() {
     DoorFinding finding;
     finding.rule = rule.name;
     finding.family = spec::family_name(rule.family);
-    finding.party = spec::keeper_name(rule.keeper);
+    finding.party = spec::keeper_name(violation.party);
     finding.section = rule.section;
     finding.rule_text = rule.text;
-    finding.text = violation.headline;
-    finding.evidence = violation.evidence;
-    finding.event = judge_.found_at()[findings_.size()];
+    finding.text = headline(violation);
+    finding.evidence = evidence(violation);
+    finding.event = violation.at;
     finding.report = report_of(finding.event);
-    std::vector<std::string> texts = violation.evidence;
-    texts.push_back(violation.headline);
-    describe_events(texts, finding);
-    finding.all = fmt::format("VIOLATION {} ({}), at fault: {}\n  {}\n  rule: {} [{}]\n",
-                              finding.rule, finding.family, finding.party, finding.text,
-                              finding.rule_text, finding.section);
-    for (const std::string& line : finding.evidence) finding.all += "  " + line + "\n";
+    finding.all = full_text(violation);
     findings_.push_back(std::move(finding));
   }
 }
@@ -166,13 +126,11 @@ std::string Session::junit(std::string_view name) {
   JunitSuite suite;
   suite.name = name.empty() ? "iommucheck monitor" : std::string(name);
   const ReplayResult& now = result();
-  std::vector<Violation> findings = now.findings;
-  for (std::size_t i = 0; i < findings.size(); ++i) findings[i].evidence = findings_[i].evidence;
   if (!now.source.empty()) suite.property("source", now.source);
   if (header_.seed) suite.property("seed", std::to_string(*header_.seed));
   suite.property("events", std::to_string(now.events));
   suite.property("undetermined", std::to_string(now.undetermined));
-  add_rules(suite, now.rules, findings, "rules");
+  add_rules(suite, now.rules, now.findings, "rules");
   for (const MissingFact& missing : now.missing) {
     JunitCase one;
     one.name = missing.fact;

@@ -54,9 +54,7 @@ class Session {
 
   void collect();
   void number_waiting();
-  void describe_events(const std::vector<std::string>& texts, DoorFinding& finding) const;
   [[nodiscard]] u64 report_of(EventIndex event) const;
-  [[nodiscard]] Expected<trace::Event> kept_event(u64 report) const;
 
   trace::Header header_;
   Judge judge_;

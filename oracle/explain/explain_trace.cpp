@@ -5,6 +5,7 @@
 
 #include "oracle/explain/draw.h"
 #include "oracle/judge.h"
+#include "oracle/report/finding_text.h"
 #include "trace/json.h"
 #include "trace/trace_file.h"
 
@@ -114,7 +115,7 @@ Expected<std::string> explain_trace(const ExplainTrace& what) {
   }
   for (const Violation& violation : judge.so_far().findings) {
     lines.blank();
-    lines.add(0, "broken: {} {}", spec::rule_name(violation.rule), violation.headline);
+    lines.add(0, "broken: {} {}", spec::rule_name(violation.rule), headline(violation));
   }
   lines.blank();
   DrawOptions options;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "oracle/report/finding_text.h"
 #include "trace/utf8.h"
 
 namespace iommucheck::oracle {
@@ -156,8 +157,8 @@ void fail_by(JunitCase& one, const Violation& finding) {
   const bool first = one.details.empty();
   one.status = JunitStatus::failed;
   one.type = spec::family_name(spec::rule_info(finding.rule).family);
-  if (first) one.message = finding.headline;
-  one.details += (first ? "" : "\n") + failure_text(finding);
+  if (first) one.message = headline(finding);
+  one.details += (first ? "" : "\n") + full_text(finding);
 }
 
 }  // namespace
@@ -175,24 +176,6 @@ std::string to_junit(std::span<const JunitSuite> suites) {
 }
 
 std::string to_junit(const JunitSuite& suite) { return to_junit(std::span(&suite, 1)); }
-
-std::string failure_text(const Violation& finding) {
-  const spec::RuleInfo& rule = spec::rule_info(finding.rule);
-  std::string out = fmt::format("at fault: {}\n{}\nrule: {} [{}]\n", spec::keeper_name(rule.keeper),
-                                finding.headline, rule.text, rule.section);
-  for (const std::string& line : finding.evidence) out += line + "\n";
-  if (!finding.operations.empty()) {
-    out += fmt::format("the shortest sequence ({} operations, {} calls):\n",
-                       finding.operations.size(), finding.calls);
-    for (const fuzz::Operation& operation : finding.operations) {
-      out += "  " + fuzz::print(operation) + "\n";
-    }
-  }
-  if (!finding.trace_path.empty()) {
-    out += fmt::format("again: iommucheck replay {}\n", finding.trace_path);
-  }
-  return out;
-}
 
 void add_rules(JunitSuite& suite, std::span<const RuleCount> rules,
                std::span<const Violation> findings, std::string_view group) {

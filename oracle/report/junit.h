@@ -55,10 +55,6 @@ std::string to_junit(const JunitSuite& suite);
 void add_rules(JunitSuite& suite, std::span<const RuleCount> rules,
                std::span<const Violation> findings, std::string_view group);
 
-/// What a person needs to act on: party at fault, headline, rule, evidence, operations, the
-/// command that replays it. Lines.
-std::string failure_text(const Violation& finding);
-
 /// `text` as it stands between tags, or in a quoted attribute.
 std::string xml_text(std::string_view text);
 std::string xml_attribute(std::string_view text);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "oracle/scenario/driver_subject.h"
+#include "oracle/report/finding_text.h"
 
 #include <fmt/format.h>
 
@@ -339,12 +340,12 @@ std::vector<Trouble> DriverSubject::take_troubles() {
   for (; findings_ < monitor_->findings().size(); ++findings_) {
     const Finding& finding = monitor_->findings()[findings_];
     troubles.push_back({finding.rule, spec::rule_info(finding.rule).keeper,
-                        fmt::format("event {}: {}", finding.at, finding.text)});
+                        fmt::format("event {}: {}", finding.at, one_line(finding))});
   }
   for (; blamed_ < monitor_->blamed_on_caller().size(); ++blamed_) {
     const Finding& finding = monitor_->blamed_on_caller()[blamed_];
     troubles.push_back({finding.rule, spec::Keeper::caller,
-                        fmt::format("event {}: {}", finding.at, finding.text)});
+                        fmt::format("event {}: {}", finding.at, one_line(finding))});
   }
   return troubles;
 }

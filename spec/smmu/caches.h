@@ -15,7 +15,7 @@
 //   options.cpp what a fetch of a STE or CD may read  regions.cpp     where those lie
 //   config.cpp  what follows where they change        regimes.cpp     regimes and tags
 //   enable.cpp  registers, SMMUEN                     invalidate.cpp  commands
-//   lookup.cpp  candidates and outcomes               explain.cpp     the same in words
+//   lookup.cpp  candidates and outcomes               explain.cpp     why they are possible
 //   dropped.cpp commands that the queue lost
 //   ats_sources.cpp, atc.cpp, ats.cpp                 what devices may ask, keep and use by ATS
 //   translations.cpp all of a tag                     stale.cpp       questions of recordings
@@ -30,6 +30,7 @@
 #include <vector>
 
 #include "spec/smmu/atc.h"
+#include "spec/smmu/cause.h"
 #include "spec/smmu/cd.h"
 #include "spec/smmu/command.h"
 #include "spec/smmu/coverage.h"
@@ -47,11 +48,12 @@ struct Profile {
   friend bool operator==(const Profile&, const Profile&) = default;
 };
 
-/// A broken rule, found at event `at`. `text` names what, where and the nearest miss.
+/// A broken rule, found at event `at`.
 struct Violation {
   Rule rule;
   EventIndex at = 0;
-  std::string text;
+  std::string text;             ///< one sentence: what is wrong, and where
+  std::vector<Cause> causes{};  ///< why it is possible
 };
 
 /// How a device sends an access. By ATS (`translated`) it uses what its ATC holds or asks for a
@@ -415,7 +417,7 @@ class Caches {
 
   // ---- words ------------------------------------------------------------------------------------
   /// Names addresses for people; default: hex.
-  void set_namer(std::function<std::string(u64)> namer) { namer_ = std::move(namer); }
+  void set_namer(Namer namer) { namer_ = std::move(namer); }
   [[nodiscard]] std::string name(u64 pa) const;
   /// Why an outcome is possible: where it was read, when that was replaced, and the nearest miss.
   [[nodiscard]] std::string explain(const Outcome& outcome) const;
@@ -424,6 +426,18 @@ class Caches {
   [[nodiscard]] std::string explain_item(const Item& item) const;
   /// Of an ATC entry: when it may have been filled, and the ATC_INV that nearly removed it.
   [[nodiscard]] std::string explain_atc(const AtcItem& item, u64 va) const;
+  /// The same as facts (cause.h).
+  [[nodiscard]] Cause cause_of(const Outcome& outcome) const;
+  [[nodiscard]] Cause cause_of(const Candidate& candidate, u64 va) const;
+  [[nodiscard]] Cause cause_of(const Item& item) const;
+  [[nodiscard]] Cause cause_of(const AtcItem& item, u64 va) const;
+  /// Why the address may fault under the tag; `found` is what collect() gave for it.
+  [[nodiscard]] Cause cause_of_fault(u32 tag, u64 va, const std::vector<Candidate>& found) const;
+  /// The structures of the stream of which cached words are not what memory says.
+  [[nodiscard]] std::vector<Cause> causes_of_stream(u32 sid, std::optional<u32> ssid) const;
+  /// The structure in memory by which the stream gets that option.
+  [[nodiscard]] Cause cause_in_memory(u32 sid, std::optional<u32> ssid,
+                                      const StreamOption& option) const;
   [[nodiscard]] const AtcItem& atc_item(u32 index) const { return atc_items_[index]; }
 
  private:
@@ -765,6 +779,14 @@ class Caches {
   bool check_translated(const Access& access, const Outcome& outcome,
                         std::vector<Outcome>& found) const;
 
+  // explain.cpp
+  [[nodiscard]] std::optional<NearestMiss> nearest_miss(const Item& item) const;
+  [[nodiscard]] std::optional<NearestMiss> nearest_miss(const AtcItem& item, u64 va) const;
+  [[nodiscard]] std::optional<NearestMiss> nearest_miss(const ConfigItem& item) const;
+  [[nodiscard]] Cause cause_of(const Edge& edge) const;
+  [[nodiscard]] Cause cause_of_item(u32 index, u64 va, u64 origin, u64 value) const;
+  [[nodiscard]] std::vector<Structure> structures_of(u32 sid, std::optional<u32> ssid) const;
+
   // lookup.cpp
   bool collect_outcomes(const Access& access, std::vector<Outcome>& found) const;
   bool untranslated_outcomes(const Access& access, std::vector<Outcome>& found) const;
@@ -788,7 +810,7 @@ class Caches {
   [[nodiscard]] bool conflict(const Candidate& a, const Candidate& b) const;
   [[nodiscard]] u32 stored_at(const Candidate& c, bool oldest) const;
 
-  void report(Rule rule, std::string text);
+  void report(Rule rule, std::string text, std::vector<Cause> causes = {});
   void count(Rule rule) { ++exercised[static_cast<std::size_t>(rule)]; }
 
   Trail trail_;
@@ -885,7 +907,7 @@ class Caches {
   mutable bool collect_pointers_ = true;
   mutable std::vector<Outcome> scratch_outcomes_;
   mutable std::vector<Candidate> scratch_candidates_;
-  std::function<std::string(u64)> namer_;
+  Namer namer_;
 };
 
 }  // namespace iommucheck::spec

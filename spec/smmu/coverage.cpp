@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "spec/smmu/coverage.h"
 
-#include "base/text.h"
+#include "spec/smmu/cause.h"
 
 namespace iommucheck::spec {
 namespace {
@@ -10,48 +10,43 @@ bool meets(u64 first, u64 last, u64 other_first, u64 other_last) {
   return first <= other_last && other_first <= last;
 }
 
-std::string number(std::string_view name, u64 value) {
-  return std::string(name) + ' ' + std::to_string(value);
-}
+using Reason = NotCovered::Reason;
 
-std::string_view world_name(StreamWorld world) {
-  switch (world) {
-    case StreamWorld::el1: return "EL1";
-    case StreamWorld::el2: return "EL2";
-    case StreamWorld::el2_e2h: return "EL2-E2H";
-  }
-  return "?";
-}
-
-std::string why_tags(const Command& command, const TlbTarget& target, TlbiScope scope) {
+NotCovered why_tags(const Command& command, const TlbTarget& target, TlbiScope scope) {
   const bool el2 = command.op >= Opcode::tlbi_el2_all && command.op <= Opcode::tlbi_el2_vaa;
   const bool names_vmid = command.op != Opcode::tlbi_nsnh_all && !el2;
   if (names_vmid && target.world == StreamWorld::el1 && !same_vmid(command, target, scope.vmw)) {
-    return number("VMID", command.vmid) + "; the entry has " + number("VMID", target.vmid);
+    return {Reason::vmid, command.vmid, target.vmid};
   }
   if (command.op == Opcode::tlbi_nh_asid || command.op == Opcode::tlbi_el2_asid) {
-    if (target.global) return "non-global entries only; the entry is global";
+    if (target.global) return {Reason::non_global_only};
   }
   if (command.asid != target.asid && target.world != StreamWorld::el2) {
-    return number("ASID", command.asid) + "; the entry has " + number("ASID", target.asid);
+    return {Reason::asid, command.asid, target.asid};
   }
-  if (target.stage == Stage::stage2) return "stage 1 entries only; the entry is of stage 2";
-  if (command.op == Opcode::tlbi_s2_ipa) return "stage 2 entries only; the entry is of stage 1";
-  return "another stream world; the entry is of " + std::string(world_name(target.world));
+  if (target.stage == Stage::stage2) return {Reason::stage1_only};
+  if (command.op == Opcode::tlbi_s2_ipa) return {Reason::stage2_only};
+  return {Reason::world, 0, static_cast<u64>(target.world)};
 }
 
-std::string why_address(const Command& command, const TlbTarget& target) {
-  if (!tlbi_range_predictable(command)) return "nothing: address not aligned as TG and TTL ask";
-  if (target.is_table && command.leaf) return "leaves only; the entry is a table pointer";
+NotCovered why_address(const Command& command, const TlbTarget& target) {
+  if (!tlbi_range_predictable(command)) return {Reason::unaligned};
+  if (target.is_table && command.leaf) return {Reason::leaf_only};
   const u64 code = static_cast<u64>(target.granule) + 1;
-  if (command.tg != 0 && command.tg != code) return "another granule (TG)";
+  if (command.tg != 0 && command.tg != code) return {Reason::granule, command.tg, code};
   if (command.ttl != 0 && !target.is_table && command.ttl != target.level) {
-    return number("level", command.ttl) + " only; the entry is of " + number("level", target.level);
+    return {Reason::level, command.ttl, target.level};
   }
   if (command.ttl != 0 && target.is_table && target.level >= command.ttl) {
-    return number("pointers above level", command.ttl) + " only";
+    return {Reason::above_level, command.ttl, target.level};
   }
-  return "another address";
+  return {Reason::address, command.address, target.base, tlbi_range(command).last};
+}
+
+/// Last address of an ATC_INV.
+u64 last_of(const Command& command) {
+  const auto span_lg2 = static_cast<unsigned>(command.size) + 12;
+  return align_down(command.address, span_lg2) | low_mask(u64{span_lg2});
 }
 
 }  // namespace
@@ -89,42 +84,65 @@ bool covers_atc(const Command& command, const AtcTarget& target, bool untagged_c
   } else if (target.has_pasid && !untagged_covers_pasids) {
     return false;
   }
-  const auto span_lg2 = static_cast<unsigned>(command.size) + 12;
-  const u64 first = align_down(command.address, span_lg2);
-  const u64 last = first | low_mask(u64{span_lg2});
+  const u64 first = align_down(command.address, static_cast<unsigned>(command.size) + 12);
+  const u64 last = last_of(command);
   const u64 extent = low_mask(u64{target.extent_lg2});
   return meets(target.base & ~extent, target.base | extent, first, last);
 }
 
-std::string why_not_covered(const Command& command, const AtcTarget& target,
-                            bool untagged_covers_pasids) {
-  if (command.op != Opcode::atc_inv) return "no ATC entries at all";
+NotCovered not_covered(const Command& command, const AtcTarget& target,
+                       bool untagged_covers_pasids) {
+  if (command.op != Opcode::atc_inv) return {Reason::other_kind};
   if (covers_atc(command, target, untagged_covers_pasids)) return {};
-  if (command.sid != target.sid) {
-    return number("StreamID", command.sid) + " only; the entry is of " +
-           number("StreamID", target.sid);
-  }
-  if (command.size > 52) return "nothing for sure: Size is above 52";
-  if (command.ssv && !target.has_pasid) {
-    return number("PASID", command.ssid) + " only; the entry has none (SSV = 0 is needed)";
-  }
+  if (command.sid != target.sid) return {Reason::stream, command.sid, target.sid};
+  if (command.size > 52) return {Reason::size, command.size, 52};
+  if (command.ssv && !target.has_pasid) return {Reason::no_pasid, command.ssid, 0};
   if (command.ssv && !command.global && command.ssid != target.pasid) {
-    return number("PASID", command.ssid) + " only; the entry has " + number("PASID", target.pasid);
+    return {Reason::substream, command.ssid, target.pasid};
   }
   if (!command.ssv && target.has_pasid && !untagged_covers_pasids) {
-    return "entries without a PASID only; the entry has " + number("PASID", target.pasid);
+    return {Reason::untagged_only, 0, target.pasid};
   }
-  return "other addresses: 2^" + std::to_string(command.size) + " pages from " +
-         hex(align_down(command.address, static_cast<unsigned>(command.size) + 12));
+  return {Reason::address, align_down(command.address, static_cast<unsigned>(command.size) + 12),
+          target.base, last_of(command)};
+}
+
+NotCovered not_covered(const Command& command, const TlbTarget& target, TlbiScope scope) {
+  if (!is_tlbi(command.op)) return {Reason::other_kind};
+  if (covers(command, target, scope)) return {};
+  if (!is_tlbi_by_address(command.op)) return why_tags(command, target, scope);
+  if (!covers_address(command, target)) return why_address(command, target);
+  NotCovered why = why_tags(command, target, scope);
+  why.same_address = true;
+  return why;
+}
+
+NotCovered not_covered(const Command& command, const ConfigTarget& target) {
+  if (covers_config(command, target)) return {};
+  const bool of_cd = target.kind == ConfigKind::cd || target.kind == ConfigKind::l1cd;
+  const bool for_cd = command.op == Opcode::cfgi_cd || command.op == Opcode::cfgi_cd_all;
+  const bool for_ste = command.op == Opcode::cfgi_ste || command.op == Opcode::cfgi_ste_range;
+  if (!for_ste && (!for_cd || !of_cd)) return {Reason::other_kind};
+  const bool ranged = command.op == Opcode::cfgi_ste_range;
+  if (ranged || !meets(target.sid_first, target.sid_last, command.sid, command.sid)) {
+    return {Reason::stream, command.sid, target.sid_first};
+  }
+  const u64 ssid = command.ssid;
+  if (for_cd && !meets(target.ssid_first, target.ssid_last, ssid, ssid)) {
+    return {Reason::substream, ssid, target.ssid_first};
+  }
+  return {Reason::leaf_only};
+}
+
+std::string why_not_covered(const Command& command, const AtcTarget& target,
+                            bool untagged_covers_pasids) {
+  const NotCovered why = not_covered(command, target, untagged_covers_pasids);
+  return why.covers() ? std::string() : not_covered_text(why);
 }
 
 std::string why_not_covered(const Command& command, const TlbTarget& target, TlbiScope scope) {
-  if (!is_tlbi(command.op)) return "no translations at all";
-  if (covers(command, target, scope)) return {};
-  const bool by_address = is_tlbi_by_address(command.op);
-  if (by_address && !covers_address(command, target)) return why_address(command, target);
-  return by_address ? "this VA, but " + why_tags(command, target, scope)
-                    : why_tags(command, target, scope);
+  const NotCovered why = not_covered(command, target, scope);
+  return why.covers() ? std::string() : not_covered_text(why);
 }
 
 }  // namespace iommucheck::spec

@@ -168,6 +168,44 @@ struct AtcTarget {
 bool covers_atc(const Command& command, const AtcTarget& target,
                 bool untagged_covers_pasids = true);
 
+/// Why a command does not cover an entry: what it names (`its`) and what the entry has (`wanted`).
+struct NotCovered {
+  enum class Reason : u8 {
+    none,  ///< it covers the entry
+    other_kind,
+    vmid,
+    asid,
+    non_global_only,
+    stage1_only,
+    stage2_only,
+    world,  ///< `wanted` is a StreamWorld
+    unaligned,
+    leaf_only,  ///< the entry is a table pointer, an L1STD or an L1CD
+    granule,
+    level,
+    above_level,
+    address,
+    stream,
+    substream,
+    no_pasid,       ///< the command names a PASID, the entry has none
+    untagged_only,  ///< the command names none, the entry has one
+    size,           ///< ATC_INV.Size above 52
+  };
+  Reason reason = Reason::none;
+  u64 its = 0;
+  u64 wanted = 0;
+  u64 last = 0;               ///< address: of the command's range, which begins at `its`
+  bool same_address = false;  ///< a TLBI by address that is right about that
+
+  [[nodiscard]] bool covers() const { return reason == Reason::none; }
+};
+
+NotCovered not_covered(const Command& command, const AtcTarget& target,
+                       bool untagged_covers_pasids = true);
+/// For the "nearest miss" of a report.
+NotCovered not_covered(const Command& command, const TlbTarget& target, TlbiScope scope);
+NotCovered not_covered(const Command& command, const ConfigTarget& target);
+
 /// Why an ATC_INV does not cover an ATC entry, e.g. "PASID 2 only; the entry has PASID 1"; empty if
 /// it does.
 std::string why_not_covered(const Command& command, const AtcTarget& target,

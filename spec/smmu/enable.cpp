@@ -170,9 +170,11 @@ bool Caches::unknown_tlb_alive(const Tag<u64>& tag) const {
   return true;  // NH_ASID leaves the global one
 }
 
-void Caches::report(Rule rule, std::string text) {
+void Caches::report(Rule rule, std::string text, std::vector<Cause> causes) {
   constexpr std::size_t enough = 64;
-  if (violations_.size() < enough) violations_.push_back({rule, now_, std::move(text)});
+  if (violations_.size() < enough) {
+    violations_.push_back({rule, now_, std::move(text), std::move(causes)});
+  }
 }
 
 void Caches::clear_findings() {

@@ -1,154 +1,380 @@
 // SPDX-License-Identifier: MIT
-// The same facts in words: a reader can act on the text alone. Never on the hot path.
+// Why an outcome is possible, as facts (cause.h). Never on the hot path.
+#include <algorithm>
+
 #include "base/text.h"
 #include "spec/smmu/caches.h"
+#include "spec/smmu/paths.h"
 
 namespace iommucheck::spec {
+
+namespace {
+
+/// How near a command came, ascending. One that was sent behind the change and concerns the entry
+/// is nearer than any before it: it is the one that was meant.
+enum class Near : u8 { none, unrelated, too_early, elsewhere, almost, covers };
+
+/// Bytes between the command's range and the address.
+u64 distance(const NotCovered& why) {
+  if (why.reason != NotCovered::Reason::address) return 0;
+  return why.wanted < why.its ? why.its - why.wanted : why.wanted - std::min(why.wanted, why.last);
+}
+
+/// Keeps the nearest; of equally near ones the latest.
+class Nearest {
+ public:
+  void offer(Near near, const NearestMiss& miss) {
+    if (near == Near::none || near < near_) return;
+    if (near == near_ && near == Near::elsewhere && distance(miss.why) > distance(miss_->why)) {
+      return;
+    }
+    near_ = near;
+    miss_ = miss;
+  }
+  /// An unrelated one says nothing.
+  [[nodiscard]] std::optional<NearestMiss> take() {
+    return near_ == Near::unrelated ? std::nullopt : std::move(miss_);
+  }
+
+ private:
+  Near near_ = Near::none;
+  std::optional<NearestMiss> miss_;
+};
+
+Near nearness(const Command& command, const TlbTarget& target, TlbiScope scope,
+              const NotCovered& why) {
+  TlbTarget alike = target;
+  alike.asid = command.asid;
+  alike.vmid = command.vmid;
+  if (covers(command, alike, scope)) return Near::almost;  // only its tags are others'
+  if (!covers_tags(command, target, scope)) return Near::unrelated;
+  return why.reason == NotCovered::Reason::address ? Near::elsewhere : Near::almost;
+}
+
+ConfigTarget config_target(const ConfigItem& item) {
+  return {.kind = item.kind,
+          .sid_first = item.sid,
+          .sid_last = item.sid + item.sid_count - 1,
+          .ssid_first = item.ssid,
+          .ssid_last = item.ssid + item.ssid_count - 1};
+}
+
+bool of_substreams(ConfigKind kind) { return kind == ConfigKind::l1cd || kind == ConfigKind::cd; }
+
+}  // namespace
 
 std::string Caches::name(u64 pa) const {
   if (namer_) return namer_(pa);
   return hex(pa);
 }
 
-/// Where a cached item comes from, and of the invalidations since then the one that nearly
-/// removed it.
-std::string Caches::explain_item(const Item& item) const {
-  const char* what = item.kind == ItemKind::pointer   ? "a cached table descriptor"
-                     : item.kind == ItemKind::unknown ? "anything read from unknown content"
-                                                      : "a cached translation";
-  const Tag<u64>& tag = tags_[item.tag].tag;
-  std::string text = std::string(what) + " for " + hex(item.va) + " under ASID " + hex(tag.asid) +
-                     ", read as " + hex(item.value) + " from " + name(item.origin) +
-                     " before the store at event " + std::to_string(item.stored_at) +
-                     " was visible (event " + std::to_string(item.vanished_at) + ")";
+// ---- nearest misses -----------------------------------------------------------------------------
+
+std::optional<NearestMiss> Caches::nearest_miss(const Item& item) const {
   const TlbTarget target = target_of(item);
   const TlbiScope scope{0, e2h_ != 0};
-  // The latest of those that came nearest: it covers the item, but at the wrong time; only its
-  // tags are others'; it is about other addresses.
-  enum : unsigned { none, elsewhere, others_tag, too_early, not_complete };
-  unsigned nearest = none;
-  std::string miss;
+  Nearest nearest;
   for (u32 i = 0; i < history_.size(); ++i) {
-    const InFlight& command = history_[i];
-    if (!is_tlbi(command.command.op)) continue;
-    const std::string why = why_not_covered(command.command, target, scope);
-    std::string text_of_miss = " " + why;
-    unsigned rank = elsewhere;
-    if (why.empty()) {
-      rank = command.at < item.since ? too_early : not_complete;
-      text_of_miss = rank == too_early ? " covers it, but was exposed before the store was visible"
-                     : item.dies == immortal
-                         ? " covers it, but it can be fetched again from a cached table descriptor"
-                         : " covers it, but no completed CMD_SYNC after it was observed";
-    } else if (command.at < item.since) {
-      continue;
-    } else {
-      TlbTarget alike = target;
-      alike.asid = command.command.asid;
-      alike.vmid = command.command.vmid;
-      if (covers(command.command, alike, scope)) rank = others_tag;
+    const InFlight& sent = history_[i];
+    if (!is_tlbi(sent.command.op)) continue;
+    NearestMiss miss{
+        .command = sent.command, .at = sent.at, .why = not_covered(sent.command, target, scope)};
+    const bool early = sent.at < item.since;
+    if (miss.why.covers()) {
+      miss.kind = early                   ? NearestMiss::Kind::too_early
+                  : item.dies == immortal ? NearestMiss::Kind::fetched_again
+                                          : NearestMiss::Kind::not_complete;
+      nearest.offer(early ? Near::too_early : Near::covers, miss);
+    } else if (!early) {
+      nearest.offer(nearness(sent.command, target, scope, miss.why), miss);
     }
-    if (rank < nearest) continue;
-    nearest = rank;
-    miss = describe(command.command) + " at event " + std::to_string(command.at) + text_of_miss;
   }
-  text += miss.empty() ? "; no TLBI was issued since" : "; nearest miss: " + miss;
-  return text;
+  return nearest.take();
 }
 
-/// When the device may have got it, and of the ATC_INVs since then the one that nearly removed it.
-std::string Caches::explain_atc(const AtcItem& item, u64 va) const {
+std::optional<NearestMiss> Caches::nearest_miss(const AtcItem& item, u64 va) const {
   const AtcOwner& owner = atc_owners_[item.owner];
-  std::string text = "an ATC entry of stream " + hex(owner.sid);
-  if (owner.ssv == 1) text += ", PASID " + hex(owner.ssid);
-  if (owner.ssv == 0) text += " without a PASID";
-  text += " for " + hex(va);
-  if (item.identity != 0) {
-    text += ", filled while S1DSS = 1 let accesses without a PASID through";
-  } else if (item.kind == ItemKind::unknown) {
-    text += item.from_reset != 0 ? ", filled by what was there before reset"
-                                 : ", filled from unknown content";
-  } else {
-    const Candidate c = candidate_of(item, 0, va);
-    text += ", read as " + hex(c.value) + " from " + name(c.origin);
-    if (item.stored_at != 0)
-      text += ", which the store at event " + std::to_string(item.stored_at) + " replaced";
-  }
-  text += "; an ATS request got this answer until ";
-  text += item.stored_at != 0 ? "its TLB entry" : "the configuration";
-  text += " was seen to be gone (event " + std::to_string(item.lost_at) + ")";
   const AtcTarget target{
       .sid = owner.sid, .has_pasid = owner.ssv != 0, .pasid = owner.ssid, .base = va};
-  enum : unsigned { none, other_stream, elsewhere, other_pasid, not_in_time };
-  unsigned nearest = none;
-  std::string miss;
+  Nearest nearest;
   for (u32 i = 0; i < history_.size(); ++i) {
-    const InFlight& command = history_[i];
-    if (command.command.op != Opcode::atc_inv) continue;
-    const std::string why =
-        why_not_covered(command.command, target, profile_.untagged_covers_pasids);
-    std::string words = " covers " + why;
-    unsigned rank = elsewhere;
-    if (why.empty()) {
-      rank = not_in_time;
-      const bool early = item.filled_until == immortal || command.group <= item.filled_until;
-      words = early ? " covers it, but is not behind the CMD_SYNC that ended this answer: the "
-                      "device may have asked again after it"
-              : item.dies == immortal
-                  ? " covers it, but SMMUEN was not 1 for sure, and then it is ignored"
-                  : " covers it, but no completed CMD_SYNC after it was observed";
-    } else if (command.command.sid != owner.sid) {
-      rank = other_stream;
-    } else if (command.command.ssv && (owner.ssv != 1 || command.command.ssid != owner.ssid)) {
-      rank = other_pasid;
+    const InFlight& sent = history_[i];
+    if (sent.command.op != Opcode::atc_inv) continue;
+    NearestMiss miss{.command = sent.command,
+                     .at = sent.at,
+                     .why = not_covered(sent.command, target, profile_.untagged_covers_pasids)};
+    const bool early = item.filled_until == immortal || sent.group <= item.filled_until;
+    if (miss.why.covers()) {
+      miss.kind = early                   ? NearestMiss::Kind::answered_later
+                  : item.dies == immortal ? NearestMiss::Kind::not_enabled
+                                          : NearestMiss::Kind::not_complete;
+      nearest.offer(early ? Near::too_early : Near::covers, miss);
+      continue;
     }
-    if (rank < nearest) continue;
-    nearest = rank;
-    miss = describe(command.command) + " at event " + std::to_string(command.at) + words;
+    using Reason = NotCovered::Reason;
+    if (early) continue;
+    nearest.offer(miss.why.reason == Reason::stream    ? Near::unrelated
+                  : miss.why.reason == Reason::address ? Near::elsewhere
+                                                       : Near::almost,
+                  miss);
   }
-  return text + (miss.empty() ? "; no ATC_INV was issued" : "; nearest miss: " + miss);
+  return nearest.take();
 }
 
-std::string Caches::explain(const Candidate& candidate, u64 va) const {
-  if (candidate.from_atc()) return explain_atc(atc_items_[candidate.atc], va);
-  if (candidate.item != 0) return explain_item(items_[candidate.item - 1]);
-  return "memory: " + name(candidate.origin) + " holds " + hex(candidate.value);
+std::optional<NearestMiss> Caches::nearest_miss(const ConfigItem& item) const {
+  const ConfigTarget target = config_target(item);
+  Nearest nearest;
+  for (u32 i = 0; i < history_.size(); ++i) {
+    const InFlight& sent = history_[i];
+    if (!is_cfgi(sent.command.op)) continue;
+    NearestMiss miss{
+        .command = sent.command, .at = sent.at, .why = not_covered(sent.command, target)};
+    const bool early = sent.at < item.since;
+    if (miss.why.covers()) {
+      miss.kind = early                   ? NearestMiss::Kind::too_early
+                  : item.dies == immortal ? NearestMiss::Kind::fetched_again
+                                          : NearestMiss::Kind::not_complete;
+      nearest.offer(early ? Near::too_early : Near::covers, miss);
+    } else if (!early && miss.why.reason != NotCovered::Reason::other_kind) {
+      const bool other_stream = miss.why.reason == NotCovered::Reason::stream;
+      nearest.offer(other_stream ? Near::elsewhere : Near::almost, miss);
+    }
+  }
+  return nearest.take();
 }
 
-std::string Caches::explain(const Outcome& outcome) const {
+// ---- entries ------------------------------------------------------------------------------------
+
+Cause Caches::cause_of(const Item& item) const {
+  Cause cause;
+  cause.kind = item.kind == ItemKind::pointer   ? Cause::Kind::cached_pointer
+               : item.kind == ItemKind::unknown ? Cause::Kind::cached_unknown
+                                                : Cause::Kind::cached_translation;
+  cause.pa = item.origin;
+  cause.value = item.value;
+  cause.va = item.va;
+  cause.asid = tags_[item.tag].tag.asid;
+  cause.stored_at = item.stored_at;
+  cause.vanished_at = item.vanished_at;
+  cause.miss = nearest_miss(item);
+  return cause;
+}
+
+Cause Caches::cause_of(const AtcItem& item, u64 va) const {
+  const AtcOwner& owner = atc_owners_[item.owner];
+  Cause cause;
+  cause.kind = item.identity != 0               ? Cause::Kind::atc_identity
+               : item.kind != ItemKind::unknown ? Cause::Kind::atc_entry
+               : item.from_reset != 0           ? Cause::Kind::atc_reset
+                                                : Cause::Kind::atc_unknown;
+  cause.va = va;
+  cause.sid = owner.sid;
+  if (owner.ssv == 1) cause.ssid = owner.ssid;
+  cause.stored_at = item.stored_at;
+  cause.lost_at = item.lost_at;
+  if (cause.kind == Cause::Kind::atc_entry) {
+    const Candidate c = candidate_of(item, 0, va);
+    cause.pa = c.origin;
+    cause.value = c.value;
+  }
+  cause.miss = nearest_miss(item, va);
+  return cause;
+}
+
+/// Why a page is a table.
+Cause Caches::cause_of(const Edge& edge) const {
+  if (edge.kind == EdgeKind::item) return cause_of(items_[static_cast<u32>(edge.parent)]);
+  Cause cause;
+  cause.value = edge.value;
+  cause.kind = edge.kind == EdgeKind::root ? Cause::Kind::table_root : Cause::Kind::table_link;
+  if (edge.kind == EdgeKind::word) cause.pa = edge.parent;
+  if (edge.kind == EdgeKind::root) {
+    cause.asid = tags_[regimes_[static_cast<u32>(edge.parent)].tag].tag.asid;
+  }
+  return cause;
+}
+
+/// The entry of item number `index` that translates `va`; what was read at `origin` through it.
+Cause Caches::cause_of_item(u32 index, u64 va, u64 origin, u64 value) const {
+  const Item& item = items_[index - 1];
+  const bool one = item.kind == ItemKind::final && item.holds(va);
+  Cause cause = cause_of(one ? item.part((va - item.va) / item.entry_bytes(), 1) : item);
+  if (origin != 0 && cause.pa != origin && item.kind != ItemKind::final) {
+    cause.through = CauseWord{origin, value};
+  }
+  return cause;
+}
+
+Cause Caches::cause_of(const Candidate& c, u64 va) const {
+  if (c.from_atc()) return cause_of(atc_items_[c.atc], va);
+  if (c.item != 0) return cause_of_item(c.item, va, c.origin, c.value);
+  Cause cause;
+  cause.kind = c.kind == Candidate::Kind::unknown ? Cause::Kind::unknown_word : Cause::Kind::word;
+  cause.pa = c.origin;
+  cause.value = c.value;
+  cause.va = va;
+  if (c.kind == Candidate::Kind::fault) cause.rule = c.fault.rule;
+  const bool old = memory_.newest(c.origin) != Content{c.value, false};
+  if (const auto since = memory_.pending_since(c.origin);
+      since && old && cause.kind == Cause::Kind::word) {
+    cause.kind = Cause::Kind::pending_word;
+    cause.stored_at = *since;
+  }
+  return cause;
+}
+
+Cause Caches::cause_of(const Outcome& outcome) const {
+  using Kind = Cause::Kind;
   if (outcome.atc != 0) {
     const AtcItem& item = atc_items_[outcome.atc];
     const u64 offset = outcome.kind == OutcomeKind::translation ? outcome.pa - item.output : 0;
-    return explain_atc(item, item.first + offset);
+    return cause_of(item, item.first + offset);
   }
-  switch (outcome.kind) {
-    case OutcomeKind::any:
-      if (outcome.rule == Rule::UNKNOWN_AFTER_RESET) {
-        return "an entry from before reset may live: it was never invalidated";
-      }
-      if (outcome.rule == Rule::TAG_REGIMES) return "two configurations differ under one tag";
-      if (outcome.rule == Rule::CONFLICT_TLB) return "living translations differ at this address";
-      if (outcome.item != 0) return explain_item(items_[outcome.item - 1]);
-      return "memory of unknown content at " + name(outcome.origin) + " is read";
-    case OutcomeKind::bypass: return "the SMMU does not translate";
-    case OutcomeKind::abort: return "terminated by STE.Config or GBPA";
-    case OutcomeKind::denied:
-      if (outcome.origin == 0) {
-        return "an ATS request is not granted: " + std::string(rule_info(outcome.rule).text);
-      }
-      break;
-    case OutcomeKind::fault:
-    case OutcomeKind::translation: break;
+  Cause cause;
+  cause.rule = outcome.rule;
+  if (outcome.kind == OutcomeKind::any && outcome.item == 0) {
+    cause.kind = outcome.rule == Rule::UNKNOWN_AFTER_RESET ? Kind::from_reset
+                 : outcome.rule == Rule::TAG_REGIMES       ? Kind::tags_differ
+                 : outcome.rule == Rule::CONFLICT_TLB      ? Kind::entries_differ
+                                                           : Kind::unknown_word;
+    cause.pa = outcome.origin;
+    return cause;
   }
-  std::string text;
-  if (outcome.item != 0) {
-    const Item& item = items_[outcome.item - 1];
-    text = explain_item(item);
-    if (item.origin != outcome.origin) text = name(outcome.origin) + " read through " + text;
-    return text;
+  if (outcome.kind == OutcomeKind::bypass) {
+    cause.kind = Kind::bypass;
+  } else if (outcome.kind == OutcomeKind::abort) {
+    cause.kind = Kind::terminated;
+  } else if (outcome.item != 0) {
+    return cause_of_item(outcome.item, items_[outcome.item - 1].va, outcome.origin, outcome.value);
+  } else if (outcome.origin != 0) {
+    cause.kind = Kind::word;
+    cause.pa = outcome.origin;
+    cause.value = outcome.value;
+    if (outcome.kind != OutcomeKind::fault) cause.rule.reset();
   }
-  if (outcome.origin == 0) return std::string(rule_info(outcome.rule).text);
-  return "memory: " + name(outcome.origin) + " holds " + hex(outcome.value);
+  return cause;
+}
+
+Cause Caches::cause_of_fault(u32 tag, u64 va, const std::vector<Candidate>& found) const {
+  for (const Candidate& c : found) {
+    if (c.kind == Candidate::Kind::fault) return cause_of(c, va);
+  }
+  Cause cause;
+  cause.rule = Rule::S1_DESCRIPTOR_VALID;
+  cause.va = va;
+  if (is_atc_tag(tag)) return cause;
+  for (u64 r = tags_[tag].first_regime; r != 0; r = regimes_[r - 1].next) {
+    const RegimeState& state = regimes_[r - 1];
+    if (state.formed == 0) continue;
+    const unsigned half = select_half(state.regime, va);
+    const bool disabled = state.regime.half[half].epd.value;
+    if (!disabled && va_in_range(state.regime, half, va)) continue;
+    cause.kind = disabled ? Cause::Kind::half_disabled : Cause::Kind::beyond_input;
+    cause.value = half;
+    cause.txsz = static_cast<unsigned>(state.regime.half[half].tsz);
+    cause.rule = disabled ? Rule::S1_EPD : Rule::S1_VA_IN_RANGE;
+    return cause;
+  }
+  return cause;
+}
+
+// ---- configuration ------------------------------------------------------------------------------
+
+/// Where memory has the stream's structures now.
+std::vector<Caches::Structure> Caches::structures_of(u32 sid, std::optional<u32> ssid) const {
+  std::vector<Structure> found;
+  if (!sid_in_range(strtab_, u64{sid})) return found;
+  u64 ste_place = linear_ste_address(strtab_, u64{sid});
+  if (strtab_.two_level) {
+    found.push_back({ConfigKind::l1std, sid, 0, l1std_address(strtab_, u64{sid})});
+    const L1Std<u64> l1std{memory_.newest(found.back().place).value};
+    if (l1std_illegal(strtab_, l1std, u64{sid})) return found;
+    ste_place = second_level_ste_address(strtab_, l1std, u64{sid});
+  }
+  found.push_back({ConfigKind::ste, sid, 0, ste_place});
+  Ste<u64> ste;
+  for (unsigned w = 0; w < ste_words; ++w) ste.dw[w] = memory_.newest(ste_place + 8 * w).value;
+  if (!ste.v().value || !decode_ste(ste, caps_).has_stage1()) return found;
+  const u32 number = ssid.value_or(0);
+  u64 cd_place = linear_cd_address(ste, u64{number});
+  if (const unsigned leaf_bits = cd_leaf_bits(ste, caps_); leaf_bits != 0) {
+    found.push_back({ConfigKind::l1cd, sid, number, l1cd_address(ste, leaf_bits, u64{number})});
+    const L1Cd<u64> l1cd{memory_.newest(found.back().place).value};
+    if (l1cd_illegal(l1cd, caps_)) return found;
+    cd_place = second_level_cd_address(l1cd, leaf_bits, u64{number});
+  }
+  found.push_back({ConfigKind::cd, sid, number, cd_place});
+  return found;
+}
+
+std::vector<Cause> Caches::causes_of_stream(u32 sid, std::optional<u32> ssid) const {
+  std::vector<Cause> causes;
+  std::vector<EventIndex> since;  // of each: the latest that its words were changed
+  for (u32 i = 0; i < config_items_.size(); ++i) {
+    const ConfigItem& item = config_items_[i];
+    if (!item.serves(sid, of_substreams(item.kind) ? ssid.value_or(0) : item.ssid)) continue;
+    const Content now = memory_.newest(item.place + 8 * item.word);
+    if (now == Content{item.value, (item.unknown & 1) != 0}) continue;
+    const auto same = [&](const Cause& c) {
+      return c.structure == item.kind && c.pa == item.place;
+    };
+    auto its = std::ranges::find_if(causes, same);
+    if (its == causes.end()) {
+      Cause cause;
+      cause.kind = Cause::Kind::cached_structure;
+      cause.structure = item.kind;
+      cause.pa = item.place;
+      cause.sid = sid;
+      if (of_substreams(item.kind)) cause.ssid = ssid;
+      causes.push_back(std::move(cause));
+      since.push_back(0);
+      its = causes.end() - 1;
+    }
+    its->words.push_back(
+        {item.word, (item.unknown & 1) != 0, item.value, now.value, item.stored_at});
+    EventIndex& latest = since[static_cast<std::size_t>(its - causes.begin())];
+    if (item.since < latest) continue;
+    latest = item.since;
+    its->stored_at = item.stored_at;
+    its->vanished_at = item.vanished_at;
+    its->miss = nearest_miss(item);
+  }
+  for (Cause& cause : causes) std::ranges::sort(cause.words, {}, &CachedWord::index);
+  return causes;
+}
+
+Cause Caches::cause_in_memory(u32 sid, std::optional<u32> ssid, const StreamOption& option) const {
+  Cause cause;
+  cause.rule = option.rule;
+  const std::vector<Structure> all = structures_of(sid, ssid);
+  if (all.empty()) return cause;
+  // A stream that has no STE fails at its L1STD, and so on.
+  const Structure& last =
+      option.event == EventType::c_bad_ste && all.size() > 1 && all.back().kind != ConfigKind::ste
+          ? *std::ranges::find(all, ConfigKind::ste, &Structure::kind)
+          : all.back();
+  cause.kind = Cause::Kind::structure;
+  cause.structure = last.kind;
+  cause.pa = last.place;
+  cause.sid = sid;
+  if (of_substreams(last.kind)) cause.ssid = ssid;
+  cause.value = memory_.newest(last.place).value;
+  return cause;
+}
+
+// ---- words --------------------------------------------------------------------------------------
+
+std::string Caches::explain_item(const Item& item) const {
+  return cause_text(cause_of(item), namer_);
+}
+std::string Caches::explain_atc(const AtcItem& item, u64 va) const {
+  return cause_text(cause_of(item, va), namer_);
+}
+std::string Caches::explain(const Candidate& candidate, u64 va) const {
+  return cause_text(cause_of(candidate, va), namer_);
+}
+std::string Caches::explain(const Outcome& outcome) const {
+  return cause_text(cause_of(outcome), namer_);
 }
 
 }  // namespace iommucheck::spec

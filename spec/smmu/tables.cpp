@@ -622,18 +622,21 @@ void Caches::recycle(u64 pa, bool given_back) {
   Frame& frame = memory_.frame(pa);
   if (given_back) count(Rule::TABLE_FREE);
   if (given_back && (may_be_walked_to(frame) || is_configuration(pa))) {
-    std::string how =
-        "hardware may still walk the table page " + name(frame.address()) + " that is given back";
-    for (u32 i = static_cast<u32>(frame.first_edge); i != 0; i = edges_[i].next) {
-      const Edge& edge = edges_[i];
-      if (edge.kind == EdgeKind::item)
-        how += "; " + explain_item(items_[static_cast<u32>(edge.parent)]);
-      if (edge.kind == EdgeKind::word) how += "; " + name(edge.parent) + " points to it";
-      if (edge.kind == EdgeKind::root) how += "; it is the root of a translation regime";
-      break;
+    std::vector<Cause> causes;
+    constexpr std::size_t enough = 4;
+    for (u32 i = static_cast<u32>(frame.first_edge); i != 0 && causes.size() < enough;) {
+      causes.push_back(cause_of(edges_[i]));
+      i = edges_[i].next;
     }
-    if (is_configuration(pa)) how += "; it holds configuration structures that can be fetched";
-    report(Rule::TABLE_FREE, how);
+    if (is_configuration(pa)) {
+      causes.emplace_back();
+      causes.back().kind = Cause::Kind::configuration;
+      causes.back().pa = pa;
+    }
+    report(
+        Rule::TABLE_FREE,
+        "hardware may still walk the table page " + name(frame.address()) + " that is given back",
+        std::move(causes));
   }
   if (given_back && is_walked(frame, false)) {
     report(Rule::WILD_WALK, "a walk may read the page " + name(frame.address()) +
@@ -773,12 +776,11 @@ void Caches::probe_tag(u32 tag, u64 va, u64 origin) {
   }
   std::string text = "two translations that differ may both be alive at input address " + name(va) +
                      " under one tag; the last store was to " + name(origin);
+  std::vector<Cause> causes;
   for (const Candidate& c : found) {
-    if (c.kind == Candidate::Kind::fault) continue;
-    text += c.item != 0 ? "; cached: " + explain_item(items_[c.item - 1])
-                        : "; in memory: " + name(c.origin);
+    if (c.kind != Candidate::Kind::fault) causes.push_back(cause_of(c, va));
   }
-  report(Rule::CONFLICT_BBM, text);
+  report(Rule::CONFLICT_BBM, text, std::move(causes));
 }
 
 /// Some word of the table, or of those below it, has more than one visible version.

@@ -23,6 +23,20 @@ constexpr std::array calls{
 #undef SVA_CALL
 };
 
+/// A kind by its name; a number that is none as it is.
+std::string kind_text(u32 kind) {
+  switch (static_cast<DomainKind>(kind)) {
+    case DomainKind::paging: return "paging";
+    case DomainKind::blocked: return "blocked";
+    case DomainKind::identity: return "identity";
+    case DomainKind::paging_s2: return "paging_s2";
+    case DomainKind::dynamic: return "dynamic";
+    case DomainKind::nested: return "nested";
+    case DomainKind::nested_pasid: return "nested_pasid";
+  }
+  return "kind " + std::to_string(kind);
+}
+
 std::string arguments_text(const Call& call) {
   const std::string domain = "domain " + hex(call.domain);
   const std::string device = ", device " + std::to_string(call.device);
@@ -36,8 +50,8 @@ std::string arguments_text(const Call& call) {
   const std::string target = on_io_mm ? io_mm : domain;
   switch (as_domain_call(call.kind)) {
     case CallKind::domain_alloc:
-      return "kind " + std::to_string(call.domain_kind) + ", input bits " +
-             std::to_string(call.input_bits);
+      return kind_text(call.domain_kind) +
+             (call.input_bits == 0 ? "" : ", input bits " + std::to_string(call.input_bits));
     case CallKind::attach:
     case CallKind::detach: return domain + device;
     case CallKind::map:

@@ -130,10 +130,10 @@ TEST_F(JunitCommand, ReplayHasTheTraceAndEachRule) {
   const XmlElement good = run("replay " + path("good.trace"), 0);
   EXPECT_EQ(good.attributes.at("failures"), "0");
   const XmlElement bad = run("replay " + path("bad.trace.gz"), 1);
-  EXPECT_EQ(bad.attributes.at("failures"), "2");  // the trace and one rule
+  EXPECT_EQ(bad.attributes.at("failures"), "1");  // one finding, in the case of its rule
   const XmlElement* trace = case_of(bad, path("bad.trace.gz"));
   ASSERT_NE(trace, nullptr);
-  EXPECT_EQ(trace->all("failure").size(), 1u);
+  EXPECT_TRUE(trace->all("failure").empty());
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 
 #include "oracle/check.h"
 #include "oracle/replay.h"
+#include "oracle/report/finding_text.h"
 #include "tests/oracle/lockstep_support.h"
 #include "trace/trace_file.h"
 
@@ -64,11 +65,11 @@ TEST_P(CheckTwin, IsFoundFromEachSeed) {
     const spec::RuleInfo& rule = spec::rule_info(found.rule);
     const std::string family(spec::family_name(rule.family));
     EXPECT_THAT(families_expected(GetParam()), Contains(family))
-        << "seed " << seed << ": " << found.headline;
+        << "seed " << seed << ": " << headline(found);
     EXPECT_EQ(rule.keeper, spec::Keeper::driver);
     EXPECT_LE(found.calls, 10U) << "seed " << seed;
     EXPECT_GE(found.calls, 3U);
-    EXPECT_FALSE(found.headline.empty());
+    EXPECT_FALSE(headline(found).empty());
     const auto trace = trace::read_trace(found.trace_path);
     ASSERT_TRUE(trace.has_value()) << trace.error().message;
     EXPECT_GT(trace->events.size(), 20U);
@@ -93,7 +94,7 @@ TEST(CheckDriver, WithoutABugHolds) {
     const CheckResult result = check(options);
     EXPECT_TRUE(result.findings.empty())
         << driver << ": " << spec::rule_name(result.findings.front().rule) << ": "
-        << result.findings.front().headline;
+        << headline(result.findings.front());
     EXPECT_EQ(result.sequences, 1500U);
     EXPECT_GT(result.calls, 10'000U);
     EXPECT_GT(result.outcomes_judged, 10'000U);
@@ -135,10 +136,10 @@ TEST(CheckDriver, TheExamplesBugIsExplained) {
   const Violation& found = result.findings.front();
   EXPECT_EQ(found.rule, spec::Rule::PAGE_REUSE);
   EXPECT_LE(found.calls, 5U);
-  EXPECT_THAT(found.headline, HasSubstr("promised: a fault"));
-  EXPECT_THAT(found.evidence, Contains(HasSubstr("a cached translation for")));
-  EXPECT_THAT(found.evidence, Contains(HasSubstr("the driver stores 0x0 at")));
-  EXPECT_THAT(found.evidence, Contains(HasSubstr("unmap(domain 0x1, iova")));
+  EXPECT_THAT(headline(found), HasSubstr("promised: a fault"));
+  EXPECT_THAT(evidence(found), Contains(HasSubstr("a cached translation for")));
+  EXPECT_THAT(evidence(found), Contains(HasSubstr("the driver stores 0x0 at")));
+  EXPECT_THAT(evidence(found), Contains(HasSubstr("unmap(domain 0x1, iova")));
 }
 
 TEST(CheckDriver, SeveralRulesAreSeveralFindings) {

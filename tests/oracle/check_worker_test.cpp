@@ -12,7 +12,7 @@
 #include "oracle/alone.h"
 #include "oracle/check.h"
 #include "oracle/replay.h"
-#include "oracle/violation_text.h"
+#include "oracle/report/finding_text.h"
 #include "tests/oracle/lockstep_support.h"
 #include "trace/trace_file.h"
 
@@ -43,13 +43,13 @@ CheckResult check(const CheckOptions& options) {
   return std::move(*result);
 }
 
-void expect_death(const CheckOptions& options, spec::Rule rule, const std::string& headline) {
+void expect_death(const CheckOptions& options, spec::Rule rule, const std::string& text) {
   const CheckResult result = check(options);
   ASSERT_EQ(result.findings.size(), 1U);
   const Violation& found = result.findings.front();
-  EXPECT_EQ(found.rule, rule) << found.headline;
-  EXPECT_THAT(found.headline, HasSubstr(headline));
-  EXPECT_THAT(found.evidence, Contains(HasSubstr("= it did not return")));
+  EXPECT_EQ(found.rule, rule) << headline(found);
+  EXPECT_THAT(headline(found), HasSubstr(text));
+  EXPECT_THAT(evidence(found), Contains(HasSubstr("= it did not return")));
   EXPECT_GE(found.calls, 2U);
   const auto trace = trace::read_trace(found.trace_path);
   ASSERT_TRUE(trace.has_value()) << trace.error().message;
@@ -109,7 +109,7 @@ TEST(CheckWorker, TheRunGoesOnAfterACrash) {
 TEST(CheckWorker, StaticVariablesArePutBack) {
   // Over a hundred unmaps in all, yet never in one case.
   const CheckResult result = check(options_for("statics"));
-  EXPECT_TRUE(result.findings.empty()) << result.findings.front().headline;
+  EXPECT_TRUE(result.findings.empty()) << headline(result.findings.front());
   EXPECT_EQ(result.sequences, 2000U);
 }
 
@@ -127,12 +127,12 @@ TEST(CheckWorker, StateElsewhereIsAFindingOfItsOwn) {
     const CheckResult result = check(options);
     ASSERT_EQ(result.findings.size(), 1U) << fault;
     const Violation& found = result.findings.front();
-    EXPECT_EQ(found.rule, spec::Rule::STATE_RETURNS) << found.headline;
+    EXPECT_EQ(found.rule, spec::Rule::STATE_RETURNS) << headline(found);
     // Seen at its effect, or by the case that is run twice: whichever sequence comes first.
-    EXPECT_THAT(found.headline,
+    EXPECT_THAT(headline(found),
                 AnyOf(HasSubstr("broke PAGE_REUSE once"), HasSubstr("did not do the same twice")));
-    if (!found.headline.contains("PAGE_REUSE")) continue;
-    EXPECT_THAT(found.evidence, Contains(HasSubstr("alone: no rule is broken; behind")));
+    if (!headline(found).contains("PAGE_REUSE")) continue;
+    EXPECT_THAT(evidence(found), Contains(HasSubstr("alone: no rule is broken; behind")));
     const auto trace = trace::read_trace(found.trace_path);
     ASSERT_TRUE(trace.has_value()) << trace.error().message;
     EXPECT_GT(restored_in(*trace), 10U);
@@ -158,7 +158,7 @@ TEST(CheckWorker, ACaseInAProcessOfItsOwnHasNoStateOfOthers) {
     options.isolation = oracle::Isolation::each_case;
     options.sequences = 600;
     const CheckResult result = check(options);
-    EXPECT_TRUE(result.findings.empty()) << fault << ": " << result.findings.front().headline;
+    EXPECT_TRUE(result.findings.empty()) << fault << ": " << headline(result.findings.front());
     EXPECT_EQ(result.sequences, 600U);
     EXPECT_GT(result.outcomes_judged, 1000U) << "counted in the children";
   }
@@ -175,7 +175,7 @@ TEST(CheckWorker, InAProcessOfItsOwnBreachesAndCrashesAreFoundAsWell) {
     rules.insert(found.rule);
     EXPECT_LE(found.operations.size(), 3U);
     if (found.rule == spec::Rule::PAGE_REUSE) {
-      EXPECT_THAT(found.evidence, Contains(HasSubstr("nearest miss")));
+      EXPECT_THAT(evidence(found), Contains(HasSubstr("nearest miss")));
     }
   }
   EXPECT_EQ(rules, (std::set{spec::Rule::PAGE_REUSE, spec::Rule::CRASH_NEVER}));
@@ -187,9 +187,9 @@ TEST(CheckWorker, ACrashThatNeedsOthersBeforeItSaysSo) {
   const CheckResult result = check(options);
   ASSERT_EQ(result.findings.size(), 1U);
   const Violation& found = result.findings.front();
-  EXPECT_EQ(found.rule, spec::Rule::CRASH_NEVER) << found.headline;
-  EXPECT_THAT(found.evidence, Contains(HasSubstr("not alone: only behind")));
-  EXPECT_THAT(found.evidence, Contains(HasSubstr("= it did not return")));
+  EXPECT_EQ(found.rule, spec::Rule::CRASH_NEVER) << headline(found);
+  EXPECT_THAT(evidence(found), Contains(HasSubstr("not alone: only behind")));
+  EXPECT_THAT(evidence(found), Contains(HasSubstr("= it did not return")));
   const auto trace = trace::read_trace(found.trace_path);
   ASSERT_TRUE(trace.has_value()) << trace.error().message;
   EXPECT_GT(restored_in(*trace), 10U);
@@ -198,7 +198,7 @@ TEST(CheckWorker, ACrashThatNeedsOthersBeforeItSaysSo) {
   EXPECT_EQ(again->end.outcome.ended, oracle::Ended::crashed);
   // Without a driver: nothing that the events show is broken, several cases or not.
   const oracle::ReplayResult judged = oracle::replay_trace(*trace);
-  EXPECT_TRUE(judged.findings.empty()) << judged.findings.front().headline;
+  EXPECT_TRUE(judged.findings.empty()) << headline(judged.findings.front());
   EXPECT_EQ(judged.undetermined, 0U);
   std::filesystem::remove_all(options.out_directory);
 }
@@ -239,42 +239,6 @@ TEST(CheckWorker, TracesNameTheirCases) {
   (*header.about)["cases"] = "0:1";
   (*header.about)["operations"] = "99";
   EXPECT_FALSE(oracle::cases_of(header).has_value());
-}
-
-TEST(CheckWorker, FindingsCrossTheProcessAsTheyWere) {
-  Violation violation;
-  violation.rule = spec::Rule::TABLE_FREE;
-  violation.headline = "what, where; and why\nin two lines";
-  violation.evidence = {"", "a", "b\x1f!"};
-  violation.operations = sequence_of(1, 2).operations;
-  violation.calls = 7;
-  violation.sequence = ~u64{0};
-  violation.trace_path = "/tmp/x y";
-  violation.again = "iommucheck replay '/tmp/x y'";
-  const std::string text = oracle::to_text(violation);
-  const auto back = oracle::violation_of(text);
-  ASSERT_TRUE(back.has_value());
-  EXPECT_EQ(back->rule, violation.rule);
-  EXPECT_EQ(back->headline, violation.headline);
-  EXPECT_EQ(back->evidence, (std::vector<std::string>{"", "a", "b !"}));
-  EXPECT_EQ(back->operations, violation.operations);
-  EXPECT_EQ(back->calls, violation.calls);
-  EXPECT_EQ(back->sequence, violation.sequence);
-  EXPECT_EQ(back->trace_path, violation.trace_path);
-  EXPECT_EQ(back->again, violation.again);
-  for (std::size_t cut = 0; cut < text.size(); ++cut) {
-    EXPECT_FALSE(oracle::violation_of(text.substr(0, cut)).has_value()) << cut;
-    std::string damaged = text;
-    damaged[cut] = '9';
-    static_cast<void>(oracle::violation_of(damaged));  // whatever it says, it ends
-  }
-  const oracle::GaveUp bound{
-      .bound = "too many", .operations = violation.operations, .sequence = 3, .trace_path = ""};
-  const auto same = oracle::gave_up_of(oracle::to_text(bound));
-  ASSERT_TRUE(same.has_value());
-  EXPECT_EQ(same->bound, bound.bound);
-  EXPECT_EQ(same->operations, bound.operations);
-  EXPECT_FALSE(oracle::gave_up_of(text).has_value());
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "oracle/import/smmu_watch.h"
 #include "oracle/replay.h"
+#include "oracle/report/finding_text.h"
 #include "tests/oracle/door_support.h"
 #include "tests/oracle/own_path.h"
 #include "trace/json.h"
@@ -47,7 +48,7 @@ ReplayResult replayed(const std::string& path) {
   return result ? std::move(*result) : ReplayResult{};
 }
 
-/// Findings, numbers, missing facts and rules are those of the replay; evidence begins with it.
+/// Findings, numbers, missing facts and rules are those of the replay; so is the evidence.
 void expect_same(iommucheck_monitor* monitor, const ReplayResult& result) {
   ASSERT_EQ(static_cast<std::size_t>(iommucheck_monitor_findings(monitor)), result.findings.size());
   for (u32 i = 0; i < result.findings.size(); ++i) {
@@ -55,12 +56,14 @@ void expect_same(iommucheck_monitor* monitor, const ReplayResult& result) {
     EXPECT_EQ(iommucheck_monitor_finding_text(monitor, i, IOMMUCHECK_FINDING_RULE),
               spec::rule_name(wanted.rule));
     EXPECT_EQ(iommucheck_monitor_finding_text(monitor, i, IOMMUCHECK_FINDING_TEXT),
-              wanted.headline);
-    for (u32 line = 0; line < wanted.evidence.size(); ++line) {
-      const char* evidence = iommucheck_monitor_evidence(monitor, i, line);
-      ASSERT_NE(evidence, nullptr);
-      EXPECT_EQ(evidence, wanted.evidence[line]);
+              headline(wanted));
+    const std::vector<std::string> lines = evidence(wanted);
+    for (u32 line = 0; line < lines.size(); ++line) {
+      const char* its = iommucheck_monitor_evidence(monitor, i, line);
+      ASSERT_NE(its, nullptr);
+      EXPECT_EQ(its, lines[line]);
     }
+    EXPECT_EQ(iommucheck_monitor_evidence(monitor, i, static_cast<u32>(lines.size())), nullptr);
   }
   iommucheck_summary all{};
   all.size = sizeof all;

@@ -8,6 +8,7 @@
 #include <functional>
 
 #include "oracle/replay.h"
+#include "oracle/report/finding_text.h"
 #include "tests/oracle/door_support.h"
 
 namespace iommucheck::oracle {
@@ -232,7 +233,7 @@ ReplayResult judged(const std::string& what) {
 std::string rules_of(const ReplayResult& result) {
   std::string text;
   for (const auto& finding : result.findings) {
-    text += std::string(spec::rule_name(finding.rule)) + ": " + finding.headline + "\n";
+    text += std::string(spec::rule_name(finding.rule)) + ": " + headline(finding) + "\n";
   }
   return text;
 }
@@ -283,9 +284,9 @@ TEST(DomainKindsByHand, AStrangeErrorKeepsItsNumber) {
       judged(alloc("paging") + returned("0x1", R"("other","error":"0x26")"));
   ASSERT_EQ(result.findings.size(), 1u);
   EXPECT_EQ(result.findings[0].rule, spec::Rule::RESULT_EXACT);
-  EXPECT_NE(result.findings[0].headline.find("errno 38"), std::string::npos)
-      << result.findings[0].headline;
-  for (const std::string& line : result.findings[0].evidence) {
+  EXPECT_NE(headline(result.findings[0]).find("errno 38"), std::string::npos)
+      << headline(result.findings[0]);
+  for (const std::string& line : evidence(result.findings[0])) {
     EXPECT_EQ(line.find("EINVAL"), std::string::npos) << line;
   }
 }

@@ -5,6 +5,7 @@
 
 #include "impl/driver.h"
 #include "oracle/driver_host.h"
+#include "oracle/report/finding_text.h"
 
 namespace iommucheck::oracle {
 namespace {
@@ -81,12 +82,13 @@ class FaultsEnded : public testing::TestWithParam<bool> {
   }
   void judge() {
     if (!GetParam()) {
-      EXPECT_TRUE(monitor.findings().empty()) << monitor.findings().front().text;
+      EXPECT_TRUE(monitor.findings().empty()) << one_line(monitor.findings().front());
       EXPECT_FALSE(monitor.smmu().has_stall(1, 1, true));
       return;
     }
     ASSERT_FALSE(monitor.findings().empty());
-    EXPECT_EQ(monitor.findings()[0].rule, spec::Rule::FAULT_ENDED) << monitor.findings()[0].text;
+    EXPECT_EQ(monitor.findings()[0].rule, spec::Rule::FAULT_ENDED)
+        << one_line(monitor.findings()[0]);
   }
 
   iommucheck_driver driver;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "oracle/report/finding_text.h"
 #include "tests/oracle/lockstep_support.h"
 #include "trace/hash.h"
 
@@ -48,7 +49,7 @@ TEST(LockstepDeterminism, ThousandInputsForwardBackwardAndTwice) {
   for (u64 i = 0; i < inputs; ++i) {
     forward.push_back(hash_of_case(*driver.lockstep, sink, i));
     ASSERT_TRUE(driver->monitor().findings().empty())
-        << i << ": " << driver->monitor().findings().front().text;
+        << i << ": " << one_line(driver->monitor().findings().front());
   }
   // The inputs are worth it: accesses, refused allocations, polls without progress.
   EXPECT_GT(sink.count(trace::EventKind::Dma), 1000U);

@@ -5,6 +5,7 @@
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
 
+#include "oracle/report/finding_text.h"
 #include "tests/oracle/lockstep_support.h"
 
 namespace iommucheck::test {
@@ -77,7 +78,7 @@ TEST(LockstepProperties, ChangesHaveTheVerdictOfTheWholeSpaceForTwinsToo) {
       ++held;
       driver->monitor().check_whole_space();
       ASSERT_EQ(verdict_of(*driver.lockstep), "holds")
-          << twin << ", case " << i << ": " << driver->monitor().findings().front().text;
+          << twin << ", case " << i << ": " << one_line(driver->monitor().findings().front());
     }
     EXPECT_GT(held, 0U) << twin;
   }

@@ -7,6 +7,7 @@
 
 #include "impl/driver.h"
 #include "oracle/driver_host.h"
+#include "oracle/report/finding_text.h"
 
 namespace iommucheck::oracle {
 namespace {
@@ -47,7 +48,7 @@ TEST(ManyDomains, TheBuiltinDriverHasOneForEachAsid) {
   for (const u64 domain : domains) {
     ASSERT_EQ(host.call({.kind = CallKind::domain_free, .domain = domain}).status, Status::ok);
   }
-  ASSERT_TRUE(monitor.findings().empty()) << monitor.findings().front().text;
+  ASSERT_TRUE(monitor.findings().empty()) << one_line(monitor.findings().front());
   monitor.driver_stops();
   EXPECT_EQ(host.shut_down(), 0U);
 }

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "oracle/check.h"
+#include "oracle/report/finding_text.h"
 
 namespace iommucheck::oracle {
 namespace {
@@ -30,8 +31,8 @@ TEST_P(PluginBoundary, IsAFinding) {
   const auto result = run_check(options);
   ASSERT_TRUE(result.has_value()) << result.error().message;
   ASSERT_EQ(result->findings.size(), 1U);
-  EXPECT_EQ(result->findings.front().rule, nonsense.rule) << result->findings.front().headline;
-  EXPECT_THAT(result->findings.front().headline, HasSubstr(nonsense.headline));
+  EXPECT_EQ(result->findings.front().rule, nonsense.rule) << headline(result->findings.front());
+  EXPECT_THAT(headline(result->findings.front()), HasSubstr(nonsense.headline));
 }
 
 constexpr const char* not_given = "not in memory that table_alloc gave";

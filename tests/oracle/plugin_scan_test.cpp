@@ -8,6 +8,7 @@
 
 #include "oracle/check.h"
 #include "oracle/replay.h"
+#include "oracle/report/finding_text.h"
 #include "trace/trace_file.h"
 
 namespace iommucheck::oracle {
@@ -47,7 +48,7 @@ const RuleCount& count_of(const CheckResult& result, Rule rule) {
 
 TEST(PluginScan, ARightDriverIsClean) {
   const CheckResult result = check(options_for(plugin("scan_none")));
-  EXPECT_TRUE(result.findings.empty()) << result.findings.front().headline;
+  EXPECT_TRUE(result.findings.empty()) << headline(result.findings.front());
   EXPECT_EQ(result.sequences, 1500U);
   for (const Rule rule : {Rule::PAGE_REUSE, Rule::TABLE_FREE, Rule::WILD_WALK,
                           Rule::QUEUE_SLOT_ORDER, Rule::PROMISE_OUTCOME, Rule::STATE_RETURNS}) {
@@ -60,9 +61,9 @@ void expect_found(const std::string& name, Rule rule) {
   const CheckResult result = check(options);
   ASSERT_EQ(result.findings.size(), 1U) << name;
   const Violation& found = result.findings.front();
-  EXPECT_EQ(found.rule, rule) << found.headline;
+  EXPECT_EQ(found.rule, rule) << headline(found);
   EXPECT_LE(found.operations.size(), 4U);
-  EXPECT_THAT(found.evidence, Not(Contains(HasSubstr("the trace alone does not show it"))));
+  EXPECT_THAT(evidence(found), Not(Contains(HasSubstr("the trace alone does not show it"))));
   const auto trace = trace::read_trace(found.trace_path);
   ASSERT_TRUE(trace.has_value()) << trace.error().message;
   std::size_t swept = 0;
@@ -85,9 +86,9 @@ TEST(PluginScan, ATableFreedEarlyIsFound) { expect_found("scan_early", Rule::TAB
 TEST(PluginScan, WhatNeedsTheOrderIsUndetermined) {
   const CheckResult precise = check(options_for(plugin("forget_order")));
   ASSERT_EQ(precise.findings.size(), 1U);
-  EXPECT_EQ(precise.findings.front().rule, Rule::WILD_WALK) << precise.findings.front().headline;
+  EXPECT_EQ(precise.findings.front().rule, Rule::WILD_WALK) << headline(precise.findings.front());
   const CheckResult scan = check(options_for(plugin("scan_forget_order")));
-  EXPECT_TRUE(scan.findings.empty()) << scan.findings.front().headline;
+  EXPECT_TRUE(scan.findings.empty()) << headline(scan.findings.front());
   const RuleCount& count = count_of(scan, Rule::WILD_WALK);
   EXPECT_EQ(count.verdict, RuleVerdict::undetermined);
   EXPECT_THAT(count.why, HasSubstr("order of stores found together"));
@@ -100,7 +101,7 @@ TEST(PluginScan, TheOptionAsksForItAsTheFlagDoes) {
   options.precision = Precision::scan;
   options.sequences = 200;
   const CheckResult told = check(options);
-  EXPECT_TRUE(told.findings.empty()) << told.findings.front().headline;
+  EXPECT_TRUE(told.findings.empty()) << headline(told.findings.front());
   options.driver = "builtin";
   EXPECT_FALSE(run_check(options).has_value());
 }

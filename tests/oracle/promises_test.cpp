@@ -7,6 +7,7 @@
 
 #include "impl/driver.h"
 #include "oracle/driver_host.h"
+#include "oracle/report/finding_text.h"
 #include "spec/smmu/stream_table.h"
 
 namespace iommucheck::oracle {
@@ -92,14 +93,14 @@ class Promises : public testing::Test {
   }
   void holds() {
     ends();
-    for (const Finding& finding : monitor.findings()) ADD_FAILURE() << finding.text;
+    for (const Finding& finding : monitor.findings()) ADD_FAILURE() << one_line(finding);
   }
   void is_found(const std::string& where, spec::Rule rule = spec::Rule::PROMISE_OUTCOME) {
     ends();
     ASSERT_FALSE(monitor.findings().empty());
-    EXPECT_EQ(monitor.findings()[0].rule, rule) << monitor.findings()[0].text;
-    EXPECT_NE(monitor.findings()[0].text.find(where), std::string::npos)
-        << monitor.findings()[0].text;
+    EXPECT_EQ(monitor.findings()[0].rule, rule) << one_line(monitor.findings()[0]);
+    EXPECT_NE(one_line(monitor.findings()[0]).find(where), std::string::npos)
+        << one_line(monitor.findings()[0]);
   }
 
   Monitor monitor;
@@ -206,7 +207,7 @@ TEST_F(Promises, TheWholeSpaceHasStreamsOfNobody) {
   monitor.caches().dirty_streams().clear();  // as if no event had told
   monitor.check_whole_space();
   ASSERT_FALSE(monitor.findings().empty());
-  EXPECT_NE(monitor.findings()[0].text.find("no device's"), std::string::npos);
+  EXPECT_NE(one_line(monitor.findings()[0]).find("no device's"), std::string::npos);
 }
 
 TEST_F(Promises, AStreamOfADeviceThatIsGoneDoesNotBypass) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 
+#include "oracle/report/finding_text.h"
 #include "tests/oracle/replay_support.h"
 
 namespace iommucheck::oracle {
@@ -20,8 +21,8 @@ constexpr u64 cmdq_cons = 0x9c;
 std::string text_of(const ReplayResult& result) {
   std::string text;
   for (const Violation& violation : result.findings) {
-    text += fmt::format("{}: {}\n", spec::rule_name(violation.rule), violation.headline);
-    for (const std::string& line : violation.evidence) text += "    " + line + "\n";
+    text += fmt::format("{}: {}\n", spec::rule_name(violation.rule), headline(violation));
+    for (const std::string& line : evidence(violation)) text += "    " + line + "\n";
   }
   return text;
 }

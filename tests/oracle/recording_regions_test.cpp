@@ -9,6 +9,7 @@
 
 #include "oracle/import/smmu_watch.h"
 #include "oracle/replay.h"
+#include "oracle/report/finding_text.h"
 
 namespace iommucheck::oracle {
 namespace {
@@ -127,8 +128,8 @@ class Writer {
 std::string text_of(const ReplayResult& result) {
   std::string text;
   for (const Violation& violation : result.findings) {
-    text += fmt::format("{}: {}\n", spec::rule_name(violation.rule), violation.headline);
-    for (const std::string& each : violation.evidence) text += "    " + each + "\n";
+    text += fmt::format("{}: {}\n", spec::rule_name(violation.rule), headline(violation));
+    for (const std::string& each : evidence(violation)) text += "    " + each + "\n";
   }
   for (const MissingFact& missing : result.missing) {
     text += fmt::format("{} undetermined: {}\n", missing.events, missing.fact);

@@ -8,6 +8,7 @@
 #include "oracle/record_case.h"
 #include "oracle/recorder.h"
 #include "oracle/replay.h"
+#include "oracle/report/finding_text.h"
 #include "tests/oracle/own_path.h"
 #include "trace/trace_file.h"
 
@@ -108,9 +109,9 @@ TEST_P(Faults, AreFoundAgainAtTheSameEvent) {
   ASSERT_FALSE(record->findings.empty()) << record->failed;
   const Finding& first = record->findings.front();
   const std::vector<Finding> again = fed(record->trace);
-  ASSERT_FALSE(again.empty()) << spec::rule_name(first.rule) << ": " << first.text;
-  EXPECT_EQ(again.front().rule, first.rule) << again.front().text << "\n" << first.text;
-  EXPECT_EQ(again.front().at, first.at) << again.front().text << "\n" << first.text;
+  ASSERT_FALSE(again.empty()) << spec::rule_name(first.rule) << ": " << one_line(first);
+  EXPECT_EQ(again.front().rule, first.rule) << one_line(again.front()) << "\n" << one_line(first);
+  EXPECT_EQ(again.front().at, first.at) << one_line(again.front()) << "\n" << one_line(first);
 
   // And through a file.
   const std::string path =
@@ -139,11 +140,11 @@ TEST(ReplayLockstep, CleanRunsReplayClean) {
     sequence.ends = {.whole_space = number % 2 == 0, .teardown = number % 3 == 0};
     const iommucheck_driver driver = driver_with(Fault::none);
     const CaseRecord record = record_case(driver, {}, sequence);
-    ASSERT_TRUE(record.findings.empty()) << record.findings.front().text;
+    ASSERT_TRUE(record.findings.empty()) << one_line(record.findings.front());
     const std::vector<Finding> again = fed(record.trace);
     ASSERT_TRUE(again.empty()) << "sequence " << number << ": "
                                << spec::rule_name(again.front().rule) << ", event "
-                               << again.front().at << ": " << again.front().text;
+                               << again.front().at << ": " << one_line(again.front());
     calls += record.calls;
   }
   EXPECT_GT(calls, 300u);

@@ -126,14 +126,10 @@ TEST(Junit, RulesAreCasesByTheirVerdict) {
       {.rule = spec::Rule::TAG_STAGE2, .verdict = RuleVerdict::not_claimed, .why = "IDR0.S2P = 0"},
       {.rule = spec::Rule::TORN_CD, .verdict = RuleVerdict::not_exercised, .why = "no CD"},
       {.rule = spec::Rule::TORN_STE, .verdict = RuleVerdict::undetermined, .why = "barriers"}};
-  Violation finding;
-  finding.rule = spec::Rule::PAGE_REUSE;
-  finding.headline = "a page <is> reached & given back";
-  finding.evidence = {"first line", "nearest miss: \x1b"};
+  Violation finding(finding_of(spec::Rule::PAGE_REUSE, "a page <is> reached & given back"));
+  finding.remarks = {"first line", "nearest miss: \x1b"};
   finding.trace_path = "out/x.trace";
-  Violation other;
-  other.rule = spec::Rule::CRASH_NEVER;
-  other.headline = "it crashed";
+  const Violation other(finding_of(spec::Rule::CRASH_NEVER, "it crashed"));
   JunitSuite suite;
   suite.name = "iommucheck check mine.so";
   suite.seconds = 1.5;
@@ -154,7 +150,7 @@ TEST(Junit, RulesAreCasesByTheirVerdict) {
   EXPECT_EQ(cases[0]->attributes.at("name"), "PAGE_REUSE");
   EXPECT_EQ(cases[0]->attributes.at("classname"), "rules");
   const auto* failure = cases[0]->all("failure").at(0);
-  EXPECT_EQ(failure->attributes.at("message"), finding.headline);
+  EXPECT_EQ(failure->attributes.at("message"), finding.statement);
   EXPECT_EQ(failure->attributes.at("type"), "page-reuse");
   for (const char* part :
        {"at fault: driver", "first line", "nearest miss: \\x1b", "iommucheck replay out/x.trace"}) {

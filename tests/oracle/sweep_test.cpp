@@ -7,6 +7,7 @@
 
 #include "impl/driver.h"
 #include "oracle/driver_host.h"
+#include "oracle/report/finding_text.h"
 #include "spec/smmu/stream_table.h"
 
 namespace iommucheck::oracle {
@@ -80,10 +81,10 @@ TEST_F(Sweeps, ANewCdIsCompleteBeforeItsSte) {
                                          {place + 24, word(place + 24)}};
   ok({.kind = CallKind::attach, .domain = domain});
   for (const u64 at : {place, place + 8, place + 24}) sweep({{at, 0}});
-  ASSERT_TRUE(monitor.findings().empty()) << monitor.findings().front().text;
+  ASSERT_TRUE(monitor.findings().empty()) << one_line(monitor.findings().front());
   monitor.call_begins(attach);
   sweep(together);
-  EXPECT_TRUE(monitor.findings().empty()) << monitor.findings().front().text;
+  EXPECT_TRUE(monitor.findings().empty()) << one_line(monitor.findings().front());
   EXPECT_NE(unknown, 0U);
 }
 

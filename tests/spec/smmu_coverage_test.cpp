@@ -230,7 +230,8 @@ TEST(Coverage, NearestMissIsSaid) {
   EXPECT_EQ(why_not_covered(cmd_tlbi_nh_va(0, 2, 0x1000), page(0x1000, 3), {}),
             "this VA, but ASID 2; the entry has ASID 3");
   EXPECT_EQ(why_not_covered(cmd_tlbi_nh_va(0, 3, 0x1000), page(0x1000, 3), {}), "");
-  EXPECT_EQ(why_not_covered(cmd_tlbi_nh_va(0, 3, 0x2000), page(0x1000, 3), {}), "another address");
+  EXPECT_EQ(why_not_covered(cmd_tlbi_nh_va(0, 3, 0x2000), page(0x1000, 3), {}),
+            "other addresses, 0x2000 to 0x2000; the entry is for 0x1000");
   EXPECT_EQ(why_not_covered(cmd_tlbi_nh_va(0, 5, 0, true), pointer(0, 1), {}),
             "leaves only; the entry is a table pointer");
   EXPECT_EQ(why_not_covered(range(0, 0, 0, 2), page(0), {}),

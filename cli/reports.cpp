@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+#include "cli/reports.h"
+
+#include <fmt/format.h>
+
+#include "cli/console.h"
+#include "oracle/report/finding_text.h"
+
+namespace iommucheck::cli {
+
+using oracle::JunitCase;
+using oracle::JunitStatus;
+using oracle::Report;
+
+Report report_of(std::string command, std::string subject, const oracle::RunEnd& end) {
+  Report report;
+  report.command = std::move(command);
+  report.subject = std::move(subject);
+  report.version = version_text();
+  report.verdict = end.verdict();
+  report.why = end.why();
+  return report;
+}
+
+Report report_of(const oracle::CheckResult& result, const oracle::RunEnd& end) {
+  Report report = report_of("check", result.driver_name, end);
+  report.seconds = result.seconds;
+  report.property("driver", result.driver_name);
+  report.property("seed", result.seed);
+  report.property("sequences", result.sequences);
+  report.property("calls", result.calls);
+  report.property("calls_succeeded", result.calls_succeeded);
+  report.property("accesses_judged", result.accesses_judged);
+  report.property("outcomes_judged", result.outcomes_judged);
+  report.property("stopped", result.stopped);
+  report.property("ended_early", result.ended_early);
+  report.rules = result.rules;
+  report.findings = result.findings;
+  for (const auto& gave_up : result.gave_up) {
+    JunitCase one;
+    one.name = fmt::format("sequence {}", gave_up.sequence);
+    one.group = "check " + result.driver_name;
+    one.status = JunitStatus::error;
+    one.type = "gave-up";
+    one.message = "a bound was hit: " + gave_up.bound;
+    for (const auto& operation : gave_up.operations) one.details += fuzz::print(operation) + "\n";
+    report.tests.push_back(std::move(one));
+  }
+  return report;
+}
+
+Report report_of(const std::string& trace, const oracle::ReplayResult& result,
+                 const oracle::RunEnd& end) {
+  Report report = report_of("replay", trace, end);
+  report.seconds = result.seconds;
+  report.trace = trace;
+  report.property("trace", trace);
+  report.property("source", result.source);
+  report.property("events", result.events);
+  report.property("accepted", result.accepted);
+  report.property("flagged", result.flagged);
+  report.property("undetermined", result.undetermined);
+  report.property("notes", result.notes);
+  report.property("stopped", result.stopped);
+  report.rules = result.rules;
+  report.findings = result.findings;
+  for (const auto& missing : result.missing) {
+    JunitCase one;
+    one.name = missing.fact;
+    one.group = "undetermined";
+    one.status = JunitStatus::skipped;
+    one.message = fmt::format("{} events are undetermined", missing.events);
+    report.tests.push_back(std::move(one));
+  }
+  return report;
+}
+
+oracle::Violation finding_of(const oracle::FoundDivergence& found,
+                             const oracle::ConformResult& result) {
+  oracle::Violation violation = oracle::violation_of(found);
+  if (!found.trace_path.empty()) {
+    violation.again =
+        fmt::format("iommucheck conform --device {} --replay {}", result.device, found.trace_path);
+  }
+  return violation;
+}
+
+Report report_of(const oracle::ConformResult& result, const oracle::RunEnd& end) {
+  Report report = report_of("conform", result.device, end);
+  report.seconds = result.seconds;
+  report.property("device", result.device);
+  report.property("device_version", result.version);
+  report.property("known_file", result.known_file);
+  report.property("seed", result.seed);
+  report.property("directed", result.directed);
+  report.property("random", result.random);
+  report.property("accesses", result.accesses);
+  report.property("records", result.records);
+  report.property("deaths", result.deaths);
+  report.property("stopped", result.stopped);
+  report.rules = result.rules;
+  for (const auto& found : result.divergences) {
+    if (found.known_id.empty()) {
+      report.findings.push_back(finding_of(found, result));
+      continue;
+    }
+    JunitCase known;
+    known.name = found.known_id;
+    known.group = "known divergences";
+    known.status = JunitStatus::skipped;
+    known.message = found.divergence.kind;
+    report.tests.push_back(std::move(known));
+  }
+  for (const auto& gone : result.vanished) {
+    JunitCase vanished;
+    vanished.name = gone.id;
+    vanished.group = "known divergences";
+    vanished.status = JunitStatus::failed;
+    vanished.message = "vanished: the device does not do it any more";
+    vanished.file = result.known_file;
+    report.tests.push_back(std::move(vanished));
+  }
+  // What is known does not make a rule fail.
+  for (oracle::RuleCount& rule : report.rules) {
+    const auto its = [&](const oracle::Violation& v) { return v.rule == rule.rule; };
+    if (rule.verdict != oracle::RuleVerdict::broken || std::ranges::any_of(report.findings, its)) {
+      continue;
+    }
+    rule.verdict = oracle::RuleVerdict::undetermined;
+    rule.why = "broken in a known way";
+  }
+  return report;
+}
+
+int write_reports(const Report& report, const std::vector<std::string>& files, int status) {
+  for (const std::string& name : files) {
+    const auto file = oracle::report_file(name);
+    const auto done =
+        file ? oracle::write_report(report, *file) : Expected<void>(std::unexpected(file.error()));
+    if (done) continue;
+    const int failed = cli::report(report.command, done.error());
+    if (status != oracle::exit_status(oracle::Verdict::violated)) status = std::max(status, failed);
+  }
+  return status;
+}
+
+int ended_by(const Error& error, const Report& report, const std::vector<std::string>& files,
+             Format format) {
+  Report ended = report;
+  ended.verdict = oracle::verdict_of(error.code);
+  ended.why.insert(ended.why.begin(), error.message);
+  const int status = cli::report(report.command, error);
+  if (format == Format::json) fmt::print("{}", oracle::to_json(ended));
+  if (format == Format::junit) fmt::print("{}", oracle::to_junit(ended));
+  return write_reports(ended, files, status);
+}
+
+}  // namespace iommucheck::cli

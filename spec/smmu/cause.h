@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+// Why something is possible, as facts: where it was read, what of that is only cached any more, and
+// the command that nearly removed it. Words are made of it in one place (cause_text).
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "spec/rules.h"
+#include "spec/smmu/coverage.h"
+
+namespace iommucheck::spec {
+
+/// The invalidation that came nearest to removing a cached entry, and why it did not.
+struct NearestMiss {
+  enum class Kind : u8 {
+    not_covering,    ///< it is about something else: `why`
+    too_early,       ///< it covers the entry, and was exposed before the change was visible
+    not_complete,    ///< it covers the entry, but no CMD_SYNC behind it was seen to be complete
+    fetched_again,   ///< it covers the entry, which a cached descriptor above may fill again
+    answered_later,  ///< ATC_INV: the device could still ask, and get the same answer, after it
+    not_enabled,     ///< ATC_INV: SMMUEN was not 1 for sure, and then it is ignored
+  };
+  Kind kind = Kind::not_covering;
+  Command command{};
+  EventIndex at = 0;  ///< event that exposed it
+  NotCovered why{};
+};
+
+/// A word of a structure of which only a cached copy has that value any more.
+struct CachedWord {
+  u32 index = 0;  ///< 64-bit word of the structure
+  bool unknown = false;
+  u64 value = 0;
+  u64 now = 0;               ///< what memory holds there now
+  EventIndex stored_at = 0;  ///< event that replaced it
+};
+
+struct CauseWord {
+  u64 pa = 0;
+  u64 value = 0;
+};
+
+/// One link of the chain that leads to an outcome.
+struct Cause {
+  enum class Kind : u8 {
+    word,                ///< a word of memory that is there now
+    unknown_word,        ///< memory of unknown content
+    pending_word,        ///< a newer store to it, at `stored_at`, may not be visible yet
+    cached_pointer,      ///< a table descriptor that memory does not hold any more
+    cached_translation,  ///< a block or page
+    cached_unknown,      ///< anything that was read from unknown content
+    atc_entry,           ///< what a device's own cache holds
+    atc_identity,        ///< filled while S1DSS = 1 let accesses without a PASID through
+    atc_unknown,         ///< filled from unknown content
+    atc_reset,           ///< filled by what was there before reset
+    cached_structure,    ///< an L1STD, STE, L1CD or CD
+    structure,           ///< the same as memory holds it now
+    beyond_input,        ///< the address is outside of what TxSZ lets the tables translate
+    half_disabled,       ///< CD.EPD0 or EPD1 is set
+    table_root,          ///< a page is the root of a translation regime
+    table_link,          ///< a word of memory points to a page
+    configuration,       ///< a page holds structures that can be fetched
+    rule,                ///< the rule says it: of the outcome, or of what is denied
+    bypass,              ///< the SMMU does not translate
+    terminated,          ///< by STE.Config or GBPA
+    from_reset,          ///< an entry from before reset may live
+    tags_differ,         ///< two configurations differ under one tag
+    entries_differ,      ///< living translations differ
+  };
+  Kind kind = Kind::rule;
+  u64 pa = 0;     ///< where it was read; of a structure, where that lies
+  u64 value = 0;  ///< and what
+  u64 va = 0;     ///< input address that it translates
+  u64 asid = 0;
+  u32 sid = 0;
+  std::optional<u32> ssid{};
+  ConfigKind structure = ConfigKind::ste;
+  std::vector<CachedWord> words{};     ///< of a cached structure, those that memory says otherwise
+  std::optional<Rule> rule{};          ///< that decides what the word means
+  unsigned txsz = 0;                   ///< beyond_input: TxSZ; half_disabled: which half
+  EventIndex stored_at = 0;            ///< event that replaced it, 0: none did
+  EventIndex vanished_at = 0;          ///< and at which that was visible
+  EventIndex lost_at = 0;              ///< ATC: at which the answer was seen to be gone
+  std::optional<CauseWord> through{};  ///< what memory says below a cached pointer
+  std::optional<NearestMiss> miss{};   ///< of something cached
+};
+
+/// Names addresses for people; empty: as numbers.
+using Namer = std::function<std::string(u64)>;
+
+/// The link in words, without an end of line.
+std::string cause_text(const Cause& cause, const Namer& namer = {});
+std::string miss_text(const NearestMiss& miss);
+std::string not_covered_text(const NotCovered& why);
+/// "STE", "CD", "L1STD", "L1CD".
+std::string_view structure_name(ConfigKind kind);
+
+}  // namespace iommucheck::spec

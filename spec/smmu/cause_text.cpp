@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT
+// The words of causes. Whoever prints one calls this, so that it reads the same everywhere.
+#include "base/text.h"
+#include "spec/smmu/cause.h"
+
+namespace iommucheck::spec {
+namespace {
+
+std::string number(std::string_view name, u64 value) {
+  return std::string(name) + ' ' + std::to_string(value);
+}
+
+std::string_view world_name(u64 world) {
+  switch (static_cast<StreamWorld>(world)) {
+    case StreamWorld::el1: return "EL1";
+    case StreamWorld::el2: return "EL2";
+    case StreamWorld::el2_e2h: return "EL2-E2H";
+  }
+  return "?";
+}
+
+std::string named(const Namer& namer, u64 pa) { return namer ? namer(pa) : hex(pa); }
+
+std::string stream_of(const Cause& cause) {
+  std::string text = "stream " + hex(cause.sid);
+  if (cause.ssid) text += ", PASID " + hex(*cause.ssid);
+  return text;
+}
+
+std::string event(EventIndex at) { return "event " + std::to_string(at); }
+
+/// "; nearest miss: ...", or that there was nothing near.
+std::string ending(const Cause& cause, std::string_view none) {
+  if (cause.miss) return "; nearest miss: " + miss_text(*cause.miss);
+  return "; " + std::string(none);
+}
+
+std::string cached_entry(const Cause& cause, const Namer& namer) {
+  const char* what = cause.kind == Cause::Kind::cached_pointer ? "a cached table descriptor"
+                     : cause.kind == Cause::Kind::cached_unknown
+                         ? "anything read from unknown content"
+                         : "a cached translation";
+  const std::string read = cause.through ? named(namer, cause.through->pa) + ", which holds " +
+                                               hex(cause.through->value) + ", read through "
+                                         : std::string();
+  return read + what + " for " + hex(cause.va) + " under ASID " + hex(cause.asid) + ", read as " +
+         hex(cause.value) + " from " + named(namer, cause.pa) + " before the store at " +
+         event(cause.stored_at) + " was visible (" + event(cause.vanished_at) + ")" +
+         ending(cause, "no TLBI that concerns it was issued since");
+}
+
+std::string atc_entry(const Cause& cause, const Namer& namer) {
+  std::string text = "an ATC entry of " + stream_of(cause) + " for " + hex(cause.va);
+  switch (cause.kind) {
+    case Cause::Kind::atc_identity:
+      text += ", filled while S1DSS = 1 let accesses without a PASID through";
+      break;
+    case Cause::Kind::atc_reset: text += ", filled by what was there before reset"; break;
+    case Cause::Kind::atc_unknown: text += ", filled from unknown content"; break;
+    default:
+      text += ", read as " + hex(cause.value) + " from " + named(namer, cause.pa);
+      if (cause.stored_at != 0) {
+        text += ", which the store at " + event(cause.stored_at) + " replaced";
+      }
+  }
+  text += "; an ATS request got this answer until ";
+  text += cause.stored_at != 0 ? "its TLB entry" : "the configuration";
+  return text + " was seen to be gone (" + event(cause.lost_at) + ")" +
+         ending(cause, "no ATC_INV was issued");
+}
+
+/// "a cached STE of stream 0x1 from 0x80001000: word 0 as 0x9 (event 12 stored 0x0), ...".
+std::string cached_structure(const Cause& cause, const Namer& namer) {
+  std::string text = "a cached " + std::string(structure_name(cause.structure)) + " of " +
+                     stream_of(cause) + ", read from " + named(namer, cause.pa) + ": ";
+  for (std::size_t i = 0; i < cause.words.size(); ++i) {
+    const CachedWord& word = cause.words[i];
+    text += (i == 0 ? "word " : ", word ") + std::to_string(word.index) + " as " +
+            (word.unknown ? std::string("unknown content") : hex(word.value)) + " (memory has " +
+            hex(word.now);
+    if (word.stored_at != 0) text += " since " + event(word.stored_at);
+    text += ')';
+  }
+  return text + ending(cause, "no CFGI that concerns it was issued since");
+}
+
+}  // namespace
+
+std::string_view structure_name(ConfigKind kind) {
+  switch (kind) {
+    case ConfigKind::l1std: return "L1STD";
+    case ConfigKind::ste: return "STE";
+    case ConfigKind::l1cd: return "L1CD";
+    case ConfigKind::cd: return "CD";
+  }
+  return "?";
+}
+
+std::string not_covered_text(const NotCovered& why) {
+  using Reason = NotCovered::Reason;
+  const auto differ = [&](std::string_view name) {
+    return number(name, why.its) + "; the entry has " + number(name, why.wanted);
+  };
+  const std::string but = why.same_address ? "this VA, but " : "";
+  switch (why.reason) {
+    case Reason::none: return "it";
+    case Reason::other_kind: return "entries of another kind";
+    case Reason::vmid: return but + differ("VMID");
+    case Reason::asid: return but + differ("ASID");
+    case Reason::non_global_only: return but + "non-global entries only; the entry is global";
+    case Reason::stage1_only: return but + "stage 1 entries only; the entry is of stage 2";
+    case Reason::stage2_only: return but + "stage 2 entries only; the entry is of stage 1";
+    case Reason::world:
+      return but + "another stream world; the entry is of " + std::string(world_name(why.wanted));
+    case Reason::unaligned: return "nothing: address not aligned as TG and TTL ask";
+    case Reason::leaf_only: return "leaves only; the entry is a table pointer";
+    case Reason::granule: return "another granule (TG)";
+    case Reason::level:
+      return number("level", why.its) + " only; the entry is of " + number("level", why.wanted);
+    case Reason::above_level: return number("pointers above level", why.its) + " only";
+    case Reason::address:
+      return "other addresses, " + hex(why.its) + " to " + hex(why.last) + "; the entry is for " +
+             hex(why.wanted);
+    case Reason::stream:
+      return number("StreamID", why.its) + " only; the entry is of " +
+             number("StreamID", why.wanted);
+    case Reason::substream: return differ("PASID");
+    case Reason::no_pasid:
+      return number("PASID", why.its) + " only; the entry has none (SSV = 0 is needed)";
+    case Reason::untagged_only:
+      return "entries without a PASID only; the entry has " + number("PASID", why.wanted);
+    case Reason::size: return "nothing for sure: Size is above 52";
+  }
+  return "?";
+}
+
+std::string miss_text(const NearestMiss& miss) {
+  std::string text = describe(miss.command) + " at event " + std::to_string(miss.at);
+  switch (miss.kind) {
+    case NearestMiss::Kind::not_covering: return text + " covers " + not_covered_text(miss.why);
+    case NearestMiss::Kind::too_early:
+      return text + " covers it, but was exposed before the store was visible";
+    case NearestMiss::Kind::not_complete:
+      return text + " covers it, but no completed CMD_SYNC after it was observed";
+    case NearestMiss::Kind::fetched_again:
+      return text + " covers it, but it can be fetched again from a cached table descriptor";
+    case NearestMiss::Kind::answered_later:
+      return text +
+             " covers it, but is not behind the CMD_SYNC that ended this answer: the device "
+             "may have asked again after it";
+    case NearestMiss::Kind::not_enabled:
+      return text + " covers it, but SMMUEN was not 1 for sure, and then it is ignored";
+  }
+  return text;
+}
+
+std::string cause_text(const Cause& cause, const Namer& namer) {
+  using Kind = Cause::Kind;
+  const auto by_rule = [&] { return std::string(rule_info(*cause.rule).text); };
+  switch (cause.kind) {
+    case Kind::word: {
+      std::string text = "memory: " + named(namer, cause.pa) + " holds " + hex(cause.value);
+      if (cause.rule) text += ": " + by_rule();
+      return text;
+    }
+    case Kind::pending_word:
+      return "memory: " + named(namer, cause.pa) + " may still read as " + hex(cause.value) +
+             ": no barrier has made the store at " + event(cause.stored_at) + " visible";
+    case Kind::unknown_word:
+      return "memory of unknown content at " + named(namer, cause.pa) + " is read";
+    case Kind::cached_pointer:
+    case Kind::cached_translation:
+    case Kind::cached_unknown: return cached_entry(cause, namer);
+    case Kind::atc_entry:
+    case Kind::atc_identity:
+    case Kind::atc_unknown:
+    case Kind::atc_reset: return atc_entry(cause, namer);
+    case Kind::cached_structure: return cached_structure(cause, namer);
+    case Kind::structure:
+      return "memory: the " + std::string(structure_name(cause.structure)) + " of " +
+             stream_of(cause) + " at " + named(namer, cause.pa) + " has " + hex(cause.value) +
+             " as its first word" + (cause.rule ? ": " + by_rule() : std::string());
+    case Kind::beyond_input:
+      return "T" + std::to_string(cause.value) + "SZ of the CD is " + std::to_string(cause.txsz) +
+             ": its tables translate input addresses of " + std::to_string(64 - cause.txsz) +
+             " bits, and " + hex(cause.va) + " is beyond them";
+    case Kind::half_disabled:
+      return "CD.EPD" + std::to_string(cause.value) + " is 1: nothing is translated there";
+    case Kind::table_root:
+      return "it is the root of the translation regime of ASID " + hex(cause.asid);
+    case Kind::table_link: return named(namer, cause.pa) + " points to it";
+    case Kind::configuration: return "it holds configuration structures that can be fetched";
+    case Kind::rule: return by_rule();
+    case Kind::bypass: return "the SMMU does not translate";
+    case Kind::terminated: return "terminated by STE.Config or GBPA";
+    case Kind::from_reset: return "an entry from before reset may live: it was never invalidated";
+    case Kind::tags_differ: return "two configurations differ under one tag";
+    case Kind::entries_differ: return "living translations differ at this address";
+  }
+  return "?";
+}
+
+}  // namespace iommucheck::spec

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+// --report FILE: text, JSON, JUnit and SARIF from one run, with the same finding in each; written
+// also where the run comes to no verdict. review users, "an owner of a CI", 4.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "tests/oracle/json_schema_support.h"
+#include "tests/oracle/xml_support.h"
+#include "trace/json_value.h"
+
+namespace iommucheck {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using trace::JsonValue;
+
+std::string content(const std::filesystem::path& path) {
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
+}
+
+class ReportFiles : public ::testing::Test {
+ protected:
+  ReportFiles()
+      : folder_(std::filesystem::temp_directory_path() /
+                ("report_files_test." + std::to_string(::getpid()))) {
+    std::filesystem::create_directories(folder_);
+  }
+  ~ReportFiles() override { std::filesystem::remove_all(folder_); }
+
+  [[nodiscard]] std::string path(const std::string& name) const { return folder_ / name; }
+  [[nodiscard]] std::string read(const std::string& name) const { return content(folder_ / name); }
+  [[nodiscard]] JsonValue json(const std::string& name) const {
+    auto value = trace::parse_json(read(name));
+    EXPECT_TRUE(value.has_value()) << name << ": " << read(name);
+    return value ? std::move(*value) : JsonValue{};
+  }
+  /// With a report of each form, a.txt to a.sarif.
+  void run(const std::string& arguments, int status) const {
+    const auto program =
+        std::filesystem::read_symlink("/proc/self/exe").parent_path() / "iommucheck";
+    const std::string line = program.string() + " " + arguments + " --report " + path("a.txt") +
+                             " --report " + path("a.json") + " --report junit:" + path("b") +
+                             " --report " + path("a.sarif") + " >" + path("out") + " 2>" +
+                             path("err");
+    EXPECT_EQ(WEXITSTATUS(std::system(line.c_str())), status) << line << "\n" << read("err");
+  }
+  void expect_sarif() const {
+    const auto schema = trace::parse_json(
+        content(IOMMUCHECK_SOURCE_DIR "/tests/data/sarif/sarif-2.1.0.schema.json"));
+    ASSERT_TRUE(schema.has_value());
+    EXPECT_THAT(oracle::validate(json("a.sarif"), *schema), IsEmpty());
+  }
+  [[nodiscard]] std::string junit_number(const char* name) const {
+    const auto document = oracle::parse_xml(read("b"));
+    if (!document) return "no XML";
+    return document->all("testsuite").at(0)->attributes.at(name);
+  }
+  /// The headline of the only finding.
+  [[nodiscard]] std::string expect_one_finding() const {
+    const JsonValue all = json("a.json");
+    const JsonValue& findings = all.find("findings")->value;
+    EXPECT_EQ(findings.items.size(), 1U);
+    if (findings.items.empty()) return {};
+    std::string headline = findings.items[0].find("headline")->value.text;
+    EXPECT_THAT(read("a.txt"), HasSubstr(headline));
+    EXPECT_EQ(junit_number("failures"), "1");
+    const JsonValue log = json("a.sarif");
+    const JsonValue& results = log.find("runs")->value.items.at(0).find("results")->value;
+    EXPECT_EQ(results.items.size(), 1U);
+    EXPECT_THAT(results.items.at(0).find("message")->value.find("text")->value.text,
+                HasSubstr(headline));
+    expect_sarif();
+    return headline;
+  }
+
+ private:
+  std::filesystem::path folder_;
+};
+
+TEST_F(ReportFiles, OfCheckAndOfTheReplayOfItsTrace) {
+  run("check --driver " IOMMUCHECK_EXAMPLES "/simple_driver_buggy.so --seed 1 --runs 500 --out " +
+          path("out.d"),
+      1);
+  const std::string headline = expect_one_finding();
+  const JsonValue all = json("a.json");
+  const std::string trace = all.find("findings")->value.items.at(0).find("trace")->value.text;
+  ASSERT_TRUE(std::filesystem::exists(trace)) << trace;
+  run("replay " + trace, 1);
+  EXPECT_EQ(expect_one_finding(), headline);
+}
+
+TEST_F(ReportFiles, OfARunThatHolds) {
+  run("check --runs 20 --seed 3 --out ''", 0);
+  EXPECT_EQ(junit_number("failures"), "0");
+  EXPECT_EQ(junit_number("errors"), "0");
+  expect_sarif();
+  EXPECT_TRUE(json("a.json").find("findings")->value.items.empty());
+}
+
+TEST_F(ReportFiles, AreWrittenWhereThereIsNoVerdict) {
+  std::ofstream(path("bad.trace")) << "nonsense\n";
+  std::ofstream(path("bad.scenario")) << "nonsense\n";
+  std::ofstream(path("bad.litmus")) << "nonsense\n";
+  for (const std::string& arguments :
+       {std::string("check --driver /nonexistent.so"), "replay " + path("bad.trace"),
+        std::string("conform --device nonsense"), "scenario " + path("bad.scenario"),
+        "litmus " + path("bad.litmus")}) {
+    for (const char* name : {"a.txt", "a.json", "b", "a.sarif"}) {
+      std::filesystem::remove(path(name));
+    }
+    run(arguments, 2);
+    EXPECT_NE(junit_number("errors"), "0") << arguments;
+    expect_sarif();
+    const JsonValue log = json("a.sarif");
+    const JsonValue& ended =
+        log.find("runs")->value.items.at(0).find("invocations")->value.items.at(0);
+    EXPECT_FALSE(ended.find("executionSuccessful")->value.boolean) << arguments;
+    EXPECT_EQ(ended.find("exitCode")->value.number, 2U) << arguments;
+    const JsonValue all = json("a.json");
+    EXPECT_EQ(all.find("verdict")->value.text, "undecided") << arguments;
+    EXPECT_FALSE(all.find("why")->value.items.empty()) << arguments;
+    EXPECT_THAT(read("a.txt"), HasSubstr("undecided")) << arguments;
+  }
+}
+
+TEST_F(ReportFiles, StandardOutputIsNotEmptyWithoutAVerdict) {
+  run("check --driver /nonexistent.so --format junit", 2);
+  EXPECT_TRUE(oracle::parse_xml(read("out")).has_value());
+  EXPECT_THAT(read("out"), HasSubstr("<error"));
+  run("check --driver /nonexistent.so --format json", 2);
+  EXPECT_EQ(json("out").find("verdict")->value.text, "undecided");
+}
+
+TEST_F(ReportFiles, AFormThatIsNotKnownIsSaid) {
+  run("check --runs 1 --report a.html", 2);
+  EXPECT_THAT(read("err"), HasSubstr("sarif:FILE"));
+}
+
+}  // namespace
+}  // namespace iommucheck

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+// Why an access may meet something, as facts: which command came nearest, which word of which
+// structure is only cached, why an address cannot be translated. What a driver's author is told
+// stands on these.
+#include <gtest/gtest.h>
+
+#include "smmu_caches_support.h"
+#include "smmu_fixture.h"
+
+namespace iommucheck::spec {
+namespace {
+
+using Kind = Cause::Kind;
+using Reason = NotCovered::Reason;
+
+/// Stream 1 with one CD (ASID 5). The boot has invalidated everything, at the first events.
+struct BootedMachine : SmallMachine {
+  BootedMachine() : SmallMachine(full_capabilities()) {
+    ste(1, make_stage1_ste({.s1contextptr = cds, .s1cdmax = 0, .s1dss = 0}));
+    cd(0, plain_cd());
+    enable();
+    run(cmd_tlbi_nsnh_all());
+    run(cmd_cfgi_all());
+  }
+  /// Why page 0 may still be reached; its leaf was replaced at event `unmapped`.
+  Cause why(u64 va = 0x1000) const {
+    for (const Outcome& o : outcomes({.sid = 1, .va = va})) {
+      if (o.kind == OutcomeKind::translation) return caches.cause_of(o);
+    }
+    ADD_FAILURE() << "nothing is reached";
+    return {};
+  }
+  NearestMiss miss_after(const Command& command) {
+    store(leaves + 8, 0);
+    run(command);
+    const Cause cause = why();
+    EXPECT_EQ(cause.kind, Kind::cached_translation);
+    EXPECT_TRUE(cause.miss.has_value());
+    return cause.miss.value_or(NearestMiss{});
+  }
+};
+
+TEST(Cause, NearestMissIsTheLaterCommandWithTheWrongAsid) {
+  BootedMachine m;
+  const NearestMiss miss = m.miss_after(cmd_tlbi_nh_va(0, 6, 0x1000));
+  EXPECT_EQ(miss.command.op, Opcode::tlbi_nh_va);
+  EXPECT_EQ(miss.why.reason, Reason::asid);
+  EXPECT_EQ(miss.why.its, 6U);
+  EXPECT_EQ(miss.why.wanted, 5U);
+  EXPECT_TRUE(miss.why.same_address);
+}
+
+TEST(Cause, NearestMissIsTheLaterCommandWithTheWrongRange) {
+  BootedMachine m;
+  m.store(m.leaves + 8, 0);
+  m.run(cmd_tlbi_nh_va(0, 5, 0x9000));
+  m.run(cmd_tlbi_nh_va(0, 5, 0x2000));  // nearer, and not the last
+  m.run(cmd_tlbi_nh_va(0, 5, 0x8000));
+  const NearestMiss miss = m.why().miss.value_or(NearestMiss{});
+  EXPECT_EQ(miss.why.reason, Reason::address);
+  EXPECT_EQ(miss.command.address, 0x2000U);
+}
+
+TEST(Cause, NearestMissIsTheLaterCommandThatNamesLeavesOnly) {
+  BootedMachine m;
+  m.store(m.middle, 0);
+  m.run(cmd_tlbi_nh_va(0, 5, 0x1000, true));
+  const Cause cause = m.why();
+  ASSERT_TRUE(cause.miss.has_value());
+  EXPECT_EQ(cause.kind, Kind::cached_pointer);
+  EXPECT_EQ(cause.miss->why.reason, Reason::leaf_only);
+  ASSERT_TRUE(cause.through.has_value());
+  EXPECT_EQ(cause.through->pa, m.leaves + 8);
+}
+
+TEST(Cause, WithoutALaterCommandTheOneBeforeIsNamed) {
+  BootedMachine m;
+  m.store(m.leaves + 8, 0);
+  const NearestMiss miss = m.why().miss.value_or(NearestMiss{});
+  EXPECT_EQ(miss.kind, NearestMiss::Kind::too_early);
+  EXPECT_EQ(miss.command.op, Opcode::tlbi_nsnh_all);
+}
+
+TEST(Cause, ACommandForSomethingElseIsNoMiss) {
+  BootedMachine m;
+  const NearestMiss miss = m.miss_after(cmd_tlbi_nh_va(0, 7, 0x70000));
+  EXPECT_EQ(miss.command.op, Opcode::tlbi_nsnh_all) << "another space's, about another address";
+}
+
+TEST(Cause, ACommandThatIsNotSynchronisedIsNearest) {
+  BootedMachine m;
+  m.store(m.leaves + 8, 0);
+  m.step();
+  m.caches.expose(cmd_tlbi_nh_va(0, 5, 0x1000), true);
+  m.step();
+  m.run(cmd_tlbi_nh_va(0, 6, 0x1000));
+  // The CMD_SYNC of the second ends both, so only before it is complete there is something to say.
+  BootedMachine open;
+  open.store(open.leaves + 8, 0);
+  open.step();
+  open.caches.expose(cmd_tlbi_nh_va(0, 6, 0x1000), true);
+  open.caches.expose(cmd_tlbi_nh_va(0, 5, 0x1000), true);
+  open.caches.expose(cmd_tlbi_nh_va(0, 6, 0x1000), true);
+  const NearestMiss miss = open.why().miss.value_or(NearestMiss{});
+  EXPECT_EQ(miss.kind, NearestMiss::Kind::not_complete);
+  EXPECT_EQ(miss.command.asid, 5U);
+}
+
+/// A CD that memory has changed and no CFGI_CD has removed: which words, since when, and the CFGI
+/// that came nearest.
+TEST(Cause, ACachedCdIsNamedWithItsWords) {
+  BootedMachine m;
+  EXPECT_TRUE(m.caches.causes_of_stream(1, std::nullopt).empty());
+  const Cd<u64> other = SmallMachine::plain_cd(9);
+  m.store(m.cds, other.dw[0]);
+  const EventIndex stored = m.caches.now();
+  m.run(cmd_cfgi_ste(2));
+  const std::vector<Cause> causes = m.caches.causes_of_stream(1, std::nullopt);
+  ASSERT_EQ(causes.size(), 1U);
+  EXPECT_EQ(causes[0].kind, Kind::cached_structure);
+  EXPECT_EQ(causes[0].structure, ConfigKind::cd);
+  EXPECT_EQ(causes[0].pa, m.cds);
+  ASSERT_EQ(causes[0].words.size(), 1U);
+  EXPECT_EQ(causes[0].words[0].index, 0U);
+  EXPECT_EQ(causes[0].words[0].value, SmallMachine::plain_cd().dw[0]);
+  EXPECT_EQ(causes[0].words[0].now, other.dw[0]);
+  EXPECT_EQ(causes[0].words[0].stored_at, stored);
+  ASSERT_TRUE(causes[0].miss.has_value());
+  EXPECT_EQ(causes[0].miss->why.reason, Reason::stream);
+  m.run(cmd_cfgi_cd(1, 0));
+  EXPECT_TRUE(m.caches.causes_of_stream(1, std::nullopt).empty());
+}
+
+TEST(Cause, TheStructureInMemoryThatDecidesIsNamed) {
+  BootedMachine m;
+  m.store(m.strtab + 64, 0);
+  m.run(cmd_cfgi_ste(1));
+  std::vector<Caches::StreamOption> options;
+  ASSERT_TRUE(m.caches.stream_options(1, 0, false, options));
+  ASSERT_EQ(options.size(), 1U);
+  EXPECT_EQ(options[0].event, EventType::c_bad_ste);
+  const Cause cause = m.caches.cause_in_memory(1, std::nullopt, options[0]);
+  EXPECT_EQ(cause.kind, Kind::structure);
+  EXPECT_EQ(cause.structure, ConfigKind::ste);
+  EXPECT_EQ(cause.pa, m.strtab + 64);
+}
+
+TEST(Cause, AnAddressBeyondTheInputRangeSaysSo) {
+  BootedMachine m;
+  std::vector<Caches::StreamOption> options;
+  ASSERT_TRUE(m.caches.stream_options(1, 0, false, options));
+  const u64 beyond = u64{1} << 39;  // T0SZ is 25
+  std::vector<Candidate> found;
+  m.caches.collect(options.at(0).tag, beyond, found);
+  EXPECT_TRUE(found.empty());
+  const Cause cause = m.caches.cause_of_fault(options[0].tag, beyond, found);
+  EXPECT_EQ(cause.kind, Kind::beyond_input);
+  EXPECT_EQ(cause.txsz, 25U);
+  EXPECT_NE(cause_text(cause).find("39 bits"), std::string::npos) << cause_text(cause);
+}
+
+TEST(Cause, AStoreThatNoBarrierMadeVisibleIsNamed) {
+  BootedMachine m;
+  m.step();
+  m.caches.store(AgentId::cpu0, m.leaves + 8, 0);
+  const Cause cause = m.why();
+  EXPECT_EQ(cause.kind, Kind::pending_word);
+  EXPECT_EQ(cause.stored_at, m.caches.now());
+}
+
+TEST(Cause, EachKindHasItsOwnWords) {
+  std::set<std::string> texts;
+  for (unsigned kind = 0; kind <= static_cast<unsigned>(Kind::entries_differ); ++kind) {
+    Cause cause;
+    cause.kind = static_cast<Kind>(kind);
+    cause.rule = Rule::S1_DESCRIPTOR_VALID;
+    cause.words = {{.index = 1, .value = 2, .now = 3, .stored_at = 4}};
+    const std::string text = cause_text(cause);
+    EXPECT_NE(text, "?") << kind;
+    EXPECT_TRUE(texts.insert(text).second) << text;
+  }
+}
+
+}  // namespace
+}  // namespace iommucheck::spec
