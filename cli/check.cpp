@@ -108,50 +108,6 @@ void print_text(const CheckCommand& options, const oracle::CheckResult& result,
   fmt::print("{}\n", verdict_line(result, end));
 }
 
-void print_json(const oracle::CheckResult& result, const oracle::RunEnd& end) {
-  JsonWriter json;
-  json.begin_object()
-      .member("driver", result.driver_name)
-      .member("verdict", oracle::to_string(end.verdict()))
-      .texts("why", end.why())
-      .member("seed", result.seed)
-      .member("sequences", result.sequences)
-      .member("calls", result.calls)
-      .member("calls_succeeded", result.calls_succeeded)
-      .member("accesses_judged", result.accesses_judged)
-      .member("outcomes_judged", result.outcomes_judged)
-      .member("seconds", result.seconds)
-      .member("stopped", result.stopped)
-      .member("ended_early", result.ended_early);
-  write_findings(json, result.findings);
-  write_rules(json, result.rules);
-  json.end_object().print();
-}
-
-/// A case for each rule, and one for a sequence that a bound left without a verdict.
-void print_junit(const oracle::CheckResult& result, const oracle::RunEnd& end) {
-  oracle::JunitSuite suite = suite_of("check", result.driver_name, result.seconds);
-  suite.property("seed", std::to_string(result.seed));
-  suite.property("sequences", std::to_string(result.sequences));
-  suite.property("calls", std::to_string(result.calls));
-  suite.property("outcomes judged", std::to_string(result.outcomes_judged));
-  if (result.stopped) suite.property("stopped", "true");
-  if (!result.ended_early.empty()) suite.property("ended early", result.ended_early);
-  oracle::add_rules(suite, result.rules, result.findings, "check " + result.driver_name);
-  for (const auto& gave_up : result.gave_up) {
-    oracle::JunitCase one;
-    one.name = fmt::format("sequence {}", gave_up.sequence);
-    one.group = "check " + result.driver_name;
-    one.status = oracle::JunitStatus::error;
-    one.type = "gave-up";
-    one.message = "a bound was hit: " + gave_up.bound;
-    for (const auto& operation : gave_up.operations) one.details += fuzz::print(operation) + "\n";
-    suite.cases.push_back(std::move(one));
-  }
-  add_end(suite, end, "check " + result.driver_name);
-  fmt::print("{}", oracle::to_junit(suite));
-}
-
 }  // namespace
 
 int run_check(const CheckCommand& options) {
@@ -180,14 +136,13 @@ int run_check(const CheckCommand& options) {
   }
   const oracle::RunEnd end = oracle::end_of(settings, *result);
   const int status = finish("check", end);
-  if (options.format == Format::json) {
-    print_json(*result, end);
-  } else if (options.format == Format::junit) {
-    print_junit(*result, end);
-  } else {
+  const oracle::Report report = report_of(*result, end);
+  if (options.format == Format::text) {
     print_text(options, *result, end);
+  } else {
+    print_document(report, options.format);
   }
-  return write_reports(report_of(*result, end), options.reports, status);
+  return write_reports(report, options.reports, status);
 }
 
 }  // namespace iommucheck::cli

@@ -108,59 +108,6 @@ void print_text(const ConformCommand& options, const ConformResult& result,
   fmt::print("{}\n", verdict_line(result, end));
 }
 
-std::string_view json_word(Verdict end) {
-  switch (end) {
-    case Verdict::held: return "as known";
-    case Verdict::violated: return "differs";
-    default: return oracle::to_string(end);
-  }
-}
-
-void print_json(const ConformResult& result, const oracle::RunEnd& end) {
-  JsonWriter json;
-  json.begin_object()
-      .member("device", result.device)
-      .member("version", result.version)
-      .member("verdict", json_word(end.verdict()))
-      .texts("why", end.why())
-      .member("known_file", result.known_file)
-      .member("seed", result.seed)
-      .member("directed", result.directed)
-      .member("random", result.random)
-      .member("accesses", result.accesses)
-      .member("records", result.records)
-      .member("stale_allowed", result.stale_allowed)
-      .member("several_allowed", result.open)
-      .member("anything_allowed", result.any)
-      .member("undetermined", result.undetermined)
-      .member("deaths", result.deaths)
-      .member("gave_up", result.gave_up)
-      .member("seconds", result.seconds)
-      .member("stopped", result.stopped)
-      .key("divergences")
-      .begin_array();
-  for (const auto& found : result.divergences) {
-    const spec::RuleInfo& rule = spec::rule_info(found.divergence.rule);
-    json.begin_object()
-        .member("rule", rule.name)
-        .member("keeper", spec::keeper_name(rule.keeper))
-        .member("source", rule.section)
-        .member("kind", found.divergence.kind)
-        .member("text", found.divergence.text)
-        .member("known", found.known_id)
-        .member("times", found.times)
-        .member("first_case", found.first_case)
-        .texts("steps", found.steps)
-        .member("trace", found.trace_path)
-        .end_object();
-  }
-  json.end_array().key("vanished").begin_array();
-  for (const auto& gone : result.vanished) json.value(gone.id);
-  json.end_array();
-  write_rules(json, result.rules);
-  json.end_object().print();
-}
-
 }  // namespace
 
 int run_conform(const ConformCommand& options) {
@@ -193,14 +140,13 @@ int run_conform(const ConformCommand& options) {
   }
   const oracle::RunEnd end = oracle::end_of(*result);
   const int status = finish("conform", end);
-  if (options.format == Format::json) {
-    print_json(*result, end);
-  } else if (options.format == Format::junit) {
-    fmt::print("{}", oracle::to_junit(report_of(*result, end)));
-  } else {
+  const oracle::Report report = report_of(*result, end);
+  if (options.format == Format::text) {
     print_text(options, *result, end);
+  } else {
+    print_document(report, options.format);
   }
-  return write_reports(report_of(*result, end), options.reports, status);
+  return write_reports(report, options.reports, status);
 }
 
 }  // namespace iommucheck::cli

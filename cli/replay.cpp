@@ -14,6 +14,8 @@
 namespace iommucheck::cli {
 namespace {
 
+using oracle::Report;
+
 std::string verdict_line(const ReplayCommand& options, const oracle::ReplayResult& result,
                          const oracle::RunEnd& end) {
   return fmt::format(
@@ -35,61 +37,60 @@ void print_text(const ReplayCommand& options, const oracle::ReplayResult& result
   fmt::print("{}\n", verdict_line(options, result, end));
 }
 
-void print_json(const ReplayCommand& options, const oracle::ReplayResult& result,
-                const oracle::RunEnd& end) {
-  JsonWriter json;
-  json.begin_object()
-      .member("trace", options.trace)
-      .member("source", result.source)
-      .member("verdict", oracle::to_string(end.verdict()))
-      .texts("why", end.why())
-      .member("events", result.events)
-      .member("accepted", result.accepted)
-      .member("flagged", result.flagged)
-      .member("undetermined", result.undetermined)
-      .member("notes", result.notes)
-      .member("seconds", result.seconds)
-      .member("stopped", result.stopped)
-      .key("missing")
-      .begin_array();
-  for (const auto& missing : result.missing) {
-    json.begin_object().member("fact", missing.fact).member("events", missing.events).end_object();
+/// How the cases of a trace ended with a driver; a death is a finding as well.
+struct DriverRun {
+  oracle::RunEnd end;
+  std::vector<oracle::Violation> findings;
+  std::string what = "no violation";
+};
+
+DriverRun end_with_driver(const oracle::Alone& alone) {
+  DriverRun run;
+  const oracle::Outcome& outcome = alone.outcome;
+  const auto found = [&](oracle::Finding finding) {
+    run.end.found();
+    run.what = oracle::one_line(finding);
+    run.findings.emplace_back(std::move(finding));
+  };
+  const bool crashed = outcome.ended == oracle::Ended::crashed;
+  if (crashed && outcome.party != oracle::Party::driver) {
+    run.what =
+        (outcome.party == oracle::Party::outside ? "the process " : "the checker's own code ") +
+        outcome.describe();
+    run.end.environment(run.what);
+  } else if (crashed || outcome.ended == oracle::Ended::timed_out) {
+    found(oracle::finding_of(crashed ? spec::Rule::CRASH_NEVER : spec::Rule::HANG_RETURNS,
+                             "the driver " + outcome.describe()));
+  } else if (alone.broken) {
+    found(*alone.broken);
+  } else if (outcome.ended == oracle::Ended::stopped) {
+    run.what = "stopped";
+    run.end.undecided("stopped before the cases were at their end");
   }
-  json.end_array();
-  write_findings(json, result.findings);
-  write_rules(json, result.rules);
-  json.end_object().print();
+  return run;
 }
 
-/// The trace as one case, and one for each rule.
-void print_junit(const ReplayCommand& options, const oracle::ReplayResult& result,
-                 const oracle::RunEnd& end) {
-  oracle::JunitSuite suite = suite_of("replay", options.trace, result.seconds);
-  if (!result.source.empty()) suite.property("source", result.source);
-  suite.property("events", std::to_string(result.events));
-  suite.property("accepted", std::to_string(result.accepted));
-  suite.property("flagged", std::to_string(result.flagged));
-  suite.property("undetermined", std::to_string(result.undetermined));
-  if (result.stopped) suite.property("stopped", "true");
-  oracle::JunitCase whole;
-  whole.name = options.trace;
-  whole.group = "replay";
-  whole.file = options.trace;
-  whole.seconds = result.seconds;
-  whole.output = verdict_line(options, result, end);
-  for (const auto& missing : result.missing) {
-    whole.output += fmt::format("\n{} events undetermined: {}", missing.events, missing.fact);
+Report report_with_driver(const ReplayCommand& options, const oracle::CasesAgain& again,
+                          const DriverRun& run) {
+  Report report = report_of("replay", options.trace + " with " + options.driver, run.end);
+  report.property("trace", options.trace);
+  report.property("driver", options.driver);
+  report.property("cases", u64{again.cases});
+  report.property("printed", again.end.outcome.output);
+  report.findings = run.findings;
+  for (oracle::Violation& finding : report.findings) finding.trace_path = options.trace;
+  report.trace = options.trace;
+  report.summary = run.what;
+  if (run.findings.empty()) {
+    oracle::JunitCase cases;
+    cases.name = "cases";
+    cases.group = "replay " + options.driver;
+    cases.file = options.trace;
+    cases.message = run.what;
+    if (run.end.verdict() != Verdict::held) cases.status = oracle::JunitStatus::skipped;
+    report.tests.push_back(std::move(cases));
   }
-  // What was found is the failure of its rule, below, and counted there.
-  if (result.findings.empty() && result.flagged == 0 && result.undetermined != 0 &&
-      result.accepted == 0) {
-    whole.status = oracle::JunitStatus::skipped;
-    whole.message = "undetermined: a fact is missing at each event";
-  }
-  suite.cases.push_back(std::move(whole));
-  oracle::add_rules(suite, result.rules, result.findings, "rules of " + options.trace);
-  add_end(suite, end, "replay");
-  fmt::print("{}", oracle::to_junit(suite));
+  return report;
 }
 
 /// The trace's cases with a driver, in a process of their own.
@@ -100,67 +101,24 @@ int run_with_driver(const ReplayCommand& options) {
   settings.stop = interrupted;
   catch_interrupts();
   const auto again = oracle::run_cases_of(options.trace, settings);
-  if (!again) return report("replay", again.error());
-  const oracle::Outcome& outcome = again->end.outcome;
-  oracle::RunEnd verdict;
-  const bool crashed = outcome.ended == oracle::Ended::crashed;
-  const bool others = crashed && outcome.party != oracle::Party::driver;
-  const bool died = (crashed && !others) || outcome.ended == oracle::Ended::timed_out;
-  std::string rule;
-  std::string what = "no violation";
-  if (died) {
-    rule = crashed ? "CRASH_NEVER" : "HANG_RETURNS";
-    what = "the driver " + outcome.describe();
-  } else if (others) {
-    what = (outcome.party == oracle::Party::outside ? "the process " : "the checker's own code ") +
-           outcome.describe();
-    verdict.environment(what);
-  } else if (again->end.broken) {
-    rule = std::string(spec::rule_name(again->end.broken->rule));
-    what = oracle::one_line(*again->end.broken);
-  } else if (outcome.ended == oracle::Ended::stopped) {
-    what = "stopped";
-    verdict.undecided("stopped before the cases were at their end");
+  if (!again) {
+    return ended_by(again.error(), report_of("replay", options.trace, {}), options.reports,
+                    options.format);
   }
-  if (!rule.empty()) verdict.found();
-  if (options.format == Format::json) {
-    JsonWriter json;
-    json.begin_object()
-        .member("trace", options.trace)
-        .member("driver", options.driver)
-        .member("verdict", oracle::to_string(verdict.verdict()))
-        .member("cases", u64{again->cases})
-        .member("rule", rule)
-        .member("what", what)
-        .member("printed", outcome.output)
-        .end_object()
-        .print();
-  } else if (options.format == Format::junit) {
-    oracle::JunitSuite suite = suite_of("replay", options.trace + " with " + options.driver, 0);
-    suite.property("cases", std::to_string(again->cases));
-    oracle::JunitCase one;
-    one.name = rule.empty() ? "cases" : rule;
-    one.group = "replay " + options.driver;
-    one.file = options.trace;
-    one.output = outcome.output;
-    if (!rule.empty()) {
-      one.status = oracle::JunitStatus::failed;
-      one.message = what;
-    } else if (others) {
-      one.status = oracle::JunitStatus::error;
-      one.message = what;
-    } else if (outcome.ended == oracle::Ended::stopped) {
-      one.status = oracle::JunitStatus::skipped;
-      one.message = what;
-    }
-    suite.cases.push_back(std::move(one));
-    fmt::print("{}", oracle::to_junit(suite));
-  } else {
-    if (!outcome.output.empty()) fmt::print("{}", outcome.output);
+  const DriverRun run = end_with_driver(again->end);
+  const Report report = report_with_driver(options, *again, run);
+  if (options.format == Format::text) {
+    fmt::print("{}", again->end.outcome.output);
+    const std::string rule =
+        run.findings.empty()
+            ? std::string()
+            : fmt::format(", VIOLATED {}", spec::rule_name(run.findings.front().rule));
     fmt::print("{} with {}: {} case{} run{}: {}\n", options.trace, options.driver, again->cases,
-               again->cases == 1 ? "" : "s", rule.empty() ? "" : ", VIOLATED " + rule, what);
+               again->cases == 1 ? "" : "s", rule, run.what);
+  } else {
+    print_document(report, options.format);
   }
-  return finish("replay", verdict);
+  return write_reports(report, options.reports, finish("replay", run.end));
 }
 
 }  // namespace
@@ -186,14 +144,13 @@ int run_replay(const ReplayCommand& options) {
   }
   const oracle::RunEnd end = oracle::end_of(*result);
   const int status = finish("replay", end);
-  if (options.format == Format::json) {
-    print_json(options, *result, end);
-  } else if (options.format == Format::junit) {
-    print_junit(options, *result, end);
-  } else {
+  const Report report = report_of(options.trace, *result, end);
+  if (options.format == Format::text) {
     print_text(options, *result, end);
+  } else {
+    print_document(report, options.format);
   }
-  return write_reports(report_of(options.trace, *result, end), options.reports, status);
+  return write_reports(report, options.reports, status);
 }
 
 }  // namespace iommucheck::cli

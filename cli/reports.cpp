@@ -96,7 +96,12 @@ Report report_of(const oracle::ConformResult& result, const oracle::RunEnd& end)
   report.property("random", result.random);
   report.property("accesses", result.accesses);
   report.property("records", result.records);
+  report.property("stale_allowed", result.stale_allowed);
+  report.property("several_allowed", result.open);
+  report.property("anything_allowed", result.any);
+  report.property("undetermined", result.undetermined);
   report.property("deaths", result.deaths);
+  report.property("gave_up", result.gave_up);
   report.property("stopped", result.stopped);
   report.rules = result.rules;
   for (const auto& found : result.divergences) {
@@ -132,6 +137,11 @@ Report report_of(const oracle::ConformResult& result, const oracle::RunEnd& end)
   return report;
 }
 
+void print_document(const Report& report, Format format) {
+  if (format == Format::json) fmt::print("{}", oracle::to_json(report));
+  if (format == Format::junit) fmt::print("{}", oracle::to_junit(report));
+}
+
 int write_reports(const Report& report, const std::vector<std::string>& files, int status) {
   for (const std::string& name : files) {
     const auto file = oracle::report_file(name);
@@ -150,8 +160,7 @@ int ended_by(const Error& error, const Report& report, const std::vector<std::st
   ended.verdict = oracle::verdict_of(error.code);
   ended.why.insert(ended.why.begin(), error.message);
   const int status = cli::report(report.command, error);
-  if (format == Format::json) fmt::print("{}", oracle::to_json(ended));
-  if (format == Format::junit) fmt::print("{}", oracle::to_junit(ended));
+  print_document(ended, format);
   return write_reports(ended, files, status);
 }
 

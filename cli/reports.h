@@ -25,6 +25,9 @@ oracle::Report report_of(const oracle::ConformResult& result, const oracle::RunE
 oracle::Violation finding_of(const oracle::FoundDivergence& found,
                              const oracle::ConformResult& result);
 
+/// On stdout; nothing as text, which each command prints in its own way.
+void print_document(const oracle::Report& report, Format format);
+
 /// Writes each file; the exit status of the run, or the environment's where one cannot be written
 /// and nothing was found.
 int write_reports(const oracle::Report& report, const std::vector<std::string>& files, int status);

@@ -47,43 +47,6 @@ void print_rules(std::span<const oracle::RuleCount> rules, bool all) {
   }
 }
 
-void write_findings(JsonWriter& json, std::span<const oracle::Violation> findings) {
-  json.key("findings").begin_array();
-  for (const auto& finding : findings) {
-    const spec::RuleInfo& rule = spec::rule_info(finding.rule);
-    json.begin_object()
-        .member("rule", rule.name)
-        .member("family", spec::family_name(rule.family))
-        .member("keeper", spec::keeper_name(finding.party))
-        .member("source", rule.section)
-        .member("headline", oracle::headline(finding))
-        .texts("evidence", oracle::evidence(finding))
-        .member("calls", finding.calls)
-        .member("sequence", finding.sequence)
-        .member("trace", finding.trace_path)
-        .key("operations")
-        .begin_array();
-    for (const auto& operation : finding.operations) json.value(fuzz::print(operation));
-    json.end_array().end_object();
-  }
-  json.end_array();
-}
-
-void write_rules(JsonWriter& json, std::span<const oracle::RuleCount> rules) {
-  json.key("rules").begin_array();
-  for (const auto& rule : rules) {
-    json.begin_object()
-        .member("rule", spec::rule_name(rule.rule))
-        .member("verdict", oracle::to_string(rule.verdict))
-        .member("kept", rule.kept)
-        .member("discriminating", rule.discriminating)
-        .member("broken", rule.broken)
-        .member("why", rule.why)
-        .end_object();
-  }
-  json.end_array();
-}
-
 std::string verdict_word(const oracle::RunEnd& end) {
   switch (end.verdict()) {
     case Verdict::held: return "holds";

@@ -20,9 +20,6 @@ void print_finding(const oracle::Violation& finding);
 /// One line of totals, then those that were not exercised or not determined; each rule if `all`.
 void print_rules(std::span<const oracle::RuleCount> rules, bool all);
 
-void write_findings(JsonWriter& json, std::span<const oracle::Violation> findings);
-void write_rules(JsonWriter& json, std::span<const oracle::RuleCount> rules);
-
 /// "holds", "VIOLATED", "UNDECIDED (why)", "FAILED (why)": for the last line.
 std::string verdict_word(const oracle::RunEnd& end);
 

@@ -10,6 +10,7 @@ namespace iommucheck::oracle {
 namespace {
 
 constexpr std::size_t entries_max = std::size_t{1} << 18;
+constexpr std::size_t story_entries_max = std::size_t{1} << 12;
 constexpr std::size_t story_max = 200;
 
 trace::Event decoded(const std::vector<u8>& bytes) {
@@ -49,10 +50,24 @@ bool belongs_to_story(const trace::Event& event) {
 
 }  // namespace
 
+Chronicle::Chronicle(bool calls_are_known)
+    : calls_are_known_(calls_are_known), all_(entries_max), story_(story_entries_max) {}
+
+void Chronicle::Window::add(Entry entry) {
+  entries_.push_back(std::move(entry));
+  if (entries_.size() <= most_) return;
+  entries_.pop_front();
+  ++dropped_;
+}
+
+void Chronicle::Window::restore() {
+  while (dropped_ + entries_.size() > std::max(ready_, dropped_)) entries_.pop_back();
+}
+
 void Chronicle::add(const trace::Event& event, EventIndex number, u64 line) {
   if (is_phase(event, trace::DriverLife::restored)) {
-    // Numbers begin again where the driver was ready.
-    while (dropped_ + entries_.size() > std::max(ready_, dropped_)) entries_.pop_back();
+    all_.restore();  // numbers begin again there
+    story_.restore();
     calls_ = 0;
     inside_ = false;
     return;
@@ -63,18 +78,19 @@ void Chronicle::add(const trace::Event& event, EventIndex number, u64 line) {
   }
   Entry entry{.line = line, .call = calls_, .number = number, .inside = inside_, .bytes = {}};
   trace::encode(event, entry.bytes);
-  entries_.push_back(std::move(entry));
-  if (entries_.size() > entries_max) {
-    entries_.pop_front();
-    ++dropped_;
-  }
+  if (calls_are_known_ && belongs_to_story(event)) story_.add(entry);
+  all_.add(std::move(entry));
   if (std::holds_alternative<trace::Return>(event.payload)) inside_ = false;
-  if (is_phase(event, trace::DriverLife::ready)) ready_ = dropped_ + entries_.size();
+  if (is_phase(event, trace::DriverLife::ready)) {
+    all_.ready();
+    story_.ready();
+  }
 }
 
 const Chronicle::Entry* Chronicle::find(EventIndex number) const {
-  const auto first = std::ranges::lower_bound(entries_, number, {}, &Entry::number);
-  return first != entries_.end() && first->number == number ? &*first : nullptr;
+  const std::deque<Entry>& entries = all_.entries();
+  const auto first = std::ranges::lower_bound(entries, number, {}, &Entry::number);
+  return first != entries.end() && first->number == number ? &*first : nullptr;
 }
 
 Violation Chronicle::tell(Finding finding) const {
@@ -96,16 +112,15 @@ void Chronicle::tell_story(Violation& violation) const {
   Story& story = violation.story;
   story.known = calls_are_known_;
   if (!calls_are_known_) return;
-  const auto end = std::ranges::upper_bound(entries_, violation.at, {}, &Entry::number);
-  for (auto entry = end; entry != entries_.begin();) {
+  const std::deque<Entry>& entries = story_.entries();
+  const auto end = std::ranges::upper_bound(entries, violation.at, {}, &Entry::number);
+  for (auto entry = end; entry != entries.begin();) {
     --entry;
-    trace::Event event = decoded(entry->bytes);
-    if (!belongs_to_story(event)) continue;
     if (story.events.size() == story_max) {
       story.calls_before = entry->call;
       break;
     }
-    story.events.push_back(std::move(event));
+    story.events.push_back(decoded(entry->bytes));
   }
   std::ranges::reverse(story.events);
 }

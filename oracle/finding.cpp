@@ -73,6 +73,11 @@ class Reader {
     ok_ &= value < spec::all_rules().size();
     rule = ok_ ? static_cast<spec::Rule>(value) : spec::Rule{};
   }
+  void operator()(spec::Keeper& keeper) {
+    const u64 value = number();
+    ok_ &= value <= static_cast<u64>(spec::Keeper::user);
+    keeper = ok_ ? static_cast<spec::Keeper>(value) : spec::Keeper{};
+  }
   template <class T>
     requires(std::is_integral_v<T> || std::is_enum_v<T>)
   void operator()(T& value) {

@@ -12,7 +12,7 @@ namespace {
 
 /// How near a command came, ascending. One that was sent behind the change and concerns the entry
 /// is nearer than any before it: it is the one that was meant.
-enum class Near : u8 { none, unrelated, too_early, elsewhere, almost, covers };
+enum class Near : u8 { none, unrelated, too_early, other_stream, elsewhere, almost, covers };
 
 /// Bytes between the command's range and the address.
 u64 distance(const NotCovered& why) {
@@ -57,6 +57,20 @@ ConfigTarget config_target(const ConfigItem& item) {
           .sid_last = item.sid + item.sid_count - 1,
           .ssid_first = item.ssid,
           .ssid_last = item.ssid + item.ssid_count - 1};
+}
+
+/// What was read at `pa`: of two stores to it without a barrier, the older may still be seen.
+Cause cause_of_word(const Memory& memory, u64 pa, u64 value) {
+  Cause cause;
+  cause.kind = Cause::Kind::word;
+  cause.pa = pa;
+  cause.value = value;
+  if (memory.newest(pa) == Content{value, false}) return cause;
+  if (const auto since = memory.pending_since(pa)) {
+    cause.kind = Cause::Kind::pending_word;
+    cause.stored_at = *since;
+  }
+  return cause;
 }
 
 bool of_substreams(ConfigKind kind) { return kind == ConfigKind::l1cd || kind == ConfigKind::cd; }
@@ -113,7 +127,7 @@ std::optional<NearestMiss> Caches::nearest_miss(const AtcItem& item, u64 va) con
     }
     using Reason = NotCovered::Reason;
     if (early) continue;
-    nearest.offer(miss.why.reason == Reason::stream    ? Near::unrelated
+    nearest.offer(miss.why.reason == Reason::stream    ? Near::other_stream
                   : miss.why.reason == Reason::address ? Near::elsewhere
                                                        : Near::almost,
                   miss);
@@ -137,7 +151,7 @@ std::optional<NearestMiss> Caches::nearest_miss(const ConfigItem& item) const {
       nearest.offer(early ? Near::too_early : Near::covers, miss);
     } else if (!early && miss.why.reason != NotCovered::Reason::other_kind) {
       const bool other_stream = miss.why.reason == NotCovered::Reason::stream;
-      nearest.offer(other_stream ? Near::elsewhere : Near::almost, miss);
+      nearest.offer(other_stream ? Near::other_stream : Near::almost, miss);
     }
   }
   return nearest.take();
@@ -208,18 +222,10 @@ Cause Caches::cause_of_item(u32 index, u64 va, u64 origin, u64 value) const {
 Cause Caches::cause_of(const Candidate& c, u64 va) const {
   if (c.from_atc()) return cause_of(atc_items_[c.atc], va);
   if (c.item != 0) return cause_of_item(c.item, va, c.origin, c.value);
-  Cause cause;
-  cause.kind = c.kind == Candidate::Kind::unknown ? Cause::Kind::unknown_word : Cause::Kind::word;
-  cause.pa = c.origin;
-  cause.value = c.value;
+  Cause cause = cause_of_word(memory_, c.origin, c.value);
+  if (c.kind == Candidate::Kind::unknown) cause.kind = Cause::Kind::unknown_word;
   cause.va = va;
   if (c.kind == Candidate::Kind::fault) cause.rule = c.fault.rule;
-  const bool old = memory_.newest(c.origin) != Content{c.value, false};
-  if (const auto since = memory_.pending_since(c.origin);
-      since && old && cause.kind == Cause::Kind::word) {
-    cause.kind = Cause::Kind::pending_word;
-    cause.stored_at = *since;
-  }
   return cause;
 }
 
@@ -247,10 +253,8 @@ Cause Caches::cause_of(const Outcome& outcome) const {
   } else if (outcome.item != 0) {
     return cause_of_item(outcome.item, items_[outcome.item - 1].va, outcome.origin, outcome.value);
   } else if (outcome.origin != 0) {
-    cause.kind = Kind::word;
-    cause.pa = outcome.origin;
-    cause.value = outcome.value;
-    if (outcome.kind != OutcomeKind::fault) cause.rule.reset();
+    cause = cause_of_word(memory_, outcome.origin, outcome.value);
+    if (outcome.kind == OutcomeKind::fault) cause.rule = outcome.rule;
   }
   return cause;
 }
@@ -348,6 +352,7 @@ Cause Caches::cause_in_memory(u32 sid, std::optional<u32> ssid, const StreamOpti
   cause.rule = option.rule;
   const std::vector<Structure> all = structures_of(sid, ssid);
   if (all.empty()) return cause;
+  if (option.event == EventType::none) cause.rule.reset();  // no rule made it fail
   // A stream that has no STE fails at its L1STD, and so on.
   const Structure& last =
       option.event == EventType::c_bad_ste && all.size() > 1 && all.back().kind != ConfigKind::ste

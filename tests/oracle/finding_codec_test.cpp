@@ -7,6 +7,7 @@
 
 #include "oracle/report/finding_text.h"
 #include "spec/smmu/command.h"
+#include "spec/sva/call.h"
 
 namespace iommucheck::oracle {
 namespace {
