@@ -40,6 +40,8 @@
 
 namespace iommucheck::spec {
 
+class ConfigIndex;
+
 /// What differs between legal devices and is in no ID register.
 struct Profile {
   unsigned config_atom = 8;  ///< bytes that a configuration fetch reads at once: 8 or 16
@@ -671,9 +673,12 @@ class Caches {
   void form_cd(u32 sid, u32 number, const SteOption& ste, Options& options,
                std::vector<Formed>& formed);
   void replace_formed(const StreamPart& part, const std::vector<Formed>& now);
-  void config_vanished(const Vanished& what, const std::vector<Vanished>& all);
-  void cache_words(const ConfigItem& tags, const Vanished& what, const std::vector<Vanished>& all);
-  void cache_config(const ConfigItem& item);
+  /// `index`, of config_items_, where so many words vanish at once that it pays.
+  void config_vanished(const Vanished& what, const std::vector<Vanished>& all,
+                       ConfigIndex* index = nullptr);
+  void cache_words(const ConfigItem& tags, const Vanished& what, const std::vector<Vanished>& all,
+                   ConfigIndex* index = nullptr);
+  void cache_config(const ConfigItem& item, ConfigIndex* index = nullptr);
   [[nodiscard]] bool leads_to(const ConfigItem& descriptor, u64 word,
                               const ConfigItem& below) const;
   [[nodiscard]] Group fate(const ConfigItem& item, u64 via) const;

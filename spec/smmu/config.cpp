@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "spec/smmu/caches.h"
+#include "spec/smmu/config_index.h"
 
 namespace iommucheck::spec {
 
@@ -266,7 +267,8 @@ void Caches::reform_all() {
   for (u32 i = 0; i < known_sids_.size(); ++i) reform({static_cast<u32>(known_sids_[i])});
 }
 
-void Caches::config_vanished(const Vanished& what, const std::vector<Vanished>& all) {
+void Caches::config_vanished(const Vanished& what, const std::vector<Vanished>& all,
+                             ConfigIndex* index) {
   if (enabled_ == 0) return;
   const u64 pa = what.frame->address() + 8 * what.index;
   for (u32 i = 0; i < regions_.size(); ++i) {
@@ -308,7 +310,7 @@ void Caches::config_vanished(const Vanished& what, const std::vector<Vanished>& 
       case ConfigKind::cd: item.ssid = region.ssid + number; break;
     }
     item.dies = std::min(item.dies, fate(item, region.via));
-    cache_words(item, what, all);
+    cache_words(item, what, all, index);
   }
 }
 
@@ -357,11 +359,11 @@ Group Caches::fate(const ConfigItem& item, u64 via) const {
 /// The word of `what` becomes an item; where a fetch reads two words, with each version that its
 /// partner had at the same time.
 void Caches::cache_words(const ConfigItem& tags, const Vanished& what,
-                         const std::vector<Vanished>& all) {
+                         const std::vector<Vanished>& all, ConfigIndex* index) {
   const bool descriptor = tags.kind == ConfigKind::l1std || tags.kind == ConfigKind::l1cd;
   ConfigItem item = tags;
   if (profile_.config_atom != 16 || descriptor) {
-    cache_config(item);
+    cache_config(item, index);
     return;
   }
   const bool odd = item.word % 2 != 0;
@@ -373,7 +375,7 @@ void Caches::cache_words(const ConfigItem& tags, const Vanished& what,
     item.value = low.value;
     item.partner = high.value;
     item.unknown = static_cast<u8>((low.unknown ? 1 : 0) | (high.unknown ? 2 : 0));
-    cache_config(item);
+    cache_config(item, index);
   };
   memory_.visible(partner, with);
   for (const Vanished& other : all) {
@@ -381,21 +383,31 @@ void Caches::cache_words(const ConfigItem& tags, const Vanished& what,
   }
 }
 
-void Caches::cache_config(const ConfigItem& item) {
-  for (u32 k = 0; k < config_items_.size(); ++k) {
-    const ConfigItem& old = config_items_[k];
-    if (old.kind != item.kind || old.sid != item.sid || old.ssid != item.ssid ||
-        old.place != item.place || old.word != item.word || old.value != item.value ||
-        old.partner != item.partner || old.unknown != item.unknown) {
-      continue;
-    }
-    ConfigItem& again = config_items_.edit(trail_, k);
-    again.dies = std::max(again.dies, item.dies);
-    again.since = again.vanished_at = now_;
-    again.stored_at = item.stored_at;
+void Caches::cache_config(const ConfigItem& item, ConfigIndex* index) {
+  const auto same = [&](const ConfigItem& old) {
+    return old.kind == item.kind && old.sid == item.sid && old.ssid == item.ssid &&
+           old.place == item.place && old.word == item.word && old.value == item.value &&
+           old.partner == item.partner && old.unknown == item.unknown;
+  };
+  const u32 none = config_items_.size();
+  u32 found = none;
+  const auto look_at = [&](u32 k) {
+    if (found == none && same(config_items_[k])) found = k;
+  };
+  if (index != nullptr) {
+    index->at(item, look_at);
+  } else {
+    for (u32 k = 0; k < none && found == none; ++k) look_at(k);
+  }
+  if (found == none) {
+    config_items_.push(trail_, item);
+    if (index != nullptr) index->add(item, none);
     return;
   }
-  config_items_.push(trail_, item);
+  ConfigItem& again = config_items_.edit(trail_, found);
+  again.dies = std::max(again.dies, item.dies);
+  again.since = again.vanished_at = now_;
+  again.stored_at = item.stored_at;
 }
 
 }  // namespace iommucheck::spec

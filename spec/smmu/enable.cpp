@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "spec/smmu/caches.h"
+#include "spec/smmu/config_index.h"
 
 namespace iommucheck::spec {
 
@@ -127,7 +128,8 @@ void Caches::acknowledge_smmuen() {
       }
     }
   }
-  for (const Vanished& word : words) config_vanished(word, words);
+  ConfigIndex index(config_items_);
+  for (const Vanished& word : words) config_vanished(word, words, &index);
   const std::vector<u32> unknown_atcs = atcs_of_unknown();
   trail_.set(enabled_, 0);
   leave_unknown_in_atcs(immortal, unknown_atcs);
