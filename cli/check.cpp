@@ -9,6 +9,7 @@
 #include "cli/reports.h"
 #include "cli/verdicts.h"
 #include "oracle/finding_files.h"
+#include "oracle/machine.h"
 #include "oracle/report/junit.h"
 #include "oracle/run_end.h"
 
@@ -25,6 +26,7 @@ u64 drawn_seed() {
 oracle::CheckOptions settings_of(const CheckCommand& options) {
   oracle::CheckOptions settings;
   settings.driver = options.driver;
+  settings.machine = options.machine;
   settings.seed = options.seed ? *options.seed : drawn_seed();
   settings.sequences = options.runs;
   settings.first_sequence = options.from;
@@ -72,6 +74,9 @@ std::string command_to_go_on(const CheckCommand& options, const oracle::CheckRes
     text += fmt::format(" --runs {}", options.runs - std::min(options.runs, result.sequences));
   }
   if (options.seconds) text += fmt::format(" --time {}", *options.seconds);
+  if (options.machine != CheckCommand{}.machine) {
+    text += " --machine " + oracle::shell_word(options.machine);
+  }
   if (options.scan) text += " --precision scan";
   if (options.isolate_case) text += " --isolate case";
   if (options.hang_seconds != CheckCommand{}.hang_seconds) {
@@ -85,10 +90,24 @@ std::string command_to_go_on(const CheckCommand& options, const oracle::CheckRes
   return text;
 }
 
+/// A line for each machine, as --machine takes it.
+void print_machines(const oracle::CheckOptions& settings) {
+  const auto plan = oracle::MachinePlan::parse(settings.machine, settings.seed);
+  if (!plan) return;  // the run says what is wrong
+  for (const oracle::Machine& machine : plan->machines()) {
+    fmt::print("machine {}\n", oracle::machine_text(machine));
+  }
+}
+
 /// The findings were printed when they were found.
 void print_text(const CheckCommand& options, const oracle::CheckResult& result,
                 const oracle::RunEnd& end) {
   print_rules(result.rules, options.all_rules);
+  for (const oracle::MachineUsed& machine : result.machines) {
+    if (machine.refused) {
+      fmt::print("the driver says that it is not for machine {}\n", machine.text);
+    }
+  }
   const u64 share = result.calls == 0 ? 0 : result.calls_succeeded * 100 / result.calls;
   fmt::print("{} accesses judged; {}% of the calls succeeded; {:.1f} s, {} sequences/s\n",
              grouped(result.accesses_judged), share, result.seconds,
@@ -125,6 +144,7 @@ int run_check(const CheckCommand& options) {
   }
   if (options.format == Format::text) {
     fmt::print("check of driver {}, seed {}\n", options.driver, settings.seed);
+    print_machines(settings);
     std::fflush(stdout);
   }
   catch_interrupts();

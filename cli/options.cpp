@@ -177,6 +177,11 @@ class Reader {
     app.add_option("--driver", check_.driver, "builtin, or the path of a plug-in (driver.h)")
         ->type_name("DRIVER")
         ->capture_default_str();
+    app.add_option("--machine", check_.machine,
+                   "what the SMMU claims and its devices: drawn (several, from the seed), "
+                   "drawn:SEED, default, changed by KEY=VALUE,...; docs/drivers.md")
+        ->type_name("MACHINE")
+        ->capture_default_str();
     app.add_option("--seed", check_.seed,
                    "all randomness comes from it; drawn and printed if absent")
         ->type_name("N")

@@ -35,6 +35,7 @@ struct CheckCommand {
   Format format = Format::text;
   std::vector<std::string> reports;
   std::string driver = "builtin";
+  std::string machine = "drawn";
   std::optional<u64> seed;  ///< absent: drawn, and printed
   u64 runs = 0;
   u64 from = 0;

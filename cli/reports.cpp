@@ -27,6 +27,11 @@ Report report_of(const oracle::CheckResult& result, const oracle::RunEnd& end) {
   report.seconds = result.seconds;
   report.property("driver", result.driver_name);
   report.property("seed", result.seed);
+  for (std::size_t i = 0; i < result.machines.size(); ++i) {
+    const oracle::MachineUsed& machine = result.machines[i];
+    report.property(fmt::format("machine_{}", i),
+                    machine.text + (machine.refused ? " (refused by the driver)" : ""));
+  }
   report.property("sequences", result.sequences);
   report.property("calls", result.calls);
   report.property("calls_succeeded", result.calls_succeeded);

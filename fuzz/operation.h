@@ -115,6 +115,7 @@ enum class AccessKind : u16 {
   read_privileged,
   write_privileged,
   read_substream_0,
+  read_many,  ///< until the event queue is full, and once more
   count
 };
 /// `variant` of domain_alloc.

@@ -35,7 +35,8 @@ constexpr std::string_view pas[] = {"congruent_1g", "congruent_2m", "page", "odd
 constexpr std::string_view prots[] = {"rw",        "r",   "w", "rx", "rwx", "rw,privileged",
                                       "rw,device", "none"};
 constexpr std::string_view accesses[] = {
-    "read", "write", "execute", "read,privileged", "write,privileged", "read,substream0"};
+    "read",           "write", "execute", "read,privileged", "write,privileged", "read,substream0",
+    "read,many_times"};
 constexpr std::string_view allocs[] = {"paging",  "paging,39", "paging,25",
                                        "blocked", "identity",  "bad_bits"};
 constexpr std::string_view picks[] = {"fitting", "selected"};

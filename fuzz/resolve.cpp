@@ -84,7 +84,7 @@ u64 bytes_of(Size size, u64 left) {
 }
 
 u64 pa_of(const Operation& operation, const SpaceView& space, u64 iova, u64 bytes) {
-  const u64 region = space.pa_base + u64{operation.pa_page} * 2 * g1;
+  const u64 region = space.pa_base + u64{operation.pa_page % space.pa_regions} * 2 * g1;
   const u64 last = last_address(space.output_bits);
   switch (static_cast<Pa>(operation.pa)) {
     case Pa::congruent_1g: return region + iova % g1;

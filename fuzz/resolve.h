@@ -21,6 +21,7 @@ struct SpaceView {
   unsigned output_bits = 48;
   u64 leaf_max = u64{1} << 30;       ///< the largest leaf that the driver makes
   u64 pa_base = u64{0x10} << 32;     ///< memory of callers begins here; a multiple of 1 GiB
+  u32 pa_regions = 8;                ///< of it, 2 GiB apart
   std::span<const Mapped> mappings;  ///< any order; the caller keeps it the same in each run
 };
 

@@ -60,6 +60,8 @@ Expected<LoadedPlugin> load_plugin(const std::string& path) {
 
 Expected<Alone> run_alone(const CheckOptions& options, std::span<const Sequence> cases,
                           const std::string& trace_path, double hang_seconds) {
+  const auto machine = parse_machine(options.machine);
+  if (!machine) return std::unexpected(machine.error());
   auto report = SharedReport::create();
   if (!report) return std::unexpected(std::move(report.error()));
   const auto failed = [&](const std::string& why) {
@@ -75,6 +77,7 @@ Expected<Alone> run_alone(const CheckOptions& options, std::span<const Sequence>
     if (!loaded) return failed(loaded.error().message);
     loaded->tell(*report, options.driver);
     LockstepOptions lockstep;
+    lockstep.machine = *machine;
     lockstep.seed = options.seed;
     lockstep.segments = loaded->segments.get();
     lockstep.scan = options.precision == Precision::scan;
@@ -107,6 +110,8 @@ Expected<Alone> run_alone(const CheckOptions& options, std::span<const Sequence>
 
 Expected<std::optional<std::size_t>> first_that_differs(const CheckOptions& options,
                                                         std::span<const Sequence> cases) {
+  const auto machine = parse_machine(options.machine);
+  if (!machine) return std::unexpected(machine.error());
   std::vector<u64> behind;  // hashes of the cases one after the other
   std::vector<u64> alone;
   for (std::vector<u64>* hashes : {&behind, &alone}) {
@@ -117,6 +122,7 @@ Expected<std::optional<std::size_t>> first_that_differs(const CheckOptions& opti
       if (!loaded) return 1;
       loaded->tell(*report, options.driver);
       LockstepOptions lockstep;
+      lockstep.machine = *machine;
       lockstep.segments = loaded->segments.get();
       lockstep.scan = options.precision == Precision::scan;
       CasesOptions how;
@@ -154,6 +160,8 @@ Expected<CasesAgain> run_cases_of(const std::string& trace, const CheckOptions& 
   CheckOptions used = options;
   const auto& about = *reader->header().about;
   if (about.contains("precision")) used.precision = Precision::scan;
+  const auto machine = about.find("machine");
+  used.machine = machine == about.end() ? "default" : machine->second;
   auto end = run_alone(used, *cases, {}, options.hang_seconds);
   if (!end) return std::unexpected(std::move(end.error()));
   return CasesAgain{cases->size(), std::move(*end)};

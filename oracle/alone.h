@@ -34,9 +34,9 @@ struct Alone {
   std::optional<Finding> broken;  ///< of the last case, the first
 };
 
-/// `options` has driver, precision, seed and stop. `trace_path` gets the trace, each event as it
-/// happens; empty: nobody does. environment if there is no process; bad_input where the driver
-/// cannot be loaded or does not come up.
+/// `options` has driver, machine (one, not "drawn"), precision, seed and stop. `trace_path` gets
+/// the trace, each event as it happens; empty: nobody does. environment if there is no process;
+/// bad_input where the driver cannot be loaded or does not come up.
 Expected<Alone> run_alone(const CheckOptions& options, std::span<const Sequence> cases,
                           const std::string& trace_path, double hang_seconds);
 

@@ -102,7 +102,15 @@ void fill(CheckResult& result, const Tally& tally, const CheckOptions& options) 
   result.outcomes_judged = tally.outcomes;
   RuleTally rules = tally.rules;
   rules.add_calls(tally.calls);
-  result.rules = rule_counts(rules, spec::parse_capabilities(default_id_registers()));
+  std::vector<spec::Capabilities> capabilities;
+  if (const auto plan = MachinePlan::parse(options.machine, options.seed)) {
+    for (const Machine& machine : plan->machines()) {
+      const bool refused = bit(tally.refused, static_cast<unsigned>(result.machines.size()));
+      if (!refused) capabilities.push_back(machine.caps);
+      result.machines.push_back({machine_text(machine), refused});
+    }
+  }
+  result.rules = rule_counts(rules, capabilities);
 }
 
 Campaign::Campaign(const iommucheck_driver& driver, Segments* segments, Settings settings,
@@ -112,14 +120,14 @@ Campaign::Campaign(const iommucheck_driver& driver, Segments* segments, Settings
       settings_(std::move(settings)),
       options_(*settings_.options),
       owner_(owner),
+      refused_(settings_.tally.refused),
       tally_(settings_.tally),
       findings_(settings_.findings_before),
-      current_(settings_.from) {
-  if (loaded_ != nullptr) booted_ = std::make_unique<Segments>(*loaded_);
-}
+      current_(settings_.from) {}
 
 LockstepOptions Campaign::fresh_options(Segments* segments) const {
   LockstepOptions options;
+  options.machine = plan_.machines()[machine_];
   options.seed = options_.seed;
   options.segments = segments;
   options.scan = settings_.scan;
@@ -137,7 +145,10 @@ CaseRecord Campaign::record_again(const Sequence& sequence) {
 
 /// What it broke on its way is a finding; if nothing, there is a trace, and what came last.
 Expected<void> Campaign::boot_failed(const std::string& failed) {
-  std::string text = fmt::format("the driver {} does not come up: {}", driver_.name, failed);
+  const std::string where =
+      grounds_.size() == 1 ? "" : " on machine " + machine_text(plan_.machines()[machine_]);
+  std::string text =
+      fmt::format("the driver {} does not come up{}: {}", driver_.name, where, failed);
   Monitor& monitor = lockstep_->monitor();
   if (monitor.smmu().stopped_by_error()) {
     text += "; the command queue has stopped with a command error (GERROR.CMDQ_ERR)";
@@ -164,23 +175,61 @@ Expected<void> Campaign::boot_failed(const std::string& failed) {
 }
 
 Expected<void> Campaign::boot() {
-  lockstep_ = std::make_unique<Lockstep>(driver_, fresh_options(booted_.get()));
-  if (const std::string failed = lockstep_->boot(); !failed.empty()) {
+  auto plan = MachinePlan::parse(options_.machine, options_.seed);
+  if (!plan) return std::unexpected(std::move(plan.error()));
+  plan_ = std::move(*plan);
+  grounds_.resize(plan_.machines().size());
+  return go_to(current_);
+}
+
+/// To the machine of the sequence; where it is its first one, the driver boots there. A machine
+/// that the driver says it is not for is left out from here on, unless there is no other.
+Expected<void> Campaign::go_to(u64 sequence) {
+  for (;;) {
+    const u32 next = plan_.index_of(sequence, refused_);
+    if (lockstep_ != nullptr && next == machine_) return {};
+    if (lockstep_ != nullptr && !settings_.fork_cases) absorb();
+    machine_ = next;
+    lockstep_ = grounds_[machine_].lockstep.get();
+    if (lockstep_ != nullptr) return {};
+    if (auto booted = boot_on_it(); !booted) return booted;
+    if (lockstep_ != nullptr) return {};
+  }
+}
+
+Expected<void> Campaign::boot_on_it() {
+  Ground& ground = grounds_[machine_];
+  if (loaded_ != nullptr) {
+    loaded_->restore();
+    ground.booted = std::make_unique<Segments>(*loaded_);
+  }
+  auto lockstep = std::make_unique<Lockstep>(driver_, fresh_options(ground.booted.get()));
+  if (const std::string failed = lockstep->boot(); !failed.empty()) {
+    const u64 others = mask(static_cast<unsigned>(grounds_.size()) - 1, 0) & ~refused_;
+    if (lockstep->refused() && others != (u64{1} << machine_)) {
+      refused_ |= u64{1} << machine_;
+      tally_.refused = refused_;
+      return {};
+    }
+    ground.lockstep = std::move(lockstep);
+    lockstep_ = ground.lockstep.get();
     return boot_failed(failed);
   }
+  ground.lockstep = std::move(lockstep);
+  lockstep_ = ground.lockstep.get();
   lockstep_->on_operation(settings_.on_operation, settings_.context);
+  const u64 outcomes = tally_.outcomes;
   absorb();  // the rules; but what is counted are the sequences' outcomes
-  tally_.outcomes = settings_.tally.outcomes;
+  tally_.outcomes = outcomes;
   const Sequence nothing;
   if (!lockstep_->monitor().findings().empty()) {
     const Finding first = lockstep_->monitor().findings().front();
     if (auto done = report(current_, nothing, first); !done) return done;
   }
   if (lockstep_->monitor().gave_up()) {
-    return report_bound(current_, nothing,
-                        {.findings = {},
-                         .gave_up = true,
-                         .unsupported = lockstep_->monitor().caches().unsupported()});
+    return report_bound(
+        current_, nothing,
+        {.findings = {}, .gave_up = true, .unsupported = lockstep_->monitor().unsupported()});
   }
   return {};
 }
@@ -198,11 +247,11 @@ bool Campaign::known(spec::Rule rule) const {
 
 void Campaign::absorb() {
   const Tally now = numbers_of(*lockstep_);
-  add_difference(tally_, now, counted_);
-  counted_ = now;
+  add_difference(tally_, now, grounds_[machine_].counted);
+  grounds_[machine_].counted = now;
 }
 
-void Campaign::forget_counts() { counted_ = numbers_of(*lockstep_); }
+void Campaign::forget_counts() { grounds_[machine_].counted = numbers_of(*lockstep_); }
 
 Expected<bool> Campaign::run() {
   Sequence sequence;
@@ -212,6 +261,8 @@ Expected<bool> Campaign::run() {
   while (findings_ < options_.findings_max && !out_of_time(current_)) {
     stopped = owner_.stop();
     if (stopped) break;
+    if (auto there = go_to(current_); !there) return std::unexpected(std::move(there.error()));
+    if (findings_ >= options_.findings_max) break;  // of a boot
     make_sequence(options_.seed, current_, options_.operations_max, sequence);
     owner_.begins(current_, sequence, Phase::running);
     // Now and then a case is run twice: a driver that is put back does the same again.
@@ -258,7 +309,7 @@ Expected<Campaign::CaseEnd> Campaign::run_case(const Sequence& sequence, bool co
   CaseEnd end;
   if (!monitor.findings().empty()) end.findings.push_back(monitor.findings().front());
   end.gave_up = monitor.gave_up();
-  if (end.gave_up) end.unsupported = lockstep_->monitor().caches().unsupported();
+  if (end.gave_up) end.unsupported = lockstep_->monitor().unsupported();
   return end;
 }
 
@@ -270,7 +321,7 @@ std::string Campaign::run_in_child(const Sequence& sequence) {
   const Tally now = numbers_of(*lockstep_);
   std::string text(sizeof now, '\0');
   std::memcpy(text.data(), &now, sizeof now);
-  text += fmt::format("{}\n{}\n", monitor.gave_up() ? 1 : 0, monitor.caches().unsupported());
+  text += fmt::format("{}\n{}\n", monitor.gave_up() ? 1 : 0, monitor.unsupported());
   if (!monitor.findings().empty()) {
     text += encode(Violation(monitor.findings().front()));
   }
@@ -299,7 +350,7 @@ Expected<Campaign::CaseEnd> Campaign::case_end_of(std::string_view text, bool co
     if (!finding) return damaged();
     end.findings.push_back(std::move(*finding));
   }
-  if (counted) add_difference(tally_, now, counted_);
+  if (counted) add_difference(tally_, now, grounds_[machine_].counted);
   return end;
 }
 
@@ -331,6 +382,7 @@ Expected<void> Campaign::report_state(std::string headline, const Sequence& sequ
   Violation violation(finding_of(Rule::STATE_RETURNS, std::move(headline)));
   violation.operations = sequence.operations;
   violation.sequence = current_;
+  violation.machine = machine_text(plan_.machines()[machine_]);
   ++findings_;
   owner_.progress(tally_, current_);
   owner_.found(std::move(violation));
@@ -437,6 +489,7 @@ Expected<void> Campaign::report(u64 number, const Sequence& sequence, const Find
         "deterministic; the sequence may not be the shortest");
   }
   violation.sequence = number;
+  violation.machine = machine_text(plan_.machines()[machine_]);
   violation.operations = small.operations;
   ++findings_;
   owner_.progress(tally_, current_);

@@ -10,6 +10,7 @@
 #include "oracle/check.h"
 #include "oracle/check_rules.h"
 #include "oracle/lockstep.h"
+#include "oracle/machine.h"
 #include "oracle/record_case.h"
 #include "oracle/sequence.h"
 
@@ -18,6 +19,7 @@ namespace iommucheck::oracle {
 struct Tally {
   u64 sequences = 0, calls = 0, calls_succeeded = 0, calls_changing = 0;
   u64 accesses = 0, outcomes = 0;
+  u64 refused = 0;  ///< a bit for each machine that the driver said it is not for
   RuleTally rules;
 };
 
@@ -76,6 +78,14 @@ class Campaign {
   [[nodiscard]] const Tally& tally() const { return tally_; }
 
  private:
+  /// The driver on one machine, booted.
+  struct Ground {
+    std::unique_ptr<Segments> booted;  // statics as boot() left them
+    std::unique_ptr<Lockstep> lockstep;
+    Tally counted;  // of the lockstep's numbers: those that are in tally_ or are not to be
+  };
+  Expected<void> go_to(u64 sequence);
+  Expected<void> boot_on_it();
   [[nodiscard]] bool out_of_time(u64 number) const;
   [[nodiscard]] bool known(spec::Rule rule) const;
   void absorb();
@@ -101,14 +111,16 @@ class Campaign {
   CaseRecord record_again(const Sequence& sequence);
 
   const iommucheck_driver& driver_;
-  Segments* loaded_;                  // statics as the dynamic linker left them
-  std::unique_ptr<Segments> booted_;  // and as boot() did
+  Segments* loaded_;  // statics as the dynamic linker left them
   Settings settings_;
   const CheckOptions& options_;
   Owner& owner_;
-  std::unique_ptr<Lockstep> lockstep_;
+  MachinePlan plan_;
+  std::vector<Ground> grounds_;   // by number of the machine; booted when it is its turn
+  u32 machine_ = 0;               // the one at hand
+  Lockstep* lockstep_ = nullptr;  // its lockstep
+  u64 refused_ = 0;
   Tally tally_;
-  Tally counted_;  // of the lockstep's numbers: those that are in tally_ or are not to be
   u64 findings_ = 0;
   u64 current_ = 0;
   bool gave_up_ = false;

@@ -61,6 +61,7 @@ struct CheckOptions {
   std::string driver = "builtin";  ///< or the path of a plug-in
   Precision precision = Precision::precise;
   Isolation isolation = Isolation::worker;
+  std::string machine = "default";  ///< see MachinePlan::parse
   u64 seed = 1;
   u64 sequences = 0;          ///< 0: as many as the time allows
   u64 first_sequence = 0;     ///< number of the first one: goes on where a run was stopped
@@ -75,8 +76,15 @@ struct CheckOptions {
   std::function<bool()> stop;  ///< asked between sequences; true ends the run, kept
 };
 
+/// One of the machines of a run.
+struct MachineUsed {
+  std::string text;      ///< see machine_text
+  bool refused = false;  ///< the driver said that it is not for it; then nothing ran there
+};
+
 struct CheckResult {
   std::string driver_name;
+  std::vector<MachineUsed> machines;
   u64 seed = 0;
   u64 sequences = 0, calls = 0, calls_succeeded = 0;
   u64 calls_changing = 0;   ///< successful, and they changed something

@@ -44,14 +44,15 @@ enum Slot : std::size_t {
   slot_deaths,    // of one sequence, while its finding was made smaller or recorded
   slot_findings,  // so far
   slot_booted,    // the driver came up once
-  slot_tally,     // six numbers
+  slot_tally,     // seven numbers
   slot_rules = 16,
 };
 static_assert(slot_rules + 4 * RuleTally::size <= SharedReport::counters_max);
 
 void put_tally(SharedReport& report, const Tally& tally) {
   const u64 numbers[] = {tally.sequences,      tally.calls,    tally.calls_succeeded,
-                         tally.calls_changing, tally.accesses, tally.outcomes};
+                         tally.calls_changing, tally.accesses, tally.outcomes,
+                         tally.refused};
   std::size_t slot = slot_tally;
   for (const u64 number : numbers) report.counter(slot++) = number;
   slot = slot_rules;
@@ -65,7 +66,7 @@ Tally get_tally(SharedReport& report) {
   Tally tally;
   std::size_t slot = slot_tally;
   for (u64* number : {&tally.sequences, &tally.calls, &tally.calls_succeeded, &tally.calls_changing,
-                      &tally.accesses, &tally.outcomes}) {
+                      &tally.accesses, &tally.outcomes, &tally.refused}) {
     *number = report.counter(slot++);
   }
   slot = slot_rules;
@@ -171,8 +172,8 @@ constexpr double others_seconds_max = 30;
 
 class Supervisor {
  public:
-  Supervisor(const CheckOptions& options, SharedReport report)
-      : options_(options), report_(std::move(report)) {}
+  Supervisor(const CheckOptions& options, MachinePlan plan, SharedReport report)
+      : options_(options), plan_(std::move(plan)), report_(std::move(report)) {}
 
   Expected<CheckResult> run(std::string name);
 
@@ -187,20 +188,22 @@ class Supervisor {
     bool kept = false;
     std::optional<TemporaryFolder> folder;
   };
-  Recording record(std::span<const Sequence> cases, Rule rule);
+  Recording record(const CheckOptions& here, std::span<const Sequence> cases, Rule rule);
   void name_trace(Violation& violation, const Recording& recording) const;
   void describe_death(Violation& violation, const Recording& recording) const;
-  std::vector<Sequence> with_others(const Sequence& last, u64 number, u64 count) const;
-  std::vector<Sequence> fewest_others(
-      const Sequence& last, u64 number,
-      const std::function<bool(std::span<const Sequence>)>& shows) const;
+  std::vector<Sequence> with_others(const Sequence& last, u64 number, u64 count);
+  std::vector<Sequence> fewest_others(const Sequence& last, u64 number,
+                                      const std::function<bool(std::span<const Sequence>)>& shows);
   void complete_state(Violation& violation);
   void see_again(Violation& violation);
   void show_progress();
+  CheckOptions on_its_machine(u64 number);
+  std::vector<u64> before_on_its_machine(u64 number);
   void take_findings();
   void complete_findings(CheckResult& result);
 
   const CheckOptions& options_;
+  MachinePlan plan_;
   SharedReport report_;
   Clock::time_point started_ = Clock::now();
   Clock::time_point shown_ = started_;
@@ -217,7 +220,8 @@ class Supervisor {
 
 /// The cases once more, with their trace: in the folder that was asked for, or in one that goes
 /// away with what is returned. Without a place for it they run without.
-Supervisor::Recording Supervisor::record(std::span<const Sequence> cases, Rule rule) {
+Supervisor::Recording Supervisor::record(const CheckOptions& here, std::span<const Sequence> cases,
+                                         Rule rule) {
   Recording made;
   std::string folder = options_.out_directory;
   made.kept = !folder.empty();
@@ -238,7 +242,7 @@ Supervisor::Recording Supervisor::record(std::span<const Sequence> cases, Rule r
       made.why = path.error().message;
     }
   }
-  if (auto last = run_alone(options_, cases, made.path, options_.hang_seconds)) {
+  if (auto last = run_alone(here, cases, made.path, options_.hang_seconds)) {
     made.last = std::move(*last);
   } else {
     made.why = last.error().message;
@@ -253,15 +257,33 @@ void Supervisor::name_trace(Violation& violation, const Recording& recording) co
   violation.again = again_command(options_.driver, recording.path);
 }
 
-/// The case with the `count` random sequences that came before its own, or more than once those
-/// that there are: the worker has run some of them twice.
-std::vector<Sequence> Supervisor::with_others(const Sequence& last, u64 number, u64 count) const {
+/// For running a sequence alone: the machine is the one that it ran on.
+CheckOptions Supervisor::on_its_machine(u64 number) {
+  const u64 refused = get_tally(report_).refused;
+  CheckOptions options = options_;
+  options.machine = machine_text(plan_.machines()[plan_.index_of(number, refused)]);
+  return options;
+}
+
+/// Sequences that ran on the same machine before it, the last one first.
+std::vector<u64> Supervisor::before_on_its_machine(u64 number) {
+  const u64 refused = get_tally(report_).refused;
+  const u32 machine = plan_.index_of(number, refused);
+  std::vector<u64> numbers;
+  for (u64 n = number; n-- > options_.first_sequence && numbers.size() < others_max;) {
+    if (plan_.index_of(n, refused) == machine) numbers.push_back(n);
+  }
+  return numbers;
+}
+
+/// The case with the `count` random sequences that came before its own on its machine, or more than
+/// once those that there are: the worker has run some of them twice.
+std::vector<Sequence> Supervisor::with_others(const Sequence& last, u64 number, u64 count) {
   std::vector<Sequence> cases(static_cast<std::size_t>(count), last);
-  const u64 before = number - options_.first_sequence;
-  for (u64 i = 0; before != 0 && i < count; ++i) {
-    const u64 back = 1 + (count - 1 - i) % before;
-    make_sequence(options_.seed, number - back, options_.operations_max,
-                  cases[static_cast<std::size_t>(i)]);
+  const std::vector<u64> before = before_on_its_machine(number);
+  for (u64 i = 0; !before.empty() && i < count; ++i) {
+    make_sequence(options_.seed, before[static_cast<std::size_t>((count - 1 - i) % before.size())],
+                  options_.operations_max, cases[static_cast<std::size_t>(i)]);
   }
   cases.push_back(last);
   return cases;
@@ -269,10 +291,9 @@ std::vector<Sequence> Supervisor::with_others(const Sequence& last, u64 number, 
 
 /// The case behind as few others as `shows` needs; empty if it does not behind any number of them.
 std::vector<Sequence> Supervisor::fewest_others(
-    const Sequence& last, u64 number,
-    const std::function<bool(std::span<const Sequence>)>& shows) const {
+    const Sequence& last, u64 number, const std::function<bool(std::span<const Sequence>)>& shows) {
   const auto began = Clock::now();
-  const u64 most = std::min(2 * (number - options_.first_sequence) + 2, others_max);
+  const u64 most = std::min(2 * before_on_its_machine(number).size() + 2, others_max);
   const auto needed = [&](u64 count) { return shows(with_others(last, number, count)); };
   const auto out_of_time = [&] {
     return seconds_since(began) > others_seconds_max || (options_.stop && options_.stop());
@@ -312,13 +333,15 @@ void Supervisor::describe_death(Violation& violation, const Recording& recording
 
 Violation Supervisor::violation_of_death(const Outcome& outcome, Rule rule, Sequence sequence) {
   const u64 number = report_.sequence().number;
+  const CheckOptions here = on_its_machine(number);
   Violation violation(finding_of(rule, {}));
   violation.sequence = number;
+  violation.machine = here.machine;
   // Each try costs a process, and each that hangs the time to see it.
   const bool hang = outcome.ended == Ended::timed_out;
   double patience = options_.hang_seconds;
   const auto dies = [&](std::span<const Sequence> cases) {
-    const auto tried = run_alone(options_, cases, {}, patience);
+    const auto tried = run_alone(here, cases, {}, patience);
     return tried && same_end(tried->outcome, outcome);
   };
   std::vector<Sequence> cases{sequence};
@@ -345,7 +368,7 @@ Violation Supervisor::violation_of_death(const Outcome& outcome, Rule rule, Sequ
     if (!more.empty()) cases = std::move(more);
   }
   violation.operations = cases.back().operations;
-  const Recording recording = record(cases, rule);
+  const Recording recording = record(here, cases, rule);
   const bool again = recording.last && same_end(recording.last->outcome, outcome);
   const Outcome& seen = again ? recording.last->outcome : outcome;
   violation.statement = fmt::format("the driver {}", seen.describe());
@@ -375,14 +398,15 @@ void Supervisor::complete_state(Violation& violation) {
       "the arena, table memory, registers and static variables were put back; what differed lies "
       "elsewhere (malloc, thread-locals, libraries), or comes from outside (time, addresses, "
       "random numbers). --isolate case gives each case a process of its own");
+  const CheckOptions here = on_its_machine(violation.sequence);
   Sequence sequence;
   make_sequence(options_.seed, violation.sequence, options_.operations_max, sequence);
   // All that the worker ran, and again: the first that goes otherwise than alone, and as few of
   // those before it as that needs.
-  const u64 before = violation.sequence - options_.first_sequence;
+  const u64 before = before_on_its_machine(violation.sequence).size();
   std::vector<Sequence> cases =
       with_others(sequence, violation.sequence, std::min(2 * before + 2, others_max));
-  const auto differs = first_that_differs(options_, cases);
+  const auto differs = first_that_differs(here, cases);
   if (!differs || !*differs) {
     violation.remarks.emplace_back(
         "it was not seen again from a fresh start: the cases before it in its process did more, or "
@@ -390,20 +414,20 @@ void Supervisor::complete_state(Violation& violation) {
     return;
   }
   cases.resize(**differs + 1);
-  const auto alone = run_alone(options_, {&cases.back(), 1}, {}, options_.hang_seconds);
+  const auto alone = run_alone(here, {&cases.back(), 1}, {}, options_.hang_seconds);
   if (!alone) return;
   std::size_t left_out = 0;  // in front
   for (std::size_t step = std::bit_floor(cases.size()); step != 0; step /= 2) {
     if (left_out + step >= cases.size()) continue;
     const auto rest = std::span(cases).subspan(left_out + step);
-    const auto still = run_alone(options_, rest, {}, options_.hang_seconds);
+    const auto still = run_alone(here, rest, {}, options_.hang_seconds);
     if (still && still->outcome.ended == Ended::returned && still->hash != alone->hash) {
       left_out += step;
     }
   }
   cases.erase(cases.begin(), cases.begin() + static_cast<std::ptrdiff_t>(left_out));
   violation.operations = cases.back().operations;
-  const Recording recording = record(cases, violation.rule);
+  const Recording recording = record(here, cases, violation.rule);
   const std::optional<Alone>& last = recording.last;
   const auto says = [](const Alone& run) {
     return run.broken
@@ -434,7 +458,8 @@ void Supervisor::see_again(Violation& violation) {
   if (!reader) return;
   const auto cases = cases_of(reader->header());
   if (!cases || cases->empty()) return;
-  const auto alone = run_alone(options_, *cases, {}, options_.hang_seconds);
+  const auto alone =
+      run_alone(on_its_machine(violation.sequence), *cases, {}, options_.hang_seconds);
   if (alone && !alone->outcome.output.empty()) {
     violation.remarks.push_back("the driver printed:\n" + alone->outcome.output);
   }
@@ -604,11 +629,13 @@ Expected<CheckResult> Supervisor::run(std::string name) {
 }  // namespace
 
 Expected<CheckResult> check_plugin(const CheckOptions& options) {
+  auto plan = MachinePlan::parse(options.machine, options.seed);
+  if (!plan) return std::unexpected(std::move(plan.error()));
   auto name = Plugin::probe(options.driver, options.hang_seconds);
   if (!name) return std::unexpected(std::move(name.error()));
   auto report = SharedReport::create();
   if (!report) return std::unexpected(std::move(report.error()));
-  return Supervisor(options, std::move(*report)).run(std::move(*name));
+  return Supervisor(options, std::move(*plan), std::move(*report)).run(std::move(*name));
 }
 
 }  // namespace iommucheck::oracle

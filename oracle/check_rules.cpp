@@ -10,12 +10,16 @@ namespace {
 
 using spec::Rule;
 
-/// Why the rule says nothing of a driver of such an SMMU; null if it does.
-const char* not_claimed(Rule rule, const spec::Capabilities& capabilities) {
+/// Why the rule says nothing of a driver of such SMMUs; null if it does.
+const char* not_claimed(Rule rule, std::span<const spec::Capabilities> machines) {
+  const auto any = [&](auto has) { return std::ranges::any_of(machines, has); };
   switch (rule) {
     case Rule::LOST_UPDATE_STORE:
-      return capabilities.httu == 0 ? "IDR0.HTTU = 0: hardware updates no descriptor" : nullptr;
-    case Rule::TAG_STAGE2: return capabilities.s2p ? nullptr : "IDR0.S2P = 0: no stage 2";
+      return any([](const auto& caps) { return caps.httu != 0; })
+                 ? nullptr
+                 : "IDR0.HTTU = 0: hardware updates no descriptor";
+    case Rule::TAG_STAGE2:
+      return any([](const auto& caps) { return caps.s2p; }) ? nullptr : "IDR0.S2P = 0: no stage 2";
     case Rule::CONFIG_MIXTURE:
     case Rule::CONFIG_STALE_ACCESS:
     case Rule::TRANSLATION_STALE_ACCESS:
@@ -65,7 +69,8 @@ void RuleTally::add_calls(u64 calls) {
   }
 }
 
-std::vector<RuleCount> rule_counts(const RuleTally& tally, const spec::Capabilities& capabilities) {
+std::vector<RuleCount> rule_counts(const RuleTally& tally,
+                                   std::span<const spec::Capabilities> machines) {
   std::vector<RuleCount> counts;
   for (const spec::RuleInfo& info : spec::all_rules()) {
     if (info.keeper != spec::Keeper::driver) continue;
@@ -83,7 +88,7 @@ std::vector<RuleCount> rule_counts(const RuleTally& tally, const spec::Capabilit
            std::to_string(times) + " times");
     } else if (count.discriminating != 0) {
       count.verdict = RuleVerdict::holds;
-    } else if (const char* why = not_claimed(info.rule, capabilities)) {
+    } else if (const char* why = not_claimed(info.rule, machines)) {
       count.verdict = RuleVerdict::not_claimed;
       count.why = why;
     } else {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <span>
 #include <vector>
 
 #include "oracle/check.h"
@@ -26,8 +27,10 @@ struct RuleTally {
 };
 
 /// The rules whose keeper is the driver, in the catalogue's order, each with its verdict: broken;
-/// holds if it could have been broken at least once and never was; not claimed by an SMMU with such
-/// ID registers, or not judged in such a run; else not exercised. The last two with the reason.
-std::vector<RuleCount> rule_counts(const RuleTally& tally, const spec::Capabilities& capabilities);
+/// holds if it could have been broken at least once and never was; not claimed by any SMMU with
+/// such ID registers, or not judged in such a run; else not exercised. The last two with the
+/// reason.
+std::vector<RuleCount> rule_counts(const RuleTally& tally,
+                                   std::span<const spec::Capabilities> machines);
 
 }  // namespace iommucheck::oracle

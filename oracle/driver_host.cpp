@@ -48,7 +48,7 @@ DriverHost::DriverHost(const iommucheck_driver& driver, Monitor& monitor)
   config_.abi = IOMMUCHECK_DRIVER_ABI;
   config_.devices = devices_.data();
   config_.device_count = static_cast<u32>(devices_.size());
-  config_.cmdq_log2size = 6;  // small, so that it wraps and fills
+  config_.cmdq_log2size = monitor.setup().cmdq_log2size;
   bind_platform();
 }
 
@@ -212,7 +212,8 @@ std::string DriverHost::boot() {
   waits_ = steps_ = 0;
   if (scan_ == nullptr && (driver_.flags & IOMMUCHECK_DRIVER_SCAN) != 0) scan();
   enter();
-  int error = driver_.init(scan_ ? &scan_->platform() : &platform_, &config_, &state_);
+  int& error = boot_error_;
+  error = driver_.init(scan_ ? &scan_->platform() : &platform_, &config_, &state_);
   leave();
   const auto answer = [&error] {
     return fmt::format("{} ({})", error,

@@ -28,6 +28,9 @@ class DriverHost {
   /// init, reset, device_add for every device. Empty, or what failed.
   std::string boot();
 
+  /// The error by which the last boot() failed; 0.
+  [[nodiscard]] int boot_error() const { return boot_error_; }
+
   /// What boot() left is what every case begins with; restore() goes back to it. Restores the
   /// driver's arena and the platform; the monitor's state is undone by its owner.
   void snapshot();
@@ -151,6 +154,7 @@ class DriverHost {
   std::vector<iommucheck_device> devices_;
   iommucheck_config config_{};
   void* state_ = nullptr;
+  int boot_error_ = 0;
   Arena arena_;
   TableMemory tables_;
   std::unique_ptr<ScanDoor> scan_;

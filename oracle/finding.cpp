@@ -279,6 +279,7 @@ void members(Archive& a, Violation& violation) {
   a(violation.operations);
   a(violation.calls);
   a(violation.sequence);
+  a(violation.machine);
   a(violation.trace_path);
   a(violation.again);
 }

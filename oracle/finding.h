@@ -122,6 +122,7 @@ struct Violation : Finding {
   std::vector<fuzz::Operation> operations{};  ///< the shortest sequence found; empty: a recording
   u64 calls = 0;                              ///< of that sequence
   u64 sequence = 0;          ///< number of the random sequence that showed it first
+  std::string machine{};     ///< on which; see machine_text
   std::string trace_path{};  ///< replays it alone; empty if it was not written
   std::string again{};       ///< the command that shows it once more; empty: `replay` of the trace
 

@@ -193,7 +193,7 @@ RuleTally Judge::tally() {
 
 std::vector<RuleCount> Judge::rules() {
   const RuleTally counted = tally();
-  std::vector<RuleCount> rules = rule_counts(counted, monitor_.caches().capabilities());
+  std::vector<RuleCount> rules = rule_counts(counted, {&monitor_.caches().capabilities(), 1});
   for (RuleCount& count : rules) {
     if (count.verdict == RuleVerdict::broken) continue;
     const char* why = out_of_sight(count.rule);
@@ -231,7 +231,7 @@ ReplayResult Judge::result() {
   ReplayResult result = result_;
   result.missing = missing();
   if (monitor_.gave_up()) {
-    const std::string unsupported(monitor_.caches().unsupported());
+    const std::string unsupported(monitor_.unsupported());
     result.bound = unsupported.empty() ? "a bound of the specification was hit"
                                        : "the specification of " + unsupported + " is not built";
   }

@@ -11,7 +11,6 @@ namespace {
 
 using spec::sva::Call;
 using spec::sva::CallKind;
-using spec::sva::DeviceSetup;
 using spec::sva::Status;
 
 std::unique_ptr<Pages> window_of(const LockstepOptions& options) {
@@ -23,19 +22,11 @@ Setup setup_of(const LockstepOptions& options, const iommucheck_driver& driver,
                const Pages* window) {
   Setup setup;
   if (window != nullptr) setup.window_memory = reinterpret_cast<u64*>(window->data());
-  setup.id = default_id_registers();
+  setup.id = spec::make_id_registers(options.machine.caps);
+  setup.devices = options.machine.devices;
+  setup.cmdq_log2size = options.machine.cmdq_log2size;
   setup.window_bytes = options.window_bytes;
   setup.per_device_tables = (driver.flags & IOMMUCHECK_DRIVER_PER_DEVICE_TABLES) != 0;
-  u32 sid = 1;
-  for (u32 number = 0; number < options.devices; ++number) {
-    DeviceSetup device;
-    device.stream_ids = {sid++};
-    if (number == 1) device.stream_ids.push_back(sid++);
-    device.ssid_bits = number == 0 ? 8 : number == 1 ? 5 : number == 3 ? 3 : 0;
-    device.ats = number == 1 || number == 3;
-    device.stall = number == 0 || number == 3;
-    setup.devices.push_back(std::move(device));
-  }
   return setup;
 }
 
@@ -76,6 +67,10 @@ std::string Lockstep::boot(Monitor::Sink* sink) {
   booted_at_ = monitor_.now();
   is_booted_ = true;
   return {};
+}
+
+bool Lockstep::refused() const {
+  return host_.boot_error() == -IOMMUCHECK_ENODEV || host_.boot_error() == -IOMMUCHECK_EOPNOTSUPP;
 }
 
 void Lockstep::undo() {
@@ -201,6 +196,7 @@ void Lockstep::check_held() {
 
 trace::Header Lockstep::header() const {
   trace::TextMap about{{"source", "lockstep"}, {"driver", host_.driver().name}};
+  about["machine"] = machine_text(options_.machine);
   if (options_.scan) about["precision"] = "scan";
   trace::Header header = header_of(monitor_.setup(), std::move(about));
   header.seed = options_.seed;

@@ -8,14 +8,13 @@
 #include "fuzz/operation.h"
 #include "fuzz/resolve.h"
 #include "oracle/driver_host.h"
+#include "oracle/machine.h"
 #include "trace/event.h"
 
 namespace iommucheck::oracle {
 
 struct LockstepOptions {
-  /// Device 0 can stall, with 256 PASIDs; 1 has two stream IDs, ATS and 32 PASIDs; 2 has none; 3
-  /// has ATS, can stall, and has 8. More are like 2.
-  u32 devices = 4;
+  Machine machine = default_machine();
   u64 window_bytes = u64{16} << 20;
   u64 seed = 1;                  ///< for the header of traces
   Segments* segments = nullptr;  ///< a plug-in's statics: saved by boot(), put back by undo()
@@ -32,6 +31,9 @@ class Lockstep {
 
   /// Once. Empty, or why no case can be run. Findings of the boot are in monitor().findings().
   std::string boot(Monitor::Sink* sink = nullptr);
+
+  /// boot() failed since the driver says that it is not for such a machine (ENODEV, EOPNOTSUPP).
+  [[nodiscard]] bool refused() const;
 
   struct Ends {
     bool whole_space = false;  ///< compare everything at the end
@@ -94,6 +96,7 @@ class Lockstep {
   std::size_t pick_space(const fuzz::Operation& operation);
   [[nodiscard]] bool fits(const fuzz::Operation& operation, std::size_t index) const;
   static void note_unmapped(Space& space, u64 iova, u64 bytes);
+  [[nodiscard]] fuzz::SpaceView empty_view() const;
   fuzz::SpaceView space_of(const Space& space) const;
   fuzz::SpaceView reached_by(u32 device, spec::sva::Substream at);
   [[nodiscard]] std::vector<u32> sendable(u32 device) const;

@@ -50,8 +50,18 @@ bool has_range(OperationKind kind) {
 
 }  // namespace
 
-fuzz::SpaceView Lockstep::space_of(const Space& space) const {
+/// Of the machine: where callers have memory.
+fuzz::SpaceView Lockstep::empty_view() const {
+  const CallersMemory memory = callers_memory(options_.machine.caps);
   fuzz::SpaceView view;
+  view.output_bits = options_.machine.caps.oas_lg2;
+  view.pa_base = memory.base;
+  view.pa_regions = memory.regions;
+  return view;
+}
+
+fuzz::SpaceView Lockstep::space_of(const Space& space) const {
+  fuzz::SpaceView view = empty_view();
   view.input_bits = space.facts.input_bits;
   view.output_bits = space.facts.output_bits;
   view.leaf_max = u64{1} << 30;
@@ -153,7 +163,7 @@ fuzz::SpaceView Lockstep::reached_by(u32 device, Substream at) {
     }
     break;
   }
-  fuzz::SpaceView view;
+  fuzz::SpaceView view = empty_view();
   view.mappings = process_mappings_;
   return view;
 }
@@ -185,9 +195,20 @@ void Lockstep::perform_access(const fuzz::Operation& operation) {
     case AccessKind::read_substream_0: access.ssv = true; break;
     default: break;
   }
-  ++accesses_;
-  if (!monitor_.device_access(access, host_.choices())) return;
-  // The driver hears of the record at once, or with the next one.
+  // A longer queue takes more than a case is worth.
+  constexpr u32 burst_lg2 = 5;
+  const u32 entries_lg2 = options_.machine.caps.eventqs;
+  const bool many = static_cast<AccessKind>(operation.variant) == AccessKind::read_many;
+  const u32 times = many && entries_lg2 <= burst_lg2 ? (u32{1} << entries_lg2) + 1 : 1;
+  bool recorded = false;
+  for (u32 n = 0; n < times; ++n) {
+    ++accesses_;
+    const bool again = monitor_.device_access(access, host_.choices());
+    recorded |= again;
+    if (!again) break;
+  }
+  if (!recorded) return;
+  // The driver hears of the records at once, or with the next one.
   if (((operation.choices >> (fuzz::choice_bits - 1)) & 1) != 0) host_.irq(IOMMUCHECK_IRQ_EVENTQ);
 }
 
@@ -211,13 +232,13 @@ void Lockstep::note_unmapped(Space& space, u64 iova, u64 bytes) {
 /// Two pieces where there are two pages: the second from elsewhere.
 void Lockstep::perform_map_sg(Call& call) {
   constexpr u64 page = 4096;
-  constexpr u64 elsewhere = u64{5} << 30;
+  const CallersMemory memory = callers_memory(options_.machine.caps);
   std::array<spec::sva::Segment, 2> pieces{};
   pieces[0] = {call.pa, call.size};
   std::size_t count = 1;
   if (call.size >= 2 * page) {
     pieces[0].size = call.size / 2 / page * page;
-    pieces[1] = {call.pa + elsewhere + pieces[0].size, call.size - pieces[0].size};
+    pieces[1] = {memory.elsewhere(call.pa) + pieces[0].size, call.size - pieces[0].size};
     count = 2;
   }
   call.segments = std::span(pieces).first(count);

@@ -299,9 +299,8 @@ void Lockstep::perform_process(const fuzz::Operation& operation) {
   for (const Processes::Mapping& m : processes.mappings(mm)) {
     process_mappings_.push_back({m.va, m.bytes});
   }
-  fuzz::SpaceView view;
+  fuzz::SpaceView view = empty_view();
   view.input_bits = Processes::input_bits;
-  view.output_bits = 44;
   view.leaf_max = u64{1} << 21;
   view.mappings = process_mappings_;
   const fuzz::Target target = fuzz::resolve(operation, view);
@@ -315,7 +314,8 @@ void Lockstep::perform_process(const fuzz::Operation& operation) {
       // After an Invalidate that timed out: new tables or pages beside old ones that are cached
       // would be the CPUs' mistake.
       if (monitor_.interface().is_stale(mm)) return;
-      if (target.pa % page == 0 && (target.pa | (target.pa + target.bytes - 1)) >> 44 == 0) {
+      if (target.pa % page == 0 &&
+          (target.pa | (target.pa + target.bytes - 1)) >> view.output_bits == 0) {
         processes.map(mm, target.iova, target.pa, target.bytes, prot);
       }
       break;

@@ -62,9 +62,10 @@ Monitor::Monitor(const Setup& setup)
   if (feature) unsupported_machine_ = *feature;
   smmu_.reset(setup.assumed_clean);
   caches_.track_changes(setup.calls_are_known);
+  const spec::Capabilities capabilities = spec::parse_capabilities(setup.id);
   for (const spec::sva::DeviceSetup& device : setup.devices) {
     for (const u32 sid : device.stream_ids) {
-      if (device.ats && setup.calls_are_known) caches_.set_ats(sid, true);
+      if (device.ats && capabilities.ats && setup.calls_are_known) caches_.set_ats(sid, true);
     }
   }
   if (setup.device_is_judged) {
@@ -408,7 +409,30 @@ void Monitor::driver_ready() {
 
 void Monitor::driver_error(const std::string& text) { find(spec::Rule::CRASH_NEVER, text); }
 
+/// After shutdown the SMMU is off, and GBPA.ABORT decides: nothing passes any more (driver.h).
+void Monitor::check_shut_down() {
+  for (u32 device = 0; device < interface_.device_count(); ++device) {
+    for (const u32 sid : interface_.stream_ids(device)) {
+      count(spec::Rule::PROMISE_OUTCOME);
+      bool passes = false;
+      const spec::Access access{.sid = sid, .route = spec::Route::untranslated};
+      caches_.outcomes(access, [&](const spec::Outcome& outcome) {
+        passes |= outcome.kind == spec::OutcomeKind::translation ||
+                  outcome.kind == spec::OutcomeKind::bypass;
+      });
+      if (!passes) continue;
+      find(spec::Rule::PROMISE_OUTCOME,
+           fmt::format("after shutdown an access of stream {:#x} (device {}) passes: {}", sid,
+                       device,
+                       smmu_.smmuen() ? "SMMUEN is 1, and its STE lets it"
+                                      : "SMMUEN is 0, and GBPA.ABORT may be 0"));
+      return;
+    }
+  }
+}
+
 void Monitor::account(u64 blocks_held) {
+  check_shut_down();
   count(spec::Rule::LEAK_NOTHING);
   gather();
   if (blocks_held == 0) return;

@@ -39,6 +39,7 @@ struct Setup {
   bool commands_in_events = false;  ///< command slots are known only when they are consumed
   bool barriers_known = true;       ///< false: stores count as visible at once
   bool assumed_clean = false;       ///< caches held nothing at the first event
+  u32 cmdq_log2size = 6;            ///< what the platform asks of a driver; 0: nothing
   u64* window_memory = nullptr;     ///< zeroed, window_bytes, outlives all; null: the monitor's own
 };
 
@@ -308,6 +309,7 @@ class Monitor {
   void owe_device(u32 device);
   void owe_all(u32 device);
   void check_after_call();
+  void check_shut_down();
   void check_faults_ended(const Place& place);
   void after(const spec::sva::Verdict& verdict, const std::string& what);
   void check_dma_duty(const spec::Access& access);

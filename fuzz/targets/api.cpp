@@ -45,7 +45,7 @@ void print_rules() {
              "{} calls, {} outcomes judged; rules kept, and how often they could have been "
              "broken:\n",
              monitor.statistics().calls, monitor.statistics().outcomes_judged);
-  for (const auto& count : oracle::rule_counts(tally, monitor.caches().capabilities())) {
+  for (const auto& count : oracle::rule_counts(tally, {&monitor.caches().capabilities(), 1})) {
     fmt::print(stderr, "  {:<24} {:<14} {:>12} {:>12}  {}\n", spec::rule_name(count.rule),
                oracle::to_string(count.verdict), count.kept, count.discriminating, count.why);
   }

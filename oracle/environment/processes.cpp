@@ -55,7 +55,9 @@ constexpr ProcessRights rights_of(u64 descriptor) {
 }  // namespace
 
 Processes::Processes(Monitor& monitor, u64 base, u64 bytes)
-    : monitor_(monitor), memory_(monitor.trail(), base, bytes) {}
+    : monitor_(monitor),
+      memory_(monitor.trail(), base, bytes),
+      coherent_(monitor.smmu().capabilities().cohacc) {}
 
 const Processes::Process* Processes::find(u64 mm) const {
   return mm == 0 || mm > count_ ? nullptr : &processes_[mm - 1];
@@ -68,14 +70,24 @@ Processes::Process& Processes::edit(u64 mm) {
 }
 
 u64 Processes::read(u64 pa) const { return monitor_.caches().memory().newest(pa).value; }
-void Processes::write(u64 pa, u64 value) { monitor_.store(environment, pa, value); }
+void Processes::write(u64 pa, u64 value) {
+  monitor_.store(environment, pa, value);
+  if (!coherent_) unpublished_.push_back({pa, 8});
+}
+/// What was stored is visible to the SMMU from here on.
+void Processes::publish() {
+  for (const auto& [pa, bytes] : unpublished_) monitor_.clean(environment, pa, bytes);
+  unpublished_.clear();
+  monitor_.barrier(environment);
+}
 
 u64 Processes::new_table() {
   const u64 pa = memory_.allocate(table_bytes);
   if (pa == 0) return 0;
   monitor_.alloc(environment, pa, table_bytes);
   monitor_.fill(environment, pa, entries, 0);
-  monitor_.barrier(environment);
+  if (!coherent_) unpublished_.push_back({pa, table_bytes});
+  publish();
   return pa;
 }
 
@@ -159,7 +171,7 @@ bool Processes::map(u64 mm, u64 va, u64 pa, u64 bytes, ProcessRights rights) {
   leaves_in(root(mm), 0, 0, va, va + bytes - 1, present);
   if (!present.empty()) return false;
   const bool whole = put(root(mm), va, pa, bytes, rights);
-  monitor_.barrier(environment);
+  publish();
   if (!whole) {
     // Memory is short: what has been made is part of the table, and is told as such.
     leaves_in(root(mm), 0, 0, va, va + bytes - 1, present);
@@ -216,7 +228,7 @@ void Processes::unmap(u64 mm, u64 va, u64 bytes) {
   for (const Leaf& each : leaves) write(each.place, 0);
   std::vector<u64> unlinked;
   unlink_empty(root(mm), 0, 0, first, last, unlinked);
-  monitor_.barrier(environment);
+  publish();
   monitor_.process_unmaps(mm, first, last - first + 1);
   if (!notify(mm, first, last - first + 1)) return;
   for (const u64 table : unlinked) {
@@ -240,7 +252,7 @@ void Processes::protect(u64 mm, u64 va, u64 bytes, ProcessRights rights) {
   if (!changed) return;
   const u64 first = std::min(va, leaves.front().va);
   const u64 last = std::max(va + bytes - 1, leaves.back().va + leaves.back().bytes - 1);
-  monitor_.barrier(environment);
+  publish();
   monitor_.process_protects(mm, first, last - first + 1, rights);
   notify(mm, first, last - first + 1);
 }
@@ -254,6 +266,7 @@ u64 Processes::fork(u64 mm) {
   for (const Leaf& each : leaves) {
     const ProcessRights rights = rights_of(each.value) & ~spec::sva::prot_write;
     if (put(root(child), each.va, output(each.value), each.bytes, rights)) continue;
+    publish();
     exit_begins(child);  // memory is short: there never was a child
     exit_ends(child);
     return 0;
@@ -264,7 +277,7 @@ u64 Processes::fork(u64 mm) {
     write(each.place, each.value | read_only);
     changed = true;
   }
-  monitor_.barrier(environment);
+  publish();
   monitor_.process_forks(mm, child);
   if (changed) notify(mm, 0, ~u64{0});
   return child;

@@ -95,6 +95,7 @@ class Processes {
   Process& edit(u64 mm);
   [[nodiscard]] u64 read(u64 pa) const;
   void write(u64 pa, u64 value);
+  void publish();
   u64 new_table();
   void leaves_in(u64 table, unsigned level, u64 table_va, u64 first, u64 last,
                  std::vector<Leaf>& found) const;
@@ -108,6 +109,8 @@ class Processes {
 
   Monitor& monitor_;
   TableMemory memory_;
+  bool coherent_;                                   // the SMMU looks into the CPUs' caches
+  std::vector<std::pair<u64, u64>> unpublished_{};  // else: stores to be cleaned, with their bytes
   Invalidate invalidate_;
   std::array<Process, max> processes_{};  // trailed
   u64 count_ = 0;                         // trailed

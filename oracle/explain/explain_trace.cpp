@@ -109,9 +109,9 @@ Expected<std::string> explain_trace(const ExplainTrace& what) {
   lines.add(0, "{}:{}, event {}{}", what.trace, stop->line, monitor.now(),
             stop->finding ? ": the first finding" : "");
   if (!stop->event.empty()) lines.add(0, "{}", stop->event);
-  if (!monitor.caches().unsupported().empty()) {
+  if (!monitor.unsupported().empty()) {
     lines.add(0, "the specification of {} is not built: what follows is memory alone",
-              monitor.caches().unsupported());
+              monitor.unsupported());
   }
   for (const Violation& violation : judge.so_far().findings) {
     lines.blank();

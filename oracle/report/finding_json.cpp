@@ -243,6 +243,7 @@ JsonTree to_json(const Violation& violation) {
   json.set("evidence", texts(evidence(violation)));
   json.set("calls", violation.calls);
   json.set("sequence", violation.sequence);
+  json.set("machine", violation.machine);
   json.set("trace", violation.trace_path);
   JsonTree operations = JsonTree::array();
   for (const fuzz::Operation& operation : violation.operations) {

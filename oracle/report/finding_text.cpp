@@ -208,6 +208,7 @@ std::vector<std::string> evidence(const Violation& violation) {
 
 std::vector<std::string> details(const Violation& violation) {
   std::vector<std::string> lines = evidence(violation);
+  if (!violation.machine.empty()) lines.push_back("machine: " + violation.machine);
   if (!violation.operations.empty()) {
     lines.push_back(fmt::format("the shortest sequence ({} operations, {} calls):",
                                 violation.operations.size(), violation.calls));

@@ -133,10 +133,44 @@ void Memory::handoff(AgentId from, AgentId to) {
 
 void Memory::clean_line(u64 pa, AgentId by) {
   const u64 line = align_down(pa, 6);
+  // Cleaning goes from line to line: the front of a run of words joins what was cleaned of it
+  // before. Not where a newer store to one of its words refers to the run.
+  const auto take_front = [&](u32 i) {
+    const PendingStore run = pending_[i];
+    const u64 words = (line + 64 - run.pa) / 8;
+    u32 before = pending_.size();
+    for (u32 j = 0; j < pending_.size(); ++j) {
+      const PendingStore& other = pending_[j];
+      if (other.older == i + 1) return false;
+      const bool continues = other.needs_clean == 0 && other.covered_by == agent_bit(by) &&
+                             other.pa + 8 * other.count == run.pa && bits(run.pa, 11, 3) != 0 &&
+                             other.step == run.step && other.old_step == run.old_step &&
+                             other.old_unknown == run.old_unknown && other.older == 0 &&
+                             other.old_of(run.pa).value == run.old_value &&
+                             other.at_of(run.pa) == run.at;
+      if (continues) before = j;
+    }
+    if (before != pending_.size()) {
+      pending_.edit(trail_, before).count += words;
+    } else {
+      PendingStore front = run;
+      front.count = words;
+      front.needs_clean = 0;
+      front.covered_by = agent_bit(by);
+      pending_.push(trail_, front);
+    }
+    PendingStore& rest = pending_.edit(trail_, i);
+    rest.old_value = run.old_of(line + 64).value;
+    rest.at = run.at_of(line + 64);
+    rest.pa = line + 64;
+    rest.count -= words;
+    return true;
+  };
   for (u32 i = 0; i < pending_.size(); ++i) {
     const PendingStore& entry = pending_[i];
     if ((entry.covered_by & agent_bit(by)) == 0 || entry.needs_clean == 0) continue;
     if (entry.pa + 8 * entry.count <= line || entry.pa >= line + 64) continue;
+    if (entry.pa >= line && entry.pa + 8 * entry.count > line + 64 && take_front(i)) continue;
     if (entry.pa < line || entry.pa + 8 * entry.count > line + 64) {
       split_all();  // only a part of it lies in the line
       clean_line(pa, by);

@@ -182,7 +182,7 @@ TEST_F(ExitStatus, ADriverThatDoesNotComeUpHasATraceAndSaysWhy) {
   const Ran ran =
       run("check --driver " + plugin("faulty_no_boot") + " --runs 50 --seed 1 --out " + path("o"));
   EXPECT_EQ(ran.status, 2) << ran.out << ran.err;
-  EXPECT_THAT(ran.err, AllOf(HasSubstr("does not come up: reset answered -110 (ETIMEDOUT)"),
+  EXPECT_THAT(ran.err, AllOf(HasSubstr("does not come up on machine default: reset answered -110 (ETIMEDOUT)"),
                              HasSubstr("the last events:"), HasSubstr("nobody answers"),
                              HasSubstr("trace: " + path("o/does-not-come-up.trace.jsonl"))));
   EXPECT_TRUE(fs::exists(path("o/does-not-come-up.trace.jsonl")));

@@ -44,9 +44,13 @@ CheckResult check(CheckOptions options) {
   return std::move(*result);
 }
 
-std::vector<std::string> families_expected(const std::string& twin) {
+nlohmann::json entry(const std::string& twin) {
   std::ifstream file(std::string(IOMMUCHECK_SOURCE_DIR) + "/tests/museum/" + twin + ".json");
-  return nlohmann::json::parse(file).at("rules").get<std::vector<std::string>>();
+  return nlohmann::json::parse(file);
+}
+
+std::vector<std::string> families_expected(const std::string& twin) {
+  return entry(twin).at("rules").get<std::vector<std::string>>();
 }
 
 class CheckTwin : public ::testing::TestWithParam<std::string> {};
@@ -84,6 +88,43 @@ TEST_P(CheckTwin, IsFoundFromEachSeed) {
 
 INSTANTIATE_TEST_SUITE_P(Museum, CheckTwin, ::testing::ValuesIn(twins()),
                          [](const auto& info) { return info.param; });
+
+/// Review finding: bugs that one fixed machine, or no rule, hid.
+class CheckMachineTwin : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(CheckMachineTwin, IsFoundFromEachSeed) {
+  for (u64 seed = 1; seed <= 3; ++seed) {
+    CheckOptions options;
+    options.driver = museum(GetParam());
+    options.machine = entry(GetParam()).value("machine", "drawn");
+    options.seed = seed;
+    options.sequences = 20'000;
+    const CheckResult result = check(options);
+    ASSERT_EQ(result.findings.size(), 1U) << "seed " << seed;
+    const Violation& found = result.findings.front();
+    const std::string family(spec::family_name(spec::rule_info(found.rule).family));
+    EXPECT_THAT(families_expected(GetParam()), Contains(family))
+        << "seed " << seed << ": " << spec::rule_name(found.rule) << ": " << headline(found);
+    EXPECT_LE(found.calls, 20U) << "seed " << seed;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Museum, CheckMachineTwin, ::testing::ValuesIn(machine_twins()),
+                         [](const auto& info) { return info.param; });
+
+/// What was found on the default machine is found on others as well.
+TEST(CheckDriver, TheMuseumIsFoundOnDrawnMachines) {
+  for (const std::string& twin : twins()) {
+    for (u64 machine = 100; machine < 103; ++machine) {
+      CheckOptions options;
+      options.driver = museum(twin);
+      options.machine = "drawn:" + std::to_string(machine);
+      options.sequences = 20'000;
+      options.shrink = false;
+      EXPECT_EQ(check(options).findings.size(), 1U) << twin << " on " << options.machine;
+    }
+  }
+}
 
 TEST(CheckDriver, WithoutABugHolds) {
   for (const std::string& driver :

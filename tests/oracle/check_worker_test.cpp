@@ -142,10 +142,12 @@ TEST(CheckWorker, StateElsewhereIsAFindingOfItsOwn) {
     // What differs need not break anything: a page may be forgotten that no device reaches.
     const auto cases = oracle::cases_of(trace->header);
     ASSERT_TRUE(cases.has_value()) << cases.error().message;
-    const auto alone = oracle::run_alone(options, {&cases->back(), 1}, {}, 10);
+    CheckOptions here = options;
+    here.machine = found.machine;
+    const auto alone = oracle::run_alone(here, {&cases->back(), 1}, {}, 10);
     ASSERT_TRUE(alone.has_value()) << alone.error().message;
     EXPECT_NE(alone->hash, again->end.hash);
-    const auto fewer = oracle::run_alone(options, std::span(*cases).subspan(1), {}, 10);
+    const auto fewer = oracle::run_alone(here, std::span(*cases).subspan(1), {}, 10);
     ASSERT_TRUE(fewer.has_value()) << fewer.error().message;
     EXPECT_EQ(alone->hash, fewer->hash) << "one case less, and it does not show";
     std::filesystem::remove_all(options.out_directory);

@@ -84,6 +84,7 @@ Violation full() {
   v.operations = {operation, operation};
   v.calls = 7;
   v.sequence = ~u64{0};
+  v.machine = "minor=1";
   v.trace_path = "/tmp/x y";
   return v;
 }

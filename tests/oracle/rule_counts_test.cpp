@@ -9,8 +9,10 @@ namespace {
 
 using spec::Rule;
 
+constexpr spec::Capabilities one[1] = {};
+
 RuleVerdict verdict_of(const RuleTally& tally, Rule rule) {
-  for (const RuleCount& count : rule_counts(tally, spec::Capabilities{})) {
+  for (const RuleCount& count : rule_counts(tally, one)) {
     if (count.rule == rule) return count.verdict;
   }
   ADD_FAILURE() << "the rule is not counted";
@@ -42,7 +44,7 @@ TEST(RuleCounts, ARuleThatCouldNotHaveBeenBrokenIsNotExercised) {
 // Those that only broken the rule asked are no evidence that it holds elsewhere.
 TEST(RuleCounts, WhatWasBrokenIsNotKept) {
   const RuleTally tally = tally_of(Rule::PAGE_REUSE, 5, 5, 2);
-  for (const RuleCount& count : rule_counts(tally, spec::Capabilities{})) {
+  for (const RuleCount& count : rule_counts(tally, one)) {
     if (count.rule != Rule::PAGE_REUSE) continue;
     EXPECT_EQ(count.kept, 3U);
     EXPECT_EQ(count.discriminating, 3U);
@@ -51,7 +53,7 @@ TEST(RuleCounts, WhatWasBrokenIsNotKept) {
 }
 
 TEST(RuleCounts, TheDriverAnswersForItsOwnRulesOnly) {
-  for (const RuleCount& count : rule_counts({}, spec::Capabilities{})) {
+  for (const RuleCount& count : rule_counts({}, one)) {
     EXPECT_EQ(spec::rule_info(count.rule).keeper, spec::Keeper::driver);
   }
 }
