@@ -94,8 +94,9 @@ std::string command_to_go_on(const CheckCommand& options, const oracle::CheckRes
 void print_machines(const oracle::CheckOptions& settings) {
   const auto plan = oracle::MachinePlan::parse(settings.machine, settings.seed);
   if (!plan) return;  // the run says what is wrong
+  u32 number = 0;
   for (const oracle::Machine& machine : plan->machines()) {
-    fmt::print("machine {}\n", oracle::machine_text(machine));
+    fmt::print("machine {}: {}\n", ++number, oracle::machine_text(machine));
   }
 }
 
@@ -103,9 +104,9 @@ void print_machines(const oracle::CheckOptions& settings) {
 void print_text(const CheckCommand& options, const oracle::CheckResult& result,
                 const oracle::RunEnd& end) {
   print_rules(result.rules, options.all_rules);
-  for (const oracle::MachineUsed& machine : result.machines) {
-    if (machine.refused) {
-      fmt::print("the driver says that it is not for machine {}\n", machine.text);
+  for (std::size_t i = 0; i < result.machines.size(); ++i) {
+    if (result.machines[i].refused) {
+      fmt::print("machine {} was not tried: the driver says that it is not for it\n", i + 1);
     }
   }
   const u64 share = result.calls == 0 ? 0 : result.calls_succeeded * 100 / result.calls;

@@ -29,7 +29,7 @@ Report report_of(const oracle::CheckResult& result, const oracle::RunEnd& end) {
   report.property("seed", result.seed);
   for (std::size_t i = 0; i < result.machines.size(); ++i) {
     const oracle::MachineUsed& machine = result.machines[i];
-    report.property(fmt::format("machine_{}", i),
+    report.property(fmt::format("machine_{}", i + 1),
                     machine.text + (machine.refused ? " (refused by the driver)" : ""));
   }
   report.property("sequences", result.sequences);

@@ -30,7 +30,8 @@ RunEnd end_of(const CheckOptions& asked, const CheckResult& result) {
     end.undecided(fmt::format("stopped after {} sequences", result.sequences));
   } else if (!result.ended_early.empty()) {
     end.undecided("ended early: " + result.ended_early);
-  } else if (asked.sequences != 0 && result.sequences < asked.sequences) {
+  } else if (result.findings.size() < asked.findings_max && asked.sequences != 0 &&
+             result.sequences < asked.sequences) {
     end.undecided(
         fmt::format("{} of the {} sequences that --runs asks for were run; the time was "
                     "over (--time)",

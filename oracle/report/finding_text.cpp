@@ -110,6 +110,16 @@ std::string unfinished(const Finding& finding) {
   return death ? "it did not return" : "not returned yet";
 }
 
+/// The nearest miss is a line of its own.
+void add_cause(const spec::Cause& cause, std::vector<std::string>& lines) {
+  std::string text = spec::cause_text(cause);
+  const std::string miss = cause.miss ? "nearest miss: " + spec::miss_text(*cause.miss) : "";
+  const bool apart = !miss.empty() && text.ends_with("; " + miss);
+  if (apart) text.resize(text.size() - miss.size() - 2);
+  lines.push_back(std::move(text));
+  if (apart) lines.push_back(miss);
+}
+
 }  // namespace
 
 std::string may_text(const May& may) { return may_text(may, false); }
@@ -177,7 +187,7 @@ std::vector<std::string> evidence(const Violation& violation) {
     lines.push_back(fmt::format("allowed: {}it may {}: {}", as_text(may.as), may_text(may),
                                 spec::cause_text(*may.because)));
   }
-  for (const spec::Cause& cause : violation.causes) lines.push_back(spec::cause_text(cause));
+  for (const spec::Cause& cause : violation.causes) add_cause(cause, lines);
   for (const ObjectState& object : violation.objects) {
     lines.push_back(
         object.domain == 0
