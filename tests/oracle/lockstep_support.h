@@ -29,13 +29,18 @@ inline const std::vector<std::string>& process_twins() {
 }
 /// Those that show on some machines only, or at the end of a driver's life.
 inline const std::vector<std::string>& machine_twins() {
-  static const std::vector<std::string> names = {
-      "queue_without_wrap_bit",     "gbpa_never_set",
-      "gbpa_cleared_at_shutdown",   "privilege_forgotten",
-      "stalls_without_a_pasid",     "wrong_mair",
-      "leaf_not_cleaned",           "ste_not_cleaned",
-      "asid_shared_with_private",   "faults_left_at_detach",
-      "overflow_never_acknowledged"};
+  static const std::vector<std::string> names = {"queue_without_wrap_bit",
+                                                 "gbpa_never_set",
+                                                 "gbpa_cleared_at_shutdown",
+                                                 "privilege_forgotten",
+                                                 "stalls_without_a_pasid",
+                                                 "wrong_mair",
+                                                 "leaf_not_cleaned",
+                                                 "ste_not_cleaned",
+                                                 "asid_shared_with_private",
+                                                 "faults_left_at_detach",
+                                                 "overflow_never_acknowledged",
+                                                 "detach_without_atc_inv"};
   return names;
 }
 inline std::string museum(const std::string& name) {
