@@ -63,9 +63,12 @@ class Platform {
   void clean(u64 pa, u64 bytes) const {
     if (!coherent_) platform_.dma_clean(platform_.ctx, pa, bytes);
   }
-  /// Before reading what the SMMU wrote.
+  /// Before reading what the SMMU wrote, and before it writes where the CPU may have: a dirty line
+  /// would come over it.
   void invalidate(u64 pa, u64 bytes) const {
-    if (!coherent_) platform_.dma_invalidate(platform_.ctx, pa, bytes);
+    if (coherent_) return;
+    platform_.dma_invalidate(platform_.ctx, pa, bytes);
+    barrier();
   }
 
   /// A register write that earlier stores, and their cleaning, are visible before.

@@ -99,6 +99,7 @@ int Smmu::block_bypass() {
 }
 
 void Smmu::program_event_queue() {
+  platform_.invalidate(event_ring_, event_ring_bytes(event_lg2_));
   platform_.write64(reg::eventq_base, reg::base_allocate | event_ring_ | event_lg2_);
   platform_.write32(reg::eventq_prod, 0);
   platform_.write32(reg::eventq_cons, 0);

@@ -18,6 +18,16 @@ u64 field(u64 word, unsigned hi, unsigned lo) {
 
 }  // namespace
 
+/// The code for CMDQ_CONS.ERR, 0 if the command is taken. After CERROR_ATC_INV_SYNC the CMD_SYNC is
+/// tried again, and the invalidation that was not answered has had no effect.
+u32 FakeWorld::error_of(const FakeCommand& command) {
+  constexpr u32 ill = 1, atc_inv_sync = 3;
+  if (!accept(command)) return ill;
+  if (command.op() != 0x46 || !unanswered_) return 0;
+  unanswered_ = false;
+  return atc_inv_sync;
+}
+
 /// Whether the command is legal.
 bool FakeWorld::accept(const FakeCommand& command) {
   if (illegal_after && (*illegal_after)-- == 0) {

@@ -36,25 +36,37 @@ struct FakeCalls {
       return;
     }
     w.memory_[w.index(pa)] = value;
+    if (!w.options_.coherent) w.dirty_.insert(pa & ~u64{63});
     ++w.stores;
   }
   static void fill64(void* ctx, u64 pa, u64 count, u64 value) {
     for (u64 i = 0; i < count; ++i) store64(ctx, pa + 8 * i, value);
   }
-  static u64 load64(void* ctx, u64 pa) { return world(ctx).word(pa); }
+  static u64 load64(void* ctx, u64 pa) {
+    const FakeWorld& w = world(ctx);
+    const auto late = w.unordered_.find(pa);
+    return late != w.unordered_.end() ? late->second : w.word(pa);
+  }
   static u64 compare_exchange64(void* ctx, u64 pa, u64 expected, u64 desired) {
     const u64 was = world(ctx).word(pa);
     if (was == expected) store64(ctx, pa, desired);
     return was;
   }
-  static void barrier(void* ctx) { ++world(ctx).barriers; }
+  static void barrier(void* ctx) {
+    FakeWorld& w = world(ctx);
+    ++w.barriers;
+    w.unordered_.clear();
+    for (const auto& [pa, bytes] : w.invalidated_) w.move_lines(w.seen_, w.memory_, pa, bytes);
+    w.invalidated_.clear();
+  }
   static void dma_clean(void* ctx, u64 pa, u64 bytes) {
     FakeWorld& w = world(ctx);
     w.move_lines(w.memory_, w.seen_, pa, bytes);
+    w.forget_dirty(pa, bytes);
   }
   static void dma_invalidate(void* ctx, u64 pa, u64 bytes) {
-    FakeWorld& w = world(ctx);
-    w.move_lines(w.seen_, w.memory_, pa, bytes);
+    world(ctx).invalidated_.emplace_back(pa, bytes);
+    world(ctx).forget_dirty(pa, bytes);
   }
   static void write32(void* ctx, u64 offset, u32 value, u32) { world(ctx).write32(offset, value); }
   static void write64(void* ctx, u64 offset, u64 value, u32) {
@@ -200,6 +212,7 @@ const void* FakeWorld::table_alloc(u64 bytes, u64* pa) {
     memory_[index(start) + i] = poison_;
     seen_[index(start) + i] = poison_ ^ (poison_ << 7);
   }
+  for (u64 at = start; at < start + bytes && !options_.coherent; at += 64) dirty_.insert(at);
   allocated_[start] = bytes;
   *pa = start;
   return memory_.data() + index(start);
@@ -216,6 +229,15 @@ void FakeWorld::table_free(u64 pa, u64 bytes) {
   }
   allocated_.erase(it);
   free_[bytes].push_back(pa);
+}
+
+void FakeWorld::forget_dirty(u64 pa, u64 bytes) {
+  dirty_.erase(dirty_.lower_bound(pa & ~u64{63}), dirty_.lower_bound(pa + bytes));
+}
+
+/// The line goes out of the CPU's caches, as it may at any time.
+void FakeWorld::evict(u64 pa) {
+  if (dirty_.erase(pa & ~u64{63}) != 0) move_lines(memory_, seen_, pa, 8);
 }
 
 /// Whole lines of 64 bytes.
@@ -252,13 +274,18 @@ void FakeWorld::consume() {
     if (cons == (registers_[cmdq_prod] & 0xfffff)) return;
     const u64 pa = (base & 0x000f'ffff'ffff'ffe0) + (cons & (entries - 1)) * 16;
     const FakeCommand command{seen(pa), seen(pa + 8)};
-    if (!accept(command)) {
-      registers_[cmdq_cons] = cons | 1 << 24;
+    if (const u32 code = error_of(command); code != 0) {
+      registers_[cmdq_cons] = cons | code << 24;
       registers_[gerror] = read32(gerror) ^ 1;
       return;
     }
     commands.push_back(command);
-    open_.push_back(command);
+    if (command.op() == 0x40 && silent_after && (*silent_after)-- == 0) {
+      silent_after.reset();
+      unanswered_ = true;
+    } else {
+      open_.push_back(command);
+    }
     if (command.op() == 0x46) {
       for (const FakeCommand& open : open_) act(open);
       open_.clear();
@@ -279,9 +306,11 @@ void FakeWorld::post_event(u64 word0, u64 word1, u64 iova) {
   }
   const u64 pa = (base & 0x000f'ffff'ffff'ffe0) + (prod & (entries - 1)) * u64{32};
   std::vector<u64>& written = options_.coherent ? memory_ : seen_;
+  for (u64 at = pa; at < pa + 24 && options_.coherent; at += 8) unordered_.emplace(at, word(at));
   written[index(pa)] = word0;
   written[index(pa) + 1] = word1;
   written[index(pa) + 2] = iova;
+  evict(pa);
   registers_[0x100a8] = (prod & 1u << 31) | ((prod + 1) & (2 * entries - 1));
 }
 

@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -110,6 +111,11 @@ class FakeWorld {
   void set_register(u64 offset, u32 value) { registers_[offset] = value; }
 
   u64 word(u64 pa) const { return memory_[index(pa)]; }
+  /// Whether the SMMU holds anything that it ever fetched.
+  bool holds_anything() const {
+    return !ste_cache_.empty() || !l1cd_cache_.empty() || !cd_cache_.empty() || !leaves_.empty() ||
+           !pointers_.empty();
+  }
 
   // What the test looks at.
   std::vector<FakeCommand> commands;  ///< consumed, in order
@@ -127,6 +133,7 @@ class FakeWorld {
   std::function<void()> on_fault;      ///< inside of a process's handler of faults
   void raise_global_error(u32 bits) { registers_[0x60] = read32(0x60) ^ bits; }
   std::optional<u64> illegal_after;  ///< so many commands later one is refused
+  std::optional<u64> silent_after;   ///< so many CMD_ATC_INV later a device does not answer one
   std::function<void(const FakeCommand&)> on_command;
 
  private:
@@ -142,12 +149,15 @@ class FakeWorld {
     u64 ttb0 = 0;
   };
 
+  void forget_dirty(u64 pa, u64 bytes);
+  void evict(u64 pa);
   u64 index(u64 pa) const { return (pa - window_pa) / 8; }
   const void* table_alloc(u64 bytes, u64* pa);
   void table_free(u64 pa, u64 bytes);
   void write32(u64 offset, u32 value);
   u32 read32(u64 offset) const;
   void consume();
+  u32 error_of(const FakeCommand& command);
   bool accept(const FakeCommand& command);
   void act(const FakeCommand& command);
   void invalidate_address(const FakeCommand& command);
@@ -182,6 +192,12 @@ class FakeWorld {
   std::map<u64, u64> registers_;
   unsigned polls_left_ = 0;
 
+  bool unanswered_ = false;  // the next CMD_SYNC has to say so
+  std::set<u64> dirty_;      // lines of 64 bytes that the CPU's caches hold, changed
+  /// Words of records, until a barrier lets the CPU see them: what a load may still find.
+  std::map<u64, u64> unordered_;
+  /// Lines whose invalidation is complete at the next barrier.
+  std::vector<std::tuple<u64, u64>> invalidated_;  // pa, bytes
   std::vector<FakeCommand> open_;  // consumed, and not yet acted: the next CMD_SYNC lets them
   std::map<u32, Ste> ste_cache_;
   std::map<std::tuple<u32, u32>, u64> l1cd_cache_;  // (StreamID, SubstreamID / 64)
