@@ -209,6 +209,21 @@ TEST(Driver, a_table_page_is_freed_only_after_its_invalidation) {
   EXPECT_EQ(d.reach(0, mib2 + 5 * page)->pa, phys + 5 * page);
 }
 
+TEST(Driver, pages_beside_blocks_leave_together) {
+  for (const bool ranges : {true, false}) {
+    FakeWorld world({.range_invalidation = ranges});
+    Driver d(world);
+    const auto domain = d.alloc();
+    ASSERT_EQ(d.attach(domain, 0), 0);
+    const u64 first = mib2 - 3 * page;
+    const u64 bytes = 2 * mib2 + 5 * page;  // pages, two blocks, pages
+    ASSERT_EQ(d.map(domain, first, phys + first, bytes), 0);
+    for (u64 at = first; at < first + bytes; at += page) ASSERT_TRUE(d.reach(0, at));
+    EXPECT_EQ(d.unmap(domain, first, bytes).bytes, bytes);
+    for (u64 at = first; at < first + bytes; at += page) ASSERT_FALSE(d.reach(0, at)) << at;
+  }
+}
+
 TEST(Driver, a_time_out_quarantines_and_recovery_frees) {
   FakeWorld world;
   Driver d(world);

@@ -68,6 +68,34 @@ TEST(Invalidation, one_block_without_range_commands_is_one_command) {
   EXPECT_EQ(commands_for(gather, false).size(), 2u);
 }
 
+// Leaves of several levels in one range: each of them is met by an address of some command.
+RC_GTEST_PROP(Invalidation, without_range_commands_every_leaf_is_met, ()) {
+  const LevelSet levels =
+      *rc::gen::element<LevelSet>(level_bit(3), level_bit(2), level_bit(1), 6, 10, 12, any_level);
+  const bool tables = any_in(0, 4) == 0;
+  // In units of the smallest leaf there is.
+  const unsigned finest = (levels & level_bit(3)) != 0 ? 3 : (levels & level_bit(2)) != 0 ? 2 : 1;
+  const u64 first = any_in<u64>(0, 600) * level_bytes(finest);
+  const u64 end = first + any_in<u64>(1, 80) * level_bytes(finest);
+  Gather gather;
+  gather.add({first, end, levels, tables});
+  const std::vector<Command> commands = commands_for(gather, false);
+  RC_ASSERT(commands.size() <= by_address_max);
+  if (commands.size() == 1 && (commands[0].word0 & 0xff) == 0x11) RC_SUCCEED("the whole ASID");
+  for (unsigned level = 1; level <= 3; ++level) {
+    if ((levels & level_bit(level)) == 0) continue;
+    const u64 bytes = level_bytes(level);
+    for (u64 leaf = (first + bytes - 1) / bytes * bytes; leaf + bytes <= end; leaf += bytes) {
+      const bool met = std::any_of(commands.begin(), commands.end(), [&](Command c) {
+        const u64 address = c.word1 & ~u64{0xfff};
+        return address >= leaf && address < leaf + bytes;
+      });
+      RC_ASSERT(met);
+    }
+  }
+  for (const Command& c : commands) RC_ASSERT((c.word1 & 1) == (tables ? 0u : 1u));
+}
+
 TEST(Invalidation, pointers_without_range_commands_take_the_asid) {
   Gather gather;
   gather.add({0, u64{2} << 20, level_bit(3), true});

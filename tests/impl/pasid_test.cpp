@@ -112,6 +112,18 @@ TEST(Pasid, the_one_that_is_free_for_longest_comes_first) {
   EXPECT_EQ(n.allocate(1, 4), 0u);
 }
 
+TEST(Pasid, both_ends_of_a_run_of_freed_numbers_that_was_split_are_given_again) {
+  Numbers n;
+  for (u32 i = 1; i <= 20; ++i) EXPECT_EQ(n.allocate(1, 20), i);
+  for (u32 i = 1; i <= 10; ++i) EXPECT_TRUE(n.release(i));
+  EXPECT_TRUE(n.release(15));
+  EXPECT_EQ(n.allocate(5, 5), 5u);
+  EXPECT_EQ(n.allocate(7, 7), 7u);
+  for (const u32 pasid : {1u, 2u, 3u, 4u, 6u, 8u, 9u, 10u, 15u})
+    EXPECT_EQ(n.allocate(1, 20), pasid);
+  EXPECT_EQ(n.allocate(1, 20), 0u);
+}
+
 TEST(Pasid, a_full_range_says_so) {
   Numbers n;
   for (u32 i = 0; i < 3000; ++i) EXPECT_EQ(n.allocate(500, 3499), 500 + i);

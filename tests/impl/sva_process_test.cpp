@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+// What the environment says about a process: ranges that change, and its end. INTERFACE "Exit",
+// "Timeouts and removal"; driver.h mm_invalidate, mm_release.
+#include "tests/impl/sva_support.h"
+
+namespace iommucheck::test {
+namespace {
+
+constexpr std::optional<u64> nothing;
+
+// Whatever start and size: every page that the range touches has changed.
+TEST(SvaProcess, an_invalidation_covers_every_page_that_it_touches) {
+  struct Case {
+    u64 start, bytes;
+    u64 pages;  // from `va` on
+  };
+  for (const Case& c : {Case{va, 1, 1}, Case{va, page - 1, 1}, Case{va, page, 1},
+                        Case{va, page + 1, 2}, Case{va + page - 1, 1, 1}, Case{va + 8, page, 2},
+                        Case{va + page - 1, 2, 2}, Case{va + 1, 2 * page - 1, 2}}) {
+    for (const bool ranges : {true, false}) {
+      FakeOptions options = with_pasids();
+      options.range_invalidation = ranges;
+      TwoDevices w(options);
+      w.world.mm_map(1, va + page, phys + 2 * page);
+      ASSERT_EQ(w.d.init(0, iopf), 0);
+      ASSERT_EQ(w.d.bind(0, 1), 1);
+      for (u64 n = 0; n < 2; ++n) ASSERT_EQ(w.d.reach(0, 1, va + n * page), phys + (n + 1) * page);
+      for (u64 n = 0; n < c.pages; ++n) w.world.mm_map(1, va + n * page, phys + (8 + n) * page);
+      EXPECT_EQ(w.d.driver->mm_invalidate(w.d.self(), 1, c.start, c.bytes), 0);
+      for (u64 n = 0; n < c.pages; ++n) {
+        EXPECT_EQ(w.d.reach(0, 1, va + n * page), phys + (8 + n) * page)
+            << c.start << " + " << c.bytes << ", page " << n;
+      }
+      EXPECT_EQ(w.d.unbind(0, 1), 0);
+      w.end();
+    }
+  }
+}
+
+// As long as a CD that may be cached has the ASID, the CPUs must not give it to another process.
+TEST(SvaProcess, an_exit_that_times_out_keeps_the_asid_until_recovery) {
+  TwoDevices w;
+  ASSERT_EQ(w.d.init(0, iopf), 0);
+  ASSERT_EQ(w.d.bind(0, 1), 1);
+  ASSERT_EQ(w.d.reach(0, 1, va), phys + page);
+  w.world.stuck = true;
+  EXPECT_EQ(w.d.release(1), -IOMMUCHECK_ETIMEDOUT);
+  EXPECT_EQ(w.world.processes[1].pins, 1u);
+  EXPECT_EQ(w.d.unbind(0, 1), 0) << "the handler did not return in time";
+  EXPECT_EQ(w.d.held().pasids, 1u);
+  EXPECT_EQ(w.world.processes[1].pins, 1u);
+  w.world.stuck = false;
+  EXPECT_EQ(w.d.driver->recover(w.d.self()), 0);
+  EXPECT_EQ(w.world.processes[1].pins, 0u);
+  EXPECT_EQ(w.d.held().pasids, 0u);
+  EXPECT_EQ(w.d.reach(0, 1, va), nothing);
+  w.end();
+}
+
+}  // namespace
+}  // namespace iommucheck::test
