@@ -27,9 +27,8 @@ u64 Smmu::cd_word0(const Entry& entry) const {
   return cd::word0<u64>(entry.tag, entry.input_bits, features_.output_size, kind);
 }
 
-/// The one store that makes a CD valid, invalid, or another one; after all stores before it.
+/// The one store that makes a CD valid, invalid, or another one.
 void Smmu::store_cd_word0(u64 cd, u64 word) {
-  platform_.barrier();
   platform_.store64(cd, word);
   platform_.clean(cd, sizeof word);
   platform_.barrier();
@@ -89,9 +88,9 @@ int Smmu::enter(iommucheck_handle handle, u32 pasid, const Entry& entry) {
   platform_.store64(cd + 8, cd::word1(entry.table_pa));
   platform_.store64(cd + 24, entry.attributes);
   platform_.clean(cd, cd_bytes);
-  platform_.barrier();
   // While it is invalid its words may be cached all the same, each from another time: the old ones
-  // go before V = 1, and the invalid word 0 after it.
+  // go before V = 1, and the invalid word 0 after it. The new ones are visible before V = 1 is,
+  // because the command is: CMDQ_PROD is an ordered write.
   add_cfgi_cd(handle, pasid, true);
   int error = commit();
   if (error == 0) {
