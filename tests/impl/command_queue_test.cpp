@@ -113,6 +113,27 @@ TEST(CommandQueue, a_stuck_queue_times_out_full_or_not_and_recovers) {
   EXPECT_EQ(q.world.commands.back().op(), command::op_sync);
 }
 
+// The batch is incomplete, though what comes after finds place again.
+TEST(CommandQueue, a_command_that_found_no_place_is_told) {
+  Queue q(2);
+  q.world.stuck = true;
+  for (u64 i = 0; i < 5; ++i) q.add(i);
+  q.world.stuck = false;
+  EXPECT_EQ(q.sync(), SyncResult::timed_out);
+  q.add(9);
+  EXPECT_EQ(q.sync(), SyncResult::complete);
+}
+
+TEST(CommandQueue, a_queue_that_cannot_be_read_times_out) {
+  Queue q(4);
+  q.world.broken_queue = true;
+  q.add(1);
+  EXPECT_EQ(q.sync(), SyncResult::timed_out);
+  q.world.broken_queue = false;
+  q.add(2);
+  EXPECT_EQ(q.sync(), SyncResult::complete);
+}
+
 /// Review interface 10: the time is up for who did not run, and the SMMU was done long ago.
 TEST(CommandQueue, looks_once_more_when_the_time_is_up) {
   Queue q(4, 5);

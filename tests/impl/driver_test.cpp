@@ -224,6 +224,33 @@ TEST(Driver, pages_beside_blocks_leave_together) {
   }
 }
 
+// What a walk remembers of tables that are gone is gone with them, at every level.
+TEST(Driver, pointers_to_tables_that_left_are_invalidated) {
+  constexpr u64 gib = u64{1} << 30;
+  for (const bool ranges : {true, false}) {
+    FakeWorld world({.range_invalidation = ranges});
+    Driver d(world);
+    const auto domain = d.alloc();
+    ASSERT_EQ(d.attach(domain, 0), 0);
+    // A whole table of pages, and then a page of the next one, in one unmap.
+    ASSERT_EQ(d.map(domain, mib2, phys + page, mib2 + page), 0);
+    for (u64 at = mib2; at <= 2 * mib2; at += page) ASSERT_TRUE(d.reach(0, at));
+    EXPECT_EQ(d.unmap(domain, mib2, mib2 + page).bytes, mib2 + page);
+    for (u64 at = mib2; at <= 2 * mib2; at += page) ASSERT_FALSE(d.reach(0, at)) << at;
+    // Empty tables of two levels below a block of 1 GiB.
+    for (const u64 at : {gib, gib + 5 * mib2, 2 * gib - page}) {
+      ASSERT_EQ(d.map(domain, at, phys + page, page), 0);
+      ASSERT_TRUE(d.reach(0, at));
+      ASSERT_EQ(d.unmap(domain, at, page).bytes, page);
+    }
+    ASSERT_EQ(d.map(domain, gib, phys, gib), 0);
+    for (const u64 at : {2 * gib - page, gib + 5 * mib2, gib}) {
+      EXPECT_EQ(d.reach(0, at), (FakeWorld::Access{phys + at - gib, true})) << at;
+    }
+    EXPECT_TRUE(world.errors.empty());
+  }
+}
+
 TEST(Driver, a_time_out_quarantines_and_recovery_frees) {
   FakeWorld world;
   Driver d(world);

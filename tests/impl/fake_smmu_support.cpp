@@ -70,11 +70,13 @@ void FakeWorld::act(const FakeCommand& command) {
   switch (command.op()) {
     case 0x03:
       ste_cache_.erase(sid);
+      if ((command.word1 & 1) == 0) l1std_cache_.erase(sid);
       std::erase_if(cd_cache_, of_sid);
       std::erase_if(l1cd_cache_, of_sid);
       break;
     case 0x04:
       ste_cache_.clear();
+      l1std_cache_.clear();
       cd_cache_.clear();
       l1cd_cache_.clear();
       break;
@@ -151,11 +153,22 @@ std::optional<FakeWorld::Ste> FakeWorld::ste_of(u32 stream) {
   if ((u64{stream} >> lg2) != 0) return std::nullopt;
   u64 ste = base + stream * u64{64};
   if ((cfg >> 16) == 1) {
-    const u64 l1std = fetch(base + (stream >> split) * u64{8});
+    const auto cached = l1std_cache_.find(stream);
+    const u64 l1std =
+        cached != l1std_cache_.end() ? cached->second : fetch(base + (stream >> split) * u64{8});
+    l1std_cache_[stream] = l1std;
     if ((l1std & 31) == 0) return std::nullopt;
     ste = (l1std & address_51_6) + (stream & ((1u << split) - 1)) * u64{64};
   }
   return ste_cache_[stream] = {.word0 = fetch(ste), .word1 = fetch(ste + 8)};
+}
+
+/// Of a CD with V = 1: MAIR knows normal memory, and what is reserved or for TTB1 is 0.
+void FakeWorld::check_cd(u64 cd) {
+  for (const u64 word : {2u, 4u, 5u, 6u, 7u}) {
+    if (fetch(cd + word * 8) != 0) errors.push_back("a word of a CD that means nothing is not 0");
+  }
+  if ((fetch(cd + 24) & 0xff) != 0xff) errors.push_back("MAIR attribute 0 is not write-back");
 }
 
 /// arch 3.1, 3.2. The words of a CD are cached whether it is valid or not.
@@ -165,6 +178,7 @@ std::optional<FakeWorld::Cd> FakeWorld::cd_of(u32 stream, const Ste& ste,
   if (pasid && (cdmax == 0 || (*pasid >> cdmax) != 0)) return std::nullopt;
   const u64 dss = field(ste.word1, 1, 0);
   if (cdmax != 0 && pasid.value_or(0) == 0 && (dss != 2 || pasid)) return std::nullopt;
+  if (cdmax > (read32(0x04) >> 6 & 31)) errors.push_back("S1CDMax > IDR1.SSIDSIZE");
   const u32 n = pasid.value_or(0);
   u64 cd = (ste.word0 & address_51_6) + n * u64{64};
   if (cdmax != 0 && field(ste.word0, 5, 4) == 1) {
@@ -179,7 +193,9 @@ std::optional<FakeWorld::Cd> FakeWorld::cd_of(u32 stream, const Ste& ste,
   }
   const std::tuple<u32, u32> key{stream, n};
   if (const auto it = cd_cache_.find(key); it != cd_cache_.end()) return it->second;
-  return cd_cache_[key] = {.word0 = fetch(cd), .ttb0 = fetch(cd + 8)};
+  const u64 word0 = fetch(cd);
+  if ((word0 >> 31 & 1) != 0) check_cd(cd);
+  return cd_cache_[key] = {.word0 = word0, .ttb0 = fetch(cd + 8)};
 }
 
 /// Nothing if it ends before a walk begins.
@@ -222,6 +238,7 @@ std::optional<FakeWorld::Access> FakeWorld::access(u32 stream, u64 iova, u32 pas
 }
 
 std::optional<FakeWorld::Access> FakeWorld::ats_access(u32 stream, u64 iova, u32 pasid) {
+  if ((read32(cr0) & 1) == 0) return std::nullopt;
   const std::optional<Ste> ste = ste_of(stream);
   // ATSCHK and EATS: neither requests nor translated traffic get further.
   if ((read32(cr0) & 0x11) != 0x11) errors.push_back("ATS without ATSCHK");
@@ -252,11 +269,19 @@ std::optional<FakeWorld::Access> FakeWorld::translate(const Cd& cd, u64 iova) {
   unsigned level = 4 - (input_bits - 12 + 8) / 9;
   if ((cd.word0 >> 14 & 1) != 0) return std::nullopt;  // EPD0: what is cached is still met
   u64 table = cd.ttb0 & address_47_12;
+  // A walk begins at the deepest pointer that is cached.
+  const unsigned first = level;
+  for (unsigned deepest = 2; deepest + 1 > first; --deepest) {
+    const auto cached = pointers_.find({asid, deepest, iova & ~(level_bytes(deepest) - 1)});
+    if (cached == pointers_.end()) continue;
+    table = cached->second & address_47_12;
+    level = deepest + 1;
+    break;
+  }
   for (;; ++level) {
     const u64 start = iova & ~(level_bytes(level) - 1);
-    const auto cached = pointers_.find({asid, level, start});
     const u64 slot = table + ((iova >> (12 + (3 - level) * 9)) & 511) * 8;
-    const u64 word = cached != pointers_.end() ? cached->second : fetch(slot);
+    const u64 word = fetch(slot);
     if ((word & 1) == 0) return std::nullopt;
     const bool is_table = level != 3 && (word & 2) != 0;
     if (!is_table) {

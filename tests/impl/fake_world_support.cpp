@@ -2,6 +2,7 @@
 #include "tests/impl/fake_world_support.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace iommucheck::test {
 
@@ -10,6 +11,7 @@ namespace {
 constexpr u64 arena_bytes = u64{8} << 20;
 constexpr u64 cr0 = 0x20, cr0ack = 0x24, gbpa = 0x44, irq_ctrl = 0x50, irq_ctrlack = 0x54;
 constexpr u64 gerror = 0x60, gerrorn = 0x64;
+constexpr u64 strtab_base = 0x80, strtab_cfg = 0x88;
 constexpr u64 cmdq_base = 0x90, cmdq_prod = 0x98, cmdq_cons = 0x9c;
 
 FakeWorld& world(void* ctx) { return *static_cast<FakeWorld*>(ctx); }
@@ -35,6 +37,7 @@ struct FakeCalls {
       w.errors.push_back("store outside of table memory");
       return;
     }
+    if (w.options_.coherent) w.pending_.emplace(pa, w.word(pa));
     w.memory_[w.index(pa)] = value;
     if (!w.options_.coherent) w.dirty_.insert(pa & ~u64{63});
     ++w.stores;
@@ -55,21 +58,27 @@ struct FakeCalls {
   static void barrier(void* ctx) {
     FakeWorld& w = world(ctx);
     ++w.barriers;
+    w.order_stores();
     w.unordered_.clear();
     for (const auto& [pa, bytes] : w.invalidated_) w.move_lines(w.seen_, w.memory_, pa, bytes);
     w.invalidated_.clear();
   }
   static void dma_clean(void* ctx, u64 pa, u64 bytes) {
     FakeWorld& w = world(ctx);
-    w.move_lines(w.memory_, w.seen_, pa, bytes);
+    w.cleaned_.emplace_back(pa, bytes);
     w.forget_dirty(pa, bytes);
   }
   static void dma_invalidate(void* ctx, u64 pa, u64 bytes) {
     world(ctx).invalidated_.emplace_back(pa, bytes);
     world(ctx).forget_dirty(pa, bytes);
   }
-  static void write32(void* ctx, u64 offset, u32 value, u32) { world(ctx).write32(offset, value); }
-  static void write64(void* ctx, u64 offset, u64 value, u32) {
+  static void write32(void* ctx, u64 offset, u32 value, u32 flags) {
+    if ((flags & IOMMUCHECK_MMIO_ORDERED) != 0) world(ctx).order_stores();
+    world(ctx).write32(offset, value);
+  }
+  static void write64(void* ctx, u64 offset, u64 value, u32 flags) {
+    if ((flags & IOMMUCHECK_MMIO_ORDERED) != 0) world(ctx).order_stores();
+    world(ctx).check_registers(offset);
     world(ctx).registers_[offset] = value;
   }
   static u32 read32(void* ctx, u64 offset) { return world(ctx).read32(offset); }
@@ -77,6 +86,7 @@ struct FakeCalls {
   static void log(void* ctx, int, const char* text) { world(ctx).log.emplace_back(text); }
   static int wait(void* ctx, u32 token, u64) {
     FakeWorld& w = world(ctx);
+    w.registers_[cr0ack] = w.registers_[cr0];
     if (token == IOMMUCHECK_WAIT_CALLER) return w.on_wait && w.on_wait() ? 0 : 1;
     if (w.stuck) return 1;
     if (w.preempted) {
@@ -121,8 +131,9 @@ FakeWorld::FakeWorld(FakeOptions options)
                   (options.stalling_devices != 0 && !options.never_stalls ? 0 : 1u << 24) |
                   (options.two_level ? 1u << 27 : 0);
   registers_[0x00] = id0;
+  const u32 ssid_bits = std::min(options.smmu_ssid_bits, options.ssid_bits);
   registers_[0x04] =
-      options.stream_id_bits | options.ssid_bits << 6 | 7 << 16 | options.cmdq_lg2 << 21;
+      options.stream_id_bits | ssid_bits << 6 | options.eventq_lg2 << 16 | options.cmdq_lg2 << 21;
   registers_[0x0c] = options.range_invalidation ? 1u << 10 : 0;
   registers_[0x14] = 5 | 1 << 4;
   platform_ = {.size = sizeof platform_,
@@ -227,6 +238,7 @@ void FakeWorld::table_free(u64 pa, u64 bytes) {
   for (u64 i = 0; i < bytes / 8; ++i) {
     memory_[index(pa) + i] = seen_[index(pa) + i] = 0x0000'dead'beef'0703;
   }
+  pending_.erase(pending_.lower_bound(pa), pending_.lower_bound(pa + bytes));
   allocated_.erase(it);
   free_[bytes].push_back(pa);
 }
@@ -240,6 +252,19 @@ void FakeWorld::evict(u64 pa) {
   if (dirty_.erase(pa & ~u64{63}) != 0) move_lines(memory_, seen_, pa, 8);
 }
 
+/// What the CPU stored and cleaned until now is visible.
+void FakeWorld::order_stores() {
+  pending_.clear();
+  for (const auto& [pa, bytes] : cleaned_) move_lines(memory_, seen_, pa, bytes);
+  cleaned_.clear();
+}
+
+u64 FakeWorld::seen(u64 pa) const {
+  if (!options_.coherent) return seen_[index(pa)];
+  const auto late = pending_.find(pa);
+  return late != pending_.end() ? late->second : word(pa);
+}
+
 /// Whole lines of 64 bytes.
 void FakeWorld::move_lines(const std::vector<u64>& from, std::vector<u64>& to, u64 pa,
                            u64 bytes) const {
@@ -248,9 +273,30 @@ void FakeWorld::move_lines(const std::vector<u64>& from, std::vector<u64>& to, u
   for (u64 at = pa & ~u64{63}; at < end; at += 8) to[index(at)] = from[index(at)];
 }
 
+/// What must not change while a queue or the SMMU is on, or CR0 is not acknowledged (IHI 0070 6.3).
+void FakeWorld::check_registers(u64 offset) {
+  const u32 on = read32(cr0) | read32(cr0ack);
+  const bool command_queue = offset == cmdq_base || offset == cmdq_cons;
+  const bool event_queue = offset == 0xa0 || offset == 0x100a8;
+  const bool table = offset == strtab_base || offset == strtab_cfg;
+  if (offset == cr0 && read32(cr0) != read32(cr0ack)) errors.push_back("CR0 before CR0ACK");
+  if ((command_queue && (on & 8) != 0) || (event_queue && (on & 4) != 0) ||
+      (table && (on & 1) != 0)) {
+    errors.push_back("a base register of what is on");
+  }
+}
+
 void FakeWorld::write32(u64 offset, u32 value) {
+  check_registers(offset);
   switch (offset) {
-    case cr0: registers_[cr0ack] = value; break;
+    case cr0:
+      if ((value & 8) != 0 && (registers_[cmdq_base] & 31) > options_.cmdq_lg2) {
+        errors.push_back("CMDQ_BASE.LOG2SIZE > IDR1.CMDQS");
+      }
+      if ((value & 4) != 0 && (registers_[0xa0] & 31) > options_.eventq_lg2) {
+        errors.push_back("EVENTQ_BASE.LOG2SIZE > IDR1.EVENTQS");
+      }
+      break;
     case irq_ctrl: registers_[irq_ctrlack] = value; break;
     case gbpa: value &= 0x7fff'ffff; break;
     default: break;
@@ -258,6 +304,10 @@ void FakeWorld::write32(u64 offset, u32 value) {
   registers_[offset] = value;
   if (offset == cmdq_prod) polls_left_ = options_.polls;
   if (offset == cmdq_prod || offset == gerrorn) consume();
+  if (offset == 0x100ac && !stalls_.empty()) {
+    const auto waiting = std::exchange(stalls_, {});
+    for (const auto& [word0, word1, iova] : waiting) post_stall(word0, word1, iova);
+  }
 }
 
 u32 FakeWorld::read32(u64 offset) const {
@@ -269,12 +319,12 @@ void FakeWorld::consume() {
   if (stuck || polls_left_ != 0 || (read32(cr0) & 8) == 0) return;
   const u64 base = registers_[cmdq_base];
   const u64 entries = u64{1} << (base & 31);
-  while (((read32(gerror) ^ read32(gerrorn)) & 1) == 0) {
+  while (!stuck && ((read32(gerror) ^ read32(gerrorn)) & 1) == 0) {
     const u64 cons = registers_[cmdq_cons] & 0xfffff;
     if (cons == (registers_[cmdq_prod] & 0xfffff)) return;
     const u64 pa = (base & 0x000f'ffff'ffff'ffe0) + (cons & (entries - 1)) * 16;
     const FakeCommand command{seen(pa), seen(pa + 8)};
-    if (const u32 code = error_of(command); code != 0) {
+    if (const u32 code = broken_queue ? 2 : error_of(command); code != 0) {
       registers_[cmdq_cons] = cons | code << 24;
       registers_[gerror] = read32(gerror) ^ 1;
       return;
@@ -292,6 +342,15 @@ void FakeWorld::consume() {
     }
     if (on_command) on_command(command);
     registers_[cmdq_cons] = (cons + 1) & (2 * entries - 1);
+  }
+}
+
+void FakeWorld::post_stall(u64 word0, u64 word1, u64 iova) {
+  const u32 entries = 1u << (registers_[0xa0] & 31);
+  if (((read32(0x100a8) ^ read32(0x100ac)) & (2 * entries - 1)) == entries) {
+    stalls_.push_back({word0, word1, iova});
+  } else {
+    post_event(word0, word1, iova);
   }
 }
 

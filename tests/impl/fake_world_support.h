@@ -6,6 +6,7 @@
 // narrow or too early invalidation, and it judges nothing by itself.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <map>
 #include <optional>
@@ -27,10 +28,12 @@ struct FakeOptions {
   bool range_invalidation = true;
   bool coherent = true;
   unsigned cmdq_lg2 = 8;
+  unsigned eventq_lg2 = 7;
   unsigned polls = 0;  ///< waits that pass before an exposed command is consumed
   u32 devices = 2;
   u32 streams_per_device = 2;
   u32 ssid_bits = 0;             ///< of SMMU and devices
+  u32 smmu_ssid_bits = ~u32{0};  ///< of the SMMU; as the devices' unless given
   u32 last_ssid_bits = ~u32{0};  ///< of the last device; as the others unless given
   bool two_level_cds = true;
   bool ats = false;           ///< SMMU and devices
@@ -74,6 +77,8 @@ class FakeWorld {
 
   /// Writes an event record, as the SMMU would; lost, with OVFLG, if the queue is full.
   void post_event(u64 word0, u64 word1 = 0, u64 iova = 0);
+  /// The same for a stall, which waits until there is place.
+  void post_stall(u64 word0, u64 word1, u64 iova);
 
   // Processes: an address space whose tables the environment has in memory of its own.
   struct Process {
@@ -107,6 +112,11 @@ class FakeWorld {
     const std::optional<Ste> ste = ste_of(stream);
     return ste ? ste->word0 : 0;
   }
+  /// Caches may lose what they hold at any time.
+  void forget_configuration() {
+    ste_cache_.clear();
+    cd_cache_.clear();
+  }
   /// What the SMMU shows there from now on, whatever it means.
   void set_register(u64 offset, u32 value) { registers_[offset] = value; }
 
@@ -114,7 +124,7 @@ class FakeWorld {
   /// Whether the SMMU holds anything that it ever fetched.
   bool holds_anything() const {
     return !ste_cache_.empty() || !l1cd_cache_.empty() || !cd_cache_.empty() || !leaves_.empty() ||
-           !pointers_.empty();
+           !pointers_.empty() || !atc_.empty();
   }
 
   // What the test looks at.
@@ -133,6 +143,7 @@ class FakeWorld {
   std::function<void()> on_fault;      ///< inside of a process's handler of faults
   void raise_global_error(u32 bits) { registers_[0x60] = read32(0x60) ^ bits; }
   std::optional<u64> illegal_after;  ///< so many commands later one is refused
+  bool broken_queue = false;         ///< no command can be read, whatever is acknowledged
   std::optional<u64> silent_after;   ///< so many CMD_ATC_INV later a device does not answer one
   std::function<void(const FakeCommand&)> on_command;
 
@@ -161,7 +172,10 @@ class FakeWorld {
   bool accept(const FakeCommand& command);
   void act(const FakeCommand& command);
   void invalidate_address(const FakeCommand& command);
-  u64 seen(u64 pa) const { return options_.coherent ? word(pa) : seen_[index(pa)]; }
+  u64 seen(u64 pa) const;
+  void order_stores();
+  void check_registers(u64 offset);
+  void check_cd(u64 cd);
   void move_lines(const std::vector<u64>& from, std::vector<u64>& to, u64 pa, u64 bytes) const;
   u64 fetch(u64 pa);
   std::optional<Ste> ste_of(u32 stream);
@@ -193,7 +207,12 @@ class FakeWorld {
   unsigned polls_left_ = 0;
 
   bool unanswered_ = false;  // the next CMD_SYNC has to say so
-  std::set<u64> dirty_;      // lines of 64 bytes that the CPU's caches hold, changed
+  /// What the SMMU sees where a store is not ordered yet.
+  std::map<u64, u64> pending_;
+  std::vector<std::tuple<u64, u64>> cleaned_;  // not ordered yet: pa, bytes
+  std::vector<std::array<u64, 3>> stalls_;     // records without place
+  std::map<u32, u64> l1std_cache_;             // StreamID -> descriptor, invalid ones too
+  std::set<u64> dirty_;  // lines of 64 bytes that the CPU's caches hold, changed
   /// Words of records, until a barrier lets the CPU see them: what a load may still find.
   std::map<u64, u64> unordered_;
   /// Lines whose invalidation is complete at the next barrier.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What the environment says about a process: ranges that change, and its end. INTERFACE "Exit",
 // "Timeouts and removal"; driver.h mm_invalidate, mm_release.
+#include <utility>
+
 #include "tests/impl/sva_support.h"
 
 namespace iommucheck::test {
@@ -54,6 +56,45 @@ TEST(SvaProcess, an_exit_that_times_out_keeps_the_asid_until_recovery) {
   EXPECT_EQ(w.world.processes[1].pins, 0u);
   EXPECT_EQ(w.d.held().pasids, 0u);
   EXPECT_EQ(w.d.reach(0, 1, va), nothing);
+  w.end();
+}
+
+// Whoever has not said "done" keeps the number; what the CPUs gave goes back all the same.
+TEST(SvaProcess, after_recovery_the_asid_is_back_though_a_handler_runs) {
+  TwoDevices w;
+  ASSERT_EQ(w.d.init(0, iopf), 0);
+  ASSERT_EQ(w.d.bind(0, 1), 1);
+  w.world.stuck = true;
+  EXPECT_EQ(w.d.release(1), -IOMMUCHECK_ETIMEDOUT);
+  w.world.stuck = false;
+  EXPECT_EQ(w.d.driver->recover(w.d.self()), 0);
+  EXPECT_EQ(w.world.processes[1].pins, 0u);
+  EXPECT_EQ(w.d.held().pasids, 1u);
+  EXPECT_EQ(w.d.done(0, 1), 0);
+  EXPECT_EQ(w.d.held().pasids, 0u);
+  w.end();
+}
+
+// Nobody is bound any more when the handlers have returned, and yet nothing was invalidated.
+TEST(SvaProcess, an_exit_tells_that_an_unbind_meanwhile_timed_out) {
+  TwoDevices w;
+  ASSERT_EQ(w.d.init(0, iopf), 0);
+  ASSERT_EQ(w.d.bind(0, 1), 1);
+  w.world.stuck = true;
+  bool first = true;
+  w.world.on_wait = [&] {
+    if (!std::exchange(first, false)) return false;
+    EXPECT_EQ(w.d.done(0, 1, -IOMMUCHECK_EIO), 0);
+    EXPECT_EQ(w.d.unbind(0, 1), -IOMMUCHECK_ETIMEDOUT);
+    return true;
+  };
+  EXPECT_EQ(w.d.release(1), -IOMMUCHECK_ETIMEDOUT);
+  EXPECT_FALSE(first);
+  EXPECT_EQ(w.world.processes[1].pins, 1u);
+  w.world.on_wait = nullptr;
+  w.world.stuck = false;
+  EXPECT_EQ(w.d.driver->recover(w.d.self()), 0);
+  EXPECT_EQ(w.world.processes[1].pins, 0u);
   w.end();
 }
 
