@@ -52,6 +52,7 @@ constexpr Key keys[] = {
     {"xnx", &Capabilities::xnx},
     {"stt", &Capabilities::stt},
     {"e0pd", &Capabilities::e0pd},
+    {"fwb", &Capabilities::fwb},
     {"gran16k", &Capabilities::gran16k},
     {"gran64k", &Capabilities::gran64k},
     {"ssidsize", &Capabilities::ssidsize, 0, 20},
@@ -241,21 +242,22 @@ class Draw {
   u64 state_;
 };
 
-// What a version must have it has: RIL from v3.2 on (IHI 0070 4.4.1), HAD and XNX from v3.1, E0PD
-// from v3.3 (2.7).
+// What a version must have it has, and nothing that it must not: spec::id_inconsistencies.
 Capabilities drawn_capabilities(Draw& draw) {
   Capabilities caps = default_machine().caps;
   caps.minor = draw.below(4);
   caps.ril = caps.minor >= 2;
   caps.had = caps.xnx = caps.minor >= 1;
   caps.e0pd = caps.minor >= 3;
-  caps.bbml = caps.minor >= 2 ? draw.below(3) : 0;
+  caps.fwb = caps.minor >= 2;
+  caps.bbml = caps.minor >= 2 ? draw.from(1, 2) : 0;
   caps.httu = draw.below(3);
   caps.cohacc = !draw.one_in(3);
   caps.asid16 = draw.one_in(2);
   caps.s2p = draw.one_in(3);
   caps.vmid16 = caps.s2p && draw.one_in(2);
-  caps.hyp = draw.one_in(3);
+  const bool hyp = draw.one_in(3);
+  caps.hyp = caps.s2p && (hyp || caps.minor >= 2);
   caps.ats = !draw.one_in(3);
   caps.pri = false;
   caps.stall_model = draw.one_in(3) ? StallModel::never : StallModel::both;
@@ -267,7 +269,7 @@ Capabilities drawn_capabilities(Draw& draw) {
   caps.cd2l = draw.one_in(2);
   caps.ssidsize = caps.cd2l ? draw.of({0, 3, 6, 7, 8, 10, 16, 20}) : draw.of({0, 1, 4, 6, 7, 8});
   caps.two_level_stream_table = draw.one_in(2);
-  caps.sidsize = caps.two_level_stream_table ? draw.of({7, 8, 16, 20, 32}) : draw.from(5, 16);
+  caps.sidsize = caps.two_level_stream_table ? draw.of({7, 8, 16, 20, 32}) : draw.from(4, 6);
   caps.cmdqs = draw.from(3, 8);
   caps.eventqs = draw.from(2, 7);
   caps.oas_lg2 = draw.of({32, 36, 40, 42, 44, 48});

@@ -21,7 +21,7 @@ struct Machine {
   u32 cmdq_log2size = 0;  ///< entries wanted by the platform; 0: as the driver likes
 };
 
-/// SMMUv3.3 with everything that stage 1 uses, and four devices: 0 can stall, with 256 PASIDs; 1
+/// SMMUv3.1 with RIL and everything else that stage 1 uses, and four devices: 0 can stall, with 256 PASIDs; 1
 /// has two stream IDs, ATS and 32 PASIDs; 2 has none; 3 has ATS, can stall, and has 8.
 Machine default_machine();
 

@@ -28,7 +28,7 @@ spec::sva::Setup interface_setup(const Setup& setup) {
 
 spec::IdRegisters default_id_registers() {
   spec::Capabilities caps;
-  caps.minor = 3;
+  caps.minor = 1;  // BBML = 0, which asks most of a driver, is there before v3.2 only
   caps.s1p = caps.aarch64 = caps.cohacc = true;
   caps.asid16 = caps.had = caps.ril = true;
   caps.ttendian = 2;

@@ -130,7 +130,16 @@ void error_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   cases.push_back(n.take());
 }
 
+/// What the ID registers claim together is judged as it is read.
+void identity_case(const DeviceIdentity& device, std::vector<Case>& cases) {
+  CaseBuilder b(device, "registers: what the ID registers claim together");
+  b.asks(spec::Rule::ID_REGISTERS);
+  for (u32 offset = reg::idr0; offset <= reg::aidr; offset += 4) b.read(offset);
+  cases.push_back(b.take());
+}
+
 void register_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  identity_case(device, cases);
   CaseBuilder b(device, "registers: identification");
   for (u32 offset = reg::idr0; offset <= reg::aidr; offset += 4) b.read(offset);
   for (u32 offset = reg::idr0; offset <= reg::idr5; offset += 4) {

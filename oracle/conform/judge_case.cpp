@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "oracle/conform/judge_case.h"
-#include "oracle/report/finding_text.h"
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <utility>
+
+#include "oracle/report/finding_text.h"
+#include "spec/smmu/id_registers.h"
 
 namespace iommucheck::oracle {
 
@@ -81,7 +84,8 @@ std::string command_kind(const spec::Command& c) {
 
 }  // namespace
 
-CaseJudge::CaseJudge(const DeviceIdentity& device) : monitor_(judge_setup(device)) {
+CaseJudge::CaseJudge(const DeviceIdentity& device)
+    : monitor_(judge_setup(device)), identity_(device.id) {
   booted_ = monitor_.trail().mark();
 }
 
@@ -192,8 +196,30 @@ void CaseJudge::refine(const trace::Trace& trace, Divergence& found) {
   }
 }
 
+/// What the ID registers claim together, for the case that asks for it: nothing has to be run.
+void CaseJudge::judge_identity(std::vector<Divergence>& found) const {
+  for (const spec::IdInconsistency& one : spec::id_inconsistencies(identity_)) {
+    std::string text = fmt::format("the ID registers (AIDR = {:#x}", identity_.aidr);
+    for (const unsigned i : {0U, 1U, 2U, 3U, 5U})
+      text += fmt::format(", IDR{} = {:#x}", i, identity_.idr[i]);
+    text += fmt::format(") break: {} (IHI 0070 {})", one.text, one.section);
+    Finding finding = finding_of(Rule::ID_REGISTERS, text);
+    finding.kind = one.text;
+    found.push_back({.rule = Rule::ID_REGISTERS,
+                     .kind = std::string(one.text),
+                     .text = std::move(text),
+                     .finding = std::move(finding)});
+  }
+}
+
 std::vector<Divergence> CaseJudge::judge(const trace::Trace& trace) {
   std::vector<Divergence> found = all(trace);
+  const auto asks =
+      trace.header.about ? trace.header.about->find("asks") : trace::TextMap::const_iterator{};
+  const std::optional<Rule> asked = trace.header.about && asks != trace.header.about->end()
+                                        ? spec::find_rule(asks->second)
+                                        : std::nullopt;
+  if (asked == Rule::ID_REGISTERS) judge_identity(found);
   const std::vector<Rule> drivers = drivers_;
   if (found.empty()) return found;
   // The questions below are none of the device's.
@@ -207,13 +233,8 @@ std::vector<Divergence> CaseJudge::judge(const trace::Trace& trace) {
   monitor_.caches().exercised = exercised;
   gave_up_ = gave_up;
   drivers_ = drivers;
-  const auto asks =
-      trace.header.about ? trace.header.about->find("asks") : trace::TextMap::const_iterator{};
-  if (trace.header.about && asks != trace.header.about->end()) {
-    const auto rule = spec::find_rule(asks->second);
-    for (Divergence& one : found) {
-      if (rule && one.access) one.rule = *rule;
-    }
+  for (Divergence& one : found) {
+    if (asked && one.access) one.rule = *asked;
   }
   return found;
 }

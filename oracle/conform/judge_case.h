@@ -49,12 +49,14 @@ class CaseJudge {
 
  private:
   std::vector<Divergence> all(const trace::Trace& trace);
+  void judge_identity(std::vector<Divergence>& found) const;
   void refine(const trace::Trace& trace, Divergence& found);
   std::optional<u64> asid_at(const trace::Trace& trace, std::size_t event);
   bool allowed_without(const trace::Trace& trace, const Divergence& found,
                        const std::vector<std::size_t>& commands);
 
   Monitor monitor_;
+  spec::IdRegisters identity_;
   std::size_t booted_ = 0;
   u64 gave_up_ = 0;
   Invalidations invalidations_;

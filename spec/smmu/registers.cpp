@@ -167,6 +167,8 @@ IdRegisters make_id_registers(const Capabilities& c) {
   id.idr[3] = put(c.had, 2) | put(c.pbha, 3) | put(c.xnx, 4) | put(c.pps, 5) | put(c.mpam, 7) |
               put(c.fwb, 8) | put(c.stt, 9) | put(c.ril, 10) | put(c.bbml, 11) | put(c.e0pd, 13) |
               put(c.dpt, 15) | put(c.epan, 17) | put(c.s1pi, 18) | put(c.the, 21) | put(c.aie, 23);
+  // PTWNNC and MTEPERM follow from the version: IHI 0070 6.3.4. No outcome here depends on them.
+  id.idr[3] |= put(c.minor >= 3 && c.s2p, 14) | put(c.minor >= 4 && c.s2p, 22);
   id.idr[5] = put(address_size_encoding(c.oas_lg2), 0) | put(c.gran4k, 4) | put(c.gran16k, 5) |
               put(c.gran64k, 6) | put(c.ds, 7) | put(c.d128, 8) | put(c.vax, 10) |
               put(c.stall_max, 16);

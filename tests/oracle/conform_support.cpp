@@ -14,8 +14,15 @@ namespace reg = spec::reg;
 spec::IdRegisters id_of(Fault fault) {
   spec::IdRegisters id = spec_device_id();
   if (fault == Fault::claims_16k) id.idr[5] |= 1U << 5;
+  if (fault == Fault::claims_version) {
+    id.aidr = 3;
+    id.idr[3] = 0;
+  }
   return id;
 }
+
+/// Its ID registers are not those of the device behind it.
+bool claims(Fault fault) { return fault == Fault::claims_16k || fault == Fault::claims_version; }
 
 }  // namespace
 
@@ -91,7 +98,8 @@ void BrokenDevice::mmio_write(u32 offset, unsigned size, u64 value) {
 
 Ticket BrokenDevice::mmio_read(u32 offset, unsigned size) {
   const bool id = offset <= reg::idr5;
-  if (id && fault_ == Fault::claims_16k) return answer(identity_.id.idr[offset / 4]);
+  if (id && claims(fault_)) return answer(identity_.id.idr[offset / 4]);
+  if (offset == reg::aidr && claims(fault_)) return answer(identity_.id.aidr);
   if (id && fault_ == Fault::idr_writable && written_.contains(offset)) {
     return answer(written_[offset]);
   }

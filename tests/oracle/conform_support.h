@@ -26,6 +26,7 @@ enum class Fault : u8 {
   takes_illegal,        ///< illegal commands are ignored
   refuses_legal,        ///< TLBI_NH_VAA raises CERROR_ILL
   claims_16k,           ///< IDR5.GRAN16K is 1, and there is nothing behind it
+  claims_version,       ///< AIDR says SMMUv3.3, and IDR3 is 0
   idr_writable,         ///< ID registers are read as written
   wrong_address,        ///< every translation leads one page further
   ignores_disable,      ///< with SMMUEN = 0 transactions are terminated

@@ -63,7 +63,7 @@ TEST(Conform, TheSpecificationAsADevicePasses) {
           Rule::S1_ACCESS_FLAG, Rule::S1_DESCRIPTOR_VALID, Rule::TRANSLATION_RESULT, Rule::CD_TSZ,
           Rule::STE_VALID, Rule::STE_ABORT, Rule::STE_BYPASS, Rule::EVENT_RECORD,
           Rule::EVENT_OVERFLOW, Rule::DISABLED_PASSES, Rule::CMD_OPCODE, Rule::COMMAND_ERROR_STOPS,
-          Rule::STREAM_TABLE_FORMAT, Rule::L1STD_SPAN}) {
+          Rule::STREAM_TABLE_FORMAT, Rule::L1STD_SPAN, Rule::ID_REGISTERS}) {
       EXPECT_EQ(verdict(*result, rule), RuleVerdict::holds) << spec::rule_name(rule);
     }
     EXPECT_EQ(verdict(*result, Rule::STE_S2TG), RuleVerdict::not_claimed);
@@ -107,6 +107,7 @@ INSTANTIATE_TEST_SUITE_P(All, ConformTwin,
                                          Twin{Fault::takes_illegal, Rule::CMD_NOT_IMPLEMENTED},
                                          Twin{Fault::refuses_legal, Rule::COMMAND_LEGAL},
                                          Twin{Fault::claims_16k, Rule::TRANSLATION_RESULT},
+                                         Twin{Fault::claims_version, Rule::ID_REGISTERS},
                                          Twin{Fault::idr_writable, Rule::REGISTER_READ},
                                          Twin{Fault::wrong_address, Rule::TRANSLATION_RESULT},
                                          Twin{Fault::ignores_disable, Rule::DISABLED_PASSES},

@@ -13,6 +13,7 @@
 #include "oracle/alone.h"
 #include "oracle/check.h"
 #include "oracle/report/finding_text.h"
+#include "spec/smmu/id_registers.h"
 #include "tests/oracle/lockstep_support.h"
 #include "trace/trace_file.h"
 
@@ -47,6 +48,18 @@ TEST(Machine, ItsTextSaysAllOfIt) {
     EXPECT_FALSE(spec::unsupported_feature(drawn.caps)) << text;
     EXPECT_EQ(spec::parse_capabilities(spec::make_id_registers(drawn.caps)), drawn.caps) << text;
   }
+}
+
+// Review devices 5: a machine's version and features are what one manual allows together.
+TEST(Machine, EachIsOneThatTheArchitectureAllows) {
+  const auto expect_legal = [](const Machine& machine) {
+    for (const auto& one : spec::id_inconsistencies(spec::make_id_registers(machine.caps))) {
+      ADD_FAILURE() << oracle::machine_text(machine) << ": " << one.text << " (" << one.section
+                    << ")";
+    }
+  };
+  expect_legal(oracle::default_machine());
+  for (u64 seed = 0; seed < 2000; ++seed) expect_legal(oracle::drawn_machine(seed));
 }
 
 TEST(Machine, AllKindsAreDrawn) {
