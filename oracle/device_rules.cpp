@@ -96,7 +96,8 @@ void DeviceRules::register_write(u32 offset, u64 value) {
       enabled_once_ = true;
     }
   }
-  if (offset == reg::cmdq_prod) waits_cons_ = 0;
+  // An acknowledged error lets the queue go on by itself, as PROD does. IHI 0070 7.1.
+  if (offset == reg::cmdq_prod || offset == reg::gerrorn) waits_cons_ = 0;
   if (offset == reg::gbpa) waits_gbpa_ = 0;
 }
 

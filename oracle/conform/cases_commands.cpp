@@ -123,7 +123,8 @@ void error_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   n.store(queue + 16 * 4, sync.dw0);
   n.store(queue + 16 * 4 + 8, sync.dw1);
   n.write(reg::gerrorn, 1);
-  n.read(reg::cmdq_cons);
+  // It goes on without another write of CMDQ_PROD, which would hide a queue that does not.
+  for (unsigned i = 0; i < 10; ++i) n.read(reg::cmdq_cons);
   n.read(reg::gerror);
   n.read(reg::gerrorn);
   n.sync();

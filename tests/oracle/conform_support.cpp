@@ -38,6 +38,7 @@ Expected<void> BrokenDevice::reset() {
   tlbis_ = 0;
   dead_ = false;
   prod_ = cr0_ = 0;
+  held_gerrorn_.reset();
   return inner_.reset();
 }
 
@@ -93,6 +94,16 @@ void BrokenDevice::mmio_write(u32 offset, unsigned size, u64 value) {
   if (offset == reg::cmdq_prod) prod_ = value;
   if (offset == reg::cr0) cr0_ = value;
   written_[offset] = value;
+  if (fault_ == Fault::waits_for_prod) {
+    if (offset == reg::gerrorn) {
+      held_gerrorn_ = value;
+      return;
+    }
+    if (offset == reg::cmdq_prod && held_gerrorn_) {
+      inner_.mmio_write(reg::gerrorn, 4, *held_gerrorn_);
+      held_gerrorn_.reset();
+    }
+  }
   inner_.mmio_write(offset, size, value);
 }
 
@@ -103,6 +114,7 @@ Ticket BrokenDevice::mmio_read(u32 offset, unsigned size) {
   if (id && fault_ == Fault::idr_writable && written_.contains(offset)) {
     return answer(written_[offset]);
   }
+  if (offset == reg::gerrorn && held_gerrorn_) return answer(*held_gerrorn_);
   if (offset == reg::cmdq_cons && fault_ == Fault::sync_is_early) return answer(prod_);
   if (offset == reg::cr0ack && fault_ == Fault::never_acknowledges) return answer(0);
   const u64 value = inner_.value(inner_.mmio_read(offset, size));

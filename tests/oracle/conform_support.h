@@ -5,6 +5,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "oracle/device/spec_device.h"
 
@@ -31,6 +32,7 @@ enum class Fault : u8 {
   wrong_address,        ///< every translation leads one page further
   ignores_disable,      ///< with SMMUEN = 0 transactions are terminated
   never_acknowledges,   ///< CR0ACK stays
+  waits_for_prod,       ///< after an error the queue goes on with CMDQ_PROD, not with GERRORN
   dies,                 ///< a third TLBI brings it down
 };
 
@@ -60,7 +62,8 @@ class BrokenDevice final : public DeviceUnderTest {
   DeviceIdentity identity_;
   u64 cmdq_ = 0, cmdq_bytes_ = 0, eventq_ = 0, eventq_bytes_ = 0;
   u64 prod_ = 0, cr0_ = 0;
-  u64 low_ = 0;  // first word of the command that is being stored
+  std::optional<u64> held_gerrorn_;  // of waits_for_prod
+  u64 low_ = 0;                      // first word of the command that is being stored
   unsigned tlbis_ = 0;
   bool dead_ = false;
   std::map<u32, u64> written_;

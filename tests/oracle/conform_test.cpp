@@ -112,6 +112,7 @@ INSTANTIATE_TEST_SUITE_P(All, ConformTwin,
                                          Twin{Fault::wrong_address, Rule::TRANSLATION_RESULT},
                                          Twin{Fault::ignores_disable, Rule::DISABLED_PASSES},
                                          Twin{Fault::never_acknowledges, Rule::REGISTER_PROGRESS},
+                                         Twin{Fault::waits_for_prod, Rule::REGISTER_PROGRESS},
                                          Twin{Fault::dies, Rule::DEVICE_SURVIVES}),
                          [](const testing::TestParamInfo<Twin>& twin) {
                            return std::to_string(static_cast<int>(twin.param.fault)) +
