@@ -183,6 +183,7 @@ std::vector<Case> directed_cases(const DeviceIdentity& device) {
   descriptor_cases(device, cases);
   walk_cases(device, cases);
   command_cases(device, cases);
+  register_content_cases(device, cases);
   invalidation_cases(device, cases);
   queue_cases(device, cases);
   return cases;

@@ -21,6 +21,7 @@ void descriptor_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 void walk_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 void command_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 void invalidation_cases(const DeviceIdentity& device, std::vector<Case>& cases);
+void register_content_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 void queue_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 
 }  // namespace iommucheck::oracle

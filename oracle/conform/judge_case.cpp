@@ -85,7 +85,7 @@ std::string command_kind(const spec::Command& c) {
 }  // namespace
 
 CaseJudge::CaseJudge(const DeviceIdentity& device)
-    : monitor_(judge_setup(device)), identity_(device.id) {
+    : monitor_(judge_setup(device)), identity_(device.id), contents_(device.id) {
   booted_ = monitor_.trail().mark();
 }
 
@@ -94,6 +94,7 @@ std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
   monitor_.trail().undo_to(booted_);
   monitor_.begin_case(0);
   drivers_.clear();
+  contents_.reset();
   std::vector<Divergence> result;
   std::size_t seen = 0;
   std::vector<std::size_t> accesses;  // where they are in the trace
@@ -125,6 +126,10 @@ std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
     if (std::holds_alternative<trace::Dma>(trace.events[i].payload)) accesses.push_back(i);
     monitor_.feed(trace.events[i]);
     goes_on = look(i);
+    if (auto wrong = wrong_contents(trace.events[i], i)) {
+      result.push_back(std::move(*wrong));
+      goes_on = false;
+    }
   }
   if (goes_on) {
     monitor_.finish();
@@ -132,6 +137,22 @@ std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
   }
   if (monitor_.gave_up()) ++gave_up_;
   return result;
+}
+
+/// What the monitor does not follow: registers that hold what a driver wrote.
+std::optional<Divergence> CaseJudge::wrong_contents(const trace::Event& event, std::size_t at) {
+  if (const auto* write = std::get_if<trace::MmioWrite>(&event.payload)) contents_.write(*write);
+  const auto* read = std::get_if<trace::MmioRead>(&event.payload);
+  if (read == nullptr) return std::nullopt;
+  auto wrong = contents_.read(*read);
+  if (!wrong) return std::nullopt;
+  Finding finding = finding_of(Rule::REGISTER_READ, wrong->text);
+  finding.kind = wrong->kind;
+  return Divergence{.rule = Rule::REGISTER_READ,
+                    .kind = std::move(wrong->kind),
+                    .text = std::move(wrong->text),
+                    .event = at,
+                    .finding = std::move(finding)};
 }
 
 bool CaseJudge::allowed_without(const trace::Trace& trace, const Divergence& found,

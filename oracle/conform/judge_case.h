@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "oracle/conform/register_contents.h"
 #include "oracle/device/device.h"
 #include "oracle/monitor.h"
 #include "trace/event.h"
@@ -49,6 +50,7 @@ class CaseJudge {
 
  private:
   std::vector<Divergence> all(const trace::Trace& trace);
+  [[nodiscard]] std::optional<Divergence> wrong_contents(const trace::Event& event, std::size_t at);
   void judge_identity(std::vector<Divergence>& found) const;
   void refine(const trace::Trace& trace, Divergence& found);
   std::optional<u64> asid_at(const trace::Trace& trace, std::size_t event);
@@ -57,6 +59,7 @@ class CaseJudge {
 
   Monitor monitor_;
   spec::IdRegisters identity_;
+  RegisterContents contents_;
   std::size_t booted_ = 0;
   u64 gave_up_ = 0;
   Invalidations invalidations_;

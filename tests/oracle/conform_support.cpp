@@ -94,6 +94,10 @@ void BrokenDevice::mmio_write(u32 offset, unsigned size, u64 value) {
   if (offset == reg::cmdq_prod) prod_ = value;
   if (offset == reg::cr0) cr0_ = value;
   written_[offset] = value;
+  const auto info = spec::register_at(offset);
+  const bool half = info && info->bytes == 8 && size == 4;
+  if (half && fault_ == Fault::loses_upper_half && offset != info->offset) return;
+  if (half && fault_ == Fault::spills_half) inner_.mmio_write(info->offset, 8, 0);
   if (fault_ == Fault::waits_for_prod) {
     if (offset == reg::gerrorn) {
       held_gerrorn_ = value;
@@ -117,7 +121,12 @@ Ticket BrokenDevice::mmio_read(u32 offset, unsigned size) {
   if (offset == reg::gerrorn && held_gerrorn_) return answer(*held_gerrorn_);
   if (offset == reg::cmdq_cons && fault_ == Fault::sync_is_early) return answer(prod_);
   if (offset == reg::cr0ack && fault_ == Fault::never_acknowledges) return answer(0);
-  const u64 value = inner_.value(inner_.mmio_read(offset, size));
+  u64 value = inner_.value(inner_.mmio_read(offset, size));
+  const auto info = spec::register_at(offset);
+  const bool wide = info && info->bytes == 8;
+  if (wide && size == 4 && fault_ == Fault::reads_halves_as_0) return answer(0);
+  if (wide && size == 8 && fault_ == Fault::loses_hint) value &= ~(u64{1} << 62);
+  if (offset == reg::cr2 && fault_ == Fault::takes_guarded_cr2) return answer(written_[offset]);
   if (offset == reg::cmdq_cons && fault_ == Fault::wrong_cons) return answer(value + 1);
   if (offset == reg::cmdq_cons && fault_ == Fault::stuck_cons) return answer(0);
   if (offset == reg::eventq_prod && fault_ == Fault::loses_events) return answer(0);

@@ -33,6 +33,11 @@ enum class Fault : u8 {
   ignores_disable,      ///< with SMMUEN = 0 transactions are terminated
   never_acknowledges,   ///< CR0ACK stays
   waits_for_prod,       ///< after an error the queue goes on with CMDQ_PROD, not with GERRORN
+  loses_upper_half,     ///< a write of the upper half of a 64-bit register does nothing
+  spills_half,          ///< a write of a half clears the other one
+  reads_halves_as_0,    ///< halves of 64-bit registers read as 0
+  loses_hint,           ///< bit 62 of base registers is not stored
+  takes_guarded_cr2,    ///< CR2 is written while SMMUEN = 1
   dies,                 ///< a third TLBI brings it down
 };
 

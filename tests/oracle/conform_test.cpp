@@ -113,11 +113,36 @@ INSTANTIATE_TEST_SUITE_P(All, ConformTwin,
                                          Twin{Fault::ignores_disable, Rule::DISABLED_PASSES},
                                          Twin{Fault::never_acknowledges, Rule::REGISTER_PROGRESS},
                                          Twin{Fault::waits_for_prod, Rule::REGISTER_PROGRESS},
+                                         Twin{Fault::loses_upper_half, Rule::REGISTER_READ},
+                                         Twin{Fault::spills_half, Rule::REGISTER_READ},
+                                         Twin{Fault::reads_halves_as_0, Rule::REGISTER_READ},
+                                         Twin{Fault::loses_hint, Rule::REGISTER_READ},
+                                         Twin{Fault::takes_guarded_cr2, Rule::REGISTER_READ},
                                          Twin{Fault::dies, Rule::DEVICE_SURVIVES}),
                          [](const testing::TestParamInfo<Twin>& twin) {
                            return std::to_string(static_cast<int>(twin.param.fault)) +
                                   std::string(spec::rule_name(twin.param.rule));
                          });
+
+/// From v3.2 on guarded registers are read-only while they are in use: asked, and kept by the
+/// specification. Review devices 5.
+TEST(Conform, RegistersInUseAreReadOnlyFromVersion2On) {
+  spec::Capabilities caps = spec::parse_capabilities(spec_device_id());
+  caps.minor = 2;
+  caps.fwb = true;
+  SpecDevice device(5, spec::make_id_registers(caps));
+  const auto result = run_conform(device, some(60));
+  ASSERT_TRUE(result) << result.error().message;
+  EXPECT_TRUE(result->held()) << words(*result);
+  std::set<std::string> names;
+  for (const Case& one : directed_cases(device.identity())) names.insert(one.name);
+  EXPECT_TRUE(names.contains("registers: CMDQ_BASE is written while it is in use"));
+  const SpecDevice older(5);
+  names.clear();
+  for (const Case& one : directed_cases(older.identity())) names.insert(one.name);
+  EXPECT_FALSE(names.contains("registers: CMDQ_BASE is written while it is in use"));
+  EXPECT_TRUE(names.contains("registers: CR2 is written while it is in use"));
+}
 
 TEST(Conform, TheSameSeedGivesTheSameCases) {
   const SpecDevice device(1);
