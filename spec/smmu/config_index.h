@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Cached words of configuration by their place. Where a whole stream table is left behind at once,
-// looking each word up among all others would take the square of its entries.
+// Cached words of configuration by their place, and by whom they lead to. Where a whole stream
+// table is cached, looking each word up among all others would take the square of its entries.
 #pragma once
 
+#include <algorithm>
+#include <map>
 #include <unordered_map>
+#include <vector>
 
 #include "base/pool.h"
 #include "spec/smmu/items.h"
@@ -27,6 +30,37 @@ class ConfigIndex {
  private:
   static u64 key(const ConfigItem& item) { return item.place + 8 * item.word; }
   std::unordered_multimap<u64, u32> numbers_;
+};
+
+/// Cached L1STDs and L1CDs by the StreamIDs and SubstreamIDs that they stand for.
+class DescriptorIndex {
+ public:
+  explicit DescriptorIndex(const TrailArray<ConfigItem>& items) {
+    for (u32 i = 0; i < items.size(); ++i) {
+      const ConfigItem& item = items[i];
+      if (item.kind == ConfigKind::l1std) {
+        streams_.emplace(item.sid, i);
+        widest_ = std::max(widest_, item.sid_count);
+      } else if (item.kind == ConfigKind::l1cd) {
+        substreams_.emplace(item.sid, i);
+      }
+    }
+  }
+  /// Numbers of those that a fetch of `item`, an STE or a CD, may have gone through; perhaps
+  /// others.
+  void above(const ConfigItem& item, std::vector<u32>& found) const {
+    found.clear();
+    const bool ste = item.kind == ConfigKind::ste;
+    const auto& all = ste ? streams_ : substreams_;
+    const u32 first = ste ? item.sid - std::min(item.sid, widest_) : item.sid;
+    for (auto it = all.lower_bound(first); it != all.end() && it->first <= item.sid; ++it) {
+      found.push_back(it->second);
+    }
+  }
+
+ private:
+  std::multimap<u32, u32> streams_, substreams_;
+  u32 widest_ = 1;
 };
 
 }  // namespace iommucheck::spec

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "spec/smmu/caches.h"
+#include "spec/smmu/config_index.h"
 #include "spec/smmu/paths.h"
 
 namespace iommucheck::spec {
@@ -382,15 +383,16 @@ void Caches::add_streams(const ConfigItem& item, std::vector<StreamPart>& stream
 void Caches::kill_config(const InFlight& command) {
   std::vector<StreamPart> streams;
   std::vector<ConfigItem> left;  // STEs and CDs that a removed L1STD or L1CD led to
+  const DescriptorIndex index(config_items_);
   std::vector<u32> descriptors;
-  for (u32 i = 0; i < config_items_.size(); ++i) {
-    if (leads_on(config_items_[i].kind)) descriptors.push_back(i);
-  }
   for (u32 i = 0; i < config_items_.size(); ++i) {
     const ConfigItem& item = config_items_[i];
     if (item.dies <= command.group) continue;
     if (!covers_config(command.command, config_target(item))) continue;
-    if (may_be_fetched_again(item, descriptors, command)) continue;
+    if (!leads_on(item.kind)) {
+      index.above(item, descriptors);
+      if (may_be_fetched_again(item, descriptors, command)) continue;
+    }
     config_items_.edit(trail_, i).dies = command.group;
     if (leads_on(item.kind) && item.unknown == 0) left.push_back(item);
     add_streams(item, streams);
