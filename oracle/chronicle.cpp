@@ -128,7 +128,10 @@ void Chronicle::tell_story(Violation& violation) const {
 Story story_of(const trace::Trace& trace) {
   Chronicle chronicle(true);
   Finding last;
-  for (const trace::Event& event : trace.events) chronicle.add(event, ++last.at, last.at + 1);
+  for (const trace::Event& event : trace.events) {
+    ++last.at;
+    chronicle.add(event, last.at, last.at + 1);
+  }
   return chronicle.tell(std::move(last)).story;
 }
 

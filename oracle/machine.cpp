@@ -131,13 +131,14 @@ Expected<DeviceSetup> parse_device(std::string_view text) {
   device.ssid_bits = static_cast<u32>(*pasid_bits);
   for (std::size_t i = 2; i < parts.size(); ++i) {
     const std::string_view part = parts[i];
-    const auto group = part.starts_with("group=") ? number(part.substr(6)) : std::nullopt;
+    constexpr u64 none = ~u64{0};
+    const u64 group = part.starts_with("group=") ? number(part.substr(6)).value_or(none) : none;
     if (part == "ats") {
       device.ats = true;
     } else if (part == "stall") {
       device.stall = true;
-    } else if (group && *group <= group_max) {
-      device.group = static_cast<u32>(*group);
+    } else if (group <= group_max) {
+      device.group = static_cast<u32>(group);
     } else {
       return bad();
     }

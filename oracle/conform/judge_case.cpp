@@ -82,6 +82,14 @@ std::string command_kind(const spec::Command& c) {
   return "CMD_" + std::string(spec::opcode_name(c.op)) + (is_range(c) ? " of a range" : "");
 }
 
+/// The rule that the case of a trace asks for; `otherwise` where it names none.
+Rule rule_asked(const trace::Header& header, Rule otherwise) {
+  if (!header.about) return otherwise;
+  const auto asks = header.about->find("asks");
+  return asks == header.about->end() ? otherwise
+                                     : spec::find_rule(asks->second).value_or(otherwise);
+}
+
 }  // namespace
 
 CaseJudge::CaseJudge(const DeviceIdentity& device)
@@ -235,12 +243,7 @@ void CaseJudge::judge_identity(std::vector<Divergence>& found) const {
 
 std::vector<Divergence> CaseJudge::judge(const trace::Trace& trace) {
   std::vector<Divergence> found = all(trace);
-  const auto asks =
-      trace.header.about ? trace.header.about->find("asks") : trace::TextMap::const_iterator{};
-  const std::optional<Rule> asked = trace.header.about && asks != trace.header.about->end()
-                                        ? spec::find_rule(asks->second)
-                                        : std::nullopt;
-  if (asked == Rule::ID_REGISTERS) judge_identity(found);
+  if (rule_asked(trace.header, Rule::DEVICE_SURVIVES) == Rule::ID_REGISTERS) judge_identity(found);
   const std::vector<Rule> drivers = drivers_;
   if (found.empty()) return found;
   // The questions below are none of the device's.
@@ -255,7 +258,7 @@ std::vector<Divergence> CaseJudge::judge(const trace::Trace& trace) {
   gave_up_ = gave_up;
   drivers_ = drivers;
   for (Divergence& one : found) {
-    if (asked && one.access) one.rule = *asked;
+    if (one.access) one.rule = rule_asked(trace.header, one.rule);
   }
   return found;
 }
