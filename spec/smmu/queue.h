@@ -24,8 +24,7 @@ constexpr QueueGeometry queue_geometry(u64 base_register, unsigned capability_lg
                                        unsigned entry_bytes) {
   const auto literal = static_cast<unsigned>(bits(base_register, 4, 0));
   const unsigned lg2 = literal < capability_lg2 ? literal : capability_lg2;
-  unsigned size_lg2 = lg2 + (entry_bytes == event_bytes ? 5 : 4);
-  if (size_lg2 < 5) size_lg2 = 5;
+  const unsigned size_lg2 = lg2 + (entry_bytes == event_bytes ? 5 : 4);
   return {align_down(base_register & mask(51, 5), size_lg2), lg2};
 }
 

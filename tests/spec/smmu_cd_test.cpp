@@ -88,6 +88,18 @@ TEST(Cd, EpdSuppressesTheChecksOfItsHalf) {
   EXPECT_EQ(why(with(cd, 0, 14, 14, 0)), Rule::CD_TG);
 }
 
+/// IHI 0070 5.4: HA and HD need IDR0.HTTU.
+TEST(Cd, HardwareUpdatesDependOnHttu) {
+  Capabilities c = full_capabilities();
+  c.httu = 0;
+  EXPECT_EQ(why(good(), c), std::nullopt);
+  EXPECT_EQ(why(with(good(), 0, 43, 43, 1), c), Rule::CD_HTTU);
+  EXPECT_EQ(why(with(good(), 0, 42, 42, 1), c), Rule::CD_HTTU);
+  c.httu = 1;
+  EXPECT_EQ(why(with(good(), 0, 43, 43, 1), c), std::nullopt);
+  EXPECT_EQ(why(with(good(), 0, 43, 42, 3), c), Rule::CD_HD);
+}
+
 TEST(Cd, SizesDependOnSttAndVax) {
   Capabilities c = full_capabilities();
   EXPECT_EQ(why(with(good(), 0, 5, 0, 48), c), std::nullopt);

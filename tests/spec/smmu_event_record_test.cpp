@@ -87,6 +87,23 @@ TEST(EventRecord, Stage2OfATableWalk) {
   EXPECT_FALSE(matches(r, other)) << "IPA";
 }
 
+/// TTRnW counts where the access was a table walk's only (IHI 0070 7.3.16).
+TEST(EventRecord, TTRnWOfAPermissionFault) {
+  EventFields f = access();
+  const auto either = [&] {
+    const EventRecord r = record_of(EventType::f_permission, f);
+    Words w{};
+    for (unsigned i = 0; i < event_words; ++i) w[i] = r.dw[i];
+    Words other = w;
+    other[1] ^= u64{1} << 44;
+    EXPECT_TRUE(matches(r, w));
+    return matches(r, other);
+  };
+  EXPECT_TRUE(either()) << "of the access itself";
+  f.event_class = EventClass::tt;
+  EXPECT_FALSE(either());
+}
+
 TEST(EventRecord, Configuration) {
   EventFields f;
   f.sid = 7;
