@@ -11,10 +11,10 @@
 
 #include "bench/measure.h"
 #include "bench/sections.h"
+#include "check/lockstep.h"
+#include "check/sequence.h"
 #include "impl/driver.h"
-#include "oracle/lockstep.h"
-#include "oracle/report/finding_text.h"
-#include "oracle/sequence.h"
+#include "report/finding_text.h"
 
 namespace iommucheck::bench {
 namespace {

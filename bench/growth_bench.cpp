@@ -12,7 +12,7 @@
 #include "bench/measure.h"
 #include "bench/sections.h"
 #include "bench/world.h"
-#include "oracle/sequence.h"
+#include "check/sequence.h"
 
 namespace iommucheck::bench {
 namespace {

@@ -12,10 +12,10 @@
 #include "base/bits.h"
 #include "bench/measure.h"
 #include "bench/sections.h"
-#include "oracle/conform/directed.h"
-#include "oracle/conform/judge_case.h"
-#include "oracle/conform/runner.h"
-#include "oracle/qemu/qemu.h"
+#include "conform/cases/directed.h"
+#include "conform/dut/qemu.h"
+#include "conform/judge_case.h"
+#include "conform/runner.h"
 
 namespace iommucheck::bench {
 

@@ -6,9 +6,9 @@
 
 #include <stdexcept>
 
+#include "host/driver_host.h"
 #include "impl/driver.h"
-#include "oracle/driver_host.h"
-#include "oracle/report/finding_text.h"
+#include "report/finding_text.h"
 
 namespace iommucheck::bench {
 

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: MIT
-#include "oracle/check.h"
+#include "check/check.h"
 
 #include <fmt/format.h>
 
 #include <random>
 
+#include "check/finding_files.h"
+#include "check/machine.h"
 #include "cli/options.h"
 #include "cli/reports.h"
 #include "cli/verdicts.h"
-#include "oracle/finding_files.h"
-#include "oracle/machine.h"
-#include "oracle/report/junit.h"
-#include "oracle/run_end.h"
+#include "report/junit.h"
 
 namespace iommucheck::cli {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "oracle/conform/conform.h"
+#include "conform/conform.h"
 
 #include <fmt/format.h>
 
@@ -8,8 +8,7 @@
 #include "cli/options.h"
 #include "cli/reports.h"
 #include "cli/verdicts.h"
-#include "oracle/report/finding_text.h"
-#include "oracle/run_end.h"
+#include "report/finding_text.h"
 
 namespace iommucheck::cli {
 namespace {

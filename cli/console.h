@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "base/types.h"
-#include "oracle/verdict.h"
+#include "monitor/verdict.h"
 
 namespace iommucheck::cli {
 

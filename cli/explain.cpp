@@ -6,7 +6,7 @@
 #include "cli/console.h"
 #include "cli/explain_rule.h"
 #include "cli/options.h"
-#include "oracle/explain/explain_trace.h"
+#include "explain/explain_trace.h"
 
 namespace iommucheck::cli {
 namespace {

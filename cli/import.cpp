@@ -5,7 +5,7 @@
 
 #include "cli/console.h"
 #include "cli/options.h"
-#include "oracle/import/smmu_watch.h"
+#include "import/smmu_watch.h"
 #include "trace/trace_file.h"
 
 namespace iommucheck::cli {

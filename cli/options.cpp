@@ -11,7 +11,7 @@
 #include <system_error>
 
 #include "cli/console.h"
-#include "oracle/report/report.h"
+#include "report/report.h"
 
 namespace iommucheck::cli {
 namespace {

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT
-#include "oracle/replay.h"
+#include "monitor/replay.h"
 
 #include <fmt/format.h>
 
+#include "check/alone.h"
 #include "cli/options.h"
 #include "cli/reports.h"
 #include "cli/verdicts.h"
-#include "oracle/alone.h"
-#include "oracle/report/finding_text.h"
-#include "oracle/report/junit.h"
-#include "oracle/run_end.h"
+#include "report/finding_text.h"
+#include "report/junit.h"
 
 namespace iommucheck::cli {
 namespace {

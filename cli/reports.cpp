@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include "cli/console.h"
-#include "oracle/report/finding_text.h"
+#include "report/finding_text.h"
 
 namespace iommucheck::cli {
 

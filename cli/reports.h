@@ -5,12 +5,12 @@
 #include <string>
 #include <vector>
 
+#include "check/check.h"
 #include "cli/options.h"
-#include "oracle/check.h"
-#include "oracle/conform/conform.h"
-#include "oracle/replay.h"
-#include "oracle/report/report.h"
-#include "oracle/verdict.h"
+#include "conform/conform.h"
+#include "monitor/replay.h"
+#include "monitor/verdict.h"
+#include "report/report.h"
 
 namespace iommucheck::cli {
 

@@ -11,12 +11,12 @@
 #include "cli/reports.h"
 #include "cli/seeds.h"
 #include "cli/verdicts.h"
-#include "oracle/plugin/load.h"
-#include "oracle/report/junit.h"
-#include "oracle/scenario/corpus.h"
-#include "oracle/scenario/driver_subject.h"
-#include "oracle/scenario/runner.h"
-#include "scenario/parser.h"
+#include "host/load.h"
+#include "report/junit.h"
+#include "scenario/format/parser.h"
+#include "scenario/run/corpus.h"
+#include "scenario/run/driver_subject.h"
+#include "scenario/run/runner.h"
 
 namespace iommucheck::cli {
 namespace {

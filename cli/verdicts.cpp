@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "oracle/report/finding_text.h"
+#include "report/finding_text.h"
 
 namespace iommucheck::cli {
 

@@ -4,9 +4,9 @@
 
 #include <span>
 
+#include "check/check.h"
 #include "cli/console.h"
-#include "oracle/check.h"
-#include "oracle/report/junit.h"
+#include "report/junit.h"
 
 namespace iommucheck::cli {
 

@@ -8,11 +8,8 @@ cd "$root"
 
 # One line an include, "file:line:<header>" or "file:line:"header"", of every source in the tree.
 includes=$(
-  for folder in base trace spec impl litmus scenario oracle fuzz proofs mutants tests bench cli examples include; do
-    [ ! -d "$folder" ] || printf '%s\0' "$folder"
-  done |
-    xargs -0 -r -I{} find {} -path '*/data/*' -prune -o -type f \
-      \( -name '*.h' -o -name '*.hpp' -o -name '*.c' -o -name '*.cpp' -o -name '*.def' \) -print0 |
+  find * -path '*/data/*' -prune -o \( -path build -o -path out -o -path data \) -prune -o -type f \
+    \( -name '*.h' -o -name '*.hpp' -o -name '*.c' -o -name '*.cpp' -o -name '*.def' \) -print0 |
     { xargs -0 -r grep -HnE '^[[:space:]]*#[[:space:]]*include(_next)?[[:space:]]*["<]' || true; } |
     sed -E 's/^([^:]*:[0-9]+:)[[:space:]]*#[[:space:]]*include(_next)?[[:space:]]*/\1/; s/([">])[^">]*$/\1/'
 )
@@ -28,18 +25,43 @@ naming() { grep -E ":[0-9]+:[\"<]($1)" || true; }                  # those of so
 except() { grep -vE ":[0-9]+:($1)" || true; }                      # all but some headers
 
 std='<[a-z0-9_]+>|<(assert|errno|inttypes|limits|stdarg|stdbool|stddef|stdint|stdio|stdlib|string)\.h>'
-every='base|trace|spec|impl|litmus|scenario|oracle|fuzz|proofs|mutants|tests|bench|cli|examples|include'
+
+# Each folder, and which others of this tree it may stand on. Itself always.
+layers='
+base
+trace        base
+spec         base
+impl         base iommucheck
+operations   base iommucheck
+scenario/format base
+litmus       base spec trace
+mutants      base
+process      base
+monitor      base trace spec operations
+report       base trace spec operations monitor
+host         base trace spec monitor process iommucheck
+check        base trace spec operations monitor report host process impl iommucheck
+conform      base trace spec monitor report
+explain      base trace spec monitor report
+import       base trace
+capi         base trace spec monitor report iommucheck
+scenario/run base trace spec operations monitor report host impl scenario/format
+fuzz         base spec operations monitor report check litmus impl
+proofs       base spec impl
+cli          base trace spec operations monitor report host check conform explain import scenario litmus proofs
+'
+every=$(printf '%s' "$layers" | awk 'NF { printf "%s%s", bar, $1; bar = "|" }')
+every="$every|tests|bench|examples|include"
+tree='base|trace|spec|impl|operations|litmus|mutants|process|monitor|report|host|check|conform|explain|import|capi|scenario|fuzz|proofs|cli|tests|bench|examples|iommucheck'
+while read -r folder allowed; do
+  [ -n "$folder" ] || continue
+  own=$(printf '%s' "$folder $allowed" | tr ' ' '|')
+  offend "$folder/ stands on ${allowed:-nothing} (cmake/check_layers.sh)" \
+    "$(of "$folder" | naming "($tree)/" | except "[\"<]($own)/")"
+done <<<"$layers"
+offend "a folder that is no layer yet" "$(of '[a-z_]+' | grep -vE "^($every)/" || true)"
 
 offend "spec/ includes std, base/ and spec/ only" "$(of spec | except "$std|\"(base|spec)/")"
-offend "impl/ knows nothing of spec/ nor of what judges it" \
-  "$(of impl | naming '(spec|oracle|litmus|scenario|fuzz|proofs|tests|bench|cli)/')"
-offend "base/ is below everything" "$(of base | naming '(trace|spec|impl|oracle|litmus|scenario|fuzz|proofs|tests|bench|cli|iommucheck)/')"
-offend "trace/ stands on base/ only" "$(of trace | naming '(spec|impl|oracle|litmus|scenario|fuzz|proofs|tests|bench|cli)/')"
-offend "mutants/ stands on base/ only" "$(of mutants | naming '(trace|spec|impl|oracle|litmus|scenario|fuzz|proofs|tests|bench|cli|iommucheck)/')"
-offend "litmus/ reads the specification, never an implementation" \
-  "$(of litmus | naming '(impl|oracle|scenario|fuzz|proofs|tests|bench|cli)/')"
-offend "scenario/ is a format: base/ and itself" \
-  "$(of scenario | naming '(trace|spec|impl|litmus|oracle|fuzz|proofs|tests|bench|cli|iommucheck)/')"
 offend "public headers include C headers and each other" "$(of include | except "$std|\"iommucheck/|<iommucheck/|<c[a-z]+>")"
 offend "no path that leaves its folder" "$(of "$every" | naming '([^">]*/)?\.\./')"
 offend "Z3 only in proofs/" "$(of "$every" | grep -vE '^proofs/' | naming 'z3(\+\+|_[a-z0-9]+)?\.h')"
@@ -47,7 +69,7 @@ offend "Z3 only in proofs/" "$(of "$every" | grep -vE '^proofs/' | naming 'z3(\+
 # A library with one wrapper: all that include it are one header and source of the same name.
 one_wrapper() {  # one_wrapper LIBRARY HEADERS
   local users stems
-  users=$(of "${every/|tests|bench/}" | naming "$2")
+  users=$(of "${every/|tests|bench|examples/}" | naming "$2")
   stems=$(printf '%s\n' "$users" | sed -E 's/:.*//; s/\.[a-z]+$//' | sort -u | sed '/^$/d')
   if [ "$(printf '%s' "$stems" | grep -c '')" -gt 1 ]; then offend "$1 in one wrapper only" "$users"; fi
 }

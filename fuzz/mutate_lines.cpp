@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/text.h"
-#include "fuzz/draw.h"
+#include "operations/draw.h"
 
 namespace iommucheck::fuzz {
 namespace {

@@ -78,9 +78,12 @@ int run_some(const std::vector<std::string>& arguments, std::vector<Mutant> muta
   }
   std::erase_if(mutants, [&](const Mutant& mutant) {
     const auto named = [&](const std::string& id) { return is_named(mutant, id); };
-    return (!only.empty() && std::ranges::none_of(only, named)) || !mutant.file.starts_with(folder);
+    const bool inside = mutant.file.starts_with(folder) || part_name(part_of(mutant)) == folder;
+    return (!only.empty() && std::ranges::none_of(only, named)) || !inside;
   });
-  if (mutants.empty()) return usage("no mutant is in folder '" + folder + "'");
+  if (mutants.empty())
+    return usage("no mutant is in '" + folder +
+                 "', which is a folder, or specification, harness or driver");
   if (!only.empty()) options.equivalent = true;
   return run(mutants, options);
 }

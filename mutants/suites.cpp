@@ -20,10 +20,9 @@ const std::vector<Concern>& concerns() {
       {"impl/", {"impl", "prove", "lockstep", "scenario", "check", "oracle"}},
       {"trace/", {"trace", "oracle", "cli"}},
       {"litmus/", {"litmus", "cli"}},
+      {"scenario/run/", {"scenario", "oracle"}},
       {"scenario/", {"scenario", "cli"}},
-      {"oracle/scenario/", {"scenario", "oracle"}},
-      {"oracle/conform/", {"conform", "cli", "oracle"}},
-      {"oracle/device", {"conform", "oracle", "cli"}},
+      {"conform/", {"conform", "cli", "oracle"}},
       {"cli/", {"cli", "oracle"}},
       {"", {"lockstep", "oracle", "check", "conform", "scenario", "cli"}},
   };

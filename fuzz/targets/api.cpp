@@ -7,13 +7,13 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "fuzz/mutate.h"
+#include "check/lockstep.h"
+#include "check/record_case.h"
+#include "check/shrink.h"
 #include "impl/driver.h"
-#include "oracle/check_rules.h"
-#include "oracle/lockstep.h"
-#include "oracle/record_case.h"
-#include "oracle/report/finding_text.h"
-#include "oracle/shrink.h"
+#include "monitor/rule_verdicts.h"
+#include "operations/mutate.h"
+#include "report/finding_text.h"
 #include "spec/rules.h"
 
 namespace {

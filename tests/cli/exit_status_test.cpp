@@ -3,7 +3,9 @@
 // of a CI", 1 to 3). 0 is said only of what was looked at.
 #include <gmock/gmock.h>
 
-#include "oracle/run_end.h"
+#include "check/check.h"
+#include "conform/conform.h"
+#include "monitor/replay.h"
 #include "tests/cli/command_support.h"
 #include "trace/json_value.h"
 
@@ -182,9 +184,11 @@ TEST_F(ExitStatus, ADriverThatDoesNotComeUpHasATraceAndSaysWhy) {
   const Ran ran =
       run("check --driver " + plugin("faulty_no_boot") + " --runs 50 --seed 1 --out " + path("o"));
   EXPECT_EQ(ran.status, 2) << ran.out << ran.err;
-  EXPECT_THAT(ran.err, AllOf(HasSubstr("does not come up on machine default: reset answered -110 (ETIMEDOUT)"),
-                             HasSubstr("the last events:"), HasSubstr("nobody answers"),
-                             HasSubstr("trace: " + path("o/does-not-come-up.trace.jsonl"))));
+  EXPECT_THAT(
+      ran.err,
+      AllOf(HasSubstr("does not come up on machine default: reset answered -110 (ETIMEDOUT)"),
+            HasSubstr("the last events:"), HasSubstr("nobody answers"),
+            HasSubstr("trace: " + path("o/does-not-come-up.trace.jsonl"))));
   EXPECT_TRUE(fs::exists(path("o/does-not-come-up.trace.jsonl")));
 }
 

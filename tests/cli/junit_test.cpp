@@ -11,8 +11,8 @@
 #include <sstream>
 
 #include "spec/rules.h"
-#include "tests/oracle/door_support.h"
-#include "tests/oracle/xml_support.h"
+#include "tests/capi/door_support.h"
+#include "tests/report/xml_support.h"
 #include "trace/trace_file.h"
 
 namespace iommucheck {

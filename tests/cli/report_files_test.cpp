@@ -10,8 +10,8 @@
 #include <fstream>
 #include <sstream>
 
-#include "tests/oracle/json_schema_support.h"
-#include "tests/oracle/xml_support.h"
+#include "tests/report/json_schema_support.h"
+#include "tests/report/xml_support.h"
 #include "trace/json_value.h"
 
 namespace iommucheck {

@@ -95,7 +95,7 @@ TEST(MutantList, SaysWhatIsMissingAndWhere) {
 TEST(MutantList, BelongsToAPartByItsFolder) {
   const auto list = listed(
       "[a] spec/arch/walk.h\nwhat: x\n- a\n+ b\n[b] impl/x.h\nwhat: x\n- a\n+ b\n"
-      "[c] oracle/x.h\nwhat: x\n- a\n+ b\nequivalent: because\n");
+      "[c] monitor/x.h\nwhat: x\n- a\n+ b\nequivalent: because\n");
   ASSERT_EQ(list.size(), 3U);
   EXPECT_EQ(part_of(list[0]), Part::specification);
   EXPECT_EQ(part_of(list[1]), Part::driver);

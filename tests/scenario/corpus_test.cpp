@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include "oracle/scenario/corpus.h"
+#include "scenario/run/corpus.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
-#include "scenario/parser.h"
+#include "scenario/format/parser.h"
 #include "tests/scenario/files_support.h"
 
 namespace iommucheck::oracle::stories {

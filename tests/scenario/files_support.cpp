@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "scenario/parser.h"
+#include "scenario/format/parser.h"
 
 namespace iommucheck::test {
 

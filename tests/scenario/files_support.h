@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "scenario/ast.h"
+#include "scenario/format/ast.h"
 
 namespace iommucheck::test {
 

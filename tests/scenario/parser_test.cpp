@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "scenario/parser.h"
+#include "scenario/format/parser.h"
 
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
@@ -9,7 +9,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "scenario/print.h"
+#include "scenario/format/print.h"
 
 namespace iommucheck::scenario {
 namespace {

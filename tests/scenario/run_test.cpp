@@ -6,10 +6,10 @@
 #include <algorithm>
 #include <set>
 
-#include "oracle/scenario/driver_subject.h"
-#include "oracle/scenario/runner.h"
-#include "scenario/parser.h"
-#include "scenario/print.h"
+#include "scenario/format/parser.h"
+#include "scenario/format/print.h"
+#include "scenario/run/driver_subject.h"
+#include "scenario/run/runner.h"
 #include "tests/scenario/files_support.h"
 
 namespace iommucheck::oracle::stories {

@@ -11,10 +11,10 @@
 #include <string>
 #include <vector>
 
-#include "oracle/plugin/load.h"
-#include "oracle/scenario/driver_subject.h"
-#include "oracle/scenario/runner.h"
-#include "scenario/parser.h"
+#include "host/load.h"
+#include "scenario/format/parser.h"
+#include "scenario/run/driver_subject.h"
+#include "scenario/run/runner.h"
 
 namespace {
 

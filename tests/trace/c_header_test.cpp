@@ -27,7 +27,7 @@ TEST(MonitorEventsDocument, HeaderIsThatOfTheAlphabet) {
 }
 
 TEST(MonitorEventsDocument, FunctionsAreThoseOfTheAlphabet) {
-  expect_equal(IOMMUCHECK_SOURCE_DIR "/oracle/door/monitor_events.c", c_events_source());
+  expect_equal(IOMMUCHECK_SOURCE_DIR "/capi/monitor_events.c", c_events_source());
 }
 
 }  // namespace

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT
+#include "check/alone.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "impl/driver.h"
+#include "trace/trace_file.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+constexpr std::size_t slot_hash = 0;  // of the shared numbers
+
+/// A file that is written from its beginning; no link is followed. No path: no file.
+class OwnedFile {
+ public:
+  explicit OwnedFile(const std::string& path) {
+    if (path.empty()) return;
+    constexpr int how = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC;
+    file_ = ::open(path.c_str(), how, 0644);
+  }
+  ~OwnedFile() {
+    if (file_ >= 0) ::close(file_);
+  }
+  OwnedFile(const OwnedFile&) = delete;
+  OwnedFile& operator=(const OwnedFile&) = delete;
+  [[nodiscard]] int descriptor() const { return file_; }
+
+ private:
+  int file_ = -1;
+};
+
+}  // namespace
+
+const iommucheck_driver& LoadedPlugin::driver() const {
+  return plugin ? plugin->driver() : *impl::builtin_driver();
+}
+
+void LoadedPlugin::tell(SharedReport& report, const std::string& path) const {
+  if (plugin) report.driver_loaded(plugin->entry(), path);
+}
+
+Expected<LoadedPlugin> load_plugin(const std::string& path) {
+  LoadedPlugin loaded;
+  if (path == "builtin") return loaded;
+  auto plugin = Plugin::load(path);
+  if (!plugin) return std::unexpected(std::move(plugin.error()));
+  auto segments = Segments::of(plugin->entry());
+  if (!segments) return std::unexpected(std::move(segments.error()));
+  loaded.plugin = std::move(*plugin);
+  if (segments->bytes() != 0) loaded.segments = std::make_unique<Segments>(std::move(*segments));
+  return loaded;
+}
+
+Expected<Alone> run_alone(const CheckOptions& options, std::span<const Sequence> cases,
+                          const std::string& trace_path, double hang_seconds) {
+  const auto machine = parse_machine(options.machine);
+  if (!machine) return std::unexpected(machine.error());
+  auto report = SharedReport::create();
+  if (!report) return std::unexpected(std::move(report.error()));
+  const auto failed = [&](const std::string& why) {
+    report->add_finding(why);
+    return 1;
+  };
+  const OwnedFile trace(trace_path);
+  if (!trace_path.empty() && trace.descriptor() < 0) {
+    return fail(ErrorCode::environment, fmt::format("{}: {}", trace_path, std::strerror(errno)));
+  }
+  const auto once = [&] {
+    auto loaded = load_plugin(options.driver);
+    if (!loaded) return failed(loaded.error().message);
+    loaded->tell(*report, options.driver);
+    LockstepOptions lockstep;
+    lockstep.machine = *machine;
+    lockstep.seed = options.seed;
+    lockstep.segments = loaded->segments.get();
+    lockstep.scan = options.precision == Precision::scan;
+    lockstep.guard_window = true;
+    CasesOptions how;
+    how.stream = trace.descriptor();
+    how.alive = [](void* context) { static_cast<SharedReport*>(context)->tick(); };
+    how.context = &*report;
+    const CasesResult result = run_cases(loaded->driver(), lockstep, cases, how);
+    if (!result.failed.empty()) return failed("the driver does not come up: " + result.failed);
+    report->counter(slot_hash) = result.hash;
+    if (!result.findings.empty()) {
+      report->add_finding(encode(Violation(result.findings.front())));
+    }
+    return 0;
+  };
+  auto outcome = run_isolated(*report, once, {.hang_seconds = hang_seconds, .stop = options.stop});
+  if (!outcome) return std::unexpected(std::move(outcome.error()));
+  if (outcome->ended == Ended::returned && outcome->result != 0) {
+    const auto texts = report->findings();
+    return fail(ErrorCode::bad_input,
+                fmt::format("{}: {}", options.driver, texts.empty() ? "?" : texts.front()));
+  }
+  Alone alone{std::move(*outcome), report->counter(slot_hash), {}};
+  for (const std::string& text : report->findings()) {
+    if (auto finding = decode_violation(text)) alone.broken = std::move(*finding);
+  }
+  return alone;
+}
+
+Expected<std::optional<std::size_t>> first_that_differs(const CheckOptions& options,
+                                                        std::span<const Sequence> cases) {
+  const auto machine = parse_machine(options.machine);
+  if (!machine) return std::unexpected(machine.error());
+  std::vector<u64> behind;  // hashes of the cases one after the other
+  std::vector<u64> alone;
+  for (std::vector<u64>* hashes : {&behind, &alone}) {
+    auto report = SharedReport::create();
+    if (!report) return std::unexpected(std::move(report.error()));
+    const auto work = [&] {
+      auto loaded = load_plugin(options.driver);
+      if (!loaded) return 1;
+      loaded->tell(*report, options.driver);
+      LockstepOptions lockstep;
+      lockstep.machine = *machine;
+      lockstep.segments = loaded->segments.get();
+      lockstep.scan = options.precision == Precision::scan;
+      CasesOptions how;
+      how.alive = [](void* context) { static_cast<SharedReport*>(context)->tick(); };
+      how.context = &*report;
+      const auto found =
+          hashes_of(loaded->driver(), lockstep, cases, hashes == &alone, behind, how);
+      report->add_finding({reinterpret_cast<const char*>(found.data()), 8 * found.size()});
+      return 0;
+    };
+    const auto outcome = run_isolated(
+        *report, work,
+        {.hang_seconds = static_cast<double>(options.hang_seconds), .stop = options.stop});
+    if (!outcome) return std::unexpected(outcome.error());
+    const auto texts = report->findings();
+    if (outcome->ended != Ended::returned || texts.empty()) return std::nullopt;
+    hashes->resize(texts.front().size() / 8);
+    if (!hashes->empty()) std::memcpy(hashes->data(), texts.front().data(), 8 * hashes->size());
+  }
+  for (std::size_t i = 0; i < std::min(behind.size(), alone.size()); ++i) {
+    if (behind[i] != alone[i]) return i;
+  }
+  return std::nullopt;
+}
+
+Expected<CasesAgain> run_cases_of(const std::string& trace, const CheckOptions& options) {
+  auto reader = trace::TraceReader::open(trace);
+  if (!reader) return std::unexpected(std::move(reader.error()));
+  const auto cases = cases_of(reader->header());
+  if (!cases) return fail(cases.error().code, trace + ": " + cases.error().message);
+  if (cases->empty()) {
+    return fail(ErrorCode::bad_input,
+                trace + ": names no cases; only traces that check has written can be run again");
+  }
+  CheckOptions used = options;
+  const auto& about = *reader->header().about;
+  if (about.contains("precision")) used.precision = Precision::scan;
+  const auto machine = about.find("machine");
+  used.machine = machine == about.end() ? "default" : machine->second;
+  auto end = run_alone(used, *cases, {}, options.hang_seconds);
+  if (!end) return std::unexpected(std::move(end.error()));
+  return CasesAgain{cases->size(), std::move(*end)};
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,527 @@
+// SPDX-License-Identifier: MIT
+#include "check/campaign.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <type_traits>
+
+#include "check/finding_files.h"
+#include "check/record_case.h"
+#include "check/shrink.h"
+#include "monitor/recorder.h"
+#include "monitor/replay.h"
+#include "monitor/trace_setup.h"
+#include "process/child.h"
+#include "report/event_text.h"
+#include "report/finding_text.h"
+#include "trace/trace_file.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using spec::Rule;
+
+constexpr u64 twice_in = 64;  // one case of so many is run twice
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// The lockstep's numbers since it was made.
+Tally numbers_of(Lockstep& lockstep) {
+  const Statistics& statistics = lockstep.monitor().statistics();
+  Tally tally;
+  tally.calls = statistics.calls;
+  tally.calls_succeeded = lockstep.calls_succeeded();
+  tally.calls_changing = statistics.calls_changing;
+  tally.accesses = lockstep.accesses();
+  tally.outcomes = statistics.outcomes_judged;
+  tally.rules.add(lockstep.monitor());
+  return tally;
+}
+
+void add_difference(Tally& tally, const Tally& now, const Tally& before) {
+  tally.calls += now.calls - before.calls;
+  tally.calls_succeeded += now.calls_succeeded - before.calls_succeeded;
+  tally.calls_changing += now.calls_changing - before.calls_changing;
+  tally.accesses += now.accesses - before.accesses;
+  tally.outcomes += now.outcomes - before.outcomes;
+  for (std::size_t i = 0; i < RuleTally::size; ++i) {
+    tally.rules.asked[i] += now.rules.asked[i] - before.rules.asked[i];
+    tally.rules.discriminating[i] += now.rules.discriminating[i] - before.rules.discriminating[i];
+    tally.rules.order_unknown[i] += now.rules.order_unknown[i] - before.rules.order_unknown[i];
+  }
+}
+
+/// Whether `replay` of the trace finds the rule broken, with nothing told but the events.
+bool trace_shows(const trace::Trace& trace, spec::Rule rule) {
+  const ReplayResult again = replay_trace(trace);
+  return std::ranges::any_of(again.findings, [&](const Violation& v) { return v.rule == rule; });
+}
+
+u64& broken(Tally& tally, spec::Rule rule) {
+  return tally.rules.broken[static_cast<std::size_t>(rule)];
+}
+
+}  // namespace
+
+Expected<std::string> write_finding(const CheckOptions& options, const std::string& name,
+                                    const trace::Trace& trace) {
+  if (options.out_directory.empty()) return std::string();
+  auto path = reserve_trace(options.out_directory, name);
+  if (!path) return path;
+  if (auto written = trace::write_trace(trace, *path); !written) {
+    std::error_code ignored;
+    std::filesystem::remove(*path, ignored);  // the empty file that held the name
+    return std::unexpected(std::move(written.error()));
+  }
+  return path;
+}
+
+double fraction_done(const CheckOptions& options, u64 sequences, double seconds) {
+  double done = 0;
+  if (options.seconds > 0) done = seconds / options.seconds;
+  if (options.sequences != 0) {
+    done = std::max(done, static_cast<double>(sequences) / static_cast<double>(options.sequences));
+  }
+  return std::clamp(done, 0.0, 1.0);
+}
+
+void fill(CheckResult& result, const Tally& tally, const CheckOptions& options) {
+  result.seed = options.seed;
+  result.sequences = tally.sequences;
+  result.calls = tally.calls;
+  result.calls_succeeded = tally.calls_succeeded;
+  result.calls_changing = tally.calls_changing;
+  result.accesses_judged = tally.accesses;
+  result.outcomes_judged = tally.outcomes;
+  RuleTally rules = tally.rules;
+  rules.add_calls(tally.calls);
+  std::vector<spec::Capabilities> capabilities;
+  if (const auto plan = MachinePlan::parse(options.machine, options.seed)) {
+    for (const Machine& machine : plan->machines()) {
+      const bool refused = bit(tally.refused, static_cast<unsigned>(result.machines.size()));
+      if (!refused) capabilities.push_back(machine.caps);
+      result.machines.push_back({machine_text(machine), refused});
+    }
+  }
+  result.rules = rule_counts(rules, capabilities);
+}
+
+Campaign::Campaign(const iommucheck_driver& driver, Segments* segments, Settings settings,
+                   Owner& owner)
+    : driver_(driver),
+      loaded_(segments),
+      settings_(std::move(settings)),
+      options_(*settings_.options),
+      owner_(owner),
+      refused_(settings_.tally.refused),
+      tally_(settings_.tally),
+      findings_(settings_.findings_before),
+      current_(settings_.from) {}
+
+LockstepOptions Campaign::fresh_options(Segments* segments) const {
+  LockstepOptions options;
+  options.machine = plan_.machines()[machine_];
+  options.seed = options_.seed;
+  options.segments = segments;
+  options.scan = settings_.scan;
+  options.guard_window = settings_.guard_window;
+  return options;
+}
+
+/// Statics begin as they were loaded; what they are then is gone with the lockstep's next undo.
+CaseRecord Campaign::record_again(const Sequence& sequence) {
+  if (loaded_ == nullptr) return record_case(driver_, fresh_options(nullptr), sequence);
+  loaded_->restore();
+  Segments own = *loaded_;
+  return record_case(driver_, fresh_options(&own), sequence);
+}
+
+/// What it broke on its way is a finding; if nothing, there is a trace, and what came last.
+Expected<void> Campaign::boot_failed(const std::string& failed) {
+  const std::string where =
+      grounds_.size() == 1 ? "" : " on machine " + machine_text(plan_.machines()[machine_]);
+  std::string text =
+      fmt::format("the driver {} does not come up{}: {}", driver_.name, where, failed);
+  Monitor& monitor = lockstep_->monitor();
+  if (monitor.smmu().stopped_by_error()) {
+    text += "; the command queue has stopped with a command error (GERROR.CMDQ_ERR)";
+  }
+  if (!monitor.findings().empty()) {
+    const Finding first = monitor.findings().front();
+    if (auto done = report(current_, {}, first); !done) return done;
+    return fail(ErrorCode::bad_input, text + "; what it has broken is reported");
+  }
+  const CaseRecord record = record_again({});
+  const std::span<const trace::Event> events = record.trace.events;
+  constexpr std::size_t shown = 5;
+  text += "\nthe last events:";
+  for (const trace::Event& event : events.last(std::min(shown, events.size()))) {
+    text += "\n  " + describe(event);
+  }
+  const auto path = write_finding(options_, "does-not-come-up", record.trace);
+  if (!path) {
+    text += "\nno trace: " + path.error().message;
+  } else if (!path->empty()) {
+    text += "\ntrace: " + *path;
+  }
+  return fail(ErrorCode::bad_input, text);
+}
+
+Expected<void> Campaign::boot() {
+  auto plan = MachinePlan::parse(options_.machine, options_.seed);
+  if (!plan) return std::unexpected(std::move(plan.error()));
+  plan_ = std::move(*plan);
+  grounds_.resize(plan_.machines().size());
+  return go_to(current_);
+}
+
+/// To the machine of the sequence; where it is its first one, the driver boots there. A machine
+/// that the driver says it is not for is left out from here on, unless there is no other.
+Expected<void> Campaign::go_to(u64 sequence) {
+  for (;;) {
+    const u32 next = plan_.index_of(sequence, refused_);
+    if (lockstep_ != nullptr && next == machine_) return {};
+    if (lockstep_ != nullptr && !settings_.fork_cases) absorb();
+    machine_ = next;
+    lockstep_ = grounds_[machine_].lockstep.get();
+    if (lockstep_ != nullptr) return {};
+    if (auto booted = boot_on_it(); !booted) return booted;
+    if (lockstep_ != nullptr) return {};
+  }
+}
+
+Expected<void> Campaign::boot_on_it() {
+  Ground& ground = grounds_[machine_];
+  if (loaded_ != nullptr) {
+    loaded_->restore();
+    ground.booted = std::make_unique<Segments>(*loaded_);
+  }
+  auto lockstep = std::make_unique<Lockstep>(driver_, fresh_options(ground.booted.get()));
+  if (const std::string failed = lockstep->boot(); !failed.empty()) {
+    const u64 others = mask(static_cast<unsigned>(grounds_.size()) - 1, 0) & ~refused_;
+    if (lockstep->refused() && others != (u64{1} << machine_)) {
+      refused_ |= u64{1} << machine_;
+      tally_.refused = refused_;
+      return {};
+    }
+    ground.lockstep = std::move(lockstep);
+    lockstep_ = ground.lockstep.get();
+    return boot_failed(failed);
+  }
+  ground.lockstep = std::move(lockstep);
+  lockstep_ = ground.lockstep.get();
+  lockstep_->on_operation(settings_.on_operation, settings_.context);
+  const u64 outcomes = tally_.outcomes;
+  absorb();  // the rules; but what is counted are the sequences' outcomes
+  tally_.outcomes = outcomes;
+  const Sequence nothing;
+  if (!lockstep_->monitor().findings().empty()) {
+    const Finding first = lockstep_->monitor().findings().front();
+    if (auto done = report(current_, nothing, first); !done) return done;
+  }
+  if (lockstep_->monitor().gave_up()) {
+    return report_bound(
+        current_, nothing,
+        {.findings = {}, .gave_up = true, .unsupported = lockstep_->monitor().unsupported()});
+  }
+  return {};
+}
+
+bool Campaign::out_of_time(u64 number) const {
+  if (options_.sequences != 0 && number - options_.first_sequence >= options_.sequences) {
+    return true;
+  }
+  return options_.seconds > 0 && seconds_since(settings_.started) >= options_.seconds;
+}
+
+bool Campaign::known(spec::Rule rule) const {
+  return tally_.rules.broken[static_cast<std::size_t>(rule)] != 0;
+}
+
+void Campaign::absorb() {
+  const Tally now = numbers_of(*lockstep_);
+  add_difference(tally_, now, grounds_[machine_].counted);
+  grounds_[machine_].counted = now;
+}
+
+void Campaign::forget_counts() { grounds_[machine_].counted = numbers_of(*lockstep_); }
+
+Expected<bool> Campaign::run() {
+  Sequence sequence;
+  auto shown = Clock::now();
+  bool stopped = false;
+  bool first_of_run = true;
+  while (findings_ < options_.findings_max && !out_of_time(current_)) {
+    stopped = owner_.stop();
+    if (stopped) break;
+    if (auto there = go_to(current_); !there) return std::unexpected(std::move(there.error()));
+    if (findings_ >= options_.findings_max) break;  // of a boot
+    make_sequence(options_.seed, current_, options_.operations_max, sequence);
+    owner_.begins(current_, sequence, Phase::running);
+    // Now and then a case is run twice: a driver that is put back does the same again.
+    const bool twice = !settings_.fork_cases && (current_ % twice_in == 0 || first_of_run);
+    first_of_run = false;
+    HashRecorder hash;
+    if (twice) lockstep_->monitor().set_sink(&hash);
+    const auto end = run_case(sequence, true);
+    if (twice) lockstep_->monitor().set_sink(nullptr);
+    if (!end) return std::unexpected(end.error());
+    ++tally_.sequences;
+    Expected<void> done;
+    if (!end->findings.empty()) {
+      done = report(current_, sequence, end->findings.front());
+    } else if (end->gave_up) {
+      if (!gave_up_) done = report_bound(current_, sequence, *end);
+    } else if (twice) {
+      done = run_again(sequence, hash.value());
+    }
+    if (!done) return std::unexpected(done.error());
+    settings_.may_shrink = settings_.may_record = true;
+    ++current_;
+    if (settings_.count_each || Clock::now() - shown > std::chrono::milliseconds(100)) {
+      absorb();
+      owner_.progress(tally_, current_);
+      shown = Clock::now();
+    }
+  }
+  absorb();
+  owner_.progress(tally_, current_);
+  return stopped;
+}
+
+// ---- a case, here or in a process of its own ----------------------------------------------------
+
+Expected<Campaign::CaseEnd> Campaign::run_case(const Sequence& sequence, bool counted) {
+  if (settings_.fork_cases) {
+    const auto text = in_child([&] { return run_in_child(sequence); });
+    if (!text) return std::unexpected(text.error());
+    return case_end_of(*text, counted);
+  }
+  lockstep_->run(sequence.operations, sequence.ends);
+  const Monitor& monitor = lockstep_->monitor();
+  CaseEnd end;
+  if (!monitor.findings().empty()) end.findings.push_back(monitor.findings().front());
+  end.gave_up = monitor.gave_up();
+  if (end.gave_up) end.unsupported = lockstep_->monitor().unsupported();
+  return end;
+}
+
+// The numbers, then lines: gave up, what is unsupported; then the finding.
+std::string Campaign::run_in_child(const Sequence& sequence) {
+  lockstep_->run(sequence.operations, sequence.ends);
+  Monitor& monitor = lockstep_->monitor();
+  static_assert(std::is_trivially_copyable_v<Tally>);
+  const Tally now = numbers_of(*lockstep_);
+  std::string text(sizeof now, '\0');
+  std::memcpy(text.data(), &now, sizeof now);
+  text += fmt::format("{}\n{}\n", monitor.gave_up() ? 1 : 0, monitor.unsupported());
+  if (!monitor.findings().empty()) {
+    text += encode(Violation(monitor.findings().front()));
+  }
+  return text;
+}
+
+Expected<Campaign::CaseEnd> Campaign::case_end_of(std::string_view text, bool counted) {
+  const auto damaged = [] {
+    return fail(ErrorCode::environment, "what a case's process left cannot be read");
+  };
+  Tally now;
+  if (text.size() < sizeof now) return damaged();
+  std::memcpy(&now, text.data(), sizeof now);
+  text.remove_prefix(sizeof now);
+  const auto line = [&] {
+    const std::size_t end = text.find('\n');
+    const std::string_view one = text.substr(0, end);
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    return std::string(one);
+  };
+  CaseEnd end;
+  end.gave_up = line() == "1";
+  end.unsupported = line();
+  if (!text.empty()) {
+    auto finding = decode_violation(text);
+    if (!finding) return damaged();
+    end.findings.push_back(std::move(*finding));
+  }
+  if (counted) add_difference(tally_, now, grounds_[machine_].counted);
+  return end;
+}
+
+/// The same case once more, after one that held and left `hash`.
+Expected<void> Campaign::run_again(const Sequence& sequence, u64 hash) {
+  absorb();
+  HashRecorder again;
+  lockstep_->monitor().set_sink(&again);
+  const auto end = run_case(sequence, false);
+  lockstep_->monitor().set_sink(nullptr);
+  if (!end) return std::unexpected(end.error());
+  forget_counts();
+  const auto i = static_cast<std::size_t>(Rule::STATE_RETURNS);
+  ++tally_.rules.asked[i];
+  ++tally_.rules.discriminating[i];
+  if (again.value() == hash) return {};
+  return report_state(
+      fmt::format("sequence {} was run twice from the same state, and the driver did not do the "
+                  "same twice",
+                  current_),
+      sequence);
+}
+
+/// Cases and their traces that show it are found by who can begin anew (check_plugin.cpp).
+Expected<void> Campaign::report_state(std::string headline, const Sequence& sequence) {
+  const bool is_new = !known(Rule::STATE_RETURNS);
+  ++broken(tally_, Rule::STATE_RETURNS);
+  if (!is_new) return {};
+  Violation violation(finding_of(Rule::STATE_RETURNS, std::move(headline)));
+  violation.operations = sequence.operations;
+  violation.sequence = current_;
+  violation.machine = machine_text(plan_.machines()[machine_]);
+  ++findings_;
+  owner_.progress(tally_, current_);
+  owner_.found(std::move(violation));
+  return {};
+}
+
+// ---- findings -----------------------------------------------------------------------------------
+
+/// The sequence made smaller as long as `same` says that the case just run is the same one.
+Sequence Campaign::smallest(const Sequence& sequence,
+                            const std::function<bool(const CaseEnd&)>& same, bool& again) {
+  Sequence best = sequence;
+  const auto fails = [&](const Sequence& candidate) {
+    owner_.begins(current_, candidate, Phase::shrinking);
+    const auto end = run_case(candidate, false);
+    return end && same(*end);
+  };
+  again = fails(best);
+  if (!again || !options_.shrink || !settings_.may_shrink) return best;
+  // What shows without an end needs none.
+  for (bool Lockstep::Ends::* end : {&Lockstep::Ends::whole_space, &Lockstep::Ends::teardown}) {
+    Sequence candidate = best;
+    candidate.ends.*end = false;
+    if (best.ends.*end && fails(candidate)) best = candidate;
+  }
+  const auto began = Clock::now();
+  constexpr double seconds_max = 20;  // a slow driver's finding is worth more than its best form
+  const ShrinkResult result = shrink(
+      best.operations,
+      [&](std::span<const fuzz::Operation> operations) {
+        return fails({.operations = {operations.begin(), operations.end()}, .ends = best.ends});
+      },
+      {.stop = [&] { return seconds_since(began) > seconds_max; }});
+  if (result.reproduced) best.operations = result.operations;
+  return best;
+}
+
+/// The case again, from the driver's boot on, with its trace.
+Violation Campaign::record(const Sequence& small, Rule rule) {
+  Violation violation;
+  const CaseRecord record = record_again(small);
+  if (!record.findings.empty() && record.findings.front().rule == rule) {
+    violation = told(record.findings.front(), record);
+  }
+  const bool shown = trace_shows(record.trace, rule);
+  if (violation.story.known && !shown) {
+    violation.remarks.emplace_back(
+        "the trace alone does not show it: what was seen of the driver is not among its events");
+  }
+  violation.calls = record.calls;
+  auto path = write_finding(
+      options_, fmt::format("finding-{}-{}", spec::rule_name(rule), findings_ + 1), record.trace);
+  if (!path) {
+    violation.remarks.push_back("no trace: " + path.error().message);
+  } else if (!path->empty()) {
+    violation.trace_path = std::move(*path);
+    violation.again = again_command(shown ? "" : options_.driver, violation.trace_path);
+  }
+  return violation;
+}
+
+Expected<void> Campaign::report(u64 number, const Sequence& sequence, const Finding& first) {
+  const bool is_new = !known(first.rule);
+  ++broken(tally_, first.rule);
+  if (!is_new) return {};
+  if (!settings_.fork_cases) absorb();
+  const auto same = [&](const CaseEnd& end) {
+    return !end.findings.empty() && end.findings.front().rule == first.rule;
+  };
+  bool again = true;
+  Sequence small = sequence;
+  if (!sequence.operations.empty() && settings_.may_shrink) {
+    small = smallest(sequence, same, again);
+  }
+  forget_counts();
+  if (!again) {
+    --broken(tally_, first.rule);
+    return report_state(fmt::format("sequence {} broke {} once, and not when it was run again from "
+                                    "the same state: {}",
+                                    number, spec::rule_name(first.rule), headline(first)),
+                        sequence);
+  }
+  Violation violation;
+  if (settings_.may_record) {
+    owner_.begins(current_, small, Phase::recording);
+    if (settings_.fork_cases) {
+      const auto text = in_child([&] { return encode(record(small, first.rule)); });
+      if (!text) return std::unexpected(text.error());
+      if (auto recorded = decode_violation(*text)) violation = std::move(*recorded);
+    } else {
+      violation = record(small, first.rule);
+    }
+  }
+  if (!violation.story.known) {  // it was not recorded
+    Violation seen(first);
+    seen.trace_path = std::move(violation.trace_path);
+    seen.again = std::move(violation.again);
+    seen.remarks = std::move(violation.remarks);
+    seen.calls = violation.calls;
+    violation = std::move(seen);
+    violation.remarks.emplace_back(
+        "it was not seen again from a fresh start: the driver keeps state outside of its arena "
+        "and its static variables (malloc, thread-locals, other libraries), or is not "
+        "deterministic; the sequence may not be the shortest");
+  }
+  violation.sequence = number;
+  violation.machine = machine_text(plan_.machines()[machine_]);
+  violation.operations = small.operations;
+  ++findings_;
+  owner_.progress(tally_, current_);
+  owner_.found(std::move(violation));
+  return {};
+}
+
+Expected<void> Campaign::report_bound(u64 number, const Sequence& sequence, const CaseEnd& end) {
+  gave_up_ = true;
+  if (!settings_.fork_cases) absorb();
+  GaveUp gave_up{.bound = {}, .operations = {}, .sequence = number, .trace_path = {}};
+  gave_up.bound = end.unsupported.empty()
+                      ? "a bound of the specification was hit (too many mixtures of "
+                        "configuration words, paths to a table page, or promises)"
+                      : "the specification has not got " + end.unsupported;
+  bool again = true;
+  Sequence small = sequence;
+  if (!sequence.operations.empty()) {
+    small = smallest(sequence, [](const CaseEnd& e) { return e.gave_up; }, again);
+  }
+  forget_counts();
+  gave_up.operations = small.operations;
+  owner_.begins(current_, small, Phase::recording);
+  const CaseRecord record = record_again(small);
+  auto path = write_finding(options_, "gave-up-1", record.trace);
+  if (path) {
+    gave_up.trace_path = *path;
+  } else {
+    gave_up.bound += "; no trace: " + path.error().message;
+  }
+  owner_.gave_up(std::move(gave_up));
+  return {};
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+#include "check/cases.h"
+
+#include <unistd.h>
+
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include "monitor/recorder.h"
+#include "process/child.h"
+#include "trace/json.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+constexpr const char* cases_key = "cases";
+constexpr const char* version_key = "operations";
+
+void write_line(int stream, std::string line) {
+  if (stream < 0) return;
+  line += '\n';
+  std::string_view rest = line;
+  while (!rest.empty()) {
+    const ssize_t done = ::write(stream, rest.data(), rest.size());
+    if (done <= 0) return;
+    rest.remove_prefix(static_cast<std::size_t>(done));
+  }
+}
+
+/// Each event to the stream, and into the hash.
+class Passing final : public Monitor::Sink {
+ public:
+  explicit Passing(int stream) : stream_(stream) {}
+  void event(const trace::Event& event) override {
+    if (stream_ >= 0) write_line(stream_, trace::to_json(event));
+    hash_.event(event);
+  }
+  void begin_case() { hash_.reset(); }
+  [[nodiscard]] u64 hash() const { return hash_.value(); }
+
+ private:
+  int stream_;
+  HashRecorder hash_;
+};
+
+std::optional<u64> number_of(std::string_view text) {
+  u64 value = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value, 16);
+  if (text.empty() || parsed.ec != std::errc{} || parsed.ptr != text.data() + text.size()) {
+    return std::nullopt;
+  }
+  return value;
+}
+
+/// The text before `end`, which is cut off with it; all of it where there is none.
+std::string_view cut(std::string_view& text, char end) {
+  const std::size_t place = text.find(end);
+  const std::string_view before = text.substr(0, place);
+  text.remove_prefix(place == std::string_view::npos ? text.size() : place + 1);
+  return before;
+}
+
+}  // namespace
+
+CasesResult run_cases(const iommucheck_driver& driver, const LockstepOptions& options,
+                      std::span<const Sequence> cases, const CasesOptions& how) {
+  CasesResult result;
+  Lockstep lockstep(driver, options);
+  trace::Header header = lockstep.header();
+  put_cases(header, cases);
+  write_line(how.stream, trace::to_json(header));
+  Passing sink(how.stream);
+  const auto sink_for = [&](std::size_t i) {
+    return how.stream >= 0 || i + 1 == cases.size() ? &sink : nullptr;
+  };
+  result.failed = lockstep.boot(how.stream >= 0 ? &sink : nullptr);
+  result.findings = lockstep.monitor().findings();
+  if (!result.failed.empty() || !result.findings.empty()) return result;
+  struct Alive {
+    const CasesOptions& how;
+  } alive{how};
+  lockstep.on_operation(
+      [](void* context, u32) {
+        const CasesOptions& of = static_cast<Alive*>(context)->how;
+        if (of.alive != nullptr) of.alive(of.context);
+      },
+      &alive);
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    lockstep.monitor().set_sink(sink_for(i));
+    if (i != 0 && how.stream >= 0) {
+      sink.event(
+          {AgentId::cpu0, trace::DriverPhase{.phase = trace::DriverLife::restored}, std::nullopt});
+    }
+    sink.begin_case();
+    lockstep.run(cases[i].operations, cases[i].ends);
+  }
+  result.findings = lockstep.monitor().findings();
+  result.hash = sink.hash();
+  return result;
+}
+
+std::vector<u64> hashes_of(const iommucheck_driver& driver, const LockstepOptions& options,
+                           std::span<const Sequence> cases, bool forked,
+                           std::span<const u64> expected, const CasesOptions& how) {
+  std::vector<u64> hashes;
+  Lockstep lockstep(driver, options);
+  if (!lockstep.boot().empty() || !lockstep.monitor().findings().empty()) return hashes;
+  for (const Sequence& sequence : cases) {
+    const std::size_t done = hashes.size();
+    if (done != 0 && done <= expected.size() && hashes.back() != expected[done - 1]) break;
+    if (how.alive != nullptr) how.alive(how.context);
+    const auto run = [&] {
+      HashRecorder hash;
+      lockstep.monitor().set_sink(&hash);
+      lockstep.run(sequence.operations, sequence.ends);
+      lockstep.monitor().set_sink(nullptr);
+      return hash.value();
+    };
+    if (!forked) {
+      hashes.push_back(run());
+      continue;
+    }
+    const auto text = in_child([&] { return fmt::format("{:x}", run()); });
+    const auto hash = text ? number_of(*text) : std::nullopt;
+    if (!hash) return {};
+    hashes.push_back(*hash);
+  }
+  return hashes;
+}
+
+// ENDS:WORD,WORD;... in hexadecimal; bit 0 of ENDS is whole_space, bit 1 teardown.
+void put_cases(trace::Header& header, std::span<const Sequence> cases) {
+  std::string text;
+  for (const Sequence& sequence : cases) {
+    if (!text.empty()) text += ';';
+    text += fmt::format("{:x}:",
+                        (sequence.ends.whole_space ? 1U : 0U) | (sequence.ends.teardown ? 2U : 0U));
+    for (std::size_t i = 0; i < sequence.operations.size(); ++i) {
+      text += fmt::format("{}{:x}", i == 0 ? "" : ",", fuzz::encode_word(sequence.operations[i]));
+    }
+  }
+  if (!header.about) header.about = trace::TextMap{};
+  (*header.about)[cases_key] = text;
+  (*header.about)[version_key] = std::to_string(unsigned{fuzz::codec_version});
+}
+
+Expected<std::vector<Sequence>> cases_of(const trace::Header& header) {
+  std::vector<Sequence> cases;
+  const auto text = [&](const char* key) -> const std::string* {
+    if (!header.about) return nullptr;
+    const auto found = header.about->find(key);
+    return found == header.about->end() ? nullptr : &found->second;
+  };
+  const std::string* written = text(cases_key);
+  if (written == nullptr) return cases;
+  const std::string* version = text(version_key);
+  if (version == nullptr || *version != std::to_string(unsigned{fuzz::codec_version})) {
+    return fail(ErrorCode::bad_input,
+                fmt::format("the trace has operations of version {}, this program knows {}",
+                            version == nullptr ? "?" : *version, unsigned{fuzz::codec_version}));
+  }
+  std::string_view rest = *written;
+  while (!rest.empty()) {
+    std::string_view one = cut(rest, ';');
+    Sequence sequence;
+    const auto ends = number_of(cut(one, ':'));
+    bool good = ends.has_value();
+    if (good) sequence.ends = {.whole_space = (*ends & 1) != 0, .teardown = (*ends & 2) != 0};
+    while (good && !one.empty()) {
+      const auto word = number_of(cut(one, ','));
+      good = word.has_value() && sequence.operations.size() < fuzz::operations_max;
+      if (good) sequence.operations.push_back(fuzz::decode_word(*word));
+    }
+    if (!good) return fail(ErrorCode::bad_input, "the header's \"cases\" cannot be read");
+    cases.push_back(std::move(sequence));
+  }
+  return cases;
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+#include "check/check.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "check/campaign.h"
+#include "check/check_plugin.h"
+#include "check/finding_files.h"
+#include "impl/driver.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+class InProcess final : public Campaign::Owner {
+ public:
+  InProcess(const CheckOptions& options, Clock::time_point started, CheckResult& result)
+      : options_(options), started_(started), result_(result) {}
+
+  bool stop() override { return options_.stop && options_.stop(); }
+  void begins(u64 /*number*/, const Sequence& /*sequence*/, Campaign::Phase /*phase*/) override {}
+  void progress(const Tally& tally, u64 /*next*/) override {
+    if (!options_.progress) return;
+    CheckProgress now{.sequences = tally.sequences,
+                      .calls = tally.calls,
+                      .outcomes = tally.outcomes,
+                      .findings = result_.findings.size()};
+    now.seconds = seconds_since(started_);
+    now.fraction_done = fraction_done(options_, now.sequences, now.seconds);
+    options_.progress(now);
+  }
+  void found(Violation violation) override {
+    if (options_.found) options_.found(violation);
+    result_.findings.push_back(std::move(violation));
+  }
+  void gave_up(GaveUp gave_up) override { result_.gave_up.push_back(std::move(gave_up)); }
+
+ private:
+  const CheckOptions& options_;
+  Clock::time_point started_;
+  CheckResult& result_;
+};
+
+Expected<CheckResult> check_builtin(const CheckOptions& options) {
+  CheckResult result;
+  const iommucheck_driver& driver = *impl::builtin_driver();
+  Campaign::Settings settings;
+  settings.options = &options;
+  settings.started = Clock::now();
+  settings.from = options.first_sequence;
+  InProcess owner(options, settings.started, result);
+  Campaign campaign(driver, nullptr, settings, owner);
+  auto booted = campaign.boot();
+  const auto stopped = booted ? campaign.run() : Expected<bool>(false);
+  const Error* error = !booted ? &booted.error() : !stopped ? &stopped.error() : nullptr;
+  if (error != nullptr && result.findings.empty()) return std::unexpected(*error);
+  if (error != nullptr) result.ended_early = error->message;  // what was found is not lost
+  fill(result, campaign.tally(), options);
+  result.driver_name = options.driver;
+  result.seconds = seconds_since(settings.started);
+  result.stopped = stopped && *stopped;
+  return result;
+}
+
+/// Empty if the options make sense.
+std::string objection(const CheckOptions& options) {
+  if (options.driver.empty()) return "no driver is named; it is \"builtin\" or a plug-in's path";
+  if (options.sequences == 0 && !(options.seconds > 0)) {
+    return "neither a number of sequences nor a time is given; the run would not end";
+  }
+  if (!std::isfinite(options.seconds) || options.seconds < 0) {
+    return "the time is not a number of seconds from 0 on";
+  }
+  if (options.operations_max < 1 || options.operations_max > fuzz::operations_max) {
+    return fmt::format("{} operations a sequence; it has to be 1 to {}", options.operations_max,
+                       fuzz::operations_max);
+  }
+  if (options.driver == "builtin" && options.precision == Precision::scan) {
+    return "the built-in driver says each store; --precision scan is for plug-ins";
+  }
+  if (options.driver == "builtin" && options.isolation == Isolation::each_case) {
+    return "the built-in driver keeps its state in the arena; --isolate case is for plug-ins";
+  }
+  if (options.findings_max == 0) return "0 findings wanted; it has to be 1 at least";
+  if (options.hang_seconds == 0) return "0 seconds until a hang; it has to be 1 at least";
+  return {};
+}
+
+}  // namespace
+
+Expected<CheckResult> run_check(const CheckOptions& options) {
+  if (const std::string what = objection(options); !what.empty()) {
+    return fail(ErrorCode::bad_input, what);
+  }
+  // At the first finding it would be too late to learn that nothing can be written.
+  if (!options.out_directory.empty()) {
+    if (auto tried = try_folder(options.out_directory); !tried) {
+      return std::unexpected(std::move(tried.error()));
+    }
+  }
+  return options.driver == "builtin" ? check_builtin(options) : check_plugin(options);
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+// The lockstep check of a driver: random sequences of calls, each judged against the specification.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "base/types.h"
+#include "monitor/finding.h"
+#include "monitor/rule_verdicts.h"
+#include "monitor/verdict.h"
+
+namespace iommucheck::oracle {
+
+struct CheckProgress {
+  u64 sequences = 0, calls = 0, outcomes = 0, findings = 0;
+  double seconds = 0;        ///< since the beginning
+  double fraction_done = 0;  ///< 0..1
+};
+
+/// How stores of a plug-in are seen.
+enum class Precision : u8 {
+  precise,  ///< it says each one (or its flags say IOMMUCHECK_DRIVER_SCAN, which is `scan`)
+  scan,     ///< memory is compared at each platform call
+};
+/// What a plug-in's case shares with the cases before it.
+enum class Isolation : u8 {
+  worker,    ///< a process; arena, statics and table memory are put back
+  each_case  ///< nothing: it is forked from a worker that has booted the driver
+};
+
+struct CheckOptions {
+  std::string driver = "builtin";  ///< or the path of a plug-in
+  Precision precision = Precision::precise;
+  Isolation isolation = Isolation::worker;
+  std::string machine = "default";  ///< see MachinePlan::parse
+  u64 seed = 1;
+  u64 sequences = 0;          ///< 0: as many as the time allows
+  u64 first_sequence = 0;     ///< number of the first one: goes on where a run was stopped
+  double seconds = 0;         ///< 0: as long as the sequences take. Not both 0
+  u32 operations_max = 20;    ///< of one sequence, 1..fuzz::operations_max
+  std::string out_directory;  ///< for traces of findings; empty: none are written
+  u32 findings_max = 1;       ///< distinct rules; then the run ends
+  u32 hang_seconds = 10;      ///< without progress of a plug-in
+  bool shrink = true;
+  std::function<void(const CheckProgress&)> progress;  ///< about ten times a second; may be empty
+  std::function<void(const Violation&)> found;  ///< each finding when it is there; may be empty
+  std::function<bool()> stop;  ///< asked between sequences; true ends the run, kept
+};
+
+/// One of the machines of a run.
+struct MachineUsed {
+  std::string text;      ///< see machine_text
+  bool refused = false;  ///< the driver said that it is not for it; then nothing ran there
+};
+
+struct CheckResult {
+  std::string driver_name;
+  std::vector<MachineUsed> machines;
+  u64 seed = 0;
+  u64 sequences = 0, calls = 0, calls_succeeded = 0;
+  u64 calls_changing = 0;   ///< successful, and they changed something
+  u64 accesses_judged = 0;  ///< accesses for which all outcomes were compared with the promise
+  u64 outcomes_judged = 0;
+  double seconds = 0;
+  bool stopped = false;  ///< by options.stop
+  /// Why the run ended before its sequences and findings were reached, in words; empty otherwise.
+  std::string ended_early;
+  std::vector<RuleCount> rules;
+  std::vector<Violation> findings;
+  std::vector<GaveUp> gave_up;           ///< the first one; empty if no bound was hit
+  std::vector<std::string> environment;  ///< what the machine kept from being looked at, in words
+};
+
+/// Errors: bad_input for options or a plug-in that cannot be used, environment for files.
+Expected<CheckResult> run_check(const CheckOptions& options);
+
+/// The facts that the verdict of the run stands on.
+RunEnd end_of(const CheckOptions& asked, const CheckResult& result);
+
+}  // namespace iommucheck::oracle

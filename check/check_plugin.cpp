@@ -1,0 +1,640 @@
+// SPDX-License-Identifier: MIT
+// Three parts: what worker and supervisor share (numbers in a SharedReport), the worker, and the
+// supervisor, who blames a death on the sequence that was running and makes it small by killing
+// further workers.
+#include "check/check_plugin.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <filesystem>
+#include <optional>
+
+#include "check/alone.h"
+#include "check/campaign.h"
+#include "check/finding_files.h"
+#include "check/shrink.h"
+#include "host/load.h"
+#include "monitor/chronicle.h"
+#include "process/isolate.h"
+#include "report/event_text.h"
+#include "report/finding_text.h"
+#include "trace/trace_file.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using spec::Rule;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// ---- shared numbers -----------------------------------------------------------------------------
+
+enum Slot : std::size_t {
+  slot_next,      // sequence to begin with
+  slot_phase,     // of the campaign, when the sequence running began
+  slot_ends,      // of that sequence: bit 0 whole_space, bit 1 teardown
+  slot_deaths,    // of one sequence, while its finding was made smaller or recorded
+  slot_findings,  // so far
+  slot_booted,    // the driver came up once
+  slot_tally,     // seven numbers
+  slot_rules = 16,
+};
+static_assert(slot_rules + 4 * RuleTally::size <= SharedReport::counters_max);
+
+void put_tally(SharedReport& report, const Tally& tally) {
+  const u64 numbers[] = {tally.sequences,      tally.calls,    tally.calls_succeeded,
+                         tally.calls_changing, tally.accesses, tally.outcomes,
+                         tally.refused};
+  std::size_t slot = slot_tally;
+  for (const u64 number : numbers) report.counter(slot++) = number;
+  slot = slot_rules;
+  for (const auto* counts : {&tally.rules.asked, &tally.rules.discriminating, &tally.rules.broken,
+                             &tally.rules.order_unknown}) {
+    for (const u64 number : *counts) report.counter(slot++) = number;
+  }
+}
+
+Tally get_tally(SharedReport& report) {
+  Tally tally;
+  std::size_t slot = slot_tally;
+  for (u64* number : {&tally.sequences, &tally.calls, &tally.calls_succeeded, &tally.calls_changing,
+                      &tally.accesses, &tally.outcomes, &tally.refused}) {
+    *number = report.counter(slot++);
+  }
+  slot = slot_rules;
+  for (auto* counts : {&tally.rules.asked, &tally.rules.discriminating, &tally.rules.broken,
+                       &tally.rules.order_unknown}) {
+    for (u64& number : *counts) number = report.counter(slot++);
+  }
+  return tally;
+}
+
+std::atomic<u64>& broken(SharedReport& report, Rule rule) {
+  return report.counter(slot_rules + 2 * RuleTally::size + static_cast<std::size_t>(rule));
+}
+
+// ---- the worker ---------------------------------------------------------------------------------
+
+std::vector<u64> words_of_operations(const std::vector<fuzz::Operation>& operations) {
+  std::vector<u64> words;
+  for (const fuzz::Operation& operation : operations) words.push_back(fuzz::encode_word(operation));
+  return words;
+}
+
+class Worker final : public Campaign::Owner {
+ public:
+  explicit Worker(SharedReport& report) : report_(report) {}
+
+  bool stop() override { return report_.stop_requested(); }
+  void begins(u64 number, const Sequence& sequence, Campaign::Phase phase) override {
+    if (phase == Campaign::Phase::running) {
+      // Also the end of the sequence before: what killed workers is behind us.
+      if (number != report_.counter(slot_next)) report_.counter(slot_deaths) = 0;
+      report_.counter(slot_next) = number;
+    }
+    report_.counter(slot_phase) = static_cast<u64>(phase);
+    report_.counter(slot_ends) =
+        (sequence.ends.whole_space ? 1U : 0U) | (sequence.ends.teardown ? 2U : 0U);
+    report_.begin_sequence(number, words_of_operations(sequence.operations));
+  }
+  void progress(const Tally& tally, u64 next) override {
+    put_tally(report_, tally);
+    report_.counter(slot_next) = next;
+    report_.tick();
+  }
+  void found(Violation violation) override {
+    ++report_.counter(slot_findings);
+    report_.add_finding(encode(violation));
+  }
+  void gave_up(GaveUp gave_up) override { report_.add_finding(encode(gave_up)); }
+
+ private:
+  SharedReport& report_;
+};
+
+constexpr int worker_done = 0;
+constexpr int worker_stopped = 1;
+constexpr int worker_failed = 2;
+
+int work(SharedReport& report, const CheckOptions& options, Clock::time_point started) {
+  const auto failed = [&](const Error& error) {
+    report.add_finding(fmt::format("error {} {}", static_cast<int>(error.code), error.message));
+    return worker_failed;
+  };
+  auto loaded = load_plugin(options.driver);
+  if (!loaded) return failed(loaded.error());
+  loaded->tell(report, options.driver);
+  Campaign::Settings settings;
+  settings.options = &options;
+  settings.started = started;
+  settings.from = report.counter(slot_next);
+  settings.findings_before = report.counter(slot_findings);
+  settings.tally = get_tally(report);
+  settings.may_shrink = report.counter(slot_deaths) < 1;
+  settings.may_record = report.counter(slot_deaths) < 2;
+  settings.count_each = true;  // a death must not take numbers with it
+  settings.scan = options.precision == Precision::scan;
+  settings.fork_cases = options.isolation == Isolation::each_case;
+  settings.guard_window = !settings.fork_cases;
+  settings.on_operation = [](void* context, u32 index) {
+    static_cast<SharedReport*>(context)->begin_operation(index);
+  };
+  settings.context = &report;
+  Worker owner(report);
+  Campaign campaign(loaded->driver(), loaded->segments.get(), std::move(settings), owner);
+  if (auto booted = campaign.boot(); !booted) return failed(booted.error());
+  report.counter(slot_booted) = 1;
+  const auto stopped = campaign.run();
+  if (!stopped) return failed(stopped.error());
+  report.end_sequence();
+  return *stopped ? worker_stopped : worker_done;
+}
+
+/// Two processes ended in the same way, by the same party.
+bool same_end(const Outcome& one, const Outcome& other) {
+  return one.ended == other.ended && one.party == other.party;
+}
+
+// ---- the supervisor -----------------------------------------------------------------------------
+
+constexpr double shrink_seconds_max = 20;
+constexpr double patience_seconds = 1;  // a case takes milliseconds, loading included
+constexpr u64 others_max = 4096;        // cases before one that does not fail alone
+constexpr double others_seconds_max = 30;
+
+class Supervisor {
+ public:
+  Supervisor(const CheckOptions& options, MachinePlan plan, SharedReport report)
+      : options_(options), plan_(std::move(plan)), report_(std::move(report)) {}
+
+  Expected<CheckResult> run(std::string name);
+
+ private:
+  bool died(const Outcome& outcome);
+  [[nodiscard]] std::string not_the_driver(const Outcome& outcome) const;
+  Violation violation_of_death(const Outcome& outcome, Rule rule, Sequence sequence);
+  struct Recording {
+    std::optional<Alone> last;
+    std::string path;  ///< empty: there is none
+    std::string why;   ///< there is none; empty if nobody asked for one
+    bool kept = false;
+    std::optional<TemporaryFolder> folder;
+  };
+  Recording record(const CheckOptions& here, std::span<const Sequence> cases, Rule rule);
+  void name_trace(Violation& violation, const Recording& recording) const;
+  void describe_death(Violation& violation, const Recording& recording) const;
+  std::vector<Sequence> with_others(const Sequence& last, u64 number, u64 count);
+  std::vector<Sequence> fewest_others(const Sequence& last, u64 number,
+                                      const std::function<bool(std::span<const Sequence>)>& shows);
+  void complete_state(Violation& violation);
+  void see_again(Violation& violation);
+  void show_progress();
+  CheckOptions on_its_machine(u64 number);
+  std::vector<u64> before_on_its_machine(u64 number);
+  void take_findings();
+  void complete_findings(CheckResult& result);
+
+  const CheckOptions& options_;
+  MachinePlan plan_;
+  SharedReport report_;
+  Clock::time_point started_ = Clock::now();
+  Clock::time_point shown_ = started_;
+  u64 deaths_ = 0;
+  u64 hangs_ = 0;
+  std::size_t taken_ = 0;     // texts of the worker
+  std::size_t unread_ = 0;    // of these, texts that are no text of ours
+  std::vector<Rule> states_;  // rules whose finding turned out to be one of state
+  std::vector<Violation> findings_;
+  std::vector<GaveUp> gave_up_;
+  std::optional<Error> error_;
+  std::vector<std::string> environment_;
+};
+
+/// The cases once more, with their trace: in the folder that was asked for, or in one that goes
+/// away with what is returned. Without a place for it they run without.
+Supervisor::Recording Supervisor::record(const CheckOptions& here, std::span<const Sequence> cases,
+                                         Rule rule) {
+  Recording made;
+  std::string folder = options_.out_directory;
+  made.kept = !folder.empty();
+  if (!made.kept) {
+    if (auto own = TemporaryFolder::create()) {
+      folder = own->path();
+      made.folder.emplace(std::move(*own));
+    } else {
+      made.why = own.error().message;
+    }
+  }
+  if (!folder.empty()) {
+    auto path = reserve_trace(folder, fmt::format("finding-{}-{}", spec::rule_name(rule),
+                                                  report_.counter(slot_findings) + 1));
+    if (path) {
+      made.path = std::move(*path);
+    } else {
+      made.why = path.error().message;
+    }
+  }
+  if (auto last = run_alone(here, cases, made.path, options_.hang_seconds)) {
+    made.last = std::move(*last);
+  } else {
+    made.why = last.error().message;
+  }
+  return made;
+}
+
+void Supervisor::name_trace(Violation& violation, const Recording& recording) const {
+  if (!recording.why.empty()) violation.remarks.push_back("no trace: " + recording.why);
+  if (!recording.kept || recording.path.empty() || !recording.last) return;
+  violation.trace_path = recording.path;
+  violation.again = again_command(options_.driver, recording.path);
+}
+
+/// For running a sequence alone: the machine is the one that it ran on.
+CheckOptions Supervisor::on_its_machine(u64 number) {
+  const u64 refused = get_tally(report_).refused;
+  CheckOptions options = options_;
+  options.machine = machine_text(plan_.machines()[plan_.index_of(number, refused)]);
+  return options;
+}
+
+/// Sequences that ran on the same machine before it, the last one first.
+std::vector<u64> Supervisor::before_on_its_machine(u64 number) {
+  const u64 refused = get_tally(report_).refused;
+  const u32 machine = plan_.index_of(number, refused);
+  std::vector<u64> numbers;
+  for (u64 n = number; n-- > options_.first_sequence && numbers.size() < others_max;) {
+    if (plan_.index_of(n, refused) == machine) numbers.push_back(n);
+  }
+  return numbers;
+}
+
+/// The case with the `count` random sequences that came before its own on its machine, or more than
+/// once those that there are: the worker has run some of them twice.
+std::vector<Sequence> Supervisor::with_others(const Sequence& last, u64 number, u64 count) {
+  std::vector<Sequence> cases(static_cast<std::size_t>(count), last);
+  const std::vector<u64> before = before_on_its_machine(number);
+  for (u64 i = 0; !before.empty() && i < count; ++i) {
+    make_sequence(options_.seed, before[static_cast<std::size_t>((count - 1 - i) % before.size())],
+                  options_.operations_max, cases[static_cast<std::size_t>(i)]);
+  }
+  cases.push_back(last);
+  return cases;
+}
+
+/// The case behind as few others as `shows` needs; empty if it does not behind any number of them.
+std::vector<Sequence> Supervisor::fewest_others(
+    const Sequence& last, u64 number, const std::function<bool(std::span<const Sequence>)>& shows) {
+  const auto began = Clock::now();
+  const u64 most = std::min(2 * before_on_its_machine(number).size() + 2, others_max);
+  const auto needed = [&](u64 count) { return shows(with_others(last, number, count)); };
+  const auto out_of_time = [&] {
+    return seconds_since(began) > others_seconds_max || (options_.stop && options_.stop());
+  };
+  u64 too_few = 0;
+  u64 enough = 1;
+  while (!needed(enough)) {
+    if (enough == most || out_of_time()) return {};
+    too_few = enough;
+    enough = std::min(2 * enough, most);
+  }
+  while (enough - too_few > 1 && !out_of_time()) {
+    const u64 middle = too_few + (enough - too_few) / 2;
+    (needed(middle) ? enough : too_few) = middle;
+  }
+  return with_others(last, number, enough);
+}
+
+bool is_call(const trace::Event& event) {
+  return std::holds_alternative<trace::Call>(event.payload);
+}
+
+void Supervisor::describe_death(Violation& violation, const Recording& recording) const {
+  if (recording.path.empty()) return;
+  const auto trace = trace::read_trace(recording.path);
+  if (!trace) {
+    violation.remarks.push_back("no trace: " + trace.error().message);
+    return;
+  }
+  violation.story = story_of(*trace);
+  violation.calls = violation.story.calls_before +
+                    static_cast<u64>(std::ranges::count_if(violation.story.events, is_call));
+  violation.remarks.push_back(
+      fmt::format("the last of {} events before it: {}", trace->events.size(),
+                  trace->events.empty() ? std::string("none") : describe(trace->events.back())));
+}
+
+Violation Supervisor::violation_of_death(const Outcome& outcome, Rule rule, Sequence sequence) {
+  const u64 number = report_.sequence().number;
+  const CheckOptions here = on_its_machine(number);
+  Violation violation(finding_of(rule, {}));
+  violation.sequence = number;
+  violation.machine = here.machine;
+  // Each try costs a process, and each that hangs the time to see it.
+  const bool hang = outcome.ended == Ended::timed_out;
+  double patience = options_.hang_seconds;
+  const auto dies = [&](std::span<const Sequence> cases) {
+    const auto tried = run_alone(here, cases, {}, patience);
+    return tried && same_end(tried->outcome, outcome);
+  };
+  std::vector<Sequence> cases{sequence};
+  const bool alone = dies(cases);
+  const auto began = Clock::now();
+  patience = std::min(patience, patience_seconds);
+  if (alone && options_.shrink) {
+    const auto result = shrink(
+        sequence.operations,
+        [&](std::span<const fuzz::Operation> operations) {
+          const Sequence one{.operations = {operations.begin(), operations.end()},
+                             .ends = sequence.ends};
+          return dies({&one, 1});
+        },
+        {.runs_max = 2000, .stop = [&] {
+           return seconds_since(began) > shrink_seconds_max || (options_.stop && options_.stop());
+         }});
+    // On a busy machine a slow try may have passed for one that hangs.
+    patience = options_.hang_seconds;
+    const Sequence small{.operations = result.operations, .ends = sequence.ends};
+    if (!hang || dies({&small, 1})) cases = {small};
+  } else if (!alone && options_.isolation == Isolation::worker) {
+    std::vector<Sequence> more = fewest_others(sequence, number, dies);
+    if (!more.empty()) cases = std::move(more);
+  }
+  violation.operations = cases.back().operations;
+  const Recording recording = record(here, cases, rule);
+  const bool again = recording.last && same_end(recording.last->outcome, outcome);
+  const Outcome& seen = again ? recording.last->outcome : outcome;
+  violation.statement = fmt::format("the driver {}", seen.describe());
+  if (hang) violation.statement += ": a call does not return";
+  if (cases.size() > 1) {
+    violation.remarks.push_back(fmt::format(
+        "not alone: only behind {} other case{} in the same process; state that is neither in the "
+        "arena nor static (malloc, thread-locals, libraries) leads there. The trace holds all of "
+        "them, with `restored` between two",
+        cases.size() - 1, cases.size() == 2 ? "" : "s"));
+  }
+  describe_death(violation, recording);
+  if (!seen.output.empty()) violation.remarks.push_back("it printed:\n" + seen.output);
+  name_trace(violation, recording);
+  if (!again) {
+    violation.remarks.emplace_back(
+        "it was not seen again from a fresh start: the driver keeps state outside of its arena and "
+        "its static variables, or is not deterministic; the sequence may not be the shortest");
+  }
+  return violation;
+}
+
+/// A worker saw a driver that did not do the same twice. Here it begins anew: behind which cases
+/// does this one go otherwise than alone?
+void Supervisor::complete_state(Violation& violation) {
+  violation.remarks.emplace_back(
+      "the arena, table memory, registers and static variables were put back; what differed lies "
+      "elsewhere (malloc, thread-locals, libraries), or comes from outside (time, addresses, "
+      "random numbers). --isolate case gives each case a process of its own");
+  const CheckOptions here = on_its_machine(violation.sequence);
+  Sequence sequence;
+  make_sequence(options_.seed, violation.sequence, options_.operations_max, sequence);
+  // All that the worker ran, and again: the first that goes otherwise than alone, and as few of
+  // those before it as that needs.
+  const u64 before = before_on_its_machine(violation.sequence).size();
+  std::vector<Sequence> cases =
+      with_others(sequence, violation.sequence, std::min(2 * before + 2, others_max));
+  const auto differs = first_that_differs(here, cases);
+  if (!differs || !*differs) {
+    violation.remarks.emplace_back(
+        "it was not seen again from a fresh start: the cases before it in its process did more, or "
+        "the driver is not deterministic");
+    return;
+  }
+  cases.resize(**differs + 1);
+  const auto alone = run_alone(here, {&cases.back(), 1}, {}, options_.hang_seconds);
+  if (!alone) return;
+  std::size_t left_out = 0;  // in front
+  for (std::size_t step = std::bit_floor(cases.size()); step != 0; step /= 2) {
+    if (left_out + step >= cases.size()) continue;
+    const auto rest = std::span(cases).subspan(left_out + step);
+    const auto still = run_alone(here, rest, {}, options_.hang_seconds);
+    if (still && still->outcome.ended == Ended::returned && still->hash != alone->hash) {
+      left_out += step;
+    }
+  }
+  cases.erase(cases.begin(), cases.begin() + static_cast<std::ptrdiff_t>(left_out));
+  violation.operations = cases.back().operations;
+  const Recording recording = record(here, cases, violation.rule);
+  const std::optional<Alone>& last = recording.last;
+  const auto says = [](const Alone& run) {
+    return run.broken
+               ? fmt::format("{}: {}", spec::rule_name(run.broken->rule), headline(*run.broken))
+               : std::string("no rule is broken");
+  };
+  const auto behind = [&] {
+    if (!last) return std::string("not seen");
+    const bool other = !last->broken && last->hash != alone->hash;
+    return says(*last) + (other ? ", but its events are others" : "");
+  };
+  violation.remarks.push_back(fmt::format("alone: {}; behind {} other case{}: {}", says(*alone),
+                                          cases.size() - 1, cases.size() == 2 ? "" : "s",
+                                          behind()));
+  name_trace(violation, recording);
+  if (!violation.trace_path.empty()) {
+    violation.remarks.push_back(
+        fmt::format("the trace holds {} cases, with `restored` between two", cases.size()));
+  }
+}
+
+/// A finding that a fresh process does not show is one of state, not of the rule that it broke.
+void Supervisor::see_again(Violation& violation) {
+  if (violation.rule == Rule::STATE_RETURNS) return complete_state(violation);
+  const bool death = violation.rule == Rule::CRASH_NEVER || violation.rule == Rule::HANG_RETURNS;
+  if (death || violation.operations.empty() || violation.trace_path.empty()) return;
+  auto reader = trace::TraceReader::open(violation.trace_path);
+  if (!reader) return;
+  const auto cases = cases_of(reader->header());
+  if (!cases || cases->empty()) return;
+  const auto alone =
+      run_alone(on_its_machine(violation.sequence), *cases, {}, options_.hang_seconds);
+  if (alone && !alone->outcome.output.empty()) {
+    violation.remarks.push_back("the driver printed:\n" + alone->outcome.output);
+  }
+  if (!alone || alone->outcome.ended == Ended::stopped ||
+      (alone->broken && alone->broken->rule == violation.rule)) {
+    return;
+  }
+  states_.push_back(violation.rule);
+  static_cast<Finding&>(violation) = finding_of(
+      Rule::STATE_RETURNS,
+      fmt::format("sequence {} breaks {} in the process that ran others before, and not in a new "
+                  "one: {}",
+                  violation.sequence, spec::rule_name(violation.rule), headline(violation)));
+  complete_state(violation);
+}
+
+constexpr u64 deaths_max = 1000, hangs_max = 5;
+
+/// A process that ended, and not by the driver: what was running then is nobody's finding.
+std::string Supervisor::not_the_driver(const Outcome& outcome) const {
+  const SharedReport::Sequence running = report_.sequence();
+  std::string text = outcome.party == Party::outside
+                         ? fmt::format("the worker process {}", outcome.describe())
+                         : fmt::format(
+                               "the checker's own code {}; its author wants to know it, "
+                               "unless the driver writes where it may not",
+                               outcome.describe());
+  if (running.running) {
+    text += fmt::format("; sequence {} of seed {} was running", running.number, options_.seed);
+  }
+  if (!outcome.output.empty()) text += "; it printed:\n" + outcome.output;
+  return text;
+}
+
+/// A worker is gone. True to go on with another.
+bool Supervisor::died(const Outcome& outcome) {
+  if (outcome.ended == Ended::crashed && outcome.party != Party::driver) {
+    environment_.push_back(not_the_driver(outcome));
+    return false;
+  }
+  const bool hang = outcome.ended == Ended::timed_out;
+  const Rule rule = hang ? Rule::HANG_RETURNS : Rule::CRASH_NEVER;
+  const SharedReport::Sequence running = report_.sequence();
+  const auto phase = static_cast<Campaign::Phase>(report_.counter(slot_phase).load());
+  Sequence sequence;
+  for (const u64 word : running.words) sequence.operations.push_back(fuzz::decode_word(word));
+  if (!running.running) sequence.operations.clear();
+  if (phase != Campaign::Phase::recording) {  // what comes after it was never reached
+    sequence.operations.resize(
+        std::min<std::size_t>(sequence.operations.size(), std::size_t{running.operation} + 1));
+  }
+  const u64 ends = report_.counter(slot_ends);
+  sequence.ends = {.whole_space = (ends & 1) != 0, .teardown = (ends & 2) != 0};
+  if (running.running && phase != Campaign::Phase::running) {
+    ++report_.counter(slot_deaths);  // the same sequence again, with less ambition
+  } else if (running.running) {
+    report_.counter(slot_next) = running.number + 1;
+  }
+  const bool is_new = broken(report_, rule) == 0;
+  ++broken(report_, rule);
+  if (is_new) {
+    report_.add_finding(encode(violation_of_death(outcome, rule, std::move(sequence))));
+    ++report_.counter(slot_findings);
+  }
+  // A driver that never lives long would keep us here for ever.
+  hangs_ += hang ? 1 : 0;
+  return ++deaths_ < deaths_max && hangs_ < hangs_max && report_.counter(slot_booted) != 0 &&
+         report_.counter(slot_findings) < options_.findings_max &&
+         !(options_.stop && options_.stop());
+}
+
+void Supervisor::show_progress() {
+  take_findings();
+  if (!options_.progress || seconds_since(shown_) < 0.1) return;
+  shown_ = Clock::now();
+  const Tally tally = get_tally(report_);
+  CheckProgress now;
+  now.sequences = tally.sequences;
+  now.calls = tally.calls;
+  now.outcomes = tally.outcomes;
+  now.findings = report_.counter(slot_findings);
+  now.seconds = seconds_since(started_);
+  now.fraction_done = fraction_done(options_, now.sequences, now.seconds);
+  options_.progress(now);
+}
+
+/// What the workers have left since the last look.
+void Supervisor::take_findings() {
+  const std::vector<std::string> texts = report_.findings();
+  for (; taken_ < texts.size(); ++taken_) {
+    const std::string& text = texts[taken_];
+    if (auto violation = decode_violation(text)) {
+      if (options_.isolation == Isolation::worker) see_again(*violation);
+      if (options_.found) options_.found(*violation);
+      findings_.push_back(std::move(*violation));
+    } else if (auto gave_up = decode_gave_up(text)) {
+      gave_up_.push_back(std::move(*gave_up));
+    } else if (text.starts_with("error ") && text.size() > 8) {
+      error_ = Error{text[6] == '3' ? ErrorCode::environment : ErrorCode::bad_input,
+                     fmt::format("{}: {}", options_.driver, text.substr(8))};
+    } else {
+      ++unread_;
+    }
+  }
+}
+
+/// A driver that goes wild may write over what the worker left: a rule that was broken stays so.
+void Supervisor::complete_findings(CheckResult& result) {
+  for (const RuleCount& count : result.rules) {
+    const auto same = [&](const Violation& v) { return v.rule == count.rule; };
+    if (count.verdict != RuleVerdict::broken || std::ranges::any_of(findings_, same)) continue;
+    findings_.emplace_back(finding_of(
+        count.rule, "it was broken, and what the worker process left about it cannot be read"));
+    findings_.back().remarks.emplace_back("the driver may have written over it");
+    if (options_.found) options_.found(findings_.back());
+  }
+  if (unread_ != 0 && findings_.empty()) {
+    result.environment.push_back(fmt::format(
+        "{} findings of a worker process cannot be read; the driver may have written over them",
+        unread_));
+  }
+  if (error_ && error_->code == ErrorCode::environment) {
+    result.environment.push_back(error_->message);
+  } else if (error_) {
+    result.ended_early = error_->message;
+  }
+  std::ranges::move(environment_, std::back_inserter(result.environment));
+  result.findings = std::move(findings_);
+  result.gave_up = std::move(gave_up_);
+}
+
+Expected<CheckResult> Supervisor::run(std::string name) {
+  report_.counter(slot_next) = options_.first_sequence;
+  IsolationLimits limits;
+  limits.hang_seconds = options_.hang_seconds;
+  limits.stop = options_.stop;
+  limits.watching = [this] { show_progress(); };
+  const auto outcome = supervise(
+      report_, [this](u32) { return work(report_, options_, started_); }, limits,
+      [this](const Outcome& dead) { return died(dead); });
+  if (!outcome) return std::unexpected(outcome.error());
+  take_findings();
+  CheckResult result;
+  Tally tally = get_tally(report_);
+  for (const Rule rule : states_) {
+    --tally.rules.broken[static_cast<std::size_t>(rule)];
+    ++tally.rules.broken[static_cast<std::size_t>(Rule::STATE_RETURNS)];
+  }
+  fill(result, tally, options_);
+  result.driver_name = std::move(name);
+  result.seconds = seconds_since(started_);
+  if (hangs_ >= hangs_max) {
+    result.ended_early = fmt::format("{} sequences did not return", hangs_);
+  } else if (deaths_ >= deaths_max) {
+    result.ended_early = fmt::format("the driver ended its process {} times", deaths_);
+  }
+  if (error_ && !outcome->output.empty()) error_->message += "\nit printed:\n" + outcome->output;
+  result.stopped = outcome->ended == Ended::stopped ||
+                   (outcome->ended == Ended::returned && outcome->result == worker_stopped);
+  complete_findings(result);
+  if (error_ && end_of(options_, result).verdict() != Verdict::violated) {
+    return std::unexpected(std::move(*error_));
+  }
+  return result;
+}
+
+}  // namespace
+
+Expected<CheckResult> check_plugin(const CheckOptions& options) {
+  auto plan = MachinePlan::parse(options.machine, options.seed);
+  if (!plan) return std::unexpected(std::move(plan.error()));
+  auto name = Plugin::probe(options.driver, options.hang_seconds);
+  if (!name) return std::unexpected(std::move(name.error()));
+  auto report = SharedReport::create();
+  if (!report) return std::unexpected(std::move(report.error()));
+  return Supervisor(options, std::move(*plan), std::move(*report)).run(std::move(*name));
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT
+// The check of a plug-in: in a worker process that may crash or hang and is then begun again.
+#pragma once
+
+#include "check/check.h"
+
+namespace iommucheck::oracle {
+
+/// As run_check, for options that are valid and name a file.
+Expected<CheckResult> check_plugin(const CheckOptions& options);
+
+}  // namespace iommucheck::oracle

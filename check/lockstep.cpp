@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT
+#include "check/lockstep.h"
+
+#include <fmt/format.h>
+
+#include "monitor/trace_setup.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using spec::sva::Call;
+using spec::sva::CallKind;
+using spec::sva::Status;
+
+std::unique_ptr<Pages> window_of(const LockstepOptions& options) {
+  if (!options.guard_window || options.scan) return nullptr;
+  return std::make_unique<Pages>(options.window_bytes, Pages::Kind::mirrored);
+}
+
+Setup setup_of(const LockstepOptions& options, const iommucheck_driver& driver,
+               const Pages* window) {
+  Setup setup;
+  if (window != nullptr) setup.window_memory = reinterpret_cast<u64*>(window->data());
+  setup.id = spec::make_id_registers(options.machine.caps);
+  setup.devices = options.machine.devices;
+  setup.cmdq_log2size = options.machine.cmdq_log2size;
+  setup.window_bytes = options.window_bytes;
+  setup.per_device_tables = (driver.flags & IOMMUCHECK_DRIVER_PER_DEVICE_TABLES) != 0;
+  return setup;
+}
+
+/// The bits of choices of an operation, two a choice; then alternative 0.
+class BitChoices final : public spec::Choices {
+ public:
+  explicit BitChoices(u16 bits) : bits_(bits) {}
+
+ protected:
+  u32 pick(spec::ChoiceSite /*site*/, u32 n) override {
+    const u32 two = bits_ & 3U;
+    bits_ = static_cast<u16>(bits_ >> 2);
+    return two % n;
+  }
+
+ private:
+  u16 bits_;
+};
+
+}  // namespace
+
+Lockstep::Lockstep(const iommucheck_driver& driver, const LockstepOptions& options)
+    : options_(options),
+      window_(window_of(options)),
+      monitor_(setup_of(options, driver, window_.get())),
+      host_(driver, monitor_) {
+  host_.set_segments(options.segments);
+  if (window_) host_.set_window(window_->mirror());
+  if (options.scan) host_.scan();
+}
+
+std::string Lockstep::boot(Monitor::Sink* sink) {
+  monitor_.set_sink(sink);
+  std::string failed = host_.boot();
+  if (!failed.empty()) return failed;
+  host_.snapshot();
+  booted_ = monitor_.trail().mark();
+  booted_at_ = monitor_.now();
+  is_booted_ = true;
+  return {};
+}
+
+bool Lockstep::refused() const {
+  return host_.boot_error() == -IOMMUCHECK_ENODEV || host_.boot_error() == -IOMMUCHECK_EOPNOTSUPP;
+}
+
+void Lockstep::undo() {
+  host_.restore();  // calls that still wait end first, without any effect
+  monitor_.trail().undo_to(booted_);
+  monitor_.begin_case(booted_at_);
+  spaces_.clear();
+  bonds_.clear();
+  plain_pasids_.clear();
+  drvdata_ = dying_ = 0;
+  stuck_next_ = false;
+}
+
+void Lockstep::run(std::span<const fuzz::Operation> operations, Ends ends) {
+  undo();
+  calls_of_run_ = 0;
+  u32 index = 0;
+  for (const fuzz::Operation& operation : operations) {
+    if (hook_ != nullptr) hook_(hook_context_, index++);
+    BitChoices choices(operation.choices);
+    host_.set_choices(choices);
+    host_.fail_allocation(operation.fail);
+    perform(operation);
+    host_.fail_allocation(0);
+    host_.choose_first();
+    if (monitor_.smmu().is_stuck()) monitor_.queue_stuck(false);
+    resume_waiting();
+    if (!monitor_.findings().empty()) return;
+  }
+  stuck_next_ = false;
+  end_handlers();
+  if (!monitor_.findings().empty()) return;
+  if (ends.whole_space) monitor_.check_whole_space();
+  if (ends.teardown && monitor_.findings().empty()) tear_down();
+}
+
+/// Neither what a caller must not do nor what the driver has not got.
+bool Lockstep::may_call(const Call& call) const {
+  return host_.has(call.kind) && monitor_.interface().caller_may(call);
+}
+
+spec::sva::Observed Lockstep::make_call(const Call& call) {
+  ++calls_of_run_;
+  if (stuck_next_) {
+    stuck_next_ = false;
+    monitor_.queue_stuck(true);
+  }
+  const DriverHost::Progress progress = host_.start(call);
+  if (monitor_.smmu().is_stuck()) monitor_.queue_stuck(false);
+  // Who waits for a handler gives its result to nobody: what is left is seen from the state.
+  if (progress.waits) return {.status = Status::not_built};
+  const spec::sva::Observed& observed = progress.observed;
+  const bool counts_bytes = call.kind == CallKind::unmap || call.kind == CallKind::unmap_fast ||
+                            call.kind == CallKind::sva_unmap ||
+                            call.kind == CallKind::sva_unmap_fast;
+  if (observed.status == Status::ok && (!counts_bytes || observed.value != 0)) ++calls_succeeded_;
+  return observed;
+}
+
+u32 Lockstep::device_of(const fuzz::Operation& operation) const {
+  return operation.device % monitor_.interface().device_count();
+}
+
+void Lockstep::perform(const fuzz::Operation& operation) {
+  using fuzz::OperationKind;
+  forget_what_is_gone();
+  switch (operation.kind) {
+    case OperationKind::access: return perform_access(operation);
+    case OperationKind::domain_alloc: return perform_alloc(operation);
+    case OperationKind::sva_alloc:
+    case OperationKind::sva_free: break;
+    default:
+      if (!fuzz::needs_domain(operation.kind)) return perform_sva(operation);
+  }
+  if (spaces_.empty()) {
+    perform_alloc(fuzz::Operation{.kind = OperationKind::domain_alloc});
+    if (spaces_.empty() || !monitor_.findings().empty()) return;
+  }
+  const bool is_private =
+      operation.kind == OperationKind::sva_alloc || operation.kind == OperationKind::sva_free;
+  return is_private ? perform_private(operation) : perform_on_space(operation);
+}
+
+// Everything is given back: what the platform still misses then has leaked.
+void Lockstep::tear_down() {
+  const spec::sva::Interface& interface = monitor_.interface();
+  for (const u32 pasid : plain_pasids_) {
+    Call call{.kind = CallKind::pasid_free};
+    call.pasid = pasid;
+    if (may_call(call)) make_call(call);
+    if (!monitor_.findings().empty()) return;
+  }
+  for (u32 device = 0; device < interface.device_count(); ++device) {
+    Call call{.kind = CallKind::detach};
+    call.domain = interface.domain_of(device);
+    call.device = device;
+    if (call.domain != 0 && may_call(call)) make_call(call);
+    if (!monitor_.findings().empty()) return;
+  }
+  forget_what_is_gone();
+  for (const Space& space : spaces_) {
+    Call call{.kind = CallKind::domain_free};
+    call.domain = space.handle;
+    if (!space.io_mm && may_call(call)) make_call(call);
+    if (!monitor_.findings().empty()) return;
+  }
+  check_held();
+  if (!monitor_.findings().empty()) return;
+  monitor_.driver_stops();
+  const u64 held = host_.shut_down();
+  monitor_.account(held);
+}
+
+/// What the driver itself counts is what the interface says is held.
+void Lockstep::check_held() {
+  const std::optional<iommucheck_held> driver = host_.held();
+  if (!driver) return;
+  monitor_.driver_holds({.domains = driver->domains,
+                         .io_mms = driver->io_mms,
+                         .pasids = driver->pasids,
+                         .bonds = driver->bonds});
+}
+
+trace::Header Lockstep::header() const {
+  trace::TextMap about{{"source", "lockstep"}, {"driver", host_.driver().name}};
+  about["machine"] = machine_text(options_.machine);
+  if (options_.scan) about["precision"] = "scan";
+  trace::Header header = header_of(monitor_.setup(), std::move(about));
+  header.seed = options_.seed;
+  return header;
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+// A driver and the specification side by side: a case is a sequence of operations, begun in the
+// state that the driver's boot left, and undone afterwards.
+#pragma once
+
+#include <span>
+
+#include "check/machine.h"
+#include "host/driver_host.h"
+#include "operations/operation.h"
+#include "operations/resolve.h"
+#include "trace/event.h"
+
+namespace iommucheck::oracle {
+
+struct LockstepOptions {
+  Machine machine = default_machine();
+  u64 window_bytes = u64{16} << 20;
+  u64 seed = 1;                  ///< for the header of traces
+  Segments* segments = nullptr;  ///< a plug-in's statics: saved by boot(), put back by undo()
+  bool scan = false;             ///< the driver writes through pointers
+  /// The driver's window cannot be written. A process that is forked from this one may not use it.
+  bool guard_window = false;
+};
+
+class Lockstep {
+ public:
+  Lockstep(const iommucheck_driver& driver, const LockstepOptions& options);
+  Lockstep(const Lockstep&) = delete;
+  Lockstep& operator=(const Lockstep&) = delete;
+
+  /// Once. Empty, or why no case can be run. Findings of the boot are in monitor().findings().
+  std::string boot(Monitor::Sink* sink = nullptr);
+
+  /// boot() failed since the driver says that it is not for such a machine (ENODEV, EOPNOTSUPP).
+  [[nodiscard]] bool refused() const;
+
+  struct Ends {
+    bool whole_space = false;  ///< compare everything at the end
+    bool teardown = false;     ///< then free everything, shut down, and account for all memory
+  };
+  /// One case from the booted state, until its end or the first finding. Afterwards the state is
+  /// that of the case's end; the next run undoes it first.
+  void run(std::span<const fuzz::Operation> operations, Ends ends);
+
+  /// Back to the booted state.
+  void undo();
+
+  Monitor& monitor() { return monitor_; }
+  [[nodiscard]] const Monitor& monitor() const { return monitor_; }
+  /// Since the beginning, all cases together.
+  [[nodiscard]] u64 accesses() const { return accesses_; }
+  [[nodiscard]] u64 calls_succeeded() const { return calls_succeeded_; }
+  /// Called before each operation; for progress and crash reports. May be null.
+  void on_operation(void (*hook)(void*, u32), void* context) {
+    hook_ = hook;
+    hook_context_ = context;
+  }
+  /// Of the sequence of the last run: calls made.
+  [[nodiscard]] u64 calls_of_run() const { return calls_of_run_; }
+  /// The header for a trace of this set-up.
+  [[nodiscard]] trace::Header header() const;
+
+ private:
+  static constexpr std::size_t spaces_max = 10;  ///< that live at once, of both kinds
+
+  /// A domain's own space or a private one: a call on either is the same call.
+  struct Space {
+    u64 handle = 0;  ///< of the domain, or of the io_mm
+    bool io_mm = false;
+    u32 device = 0;  ///< of an io_mm: for which it was made
+    u32 pasid = 0;
+    spec::sva::DomainFacts facts;
+    bool paging = false;
+    bool gathered = false;  ///< an unmap_fast is not synchronised
+    std::vector<fuzz::Mapped> mappings;
+  };
+  struct Bond {
+    u32 device = 0;
+    u32 pasid = 0;
+    u64 mm = 0;
+  };
+
+  void perform(const fuzz::Operation& operation);
+  [[nodiscard]] bool may_call(const spec::sva::Call& call) const;
+  spec::sva::Observed make_call(const spec::sva::Call& call);
+  [[nodiscard]] u32 device_of(const fuzz::Operation& operation) const;
+
+  // lockstep_spaces.cpp: domains, private spaces, accesses
+  void perform_access(const fuzz::Operation& operation);
+  void perform_alloc(const fuzz::Operation& operation);
+  void perform_on_space(const fuzz::Operation& operation);
+  void perform_map_sg(spec::sva::Call& call);
+  void note_result(std::size_t index, const spec::sva::Call& call,
+                   const spec::sva::Observed& observed);
+  std::size_t pick_space(const fuzz::Operation& operation);
+  [[nodiscard]] bool fits(const fuzz::Operation& operation, std::size_t index) const;
+  static void note_unmapped(Space& space, u64 iova, u64 bytes);
+  [[nodiscard]] fuzz::SpaceView empty_view() const;
+  fuzz::SpaceView space_of(const Space& space) const;
+  fuzz::SpaceView reached_by(u32 device, spec::sva::Substream at);
+  [[nodiscard]] std::vector<u32> sendable(u32 device) const;
+  void forget_what_is_gone();
+
+  // lockstep_sva.cpp: devices, bonds, numbers, processes, handlers
+  void perform_sva(const fuzz::Operation& operation);
+  void perform_init(const fuzz::Operation& operation);
+  void perform_bind(const fuzz::Operation& operation);
+  void perform_unbind(const fuzz::Operation& operation);
+  void perform_query(const fuzz::Operation& operation);
+  void perform_numbers(const fuzz::Operation& operation);
+  void perform_private(const fuzz::Operation& operation);
+  void perform_process(const fuzz::Operation& operation);
+  void perform_exit(const fuzz::Operation& operation);
+  void perform_handler(const fuzz::Operation& operation);
+  u32 prepare_bind(u32 device, const fuzz::Operation& operation);
+  u64 pick_process(const fuzz::Operation& operation, bool bound_first);
+  void set_context(spec::sva::Call& call, const fuzz::Operation& operation) const;
+  void resume_waiting();
+  void end_handlers();
+  void tear_down();
+  void check_held();
+
+  LockstepOptions options_;
+  std::unique_ptr<Pages> window_;  // null: the monitor's own
+  Monitor monitor_;
+  DriverHost host_;
+  Trail::Mark booted_ = 0;
+  EventIndex booted_at_ = 0;
+  bool is_booted_ = false;
+  std::vector<Space> spaces_;
+  std::vector<Bond> bonds_;
+  std::vector<u32> plain_pasids_;
+  std::vector<fuzz::Mapped> process_mappings_;  // of the space that an operation is about
+  u64 drvdata_ = 0;
+  u64 dying_ = 0;  ///< the process whose Release waited last
+  bool stuck_next_ = false;
+  u64 accesses_ = 0;
+  u64 calls_succeeded_ = 0;
+  u64 calls_of_run_ = 0;
+  void (*hook_)(void*, u32) = nullptr;
+  void* hook_context_ = nullptr;
+};
+
+}  // namespace iommucheck::oracle

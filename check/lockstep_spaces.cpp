@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: MIT
+// Operations on domains and private address spaces, and accesses of devices.
+#include <algorithm>
+
+#include "check/lockstep.h"
+#include "iommucheck/driver.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using fuzz::OperationKind;
+using spec::sva::Call;
+using spec::sva::CallKind;
+using spec::sva::Observed;
+using spec::sva::Status;
+using spec::sva::Substream;
+
+/// The call of an operation on a space.
+CallKind call_of(OperationKind kind, bool io_mm) {
+  switch (kind) {
+    case OperationKind::map: return io_mm ? CallKind::sva_map : CallKind::map;
+    case OperationKind::map_sg: return io_mm ? CallKind::sva_map_sg : CallKind::map_sg;
+    case OperationKind::unmap: return io_mm ? CallKind::sva_unmap : CallKind::unmap;
+    case OperationKind::unmap_fast: return io_mm ? CallKind::sva_unmap_fast : CallKind::unmap_fast;
+    case OperationKind::iotlb_sync: return io_mm ? CallKind::sva_iotlb_sync : CallKind::iotlb_sync;
+    case OperationKind::flush_iotlb_all:
+      return io_mm ? CallKind::sva_flush_tlb_all : CallKind::flush_iotlb_all;
+    case OperationKind::tlb_range_add:
+      return io_mm ? CallKind::sva_tlb_range_add : CallKind::tlb_range_add;
+    case OperationKind::iova_to_phys:
+      return io_mm ? CallKind::sva_iova_to_phys : CallKind::iova_to_phys;
+    case OperationKind::domain_free: return CallKind::domain_free;
+    case OperationKind::attach: return CallKind::attach;
+    default: return CallKind::detach;
+  }
+}
+
+bool has_range(OperationKind kind) {
+  switch (kind) {
+    case OperationKind::map:
+    case OperationKind::map_sg:
+    case OperationKind::unmap:
+    case OperationKind::unmap_fast:
+    case OperationKind::tlb_range_add:
+    case OperationKind::iova_to_phys: return true;
+    default: return false;
+  }
+}
+
+}  // namespace
+
+/// Of the machine: where callers have memory.
+fuzz::SpaceView Lockstep::empty_view() const {
+  const CallersMemory memory = callers_memory(options_.machine.caps);
+  fuzz::SpaceView view;
+  view.output_bits = options_.machine.caps.oas_lg2;
+  view.pa_base = memory.base;
+  view.pa_regions = memory.regions;
+  return view;
+}
+
+fuzz::SpaceView Lockstep::space_of(const Space& space) const {
+  fuzz::SpaceView view = empty_view();
+  view.input_bits = space.facts.input_bits;
+  view.output_bits = space.facts.output_bits;
+  view.leaf_max = u64{1} << 30;
+  if (space.facts.page_sizes != 0) {
+    view.leaf_max = u64{1} << (63 - std::countl_zero(space.facts.page_sizes));
+  }
+  view.mappings = space.mappings;
+  return view;
+}
+
+void Lockstep::forget_what_is_gone() {
+  host_.forget_handlers();
+  const spec::sva::Interface& interface = monitor_.interface();
+  std::erase_if(spaces_, [&](const Space& space) {
+    return space.io_mm ? !interface.is_io_mm(space.handle) : !interface.is_domain(space.handle);
+  });
+  std::erase_if(bonds_,
+                [&](const Bond& bond) { return !interface.has_bond(bond.device, bond.pasid); });
+}
+
+void Lockstep::perform_alloc(const fuzz::Operation& operation) {
+  const fuzz::DomainWanted wanted = fuzz::domain_wanted(operation);
+  Call call{.kind = CallKind::domain_alloc};
+  call.domain_kind = wanted.kind;
+  call.input_bits = wanted.input_bits;
+  if (!may_call(call) || spaces_.size() >= spaces_max) return;
+  const Observed observed = make_call(call);
+  if (observed.status != Status::ok) return;
+  const bool paging = monitor_.interface().is_paging(observed.value);
+  Space space;
+  space.handle = observed.value;
+  space.facts = observed.facts;
+  space.paging = paging;
+  spaces_.push_back(std::move(space));
+}
+
+/// Whether the call can change something of the space.
+bool Lockstep::fits(const fuzz::Operation& operation, std::size_t index) const {
+  const spec::sva::Interface& interface = monitor_.interface();
+  const Space& space = spaces_[index];
+  const bool devices_own = space.handle == interface.domain_of(device_of(operation));
+  bool used = false;
+  for (u32 d = 0; d < interface.device_count(); ++d) {
+    used |= interface.domain_of(d) == space.handle;
+  }
+  switch (operation.kind) {
+    case OperationKind::map:
+    case OperationKind::map_sg: return space.paging;
+    case OperationKind::unmap:
+    case OperationKind::unmap_fast: return !space.mappings.empty();
+    case OperationKind::iotlb_sync:
+    case OperationKind::flush_iotlb_all: return space.gathered;
+    case OperationKind::domain_free: return !space.io_mm && !used;
+    case OperationKind::attach: return !space.io_mm && !devices_own;
+    case OperationKind::detach:
+    case OperationKind::sva_alloc: return !space.io_mm && devices_own;
+    case OperationKind::sva_free: return space.io_mm;
+    default: return true;
+  }
+}
+
+/// The space that the operation means: chosen so that a call can change something where that is
+/// asked for.
+std::size_t Lockstep::pick_space(const fuzz::Operation& operation) {
+  const u64 own = monitor_.interface().domain_of(device_of(operation));
+  fuzz::DomainsView view{.live = spaces_.size(), .of_device = {}, .fitting = 0};
+  for (std::size_t i = 0; i < spaces_.size(); ++i) {
+    if (!spaces_[i].io_mm && spaces_[i].handle == own) view.of_device = i;
+    if (fits(operation, i)) view.fitting |= u64{1} << i;
+  }
+  return fuzz::domain_index(operation, view);
+}
+
+// ---- accesses -----------------------------------------------------------------------------------
+
+/// PASIDs at which the device reaches something, or may, and that its driver permits it to send.
+std::vector<u32> Lockstep::sendable(u32 device) const {
+  const spec::sva::Interface& interface = monitor_.interface();
+  std::vector<u32> numbers;
+  interface.for_each_substream(device, [&](u32 number) {
+    if (!interface.duty_of_dma(device, number).blames_caller) numbers.push_back(number);
+  });
+  return numbers;
+}
+
+/// The mappings to aim at: of a process, a private space or the device's domain.
+fuzz::SpaceView Lockstep::reached_by(u32 device, Substream at) {
+  const u64 own = monitor_.interface().domain_of(device);
+  for (const Space& space : spaces_) {
+    const bool is_it =
+        at.present ? space.io_mm && space.pasid == at.number : !space.io_mm && space.handle == own;
+    if (is_it) return space_of(space);
+  }
+  process_mappings_.clear();
+  for (const Bond& bond : bonds_) {
+    if (!at.present || bond.pasid != at.number) continue;
+    for (const Processes::Mapping& m : host_.processes().mappings(bond.mm)) {
+      process_mappings_.push_back({m.va, m.bytes});
+    }
+    break;
+  }
+  fuzz::SpaceView view = empty_view();
+  view.mappings = process_mappings_;
+  return view;
+}
+
+void Lockstep::perform_access(const fuzz::Operation& operation) {
+  const spec::sva::Interface& interface = monitor_.interface();
+  const u32 device = device_of(operation);
+  Substream at;
+  const std::vector<u32> numbers = sendable(device);
+  if (operation.pa_page != 0 && !numbers.empty()) {
+    at = spec::sva::substream(numbers[(operation.pa_page - 1U) % numbers.size()]);
+  }
+  const fuzz::Target target = fuzz::resolve(operation, reached_by(device, at));
+  const std::vector<u32>& sids = interface.stream_ids(device);
+  spec::Access access{.sid = sids[operation.choices % sids.size()],
+                      .ssid = at.number,
+                      .ssv = at.present,
+                      .va = target.iova,
+                      .route = spec::Route::untranslated};
+  using fuzz::AccessKind;
+  switch (static_cast<AccessKind>(operation.variant)) {
+    case AccessKind::write: access.type = spec::AccessType::write; break;
+    case AccessKind::execute: access.type = spec::AccessType::execute; break;
+    case AccessKind::read_privileged: access.privileged = true; break;
+    case AccessKind::write_privileged:
+      access.privileged = true;
+      access.type = spec::AccessType::write;
+      break;
+    case AccessKind::read_substream_0: access.ssv = true; break;
+    default: break;
+  }
+  // A longer queue takes more than a case is worth.
+  constexpr u32 burst_lg2 = 5;
+  const u32 entries_lg2 = options_.machine.caps.eventqs;
+  const bool many = static_cast<AccessKind>(operation.variant) == AccessKind::read_many;
+  const u32 times = many && entries_lg2 <= burst_lg2 ? (u32{1} << entries_lg2) + 1 : 1;
+  bool recorded = false;
+  for (u32 n = 0; n < times; ++n) {
+    ++accesses_;
+    const bool again = monitor_.device_access(access, host_.choices());
+    recorded |= again;
+    if (!again) break;
+  }
+  if (!recorded) return;
+  // The driver hears of the records at once, or with the next one.
+  if (((operation.choices >> (fuzz::choice_bits - 1)) & 1) != 0) host_.irq(IOMMUCHECK_IRQ_EVENTQ);
+}
+
+// ---- calls --------------------------------------------------------------------------------------
+
+void Lockstep::note_unmapped(Space& space, u64 iova, u64 bytes) {
+  std::vector<fuzz::Mapped> left;
+  for (const fuzz::Mapped& m : space.mappings) {
+    const u64 last = m.iova + (m.bytes - 1);
+    const u64 gone_last = iova + (bytes - 1);
+    if (last < iova || m.iova > gone_last) {
+      left.push_back(m);
+      continue;
+    }
+    if (m.iova < iova) left.push_back({m.iova, iova - m.iova});
+    if (last > gone_last) left.push_back({gone_last + 1, last - gone_last});
+  }
+  space.mappings = std::move(left);
+}
+
+/// Two pieces where there are two pages: the second from elsewhere.
+void Lockstep::perform_map_sg(Call& call) {
+  constexpr u64 page = 4096;
+  const CallersMemory memory = callers_memory(options_.machine.caps);
+  std::array<spec::sva::Segment, 2> pieces{};
+  pieces[0] = {call.pa, call.size};
+  std::size_t count = 1;
+  if (call.size >= 2 * page) {
+    pieces[0].size = call.size / 2 / page * page;
+    pieces[1] = {memory.elsewhere(call.pa) + pieces[0].size, call.size - pieces[0].size};
+    count = 2;
+  }
+  call.segments = std::span(pieces).first(count);
+  const u64 bytes = call.size;
+  call.size = call.pa = 0;
+  if (!may_call(call)) return;
+  const u64 iova = call.iova;
+  const Observed observed = make_call(call);
+  if (observed.status != Status::ok || observed.value != bytes || bytes == 0) return;
+  for (Space& space : spaces_) {
+    const bool is_it = space.io_mm ? space.handle == call.io_mm : space.handle == call.domain;
+    if (is_it) space.mappings.push_back({iova, bytes});
+  }
+}
+
+void Lockstep::perform_on_space(const fuzz::Operation& operation) {
+  const std::size_t index = pick_space(operation);
+  Space& space = spaces_[index];
+  const bool of_domains = operation.kind == OperationKind::domain_free ||
+                          operation.kind == OperationKind::attach ||
+                          operation.kind == OperationKind::detach;
+  if (of_domains && space.io_mm) return;
+  const fuzz::Target target = fuzz::resolve(operation, space_of(space));
+  Call call{.kind = call_of(operation.kind, space.io_mm)};
+  (space.io_mm ? call.io_mm : call.domain) = space.handle;
+  call.device = device_of(operation);
+  if (has_range(operation.kind)) {
+    call.iova = target.iova;
+    call.size = target.bytes;
+  }
+  if (operation.kind == OperationKind::map || operation.kind == OperationKind::map_sg) {
+    call.pa = target.pa;
+    call.prot = fuzz::prot_flags(operation);
+  }
+  if (operation.kind == OperationKind::map_sg) return perform_map_sg(call);
+  if (call.kind == CallKind::unmap_fast && !host_.has(call.kind)) call.kind = CallKind::unmap;
+  if (!may_call(call)) return;
+  const Observed observed = make_call(call);
+  note_result(index, call, observed);
+}
+
+void Lockstep::note_result(std::size_t index, const Call& call, const Observed& observed) {
+  if (observed.status != Status::ok || index >= spaces_.size()) return;
+  Space& space = spaces_[index];
+  switch (call.kind) {
+    case CallKind::map:
+    case CallKind::sva_map:
+      if (call.size != 0) space.mappings.push_back({call.iova, call.size});
+      break;
+    case CallKind::unmap:
+    case CallKind::sva_unmap:
+      if (observed.value != 0) note_unmapped(space, call.iova, observed.value);
+      break;
+    case CallKind::unmap_fast:
+    case CallKind::sva_unmap_fast:
+      if (observed.value == 0) break;
+      note_unmapped(space, call.iova, observed.value);
+      space.gathered = true;
+      break;
+    case CallKind::iotlb_sync:
+    case CallKind::flush_iotlb_all:
+    case CallKind::sva_iotlb_sync:
+    case CallKind::sva_flush_tlb_all: space.gathered = false; break;
+    default: break;
+  }
+}
+
+}  // namespace iommucheck::oracle

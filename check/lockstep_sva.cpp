@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: MIT
+// Operations on PASIDs, bonds and processes, and the handlers of device drivers.
+#include <algorithm>
+
+#include "check/lockstep.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using fuzz::OperationKind;
+using spec::sva::Call;
+using spec::sva::CallKind;
+using spec::sva::Observed;
+using spec::sva::Status;
+
+constexpr u64 processes_max = 4;  // made by themselves; fork and exec make more
+constexpr u64 drvdata_base = 0xd000;
+
+u32 features_of(const fuzz::Operation& operation, const spec::sva::DeviceSetup& device) {
+  using fuzz::Features;
+  const bool waits = device.stall || device.pri;
+  const u32 iopf = waits ? spec::sva::feature_iopf : 0;
+  switch (static_cast<Features>(operation.variant)) {
+    case Features::all: return spec::sva::feature_private | iopf;
+    case Features::private_only: return spec::sva::feature_private;
+    case Features::iopf_only: return iopf;
+    case Features::not_its_own: return spec::sva::feature_iopf;
+    case Features::unknown: return 0x80;
+    default: return 0;
+  }
+}
+
+}  // namespace
+
+void Lockstep::perform_sva(const fuzz::Operation& operation) {
+  switch (operation.kind) {
+    case OperationKind::sva_init: return perform_init(operation);
+    case OperationKind::bind: return perform_bind(operation);
+    case OperationKind::unbind:
+    case OperationKind::unbind_all:
+    case OperationKind::sva_shutdown: return perform_unbind(operation);
+    case OperationKind::sva_query: return perform_query(operation);
+    case OperationKind::pasid_alloc:
+    case OperationKind::pasid_free: return perform_numbers(operation);
+    case OperationKind::process_map:
+    case OperationKind::process_unmap:
+    case OperationKind::process_protect:
+    case OperationKind::process_fork: return perform_process(operation);
+    case OperationKind::process_exit: return perform_exit(operation);
+    case OperationKind::handler_return: return perform_handler(operation);
+    case OperationKind::queue: {
+      if (static_cast<fuzz::QueueKind>(operation.variant) == fuzz::QueueKind::stuck) {
+        stuck_next_ = true;
+        return;
+      }
+      const Call call{.kind = CallKind::recover};
+      if (may_call(call)) make_call(call);
+      return;
+    }
+    case OperationKind::remove: {
+      // With nothing on its way: a removal meets calls that wait in the scenarios.
+      const u32 device = device_of(operation);
+      const u64 domain = monitor_.interface().domain_of(device);
+      if (domain != 0 && host_.waiting().empty()) host_.remove(device);
+      return;
+    }
+    default: return;
+  }
+}
+
+// ---- devices ------------------------------------------------------------------------------------
+
+void Lockstep::perform_init(const fuzz::Operation& operation) {
+  const u32 device = device_of(operation);
+  const fuzz::PasidLimits limits = fuzz::pasid_limits(operation);
+  Call call{.kind = CallKind::sva_device_init};
+  call.device = device;
+  call.features = features_of(operation, monitor_.setup().devices[device]);
+  call.min_pasid = limits.min;
+  call.max_pasid = limits.max;
+  call.has_mm_exit = static_cast<fuzz::Handler>(operation.mapping) == fuzz::Handler::present;
+  if (may_call(call)) make_call(call);
+}
+
+/// A device with PASIDs, `device` or the next; on a paging domain, and with sva_device_init done:
+/// what is missing is done first, so that no word is wasted.
+u32 Lockstep::prepare_bind(u32 device, const fuzz::Operation& operation) {
+  const spec::sva::Interface& interface = monitor_.interface();
+  const u32 count = interface.device_count();
+  for (u32 n = 0; n < count && monitor_.setup().devices[device].ssid_bits == 0; ++n) {
+    device = (device + 1) % count;
+  }
+  if (interface.domain_of(device) == 0) {
+    const auto usable = [](const Space& space) { return !space.io_mm && space.paging; };
+    auto space = std::ranges::find_if(spaces_, usable);
+    if (space == spaces_.end()) {
+      perform_alloc(fuzz::Operation{.kind = OperationKind::domain_alloc});
+      space = std::ranges::find_if(spaces_, usable);
+    }
+    if (space == spaces_.end() || !monitor_.findings().empty()) return device;
+    Call call{.kind = CallKind::attach};
+    call.domain = space->handle;
+    call.device = device;
+    if (may_call(call)) make_call(call);
+  }
+  if (interface.has_sva(device) || !monitor_.findings().empty()) return device;
+  fuzz::Operation init{.kind = OperationKind::sva_init, .device = static_cast<u16>(device)};
+  // Narrow ranges, so that numbers come again.
+  constexpr fuzz::PasidRange ranges[] = {fuzz::PasidRange::any, fuzz::PasidRange::small,
+                                         fuzz::PasidRange::one, fuzz::PasidRange::two};
+  init.window = static_cast<u16>(ranges[operation.choices % std::size(ranges)]);
+  perform_init(init);
+  return device;
+}
+
+void Lockstep::perform_bind(const fuzz::Operation& operation) {
+  using fuzz::BindKind;
+  const auto kind = static_cast<BindKind>(operation.variant);
+  u32 device = device_of(operation);
+  if (!host_.has(CallKind::bind_device)) return;
+  const bool fitting = kind == BindKind::fitting || kind == BindKind::further;
+  if (fitting) device = prepare_bind(device, operation);
+  if (!monitor_.findings().empty()) return;
+  Call call{.kind = CallKind::bind_device};
+  call.device = device;
+  call.mm = pick_process(operation, false);
+  // A process that dies just now must not be bound any more.
+  if ((operation.choices & 0x6) == 0x6 && dying_ != 0 && !host_.waiting().empty()) {
+    call.mm = dying_;
+  }
+  call.flags = kind == BindKind::further     ? spec::sva::bind_further_pasid
+               : kind == BindKind::bad_flags ? 0x80
+                                             : 0;
+  call.drvdata = drvdata_base + ++drvdata_;
+  if (call.mm == 0 || !may_call(call)) return;
+  const Observed observed = make_call(call);
+  if (observed.status != Status::ok) return;
+  bonds_.push_back({device, static_cast<u32>(observed.value), call.mm});
+}
+
+/// Some calls come from inside a handler that runs for the device.
+void Lockstep::set_context(Call& call, const fuzz::Operation& operation) const {
+  if ((operation.choices & 0x3) != 3) return;
+  for (const DriverHost::Handler& handler : host_.handlers()) {
+    if (handler.device != call.device || handler.returned) continue;
+    call.context = {true, handler.device, handler.pasid};
+    return;
+  }
+}
+
+void Lockstep::perform_unbind(const fuzz::Operation& operation) {
+  Call call{.kind = operation.kind == OperationKind::unbind       ? CallKind::unbind_device
+                    : operation.kind == OperationKind::unbind_all ? CallKind::unbind_dev_all
+                                                                  : CallKind::sva_device_shutdown};
+  call.device = device_of(operation);
+  const bool fitting = static_cast<fuzz::Pick>(operation.variant) == fuzz::Pick::fitting;
+  if (operation.kind == OperationKind::unbind) {
+    call.pasid = operation.mapping;
+    if (fitting && !bonds_.empty()) {
+      const Bond& bond = bonds_[operation.mapping % bonds_.size()];
+      call.device = bond.device;
+      call.pasid = bond.pasid;
+    }
+  } else if (fitting && !bonds_.empty()) {
+    call.device = bonds_[operation.device % bonds_.size()].device;
+  }
+  set_context(call, operation);
+  if (may_call(call)) make_call(call);
+}
+
+void Lockstep::perform_query(const fuzz::Operation& operation) {
+  using fuzz::Query;
+  const auto query = static_cast<Query>(operation.variant);
+  Call call{.kind = query == Query::drvdata ? CallKind::sva_drvdata : CallKind::io_mm_of};
+  call.device = device_of(operation);
+  call.pasid = operation.mapping;
+  if (!bonds_.empty() && operation.mapping < 12) {
+    const Bond& bond = bonds_[operation.mapping % bonds_.size()];
+    call.device = bond.device;
+    call.pasid = bond.pasid;
+  }
+  const bool of_space = query != Query::drvdata && query != Query::io_mm_of;
+  if (of_space) {
+    const bool of_domain = query == Query::domain_attr;
+    std::vector<const Space*> fitting;
+    for (const Space& space : spaces_) {
+      if (space.io_mm != of_domain) fitting.push_back(&space);
+    }
+    if (fitting.empty()) return;
+    const Space& space = *fitting[operation.mapping % fitting.size()];
+    (of_domain ? call.domain : call.io_mm) = space.handle;
+    call.kind = of_domain                  ? CallKind::domain_get_attr
+                : query == Query::pasid_of ? CallKind::io_mm_get_pasid
+                                           : CallKind::io_mm_get_attr;
+    call.attribute =
+        operation.device % 2 == 0 ? spec::sva::attribute_ttbr0 : spec::sva::attribute_pasid;
+  }
+  if (may_call(call)) make_call(call);
+}
+
+void Lockstep::perform_numbers(const fuzz::Operation& operation) {
+  if (operation.kind == OperationKind::pasid_alloc) {
+    const fuzz::PasidLimits limits = fuzz::pasid_limits(operation);
+    Call call{.kind = CallKind::pasid_alloc};
+    call.min_pasid = limits.min;
+    call.max_pasid = limits.max;
+    if (!may_call(call)) return;
+    const Observed observed = make_call(call);
+    if (observed.status == Status::ok) plain_pasids_.push_back(static_cast<u32>(observed.value));
+    return;
+  }
+  Call call{.kind = CallKind::pasid_free};
+  call.pasid = operation.mapping;
+  const bool fitting = static_cast<fuzz::Pick>(operation.variant) == fuzz::Pick::fitting;
+  const std::size_t index = plain_pasids_.empty() ? 0 : operation.mapping % plain_pasids_.size();
+  if (fitting && !plain_pasids_.empty()) call.pasid = plain_pasids_[index];
+  if (!may_call(call)) return;
+  if (make_call(call).status == Status::ok) std::erase(plain_pasids_, call.pasid);
+}
+
+// ---- private spaces -----------------------------------------------------------------------------
+
+void Lockstep::perform_private(const fuzz::Operation& operation) {
+  const std::size_t index = pick_space(operation);
+  if (operation.kind == OperationKind::sva_free) {
+    if (!spaces_[index].io_mm) return;
+    Call call{.kind = CallKind::sva_free_pasid};
+    call.io_mm = spaces_[index].handle;
+    call.domain = monitor_.interface().domain_of_io_mm(call.io_mm);
+    const bool fitting = static_cast<fuzz::Pick>(operation.variant) == fuzz::Pick::fitting;
+    for (const Space& space : spaces_) {
+      if (!fitting && !space.io_mm) call.domain = space.handle;  // not always its own
+    }
+    if (may_call(call)) make_call(call);
+    return;
+  }
+  u32 device = device_of(operation);
+  if (spaces_.size() >= spaces_max || !host_.has(CallKind::sva_alloc_pasid)) return;
+  const bool fitting = static_cast<fuzz::Pick>(operation.variant) == fuzz::Pick::fitting;
+  if (fitting) device = prepare_bind(device, operation);
+  if (!monitor_.findings().empty()) return;
+  Call call{.kind = CallKind::sva_alloc_pasid};
+  call.device = device;
+  call.domain = fitting
+                    ? monitor_.interface().domain_of(device)
+                    : (index >= spaces_.size() || spaces_[index].io_mm ? 0 : spaces_[index].handle);
+  if (call.domain == 0 || !may_call(call)) return;
+  const Observed observed = make_call(call);
+  if (observed.status != Status::ok) return;
+  Space space;
+  space.handle = observed.value;
+  space.io_mm = true;
+  space.device = device;
+  space.pasid = observed.pasid;
+  space.facts = monitor_.interface().facts_of_io_mm(observed.value);
+  space.paging = true;
+  spaces_.push_back(std::move(space));
+}
+
+// ---- processes ----------------------------------------------------------------------------------
+
+/// A living process, made if there are few; with `bound_first` one that is bound where there is
+/// any. 0: there is none.
+u64 Lockstep::pick_process(const fuzz::Operation& operation, bool bound_first) {
+  const Processes& processes = host_.processes();
+  std::vector<u64> living;
+  std::vector<u64> bound;
+  for (u64 mm = 1; mm <= processes.count(); ++mm) {
+    if (!processes.alive(mm)) continue;
+    living.push_back(mm);
+    if (monitor_.interface().is_bound(mm)) bound.push_back(mm);
+  }
+  const bool any = static_cast<fuzz::Pick>(operation.variant) == fuzz::Pick::selected;
+  if (any && operation.domain == 7 && processes.count() != 0) return 1;  // it may be dead
+  if (bound_first && !any && !bound.empty()) return bound[operation.domain % bound.size()];
+  const u64 wanted = operation.domain % processes_max;
+  if (wanted >= living.size() && living.size() < processes_max) {
+    return host_.processes().create();
+  }
+  return living.empty() ? 0 : living[wanted % living.size()];
+}
+
+void Lockstep::perform_process(const fuzz::Operation& operation) {
+  if (!host_.has(CallKind::bind_device)) return;
+  const u64 mm = pick_process(
+      operation, operation.kind != OperationKind::process_map || operation.domain % 2 == 0);
+  Processes& processes = host_.processes();
+  if (mm == 0 || !processes.alive(mm)) return;
+  if (operation.kind == OperationKind::process_fork) {
+    processes.fork(mm);
+    return;
+  }
+  if (stuck_next_ && operation.kind != OperationKind::process_map) {
+    stuck_next_ = false;
+    monitor_.queue_stuck(true);
+  }
+  process_mappings_.clear();
+  for (const Processes::Mapping& m : processes.mappings(mm)) {
+    process_mappings_.push_back({m.va, m.bytes});
+  }
+  fuzz::SpaceView view = empty_view();
+  view.input_bits = Processes::input_bits;
+  view.leaf_max = u64{1} << 21;
+  view.mappings = process_mappings_;
+  const fuzz::Target target = fuzz::resolve(operation, view);
+  constexpr u64 page = 4096;
+  constexpr u64 bytes_max = u64{4} << 20;  // a process's tables are made page by page
+  if (target.bytes == 0 || (target.iova | target.bytes) % page != 0) return;
+  if (target.bytes > bytes_max || (target.iova >> Processes::input_bits) != 0) return;
+  const u32 prot = (fuzz::prot_flags(operation) & 0x7) | spec::sva::prot_read;
+  switch (operation.kind) {
+    case OperationKind::process_map:
+      // After an Invalidate that timed out: new tables or pages beside old ones that are cached
+      // would be the CPUs' mistake.
+      if (monitor_.interface().is_stale(mm)) return;
+      if (target.pa % page == 0 &&
+          (target.pa | (target.pa + target.bytes - 1)) >> view.output_bits == 0) {
+        processes.map(mm, target.iova, target.pa, target.bytes, prot);
+      }
+      break;
+    case OperationKind::process_unmap: processes.unmap(mm, target.iova, target.bytes); break;
+    default: processes.protect(mm, target.iova, target.bytes, prot); break;
+  }
+}
+
+void Lockstep::perform_exit(const fuzz::Operation& operation) {
+  if (!host_.has(CallKind::bind_device)) return;
+  const u64 mm = pick_process(operation, true);
+  if (mm == 0 || !host_.processes().alive(mm)) return;
+  if (static_cast<fuzz::ExitKind>(operation.variant) == fuzz::ExitKind::exec) {
+    host_.processes().create();  // what comes instead
+  }
+  if (host_.exit(mm).waits) dying_ = mm;
+}
+
+// ---- handlers -----------------------------------------------------------------------------------
+
+void Lockstep::perform_handler(const fuzz::Operation& operation) {
+  using fuzz::HandlerReturn;
+  if (host_.handlers().empty()) return;
+  const std::size_t index = operation.mapping % host_.handlers().size();
+  switch (static_cast<HandlerReturn>(operation.variant)) {
+    case HandlerReturn::done: return host_.handler_returns(index, Status::ok);
+    case HandlerReturn::error:
+      if (!host_.handlers()[index].returned) host_.handler_returns(index, Status::eio);
+      return;
+    default: return host_.bound_passes();
+  }
+}
+
+void Lockstep::resume_waiting() {
+  for (const u64 thread : host_.waiting()) {
+    if (!monitor_.findings().empty()) return;
+    host_.resume(thread);
+  }
+}
+
+/// Every handler returns in the end, and nobody waits any more.
+void Lockstep::end_handlers() {
+  while (!host_.handlers().empty() && monitor_.findings().empty()) {
+    host_.handler_returns(0, Status::ok);
+    resume_waiting();
+  }
+  resume_waiting();
+  if (monitor_.findings().empty() && !host_.waiting().empty()) monitor_.hangs();
+}
+
+}  // namespace iommucheck::oracle

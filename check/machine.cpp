@@ -1,0 +1,419 @@
+// SPDX-License-Identifier: MIT
+#include "check/machine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+#include <variant>
+
+#include "base/bits.h"
+#include "monitor/monitor.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using spec::Capabilities;
+using spec::StallModel;
+using spec::sva::DeviceSetup;
+
+constexpr std::size_t devices_max = 4;  // as many as an operation can name
+constexpr u32 queue_lg2_max = 19;
+constexpr u32 stream_bits_max = 20;  // of a device's StreamIDs: a table for them fits the window
+constexpr u32 pasid_bits_max = 8;    // of a device that is drawn
+constexpr u32 group_max = 1000;
+
+/// A number that a text may set: a field of Capabilities, or what stands for one.
+struct Key {
+  std::string_view name;
+  std::variant<bool Capabilities::*, unsigned Capabilities::*> field;
+  unsigned lowest = 0, highest = 1;
+};
+
+constexpr Key keys[] = {
+    {"minor", &Capabilities::minor, 0, 3},
+    {"cohacc", &Capabilities::cohacc},
+    {"ril", &Capabilities::ril},
+    {"bbml", &Capabilities::bbml, 0, 2},
+    {"httu", &Capabilities::httu, 0, 2},
+    {"cd2l", &Capabilities::cd2l},
+    {"st2l", &Capabilities::two_level_stream_table},
+    {"asid16", &Capabilities::asid16},
+    {"vmid16", &Capabilities::vmid16},
+    {"s2p", &Capabilities::s2p},
+    {"hyp", &Capabilities::hyp},
+    {"ats", &Capabilities::ats},
+    {"pri", &Capabilities::pri},
+    {"term", &Capabilities::term_model},
+    {"ttendian", &Capabilities::ttendian, 0, 2},
+    {"had", &Capabilities::had},
+    {"xnx", &Capabilities::xnx},
+    {"stt", &Capabilities::stt},
+    {"e0pd", &Capabilities::e0pd},
+    {"fwb", &Capabilities::fwb},
+    {"gran16k", &Capabilities::gran16k},
+    {"gran64k", &Capabilities::gran64k},
+    {"ssidsize", &Capabilities::ssidsize, 0, 20},
+    {"sidsize", &Capabilities::sidsize, 1, 32},
+    {"cmdqs", &Capabilities::cmdqs, 1, queue_lg2_max},
+    {"eventqs", &Capabilities::eventqs, 1, queue_lg2_max},
+    {"oas", &Capabilities::oas_lg2, 32, 48},
+};
+
+unsigned get(const Capabilities& caps, const Key& key) {
+  if (const auto* number = std::get_if<unsigned Capabilities::*>(&key.field)) {
+    return caps.*(*number);
+  }
+  return caps.*std::get<bool Capabilities::*>(key.field) ? 1 : 0;
+}
+
+void set(Capabilities& caps, const Key& key, unsigned value) {
+  if (const auto* number = std::get_if<unsigned Capabilities::*>(&key.field)) {
+    caps.*(*number) = value;
+  } else {
+    caps.*std::get<bool Capabilities::*>(key.field) = value != 0;
+  }
+}
+
+// ---- text ---------------------------------------------------------------------------------------
+
+// SID[+SID...]:PASID_BITS[:ats][:stall][:group=N], with / between devices.
+std::string devices_text(const std::vector<DeviceSetup>& devices) {
+  std::string text;
+  for (const DeviceSetup& device : devices) {
+    text += fmt::format("{}{:#x}:{}", text.empty() ? "" : "/", fmt::join(device.stream_ids, "+"),
+                        device.ssid_bits);
+    if (device.ats) text += ":ats";
+    if (device.stall) text += ":stall";
+    if (device.group != DeviceSetup::alone) text += fmt::format(":group={}", device.group);
+  }
+  return text;
+}
+
+std::vector<std::string_view> split(std::string_view text, char between) {
+  std::vector<std::string_view> parts;
+  for (;;) {
+    const std::size_t end = text.find(between);
+    parts.push_back(text.substr(0, end));
+    if (end == std::string_view::npos) return parts;
+    text.remove_prefix(end + 1);
+  }
+}
+
+std::optional<u64> number(std::string_view text) {
+  const int base = text.starts_with("0x") ? 16 : 10;
+  if (base == 16) text.remove_prefix(2);
+  u64 value = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value, base);
+  if (parsed.ec != std::errc{} || parsed.ptr != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+std::unexpected<Error> wrong(std::string what) {
+  return fail(ErrorCode::bad_input, "machine: " + std::move(what));
+}
+
+Expected<DeviceSetup> parse_device(std::string_view text) {
+  constexpr const char* form = "SID[+SID]:PASID_BITS[:ats][:stall][:group=N]";
+  const auto bad = [&] { return wrong(fmt::format("device '{}' is not {}", text, form)); };
+  DeviceSetup device;
+  const std::vector<std::string_view> parts = split(text, ':');
+  if (parts.size() < 2) return bad();
+  for (const std::string_view sid : split(parts[0], '+')) {
+    const auto value = number(sid);
+    if (!value || *value >= pow2(stream_bits_max)) return bad();
+    device.stream_ids.push_back(static_cast<u32>(*value));
+  }
+  const auto pasid_bits = number(parts[1]);
+  if (!pasid_bits || *pasid_bits > 20) return bad();
+  device.ssid_bits = static_cast<u32>(*pasid_bits);
+  for (std::size_t i = 2; i < parts.size(); ++i) {
+    const std::string_view part = parts[i];
+    constexpr u64 none = ~u64{0};
+    const u64 group = part.starts_with("group=") ? number(part.substr(6)).value_or(none) : none;
+    if (part == "ats") {
+      device.ats = true;
+    } else if (part == "stall") {
+      device.stall = true;
+    } else if (group <= group_max) {
+      device.group = static_cast<u32>(group);
+    } else {
+      return bad();
+    }
+  }
+  return device;
+}
+
+/// Empty, or why there can be no such machine.
+std::string objection(const Machine& machine) {
+  const Capabilities& caps = machine.caps;
+  if (spec::address_size_lg2(spec::address_size_encoding(caps.oas_lg2)) != caps.oas_lg2) {
+    return "oas is one of 32, 36, 40, 42, 44 and 48";
+  }
+  if (machine.devices.empty() || machine.devices.size() > devices_max) {
+    return fmt::format("{} devices; there are 1 to {}", machine.devices.size(), devices_max);
+  }
+  std::set<u32> seen;
+  for (const DeviceSetup& device : machine.devices) {
+    for (const u32 sid : device.stream_ids) {
+      if (!seen.insert(sid).second) return fmt::format("StreamID {:#x} stands twice", sid);
+      if ((u64{sid} >> caps.sidsize) != 0) {
+        return fmt::format("StreamID {:#x} has more than sidsize={} bits", sid, caps.sidsize);
+      }
+    }
+    if (device.ats && !caps.ats) return "a device has ats where the SMMU has not (ats=0)";
+    if (device.stall && caps.stall_model == StallModel::never) {
+      return "a device can stall where the SMMU cannot (stall=1)";
+    }
+  }
+  return {};
+}
+
+Expected<void> change_one(Machine& machine, std::string_view text) {
+  const std::size_t equals = text.find('=');
+  const std::string_view name = text.substr(0, equals);
+  const std::string_view value =
+      equals == std::string_view::npos ? std::string_view() : text.substr(equals + 1);
+  if (name == "devices") {
+    machine.devices.clear();
+    for (const std::string_view one : split(value, '/')) {
+      auto device = parse_device(one);
+      if (!device) return std::unexpected(std::move(device.error()));
+      machine.devices.push_back(std::move(*device));
+    }
+    return {};
+  }
+  const auto parsed = number(value);
+  const auto in = [&](u64 lowest, u64 highest) {
+    return parsed && *parsed >= lowest && *parsed <= highest;
+  };
+  const auto between = [&](u64 lowest, u64 highest) {
+    return wrong(
+        fmt::format("{} is a number from {} to {}, not '{}'", name, lowest, highest, value));
+  };
+  if (name == "stall") {
+    if (!in(0, 2)) return between(0, 2);
+    machine.caps.stall_model = static_cast<StallModel>(*parsed);
+    return {};
+  }
+  if (name == "cmdq") {
+    if (!in(0, queue_lg2_max)) return between(0, queue_lg2_max);
+    machine.cmdq_log2size = static_cast<u32>(*parsed);
+    return {};
+  }
+  for (const Key& key : keys) {
+    if (key.name != name) continue;
+    if (!in(key.lowest, key.highest)) return between(key.lowest, key.highest);
+    set(machine.caps, key, static_cast<unsigned>(*parsed));
+    return {};
+  }
+  std::string names;
+  for (const Key& key : keys) names += std::string(key.name) + ", ";
+  return wrong(fmt::format("there is no '{}'; there are {}stall, cmdq and devices", name, names));
+}
+
+/// What the SMMU does not have, no device claims.
+void drop_what_is_not_there(Machine& machine) {
+  for (DeviceSetup& device : machine.devices) {
+    device.ats &= machine.caps.ats;
+    device.stall &= machine.caps.stall_model != StallModel::never;
+  }
+}
+
+/// splitmix64, as sequences are drawn.
+class Draw {
+ public:
+  explicit Draw(u64 seed) : state_(seed) {}
+  u32 below(u32 n) { return static_cast<u32>(next() % n); }
+  u32 from(u32 lowest, u32 highest) { return lowest + below(highest - lowest + 1); }
+  bool one_in(u32 n) { return below(n) == 0; }
+  u32 of(std::initializer_list<u32> values) {
+    return values.begin()[below(static_cast<u32>(values.size()))];
+  }
+
+ private:
+  u64 next() {
+    u64 z = state_ += 0x9e3779b97f4a7c15;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+    return z ^ (z >> 31);
+  }
+  u64 state_;
+};
+
+// What a version must have it has, and nothing that it must not: spec::id_inconsistencies.
+Capabilities drawn_capabilities(Draw& draw) {
+  Capabilities caps = default_machine().caps;
+  caps.minor = draw.below(4);
+  caps.ril = caps.minor >= 2;
+  caps.had = caps.xnx = caps.minor >= 1;
+  caps.e0pd = caps.minor >= 3;
+  caps.fwb = caps.minor >= 2;
+  caps.bbml = caps.minor >= 2 ? draw.from(1, 2) : 0;
+  caps.httu = draw.below(3);
+  caps.cohacc = !draw.one_in(3);
+  caps.asid16 = draw.one_in(2);
+  caps.s2p = draw.one_in(3);
+  caps.vmid16 = caps.s2p && draw.one_in(2);
+  const bool hyp = draw.one_in(3);
+  caps.hyp = caps.s2p && (hyp || caps.minor >= 2);
+  caps.ats = !draw.one_in(3);
+  caps.pri = false;
+  caps.stall_model = draw.one_in(3) ? StallModel::never : StallModel::both;
+  caps.term_model = draw.one_in(3);
+  caps.ttendian = draw.of({0, 2});
+  caps.gran16k = draw.one_in(2);
+  caps.gran64k = draw.one_in(2);
+  caps.stt = caps.minor >= 1 && draw.one_in(3);
+  caps.cd2l = draw.one_in(2);
+  caps.ssidsize = caps.cd2l ? draw.of({0, 3, 6, 7, 8, 10, 16, 20}) : draw.of({0, 1, 4, 6, 7, 8});
+  caps.two_level_stream_table = draw.one_in(2);
+  caps.sidsize = caps.two_level_stream_table ? draw.of({7, 8, 16, 20, 32}) : draw.from(4, 6);
+  caps.cmdqs = draw.from(3, 8);
+  caps.eventqs = draw.from(2, 7);
+  caps.oas_lg2 = draw.of({32, 36, 40, 42, 44, 48});
+  return caps;
+}
+
+/// StreamIDs are apart where the tables for that stay small; with `far` thousands of level 1
+/// descriptors lie between them, which costs time.
+u32 drawn_stream_id(Draw& draw, const Capabilities& caps, bool far, std::set<u32>& taken) {
+  const u32 most = caps.two_level_stream_table ? (far ? stream_bits_max : 11) : 10;
+  const u32 widest = std::min<u32>(caps.sidsize, most);
+  for (;;) {
+    const u32 bits = draw.from(1, widest);
+    const u32 sid = draw.below(u32{1} << bits);
+    if (taken.insert(sid).second) return sid;
+  }
+}
+
+}  // namespace
+
+Machine default_machine() {
+  Machine machine;
+  machine.caps = spec::parse_capabilities(default_id_registers());
+  machine.cmdq_log2size = 6;
+  machine.devices = {{.stream_ids = {1}, .ssid_bits = 8, .stall = true},
+                     {.stream_ids = {2, 3}, .ssid_bits = 5, .ats = true},
+                     {.stream_ids = {4}},
+                     {.stream_ids = {5}, .ssid_bits = 3, .ats = true, .stall = true}};
+  return machine;
+}
+
+Machine drawn_machine(u64 seed) {
+  Draw draw(seed);
+  Machine machine;
+  machine.caps = drawn_capabilities(draw);
+  machine.cmdq_log2size = draw.one_in(2) ? 0 : draw.from(3, 8);
+  std::set<u32> taken;
+  const bool far = draw.one_in(8);
+  const u32 count = draw.from(2, devices_max);
+  // Tables for more PASIDs than that cost time, and show nothing else.
+  const u32 widest = std::min<u32>(machine.caps.ssidsize, pasid_bits_max);
+  for (u32 i = 0; i < count; ++i) {
+    DeviceSetup device;
+    const u32 streams = draw.of({1, 1, 1, 2, 3});
+    for (u32 n = 0; n < streams; ++n) {
+      device.stream_ids.push_back(drawn_stream_id(draw, machine.caps, far, taken));
+    }
+    // The first one can do what the SMMU can; the others some of it, or more.
+    device.ssid_bits =
+        i == 0 ? widest : draw.of({0, widest, std::min<u32>(widest + 2, pasid_bits_max), 3, 5});
+    if (widest == 0) device.ssid_bits = draw.of({0, 0, 4});
+    device.ats = draw.one_in(2);
+    device.stall = draw.one_in(2);
+    machine.devices.push_back(std::move(device));
+  }
+  drop_what_is_not_there(machine);
+  return machine;
+}
+
+std::string machine_text(const Machine& machine) {
+  const Machine usual = default_machine();
+  std::vector<std::string> parts;
+  for (const Key& key : keys) {
+    const unsigned value = get(machine.caps, key);
+    if (value != get(usual.caps, key)) parts.push_back(fmt::format("{}={}", key.name, value));
+  }
+  if (machine.caps.stall_model != usual.caps.stall_model) {
+    parts.push_back(fmt::format("stall={}", static_cast<unsigned>(machine.caps.stall_model)));
+  }
+  if (machine.cmdq_log2size != usual.cmdq_log2size) {
+    parts.push_back(fmt::format("cmdq={}", machine.cmdq_log2size));
+  }
+  const std::string devices = devices_text(machine.devices);
+  if (devices != devices_text(usual.devices)) parts.push_back("devices=" + devices);
+  return parts.empty() ? "default" : fmt::format("{}", fmt::join(parts, ","));
+}
+
+Expected<void> change_machine(Machine& machine, std::string_view text) {
+  const bool names_devices = text.find("devices=") != std::string_view::npos;
+  for (const std::string_view one : split(text, ',')) {
+    if (auto changed = change_one(machine, one); !changed) return changed;
+  }
+  // Devices that nobody named follow what the SMMU has become.
+  if (!names_devices) drop_what_is_not_there(machine);
+  if (const std::string why = objection(machine); !why.empty()) return wrong(why);
+  return {};
+}
+
+Expected<Machine> parse_machine(std::string_view text) {
+  const std::size_t comma = text.find(',');
+  const std::string_view first = text.substr(0, comma);
+  const bool has_base = first == "default" || first.starts_with("drawn");
+  Machine machine = default_machine();
+  if (first.starts_with("drawn")) {
+    const auto seed = first.starts_with("drawn:") ? number(first.substr(6)) : std::nullopt;
+    if (!seed) return wrong(fmt::format("'{}': a machine is drawn from a seed, drawn:SEED", first));
+    machine = drawn_machine(*seed);
+  }
+  if (has_base && comma == std::string_view::npos) return machine;
+  if (has_base) text.remove_prefix(comma + 1);
+  if (auto changed = change_machine(machine, text); !changed) {
+    return std::unexpected(std::move(changed.error()));
+  }
+  return machine;
+}
+
+Expected<MachinePlan> MachinePlan::parse(std::string_view text, u64 seed) {
+  MachinePlan plan;
+  if (text != "drawn" && !text.starts_with("drawn,")) {
+    auto machine = parse_machine(text);
+    if (!machine) return std::unexpected(std::move(machine.error()));
+    plan.machines_.push_back(std::move(*machine));
+    return plan;
+  }
+  Draw seeds(~seed);
+  for (u32 i = 0; i <= drawn_count; ++i) {
+    Machine machine = i == 0 ? default_machine() : drawn_machine(seeds.below(1'000'000));
+    if (text != "drawn") {
+      if (auto changed = change_machine(machine, text.substr(6)); !changed) {
+        return std::unexpected(std::move(changed.error()));
+      }
+    }
+    plan.machines_.push_back(std::move(machine));
+  }
+  return plan;
+}
+
+u32 MachinePlan::index_of(u64 sequence, u64 refused) const {
+  const u64 count = machines_.size();
+  const u64 wanted = sequence / sequences_each % count;
+  for (u64 n = 0; n < count; ++n) {
+    const u64 index = (wanted + n) % count;
+    if (!bit(refused, static_cast<unsigned>(index))) return static_cast<u32>(index);
+  }
+  return static_cast<u32>(wanted);
+}
+
+CallersMemory callers_memory(const Capabilities& caps) {
+  constexpr u64 gib = u64{1} << 30;
+  // The driver's window and the processes' tables are at 2 GiB.
+  if (caps.oas_lg2 <= 32) return {.base = gib, .regions = 2};
+  if (caps.oas_lg2 <= 36) return {.base = 16 * gib, .regions = 8};
+  return {.base = 64 * gib, .regions = 8};
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+// The machine that a driver meets: what the SMMU's ID registers claim, and the devices behind it.
+// A campaign draws several, so that nothing is found only on one; each is one line of text, which
+// says all of it.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "base/types.h"
+#include "spec/smmu/registers.h"
+#include "spec/sva/setup.h"
+
+namespace iommucheck::oracle {
+
+struct Machine {
+  spec::Capabilities caps;
+  std::vector<spec::sva::DeviceSetup> devices;
+  u32 cmdq_log2size = 0;  ///< entries wanted by the platform; 0: as the driver likes
+};
+
+/// SMMUv3.1 with RIL and everything else that stage 1 uses, and four devices: 0 can stall, with 256
+/// PASIDs; 1 has two stream IDs, ATS and 32 PASIDs; 2 has none; 3 has ATS, can stall, and has 8.
+Machine default_machine();
+
+/// One that the architecture allows and this specification describes; the same from the same seed.
+/// Its devices claim ATS and stalls only where the SMMU has them, and are alone in their groups:
+/// most systems keep groups above the driver.
+Machine drawn_machine(u64 seed);
+
+/// What differs from default_machine(): "minor=1,cohacc=0,devices=1:8:stall/2+3:5:ats"; "default"
+/// where nothing does.
+std::string machine_text(const Machine& machine);
+/// Sets what `text` names: KEY=VALUE, with commas between. bad_input names what is wrong, and what
+/// there is.
+Expected<void> change_machine(Machine& machine, std::string_view text);
+/// "default", "drawn:SEED", either with changes behind it, or changes of the default alone.
+Expected<Machine> parse_machine(std::string_view text);
+
+/// The machines of a campaign, by the number of a sequence.
+class MachinePlan {
+ public:
+  static constexpr u32 drawn_count = 7;       ///< beside the default one
+  static constexpr u64 sequences_each = 256;  ///< before it is the next one's turn
+
+  /// As parse_machine; "drawn", with changes or without: the default machine and some of `seed`.
+  static Expected<MachinePlan> parse(std::string_view text, u64 seed);
+
+  [[nodiscard]] const std::vector<Machine>& machines() const { return machines_; }
+  /// Of the machines, `refused` (a bit each) aside: those that the driver is not for.
+  [[nodiscard]] u32 index_of(u64 sequence, u64 refused) const;
+
+ private:
+  std::vector<Machine> machines_;
+};
+
+/// Where callers of map have memory: regions of 1 GiB, far apart where there is room.
+struct CallersMemory {
+  u64 base = 0;
+  u32 regions = 0;  ///< 2 GiB from one to the next
+  /// Somewhere else in it.
+  [[nodiscard]] u64 elsewhere(u64 pa) const {
+    constexpr u64 gib = u64{1} << 30;
+    return regions > 2 ? pa + 5 * gib : pa ^ (2 * gib);
+  }
+};
+CallersMemory callers_memory(const spec::Capabilities& caps);
+
+}  // namespace iommucheck::oracle

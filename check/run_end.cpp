@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include "check/check.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+std::string bound_text(const GaveUp& gave_up, u64 seed) {
+  return fmt::format("{}; sequence {} of seed {}{}", gave_up.bound, gave_up.sequence, seed,
+                     gave_up.trace_path.empty() ? "" : ", trace " + gave_up.trace_path);
+}
+
+}  // namespace
+
+RunEnd end_of(const CheckOptions& asked, const CheckResult& result) {
+  RunEnd end;
+  // The rules too: a finding may be lost on its way from a driver that writes where it may not.
+  if (!result.findings.empty() || any_rule(result.rules, RuleVerdict::broken)) end.found();
+  for (const std::string& trouble : result.environment) end.environment(trouble);
+  for (const GaveUp& gave_up : result.gave_up) end.undecided(bound_text(gave_up, result.seed));
+  if (result.stopped) {
+    end.undecided(fmt::format("stopped after {} sequences", result.sequences));
+  } else if (!result.ended_early.empty()) {
+    end.undecided("ended early: " + result.ended_early);
+  } else if (result.findings.size() < asked.findings_max && asked.sequences != 0 &&
+             result.sequences < asked.sequences) {
+    end.undecided(
+        fmt::format("{} of the {} sequences that --runs asks for were run; the time was "
+                    "over (--time)",
+                    result.sequences, asked.sequences));
+  }
+  if (result.sequences == 0) {
+    end.undecided("no sequence was run to its end");
+  } else if (result.outcomes_judged == 0 || !any_rule(result.rules, RuleVerdict::holds)) {
+    end.undecided("nothing was exercised: no outcome of an access was judged");
+  }
+  return end;
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+#include "check/sequence.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using fuzz::OperationKind;
+
+struct Weight {
+  OperationKind kind;
+  u32 weight;
+};
+
+/// What a sequence about processes and PASIDs does: much of it needs three or four calls before.
+constexpr Weight process_kinds[] = {
+    {OperationKind::bind, 20},           {OperationKind::process_map, 12},
+    {OperationKind::process_exit, 8},    {OperationKind::handler_return, 8},
+    {OperationKind::sva_alloc, 8},       {OperationKind::unbind, 8},
+    {OperationKind::access, 6},          {OperationKind::process_unmap, 6},
+    {OperationKind::sva_init, 5},        {OperationKind::map, 5},
+    {OperationKind::sva_free, 4},        {OperationKind::attach, 4},
+    {OperationKind::process_protect, 3}, {OperationKind::unmap, 3},
+    {OperationKind::detach, 3},          {OperationKind::pasid_alloc, 3},
+    {OperationKind::pasid_free, 3},      {OperationKind::sva_query, 3},
+    {OperationKind::process_fork, 2},    {OperationKind::unbind_all, 3},
+    {OperationKind::sva_shutdown, 2},    {OperationKind::domain_alloc, 2},
+    {OperationKind::remove, 1},          {OperationKind::queue, 1},
+};
+
+/// And one about what ends them.
+constexpr Weight exit_kinds[] = {
+    {OperationKind::bind, 32},           {OperationKind::process_exit, 16},
+    {OperationKind::handler_return, 10}, {OperationKind::process_map, 8},
+    {OperationKind::unbind, 6},          {OperationKind::sva_alloc, 6},
+    {OperationKind::pasid_alloc, 5},     {OperationKind::unbind_all, 4},
+    {OperationKind::access, 4},          {OperationKind::attach, 2},
+    {OperationKind::detach, 2},          {OperationKind::sva_free, 2},
+    {OperationKind::sva_query, 2},       {OperationKind::process_fork, 1},
+};
+
+constexpr u32 total(std::span<const Weight> kinds) {
+  u32 sum = 0;
+  for (const Weight& each : kinds) sum += each.weight;
+  return sum;
+}
+
+/// The operation of a random word, its kind from the table.
+fuzz::Operation drawn_from(std::span<const Weight> kinds, u64 word, u64 draw) {
+  u64 left = draw % total(kinds);
+  OperationKind kind = OperationKind::bind;
+  for (const Weight& each : kinds) {
+    kind = each.kind;
+    if (left < each.weight) break;
+    left -= each.weight;
+  }
+  const u64 named = fuzz::encode_word({.kind = kind}) & fuzz::kind_mask;
+  return fuzz::random_operation((word & ~fuzz::kind_mask) | named);
+}
+
+}  // namespace
+
+void make_sequence(u64 seed, u64 number, u32 operations_max, Sequence& sequence) {
+  make_sequence_of(seed, number, operations_max, sequence);
+  RandomWords length(RandomWords(seed ^ number).next());
+  if (length.next() % 4 != 0) return;
+  sequence.operations.resize(1 + length.next() % operations_max);
+}
+
+void make_sequence_of(u64 seed, u64 number, u32 operations, Sequence& sequence) {
+  // Two rounds, so that neighbouring seeds and numbers have nothing in common.
+  RandomWords words(RandomWords(seed).next() ^ RandomWords(~number).next());
+  const u64 shape = words.next();
+  sequence.ends = {.whole_space = shape % 64 == 0, .teardown = (shape >> 8) % 16 == 0};
+  const u64 theme = (shape >> 32) % 16;
+  sequence.operations.clear();
+  for (u32 i = 0; i < operations; ++i) {
+    const u64 word = words.next();
+    if (theme > 1) {
+      sequence.operations.push_back(fuzz::random_operation(word));
+    } else {
+      sequence.operations.push_back(drawn_from(
+          theme == 0 ? std::span<const Weight>(process_kinds) : exit_kinds, word, words.next()));
+    }
+  }
+}
+
+}  // namespace iommucheck::oracle

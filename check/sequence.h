@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+// Random sequences. The n-th one depends on the seed and n only, on every machine: a run can go on
+// where another stopped, and a number is enough to make a sequence again.
+#pragma once
+
+#include <vector>
+
+#include "base/types.h"
+#include "check/lockstep.h"
+#include "operations/operation.h"
+
+namespace iommucheck::oracle {
+
+/// splitmix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators").
+class RandomWords {
+ public:
+  explicit RandomWords(u64 state) : state_(state) {}
+  u64 next() {
+    u64 z = state_ += 0x9e3779b97f4a7c15;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+    return z ^ (z >> 31);
+  }
+
+ private:
+  u64 state_;
+};
+
+struct Sequence {
+  std::vector<fuzz::Operation> operations;
+  Lockstep::Ends ends;
+};
+
+/// Fills `sequence` with number `number` of `seed`: 1..operations_max operations, mostly
+/// operations_max; in one of eight mostly about processes and PASIDs. One of 64 ends with a
+/// comparison of everything, one of 16 with a teardown.
+void make_sequence(u64 seed, u64 number, u32 operations_max, Sequence& sequence);
+/// The same with exactly so many operations; those of a shorter one begin a longer one.
+void make_sequence_of(u64 seed, u64 number, u32 operations, Sequence& sequence);
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: MIT
+#include "conform/case.h"
+
+#include <fmt/format.h>
+
+#include "base/bits.h"
+#include "spec/arch/granule.h"
+#include "spec/smmu/stream_table.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+namespace reg = spec::reg;
+using spec::Granule;
+
+constexpr u64 cr0_queues = spec::cr0::cmdqen | spec::cr0::eventqen;
+
+}  // namespace
+
+std::string step_text(const Step& step) {
+  switch (step.kind) {
+    case StepKind::store: return fmt::format("store {:#x} = {:#x}", step.a, step.b);
+    case StepKind::fill: return fmt::format("fill {:#x}, {} words = {:#x}", step.a, step.b, step.c);
+    case StepKind::write: {
+      const auto info = spec::register_at(static_cast<u32>(step.a));
+      return fmt::format("write {} = {:#x}", info ? info->name : "?", step.b);
+    }
+    case StepKind::read: {
+      const auto info = spec::register_at(static_cast<u32>(step.a));
+      return fmt::format("read {}", info ? info->name : "?");
+    }
+    case StepKind::command: {
+      spec::Capabilities caps;
+      caps.ril = true;
+      return "command " + spec::describe(spec::decode_command<u64>(step.a, step.b, caps));
+    }
+    case StepKind::sync: return "CMD_SYNC, until it is consumed";
+    case StepKind::access:
+      return fmt::format("engine {} {} {:#x}", step.c, step.b != 0 ? "writes" : "reads", step.a);
+    case StepKind::poll: return "poll the event queue";
+  }
+  return "?";
+}
+
+u64 leaf_word(Granule granule, unsigned level, u64 pa, const LeafBits& leaf) {
+  u64 word = pa & mask(47, page_shift(granule));
+  if (leaf.valid) word |= level == spec::last_level ? 3 : 1;
+  word |= leaf.user ? u64{1} << 6 : 0;
+  word |= leaf.writable ? 0 : u64{1} << 7;
+  word |= u64{3} << 8;
+  word |= leaf.af ? u64{1} << 10 : 0;
+  word |= leaf.ng ? u64{1} << 11 : 0;
+  return word ^ leaf.extra;
+}
+
+CaseBuilder::CaseBuilder(const DeviceIdentity& device, std::string name, const CaseOptions& options)
+    : device_(device), caps_(spec::parse_capabilities(device.id)), options_(options) {
+  case_.name = std::move(name);
+  next_ = device.structures_pa;
+  bring_up();
+}
+
+void CaseBuilder::bring_up() {
+  strtab_ = memory(options_.two_level ? 4096 : pow2(options_.log2size + 6));
+  cds_ = memory(device_.sids.size() * 64);
+  case_.queues.cmdq = memory(pow2(options_.cmdq_lg2 + 4));
+  case_.queues.eventq = memory(pow2(options_.eventq_lg2 + 5));
+  case_.queues.cmdq_lg2 = options_.cmdq_lg2;
+  case_.queues.eventq_lg2 = options_.eventq_lg2;
+  write(reg::strtab_base, strtab_, 8);
+  write(reg::strtab_base_cfg,
+        options_.log2size | (options_.split << 6) | (options_.two_level ? u32{1} << 16 : 0));
+  write(reg::cr2, options_.cr2);
+  write(reg::cmdq_base, case_.queues.cmdq | options_.cmdq_lg2, 8);
+  write(reg::eventq_base, case_.queues.eventq | options_.eventq_lg2, 8);
+  cr0_ = options_.event_queue ? cr0_queues : u64{spec::cr0::cmdqen};
+  write(reg::cr0, cr0_);
+  read(reg::cr0ack);
+  invalidate_all();
+  case_.fixed = case_.steps.size();
+}
+
+Case CaseBuilder::take() { return std::move(case_); }
+
+void CaseBuilder::store(u64 pa, u64 value) {
+  words_[pa] = value;
+  step(StepKind::store, pa, value);
+}
+void CaseBuilder::write(u32 offset, u64 value, unsigned bytes) {
+  step(StepKind::write, offset, value, bytes);
+}
+void CaseBuilder::read(u32 offset, unsigned bytes) { step(StepKind::read, offset, 0, bytes); }
+void CaseBuilder::command(const spec::Command& command) {
+  const spec::CommandWords words = spec::encode_command(command);
+  command_words(words.dw0, words.dw1);
+}
+void CaseBuilder::command_words(u64 low, u64 high) { step(StepKind::command, low, high); }
+void CaseBuilder::sync() { step(StepKind::sync); }
+void CaseBuilder::access(u64 iova, bool write, unsigned engine) {
+  step(StepKind::access, iova, write ? 1 : 0, engine);
+}
+void CaseBuilder::both(u64 iova, unsigned engine) {
+  access(iova, false, engine);
+  access(iova, true, engine);
+}
+void CaseBuilder::poll() { step(StepKind::poll); }
+
+u64 CaseBuilder::memory(u64 bytes, u64 align) {
+  const u64 size = bytes < 64 ? 64 : (bytes + 63) & ~u64{63};
+  next_ = (next_ + align - 1) & ~(align - 1);
+  const u64 pa = next_;
+  next_ += size;
+  step(StepKind::fill, pa, size / 8, 0);
+  return pa;
+}
+
+u64 CaseBuilder::word(u64 pa) const {
+  const auto found = words_.find(pa);
+  return found == words_.end() ? 0 : found->second;
+}
+
+u64 CaseBuilder::ste_place(u32 sid) const {
+  const spec::StreamTable table = spec::stream_table_of(
+      strtab_, options_.log2size | (options_.split << 6) | (options_.two_level ? 1U << 16 : 0),
+      caps_);
+  if (!options_.two_level) return spec::linear_ste_address<u64>(table, sid);
+  const spec::L1Std<u64> l1{word(spec::l1std_address<u64>(table, sid))};
+  return spec::second_level_ste_address<u64>(table, l1, sid);
+}
+
+u64 CaseBuilder::cd_place(unsigned engine) const { return cds_ + 64 * engine; }
+
+void CaseBuilder::ste(unsigned engine, const spec::Ste<u64>& ste) {
+  const u64 place = ste_place(sid(engine));
+  for (unsigned i = spec::ste_words; i-- != 0;) {
+    if (word(place + 8 * i) != ste.dw[i]) store(place + 8 * i, ste.dw[i]);
+  }
+}
+
+void CaseBuilder::cd(unsigned engine, const spec::Cd<u64>& cd) {
+  const u64 place = cd_place(engine);
+  for (unsigned i = spec::cd_words; i-- != 0;) {
+    if (word(place + 8 * i) != cd.dw[i]) store(place + 8 * i, cd.dw[i]);
+  }
+}
+
+spec::Ste<u64> CaseBuilder::stage1_ste(unsigned engine) const {
+  spec::Stage1SteFields fields;
+  fields.s1contextptr = cd_place(engine);
+  return spec::make_stage1_ste(fields);
+}
+
+spec::Cd<u64> CaseBuilder::plain_cd(u64 ttb0, unsigned tsz, unsigned asid) const {
+  spec::CdFields fields;
+  fields.ttb0 = ttb0;
+  fields.t0sz = tsz;
+  fields.asid = asid;
+  fields.ips = spec::address_size_encoding(caps_.oas_lg2);
+  return spec::make_cd(fields);
+}
+
+u64 CaseBuilder::root(Granule granule, unsigned tsz) {
+  const unsigned start = spec::start_level<u64>(granule, tsz);
+  const u64 bytes =
+      pow2(static_cast<unsigned>(spec::start_entries_lg2<u64>(granule, start, tsz)) + 3);
+  return memory(bytes, bytes < 64 ? 64 : bytes);
+}
+
+u64 CaseBuilder::entry(u64 root, Granule granule, unsigned tsz, u64 va, unsigned level) {
+  const unsigned start = spec::start_level<u64>(granule, tsz);
+  u64 table = root;
+  for (unsigned l = start;; ++l) {
+    const u64 place = table + 8 * spec::table_index<u64>(granule, start, l, tsz, va);
+    if (l == level) return place;
+    u64 next = word(place) & mask(47, page_shift(granule));
+    if ((word(place) & 3) != 3) {
+      next = memory(pow2(page_shift(granule)), pow2(page_shift(granule)));
+      store(place, next | 3);
+    }
+    table = next;
+  }
+}
+
+void CaseBuilder::map(u64 root, u64 va, u64 pa, unsigned level, const LeafBits& leaf,
+                      Granule granule, unsigned tsz) {
+  store(entry(root, granule, tsz, va, level), leaf_word(granule, level, pa, leaf));
+}
+
+void CaseBuilder::translate(unsigned engine, u64 root, unsigned tsz, unsigned asid) {
+  cd(engine, plain_cd(root, tsz, asid));
+  ste(engine, stage1_ste(engine));
+  enable();
+}
+
+void CaseBuilder::enable() {
+  if ((cr0_ & spec::cr0::smmuen) != 0) return;
+  cr0_ |= spec::cr0::smmuen;
+  write(reg::cr0, cr0_);
+  read(reg::cr0ack);
+}
+
+void CaseBuilder::disable() {
+  if ((cr0_ & spec::cr0::smmuen) == 0) return;
+  cr0_ &= ~u64{spec::cr0::smmuen};
+  write(reg::cr0, cr0_);
+  read(reg::cr0ack);
+}
+
+void CaseBuilder::invalidate_all() {
+  command(spec::cmd_cfgi_all());
+  command(spec::cmd_tlbi_nsnh_all());
+  sync();
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+// A case of conform: a driver's steps against a device under test, one word each in meaning: any
+// subsequence of a case's steps is a case, so that one shrinker serves directed and random ones.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "conform/dut/device.h"
+#include "spec/smmu/cd.h"
+#include "spec/smmu/command.h"
+
+namespace iommucheck::oracle {
+
+enum class StepKind : u8 {
+  store,    ///< a: address, b: value
+  fill,     ///< a: address, b: words, c: value
+  write,    ///< a: register, b: value, c: bytes
+  read,     ///< a: register, c: bytes
+  command,  ///< a, b: its words; the store of the slot and the write of CMDQ_PROD
+  sync,     ///< CMD_SYNC, and CMDQ_CONS until it is past it
+  access,   ///< a: input address, b: 1 for a write, c: number of the engine
+  poll,     ///< EVENTQ_PROD, the records, EVENTQ_CONS
+};
+
+struct Step {
+  StepKind kind = StepKind::sync;
+  u64 a = 0, b = 0, c = 0;
+  friend bool operator==(const Step&, const Step&) = default;
+};
+std::string step_text(const Step& step);
+
+/// Where queues are, which a step does not say.
+struct QueueLayout {
+  u64 cmdq = 0, eventq = 0;
+  unsigned cmdq_lg2 = 8, eventq_lg2 = 6;
+};
+
+struct Case {
+  std::string name;
+  std::string asks;  ///< the rule that it asks for, where an outcome alone does not show it
+  QueueLayout queues;
+  std::vector<Step> steps;
+  std::size_t fixed = 0;  ///< the first so many steps bring the SMMU up: never left out
+};
+
+/// How a case brings the SMMU up.
+struct CaseOptions {
+  unsigned cmdq_lg2 = 8, eventq_lg2 = 6;
+  unsigned log2size = 6;
+  bool two_level = false;
+  unsigned split = 6;
+  u32 cr2 = 2;  ///< RECINVSID
+  bool event_queue = true;
+};
+
+/// What a leaf says; the rest of the descriptor is the level's.
+struct LeafBits {
+  bool valid = true, af = true, writable = true, user = true, ng = true;
+  u64 extra = 0;  ///< further bits, or bits of its form to change
+};
+u64 leaf_word(spec::Granule granule, unsigned level, u64 pa, const LeafBits& leaf);
+
+/// Writes cases down. Memory comes from the device's identity; words that it stored it knows.
+class CaseBuilder {
+ public:
+  CaseBuilder(const DeviceIdentity& device, std::string name, const CaseOptions& options = {});
+
+  [[nodiscard]] Case take();
+  void asks(spec::Rule rule) { case_.asks = spec::rule_name(rule); }
+  [[nodiscard]] const DeviceIdentity& device() const { return device_; }
+  [[nodiscard]] const spec::Capabilities& capabilities() const { return caps_; }
+  [[nodiscard]] u64 data(u64 offset = 0) const { return device_.data_pa + offset; }
+  [[nodiscard]] u32 sid(unsigned engine) const { return device_.sids[engine]; }
+
+  // Steps.
+  void store(u64 pa, u64 value);
+  void write(u32 offset, u64 value, unsigned bytes = 4);
+  void read(u32 offset, unsigned bytes = 4);
+  void command(const spec::Command& command);
+  void command_words(u64 low, u64 high);
+  void sync();
+  void access(u64 iova, bool write = false, unsigned engine = 0);
+  void both(u64 iova, unsigned engine = 0);  ///< a read, a write
+  void poll();
+
+  // Structures.
+  u64 memory(u64 bytes, u64 align = 4096);  ///< zeroed
+  [[nodiscard]] u64 ste_place(u32 sid) const;
+  [[nodiscard]] u64 cd_place(unsigned engine) const;
+  void ste(unsigned engine, const spec::Ste<u64>& ste);
+  void cd(unsigned engine, const spec::Cd<u64>& cd);
+  /// A legal STE with stage 1 whose S1ContextPtr is the engine's CD.
+  [[nodiscard]] spec::Ste<u64> stage1_ste(unsigned engine) const;
+  /// A legal CD: 4K, TTB1 off.
+  [[nodiscard]] spec::Cd<u64> plain_cd(u64 ttb0, unsigned tsz = 25, unsigned asid = 1) const;
+  /// The root of an empty table for such a half.
+  u64 root(spec::Granule granule, unsigned tsz);
+  /// The place of the entry at `level` for `va`; tables above are made where there are none.
+  u64 entry(u64 root, spec::Granule granule, unsigned tsz, u64 va, unsigned level);
+  void map(u64 root, u64 va, u64 pa, unsigned level = 3, const LeafBits& leaf = {},
+           spec::Granule granule = spec::Granule::g4k, unsigned tsz = 25);
+  /// STE and CD of the engine with that root, and SMMUEN = 1.
+  void translate(unsigned engine, u64 root, unsigned tsz = 25, unsigned asid = 1);
+  void enable();
+  void disable();
+  /// CFGI_ALL, TLBI_NSNH_ALL, CMD_SYNC.
+  void invalidate_all();
+  [[nodiscard]] u64 word(u64 pa) const;
+
+ private:
+  void step(StepKind kind, u64 a = 0, u64 b = 0, u64 c = 0) {
+    case_.steps.push_back({kind, a, b, c});
+  }
+  void bring_up();
+
+  DeviceIdentity device_;
+  spec::Capabilities caps_;
+  CaseOptions options_;
+  Case case_;
+  std::map<u64, u64> words_;
+  u64 next_ = 0, strtab_ = 0, l2_ = 0, cds_ = 0;
+  u64 cr0_ = 0;
+};
+
+}  // namespace iommucheck::oracle

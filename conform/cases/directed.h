@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+// Cases: directed ones for each rule that engines can reach, and random ones.
+#pragma once
+
+#include <vector>
+
+#include "conform/case.h"
+
+namespace iommucheck::oracle {
+
+/// All directed cases that make sense for what the device claims.
+std::vector<Case> directed_cases(const DeviceIdentity& device);
+
+/// Case number `number` of a run with that seed: a legal configuration, and a random sequence of
+/// stores, invalidations, configuration changes and accesses.
+Case random_case(const DeviceIdentity& device, u64 seed, u64 number);
+
+// In parts, one file each.
+void stream_table_cases(const DeviceIdentity& device, std::vector<Case>& cases);
+void descriptor_cases(const DeviceIdentity& device, std::vector<Case>& cases);
+void walk_cases(const DeviceIdentity& device, std::vector<Case>& cases);
+void command_cases(const DeviceIdentity& device, std::vector<Case>& cases);
+void invalidation_cases(const DeviceIdentity& device, std::vector<Case>& cases);
+void register_content_cases(const DeviceIdentity& device, std::vector<Case>& cases);
+void queue_cases(const DeviceIdentity& device, std::vector<Case>& cases);
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,475 @@
+// SPDX-License-Identifier: MIT
+// Sequences: something is used, so that it may be cached; it changes; an invalidation that covers
+// it completes; then the new state alone is allowed. Before that old and new are. IHI
+// 0070 4.3, 4.4.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/bits.h"
+#include "conform/cases/directed.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+namespace reg = spec::reg;
+using spec::Command;
+using spec::Granule;
+using spec::Opcode;
+
+constexpr u64 block = u64{1} << 21;
+
+struct Tlbi {
+  std::string name;
+  Command command;
+};
+
+Command by_address(Opcode op, u64 asid, u64 va, bool leaf) {
+  Command command;
+  command.op = op;
+  command.asid = op == Opcode::tlbi_nh_va ? asid : 0;
+  command.address = va;
+  command.leaf = leaf;
+  return command;
+}
+
+/// TLBIs that cover one page of an ASID, at `va`, a leaf of `level`.
+std::vector<Tlbi> covering(const spec::Capabilities& caps, u64 asid, u64 va, unsigned level) {
+  std::vector<Tlbi> all = {
+      {"TLBI_NSNH_ALL", spec::cmd_tlbi_nsnh_all()},
+      {"TLBI_NH_ALL", spec::cmd_tlbi_nh_all(0)},
+      {"TLBI_NH_ASID", spec::cmd_tlbi_nh_asid(0, static_cast<u16>(asid))},
+  };
+  for (const Opcode op : {Opcode::tlbi_nh_va, Opcode::tlbi_nh_vaa}) {
+    for (const bool leaf : {false, true}) {
+      const std::string name = fmt::format("{}{}", spec::opcode_name(op), leaf ? ", Leaf = 1" : "");
+      all.push_back({name, by_address(op, asid, va, leaf)});
+      if (!caps.ril) continue;
+      Command command =
+          by_address(op, asid, align_down(va, level_shift(Granule::g4k, level)), leaf);
+      command.tg = 1;
+      command.ttl = level;
+      all.push_back({name + fmt::format(", TTL = {}", level), command});
+      command.scale = 1;
+      all.push_back({name + fmt::format(", TTL = {}, 2 granules", level), command});
+      command.ttl = 0;
+      all.push_back({name + ", 2 granules", command});
+      command.num = 31;
+      command.scale = 9;
+      command.address = align_down(va, 23);
+      all.push_back({name + ", 64 MiB", command});
+    }
+  }
+  return all;
+}
+
+/// A leaf is used, invalidated by each command, and must be gone.
+void page_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned level,
+               const Tlbi& tlbi, u64 va, bool global) {
+  CaseBuilder b(device, fmt::format("sequence: {} leaf at level {}, {}", global ? "global" : "a",
+                                    level, tlbi.name));
+  const u64 root = b.root(Granule::g4k, 25);
+  LeafBits bits;
+  bits.ng = !global;
+  const u64 shift = level_shift(Granule::g4k, level);
+  const u64 pa = align_down(b.data(), static_cast<unsigned>(shift));
+  const u64 place = b.entry(root, Granule::g4k, 25, va, level);
+  b.store(place, leaf_word(Granule::g4k, level, pa, bits));
+  b.translate(0, root);
+  // Inside of the extent, where it reaches the data.
+  const u64 inside = align_down(va, static_cast<unsigned>(shift)) + (b.data() - pa) + 0x10;
+  b.both(inside);
+  b.store(place, 0);
+  b.access(inside);  // old or new
+  b.command(tlbi.command);
+  b.sync();
+  b.both(inside);
+  b.poll();
+  // And it is filled again from what is there then.
+  b.store(place, leaf_word(Granule::g4k, level, pa, bits));
+  b.both(inside);
+  b.poll();
+  cases.push_back(b.take());
+}
+
+void leaves(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const spec::Capabilities caps = spec::parse_capabilities(device.id);
+  for (const unsigned level : {3U, 2U, 1U}) {
+    const u64 va = level == 3 ? 0x5000 : level == 2 ? 3 * block : u64{1} << 30;
+    for (const Tlbi& tlbi : covering(caps, 1, va, level)) {
+      page_case(device, cases, level, tlbi, va, false);
+    }
+    // An address in the middle of the block.
+    const u64 middle = va + (level == 3 ? 0 : pow2(level_shift(Granule::g4k, level)) / 2);
+    page_case(device, cases, level,
+              {"TLBI_NH_VA in the middle", by_address(Opcode::tlbi_nh_va, 1, middle, true)}, va,
+              false);
+    page_case(device, cases, level,
+              {"TLBI_NH_VAA in the middle", by_address(Opcode::tlbi_nh_vaa, 0, middle, true)}, va,
+              false);
+    for (const Tlbi& tlbi : covering(caps, 1, va, level)) {
+      if (tlbi.command.op == Opcode::tlbi_nh_asid) continue;
+      page_case(device, cases, level, tlbi, va, true);
+    }
+  }
+}
+
+/// A global page was filled under one ASID; a TLBI_NH_VA that names another covers it too.
+void global_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const spec::Capabilities caps = spec::parse_capabilities(device.id);
+  for (const bool range : {false, true}) {
+    if (range && !caps.ril) continue;
+    CaseBuilder b(device, fmt::format("sequence: a global page, TLBI_NH_VA{} of another ASID",
+                                      range ? " by range" : ""));
+    const u64 root = b.root(Granule::g4k, 25);
+    LeafBits global;
+    global.ng = false;
+    const u64 place = b.entry(root, Granule::g4k, 25, 0x1000, 3);
+    b.store(place, leaf_word(Granule::g4k, 3, b.data(), global));
+    for (unsigned e = 0; e < 2; ++e) {
+      b.cd(e, b.plain_cd(root, 25, 1 + e));
+      b.ste(e, b.stage1_ste(e));
+    }
+    b.enable();
+    b.both(0x1000, 0);
+    b.store(place, 0);
+    Command command = by_address(Opcode::tlbi_nh_va, 2, 0x1000, true);
+    if (range) {
+      command.tg = 1;
+      command.num = 1;
+      command.address = 0x1000;
+    }
+    b.command(command);
+    b.sync();
+    b.both(0x1000, 1);
+    b.both(0x1000, 0);
+    b.poll();
+    cases.push_back(b.take());
+  }
+}
+
+/// Neighbours: a range covers its own pages, whatever its scale, and the last one too.
+void range_case(const DeviceIdentity& device, std::vector<Case>& cases, u64 num, u64 scale, u64 ttl,
+                bool leaf, u64 first) {
+  CaseBuilder b(device, fmt::format("sequence: a range, NUM {}, SCALE {}, TTL {}{}, from {:#x}",
+                                    num, scale, ttl, leaf ? ", Leaf = 1" : "", first));
+  const u64 root = b.root(Granule::g4k, 25);
+  const u64 pages = (num + 1) << scale;
+  std::vector<u64> asked;
+  const u64 tested[] = {0, 1, 2, 3, pages / 2, pages - 2, pages - 1};
+  for (const u64 i : tested) {
+    const u64 va = first + 0x1000 * i;
+    if (i >= pages || std::ranges::find(asked, va) != asked.end()) continue;
+    b.map(root, va, b.data(0x1000 * (i % 64)));
+    asked.push_back(va);
+  }
+  b.translate(0, root);
+  for (const u64 va : asked) b.access(va);
+  for (const u64 va : asked) b.store(b.entry(root, Granule::g4k, 25, va, 3), 0);
+  Command command = by_address(Opcode::tlbi_nh_va, 1, first, leaf);
+  command.tg = 1;
+  command.num = num;
+  command.scale = scale;
+  command.ttl = ttl;
+  b.command(command);
+  b.sync();
+  for (const u64 va : asked) b.access(va);
+  b.poll();
+  cases.push_back(b.take());
+}
+
+void ranges(const DeviceIdentity& device, std::vector<Case>& cases) {
+  for (const u64 ttl : {0U, 3U}) {
+    for (const bool leaf : {false, true}) {
+      range_case(device, cases, 1, 0, ttl, leaf, 0x1000);
+      range_case(device, cases, 2, 0, ttl, leaf, 0x1000);
+      range_case(device, cases, 6, 0, ttl, leaf, 0x3000);
+      range_case(device, cases, 0, 1, ttl, leaf, 0x4000);
+      range_case(device, cases, 2, 3, ttl, leaf, 0x5000);
+      range_case(device, cases, 30, 2, ttl, leaf, 0x1f000);
+      range_case(device, cases, 31, 5, ttl, leaf, 0x200000);
+      range_case(device, cases, 12, 10, ttl, leaf, 0x7f000);
+    }
+  }
+}
+
+/// A table is taken away: the walk must not go through it any more.
+void table_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  for (const unsigned level : {1U, 2U}) {
+    for (const Opcode op : {Opcode::tlbi_nh_va, Opcode::tlbi_nh_asid, Opcode::tlbi_nh_vaa}) {
+      CaseBuilder b(device, fmt::format("sequence: a table at level {} goes, {}", level,
+                                        spec::opcode_name(op)));
+      const u64 root = b.root(Granule::g4k, 25);
+      b.map(root, 0x1000, b.data());
+      b.map(root, 0x2000, b.data(0x1000));
+      b.translate(0, root);
+      b.access(0x1000);
+      const u64 place = b.entry(root, Granule::g4k, 25, 0x1000, level);
+      b.store(place, 0);
+      b.access(0x2000);
+      if (op == Opcode::tlbi_nh_asid) {
+        b.command(spec::cmd_tlbi_nh_asid(0, 1));
+      } else {
+        for (const u64 va : {0x1000U, 0x2000U}) b.command(by_address(op, 1, va, false));
+      }
+      b.sync();
+      b.both(0x1000);
+      b.both(0x2000);
+      b.poll();
+      cases.push_back(b.take());
+    }
+  }
+  // A block in the place of a table, and back, break before make.
+  CaseBuilder b(device, "sequence: a table becomes a block and a table again");
+  const u64 root = b.root(Granule::g4k, 25);
+  b.map(root, block + 0x1000, b.data(0x3000));
+  b.translate(0, root);
+  const u64 place = b.entry(root, Granule::g4k, 25, block, 2);
+  const u64 table = b.word(place);
+  b.both(block + 0x1000);
+  const auto replace = [&](u64 word) {
+    b.store(place, 0);
+    b.command(spec::cmd_tlbi_nh_asid(0, 1));
+    b.sync();
+    b.access(block + 0x1000);
+    b.store(place, word);
+  };
+  replace(leaf_word(Granule::g4k, 2, align_down(b.data(), 21), {}));
+  b.both(block + 0x1000);
+  b.both(block + 0x5000);
+  replace(table);
+  b.both(block + 0x1000);
+  b.both(block + 0x5000);
+  b.poll();
+  cases.push_back(b.take());
+}
+
+/// Permissions: taken away, given.
+void permission_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  for (const bool writable : {true, false}) {
+    CaseBuilder b(device,
+                  fmt::format("sequence: a page becomes {}", writable ? "writable" : "read-only"));
+    const u64 root = b.root(Granule::g4k, 25);
+    LeafBits bits;
+    bits.writable = !writable;
+    const u64 place = b.entry(root, Granule::g4k, 25, 0x1000, 3);
+    b.store(place, leaf_word(Granule::g4k, 3, b.data(), bits));
+    b.translate(0, root);
+    b.both(0x1000);
+    bits.writable = writable;
+    b.store(place, leaf_word(Granule::g4k, 3, b.data(), bits));
+    b.both(0x1000);
+    b.command(spec::cmd_tlbi_nh_va(0, 1, 0x1000));
+    b.sync();
+    b.both(0x1000);
+    b.poll();
+    cases.push_back(b.take());
+  }
+}
+
+struct Cfgi {
+  std::string name;
+  Command command;
+};
+
+std::vector<Cfgi> cfgis(const CaseBuilder& b, bool cd) {
+  const u32 sid = b.sid(0);
+  std::vector<Cfgi> all = {
+      {"CFGI_STE, Leaf = 1", spec::cmd_cfgi_ste(sid, true)},
+      {"CFGI_STE", spec::cmd_cfgi_ste(sid, false)},
+      {"CFGI_ALL", spec::cmd_cfgi_all()},
+  };
+  for (const unsigned range : {0U, 2U, 3U, 4U, 7U, 15U, 30U}) {
+    all.push_back(
+        {fmt::format("CFGI_STE_RANGE of 2^{}", range + 1), spec::cmd_cfgi_ste_range(sid, range)});
+  }
+  // From the last StreamID of its span.
+  all.push_back({"CFGI_STE_RANGE from another StreamID", spec::cmd_cfgi_ste_range(sid | 7, 2)});
+  if (cd) {
+    all.push_back({"CFGI_CD, Leaf = 1", spec::cmd_cfgi_cd(sid, 0, true)});
+    all.push_back({"CFGI_CD", spec::cmd_cfgi_cd(sid, 0, false)});
+    all.push_back({"CFGI_CD_ALL", spec::cmd_cfgi_cd_all(sid)});
+  }
+  return all;
+}
+
+void ste_sequences(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const CaseBuilder names(device, "");
+  for (const Cfgi& cfgi : cfgis(names, false)) {
+    CaseBuilder b(device, "sequence: an STE changes, " + cfgi.name);
+    b.ste(0, spec::make_bypass_ste());
+    b.ste(1, spec::make_bypass_ste());
+    b.enable();
+    b.both(b.data());
+    b.access(b.data(), true, 1);
+    b.ste(0, spec::make_abort_ste());
+    b.access(b.data());  // old or new
+    b.command(cfgi.command);
+    b.sync();
+    b.both(b.data());
+    b.access(b.data(), true, 1);
+    b.ste(0, spec::make_bypass_ste());
+    b.command(cfgi.command);
+    b.sync();
+    b.both(b.data());
+    b.poll();
+    cases.push_back(b.take());
+
+    CaseBuilder v(device, "sequence: an STE becomes valid, " + cfgi.name);
+    v.enable();
+    v.access(v.data());
+    v.poll();
+    v.ste(0, spec::make_bypass_ste());
+    v.access(v.data());
+    v.poll();
+    v.command(cfgi.command);
+    v.sync();
+    v.both(v.data());
+    v.poll();
+    cases.push_back(v.take());
+  }
+}
+
+void cd_sequences(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const CaseBuilder names(device, "");
+  for (const Cfgi& cfgi : cfgis(names, true)) {
+    // Another table and another ASID: no TLBI is needed.
+    CaseBuilder b(device, "sequence: a CD gets another ASID and table, " + cfgi.name);
+    u64 roots[2];
+    for (unsigned i = 0; i < 2; ++i) {
+      roots[i] = b.root(Granule::g4k, 25);
+      b.map(roots[i], 0x1000, b.data(0x1000 * i));
+    }
+    b.translate(0, roots[0], 25, 1);
+    b.both(0x1000);
+    spec::Cd<u64> cd = b.plain_cd(roots[0], 25, 1);
+    cd.dw[0] &= ~(u64{1} << 31);
+    b.store(b.cd_place(0), cd.dw[0]);
+    b.command(cfgi.command);
+    b.sync();
+    b.access(0x1000);  // C_BAD_CD
+    b.poll();
+    b.store(b.cd_place(0) + 8, b.plain_cd(roots[1], 25, 2).dw[1]);
+    b.command(cfgi.command);
+    b.sync();
+    b.store(b.cd_place(0), b.plain_cd(roots[1], 25, 2).dw[0]);
+    b.command(cfgi.command);
+    b.sync();
+    b.both(0x1000);
+    b.poll();
+    cases.push_back(b.take());
+
+    CaseBuilder e(device, "sequence: EPD0 is set and the ASID invalidated, " + cfgi.name);
+    const u64 root = e.root(Granule::g4k, 25);
+    e.map(root, 0x1000, e.data());
+    e.translate(0, root);
+    e.both(0x1000);
+    e.store(e.cd_place(0), e.plain_cd(root).dw[0] | u64{1} << 14);
+    e.access(0x1000);
+    e.command(cfgi.command);
+    e.sync();
+    e.command(spec::cmd_tlbi_nh_asid(0, 1));
+    e.sync();
+    e.both(0x1000);
+    e.poll();
+    cases.push_back(e.take());
+  }
+}
+
+/// What is allowed although memory says something else: a device that does it is followed.
+void stale_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  CaseBuilder b(device, "stale: a page is unmapped and nothing is invalidated");
+  const u64 root = b.root(Granule::g4k, 25);
+  const u64 place = b.entry(root, Granule::g4k, 25, 0x1000, 3);
+  b.store(place, leaf_word(Granule::g4k, 3, b.data(), {}));
+  b.translate(0, root);
+  b.access(0x1000);
+  b.store(place, 0);
+  b.both(0x1000);
+  b.command(spec::cmd_tlbi_nh_va(0, 1, 0x2000));  // another page
+  b.command(spec::cmd_tlbi_nh_asid(0, 2));        // another ASID
+  b.sync();
+  b.both(0x1000);
+  // With SMMUEN = 0 what is cached stays.
+  b.disable();
+  b.enable();
+  b.both(0x1000);
+  b.command(spec::cmd_tlbi_nh_va(0, 1, 0x1000));
+  b.both(0x1000);  // not complete yet
+  b.sync();
+  b.both(0x1000);
+  b.poll();
+  cases.push_back(b.take());
+
+  CaseBuilder c(device, "stale: a CD is changed and nothing is invalidated");
+  u64 roots[2];
+  for (unsigned i = 0; i < 2; ++i) {
+    roots[i] = c.root(Granule::g4k, 25);
+    c.map(roots[i], 0x1000, c.data(0x1000 * i));
+  }
+  c.translate(0, roots[0], 25, 1);
+  c.access(0x1000);
+  c.store(c.cd_place(0) + 8, c.plain_cd(roots[1]).dw[1]);
+  c.both(0x1000);
+  c.command(spec::cmd_cfgi_cd(c.sid(0), 0));
+  c.sync();
+  c.both(0x1000);
+  c.command(spec::cmd_tlbi_nh_asid(0, 1));
+  c.sync();
+  c.both(0x1000);
+  c.poll();
+  cases.push_back(c.take());
+
+  // A refill through what is stale: the configuration outlives the invalidation of translations.
+  CaseBuilder r(device, "stale: a CD that is still cached refills what a TLBI removed");
+  for (unsigned i = 0; i < 2; ++i) {
+    roots[i] = r.root(Granule::g4k, 25);
+    r.map(roots[i], 0x1000, r.data(0x1000 * i));
+  }
+  r.translate(0, roots[0], 25, 1);
+  r.access(0x1000);
+  r.store(r.cd_place(0) + 8, r.plain_cd(roots[1]).dw[1]);
+  r.command(spec::cmd_tlbi_nh_asid(0, 1));
+  r.sync();
+  r.both(0x1000);  // the old table, refilled
+  r.command(spec::cmd_cfgi_cd(r.sid(0), 0));
+  r.command(spec::cmd_tlbi_nh_asid(0, 1));
+  r.sync();
+  r.command(spec::cmd_tlbi_nh_asid(0, 1));
+  r.sync();
+  r.both(0x1000);
+  r.poll();
+  cases.push_back(r.take());
+
+  // Caches survive SMMUEN = 0, and are invalidated during it.
+  CaseBuilder d(device, "sequence: invalidations while SMMUEN = 0");
+  const u64 table = d.root(Granule::g4k, 25);
+  const u64 entry = d.entry(table, Granule::g4k, 25, 0x1000, 3);
+  d.store(entry, leaf_word(Granule::g4k, 3, d.data(), {}));
+  d.translate(0, table);
+  d.access(0x1000);
+  d.disable();
+  d.store(entry, leaf_word(Granule::g4k, 3, d.data(0x4000), {}));
+  d.store(d.ste_place(d.sid(0)), d.stage1_ste(0).dw[0]);
+  d.invalidate_all();
+  d.enable();
+  d.both(0x1000);
+  d.poll();
+  cases.push_back(d.take());
+}
+
+}  // namespace
+
+void invalidation_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  leaves(device, cases);
+  global_cases(device, cases);
+  if (spec::parse_capabilities(device.id).ril) ranges(device, cases);
+  table_cases(device, cases);
+  permission_cases(device, cases);
+  ste_sequences(device, cases);
+  cd_sequences(device, cases);
+  stale_cases(device, cases);
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: MIT
+// Random cases: a legal configuration, and a sequence over few addresses and few ASIDs, so that
+// stores, invalidations and accesses meet each other.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <random>
+
+#include "base/bits.h"
+#include "conform/cases/directed.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using spec::Command;
+using spec::Granule;
+using spec::Opcode;
+
+constexpr u64 block = u64{1} << 21;
+
+class RandomCase {
+ public:
+  RandomCase(const DeviceIdentity& device, u64 seed, u64 number)
+      : engine_(seed * 0x9e3779b97f4a7c15 + number),
+        builder_(device, fmt::format("random: seed {}, case {}", seed, number), options(device)) {}
+
+  Case make() {
+    configure();
+    const u64 steps = 4 + pick(24);
+    for (u64 i = 0; i < steps; ++i) step();
+    // The end: everything invalidated, then all that memory says.
+    if (chance(2)) {
+      builder_.command(spec::cmd_cfgi_all());
+      builder_.sync();
+      builder_.command(spec::cmd_tlbi_nsnh_all());
+      builder_.sync();
+      for (unsigned i = 0; i < 4; ++i) access();
+    }
+    builder_.poll();
+    return builder_.take();
+  }
+
+ private:
+  struct Page {
+    u64 va = 0;
+    unsigned level = 3;
+    u64 place = 0;  ///< of its descriptor
+    unsigned space = 0;
+  };
+
+  u64 pick(u64 n) { return engine_() % n; }
+  bool chance(u64 n) { return pick(n) == 0; }
+  CaseOptions options(const DeviceIdentity& /*device*/) {
+    CaseOptions result;
+    result.cmdq_lg2 = 3 + static_cast<unsigned>(pick(5));
+    result.eventq_lg2 = 6;  // overflow is for directed cases
+    return result;
+  }
+
+  void configure() {
+    const unsigned spaces = 1 + static_cast<unsigned>(pick(2));
+    // Global pages are the same for every ASID: only where there is one table.
+    globals_ = chance(4);
+    for (unsigned s = 0; s < spaces; ++s) {
+      Space space;
+      if (globals_ && s != 0) {
+        space = spaces_.front();
+      } else {
+        space.tsz = chance(2) ? 25 : 16 + static_cast<unsigned>(pick(24));
+        space.root = builder_.root(Granule::g4k, space.tsz);
+      }
+      space.asid = 1 + s;
+      spaces_.push_back(space);
+      if (!globals_ || s == 0) add_pages(s);
+    }
+    engines_ = 1 + static_cast<unsigned>(pick(2));
+    for (unsigned e = 0; e < engines_; ++e) {
+      const auto s = static_cast<unsigned>(pick(spaces));
+      uses_.push_back(s);
+      builder_.cd(e, cd_of(s));
+      builder_.ste(e, builder_.stage1_ste(e));
+    }
+    builder_.enable();
+  }
+
+  void add_pages(unsigned s) {
+    const Space& space = spaces_[s];
+    const u64 end = pow2(64 - space.tsz);
+    const u64 candidates[] = {0x1000,    0x2000,       0x3000,  0x1ff000,    block,
+                              2 * block, end - 0x1000, end / 2, u64{1} << 30};
+    for (const u64 va : candidates) {
+      if (va >= end || !chance(2)) continue;
+      unsigned level = 3;
+      if (va % block == 0 && spec::start_level<u64>(Granule::g4k, space.tsz) <= 2 && chance(2)) {
+        level = 2;
+      }
+      const bool crossing = std::ranges::any_of(pages_, [&](const Page& p) {
+        return p.space == s && align_down(p.va, 21) == align_down(va, 21) &&
+               (p.level != 3 || level != 3);
+      });
+      if (crossing) continue;
+      const u64 place = builder_.entry(space.root, Granule::g4k, space.tsz, va, level);
+      pages_.push_back({va, level, place, s});
+      if (!chance(4)) builder_.store(place, leaf(pages_.back()));
+    }
+  }
+
+  u64 leaf(const Page& page) {
+    LeafBits bits;
+    bits.writable = !chance(4);
+    bits.ng = !globals_ || chance(2);
+    const u64 pa = page.level == 3 ? builder_.data(0x1000 * pick(16))
+                                   : align_down(builder_.data(), 21) + block * pick(2);
+    return leaf_word(Granule::g4k, page.level, pa, bits);
+  }
+
+  spec::Cd<u64> cd_of(unsigned s) {
+    return builder_.plain_cd(spaces_[s].root, spaces_[s].tsz, spaces_[s].asid);
+  }
+
+  void access() {
+    const auto e = static_cast<unsigned>(pick(engines_));
+    u64 va = 0x1000 * pick(5);
+    if (!pages_.empty() && !chance(6)) {
+      const Page& page = pages_[pick(pages_.size())];
+      va = page.va + (page.level == 3 ? 0 : 0x1000 * pick(8));
+    }
+    builder_.access(va + 4 * pick(64), chance(2), e);
+  }
+
+  Command cover(const Page& page) {
+    const unsigned asid = spaces_[page.space].asid;
+    switch (pick(7)) {
+      case 0: return spec::cmd_tlbi_nsnh_all();
+      case 1: return spec::cmd_tlbi_nh_all(0);
+      case 2: return spec::cmd_tlbi_nh_asid(0, static_cast<u16>(asid));
+      default: break;
+    }
+    Command command;
+    command.op = chance(3) ? Opcode::tlbi_nh_vaa : Opcode::tlbi_nh_va;
+    if (command.op == Opcode::tlbi_nh_va) {
+      command.asid = chance(10) ? 1 + pick(3) : asid;
+    }
+    command.address = page.va;
+    command.leaf = !chance(3);
+    if (builder_.capabilities().ril && chance(2)) {
+      command.tg = 1;
+      command.ttl = chance(2) ? page.level : 0;
+      command.num = pick(4);
+      command.scale = chance(3) ? pick(12) : pick(3);
+      if (command.ttl == 0 && command.num == 0 && command.scale == 0) command.num = 1;
+      if (chance(4) && page.va >= 0x2000) command.address = page.va - 0x1000;
+      if (command.ttl == 2) command.address = align_down(command.address, 21);
+    }
+    return command;
+  }
+
+  /// Break before make: nothing valid takes the place of something valid before a CMD_SYNC.
+  void change_page() {
+    if (pages_.empty()) return;
+    const Page page = pages_[pick(pages_.size())];
+    if ((builder_.word(page.place) & 1) == 0) {
+      builder_.store(page.place, leaf(page));
+      return;
+    }
+    builder_.store(page.place, 0);
+    if (chance(3)) access();
+    if (chance(4)) return;  // stale from here on
+    builder_.command(cover(page));
+    if (chance(8)) return;
+    builder_.sync();
+    if (chance(2)) builder_.store(page.place, leaf(page));
+  }
+
+  void change_stream() {
+    const auto e = static_cast<unsigned>(pick(engines_));
+    const u64 place = builder_.ste_place(builder_.sid(e));
+    spec::Ste<u64> next = builder_.stage1_ste(e);
+    const u64 kind = pick(4);
+    if (kind == 0) next = spec::make_abort_ste();
+    if (kind == 1) next.dw[0] = 0;
+    // One word says it: Config and V.
+    builder_.store(place,
+                   kind < 2 ? (next.dw[0] | (builder_.word(place) & ~mask(3, 0))) : next.dw[0]);
+    if (chance(4)) return;
+    const u32 sid = builder_.sid(e);
+    builder_.command(chance(3)   ? spec::cmd_cfgi_all()
+                     : chance(2) ? spec::cmd_cfgi_ste(sid, chance(2))
+                                 : spec::cmd_cfgi_ste_range(sid, static_cast<unsigned>(pick(8))));
+    builder_.sync();
+  }
+
+  /// Another space for an engine: through an invalid CD.
+  void change_cd() {
+    const auto e = static_cast<unsigned>(pick(engines_));
+    const u32 sid = builder_.sid(e);
+    const auto cfgi = [&] {
+      builder_.command(chance(3)   ? spec::cmd_cfgi_cd_all(sid)
+                       : chance(3) ? spec::cmd_cfgi_ste(sid, chance(2))
+                                   : spec::cmd_cfgi_cd(sid, 0, chance(2)));
+      builder_.sync();
+    };
+    builder_.store(builder_.cd_place(e), builder_.word(builder_.cd_place(e)) & ~(u64{1} << 31));
+    if (chance(2)) access();
+    cfgi();
+    const auto s = static_cast<unsigned>(pick(spaces_.size()));
+    const spec::Cd<u64> cd = cd_of(s);
+    for (unsigned i = spec::cd_words; i-- != 1;) {
+      const u64 place = builder_.cd_place(e) + 8 * i;
+      if (builder_.word(place) != cd.dw[i]) builder_.store(place, cd.dw[i]);
+    }
+    cfgi();
+    builder_.store(builder_.cd_place(e), cd.dw[0]);
+    if (!chance(4)) cfgi();
+    uses_[e] = s;
+  }
+
+  void step() {
+    switch (pick(12)) {
+      case 0:
+      case 1:
+      case 2:
+      case 3: access(); return;
+      case 4:
+      case 5:
+      case 6:
+      case 7:
+        change_page();
+        access();
+        return;
+      case 8:
+        change_stream();
+        access();
+        return;
+      case 9:
+        change_cd();
+        access();
+        return;
+      case 10:
+        if (chance(2)) {
+          builder_.poll();
+        } else if (!pages_.empty()) {
+          builder_.command(cover(pages_[pick(pages_.size())]));
+        }
+        return;
+      default:
+        if (!chance(3)) {
+          builder_.sync();
+          return;
+        }
+        builder_.disable();
+        if (chance(2)) builder_.invalidate_all();
+        builder_.enable();
+        return;
+    }
+  }
+
+  struct Space {
+    u64 root = 0;
+    unsigned tsz = 25, asid = 1;
+  };
+
+  std::mt19937_64 engine_;
+  CaseBuilder builder_;
+  std::vector<Space> spaces_;
+  std::vector<Page> pages_;
+  std::vector<unsigned> uses_;
+  unsigned engines_ = 1;
+  bool globals_ = false;
+};
+
+}  // namespace
+
+Case random_case(const DeviceIdentity& device, u64 seed, u64 number) {
+  return RandomCase(device, seed, number).make();
+}
+
+}  // namespace iommucheck::oracle

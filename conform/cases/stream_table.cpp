@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: MIT
+// Stream tables and STEs. IHI 0070 3.3, 5.1, 5.2; arch 2.
+#include <fmt/format.h>
+
+#include "base/bits.h"
+#include "conform/cases/directed.h"
+#include "spec/smmu/stream_table.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+namespace reg = spec::reg;
+
+/// A stream with one mapped page, then the STE changed before SMMUEN = 1.
+template <class Change>
+void with_ste(const DeviceIdentity& device, std::vector<Case>& cases, const std::string& name,
+              Change&& change) {
+  CaseBuilder b(device, "ste: " + name);
+  const u64 root = b.root(spec::Granule::g4k, 25);
+  b.map(root, 0x1000, b.data());
+  b.cd(0, b.plain_cd(root));
+  spec::Ste<u64> ste = b.stage1_ste(0);
+  change(ste, b);
+  b.ste(0, ste);
+  b.enable();
+  b.both(0x1000);
+  b.poll();
+  b.both(b.data(0x40));
+  b.poll();
+  cases.push_back(b.take());
+}
+
+void ste_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const auto one = [&](const std::string& name, unsigned word, unsigned hi, unsigned lo,
+                       u64 value) {
+    with_ste(device, cases, name, [&](spec::Ste<u64>& ste, CaseBuilder&) {
+      ste.dw[word] = with_bits(ste.dw[word], hi, lo, value);
+    });
+  };
+  one("V = 0", 0, 0, 0, 0);
+  for (u64 config = 0; config < 8; ++config) {
+    one(fmt::format("Config = {}", config), 0, 3, 1, config);
+  }
+  for (const u64 max : {1U, 5U, 20U, 31U}) one(fmt::format("S1CDMax = {}", max), 0, 63, 59, max);
+  for (u64 format = 1; format < 4; ++format) {
+    one(fmt::format("S1Fmt = {}", format), 0, 5, 4, format);
+  }
+  for (u64 dss = 0; dss < 3; ++dss) one(fmt::format("S1DSS = {}", dss), 1, 1, 0, dss);
+  one("S1STALLD = 1", 1, 27, 27, 1);
+  for (u64 eats = 1; eats < 3; ++eats) one(fmt::format("EATS = {}", eats), 1, 29, 28, eats);
+  for (u64 strw = 1; strw < 4; ++strw) one(fmt::format("STRW = {}", strw), 1, 31, 30, strw);
+  one("S2VMID = 5", 2, 15, 0, 5);
+  one("S2VMID = 0x105", 2, 15, 0, 0x105);
+  one("stage 2 fields without stage 2", 2, 58, 32, 0x7ffffff);
+  one("CONT = 3, alone", 1, 16, 13, 0);
+  one("MEV = 1", 1, 19, 19, 1);
+  one("SHCFG = 1", 1, 45, 44, 1);
+  one("PRIVCFG = 3", 1, 49, 48, 3);
+  one("INSTCFG = 3", 1, 51, 50, 3);
+  with_ste(device, cases, "S1ContextPtr beyond OAS", [](spec::Ste<u64>& ste, CaseBuilder& b) {
+    ste.dw[0] |= u64{1} << b.capabilities().oas_lg2;
+  });
+  with_ste(device, cases, "bypass",
+           [](spec::Ste<u64>& ste, CaseBuilder&) { ste = spec::make_bypass_ste(); });
+  with_ste(device, cases, "abort",
+           [](spec::Ste<u64>& ste, CaseBuilder&) { ste = spec::make_abort_ste(); });
+}
+
+void range_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  // StreamIDs beyond the table: with and without RECINVSID.
+  for (const u32 cr2 : {2U, 0U}) {
+    for (const unsigned log2size : {0U, 4U, 5U, 6U}) {
+      CaseBuilder b(device, fmt::format("stream table: LOG2SIZE {}, CR2 {}", log2size, cr2),
+                    {.log2size = log2size, .cr2 = cr2});
+      for (unsigned e = 0; e < device.sids.size(); ++e) {
+        if (b.sid(e) >> log2size == 0) b.ste(e, spec::make_bypass_ste());
+      }
+      b.enable();
+      for (unsigned e = 0; e < device.sids.size(); ++e) b.both(b.data(0x100 * e), e);
+      b.poll();
+      cases.push_back(b.take());
+    }
+  }
+  // Bypass beyond the output size.
+  CaseBuilder b(device, "ste: bypass beyond OAS");
+  b.ste(0, spec::make_bypass_ste());
+  b.enable();
+  b.access(u64{1} << b.capabilities().oas_lg2);
+  b.access((u64{1} << b.capabilities().oas_lg2) | b.data(), true);
+  b.access(b.data());
+  b.poll();
+  cases.push_back(b.take());
+}
+
+/// The table is aligned to its size, whatever the low bits of its address say. IHI 0070 6.3.24.
+void alignment_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  for (const unsigned bit : {6U, 11U}) {  // 64 STEs are 2^12 bytes
+    CaseBuilder b(device, fmt::format("stream table: bit {} of STRTAB_BASE is set", bit));
+    b.asks(spec::Rule::STREAM_TABLE_FORMAT);
+    b.ste(0, spec::make_bypass_ste());
+    b.write(reg::strtab_base, device.structures_pa | u64{1} << bit, 8);
+    b.enable();
+    b.both(b.data(0x40));
+    b.poll();
+    cases.push_back(b.take());
+  }
+  if (!spec::parse_capabilities(device.id).two_level_stream_table) return;
+  CaseBuilder b(device, "stream table: two levels, bit 6 of L2Ptr is set",
+                {.log2size = 10, .two_level = true, .split = 6});
+  b.asks(spec::Rule::L1STD_SPAN);
+  const u64 array = b.memory(64 << 6, 64 << 6);
+  b.store(device.structures_pa, array | 64 | 7);
+  b.ste(0, spec::make_bypass_ste());
+  b.enable();
+  b.both(b.data(0x40));
+  b.poll();
+  cases.push_back(b.take());
+}
+
+void two_level_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned split,
+                    u64 span, bool array_too_small) {
+  CaseBuilder b(device, fmt::format("stream table: two levels, SPLIT {}, Span {}", split, span),
+                {.log2size = 10, .two_level = true, .split = split});
+  const u64 array = b.memory(u64{64} << split, u64{64} << split);
+  const spec::StreamTable table =
+      spec::stream_table_of(device.structures_pa, 10 | (split << 6) | (1U << 16), b.capabilities());
+  const u64 place = spec::l1std_address<u64>(table, b.sid(0));
+  b.store(place, array | span);
+  if (!array_too_small) {
+    b.ste(0, spec::make_bypass_ste());
+  } else {
+    // Where it would be if Span were large enough: it must not be used.
+    const u64 index = b.sid(0) & mask(table.split - 1, 0);
+    b.store(array + 64 * index, spec::make_bypass_ste().dw[0]);
+    b.store(array + 64 * index + 8, spec::make_bypass_ste().dw[1]);
+  }
+  b.enable();
+  b.both(b.data(0x40));
+  b.poll();
+  cases.push_back(b.take());
+}
+
+void two_level_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  for (const unsigned split : {6U, 8U, 10U}) two_level_case(device, cases, split, split + 1, false);
+  two_level_case(device, cases, 6, 6, false);
+  two_level_case(device, cases, 6, 0, true);
+  two_level_case(device, cases, 6, 3, true);  // 4 STEs, the StreamID needs 17
+  two_level_case(device, cases, 6, 5, true);
+  two_level_case(device, cases, 6, 8, true);   // beyond SPLIT + 1
+  two_level_case(device, cases, 6, 12, true);  // reserved
+  two_level_case(device, cases, 8, 31, true);
+  {
+    CaseBuilder b(device, "stream table: an L1STD that becomes valid",
+                  {.log2size = 10, .two_level = true, .split = 6});
+    const u64 array = b.memory(64 << 6, 64 << 6);
+    b.enable();
+    b.access(b.data());
+    b.poll();
+    b.store(device.structures_pa, array | 7);
+    b.ste(0, spec::make_bypass_ste());
+    b.command(spec::cmd_cfgi_ste(b.sid(0), false));
+    b.sync();
+    b.both(b.data());
+    b.poll();
+    cases.push_back(b.take());
+  }
+  // From two levels to a linear table, and back, with SMMUEN = 0 in between.
+  CaseBuilder b(device, "stream table: two levels, then linear",
+                {.log2size = 10, .two_level = true, .split = 6});
+  b.asks(spec::Rule::STREAM_TABLE_FORMAT);
+  const u64 array = b.memory(64 << 6, 64 << 6);
+  b.store(device.structures_pa, array | 7);
+  b.ste(0, spec::make_bypass_ste());
+  b.enable();
+  b.access(b.data());
+  b.poll();
+  b.disable();
+  const u64 linear = b.memory(64 << 6, 64 << 6);
+  b.store(linear + 64 * b.sid(0), spec::make_abort_ste().dw[0]);
+  b.write(reg::strtab_base, linear, 8);
+  b.write(reg::strtab_base_cfg, 6);
+  b.invalidate_all();
+  b.enable();
+  b.both(b.data());
+  b.poll();
+  cases.push_back(b.take());
+}
+
+/// SMMUEN = 0, before and after: GBPA.
+void disabled_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  CaseBuilder b(device, "disabled: transactions pass");
+  b.read(reg::gbpa);  // ABORT resets to what the implementation likes
+  b.both(b.data(0x10));
+  b.access(b.data(0x1000), true, 1);
+  b.enable();
+  b.access(b.data());
+  b.disable();
+  b.both(b.data(0x20));
+  b.poll();
+  cases.push_back(b.take());
+
+  CaseBuilder g(device, "disabled: GBPA.ABORT = 1");
+  g.read(reg::gbpa);
+  g.write(reg::gbpa, 0x1000 | spec::gbpa::abort | spec::gbpa::update);
+  g.read(reg::gbpa);
+  for (unsigned i = 1; i < 4; ++i) g.read(reg::gbpa);  // Update: some take their time
+  g.both(g.data(0x10));
+  g.poll();
+  g.write(reg::gbpa, 0x1000 | spec::gbpa::update);
+  for (unsigned i = 0; i < 4; ++i) g.read(reg::gbpa);
+  g.both(g.data(0x10));
+  cases.push_back(g.take());
+
+  CaseBuilder r(device, "disabled: GBPA reads as written");
+  r.write(reg::gbpa, 0x1000 | spec::gbpa::abort | spec::gbpa::update);
+  for (unsigned i = 0; i < 4; ++i) r.read(reg::gbpa);
+  cases.push_back(r.take());
+}
+
+}  // namespace
+
+void stream_table_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  ste_cases(device, cases);
+  range_cases(device, cases);
+  disabled_cases(device, cases);
+  alignment_cases(device, cases);
+  if (spec::parse_capabilities(device.id).two_level_stream_table) two_level_cases(device, cases);
+}
+
+}  // namespace iommucheck::oracle

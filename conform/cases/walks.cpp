@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT
+// Walks at each granule, TxSZ and level. DDI 0487 D8.2; arch 4.1, 4.2.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/bits.h"
+#include "conform/cases/directed.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using spec::Granule;
+
+u64 tg0_of(Granule granule) {
+  return granule == Granule::g4k ? 0 : granule == Granule::g64k ? 1 : 2;
+}
+
+/// Leaves at every level, at the first and the last address of the half; addresses beside them.
+void granule_case(const DeviceIdentity& device, std::vector<Case>& cases, Granule granule,
+                  unsigned tsz) {
+  CaseBuilder b(
+      device, fmt::format("walk: granule {} KiB, T0SZ {}", pow2(page_shift(granule)) / 1024, tsz));
+  const u64 root = b.root(granule, tsz);
+  const unsigned start = spec::start_level<u64>(granule, tsz);
+  const u64 end = pow2(64 - tsz);
+  std::vector<u64> asked;
+  const u64 page = pow2(page_shift(granule));
+  b.map(root, page, b.data(), 3, {}, granule, tsz);
+  b.map(root, end - page, b.data(page), 3, {}, granule, tsz);
+  asked.insert(asked.end(), {page, page + page - 4, end - page + 0x10, 0, 2 * page});
+  for (unsigned level = start; level < 3; ++level) {
+    const u64 size = pow2(level_shift(granule, level));
+    if (!spec::block_allowed(granule, level) || size > end / 4) continue;
+    const u64 pa = align_down(b.data(), level_shift(granule, level));
+    const u64 va = end / 2;
+    const u64 place = va + (level - start) * size * 2;
+    if (place + size > end - size) continue;
+    b.map(root, place, pa, level, {}, granule, tsz);
+    asked.push_back(place + (b.data(0x3000) - pa));
+    asked.push_back(place + (b.data() - pa));
+    asked.push_back(place + size);
+  }
+  asked.insert(asked.end(), {end, end + page, end << 1, (end - page) | (end << 1)});
+  spec::Cd<u64> cd = b.plain_cd(root, tsz);
+  cd.dw[0] |= tg0_of(granule) << 6;
+  b.cd(0, cd);
+  b.ste(0, b.stage1_ste(0));
+  b.enable();
+  for (const u64 va : asked) {
+    if (device.iova_end == 0 || va < device.iova_end) b.both(va);
+  }
+  b.poll();
+  cases.push_back(b.take());
+}
+
+/// Contiguous groups that agree; each member on its own.
+void contiguous_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  for (const unsigned level : {2U, 3U}) {
+    CaseBuilder b(device, fmt::format("walk: contiguous leaves at level {}", level));
+    const u64 root = b.root(Granule::g4k, 25);
+    const u64 size = pow2(level_shift(Granule::g4k, level));
+    const u64 group = 16 * size;
+    LeafBits bits;
+    bits.extra = u64{1} << 52;
+    const u64 pa = align_down(b.data(), level == 3 ? 16 : 25);
+    for (u64 i = 0; i < 16; ++i) b.map(root, group + i * size, pa + i * size, level, bits);
+    b.translate(0, root);
+    for (u64 i = 0; i < 16; ++i) {
+      const u64 offset = group + i * size;
+      const u64 to = pa + i * size;
+      if (to + 0x10 >= b.data() && to + 0x10 < b.data() + device.data_bytes) b.both(offset + 0x10);
+    }
+    b.access(group - 4);
+    b.access(2 * group);
+    b.poll();
+    cases.push_back(b.take());
+  }
+}
+
+/// The same tables under two streams, two tables under two ASIDs, a half that is off.
+void stream_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  CaseBuilder b(device, "walk: two streams share a table");
+  const u64 root = b.root(Granule::g4k, 25);
+  b.map(root, 0x1000, b.data());
+  b.map(root, 0x200000, align_down(b.data(), 21), 2);
+  for (unsigned e = 0; e < 2; ++e) {
+    b.cd(e, b.plain_cd(root));
+    b.ste(e, b.stage1_ste(e));
+  }
+  b.enable();
+  for (unsigned e = 0; e < 2; ++e) {
+    b.both(0x1000, e);
+    b.both(0x200000, e);
+    b.access(0x2000, true, e);
+  }
+  b.poll();
+  cases.push_back(b.take());
+
+  CaseBuilder c(device, "walk: two ASIDs, two tables");
+  u64 roots[2];
+  for (unsigned e = 0; e < 2; ++e) {
+    roots[e] = c.root(Granule::g4k, 25);
+    c.map(roots[e], 0x1000, c.data(0x1000 * e));
+    c.cd(e, c.plain_cd(roots[e], 25, 1 + e));
+    c.ste(e, c.stage1_ste(e));
+  }
+  c.enable();
+  for (unsigned round = 0; round < 2; ++round) {
+    for (unsigned e = 0; e < 2; ++e) c.both(0x1000, e);
+  }
+  c.poll();
+  cases.push_back(c.take());
+
+  // A global page is met under each ASID.
+  CaseBuilder g(device, "walk: a global page and two ASIDs");
+  const u64 shared = g.root(Granule::g4k, 25);
+  LeafBits global;
+  global.ng = false;
+  g.map(shared, 0x1000, g.data(), 3, global);
+  for (unsigned e = 0; e < 2; ++e) {
+    g.cd(e, g.plain_cd(shared, 25, 1 + e));
+    g.ste(e, g.stage1_ste(e));
+  }
+  g.enable();
+  for (unsigned e = 0; e < 2; ++e) g.both(0x1000, e);
+  g.poll();
+  cases.push_back(g.take());
+
+  CaseBuilder t(device, "walk: TBI0 ignores the top byte");
+  const u64 small = t.root(Granule::g4k, 25);
+  t.map(small, 0x1000, t.data());
+  spec::Cd<u64> cd = t.plain_cd(small);
+  cd.dw[0] |= u64{1} << 38;
+  t.cd(0, cd);
+  t.ste(0, t.stage1_ste(0));
+  t.enable();
+  t.both(0x1000);
+  if (device.iova_end == 0) t.both(u64{0x5a} << 56 | 0x1000);
+  t.access(u64{1} << 40 | 0x1000);
+  t.poll();
+  cases.push_back(t.take());
+
+  if (device.iova_end != 0) return;
+  CaseBuilder h(device, "walk: both halves");
+  const u64 low = h.root(Granule::g4k, 25);
+  const u64 high = h.root(Granule::g4k, 28);
+  const u64 top = ~mask(35, 0);
+  h.map(low, 0x1000, h.data());
+  h.map(high, 0x2000, h.data(0x1000), 3, {}, Granule::g4k, 28);
+  spec::Cd<u64> both = h.plain_cd(low);
+  both.dw[0] = with_bits(both.dw[0], 30, 16, 28 | (2 << 6));
+  both.dw[2] = high;
+  h.cd(0, both);
+  h.ste(0, h.stage1_ste(0));
+  h.enable();
+  h.both(0x1000);
+  h.both(top | 0x2000);
+  h.access(top | 0x3000);
+  h.access(u64{1} << 55 | 0x1000);
+  h.poll();
+  cases.push_back(h.take());
+}
+
+}  // namespace
+
+void walk_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const spec::Capabilities caps = spec::parse_capabilities(device.id);
+  const auto sizes = [&](Granule granule) {
+    for (unsigned tsz = 16; tsz <= 39; ++tsz) granule_case(device, cases, granule, tsz);
+  };
+  if (caps.gran4k) sizes(Granule::g4k);
+  if (caps.gran16k) sizes(Granule::g16k);
+  if (caps.gran64k) sizes(Granule::g64k);
+  contiguous_cases(device, cases);
+  stream_cases(device, cases);
+}
+
+std::vector<Case> directed_cases(const DeviceIdentity& device) {
+  std::vector<Case> cases;
+  stream_table_cases(device, cases);
+  descriptor_cases(device, cases);
+  walk_cases(device, cases);
+  command_cases(device, cases);
+  register_content_cases(device, cases);
+  invalidation_cases(device, cases);
+  queue_cases(device, cases);
+  return cases;
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: MIT
+#include "conform/conform.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+
+#include "conform/cases/directed.h"
+#include "conform/dut/qemu.h"
+#include "conform/dut/spec_device.h"
+#include "conform/judge_case.h"
+#include "conform/runner.h"
+#include "conform/verdicts.h"
+#include "trace/trace_file.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using spec::Rule;
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+/// The file that is checked in for the device, if there is one.
+std::string default_known(const DeviceIdentity& identity) {
+  const std::size_t minor = identity.version.rfind('.');
+  const std::string version = identity.version.substr(0, minor);
+  const std::string path =
+      std::string(IOMMUCHECK_SOURCE_DIR) + "/data/known/" + identity.name + "-" + version + ".json";
+  std::error_code error;
+  return std::filesystem::is_regular_file(path, error) ? path : std::string();
+}
+
+class Conform {
+ public:
+  Conform(DeviceUnderTest& device, const ConformOptions& options)
+      : device_(device), options_(options), judge_(device.identity()), began_(now()) {
+    result_.device = device.identity().name;
+    result_.version = device.identity().version;
+    result_.seed = options.seed;
+  }
+
+  Expected<ConformResult> run() {
+    if (auto ok = load_known(); !ok) return std::unexpected(ok.error());
+    if (!options_.replay.empty()) {
+      if (auto ok = replay(options_.replay, nullptr); !ok) return std::unexpected(ok.error());
+      return finish();
+    }
+    for (const KnownDivergence& known : known_.divergences) {
+      if (auto ok = replay(known_.trace_path(known), &known); !ok) {
+        return std::unexpected(ok.error());
+      }
+    }
+    for (const Case& one : directed_cases(device_.identity())) {
+      if (stopped()) break;
+      if (auto ok = run_one(one, true); !ok) return std::unexpected(ok.error());
+      ++result_.directed;
+    }
+    while (options_.random && !stopped() && more()) {
+      const Case one = random_case(device_.identity(), options_.seed, result_.random);
+      if (auto ok = run_one(one, result_.random % 8 == 0); !ok) {
+        return std::unexpected(ok.error());
+      }
+      ++result_.random;
+    }
+    return finish();
+  }
+
+ private:
+  Expected<void> load_known() {
+    known_.device = device_.identity().name;
+    known_.version = device_.identity().version;
+    if (!options_.use_known) return {};
+    const std::string path =
+        options_.known.empty() ? default_known(device_.identity()) : options_.known;
+    if (path.empty()) return {};
+    auto file = read_known(path);
+    if (!file) return std::unexpected(file.error());
+    if (file->device != device_.identity().name ||
+        !(device_.identity().version + ".").starts_with(file->version + ".")) {
+      return fail(ErrorCode::bad_input, path + ": is for " + file->device + " " + file->version +
+                                            ", the device is " + device_.identity().name + " " +
+                                            device_.identity().version);
+    }
+    known_ = std::move(*file);
+    result_.known_file = path;
+    return {};
+  }
+
+  bool stopped() {
+    if (options_.stop && options_.stop()) result_.stopped = true;
+    return result_.stopped;
+  }
+  bool more() const {
+    if (options_.cases != 0 && result_.random >= options_.cases) return false;
+    return options_.seconds <= 0 ? options_.cases != 0 : now() - began_ < options_.seconds;
+  }
+  void show_progress() {
+    if (!options_.progress) return;
+    ConformProgress progress;
+    progress.cases = cases_;
+    progress.accesses = judge_.monitor().device_rules()->numbers().accesses;
+    progress.divergences = result_.divergences.size();
+    progress.seconds = now() - began_;
+    progress.fraction_done = options_.seconds > 0 ? progress.seconds / options_.seconds : 0;
+    options_.progress(progress);
+  }
+
+  /// Runs and judges; what it shows, if anything.
+  Expected<std::vector<Divergence>> look(const Case& what, Run* kept = nullptr) {
+    auto run = run_case(device_, what);
+    if (!run) return std::unexpected(run.error());
+    std::vector<Divergence> found = judge_.judge(run->trace);
+    if (!run->death.empty()) {
+      ++result_.deaths;
+      found.push_back({Rule::DEVICE_SURVIVES, kind_of(run->death), "the device died: " + run->death,
+                       run->trace.events.size() - 1});
+    }
+    if (kept != nullptr) *kept = std::move(*run);
+    return found;
+  }
+
+  Expected<void> run_one(const Case& what, bool count) {
+    Run run;
+    auto found = look(what, &run);
+    if (!found) return std::unexpected(found.error());
+    ++cases_;
+    if (const auto rule = spec::find_rule(what.asks)) ++asked_[static_cast<std::size_t>(*rule)];
+    if (count && found->empty()) judge_.count_invalidations(run.trace);
+    for (const Divergence& one : *found) {
+      if (auto ok = note(what, one); !ok) return ok;
+    }
+    show_progress();
+    return {};
+  }
+
+  /// A divergence: counted; the first of its kind is made short and written.
+  Expected<void> note(const Case& what, const Divergence& found) {
+    ++broken_[static_cast<std::size_t>(found.rule)];
+    for (FoundDivergence& old : result_.divergences) {
+      if (!old.divergence.same(found)) continue;
+      ++old.times;
+      return {};
+    }
+    FoundDivergence fresh{.divergence = found,
+                          .known_id = {},
+                          .times = 1,
+                          .first_case = what.name,
+                          .steps = {},
+                          .trace_path = {}};
+    if (const KnownDivergence* known = known_.find(found)) {
+      fresh.known_id = known->id;
+      fresh.trace_path = known_.trace_path(*known);
+      result_.divergences.push_back(std::move(fresh));
+      return {};
+    }
+    auto shortest = shrink(what, found);
+    if (!shortest) return std::unexpected(shortest.error());
+    Run run;
+    auto again = look(*shortest, &run);
+    if (!again) return std::unexpected(again.error());
+    for (const Divergence& one : *again) {
+      if (one.same(found)) fresh.divergence = one;
+    }
+    for (std::size_t i = shortest->fixed; i < shortest->steps.size(); ++i) {
+      fresh.steps.push_back(step_text(shortest->steps[i]));
+    }
+    if (!options_.report.empty()) {
+      const std::string path = trace_folder() + "/" + suggested_id(found) + ".jsonl";
+      std::error_code error;
+      std::filesystem::create_directories(trace_folder(), error);
+      if (auto ok = trace::write_trace(run.trace, path); !ok) return ok;
+      fresh.trace_path = path;
+    }
+    result_.divergences.push_back(std::move(fresh));
+    return {};
+  }
+  std::string trace_folder() const {
+    return options_.report + "/" + device_.identity().name + "-" + short_version();
+  }
+  std::string short_version() const {
+    const std::string& version = device_.identity().version;
+    return version.substr(0, version.rfind('.'));
+  }
+
+  /// Leaves out steps, many at once and then single ones, as long as the same is found.
+  Expected<Case> shrink(Case shortest, const Divergence& wanted) {
+    constexpr unsigned runs_max = 400;
+    unsigned runs = 0;
+    auto before = look(shortest);
+    if (!before) return std::unexpected(before.error());
+    const std::vector<Rule> drivers = judge_.drivers();
+    for (std::size_t size = (shortest.steps.size() - shortest.fixed) / 2; size != 0;) {
+      bool any = false;
+      for (std::size_t at = shortest.steps.size(); at > shortest.fixed && runs < runs_max;) {
+        const std::size_t n = std::min(size, at - shortest.fixed);
+        at -= n;
+        Case shorter = shortest;
+        const auto first = shorter.steps.begin() + static_cast<std::ptrdiff_t>(at);
+        shorter.steps.erase(first, first + static_cast<std::ptrdiff_t>(n));
+        ++runs;
+        auto found = look(shorter);
+        if (!found) return std::unexpected(found.error());
+        const auto same = [&](const Divergence& one) { return one.same(wanted); };
+        if (std::ranges::none_of(*found, same)) continue;
+        // No new mistakes of the driver: they would allow the device more, or something else.
+        const auto new_one = [&](Rule rule) {
+          return std::ranges::find(drivers, rule) == drivers.end();
+        };
+        if (std::ranges::any_of(judge_.drivers(), new_one)) continue;
+        shortest = std::move(shorter);
+        any = true;
+        at = std::min(at, shortest.steps.size());
+      }
+      if (runs >= runs_max) break;
+      if (!any || size > 1) size = size == 1 ? 0 : size / 2;
+    }
+    return shortest;
+  }
+
+  /// A trace on this device. `known`: it has to show that divergence.
+  Expected<void> replay(const std::string& path, const KnownDivergence* known) {
+    auto trace = trace::read_trace(path);
+    if (!trace) return std::unexpected(trace.error());
+    auto what = case_of(*trace, path);
+    if (!what) return std::unexpected(what.error());
+    auto found = look(*what);
+    if (!found) return std::unexpected(found.error());
+    ++cases_;
+    bool there = false;
+    for (const Divergence& one : *found) {
+      const KnownDivergence* its = known_.find(one);
+      there |= its != nullptr && its == known;
+      ++broken_[static_cast<std::size_t>(one.rule)];
+      const auto same = [&](const FoundDivergence& old) { return old.divergence.same(one); };
+      const auto old = std::ranges::find_if(result_.divergences, same);
+      if (old != result_.divergences.end()) {
+        ++old->times;
+        continue;
+      }
+      result_.divergences.push_back({.divergence = one,
+                                     .known_id = its != nullptr ? its->id : "",
+                                     .times = 1,
+                                     .first_case = path,
+                                     .steps = {},
+                                     .trace_path = path});
+    }
+    if (known != nullptr && !there) result_.vanished.push_back(*known);
+    return {};
+  }
+
+  /// The file as it would be now: what is new has to be explained by whoever keeps it.
+  Expected<void> write_report() {
+    if (options_.report.empty() || !options_.replay.empty()) return {};
+    KnownFile file = known_;
+    file.device = device_.identity().name;
+    file.version = short_version();
+    std::erase_if(file.divergences, [&](const KnownDivergence& known) {
+      return std::ranges::any_of(result_.vanished,
+                                 [&](const KnownDivergence& gone) { return gone.id == known.id; });
+    });
+    for (const FoundDivergence& found : result_.divergences) {
+      if (!found.known_id.empty()) continue;
+      file.divergences.push_back(
+          {.id = suggested_id(found.divergence),
+           .rule = std::string(spec::rule_name(found.divergence.rule)),
+           .kind = found.divergence.kind,
+           .section = std::string(spec::rule_info(found.divergence.rule).section),
+           .why = "TO DO: " + found.divergence.text,
+           .correct = std::string(spec::rule_info(found.divergence.rule).text)});
+    }
+    std::error_code error;
+    std::filesystem::create_directories(options_.report, error);
+    return write_text(
+        options_.report + "/" + device_.identity().name + "-" + short_version() + ".json",
+        known_text(file));
+  }
+
+  Expected<ConformResult> finish() {
+    if (auto ok = write_report(); !ok) return std::unexpected(ok.error());
+    const DeviceRules::Numbers& numbers = judge_.monitor().device_rules()->numbers();
+    result_.accesses = numbers.accesses;
+    result_.records = numbers.records;
+    result_.stale_allowed = numbers.stale_allowed;
+    result_.open = numbers.open;
+    result_.any = numbers.any;
+    result_.undetermined = numbers.undetermined;
+    result_.gave_up = judge_.gave_up();
+    result_.rules = device_rule_counts(judge_, asked_, broken_, cases_);
+    result_.seconds = now() - began_;
+    return std::move(result_);
+  }
+
+  DeviceUnderTest& device_;
+  const ConformOptions& options_;
+  CaseJudge judge_;
+  double began_;
+  KnownFile known_;
+  ConformResult result_;
+  std::array<u64, 256> broken_{};
+  std::array<u64, 256> asked_{};  // cases that ask for a rule by name
+  u64 cases_ = 0;
+};
+
+}  // namespace
+
+Violation violation_of(const FoundDivergence& found) {
+  const Divergence& divergence = found.divergence;
+  Violation violation(divergence.finding);
+  violation.rule = divergence.rule;
+  violation.party = spec::rule_info(divergence.rule).keeper;
+  violation.statement = divergence.text;
+  violation.promised.clear();
+  violation.kind = divergence.kind;
+  violation.remarks.push_back("kind: " + divergence.kind);
+  violation.remarks.push_back(fmt::format("first in: {}; {} times", found.first_case, found.times));
+  if (!found.steps.empty()) violation.remarks.emplace_back("the shortest case, after bring-up:");
+  for (const std::string& step : found.steps) violation.remarks.push_back("  " + step);
+  violation.trace_path = found.trace_path;
+  return violation;
+}
+
+bool ConformResult::held() const {
+  return vanished.empty() && gave_up == 0 &&
+         std::ranges::none_of(divergences,
+                              [](const FoundDivergence& d) { return d.known_id.empty(); });
+}
+
+Expected<std::unique_ptr<DeviceUnderTest>> open_device(const std::string& name, u64 seed) {
+  if (name == "spec") return std::make_unique<SpecDevice>(seed);
+  if (name == "qemu" || name.starts_with("qemu:")) {
+    auto device = QemuDevice::start(qemu_options(name));
+    if (!device) return std::unexpected(device.error());
+    return std::unique_ptr<DeviceUnderTest>(std::move(*device));
+  }
+  return fail(ErrorCode::bad_input,
+              "there is no device '" + name + "'; there are spec, qemu and qemu:PATH");
+}
+
+Expected<ConformResult> run_conform(DeviceUnderTest& device, const ConformOptions& options) {
+  return Conform(device, options).run();
+}
+
+Expected<ConformResult> run_conform(const ConformOptions& options) {
+  auto device = open_device(options.device, options.seed);
+  if (!device) return std::unexpected(device.error());
+  return run_conform(**device, options);
+}
+
+RunEnd end_of(const ConformResult& result) {
+  RunEnd end;
+  const auto is_new = [](const FoundDivergence& found) { return found.known_id.empty(); };
+  if (!result.vanished.empty() || std::ranges::any_of(result.divergences, is_new)) end.found();
+  if (result.stopped) {
+    end.undecided(fmt::format("stopped after {} cases", result.directed + result.random));
+  }
+  if (result.gave_up != 0) {
+    end.undecided(fmt::format("a bound of the specification was hit in {} cases", result.gave_up));
+  }
+  if (result.directed + result.random + result.accesses == 0) {
+    end.undecided("no case was run");
+  } else if (result.divergences.empty() && !any_rule(result.rules, RuleVerdict::holds)) {
+    end.undecided("no rule was exercised");
+  }
+  return end;
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+// A device under test against the specification, rule by rule. docs/conform.md.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "conform/dut/device.h"
+#include "conform/known.h"
+#include "monitor/rule_verdicts.h"
+#include "monitor/verdict.h"
+
+namespace iommucheck::oracle {
+
+struct ConformProgress {
+  u64 cases = 0, accesses = 0, divergences = 0;
+  double seconds = 0, fraction_done = 0;
+};
+
+struct ConformOptions {
+  std::string device = "spec";  ///< "spec", "qemu", "qemu:PATH OPTIONS"
+  u64 seed = 1;
+  double seconds = 60;  ///< for all of it; directed cases are finished in any case
+  u64 cases = 0;        ///< random cases at most; 0: what the time allows
+  bool random = true;   ///< false: directed cases and known traces alone
+  std::string known;    ///< a file, or empty: the one that fits the device, if there is one
+  bool use_known = true;
+  std::string report;  ///< folder for traces and the file as it would be now; or empty
+  std::string replay;  ///< a trace: only that
+  std::function<void(const ConformProgress&)> progress;
+  std::function<bool()> stop;
+};
+
+struct FoundDivergence {
+  Divergence divergence;
+  std::string known_id;  ///< empty: it is new
+  u64 times = 0;
+  std::string first_case;          ///< that showed it
+  std::vector<std::string> steps;  ///< of the shortest case found; empty for known ones
+  std::string trace_path;          ///< if it was written
+};
+
+/// As a finding, like any other.
+Violation violation_of(const FoundDivergence& found);
+
+struct ConformResult {
+  std::string device, version;
+  std::string known_file;
+  u64 seed = 0;
+  u64 directed = 0, random = 0;
+  u64 accesses = 0, records = 0, commands = 0;
+  u64 stale_allowed =
+      0;  ///< accesses whose outcome memory did not explain any more, and legal caches did
+  u64 open = 0, any = 0, undetermined = 0;
+  u64 deaths = 0, gave_up = 0;
+  double seconds = 0;
+  bool stopped = false;
+  std::vector<RuleCount> rules;
+  std::vector<FoundDivergence> divergences;
+  std::vector<KnownDivergence> vanished;
+  [[nodiscard]] bool held() const;
+};
+
+/// The device that the option names. Errors: bad_input, environment.
+Expected<std::unique_ptr<DeviceUnderTest>> open_device(const std::string& name, u64 seed);
+
+/// Errors: bad_input for options and files, environment for a device that does not come up.
+Expected<ConformResult> run_conform(const ConformOptions& options);
+/// The same with a device of the caller's (tests); `options.device` names it only.
+Expected<ConformResult> run_conform(DeviceUnderTest& device, const ConformOptions& options);
+
+/// The facts that the verdict of the run stands on.
+RunEnd end_of(const ConformResult& result);
+
+}  // namespace iommucheck::oracle

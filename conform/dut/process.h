@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+// A qemu-system-aarch64 process with an SMMUv3, edu devices and no running CPU: its qtest and QMP
+// sockets, and its RAM as memory of this process.
+#pragma once
+
+#include <sys/types.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "conform/dut/socket.h"
+
+namespace iommucheck::oracle {
+
+/// The "virt" machine with highmem=off.
+namespace qemu_map {
+inline constexpr u64 smmu = 0x09050000, ecam = 0x3f000000, pci_memory = 0x10000000,
+                     ram = 0x40000000, ram_bytes = 64U << 20;
+inline constexpr unsigned first_slot = 2, engines_max = 24;
+}  // namespace qemu_map
+
+struct QemuOptions {
+  std::string program = "qemu-system-aarch64";
+  std::vector<std::string> arguments;  ///< further ones
+  unsigned engines = 4;                ///< 1 to engines_max
+};
+
+/// "qemu", "qemu:/path/to/qemu-system-aarch64", "qemu:-L /folder", "qemu:/path -L /folder".
+QemuOptions qemu_options(std::string_view device);
+
+class QemuProcess {
+ public:
+  /// Starts it and waits for both sockets. Errors: environment, saying what to install.
+  static Expected<std::unique_ptr<QemuProcess>> start(const QemuOptions& options);
+  ~QemuProcess();
+  QemuProcess(const QemuProcess&) = delete;
+  QemuProcess& operator=(const QemuProcess&) = delete;
+
+  LineSocket& qtest() { return qtest_; }
+  [[nodiscard]] const std::string& version() const { return version_; }
+  [[nodiscard]] unsigned engines() const { return options_.engines; }
+  [[nodiscard]] u64* ram() const { return ram_; }
+  /// The machine's reset; returns when it is done.
+  Expected<void> system_reset();
+  /// A new process with the same RAM.
+  Expected<void> restart();
+  /// How it ended ("signal 6 (Aborted): first line of stderr"), or "still runs"; reaps it.
+  std::string post_mortem();
+
+ private:
+  QemuProcess() = default;
+  Expected<void> make_files();
+  Expected<void> spawn();
+  Expected<void> greet();
+  void end();
+  std::string stderr_head() const;
+
+  QemuOptions options_;
+  std::string folder_;
+  std::string version_;
+  pid_t pid_ = -1;
+  LineSocket qtest_;
+  LineSocket qmp_;
+  u64* ram_ = nullptr;
+};
+
+}  // namespace iommucheck::oracle

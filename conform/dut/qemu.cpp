@@ -1,0 +1,438 @@
+// SPDX-License-Identifier: MIT
+#include "conform/dut/qemu.h"
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <thread>
+#include <utility>
+
+#include "base/bits.h"
+#include "base/text.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+namespace reg = spec::reg;
+
+constexpr int answer_ms = 5000;
+constexpr unsigned looks_max = 5000;
+
+// Registers of an edu device, from its BAR on.
+constexpr u64 edu_source = 0x80, edu_destination = 0x88, edu_count = 0x90, edu_command = 0x98;
+constexpr u64 edu_buffer = 0x40000;
+constexpr u64 edu_start = 1, edu_to_memory = 2;
+constexpr char hex_digits[] = "0123456789abcdef";
+
+constexpr u64 bar_bytes = u64{1} << 20;
+constexpr u64 bar_of(unsigned engine) { return qemu_map::pci_memory + engine * bar_bytes; }
+constexpr u32 sid_of(unsigned engine) { return (qemu_map::first_slot + engine) << 3; }
+
+// Memory: structures, a page for copies, data.
+constexpr u64 structures = qemu_map::ram, structures_bytes = u64{8} << 20;
+constexpr u64 scratch = qemu_map::ram + (u64{60} << 20);
+constexpr u64 data = qemu_map::ram + (u64{8} << 20), data_bytes = u64{4} << 20;
+constexpr u64 page = 4096;
+
+/// What engine `engine` writes from word `index` of its buffer: no address of RAM.
+constexpr u32 mark(unsigned engine, u64 index) {
+  return 0xe0000000U | (engine << 16) | static_cast<u32>(index);
+}
+
+const char* read_name(unsigned size) { return size == 8 ? "readq" : "readl"; }
+const char* write_name(unsigned size) { return size == 8 ? "writeq" : "writel"; }
+
+}  // namespace
+
+QemuDevice::QemuDevice(std::unique_ptr<QemuProcess> process)
+    : process_(std::move(process)), engine_(process_->engines()) {}
+
+Expected<std::unique_ptr<QemuDevice>> QemuDevice::start(const QemuOptions& options) {
+  auto process = QemuProcess::start(options);
+  if (!process) return std::unexpected(process.error());
+  std::unique_ptr<QemuDevice> device(new QemuDevice(std::move(*process)));
+  device->tag_memory();
+  if (auto ok = device->set_up_engines(); !ok) return std::unexpected(ok.error());
+  if (auto ok = device->identify(); !ok) return std::unexpected(ok.error());
+  return device;
+}
+
+volatile u32* QemuDevice::word(u64 pa) const {
+  return reinterpret_cast<volatile u32*>(process_->ram()) + (pa - qemu_map::ram) / 4;
+}
+
+void QemuDevice::tag_memory() {
+  for (u64 pa = structures + structures_bytes; pa < scratch; pa += 8) {
+    process_->ram()[(pa - qemu_map::ram) / 8] = pa | ((pa + 4) << 32);
+  }
+}
+
+Expected<void> QemuDevice::identify() {
+  identity_.name = "qemu";
+  identity_.version = process_->version();
+  identity_.structures_pa = structures;
+  identity_.structures_bytes = structures_bytes;
+  identity_.data_pa = data;
+  identity_.data_bytes = data_bytes;
+  identity_.iova_end = u64{1} << 48;
+  identity_.prompt = true;
+  for (unsigned i = 0; i < engine_.size(); ++i) identity_.sids.push_back(sid_of(i));
+  Ticket idr[6];
+  for (u32 i = 0; i < 6; ++i) idr[i] = mmio_read(reg::idr0 + 4 * i, 4);
+  const Ticket iidr = mmio_read(reg::iidr, 4);
+  const Ticket aidr = mmio_read(reg::aidr, 4);
+  if (auto ok = settle(); !ok) return ok;
+  for (u32 i = 0; i < 6; ++i) identity_.id.idr[i] = static_cast<u32>(value(idr[i]));
+  identity_.id.iidr = static_cast<u32>(value(iidr));
+  identity_.id.aidr = static_cast<u32>(value(aidr));
+  if (identity_.id.idr[0] == 0) {
+    return fail(ErrorCode::environment, "there is no SMMUv3 at " + hex(qemu_map::smmu));
+  }
+  return {};
+}
+
+/// BARs, bus mastering, and the words that the engines write.
+Expected<void> QemuDevice::set_up_engines() {
+  cr0_ = gbpa_ = 0;
+  gbpa_used_ = two_level_ = false;
+  for (unsigned i = 0; i < engine_.size(); ++i) {
+    const u64 config = qemu_map::ecam + (u64{sid_of(i)} << 12);
+    command("writel", config + 0x10, bar_of(i));
+    command("writew", config + 4, 6);
+    for (u64 k = 0; k < buffer_words; ++k) *word(scratch + 4 * k) = mark(i, k);
+    engine_[i] = {};
+    if (!run_engine(i, scratch, edu_buffer, buffer_words * 4, 0)) break;
+  }
+  return settle();
+}
+
+// ---- the protocol -------------------------------------------------------------------------------
+
+void QemuDevice::failed(const Error& error) {
+  if (broken_) return;
+  broken_ = true;
+  why_broken_ = process_->post_mortem() + " (" + error.message + ")";
+}
+
+void QemuDevice::sent(Ticket ticket) {
+  ++counts_.commands;
+  expected_.push_back(ticket);
+  // Both sides may wait for the other to read, if answers are never fetched.
+  if (expected_.size() >= 512) {
+    if (auto ok = drain(); !ok) failed(ok.error());
+  }
+}
+
+void QemuDevice::command(std::string_view name, u64 address, u64 value) {
+  if (broken_) return;
+  char text[64];
+  char* at = text;
+  at = std::copy(name.begin(), name.end(), at);
+  *at++ = ' ';
+  *at++ = '0';
+  *at++ = 'x';
+  at = std::to_chars(at, text + sizeof text, address, 16).ptr;
+  *at++ = ' ';
+  *at++ = '0';
+  *at++ = 'x';
+  at = std::to_chars(at, text + sizeof text, value, 16).ptr;
+  process_->qtest().add({text, static_cast<std::size_t>(at - text)});
+  sent(no_ticket);
+}
+
+Ticket QemuDevice::question(std::string_view name, u64 address) {
+  const auto ticket = static_cast<Ticket>(values_.size());
+  values_.push_back(0);
+  if (broken_) return ticket;
+  char text[48];
+  char* at = text;
+  at = std::copy(name.begin(), name.end(), at);
+  *at++ = ' ';
+  *at++ = '0';
+  *at++ = 'x';
+  at = std::to_chars(at, text + sizeof text, address, 16).ptr;
+  process_->qtest().add({text, static_cast<std::size_t>(at - text)});
+  sent(ticket);
+  return ticket;
+}
+
+/// Sends what is collected and reads the answers: all, or the first `most`.
+Expected<void> QemuDevice::drain(std::size_t most) {
+  if (broken_) return fail(ErrorCode::unsupported, why_broken_);
+  LineSocket& qtest = process_->qtest();
+  if (auto ok = qtest.flush(answer_ms); !ok) return ok;
+  const std::size_t n = std::min(most, expected_.size());
+  for (std::size_t i = 0; i < n; ++i) {
+    auto line = qtest.line(answer_ms);
+    if (!line) return std::unexpected(line.error());
+    if (!line->starts_with("OK")) {
+      return fail(ErrorCode::environment, "qtest answers '" + std::string(*line) + "'");
+    }
+    if (expected_[i] == no_ticket) continue;
+    const std::size_t x = line->find("0x");
+    if (x == std::string_view::npos) return fail(ErrorCode::environment, "qtest gives no value");
+    std::from_chars(line->data() + x + 2, line->data() + line->size(), values_[expected_[i]], 16);
+  }
+  expected_.erase(expected_.begin(), expected_.begin() + static_cast<std::ptrdiff_t>(n));
+  return {};
+}
+
+// ---- registers and memory -----------------------------------------------------------------------
+
+void QemuDevice::before_next() {
+  if (!independent_) finish_dmas();
+}
+
+void QemuDevice::mmio_write(u32 offset, unsigned size, u64 value) {
+  before_next();
+  if (offset == reg::cr0) cr0_ = value;
+  if (offset == reg::gbpa) {
+    gbpa_ = value;
+    gbpa_used_ = true;
+  }
+  if (offset == reg::strtab_base_cfg) two_level_ |= bits(value, 17, 16) != 0;
+  command(write_name(size), qemu_map::smmu + offset, value);
+}
+
+Ticket QemuDevice::mmio_read(u32 offset, unsigned size) {
+  before_next();
+  return question(read_name(size), qemu_map::smmu + offset);
+}
+
+// Past what was already asked, memory is written in its turn; else directly.
+void QemuDevice::store(u64 pa, u64 value) {
+  before_next();
+  if (pa - qemu_map::ram >= qemu_map::ram_bytes) return;
+  if (expected_.empty() || independent_) {
+    reinterpret_cast<volatile u64*>(process_->ram())[(pa - qemu_map::ram) / 8] = value;
+    return;
+  }
+  command("writeq", pa, value);
+}
+
+void QemuDevice::fill(u64 pa, u64 words, u64 value) {
+  before_next();
+  if (pa - qemu_map::ram + 8 * words > qemu_map::ram_bytes) return;
+  if (!expected_.empty()) {
+    if (auto ok = drain(); !ok) return failed(ok.error());
+  }
+  std::fill_n(process_->ram() + (pa - qemu_map::ram) / 8, words, value);
+}
+
+Ticket QemuDevice::load(u64 pa) {
+  before_next();
+  if (expected_.empty() && pa - qemu_map::ram < qemu_map::ram_bytes) {
+    const u64 held = reinterpret_cast<volatile u64*>(process_->ram())[(pa - qemu_map::ram) / 8];
+    values_.push_back(held);
+    return static_cast<Ticket>(values_.size() - 1);
+  }
+  return question("readq", pa);
+}
+
+// ---- DMA ----------------------------------------------------------------------------------------
+
+/// Engines that are asked one after the other run in that order, and are waited for together: a
+/// timer of the machine that is set later runs out later.
+Ticket QemuDevice::dma(unsigned number, u64 iova, bool write) {
+  Engine& engine = engine_[number];
+  bool wait = engine.running || engine.reads.size() == read_slots;
+  // A second write might go where the first one is still to be found.
+  for (const Engine& other : engine_) {
+    wait |= write && other.running && other.write && (other.iova ^ iova) % page == 0;
+  }
+  if (wait) finish_dmas();
+  if (engine.reads.size() == read_slots) read_back(number);
+  const auto ticket = static_cast<Ticket>(values_.size());
+  values_.push_back(seen_.size());
+  seen_.emplace_back();
+  if (broken_) return ticket;
+  ++counts_.dmas;
+  engine.running = true;
+  engine.write = write;
+  engine.ticket = ticket;
+  engine.iova = iova;
+  if (write) {
+    engine.next_word = (engine.next_word + 1) % buffer_words;
+    start_engine(number, edu_buffer + 4 * engine.next_word, iova, 4, edu_to_memory);
+  } else {
+    const u64 slot = buffer_words + engine.reads.size();
+    start_engine(number, iova, edu_buffer + 4 * slot, 4, 0);
+    engine.reads.push_back(ticket);
+  }
+  return ticket;
+}
+
+/// Its four registers lie side by side: one command of qtest writes them, in their order.
+void QemuDevice::start_engine(unsigned number, u64 source, u64 destination, u64 bytes,
+                              u64 direction) {
+  static_assert(edu_destination == edu_source + 8 && edu_count == edu_source + 16 &&
+                edu_command == edu_source + 24);
+  if (broken_) return;
+  last_started_ = number;
+  char text[96];
+  char* at = text;
+  const auto add = [&](std::string_view piece) { at = std::copy(piece.begin(), piece.end(), at); };
+  add("write 0x");
+  at = std::to_chars(at, text + sizeof text, bar_of(number) + edu_source, 16).ptr;
+  add(" 0x20 0x");
+  for (const u64 value : {source, destination, bytes, edu_start | direction}) {
+    for (unsigned byte = 0; byte < 8; ++byte) {
+      *at++ = hex_digits[(value >> (8 * byte + 4)) & 15];
+      *at++ = hex_digits[(value >> (8 * byte)) & 15];
+    }
+  }
+  process_->qtest().add({text, static_cast<std::size_t>(at - text)});
+  sent(no_ticket);
+}
+
+/// Asks whether the engine that was started last still runs: its timer runs out last. Nothing
+/// else is asked before it has ended.
+void QemuDevice::look_at_engines() {
+  const auto first = static_cast<Ticket>(values_.size());
+  const Ticket look = question("readq", bar_of(last_started_) + edu_command);
+  if (auto ok = drain(); !ok) failed(ok.error());
+  const bool runs = (values_[look] & edu_start) != 0;
+  values_.resize(first);
+  if (runs || broken_) return;
+  for (unsigned i = 0; i < engine_.size(); ++i) {
+    if (!std::exchange(engine_[i].running, false)) continue;
+    if (engine_[i].write) look_for(i);
+  }
+}
+
+void QemuDevice::finish_dmas() {
+  const auto runs = [this] {
+    return std::ranges::any_of(engine_, [](const Engine& engine) { return engine.running; });
+  };
+  if (!runs()) return;
+  // The clock jumps to the timers when QEMU has read what was sent: what is sent after its first
+  // answer is read behind that.
+  if (!broken_ && !expected_.empty()) {
+    if (auto ok = drain(1); !ok) failed(ok.error());
+  }
+  for (unsigned looks = 0; runs() && !broken_; ++looks) {
+    // QEMU's CPU thread has to get a turn, which a flood of questions would keep it from.
+    if (looks > 2) std::this_thread::sleep_for(std::chrono::microseconds(looks > 100 ? 500 : 10));
+    look_at_engines();
+    if (looks == looks_max) failed({ErrorCode::environment, "a DMA does not end"});
+  }
+  for (Engine& engine : engine_) engine.running = false;
+}
+
+/// A copy within the machine, while SMMUEN = 0.
+bool QemuDevice::run_engine(unsigned number, u64 source, u64 destination, u64 bytes,
+                            u64 direction) {
+  start_engine(number, source, destination, bytes, direction);
+  engine_[number].running = true;
+  engine_[number].write = false;
+  finish_dmas();
+  return !broken_;
+}
+
+void QemuDevice::break_for_test() { run_engine(0, scratch, 0, 4, 0); }
+
+/// Where the last write of the engine went; the word is put back.
+void QemuDevice::look_for(unsigned number) {
+  const Engine& engine = engine_[number];
+  const u32 wanted = mark(number, engine.next_word);
+  engine_[number].went[engine.next_word] = 0;
+  const u64 offset = engine.iova % page;
+  const auto there = [&](u64 first) {
+    volatile u32* place = word(first + offset);
+    if (*place != wanted) return false;
+    *place = static_cast<u32>(first + offset);
+    engine_[number].went[engine.next_word] = first + offset;
+    seen_[values_[engine.ticket]] = {.reached = true, .pa = first + offset};
+    return true;
+  };
+  for (const u64 first : recent_) {
+    if (there(first)) return;
+  }
+  for (u64 first = data; first < data + data_bytes; first += page) {
+    if (!there(first)) continue;
+    recent_.push_front(first);
+    if (recent_.size() > 16) recent_.pop_back();
+    return;
+  }
+}
+
+/// Fetches what the engine read.
+void QemuDevice::read_back(unsigned number) {
+  Engine& engine = engine_[number];
+  if (engine.reads.empty() || broken_) return;
+  const bool aborts = gbpa_used_ && (gbpa_ & spec::gbpa::abort) != 0;
+  const u64 pass = (gbpa_ & ~u64{spec::gbpa::abort}) | spec::gbpa::update;
+  if (aborts) command("writel", qemu_map::smmu + reg::gbpa, pass);
+  command("writel", qemu_map::smmu + reg::cr0, cr0_ & ~u64{spec::cr0::smmuen});
+  run_engine(number, edu_buffer + 4 * buffer_words, scratch, 4 * engine.reads.size(),
+             edu_to_memory);
+  command("writel", qemu_map::smmu + reg::cr0, cr0_);
+  if (aborts) command("writel", qemu_map::smmu + reg::gbpa, gbpa_ | spec::gbpa::update);
+  if (broken_) return;
+  for (std::size_t i = 0; i < engine.reads.size(); ++i) {
+    const u32 got = *word(scratch + 4 * i);
+    DmaSeen& seen = seen_[values_[engine.reads[i]]];
+    seen.reached = got != 0;
+    const bool named = got >= structures + structures_bytes && got < scratch;
+    if (seen.reached && named) seen.pa = got;
+    // What a write left there, before it was put back.
+    const unsigned writer = (got >> 16) & 0xff;
+    if (got >> 24 == 0xe0 && writer < engine_.size() && (got & 0xffff) < buffer_words) {
+      const u64 went = engine_[writer].went[got & 0xffff];
+      if (went != 0) seen.pa = went;
+    }
+  }
+  engine.reads.clear();
+}
+
+void QemuDevice::read_back_all() {
+  for (unsigned i = 0; i < engine_.size(); ++i) read_back(i);
+}
+
+Expected<void> QemuDevice::settle() {
+  finish_dmas();
+  read_back_all();
+  if (!broken_ && !expected_.empty()) {
+    if (auto ok = drain(); !ok) failed(ok.error());
+  }
+  if (broken_) return fail(ErrorCode::unsupported, why_broken_);
+  return {};
+}
+
+// ---- between cases ------------------------------------------------------------------------------
+
+Expected<void> QemuDevice::reset() {
+  if (!broken_) (void)settle();
+  values_.clear();
+  seen_.clear();
+  if (broken_) {
+    expected_.clear();
+    broken_ = false;
+    ++counts_.restarts;
+    if (auto ok = process_->restart(); !ok) return ok;
+    return set_up_engines();
+  }
+  const Ticket gerror = mmio_read(reg::gerror, 4);
+  if (auto ok = settle(); !ok) return reset();
+  // GERROR keeps its bits, a stream table of two levels its format: only a reset undoes them.
+  if (value(gerror) != 0 || two_level_ || gbpa_used_ || always_system_reset_) {
+    ++counts_.system_resets;
+    if (auto ok = process_->system_reset(); !ok) {
+      failed(ok.error());
+      return reset();
+    }
+    return set_up_engines();
+  }
+  mmio_write(reg::cr0, 4, 0);
+  for (const u32 offset : {reg::cr1, reg::cr2, reg::strtab_base_cfg, reg::cmdq_prod, reg::cmdq_cons,
+                           reg::eventq_prod, reg::eventq_cons, reg::gerrorn, reg::irq_ctrl}) {
+    mmio_write(offset, 4, 0);
+  }
+  for (const u32 offset : {reg::strtab_base, reg::cmdq_base, reg::eventq_base}) {
+    mmio_write(offset, 8, 0);
+  }
+  return {};
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+#include "conform/dut/spec_device.h"
+
+#include "monitor/monitor.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+constexpr u64 structures = 0x40000000, structures_bytes = u64{8} << 20;
+constexpr u64 data = 0x40800000, data_bytes = u64{4} << 20;
+constexpr unsigned engines = 4;
+
+}  // namespace
+
+spec::IdRegisters spec_device_id() {
+  spec::Capabilities caps = spec::parse_capabilities(default_id_registers());
+  caps.minor = 1;
+  caps.bbml = 2;
+  caps.term_model = true;
+  caps.sidsize = 16;
+  caps.cmdqs = caps.eventqs = 19;
+  return spec::make_id_registers(caps);
+}
+
+SpecDevice::SpecDevice(u64 seed, const spec::IdRegisters& id)
+    : caches_(spec::parse_capabilities(id), {}), smmu_(caches_, id), choices_(seed) {
+  identity_.name = "spec";
+  identity_.version = "1";
+  identity_.id = id;
+  for (u32 i = 0; i < engines; ++i) identity_.sids.push_back((2 + i) << 3);
+  identity_.structures_pa = structures;
+  identity_.structures_bytes = structures_bytes;
+  identity_.data_pa = data;
+  identity_.data_bytes = data_bytes;
+  smmu_.reset(false);
+  booted_ = caches_.trail().mark();
+}
+
+Expected<void> SpecDevice::reset() {
+  caches_.trail().undo_to(booted_);
+  caches_.clear_findings();
+  now_ = 0;
+  caches_.set_now(0);
+  answers_.clear();
+  choices_.begin();
+  return {};
+}
+
+void SpecDevice::mmio_write(u32 offset, unsigned size, u64 value) {
+  caches_.set_now(++now_);
+  smmu_.write(AgentId::cpu0, offset, size, value, true);
+  caches_.clear_findings();
+}
+
+Ticket SpecDevice::mmio_read(u32 offset, unsigned size) {
+  caches_.set_now(++now_);
+  answers_.push_back({smmu_.read(offset, size, choices_), {}});
+  caches_.clear_findings();
+  return static_cast<Ticket>(answers_.size() - 1);
+}
+
+void SpecDevice::store(u64 pa, u64 value) {
+  caches_.set_now(++now_);
+  caches_.store(AgentId::cpu0, pa, value);
+  caches_.barrier(AgentId::cpu0);
+}
+
+void SpecDevice::fill(u64 pa, u64 words, u64 value) {
+  caches_.set_now(++now_);
+  caches_.fill(AgentId::cpu0, pa, words, value);
+  caches_.barrier(AgentId::cpu0);
+}
+
+Ticket SpecDevice::load(u64 pa) {
+  answers_.push_back({caches_.memory().newest(pa).value, {}});
+  return static_cast<Ticket>(answers_.size() - 1);
+}
+
+Ticket SpecDevice::dma(unsigned engine, u64 iova, bool write) {
+  using spec::OutcomeKind;
+  caches_.set_now(++now_);
+  spec::Access access{.sid = identity_.sids[engine], .va = iova};
+  access.type = write ? spec::AccessType::write : spec::AccessType::read;
+  std::vector<spec::Outcome> outcomes;
+  (void)caches_.outcomes(access, [&](const spec::Outcome& o) { outcomes.push_back(o); });
+  answers_.emplace_back();
+  const auto ticket = static_cast<Ticket>(answers_.size() - 1);
+  if (outcomes.empty()) return ticket;
+  const spec::Outcome outcome =
+      outcomes[choices_.choose(spec::ChoiceSite::outcome, static_cast<u32>(outcomes.size()))];
+  if (outcome.kind == OutcomeKind::translation || outcome.kind == OutcomeKind::bypass) {
+    answers_[ticket].seen = {.reached = true, .pa = outcome.pa};
+  }
+  if (outcome.kind == OutcomeKind::fault) record(access, outcome);
+  return ticket;
+}
+
+void SpecDevice::record(const spec::Access& access, const spec::Outcome& outcome) {
+  if (outcome.event == spec::EventType::c_bad_streamid && !smmu_.recinvsid()) return;
+  if (spec::is_translation_fault(outcome.event) && !outcome.reaction.record) return;
+  spec::EventFields fields;
+  fields.sid = access.sid;
+  fields.read = access.type != spec::AccessType::write;
+  if (spec::is_translation_fault(outcome.event)) {
+    fields.privileged = outcome.seen.privileged;
+    fields.instruction = outcome.seen.type == spec::AccessType::execute;
+  }
+  fields.input_address = access.va;
+  (void)smmu_.record_event(spec::record_of(outcome.event, fields));
+}
+
+}  // namespace iommucheck::oracle

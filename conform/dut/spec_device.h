@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+// The specification as a device under test: it does what its registers, memory and caches allow,
+// by choice. Conform must find nothing in it, and everything that is broken in a wrapper of it.
+#pragma once
+
+#include <memory>
+#include <random>
+
+#include "conform/dut/device.h"
+#include "spec/smmu/smmu.h"
+
+namespace iommucheck::oracle {
+
+/// What a spec device claims unless told otherwise: stage 1, 4 KiB, both stream table formats.
+spec::IdRegisters spec_device_id();
+
+class SpecDevice final : public DeviceUnderTest {
+ public:
+  explicit SpecDevice(u64 seed, const spec::IdRegisters& id = spec_device_id());
+
+  [[nodiscard]] const DeviceIdentity& identity() const override { return identity_; }
+  Expected<void> reset() override;
+  void mmio_write(u32 offset, unsigned size, u64 value) override;
+  Ticket mmio_read(u32 offset, unsigned size) override;
+  void store(u64 pa, u64 value) override;
+  void fill(u64 pa, u64 words, u64 value) override;
+  Ticket load(u64 pa) override;
+  Ticket dma(unsigned engine, u64 iova, bool write) override;
+  Expected<void> settle() override { return {}; }
+  [[nodiscard]] u64 value(Ticket ticket) const override { return answers_[ticket].value; }
+  [[nodiscard]] DmaSeen seen(Ticket ticket) const override { return answers_[ticket].seen; }
+
+ private:
+  class Random final : public spec::Choices {
+   public:
+    explicit Random(u64 seed) : seed_(seed), engine_(seed) {}
+    /// A case's choices do not depend on the cases before it.
+    void begin() { engine_.seed(seed_); }
+
+   protected:
+    u32 pick(spec::ChoiceSite /*site*/, u32 n) override { return static_cast<u32>(engine_() % n); }
+
+   private:
+    u64 seed_;
+    std::mt19937_64 engine_;
+  };
+  struct Answer {
+    u64 value = 0;
+    DmaSeen seen;
+  };
+
+  void record(const spec::Access& access, const spec::Outcome& outcome);
+
+  DeviceIdentity identity_;
+  spec::Caches caches_;
+  spec::Smmu smmu_;
+  Random choices_;
+  std::size_t booted_ = 0;
+  EventIndex now_ = 0;
+  std::vector<Answer> answers_;
+};
+
+}  // namespace iommucheck::oracle

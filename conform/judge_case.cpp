@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: MIT
+#include "conform/judge_case.h"
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "report/finding_text.h"
+#include "spec/smmu/id_registers.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using spec::Opcode;
+using spec::Rule;
+
+Setup judge_setup(const DeviceIdentity& device) {
+  Setup setup;
+  setup.id = device.id;
+  setup.seen_pa = device.data_pa;
+  setup.seen_bytes = device.data_bytes;
+  setup.calls_are_known = false;
+  setup.device_is_judged = true;
+  return setup;
+}
+
+bool is_devices(Rule rule) {
+  const spec::Keeper keeper = spec::rule_info(rule).keeper;
+  return keeper == spec::Keeper::device || keeper == spec::Keeper::smmu;
+}
+
+/// A command in the trace: where its two words are stored, and what it is.
+struct Stored {
+  std::size_t event = 0;
+  spec::Command command;
+};
+
+/// Those after the two that bring-up begins with: before these anything may be cached.
+std::vector<Stored> commands_of(const trace::Trace& trace, const spec::Capabilities& caps) {
+  u64 base = 0;
+  u64 bytes = 0;
+  if (trace.header.profile) {
+    const auto number = [&](const char* key) {
+      const auto found = trace.header.profile->find(key);
+      const u64* n =
+          found == trace.header.profile->end() ? nullptr : std::get_if<u64>(&found->second);
+      return n == nullptr ? 0 : *n;
+    };
+    base = number("cmdq");
+    bytes = u64{16} << std::min<u64>(number("cmdq-lg2"), 19);
+  }
+  std::vector<Stored> found;
+  for (std::size_t i = 0; i + 1 < trace.events.size(); ++i) {
+    const auto* low = std::get_if<trace::Store>(&trace.events[i].payload);
+    const auto* high = std::get_if<trace::Store>(&trace.events[i + 1].payload);
+    if (low == nullptr || high == nullptr || low->pa - base >= bytes || low->pa % 16 != 0) continue;
+    if (high->pa != low->pa + 8 || !low->value || !high->value) continue;
+    found.push_back({i, spec::decode_command<u64>(*low->value, *high->value, caps)});
+  }
+  found.erase(found.begin(),
+              found.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(found.size(), 2)));
+  return found;
+}
+
+/// The trace with commands that do nothing in the place of those; at least as much is allowed.
+trace::Trace without(const trace::Trace& trace, const std::vector<std::size_t>& commands) {
+  trace::Trace result = trace;
+  spec::Command nothing;
+  nothing.op = Opcode::prefetch_config;
+  const spec::CommandWords words = spec::encode_command(nothing);
+  for (const std::size_t at : commands) {
+    std::get<trace::Store>(result.events[at].payload).value = words.dw0;
+    std::get<trace::Store>(result.events[at + 1].payload).value = words.dw1;
+  }
+  return result;
+}
+
+bool is_range(const spec::Command& c) { return c.num != 0 || c.scale != 0; }
+
+std::string command_kind(const spec::Command& c) {
+  return "CMD_" + std::string(spec::opcode_name(c.op)) + (is_range(c) ? " of a range" : "");
+}
+
+/// The rule that the case of a trace asks for; `otherwise` where it names none.
+Rule rule_asked(const trace::Header& header, Rule otherwise) {
+  if (!header.about) return otherwise;
+  const auto asks = header.about->find("asks");
+  return asks == header.about->end() ? otherwise
+                                     : spec::find_rule(asks->second).value_or(otherwise);
+}
+
+}  // namespace
+
+CaseJudge::CaseJudge(const DeviceIdentity& device)
+    : monitor_(judge_setup(device)), identity_(device.id), contents_(device.id) {
+  booted_ = monitor_.trail().mark();
+}
+
+std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
+  constexpr std::size_t most = 16;
+  monitor_.trail().undo_to(booted_);
+  monitor_.begin_case(0);
+  drivers_.clear();
+  contents_.reset();
+  std::vector<Divergence> result;
+  std::size_t seen = 0;
+  std::vector<std::size_t> accesses;  // where they are in the trace
+  const auto look = [&](std::size_t at) {
+    bool goes_on = true;
+    for (; seen < monitor_.findings().size(); ++seen) {
+      const Finding& finding = monitor_.findings()[seen];
+      if (!is_devices(finding.rule)) {
+        drivers_.push_back(finding.rule);
+        continue;
+      }
+      // A record comes later than the access that it is of.
+      const bool its = finding.which && *finding.which < accesses.size();
+      Divergence found{
+          finding.rule,      finding.kind.empty() ? kind_of(headline(finding)) : finding.kind,
+          headline(finding), its ? accesses[*finding.which] : at,
+          finding.access,    finding};
+      const spec::Family family = spec::rule_info(found.rule).family;
+      goes_on &= finding.access || found.kind.starts_with("GBPA reads") ||
+                 (family == spec::Family::event && found.rule != Rule::EVENT_OVERFLOW);
+      bool known = false;
+      for (const Divergence& other : result) known |= other.same(found);
+      if (!known) result.push_back(std::move(found));
+    }
+    return goes_on && result.size() < most;
+  };
+  bool goes_on = true;
+  for (std::size_t i = 0; i < trace.events.size() && goes_on; ++i) {
+    if (std::holds_alternative<trace::Dma>(trace.events[i].payload)) accesses.push_back(i);
+    monitor_.feed(trace.events[i]);
+    goes_on = look(i);
+    if (auto wrong = wrong_contents(trace.events[i], i)) {
+      result.push_back(std::move(*wrong));
+      goes_on = false;
+    }
+  }
+  if (goes_on) {
+    monitor_.finish();
+    look(trace.events.empty() ? 0 : trace.events.size() - 1);
+  }
+  if (monitor_.gave_up()) ++gave_up_;
+  return result;
+}
+
+/// What the monitor does not follow: registers that hold what a driver wrote.
+std::optional<Divergence> CaseJudge::wrong_contents(const trace::Event& event, std::size_t at) {
+  if (const auto* write = std::get_if<trace::MmioWrite>(&event.payload)) contents_.write(*write);
+  const auto* read = std::get_if<trace::MmioRead>(&event.payload);
+  if (read == nullptr) return std::nullopt;
+  auto wrong = contents_.read(*read);
+  if (!wrong) return std::nullopt;
+  Finding finding = finding_of(Rule::REGISTER_READ, wrong->text);
+  finding.kind = wrong->kind;
+  return Divergence{.rule = Rule::REGISTER_READ,
+                    .kind = std::move(wrong->kind),
+                    .text = std::move(wrong->text),
+                    .event = at,
+                    .finding = std::move(finding)};
+}
+
+bool CaseJudge::allowed_without(const trace::Trace& trace, const Divergence& found,
+                                const std::vector<std::size_t>& commands) {
+  return std::ranges::none_of(all(without(trace, commands)), [&](const Divergence& other) {
+    return other.same(found) && other.event <= found.event;
+  });
+}
+
+/// ASID of the stream of that access, as memory says it; nothing if it has none.
+std::optional<u64> CaseJudge::asid_at(const trace::Trace& trace, std::size_t event) {
+  const auto* dma = std::get_if<trace::Dma>(&trace.events[event].payload);
+  if (dma == nullptr) return std::nullopt;
+  trace::Trace before = trace;
+  before.events.resize(event);
+  (void)all(before);
+  const spec::Caches& caches = monitor_.caches();
+  const spec::StreamTable& table = caches.stream_table();
+  if (table.two_level) return std::nullopt;
+  const u64 place = spec::linear_ste_address<u64>(table, dma->sid);
+  const spec::Ste<u64> ste{{caches.memory().newest(place).value}};
+  const spec::Cd<u64> cd{{caches.memory().newest(ste.s1contextptr()).value}};
+  return cd.asid();
+}
+
+/// Would it have been allowed without some invalidation? Then that one did not do its work.
+void CaseJudge::refine(const trace::Trace& trace, Divergence& found) {
+  const std::vector<Stored> commands = commands_of(trace, monitor_.caches().capabilities());
+  for (const bool tlbi : {true, false}) {
+    const auto wanted = [&](const Stored& one) {
+      return tlbi ? spec::is_tlbi(one.command.op) : spec::is_cfgi(one.command.op);
+    };
+    std::vector<std::size_t> places;
+    for (const Stored& one : commands) {
+      if (wanted(one)) places.push_back(one.event);
+    }
+    if (places.empty() || !allowed_without(trace, found, places)) continue;
+    // Those that have to be left out together, each of them needed; the last did not do its work.
+    for (std::size_t i = 0; i < places.size();) {
+      std::vector<std::size_t> fewer = places;
+      fewer.erase(fewer.begin() + static_cast<std::ptrdiff_t>(i));
+      if (!fewer.empty() && allowed_without(trace, found, fewer)) {
+        places = std::move(fewer);
+      } else {
+        ++i;
+      }
+    }
+    const std::optional<u64> asid = asid_at(trace, found.event);
+    const auto its = [&](const Stored& one) { return one.event == places.back(); };
+    const auto last = std::ranges::find_if(commands, its);
+    std::string names = command_kind(last->command);
+    // Then it is a global entry that it has to remove.
+    const bool tagged = last->command.op == Opcode::tlbi_nh_va;
+    if (tagged && asid && *asid != last->command.asid) names += " with another ASID";
+    const Rule rule = !tlbi                     ? Rule::CFGI_SCOPE
+                      : is_range(last->command) ? Rule::TLBI_RANGE
+                                                : Rule::TLBI_TAGS;
+    found.text = "what " + names + " has to remove is still in use: " + found.text;
+    found.kind = names + " leaves what it covers";
+    found.rule = rule;
+    return;
+  }
+}
+
+/// What the ID registers claim together, for the case that asks for it: nothing has to be run.
+void CaseJudge::judge_identity(std::vector<Divergence>& found) const {
+  for (const spec::IdInconsistency& one : spec::id_inconsistencies(identity_)) {
+    std::string text = fmt::format("the ID registers (AIDR = {:#x}", identity_.aidr);
+    for (const unsigned i : {0U, 1U, 2U, 3U, 5U})
+      text += fmt::format(", IDR{} = {:#x}", i, identity_.idr[i]);
+    text += fmt::format(") break: {} (IHI 0070 {})", one.text, one.section);
+    Finding finding = finding_of(Rule::ID_REGISTERS, text);
+    finding.kind = one.text;
+    found.push_back({.rule = Rule::ID_REGISTERS,
+                     .kind = std::string(one.text),
+                     .text = std::move(text),
+                     .finding = std::move(finding)});
+  }
+}
+
+std::vector<Divergence> CaseJudge::judge(const trace::Trace& trace) {
+  std::vector<Divergence> found = all(trace);
+  if (rule_asked(trace.header, Rule::DEVICE_SURVIVES) == Rule::ID_REGISTERS) judge_identity(found);
+  const std::vector<Rule> drivers = drivers_;
+  if (found.empty()) return found;
+  // The questions below are none of the device's.
+  const DeviceRules::Numbers numbers = monitor_.device_rules()->numbers();
+  const auto exercised = monitor_.caches().exercised;
+  const u64 gave_up = gave_up_;
+  for (Divergence& one : found) {
+    if (one.access) refine(trace, one);
+  }
+  monitor_.device_rules()->set_numbers(numbers);
+  monitor_.caches().exercised = exercised;
+  gave_up_ = gave_up;
+  drivers_ = drivers;
+  for (Divergence& one : found) {
+    if (one.access) one.rule = rule_asked(trace.header, one.rule);
+  }
+  return found;
+}
+
+void CaseJudge::count_invalidations(const trace::Trace& trace) {
+  const DeviceRules::Numbers numbers = monitor_.device_rules()->numbers();
+  const auto exercised = monitor_.caches().exercised;
+  const std::vector<u32> real = monitor_.device_rules()->breadth();
+  const std::vector<Stored> commands = commands_of(trace, monitor_.caches().capabilities());
+  const auto count = [&](auto&& wanted) {
+    std::vector<std::size_t> places;
+    for (const Stored& one : commands) {
+      if (wanted(one.command)) places.push_back(one.event);
+    }
+    if (places.empty()) return u64{0};
+    (void)all(without(trace, places));
+    const std::vector<u32>& wide = monitor_.device_rules()->breadth();
+    u64 more = 0;
+    for (std::size_t i = 0; i < std::min(real.size(), wide.size()); ++i) more += wide[i] > real[i];
+    return more;
+  };
+  invalidations_.tlbi +=
+      count([&](const spec::Command& c) { return spec::is_tlbi(c.op) && !is_range(c); });
+  invalidations_.range += count([&](const spec::Command& c) { return is_range(c); });
+  invalidations_.cfgi += count([&](const spec::Command& c) { return spec::is_cfgi(c.op); });
+  monitor_.device_rules()->set_numbers(numbers);
+  monitor_.caches().exercised = exercised;
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+// The verdict of the specification on what a device did in one case.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "conform/cases/register_contents.h"
+#include "conform/dut/device.h"
+#include "monitor/monitor.h"
+#include "trace/event.h"
+
+namespace iommucheck::oracle {
+
+/// Something that the device did and that no device may do. The rule and the kind are what a
+/// divergence is known by.
+struct Divergence {
+  spec::Rule rule{};
+  std::string kind;
+  std::string text;
+  std::size_t event = 0;  ///< index in the trace
+  bool access = false;    ///< about what became of an access
+  Finding finding{};      ///< what was found, before anything was left out of the case
+  [[nodiscard]] bool same(const Divergence& other) const {
+    return rule == other.rule && kind == other.kind;
+  }
+};
+
+class CaseJudge {
+ public:
+  explicit CaseJudge(const DeviceIdentity& device);
+
+  /// Distinct ones, in order, up to the first after which device and specification are in different
+  /// states (registers and queues). What an invalidation should have removed is called so.
+  std::vector<Divergence> judge(const trace::Trace& trace);
+  /// Of a case without a divergence: accesses for which less would have been allowed to a device
+  /// had its invalidations not been there. Counts them for the rules of invalidation.
+  void count_invalidations(const trace::Trace& trace);
+
+  /// Rules of the driver's side that the case itself broke, as judge() met them: a shorter case may
+  /// break no others, since then the device may do more.
+  [[nodiscard]] const std::vector<spec::Rule>& drivers() const { return drivers_; }
+  [[nodiscard]] Monitor& monitor() { return monitor_; }
+  /// A bound of the specification was hit in some case.
+  [[nodiscard]] u64 gave_up() const { return gave_up_; }
+  struct Invalidations {
+    u64 tlbi = 0, range = 0, cfgi = 0;
+  };
+  [[nodiscard]] const Invalidations& invalidations() const { return invalidations_; }
+
+ private:
+  std::vector<Divergence> all(const trace::Trace& trace);
+  [[nodiscard]] std::optional<Divergence> wrong_contents(const trace::Event& event, std::size_t at);
+  void judge_identity(std::vector<Divergence>& found) const;
+  void refine(const trace::Trace& trace, Divergence& found);
+  std::optional<u64> asid_at(const trace::Trace& trace, std::size_t event);
+  bool allowed_without(const trace::Trace& trace, const Divergence& found,
+                       const std::vector<std::size_t>& commands);
+
+  Monitor monitor_;
+  spec::IdRegisters identity_;
+  RegisterContents contents_;
+  std::size_t booted_ = 0;
+  u64 gave_up_ = 0;
+  Invalidations invalidations_;
+  std::vector<spec::Rule> drivers_;
+};
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+// Runs the steps of a case on a device; what happened is a trace.
+#pragma once
+
+#include "conform/case.h"
+#include "trace/event.h"
+
+namespace iommucheck::oracle {
+
+struct Run {
+  trace::Trace trace;
+  std::vector<std::size_t> step_of;  ///< of each event: number of its step
+  std::string death;                 ///< how the device died; empty if it lives
+};
+
+/// Errors: environment: the device cannot be brought back.
+Expected<Run> run_case(DeviceUnderTest& device, const Case& what);
+
+/// The driver's side of a trace that run_case() made, as a case.
+Expected<Case> case_of(const trace::Trace& trace, const std::string& name);
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+#include "conform/verdicts.h"
+
+#include <algorithm>
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using spec::Rule;
+
+/// Why the rule asks nothing of a device with such ID registers; null if it does.
+const char* not_claimed(Rule rule, const spec::Capabilities& caps) {
+  const auto unless = [](bool claimed, const char* why) { return claimed ? nullptr : why; };
+  switch (rule) {
+    case Rule::STE_S2S:
+    case Rule::STE_S2AA64:
+    case Rule::STE_S2HTTU:
+    case Rule::STE_S2HD:
+    case Rule::STE_S2HAFT:
+    case Rule::STE_S2TG:
+    case Rule::STE_S2TTB:
+    case Rule::STE_S2T0SZ:
+    case Rule::STE_S2SL0:
+    case Rule::STE_S2ENDI:
+    case Rule::STE_S2VMID: return unless(caps.s2p, "IDR0.S2P = 0: no stage 2");
+    case Rule::STE_CONFIG_STAGE1: return unless(!caps.s1p, "IDR0.S1P = 1: stage 1 is there");
+    case Rule::STE_CONFIG_STAGE2: return unless(!caps.s2p, "IDR0.S2P = 1: stage 2 is there");
+    case Rule::STE_EATS: return unless(caps.ats, "IDR0.ATS = 0: EATS is ignored");
+    case Rule::STE_STRW: return unless(caps.hyp, "IDR0.Hyp = 0: STRW is ignored");
+    case Rule::STE_S1CDMAX:
+    case Rule::STE_S1FMT:
+    case Rule::SSID_RANGE:
+    case Rule::SSID_ZERO_RESERVED:
+    case Rule::SSID_REQUIRED:
+    case Rule::S1_BYPASS_SIZE:
+      return unless(caps.ssidsize != 0, "IDR1.SSIDSIZE = 0: no SubstreamIDs");
+    case Rule::L1CD_VALID:
+    case Rule::L1CD_L2PTR: return unless(caps.cd2l, "IDR0.CD2L = 0: no two-level CD tables");
+    case Rule::STREAM_TABLE_FORMAT:
+    case Rule::L1STD_SPAN_ZERO:
+    case Rule::L1STD_SPAN_RESERVED:
+    case Rule::L1STD_SPAN:
+      return unless(caps.two_level_stream_table, "IDR0.ST_LEVEL = 0: linear stream tables only");
+    case Rule::CD_A: return unless(caps.term_model, "IDR0.TERM_MODEL = 0: CD.A may be 0");
+    case Rule::CD_S_MODEL:
+      return unless(caps.stall_model != spec::StallModel::both, "IDR0.STALL_MODEL = 0");
+    case Rule::STE_S1STALLD:
+      return unless(caps.stall_model != spec::StallModel::both, "IDR0.STALL_MODEL = 0");
+    case Rule::CD_S_STALLD:
+      return unless(caps.stall_model == spec::StallModel::both,
+                    "IDR0.STALL_MODEL != 0: CD.S is decided by it alone");
+    case Rule::CD_HTTU: return unless(caps.httu == 0, "IDR0.HTTU != 0: HA may be 1");
+    case Rule::CD_HD: return unless(caps.httu == 1, "IDR0.HTTU is not 1");
+    case Rule::CD_HAFT: return unless(caps.httu == 3, "IDR0.HTTU is not 3");
+    case Rule::CD_ASID: return unless(!caps.asid16, "IDR0.ASID16 = 1: ASIDs have 16 bits");
+    case Rule::CD_ENDI: return unless(caps.ttendian != 0, "IDR0.TTENDIAN = 0: both are there");
+    case Rule::S1_E0PD: return unless(caps.e0pd, "IDR3.E0PD = 0");
+    case Rule::TLBI_RANGE:
+    case Rule::CMD_TLBI_RANGE_RESERVED:
+      return unless(caps.ril, "IDR3.RIL = 0: no range invalidation");
+    case Rule::CMD_PRI_RESP: return unless(caps.pri, "IDR0.PRI = 0: no page requests");
+    default: return nullptr;
+  }
+}
+
+std::string_view not_exercised(Rule rule) {
+  if (const auto why = spec::not_modelled(rule); !why.empty()) return why;
+  switch (rule) {
+    case Rule::S1_WALK_FETCH: return "no memory here answers with an external abort";
+    case Rule::SSID_NOT_ALLOWED: return "the engines send no SubstreamIDs";
+    case Rule::SSID_RANGE:
+    case Rule::SSID_ZERO_RESERVED:
+    case Rule::SSID_REQUIRED: return "the engines send no SubstreamIDs";
+    case Rule::QUEUE_CONSUMED_ORDER: return "seen by CMDQ_CONS only: CMD_ORDER";
+    case Rule::TLBI_TAGS:
+    case Rule::TLBI_RANGE:
+    case Rule::CFGI_SCOPE: return "nothing that it removes was cached";
+    default: return "no case came to a point where it could have been broken";
+  }
+}
+
+}  // namespace
+
+std::vector<RuleCount> device_rule_counts(CaseJudge& judge, const std::array<u64, 256>& named,
+                                          const std::array<u64, 256>& broken, u64 cases) {
+  const DeviceRules::Numbers& numbers = judge.monitor().device_rules()->numbers();
+  const auto& exercised = judge.monitor().caches().exercised;
+  const CaseJudge::Invalidations& invalidations = judge.invalidations();
+  std::vector<RuleCount> counts;
+  for (const spec::RuleInfo& info : spec::all_rules()) {
+    if (info.keeper != spec::Keeper::smmu && info.keeper != spec::Keeper::device) continue;
+    const auto i = static_cast<std::size_t>(info.rule);
+    u64 asked = numbers.asked[i] + exercised[i] + named[i];
+    u64 discriminating = numbers.discriminating[i] + exercised[i] + named[i];
+    switch (info.rule) {
+      case Rule::TLBI_TAGS: asked += invalidations.tlbi; break;
+      case Rule::TLBI_RANGE: asked += invalidations.range; break;
+      case Rule::CFGI_SCOPE: asked += invalidations.cfgi; break;
+      case Rule::COMMAND_LEGAL:
+        asked += numbers.asked[static_cast<std::size_t>(Rule::CMD_ORDER)];
+        break;
+      case Rule::DEVICE_SURVIVES: asked += cases; break;
+      default: break;
+    }
+    discriminating = std::max(discriminating, info.family == spec::Family::coverage ||
+                                                      info.rule == Rule::COMMAND_LEGAL ||
+                                                      info.rule == Rule::DEVICE_SURVIVES
+                                                  ? asked
+                                                  : u64{0});
+    RuleCount count{.rule = info.rule, .broken = broken[i], .why = {}};
+    count.kept = asked - std::min(asked, count.broken);
+    count.discriminating = std::min(count.kept, discriminating);
+    if (count.broken != 0) {
+      count.verdict = RuleVerdict::broken;
+    } else if (const char* why = not_claimed(info.rule, judge.monitor().caches().capabilities())) {
+      count.verdict = RuleVerdict::not_claimed;
+      count.why = why;
+    } else if (count.discriminating != 0) {
+      count.verdict = RuleVerdict::holds;
+    } else if (asked != 0) {
+      count.verdict = RuleVerdict::undetermined;
+      count.why = "each time another outcome was allowed as well";
+    } else {
+      count.verdict = RuleVerdict::not_exercised;
+      count.why = not_exercised(info.rule);
+    }
+    counts.push_back(std::move(count));
+  }
+  return counts;
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: MIT
+// Stream table, STEs, CDs. IHI 0070 3.3, 5.1 to 5.4.
+#include <algorithm>
+#include <set>
+
+#include "explain/draw.h"
+#include "report/finding_text.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using spec::Cd;
+using spec::Content;
+using spec::Ste;
+
+std::string fields_of_ste(const Ste<u64>& ste, unsigned word) {
+  switch (word) {
+    case 0:
+      return fmt::format("V={:d} Config={:#05b} S1Fmt={} S1ContextPtr={:#x} S1CDMax={}",
+                         ste.v().value, ste.config(), ste.s1fmt(), ste.s1contextptr(),
+                         ste.s1cdmax());
+    case 1:
+      return fmt::format(
+          "S1DSS={:#04b} MEV={:d} S1STALLD={:d} EATS={:#04b} STRW={:#04b} CONT={} "
+          "PRIVCFG={:#04b} INSTCFG={:#04b}",
+          ste.s1dss(), ste.mev().value, ste.s1stalld().value, ste.eats(), ste.strw(), ste.cont(),
+          ste.privcfg(), ste.instcfg());
+    case 2: return fmt::format("S2VMID={:#x} S2T0SZ={}", ste.s2vmid(), ste.s2t0sz());
+    case 3: return fmt::format("S2TTB={:#x}", ste.s2ttb());
+    default: return {};
+  }
+}
+
+std::string fields_of_cd(const Cd<u64>& cd, unsigned word) {
+  switch (word) {
+    case 0:
+      return fmt::format(
+          "V={:d} ASID={:#x} ASET={:d} T0SZ={} TG0={} EPD0={:d} T1SZ={} TG1={} EPD1={:d} IPS={} "
+          "AA64={:d} A={:d} R={:d} S={:d} HA={:d} HD={:d}",
+          cd.v().value, cd.asid(), cd.aset().value, cd.tsz(0), cd.tg(0), cd.epd(0).value, cd.tsz(1),
+          cd.tg(1), cd.epd(1).value, cd.ips(), cd.aa64().value, cd.a().value, cd.r().value,
+          cd.s().value, cd.ha().value, cd.hd().value);
+    case 1: return fmt::format("TTB0={:#x}", cd.ttb(0));
+    case 2: return fmt::format("TTB1={:#x}", cd.ttb(1));
+    case 3: return fmt::format("MAIR={:#x}", cd.mair());
+    default: return {};
+  }
+}
+
+}  // namespace
+
+MemoryDrawing::MemoryDrawing(Monitor& monitor, const DrawOptions& options)
+    : monitor_(monitor), caches_(monitor.caches()), options_(options), notes_(caches_) {}
+
+std::string MemoryDrawing::draw() {
+  stream_table();
+  std::set<u32> sids;
+  if (options_.sid) {
+    sids.insert(*options_.sid);
+  } else {
+    const auto& interface = monitor_.interface();
+    for (u32 device = 0; device < interface.device_count(); ++device) {
+      for (const u32 sid : interface.stream_ids(device)) sids.insert(sid);
+    }
+  }
+  for (const u32 sid : sids) {
+    stream(sid);
+    atcs(sid);
+  }
+  lines_.blank();
+  if (!options_.sid) hidden_tables();
+  const std::vector<std::string> others = notes_.under_other_tags(tags_);
+  if (!others.empty()) {
+    lines_.add(0, "cached under tags that no structure drawn here has");
+    for (const std::string& text : others) lines_.add(1, "{}", text);
+  }
+  return lines_.take();
+}
+
+void MemoryDrawing::stream_table() {
+  const spec::StreamTable& table = caches_.stream_table();
+  lines_.add(0, "SMMUEN = {}; stream table at {:#x}, {}, StreamIDs of {} bits",
+             caches_.enabled() ? 1 : 0, table.base,
+             table.two_level ? fmt::format("two levels (SPLIT {})", table.split) : "linear",
+             table.sid_bits);
+}
+
+MemoryDrawing::Structure MemoryDrawing::read(u64 place) const {
+  Structure what{.place = place};
+  for (unsigned i = 0; i < spec::ste_words; ++i) {
+    const Content word = caches_.memory().newest(place + u64{8} * i);
+    what.words[i] = word.value;
+    what.unknown |= word.unknown;
+    what.used |= !word.unknown && word.value != 0;
+  }
+  return what;
+}
+
+std::optional<u64> MemoryDrawing::ste_place(u32 sid) {
+  const spec::StreamTable& table = caches_.stream_table();
+  if (!spec::sid_in_range(table, u64{sid})) {
+    lines_.add(1, "beyond the stream table: C_BAD_STREAMID");
+    return std::nullopt;
+  }
+  if (!table.two_level) return spec::linear_ste_address(table, u64{sid});
+  const u64 place = spec::l1std_address(table, u64{sid});
+  const Content word = caches_.memory().newest(place);
+  const auto notes = notes_.of_configuration_word(place, sid, 0);
+  if (word.unknown) {
+    lines_.add(1, "L1STD at {:#x}: content that nobody knows", place);
+  } else {
+    const spec::L1Std<u64> l1std{word.value};
+    lines_.add(1, "L1STD at {:#x} = {:#x}: Span={} L2Ptr={:#x}", place, word.value, l1std.span(),
+               l1std.l2ptr());
+  }
+  for (const std::string& note : notes) lines_.add(2, "<-- {}", note);
+  if (word.unknown) return std::nullopt;
+  const spec::L1Std<u64> l1std{word.value};
+  if (spec::l1std_illegal(table, l1std, u64{sid})) {
+    lines_.add(1, "no STE for this StreamID: C_BAD_STREAMID");
+    return std::nullopt;
+  }
+  return spec::second_level_ste_address(table, l1std, u64{sid});
+}
+
+void MemoryDrawing::structure(const Structure& what, u32 sid, u32 ssid, bool is_cd) {
+  const unsigned indent = is_cd ? 3 : 2;
+  for (unsigned i = 0; i < spec::ste_words; ++i) {
+    const u64 pa = what.place + u64{8} * i;
+    const Content word = caches_.memory().newest(pa);
+    const std::vector<std::string> notes = notes_.of_configuration_word(pa, sid, ssid);
+    if (!word.unknown && word.value == 0 && notes.empty() && i != 0) continue;
+    const std::string fields =
+        is_cd ? fields_of_cd(Cd<u64>{what.words}, i) : fields_of_ste(Ste<u64>{what.words}, i);
+    if (word.unknown) {
+      lines_.add(indent, "[{}] content that nobody knows: never stored since it was allocated", i);
+    } else {
+      lines_.add(indent, "[{}] {:#018x}  {}", i, word.value, fields);
+    }
+    for (const std::string& note : notes) lines_.add(indent + 2, "<-- {}", note);
+  }
+}
+
+void MemoryDrawing::stream(u32 sid) {
+  lines_.blank();
+  const auto& interface = monitor_.interface();
+  const u32 device = interface.device_of(sid);
+  lines_.add(0, "stream {:#x} ({})", sid,
+             device == interface.device_count() ? std::string("nobody's")
+                                                : fmt::format("device {}", device));
+  const std::optional<u64> place = ste_place(sid);
+  if (!place) return;
+  const Structure what = read(*place);
+  lines_.add(1, "STE at {:#x}", *place);
+  structure(what, sid, 0, false);
+  if (what.unknown) return;
+  const Ste<u64> ste{what.words};
+  const spec::SteDecision decision = spec::decode_ste(ste, caches_.capabilities());
+  switch (decision.kind) {
+    case spec::SteKind::bad:
+      lines_.add(1, "C_BAD_STE: not so: {}", spec::rule_info(decision.rule).text);
+      return;
+    case spec::SteKind::abort: lines_.add(1, "terminates everything, without an event"); break;
+    case spec::SteKind::bypass:
+      lines_.add(1, "passes everything untranslated");
+      say_where_nothing_is_promised(sid, {}, 2);
+      break;
+    case spec::SteKind::stage2:
+    case spec::SteKind::nested: lines_.add(1, "stage 2 is not drawn"); return;
+    case spec::SteKind::stage1: substreams(sid, ste); break;
+  }
+}
+
+/// What the device's own cache may hold beyond what a look-up now would give it.
+void MemoryDrawing::atcs(u32 sid) {
+  caches_.for_each_atc_item([&](const spec::AtcOwner& owner, const spec::AtcItem& item) {
+    if (owner.sid == sid) lines_.add(1, "<-- {}", caches_.explain_atc(item, item.first));
+  });
+}
+
+/// The structure is valid, and the calls say that nothing goes through it.
+void MemoryDrawing::say_where_nothing_is_promised(u32 sid, spec::sva::Substream at,
+                                                  unsigned indent) {
+  if (!monitor_.promises_nothing(sid, at)) return;
+  const std::string promised = promised_text(monitor_.promised(sid, at, 0));
+  lines_.add(indent + 1, "<-- promised: {}",
+             promised.empty() ? "nothing: it is no device's" : promised);
+}
+
+/// Numbers whose CD has a word in memory, or may be cached.
+std::vector<u32> MemoryDrawing::numbers_in_use(u32 sid, const Ste<u64>& ste) {
+  std::set<u32> numbers{0};
+  const u64 count = spec::substreams_used(ste, caches_.capabilities())
+                        ? pow2(static_cast<unsigned>(ste.s1cdmax()))
+                        : u64{1};
+  const unsigned leaf_bits = spec::cd_leaf_bits(ste, caches_.capabilities());
+  for (u64 number = 0; number < count;) {
+    const std::optional<u64> place = cd_place(sid, ste, static_cast<u32>(number), false);
+    if (!place) {  // the L1CD leads nowhere: on to the next one
+      number = (number | ((u64{1} << leaf_bits) - 1)) + 1;
+      continue;
+    }
+    if (read(*place).used) numbers.insert(static_cast<u32>(number));
+    ++number;
+  }
+  for (const u32 number : notes_.cached_substreams(sid)) numbers.insert(number);
+  return {numbers.begin(), numbers.end()};
+}
+
+std::optional<u64> MemoryDrawing::cd_place(u32 sid, const Ste<u64>& ste, u32 number, bool say) {
+  const unsigned leaf_bits = spec::cd_leaf_bits(ste, caches_.capabilities());
+  if (leaf_bits == 0) return spec::linear_cd_address(ste, u64{number});
+  const u64 place = spec::l1cd_address(ste, leaf_bits, u64{number});
+  const Content word = caches_.memory().newest(place);
+  const spec::L1Cd<u64> l1cd{word.value};
+  if (say) {
+    if (word.unknown) {
+      lines_.add(2, "L1CD at {:#x}: content that nobody knows", place);
+    } else {
+      lines_.add(2, "L1CD at {:#x} = {:#x}: V={:d} L2Ptr={:#x}", place, word.value, l1cd.v().value,
+                 l1cd.l2ptr());
+    }
+    for (const std::string& note : notes_.of_configuration_word(place, sid, number)) {
+      lines_.add(3, "<-- {}", note);
+    }
+  }
+  if (word.unknown || spec::l1cd_illegal(l1cd, caches_.capabilities())) return std::nullopt;
+  return spec::second_level_cd_address(l1cd, leaf_bits, u64{number});
+}
+
+void MemoryDrawing::substreams(u32 sid, const Ste<u64>& ste) {
+  const bool used = static_cast<bool>(spec::substreams_used(ste, caches_.capabilities()));
+  for (const u32 number : numbers_in_use(sid, ste)) {
+    if (options_.number && *options_.number != number) continue;
+    const bool present = used && !(number == 0 && ste.s1dss() == 2);
+    substream(sid, ste, number, present);
+  }
+}
+
+void MemoryDrawing::substream(u32 sid, const Ste<u64>& ste, u32 number, bool present) {
+  if (!present) {
+    lines_.add(1, "no PASID (CD 0)");
+  } else {
+    lines_.add(1, "PASID {:#x}", number);
+  }
+  const std::optional<u64> place = cd_place(sid, ste, number, true);
+  if (!place) {
+    lines_.add(2, "no CD for this number: C_BAD_SUBSTREAMID");
+    return;
+  }
+  const Structure what = read(*place);
+  lines_.add(2, "CD at {:#x}", *place);
+  structure(what, sid, number, true);
+  if (what.unknown) return;
+  const Cd<u64> cd{what.words};
+  if (const auto rule = spec::decode_cd(cd, ste, caches_.capabilities(), caches_.e2h())) {
+    lines_.add(2, "C_BAD_CD: not so: {}", spec::rule_info(*rule).text);
+    return;
+  }
+  Space space;
+  space.sid = sid;
+  if (present) space.at = spec::sva::substream(number);
+  space.regime = spec::regime_of(ste, cd, caches_.capabilities(), caches_.e2h());
+  say_where_nothing_is_promised(sid, space.at, 3);
+  tags_.push_back(spec::tag_of(space.regime));
+  for (unsigned half = 0; half < 2; ++half) {
+    if (space.regime.half[half].epd) continue;
+    space.half = half;
+    this->space(space);
+  }
+  const std::vector<std::string> cached = notes_.under_tag(spec::tag_of(space.regime));
+  if (cached.empty()) return;
+  lines_.add(2, "cached under ASID {:#x}, and not what memory says now", space.regime.asid);
+  for (const std::string& text : cached) lines_.add(3, "<-- {}", text);
+}
+
+}  // namespace iommucheck::oracle

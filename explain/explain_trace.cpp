@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+#include "explain/explain_trace.h"
+
+#include <set>
+
+#include "explain/draw.h"
+#include "monitor/trace_judge.h"
+#include "report/finding_text.h"
+#include "trace/json.h"
+#include "trace/trace_file.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using spec::AccessType;
+using spec::Outcome;
+using spec::OutcomeKind;
+
+/// Where reading stopped.
+struct Stop {
+  u64 line = 1;
+  std::string event;     ///< of that line
+  bool finding = false;  ///< because of a finding there
+};
+
+/// Judges the trace up to the line, or up to the first finding where none is named.
+Expected<Stop> read_up_to(trace::TraceReader& reader, Judge& judge, const ExplainTrace& what) {
+  Stop stop;
+  for (;;) {
+    if (what.line && stop.line >= *what.line) break;
+    auto event = reader.next();
+    if (!event) return std::unexpected(std::move(event.error()));
+    if (!*event) {
+      if (what.line) {
+        return fail(ErrorCode::bad_input, fmt::format("{}: there is no line {}; the last one is {}",
+                                                      what.trace, *what.line, stop.line));
+      }
+      break;
+    }
+    stop.line = reader.line();
+    stop.event = trace::to_json(**event);
+    judge.take(std::move(**event));
+    if (!what.line && !judge.so_far().findings.empty()) {
+      stop.finding = true;
+      break;
+    }
+  }
+  judge.flush();
+  return stop;
+}
+
+std::string outcome_text(const Outcome& outcome, const spec::Caches& caches) {
+  switch (outcome.kind) {
+    case OutcomeKind::translation:
+      return fmt::format("reaches {}{}", caches.name(outcome.pa),
+                         outcome.dirty ? ", and marks its descriptor dirty" : "");
+    case OutcomeKind::bypass:
+      return fmt::format("passes untranslated to {}", caches.name(outcome.pa));
+    case OutcomeKind::fault:
+      return fmt::format("{}, {}", spec::event_name(outcome.event),
+                         outcome.stalled() ? "and waits" : "terminated");
+    case OutcomeKind::abort: return "terminated, without an event";
+    case OutcomeKind::denied: return "its ATS request is not granted";
+    case OutcomeKind::any: break;
+  }
+  return "anything";
+}
+
+void add_access(Lines& lines, Monitor& monitor, const ExplainedAccess& asked) {
+  const spec::sva::Substream at =
+      asked.pasid ? spec::sva::substream(*asked.pasid) : spec::sva::Substream{};
+  lines.add(0, "an access of stream {:#x}{} at {:#x} may meet", asked.sid,
+            asked.pasid ? fmt::format(", PASID {:#x},", *asked.pasid) : "", asked.va);
+  for (const bool privileged : {false, true}) {
+    for (const AccessType type : {AccessType::read, AccessType::write}) {
+      const spec::Access access{.sid = asked.sid,
+                                .ssid = asked.pasid.value_or(0),
+                                .ssv = asked.pasid.has_value(),
+                                .type = type,
+                                .privileged = privileged,
+                                .va = asked.va};
+      lines.add(1, "{} {}", privileged ? "privileged" : "unprivileged",
+                type == AccessType::read ? "read" : "write");
+      std::set<std::string> said;
+      const bool done = monitor.caches().outcomes(access, [&](const Outcome& outcome) {
+        const std::string text = fmt::format("{}: {}", outcome_text(outcome, monitor.caches()),
+                                             monitor.caches().explain(outcome));
+        if (said.insert(text).second) lines.add(2, "{}", text);
+      });
+      if (!done) lines.add(2, "and more: a bound of the specification was hit");
+    }
+  }
+  const std::string promised = promised_text(monitor.promised(asked.sid, at, asked.va));
+  lines.add(1, "promised: {}",
+            promised.empty() ? std::string("nothing is judged by promises here") : promised);
+}
+
+}  // namespace
+
+Expected<std::string> explain_trace(const ExplainTrace& what) {
+  auto reader = trace::TraceReader::open(what.trace);
+  if (!reader) return std::unexpected(std::move(reader.error()));
+  Judge judge(reader->header(), 1, what.trace);
+  auto stop = read_up_to(*reader, judge, what);
+  if (!stop) return std::unexpected(std::move(stop.error()));
+  Monitor& monitor = judge.monitor();
+  Lines lines;
+  lines.add(0, "{}:{}, event {}{}", what.trace, stop->line, monitor.now(),
+            stop->finding ? ": the first finding" : "");
+  if (!stop->event.empty()) lines.add(0, "{}", stop->event);
+  if (!monitor.unsupported().empty()) {
+    lines.add(0, "the specification of {} is not built: what follows is memory alone",
+              monitor.unsupported());
+  }
+  for (const Violation& violation : judge.so_far().findings) {
+    lines.blank();
+    lines.add(0, "broken: {} {}", spec::rule_name(violation.rule), headline(violation));
+  }
+  lines.blank();
+  DrawOptions options;
+  if (what.access) {
+    options.sid = what.access->sid;
+    options.number = what.access->pasid.value_or(0);
+  }
+  std::string text = lines.take() + MemoryDrawing(monitor, options).draw();
+  if (!what.access) return text;
+  Lines access;
+  access.blank();
+  add_access(access, monitor, *what.access);
+  return text + access.take();
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: MIT
+// Calls into the driver that may wait for others, and what the driver calls in its environment:
+// processes and handlers.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "host/driver_host.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using spec::sva::Call;
+using spec::sva::CallKind;
+using spec::sva::Observed;
+using spec::sva::Status;
+
+constexpr AgentId cpu = AgentId::cpu0;
+
+}  // namespace
+
+// ---- what the driver calls ----------------------------------------------------------------------
+
+void DriverHost::bind_process_callbacks() {
+  iommucheck_platform& p = platform_;
+  p.mm_exit = [](void* ctx, uint32_t device, uint32_t pasid, uint64_t drvdata) -> uint64_t {
+    DriverHost& host = self(ctx);
+    if (host.abandoned_) return 1;
+    host.handlers_.push_back(
+        {.context = ++host.contexts_, .device = device, .pasid = pasid, .drvdata = drvdata});
+    host.monitor_.handler_called(device, pasid, drvdata);
+    return host.contexts_;
+  };
+  p.context = [](void* ctx) -> uint64_t { return self(ctx).context_; };
+  p.mm_pin = [](void* ctx, iommucheck_handle mm) -> uint32_t {
+    DriverHost& host = self(ctx);
+    return host.abandoned_ ? 0 : host.processes_.pin(mm);
+  };
+  p.mm_unpin = [](void* ctx, iommucheck_handle mm) {
+    DriverHost& host = self(ctx);
+    if (!host.abandoned_) host.processes_.unpin(mm);
+  };
+  // The process's own handler: nothing is mapped there, or it would not have faulted.
+  p.handle_fault = [](void* /*ctx*/, uint32_t /*device*/, uint32_t /*pasid*/, uint64_t /*iova*/,
+                      uint32_t /*prot*/) -> int { return IOMMUCHECK_FAULT_INVALID; };
+  processes_.set_invalidate(
+      [this](u64 mm, u64 va, u64 bytes) { return invalidate(mm, va, bytes); });
+}
+
+/// False if the driver reports a time-out.
+bool DriverHost::invalidate(u64 mm, u64 va, u64 bytes) {
+  if (driver_.mm_invalidate == nullptr) return true;
+  begin_steps();
+  monitor_.invalidate_begins(mm, va, bytes);
+  enter();
+  const int error = driver_.mm_invalidate(state_, mm, va, bytes);
+  leave();
+  if (error != 0 && error != -IOMMUCHECK_ETIMEDOUT) {
+    monitor_.driver_error(fmt::format("mm_invalidate answered {}", error));
+  }
+  const bool timed_out = error == -IOMMUCHECK_ETIMEDOUT;
+  monitor_.invalidate_ends(timed_out);
+  return !timed_out;
+}
+
+// ---- calls --------------------------------------------------------------------------------------
+
+/// Only what waits for handlers needs a stack of its own, and only while one runs.
+bool DriverHost::may_wait(CallKind kind) const {
+  if (handlers_.empty()) return false;
+  return kind == CallKind::unbind_device || kind == CallKind::unbind_dev_all ||
+         kind == CallKind::sva_device_shutdown || kind == CallKind::detach;
+}
+
+DriverHost::Progress DriverHost::start(const Call& call) {
+  context_ = 0;
+  for (const Handler& handler : handlers_) {
+    const bool its = handler.device == call.context.device && handler.pasid == call.context.pasid;
+    if (call.context.inside && its) context_ = handler.context;
+  }
+  if (may_wait(call.kind)) {
+    Thread thread{
+        .call = call, .segments = {call.segments.begin(), call.segments.end()}, .fiber = {}};
+    thread.id = monitor_.call_begins(call);
+    return run(thread);
+  }
+  begin_steps();
+  const bool stuck = monitor_.smmu().is_stuck();
+  monitor_.call_begins(call);
+  enter();
+  const Observed observed = dispatch(call);
+  leave();
+  context_ = 0;
+  monitor_.call_returns(observed, {.allocation_failed = allocation_failed_, .queue_stuck = stuck});
+  return {.observed = observed};
+}
+
+DriverHost::Progress DriverHost::run(Thread& thread) {
+  if (stacks_.empty()) stacks_.push_back(std::make_unique<Fiber>());
+  auto own = std::make_unique<Thread>(std::move(thread));
+  own->call.segments = own->segments;
+  own->fiber = std::move(stacks_.back());
+  stacks_.pop_back();
+  Thread* self = own.get();
+  threads_.push_back(std::move(own));
+  begin_steps();
+  running_ = self;
+  self->queue_stuck = monitor_.smmu().is_stuck();
+  self->fiber->start([this, self] { work(*self); });
+  running_ = nullptr;
+  if (self->fiber->active()) return {.waits = true, .thread = self->id};
+  return resume(self->id);
+}
+
+/// On the thread's own stack.
+void DriverHost::work(Thread& thread) {
+  enter();
+  switch (thread.kind) {
+    case Thread::Kind::call: thread.observed = dispatch(thread.call); break;
+    case Thread::Kind::release:
+      thread.observed.status =
+          spec::sva::status_from_driver(driver_.mm_release(state_, thread.call.mm));
+      break;
+    case Thread::Kind::removal:
+      thread.observed.status =
+          spec::sva::status_from_driver(driver_.device_remove(state_, thread.call.device));
+      break;
+  }
+  leave();
+}
+
+/// From inside wait(): the stack is left until somebody resumes it.
+int DriverHost::wait_for_others() {
+  Thread& thread = *running_;
+  // Nobody waits for handlers whose time is over already.
+  const auto over = [](const Handler& handler) { return handler.late || handler.returned; };
+  if (!handlers_.empty() && std::ranges::all_of(handlers_, over)) return 1;
+  thread.allocation_failed |= allocation_failed_;
+  leave();
+  const u64 context = context_;
+  monitor_.call_waits();
+  thread.fiber->yield();
+  context_ = context;
+  if (abandoned_) return 1;
+  monitor_.call_resumes(thread.id);
+  enter();
+  return thread.bound_passed ? 1 : 0;
+}
+
+DriverHost::Progress DriverHost::resume(u64 id) {
+  const auto found =
+      std::ranges::find_if(threads_, [&](const auto& thread) { return thread->id == id; });
+  if (found == threads_.end()) return {};
+  Thread& thread = **found;
+  if (thread.fiber->active()) {
+    begin_steps();
+    running_ = &thread;
+    thread.fiber->resume();
+    running_ = nullptr;
+  }
+  if (thread.fiber->active()) return {.waits = true, .thread = id};
+  const std::unique_ptr<Thread> ended = std::move(*found);
+  threads_.erase(found);
+  stacks_.push_back(std::move(ended->fiber));
+  context_ = 0;
+  finish(*ended);
+  return {.observed = ended->observed};
+}
+
+void DriverHost::finish(Thread& thread) {
+  const Status status = thread.observed.status;
+  const bool timed_out = status == Status::etimedout;
+  switch (thread.kind) {
+    case Thread::Kind::call:
+      monitor_.call_returns(thread.observed,
+                            {.allocation_failed = thread.allocation_failed,
+                             .queue_stuck = thread.queue_stuck || monitor_.smmu().is_stuck()});
+      return;
+    case Thread::Kind::release:
+      monitor_.release_ends(timed_out);
+      monitor_.process_exits(thread.call.mm);
+      processes_.exit_ends(thread.call.mm, timed_out);
+      break;
+    case Thread::Kind::removal: monitor_.device_vanished(timed_out); break;
+  }
+  if (status != Status::ok && !timed_out) {
+    monitor_.driver_error(fmt::format(
+        "{} answered {}", thread.kind == Thread::Kind::release ? "mm_release" : "device_remove",
+        spec::sva::status_text(status)));
+  }
+}
+
+std::vector<u64> DriverHost::waiting() const {
+  std::vector<u64> ids;
+  for (const auto& thread : threads_) ids.push_back(thread->id);
+  return ids;
+}
+
+/// A case ends in the middle of calls: they run to their end without any effect.
+void DriverHost::abandon_threads() {
+  abandoned_ = true;
+  for (const auto& thread : threads_) {
+    constexpr int tries = 1000;
+    for (int i = 0; i < tries && thread->fiber->active(); ++i) {
+      running_ = thread.get();
+      thread->fiber->resume();
+    }
+    running_ = nullptr;
+    if (!thread->fiber->active()) stacks_.push_back(std::move(thread->fiber));
+  }
+  threads_.clear();
+  abandoned_ = false;
+}
+
+DriverHost::Progress DriverHost::exit(u64 mm) {
+  const bool bound = monitor_.interface().is_bound(mm);
+  processes_.exit_begins(mm);
+  if (!bound || driver_.mm_release == nullptr) {
+    monitor_.process_exits(mm);
+    processes_.exit_ends(mm);
+    return {};
+  }
+  Thread thread{.kind = Thread::Kind::release, .call = {}, .segments = {}, .fiber = {}};
+  thread.call.mm = mm;
+  thread.id = monitor_.release_begins(mm);
+  return run(thread);
+}
+
+DriverHost::Progress DriverHost::remove(u32 device) {
+  if (driver_.device_remove == nullptr) return {};
+  // Its handlers have nothing to wait for any more.
+  std::erase_if(handlers_, [&](const Handler& handler) { return handler.device == device; });
+  Thread thread{.kind = Thread::Kind::removal, .call = {}, .segments = {}, .fiber = {}};
+  thread.call.device = device;
+  monitor_.device_vanishes(device);
+  thread.id = monitor_.running_call();
+  return run(thread);
+}
+
+void DriverHost::irq(u32 source) {
+  if (driver_.handle_irq == nullptr) return;
+  begin_steps();
+  monitor_.irq(cpu, source);
+  enter();
+  driver_.handle_irq(state_, source);
+  leave();
+}
+
+// ---- handlers -----------------------------------------------------------------------------------
+
+void DriverHost::handler_returns(std::size_t index, Status status) {
+  Handler& handler = handlers_[index];
+  const Handler was = handler;
+  handler.returned = true;
+  if (status == Status::ok) handlers_.erase(handlers_.begin() + static_cast<std::ptrdiff_t>(index));
+  monitor_.handler_returned(was.device, was.pasid, status);
+  if (driver_.mm_exit_done == nullptr) return;
+  begin_steps();
+  enter();
+  driver_.mm_exit_done(state_, was.device, was.pasid, -static_cast<int>(status));
+  leave();
+}
+
+void DriverHost::forget_handlers() {
+  std::erase_if(handlers_, [&](const Handler& handler) {
+    return !monitor_.interface().has_bond(handler.device, handler.pasid);
+  });
+}
+
+void DriverHost::bound_passes() {
+  for (Handler& handler : handlers_) {
+    if (handler.returned || handler.late) continue;
+    handler.late = true;
+    monitor_.bound_passes(handler.device, handler.pasid);
+  }
+  for (const auto& thread : threads_) thread->bound_passed = true;
+}
+
+std::optional<iommucheck_held> DriverHost::held() const {
+  if (driver_.held == nullptr) return std::nullopt;
+  iommucheck_held held{};
+  held.size = sizeof(held);
+  held.abi = IOMMUCHECK_DRIVER_ABI;
+  if (driver_.held(state_, &held) != 0) return std::nullopt;
+  return held;
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: MIT
+#include "host/driver_host.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "base/bits.h"
+#include "process/crash.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+constexpr u64 arena_bytes = u64{8} << 20;
+constexpr u64 waits_max = 1000;          // without any progress: a working SMMU needs a handful
+constexpr u64 steps_max = u64{1} << 22;  // what one call asks of the platform
+constexpr u64 stuck_waits_max = 3;
+constexpr u64 registers_bytes = 0x20000;
+constexpr u64 process_table_bytes = u64{4} << 20;
+constexpr u32 group_alone = u32{1} << 16;
+constexpr AgentId cpu = AgentId::cpu0;
+
+}  // namespace
+
+DriverHost::DriverHost(const iommucheck_driver& driver, Monitor& monitor)
+    : driver_(driver),
+      monitor_(monitor),
+      arena_(arena_bytes),
+      tables_(monitor.trail(), monitor.setup().window_pa, monitor.setup().window_bytes),
+      processes_(monitor, monitor.setup().window_pa + monitor.setup().window_bytes,
+                 process_table_bytes) {
+  for (const spec::sva::DeviceSetup& setup : monitor.setup().devices) {
+    iommucheck_device device{};
+    device.size = sizeof(device);
+    device.abi = IOMMUCHECK_DRIVER_ABI;
+    device.stream_ids = setup.stream_ids.data();
+    device.stream_id_count = static_cast<u32>(setup.stream_ids.size());
+    device.flags = (setup.ats ? IOMMUCHECK_DEVICE_ATS : 0) |
+                   (setup.pri ? IOMMUCHECK_DEVICE_PRI : 0) |
+                   (setup.stall ? IOMMUCHECK_DEVICE_STALL : 0);
+    device.ssid_bits = setup.ssid_bits;
+    const bool alone = setup.group == spec::sva::DeviceSetup::alone;
+    device.group = alone ? group_alone + static_cast<u32>(devices_.size()) : setup.group;
+    devices_.push_back(device);
+  }
+  config_.size = sizeof(config_);
+  config_.abi = IOMMUCHECK_DRIVER_ABI;
+  config_.devices = devices_.data();
+  config_.device_count = static_cast<u32>(devices_.size());
+  config_.cmdq_log2size = monitor.setup().cmdq_log2size;
+  bind_platform();
+}
+
+/// A call that stores or polls without end would fill the machine's memory with what it did: from
+/// some point on nothing has an effect, and reads answer as a device does that is gone.
+bool DriverHost::spent() {
+  if (abandoned_) return true;
+  if (++steps_ <= steps_max) return false;
+  if (steps_ == steps_max + 1) monitor_.hangs();
+  return true;
+}
+
+/// What a driver may not touch is told it and has no effect.
+bool DriverHost::refuses(const char* what, u64 pa, u64 bytes) {
+  if (pa % 8 == 0 && tables_.is_given(pa, bytes)) return false;
+  monitor_.driver_error(
+      fmt::format("{} at {:#x}, {:#x} bytes: {}", what, pa, bytes,
+                  pa % 8 != 0 ? "not aligned to 8 bytes" : "not in memory that table_alloc gave"));
+  return true;
+}
+
+bool DriverHost::beyond(u64 offset) {
+  if (offset < registers_bytes) return false;
+  monitor_.driver_error(fmt::format("register offset {:#x}: beyond the SMMU's two pages", offset));
+  return true;
+}
+
+/// To stderr: a worker's supervisor keeps the end of it for the report, whatever becomes of the
+/// worker.
+void DriverHost::log_line(void* /*ctx*/, int level, const char* text) {
+  const char* word = level == IOMMUCHECK_LOG_ERROR     ? "error"
+                     : level == IOMMUCHECK_LOG_WARNING ? "warning"
+                                                       : "info";
+  if (text != nullptr && is_worker_process()) fmt::print(stderr, "driver {}: {}\n", word, text);
+}
+
+void DriverHost::scan() { scan_ = std::make_unique<ScanDoor>(monitor_, platform_, tables_); }
+
+void DriverHost::bind_platform() {
+  iommucheck_platform& p = platform_;
+  p.size = sizeof(p);
+  p.abi = IOMMUCHECK_DRIVER_ABI;
+  p.ctx = this;
+  p.window_pa = monitor_.setup().window_pa;
+  p.window_size = monitor_.setup().window_bytes;
+  p.window = monitor_.caches().memory().host(p.window_pa);
+  p.table_alloc = [](void* ctx, uint64_t bytes, uint64_t* pa) -> const void* {
+    DriverHost& host = self(ctx);
+    if (host.spent()) return nullptr;
+    if (!std::has_single_bit(bytes) || bytes < 4096) {
+      host.monitor_.driver_error(fmt::format(
+          "table_alloc of {:#x} bytes: it has to be a power of two, 4096 at least", bytes));
+      return nullptr;
+    }
+    if (++host.allocations_ == host.fail_at_ || host.fail_all_) {
+      host.allocation_failed_ = true;
+      host.monitor_.allocation_fails();
+      return nullptr;
+    }
+    *pa = host.tables_.allocate(bytes);
+    if (*pa == 0) return nullptr;
+    host.monitor_.alloc(cpu, *pa, bytes);
+    return static_cast<const char*>(host.platform_.window) + (*pa - host.platform_.window_pa);
+  };
+  p.table_free = [](void* ctx, uint64_t pa, uint64_t bytes) {
+    DriverHost& host = self(ctx);
+    if (!host.tables_.is_block(pa, bytes)) {
+      host.monitor_.driver_error(fmt::format(
+          "table_free of {:#x}, {:#x} bytes: no block that table_alloc gave and that is still held",
+          pa, bytes));
+      return;
+    }
+    host.monitor_.free(cpu, pa, bytes);
+    host.tables_.free(pa, bytes);
+  };
+  p.arena_alloc = [](void* ctx, uint64_t bytes, uint64_t align) -> void* {
+    DriverHost& host = self(ctx);
+    if (!std::has_single_bit(align) || align > 4096) {
+      host.monitor_.driver_error(
+          fmt::format("arena_alloc with align {}: it has to be a power of two up to 4096", align));
+    }
+    return host.arena_.allocate(bytes, align);
+  };
+  p.store64 = [](void* ctx, uint64_t pa, uint64_t value) {
+    DriverHost& host = self(ctx);
+    if (!host.spent() && !host.refuses("store64", pa, 8)) host.monitor_.store(cpu, pa, value);
+  };
+  p.fill64 = [](void* ctx, uint64_t pa, uint64_t count, uint64_t value) {
+    DriverHost& host = self(ctx);
+    if (host.spent()) return;
+    const u64 bytes = count > (~u64{0} >> 3) ? ~u64{0} : 8 * count;
+    if (!host.refuses("fill64", pa, bytes)) host.monitor_.fill(cpu, pa, count, value);
+  };
+  p.load64 = [](void* ctx, uint64_t pa) -> uint64_t {
+    if (self(ctx).spent()) return ~uint64_t{0};
+    const u64* place = self(ctx).monitor_.caches().memory().host(pa);
+    return place != nullptr && pa % 8 == 0 ? *place : 0;
+  };
+  p.compare_exchange64 = [](void* ctx, uint64_t pa, uint64_t expected,
+                            uint64_t desired) -> uint64_t {
+    DriverHost& host = self(ctx);
+    if (host.spent() || host.refuses("compare_exchange64", pa, 8)) return ~expected;
+    const u64* place = host.monitor_.caches().memory().host(pa);
+    const u64 old = *place;
+    if (old == expected) host.monitor_.rmw(cpu, pa, desired);
+    return old;
+  };
+  p.barrier = [](void* ctx) {
+    if (!self(ctx).spent()) self(ctx).monitor_.barrier(cpu);
+  };
+  p.dma_clean = [](void* ctx, uint64_t pa, uint64_t bytes) {
+    DriverHost& host = self(ctx);
+    if (!host.spent() && !host.refuses("dma_clean", align_down(pa, 3), bytes))
+      host.monitor_.clean(cpu, pa, bytes);
+  };
+  p.dma_invalidate = [](void* /*ctx*/, uint64_t /*pa*/, uint64_t /*bytes*/) {};
+  p.mmio_write32 = [](void* ctx, uint64_t offset, uint32_t value, uint32_t flags) {
+    DriverHost& host = self(ctx);
+    if (host.spent() || host.beyond(offset)) return;
+    host.monitor_.mmio_write(cpu, static_cast<u32>(offset), 4, value,
+                             (flags & IOMMUCHECK_MMIO_ORDERED) != 0);
+  };
+  p.mmio_write64 = [](void* ctx, uint64_t offset, uint64_t value, uint32_t flags) {
+    DriverHost& host = self(ctx);
+    if (host.spent() || host.beyond(offset)) return;
+    host.monitor_.mmio_write(cpu, static_cast<u32>(offset), 8, value,
+                             (flags & IOMMUCHECK_MMIO_ORDERED) != 0);
+  };
+  p.mmio_read32 = [](void* ctx, uint64_t offset) -> uint32_t {
+    DriverHost& host = self(ctx);
+    if (host.spent() || host.beyond(offset)) return ~uint32_t{0};
+    return static_cast<u32>(
+        host.monitor_.device_read(cpu, static_cast<u32>(offset), 4, *host.choices_));
+  };
+  p.mmio_read64 = [](void* ctx, uint64_t offset) -> uint64_t {
+    DriverHost& host = self(ctx);
+    if (host.spent() || host.beyond(offset)) return ~uint64_t{0};
+    return host.monitor_.device_read(cpu, static_cast<u32>(offset), 8, *host.choices_);
+  };
+  p.wait = [](void* ctx, uint32_t token, uint64_t /*timeout_us*/) -> int {
+    DriverHost& host = self(ctx);
+    if (host.abandoned_ || host.steps_ > steps_max) return 1;
+    if (token == IOMMUCHECK_WAIT_CALLER && host.running_ != nullptr) return host.wait_for_others();
+    const u64 progress = host.monitor_.smmu().progress_made();
+    if (std::exchange(host.progress_, progress) != progress) host.waits_ = 0;
+    if (host.monitor_.smmu().is_stuck() && host.waits_ >= stuck_waits_max) return 1;
+    if (++host.waits_ <= waits_max) return 0;
+    if (host.waits_ == waits_max + 1) host.monitor_.hangs();
+    return 1;
+  };
+  // Calls come one at a time, so there is nothing to keep out; a driver that follows the header
+  // calls them all the same.
+  p.lock = [](void* /*ctx*/, uint64_t /*lock*/) {};
+  p.unlock = [](void* /*ctx*/, uint64_t /*lock*/) {};
+  p.log = log_line;
+  bind_process_callbacks();
+}
+
+std::string DriverHost::boot() {
+  monitor_.driver_begins();
+  waits_ = steps_ = 0;
+  if (scan_ == nullptr && (driver_.flags & IOMMUCHECK_DRIVER_SCAN) != 0) scan();
+  enter();
+  int& error = boot_error_;
+  error = driver_.init(scan_ ? &scan_->platform() : &platform_, &config_, &state_);
+  leave();
+  const auto answer = [&error] {
+    return fmt::format("{} ({})", error,
+                       spec::sva::status_text(spec::sva::status_from_driver(error)));
+  };
+  if (error != 0) return "init answered " + answer();
+  error = driver_.reset(state_);
+  leave();
+  if (error != 0) return "reset answered " + answer();
+  for (u32 device = 0; device < config_.device_count; ++device) {
+    if (driver_.device_add == nullptr) break;
+    if (!monitor_.setup().devices[device].iommu) continue;
+    error = driver_.device_add(state_, device);
+    leave();
+    if (error != 0) return fmt::format("device_add({}) answered {}", device, answer());
+  }
+  monitor_.driver_ready();
+  return {};
+}
+
+void DriverHost::snapshot() {
+  arena_.snapshot();
+  if (segments_ != nullptr) segments_->save();
+}
+
+void DriverHost::restore() {
+  abandon_threads();
+  handlers_.clear();
+  contexts_ = context_ = 0;
+  arena_.restore();
+  if (segments_ != nullptr) segments_->restore();
+  fail_allocation(0);
+}
+
+void DriverHost::fail_allocation(u32 n) {
+  allocations_ = 0;
+  fail_at_ = n;
+  fail_all_ = false;
+  allocation_failed_ = false;
+}
+
+u64 DriverHost::shut_down() {
+  waits_ = steps_ = 0;
+  if (driver_.shutdown == nullptr) return 0;
+  enter();
+  driver_.shutdown(state_);
+  leave();
+  return tables_.live();
+}
+
+}  // namespace iommucheck::oracle

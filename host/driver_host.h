@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT
+// A driver behind driver.h, and the platform that it stands on: every store, register access and
+// allocation of the driver becomes an event of the monitor; the specification answers as device.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "host/arena.h"
+#include "host/fiber.h"
+#include "host/processes.h"
+#include "host/scan.h"
+#include "host/segments.h"
+#include "iommucheck/driver.h"
+#include "monitor/monitor.h"
+
+namespace iommucheck::oracle {
+
+class DriverHost {
+ public:
+  /// `driver` outlives the host.
+  DriverHost(const iommucheck_driver& driver, Monitor& monitor);
+  DriverHost(const DriverHost&) = delete;
+  DriverHost& operator=(const DriverHost&) = delete;
+
+  /// init, reset, device_add for every device. Empty, or what failed.
+  std::string boot();
+
+  /// The error by which the last boot() failed; 0.
+  [[nodiscard]] int boot_error() const { return boot_error_; }
+
+  /// What boot() left is what every case begins with; restore() goes back to it. Restores the
+  /// driver's arena and the platform; the monitor's state is undone by its owner.
+  void snapshot();
+  void restore();
+  /// Static variables that are part of it; null (the default): there are none. Outlives the host.
+  void set_segments(Segments* segments) { segments_ = segments; }
+  /// The driver writes through pointers (IOMMUCHECK_DRIVER_SCAN says so, too). Before boot().
+  void scan();
+  /// Where the driver reads table memory; the default: the specification's own. Before boot().
+  void set_window(const void* window) { platform_.window = window; }
+
+  /// Decides everything that a device or the environment may choose.
+  void set_choices(spec::Choices& choices) { choices_ = &choices; }
+  spec::Choices& choices() { return *choices_; }
+  /// From here on everything makes progress at once.
+  void choose_first() { choices_ = &first_; }
+  /// The n-th allocation of the next call fails; 0: none.
+  void fail_allocation(u32 n);
+  /// All allocations fail until fail_allocation().
+  void fail_all_allocations() { fail_all_ = true; }
+  [[nodiscard]] bool allocation_failed() const { return allocation_failed_; }
+
+  /// False: the driver has no such operation, and it is not to be called.
+  [[nodiscard]] bool has(spec::sva::CallKind kind) const;
+  // ---- calls (driver_calls.cpp) -----------------------------------------------------------------
+  /// How far a call came. While it waits for an mm_exit handler others can be made.
+  struct Progress {
+    bool waits = false;
+    u64 thread = 0;  ///< for resume(), if it waits
+    spec::sva::Observed observed{};
+  };
+  /// One call; the monitor is told of its begin, its waiting and its result.
+  Progress start(const spec::sva::Call& call);
+  /// The same of one that cannot wait since no handler runs. The result as observed.
+  spec::sva::Observed call(const spec::sva::Call& call) { return start(call).observed; }
+  /// The waiting call looks again. It ends, or waits on.
+  Progress resume(u64 thread);
+  /// Calls that wait, the first begun first.
+  [[nodiscard]] std::vector<u64> waiting() const;
+
+  /// A process ends: the driver's mm_release, if it is bound, between the two halves of its death.
+  Progress exit(u64 mm);
+  /// A device is gone, without a word before.
+  Progress remove(u32 device);
+  /// The event queue's interrupt.
+  void irq(u32 source);
+
+  /// mm_exit handlers that were called and did not say "done".
+  struct Handler {
+    u64 context = 0;
+    u32 device = 0;
+    u32 pasid = 0;
+    u64 drvdata = 0;
+    bool returned = false;  ///< with an error
+    bool late = false;      ///< its time is over
+  };
+  [[nodiscard]] const std::vector<Handler>& handlers() const { return handlers_; }
+  /// The `index`-th of them returns. Who waits for it has to be resumed.
+  void handler_returns(std::size_t index, spec::sva::Status status);
+  /// Handlers whose bond is gone have nothing to say any more.
+  void forget_handlers();
+  /// The time that handlers may take is over, for all that run.
+  void bound_passes();
+
+  Processes& processes() { return processes_; }
+  [[nodiscard]] const Processes& processes() const { return processes_; }
+  /// What the driver says it holds; nothing if it does not say.
+  [[nodiscard]] std::optional<iommucheck_held> held() const;
+
+  /// shutdown; then blocks of table memory that are still held.
+  u64 shut_down();
+
+  [[nodiscard]] const iommucheck_driver& driver() const { return driver_; }
+  [[nodiscard]] u64 blocks_live() const { return tables_.live(); }
+
+ private:
+  static DriverHost& self(void* ctx) { return *static_cast<DriverHost*>(ctx); }
+  void bind_platform();
+  static void log_line(void* ctx, int level, const char* text);
+  bool spent();
+  bool refuses(const char* what, u64 pa, u64 bytes);
+  bool beyond(u64 offset);
+  void enter() {
+    if (scan_) scan_->enter();
+  }
+  void leave() {
+    if (scan_) scan_->leave();
+  }
+  void bind_process_callbacks();
+  spec::sva::Observed dispatch(const spec::sva::Call& call);
+  spec::sva::Observed dispatch_domain(const spec::sva::Call& call);
+  spec::sva::Observed dispatch_mapping(const spec::sva::Call& call);
+  spec::sva::Observed dispatch_private_mapping(const spec::sva::Call& call);
+  spec::sva::Observed dispatch_sva(const spec::sva::Call& call);
+
+  /// A call that may wait, on a stack of its own.
+  struct Thread {
+    enum class Kind : u8 { call, release, removal };
+    Kind kind = Kind::call;
+    u64 id = 0;  ///< the monitor's
+    spec::sva::Call call;
+    std::vector<spec::sva::Segment> segments;
+    spec::sva::Observed observed{};
+    bool allocation_failed = false;
+    bool queue_stuck = false;
+    bool bound_passed = false;
+    std::unique_ptr<Fiber> fiber;
+  };
+  [[nodiscard]] bool may_wait(spec::sva::CallKind kind) const;
+  Progress run(Thread& thread);
+  void work(Thread& thread);
+  void finish(Thread& thread);
+  void abandon_threads();
+  int wait_for_others();
+  bool invalidate(u64 mm, u64 va, u64 bytes);
+  void begin_steps() { waits_ = steps_ = 0; }
+
+  const iommucheck_driver& driver_;
+  Monitor& monitor_;
+  iommucheck_platform platform_{};
+  std::vector<iommucheck_device> devices_;
+  iommucheck_config config_{};
+  void* state_ = nullptr;
+  int boot_error_ = 0;
+  Arena arena_;
+  TableMemory tables_;
+  std::unique_ptr<ScanDoor> scan_;
+  Segments* segments_ = nullptr;
+  spec::FirstChoice first_;
+  spec::Choices* choices_ = &first_;
+  u32 allocations_ = 0;
+  u32 fail_at_ = 0;
+  bool allocation_failed_ = false;
+  bool fail_all_ = false;
+  u64 waits_ = 0;     // since the SMMU was last seen to make progress
+  u64 progress_ = 0;  // Smmu::progress_made() at the last wait
+  u64 steps_ = 0;
+  Processes processes_;
+  std::vector<Handler> handlers_;
+  u64 contexts_ = 0;                              // handlers called in this case
+  u64 context_ = 0;                               // inside of which one the driver is called
+  std::vector<std::unique_ptr<Thread>> threads_;  // that wait
+  std::vector<std::unique_ptr<Fiber>> stacks_;    // for the next ones
+  Thread* running_ = nullptr;
+  bool abandoned_ = false;
+};
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT
+#include "host/scan.h"
+
+#include <algorithm>
+#include <cstring>
+#include <type_traits>
+
+#include <fmt/format.h>
+
+namespace iommucheck::oracle {
+
+namespace {
+constexpr u64 page = 4096;
+}
+
+ScanDoor::ScanDoor(Monitor& monitor, const iommucheck_platform& inner, const TableMemory& tables)
+    : monitor_(monitor),
+      inner_(inner),
+      tables_(tables),
+      view_(monitor.setup().window_bytes, Pages::Kind::own) {
+  view_.allow(0, view_.bytes(), Pages::Access::read);
+  platform_ = inner;
+  platform_.ctx = this;
+  platform_.window = view_.data();
+  bind();
+}
+
+u64 ScanDoor::given() {
+  const u64 used = tables_.top() - tables_.base();
+  if (used > open_) {
+    view_.allow(open_, used, Pages::Access::write);
+    open_ = used;
+  }
+  return used;
+}
+
+/// Pages in which the driver's view and the specification's memory differ. A page costs some 50 to
+/// 100 ns, much less than to write-protect it and to catch the fault (7 us): all that the case was
+/// given is compared. What no case was given cannot be written, and what others were is looked at
+/// when a call ends.
+template <class Visit>
+void ScanDoor::for_each_changed_page(u64 bytes, Visit&& visit) {
+  auto* mine = reinterpret_cast<u64*>(view_.data());
+  u64* known = monitor_.caches().memory().host(tables_.base());
+  for (u64 at = 0; at < bytes; at += page) {
+    u64* of_driver = mine + at / 8;
+    u64* of_spec = known + at / 8;
+    if (std::memcmp(of_driver, of_spec, page) != 0) visit(tables_.base() + at, of_driver, of_spec);
+  }
+}
+
+void ScanDoor::refresh(u64 bytes) {
+  for_each_changed_page(bytes, [](u64 /*pa*/, u64* of_driver, const u64* of_spec) {
+    std::memcpy(of_driver, of_spec, page);
+  });
+}
+
+void ScanDoor::enter() {
+  given();
+  refresh(open_);
+}
+
+void ScanDoor::leave() {
+  given();
+  look(open_);
+}
+
+void ScanDoor::look(u64 bytes) {
+  found_.clear();
+  for_each_changed_page(bytes, [&](u64 pa, u64* of_driver, const u64* of_spec) {
+    if (!tables_.is_given(pa, page)) {
+      monitor_.driver_error(
+          fmt::format("a plain store in the page {:#x}: table memory that the "
+                      "driver has not got (any more)",
+                      pa));
+      std::memcpy(of_driver, of_spec, page);
+      return;
+    }
+    for (u64 i = 0; i < page / 8; ++i) {
+      if (of_driver[i] != of_spec[i]) found_.push_back({pa + 8 * i, of_driver[i]});
+    }
+  });
+  if (!found_.empty()) monitor_.sweep(agent_, found_);
+}
+
+/// Compared before; and after it where it changed memory itself.
+template <class Inner>
+auto ScanDoor::through(void* ctx, Inner&& inner) {
+  ScanDoor& door = self(ctx);
+  const spec::Memory& memory = door.monitor_.caches().memory();
+  door.look(door.given());
+  const u64 changes = memory.changes();
+  const auto settle = [&] {
+    if (memory.changes() != changes) door.refresh(door.given());
+  };
+  if constexpr (std::is_void_v<decltype(inner(door.inner_, door.inner_.ctx))>) {
+    inner(door.inner_, door.inner_.ctx);
+    settle();
+  } else {
+    const auto result = inner(door.inner_, door.inner_.ctx);
+    settle();
+    return result;
+  }
+}
+
+void ScanDoor::bind() {
+  using Platform = iommucheck_platform;
+  Platform& p = platform_;
+  p.table_alloc = [](void* ctx, uint64_t bytes, uint64_t* pa) -> const void* {
+    const void* given =
+        through(ctx, [&](const Platform& in, void* c) { return in.table_alloc(c, bytes, pa); });
+    if (given == nullptr) return nullptr;
+    const ScanDoor& door = self(ctx);
+    return door.view_.data() + (*pa - door.tables_.base());
+  };
+  p.table_free = [](void* ctx, uint64_t pa, uint64_t bytes) {
+    through(ctx, [&](const Platform& in, void* c) { in.table_free(c, pa, bytes); });
+  };
+  p.arena_alloc = [](void* ctx, uint64_t bytes, uint64_t align) {
+    return self(ctx).inner_.arena_alloc(self(ctx).inner_.ctx, bytes, align);
+  };
+  p.store64 = [](void* ctx, uint64_t pa, uint64_t value) {
+    through(ctx, [&](const Platform& in, void* c) { in.store64(c, pa, value); });
+  };
+  p.fill64 = [](void* ctx, uint64_t pa, uint64_t count, uint64_t value) {
+    through(ctx, [&](const Platform& in, void* c) { in.fill64(c, pa, count, value); });
+  };
+  p.load64 = [](void* ctx, uint64_t pa) {
+    return through(ctx, [&](const Platform& in, void* c) { return in.load64(c, pa); });
+  };
+  p.compare_exchange64 = [](void* ctx, uint64_t pa, uint64_t expected, uint64_t desired) {
+    return through(ctx, [&](const Platform& in, void* c) {
+      return in.compare_exchange64(c, pa, expected, desired);
+    });
+  };
+  p.barrier = [](void* ctx) { through(ctx, [&](const Platform& in, void* c) { in.barrier(c); }); };
+  p.dma_clean = [](void* ctx, uint64_t pa, uint64_t bytes) {
+    through(ctx, [&](const Platform& in, void* c) { in.dma_clean(c, pa, bytes); });
+  };
+  p.dma_invalidate = [](void* ctx, uint64_t pa, uint64_t bytes) {
+    through(ctx, [&](const Platform& in, void* c) { in.dma_invalidate(c, pa, bytes); });
+  };
+  p.mmio_write32 = [](void* ctx, uint64_t offset, uint32_t value, uint32_t flags) {
+    through(ctx, [&](const Platform& in, void* c) { in.mmio_write32(c, offset, value, flags); });
+  };
+  p.mmio_write64 = [](void* ctx, uint64_t offset, uint64_t value, uint32_t flags) {
+    through(ctx, [&](const Platform& in, void* c) { in.mmio_write64(c, offset, value, flags); });
+  };
+  p.mmio_read32 = [](void* ctx, uint64_t offset) {
+    return through(ctx, [&](const Platform& in, void* c) { return in.mmio_read32(c, offset); });
+  };
+  p.mmio_read64 = [](void* ctx, uint64_t offset) {
+    return through(ctx, [&](const Platform& in, void* c) { return in.mmio_read64(c, offset); });
+  };
+  p.wait = [](void* ctx, uint32_t token, uint64_t timeout_us) {
+    return through(ctx, [&](const Platform& in, void* c) { return in.wait(c, token, timeout_us); });
+  };
+  // Absent ones stay absent.
+  if (p.lock != nullptr) {
+    p.lock = [](void* ctx, uint64_t lock) {
+      through(ctx, [&](const Platform& in, void* c) { in.lock(c, lock); });
+    };
+  }
+  if (p.unlock != nullptr) {
+    p.unlock = [](void* ctx, uint64_t lock) {
+      through(ctx, [&](const Platform& in, void* c) { in.unlock(c, lock); });
+    };
+  }
+  if (p.log != nullptr) {
+    p.log = [](void* ctx, int level, const char* text) {
+      self(ctx).inner_.log(self(ctx).inner_.ctx, level, text);
+    };
+  }
+  if (p.mm_exit != nullptr) {
+    p.mm_exit = [](void* ctx, uint32_t device, uint32_t pasid, uint64_t drvdata) {
+      return through(
+          ctx, [&](const Platform& in, void* c) { return in.mm_exit(c, device, pasid, drvdata); });
+    };
+  }
+  if (p.handle_fault != nullptr) {
+    p.handle_fault = [](void* ctx, uint32_t device, uint32_t pasid, uint64_t iova, uint32_t prot) {
+      return through(ctx, [&](const Platform& in, void* c) {
+        return in.handle_fault(c, device, pasid, iova, prot);
+      });
+    };
+  }
+  if (p.context != nullptr) {
+    p.context = [](void* ctx) { return self(ctx).inner_.context(self(ctx).inner_.ctx); };
+  }
+  if (p.mm_pin != nullptr) {
+    p.mm_pin = [](void* ctx, iommucheck_handle mm) {
+      return through(ctx, [&](const Platform& in, void* c) { return in.mm_pin(c, mm); });
+    };
+  }
+  if (p.mm_unpin != nullptr) {
+    p.mm_unpin = [](void* ctx, iommucheck_handle mm) {
+      through(ctx, [&](const Platform& in, void* c) { in.mm_unpin(c, mm); });
+    };
+  }
+  // A member more has to be passed on above.
+  static_assert(offsetof(Platform, mm_unpin) + sizeof(p.mm_unpin) == sizeof(Platform));
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+// A driver that is not told of the checker: it writes table memory through plain pointers. Whenever
+// it calls the platform, and when it returns, its memory is compared with what the specification
+// knows, and what differs becomes stores. docs/drivers.md, "scan".
+#pragma once
+
+#include <vector>
+
+#include "host/arena.h"
+#include "iommucheck/driver.h"
+#include "monitor/monitor.h"
+
+namespace iommucheck::oracle {
+
+/// Stands between a driver and the precise platform. The driver has a window of its own: memory as
+/// it sees it. The specification's memory is the copy to compare with, so that undoing a case costs
+/// nothing here.
+class ScanDoor {
+ public:
+  /// `inner` is complete, and it, the monitor and the tables outlive this.
+  ScanDoor(Monitor& monitor, const iommucheck_platform& inner, const TableMemory& tables);
+  ScanDoor(const ScanDoor&) = delete;
+  ScanDoor& operator=(const ScanDoor&) = delete;
+
+  /// What the driver is given instead of `inner`.
+  [[nodiscard]] const iommucheck_platform& platform() const { return platform_; }
+
+  /// The driver is called: it sees memory as the specification has it.
+  void enter();
+  /// It has returned: what it stored since becomes stores of its agent.
+  void leave();
+  /// Who runs; cpu0 unless said.
+  void set_agent(AgentId agent) { agent_ = agent; }
+
+ private:
+  static ScanDoor& self(void* ctx) { return *static_cast<ScanDoor*>(ctx); }
+  /// An inner call between leave() and enter().
+  template <class Inner>
+  static auto through(void* ctx, Inner&& inner);
+  void bind();
+  void look(u64 bytes);
+  void refresh(u64 bytes);
+  /// Bytes of the window that were given to the driver in this case.
+  u64 given();
+  template <class Visit>
+  void for_each_changed_page(u64 bytes, Visit&& visit);
+
+  Monitor& monitor_;
+  const iommucheck_platform& inner_;
+  const TableMemory& tables_;
+  iommucheck_platform platform_{};
+  Pages view_;
+  u64 open_ = 0;  // bytes of the view that may be written: those of the case that had most
+  AgentId agent_ = AgentId::cpu0;
+  std::vector<SweptStore> found_;
+};
+
+}  // namespace iommucheck::oracle

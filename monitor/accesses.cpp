@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT
+// What devices were seen to do, against what the specification allows them.
+#include <fmt/format.h>
+
+#include "monitor/monitor.h"
+#include "trace/agent.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using spec::AccessType;
+using spec::Outcome;
+using spec::OutcomeKind;
+using trace::DmaResult;
+
+/// The kinds of access that it may have been; an atomic one needs all that are given.
+std::vector<AccessType> types_of(const trace::Dma& dma) {
+  if (dma.direction == trace::Direction::read) return {AccessType::read};
+  if (dma.direction == trace::Direction::write) return {AccessType::write};
+  if (dma.direction == trace::Direction::execute) return {AccessType::execute};
+  return {AccessType::read, AccessType::write};
+}
+
+bool is_permission_fault(const Outcome& outcome) {
+  return outcome.kind == OutcomeKind::fault && outcome.event == spec::EventType::f_permission;
+}
+
+bool stalls(const Outcome& outcome) {
+  return spec::is_translation_fault(outcome.event) && outcome.reaction.stall;
+}
+
+/// What one kind of access may meet, compared with what was seen.
+struct Comparison {
+  bool allowed = false;    ///< the result that was seen
+  bool reaches = false;    ///< the address that was seen
+  bool forbidden = false;  ///< a fault on permission is possible, too
+  bool any = false;
+};
+
+}  // namespace
+
+void Monitor::observe_access(const trace::Dma& dma) {
+  window_ends();
+  tick();
+  emit(trace::device_agent(0), dma);
+  if (device_rules_) {
+    device_rules_->access(dma);
+    gather_device();
+    return;
+  }
+  spec::Access access = access_in(dma);
+  check_dma_duty(access);
+  ++statistics_.outcomes_judged;
+  count(spec::Rule::DEVICE_OUTCOME);
+  if (dma.kind == trace::TransactionKind::translated) access.route = spec::Route::translated;
+  if (dma.kind == trace::TransactionKind::untranslated) access.route = spec::Route::untranslated;
+  const auto compare = [&](AccessType type) {
+    access.type = type;
+    Comparison seen;
+    const bool done = caches_.outcomes(access, [&](const Outcome& o) {
+      const bool reaches = o.kind == OutcomeKind::translation && (!dma.pa || *dma.pa == o.pa);
+      bool same = o.kind == OutcomeKind::any;
+      if (dma.result == DmaResult::ok) same |= reaches;
+      if (dma.result == DmaResult::bypass) same |= o.kind == OutcomeKind::bypass;
+      if (dma.result == DmaResult::abort) {
+        same |= o.kind == OutcomeKind::abort || o.kind == OutcomeKind::denied ||
+                (o.kind == OutcomeKind::fault && !stalls(o));
+      }
+      if (dma.result == DmaResult::stall) same |= o.kind == OutcomeKind::fault && stalls(o);
+      if (dma.result == DmaResult::disable) {
+        same = !smmu_.surely_enabled() &&
+               (o.kind == OutcomeKind::bypass || o.kind == OutcomeKind::abort);
+      }
+      seen.allowed |= same;
+      seen.reaches |= reaches;
+      seen.forbidden |= is_permission_fault(o);
+      seen.any |= o.kind == OutcomeKind::any;
+    });
+    if (!done) gave_up_ = true;
+    return seen;
+  };
+  const std::vector<AccessType> types = types_of(dma);
+  if (dma.result == DmaResult::abort || dma.result == DmaResult::stall) {
+    fed_.aborted = access;
+    fed_.aborted->type = types.front();
+  }
+  std::size_t allowed_under = 0;
+  for (const AccessType type : types) allowed_under += compare(type).allowed ? 1 : 0;
+  const bool needs_all = dma.direction == trace::Direction::read_write;
+  const bool allowed = needs_all ? allowed_under == types.size() : allowed_under != 0;
+  if (!allowed) {
+    if (!fed_.left.empty()) {
+      undetermined("what memory holds after the recording lost sight of it");
+      return;
+    }
+    Finding finding =
+        finding_of(spec::Rule::DEVICE_OUTCOME,
+                   fmt::format("the access of stream {:#x} at {:#x} was seen as {}{}", dma.sid,
+                               dma.iova, trace::to_string(dma.result),
+                               dma.pa ? fmt::format(" at {:#x}", *dma.pa) : std::string()));
+    finding.where = {.sid = dma.sid, .address = dma.iova};
+    if (access.ssv) finding.where.pasid = access.ssid;
+    if (types.size() == 1) finding.where.access = types.front();
+    for (const AccessType type : types) {
+      access.type = type;
+      caches_.outcomes(access, [&](const Outcome& o) {
+        May may = may_of(o);
+        may.because = caches_.cause_of(o);
+        if (types.size() > 1) may.as = type;
+        finding.hardware.push_back(std::move(may));
+      });
+    }
+    find(std::move(finding));
+    return;
+  }
+  if (dma.rights && dma.result == DmaResult::ok) {
+    const Comparison read = compare(AccessType::read);
+    const Comparison write = compare(AccessType::write);
+    const auto fits = [](bool right, const Comparison& seen) {
+      return seen.any || (right ? seen.reaches : seen.forbidden);
+    };
+    if (!fits(dma.rights->read, read) || !fits(dma.rights->write, write)) {
+      find(spec::Rule::DEVICE_OUTCOME,
+           fmt::format("the access of stream {:#x} at {:#x} used an entry with the rights {}; "
+                       "allowed is one that {} and {}",
+                       dma.sid, dma.iova, trace::to_string(*dma.rights),
+                       read.reaches ? "reads" : "does not read",
+                       write.reaches ? "writes" : "does not write"));
+      return;
+    }
+  }
+  // What absent facts leave open: e.g. through a read-only entry it is right if it was a read.
+  if (!dma.direction && allowed_under < types.size()) {
+    undetermined("the direction of the access, through an entry that does not permit both");
+  }
+  if (recording_ && smmu_.surely_enabled()) {
+    access.type = AccessType::read;
+    recording_->accessed(access, now_);
+    gather_late();
+  }
+}
+
+/// A record of the event queue: some access of now may have it.
+void Monitor::observe_record(const trace::EventRecorded& event) {
+  emit(trace::smmu_agent(), event);
+  if (!event.record) {
+    undetermined("the contents of the event record");
+    return;
+  }
+  const std::array<u64, 4>& dw = *event.record;
+  smmu_.record_event({.dw = dw, .fixed = {}});
+  if (device_rules_) {
+    device_rules_->record(dw);
+    gather_device();
+    return;
+  }
+  count(spec::Rule::EVENT_RECORD);
+  const spec::EventType type = spec::event_type_of(dw);
+  spec::Access access{.sid = spec::event_sid(dw), .va = dw[2]};
+  access.ssv = ((dw[0] >> 11) & 1) != 0;
+  if (access.ssv) access.ssid = static_cast<u32>((dw[0] >> 12) & 0xfffff);
+  access.privileged = ((dw[1] >> 33) & 1) != 0;
+  const bool instruction = ((dw[1] >> 34) & 1) != 0;
+  const bool read = ((dw[1] >> 35) & 1) != 0;
+  access.type = instruction ? AccessType::execute : read ? AccessType::read : AccessType::write;
+  if (((dw[1] >> 31) & 1) != 0) {
+    smmu_.observe_stall(access.sid, access.ssid, access.ssv, static_cast<u16>(dw[1]));
+  }
+  bool possible = false;
+  const auto compare = [&](const spec::Access& one) {
+    const bool done = caches_.outcomes(one, [&](const Outcome& outcome) {
+      possible |= outcome.kind == OutcomeKind::any ||
+                  (outcome.kind == OutcomeKind::fault && outcome.event == type);
+    });
+    if (!done) gave_up_ = true;
+  };
+  compare(access);
+  // Not every record says all of its access.
+  if (!possible && fed_.aborted && fed_.aborted->sid == access.sid) compare(*fed_.aborted);
+  if (!possible) undetermined("which access the event record belongs to");
+}
+
+void Monitor::gather_late() {
+  for (RecordingRules::Late& late : recording_->take()) {
+    if (late.undetermined) {
+      late_missing_.push_back({late.at, std::move(late.text)});
+    } else {
+      Finding finding = finding_of(late.rule, std::move(late.text));
+      finding.at = late.at;
+      keep(std::move(finding));
+    }
+  }
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: MIT
+#include "monitor/call_conversion.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using spec::sva::Call;
+using spec::sva::CallKind;
+namespace calls = trace::calls;
+
+/// The word for a result; `other` for one that the interface does not know. 1, an error that Linux
+/// has, is no word: as a word it says "not built".
+trace::Status status_of(spec::sva::Status status) {
+  if (status == spec::sva::Status::not_built) return trace::Status::not_built;
+  const auto word = static_cast<trace::Status>(status);
+  const bool number = static_cast<int>(status) >= 0 && static_cast<int>(status) < 255;
+  const bool known = number && trace::word_of<trace::Status>(static_cast<u64>(status)) != nullptr;
+  return known && word != trace::Status::not_built ? word : trace::Status::other;
+}
+
+spec::sva::Status status_of(const trace::Return& result) {
+  if (result.status == trace::Status::not_built) return spec::sva::Status::not_built;
+  if (result.status != trace::Status::other) return static_cast<spec::sva::Status>(result.status);
+  return static_cast<spec::sva::Status>(static_cast<int>(result.error.value_or(~u32{0} >> 1)));
+}
+
+/// Any map-like call with its rights, and what only maps say besides.
+template <class Map>
+Map with_rights(Map map, u32 prot) {
+  map.rights = rights_of(prot);
+  if ((prot & spec::sva::prot_privileged) != 0) map.privileged = true;
+  if ((prot & spec::sva::prot_device) != 0) map.device_memory = true;
+  return map;
+}
+
+template <class Map>
+u32 prot_in(const Map& map) {
+  return prot_of(map.rights) | (map.privileged.value_or(false) ? spec::sva::prot_privileged : 0) |
+         (map.device_memory.value_or(false) ? spec::sva::prot_device : 0);
+}
+
+trace::Ranges pieces_of(const Call& call) {
+  trace::Ranges pieces;
+  for (const spec::sva::Segment& segment : call.segments) {
+    pieces.push_back({segment.pa, segment.size});
+  }
+  return pieces;
+}
+
+trace::Attribute attribute_of(u32 attribute) {
+  return attribute == spec::sva::attribute_pasid ? trace::Attribute::pasid
+                                                 : trace::Attribute::ttbr0;
+}
+
+}  // namespace
+
+trace::Rights rights_of(u32 prot) {
+  return {(prot & spec::sva::prot_read) != 0, (prot & spec::sva::prot_write) != 0,
+          (prot & spec::sva::prot_exec) != 0};
+}
+
+u32 prot_of(const trace::Rights& rights) {
+  return (rights.read ? spec::sva::prot_read : 0) | (rights.write ? spec::sva::prot_write : 0) |
+         (rights.execute ? spec::sva::prot_exec : 0);
+}
+
+Call by_number(Call call, CallNumbers& numbers) {
+  if (call.domain != 0) call.domain = numbers.domains.number(call.domain);
+  if (call.io_mm != 0) call.io_mm = numbers.io_mms.number(call.io_mm);
+  return call;
+}
+
+// ---- to a trace ---------------------------------------------------------------------------------
+
+namespace {
+
+/// Calls on domains and private spaces; `call` has the trace's numbers.
+trace::CallArguments space_call(const Call& call) {
+  const trace::DomainId domain{static_cast<u32>(call.domain)};
+  const trace::IoMmId io_mm{static_cast<u32>(call.io_mm)};
+  switch (call.kind) {
+    case CallKind::map:
+      return with_rights(
+          calls::Map{.domain = domain, .iova = call.iova, .pa = call.pa, .size = call.size},
+          call.prot);
+    case CallKind::sva_map:
+      return with_rights(
+          calls::SvaMap{.io_mm = io_mm, .iova = call.iova, .pa = call.pa, .size = call.size},
+          call.prot);
+    case CallKind::map_sg:
+      return with_rights(
+          calls::MapSg{.domain = domain, .iova = call.iova, .pieces = pieces_of(call)}, call.prot);
+    case CallKind::sva_map_sg:
+      return with_rights(
+          calls::SvaMapSg{.io_mm = io_mm, .iova = call.iova, .pieces = pieces_of(call)}, call.prot);
+    case CallKind::unmap:
+      return calls::Unmap{.domain = domain, .iova = call.iova, .size = call.size};
+    case CallKind::sva_unmap:
+      return calls::SvaUnmap{.io_mm = io_mm, .iova = call.iova, .size = call.size};
+    case CallKind::unmap_fast:
+      return calls::UnmapFast{.domain = domain, .iova = call.iova, .size = call.size};
+    case CallKind::sva_unmap_fast:
+      return calls::SvaUnmapFast{.io_mm = io_mm, .iova = call.iova, .size = call.size};
+    case CallKind::iotlb_sync: return calls::IotlbSync{.domain = domain};
+    case CallKind::sva_iotlb_sync: return calls::SvaIotlbSync{.io_mm = io_mm};
+    case CallKind::flush_iotlb_all: return calls::FlushIotlbAll{.domain = domain};
+    case CallKind::sva_flush_tlb_all: return calls::SvaFlushTlbAll{.io_mm = io_mm};
+    case CallKind::tlb_range_add:
+      return calls::TlbRangeAdd{.domain = domain, .iova = call.iova, .size = call.size};
+    case CallKind::sva_tlb_range_add:
+      return calls::SvaTlbRangeAdd{.io_mm = io_mm, .iova = call.iova, .size = call.size};
+    case CallKind::sva_iova_to_phys: return calls::SvaIovaToPhys{.io_mm = io_mm, .iova = call.iova};
+    default: return calls::IovaToPhys{.domain = domain, .iova = call.iova};
+  }
+}
+
+}  // namespace
+
+trace::CallArguments to_trace(const Call& given, CallNumbers& numbers) {
+  const Call call = by_number(given, numbers);
+  const trace::DomainId domain{static_cast<u32>(call.domain)};
+  const trace::IoMmId io_mm{static_cast<u32>(call.io_mm)};
+  const trace::DeviceId device{call.device};
+  switch (call.kind) {
+    case CallKind::domain_alloc: {
+      calls::DomainAlloc alloc;
+      alloc.kind = static_cast<trace::DomainKind>(call.domain_kind);
+      if (call.input_bits != 0) alloc.input_bits = call.input_bits;
+      return alloc;
+    }
+    case CallKind::domain_free: return calls::DomainFree{.domain = domain};
+    case CallKind::attach: return calls::Attach{.domain = domain, .device = device};
+    case CallKind::detach: return calls::Detach{.domain = domain, .device = device};
+    case CallKind::domain_get_attr:
+      return calls::DomainGetAttr{.domain = domain, .attribute = attribute_of(call.attribute)};
+    case CallKind::sva_device_init:
+      return calls::SvaDeviceInit{.device = device,
+                                  .features = call.features,
+                                  .min_pasid = call.min_pasid,
+                                  .max_pasid = call.max_pasid,
+                                  .mm_exit = call.has_mm_exit};
+    case CallKind::sva_device_shutdown: return calls::SvaDeviceShutdown{.device = device};
+    case CallKind::bind_device:
+      return calls::BindDevice{.device = device,
+                               .mm = trace::MmId{static_cast<u32>(call.mm)},
+                               .flags = call.flags,
+                               .drvdata = call.drvdata};
+    case CallKind::unbind_device: return calls::UnbindDevice{.device = device, .pasid = call.pasid};
+    case CallKind::unbind_dev_all: return calls::UnbindDevAll{.device = device};
+    case CallKind::sva_drvdata: return calls::SvaDrvdata{.device = device, .pasid = call.pasid};
+    case CallKind::io_mm_of: return calls::IoMmOf{.device = device, .pasid = call.pasid};
+    case CallKind::sva_alloc_pasid: return calls::SvaAllocPasid{.domain = domain, .device = device};
+    case CallKind::sva_free_pasid: return calls::SvaFreePasid{.domain = domain, .io_mm = io_mm};
+    case CallKind::io_mm_get_pasid: return calls::IoMmGetPasid{.io_mm = io_mm};
+    case CallKind::io_mm_get_attr:
+      return calls::IoMmGetAttr{.io_mm = io_mm, .attribute = attribute_of(call.attribute)};
+    case CallKind::sva_attach: return calls::SvaAttach{.io_mm = io_mm, .device = device};
+    case CallKind::sva_detach: return calls::SvaDetach{.io_mm = io_mm, .device = device};
+    case CallKind::pasid_alloc:
+      return calls::PasidAlloc{.min = call.min_pasid, .max = call.max_pasid};
+    case CallKind::pasid_free: return calls::PasidFree{.pasid = call.pasid};
+    case CallKind::recover: return calls::Recover{};
+    default: return space_call(call);
+  }
+}
+
+trace::Return to_trace(const Call& call, const spec::sva::Observed& observed, trace::CallId id,
+                       CallNumbers& numbers) {
+  trace::Return result;
+  result.id = id;
+  result.status = status_of(observed.status);
+  if (result.status == trace::Status::other) result.error = static_cast<u32>(observed.status);
+  const bool ok = observed.status == spec::sva::Status::ok;
+  switch (trace::call_table[static_cast<std::size_t>(call.kind)].result) {
+    case trace::ResultKind::status: break;
+    case trace::ResultKind::bytes:
+    case trace::ResultKind::address: result.value = observed.value; break;
+    case trace::ResultKind::handle:
+      if (!ok) break;
+      result.value = call.kind == CallKind::domain_alloc ? numbers.domains.number(observed.value)
+                                                         : numbers.io_mms.number(observed.value);
+      if (call.kind == CallKind::domain_alloc) {
+        result.words = trace::Words{observed.facts.input_bits, observed.facts.output_bits,
+                                    observed.facts.page_sizes};
+      }
+      if (observed.pasid != spec::sva::pasid_unknown) result.words = trace::Words{observed.pasid};
+      break;
+    default:
+      if (ok) result.value = observed.value;
+  }
+  return result;
+}
+
+// ---- from a trace -------------------------------------------------------------------------------
+
+namespace {
+
+/// Fills a judged call, field by field as each kind of call has them.
+struct Reader {
+  TracedCall& out;
+
+  template <class Arguments>
+  void operator()(const Arguments& a) {
+    Call& call = out.call;
+    if constexpr (requires { a.domain; }) call.domain = static_cast<u64>(a.domain);
+    if constexpr (requires { a.device; }) call.device = static_cast<u32>(a.device);
+    if constexpr (requires { a.io_mm; }) call.io_mm = static_cast<u64>(a.io_mm);
+    if constexpr (requires { a.mm; }) call.mm = static_cast<u64>(a.mm);
+    if constexpr (requires { a.iova; }) call.iova = a.iova;
+    if constexpr (requires { a.pa; }) call.pa = a.pa;
+    if constexpr (requires { a.size; }) call.size = a.size;
+    if constexpr (requires { a.pasid; }) call.pasid = a.pasid;
+    if constexpr (requires { a.flags; }) call.flags = a.flags;
+    if constexpr (requires { a.drvdata; }) call.drvdata = a.drvdata;
+    if constexpr (requires { a.features; }) call.features = a.features;
+    if constexpr (requires { a.min_pasid; }) {
+      call.min_pasid = a.min_pasid;
+      call.max_pasid = a.max_pasid;
+    }
+    if constexpr (requires { a.min; }) {
+      call.min_pasid = a.min;
+      call.max_pasid = a.max;
+    }
+    if constexpr (requires { a.mm_exit; }) call.has_mm_exit = a.mm_exit;
+    if constexpr (requires { a.attribute; }) {
+      call.attribute = a.attribute == trace::Attribute::pasid ? spec::sva::attribute_pasid
+                                                              : spec::sva::attribute_ttbr0;
+    }
+    if constexpr (requires {
+                    a.rights;
+                    a.privileged;
+                  })
+      call.prot = prot_in(a);
+    if constexpr (requires { a.pieces; }) {
+      for (const trace::Range& piece : a.pieces) out.segments.push_back({piece.base, piece.length});
+    }
+  }
+  void operator()(const calls::DomainAlloc& alloc) {
+    out.call.domain_kind = static_cast<u32>(alloc.kind);
+    out.call.input_bits = alloc.input_bits.value_or(0);
+  }
+  // Not judged: their fields are not those of a judged call.
+  void operator()(const calls::BindTask&) {}
+  void operator()(const calls::UnbindTask&) {}
+  void operator()(const calls::TaskMap&) {}
+  void operator()(const calls::TaskUnmap&) {}
+  void operator()(const calls::TaskGetAttr&) {}
+  void operator()(const calls::FaultQueueOpen&) {}
+  void operator()(const calls::FaultQueueRespond&) {}
+  void operator()(const calls::FaultHandlerSet&) {}
+};
+
+}  // namespace
+
+Expected<TracedCall> from_trace(const trace::CallArguments& arguments) {
+  const trace::CallInfo& info = trace::info(arguments);
+  TracedCall traced;
+  traced.call.kind = static_cast<CallKind>(info.call);  // a test compares the two lists
+  if (!info.built || !spec::sva::call_is_built(traced.call.kind)) {
+    return fail(ErrorCode::unsupported, "the call " + std::string(info.name) + " is not built");
+  }
+  std::visit(Reader{traced}, arguments);
+  return traced;
+}
+
+spec::sva::Observed from_trace(const Call& call, const trace::Return& result) {
+  spec::sva::Observed observed;
+  observed.value = result.value.value_or(0);
+  observed.status = status_of(result);
+  if (!result.words) return observed;
+  if (call.kind == CallKind::domain_alloc && result.words->size() == 3) {
+    observed.facts = {static_cast<u32>((*result.words)[0]), static_cast<u32>((*result.words)[1]),
+                      (*result.words)[2]};
+  }
+  if (call.kind == CallKind::sva_alloc_pasid && result.words->size() == 1) {
+    observed.pasid = static_cast<u32>((*result.words)[0]);
+  }
+  return observed;
+}
+
+std::string status_text(const trace::Return& result) {
+  return spec::sva::status_text(status_of(result));
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: MIT
+// A call's life: its begin, its waiting for others, its return, and what is compared then.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "monitor/call_conversion.h"
+#include "monitor/monitor.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using spec::sva::Call;
+using spec::sva::CallKind;
+using spec::sva::Status;
+using spec::sva::Substream;
+
+bool on_io_mm(CallKind kind) {
+  return kind >= CallKind::sva_free_pasid && kind <= CallKind::sva_detach;
+}
+
+bool maps(CallKind kind) {
+  return kind == CallKind::map || kind == CallKind::map_sg || kind == CallKind::sva_map ||
+         kind == CallKind::sva_map_sg;
+}
+
+bool unmaps(CallKind kind) {
+  return kind == CallKind::unmap || kind == CallKind::unmap_fast || kind == CallKind::sva_unmap ||
+         kind == CallKind::sva_unmap_fast;
+}
+
+bool asks(CallKind kind) {
+  switch (kind) {
+    case CallKind::iova_to_phys:
+    case CallKind::sva_iova_to_phys:
+    case CallKind::domain_get_attr:
+    case CallKind::io_mm_get_attr:
+    case CallKind::io_mm_get_pasid:
+    case CallKind::sva_drvdata:
+    case CallKind::io_mm_of: return true;
+    default: return false;
+  }
+}
+
+u64 bytes_of(const Call& call) {
+  u64 bytes = call.size;
+  for (const spec::sva::Segment& segment : call.segments) bytes += segment.size;
+  return bytes;
+}
+
+bool changed_something(const Call& call, const spec::sva::Observed& observed) {
+  if (asks(call.kind)) return false;
+  if (maps(call.kind)) return bytes_of(call) != 0;
+  return !unmaps(call.kind) || observed.value != 0;
+}
+
+}  // namespace
+
+// ---- what a call has to make safe, though no word and no item may change ------------------------
+
+/// A device's PASID; where tables are shared, that of every device of its domain.
+void Monitor::owe_all(u32 device) {
+  const u64 domain = interface_.domain_of(device);
+  for (u32 other = 0; other < interface_.device_count(); ++other) {
+    if (other != device && (domain == 0 || interface_.domain_of(other) != domain)) continue;
+    owe_device(other);
+  }
+}
+
+void Monitor::owe_device(u32 device) {
+  interface_.for_each_substream(device, [&](u32 number) {
+    running_.places.emplace_back(device, spec::sva::substream(number));
+  });
+}
+
+void Monitor::owe(const Call& call) {
+  const auto range = [&](u64 first, u64 last) { running_.ranges.emplace_back(first, last); };
+  switch (call.kind) {
+    case CallKind::iotlb_sync:
+    case CallKind::flush_iotlb_all: interface_.for_each_stale(call.domain, range); break;
+    case CallKind::sva_iotlb_sync:
+    case CallKind::sva_flush_tlb_all: interface_.for_each_stale_of_io_mm(call.io_mm, range); break;
+    case CallKind::detach:
+      interface_.for_each_stale(call.domain, range);
+      owe_all(call.device);
+      break;
+    case CallKind::recover:
+      for (u32 device = 0; device < interface_.device_count(); ++device) owe_device(device);
+      break;
+    case CallKind::attach:
+    case CallKind::unbind_device:
+    case CallKind::unbind_dev_all:
+    case CallKind::sva_device_shutdown: owe_all(call.device); break;
+    case CallKind::sva_free_pasid:
+    case CallKind::sva_detach: {
+      const Substream at = interface_.pasid_of_io_mm(call.io_mm);
+      const u64 domain = interface_.domain_of_io_mm(call.io_mm);
+      for (u32 device = 0; device < interface_.device_count() && at.present; ++device) {
+        if (interface_.domain_of(device) == domain) running_.places.emplace_back(device, at);
+      }
+      break;
+    }
+    default: break;
+  }
+}
+
+// ---- begin, wait, return ------------------------------------------------------------------------
+
+void Monitor::begin(Running running) {
+  if (in_call_) call_waits();
+  running_ = std::move(running);
+  running_.id = ++call_id_;
+  running_.began = now_;
+  running_.call.segments = running_.segments;
+  in_call_ = true;
+}
+
+u64 Monitor::call_begins(const Call& call) {
+  window_ends();
+  tick();
+  ++statistics_.calls;
+  Running running;
+  running.call = call;
+  running.segments.assign(call.segments.begin(), call.segments.end());
+  const spec::sva::Verdict duty = interface_.duty_of_call(call);
+  if (duty.blames_caller) running.breach = duty.rule;
+  begin(std::move(running));
+  if (sink_ != nullptr) {
+    trace::Call event{.id = trace::CallId{call_id_}, .call = to_trace(call, numbers_)};
+    if (call.context.inside) {
+      event.handler_device = trace::DeviceId{call.context.device};
+      event.handler_pasid = call.context.pasid;
+    }
+    emit(AgentId::cpu0, event);
+  }
+  if (duty.blames_caller) blame_caller(duty.rule, in_trace_numbers(duty.message, call));
+  caches_.tolerate_disabled_halves(true);
+  running_.ticket = interface_.begin_call(running_.call);
+  owe(running_.call);
+  return running_.id;
+}
+
+void Monitor::call_waits() {
+  if (!in_call_) return;
+  window_ends();
+  tick();
+  trace::CallWait wait{.phase = trace::Phase::begin};
+  if (running_.kind == Running::Kind::release) {
+    wait.mm = trace::MmId{static_cast<u32>(running_.call.mm)};
+  } else {
+    wait.id = trace::CallId{running_.id};
+  }
+  emit(AgentId::cpu0, wait);
+  caches_.tolerate_disabled_halves(false);
+  in_call_ = false;
+  waiting_.push_back(std::move(running_));
+  waiting_.back().call.segments = waiting_.back().segments;
+  running_ = {};
+  gather();
+}
+
+void Monitor::call_resumes(u64 id) {
+  const auto found = std::ranges::find(waiting_, id, &Running::id);
+  if (found == waiting_.end()) return;
+  if (in_call_) call_waits();
+  window_ends();
+  tick();
+  // call_waits() may have moved them.
+  const auto again = std::ranges::find(waiting_, id, &Running::id);
+  running_ = std::move(*again);
+  waiting_.erase(again);
+  running_.call.segments = running_.segments;
+  in_call_ = true;
+  caches_.tolerate_disabled_halves(true);
+  trace::CallWait wait{.phase = trace::Phase::end};
+  if (running_.kind == Running::Kind::release) {
+    wait.mm = trace::MmId{static_cast<u32>(running_.call.mm)};
+  } else {
+    wait.id = trace::CallId{running_.id};
+  }
+  emit(AgentId::cpu0, wait);
+}
+
+void Monitor::call_returns(const spec::sva::Observed& observed, spec::sva::Circumstances around) {
+  caches_.tolerate_disabled_halves(false);
+  remember_changes();  // compared below: what is promised after a call is promised at its end
+  tick();
+  const Call& call = running_.call;
+  if (sink_ != nullptr) {
+    emit(AgentId::cpu0, to_trace(call, observed, trace::CallId{running_.id}, numbers_));
+  }
+  // "Not built" is no result: nothing is said of the call, and nothing may have changed.
+  const bool declined = observed.status == Status::not_built;
+  count(spec::Rule::RESULT_EXACT, !declined);
+  spec::sva::Verdict verdict = interface_.end_call(running_.ticket, call, observed, around);
+  in_call_ = false;
+  if (!declined) judge_result(verdict, observed);
+  const bool worked = verdict.ok && observed.status == Status::ok;
+  if (worked && changed_something(call, observed)) ++statistics_.calls_changing;
+  // A number that this call made reachable.
+  const bool bound = call.kind == CallKind::bind_device;
+  if (worked && (bound || call.kind == CallKind::sva_alloc_pasid)) {
+    const auto pasid = bound ? static_cast<u32>(observed.value) : observed.pasid;
+    const u64 domain = interface_.domain_of(call.device);
+    for (u32 device = 0; device < interface_.device_count(); ++device) {
+      if (device != call.device && interface_.domain_of(device) != domain) continue;
+      running_.places.emplace_back(device, spec::sva::substream(pasid));
+    }
+  }
+  // A range that the call was to change, even where it changed nothing.
+  const u64 bytes = bytes_of(call);
+  if ((maps(call.kind) || unmaps(call.kind)) &&
+      call.iova + (bytes == 0 ? 0 : bytes - 1) >= call.iova) {
+    running_.ranges.emplace_back(call.iova, call.iova + (bytes == 0 ? 0 : bytes - 1));
+  }
+  check_after_call();
+}
+
+/// A call that breaks a duty of the caller's may be refused by any error, though none is permitted:
+/// then nothing has changed. What a driver makes of a freed object nobody can say.
+void Monitor::judge_result(const spec::sva::Verdict& verdict, const spec::sva::Observed& observed) {
+  const Call& call = running_.call;
+  if (verdict.ok) {
+    if (verdict.blames_caller) blame_caller(verdict.rule, in_trace_numbers(verdict.message, call));
+    return;
+  }
+  if (running_.breach == spec::Rule::FREED_OBJECT) {
+    stands_aside_ = true;
+    promises_on_ = false;
+  } else if (!running_.breach || observed.status == Status::ok) {
+    find(verdict.rule, in_trace_numbers(verdict.message, call));
+  }
+}
+
+/// Whether a violation found now follows from what the caller broke with the call that runs: a map
+/// over what is not synchronised stores a descriptor over living translations, whoever makes it.
+bool Monitor::is_callers_doing(spec::Rule rule) const {
+  if (stands_aside_) return spec::rule_info(rule).keeper == spec::Keeper::driver;
+  return in_call_ && running_.breach == spec::Rule::RANGE_UNSYNCED &&
+         rule == spec::Rule::CONFLICT_BBM;
+}
+
+/// Everything that the call touched, now against what it left promised; and what may no longer be
+/// reached from now on, though no word and no item changed.
+void Monitor::check_after_call() {
+  compared_.clear();
+  if (promises_on_ && findings_.empty()) {
+    const std::vector<spec::StreamPart> streams = touched_streams_;
+    for (const spec::StreamPart& part : streams) check_stream(part);
+    for (std::size_t i = 0; i < touched_.size() && findings_.empty(); ++i) {
+      const spec::DirtyInterval interval = touched_[i];
+      check_interval(interval.tag, interval.first, interval.last);
+    }
+    for (const auto& [first, last] : running_.ranges) {
+      if (findings_.empty()) check_range(running_.call, first, last);
+    }
+    for (const auto& [device, at] : running_.places) {
+      for (const u32 sid : interface_.stream_ids(device)) {
+        if (findings_.empty()) check_place({device, sid, at});
+        if (findings_.empty()) check_faults_ended({device, sid, at});
+      }
+    }
+  }
+  touched_.clear();
+  touched_streams_.clear();
+  running_ = {};
+  gather();
+}
+
+/// Nothing waits for an answer where nobody is bound any more, where only the number is held, or of
+/// a device that is on no domain any more.
+void Monitor::check_faults_ended(const Place& place) {
+  if (!place.at.present) return;
+  const spec::sva::Alternatives allowed = interface_.expected_during(place.device, place.at, 0);
+  for (u32 i = 0; i < allowed.count; ++i) {
+    const spec::sva::State state = allowed.promises[i].state;
+    const bool over = state == spec::sva::State::no_pasid || state == spec::sva::State::quiet ||
+                      state == spec::sva::State::blocked;
+    if (!over) return;
+  }
+  const bool waits = smmu_.has_stall(place.sid, place.at.number, true);
+  const auto its = [&](const spec::StreamPart& part) {
+    return part.sid == place.sid && part.first == place.at.number;
+  };
+  count(spec::Rule::FAULT_ENDED, std::ranges::any_of(stalled_, its));
+  if (!waits) return;
+  Finding finding =
+      finding_of(spec::Rule::FAULT_ENDED, "an access of " + where_text(where(place)) +
+                                              " still waits for the answer to its fault");
+  finding.where = where(place);
+  find(std::move(finding));
+}
+
+/// The text with the trace's number of the call's object instead of the driver's handle.
+std::string Monitor::in_trace_numbers(std::string text, const Call& call) {
+  if (sink_ == nullptr) return text;
+  const Call named = by_number(call, numbers_);
+  const auto replace = [&](const char* what, u64 handle, u64 number) {
+    const std::string before = fmt::format("{}{:#x}", what, handle);
+    const std::size_t place = handle == 0 ? std::string::npos : text.find(before);
+    if (place != std::string::npos)
+      text.replace(place, before.size(), fmt::format("{}{:#x}", what, number));
+  };
+  replace("domain ", call.domain, named.domain);
+  replace("io_mm ", call.io_mm, named.io_mm);
+  return text;
+}
+
+// ---- ranges -------------------------------------------------------------------------------------
+
+void Monitor::check_range(const Call& call, u64 first, u64 last) {
+  if (running_.kind == Running::Kind::invalidate) {
+    for (u32 device = 0; device < interface_.device_count(); ++device) {
+      interface_.for_each_substream(device, [&](u32 number) {
+        check_space_range(device, spec::sva::substream(number), first, last);
+      });
+    }
+    return;
+  }
+  Substream at;
+  u64 domain = call.domain;
+  if (on_io_mm(call.kind)) {
+    at = interface_.pasid_of_io_mm(call.io_mm);
+    domain = interface_.domain_of_io_mm(call.io_mm);
+    if (!at.present) return;
+  }
+  // For one device of the domain: all are promised the same. At a PASID they may differ.
+  for (u32 device = 0; device < interface_.device_count(); ++device) {
+    if (interface_.domain_of(device) != domain || domain == 0) continue;
+    check_space_range(device, at, first, last);
+    if (!at.present) return;
+  }
+}
+
+void Monitor::check_space_range(u32 device, Substream at, u64 first, u64 last) {
+  if (!findings_.empty()) return;
+  options_.clear();
+  const Place place{device, interface_.stream_ids(device).front(), at};
+  if (!caches_.stream_options(place.sid, at.number, at.present, options_)) gave_up_ = true;
+  const Ends ends = ends_at(place);
+  const std::vector<spec::Caches::StreamOption> options = options_;
+  for (const spec::Caches::StreamOption& option : options) {
+    if (option.regime != 0) check_interval_for(option.tag, place, ends, first, last);
+  }
+  caches_.atcs_of(place.sid, [&](u32 tag, const spec::AtcOwner& owner) {
+    if (owner.ssv == 2 || (owner.ssv == 1) != at.present) return;
+    if (at.present && owner.ssid != at.number) return;
+    check_interval_for(tag, place, ends, first, last);
+  });
+}
+
+}  // namespace iommucheck::oracle

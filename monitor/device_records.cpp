@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: MIT
+// The event records of a device under test: each is of one access that was terminated, says what
+// the architecture fixes, and is there within a few looks at the queue. IHI 0070 7.2 to 7.4.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "monitor/device_rules.h"
+#include "monitor/device_text.h"
+#include "spec/smmu/event_record.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using spec::AccessType;
+using spec::Outcome;
+using spec::OutcomeKind;
+using spec::Rule;
+
+/// "In finite time": what did not come within so many looks is said not to come.
+constexpr unsigned looks_max = 3;
+/// So many records of earlier looks may still turn out to be of other accesses.
+constexpr std::size_t settled_max = 32;
+
+bool says_address(const trace::EventRecord& words) {
+  spec::EventFields fields;
+  fields.input_address = ~u64{0};
+  return spec::record_of(spec::event_type_of(words), fields).dw[2] != 0;
+}
+
+}  // namespace
+
+bool DeviceRules::must_record(const Outcome& outcome) const {
+  if (outcome.kind != OutcomeKind::fault) return false;
+  if (outcome.event == spec::EventType::c_bad_streamid) return smmu_.recinvsid();
+  return !spec::is_translation_fault(outcome.event) || outcome.reaction.record;
+}
+
+bool DeviceRules::may_record(const Open& open) const {
+  return open.any || open.wrong ||
+         std::ranges::any_of(open.candidates, [&](const Outcome& o) { return must_record(o); });
+}
+
+bool DeviceRules::surely_records(const Open& open) const {
+  return !open.any && !open.wrong &&
+         std::ranges::all_of(open.candidates, [&](const Outcome& o) { return must_record(o); });
+}
+
+// ---- room in the queue --------------------------------------------------------------------------
+
+/// Whether a record of it finds a place: from what is surely there, and what may be.
+void DeviceRules::push_open(Open open) {
+  if (open_.size() >= RecordMatching::most) forget_accesses();
+  u64 surely = 0;
+  u64 perhaps = 0;
+  for (const Open& other : open_) {
+    if (!may_record(other)) continue;
+    ++perhaps;
+    if (surely_records(other) && other.has_room && !merges(other)) ++surely;
+  }
+  const u64 slots = smmu_.event_slots();
+  open.has_room = smmu_.records_events() && perhaps < slots && forgotten_ == 0;
+  if (may_record(open) && smmu_.records_events() && !open.has_room) {
+    overflow_possible_ = met_full_queue_ = true;
+    open.overflows =
+        surely_records(open) && surely >= slots && !merges(open) && !smmu_.event_overflow_open();
+    open.overflows_before = overflows_;
+  }
+  open_.push_back(std::move(open));
+}
+
+/// More than can be told apart: their records, if they come, are not judged.
+void DeviceRules::forget_accesses() {
+  open_.clear();
+  settled_.clear();
+  forgotten_ = looks_max;
+  undetermined("which of so many accesses each event record is of");
+}
+
+/// EVENTQ_PROD shows OVFLG; `full`: it shows a full queue.
+void DeviceRules::overflow_seen(bool flag, u64 fresh, bool full) {
+  const bool toggled = flag != smmu_.event_overflow();
+  if (toggled && !overflow_possible_) {
+    find(Rule::EVENT_OVERFLOW, "OVFLG toggles by itself",
+         fmt::format("EVENTQ_PROD.OVFLG is {}, expected {}: no record met a full queue",
+                     flag ? 1 : 0, flag ? 0 : 1));
+  }
+  if (toggled) {
+    const auto sure = [](const Open& open) { return open.overflows; };
+    ask(Rule::EVENT_OVERFLOW, std::ranges::any_of(open_, sure));
+    ++overflows_;
+    smmu_.observe_event_overflow();
+  }
+  // Those that are not in the queue yet may still meet it full.
+  const auto records = [&](const Open& open) { return may_record(open); };
+  const auto pending = static_cast<u64>(std::ranges::count_if(open_, records));
+  overflow_possible_ = full && pending > fresh;
+}
+
+// ---- whose records they are ---------------------------------------------------------------------
+
+void DeviceRules::events_shown(u64 prod) {
+  const u64 fresh = smmu_.events_since(prod);
+  new_records_ = fresh;
+  shown_at_ = before_;
+  if (fresh > open_.size() && forgotten_ == 0) {
+    find(Rule::EVENT_ONCE, "more records than terminated accesses",
+         fmt::format("EVENTQ_PROD shows {} new records, but only {} accesses were terminated "
+                     "that have none yet",
+                     fresh, open_.size()));
+  }
+  overflow_seen((prod & spec::queue_overflow_flag) != 0, fresh, fresh >= smmu_.event_slots());
+  if (new_records_ == 0) queue_looked_at();
+}
+
+void DeviceRules::record(const trace::EventRecord& words) {
+  ++numbers_.records;
+  const bool repeats = says_address(words) && std::ranges::find(came_, words) != came_.end();
+  came_.push_back(words);
+  const bool shown = new_records_ != 0;  // else nobody has read EVENTQ_PROD before
+  batch_.push_back({words, shown ? shown_at_ : before_, repeats});
+  if (shown && --new_records_ != 0) return;
+  assign_records();
+  if (shown) queue_looked_at();
+}
+
+RecordClaim DeviceRules::claim_of(const Open& open) const {
+  RecordClaim claim;
+  claim.fields.sid = open.access.sid;
+  if (open.access.ssv) claim.fields.ssid = open.access.ssid;
+  claim.fields.stall = open.stalled;
+  claim.fields.privileged = open.access.privileged;
+  claim.fields.instruction = open.access.type == AccessType::execute;
+  claim.fields.read = open.access.type != AccessType::write;
+  claim.fields.input_address = open.access.va;
+  for (const Outcome& o : open.candidates) {
+    if (!must_record(o)) continue;
+    claim.types.push_back(o.event);
+    if (!spec::is_translation_fault(o.event)) continue;
+    claim.fields.privileged = o.seen.privileged;  // after the STE's overrides
+    claim.fields.instruction = o.seen.type == AccessType::execute;
+  }
+  claim.any_type = open.any;
+  claim.surely = surely_records(open) && open.has_room;
+  claim.since = open.which;
+  return claim;
+}
+
+/// All records of a look together; and with those of the looks before, if they do not fit alone.
+void DeviceRules::assign_records() {
+  if (batch_.empty()) return;
+  std::vector<Open> accesses = std::exchange(open_, {});
+  std::vector<SeenRecord> records = std::exchange(batch_, {});
+  std::vector<std::optional<std::size_t>> assigned;
+  const auto assign = [&] {
+    std::vector<RecordClaim> claims;
+    for (const Open& open : accesses) claims.push_back(claim_of(open));
+    assigned = matching_.assign(records, claims);
+    for (std::size_t i = 0; i < records.size(); ++i) {
+      if (!assigned[i] || !fits(claims[*assigned[i]], records[i].words)) return false;
+    }
+    return true;
+  };
+  if (records.size() > RecordMatching::most) {
+    forget_accesses();
+    return;
+  }
+  std::size_t settled_before = 0;
+  if (!assign() && !settled_.empty()) {
+    settled_before = settled_.size();
+    std::vector<SeenRecord> all;
+    for (Settled& one : std::exchange(settled_, {})) {
+      all.push_back(one.record);
+      accesses.push_back(std::move(one.open));
+    }
+    all.insert(all.end(), records.begin(), records.end());
+    records = std::move(all);
+    std::ranges::sort(accesses, {}, &Open::which);
+    (void)assign();
+  }
+  std::vector<bool> taken(accesses.size(), false);
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    if (assigned[i]) {
+      taken[*assigned[i]] = true;
+      settle(records[i], accesses[*assigned[i]], i >= settled_before);
+    } else {
+      nobodys(records[i]);
+    }
+  }
+  for (std::size_t k = 0; k < accesses.size(); ++k) {
+    if (!taken[k]) open_.push_back(std::move(accesses[k]));
+  }
+  if (settled_.size() > settled_max) {
+    settled_.erase(settled_.begin(), settled_.end() - std::ptrdiff_t{settled_max});
+  }
+}
+
+bool DeviceRules::fits(const RecordClaim& claim, const trace::EventRecord& words) {
+  const spec::EventType type = spec::event_type_of(words);
+  if (!claim.any_type && std::ranges::find(claim.types, type) == claim.types.end()) return false;
+  return RecordMatching::wrong_fields(claim, words).empty();
+}
+
+void DeviceRules::nobodys(const SeenRecord& record) {
+  if (forgotten_ != 0) {
+    undetermined("which of so many accesses each event record is of");
+    return;
+  }
+  find(Rule::EVENT_ONCE,
+       std::string(spec::event_name(spec::event_type_of(record.words))) +
+           " without an access that was terminated",
+       record_text(record.words) + " belongs to no access that was terminated and has none yet");
+}
+
+/// The access has that record. `fresh`: it was not counted before.
+void DeviceRules::settle(const SeenRecord& record, const Open& open, bool fresh) {
+  const RecordClaim claim = claim_of(open);
+  const spec::EventType type = spec::event_type_of(record.words);
+  if (open.any) {
+    settled_.push_back({record, open});
+    return;
+  }
+  if (fresh) matching_.learn(claim, record.words);
+  if (open.wrong || std::ranges::find(claim.types, type) == claim.types.end()) {
+    mismatch(open, record.words);
+    return;
+  }
+  const auto wrong = RecordMatching::wrong_fields(claim, record.words);
+  if (!wrong.empty()) {
+    wrong_fields(open, record.words, wrong);
+  } else if (fresh) {
+    ask(Rule::EVENT_RECORD, true);
+    ask(Rule::EVENT_ONCE, true);
+    ask(Rule::EVENT_LOST, true);
+  }
+  settled_.push_back({record, open});
+}
+
+/// One finding for each field, so that one that is known hides no other; each names them all.
+void DeviceRules::wrong_fields(const Open& open, const trace::EventRecord& words,
+                               const std::vector<spec::FieldDifference>& wrong) {
+  const std::string name(spec::event_name(spec::event_type_of(words)));
+  std::string text = record_text(words) + " of " + access_text(open.access);
+  const char* before = ": ";
+  for (const spec::FieldDifference& one : wrong) {
+    text +=
+        fmt::format("{}{} is {:#x}, expected {:#x}", before, one.name, one.observed, one.expected);
+    before = "; ";
+  }
+  for (const spec::FieldDifference& one : wrong) {
+    const std::string kind = name + "." + std::string(one.name);
+    if (named_.insert(kind).second) find(Rule::EVENT_RECORD, kind, text);
+  }
+}
+
+/// The access has that record, and should have another or none.
+void DeviceRules::mismatch(const Open& open, const trace::EventRecord& words) {
+  const std::string name(spec::event_name(spec::event_type_of(words)));
+  const std::string text = record_text(words) + " of " + access_text(open.access);
+  if (open.wrong) {
+    find_of(open.which, open.rule, "terminated as " + name + open.detail, text + ": it is to pass");
+    return;
+  }
+  const Outcome& o = open.candidates.front();
+  const bool silent = !must_record(o);
+  const Rule rule = o.kind == OutcomeKind::abort ? Rule::STE_ABORT
+                    : silent                     ? Rule::EVENT_ONCE
+                                                 : o.rule;
+  const std::string expected =
+      outcome_name(o) + (silent && o.kind == OutcomeKind::fault ? " without a record" : "");
+  find_of(open.which, rule, name + " instead of " + expected + open.detail,
+          text + ": allowed is " + expected + " (" + caches_.explain(o) + ")");
+}
+
+// ---- records that do not come -------------------------------------------------------------------
+
+/// IHI 0070 7.3.1: identical events may share a record where STE.MEV = 1, and before an STE is
+/// found always.
+bool DeviceRules::merges(const Open& open) const {
+  return std::ranges::any_of(open.candidates, [&](const Outcome& o) {
+    if (o.kind != OutcomeKind::fault) return false;
+    return open.merges || o.event == spec::EventType::c_bad_streamid ||
+           o.event == spec::EventType::f_ste_fetch || o.event == spec::EventType::c_bad_ste;
+  });
+}
+
+/// InputAddr[11:0] does not count.
+bool DeviceRules::may_be_merged(const Open& open) const {
+  if (!merges(open)) return false;
+  const RecordClaim claim = claim_of(open);
+  return std::ranges::any_of(claim.types, [&](spec::EventType type) {
+    spec::EventRecord own = spec::record_of(type, claim.fields);
+    own.fixed[2] &= ~mask(11, 0);
+    return std::ranges::any_of(
+        came_, [&](const trace::EventRecord& words) { return spec::matches(own, words); });
+  });
+}
+
+void DeviceRules::missing(const Open& open) {
+  if (open.wrong) {
+    find_of(open.which, open.rule, "terminated without a record" + open.detail,
+            access_text(open.access) + " is terminated without a record; it is to pass");
+    return;
+  }
+  if (open.overflows && overflows_ == open.overflows_before) {
+    find(Rule::EVENT_OVERFLOW, "OVFLG does not toggle",
+         access_text(open.access) + " met a full event queue, and EVENTQ_PROD.OVFLG is still " +
+             (smmu_.event_overflow() ? "1" : "0"));
+    return;
+  }
+  if (!surely_records(open) || !open.has_room || may_be_merged(open)) return;
+  ask(Rule::EVENT_LOST, true);
+  find(Rule::EVENT_LOST, "no " + outcome_name(open.candidates.front()) + open.detail,
+       access_text(open.access) + " is terminated, and its record (" +
+           outcome_name(open.candidates.front()) + ") was not seen within " +
+           std::to_string(looks_max) + " looks at the event queue");
+}
+
+/// The driver has read all records that EVENTQ_PROD showed.
+void DeviceRules::queue_looked_at() {
+  if (forgotten_ != 0) --forgotten_;
+  for (std::size_t i = open_.size(); i-- != 0;) {
+    if (open_[i].which >= shown_at_ || ++open_[i].looks < looks_max) continue;
+    const Open open = std::move(open_[i]);
+    open_.erase(open_.begin() + static_cast<std::ptrdiff_t>(i));
+    missing(open);
+  }
+}
+
+void DeviceRules::finish() {
+  assign_records();
+  for (const Open& open : std::exchange(open_, {})) {
+    if (open.wrong) missing(open);
+  }
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: MIT
+#include "monitor/device_rules.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <utility>
+
+#include "monitor/device_text.h"
+#include "spec/smmu/event_record.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using spec::Access;
+using spec::AccessType;
+using spec::Outcome;
+using spec::OutcomeKind;
+using spec::Rule;
+namespace reg = spec::reg;
+
+/// "In finite time".
+constexpr unsigned polls_max = 8;
+
+}  // namespace
+
+DeviceRules::DeviceRules(spec::Caches& caches, spec::Smmu& smmu, u64 first, u64 bytes)
+    : caches_(caches), smmu_(smmu), seen_first_(first), seen_bytes_(bytes) {
+  caches_.write_gbpa_abort(true);  // what it resets to is IMPLEMENTATION DEFINED
+}
+
+std::string kind_of(std::string_view text) {
+  std::string kind;
+  for (std::size_t i = 0; i < text.size();) {
+    const auto digit = [&](std::size_t k) {
+      return k < text.size() && std::isdigit(static_cast<unsigned char>(text[k])) != 0;
+    };
+    const bool inside = i != 0 && (std::isalnum(static_cast<unsigned char>(text[i - 1])) != 0 ||
+                                   text[i - 1] == '_');
+    if (!digit(i) || inside) {
+      kind += text[i++];
+      continue;
+    }
+    while (i < text.size() && std::isalnum(static_cast<unsigned char>(text[i])) != 0) ++i;
+    kind += '#';
+  }
+  return kind;
+}
+
+void DeviceRules::find(Rule rule, std::string kind, std::string text) {
+  found_.push_back(finding_of(rule, std::move(text)));
+  found_.back().kind = std::move(kind);
+}
+
+void DeviceRules::find_of(u32 which, Rule rule, std::string kind, std::string text) {
+  find(rule, std::move(kind), std::move(text));
+  found_.back().access = true;
+  found_.back().which = which;
+}
+
+void DeviceRules::ask(Rule rule, bool discriminating) {
+  ++numbers_.asked[static_cast<std::size_t>(rule)];
+  if (discriminating) ++numbers_.discriminating[static_cast<std::size_t>(rule)];
+}
+
+std::vector<Finding> DeviceRules::take() { return std::exchange(found_, {}); }
+std::vector<std::string> DeviceRules::take_missing() { return std::exchange(missing_, {}); }
+
+void DeviceRules::begin_case() {
+  found_.clear();
+  missing_.clear();
+  open_.clear();
+  batch_.clear();
+  settled_.clear();
+  named_.clear();
+  breadth_.clear();
+  came_.clear();
+  before_ = 0;
+  new_records_ = shown_at_ = overflows_ = 0;
+  forgotten_ = 0;
+  overflow_possible_ = met_full_queue_ = false;
+  changed_since_enabled_ = enabled_once_ = false;
+  waits_cr0_ = waits_cons_ = waits_gbpa_ = 0;
+  last_cons_ = 0;
+}
+
+void DeviceRules::stored(u64 /*pa*/) { changed_since_enabled_ = enabled_once_; }
+
+void DeviceRules::register_write(u32 offset, u64 value) {
+  if (offset == reg::cr0) {
+    waits_cr0_ = 0;
+    if ((value & spec::cr0::smmuen) != 0 && !smmu_.smmuen()) {
+      changed_since_enabled_ = enabled_once_;
+      enabled_once_ = true;
+    }
+  }
+  // An acknowledged error lets the queue go on by itself, as PROD does. IHI 0070 7.1.
+  if (offset == reg::cmdq_prod || offset == reg::gerrorn) waits_cons_ = 0;
+  if (offset == reg::gbpa) waits_gbpa_ = 0;
+}
+
+// ---- accesses -----------------------------------------------------------------------------------
+
+/// Which rule an access asks for: each outcome's, discriminating where it is the only one.
+void DeviceRules::ask_rules(const std::vector<Outcome>& allowed) {
+  for (const Outcome& o : allowed) {
+    Rule rule = Rule::TRANSLATION_RESULT;
+    if (!smmu_.surely_enabled()) {
+      rule = Rule::DISABLED_PASSES;
+    } else if (o.kind == OutcomeKind::fault) {
+      rule = o.rule;
+    } else if (o.kind == OutcomeKind::abort) {
+      rule = Rule::STE_ABORT;
+    } else if (o.kind == OutcomeKind::bypass) {
+      rule = Rule::STE_BYPASS;
+    }
+    ask(rule, allowed.size() == 1);
+  }
+}
+
+spec::Access access_in(const trace::Dma& dma) {
+  Access access{.sid = dma.sid, .va = dma.iova};
+  if (dma.ssid && dma.ssid->valid) {
+    access.ssv = true;
+    access.ssid = dma.ssid->value;
+  }
+  if (dma.direction == trace::Direction::write) access.type = AccessType::write;
+  if (dma.direction == trace::Direction::execute) access.type = AccessType::execute;
+  access.privileged = dma.privileged.value_or(false);
+  return access;
+}
+
+void DeviceRules::undetermined(std::string missing) {
+  ++numbers_.undetermined;
+  missing_.push_back(std::move(missing));
+}
+
+/// What of the access is not known, so that nothing can be said of it; or nothing.
+const char* DeviceRules::not_known(const trace::Dma& dma) {
+  if (!dma.direction || *dma.direction == trace::Direction::read_write) {
+    return "whether the access reads or writes";
+  }
+  if (!dma.privileged) return "whether the access is privileged";
+  if (dma.kind && *dma.kind != trace::TransactionKind::untranslated) {
+    return "what ATS makes of an access of a device that is judged";
+  }
+  return nullptr;
+}
+
+void DeviceRules::access(const trace::Dma& dma) {
+  const Access access = access_in(dma);
+  ++numbers_.accesses;
+  ++before_;
+  std::vector<Outcome> allowed;
+  bool judged = caches_.outcomes(access, [&](const Outcome& o) { allowed.push_back(o); });
+  Plain memory;
+  const bool translating = smmu_.surely_enabled();
+  if (translating) memory = plain(access);
+  // The engine follows 4 KiB tables; others are judged where nothing can be cached but memory.
+  if (!caches_.unsupported().empty()) {
+    judged = translating && memory.known && !changed_since_enabled_;
+    allowed.assign(1, memory.outcome);
+  }
+  breadth_.push_back(static_cast<u32>(allowed.size()));
+  const bool any =
+      std::ranges::any_of(allowed, [](const Outcome& o) { return o.kind == OutcomeKind::any; });
+  if (any) ++numbers_.any;
+  if (allowed.size() > 1) ++numbers_.open;
+  const char* missing = not_known(dma);
+  if (missing == nullptr && (!judged || allowed.empty())) {
+    missing = "what caches may hold of tables of 16 and 64 KiB";
+  }
+  // Where no data memory is, an access that passes cannot be told from one that does not.
+  const bool names = dma.result == trace::DmaResult::ok && dma.pa.has_value();
+  if (missing == nullptr && !any && !names && may_be_unseen(allowed)) {
+    missing = "whether the access arrived outside of the memory that shows it";
+  }
+  if (missing != nullptr) undetermined(missing);
+  if (missing != nullptr || any) {
+    push_anything(access, dma);
+    return;
+  }
+  // The engine's rule for a stream out of range stands for several; memory alone says which.
+  for (Outcome& o : allowed) {
+    if (memory.known && o.kind == OutcomeKind::fault && memory.outcome.kind == o.kind &&
+        memory.outcome.event == o.event) {
+      o.rule = memory.outcome.rule;
+    }
+  }
+  ask_rules(allowed);
+  ask(Rule::DEVICE_OUTCOME, true);
+  judge_outcome(access, dma, allowed, memory);
+}
+
+bool DeviceRules::may_be_unseen(const std::vector<Outcome>& allowed) const {
+  return std::ranges::any_of(allowed, [&](const Outcome& o) {
+    const bool passes = o.kind == OutcomeKind::translation || o.kind == OutcomeKind::bypass;
+    return passes && o.pa - seen_first_ >= seen_bytes_;
+  });
+}
+
+void DeviceRules::judge_outcome(const Access& access, const trace::Dma& dma,
+                                const std::vector<Outcome>& allowed, const Plain& memory) {
+  const bool reached = dma.result == trace::DmaResult::ok || dma.result == trace::DmaResult::bypass;
+  bool same = true;  // as memory says
+  if (memory.known) {
+    const Outcome& m = memory.outcome;
+    const bool passes = m.kind == OutcomeKind::translation || m.kind == OutcomeKind::bypass;
+    same = reached ? passes && (!dma.pa || *dma.pa == m.pa) : !passes;
+  }
+  const std::size_t before = found_.size();
+  if (reached) {
+    judge_reached(access, dma, allowed, memory);
+  } else {
+    judge_terminated(access, dma, allowed, memory);
+  }
+  const bool wrong = found_.size() != before || (!reached && open_.back().wrong);
+  if (!same && !wrong) ++numbers_.stale_allowed;
+}
+
+/// What is not judged may have a record, but not if it arrived.
+void DeviceRules::push_anything(const Access& access, const trace::Dma& dma) {
+  if (dma.result == trace::DmaResult::ok || dma.result == trace::DmaResult::bypass) return;
+  push_open({.access = access,
+             .candidates = {},
+             .any = true,
+             .stalled = dma.result == trace::DmaResult::stall,
+             .which = before_ - 1,
+             .detail = {}});
+}
+
+void DeviceRules::judge_reached(const Access& access, const trace::Dma& dma,
+                                const std::vector<Outcome>& allowed, const Plain& memory) {
+  bool passes = false;
+  for (const Outcome& o : allowed) {
+    if (o.kind != OutcomeKind::translation && o.kind != OutcomeKind::bypass) continue;
+    passes = true;
+    if (dma.pa && *dma.pa == o.pa) return;
+  }
+  std::string text = access_text(access) + " reached " +
+                     (dma.pa ? fmt::format("{:#x}", *dma.pa) : std::string("memory"));
+  for (const Outcome& o : allowed) {
+    text += fmt::format("; allowed is {}{} ({})", outcome_name(o),
+                        o.kind == OutcomeKind::translation || o.kind == OutcomeKind::bypass
+                            ? fmt::format(" to {:#x}", o.pa)
+                            : std::string(),
+                        caches_.explain(o));
+  }
+  const Outcome& first = allowed.front();
+  const u32 which = before_ - 1;
+  const std::string detail = memory.known ? in_brackets(memory.detail) : std::string();
+  if (!smmu_.surely_enabled()) {
+    const bool beyond = (access.va >> caches_.capabilities().oas_lg2) != 0;
+    find_of(which, Rule::DISABLED_PASSES,
+            "reached memory with SMMUEN = 0" +
+                (first.kind != OutcomeKind::abort ? ": " + outcome_name(first) + " is allowed"
+                 : beyond                         ? std::string(" beyond the output address size")
+                                                  : std::string(" and GBPA.ABORT = 1")),
+            std::move(text));
+  } else if (passes) {
+    const bool bypass = first.kind == OutcomeKind::bypass;
+    find_of(which, bypass ? Rule::STE_BYPASS : Rule::TRANSLATION_RESULT,
+            "reached another address" + detail, std::move(text));
+  } else {
+    const Rule rule = first.kind == OutcomeKind::abort ? Rule::STE_ABORT : first.rule;
+    find_of(which, rule, "reached memory instead of " + outcome_name(first) + detail,
+            std::move(text));
+  }
+}
+
+void DeviceRules::judge_terminated(const Access& access, const trace::Dma& dma,
+                                   const std::vector<Outcome>& allowed, const Plain& memory) {
+  Open open{.access = access,
+            .candidates = {},
+            .stalled = dma.result == trace::DmaResult::stall,
+            .merges = caches_.may_merge_events(access.sid),
+            .which = before_ - 1,
+            .detail = {}};
+  for (const Outcome& o : allowed) {
+    if (o.kind == OutcomeKind::fault || o.kind == OutcomeKind::abort) open.candidates.push_back(o);
+  }
+  if (memory.known) {
+    open.detail = in_brackets(memory.detail);
+    // What memory says is what a wrong one is compared with.
+    const Outcome& m = memory.outcome;
+    const auto its = std::ranges::find_if(
+        open.candidates, [&](const Outcome& o) { return o.kind == m.kind && o.event == m.event; });
+    if (its != open.candidates.end()) std::iter_swap(open.candidates.begin(), its);
+  }
+  if (open.candidates.empty()) {
+    // Its record, if it comes, says more: it is reported then.
+    open.wrong = true;
+    const bool disabled = !smmu_.surely_enabled();
+    open.rule = disabled                                      ? Rule::DISABLED_PASSES
+                : allowed.front().kind == OutcomeKind::bypass ? Rule::STE_BYPASS
+                                                              : Rule::TRANSLATION_RESULT;
+  } else if (!may_record(open) && memory.known && smmu_.surely_enabled()) {
+    ask(Rule::EVENT_ONCE, true);
+  }
+  push_open(std::move(open));
+}
+
+// ---- registers ----------------------------------------------------------------------------------
+
+bool DeviceRules::register_read(u32 offset, u64 value) {
+  const auto late = [&](unsigned& waits, const char* what) {
+    ask(Rule::REGISTER_PROGRESS, true);
+    if (++waits != polls_max) return;
+    find(Rule::REGISTER_PROGRESS, std::string(what) + " does not follow",
+         std::string(what) + " does not show what was asked within " + std::to_string(polls_max) +
+             " reads");
+  };
+  if (offset == reg::cr0ack && value != smmu_.cr0()) late(waits_cr0_, "CR0ACK");
+  if (offset == reg::gbpa && (value & spec::gbpa::update) != 0) late(waits_gbpa_, "GBPA.Update");
+  if (offset == reg::cmdq_cons) {
+    ask(Rule::CMD_ORDER, true);
+    // Commands may be consumed one by one: it waits where nothing moves.
+    if (value != last_cons_) waits_cons_ = 0;
+    last_cons_ = value;
+    const bool there = (value & 0xfffff) == smmu_.commands_end();
+    if (!there && (smmu_.cr0() & spec::cr0::cmdqen) != 0) late(waits_cons_, "CMDQ_CONS");
+    if (there) ask(Rule::REGISTER_PROGRESS, true);
+  }
+  if (offset == reg::gerror && (value & spec::gerror::eventq_abt_err) != 0 &&
+      (met_full_queue_ || smmu_.event_slots() == 0)) {
+    find(Rule::EVENT_OVERFLOW, "GERROR.EVENTQ_ABT_ERR instead of OVFLG",
+         "a record met a full event queue: GERROR.EVENTQ_ABT_ERR is active, which stands for an "
+         "external abort of a queue access");
+    return true;
+  }
+  if (offset == reg::eventq_prod) events_shown(value);
+  return false;
+}
+
+}  // namespace iommucheck::oracle

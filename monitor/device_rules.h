@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+// A device under test against what the specification allows it, over the sequence: each access with
+// what became of it, each event record with the access it belongs to, each register with the
+// progress it shows: it is right if everything it does is one of the allowed outcomes.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "monitor/finding.h"
+#include "monitor/record_matching.h"
+#include "spec/smmu/smmu.h"
+#include "trace/event.h"
+
+namespace iommucheck::oracle {
+
+/// `text` with its numbers left out.
+std::string kind_of(std::string_view text);
+
+/// The access that the event says; what the source does not know is as most often.
+spec::Access access_in(const trace::Dma& dma);
+
+class DeviceRules {
+ public:
+  /// Accesses to [first, first + bytes) are seen to arrive; others that pass are not judged.
+  DeviceRules(spec::Caches& caches, spec::Smmu& smmu, u64 first, u64 bytes);
+
+  // ---- events, in order; the monitor tells caches and smmu of them ------------------------------
+  void stored(u64 pa);
+  void register_write(u32 offset, u64 value);
+  /// Before the SMMU as a judge sees it. True: it is judged here.
+  bool register_read(u32 offset, u64 value);
+  void access(const trace::Dma& dma);
+  void record(const trace::EventRecord& words);
+  /// The case is over: what did not come now does not come.
+  void finish();
+
+  /// Findings since the last call.
+  std::vector<Finding> take();
+  /// What was missing to judge what was done since the last call.
+  std::vector<std::string> take_missing();
+  /// Forgets the case.
+  void begin_case();
+
+  struct Numbers {
+    std::array<u64, 256> asked{};
+    std::array<u64, 256> discriminating{};
+    u64 accesses = 0;
+    u64 any = 0;            ///< of these, accesses to which anything may happen
+    u64 open = 0;           ///< of these, ones with several allowed outcomes
+    u64 stale_allowed = 0;  ///< of these, ones that memory no longer explains, and that are allowed
+    u64 undetermined = 0;   ///< of these, ones that are neither accepted nor refused
+    u64 records = 0;
+  };
+  [[nodiscard]] const Numbers& numbers() const { return numbers_; }
+  /// Takes back what was counted since.
+  void set_numbers(const Numbers& numbers) { numbers_ = numbers; }
+  /// How many outcomes each access of the case was allowed, in order.
+  [[nodiscard]] const std::vector<u32>& breadth() const { return breadth_; }
+
+ private:
+  /// A terminated access whose record, if it has one, was not seen yet.
+  struct Open {
+    spec::Access access;
+    std::vector<spec::Outcome> candidates;  ///< of those allowed, the ones that terminate
+    bool any = false;
+    bool wrong = false;  ///< it should not have been terminated; `rule`, `detail` say why
+    bool stalled = false;
+    bool has_room = true;    ///< a record of it surely finds a place in the queue
+    bool overflows = false;  ///< it surely finds none, and OVFLG toggles
+    u64 overflows_before = 0;
+    bool merges = false;  ///< an STE that the stream may use lets events be merged (MEV)
+    unsigned looks = 0;   ///< how often the queue was seen without it
+    u32 which = 0;        ///< how many accesses came before it
+    spec::Rule rule{};
+    std::string detail;
+  };
+  /// A record and its access, that fit: another record may show that they belong to others.
+  struct Settled {
+    SeenRecord record;
+    Open open;
+  };
+  struct Plain {
+    bool known = false;
+    spec::Outcome outcome;
+    std::string detail;  ///< what is special about the STE or the descriptor, or empty
+  };
+
+  [[nodiscard]] Plain plain(const spec::Access& access) const;
+  [[nodiscard]] bool must_record(const spec::Outcome& outcome) const;
+  void judge_reached(const spec::Access& access, const trace::Dma& dma,
+                     const std::vector<spec::Outcome>& allowed, const Plain& memory);
+  void judge_terminated(const spec::Access& access, const trace::Dma& dma,
+                        const std::vector<spec::Outcome>& allowed, const Plain& memory);
+  void judge_outcome(const spec::Access& access, const trace::Dma& dma,
+                     const std::vector<spec::Outcome>& allowed, const Plain& memory);
+  [[nodiscard]] static const char* not_known(const trace::Dma& dma);
+  /// One that passes may go to where an engine does not see it.
+  [[nodiscard]] bool may_be_unseen(const std::vector<spec::Outcome>& allowed) const;
+  [[nodiscard]] bool may_record(const Open& open) const;
+  [[nodiscard]] bool surely_records(const Open& open) const;
+  void push_open(Open open);
+  void forget_accesses();
+  void events_shown(u64 prod);
+  void assign_records();
+  [[nodiscard]] static bool fits(const RecordClaim& claim, const trace::EventRecord& words);
+  void settle(const SeenRecord& record, const Open& open, bool fresh);
+  void nobodys(const SeenRecord& record);
+  [[nodiscard]] RecordClaim claim_of(const Open& open) const;
+  void queue_looked_at();
+  void overflow_seen(bool flag, u64 fresh, bool full);
+  void missing(const Open& open);
+  /// Its record may stand for several accesses, or another's for it.
+  [[nodiscard]] bool merges(const Open& open) const;
+  /// A record came that may stand for its own too.
+  [[nodiscard]] bool may_be_merged(const Open& open) const;
+  void mismatch(const Open& open, const trace::EventRecord& words);
+  void wrong_fields(const Open& open, const trace::EventRecord& words,
+                    const std::vector<spec::FieldDifference>& wrong);
+  void find(spec::Rule rule, std::string kind, std::string text);
+  void find_of(u32 which, spec::Rule rule, std::string kind, std::string text);
+  void push_anything(const spec::Access& access, const trace::Dma& dma);
+  void undetermined(std::string missing);
+  void ask_rules(const std::vector<spec::Outcome>& allowed);
+  void ask(spec::Rule rule, bool discriminating);
+
+  spec::Caches& caches_;
+  spec::Smmu& smmu_;
+  u64 seen_first_, seen_bytes_;
+  std::vector<Finding> found_;
+  std::vector<std::string> missing_;
+  std::vector<Open> open_;
+  std::vector<SeenRecord> batch_;  // records of this look, until the last of them has come
+  std::vector<Settled> settled_;   // of the looks before, the latest ones
+  RecordMatching matching_;
+  std::set<std::string> named_;  // fields of records that were found wrong in this case
+  Numbers numbers_;
+  std::vector<u32> breadth_;
+  std::vector<trace::EventRecord> came_;  // records of the case
+  u32 before_ = 0;                        // accesses before the one that is judged
+  u64 new_records_ = 0;                   // that EVENTQ_PROD showed and record() did not bring yet
+  u64 shown_at_ = 0;                      // accesses that there were when it showed them
+  bool overflow_possible_ = false;        // since the last look a record may have met a full queue
+  bool met_full_queue_ = false;           // at some time in the case
+  u64 overflows_ = 0;                     // how often OVFLG was seen to toggle
+  unsigned forgotten_ = 0;                // looks until records of forgotten accesses have come
+  bool changed_since_enabled_ = false;
+  bool enabled_once_ = false;
+  u64 last_cons_ = 0;
+  unsigned waits_cr0_ = 0, waits_cons_ = 0, waits_gbpa_ = 0;
+};
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+#include "monitor/device_text.h"
+
+#include <fmt/format.h>
+
+#include "spec/smmu/event_record.h"
+
+namespace iommucheck::oracle {
+
+using spec::AccessType;
+using spec::OutcomeKind;
+
+std::string outcome_name(const spec::Outcome& outcome) {
+  switch (outcome.kind) {
+    case OutcomeKind::translation: return "a translation";
+    case OutcomeKind::bypass: return "bypass";
+    case OutcomeKind::fault: return std::string(spec::event_name(outcome.event));
+    case OutcomeKind::abort:
+    case OutcomeKind::denied: return "termination without a record";
+    case OutcomeKind::any: return "anything";
+  }
+  return "?";
+}
+
+std::string access_text(const spec::Access& access) {
+  const char* type = access.type == AccessType::write     ? "write"
+                     : access.type == AccessType::execute ? "fetch"
+                                                          : "read";
+  return fmt::format("the {} of stream {:#x}{} at {:#x}", type, access.sid,
+                     access.ssv ? fmt::format(", substream {:#x},", access.ssid) : std::string(),
+                     access.va);
+}
+
+std::string record_text(const trace::EventRecord& words) {
+  return fmt::format("the record {} [{:#018x} {:#018x} {:#018x} {:#018x}]", spec::describe(words),
+                     words[0], words[1], words[2], words[3]);
+}
+
+std::string in_brackets(const std::string& detail) {
+  return detail.empty() ? std::string() : " (" + detail + ")";
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,557 @@
+// SPDX-License-Identifier: MIT
+// Events of a trace, one after the other. Whatever calls the monitor directly in a lockstep comes
+// back here in the same order with the same numbers.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/bits.h"
+#include "monitor/monitor.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+/// Larger ranges than any driver's structures have: not followed, so that no input hangs.
+constexpr u64 range_max = u64{1} << 30;
+
+}  // namespace
+
+/// Dispatches on the kind of event. A class for its access to the monitor.
+class Feeder {
+ public:
+  Feeder(Monitor& monitor, AgentId by) : m_(monitor), by_(by) {}
+
+  // ---- driver to memory -------------------------------------------------------------------------
+  void operator()(const trace::Store& store) {
+    const u64 word = align_down(store.pa, 3);
+    if (swept_by_check(store)) {
+      const auto same = [&](const SweptStore& other) { return other.pa == store.pa; };
+      if (std::ranges::any_of(m_.fed_.swept, same)) m_.take_swept();
+      m_.fed_.swept.push_back({store.pa, *store.value});
+      m_.fed_.swept_by = by_;
+      return;
+    }
+    const bool inside = store.pa - word + store.size <= 8;
+    if (m_.recording_) m_.recording_->before_store(store.pa, store.size);
+    if (store.size == 8 && inside && store.value) {
+      m_.store(by_, store.pa, *store.value);
+    } else if (inside && store.word) {
+      m_.store(by_, word, *store.word);
+    } else if (store.size <= 8 && store.value) {
+      m_.store_bytes(by_, store.pa, store.size, *store.value);
+    } else if (store.size == 16 && store.value && store.pa % 8 == 0) {
+      m_.store(by_, store.pa, *store.value);
+      if (store.value_high) {
+        m_.store(by_, store.pa + 8, *store.value_high);
+      } else {
+        unknown(store.pa + 8, 8);
+      }
+    } else {
+      unknown(store.pa, store.size);
+    }
+    stored(store.pa, store.size);
+  }
+  void operator()(const trace::Fill& fill) {
+    if (!bounded(fill.words, range_max / 8)) return;
+    if (m_.recording_) m_.recording_->before_store(fill.pa, fill.words * 8);
+    m_.fill(by_, fill.pa, fill.words, fill.value);
+    if (!m_.setup_.barriers_known) m_.caches_.barrier(by_);
+    stored(fill.pa, fill.words * 8);
+  }
+  void operator()(const trace::Rmw& rmw) {
+    const u64 word = align_down(rmw.pa, 3);
+    const bool inside = rmw.pa - word + rmw.size <= 8;
+    const spec::Content before = m_.caches_.memory().newest(word);
+    if (m_.recording_) m_.recording_->before_store(rmw.pa, rmw.size);
+    if (!inside || !rmw.value || (rmw.size < 8 && before.unknown)) {
+      unknown(rmw.pa, rmw.size);
+    } else {
+      const auto shift = static_cast<unsigned>(8 * (rmw.pa - word));
+      m_.rmw(by_, word,
+             rmw.size == 8 ? *rmw.value
+                           : with_bits(before.value, shift + 8U * rmw.size - 1, shift, *rmw.value));
+    }
+    if (rmw.ordered.value_or(false) || !m_.setup_.barriers_known) m_.caches_.barrier(by_);
+    stored(rmw.pa, rmw.size);
+  }
+  void operator()(const trace::Load& load) {
+    m_.tick();
+    if (!load.value || load.size != 8 || load.pa % 8 != 0) return;
+    const spec::Content memory = m_.caches_.memory().newest(load.pa);
+    if (memory.unknown || memory.value == *load.value) return;
+    m_.undetermined("a store that made the loaded value");
+  }
+  void operator()(const trace::Barrier& barrier) {
+    if (barrier.kind == trace::BarrierKind::load) {
+      m_.tick();  // orders no store
+    } else {
+      m_.barrier(by_);
+    }
+  }
+  void operator()(const trace::CacheClean& clean) {
+    if (bounded(clean.length, range_max)) m_.clean(by_, clean.pa, clean.length);
+  }
+  void operator()(const trace::Alloc& alloc) {
+    if (!bounded(alloc.length, range_max)) return;
+    if (by_ != trace::environment_agent) ++m_.fed_.blocks;  // the driver's own
+    m_.alloc(by_, alloc.pa, alloc.length);
+    if (!alloc.zeroed.value_or(false)) return;
+    for (u64 pa = alloc.pa; pa - alloc.pa < alloc.length; pa += 8) m_.caches_.assume(pa, 0);
+  }
+  void operator()(const trace::Free& free) {
+    if (!bounded(free.length, range_max)) return;
+    if (m_.fed_.blocks != 0 && by_ != trace::environment_agent) --m_.fed_.blocks;
+    m_.free(by_, free.pa, free.length);
+  }
+  void operator()(const trace::PageRelease& release) {
+    m_.page_released(by_, release.pa, release.length);
+  }
+  void operator()(const trace::Handoff& handoff) { m_.handoff(handoff.from, handoff.to); }
+
+  // ---- registers, commands ----------------------------------------------------------------------
+  void operator()(const trace::MmioWrite& write) {
+    if (!register_is_here(write.offset, write.iommu)) return;
+    m_.mmio_write(by_, static_cast<u32>(write.offset), write.size, write.value,
+                  write.ordered.value_or(false));
+    settle_left();
+    commands_changed();
+  }
+  void operator()(const trace::MmioRead& read) {
+    if (!register_is_here(read.offset, read.iommu)) return;
+    m_.mmio_read(by_, static_cast<u32>(read.offset), read.size, read.value);
+    settle_left();
+    commands_changed();
+  }
+  void operator()(const trace::CommandConsumed& consumed) {
+    std::optional<spec::CommandWords> words;
+    if (consumed.command) words = {consumed.command->low, consumed.command->high};
+    if (!words && m_.setup_.commands_in_events) m_.undetermined("the words of the command");
+    m_.command_consumed(consumed.slot, words);
+    settle_left();
+    commands_changed();
+  }
+
+  // ---- devices ----------------------------------------------------------------------------------
+  void operator()(const trace::Dma& dma) { m_.observe_access(dma); }
+  void operator()(const trace::EventRecorded& event) { m_.observe_record(event); }
+  void operator()(const trace::DeviceStore& store) {
+    m_.tick();
+    const u64 word = align_down(store.pa, 3);
+    if (!store.value || store.pa - word + store.size > 8) {
+      m_.undetermined("what a device stored");
+      return;
+    }
+    const spec::Content before = m_.caches_.memory().newest(word);
+    const auto shift = static_cast<unsigned>(8 * (store.pa - word));
+    if (store.size < 8 && before.unknown) return;  // stays unknown
+    m_.caches_.device_store(
+        word, store.size == 8
+                  ? *store.value
+                  : with_bits(before.value, shift + 8U * store.size - 1, shift, *store.value));
+    m_.gather();
+  }
+
+  // ---- calls ------------------------------------------------------------------------------------
+  void operator()(const trace::Call& call) {
+    const auto judged = from_trace(call.call);
+    if (!m_.setup_.calls_are_known || !judged) {
+      m_.tick();
+      m_.undetermined(judged ? "the calls before this one" : judged.error().message);
+      return;
+    }
+    spec::sva::Call whole = judged->get();
+    if (call.handler_device && call.handler_pasid) {
+      whole.context = {true, static_cast<u32>(*call.handler_device), *call.handler_pasid};
+    }
+    if (m_.in_call_) {
+      m_.tick();
+      m_.undetermined("the specification of calls that do not wait for each other is not built");
+      return;
+    }
+    know(whole.mm);
+    // A duty that it breaks is judged; what else stands in the way cannot be.
+    const bool breach = m_.interface_.duty_of_call(whole).blames_caller;
+    if (const char* why = breach ? nullptr : m_.interface_.caller_may_not(whole)) {
+      m_.tick();
+      m_.undetermined(std::string("the caller may not make the call: ") + why);
+      return;
+    }
+    m_.fed_.allocation_failed = false;
+    m_.fed_.calls[static_cast<u64>(call.id)] = m_.call_begins(whole);
+  }
+  void operator()(const trace::Return& result) {
+    const auto open = m_.fed_.calls.find(static_cast<u64>(result.id));
+    if (open == m_.fed_.calls.end()) {
+      m_.tick();
+      m_.undetermined("the call that returns here");
+      return;
+    }
+    m_.call_resumes(open->second);
+    if (!m_.in_call_ || m_.running_.id != open->second) {
+      m_.tick();
+      m_.undetermined("the order of the calls that wait");
+      return;
+    }
+    m_.fed_.calls.erase(open);
+    m_.call_returns(
+        from_trace(m_.running_.call, result),
+        {.allocation_failed = m_.fed_.allocation_failed, .queue_stuck = m_.fed_.queue_was_stuck});
+    m_.fed_.queue_was_stuck = m_.smmu_.is_stuck();
+  }
+  void operator()(const trace::CallWait& wait) {
+    if (wait.phase == trace::Phase::begin) {
+      if (m_.in_call_) return m_.call_waits();
+    } else if (const auto id = number_of(wait)) {
+      return m_.call_resumes(*id);
+    }
+    m_.tick();
+    m_.undetermined("the call that waits here");
+  }
+  void operator()(const trace::AllocationFailure& /*failure*/) {
+    m_.fed_.allocation_failed = true;
+    m_.allocation_fails();
+  }
+  void operator()(const trace::DriverPhase& phase) {
+    switch (phase.phase) {
+      case trace::DriverLife::starting: m_.driver_begins(); break;
+      case trace::DriverLife::ready:
+        m_.driver_ready();
+        m_.fed_.ready = m_.trail().mark();
+        m_.fed_.blocks_at_ready = m_.fed_.blocks;
+        m_.fed_.ready_at = m_.now_;
+        break;
+      case trace::DriverLife::stopping:
+        m_.fed_.stopping = true;
+        m_.driver_stops();
+        break;
+      case trace::DriverLife::restored: restored(); break;
+    }
+  }
+  void operator()(const trace::StuckQueue& queue) {
+    m_.queue_stuck(queue.stuck);
+    m_.fed_.queue_was_stuck |= queue.stuck;
+  }
+
+  void operator()(const trace::Held& held) { m_.driver_holds(held); }
+  /// What the driver does about it are events of its own.
+  void operator()(const trace::Irq& irq) {
+    m_.tick();
+    if (irq.kind == trace::IrqKind::event_queue) m_.interrupt_of_event_queue();
+  }
+
+  // ---- processes --------------------------------------------------------------------------------
+  void operator()(const trace::ProcessMap& map) {
+    know(static_cast<u64>(map.mm));
+    if (!map.pa) return m_.tick();  // without pages nothing is reachable
+    m_.process_maps(static_cast<u64>(map.mm), map.va, map.length, *map.pa, prot_of(map.rights));
+  }
+  void operator()(const trace::ProcessUnmap& unmap) {
+    know(static_cast<u64>(unmap.mm));
+    m_.process_unmaps(static_cast<u64>(unmap.mm), unmap.va, unmap.length);
+  }
+  void operator()(const trace::ProcessProtect& protect) {
+    know(static_cast<u64>(protect.mm));
+    m_.process_protects(static_cast<u64>(protect.mm), protect.va, protect.length,
+                        prot_of(protect.rights));
+  }
+  void operator()(const trace::Fork& fork) {
+    know(static_cast<u64>(fork.mm));
+    m_.process_forks(static_cast<u64>(fork.mm), static_cast<u64>(fork.child));
+  }
+  void operator()(const trace::Exit& exit) { m_.process_exits(static_cast<u64>(exit.mm)); }
+  void operator()(const trace::Invalidate& invalidate) {
+    if (invalidate.phase == trace::Phase::begin) {
+      if (!ready_for_a_call()) return;
+      know(static_cast<u64>(invalidate.mm));
+      return m_.invalidate_begins(static_cast<u64>(invalidate.mm), invalidate.va,
+                                  invalidate.length);
+    }
+    if (runs(Monitor::Running::Kind::invalidate)) {
+      m_.invalidate_ends(invalidate.timed_out.value_or(false));
+    }
+  }
+  void operator()(const trace::Release& release) {
+    const auto mm = static_cast<u64>(release.mm);
+    if (release.phase == trace::Phase::begin) {
+      if (!ready_for_a_call()) return;
+      know(mm);
+      m_.fed_.releases[mm] = m_.release_begins(mm);
+      return;
+    }
+    const auto open = m_.fed_.releases.find(mm);
+    if (open != m_.fed_.releases.end()) {
+      m_.call_resumes(open->second);
+      m_.fed_.releases.erase(open);
+    }
+    if (runs(Monitor::Running::Kind::release)) m_.release_ends(release.timed_out.value_or(false));
+  }
+  void operator()(const trace::Callback& callback) {
+    if (callback.kind != trace::CallbackKind::mm_exit || !callback.pasid.valid) {
+      m_.tick();
+      return m_.undetermined("the specification of fault handlers is not built");
+    }
+    m_.handler_called(static_cast<u32>(callback.device), callback.pasid.value,
+                      callback.drvdata.value_or(0));
+  }
+  void operator()(const trace::Done& done) {
+    const spec::sva::Observed observed =
+        from_trace(spec::sva::Call{}, trace::Return{.status = done.status});
+    m_.handler_returned(static_cast<u32>(done.device), done.pasid, observed.status);
+  }
+  void operator()(const trace::BoundPasses& bound) {
+    m_.bound_passes(static_cast<u32>(bound.device), bound.pasid);
+  }
+  void operator()(const trace::DeviceRemove& remove) {
+    const auto device = static_cast<u32>(remove.device);
+    if (device >= m_.interface_.device_count()) {
+      m_.tick();
+      return m_.undetermined("the device that is removed");
+    }
+    if (remove.phase.value_or(trace::Phase::begin) == trace::Phase::begin) {
+      if (ready_for_a_call()) m_.device_vanishes(device);
+      return;
+    }
+    if (runs(Monitor::Running::Kind::removal)) {
+      m_.device_vanished(remove.timed_out.value_or(false));
+    }
+  }
+
+  // ---- what only recordings have ----------------------------------------------------------------
+  void operator()(const trace::Reach& reach) {
+    if (!reach.words) {
+      m_.undetermined("what the region held when it became reachable");
+      return;
+    }
+    if (!bounded(reach.length, range_max)) return;
+    m_.count(spec::Rule::TABLE_FREE);
+    std::vector<Monitor::Left>& left = m_.fed_.left;
+    for (std::size_t i = left.size(); i-- != 0;) {
+      const Monitor::Left& old = left[i];
+      if (reach.pa - old.first >= old.bytes && old.first - reach.pa >= reach.length) continue;
+      if (m_.caches_.is_fetchable(old.first, old.bytes)) {
+        if (old.kind != reach.kind) {
+          reused(old, "it became a " + std::string(trace::to_string(reach.kind)));
+        } else {
+          m_.fed_.reused.push_back(old);
+        }
+      }
+      left.erase(left.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+    std::size_t next = 0;
+    for (u64 pa = reach.pa; pa - reach.pa < reach.length; pa += 8) {
+      while (next < reach.words->size() && (*reach.words)[next].pa < pa) ++next;
+      const bool given = next < reach.words->size() && (*reach.words)[next].pa == pa;
+      m_.caches_.assume(pa, given ? (*reach.words)[next].value : 0);
+    }
+    m_.gather();
+  }
+  void operator()(const trace::Unreach& unreach) {
+    m_.tick();
+    if (!unreach.length) {
+      m_.undetermined("the length of the region that is not followed any more");
+      return;
+    }
+    if (!bounded(*unreach.length, range_max)) return;
+    m_.fed_.left.push_back({unreach.kind, unreach.pa, *unreach.length});
+    settle_left();
+  }
+  void operator()(const trace::Note& note) { m_.note(note.text); }
+
+  /// Where nobody may rely on it, it is as if it had not been. IHI 0070 3.17.
+  void operator()(const trace::BroadcastTlbi& /*event*/) {
+    m_.tick();
+    if (!m_.caches_.capabilities().btm || m_.smmu_.ptm()) return;
+    m_.caches_.hear_broadcast();
+    m_.undetermined("what a broadcast TLB invalidation removes");
+  }
+
+  /// Everything that has no meaning to the monitor yet.
+  template <class Other>
+  void operator()(const Other& /*event*/) {
+    m_.tick();
+    m_.undetermined("the specification of this event is not built");
+  }
+
+  /// Table pages that lie where others were, now that it is known for which addresses.
+  void judge_reused() {
+    for (const Monitor::Left& page : std::exchange(m_.fed_.reused, {})) {
+      if (page.kind < trace::RegionKind::pt0 || page.kind > trace::RegionKind::pt3) continue;
+      const auto level =
+          static_cast<unsigned>(page.kind) - static_cast<unsigned>(trace::RegionKind::pt0);
+      std::vector<spec::Caches::Way> ways;
+      m_.caches_.ways_to(page.first, level, ways);
+      const auto in_memory = [&](const spec::Caches::Way& stale) {
+        return std::ranges::any_of(ways, [&](const spec::Caches::Way& way) {
+          return !way.stale && way.tag == stale.tag && way.va == stale.va;
+        });
+      };
+      for (const spec::Caches::Way& way : ways) {
+        if (!way.stale || in_memory(way)) continue;
+        reused(page, "it is a table for other addresses");
+        break;
+      }
+    }
+  }
+
+ private:
+  bool bounded(u64 amount, u64 most) {
+    if (amount <= most) return true;
+    m_.tick();
+    m_.undetermined("ranges of more than 1 GiB are not followed");
+    return false;
+  }
+  bool register_is_here(u64 offset, const std::optional<u32>& iommu) {
+    if (offset <= ~u32{0} && iommu.value_or(0) == 0) return true;
+    m_.tick();
+    m_.undetermined("only the registers of one SMMU are followed");
+    return false;
+  }
+  /// One of the words that were found together, of which a driver's trace has whole ones only.
+  [[nodiscard]] bool swept_by_check(const trace::Store& store) const {
+    return store.swept.value_or(false) && m_.setup_.calls_are_known && store.size == 8 &&
+           store.value && store.pa % 8 == 0;
+  }
+  void restored() {
+    m_.tick();
+    if (!m_.fed_.ready) {
+      m_.undetermined("the driver's start, to which everything is put back here");
+      return;
+    }
+    m_.trail().undo_to(*m_.fed_.ready);
+    m_.driver_restored();
+  }
+  /// A process is there as soon as it is spoken of.
+  void know(u64 mm) {
+    if (mm != 0 && !m_.interface_.is_process(mm)) m_.process_created(mm);
+  }
+  bool ready_for_a_call() {
+    if (m_.setup_.calls_are_known && !m_.in_call_) return true;
+    m_.tick();
+    m_.undetermined(m_.in_call_ ? "the specification of calls that do not wait for each other is "
+                                  "not built"
+                                : "the calls before this one");
+    return false;
+  }
+  bool runs(Monitor::Running::Kind kind) {
+    if (m_.in_call_ && m_.running_.kind == kind) return true;
+    m_.tick();
+    m_.undetermined("the begin of what ends here");
+    return false;
+  }
+  [[nodiscard]] std::optional<u64> number_of(const trace::CallWait& wait) const {
+    const auto& open = wait.id ? m_.fed_.calls : m_.fed_.releases;
+    const auto found = open.find(wait.id ? static_cast<u64>(*wait.id)
+                                         : static_cast<u64>(wait.mm.value_or(trace::MmId{})));
+    if (found == open.end()) return std::nullopt;
+    return found->second;
+  }
+  void unknown(u64 pa, u64 bytes) {
+    m_.tick();
+    for (u64 word = align_down(pa, 3); word < pa + bytes; word += 8) {
+      m_.caches_.store_unknown(by_, word);
+    }
+    if (!m_.setup_.barriers_known) m_.caches_.barrier(by_);
+    m_.gather();
+    m_.undetermined("the value that was stored");
+  }
+  void stored(u64 pa, u64 bytes) {
+    if (!m_.recording_) return;
+    m_.recording_->after_store(pa, bytes, m_.now_);
+    m_.gather_late();
+    settle_left();
+  }
+  void commands_changed() {
+    if (!m_.recording_) return;
+    m_.recording_->commands_changed();
+  }
+  /// What is not seen any more and cannot be fetched is unknown from here on. What still can be
+  /// keeps its last content until then: accesses that need it are undetermined (observe.cpp).
+  void settle_left() {
+    std::vector<Monitor::Left>& left = m_.fed_.left;
+    for (std::size_t i = left.size(); i-- != 0;) {
+      const Monitor::Left region = left[i];
+      if (m_.caches_.is_fetchable(region.first, region.bytes)) continue;
+      for (u64 pa = region.first; pa - region.first < region.bytes; pa += 8) {
+        m_.caches_.memory().assume(pa, {0, true});
+      }
+      left.erase(left.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+  }
+  void reused(const Monitor::Left& page, const std::string& how) {
+    m_.find(spec::Rule::TABLE_FREE, "hardware may still fetch " + m_.caches_.name(page.first) +
+                                        " as " + std::string(trace::to_string(page.kind)) +
+                                        " by something cached, but " + how);
+  }
+
+  Monitor& m_;
+  AgentId by_;
+};
+
+void Monitor::feed(const trace::Event& event) {
+  // A recording's own numbers, for texts, as long as they ascend.
+  constexpr u64 last = ~EventIndex{0} - 1;
+  const bool facts = std::holds_alternative<trace::Reach>(event.payload);
+  if (event.origin && !facts && *event.origin > now_ && *event.origin < last) {
+    now_ = static_cast<EventIndex>(*event.origin - 1);
+  }
+  if (now_ >= last) {
+    undetermined("events are numbered in 32 bits");
+    return;
+  }
+  if (!fed_.swept.empty()) {
+    const auto* store = std::get_if<trace::Store>(&event.payload);
+    const bool more = store != nullptr && store->swept.value_or(false);
+    if (!more || event.agent != fed_.swept_by) take_swept();
+  }
+  Feeder feeder(*this, event.agent);
+  std::visit(feeder, event.payload);
+  if (!facts && !fed_.reused.empty()) feeder.judge_reused();
+}
+
+void Monitor::take_swept() {
+  const std::vector<SweptStore> stores = std::exchange(fed_.swept, {});
+  sweep(fed_.swept_by, stores);
+}
+
+void Monitor::driver_restored() {
+  const u64 blocks = fed_.blocks_at_ready;
+  const auto ready = fed_.ready;
+  const EventIndex ready_at = fed_.ready_at;
+  fed_ = {};
+  fed_.blocks = fed_.blocks_at_ready = blocks;
+  fed_.ready = ready;
+  fed_.ready_at = ready_at;
+  caches_.violations().clear();
+  caches_.dirty().clear();
+  caches_.dirty_streams().clear();
+  touched_.clear();
+  touched_streams_.clear();
+  in_call_ = false;
+  running_ = {};
+  waiting_.clear();
+  numbers_.clear();
+  forget_allocations(ready_at);
+  promises_on_ = setup_.calls_are_known;
+}
+
+void Monitor::finish() {
+  take_swept();
+  if (device_rules_) {
+    device_rules_->finish();
+    gather_device();
+    return;
+  }
+  gather();
+  if (setup_.calls_are_known && fed_.calls.empty() && findings_.empty()) {
+    if (promises_on_) check_whole_space();
+    if (fed_.stopping) account(fed_.blocks);
+  }
+  if (recording_) {
+    recording_->ends();
+    gather_late();
+  }
+}
+
+}  // namespace iommucheck::oracle

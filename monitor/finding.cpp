@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: MIT
+#include "monitor/finding.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+#include <type_traits>
+
+#include "trace/check.h"
+#include "trace/codec.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+enum class Tag : u64 { violation = 1, gave_up = 2 };
+
+// One list of members for both directions: an archive takes each in turn. Numbers are 8 bytes,
+// lists begin with their length.
+
+class Writer {
+ public:
+  void number(u64 value) { text_.append(reinterpret_cast<const char*>(&value), sizeof value); }
+  template <class T>
+    requires(std::is_integral_v<T> || std::is_enum_v<T>)
+  void operator()(const T& value) {
+    number(static_cast<u64>(value));
+  }
+  void operator()(const std::string& text) {
+    number(text.size());
+    text_ += text;
+  }
+  void operator()(const fuzz::Operation& operation) { number(fuzz::encode_word(operation)); }
+  void operator()(const trace::Event& event) {
+    std::vector<u8> bytes;
+    trace::encode(event, bytes);
+    (*this)(std::string(bytes.begin(), bytes.end()));
+  }
+  template <class T>
+  void operator()(const std::optional<T>& value) {
+    number(value ? 1 : 0);
+    if (value) (*this)(*value);
+  }
+  template <class T>
+  void operator()(const std::vector<T>& list) {
+    number(list.size());
+    for (const T& each : list) (*this)(each);
+  }
+  template <class T>
+    requires requires(Writer& writer, T& value) { members(writer, value); }
+  void operator()(const T& value) {
+    members(*this, const_cast<T&>(value));  // only reads
+  }
+  std::string take() { return std::move(text_); }
+
+ private:
+  std::string text_;
+};
+
+class Reader {
+ public:
+  explicit Reader(std::string_view bytes) : rest_(bytes) {}
+
+  u64 number() {
+    u64 value = 0;
+    ok_ &= rest_.size() >= sizeof value;
+    if (!ok_) return 0;
+    std::memcpy(&value, rest_.data(), sizeof value);
+    rest_.remove_prefix(sizeof value);
+    return value;
+  }
+  void operator()(bool& value) { value = number() != 0; }
+  void operator()(spec::Rule& rule) {
+    const u64 value = number();
+    ok_ &= value < spec::all_rules().size();
+    rule = ok_ ? static_cast<spec::Rule>(value) : spec::Rule{};
+  }
+  void operator()(spec::Keeper& keeper) {
+    const u64 value = number();
+    ok_ &= value <= static_cast<u64>(spec::Keeper::user);
+    keeper = ok_ ? static_cast<spec::Keeper>(value) : spec::Keeper{};
+  }
+  template <class T>
+    requires(std::is_integral_v<T> || std::is_enum_v<T>)
+  void operator()(T& value) {
+    value = static_cast<T>(number());
+  }
+  template <Word W>
+  void operator()(Flag<W>& value) {
+    value = number() != 0;
+  }
+  void operator()(std::string& text) {
+    const u64 size = number();
+    ok_ &= size <= rest_.size();
+    if (!ok_) return;
+    text = rest_.substr(0, size);
+    rest_.remove_prefix(size);
+  }
+  void operator()(fuzz::Operation& operation) { operation = fuzz::decode_word(number()); }
+  void operator()(trace::Event& event) {
+    std::string text;
+    (*this)(text);
+    const std::vector<u8> bytes(text.begin(), text.end());
+    trace::ByteReader in{.bytes = bytes, .offset = 0};
+    auto read = trace::decode(in);
+    ok_ &= read.has_value() && in.offset == bytes.size();
+    if (ok_) event = std::move(*read);
+  }
+  template <class T>
+  void operator()(std::optional<T>& value) {
+    value.reset();
+    if (number() != 0 && ok_) (*this)(value.emplace());
+  }
+  template <class T>
+  void operator()(std::vector<T>& list) {
+    const u64 size = number();
+    ok_ &= size <= rest_.size();  // each takes a byte at least
+    list.clear();
+    for (u64 i = 0; i < size && ok_; ++i) (*this)(list.emplace_back());
+  }
+  template <class T>
+    requires requires(Reader& reader, T& value) { members(reader, value); }
+  void operator()(T& value) {
+    members(*this, value);
+  }
+  [[nodiscard]] bool complete() const { return ok_ && rest_.empty(); }
+
+ private:
+  std::string_view rest_;
+  bool ok_ = true;
+};
+
+template <class Archive>
+void flag(Archive& archive, Flag<u64>& value) {
+  bool plain = value.value;
+  archive(plain);
+  value = plain;
+}
+
+template <class Archive>
+void members(Archive& a, spec::Command& c) {
+  a(c.op);
+  for (u64* number : {&c.sid, &c.ssid, &c.vmid, &c.asid, &c.address, &c.num, &c.scale, &c.ttl,
+                      &c.tg, &c.range, &c.cs, &c.msh, &c.msi_attr, &c.msi_data, &c.msi_address,
+                      &c.size, &c.prg_index, &c.resp, &c.stag}) {
+    a(*number);
+  }
+  for (Flag<u64>* one : {&c.ssv, &c.leaf, &c.global, &c.ac, &c.ab, &c.ssec}) flag(a, *one);
+}
+
+template <class Archive>
+void members(Archive& a, spec::NotCovered& why) {
+  a(why.reason);
+  a(why.its);
+  a(why.wanted);
+  a(why.last);
+  a(why.same_address);
+}
+
+template <class Archive>
+void members(Archive& a, spec::NearestMiss& miss) {
+  a(miss.kind);
+  a(miss.command);
+  a(miss.at);
+  a(miss.why);
+}
+
+template <class Archive>
+void members(Archive& a, spec::CachedWord& word) {
+  a(word.index);
+  a(word.unknown);
+  a(word.value);
+  a(word.now);
+  a(word.stored_at);
+}
+
+template <class Archive>
+void members(Archive& a, spec::CauseWord& word) {
+  a(word.pa);
+  a(word.value);
+}
+
+template <class Archive>
+void members(Archive& a, spec::Cause& cause) {
+  a(cause.kind);
+  a(cause.pa);
+  a(cause.value);
+  a(cause.va);
+  a(cause.asid);
+  a(cause.sid);
+  a(cause.ssid);
+  a(cause.structure);
+  a(cause.words);
+  a(cause.rule);
+  a(cause.txsz);
+  a(cause.stored_at);
+  a(cause.vanished_at);
+  a(cause.lost_at);
+  a(cause.through);
+  a(cause.miss);
+}
+
+template <class Archive>
+void members(Archive& a, Where& where) {
+  a(where.sid);
+  a(where.device);
+  a(where.nobodys);
+  a(where.pasid);
+  a(where.address);
+  a(where.access);
+}
+
+template <class Archive>
+void members(Archive& a, AccessRights& rights) {
+  a(rights.read);
+  a(rights.write);
+  a(rights.execute);
+}
+
+template <class Archive>
+void members(Archive& a, May& may) {
+  a(may.kind);
+  a(may.pa);
+  a(may.asid);
+  a(may.user);
+  a(may.privileged);
+  a(may.attr);
+  a(may.device);
+  a(may.event);
+  a(may.waits);
+  a(may.rule);
+  a(may.as);
+  a(may.because);
+}
+
+template <class Archive>
+void members(Archive& a, Promised& promised) {
+  a(promised.state);
+  a(promised.pa);
+  a(promised.prot);
+}
+
+template <class Archive>
+void members(Archive& a, ObjectState& object) {
+  a(object.device);
+  a(object.domain);
+}
+
+template <class Archive>
+void members(Archive& a, NamedEvent& named) {
+  a(named.number);
+  a(named.line);
+  a(named.call);
+  a(named.inside);
+  a(named.event);
+  a(named.symbol);
+}
+
+template <class Archive>
+void members(Archive& a, Violation& violation) {
+  a(violation.rule);
+  a(violation.party);
+  a(violation.at);
+  a(violation.statement);
+  a(violation.where);
+  a(violation.hardware);
+  a(violation.promised);
+  a(violation.transient);
+  a(violation.during);
+  a(violation.causes);
+  a(violation.objects);
+  a(violation.events);
+  a(violation.kind);
+  a(violation.access);
+  a(violation.which);
+  a(violation.named);
+  a(violation.story.events);
+  a(violation.story.calls_before);
+  a(violation.story.known);
+  a(violation.remarks);
+  a(violation.operations);
+  a(violation.calls);
+  a(violation.sequence);
+  a(violation.machine);
+  a(violation.trace_path);
+  a(violation.again);
+}
+
+template <class Archive>
+void members(Archive& a, GaveUp& gave_up) {
+  a(gave_up.bound);
+  a(gave_up.operations);
+  a(gave_up.sequence);
+  a(gave_up.trace_path);
+}
+
+template <class T>
+std::string encode_as(Tag tag, const T& value) {
+  Writer writer;
+  writer.number(static_cast<u64>(tag));
+  writer(value);
+  return writer.take();
+}
+
+template <class T>
+std::optional<T> decode_as(Tag tag, std::string_view bytes) {
+  Reader reader(bytes);
+  if (reader.number() != static_cast<u64>(tag)) return std::nullopt;
+  T value;
+  reader(value);
+  if (!reader.complete()) return std::nullopt;
+  return value;
+}
+
+}  // namespace
+
+std::string where_text(const Where& where) {
+  std::string text;
+  if (where.sid) text += fmt::format("stream {:#x}", *where.sid);
+  if (where.device) {
+    text += fmt::format("{}device {}", where.sid ? " (" : "", *where.device);
+    if (where.pasid) text += fmt::format(", PASID {:#x}", *where.pasid);
+    if (where.sid) text += ")";
+  } else if (where.nobodys) {
+    text += " (no device's";
+    if (where.pasid) text += fmt::format(", PASID {:#x}", *where.pasid);
+    text += ")";
+  } else if (where.pasid) {
+    text += fmt::format(", PASID {:#x}", *where.pasid);
+  }
+  return text;
+}
+
+std::vector<Promised> promised_of(const spec::sva::Alternatives& allowed) {
+  std::vector<Promised> promised;
+  for (u32 i = 0; i < allowed.count; ++i) {
+    const spec::sva::Promise& one = allowed.promises[i];
+    promised.push_back({one.state, one.pa, one.prot});
+  }
+  return promised;
+}
+
+May may_of(const spec::Outcome& outcome) {
+  May may;
+  may.pa = outcome.pa;
+  may.attr = outcome.attr;
+  may.event = outcome.event;
+  may.waits = outcome.stalled();
+  may.rule = outcome.rule;
+  switch (outcome.kind) {
+    case spec::OutcomeKind::translation: may.kind = May::Kind::reach; break;
+    case spec::OutcomeKind::bypass: may.kind = May::Kind::pass; break;
+    case spec::OutcomeKind::abort: may.kind = May::Kind::terminated; break;
+    case spec::OutcomeKind::any: may.kind = May::Kind::anything; break;
+    case spec::OutcomeKind::denied: may.kind = May::Kind::not_granted; break;
+    case spec::OutcomeKind::fault: may.kind = May::Kind::event; break;
+  }
+  return may;
+}
+
+Finding finding_of(spec::Rule rule, std::string statement) {
+  Finding finding;
+  finding.rule = rule;
+  finding.party = spec::rule_info(rule).keeper;
+  finding.statement = std::move(statement);
+  return finding;
+}
+
+std::string encode(const Violation& violation) { return encode_as(Tag::violation, violation); }
+std::string encode(const GaveUp& gave_up) { return encode_as(Tag::gave_up, gave_up); }
+
+std::optional<Violation> decode_violation(std::string_view bytes) {
+  return decode_as<Violation>(Tag::violation, bytes);
+}
+std::optional<GaveUp> decode_gave_up(std::string_view bytes) {
+  return decode_as<GaveUp>(Tag::gave_up, bytes);
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,473 @@
+// SPDX-License-Identifier: MIT
+#include "monitor/monitor.h"
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "monitor/call_conversion.h"
+#include "trace/agent.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+spec::sva::Setup interface_setup(const Setup& setup) {
+  spec::sva::Setup result;
+  result.devices = setup.devices;
+  const spec::Capabilities caps = spec::parse_capabilities(setup.id);
+  if (caps.asid16) result.address_spaces = 65535;
+  result.ssid_bits = caps.ssidsize;
+  result.per_device_tables = setup.per_device_tables;
+  // STALL_MODEL = 1: nothing stalls. Page requests are not built: no device can wait by them.
+  result.stalls = caps.stall_model != spec::StallModel::never;
+  result.page_requests = false;
+  return result;
+}
+
+}  // namespace
+
+spec::IdRegisters default_id_registers() {
+  spec::Capabilities caps;
+  caps.minor = 1;  // BBML = 0, which asks most of a driver, is there before v3.2 only
+  caps.s1p = caps.aarch64 = caps.cohacc = true;
+  caps.asid16 = caps.had = caps.ril = true;
+  caps.ttendian = 2;
+  caps.stall_model = spec::StallModel::both;
+  caps.ats = true;
+  caps.stall_max = 8;
+  caps.cd2l = true;
+  caps.ssidsize = 8;
+  caps.two_level_stream_table = true;
+  caps.sidsize = 16;
+  caps.cmdqs = 8;
+  caps.eventqs = 7;
+  caps.oas_lg2 = 44;
+  caps.gran4k = true;
+  return spec::make_id_registers(caps);
+}
+
+Monitor::Monitor(const Setup& setup)
+    : setup_(setup),
+      caches_(spec::parse_capabilities(setup.id), setup.profile),
+      smmu_(caches_, setup.id),
+      interface_(caches_.trail(), interface_setup(setup)) {
+  if (setup.window_bytes != 0) {
+    caches_.memory().reserve(setup.window_pa, setup.window_bytes, setup.window_memory);
+  }
+  if (setup.commands_in_events) smmu_.commands_come_from_events();
+  if (setup.device_is_judged && setup.seen_bytes != 0) {
+    smmu_.memory_is(setup.seen_pa, setup.seen_bytes);
+  }
+  const auto feature = spec::unsupported_feature(caches_.capabilities());
+  if (feature) unsupported_machine_ = *feature;
+  smmu_.reset(setup.assumed_clean);
+  caches_.track_changes(setup.calls_are_known);
+  const spec::Capabilities capabilities = spec::parse_capabilities(setup.id);
+  for (const spec::sva::DeviceSetup& device : setup.devices) {
+    for (const u32 sid : device.stream_ids) {
+      if (device.ats && capabilities.ats && setup.calls_are_known) caches_.set_ats(sid, true);
+    }
+  }
+  if (setup.device_is_judged) {
+    device_rules_ = std::make_unique<DeviceRules>(caches_, smmu_, setup.seen_pa, setup.seen_bytes);
+  } else if (!setup.calls_are_known) {
+    recording_ = std::make_unique<RecordingRules>(caches_);
+  }
+}
+
+void Monitor::gather() {
+  if (caches_.violations().empty()) return;
+  for (spec::Violation& violation : caches_.violations()) {
+    if (is_callers_doing(violation.rule)) continue;
+    find(violation.rule, std::move(violation.text), std::move(violation.causes));
+  }
+  caches_.violations().clear();
+}
+
+void Monitor::find(spec::Rule rule, std::string statement, std::vector<spec::Cause> causes) {
+  Finding finding = finding_of(rule, std::move(statement));
+  finding.causes = std::move(causes);
+  find(std::move(finding));
+}
+
+void Monitor::find(Finding finding) {
+  finding.at = now_;
+  if (in_call_) finding.during = running_.began;
+  keep(std::move(finding));
+}
+
+void Monitor::keep(Finding finding) {
+  if (stands_aside_ && is_callers_doing(finding.rule)) return;
+  if (!unsupported_machine_.empty()) return;  // judged by rules of another machine
+  constexpr std::size_t enough = 100000;
+  if (findings_.size() < enough) findings_.push_back(std::move(finding));
+}
+
+void Monitor::blame_caller(spec::Rule rule, std::string statement) {
+  Finding finding = finding_of(rule, std::move(statement));
+  finding.party = spec::Keeper::caller;
+  finding.at = now_;
+  blamed_on_caller_.push_back(std::move(finding));
+}
+
+void Monitor::gather_device() {
+  if (!device_rules_) return;
+  for (Finding& found : device_rules_->take()) find(std::move(found));
+  for (const std::string& missing : device_rules_->take_missing()) undetermined(missing);
+}
+
+void Monitor::clear_findings() {
+  findings_.clear();
+  blamed_on_caller_.clear();
+  caches_.clear_findings();
+  touched_.clear();
+  touched_streams_.clear();
+  in_call_ = false;
+  waiting_.clear();
+  gave_up_ = stands_aside_ = false;
+  call_id_ = 0;
+  numbers_.clear();
+}
+
+void Monitor::begin_case(EventIndex now) {
+  clear_findings();
+  if (device_rules_) device_rules_->begin_case();
+  now_ = now;
+  forget_allocations(now);
+  caches_.set_now(now);
+  promises_on_ = setup_.calls_are_known;
+  stalled_.clear();
+  waiting_accesses_.clear();
+}
+
+/// Of blocks that came or went after that event, as the trail has it.
+void Monitor::forget_allocations(EventIndex after) {
+  std::erase_if(allocations_, [&](const Allocation& block) { return block.at > after; });
+  for (Allocation& block : allocations_) {
+    if (block.freed > after) block.freed = 0;
+  }
+}
+
+void Monitor::undetermined(const std::string& missing) {
+  for (Undetermined& known : undetermined_) {
+    if (known.missing != missing) continue;
+    ++known.count;
+    return;
+  }
+  undetermined_.push_back({missing, 1});
+}
+
+// ---- memory -------------------------------------------------------------------------------------
+
+void Monitor::store(AgentId by, u64 pa, u64 value) {
+  tick();
+  emit(by, trace::Store{.pa = pa, .size = 8, .value = value});
+  smmu_.before_store(pa);
+  if (device_rules_ && !smmu_.is_command_slot(pa)) device_rules_->stored(pa);
+  caches_.store(by, pa, value);
+  if (!setup_.barriers_known) caches_.barrier(by);
+  if (probes(by)) window_ends();
+  gather();
+}
+
+void Monitor::store_bytes(AgentId by, u64 pa, unsigned size, u64 value) {
+  tick();
+  emit(by, trace::Store{.pa = pa, .size = static_cast<u8>(size), .value = value});
+  smmu_.before_store(pa);
+  caches_.store_bytes(by, pa, size, value);
+  if (!setup_.barriers_known) caches_.barrier(by);
+  if (probes(by)) window_ends();
+  gather();
+}
+
+void Monitor::fill(AgentId by, u64 pa, u64 words, u64 value) {
+  tick();
+  emit(by, trace::Fill{.pa = pa, .words = words, .value = value});
+  caches_.fill(by, pa, words, value);
+  if (probes(by)) window_ends();
+  gather();
+}
+
+void Monitor::rmw(AgentId by, u64 pa, u64 value) {
+  tick();
+  emit(by, trace::Rmw{.pa = pa, .size = 8, .value = value, .ordered = false});
+  caches_.rmw(by, pa, value);
+  gather();
+}
+
+void Monitor::barrier(AgentId by) {
+  tick();
+  emit(by, trace::Barrier{.kind = trace::BarrierKind::full});
+  caches_.barrier(by);
+  gather();
+}
+
+void Monitor::handoff(AgentId from, AgentId to) {
+  tick();
+  emit(from, trace::Handoff{.from = from, .to = to});
+  caches_.handoff(from, to);
+}
+
+void Monitor::clean(AgentId by, u64 pa, u64 bytes) {
+  tick();
+  emit(by, trace::CacheClean{.pa = pa, .length = bytes});
+  for (u64 line = align_down(pa, 6); line < pa + bytes; line += 64) caches_.clean(by, line);
+}
+
+void Monitor::alloc(AgentId by, u64 pa, u64 bytes) {
+  tick();
+  emit(by, trace::Alloc{.pa = pa, .length = bytes, .cacheable = true});
+  if (by != trace::environment_agent) {
+    allocations_.push_back({.pa = pa, .bytes = bytes, .at = now_});
+  }
+  for (u64 page = pa; page < pa + bytes; page += 4096) caches_.recycle(page, false);
+  gather();
+}
+
+void Monitor::free(AgentId by, u64 pa, u64 bytes) {
+  window_ends();
+  tick();
+  emit(by, trace::Free{.pa = pa, .length = bytes});
+  count(spec::Rule::TABLE_FREE);
+  for (std::size_t i = allocations_.size(); i-- != 0;) {
+    if (allocations_[i].pa != pa || allocations_[i].freed != 0) continue;
+    allocations_[i].freed = now_;
+    break;
+  }
+  for (u64 page = pa; page < pa + bytes; page += 4096) caches_.recycle(page, true);
+  gather();
+}
+
+// ---- registers ----------------------------------------------------------------------------------
+
+void Monitor::mmio_write(AgentId by, u32 offset, unsigned size, u64 value, bool ordered) {
+  // An ordered write makes the stores before it visible; what they replaced is cached then, so the
+  // window is compared after that.
+  tick();
+  if (ordered || !setup_.barriers_known) caches_.barrier(by);
+  window_ends();
+  emit(by,
+       trace::MmioWrite{
+           .offset = offset, .size = static_cast<u8>(size), .value = value, .ordered = ordered});
+  if (device_rules_) device_rules_->register_write(offset, value);
+  smmu_.write(by, offset, size, value, ordered || !setup_.barriers_known);
+  gather();
+}
+
+void Monitor::mmio_read(AgentId by, u32 offset, unsigned size, u64 value) {
+  tick();
+  emit(by, trace::MmioRead{.offset = offset, .size = static_cast<u8>(size), .value = value});
+  if (device_rules_ && device_rules_->register_read(offset, value)) {
+    gather_device();
+    return;
+  }
+  smmu_.observe_read(offset, size, value);
+  gather();
+  gather_device();
+}
+
+u64 Monitor::device_read(AgentId by, u32 offset, unsigned size, spec::Choices& choices) {
+  tick();
+  const u64 value = smmu_.read(offset, size, choices);
+  emit(by, trace::MmioRead{.offset = offset, .size = static_cast<u8>(size), .value = value});
+  return value;
+}
+
+void Monitor::command_consumed(u32 slot, const std::optional<spec::CommandWords>& words) {
+  window_ends();
+  tick();
+  trace::CommandConsumed event{.slot = slot};
+  if (words) event.command = trace::CommandWords{words->dw0, words->dw1};
+  emit(trace::smmu_agent(), event);
+  smmu_.command_consumed(slot, words);
+  gather();
+}
+
+// ---- the environment ----------------------------------------------------------------------------
+
+void Monitor::allocation_fails() {
+  tick();
+  emit(trace::environment_agent, trace::AllocationFailure{.nth = 1});
+}
+
+void Monitor::note(const std::string& text) {
+  emit(trace::environment_agent, trace::Note{.text = text});
+}
+
+// ---- accesses -----------------------------------------------------------------------------------
+
+/// A device sends no PASID after its driver said that it is done with it.
+void Monitor::check_dma_duty(const spec::Access& access) {
+  if (!access.ssv || !setup_.calls_are_known) return;
+  count(spec::Rule::DMA_AFTER_DONE);
+  const spec::sva::Verdict duty =
+      interface_.duty_of_dma(interface_.device_of(access.sid), access.ssid);
+  if (duty.blames_caller) blame_caller(duty.rule, duty.message);
+}
+
+bool Monitor::device_access(const spec::Access& access, spec::Choices& choices) {
+  check_dma_duty(access);
+  // A stalled one that found no room comes again, as if it had just arrived. IHI 0070 7.2.1, 7.4.
+  bool recorded = false;
+  if (!waiting_accesses_.empty() && smmu_.records_events() && smmu_.event_slots() != 0) {
+    const spec::Access again = waiting_accesses_.front();
+    waiting_accesses_.erase(waiting_accesses_.begin());
+    recorded = one_access(again, choices);
+  }
+  return one_access(access, choices) || recorded;
+}
+
+/// No room for its record, or as many stalled as there may be: it waits, and nothing is lost.
+bool Monitor::waits_for_room(const spec::Access& access) {
+  constexpr std::size_t waiting_max = 64;  // what more of them there are is any other access
+  if (waiting_accesses_.size() < waiting_max) waiting_accesses_.push_back(access);
+  return false;
+}
+
+bool Monitor::one_access(const spec::Access& access, spec::Choices& choices) {
+  tick();
+  std::vector<spec::Outcome> outcomes;
+  if (!caches_.outcomes(access, [&](const spec::Outcome& o) { outcomes.push_back(o); })) {
+    gave_up_ = true;
+    return false;
+  }
+  ++statistics_.outcomes_judged;
+  if (outcomes.empty()) return false;
+  const spec::Outcome& outcome =
+      outcomes[choices.choose(spec::ChoiceSite::outcome, static_cast<u32>(outcomes.size()))];
+  using spec::OutcomeKind;
+  const bool passes = outcome.kind == OutcomeKind::translation ||
+                      outcome.kind == OutcomeKind::bypass || outcome.kind == OutcomeKind::any;
+  if (sink_ != nullptr) {
+    trace::Dma dma;
+    dma.sid = access.sid;
+    dma.ssid = access.ssv ? trace::substream(access.ssid) : trace::no_substream;
+    dma.iova = access.va;
+    dma.direction = access.type == spec::AccessType::write     ? trace::Direction::write
+                    : access.type == spec::AccessType::execute ? trace::Direction::execute
+                                                               : trace::Direction::read;
+    dma.privileged = access.privileged;
+    if (access.route == spec::Route::untranslated) {
+      dma.kind = trace::TransactionKind::untranslated;
+    }
+    dma.result = outcome.kind == OutcomeKind::bypass ? trace::DmaResult::bypass
+                 : passes                            ? trace::DmaResult::ok
+                 : outcome.kind == OutcomeKind::fault && outcome.reaction.stall &&
+                         spec::is_translation_fault(outcome.event)
+                     ? trace::DmaResult::stall
+                     : trace::DmaResult::abort;
+    if (outcome.kind == OutcomeKind::translation) dma.pa = outcome.pa;
+    emit(trace::device_agent(static_cast<u16>(interface_.device_of(access.sid))), dma);
+  }
+  if (outcome.kind != OutcomeKind::fault) return false;
+  if (outcome.event == spec::EventType::c_bad_streamid && !smmu_.recinvsid()) return false;
+  if (spec::is_translation_fault(outcome.event) && !outcome.reaction.record) return false;
+  spec::EventFields fields;
+  fields.sid = access.sid;
+  if (access.ssv) fields.ssid = access.ssid;
+  const bool translated = spec::is_translation_fault(outcome.event);
+  const spec::AccessKind seen =
+      translated ? outcome.seen : spec::AccessKind{access.type, access.privileged};
+  fields.privileged = seen.privileged;
+  fields.instruction = seen.type == spec::AccessType::execute;
+  fields.read = seen.type != spec::AccessType::write;
+  fields.input_address = access.va;
+  if (spec::is_translation_fault(outcome.event) && outcome.reaction.stall) {
+    if (!smmu_.records_events() || smmu_.event_slots() == 0) return waits_for_room(access);
+    fields.stag = smmu_.begin_stall(access.sid, access.ssid, access.ssv);
+    if (!fields.stag) return waits_for_room(access);
+    if (access.ssv) stalled_.push_back({access.sid, access.ssid, access.ssid});
+    fields.stall = true;
+  }
+  const spec::EventRecord record = spec::record_of(outcome.event, fields);
+  if (!smmu_.record_event(record)) return false;
+  emit(trace::smmu_agent(), trace::EventRecorded{.record = record.dw});
+  return true;
+}
+
+// ---- the driver's life --------------------------------------------------------------------------
+
+void Monitor::driver_begins() {
+  emit(AgentId::cpu0, trace::DriverPhase{.phase = trace::DriverLife::starting});
+  promises_on_ = false;
+}
+
+void Monitor::driver_stops() {
+  window_ends();
+  emit(AgentId::cpu0, trace::DriverPhase{.phase = trace::DriverLife::stopping});
+  promises_on_ = false;
+}
+
+void Monitor::driver_ready() {
+  emit(AgentId::cpu0, trace::DriverPhase{.phase = trace::DriverLife::ready});
+  gather();
+  promises_on_ = setup_.calls_are_known;
+  caches_.dirty().clear();
+  caches_.dirty_streams().clear();
+  check_whole_space();
+}
+
+void Monitor::driver_error(const std::string& text) { find(spec::Rule::CRASH_NEVER, text); }
+
+/// After shutdown the SMMU is off, and GBPA.ABORT decides: nothing passes any more (driver.h).
+void Monitor::check_shut_down() {
+  for (u32 device = 0; device < interface_.device_count(); ++device) {
+    for (const u32 sid : interface_.stream_ids(device)) {
+      count(spec::Rule::PROMISE_OUTCOME);
+      bool passes = false;
+      const spec::Access access{.sid = sid, .route = spec::Route::untranslated};
+      caches_.outcomes(access, [&](const spec::Outcome& outcome) {
+        passes |= outcome.kind == spec::OutcomeKind::translation ||
+                  outcome.kind == spec::OutcomeKind::bypass;
+      });
+      if (!passes) continue;
+      find(spec::Rule::PROMISE_OUTCOME,
+           fmt::format("after shutdown an access of stream {:#x} (device {}) passes: {}", sid,
+                       device,
+                       smmu_.smmuen() ? "SMMUEN is 1, and its STE lets it"
+                                      : "SMMUEN is 0, and GBPA.ABORT may be 0"));
+      return;
+    }
+  }
+}
+
+void Monitor::account(u64 blocks_held) {
+  check_shut_down();
+  count(spec::Rule::LEAK_NOTHING);
+  gather();
+  if (blocks_held == 0) return;
+  Finding finding = finding_of(
+      spec::Rule::LEAK_NOTHING,
+      fmt::format("{} blocks of table memory are not given back by shutdown", blocks_held));
+  constexpr std::size_t enough = 4;
+  for (const Allocation& block : allocations_) {
+    if (block.freed != 0) continue;
+    finding.statement += fmt::format("{}{:#x} bytes at {:#x}", finding.events.empty() ? ": " : ", ",
+                                     block.bytes, block.pa);
+    finding.events.push_back(block.at);
+    if (finding.events.size() == enough) break;
+  }
+  find(std::move(finding));
+}
+
+void Monitor::driver_holds(const trace::Held& held) {
+  tick();
+  emit(AgentId::cpu0, held);
+  count(spec::Rule::LEAK_NOTHING);
+  const spec::sva::Held expected = interface_.held();
+  const auto compare = [&](const char* what, u32 its, u32 promised, u32 doubtful) {
+    if (its >= promised && its <= promised + doubtful) return;
+    find(spec::Rule::LEAK_NOTHING,
+         fmt::format("the driver holds {} {}, and the interface {}", its, what, promised));
+  };
+  compare("domains", held.domains, expected.domains, 0);
+  compare("private io_mm", held.io_mms, expected.io_mms, 0);
+  compare("PASIDs", held.pasids, expected.pasids, expected.doubtful_pasids);
+  compare("bonds", held.bonds, expected.bonds, expected.doubtful_pasids);
+}
+
+void Monitor::hangs() {
+  find(spec::Rule::HANG_RETURNS, "the call waits without end although the SMMU makes progress");
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: MIT
+// The monitor: events in, verdict and evidence out. Whoever has events (the lockstep with a driver,
+// a recording, a trace) reports them here; nothing else judges.
+//
+// It joins three states that share one trail: what caches may hold (spec/smmu/caches.h), registers
+// and queues (spec/smmu/smmu.h), and what the interface promises (spec/sva/interface.h).
+#pragma once
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "monitor/call_conversion.h"
+#include "monitor/device_rules.h"
+#include "monitor/finding.h"
+#include "monitor/recording_rules.h"
+#include "spec/smmu/smmu.h"
+#include "spec/sva/interface.h"
+#include "trace/event.h"
+
+namespace iommucheck::oracle {
+
+/// What is known before the first event.
+struct Setup {
+  spec::IdRegisters id;
+  spec::Profile profile;
+  std::vector<spec::sva::DeviceSetup> devices;
+  bool per_device_tables = false;  ///< PASID tables belong to devices, not to domains
+  u64 window_pa = u64{1} << 31;    ///< table memory, 0 bytes: none is set aside
+  u64 window_bytes = 0;
+  bool calls_are_known = true;  ///< false: a recording below the interface; no promises are judged
+  bool device_is_judged = false;  ///< a device under test (conform): the driver is our own
+  u64 seen_pa = 0;                ///< then: the memory in which accesses are seen to arrive
+  u64 seen_bytes = ~u64{0};
+  bool commands_in_events = false;  ///< command slots are known only when they are consumed
+  bool barriers_known = true;       ///< false: stores count as visible at once
+  bool assumed_clean = false;       ///< caches held nothing at the first event
+  u32 cmdq_log2size = 6;            ///< what the platform asks of a driver; 0: nothing
+  u64* window_memory = nullptr;     ///< zeroed, window_bytes, outlives all; null: the monitor's own
+};
+
+/// The SMMU that `check` plays: what the driver meets in the ID registers.
+spec::IdRegisters default_id_registers();
+
+/// A word that differs from what was known, found by comparing memory.
+struct SweptStore {
+  u64 pa = 0;
+  u64 value = 0;
+};
+
+/// Numbers of a run.
+struct Statistics {
+  u64 calls = 0;
+  u64 calls_changing = 0;   ///< successful, and they changed something
+  u64 outcomes_judged = 0;  ///< pieces of address space and single accesses compared with promises
+  std::array<u64, 256> asked{};  ///< how often each rule was asked
+  std::array<u64, 256> rules{};  ///< how often it was discriminating: it could have been broken
+  /// How often its verdict depended on the order of stores that were found together.
+  std::array<u64, 256> order_unknown{};
+};
+
+class Monitor {
+ public:
+  explicit Monitor(const Setup& setup);
+  Monitor(const Monitor&) = delete;
+  Monitor& operator=(const Monitor&) = delete;
+
+  [[nodiscard]] const Setup& setup() const { return setup_; }
+  Trail& trail() { return caches_.trail(); }
+  spec::Caches& caches() { return caches_; }
+  spec::Smmu& smmu() { return smmu_; }
+  spec::sva::Interface& interface() { return interface_; }
+  [[nodiscard]] const spec::sva::Interface& interface() const { return interface_; }
+
+  // ---- events -----------------------------------------------------------------------------------
+  void store(AgentId by, u64 pa, u64 value);
+  void store_bytes(AgentId by, u64 pa, unsigned size, u64 value);
+  void fill(AgentId by, u64 pa, u64 words, u64 value);
+  void rmw(AgentId by, u64 pa, u64 value);
+  /// Stores to distinct words, made since the last event in an order that nobody knows (sweep.cpp).
+  void sweep(AgentId by, std::span<const SweptStore> stores);
+  void barrier(AgentId by);
+  void handoff(AgentId from, AgentId to);
+  void clean(AgentId by, u64 pa, u64 bytes);
+  void alloc(AgentId by, u64 pa, u64 bytes);
+  void free(AgentId by, u64 pa, u64 bytes);
+  void mmio_write(AgentId by, u32 offset, unsigned size, u64 value, bool ordered);
+  /// The device answered `value`.
+  void mmio_read(AgentId by, u32 offset, unsigned size, u64 value);
+  /// The specification answers, by `choices`; the event is recorded with the answer.
+  u64 device_read(AgentId by, u32 offset, unsigned size, spec::Choices& choices);
+  void command_consumed(u32 slot, const std::optional<spec::CommandWords>& words);
+  /// A call begins; the one that ran has said that it waits. Its number, for what follows.
+  u64 call_begins(const spec::sva::Call& call);
+  /// The call that runs waits for a handler: others go on. And goes on itself.
+  void call_waits();
+  void call_resumes(u64 id);
+  /// The call that runs returns.
+  void call_returns(const spec::sva::Observed& observed, spec::sva::Circumstances around);
+  void allocation_fails();
+  /// A device's access: the specification chooses an outcome and records its event. Whether there
+  /// was a record.
+  bool device_access(const spec::Access& access, spec::Choices& choices);
+  /// A device's access whose outcome was observed. Facts that are absent are not compared.
+  void observe_access(const trace::Dma& dma);
+  void note(const std::string& text);
+
+  // ---- the environment: processes, and the handlers of device drivers (monitor_processes.cpp)
+  // ----- Told when the tables in memory say it, and a barrier has made that visible.
+  void process_created(u64 mm);
+  void process_maps(u64 mm, u64 va, u64 bytes, u64 pa, u32 prot);
+  void process_unmaps(u64 mm, u64 va, u64 bytes);
+  void process_protects(u64 mm, u64 va, u64 bytes, u32 prot);
+  void process_forks(u64 mm, u64 child);
+  /// The process is gone without a Release: nobody was bound to it.
+  void process_exits(u64 mm);
+  /// The driver is told of the range, and has answered. A call like others, without a number.
+  void invalidate_begins(u64 mm, u64 va, u64 bytes);
+  void invalidate_ends(bool timed_out);
+  /// Release is a call like others: it may wait.
+  u64 release_begins(u64 mm);
+  void release_ends(bool timed_out);
+  void handler_called(u32 device, u32 pasid, u64 drvdata);
+  void handler_returned(u32 device, u32 pasid, spec::sva::Status status);
+  void bound_passes(u32 device, u32 pasid);
+  /// The caller gives a page to somebody else.
+  void page_released(AgentId by, u64 pa, u64 bytes);
+  /// A device vanishes. In between the driver's own device_remove runs.
+  void device_vanishes(u32 device);
+  void device_vanished(bool timed_out);
+  /// Number of the call, Release or removal that runs.
+  [[nodiscard]] u64 running_call() const { return running_.id; }
+  /// An interrupt of the SMMU reaches the driver: one of IOMMUCHECK_IRQ_*.
+  void irq(AgentId by, u32 source);
+  /// The command queue stops, or goes on.
+  void queue_stuck(bool stuck);
+
+  // ---- the driver's life ------------------------------------------------------------------------
+  void driver_begins();
+  void driver_stops();
+  void driver_ready();
+  /// The driver and everything else is as it was at driver_ready(): the next case. For traces; who
+  /// runs a driver undoes the trail and calls begin_case().
+  void driver_restored();
+  void driver_error(const std::string& text);
+  void hangs();
+  /// At the end of its life: blocks of table memory that it did not give back.
+  void account(u64 blocks_held);
+  /// What the driver itself counts is what the interface says is held.
+  void driver_holds(const trace::Held& held);
+
+  /// One event of a trace, from outside: everything is possible, nothing is trusted. Events that
+  /// have no meaning yet, or lack a fact, are undetermined(), never accepted silently. An event's
+  /// `origin` becomes its number where that keeps numbers ascending.
+  void feed(const trace::Event& event);
+  /// The trace is at its end: what can only be judged then.
+  void finish();
+
+  // ---- questions --------------------------------------------------------------------------------
+  /// Compares everything that is reachable with everything that is promised.
+  void check_whole_space();
+  /// Compares at every store and not once a window (debugging; same verdict).
+  void probe_each_store(bool on) { probe_each_store_ = on; }
+
+  /// What the calls so far promise to an access: one or the other. Empty where nothing is judged by
+  /// promises.
+  [[nodiscard]] std::vector<Promised> promised(u32 sid, spec::sva::Substream at, u64 va) const;
+  /// No access of the stream is promised to get anywhere: blocked, or nothing at this PASID.
+  [[nodiscard]] bool promises_nothing(u32 sid, spec::sva::Substream at) const;
+  /// A leaf that memory has at `va` is not what is promised there.
+  [[nodiscard]] bool breaks_promise(u32 sid, spec::sva::Substream at, u64 va,
+                                    const spec::Leaf<u64>& leaf) const;
+
+  [[nodiscard]] const std::vector<Finding>& findings() const { return findings_; }
+  /// What a device driver did wrong, of which the driver under test is innocent.
+  [[nodiscard]] const std::vector<Finding>& blamed_on_caller() const { return blamed_on_caller_; }
+  void clear_findings();
+  [[nodiscard]] const Statistics& statistics() const { return statistics_; }
+  [[nodiscard]] bool gave_up() const { return gave_up_ || caches_.gave_up(); }
+  /// What the specification has not got and this machine or its driver uses, in words; empty if
+  /// nothing. What the ID registers claim stands for the whole run: then nothing is judged.
+  [[nodiscard]] const std::string& unsupported() const {
+    return unsupported_machine_.empty() ? caches_.unsupported() : unsupported_machine_;
+  }
+  [[nodiscard]] EventIndex now() const { return now_; }
+  /// The trail was undone to where driver_ready() had been told, at event `now`: forgets findings
+  /// and what a case left outside of the trail.
+  void begin_case(EventIndex now);
+
+  // Observers of the events, in order; null on the hot path.
+  class Sink {
+   public:
+    virtual ~Sink() = default;
+    virtual void event(const trace::Event& event) = 0;
+  };
+  void set_sink(Sink* sink) { sink_ = sink; }
+
+  // Undetermined outcomes of a recording: reason -> how often.
+  struct Undetermined {
+    std::string missing;
+    u64 count = 0;
+  };
+  [[nodiscard]] const std::vector<Undetermined>& undetermined() const { return undetermined_; }
+  struct LateMissing {
+    EventIndex at = 0;  ///< of an earlier event
+    std::string missing;
+  };
+  [[nodiscard]] const std::vector<LateMissing>& late_missing() const { return late_missing_; }
+  /// Null where calls are known.
+  [[nodiscard]] const RecordingRules* recording_rules() const { return recording_.get(); }
+  /// Null unless Setup says that a device is judged.
+  [[nodiscard]] DeviceRules* device_rules() { return device_rules_.get(); }
+
+ private:
+  bool one_access(const spec::Access& access, spec::Choices& choices);
+  bool waits_for_room(const spec::Access& access);
+  void interrupt_of_event_queue();
+  void tick() {
+    ++now_;
+    caches_.set_now(now_);
+  }
+  template <class Payload>
+  void emit(AgentId by, const Payload& payload) {
+    if (sink_ != nullptr) sink_->event(trace::Event{by, payload, std::nullopt});
+  }
+  void gather();
+  void gather_device();
+  void forget_allocations(EventIndex after);
+  void find(spec::Rule rule, std::string statement, std::vector<spec::Cause> causes = {});
+  /// Of now; the call in progress is added.
+  void find(Finding finding);
+  void keep(Finding finding);
+  void blame_caller(spec::Rule rule, std::string statement);
+  std::string in_trace_numbers(std::string text, const spec::sva::Call& call);
+  void count(spec::Rule rule, bool discriminating = true) {
+    ++statistics_.asked[static_cast<std::size_t>(rule)];
+    if (discriminating) ++statistics_.rules[static_cast<std::size_t>(rule)];
+  }
+  void undetermined(const std::string& missing);
+
+  // feed.cpp, observe.cpp
+  friend class Feeder;
+  friend class Sweep;
+  void take_swept();
+  void gather_late();
+  void observe_record(const trace::EventRecorded& event);
+
+  // promises.cpp
+  /// A process's tables are judged when the environment has told what it changed.
+  [[nodiscard]] bool probes(AgentId by) const {
+    return probe_each_store_ && by != trace::environment_agent;
+  }
+  void window_ends();
+  void check_changes();
+  void remember_changes();
+  struct Running;
+  /// Who accesses: a stream of a device, at its RID's space or at a PASID.
+  struct Place {
+    u32 device = 0;
+    u32 sid = 0;
+    spec::sva::Substream at;
+  };
+  /// How accesses that translation ends may end there.
+  struct Ends {
+    bool stall = false;
+    bool abort = false;
+    friend bool operator==(const Ends&, const Ends&) = default;
+  };
+  /// What was found right for all input addresses.
+  struct Compared {
+    u32 tag = 0;
+    u32 device = 0;
+    spec::sva::Substream at;
+    Ends ends;
+    friend bool operator==(const Compared&, const Compared&) = default;
+  };
+  struct KnownEnds {
+    spec::Caches::ConfigurationVersion version;
+    u32 sid = 0;
+    u32 number = 0;
+    Ends ends;
+  };
+  void check_interval(u32 tag, u64 first, u64 last);
+  void check_interval_for(u32 tag, const Place& place, Ends ends, u64 first, u64 last);
+  bool check_piece(u32 tag, const Place& place, Ends ends, u64 va,
+                   const spec::sva::Alternatives& allowed);
+  void check_stream(const spec::StreamPart& part);
+  void check_place(const Place& place);
+  void check_device(u32 device);
+  bool check_option(const Place& place, const spec::Caches::StreamOption& option,
+                    const spec::sva::Alternatives& allowed);
+  [[nodiscard]] Ends ends_at(const Place& place);
+  [[nodiscard]] bool vanishes(u32 device) const;
+  [[nodiscard]] bool is_nobodys(u32 sid) const;
+  [[nodiscard]] Where where(const Place& place) const;
+  [[nodiscard]] spec::Rule rule_for(const spec::sva::Alternatives& allowed) const;
+  void check_space_range(u32 device, spec::sva::Substream at, u64 first, u64 last);
+  void check_range(const spec::sva::Call& call, u64 first, u64 last);
+  void remember(u32 tag, u64 first, u64 last);
+  void touch_stream(const spec::StreamPart& part);
+
+  // monitor_calls.cpp
+  void begin(Running running);
+  void owe(const spec::sva::Call& call);
+  void owe_device(u32 device);
+  void owe_all(u32 device);
+  void check_after_call();
+  void check_shut_down();
+  void check_faults_ended(const Place& place);
+  void after(const spec::sva::Verdict& verdict, const std::string& what);
+  void check_dma_duty(const spec::Access& access);
+  void judge_result(const spec::sva::Verdict& verdict, const spec::sva::Observed& observed);
+  [[nodiscard]] bool is_callers_doing(spec::Rule rule) const;
+  [[nodiscard]] std::vector<ObjectState> states_of(const Place& place);
+  [[nodiscard]] static May reached(const spec::Candidate& c, u64 va);
+
+  Setup setup_;
+  spec::Caches caches_;
+  spec::Smmu smmu_;
+  spec::sva::Interface interface_;
+  EventIndex now_ = 0;
+  Sink* sink_ = nullptr;
+  bool promises_on_ = false;  // between driver_ready() and its end
+  bool probe_each_store_ = false;
+  bool gave_up_ = false;
+  /// What the caller did has left the driver's state open: nothing more is judged in this case.
+  bool stands_aside_ = false;
+  /// A call of the interface, a Release, an Invalidate, a removal: in progress.
+  struct Running {
+    enum class Kind : u8 { call, release, invalidate, removal };
+    Kind kind = Kind::call;
+    u64 id = 0;
+    spec::sva::Call call;  ///< of a Release or Invalidate `mm`, of a removal `device`
+    std::vector<spec::sva::Segment> segments;  ///< of call.segments
+    EventIndex began = 0;                      ///< event with which it began
+    std::optional<spec::Rule> breach{};        ///< the duty that the caller breaks by making it
+    spec::sva::Ticket ticket;
+    std::vector<std::pair<u64, u64>> ranges;                   ///< that it has to make safe
+    std::vector<std::pair<u32, spec::sva::Substream>> places;  ///< of devices, the same
+  };
+  bool in_call_ = false;  // running_ runs
+  Running running_;
+  std::vector<Running> waiting_;
+  u64 call_id_ = 0;
+  CallNumbers numbers_;
+  struct Allocation {  // a block of table memory that the driver asked for
+    u64 pa = 0;
+    u64 bytes = 0;
+    EventIndex at = 0;
+    EventIndex freed = 0;  // 0: it is not
+  };
+  std::vector<Allocation> allocations_;  // not trailed: an event after which all is forgotten
+  std::vector<Finding> findings_;
+  std::vector<Finding> blamed_on_caller_;
+  std::vector<spec::DirtyInterval> touched_;
+  std::vector<spec::StreamPart> touched_streams_;
+  std::vector<spec::Candidate> scratch_;
+  std::string unsupported_machine_;
+  std::vector<spec::Access> waiting_accesses_;  ///< stalled, without a record yet
+  std::vector<spec::StreamPart> stalled_;       ///< where an access began to wait, in this case
+  std::vector<Compared> compared_;  ///< since the check began; nothing changes meanwhile
+  std::vector<spec::Caches::StreamOption> options_;
+  std::array<KnownEnds, 64> known_ends_{};  // of places at PASIDs, derived
+  Statistics statistics_;
+  std::vector<Undetermined> undetermined_;
+  std::vector<LateMissing> late_missing_;
+
+  // Of a trace that is fed; nothing of it is undone.
+  struct Left {  // a region whose stores are not seen any more
+    trace::RegionKind kind{};
+    u64 first = 0;
+    u64 bytes = 0;
+  };
+  struct Fed {
+    std::unordered_map<u64, u64> calls;     // begun and not returned: the monitor's number
+    std::unordered_map<u64, u64> releases;  // of processes
+    bool allocation_failed = false;
+    bool queue_was_stuck = false;  // during the call
+    bool stopping = false;
+    u64 blocks = 0;                       // allocated and not freed
+    std::vector<Left> left;               // of those, the ones that can still be fetched
+    std::vector<Left> reused;             // to be judged when it is known to where they belong
+    std::optional<spec::Access> aborted;  // the last access that was terminated
+    std::vector<SweptStore> swept;        // the last events, if they were swept stores
+    AgentId swept_by{};
+    std::optional<Trail::Mark> ready;  // the trail at driver_ready()
+    u64 blocks_at_ready = 0;
+    EventIndex ready_at = 0;
+  };
+  Fed fed_;
+  std::unique_ptr<RecordingRules> recording_;  // null where calls are known
+  std::unique_ptr<DeviceRules> device_rules_;  // null unless a device is judged
+};
+
+}  // namespace iommucheck::oracle

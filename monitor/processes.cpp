@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: MIT
+// Processes, handlers of device drivers, removal: what the environment does, and what the driver
+// has promised of it. SEMANTICS 5 "SVA"; INTERFACE "Exit", "Timeouts and removal".
+#include <fmt/format.h>
+
+#include "monitor/call_conversion.h"
+#include "monitor/monitor.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+constexpr AgentId environment = trace::environment_agent;
+
+trace::MmId mm_id(u64 mm) { return trace::MmId{static_cast<u32>(mm)}; }
+
+}  // namespace
+
+/// A verdict of the interface on something that is no result of a call.
+void Monitor::after(const spec::sva::Verdict& verdict, const std::string& what) {
+  if (!verdict.ok) {
+    find(verdict.rule, what + ": " + verdict.message);
+  } else if (verdict.blames_caller) {
+    blame_caller(verdict.rule, what + ": " + verdict.message);
+  }
+  gather();
+}
+
+void Monitor::process_created(u64 mm) { interface_.process_created(mm); }
+
+void Monitor::process_maps(u64 mm, u64 va, u64 bytes, u64 pa, u32 prot) {
+  tick();
+  emit(environment,
+       trace::ProcessMap{
+           .mm = mm_id(mm), .va = va, .length = bytes, .pa = pa, .rights = rights_of(prot)});
+  interface_.process_maps(mm, va, bytes, pa, prot);
+  window_ends();
+  gather();
+}
+
+void Monitor::process_unmaps(u64 mm, u64 va, u64 bytes) {
+  tick();
+  emit(environment, trace::ProcessUnmap{.mm = mm_id(mm), .va = va, .length = bytes});
+  interface_.process_unmaps(mm, va, bytes);
+  window_ends();
+  gather();
+}
+
+void Monitor::process_protects(u64 mm, u64 va, u64 bytes, u32 prot) {
+  tick();
+  emit(environment, trace::ProcessProtect{
+                        .mm = mm_id(mm), .va = va, .length = bytes, .rights = rights_of(prot)});
+  interface_.process_protects(mm, va, bytes, prot);
+  window_ends();
+  gather();
+}
+
+void Monitor::process_forks(u64 mm, u64 child) {
+  tick();
+  emit(environment, trace::Fork{.mm = mm_id(mm), .child = mm_id(child)});
+  interface_.process_forks(mm, child);
+  window_ends();
+  gather();
+}
+
+void Monitor::process_exits(u64 mm) {
+  tick();
+  emit(environment, trace::Exit{.mm = mm_id(mm)});
+  interface_.process_gone(mm);
+}
+
+// ---- Invalidate, Release ------------------------------------------------------------------------
+
+void Monitor::invalidate_begins(u64 mm, u64 va, u64 bytes) {
+  window_ends();
+  tick();
+  Running running;
+  running.kind = Running::Kind::invalidate;
+  running.call.mm = mm;
+  running.call.iova = va;
+  running.call.size = bytes;
+  const bool everything = va + (bytes - 1) < va || bytes == ~u64{0};
+  running.ranges.emplace_back(va, everything ? ~u64{0} : va + (bytes - 1));
+  begin(std::move(running));
+  emit(environment,
+       trace::Invalidate{.mm = mm_id(mm), .va = va, .length = bytes, .phase = trace::Phase::begin});
+  caches_.tolerate_disabled_halves(true);
+  running_.ticket = interface_.invalidate_begins(mm, va, bytes);
+}
+
+void Monitor::invalidate_ends(bool timed_out) {
+  caches_.tolerate_disabled_halves(false);
+  remember_changes();
+  tick();
+  trace::Invalidate event{.mm = mm_id(running_.call.mm),
+                          .va = running_.call.iova,
+                          .length = running_.call.size,
+                          .phase = trace::Phase::end};
+  if (timed_out) event.timed_out = true;
+  emit(environment, event);
+  const spec::sva::Verdict verdict = interface_.invalidate_ends(running_.ticket, timed_out);
+  in_call_ = false;
+  after(verdict, "Invalidate");
+  check_after_call();
+}
+
+u64 Monitor::release_begins(u64 mm) {
+  window_ends();
+  tick();
+  Running running;
+  running.kind = Running::Kind::release;
+  running.call.mm = mm;
+  begin(std::move(running));
+  emit(environment, trace::Release{.mm = mm_id(mm), .phase = trace::Phase::begin});
+  caches_.tolerate_disabled_halves(true);
+  running_.ticket = interface_.release_begins(mm);
+  for (u32 device = 0; device < interface_.device_count(); ++device) owe_device(device);
+  return running_.id;
+}
+
+void Monitor::release_ends(bool timed_out) {
+  caches_.tolerate_disabled_halves(false);
+  remember_changes();
+  tick();
+  trace::Release event{.mm = mm_id(running_.call.mm), .phase = trace::Phase::end};
+  if (timed_out) event.timed_out = true;
+  emit(environment, event);
+  const spec::sva::Verdict verdict = interface_.release_ends(running_.ticket, timed_out);
+  in_call_ = false;
+  after(verdict, "Release");
+  check_after_call();
+}
+
+// ---- handlers -----------------------------------------------------------------------------------
+
+void Monitor::handler_called(u32 device, u32 pasid, u64 drvdata) {
+  tick();
+  emit(AgentId::cpu0, trace::Callback{.kind = trace::CallbackKind::mm_exit,
+                                      .device = trace::DeviceId{device},
+                                      .pasid = trace::substream(pasid),
+                                      .drvdata = drvdata});
+  after(interface_.handler_called(device, pasid, drvdata),
+        fmt::format("mm_exit(device {}, PASID {:#x})", device, pasid));
+}
+
+void Monitor::handler_returned(u32 device, u32 pasid, spec::sva::Status status) {
+  tick();
+  trace::Done done{.device = trace::DeviceId{device}, .pasid = pasid};
+  done.status = trace::enum_from_string<trace::Status>(spec::sva::status_text(status))
+                    .value_or(trace::Status::other);
+  emit(trace::device_agent(static_cast<u16>(device)), done);
+  after(interface_.handler_returned(device, pasid, status),
+        fmt::format("the return of mm_exit(device {}, PASID {:#x})", device, pasid));
+}
+
+void Monitor::bound_passes(u32 device, u32 pasid) {
+  tick();
+  emit(environment, trace::BoundPasses{.device = trace::DeviceId{device}, .pasid = pasid});
+  after(interface_.bound_passes(device, pasid),
+        fmt::format("mm_exit(device {}, PASID {:#x})", device, pasid));
+}
+
+void Monitor::page_released(AgentId by, u64 pa, u64 bytes) {
+  window_ends();
+  tick();
+  emit(by, trace::PageRelease{.pa = pa, .length = bytes});
+  const spec::sva::Verdict duty = interface_.duty_of_page(pa, bytes);
+  count(spec::Rule::PAGE_IN_FLIGHT);
+  if (duty.blames_caller) return blame_caller(duty.rule, duty.message);
+  count(spec::Rule::PAGE_REUSE);
+  bool found = false;
+  caches_.for_each_translation([&](u32 /*tag*/, const spec::Candidate& c) {
+    if (found || c.kind != spec::Candidate::Kind::leaf) return;
+    if (c.leaf.output - pa >= bytes && pa - c.leaf.output >= pow2(c.extent_lg2)) return;
+    found = true;
+    Finding finding = finding_of(
+        spec::Rule::PAGE_REUSE,
+        fmt::format("the page at {:#x} is given back, and an access to {:#x} may still reach it",
+                    pa, c.va));
+    finding.where.address = c.va;
+    finding.hardware.push_back(reached(c, c.va));
+    finding.causes.push_back(caches_.cause_of(c, c.va));
+    find(std::move(finding));
+  });
+}
+
+// ---- removal, stuck queue -----------------------------------------------------------------------
+
+void Monitor::device_vanishes(u32 device) {
+  window_ends();
+  tick();
+  Running running;
+  running.kind = Running::Kind::removal;
+  running.call.device = device;
+  begin(std::move(running));
+  emit(environment,
+       trace::DeviceRemove{.device = trace::DeviceId{device}, .phase = trace::Phase::begin});
+  // The others of its domain meet what an unbind_dev_all of it makes of the shared table.
+  running_.call.kind = spec::sva::CallKind::unbind_dev_all;
+  running_.ticket = interface_.begin_call(running_.call);
+  // Its accesses end with it, and what its ATC holds.
+  for (const u32 sid : interface_.stream_ids(device)) caches_.set_ats(sid, false);
+  owe_all(device);
+}
+
+void Monitor::device_vanished(bool timed_out) {
+  remember_changes();
+  tick();
+  const u32 device = running_.call.device;
+  trace::DeviceRemove event{.device = trace::DeviceId{device}, .phase = trace::Phase::end};
+  if (timed_out) event.timed_out = true;
+  emit(environment, event);
+  // As a call it never was: a result that is not permitted changes nothing.
+  interface_.end_call(running_.ticket, running_.call, {.status = spec::sva::Status::not_built});
+  interface_.device_removed(device, timed_out);
+  in_call_ = false;
+  check_after_call();
+}
+
+void Monitor::irq(AgentId by, u32 source) {
+  tick();
+  emit(by, trace::Irq{.kind = source == 0   ? trace::IrqKind::event_queue
+                              : source == 1 ? trace::IrqKind::page_request_queue
+                                            : trace::IrqKind::global_error});
+  if (source == 0) interrupt_of_event_queue();
+}
+
+/// In a recording the driver may still be at work on the last one.
+void Monitor::interrupt_of_event_queue() {
+  if (recording_) return;
+  smmu_.interrupt_of_event_queue();
+  gather();
+}
+
+void Monitor::queue_stuck(bool stuck) {
+  tick();
+  emit(environment, trace::StuckQueue{.stuck = stuck});
+  smmu_.set_stuck(stuck);
+}
+
+}  // namespace iommucheck::oracle

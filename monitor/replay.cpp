@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+#include "monitor/replay.h"
+
+#include <chrono>
+
+#include "trace/trace_file.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using trace::Event;
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+ReplayResult result_of(Judge& judge, Clock::time_point begin, bool whole) {
+  if (whole) {
+    judge.finish();
+  } else {
+    judge.flush();  // what comes next is not known: no promise is at its end
+  }
+  ReplayResult result = judge.result();
+  result.seconds = seconds_since(begin);
+  return result;
+}
+
+}  // namespace
+
+ReplayResult replay_trace(const trace::Trace& trace, const ReplayOptions& options) {
+  const Clock::time_point begin = Clock::now();
+  Judge judge(trace.header, options.findings_max, options.trace);
+  for (const Event& event : trace.events) judge.take(event);
+  return result_of(judge, begin, true);
+}
+
+Expected<ReplayResult> run_replay(const ReplayOptions& options) {
+  const Clock::time_point begin = Clock::now();
+  auto reader = trace::TraceReader::open(options.trace);
+  if (!reader) return std::unexpected(std::move(reader.error()));
+  Judge judge(reader->header(), options.findings_max, options.trace);
+  bool stopped = false;
+  constexpr u64 between = 1024;
+  for (u64 count = 0;; ++count) {
+    if (count % between == 0) {
+      if (options.stop && options.stop()) {
+        stopped = true;
+        break;
+      }
+      if (options.progress) {
+        options.progress({judge.so_far().events, judge.so_far().flagged, seconds_since(begin)});
+      }
+    }
+    auto event = reader->next();
+    if (!event) {
+      if (judge.so_far().findings.empty()) return std::unexpected(std::move(event.error()));
+      ReplayResult result = result_of(judge, begin, false);
+      result.cut_short = std::move(event.error());
+      return result;
+    }
+    if (!*event) break;
+    judge.take(std::move(**event));
+  }
+  ReplayResult result = result_of(judge, begin, !stopped);
+  result.stopped = stopped;
+  return result;
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+#include "monitor/rule_verdicts.h"
+
+#include <algorithm>
+#include <string>
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using spec::Rule;
+
+/// Why the rule says nothing of a driver of such SMMUs; null if it does.
+const char* not_claimed(Rule rule, std::span<const spec::Capabilities> machines) {
+  const auto any = [&](auto has) { return std::ranges::any_of(machines, has); };
+  switch (rule) {
+    case Rule::LOST_UPDATE_STORE:
+      return any([](const auto& caps) { return caps.httu != 0; })
+                 ? nullptr
+                 : "IDR0.HTTU = 0: hardware updates no descriptor";
+    case Rule::TAG_STAGE2:
+      return any([](const auto& caps) { return caps.s2p; }) ? nullptr : "IDR0.S2P = 0: no stage 2";
+    case Rule::CONFIG_MIXTURE:
+    case Rule::CONFIG_STALE_ACCESS:
+    case Rule::TRANSLATION_STALE_ACCESS:
+      return "judged where calls are not known (recordings); here the promises are";
+    default: return nullptr;
+  }
+}
+
+std::string_view not_exercised(Rule rule) {
+  if (const auto why = spec::not_modelled(rule); !why.empty()) return why;
+  switch (rule) {
+    case Rule::CONFLICT_CONTIGUOUS: return "the driver stored no descriptor with contiguous hint";
+    case Rule::QUEUE_CONS_RANGE: return "the driver moved the index of no output queue";
+    case Rule::REGISTER_GBPA_UPDATE: return "the driver did not write GBPA";
+    case Rule::REGISTER_GERRORN: return "the driver did not write GERRORN";
+    case Rule::REGISTER_PAGE0_ALIAS: return "the driver accessed no index of an output queue";
+    case Rule::CONFIG_MIXTURE:
+    case Rule::CONFIG_STALE_ACCESS:
+    case Rule::TRANSLATION_STALE_ACCESS:
+      return "judged where calls are not known (recordings); here the promises are";
+    case Rule::TORN_STE: return "the driver changed no two words of a valid STE";
+    case Rule::TORN_CD: return "the driver changed no two words of a valid CD";
+    case Rule::STATE_RETURNS: return "no case was run twice (each has a process of its own)";
+    case Rule::LEAK_NOTHING: return "no sequence ended with a teardown";
+    default: return "no sequence came to a point where it could have been broken";
+  }
+}
+
+}  // namespace
+
+void RuleTally::add(Monitor& monitor) {
+  const Statistics& statistics = monitor.statistics();
+  const auto& by_caches = monitor.caches().exercised;
+  const auto& by_interface = monitor.interface().exercised;
+  for (std::size_t i = 0; i < size; ++i) {
+    const u64 exercised = by_caches[i] + by_interface[i];
+    asked[i] += statistics.asked[i] + exercised;
+    discriminating[i] += statistics.rules[i] + exercised;
+    order_unknown[i] += statistics.order_unknown[i];
+  }
+}
+
+void RuleTally::add_calls(u64 calls) {
+  for (const Rule rule : {Rule::CRASH_NEVER, Rule::HANG_RETURNS}) {
+    asked[static_cast<std::size_t>(rule)] += calls;
+    discriminating[static_cast<std::size_t>(rule)] += calls;
+  }
+}
+
+std::vector<RuleCount> rule_counts(const RuleTally& tally,
+                                   std::span<const spec::Capabilities> machines) {
+  std::vector<RuleCount> counts;
+  for (const spec::RuleInfo& info : spec::all_rules()) {
+    if (info.keeper != spec::Keeper::driver) continue;
+    const auto i = static_cast<std::size_t>(info.rule);
+    RuleCount count{.rule = info.rule, .broken = tally.broken[i], .why = {}};
+    count.kept = tally.asked[i] - std::min(tally.asked[i], tally.broken[i]);
+    count.discriminating = std::min(count.kept, tally.discriminating[i]);
+    if (count.broken != 0) {
+      count.verdict = RuleVerdict::broken;
+    } else if (const u64 times = tally.order_unknown[i]; times != 0) {
+      count.verdict = RuleVerdict::undetermined;
+      count.why =
+          ("depends on the order of stores found together (scan), or on barriers between "
+           "them, " +
+           std::to_string(times) + " times");
+    } else if (count.discriminating != 0) {
+      count.verdict = RuleVerdict::holds;
+    } else if (const char* why = not_claimed(info.rule, machines)) {
+      count.verdict = RuleVerdict::not_claimed;
+      count.why = why;
+    } else {
+      count.verdict = RuleVerdict::not_exercised;
+      count.why = not_exercised(info.rule);
+    }
+    counts.push_back(std::move(count));
+  }
+  return counts;
+}
+
+bool any_rule(std::span<const RuleCount> rules, RuleVerdict verdict) {
+  return std::ranges::any_of(rules, [&](const RuleCount& r) { return r.verdict == verdict; });
+}
+
+}  // namespace iommucheck::oracle

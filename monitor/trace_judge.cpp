@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: MIT
+#include "monitor/trace_judge.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "monitor/trace_setup.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using spec::Rule;
+using trace::Event;
+
+std::string source_of(const trace::Header& header) {
+  std::string source;
+  if (header.about) {
+    for (const auto& [key, value] : *header.about) {
+      if (key == "cmdline" || key == "accel" || key == "cases" || key == "operations") continue;
+      source += (source.empty() ? "" : ", ") + key + " " + value;
+    }
+  }
+  for (const auto& [name, version] : header.versions) {
+    source += (source.empty() ? "" : ", ") + name + " " + version;
+  }
+  return source;
+}
+
+void add(std::vector<MissingFact>& missing, const std::string& fact, u64 events) {
+  for (MissingFact& known : missing) {
+    if (known.fact != fact) continue;
+    known.events += events;
+    return;
+  }
+  missing.push_back({fact, events});
+}
+
+/// Duties of the caller's of which the interface says what a driver does when they are broken: a
+/// campaign breaks them to see that, so they are no finding of a trace.
+bool is_answered(Rule rule) { return rule == Rule::HANDLER_BOUND || rule == Rule::DOMAIN_IN_USE; }
+
+}  // namespace
+
+Judge::Judge(const trace::Header& header, u32 findings_max, const std::string& trace)
+    : findings_max_(findings_max),
+      setup_(setup_of(header)),
+      monitor_(setup_),
+      chronicle_(setup_.calls_are_known) {
+  result_.source = source_of(header);
+  if (trace.empty()) return;
+  const std::string table = trace::symbols_path(trace);
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(table, error)) return;
+  if (auto symbols = trace::SymbolTable::read(table)) symbols_ = std::move(*symbols);
+}
+
+/// A recording's event says what it links after it happened, so what a region held stands behind
+/// the event that made it reachable. It held that before: an event waits for the regions that
+/// follow it.
+void Judge::take(Event event) {
+  ++line_;
+  if (held_ && std::holds_alternative<trace::Reach>(event.payload)) {
+    judge(event, line_);
+    return;
+  }
+  flush();
+  if (setup_.calls_are_known) {
+    judge(event, line_);
+  } else {
+    held_ = std::move(event);
+    held_line_ = line_;
+  }
+}
+
+void Judge::flush() {
+  if (held_) judge(*held_, held_line_);
+  held_.reset();
+}
+
+void Judge::finish() {
+  flush();
+  monitor_.finish();
+  settle(monitor_.now(), false);
+}
+
+void Judge::judge(const Event& event, u64 line) {
+  if (std::holds_alternative<trace::Note>(event.payload)) {
+    ++result_.notes;
+    last_ = EventVerdict::accepted;
+    return;
+  }
+  const EventIndex before = monitor_.now();
+  monitor_.feed(event);
+  chronicle_.add(event, monitor_.now(), line);
+  ++result_.events;
+  ++result_.accepted;
+  const u64 missing = missing_events();
+  last_ = missing != missing_ ? EventVerdict::undetermined : EventVerdict::accepted;
+  missing_ = missing;
+  settle(before, true);
+  if (last_ != EventVerdict::accepted) move(monitor_.now(), last_);
+}
+
+u64 Judge::missing_events() const {
+  u64 count = 0;
+  for (const Monitor::Undetermined& known : monitor_.undetermined()) count += known.count;
+  return count;
+}
+
+/// What was found since, of the current event (numbered above `before`) and of earlier ones.
+void Judge::settle(EventIndex before, bool current) {
+  const EventIndex now = monitor_.now();
+  while (findings_ < monitor_.findings().size()) {
+    const Finding& finding = monitor_.findings()[findings_++];
+    if (current && (finding.at > before || finding.at == now)) {
+      last_ = EventVerdict::flagged;
+    } else {
+      move(finding.at, EventVerdict::flagged);
+    }
+    ++broken_[static_cast<std::size_t>(finding.rule)];
+    if (result_.findings.size() < findings_max_) {
+      result_.findings.push_back(told(finding));
+    }
+  }
+  for (; callers_ < monitor_.blamed_on_caller().size(); ++callers_) {
+    const Finding& finding = monitor_.blamed_on_caller()[callers_];
+    if (is_answered(finding.rule)) continue;
+    if (current) last_ = EventVerdict::flagged;
+    if (!current) move(finding.at, EventVerdict::flagged);
+    if (result_.findings.size() >= findings_max_) continue;
+    result_.findings.push_back(told(finding));
+  }
+  for (; late_ < monitor_.late_missing().size(); ++late_) {
+    move(monitor_.late_missing()[late_].at, EventVerdict::undetermined);
+  }
+}
+
+/// An event is something worse than it was.
+void Judge::move(EventIndex at, EventVerdict verdict) {
+  EventVerdict& known = verdicts_[at];
+  if (known >= verdict) return;
+  u64& from = known == EventVerdict::accepted ? result_.accepted : result_.undetermined;
+  known = verdict;
+  if (from == 0) return;  // found before the first event
+  --from;
+  ++(verdict == EventVerdict::flagged ? result_.flagged : result_.undetermined);
+}
+
+Violation Judge::told(const Finding& finding) const {
+  Violation violation = chronicle_.tell(finding);
+  for (NamedEvent& named : violation.named) {
+    const auto* store = std::get_if<trace::Store>(&named.event.payload);
+    if (store != nullptr && store->pc) named.symbol = symbols_.describe(*store->pc);
+  }
+  return violation;
+}
+
+/// Why a recording cannot say anything of a rule; null if it can.
+const char* Judge::out_of_sight(Rule rule) const {
+  switch (rule) {
+    case Rule::PROMISE_OUTCOME:
+    case Rule::PROMISE_TRANSIENT:
+    case Rule::PROMISE_UNDISTURBED:
+    case Rule::RESULT_EXACT:
+    case Rule::LEAK_NOTHING:
+    case Rule::HANG_RETURNS:
+    case Rule::CRASH_NEVER:
+      return setup_.calls_are_known ? nullptr : "the recording shows no calls";
+    case Rule::CONFIG_MIXTURE:
+    case Rule::CONFIG_STALE_ACCESS:
+    case Rule::TRANSLATION_STALE_ACCESS:
+      return setup_.calls_are_known ? "calls are known: promises say more" : nullptr;
+    case Rule::QUEUE_SLOT_ORDER:
+    case Rule::QUEUE_SLOT_LIVE:
+      return setup_.calls_are_known ? nullptr : "the recording shows no stores to the queue";
+    default: return nullptr;
+  }
+}
+
+RuleTally Judge::tally() {
+  RuleTally tally;
+  tally.add(monitor_);
+  tally.broken = broken_;
+  if (const RecordingRules* rules = monitor_.recording_rules()) {
+    for (const auto& [rule, count] : rules->counts()) {
+      tally.asked[static_cast<std::size_t>(rule)] += count.asked;
+      tally.discriminating[static_cast<std::size_t>(rule)] += count.discriminating;
+    }
+  }
+  return tally;
+}
+
+std::vector<RuleCount> Judge::rules() {
+  const RuleTally counted = tally();
+  std::vector<RuleCount> rules = rule_counts(counted, {&monitor_.caches().capabilities(), 1});
+  for (RuleCount& count : rules) {
+    if (count.verdict == RuleVerdict::broken) continue;
+    const char* why = out_of_sight(count.rule);
+    if (why == nullptr) continue;
+    count.verdict = RuleVerdict::not_claimed;
+    count.why = why;
+  }
+  for (const Rule rule : {Rule::DEVICE_OUTCOME, Rule::REGISTER_READ, Rule::QUEUE_CONSUMED_ORDER}) {
+    const auto i = static_cast<std::size_t>(rule);
+    RuleCount count{.rule = rule, .broken = counted.broken[i], .why = {}};
+    count.kept = counted.asked[i] - std::min(counted.asked[i], count.broken);
+    count.discriminating = std::min(count.kept, counted.discriminating[i]);
+    count.verdict = count.broken != 0 ? RuleVerdict::broken
+                    : count.kept != 0 ? RuleVerdict::holds
+                                      : RuleVerdict::not_exercised;
+    rules.push_back(std::move(count));
+  }
+  return rules;
+}
+
+std::vector<MissingFact> Judge::missing() {
+  std::vector<MissingFact> missing;
+  for (const Monitor::LateMissing& one : monitor_.late_missing()) add(missing, one.missing, 1);
+  for (const Monitor::Undetermined& known : monitor_.undetermined()) {
+    add(missing, known.missing, known.count);
+  }
+  if (!monitor_.unsupported().empty()) {
+    add(missing, "the specification of " + monitor_.unsupported() + " is not built", 0);
+  }
+  if (monitor_.gave_up()) add(missing, "a bound of the specification was hit", 0);
+  return missing;
+}
+
+ReplayResult Judge::result() {
+  ReplayResult result = result_;
+  result.missing = missing();
+  if (monitor_.gave_up()) {
+    const std::string unsupported(monitor_.unsupported());
+    result.bound = unsupported.empty() ? "a bound of the specification was hit"
+                                       : "the specification of " + unsupported + " is not built";
+  }
+  result.rules = rules();
+  return result;
+}
+
+RunEnd end_of(const ReplayResult& result) {
+  RunEnd end;
+  if (!result.findings.empty() || result.flagged != 0) end.found();
+  if (result.stopped) {
+    end.undecided(
+        fmt::format("stopped after {} events: what follows has not been judged", result.events));
+  }
+  if (result.cut_short) end.error(*result.cut_short);
+  if (!result.bound.empty()) end.undecided(result.bound);
+  if (result.events == 0) {
+    end.undecided("the trace has no event to judge");
+  } else if (result.accepted == 0 && result.undetermined != 0) {
+    end.undecided("each event is undetermined: a fact is missing");
+  } else if (!any_rule(result.rules, RuleVerdict::holds)) {
+    end.undecided("no rule was exercised: nothing in the trace could have broken one");
+  }
+  return end;
+}
+
+}  // namespace iommucheck::oracle

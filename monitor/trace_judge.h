@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+// Events that come from outside, one after the other, and what became of each: the loop that
+// replay, the C door and others stand on. It judges nothing itself: Monitor::feed does.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "monitor/chronicle.h"
+#include "monitor/monitor.h"
+#include "monitor/rule_verdicts.h"
+#include "monitor/verdict.h"
+#include "trace/symbols.h"
+
+namespace iommucheck::oracle {
+
+/// Why events are undetermined: the fact that the source does not give, and how many miss it.
+struct MissingFact {
+  std::string fact;
+  u64 events = 0;
+};
+
+struct ReplayResult {
+  std::string source;  ///< of the trace's header
+  u64 events = 0;      ///< judged ones; notes are none
+  u64 notes = 0;
+  u64 accepted = 0, flagged = 0, undetermined = 0;  ///< sum: events
+  double seconds = 0;
+  bool stopped = false;
+  std::string bound;  ///< why the specification has given up, in words; empty: it has not
+  std::optional<Error> cut_short;  ///< findings were there when the rest could not be read
+  std::vector<MissingFact> missing;
+  std::vector<RuleCount> rules;
+  std::vector<Violation> findings;
+};
+
+enum class EventVerdict : u8 { accepted, undetermined, flagged };
+
+class Judge {
+ public:
+  /// `trace` is the name of the trace's file, if it has one: its table of symbols lies beside it.
+  /// `findings_max` are kept with their evidence; all are counted.
+  explicit Judge(const trace::Header& header, u32 findings_max, const std::string& trace = {});
+
+  /// The next event. In a recording below the interface it waits for the regions (`Reach`) that
+  /// follow it, so its verdict comes with a later one; else it is judged at once.
+  void take(trace::Event event);
+  /// No region follows the event that waits.
+  void flush();
+  [[nodiscard]] bool waits() const { return held_.has_value(); }
+  /// The trace is at its end. Once; nothing is taken after it.
+  void finish();
+
+  /// Verdict of the event that was judged last.
+  [[nodiscard]] EventVerdict last() const { return last_; }
+  /// Numbers and findings so far. Missing facts and rules are in result() only.
+  [[nodiscard]] const ReplayResult& so_far() const { return result_; }
+  [[nodiscard]] EventIndex now() const { return monitor_.now(); }
+  /// What has been judged so far, for who explains it.
+  [[nodiscard]] Monitor& monitor() { return monitor_; }
+  [[nodiscard]] bool gave_up() const { return monitor_.gave_up(); }
+  /// How often each rule was asked, could have been broken, and was.
+  [[nodiscard]] RuleTally tally();
+  [[nodiscard]] std::vector<MissingFact> missing();
+  /// Everything, with missing facts and rules.
+  [[nodiscard]] ReplayResult result();
+
+ private:
+  void judge(const trace::Event& event, u64 line);
+  [[nodiscard]] u64 missing_events() const;
+  void settle(EventIndex before, bool current);
+  void move(EventIndex at, EventVerdict verdict);
+  [[nodiscard]] Violation told(const Finding& finding) const;
+  [[nodiscard]] const char* out_of_sight(spec::Rule rule) const;
+  [[nodiscard]] std::vector<RuleCount> rules();
+
+  u32 findings_max_;
+  Setup setup_;
+  Monitor monitor_;
+  trace::SymbolTable symbols_;
+  Chronicle chronicle_;
+  u64 line_ = 1;  // of the event that was taken last; the header is line 1
+  std::optional<trace::Event> held_;
+  u64 held_line_ = 0;
+  ReplayResult result_;
+  EventVerdict last_ = EventVerdict::accepted;
+  std::size_t findings_ = 0;
+  std::size_t callers_ = 0;
+  u64 missing_ = 0;
+  std::size_t late_ = 0;
+  std::array<u64, RuleTally::size> broken_{};
+  std::unordered_map<EventIndex, EventVerdict> verdicts_;  // of those that are not accepted
+};
+
+/// The facts that the verdict of the run stands on.
+RunEnd end_of(const ReplayResult& result);
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+#include "monitor/trace_setup.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace iommucheck::oracle {
+
+namespace {
+
+constexpr u64 window_max = u64{256} << 20;
+constexpr u64 page_bytes = 4096;
+
+bool reports(const trace::Header& header, trace::EventKind kind) {
+  if (!header.not_reported) return true;
+  const std::string_view name = trace::info(kind).name;
+  return std::ranges::find(*header.not_reported, name) == header.not_reported->end();
+}
+
+/// One range of whole pages that is not too large: the memory that the driver was given.
+bool is_window(const trace::Range& range) {
+  return range.length != 0 && range.length <= window_max && range.base % page_bytes == 0 &&
+         range.length % page_bytes == 0;
+}
+
+}  // namespace
+
+Setup setup_of(const trace::Header& header) {
+  Setup setup;
+  if (header.id_registers) {
+    const auto value = [&](const std::string& name) {
+      const auto found = header.id_registers->find(name);
+      return found == header.id_registers->end() ? u32{0} : static_cast<u32>(found->second);
+    };
+    for (unsigned i = 0; i < 6; ++i) setup.id.idr[i] = value("IDR" + std::to_string(i));
+    setup.id.iidr = value("IIDR");
+    setup.id.aidr = value("AIDR");
+  } else {
+    setup.id = default_id_registers();
+  }
+  if (header.devices) {
+    for (const trace::DeviceInfo& device : *header.devices) {
+      spec::sva::DeviceSetup known;
+      known.stream_ids = device.sids;
+      if (device.group) known.group = *device.group;
+      const u32 pasids = std::min(device.pasids.value_or(0), spec::sva::pasid_limit);
+      if (pasids != 0) known.ssid_bits = static_cast<u32>(std::bit_width(pasids - 1));
+      known.ats = device.ats.value_or(false);
+      known.stall = device.stall.value_or(false);
+      known.pri = device.pri.value_or(false);
+      setup.devices.push_back(std::move(known));
+    }
+    setup.per_device_tables = header.tables_per_device.value_or(false);
+  }
+  setup.calls_are_known = reports(header, trace::EventKind::Call);
+  setup.commands_in_events = !setup.calls_are_known;
+  setup.barriers_known = reports(header, trace::EventKind::Barrier);
+  setup.assumed_clean = header.assumed_clean.value_or(false);
+  if (header.profile && header.profile->contains("device-under-test")) {  // of conform
+    setup.device_is_judged = true;
+    setup.calls_are_known = setup.commands_in_events = false;
+    if (header.ram && header.ram->size() == 1) {
+      setup.seen_pa = header.ram->front().base;
+      setup.seen_bytes = header.ram->front().length;
+    }
+  }
+  if (setup.calls_are_known && header.ram && header.ram->size() == 1 &&
+      is_window(header.ram->front())) {
+    setup.window_pa = header.ram->front().base;
+    setup.window_bytes = header.ram->front().length;
+  }
+  return setup;
+}
+
+trace::Registers registers_of(const spec::IdRegisters& id) {
+  trace::Registers registers;
+  for (unsigned i = 0; i < 6; ++i) registers["IDR" + std::to_string(i)] = id.idr[i];
+  registers["IIDR"] = id.iidr;
+  registers["AIDR"] = id.aidr;
+  return registers;
+}
+
+trace::Header header_of(const Setup& setup, trace::TextMap about) {
+  trace::Header header;
+  header.versions["iommucheck"] = "0.1.0";
+  header.about = std::move(about);
+  header.id_registers = registers_of(setup.id);
+  header.ram = trace::Ranges{{setup.window_pa, setup.window_bytes}};
+  trace::Devices devices;
+  for (const spec::sva::DeviceSetup& about_it : setup.devices) {
+    trace::DeviceInfo device;
+    device.device = trace::DeviceId{static_cast<u32>(devices.size())};
+    device.sids = about_it.stream_ids;
+    if (about_it.group != spec::sva::DeviceSetup::alone) device.group = about_it.group;
+    device.pasids = about_it.ssid_bits == 0 ? 0 : u32{1} << about_it.ssid_bits;
+    if (about_it.ats) device.ats = true;
+    if (about_it.stall) device.stall = true;
+    if (about_it.pri) device.pri = true;
+    devices.push_back(device);
+  }
+  header.devices = devices;
+  if (setup.per_device_tables) header.tables_per_device = true;
+  return header;
+}
+
+}  // namespace iommucheck::oracle

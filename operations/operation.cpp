@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: MIT
+// The word of an operation. Most fields are not numbers in it but positions in a table of weights,
+// so that words drawn evenly give the distribution wanted; encoding takes the first position.
+#include "operations/operation.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/bits.h"
+
+namespace iommucheck::fuzz {
+namespace {
+
+constexpr std::size_t kind_count = static_cast<std::size_t>(OperationKind::count);
+constexpr unsigned kind_width = 7;
+
+constexpr FieldInfo fields[] = {
+    {"device", &Operation::device, 7, 2},
+    {"domain", &Operation::domain, 9, 4},
+    {"aim", &Operation::aim, 13, 4},
+    {"mapping", &Operation::mapping, 17, 4},
+    {"window", &Operation::window, 21, 3},
+    {"page", &Operation::page, 24, 5},
+    {"size", &Operation::size, 29, 6},
+    {"pa", &Operation::pa, 35, 3},
+    {"pa_page", &Operation::pa_page, 38, 3},
+    {"prot", &Operation::prot, 41, 4},
+    {"fail", &Operation::fail, 45, 5},
+    {"variant", &Operation::variant, 50, 3},
+    {"choices", &Operation::choices, 53, choice_bits},
+};
+enum FieldNumber : unsigned {
+  device,
+  domain,
+  aim,
+  mapping,
+  window,
+  page,
+  size,
+  pa,
+  pa_page,
+  prot,
+  fail,
+  variant,
+  choices
+};
+
+/// weights[v]: how many of the raw values of the field mean v.
+template <std::size_t Raw, std::size_t N>
+constexpr std::array<u8, Raw> spread(const std::array<unsigned, N>& weights) {
+  std::array<u8, Raw> table{};
+  std::size_t at = 0;
+  for (std::size_t value = 0; value < N; ++value) {
+    if (weights[value] == 0) throw "every value needs a place, or it cannot be encoded";
+    for (unsigned n = 0; n < weights[value]; ++n) table[at++] = static_cast<u8>(value);
+  }
+  if (at != Raw) throw "weights do not add up";
+  return table;
+}
+
+// map unmap unmap_fast sync flush range_add iova_to_phys access alloc free attach detach
+// map_sg sva_init sva_shutdown bind unbind unbind_all sva_query pasid_alloc pasid_free sva_alloc
+// sva_free process_map process_unmap process_protect process_fork process_exit handler_return queue
+// remove
+constexpr auto kinds =
+    spread<128>(std::to_array({28u, 12u, 8u, 4u, 2u, 2u, 2u, 14u, 6u, 2u, 8u, 2u, 2u, 5u, 1u, 6u,
+                               3u,  1u,  1u, 1u, 1u, 4u, 1u, 4u,  2u, 1u, 1u, 1u, 1u, 1u, 1u}));
+constexpr auto domains_any = spread<16>(std::to_array({2u, 2u, 2u, 2u, 2u, 2u, 2u, 2u}));
+constexpr auto domains_used = spread<16>(std::to_array({1u, 1u, 1u, 1u, 1u, 1u, 1u, 1u, 8u}));
+constexpr auto aim_map = spread<16>(std::to_array({9u, 1u, 1u, 5u}));
+constexpr auto aim_unmap = spread<16>(std::to_array({1u, 10u, 4u, 1u}));
+constexpr auto aim_look = spread<16>(std::to_array({3u, 6u, 5u, 2u}));
+constexpr auto size_map =
+    spread<64>(std::to_array({22u, 8u, 5u, 4u, 2u, 4u, 2u, 1u, 6u, 1u, 2u, 2u, 1u, 2u, 1u, 1u}));
+constexpr auto size_unmap =
+    spread<64>(std::to_array({12u, 4u, 2u, 2u, 1u, 2u, 1u, 1u, 5u, 1u, 2u, 2u, 1u, 26u, 1u, 1u}));
+constexpr auto pas = spread<8>(std::to_array({5u, 1u, 1u, 1u}));
+constexpr auto prots = spread<16>(std::to_array({6u, 4u, 1u, 1u, 1u, 1u, 1u, 1u}));
+constexpr auto fails = spread<32>(std::to_array({26u, 1u, 1u, 1u, 1u, 1u, 1u}));
+constexpr auto accesses = spread<8>(std::to_array({2u, 1u, 1u, 1u, 1u, 1u, 1u}));
+constexpr auto allocs = spread<8>(std::to_array({3u, 1u, 1u, 1u, 1u, 1u}));
+constexpr auto picks = spread<8>(std::to_array({6u, 2u}));
+constexpr auto features = spread<8>(std::to_array({3u, 1u, 1u, 1u, 1u, 1u}));
+constexpr auto ranges = spread<8>(std::to_array({1u, 1u, 1u, 1u, 1u, 1u, 1u, 1u}));
+constexpr auto handlers = spread<16>(std::to_array({12u, 4u}));
+constexpr auto binds = spread<8>(std::to_array({5u, 1u, 1u, 1u}));
+constexpr auto queries = spread<8>(std::to_array({3u, 2u, 1u, 1u, 1u}));
+constexpr auto exits = spread<8>(std::to_array({6u, 1u, 1u}));
+constexpr auto returns = spread<8>(std::to_array({5u, 1u, 2u}));
+constexpr auto queues = spread<8>(std::to_array({6u, 2u}));
+constexpr auto substreams = spread<8>(std::to_array({3u, 2u, 1u, 1u, 1u}));
+
+using Table = std::span<const u8>;
+
+constexpr Table variants_of(OperationKind kind) {
+  using enum OperationKind;
+  switch (kind) {
+    case access: return accesses;
+    case domain_alloc: return allocs;
+    case sva_init: return features;
+    case bind: return binds;
+    case sva_query: return queries;
+    case process_exit: return exits;
+    case handler_return: return returns;
+    case queue: return queues;
+    default: return picks;
+  }
+}
+
+/// Raw value to value; empty: they are the same.
+constexpr Table table_of(OperationKind kind, unsigned field) {
+  using enum OperationKind;
+  const bool maps = kind == map || kind == map_sg || kind == process_map;
+  const bool unmaps = kind == unmap || kind == unmap_fast || kind == process_unmap;
+  switch (field) {
+    case domain:
+      return kind == attach || kind == domain_free ? Table(domains_any) : Table(domains_used);
+    case aim: return maps ? Table(aim_map) : unmaps ? Table(aim_unmap) : Table(aim_look);
+    case mapping: return kind == sva_init ? Table(handlers) : Table();
+    case window: return kind == sva_init || kind == pasid_alloc ? Table(ranges) : Table();
+    case size: return maps ? Table(size_map) : Table(size_unmap);
+    case pa: return pas;
+    case pa_page: return kind == access ? Table(substreams) : Table();
+    case prot: return prots;
+    case fail: return fails;
+    case variant: return variants_of(kind);
+    default: return {};
+  }
+}
+
+constexpr u32 set_of(std::initializer_list<unsigned> members) {
+  u32 set = 0;
+  for (const unsigned member : members) set |= 1U << member;
+  return set;
+}
+
+constexpr u32 used_by(OperationKind kind) {
+  using enum OperationKind;
+  constexpr u32 always = set_of({choices});
+  constexpr u32 in_domain = always | set_of({device, domain, variant});
+  constexpr u32 address = in_domain | set_of({aim, mapping, window, page});
+  constexpr u32 process = always | set_of({domain, variant});
+  constexpr u32 process_range = always | set_of({domain, aim, mapping, window, page, size});
+  switch (kind) {
+    case map:
+    case map_sg: return address | set_of({size, pa, pa_page, prot, fail});
+    case unmap:
+    case unmap_fast: return address | set_of({size, fail});
+    case tlb_range_add: return address | set_of({size});
+    case iotlb_sync:
+    case flush_iotlb_all: return in_domain;
+    case iova_to_phys: return address;
+    case access: return always | set_of({device, aim, mapping, window, page, pa_page, variant});
+    case domain_alloc: return always | set_of({fail, variant});
+    case domain_free: return always | set_of({domain, variant});
+    case attach:
+    case detach: return in_domain | set_of({fail});
+    case sva_init: return always | set_of({device, mapping, window, fail, variant});
+    case sva_shutdown:
+    case unbind_all:
+    case remove: return always | set_of({device, variant});
+    case bind: return in_domain | set_of({fail});
+    case unbind:
+    case sva_query: return always | set_of({device, mapping, variant});
+    case pasid_alloc: return always | set_of({window, fail});
+    case pasid_free: return always | set_of({mapping, variant});
+    case sva_alloc: return in_domain | set_of({fail});
+    case sva_free: return in_domain;
+    case process_map: return process_range | set_of({pa, pa_page, prot});
+    case process_unmap: return process_range;
+    case process_protect: return process_range | set_of({prot});
+    case process_fork:
+    case process_exit: return process;
+    case handler_return: return always | set_of({mapping, variant});
+    case queue: return always | set_of({variant});
+    case count: break;
+  }
+  return 0;
+}
+
+constexpr unsigned number_of(const FieldInfo& field) {
+  return static_cast<unsigned>(&field - std::begin(fields));
+}
+
+constexpr bool fields_fill_the_word() {
+  unsigned at = kind_width;
+  for (const FieldInfo& field : fields) {
+    if (field.lo != at) return false;
+    at += field.width;
+  }
+  return at == 64;
+}
+static_assert(fields_fill_the_word());
+
+}  // namespace
+
+std::span<const FieldInfo> operation_fields() { return fields; }
+
+bool uses(OperationKind kind, const FieldInfo& field) {
+  return ((used_by(kind) >> number_of(field)) & 1) != 0;
+}
+
+u16 value_count(OperationKind kind, const FieldInfo& field) {
+  const Table table = table_of(kind, number_of(field));
+  if (table.empty()) return static_cast<u16>(1U << field.width);
+  return static_cast<u16>(table.back() + 1U);  // tables ascend
+}
+
+Operation normalised(Operation operation) {
+  if (operation.kind >= OperationKind::count) {
+    operation.kind =
+        static_cast<OperationKind>(static_cast<std::size_t>(operation.kind) % kind_count);
+  }
+  for (const FieldInfo& field : fields) {
+    u16& value = operation.*field.member;
+    value = uses(operation.kind, field)
+                ? static_cast<u16>(value % value_count(operation.kind, field))
+                : u16{0};
+  }
+  return operation;
+}
+
+Operation decode_word(u64 word) {
+  Operation operation;
+  operation.kind = static_cast<OperationKind>(kinds[word & mask(kind_width - 1, 0)]);
+  const u32 used = used_by(operation.kind);
+  for (unsigned i = 0; i < std::size(fields); ++i) {
+    if (((used >> i) & 1) == 0) continue;
+    const FieldInfo& field = fields[i];
+    const u64 raw = bits(word, field.lo + field.width - 1, field.lo);
+    const Table table = table_of(operation.kind, i);
+    operation.*field.member = table.empty() ? static_cast<u16>(raw) : table[raw];
+  }
+  return operation;
+}
+
+u64 encode_word(const Operation& given) {
+  const Operation operation = normalised(given);
+  const auto position = [](Table table, u64 value) {
+    return static_cast<u64>(std::ranges::find(table, value) - table.begin());
+  };
+  u64 word = position(kinds, static_cast<u64>(operation.kind));
+  for (unsigned i = 0; i < std::size(fields); ++i) {
+    const FieldInfo& field = fields[i];
+    if (!uses(operation.kind, field)) continue;
+    const u64 value = operation.*field.member;
+    const Table table = table_of(operation.kind, i);
+    word |= (table.empty() ? value : position(table, value)) << field.lo;
+  }
+  return word;
+}
+
+std::vector<Operation> decode(std::span<const u8> bytes) {
+  std::vector<Operation> operations;
+  if (bytes.empty() || bytes[0] != codec_version) return operations;
+  bytes = bytes.subspan(1);
+  const std::size_t count = std::min(bytes.size() / 8, operations_max);
+  operations.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    u64 word = 0;
+    for (unsigned byte = 0; byte < 8; ++byte) word |= u64{bytes[i * 8 + byte]} << (8 * byte);
+    operations.push_back(decode_word(word));
+  }
+  return operations;
+}
+
+std::vector<u8> encode(std::span<const Operation> operations) {
+  const std::size_t count = std::min(operations.size(), operations_max);
+  std::vector<u8> bytes;
+  bytes.reserve(1 + count * 8);
+  bytes.push_back(codec_version);
+  for (const Operation& operation : operations.first(count)) {
+    const u64 word = encode_word(operation);
+    for (unsigned byte = 0; byte < 8; ++byte) bytes.push_back(static_cast<u8>(word >> (8 * byte)));
+  }
+  return bytes;
+}
+
+}  // namespace iommucheck::fuzz

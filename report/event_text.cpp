@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+#include "report/event_text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "monitor/call_conversion.h"
+#include "spec/smmu/command.h"
+#include "spec/smmu/registers.h"
+
+namespace iommucheck::oracle {
+
+std::string call_text(const trace::Call& event) {
+  const auto call = from_trace(event.call);
+  return call ? spec::sva::call_text(call->get()) : std::string(trace::info(event.call).name);
+}
+
+namespace {
+
+std::string result_of(const trace::Call& call, const trace::Return& result) {
+  const std::string status = status_text(result);
+  if (!result.value) return status;
+  switch (trace::info(call.call).result) {
+    case trace::ResultKind::handle: return fmt::format("{}, {:#x}", status, *result.value);
+    case trace::ResultKind::bytes: return fmt::format("{}, {:#x} bytes", status, *result.value);
+    default: return fmt::format("{}, {:#x}", status, *result.value);
+  }
+}
+
+std::string access_of(const trace::Dma& dma) {
+  const std::string_view verb = dma.direction == trace::Direction::write     ? "writes"
+                                : dma.direction == trace::Direction::execute ? "fetches code at"
+                                                                             : "reads";
+  return fmt::format(
+      "stream {:#x} {} {:#x}{}{}: {}{}", dma.sid, verb, dma.iova,
+      dma.privileged.value_or(false) ? " privileged" : "",
+      dma.ssid && dma.ssid->valid ? fmt::format(" as PASID {:#x}", dma.ssid->value) : std::string(),
+      trace::to_string(dma.result), dma.pa ? fmt::format(" at {:#x}", *dma.pa) : std::string());
+}
+
+std::string register_name(u64 offset) {
+  const auto info = spec::register_at(static_cast<u32>(offset));
+  return info ? std::string(info->name) : fmt::format("register {:#x}", offset);
+}
+
+std::string range_of(u64 first, u64 bytes) {
+  return bytes == ~u64{0} ? "everything" : fmt::format("{:#x}, {:#x} bytes", first, bytes);
+}
+
+/// What the environment and device drivers do between the calls; empty for other events.
+std::string story_of(const trace::Event& event) {
+  const auto is = [&]<class Payload>(const Payload*& payload) {
+    payload = std::get_if<Payload>(&event.payload);
+    return payload != nullptr;
+  };
+  const trace::ProcessMap* map = nullptr;
+  const trace::ProcessUnmap* unmap = nullptr;
+  const trace::ProcessProtect* protect = nullptr;
+  const trace::Invalidate* invalidate = nullptr;
+  const trace::Fork* fork = nullptr;
+  const trace::Release* release = nullptr;
+  const trace::Callback* callback = nullptr;
+  const trace::Done* done = nullptr;
+  const trace::BoundPasses* bound = nullptr;
+  const trace::DeviceRemove* remove = nullptr;
+  const trace::StuckQueue* stuck = nullptr;
+  const auto pasid_of = [](const trace::Substream& at) { return at.valid ? at.value : 0; };
+  if (is(map)) {
+    return fmt::format("process {} maps {} to {:#x} {}", static_cast<u64>(map->mm),
+                       range_of(map->va, map->length), map->pa.value_or(0),
+                       trace::to_string(map->rights));
+  }
+  if (is(unmap)) {
+    return fmt::format("process {} unmaps {}", static_cast<u64>(unmap->mm),
+                       range_of(unmap->va, unmap->length));
+  }
+  if (is(protect)) {
+    return fmt::format("process {} protects {}: {}", static_cast<u64>(protect->mm),
+                       range_of(protect->va, protect->length), trace::to_string(protect->rights));
+  }
+  if (is(invalidate)) {
+    return fmt::format("process {}: Invalidate of {} {}", static_cast<u64>(invalidate->mm),
+                       range_of(invalidate->va, invalidate->length),
+                       invalidate->phase == trace::Phase::begin ? "begins" : "has returned");
+  }
+  if (is(fork)) {
+    return fmt::format("process {} forks process {}", static_cast<u64>(fork->mm),
+                       static_cast<u64>(fork->child));
+  }
+  if (is(release)) {
+    return fmt::format("process {}: Release {}", static_cast<u64>(release->mm),
+                       release->phase == trace::Phase::begin ? "begins" : "has returned");
+  }
+  if (is(callback)) {
+    return fmt::format("the driver calls mm_exit(device {}, PASID {:#x}, drvdata {:#x})",
+                       static_cast<u32>(callback->device), pasid_of(callback->pasid),
+                       callback->drvdata.value_or(0));
+  }
+  if (is(done)) {
+    return fmt::format("mm_exit(device {}, PASID {:#x}) returns {}", static_cast<u32>(done->device),
+                       done->pasid, trace::to_string(done->status));
+  }
+  if (is(bound)) {
+    return fmt::format("mm_exit(device {}, PASID {:#x}) is past its bound",
+                       static_cast<u32>(bound->device), bound->pasid);
+  }
+  if (is(remove) && remove->phase != trace::Phase::end) {
+    return fmt::format("device {} is gone", static_cast<u32>(remove->device));
+  }
+  if (is(stuck)) return stuck->stuck ? "the command queue is stuck" : "the command queue goes on";
+  return {};
+}
+
+/// What the event was; empty for those that nobody is pointed to.
+std::string event_text(const trace::Event& event) {
+  const std::string_view who =
+      event.agent == trace::environment_agent ? "the environment" : "the driver";
+  if (const auto* store = std::get_if<trace::Store>(&event.payload)) {
+    return fmt::format("{} stores {:#x} at {:#x}", who, store->value.value_or(0), store->pa);
+  }
+  if (const auto* fill = std::get_if<trace::Fill>(&event.payload)) {
+    return fmt::format("{} fills {} words from {:#x} with {:#x}", who, fill->words, fill->pa,
+                       fill->value);
+  }
+  if (const auto* rmw = std::get_if<trace::Rmw>(&event.payload)) {
+    return fmt::format("{} exchanges the word at {:#x} for {:#x}", who, rmw->pa,
+                       rmw->value.value_or(0));
+  }
+  if (const auto* write = std::get_if<trace::MmioWrite>(&event.payload)) {
+    return fmt::format("the driver writes {:#x} to {}", write->value, register_name(write->offset));
+  }
+  if (const auto* read = std::get_if<trace::MmioRead>(&event.payload)) {
+    return fmt::format("the driver reads {:#x} from {}", read->value, register_name(read->offset));
+  }
+  if (const auto* alloc = std::get_if<trace::Alloc>(&event.payload)) {
+    return fmt::format("{} is given {:#x} bytes at {:#x}", who, alloc->length, alloc->pa);
+  }
+  if (const auto* free = std::get_if<trace::Free>(&event.payload)) {
+    return fmt::format("{} gives back {:#x} bytes at {:#x}", who, free->length, free->pa);
+  }
+  if (std::holds_alternative<trace::Barrier>(event.payload)) return "a barrier";
+  if (std::holds_alternative<trace::Return>(event.payload)) return "the call returns";
+  if (const auto* call = std::get_if<trace::Call>(&event.payload)) {
+    return "the call " + call_text(*call) + " begins";
+  }
+  return story_of(event);
+}
+
+}  // namespace
+
+std::string describe(const trace::Event& event) {
+  std::string text = event_text(event);
+  return text.empty() ? std::string(trace::info(trace::kind_of(event)).name) : text;
+}
+
+std::vector<std::string> call_lines(const Story& story, const std::string& unfinished) {
+  std::vector<std::string> lines;
+  struct Open {
+    trace::Call call;
+    u64 number = 0;
+  };
+  std::vector<Open> open;  // more than one where calls wait for handlers
+  u64 calls = story.calls_before;
+  bool failure = false;
+  const auto line = [&](const Open& call, const std::string& result) {
+    lines.push_back(fmt::format("{:3}. {} = {}{}", call.number, call_text(call.call), result,
+                                failure ? " (an allocation was made to fail)" : ""));
+    failure = false;
+  };
+  if (calls != 0) lines.push_back(fmt::format("     {} calls before these", calls));
+  for (const trace::Event& event : story.events) {
+    if (const auto* call = std::get_if<trace::Call>(&event.payload)) {
+      open.push_back({*call, ++calls});
+    } else if (const auto* result = std::get_if<trace::Return>(&event.payload)) {
+      const auto its = std::ranges::find(open, result->id, [](const Open& o) { return o.call.id; });
+      if (its == open.end()) continue;
+      line(*its, result_of(its->call, *result));
+      open.erase(its);
+    } else if (const auto* dma = std::get_if<trace::Dma>(&event.payload)) {
+      lines.push_back("     " + access_of(*dma));
+    } else if (std::holds_alternative<trace::AllocationFailure>(event.payload)) {
+      failure = true;
+    } else if (const auto* phase = std::get_if<trace::DriverPhase>(&event.payload)) {
+      if (phase->phase == trace::DriverLife::stopping) lines.emplace_back("     shutdown");
+    } else if (std::string text = story_of(event); !text.empty()) {
+      lines.push_back("     " + std::move(text));
+    }
+  }
+  for (const Open& call : open) line(call, unfinished);
+  return lines;
+}
+
+}  // namespace iommucheck::oracle

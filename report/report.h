@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+// What a run of a command has to say, once; and as text, JSON, JUnit XML or SARIF 2.1.0, each with
+// the same findings. It is written whatever the run came to: where there is no verdict, the report
+// says why. docs/reports.md.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "monitor/finding.h"
+#include "monitor/rule_verdicts.h"
+#include "monitor/verdict.h"
+#include "report/junit.h"
+
+namespace iommucheck::oracle {
+
+using PropertyValue = std::variant<std::string, u64, double, bool>;
+
+struct Report {
+  std::string command;  ///< "check"
+  std::string subject;  ///< driver, device or trace; may be empty
+  std::string version;  ///< of iommucheck
+  Verdict verdict = Verdict::held;
+  std::vector<std::string> why{};  ///< of a verdict that is undecided or the environment's
+  std::string summary{};           ///< the line that the run ends with
+  double seconds = 0;
+  std::vector<std::pair<std::string, PropertyValue>> properties{};  ///< seed, numbers
+  std::vector<RuleCount> rules{};
+  std::vector<Violation> findings{};
+  /// Results that are neither a rule's nor a finding: tests of litmus and scenario, a trace.
+  std::vector<JunitCase> tests{};
+  std::string trace{};  ///< that the findings' lines are of, where they name none themselves
+
+  void property(std::string key, PropertyValue value) {
+    properties.emplace_back(std::move(key), std::move(value));
+  }
+};
+
+enum class ReportFormat : u8 { text, json, junit, sarif };
+
+/// Where a report goes, and in which form.
+struct ReportFile {
+  ReportFormat format{};
+  std::string path;
+};
+/// "FORMAT:FILE", or a file whose name ends in .txt, .json, .xml (JUnit) or .sarif. bad_input.
+Expected<ReportFile> report_file(std::string_view argument);
+
+/// The whole document, with the end of its last line.
+std::string to_text(const Report& report);
+std::string to_json(const Report& report);
+std::string to_junit(const Report& report);
+std::string to_sarif(const Report& report);
+std::string to(ReportFormat format, const Report& report);
+
+/// environment.
+Expected<void> write_report(const Report& report, const ReportFile& file);
+
+}  // namespace iommucheck::oracle

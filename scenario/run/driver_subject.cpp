@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: MIT
+#include "scenario/run/driver_subject.h"
+#include "report/finding_text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <set>
+
+#include "impl/driver.h"
+#include "monitor/recorder.h"
+#include "monitor/trace_setup.h"
+#include "trace/trace_file.h"
+
+namespace iommucheck::oracle::stories {
+namespace {
+
+using spec::sva::Call;
+using spec::sva::CallKind;
+using spec::sva::Status;
+
+constexpr u64 window_bytes = u64{16} << 20;
+constexpr std::size_t events_max = std::size_t{1} << 20;
+
+Setup setup_of(const World& world, const iommucheck_driver& driver) {
+  Setup setup;
+  spec::Capabilities caps = spec::parse_capabilities(default_id_registers());
+  caps.ssidsize = world.iommu_pasids ? bits_for(*world.iommu_pasids) : 20;
+  caps.stall_model = spec::StallModel::both;
+  caps.bbml = static_cast<unsigned>(world.bbml.value_or(0));
+  caps.ats = true;
+  setup.id = spec::make_id_registers(caps);
+  setup.devices = interface_setup(world).devices;
+  // What no SMMU stands before has no StreamID of it.
+  for (spec::sva::DeviceSetup& device : setup.devices) {
+    if (!device.iommu) device.stream_ids.clear();
+  }
+  setup.per_device_tables = (driver.flags & IOMMUCHECK_DRIVER_PER_DEVICE_TABLES) != 0;
+  setup.window_bytes = window_bytes;
+  return setup;
+}
+
+bool is_configuration_end(const spec::Outcome& outcome) {
+  if (outcome.kind == spec::OutcomeKind::abort) return true;
+  switch (outcome.event) {
+    case spec::EventType::f_translation:
+    case spec::EventType::f_permission:
+    case spec::EventType::f_addr_size:
+    case spec::EventType::f_access: return false;
+    default: return true;
+  }
+}
+
+}  // namespace
+
+DriverSubject::~DriverSubject() {
+  if (booted_) host_->restore();  // calls that still wait come to their end
+}
+
+std::string DriverSubject::needs(const World& world) {
+  if (world.second_backend) return "backend=two";
+  const bool per_device = (driver_.flags & IOMMUCHECK_DRIVER_PER_DEVICE_TABLES) != 0;
+  if (world.per_device_tables != per_device) {
+    return per_device ? "tables=per_domain" : "tables=per_device";
+  }
+  if (world.dirty && *world.dirty != "0") return "dirty=" + *world.dirty;
+  if (world.page_sizes) return "pgsizes=" + *world.page_sizes;
+  if (world.iova_bits && (*world.iova_bits < 25 || *world.iova_bits > 48)) {
+    return fmt::format("iova_bits={}", *world.iova_bits);
+  }
+  const auto odd = [](u64 numbers) { return numbers != 0 && !std::has_single_bit(numbers); };
+  if (world.iommu_pasids && odd(*world.iommu_pasids)) {
+    return fmt::format("iommu_pasids={}", *world.iommu_pasids);
+  }
+  std::set<std::string> iommus;
+  for (const WorldDevice& device : world.devices) {
+    if (odd(device.pasids)) return fmt::format("pasids={}", device.pasids);
+    if (device.faults == WorldDevice::Faults::pri) return "iopf=pri";
+    if (device.has_iommu()) iommus.insert(device.iommu);
+  }
+  if (iommus.size() > 1) return "several IOMMUs";
+  return {};
+}
+
+bool DriverSubject::has(CallKind kind) const {
+  if (host_) return host_->has(kind) && spec::sva::call_is_built(kind);
+  if (!probe_) {  // asked before anything is booted: which operations are there
+    Setup setup;
+    setup.id = default_id_registers();
+    probe_monitor_ = std::make_unique<Monitor>(setup);
+    probe_ = std::make_unique<DriverHost>(driver_, *probe_monitor_);
+  }
+  return probe_->has(kind) && spec::sva::call_is_built(kind);
+}
+
+std::string DriverSubject::boot(const World& world) {
+  world_ = world;
+  if (segments_ != nullptr) segments_->restore();
+  monitor_ = std::make_unique<Monitor>(setup_of(world, driver_));
+  host_ = std::make_unique<DriverHost>(driver_, *monitor_);
+  monitor_->set_sink(this);
+  std::string failed = host_->boot();
+  booted_ = failed.empty();
+  if (booted_) host_->snapshot();
+  return failed;
+}
+
+// ---- calls --------------------------------------------------------------------------------------
+
+Answer DriverSubject::answer_of(u32 thread, const DriverHost::Progress& progress) {
+  Answer answer;
+  answer.observed = progress.observed;
+  answer.allocation_failed = host_->allocation_failed();
+  if (progress.waits) {
+    answer.state = Answer::State::blocked;
+    waiting_[thread] = progress.thread;
+  } else if (progress.observed.status == Status::not_built) {
+    answer.state = Answer::State::not_built;
+  }
+  return answer;
+}
+
+/// Whoever waits looks again, until nobody comes any further.
+void DriverSubject::go_on() {
+  for (bool moved = true; moved;) {
+    moved = false;
+    for (const auto& [thread, number] : waiting_) {
+      const DriverHost::Progress progress = host_->resume(number);
+      if (progress.waits) continue;
+      const u32 ended = thread;
+      waiting_.erase(ended);
+      ended_[ended] = answer_of(ended, progress);
+      moved = true;
+      break;
+    }
+  }
+}
+
+Answer DriverSubject::call(u32 thread, const Call& call, const Wanted& /*wanted*/, Memory memory) {
+  touched_ = {};
+  ended_.erase(thread);
+  if (memory.none) {
+    host_->fail_all_allocations();
+  } else {
+    host_->fail_allocation(memory.fail_at);
+  }
+  const std::string permitted = monitor_->interface().permitted(call, {}).text();
+  Answer answer = answer_of(thread, host_->start(call));
+  host_->fail_allocation(0);
+  go_on();
+  if (const auto at = ended_.find(thread); at != ended_.end()) answer = at->second;
+  answer.permitted = permitted;
+  return answer;
+}
+
+Answer DriverSubject::release(u32 thread, u64 mm) {
+  touched_ = {};
+  ended_.erase(thread);
+  Answer answer = answer_of(thread, host_->exit(mm));
+  go_on();
+  if (const auto at = ended_.find(thread); at != ended_.end()) answer = at->second;
+  return answer;
+}
+
+Answer DriverSubject::poll(u32 thread) {
+  go_on();
+  if (const auto at = ended_.find(thread); at != ended_.end()) return at->second;
+  Answer answer;
+  if (waiting_.contains(thread)) answer.state = Answer::State::blocked;
+  return answer;
+}
+
+Answer DriverSubject::remove(u32 device) {
+  touched_ = {};
+  // A thread of its own: it has no name in a scenario.
+  constexpr u32 own = 1U << 16;
+  Answer answer = answer_of(own, host_->remove(device));
+  go_on();
+  return answer;
+}
+
+void DriverSubject::reuse_page(u64 pa, u64 bytes) {
+  touched_ = {};
+  monitor_->page_released(AgentId::cpu0, pa, bytes);
+}
+
+Answer DriverSubject::recover() {
+  Answer answer;
+  if (!has(CallKind::recover)) {
+    answer.state = Answer::State::not_built;
+    return answer;
+  }
+  return call(0, Call{.kind = CallKind::recover}, {}, {});
+}
+
+// ---- processes ----------------------------------------------------------------------------------
+
+bool DriverSubject::map(u64 mm, u64 va, u64 pa, u64 bytes, u32 prot) {
+  touched_ = {};
+  return host_->processes().map(mm, va, pa, bytes, prot);
+}
+
+bool DriverSubject::unmap(u64 mm, u64 va, u64 bytes) {
+  touched_ = {};
+  host_->processes().unmap(mm, va, bytes);
+  return true;
+}
+
+bool DriverSubject::protect(u64 mm, u64 va, u64 bytes, u32 prot) {
+  touched_ = {};
+  host_->processes().protect(mm, va, bytes, prot);
+  return true;
+}
+
+u64 DriverSubject::fork(u64 mm) {
+  touched_ = {};
+  return host_->processes().fork(mm);
+}
+
+bool DriverSubject::collide_asid(u64 mm, u32 device, spec::sva::Substream at) {
+  std::vector<spec::Caches::StreamOption> options;
+  const u32 sid = monitor_->interface().stream_ids(device).front();
+  if (!monitor_->caches().stream_options(sid, at.number, at.present, options)) return false;
+  for (const spec::Caches::StreamOption& option : options) {
+    if (option.regime == 0) continue;
+    const u32 asid = static_cast<u32>(monitor_->caches().regime(option.regime - 1).asid);
+    if (host_->processes().pinned(mm)) return host_->processes().asid(mm) == asid;
+    host_->processes().prefer_asid(asid);
+    return true;
+  }
+  return false;
+}
+
+Answer DriverSubject::handler_returns(u32 device, u32 pasid, Status status) {
+  touched_ = {};
+  Answer answer;
+  answer.observed.status = Status::einval;
+  const auto& handlers = host_->handlers();
+  for (std::size_t i = 0; i < handlers.size(); ++i) {
+    if (handlers[i].device != device || handlers[i].pasid != pasid) continue;
+    host_->handler_returns(i, status);
+    answer.observed.status = Status::ok;
+    break;
+  }
+  go_on();
+  return answer;
+}
+
+void DriverSubject::bound_passes() {
+  host_->bound_passes();
+  go_on();
+}
+
+// ---- accesses -----------------------------------------------------------------------------------
+
+spec::Access DriverSubject::access_of(const Probing& probing) const {
+  spec::Access access;
+  access.sid = monitor_->interface().stream_ids(probing.device)[probing.stream];
+  access.ssid = probing.at.number;
+  access.ssv = probing.at.present;
+  access.va = probing.iova;
+  if (probing.access == 'w') access.type = spec::AccessType::write;
+  if (probing.access == 'x') access.type = spec::AccessType::execute;
+  return access;
+}
+
+/// Faults by what they mean. How a configuration ends an access (an abort, C_BAD_CD, a disabled
+/// walk) is the driver's choice: it means what the interface has promised there.
+Reached DriverSubject::reached_by(const Probing& probing, const spec::Outcome& outcome) const {
+  using Kind = spec::OutcomeKind;
+  if (outcome.kind == Kind::translation || outcome.kind == Kind::bypass) {
+    return {true, outcome.pa, {}};
+  }
+  const spec::RuleInfo& info = spec::rule_info(outcome.rule);
+  if (outcome.kind != Kind::fault && outcome.kind != Kind::abort) {
+    return {false, 0, fmt::format("?anything ({})", info.name)};
+  }
+  const Reachable allowed = promised(monitor_->interface(), probing);
+  const auto promises = [&](const char* fault) { return allowed.contains({false, 0, fault}); };
+  const bool stalls = outcome.reaction.stall;
+  if (!is_configuration_end(outcome) && !stalls && promises("F.quiet") && !promises("F.unmapped")) {
+    return {false, 0, "F.quiet"};
+  }
+  if (is_configuration_end(outcome)) {
+    for (const char* fault : {"F.dev", "F.pasid", "F.quiet"}) {
+      if (promises(fault)) return {false, 0, fault};
+    }
+    return {false, 0, fmt::format("?{} ({})", spec::event_name(outcome.event), info.name)};
+  }
+  if (stalls) return {false, 0, "F.wait"};
+  const bool permission = outcome.event == spec::EventType::f_permission;
+  return {false, 0, permission ? "F.perm" : "F.unmapped"};
+}
+
+Reachable DriverSubject::reachable(const Probing& probing) {
+  Reachable set;
+  if (!world_.devices[probing.device].has_iommu()) return {{true, probing.iova, {}}};
+  const bool whole = monitor_->caches().outcomes(
+      access_of(probing),
+      [&](const spec::Outcome& outcome) { set.insert(reached_by(probing, outcome)); });
+  if (!whole) set.insert({false, 0, "?the specification gave up"});
+  return set;
+}
+
+bool DriverSubject::access(const Probing& probing, Reached& reached, std::string& reason) {
+  const Reachable set = reachable(probing);
+  if (set.size() != 1) {
+    reason = fmt::format("{} outcomes are possible", set.size());
+    return false;
+  }
+  spec::FirstChoice first;
+  monitor_->device_access(access_of(probing), first);
+  reached = *set.begin();
+  return true;
+}
+
+// ---- what was seen ------------------------------------------------------------------------------
+
+void DriverSubject::event(const trace::Event& event) {
+  if (events_.size() < events_max) events_.push_back(event);
+  if (std::holds_alternative<trace::MmioWrite>(event.payload)) {
+    ++touched_.register_writes;
+  } else if (const auto* store = std::get_if<trace::Store>(&event.payload)) {
+    if (monitor_->caches().structure_at(store->pa)) ++touched_.structure_stores;
+    if (monitor_->smmu().is_command_slot(store->pa)) ++touched_.commands;
+  } else if (const auto* rmw = std::get_if<trace::Rmw>(&event.payload)) {
+    if (monitor_->caches().structure_at(rmw->pa)) ++touched_.structure_stores;
+  } else if (const auto* fill = std::get_if<trace::Fill>(&event.payload)) {
+    if (monitor_->caches().structure_at(fill->pa)) ++touched_.structure_stores;
+  } else if (const auto* callback = std::get_if<trace::Callback>(&event.payload)) {
+    callbacks_.push_back(
+        {static_cast<u32>(callback->device), callback->pasid.value, callback->drvdata.value_or(0)});
+  }
+}
+
+std::vector<Trouble> DriverSubject::take_troubles() {
+  std::vector<Trouble> troubles = std::exchange(troubles_, {});
+  if (!monitor_) return troubles;
+  for (; findings_ < monitor_->findings().size(); ++findings_) {
+    const Finding& finding = monitor_->findings()[findings_];
+    troubles.push_back({finding.rule, spec::rule_info(finding.rule).keeper,
+                        fmt::format("event {}: {}", finding.at, one_line(finding))});
+  }
+  for (; blamed_ < monitor_->blamed_on_caller().size(); ++blamed_) {
+    const Finding& finding = monitor_->blamed_on_caller()[blamed_];
+    troubles.push_back({finding.rule, spec::Keeper::caller,
+                        fmt::format("event {}: {}", finding.at, one_line(finding))});
+  }
+  return troubles;
+}
+
+const spec::sva::Held* DriverSubject::driver_held() {
+  const auto held = host_->held();
+  if (!held) return nullptr;
+  held_ = {.domains = held->domains,
+           .io_mms = held->io_mms,
+           .pasids = held->pasids,
+           .tokens = held->tokens,
+           .queues = held->queues,
+           .bonds = held->bonds};
+  return &held_;
+}
+
+void DriverSubject::finish() {
+  if (host_->waiting().empty()) monitor_->check_whole_space();
+}
+
+bool DriverSubject::gave_up() const { return monitor_ && monitor_->gave_up(); }
+
+trace::Header DriverSubject::header() const {
+  return header_of(monitor_->setup(), {{"source", "scenario"}, {"driver", driver_.name}});
+}
+
+std::string DriverSubject::write_trace(const std::string& path) {
+  trace::Trace trace{header(), events_};
+  const auto written = trace::write_trace(trace, path);
+  return written ? std::string() : written.error().message;
+}
+
+std::unique_ptr<Subject> make_builtin_subject() {
+  return std::make_unique<DriverSubject>(*impl::builtin_driver(), true, nullptr);
+}
+
+std::unique_ptr<Subject> make_driver_subject(const iommucheck_driver& driver, Segments* segments) {
+  return std::make_unique<DriverSubject>(driver, false, segments);
+}
+
+}  // namespace iommucheck::oracle::stories

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+// A driver behind driver.h in lockstep with the specification as what a scenario runs on.
+#pragma once
+
+#include <map>
+#include <optional>
+
+#include "host/driver_host.h"
+#include "scenario/run/subject.h"
+#include "trace/event.h"
+
+namespace iommucheck::oracle::stories {
+
+class DriverSubject final : public Subject, private Monitor::Sink {
+ public:
+  /// `driver` outlives it. `segments`: its static variables, put back before it comes up; may be
+  /// null.
+  DriverSubject(const iommucheck_driver& driver, bool builtin, Segments* segments)
+      : driver_(driver), builtin_(builtin), segments_(segments) {}
+  ~DriverSubject() override;
+  DriverSubject(const DriverSubject&) = delete;
+  DriverSubject& operator=(const DriverSubject&) = delete;
+
+  std::string needs(const World& world) override;
+  std::string boot(const World& world) override;
+  [[nodiscard]] bool exact_pasids() const override { return builtin_; }
+  [[nodiscard]] bool has(spec::sva::CallKind kind) const override;
+  spec::sva::Interface& interface() override { return monitor_->interface(); }
+
+  Answer call(u32 thread, const spec::sva::Call& call, const Wanted& wanted,
+              Memory memory) override;
+  Answer release(u32 thread, u64 mm) override;
+  Answer poll(u32 thread) override;
+
+  u64 create_process() override { return host_->processes().create(); }
+  bool map(u64 mm, u64 va, u64 pa, u64 bytes, u32 prot) override;
+  bool unmap(u64 mm, u64 va, u64 bytes) override;
+  bool protect(u64 mm, u64 va, u64 bytes, u32 prot) override;
+  u64 fork(u64 mm) override;
+  bool asid_pinned(u64 mm) override { return host_->processes().pinned(mm); }
+  bool collide_asid(u64 mm, u32 device, spec::sva::Substream at) override;
+
+  Answer handler_returns(u32 device, u32 pasid, spec::sva::Status status) override;
+  void bound_passes() override;
+  Answer remove(u32 device) override;
+  void reuse_page(u64 pa, u64 bytes) override;
+  void set_stuck(bool stuck) override { monitor_->queue_stuck(stuck); }
+  Answer recover() override;
+
+  Reachable reachable(const Probing& probing) override;
+  bool access(const Probing& probing, Reached& reached, std::string& reason) override;
+
+  std::vector<CallbackSeen> take_callbacks() override { return std::exchange(callbacks_, {}); }
+  std::vector<Trouble> take_troubles() override;
+  [[nodiscard]] Touched touched() const override { return touched_; }
+  const spec::sva::Held* driver_held() override;
+  std::string write_trace(const std::string& path) override;
+  void finish() override;
+  [[nodiscard]] bool gave_up() const override;
+
+ private:
+  void event(const trace::Event& event) override;
+  Answer answer_of(u32 thread, const DriverHost::Progress& progress);
+  void go_on();
+  [[nodiscard]] spec::Access access_of(const Probing& probing) const;
+  [[nodiscard]] Reached reached_by(const Probing& probing, const spec::Outcome& outcome) const;
+  [[nodiscard]] trace::Header header() const;
+
+  const iommucheck_driver& driver_;
+  bool builtin_;
+  Segments* segments_;
+  World world_;
+  mutable std::unique_ptr<Monitor> probe_monitor_;
+  mutable std::unique_ptr<DriverHost> probe_;
+  std::unique_ptr<Monitor> monitor_;
+  std::unique_ptr<DriverHost> host_;
+  bool booted_ = false;
+  std::map<u32, u64> waiting_;   // thread -> the host's number
+  std::map<u32, Answer> ended_;  // of threads that waited
+  std::vector<CallbackSeen> callbacks_;
+  std::vector<trace::Event> events_;
+  std::vector<Trouble> troubles_;
+  std::size_t findings_ = 0;  // of the monitor that were taken
+  std::size_t blamed_ = 0;
+  Touched touched_;
+  spec::sva::Held held_;
+};
+
+std::unique_ptr<Subject> make_builtin_subject();
+/// A plug-in's; `entry` is an address within the object.
+std::unique_ptr<Subject> make_driver_subject(const iommucheck_driver& driver, Segments* segments);
+
+}  // namespace iommucheck::oracle::stories

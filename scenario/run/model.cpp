@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: MIT
+#include "scenario/run/model.h"
+
+#include <algorithm>
+
+namespace iommucheck::oracle::stories {
+namespace {
+
+using spec::sva::Call;
+using spec::sva::CallKind;
+using spec::sva::Observed;
+using spec::sva::Status;
+
+constexpr u32 pasid_tries = 1024;
+
+constexpr std::array all_errors{
+    Status::enodev,     Status::einval, Status::esrch,    Status::ebusy,  Status::eexist,
+    Status::enospc,     Status::erange, Status::edeadlk,  Status::enoent, Status::enomem,
+    Status::eopnotsupp, Status::eio,    Status::etimedout};
+
+bool makes_handle(CallKind kind) {
+  return kind == CallKind::domain_alloc || kind == CallKind::io_mm_of ||
+         kind == CallKind::sva_alloc_pasid || kind == CallKind::bind_task ||
+         kind == CallKind::fault_queue_open;
+}
+
+bool is_ok(const Wanted& wanted) {
+  return wanted.success || wanted.anything || !wanted.values.empty();
+}
+
+}  // namespace
+
+std::string Model::needs(const World& /*world*/) { return {}; }
+
+std::string Model::boot(const World& world) {
+  world_ = world;
+  interface_ = std::make_unique<spec::sva::Interface>(trail_, interface_setup(world));
+  return {};
+}
+
+bool Model::has(CallKind kind) const { return spec::sva::call_is_built(kind); }
+
+void Model::note(const spec::sva::Verdict& verdict) {
+  if (verdict.ok && !verdict.blames_caller) return;
+  const auto keeper =
+      verdict.blames_caller ? spec::Keeper::caller : spec::rule_info(verdict.rule).keeper;
+  troubles_.push_back({verdict.rule, keeper, verdict.message});
+}
+
+Answer Model::call(u32 thread, const Call& call, const Wanted& wanted, Memory memory) {
+  if (!has(call.kind)) return {.state = Answer::State::not_built};
+  Running& running = running_[thread];
+  running = {};
+  running.active = true;
+  running.call = call;
+  running.segments.assign(call.segments.begin(), call.segments.end());
+  running.call.segments = running.segments;
+  running.wanted = wanted;
+  running.around.queue_stuck = stuck_;
+  running.around.allocation_failed = memory.fail_at == 1;
+  note(interface_->duty_of_call(running.call));
+  running.ticket = interface_->begin_call(running.call);
+  return settle(running);
+}
+
+Answer Model::release(u32 thread, u64 mm) {
+  Running& running = running_[thread];
+  running = {};
+  if (!interface_->is_bound(mm)) {
+    interface_->process_gone(mm);
+    return {};
+  }
+  running.active = true;
+  running.release = true;
+  running.mm = mm;
+  running.ticket = interface_->release_begins(mm);
+  std::vector<CallbackSeen> owed;
+  interface_->for_each_handler(mm, [&](u32 device, u32 pasid, u64 drvdata, bool runs) {
+    if (!runs) owed.push_back({device, pasid, drvdata});
+  });
+  for (const CallbackSeen& one : owed) {
+    note(interface_->handler_called(one.device, one.pasid, one.drvdata));
+    callbacks_.push_back(one);
+  }
+  return settle(running);
+}
+
+Answer Model::poll(u32 thread) {
+  const auto at = running_.find(thread);
+  if (at == running_.end() || !at->second.active) return {};
+  return settle(at->second);
+}
+
+Answer Model::settle(Running& running) {
+  const bool refused =
+      !running.release &&
+      interface_->permitted(running.ticket, running.call, running.around).has(Status::edeadlk);
+  if (!refused && !interface_->may_end(running.ticket)) {
+    return {.state = Answer::State::blocked};
+  }
+  running.active = false;
+  if (!running.release) return end_call(running);
+  note(interface_->release_ends(running.ticket, stuck_));
+  interface_->process_gone(running.mm);
+  Answer answer;
+  if (stuck_) answer.observed.status = Status::etimedout;
+  return answer;
+}
+
+bool Model::try_end(Running& running, const Observed& observed) {
+  const Trail::Mark mark = trail_.mark();
+  const spec::sva::Verdict verdict =
+      interface_->end_call(running.ticket, running.call, observed, running.around);
+  if (verdict.ok) {
+    note(verdict);
+    return true;
+  }
+  trail_.undo_to(mark);
+  return false;
+}
+
+Answer Model::end_call(Running& running) {
+  Answer answer;
+  answer.allocation_failed = running.around.allocation_failed;
+  const spec::sva::Permitted permitted =
+      interface_->permitted(running.ticket, running.call, running.around);
+  answer.permitted = permitted.text();
+  Observed& observed = answer.observed;
+  const Wanted& wanted = running.wanted;
+  // A right driver's result that is expected, if there is one; else any right one.
+  if (is_ok(wanted) && try_success(running, observed)) return answer;
+  if (try_errors(running, wanted.errors, observed)) return answer;
+  const std::vector<Status> no_memory{Status::enomem};
+  if (running.around.allocation_failed && try_errors(running, no_memory, observed)) return answer;
+  if (!is_ok(wanted) && try_success(running, observed)) return answer;
+  const std::vector<Status> errors(all_errors.begin(), all_errors.end());
+  if (try_errors(running, errors, observed)) return answer;
+  troubles_.push_back({spec::Rule::RESULT_EXACT, spec::Keeper::driver,
+                       "no result is permitted: " + answer.permitted});
+  return answer;
+}
+
+bool Model::try_errors(Running& running, const std::vector<Status>& errors, Observed& observed) {
+  for (const Status error : errors) {
+    observed = Observed{.status = error};
+    if (try_end(running, observed)) return true;
+    // What unmap moved before the time was up.
+    observed.value =
+        interface_->permitted(running.ticket, running.call, running.around).greatest_value();
+    if (observed.value != 0 && try_end(running, observed)) return true;
+  }
+  return false;
+}
+
+/// The number that the builtin's cursor comes to first.
+bool Model::try_pasids(Running& running, Observed& observed, u32 Observed::* place32) {
+  const Call& call = running.call;
+  u32 first = call.min_pasid;
+  u32 last = call.max_pasid == 0 ? spec::sva::pasid_limit - 1 : call.max_pasid;
+  if (call.kind != CallKind::pasid_alloc) {
+    const auto range = ranges_.find(call.device);
+    if (range == ranges_.end()) return false;
+    std::tie(first, last) = range->second;
+  }
+  last = std::min(last, spec::sva::pasid_limit - 1);
+  const auto attempt = [&](u32 pasid) {
+    if (place32 != nullptr) {
+      observed.*place32 = pasid;
+    } else {
+      observed.value = pasid;
+    }
+    return try_end(running, observed);
+  };
+  if (call.kind == CallKind::bind_device && call.flags == 0) {
+    const spec::sva::Substream known = interface_->pasid_of_process(call.mm);
+    if (known.present && attempt(known.number)) return true;
+  }
+  const u32 after = last_pasid_ + 1;
+  u32 tries = 0;
+  for (const auto& [from, to] :
+       {std::pair{std::max(first, after), last}, std::pair{first, after}}) {
+    for (u32 pasid = from; pasid <= std::min(to, last) && tries < pasid_tries; ++pasid, ++tries) {
+      if (!attempt(pasid)) continue;
+      last_pasid_ = pasid;
+      return true;
+    }
+  }
+  return false;
+}
+
+bool Model::try_handles(Running& running, Observed& observed) {
+  std::vector<u64> handles = handles_;
+  handles.insert(handles.begin(), next_handle_);
+  for (const u64 handle : handles) {
+    observed.value = handle;
+    const bool done = running.call.kind == CallKind::sva_alloc_pasid
+                          ? try_pasids(running, observed, &Observed::pasid)
+                          : try_end(running, observed);
+    if (!done) {
+      if (running.call.kind == CallKind::sva_alloc_pasid) return false;
+      continue;
+    }
+    if (handle == next_handle_) {
+      handles_.push_back(handle);
+      next_handle_ += 0x11;
+    }
+    return true;
+  }
+  return false;
+}
+
+bool Model::try_success(Running& running, Observed& observed) {
+  const Call& call = running.call;
+  observed = {};
+  if (call.kind == CallKind::domain_alloc) {
+    observed.facts = {call.input_bits == 0 ? 48 : call.input_bits, 44, 0x40201000};
+    if (world_.page_sizes == "none") observed.facts.page_sizes = 0;
+  }
+  const bool attribute = call.kind == CallKind::domain_get_attr ||
+                         call.kind == CallKind::io_mm_get_attr ||
+                         call.kind == CallKind::task_get_attr;
+  if (makes_handle(call.kind)) return try_handles(running, observed);
+  if (call.kind == CallKind::bind_device || call.kind == CallKind::pasid_alloc) {
+    return try_pasids(running, observed, nullptr);
+  }
+  for (const u64 value : running.wanted.values) {
+    observed.value = value;
+    if (try_end(running, observed)) return true;
+  }
+  if (attribute && try_handles(running, observed)) return true;
+  observed.value = interface_->permitted(running.ticket, call, running.around).greatest_value();
+  if (!try_end(running, observed)) return false;
+  if (call.kind == CallKind::sva_device_init) {
+    const WorldDevice& device = world_.devices[call.device];
+    u64 limit = std::min(device.pasids, u64{spec::sva::pasid_limit});
+    if (world_.iommu_pasids) limit = std::min(limit, *world_.iommu_pasids);
+    const u64 last = call.max_pasid == 0 ? limit - 1 : std::min<u64>(call.max_pasid, limit - 1);
+    ranges_[call.device] = {call.min_pasid, static_cast<u32>(last)};
+  }
+  return true;
+}
+
+// ---- processes ----------------------------------------------------------------------------------
+
+u64 Model::create_process() {
+  const u64 mm = next_process_++;
+  return interface_->process_created(mm) ? mm : 0;
+}
+
+void Model::tell_change(u64 mm, u64 va, u64 bytes) {
+  if (!interface_->is_bound(mm)) return;
+  note(interface_->invalidate_ends(interface_->invalidate_begins(mm, va, bytes), stuck_));
+}
+
+bool Model::map(u64 mm, u64 va, u64 pa, u64 bytes, u32 prot) {
+  return interface_->process_maps(mm, va, bytes, pa, prot);
+}
+
+bool Model::unmap(u64 mm, u64 va, u64 bytes) {
+  if (!interface_->process_unmaps(mm, va, bytes)) return false;
+  tell_change(mm, va, bytes);
+  return true;
+}
+
+bool Model::protect(u64 mm, u64 va, u64 bytes, u32 prot) {
+  if (!interface_->process_protects(mm, va, bytes, prot)) return false;
+  tell_change(mm, va, bytes);
+  return true;
+}
+
+u64 Model::fork(u64 mm) {
+  const u64 child = next_process_++;
+  if (!interface_->process_forks(mm, child)) return 0;
+  tell_change(mm, 0, ~u64{0});
+  return child;
+}
+
+// ---- the rest -----------------------------------------------------------------------------------
+
+Answer Model::handler_returns(u32 device, u32 pasid, Status status) {
+  const spec::sva::Verdict verdict = interface_->handler_returned(device, pasid, status);
+  note(verdict);
+  Answer answer;
+  if (!verdict.ok) answer.observed.status = Status::einval;
+  return answer;
+}
+
+void Model::bound_passes() {
+  std::vector<std::pair<u32, u32>> running;
+  for (u64 mm = 1; mm < next_process_; ++mm) {
+    interface_->for_each_handler(mm, [&](u32 device, u32 pasid, u64 /*drvdata*/, bool runs) {
+      if (runs) running.emplace_back(device, pasid);
+    });
+  }
+  for (const auto& [device, pasid] : running) note(interface_->bound_passes(device, pasid));
+}
+
+Answer Model::remove(u32 device) {
+  interface_->device_removed(device, stuck_);
+  return {};
+}
+
+void Model::reuse_page(u64 pa, u64 bytes) { note(interface_->duty_of_page(pa, bytes)); }
+
+Answer Model::recover() {
+  Answer answer;
+  if (stuck_) {
+    answer.observed.status = Status::etimedout;
+  } else {
+    interface_->recovered();
+  }
+  return answer;
+}
+
+bool Model::access(const Probing& probing, Reached& reached, std::string& /*reason*/) {
+  const Reachable set = promised(*interface_, probing);
+  if (set.empty()) return false;
+  if (probing.at.present) note(interface_->duty_of_dma(probing.device, probing.at.number));
+  reached = *set.begin();
+  return true;
+}
+
+std::unique_ptr<Subject> make_model() { return std::make_unique<Model>(); }
+
+}  // namespace iommucheck::oracle::stories

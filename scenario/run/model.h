@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+// The interface specification alone as what a scenario runs on. It answers as a right driver does,
+// with the builtin's PASID allocator: where INTERFACE leaves a choice, what the scenario expects.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <map>
+
+#include "base/trail.h"
+#include "scenario/run/subject.h"
+
+namespace iommucheck::oracle::stories {
+
+class Model final : public Subject {
+ public:
+  Model() = default;
+
+  std::string needs(const World& world) override;
+  std::string boot(const World& world) override;
+  [[nodiscard]] bool exact_pasids() const override { return true; }
+  [[nodiscard]] bool has(spec::sva::CallKind kind) const override;
+  spec::sva::Interface& interface() override { return *interface_; }
+
+  Answer call(u32 thread, const spec::sva::Call& call, const Wanted& wanted,
+              Memory memory) override;
+  Answer release(u32 thread, u64 mm) override;
+  Answer poll(u32 thread) override;
+
+  u64 create_process() override;
+  bool map(u64 mm, u64 va, u64 pa, u64 bytes, u32 prot) override;
+  bool unmap(u64 mm, u64 va, u64 bytes) override;
+  bool protect(u64 mm, u64 va, u64 bytes, u32 prot) override;
+  u64 fork(u64 mm) override;
+  bool asid_pinned(u64 mm) override { return interface_->is_bound(mm); }
+  bool collide_asid(u64 /*mm*/, u32 /*device*/, spec::sva::Substream /*at*/) override {
+    return true;
+  }
+
+  Answer handler_returns(u32 device, u32 pasid, spec::sva::Status status) override;
+  void bound_passes() override;
+  Answer remove(u32 device) override;
+  void reuse_page(u64 pa, u64 bytes) override;
+  void set_stuck(bool stuck) override { stuck_ = stuck; }
+  Answer recover() override;
+
+  Reachable reachable(const Probing& probing) override { return promised(*interface_, probing); }
+  bool access(const Probing& probing, Reached& reached, std::string& reason) override;
+
+  std::vector<CallbackSeen> take_callbacks() override { return std::exchange(callbacks_, {}); }
+  std::vector<Trouble> take_troubles() override { return std::exchange(troubles_, {}); }
+  [[nodiscard]] Touched touched() const override { return {.known = false}; }
+  const spec::sva::Held* driver_held() override { return nullptr; }
+  std::string write_trace(const std::string& /*path*/) override { return {}; }
+  void finish() override {}
+
+ private:
+  using Observed = spec::sva::Observed;
+
+  /// A call that has begun and not returned.
+  struct Running {
+    bool active = false;
+    bool release = false;
+    u64 mm = 0;
+    spec::sva::Call call{};
+    std::vector<spec::sva::Segment> segments;  ///< what call.segments points to
+    Wanted wanted;
+    spec::sva::Circumstances around{};
+    spec::sva::Ticket ticket{};
+  };
+
+  Answer settle(Running& running);
+  Answer end_call(Running& running);
+  bool try_end(Running& running, const Observed& observed);
+  bool try_success(Running& running, Observed& observed);
+  bool try_pasids(Running& running, Observed& observed, u32 Observed::* place32);
+  bool try_handles(Running& running, Observed& observed);
+  bool try_errors(Running& running, const std::vector<spec::sva::Status>& errors,
+                  Observed& observed);
+  void note(const spec::sva::Verdict& verdict);
+  void tell_change(u64 mm, u64 va, u64 bytes);
+
+  Trail trail_;
+  World world_;
+  std::unique_ptr<spec::sva::Interface> interface_;
+  std::map<u32, Running> running_;
+  std::vector<CallbackSeen> callbacks_;
+  std::vector<Trouble> troubles_;
+  std::map<u32, std::pair<u32, u32>> ranges_;  // of sva_device_init
+  std::vector<u64> handles_;
+  u64 next_handle_ = 0x1001;
+  u64 next_process_ = 1;
+  u32 last_pasid_ = ~u32{0};  ///< that was given; none yet
+  bool stuck_ = false;
+};
+
+}  // namespace iommucheck::oracle::stories

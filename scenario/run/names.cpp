@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+#include "scenario/run/names.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace iommucheck::oracle::stories {
+
+using scenario::Value;
+
+const Named* Names::find(std::string_view name) const {
+  const auto at = named_.find(std::string(name));
+  return at == named_.end() ? nullptr : &at->second;
+}
+
+std::optional<u64> Names::value(const Value& value) const {
+  if (value.kind == Value::Kind::number) return value.number;
+  if (value.kind != Value::Kind::word) return std::nullopt;
+  if (const auto page = world_.pages.find(value.word); page != world_.pages.end()) {
+    return page->second.pa + value.number;
+  }
+  if (const Named* named = find(value.word)) return named->value + value.number;
+  return std::nullopt;
+}
+
+std::optional<u64> Names::process(std::string_view name) const {
+  const auto at = processes_.find(std::string(name));
+  if (at == processes_.end()) return std::nullopt;
+  return at->second;
+}
+
+u32 Names::pasid(u64 written) const {
+  const u32 literal = static_cast<u32>(std::min<u64>(written, ~u32{0}));
+  if (exact_ || written >= spec::sva::pasid_limit) return literal;
+  if (const auto at = observed_.find(written); at != observed_.end()) return at->second;
+  const auto used = [this](u32 pasid) {
+    return std::ranges::any_of(observed_, [pasid](const auto& one) { return one.second == pasid; });
+  };
+  if (!used(literal)) return literal;
+  // Somebody else's: the nearest one that nobody has shown, so that widths stay what they are.
+  for (u32 pasid = literal + 1; pasid < spec::sva::pasid_limit; ++pasid) {
+    if (!used(pasid)) return pasid;
+  }
+  return literal;
+}
+
+std::optional<u32> Names::pasid(const Value& value) const {
+  if (value.kind == Value::Kind::number) return pasid(value.number);
+  if (value.is_word("none") && find("none") == nullptr) return spec::sva::pasid_unknown;
+  const auto number = this->value(value);
+  if (!number) return std::nullopt;
+  return static_cast<u32>(*number);
+}
+
+u64 Names::written_pasid(u32 observed) const {
+  for (const auto& [written, seen] : observed_) {
+    if (seen == observed) return written;
+  }
+  return observed;
+}
+
+bool Names::same_pasid(u64 written, u32 observed) {
+  if (exact_) return written == observed;
+  if (const auto at = observed_.find(written); at != observed_.end()) return at->second == observed;
+  for (const auto& [other, seen] : observed_) {
+    if (seen == observed) return false;
+  }
+  observed_[written] = observed;
+  return true;
+}
+
+std::string Names::address_text(u64 pa) const {
+  for (const auto& [name, page] : world_.pages) {
+    if (pa < page.pa || pa - page.pa >= page.bytes) continue;
+    return pa == page.pa ? name : fmt::format("{}+{:#x}", name, pa - page.pa);
+  }
+  return fmt::format("{:#x}", pa);
+}
+
+}  // namespace iommucheck::oracle::stories

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+#include "scenario/run/runner.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "scenario/run/needs.h"
+#include "scenario/run/story.h"
+
+namespace iommucheck::oracle::stories {
+namespace {
+
+constexpr u32 races_max = 6;
+
+u32 races_of(const scenario::Scenario& scenario) {
+  const auto count = std::ranges::count_if(scenario.steps, [](const scenario::Step& step) {
+    return std::holds_alternative<scenario::Race>(step.what);
+  });
+  return static_cast<u32>(count);
+}
+
+/// One order of its races; false: it is over.
+bool run_once(const scenario::Scenario& scenario, const World& world,
+              const ScenarioOptions& options, u32 orders, ScenarioResult& result) {
+  const std::unique_ptr<Subject> subject = options.make_subject();
+  result.needs = needs_of(scenario, world, *subject);
+  if (!result.needs.empty()) {
+    result.status = ScenarioResult::Status::needs;
+    return false;
+  }
+  const auto failed = [&](StepFailure failure) {
+    result.status = ScenarioResult::Status::failed;
+    result.failure = std::move(failure);
+    return false;
+  };
+  if (const std::string why = subject->boot(world); !why.empty()) {
+    return failed({scenario.place, "(boot)", "the driver to come up", why, {}});
+  }
+  ++result.runs;
+  Story story(scenario, world, *subject, orders);
+  story.run();
+  if (!story.needs().empty()) {
+    result.needs = story.needs();
+    result.status = ScenarioResult::Status::needs;
+    return false;
+  }
+  if (!story.failure() && subject->gave_up()) {
+    result.bound = "a bound of the specification was hit";  // nobody's fault
+    result.status = ScenarioResult::Status::undecided;
+    return false;
+  }
+  if (!story.failure()) return true;
+  StepFailure failure = *story.failure();
+  if (races_of(scenario) > 0) {
+    failure.evidence.push_back(fmt::format("in order {} of the races", orders));
+  }
+  if (!options.trace.empty()) {
+    const std::string why = subject->write_trace(options.trace);
+    failure.evidence.push_back(why.empty() ? "trace: " + options.trace : "no trace: " + why);
+  }
+  return failed(std::move(failure));
+}
+
+}  // namespace
+
+ScenarioResult run_scenario(const scenario::Scenario& scenario, const ScenarioOptions& options) {
+  const auto begin = std::chrono::steady_clock::now();
+  ScenarioResult result;
+  const World world = world_of(scenario);
+  const u32 orders = u32{1} << std::min(races_of(scenario), races_max);
+  for (u32 order = 0; order < orders; ++order) {
+    if (!run_once(scenario, world, options, order, result)) break;
+  }
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return result;
+}
+
+}  // namespace iommucheck::oracle::stories

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+// Runs scenarios. Each is run once for every order of its races, from a machine that was just
+// booted; nothing is carried over.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "scenario/format/ast.h"
+#include "scenario/run/subject.h"
+
+namespace iommucheck::oracle::stories {
+
+struct StepFailure {
+  scenario::Place place;
+  std::string step;  ///< as it is written
+  std::string expected;
+  std::string observed;
+  std::vector<std::string> evidence;
+};
+
+struct ScenarioResult {
+  enum class Status : u8 {
+    passed,
+    failed,
+    needs,      ///< something that is not built: neither passed nor failed
+    undecided,  ///< a bound of the specification was hit, and nothing was found
+  };
+  Status status = Status::passed;
+  std::vector<std::string> needs;  ///< names of calls and facilities, each once
+  std::optional<StepFailure> failure;
+  std::string bound;  ///< of `undecided`
+  u32 runs = 0;       ///< orders of races that were run
+  double seconds = 0;
+};
+
+struct ScenarioOptions {
+  std::function<std::unique_ptr<Subject>()> make_subject;
+  std::string trace;  ///< path for the trace of a failure; empty: none
+};
+
+ScenarioResult run_scenario(const scenario::Scenario& scenario, const ScenarioOptions& options);
+
+}  // namespace iommucheck::oracle::stories

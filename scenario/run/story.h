@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+// One run of one scenario: its steps, one after the other, on a subject.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "scenario/run/make_call.h"
+#include "scenario/run/names.h"
+#include "scenario/run/runner.h"
+
+namespace iommucheck::oracle::stories {
+
+class Story {
+ public:
+  /// Bit n of `orders`: the second part of race n goes first.
+  Story(const scenario::Scenario& scenario, const World& world, Subject& subject, u32 orders);
+
+  /// To the end, or to the first step that differs.
+  void run();
+
+  [[nodiscard]] const std::optional<StepFailure>& failure() const { return failure_; }
+  /// Calls that turned out not to be built.
+  [[nodiscard]] const std::vector<std::string>& needs() const { return needs_; }
+
+ private:
+  /// A call that a thread made.
+  struct Thread {
+    u32 number = 0;
+    Answer answer;
+    spec::sva::CallKind kind{};
+    bool release = false;
+    std::optional<std::string> result_name;
+  };
+
+  // --- story.cpp ---
+  void run_step(const scenario::Step& step);
+  void differ(std::string expected, std::string observed);
+  void look_for_troubles();
+  [[nodiscard]] bool stopped() const { return failure_ || !needs_.empty(); }
+  Thread& thread_of(const std::string& name);
+
+  // --- story_calls.cpp ---
+  void step(const scenario::Invoke& invoke);
+  void step(const scenario::Change& change);
+  void step(const scenario::Resume& resume);
+  void step(const scenario::Race& race);
+  Answer make(Thread& thread, const scenario::Invoke& invoke, const Wanted& wanted, Memory memory);
+  std::optional<Answer> environment(Thread& thread, const scenario::Invoke& invoke);
+  Answer release(Thread& thread, const std::string& process);
+  [[nodiscard]] std::string process_of(const std::string& name) const;
+  Answer add_thread(Thread& thread, const std::string& process);
+  void each_allocation(Thread& thread, const scenario::Invoke& invoke);
+  void judge(Thread& thread, const scenario::Values& results);
+  void remember(Thread& thread);
+  bool change_map(const scenario::Change& change);
+  void run_action(Thread& thread, const scenario::Action& action);
+
+  // --- story_checks.cpp ---
+  void step(const scenario::Probe& probe);
+  void step(const scenario::Dma& dma);
+  void step(const scenario::Check& check);
+  void step(const scenario::Declare& /*declare*/) {}
+  void step(const scenario::UserEntry& /*entry*/) {}
+  std::optional<Reachable> reachable_of(const scenario::Values& outcomes);
+  std::string text_of(const Reachable& set) const;
+  void check_callbacks(const scenario::Values& wanted);
+  void check_leaks(const scenario::Values& wanted);
+  void check_drawing(const scenario::Values& wanted);
+  void check_hardware(bool none);
+  void check_blame(std::string_view party);
+  void collide(const scenario::Value& process, const scenario::Value& space);
+  std::string state();
+
+  const scenario::Scenario& scenario_;
+  const World& world_;
+  Subject& subject_;
+  Names names_;
+  u32 orders_;
+  u32 races_ = 0;
+  const scenario::Step* current_ = nullptr;
+  std::map<std::string, Thread> threads_;
+  std::map<std::string, u32> thread_counts_;       // of processes
+  std::map<std::string, std::string> threads_of_;  // name of a thread -> its process
+  std::map<std::string, Reached> accesses_;
+  std::map<u32, std::string> bound_;  // PASID -> process, for drawings
+  std::vector<CallbackSeen> callbacks_;
+  std::vector<Trouble> troubles_;  // not the driver's, since the last call
+  std::string marked_;
+  bool is_marked_ = false;
+  std::optional<StepFailure> failure_;
+  std::vector<std::string> needs_;
+};
+
+}  // namespace iommucheck::oracle::stories

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "scenario/format/print.h"
+#include "scenario/run/story.h"
+
+namespace iommucheck::oracle::stories {
+
+using scenario::Check;
+using scenario::Value;
+using spec::sva::CallKind;
+
+// ---- probes -------------------------------------------------------------------------------------
+
+std::optional<Reachable> Story::reachable_of(const scenario::Values& outcomes) {
+  Reachable set;
+  for (const Value& outcome : outcomes) {
+    if (outcome.kind == Value::Kind::word && outcome.word.starts_with("F.")) {
+      set.insert({false, 0, outcome.word});
+      continue;
+    }
+    const auto pa = names_.value(outcome);
+    if (!pa) return std::nullopt;
+    set.insert({true, *pa, {}});
+  }
+  return set;
+}
+
+std::string Story::text_of(const Reachable& set) const {
+  std::string text;
+  for (const Reached& one : set) {
+    if (!text.empty()) text += " | ";
+    text += one.address ? names_.address_text(one.pa) : one.fault;
+  }
+  return text.empty() ? "nothing" : text;
+}
+
+void Story::step(const scenario::Probe& probe) {
+  Probing probing;
+  probing.device = world_.device(probe.target.text);
+  probing.stream = static_cast<u32>(std::min<u64>(probe.stream, ~u32{0}));
+  probing.iova = names_.value(probe.iova).value_or(0);
+  probing.access = probe.access;
+  if (probe.pasid) {
+    const auto pasid = names_.pasid(*probe.pasid);
+    if (!pasid) return differ(scenario::print(probe.outcomes), "its PASID has no value");
+    if (*pasid != spec::sva::pasid_unknown) probing.at = spec::sva::substream(*pasid);
+  }
+  if (probing.stream >= world_.devices[probing.device].sids) {
+    return differ(scenario::print(probe.outcomes), "the device has no such stream ID");
+  }
+  const auto wanted = reachable_of(probe.outcomes);
+  if (!wanted) return differ(scenario::print(probe.outcomes), "an outcome has no value");
+  // The specification of what hardware may do: nothing beyond the set.
+  const Reachable may = subject_.reachable(probing);
+  for (const Reached& one : may) {
+    if (wanted->contains(one)) continue;
+    differ(text_of(*wanted), text_of(may));
+    return;
+  }
+  if (may.empty()) return differ(text_of(*wanted), "nothing");
+  // The interface's: each member that is no fault, or the set is too wide.
+  const Reachable allowed = promised(subject_.interface(), probing);
+  for (const Reached& one : *wanted) {
+    if (allowed.contains(one) || (!one.address && subject_.touched().known)) continue;
+    differ(text_of(*wanted), text_of(allowed));
+    failure_->evidence.push_back("the set is too wide: INTERFACE promises " + text_of(allowed));
+    return;
+  }
+}
+
+void Story::step(const scenario::Dma& dma) {
+  troubles_.clear();
+  Probing probing;
+  probing.device = world_.device(dma.device.text);
+  probing.iova = names_.value(dma.iova).value_or(0);
+  probing.access = dma.access;
+  const auto pasid = dma.pasid ? names_.pasid(*dma.pasid).value_or(0) : spec::sva::pasid_unknown;
+  if (pasid != spec::sva::pasid_unknown) probing.at = spec::sva::substream(pasid);
+  const auto wanted = reachable_of(dma.outcomes);
+  Reached reached;
+  std::string reason;
+  if (!wanted || !subject_.access(probing, reached, reason)) {
+    return differ(scenario::print(dma.outcomes), reason.empty() ? "nothing" : reason);
+  }
+  if (!wanted->contains(reached)) return differ(text_of(*wanted), text_of({reached}));
+  if (dma.result_name) {
+    accesses_[dma.result_name->text] = reached;
+    names_.set(dma.result_name->text, {reached.pa, CallKind::domain_free});
+  }
+}
+
+// ---- the other lines ----------------------------------------------------------------------------
+
+std::string Story::state() {
+  std::string text = subject_.interface().dump();
+  if (const spec::sva::Held* held = subject_.driver_held()) {
+    text += fmt::format("driver: d:{} m:{} p:{} k:{} q:{} bonds:{}\n", held->domains, held->io_mms,
+                        held->pasids, held->tokens, held->queues, held->bonds);
+  }
+  return text;
+}
+
+void Story::step(const Check& check) {
+  using Kind = Check::Kind;
+  const scenario::Values& values = check.values;
+  switch (check.kind) {
+    case Kind::mark:
+      marked_ = state();
+      is_marked_ = true;
+      return;
+    case Kind::same: {
+      if (!is_marked_) return differ("a mark before", "none");
+      const std::string now = state();
+      if (now == marked_) return;
+      differ("the state of the mark", "another one");
+      failure_->evidence.push_back("then: " + marked_);
+      failure_->evidence.push_back("now: " + now);
+      return;
+    }
+    case Kind::blame: return check_blame(values[0].word);
+    case Kind::hw: return check_hardware(values[0].is_word("none"));
+    case Kind::callbacks: return check_callbacks(values);
+    case Kind::hooks_balance: {
+      const u32 made = subject_.interface().held().io_mms;
+      const spec::sva::Held* held = subject_.driver_held();
+      const u32 seen = held != nullptr ? held->io_mms : made;
+      if (made != values[0].number || seen != values[0].number) {
+        differ(scenario::print(values[0]), fmt::format("{}", seen));
+      }
+      return;
+    }
+    case Kind::leaks: return check_leaks(values);
+    case Kind::asid_pinned: {
+      const bool pinned = subject_.asid_pinned(names_.process(values[0].word).value_or(0));
+      if (pinned != values[1].is_word("yes")) differ(values[1].word, pinned ? "yes" : "no");
+      return;
+    }
+    case Kind::cpu_asid_collides: return collide(values[0], values[1]);
+    case Kind::distinct: {
+      std::set<u64> seen;
+      for (const Value& value : values) seen.insert(names_.value(value).value_or(0));
+      if (seen.size() != values.size()) differ("different ones", "two are the same");
+      return;
+    }
+    case Kind::draw: return check_drawing(values);
+    case Kind::bound_passes: return subject_.bound_passes();
+    case Kind::stuck: return subject_.set_stuck(true);
+    case Kind::unstuck: return subject_.set_stuck(false);
+    case Kind::recover: {
+      Thread& thread = thread_of("");
+      thread.kind = CallKind::recover;
+      thread.answer = subject_.recover();
+      if (!values.empty()) judge(thread, values);
+      return;
+    }
+    case Kind::hook:
+    case Kind::same_format: return;  // needs_of() has named them
+  }
+}
+
+void Story::check_blame(std::string_view party) {
+  if (party == "none") {
+    if (!troubles_.empty()) differ("nobody to blame", troubles_.front().text);
+    return;
+  }
+  for (const Trouble& trouble : troubles_) {
+    if (party == "caller" && trouble.keeper == spec::Keeper::caller) return;
+  }
+  differ(fmt::format("a violation that is the {}'s", party), "none");
+}
+
+void Story::check_hardware(bool none) {
+  const Touched touched = subject_.touched();
+  if (!touched.known || touched.none() == none) return;
+  differ(none ? "none" : "some",
+         fmt::format("{} register writes, {} commands, {} stores to stream and PASID tables",
+                     touched.register_writes, touched.commands, touched.structure_stores));
+}
+
+void Story::check_callbacks(const scenario::Values& wanted) {
+  for (const CallbackSeen& one : subject_.take_callbacks()) callbacks_.push_back(one);
+  std::vector<std::string> expected;
+  std::vector<std::string> seen;
+  for (const Value& value : wanted) {
+    const u64 pasid = value.items[1].kind == Value::Kind::number
+                          ? value.items[1].number
+                          : names_.value(value.items[1]).value_or(0);
+    const bool any = value.items.size() < 3 || value.items[2].is_word("any");
+    expected.push_back(
+        fmt::format("{}({}, {}, {})", value.word, value.items[0].word, pasid,
+                    any ? "any" : fmt::format("{:#x}", names_.value(value.items[2]).value_or(0))));
+  }
+  for (const CallbackSeen& one : callbacks_) {
+    seen.push_back(fmt::format("mm_exit({}, {}, {:#x})", world_.devices[one.device].name,
+                               names_.written_pasid(one.pasid), one.drvdata));
+  }
+  callbacks_.clear();
+  std::vector<std::string> left = seen;
+  bool right = expected.size() == seen.size();
+  for (const std::string& one : expected) {
+    const bool any = one.ends_with(", any)");
+    const auto at = std::ranges::find_if(left, [&](const std::string& other) {
+      return any ? other.starts_with(one.substr(0, one.size() - 4)) : other == one;
+    });
+    if (at == left.end()) {
+      right = false;
+    } else {
+      left.erase(at);
+    }
+  }
+  if (right) return;
+  differ(expected.empty() ? "none" : fmt::format("{}", fmt::join(expected, " & ")),
+         seen.empty() ? "none" : fmt::format("{}", fmt::join(seen, " & ")));
+}
+
+void Story::check_leaks(const scenario::Values& wanted) {
+  constexpr std::string_view letters = "dkmpq";
+  std::array<u64, 5> expected{};
+  std::array<bool, 5> named{};
+  for (const Value& value : wanted) {
+    const std::size_t at = letters.find(value.items[0].word[0]);
+    expected[at] = value.items[1].number;
+    named[at] = true;
+  }
+  const auto counts = [](const spec::sva::Held& held) {
+    return std::array<u64, 5>{held.domains, held.tokens, held.io_mms,
+                              u64{held.pasids} + held.doubtful_pasids, held.queues};
+  };
+  const auto compare = [&](const spec::sva::Held& held, std::string_view who) {
+    std::array<u64, 5> seen = counts(held);
+    if (seen == expected) return;
+    std::string text;
+    std::string expected_text;
+    for (std::size_t i = 0; i < letters.size(); ++i) {
+      if (seen[i] != 0) text += fmt::format(" {}:{}", letters[i], seen[i]);
+      if (named[i]) expected_text += fmt::format(" {}:{}", letters[i], expected[i]);
+    }
+    differ(expected_text.empty() ? "none" : expected_text.substr(1),
+           fmt::format("{}, {}", text.empty() ? "none" : text.substr(1), who));
+  };
+  compare(subject_.interface().held(), "says the interface");
+  if (const spec::sva::Held* held = subject_.driver_held()) compare(*held, "says the driver");
+}
+
+/// Domains with their devices, and what stands at each PASID.
+void Story::check_drawing(const scenario::Values& wanted) {
+  std::set<std::string> seen;
+  const spec::sva::Interface& interface = subject_.interface();
+  for (const auto& [name, domain] : names_.all()) {
+    if (domain.kind != CallKind::domain_alloc || !interface.is_domain(domain.value)) continue;
+    std::string devices;
+    std::set<u32> pasids;
+    for (u32 device = 0; device < world_.devices.size(); ++device) {
+      if (interface.domain_of(device) != domain.value) continue;
+      devices += (devices.empty() ? "" : ",") + world_.devices[device].name;
+      interface.for_each_substream(device, [&](u32 pasid) { pasids.insert(pasid); });
+    }
+    if (devices.empty()) continue;
+    seen.insert(fmt::format("{}:{{{}}}", name, devices));
+    if (interface.is_paging(domain.value)) seen.insert(name + ".0:pgtable");
+    for (const u32 pasid : pasids) {
+      std::string what = "plain";
+      if (const auto at = bound_.find(pasid); at != bound_.end()) {
+        what = "mm(" + at->second + ")";
+      }
+      for (const auto& [other, io_mm] : names_.all()) {
+        const spec::sva::Substream at = interface.pasid_of_io_mm(io_mm.value);
+        if (io_mm.kind == CallKind::sva_alloc_pasid && at.present && at.number == pasid) {
+          what = "private";
+        }
+      }
+      seen.insert(fmt::format("{}.{}:{}", name, names_.written_pasid(pasid), what));
+    }
+  }
+  std::set<std::string> expected;
+  for (const Value& value : wanted) expected.insert(value.word);
+  if (seen == expected) return;
+  differ(fmt::format("{}", fmt::join(expected, " ")), fmt::format("{}", fmt::join(seen, " ")));
+}
+
+/// The CPUs give the process the number by which the driver tags the other space.
+void Story::collide(const Value& process, const Value& space) {
+  const Named* named = names_.find(space.word);
+  const spec::sva::Interface& interface = subject_.interface();
+  const auto mm = names_.process(process.word);
+  if (named == nullptr || !mm) return differ("a process and a space", "one of them is none");
+  for (u32 device = 0; device < world_.devices.size(); ++device) {
+    spec::sva::Substream at{};
+    u64 domain = named->value;
+    if (named->kind == CallKind::sva_alloc_pasid) {
+      at = interface.pasid_of_io_mm(named->value);
+      domain = interface.domain_of_io_mm(named->value);
+    }
+    if (domain == 0 || interface.domain_of(device) != domain) continue;
+    if (subject_.collide_asid(*mm, device, at)) return;
+    return differ("the same ASID", "the process has a number already, or the space has none");
+  }
+  differ("a space that a device reaches", "none does");
+}
+
+}  // namespace iommucheck::oracle::stories

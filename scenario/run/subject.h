@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+// What a scenario is run on: a driver in lockstep with the specification, or the interface
+// specification alone with the results of a right driver.
+#pragma once
+
+#include <memory>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "scenario/run/world.h"
+#include "spec/rules.h"
+#include "spec/sva/interface.h"
+
+namespace iommucheck::oracle::stories {
+
+/// What became of a call, or of a Release.
+struct Answer {
+  enum class State : u8 {
+    returned,
+    blocked,
+    not_built,
+  };
+  State state = State::returned;
+  spec::sva::Observed observed{};
+  std::string permitted{};         ///< what INTERFACE permits, for the report; may be empty
+  bool allocation_failed = false;  ///< the allocation that was to fail did
+};
+
+/// What a step expects, for a subject that chooses among right results.
+struct Wanted {
+  bool anything = false;  ///< any result
+  bool success = false;   ///< `ok`, `new`
+  std::vector<spec::sva::Status> errors;
+  std::vector<u64> values;
+};
+
+/// What an access may meet: an address, or a fault by its name ("F.perm"); "?…" for what no
+/// scenario can expect.
+struct Reached {
+  bool address = false;
+  u64 pa = 0;
+  std::string fault;
+  auto operator<=>(const Reached&) const = default;
+};
+using Reachable = std::set<Reached>;
+
+struct CallbackSeen {
+  u32 device = 0;
+  u32 pasid = 0;
+  u64 drvdata = 0;
+};
+
+/// A rule that was broken.
+struct Trouble {
+  spec::Rule rule{};
+  spec::Keeper keeper{};  ///< who broke it
+  std::string text;
+};
+
+/// What a call did to the IOMMU.
+struct Touched {
+  u64 register_writes = 0;
+  u64 commands = 0;
+  u64 structure_stores = 0;  ///< to stream and PASID tables
+  bool known = true;         ///< false: this subject has no hardware
+  [[nodiscard]] bool none() const {
+    return register_writes == 0 && commands == 0 && structure_stores == 0;
+  }
+};
+
+/// How an allocation of the next call goes.
+struct Memory {
+  u32 fail_at = 0;  ///< from 1; 0: none
+  bool none = false;
+};
+
+struct Probing {
+  u32 device = 0;
+  u32 stream = 0;  ///< which of the device's
+  spec::sva::Substream at{};
+  u64 iova = 0;
+  char access = 'r';
+};
+
+class Subject {
+ public:
+  virtual ~Subject() = default;
+
+  /// Before anything else. Empty, or what the scenario needs that is not there.
+  virtual std::string needs(const World& world) = 0;
+  /// Empty, or why the driver did not come up.
+  virtual std::string boot(const World& world) = 0;
+  /// Whether PASIDs are those of the builtin allocator.
+  [[nodiscard]] virtual bool exact_pasids() const = 0;
+  [[nodiscard]] virtual bool has(spec::sva::CallKind kind) const = 0;
+  virtual spec::sva::Interface& interface() = 0;
+
+  /// `thread` 0 is the ordinary caller; a thread makes one call at a time.
+  virtual Answer call(u32 thread, const spec::sva::Call& call, const Wanted& wanted,
+                      Memory memory) = 0;
+  /// The process's address space goes away.
+  virtual Answer release(u32 thread, u64 mm) = 0;
+  /// What became of the thread's call by now.
+  virtual Answer poll(u32 thread) = 0;
+
+  virtual u64 create_process() = 0;
+  virtual bool map(u64 mm, u64 va, u64 pa, u64 bytes, u32 prot) = 0;
+  virtual bool unmap(u64 mm, u64 va, u64 bytes) = 0;
+  virtual bool protect(u64 mm, u64 va, u64 bytes, u32 prot) = 0;
+  virtual u64 fork(u64 mm) = 0;
+  [[nodiscard]] virtual bool asid_pinned(u64 mm) = 0;
+  /// The process's CPU ASID becomes the one by which the device's space there is tagged. False:
+  /// it cannot.
+  virtual bool collide_asid(u64 mm, u32 device, spec::sva::Substream at) = 0;
+
+  virtual Answer handler_returns(u32 device, u32 pasid, spec::sva::Status status) = 0;
+  virtual void bound_passes() = 0;
+  virtual Answer remove(u32 device) = 0;
+  /// The caller gives the page to somebody else.
+  virtual void reuse_page(u64 pa, u64 bytes) = 0;
+  virtual void set_stuck(bool stuck) = 0;
+  virtual Answer recover() = 0;
+
+  [[nodiscard]] virtual Reachable reachable(const Probing& probing) = 0;
+  /// A real access. False, with the reason, if it cannot be made here.
+  virtual bool access(const Probing& probing, Reached& reached, std::string& reason) = 0;
+
+  virtual std::vector<CallbackSeen> take_callbacks() = 0;
+  virtual std::vector<Trouble> take_troubles() = 0;
+  [[nodiscard]] virtual Touched touched() const = 0;
+  /// What the driver itself counts; null: it does not say.
+  virtual const spec::sva::Held* driver_held() = 0;
+  /// Writes what happened. Empty, or why not.
+  virtual std::string write_trace(const std::string& path) = 0;
+  /// The end: what is judged only then. Nothing may be called behind it but take_troubles().
+  virtual void finish() = 0;
+  /// A bound of the specification was hit: what was not found says nothing.
+  [[nodiscard]] virtual bool gave_up() const { return false; }
+};
+
+/// What the interface promises of an access, in the words of scenarios.
+Reachable promised(const spec::sva::Interface& interface, const Probing& probing);
+
+std::unique_ptr<Subject> make_model();
+
+}  // namespace iommucheck::oracle::stories

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// What a scenario says of the machine: world, dev, page, run, huge, proc.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "scenario/format/ast.h"
+#include "spec/sva/setup.h"
+
+namespace iommucheck::oracle::stories {
+
+struct WorldDevice {
+  enum class Faults : u8 { none, stall, pri };
+  std::string name;
+  u64 pasids = 1024;
+  Faults faults = Faults::none;
+  bool ats = false;
+  std::string group;  ///< empty: alone
+  std::string iommu;  ///< empty: the only one; "none": none
+  u32 sids = 1;
+  std::string modes;
+
+  [[nodiscard]] bool has_iommu() const { return iommu != "none"; }
+};
+
+struct WorldPage {
+  u64 pa = 0;
+  u64 bytes = 0;
+};
+
+struct World {
+  bool second_backend = false;
+  bool per_device_tables = false;
+  std::optional<u64> iova_bits;
+  std::optional<u64> iommu_pasids;
+  std::optional<u64> bbml;
+  std::optional<std::string> dirty;
+  std::optional<std::string> page_sizes;
+  std::optional<std::string> iommus;
+  std::optional<std::string> hooks;
+  std::vector<WorldDevice> devices;
+  std::map<std::string, WorldPage> pages;
+  std::vector<std::string> processes;
+
+  /// Index of the device, devices.size() if there is none of the name.
+  [[nodiscard]] u32 device(std::string_view name) const;
+  /// Number of stream IDs before those of the device; stream IDs are 1, 2, ….
+  [[nodiscard]] u32 first_stream(u32 device) const;
+  /// Group number as the interface has it.
+  [[nodiscard]] u32 group_of(u32 device) const;
+};
+
+World world_of(const scenario::Scenario& scenario);
+
+/// The least width that has so many numbers; 0 for 0.
+u32 bits_for(u64 numbers);
+
+/// What the interface knows of it.
+spec::sva::Setup interface_setup(const World& world);
+
+}  // namespace iommucheck::oracle::stories

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: MIT
+// The main job's own proof: each broken twin of the driver is found from each of five seeds, with a
+// short sequence and the rule that its metadata expects, and what is right is left alone.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "check/check.h"
+#include "monitor/replay.h"
+#include "report/finding_text.h"
+#include "tests/check/lockstep_support.h"
+#include "trace/trace_file.h"
+
+namespace iommucheck::test {
+namespace {
+
+using oracle::CheckOptions;
+using oracle::CheckResult;
+using oracle::Violation;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+
+class Folder {
+ public:
+  Folder()
+      : path_(std::filesystem::temp_directory_path() /
+              ("iommucheck-check-" + std::to_string(::getpid()))) {
+    std::filesystem::create_directories(path_);
+  }
+  ~Folder() { std::filesystem::remove_all(path_); }
+  std::string path() const { return path_.string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+CheckResult check(CheckOptions options) {
+  auto result = oracle::run_check(options);
+  if (!result) throw std::runtime_error(result.error().message);
+  return std::move(*result);
+}
+
+nlohmann::json entry(const std::string& twin) {
+  std::ifstream file(std::string(IOMMUCHECK_SOURCE_DIR) + "/tests/museum/" + twin + ".json");
+  return nlohmann::json::parse(file);
+}
+
+std::vector<std::string> families_expected(const std::string& twin) {
+  return entry(twin).at("rules").get<std::vector<std::string>>();
+}
+
+class CheckTwin : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(CheckTwin, IsFoundFromEachSeed) {
+  const Folder folder;
+  for (u64 seed = 1; seed <= 5; ++seed) {
+    CheckOptions options;
+    options.driver = museum(GetParam());
+    options.seed = seed;
+    options.sequences = 20'000;
+    options.out_directory = folder.path();
+    const CheckResult result = check(options);
+    ASSERT_EQ(result.findings.size(), 1U) << "seed " << seed;
+    const Violation& found = result.findings.front();
+    const spec::RuleInfo& rule = spec::rule_info(found.rule);
+    const std::string family(spec::family_name(rule.family));
+    EXPECT_THAT(families_expected(GetParam()), Contains(family))
+        << "seed " << seed << ": " << headline(found);
+    EXPECT_EQ(rule.keeper, spec::Keeper::driver);
+    EXPECT_LE(found.calls, 10U) << "seed " << seed;
+    EXPECT_GE(found.calls, 3U);
+    EXPECT_FALSE(headline(found).empty());
+    const auto trace = trace::read_trace(found.trace_path);
+    ASSERT_TRUE(trace.has_value()) << trace.error().message;
+    EXPECT_GT(trace->events.size(), 20U);
+    oracle::ReplayOptions again;
+    again.trace = found.trace_path;
+    const auto replayed = oracle::run_replay(again);
+    ASSERT_TRUE(replayed.has_value()) << replayed.error().message;
+    ASSERT_FALSE(replayed->findings.empty()) << "seed " << seed;
+    EXPECT_EQ(replayed->findings.front().rule, found.rule) << "seed " << seed;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Museum, CheckTwin, ::testing::ValuesIn(twins()),
+                         [](const auto& info) { return info.param; });
+
+/// Review finding: bugs that one fixed machine, or no rule, hid.
+class CheckMachineTwin : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(CheckMachineTwin, IsFoundFromEachSeed) {
+  for (u64 seed = 1; seed <= 3; ++seed) {
+    CheckOptions options;
+    options.driver = museum(GetParam());
+    options.machine = entry(GetParam()).value("machine", "drawn");
+    options.seed = seed;
+    options.sequences = 20'000;
+    const CheckResult result = check(options);
+    ASSERT_EQ(result.findings.size(), 1U) << "seed " << seed;
+    const Violation& found = result.findings.front();
+    const std::string family(spec::family_name(spec::rule_info(found.rule).family));
+    EXPECT_THAT(families_expected(GetParam()), Contains(family))
+        << "seed " << seed << ": " << spec::rule_name(found.rule) << ": " << headline(found);
+    EXPECT_LE(found.calls, 20U) << "seed " << seed;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Museum, CheckMachineTwin, ::testing::ValuesIn(machine_twins()),
+                         [](const auto& info) { return info.param; });
+
+/// What was found on the default machine is found on others as well.
+TEST(CheckDriver, TheMuseumIsFoundOnDrawnMachines) {
+  for (const std::string& twin : twins()) {
+    for (u64 machine = 100; machine < 103; ++machine) {
+      CheckOptions options;
+      options.driver = museum(twin);
+      options.machine = "drawn:" + std::to_string(machine);
+      options.sequences = 20'000;
+      options.shrink = false;
+      EXPECT_EQ(check(options).findings.size(), 1U) << twin << " on " << options.machine;
+    }
+  }
+}
+
+TEST(CheckDriver, WithoutABugHolds) {
+  for (const std::string& driver :
+       {std::string("builtin"), museum("none"), example("simple_driver")}) {
+    CheckOptions options;
+    options.driver = driver;
+    options.sequences = 1500;
+    const CheckResult result = check(options);
+    EXPECT_TRUE(result.findings.empty())
+        << driver << ": " << spec::rule_name(result.findings.front().rule) << ": "
+        << headline(result.findings.front());
+    EXPECT_EQ(result.sequences, 1500U);
+    EXPECT_GT(result.calls, 10'000U);
+    EXPECT_GT(result.outcomes_judged, 10'000U);
+    EXPECT_GT(result.accesses_judged, 500U);
+    u64 hold = 0;
+    for (const oracle::RuleCount& count : result.rules) {
+      EXPECT_EQ(spec::rule_info(count.rule).keeper, spec::Keeper::driver);
+      EXPECT_EQ(count.broken, 0U);
+      if (count.verdict == oracle::RuleVerdict::holds) {
+        ++hold;
+        EXPECT_GT(count.discriminating, 0U);
+      } else {
+        EXPECT_FALSE(count.why.empty()) << spec::rule_name(count.rule);
+      }
+    }
+    EXPECT_GT(hold, 15U) << driver;
+  }
+}
+
+TEST(CheckDriver, PluginAndBuiltinAreTheSameRun) {
+  CheckOptions options;
+  options.seed = 4;
+  options.sequences = 300;
+  const CheckResult inside = check(options);
+  options.driver = museum("none");
+  const CheckResult outside = check(options);
+  EXPECT_EQ(inside.calls, outside.calls);
+  EXPECT_EQ(inside.calls_succeeded, outside.calls_succeeded);
+  EXPECT_EQ(inside.accesses_judged, outside.accesses_judged);
+  EXPECT_EQ(inside.outcomes_judged, outside.outcomes_judged);
+}
+
+TEST(CheckDriver, TheExamplesBugIsExplained) {
+  CheckOptions options;
+  options.driver = example("simple_driver_buggy");
+  options.sequences = 5000;
+  const CheckResult result = check(options);
+  ASSERT_EQ(result.findings.size(), 1U);
+  const Violation& found = result.findings.front();
+  EXPECT_EQ(found.rule, spec::Rule::PAGE_REUSE);
+  EXPECT_LE(found.calls, 5U);
+  EXPECT_THAT(headline(found), HasSubstr("promised: a fault"));
+  EXPECT_THAT(evidence(found), Contains(HasSubstr("a cached translation for")));
+  EXPECT_THAT(evidence(found), Contains(HasSubstr("the driver stores 0x0 at")));
+  EXPECT_THAT(evidence(found), Contains(HasSubstr("unmap(domain 0x1, iova")));
+}
+
+TEST(CheckDriver, SeveralRulesAreSeveralFindings) {
+  CheckOptions options;
+  options.driver = museum("no_cmd_sync");
+  options.sequences = 3000;
+  options.findings_max = 3;
+  options.shrink = false;
+  const CheckResult result = check(options);
+  ASSERT_EQ(result.findings.size(), 3U);
+  for (std::size_t i = 1; i < result.findings.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      EXPECT_NE(result.findings[i].rule, result.findings[j].rule);
+    }
+  }
+  EXPECT_LT(result.sequences, 3000U) << "the third finding ends it";
+}
+
+TEST(CheckDriver, ARunGoesOnWhereAnotherStopped) {
+  CheckOptions options;
+  options.sequences = 400;
+  const CheckResult whole = check(options);
+  options.sequences = 150;
+  const CheckResult first = check(options);
+  options.first_sequence = 150;
+  options.sequences = 250;
+  const CheckResult second = check(options);
+  EXPECT_EQ(whole.calls, first.calls + second.calls);
+  EXPECT_EQ(whole.outcomes_judged, first.outcomes_judged + second.outcomes_judged);
+}
+
+TEST(CheckDriver, StopsWhenAskedTo) {
+  for (const std::string& driver : {std::string("builtin"), museum("none")}) {
+    CheckOptions options;
+    options.driver = driver;
+    options.seconds = 60;
+    u64 shown = 0;
+    options.progress = [&](const oracle::CheckProgress& now) {
+      ++shown;
+      EXPECT_GE(now.fraction_done, 0);
+      EXPECT_LE(now.fraction_done, 1);
+    };
+    options.stop = [&] { return shown > 0; };
+    const CheckResult result = check(options);
+    EXPECT_TRUE(result.stopped) << driver;
+    EXPECT_LT(result.seconds, 30);
+    EXPECT_GT(result.sequences, 0U);
+  }
+}
+
+TEST(CheckDriver, BadOptionsAreRefused) {
+  const auto refused = [](auto change, const char* why) {
+    CheckOptions options;
+    options.sequences = 1;
+    change(options);
+    const auto result = oracle::run_check(options);
+    ASSERT_FALSE(result.has_value()) << why;
+    EXPECT_EQ(result.error().code, ErrorCode::bad_input);
+    EXPECT_THAT(result.error().message, HasSubstr(why));
+  };
+  refused([](CheckOptions& o) { o.sequences = 0; }, "neither");
+  refused([](CheckOptions& o) { o.seconds = -1; }, "seconds");
+  refused([](CheckOptions& o) { o.operations_max = 0; }, "operations");
+  refused([](CheckOptions& o) { o.operations_max = 65; }, "operations");
+  refused([](CheckOptions& o) { o.findings_max = 0; }, "findings");
+  refused([](CheckOptions& o) { o.hang_seconds = 0; }, "hang");
+  refused([](CheckOptions& o) { o.driver.clear(); }, "driver");
+  refused([](CheckOptions& o) { o.driver = "/nowhere/driver.so"; }, "/nowhere/driver.so");
+  refused([](CheckOptions& o) { o.driver = std::string(IOMMUCHECK_TEST_PLUGINS) + "/no_entry.so"; },
+          "no_entry.so");
+}
+
+TEST(CheckDriver, AFolderThatCannotBeWrittenIsSaid) {
+  CheckOptions options;
+  options.driver = museum("unmap_no_tlbi");
+  options.sequences = 1000;
+  options.out_directory = "/proc/nowhere";
+  const auto result = oracle::run_check(options);
+  ASSERT_FALSE(result.has_value());
+  EXPECT_EQ(result.error().code, ErrorCode::environment);
+}
+
+}  // namespace
+}  // namespace iommucheck::test

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: MIT
+// The machines that a campaign draws: legal, of many kinds, each told in one line; and what is
+// found only on some of them. Review finding ("one fixed machine"), tests 3.1, users 2.
+#include "check/machine.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <set>
+
+#include "check/alone.h"
+#include "check/check.h"
+#include "report/finding_text.h"
+#include "spec/smmu/id_registers.h"
+#include "tests/check/lockstep_support.h"
+#include "trace/trace_file.h"
+
+namespace iommucheck::test {
+namespace {
+
+using oracle::CheckOptions;
+using oracle::Machine;
+using ::testing::HasSubstr;
+
+Machine machine_of(const std::string& text) {
+  auto machine = oracle::parse_machine(text);
+  if (!machine) throw std::runtime_error(machine.error().message);
+  return std::move(*machine);
+}
+
+oracle::CheckResult check(const CheckOptions& options) {
+  auto result = oracle::run_check(options);
+  if (!result) throw std::runtime_error(result.error().message);
+  return std::move(*result);
+}
+
+TEST(Machine, ItsTextSaysAllOfIt) {
+  EXPECT_EQ(oracle::machine_text(oracle::default_machine()), "default");
+  for (u64 seed = 0; seed < 300; ++seed) {
+    const Machine drawn = oracle::drawn_machine(seed);
+    const std::string text = oracle::machine_text(drawn);
+    const Machine again = machine_of(text);
+    EXPECT_EQ(again.caps, drawn.caps) << text;
+    EXPECT_EQ(again.cmdq_log2size, drawn.cmdq_log2size) << text;
+    EXPECT_EQ(oracle::machine_text(again), text);
+    EXPECT_FALSE(spec::unsupported_feature(drawn.caps)) << text;
+    EXPECT_EQ(spec::parse_capabilities(spec::make_id_registers(drawn.caps)), drawn.caps) << text;
+  }
+}
+
+// Review devices 5: a machine's version and features are what one manual allows together.
+TEST(Machine, EachIsOneThatTheArchitectureAllows) {
+  const auto expect_legal = [](const Machine& machine) {
+    for (const auto& one : spec::id_inconsistencies(spec::make_id_registers(machine.caps))) {
+      ADD_FAILURE() << oracle::machine_text(machine) << ": " << one.text << " (" << one.section
+                    << ")";
+    }
+  };
+  expect_legal(oracle::default_machine());
+  for (u64 seed = 0; seed < 2000; ++seed) expect_legal(oracle::drawn_machine(seed));
+}
+
+TEST(Machine, AllKindsAreDrawn) {
+  std::set<unsigned> oas, cmdqs, eventqs, minor, bbml, httu, sidsize, ssidsize, streams;
+  std::set<bool> cohacc, ril, ats, stalls, two_level_cds, two_level_streams, asid16, term;
+  u32 highest = 0;
+  for (u64 seed = 0; seed < 200; ++seed) {
+    const Machine m = oracle::drawn_machine(seed);
+    oas.insert(m.caps.oas_lg2);
+    cmdqs.insert(m.caps.cmdqs);
+    eventqs.insert(m.caps.eventqs);
+    minor.insert(m.caps.minor);
+    bbml.insert(m.caps.bbml);
+    httu.insert(m.caps.httu);
+    sidsize.insert(m.caps.sidsize);
+    ssidsize.insert(m.caps.ssidsize);
+    cohacc.insert(m.caps.cohacc);
+    ril.insert(m.caps.ril);
+    ats.insert(m.caps.ats);
+    stalls.insert(m.caps.stall_model == spec::StallModel::both);
+    two_level_cds.insert(m.caps.cd2l);
+    two_level_streams.insert(m.caps.two_level_stream_table);
+    asid16.insert(m.caps.asid16);
+    term.insert(m.caps.term_model);
+    for (const auto& device : m.devices) {
+      streams.insert(static_cast<unsigned>(device.stream_ids.size()));
+      EXPECT_EQ(device.group, spec::sva::DeviceSetup::alone);
+      for (const u32 sid : device.stream_ids) highest = std::max(highest, sid);
+      EXPECT_TRUE(m.caps.ats || !device.ats);
+      EXPECT_TRUE(m.caps.stall_model == spec::StallModel::both || !device.stall);
+    }
+  }
+  EXPECT_EQ(oas.size(), 6U);
+  EXPECT_EQ(*cmdqs.begin(), 3U);
+  EXPECT_EQ(*eventqs.begin(), 2U);
+  EXPECT_EQ(minor.size(), 4U);
+  EXPECT_EQ(bbml.size(), 3U);
+  EXPECT_EQ(httu.size(), 3U);
+  EXPECT_GE(sidsize.size(), 8U);
+  EXPECT_GE(ssidsize.size(), 8U);
+  EXPECT_EQ(streams.size(), 3U);
+  EXPECT_GT(highest, u32{1} << 18);
+  for (const auto& both :
+       {cohacc, ril, ats, stalls, two_level_cds, two_level_streams, asid16, term}) {
+    EXPECT_EQ(both.size(), 2U);
+  }
+}
+
+TEST(Machine, WhatCannotBeIsRefused) {
+  const std::pair<const char*, const char*> wrong[] = {
+      {"", "there is no ''"},
+      {"drawn", "drawn:SEED"},
+      {"drawn:x", "drawn:SEED"},
+      {"cohacc=2", "0 to 1"},
+      {"oas=33", "one of 32"},
+      {"wings=2", "there is no 'wings'"},
+      {"devices=1", "SID[+SID]"},
+      {"devices=1:30", "SID[+SID]"},
+      {"devices=1:3/1:3", "stands twice"},
+      {"devices=1:3:fast", "SID[+SID]"},
+      {"sidsize=4,devices=100:3", "sidsize"},
+      {"ats=0,devices=1:3:ats", "ats=0"},
+      {"stall=1,devices=1:3:stall", "stall=1"},
+      {"cmdq=99999999999999999999", "0 to 19"},
+      {"default,,", "there is no ''"},
+  };
+  for (const auto& [text, why] : wrong) {
+    const auto machine = oracle::parse_machine(text);
+    ASSERT_FALSE(machine.has_value()) << text;
+    EXPECT_EQ(machine.error().code, ErrorCode::bad_input);
+    EXPECT_THAT(machine.error().message, HasSubstr(why)) << text;
+  }
+  EXPECT_FALSE(oracle::MachinePlan::parse("drawn,oas=33", 1).has_value());
+  // Devices that nobody names follow the SMMU.
+  EXPECT_FALSE(machine_of("ats=0").devices[1].ats);
+}
+
+TEST(Machine, ACampaignTakesThemInTurn) {
+  const auto plan = *oracle::MachinePlan::parse("drawn,bbml=1", 5);
+  ASSERT_EQ(plan.machines().size(), 8U);
+  for (const Machine& machine : plan.machines()) EXPECT_EQ(machine.caps.bbml, 1U);
+  const u64 each = oracle::MachinePlan::sequences_each;
+  EXPECT_EQ(plan.index_of(0, 0), 0U);
+  EXPECT_EQ(plan.index_of(each, 0), 1U);
+  EXPECT_EQ(plan.index_of(8 * each, 0), 0U);
+  EXPECT_EQ(plan.index_of(each, 0b110), 3U) << "a refused one's turn is the next one's";
+  EXPECT_EQ(plan.index_of(7 * each, 0x80), 0U);
+  EXPECT_EQ(oracle::MachinePlan::parse("default", 5)->machines().size(), 1U);
+}
+
+TEST(Machine, TheBuiltinDriverHoldsOnEach) {
+  for (u64 seed = 0; seed < 24; ++seed) {
+    CheckOptions options;
+    options.machine = "drawn:" + std::to_string(seed);
+    options.seed = seed;
+    options.sequences = 150;
+    const auto result = check(options);
+    EXPECT_TRUE(result.findings.empty()) << oracle::machine_text(oracle::drawn_machine(seed))
+                                         << ": " << spec::rule_name(result.findings.front().rule)
+                                         << " " << headline(result.findings.front());
+    EXPECT_EQ(result.sequences, 150U);
+  }
+}
+
+TEST(Machine, TheBuiltinDriverHoldsWithGroups) {
+  CheckOptions options;
+  options.machine = "devices=1:0:group=1/2+3:5:ats:group=1/4:3:stall/9:8:group=7";
+  options.sequences = 300;
+  const auto result = check(options);
+  EXPECT_TRUE(result.findings.empty()) << headline(result.findings.front());
+  EXPECT_EQ(result.sequences, 300U);
+}
+
+/// The example says ENODEV where fetches are not coherent: there it is not run, and that is told.
+TEST(Machine, ADriverMayRefuseOne) {
+  CheckOptions options;
+  options.driver = example("simple_driver");
+  options.machine = "drawn";
+  options.sequences = 8 * oracle::MachinePlan::sequences_each;
+  options.seed = 3;
+  const auto result = check(options);
+  EXPECT_TRUE(result.findings.empty()) << headline(result.findings.front());
+  EXPECT_EQ(result.sequences, options.sequences);
+  ASSERT_EQ(result.machines.size(), 8U);
+  u64 refused = 0;
+  for (const auto& machine : result.machines) {
+    EXPECT_TRUE(machine_of(machine.text).caps.cohacc || machine.refused) << machine.text;
+    refused += machine.refused ? 1 : 0;
+  }
+  EXPECT_GT(refused, 0U);
+  options.machine = "cohacc=0";
+  const auto alone = oracle::run_check(options);
+  ASSERT_FALSE(alone.has_value());
+  EXPECT_EQ(alone.error().code, ErrorCode::bad_input);
+}
+
+TEST(Machine, TheTraceOfAFindingCarriesIt) {
+  const std::string folder = (std::filesystem::temp_directory_path() /
+                              ("iommucheck-machine-" + std::to_string(::getpid())))
+                                 .string();
+  CheckOptions options;
+  options.driver = museum("unmap_no_tlbi");
+  options.machine = "cohacc=0,oas=36,asid16=0,devices=0x33333:0";
+  const auto refused = oracle::run_check(options);
+  EXPECT_FALSE(refused.has_value()) << "0x33333 has more than 16 bits";
+  options.machine = "cohacc=0,oas=36,asid16=0,sidsize=20,devices=0x33333:0";
+  options.sequences = 2000;
+  options.out_directory = folder;
+  const auto result = check(options);
+  ASSERT_EQ(result.findings.size(), 1U);
+  const auto& found = result.findings.front();
+  EXPECT_EQ(found.machine, "cohacc=0,asid16=0,sidsize=20,oas=36,devices=0x33333:0");
+  const auto trace = trace::read_trace(found.trace_path);
+  ASSERT_TRUE(trace.has_value());
+  EXPECT_EQ(trace->header.about->at("machine"), found.machine);
+  const auto again = oracle::run_cases_of(found.trace_path, options);
+  ASSERT_TRUE(again.has_value()) << again.error().message;
+  ASSERT_TRUE(again->end.broken.has_value());
+  EXPECT_EQ(again->end.broken->rule, found.rule);
+  std::filesystem::remove_all(folder);
+}
+
+}  // namespace
+}  // namespace iommucheck::test

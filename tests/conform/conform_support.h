@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+// Devices that are broken in one way each: the specification as a device behind something that
+// forgets, lies or mixes up.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+
+#include "conform/dut/spec_device.h"
+
+namespace iommucheck::oracle {
+
+enum class Fault : u8 {
+  none,
+  forgets_tlbi,         ///< TLBI commands do nothing
+  forgets_range,        ///< TLBI by range does nothing
+  ignores_cfgi,         ///< CFGI commands do nothing
+  ignores_permission,   ///< writes are let through where reads are
+  wrong_event_type,     ///< F_TRANSLATION is recorded as F_ACCESS
+  wrong_event_address,  ///< InputAddr is the page, not the address
+  loses_events,         ///< EVENTQ_PROD never moves
+  repeats_events,       ///< each record comes twice (the second says another StreamID)
+  sync_is_early,        ///< CMDQ_CONS is CMDQ_PROD at once
+  wrong_cons,           ///< CMDQ_CONS is one too far
+  stuck_cons,           ///< CMDQ_CONS does not move
+  takes_illegal,        ///< illegal commands are ignored
+  refuses_legal,        ///< TLBI_NH_VAA raises CERROR_ILL
+  claims_16k,           ///< IDR5.GRAN16K is 1, and there is nothing behind it
+  claims_version,       ///< AIDR says SMMUv3.3, and IDR3 is 0
+  idr_writable,         ///< ID registers are read as written
+  wrong_address,        ///< every translation leads one page further
+  ignores_disable,      ///< with SMMUEN = 0 transactions are terminated
+  never_acknowledges,   ///< CR0ACK stays
+  waits_for_prod,       ///< after an error the queue goes on with CMDQ_PROD, not with GERRORN
+  loses_upper_half,     ///< a write of the upper half of a 64-bit register does nothing
+  spills_half,          ///< a write of a half clears the other one
+  reads_halves_as_0,    ///< halves of 64-bit registers read as 0
+  loses_hint,           ///< bit 62 of base registers is not stored
+  takes_guarded_cr2,    ///< CR2 is written while SMMUEN = 1
+  dies,                 ///< a third TLBI brings it down
+};
+
+class BrokenDevice final : public DeviceUnderTest {
+ public:
+  BrokenDevice(Fault fault, u64 seed);
+
+  [[nodiscard]] const DeviceIdentity& identity() const override { return identity_; }
+  Expected<void> reset() override;
+  void mmio_write(u32 offset, unsigned size, u64 value) override;
+  Ticket mmio_read(u32 offset, unsigned size) override;
+  void store(u64 pa, u64 value) override;
+  void fill(u64 pa, u64 words, u64 value) override { inner_.fill(pa, words, value); }
+  Ticket load(u64 pa) override;
+  Ticket dma(unsigned engine, u64 iova, bool write) override;
+  Expected<void> settle() override;
+  [[nodiscard]] u64 value(Ticket ticket) const override;
+  [[nodiscard]] DmaSeen seen(Ticket ticket) const override { return seen_.at(ticket); }
+
+ private:
+  Ticket answer(u64 value);
+  [[nodiscard]] bool in_queue(u64 pa) const;
+  [[nodiscard]] bool drops(u64 low, u64 high) const;
+
+  Fault fault_;
+  SpecDevice inner_;
+  DeviceIdentity identity_;
+  u64 cmdq_ = 0, cmdq_bytes_ = 0, eventq_ = 0, eventq_bytes_ = 0;
+  u64 prod_ = 0, cr0_ = 0;
+  std::optional<u64> held_gerrorn_;  // of waits_for_prod
+  u64 low_ = 0;                      // first word of the command that is being stored
+  unsigned tlbis_ = 0;
+  bool dead_ = false;
+  std::map<u32, u64> written_;
+  std::vector<u64> values_;
+  std::map<Ticket, DmaSeen> seen_;
+};
+
+}  // namespace iommucheck::oracle

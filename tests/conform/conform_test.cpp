@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: MIT
+// The judge of devices: the specification as a device passes; each device that is broken in one way
+// is found, by the name of the rule that it breaks.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "conform/case.h"
+#include "conform/cases/directed.h"
+#include "conform/conform.h"
+#include "conform/judge_case.h"
+#include "conform/runner.h"
+#include "tests/own_path.h"
+#include "tests/conform/conform_support.h"
+#include "trace/trace_file.h"
+
+namespace iommucheck::oracle {
+namespace {
+
+using spec::Rule;
+
+ConformOptions some(u64 cases, u64 seed = 7) {
+  ConformOptions options;
+  options.seed = seed;
+  options.seconds = 0;
+  options.cases = cases;
+  options.use_known = false;
+  return options;
+}
+
+std::string words(const ConformResult& result) {
+  std::string text;
+  for (const FoundDivergence& found : result.divergences) {
+    text += std::string(spec::rule_name(found.divergence.rule)) + ": " + found.divergence.kind +
+            " (" + found.divergence.text + ")\n";
+  }
+  return text;
+}
+
+RuleVerdict verdict(const ConformResult& result, Rule rule) {
+  for (const RuleCount& count : result.rules) {
+    if (count.rule == rule) return count.verdict;
+  }
+  return RuleVerdict::undetermined;
+}
+
+TEST(Conform, TheSpecificationAsADevicePasses) {
+  for (const u64 seed : {1U, 4U}) {
+    SpecDevice device(seed);
+    const auto result = run_conform(device, some(600, seed));
+    ASSERT_TRUE(result) << result.error().message;
+    EXPECT_TRUE(result->held()) << words(*result);
+    EXPECT_EQ(result->random, 600U);
+    EXPECT_GT(result->stale_allowed, 20U);  // it does use what it may still have cached
+    EXPECT_EQ(result->deaths, 0U);
+    for (const Rule rule :
+         {Rule::TLBI_TAGS, Rule::TLBI_RANGE, Rule::CFGI_SCOPE, Rule::S1_PERMISSION,
+          Rule::S1_ACCESS_FLAG, Rule::S1_DESCRIPTOR_VALID, Rule::TRANSLATION_RESULT, Rule::CD_TSZ,
+          Rule::STE_VALID, Rule::STE_ABORT, Rule::STE_BYPASS, Rule::EVENT_RECORD,
+          Rule::EVENT_OVERFLOW, Rule::DISABLED_PASSES, Rule::CMD_OPCODE, Rule::COMMAND_ERROR_STOPS,
+          Rule::STREAM_TABLE_FORMAT, Rule::L1STD_SPAN, Rule::ID_REGISTERS}) {
+      EXPECT_EQ(verdict(*result, rule), RuleVerdict::holds) << spec::rule_name(rule);
+    }
+    EXPECT_EQ(verdict(*result, Rule::STE_S2TG), RuleVerdict::not_claimed);
+    EXPECT_EQ(verdict(*result, Rule::S1_WALK_FETCH), RuleVerdict::not_exercised);
+  }
+}
+
+struct Twin {
+  Fault fault;
+  Rule rule;
+};
+
+class ConformTwin : public testing::TestWithParam<Twin> {};
+
+TEST_P(ConformTwin, IsFoundByItsRule) {
+  BrokenDevice device(GetParam().fault, 3);
+  const auto result = run_conform(device, some(40));
+  ASSERT_TRUE(result) << result.error().message;
+  EXPECT_FALSE(result->held());
+  const auto its = [](const FoundDivergence& found) {
+    return found.divergence.rule == GetParam().rule;
+  };
+  EXPECT_TRUE(std::ranges::any_of(result->divergences, its))
+      << "expected " << spec::rule_name(GetParam().rule) << ", found:\n"
+      << words(*result);
+  EXPECT_EQ(verdict(*result, GetParam().rule), RuleVerdict::broken);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, ConformTwin,
+                         testing::Values(Twin{Fault::forgets_tlbi, Rule::TLBI_TAGS},
+                                         Twin{Fault::forgets_range, Rule::TLBI_RANGE},
+                                         Twin{Fault::ignores_cfgi, Rule::CFGI_SCOPE},
+                                         Twin{Fault::ignores_permission, Rule::S1_PERMISSION},
+                                         Twin{Fault::wrong_event_type, Rule::S1_DESCRIPTOR_VALID},
+                                         Twin{Fault::wrong_event_address, Rule::EVENT_RECORD},
+                                         Twin{Fault::loses_events, Rule::EVENT_LOST},
+                                         Twin{Fault::repeats_events, Rule::EVENT_ONCE},
+                                         Twin{Fault::sync_is_early, Rule::TLBI_TAGS},
+                                         Twin{Fault::wrong_cons, Rule::REGISTER_READ},
+                                         Twin{Fault::stuck_cons, Rule::REGISTER_PROGRESS},
+                                         Twin{Fault::takes_illegal, Rule::CMD_NOT_IMPLEMENTED},
+                                         Twin{Fault::refuses_legal, Rule::COMMAND_LEGAL},
+                                         Twin{Fault::claims_16k, Rule::TRANSLATION_RESULT},
+                                         Twin{Fault::claims_version, Rule::ID_REGISTERS},
+                                         Twin{Fault::idr_writable, Rule::REGISTER_READ},
+                                         Twin{Fault::wrong_address, Rule::TRANSLATION_RESULT},
+                                         Twin{Fault::ignores_disable, Rule::DISABLED_PASSES},
+                                         Twin{Fault::never_acknowledges, Rule::REGISTER_PROGRESS},
+                                         Twin{Fault::waits_for_prod, Rule::REGISTER_PROGRESS},
+                                         Twin{Fault::loses_upper_half, Rule::REGISTER_READ},
+                                         Twin{Fault::spills_half, Rule::REGISTER_READ},
+                                         Twin{Fault::reads_halves_as_0, Rule::REGISTER_READ},
+                                         Twin{Fault::loses_hint, Rule::REGISTER_READ},
+                                         Twin{Fault::takes_guarded_cr2, Rule::REGISTER_READ},
+                                         Twin{Fault::dies, Rule::DEVICE_SURVIVES}),
+                         [](const testing::TestParamInfo<Twin>& twin) {
+                           return std::to_string(static_cast<int>(twin.param.fault)) +
+                                  std::string(spec::rule_name(twin.param.rule));
+                         });
+
+/// From v3.2 on guarded registers are read-only while they are in use: asked, and kept by the
+/// specification. Review devices 5.
+TEST(Conform, RegistersInUseAreReadOnlyFromVersion2On) {
+  spec::Capabilities caps = spec::parse_capabilities(spec_device_id());
+  caps.minor = 2;
+  caps.fwb = true;
+  SpecDevice device(5, spec::make_id_registers(caps));
+  const auto result = run_conform(device, some(60));
+  ASSERT_TRUE(result) << result.error().message;
+  EXPECT_TRUE(result->held()) << words(*result);
+  std::set<std::string> names;
+  for (const Case& one : directed_cases(device.identity())) names.insert(one.name);
+  EXPECT_TRUE(names.contains("registers: CMDQ_BASE is written while it is in use"));
+  const SpecDevice older(5);
+  names.clear();
+  for (const Case& one : directed_cases(older.identity())) names.insert(one.name);
+  EXPECT_FALSE(names.contains("registers: CMDQ_BASE is written while it is in use"));
+  EXPECT_TRUE(names.contains("registers: CR2 is written while it is in use"));
+}
+
+TEST(Conform, TheSameSeedGivesTheSameCases) {
+  const SpecDevice device(1);
+  for (u64 number = 0; number < 20; ++number) {
+    const Case one = random_case(device.identity(), 5, number);
+    EXPECT_EQ(one.steps, random_case(device.identity(), 5, number).steps);
+    EXPECT_NE(one.steps, random_case(device.identity(), 6, number).steps);
+  }
+}
+
+TEST(Conform, AFindingIsShortAndItsTraceShowsItAgain) {
+  const std::filesystem::path folder = test::own_path("conform");
+  std::filesystem::remove_all(folder);
+  BrokenDevice device(Fault::forgets_tlbi, 3);
+  ConformOptions options = some(30);
+  options.report = folder.string();
+  const auto result = run_conform(device, options);
+  ASSERT_TRUE(result) << result.error().message;
+  ASSERT_FALSE(result->divergences.empty());
+  // It shows in many ways; here as what it is, where that takes the fewest steps.
+  const auto length = [](const FoundDivergence& one) {
+    return one.divergence.rule == Rule::TLBI_TAGS ? one.steps.size() : ~std::size_t{0};
+  };
+  const FoundDivergence& found = *std::ranges::min_element(result->divergences, {}, length);
+  ASSERT_EQ(found.divergence.rule, Rule::TLBI_TAGS);
+  EXPECT_LE(found.steps.size(), 24U);
+  ASSERT_FALSE(found.trace_path.empty());
+
+  // On the device it is there again, and on one that is right it is not.
+  ConformOptions again = some(0);
+  again.replay = found.trace_path;
+  BrokenDevice same(Fault::forgets_tlbi, 3);
+  const auto replayed = run_conform(same, again);
+  ASSERT_TRUE(replayed) << replayed.error().message;
+  ASSERT_FALSE(replayed->divergences.empty());
+  EXPECT_TRUE(std::ranges::any_of(replayed->divergences, [&](const FoundDivergence& one) {
+    return one.divergence.same(found.divergence);
+  }));
+  SpecDevice right(3);
+  const auto passes = run_conform(right, again);
+  ASSERT_TRUE(passes) << passes.error().message;
+  EXPECT_TRUE(passes->divergences.empty()) << words(*passes);
+
+  // The file that was written makes the run pass; for a device that is right it has vanished.
+  ConformOptions known = some(30);
+  known.use_known = true;
+  known.known = options.report + "/spec-1.json";
+  BrokenDevice third(Fault::forgets_tlbi, 3);
+  const auto held = run_conform(third, known);
+  ASSERT_TRUE(held) << held.error().message;
+  EXPECT_TRUE(held->held()) << words(*held);
+  SpecDevice fourth(3);
+  const auto gone = run_conform(fourth, known);
+  ASSERT_TRUE(gone) << gone.error().message;
+  EXPECT_FALSE(gone->held());
+  EXPECT_FALSE(gone->vanished.empty());
+  std::filesystem::remove_all(folder);
+}
+
+TEST(Conform, KnownFilesSayWhatIsWrongWithThem) {
+  const std::string path = test::own_path("known.json");
+  const auto error_of = [&](const std::string& text) {
+    std::ofstream(path) << text;
+    const auto file = read_known(path);
+    return file ? std::string("read") : file.error().message;
+  };
+  EXPECT_NE(error_of("").find(path), std::string::npos);
+  EXPECT_NE(error_of("{\"device\": \"qemu\"}").find("'version'"), std::string::npos);
+  EXPECT_NE(error_of("{\"device\": \"q\", \"version\": \"1\", \"divergences\": [{\"id\": \"x\"}]}")
+                .find("'rule'"),
+            std::string::npos);
+  EXPECT_EQ(error_of("{\"device\": \"q\", \"version\": \"1\", \"divergences\": []}"), "read");
+  std::filesystem::remove(path);
+  EXPECT_FALSE(read_known(path));
+
+  SpecDevice device(1);
+  ConformOptions options = some(0);
+  options.use_known = true;
+  options.known = path;
+  std::ofstream(path) << "{\"device\": \"qemu\", \"version\": \"7.2\", \"divergences\": []}";
+  const auto result = run_conform(device, options);
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, ErrorCode::bad_input);
+}
+
+/// The access at `iova` in the trace of a case.
+std::size_t access_at(const trace::Trace& trace, u64 iova) {
+  for (std::size_t i = 0; i < trace.events.size(); ++i) {
+    const auto* dma = std::get_if<trace::Dma>(&trace.events[i].payload);
+    if (dma != nullptr && dma->iova == iova) return i;
+  }
+  return trace.events.size();
+}
+
+/// A record with a wrong type is that of the access with its address, though there is one to which
+/// anything may happen; what is found is found there, not where the record comes.
+TEST(Conform, ARecordGoesToTheAccessOfItsAddress) {
+  SpecDevice device(1);
+  CaseBuilder b(device.identity(), "attribution");
+  const u64 root = b.root(spec::Granule::g4k, 25);
+  b.map(root, 0x1000, b.data());
+  b.translate(0, root);
+  b.access(0x1000);
+  b.map(root, 0x1000, b.data(0x1000));  // no break before make
+  b.access(0x1004);
+  b.access(0x2000, true);
+  b.invalidate_all();
+  b.poll();
+  auto run = run_case(device, b.take());
+  ASSERT_TRUE(run);
+  CaseJudge judge(device.identity());
+  EXPECT_TRUE(judge.judge(run->trace).empty());
+  EXPECT_GT(judge.monitor().device_rules()->numbers().any, 0U);
+  for (trace::Event& event : run->trace.events) {
+    auto* record = std::get_if<trace::EventRecorded>(&event.payload);
+    if (record == nullptr || (*record->record)[2] != 0x2000) continue;
+    (*record->record)[0] ^= 0x10 ^ 0x13;  // F_PERMISSION
+  }
+  const std::vector<Divergence> found = judge.judge(run->trace);
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].rule, Rule::S1_DESCRIPTOR_VALID);
+  EXPECT_EQ(found[0].kind, "F_PERMISSION instead of F_TRANSLATION");
+  EXPECT_EQ(found[0].event, access_at(run->trace, 0x2000));
+}
+
+/// GBPA: ABORT reads as written and acts; attributes may be fixed, and read 0 then.
+TEST(Conform, GbpaIsJudgedByItsAbortBit) {
+  SpecDevice device(1);
+  CaseBuilder b(device.identity(), "gbpa");
+  b.write(spec::reg::gbpa, 0x1000 | spec::gbpa::abort | spec::gbpa::update);
+  for (unsigned i = 0; i < 8; ++i) b.read(spec::reg::gbpa);
+  b.access(b.data());
+  auto run = run_case(device, b.take());
+  ASSERT_TRUE(run);
+  const auto judged_with = [&](u64 keep, bool passes) {
+    trace::Trace trace = run->trace;
+    for (trace::Event& event : trace.events) {
+      auto* read = std::get_if<trace::MmioRead>(&event.payload);
+      if (read != nullptr && read->offset == spec::reg::gbpa) read->value &= keep;
+      auto* dma = std::get_if<trace::Dma>(&event.payload);
+      if (dma == nullptr || !passes) continue;
+      dma->result = trace::DmaResult::ok;
+      dma->pa = dma->iova;
+    }
+    CaseJudge judge(device.identity());
+    std::string rules;
+    for (const Divergence& one : judge.judge(trace)) {
+      rules += std::string(spec::rule_name(one.rule)) + " ";
+    }
+    return rules;
+  };
+  EXPECT_EQ(judged_with(~u64{0}, false), "");
+  EXPECT_EQ(judged_with(~u64{0x3000}, false), "");
+  EXPECT_EQ(judged_with(~u64{spec::gbpa::abort}, false), "REGISTER_READ ");
+  EXPECT_EQ(judged_with(~u64{0}, true), "DISABLED_PASSES ");
+  EXPECT_EQ(judged_with(0, true), "REGISTER_READ DISABLED_PASSES ");
+}
+
+/// "In finite time" is eight reads of CMDQ_CONS that show no progress: a full queue that is
+/// consumed command by command takes more, and waits for nothing.
+TEST(Conform, CommandsThatAreConsumedOneByOneMakeProgress) {
+  SpecDevice device(1);
+  CaseBuilder b(device.identity(), "slow");
+  for (unsigned i = 0; i < 6; ++i) b.command(spec::cmd_cfgi_all());
+  for (unsigned i = 0; i < 18; ++i) b.read(spec::reg::cmdq_cons);
+  auto run = run_case(device, b.take());
+  ASSERT_TRUE(run);
+  for (const bool moves : {true, false}) {
+    trace::Trace trace = run->trace;
+    u64 prod = 0;
+    u64 reads = 0;
+    for (trace::Event& event : trace.events) {
+      const auto* write = std::get_if<trace::MmioWrite>(&event.payload);
+      if (write != nullptr && write->offset == spec::reg::cmdq_prod) prod = write->value;
+      auto* read = std::get_if<trace::MmioRead>(&event.payload);
+      if (read == nullptr || read->offset != spec::reg::cmdq_cons || prod < 9) continue;
+      read->value = 3 + (moves ? ++reads / 3 : 0);
+    }
+    CaseJudge judge(device.identity());
+    const std::vector<Divergence> found = judge.judge(trace);
+    ASSERT_EQ(found.size(), moves ? 0U : 1U);
+    if (!moves) {
+      EXPECT_EQ(found[0].rule, Rule::REGISTER_PROGRESS);
+    }
+  }
+}
+
+/// The table of docs/conform.md is that of the file; each entry has its trace, and each trace an
+/// entry. IOMMUCHECK_UPDATE_DOCS=1 writes the table.
+TEST(Conform, DocumentHasTheKnownDivergences) {
+  const std::string root = IOMMUCHECK_SOURCE_DIR;
+  const auto file = read_known(root + "/data/known/qemu-7.2.json");
+  ASSERT_TRUE(file) << file.error().message;
+  EXPECT_GT(file->divergences.size(), 30U);
+  std::string table;
+  std::set<std::string> ids;
+  for (const KnownDivergence& known : file->divergences) {
+    EXPECT_TRUE(ids.insert(known.id).second) << known.id << " is there twice";
+    EXPECT_FALSE(known.section.empty() || known.why.empty() || known.correct.empty()) << known.id;
+    EXPECT_TRUE(std::filesystem::is_regular_file(file->trace_path(known))) << known.id;
+    table +=
+        "| `" + known.id + "` | " + known.rule + " | " + known.section + " | " + known.why + " |\n";
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(root + "/data/known/qemu-7.2")) {
+    EXPECT_TRUE(ids.contains(entry.path().stem().string())) << entry.path();
+  }
+  const std::string path = root + "/docs/conform.md";
+  std::stringstream read;
+  read << std::ifstream(path).rdbuf();
+  std::string text = read.str();
+  const std::string head = "| id | rule | manual | what QEMU does |\n|---|---|---|---|\n";
+  const std::size_t begin = text.find(head);
+  ASSERT_NE(begin, std::string::npos);
+  const std::size_t first = begin + head.size();
+  const std::size_t end = std::min(text.find("\n\n", first), text.size()) + 1;
+  if (std::getenv("IOMMUCHECK_UPDATE_DOCS") != nullptr) {
+    text.replace(first, end - first, table);
+    std::ofstream(path) << text;
+    return;
+  }
+  EXPECT_EQ(text.substr(first, end - first), table)
+      << "IOMMUCHECK_UPDATE_DOCS=1 and this test write it";
+}
+
+TEST(Conform, ADeviceThatDoesNotExist) {
+  EXPECT_EQ(open_device("nothing", 1).error().code, ErrorCode::bad_input);
+  const auto missing = open_device("qemu:/nowhere/qemu-system-aarch64", 1);
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().code, ErrorCode::environment);
+  EXPECT_NE(missing.error().message.find("apt-get install"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace iommucheck::oracle

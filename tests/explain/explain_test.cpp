@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+// explain: for each broken driver the picture at the first finding marks the word of memory that is
+// wrong, or that a cache holds otherwise; for a right driver it marks nothing.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "check/check.h"
+#include "explain/explain_trace.h"
+#include "tests/check/lockstep_support.h"
+#include "trace/trace_file.h"
+
+namespace iommucheck::test {
+namespace {
+
+using oracle::ExplainTrace;
+using ::testing::ContainsRegex;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class Folder {
+ public:
+  Folder()
+      : path_(std::filesystem::temp_directory_path() /
+              ("iommucheck-explain-" + std::to_string(::getpid()))) {
+    std::filesystem::create_directories(path_);
+  }
+  ~Folder() { std::filesystem::remove_all(path_); }
+  [[nodiscard]] std::string path() const { return path_.string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+std::string explain(const ExplainTrace& what) {
+  auto text = oracle::explain_trace(what);
+  if (!text) throw std::runtime_error(text.error().message);
+  return *text;
+}
+
+/// The trace of the first finding of a museum driver.
+std::string trace_of(const std::string& twin, const Folder& folder) {
+  oracle::CheckOptions options;
+  options.driver = museum(twin);
+  options.seed = 1;
+  options.sequences = 20'000;
+  options.out_directory = folder.path();
+  auto result = oracle::run_check(options);
+  if (!result) throw std::runtime_error(result.error().message);
+  return result->findings.empty() ? std::string() : result->findings.front().trace_path;
+}
+
+struct Wrong {
+  const char* twin;
+  const char* mark;  ///< regular expression of the remark beside the wrong word
+};
+
+class ExplainTwin : public ::testing::TestWithParam<Wrong> {};
+
+TEST_P(ExplainTwin, MarksTheWrongWord) {
+  const Folder folder;
+  const std::string trace = trace_of(GetParam().twin, folder);
+  ASSERT_FALSE(trace.empty());
+  const std::string text = explain({.trace = trace, .line = {}, .access = {}});
+  EXPECT_THAT(text, HasSubstr("broken: "));
+  EXPECT_THAT(text, ContainsRegex(GetParam().mark));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Museum, ExplainTwin,
+    ::testing::Values(
+        Wrong{"asid_reused_without_tlbi", "<-- .*(may be walked as a table|TLB may hold)"},
+        Wrong{"cd_valid_first", "<-- (may still be seen as|a configuration cache may hold)"},
+        Wrong{"cfgi_cd_forgotten_at_unbind", "<-- a configuration cache may hold"},
+        Wrong{"map_failure_not_unrolled", "<-- promised: .*a fault"},
+        Wrong{"no_cmd_sync", "<-- .*(TLB may hold|a cached translation)"},
+        Wrong{"pasid_freed_with_atc", "<-- an ATC entry"},
+        Wrong{"table_freed_before_invalidation",
+              "<-- (may still be seen as|.*walk cache may hold|.*a cached table descriptor)"},
+        Wrong{"tlbi_before_cfgi_cd", "<-- .*(may be walked as a table|TLB may hold)"},
+        Wrong{"tlbi_wrong_asid", "<-- .*(TLB may hold|a cached translation)"},
+        Wrong{"unmap_no_tlbi", "<-- .*(TLB may hold|a cached translation)"}),
+    [](const auto& info) { return std::string(info.param.twin); });
+
+/// A driver that is right, at the end of a case: nothing is marked.
+TEST(Explain, OfARightDriverMarksNothing) {
+  const Folder folder;
+  const std::string trace = trace_of("unmap_no_tlbi", folder);
+  ASSERT_FALSE(trace.empty());
+  // The line of the call's map: everything before the unmap is right.
+  std::ifstream file(trace);
+  u64 number = 0;
+  u64 mapped = 0;
+  for (std::string line; std::getline(file, line);) {
+    ++number;
+    if (line.find("\"Return\"") != std::string::npos) mapped = number;
+    if (line.find("unmap") != std::string::npos && line.find("\"Call\"") != std::string::npos)
+      break;
+  }
+  ASSERT_GT(mapped, 1U);
+  const std::string text = explain({.trace = trace, .line = mapped, .access = {}});
+  EXPECT_THAT(text, Not(HasSubstr("<-- promised")));
+  EXPECT_THAT(text, Not(HasSubstr("broken: ")));
+  EXPECT_THAT(text, HasSubstr("STE at 0x"));
+}
+
+TEST(Explain, OfAnAccessSaysWhatItMayMeetAndWhatWasPromised) {
+  const Folder folder;
+  const std::string trace = trace_of("unmap_no_tlbi", folder);
+  ASSERT_FALSE(trace.empty());
+  const std::string text =
+      explain({.trace = trace,
+               .line = {},
+               .access = oracle::ExplainedAccess{.sid = 1, .pasid = {}, .va = 0}});
+  EXPECT_THAT(text, HasSubstr("an access of stream 0x1 at 0x0 may meet"));
+  EXPECT_THAT(text, HasSubstr("promised: "));
+}
+
+TEST(Explain, OfALineThatIsNotThereIsAnError) {
+  const Folder folder;
+  const std::string trace = trace_of("unmap_no_tlbi", folder);
+  const auto text = oracle::explain_trace({.trace = trace, .line = 10'000'000, .access = {}});
+  ASSERT_FALSE(text.has_value());
+  EXPECT_EQ(text.error().code, ErrorCode::bad_input);
+  EXPECT_THAT(text.error().message, HasSubstr("there is no line 10000000"));
+}
+
+}  // namespace
+}  // namespace iommucheck::test

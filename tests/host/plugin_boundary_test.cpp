@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+// Arguments, results and stores that make no sense are the driver's fault: a finding, and the
+// checker lives on.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "check/check.h"
+#include "report/finding_text.h"
+
+namespace iommucheck::oracle {
+namespace {
+
+using spec::Rule;
+using ::testing::HasSubstr;
+
+struct Nonsense {
+  const char* fault;
+  Rule rule;
+  const char* headline;
+};
+
+class PluginBoundary : public ::testing::TestWithParam<Nonsense> {};
+
+TEST_P(PluginBoundary, IsAFinding) {
+  const Nonsense& nonsense = GetParam();
+  CheckOptions options;
+  options.driver = std::string(IOMMUCHECK_TEST_PLUGINS) + "/faulty_" + nonsense.fault + ".so";
+  options.sequences = 100;
+  options.hang_seconds = 10;
+  options.shrink = false;
+  const auto result = run_check(options);
+  ASSERT_TRUE(result.has_value()) << result.error().message;
+  ASSERT_EQ(result->findings.size(), 1U);
+  EXPECT_EQ(result->findings.front().rule, nonsense.rule) << headline(result->findings.front());
+  EXPECT_THAT(headline(result->findings.front()), HasSubstr(nonsense.headline));
+}
+
+constexpr const char* not_given = "not in memory that table_alloc gave";
+constexpr const char* no_block = "no block that table_alloc gave";
+constexpr const char* no_size = "has to be a power of two, 4096 at least";
+constexpr const char* dies = "the driver ";  // a signal, or a sanitizer's exit
+
+INSTANTIATE_TEST_SUITE_P(
+    All, PluginBoundary,
+    ::testing::Values(
+        Nonsense{"store_unaligned", Rule::CRASH_NEVER, "not aligned to 8 bytes"},
+        Nonsense{"store_outside", Rule::CRASH_NEVER, not_given},
+        Nonsense{"store_freed", Rule::CRASH_NEVER, not_given},
+        Nonsense{"fill_huge", Rule::CRASH_NEVER, not_given},
+        Nonsense{"exchange_outside", Rule::CRASH_NEVER, not_given},
+        Nonsense{"clean_huge", Rule::CRASH_NEVER, not_given},
+        Nonsense{"alloc_zero", Rule::CRASH_NEVER, no_size},
+        Nonsense{"alloc_huge", Rule::CRASH_NEVER, no_size},
+        Nonsense{"free_twice", Rule::CRASH_NEVER, no_block},
+        Nonsense{"free_part", Rule::CRASH_NEVER, no_block},
+        Nonsense{"free_nowhere", Rule::CRASH_NEVER, no_block},
+        Nonsense{"arena_align", Rule::CRASH_NEVER, "has to be a power of two up to 4096"},
+        Nonsense{"arena_overflow", Rule::CRASH_NEVER, dies},
+        Nonsense{"window_write", Rule::CRASH_NEVER, dies},
+        Nonsense{"window_beyond", Rule::CRASH_NEVER, dies},
+        Nonsense{"scan_window_beyond", Rule::CRASH_NEVER, dies},
+        Nonsense{"scan_store_freed", Rule::CRASH_NEVER, "has not got (any more)"},
+        Nonsense{"register_beyond", Rule::CRASH_NEVER, "beyond the SMMU's two pages"},
+        Nonsense{"register_unaligned", Rule::REGISTER_WIDTH, "CR1 is written at 0x29"},
+        Nonsense{"result_bytes", Rule::RESULT_EXACT, "value 0xffffffffffffffff"},
+        Nonsense{"result_error", Rule::RESULT_EXACT, "returned -12345"},
+        Nonsense{"handle_zero", Rule::RESULT_EXACT, "domain_alloc"},
+        Nonsense{"handle_again", Rule::RESULT_EXACT, "domain_alloc"},
+        Nonsense{"info", Rule::RESULT_EXACT, "domain_alloc"}),
+    [](const auto& test) { return std::string(test.param.fault); });
+
+}  // namespace
+}  // namespace iommucheck::oracle

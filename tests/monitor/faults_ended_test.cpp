@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+// Faults that wait for an answer end where the device, or the PASID, goes. INTERFACE "Faults". Our
+// driver, once with an event queue that it can see, and once with one that seems empty to it.
+#include <gtest/gtest.h>
+
+#include "host/driver_host.h"
+#include "impl/driver.h"
+#include "report/finding_text.h"
+
+namespace iommucheck::oracle {
+namespace {
+
+using spec::sva::Call;
+using spec::sva::CallKind;
+
+/// What stands between the driver and its platform. A driver has no place for it.
+struct Blindness {
+  iommucheck_platform platform{};
+  uint32_t (*read32)(void* ctx, uint64_t offset) = nullptr;
+  bool on = false;
+};
+Blindness& blindness() {
+  static Blindness state;
+  return state;
+}
+
+iommucheck_driver driver_that_may_be_blind() {
+  iommucheck_driver driver = *impl::builtin_driver();
+  driver.init = [](const iommucheck_platform* platform, const iommucheck_config* config,
+                   void** state) {
+    Blindness& blind = blindness();
+    blind.platform = *platform;
+    blind.read32 = platform->mmio_read32;
+    blind.platform.mmio_read32 = [](void* ctx, uint64_t offset) -> uint32_t {
+      const bool hidden = blindness().on && offset == spec::reg::eventq_prod;
+      return hidden ? 0 : blindness().read32(ctx, offset);  // as it was: nothing was consumed
+    };
+    return impl::builtin_driver()->init(&blind.platform, config, state);
+  };
+  return driver;
+}
+
+oracle::Setup two_devices() {
+  oracle::Setup setup;
+  setup.id = default_id_registers();
+  setup.window_bytes = u64{16} << 20;
+  for (const u32 sid : {1U, 2U}) {
+    setup.devices.push_back({.stream_ids = {sid}, .ssid_bits = 5, .stall = true});
+  }
+  return setup;
+}
+
+/// Device 1 is bound at PASID 1 of the domain that it shares with device 0, which faults there.
+class FaultsEnded : public testing::TestWithParam<bool> {
+ protected:
+  FaultsEnded()
+      : driver(driver_that_may_be_blind()), monitor(two_devices()), host(driver, monitor) {
+    blindness().on = false;
+    EXPECT_EQ(host.boot(), "");
+    domain = ok({.kind = CallKind::domain_alloc, .domain_kind = 1});
+    for (const u32 device : {0U, 1U}) {
+      ok({.kind = CallKind::attach, .domain = domain, .device = device});
+      ok({.kind = CallKind::sva_device_init,
+          .device = device,
+          .features = spec::sva::feature_iopf,
+          .min_pasid = 1});
+    }
+    mm = host.processes().create();
+    EXPECT_EQ(ok({.kind = CallKind::bind_device, .device = 1, .mm = mm}), 1U);
+    spec::FirstChoice first;
+    monitor.device_access({.sid = 1, .ssid = 1, .ssv = true, .va = 0x1000}, first);
+    EXPECT_TRUE(monitor.smmu().has_stall(1, 1, true));
+    EXPECT_TRUE(monitor.findings().empty());
+    blindness().on = GetParam();
+  }
+  ~FaultsEnded() override { blindness().on = false; }
+
+  u64 ok(const Call& call) {
+    const spec::sva::Observed observed = host.call(call);
+    EXPECT_EQ(observed.status, spec::sva::Status::ok) << spec::sva::call_text(call);
+    return observed.value;
+  }
+  void judge() {
+    if (!GetParam()) {
+      EXPECT_TRUE(monitor.findings().empty()) << one_line(monitor.findings().front());
+      EXPECT_FALSE(monitor.smmu().has_stall(1, 1, true));
+      return;
+    }
+    ASSERT_FALSE(monitor.findings().empty());
+    EXPECT_EQ(monitor.findings()[0].rule, spec::Rule::FAULT_ENDED)
+        << one_line(monitor.findings()[0]);
+  }
+
+  iommucheck_driver driver;
+  Monitor monitor;
+  DriverHost host;
+  u64 domain = 0;
+  u64 mm = 0;
+};
+
+TEST_P(FaultsEnded, AtDetach) {
+  ok({.kind = CallKind::detach, .domain = domain, .device = 0});
+  judge();
+}
+
+TEST_P(FaultsEnded, AtRemoval) {
+  host.remove(0);
+  judge();
+}
+
+TEST_P(FaultsEnded, WhereTheDeviceMovesToAnotherDomain) {
+  const u64 other = ok({.kind = CallKind::domain_alloc, .domain_kind = 1});
+  ok({.kind = CallKind::attach, .domain = other, .device = 0});
+  judge();
+}
+
+TEST_P(FaultsEnded, AtUnbindOfAnotherDeviceOfTheDomain) {
+  ok({.kind = CallKind::unbind_device, .device = 1, .pasid = 1});
+  judge();
+}
+
+INSTANTIATE_TEST_SUITE_P(SeenAndNotSeen, FaultsEnded, testing::Bool(),
+                         [](const auto& info) { return info.param ? "blind" : "seeing"; });
+
+}  // namespace
+}  // namespace iommucheck::oracle

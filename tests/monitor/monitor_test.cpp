@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: MIT
+// The monitor by its own functions: when windows end, what stalls, what processes and handlers
+// owe, what a driver says that it holds.
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "tests/monitor/monitored_driver_support.h"
+
+namespace iommucheck::oracle {
+namespace {
+
+using spec::Rule;
+using spec::sva::Call;
+using spec::sva::CallKind;
+using spec::sva::Status;
+
+constexpr AgentId cpu = AgentId::cpu0;
+
+class MonitorTest : public MonitoredDriver {
+ protected:
+  MonitorTest() { domain = paging(); }
+  void nothing_is_found() {
+    for (const Finding& finding : monitor.findings()) ADD_FAILURE() << one_line(finding);
+  }
+  u64 domain = 0;
+};
+
+// ---- windows ------------------------------------------------------------------------------------
+
+/// What a call did before it waits is its own doing, whatever is promised after it.
+TEST_F(MonitorTest, AWindowEndsWhereACallWaits) {
+  attach(domain, 0);
+  map(domain, page, p1);
+  const u64 here = leaf(domain, page);
+  monitor.call_begins({.kind = CallKind::pasid_alloc, .min_pasid = 1, .max_pasid = 0});
+  plant(here + 8, word(here));
+  monitor.barrier(cpu);
+  nothing_is_found();
+  monitor.call_waits();
+  EXPECT_TRUE(tells("device 0) at 0x2000", Rule::PROMISE_UNDISTURBED));
+}
+
+/// Freed memory holds nothing that is known: what it led to is compared before.
+TEST_F(MonitorTest, AWindowEndsWhereMemoryIsFreed) {
+  attach(domain, 0);
+  map(domain, page, p1);
+  uint64_t block = 0;
+  ASSERT_NE(platform->table_alloc(platform->ctx, page, &block), nullptr);
+  plant(leaf(domain, page) + 8, word(leaf(domain, page)));
+  monitor.barrier(cpu);
+  nothing_is_found();
+  platform->table_free(platform->ctx, block, page);
+  EXPECT_TRUE(tells("device 0) at 0x2000"));
+}
+
+// ---- the platform -------------------------------------------------------------------------------
+
+TEST_F(MonitorTest, CompareExchangeAnswersWhatWasThere) {
+  uint64_t pa = 0;
+  ASSERT_NE(platform->table_alloc(platform->ctx, page, &pa), nullptr);
+  platform->store64(platform->ctx, pa, 3);
+  EXPECT_EQ(platform->compare_exchange64(platform->ctx, pa, 3, 5), 3U);
+  EXPECT_EQ(platform->load64(platform->ctx, pa), 5U);
+  EXPECT_EQ(platform->compare_exchange64(platform->ctx, pa, 3, 7), 5U);
+  EXPECT_EQ(platform->load64(platform->ctx, pa), 5U);
+  nothing_is_found();
+}
+
+/// A thousand waits in which nothing moves are no time-out of the SMMU's, and are told once.
+TEST_F(MonitorTest, WaitsWithoutEndAreTold) {
+  int waits = 0;
+  while (platform->wait(platform->ctx, 0, 1000) == 0 && waits < 5000) ++waits;
+  EXPECT_EQ(waits, 1000);
+  EXPECT_TRUE(tells("waits without end", Rule::HANG_RETURNS));
+  EXPECT_EQ(platform->wait(platform->ctx, 0, 1000), 1);
+  EXPECT_EQ(monitor.findings().size(), 1U);
+}
+
+// ---- what is held -------------------------------------------------------------------------------
+
+TEST_F(MonitorTest, EachThingThatADriverHoldsIsCompared) {
+  using Held = trace::Held;
+  const Held right{.domains = 1};
+  monitor.driver_holds(right);
+  nothing_is_found();
+  const std::pair<u32 Held::*, const char*> counts[] = {{&Held::domains, "holds 2 domains"},
+                                                        {&Held::io_mms, "holds 1 private io_mm"},
+                                                        {&Held::pasids, "holds 1 PASIDs"},
+                                                        {&Held::bonds, "holds 1 bonds"}};
+  for (const auto& [member, text] : counts) {
+    Held wrong = right;
+    ++(wrong.*member);
+    monitor.driver_holds(wrong);
+    EXPECT_EQ(monitor.findings().size(), 1U) << text;
+    EXPECT_TRUE(tells(text, Rule::LEAK_NOTHING));
+    monitor.clear_findings();
+  }
+}
+
+// ---- pages --------------------------------------------------------------------------------------
+
+/// A page is reached by an entry that begins long before it.
+TEST_F(MonitorTest, APageInTheMiddleOfABlockIsReached) {
+  attach(domain, 0);
+  map(domain, page, p1);
+  monitor.page_released(trace::environment_agent, p2, page);
+  nothing_is_found();
+  const u64 attributes = word(leaf(domain, page)) & ~u64{0xfffffffff003};
+  plant(table(domain, page) + 8, p1 | attributes | 1);  // 2 MiB
+  monitor.barrier(cpu);
+  monitor.page_released(trace::environment_agent, p2, page);
+  EXPECT_TRUE(tells("the page at 0x100010000 is given back", Rule::PAGE_REUSE));
+  monitor.clear_findings();
+  monitor.page_released(trace::environment_agent, p1 + (2 << 20), page);
+  nothing_is_found();
+}
+
+// ---- what devices were seen to do ---------------------------------------------------------------
+
+TEST_F(MonitorTest, WhatReadsAndWritesNeedsBothRights) {
+  attach(domain, 0);
+  map(domain, page, p1, spec::sva::prot_read);
+  map(domain, 2 * page, p2);
+  const auto seen = [&](u64 iova, u64 pa) {
+    monitor.observe_access({.sid = 1,
+                            .iova = iova,
+                            .direction = trace::Direction::read_write,
+                            .result = trace::DmaResult::ok,
+                            .pa = pa});
+  };
+  seen(2 * page, p2);
+  nothing_is_found();
+  seen(page, p1);
+  EXPECT_TRUE(tells("at 0x1000", Rule::DEVICE_OUTCOME));
+}
+
+// ---- PASIDs, processes, handlers ----------------------------------------------------------------
+
+class MonitorOfPasids : public MonitorTest {
+ protected:
+  static constexpr u64 drvdata = 0x77;
+  MonitorOfPasids() {
+    attach(domain, 0);
+    ok({.kind = CallKind::sva_device_init,
+        .device = 0,
+        .features = spec::sva::feature_iopf,
+        .min_pasid = 1,
+        .max_pasid = 8,
+        .has_mm_exit = true});
+    mm = host.processes().create();
+    pasid = static_cast<u32>(
+        ok({.kind = CallKind::bind_device, .device = 0, .mm = mm, .drvdata = drvdata}));
+  }
+  [[nodiscard]] spec::Access access_at(u64 va) const {
+    return {.sid = 1, .ssid = pasid, .ssv = true, .va = va};
+  }
+  u64 mm = 0;
+  u32 pasid = 0;
+};
+
+TEST_F(MonitorOfPasids, AnAccessThatHasToWaitIsNotTerminated) {
+  const auto seen = [&](trace::DmaResult result) {
+    monitor.observe_access({.sid = 1,
+                            .ssid = trace::substream(pasid),
+                            .iova = page,
+                            .direction = trace::Direction::read,
+                            .result = result});
+  };
+  seen(trace::DmaResult::stall);
+  nothing_is_found();
+  seen(trace::DmaResult::abort);
+  EXPECT_TRUE(tells("was seen as abort", Rule::DEVICE_OUTCOME));
+}
+
+/// IHI 0070 7.2.1: a stalled access whose record finds no room waits for some; nothing is lost.
+TEST_F(MonitorOfPasids, AStallWaitsForRoomInTheEventQueue) {
+  spec::FirstChoice first;
+  const spec::Access aborted{.sid = 1, .va = far_away};
+  for (unsigned i = 0; i < 1000 && monitor.smmu().event_slots() != 0; ++i) {
+    monitor.device_access(aborted, first);
+  }
+  ASSERT_EQ(monitor.smmu().event_slots(), 0U);
+  EXPECT_FALSE(monitor.device_access(access_at(page), first));
+  EXPECT_FALSE(monitor.smmu().has_stall(1, pasid, true));
+  host.irq(IOMMUCHECK_IRQ_EVENTQ);
+  ASSERT_NE(monitor.smmu().event_slots(), 0U);
+  monitor.device_access(aborted, first);
+  EXPECT_TRUE(monitor.smmu().has_stall(1, pasid, true));
+  nothing_is_found();
+}
+
+TEST_F(MonitorOfPasids, MmExitHasTheWordOfTheBind) {
+  monitor.release_begins(mm);
+  monitor.handler_called(0, pasid, drvdata);
+  nothing_is_found();
+}
+
+TEST_F(MonitorOfPasids, MmExitWithAnotherWordIsFound) {
+  monitor.release_begins(mm);
+  monitor.handler_called(0, pasid, drvdata + 1);
+  EXPECT_TRUE(tells("with drvdata 120 instead of 119", Rule::EXIT_HANDLERS));
+}
+
+TEST_F(MonitorOfPasids, AReleaseThatLeavesAHandlerRunningIsFound) {
+  monitor.release_begins(mm);
+  monitor.handler_called(0, pasid, drvdata);
+  monitor.release_ends(false);
+  EXPECT_TRUE(tells("Release returned while mm_exit runs", Rule::EXIT_WAITS));
+}
+
+// ---- what is fed --------------------------------------------------------------------------------
+
+class MonitorFed : public MonitorTest {
+ protected:
+  void feed(trace::Payload payload, AgentId by = cpu) {
+    monitor.feed({.agent = by, .payload = std::move(payload)});
+  }
+  void queue(bool stuck) { feed(trace::StuckQueue{.stuck = stuck}, trace::environment_agent); }
+};
+
+TEST_F(MonitorFed, ATimeOutIsRightThoughTheQueueMovesAgain) {
+  attach(domain, 0);
+  ok({.kind = CallKind::sva_device_init, .device = 0, .min_pasid = 1, .max_pasid = 8});
+  const trace::Call shutdown{.id = trace::CallId{1},
+                             .call = trace::calls::SvaDeviceShutdown{.device = trace::DeviceId{0}}};
+  const trace::Return timed_out{.id = trace::CallId{1}, .status = trace::Status::etimedout};
+  feed(shutdown);
+  feed(timed_out);
+  EXPECT_TRUE(tells("ETIMEDOUT", Rule::RESULT_EXACT));
+  monitor.clear_findings();
+  feed(shutdown);
+  queue(true);
+  queue(false);
+  feed(timed_out);
+  nothing_is_found();
+}
+
+TEST_F(MonitorFed, ACallThatCannotBeJudgedIsUndetermined) {
+  feed(trace::Call{.id = trace::CallId{1},
+                   .call = trace::calls::DomainAlloc{.kind = trace::DomainKind::nested}});
+  ASSERT_EQ(monitor.undetermined().size(), 1U);
+  EXPECT_EQ(monitor.undetermined()[0].missing,
+            "the caller may not make the call: this kind of domain is not built");
+  feed(trace::Return{.id = trace::CallId{1}, .status = trace::Status::eio});
+  nothing_is_found();
+}
+
+}  // namespace
+}  // namespace iommucheck::oracle
