@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "spec/smmu/command.h"
 #include "tests/monitor/monitored_driver_support.h"
 
 namespace iommucheck::oracle {
@@ -133,6 +134,86 @@ TEST_F(MonitorTest, WhatReadsAndWritesNeedsBothRights) {
   nothing_is_found();
   seen(page, p1);
   EXPECT_TRUE(tells("at 0x1000", Rule::DEVICE_OUTCOME));
+}
+
+// ---- devices' own caches ------------------------------------------------------------------------
+
+oracle::Setup with_ats() {
+  oracle::Setup setup = three_devices();
+  setup.devices[1].ats = true;
+  return setup;
+}
+
+/// A driver whose ATC invalidations become TLB invalidations while `forgets_` says so.
+class MonitorOfAtcs : public testing::Test {
+ protected:
+  MonitorOfAtcs() : monitor_(with_ats()), host_(forgetful(), monitor_) {
+    forgets_ = false;
+    its_monitor_ = &monitor_;
+    EXPECT_EQ(host_.boot(), "");
+  }
+  static const iommucheck_driver& forgetful() {
+    static iommucheck_driver driver = *impl::builtin_driver();
+    driver.init = [](const iommucheck_platform* its, const iommucheck_config* config,
+                     void** self) -> int {
+      platform_ = *its;
+      store_ = its->store64;
+      platform_.store64 = [](void* ctx, uint64_t pa, uint64_t value) {
+        const bool slot = its_monitor_->smmu().is_command_slot(pa);
+        if (slot && pa % 16 == 0) {
+          drops_ = forgets_ && (value & 0xff) == static_cast<u64>(spec::Opcode::atc_inv);
+          if (drops_) value = static_cast<u64>(spec::Opcode::tlbi_nsnh_all);
+        } else if (slot && drops_) {
+          value = 0;
+        }
+        store_(ctx, pa, value);
+      };
+      return impl::builtin_driver()->init(&platform_, config, self);
+    };
+    return driver;
+  }
+  void ok(const Call& call, u64* value = nullptr) {
+    const spec::sva::Observed observed = host_.call(call);
+    ASSERT_EQ(observed.status, Status::ok) << spec::sva::call_text(call);
+    if (value != nullptr) *value = observed.value;
+  }
+  /// Attached, mapped, detached.
+  void move() {
+    u64 domain = 0;
+    ok({.kind = CallKind::domain_alloc, .domain_kind = 1}, &domain);
+    ok({.kind = CallKind::attach, .domain = domain, .device = 1});
+    ok({.kind = CallKind::map,
+        .domain = domain,
+        .iova = 0x1000,
+        .pa = u64{1} << 32,
+        .size = 0x1000,
+        .prot = spec::sva::prot_read});
+    ok({.kind = CallKind::detach, .domain = domain, .device = 1});
+  }
+
+  static inline iommucheck_platform platform_;
+  static inline void (*store_)(void*, uint64_t, uint64_t) = nullptr;
+  static inline Monitor* its_monitor_ = nullptr;
+  static inline bool forgets_ = false;
+  static inline bool drops_ = false;
+  Monitor monitor_;
+  DriverHost host_;
+};
+
+TEST_F(MonitorOfAtcs, WhatADriverInvalidatesHolds) {
+  move();
+  for (const Finding& finding : monitor_.findings()) ADD_FAILURE() << one_line(finding);
+}
+
+/// What a device holds itself outlives its stream's configuration.
+TEST_F(MonitorOfAtcs, WhatADeviceHoldsAfterItsDetachIsFound) {
+  forgets_ = true;
+  move();
+  ASSERT_FALSE(monitor_.findings().empty());
+  EXPECT_EQ(monitor_.findings()[0].rule, Rule::PAGE_REUSE) << one_line(monitor_.findings()[0]);
+  EXPECT_NE(one_line(monitor_.findings()[0]).find("at 0x1000 may reach 0x100000000"),
+            std::string::npos)
+      << one_line(monitor_.findings()[0]);
 }
 
 // ---- PASIDs, processes, handlers ----------------------------------------------------------------

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// Sentences of findings: what is said, and what is left out where it says nothing.
+#include "report/finding_text.h"
+
+#include <gtest/gtest.h>
+
+#include "spec/sva/call.h"
+
+namespace iommucheck::oracle {
+namespace {
+
+Finding reached(bool device, u64 pa) {
+  Finding finding = finding_of(spec::Rule::PROMISE_OUTCOME, {});
+  finding.where = {.sid = 1, .device = 0, .address = 0x4000};
+  May may;
+  may.kind = May::Kind::reach;
+  may.pa = pa;
+  may.user = {.read = true, .write = true};
+  may.device = device;
+  finding.hardware = {may};
+  finding.promised = {
+      {spec::sva::State::mapped, 0x10000, spec::sva::prot_read | spec::sva::prot_write}};
+  return finding;
+}
+
+/// A memory type is worth a word where it is what differs.
+TEST(FindingText, NamesTheMemoryTypeWhereItDiffers) {
+  EXPECT_EQ(headline(reached(true, 0x10000)),
+            "an access of stream 0x1 (device 0) at 0x4000 may reach 0x10000 rw, Device memory; "
+            "promised: 0x10000 rw, Normal memory");
+  EXPECT_EQ(headline(reached(true, 0x20000)),
+            "an access of stream 0x1 (device 0) at 0x4000 may reach 0x20000 rw; promised: 0x10000 "
+            "rw");
+  EXPECT_EQ(headline(reached(false, 0x10000)),
+            "an access of stream 0x1 (device 0) at 0x4000 may reach 0x10000 rw; promised: 0x10000 "
+            "rw");
+}
+
+}  // namespace
+}  // namespace iommucheck::oracle
