@@ -182,5 +182,25 @@ TEST(Walk, ContiguousHintIsReportedAndDoesNotChangeTheOutput) {
   EXPECT_EQ(result.output, 0x5000u);
 }
 
+/// DDI 0487 D8.2: the bits above the input size are those of the half that is asked about.
+TEST(Walk, TheUpperHalfHasOnesAboveItsSize) {
+  Regime<u64> r = regime();
+  r.half[1] = r.half[0];
+  EXPECT_TRUE(va_in_range(r, 1, ~mask(38, 0)));
+  EXPECT_FALSE(va_in_range(r, 1, u64{0}));
+  EXPECT_FALSE(va_in_range(r, 1, mask(63, 40)));
+  EXPECT_TRUE(va_in_range(r, 0, u64{0}));
+  EXPECT_FALSE(va_in_range(r, 0, ~mask(38, 0)));
+}
+
+/// With 64 KiB a block at level 1 is 4 TiB, and several of them are no group.
+TEST(Walk, TheContiguousHintIsIgnoredWhereThereAreNoGroups) {
+  Regime<u64> r = regime();
+  r.half[0].tg = Granule::g64k;
+  const u64 word = 0x741 | u64{1} << 52;
+  EXPECT_FALSE(make_leaf(r, 0, 1, word, u64{0}, {}).contiguous);
+  EXPECT_TRUE(make_leaf(r, 0, 2, word, u64{0}, {}).contiguous);
+}
+
 }  // namespace
 }  // namespace iommucheck::spec

@@ -195,6 +195,84 @@ TEST(CachesConstantUntil, FollowsTheGlobalsOfOtherAsids) {
   EXPECT_GE(constant_until(m, empty, 0x21000), 0x1fffffU) << "not in pages for ever";
 }
 
+/// IHI 0070 3.17.1: a global entry of one ASET is not met by look-ups of the other.
+TEST(CachesGlobals, BelongToTheirAset) {
+  for (const bool aset : {true, false}) {
+    SmallMachine m(device());
+    m.ste(1, stage1(0));
+    m.cd(0, make_cd({.ttb0 = SmallMachine::root, .asid = 5, .t0sz = 25, .aset = true}));
+    m.ste(2, stage1(1));
+    m.cd(1, make_cd({.ttb0 = SmallMachine::root + 0x8000, .asid = 6, .t0sz = 25, .aset = aset}));
+    const u64 global = SmallMachine::rw_leaf & ~descriptor_bits::ng;
+    m.put(SmallMachine::leaves + 8 * 0x20, (SmallMachine::page + 0x20000) | global);
+    m.enable();
+    EXPECT_EQ(m.text({.sid = 2, .va = 0x20000}), aset ? "32 F_TRANSLATION" : "F_TRANSLATION");
+  }
+}
+
+// ---- words of structures ----
+
+/// A store to a CD that is in use leaves mixtures of its words; one that is illegal is reported.
+TEST(CachesStructures, AnIllegalMixtureOfACdIsTorn) {
+  for (const bool legal : {true, false}) {
+    SmallMachine m(device());
+    m.ste(1, stage1(0));
+    const Cd<u64> before = make_cd(
+        {.ttb0 = legal ? SmallMachine::root : u64{1} << 40, .asid = 5, .t0sz = 25, .ips = 5});
+    const Cd<u64> after =
+        make_cd({.ttb0 = SmallMachine::root + 0x8000, .asid = 5, .t0sz = 25, .ips = 0});
+    m.cd(0, before);
+    m.enable();
+    m.store(SmallMachine::cds + 8, after.dw[1]);
+    m.store(SmallMachine::cds, after.dw[0]);
+    const bool torn = std::ranges::any_of(m.caches.violations(), [](const Violation& violation) {
+      return violation.rule == Rule::TORN_CD;
+    });
+    EXPECT_EQ(torn, !legal);
+  }
+}
+
+/// A cached CD is found by StreamID and SubstreamID alone, but no STE leads to one beyond S1CDMax.
+TEST(CachesStructures, ACdBeyondS1CDMaxIsNotFetched) {
+  constexpr u64 other = SmallMachine::cds + 0x1000, root = SmallMachine::root + 0x8000;
+  for (const unsigned s1cdmax : {1U, 2U}) {
+    SmallMachine m(device());
+    const auto ste = [&](u64 cds, unsigned bits) {
+      return make_stage1_ste({.s1contextptr = cds, .s1cdmax = bits, .s1dss = 2});
+    };
+    m.ste(1, ste(SmallMachine::cds, s1cdmax));
+    m.cd(2, make_cd({.ttb0 = root, .asid = 7, .t0sz = 25}));
+    m.put_structure(other + 2 * 64, SmallMachine::plain_cd());
+    m.put(root, (root + 0x1000) | 3);
+    m.put(root + 0x1000, (root + 0x2000) | 3);
+    m.put(root + 0x2008, (SmallMachine::page + 0x5000) | SmallMachine::rw_leaf);
+    m.enable();
+    const Access access{.sid = 1, .ssid = 2, .ssv = true, .va = 0x1000};
+    EXPECT_EQ(m.text(access), s1cdmax == 1 ? "C_BAD_SUBSTREAMID" : "5");
+    m.store(SmallMachine::strtab + 64, ste(other, 2).dw[0]);
+    EXPECT_EQ(m.text(access), s1cdmax == 1 ? "0 C_BAD_SUBSTREAMID" : "0 5");
+  }
+}
+
+/// A word that memory has again is cached like others, and nobody is told of it.
+TEST(CachesStructures, AWordThatMemoryHasAgainIsNotStale) {
+  SmallMachine m(device());
+  m.ste(1, stage1(0));
+  m.cd(0, SmallMachine::plain_cd());
+  m.enable();
+  const u64 word = SmallMachine::plain_cd().dw[1];
+  m.store(SmallMachine::cds + 8, word + 0x8000);
+  m.store(SmallMachine::cds + 8, word);
+  std::vector<ConfigItem> stale;
+  m.caches.stale_configuration(1, 0, stale);
+  ASSERT_EQ(stale.size(), 1U);
+  EXPECT_EQ(stale[0].value, word + 0x8000);
+  const std::vector<Cause> causes = m.caches.causes_of_stream(1, 0);
+  ASSERT_EQ(causes.size(), 1U);
+  ASSERT_EQ(causes[0].words.size(), 1U);
+  EXPECT_EQ(causes[0].words[0].value, word + 0x8000);
+}
+
 // review spec E23: in EL2 nG means nothing, and it is stored as 0 everywhere.
 TEST(CachesConstantUntil, NoGlobalsInEl2) {
   SmallMachine m(device());

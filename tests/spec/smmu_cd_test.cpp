@@ -225,6 +225,19 @@ TEST(Cd, Reaction) {
   EXPECT_TRUE(reaction_of(with(good(), 0, 44, 44, 1), c).stall);
 }
 
+/// IHI 0070 5.4, EPDx: T, TG, IR, OR and SH of a half that is not walked are ignored.
+TEST(CdUsed, FieldsOfADisabledHalfAreUnused) {
+  for (const bool epd0 : {false, true}) {
+    for (const bool epd1 : {false, true}) {
+      const C cd = with(with(make_cd({.ttb0 = 0x1000}), 0, 14, 14, epd0), 0, 30, 30, epd1);
+      const u64 used = cd_used_mask(0, cd, StreamWorld::el1);
+      EXPECT_EQ(used & mask(13, 0), epd0 ? 0 : mask(13, 0));
+      EXPECT_EQ(used & mask(29, 16), epd1 ? 0 : mask(29, 16));
+      EXPECT_EQ((used & mask(15, 15)) != 0, !epd0 || !epd1) << "ENDI";
+    }
+  }
+}
+
 RC_GTEST_PROP(CdUsed, UnusedBitsChangeNothing, ()) {
   const Capabilities c = full_capabilities();
   const unsigned strw = *rc::gen::element(0u, 2u);

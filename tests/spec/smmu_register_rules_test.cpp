@@ -150,5 +150,44 @@ TEST(ReservedBits, OfACommandAreADriversMistake) {
   EXPECT_EQ(m.broken(), "COMMAND_RESERVED");
 }
 
+/// IHI 0070 6.3.9.2: a translated access may pass unchecked until ATSCHK is acknowledged.
+TEST(RegisterFields, AtschkCountsFromItsAcknowledgementOn) {
+  DriverMachine m;
+  m.memory.ste(1, make_stage1_ste({.s1contextptr = SmallMachine::cds, .eats = 1}));
+  m.boot();
+  m.caches().set_ats(1, true);
+  const Access translated{.sid = 1, .va = 0x1000, .route = Route::translated};
+  EXPECT_EQ(m.memory.text(translated), "0");
+  const Ste<u64> off = make_stage1_ste({.s1contextptr = SmallMachine::cds});
+  m.memory.store(SmallMachine::strtab + 64 + 8, off.dw[1]);
+  m.memory.run(cmd_cfgi_ste(1));
+  EXPECT_EQ(m.memory.text(translated), "0 denied");
+  m.choices.answers = {1};  // not at the first poll
+  m.write(reg::cr0, cr0::cmdqen | cr0::eventqen | cr0::smmuen | cr0::atschk);
+  EXPECT_EQ(m.read(reg::cr0ack) & cr0::atschk, 0U);
+  m.memory.run(cmd_cfgi_ste(1));
+  EXPECT_EQ(m.memory.text(translated), "0 denied");
+  while ((m.read(reg::cr0ack) & cr0::atschk) == 0) {
+  }
+  m.memory.run(cmd_cfgi_ste(1));
+  EXPECT_EQ(m.memory.text(translated), "F_TRANSL_FORBIDDEN denied");
+}
+
+/// While SMMUEN is written and not acknowledged, either value holds: GBPA aborts, or tables count.
+TEST(RegisterFields, GbpaAbortsUntilSmmuenIsAcknowledged) {
+  DriverMachine m;
+  m.set_up_queues();
+  m.write(reg::strtab_base, SmallMachine::strtab, 8);
+  m.write(reg::strtab_base_cfg, 4);
+  m.cr0(cr0::cmdqen | cr0::eventqen);
+  m.caches().set_gbpa_abort(true);
+  EXPECT_EQ(m.at(0x1000), "abort");
+  m.write(reg::cr0, cr0::cmdqen | cr0::eventqen | cr0::smmuen);
+  EXPECT_EQ(m.at(0x1000), "0 abort");
+  while ((m.read(reg::cr0ack) & cr0::smmuen) == 0) {
+  }
+  EXPECT_EQ(m.at(0x1000), "0");
+}
+
 }  // namespace
 }  // namespace iommucheck::spec

@@ -92,6 +92,23 @@ TEST_F(SvaBind, an_access_that_carries_pasid_0_reaches_nothing) {
   EXPECT_EQ(meets(0, 1, page), Set{"blocked"});
 }
 
+/// Not even while a bind might choose a number.
+TEST_F(SvaBind, a_bind_in_progress_leaves_pasid_0_and_identity_alone) {
+  process(x, va, px);
+  on(d, {0});
+  ok(init(0, iopf, 0, 4));
+  ok(alloc(DomainKind::identity), e);
+  ok(attach(e, 1));
+  for (const u32 device : {0U, 1U}) {
+    const Trail::Mark mark = trail.mark();
+    state.begin_call(bind(device, x));
+    EXPECT_EQ(meets(device, 0, va), Set{"no_pasid"});
+    EXPECT_EQ(meets(device, 1, va).contains("0x80000000 rw"), device == 0);
+    EXPECT_TRUE(meets(device, 1, va).contains("no_pasid"));
+    trail.undo_to(mark);
+  }
+}
+
 // pasid.scenario, PAS-11.
 TEST_F(SvaBind, without_an_iommu_only_numbers_work) {
   paging(d);

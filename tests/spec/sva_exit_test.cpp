@@ -91,6 +91,25 @@ TEST_F(SvaExit, release_does_not_return_early) {
   EXPECT_EQ(meets(0, 1, va), Set{"quiet"});
 }
 
+/// The entry of a shared table is there for all of the domain's devices as long as one needs it.
+TEST_F(SvaExit, a_shared_number_is_not_dead_before_all_devices_are_done) {
+  process(x, va, px);
+  on(d, {0, 1});
+  ok(init(0, iopf));
+  ok(init(1, iopf));
+  ok(bind(0, x, 0xa), 1);
+  ok(bind(1, x, 0xb), 1);
+  const Ticket release = state.release_begins(x);
+  calls_exit(0, 1, 0xa);
+  calls_exit(1, 1, 0xb);
+  state.handler_returned(0, 1, Status::ok);
+  EXPECT_EQ(meets(0, 1, va), (Set{"0x80000000 rw", "quiet"}));
+  EXPECT_EQ(meets(1, 1, va), (Set{"0x80000000 rw", "quiet"}));
+  state.handler_returned(1, 1, Status::ok);
+  EXPECT_TRUE(meets(0, 1, va).contains("no_pasid"));
+  ends(release);
+}
+
 // bind_exit.scenario, EXI-02.
 TEST_F(SvaExit, the_number_comes_again_when_every_device_is_done) {
   process(x, va, px);
