@@ -2,6 +2,8 @@
 #include "mutants/suites.h"
 
 #include <algorithm>
+#include <array>
+#include <string>
 
 namespace iommucheck::mutants {
 namespace {
@@ -13,45 +15,57 @@ struct Concern {
 
 const std::vector<Concern>& concerns() {
   static const std::vector<Concern> all = {
-      {"spec/arch/", {"spec", "prove", "litmus", "conform", "lockstep", "oracle", "scenario"}},
-      {"spec/sva/", {"spec", "scenario", "lockstep", "check", "oracle"}},
-      {"spec/", {"spec", "litmus", "prove", "conform", "lockstep", "oracle", "scenario"}},
-      {"impl/pasid/", {"impl", "prove", "lockstep", "scenario", "check"}},
-      {"impl/", {"impl", "prove", "lockstep", "scenario", "check", "oracle"}},
-      {"trace/", {"trace", "oracle", "cli"}},
-      {"litmus/", {"litmus", "cli"}},
-      {"scenario/run/", {"scenario", "oracle"}},
-      {"scenario/", {"scenario", "cli"}},
-      {"conform/", {"conform", "cli", "oracle"}},
-      {"cli/", {"cli", "oracle"}},
-      {"", {"lockstep", "oracle", "check", "conform", "scenario", "cli"}},
+      {"spec/arch/", {"spec", "litmus", "prove", "quick", "conform", "lockstep", "scenario"}},
+      {"spec/sva/", {"spec", "scenario", "quick", "lockstep"}},
+      {"spec/", {"spec", "litmus", "quick", "prove", "conform", "lockstep", "scenario"}},
+      {"impl/", {"impl", "prove", "quick", "lockstep", "scenario"}},
+      {"trace/", {"trace", "quick"}},
+      {"litmus/", {"litmus", "quick"}},
+      {"scenario/", {"scenario", "quick"}},
+      {"", {"quick", "scenario", "lockstep", "conform"}},
   };
+  return all;
+}
+
+/// What survives all that is given these, the cheapest first: whole campaigns, plug-ins in
+/// processes of their own, the command with all its ends.
+constexpr std::array costly = {"recordings", "twins", "process", "check", "cli"};
+
+/// Of test_oracle, what takes more than a second, by subject. The rest is "quick".
+struct Slow {
+  const char* name;
+  const char* tests;
+};
+constexpr std::array slow = {
+    Slow{"lockstep", "Lockstep*:ManyDomains*"},
+    Slow{"conform", "Conform.*:ConformRecords.*:All/ConformTwin.*:All/RecordField.*"},
+    Slow{"recordings", "Linux/*"},
+    Slow{"twins", "Museum/*"},
+    Slow{"process", "Plugin*:All/PluginBoundary.*:Machine.*"},
+    Slow{"check", "Check*"},
+    Slow{"cli", "Exit*:JunitCommand.*"},
+};
+
+std::vector<Suite> all_suites() {
+  const std::string fast = "--gtest_fail_fast";
+  std::vector<Suite> all = {
+      {"spec", "test_spec", {fast}},         {"impl", "test_impl", {fast}},
+      {"trace", "test_base_trace", {fast}},  {"litmus", "test_litmus", {fast}},
+      {"scenario", "test_scenario", {fast}}, {"prove", "iommucheck_prove", {"--no-twins"}},
+  };
+  std::string quick = "--gtest_filter=*-Qemu*";  // QEMU is another subject, and may not be there
+  for (const Slow& one : slow) {
+    all.push_back({one.name, "test_oracle", {fast, std::string("--gtest_filter=") + one.tests}});
+    quick += std::string(":") + one.tests;
+  }
+  all.push_back({"quick", "test_oracle", {fast, quick}});
   return all;
 }
 
 }  // namespace
 
 const std::vector<Suite>& suites() {
-  // QEMU is another subject, and may not be there.
-  static const std::vector<Suite> all = {
-      {"spec", "test_spec", {"--gtest_fail_fast"}},
-      {"impl", "test_impl", {"--gtest_fail_fast"}},
-      {"trace", "test_base_trace", {"--gtest_fail_fast"}},
-      {"litmus", "test_litmus", {"--gtest_fail_fast"}},
-      {"scenario", "test_scenario", {"--gtest_fail_fast"}},
-      {"prove", "iommucheck_prove", {"--no-twins"}},
-      {"lockstep", "test_oracle", {"--gtest_fail_fast", "--gtest_filter=Lockstep*:Processes*"}},
-      {"conform",
-       "test_oracle",
-       {"--gtest_fail_fast", "--gtest_filter=Conform*:Device*:Known*:Matching*"}},
-      {"check", "test_oracle", {"--gtest_fail_fast", "--gtest_filter=Check*"}},
-      {"cli", "test_oracle", {"--gtest_fail_fast", "--gtest_filter=Command*:Cli*:Junit*:Exit*"}},
-      {"oracle",
-       "test_oracle",
-       {"--gtest_fail_fast",
-        "--gtest_filter=*-Lockstep*:Processes*:Conform*:Device*:Known*:Matching*:Check*:Command*:"
-        "Cli*:Junit*:Exit*:Qemu*"}},
-  };
+  static const std::vector<Suite> all = all_suites();
   return all;
 }
 
@@ -59,7 +73,9 @@ std::vector<std::size_t> suites_for(std::string_view file) {
   std::vector<std::size_t> numbers;
   for (const Concern& concern : concerns()) {
     if (!file.starts_with(concern.files)) continue;
-    for (const std::string_view name : concern.suites) {
+    std::vector<std::string_view> names = concern.suites;
+    names.insert(names.end(), costly.begin(), costly.end());
+    for (const std::string_view name : names) {
       const auto suite = std::ranges::find(suites(), name, &Suite::name);
       numbers.push_back(static_cast<std::size_t>(suite - suites().begin()));
     }

@@ -177,8 +177,8 @@ class MonitorOfAtcs : public testing::Test {
     ASSERT_EQ(observed.status, Status::ok) << spec::sva::call_text(call);
     if (value != nullptr) *value = observed.value;
   }
-  /// Attached, mapped, detached.
-  void move() {
+  /// A page of device 1 in a new domain.
+  u64 mapped() {
     u64 domain = 0;
     ok({.kind = CallKind::domain_alloc, .domain_kind = 1}, &domain);
     ok({.kind = CallKind::attach, .domain = domain, .device = 1});
@@ -188,7 +188,25 @@ class MonitorOfAtcs : public testing::Test {
         .pa = u64{1} << 32,
         .size = 0x1000,
         .prot = spec::sva::prot_read});
-    ok({.kind = CallKind::detach, .domain = domain, .device = 1});
+    return domain;
+  }
+  void move() { ok({.kind = CallKind::detach, .domain = mapped(), .device = 1}); }
+  /// Detached while nothing was consumed, and put right by a recovery.
+  void recover() {
+    const u64 domain = mapped();
+    monitor_.queue_stuck(true);
+    const Call detach{.kind = CallKind::detach, .domain = domain, .device = 1};
+    EXPECT_EQ(host_.call(detach).status, Status::etimedout);
+    monitor_.queue_stuck(false);
+    ASSERT_TRUE(monitor_.findings().empty()) << one_line(monitor_.findings()[0]);
+    ok({.kind = CallKind::recover});
+  }
+  void is_found() {
+    ASSERT_FALSE(monitor_.findings().empty());
+    EXPECT_EQ(monitor_.findings()[0].rule, Rule::PAGE_REUSE) << one_line(monitor_.findings()[0]);
+    EXPECT_NE(one_line(monitor_.findings()[0]).find("at 0x1000 may reach 0x100000000"),
+              std::string::npos)
+        << one_line(monitor_.findings()[0]);
   }
 
   static inline iommucheck_platform platform_;
@@ -202,6 +220,7 @@ class MonitorOfAtcs : public testing::Test {
 
 TEST_F(MonitorOfAtcs, WhatADriverInvalidatesHolds) {
   move();
+  recover();
   for (const Finding& finding : monitor_.findings()) ADD_FAILURE() << one_line(finding);
 }
 
@@ -209,11 +228,14 @@ TEST_F(MonitorOfAtcs, WhatADriverInvalidatesHolds) {
 TEST_F(MonitorOfAtcs, WhatADeviceHoldsAfterItsDetachIsFound) {
   forgets_ = true;
   move();
-  ASSERT_FALSE(monitor_.findings().empty());
-  EXPECT_EQ(monitor_.findings()[0].rule, Rule::PAGE_REUSE) << one_line(monitor_.findings()[0]);
-  EXPECT_NE(one_line(monitor_.findings()[0]).find("at 0x1000 may reach 0x100000000"),
-            std::string::npos)
-      << one_line(monitor_.findings()[0]);
+  is_found();
+}
+
+/// Nothing changes in it when the time-out is over, and what was permitted is so no more.
+TEST_F(MonitorOfAtcs, WhatADeviceHoldsAfterARecoveryIsFound) {
+  forgets_ = true;
+  recover();
+  is_found();
 }
 
 // ---- PASIDs, processes, handlers ----------------------------------------------------------------

@@ -210,6 +210,28 @@ TEST(CachesGlobals, BelongToTheirAset) {
   }
 }
 
+/// The same for what a device takes into its own cache.
+TEST(CachesGlobals, AnAtcIsFilledFromItsAsetOnly) {
+  for (const bool aset : {true, false}) {
+    Capabilities caps = device();
+    caps.ats = true;
+    SmallMachine m(caps);
+    m.ste(1, stage1(0));
+    m.cd(0, make_cd({.ttb0 = SmallMachine::root, .asid = 5, .t0sz = 25, .aset = true}));
+    m.ste(2, make_stage1_ste({.s1contextptr = SmallMachine::cds + 64, .eats = 1}));
+    m.cd(1, make_cd({.ttb0 = SmallMachine::root + 0x8000, .asid = 6, .t0sz = 25, .aset = aset}));
+    const u64 global = SmallMachine::rw_leaf & ~descriptor_bits::ng;
+    const u64 place = SmallMachine::leaves + 8 * 0x20;
+    m.put(place, (SmallMachine::page + 0x20000) | global);
+    m.enable();
+    m.caches.set_ats(2, true);
+    m.store(place, 0);
+    m.run(cmd_tlbi_nsnh_all());
+    const Access translated{.sid = 2, .va = 0x20000, .route = Route::translated};
+    EXPECT_EQ(m.text(translated), aset ? "32 denied" : "denied");
+  }
+}
+
 // ---- words of structures ----
 
 /// A store to a CD that is in use leaves mixtures of its words; one that is illegal is reported.

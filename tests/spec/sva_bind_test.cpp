@@ -109,6 +109,32 @@ TEST_F(SvaBind, a_bind_in_progress_leaves_pasid_0_and_identity_alone) {
   }
 }
 
+/// Where stage 1 is bypassed a SubstreamID is refused, whatever a time-out has left in the table.
+TEST(SvaTablesOfDevices, an_identity_domain_hides_what_a_time_out_left) {
+  Trail trail;
+  Interface state(trail, {.devices = {{.stream_ids = {1}, .ssid_bits = 10, .stall = true}},
+                          .ssid_bits = 16,
+                          .per_device_tables = true});
+  const auto meets_nothing = [&] {
+    const Alternatives all = state.expected_during(0, substream(1), va);
+    return all.count == 1 && all.has({.state = State::no_pasid});
+  };
+  ASSERT_TRUE(state.process_created(x));
+  ASSERT_TRUE(state.process_maps(x, va, page, px, rw));
+  const auto returns = [&](const Call& call, const Observed& observed, Circumstances around = {}) {
+    const Verdict verdict = state.apply(call, observed, around);
+    EXPECT_TRUE(verdict.ok) << verdict.message;
+  };
+  returns(alloc(), {.value = d});
+  returns(alloc(DomainKind::identity), {.value = e});
+  returns(attach(d, 0), {});
+  returns(init(0, iopf), {});
+  returns(bind(0, x), {.status = Status::etimedout}, stuck);
+  EXPECT_FALSE(meets_nothing());
+  returns(attach(e, 0), {});
+  EXPECT_TRUE(meets_nothing());
+}
+
 // pasid.scenario, PAS-11.
 TEST_F(SvaBind, without_an_iommu_only_numbers_work) {
   paging(d);
