@@ -76,6 +76,9 @@ void Monitor::owe_device(u32 device) {
 
 void Monitor::owe(const Call& call) {
   const auto range = [&](u64 first, u64 last) { running_.ranges.emplace_back(first, last); };
+  const auto own_space = [&](u32 device) {
+    if (device < interface_.device_count()) running_.places.emplace_back(device, Substream{});
+  };
   switch (call.kind) {
     case CallKind::iotlb_sync:
     case CallKind::flush_iotlb_all: interface_.for_each_stale(call.domain, range); break;
@@ -83,12 +86,19 @@ void Monitor::owe(const Call& call) {
     case CallKind::sva_flush_tlb_all: interface_.for_each_stale_of_io_mm(call.io_mm, range); break;
     case CallKind::detach:
       interface_.for_each_stale(call.domain, range);
+      own_space(call.device);
       owe_all(call.device);
       break;
     case CallKind::recover:
-      for (u32 device = 0; device < interface_.device_count(); ++device) owe_device(device);
+      for (u32 device = 0; device < interface_.device_count(); ++device) {
+        own_space(device);
+        owe_device(device);
+      }
       break;
     case CallKind::attach:
+      own_space(call.device);
+      owe_all(call.device);
+      break;
     case CallKind::unbind_device:
     case CallKind::unbind_dev_all:
     case CallKind::sva_device_shutdown: owe_all(call.device); break;

@@ -55,6 +55,37 @@ TEST_F(MonitorTest, AWindowEndsWhereMemoryIsFreed) {
   EXPECT_TRUE(tells("device 0) at 0x2000"));
 }
 
+// ---- calls that do nothing ----------------------------------------------------------------------
+
+/// What a call has to change is compared though no word changed.
+TEST_F(MonitorTest, AnAttachThatDoesNothingIsFound) {
+  map(domain, page, p1);
+  driver.attach = [](void*, iommucheck_handle, uint32_t) -> int { return 0; };
+  attach(domain, 1);
+  EXPECT_TRUE(tells("device 1"));
+}
+
+TEST_F(MonitorTest, ADetachThatDoesNothingIsFound) {
+  attach(domain, 1);
+  map(domain, page, p1);
+  driver.detach = [](void*, iommucheck_handle, uint32_t) -> int { return 0; };
+  ok({.kind = CallKind::detach, .domain = domain, .device = 1});
+  EXPECT_TRUE(tells("device 1"));
+}
+
+TEST_F(MonitorTest, ARecoveryThatDoesNothingIsFound) {
+  attach(domain, 1);
+  map(domain, page, p1);
+  monitor.queue_stuck(true);
+  const Call detach{.kind = CallKind::detach, .domain = domain, .device = 1};
+  EXPECT_EQ(host.call(detach).status, Status::etimedout);
+  monitor.queue_stuck(false);
+  nothing_is_found();
+  driver.recover = [](void*) -> int { return 0; };
+  ok({.kind = CallKind::recover});
+  EXPECT_TRUE(tells("device 1"));
+}
+
 // ---- the platform -------------------------------------------------------------------------------
 
 TEST_F(MonitorTest, CompareExchangeAnswersWhatWasThere) {

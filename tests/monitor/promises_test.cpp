@@ -65,6 +65,18 @@ TEST_F(Promises, WhatIsForExecutionMayBeExecuted) {
   is_found("device 0) at 0x1000");
 }
 
+TEST_F(Promises, DeviceMemoryIsNotNormalMemory) {
+  const u64 d = paging();
+  attach(d, 0);
+  map(d, page, p1);
+  map(d, far_away, p2, rw | spec::sva::prot_device);
+  constexpr u64 attr_indx = mask(4, 2);
+  const u64 normal = word(leaf(d, page));
+  plant(leaf(d, page), (normal & ~attr_indx) | (word(leaf(d, far_away)) & attr_indx));
+  ends();
+  EXPECT_TRUE(tells("Device memory"));
+}
+
 TEST_F(Promises, ATableThatNobodyWroteIsNotWalked) {
   const u64 d = paging();
   attach(d, 0);
