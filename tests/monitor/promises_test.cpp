@@ -77,6 +77,25 @@ TEST_F(Promises, DeviceMemoryIsNotNormalMemory) {
   EXPECT_TRUE(tells("Device memory"));
 }
 
+/// A block and the pages that it is split into lead to the same place, and may not be alive at
+/// once.
+TEST_F(Promises, TranslationsThatAgreeMayBeInConflict) {
+  constexpr u64 block = u64{1} << 21;
+  const u64 d = paging();
+  attach(d, 0);
+  ok({.kind = CallKind::map, .domain = d, .iova = block, .pa = p1, .size = block, .prot = rw});
+  const u64 place = descriptor(d, block, 21);
+  const u64 leaf_of_block = word(place);
+  ASSERT_EQ(leaf_of_block & 3, 1U);
+  u64 pages = 0;
+  ASSERT_NE(platform->table_alloc(platform->ctx, page, &pages), nullptr);
+  for (u64 i = 0; i < 512; ++i) plant(pages + 8 * i, (leaf_of_block | 3) + page * i);
+  monitor.barrier(AgentId::cpu0);
+  plant(place, pages | 3);
+  ends();
+  EXPECT_TRUE(tells("at 0x200000 may do anything", spec::Rule::CONFLICT_TLB));
+}
+
 TEST_F(Promises, ATableThatNobodyWroteIsNotWalked) {
   const u64 d = paging();
   attach(d, 0);
