@@ -77,6 +77,14 @@ TEST_F(Promises, DeviceMemoryIsNotNormalMemory) {
   EXPECT_TRUE(tells("Device memory"));
 }
 
+TEST_F(Promises, AStreamThatIsTranslatedDoesNotBypass) {
+  const u64 d = paging();
+  attach(d, 1);
+  map(d, 0, p1);
+  plant(ste(2), 1 | 4 << 1);
+  is_found("stream 0x2 (device 1) may pass untranslated");
+}
+
 /// A block and the pages that it is split into lead to the same place, and may not be alive at
 /// once.
 TEST_F(Promises, TranslationsThatAgreeMayBeInConflict) {
