@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * The functions of iommucheck/monitor_events.h.
- * Made from trace/events.def, calls.def and enums.def; after a change of these:
+ * Made from trace/events.def, base/calls.def and trace/enums.def; after a change of these:
  * IOMMUCHECK_UPDATE_DOCS=1 test_base_trace --gtest_filter='*Document*'
  */
 /* clang-format off */

@@ -108,6 +108,7 @@ class Lockstep {
   void perform_bind(const fuzz::Operation& operation);
   void perform_unbind(const fuzz::Operation& operation);
   void perform_query(const fuzz::Operation& operation);
+  void perform_other_query(const fuzz::Operation& operation);
   void perform_numbers(const fuzz::Operation& operation);
   void perform_private(const fuzz::Operation& operation);
   void perform_process(const fuzz::Operation& operation);

@@ -172,6 +172,7 @@ void Lockstep::perform_unbind(const fuzz::Operation& operation) {
 void Lockstep::perform_query(const fuzz::Operation& operation) {
   using fuzz::Query;
   const auto query = static_cast<Query>(operation.variant);
+  if (query == Query::other) return perform_other_query(operation);
   Call call{.kind = query == Query::drvdata ? CallKind::sva_drvdata : CallKind::io_mm_of};
   call.device = device_of(operation);
   call.pasid = operation.mapping;
@@ -196,6 +197,23 @@ void Lockstep::perform_query(const fuzz::Operation& operation) {
     call.attribute =
         operation.device % 2 == 0 ? spec::sva::attribute_ttbr0 : spec::sva::attribute_pasid;
   }
+  if (may_call(call)) make_call(call);
+}
+
+/// One of the calls that no operation is made for, about whatever objects its arguments name.
+void Lockstep::perform_other_query(const fuzz::Operation& operation) {
+  if (fuzz::other_queries.empty()) return;
+  const std::size_t position = fuzz::other_queries[operation.mapping % fuzz::other_queries.size()];
+  Call call{.kind = static_cast<CallKind>(position)};
+  call.device = device_of(operation);
+  call.pasid = operation.mapping;
+  if (!bonds_.empty()) {
+    const Bond& bond = bonds_[operation.mapping % bonds_.size()];
+    call.pasid = bond.pasid;
+    call.mm = bond.mm;
+  }
+  for (const Space& space : spaces_) (space.io_mm ? call.io_mm : call.domain) = space.handle;
+  call.attribute = spec::sva::attribute_ttbr0;
   if (may_call(call)) make_call(call);
 }
 

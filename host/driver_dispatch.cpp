@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Calls of the interface as operations of driver.h: arguments in, what was observed out.
+// Calls of the interface as operations of driver.h: arguments in, what was observed out. An
+// operation takes the arguments of calls.def in their order, and gives its result as its type says;
+// the few that do not are written out.
+#include <tuple>
+#include <type_traits>
 #include <vector>
 
+#include "base/call_arguments.h"
 #include "host/driver_host.h"
 
 namespace iommucheck::oracle {
@@ -20,107 +25,127 @@ Observed with_value(int result, u64 value) {
   return observed;
 }
 
-Observed bytes(iommucheck_result result) {
-  return {.status = spec::sva::status_from_driver(result.error), .value = result.bytes};
-}
+// ---- arguments, by their name in calls.def ------------------------------------------------------
 
-std::vector<iommucheck_sg> pieces(const Call& call) {
+struct Given {
+  const Call& call;
   std::vector<iommucheck_sg> list;
-  for (const spec::sva::Segment& segment : call.segments)
-    list.push_back({segment.pa, segment.size});
-  return list;
+};
+
+Given given(const Call& call) {
+  Given all{.call = call, .list = {}};
+  for (const spec::sva::Segment& segment : call.segments) {
+    all.list.push_back({segment.pa, segment.size});
+  }
+  return all;
 }
 
-const Observed not_built{.status = spec::sva::Status::not_built};
+auto c_domain(const Given& g) { return std::tuple(g.call.domain); }
+auto c_device(const Given& g) { return std::tuple(g.call.device); }
+auto c_pasid(const Given& g) { return std::tuple(g.call.pasid); }
+auto c_io_mm(const Given& g) { return std::tuple(g.call.io_mm); }
+auto c_iova(const Given& g) { return std::tuple(g.call.iova); }
+auto c_pa(const Given& g) { return std::tuple(g.call.pa); }
+auto c_size(const Given& g) { return std::tuple(g.call.size); }
+auto c_rights(const Given& g) { return std::tuple(g.call.prot); }
+auto c_pieces(const Given& g) { return std::tuple(g.list.data(), g.list.size()); }
+auto c_features(const Given& g) { return std::tuple(g.call.features); }
+auto c_min_pasid(const Given& g) { return std::tuple(g.call.min_pasid); }
+auto c_max_pasid(const Given& g) { return std::tuple(g.call.max_pasid); }
+auto c_min(const Given& g) { return c_min_pasid(g); }
+auto c_max(const Given& g) { return c_max_pasid(g); }
+auto c_mm_exit(const Given& g) { return std::tuple(g.call.has_mm_exit ? 1 : 0); }
+auto c_attribute(const Given& g) { return std::tuple(g.call.attribute); }
+
+/// The operation's result: an errno; bytes; an address; or an errno, and a value behind a pointer.
+template <class Operation, class... Arguments>
+Observed answer(Operation* operation, void* self, Arguments... arguments) {
+  if constexpr (std::is_invocable_r_v<iommucheck_result, Operation*, void*, Arguments...>) {
+    const iommucheck_result result = operation(self, arguments...);
+    return {.status = spec::sva::status_from_driver(result.error), .value = result.bytes};
+  } else if constexpr (std::is_invocable_v<Operation*, void*, Arguments...>) {
+    const auto result = operation(self, arguments...);
+    if constexpr (std::is_same_v<decltype(result), const u64>)
+      return {.value = result};
+    else
+      return status(result);
+  } else if constexpr (std::is_invocable_v<Operation*, void*, Arguments..., u32*>) {
+    u32 value = 0;
+    const int error = operation(self, arguments..., &value);
+    return with_value(error, value);
+  } else {
+    u64 value = 0;
+    const int error = operation(self, arguments..., &value);
+    return with_value(error, value);
+  }
+}
+
+// ---- has, and do --------------------------------------------------------------------------------
+
+template <class Driver>
+bool has_operation(const Driver& driver, CallKind kind) {
+  switch (kind) {
+#define CALL(name, ...)                            \
+  case CallKind::name:                             \
+    if constexpr (requires { driver.name; }) {     \
+      return driver.name != nullptr;               \
+    } else {                                       \
+      return false; /* no operation of driver.h */ \
+    }
+#include "base/calls.def"
+#undef CALL
+  }
+  return false;
+}
+
+/// Whether the arguments are all that the operation needs: else DriverHost has a function for it.
+constexpr bool is_plain(CallKind kind) {
+  return call_shapes[static_cast<std::size_t>(kind)].built && kind != CallKind::domain_alloc &&
+         kind != CallKind::bind_device && kind != CallKind::sva_alloc_pasid;
+}
+
+template <class Driver, class Arguments>
+Observed perform(const Driver& driver, void* self, CallKind kind, const Arguments& g) {
+  switch (kind) {
+#define ARGUMENT(Type, name, text) , c_##name(g)
+#define FACT(Type, name, text)
+#define CALL(name, Struct, group, state, effect, result, text, ...)                   \
+  case CallKind::name:                                                                \
+    if constexpr (is_plain(CallKind::name) && requires { driver.name; }) {            \
+      return std::apply(                                                              \
+          [&](auto... arguments) { return answer(driver.name, self, arguments...); }, \
+          std::tuple_cat(std::tuple<>() __VA_ARGS__));                                \
+    }                                                                                 \
+    break;
+#include "base/calls.def"
+#undef CALL
+#undef FACT
+#undef ARGUMENT
+  }
+  return {.status = spec::sva::Status::not_built};
+}
 
 }  // namespace
 
 bool DriverHost::has(CallKind kind) const {
-  const iommucheck_driver& d = driver_;
-  switch (kind) {
-    case CallKind::domain_alloc: return d.domain_alloc != nullptr;
-    case CallKind::domain_free: return d.domain_free != nullptr;
-    case CallKind::attach: return d.attach != nullptr;
-    case CallKind::detach: return d.detach != nullptr;
-    case CallKind::map: return d.map != nullptr;
-    case CallKind::map_sg: return d.map_sg != nullptr;
-    case CallKind::unmap: return d.unmap != nullptr;
-    case CallKind::unmap_fast: return d.unmap_fast != nullptr;
-    case CallKind::iotlb_sync: return d.iotlb_sync != nullptr;
-    case CallKind::flush_iotlb_all: return d.flush_iotlb_all != nullptr;
-    case CallKind::tlb_range_add: return d.tlb_range_add != nullptr;
-    case CallKind::iova_to_phys: return d.iova_to_phys != nullptr;
-    case CallKind::domain_get_attr: return d.domain_get_attr != nullptr;
-    case CallKind::pasid_alloc: return d.pasid_alloc != nullptr;
-    case CallKind::pasid_free: return d.pasid_free != nullptr;
-    case CallKind::sva_device_init: return d.sva_device_init != nullptr;
-    case CallKind::sva_device_shutdown: return d.sva_device_shutdown != nullptr;
-    case CallKind::bind_device: return d.bind_device != nullptr;
-    case CallKind::unbind_device: return d.unbind_device != nullptr;
-    case CallKind::unbind_dev_all: return d.unbind_dev_all != nullptr;
-    case CallKind::sva_drvdata: return d.sva_drvdata != nullptr;
-    case CallKind::io_mm_of: return d.io_mm_of != nullptr;
-    case CallKind::sva_alloc_pasid:
-      return d.sva_alloc_pasid != nullptr && d.io_mm_get_pasid != nullptr;
-    case CallKind::sva_free_pasid: return d.sva_free_pasid != nullptr;
-    case CallKind::io_mm_get_pasid: return d.io_mm_get_pasid != nullptr;
-    case CallKind::io_mm_get_attr: return d.io_mm_get_attr != nullptr;
-    case CallKind::sva_attach: return d.sva_attach != nullptr;
-    case CallKind::sva_detach: return d.sva_detach != nullptr;
-    case CallKind::sva_map: return d.sva_map != nullptr;
-    case CallKind::sva_map_sg: return d.sva_map_sg != nullptr;
-    case CallKind::sva_unmap: return d.sva_unmap != nullptr;
-    case CallKind::sva_unmap_fast: return d.sva_unmap_fast != nullptr;
-    case CallKind::sva_iotlb_sync: return d.sva_iotlb_sync != nullptr;
-    case CallKind::sva_flush_tlb_all: return d.sva_flush_tlb_all != nullptr;
-    case CallKind::sva_tlb_range_add: return d.sva_tlb_range_add != nullptr;
-    case CallKind::sva_iova_to_phys: return d.sva_iova_to_phys != nullptr;
-    case CallKind::recover: return d.recover != nullptr;
-    default: return false;
-  }
+  if (!spec::sva::call_is_built(kind)) return false;
+  // What is allocated says its number by an operation of its own.
+  if (kind == CallKind::sva_alloc_pasid && driver_.io_mm_get_pasid == nullptr) return false;
+  return has_operation(driver_, kind);
 }
 
 Observed DriverHost::dispatch(const Call& call) {
-  if (!has(call.kind)) return not_built;
+  if (!has(call.kind)) return {.status = spec::sva::Status::not_built};
   switch (call.kind) {
-    case CallKind::domain_alloc:
-    case CallKind::domain_free:
-    case CallKind::attach:
-    case CallKind::detach:
-    case CallKind::domain_get_attr: return dispatch_domain(call);
-    case CallKind::map:
-    case CallKind::map_sg:
-    case CallKind::unmap:
-    case CallKind::unmap_fast:
-    case CallKind::iotlb_sync:
-    case CallKind::flush_iotlb_all:
-    case CallKind::tlb_range_add:
-    case CallKind::iova_to_phys: return dispatch_mapping(call);
-    case CallKind::sva_map:
-    case CallKind::sva_map_sg:
-    case CallKind::sva_unmap:
-    case CallKind::sva_unmap_fast:
-    case CallKind::sva_iotlb_sync:
-    case CallKind::sva_flush_tlb_all:
-    case CallKind::sva_tlb_range_add:
-    case CallKind::sva_iova_to_phys: return dispatch_private_mapping(call);
-    default: return dispatch_sva(call);
+    case CallKind::domain_alloc: return alloc_domain(call);
+    case CallKind::bind_device: return bind(call);
+    case CallKind::sva_alloc_pasid: return alloc_private(call);
+    default: return perform(driver_, state_, call.kind, given(call));
   }
 }
 
-Observed DriverHost::dispatch_domain(const Call& call) {
+Observed DriverHost::alloc_domain(const Call& call) {
   const iommucheck_driver& d = driver_;
-  switch (call.kind) {
-    case CallKind::domain_free: return status(d.domain_free(state_, call.domain));
-    case CallKind::attach: return status(d.attach(state_, call.domain, call.device));
-    case CallKind::detach: return status(d.detach(state_, call.domain, call.device));
-    case CallKind::domain_get_attr: {
-      u64 value = 0;
-      const int error = d.domain_get_attr(state_, call.domain, call.attribute, &value);
-      return with_value(error, value);
-    }
-    default: break;
-  }
   iommucheck_domain_params params{};
   params.size = sizeof(params);
   params.abi = IOMMUCHECK_DRIVER_ABI;
@@ -139,99 +164,27 @@ Observed DriverHost::dispatch_domain(const Call& call) {
   return observed;
 }
 
-Observed DriverHost::dispatch_mapping(const Call& call) {
-  const iommucheck_driver& d = driver_;
-  switch (call.kind) {
-    case CallKind::map:
-      return status(d.map(state_, call.domain, call.iova, call.pa, call.size, call.prot));
-    case CallKind::map_sg: {
-      const std::vector<iommucheck_sg> list = pieces(call);
-      return bytes(d.map_sg(state_, call.domain, call.iova, list.data(), list.size(), call.prot));
-    }
-    case CallKind::unmap: return bytes(d.unmap(state_, call.domain, call.iova, call.size));
-    case CallKind::unmap_fast:
-      return bytes(d.unmap_fast(state_, call.domain, call.iova, call.size));
-    case CallKind::iotlb_sync: return status(d.iotlb_sync(state_, call.domain));
-    case CallKind::flush_iotlb_all: return status(d.flush_iotlb_all(state_, call.domain));
-    case CallKind::tlb_range_add:
-      return status(d.tlb_range_add(state_, call.domain, call.iova, call.size));
-    default: return {.value = d.iova_to_phys(state_, call.domain, call.iova)};
-  }
-}
-
-Observed DriverHost::dispatch_private_mapping(const Call& call) {
-  const iommucheck_driver& d = driver_;
-  switch (call.kind) {
-    case CallKind::sva_map:
-      return status(d.sva_map(state_, call.io_mm, call.iova, call.pa, call.size, call.prot));
-    case CallKind::sva_map_sg: {
-      const std::vector<iommucheck_sg> list = pieces(call);
-      return bytes(
-          d.sva_map_sg(state_, call.io_mm, call.iova, list.data(), list.size(), call.prot));
-    }
-    case CallKind::sva_unmap: return bytes(d.sva_unmap(state_, call.io_mm, call.iova, call.size));
-    case CallKind::sva_unmap_fast:
-      return bytes(d.sva_unmap_fast(state_, call.io_mm, call.iova, call.size));
-    case CallKind::sva_iotlb_sync: return status(d.sva_iotlb_sync(state_, call.io_mm));
-    case CallKind::sva_flush_tlb_all: return status(d.sva_flush_tlb_all(state_, call.io_mm));
-    case CallKind::sva_tlb_range_add:
-      return status(d.sva_tlb_range_add(state_, call.io_mm, call.iova, call.size));
-    default: return {.value = d.sva_iova_to_phys(state_, call.io_mm, call.iova)};
-  }
-}
-
-Observed DriverHost::dispatch_sva(const Call& call) {
-  const iommucheck_driver& d = driver_;
+Observed DriverHost::bind(const Call& call) {
+  iommucheck_mm mm{};
+  mm.size = sizeof(mm);
+  mm.abi = IOMMUCHECK_DRIVER_ABI;
+  mm.mm = call.mm;
+  mm.table_pa = processes_.root(call.mm);
+  mm.mair = Processes::mair;
+  mm.input_bits = Processes::input_bits;
   u32 pasid = 0;
-  u64 value = 0;
-  int error = 0;
-  switch (call.kind) {
-    case CallKind::pasid_alloc:
-      error = d.pasid_alloc(state_, call.min_pasid, call.max_pasid, &pasid);
-      return with_value(error, pasid);
-    case CallKind::pasid_free: return status(d.pasid_free(state_, call.pasid));
-    case CallKind::sva_device_init:
-      return status(d.sva_device_init(state_, call.device, call.features, call.min_pasid,
-                                      call.max_pasid, call.has_mm_exit ? 1 : 0));
-    case CallKind::sva_device_shutdown: return status(d.sva_device_shutdown(state_, call.device));
-    case CallKind::bind_device: {
-      iommucheck_mm mm{};
-      mm.size = sizeof(mm);
-      mm.abi = IOMMUCHECK_DRIVER_ABI;
-      mm.mm = call.mm;
-      mm.table_pa = processes_.root(call.mm);
-      mm.mair = Processes::mair;
-      mm.input_bits = Processes::input_bits;
-      error = d.bind_device(state_, call.device, &mm, call.flags, call.drvdata, &pasid);
-      return with_value(error, pasid);
-    }
-    case CallKind::unbind_device: return status(d.unbind_device(state_, call.device, call.pasid));
-    case CallKind::unbind_dev_all: return status(d.unbind_dev_all(state_, call.device));
-    case CallKind::sva_drvdata:
-      error = d.sva_drvdata(state_, call.device, call.pasid, &value);
-      return with_value(error, value);
-    case CallKind::io_mm_of:
-      error = d.io_mm_of(state_, call.device, call.pasid, &value);
-      return with_value(error, value);
-    case CallKind::sva_alloc_pasid: {
-      Observed observed = status(d.sva_alloc_pasid(state_, call.domain, call.device, &value));
-      if (observed.status != spec::sva::Status::ok) return observed;
-      observed.value = value;
-      if (d.io_mm_get_pasid(state_, value, &pasid) == 0) observed.pasid = pasid;
-      return observed;
-    }
-    case CallKind::sva_free_pasid: return status(d.sva_free_pasid(state_, call.domain, call.io_mm));
-    case CallKind::io_mm_get_pasid:
-      error = d.io_mm_get_pasid(state_, call.io_mm, &pasid);
-      return with_value(error, pasid);
-    case CallKind::io_mm_get_attr:
-      error = d.io_mm_get_attr(state_, call.io_mm, call.attribute, &value);
-      return with_value(error, value);
-    case CallKind::sva_attach: return status(d.sva_attach(state_, call.io_mm, call.device));
-    case CallKind::sva_detach: return status(d.sva_detach(state_, call.io_mm, call.device));
-    case CallKind::recover: return status(d.recover(state_));
-    default: return not_built;
-  }
+  const int error = driver_.bind_device(state_, call.device, &mm, call.flags, call.drvdata, &pasid);
+  return with_value(error, pasid);
+}
+
+Observed DriverHost::alloc_private(const Call& call) {
+  iommucheck_handle io_mm = 0;
+  u32 pasid = 0;
+  Observed observed = status(driver_.sva_alloc_pasid(state_, call.domain, call.device, &io_mm));
+  if (observed.status != spec::sva::Status::ok) return observed;
+  observed.value = io_mm;
+  if (driver_.io_mm_get_pasid(state_, io_mm, &pasid) == 0) observed.pasid = pasid;
+  return observed;
 }
 
 }  // namespace iommucheck::oracle

@@ -121,10 +121,9 @@ class DriverHost {
   }
   void bind_process_callbacks();
   spec::sva::Observed dispatch(const spec::sva::Call& call);
-  spec::sva::Observed dispatch_domain(const spec::sva::Call& call);
-  spec::sva::Observed dispatch_mapping(const spec::sva::Call& call);
-  spec::sva::Observed dispatch_private_mapping(const spec::sva::Call& call);
-  spec::sva::Observed dispatch_sva(const spec::sva::Call& call);
+  spec::sva::Observed alloc_domain(const spec::sva::Call& call);
+  spec::sva::Observed bind(const spec::sva::Call& call);
+  spec::sva::Observed alloc_private(const spec::sva::Call& call);
 
   /// A call that may wait, on a stack of its own.
   struct Thread {

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "base/call_arguments.h"
 #include "monitor/call_conversion.h"
 #include "monitor/monitor.h"
 
@@ -30,19 +31,6 @@ bool unmaps(CallKind kind) {
          kind == CallKind::sva_unmap_fast;
 }
 
-bool asks(CallKind kind) {
-  switch (kind) {
-    case CallKind::iova_to_phys:
-    case CallKind::sva_iova_to_phys:
-    case CallKind::domain_get_attr:
-    case CallKind::io_mm_get_attr:
-    case CallKind::io_mm_get_pasid:
-    case CallKind::sva_drvdata:
-    case CallKind::io_mm_of: return true;
-    default: return false;
-  }
-}
-
 u64 bytes_of(const Call& call) {
   u64 bytes = call.size;
   for (const spec::sva::Segment& segment : call.segments) bytes += segment.size;
@@ -50,7 +38,7 @@ u64 bytes_of(const Call& call) {
 }
 
 bool changed_something(const Call& call, const spec::sva::Observed& observed) {
-  if (asks(call.kind)) return false;
+  if (call_shapes[static_cast<std::size_t>(call.kind)].asks) return false;
   if (maps(call.kind)) return bytes_of(call) != 0;
   return !unmaps(call.kind) || observed.value != 0;
 }

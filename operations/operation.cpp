@@ -84,7 +84,11 @@ constexpr auto features = spread<8>(std::to_array({3u, 1u, 1u, 1u, 1u, 1u}));
 constexpr auto ranges = spread<8>(std::to_array({1u, 1u, 1u, 1u, 1u, 1u, 1u, 1u}));
 constexpr auto handlers = spread<16>(std::to_array({12u, 4u}));
 constexpr auto binds = spread<8>(std::to_array({5u, 1u, 1u, 1u}));
-constexpr auto queries = spread<8>(std::to_array({3u, 2u, 1u, 1u, 1u}));
+constexpr auto queries = spread<8>([] {
+  std::array<unsigned, static_cast<std::size_t>(Query::count)> weights{3, 2, 1, 1, 1};
+  if (!other_queries.empty()) weights[0]--, weights.back() = 1;
+  return weights;
+}());
 constexpr auto exits = spread<8>(std::to_array({6u, 1u, 1u}));
 constexpr auto returns = spread<8>(std::to_array({5u, 1u, 2u}));
 constexpr auto queues = spread<8>(std::to_array({6u, 2u}));

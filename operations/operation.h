@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "base/types.h"
+#include "operations/other_queries.h"
 
 namespace iommucheck::fuzz {
 
@@ -132,7 +133,15 @@ enum class Handler : u16 { present, null, count };
 /// `variant` of bind.
 enum class BindKind : u16 { fitting, further, selected, bad_flags, count };
 /// `variant` of sva_query.
-enum class Query : u16 { drvdata, io_mm_of, pasid_of, io_mm_attr, domain_attr, count };
+enum class Query : u16 {
+  drvdata,
+  io_mm_of,
+  pasid_of,
+  io_mm_attr,
+  domain_attr,
+  other,  ///< a call that no operation is made for, see other_queries
+  count = other + (other_queries.empty() ? 0 : 1)
+};
 /// `variant` of process_exit.
 enum class ExitKind : u16 { fitting, selected, exec, count };
 /// `variant` of handler_return.

@@ -46,8 +46,9 @@ constexpr std::string_view ranges[] = {"any",    "small", "two",    "one",
                                        "from_0", "high",  "beyond", "reversed"};
 constexpr std::string_view handlers[] = {"present", "null"};
 constexpr std::string_view binds[] = {"fitting", "further", "selected", "bad_flags"};
-constexpr std::string_view queries[] = {"drvdata", "io_mm_of", "pasid_of", "io_mm_attr",
-                                        "domain_attr"};
+constexpr std::string_view all_queries[] = {"drvdata",    "io_mm_of",    "pasid_of",
+                                            "io_mm_attr", "domain_attr", "other"};
+constexpr Names queries = Names(all_queries).first(static_cast<std::size_t>(Query::count));
 constexpr std::string_view exits[] = {"fitting", "selected", "exec"};
 constexpr std::string_view returns[] = {"done", "error", "bound_passes"};
 constexpr std::string_view queues[] = {"stuck", "recover"};

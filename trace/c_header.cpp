@@ -14,7 +14,7 @@ constexpr std::string_view generated =
     "/* SPDX-License-Identifier: MIT\n"
     " *\n"
     " * {}\n"
-    " * Made from trace/events.def, calls.def and enums.def; after a change of these:\n"
+    " * Made from trace/events.def, base/calls.def and trace/enums.def; after a change of these:\n"
     " * IOMMUCHECK_UPDATE_DOCS=1 test_base_trace --gtest_filter='*Document*'\n"
     " */\n"
     "/* clang-format off */\n";

@@ -7,32 +7,36 @@
 namespace iommucheck::trace {
 namespace calls {
 
-#define TRACE_FIELD(Type, name, text) Type name{};
-#define TRACE_FACT(Type, name, text) std::optional<Type> name{};
-#define TRACE_CALL(name, Struct, group, state, result, text, ...)   \
+#define ARGUMENT(Type, name, text) Type name{};
+#define FACT(Type, name, text) std::optional<Type> name{};
+#define CALL(name, Struct, group, state, effect, result, text, ...) \
   struct Struct {                                                   \
     __VA_ARGS__                                                     \
     friend bool operator==(const Struct&, const Struct&) = default; \
   };
-#include "trace/calls.def"
-#undef TRACE_CALL
-#undef TRACE_FIELD
-#undef TRACE_FACT
+#include "base/calls.def"
+#undef CALL
+#undef ARGUMENT
+#undef FACT
 
 #include "trace/describe.h"
-#define TRACE_CALL(name, Struct, group, state, result, text, ...) \
+#define ARGUMENT TRACE_FIELD
+#define FACT TRACE_FACT
+#define CALL(name, Struct, group, state, effect, result, text, ...) \
   TRACE_DESCRIBE(Struct, __VA_ARGS__)
-#include "trace/calls.def"
-#undef TRACE_CALL
+#include "base/calls.def"
+#undef CALL
+#undef ARGUMENT
+#undef FACT
 #include "trace/describe_end.h"
 
 }  // namespace calls
 
 /// Position of a call in calls.def.
 enum class CallName : u8 {
-#define TRACE_CALL(name, ...) name,
-#include "trace/calls.def"
-#undef TRACE_CALL
+#define CALL(name, ...) name,
+#include "base/calls.def"
+#undef CALL
   count
 };
 inline constexpr std::size_t call_count = static_cast<std::size_t>(CallName::count);
@@ -49,10 +53,10 @@ struct CallInfo {
 inline constexpr bool call_state_built = true;
 inline constexpr bool call_state_not_built = false;
 inline constexpr std::array<CallInfo, call_count> call_table{{
-#define TRACE_CALL(name, Struct, group, state, result, text, ...) \
+#define CALL(name, Struct, group, state, effect, result, text, ...) \
   {CallName::name, #name, CallGroup::group, call_state_##state, ResultKind::result, text},
-#include "trace/calls.def"
-#undef TRACE_CALL
+#include "base/calls.def"
+#undef CALL
 }};
 
 template <class Skip, class... Calls>
@@ -61,9 +65,9 @@ struct CallVariant {
 };
 /// The arguments of a call; its index() is the CallName.
 using CallArguments = CallVariant<void
-#define TRACE_CALL(name, Struct, ...) , calls::Struct
-#include "trace/calls.def"
-#undef TRACE_CALL
+#define CALL(name, Struct, ...) , calls::Struct
+#include "base/calls.def"
+#undef CALL
                                   >::Type;
 
 constexpr const CallInfo& info(CallName call) { return call_table[static_cast<std::size_t>(call)]; }

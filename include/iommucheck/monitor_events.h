@@ -3,7 +3,7 @@
  * iommucheck/monitor_events.h - every event as a struct and as a function. Included by
  * iommucheck/monitor.h, which says what holds for all of them. A comment that begins with
  * "?" marks a fact: it counts only with its bit in `known`.
- * Made from trace/events.def, calls.def and enums.def; after a change of these:
+ * Made from trace/events.def, base/calls.def and trace/enums.def; after a change of these:
  * IOMMUCHECK_UPDATE_DOCS=1 test_base_trace --gtest_filter='*Document*'
  */
 /* clang-format off */

@@ -8,6 +8,7 @@
 #include <map>
 #include <string>
 
+#include "base/call_arguments.h"
 #include "base/errno_names.h"
 #include "base/text.h"
 #include "scenario/format/print.h"
@@ -21,14 +22,61 @@ struct Entry {
   std::string letters;
 };
 
+/// The letter of calls.def for an argument.
+char letter_of(CallArgument argument) {
+  using enum CallArgument;
+  switch (argument) {
+    case domain: return 'D';
+    case device: return 'V';
+    case mm: return 'm';
+    case io_mm: return 'I';
+    case token: return 'K';
+    case queue: return 'Q';
+    case iova:
+    case size:
+    case drvdata:
+    case min_pasid:
+    case max_pasid:
+    case number: return 'n';
+    case pasid: return 'q';
+    case pa: return 'p';
+    case rights: return 'r';
+    case flags:
+    case features: return 'f';
+    case pieces: return 's';
+    case commands: return 'c';
+    case kind:
+    case mm_exit:
+    case attribute:
+    case word: return 'w';
+    case other: break;
+  }
+  return '*';
+}
+
+/// A scenario leaves out the caller's word.
+std::string written_form(const CallShape& shape) {
+  std::string letters;
+  for (const auto& argument : shape.arguments) {
+    if (argument == CallArgument::drvdata) letters += '/';
+    if (argument) letters += letter_of(*argument);
+  }
+  return letters;
+}
+
 const std::vector<Entry>& entries() {
   static const std::vector<Entry> all = [] {
-    constexpr std::pair<std::string_view, std::string_view> written[] = {
+    std::vector<std::pair<std::string_view, std::string>> written = {
 #define CALL(name, arguments) {#name, arguments},
 #include "scenario/format/calls.def"
 #undef CALL
     };
-    std::vector<Entry> list(std::size(written));
+    for (const CallShape& shape : call_shapes) {
+      const auto is_it = [&](const auto& form) { return form.first == shape.name; };
+      if (std::ranges::none_of(written, is_it))
+        written.emplace_back(shape.name, written_form(shape));
+    }
+    std::vector<Entry> list(written.size());
     for (std::size_t i = 0; i < list.size(); ++i) {
       const std::string_view text = written[i].second;
       const std::size_t slash = std::min(text.find('/'), text.size());

@@ -4,8 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 
+#include "base/call_arguments.h"
 #include "base/errno_names.h"
 #include "scenario/format/print.h"
 #include "trace/types.h"
@@ -17,83 +17,6 @@ using scenario::Value;
 using spec::sva::Call;
 using spec::sva::CallKind;
 using spec::sva::Status;
-
-enum class Field : u8 {
-  none,
-  domain,
-  device,
-  iova,
-  pa,
-  size,
-  prot,
-  segments,
-  io_mm,
-  mm,
-  drvdata,
-  pasid,
-  flags,
-  features,
-  min_pasid,
-  max_pasid,
-  handler,
-  attribute,
-  kind,
-};
-
-struct Shape {
-  CallKind kind;
-  std::array<Field, 5> fields;
-};
-
-constexpr Shape shapes[] = {
-    {CallKind::domain_alloc, {Field::kind}},
-    {CallKind::domain_free, {Field::domain}},
-    {CallKind::attach, {Field::domain, Field::device}},
-    {CallKind::detach, {Field::domain, Field::device}},
-    {CallKind::attach_pasid, {Field::domain, Field::device, Field::pasid}},
-    {CallKind::detach_pasid, {Field::domain, Field::device, Field::pasid}},
-    {CallKind::map, {Field::domain, Field::iova, Field::pa, Field::size, Field::prot}},
-    {CallKind::map_sg, {Field::domain, Field::iova, Field::segments, Field::prot}},
-    {CallKind::unmap, {Field::domain, Field::iova, Field::size}},
-    {CallKind::unmap_fast, {Field::domain, Field::iova, Field::size}},
-    {CallKind::iotlb_sync, {Field::domain}},
-    {CallKind::flush_iotlb_all, {Field::domain}},
-    {CallKind::tlb_range_add, {Field::domain, Field::iova, Field::size}},
-    {CallKind::iova_to_phys, {Field::domain, Field::iova}},
-    {CallKind::domain_get_attr, {Field::domain, Field::attribute}},
-    {CallKind::sva_device_init,
-     {Field::device, Field::features, Field::min_pasid, Field::max_pasid, Field::handler}},
-    {CallKind::sva_device_shutdown, {Field::device}},
-    {CallKind::bind_device, {Field::device, Field::mm, Field::flags, Field::drvdata}},
-    {CallKind::unbind_device, {Field::device, Field::pasid}},
-    {CallKind::unbind_dev_all, {Field::device}},
-    {CallKind::sva_drvdata, {Field::device, Field::pasid}},
-    {CallKind::io_mm_of, {Field::device, Field::pasid}},
-    {CallKind::sva_alloc_pasid, {Field::domain, Field::device}},
-    {CallKind::sva_free_pasid, {Field::domain, Field::io_mm}},
-    {CallKind::io_mm_get_pasid, {Field::io_mm}},
-    {CallKind::io_mm_get_attr, {Field::io_mm, Field::attribute}},
-    {CallKind::sva_map, {Field::io_mm, Field::iova, Field::pa, Field::size, Field::prot}},
-    {CallKind::sva_map_sg, {Field::io_mm, Field::iova, Field::segments, Field::prot}},
-    {CallKind::sva_unmap, {Field::io_mm, Field::iova, Field::size}},
-    {CallKind::sva_unmap_fast, {Field::io_mm, Field::iova, Field::size}},
-    {CallKind::sva_iotlb_sync, {Field::io_mm}},
-    {CallKind::sva_flush_tlb_all, {Field::io_mm}},
-    {CallKind::sva_tlb_range_add, {Field::io_mm, Field::iova, Field::size}},
-    {CallKind::sva_iova_to_phys, {Field::io_mm, Field::iova}},
-    {CallKind::sva_attach, {Field::io_mm, Field::device}},
-    {CallKind::sva_detach, {Field::io_mm, Field::device}},
-    {CallKind::pasid_alloc, {Field::min_pasid, Field::max_pasid}},
-    {CallKind::pasid_free, {Field::pasid}},
-    {CallKind::recover, {}},
-};
-
-const Shape* shape_of(CallKind kind) {
-  for (const Shape& shape : shapes) {
-    if (shape.kind == kind) return &shape;
-  }
-  return nullptr;
-}
 
 constexpr u32 unknown_bit = u32{1} << 31;
 
@@ -128,16 +51,33 @@ u32 domain_kind(std::string_view word) {
   return kind ? static_cast<u32>(*kind) : ~u32{0};
 }
 
+/// Whether a spec::sva::Call has the argument: those of calls that are not built are missing.
+bool can_be_set(const std::optional<CallArgument>& argument) {
+  if (!argument) return true;
+  switch (*argument) {
+    case CallArgument::other:
+    case CallArgument::token:
+    case CallArgument::queue:
+    case CallArgument::commands:
+    case CallArgument::number:
+    case CallArgument::word: return false;
+    default: return true;
+  }
+}
+
 class Maker {
  public:
   Maker(const World& world, const Names& names) : world_(world), names_(names) {}
 
   Expected<MadeCall> make(const scenario::Invoke& invoke, CallKind kind) {
     made_.call.kind = kind;
-    const Shape* shape = shape_of(kind);
-    if (shape == nullptr) return fail(ErrorCode::unsupported, invoke.call.text);
-    for (std::size_t i = 0; i < invoke.arguments.size() && i < shape->fields.size(); ++i) {
-      set(shape->fields[i], invoke.arguments[i]);
+    const CallShape& shape = call_shapes[static_cast<std::size_t>(kind)];
+    if (!std::ranges::all_of(shape.arguments, can_be_set)) {
+      return fail(ErrorCode::unsupported, invoke.call.text);
+    }
+    std::size_t i = 0;
+    for (const auto& argument : shape.arguments) {
+      if (argument && i < invoke.arguments.size()) set(*argument, invoke.arguments[i++]);
     }
     if (kind == CallKind::domain_alloc && world_.iova_bits) {
       made_.call.input_bits = static_cast<u32>(*world_.iova_bits);
@@ -168,21 +108,26 @@ class Maker {
     made_.segments.push_back({number(item), bytes});
   }
 
-  void set(Field field, const Value& value) {
+  void set(CallArgument argument, const Value& value) {
     Call& call = made_.call;
-    switch (field) {
-      case Field::none: break;
-      case Field::domain: call.domain = number(value); break;
-      case Field::device: call.device = world_.device(value.word); break;
-      case Field::iova: call.iova = number(value); break;
-      case Field::pa: call.pa = number(value); break;
-      case Field::size: call.size = number(value); break;
-      case Field::prot: call.prot = rights_of(value); break;
-      case Field::segments:
+    switch (argument) {
+      case CallArgument::other:
+      case CallArgument::token:
+      case CallArgument::queue:
+      case CallArgument::commands:
+      case CallArgument::number:
+      case CallArgument::word: break;
+      case CallArgument::domain: call.domain = number(value); break;
+      case CallArgument::device: call.device = world_.device(value.word); break;
+      case CallArgument::iova: call.iova = number(value); break;
+      case CallArgument::pa: call.pa = number(value); break;
+      case CallArgument::size: call.size = number(value); break;
+      case CallArgument::rights: call.prot = rights_of(value); break;
+      case CallArgument::pieces:
         for (const Value& item : value.items) add_segment(item);
         break;
-      case Field::io_mm: call.io_mm = number(value); break;
-      case Field::mm:
+      case CallArgument::io_mm: call.io_mm = number(value); break;
+      case CallArgument::mm:
         if (const auto mm = names_.process(value.word)) {
           call.mm = *mm;
         } else if (value.word == "NULL") {
@@ -191,31 +136,33 @@ class Maker {
           missing_ = value.word;
         }
         break;
-      case Field::drvdata: call.drvdata = number(value); break;
-      case Field::pasid:
+      case CallArgument::drvdata: call.drvdata = number(value); break;
+      case CallArgument::pasid:
         if (const auto pasid = names_.pasid(value)) {
           call.pasid = *pasid;
         } else if (!missing_) {
           missing_ = scenario::print(value);
         }
         break;
-      case Field::flags:
+      case CallArgument::flags:
         call.flags = bits_of(value, {{"further", spec::sva::bind_further_pasid}});
         break;
-      case Field::features:
+      case CallArgument::features:
         call.features = bits_of(
             value, {{"iopf", spec::sva::feature_iopf}, {"private", spec::sva::feature_private}});
         break;
-      case Field::min_pasid: call.min_pasid = clipped(number(value)); break;
-      case Field::max_pasid: call.max_pasid = clipped(number(value)); break;
-      case Field::handler: call.has_mm_exit = value.is_word("mm_exit") || value.number != 0; break;
-      case Field::attribute:
+      case CallArgument::min_pasid: call.min_pasid = clipped(number(value)); break;
+      case CallArgument::max_pasid: call.max_pasid = clipped(number(value)); break;
+      case CallArgument::mm_exit:
+        call.has_mm_exit = value.is_word("mm_exit") || value.number != 0;
+        break;
+      case CallArgument::attribute:
         call.attribute = value.kind == Value::Kind::number ? clipped(value.number)
                          : value.is_word("pasid")          ? spec::sva::attribute_pasid
                          : value.is_word("ttbr0")          ? spec::sva::attribute_ttbr0
                                                            : ~u32{0};
         break;
-      case Field::kind:
+      case CallArgument::kind:
         call.domain_kind =
             value.kind == Value::Kind::number ? clipped(value.number) : domain_kind(value.word);
         break;

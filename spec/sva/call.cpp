@@ -1,27 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "spec/sva/call.h"
 
-#include <array>
-
+#include "base/call_arguments.h"
 #include "base/text.h"
 
 namespace iommucheck::spec::sva {
 
 namespace {
-
-constexpr bool built = true;
-constexpr bool not_built = false;
-
-struct CallInfo {
-  std::string_view name;
-  bool is_built;
-};
-
-constexpr std::array calls{
-#define SVA_CALL(name, state) CallInfo{#name, state},
-#include "spec/sva/calls.def"
-#undef SVA_CALL
-};
 
 /// A kind by its name; a number that is none as it is.
 std::string kind_text(u32 kind) {
@@ -123,15 +108,15 @@ std::string status_text(Status status) {
 
 std::string_view call_name(CallKind kind) {
   const auto i = static_cast<std::size_t>(kind);
-  return i < calls.size() ? calls[i].name : "unknown call";
+  return i < call_shapes.size() ? call_shapes[i].name : "unknown call";
 }
 
 bool call_is_built(CallKind kind) {
   const auto i = static_cast<std::size_t>(kind);
-  return i < calls.size() && calls[i].is_built;
+  return i < call_shapes.size() && call_shapes[i].built;
 }
 
-u32 call_count() { return static_cast<u32>(calls.size()); }
+u32 call_count() { return static_cast<u32>(call_shapes.size()); }
 
 std::string call_text(const Call& call) {
   return std::string(call_name(call.kind)) + "(" + arguments_text(call) + ")";

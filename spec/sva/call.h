@@ -40,9 +40,9 @@ constexpr Status status_from_driver(int result) {
 std::string status_text(Status status);
 
 enum class CallKind : u8 {
-#define SVA_CALL(name, state) name,
-#include "spec/sva/calls.def"
-#undef SVA_CALL
+#define CALL(name, ...) name,
+#include "base/calls.def"
+#undef CALL
 };
 
 std::string_view call_name(CallKind kind);

@@ -20,23 +20,6 @@ constexpr u32 rw = prot_read | prot_write;
 constexpr Circumstances no_memory{.allocation_failed = true};
 constexpr Circumstances stuck{.queue_stuck = true};
 
-constexpr std::string_view alphabet[] = {
-#define TRACE_FIELD(...)
-#define TRACE_FACT(...)
-#define TRACE_CALL(name, ...) #name,
-#include "trace/calls.def"
-#undef TRACE_CALL
-#undef TRACE_FACT
-#undef TRACE_FIELD
-};
-
-TEST(SvaCalls, are_those_of_the_alphabet_in_its_order) {
-  ASSERT_EQ(call_count(), std::size(alphabet));
-  for (u32 i = 0; i < call_count(); ++i) {
-    EXPECT_EQ(call_name(static_cast<CallKind>(i)), alphabet[i]);
-  }
-}
-
 TEST(SvaCalls, statuses_come_from_what_drivers_return) {
   EXPECT_EQ(status_from_driver(0), Status::ok);
   EXPECT_EQ(status_from_driver(-22), Status::einval);
