@@ -201,6 +201,11 @@ void Monitor::device_vanishes(u32 device) {
   // Its accesses end with it, and what its ATC holds.
   for (const u32 sid : interface_.stream_ids(device)) caches_.set_ats(sid, false);
   owe_all(device);
+  // It leaves its domain, which makes what was unmapped there safe for the others, as detach does.
+  running_.call.domain = interface_.domain_of(device);
+  interface_.for_each_stale(running_.call.domain, [&](u64 first, u64 last) {
+    running_.ranges.emplace_back(first, last);
+  });
 }
 
 void Monitor::device_vanished(bool timed_out) {
