@@ -270,6 +270,7 @@ Expected<bool> Campaign::run() {
     first_of_run = false;
     HashRecorder hash;
     if (twice) lockstep_->monitor().set_sink(&hash);
+    if (twice) lockstep_->undo();  // from the boot on: all its events
     const auto end = run_case(sequence, true);
     if (twice) lockstep_->monitor().set_sink(nullptr);
     if (!end) return std::unexpected(end.error());
@@ -304,7 +305,7 @@ Expected<Campaign::CaseEnd> Campaign::run_case(const Sequence& sequence, bool co
     if (!text) return std::unexpected(text.error());
     return case_end_of(*text, counted);
   }
-  lockstep_->run(sequence.operations, sequence.ends);
+  lockstep_->run(sequence.operations, sequence.ends, sequence.shared);
   const Monitor& monitor = lockstep_->monitor();
   CaseEnd end;
   if (!monitor.findings().empty()) end.findings.push_back(monitor.findings().front());
@@ -358,6 +359,7 @@ Expected<Campaign::CaseEnd> Campaign::case_end_of(std::string_view text, bool co
 Expected<void> Campaign::run_again(const Sequence& sequence, u64 hash) {
   absorb();
   HashRecorder again;
+  lockstep_->undo();
   lockstep_->monitor().set_sink(&again);
   const auto end = run_case(sequence, false);
   lockstep_->monitor().set_sink(nullptr);
@@ -395,6 +397,7 @@ Expected<void> Campaign::report_state(std::string headline, const Sequence& sequ
 Sequence Campaign::smallest(const Sequence& sequence,
                             const std::function<bool(const CaseEnd&)>& same, bool& again) {
   Sequence best = sequence;
+  best.shared = 0;  // from the boot on
   const auto fails = [&](const Sequence& candidate) {
     owner_.begins(current_, candidate, Phase::shrinking);
     const auto end = run_case(candidate, false);

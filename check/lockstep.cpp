@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "monitor/trace_setup.h"
 
 namespace iommucheck::oracle {
@@ -74,6 +76,7 @@ bool Lockstep::refused() const {
 }
 
 void Lockstep::undo() {
+  fork_.reset();
   host_.restore();  // calls that still wait end first, without any effect
   monitor_.trail().undo_to(booted_);
   monitor_.begin_case(booted_at_);
@@ -84,12 +87,52 @@ void Lockstep::undo() {
   stuck_next_ = false;
 }
 
-void Lockstep::run(std::span<const fuzz::Operation> operations, Ends ends) {
-  undo();
-  calls_of_run_ = 0;
-  u32 index = 0;
-  for (const fuzz::Operation& operation : operations) {
-    if (hook_ != nullptr) hook_(hook_context_, index++);
+/// To behind `beginning`, if the last case has come by there. Exactly there: all that a case
+/// changes is part of the trail, of the fork, or derived and made anew (Trail::generation()).
+bool Lockstep::go_back(std::span<const fuzz::Operation> beginning) {
+  if (beginning.empty() || !fork_ || !std::ranges::equal(fork_->behind, beginning)) return false;
+  host_.restore(*fork_->host);  // calls that still wait end first, without any effect
+  monitor_.trail().undo_to(fork_->mark);
+  monitor_.go_back_to(*fork_->monitor);
+  spaces_ = fork_->spaces;
+  bonds_ = fork_->bonds;
+  plain_pasids_ = fork_->plain_pasids;
+  drvdata_ = fork_->drvdata;
+  dying_ = fork_->dying;
+  stuck_next_ = fork_->stuck_next;
+  calls_of_run_ = fork_->calls;
+  return true;
+}
+
+void Lockstep::keep_fork(std::span<const fuzz::Operation> beginning) {
+  if (monitor_.gave_up()) return;
+  auto host = host_.point();
+  if (host == nullptr) return;
+  fork_ = Fork{.behind = {beginning.begin(), beginning.end()},
+               .mark = monitor_.trail().mark(),
+               .monitor = monitor_.point(),
+               .host = std::move(host),
+               .spaces = spaces_,
+               .bonds = bonds_,
+               .plain_pasids = plain_pasids_,
+               .drvdata = drvdata_,
+               .dying = dying_,
+               .stuck_next = stuck_next_,
+               .calls = calls_of_run_};
+}
+
+void Lockstep::run(std::span<const fuzz::Operation> operations, Ends ends, std::size_t shared) {
+  const auto beginning = operations.first(std::min(shared, operations.size()));
+  std::size_t next = beginning.size();
+  if (!go_back(beginning)) {
+    undo();
+    calls_of_run_ = 0;
+    next = 0;
+  }
+  for (; next < operations.size(); ++next) {
+    if (next != 0 && next == beginning.size() && !fork_) keep_fork(beginning);
+    const fuzz::Operation& operation = operations[next];
+    if (hook_ != nullptr) hook_(hook_context_, static_cast<u32>(next));
     BitChoices choices(operation.choices);
     host_.set_choices(choices);
     host_.fail_allocation(operation.fail);

@@ -3,6 +3,8 @@
 // state that the driver's boot left, and undone afterwards.
 #pragma once
 
+#include <memory>
+#include <optional>
 #include <span>
 
 #include "check/machine.h"
@@ -41,9 +43,11 @@ class Lockstep {
   };
   /// One case from the booted state, until its end or the first finding. Afterwards the state is
   /// that of the case's end; the next run undoes it first.
-  void run(std::span<const fuzz::Operation> operations, Ends ends);
+  /// `shared`: so many operations are what the cases before or behind it begin with as well. They
+  /// are performed and judged once: the trail goes back to behind them, with what is outside of it.
+  void run(std::span<const fuzz::Operation> operations, Ends ends, std::size_t shared = 0);
 
-  /// Back to the booted state.
+  /// Back to the booted state: the next run begins there.
   void undo();
 
   Monitor& monitor() { return monitor_; }
@@ -81,6 +85,22 @@ class Lockstep {
     u64 mm = 0;
   };
 
+  /// Behind the first operations of a case, in which nothing was found and nothing waits.
+  struct Fork {
+    std::vector<fuzz::Operation> behind;
+    Trail::Mark mark = 0;
+    std::unique_ptr<Monitor::Point> monitor;
+    std::unique_ptr<DriverHost::Point> host;
+    std::vector<Space> spaces;
+    std::vector<Bond> bonds;
+    std::vector<u32> plain_pasids;
+    u64 drvdata = 0;
+    u64 dying = 0;
+    bool stuck_next = false;
+    u64 calls = 0;
+  };
+  bool go_back(std::span<const fuzz::Operation> beginning);
+  void keep_fork(std::span<const fuzz::Operation> beginning);
   void perform(const fuzz::Operation& operation);
   [[nodiscard]] bool may_call(const spec::sva::Call& call) const;
   spec::sva::Observed make_call(const spec::sva::Call& call);
@@ -136,6 +156,7 @@ class Lockstep {
   u64 drvdata_ = 0;
   u64 dying_ = 0;  ///< the process whose Release waited last
   bool stuck_next_ = false;
+  std::optional<Fork> fork_;
   u64 accesses_ = 0;
   u64 calls_succeeded_ = 0;
   u64 calls_of_run_ = 0;

@@ -58,23 +58,21 @@ fuzz::Operation drawn_from(std::span<const Weight> kinds, u64 word, u64 draw) {
   return fuzz::random_operation((word & ~fuzz::kind_mask) | named);
 }
 
-}  // namespace
-
-void make_sequence(u64 seed, u64 number, u32 operations_max, Sequence& sequence) {
-  make_sequence_of(seed, number, operations_max, sequence);
-  RandomWords length(RandomWords(seed ^ number).next());
-  if (length.next() % 4 != 0) return;
-  sequence.operations.resize(1 + length.next() % operations_max);
+/// Of sequence or family `number`. Two rounds, so that neighbouring seeds and numbers have nothing
+/// in common.
+RandomWords words_of(u64 seed, u64 number) {
+  return RandomWords(RandomWords(seed).next() ^ RandomWords(~number).next());
 }
 
-void make_sequence_of(u64 seed, u64 number, u32 operations, Sequence& sequence) {
-  // Two rounds, so that neighbouring seeds and numbers have nothing in common.
-  RandomWords words(RandomWords(seed).next() ^ RandomWords(~number).next());
-  const u64 shape = words.next();
-  sequence.ends = {.whole_space = shape % 64 == 0, .teardown = (shape >> 8) % 16 == 0};
-  const u64 theme = (shape >> 32) % 16;
-  sequence.operations.clear();
-  for (u32 i = 0; i < operations; ++i) {
+Lockstep::Ends ends_of(u64 shape) {
+  return {.whole_space = shape % 64 == 0, .teardown = (shape >> 8) % 16 == 0};
+}
+
+/// What a sequence is about.
+u64 theme_of(u64 shape) { return (shape >> 32) % 16; }
+
+void add_operations(u64 theme, RandomWords& words, u64 count, Sequence& sequence) {
+  for (u64 i = 0; i < count; ++i) {
     const u64 word = words.next();
     if (theme > 1) {
       sequence.operations.push_back(fuzz::random_operation(word));
@@ -83,6 +81,31 @@ void make_sequence_of(u64 seed, u64 number, u32 operations, Sequence& sequence) 
           theme == 0 ? std::span<const Weight>(process_kinds) : exit_kinds, word, words.next()));
     }
   }
+}
+
+}  // namespace
+
+void make_sequence(u64 seed, u64 number, u32 operations_max, Sequence& sequence) {
+  constexpr u64 is_family = u64{1} << 63;
+  RandomWords family = words_of(seed, (number / family_size) | is_family);
+  RandomWords own = words_of(seed, number);
+  const u64 theme = theme_of(family.next());
+  u64 count = operations_max;
+  if (family.next() % 4 == 0) count = 1 + family.next() % operations_max;
+  sequence.ends = ends_of(own.next());
+  sequence.shared = count / 2;
+  sequence.operations.clear();
+  add_operations(theme, family, sequence.shared, sequence);
+  add_operations(theme, own, count - sequence.shared, sequence);
+}
+
+void make_sequence_of(u64 seed, u64 number, u32 operations, Sequence& sequence) {
+  RandomWords words = words_of(seed, number);
+  const u64 shape = words.next();
+  sequence.ends = ends_of(shape);
+  sequence.shared = 0;
+  sequence.operations.clear();
+  add_operations(theme_of(shape), words, operations, sequence);
 }
 
 }  // namespace iommucheck::oracle

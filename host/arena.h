@@ -46,6 +46,15 @@ class Arena {
   void clear() { used_ = 0; }
   [[nodiscard]] u64 used() const { return used_; }
 
+  /// What is there now, for put().
+  [[nodiscard]] std::vector<std::byte> contents() const {
+    return {memory_.data(), memory_.data() + used_};
+  }
+  void put(const std::vector<std::byte>& contents) {
+    used_ = contents.size();
+    if (used_ != 0) std::memcpy(memory_.data(), contents.data(), used_);
+  }
+
  private:
   Pages memory_;
   u64 used_ = 0;

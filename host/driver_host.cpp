@@ -248,6 +248,35 @@ void DriverHost::restore() {
   fail_allocation(0);
 }
 
+std::unique_ptr<DriverHost::Point> DriverHost::point() const {
+  if (!threads_.empty()) return nullptr;
+  auto point = std::make_unique<Point>();
+  point->arena_ = arena_.contents();
+  if (segments_ != nullptr) {
+    point->segments_ = std::make_unique<Segments>(*segments_);
+    point->segments_->save();
+  }
+  point->handlers_ = handlers_;
+  point->contexts_ = contexts_;
+  point->waits_ = waits_;
+  point->progress_ = progress_;
+  point->steps_ = steps_;
+  return point;
+}
+
+void DriverHost::restore(const Point& point) {
+  abandon_threads();
+  handlers_ = point.handlers_;
+  contexts_ = point.contexts_;
+  context_ = 0;
+  waits_ = point.waits_;
+  progress_ = point.progress_;
+  steps_ = point.steps_;
+  arena_.put(point.arena_);
+  if (point.segments_) point.segments_->restore();
+  fail_allocation(0);
+}
+
 void DriverHost::fail_allocation(u32 n) {
   allocations_ = 0;
   fail_at_ = n;

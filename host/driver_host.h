@@ -35,6 +35,13 @@ class DriverHost {
   /// driver's arena and the platform; the monitor's state is undone by its owner.
   void snapshot();
   void restore();
+
+  /// The same in the middle of a case, between two operations: the driver's state and the
+  /// platform's, as far as it is not part of the trail.
+  class Point;
+  /// Null where a call waits on its own stack, which cannot be put back.
+  [[nodiscard]] std::unique_ptr<Point> point() const;
+  void restore(const Point& point);
   /// Static variables that are part of it; null (the default): there are none. Outlives the host.
   void set_segments(Segments* segments) { segments_ = segments; }
   /// The driver writes through pointers (IOMMUCHECK_DRIVER_SCAN says so, too). Before boot().
@@ -86,6 +93,16 @@ class DriverHost {
     u64 drvdata = 0;
     bool returned = false;  ///< with an error
     bool late = false;      ///< its time is over
+  };
+  class Point {
+    friend class DriverHost;
+    std::vector<std::byte> arena_;
+    std::unique_ptr<Segments> segments_;  // null: there are none
+    std::vector<Handler> handlers_;
+    u64 contexts_ = 0;
+    u64 waits_ = 0;
+    u64 progress_ = 0;
+    u64 steps_ = 0;
   };
   [[nodiscard]] const std::vector<Handler>& handlers() const { return handlers_; }
   /// The `index`-th of them returns. Who waits for it has to be resumed.

@@ -140,6 +140,38 @@ void Monitor::begin_case(EventIndex now) {
   waiting_accesses_.clear();
 }
 
+std::unique_ptr<Monitor::Point> Monitor::point() {
+  auto point = std::make_unique<Point>();
+  point->now_ = now_;
+  point->promises_on_ = promises_on_;
+  point->stands_aside_ = stands_aside_;
+  point->call_id_ = call_id_;
+  point->numbers_ = numbers_;
+  point->blamed_on_caller_ = blamed_on_caller_;
+  point->touched_ = touched_;
+  point->dirty_ = caches_.dirty();
+  point->touched_streams_ = touched_streams_;
+  point->dirty_streams_ = caches_.dirty_streams();
+  point->waiting_accesses_ = waiting_accesses_;
+  point->stalled_ = stalled_;
+  return point;
+}
+
+void Monitor::go_back_to(const Point& point) {
+  begin_case(point.now_);
+  promises_on_ = point.promises_on_;
+  stands_aside_ = point.stands_aside_;
+  call_id_ = point.call_id_;
+  numbers_ = point.numbers_;
+  blamed_on_caller_ = point.blamed_on_caller_;
+  touched_ = point.touched_;
+  caches_.dirty() = point.dirty_;
+  touched_streams_ = point.touched_streams_;
+  caches_.dirty_streams() = point.dirty_streams_;
+  waiting_accesses_ = point.waiting_accesses_;
+  stalled_ = point.stalled_;
+}
+
 /// Of blocks that came or went after that event, as the trail has it.
 void Monitor::forget_allocations(EventIndex after) {
   std::erase_if(allocations_, [&](const Allocation& block) { return block.at > after; });

@@ -190,6 +190,12 @@ class Monitor {
   /// The trail was undone to where driver_ready() had been told, at event `now`: forgets findings
   /// and what a case left outside of the trail.
   void begin_case(EventIndex now);
+  /// In the middle of a case, between two calls of which none waits and before any finding: what
+  /// the case has left outside of the trail.
+  class Point;
+  [[nodiscard]] std::unique_ptr<Point> point();
+  /// The trail was undone to where point() was asked.
+  void go_back_to(const Point& point);
 
   // Observers of the events, in order; null on the hot path.
   class Sink {
@@ -394,6 +400,22 @@ class Monitor {
   Fed fed_;
   std::unique_ptr<RecordingRules> recording_;  // null where calls are known
   std::unique_ptr<DeviceRules> device_rules_;  // null unless a device is judged
+};
+
+class Monitor::Point {
+  friend class Monitor;
+  EventIndex now_ = 0;
+  bool promises_on_ = false;
+  bool stands_aside_ = false;
+  u64 call_id_ = 0;
+  CallNumbers numbers_;
+  std::vector<Finding> blamed_on_caller_;
+  std::vector<spec::DirtyInterval> touched_;
+  std::vector<spec::DirtyInterval> dirty_;
+  std::vector<spec::StreamPart> touched_streams_;
+  std::vector<spec::StreamPart> dirty_streams_;
+  std::vector<spec::Access> waiting_accesses_;
+  std::vector<spec::StreamPart> stalled_;
 };
 
 }  // namespace iommucheck::oracle

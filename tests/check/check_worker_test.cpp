@@ -168,6 +168,7 @@ TEST(CheckWorker, ACaseInAProcessOfItsOwnHasNoStateOfOthers) {
 
 TEST(CheckWorker, InAProcessOfItsOwnBreachesAndCrashesAreFoundAsWell) {
   CheckOptions options = options_for("three");
+  options.seed = 2;  // one of which making the breach small does not meet the crash, and ends there
   options.isolation = oracle::Isolation::each_case;
   options.findings_max = 2;
   const CheckResult result = check(options);
