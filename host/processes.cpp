@@ -118,11 +118,14 @@ u64 Processes::root(u64 mm) const {
 
 void Processes::leaves_in(u64 table, unsigned level, u64 table_va, u64 first, u64 last,
                           std::vector<Leaf>& found) const {
+  const spec::Frame* frame = monitor_.caches().memory().find(table);
+  if (frame == nullptr) return;
   const u64 size = level_bytes(level);
-  for (u64 i = first <= table_va ? 0 : (first - table_va) / size; i < entries; ++i) {
+  const u64 from = first <= table_va ? 0 : (first - table_va) / size;
+  for (auto i = static_cast<unsigned>(from); (i = frame->next_used(i)) < entries; ++i) {
     const u64 va = table_va + i * size;
     if (va > last) return;
-    const u64 value = read(table + 8 * i);
+    const u64 value = frame->newest(i).value;
     if ((value & valid) == 0) continue;
     if (is_table(value, level)) {
       leaves_in(output(value), level + 1, va, first, last, found);
@@ -185,8 +188,9 @@ bool Processes::map(u64 mm, u64 va, u64 pa, u64 bytes, ProcessRights rights) {
 }
 
 bool Processes::is_empty(u64 table) const {
-  for (u64 i = 0; i < entries; ++i) {
-    if (read(table + 8 * i) != 0) return false;
+  const spec::Frame* frame = monitor_.caches().memory().find(table);
+  for (unsigned i = 0; frame != nullptr && (i = frame->next_used(i)) < entries; ++i) {
+    if (frame->newest(i).value != 0) return false;
   }
   return true;
 }
@@ -286,8 +290,9 @@ u64 Processes::fork(u64 mm) {
 void Processes::exit_begins(u64 mm) { edit(mm).living = 0; }
 
 void Processes::free_tables(u64 table, unsigned level) {
-  for (u64 i = 0; level < last_level && i < entries; ++i) {
-    const u64 value = read(table + 8 * i);
+  const spec::Frame* frame = level < last_level ? monitor_.caches().memory().find(table) : nullptr;
+  for (unsigned i = 0; frame != nullptr && (i = frame->next_used(i)) < entries; ++i) {
+    const u64 value = frame->newest(i).value;
     if (is_table(value, level)) free_tables(output(value), level + 1);
   }
   monitor_.free(environment, table, table_bytes);

@@ -333,12 +333,11 @@ void Monitor::check_range(const Call& call, u64 first, u64 last) {
 
 void Monitor::check_space_range(u32 device, Substream at, u64 first, u64 last) {
   if (!findings_.empty()) return;
-  options_.clear();
   const Place place{device, interface_.stream_ids(device).front(), at};
-  if (!caches_.stream_options(place.sid, at.number, at.present, options_)) gave_up_ = true;
   const Ends ends = ends_at(place);
-  const std::vector<spec::Caches::StreamOption> options = options_;
-  for (const spec::Caches::StreamOption& option : options) {
+  const KnownOptions& known = options_at(place);
+  if (!known.complete) gave_up_ = true;
+  for (const spec::Caches::StreamOption& option : known.options) {
     if (option.regime != 0) check_interval_for(option.tag, place, ends, first, last);
   }
   caches_.atcs_of(place.sid, [&](u32 tag, const spec::AtcOwner& owner) {

@@ -284,11 +284,13 @@ class Monitor {
     Ends ends;
     friend bool operator==(const Compared&, const Compared&) = default;
   };
-  struct KnownEnds {
+  /// By what a place's accesses may translate, as long as no configuration changes.
+  struct KnownOptions {
     spec::Caches::ConfigurationVersion version;
     u32 sid = 0;
-    u32 number = 0;
-    Ends ends;
+    spec::sva::Substream at;
+    bool complete = false;  ///< no bound was hit
+    std::vector<spec::Caches::StreamOption> options;
   };
   void check_interval(u32 tag, u64 first, u64 last);
   void check_interval_for(u32 tag, const Place& place, Ends ends, u64 first, u64 last);
@@ -299,6 +301,7 @@ class Monitor {
   void check_device(u32 device);
   bool check_option(const Place& place, const spec::Caches::StreamOption& option,
                     const spec::sva::Alternatives& allowed);
+  const KnownOptions& options_at(const Place& place);
   [[nodiscard]] Ends ends_at(const Place& place);
   [[nodiscard]] bool vanishes(u32 device) const;
   [[nodiscard]] bool is_nobodys(u32 sid) const;
@@ -369,8 +372,7 @@ class Monitor {
   std::vector<spec::Access> waiting_accesses_;  ///< stalled, without a record yet
   std::vector<spec::StreamPart> stalled_;       ///< where an access began to wait, in this case
   std::vector<Compared> compared_;  ///< since the check began; nothing changes meanwhile
-  std::vector<spec::Caches::StreamOption> options_;
-  std::array<KnownEnds, 64> known_ends_{};  // of places at PASIDs, derived
+  std::array<KnownOptions, 64> known_options_{};  // derived
   Statistics statistics_;
   std::vector<Undetermined> undetermined_;
   std::vector<LateMissing> late_missing_;

@@ -187,22 +187,33 @@ void Monitor::check_stream(const spec::StreamPart& part) {
   for (const u32 number : numbers) check_place({device, part.sid, spec::sva::substream(number)});
 }
 
+const Monitor::KnownOptions& Monitor::options_at(const Place& place) {
+  const auto version = caches_.configuration_version();
+  const u64 slot = u64{place.sid} * 7 + place.at.number;
+  KnownOptions& known = known_options_[slot % known_options_.size()];
+  const bool follows = caches_.configuration_is_followed();
+  if (follows && known.version == version && known.sid == place.sid && known.at == place.at) {
+    return known;
+  }
+  known.version = version;
+  known.sid = place.sid;
+  known.at = place.at;
+  known.options.clear();
+  known.complete =
+      caches_.stream_options(place.sid, place.at.number, place.at.present, known.options);
+  return known;
+}
+
 /// How translation faults end under the configurations that a stream may have there.
 Monitor::Ends Monitor::ends_at(const Place& place) {
   if (!place.at.present) return {.stall = false, .abort = true};
-  const auto version = caches_.configuration_version();
-  KnownEnds& known = known_ends_[(place.sid * 7 + place.at.number) % known_ends_.size()];
-  if (known.version == version && known.sid == place.sid && known.number == place.at.number) {
-    return known.ends;
-  }
-  options_.clear();
-  if (!caches_.stream_options(place.sid, place.at.number, true, options_)) gave_up_ = true;
+  const KnownOptions& known = options_at(place);
+  if (!known.complete) gave_up_ = true;
   Ends ends;
-  for (const spec::Caches::StreamOption& option : options_) {
+  for (const spec::Caches::StreamOption& option : known.options) {
     if (option.regime == 0) continue;
     (option.reaction.stall ? ends.stall : ends.abort) = true;
   }
-  known = {version, place.sid, place.at.number, ends};
   return ends;
 }
 
@@ -249,8 +260,8 @@ bool Monitor::check_option(const Place& place, const spec::Caches::StreamOption&
 void Monitor::check_place(const Place& place) {
   const auto [device, sid, at] = place;
   if (vanishes(device)) return;
-  options_.clear();
-  if (!caches_.stream_options(sid, at.number, at.present, options_)) {
+  const KnownOptions& known = options_at(place);
+  if (!known.complete) {
     gave_up_ = true;
     return;
   }
@@ -263,7 +274,7 @@ void Monitor::check_place(const Place& place) {
   count(in_call_ ? spec::Rule::PROMISE_TRANSIENT : spec::Rule::PROMISE_OUTCOME);
   std::vector<u32> tags;
   Ends ends{.stall = false, .abort = !at.present};
-  for (const spec::Caches::StreamOption& option : options_) {
+  for (const spec::Caches::StreamOption& option : known.options) {
     if (!check_option(place, option, allowed)) return;
     if (option.regime == 0) continue;
     tags.push_back(option.tag);

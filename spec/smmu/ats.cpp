@@ -153,7 +153,7 @@ bool Caches::check_translated(const Access& access, const Outcome& outcome,
   }
   if (unchecked) add(found, outcome);
   if (!checked) return true;
-  std::vector<SteOption> stes;
+  SteOptions stes;
   if (!ste_options(access.sid, stes)) return false;
   for (const SteOption& ste : stes) {
     if (ste.unknown) {

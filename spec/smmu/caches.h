@@ -29,6 +29,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/inline_vector.h"
 #include "spec/smmu/atc.h"
 #include "spec/smmu/cause.h"
 #include "spec/smmu/cd.h"
@@ -297,7 +298,7 @@ class Caches {
     bool skips_stage1 = false;  ///< kind is bypass by S1DSS, not by the STE's Config
     Overrides overrides{};      ///< of the STE, where there is a regime
   };
-  /// Changes whenever an option of any stream may.
+  /// Changes whenever an option of any stream may, while configuration_is_followed().
   struct ConfigurationVersion {
     u64 formed = ~u64{0};
     u64 generation = 0;
@@ -305,6 +306,10 @@ class Caches {
   };
   [[nodiscard]] ConfigurationVersion configuration_version() const {
     return {formed_version_, trail_.generation()};
+  }
+  /// Structures can be fetched, and nothing from before reset can be cached.
+  [[nodiscard]] bool configuration_is_followed() const {
+    return enabled_ != 0 && unknown_.config == 0;
   }
   /// Distinct options for a stream; false: a bound was hit.
   bool stream_options(u32 sid, u32 ssid, bool ssv, std::vector<StreamOption>& options) const;
@@ -549,22 +554,29 @@ class Caches {
     bool bad_substreamid = false;
     unsigned units = 0;
   };
+  /// Nearly always one or two.
+  template <class Option>
+  using OptionList = InlineVector<Option, 2>;
+  using SteOptions = OptionList<SteOption>;
+  using CdOptions = OptionList<CdOption>;
   /// Of one stream: its STEs, and the CDs of the substreams that were looked at.
   struct Options {
     struct Cds {
       u32 number = 0;
-      std::vector<CdOption> options;
+      CdOptions options;
     };
-    std::vector<SteOption> stes;
+    SteOptions stes;
     std::vector<Cds> cds;
 
-    [[nodiscard]] const std::vector<CdOption>& cds_of(u32 number) const;
+    [[nodiscard]] const CdOptions& cds_of(u32 number) const;
   };
   struct Word {
     u64 value;
     bool unknown;
     Group dies;
   };
+  using Words = InlineVector<Word, 4>;
+  using Places = InlineVector<u64, 4>;
   /// What one fetch of a structure read: one word, or two.
   struct UnitValue {
     std::array<u64, 2> word;
@@ -639,24 +651,22 @@ class Caches {
   void check_lost_update(Frame& frame, unsigned index, u64 value);
 
   // options.cpp
-  bool ste_options(u32 sid, std::vector<SteOption>& options) const;
-  bool cd_options(u32 sid, u32 ssid, const std::vector<SteOption>& all,
-                  std::vector<CdOption>& options) const;
-  void words_at(ConfigKind kind, u32 sid, u32 ssid, u64 place, unsigned word,
-                std::vector<Word>& words) const;
+  bool ste_options(u32 sid, SteOptions& options) const;
+  bool cd_options(u32 sid, u32 ssid, const SteOptions& all, CdOptions& options) const;
+  void words_at(ConfigKind kind, u32 sid, u32 ssid, u64 place, unsigned word, Words& words) const;
   void units_at(ConfigKind kind, u32 sid, u32 ssid, u64 place, unsigned unit, bool cached_only,
                 UnitValues& values) const;
   /// A cached word of the structure at `place` serves (sid, ssid).
   [[nodiscard]] bool has_cached_words(ConfigKind kind, u32 sid, u32 ssid, u64 place) const;
   /// `of(option)` is the structure of an option, by reference.
   template <class Option, class Of>
-  static void add_option(Option option, u64 unknown, const Of& of, std::vector<Option>& options);
+  static void add_option(Option option, u64 unknown, const Of& of, OptionList<Option>& options);
   template <class Option, class Of>
   bool mixtures(ConfigKind kind, u32 sid, u32 ssid, u64 place, Group dies, bool cached_only,
-                const Of& of, std::vector<Option>& options) const;
+                const Of& of, OptionList<Option>& options) const;
 
   // regions.cpp
-  void refresh_regions(u32 sid, const std::vector<SteOption>& stes);
+  void refresh_regions(u32 sid, const SteOptions& stes);
   void refresh_l2_arrays(u32 first_sid);
   void add_region(const Region& region);
   void remove_regions(u32 sid, ConfigKind kind);
@@ -777,7 +787,7 @@ class Caches {
   void translations_under(u32 tag, const VisitCandidate& visit) const;
   void all_translations_of(u32 tag, const VisitCandidate& visit) const;
   void visit_table(u32 regime, unsigned half, u64 table, unsigned level, u64 entries, u64 va,
-                   u8 hierarchical, u32 item, const VisitCandidate& visit) const;
+                   u8 hierarchical, u32 item, bool runs, const VisitCandidate& visit) const;
   bool ats_outcomes(const Access& access, std::vector<Outcome>& found) const;
   void use_atc(const Access& access, const AtcOwner& owner, std::vector<Outcome>& found) const;
   bool ask_ats(const Access& access, std::vector<Outcome>& found) const;
@@ -896,7 +906,7 @@ class Caches {
 
   u64 paths_version_ = 0;  // changes whenever for_each_path() may; no part of the state
   mutable PathCache path_cache_;
-  u64 formed_version_ = 0;  // changes whenever formed_ does
+  u64 formed_version_ = 0;  // changes whenever formed_ does, or an option of a stream
   mutable FormedIndex formed_index_;
   bool track_changes_ = false;
   bool gave_up_ = false;

@@ -58,7 +58,7 @@ void Caches::add_streams_around(u64 pa, std::vector<StreamPart>& streams) {
     for (u32 n = 0; n < u32{1} << strtab_.split; ++n) {
       bool interesting = false;
       for (u32 i = 0; i < known_sids_.size(); ++i) interesting |= known_sids_[i] == first + n;
-      std::vector<SteOption> stes;
+      SteOptions stes;
       if (!interesting && ste_options(first + n, stes)) {
         for (const SteOption& ste : stes) {
           interesting |= ste.unknown || (ste.ste.v() & ste.ste.config_translates()).value;
@@ -69,8 +69,8 @@ void Caches::add_streams_around(u64 pa, std::vector<StreamPart>& streams) {
   }
 }
 
-const std::vector<Caches::CdOption>& Caches::Options::cds_of(u32 number) const {
-  static const std::vector<CdOption> none;
+const Caches::CdOptions& Caches::Options::cds_of(u32 number) const {
+  static const CdOptions none{};
   for (const Cds& known : cds) {
     if (known.number == number) return known.options;
   }
@@ -155,7 +155,7 @@ std::vector<u32> Caches::cds_to_form(const SteOption& ste, const StreamPart& par
   if (leaf_bits == 0) look_at(ste.ste.s1contextptr(), 0, count);
   for (u64 n = 0; leaf_bits != 0 && n << leaf_bits < end; ++n) {
     if ((n + 1) << leaf_bits <= part.first) continue;
-    std::vector<Word> words;
+    Words words;
     const u64 first = n << leaf_bits;
     words_at(ConfigKind::l1cd, part.sid, static_cast<u32>(first), ste.ste.s1contextptr() + 8 * n, 0,
              words);
@@ -188,7 +188,7 @@ void Caches::reform_unseen(const StreamPart& part) {
   ++paths_version_;
   std::vector<Formed> now;
   Options options;
-  const std::vector<SteOption>& stes = options.stes;
+  const SteOptions& stes = options.stes;
   bool translates = false;
   if (enabled_ != 0) {
     if (!ste_options(sid, options.stes)) gave_up_ = true;
@@ -297,7 +297,7 @@ void Caches::config_vanished(const Vanished& what, const std::vector<Vanished>& 
       case ConfigKind::ste: item.sid = region.sid + number; break;
       case ConfigKind::l1cd: {
         // Which half of the SubstreamIDs one L1CD stands for follows from S1Fmt; both are tried.
-        std::vector<SteOption> stes;
+        SteOptions stes;
         ste_options(region.sid, stes);
         unsigned leaf_bits = 6;
         for (const SteOption& ste : stes) {

@@ -66,13 +66,26 @@ std::optional<Leaf<u64>> Caches::leaf_of(const Item& item) const {
 
 void Caches::walk(u32 regime, unsigned half, u64 table, unsigned level, unsigned start, u64 va,
                   u8 hierarchical, u32 item, std::vector<Candidate>& found) const {
-  const Half<u64>& h = regimes_[regime].regime.half[half];
-  const u64 position = descriptor_position(h, start, level, table, va);
+  const Regime<u64>& r = regimes_[regime].regime;
+  u64 position = descriptor_position(r.half[half], start, level, table, va);
+  const Frame* frame = memory_.find(position);
+  // Nothing is made of a pointer with one version but the next step: meet() in short.
+  while (!collect_pointers_ && level < last_level && frame != nullptr && frame->contiguous == 0) {
+    const auto index = static_cast<unsigned>(bits(position, 11, 3));
+    if (frame->is_unknown(index) || !memory_.is_settled(*frame, index, 1)) break;
+    const u64 word = frame->words[index];
+    if (descriptor_type(Granule::g4k, level, word) != DescriptorType::table) break;
+    const u64 next = next_table_address(Granule::g4k, word);
+    if (!within_output_size(r, next)) break;
+    hierarchical = pack(accumulate(unpack(hierarchical), word));
+    start = level_shift(Granule::g4k, 0);
+    position = descriptor_position(r.half[half], start, ++level, next, va);
+    frame = memory_.find(position);
+  }
   memory_.visible(position, [&](Content content) {
     meet(regime, half, level, va, hierarchical, item, position, content, found);
   });
-  const Frame* frame = contiguous_ != 0 ? memory_.find(position) : nullptr;
-  if (frame != nullptr && frame->contiguous != 0) {
+  if (contiguous_ != 0 && frame != nullptr && frame->contiguous != 0) {
     contiguous_siblings(regime, half, level, position, va, hierarchical, item, found);
   }
 }

@@ -15,7 +15,7 @@ constexpr unsigned mixture_bound = 4096;
 }  // namespace
 
 void Caches::words_at(ConfigKind kind, u32 sid, u32 ssid, u64 place, unsigned word,
-                      std::vector<Word>& words) const {
+                      Words& words) const {
   const auto add = [&](u64 value, bool unknown, Group dies) {
     for (Word& known : words) {
       if (known.unknown != unknown || (!unknown && known.value != value)) continue;
@@ -74,7 +74,7 @@ void Caches::units_at(ConfigKind kind, u32 sid, u32 ssid, u64 place, unsigned un
 
 /// One more way to read a structure, unless it is known: `unknown` has a bit for each unknown word.
 template <class Option, class Of>
-void Caches::add_option(Option option, u64 unknown, const Of& of, std::vector<Option>& options) {
+void Caches::add_option(Option option, u64 unknown, const Of& of, OptionList<Option>& options) {
   // Unknown words matter only if a decoding of the others would look at them.
   option.unknown = bit(unknown, 0);
   if (unknown != 0 && !option.unknown && of(option).v()) {
@@ -106,7 +106,7 @@ bool Caches::has_cached_words(ConfigKind kind, u32 sid, u32 ssid, u64 place) con
 /// `cached_only`: memory of this place cannot be reached any more, only cached words count.
 template <class Option, class Of>
 bool Caches::mixtures(ConfigKind kind, u32 sid, u32 ssid, u64 place, Group dies, bool cached_only,
-                      const Of& of, std::vector<Option>& options) const {
+                      const Of& of, OptionList<Option>& options) const {
   Option option;
   option.place = place;
   option.dies = dies;
@@ -176,21 +176,21 @@ bool Caches::mixtures(ConfigKind kind, u32 sid, u32 ssid, u64 place, Group dies,
   return true;
 }
 
-bool Caches::ste_options(u32 sid, std::vector<SteOption>& options) const {
+bool Caches::ste_options(u32 sid, SteOptions& options) const {
   if (!sid_in_range(strtab_, u64{sid})) {
     SteOption option;
     option.bad_streamid = true;
     options.push_back(option);
     return true;
   }
-  std::vector<u64> places;
+  Places places;
   if (!strtab_.two_level) {
     places.push_back(linear_ste_address(strtab_, u64{sid}));
     if (!mixtures(ConfigKind::ste, sid, 0, places[0], immortal, false, ste_of, options)) {
       return false;
     }
   } else {
-    std::vector<Word> words;
+    Words words;
     words_at(ConfigKind::l1std, sid, 0, l1std_address(strtab_, u64{sid}), 0, words);
     for (const Word& word : words) {
       SteOption option;
@@ -213,7 +213,7 @@ bool Caches::ste_options(u32 sid, std::vector<SteOption>& options) const {
     }
   }
   // STEs cached from where no fetch leads any more.
-  std::vector<u64> old_places;
+  Places old_places;
   for (u32 i = 0; i < config_items_.size(); ++i) {
     const ConfigItem& item = config_items_[i];
     if (item.kind != ConfigKind::ste || item.sid != sid) continue;
@@ -231,9 +231,8 @@ bool Caches::ste_options(u32 sid, std::vector<SteOption>& options) const {
 }
 
 // A cached CD is found by SID and SSID alone, so the CD table of every possible STE counts.
-bool Caches::cd_options(u32 sid, u32 ssid, const std::vector<SteOption>& all,
-                        std::vector<CdOption>& options) const {
-  std::vector<u64> places;
+bool Caches::cd_options(u32 sid, u32 ssid, const SteOptions& all, CdOptions& options) const {
+  Places places;
   for (const SteOption& ste : all) {
     if (ste.unknown || ste.bad_streamid || !decode_ste(ste.ste, caps_).has_stage1()) continue;
     const bool substreams = substreams_used(ste.ste, caps_).value;
@@ -246,7 +245,7 @@ bool Caches::cd_options(u32 sid, u32 ssid, const std::vector<SteOption>& all,
       }
       continue;
     }
-    std::vector<Word> words;
+    Words words;
     words_at(ConfigKind::l1cd, sid, ssid, l1cd_address(ste.ste, leaf_bits, u64{ssid}), 0, words);
     for (const Word& word : words) {
       CdOption option;
@@ -263,7 +262,7 @@ bool Caches::cd_options(u32 sid, u32 ssid, const std::vector<SteOption>& all,
       }
     }
   }
-  std::vector<u64> old_places;
+  Places old_places;
   for (u32 i = 0; i < config_items_.size(); ++i) {
     const ConfigItem& item = config_items_[i];
     if (item.kind != ConfigKind::cd || item.sid != sid || item.ssid != ssid) continue;
@@ -281,7 +280,7 @@ bool Caches::cd_options(u32 sid, u32 ssid, const std::vector<SteOption>& all,
 }
 
 bool Caches::may_merge_events(u32 sid) const {
-  std::vector<SteOption> stes;
+  SteOptions stes;
   if (unknown_config_alive(sid) || !ste_options(sid, stes)) return true;
   return std::ranges::any_of(
       stes, [](const SteOption& ste) { return ste.unknown || ste.ste.mev().value; });
@@ -306,7 +305,7 @@ bool Caches::stream_options(u32 sid, u32 ssid, bool ssv, std::vector<StreamOptio
     add({.rule = Rule::UNKNOWN_AFTER_RESET, .any = true});
     return true;
   }
-  std::vector<SteOption> stes;
+  SteOptions stes;
   if (!ste_options(sid, stes)) return false;
   for (const SteOption& ste : stes) {
     StreamOption option{.dies = ste.dies};
@@ -350,7 +349,7 @@ bool Caches::stream_options(u32 sid, u32 ssid, bool ssv, std::vector<StreamOptio
       add(option);
       continue;
     }
-    std::vector<CdOption> cds;
+    CdOptions cds;
     if (!cd_options(sid, static_cast<u32>(substream.number), stes, cds)) return false;
     for (const CdOption& cd : cds) {
       StreamOption with_cd = option;

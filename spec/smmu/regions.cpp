@@ -42,8 +42,9 @@ void Caches::remove_regions(u32 made_by, ConfigKind kind) {
 
 /// The arrays of STEs that the L1STD of `first_sid` may lead to.
 void Caches::refresh_l2_arrays(u32 first_sid) {
+  ++formed_version_;  // other STEs, or none, for streams of which none was formed
   remove_regions(first_sid, ConfigKind::ste);
-  std::vector<Word> words;
+  Words words;
   words_at(ConfigKind::l1std, first_sid, 0, l1std_address(strtab_, u64{first_sid}), 0, words);
   for (const Word& word : words) {
     const L1Std<u64> l1std{word.value};
@@ -64,7 +65,7 @@ void Caches::refresh_l2_arrays(u32 first_sid) {
 }
 
 /// The CD tables that a stream's possible STEs lead to.
-void Caches::refresh_regions(u32 sid, const std::vector<SteOption>& stes) {
+void Caches::refresh_regions(u32 sid, const SteOptions& stes) {
   remove_regions(sid, ConfigKind::l1cd);
   remove_regions(sid, ConfigKind::cd);
   for (const SteOption& ste : stes) {
@@ -91,7 +92,7 @@ void Caches::refresh_regions(u32 sid, const std::vector<SteOption>& stes) {
     for (u64 n = 0; n < l1cds; ++n) {
       const u64 place = ste.ste.s1contextptr() + 8 * n;
       const auto ssid = static_cast<u32>(n << leaf_bits);
-      std::vector<Word> words;
+      Words words;
       words_at(ConfigKind::l1cd, sid, ssid, place, 0, words);
       for (const Word& word : words) {
         const L1Cd<u64> l1cd{word.value};

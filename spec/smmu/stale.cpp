@@ -61,7 +61,7 @@ std::optional<Caches::Structure> Caches::structure_at(u64 pa) const {
 
 bool Caches::versions_of(const Structure& structure,
                          std::vector<std::array<u64, ste_words>>& found) const {
-  std::vector<SteOption> stes;
+  SteOptions stes;
   if (!ste_options(structure.sid, stes)) return false;
   if (structure.kind == ConfigKind::ste) {
     for (const SteOption& option : stes) {
@@ -69,7 +69,7 @@ bool Caches::versions_of(const Structure& structure,
       if (here && option.ste.v()) found.push_back(option.ste.dw);
     }
   } else if (structure.kind == ConfigKind::cd) {
-    std::vector<CdOption> cds;
+    CdOptions cds;
     if (!cd_options(structure.sid, structure.ssid, stes, cds)) return false;
     for (const CdOption& option : cds) {
       const bool here =

@@ -6,9 +6,28 @@
 
 namespace iommucheck::spec {
 
-/// Every leaf and unknown word below the table, as met by a walk of the regime.
+namespace {
+
+/// Entries from `i` on, one at least, that are the same leaf of consecutive pages: settled words
+/// that differ in their output address only.
+unsigned run_of_leaves(const Frame& frame, unsigned i, u64 size, unsigned end, u64 output_last) {
+  const u64 value = frame.words[i];
+  const u64 first = value & mask(47, 12);
+  end = std::min(end, frame.next_unsettled(i));
+  if (first > output_last) return 1;
+  const u64 room = (output_last - first) / size + 1;
+  end = static_cast<unsigned>(std::min<u64>(end, i + room));
+  unsigned next = i + 1;
+  while (next < end && frame.words[next] == value + (next - i) * size) ++next;
+  return next - i;
+}
+
+}  // namespace
+
+/// Every leaf and unknown word below the table, as met by a walk of the regime. `runs`: of settled
+/// leaves of consecutive pages the first is visited, with the bytes of all.
 void Caches::visit_table(u32 regime, unsigned half, u64 table, unsigned level, u64 entries, u64 va,
-                         u8 hierarchical, u32 item, const VisitCandidate& visit) const {
+                         u8 hierarchical, u32 item, bool runs, const VisitCandidate& visit) const {
   const Frame* frame = memory_.find(table);
   if (frame == nullptr) return;
   const u64 size = pow2(level_shift(Granule::g4k, level));
@@ -24,8 +43,16 @@ void Caches::visit_table(u32 regime, unsigned half, u64 table, unsigned level, u
           descriptor_type(Granule::g4k, level, content.value) == DescriptorType::table) {
         visit_table(regime, half, next_table_address(Granule::g4k, content.value), level + 1,
                     frame_words, here, pack(accumulate(unpack(hierarchical), content.value)), item,
-                    visit);
+                    runs, visit);
         return;
+      }
+      u64 bytes = size;
+      if (runs && frame->contiguous == 0 && memory_.is_settled(*frame, i, 1) && !content.unknown) {
+        const u64 output_last = low_mask(regimes_[regime].regime.ips_lg2) & mask(47, 0);
+        const unsigned count =
+            run_of_leaves(*frame, i, size, static_cast<unsigned>(end), output_last);
+        bytes = count * size;
+        i += count - 1;
       }
       one.clear();
       meet(regime, half, level, here, hierarchical, item, origin, content, one);
@@ -33,7 +60,7 @@ void Caches::visit_table(u32 regime, unsigned half, u64 table, unsigned level, u
         // A contiguous leaf answers for every entry of its group.
         const bool group = c.kind == Candidate::Kind::leaf && c.leaf.contiguous;
         c.at = group ? c.va : here;
-        visit(c, group ? pow2(c.extent_lg2) : size);
+        visit(c, group ? pow2(c.extent_lg2) : bytes);
       }
     });
   }
@@ -53,7 +80,7 @@ void Caches::all_translations_of(u32 tag, const VisitCandidate& visit) const {
       const u64 entries =
           pow2(static_cast<unsigned>(start_entries_lg2(Granule::g4k, table.level, h.tsz)));
       const u64 base = half == 0 ? 0 : ~low_mask(64 - h.tsz);
-      visit_table(r, half, table.address, table.level, entries, base, 0, 0, visit);
+      visit_table(r, half, table.address, table.level, entries, base, 0, 0, true, visit);
       // A pointer that one regime filled serves the walks of the others of its tag.
       for (u64 i = 0; i < entries && tags_[tag].formed > 1; ++i) {
         memory_.visible(table.address + 8 * i, [&](Content content) {
@@ -66,7 +93,7 @@ void Caches::all_translations_of(u32 tag, const VisitCandidate& visit) const {
             if (other == r) return;
             visit_table(other, half, next_table_address(Granule::g4k, content.value),
                         table.level + 1, frame_words, va,
-                        pack(accumulate(unpack(0), content.value)), 0, visit);
+                        pack(accumulate(unpack(0), content.value)), 0, true, visit);
           });
         });
       }
@@ -79,7 +106,7 @@ void Caches::all_translations_of(u32 tag, const VisitCandidate& visit) const {
           static_cast<u8>(item.hierarchical | pack(accumulate(unpack(0), item.value)));
       each_regime(item.half, [&](u32 r) {
         visit_table(r, item.half, next_table_address(Granule::g4k, item.value), item.level + 1U,
-                    frame_words, item.va, hierarchical, i + 1, visit);
+                    frame_words, item.va, hierarchical, i + 1, true, visit);
       });
       continue;
     }
@@ -94,7 +121,7 @@ void Caches::all_translations_of(u32 tag, const VisitCandidate& visit) const {
   }
 }
 
-/// What collect() may give for any address.
+/// What collect() may give for any address, runs of pages at once.
 void Caches::translations_under(u32 tag, const VisitCandidate& visit) const {
   all_translations_of(tag, visit);
   for (u32 t = 0; t < active_tags_.size() && globals_ != 0; ++t) {
@@ -140,7 +167,7 @@ void Caches::for_each_translation(const std::function<void(u32, const Candidate&
             start_entries_lg2(Granule::g4k, table.level, state.regime.half[half].tsz)));
         const u64 va = half == 0 ? 0 : ~low_mask(64 - state.regime.half[half].tsz);
         visit_table(static_cast<u32>(r - 1), half, table.address, table.level, entries, va, 0, 0,
-                    by_entries);
+                    false, by_entries);
       }
     }
     for (u32 i = static_cast<u32>(tag.first_item); i != 0; i = items_[i].next) {
@@ -150,7 +177,7 @@ void Caches::for_each_translation(const std::function<void(u32, const Candidate&
         visit_table(item.regime, item.half, next_table_address(Granule::g4k, item.value),
                     item.level + 1U, frame_words, item.va,
                     static_cast<u8>(item.hierarchical | pack(accumulate(unpack(0), item.value))),
-                    i + 1, by_entries);
+                    i + 1, false, by_entries);
         continue;
       }
       for (u64 k = 0; k < item.count; ++k) {
