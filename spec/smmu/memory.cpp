@@ -75,10 +75,10 @@ void Memory::store(Frame& frame, unsigned index, Content content, AgentId by, Ev
   const bool pending = frame.is_pending(index);
   if (old == content && !pending) return;
   const u64 pa = frame.address() + 8 * index;
-  if (pending || !extend_pending(pa, old, by, at)) {
-    pending_.push(trail_,
-                  PendingStore{pa, old.value, agent_bit(by), at, pending ? newest_pending(pa) : 0U,
-                               old.unknown ? 1U : 0U, coherent_ ? 0U : 1U});
+  const u32 older = pending ? newest_pending(pa) : 0;
+  if (!extend_pending(pa, old, older, by, at)) {
+    pending_.push(trail_, PendingStore{pa, old.value, agent_bit(by), at, older,
+                                       old.unknown ? 1U : 0U, coherent_ ? 0U : 1U});
   }
   const u64 flag = u64{1} << (index % 64);
   if ((frame.pending[index / 64] & flag) == 0) {
@@ -99,11 +99,12 @@ std::optional<u64> Memory::became(u64 pa, u64 value) const {
 }
 
 /// The word after those of the newest pending store, at the event after: one entry serves both.
-bool Memory::extend_pending(u64 pa, Content old, AgentId by, EventIndex at) {
+/// Where an older store to all of them is pending, that is a fill or a run itself.
+bool Memory::extend_pending(u64 pa, Content old, u32 older, AgentId by, EventIndex at) {
   if (pending_.empty()) return false;
   PendingStore& last = pending_.back();
   const bool follows = pa == last.pa + 8 * last.count && bits(pa, 11, 3) != 0 && last.step == 1 &&
-                       at == last.at + last.count && last.older == 0;
+                       at == last.at + last.count && last.older == older;
   const u64 old_step = last.count == 1 ? old.value - last.old_value : last.old_step;
   const bool alike = last.old_of(pa - 8).value + old_step == old.value &&
                      (last.old_unknown != 0) == old.unknown && last.covered_by == agent_bit(by) &&
@@ -146,7 +147,7 @@ void Memory::clean_line(u64 pa, AgentId by) {
                              other.pa + 8 * other.count == run.pa && bits(run.pa, 11, 3) != 0 &&
                              other.step == run.step && other.old_step == run.old_step &&
                              other.old_unknown == run.old_unknown && other.older == 0 &&
-                             other.old_of(run.pa).value == run.old_value &&
+                             run.older == 0 && other.old_of(run.pa).value == run.old_value &&
                              other.at_of(run.pa) == run.at;
       if (continues) before = j;
     }

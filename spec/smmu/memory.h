@@ -196,7 +196,7 @@ class Memory {
   void clear_pending();
   /// Removes the pending stores that are marked as settled (covered_by = all ones).
   void sweep();
-  bool extend_pending(u64 pa, Content old, AgentId by, EventIndex at);
+  bool extend_pending(u64 pa, Content old, u32 older, AgentId by, EventIndex at);
   bool fill_at_once(Frame& frame, unsigned index, u64 count, u64 value, AgentId by, EventIndex at);
   /// Splits pending fills that have a newer store to one of their words into single words.
   void split_fills();

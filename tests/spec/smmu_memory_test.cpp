@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: MIT
+// Memory keeps runs of pending stores as one entry. Here each word keeps its own list, and both say
+// the same of every word after every event: which versions are visible, when the newest was made,
+// and what vanishes at a barrier.
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <tuple>
+#include <vector>
+
+#include "spec/smmu/memory.h"
+
+namespace iommucheck::spec {
+namespace {
+
+constexpr u64 base = u64{1} << 31;
+constexpr u64 words = 2 * frame_words;
+
+using Gone = std::tuple<u64, u64, bool, u32>;  // address, value, unknown, event of the store
+
+/// The simple form.
+struct Word {
+  struct Pending {
+    Content old;
+    u64 covered = 0;
+    bool needs_clean = false;
+    u32 at = 0;
+  };
+  Content newest{.value = 0, .unknown = true};
+  std::vector<Pending> pending;  // the oldest first
+};
+
+struct Words {
+  bool coherent = true;
+  std::array<Word, words> all;
+
+  static u64 bit_of(AgentId by) { return u64{1} << (static_cast<unsigned>(by) % 64); }
+  void store(u64 i, Content content, AgentId by, u32 at) {
+    Word& word = all[i];
+    if (word.newest == content && word.pending.empty()) return;
+    word.pending.push_back({word.newest, bit_of(by), !coherent, at});
+    word.newest = content;
+  }
+  std::vector<Gone> barrier(AgentId by) {
+    std::vector<Gone> gone;
+    for (u64 i = 0; i < words; ++i) {
+      std::vector<Word::Pending>& list = all[i].pending;
+      std::size_t settled = 0;
+      for (std::size_t k = 0; k < list.size(); ++k) {
+        if ((list[k].covered & bit_of(by)) != 0 && !list[k].needs_clean) settled = k + 1;
+      }
+      for (std::size_t k = 0; k < settled; ++k) {
+        gone.emplace_back(base + 8 * i, list[k].old.value, list[k].old.unknown, list[k].at);
+      }
+      list.erase(list.begin(), list.begin() + static_cast<std::ptrdiff_t>(settled));
+    }
+    return gone;
+  }
+  void handoff(AgentId from, AgentId to) {
+    for (Word& word : all) {
+      for (Word::Pending& store : word.pending) {
+        if ((store.covered & bit_of(from)) != 0) store.covered |= bit_of(to);
+      }
+    }
+  }
+  void clean(u64 i, AgentId by) {
+    for (u64 k = align_down(i, 3); k < align_down(i, 3) + 8; ++k) {
+      for (Word::Pending& store : all[k].pending) {
+        if ((store.covered & bit_of(by)) == 0 || !store.needs_clean) continue;
+        store.needs_clean = false;
+        store.covered = bit_of(by);
+      }
+    }
+  }
+  void forget(u64 frame) {
+    for (u64 i = frame * frame_words; i < (frame + 1) * frame_words; ++i) all[i] = {};
+  }
+  [[nodiscard]] std::vector<Content> visible(u64 i) const {
+    std::vector<Content> found{all[i].newest};
+    for (std::size_t k = all[i].pending.size(); k-- > 0;) {
+      const Content old = all[i].pending[k].old;
+      if (std::ranges::find(found, old) == found.end()) found.push_back(old);
+    }
+    return found;
+  }
+};
+
+void compare(const Memory& memory, const Words& simple) {
+  for (u64 i = 0; i < words; ++i) {
+    std::vector<Content> found;
+    memory.visible(base + 8 * i, [&](Content content) { found.push_back(content); });
+    RC_ASSERT(found == simple.visible(i));
+    RC_ASSERT(memory.is_pending(base + 8 * i) == !simple.all[i].pending.empty());
+    if (simple.all[i].pending.empty()) continue;
+    RC_ASSERT(memory.first_pending(base + 8 * i) == simple.all[i].pending.front().at);
+    RC_ASSERT(*memory.pending_since(base + 8 * i) == simple.all[i].pending.back().at);
+  }
+}
+
+RC_GTEST_PROP(SmmuMemory, RunsOfPendingStoresAreStoresOfEachWord, (bool coherent)) {
+  Trail trail;
+  Memory memory(trail);
+  memory.reserve(base, u64{8} * words);
+  memory.set_coherent(coherent);
+  Words simple;
+  simple.coherent = coherent;
+  // In the first page what vanishes is told; nobody reaches the second one.
+  memory.frame(base).table_edges = 1;
+  u32 now = 1;
+  const auto below = [](u64 n) { return *rc::gen::inRange<u64>(0, n); };
+  const auto agent = [&] { return below(4) == 0 ? AgentId{1} : AgentId::cpu0; };
+  const u64 steps = 5 + below(30);
+  for (u64 step = 0; step < steps; ++step) {
+    const AgentId by = agent();
+    const u64 place = below(4) == 0 ? below(words) : frame_words * below(2) + below(24);
+    switch (below(8)) {
+      case 0: {  // a page's worth of one value, or less
+        const u64 page = frame_words * below(2);
+        const u64 first = below(2) == 0 ? 0 : below(16);
+        const u64 count = below(2) == 0 ? frame_words - first : 1 + below(20);
+        const u32 at = ++now;
+        const u64 value = below(2);
+        memory.fill(base + 8 * (page + first), count, value, by, at,
+                    [&](Frame& frame, unsigned index, Content content) {
+                      memory.store(frame, index, content, by, at);
+                    });
+        for (u64 k = 0; k < count; ++k) {
+          simple.store(page + first + k, {value, false}, by, at);
+        }
+        break;
+      }
+      case 1:
+      case 2: {
+        std::vector<Gone> gone;
+        memory.barrier(by, [&](Frame& frame, unsigned index, Content content, EventIndex at) {
+          gone.emplace_back(frame.address() + 8 * index, content.value, content.unknown, at);
+        });
+        std::vector<Gone> expected = simple.barrier(by);
+        std::erase_if(expected, [](const Gone& each) {
+          return std::get<0>(each) >= base + u64{8} * frame_words;
+        });
+        std::ranges::sort(gone);
+        std::ranges::sort(expected);
+        RC_ASSERT(gone == expected);
+        break;
+      }
+      case 3: {
+        const AgentId to = agent();
+        memory.handoff(by, to);
+        simple.handoff(by, to);
+        break;
+      }
+      case 4:
+        memory.clean_line(base + 8 * place, by);
+        simple.clean(place, by);
+        break;
+      case 5:
+        if (below(4) == 0) {
+          memory.forget(memory.frame(base + 8 * place));
+          simple.forget(place / frame_words);
+          break;
+        }
+        [[fallthrough]];
+      default: {  // words one after the other
+        const u64 count = std::min<u64>(1 + below(20), words - place);
+        const u64 value = below(3);
+        const u64 grows = below(2);
+        for (u64 k = 0; k < count; ++k) {
+          const Content content{value + grows * k, false};
+          ++now;
+          memory.store(memory.frame(base + 8 * (place + k)),
+                       static_cast<unsigned>((place + k) % frame_words), content, by, now);
+          simple.store(place + k, content, by, now);
+        }
+      }
+    }
+    compare(memory, simple);
+  }
+}
+
+// Lines that are cleaned one after the other join, but not where only one of two has a fill below
+// it.
+TEST(SmmuMemory, ALineOverAPendingFillJoinsNoneWithoutOne) {
+  Trail trail;
+  Memory memory(trail);
+  memory.reserve(base, u64{8} * words);
+  memory.set_coherent(false);
+  Frame& frame = memory.frame(base);
+  memory.assume_zero(base);
+  const auto store = [&](unsigned index, u64 value, EventIndex at) {
+    memory.store(frame, index, Content{value, false}, AgentId::cpu0, at);
+  };
+  EventIndex now = 0;
+  for (unsigned i = 8; i < 32; ++i) memory.assume(base + 8 * i, Content{7, false});
+  for (unsigned i = 8; i < 32; ++i) store(i, 0, ++now);
+  for (unsigned i = 8; i < 32; i += 8) memory.clean_line(base + 8 * i, AgentId::cpu0);
+  for (unsigned i = 0; i < 32; ++i) store(i, 9, ++now);
+  for (unsigned i = 0; i < 32; i += 8) memory.clean_line(base + 8 * i, AgentId::cpu0);
+  for (unsigned i = 0; i < 32; ++i) {
+    std::vector<u64> seen;
+    memory.visible(base + 8 * i, [&](Content content) { seen.push_back(content.value); });
+    EXPECT_EQ(seen, i < 8 ? (std::vector<u64>{9, 0}) : (std::vector<u64>{9, 0, 7})) << i;
+  }
+}
+
+}  // namespace
+}  // namespace iommucheck::spec
