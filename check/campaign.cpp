@@ -122,7 +122,7 @@ Campaign::Campaign(const iommucheck_driver& driver, Segments* segments, Settings
       owner_(owner),
       refused_(settings_.tally.refused),
       tally_(settings_.tally),
-      findings_(settings_.findings_before),
+      findings_(settings_.findings_before + options_.known.size()),
       current_(settings_.from) {}
 
 LockstepOptions Campaign::fresh_options(Segments* segments) const {
@@ -242,7 +242,8 @@ bool Campaign::out_of_time(u64 number) const {
 }
 
 bool Campaign::known(spec::Rule rule) const {
-  return tally_.rules.broken[static_cast<std::size_t>(rule)] != 0;
+  return tally_.rules.broken[static_cast<std::size_t>(rule)] != 0 ||
+         std::ranges::find(options_.known, rule) != options_.known.end();
 }
 
 void Campaign::absorb() {

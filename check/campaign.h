@@ -76,6 +76,8 @@ class Campaign {
   /// Until a bound of the options, or the owner, ends it. True if it was the owner.
   Expected<bool> run();
   [[nodiscard]] const Tally& tally() const { return tally_; }
+  /// The sequence behind the last one that was run.
+  [[nodiscard]] u64 next() const { return current_; }
 
  private:
   /// The driver on one machine, booted.

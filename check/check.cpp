@@ -9,7 +9,9 @@
 #include "check/campaign.h"
 #include "check/check_plugin.h"
 #include "check/finding_files.h"
+#include "check/parts.h"
 #include "impl/driver.h"
+#include "process/lanes.h"
 
 namespace iommucheck::oracle {
 
@@ -50,8 +52,9 @@ class InProcess final : public Campaign::Owner {
   CheckResult& result_;
 };
 
-Expected<CheckResult> check_builtin(const CheckOptions& options) {
-  CheckResult result;
+Expected<Part> check_builtin(const CheckOptions& options) {
+  Part part;
+  CheckResult& result = part.result;
   const iommucheck_driver& driver = *impl::builtin_driver();
   Campaign::Settings settings;
   settings.options = &options;
@@ -64,11 +67,11 @@ Expected<CheckResult> check_builtin(const CheckOptions& options) {
   const Error* error = !booted ? &booted.error() : !stopped ? &stopped.error() : nullptr;
   if (error != nullptr && result.findings.empty()) return std::unexpected(*error);
   if (error != nullptr) result.ended_early = error->message;  // what was found is not lost
-  fill(result, campaign.tally(), options);
+  part.tally = campaign.tally();
+  part.next = campaign.next();
   result.driver_name = options.driver;
-  result.seconds = seconds_since(settings.started);
   result.stopped = stopped && *stopped;
-  return result;
+  return part;
 }
 
 /// Empty if the options make sense.
@@ -90,6 +93,9 @@ std::string objection(const CheckOptions& options) {
   if (options.driver == "builtin" && options.isolation == Isolation::each_case) {
     return "the built-in driver keeps its state in the arena; --isolate case is for plug-ins";
   }
+  if (options.jobs == 0 || options.jobs > Lanes::lanes_max) {
+    return fmt::format("{} jobs; it has to be 1 to {}", options.jobs, Lanes::lanes_max);
+  }
   if (options.findings_max == 0) return "0 findings wanted; it has to be 1 at least";
   if (options.hang_seconds == 0) return "0 seconds until a hang; it has to be 1 at least";
   return {};
@@ -107,7 +113,7 @@ Expected<CheckResult> run_check(const CheckOptions& options) {
       return std::unexpected(std::move(tried.error()));
     }
   }
-  return options.driver == "builtin" ? check_builtin(options) : check_plugin(options);
+  return options.driver == "builtin" ? run_parts(options, check_builtin) : check_plugin(options);
 }
 
 }  // namespace iommucheck::oracle

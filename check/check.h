@@ -38,13 +38,15 @@ struct CheckOptions {
   Isolation isolation = Isolation::worker;
   std::string machine = "default";  ///< see MachinePlan::parse
   u64 seed = 1;
-  u64 sequences = 0;          ///< 0: as many as the time allows
-  u64 first_sequence = 0;     ///< number of the first one: goes on where a run was stopped
-  double seconds = 0;         ///< 0: as long as the sequences take. Not both 0
-  u32 operations_max = 20;    ///< of one sequence, 1..fuzz::operations_max
-  std::string out_directory;  ///< for traces of findings; empty: none are written
-  u32 findings_max = 1;       ///< distinct rules; then the run ends
-  u32 hang_seconds = 10;      ///< without progress of a plug-in
+  u64 sequences = 0;              ///< 0: as many as the time allows
+  u64 first_sequence = 0;         ///< number of the first one: goes on where a run was stopped
+  double seconds = 0;             ///< 0: as long as the sequences take. Not both 0
+  u32 operations_max = 20;        ///< of one sequence, 1..fuzz::operations_max
+  std::string out_directory;      ///< for traces of findings; empty: none are written
+  u32 findings_max = 1;           ///< distinct rules; then the run ends
+  std::vector<spec::Rule> known;  ///< broken already: counted in findings_max, and not told again
+  u32 jobs = 1;                   ///< processes side by side; the result is the same for any number
+  u32 hang_seconds = 10;          ///< without progress of a plug-in
   bool shrink = true;
   std::function<void(const CheckProgress&)> progress;  ///< about ten times a second; may be empty
   std::function<void(const Violation&)> found;  ///< each finding when it is there; may be empty
@@ -66,7 +68,8 @@ struct CheckResult {
   u64 accesses_judged = 0;  ///< accesses for which all outcomes were compared with the promise
   u64 outcomes_judged = 0;
   double seconds = 0;
-  bool stopped = false;  ///< by options.stop
+  bool stopped = false;   ///< by options.stop
+  u64 next_sequence = 0;  ///< all before it were run: where to go on
   /// Why the run ended before its sequences and findings were reached, in words; empty otherwise.
   std::string ended_early;
   std::vector<RuleCount> rules;

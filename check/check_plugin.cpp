@@ -15,6 +15,7 @@
 #include "check/alone.h"
 #include "check/campaign.h"
 #include "check/finding_files.h"
+#include "check/parts.h"
 #include "check/shrink.h"
 #include "host/load.h"
 #include "monitor/chronicle.h"
@@ -135,7 +136,7 @@ int work(SharedReport& report, const CheckOptions& options, Clock::time_point st
   settings.options = &options;
   settings.started = started;
   settings.from = report.counter(slot_next);
-  settings.findings_before = report.counter(slot_findings);
+  settings.findings_before = report.counter(slot_findings) - options.known.size();
   settings.tally = get_tally(report);
   settings.may_shrink = report.counter(slot_deaths) < 1;
   settings.may_record = report.counter(slot_deaths) < 2;
@@ -174,7 +175,7 @@ class Supervisor {
   Supervisor(const CheckOptions& options, MachinePlan plan, SharedReport report)
       : options_(options), plan_(std::move(plan)), report_(std::move(report)) {}
 
-  Expected<CheckResult> run(std::string name);
+  Expected<Part> run(std::string name);
 
  private:
   bool died(const Outcome& outcome);
@@ -517,7 +518,8 @@ bool Supervisor::died(const Outcome& outcome) {
   } else if (running.running) {
     report_.counter(slot_next) = running.number + 1;
   }
-  const bool is_new = broken(report_, rule) == 0;
+  const bool is_new =
+      broken(report_, rule) == 0 && std::ranges::find(options_.known, rule) == options_.known.end();
   ++broken(report_, rule);
   if (is_new) {
     report_.add_finding(encode(violation_of_death(outcome, rule, std::move(sequence))));
@@ -570,6 +572,7 @@ void Supervisor::complete_findings(CheckResult& result) {
   for (const RuleCount& count : result.rules) {
     const auto same = [&](const Violation& v) { return v.rule == count.rule; };
     if (count.verdict != RuleVerdict::broken || std::ranges::any_of(findings_, same)) continue;
+    if (std::ranges::find(options_.known, count.rule) != options_.known.end()) continue;
     findings_.emplace_back(finding_of(
         count.rule, "it was broken, and what the worker process left about it cannot be read"));
     findings_.back().remarks.emplace_back("the driver may have written over it");
@@ -590,8 +593,9 @@ void Supervisor::complete_findings(CheckResult& result) {
   result.gave_up = std::move(gave_up_);
 }
 
-Expected<CheckResult> Supervisor::run(std::string name) {
+Expected<Part> Supervisor::run(std::string name) {
   report_.counter(slot_next) = options_.first_sequence;
+  report_.counter(slot_findings) = options_.known.size();
   IsolationLimits limits;
   limits.hang_seconds = options_.hang_seconds;
   limits.stop = options_.stop;
@@ -601,8 +605,11 @@ Expected<CheckResult> Supervisor::run(std::string name) {
       [this](const Outcome& dead) { return died(dead); });
   if (!outcome) return std::unexpected(outcome.error());
   take_findings();
-  CheckResult result;
-  Tally tally = get_tally(report_);
+  Part part;
+  CheckResult& result = part.result;
+  Tally& tally = part.tally;
+  tally = get_tally(report_);
+  part.next = report_.counter(slot_next);
   for (const Rule rule : states_) {
     --tally.rules.broken[static_cast<std::size_t>(rule)];
     ++tally.rules.broken[static_cast<std::size_t>(Rule::STATE_RETURNS)];
@@ -622,19 +629,26 @@ Expected<CheckResult> Supervisor::run(std::string name) {
   if (error_ && end_of(options_, result).verdict() != Verdict::violated) {
     return std::unexpected(std::move(*error_));
   }
-  return result;
+  return part;
+}
+
+Expected<Part> check_part(const CheckOptions& options, const std::string& name) {
+  auto plan = MachinePlan::parse(options.machine, options.seed);
+  if (!plan) return std::unexpected(std::move(plan.error()));
+  auto report = SharedReport::create();
+  if (!report) return std::unexpected(std::move(report.error()));
+  return Supervisor(options, std::move(*plan), std::move(*report)).run(name);
 }
 
 }  // namespace
 
 Expected<CheckResult> check_plugin(const CheckOptions& options) {
-  auto plan = MachinePlan::parse(options.machine, options.seed);
-  if (!plan) return std::unexpected(std::move(plan.error()));
+  if (auto plan = MachinePlan::parse(options.machine, options.seed); !plan) {
+    return std::unexpected(std::move(plan.error()));
+  }
   auto name = Plugin::probe(options.driver, options.hang_seconds);
   if (!name) return std::unexpected(std::move(name.error()));
-  auto report = SharedReport::create();
-  if (!report) return std::unexpected(std::move(report.error()));
-  return Supervisor(options, std::move(*plan), std::move(*report)).run(std::move(*name));
+  return run_parts(options, [&](const CheckOptions& part) { return check_part(part, *name); });
 }
 
 }  // namespace iommucheck::oracle

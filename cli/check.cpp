@@ -2,7 +2,9 @@
 #include "check/check.h"
 
 #include <fmt/format.h>
+#include <sched.h>
 
+#include <algorithm>
 #include <random>
 
 #include "check/finding_files.h"
@@ -10,6 +12,7 @@
 #include "cli/options.h"
 #include "cli/reports.h"
 #include "cli/verdicts.h"
+#include "process/lanes.h"
 #include "report/junit.h"
 
 namespace iommucheck::cli {
@@ -20,6 +23,14 @@ constexpr double default_seconds = 60;
 u64 drawn_seed() {
   std::random_device device;
   return device() % 1'000'000'000;  // short enough to type
+}
+
+/// Those that this process may run on.
+u32 processors() {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0) return 1;
+  return std::clamp<u32>(static_cast<u32>(CPU_COUNT(&allowed)), 1, oracle::Lanes::lanes_max);
 }
 
 oracle::CheckOptions settings_of(const CheckCommand& options) {
@@ -33,6 +44,7 @@ oracle::CheckOptions settings_of(const CheckCommand& options) {
   settings.operations_max = options.operations;
   settings.out_directory = options.out;
   settings.findings_max = options.findings;
+  settings.jobs = options.jobs != 0 ? options.jobs : processors();
   settings.hang_seconds = options.hang_seconds;
   settings.shrink = !options.no_shrink;
   if (options.scan) settings.precision = oracle::Precision::scan;
@@ -68,9 +80,9 @@ std::string verdict_line(const oracle::CheckResult& result, const oracle::RunEnd
 std::string command_to_go_on(const CheckCommand& options, const oracle::CheckResult& result) {
   std::string text = fmt::format("iommucheck check --driver {} --seed {} --from {} --operations {}",
                                  oracle::shell_word(options.driver), result.seed,
-                                 options.from + result.sequences, options.operations);
+                                 result.next_sequence, options.operations);
   if (options.runs != 0) {
-    text += fmt::format(" --runs {}", options.runs - std::min(options.runs, result.sequences));
+    text += fmt::format(" --runs {}", options.from + options.runs - result.next_sequence);
   }
   if (options.seconds) text += fmt::format(" --time {}", *options.seconds);
   if (options.machine != CheckCommand{}.machine) {
@@ -84,6 +96,7 @@ std::string command_to_go_on(const CheckCommand& options, const oracle::CheckRes
   if (options.findings != CheckCommand{}.findings) {
     text += fmt::format(" --findings {}", options.findings);
   }
+  if (options.jobs != 0) text += fmt::format(" --jobs {}", options.jobs);
   if (options.no_shrink) text += " --no-shrink";
   if (options.out != CheckCommand{}.out) text += " --out " + oracle::shell_word(options.out);
   return text;

@@ -193,6 +193,12 @@ class Reader {
     app.add_option("--from", check_.from, "number of the first sequence, to go on with a run")
         ->type_name("N")
         ->check(whole());
+    app.add_option(
+           "-j,--jobs", check_.jobs,
+           "processes side by side; the result is the same for any number. Default: one for "
+           "each processor")
+        ->type_name("N")
+        ->check(whole(1, 256));
     app.add_option("--operations", check_.operations, "operations of a sequence at most, up to 64")
         ->type_name("N")
         ->check(whole(1, 64))

@@ -40,6 +40,7 @@ struct CheckCommand {
   u64 runs = 0;
   u64 from = 0;
   std::optional<double> seconds;
+  u32 jobs = 0;  ///< 0: as many as there are processors
   u32 operations = 20;
   std::string out = "out";
   u32 findings = 1;

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+// Parts taken together in their order.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "check/parts.h"
+
+namespace iommucheck::oracle {
+
+class Merge {
+ public:
+  /// Sequences of a part: 8 machines have their turn in it.
+  static constexpr u64 part_size = 8 * MachinePlan::sequences_each;
+
+  /// `options` outlives it.
+  explicit Merge(const CheckOptions& options);
+  Merge(const Merge&) = delete;
+  Merge& operator=(const Merge&) = delete;
+  ~Merge();
+
+  /// The options for part `number`, or nothing behind the last one. `known` are rules that parts
+  /// before it found broken.
+  [[nodiscard]] std::optional<CheckOptions> options_of(u64 number, std::vector<spec::Rule> known,
+                                                       double seconds_gone) const;
+  /// The part that comes next.
+  [[nodiscard]] u64 next() const { return next_; }
+  [[nodiscard]] const std::vector<spec::Rule>& known() const { return known_; }
+  /// Whether it is what the part comes to behind those before it, though it was run without
+  /// knowing of all of them.
+  [[nodiscard]] bool fits(const Expected<Part>& part, std::size_t known_then) const;
+  /// Parts before it were not run.
+  void skip_to(u64 number) {
+    gap_ = true;
+    next_ = number;
+  }
+  /// A finding of the part that comes next, before the part is at its end: the next of its
+  /// findings. Only where it knows what parts before it have found.
+  void tell(Violation violation);
+  /// What a part left that is run again, before that.
+  void forget_files() const;
+  /// Takes the part that comes next. True to go on.
+  bool take(Expected<Part> part);
+
+  [[nodiscard]] bool stopped() const { return result_.stopped; }
+  [[nodiscard]] const Tally& tally() const { return tally_; }
+  Expected<CheckResult> result(double seconds);
+
+ private:
+  void take_files(Expected<Part>& part);
+  Expected<std::string> take_file(const std::string& file);
+  [[nodiscard]] std::string folder_of(u64 number) const;
+
+  const CheckOptions& options_;
+  std::string folder_;  // for traces, until it is known which are wanted; empty: none are written
+  CheckResult result_;
+  Tally tally_;
+  u64 next_ = 0;
+  std::vector<spec::Rule> known_;
+  std::vector<Violation> told_;  // of the part that comes next
+  std::optional<Error> error_;
+  bool gap_ = false;  // a part before was cut short
+};
+
+}  // namespace iommucheck::oracle
