@@ -55,6 +55,7 @@ void Monitor::observe_access(const trace::Dma& dma) {
   count(spec::Rule::DEVICE_OUTCOME);
   if (dma.kind == trace::TransactionKind::translated) access.route = spec::Route::translated;
   if (dma.kind == trace::TransactionKind::untranslated) access.route = spec::Route::untranslated;
+  bool complete = true;
   const auto compare = [&](AccessType type) {
     access.type = type;
     Comparison seen;
@@ -78,6 +79,7 @@ void Monitor::observe_access(const trace::Dma& dma) {
       seen.any |= o.kind == OutcomeKind::any;
     });
     if (!done) gave_up_ = true;
+    complete &= done;
     return seen;
   };
   const std::vector<AccessType> types = types_of(dma);
@@ -90,6 +92,7 @@ void Monitor::observe_access(const trace::Dma& dma) {
   const bool needs_all = dma.direction == trace::Direction::read_write;
   const bool allowed = needs_all ? allowed_under == types.size() : allowed_under != 0;
   if (!allowed) {
+    if (!complete) return;
     if (!fed_.left.empty()) {
       undetermined("what memory holds after the recording lost sight of it");
       return;
@@ -117,6 +120,7 @@ void Monitor::observe_access(const trace::Dma& dma) {
   if (dma.rights && dma.result == DmaResult::ok) {
     const Comparison read = compare(AccessType::read);
     const Comparison write = compare(AccessType::write);
+    if (!complete) return;
     const auto fits = [](bool right, const Comparison& seen) {
       return seen.any || (right ? seen.reaches : seen.forbidden);
     };

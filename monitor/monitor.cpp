@@ -124,7 +124,7 @@ void Monitor::clear_findings() {
   touched_streams_.clear();
   in_call_ = false;
   waiting_.clear();
-  gave_up_ = stands_aside_ = false;
+  gave_up_ = stands_aside_ = endless_ = false;
   call_id_ = 0;
   numbers_.clear();
 }

@@ -336,6 +336,7 @@ class Monitor {
   bool promises_on_ = false;  // between driver_ready() and its end
   bool probe_each_store_ = false;
   bool gave_up_ = false;
+  bool endless_ = false;  ///< some space has more pieces than are compared
   /// What the caller did has left the driver's state open: nothing more is judged in this case.
   bool stands_aside_ = false;
   /// A call of the interface, a Release, an Invalidate, a removal: in progress.

@@ -326,7 +326,7 @@ void Monitor::check_interval(u32 tag, u64 first, u64 last) {
 }
 
 void Monitor::check_interval_for(u32 tag, const Place& place, Ends ends, u64 first, u64 last) {
-  if (vanishes(place.device)) return;
+  if (vanishes(place.device) || endless_ || caches_.stands_still()) return;
   // The other StreamIDs of a device, and what is asked once more of a part.
   const Compared whole{tag, place.device, place.at, ends};
   if (std::ranges::find(compared_, whole) != compared_.end()) return;
@@ -337,11 +337,13 @@ void Monitor::check_interval_for(u32 tag, const Place& place, Ends ends, u64 fir
   for (u64 pieces = 0;; ++pieces) {
     Alternatives allowed = interface_.expected_during(place.device, place.at, va);
     if (allowed.gave_up || pieces == pieces_max) {
+      endless_ |= pieces == pieces_max;
       gave_up_ = true;
       return;
     }
     scratch_.clear();
     caches_.collect(tag, va, scratch_);
+    if (caches_.stands_still()) return;  // it found not all
     const u64 end = std::min(allowed.last, caches_.constant_until(tag, va, scratch_));
     ++statistics_.outcomes_judged;
     if (!check_piece(tag, place, ends, va, allowed)) return;

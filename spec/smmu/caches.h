@@ -163,7 +163,10 @@ class Caches {
   [[nodiscard]] const Memory& memory() const { return memory_; }
   [[nodiscard]] const Capabilities& capabilities() const { return caps_; }
   /// Number of the event that the calls below belong to.
-  void set_now(EventIndex now) { now_ = now; }
+  void set_now(EventIndex now) {
+    now_ = now;
+    earn(work_per_event);
+  }
   [[nodiscard]] EventIndex now() const { return now_; }
 
   // ---- memory events; pa of words is 8-byte aligned ---------------------------------------------
@@ -416,7 +419,11 @@ class Caches {
   std::vector<DirtyInterval>& dirty() { return dirty_; }
   /// Streams whose configuration may have changed; StreamID ~0 stands for every stream.
   std::vector<StreamPart>& dirty_streams() { return dirty_streams_; }
-  [[nodiscard]] bool gave_up() const { return gave_up_; }
+  /// Some bound was hit: there is no verdict.
+  [[nodiscard]] bool gave_up() const { return gave_up_ || bound_hit_ || incomplete_ != 0; }
+  /// The bound on work was hit (paths.h): until that is undone tables are followed no more, and
+  /// what a question finds is not all.
+  [[nodiscard]] bool stands_still() const { return !spend(0); }
   [[nodiscard]] const std::string& unsupported() const { return unsupported_; }
   void clear_findings();
   /// How often each rule was asked where breaking it would have shown. Not part of the state.
@@ -522,6 +529,21 @@ class Caches {
     Group cap = immortal;   ///< of what is filled through it
     u32 item = 0;           ///< 1 + the pointer item it comes through
   };
+  /// Where ways up from a table end: the regime or the cached pointer that leads there.
+  struct End {
+    u32 tag = 0;
+    u32 regime = 0;
+    u8 half = 0;
+    bool ghost = false;
+    bool item = false;
+  };
+  /// Entries of a table page, one bit each.
+  using Entries = std::array<u64, frame_words / 64>;
+  /// A table page that a search has come to, and by which of its entries.
+  struct Reached {
+    const Frame* frame = nullptr;
+    Entries entries{};
+  };
   /// The one way up from a page that is a table once, for its first entry.
   struct PathCache {
     const Frame* frame = nullptr;
@@ -609,6 +631,39 @@ class Caches {
   template <class Visit>
   void paths_up(const Frame& frame, unsigned index, unsigned level, std::array<u64, 4>& indices,
                 const Path& below, Visit&& visit) const;
+  // Work on tables, in edges and words that are looked at. paths.h has the bounds.
+  /// What a case may spend beside what its events earn: a second or so. The largest honest events
+  /// stay below it, such as the end of a regime over some GiB that were mapped page by page.
+  static constexpr u64 work_reserve = u64{1} << 24;
+  /// What each event may cost again and again, about a millisecond. A store into trees, even of
+  /// hundreds of regimes, costs less than a hundredth of it.
+  static constexpr u64 work_per_event = u64{1} << 16;
+  /// Each further word of a fill or a barrier.
+  static constexpr u64 work_per_word = 256;
+  /// One look-up of one address.
+  static constexpr u64 work_per_question = 64;
+  /// False, now and until it is undone, if there is less left: the caller leaves off.
+  [[nodiscard]] bool spend(u64 work) const {
+    work *= 1 + memory_.pending_count() / 128;  // among which versions of a word are looked for
+    if (!bound_hit_ && incomplete_ == 0 && work <= work_left_) {
+      work_left_ -= work;
+      return true;
+    }
+    stand_still();
+    return false;
+  }
+  void stand_still() const;
+  void earn(u64 work) const { work_left_ = std::min(work_left_ + work, work_reserve); }
+  /// For what looks at all tables: as much as honest ones of this memory can cost.
+  void earn_for_all() const;
+  /// visit(const End&) for every end of the ways to any of the entries of a table at `level`; one
+  /// may come more than once.
+  template <class Visit>
+  void for_each_end(const Frame& frame, const Entries& entries, unsigned level,
+                    Visit&& visit) const;
+  template <class Visit>
+  void for_each_end(const Frame& frame, unsigned index, unsigned level, Visit&& visit) const;
+  void reach(const Frame& frame, u64 entry, std::vector<Reached>& reached) const;
   /// Versions of the word that are descriptors, or unknown.
   [[nodiscard]] unsigned valid_versions(const Frame& frame, unsigned index) const;
   void before_table_store(Frame& frame, unsigned index, u64 value, bool plain);
@@ -627,8 +682,13 @@ class Caches {
   void drop_items(Group group);
   template <class Visit>
   void for_each_way(const Frame& frame, Visit&& visit) const;
+  void note_page(Frame& frame, unsigned level);
+  void note_access_flags(Frame& frame, unsigned level, const Entries& entries, bool tables);
+  [[nodiscard]] bool may_set_access_flag(const Frame& frame, const Entries& entries, unsigned level,
+                                         bool table) const;
   void materialize_ghosts_over(const Frame& frame);
   void note_leaf(Frame& frame, unsigned index, unsigned level, u64 value);
+  void note_contiguous(Frame& frame, u64 value);
   void note_below(Frame& frame, unsigned level);
   void may_be_global(u32 tag);
   void mark_dirty_range(u32 tag, u64 first, u64 last);
@@ -911,6 +971,10 @@ class Caches {
   bool track_changes_ = false;
   bool gave_up_ = false;
   mutable bool bound_hit_ = false;
+  mutable u64 work_left_ = work_reserve;
+  u64 incomplete_ = 0;  // a bound was hit: the state lacks what was left out
+  mutable u64 searches_ = 0;
+  mutable std::array<std::vector<Reached>, 2> scratch_reached_;
   std::string unsupported_;
   std::vector<Violation> violations_;
   std::vector<DirtyInterval> dirty_;

@@ -174,6 +174,7 @@ bool Caches::unknown_tlb_alive(const Tag<u64>& tag) const {
 
 void Caches::report(Rule rule, std::string text, std::vector<Cause> causes) {
   constexpr std::size_t enough = 64;
+  if (stands_still()) return;  // nothing is certain
   if (violations_.size() < enough) {
     violations_.push_back({rule, now_, std::move(text), std::move(causes)});
   }
@@ -185,6 +186,7 @@ void Caches::clear_findings() {
   dirty_streams_.clear();
   gave_up_ = false;
   bound_hit_ = false;
+  work_left_ = work_reserve;
   unsupported_.clear();
 }
 

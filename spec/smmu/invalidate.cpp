@@ -93,7 +93,7 @@ Group Caches::expose(const Command& command, bool certain) {
     in_flight_.push(trail_, entry);
     kill_unknown(entry);
     if (ghosts_ != 0) kill_ghosts(entry);
-    if (item_count_ != 0) kill_items(entry);
+    if (item_count_ != 0 && !stands_still()) kill_items(entry);
   } else if (is_cfgi(command.op)) {
     in_flight_.push(trail_, entry);
     kill_unknown(entry);
@@ -119,6 +119,7 @@ void Caches::kill_items(const InFlight& command) {
       covered.push_back(i);
     }
   }
+  if (!spend(covered.size() * (item_count_ / 64))) return;
   // Each entry may be fetched again for itself.
   for (std::size_t k = 0; k < covered.size(); ++k) {
     while (items_[covered[k]].count > 1 && tags_[items_[covered[k]].tag].pointers != 0) {
@@ -434,6 +435,7 @@ void Caches::leave_below_pointers(Group group) {
     if (tags_[id].pointers == 0) continue;
     for (bool again = true; again;) {
       again = false;
+      if (!spend((tags_[id].items + done.size()) / 16)) return;
       for (u32 i = static_cast<u32>(tags_[id].first_item); i != 0; i = items_[i].next) {
         const Item item = items_[i];
         if (item.kind != ItemKind::pointer || item.dies > group ||

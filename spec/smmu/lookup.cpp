@@ -92,6 +92,7 @@ void Caches::walk(u32 regime, unsigned half, u64 table, unsigned level, unsigned
 
 void Caches::meet(u32 regime, unsigned half, unsigned level, u64 va, u8 hierarchical, u32 item,
                   u64 origin, Content content, std::vector<Candidate>& found) const {
+  if (!spend(1)) return;
   const unsigned shift = level_shift(Granule::g4k, level);
   Candidate candidate{.half = static_cast<u8>(half),
                       .level = static_cast<u8>(level),
@@ -199,6 +200,7 @@ void Caches::collect_memory(u32 tag, u64 va, std::vector<Candidate>& found) cons
 }
 
 void Caches::collect_items(u32 tag, u64 va, std::vector<Candidate>& found) const {
+  if (!spend(tags_[tag].items / 64)) return;
   for (u32 i = static_cast<u32>(tags_[tag].first_item); i != 0; i = items_[i].next) {
     const Item& item = items_[i];
     if (!item.holds(va)) continue;
@@ -249,6 +251,7 @@ void Caches::collect(u32 tag, u64 va, std::vector<Candidate>& found) const {
     collect_atc(tag & ~atc_tag_bit, va, found);
     return;
   }
+  earn(work_per_question);
   // Pointers matter for conflicts only, and memory alone has none.
   const TagState& own = tags_[tag];
   collect_pointers_ = own.items != 0 || own.formed > 1 || globals_ != 0 || memory_.any_pending();
@@ -393,7 +396,7 @@ bool Caches::conflict(const Candidate& a, const Candidate& b) const {
 }
 
 bool Caches::in_conflict(const std::vector<Candidate>& found) const {
-  if (found.size() < 2) return false;
+  if (found.size() < 2 || !spend(found.size() * found.size() / 16)) return false;
   for (std::size_t i = 0; i < found.size(); ++i) {
     for (std::size_t j = i + 1; j < found.size(); ++j) {
       if (conflict(found[i], found[j])) return true;
@@ -412,7 +415,7 @@ bool Caches::collect_outcomes(const Access& access, std::vector<Outcome>& found)
   if (by_ats && !ats_outcomes(access, found)) done = false;
   const auto any = std::ranges::find(found, OutcomeKind::any, &Outcome::kind);
   if (any != found.end()) found = {Outcome{*any}};
-  return done && !bound_hit_;
+  return done && !stands_still();
 }
 
 bool Caches::untranslated_outcomes(const Access& access, std::vector<Outcome>& found) const {

@@ -88,14 +88,15 @@ void Memory::store(Frame& frame, unsigned index, Content content, AgentId by, Ev
 }
 
 void Memory::may_become(u64 pa, u64 value, u64 update) {
-  if (!became(pa, value)) updates_.push(trail_, {pa, value, update});
+  if (!became(pa, value)) update_index_[{pa, value}] = updates_.push(trail_, {pa, value, update});
 }
 
 std::optional<u64> Memory::became(u64 pa, u64 value) const {
-  for (u32 i = 0; i < updates_.size(); ++i) {
-    if (updates_[i].pa == pa && updates_[i].value == value) return updates_[i].update;
-  }
-  return std::nullopt;
+  const auto known = update_index_.find({pa, value});
+  if (known == update_index_.end() || known->second >= updates_.size()) return std::nullopt;
+  const Update& entry = updates_[known->second];
+  if (entry.pa != pa || entry.value != value) return std::nullopt;
+  return entry.update;
 }
 
 /// The word after those of the newest pending store, at the event after: one entry serves both.

@@ -39,6 +39,9 @@ struct Frame {
   u64 first_edge = 0;   ///< list of those edges (tables.h)
   u64 config = 0;       ///< number of configuration regions that overlap it
   u64 contiguous = 0;   ///< 1: a leaf with the contiguous hint was ever stored here
+  // Scratch of a search that visits a frame once (paths.h); no part of the state.
+  mutable u64 search = 0;  ///< the last one that came here
+  mutable u64 place = 0;   ///< in its list
 
   [[nodiscard]] u64 address() const { return number << frame_lg2; }
   [[nodiscard]] bool is_unknown(unsigned i) const { return bit(unknown[i / 64], i % 64); }
@@ -162,6 +165,7 @@ class Memory {
   void settle_word(u64 pa, Vanish&& vanish);
 
   [[nodiscard]] bool any_pending() const { return !pending_.empty(); }
+  [[nodiscard]] u64 pending_count() const { return pending_.size(); }
   [[nodiscard]] bool is_pending(u64 pa) const;
   /// Each of the words `i` to i + count - 1, of one aligned group of 64, has one version only.
   [[nodiscard]] bool is_settled(const Frame& frame, unsigned i, unsigned count) const {
@@ -181,6 +185,9 @@ class Memory {
   /// Calls `visit(Frame&)` for the frames that exist in [first, last] (addresses).
   template <class Visit>
   void frames_in(u64 first, u64 last, Visit&& visit);
+
+  /// Frames that were ever named.
+  [[nodiscard]] u64 frame_count() const { return frames_.size(); }
 
   Trail& trail() { return trail_; }
 
@@ -216,6 +223,14 @@ class Memory {
     u64 update = 0;
   };
   TrailArray<Update> updates_;
+  struct HashUpdate {
+    std::size_t operator()(const std::pair<u64, u64>& key) const {
+      return static_cast<std::size_t>((key.first >> 3) * 0x9e3779b97f4a7c15ULL ^ key.second);
+    }
+  };
+  /// Where in updates_ the newest of (pa, value) stands, or stood before it was undone: one that is
+  /// there is never made again.
+  std::unordered_map<std::pair<u64, u64>, u32, HashUpdate> update_index_;
   u64 window_first_ = 0;  // frame numbers of the reserved range
   u64 window_count_ = 0;
   std::unique_ptr<u64[], void (*)(u64*)> window_words_{nullptr, [](u64*) {}};

@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: MIT
 // From a word of a table page up to the tags and input addresses that it translates for. Bodies of
 // Caches' templates; include after caches.h, in the engine's own files only.
+//
+// Tables that lead to themselves or to each other, as a broken driver may write them, are trees of
+// up to 512^3 pages on a handful of frames. A question for tags looks at each page once for each
+// level and needs no bound. Where every input address counts, or every page below, work is bounded:
+// an event that finds none left leaves off, the engine gives up, and from then on, until the state
+// is put back, memory alone is followed.
 #pragma once
 
 #include "spec/smmu/caches.h"
 
 namespace iommucheck::spec {
 
+/// Input addresses of one word.
 inline constexpr unsigned path_bound = 1U << 16;
 
 /// Calls `visit(const Path&)` for every way on which the word is entry of a table at `level`.
@@ -36,7 +43,10 @@ void Caches::for_each_path(const Frame& frame, unsigned index, unsigned level,
     visit(path);
   });
   const Edge& edge = edges_[static_cast<u32>(frame.first_edge)];
-  if (count != 1 || edge.next != 0 || edge.level != level || version != paths_version_) return;
+  if (count != 1 || edge.next != 0 || edge.level != level || version != paths_version_ ||
+      stands_still()) {
+    return;
+  }
   known = {&frame, level, paths_version_, trail_.generation(), edge.first, edge.count, only};
   known.path.va -= (index - edge.first) << level_shift(Granule::g4k, level);
 }
@@ -44,9 +54,9 @@ void Caches::for_each_path(const Frame& frame, unsigned index, unsigned level,
 template <class Visit>
 void Caches::paths_up(const Frame& frame, unsigned index, unsigned level,
                       std::array<u64, 4>& indices, const Path& below, Visit&& visit) const {
-  for (u32 i = static_cast<u32>(frame.first_edge); i != 0; i = edges_[i].next) {
+  for (u32 i = static_cast<u32>(frame.first_edge); i != 0 && spend(1); i = edges_[i].next) {
     const Edge& edge = edges_[i];
-    if (edge.level != level || index - edge.first >= edge.count || bound_hit_) continue;
+    if (edge.level != level || index - edge.first >= edge.count) continue;
     indices[level] = index - edge.first;
     if (edge.kind == EdgeKind::word) {
       const Frame* parent = memory_.find(edge.parent);
@@ -83,6 +93,52 @@ void Caches::paths_up(const Frame& frame, unsigned index, unsigned level,
     }
     visit(path);
   }
+}
+
+/// Some entry of number `first` to first + count - 1 is in the set.
+inline bool has_any(const std::array<u64, frame_words / 64>& entries, u64 first, u64 count) {
+  for (u64 i = first; i < first + count;) {
+    const u64 here = std::min<u64>(64 - i % 64, first + count - i);
+    if ((entries[i / 64] >> (i % 64) & low_mask(here)) != 0) return true;
+    i += here;
+  }
+  return false;
+}
+
+/// Level by level upwards: each page is looked at once for each level.
+template <class Visit>
+void Caches::for_each_end(const Frame& frame, const Entries& entries, unsigned level,
+                          Visit&& visit) const {
+  auto& [here, above] = scratch_reached_;
+  here.clear();
+  here.push_back({&frame, entries});
+  for (unsigned l = level + 1; l-- != 0 && !here.empty(); std::swap(here, above)) {
+    above.clear();
+    ++searches_;
+    for (const Reached& page : here) {
+      for (u32 i = static_cast<u32>(page.frame->first_edge); i != 0; i = edges_[i].next) {
+        if (!spend(1)) return;
+        const Edge& edge = edges_[i];
+        if (edge.level != l || !has_any(page.entries, edge.first, edge.count)) continue;
+        if (edge.kind == EdgeKind::word) {
+          reach(*memory_.find(edge.parent), bits(edge.parent, 11, 3), above);
+        } else if (edge.kind == EdgeKind::root) {
+          const RegimeState& state = regimes_[static_cast<u32>(edge.parent)];
+          visit(End{state.tag, static_cast<u32>(edge.parent), edge.half, state.ghost != 0, false});
+        } else {
+          const Item& item = items_[static_cast<u32>(edge.parent)];
+          visit(End{item.tag, item.regime, item.half, false, true});
+        }
+      }
+    }
+  }
+}
+
+template <class Visit>
+void Caches::for_each_end(const Frame& frame, unsigned index, unsigned level, Visit&& visit) const {
+  Entries entries{};
+  entries[index / 64] = u64{1} << (index % 64);
+  for_each_end(frame, entries, level, visit);
 }
 
 }  // namespace iommucheck::spec

@@ -57,6 +57,7 @@ unsigned Caches::start_of(u32 regime, unsigned half) const {
 }
 
 void Caches::become_formed(u32 id) {
+  earn_for_all();
   ++paths_version_;
   RegimeState& state = regimes_[id];
   TagState& tag = tags_[state.tag];
@@ -144,6 +145,7 @@ void Caches::unlink_roots(u32 id) {
 
 // What was filled through the regime lives on until a TLBI, although nothing fills any more.
 void Caches::become_ghost(u32 id, Group died) {
+  earn_for_all();
   ++paths_version_;
   RegimeState& state = regimes_[id];
   TagState& tag = tags_[state.tag];
@@ -189,6 +191,7 @@ void Caches::drop_ghost(u32 id) {
 }
 
 void Caches::materialize_ghost(u32 id) {
+  earn_for_all();
   const RegimeState& state = regimes_[id];
   for (unsigned half = 0; half < 2; ++half) {
     if (state.regime.half[half].epd) continue;
@@ -237,7 +240,7 @@ void Caches::expand(const Path& path, u64 table, unsigned level, const Command* 
   const u64 entries = level != start ? frame_words
                                      : pow2(static_cast<unsigned>(start_entries_lg2(
                                            Granule::g4k, level, regime.half[path.half].tsz)));
-  for (unsigned i = 0; (i = frame.next_used(first + i) - first) < entries; ++i) {
+  for (unsigned i = 0; (i = frame.next_used(first + i) - first) < entries && spend(1); ++i) {
     std::vector<Content> contents;
     memory_.visible(frame, first + i, [&](Content content) {
       if (content.unknown || bit(content.value, 0)) contents.push_back(content);

@@ -31,9 +31,31 @@ bool any_pending(const Frame& frame) {
 
 }  // namespace
 
+// ---- bounds -------------------------------------------------------------------------------------
+
+/// A question may be what hits the bound; the mark is undone with the state it was asked of.
+void Caches::stand_still() const {
+  bound_hit_ = true;
+  auto& self = const_cast<Caches&>(*this);
+  if (incomplete_ == 0) self.trail_.set(self.incomplete_, 1);
+}
+
+void Caches::earn_for_all() const { earn(memory_.frame_count() * frame_words); }
+
+/// The search, number searches_, comes to an entry of the page.
+void Caches::reach(const Frame& frame, u64 entry, std::vector<Reached>& reached) const {
+  if (frame.search != searches_) {
+    frame.search = searches_;
+    frame.place = reached.size();
+    reached.push_back({&frame});
+  }
+  reached[frame.place].entries[entry / 64] |= u64{1} << (entry % 64);
+}
+
 // ---- edges --------------------------------------------------------------------------------------
 
 void Caches::link(u64 table, unsigned level, Edge edge) {
+  if (!spend(1)) return;
   ++paths_version_;
   Frame& frame = memory_.frame(table);
   if (frame.tables_at(level) == 0xffff) {
@@ -57,7 +79,7 @@ void Caches::link(u64 table, unsigned level, Edge edge) {
 }
 
 void Caches::link_children(Frame& frame, unsigned level) {
-  for (unsigned i = 0; (i = frame.next_used(i)) < frame_words; ++i) {
+  for (unsigned i = 0; (i = frame.next_used(i)) < frame_words && spend(1); ++i) {
     memory_.visible(frame, i, [&](Content content) {
       if (content.unknown) return;
       if (is_leaf(content.value, level)) note_leaf(frame, i, level, content.value);
@@ -70,19 +92,62 @@ void Caches::link_children(Frame& frame, unsigned level) {
 }
 
 /// A further way leads to a table that was one before: what was noted of its words on the other
-/// ways holds on this one too.
+/// ways holds on this one too. Level by level downwards: each page once for each level.
 void Caches::note_below(Frame& frame, unsigned level) {
-  for (unsigned i = 0; (i = frame.next_used(i)) < frame_words; ++i) {
-    memory_.visible(frame, i, [&](Content content) {
-      if (content.unknown) {
-        for_each_path(frame, i, level, [&](const Path& path) { may_be_global(path.tag); });
-        return;
+  std::vector<Frame*> here{&frame};
+  std::vector<Frame*> below;
+  for (; !here.empty() && level <= last_level; ++level, std::swap(here, below)) {
+    below.clear();
+    ++searches_;
+    for (const Frame* page : here) {
+      for (unsigned i = 0; level < last_level && (i = page->next_used(i)) < frame_words; ++i) {
+        if (!spend(1)) return;
+        memory_.visible(*page, i, [&](Content content) {
+          if (content.unknown || !is_table(content.value, level)) return;
+          Frame& table = memory_.frame(next_table_address(granule, content.value));
+          if (table.search == searches_) return;
+          table.search = searches_;
+          below.push_back(&table);
+        });
       }
-      if (is_leaf(content.value, level)) note_leaf(frame, i, level, content.value);
-      note_access_flag(frame, i, level, content.value);
-      if (!is_table(content.value, level)) return;
-      note_below(memory_.frame(next_table_address(granule, content.value)), level + 1);
+    }
+    for (Frame* page : here) note_page(*page, level);
+  }
+}
+
+/// Of each word of the page: see note_leaf() and note_access_flag().
+void Caches::note_page(Frame& frame, unsigned level) {
+  Entries global{};
+  Entries leaves{};  // without the Access flag
+  Entries tables{};
+  for (unsigned i = 0; (i = frame.next_used(i)) < frame_words && spend(1); ++i) {
+    const u64 flag = u64{1} << (i % 64);
+    memory_.visible(frame, i, [&](Content content) {
+      const bool leaf = !content.unknown && is_leaf(content.value, level);
+      if (content.unknown || (leaf && !not_global(content.value))) global[i / 64] |= flag;
+      if (leaf) note_contiguous(frame, content.value);
+      if (content.unknown || access_flag(content.value)) return;
+      if (leaf) leaves[i / 64] |= flag;
+      if (is_table(content.value, level)) tables[i / 64] |= flag;
     });
+  }
+  for_each_end(frame, global, level, [&](const End& end) { may_be_global(end.tag); });
+  if (caps_.httu == 0) return;
+  note_access_flags(frame, level, leaves, false);
+  note_access_flags(frame, level, tables, true);
+}
+
+void Caches::note_access_flags(Frame& frame, unsigned level, const Entries& entries, bool tables) {
+  // Mostly no entry is set by any regime, and one search tells.
+  if (!may_set_access_flag(frame, entries, level, tables)) return;
+  for (unsigned i = 0; (i = frame.next_used(i)) < frame_words; ++i) {
+    if (!bit(entries[i / 64], i % 64)) continue;
+    std::vector<u64> values;
+    memory_.visible(frame, i, [&](Content content) {
+      if (content.unknown || is_table(content.value, level) != tables) return;
+      values.push_back(content.value);
+    });
+    for (const u64 value : values) note_access_flag(frame, i, level, value);
   }
 }
 
@@ -99,8 +164,12 @@ void Caches::may_be_global(u32 tag) {
 /// Kinds of leaves that look-ups have to look further for.
 void Caches::note_leaf(Frame& frame, unsigned index, unsigned level, u64 value) {
   if (!not_global(value).value) {
-    for_each_path(frame, index, level, [&](const Path& path) { may_be_global(path.tag); });
+    for_each_end(frame, index, level, [&](const End& end) { may_be_global(end.tag); });
   }
+  note_contiguous(frame, value);
+}
+
+void Caches::note_contiguous(Frame& frame, u64 value) {
   if (!contiguous_hint(value).value) return;
   if (contiguous_ == 0) trail_.set(contiguous_, 1);
   if (frame.contiguous == 0) trail_.set(frame.contiguous, 1);
@@ -112,15 +181,23 @@ void Caches::note_access_flag(Frame& frame, unsigned index, unsigned level, u64 
   if (caps_.httu == 0 || access_flag(value)) return;
   const bool table = is_table(value, level);
   if (!table && !is_leaf(value, level)) return;
-  bool may = false;
-  for_each_path(frame, index, level, [&](const Path& path) {
-    const Regime<u64>& regime = regimes_[path.regime].regime;
-    const Flag<u64> updates = table ? regime.haft : regime.ha;
-    may |= updates.value && walks(path.tag, path.half);
-  });
-  if (may) {
+  Entries entries{};
+  entries[index / 64] = u64{1} << (index % 64);
+  if (may_set_access_flag(frame, entries, level, table)) {
     memory_.may_become(frame.address() + 8 * index, value, value | descriptor_bits::af);
   }
+}
+
+/// Of some entry of the page; `table`: of table descriptors.
+bool Caches::may_set_access_flag(const Frame& frame, const Entries& entries, unsigned level,
+                                 bool table) const {
+  bool may = false;
+  for_each_end(frame, entries, level, [&](const End& end) {
+    const Regime<u64>& regime = regimes_[end.regime].regime;
+    const Flag<u64> updates = table ? regime.haft : regime.ha;
+    may |= updates.value && walks(end.tag, end.half);
+  });
+  return may;
 }
 
 void Caches::unlink(u64 table, unsigned level, EdgeKind kind, u64 parent, u64 value) {
@@ -128,6 +205,7 @@ void Caches::unlink(u64 table, unsigned level, EdgeKind kind, u64 parent, u64 va
   Frame& frame = memory_.frame(table);
   u32 before = 0;
   for (u32 i = static_cast<u32>(frame.first_edge); i != 0; before = i, i = edges_[i].next) {
+    if (!spend(1)) return;
     const Edge& edge = edges_[i];
     if (edge.level != level || edge.kind != kind || edge.parent != parent || edge.value != value) {
       continue;
@@ -164,10 +242,10 @@ void Caches::check_unknown(const Frame& frame, unsigned level, u64 first, u64 co
                     [&](Content content) { unknown |= content.unknown; });
     if (!unknown) continue;
     bool walked = false;
-    for_each_path(frame, static_cast<unsigned>(i), level, [&](const Path& path) {
-      if (!walks(path.tag, path.half)) return;
+    for_each_end(frame, static_cast<unsigned>(i), level, [&](const End& end) {
+      if (!walks(end.tag, end.half)) return;
       walked = true;
-      may_be_global(path.tag);
+      may_be_global(end.tag);
     });
     if (!walked) return;
     report(Rule::WILD_WALK,
@@ -214,6 +292,7 @@ void Caches::fill(AgentId by, u64 pa, u64 words, u64 value) {
   while (words != 0) {
     const u64 here = std::min<u64>(words, frame_words - bits(pa, 11, 3));
     memory_.fill(pa, here, value, by, now_, [&](Frame& frame, unsigned index, Content content) {
+      earn(work_per_word);
       store_word(by, frame, index, content, true);
     });
     pa += 8 * here;
@@ -222,7 +301,7 @@ void Caches::fill(AgentId by, u64 pa, u64 words, u64 value) {
 }
 
 void Caches::store_word(AgentId by, Frame& frame, unsigned index, Content content, bool plain) {
-  if (frame.is_unreachable()) {
+  if (frame.is_unreachable() || stands_still()) {
     memory_.store(frame, index, content, by, now_);
     return;
   }
@@ -278,8 +357,8 @@ void Caches::materialize_ghosts_over(const Frame& frame) {
   u32 ghost = 0;
   do {
     ghost = 0;
-    for_each_way(frame, [&](const Path& path) {
-      if (path.ghost) ghost = path.regime + 1;
+    for_each_way(frame, [&](const End& end, unsigned /*level*/) {
+      if (end.ghost) ghost = end.regime + 1;
     });
     if (ghost != 0) materialize_ghost(ghost - 1);
   } while (ghost != 0);
@@ -294,9 +373,9 @@ void Caches::check_lost_update(Frame& frame, unsigned index, u64 value) {
     const bool table = is_table(old.value, level);
     if (!table && !is_leaf(old.value, level)) continue;
     bool lost = false;
-    for_each_path(frame, index, level, [&](const Path& path) {
-      const Regime<u64>& r = regimes_[path.regime].regime;
-      if (tags_[path.tag].formed == 0) return;
+    for_each_end(frame, index, level, [&](const End& end) {
+      const Regime<u64>& r = regimes_[end.regime].regime;
+      if (tags_[end.tag].formed == 0) return;
       const Flag<u64> updates = table ? r.haft : r.ha;
       const bool sets_af = updates.value && !access_flag(old.value).value;
       lost |= sets_af;
@@ -338,7 +417,7 @@ void Caches::after_table_store(Frame& frame, unsigned index, u64 value) {
       bool linked = false;
       const u64 table = next_table_address(granule, value);
       const Frame& child = memory_.frame(table);
-      for (u32 i = static_cast<u32>(child.first_edge); i != 0; i = edges_[i].next) {
+      for (u32 i = static_cast<u32>(child.first_edge); i != 0 && spend(1); i = edges_[i].next) {
         const Edge& edge = edges_[i];
         linked |= edge.kind == EdgeKind::word && edge.level == level + 1 && edge.parent == pa &&
                   edge.value == value;
@@ -390,6 +469,7 @@ void Caches::barrier(AgentId by) {
 }
 
 void Caches::settle(std::vector<Vanished>& vanished) {
+  if (stands_still()) return;
   for (std::size_t i = 0, count = vanished.size(); i < count; ++i) {
     const Vanished what = vanished[i];
     const u64 pa = what.frame->address() + 8 * what.index;
@@ -431,6 +511,7 @@ void Caches::settle(std::vector<Vanished>& vanished) {
 }
 
 void Caches::vanish_from_table(Frame& frame, const Vanished& what) {
+  earn(work_per_word);
   const u64 pa = frame.address() + 8 * what.index;
   const bool valid = what.content.unknown || bit(what.content.value, 0);
   for (unsigned level = 0; level <= last_level; ++level) {
@@ -444,6 +525,7 @@ void Caches::vanish_from_table(Frame& frame, const Vanished& what) {
       mark_dirty(path.tag, path.va, extent);
     });
     for (const Path& path : found) {
+      if (!spend(1 + atc_count_ / 8)) return;
       add_item(path, pa, what.content, what.at);
       if (ats_on_ != 0) leave_dirty_in_atcs(path, pa, what.content, what.at);
     }
@@ -521,7 +603,7 @@ void Caches::add_item(const Path& path, u64 origin, Content content, EventIndex 
         bits(item.va, level_shift(granule, item.level) + 3, level_shift(granule, item.level));
     item = item.part(0 - number, u64{1} << contiguous_lg2(granule, item.level));
   }
-  if (renew(tag, item) || extend(tag, item)) return;
+  if (!spend(1 + tag.items / 8) || renew(tag, item) || extend(tag, item)) return;
   const u32 index = insert_item(item);
   if (item.kind == ItemKind::unknown) may_be_global(item.tag);
   if (item.kind == ItemKind::pointer) {
@@ -582,7 +664,7 @@ u32 Caches::insert_item(const Item& item) {
 
 // Items that died with `group` or before, in every tag.
 void Caches::drop_items(Group group) {
-  if (item_count_ == 0) return;
+  if (item_count_ == 0 || stands_still()) return;
   for (u32 t = item_tags_.size(); t-- != 0;) {
     const auto id = static_cast<u32>(item_tags_[t]);
     TagState& tag = tags_[id];
@@ -621,6 +703,7 @@ void Caches::drop_items(Group group) {
 void Caches::recycle(u64 pa, bool given_back) {
   Frame& frame = memory_.frame(pa);
   if (given_back) count(Rule::TABLE_FREE);
+  if (stands_still()) return memory_.forget(frame);
   if (given_back && (may_be_walked_to(frame) || is_configuration(pa))) {
     std::vector<Cause> causes;
     constexpr std::size_t enough = 4;
@@ -641,7 +724,7 @@ void Caches::recycle(u64 pa, bool given_back) {
   if (given_back && is_walked(frame, false)) {
     report(Rule::WILD_WALK, "a walk may read the page " + name(frame.address()) +
                                 " after it was given back, when its content is anybody's");
-    for_each_way(frame, [&](const Path& path) { may_be_global(path.tag); });
+    for_each_way(frame, [&](const End& end, unsigned /*level*/) { may_be_global(end.tag); });
   }
   std::vector<Vanished> vanished;
   if (!frame.is_unreachable()) {
@@ -670,12 +753,14 @@ bool Caches::may_be_walked_to(const Frame& frame) const {
   return is_walked(frame, true);
 }
 
-/// Calls `visit` for the ways on which the page is a table.
+/// visit(const End&, level) for the ends of the ways on which the page is a table of `level`.
 template <class Visit>
 void Caches::for_each_way(const Frame& frame, Visit&& visit) const {
-  for (u32 i = static_cast<u32>(frame.first_edge); i != 0; i = edges_[i].next) {
-    const Edge edge = edges_[i];
-    for_each_path(frame, static_cast<unsigned>(edge.first), edge.level, visit);
+  Entries all;
+  all.fill(~u64{0});
+  for (unsigned level = 0; level <= last_level; ++level) {
+    if (frame.tables_at(level) == 0) continue;
+    for_each_end(frame, all, level, [&](const End& end) { visit(end, level); });
   }
 }
 
@@ -683,16 +768,16 @@ void Caches::for_each_way(const Frame& frame, Visit&& visit) const {
 /// that was so and the pointers that were filled live on.
 bool Caches::is_walked(const Frame& frame, bool ghosts) const {
   bool walked = false;
-  for_each_way(frame, [&](const Path& path) {
-    const bool root = path.item == 0 && path.level == start_of(path.regime, path.half);
-    walked |= (ghosts && path.ghost && !root) || walks(path.tag, path.half);
+  for_each_way(frame, [&](const End& end, unsigned level) {
+    const bool root = !end.item && level == start_of(end.regime, end.half);
+    walked |= (ghosts && end.ghost && !root) || walks(end.tag, end.half);
   });
   return walked;
 }
 
 void Caches::assume(u64 pa, u64 value) {
   Frame& frame = memory_.frame(pa);
-  if (frame.is_unreachable()) {
+  if (frame.is_unreachable() || stands_still()) {
     memory_.assume(pa, Content{value, false});
     return;
   }
@@ -743,6 +828,7 @@ void Caches::check_make(Frame& frame, unsigned index, unsigned level, u64 value)
     const unsigned extent = level_shift(granule, level) + (frame.contiguous != 0 ? 4 : 0);
     const u64 first = align_down(path.va, extent);
     for (u32 i = static_cast<u32>(tag.first_item); i != 0; i = items_[i].next) {
+      if (!spend(1)) return;
       const Item& item = items_[i];
       if (item.last() < first || item.va > first + (pow2(extent) - 1)) continue;
       probe(path.tag, std::max(item.va, path.va), pa);
@@ -759,6 +845,7 @@ void Caches::probe(u32 tag, u64 va, u64 origin) {
   probe_tag(tag, va, origin);
   if (tags_[tag].globals == 0) return;
   // A global translation meets those of every other ASID.
+  if (!spend(active_tags_.size())) return;
   for (u32 t = 0; t < active_tags_.size(); ++t) {
     const auto other = static_cast<u32>(active_tags_[t]);
     if (other != tag && tags_[other].formed != 0 && meets_globals_of(other, tag)) {
@@ -769,6 +856,7 @@ void Caches::probe(u32 tag, u64 va, u64 origin) {
 
 void Caches::probe_tag(u32 tag, u64 va, u64 origin) {
   std::vector<Candidate> found;
+  if (!spend(8 * work_per_question)) return;  // dearer than looking at so many edges
   collect(tag, va, found);
   if (!in_conflict(found)) return;
   for (const Violation& violation : violations_) {
@@ -790,6 +878,7 @@ bool Caches::pending_below(u64 table, unsigned level) const {
   if (any_pending(*frame)) return true;
   if (level == last_level) return false;
   for (unsigned i = 0; (i = frame->next_used(i)) < frame_words; ++i) {
+    if (!spend(1)) return false;
     if (!frame->is_unknown(i) && is_table(frame->words[i], level) &&
         pending_below(next_table_address(granule, frame->words[i]), level + 1)) {
       return true;
@@ -801,7 +890,7 @@ bool Caches::pending_below(u64 table, unsigned level) const {
 void Caches::probe_table(const Path& path, u64 table, unsigned level) {
   const Frame* frame = memory_.find(table);
   if (frame == nullptr) return;
-  for (unsigned i = 0; (i = frame->next_used(i)) < frame_words; ++i) {
+  for (unsigned i = 0; (i = frame->next_used(i)) < frame_words && spend(1); ++i) {
     memory_.visible(*frame, i, [&](Content content) {
       if (content.unknown || !bit(content.value, 0)) return;
       Path below = path;

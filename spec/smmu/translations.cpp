@@ -34,7 +34,7 @@ void Caches::visit_table(u32 regime, unsigned half, u64 table, unsigned level, u
   std::vector<Candidate> one;
   const auto first = static_cast<unsigned>(bits(table, 11, 3));
   const u64 end = std::min<u64>(first + entries, frame_words);
-  for (unsigned i = first; (i = frame->next_used(i)) < end; ++i) {
+  for (unsigned i = first; (i = frame->next_used(i)) < end && spend(1); ++i) {
     const u64 here = va + (i - first) * size;
     const u64 origin = frame->address() + 8 * i;
     memory_.visible(*frame, i, [&](Content content) {
@@ -144,6 +144,7 @@ bool Caches::looks_up_anywhere(u32 tag, const Flag<u64>& aset) const {
 }
 
 void Caches::for_each_translation(const std::function<void(u32, const Candidate&)>& visit) const {
+  earn_for_all();
   for (u32 t = 0; t < active_tags_.size(); ++t) {
     const auto id = static_cast<u32>(active_tags_[t]);
     const TagState& tag = tags_[id];

@@ -55,6 +55,26 @@ TEST_F(MonitorTest, AWindowEndsWhereMemoryIsFreed) {
   EXPECT_TRUE(tells("device 0) at 0x2000"));
 }
 
+// ---- tables without end -------------------------------------------------------------------------
+
+/// 512^3 ways lead to each word: there is no verdict, soon, and none in what follows.
+TEST_F(MonitorTest, ATableThatLeadsToItselfIsUndecidedInTime) {
+  attach(domain, 0);
+  attach(domain, 1);
+  map(domain, page, p1);
+  const u64 root = descriptor(domain, page, 39) & ~low_mask(u64{12});
+  for (u64 i = 0; i < 512; ++i) plant(root + 8 * i, root | 3);
+  EXPECT_TRUE(monitor.gave_up());
+  for (u64 i = 0; i < 512; ++i) plant(root + 8 * i, 0);
+  ends();
+  monitor.check_whole_space();
+  monitor.page_released(trace::environment_agent, p2, page);
+  spec::FirstChoice choices;
+  EXPECT_FALSE(monitor.device_access({.sid = 2, .va = page}, choices));
+  nothing_is_found();
+  EXPECT_TRUE(monitor.gave_up());
+}
+
 // ---- calls that do nothing ----------------------------------------------------------------------
 
 /// What a call has to change is compared though no word changed.
