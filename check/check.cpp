@@ -11,7 +11,6 @@
 #include "check/finding_files.h"
 #include "check/parts.h"
 #include "impl/driver.h"
-#include "process/lanes.h"
 
 namespace iommucheck::oracle {
 
@@ -93,8 +92,8 @@ std::string objection(const CheckOptions& options) {
   if (options.driver == "builtin" && options.isolation == Isolation::each_case) {
     return "the built-in driver keeps its state in the arena; --isolate case is for plug-ins";
   }
-  if (options.jobs == 0 || options.jobs > Lanes::lanes_max) {
-    return fmt::format("{} jobs; it has to be 1 to {}", options.jobs, Lanes::lanes_max);
+  if (options.jobs == 0 || options.jobs > CheckOptions::jobs_max) {
+    return fmt::format("{} jobs; it has to be 1 to {}", options.jobs, CheckOptions::jobs_max);
   }
   if (options.findings_max == 0) return "0 findings wanted; it has to be 1 at least";
   if (options.hang_seconds == 0) return "0 seconds until a hang; it has to be 1 at least";

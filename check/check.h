@@ -45,8 +45,9 @@ struct CheckOptions {
   std::string out_directory;      ///< for traces of findings; empty: none are written
   u32 findings_max = 1;           ///< distinct rules; then the run ends
   std::vector<spec::Rule> known;  ///< broken already: counted in findings_max, and not told again
-  u32 jobs = 1;                   ///< processes side by side; the result is the same for any number
-  u32 hang_seconds = 10;          ///< without progress of a plug-in
+  static constexpr u32 jobs_max = 256;
+  u32 jobs = 1;  ///< 1..jobs_max processes side by side; the result is the same for any number
+  u32 hang_seconds = 10;  ///< without progress of a plug-in
   bool shrink = true;
   std::function<void(const CheckProgress&)> progress;  ///< about ten times a second; may be empty
   std::function<void(const Violation&)> found;  ///< each finding when it is there; may be empty

@@ -136,6 +136,8 @@ Expected<Part> decode_part(std::string_view bytes) {
 
 namespace {
 
+static_assert(CheckOptions::jobs_max == Lanes::lanes_max);
+
 /// Numbers of the sequences so far, for who watches.
 enum Counter : std::size_t { sequences, calls, outcomes, counters };
 

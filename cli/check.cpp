@@ -12,7 +12,6 @@
 #include "cli/options.h"
 #include "cli/reports.h"
 #include "cli/verdicts.h"
-#include "process/lanes.h"
 #include "report/junit.h"
 
 namespace iommucheck::cli {
@@ -30,7 +29,7 @@ u32 processors() {
   cpu_set_t allowed;
   CPU_ZERO(&allowed);
   if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0) return 1;
-  return std::clamp<u32>(static_cast<u32>(CPU_COUNT(&allowed)), 1, oracle::Lanes::lanes_max);
+  return std::clamp<u32>(static_cast<u32>(CPU_COUNT(&allowed)), 1, oracle::CheckOptions::jobs_max);
 }
 
 oracle::CheckOptions settings_of(const CheckCommand& options) {
