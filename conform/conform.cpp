@@ -25,14 +25,20 @@ double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-/// The file that is checked in for the device, if there is one.
+/// The file that comes with the program for the device, if there is one: beside the installed
+/// program, or in the tree that it was built of.
 std::string default_known(const DeviceIdentity& identity) {
-  const std::size_t minor = identity.version.rfind('.');
-  const std::string version = identity.version.substr(0, minor);
-  const std::string path =
-      std::string(IOMMUCHECK_SOURCE_DIR) + "/data/known/" + identity.name + "-" + version + ".json";
+  namespace fs = std::filesystem;
+  const std::string version = identity.version.substr(0, identity.version.rfind('.'));
+  const std::string name = identity.name + "-" + version + ".json";
   std::error_code error;
-  return std::filesystem::is_regular_file(path, error) ? path : std::string();
+  const fs::path program = fs::read_symlink("/proc/self/exe", error);
+  for (const fs::path& folder :
+       {program.parent_path().parent_path() / "share" / "iommucheck" / "known",
+        fs::path(IOMMUCHECK_SOURCE_DIR) / "data" / "known"}) {
+    if (fs::is_regular_file(folder / name, error)) return (folder / name).string();
+  }
+  return {};
 }
 
 class Conform {

@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# The installed tree is used from outside: by find_package, by pkg-config, and by the command.
+#   installed_test.sh SOURCE BUILD WORK CC CXX FLAGS
+set -euo pipefail
+
+source=$1
+build=$2
+work=$3
+cc=$4
+cxx=$5
+flags=$6
+prefix=$work/prefix
+
+fail() {
+  printf 'installed: %s\n' "$1"
+  exit 1
+}
+
+rm -rf "$work"
+mkdir -p "$work"
+cmake --install "$build" --prefix "$prefix" >"$work/install.log" 2>&1 || {
+  cat "$work/install.log"
+  fail "nothing was installed"
+}
+package=$(find "$prefix" -name iommucheck-config.cmake -printf '%h\n')
+pc=$(find "$prefix" -name iommucheck.pc -printf '%h\n')
+library=$(dirname "$pc")
+
+# By CMake, with nothing of this tree but two sources.
+cmake -S "$source/tests/installed/outside" -B "$work/outside" -G Ninja "-Diommucheck_DIR=$package" \
+  "-DEXAMPLES=$source/examples" "-DCMAKE_C_COMPILER=$cc" "-DCMAKE_CXX_COMPILER=$cxx" \
+  "-DCMAKE_C_FLAGS=$flags" "-DCMAKE_CXX_FLAGS=$flags" >"$work/outside.log" 2>&1 &&
+  cmake --build "$work/outside" >>"$work/outside.log" 2>&1 || {
+  cat "$work/outside.log"
+  fail "a program outside is not built"
+}
+"$work/outside/monitor_in_c" | grep -q 'verdict: ok' || fail "the program that CMake built does not run"
+
+# By pkg-config.
+read -ra compile <<<"$flags $(PKG_CONFIG_PATH=$pc pkg-config --cflags iommucheck)"
+read -ra link <<<"$(PKG_CONFIG_PATH=$pc pkg-config --libs iommucheck)"
+"$cc" -std=c99 "${compile[@]}" -c -o "$work/monitor_in_c.o" "$source/examples/monitor_in_c/monitor_in_c.c"
+"$cxx" "${compile[@]}" -o "$work/monitor_in_c" "$work/monitor_in_c.o" "${link[@]}"
+LD_LIBRARY_PATH=$library "$work/monitor_in_c" | grep -q 'verdict: ok' || fail "the program that pkg-config built does not run"
+
+# The command, moved to where nothing knows of this tree.
+mv "$prefix" "$work/moved"
+command=$work/moved/bin/iommucheck
+"$command" check --driver "$work/outside/simple_driver.so" --seed 1 --runs 300 >"$work/check.txt" ||
+  fail "the installed command does not check a driver: $(tail -n 3 "$work/check.txt")"
+known=$work/moved/share/iommucheck/known
+[ -f "$known/qemu-7.2.json" ] || fail "the known divergences are not installed"
+# They are looked for beside the command: one that cannot be read is told by its name.
+version=$("$command" conform --device spec --cases 1 --seed 1 --format json |
+  sed -n 's/.*"device_version": *"\([^"]*\)".*/\1/p')
+[ -n "$version" ] || fail "the report does not say the device's version"
+printf 'nonsense\n' >"$known/spec-$version.json"
+"$command" conform --device spec --cases 1 --seed 1 >"$work/conform.txt" 2>&1 &&
+  fail "the known divergences beside the command are not read"
+grep -q "$known/spec-" "$work/conform.txt" || fail "not said which file is wrong: $(cat "$work/conform.txt")"
+printf 'installed: find_package, pkg-config and the command work\n'
