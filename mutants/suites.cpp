@@ -42,7 +42,7 @@ constexpr std::array slow = {
     Slow{"recordings", "Linux/*"},
     Slow{"twins", "Museum/*"},
     Slow{"process", "Plugin*:All/PluginBoundary.*:Machine.*"},
-    Slow{"check", "Check*"},
+    Slow{"check", "Check*:Parts*:Lanes*"},
     Slow{"cli", "Exit*:JunitCommand.*"},
 };
 
