@@ -632,9 +632,9 @@ class Caches {
   void paths_up(const Frame& frame, unsigned index, unsigned level, std::array<u64, 4>& indices,
                 const Path& below, Visit&& visit) const;
   // Work on tables, in edges and words that are looked at. paths.h has the bounds.
-  /// What a case may spend beside what its events earn: a second or so. The largest honest events
+  /// What a case may spend beside what its events earn: a few seconds at most. The largest honest events
   /// stay below it, such as the end of a regime over some GiB that were mapped page by page.
-  static constexpr u64 work_reserve = u64{1} << 24;
+  static constexpr u64 work_reserve = u64{1} << 25;
   /// What each event may cost again and again, about a millisecond. A store into trees, even of
   /// hundreds of regimes, costs less than a hundredth of it.
   static constexpr u64 work_per_event = u64{1} << 16;

@@ -200,7 +200,7 @@ void Caches::collect_memory(u32 tag, u64 va, std::vector<Candidate>& found) cons
 }
 
 void Caches::collect_items(u32 tag, u64 va, std::vector<Candidate>& found) const {
-  if (!spend(tags_[tag].items / 64)) return;
+  if (!spend(tags_[tag].items / 512)) return;
   for (u32 i = static_cast<u32>(tags_[tag].first_item); i != 0; i = items_[i].next) {
     const Item& item = items_[i];
     if (!item.holds(va)) continue;

@@ -603,7 +603,7 @@ void Caches::add_item(const Path& path, u64 origin, Content content, EventIndex 
         bits(item.va, level_shift(granule, item.level) + 3, level_shift(granule, item.level));
     item = item.part(0 - number, u64{1} << contiguous_lg2(granule, item.level));
   }
-  if (!spend(1 + tag.items / 8) || renew(tag, item) || extend(tag, item)) return;
+  if (!spend(1 + tag.items / 64) || renew(tag, item) || extend(tag, item)) return;
   const u32 index = insert_item(item);
   if (item.kind == ItemKind::unknown) may_be_global(item.tag);
   if (item.kind == ItemKind::pointer) {
