@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Operations on PASIDs, bonds and processes, and the handlers of device drivers.
 #include <algorithm>
+#include <span>
 
 #include "check/lockstep.h"
 
@@ -202,8 +203,9 @@ void Lockstep::perform_query(const fuzz::Operation& operation) {
 
 /// One of the calls that no operation is made for, about whatever objects its arguments name.
 void Lockstep::perform_other_query(const fuzz::Operation& operation) {
-  if (fuzz::other_queries.empty()) return;
-  const std::size_t position = fuzz::other_queries[operation.mapping % fuzz::other_queries.size()];
+  const std::span<const std::size_t> positions = fuzz::other_queries;
+  if (positions.empty()) return;
+  const std::size_t position = positions[operation.mapping % positions.size()];
   Call call{.kind = static_cast<CallKind>(position)};
   call.device = device_of(operation);
   call.pasid = operation.mapping;
