@@ -61,6 +61,19 @@ while read -r folder allowed; do
 done <<<"$layers"
 offend "a folder that is no layer yet" "$(of '[a-z_]+' | grep -vE "^($every)/" || true)"
 
+# Inside impl/: a core that knows no IOMMU, and one algorithm of tables that knows no format.
+within() {  # within FOLDER MAY: what a folder of impl/ may stand on there
+  offend "impl/$1/ stands on impl/{$2} of impl/" "$(of "impl/$1" | naming 'impl/' | except "[\"<]impl/($2)/")"
+}
+within platform platform
+within pasid 'pasid|platform'
+within pgtable pgtable
+within vmsav8 vmsav8
+within core 'core|pasid|pgtable|platform'
+smmu_words='SMMU|SMMUv3|smmu|STEs?|CDs?|ASIDs?|MAIR|granules?|TLBI|CFGI|ATCs?|VMSAv8|TTB0'
+offend "impl/core and impl/pgtable name nothing of one IOMMU" \
+  "$(grep -rnwE "$smmu_words" impl/core impl/pgtable 2>/dev/null || true)"
+
 offend "spec/ includes std, base/ and spec/ only" "$(of spec | except "$std|\"(base|spec)/")"
 offend "public headers include C headers and each other" "$(of include | except "$std|\"iommucheck/|<iommucheck/|<c[a-z]+>")"
 offend "no path that leaves its folder" "$(of "$every" | naming '([^">]*/)?\.\./')"

@@ -1,127 +1,136 @@
 // SPDX-License-Identifier: MIT
 #include "impl/driver.h"
 
+#include "impl/core/core.h"
 #include "impl/smmuv3/smmu.h"
 
 namespace iommucheck::impl {
 
 namespace {
 
-Smmu& smmu(void* self) { return *static_cast<Smmu*>(self); }
+/// The core, and the IOMMU that it drives.
+struct Driver {
+  Driver(const iommucheck_platform& platform, const iommucheck_config& config)
+      : smmu(platform, config), core(platform, config, smmu) {}
+  Smmu smmu;
+  Core core;
+};
+
+Core& core(void* self) { return static_cast<Driver*>(self)->core; }
 
 int init(const iommucheck_platform* platform, const iommucheck_config* config, void** self) {
   const bool understood = platform->abi <= IOMMUCHECK_DRIVER_ABI &&
                           config->abi <= IOMMUCHECK_DRIVER_ABI &&
                           config->size >= sizeof(iommucheck_config);
   if (!understood) return -IOMMUCHECK_EINVAL;
-  void* memory = platform->arena_alloc(platform->ctx, sizeof(Smmu), alignof(Smmu));
+  void* memory = platform->arena_alloc(platform->ctx, sizeof(Driver), alignof(Driver));
   if (memory == nullptr) return -IOMMUCHECK_ENOMEM;
-  auto* instance = new (memory) Smmu(*platform, *config);
+  auto* instance = new (memory) Driver(*platform, *config);
   *self = instance;
-  return instance->init();
+  return instance->core.init();
 }
 
 // A domain's calls are the calls on an io_mm, for another space: one rule, one implementation.
-using Find = Space* (Smmu::*)(iommucheck_handle, int*);
+using Find = Space* (Core::*)(iommucheck_handle, int*);
 
 template <Find find>
 int map_in(void* self, iommucheck_handle handle, u64 iova, u64 pa, u64 bytes, u32 prot) {
   int error = 0;
-  Space* space = (smmu(self).*find)(handle, &error);
-  return space == nullptr ? error : smmu(self).map(*space, iova, pa, bytes, prot);
+  Space* space = (core(self).*find)(handle, &error);
+  return space == nullptr ? error : core(self).map(*space, iova, pa, bytes, prot);
 }
 
 template <Find find>
 iommucheck_result map_sg_in(void* self, iommucheck_handle handle, u64 iova, const iommucheck_sg* sg,
                             u64 count, u32 prot) {
   int error = 0;
-  Space* space = (smmu(self).*find)(handle, &error);
+  Space* space = (core(self).*find)(handle, &error);
   if (space == nullptr) return {0, error, 0};
-  return smmu(self).map_sg(*space, iova, sg, count, prot);
+  return core(self).map_sg(*space, iova, sg, count, prot);
 }
 
-template <Find find, iommucheck_result (Smmu::*call)(Space&, u64, u64)>
+template <Find find, iommucheck_result (Core::*call)(Space&, u64, u64)>
 iommucheck_result unmap_in(void* self, iommucheck_handle handle, u64 iova, u64 bytes) {
   int error = 0;
-  Space* space = (smmu(self).*find)(handle, &error);
+  Space* space = (core(self).*find)(handle, &error);
   if (space == nullptr) return {0, 0, 0};
-  return (smmu(self).*call)(*space, iova, bytes);
+  return (core(self).*call)(*space, iova, bytes);
 }
 
-template <Find find, int (Smmu::*call)(Space&)>
+template <Find find, int (Core::*call)(Space&)>
 int call_in(void* self, iommucheck_handle handle) {
   int error = 0;
-  Space* space = (smmu(self).*find)(handle, &error);
-  return space == nullptr ? error : (smmu(self).*call)(*space);
+  Space* space = (core(self).*find)(handle, &error);
+  return space == nullptr ? error : (core(self).*call)(*space);
 }
 
 template <Find find>
 int range_add_in(void* self, iommucheck_handle handle, u64 iova, u64 bytes) {
   int error = 0;
-  Space* space = (smmu(self).*find)(handle, &error);
-  return space == nullptr ? error : smmu(self).range_add(*space, iova, bytes);
+  Space* space = (core(self).*find)(handle, &error);
+  return space == nullptr ? error : core(self).range_add(*space, iova, bytes);
 }
 
 constexpr void add_processes(iommucheck_driver& d) {
   d.pasid_alloc = [](void* self, u32 min, u32 max, u32* pasid) {
-    return smmu(self).sva().pasid_alloc(min, max, pasid);
+    return core(self).sva().pasid_alloc(min, max, pasid);
   };
-  d.pasid_free = [](void* self, u32 pasid) { return smmu(self).sva().pasid_free(pasid); };
+  d.pasid_free = [](void* self, u32 pasid) { return core(self).sva().pasid_free(pasid); };
   d.sva_device_init = [](void* self, u32 device, u32 features, u32 min, u32 max, int has_mm_exit) {
-    return smmu(self).device_init(device, features, min, max, has_mm_exit != 0);
+    return core(self).device_init(device, features, min, max, has_mm_exit != 0);
   };
   d.sva_device_shutdown = [](void* self, u32 device) {
-    return smmu(self).sva().device_shutdown(device);
+    return core(self).sva().device_shutdown(device);
   };
   d.bind_device = [](void* self, u32 device, const iommucheck_mm* mm, u32 flags, u64 drvdata,
                      u32* pasid) {
     if (mm->size < sizeof *mm) return -IOMMUCHECK_EINVAL;
-    return smmu(self).sva().bind_device(device, *mm, flags, drvdata, pasid);
+    return core(self).sva().bind_device(device, *mm, flags, drvdata, pasid);
   };
   d.unbind_device = [](void* self, u32 device, u32 pasid) {
-    return smmu(self).sva().unbind_device(device, pasid);
+    return core(self).sva().unbind_device(device, pasid);
   };
-  d.unbind_dev_all = [](void* self, u32 device) { return smmu(self).sva().unbind_dev_all(device); };
+  d.unbind_dev_all = [](void* self, u32 device) { return core(self).sva().unbind_dev_all(device); };
   d.sva_drvdata = [](void* self, u32 device, u32 pasid, u64* drvdata) {
-    return smmu(self).sva().drvdata(device, pasid, drvdata);
+    return core(self).sva().drvdata(device, pasid, drvdata);
   };
   d.io_mm_of = [](void* self, u32 device, u32 pasid, iommucheck_handle* io_mm) {
-    return smmu(self).sva().io_mm_of(device, pasid, io_mm);
+    return core(self).sva().io_mm_of(device, pasid, io_mm);
   };
   d.mm_invalidate = [](void* self, iommucheck_handle mm, u64 start, u64 bytes) {
-    return smmu(self).sva().mm_invalidate(mm, start, bytes);
+    return core(self).sva().mm_invalidate(mm, start, bytes);
   };
-  d.mm_release = [](void* self, iommucheck_handle mm) { return smmu(self).sva().mm_release(mm); };
+  d.mm_release = [](void* self, iommucheck_handle mm) { return core(self).sva().mm_release(mm); };
   d.mm_exit_done = [](void* self, u32 device, u32 pasid, int status) {
-    return smmu(self).sva().mm_exit_done(device, pasid, status);
+    return core(self).sva().mm_exit_done(device, pasid, status);
   };
 }
 
 constexpr void add_private(iommucheck_driver& d) {
   d.sva_alloc_pasid = [](void* self, iommucheck_handle domain, u32 device,
                          iommucheck_handle* io_mm) {
-    return smmu(self).sva().alloc_private(domain, device, io_mm);
+    return core(self).sva().alloc_private(domain, device, io_mm);
   };
   d.io_mm_get_pasid = [](void* self, iommucheck_handle io_mm, u32* pasid) {
-    return smmu(self).sva().get_pasid(io_mm, pasid);
+    return core(self).sva().get_pasid(io_mm, pasid);
   };
   d.sva_free_pasid = [](void* self, iommucheck_handle domain, iommucheck_handle io_mm) {
-    return smmu(self).sva().free_private(domain, io_mm);
+    return core(self).sva().free_private(domain, io_mm);
   };
-  d.sva_map = map_in<&Smmu::private_space>;
-  d.sva_map_sg = map_sg_in<&Smmu::private_space>;
-  d.sva_unmap = unmap_in<&Smmu::private_space, &Smmu::unmap>;
-  d.sva_unmap_fast = unmap_in<&Smmu::private_space, &Smmu::unmap_fast>;
-  d.sva_iotlb_sync = call_in<&Smmu::private_space, &Smmu::sync>;
-  d.sva_flush_tlb_all = call_in<&Smmu::private_space, &Smmu::flush_all>;
-  d.sva_tlb_range_add = range_add_in<&Smmu::private_space>;
+  d.sva_map = map_in<&Core::private_space>;
+  d.sva_map_sg = map_sg_in<&Core::private_space>;
+  d.sva_unmap = unmap_in<&Core::private_space, &Core::unmap>;
+  d.sva_unmap_fast = unmap_in<&Core::private_space, &Core::unmap_fast>;
+  d.sva_iotlb_sync = call_in<&Core::private_space, &Core::sync>;
+  d.sva_flush_tlb_all = call_in<&Core::private_space, &Core::flush_all>;
+  d.sva_tlb_range_add = range_add_in<&Core::private_space>;
   d.sva_iova_to_phys = [](void* self, iommucheck_handle io_mm, u64 iova) -> u64 {
     int error = 0;
-    const Space* space = smmu(self).private_space(io_mm, &error);
-    return space == nullptr ? 0 : smmu(self).translate(*space, iova);
+    const Space* space = core(self).private_space(io_mm, &error);
+    return space == nullptr ? 0 : core(self).translate(*space, iova);
   };
   d.io_mm_get_attr = [](void* self, iommucheck_handle io_mm, u32 attr, u64* value) {
-    return smmu(self).sva().get_attr(io_mm, attr, value);
+    return core(self).sva().get_attr(io_mm, attr, value);
   };
 }
 
@@ -132,50 +141,50 @@ constexpr iommucheck_driver make_driver() {
   d.name = "builtin";
   d.version = "0.1.0";
   d.init = init;
-  d.reset = [](void* self) { return smmu(self).reset(); };
-  d.shutdown = [](void* self) { return smmu(self).shutdown(); };
-  d.device_add = [](void* self, u32 device) { return smmu(self).device_add(device); };
-  d.device_remove = [](void* self, u32 device) { return smmu(self).device_remove(device); };
-  d.handle_irq = [](void* self, u32 source) { smmu(self).handle_irq(source); };
+  d.reset = [](void* self) { return core(self).reset(); };
+  d.shutdown = [](void* self) { return core(self).shutdown(); };
+  d.device_add = [](void* self, u32 device) { return core(self).device_add(device); };
+  d.device_remove = [](void* self, u32 device) { return core(self).device_remove(device); };
+  d.handle_irq = [](void* self, u32 source) { core(self).handle_irq(source); };
   d.domain_alloc = [](void* self, const iommucheck_domain_params* params,
                       iommucheck_handle* domain) {
-    return smmu(self).domain_alloc(*params, domain);
+    return core(self).domain_alloc(*params, domain);
   };
   d.domain_free = [](void* self, iommucheck_handle domain) {
-    return smmu(self).domain_free(domain);
+    return core(self).domain_free(domain);
   };
   d.domain_get_info = [](void* self, iommucheck_handle domain, iommucheck_domain_info* info) {
-    return smmu(self).domain_get_info(domain, info);
+    return core(self).domain_get_info(domain, info);
   };
   d.attach = [](void* self, iommucheck_handle domain, u32 device) {
-    return smmu(self).attach(domain, device);
+    return core(self).attach(domain, device);
   };
   d.detach = [](void* self, iommucheck_handle domain, u32 device) {
-    return smmu(self).detach(domain, device);
+    return core(self).detach(domain, device);
   };
-  d.map = map_in<&Smmu::domain_space>;
-  d.map_sg = map_sg_in<&Smmu::domain_space>;
-  d.unmap = unmap_in<&Smmu::domain_space, &Smmu::unmap>;
-  d.unmap_fast = unmap_in<&Smmu::domain_space, &Smmu::unmap_fast>;
-  d.iotlb_sync = call_in<&Smmu::domain_space, &Smmu::sync>;
-  d.flush_iotlb_all = call_in<&Smmu::domain_space, &Smmu::flush_all>;
-  d.tlb_range_add = range_add_in<&Smmu::domain_space>;
+  d.map = map_in<&Core::domain_space>;
+  d.map_sg = map_sg_in<&Core::domain_space>;
+  d.unmap = unmap_in<&Core::domain_space, &Core::unmap>;
+  d.unmap_fast = unmap_in<&Core::domain_space, &Core::unmap_fast>;
+  d.iotlb_sync = call_in<&Core::domain_space, &Core::sync>;
+  d.flush_iotlb_all = call_in<&Core::domain_space, &Core::flush_all>;
+  d.tlb_range_add = range_add_in<&Core::domain_space>;
   d.iova_to_phys = [](void* self, iommucheck_handle domain, u64 iova) {
-    return smmu(self).iova_to_phys(domain, iova);
+    return core(self).iova_to_phys(domain, iova);
   };
   d.domain_get_attr = [](void* self, iommucheck_handle domain, u32 attr, u64* value) {
-    return smmu(self).domain_get_attr(domain, attr, value);
+    return core(self).domain_get_attr(domain, attr, value);
   };
   add_processes(d);
   add_private(d);
-  d.recover = [](void* self) { return smmu(self).recover(); };
+  d.recover = [](void* self) { return core(self).recover(); };
   d.held = [](void* self, iommucheck_held* held) {
     if (held->size < sizeof *held) return -IOMMUCHECK_EINVAL;
     const u32 size = held->size;
     *held = {};
     held->size = size;
     held->abi = IOMMUCHECK_DRIVER_ABI;
-    smmu(self).held(*held);
+    core(self).held(*held);
     return 0;
   };
   return d;

@@ -111,7 +111,7 @@ iommucheck_twin(covers_el2 covers_table covers_table spec/smmu/coverage.h
 iommucheck_twin(covers_asid covers_table covers_table spec/smmu/command.h
   "field(dw0, 63, 48)" "field(dw0, 55, 48)")
 
-iommucheck_twin(impl_index written_twice same_tables impl/pgtable/layout.h
+iommucheck_twin(impl_index written_twice same_tables impl/vmsav8/layout.h
   "W((u64{1} << lg2) - 1)" "W((u64{1} << index_lg2) - 1)")
 iommucheck_twin(spec_index written_twice same_tables spec/arch/granule.h
   "(va & low_mask(W(64) - tsz)) >> shift" "va >> shift")
@@ -121,7 +121,7 @@ iommucheck_twin(impl_scale written_twice same_words impl/smmuv3/commands.h
   "scale_lsb = 20" "scale_lsb = 19")
 iommucheck_twin(impl_epd written_twice same_words impl/smmuv3/structures.h
   "epd1 = u64{1} << 30" "epd1 = u64{1} << 14")
-iommucheck_twin(impl_never written_twice same_words impl/pgtable/descriptor.h
+iommucheck_twin(impl_never written_twice same_words impl/vmsav8/descriptor.h
   "privileged_never = u64{1} << 53" "privileged_never = u64{1} << 55")
 
 iommucheck_twin(pasid_two_holders pasid_steps pasid_steps impl/pasid/state.h

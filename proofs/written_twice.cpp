@@ -3,7 +3,7 @@
 // the two are held equal: table arithmetic, descriptors, commands, STE and CD as the implementation
 // writes them and the specification reads them. Offsets and masks of registers:
 // tests/spec/written_twice_test.cpp.
-#include "impl/pgtable/descriptor.h"
+#include "impl/vmsav8/descriptor.h"
 #include "impl/smmuv3/commands.h"
 #include "impl/smmuv3/structures.h"
 #include "proofs/properties.h"

@@ -5,7 +5,7 @@
 #include <array>
 
 #include "base/types.h"
-#include "impl/pgtable/page_table.h"
+#include "impl/pgtable/progress.h"
 
 namespace iommucheck::impl {
 

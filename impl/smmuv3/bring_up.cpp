@@ -38,7 +38,7 @@ u64 event_ring_bytes(u32 lg2) { return std::max<u64>(page_bytes, event_bytes << 
 
 }  // namespace
 
-int Smmu::init() {
+int Smmu::probe() {
   features_ = read_features(platform_.read32(reg::idr0), platform_.read32(reg::idr1),
                             platform_.read32(reg::idr3), platform_.read32(reg::idr5));
   platform_.set_coherent(features_.coherent);
@@ -47,15 +47,14 @@ int Smmu::init() {
     platform_.log(IOMMUCHECK_LOG_ERROR, why);
     return -IOMMUCHECK_ENODEV;
   }
-  devices_ = platform_.arena<Device>(std::max<u32>(config_->device_count, 1));
   for (u32 i = 0; i < config_->device_count; ++i) {
-    const u32 bits = std::min<u32>(device_config(i).ssid_bits, f.ssid_bits);
-    pasid_bits_max_ = std::max(pasid_bits_max_, bits);
+    pasid_bits_max_ = std::max(pasid_bits_max_, pasid_bits(i));
   }
-  const bool room = devices_ != nullptr && asids_.create(platform_, f.asid_bits) &&
-                    cds_.create(platform_, f.asid_bits) && sva_.create(config_->device_count);
+  const bool room = asids_.create(platform_, f.asid_bits) && cds_.create(platform_, f.asid_bits);
   return room ? 0 : -IOMMUCHECK_ENOMEM;
 }
+
+Limits Smmu::limits() const { return {input_bits_min, input_bits_max, features_.output_bits}; }
 
 int Smmu::allocate_structures() {
   if (!streams_.created()) {
@@ -106,7 +105,7 @@ void Smmu::program_event_queue() {
   event_cons_ = event_cons_written_ = 0;
 }
 
-int Smmu::reset() {
+int Smmu::begin_reset() {
   if (int error = allocate_structures()) return error;
   if (int error = block_bypass()) return error;
   if (int error = write_cr0(0)) return error;
@@ -119,10 +118,10 @@ int Smmu::reset() {
   // An error that is active from before would stop the queue.
   platform_.write32(reg::gerrorn, platform_.read32(reg::gerror));
   commands_.program(platform_);
-  if (int error = write_cr0(reg::cr0_cmdqen)) return error;
-  // Unknown contents from before reset must be gone before SMMUEN (IHI 0070 3.11).
-  if (int error = recover()) return error;
+  return write_cr0(reg::cr0_cmdqen);
+}
 
+int Smmu::end_reset() {
   program_event_queue();
   // Before SMMUEN, so that translated traffic is never let through unchecked.
   const u32 queues = reg::cr0_cmdqen | reg::cr0_eventqen | (features_.ats ? reg::cr0_atschk : 0);
@@ -133,53 +132,26 @@ int Smmu::reset() {
   return write_cr0(queues | reg::cr0_smmuen);
 }
 
-/// ATCs are emptied while the SMMU still does that, and cannot be filled again.
-int Smmu::block_ats() {
-  bool any = false;
-  for (u32 i = 0; i < config_->device_count; ++i) {
-    if (!device_exists(i) || !has_ats(i)) continue;
-    any = true;
-    if (set_stes(i, ste::blocked)) add_cfgi(i);
-  }
-  if (!any || (cr0_ & reg::cr0_smmuen) == 0) return 0;
-  if (int error = commit()) return error;
-  return invalidate_atcs();
-}
+int Smmu::block() { return block_bypass(); }
 
-int Smmu::shutdown() {
-  if ((cr0_ & reg::cr0_cmdqen) != 0) {
-    // Off first, so that nothing is filled any more; then caches are emptied; then memory goes.
-    if (int error = block_bypass()) return error;
-    if (int error = block_ats()) return error;
-    if (int error = write_cr0(cr0_ & ~reg::cr0_smmuen)) return error;
-    if (int error = recover()) return error;
-  }
+int Smmu::stop() { return write_cr0(cr0_ & ~reg::cr0_smmuen); }
+
+int Smmu::power_off() {
   platform_.write32(reg::irq_ctrl, 0);
   if (int error = wait_register(platform_, reg::irq_ctrlack, ~u32{0}, 0)) return error;
-  if (int error = write_cr0(0)) return error;
-  free_everything();
-  return 0;
+  return write_cr0(0);
 }
 
 void Smmu::free_everything() {
-  sva_.shutdown();
-  domains_.for_each_used([&](Domain& domain) { release(domain); });
-  for (u32 i = 0; i < config_->device_count; ++i) devices_[i] = Device();
   cds_.destroy(platform_);
   streams_.destroy(platform_);
   commands_.destroy(platform_);
   if (event_ring_ != 0) platform_.table_free(event_ring_, event_ring_bytes(event_lg2_));
   event_ring_ = 0;
-  owed_ = false;
-}
-
-void Smmu::handle_irq(u32 source) {
-  if (source == IOMMUCHECK_IRQ_EVENTQ) drain_events({});
-  if (source == IOMMUCHECK_IRQ_GERROR) handle_global_errors();
 }
 
 /// Each global error is told before it is acknowledged. IHI 0070 6.3.17, 7.5.
-void Smmu::handle_global_errors() {
+void Smmu::handle_errors() {
   // An illegal command is dealt with by whoever waits for its batch, if it is waited for.
   commands_.handle_error(platform_);
   const u32 acknowledged = platform_.read32(reg::gerrorn);

@@ -4,16 +4,11 @@
 #pragma once
 
 #include "base/types.h"
+#include "impl/core/backend.h"
 #include "impl/platform/platform.h"
 #include "impl/smmuv3/commands.h"
 
 namespace iommucheck::impl {
-
-enum class SyncResult : u8 {
-  complete,   ///< every command of the batch has taken effect
-  skipped,    ///< a command had no effect: refused (CERROR_ILL), or not answered by a device
-  timed_out,  ///< nothing is known about the batch
-};
 
 class CommandQueue {
  public:

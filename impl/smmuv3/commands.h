@@ -7,7 +7,7 @@
 
 #include "base/bits.h"
 #include "base/types.h"
-#include "impl/pgtable/layout.h"
+#include "impl/vmsav8/layout.h"
 
 namespace iommucheck::impl {
 

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <bit>
 
-#include "impl/pgtable/layout.h"
+#include "impl/vmsav8/layout.h"
 
 namespace iommucheck::impl {
 

@@ -11,8 +11,8 @@
 
 #include "base/bits.h"
 #include "base/types.h"
-#include "impl/pgtable/descriptor.h"
 #include "impl/smmuv3/registers.h"
+#include "impl/vmsav8/descriptor.h"
 
 namespace iommucheck::impl {
 

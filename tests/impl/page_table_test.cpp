@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include "impl/pgtable/page_table.h"
 
+#include <map>
+#include <vector>
+
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
-#include "impl/pgtable/descriptor.h"
+#include "impl/platform/platform.h"
+#include "impl/vmsav8/format.h"
 #include "tests/impl/fake_world_support.h"
+#include "tests/impl/table_formats_support.h"
 
 namespace iommucheck::impl {
 namespace {
@@ -13,20 +18,38 @@ namespace {
 using test::any_in;
 
 using test::FakeWorld;
+using test::WideFormat;
 
-constexpr u64 attributes = descriptor::leaf_attributes(IOMMUCHECK_PROT_READ);
 constexpr u64 mib2 = u64{2} << 20;
 constexpr u64 gib = u64{1} << 30;
 
-struct Table {
-  explicit Table(unsigned input_bits = 48) : platform(world.platform()) {
+/// What the tests have to know of a format beside what the algorithm does.
+template <class Format>
+struct Known;
+template <>
+struct Known<Vmsav8Granule4k> {
+  static constexpr u64 attributes = descriptor::leaf_attributes(IOMMUCHECK_PROT_READ);
+  static constexpr std::array input_bits = {25u, 30u, 31u, 39u, 40u, 48u};
+};
+template <>
+struct Known<WideFormat> {
+  static constexpr u64 attributes = WideFormat::leaf_attributes();
+  static constexpr std::array input_bits = {23u, 24u, 32u, 33u, 36u, 41u};
+};
+
+template <class Format>
+struct TableIn {
+  using Pages = PageTable<Format, Platform>;
+  static constexpr u64 attributes = Known<Format>::attributes;
+
+  explicit TableIn(unsigned input_bits = 48) : platform(world.platform()) {
     platform.set_coherent(true);
     EXPECT_TRUE(table.create(platform, input_bits));
   }
   FakeWorld world;
   Platform platform;
-  PageTable table;
-  RetiredTables retired;
+  Pages table;
+  typename Pages::Retired retired;
 
   MapProgress map(u64 iova, u64 pa, u64 bytes) {
     return table.map(platform, iova, pa, bytes, attributes);
@@ -34,6 +57,7 @@ struct Table {
   UnmapProgress unmap(u64 iova, u64 bytes) { return table.unmap(platform, iova, bytes, retired); }
   u64 at(u64 iova) const { return table.translate(platform, iova); }
 };
+using Table = TableIn<Vmsav8Granule4k>;
 
 RC_GTEST_PROP(Layout, indices_and_offset_give_the_address_back, ()) {
   const auto input_bits = any_in(input_bits_min, input_bits_max + 1);
@@ -94,7 +118,7 @@ TEST(PageTable, a_full_table_leaves_with_one_store) {
 
 TEST(PageTable, without_room_to_retire_tables_stay_and_are_freed_at_the_end) {
   Table t;
-  const u64 count = RetiredTables::capacity + 3;
+  const u64 count = Table::Pages::Retired::capacity + 3;
   ASSERT_EQ(t.map(0, page_bytes, count * mib2).bytes, count * mib2);
   EXPECT_EQ(t.unmap(0, count * mib2).bytes, count * mib2);
   EXPECT_TRUE(t.retired.full());
@@ -110,82 +134,113 @@ TEST(PageTable, an_empty_table_in_the_way_of_a_block_is_handed_out) {
   EXPECT_EQ(t.map(gib, gib, gib).stop, MapStop::exists);
   ASSERT_EQ(t.unmap(gib + page_bytes, page_bytes).bytes, page_bytes);
   EXPECT_EQ(t.map(gib, gib, gib).stop, MapStop::table_in_the_way);
-  const PageTable::Detached table = t.table.detach(t.platform, gib, gib, gib);
+  const Detached table = t.table.detach(t.platform, gib, gib, gib);
   EXPECT_EQ(table.level, 2u);
-  PageTable::attach(t.platform, table);
+  EXPECT_EQ(table.first, gib);
+  EXPECT_EQ(table.end, 2 * gib);
+  Table::Pages::attach(t.platform, table);
   EXPECT_EQ(t.map(gib, gib, gib).stop, MapStop::table_in_the_way);
-  const PageTable::Detached again = t.table.detach(t.platform, gib, gib, gib);
-  PageTable::free_subtree(t.platform, again.table, again.level);
+  const Detached again = t.table.detach(t.platform, gib, gib, gib);
+  Table::Pages::free_subtree(t.platform, again.table, again.level);
   EXPECT_EQ(t.map(gib, gib, gib).bytes, gib);
   t.table.destroy(t.platform);
   EXPECT_EQ(t.world.live_tables(), 0u);
 }
 
-/// A page table against a map from page to page, blocks included.
+TEST(PageTable, tables_of_another_format_have_their_own_sizes) {
+  TableIn<WideFormat> t(41);
+  constexpr u64 mib4 = u64{4} << 20;
+  const u64 before = t.world.stores;
+  EXPECT_EQ(t.map(mib4, mib4, mib4 + page_bytes).bytes, mib4 + page_bytes);
+  EXPECT_EQ(t.world.stores - before, 1024 + 1 + 1 + 1024 + 1 + 1)
+      << "two tables of 1,024 with their links, a block and a page";
+  EXPECT_EQ(t.at(2 * mib4 - 1), 2 * mib4 - 1);
+  EXPECT_EQ(t.at(2 * mib4 + 5), 2 * mib4 + 5);
+  EXPECT_EQ(t.at(2 * mib4 + page_bytes), 0u);
+  t.table.destroy(t.platform);
+  EXPECT_EQ(t.world.live_tables(), 0u);
+  EXPECT_TRUE(t.world.errors.empty());
+}
+
+/// What a table of the format maps: leaves of every size, each for itself.
+template <class Format>
 struct Model {
-  std::map<u64, u64> pages;   // iova -> pa, by 4 KiB
-  std::map<u64, u64> blocks;  // first iova of a 2 MiB block -> pa
+  using Layout = TableLayout<Format>;
+  std::map<u64, u64> leaves[Layout::last_level + 1];  // by level: first iova -> pa
 
   u64 at(u64 iova) const {
-    if (const auto it = blocks.find(iova & ~(mib2 - 1)); it != blocks.end()) {
-      return it->second + (iova & (mib2 - 1));
+    for (unsigned level = 0; level <= Layout::last_level; ++level) {
+      const auto it = leaves[level].find(iova - Layout::leaf_offset(iova, level));
+      if (it != leaves[level].end()) return it->second + Layout::leaf_offset(iova, level);
     }
-    const auto it = pages.find(iova & ~u64{0xfff});
-    return it == pages.end() ? 0 : it->second + (iova & 0xfff);
+    return 0;
   }
   bool any(u64 iova, u64 bytes) const {
-    for (u64 n = 0; n < bytes; n += page_bytes) {
+    for (u64 n = 0; n < bytes; n += Layout::page_bytes) {
       if (at(iova + n) != 0) return true;
     }
     return false;
   }
   void map(u64 iova, u64 pa, u64 bytes) {
     while (bytes > 0) {
-      const bool block = ((iova | pa) & (mib2 - 1)) == 0 && bytes >= mib2;
-      const u64 step = block ? mib2 : page_bytes;
-      (block ? blocks : pages)[iova] = pa;
-      iova += step;
-      pa += step;
-      bytes -= step;
+      unsigned level = 0;
+      const auto fits = [&] {
+        if (level == Layout::last_level) return true;
+        return Format::block_at(level) && Layout::leaf_offset(iova | pa, level) == 0 &&
+               bytes >= Layout::level_bytes(level);
+      };
+      while (!fits()) ++level;
+      leaves[level][iova] = pa;
+      iova += Layout::level_bytes(level);
+      pa += Layout::level_bytes(level);
+      bytes -= Layout::level_bytes(level);
     }
   }
   u64 unmap(u64 iova, u64 bytes) {
     u64 done = 0;
-    while (done < bytes) {
-      if (pages.erase(iova + done) != 0) {
-        done += page_bytes;
-      } else if (bytes - done >= mib2 && blocks.erase(iova + done) != 0) {
-        done += mib2;
-      } else {
-        break;
+    for (bool found = true; found && done < bytes;) {
+      found = false;
+      for (unsigned level = 0; level <= Layout::last_level && !found; ++level) {
+        found = bytes - done >= Layout::level_bytes(level) && leaves[level].erase(iova + done) != 0;
+        if (found) done += Layout::level_bytes(level);
       }
     }
     return done;
   }
 };
 
-RC_GTEST_PROP(PageTable, agrees_with_a_map_of_pages, ()) {
-  const auto input_bits = *rc::gen::element(25u, 30u, 31u, 39u, 40u, 48u);
-  Table t(input_bits);
-  Model model;
-  // A few places: the beginning, the end, and across a boundary of every level below the root.
+/// A table and its model do the same things, at a few places: the beginning, the end, and across a
+/// boundary of every level below the root.
+template <class Format>
+void agrees_with_a_model() {
+  using Layout = TableLayout<Format>;
+  constexpr u64 page = Layout::page_bytes;
+  constexpr u64 row = Layout::entries(Layout::last_level);
+  constexpr u64 block = row * page;
+  const auto input_bits = *rc::gen::elementOf(
+      std::vector<unsigned>(Known<Format>::input_bits.begin(), Known<Format>::input_bits.end()));
+  TableIn<Format> t(input_bits);
+  Model<Format> model;
   const u64 top = u64{1} << input_bits;
-  const std::vector<u64> bases = {0, top / 2 - mib2, top - 3 * mib2};
+  std::vector<u64> bases = {0};
+  if (top >= 8 * block) bases = {0, top / 2 - block, top - 3 * block};
   const auto steps = any_in(1, 40);
   for (int i = 0; i < steps; ++i) {
     const u64 base = *rc::gen::elementOf(bases);
-    const u64 page = *rc::gen::element<u64>(0, 1, 510, 511, 512, 513, 1022, 1024);
-    const u64 pages = *rc::gen::element<u64>(1, 2, 3, 511, 512, 513);
-    const u64 iova = base + page * page_bytes;
-    const u64 bytes = std::min(pages * page_bytes, top - iova);
+    const u64 first =
+        *rc::gen::element<u64>(0, 1, row - 2, row - 1, row, row + 1, 2 * row - 2, 2 * row);
+    const u64 pages = *rc::gen::element<u64>(1, 2, 3, row - 1, row, row + 1);
+    const u64 iova = std::min(base + first * page, top - page);
+    const u64 bytes = std::min(pages * page, top - iova);
     if (any_in(0, 3) != 0) {
-      const u64 skew = *rc::gen::element<u64>(0, 0, page_bytes);
+      const u64 skew = *rc::gen::element<u64>(0, 0, page);
       const u64 pa = 8 * gib + (iova & (gib - 1)) + skew;
       MapProgress progress = t.map(iova, pa, bytes);
       while (progress.stop == MapStop::table_in_the_way) {
         const u64 done = progress.bytes;
-        const auto table = t.table.detach(t.platform, iova + done, pa + done, bytes - done);
-        PageTable::free_subtree(t.platform, table.table, table.level);
+        const Detached table = t.table.detach(t.platform, iova + done, pa + done, bytes - done);
+        RC_ASSERT(table.first == iova + done);
+        TableIn<Format>::Pages::free_subtree(t.platform, table.table, table.level);
         progress = t.map(iova + done, pa + done, bytes - done);
         progress.bytes += done;
       }
@@ -201,7 +256,7 @@ RC_GTEST_PROP(PageTable, agrees_with_a_map_of_pages, ()) {
       RC_ASSERT(t.unmap(iova, bytes).bytes == model.unmap(iova, bytes));
       t.retired.free_all(t.platform);
     }
-    for (u64 probe = base; probe < base + 3 * mib2 && probe < top; probe += 0x3f001) {
+    for (u64 probe = base; probe < base + 3 * block && probe < top; probe += 0x3f001) {
       RC_ASSERT(t.at(probe) == model.at(probe));
     }
     RC_ASSERT(t.at(iova) == model.at(iova));
@@ -211,6 +266,12 @@ RC_GTEST_PROP(PageTable, agrees_with_a_map_of_pages, ()) {
   t.table.destroy(t.platform);
   RC_ASSERT(t.world.live_tables() == 0u);
   RC_ASSERT(t.world.errors.empty());
+}
+
+RC_GTEST_PROP(PageTable, agrees_with_a_map_of_pages, ()) { agrees_with_a_model<Vmsav8Granule4k>(); }
+
+RC_GTEST_PROP(PageTable, agrees_with_a_map_of_pages_in_another_format, ()) {
+  agrees_with_a_model<WideFormat>();
 }
 
 }  // namespace

@@ -3,9 +3,15 @@
 // SEMANTICS 5 "SVA".
 #include <algorithm>
 
-#include "impl/sva/sva.h"
+#include "impl/core/core.h"
 
 namespace iommucheck::impl {
+
+namespace {
+
+constexpr u64 page_bytes = 4096;  // the least that a process maps
+
+}  // namespace
 
 /// Entries that translate nothing and report nothing, while device drivers are told: accesses end
 /// quietly instead of with a configuration error.
@@ -21,16 +27,15 @@ int Sva::stop_translating(iommucheck_handle process) {
     any = true;
     use.quiet = true;
     use.waits = false;
-    backend_.change(use.domain, pasid, entry_for(use));
+    core_.change(use.domain, pasid, entry_for(use));
   });
   if (!any) return 0;
-  if (int error = backend_.commit()) return error;
-  backend_.drop_translations(processes_.find(process)->tag);
-  if (int error = backend_.commit()) return error;
-  for_each(
-      [&](const Use& use, u32 pasid) { backend_.drop_device_translations(use.domain, pasid); });
-  if (int error = backend_.commit()) return error;
-  for_each([&](const Use& use, u32 pasid) { backend_.end_domain_faults(use.domain, pasid); });
+  if (int error = core_.commit()) return error;
+  core_.drop_translations(processes_.find(process)->tag);
+  if (int error = core_.commit()) return error;
+  for_each([&](const Use& use, u32 pasid) { core_.drop_device_translations(use.domain, pasid); });
+  if (int error = core_.commit()) return error;
+  for_each([&](const Use& use, u32 pasid) { core_.end_domain_faults(use.domain, pasid); });
   return 0;
 }
 
@@ -62,7 +67,7 @@ int Sva::mm_release(iommucheck_handle mm) {
   while (handlers_run(handle) && platform_.wait_for_caller()) {
   }
   int error = end_process(handle);
-  if (error == 0) error = backend_.ensure_settled();
+  if (error == 0) error = core_.ensure_settled();
   process = processes_.find(handle);
   process->ended = true;
   unpin(*process);
@@ -77,7 +82,7 @@ int Sva::mm_exit_done(u32 device, u32 pasid, int status) {
   bond->handler = 0;
   // An error is no "done": the device has to be unbound.
   if (status != 0) return 0;
-  backend_.end_device_faults(device, pasid);
+  core_.end_device_faults(device, pasid);
   bond->done = true;
   // While mm_release waits for others, the device has it still.
   if (processes_.find(io_mms_.find(bond->io_mm)->process)->ended) remove_bond(*bond);
@@ -103,12 +108,11 @@ int Sva::mm_invalidate(iommucheck_handle mm, u64 start, u64 bytes) {
   bool any = false;
   for_each([&](const Use&, u32) { any = true; });
   if (!any) return 0;
-  backend_.drop_range(tag, first, end);
-  if (int error = backend_.commit()) return error;
-  for_each([&](const Use& use, u32 pasid) {
-    backend_.drop_device_range(use.domain, pasid, first, end);
-  });
-  return backend_.commit();
+  core_.drop_range(tag, first, end);
+  if (int error = core_.commit()) return error;
+  for_each(
+      [&](const Use& use, u32 pasid) { core_.drop_device_range(use.domain, pasid, first, end); });
+  return core_.commit();
 }
 
 }  // namespace iommucheck::impl

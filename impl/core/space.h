@@ -1,25 +1,28 @@
 // SPDX-License-Identifier: MIT
 // One address space that a driver's caller maps into: a domain's, which its devices use without a
 // PASID, or a private one, at a PASID. One rule and one implementation for both (INTERFACE).
+//
+// The core's half: what is owed for it. A backend derives its own from it, with the table.
 #pragma once
 
 #include "base/types.h"
 #include "impl/pgtable/gather.h"
-#include "impl/pgtable/page_table.h"
 #include "include/iommucheck/driver.h"
 
 namespace iommucheck::impl {
 
 struct Space {
-  PageTable table;
-  Gather gather;          // cleared, not yet invalidated
-  Gather quarantine;      // cleared, and an invalidation has timed out
-  RetiredTables retired;  // wait for either
+  Gather gather;      // cleared, not yet invalidated
+  Gather quarantine;  // cleared, and an invalidation has timed out
+  // What the backend's format says of it.
   u64 page_sizes = 0;
-  u64 tag = 0;      // what cached translations carry: the ASID
+  u64 page_mask = 0;  // of the smallest
+  u64 table_pa = 0;
+  u32 input_bits = 0;
+  u32 pasid = 0;    // 0: what devices of the domain use without one
+  u64 tag = 0;      // what cached translations carry
   u64 old_tag = 0;  // one that it had before, and whose invalidation has timed out
   iommucheck_handle domain = 0;
-  u32 pasid = 0;        // 0: what devices of the domain use without one
   bool cached = false;  // its translations may be in a cache
 };
 

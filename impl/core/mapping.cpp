@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: MIT
-// map, unmap and what follows. INTERFACE "Map", "Gather"; arch 7.4.
-#include "impl/pgtable/descriptor.h"
-#include "impl/smmuv3/smmu.h"
+// map, unmap and what follows. INTERFACE "Map", "Gather".
+#include "impl/core/core.h"
 
 namespace iommucheck::impl {
 
 namespace {
 
-constexpr u64 page_mask = page_bytes - 1;
 constexpr u32 prot_known = IOMMUCHECK_PROT_READ | IOMMUCHECK_PROT_WRITE | IOMMUCHECK_PROT_EXEC |
                            IOMMUCHECK_PROT_PRIVILEGED | IOMMUCHECK_PROT_DEVICE;
 constexpr u32 prot_access = IOMMUCHECK_PROT_READ | IOMMUCHECK_PROT_WRITE | IOMMUCHECK_PROT_EXEC;
@@ -20,17 +18,17 @@ constexpr bool in_range(u64 start, u64 bytes, unsigned address_bits) {
 
 }  // namespace
 
-int Smmu::check_map(const Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) const {
-  if (((iova | pa | bytes) & page_mask) != 0) return -IOMMUCHECK_EINVAL;
+int Core::check_map(const Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) const {
+  if (((iova | pa | bytes) & space.page_mask) != 0) return -IOMMUCHECK_EINVAL;
   if ((prot & prot_access) == 0 || (prot & ~prot_known) != 0) return -IOMMUCHECK_EINVAL;
   if (bytes == 0) return 0;
   const bool fits =
-      in_range(iova, bytes, space.table.input_bits()) && in_range(pa, bytes, features_.output_bits);
+      in_range(iova, bytes, space.input_bits) && in_range(pa, bytes, limits_.output_bits);
   return fits ? 0 : -IOMMUCHECK_ERANGE;
 }
 
 /// Whether a time-out has left translations of the range that nothing has invalidated since.
-bool Smmu::quarantined(const Space& space, u64 iova, u64 bytes) const {
+bool Core::quarantined(const Space& space, u64 iova, u64 bytes) const {
   if (space.quarantine.all()) return true;
   for (const TlbRange& range : space.quarantine) {
     if (iova < range.end && range.first < iova + bytes) return true;
@@ -39,8 +37,8 @@ bool Smmu::quarantined(const Space& space, u64 iova, u64 bytes) const {
 }
 
 /// Clears what is mapped from `iova` on, and notes what that owes. Returns the bytes.
-u64 Smmu::clear(Space& space, u64 iova, u64 bytes) {
-  const UnmapProgress progress = space.table.unmap(platform_, iova, bytes, space.retired);
+u64 Core::clear(Space& space, u64 iova, u64 bytes) {
+  const UnmapProgress progress = backend_.unmap(space, iova, bytes);
   if (progress.bytes != 0) {
     space.gather.add({.first = iova,
                       .end = iova + progress.bytes,
@@ -51,7 +49,7 @@ u64 Smmu::clear(Space& space, u64 iova, u64 bytes) {
 }
 
 /// Removes the first `bytes` of a map that has failed. They were reachable for a moment.
-void Smmu::unroll(Space& space, u64 iova, u64 bytes) {
+void Core::unroll(Space& space, u64 iova, u64 bytes) {
   if (bytes == 0) return;
   clear(space, iova, bytes);
   complete(space);  // a time-out puts them in quarantine; the caller hears why map failed
@@ -59,32 +57,29 @@ void Smmu::unroll(Space& space, u64 iova, u64 bytes) {
 
 /// An empty table hangs where map wants to put a block: invalid first, then out of every cache,
 /// then free (break-before-make).
-int Smmu::clear_the_way(Space& space, u64 iova, u64 pa, u64 bytes) {
-  const PageTable::Detached table = space.table.detach(platform_, iova, pa, bytes);
-  space.gather.add({.first = iova,
-                    .end = iova + level_bytes(table.level - 1),
-                    .leaf_levels = any_level,
-                    .tables = true});
+int Core::clear_the_way(Space& space, u64 iova, u64 pa, u64 bytes) {
+  const Detached table = backend_.detach(space, iova, pa, bytes);
+  space.gather.add(
+      {.first = table.first, .end = table.end, .leaf_levels = any_level, .tables = true});
   if (int error = complete(space)) {
-    PageTable::attach(platform_, table);
+    backend_.attach_back(space, table);
     return error;
   }
-  PageTable::free_subtree(platform_, table.table, table.level);
+  backend_.free_detached(space, table);
   return 0;
 }
 
 /// map() after its arguments were checked; on error nothing is left mapped.
-int Smmu::map_checked(Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) {
+int Core::map_checked(Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) {
   if (bytes == 0) return 0;
   if (!space.quarantine.empty() && quarantined(space, iova, bytes)) {
     if (int error = ensure_settled()) return error;
   }
-  const u64 attributes = descriptor::leaf_attributes(prot);
   u64 done = 0;
   int error = 0;
   while (done < bytes && error == 0) {
     const u64 left = bytes - done;
-    const MapProgress step = space.table.map(platform_, iova + done, pa + done, left, attributes);
+    const MapProgress step = backend_.map(space, iova + done, pa + done, left, prot);
     done += step.bytes;
     switch (step.stop) {
       case MapStop::done: break;
@@ -100,12 +95,12 @@ int Smmu::map_checked(Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) {
   return error;
 }
 
-int Smmu::map(Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) {
+int Core::map(Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) {
   if (int error = check_map(space, iova, pa, bytes, prot)) return error;
   return map_checked(space, iova, pa, bytes, prot);
 }
 
-iommucheck_result Smmu::map_sg(Space& space, u64 iova, const iommucheck_sg* sg, u64 count,
+iommucheck_result Core::map_sg(Space& space, u64 iova, const iommucheck_sg* sg, u64 count,
                                u32 prot) {
   u64 total = 0;
   for (u64 i = 0; i < count; ++i) {
@@ -127,37 +122,37 @@ iommucheck_result Smmu::map_sg(Space& space, u64 iova, const iommucheck_sg* sg, 
   return {total, 0, 0};
 }
 
-iommucheck_result Smmu::unmap(Space& space, u64 iova, u64 bytes) {
+iommucheck_result Core::unmap(Space& space, u64 iova, u64 bytes) {
   const iommucheck_result fast = unmap_fast(space, iova, bytes);
   if (fast.bytes == 0) return fast;
   return {fast.bytes, complete(space), 0};
 }
 
-iommucheck_result Smmu::unmap_fast(Space& space, u64 iova, u64 bytes) {
-  if (bytes == 0 || ((iova | bytes) & page_mask) != 0) return {0, 0, 0};
-  if (!in_range(iova, bytes, space.table.input_bits())) return {0, 0, 0};
+iommucheck_result Core::unmap_fast(Space& space, u64 iova, u64 bytes) {
+  if (bytes == 0 || ((iova | bytes) & space.page_mask) != 0) return {0, 0, 0};
+  if (!in_range(iova, bytes, space.input_bits)) return {0, 0, 0};
   return {clear(space, iova, bytes), 0, 0};
 }
 
-int Smmu::flush_all(Space& space) {
+int Core::flush_all(Space& space) {
   space.gather.add_all();
   return complete(space);
 }
 
-int Smmu::range_add(Space& space, u64 iova, u64 bytes) {
+int Core::range_add(Space& space, u64 iova, u64 bytes) {
   if (bytes == 0) return 0;
-  if (!in_range(iova, bytes, space.table.input_bits())) return -IOMMUCHECK_EINVAL;
-  const u64 first = iova & ~page_mask;
-  const u64 end = ((iova + (bytes - 1)) | page_mask) + 1;
+  if (!in_range(iova, bytes, space.input_bits)) return -IOMMUCHECK_EINVAL;
+  const u64 first = iova & ~space.page_mask;
+  const u64 end = ((iova + (bytes - 1)) | space.page_mask) + 1;
   space.gather.add({.first = first, .end = end, .leaf_levels = any_level, .tables = false});
   return 0;
 }
 
-u64 Smmu::iova_to_phys(iommucheck_handle handle, u64 iova) {
+u64 Core::iova_to_phys(iommucheck_handle handle, u64 iova) {
   const Domain* domain = domains_.find(handle);
   if (domain == nullptr || domain->zombie) return 0;
   if (domain->kind == IOMMUCHECK_DOMAIN_IDENTITY) return iova;
-  return domain->kind == IOMMUCHECK_DOMAIN_PAGING ? translate(domain->space, iova) : 0;
+  return domain->is_paging() ? translate(*domain->space, iova) : 0;
 }
 
 }  // namespace iommucheck::impl

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "base/types.h"
-#include "impl/pgtable/space.h"
+#include "impl/core/space.h"
 #include "include/iommucheck/driver.h"
 
 namespace iommucheck::impl {
@@ -33,7 +33,7 @@ struct IoMm {
   bool further = false;           // made for one device, never given by a plain bind
   bool gone = false;              // private: freed by its caller, held by a time-out
   u32 device = 0;                 // private: whose it is
-  Space space;                    // private
+  Space* space = nullptr;         // private: its own
 };
 
 /// An io_mm's entry in the table of a domain.

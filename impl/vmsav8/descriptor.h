@@ -5,7 +5,7 @@
 
 #include "base/bits.h"
 #include "base/types.h"
-#include "impl/pgtable/layout.h"
+#include "impl/vmsav8/layout.h"
 #include "include/iommucheck/driver.h"
 
 namespace iommucheck::impl {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Numbers, devices, and what is asked about them. INTERFACE "PASID numbers", "sva_device_init".
-#include "impl/sva/sva.h"
+#include "impl/core/core.h"
 
 #include <algorithm>
 
@@ -16,7 +16,7 @@ void Sva::shutdown() {
   bonds_.for_each_used([&](Bond& bond) { bonds_.release(bond); });
   uses_.for_each_used([&](Use& use) { uses_.release(use); });
   io_mms_.for_each_used([&](IoMm& io_mm) {
-    if (io_mm.process == 0) backend_.close_space(io_mm.space);
+    if (io_mm.space != nullptr) core_.close_space(*io_mm.space);
     pasids_.forget(io_mm.pasid);
     io_mms_.release(io_mm);
   });
@@ -40,9 +40,9 @@ int Sva::pasid_free(u32 pasid) {
 }
 
 int Sva::device_init(u32 device, bool can_wait, u32 features, u32 min, u32 max, bool has_mm_exit) {
-  if (!backend_.device_present(device)) return -IOMMUCHECK_ENODEV;
-  const unsigned bits = backend_.pasid_bits(device);
-  if (bits == 0 || backend_.domain_of(device) == 0) return -IOMMUCHECK_ENODEV;
+  if (!core_.device_present(device)) return -IOMMUCHECK_ENODEV;
+  const unsigned bits = core_.pasid_bits(device);
+  if (bits == 0 || core_.domain_of(device) == 0) return -IOMMUCHECK_ENODEV;
   u32 known = IOMMUCHECK_SVA_PRIVATE;
   if (can_wait) known |= IOMMUCHECK_SVA_IOPF;
   if ((features & ~known) != 0) return -IOMMUCHECK_EINVAL;
@@ -61,7 +61,7 @@ int Sva::device_init(u32 device, bool can_wait, u32 features, u32 min, u32 max, 
 }
 
 int Sva::device_shutdown(u32 device) {
-  if (!backend_.device_present(device)) return -IOMMUCHECK_ENODEV;
+  if (!core_.device_present(device)) return -IOMMUCHECK_ENODEV;
   if (!devices_[device].ready) return -IOMMUCHECK_EINVAL;
   const int error = unbind_dev_all(device);
   if (error == 0 || error == -IOMMUCHECK_ETIMEDOUT) devices_[device].ready = false;
@@ -76,7 +76,7 @@ bool Sva::bound(u32 device) {
 }
 
 int Sva::drvdata(u32 device, u32 pasid, u64* drvdata) {
-  if (!backend_.device_present(device)) return -IOMMUCHECK_ENODEV;
+  if (!core_.device_present(device)) return -IOMMUCHECK_ENODEV;
   const Bond* bond = find_bond(device, pasid);
   if (bond == nullptr) return -IOMMUCHECK_ENOENT;
   *drvdata = bond->drvdata;
@@ -84,10 +84,10 @@ int Sva::drvdata(u32 device, u32 pasid, u64* drvdata) {
 }
 
 int Sva::io_mm_of(u32 device, u32 pasid, iommucheck_handle* io_mm) {
-  if (!backend_.device_present(device)) return -IOMMUCHECK_ENODEV;
+  if (!core_.device_present(device)) return -IOMMUCHECK_ENODEV;
   // A device reaches nothing at a number that it cannot send.
-  const bool sent = (u64{pasid} >> backend_.pasid_bits(device)) == 0;
-  const iommucheck_handle domain = sent ? backend_.paging_domain(device) : 0;
+  const bool sent = (u64{pasid} >> core_.pasid_bits(device)) == 0;
+  const iommucheck_handle domain = sent ? core_.paging_domain(device) : 0;
   const IoMm* found = domain == 0 ? nullptr : io_mm_at(domain, pasid);
   if (found == nullptr) return -IOMMUCHECK_ENOENT;
   *io_mm = io_mms_.handle(*found);
@@ -103,7 +103,7 @@ void Sva::held(iommucheck_held& held) {
 }
 
 bool Sva::answer_fault(u32 device, u32 pasid, u64 iova, u32 prot) {
-  const iommucheck_handle domain = backend_.paging_domain(device);
+  const iommucheck_handle domain = core_.paging_domain(device);
   const IoMm* io_mm = domain == 0 ? nullptr : io_mm_at(domain, pasid);
   const Process* process = io_mm == nullptr ? nullptr : processes_.find(io_mm->process);
   if (process == nullptr || process->dying) return false;
@@ -140,7 +140,7 @@ IoMm* Sva::io_mm_at(iommucheck_handle domain, u32 pasid) {
 }
 
 u64 Sva::tag_of(const IoMm& io_mm) {
-  return io_mm.process == 0 ? io_mm.space.tag : processes_.find(io_mm.process)->tag;
+  return io_mm.process == 0 ? io_mm.space->tag : processes_.find(io_mm.process)->tag;
 }
 
 // ---- faults that wait ----
@@ -149,31 +149,25 @@ u64 Sva::tag_of(const IoMm& io_mm) {
 /// them can, and every one that is bound has asked for it.
 bool Sva::wants_wait(const Use& use) {
   const IoMm& io_mm = *io_mms_.find(use.io_mm);
-  if (io_mm.process == 0 || use.quiet || !backend_.may_wait(use.domain)) return false;
+  if (io_mm.process == 0 || use.quiet || !core_.may_wait(use.domain)) return false;
   return bonds_.find_if([&](const Bond& bond) {
-    return bond.io_mm == use.io_mm && backend_.paging_domain(bond.device) == use.domain &&
+    return bond.io_mm == use.io_mm && core_.paging_domain(bond.device) == use.domain &&
            (devices_[bond.device].features & IOMMUCHECK_SVA_IOPF) == 0;
   }) == nullptr;
 }
 
 Entry Sva::entry_for(const Use& use) {
   const IoMm& io_mm = *io_mms_.find(use.io_mm);
-  if (io_mm.process == 0) return backend_.entry_of(io_mm.space);
+  if (io_mm.process == 0) return core_.entry_of(*io_mm.space);
   const Process& process = *processes_.find(io_mm.process);
-  return {.table_pa = process.mm.table_pa,
-          .attributes = process.mm.mair,
-          .input_bits = process.mm.input_bits,
-          .tag = process.tag,
-          .shared = true,
-          .waits = use.waits,
-          .quiet = use.quiet};
+  return {.mm = &process.mm, .tag = process.tag, .waits = use.waits, .quiet = use.quiet};
 }
 
 void Sva::update_waits(iommucheck_handle domain) {
   uses_.for_each_used([&](Use& use) {
     if (use.domain != domain || use.dead || wants_wait(use) == use.waits) return;
     use.waits = !use.waits;
-    backend_.change(domain, io_mms_.find(use.io_mm)->pasid, entry_for(use));
+    core_.change(domain, io_mms_.find(use.io_mm)->pasid, entry_for(use));
   });
 }
 

@@ -1,28 +1,18 @@
 // SPDX-License-Identifier: MIT
 // The way in: processes and private address spaces get a PASID and an entry. INTERFACE "Bind",
 // "Errors and their order".
-#include "impl/sva/sva.h"
+#include "impl/core/core.h"
 
 namespace iommucheck::impl {
 
-namespace {
-
-constexpr u64 table_alignment = 16;  // of TTBR0, whatever the size of the table
-
-bool understood(const iommucheck_mm& mm) {
-  return mm.input_bits >= input_bits_min && mm.input_bits <= input_bits_max &&
-         mm.table_pa % table_alignment == 0;
-}
-
-}  // namespace
-
-/// A process that nobody is bound to yet; its CPU's ASID becomes a tag here.
+/// A process that nobody is bound to yet; what the CPUs tag its translations with becomes a tag
+/// here.
 Process* Sva::make_process(const iommucheck_mm& mm, int* error) {
   const u64 tag = platform_.mm_pin(mm.mm);
   *error = -IOMMUCHECK_ESRCH;
   if (tag == 0) return nullptr;
   Process* process = processes_.allocate(platform_);
-  *error = process == nullptr ? -IOMMUCHECK_ENOMEM : backend_.claim_tag(tag);
+  *error = process == nullptr ? -IOMMUCHECK_ENOMEM : core_.claim_tag(tag);
   if (*error != 0) {
     if (process != nullptr) processes_.release(*process);
     platform_.mm_unpin(mm.mm);
@@ -85,7 +75,7 @@ Bond* Sva::add_bond(u32 device, IoMm& io_mm, u64 drvdata) {
 /// remembered as dead.
 int Sva::make_use(iommucheck_handle handle, iommucheck_handle domain) {
   IoMm& io_mm = *io_mms_.find(handle);
-  if (int error = backend_.reserve(domain, io_mm.pasid)) return error;
+  if (int error = core_.reserve(domain, io_mm.pasid)) return error;
   Use* use = uses_.allocate(platform_);
   if (use == nullptr) return -IOMMUCHECK_ENOMEM;
   use->io_mm = handle;
@@ -95,8 +85,8 @@ int Sva::make_use(iommucheck_handle handle, iommucheck_handle domain) {
     uses_.release(*use);
     return -IOMMUCHECK_ENOMEM;
   }
-  if (io_mm.process == 0) io_mm.space.cached = true;
-  const int error = backend_.enter(domain, io_mm.pasid, entry_for(*use));
+  if (io_mm.process == 0) io_mm.space->cached = true;
+  const int error = core_.enter(domain, io_mm.pasid, entry_for(*use));
   if (error != 0) {
     pasids_.apply(io_mm.pasid, pasid::clear<u64>);
     use->dead = true;
@@ -108,8 +98,8 @@ int Sva::make_use(iommucheck_handle handle, iommucheck_handle domain) {
 int Sva::update_use(Use& use) {
   if (wants_wait(use) == use.waits) return 0;
   use.waits = !use.waits;
-  backend_.change(use.domain, io_mms_.find(use.io_mm)->pasid, entry_for(use));
-  return backend_.commit();
+  core_.change(use.domain, io_mms_.find(use.io_mm)->pasid, entry_for(use));
+  return core_.commit();
 }
 
 int Sva::join(u32 device, const iommucheck_mm& mm, u32 flags, u64 drvdata, u32* pasid) {
@@ -138,7 +128,7 @@ int Sva::join(u32 device, const iommucheck_mm& mm, u32 flags, u64 drvdata, u32* 
     error = -IOMMUCHECK_ENOMEM;
     reap(handle);
   } else {
-    const iommucheck_handle domain = backend_.paging_domain(device);
+    const iommucheck_handle domain = core_.paging_domain(device);
     Use* use = find_use(*io_mm, domain);
     error = use != nullptr ? update_use(*use) : make_use(handle, domain);
     if (error != 0) {
@@ -151,25 +141,26 @@ int Sva::join(u32 device, const iommucheck_mm& mm, u32 flags, u64 drvdata, u32* 
 }
 
 int Sva::bind_device(u32 device, const iommucheck_mm& mm, u32 flags, u64 drvdata, u32* pasid) {
-  if (!backend_.device_present(device)) return -IOMMUCHECK_ENODEV;
-  if ((flags & ~IOMMUCHECK_BIND_FURTHER_PASID) != 0 || !understood(mm)) return -IOMMUCHECK_EINVAL;
-  if (!devices_[device].ready || backend_.paging_domain(device) == 0) return -IOMMUCHECK_EINVAL;
+  if (!core_.device_present(device)) return -IOMMUCHECK_ENODEV;
+  if ((flags & ~IOMMUCHECK_BIND_FURTHER_PASID) != 0 || !core_.understands(mm))
+    return -IOMMUCHECK_EINVAL;
+  if (!devices_[device].ready || core_.paging_domain(device) == 0) return -IOMMUCHECK_EINVAL;
   const Process* process = process_of(mm.mm);
   if (process != nullptr && process->dying) return -IOMMUCHECK_ESRCH;
-  if (int error = backend_.ensure_settled()) return error;
+  if (int error = core_.ensure_settled()) return error;
   return join(device, mm, flags, drvdata, pasid);
 }
 
 // ---- private address spaces ----
 
 int Sva::alloc_private(iommucheck_handle domain, u32 device, iommucheck_handle* handle) {
-  if (!backend_.device_present(device)) return -IOMMUCHECK_ENODEV;
+  if (!core_.device_present(device)) return -IOMMUCHECK_ENODEV;
   const SvaDevice& sva = devices_[device];
   const bool asked = sva.ready && (sva.features & IOMMUCHECK_SVA_PRIVATE) != 0;
-  if (!asked || domain == 0 || backend_.paging_domain(device) != domain) {
+  if (!asked || domain == 0 || core_.paging_domain(device) != domain) {
     return -IOMMUCHECK_EINVAL;
   }
-  if (int error = backend_.ensure_settled()) return error;
+  if (int error = core_.ensure_settled()) return error;
   IoMm* io_mm = io_mms_.allocate(platform_);
   if (io_mm == nullptr) return -IOMMUCHECK_ENOMEM;
   *handle = io_mms_.handle(*io_mm);
@@ -180,9 +171,7 @@ int Sva::alloc_private(iommucheck_handle domain, u32 device, iommucheck_handle* 
     io_mms_.release(*io_mm);
     return error;
   }
-  io_mm->space.domain = domain;
-  io_mm->space.pasid = io_mm->pasid;
-  error = backend_.open_space(io_mm->space, domain);
+  error = core_.open_space(domain, io_mm->pasid, &io_mm->space);
   if (error == 0) error = make_use(*handle, domain);
   if (error != 0) {
     io_mm->gone = true;
@@ -195,7 +184,7 @@ Space* Sva::private_space(iommucheck_handle handle, int* error) {
   IoMm* io_mm = io_mms_.find(handle);
   const bool known = io_mm != nullptr && !io_mm->gone;
   *error = known ? (io_mm->process == 0 ? 0 : -IOMMUCHECK_ENODEV) : -IOMMUCHECK_EINVAL;
-  return *error == 0 ? &io_mm->space : nullptr;
+  return *error == 0 ? io_mm->space : nullptr;
 }
 
 int Sva::get_pasid(iommucheck_handle io_mm, u32* pasid) {
@@ -210,7 +199,7 @@ int Sva::get_attr(iommucheck_handle io_mm, u32 attr, u64* value) {
   const Space* space = private_space(io_mm, &error);
   if (space == nullptr) return error;
   switch (attr) {
-    case IOMMUCHECK_ATTR_TTBR0: *value = space->table.root(); return 0;
+    case IOMMUCHECK_ATTR_TTBR0: *value = space->table_pa; return 0;
     case IOMMUCHECK_ATTR_PASID: *value = space->pasid; return 0;
     default: return -IOMMUCHECK_EINVAL;
   }

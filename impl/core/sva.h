@@ -14,21 +14,23 @@
 #pragma once
 
 #include "base/types.h"
+#include "impl/core/backend.h"
+#include "impl/core/objects.h"
 #include "impl/pasid/allocator.h"
 #include "impl/platform/platform.h"
 #include "impl/platform/pool.h"
-#include "impl/sva/backend.h"
-#include "impl/sva/objects.h"
 
 namespace iommucheck::impl {
 
+class Core;
+
 class Sva {
  public:
-  Sva(const Platform& platform, Backend& backend) : platform_(platform), backend_(backend) {}
+  Sva(const Platform& platform, Core& core) : platform_(platform), core_(core) {}
 
   /// `devices`: as many as the platform has. False: no memory.
   bool create(u32 devices);
-  /// After everything was invalidated for good, and before the backend frees its tables: forgets
+  /// After everything was invalidated for good, and before tables are freed: forgets
   /// all but plain numbers.
   void shutdown();
 
@@ -54,7 +56,7 @@ class Sva {
   /// The space of a private io_mm; null, and an error, for anything else.
   Space* private_space(iommucheck_handle io_mm, int* error);
 
-  // What the backend tells.
+  // What the core tells.
   /// Whether processes or private PASIDs of the device are bound.
   bool bound(u32 device);
   /// The device is gone: like unbind_dev_all, but nobody is waited for.
@@ -84,7 +86,7 @@ class Sva {
   template <class Visit>
   void for_each_space(Visit visit) {
     io_mms_.for_each_used([&](IoMm& io_mm) {
-      if (io_mm.process == 0) visit(io_mm.space);
+      if (io_mm.space != nullptr) visit(*io_mm.space);
     });
   }
 
@@ -127,7 +129,7 @@ class Sva {
   int end_process(iommucheck_handle process);
 
   Platform platform_;
-  Backend& backend_;
+  Core& core_;
   PasidAllocator pasids_;
   Pool<Process> processes_;
   Pool<IoMm> io_mms_;

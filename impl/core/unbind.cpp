@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The way back: unbinding, freeing, and what a time-out leaves. INTERFACE "Bind", "Timeouts and
 // removal"; SEMANTICS 5 "PASID leaves quarantine".
-#include "impl/sva/sva.h"
+#include "impl/core/core.h"
 
 namespace iommucheck::impl {
 
@@ -59,23 +59,23 @@ int Sva::end_uses(Wanted wanted) {
     return any;
   };
   const bool any = for_each(false, [&](Use& use, const IoMm& io_mm) {
-    backend_.clear(use.domain, io_mm.pasid);
+    core_.clear(use.domain, io_mm.pasid);
     pasids_.apply(io_mm.pasid, pasid::clear<u64>);
     use.dead = true;
   });
   if (!any) return 0;
   // A commit that had to recover has ended them already; then the rest finds nothing to do.
-  if (int error = backend_.commit()) return error;
-  for_each(true, [&](const Use&, const IoMm& io_mm) { backend_.drop_translations(tag_of(io_mm)); });
-  if (int error = backend_.commit()) return error;
+  if (int error = core_.commit()) return error;
+  for_each(true, [&](const Use&, const IoMm& io_mm) { core_.drop_translations(tag_of(io_mm)); });
+  if (int error = core_.commit()) return error;
   for_each(true, [&](const Use& use, const IoMm& io_mm) {
-    backend_.drop_device_translations(use.domain, io_mm.pasid);
+    core_.drop_device_translations(use.domain, io_mm.pasid);
   });
-  if (int error = backend_.commit()) return error;
+  if (int error = core_.commit()) return error;
   for_each(true, [&](Use& use, const IoMm& io_mm) {
     // Handlers of faults may call the driver, and that may have ended it as well.
     const iommucheck_handle handle = uses_.handle(use);
-    backend_.end_domain_faults(use.domain, io_mm.pasid);
+    core_.end_domain_faults(use.domain, io_mm.pasid);
     if (uses_.find(handle) == nullptr) return;
     pasids_.apply(io_mm.pasid, pasid::forgotten<u64>);
     uses_.release(use);
@@ -93,17 +93,16 @@ int Sva::end_bond(iommucheck_handle handle) {
   const u32 device = bond.device;
   const iommucheck_handle io_mm = bond.io_mm;
   const u32 pasid = io_mms_.find(io_mm)->pasid;
-  const iommucheck_handle domain = backend_.paging_domain(device);
+  const iommucheck_handle domain = core_.paging_domain(device);
   // The last one of the domain takes the entry along; the bond goes last, and the number with it.
   const bool others = bonds_.find_if([&](const Bond& other) {
-    return &other != &bond && other.io_mm == io_mm &&
-           backend_.paging_domain(other.device) == domain;
+    return &other != &bond && other.io_mm == io_mm && core_.paging_domain(other.device) == domain;
   }) != nullptr;
   int error = 0;
   if (!others) {
     error = end_uses_of(io_mm, domain);
   } else {
-    backend_.end_device_faults(device, pasid);
+    core_.end_device_faults(device, pasid);
   }
   if (Bond* still = bonds_.find(handle)) remove_bond(*still);
   IoMm* left = io_mms_.find(io_mm);
@@ -115,7 +114,7 @@ int Sva::end_bond(iommucheck_handle handle) {
 int Sva::end_private(iommucheck_handle handle) {
   IoMm& io_mm = *io_mms_.find(handle);
   io_mm.gone = true;
-  const int error = end_uses_of(handle, io_mm.space.domain);
+  const int error = end_uses_of(handle, io_mm.space->domain);
   reap(handle);
   return error;
 }
@@ -143,7 +142,7 @@ void Sva::reap(iommucheck_handle handle) {
   if (uses_.find_if([&](const Use& use) { return use.io_mm == handle; }) != nullptr) return;
   pasids_.apply(io_mm->pasid, pasid::release<u64>);
   Process* process = processes_.find(io_mm->process);
-  if (process == nullptr) backend_.close_space(io_mm->space);
+  if (io_mm->space != nullptr) core_.close_space(*io_mm->space);
   io_mms_.release(*io_mm);
   if (process != nullptr) drop(*process);
 }
@@ -162,12 +161,12 @@ void Sva::unpin(Process& process) {
       uses_.find_if([&](const Use& u) { return io_mms_.find(u.io_mm)->process == handle; });
   if (!process.pinned || use != nullptr) return;
   process.pinned = false;
-  backend_.release_tag(process.tag);
+  core_.release_tag(process.tag);
   platform_.mm_unpin(process.mm.mm);
 }
 
 int Sva::unbind_device(u32 device, u32 pasid) {
-  if (!backend_.device_present(device)) return -IOMMUCHECK_ENODEV;
+  if (!core_.device_present(device)) return -IOMMUCHECK_ENODEV;
   Bond* bond = find_bond(device, pasid);
   if (bond == nullptr) return -IOMMUCHECK_EINVAL;
   const iommucheck_handle handle = bonds_.handle(*bond);
@@ -178,7 +177,7 @@ int Sva::unbind_device(u32 device, u32 pasid) {
 }
 
 int Sva::unbind_dev_all(u32 device) {
-  if (!backend_.device_present(device)) return -IOMMUCHECK_ENODEV;
+  if (!core_.device_present(device)) return -IOMMUCHECK_ENODEV;
   if (wait_for_handlers(device) == Wait::deadlock) return -IOMMUCHECK_EDEADLK;
   return end_all(device);
 }
@@ -192,7 +191,7 @@ int Sva::device_gone(u32 device) {
 int Sva::free_private(iommucheck_handle domain, iommucheck_handle handle) {
   const IoMm* io_mm = io_mms_.find(handle);
   if (io_mm == nullptr || io_mm->gone || io_mm->process != 0) return -IOMMUCHECK_EINVAL;
-  if (io_mm->space.domain != domain) return -IOMMUCHECK_EINVAL;
+  if (io_mm->space->domain != domain) return -IOMMUCHECK_EINVAL;
   return end_private(handle);
 }
 
@@ -220,7 +219,7 @@ int Sva::end_process(iommucheck_handle process) {
 void Sva::end_faults(iommucheck_handle domain, u32 device) {
   uses_.for_each_used([&](const Use& use) {
     if (use.domain != domain) return;
-    backend_.end_device_faults(device, io_mms_.find(use.io_mm)->pasid);
+    core_.end_device_faults(device, io_mms_.find(use.io_mm)->pasid);
   });
 }
 
@@ -230,7 +229,7 @@ void Sva::recovered() {
     const u32 pasid = io_mms_.find(use.io_mm)->pasid;
     // Whoever waited for this commit finds nothing to do any more: its faults end here.
     const iommucheck_handle handle = uses_.handle(use);
-    backend_.end_domain_faults(use.domain, pasid);
+    core_.end_domain_faults(use.domain, pasid);
     if (uses_.find(handle) == nullptr) return;
     pasids_.apply(pasid, pasid::forgotten<u64>);
     uses_.release(use);

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT
+// What the core needs of an IOMMU; nothing here names one. The core decides who reaches what, and
+// in which order things are taken away, made known and given back; the backend stores and sends.
+//
+// The words:
+//   route   what a device's accesses go through: nothing, untranslated, or a table
+//   table   what stands for the accesses without a PASID, and at each PASID: entries
+//   entry   a process's own table, as the CPUs have it, or a space of the driver's
+//   space   an address space that the driver maps into
+//   tag     what translations carry that the IOMMU has cached; a process's is the CPUs'
+//   forget  drop what the IOMMU has cached of routes and entries
+//   drop    drop translations, the IOMMU's own or those that a device has cached
+//
+// What is forgotten or dropped is queued, and has acted when flush() says so. What two flushes
+// apart guarantee, one does not: an entry first, then translations, then those of devices, as each
+// can fill the next. Stores are visible to the IOMMU by the next flush or barrier.
+//
+// Tables and spaces are objects of the backend's, derived from those of the core.
+#pragma once
+
+#include "base/types.h"
+#include "impl/core/space.h"
+#include "impl/pgtable/progress.h"
+#include "include/iommucheck/driver.h"
+
+namespace iommucheck::impl {
+
+/// Of a batch that was sent.
+enum class SyncResult : u8 {
+  complete,   ///< every command of the batch has taken effect
+  skipped,    ///< a command had no effect: refused, or not answered by a device
+  timed_out,  ///< nothing is known about the batch
+};
+
+struct Limits {
+  u32 input_bits_min = 0;
+  u32 input_bits_max = 0;
+  u32 output_bits = 0;
+};
+
+/// Entries of a PASID table, and the one for accesses without a PASID: the backend's.
+struct Table {};
+
+struct Route {
+  enum class Kind : u8 { blocked, bypass, table };
+  Kind kind = Kind::blocked;
+  const Table* table = nullptr;
+  unsigned pasid_bits = 0;  ///< how much of it the device may reach
+};
+
+struct Entry {
+  const Space* space = nullptr;       ///< the driver's own, or
+  const iommucheck_mm* mm = nullptr;  ///< a process's
+  u64 tag = 0;
+  bool waits = false;  ///< faults wait for an answer
+  bool quiet = false;  ///< nothing is translated, and nothing reported
+};
+
+/// An access that waits for an answer.
+struct Fault {
+  u64 id = 0;     ///< the backend's
+  u32 pasid = 0;  ///< 0: none
+  u32 prot = 0;
+  u64 iova = 0;
+};
+
+class FaultSink {
+ public:
+  /// False: no more of them now.
+  virtual bool take(const Fault& fault) = 0;
+
+ protected:
+  ~FaultSink() = default;
+};
+
+class Backend {
+ public:
+  // ---- life: probe, begin_reset, end_reset; then block, stop, power_off, free_everything ----
+
+  /// Reads what the IOMMU can do. 0, ENODEV, ENOMEM.
+  virtual int probe() = 0;
+  virtual Limits limits() const = 0;
+  /// From any state to one that takes commands, with every device blocked.
+  virtual int begin_reset() = 0;
+  /// After everything that it may have cached was invalidated: it translates.
+  virtual int end_reset() = 0;
+  virtual bool takes_commands() const = 0;
+  virtual bool translates() const = 0;
+  /// Nothing passes any more once it does not translate.
+  virtual int block() = 0;
+  virtual int stop() = 0;
+  virtual int power_off() = 0;
+  /// Memory that nothing reaches any more.
+  virtual void free_everything() = 0;
+  /// Global errors: told, and acknowledged.
+  virtual void handle_errors() = 0;
+
+  // ---- devices ----
+
+  struct Added {
+    int error = 0;         ///< ENODEV, ENOMEM
+    bool changed = false;  ///< its route has to be forgotten, whole; on an error as well
+  };
+  /// Makes place for the routes of a device, blocked.
+  virtual Added add_device(u32 device) = 0;
+  /// Width of the PASIDs that device and IOMMU can do, 0: none.
+  virtual unsigned pasid_bits(u32 device) const = 0;
+  /// Whether its faulting accesses can wait for an answer.
+  virtual bool can_wait(u32 device) const = 0;
+  /// Whether it caches translations itself.
+  virtual bool has_cache(u32 device) const = 0;
+
+  /// False if it has been so already.
+  virtual bool set_route(u32 device, const Route& route) = 0;
+  /// With it every entry that the device has reached; `whole`: also that there was none.
+  virtual void forget_route(u32 device, bool whole) = 0;
+
+  // ---- tables ----
+
+  /// Null: no memory.
+  virtual Table* open_table() = 0;
+  /// Nothing may reach it any more, in memory or in caches.
+  virtual void close_table(Table& table) = 0;
+  /// The entry of accesses without a PASID, before any route leads to the table.
+  virtual void set_first_entry(Table& table, const Entry& entry) = 0;
+
+  enum class Growth : u8 {
+    none,       ///< it has place for PASIDs
+    moved,      ///< it is another one in memory: all routes to it are to be set again
+    no_memory,  ///< nothing changed
+  };
+  virtual Growth grow(Table& table) = 0;
+  /// After `moved`: the routes have moved, or could not.
+  virtual void grown(Table& table) = 0;
+  virtual void not_grown(Table& table) = 0;
+  /// What not_grown() left, once nothing can reach it.
+  virtual void free_abandoned(Table& table) = 0;
+
+  enum class Place : u8 {
+    present,
+    made,       ///< that there was none is to be forgotten: forget_entry, whole
+    no_memory,  ///< nothing changed
+  };
+  /// A place for the entry of a PASID; it stays, empty.
+  virtual Place make_place(Table& table, u32 pasid) = 0;
+  /// What of an entry has to be known before it is valid. The place is empty.
+  virtual void prepare_entry(Table& table, u32 pasid, const Entry& entry) = 0;
+  /// Makes the entry valid, or another one with the same table behind it, by one store.
+  virtual void store_entry(Table& table, u32 pasid, const Entry& entry) = 0;
+  virtual void clear_entry(Table& table, u32 pasid) = 0;
+  virtual void forget_entry(u32 device, u32 pasid, bool whole) = 0;
+
+  /// Whether it can walk the tables of such a process.
+  virtual bool understands(const iommucheck_mm& mm) const = 0;
+
+  // ---- spaces ----
+
+  /// An empty one, with a tag. ENOMEM, ENOSPC (no tag).
+  virtual int open_space(u32 input_bits, Space** space) = 0;
+  /// Nothing may reach it any more, in memory or in caches. Its tags are free.
+  virtual void close_space(Space& space) = 0;
+  virtual MapProgress map(Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) = 0;
+  virtual UnmapProgress unmap(Space& space, u64 iova, u64 bytes) = 0;
+  virtual u64 translate(const Space& space, u64 iova) const = 0;
+  /// Takes out the empty subtree that made map() stop; hangs it back; frees it.
+  virtual Detached detach(Space& space, u64 iova, u64 pa, u64 bytes) = 0;
+  virtual void attach_back(Space& space, const Detached& subtree) = 0;
+  virtual void free_detached(Space& space, const Detached& subtree) = 0;
+  /// Parts of the table that unmap() took out: no cache leads to them any more.
+  virtual void free_retired(Space& space) = 0;
+
+  // ---- tags ----
+
+  /// 0: none is left.
+  virtual u64 new_tag() = 0;
+  /// This one. 0, EBUSY (somebody has it), ENOSPC (it is none here).
+  virtual int take_tag(u64 tag) = 0;
+  virtual void release_tag(u64 tag) = 0;
+
+  // ---- invalidation ----
+
+  virtual void drop_translations(u64 tag) = 0;
+  virtual void drop_gathered(const Gather& gather, u64 tag) = 0;
+  /// Of one PASID, 0: those without one; all, or [first, end).
+  virtual void drop_device(u32 device, u32 pasid) = 0;
+  virtual void drop_device_range(u32 device, u32 pasid, u64 first, u64 end) = 0;
+  virtual SyncResult flush() = 0;
+  /// All that the IOMMU itself has cached, whatever is queued. False: the time was up.
+  virtual bool drop_everything() = 0;
+
+  // ---- faults ----
+
+  virtual bool reports_faults() const = 0;
+  /// Reads what was reported; those that wait go to `sink`.
+  virtual void read_faults(FaultSink& sink) = 0;
+  virtual bool came_from(const Fault& fault, u32 device) const = 0;
+  /// Ends it: the access is made again, or aborted. False: the answer does not get through.
+  virtual bool answer(const Fault& fault, bool again) = 0;
+
+ protected:
+  ~Backend() = default;
+};
+
+}  // namespace iommucheck::impl

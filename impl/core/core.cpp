@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+// From any state to one that translates with every device blocked, back, and through a time-out.
+#include "impl/core/core.h"
+
+#include <algorithm>
+
+namespace iommucheck::impl {
+
+int Core::init() {
+  if (int error = backend_.probe()) return error;
+  limits_ = backend_.limits();
+  devices_ = platform_.arena<Device>(std::max<u32>(config_->device_count, 1));
+  const bool room = devices_ != nullptr && sva_.create(config_->device_count);
+  return room ? 0 : -IOMMUCHECK_ENOMEM;
+}
+
+int Core::reset() {
+  if (int error = backend_.begin_reset()) return error;
+  // Unknown contents from before reset must be gone before anything is translated.
+  if (int error = recover()) return error;
+  return backend_.end_reset();
+}
+
+int Core::shutdown() {
+  if (backend_.takes_commands()) {
+    // Off first, so that nothing is filled any more; then caches are emptied; then memory goes.
+    if (int error = backend_.block()) return error;
+    if (int error = block_caching_devices()) return error;
+    if (int error = backend_.stop()) return error;
+    if (int error = recover()) return error;
+  }
+  if (int error = backend_.power_off()) return error;
+  free_everything();
+  return 0;
+}
+
+/// Devices' own caches are emptied while that still works, and cannot be filled again.
+int Core::block_caching_devices() {
+  bool any = false;
+  for (u32 i = 0; i < config_->device_count; ++i) {
+    if (!device_present(i) || !backend_.has_cache(i)) continue;
+    any = true;
+    if (backend_.set_route(i, {})) backend_.forget_route(i, false);
+  }
+  if (!any || !backend_.translates()) return 0;
+  if (int error = commit()) return error;
+  return drop_device_caches();
+}
+
+void Core::free_everything() {
+  sva_.shutdown();
+  domains_.for_each_used([&](Domain& domain) { release(domain); });
+  for (u32 i = 0; i < config_->device_count; ++i) devices_[i] = Device();
+  backend_.free_everything();
+  owed_ = false;
+}
+
+void Core::handle_irq(u32 source) {
+  if (source == IOMMUCHECK_IRQ_EVENTQ) faults_.drain({});
+  if (source == IOMMUCHECK_IRQ_GERROR) backend_.handle_errors();
+}
+
+void Core::held(iommucheck_held& held) {
+  domains_.for_each_used([&](const Domain& domain) {
+    if (!domain.zombie) ++held.domains;
+  });
+  sva_.held(held);
+}
+
+/// All that devices have cached themselves; last, as they fill from what was dropped before.
+int Core::drop_device_caches() {
+  // While nothing is translated, nothing that a device has cached is let through.
+  if (!backend_.translates()) return 0;
+  for (u32 i = 0; i < config_->device_count; ++i) {
+    if (!device_present(i) || !backend_.has_cache(i)) continue;
+    backend_.drop_device(i, 0);
+    sva_.for_each_pasid([&](u32 pasid) { backend_.drop_device(i, pasid); });
+  }
+  return backend_.flush() == SyncResult::complete ? 0 : -IOMMUCHECK_ETIMEDOUT;
+}
+
+/// Invalidates everything, which covers all that any time-out has left open.
+int Core::recover() {
+  owed_ = true;
+  if (!backend_.drop_everything()) return -IOMMUCHECK_ETIMEDOUT;
+  if (int error = drop_device_caches()) return error;
+  owed_ = false;
+  const auto settle_space = [&](Space& space) {
+    settled(space);
+    if (space.old_tag != 0) backend_.release_tag(space.old_tag);
+    space.old_tag = 0;
+  };
+  sva_.for_each_space(settle_space);
+  sva_.recovered();
+  domains_.for_each_used([&](Domain& domain) {
+    if (domain.is_paging()) {
+      settle_space(*domain.space);
+      domain.space->cached = domain.devices != 0;
+      backend_.free_abandoned(*domain.table);
+    }
+    if (domain.zombie) release(domain);
+  });
+  // Where a move timed out, its device may have reached other spaces until now: nobody is bound
+  // there for it, and whoever moves or leaves next would not end its faults.
+  faults_.drain({});
+  return 0;
+}
+
+}  // namespace iommucheck::impl

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+// Domains, devices, groups, what is mapped and what is owed: the state of the driver that no IOMMU
+// has a say in, all of it in the platform's arena. PASIDs and processes are in sva.h, faults in
+// faults.h; the IOMMU is behind backend.h.
+//
+// Invariants that the code relies on, and keeps:
+//  - a device's route is blocked, bypass, or the table of the domain that it is on;
+//  - `Space::cached` is false only if no entry of the space can be reached and its tag has been
+//    invalidated since. Such a space owes the hardware nothing: its unmaps send no command;
+//  - while a device is blocked its own cache holds nothing;
+//  - after a time-out (`owed_`) nothing that a cache may still hold is freed or used anew until
+//    recover() has invalidated everything (SEMANTICS 5, quarantine).
+#pragma once
+
+#include "base/types.h"
+#include "impl/core/backend.h"
+#include "impl/core/faults.h"
+#include "impl/core/space.h"
+#include "impl/core/sva.h"
+#include "impl/platform/platform.h"
+#include "impl/platform/pool.h"
+
+namespace iommucheck::impl {
+
+struct Domain {
+  bool used = false;
+  bool zombie = false;  // freed by its caller, held by a time-out
+  u32 index = 0;
+  u32 generation = 0;
+  u32 kind = 0;
+  u32 devices = 0;
+  u32 caching_devices = 0;  // of them: those that cache translations themselves
+  Table* table = nullptr;   // of a paging one, as is
+  Space* space = nullptr;   // that of accesses without a PASID
+
+  bool is_paging() const { return kind == IOMMUCHECK_DOMAIN_PAGING; }
+};
+
+struct Device {
+  bool added = false;
+  bool gone = false;             // being removed: it answers no more
+  u8 pasid_bits = 0;             // of what it can send and the IOMMU can do
+  bool moving = false;           // of those that an attach or detach is about, it is one
+  u32 next = 0;                  // of the ring of added devices that move together
+  iommucheck_handle domain = 0;  // 0: blocked
+  iommucheck_handle from = 0;    // its domain before the attach that it is moving by
+};
+
+class Core {
+ public:
+  Core(const iommucheck_platform& platform, const iommucheck_config& config, Backend& backend)
+      : platform_(platform),
+        config_(&config),
+        backend_(backend),
+        sva_(platform_, *this),
+        faults_(backend, *this, sva_) {}
+
+  // The calls of driver.h; results and errors as stated there.
+  int init();
+  int reset();
+  int shutdown();
+  void handle_irq(u32 source);
+  int device_add(u32 device);
+  int device_remove(u32 device);
+  int domain_alloc(const iommucheck_domain_params& params, iommucheck_handle* handle);
+  int domain_free(iommucheck_handle handle);
+  int domain_get_info(iommucheck_handle handle, iommucheck_domain_info* info);
+  int domain_get_attr(iommucheck_handle handle, u32 attr, u64* value);
+  int attach(iommucheck_handle handle, u32 device);
+  int detach(iommucheck_handle handle, u32 device);
+  int device_init(u32 device, u32 features, u32 min, u32 max, bool has_mm_exit);
+  void held(iommucheck_held& held);
+  int recover();
+  Sva& sva() { return sva_; }
+
+  /// The space that a call on a domain or a private io_mm is about; null and an error for others.
+  Space* domain_space(iommucheck_handle domain, int* error);
+  Space* private_space(iommucheck_handle io_mm, int* error) {
+    return sva_.private_space(io_mm, error);
+  }
+  int map(Space& space, u64 iova, u64 pa, u64 bytes, u32 prot);
+  iommucheck_result map_sg(Space& space, u64 iova, const iommucheck_sg* sg, u64 count, u32 prot);
+  iommucheck_result unmap(Space& space, u64 iova, u64 bytes);
+  iommucheck_result unmap_fast(Space& space, u64 iova, u64 bytes);
+  int sync(Space& space) { return complete(space); }
+  int flush_all(Space& space);
+  int range_add(Space& space, u64 iova, u64 bytes);
+  u64 translate(const Space& space, u64 iova) const { return backend_.translate(space, iova); }
+  /// Of a domain of any kind.
+  u64 iova_to_phys(iommucheck_handle domain, u64 iova);
+
+  // ---- for Sva and Faults ----
+
+  bool device_present(u32 device) const {
+    return device < config_->device_count && devices_[device].added && !devices_[device].gone;
+  }
+  unsigned pasid_bits(u32 device) const {
+    return device < config_->device_count ? devices_[device].pasid_bits : 0;
+  }
+  /// The paging domain that the device is on; 0: none, or one of another kind.
+  iommucheck_handle paging_domain(u32 device) const;
+  iommucheck_handle domain_of(u32 device) const { return devices_[device].domain; }
+  /// Whether faults may wait for whoever reaches the domain's PASIDs.
+  bool may_wait(iommucheck_handle domain) const;
+  /// Whose access it was; false: nobody's that is there.
+  bool device_of(const Fault& fault, u32* device) const;
+
+  // What stands at a PASID of a domain (entries.cpp).
+  /// Makes place for an entry; it stays, empty. 0, ENOMEM, ETIMEDOUT.
+  int reserve(iommucheck_handle domain, u32 pasid);
+  /// Writes an entry where none is, and completes that. ETIMEDOUT: it is cleared again, but may be
+  /// cached, as may be translations with its tag.
+  int enter(iommucheck_handle domain, u32 pasid, const Entry& entry);
+  /// Changes an entry: tag, waits, quiet.
+  void change(iommucheck_handle domain, u32 pasid, const Entry& entry);
+  void clear(iommucheck_handle domain, u32 pasid);
+  void drop_translations(u64 tag) { backend_.drop_translations(tag); }
+  void drop_range(u64 tag, u64 first, u64 end);
+  void drop_device_translations(iommucheck_handle domain, u32 pasid);
+  void drop_device_range(iommucheck_handle domain, u32 pasid, u64 first, u64 end);
+  /// Makes `tag` the caller's: a space of the driver's own that has it gets another one. ENOSPC,
+  /// ETIMEDOUT.
+  int claim_tag(u64 tag);
+  void release_tag(u64 tag) { backend_.release_tag(tag); }
+  bool understands(const iommucheck_mm& mm) const { return backend_.understands(mm); }
+  /// An empty address space with the format of `domain`, at `pasid`. ENOMEM, ENOSPC (no tag).
+  int open_space(iommucheck_handle domain, u32 pasid, Space** space);
+  void close_space(Space& space) { backend_.close_space(space); }
+  static Entry entry_of(const Space& space);
+
+  /// Sends what is queued: 0, or ETIMEDOUT; then it may or may not act until ensure_settled()
+  /// returns 0.
+  int commit();
+  /// Pays what earlier time-outs left open. 0 or ETIMEDOUT.
+  int ensure_settled() { return owed_ ? recover() : 0; }
+
+  /// Reads all faults reported so far, and ends those of `pasid` that wait: of one device, or of
+  /// every device of a domain.
+  void end_device_faults(u32 device, u32 pasid) {
+    faults_.drain({Ending::Whose::device, device, pasid});
+  }
+  void end_domain_faults(iommucheck_handle domain, u32 pasid) {
+    faults_.drain({Ending::Whose::domain, domain, pasid});
+  }
+
+ private:
+  // the life of all (core.cpp)
+  void free_everything();
+  int drop_device_caches();
+  int block_caching_devices();
+
+  // devices and groups (devices.cpp)
+  bool alone(u32 device) const;
+  void join_group(u32 device);
+  void leave_group(u32 device);
+  /// The device and whoever moves with it.
+  template <class Visit>
+  void for_each_member(u32 device, Visit visit) const {
+    u32 i = device;
+    do {
+      visit(i);
+      i = devices_[i].next;
+    } while (i != device);
+  }
+  /// Of them, those that do move.
+  template <class Visit>
+  void for_each_moving(u32 device, Visit visit) const {
+    for_each_member(device, [&](u32 i) {
+      if (devices_[i].moving) visit(i);
+    });
+  }
+  template <class Visit>
+  void for_each_device(iommucheck_handle domain, Visit visit) const {
+    for (u32 i = 0; i < config_->device_count; ++i) {
+      if (devices_[i].domain == domain) visit(i);
+    }
+  }
+
+  // domains (domains.cpp)
+  int build_paging(Domain& domain, u32 input_bits);
+  void release(Domain& domain);
+
+  // who is on which domain (attach.cpp)
+  Route route_to(const Domain* domain, u32 device) const;
+  int move_devices(u32 device, Domain& domain);
+  int take_off(Domain& domain, u32 device);
+  int leave(Domain& domain, u32 device);
+
+  // entries (entries.cpp)
+  int ensure_table(Domain& domain, iommucheck_handle handle);
+  void forget_entry(iommucheck_handle domain, u32 pasid, bool whole);
+  int relocate(Space& space);
+  Space* space_with_tag(u64 tag);
+
+  // what is owed (owed.cpp)
+  int complete(Space& space);
+  int drop_gathered(const Space& space);
+  void drop_gathered_of_devices(const Space& space);
+  void drop_all_of_device(u32 device, iommucheck_handle domain);
+  void settled(Space& space);
+  void quarantine(Space& space);
+
+  // mapping (mapping.cpp)
+  int check_map(const Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) const;
+  int map_checked(Space& space, u64 iova, u64 pa, u64 bytes, u32 prot);
+  int clear_the_way(Space& space, u64 iova, u64 pa, u64 bytes);
+  void unroll(Space& space, u64 iova, u64 bytes);
+  u64 clear(Space& space, u64 iova, u64 bytes);
+  bool quarantined(const Space& space, u64 iova, u64 bytes) const;
+
+  Platform platform_;
+  const iommucheck_config* config_;
+  Backend& backend_;
+  Limits limits_;
+  Pool<Domain> domains_;
+  Sva sva_;
+  Faults faults_;
+  Device* devices_ = nullptr;
+  bool owed_ = false;  // an invalidation has timed out, and none of everything has completed since
+};
+
+}  // namespace iommucheck::impl

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+// Domains: made, asked about, freed. INTERFACE "Free".
+#include "impl/core/core.h"
+
+namespace iommucheck::impl {
+
+/// Table and space: complete in memory before any route leads to them.
+int Core::build_paging(Domain& domain, u32 input_bits) {
+  domain.table = backend_.open_table();
+  if (domain.table == nullptr) return -IOMMUCHECK_ENOMEM;
+  if (int error = backend_.open_space(input_bits, &domain.space)) return error;
+  domain.space->domain = domains_.handle(domain);
+  backend_.set_first_entry(*domain.table, entry_of(*domain.space));
+  return 0;
+}
+
+int Core::domain_alloc(const iommucheck_domain_params& params, iommucheck_handle* handle) {
+  const bool paging = params.kind == IOMMUCHECK_DOMAIN_PAGING;
+  if (params.kind < IOMMUCHECK_DOMAIN_PAGING || params.kind > IOMMUCHECK_DOMAIN_NESTED_PASID) {
+    return -IOMMUCHECK_EINVAL;
+  }
+  if (!paging && params.kind != IOMMUCHECK_DOMAIN_BLOCKED &&
+      params.kind != IOMMUCHECK_DOMAIN_IDENTITY) {
+    return IOMMUCHECK_NOT_BUILT;
+  }
+  const u32 input_bits = params.input_bits != 0 ? params.input_bits : limits_.input_bits_max;
+  if (paging && (input_bits < limits_.input_bits_min || input_bits > limits_.input_bits_max)) {
+    return -IOMMUCHECK_EINVAL;
+  }
+  Domain* domain = domains_.allocate(platform_);
+  if (domain == nullptr) return -IOMMUCHECK_ENOMEM;
+  domain->kind = params.kind;
+  if (paging) {
+    if (int error = build_paging(*domain, input_bits)) {
+      release(*domain);
+      return error;
+    }
+  }
+  *handle = domains_.handle(*domain);
+  return 0;
+}
+
+/// Gives everything of a domain back that no cache and no route knows.
+void Core::release(Domain& domain) {
+  if (domain.space != nullptr) backend_.close_space(*domain.space);
+  if (domain.table != nullptr) backend_.close_table(*domain.table);
+  domains_.release(domain);
+}
+
+int Core::domain_free(iommucheck_handle handle) {
+  Domain* domain = domains_.find(handle);
+  if (domain == nullptr || domain->zombie) return -IOMMUCHECK_EINVAL;
+  if (domain->devices != 0) return -IOMMUCHECK_EBUSY;
+  // After a time-out a device may still be on it, identity ones included.
+  if (ensure_settled() != 0) {
+    domain->zombie = true;
+    return -IOMMUCHECK_ETIMEDOUT;
+  }
+  release(*domain);
+  return 0;
+}
+
+int Core::domain_get_info(iommucheck_handle handle, iommucheck_domain_info* info) {
+  const Domain* domain = domains_.find(handle);
+  if (domain == nullptr || domain->zombie || info->size < sizeof *info) {
+    return -IOMMUCHECK_EINVAL;
+  }
+  const Space none;
+  const Space& space = domain->is_paging() ? *domain->space : none;
+  info->input_bits = domain->is_paging() ? space.input_bits : limits_.output_bits;
+  info->output_bits = limits_.output_bits;
+  info->page_sizes = space.page_sizes;
+  info->table_pa = space.table_pa;
+  return 0;
+}
+
+int Core::domain_get_attr(iommucheck_handle handle, u32 attr, u64* value) {
+  int error = 0;
+  const Space* space = domain_space(handle, &error);
+  // A domain's space is the one without a PASID.
+  if (space == nullptr || attr != IOMMUCHECK_ATTR_TTBR0) return -IOMMUCHECK_EINVAL;
+  *value = space->table_pa;
+  return 0;
+}
+
+Space* Core::domain_space(iommucheck_handle handle, int* error) {
+  Domain* domain = domains_.find(handle);
+  const bool paging = domain != nullptr && !domain->zombie && domain->is_paging();
+  *error = paging ? 0 : -IOMMUCHECK_EINVAL;
+  return paging ? domain->space : nullptr;
+}
+
+iommucheck_handle Core::paging_domain(u32 device) const {
+  const Domain* domain = domains_.find(devices_[device].domain);
+  return domain != nullptr && domain->is_paging() ? devices_[device].domain : 0;
+}
+
+}  // namespace iommucheck::impl

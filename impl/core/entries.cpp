@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+// What stands at the PASIDs of a domain, and who has cached it.
+#include "impl/core/core.h"
+
+namespace iommucheck::impl {
+
+bool Core::device_of(const Fault& fault, u32* device) const {
+  for (u32 i = 0; i < config_->device_count; ++i) {
+    if (!devices_[i].added || !backend_.came_from(fault, i)) continue;
+    *device = i;
+    return true;
+  }
+  return false;
+}
+
+/// An entry is one for all devices that reach it, so that faults there wait only if every one of
+/// them can.
+bool Core::may_wait(iommucheck_handle domain) const {
+  bool all = true;
+  for_each_device(domain,
+                  [&](u32 device) { all &= pasid_bits(device) == 0 || backend_.can_wait(device); });
+  return all;
+}
+
+/// By every device that can have looked at it; `whole`: with the way to it.
+void Core::forget_entry(iommucheck_handle domain, u32 pasid, bool whole) {
+  for_each_device(domain, [&](u32 device) {
+    // A number beyond the device's is none that was looked at, nor one to be sent.
+    if ((pasid >> pasid_bits(device)) == 0) backend_.forget_entry(device, pasid, whole);
+  });
+}
+
+/// The domain's first PASID: its table gets place for them. Nobody's translation changes.
+int Core::ensure_table(Domain& domain, iommucheck_handle handle) {
+  switch (backend_.grow(*domain.table)) {
+    case Backend::Growth::none: return 0;
+    case Backend::Growth::no_memory: return -IOMMUCHECK_ENOMEM;
+    case Backend::Growth::moved: break;
+  }
+  const auto move = [&] {
+    for_each_device(handle, [&](u32 device) {
+      if (!backend_.set_route(device, route_to(&domain, device))) return;
+      backend_.forget_route(device, false);
+    });
+  };
+  move();
+  if (int error = commit()) {
+    backend_.not_grown(*domain.table);
+    move();
+    platform_.barrier();
+    return error;
+  }
+  backend_.grown(*domain.table);
+  // How much of a table it reaches has changed.
+  for_each_device(handle, [&](u32 device) {
+    if (backend_.has_cache(device) && pasid_bits(device) != 0) backend_.drop_device(device, 0);
+  });
+  return commit();
+}
+
+int Core::reserve(iommucheck_handle handle, u32 pasid) {
+  Domain& domain = *domains_.find(handle);
+  if (int error = ensure_table(domain, handle)) return error;
+  switch (backend_.make_place(*domain.table, pasid)) {
+    case Backend::Place::present: return 0;
+    case Backend::Place::no_memory: return -IOMMUCHECK_ENOMEM;
+    case Backend::Place::made: break;
+  }
+  // That there was none may have been cached.
+  forget_entry(handle, pasid, true);
+  return commit();
+}
+
+int Core::enter(iommucheck_handle handle, u32 pasid, const Entry& entry) {
+  Table& table = *domains_.find(handle)->table;
+  backend_.prepare_entry(table, pasid, entry);
+  // While it is invalid its parts may be cached all the same, each from another time: the old ones
+  // go before it is valid, and that it was invalid goes after it. The new ones are visible before,
+  // because the command is.
+  forget_entry(handle, pasid, false);
+  int error = commit();
+  if (error == 0) {
+    backend_.store_entry(table, pasid, entry);
+    forget_entry(handle, pasid, false);
+    error = commit();
+  }
+  if (error != 0) backend_.clear_entry(table, pasid);
+  return error;
+}
+
+void Core::change(iommucheck_handle handle, u32 pasid, const Entry& entry) {
+  backend_.store_entry(*domains_.find(handle)->table, pasid, entry);
+  forget_entry(handle, pasid, false);
+}
+
+void Core::clear(iommucheck_handle handle, u32 pasid) {
+  backend_.clear_entry(*domains_.find(handle)->table, pasid);
+  forget_entry(handle, pasid, false);
+}
+
+// ---- spaces and their tags ----
+
+Entry Core::entry_of(const Space& space) { return {.space = &space, .tag = space.tag}; }
+
+int Core::open_space(iommucheck_handle domain, u32 pasid, Space** space) {
+  if (int error = backend_.open_space(domains_.find(domain)->space->input_bits, space)) {
+    return error;
+  }
+  (*space)->domain = domain;
+  (*space)->pasid = pasid;
+  return 0;
+}
+
+Space* Core::space_with_tag(u64 tag) {
+  Space* found = nullptr;
+  const auto look = [&](Space& space) {
+    if (space.tag == tag) found = &space;
+  };
+  domains_.for_each_used([&](Domain& domain) {
+    if (domain.is_paging()) look(*domain.space);
+  });
+  sva_.for_each_space(look);
+  return found;
+}
+
+/// A process comes with the tag that the CPUs gave it. If it is one of ours, ours moves.
+int Core::claim_tag(u64 tag) {
+  const int error = backend_.take_tag(tag);
+  if (error != -IOMMUCHECK_EBUSY) return error;
+  Space* space = space_with_tag(tag);
+  return space == nullptr ? -IOMMUCHECK_ENOSPC : relocate(*space);
+}
+
+/// Gives `space` another tag by one store to its entry; the old one, which no cache has when this
+/// returns 0, stays taken.
+int Core::relocate(Space& space) {
+  const u64 tag = backend_.new_tag();
+  if (tag == 0) return -IOMMUCHECK_ENOSPC;
+  // What was cleared under the old tag is not to be cached under the new one.
+  if (int error = complete(space)) {
+    backend_.release_tag(tag);
+    return error;
+  }
+  const u64 old_tag = space.tag;
+  space.tag = tag;
+  Table& table = *domains_.find(space.domain)->table;
+  backend_.store_entry(table, space.pasid, entry_of(space));
+  if (!space.cached) return 0;
+  space.old_tag = old_tag;
+  forget_entry(space.domain, space.pasid, false);
+  if (int error = commit()) return error;
+  drop_translations(old_tag);
+  if (int error = commit()) return error;
+  space.old_tag = 0;
+  return 0;
+}
+
+}  // namespace iommucheck::impl

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+// Paying what is owed to caches, and what happens when the IOMMU does not answer.
+#include "impl/core/core.h"
+
+namespace iommucheck::impl {
+
+/// Nothing of `space` that was taken out of its table can be in a cache any more.
+void Core::settled(Space& space) {
+  space.gather.clear();
+  space.quarantine.clear();
+  backend_.free_retired(space);
+}
+
+/// After a time-out: what waits for an invalidation goes on waiting, and is not mapped anew.
+void Core::quarantine(Space& space) {
+  if (space.gather.all()) space.quarantine.add_all();
+  for (const TlbRange& range : space.gather) space.quarantine.add(range);
+  space.gather.clear();
+}
+
+/// Ends a batch: 0 if it took effect, or if everything was invalidated instead; else ETIMEDOUT.
+int Core::commit() {
+  if (owed_) return recover();
+  const SyncResult result = backend_.flush();
+  if (result == SyncResult::complete) return 0;
+  owed_ = true;
+  // A refused command leaves a queue that works: invalidate in another way.
+  return result == SyncResult::skipped ? recover() : -IOMMUCHECK_ETIMEDOUT;
+}
+
+/// Completes what `space` has gathered. 0 or ETIMEDOUT; then it is in quarantine.
+int Core::complete(Space& space) {
+  if (!space.cached) {
+    settled(space);
+    return 0;
+  }
+  if (space.gather.empty() && space.quarantine.empty()) return 0;
+  if (int error = owed_ ? recover() : drop_gathered(space)) {
+    quarantine(space);
+    return error;
+  }
+  settled(space);
+  return 0;
+}
+
+/// The IOMMU's first: a device's own cache could be refilled from them.
+int Core::drop_gathered(const Space& space) {
+  backend_.drop_gathered(space.gather, space.tag);
+  if (int error = commit()) return error;
+  drop_gathered_of_devices(space);
+  return commit();
+}
+
+void Core::drop_gathered_of_devices(const Space& space) {
+  const Domain* domain = domains_.find(space.domain);
+  if (domain == nullptr || domain->caching_devices == 0) return;
+  if (space.gather.all()) drop_device_translations(space.domain, space.pasid);
+  for (const TlbRange& range : space.gather) {
+    drop_device_range(space.domain, space.pasid, range.first, range.end);
+  }
+}
+
+void Core::drop_range(u64 tag, u64 first, u64 end) {
+  Gather gather;
+  // Tables may go as well as pages, and of pages nobody said at which level they were.
+  gather.add({.first = first, .end = end, .leaf_levels = any_level, .tables = true});
+  backend_.drop_gathered(gather, tag);
+}
+
+void Core::drop_device_translations(iommucheck_handle handle, u32 pasid) {
+  for_each_device(handle, [&](u32 device) {
+    const bool reaches = backend_.has_cache(device) && !devices_[device].gone;
+    if (reaches && (pasid >> pasid_bits(device)) == 0) backend_.drop_device(device, pasid);
+  });
+}
+
+void Core::drop_device_range(iommucheck_handle handle, u32 pasid, u64 first, u64 end) {
+  for_each_device(handle, [&](u32 device) {
+    const bool reaches = backend_.has_cache(device) && !devices_[device].gone;
+    if (!reaches || (pasid >> pasid_bits(device)) != 0) return;
+    backend_.drop_device_range(device, pasid, first, end);
+  });
+}
+
+/// All that the device can have cached while it was on `domain`.
+void Core::drop_all_of_device(u32 device, iommucheck_handle domain) {
+  if (!backend_.has_cache(device) || devices_[device].gone) return;
+  backend_.drop_device(device, 0);
+  sva_.for_each_pasid(domain, [&](u32 pasid) { backend_.drop_device(device, pasid); });
+}
+
+}  // namespace iommucheck::impl

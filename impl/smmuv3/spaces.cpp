@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+// Address spaces: VMSAv8-64 tables with an ASID each. arch 7.3, 7.4.
+#include "impl/smmuv3/smmu.h"
+
+namespace iommucheck::impl {
+
+namespace {
+
+constexpr u64 page_sizes_4k = u64{1} << 12 | u64{1} << 21 | u64{1} << 30;
+
+SmmuSpace& own(Space& space) { return static_cast<SmmuSpace&>(space); }
+const SmmuSpace& own(const Space& space) { return static_cast<const SmmuSpace&>(space); }
+
+}  // namespace
+
+int Smmu::open_space(u32 input_bits, Space** space) {
+  const u64 asid = asids_.allocate();
+  if (asid == 0) return -IOMMUCHECK_ENOSPC;
+  SmmuSpace* made = spaces_.allocate(platform_);
+  if (made == nullptr || !made->pages.create(platform_, input_bits)) {
+    if (made != nullptr) spaces_.release(*made);
+    asids_.release(asid);
+    return -IOMMUCHECK_ENOMEM;
+  }
+  made->tag = asid;
+  made->page_sizes = page_sizes_4k;
+  made->page_mask = page_bytes - 1;
+  made->table_pa = made->pages.root();
+  made->input_bits = input_bits;
+  *space = made;
+  return 0;
+}
+
+void Smmu::close_space(Space& space) {
+  SmmuSpace& its = own(space);
+  its.retired.free_all(platform_);
+  its.pages.destroy(platform_);
+  if (space.tag != 0) asids_.release(space.tag);
+  if (space.old_tag != 0) asids_.release(space.old_tag);
+  spaces_.release(its);
+}
+
+MapProgress Smmu::map(Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) {
+  return own(space).pages.map(platform_, iova, pa, bytes, descriptor::leaf_attributes(prot));
+}
+
+UnmapProgress Smmu::unmap(Space& space, u64 iova, u64 bytes) {
+  return own(space).pages.unmap(platform_, iova, bytes, own(space).retired);
+}
+
+u64 Smmu::translate(const Space& space, u64 iova) const {
+  return own(space).pages.translate(platform_, iova);
+}
+
+Detached Smmu::detach(Space& space, u64 iova, u64 pa, u64 bytes) {
+  return own(space).pages.detach(platform_, iova, pa, bytes);
+}
+
+void Smmu::attach_back(Space& /*space*/, const Detached& subtree) {
+  SmmuSpace::Pages::attach(platform_, subtree);
+}
+
+void Smmu::free_detached(Space& /*space*/, const Detached& subtree) {
+  SmmuSpace::Pages::free_subtree(platform_, subtree.table, subtree.level);
+}
+
+void Smmu::free_retired(Space& space) { own(space).retired.free_all(platform_); }
+
+int Smmu::take_tag(u64 tag) {
+  if ((tag >> features_.asid_bits) != 0) return -IOMMUCHECK_ENOSPC;
+  return asids_.take(tag) ? 0 : -IOMMUCHECK_EBUSY;
+}
+
+}  // namespace iommucheck::impl

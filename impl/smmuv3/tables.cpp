@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+// Context descriptors: what stands in a domain's table. IHI 0070 3.3.3, 5.4; arch 3, 7.3.
+#include "impl/smmuv3/smmu.h"
+
+namespace iommucheck::impl {
+
+namespace {
+
+constexpr u64 ttb_alignment = 16;  // of TTB0, whatever the size of the table
+
+CdTable& cds_of(Table& table) { return static_cast<SmmuTable&>(table).cds; }
+
+u64 ttb0_of(const Entry& entry) {
+  return entry.mm != nullptr ? entry.mm->table_pa : entry.space->table_pa;
+}
+
+u64 mair_of(const Entry& entry) { return entry.mm != nullptr ? entry.mm->mair : cd::word3; }
+
+}  // namespace
+
+bool Smmu::understands(const iommucheck_mm& mm) const {
+  return mm.input_bits >= input_bits_min && mm.input_bits <= input_bits_max &&
+         mm.table_pa % ttb_alignment == 0;
+}
+
+Table* Smmu::open_table() {
+  SmmuTable* table = tables_.allocate(platform_);
+  if (table == nullptr || table->cds.create(platform_, cds_)) return table;
+  tables_.release(*table);
+  return nullptr;
+}
+
+void Smmu::close_table(Table& table) {
+  cds_of(table).destroy(platform_, cds_);
+  tables_.release(static_cast<SmmuTable&>(table));
+}
+
+/// A process's ASID is shared with the CPUs.
+u64 Smmu::cd_word0(const Entry& entry) const {
+  const bool shared = entry.mm != nullptr;
+  const u64 input_bits = shared ? entry.mm->input_bits : entry.space->input_bits;
+  const cd::Kind kind = {.shared = shared, .waits = entry.waits, .quiet = entry.quiet};
+  return cd::word0<u64>(entry.tag, input_bits, features_.output_size, kind);
+}
+
+/// The one store that makes a CD valid, invalid, or another one.
+void Smmu::store_cd_word0(u64 cd, u64 word) {
+  platform_.store64(cd, word);
+  platform_.clean(cd, sizeof word);
+  platform_.barrier();
+}
+
+void Smmu::set_first_entry(Table& table, const Entry& entry) {
+  const u64 cd = cds_of(table).entry(platform_, 0);
+  platform_.fill64(cd, structure_words, 0);
+  platform_.store64(cd + 24, mair_of(entry));
+  platform_.store64(cd + 8, cd::word1(ttb0_of(entry)));
+  platform_.store64(cd, cd_word0(entry));
+  platform_.clean(cd, cd_bytes);
+  platform_.barrier();
+}
+
+/// The domain's first PASID: from one CD to a table with the same CD 0, for all devices. One store
+/// of word 0 for each STE leads to it.
+Backend::Growth Smmu::grow(Table& table) {
+  CdTable& cds = cds_of(table);
+  if (cds.has_table()) return Growth::none;
+  const bool built = cds.build(platform_, pasid_bits_max_, features_.two_level_cd_table);
+  return built ? Growth::moved : Growth::no_memory;
+}
+
+void Smmu::grown(Table& table) { cds_of(table).drop_slot(cds_); }
+
+void Smmu::not_grown(Table& table) { cds_of(table).abandon(); }
+
+void Smmu::free_abandoned(Table& table) { cds_of(table).drop_abandoned(platform_); }
+
+Backend::Place Smmu::make_place(Table& table, u32 pasid) {
+  switch (cds_of(table).reserve(platform_, pasid)) {
+    case CdTable::Reserved::present: return Place::present;
+    case CdTable::Reserved::linked: return Place::made;
+    case CdTable::Reserved::no_memory: break;
+  }
+  return Place::no_memory;
+}
+
+void Smmu::prepare_entry(Table& table, u32 pasid, const Entry& entry) {
+  const u64 cd = cds_of(table).entry(platform_, pasid);
+  platform_.store64(cd + 8, cd::word1(ttb0_of(entry)));
+  platform_.store64(cd + 24, mair_of(entry));
+  platform_.clean(cd, cd_bytes);
+}
+
+void Smmu::store_entry(Table& table, u32 pasid, const Entry& entry) {
+  store_cd_word0(cds_of(table).entry(platform_, pasid), cd_word0(entry));
+}
+
+void Smmu::clear_entry(Table& table, u32 pasid) {
+  store_cd_word0(cds_of(table).entry(platform_, pasid), 0);
+}
+
+/// CFGI_CD for every stream of the device; the L1CD too if `whole`.
+void Smmu::forget_entry(u32 device, u32 pasid, bool whole) {
+  for_each_stream(device, [&](u64 sid) { add(command::cfgi_cd<u64>(sid, pasid, !whole)); });
+}
+
+}  // namespace iommucheck::impl

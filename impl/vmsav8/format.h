@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// VMSAv8-64, stage 1, 4 KiB granule, as a format of impl/pgtable/page_table.h.
+#pragma once
+
+#include "base/types.h"
+#include "impl/vmsav8/descriptor.h"
+#include "impl/vmsav8/layout.h"
+
+namespace iommucheck::impl {
+
+struct Vmsav8Granule4k {
+  static constexpr unsigned last_level = impl::last_level;
+  static constexpr unsigned level_shift(unsigned level) { return impl::level_shift(level); }
+  static constexpr unsigned index_lg2(unsigned /*level*/) { return impl::index_lg2; }
+  static constexpr unsigned start_level(unsigned input_bits) {
+    return impl::start_level(input_bits);
+  }
+  static constexpr unsigned table_lg2(unsigned level, unsigned input_bits) {
+    return impl::table_lg2(level, input_bits);
+  }
+  static constexpr u64 table_index(u64 iova, unsigned level, unsigned lg2) {
+    return impl::table_index(iova, level, lg2);
+  }
+  static constexpr u64 leaf_offset(u64 iova, unsigned level) {
+    return impl::leaf_offset(iova, level);
+  }
+  static constexpr bool block_at(unsigned level) { return level >= first_block_level; }
+  static constexpr bool is_valid(u64 word) { return descriptor::is_valid(word); }
+  static constexpr bool is_table(u64 word, unsigned level) {
+    return descriptor::is_table(word, level);
+  }
+  static constexpr u64 address(u64 word) { return descriptor::address(word); }
+  static constexpr u64 make_table(u64 pa) { return descriptor::make_table(pa); }
+  static constexpr u64 make_leaf(u64 pa, u64 attributes, unsigned level) {
+    return descriptor::make_leaf(pa, attributes, level);
+  }
+};
+
+}  // namespace iommucheck::impl
