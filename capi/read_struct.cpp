@@ -20,13 +20,6 @@ static_assert(sizeof(iommucheck_event) == trace::c_head_bytes);
 /// More than any event has; a larger size is no size of a struct.
 constexpr u32 struct_bytes_max = 4096;
 
-template <class Variant>
-void make_alternative(Variant& out, std::size_t index) {
-  [&]<std::size_t... i>(std::index_sequence<i...>) {
-    ((i == index ? void(out.template emplace<i>()) : void()), ...);
-  }(std::make_index_sequence<std::variant_size_v<Variant>>{});
-}
-
 /// Reads one field after the other. The first error stays.
 class StructReader {
  public:
@@ -111,7 +104,7 @@ class StructReader {
                      : "Call: `call` lies behind the struct's size";
       return;
     }
-    make_alternative(call, number);
+    trace::make_alternative(call, number);
     name_ = trace::call_table[number].name;
   }
 
@@ -227,7 +220,7 @@ Expected<trace::Event> read_struct(const iommucheck_event& head) {
   trace::Event event;
   event.agent = AgentId{static_cast<u16>(head.agent)};
   if ((head.known & trace::c_known_origin) != 0) event.origin = head.origin;
-  make_alternative(event.payload, head.kind);
+  trace::make_alternative(event.payload, head.kind);
   StructReader reader(head, trace::info(kind).name);
   std::visit([&](auto& payload) { for_each_field(payload, reader); }, event.payload);
   if (auto* call = std::get_if<trace::Call>(&event.payload); call != nullptr && reader.good()) {

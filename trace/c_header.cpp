@@ -117,7 +117,7 @@ int facts_of(const std::vector<Member>& members) {
 
 std::vector<Record> records() {
   std::vector<Record> all;
-  each<Payload>(0, [&](std::size_t i, std::vector<Member> members) {
+  each<PayloadVariant>(0, [&](std::size_t i, std::vector<Member> members) {
     const EventInfo& event = event_table[i];
     if (event.kind == EventKind::Call) return;
     all.push_back({lower(event.name),
@@ -128,7 +128,7 @@ std::vector<Record> records() {
                    std::move(members)});
   });
   const std::vector<Member> common = members_of<Call>();
-  each<CallArguments>(facts_of(common), [&](std::size_t i, std::vector<Member> members) {
+  each<CallVariant>(facts_of(common), [&](std::size_t i, std::vector<Member> members) {
     const CallInfo& call = call_table[i];
     std::string about = "Call of " + std::string(call.name) + ": " + std::string(call.text);
     all.push_back({"call_" + std::string(call.name), std::move(about), "IOMMUCHECK_EVENT_CALL",

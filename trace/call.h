@@ -2,6 +2,7 @@
 // The interface's calls as data, from calls.def: one struct of arguments a call.
 #pragma once
 
+#include "trace/sealed.h"
 #include "trace/types.h"
 
 namespace iommucheck::trace {
@@ -60,15 +61,17 @@ inline constexpr std::array<CallInfo, call_count> call_table{{
 }};
 
 template <class Skip, class... Calls>
-struct CallVariant {
+struct CallAlternatives {
   using Type = std::variant<Calls...>;
 };
-/// The arguments of a call; its index() is the CallName.
-using CallArguments = CallVariant<void
+using CallVariant = CallAlternatives<void
 #define CALL(name, Struct, ...) , calls::Struct
 #include "base/calls.def"
 #undef CALL
-                                  >::Type;
+                                     >::Type;
+/// The arguments of a call; its index() is the CallName.
+using CallArguments = Sealed<CallVariant>;
+extern template class Sealed<CallVariant>;
 
 constexpr const CallInfo& info(CallName call) { return call_table[static_cast<std::size_t>(call)]; }
 inline const CallInfo& info(const CallArguments& arguments) {

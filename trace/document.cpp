@@ -53,7 +53,7 @@ std::string event_tables() {
   const auto& sides = EnumInfo<Side>::values;
   for (std::size_t side = 0; side < sides.size(); ++side) {
     out += fmt::format("### {}\n\n| event | meaning | fields |\n|---|---|---|\n", sides[side].name);
-    each<Payload>(event_table, [&](const EventInfo& event, const std::string& fields) {
+    each<PayloadVariant>(event_table, [&](const EventInfo& event, const std::string& fields) {
       if (event.side != static_cast<Side>(side)) return;
       out += fmt::format("| `{}` | {} | {} |\n", event.name, event.text, fields);
     });
@@ -70,7 +70,7 @@ std::string call_tables() {
         "### {}\n\n| call | meaning | returns | arguments | built |\n"
         "|---|---|---|---|---|\n",
         groups[group].name);
-    each<CallArguments>(call_table, [&](const CallInfo& call, const std::string& fields) {
+    each<CallVariant>(call_table, [&](const CallInfo& call, const std::string& fields) {
       if (call.group != static_cast<CallGroup>(group)) return;
       out += fmt::format("| `{}` | {} | {} | {} | {} |\n", call.name, call.text,
                          to_string(call.result), fields, call.built ? "yes" : "no");

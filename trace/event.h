@@ -48,15 +48,17 @@ inline constexpr std::array<EventInfo, event_kind_count> event_table{{
 }};
 
 template <class Skip, class... Names>
-struct EventVariant {
+struct EventAlternatives {
   using Type = std::variant<Names...>;
 };
-/// One event without its agent.
-using Payload = EventVariant<void
+using PayloadVariant = EventAlternatives<void
 #define TRACE_EVENT(Name, ...) , Name
 #include "trace/events.def"
 #undef TRACE_EVENT
-                             >::Type;
+                                         >::Type;
+/// One event without its agent.
+using Payload = Sealed<PayloadVariant>;
+extern template class Sealed<PayloadVariant>;
 
 struct Event {
   AgentId agent{};

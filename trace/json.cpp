@@ -277,13 +277,6 @@ class Reader {
     return from.good && (from.used + own.size() == object.members.size() || stranger(from));
   }
 
-  template <class Variant>
-  static void make_alternative(Variant& out, std::size_t index) {
-    [&]<std::size_t... i>(std::index_sequence<i...>) {
-      ((i == index ? void(out.template emplace<i>()) : void()), ...);
-    }(std::make_index_sequence<std::variant_size_v<Variant>>{});
-  }
-
  private:
   /// An object while its fields are read.
   struct Object {
@@ -364,7 +357,7 @@ bool read_event(const JsonValue& object, Reader& reader, Event& event) {
   const JsonMember* origin = object.find("origin");
   if (origin != nullptr && !reader.read(origin->value, event.origin.emplace())) return false;
   const std::string_view own[] = {"event", "agent", "origin"};
-  Reader::make_alternative(event.payload, static_cast<std::size_t>(*kind));
+  make_alternative(event.payload, static_cast<std::size_t>(*kind));
   const std::span<const std::string_view> present(own, origin != nullptr ? 3 : 2);
   return std::visit([&](auto& payload) { return reader.fields(object, payload, text, present); },
                     event.payload);

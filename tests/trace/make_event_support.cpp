@@ -13,7 +13,7 @@ class Filler {
   Event event(EventKind kind) {
     Event event;
     fill(event.agent);
-    emplace(event.payload, static_cast<std::size_t>(kind));
+    make_alternative(event.payload, static_cast<std::size_t>(kind));
     std::visit([&](auto& payload) { fill(payload), repair(payload); }, event.payload);
     fill(event.origin);
     return event;
@@ -22,7 +22,7 @@ class Filler {
   Call call(CallName name) {
     Call call;
     fill(call.id);
-    emplace(call.call, static_cast<std::size_t>(name));
+    make_alternative(call.call, static_cast<std::size_t>(name));
     std::visit([&](auto& arguments) { fill(arguments); }, call.call);
     return call;
   }
@@ -35,13 +35,6 @@ class Filler {
   }
 
  private:
-  template <class Variant>
-  static void emplace(Variant& out, std::size_t index) {
-    [&]<std::size_t... i>(std::index_sequence<i...>) {
-      ((i == index ? void(out.template emplace<i>()) : void()), ...);
-    }(std::make_index_sequence<std::variant_size_v<Variant>>{});
-  }
-
   void fill(bool& out) { out = draw_.below(2) == 1; }
   template <std::unsigned_integral T>
   void fill(T& out) {
@@ -71,7 +64,10 @@ class Filler {
     for (u64 n = draw_.below(6); n > 0; --n) out += pieces[draw_.below(pieces.size())];
   }
   void fill(ProfileValue& out) {
-    emplace(out, draw_.below(3));
+    const u64 which = draw_.below(3);
+    if (which == 0) out.emplace<bool>();
+    if (which == 1) out.emplace<u64>();
+    if (which == 2) out.emplace<std::string>();
     std::visit([&](auto& value) { fill(value); }, out);
   }
   void fill(CallArguments& out) { out = call(static_cast<CallName>(draw_.below(call_count))).call; }

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+// A std::variant whose copies, moves, comparison and end are compiled once, in
+// trace/event.cpp. With sixty alternatives they are large, and every file that holds an
+// event would make its own.
+#pragma once
+
+#include <cstddef>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+namespace iommucheck::trace {
+
+template <class T, class Variant>
+inline constexpr bool is_alternative = false;
+template <class T, class... Alternatives>
+inline constexpr bool is_alternative<T, std::variant<Alternatives...>> =
+    (std::is_same_v<T, Alternatives> || ...);
+
+template <class Variant>
+class Sealed : public Variant {
+ public:
+  using Base = Variant;
+
+  Sealed();
+  Sealed(const Sealed& other);
+  Sealed(Sealed&& other) noexcept;
+  Sealed& operator=(const Sealed& other);
+  Sealed& operator=(Sealed&& other) noexcept;
+  ~Sealed();
+  template <class T>
+    requires is_alternative<T, Variant>
+  Sealed(T value) : Variant(std::in_place_type<T>, std::move(value)) {}
+
+  bool operator==(const Sealed& other) const;
+};
+
+/// `out` is alternative number `index`, with all its members at their defaults.
+template <class Variant>
+void make_alternative(Sealed<Variant>& out, std::size_t index) {
+  [&]<std::size_t... i>(std::index_sequence<i...>) {
+    ((i == index ? void(out.template emplace<i>()) : void()), ...);
+  }(std::make_index_sequence<std::variant_size_v<Variant>>{});
+}
+
+}  // namespace iommucheck::trace
