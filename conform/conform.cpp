@@ -56,7 +56,7 @@ class Conform {
       if (auto ok = replay(options_.replay, nullptr); !ok) return std::unexpected(ok.error());
       return finish();
     }
-    for (const KnownDivergence& known : known_.divergences) {
+    for (const KnownFinding& known : known_.entries) {
       if (auto ok = replay(known_.trace_path(known), &known); !ok) {
         return std::unexpected(ok.error());
       }
@@ -78,17 +78,17 @@ class Conform {
 
  private:
   Expected<void> load_known() {
-    known_.device = device_.identity().name;
+    known_.subject = device_.identity().name;
     known_.version = device_.identity().version;
     if (!options_.use_known) return {};
     const std::string path =
         options_.known.empty() ? default_known(device_.identity()) : options_.known;
     if (path.empty()) return {};
-    auto file = read_known(path);
+    auto file = read_known(path, KnownFile::Subject::device);
     if (!file) return std::unexpected(file.error());
-    if (file->device != device_.identity().name ||
+    if (file->subject != device_.identity().name ||
         !(device_.identity().version + ".").starts_with(file->version + ".")) {
-      return fail(ErrorCode::bad_input, path + ": is for " + file->device + " " + file->version +
+      return fail(ErrorCode::bad_input, path + ": is for " + file->subject + " " + file->version +
                                             ", the device is " + device_.identity().name + " " +
                                             device_.identity().version);
     }
@@ -97,6 +97,11 @@ class Conform {
     return {};
   }
 
+  /// The entry that it is known by; one that has expired excuses nothing.
+  [[nodiscard]] const KnownFinding* excuse(const Divergence& found) const {
+    const KnownFinding* known = known_.find(found.rule, found.kind);
+    return known == nullptr || known->expired(today_) ? nullptr : known;
+  }
   bool stopped() {
     if (options_.stop && options_.stop()) result_.stopped = true;
     return result_.stopped;
@@ -158,7 +163,7 @@ class Conform {
                           .first_case = what.name,
                           .steps = {},
                           .trace_path = {}};
-    if (const KnownDivergence* known = known_.find(found)) {
+    if (const KnownFinding* known = excuse(found)) {
       fresh.known_id = known->id;
       fresh.trace_path = known_.trace_path(*known);
       result_.divergences.push_back(std::move(fresh));
@@ -176,7 +181,8 @@ class Conform {
       fresh.steps.push_back(step_text(shortest->steps[i]));
     }
     if (!options_.report.empty()) {
-      const std::string path = trace_folder() + "/" + suggested_id(found) + ".jsonl";
+      const std::string path =
+          trace_folder() + "/" + suggested_id(found.rule, found.kind) + ".jsonl";
       std::error_code error;
       std::filesystem::create_directories(trace_folder(), error);
       if (auto ok = trace::write_trace(run.trace, path); !ok) return ok;
@@ -229,7 +235,7 @@ class Conform {
   }
 
   /// A trace on this device. `known`: it has to show that divergence.
-  Expected<void> replay(const std::string& path, const KnownDivergence* known) {
+  Expected<void> replay(const std::string& path, const KnownFinding* known) {
     auto trace = trace::read_trace(path);
     if (!trace) return std::unexpected(trace.error());
     auto what = case_of(*trace, path);
@@ -239,7 +245,7 @@ class Conform {
     ++cases_;
     bool there = false;
     for (const Divergence& one : *found) {
-      const KnownDivergence* its = known_.find(one);
+      const KnownFinding* its = excuse(one);
       there |= its != nullptr && its == known;
       ++broken_[static_cast<std::size_t>(one.rule)];
       const auto same = [&](const FoundDivergence& old) { return old.divergence.same(one); };
@@ -255,7 +261,7 @@ class Conform {
                                      .steps = {},
                                      .trace_path = path});
     }
-    if (known != nullptr && !there) result_.vanished.push_back(*known);
+    if (known != nullptr && !there && !known->expired(today_)) result_.vanished.push_back(*known);
     return {};
   }
 
@@ -263,16 +269,18 @@ class Conform {
   Expected<void> write_report() {
     if (options_.report.empty() || !options_.replay.empty()) return {};
     KnownFile file = known_;
-    file.device = device_.identity().name;
+    file.subject = device_.identity().name;
     file.version = short_version();
-    std::erase_if(file.divergences, [&](const KnownDivergence& known) {
+    std::erase_if(file.entries, [&](const KnownFinding& known) {
       return std::ranges::any_of(result_.vanished,
-                                 [&](const KnownDivergence& gone) { return gone.id == known.id; });
+                                 [&](const KnownFinding& gone) { return gone.id == known.id; });
     });
     for (const FoundDivergence& found : result_.divergences) {
-      if (!found.known_id.empty()) continue;
-      file.divergences.push_back(
-          {.id = suggested_id(found.divergence),
+      // One that has expired stays in the file as it is, to be looked at.
+      const Divergence& its = found.divergence;
+      if (!found.known_id.empty() || known_.find(its.rule, its.kind) != nullptr) continue;
+      file.entries.push_back(
+          {.id = suggested_id(found.divergence.rule, found.divergence.kind),
            .rule = std::string(spec::rule_name(found.divergence.rule)),
            .kind = found.divergence.kind,
            .section = std::string(spec::rule_info(found.divergence.rule).section),
@@ -306,6 +314,7 @@ class Conform {
   CaseJudge judge_;
   double began_;
   KnownFile known_;
+  std::string today_ = today();
   ConformResult result_;
   std::array<u64, 256> broken_{};
   std::array<u64, 256> asked_{};  // cases that ask for a rule by name

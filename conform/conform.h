@@ -8,9 +8,10 @@
 #include <vector>
 
 #include "conform/dut/device.h"
-#include "conform/known.h"
+#include "conform/judge_case.h"
 #include "monitor/rule_verdicts.h"
 #include "monitor/verdict.h"
+#include "report/known.h"
 
 namespace iommucheck::oracle {
 
@@ -59,7 +60,7 @@ struct ConformResult {
   bool stopped = false;
   std::vector<RuleCount> rules;
   std::vector<FoundDivergence> divergences;
-  std::vector<KnownDivergence> vanished;
+  std::vector<KnownFinding> vanished;
   [[nodiscard]] bool held() const;
 };
 

@@ -15,8 +15,8 @@
 #include "conform/conform.h"
 #include "conform/judge_case.h"
 #include "conform/runner.h"
-#include "tests/own_path.h"
 #include "tests/conform/conform_support.h"
+#include "tests/own_path.h"
 #include "trace/trace_file.h"
 
 namespace iommucheck::oracle {
@@ -206,7 +206,7 @@ TEST(Conform, KnownFilesSayWhatIsWrongWithThem) {
   const std::string path = test::own_path("known.json");
   const auto error_of = [&](const std::string& text) {
     std::ofstream(path) << text;
-    const auto file = read_known(path);
+    const auto file = read_known(path, KnownFile::Subject::device);
     return file ? std::string("read") : file.error().message;
   };
   EXPECT_NE(error_of("").find(path), std::string::npos);
@@ -216,7 +216,7 @@ TEST(Conform, KnownFilesSayWhatIsWrongWithThem) {
             std::string::npos);
   EXPECT_EQ(error_of("{\"device\": \"q\", \"version\": \"1\", \"divergences\": []}"), "read");
   std::filesystem::remove(path);
-  EXPECT_FALSE(read_known(path));
+  EXPECT_FALSE(read_known(path, KnownFile::Subject::device));
 
   SpecDevice device(1);
   ConformOptions options = some(0);
@@ -334,12 +334,12 @@ TEST(Conform, CommandsThatAreConsumedOneByOneMakeProgress) {
 /// entry. IOMMUCHECK_UPDATE_DOCS=1 writes the table.
 TEST(Conform, DocumentHasTheKnownDivergences) {
   const std::string root = IOMMUCHECK_SOURCE_DIR;
-  const auto file = read_known(root + "/data/known/qemu-7.2.json");
+  const auto file = read_known(root + "/data/known/qemu-7.2.json", KnownFile::Subject::device);
   ASSERT_TRUE(file) << file.error().message;
-  EXPECT_GT(file->divergences.size(), 30U);
+  EXPECT_GT(file->entries.size(), 30U);
   std::string table;
   std::set<std::string> ids;
-  for (const KnownDivergence& known : file->divergences) {
+  for (const KnownFinding& known : file->entries) {
     EXPECT_TRUE(ids.insert(known.id).second) << known.id << " is there twice";
     EXPECT_FALSE(known.section.empty() || known.why.empty() || known.correct.empty()) << known.id;
     EXPECT_TRUE(std::filesystem::is_regular_file(file->trace_path(known))) << known.id;

@@ -81,7 +81,7 @@ TEST_F(Qemu, ConformFollowsItsCaches) {
   for (const FoundDivergence& found : result->divergences) {
     EXPECT_FALSE(found.known_id.empty()) << found.divergence.kind << ": " << found.divergence.text;
   }
-  for (const KnownDivergence& gone : result->vanished) ADD_FAILURE() << gone.id << " vanished";
+  for (const KnownFinding& gone : result->vanished) ADD_FAILURE() << gone.id << " vanished";
 }
 
 }  // namespace
