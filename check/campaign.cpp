@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <type_traits>
 
+#include "base/clock.h"
 #include "check/finding_files.h"
 #include "check/record_case.h"
 #include "check/shrink.h"
@@ -23,14 +24,9 @@ namespace iommucheck::oracle {
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using spec::Rule;
 
 constexpr u64 twice_in = 64;  // one case of so many is run twice
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 /// The lockstep's numbers since it was made.
 Tally numbers_of(Lockstep& lockstep) {
@@ -111,6 +107,19 @@ void fill(CheckResult& result, const Tally& tally, const CheckOptions& options) 
     }
   }
   result.rules = rule_counts(rules, capabilities);
+  if (!options.known) return;
+  for (std::size_t i = 0; i < options.known->entries.size(); ++i) {
+    const KnownFinding& entry = options.known->entries[i];
+    result.known.push_back({entry, tally.excused[i], entry.expired(options.today)});
+    if (tally.excused[i] == 0) continue;
+    // Neither kept nor broken anew.
+    const auto rule =
+        std::ranges::find(result.rules, *spec::find_rule(entry.rule), &RuleCount::rule);
+    if (rule == result.rules.end() || rule->verdict == RuleVerdict::broken) continue;
+    rule->verdict = RuleVerdict::undetermined;
+    rule->why += fmt::format("{}broken as known, {} times ({})", rule->why.empty() ? "" : "; ",
+                             tally.excused[i], entry.id);
+  }
 }
 
 Campaign::Campaign(const iommucheck_driver& driver, Segments* segments, Settings settings,
@@ -122,7 +131,7 @@ Campaign::Campaign(const iommucheck_driver& driver, Segments* segments, Settings
       owner_(owner),
       refused_(settings_.tally.refused),
       tally_(settings_.tally),
-      findings_(settings_.findings_before + options_.known.size()),
+      findings_(settings_.findings_before + options_.told.size()),
       current_(settings_.from) {}
 
 LockstepOptions Campaign::fresh_options(Segments* segments) const {
@@ -154,8 +163,7 @@ Expected<void> Campaign::boot_failed(const std::string& failed) {
     text += "; the command queue has stopped with a command error (GERROR.CMDQ_ERR)";
   }
   if (!monitor.findings().empty()) {
-    const Finding first = monitor.findings().front();
-    if (auto done = report(current_, {}, first); !done) return done;
+    if (auto done = report(current_, {}, first_finding()); !done) return done;
     return fail(ErrorCode::bad_input, text + "; what it has broken is reported");
   }
   const CaseRecord record = record_again({});
@@ -178,6 +186,9 @@ Expected<void> Campaign::boot() {
   auto plan = MachinePlan::parse(options_.machine, options_.seed);
   if (!plan) return std::unexpected(std::move(plan.error()));
   plan_ = std::move(*plan);
+  source_ = CaseSource(options_, plan_);
+  told_ = options_.told;
+  std::ranges::copy(settings_.told, std::back_inserter(told_));
   grounds_.resize(plan_.machines().size());
   return go_to(current_);
 }
@@ -186,7 +197,7 @@ Expected<void> Campaign::boot() {
 /// that the driver says it is not for is left out from here on, unless there is no other.
 Expected<void> Campaign::go_to(u64 sequence) {
   for (;;) {
-    const u32 next = plan_.index_of(sequence, refused_);
+    const u32 next = source_.machine_of(plan_, sequence, refused_);
     if (lockstep_ != nullptr && next == machine_) return {};
     if (lockstep_ != nullptr && !settings_.fork_cases) absorb();
     machine_ = next;
@@ -218,13 +229,13 @@ Expected<void> Campaign::boot_on_it() {
   ground.lockstep = std::move(lockstep);
   lockstep_ = ground.lockstep.get();
   lockstep_->on_operation(settings_.on_operation, settings_.context);
+  lockstep_->set_seen(settings_.seen);
   const u64 outcomes = tally_.outcomes;
   absorb();  // the rules; but what is counted are the sequences' outcomes
   tally_.outcomes = outcomes;
   const Sequence nothing;
   if (!lockstep_->monitor().findings().empty()) {
-    const Finding first = lockstep_->monitor().findings().front();
-    if (auto done = report(current_, nothing, first); !done) return done;
+    if (auto done = report(current_, nothing, first_finding()); !done) return done;
   }
   if (lockstep_->monitor().gave_up()) {
     return report_bound(
@@ -241,15 +252,46 @@ bool Campaign::out_of_time(u64 number) const {
   return options_.seconds > 0 && seconds_since(settings_.started) >= options_.seconds;
 }
 
-bool Campaign::known(spec::Rule rule) const {
-  return tally_.rules.broken[static_cast<std::size_t>(rule)] != 0 ||
-         std::ranges::find(options_.known, rule) != options_.known.end();
+/// The finding that ended the case, with its kind.
+Finding Campaign::first_finding() const {
+  Finding finding = lockstep_->monitor().findings().front();
+  finding.kind = kind_of(finding, lockstep_->doing(), lockstep_->result_of_call());
+  return finding;
+}
+
+bool Campaign::was_told(const Finding& finding) const {
+  return std::ranges::find(told_, key_of(finding)) != told_.end();
+}
+
+/// Counts it: as excused, or as broken. True if it is one to be told.
+bool Campaign::is_to_tell(const Finding& finding) {
+  if (const auto entry = excuse_of(options_, finding)) {
+    ++tally_.excused[*entry];
+    return false;
+  }
+  ++broken(tally_, finding.rule);
+  return !was_told(finding);
 }
 
 void Campaign::absorb() {
   const Tally now = numbers_of(*lockstep_);
   add_difference(tally_, now, grounds_[machine_].counted);
   grounds_[machine_].counted = now;
+}
+
+/// What the case just run could have broken is a feature of it.
+void Campaign::note_rules() {
+  if (settings_.seen == nullptr) return;
+  RuleTally now;
+  now.add(lockstep_->monitor());
+  RuleTally& before = grounds_[machine_].noted;
+  for (std::size_t i = 0; i < RuleTally::size; ++i) {
+    if (now.discriminating[i] != before.discriminating[i]) {
+      settings_.seen->rule(static_cast<Rule>(i));
+    }
+  }
+  before = now;
+  if (!lockstep_->monitor().findings().empty()) settings_.seen->finding(key_of(first_finding()));
 }
 
 void Campaign::forget_counts() { grounds_[machine_].counted = numbers_of(*lockstep_); }
@@ -264,7 +306,7 @@ Expected<bool> Campaign::run() {
     if (stopped) break;
     if (auto there = go_to(current_); !there) return std::unexpected(std::move(there.error()));
     if (findings_ >= options_.findings_max) break;  // of a boot
-    make_sequence(options_.seed, current_, options_.operations_max, sequence);
+    source_.make(current_, sequence);
     owner_.begins(current_, sequence, Phase::running);
     // Now and then a case is run twice: a driver that is put back does the same again.
     const bool twice = !settings_.fork_cases && (current_ % twice_in == 0 || first_of_run);
@@ -272,7 +314,9 @@ Expected<bool> Campaign::run() {
     HashRecorder hash;
     if (twice) lockstep_->monitor().set_sink(&hash);
     if (twice) lockstep_->undo();  // from the boot on: all its events
+    if (settings_.seen != nullptr) settings_.seen->enter(current_ - settings_.seen_from);
     const auto end = run_case(sequence, true);
+    if (settings_.seen != nullptr) settings_.seen->leave();
     if (twice) lockstep_->monitor().set_sink(nullptr);
     if (!end) return std::unexpected(end.error());
     ++tally_.sequences;
@@ -307,9 +351,10 @@ Expected<Campaign::CaseEnd> Campaign::run_case(const Sequence& sequence, bool co
     return case_end_of(*text, counted);
   }
   lockstep_->run(sequence.operations, sequence.ends, sequence.shared);
+  note_rules();
   const Monitor& monitor = lockstep_->monitor();
   CaseEnd end;
-  if (!monitor.findings().empty()) end.findings.push_back(monitor.findings().front());
+  if (!monitor.findings().empty()) end.findings.push_back(first_finding());
   end.gave_up = monitor.gave_up();
   if (end.gave_up) end.unsupported = lockstep_->monitor().unsupported();
   return end;
@@ -318,6 +363,7 @@ Expected<Campaign::CaseEnd> Campaign::run_case(const Sequence& sequence, bool co
 // The numbers, then lines: gave up, what is unsupported; then the finding.
 std::string Campaign::run_in_child(const Sequence& sequence) {
   lockstep_->run(sequence.operations, sequence.ends);
+  note_rules();
   Monitor& monitor = lockstep_->monitor();
   static_assert(std::is_trivially_copyable_v<Tally>);
   const Tally now = numbers_of(*lockstep_);
@@ -325,7 +371,7 @@ std::string Campaign::run_in_child(const Sequence& sequence) {
   std::memcpy(text.data(), &now, sizeof now);
   text += fmt::format("{}\n{}\n", monitor.gave_up() ? 1 : 0, monitor.unsupported());
   if (!monitor.findings().empty()) {
-    text += encode(Violation(monitor.findings().front()));
+    text += encode(Violation(first_finding()));
   }
   return text;
 }
@@ -371,18 +417,16 @@ Expected<void> Campaign::run_again(const Sequence& sequence, u64 hash) {
   ++tally_.rules.discriminating[i];
   if (again.value() == hash) return {};
   return report_state(
-      fmt::format("sequence {} was run twice from the same state, and the driver did not do the "
-                  "same twice",
-                  current_),
+      fmt::format("{} was run twice from the same state, and the driver did not do the same twice",
+                  source_.name_of(current_)),
       sequence);
 }
 
 /// Cases and their traces that show it are found by who can begin anew (check_plugin.cpp).
 Expected<void> Campaign::report_state(std::string headline, const Sequence& sequence) {
-  const bool is_new = !known(Rule::STATE_RETURNS);
-  ++broken(tally_, Rule::STATE_RETURNS);
-  if (!is_new) return {};
   Violation violation(finding_of(Rule::STATE_RETURNS, std::move(headline)));
+  if (!is_to_tell(violation)) return {};
+  told_.push_back(key_of(violation));
   violation.operations = sequence.operations;
   violation.sequence = current_;
   violation.machine = machine_text(plan_.machines()[machine_]);
@@ -425,11 +469,13 @@ Sequence Campaign::smallest(const Sequence& sequence,
 }
 
 /// The case again, from the driver's boot on, with its trace.
-Violation Campaign::record(const Sequence& small, Rule rule) {
+Violation Campaign::record(const Sequence& small, const Finding& first) {
+  const Rule rule = first.rule;
   Violation violation;
   const CaseRecord record = record_again(small);
   if (!record.findings.empty() && record.findings.front().rule == rule) {
     violation = told(record.findings.front(), record);
+    violation.kind = first.kind;
   }
   const bool shown = trace_shows(record.trace, rule);
   if (violation.story.known && !shown) {
@@ -449,12 +495,10 @@ Violation Campaign::record(const Sequence& small, Rule rule) {
 }
 
 Expected<void> Campaign::report(u64 number, const Sequence& sequence, const Finding& first) {
-  const bool is_new = !known(first.rule);
-  ++broken(tally_, first.rule);
-  if (!is_new) return {};
+  if (!is_to_tell(first)) return {};
   if (!settings_.fork_cases) absorb();
   const auto same = [&](const CaseEnd& end) {
-    return !end.findings.empty() && end.findings.front().rule == first.rule;
+    return !end.findings.empty() && key_of(end.findings.front()) == key_of(first);
   };
   bool again = true;
   Sequence small = sequence;
@@ -464,20 +508,21 @@ Expected<void> Campaign::report(u64 number, const Sequence& sequence, const Find
   forget_counts();
   if (!again) {
     --broken(tally_, first.rule);
-    return report_state(fmt::format("sequence {} broke {} once, and not when it was run again from "
-                                    "the same state: {}",
-                                    number, spec::rule_name(first.rule), headline(first)),
-                        sequence);
+    return report_state(
+        fmt::format("{} broke {} once, and not when it was run again from the same "
+                    "state: {}",
+                    source_.name_of(number), spec::rule_name(first.rule), headline(first)),
+        sequence);
   }
   Violation violation;
   if (settings_.may_record) {
     owner_.begins(current_, small, Phase::recording);
     if (settings_.fork_cases) {
-      const auto text = in_child([&] { return encode(record(small, first.rule)); });
+      const auto text = in_child([&] { return encode(record(small, first)); });
       if (!text) return std::unexpected(text.error());
       if (auto recorded = decode_violation(*text)) violation = std::move(*recorded);
     } else {
-      violation = record(small, first.rule);
+      violation = record(small, first);
     }
   }
   if (!violation.story.known) {  // it was not recorded
@@ -493,8 +538,10 @@ Expected<void> Campaign::report(u64 number, const Sequence& sequence, const Find
         "deterministic; the sequence may not be the shortest");
   }
   violation.sequence = number;
+  if (options_.of_given) violation.remarks.push_back("first in " + source_.name_of(number));
   violation.machine = machine_text(plan_.machines()[machine_]);
   violation.operations = small.operations;
+  told_.push_back(key_of(first));
   ++findings_;
   owner_.progress(tally_, current_);
   owner_.found(std::move(violation));

@@ -3,13 +3,19 @@
 // written down. What may kill the process is the caller's business (check_plugin.h).
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <vector>
 
+#include "check/case_source.h"
 #include "check/check.h"
+#include "check/finding_kind.h"
+#include "check/known_findings.h"
 #include "check/lockstep.h"
 #include "check/machine.h"
+#include "check/novelty.h"
 #include "check/record_case.h"
 #include "check/sequence.h"
 #include "monitor/rule_verdicts.h"
@@ -20,7 +26,8 @@ struct Tally {
   u64 sequences = 0, calls = 0, calls_succeeded = 0, calls_changing = 0;
   u64 accesses = 0, outcomes = 0;
   u64 refused = 0;  ///< a bit for each machine that the driver said it is not for
-  RuleTally rules;
+  RuleTally rules;  ///< what is excused is not counted as broken
+  std::array<u64, CheckOptions::known_max> excused{};  ///< by entry of the known findings
 };
 
 /// Writes the trace of a finding, if the options ask for it: its path, or nothing. environment.
@@ -57,7 +64,10 @@ class Campaign {
     std::chrono::steady_clock::time_point started;  ///< options.seconds count from here
     u64 from = 0;                                   ///< number of the first sequence
     u64 findings_before = 0;                        ///< by workers before this one
-    Tally tally;             ///< of workers before this one; rules broken there are known
+    Tally tally;                                    ///< of workers before this one
+    std::vector<u64> told;                          ///< keys of what they found
+    FirstSeen* seen = nullptr;  ///< who notes what sequences show; places count from `seen_from`
+    u64 seen_from = 0;
     bool may_shrink = true;  ///< of the first sequence: false if that has killed a worker
     bool may_record = true;  ///< likewise
     bool count_each = false;
@@ -84,12 +94,16 @@ class Campaign {
   struct Ground {
     std::unique_ptr<Segments> booted;  // statics as boot() left them
     std::unique_ptr<Lockstep> lockstep;
-    Tally counted;  // of the lockstep's numbers: those that are in tally_ or are not to be
+    Tally counted;    // of the lockstep's numbers: those that are in tally_ or are not to be
+    RuleTally noted;  // when the last case ended, where rules are noted
   };
   Expected<void> go_to(u64 sequence);
   Expected<void> boot_on_it();
   [[nodiscard]] bool out_of_time(u64 number) const;
-  [[nodiscard]] bool known(spec::Rule rule) const;
+  bool is_to_tell(const Finding& finding);
+  [[nodiscard]] bool was_told(const Finding& finding) const;
+  [[nodiscard]] Finding first_finding() const;
+  void note_rules();
   void absorb();
   void forget_counts();
   /// What a case left, wherever it ran.
@@ -104,7 +118,7 @@ class Campaign {
   Expected<void> run_again(const Sequence& sequence, u64 hash);
   Expected<void> report_state(std::string headline, const Sequence& sequence);
   Expected<void> boot_failed(const std::string& failed);
-  Violation record(const Sequence& small, spec::Rule rule);
+  Violation record(const Sequence& small, const Finding& first);
   Expected<void> report(u64 number, const Sequence& sequence, const Finding& first);
   Expected<void> report_bound(u64 number, const Sequence& sequence, const CaseEnd& end);
   Sequence smallest(const Sequence& sequence, const std::function<bool(const CaseEnd&)>& same,
@@ -118,6 +132,8 @@ class Campaign {
   const CheckOptions& options_;
   Owner& owner_;
   MachinePlan plan_;
+  CaseSource source_;
+  std::vector<u64> told_;
   std::vector<Ground> grounds_;   // by number of the machine; booted when it is its turn
   u32 machine_ = 0;               // the one at hand
   Lockstep* lockstep_ = nullptr;  // its lockstep

@@ -5,22 +5,19 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
+#include "base/clock.h"
 #include "check/campaign.h"
 #include "check/check_plugin.h"
 #include "check/finding_files.h"
+#include "check/given.h"
 #include "check/parts.h"
 #include "impl/driver.h"
 
 namespace iommucheck::oracle {
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 class InProcess final : public Campaign::Owner {
  public:
@@ -58,7 +55,13 @@ Expected<Part> check_builtin(const CheckOptions& options) {
   Campaign::Settings settings;
   settings.options = &options;
   settings.started = Clock::now();
-  settings.from = options.first_sequence;
+  settings.from = settings.seen_from = options.first_sequence;
+  std::optional<FirstSeen> seen;
+  if (is_noted(options)) {
+    auto created = FirstSeen::create();
+    if (!created) return std::unexpected(std::move(created.error()));
+    settings.seen = &seen.emplace(std::move(*created));
+  }
   InProcess owner(options, settings.started, result);
   Campaign campaign(driver, nullptr, settings, owner);
   auto booted = campaign.boot();
@@ -68,6 +71,7 @@ Expected<Part> check_builtin(const CheckOptions& options) {
   if (error != nullptr) result.ended_early = error->message;  // what was found is not lost
   part.tally = campaign.tally();
   part.next = campaign.next();
+  if (seen) part.novel = seen->pairs(part.next - options.first_sequence);
   result.driver_name = options.driver;
   result.stopped = stopped && *stopped;
   return part;
@@ -76,7 +80,8 @@ Expected<Part> check_builtin(const CheckOptions& options) {
 /// Empty if the options make sense.
 std::string objection(const CheckOptions& options) {
   if (options.driver.empty()) return "no driver is named; it is \"builtin\" or a plug-in's path";
-  if (options.sequences == 0 && !(options.seconds > 0)) {
+  const bool given = options.given && !options.given->empty();
+  if (options.sequences == 0 && !(options.seconds > 0) && !given) {
     return "neither a number of sequences nor a time is given; the run would not end";
   }
   if (!std::isfinite(options.seconds) || options.seconds < 0) {
@@ -95,6 +100,10 @@ std::string objection(const CheckOptions& options) {
   if (options.jobs == 0 || options.jobs > CheckOptions::jobs_max) {
     return fmt::format("{} jobs; it has to be 1 to {}", options.jobs, CheckOptions::jobs_max);
   }
+  if (options.known && options.known->entries.size() > CheckOptions::known_max) {
+    return fmt::format("{}: {} entries; there may be {} at most", options.known->path,
+                       options.known->entries.size(), CheckOptions::known_max);
+  }
   if (options.findings_max == 0) return "0 findings wanted; it has to be 1 at least";
   if (options.hang_seconds == 0) return "0 seconds until a hang; it has to be 1 at least";
   return {};
@@ -112,7 +121,11 @@ Expected<CheckResult> run_check(const CheckOptions& options) {
       return std::unexpected(std::move(tried.error()));
     }
   }
-  return options.driver == "builtin" ? run_parts(options, check_builtin) : check_plugin(options);
+  if (options.driver != "builtin") return check_plugin(options);
+  if (auto fits = known_is_of(options, options.driver); !fits) {
+    return std::unexpected(std::move(fits.error()));
+  }
+  return run_parts(options, check_builtin);
 }
 
 }  // namespace iommucheck::oracle

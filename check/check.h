@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,8 +13,11 @@
 #include "monitor/finding.h"
 #include "monitor/rule_verdicts.h"
 #include "monitor/verdict.h"
+#include "report/known.h"
 
 namespace iommucheck::oracle {
+
+struct GivenCase;  // check/given.h
 
 struct CheckProgress {
   u64 sequences = 0, calls = 0, outcomes = 0, findings = 0;
@@ -38,13 +42,22 @@ struct CheckOptions {
   Isolation isolation = Isolation::worker;
   std::string machine = "default";  ///< see MachinePlan::parse
   u64 seed = 1;
-  u64 sequences = 0;              ///< 0: as many as the time allows
-  u64 first_sequence = 0;         ///< number of the first one: goes on where a run was stopped
-  double seconds = 0;             ///< 0: as long as the sequences take. Not both 0
-  u32 operations_max = 20;        ///< of one sequence, 1..fuzz::operations_max
-  std::string out_directory;      ///< for traces of findings; empty: none are written
-  u32 findings_max = 1;           ///< distinct rules; then the run ends
-  std::vector<spec::Rule> known;  ///< broken already: counted in findings_max, and not told again
+  u64 sequences = 0;          ///< 0: as many as the time allows
+  u64 first_sequence = 0;     ///< number of the first one: goes on where a run was stopped
+  double seconds = 0;         ///< 0: as long as the sequences take. Not both 0
+  u32 operations_max = 20;    ///< of one sequence, 1..fuzz::operations_max
+  std::string out_directory;  ///< for traces of findings; empty: none are written
+  u32 findings_max = 1;       ///< distinct ones, by rule and kind; then the run ends
+  std::vector<u64> told;  ///< keys of findings (finding_kind.h): counted there, and not told again
+  /// Findings that neither end the run nor fail it; those that have expired do.
+  std::shared_ptr<const KnownFile> known;
+  static constexpr std::size_t known_max = 256;
+  std::string today;  ///< YYYY-MM-DD, for what has expired
+  /// Run before the random ones, each on every machine; may be null.
+  std::shared_ptr<const std::vector<GivenCase>> given;
+  bool of_given = false;  ///< the numbers of sequences are those of the given ones
+  std::string corpus;     ///< folder: random sequences that show something new are kept there
+  u32 corpus_max = 4096;  ///< sequences that it holds at most
   static constexpr u32 jobs_max = 256;
   u32 jobs = 1;  ///< 1..jobs_max processes side by side; the result is the same for any number
   u32 hang_seconds = 10;  ///< without progress of a plug-in
@@ -60,11 +73,27 @@ struct MachineUsed {
   bool refused = false;  ///< the driver said that it is not for it; then nothing ran there
 };
 
+/// An entry of the file of known findings, and what became of it.
+struct KnownSeen {
+  KnownFinding entry;
+  u64 times = 0;
+  bool expired = false;
+};
+
+/// What a run made of its corpus.
+struct CorpusResult {
+  u64 features = 0;                    ///< that its sequences and the new ones show
+  std::vector<std::string> kept;       ///< files that were written
+  u64 not_kept = 0;                    ///< that were new, and the corpus was full
+  std::vector<std::string> redundant;  ///< given files that show nothing that others before do not
+};
+
 struct CheckResult {
   std::string driver_name;
   std::vector<MachineUsed> machines;
   u64 seed = 0;
   u64 sequences = 0, calls = 0, calls_succeeded = 0;
+  u64 given = 0;            ///< of these sequences
   u64 calls_changing = 0;   ///< successful, and they changed something
   u64 accesses_judged = 0;  ///< accesses for which all outcomes were compared with the promise
   u64 outcomes_judged = 0;
@@ -75,6 +104,8 @@ struct CheckResult {
   std::string ended_early;
   std::vector<RuleCount> rules;
   std::vector<Violation> findings;
+  std::vector<KnownSeen> known;  ///< in the file's order
+  CorpusResult corpus;
   std::vector<GaveUp> gave_up;           ///< the first one; empty if no bound was hit
   std::vector<std::string> environment;  ///< what the machine kept from being looked at, in words
 };

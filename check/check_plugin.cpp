@@ -8,10 +8,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <filesystem>
 #include <optional>
 
+#include "base/clock.h"
 #include "check/alone.h"
 #include "check/campaign.h"
 #include "check/finding_files.h"
@@ -28,12 +30,7 @@ namespace iommucheck::oracle {
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using spec::Rule;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 // ---- shared numbers -----------------------------------------------------------------------------
 
@@ -46,8 +43,9 @@ enum Slot : std::size_t {
   slot_booted,    // the driver came up once
   slot_tally,     // seven numbers
   slot_rules = 16,
+  slot_excused = slot_rules + 4 * RuleTally::size,
 };
-static_assert(slot_rules + 4 * RuleTally::size <= SharedReport::counters_max);
+static_assert(slot_excused + CheckOptions::known_max <= SharedReport::counters_max);
 
 void put_tally(SharedReport& report, const Tally& tally) {
   const u64 numbers[] = {tally.sequences,      tally.calls,    tally.calls_succeeded,
@@ -60,6 +58,7 @@ void put_tally(SharedReport& report, const Tally& tally) {
                              &tally.rules.order_unknown}) {
     for (const u64 number : *counts) report.counter(slot++) = number;
   }
+  for (const u64 number : tally.excused) report.counter(slot++) = number;
 }
 
 Tally get_tally(SharedReport& report) {
@@ -74,6 +73,7 @@ Tally get_tally(SharedReport& report) {
                        &tally.rules.order_unknown}) {
     for (u64& number : *counts) number = report.counter(slot++);
   }
+  for (u64& number : tally.excused) number = report.counter(slot++);
   return tally;
 }
 
@@ -124,7 +124,17 @@ constexpr int worker_done = 0;
 constexpr int worker_stopped = 1;
 constexpr int worker_failed = 2;
 
-int work(SharedReport& report, const CheckOptions& options, Clock::time_point started) {
+/// Keys of what workers have found so far.
+std::vector<u64> told_by(const SharedReport& report) {
+  std::vector<u64> keys;
+  for (const std::string& text : report.findings()) {
+    if (const auto violation = decode_violation(text)) keys.push_back(key_of(*violation));
+  }
+  return keys;
+}
+
+int work(SharedReport& report, const CheckOptions& options, Clock::time_point started,
+         FirstSeen* seen) {
   const auto failed = [&](const Error& error) {
     report.add_finding(fmt::format("error {} {}", static_cast<int>(error.code), error.message));
     return worker_failed;
@@ -136,8 +146,11 @@ int work(SharedReport& report, const CheckOptions& options, Clock::time_point st
   settings.options = &options;
   settings.started = started;
   settings.from = report.counter(slot_next);
-  settings.findings_before = report.counter(slot_findings) - options.known.size();
+  settings.findings_before = report.counter(slot_findings) - options.told.size();
   settings.tally = get_tally(report);
+  settings.told = told_by(report);
+  settings.seen = seen;
+  settings.seen_from = options.first_sequence;
   settings.may_shrink = report.counter(slot_deaths) < 1;
   settings.may_record = report.counter(slot_deaths) < 2;
   settings.count_each = true;  // a death must not take numbers with it
@@ -173,14 +186,17 @@ constexpr double others_seconds_max = 30;
 class Supervisor {
  public:
   Supervisor(const CheckOptions& options, MachinePlan plan, SharedReport report)
-      : options_(options), plan_(std::move(plan)), report_(std::move(report)) {}
+      : options_(options),
+        plan_(std::move(plan)),
+        source_(options_, plan_),
+        report_(std::move(report)) {}
 
   Expected<Part> run(std::string name);
 
  private:
   bool died(const Outcome& outcome);
   [[nodiscard]] std::string not_the_driver(const Outcome& outcome) const;
-  Violation violation_of_death(const Outcome& outcome, Rule rule, Sequence sequence);
+  Violation violation_of_death(const Outcome& outcome, Finding finding, Sequence sequence);
   struct Recording {
     std::optional<Alone> last;
     std::string path;  ///< empty: there is none
@@ -204,7 +220,9 @@ class Supervisor {
 
   const CheckOptions& options_;
   MachinePlan plan_;
+  CaseSource source_;
   SharedReport report_;
+  std::optional<FirstSeen> seen_;
   Clock::time_point started_ = Clock::now();
   Clock::time_point shown_ = started_;
   u64 deaths_ = 0;
@@ -212,6 +230,7 @@ class Supervisor {
   std::size_t taken_ = 0;     // texts of the worker
   std::size_t unread_ = 0;    // of these, texts that are no text of ours
   std::vector<Rule> states_;  // rules whose finding turned out to be one of state
+  std::array<u64, CheckOptions::known_max> excused_{};  // beside those that the worker counts
   std::vector<Violation> findings_;
   std::vector<GaveUp> gave_up_;
   std::optional<Error> error_;
@@ -261,17 +280,17 @@ void Supervisor::name_trace(Violation& violation, const Recording& recording) co
 CheckOptions Supervisor::on_its_machine(u64 number) {
   const u64 refused = get_tally(report_).refused;
   CheckOptions options = options_;
-  options.machine = machine_text(plan_.machines()[plan_.index_of(number, refused)]);
+  options.machine = machine_text(plan_.machines()[source_.machine_of(plan_, number, refused)]);
   return options;
 }
 
 /// Sequences that ran on the same machine before it, the last one first.
 std::vector<u64> Supervisor::before_on_its_machine(u64 number) {
   const u64 refused = get_tally(report_).refused;
-  const u32 machine = plan_.index_of(number, refused);
+  const u32 machine = source_.machine_of(plan_, number, refused);
   std::vector<u64> numbers;
   for (u64 n = number; n-- > options_.first_sequence && numbers.size() < others_max;) {
-    if (plan_.index_of(n, refused) == machine) numbers.push_back(n);
+    if (source_.machine_of(plan_, n, refused) == machine) numbers.push_back(n);
   }
   return numbers;
 }
@@ -282,8 +301,8 @@ std::vector<Sequence> Supervisor::with_others(const Sequence& last, u64 number, 
   std::vector<Sequence> cases(static_cast<std::size_t>(count), last);
   const std::vector<u64> before = before_on_its_machine(number);
   for (u64 i = 0; !before.empty() && i < count; ++i) {
-    make_sequence(options_.seed, before[static_cast<std::size_t>((count - 1 - i) % before.size())],
-                  options_.operations_max, cases[static_cast<std::size_t>(i)]);
+    source_.make(before[static_cast<std::size_t>((count - 1 - i) % before.size())],
+                 cases[static_cast<std::size_t>(i)]);
   }
   cases.push_back(last);
   return cases;
@@ -331,11 +350,14 @@ void Supervisor::describe_death(Violation& violation, const Recording& recording
                   trace->events.empty() ? std::string("none") : describe(trace->events.back())));
 }
 
-Violation Supervisor::violation_of_death(const Outcome& outcome, Rule rule, Sequence sequence) {
+Violation Supervisor::violation_of_death(const Outcome& outcome, Finding finding,
+                                         Sequence sequence) {
+  const Rule rule = finding.rule;
   const u64 number = report_.sequence().number;
   const CheckOptions here = on_its_machine(number);
-  Violation violation(finding_of(rule, {}));
+  Violation violation(std::move(finding));
   violation.sequence = number;
+  if (options_.of_given) violation.remarks.push_back("first in " + source_.name_of(number));
   violation.machine = here.machine;
   // Each try costs a process, and each that hangs the time to see it.
   const bool hang = outcome.ended == Ended::timed_out;
@@ -400,7 +422,7 @@ void Supervisor::complete_state(Violation& violation) {
       "random numbers). --isolate case gives each case a process of its own");
   const CheckOptions here = on_its_machine(violation.sequence);
   Sequence sequence;
-  make_sequence(options_.seed, violation.sequence, options_.operations_max, sequence);
+  source_.make(violation.sequence, sequence);
   // All that the worker ran, and again: the first that goes otherwise than alone, and as few of
   // those before it as that needs.
   const u64 before = before_on_its_machine(violation.sequence).size();
@@ -470,9 +492,9 @@ void Supervisor::see_again(Violation& violation) {
   states_.push_back(violation.rule);
   static_cast<Finding&>(violation) = finding_of(
       Rule::STATE_RETURNS,
-      fmt::format("sequence {} breaks {} in the process that ran others before, and not in a new "
-                  "one: {}",
-                  violation.sequence, spec::rule_name(violation.rule), headline(violation)));
+      fmt::format("{} breaks {} in the process that ran others before, and not in a new one: {}",
+                  source_.name_of(violation.sequence), spec::rule_name(violation.rule),
+                  headline(violation)));
   complete_state(violation);
 }
 
@@ -492,6 +514,15 @@ std::string Supervisor::not_the_driver(const Outcome& outcome) const {
   }
   if (!outcome.output.empty()) text += "; it printed:\n" + outcome.output;
   return text;
+}
+
+/// What it died of, and in which operation: the last one of the sequence.
+std::string kind_of_death(const Outcome& outcome, const Sequence& sequence) {
+  const std::string_view doing =
+      sequence.operations.empty() ? "boot" : fuzz::to_string(sequence.operations.back().kind);
+  if (outcome.ended == Ended::timed_out) return fmt::format("{}: no end", doing);
+  if (outcome.signal == 0) return fmt::format("{}: exit {}", doing, outcome.exit_code);
+  return fmt::format("{}: signal {}", doing, outcome.signal);
 }
 
 /// A worker is gone. True to go on with another.
@@ -518,12 +549,20 @@ bool Supervisor::died(const Outcome& outcome) {
   } else if (running.running) {
     report_.counter(slot_next) = running.number + 1;
   }
-  const bool is_new =
-      broken(report_, rule) == 0 && std::ranges::find(options_.known, rule) == options_.known.end();
-  ++broken(report_, rule);
-  if (is_new) {
-    report_.add_finding(encode(violation_of_death(outcome, rule, std::move(sequence))));
-    ++report_.counter(slot_findings);
+  Finding finding = finding_of(rule, {});
+  finding.kind = kind_of_death(outcome, sequence);
+  if (const auto entry = excuse_of(options_, finding)) {
+    ++report_.counter(slot_excused + *entry);
+  } else {
+    ++broken(report_, rule);
+    const u64 key = key_of(finding);
+    const std::vector<u64> told = told_by(report_);
+    if (std::ranges::find(options_.told, key) == options_.told.end() &&
+        std::ranges::find(told, key) == told.end()) {
+      report_.add_finding(
+          encode(violation_of_death(outcome, std::move(finding), std::move(sequence))));
+      ++report_.counter(slot_findings);
+    }
   }
   // A driver that never lives long would keep us here for ever.
   hangs_ += hang ? 1 : 0;
@@ -554,6 +593,10 @@ void Supervisor::take_findings() {
     const std::string& text = texts[taken_];
     if (auto violation = decode_violation(text)) {
       if (options_.isolation == Isolation::worker) see_again(*violation);
+      if (const auto entry = excuse_of(options_, *violation)) {  // it has become one of state
+        ++excused_[*entry];
+        continue;
+      }
       if (options_.found) options_.found(*violation);
       findings_.push_back(std::move(*violation));
     } else if (auto gave_up = decode_gave_up(text)) {
@@ -572,7 +615,7 @@ void Supervisor::complete_findings(CheckResult& result) {
   for (const RuleCount& count : result.rules) {
     const auto same = [&](const Violation& v) { return v.rule == count.rule; };
     if (count.verdict != RuleVerdict::broken || std::ranges::any_of(findings_, same)) continue;
-    if (std::ranges::find(options_.known, count.rule) != options_.known.end()) continue;
+    if (std::ranges::find(options_.told, count.rule, rule_of) != options_.told.end()) continue;
     findings_.emplace_back(finding_of(
         count.rule, "it was broken, and what the worker process left about it cannot be read"));
     findings_.back().remarks.emplace_back("the driver may have written over it");
@@ -595,14 +638,19 @@ void Supervisor::complete_findings(CheckResult& result) {
 
 Expected<Part> Supervisor::run(std::string name) {
   report_.counter(slot_next) = options_.first_sequence;
-  report_.counter(slot_findings) = options_.known.size();
+  report_.counter(slot_findings) = options_.told.size();
+  if (is_noted(options_)) {
+    auto seen = FirstSeen::create();
+    if (!seen) return std::unexpected(std::move(seen.error()));
+    seen_ = std::move(*seen);
+  }
   IsolationLimits limits;
   limits.hang_seconds = options_.hang_seconds;
   limits.stop = options_.stop;
   limits.watching = [this] { show_progress(); };
   const auto outcome = supervise(
-      report_, [this](u32) { return work(report_, options_, started_); }, limits,
-      [this](const Outcome& dead) { return died(dead); });
+      report_, [this](u32) { return work(report_, options_, started_, seen_ ? &*seen_ : nullptr); },
+      limits, [this](const Outcome& dead) { return died(dead); });
   if (!outcome) return std::unexpected(outcome.error());
   take_findings();
   Part part;
@@ -610,10 +658,15 @@ Expected<Part> Supervisor::run(std::string name) {
   Tally& tally = part.tally;
   tally = get_tally(report_);
   part.next = report_.counter(slot_next);
-  for (const Rule rule : states_) {
-    --tally.rules.broken[static_cast<std::size_t>(rule)];
-    ++tally.rules.broken[static_cast<std::size_t>(Rule::STATE_RETURNS)];
+  if (seen_) part.novel = seen_->pairs(part.next - options_.first_sequence);
+  u64 states_excused = 0;
+  for (std::size_t i = 0; i < excused_.size(); ++i) {
+    tally.excused[i] += excused_[i];
+    states_excused += excused_[i];
   }
+  for (const Rule rule : states_) --tally.rules.broken[static_cast<std::size_t>(rule)];
+  tally.rules.broken[static_cast<std::size_t>(Rule::STATE_RETURNS)] +=
+      states_.size() - states_excused;
   fill(result, tally, options_);
   result.driver_name = std::move(name);
   result.seconds = seconds_since(started_);
@@ -648,6 +701,8 @@ Expected<CheckResult> check_plugin(const CheckOptions& options) {
   }
   auto name = Plugin::probe(options.driver, options.hang_seconds);
   if (!name) return std::unexpected(std::move(name.error()));
+  if (auto fits = known_is_of(options, *name); !fits)
+    return std::unexpected(std::move(fits.error()));
   return run_parts(options, [&](const CheckOptions& part) { return check_part(part, *name); });
 }
 

@@ -18,22 +18,25 @@ namespace iommucheck::oracle {
 
 namespace {
 
-std::unexpected<Error> cannot(const std::string& path, const std::string& why) {
-  return fail(ErrorCode::environment,
-              fmt::format("{}: {}; traces of findings could not be written there: name another "
-                          "folder with --out",
-                          path, why));
+constexpr const char* another_out =
+    "traces of findings could not be written there: name another folder with --out";
+
+std::unexpected<Error> cannot(const std::string& path, const std::string& why,
+                              const std::string& advice = another_out) {
+  return fail(ErrorCode::environment, fmt::format("{}: {}; {}", path, why, advice));
 }
 
 }  // namespace
 
-Expected<void> try_folder(const std::string& folder) {
+Expected<void> try_folder(const std::string& folder) { return try_folder(folder, another_out); }
+
+Expected<void> try_folder(const std::string& folder, const std::string& advice) {
   std::error_code error;
   const bool made = std::filesystem::create_directories(folder, error);
-  if (error) return cannot(folder, error.message());
+  if (error) return cannot(folder, error.message(), advice);
   std::string probe = folder + "/.iommucheck-XXXXXX";
   const int file = ::mkostemp(probe.data(), O_CLOEXEC);
-  if (file < 0) return cannot(folder, std::strerror(errno));
+  if (file < 0) return cannot(folder, std::strerror(errno), advice);
   ::close(file);
   ::unlink(probe.c_str());
   if (made) std::filesystem::remove(folder, error);  // only if it is empty

@@ -10,8 +10,9 @@
 namespace iommucheck::oracle {
 
 /// Whether files can be made in the folder, which is made where it is missing and taken away again
-/// if only this look made it. environment, with what to do.
+/// if only this look made it. environment, with what to do: `advice`, or to name another --out.
 Expected<void> try_folder(const std::string& folder);
+Expected<void> try_folder(const std::string& folder, const std::string& advice);
 
 /// folder/NAME.trace.jsonl, or NAME-2, NAME-3, … where that is taken. The file is there then,
 /// empty, so that it stays the caller's; a link is not followed. environment.

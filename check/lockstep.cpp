@@ -85,6 +85,7 @@ void Lockstep::undo() {
   plain_pasids_.clear();
   drvdata_ = dying_ = 0;
   stuck_next_ = false;
+  last_call_ = no_call;
 }
 
 /// To behind `beginning`, if the last case has come by there. Exactly there: all that a case
@@ -101,6 +102,7 @@ bool Lockstep::go_back(std::span<const fuzz::Operation> beginning) {
   dying_ = fork_->dying;
   stuck_next_ = fork_->stuck_next;
   calls_of_run_ = fork_->calls;
+  last_call_ = fork_->last_call;
   return true;
 }
 
@@ -118,7 +120,8 @@ void Lockstep::keep_fork(std::span<const fuzz::Operation> beginning) {
                .drvdata = drvdata_,
                .dying = dying_,
                .stuck_next = stuck_next_,
-               .calls = calls_of_run_};
+               .calls = calls_of_run_,
+               .last_call = last_call_};
 }
 
 void Lockstep::run(std::span<const fuzz::Operation> operations, Ends ends, std::size_t shared) {
@@ -133,6 +136,7 @@ void Lockstep::run(std::span<const fuzz::Operation> operations, Ends ends, std::
     if (next != 0 && next == beginning.size() && !fork_) keep_fork(beginning);
     const fuzz::Operation& operation = operations[next];
     if (hook_ != nullptr) hook_(hook_context_, static_cast<u32>(next));
+    doing_ = fuzz::to_string(operation.kind);
     BitChoices choices(operation.choices);
     host_.set_choices(choices);
     host_.fail_allocation(operation.fail);
@@ -144,8 +148,10 @@ void Lockstep::run(std::span<const fuzz::Operation> operations, Ends ends, std::
     if (!monitor_.findings().empty()) return;
   }
   stuck_next_ = false;
+  doing_ = "handlers";
   end_handlers();
   if (!monitor_.findings().empty()) return;
+  doing_ = "end";
   if (ends.whole_space) monitor_.check_whole_space();
   if (ends.teardown && monitor_.findings().empty()) tear_down();
 }
@@ -157,12 +163,18 @@ bool Lockstep::may_call(const Call& call) const {
 
 spec::sva::Observed Lockstep::make_call(const Call& call) {
   ++calls_of_run_;
+  doing_ = spec::sva::call_name(call.kind);
   if (stuck_next_) {
     stuck_next_ = false;
     monitor_.queue_stuck(true);
   }
   const DriverHost::Progress progress = host_.start(call);
   if (monitor_.smmu().is_stuck()) monitor_.queue_stuck(false);
+  answer_ = progress.waits ? Status::ok : progress.observed.status;
+  if (seen_ != nullptr) {
+    seen_->call(call, progress.observed, progress.waits, last_call_);
+    last_call_ = static_cast<u32>(call.kind);
+  }
   // Who waits for a handler gives its result to nobody: what is left is seen from the state.
   if (progress.waits) return {.status = Status::not_built};
   const spec::sva::Observed& observed = progress.observed;
@@ -172,6 +184,8 @@ spec::sva::Observed Lockstep::make_call(const Call& call) {
   if (observed.status == Status::ok && (!counts_bytes || observed.value != 0)) ++calls_succeeded_;
   return observed;
 }
+
+std::string Lockstep::result_of_call() const { return spec::sva::status_text(answer_); }
 
 u32 Lockstep::device_of(const fuzz::Operation& operation) const {
   return operation.device % monitor_.interface().device_count();
@@ -220,6 +234,7 @@ void Lockstep::tear_down() {
     if (!space.io_mm && may_call(call)) make_call(call);
     if (!monitor_.findings().empty()) return;
   }
+  doing_ = "teardown";
   check_held();
   if (!monitor_.findings().empty()) return;
   monitor_.driver_stops();

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "check/machine.h"
+#include "check/novelty.h"
 #include "host/driver_host.h"
 #include "operations/operation.h"
 #include "operations/resolve.h"
@@ -55,6 +56,11 @@ class Lockstep {
   /// Since the beginning, all cases together.
   [[nodiscard]] u64 accesses() const { return accesses_; }
   [[nodiscard]] u64 calls_succeeded() const { return calls_succeeded_; }
+  /// The operation or call made last, and what it said: what a finding is behind.
+  [[nodiscard]] std::string_view doing() const { return doing_; }
+  [[nodiscard]] std::string result_of_call() const;
+  /// Who notes what calls answer; may be null.
+  void set_seen(FirstSeen* seen) { seen_ = seen; }
   /// Called before each operation; for progress and crash reports. May be null.
   void on_operation(void (*hook)(void*, u32), void* context) {
     hook_ = hook;
@@ -66,6 +72,7 @@ class Lockstep {
   [[nodiscard]] trace::Header header() const;
 
  private:
+  static constexpr u32 no_call = ~u32{0};
   static constexpr std::size_t spaces_max = 10;  ///< that live at once, of both kinds
 
   /// A domain's own space or a private one: a call on either is the same call.
@@ -98,6 +105,7 @@ class Lockstep {
     u64 dying = 0;
     bool stuck_next = false;
     u64 calls = 0;
+    u32 last_call = no_call;
   };
   bool go_back(std::span<const fuzz::Operation> beginning);
   void keep_fork(std::span<const fuzz::Operation> beginning);
@@ -160,6 +168,10 @@ class Lockstep {
   u64 accesses_ = 0;
   u64 calls_succeeded_ = 0;
   u64 calls_of_run_ = 0;
+  std::string_view doing_ = "boot";
+  spec::sva::Status answer_{};
+  FirstSeen* seen_ = nullptr;
+  u32 last_call_ = no_call;  ///< of this case
   void (*hook_)(void*, u32) = nullptr;
   void* hook_context_ = nullptr;
 };

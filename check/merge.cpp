@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "check/finding_files.h"
+#include "check/given.h"
 
 namespace iommucheck::oracle {
 
@@ -30,6 +31,7 @@ void add(Tally& sum, const Tally& part) {
     sum.rules.broken[i] += part.rules.broken[i];
     sum.rules.order_unknown[i] += part.rules.order_unknown[i];
   }
+  for (std::size_t i = 0; i < sum.excused.size(); ++i) sum.excused[i] += part.excused[i];
 }
 
 void replace_all(std::string& text, const std::string& from, const std::string& to) {
@@ -68,7 +70,11 @@ Merge::Merge(const CheckOptions& options) : options_(options) {
   if (!options.out_directory.empty()) {
     folder_ = fmt::format("{}/.parts-{}", options.out_directory, ::getpid());
   }
-  next_ = options.first_sequence / part_size;
+  if (auto plan = MachinePlan::parse(options.machine, options.seed)) plan_ = std::move(*plan);
+  given_sequences_ = given_count(options, plan_);
+  given_parts_ = (given_sequences_ + part_size - 1) / part_size;
+  first_part_ = options.first_sequence / part_size;
+  if (options.given) adds_.resize(options.given->size());
 }
 
 Merge::~Merge() {
@@ -78,35 +84,48 @@ Merge::~Merge() {
 
 std::string Merge::folder_of(u64 number) const { return fmt::format("{}/{}", folder_, number); }
 
-std::optional<CheckOptions> Merge::options_of(u64 number, std::vector<spec::Rule> known,
+std::optional<CheckOptions> Merge::options_of(u64 number, std::vector<u64> told,
                                               double seconds_gone) const {
   CheckOptions part = options_;
-  part.first_sequence = std::max(options_.first_sequence, number * part_size);
-  part.sequences = (number + 1) * part_size - part.first_sequence;
-  if (options_.sequences != 0) {
-    const u64 end = options_.first_sequence + options_.sequences;
-    if (part.first_sequence >= end) return std::nullopt;
-    part.sequences = std::min(part.sequences, end - part.first_sequence);
-  }
-  if (options_.seconds > 0) {
-    part.seconds = options_.seconds - seconds_gone;
-    if (part.seconds <= 0) return std::nullopt;
+  if (is_given(number)) {
+    part.of_given = true;
+    part.first_sequence = number * part_size;
+    part.sequences = std::min(part_size, given_sequences_ - part.first_sequence);
+    part.seconds = 0;
+  } else {
+    if (options_.sequences == 0 && options_.seconds == 0) return std::nullopt;  // given ones alone
+    const u64 random = number - given_parts_ + first_part_;
+    part.first_sequence = std::max(options_.first_sequence, random * part_size);
+    part.sequences = (random + 1) * part_size - part.first_sequence;
+    if (options_.sequences != 0) {
+      const u64 end = options_.first_sequence + options_.sequences;
+      if (part.first_sequence >= end) return std::nullopt;
+      part.sequences = std::min(part.sequences, end - part.first_sequence);
+    }
+    if (options_.seconds > 0) {
+      part.seconds = options_.seconds - seconds_gone;
+      if (part.seconds <= 0) return std::nullopt;
+    }
   }
   part.jobs = 1;
-  part.known = std::move(known);
+  part.told = std::move(told);
   part.found = nullptr;
   if (!folder_.empty()) part.out_directory = folder_of(number);
   return part;
 }
 
-bool Merge::fits(const Expected<Part>& part, std::size_t known_then) const {
-  if (!part || known_then == known_.size()) return true;
-  const auto is_known = [&](const Violation& v) {
-    return std::ranges::find(known_, v.rule) != known_.end();
+bool Merge::is_one_part() const {
+  return options_of(next_, {}, 0).has_value() && !options_of(next_ + 1, {}, 0).has_value();
+}
+
+bool Merge::fits(const Expected<Part>& part, std::size_t told_then) const {
+  if (!part || told_then == told_.size()) return true;
+  const auto was_told = [&](const Violation& v) {
+    return std::ranges::find(told_, key_of(v)) != told_.end();
   };
   const std::vector<Violation>& findings = part->result.findings;
-  return std::ranges::none_of(findings, is_known) &&
-         known_.size() + findings.size() < options_.findings_max;
+  return std::ranges::none_of(findings, was_told) &&
+         told_.size() + findings.size() < options_.findings_max;
 }
 
 /// A file of the part that comes next becomes one of the run, under a name that nobody has.
@@ -146,7 +165,7 @@ void Merge::tell(Violation violation) {
     renamed(violation, file, take_file(file));
   }
   if (options_.found) options_.found(violation);
-  told_.push_back(std::move(violation));
+  early_.push_back(std::move(violation));
 }
 
 void Merge::forget_files() const {
@@ -164,24 +183,73 @@ bool Merge::take(Expected<Part> part) {
   add(tally_, part->tally);
   if (result_.driver_name.empty()) result_.driver_name = its.driver_name;
   for (std::size_t i = 0; i < its.findings.size(); ++i) {
-    known_.push_back(its.findings[i].rule);
-    if (i >= told_.size() && options_.found) options_.found(its.findings[i]);
-    result_.findings.push_back(std::move(i < told_.size() ? told_[i] : its.findings[i]));
+    told_.push_back(key_of(its.findings[i]));
+    if (i >= early_.size() && options_.found) options_.found(its.findings[i]);
+    result_.findings.push_back(std::move(i < early_.size() ? early_[i] : its.findings[i]));
   }
-  told_.clear();
+  early_.clear();
+  take_novel(*part);
+  if (is_given(next_)) result_.given += part->tally.sequences;
   if (result_.gave_up.empty()) result_.gave_up = std::move(its.gave_up);
   std::ranges::move(its.environment, std::back_inserter(result_.environment));
   result_.stopped |= its.stopped;
   if (result_.ended_early.empty()) result_.ended_early = its.ended_early;
   const auto whole = options_of(next_, {}, 0);
-  if (!gap_) result_.next_sequence = part->next;
+  if (!gap_) result_.next_sequence = is_given(next_) ? options_.first_sequence : part->next;
   gap_ |= whole && part->next < whole->first_sequence + whole->sequences;
   ++next_;
   return result_.findings.size() < options_.findings_max && result_.ended_early.empty() &&
          its.environment.empty();
 }
 
+/// Its sequences in their order: who shows something that none before has shown. The result does
+/// not depend on how the sequences before were spread over parts.
+void Merge::take_novel(const Part& part) {
+  if (!is_noted(options_)) return;
+  CheckOptions its = options_;
+  its.of_given = is_given(next_);
+  const CaseSource source(its, plan_);
+  const auto whole = options_of(next_, {}, 0);
+  const std::span<const FirstSeen::Pair> pairs = part.novel;
+  for (std::size_t first = 0; whole && first < pairs.size();) {
+    const u16 place = pairs[first].place;
+    std::size_t behind = first;
+    while (behind < pairs.size() && pairs[behind].place == place) ++behind;
+    const u64 number = whole->first_sequence + place;
+    if (seen_.adds(pairs.subspan(first, behind - first))) {
+      if (its.of_given) {
+        adds_[source.given_of(number)] = true;
+      } else {
+        Sequence sequence;
+        source.make(number, sequence);
+        keep(sequence);
+      }
+    }
+    first = behind;
+  }
+}
+
+void Merge::keep(const Sequence& sequence) {
+  CorpusResult& corpus = result_.corpus;
+  const std::size_t there = options_.given ? options_.given->size() : 0;
+  if (there + corpus.kept.size() >= options_.corpus_max) {
+    ++corpus.not_kept;
+    return;
+  }
+  if (auto done = oracle::keep(options_.corpus, sequence); !done) {
+    if (corpus.kept.empty()) result_.environment.push_back("corpus: " + done.error().message);
+    return;
+  }
+  corpus.kept.push_back(corpus_path(options_.corpus, sequence));
+}
+
 Expected<CheckResult> Merge::result(double seconds) {
+  result_.corpus.features = seen_.count();
+  // Of those that were not run nobody knows.
+  const bool all = is_noted(options_) && result_.given == given_sequences_;
+  for (std::size_t i = 0; i < adds_.size() && all; ++i) {
+    if (!adds_[i]) result_.corpus.redundant.push_back((*options_.given)[i].path);
+  }
   if (error_ && result_.findings.empty()) return std::unexpected(std::move(*error_));
   if (error_) result_.ended_early = error_->message;  // what was found is not lost
   fill(result_, tally_, options_);

@@ -21,16 +21,18 @@ class Merge {
   Merge& operator=(const Merge&) = delete;
   ~Merge();
 
-  /// The options for part `number`, or nothing behind the last one. `known` are rules that parts
-  /// before it found broken.
-  [[nodiscard]] std::optional<CheckOptions> options_of(u64 number, std::vector<spec::Rule> known,
+  /// The options for part `number`, or nothing behind the last one. `told` are keys of what parts
+  /// before it have found. Those of given sequences come first, and take the time they need.
+  [[nodiscard]] std::optional<CheckOptions> options_of(u64 number, std::vector<u64> told,
                                                        double seconds_gone) const;
   /// The part that comes next.
   [[nodiscard]] u64 next() const { return next_; }
-  [[nodiscard]] const std::vector<spec::Rule>& known() const { return known_; }
+  [[nodiscard]] const std::vector<u64>& told() const { return told_; }
+  /// Side by side there would be nothing to do.
+  [[nodiscard]] bool is_one_part() const;
   /// Whether it is what the part comes to behind those before it, though it was run without
   /// knowing of all of them.
-  [[nodiscard]] bool fits(const Expected<Part>& part, std::size_t known_then) const;
+  [[nodiscard]] bool fits(const Expected<Part>& part, std::size_t told_then) const;
   /// Parts before it were not run.
   void skip_to(u64 number) {
     gap_ = true;
@@ -49,6 +51,9 @@ class Merge {
   Expected<CheckResult> result(double seconds);
 
  private:
+  [[nodiscard]] bool is_given(u64 number) const { return number < given_parts_; }
+  void take_novel(const Part& part);
+  void keep(const Sequence& sequence);
   void take_files(Expected<Part>& part);
   Expected<std::string> take_file(const std::string& file);
   [[nodiscard]] std::string folder_of(u64 number) const;
@@ -58,8 +63,14 @@ class Merge {
   CheckResult result_;
   Tally tally_;
   u64 next_ = 0;
-  std::vector<spec::Rule> known_;
-  std::vector<Violation> told_;  // of the part that comes next
+  std::vector<u64> told_;
+  std::vector<Violation> early_;  // findings of the part that comes next
+  u64 given_sequences_ = 0;
+  u64 given_parts_ = 0;
+  u64 first_part_ = 0;  // of the random ones
+  MachinePlan plan_;
+  SeenSoFar seen_;
+  std::vector<bool> adds_;  // of each given sequence: it shows something
   std::optional<Error> error_;
   bool gap_ = false;  // a part before was cut short
 };

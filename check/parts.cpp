@@ -7,18 +7,13 @@
 #include <cstring>
 #include <map>
 
+#include "base/clock.h"
 #include "check/merge.h"
 #include "process/lanes.h"
 
 namespace iommucheck::oracle {
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 // ---- a part as bytes ----------------------------------------------------------------------------
 
@@ -66,6 +61,7 @@ class Reader {
 };
 
 static_assert(std::is_trivially_copyable_v<Tally>);
+static_assert(std::is_trivially_copyable_v<FirstSeen::Pair>);
 
 constexpr u64 is_error = 0, is_part = 1;
 
@@ -92,6 +88,8 @@ std::string encode(const Expected<Part>& part) {
   for (const GaveUp& gave_up : result.gave_up) out.text(encode(gave_up));
   out.number(result.environment.size());
   for (const std::string& trouble : result.environment) out.text(trouble);
+  out.text({reinterpret_cast<const char*>(part->novel.data()),
+            part->novel.size() * sizeof(FirstSeen::Pair)});
   return out.take();
 }
 
@@ -128,6 +126,9 @@ Expected<Part> decode_part(std::string_view bytes) {
   for (u64 left = in.number(); left != 0 && in.ok(); --left) {
     result.environment.push_back(in.text());
   }
+  const std::string novel = in.text();
+  part.novel.resize(novel.size() / sizeof(FirstSeen::Pair));
+  if (!novel.empty()) std::memcpy(part.novel.data(), novel.data(), novel.size());
   if (!in.whole()) return damaged();
   return part;
 }
@@ -147,25 +148,26 @@ class Run {
       : options_(options), run_(run), merge_(options) {}
 
   Expected<CheckResult> in_turn() {
-    while (const auto part = merge_.options_of(merge_.next(), merge_.known(), gone())) {
+    while (const auto part = merge_.options_of(merge_.next(), merge_.told(), gone())) {
       if (!take_again(*part) || merge_.stopped()) break;
     }
     return merge_.result(gone());
   }
 
   Expected<CheckResult> side_by_side();
+  [[nodiscard]] bool parts_are_one() const { return merge_.is_one_part(); }
 
  private:
   /// A part that another process runs.
   struct Ran {
     std::vector<Violation> early;  // findings while it is on its way
     std::optional<Expected<Part>> part;
-    std::size_t known_then = 0;
+    std::size_t told_then = 0;
   };
   /// What a message begins with.
   struct Head {
     u64 number = 0;
-    u64 known_then = 0;
+    u64 told_then = 0;
     u64 is_finding = 0;  // else it is the part
   };
 
@@ -184,7 +186,7 @@ class Run {
     CheckProgress now{.sequences = sequences_done,
                       .calls = calls_done,
                       .outcomes = outcomes_done,
-                      .findings = merge_.known().size()};
+                      .findings = merge_.told().size()};
     now.seconds = gone();
     now.fraction_done = fraction_done(options_, now.sequences, now.seconds);
     options_.progress(now);
@@ -198,19 +200,17 @@ class Run {
   Merge merge_;
   Clock::time_point started_ = Clock::now();
   std::map<u64, Ran> waiting_;  // parts whose turn has not come
+  std::size_t told_ = 0;        // of the findings so far, to the lanes
 };
 
 /// In a process of its own: parts as long as there are any.
 void Run::be_a_lane(Lane& lane) {
   u64 done[counters] = {};
   for (;;) {
-    std::vector<spec::Rule> known;
-    for (u64 rule = 0; rule < RuleTally::size; ++rule) {
-      if (lane.flag(rule)) known.push_back(static_cast<spec::Rule>(rule));
-    }
-    const std::size_t known_then = known.size();
+    std::vector<u64> told = lane.told();
+    const std::size_t told_then = told.size();
     const u64 number = lane.take_number();
-    auto part = merge_.options_of(number, std::move(known), gone());
+    auto part = merge_.options_of(number, std::move(told), gone());
     if (!part || lane.is_to_stop() || (options_.stop && options_.stop())) return;
     part->stop = [&] { return lane.is_to_stop() || (options_.stop && options_.stop()); };
     part->progress = [&](const CheckProgress& now) {
@@ -219,7 +219,7 @@ void Run::be_a_lane(Lane& lane) {
       lane.counter(outcomes) = done[outcomes] + now.outcomes;
     };
     const auto send = [&](bool is_finding, const std::string& bytes) {
-      const Head head{number, known_then, is_finding ? 1U : 0U};
+      const Head head{number, told_then, is_finding ? 1U : 0U};
       std::string message(sizeof head, '\0');
       std::memcpy(message.data(), &head, sizeof head);
       lane.send(message + bytes);
@@ -237,7 +237,7 @@ void Run::receive(const std::string& message) {
   std::memcpy(&head, message.data(), sizeof head);
   const std::string_view bytes = std::string_view(message).substr(sizeof head);
   Ran& ran = waiting_[head.number];
-  ran.known_then = static_cast<std::size_t>(head.known_then);
+  ran.told_then = static_cast<std::size_t>(head.told_then);
   if (head.is_finding == 0) {
     ran.part = decode_part(bytes);
   } else if (auto violation = decode_violation(bytes)) {
@@ -250,20 +250,20 @@ bool Run::take_what_is_due(Lanes& lanes) {
   for (auto due = waiting_.find(merge_.next()); due != waiting_.end();
        due = waiting_.find(merge_.next())) {
     Ran& ran = due->second;
-    if (ran.known_then == merge_.known().size()) {
+    if (ran.told_then == merge_.told().size()) {
       for (Violation& violation : ran.early) merge_.tell(std::move(violation));
     }
     ran.early.clear();
     if (!ran.part) return true;
     bool more = false;
-    if (merge_.fits(*ran.part, ran.known_then)) {
+    if (merge_.fits(*ran.part, ran.told_then)) {
       more = merge_.take(std::move(*ran.part));
-    } else if (const auto part = merge_.options_of(merge_.next(), merge_.known(), gone())) {
+    } else if (const auto part = merge_.options_of(merge_.next(), merge_.told(), gone())) {
       merge_.forget_files();
       more = take_again(*part);  // as it is behind the parts before
     }
     waiting_.erase(due);
-    for (const spec::Rule rule : merge_.known()) lanes.set_flag(static_cast<u64>(rule));
+    for (; told_ < merge_.told().size(); ++told_) lanes.tell(merge_.told()[told_]);
     if (!more) return false;
   }
   return true;
@@ -298,9 +298,7 @@ Expected<CheckResult> Run::side_by_side() {
 
 Expected<CheckResult> run_parts(const CheckOptions& options, const RunPart& run) {
   Run all(options, run);
-  const bool one =
-      options.jobs == 1 || (options.sequences != 0 && options.sequences <= Merge::part_size);
-  return one ? all.in_turn() : all.side_by_side();
+  return options.jobs == 1 || all.parts_are_one() ? all.in_turn() : all.side_by_side();
 }
 
 }  // namespace iommucheck::oracle

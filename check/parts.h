@@ -17,8 +17,12 @@ namespace iommucheck::oracle {
 struct Part {
   CheckResult result;
   Tally tally;
-  u64 next = 0;  ///< the sequence behind the last one that was run
+  u64 next = 0;                        ///< the sequence behind the last one that was run
+  std::vector<FirstSeen::Pair> novel;  ///< what its sequences showed first, where that is asked for
 };
+
+/// Whether sequences are to be noted for a corpus.
+inline bool is_noted(const CheckOptions& options) { return !options.corpus.empty(); }
 
 std::string encode(const Expected<Part>& part);
 /// environment if the bytes are none of encode().

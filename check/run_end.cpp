@@ -25,11 +25,11 @@ RunEnd end_of(const CheckOptions& asked, const CheckResult& result) {
   } else if (!result.ended_early.empty()) {
     end.undecided("ended early: " + result.ended_early);
   } else if (result.findings.size() < asked.findings_max && asked.sequences != 0 &&
-             result.sequences < asked.sequences) {
+             result.sequences - result.given < asked.sequences) {
     end.undecided(
         fmt::format("{} of the {} sequences that --runs asks for were run; the time was "
                     "over (--time)",
-                    result.sequences, asked.sequences));
+                    result.sequences - result.given, asked.sequences));
   }
   if (result.sequences == 0) {
     end.undecided("no sequence was run to its end");

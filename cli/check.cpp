@@ -9,6 +9,7 @@
 
 #include "check/finding_files.h"
 #include "check/machine.h"
+#include "cli/campaign.h"
 #include "cli/options.h"
 #include "cli/reports.h"
 #include "cli/verdicts.h"
@@ -39,7 +40,9 @@ oracle::CheckOptions settings_of(const CheckCommand& options) {
   settings.seed = options.seed ? *options.seed : drawn_seed();
   settings.sequences = options.runs;
   settings.first_sequence = options.from;
-  settings.seconds = options.seconds.value_or(options.runs == 0 ? default_seconds : 0);
+  const bool files_alone = !options.files.empty() && options.corpus.empty();
+  settings.seconds =
+      options.seconds.value_or(options.runs == 0 && !files_alone ? default_seconds : 0);
   settings.operations_max = options.operations;
   settings.out_directory = options.out;
   settings.findings_max = options.findings;
@@ -64,6 +67,13 @@ std::string progress_text(const oracle::CheckProgress& now) {
 std::string verdict_line(const oracle::CheckResult& result, const oracle::RunEnd& end) {
   const RuleTotals rules = totals(result.rules);
   std::string verdict = verdict_word(end);
+  const auto was_seen = [](const oracle::KnownSeen& known) { return known.times != 0; };
+  const auto known = std::ranges::count_if(result.known, was_seen);
+  if (known != 0) {
+    verdict = end.verdict() == Verdict::held
+                  ? fmt::format("as known, {} known findings", known)
+                  : fmt::format("{} (beside {} known findings)", verdict, known);
+  }
   for (const auto& finding : result.findings) {
     verdict += fmt::format(" {} ({})", spec::rule_name(finding.rule),
                            spec::family_name(spec::rule_info(finding.rule).family));
@@ -97,6 +107,8 @@ std::string command_to_go_on(const CheckCommand& options, const oracle::CheckRes
   }
   if (options.jobs != 0) text += fmt::format(" --jobs {}", options.jobs);
   if (options.no_shrink) text += " --no-shrink";
+  if (!options.corpus.empty()) text += " --corpus " + oracle::shell_word(options.corpus);
+  if (!options.known.empty()) text += " --known " + oracle::shell_word(options.known);
   if (options.out != CheckCommand{}.out) text += " --out " + oracle::shell_word(options.out);
   return text;
 }
@@ -126,6 +138,7 @@ void print_text(const CheckCommand& options, const oracle::CheckResult& result,
              result.seconds > 0
                  ? grouped(static_cast<u64>(static_cast<double>(result.sequences) / result.seconds))
                  : "0");
+  for (const std::string& line : campaign_lines(options, result)) fmt::print("{}\n", line);
   for (const auto& gave_up : result.gave_up) {
     fmt::print("no verdict on sequence {}: {}\n", gave_up.sequence, gave_up.bound);
     for (const auto& operation : gave_up.operations) fmt::print("    {}\n", fuzz::print(operation));
@@ -147,6 +160,14 @@ int run_check(const CheckCommand& options) {
   settings.progress = [&](const oracle::CheckProgress& now) {
     if (progress.due()) progress.show(progress_text(now));
   };
+  if (!options.to_corpus.empty()) return write_check_seeds(options, settings);
+  const auto not_run = [&](const Error& error) {
+    return ended_by(error, report_of("check", options.driver, {}), options.reports, options.format);
+  };
+  std::vector<std::string> unread;
+  if (auto loaded = load_campaign(options, settings, unread); !loaded) {
+    return not_run(loaded.error());
+  }
   if (options.format == Format::text) {
     settings.found = [&](const oracle::Violation& finding) {
       progress.clear();
@@ -162,11 +183,12 @@ int run_check(const CheckCommand& options) {
   catch_interrupts();
   const auto result = oracle::run_check(settings);
   progress.clear();
-  if (!result) {
-    return ended_by(result.error(), report_of("check", options.driver, {}), options.reports,
-                    options.format);
+  if (!result) return not_run(result.error());
+  oracle::RunEnd end = oracle::end_of(settings, *result);
+  for (const std::string& file : unread) end.undecided("not run: " + file);
+  if (auto finished = finish_campaign(options, settings, *result); !finished) {
+    end.environment(finished.error().message);
   }
-  const oracle::RunEnd end = oracle::end_of(settings, *result);
   const int status = finish("check", end);
   const oracle::Report report = report_of(*result, end);
   if (options.format == Format::text) {

@@ -20,6 +20,13 @@ constexpr const char* epilogue =
     "Exit status: 0 all held, 1 a violation was found, 2 nothing was decided (stopped, a bound, "
     "nothing to judge) or the input or usage was bad, 3 the environment failed.";
 
+constexpr const char* check_examples =
+    "Examples:\n"
+    "  iommucheck check --driver ./my_driver.so --time 600\n"
+    "  iommucheck check --driver ./my_driver.so --corpus corpus --known known.json --findings 20 "
+    "--report out.xml\n"
+    "  iommucheck check out/findings/api-crash-0a1b\n";
+
 /// `names` are those of the first values of Format.
 void add_format(CLI::App& app, Format& format, const std::vector<std::string>& names) {
   app.add_option_function<std::string>(
@@ -174,6 +181,14 @@ class Reader {
 
   void add_check() {
     CLI::App& app = command("check", "Check a driver in lockstep with the specification", check_);
+    app.footer(std::string(check_examples) + epilogue);
+    app.add_option("files", check_.files,
+                   "sequences to run first, each on every machine: lines of operations, or inputs "
+                   "of fuzz_api. Without --runs, --time and --corpus nothing else is run")
+        ->type_name("FILE")
+        ->check(readable());
+    add_corpus(app);
+    add_known(app);
     app.add_option("--driver", check_.driver, "builtin, or the path of a plug-in (driver.h)")
         ->type_name("DRIVER")
         ->capture_default_str();
@@ -206,7 +221,8 @@ class Reader {
     app.add_option("--out", check_.out, "folder for the traces of findings; \"\" for none")
         ->type_name("DIR")
         ->capture_default_str();
-    app.add_option("--findings", check_.findings, "end after so many broken rules")
+    app.add_option("--findings", check_.findings,
+                   "end after so many new findings, told apart by rule and kind")
         ->type_name("N")
         ->check(whole(1, 1000))
         ->capture_default_str();
@@ -228,6 +244,33 @@ class Reader {
     app.add_flag("--rules", check_.all_rules, "the verdict of each rule");
     add_report_format(app, check_.format);
     add_reports(app, check_.reports);
+  }
+
+  void add_corpus(CLI::App& app) {
+    app.add_option("--corpus", check_.corpus,
+                   "folder of sequences: all of it is run first, and random ones that show "
+                   "something new are kept there")
+        ->type_name("DIR");
+    app.add_option("--corpus-max", check_.corpus_max, "sequences that it holds at most")
+        ->type_name("N")
+        ->check(whole(1, 1'000'000))
+        ->capture_default_str();
+    app.add_flag("--minimize", check_.minimize,
+                 "take files that a run has written out of the corpus where they show nothing "
+                 "that others do not");
+    app.add_option("--to-corpus", check_.to_corpus,
+                   "run nothing: write --runs sequences as seeds of fuzz_api there")
+        ->type_name("DIR");
+  }
+
+  void add_known(CLI::App& app) {
+    app.add_option("--known", check_.known,
+                   "file of findings that neither end the run nor fail it; docs/drivers.md")
+        ->type_name("FILE")
+        ->check(readable());
+    app.add_option("--write-known", check_.write_known,
+                   "write that file as it would be now, the reasons left to be written")
+        ->type_name("FILE");
   }
 
   void add_conform() {

@@ -47,8 +47,15 @@ struct CheckCommand {
   u32 hang_seconds = 10;
   bool no_shrink = false;
   bool all_rules = false;
-  bool scan = false;          ///< --precision scan
-  bool isolate_case = false;  ///< --isolate case
+  bool scan = false;               ///< --precision scan
+  bool isolate_case = false;       ///< --isolate case
+  std::vector<std::string> files;  ///< sequences to run, each on every machine
+  std::string corpus;              ///< folder of sequences, for what is new too; empty: none
+  u32 corpus_max = 4096;
+  bool minimize = false;    ///< take out of it what shows nothing of its own
+  std::string known;        ///< file of known findings; empty: none is known
+  std::string write_known;  ///< the file as it would be now; empty: it is not wanted
+  std::string to_corpus;    ///< folder for seeds of fuzz_api; empty: run them
 };
 
 struct ConformCommand {

@@ -33,6 +33,8 @@ Report report_of(const oracle::CheckResult& result, const oracle::RunEnd& end) {
                     machine.text + (machine.refused ? " (refused by the driver)" : ""));
   }
   report.property("sequences", result.sequences);
+  report.property("sequences_given", result.given);
+  report.property("corpus_kept", u64{result.corpus.kept.size()});
   report.property("calls", result.calls);
   report.property("calls_succeeded", result.calls_succeeded);
   report.property("accesses_judged", result.accesses_judged);
@@ -41,6 +43,17 @@ Report report_of(const oracle::CheckResult& result, const oracle::RunEnd& end) {
   report.property("ended_early", result.ended_early);
   report.rules = result.rules;
   report.findings = result.findings;
+  for (const oracle::KnownSeen& known : result.known) {
+    JunitCase one;
+    one.name = known.entry.id;
+    one.group = "known findings";
+    one.status = JunitStatus::skipped;
+    one.message = fmt::format("{} {}: {}", known.entry.rule, known.entry.kind,
+                              known.expired      ? "expired on " + known.entry.expires
+                              : known.times == 0 ? std::string("not seen")
+                                                 : fmt::format("{} times", known.times));
+    report.tests.push_back(std::move(one));
+  }
   for (const auto& gave_up : result.gave_up) {
     JunitCase one;
     one.name = fmt::format("sequence {}", gave_up.sequence);

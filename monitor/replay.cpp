@@ -3,6 +3,7 @@
 
 #include <chrono>
 
+#include "base/clock.h"
 #include "trace/trace_file.h"
 
 namespace iommucheck::oracle {
@@ -10,11 +11,6 @@ namespace iommucheck::oracle {
 namespace {
 
 using trace::Event;
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
 
 ReplayResult result_of(Judge& judge, Clock::time_point begin, bool whole) {
   if (whole) {

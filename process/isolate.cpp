@@ -16,18 +16,14 @@
 #include <cstdio>
 #include <cstring>
 
+#include "base/clock.h"
 #include "process/shared_block.h"
 
 namespace iommucheck::oracle {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 constexpr int poll_ms = 20;
 constexpr std::size_t output_bytes_max = 16 << 10;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 std::unexpected<Error> environment_error(std::string_view what) {
   return fail(ErrorCode::environment, fmt::format("{}: {}", what, std::strerror(errno)));

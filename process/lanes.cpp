@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "process/lanes.h"
+#include "base/clock.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -24,13 +25,12 @@ namespace iommucheck::oracle {
 struct LanesBlock {
   std::atomic<u64> next;
   std::atomic<u64> stop;
-  std::array<std::atomic<u64>, Lane::flags_max / 64> flags;
+  std::atomic<u64> told_count;
+  std::array<std::atomic<u64>, Lane::told_max> told;
   std::array<std::array<std::atomic<u64>, Lane::counters_max>, Lanes::lanes_max> counters;
 };
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 constexpr auto patience = std::chrono::seconds(2);
 
@@ -62,7 +62,10 @@ void take_messages(std::string& bytes, std::vector<std::string>& messages) {
 
 u64 Lane::take_number() { return block_.next++; }
 bool Lane::is_to_stop() const { return block_.stop != 0; }
-bool Lane::flag(u64 which) const { return (block_.flags[which / 64] >> which % 64 & 1) != 0; }
+std::vector<u64> Lane::told() const {
+  const auto count = static_cast<std::size_t>(block_.told_count.load());
+  return {block_.told.begin(), block_.told.begin() + static_cast<std::ptrdiff_t>(count)};
+}
 std::atomic<u64>& Lane::counter(std::size_t which) { return block_.counters[index_][which]; }
 
 void Lane::send(const std::string& message) {
@@ -146,7 +149,12 @@ std::optional<std::vector<std::string>> Lanes::wait(double seconds) {
   return messages;
 }
 
-void Lanes::set_flag(u64 which) { block_->flags[which / 64] |= u64{1} << which % 64; }
+void Lanes::tell(u64 number) {
+  const u64 count = block_->told_count;
+  if (count == Lane::told_max) return;
+  block_->told[static_cast<std::size_t>(count)] = number;
+  block_->told_count = count + 1;
+}
 
 u64 Lanes::sum(std::size_t which) const {
   u64 all = 0;

@@ -23,13 +23,14 @@ struct LanesBlock;
 class Lane {
  public:
   static constexpr std::size_t counters_max = 8;
-  static constexpr u64 flags_max = 256;
+  static constexpr std::size_t told_max = 1024;
 
   Lane(LanesBlock& block, u32 index, int pipe) : block_(block), index_(index), pipe_(pipe) {}
   /// The next number that no lane has.
   u64 take_number();
   [[nodiscard]] bool is_to_stop() const;
-  [[nodiscard]] bool flag(u64 which) const;  ///< which < flags_max
+  /// What the starter has told so far, in its order.
+  [[nodiscard]] std::vector<u64> told() const;
   /// Its own; the starter sees the sum. which < counters_max.
   [[nodiscard]] std::atomic<u64>& counter(std::size_t which);
   /// Waits until there is room. Nothing where the starter has gone.
@@ -56,7 +57,8 @@ class Lanes {
 
   /// Messages that came within the time, whole ones; nothing when all lanes have come to their end.
   std::optional<std::vector<std::string>> wait(double seconds);
-  void set_flag(u64 which);
+  /// To all lanes: they are told at most told_max numbers, and no others.
+  void tell(u64 number);
   [[nodiscard]] u64 sum(std::size_t which) const;
   void ask_to_stop();
   /// Waits for all, kills those that do not stop in 2 s. How those ended that died of themselves.

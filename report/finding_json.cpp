@@ -226,6 +226,7 @@ JsonTree to_json(const Violation& violation) {
   json.set("family", spec::family_name(rule.family));
   json.set("keeper", spec::keeper_name(violation.party));
   json.set("source", rule.section);
+  json.set("kind", violation.kind);
   json.set("headline", headline(violation));
   json.set("event", violation.at);
   json.set("where", json_of(violation.where));

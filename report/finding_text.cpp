@@ -201,6 +201,10 @@ std::vector<std::string> evidence(const Violation& violation) {
 
 std::vector<std::string> details(const Violation& violation) {
   std::vector<std::string> lines = evidence(violation);
+  // A device's has it among the remarks.
+  if (!violation.kind.empty() && violation.party == spec::Keeper::driver) {
+    lines.push_back("kind: " + violation.kind);
+  }
   if (!violation.machine.empty()) lines.push_back("machine: " + violation.machine);
   if (!violation.operations.empty()) {
     lines.push_back(fmt::format("the shortest sequence ({} operations, {} calls):",

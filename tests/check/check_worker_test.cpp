@@ -90,11 +90,12 @@ TEST(CheckWorker, PollingWithoutEndIsAHangAndNeedsNoMemory) {
 
 TEST(CheckWorker, TheRunGoesOnAfterACrash) {
   CheckOptions options = options_for("crash");
-  options.findings_max = 2;
+  options.findings_max = 10;
   options.sequences = 60;
   options.shrink = false;
   const CheckResult result = check(options);
-  ASSERT_EQ(result.findings.size(), 1U);
+  ASSERT_FALSE(result.findings.empty());
+  for (const Violation& found : result.findings) EXPECT_EQ(found.rule, spec::Rule::CRASH_NEVER);
   // Those that crashed are missing from the number.
   EXPECT_GT(result.sequences, 10U);
   EXPECT_LT(result.sequences, 60U);
@@ -170,9 +171,9 @@ TEST(CheckWorker, InAProcessOfItsOwnBreachesAndCrashesAreFoundAsWell) {
   CheckOptions options = options_for("three");
   options.seed = 2;  // one of which making the breach small does not meet the crash, and ends there
   options.isolation = oracle::Isolation::each_case;
-  options.findings_max = 2;
+  options.findings_max = 6;
   const CheckResult result = check(options);
-  ASSERT_EQ(result.findings.size(), 2U);
+  ASSERT_GE(result.findings.size(), 2U);
   std::set<spec::Rule> rules;
   for (const Violation& found : result.findings) {
     rules.insert(found.rule);
@@ -181,7 +182,7 @@ TEST(CheckWorker, InAProcessOfItsOwnBreachesAndCrashesAreFoundAsWell) {
       EXPECT_THAT(evidence(found), Contains(HasSubstr("nearest miss")));
     }
   }
-  EXPECT_EQ(rules, (std::set{spec::Rule::PAGE_REUSE, spec::Rule::CRASH_NEVER}));
+  EXPECT_TRUE(rules.contains(spec::Rule::PAGE_REUSE) && rules.contains(spec::Rule::CRASH_NEVER));
   std::filesystem::remove_all(options.out_directory);
 }
 
@@ -208,7 +209,7 @@ TEST(CheckWorker, ACrashThatNeedsOthersBeforeItSaysSo) {
 
 TEST(CheckWorker, ACrashAHangAndABreachInOneRun) {
   CheckOptions options = options_for("three");
-  options.findings_max = 3;
+  options.findings_max = 12;
   options.shrink = false;
   const CheckResult result = check(options);
   std::set<spec::Rule> rules;
@@ -217,8 +218,10 @@ TEST(CheckWorker, ACrashAHangAndABreachInOneRun) {
     const auto trace = trace::read_trace(found.trace_path);
     EXPECT_TRUE(trace.has_value()) << trace.error().message;
   }
-  EXPECT_EQ(rules,
-            (std::set{spec::Rule::PAGE_REUSE, spec::Rule::CRASH_NEVER, spec::Rule::HANG_RETURNS}));
+  for (const spec::Rule rule :
+       {spec::Rule::PAGE_REUSE, spec::Rule::CRASH_NEVER, spec::Rule::HANG_RETURNS}) {
+    EXPECT_TRUE(rules.contains(rule)) << spec::rule_name(rule);
+  }
   std::filesystem::remove_all(options.out_directory);
 }
 

@@ -116,7 +116,7 @@ TEST_F(Merging, APartThatDidNotKnowWhatWasFoundIsRunAgain) {
   Merge all(options);
   const auto first = all.options_of(0, {}, 0);
   EXPECT_TRUE(all.take(part(*first, {.rules = {one}})));
-  EXPECT_THAT(all.known(), ElementsAre(one));
+  EXPECT_THAT(all.told(), ElementsAre(key_of(one, "")));
   const auto second = all.options_of(1, {}, 0);
   EXPECT_TRUE(all.fits(part(*second, {}), 0));
   EXPECT_FALSE(all.fits(part(*second, {.rules = {one}}), 0)) << "it told what is known";
@@ -163,6 +163,8 @@ TEST(Parts, ComeBackFromBytesAndDamageIsNoPart) {
   part.result.stopped = true;
   part.result.ended_early = "e";
   part.result.environment = {"f", "g"};
+  part.novel = {{.feature = 9, .place = 1}, {.feature = 3, .place = 2}};
+  part.tally.excused[7] = 2;
   part.result.findings.emplace_back(finding_of(one, "h"));
   part.result.gave_up.push_back({.bound = "i", .operations = {}, .sequence = 1, .trace_path = "j"});
   const std::string bytes = encode(Expected<Part>(part));
@@ -171,6 +173,8 @@ TEST(Parts, ComeBackFromBytesAndDamageIsNoPart) {
   EXPECT_EQ(encode(back), bytes);
   EXPECT_EQ(back->tally.rules.broken[4], 5U);
   EXPECT_EQ(back->result.environment, part.result.environment);
+  EXPECT_EQ(back->novel, part.novel);
+  EXPECT_EQ(back->tally.excused[7], 2U);
   for (std::size_t n = 0; n < bytes.size(); ++n) EXPECT_FALSE(decode_part(bytes.substr(0, n))) << n;
   EXPECT_FALSE(decode_part(bytes + "x"));
   const auto error = decode_part(encode(Expected<Part>(fail(ErrorCode::environment, "k"))));
@@ -235,14 +239,15 @@ TEST(Lanes, TakeEachNumberOnceAndSendWholeMessages) {
   EXPECT_THAT(lanes->end(), IsEmpty());
 }
 
-TEST(Lanes, ThatDoNotStopAreKilledAndFlagsAreSeen) {
+TEST(Lanes, ThatDoNotStopAreKilledAndNumbersAreTold) {
   auto lanes = Lanes::start(2, 0, [](Lane& lane) {
-    while (!lane.flag(200)) ::usleep(1000);
+    while (lane.told() != std::vector<u64>{200, 7}) ::usleep(1000);
     lane.send("seen");
     while (lane.take_number() != ~u64{0}) ::usleep(1000);
   });
   ASSERT_TRUE(lanes);
-  lanes->set_flag(200);
+  lanes->tell(200);
+  lanes->tell(7);
   std::size_t messages = 0;
   for (int tries = 0; tries < 200 && messages < 2; ++tries) messages += lanes->wait(0.1)->size();
   EXPECT_EQ(messages, 2U);

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: MIT
+#include "check/given.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <tuple>
+
+#include "base/input.h"
+#include "base/text.h"
+#include "trace/file.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t bytes_max = std::size_t{1} << 20;
+constexpr std::string_view end_word = "end";
+constexpr std::pair<std::string_view, bool Lockstep::Ends::*> end_names[] = {
+    {"whole_space", &Lockstep::Ends::whole_space}, {"teardown", &Lockstep::Ends::teardown}};
+
+/// "end whole_space teardown"; the column of a word that is none of them, from 1, or 0.
+std::size_t read_ends(std::string_view line, Lockstep::Ends& ends) {
+  std::size_t at = line.find(end_word) + end_word.size();
+  while (at < line.size()) {
+    if (is_blank(line[at])) {
+      ++at;
+      continue;
+    }
+    std::size_t behind = at;
+    while (behind < line.size() && !is_blank(line[behind])) ++behind;
+    const std::string_view word = line.substr(at, behind - at);
+    const auto named =
+        std::ranges::find(end_names, word, [](const auto& one) { return one.first; });
+    if (named == std::end(end_names)) return at + 1;
+    ends.*named->second = true;
+    at = behind;
+  }
+  return 0;
+}
+
+bool is_end(std::string_view line) {
+  const std::size_t first = line.find_first_not_of(" \t\r");
+  if (first == std::string_view::npos) return false;
+  const std::string_view rest = line.substr(first);
+  return rest.starts_with(end_word) && (rest.size() == end_word.size() || is_blank(rest[3]));
+}
+
+Expected<Sequence> sequence_of_input(std::string_view text, const std::string& path) {
+  std::vector<u8> bytes(text.begin(), text.end());
+  const std::size_t words = (bytes.size() - 1) / 8;
+  if (words > fuzz::operations_max) {
+    return fail(ErrorCode::bad_input, fmt::format("{}: {} operations; a sequence has at most {}",
+                                                  path, words, fuzz::operations_max));
+  }
+  Sequence sequence;
+  sequence.operations = fuzz::decode(bytes);
+  sequence.ends = ends_of_input(bytes);
+  if (sequence.operations.empty()) {
+    return fail(ErrorCode::bad_input,
+                fmt::format("{}: an input of the fuzz target without a whole operation", path));
+  }
+  return sequence;
+}
+
+}  // namespace
+
+std::string print(const Sequence& sequence) {
+  std::string text = fuzz::print(sequence.operations);
+  std::string ends;
+  for (const auto& [name, member] : end_names) {
+    if (sequence.ends.*member) ends += fmt::format(" {}", name);
+  }
+  return ends.empty() ? text : fmt::format("{}{}{}\n", text, end_word, ends);
+}
+
+Expected<Sequence> parse_sequence(std::string_view text, std::string_view name) {
+  Sequence sequence;
+  std::string operations;  // the lines without those of the end, which stay as empty ones
+  u64 number = 0;
+  bool ended = false;
+  for (std::string_view rest = text; !rest.empty();) {
+    const std::size_t end = rest.find('\n');
+    const std::string_view line = rest.substr(0, end);
+    rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end + 1);
+    ++number;
+    const std::size_t first = line.find_first_not_of(" \t\r");
+    const bool says_nothing = first == std::string_view::npos || line[first] == '#';
+    if (ended && !says_nothing) {
+      return fail(ErrorCode::bad_input,
+                  fmt::format("{}:{}:{}: nothing comes behind the end", name, number, first + 1));
+    }
+    if (is_end(line)) {
+      ended = true;
+      if (const std::size_t column = read_ends(line, sequence.ends); column != 0) {
+        return fail(ErrorCode::bad_input, fmt::format("{}:{}:{}: an end is whole_space or teardown",
+                                                      name, number, column));
+      }
+    } else {
+      operations += line;
+    }
+    operations += '\n';
+  }
+  auto parsed = fuzz::parse_operations(operations, name);
+  if (!parsed) return std::unexpected(std::move(parsed.error()));
+  if (parsed->empty()) {
+    return fail(ErrorCode::bad_input, fmt::format("{}: there is no operation in it", name));
+  }
+  if (parsed->size() > fuzz::operations_max) {
+    return fail(ErrorCode::bad_input, fmt::format("{}: {} operations; a sequence has at most {}",
+                                                  name, parsed->size(), fuzz::operations_max));
+  }
+  sequence.operations = std::move(*parsed);
+  return sequence;
+}
+
+Lockstep::Ends ends_of_input(std::span<const u8> bytes) {
+  const bool thorough = bytes.size() > 8 && bytes[8] % 64 == 0;
+  return {.whole_space = thorough, .teardown = thorough};
+}
+
+Expected<GivenCase> read_given(const std::string& path) {
+  const auto text = read_whole(path, bytes_max);
+  if (!text) return std::unexpected(text.error());
+  const auto is_text = [](char c) {
+    return c == '\n' || c == '\t' || c == '\r' || (c >= ' ' && c != '\x7f');
+  };
+  if (text->empty()) return fail(ErrorCode::bad_input, path + ": is empty");
+  GivenCase given{.path = path, .sequence = {}};
+  Expected<Sequence> sequence;
+  if (text->front() == static_cast<char>(fuzz::codec_version)) {
+    sequence = sequence_of_input(*text, path);
+  } else if (std::ranges::all_of(*text, is_text)) {
+    sequence = parse_sequence(*text, path);
+  } else {
+    return fail(ErrorCode::bad_input,
+                fmt::format("{}: is neither lines of operations nor an input of the fuzz target "
+                            "(its first byte is {:#04x}; that of version {} is {:#04x})",
+                            path, static_cast<u8>(text->front()), fuzz::codec_version,
+                            fuzz::codec_version));
+  }
+  if (!sequence) return std::unexpected(std::move(sequence.error()));
+  given.sequence = std::move(*sequence);
+  return given;
+}
+
+Expected<GivenFolder> read_folder(const std::string& folder) {
+  GivenFolder all;
+  std::error_code error;
+  if (!fs::exists(folder, error)) return all;
+  std::vector<std::string> paths;
+  fs::directory_iterator entries(folder, error);
+  for (; !error && entries != fs::directory_iterator(); entries.increment(error)) {
+    if (entries->path().filename().string().starts_with('.')) continue;
+    std::error_code unknown;
+    if (!entries->is_directory(unknown)) paths.push_back(entries->path().string());
+  }
+  if (error) return fail(ErrorCode::environment, folder + ": " + error.message());
+  std::ranges::sort(paths);
+  for (const std::string& path : paths) {
+    auto given = read_given(path);
+    if (given) {
+      all.cases.push_back(std::move(*given));
+    } else {
+      all.unread.push_back(std::move(given.error().message));
+    }
+  }
+  std::ranges::sort(all.cases, {}, [](const GivenCase& one) {
+    return std::pair(one.sequence.operations.size(), std::string_view(one.path));
+  });
+  return all;
+}
+
+std::string corpus_path(const std::string& folder, const Sequence& sequence) {
+  u64 hash = 0xcbf29ce484222325;  // FNV-1a
+  for (const char c : print(sequence)) hash = (hash ^ static_cast<u8>(c)) * 0x100000001b3;
+  return fmt::format("{}/{:016x}.ops", folder, hash);
+}
+
+bool is_of_a_run(const std::string& path) {
+  const fs::path name = fs::path(path).filename();
+  const std::string stem = name.stem().string();
+  return name.extension() == ".ops" && stem.size() == 16 &&
+         stem.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
+Expected<void> keep(const std::string& folder, const Sequence& sequence) {
+  const std::string path = corpus_path(folder, sequence);
+  std::error_code error;
+  if (fs::exists(path, error)) return {};
+  fs::create_directories(folder, error);
+  if (error) return fail(ErrorCode::environment, folder + ": " + error.message());
+  auto file = trace::OutputFile::create(path);
+  if (!file) return std::unexpected(std::move(file.error()));
+  if (auto done = file->write(print(sequence)); !done) return done;
+  return file->finish();
+}
+
+}  // namespace iommucheck::oracle

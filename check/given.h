@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+// Sequences that somebody gives: lines of operations (FILE.ops), inputs of the fuzz target, and
+// folders of both. A corpus is such a folder; what a run adds to it is named by its content.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "check/sequence.h"
+
+namespace iommucheck::oracle {
+
+struct GivenCase {
+  std::string path;
+  Sequence sequence;
+};
+
+/// The sequence as lines, with a last line "end whole_space teardown" for its ends.
+std::string print(const Sequence& sequence);
+/// The inverse. bad_input with "name:line:column".
+Expected<Sequence> parse_sequence(std::string_view text, std::string_view name);
+
+/// How the fuzz target ends an input: by the input alone, so that it shows the same when run again.
+Lockstep::Ends ends_of_input(std::span<const u8> bytes);
+
+/// Lines or an input of the fuzz target, as the file begins. bad_input, with the place.
+Expected<GivenCase> read_given(const std::string& path);
+
+struct GivenFolder {
+  std::vector<GivenCase> cases;     ///< short ones first, then by name
+  std::vector<std::string> unread;  ///< files that are neither, in words
+};
+/// Every file of the folder but hidden ones; a folder that is not there is empty. environment if it
+/// cannot be read.
+Expected<GivenFolder> read_folder(const std::string& folder);
+
+/// FOLDER/<16 digits>.ops, by the content of the sequence.
+std::string corpus_path(const std::string& folder, const Sequence& sequence);
+/// Whether the file has such a name, and so is one that a run has written.
+bool is_of_a_run(const std::string& path);
+/// Writes it there if it is not there yet. environment.
+Expected<void> keep(const std::string& folder, const Sequence& sequence);
+
+}  // namespace iommucheck::oracle

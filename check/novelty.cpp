@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+#include "check/novelty.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace iommucheck::oracle {
+
+namespace {
+
+constexpr std::size_t bytes = FirstSeen::features * sizeof(u16);
+
+enum class Sort : u64 { answer, behind, rule, finding };
+
+/// The finaliser of splitmix64: neighbouring numbers have nothing in common.
+u64 mixed(u64 z) {
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+  return z ^ (z >> 31);
+}
+
+/// An answer without its numbers: the status, and whether all of what was asked for came about.
+u64 answer_of(const spec::sva::Call& call, const spec::sva::Observed& observed, bool waits) {
+  const u64 share = observed.value == 0 ? 0 : observed.value == call.size ? 1 : 2;
+  return (waits ? u64{1} << 40 : 0) | share << 32 | static_cast<u32>(observed.status);
+}
+
+}  // namespace
+
+Expected<FirstSeen> FirstSeen::create() {
+  void* const memory =
+      ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) {
+    return fail(ErrorCode::environment,
+                std::string("no shared memory for a corpus: ") + std::strerror(errno));
+  }
+  FirstSeen seen;
+  seen.at_.reset(static_cast<u16*>(memory));  // anonymous memory is zero
+  return seen;
+}
+
+void FirstSeen::Unmap::operator()(u16* memory) const { ::munmap(memory, bytes); }
+
+void FirstSeen::note(u64 what) {
+  if (place_ == 0) return;
+  u16& first = at_[mixed(what) & (features - 1)];
+  if (first == 0) first = place_;
+}
+
+void FirstSeen::call(const spec::sva::Call& call, const spec::sva::Observed& observed, bool waits,
+                     u32 previous) {
+  const u64 answer = mixed(answer_of(call, observed, waits)) ^ static_cast<u64>(call.kind) << 8;
+  note(mixed(answer) ^ static_cast<u64>(Sort::answer));
+  note(mixed(answer ^ u64{previous} << 24) ^ static_cast<u64>(Sort::behind));
+}
+
+void FirstSeen::rule(spec::Rule rule) {
+  note(mixed(static_cast<u64>(rule)) ^ static_cast<u64>(Sort::rule));
+}
+
+void FirstSeen::finding(u64 key) { note(mixed(key) ^ static_cast<u64>(Sort::finding)); }
+
+std::vector<FirstSeen::Pair> FirstSeen::pairs(u64 places) const {
+  std::vector<Pair> all;
+  for (u32 feature = 0; feature < features; ++feature) {
+    const u16 first = at_[feature];
+    if (first == 0 || first > places) continue;
+    all.push_back({static_cast<u16>(feature), static_cast<u16>(first - 1)});
+  }
+  std::ranges::sort(all, {}, [](const Pair& pair) { return u32{pair.place} << 16 | pair.feature; });
+  return all;
+}
+
+bool SeenSoFar::adds(std::span<const FirstSeen::Pair> of_one_sequence) {
+  bool added = false;
+  for (const FirstSeen::Pair& pair : of_one_sequence) {
+    if (seen_[pair.feature]) continue;
+    seen_[pair.feature] = true;
+    ++count_;
+    added = true;
+  }
+  return added;
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: MIT
+// Findings that are known: they neither end a run nor fail it; what is new does, and what has
+// expired excuses nothing.
+#include "check/known_findings.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "check/finding_kind.h"
+#include "check/merge.h"
+#include "tests/own_path.h"
+
+namespace iommucheck::oracle {
+namespace {
+
+using testing::AllOf;
+using testing::Each;
+using testing::Field;
+using testing::Gt;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using testing::SizeIs;
+
+std::string museum(const std::string& name) {
+  return std::string(IOMMUCHECK_MUSEUM) + "/museum_" + name + ".so";
+}
+
+std::string faulty(const std::string& name) {
+  return std::string(IOMMUCHECK_TEST_PLUGINS) + "/faulty_" + name + ".so";
+}
+
+CheckResult check(const CheckOptions& options) {
+  auto result = run_check(options);
+  EXPECT_TRUE(result) << result.error().message;
+  return result ? std::move(*result) : CheckResult{};
+}
+
+class Known : public testing::Test {
+ protected:
+  Known() {
+    options_.driver = museum("tlbi_wrong_asid");
+    options_.machine = "drawn";
+    options_.seed = 6;
+    options_.sequences = Merge::part_size + 1000;
+    options_.shrink = false;
+    options_.findings_max = 100;
+    options_.today = "2026-06-15";
+  }
+  void know(KnownFile file) {
+    for (KnownFinding& entry : file.entries) entry.why = "the author knows";
+    options_.known = std::make_shared<const KnownFile>(std::move(file));
+  }
+  static const RuleCount& count_of(const CheckResult& result, std::string_view rule) {
+    return *std::ranges::find(result.rules, *spec::find_rule(rule), &RuleCount::rule);
+  }
+  CheckOptions options_;
+};
+
+TEST_F(Known, AllThatIsKnownIsNoViolation) {
+  const CheckResult first = check(options_);
+  ASSERT_THAT(first.findings, SizeIs(Gt(1U)));
+  EXPECT_EQ(end_of(options_, first).verdict(), Verdict::violated);
+  know(known_after(options_, first));
+  for (const u32 jobs : {1U, 2U}) {
+    options_.jobs = jobs;
+    options_.findings_max = 1;
+    const CheckResult again = check(options_);
+    EXPECT_THAT(again.findings, IsEmpty());
+    EXPECT_EQ(end_of(options_, again).verdict(), Verdict::held);
+    EXPECT_EQ(again.sequences, options_.sequences) << "it looked on";
+    EXPECT_THAT(again.known,
+                AllOf(SizeIs(first.findings.size()), Each(Field(&KnownSeen::times, Gt(0U)))));
+    for (const KnownSeen& known : again.known) {
+      const RuleCount& rule = count_of(again, known.entry.rule);
+      EXPECT_EQ(rule.verdict, RuleVerdict::undetermined) << "neither kept nor broken anew";
+      EXPECT_THAT(rule.why, HasSubstr(known.entry.id));
+    }
+  }
+}
+
+TEST_F(Known, WhatIsNewIsFoundBesideWhatIsKnown) {
+  const CheckResult first = check(options_);
+  KnownFile file = known_after(options_, first);
+  ASSERT_THAT(file.entries, SizeIs(Gt(1U)));
+  const KnownFinding left_out = file.entries.back();
+  file.entries.pop_back();
+  know(std::move(file));
+  const CheckResult again = check(options_);
+  ASSERT_THAT(again.findings, SizeIs(1));
+  EXPECT_EQ(spec::rule_name(again.findings.front().rule), left_out.rule);
+  EXPECT_EQ(again.findings.front().kind, left_out.kind);
+  EXPECT_EQ(end_of(options_, again).verdict(), Verdict::violated);
+  // The file as it would be now has it again, and the reasons that were written.
+  const KnownFile now = known_after(options_, again);
+  EXPECT_THAT(now.entries, SizeIs(first.findings.size()));
+  EXPECT_EQ(now.entries.front().why, "the author knows");
+  EXPECT_THAT(now.entries.back().why, HasSubstr("TO DO"));
+}
+
+TEST_F(Known, AnEntryExcusesUntilItExpires) {
+  const CheckResult first = check(options_);
+  KnownFile file = known_after(options_, first);
+  for (KnownFinding& entry : file.entries) entry.expires = "2026-06-15";
+  know(file);
+  EXPECT_THAT(check(options_).findings, IsEmpty()) << "its last day";
+  options_.today = "2026-06-16";
+  const CheckResult expired = check(options_);
+  EXPECT_EQ(expired.findings.size(), first.findings.size());
+  for (const KnownSeen& known : expired.known) EXPECT_TRUE(known.expired && known.times == 0);
+  EXPECT_EQ(end_of(options_, expired).verdict(), Verdict::violated);
+}
+
+/// The twin: an entry for another rule, or another kind, or another driver excuses nothing.
+TEST_F(Known, OnlyWhatAnEntryNamesIsExcused) {
+  options_.findings_max = 1;
+  KnownFile file;
+  file.of = KnownFile::Subject::driver;
+  file.subject = check(options_).driver_name;
+  file.entries = {
+      {.id = "a", .rule = "STATE_RETURNS", .kind = "*", .section = {}, .why = "w", .correct = {}}};
+  know(file);
+  const CheckResult other_rule = check(options_);
+  ASSERT_THAT(other_rule.findings, SizeIs(1));
+  EXPECT_EQ(other_rule.known.front().times, 0U) << "stale";
+  const Violation& found = other_rule.findings.front();
+  file.entries[0].rule = spec::rule_name(found.rule);
+  file.entries[0].kind = found.kind + " and more";
+  know(file);
+  EXPECT_THAT(check(options_).findings, SizeIs(1));
+  file.entries[0].kind = found.kind.substr(0, found.kind.find(':')) + "*";
+  know(file);
+  options_.findings_max = 100;
+  for (const Violation& one : check(options_).findings) {
+    EXPECT_FALSE(file.entries[0].covers(spec::rule_name(one.rule), one.kind)) << one.kind;
+  }
+  file.subject = "another";
+  know(file);
+  const auto refused = run_check(options_);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::bad_input);
+  EXPECT_THAT(refused.error().message, HasSubstr("another"));
+}
+
+TEST_F(Known, ACrashIsKnownByItsSignalAndOperation) {
+  options_.driver = faulty("three");
+  options_.machine = "default";
+  options_.sequences = 300;
+  const CheckResult first = check(options_);
+  const auto crash = std::ranges::find(first.findings, spec::Rule::CRASH_NEVER, &Finding::rule);
+  ASSERT_NE(crash, first.findings.end());
+  EXPECT_THAT(crash->kind, HasSubstr(": signal "));
+  know(known_after(options_, first));
+  const CheckResult again = check(options_);
+  EXPECT_THAT(again.findings, IsEmpty());
+}
+
+class KnownFiles : public testing::Test {
+ protected:
+  std::string error_of(const std::string& text) const {
+    std::ofstream(path_) << text;
+    const auto file = read_known(path_, KnownFile::Subject::driver);
+    std::filesystem::remove(path_);
+    return file ? "read" : file.error().message;
+  }
+  static std::string entry(const std::string& more) {
+    return "{\"driver\": \"d\",\n \"findings\": [\n  {\"id\": \"x\", \"rule\": \"PAGE_REUSE\", "
+           "\"kind\": \"unmap\", \"why\": \"w\"" +
+           more + "}]}\n";
+  }
+  std::string path_ = test::own_path("known.json");
+};
+
+TEST_F(KnownFiles, SayWhereTheyAreWrong) {
+  EXPECT_EQ(error_of(entry("")), "read");
+  EXPECT_EQ(error_of(entry(", \"expires\": \"2026-02-28\", \"party\": \"driver\"")), "read");
+  EXPECT_THAT(error_of(entry(", \"expires\": \"2026-02-30\"")),
+              AllOf(HasSubstr(path_ + ":3:3: "), HasSubstr("YYYY-MM-DD")));
+  EXPECT_THAT(error_of(entry(", \"party\": \"smmu\"")), HasSubstr("PAGE_REUSE is for driver"));
+  EXPECT_THAT(error_of(entry(", \"wy\": \"\"")), HasSubstr("an entry has no 'wy'"));
+  EXPECT_THAT(error_of(entry("}, {")), HasSubstr("'id' has to be a string"));
+  EXPECT_THAT(error_of("{\"driver\": \"d\"}"), HasSubstr("'findings'"));
+  EXPECT_THAT(error_of("{\"device\": \"d\", \"findings\": []}"), HasSubstr("'driver'"));
+  EXPECT_THAT(error_of("{\n\"driver\": \"d\",\n]"), HasSubstr(path_ + ":3:"));
+  std::string twice = entry("");
+  twice.insert(twice.find("]"),
+               ", " + twice.substr(twice.find("{\"id"), twice.find("]") - twice.find("{\"id")));
+  EXPECT_THAT(error_of(twice), HasSubstr("is there twice"));
+}
+
+TEST_F(KnownFiles, ComeBackAsTheyWereWritten) {
+  KnownFile file{.path = {},
+                 .of = KnownFile::Subject::driver,
+                 .subject = "d",
+                 .version = {},
+                 .entries = {{.id = "x",
+                              .rule = "PAGE_REUSE",
+                              .kind = "unmap*",
+                              .section = "s",
+                              .why = "a \"reason\"",
+                              .correct = "c",
+                              .party = "driver",
+                              .expires = "2030-01-01"}}};
+  const std::string text = known_text(file);
+  std::ofstream(path_) << text;
+  const auto back = read_known(path_, KnownFile::Subject::driver);
+  std::filesystem::remove(path_);
+  ASSERT_TRUE(back) << back.error().message;
+  EXPECT_EQ(known_text(*back), text);
+}
+
+TEST(FindingKind, NamesWhatHappensAndNotWhere) {
+  Finding finding = finding_of(spec::Rule::PAGE_REUSE, {});
+  finding.hardware = {{.kind = May::Kind::reach, .pa = 0x1000},
+                      {.kind = May::Kind::fault},
+                      {.kind = May::Kind::reach, .pa = 0x2000}};
+  finding.promised = {{.state = spec::sva::State::unmapped}};
+  const std::string kind = kind_of(finding, "unmap", "ok");
+  EXPECT_EQ(kind, "unmap: fault or reach, promised unmapped");
+  finding.hardware[0].pa = 0x9000;
+  EXPECT_EQ(kind_of(finding, "unmap", "EINVAL"), kind);
+  EXPECT_NE(kind_of(finding, "detach", "ok"), kind);
+  const Finding result = finding_of(spec::Rule::RESULT_EXACT, "it says 0x17");
+  EXPECT_EQ(kind_of(result, "map", "EINVAL"), "map: EINVAL");
+  const u64 key = key_of(spec::Rule::PAGE_REUSE, kind);
+  EXPECT_EQ(rule_of(key), spec::Rule::PAGE_REUSE);
+  EXPECT_NE(key, key_of(spec::Rule::TABLE_FREE, kind));
+  EXPECT_NE(key, key_of(spec::Rule::PAGE_REUSE, "unmap"));
+}
+
+}  // namespace
+}  // namespace iommucheck::oracle
