@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: MIT
-// What is held, for a caller who has to give it back, and the whole state as text.
+#include "spec/sva/account.h"
+
 #include "base/text.h"
-#include "spec/sva/interface.h"
 
 namespace iommucheck::spec::sva {
 
 namespace {
-
-constexpr u64 whole_space = ~u64{0};
 
 std::string range_text(u64 first, u64 last) { return "[" + hex(first) + ", " + hex(last) + "]"; }
 
@@ -24,14 +22,14 @@ std::string pending_name(u32 kind) {
 }  // namespace
 
 /// SEMANTICS 5.
-std::vector<Leak> Interface::leaks() const {
+std::vector<Leak> leaks(const InterfaceState& s) {
   std::vector<Leak> leaks;
-  for_each_space([&](u32 i) {
-    const Space& space = spaces_[i];
+  s.for_each_space([&](u32 i) {
+    const Space& space = s.spaces[i];
     if (space.owner == Owner::process) return;
     const bool is_living = space.life == records::living;
     const bool is_private = space.owner == Owner::private_pasid;
-    const u32 pasid = space.number == 0 ? pasid_unknown : numbers_[space.number].value;
+    const u32 pasid = space.number == 0 ? pasid_unknown : s.numbers[space.number].value;
     Leak leak{.kind = is_private ? Leak::Kind::io_mm : Leak::Kind::domain,
               .handle = space.handle,
               .device = space.maker,
@@ -40,7 +38,7 @@ std::vector<Leak> Interface::leaks() const {
               .pasid = pasid};
     if (!is_living) leak.kind = Leak::Kind::quarantined;
     leaks.push_back(leak);
-    forest_.for_each(space.stale, 0, whole_space, [&](const Interval& piece) {
+    s.forest.for_each(space.stale, 0, whole_space, [&](const Interval& piece) {
       leak.kind =
           piece.tag == records::gathered ? Leak::Kind::not_synchronised : Leak::Kind::quarantined;
       leak.first = piece.first;
@@ -48,29 +46,29 @@ std::vector<Leak> Interface::leaks() const {
       leaks.push_back(leak);
     });
   });
-  for (u32 i = 0; i < devices_.size(); ++i) {
-    const Device& device = devices_[i];
+  for (u32 i = 0; i < s.devices.size(); ++i) {
+    const Device& device = s.devices[i];
     if (device.domain != 0) {
-      leaks.push_back({.kind = Leak::Kind::attached_device, .handle = domain_of(i), .device = i});
+      leaks.push_back({.kind = Leak::Kind::attached_device, .handle = s.domain_of(i), .device = i});
     }
-    for (u32 g = device.ghosts; g != 0; g = ghosts_[g].next) {
+    for (u32 g = device.ghosts; g != 0; g = s.ghosts[g].next) {
       leaks.push_back({.kind = Leak::Kind::quarantined,
-                       .handle = spaces_[ghosts_[g].domain].handle,
+                       .handle = s.spaces[s.ghosts[g].domain].handle,
                        .device = i,
                        .first = 0,
                        .last = whole_space});
     }
   }
-  forest_.for_each(number_at_, 0, pasid_limit - 1, [&](const Interval& piece) {
-    const Number& number = numbers_[piece.tag];
+  s.forest.for_each(s.number_at, 0, pasid_limit - 1, [&](const Interval& piece) {
+    const Number& number = s.numbers[piece.tag];
     Leak leak{.kind = Leak::Kind::pasid, .pasid = number.value};
     if (number.state == NumberState::plain) leaks.push_back(leak);
     if (number.state == NumberState::doubtful) {
       leak.kind = Leak::Kind::quarantined_pasid;
       leaks.push_back(leak);
     }
-    for (u32 b = number.bonds; b != 0; b = bonds_[b].next) {
-      const Bond& bond = bonds_[b];
+    for (u32 b = number.bonds; b != 0; b = s.bonds[b].next) {
+      const Bond& bond = s.bonds[b];
       const bool held = bond.state == BondState::overdue || bond.state == BondState::failed ||
                         bond.state == BondState::ended;
       leak.kind = held ? Leak::Kind::quarantined_pasid : Leak::Kind::bond;
@@ -78,7 +76,7 @@ std::vector<Leak> Interface::leaks() const {
       if (bond.state != BondState::ghost) leaks.push_back(leak);
     }
   });
-  for_each_unseen([&](const Unseen& record) {
+  s.for_each_unseen([&](const Unseen& record) {
     if (record.count == 0) return;
     leaks.push_back(
         {.kind = Leak::Kind::quarantined_pasid, .device = record.device, .pasid = pasid_unknown});
@@ -107,86 +105,86 @@ std::string leak_text(const Leak& leak) {
   return "";
 }
 
-Held Interface::held() const {
+Held held(const InterfaceState& s) {
   Held held;
-  for_each_space([&](u32 i) {
-    if (spaces_[i].life != records::living) return;
-    if (spaces_[i].owner == Owner::domain) ++held.domains;
-    if (spaces_[i].owner == Owner::private_pasid) {
+  s.for_each_space([&](u32 i) {
+    if (s.spaces[i].life != records::living) return;
+    if (s.spaces[i].owner == Owner::domain) ++held.domains;
+    if (s.spaces[i].owner == Owner::private_pasid) {
       ++held.io_mms;
-      if (spaces_[i].number == 0) ++held.pasids;
+      if (s.spaces[i].number == 0) ++held.pasids;
     }
   });
-  forest_.for_each(number_at_, 0, pasid_limit - 1, [&](const Interval& piece) {
-    const NumberState state = numbers_[piece.tag].state;
+  s.forest.for_each(s.number_at, 0, pasid_limit - 1, [&](const Interval& piece) {
+    const NumberState state = s.numbers[piece.tag].state;
     if (state == NumberState::doubtful) ++held.doubtful_pasids;
     if (state != NumberState::doubtful && state != NumberState::free) ++held.pasids;
   });
-  for_each_bond([&](u32 i) {
-    if (is_callers(bonds_[i])) ++held.bonds;
+  s.for_each_bond([&](u32 i) {
+    if (is_callers(s.bonds[i])) ++held.bonds;
   });
-  for_each_unseen([&](const Unseen& record) { held.doubtful_pasids += record.count; });
+  s.for_each_unseen([&](const Unseen& record) { held.doubtful_pasids += record.count; });
   return held;
 }
 
-std::string Interface::dump() const {
+std::string dump(const InterfaceState& s) {
   std::string text;
   const auto intervals = [&](const char* name, u64 root) {
-    forest_.for_each(root, 0, whole_space, [&](const Interval& piece) {
+    s.forest.for_each(root, 0, whole_space, [&](const Interval& piece) {
       text += std::string("  ") + name + " " + range_text(piece.first, piece.last) + " pa " +
               hex(piece.pa) + " prot " + hex(piece.prot) + " tag " + std::to_string(piece.tag) +
               "\n";
     });
   };
-  for (u32 i = 0; i < devices_.size(); ++i) {
-    const Device& device = devices_[i];
+  for (u32 i = 0; i < s.devices.size(); ++i) {
+    const Device& device = s.devices[i];
     text += "device " + std::to_string(i) + named("present", device.present) +
             named("domain", device.domain);
     if (device.initialised != 0) {
       text += named("features", device.features) + named("pasids from", device.first_pasid) +
               named("to", device.last_pasid) + named("mm_exit", device.has_mm_exit);
     }
-    for (u32 g = device.ghosts; g != 0; g = ghosts_[g].next) {
-      text += named("ghost", ghosts_[g].domain);
+    for (u32 g = device.ghosts; g != 0; g = s.ghosts[g].next) {
+      text += named("ghost", s.ghosts[g].domain);
     }
     text += "\n";
   }
-  for_each_space([&](u32 i) {
-    const Space& space = spaces_[i];
+  s.for_each_space([&](u32 i) {
+    const Space& space = s.spaces[i];
     text += "space " + std::to_string(i) + named("owner", static_cast<u64>(space.owner)) +
             " handle " + hex(space.handle) + named("kind", space.kind) + named("life", space.life) +
             named("bits", space.input_bits) + named("and", space.output_bits) + " page sizes " +
             hex(space.page_sizes) + named("devices", space.devices) +
             named("ghosts", space.ghosts) + " added " +
             range_text(space.added_first, space.added_last) +
-            named("number", space.number == 0 ? 0 : numbers_[space.number].value + 1) +
+            named("number", space.number == 0 ? 0 : s.numbers[space.number].value + 1) +
             named("domain", space.domain) + named("maker", space.maker);
-    for (u32 l = space.links; l != 0; l = links_[l].next) text += named("link", links_[l].device);
+    for (u32 l = space.links; l != 0; l = s.links[l].next) text += named("link", s.links[l].device);
     text += "\n";
     intervals("map", space.map);
     intervals("stale", space.stale);
     intervals("older", space.older);
   });
-  forest_.for_each(number_at_, 0, pasid_limit - 1, [&](const Interval& piece) {
-    const Number& number = numbers_[piece.tag];
+  s.forest.for_each(s.number_at, 0, pasid_limit - 1, [&](const Interval& piece) {
+    const Number& number = s.numbers[piece.tag];
     if (number.state == NumberState::free) return;
     text += "pasid " + std::to_string(number.value) +
             named("state", static_cast<u64>(number.state)) + named("space", number.space) +
             named("further", number.further) + "\n";
-    for (u32 b = number.bonds; b != 0; b = bonds_[b].next) {
-      const Bond& bond = bonds_[b];
+    for (u32 b = number.bonds; b != 0; b = s.bonds[b].next) {
+      const Bond& bond = s.bonds[b];
       text += "  bond" + named("device", bond.device) + " drvdata " + hex(bond.drvdata) +
               named("refs", bond.refs) + named("state", static_cast<u64>(bond.state)) + "\n";
     }
   });
-  for_each_unseen([&](const Unseen& record) {
+  s.for_each_unseen([&](const Unseen& record) {
     text += "a pasid from" + named("", record.first) + named("to", record.last) +
             named("space", record.space) + named("domain", record.domain) +
             named("device", record.device) + named("times", record.count) + "\n";
   });
-  intervals("handle", handles_);
-  intervals("process", processes_);
-  for_each_pending([&](const Pending& pending) {
+  intervals("handle", s.handles);
+  intervals("process", s.processes);
+  s.tickets.for_each([&](const Pending& pending) {
     text += "in " + pending_name(pending.kind) + named("space", pending.space) +
             named("device", pending.device) + named("bond", pending.bond) +
             named("gone", static_cast<u64>(pending.gone)) + " range " +
@@ -197,21 +195,22 @@ std::string Interface::dump() const {
   return text;
 }
 
-std::string Interface::dump_with_history() const {
-  std::string text = dump() + "clock" + named("", changes_) + "\n";
+std::string dump_with_history(const InterfaceState& s) {
+  std::string text = dump(s) + "clock" + named("", s.changes) + "\n";
   const auto handles = [&](const char* name, u64 root) {
-    forest_.for_each(root, 0, whole_space, [&](const Interval& piece) {
+    s.forest.for_each(root, 0, whole_space, [&](const Interval& piece) {
       text += name + range_text(piece.first, piece.last) + named("is", piece.tag) + "\n";
     });
   };
-  handles("freed domain ", freed_handles_);
-  handles("io_mm ", io_mms_);
-  handles("freed io_mm ", freed_io_mms_);
-  for_each_space([&](u32 i) {
-    if (spaces_[i].table != 0) text += std::to_string(i) + " table " + hex(spaces_[i].table) + "\n";
+  handles("freed domain ", s.freed_handles);
+  handles("io_mm ", s.io_mms);
+  handles("freed io_mm ", s.freed_io_mms);
+  s.for_each_space([&](u32 i) {
+    if (s.spaces[i].table != 0)
+      text += std::to_string(i) + " table " + hex(s.spaces[i].table) + "\n";
   });
-  forest_.for_each(number_at_, 0, pasid_limit - 1, [&](const Interval& piece) {
-    const Number& number = numbers_[piece.tag];
+  s.forest.for_each(s.number_at, 0, pasid_limit - 1, [&](const Interval& piece) {
+    const Number& number = s.numbers[piece.tag];
     text += "pasid " + std::to_string(number.value) + named("freed at", number.freed_at) +
             named("from", number.freed_from) + "\n";
   });

@@ -3,195 +3,202 @@
 
 #include <algorithm>
 
+#include "spec/sva/account.h"
+#include "spec/sva/attach.h"
+#include "spec/sva/calls.h"
+#include "spec/sva/duties.h"
+#include "spec/sva/exit.h"
+#include "spec/sva/faults.h"
+#include "spec/sva/layers.h"
+#include "spec/sva/processes.h"
+#include "spec/sva/promises.h"
+#include "spec/sva/time_outs.h"
+
 namespace iommucheck::spec::sva {
 
-namespace {
-
-constexpr u64 whole_space = ~u64{0};
-constexpr u64 smallest_page = 4096;
-
-}  // namespace
-
-Interface::Interface(Trail& trail, const Setup& setup)
-    : trail_(trail),
-      address_spaces_(setup.address_spaces),
-      ssid_bits_(setup.ssid_bits),
-      per_device_tables_(setup.per_device_tables),
-      keeps_pasid_0_(setup.keeps_pasid_0),
-      forest_(trail) {
-  for (const DeviceSetup& device : setup.devices) {
-    const u32 index = devices_.push(trail_, {.group = device.group, .present = device.present});
-    for (const u32 sid : device.stream_ids) device_of_stream_.emplace_back(sid, index);
-    const auto in_its_group = [&](const DeviceSetup& d) { return d.group == device.group; };
-    const bool grouped =
-        device.group != DeviceSetup::alone &&
-        std::count_if(setup.devices.begin(), setup.devices.end(), in_its_group) > 1;
-    constants_.push_back(
-        {.stream_ids = device.stream_ids,
-         .ssid_bits = grouped ? 0 : std::min(device.ssid_bits, setup.ssid_bits),
-         .can_wait = (device.stall && setup.stalls) || (device.pri && setup.page_requests),
-         .iommu = device.iommu,
-         .grouped = grouped});
-  }
-  std::sort(device_of_stream_.begin(), device_of_stream_.end());
-}
+Interface::Interface(Trail& trail, const Setup& setup) : state_(trail, setup) {}
 
 const std::vector<u32>& Interface::stream_ids(u32 device) const {
-  return constants_.at(device).stream_ids;
+  return state_.constants.at(device).stream_ids;
 }
 
 u32 Interface::device_of(u32 stream_id) const {
-  const auto at = std::lower_bound(device_of_stream_.begin(), device_of_stream_.end(),
+  const auto at = std::lower_bound(state_.device_of_stream.begin(), state_.device_of_stream.end(),
                                    std::pair<u32, u32>(stream_id, 0));
-  const bool found = at != device_of_stream_.end() && at->first == stream_id;
+  const bool found = at != state_.device_of_stream.end() && at->first == stream_id;
   return found ? at->second : device_count();
 }
 
-u64 Interface::domain_of(u32 device) const {
-  if (device >= devices_.size()) return 0;
-  const u32 domain = devices_[device].domain;
-  return domain == 0 ? 0 : spaces_[domain].handle;
-}
-
-bool Interface::is_paging(u64 handle) const { return find_paging(handle) != 0; }
+bool Interface::is_paging(u64 handle) const { return state_.find_paging(handle) != 0; }
 
 DomainFacts Interface::facts_of(u64 handle) const {
-  const u32 index = find(handle);
+  const u32 index = state_.find(handle);
   if (index == 0) return {.input_bits = 0, .output_bits = 0, .page_sizes = 0};
-  const Space& domain = spaces_[index];
+  const Space& domain = state_.spaces[index];
   return {domain.input_bits, domain.output_bits, domain.page_sizes};
 }
 
 DomainFacts Interface::facts_of_io_mm(u64 handle) const {
-  const u32 index = find_private(handle);
+  const u32 index = state_.find_private(handle);
   if (index == 0) return {.input_bits = 0, .output_bits = 0, .page_sizes = 0};
-  const Space& space = spaces_[index];
+  const Space& space = state_.spaces[index];
   return {space.input_bits, space.output_bits, space.page_sizes};
 }
 
-u32 Interface::find(u64 handle) const { return forest_.lookup(handles_, handle).tag; }
-
-u32 Interface::find_paging(u64 handle) const {
-  const u32 index = find(handle);
-  if (index == 0) return 0;
-  return spaces_[index].kind == static_cast<u32>(DomainKind::paging) ? index : 0;
-}
-
-u32 Interface::find_private(u64 handle) const {
-  const u32 tag = forest_.lookup(io_mms_, handle).tag;
-  return tag % 2 == 0 ? tag / 2 : 0;
-}
-
-u32 Interface::find_process_io_mm(u64 handle) const {
-  const u32 tag = forest_.lookup(io_mms_, handle).tag;
-  return tag % 2 != 0 ? tag / 2 : 0;
-}
-
-u32 Interface::find_process(u64 mm) const { return forest_.lookup(processes_, mm).tag; }
-
-/// 0: never given, or free.
-u32 Interface::find_number(u32 pasid) const {
-  const u32 index = forest_.lookup(number_at_, pasid).tag;
-  return index != 0 && numbers_[index].state != NumberState::free ? index : 0;
-}
-
-u32 Interface::find_bond(u32 device, u32 pasid) const {
-  const u32 number = find_number(pasid);
-  if (number == 0) return 0;
-  for (u32 b = numbers_[number].bonds; b != 0; b = bonds_[b].next) {
-    if (bonds_[b].device == device && is_callers(bonds_[b])) return b;
-  }
-  return 0;
-}
-
-u32 Interface::target(const Call& call) const {
-  return is_io_mm_call(call.kind) ? find_private(call.io_mm) : find_paging(call.domain);
-}
-
-bool Interface::device_exists(u32 device) const {
-  return device < devices_.size() && devices_[device].present != 0;
-}
-
-bool Interface::device_has_iommu(u32 device) const {
-  return device_exists(device) && constants_[device].iommu;
-}
-
-bool Interface::has_sva(u32 device) const {
-  return device_exists(device) && devices_[device].initialised != 0;
-}
-
 Substream Interface::pasid_of_io_mm(u64 handle) const {
-  const u32 index = find_private(handle);
-  if (index == 0 || spaces_[index].number == 0) return {};
-  return substream(numbers_[spaces_[index].number].value);
+  const u32 index = state_.find_private(handle);
+  if (index == 0 || state_.spaces[index].number == 0) return {};
+  return substream(state_.numbers[state_.spaces[index].number].value);
 }
 
 u64 Interface::domain_of_io_mm(u64 handle) const {
-  const u32 index = find_private(handle);
-  return index == 0 ? 0 : spaces_[spaces_[index].domain].handle;
-}
-
-/// The record of the number that plain binds share; 0 without such a bond.
-u32 Interface::main_number(u32 process) const {
-  u32 found = 0;
-  for_each_bond_of(process, [&](u32 i) {
-    const u32 number = bonds_[i].number;
-    if (is_callers(bonds_[i]) && numbers_[number].further == 0) found = number;
-  });
-  return found;
+  const u32 index = state_.find_private(handle);
+  return index == 0 ? 0 : state_.spaces[state_.spaces[index].domain].handle;
 }
 
 Substream Interface::pasid_of_process(u64 mm) const {
-  const u32 number = main_number(find_process(mm));
-  return number == 0 ? Substream{} : substream(numbers_[number].value);
+  const u32 number = state_.main_number(state_.find_process(mm));
+  return number == 0 ? Substream{} : substream(state_.numbers[number].value);
 }
 
 bool Interface::is_bound(u64 mm) const {
-  const u32 process = find_process(mm);
-  return process != 0 && is_watched(process);
+  const u32 process = state_.find_process(mm);
+  return process != 0 && state_.is_watched(process);
 }
 
 bool Interface::is_stale(u64 mm) const {
-  const u32 index = find_process(mm);
+  const u32 index = state_.find_process(mm);
   if (index == 0) return false;
-  const Space& process = spaces_[index];
-  return forest_.first_mapped_in(process.stale, 0, whole_space).found ||
-         forest_.first_mapped_in(process.older, 0, whole_space).found;
+  const Space& process = state_.spaces[index];
+  return state_.forest.first_mapped_in(process.stale, 0, whole_space).found ||
+         state_.forest.first_mapped_in(process.older, 0, whole_space).found;
 }
 
-/// INTERFACE "Attach", groups: attach and detach of a member move all that are there.
-bool Interface::moves_with(u32 device, u32 other) const {
-  if (!device_has_iommu(other)) return false;
-  if (device == other) return true;
-  const u32 group = devices_[device].group;
-  return group != DeviceSetup::alone && devices_[other].group == group;
+Permitted Interface::permitted(const Call& call, Circumstances around) const {
+  return answers(state_, call, around, nullptr);
 }
 
-u64 Interface::granule(const Space& space) const {
-  if (space.page_sizes == 0) return smallest_page;
-  return space.page_sizes & (~space.page_sizes + 1);
+Permitted Interface::permitted(Ticket ticket, const Call& call, Circumstances around) const {
+  return answers(state_, call, around, state_.tickets.find(ticket));
 }
 
-/// Living ones, those that a time-out holds, and bound processes, whose number the CPUs chose.
-u32 Interface::address_spaces() const {
-  u32 count = 0;
-  for_each_space([&](u32 i) {
-    const Space& space = spaces_[i];
-    if (space.kind != static_cast<u32>(DomainKind::paging)) return;
-    if (space.owner != Owner::process || space.devices != 0) ++count;
-  });
-  return count;
+const char* Interface::caller_may_not(const Call& call) const {
+  return sva::caller_may_not(state_, call);
+}
+
+Verdict Interface::duty_of_call(const Call& call) const { return sva::duty_of_call(state_, call); }
+
+Verdict Interface::duty_of_page(u64 pa, u64 size) const {
+  return sva::duty_of_page(state_, pa, size);
+}
+
+Verdict Interface::duty_of_dma(u32 device, u32 pasid) const {
+  return sva::duty_of_dma(state_, device, pasid);
+}
+
+Ticket Interface::begin_call(const Call& call) { return sva::begin_call(state_, call); }
+
+Verdict Interface::end_call(Ticket ticket, const Call& call, const Observed& observed,
+                            Circumstances around) {
+  return sva::end_call(state_, ticket, call, observed, around);
+}
+
+Verdict Interface::end_call(const Call& call, const Observed& observed, Circumstances around) {
+  return end_last_call(state_, call, observed, around);
+}
+
+Verdict Interface::apply(const Call& call, const Observed& observed, Circumstances around) {
+  return sva::apply(state_, call, observed, around);
+}
+
+bool Interface::may_end(Ticket ticket) const { return sva::may_end(state_, ticket); }
+
+void Interface::device_added(u32 device) { sva::device_added(state_, device); }
+
+void Interface::device_removed(u32 device, bool timed_out) {
+  sva::device_removed(state_, device, timed_out);
+}
+
+void Interface::recovered() { sva::recovered(state_); }
+
+bool Interface::process_created(u64 mm, u32 input_bits) {
+  return sva::process_created(state_, mm, input_bits);
+}
+
+bool Interface::process_maps(u64 mm, u64 va, u64 bytes, u64 pa, u32 prot) {
+  return sva::process_maps(state_, mm, va, bytes, pa, prot);
+}
+
+bool Interface::process_unmaps(u64 mm, u64 va, u64 bytes) {
+  return sva::process_unmaps(state_, mm, va, bytes);
+}
+
+bool Interface::process_protects(u64 mm, u64 va, u64 bytes, u32 prot) {
+  return sva::process_protects(state_, mm, va, bytes, prot);
+}
+
+bool Interface::process_forks(u64 mm, u64 child) { return sva::process_forks(state_, mm, child); }
+
+bool Interface::process_gone(u64 mm) { return sva::process_gone(state_, mm); }
+
+Ticket Interface::invalidate_begins(u64 mm, u64 va, u64 bytes) {
+  return sva::invalidate_begins(state_, mm, va, bytes);
+}
+
+Verdict Interface::invalidate_ends(Ticket ticket, bool timed_out) {
+  return sva::invalidate_ends(state_, ticket, timed_out);
+}
+
+Ticket Interface::release_begins(u64 mm) { return sva::release_begins(state_, mm); }
+
+Verdict Interface::release_waits(Ticket ticket) const { return sva::release_waits(state_, ticket); }
+
+Verdict Interface::release_ends(Ticket ticket, bool timed_out) {
+  return sva::release_ends(state_, ticket, timed_out);
+}
+
+Verdict Interface::handler_called(u32 device, u32 pasid, u64 drvdata) {
+  return sva::handler_called(state_, device, pasid, drvdata);
+}
+
+Verdict Interface::handler_returned(u32 device, u32 pasid, Status status) {
+  return sva::handler_returned(state_, device, pasid, status);
+}
+
+Verdict Interface::bound_passes(u32 device, u32 pasid) {
+  return sva::bound_passes(state_, device, pasid);
+}
+
+Expectation Interface::expected(u32 device, Substream at, u64 iova) const {
+  return sva::expected(state_, device, at, iova);
+}
+
+Alternatives Interface::expected_during(u32 device, Substream at, u64 iova) const {
+  return sva::expected_during(state_, device, at, iova);
+}
+
+FaultKind Interface::faults_of(u32 device, Substream at) const {
+  return sva::faults_of(state_, device, at);
+}
+
+bool Interface::may_reach(u32 device, u32 number) const {
+  return sva::may_reach(state_, device, number);
+}
+
+bool Interface::equal_promises(u32 a, u32 b, Substream at) const {
+  return sva::equal_promises(state_, a, b, at);
 }
 
 bool Interface::page_in_flight(u64 pa, u64 size) const {
-  if (size == 0) return false;
-  bool found = false;
-  const u64 pa_last = pa + (size - 1);
-  for_each_in_flight([&](u32 /*space*/, const Interval& piece) {
-    const u64 piece_last = piece.pa + (piece.last - piece.first);
-    found |= piece.pa <= pa_last && pa <= piece_last;
-  });
-  return found;
+  return sva::page_in_flight(state_, pa, size);
 }
+
+std::vector<Leak> Interface::leaks() const { return sva::leaks(state_); }
+
+Held Interface::held() const { return sva::held(state_); }
+
+std::string Interface::dump() const { return sva::dump(state_); }
+
+std::string Interface::dump_with_history() const { return sva::dump_with_history(state_); }
 
 }  // namespace iommucheck::spec::sva

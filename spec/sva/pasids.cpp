@@ -1,86 +1,178 @@
 // SPDX-License-Identifier: MIT
-// PASIDs as numbers: who may be given which. INTERFACE "PASID numbers"; SEMANTICS 5.
-#include <algorithm>
+#include "spec/sva/pasids.h"
+#include "spec/sva/unbind.h"
 
-#include "spec/sva/interface.h"
+#include <algorithm>
 
 namespace iommucheck::spec::sva {
 
 /// INTERFACE "PASID numbers": the range of sva_device_init is clipped.
-Interface::Range Interface::device_range(u32 device, u32 min, u32 max) const {
-  const u32 bits = constants_[device].ssid_bits;
+Range device_range(const InterfaceState& s, u32 device, u32 min, u32 max) {
+  const u32 bits = s.constants[device].ssid_bits;
   if (bits == 0) return {};
   const u32 limit = std::min(u32{1} << std::min(bits, 20U), pasid_limit) - 1;
-  return {std::max(min, keeps_pasid_0_ ? 1U : 0U), max == 0 ? limit : std::min(max, limit)};
+  return {std::max(min, s.keeps_pasid_0 ? 1U : 0U), max == 0 ? limit : std::min(max, limit)};
 }
+
+namespace {
 
 /// Whether the IOMMU cuts what pasid_alloc gives without a device is not said: both are right.
-Interface::Range Interface::plain_range(u32 min, u32 max, bool within_iommu) const {
-  const u32 bits = within_iommu && ssid_bits_ != 0 ? std::min(ssid_bits_, 20U) : 20U;
+Range plain_range(const InterfaceState& s, u32 min, u32 max, bool within_iommu) {
+  const u32 bits = within_iommu && s.ssid_bits != 0 ? std::min(s.ssid_bits, 20U) : 20U;
   const u32 limit = (u32{1} << bits) - 1;
-  return {std::max(min, keeps_pasid_0_ ? 1U : 0U), max == 0 ? limit : std::min(max, limit)};
+  return {std::max(min, s.keeps_pasid_0 ? 1U : 0U), max == 0 ? limit : std::min(max, limit)};
 }
 
-bool Interface::any_free(Range range) const {
+bool any_free(const InterfaceState& s, Range range) {
   for (u64 at = range.first; at <= range.last && !range.empty();) {
-    const Piece piece = forest_.lookup(number_at_, at);
-    if (!piece.mapped || numbers_[piece.tag].state == NumberState::free) return true;
+    const Piece piece = s.forest.lookup(s.number_at, at);
+    if (!piece.mapped || s.numbers[piece.tag].state == NumberState::free) return true;
     at = piece.last + 1;
   }
   return false;
 }
 
 /// One that a time-out may or may not hold; also where a call may have taken an unknown one.
-bool Interface::any_doubtful(Range range) const {
+bool any_doubtful(const InterfaceState& s, Range range) {
   bool found = false;
-  for_each_unseen([&](const Unseen& record) {
+  s.for_each_unseen([&](const Unseen& record) {
     found |= record.first <= range.last && range.first <= record.last;
   });
-  for_each_pending(
+  s.tickets.for_each(
       [&](const Pending& pending) { found |= pending.first_pasid <= pending.last_pasid; });
   if (range.empty() || found) return found;
-  forest_.for_each(number_at_, range.first, range.last, [&](const Interval& piece) {
-    found |= numbers_[piece.tag].state == NumberState::doubtful;
+  s.forest.for_each(s.number_at, range.first, range.last, [&](const Interval& piece) {
+    found |= s.numbers[piece.tag].state == NumberState::doubtful;
   });
   return found;
+}
+
+/// Whether a number of the range is held, or was given before and is free.
+bool any_number(const InterfaceState& s, Range range, bool free) {
+  bool any = false;
+  s.forest.for_each(s.number_at, range.first, range.last, [&](const Interval& piece) {
+    any |= (s.numbers[piece.tag].state == NumberState::free) == free;
+  });
+  return any;
 }
 
 /// The cyclic rule: a freed number waits for those that were never given or were freed before it.
 /// Not judged once a call that gives one failed for want of memory, or timed out: it may have moved
 /// the cursor.
-u32 Interface::wanted_before(Range range, u32 number) const {
-  const Piece own = forest_.lookup(number_at_, number);
-  if (!own.mapped || turns_lost_ != 0) return pasid_unknown;
-  const u64 freed_at = numbers_[own.tag].freed_from;
+u32 wanted_before(const InterfaceState& s, Range range, u32 number) {
+  const Piece own = s.forest.lookup(s.number_at, number);
+  if (!own.mapped || s.turns_lost != 0) return pasid_unknown;
+  const u64 freed_at = s.numbers[own.tag].freed_from;
   u32 earlier = pasid_unknown;
   for (u64 at = range.first; at <= range.last;) {
-    const Piece piece = forest_.lookup(number_at_, at);
+    const Piece piece = s.forest.lookup(s.number_at, at);
     if (!piece.mapped) return static_cast<u32>(at);
-    const Number& record = numbers_[piece.tag];
+    const Number& record = s.numbers[piece.tag];
     if (record.state == NumberState::free && record.freed_at < freed_at) earlier = record.value;
     at = piece.last + 1;
   }
   return earlier;
 }
 
-/// Whether a number of the range is held, or was given before and is free.
-bool Interface::any_number(Range range, bool free) const {
-  bool any = false;
-  forest_.for_each(number_at_, range.first, range.last, [&](const Interval& piece) {
-    any |= (numbers_[piece.tag].state == NumberState::free) == free;
-  });
-  return any;
+}  // namespace
+
+/// ok with a free one; ENOSPC where none is left. One that a time-out may hold may be given or not.
+void judge_new_number(const InterfaceState& s, Range range, Permitted& set) {
+  set.set_range(range.first, range.last);
+  const bool free = any_free(s, range);
+  const bool doubtful = any_doubtful(s, range);
+  if (free || doubtful) set.add(Status::ok, "a PASID is free", ValueRule::new_pasid);
+  if (!free || doubtful) set.add(Status::enospc, "no PASID is left");
 }
 
-u32 Interface::take_number(u32 pasid, NumberState state, u32 space) {
-  u32 index = forest_.lookup(number_at_, pasid).tag;
+/// A number that was given: free, in the range, and not before one that has been free for longer.
+Verdict check_number(const InterfaceState& s, const Call& call, const Permitted& set, u64 number) {
+  const std::string text = call_text(call) + " gave PASID " + std::to_string(number);
+  const Range range{set.first_pasid(), set.last_pasid()};
+  if (number >= pasid_limit || !range.has(static_cast<u32>(number))) {
+    return {.ok = false,
+            .rule = Rule::RESULT_EXACT,
+            .message = text + ", which is not in " + std::to_string(range.first) + " to " +
+                       std::to_string(range.last)};
+  }
+  const auto pasid = static_cast<u32>(number);
+  if (any_number(s, range, false)) s.count(Rule::PASID_REUSE);
+  const u32 held = s.find_number(pasid);
+  if (held != 0 && s.numbers[held].state != NumberState::doubtful) {
+    return {.ok = false, .rule = Rule::PASID_REUSE, .message = text + ", which is held"};
+  }
+  // Who asks without a device may or may not be cut to the IOMMU's numbers.
+  Range cyclic = range;
+  if (call.kind == CallKind::pasid_alloc) {
+    const Range within = plain_range(s, call.min_pasid, call.max_pasid, true);
+    if (within.has(pasid)) cyclic = within;
+  }
+  if (s.turns_lost == 0 && any_number(s, cyclic, true)) s.count(Rule::PASID_CYCLIC);
+  const u32 wanted = wanted_before(s, cyclic, pasid);
+  if (wanted == pasid_unknown || any_doubtful(s, cyclic)) return {};
+  return {.ok = false,
+          .rule = Rule::PASID_CYCLIC,
+          .message = text + " before " + std::to_string(wanted) + ", which is free for longer"};
+}
+
+// --- pasid_alloc ---
+
+/// INTERFACE "PASID numbers".
+Permitted permitted_pasid_alloc(const InterfaceState& s, const Call& call, Circumstances around) {
+  Permitted set;
+  if (call.max_pasid != 0 && call.min_pasid > call.max_pasid) {
+    set.add(Status::einval, "min is beyond max");
+  }
+  if (call.min_pasid >= pasid_limit || call.max_pasid >= pasid_limit) {
+    set.add(Status::einval, "PASIDs have 20 bits");
+  }
+  const Range range = plain_range(s, call.min_pasid, call.max_pasid, false);
+  const Range within = plain_range(s, call.min_pasid, call.max_pasid, true);
+  if (range.empty()) set.add(Status::einval, "the range is empty");
+  if (!set.empty()) return set;
+  if (within.empty()) {
+    set.add(Status::einval, "the range may be cut to the IOMMU's");
+  } else if (!any_free(s, within)) {
+    set.add(Status::enospc, "no PASID of the IOMMU's is left");
+  }
+  judge_new_number(s, range, set);
+  may_lack_memory(set, around);
+  return set;
+}
+
+void apply_pasid_alloc(InterfaceState& s, const Observed& observed) {
+  if (observed.status != Status::ok) return;
+  take_number(s, static_cast<u32>(observed.value), NumberState::plain, 0);
+}
+
+// --- pasid_free ---
+
+Permitted permitted_pasid_free(const InterfaceState& s, const Call& call) {
+  Permitted set;
+  const u32 number = s.find_number(call.pasid);
+  if (number == 0 || s.numbers[number].state != NumberState::plain) {
+    set.add(Status::einval, "not held as a plain number");
+  } else {
+    set.add(Status::ok, "it is held");
+  }
+  return set;
+}
+
+void apply_pasid_free(InterfaceState& s, const Call& call, Status status) {
+  if (status == Status::ok) free_number(s, s.find_number(call.pasid));
+}
+
+// --- A number's life ---
+
+u32 take_number(InterfaceState& s, u32 pasid, NumberState state, u32 space) {
+  u32 index = s.forest.lookup(s.number_at, pasid).tag;
   if (index == 0) {
-    index = numbers_.allocate(trail_, {.value = pasid});
-    forest_.insert(number_at_, {.first = pasid, .last = pasid, .tag = index});
+    index = s.numbers.allocate(s.trail, {.value = pasid});
+    s.forest.insert(s.number_at, {.first = pasid, .last = pasid, .tag = index});
   }
   // Given again: what a time-out had left there is settled.
-  while (numbers_[index].bonds != 0) remove_bond(numbers_[index].bonds);
-  Number& number = numbers_.edit(trail_, index);
+  while (s.numbers[index].bonds != 0) remove_bond(s, s.numbers[index].bonds);
+  Number& number = s.numbers.edit(s.trail, index);
   number.state = state;
   number.space = space;
   number.bonds = 0;
@@ -89,61 +181,38 @@ u32 Interface::take_number(u32 pasid, NumberState state, u32 space) {
   return index;
 }
 
-void Interface::free_number(u32 index) {
-  for (u64 rest = busy_; rest != 0; rest &= rest - 1) {
-    Pending& pending = pending_[static_cast<u32>(std::countr_zero(rest))];
-    const bool releases = pending.kind == records::release_in_progress;
-    if (!releases || pending.space != numbers_[index].space) continue;
-    trail_.save_object(pending);
+void free_number(InterfaceState& s, u32 index) {
+  const auto exits = [&](const Pending& pending) {
+    return pending.kind == records::release_in_progress && pending.space == s.numbers[index].space;
+  };
+  s.tickets.edit_if(exits, [&](Pending& pending) {
     pending.freed = 1;
-    trail_.set(turns_lost_, 1);  // nobody sees when it is free
-  }
-  Number& number = numbers_.edit(trail_, index);
+    s.trail.set(s.turns_lost, u64{1});  // nobody sees when it is free
+  });
+  Number& number = s.numbers.edit(s.trail, index);
   if (number.io_mm != 0) {
-    forest_.erase(io_mms_, number.io_mm, number.io_mm);
-    forest_.insert(freed_io_mms_, {.first = number.io_mm, .last = number.io_mm});
+    s.forest.erase(s.io_mms, number.io_mm, number.io_mm);
+    s.forest.insert(s.freed_io_mms, {.first = number.io_mm, .last = number.io_mm});
   }
   number.io_mm = 0;
   number.space = 0;
   number.further = 0;
   // A driver may have settled it by itself since the time-out.
-  number.freed_from = number.state == NumberState::doubtful ? number.freed_at : changes_;
+  number.freed_from = number.state == NumberState::doubtful ? number.freed_at : s.changes;
   number.state = NumberState::free;
-  number.freed_at = changes_;
-}
-
-/// While Release of its process has not returned, a number that nobody needs any more is free or
-/// not, and so is a device of which every handler is done: an implementation may end all at once.
-const char* Interface::not_while_released(const Call& call) const {
-  switch (call.kind) {
-    case CallKind::bind_device:
-    case CallKind::sva_alloc_pasid:
-    case CallKind::pasid_alloc:
-    case CallKind::attach:
-    case CallKind::detach: break;
-    default: return nullptr;
-  }
-  bool open = false;
-  for_each_pending([&](const Pending& pending) {
-    if (pending.kind != records::release_in_progress) return;
-    open |= pending.freed != 0;
-    for_each_bond_of(pending.space, [&](u32 i) {
-      open |= bonds_[i].state == BondState::done || bonds_[i].state == BondState::ended;
-    });
-  });
-  return open ? "a process exits of which some devices are done" : nullptr;
+  number.freed_at = s.changes;
 }
 
 /// A time-out: what stands there may still be reached, whoever is given the number next.
-void Interface::doubt_number(u32 index) {
-  Number& number = numbers_.edit(trail_, index);
+void doubt_number(InterfaceState& s, u32 index) {
+  Number& number = s.numbers.edit(s.trail, index);
   if (number.io_mm != 0) {
-    forest_.erase(io_mms_, number.io_mm, number.io_mm);
-    forest_.insert(freed_io_mms_, {.first = number.io_mm, .last = number.io_mm});
+    s.forest.erase(s.io_mms, number.io_mm, number.io_mm);
+    s.forest.insert(s.freed_io_mms, {.first = number.io_mm, .last = number.io_mm});
   }
   number.io_mm = 0;
   number.state = NumberState::doubtful;
-  number.freed_at = changes_;
+  number.freed_at = s.changes;
 }
 
 }  // namespace iommucheck::spec::sva

@@ -73,4 +73,12 @@ std::string Permitted::text() const {
   return text.empty() ? "nothing" : text;
 }
 
+void may_lack_memory(Permitted& set, Circumstances around) {
+  if (around.allocation_failed) set.add(Status::enomem, "an allocation of this call failed");
+}
+
+void may_time_out(Permitted& set, Circumstances around, ValueRule rule) {
+  if (around.queue_stuck) set.add(Status::etimedout, "the command queue was stuck", rule);
+}
+
 }  // namespace iommucheck::spec::sva

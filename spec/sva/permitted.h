@@ -73,6 +73,11 @@ class Permitted {
   u32 last_pasid_ = 0;
 };
 
+/// INTERFACE "Errors and their order": ENOMEM where the call may allocate and one was refused.
+void may_lack_memory(Permitted& set, Circumstances around);
+/// INTERFACE "Timeouts and removal".
+void may_time_out(Permitted& set, Circumstances around, ValueRule rule = ValueRule::any);
+
 /// What is said of a result or of an event. `ok` or the rule that it breaks, with a sentence for
 /// the report. With `ok` and `blames_caller` rule and message are about the caller.
 struct Verdict {

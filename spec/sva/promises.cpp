@@ -1,46 +1,110 @@
 // SPDX-License-Identifier: MIT
-// What an access may meet, now and during a call. SEMANTICS 5; INTERFACE "Attach", "Gather",
-// "Timeouts and removal".
+#include "spec/sva/promises.h"
+
 #include <algorithm>
 
-#include "spec/sva/interface.h"
+#include "spec/sva/attach.h"
+#include "spec/sva/bind.h"
+#include "spec/sva/domains.h"
+#include "spec/sva/private.h"
+#include "spec/sva/time_outs.h"
+#include "spec/sva/unbind.h"
 
 namespace iommucheck::spec::sva {
 
-namespace {
-
-bool beyond(u64 iova, u32 input_bits) { return input_bits < 64 && (iova >> input_bits) != 0; }
-
-constexpr Promise blocked{.state = State::blocked};
-constexpr Promise unmapped{.state = State::unmapped};
-
-Promise mapped(const Piece& piece) {
-  return {.state = State::mapped, .pa = piece.pa, .prot = piece.prot};
+void substream_promises(const InterfaceState& s, u32 device, u32 domain, u32 pasid, u64 iova,
+                        bool with_calls, Alternatives& out) {
+  const auto kind = static_cast<DomainKind>(domain == 0 ? 0 : s.spaces[domain].kind);
+  if (domain == 0 || kind == DomainKind::blocked) {
+    out.add(promise::blocked);
+    return;
+  }
+  // Where stage 1 is bypassed a SubstreamID is refused. IHI 0070 7.3.9 (C_BAD_SUBSTREAMID).
+  const u32 bits = s.constants[device].ssid_bits;
+  const bool kept = pasid == 0 && s.keeps_pasid_0;
+  if (kind != DomainKind::paging || kept || (u64{pasid} >> bits) != 0 || bits == 0) {
+    out.add(promise::nothing);
+    return;
+  }
+  const u32 number = s.find_number(pasid);
+  const u32 space = number == 0 ? 0 : s.numbers[number].space;
+  if (space == 0) {
+    out.add(promise::nothing);
+  } else if (s.spaces[space].owner == Owner::private_pasid) {
+    private_promises(s, device, domain, number, iova, with_calls, out);
+  } else {
+    bound_promises(s, device, domain, number, iova, with_calls, out);
+  }
+  if (s.unseen != 0) unseen_promises(s, device, domain, pasid, iova, with_calls, out);
+  if (with_calls && s.tickets.any()) pending_number_promises(s, device, domain, pasid, iova, out);
 }
 
-void add_fault(FaultKind faults, Alternatives& out) {
-  if (faults != FaultKind::waits) out.add(unmapped);
-  if (faults != FaultKind::terminated) out.add({.state = State::waits});
+namespace {
+
+Alternatives promises_at(const InterfaceState& s, u32 device, Substream at, u64 iova,
+                         bool with_calls) {
+  Alternatives out;
+  if (s.tickets.overflowed()) out.gave_up = true;
+  if (!s.device_exists(device)) {
+    out.add(promise::blocked);
+    return out;
+  }
+  if (!s.constants[device].iommu) {
+    out.add({.state = State::identity});
+    return out;
+  }
+  const auto of_domain = [&](u32 domain) {
+    if (at.present) {
+      substream_promises(s, device, domain, at.number, iova, with_calls, out);
+    } else {
+      domain_promises(s, domain, iova, with_calls, out);
+    }
+  };
+  const Device& record = s.devices[device];
+  of_domain(record.domain);
+  // A time-out left it between domains: the transient set of that call goes on.
+  if (record.ghosts != 0) out.add(promise::blocked);
+  for (u32 g = record.ghosts; g != 0; g = s.ghosts[g].next) of_domain(s.ghosts[g].domain);
+  if (with_calls && s.tickets.any()) pending_move_promises(s, device, at, iova, out);
+  return out;
+}
+
+/// One outcome is itself; the two pairs that have a name; else "several".
+Expectation settled(const InterfaceState& s, u32 device, Substream at, u64 iova) {
+  const Alternatives all = promises_at(s, device, at, iova, false);
+  const Promise& first = all.promises[0];
+  if (all.count == 1) return {first.state, first.pa, first.prot, all.last};
+  const Promise& second = all.promises[1];
+  if (all.count == 2 && !all.gave_up) {
+    const bool faults = first.state == State::unmapped || first.state == State::waits;
+    if (faults && second.state == State::mapped) {
+      return {State::old_or_fault, second.pa, second.prot, all.last};
+    }
+    if (first.state == State::mapped && second.state == State::quiet) {
+      return {State::old_or_quiet, first.pa, first.prot, all.last};
+    }
+  }
+  return {.state = State::several, .last = all.last};
 }
 
 }  // namespace
 
-Expectation Interface::expected(u32 device, Substream at, u64 iova) const {
-  if (!device_exists(device)) return {.state = State::blocked};
-  if (at.present || !constants_[device].iommu) return settled(device, at, iova);
-  const Device& record = devices_[device];
+Expectation expected(const InterfaceState& s, u32 device, Substream at, u64 iova) {
+  if (!s.device_exists(device)) return {.state = State::blocked};
+  if (at.present || !s.constants[device].iommu) return settled(s, device, at, iova);
+  const Device& record = s.devices[device];
   if (record.ghosts != 0) {
-    return {.state = State::quarantined, .last = expected_during(device, iova).last};
+    return {.state = State::quarantined, .last = expected_during(s, device, {}, iova).last};
   }
   if (record.domain == 0) return {.state = State::blocked};
-  const Space& domain = spaces_[record.domain];
+  const Space& domain = s.spaces[record.domain];
   if (domain.kind == static_cast<u32>(DomainKind::blocked)) return {.state = State::blocked};
   if (domain.kind == static_cast<u32>(DomainKind::identity)) return {.state = State::identity};
   if (beyond(iova, domain.input_bits)) return {.state = State::unmapped};
 
-  const Piece piece = forest_.lookup(domain.map, iova);
-  const Piece stale = forest_.lookup(domain.stale, iova);
-  const Piece older = forest_.lookup(domain.older, iova);
+  const Piece piece = s.forest.lookup(domain.map, iova);
+  const Piece stale = s.forest.lookup(domain.stale, iova);
+  const Piece older = s.forest.lookup(domain.older, iova);
   const u64 last = std::min({piece.last, stale.last, older.last});
   if (older.mapped || (piece.mapped && stale.mapped))
     return {.state = State::quarantined, .last = last};
@@ -50,127 +114,68 @@ Expectation Interface::expected(u32 device, Substream at, u64 iova) const {
   return {.state = State::unmapped, .last = last};
 }
 
-/// Of an access to an address space: what is mapped, what is not synchronised, what the calls in
-/// progress may have done already.
-void Interface::space_promises(u32 index, u64 iova, FaultKind faults, bool with_calls,
-                               Alternatives& out) const {
-  const Space& space = spaces_[index];
-  if (beyond(iova, space.input_bits)) {
-    add_fault(faults, out);
-    return;
-  }
-  const Piece piece = forest_.lookup(space.map, iova);
-  const Piece stale = forest_.lookup(space.stale, iova);
-  out.ends_at(piece.last);
-  out.ends_at(stale.last);
-  if (piece.mapped) {
-    out.add(mapped(piece));
-  } else {
-    add_fault(faults, out);
-  }
-  // Not invalidated: old or fault. A process's page that has a new version has no fault but those
-  // of its rights. A zombie's tables are held, what they map may be cleared.
-  const bool is_process = space.owner == Owner::process;
-  if (stale.mapped) {
-    out.callers |= piece.mapped && !is_process && stale.tag == records::gathered;
-    out.add(mapped(stale));
-    if (!is_process) add_fault(faults, out);
-  }
-  if (space.older != 0) {
-    const Piece older = forest_.lookup(space.older, iova);
-    out.ends_at(older.last);
-    if (older.mapped && (older.prot & records::unknown_layers) != 0) out.gave_up = true;
-    if (older.mapped) out.add(mapped(older));
-    out.callers |= piece.mapped && older.mapped && !is_process && older.tag == records::gathered;
-  }
-  if (space.life == records::zombie) add_fault(faults, out);
-
-  if (with_calls && busy_ != 0) pending_space_promises(index, iova, piece.mapped, faults, out);
+Alternatives expected_during(const InterfaceState& s, u32 device, Substream at, u64 iova) {
+  return promises_at(s, device, at, iova, true);
 }
 
-void Interface::pending_space_promises(u32 index, u64 iova, bool is_mapped, FaultKind faults,
-                                       Alternatives& out) const {
-  for_each_pending([&](const Pending& pending) {
-    if (pending.space != index) return;
-    if (pending.fresh != 0 && !is_mapped) {  // map: old or new, each granule for itself
-      const Piece fresh = forest_.lookup(pending.fresh, iova);
-      out.ends_at(fresh.last);
-      if (fresh.mapped) {
-        out.add(mapped(fresh));
-        out.concerned = true;
-      }
+/// Through any domain that it is on or may be on.
+bool may_reach(const InterfaceState& s, u32 device, u32 index) {
+  const Number& number = s.numbers[index];
+  if (number.state == NumberState::free || number.space == 0 || !s.device_has_iommu(device)) {
+    return false;
+  }
+  if ((u64{number.value} >> s.constants[device].ssid_bits) != 0) return false;
+  const Space& space = s.spaces[number.space];
+  const auto through = [&](u32 domain) {
+    if (space.owner == Owner::private_pasid) {
+      return s.per_device_tables ? s.has_link(space, device) : space.domain == domain;
     }
-    if (pending.first > pending.last || pending.kind == records::invalidate_in_progress) return;
-    if (iova < pending.first) {
-      out.ends_at(pending.first - 1);
-    } else if (iova <= pending.last) {  // unmap: old or fault
-      out.ends_at(pending.last);
-      add_fault(faults, out);
-      out.concerned = true;
+    for (u32 b = number.bonds; b != 0; b = s.bonds[b].next) {
+      if (reaches(s, s.bonds[b], device, domain)) return true;
     }
-  });
-}
-
-void Interface::domain_promises(u32 index, u64 iova, bool with_calls, Alternatives& out) const {
-  const auto kind = static_cast<DomainKind>(index == 0 ? 0 : spaces_[index].kind);
-  if (kind == DomainKind::paging) {
-    space_promises(index, iova, FaultKind::terminated, with_calls, out);
-  } else if (kind == DomainKind::identity) {
-    out.add({.state = State::identity});
-  } else {
-    out.add(blocked);
-  }
-}
-
-/// attach, detach: the old domain's outcome, the new one's, or terminated with its configuration
-/// event, for this device (its group) only.
-void Interface::pending_move_promises(u32 device, Substream at, u64 iova, Alternatives& out) const {
-  for_each_pending([&](const Pending& pending) {
-    const auto kind = static_cast<CallKind>(pending.kind);
-    const bool attaches = kind == CallKind::attach;
-    if (!attaches && kind != CallKind::detach) return;
-    if (pending.space == 0 || !moves_with(pending.device, device)) return;
-    if (attaches && devices_[device].domain == pending.space) return;
-    out.concerned = true;
-    out.add(blocked);
-    if (!attaches) return;
-    if (at.present) {
-      substream_promises(device, pending.space, at.number, iova, true, out);
-    } else {
-      domain_promises(pending.space, iova, true, out);
-    }
-  });
-}
-
-Alternatives Interface::expected_during(u32 device, Substream at, u64 iova) const {
-  return promises_at(device, at, iova, true);
-}
-
-Alternatives Interface::promises_at(u32 device, Substream at, u64 iova, bool with_calls) const {
-  Alternatives out;
-  if (overflow_ != 0) out.gave_up = true;
-  if (!device_exists(device)) {
-    out.add(blocked);
-    return out;
-  }
-  if (!constants_[device].iommu) {
-    out.add({.state = State::identity});
-    return out;
-  }
-  const auto of_domain = [&](u32 domain) {
-    if (at.present) {
-      substream_promises(device, domain, at.number, iova, with_calls, out);
-    } else {
-      domain_promises(domain, iova, with_calls, out);
-    }
+    return false;
   };
-  const Device& record = devices_[device];
-  of_domain(record.domain);
-  // A time-out left it between domains: the transient set of that call goes on.
-  if (record.ghosts != 0) out.add(blocked);
-  for (u32 g = record.ghosts; g != 0; g = ghosts_[g].next) of_domain(ghosts_[g].domain);
-  if (with_calls && busy_ != 0) pending_move_promises(device, at, iova, out);
-  return out;
+  if (s.devices[device].domain != 0 && through(s.devices[device].domain)) return true;
+  for (u32 g = s.devices[device].ghosts; g != 0; g = s.ghosts[g].next) {
+    if (through(s.ghosts[g].domain)) return true;
+  }
+  bool found = false;
+  s.tickets.for_each([&](const Pending& pending) {
+    const auto kind = static_cast<CallKind>(pending.kind);
+    if (kind == CallKind::attach && pending.space != 0 && s.moves_with(pending.device, device)) {
+      found |= through(pending.space);
+    }
+    const bool may_bind = kind == CallKind::bind_device || kind == CallKind::sva_attach;
+    if (may_bind && pending.space == number.space && pending.device < s.devices.size()) {
+      found |= s.per_device_tables ? pending.device == device
+                                   : s.devices[pending.device].domain == s.devices[device].domain;
+    }
+  });
+  return found;
+}
+
+bool equal_promises(const InterfaceState& s, u32 a, u32 b, Substream at) {
+  if (a == b) return true;
+  if (!s.device_exists(a) || !s.device_exists(b) || s.tickets.overflowed()) return false;
+  if (s.constants[a].iommu != s.constants[b].iommu) return false;
+  if (at.present && s.constants[a].can_wait != s.constants[b].can_wait) return false;
+  if (s.devices[a].domain != s.devices[b].domain) return false;
+  if (s.devices[a].ghosts != 0 || s.devices[b].ghosts != 0) return false;
+  if (at.present) {
+    const auto can_send = [&](u32 device) {
+      const u32 bits = s.constants[device].ssid_bits;
+      return bits != 0 && (u64{at.number} >> bits) == 0;
+    };
+    if (can_send(a) != can_send(b) || (s.per_device_tables && can_send(a))) return false;
+  }
+  bool equal = true;
+  s.tickets.for_each([&](const Pending& pending) {
+    const auto kind = static_cast<CallKind>(pending.kind);
+    const bool moves = kind == CallKind::attach || kind == CallKind::detach;
+    if (moves && pending.space != 0)
+      equal &= s.moves_with(pending.device, a) == s.moves_with(pending.device, b);
+  });
+  return equal;
 }
 
 }  // namespace iommucheck::spec::sva

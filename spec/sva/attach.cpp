@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT
+#include "spec/sva/attach.h"
+
+#include "spec/sva/devices.h"
+#include "spec/sva/domains.h"
+#include "spec/sva/exit.h"
+#include "spec/sva/layers.h"
+#include "spec/sva/map.h"
+#include "spec/sva/promises.h"
+#include "spec/sva/time_outs.h"
+#include "spec/sva/unbind.h"
+
+namespace iommucheck::spec::sva {
+
+namespace {
+
+void move_device(InterfaceState& s, u32 device, u32 domain) {
+  Device& record = s.devices.edit(s.trail, device);
+  if (record.domain != 0) --s.spaces.edit(s.trail, record.domain).devices;
+  record.domain = domain;
+  if (domain != 0) ++s.spaces.edit(s.trail, domain).devices;
+}
+
+}  // namespace
+
+// --- attach ---
+
+namespace {
+
+/// Whether processes or private PASIDs are bound to it.
+bool has_pasids(const InterfaceState& s, u32 device) {
+  bool found = false;
+  s.for_each_bond([&](u32 i) { found |= s.bonds[i].device == device && is_callers(s.bonds[i]); });
+  s.for_each_space([&](u32 i) {
+    const Space& space = s.spaces[i];
+    if (space.owner != Owner::private_pasid || space.life != records::living) return;
+    found |= space.maker == device || s.has_link(space, device);
+  });
+  return found;
+}
+
+}  // namespace
+
+/// INTERFACE "Attach"; "Errors and their order": ENODEV, EINVAL, EBUSY, ENOMEM.
+Permitted permitted_attach(const InterfaceState& s, const Call& call, Circumstances around) {
+  Permitted set;
+  judge_device(s, call, set);
+  if (s.find(call.domain) == 0) set.add(Status::einval, "no such domain");
+  if (!set.empty()) return set;
+  if (s.devices[call.device].domain != s.find(call.domain) && has_pasids(s, call.device)) {
+    set.add(Status::ebusy, "processes or private PASIDs are bound to the device");
+    return set;
+  }
+  may_lack_memory(set, around);
+  const u32 index = s.find(call.domain);
+  bool settled = true;
+  for (u32 i = 0; i < s.devices.size(); ++i) {
+    if (!s.moves_with(call.device, i)) continue;
+    settled &= s.devices[i].domain == index && s.devices[i].ghosts == 0;
+  }
+  set.add(Status::ok, settled ? "the same domain again does nothing" : "attach replaces");
+  if (!settled) may_time_out(set, around);
+  return set;
+}
+
+void begin_attach(const InterfaceState& s, const Call& call, Pending& pending) {
+  if (permitted_attach(s, call, {}).has(Status::ok)) pending.space = s.find(call.domain);
+}
+
+/// INTERFACE "Attach". After a time-out the devices stay, and may meet either domain.
+void apply_attach(InterfaceState& s, const Call& call, Status status) {
+  if (status != Status::ok && status != Status::etimedout) return;
+  const u32 index = s.find(call.domain);
+  for (u32 i = 0; i < s.devices.size(); ++i) {
+    if (!s.moves_with(call.device, i) || s.devices[i].domain == index) continue;
+    if (status == Status::etimedout) {
+      add_ghost(s, i, index);
+      continue;
+    }
+    move_device(s, i, index);
+    drop_ghosts(s, i);
+  }
+}
+
+// --- detach ---
+
+Permitted permitted_detach(const InterfaceState& s, const Call& call, Circumstances around) {
+  Permitted set;
+  judge_device(s, call, set);
+  const u32 index = s.find(call.domain);
+  if (index == 0) {
+    set.add(Status::einval, "no such domain");
+  } else if (call.device >= s.devices.size() || s.devices[call.device].domain != index) {
+    set.add(Status::einval, "detach from a domain that is not the device's");
+  }
+  if (!set.empty()) return set;
+  if (is_inside(s, call)) {
+    set.add(Status::edeadlk, "it would wait for the handler that it is called from");
+    return set;
+  }
+  set.add(Status::ok, "the device is on this domain");
+  may_time_out(set, around);
+  return set;
+}
+
+void begin_detach(const InterfaceState& s, const Call& call, Pending& pending) {
+  if (permitted_detach(s, call, {}).has(Status::ok)) pending.space = s.find(call.domain);
+}
+
+/// Detach implies the sync and unbind_dev_all. After a time-out it is detached for the caller, and
+/// no more.
+void apply_detach(InterfaceState& s, const Call& call, Status status) {
+  if (status != Status::ok && status != Status::etimedout) return;
+  end_all_of(s, call.device, Gone::by_another, status == Status::etimedout);
+  const u32 index = s.find(call.domain);
+  for (u32 i = 0; i < s.devices.size(); ++i) {
+    if (!s.moves_with(call.device, i) || s.devices[i].domain != index) continue;
+    move_device(s, i, 0);
+    if (status == Status::etimedout) {
+      add_ghost(s, i, index);
+    } else {
+      drop_ghosts(s, i);
+    }
+  }
+  if (status == Status::etimedout) {
+    quarantine_stale(s, index);
+  } else {
+    empty_gather(s, index);
+  }
+}
+
+// --- Promise ---
+
+/// attach, detach: the old domain's outcome, the new one's, or terminated with its configuration
+/// event, for this device (its group) only.
+void pending_move_promises(const InterfaceState& s, u32 device, Substream at, u64 iova,
+                           Alternatives& out) {
+  s.tickets.for_each([&](const Pending& pending) {
+    const auto kind = static_cast<CallKind>(pending.kind);
+    const bool attaches = kind == CallKind::attach;
+    if (!attaches && kind != CallKind::detach) return;
+    if (pending.space == 0 || !s.moves_with(pending.device, device)) return;
+    if (attaches && s.devices[device].domain == pending.space) return;
+    out.concerned = true;
+    out.add(promise::blocked);
+    if (!attaches) return;
+    if (at.present) {
+      substream_promises(s, device, pending.space, at.number, iova, true, out);
+    } else {
+      domain_promises(s, pending.space, iova, true, out);
+    }
+  });
+}
+
+// --- Devices that come and go ---
+
+void device_added(InterfaceState& s, u32 device) {
+  if (device < s.devices.size()) s.devices.edit(s.trail, device).present = 1;
+}
+
+/// INTERFACE "Timeouts and removal". A device that comes back begins anew.
+void device_removed(InterfaceState& s, u32 device, bool timed_out) {
+  if (!s.device_exists(device)) return;
+  s.trail.set(s.changes, s.changes + 1);
+  end_all_of(s, device, Gone::by_another, timed_out);
+  const u32 domain = s.devices[device].domain;
+  if (domain != 0) {
+    move_device(s, device, 0);
+    if (timed_out) {
+      quarantine_stale(s, domain);
+    } else {
+      empty_gather(s, domain);
+    }
+  }
+  drop_ghosts(s, device);
+  Device& record = s.devices.edit(s.trail, device);
+  record.present = 0;
+  record.initialised = 0;
+}
+
+}  // namespace iommucheck::spec::sva

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: MIT
+#include "spec/sva/bind.h"
+
+#include "spec/sva/devices.h"
+#include "spec/sva/domains.h"
+#include "spec/sva/duties.h"
+#include "spec/sva/faults.h"
+#include "spec/sva/layers.h"
+#include "spec/sva/pasids.h"
+#include "spec/sva/promises.h"
+#include "spec/sva/time_outs.h"
+
+namespace iommucheck::spec::sva {
+
+// --- bind_device ---
+
+/// INTERFACE "Bind", "Exit", "Errors and their order".
+Permitted permitted_bind(const InterfaceState& s, const Call& call, Circumstances around,
+                         const Pending* begun) {
+  Permitted set;
+  if (begun != nullptr && (begun->bond != 0 || begun->gone != Gone::no)) {
+    set.add(Status::ok, "its mm_exit was called", ValueRule::one_of);
+    set.add_value(begun->first_pasid, "the number of its mm_exit");
+    return set;
+  }
+  judge_device(s, call, set);
+  if ((call.flags & ~bind_further_pasid) != 0) set.add(Status::einval, "an unknown flag");
+  const bool has_device = s.device_has_iommu(call.device);
+  if (has_device) {
+    const u32 domain = s.devices[call.device].domain;
+    if (domain == 0 || s.spaces[domain].kind != static_cast<u32>(DomainKind::paging)) {
+      set.add(Status::einval, "the device has no paging domain");
+    }
+    if (!s.has_sva(call.device)) set.add(Status::einval, "without sva_device_init");
+    if (s.constants[call.device].grouped) set.add(Status::einval, "a group has no PASIDs");
+  }
+  const u32 process = s.find_process(call.mm);
+  if (process == 0) {
+    set.add(Status::esrch, "no such process");
+    set.add(Status::einval, "no such process");
+    return set;
+  }
+  const u32 life = s.spaces[process].life;
+  const bool dies = life != records::living;
+  if (dies) set.add(Status::esrch, "the process is dead or dying");
+  if (!has_device || set.has(Status::einval)) return set;
+  // One that began before Release may still do it, and gets its mm_exit.
+  const bool began_before = begun != nullptr && begun->first_pasid <= begun->last_pasid;
+  if (dies && !(life == records::releasing && began_before)) return set;
+
+  const Device& device = s.devices[call.device];
+  const Range range{device.first_pasid, device.last_pasid};
+  const bool further = (call.flags & bind_further_pasid) != 0;
+  const u32 shared = further ? 0 : s.main_number(process);
+  if (shared != 0) {
+    const u32 value = s.numbers[shared].value;
+    if (range.has(value)) {
+      set.add(Status::ok, "", ValueRule::one_of);
+      set.add_value(value, "the process's number");
+    } else {
+      set.add(Status::erange, "the process's number is not in the device's range");
+    }
+  } else {
+    judge_new_number(s, range, set);
+  }
+  if (address_spaces(s) >= s.address_spaces_max) {
+    set.add(Status::enospc, "all address space numbers may be in use");
+  }
+  may_lack_memory(set, around);
+  may_time_out(set, around);
+  return set;
+}
+
+namespace {
+
+/// The numbers at which the bind may make something reachable that was not.
+Range bind_range(const InterfaceState& s, const Call& call) {
+  const u32 process = s.find_process(call.mm);
+  if (process == 0 || !s.has_sva(call.device)) return {};
+  const Device& device = s.devices[call.device];
+  const Range all{device.first_pasid, device.last_pasid};
+  if ((call.flags & bind_further_pasid) != 0) return all;
+  const u32 number = s.main_number(process);
+  if (number == 0) return all;
+  const u32 value = s.numbers[number].value;
+  return all.has(value) ? Range{value, value} : Range{};
+}
+
+}  // namespace
+
+void begin_bind(InterfaceState& s, const Call& call, Pending& pending) {
+  if (permitted_bind(s, call, {}, nullptr).has(Status::ok)) {
+    const Range range = bind_range(s, call);
+    pending.first_pasid = range.first;
+    pending.last_pasid = range.last;
+  }
+  pending.space = s.find_process(call.mm);
+  pending.drvdata = call.drvdata;
+  pending.flags = call.flags;
+  if (pending.space == 0 || s.spaces[pending.space].devices != 0) return;
+  // What nobody followed while it was not bound.
+  bool followed = false;
+  s.tickets.for_each([&](const Pending& other) {
+    followed |= &other != &pending && other.space == pending.space && other.kind == pending.kind;
+  });
+  if (followed) return;
+  s.forest.clear(s.spaces[pending.space].stale);
+  s.forest.clear(s.spaces[pending.space].older);
+}
+
+u32 add_bond(InterfaceState& s, u32 device, u32 number, u64 drvdata, BondState state) {
+  const u32 bond = s.bonds.allocate(s.trail, {.drvdata = drvdata,
+                                              .device = device,
+                                              .number = number,
+                                              .refs = 1,
+                                              .state = state,
+                                              .next = s.numbers[number].bonds,
+                                              .domain = s.devices[device].domain});
+  s.numbers.edit(s.trail, number).bonds = bond;
+  if (is_callers(s.bonds[bond])) unsay_done(s, device, s.numbers[number].value);
+  ++s.spaces.edit(s.trail, s.numbers[number].space).devices;
+  return bond;
+}
+
+/// INTERFACE "Bind". A time-out: it may be reached at a number that nobody knows.
+void apply_bind(InterfaceState& s, const Call& call, const Observed& observed,
+                const Pending* begun) {
+  const u32 process = s.find_process(call.mm);
+  if (process == 0 || !ended(observed.status)) return;
+  const bool further = (call.flags & bind_further_pasid) != 0;
+  const u32 shared = further ? 0 : s.main_number(process);
+  if (observed.status == Status::etimedout) {
+    if (shared == 0) {
+      const Device& device = s.devices[call.device];
+      if (s.spaces[process].life == records::dead) return;
+      add_unseen(s, {.space = process,
+                     .domain = device.domain,
+                     .device = call.device,
+                     .first = device.first_pasid,
+                     .last = device.last_pasid,
+                     .count = 1});
+    } else if (s.find_bond(call.device, s.numbers[shared].value) == 0) {
+      add_bond(s, call.device, shared, call.drvdata, BondState::ghost);
+    }
+    return;
+  }
+  // Its handler was called already.
+  if (begun != nullptr && (begun->bond != 0 || begun->gone != Gone::no)) return;
+  const auto pasid = static_cast<u32>(observed.value);
+  if (shared != 0) {
+    if (const u32 bond = s.find_bond(call.device, pasid)) {
+      ++s.bonds.edit(s.trail, bond).refs;
+      return;
+    }
+  }
+  u32 number = shared;
+  if (number == 0) {
+    number = take_number(s, pasid, NumberState::bound, process);
+    if (further) s.numbers.edit(s.trail, number).further = 1;
+  }
+  BondState state = BondState::active;
+  if (s.spaces[process].life != records::living) {
+    state = s.devices[call.device].has_mm_exit != 0 ? BondState::owed : BondState::without;
+  }
+  add_bond(s, call.device, number, call.drvdata, state);
+}
+
+// --- Asked ---
+
+/// INTERFACE "Exit": drvdata is found until the bond is gone.
+Permitted permitted_drvdata(const InterfaceState& s, const Call& call) {
+  Permitted set;
+  judge_device(s, call, set);
+  const u32 bond = s.device_exists(call.device) ? s.find_bond(call.device, call.pasid) : 0;
+  if (bond == 0) {
+    set.add(Status::enoent, "no such bond");
+    return set;
+  }
+  set.add(Status::ok, "", ValueRule::one_of);
+  set.add_value(s.bonds[bond].drvdata, "the word given at bind");
+  return set;
+}
+
+/// What the device reaches through its domain without having asked for it may be named or not.
+Permitted permitted_io_mm_of(const InterfaceState& s, const Call& call) {
+  Permitted set;
+  judge_device(s, call, set);
+  const u32 number = s.find_number(call.pasid);
+  const bool reached = number != 0 && s.device_has_iommu(call.device) &&
+                       s.numbers[number].state != NumberState::plain &&
+                       s.numbers[number].state != NumberState::doubtful &&
+                       may_reach(s, call.device, number);
+  const bool is_private = number != 0 && s.numbers[number].state == NumberState::private_pasid;
+  bool own = false;
+  if (reached && is_private) {
+    const Space& space = s.spaces[s.numbers[number].space];
+    own = space.maker == call.device || s.has_link(space, call.device);
+  } else if (reached) {
+    // While only the number of a dead process is held, there is an io_mm or not.
+    own = s.find_bond(call.device, call.pasid) != 0 &&
+          s.spaces[s.numbers[number].space].life == records::living;
+  }
+  if (!own) set.add(Status::enoent, "the device has nothing there");
+  if (!reached) return set;
+  const u64 handle =
+      is_private ? s.spaces[s.numbers[number].space].handle : s.numbers[number].io_mm;
+  set.add(Status::ok, "", handle == 0 ? ValueRule::new_handle : ValueRule::one_of);
+  if (handle != 0) set.add_value(handle, "the io_mm there");
+  return set;
+}
+
+void apply_io_mm_of(InterfaceState& s, const Call& call, const Observed& observed) {
+  const u32 number = s.find_number(call.pasid);
+  if (observed.status != Status::ok || number == 0) return;
+  if (s.numbers[number].state != NumberState::bound || s.numbers[number].io_mm != 0) return;
+  s.numbers.edit(s.trail, number).io_mm = observed.value;
+  s.forest.erase(s.freed_io_mms, observed.value, observed.value);
+  s.forest.insert(s.io_mms,
+                  {.first = observed.value, .last = observed.value, .tag = 2 * number + 1});
+}
+
+// --- Promise ---
+
+/// What a bind, sva_alloc_pasid or sva_attach in progress may have made reachable at the number.
+void pending_number_promises(const InterfaceState& s, u32 device, u32 domain, u32 pasid, u64 iova,
+                             Alternatives& out) {
+  const u32 number = s.find_number(pasid);
+  const bool free = is_free_or_in_doubt(s, number);
+  s.tickets.for_each([&](const Pending& pending) {
+    const auto kind = static_cast<CallKind>(pending.kind);
+    const bool here = s.per_device_tables ? pending.device == device
+                                          : s.device_exists(pending.device) &&
+                                                s.devices[pending.device].domain == domain;
+    if (!here) return;
+    if (kind == CallKind::sva_attach) {
+      if (number == 0 || pending.space == 0 || s.numbers[number].space != pending.space) return;
+      out.concerned = true;
+      space_promises(s, pending.space, iova, FaultKind::terminated, true, out);
+      return;
+    }
+    if (pasid < pending.first_pasid || pasid > pending.last_pasid) return;
+    if (kind == CallKind::sva_alloc_pasid && free) {
+      out.concerned = true;
+      out.add({.state = State::unmapped});
+    } else if (kind == CallKind::bind_device) {
+      const bool its = !free && s.numbers[number].space == pending.space;
+      if (!free && !its) return;
+      const u32 life = s.spaces[pending.space].life;
+      if (life != records::living && life != records::releasing) return;
+      out.concerned = true;
+      space_promises(s, pending.space, iova, faults_of_processes(s, device, domain), true, out);
+      if (life == records::releasing) out.add(promise::quiet);
+    }
+  });
+}
+
+}  // namespace iommucheck::spec::sva

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: MIT
+#include "spec/sva/calls.h"
+
+#include "base/text.h"
+#include "spec/sva/attach.h"
+#include "spec/sva/bind.h"
+#include "spec/sva/devices.h"
+#include "spec/sva/domains.h"
+#include "spec/sva/duties.h"
+#include "spec/sva/exit.h"
+#include "spec/sva/map.h"
+#include "spec/sva/pasids.h"
+#include "spec/sva/private.h"
+#include "spec/sva/time_outs.h"
+#include "spec/sva/unbind.h"
+
+namespace iommucheck::spec::sva {
+
+// --- Results ---
+
+Permitted answers(const InterfaceState& s, const Call& call, Circumstances around,
+                  const Pending* begun) {
+  if (is_io_mm_call(call.kind) && s.find_process_io_mm(call.io_mm) != 0) {
+    return permitted_on_process(call);
+  }
+  switch (as_domain_call(call.kind)) {
+    case CallKind::domain_alloc: return permitted_domain_alloc(s, call, around);
+    case CallKind::domain_free: return permitted_domain_free(s, call, around);
+    case CallKind::attach: return permitted_attach(s, call, around);
+    case CallKind::detach: return permitted_detach(s, call, around);
+    case CallKind::map: return permitted_map(s, call, around);
+    case CallKind::map_sg: return permitted_map_sg(s, call, around);
+    case CallKind::unmap:
+    case CallKind::unmap_fast: return permitted_unmap(s, call, around);
+    case CallKind::iotlb_sync:
+    case CallKind::flush_iotlb_all: return permitted_sync(s, call, around);
+    case CallKind::tlb_range_add: return permitted_tlb_range_add(s, call);
+    case CallKind::iova_to_phys: return permitted_iova_to_phys(s, call);
+    case CallKind::domain_get_attr:
+    case CallKind::io_mm_get_attr: return permitted_get_attr(s, call);
+    case CallKind::pasid_alloc: return permitted_pasid_alloc(s, call, around);
+    case CallKind::pasid_free: return permitted_pasid_free(s, call);
+    case CallKind::sva_device_init: return permitted_init(s, call, around);
+    case CallKind::sva_device_shutdown: return permitted_shutdown(s, call, around);
+    case CallKind::bind_device: return permitted_bind(s, call, around, begun);
+    case CallKind::unbind_device: return permitted_unbind(s, call, around, begun);
+    case CallKind::unbind_dev_all: return permitted_unbind_all(s, call, around);
+    case CallKind::sva_drvdata: return permitted_drvdata(s, call);
+    case CallKind::io_mm_of: return permitted_io_mm_of(s, call);
+    case CallKind::sva_alloc_pasid: return permitted_alloc_private(s, call, around);
+    case CallKind::sva_free_pasid: return permitted_free_private(s, call, around);
+    case CallKind::io_mm_get_pasid: return permitted_get_pasid(s, call);
+    case CallKind::sva_attach:
+    case CallKind::sva_detach: return permitted_link(s, call, around);
+    case CallKind::recover: return permitted_recover(around);
+    default: break;
+  }
+  Permitted set;
+  set.add(Status::not_built, "the specification has not got this call yet");
+  return set;
+}
+
+namespace {
+
+/// A new handle against the living ones.
+void check_handle(const InterfaceState& s, const Call& call, const Observed& observed,
+                  std::string& why) {
+  const bool of_domain = call.kind == CallKind::domain_alloc;
+  const DomainFacts& facts = observed.facts;
+  const bool paging = of_domain && call.domain_kind == static_cast<u32>(DomainKind::paging);
+  if (observed.value == 0) {
+    why = "0 is never a handle";
+  } else if (of_domain && s.find(observed.value) != 0) {
+    why = "a living domain has this handle";
+  } else if (!of_domain && s.forest.lookup(s.io_mms, observed.value).mapped) {
+    why = "a living io_mm has this handle";
+  } else if (paging && call.input_bits != 0 && facts.input_bits != call.input_bits) {
+    why = "asked for " + std::to_string(call.input_bits) + " input bits, got " +
+          std::to_string(facts.input_bits);
+  } else if (paging && (facts.input_bits == 0 || facts.input_bits > 64 || facts.output_bits == 0 ||
+                        facts.output_bits > 64)) {
+    why = "the domain's input and output sizes are 1 to 64 bits";
+  }
+}
+
+/// An attribute that was not seen yet.
+const char* check_word(const InterfaceState& s, const Call& call, u64 word) {
+  if (word == 0) return "0 is no table";
+  const u32 own =
+      call.kind == CallKind::domain_get_attr ? s.find(call.domain) : s.find_private(call.io_mm);
+  const char* why = nullptr;
+  s.for_each_space([&](u32 i) {
+    if (i != own && s.spaces[i].table == word) why = "another address space has this table";
+  });
+  return why;
+}
+
+/// The result against the set.
+Verdict check(const InterfaceState& s, const Call& call, const Observed& observed,
+              Circumstances around, const Pending* begun) {
+  const Permitted set = answers(s, call, around, begun);
+  std::string why;
+  if (!set.permits(observed)) {
+    why = "permitted: " + set.text();
+  } else {
+    switch (set.value_rule(observed.status)) {
+      case ValueRule::new_handle: check_handle(s, call, observed, why); break;
+      case ValueRule::new_word:
+        if (const char* reason = check_word(s, call, observed.value)) why = reason;
+        break;
+      case ValueRule::new_pasid: return check_number(s, call, set, observed.value);
+      default: break;
+    }
+    const bool makes = call.kind == CallKind::sva_alloc_pasid && observed.status == Status::ok;
+    if (why.empty() && makes && observed.pasid != pasid_unknown) {
+      return check_number(s, call, set, observed.pasid);
+    }
+  }
+  if (why.empty()) return check_waiting(s, call, observed, begun);
+  std::string got = status_text(observed.status);
+  if (observed.status == Status::ok || observed.value != 0) got += ", value " + hex(observed.value);
+  return {.ok = false,
+          .rule = Rule::RESULT_EXACT,
+          .message = call_text(call) + " returned " + got + "; " + why};
+}
+
+}  // namespace
+
+// --- Effects ---
+
+namespace {
+
+/// The transient set from now on. Its record is saved already.
+void begin_effect(InterfaceState& s, const Call& call, Pending& pending) {
+  switch (as_domain_call(call.kind)) {
+    case CallKind::attach: begin_attach(s, call, pending); break;
+    case CallKind::detach: begin_detach(s, call, pending); break;
+    case CallKind::map:
+    case CallKind::map_sg: begin_map(s, call, pending); break;
+    case CallKind::unmap:
+    case CallKind::unmap_fast: begin_unmap(s, call, pending); break;
+    case CallKind::bind_device: begin_bind(s, call, pending); break;
+    case CallKind::unbind_device: begin_unbind(s, call, pending); break;
+    case CallKind::unbind_dev_all: begin_unbind_all(s, call, pending); break;
+    case CallKind::sva_device_shutdown: begin_shutdown(s, call, pending); break;
+    case CallKind::sva_alloc_pasid: begin_alloc_private(s, call, pending); break;
+    case CallKind::sva_free_pasid: begin_free_private(s, call, pending); break;
+    case CallKind::sva_attach:
+    case CallKind::sva_detach: begin_link(s, call, pending); break;
+    default: break;
+  }
+}
+
+/// Of devices, numbers, bonds and private spaces: each is an event of the clock.
+void apply_sva(InterfaceState& s, const Call& call, const Observed& observed,
+               const Pending* begun) {
+  s.trail.set(s.changes, s.changes + 1);
+  switch (call.kind) {
+    case CallKind::domain_get_attr:
+    case CallKind::io_mm_get_attr: apply_get_attr(s, call, observed); break;
+    case CallKind::pasid_alloc: apply_pasid_alloc(s, observed); break;
+    case CallKind::pasid_free: apply_pasid_free(s, call, observed.status); break;
+    case CallKind::sva_device_init: apply_init(s, call, observed.status); break;
+    case CallKind::sva_device_shutdown: apply_shutdown(s, call, observed.status); break;
+    case CallKind::bind_device: apply_bind(s, call, observed, begun); break;
+    case CallKind::unbind_device: apply_unbind(s, call, observed.status); break;
+    case CallKind::unbind_dev_all: apply_unbind_all(s, call, observed.status); break;
+    case CallKind::io_mm_of: apply_io_mm_of(s, call, observed); break;
+    case CallKind::sva_alloc_pasid: apply_alloc_private(s, call, observed); break;
+    case CallKind::sva_free_pasid: apply_free_private(s, call, observed.status); break;
+    case CallKind::io_mm_get_pasid: apply_get_pasid(s, call, observed); break;
+    case CallKind::sva_attach:
+    case CallKind::sva_detach: apply_link(s, call, observed.status); break;
+    case CallKind::recover:
+      if (observed.status == Status::ok) recovered(s);
+      break;
+    default: break;
+  }
+}
+
+void apply_effect(InterfaceState& s, const Call& call, const Observed& observed,
+                  Circumstances around, const Pending* begun) {
+  // "The state as before, the PASID cursor apart": nobody saw which numbers lost their turn. Nor
+  // which one a time-out held, and gave back with the recovery.
+  const bool gives = call.kind == CallKind::bind_device || call.kind == CallKind::pasid_alloc ||
+                     call.kind == CallKind::sva_alloc_pasid;
+  const bool loses = observed.status == Status::enomem || observed.status == Status::etimedout;
+  if (gives && loses && s.turns_lost == 0) s.trail.set(s.turns_lost, 1);
+  switch (as_domain_call(call.kind)) {
+    case CallKind::domain_alloc: apply_domain_alloc(s, call, observed); break;
+    case CallKind::domain_free: apply_domain_free(s, call, observed.status); break;
+    case CallKind::attach: apply_attach(s, call, observed.status); break;
+    case CallKind::detach: apply_detach(s, call, observed.status); break;
+    case CallKind::map:
+    case CallKind::map_sg: apply_map(s, call, observed.status, around); break;
+    case CallKind::unmap:
+    case CallKind::unmap_fast: apply_unmap(s, call, observed); break;
+    case CallKind::iotlb_sync:
+    case CallKind::flush_iotlb_all: apply_sync(s, call, observed.status); break;
+    case CallKind::tlb_range_add:
+      if (observed.status == Status::ok) apply_tlb_range_add(s, call);
+      break;
+    case CallKind::iova_to_phys: break;
+    default: apply_sva(s, call, observed, begun); break;
+  }
+}
+
+}  // namespace
+
+// --- Life ---
+
+void close_ticket(InterfaceState& s, Ticket ticket) {
+  const Pending* open = s.tickets.find(ticket);
+  if (open != nullptr && open->fresh != 0) s.forest.clear(s.tickets.opened(ticket).fresh);
+  s.tickets.close(ticket);
+}
+
+Ticket begin_call(InterfaceState& s, const Call& call) {
+  const Ticket ticket =
+      s.tickets.open({.kind = static_cast<u32>(call.kind), .device = call.device});
+  if (ticket.number != 0) begin_effect(s, call, s.tickets.opened(ticket));
+  return ticket;
+}
+
+Verdict end_call(InterfaceState& s, Ticket ticket, const Call& call, const Observed& observed,
+                 Circumstances around) {
+  const Pending* open = s.tickets.find(ticket);
+  if (open == nullptr) {
+    close_ticket(s, ticket);
+    return apply(s, call, observed, around);
+  }
+  close_ticket(s, ticket);
+  const Pending& begun = *open;  // the slot is left as it is until another call begins
+  Verdict verdict = check(s, call, observed, around, &begun);
+  if (verdict.ok) apply_effect(s, call, observed, around, &begun);
+  return verdict;
+}
+
+Verdict apply(InterfaceState& s, const Call& call, const Observed& observed, Circumstances around) {
+  Verdict verdict = check(s, call, observed, around, nullptr);
+  if (verdict.ok) apply_effect(s, call, observed, around, nullptr);
+  return verdict;
+}
+
+/// Of the only call in progress.
+Verdict end_last_call(InterfaceState& s, const Call& call, const Observed& observed,
+                      Circumstances around) {
+  const Ticket last = s.tickets.last();
+  return last.number == 0 ? apply(s, call, observed, around)
+                          : end_call(s, last, call, observed, around);
+}
+
+// --- What a caller may send ---
+
+namespace {
+
+/// Calls on what a call that waits for a handler moves or ends: their order would not be known.
+const char* not_while_another_waits(const InterfaceState& s, const Call& call) {
+  if (!s.tickets.any()) return nullptr;
+  const char* reason = nullptr;
+  const bool of_device = takes_device(call.kind);
+  const u32 space = s.find_private(call.io_mm);
+  s.tickets.for_each([&](const Pending& pending) {
+    const auto kind = static_cast<CallKind>(pending.kind);
+    const bool ends_all = kind == CallKind::detach || kind == CallKind::unbind_dev_all ||
+                          kind == CallKind::sva_device_shutdown;
+    if (kind == CallKind::unbind_device && call.kind == CallKind::attach &&
+        pending.device == call.device) {
+      reason = "an unbind of the device waits";
+    }
+    if (!ends_all) return;
+    if (of_device && pending.device == call.device) reason = "a call on the device waits";
+    const bool its = space != 0 && s.spaces[space].maker == pending.device;
+    if (its && call.io_mm != 0) reason = "a call that ends the io_mm waits";
+    const bool moves = call.kind == CallKind::domain_free || call.kind == CallKind::detach;
+    if (moves && call.domain != 0 && s.find(call.domain) == pending.space) {
+      reason = "a call that detaches the domain waits";
+    }
+  });
+  return reason;
+}
+
+}  // namespace
+
+const char* caller_may_not(const InterfaceState& s, const Call& call) {
+  if (!call_is_built(call.kind)) return "the call is not built";
+  if (call.kind == CallKind::domain_alloc) return not_for_domain_alloc(call);
+  if (const char* reason = freed_object(s, call)) return reason;
+  if (call.kind == CallKind::bind_device && s.find_process(call.mm) == 0) return "no such process";
+  const bool links = call.kind == CallKind::sva_attach || call.kind == CallKind::sva_detach;
+  if (links && !s.per_device_tables) return "tables belong to domains";
+  if (const char* reason = not_while_another_waits(s, call)) return reason;
+  if (const char* reason = not_while_released(s, call)) return reason;
+  return unready_for_map(s, call).reason;
+}
+
+}  // namespace iommucheck::spec::sva

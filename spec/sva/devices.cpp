@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+#include "spec/sva/devices.h"
+
+#include "spec/sva/pasids.h"
+#include "spec/sva/unbind.h"
+
+namespace iommucheck::spec::sva {
+
+/// INTERFACE "Errors and their order": device gone or without IOMMU.
+void judge_device(const InterfaceState& s, const Call& call, Permitted& set) {
+  if (!s.device_exists(call.device)) {
+    set.add(Status::enodev, "no such device");
+  } else if (!s.constants[call.device].iommu) {
+    set.add(Status::enodev, "no IOMMU behind the device");
+  }
+}
+
+/// INTERFACE "sva_device_init".
+Permitted permitted_init(const InterfaceState& s, const Call& call, Circumstances around) {
+  Permitted set;
+  judge_device(s, call, set);
+  if ((call.features & ~(feature_iopf | feature_private)) != 0) {
+    set.add(Status::einval, "an unknown feature");
+  }
+  if (call.max_pasid != 0 && call.min_pasid > call.max_pasid) {
+    set.add(Status::einval, "min is beyond max");
+  }
+  if (call.min_pasid >= pasid_limit) set.add(Status::einval, "PASIDs have 20 bits");
+  if (!s.device_has_iommu(call.device)) return set;
+  const Constants& constants = s.constants[call.device];
+  const Device& device = s.devices[call.device];
+  if ((call.features & feature_iopf) != 0 && !constants.can_wait) {
+    set.add(Status::einval, "the device's accesses cannot wait");
+  }
+  if (device.initialised != 0) set.add(Status::eexist, "it was initialised already");
+  if (device.domain == 0) set.add(Status::enodev, "the device has no domain");
+  if (constants.ssid_bits == 0) set.add(Status::enodev, "no PASIDs");
+  if (constants.grouped) {
+    set.add(Status::einval, "a group of more than one device has no PASIDs");
+    set.add(Status::enodev, "no PASIDs");
+  }
+  const bool has_range = constants.ssid_bits != 0 &&
+                         !device_range(s, call.device, call.min_pasid, call.max_pasid).empty();
+  if (constants.ssid_bits != 0 && !has_range) {
+    set.add(Status::einval, "no number is in all the ranges");
+  }
+  if (!set.empty()) return set;
+  set.add(Status::ok, "");
+  if (call.max_pasid >= pasid_limit) set.add(Status::einval, "PASIDs have 20 bits");
+  const bool paging = s.spaces[device.domain].kind == static_cast<u32>(DomainKind::paging);
+  if (!paging) set.add(Status::einval, "the device's domain is not a paging one");
+  may_lack_memory(set, around);
+  may_time_out(set, around);
+  return set;
+}
+
+void apply_init(InterfaceState& s, const Call& call, Status status) {
+  if (status != Status::ok) return;
+  const Range range = device_range(s, call.device, call.min_pasid, call.max_pasid);
+  Device& device = s.devices.edit(s.trail, call.device);
+  device.initialised = 1;
+  device.features = call.features;
+  device.first_pasid = range.first;
+  device.last_pasid = range.last;
+  device.has_mm_exit = call.has_mm_exit ? 1 : 0;
+}
+
+// --- shutdown ---
+
+Permitted permitted_shutdown(const InterfaceState& s, const Call& call, Circumstances around) {
+  Permitted set;
+  judge_device(s, call, set);
+  if (!set.empty()) return set;
+  if (!s.has_sva(call.device)) {
+    set.add(Status::einval, "without sva_device_init");
+    return set;
+  }
+  return permitted_unbind_all(s, call, around);
+}
+
+void begin_shutdown(const InterfaceState& s, const Call& call, Pending& pending) {
+  if (!permitted_shutdown(s, call, {}).has(Status::ok)) pending.device = DeviceSetup::alone;
+}
+
+void apply_shutdown(InterfaceState& s, const Call& call, Status status) {
+  if (!ended(status)) return;
+  end_all_of(s, call.device, Gone::by_another, status == Status::etimedout);
+  s.devices.edit(s.trail, call.device).initialised = 0;
+}
+
+}  // namespace iommucheck::spec::sva

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT
+#include "spec/sva/domains.h"
+
+#include "spec/sva/layers.h"
+#include "spec/sva/private.h"
+#include "spec/sva/promises.h"
+#include "spec/sva/time_outs.h"
+
+namespace iommucheck::spec::sva {
+
+namespace {
+
+constexpr u32 input_bits_min = 25;
+constexpr u32 input_bits_max = 48;
+
+}  // namespace
+
+/// Living ones, those that a time-out holds, and bound processes, whose number the CPUs chose.
+u32 address_spaces(const InterfaceState& s) {
+  u32 count = 0;
+  s.for_each_space([&](u32 i) {
+    const Space& space = s.spaces[i];
+    if (space.kind != static_cast<u32>(DomainKind::paging)) return;
+    if (space.owner != Owner::process || space.devices != 0) ++count;
+  });
+  return count;
+}
+
+const char* not_for_domain_alloc(const Call& call) {
+  const auto kind = static_cast<DomainKind>(call.domain_kind);
+  const bool known = kind > DomainKind::identity && kind <= DomainKind::nested_pasid;
+  return known ? "this kind of domain is not built" : nullptr;
+}
+
+/// Errors: arguments EINVAL; ENOMEM; ENOSPC when no address space is left.
+Permitted permitted_domain_alloc(const InterfaceState& s, const Call& call, Circumstances around) {
+  Permitted set;
+  const auto kind = static_cast<DomainKind>(call.domain_kind);
+  if (kind < DomainKind::paging || kind > DomainKind::nested_pasid) {
+    set.add(Status::einval, "there is no such kind of domain");
+    return set;
+  }
+  if (kind > DomainKind::identity) {
+    set.add(Status::not_built, "the specification has not got this kind of domain yet");
+    set.add(Status::eopnotsupp, "the backend may not have it");
+    return set;
+  }
+  if (kind != DomainKind::paging) {
+    set.add(Status::not_built, "a driver may have no such kind");
+  } else if (call.input_bits != 0 &&
+             (call.input_bits < input_bits_min || call.input_bits > input_bits_max)) {
+    set.add(Status::einval, "input bits are 25 to 48");
+    return set;
+  } else if (address_spaces(s) >= s.address_spaces_max) {
+    set.add(Status::enospc, "all address space numbers may be in use");
+  }
+  set.add(Status::ok, "", ValueRule::new_handle);
+  may_lack_memory(set, around);
+  return set;
+}
+
+void apply_domain_alloc(InterfaceState& s, const Call& call, const Observed& observed) {
+  if (observed.status != Status::ok) return;
+  Space domain;
+  domain.handle = observed.value;
+  domain.kind = call.domain_kind;
+  domain.life = records::living;
+  domain.owner = Owner::domain;
+  if (call.domain_kind == static_cast<u32>(DomainKind::paging)) {
+    domain.input_bits = observed.facts.input_bits;
+    domain.output_bits = observed.facts.output_bits;
+    domain.page_sizes = observed.facts.page_sizes;
+  }
+  const u32 index = s.spaces.allocate(s.trail, domain);
+  s.forest.erase(s.freed_handles, observed.value, observed.value);
+  s.forest.insert(s.handles, {.first = observed.value, .last = observed.value, .tag = index});
+}
+
+// --- Free ---
+
+/// INTERFACE "Free".
+Permitted permitted_domain_free(const InterfaceState& s, const Call& call, Circumstances around) {
+  Permitted set;
+  const u32 index = s.find(call.domain);
+  if (index == 0) {
+    set.add(Status::einval, "no such domain");
+  } else if (s.spaces[index].devices != 0) {
+    set.add(Status::ebusy, "a device is attached to it");
+  } else {
+    set.add(Status::ok, "nothing is attached to it");
+    may_time_out(set, around);
+  }
+  return set;
+}
+
+/// INTERFACE "Free"; after a time-out the handle is gone, the rest is held until recovery.
+void apply_domain_free(InterfaceState& s, const Call& call, Status status) {
+  if (status != Status::ok && status != Status::etimedout) return;
+  const u32 index = s.find(call.domain);
+  s.forest.erase(s.handles, call.domain, call.domain);
+  s.forest.insert(s.freed_handles, {.first = call.domain, .last = call.domain});
+  if (status == Status::ok) {
+    drop_ghosts_of_domain(s, index);
+    ghosts_end_of_domain(s, index);
+    drop_unseen(s, [&](const Unseen& record) { return record.domain == index; });
+    release_space(s, index);
+    return;
+  }
+  Space& domain = s.spaces.edit(s.trail, index);
+  domain.life = records::zombie;
+  domain.handle = 0;
+  quarantine_stale(s, index);
+}
+
+void release_space(InterfaceState& s, u32 space) {
+  Space& record = s.spaces.edit(s.trail, space);
+  s.forest.clear(record.map);
+  s.forest.clear(record.stale);
+  s.forest.clear(record.older);
+  while (record.links != 0) {
+    const u32 link = record.links;
+    record.links = s.links[link].next;
+    s.links.release(s.trail, link);
+  }
+  record.life = records::unused;
+  s.spaces.release(s.trail, space);
+}
+
+// --- Attributes ---
+
+/// Constant for the object's life. A space without a table, and a RID's PASID ("none"), may be
+/// refused or 0.
+Permitted permitted_get_attr(const InterfaceState& s, const Call& call) {
+  Permitted set;
+  const bool of_domain = call.kind == CallKind::domain_get_attr;
+  const bool of_process = !of_domain && s.find_process_io_mm(call.io_mm) != 0;
+  const u32 space = of_domain ? s.find(call.domain) : s.find_private(call.io_mm);
+  if (space == 0 && !of_process) set.add(Status::einval, "no such object");
+  if (call.attribute != attribute_ttbr0 && call.attribute != attribute_pasid) {
+    set.add(Status::einval, "no such attribute");
+  }
+  if (!set.empty()) return set;
+  if (of_process) {
+    set.add(Status::enodev, "a process's io_mm");
+    return set;
+  }
+  const bool asks_pasid = call.attribute == attribute_pasid;
+  const bool has_table = s.find_paging(call.domain) != 0 || !of_domain;
+  if (of_domain && (asks_pasid || !has_table)) {
+    set.add(Status::einval, "the RID's space has no PASID, or no table");
+    set.add(Status::ok, "", ValueRule::one_of);
+    set.add_value(0, "none");
+  } else if (asks_pasid) {
+    return permitted_get_pasid(s, call);
+  } else if (s.spaces[space].table == 0) {
+    set.add(Status::ok, "", ValueRule::new_word);
+  } else {
+    set.add(Status::ok, "", ValueRule::one_of);
+    set.add_value(s.spaces[space].table, "constant for its life");
+  }
+  return set;
+}
+
+void apply_get_attr(InterfaceState& s, const Call& call, const Observed& observed) {
+  if (observed.status != Status::ok || call.attribute != attribute_ttbr0) return;
+  const bool of_domain = call.kind == CallKind::domain_get_attr;
+  const u32 space = of_domain ? s.find_paging(call.domain) : s.find_private(call.io_mm);
+  if (space != 0 && s.spaces[space].table != observed.value) {
+    s.spaces.edit(s.trail, space).table = observed.value;
+  }
+}
+
+// --- Promise ---
+
+void domain_promises(const InterfaceState& s, u32 index, u64 iova, bool with_calls,
+                     Alternatives& out) {
+  const auto kind = static_cast<DomainKind>(index == 0 ? 0 : s.spaces[index].kind);
+  if (kind == DomainKind::paging) {
+    space_promises(s, index, iova, FaultKind::terminated, with_calls, out);
+  } else if (kind == DomainKind::identity) {
+    out.add({.state = State::identity});
+  } else {
+    out.add(promise::blocked);
+  }
+}
+
+}  // namespace iommucheck::spec::sva

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+// Domains: made, asked about, freed; what RIDs of a domain meet. INTERFACE "Free", "Errors and
+// their order".
+#pragma once
+
+#include "spec/sva/expectation.h"
+#include "spec/sva/permitted.h"
+#include "spec/sva/state.h"
+
+namespace iommucheck::spec::sva {
+
+u32 address_spaces(const InterfaceState& s);
+const char* not_for_domain_alloc(const Call& call);
+Permitted permitted_domain_alloc(const InterfaceState& s, const Call& call, Circumstances around);
+void apply_domain_alloc(InterfaceState& s, const Call& call, const Observed& observed);
+Permitted permitted_domain_free(const InterfaceState& s, const Call& call, Circumstances around);
+void apply_domain_free(InterfaceState& s, const Call& call, Status status);
+void release_space(InterfaceState& s, u32 space);
+Permitted permitted_get_attr(const InterfaceState& s, const Call& call);
+void apply_get_attr(InterfaceState& s, const Call& call, const Observed& observed);
+void domain_promises(const InterfaceState& s, u32 index, u64 iova, bool with_calls,
+                     Alternatives& out);
+
+}  // namespace iommucheck::spec::sva

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+#include "spec/sva/faults.h"
+
+#include "spec/sva/time_outs.h"
+
+namespace iommucheck::spec::sva {
+
+namespace {
+
+bool wants_to_wait(const InterfaceState& s, u32 device) {
+  return s.constants[device].can_wait && (s.devices[device].features & feature_iopf) != 0 &&
+         s.devices[device].initialised != 0;
+}
+
+/// Whether a call in progress may change which devices share a table, or what they want of faults.
+bool minds_may_change(const InterfaceState& s) {
+  bool may = false;
+  s.tickets.for_each([&](const Pending& pending) {
+    switch (static_cast<CallKind>(pending.kind)) {
+      case CallKind::attach:
+      case CallKind::detach:
+      case CallKind::sva_device_init:
+      case CallKind::sva_device_shutdown:
+      case CallKind::unbind_dev_all: may = true; break;
+      default: break;
+    }
+  });
+  return may;
+}
+
+bool meets_by_time_out(const InterfaceState& s, u32 device, u32 domain) {
+  for (u32 g = s.devices[device].ghosts; g != 0; g = s.ghosts[g].next) {
+    if (s.ghosts[g].domain == domain) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+/// Whether faults at a process's PASID wait is a property of the table's entry, so where the
+/// devices of a domain share it and are not of one mind, either is right.
+FaultKind faults_of_processes(const InterfaceState& s, u32 device, u32 domain) {
+  if (s.per_device_tables) {
+    return wants_to_wait(s, device) ? FaultKind::waits : FaultKind::terminated;
+  }
+  bool any = false;
+  bool all = true;
+  for (u32 i = 0; i < s.devices.size(); ++i) {
+    // A device that a time-out left between domains may be on it.
+    const bool on_it = s.devices[i].domain == domain || meets_by_time_out(s, i, domain);
+    if (!on_it) continue;
+    const bool wants = wants_to_wait(s, i) && s.devices[i].domain == domain;
+    any |= wants;
+    all &= wants;
+  }
+  if (any && all) return minds_may_change(s) ? FaultKind::may_wait : FaultKind::waits;
+  return any ? FaultKind::may_wait : FaultKind::terminated;
+}
+
+FaultKind faults_of(const InterfaceState& s, u32 device, Substream at) {
+  if (!at.present || !s.device_exists(device)) return FaultKind::terminated;
+  const u32 number = s.find_number(at.number);
+  const u32 domain = s.devices[device].domain;
+  bool unseen = false;
+  s.for_each_unseen([&](const Unseen& record) {
+    const bool is_process = record.space != 0 && s.spaces[record.space].owner == Owner::process;
+    unseen |= is_process && is_there(s, record, device, domain, at.number);
+  });
+  if (unseen && s.constants[device].can_wait) return FaultKind::may_wait;
+  if (number == 0 || s.numbers[number].space == 0 ||
+      s.spaces[s.numbers[number].space].owner != Owner::process) {
+    return FaultKind::terminated;
+  }
+  return faults_of_processes(s, device, domain);
+}
+
+}  // namespace iommucheck::spec::sva

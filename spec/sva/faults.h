@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+// Whether a fault at a PASID waits for an answer. INTERFACE "Faults".
+#pragma once
+
+#include "spec/sva/expectation.h"
+#include "spec/sva/state.h"
+
+namespace iommucheck::spec::sva {
+
+FaultKind faults_of_processes(const InterfaceState& s, u32 device, u32 domain);
+FaultKind faults_of(const InterfaceState& s, u32 device, Substream at);
+
+}  // namespace iommucheck::spec::sva

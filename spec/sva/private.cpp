@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: MIT
+#include "spec/sva/private.h"
+
+#include "spec/sva/devices.h"
+#include "spec/sva/domains.h"
+#include "spec/sva/duties.h"
+#include "spec/sva/layers.h"
+#include "spec/sva/pasids.h"
+#include "spec/sva/promises.h"
+#include "spec/sva/time_outs.h"
+
+namespace iommucheck::spec::sva {
+
+// --- sva_alloc_pasid ---
+
+/// INTERFACE "Errors and their order", "PASID numbers". The number is judged beside the handle.
+Permitted permitted_alloc_private(const InterfaceState& s, const Call& call, Circumstances around) {
+  Permitted set;
+  judge_device(s, call, set);
+  const u32 domain = s.find_paging(call.domain);
+  if (domain == 0) set.add(Status::einval, "no such domain, or not a paging one");
+  if (!s.device_has_iommu(call.device)) return set;
+  const Device& device = s.devices[call.device];
+  if (device.domain != s.find(call.domain)) set.add(Status::einval, "not the device's domain");
+  if (!s.has_sva(call.device)) set.add(Status::einval, "without sva_device_init");
+  if ((device.features & feature_private) == 0) set.add(Status::einval, "feature not asked for");
+  if (s.constants[call.device].grouped) set.add(Status::einval, "a group has no PASIDs");
+  if (!set.empty()) return set;
+  judge_new_number(s, {device.first_pasid, device.last_pasid}, set);
+  const bool is_free = set.has(Status::ok);
+  const bool none_left = set.has(Status::enospc);
+  Permitted made;
+  made.set_range(device.first_pasid, device.last_pasid);
+  if (is_free) made.add(Status::ok, "", ValueRule::new_handle);
+  if (none_left) made.add(Status::enospc, "no PASID is left");
+  if (address_spaces(s) >= s.address_spaces_max) {
+    made.add(Status::enospc, "all address space numbers may be in use");
+  }
+  may_lack_memory(made, around);
+  may_time_out(made, around);
+  return made;
+}
+
+void begin_alloc_private(const InterfaceState& s, const Call& call, Pending& pending) {
+  if (!permitted_alloc_private(s, call, {}).has(Status::ok)) return;
+  pending.space = s.find(call.domain);
+  pending.first_pasid = s.devices[call.device].first_pasid;
+  pending.last_pasid = s.devices[call.device].last_pasid;
+}
+
+void add_link(InterfaceState& s, u32 space, u32 device, bool doubtful) {
+  const u32 link = s.links.allocate(
+      s.trail, {.device = device, .next = s.spaces[space].links, .doubtful = doubtful ? 1U : 0U});
+  s.spaces.edit(s.trail, space).links = link;
+}
+
+void drop_link(InterfaceState& s, u32 space, u32 device) {
+  u32 before = 0;
+  for (u32 l = s.spaces[space].links; l != 0; l = s.links[l].next) {
+    if (s.links[l].device != device) {
+      before = l;
+      continue;
+    }
+    const u32 next = s.links[l].next;
+    if (before == 0) {
+      s.spaces.edit(s.trail, space).links = next;
+    } else {
+      s.links.edit(s.trail, before).next = next;
+    }
+    s.links.release(s.trail, l);
+    return;
+  }
+}
+
+void apply_alloc_private(InterfaceState& s, const Call& call, const Observed& observed) {
+  if (!ended(observed.status)) return;
+  const u32 domain = s.find(call.domain);
+  const bool is_seen = observed.status == Status::ok && observed.pasid != pasid_unknown;
+  const Device& device = s.devices[call.device];
+  Unseen unseen{.domain = domain,
+                .device = call.device,
+                .first = device.first_pasid,
+                .last = device.last_pasid,
+                .count = 1};
+  if (observed.status != Status::ok) return add_unseen(s, unseen);
+  const Space& parent = s.spaces[domain];
+  const u32 space = s.spaces.allocate(s.trail, {.handle = observed.value,
+                                                .page_sizes = parent.page_sizes,
+                                                .kind = static_cast<u32>(DomainKind::paging),
+                                                .input_bits = parent.input_bits,
+                                                .output_bits = parent.output_bits,
+                                                .life = records::living,
+                                                .owner = Owner::private_pasid,
+                                                .domain = domain,
+                                                .maker = call.device});
+  s.forest.erase(s.freed_io_mms, observed.value, observed.value);
+  s.forest.insert(s.io_mms, {.first = observed.value, .last = observed.value, .tag = 2 * space});
+  if (is_seen) {
+    const u32 number = take_number(s, observed.pasid, NumberState::private_pasid, space);
+    s.spaces.edit(s.trail, space).number = number;
+    unsay_done(s, call.device, observed.pasid);
+  } else {
+    unseen.space = space;
+    unseen.count = 0;
+    add_unseen(s, unseen);
+  }
+  if (s.per_device_tables) add_link(s, space, call.device, false);
+}
+
+// --- sva_free_pasid ---
+
+/// INTERFACE "Free".
+Permitted permitted_free_private(const InterfaceState& s, const Call& call, Circumstances around) {
+  Permitted set;
+  const u32 space = s.find_private(call.io_mm);
+  if (space == 0) {
+    set.add(Status::einval, "no such io_mm, or a process's");
+  } else if (s.find(call.domain) != s.spaces[space].domain) {
+    set.add(Status::einval, "not the domain of the io_mm");
+  } else {
+    set.add(Status::ok, "");
+    may_time_out(set, around);
+  }
+  return set;
+}
+
+void begin_free_private(const InterfaceState& s, const Call& call, Pending& pending) {
+  if (permitted_free_private(s, call, {}).has(Status::ok)) {
+    pending.space = s.find_private(call.io_mm);
+  }
+}
+
+void end_private(InterfaceState& s, u32 space, bool timed_out) {
+  const u64 handle = s.spaces[space].handle;
+  s.forest.erase(s.io_mms, handle, handle);
+  s.forest.insert(s.freed_io_mms, {.first = handle, .last = handle});
+  const u32 number = s.spaces[space].number;
+  if (number != 0) say_done(s, s.spaces[space].maker, s.numbers[number].value);
+  if (timed_out) {
+    if (number != 0) doubt_number(s, number);
+    Space& record = s.spaces.edit(s.trail, space);
+    record.life = records::zombie;
+    record.handle = 0;
+    quarantine_stale(s, space);
+    return;
+  }
+  if (number != 0) {
+    free_number(s, number);
+  } else {
+    drop_unseen(s, [&](const Unseen& record) { return record.space == space; });
+  }
+  release_space(s, space);
+}
+
+void apply_free_private(InterfaceState& s, const Call& call, Status status) {
+  if (ended(status)) end_private(s, s.find_private(call.io_mm), status == Status::etimedout);
+}
+
+// --- io_mm_get_pasid ---
+
+Permitted permitted_get_pasid(const InterfaceState& s, const Call& call) {
+  Permitted set;
+  const u32 of_process = s.find_process_io_mm(call.io_mm);
+  const u32 space = s.find_private(call.io_mm);
+  if (of_process != 0) {
+    set.add(Status::enodev, "a process's io_mm");
+    set.add(Status::ok, "", ValueRule::one_of);
+    set.add_value(s.numbers[of_process].value, "its number");
+  } else if (space == 0) {
+    set.add(Status::einval, "no such io_mm");
+  } else if (s.spaces[space].number == 0) {
+    const Device& device = s.devices[s.spaces[space].maker];
+    set.set_range(device.first_pasid, device.last_pasid);
+    set.add(Status::ok, "", ValueRule::new_pasid);
+  } else {
+    set.add(Status::ok, "", ValueRule::one_of);
+    set.add_value(s.numbers[s.spaces[space].number].value, "its number");
+  }
+  return set;
+}
+
+/// Of one that was made without the number being seen.
+void apply_get_pasid(InterfaceState& s, const Call& call, const Observed& observed) {
+  const u32 space = s.find_private(call.io_mm);
+  if (observed.status != Status::ok || space == 0 || s.spaces[space].number != 0) return;
+  const u32 number =
+      take_number(s, static_cast<u32>(observed.value), NumberState::private_pasid, space);
+  s.spaces.edit(s.trail, space).number = number;
+  unsay_done(s, s.spaces[space].maker, s.numbers[number].value);
+  drop_unseen(s, [&](const Unseen& record) { return record.space == space; });
+}
+
+// --- sva_attach, sva_detach ---
+
+/// INTERFACE "Bind", shared tables: per_device only.
+Permitted permitted_link(const InterfaceState& s, const Call& call, Circumstances around) {
+  Permitted set;
+  judge_device(s, call, set);
+  if (s.find_process_io_mm(call.io_mm) != 0) set.add(Status::enodev, "a process's io_mm");
+  const u32 space = s.find_private(call.io_mm);
+  if (space == 0) set.add(Status::einval, "no such io_mm");
+  if (!s.per_device_tables) {
+    set.add(Status::eopnotsupp, "tables belong to domains");
+    set.add(Status::einval, "tables belong to domains");
+    return set;
+  }
+  if (!s.device_has_iommu(call.device) || space == 0) return set;
+  const Device& device = s.devices[call.device];
+  if (call.kind == CallKind::sva_detach) {
+    if (!s.has_link(s.spaces[space], call.device)) set.add(Status::einval, "it is not attached");
+  } else {
+    const bool feature = (device.features & feature_private) != 0;
+    if (device.domain != s.spaces[space].domain) {
+      set.add(Status::einval, "not the device's domain");
+    }
+    if (!s.has_sva(call.device) || !feature) set.add(Status::einval, "feature not asked for");
+    const u32 number = s.spaces[space].number;
+    const Range range{device.first_pasid, device.last_pasid};
+    if (number != 0 && !range.has(s.numbers[number].value)) {
+      set.add(Status::erange, "its number is not in the device's range");
+    }
+  }
+  if (!set.empty()) return set;
+  set.add(Status::ok, "");
+  const bool again = call.kind == CallKind::sva_attach && s.has_link(s.spaces[space], call.device);
+  if (again) set.add(Status::eexist, "it is attached already");
+  if (call.kind == CallKind::sva_attach) may_lack_memory(set, around);
+  may_time_out(set, around);
+  return set;
+}
+
+void begin_link(const InterfaceState& s, const Call& call, Pending& pending) {
+  if (permitted_link(s, call, {}).has(Status::ok)) pending.space = s.find_private(call.io_mm);
+}
+
+/// sva_attach, sva_detach. A time-out leaves either.
+void apply_link(InterfaceState& s, const Call& call, Status status) {
+  if (!ended(status)) return;
+  const u32 space = s.find_private(call.io_mm);
+  const bool attaches = call.kind == CallKind::sva_attach;
+  const bool timed_out = status == Status::etimedout;
+  if (attaches && timed_out && s.has_link(s.spaces[space], call.device)) return;
+  drop_link(s, space, call.device);
+  if (attaches || timed_out) add_link(s, space, call.device, timed_out);
+  const u32 number = s.spaces[space].number;
+  if (number == 0) return;
+  attaches ? unsay_done(s, call.device, s.numbers[number].value)
+           : say_done(s, call.device, s.numbers[number].value);
+}
+
+// --- Promise ---
+
+namespace {
+
+bool may_have_ended_private(const InterfaceState& s, u32 space) {
+  bool ended = false;
+  s.tickets.for_each([&](const Pending& pending) {
+    const auto kind = static_cast<CallKind>(pending.kind);
+    if (kind == CallKind::sva_free_pasid) ended |= pending.space == space;
+    if (!ends_bonds(kind) || kind == CallKind::unbind_device) return;
+    const bool refused = kind == CallKind::detach && pending.space == 0;
+    ended |= pending.device == s.spaces[space].maker && !refused;
+  });
+  return ended;
+}
+
+}  // namespace
+
+void private_promises(const InterfaceState& s, u32 device, u32 domain, u32 number, u64 iova,
+                      bool with_calls, Alternatives& out) {
+  const u32 index = s.numbers[number].space;
+  const Space& space = s.spaces[index];
+  bool reached = space.domain == domain;
+  bool doubtful = space.life == records::zombie;
+  if (s.per_device_tables) {
+    reached = false;
+    for (u32 l = space.links; l != 0; l = s.links[l].next) {
+      if (s.links[l].device != device) continue;
+      reached = true;
+      doubtful |= s.links[l].doubtful != 0;
+    }
+  }
+  if (!reached) {
+    out.add(promise::nothing);
+    return;
+  }
+  space_promises(s, index, iova, FaultKind::terminated, with_calls, out);
+  bool ends = with_calls && s.tickets.any() && may_have_ended_private(s, index);
+  if (with_calls && s.per_device_tables) {
+    s.tickets.for_each([&](const Pending& pending) {
+      const auto kind = static_cast<CallKind>(pending.kind);
+      const bool dropped = kind == CallKind::sva_detach && pending.space == index;
+      const bool all = kind == CallKind::unbind_dev_all || kind == CallKind::sva_device_shutdown ||
+                       (kind == CallKind::detach && pending.space != 0);
+      ends |= pending.device == device && (dropped || all);
+    });
+  }
+  if (!ends && !doubtful) return;
+  out.concerned |= ends;
+  out.add(promise::nothing);
+  out.add(promise::quiet);
+}
+
+}  // namespace iommucheck::spec::sva

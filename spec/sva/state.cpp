@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+#include "spec/sva/state.h"
+
+#include <algorithm>
+
+namespace iommucheck::spec::sva {
+
+namespace {
+
+constexpr u64 smallest_page = 4096;
+
+}  // namespace
+
+InterfaceState::InterfaceState(Trail& trail_of_all, const Setup& setup)
+    : trail(trail_of_all),
+      address_spaces_max(setup.address_spaces),
+      ssid_bits(setup.ssid_bits),
+      per_device_tables(setup.per_device_tables),
+      keeps_pasid_0(setup.keeps_pasid_0),
+      forest(trail_of_all),
+      tickets(trail_of_all) {
+  for (const DeviceSetup& device : setup.devices) {
+    const u32 index = devices.push(trail, {.group = device.group, .present = device.present});
+    for (const u32 sid : device.stream_ids) device_of_stream.emplace_back(sid, index);
+    const auto in_its_group = [&](const DeviceSetup& d) { return d.group == device.group; };
+    const bool grouped =
+        device.group != DeviceSetup::alone &&
+        std::count_if(setup.devices.begin(), setup.devices.end(), in_its_group) > 1;
+    constants.push_back(
+        {.stream_ids = device.stream_ids,
+         .ssid_bits = grouped ? 0 : std::min(device.ssid_bits, setup.ssid_bits),
+         .can_wait = (device.stall && setup.stalls) || (device.pri && setup.page_requests),
+         .iommu = device.iommu,
+         .grouped = grouped});
+  }
+  std::sort(device_of_stream.begin(), device_of_stream.end());
+}
+
+u64 granule(const Space& space) {
+  if (space.page_sizes == 0) return smallest_page;
+  return space.page_sizes & (~space.page_sizes + 1);
+}
+
+u32 InterfaceState::find(u64 handle) const { return forest.lookup(handles, handle).tag; }
+
+u32 InterfaceState::find_paging(u64 handle) const {
+  const u32 index = find(handle);
+  if (index == 0) return 0;
+  return spaces[index].kind == static_cast<u32>(DomainKind::paging) ? index : 0;
+}
+
+u32 InterfaceState::find_private(u64 handle) const {
+  const u32 tag = forest.lookup(io_mms, handle).tag;
+  return tag % 2 == 0 ? tag / 2 : 0;
+}
+
+u32 InterfaceState::find_process_io_mm(u64 handle) const {
+  const u32 tag = forest.lookup(io_mms, handle).tag;
+  return tag % 2 != 0 ? tag / 2 : 0;
+}
+
+u32 InterfaceState::find_process(u64 mm) const { return forest.lookup(processes, mm).tag; }
+
+/// 0: never given, or free.
+u32 InterfaceState::find_number(u32 pasid) const {
+  const u32 index = forest.lookup(number_at, pasid).tag;
+  return index != 0 && numbers[index].state != NumberState::free ? index : 0;
+}
+
+u32 InterfaceState::find_bond(u32 device, u32 pasid) const {
+  const u32 number = find_number(pasid);
+  if (number == 0) return 0;
+  for (u32 b = numbers[number].bonds; b != 0; b = bonds[b].next) {
+    if (bonds[b].device == device && is_callers(bonds[b])) return b;
+  }
+  return 0;
+}
+
+u32 InterfaceState::target(const Call& call) const {
+  return is_io_mm_call(call.kind) ? find_private(call.io_mm) : find_paging(call.domain);
+}
+
+bool InterfaceState::device_exists(u32 device) const {
+  return device < devices.size() && devices[device].present != 0;
+}
+
+bool InterfaceState::device_has_iommu(u32 device) const {
+  return device_exists(device) && constants[device].iommu;
+}
+
+bool InterfaceState::has_sva(u32 device) const {
+  return device_exists(device) && devices[device].initialised != 0;
+}
+
+u64 InterfaceState::domain_of(u32 device) const {
+  if (device >= devices.size()) return 0;
+  const u32 domain = devices[device].domain;
+  return domain == 0 ? 0 : spaces[domain].handle;
+}
+
+/// INTERFACE "Attach", groups: attach and detach of a member move all that are there.
+bool InterfaceState::moves_with(u32 device, u32 other) const {
+  if (!device_has_iommu(other)) return false;
+  if (device == other) return true;
+  const u32 group = devices[device].group;
+  return group != DeviceSetup::alone && devices[other].group == group;
+}
+
+bool InterfaceState::has_link(const Space& space, u32 device) const {
+  for (u32 l = space.links; l != 0; l = links[l].next) {
+    if (links[l].device == device) return true;
+  }
+  return false;
+}
+
+/// The record of the number that plain binds share; 0 without such a bond.
+u32 InterfaceState::main_number(u32 process) const {
+  u32 found = 0;
+  for_each_bond_of(process, [&](u32 i) {
+    const u32 number = bonds[i].number;
+    if (is_callers(bonds[i]) && numbers[number].further == 0) found = number;
+  });
+  return found;
+}
+
+/// Whether something may cache its tables: the changes are kept until an Invalidate.
+bool InterfaceState::is_watched(u32 process) const {
+  if (spaces[process].devices != 0) return true;
+  bool binds = false;
+  tickets.for_each([&](const Pending& pending) {
+    binds |= pending.kind == static_cast<u32>(CallKind::bind_device) && pending.space == process;
+  });
+  return binds;
+}
+
+}  // namespace iommucheck::spec::sva

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MIT
+// What the calls of the interface have made: objects, numbers, who is bound to what, and which
+// calls are in progress. Look-ups only; what a call may answer, does and promises stands in one
+// file for each subject. Everything lies in trailed pools, by index, 0 is none. Nobody outside of
+// spec/sva sees this: interface.h is the way in.
+#pragma once
+
+#include <array>
+#include <utility>
+#include <vector>
+
+#include "base/pool.h"
+#include "base/trail.h"
+#include "base/types.h"
+#include "spec/rules.h"
+#include "spec/sva/call.h"
+#include "spec/sva/interval_map.h"
+#include "spec/sva/records.h"
+#include "spec/sva/setup.h"
+#include "spec/sva/tickets.h"
+
+namespace iommucheck::spec::sva {
+
+using records::Bond;
+using records::BondState;
+using records::Device;
+using records::Ghost;
+using records::Gone;
+using records::Link;
+using records::Number;
+using records::NumberState;
+using records::Owner;
+using records::Pending;
+using records::Space;
+using records::Unseen;
+
+inline constexpr u64 whole_space = ~u64{0};
+
+/// A call that ended what it was about, in time or not.
+constexpr bool ended(Status status) { return status == Status::ok || status == Status::etimedout; }
+
+/// PASIDs, inclusive; first > last: none.
+struct Range {
+  u32 first = 1;
+  u32 last = 0;
+  [[nodiscard]] bool empty() const { return first > last; }
+  [[nodiscard]] bool has(u32 number) const { return first <= number && number <= last; }
+};
+
+/// What is constant of a device.
+struct Constants {
+  std::vector<u32> stream_ids;
+  u32 ssid_bits = 0;  ///< what it and the IOMMU can do
+  bool can_wait = false;
+  bool iommu = true;
+  bool grouped = false;
+};
+
+/// Whether that bond, living or stopping, is the caller's.
+inline bool is_callers(const Bond& bond) {
+  return bond.state != BondState::ended && bond.state != BondState::ghost;
+}
+
+/// Beyond the input size of a space.
+constexpr bool beyond(u64 iova, u32 input_bits) {
+  return input_bits < 64 && (iova >> input_bits) != 0;
+}
+
+/// The smallest page.
+u64 granule(const Space& space);
+
+struct InterfaceState {
+  InterfaceState(Trail& trail_of_all, const Setup& setup);
+
+  // --- by handle and number ---
+  /// Of a living domain.
+  [[nodiscard]] u32 find(u64 handle) const;
+  [[nodiscard]] u32 find_paging(u64 handle) const;
+  [[nodiscard]] u32 find_private(u64 handle) const;
+  /// PASID record at which a process's io_mm with that handle stands.
+  [[nodiscard]] u32 find_process_io_mm(u64 handle) const;
+  [[nodiscard]] u32 find_process(u64 mm) const;
+  [[nodiscard]] u32 find_number(u32 pasid) const;
+  /// One that the caller still has.
+  [[nodiscard]] u32 find_bond(u32 device, u32 pasid) const;
+  /// The space that a map-like call works on, 0 if there is none: of a domain, or private.
+  [[nodiscard]] u32 target(const Call& call) const;
+
+  // --- of devices and processes ---
+  [[nodiscard]] bool device_exists(u32 device) const;
+  [[nodiscard]] bool device_has_iommu(u32 device) const;
+  /// sva_device_init was done.
+  [[nodiscard]] bool has_sva(u32 device) const;
+  /// Handle of its domain, 0 if it has none.
+  [[nodiscard]] u64 domain_of(u32 device) const;
+  [[nodiscard]] bool moves_with(u32 device, u32 other) const;
+  [[nodiscard]] bool has_link(const Space& space, u32 device) const;
+  /// The record of the number that plain binds share; 0 without such a bond.
+  [[nodiscard]] u32 main_number(u32 process) const;
+  /// Whether something may cache its tables: the changes are kept until an Invalidate.
+  [[nodiscard]] bool is_watched(u32 process) const;
+
+  // --- visits ---
+  template <class Visit>
+  void for_each_space(Visit visit) const {
+    for (u32 i = 1; i < spaces.bound(); ++i) {
+      if (spaces[i].life != records::unused) visit(i);
+    }
+  }
+  template <class Visit>
+  void for_each_bond(Visit visit) const {
+    for (u32 i = 1; i < bonds.bound(); ++i) {
+      if (bonds[i].number != 0) visit(i);
+    }
+  }
+  template <class Visit>
+  void for_each_bond_of(u32 process, Visit visit) const {
+    if (process == 0) return;
+    for_each_bond([&](u32 i) {
+      if (numbers[bonds[i].number].space == process) visit(i);
+    });
+  }
+  template <class Visit>
+  void for_each_unseen(Visit visit) const {
+    for (auto i = static_cast<u32>(unseen); i != 0; i = unseens[i].next) visit(unseens[i]);
+  }
+
+  /// A rule was asked where breaking it would have shown.
+  void count(Rule rule) const { ++exercised[static_cast<std::size_t>(rule)]; }
+
+  Trail& trail;
+  std::vector<Constants> constants;                   // constant
+  std::vector<std::pair<u32, u32>> device_of_stream;  // constant, sorted
+  u32 address_spaces_max;                             // constant
+  u32 ssid_bits;                                      // constant
+  bool per_device_tables;                             // constant
+  bool keeps_pasid_0;                                 // constant
+  IntervalForest forest;
+  TrailPool<Space> spaces;
+  TrailArray<Device> devices;
+  TrailPool<Ghost> ghosts;
+  TrailPool<Link> links;
+  TrailPool<Number> numbers;
+  TrailPool<Bond> bonds;
+  TrailPool<Unseen> unseens;
+  Tickets tickets;
+  u64 handles = 0;        // root: handle -> index in `tag`
+  u64 freed_handles = 0;  // root
+  u64 io_mms = 0;         // root: handle -> 2 * space if private, 2 * PASID record + 1 else
+  u64 freed_io_mms = 0;   // root
+  u64 processes = 0;      // root: mm -> index in `tag`
+  u64 number_at = 0;      // root: PASID -> record in `tag`
+  u64 unseen = 0;         // list
+  u64 said_done = 0;      // root: device << 20 | PASID, of which the device's driver said "done"
+  u64 turns_lost = 0;     // 1: nobody saw which PASID a call that gives one had before it failed
+  u64 changes = 0;        // of the environment, and of PASIDs that became free: a clock
+  mutable std::array<u64, 256> exercised{};  // no part of the state
+};
+
+}  // namespace iommucheck::spec::sva

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+#include "spec/sva/time_outs.h"
+
+#include "spec/sva/domains.h"
+#include "spec/sva/faults.h"
+#include "spec/sva/layers.h"
+#include "spec/sva/pasids.h"
+#include "spec/sva/private.h"
+#include "spec/sva/processes.h"
+#include "spec/sva/promises.h"
+#include "spec/sva/unbind.h"
+
+namespace iommucheck::spec::sva {
+
+// --- Devices between domains ---
+
+void add_ghost(InterfaceState& s, u32 device, u32 domain) {
+  Device& record = s.devices.edit(s.trail, device);
+  for (u32 g = record.ghosts; g != 0; g = s.ghosts[g].next) {
+    if (s.ghosts[g].domain == domain) return;
+  }
+  record.ghosts = s.ghosts.allocate(s.trail, {.domain = domain, .next = record.ghosts});
+  ++s.spaces.edit(s.trail, domain).ghosts;
+}
+
+void drop_ghosts(InterfaceState& s, u32 device) {
+  if (s.devices[device].ghosts == 0) return;
+  Device& record = s.devices.edit(s.trail, device);
+  while (record.ghosts != 0) {
+    const u32 g = record.ghosts;
+    record.ghosts = s.ghosts[g].next;
+    --s.spaces.edit(s.trail, s.ghosts[g].domain).ghosts;
+    s.ghosts.release(s.trail, g);
+  }
+}
+
+void drop_ghosts_of_domain(InterfaceState& s, u32 domain) {
+  if (s.spaces[domain].ghosts == 0) return;
+  for (u32 i = 0; i < s.devices.size(); ++i) {
+    u32 kept = 0;
+    Device& record = s.devices.edit(s.trail, i);
+    for (u32 g = record.ghosts; g != 0;) {
+      const u32 next = s.ghosts[g].next;
+      if (s.ghosts[g].domain == domain) {
+        s.ghosts.release(s.trail, g);
+      } else {
+        s.ghosts.edit(s.trail, g).next = kept;
+        kept = g;
+      }
+      g = next;
+    }
+    record.ghosts = kept;
+  }
+  s.spaces.edit(s.trail, domain).ghosts = 0;
+}
+
+// --- Numbers that nobody saw ---
+
+/// A process is watched for as long as something of it may be reached.
+void add_unseen(InterfaceState& s, const Unseen& what) {
+  bool known = false;
+  for (auto i = static_cast<u32>(s.unseen); i != 0; i = s.unseens[i].next) {
+    Unseen& record = s.unseens[i];
+    if (record.space != what.space || record.domain != what.domain ||
+        record.device != what.device || record.first != what.first || record.last != what.last) {
+      continue;
+    }
+    s.unseens.edit(s.trail, i).count += what.count;
+    known = true;
+  }
+  if (known) return;
+  Unseen record = what;
+  record.next = static_cast<u32>(s.unseen);
+  s.trail.set(s.unseen, s.unseens.allocate(s.trail, record));
+  if (what.space != 0 && s.spaces[what.space].owner == Owner::process) {
+    ++s.spaces.edit(s.trail, what.space).devices;
+  }
+}
+
+void unwatch(InterfaceState& s, const Unseen& record) {
+  if (record.space == 0 || s.spaces[record.space].owner != Owner::process) return;
+  --s.spaces.edit(s.trail, record.space).devices;
+  forget_process(s, record.space);
+}
+
+bool is_there(const InterfaceState& s, const Unseen& record, u32 device, u32 domain, u32 pasid) {
+  const bool reached = s.per_device_tables ? record.device == device : record.domain == domain;
+  return reached && record.first <= pasid && pasid <= record.last &&
+         is_free_or_in_doubt(s, s.find_number(pasid));
+}
+
+/// INTERFACE "Timeouts and removal": what a bind or sva_alloc_pasid that timed out may have left
+/// at any number that it could choose, and nobody was given since.
+void unseen_promises(const InterfaceState& s, u32 device, u32 domain, u32 pasid, u64 iova,
+                     bool with_calls, Alternatives& out) {
+  s.for_each_unseen([&](const Unseen& record) {
+    if (!is_there(s, record, device, domain, pasid)) return;
+    out.add(promise::nothing);
+    if (record.space == 0) {
+      out.add(promise::quiet);
+      out.add({.state = State::unmapped});
+      return;
+    }
+    if (record.count != 0 || s.spaces[record.space].life == records::zombie)
+      out.add(promise::quiet);
+    FaultKind faults = FaultKind::terminated;
+    if (s.spaces[record.space].owner == Owner::process) {
+      // It waits or not, as whoever was on the domain then wanted.
+      faults = s.constants[device].can_wait ? FaultKind::may_wait
+                                            : faults_of_processes(s, device, domain);
+    }
+    space_promises(s, record.space, iova, faults, with_calls, out);
+  });
+}
+
+// --- Recovery ---
+
+namespace {
+
+/// Recovery: nothing is reached any more that was gone for the caller.
+void ghosts_end(InterfaceState& s) {
+  s.for_each_bond([&](u32 i) {
+    if (s.bonds[i].state == BondState::ghost) remove_bond(s, i);
+  });
+  for (u32 i = 1; i < s.numbers.bound(); ++i) {
+    if (s.numbers[i].state == NumberState::doubtful) free_number(s, i);
+  }
+  s.for_each_space([&](u32 i) {
+    for (u32 l = s.spaces[i].links; l != 0;) {
+      const u32 next = s.links[l].next;
+      if (s.links[l].doubtful != 0) drop_link(s, i, s.links[l].device);
+      l = next;
+    }
+    if (s.spaces[i].owner == Owner::process && s.spaces[i].life == records::zombie) {
+      s.spaces.edit(s.trail, i).life = records::dead;
+      forget_process(s, i);
+    }
+  });
+}
+
+}  // namespace
+
+void ghosts_end_of_domain(InterfaceState& s, u32 domain) {
+  s.for_each_bond([&](u32 i) {
+    if (s.bonds[i].state != BondState::ghost || s.bonds[i].domain != domain) return;
+    const u32 number = s.bonds[i].number;
+    remove_bond(s, i);
+    if (s.numbers[number].state == NumberState::doubtful && s.numbers[number].bonds == 0) {
+      free_number(s, number);
+    }
+  });
+}
+
+Permitted permitted_recover(Circumstances around) {
+  Permitted set;
+  set.add(Status::ok, "");
+  may_time_out(set, around);
+  return set;
+}
+
+/// INTERFACE "Timeouts and removal": held until recovery.
+void recovered(InterfaceState& s) {
+  s.trail.set(s.changes, s.changes + 1);
+  for (u32 i = 0; i < s.devices.size(); ++i) drop_ghosts(s, i);
+  // What is there, and only its number was not seen, stays.
+  drop_unseen(s, [&](const Unseen& record) {
+    return record.count != 0 || s.spaces[record.space].life == records::zombie;
+  });
+  ghosts_end(s);
+  for (u32 i = 1; i < s.spaces.bound(); ++i) {
+    const Space& space = s.spaces[i];
+    if (space.life == records::zombie) {
+      release_space(s, i);
+    } else if (space.owner == Owner::process && space.life != records::unused) {
+      s.forest.clear(s.spaces[i].stale);
+      s.forest.clear(s.spaces[i].older);
+    } else if (space.life == records::living) {
+      drop_tagged(s, i, records::in_quarantine, 0, whole_space);
+    }
+  }
+}
+
+}  // namespace iommucheck::spec::sva

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// unbind_device, unbind_dev_all: what they answer, how a bond ends, and what a device meets at the
+// number of a process from bind to the end. INTERFACE "Bind", "Exit".
+#pragma once
+
+#include "spec/sva/expectation.h"
+#include "spec/sva/permitted.h"
+#include "spec/sva/state.h"
+
+namespace iommucheck::spec::sva {
+
+Permitted permitted_unbind(const InterfaceState& s, const Call& call, Circumstances around,
+                           const Pending* begun);
+void begin_unbind(const InterfaceState& s, const Call& call, Pending& pending);
+void apply_unbind(InterfaceState& s, const Call& call, Status status);
+Permitted permitted_unbind_all(const InterfaceState& s, const Call& call, Circumstances around);
+void begin_unbind_all(const InterfaceState& s, const Call& call, Pending& pending);
+void apply_unbind_all(InterfaceState& s, const Call& call, Status status);
+void bond_is_gone(InterfaceState& s, u32 bond, Gone how);
+void remove_bond(InterfaceState& s, u32 bond);
+void settle_number(InterfaceState& s, u32 number);
+void set_bond_state(InterfaceState& s, u32 bond, BondState state);
+void end_all_of(InterfaceState& s, u32 device, Gone gone, bool timed_out);
+bool reaches(const InterfaceState& s, const Bond& bond, u32 device, u32 domain);
+void bound_promises(const InterfaceState& s, u32 device, u32 domain, u32 number, u64 iova,
+                    bool with_calls, Alternatives& out);
+
+}  // namespace iommucheck::spec::sva

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+// A call that timed out looks like one that is still in progress for the hardware until recovery:
+// old or new. It is not one, in either direction; docs/semantics.md, 5. Each test here is a
+// counter-example to that reading.
+#include "tests/spec/sva_fixture.h"
+
+namespace iommucheck::spec::sva {
+namespace {
+
+using namespace words;
+
+constexpr Circumstances stuck{.queue_stuck = true};
+constexpr Substream rid{};
+
+Call unmap(u64 domain, u64 iova, u64 size) {
+  return {.kind = CallKind::unmap, .domain = domain, .iova = iova, .size = size};
+}
+
+class TimeOutIsNoOpenCall : public SvaWorld {
+ protected:
+  TimeOutIsNoOpenCall() : SvaWorld({.devices = {device(1), device(2)}, .ssid_bits = 10}) {}
+};
+
+// What is done to a domain while a device may be on it binds nobody to that device: its copies were
+// never asked for. A call in progress says nothing of the kind: the other calls' promises hold, and
+// the driver would be blamed for the page that the device still has.
+TEST_F(TimeOutIsNoOpenCall, what_other_calls_took_away_meanwhile_may_be_met) {
+  on(d, {0});
+  ok(map(d, page, p2));
+  paging(e);
+
+  const auto mark = trail.mark();
+  state.begin_call(attach(e, 0));
+  returns(map(e, page, p1), {});
+  returns(unmap(e, page, page), {.value = page});
+  EXPECT_EQ(meets(0, rid, page), (Set{hex(p2) + " rw", "blocked", "unmapped"}));
+  trail.undo_to(mark);
+
+  fails(attach(e, 0), Status::etimedout, stuck);
+  ok(map(e, page, p1));
+  returns(unmap(e, page, page), {.value = page});
+  EXPECT_EQ(meets(0, rid, page), (Set{hex(p2) + " rw", "blocked", "unmapped", hex(p1) + " rw"}));
+  EXPECT_TRUE(state.page_in_flight(p1, page));
+
+  state.recovered();
+  EXPECT_EQ(meets(0, rid, page), (Set{hex(p2) + " rw"}));
+  EXPECT_FALSE(state.page_in_flight(p1, page));
+}
+
+// A later call may settle a part: "ok" of a map says that nothing old is met there. Kept open as a
+// whole until recovery, a driver that maps over what it has not invalidated would go unseen.
+TEST_F(TimeOutIsNoOpenCall, a_part_of_it_can_be_settled) {
+  on(d, {0});
+  ok(map(d, page, p1));
+  ok(map(d, 2 * page, p2));
+  returns(unmap(d, page, 2 * page), {.status = Status::etimedout, .value = 2 * page}, stuck);
+  EXPECT_EQ(meets(0, rid, page), (Set{hex(p1) + " rw", "unmapped"}));
+  ok(map(d, page, px));
+  EXPECT_EQ(meets(0, rid, page), (Set{hex(px) + " rw"}));
+  EXPECT_EQ(meets(0, rid, 2 * page), (Set{hex(p2) + " rw", "unmapped"}));
+}
+
+// The same with numbers: whoever is given one finds nothing old there; the others stay in doubt.
+TEST_F(TimeOutIsNoOpenCall, one_of_its_numbers_can_be_settled) {
+  on(d, {0});
+  ok(init(0, 0, 1, 4));
+  process(x, page, px);
+  fails(bind(0, x), Status::etimedout, stuck);
+  EXPECT_EQ(meets(0, 1, page).count(hex(px) + " rw"), 1U);
+  ok(pasid_alloc(1, 1), 1);
+  EXPECT_EQ(meets(0, 1, page), (Set{"no_pasid"}));
+  EXPECT_EQ(meets(0, 2, page).count(hex(px) + " rw"), 1U);
+
+  // And one that is in progress is over when its process is: exit is not waited for by a time-out.
+  ASSERT_TRUE(state.release_ends(state.release_begins(x)).ok);
+  EXPECT_EQ(meets(0, 2, page), (Set{"no_pasid"}));
+}
+
+// A queue may stay stuck over any number of calls, and what is promised elsewhere stays exact.
+// Calls in progress are few, and are followed one by one.
+TEST_F(TimeOutIsNoOpenCall, there_may_be_any_number_of_them) {
+  constexpr u64 many = 100;
+  on(d, {0});
+  for (u64 i = 1; i <= many + 1; ++i) ok(map(d, i * page, px + i * page));
+
+  const auto mark = trail.mark();
+  for (u64 i = 1; i <= many; ++i) state.begin_call(unmap(d, i * page, page));
+  EXPECT_EQ(meets(0, rid, (many + 1) * page).count("gave up"), 1U);
+  trail.undo_to(mark);
+
+  for (u64 i = 1; i <= many; ++i) {
+    returns(unmap(d, i * page, page), {.status = Status::etimedout, .value = page}, stuck);
+  }
+  EXPECT_EQ(meets(0, rid, (many + 1) * page), (Set{hex(px + (many + 1) * page) + " rw"}));
+  EXPECT_EQ(meets(0, rid, many * page), (Set{hex(px + many * page) + " rw", "unmapped"}));
+}
+
+}  // namespace
+}  // namespace iommucheck::spec::sva
