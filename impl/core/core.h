@@ -195,7 +195,7 @@ class Core {
   // what is owed (owed.cpp)
   int complete(Space& space);
   int drop_gathered(const Space& space);
-  void drop_gathered_of_devices(const Space& space);
+  bool drop_gathered_of_devices(const Space& space);
   void drop_all_of_device(u32 device, iommucheck_handle domain);
   void settled(Space& space);
   void quarantine(Space& space);

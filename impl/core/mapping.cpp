@@ -39,6 +39,7 @@ bool Core::quarantined(const Space& space, u64 iova, u64 bytes) const {
 /// Clears what is mapped from `iova` on, and notes what that owes. Returns the bytes.
 u64 Core::clear(Space& space, u64 iova, u64 bytes) {
   const UnmapProgress progress = backend_.unmap(space, iova, bytes);
+  space.tables_wait |= progress.tables_left;
   if (progress.bytes != 0) {
     space.gather.add({.first = iova,
                       .end = iova + progress.bytes,

@@ -8,6 +8,8 @@ namespace iommucheck::impl {
 void Core::settled(Space& space) {
   space.gather.clear();
   space.quarantine.clear();
+  if (!space.tables_wait) return;
+  space.tables_wait = false;
   backend_.free_retired(space);
 }
 
@@ -47,17 +49,18 @@ int Core::complete(Space& space) {
 int Core::drop_gathered(const Space& space) {
   backend_.drop_gathered(space.gather, space.tag);
   if (int error = commit()) return error;
-  drop_gathered_of_devices(space);
-  return commit();
+  return drop_gathered_of_devices(space) ? commit() : 0;
 }
 
-void Core::drop_gathered_of_devices(const Space& space) {
+/// False: no device has cached anything itself.
+bool Core::drop_gathered_of_devices(const Space& space) {
   const Domain* domain = domains_.find(space.domain);
-  if (domain == nullptr || domain->caching_devices == 0) return;
+  if (domain == nullptr || domain->caching_devices == 0) return false;
   if (space.gather.all()) drop_device_translations(space.domain, space.pasid);
   for (const TlbRange& range : space.gather) {
     drop_device_range(space.domain, space.pasid, range.first, range.end);
   }
+  return true;
 }
 
 void Core::drop_range(u64 tag, u64 first, u64 end) {

@@ -97,6 +97,7 @@ class PageTable {
   bool create(const Platform& platform, unsigned input_bits) {
     input_bits_ = input_bits;
     start_level_ = Format::start_level(input_bits);
+    root_lg2_ = Format::table_lg2(start_level_, input_bits);
     root_ = new_table(platform, start_level_);
     return root_ != 0;
   }
@@ -185,7 +186,8 @@ class PageTable {
   static constexpr u64 entry_bytes = u64{1} << Layout::entry_lg2;
 
   u64 index(u64 iova, unsigned level) const {
-    return Format::table_index(iova, level, Format::table_lg2(level, input_bits_));
+    return Format::table_index(iova, level,
+                               level == start_level_ ? root_lg2_ : Format::index_lg2(level));
   }
   static u64 last_index(u64 iova) {
     return Format::table_index(iova, last_level, Format::index_lg2(last_level));
@@ -240,6 +242,7 @@ class PageTable {
   u64 root_ = 0;
   unsigned input_bits_ = 0;
   unsigned start_level_ = 0;
+  unsigned root_lg2_ = 0;  // of the entries of the root that are used
 };
 
 template <TableFormat Format, TablePlatform Platform>
