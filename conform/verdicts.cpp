@@ -67,6 +67,8 @@ const char* not_claimed(Rule rule, const spec::Capabilities& caps) {
 std::string_view not_exercised(Rule rule) {
   if (const auto why = spec::not_modelled(rule); !why.empty()) return why;
   switch (rule) {
+    case Rule::STE_FETCH:
+    case Rule::CD_FETCH:
     case Rule::S1_WALK_FETCH: return "no memory here answers with an external abort";
     case Rule::SSID_NOT_ALLOWED: return "the engines send no SubstreamIDs";
     case Rule::SSID_RANGE:

@@ -26,10 +26,6 @@ bool is_permission_fault(const Outcome& outcome) {
   return outcome.kind == OutcomeKind::fault && outcome.event == spec::EventType::f_permission;
 }
 
-bool stalls(const Outcome& outcome) {
-  return spec::is_translation_fault(outcome.event) && outcome.reaction.stall;
-}
-
 /// What one kind of access may meet, compared with what was seen.
 struct Comparison {
   bool allowed = false;    ///< the result that was seen
@@ -66,9 +62,9 @@ void Monitor::observe_access(const trace::Dma& dma) {
       if (dma.result == DmaResult::bypass) same |= o.kind == OutcomeKind::bypass;
       if (dma.result == DmaResult::abort) {
         same |= o.kind == OutcomeKind::abort || o.kind == OutcomeKind::denied ||
-                (o.kind == OutcomeKind::fault && !stalls(o));
+                (o.kind == OutcomeKind::fault && !o.stalled());
       }
-      if (dma.result == DmaResult::stall) same |= o.kind == OutcomeKind::fault && stalls(o);
+      if (dma.result == DmaResult::stall) same |= o.stalled();
       if (dma.result == DmaResult::disable) {
         same = !smmu_.surely_enabled() &&
                (o.kind == OutcomeKind::bypass || o.kind == OutcomeKind::abort);
@@ -161,15 +157,9 @@ void Monitor::observe_record(const trace::EventRecorded& event) {
   }
   count(spec::Rule::EVENT_RECORD);
   const spec::EventType type = spec::event_type_of(dw);
-  spec::Access access{.sid = spec::event_sid(dw), .va = dw[2]};
-  access.ssv = ((dw[0] >> 11) & 1) != 0;
-  if (access.ssv) access.ssid = static_cast<u32>((dw[0] >> 12) & 0xfffff);
-  access.privileged = ((dw[1] >> 33) & 1) != 0;
-  const bool instruction = ((dw[1] >> 34) & 1) != 0;
-  const bool read = ((dw[1] >> 35) & 1) != 0;
-  access.type = instruction ? AccessType::execute : read ? AccessType::read : AccessType::write;
-  if (((dw[1] >> 31) & 1) != 0) {
-    smmu_.observe_stall(access.sid, access.ssid, access.ssv, static_cast<u16>(dw[1]));
+  const spec::Access access = spec::access_in(dw);
+  if (const auto stag = spec::stall_in(dw)) {
+    smmu_.observe_stall(access.sid, access.ssid, access.ssv, *stag);
   }
   bool possible = false;
   const auto compare = [&](const spec::Access& one) {

@@ -8,7 +8,7 @@
 
 #include "monitor/device_rules.h"
 #include "monitor/device_text.h"
-#include "spec/smmu/event_record.h"
+#include "spec/smmu/event_rules.h"
 
 namespace iommucheck::oracle {
 
@@ -32,20 +32,20 @@ bool says_address(const trace::EventRecord& words) {
 
 }  // namespace
 
-bool DeviceRules::must_record(const Outcome& outcome) const {
-  if (outcome.kind != OutcomeKind::fault) return false;
-  if (outcome.event == spec::EventType::c_bad_streamid) return smmu_.recinvsid();
-  return !spec::is_translation_fault(outcome.event) || outcome.reaction.record;
+bool DeviceRules::records(const Open& open, const Outcome& outcome) const {
+  return spec::has_record(open.access, outcome, smmu_.recinvsid());
 }
 
 bool DeviceRules::may_record(const Open& open) const {
   return open.any || open.wrong ||
-         std::ranges::any_of(open.candidates, [&](const Outcome& o) { return must_record(o); });
+         std::ranges::any_of(open.candidates, [&](const Outcome& o) { return records(open, o); });
 }
 
+/// The record of a stall may wait, and one of its page may stand for it: IHI 0070 3.12.2, 7.2.1.
 bool DeviceRules::surely_records(const Open& open) const {
-  return !open.any && !open.wrong &&
-         std::ranges::all_of(open.candidates, [&](const Outcome& o) { return must_record(o); });
+  return !open.any && !open.wrong && std::ranges::all_of(open.candidates, [&](const Outcome& o) {
+    return records(open, o) && !o.stalled();
+  });
 }
 
 // ---- room in the queue --------------------------------------------------------------------------
@@ -128,19 +128,10 @@ void DeviceRules::record(const trace::EventRecord& words) {
 
 RecordClaim DeviceRules::claim_of(const Open& open) const {
   RecordClaim claim;
-  claim.fields.sid = open.access.sid;
-  if (open.access.ssv) claim.fields.ssid = open.access.ssid;
+  claim.fields = spec::fields_of(open.access);
   claim.fields.stall = open.stalled;
-  claim.fields.privileged = open.access.privileged;
-  claim.fields.instruction = open.access.type == AccessType::execute;
-  claim.fields.read = open.access.type != AccessType::write;
-  claim.fields.input_address = open.access.va;
   for (const Outcome& o : open.candidates) {
-    if (!must_record(o)) continue;
-    claim.types.push_back(o.event);
-    if (!spec::is_translation_fault(o.event)) continue;
-    claim.fields.privileged = o.seen.privileged;  // after the STE's overrides
-    claim.fields.instruction = o.seen.type == AccessType::execute;
+    if (records(open, o)) claim.permitted.push_back({o.event, spec::fields_of(open.access, o)});
   }
   claim.any_type = open.any;
   claim.surely = surely_records(open) && open.has_room;
@@ -198,8 +189,7 @@ void DeviceRules::assign_records() {
 }
 
 bool DeviceRules::fits(const RecordClaim& claim, const trace::EventRecord& words) {
-  const spec::EventType type = spec::event_type_of(words);
-  if (!claim.any_type && std::ranges::find(claim.types, type) == claim.types.end()) return false;
+  if (!claim.permits(spec::event_type_of(words))) return false;
   return RecordMatching::wrong_fields(claim, words).empty();
 }
 
@@ -217,13 +207,12 @@ void DeviceRules::nobodys(const SeenRecord& record) {
 /// The access has that record. `fresh`: it was not counted before.
 void DeviceRules::settle(const SeenRecord& record, const Open& open, bool fresh) {
   const RecordClaim claim = claim_of(open);
-  const spec::EventType type = spec::event_type_of(record.words);
   if (open.any) {
     settled_.push_back({record, open});
     return;
   }
   if (fresh) matching_.learn(claim, record.words);
-  if (open.wrong || std::ranges::find(claim.types, type) == claim.types.end()) {
+  if (open.wrong || !claim.permits(spec::event_type_of(record.words))) {
     mismatch(open, record.words);
     return;
   }
@@ -264,7 +253,7 @@ void DeviceRules::mismatch(const Open& open, const trace::EventRecord& words) {
     return;
   }
   const Outcome& o = open.candidates.front();
-  const bool silent = !must_record(o);
+  const bool silent = !records(open, o);
   const Rule rule = o.kind == OutcomeKind::abort ? Rule::STE_ABORT
                     : silent                     ? Rule::EVENT_ONCE
                                                  : o.rule;
@@ -276,25 +265,20 @@ void DeviceRules::mismatch(const Open& open, const trace::EventRecord& words) {
 
 // ---- records that do not come -------------------------------------------------------------------
 
-/// IHI 0070 7.3.1: identical events may share a record where STE.MEV = 1, and before an STE is
-/// found always.
+/// Its record may stand for several accesses, or another's for it.
 bool DeviceRules::merges(const Open& open) const {
   return std::ranges::any_of(open.candidates, [&](const Outcome& o) {
-    if (o.kind != OutcomeKind::fault) return false;
-    return open.merges || o.event == spec::EventType::c_bad_streamid ||
-           o.event == spec::EventType::f_ste_fetch || o.event == spec::EventType::c_bad_ste;
+    return o.kind == OutcomeKind::fault && spec::may_be_merged(o.event, open.merges);
   });
 }
 
-/// InputAddr[11:0] does not count.
-bool DeviceRules::may_be_merged(const Open& open) const {
-  if (!merges(open)) return false;
-  const RecordClaim claim = claim_of(open);
-  return std::ranges::any_of(claim.types, [&](spec::EventType type) {
-    spec::EventRecord own = spec::record_of(type, claim.fields);
-    own.fixed[2] &= ~mask(11, 0);
+/// A record came that may stand for its own too.
+bool DeviceRules::is_merged(const Open& open) const {
+  return std::ranges::any_of(open.candidates, [&](const Outcome& o) {
+    if (!records(open, o) || !spec::may_be_merged(o.event, open.merges)) return false;
+    const auto own = spec::record_of(o.event, spec::fields_of(open.access, o));
     return std::ranges::any_of(
-        came_, [&](const trace::EventRecord& words) { return spec::matches(own, words); });
+        came_, [&](const trace::EventRecord& words) { return spec::is_same_event(own, words); });
   });
 }
 
@@ -310,7 +294,7 @@ void DeviceRules::missing(const Open& open) {
              (smmu_.event_overflow() ? "1" : "0"));
     return;
   }
-  if (!surely_records(open) || !open.has_room || may_be_merged(open)) return;
+  if (!surely_records(open) || !open.has_room || is_merged(open)) return;
   ask(Rule::EVENT_LOST, true);
   find(Rule::EVENT_LOST, "no " + outcome_name(open.candidates.front()) + open.detail,
        access_text(open.access) + " is terminated, and its record (" +

@@ -90,7 +90,6 @@ class DeviceRules {
   };
 
   [[nodiscard]] Plain plain(const spec::Access& access) const;
-  [[nodiscard]] bool must_record(const spec::Outcome& outcome) const;
   void judge_reached(const spec::Access& access, const trace::Dma& dma,
                      const std::vector<spec::Outcome>& allowed, const Plain& memory);
   void judge_terminated(const spec::Access& access, const trace::Dma& dma,
@@ -100,6 +99,7 @@ class DeviceRules {
   [[nodiscard]] static const char* not_known(const trace::Dma& dma);
   /// One that passes may go to where an engine does not see it.
   [[nodiscard]] bool may_be_unseen(const std::vector<spec::Outcome>& allowed) const;
+  [[nodiscard]] bool records(const Open& open, const spec::Outcome& outcome) const;
   [[nodiscard]] bool may_record(const Open& open) const;
   [[nodiscard]] bool surely_records(const Open& open) const;
   void push_open(Open open);
@@ -113,10 +113,8 @@ class DeviceRules {
   void queue_looked_at();
   void overflow_seen(bool flag, u64 fresh, bool full);
   void missing(const Open& open);
-  /// Its record may stand for several accesses, or another's for it.
   [[nodiscard]] bool merges(const Open& open) const;
-  /// A record came that may stand for its own too.
-  [[nodiscard]] bool may_be_merged(const Open& open) const;
+  [[nodiscard]] bool is_merged(const Open& open) const;
   void mismatch(const Open& open, const trace::EventRecord& words);
   void wrong_fields(const Open& open, const trace::EventRecord& words,
                     const std::vector<spec::FieldDifference>& wrong);

@@ -384,36 +384,17 @@ bool Monitor::one_access(const spec::Access& access, spec::Choices& choices) {
     }
     dma.result = outcome.kind == OutcomeKind::bypass ? trace::DmaResult::bypass
                  : passes                            ? trace::DmaResult::ok
-                 : outcome.kind == OutcomeKind::fault && outcome.reaction.stall &&
-                         spec::is_translation_fault(outcome.event)
-                     ? trace::DmaResult::stall
-                     : trace::DmaResult::abort;
+                 : outcome.stalled()                 ? trace::DmaResult::stall
+                                                     : trace::DmaResult::abort;
     if (outcome.kind == OutcomeKind::translation) dma.pa = outcome.pa;
     emit(trace::device_agent(static_cast<u16>(interface_.device_of(access.sid))), dma);
   }
-  if (outcome.kind != OutcomeKind::fault) return false;
-  if (outcome.event == spec::EventType::c_bad_streamid && !smmu_.recinvsid()) return false;
-  if (spec::is_translation_fault(outcome.event) && !outcome.reaction.record) return false;
-  spec::EventFields fields;
-  fields.sid = access.sid;
-  if (access.ssv) fields.ssid = access.ssid;
-  const bool translated = spec::is_translation_fault(outcome.event);
-  const spec::AccessKind seen =
-      translated ? outcome.seen : spec::AccessKind{access.type, access.privileged};
-  fields.privileged = seen.privileged;
-  fields.instruction = seen.type == spec::AccessType::execute;
-  fields.read = seen.type != spec::AccessType::write;
-  fields.input_address = access.va;
-  if (spec::is_translation_fault(outcome.event) && outcome.reaction.stall) {
-    if (!smmu_.records_events() || smmu_.event_slots() == 0) return waits_for_room(access);
-    fields.stag = smmu_.begin_stall(access.sid, access.ssid, access.ssv);
-    if (!fields.stag) return waits_for_room(access);
-    if (access.ssv) stalled_.push_back({access.sid, access.ssid, access.ssid});
-    fields.stall = true;
-  }
-  const spec::EventRecord record = spec::record_of(outcome.event, fields);
-  if (!smmu_.record_event(record)) return false;
-  emit(trace::smmu_agent(), trace::EventRecorded{.record = record.dw});
+  const auto recorded = smmu_.record(access, outcome);
+  if (!recorded) return false;
+  if (recorded->delivery == spec::Delivery::waits) return waits_for_room(access);
+  if (recorded->stalls && access.ssv) stalled_.push_back({access.sid, access.ssid, access.ssid});
+  if (recorded->delivery != spec::Delivery::written) return false;
+  emit(trace::smmu_agent(), trace::EventRecorded{.record = recorded->record.dw});
   return true;
 }
 

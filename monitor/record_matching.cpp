@@ -38,6 +38,13 @@ int64_t weight(std::string_view field) {
 std::vector<spec::FieldDifference> RecordMatching::wrong_fields(const RecordClaim& claim,
                                                                 const trace::EventRecord& words) {
   const spec::EventType type = spec::event_type_of(words);
+  std::optional<std::vector<spec::FieldDifference>> least;
+  for (const RecordClaim::Permitted& one : claim.permitted) {
+    if (one.type != type) continue;
+    auto wrong = spec::differences(spec::record_of(type, one.fields), words);
+    if (!least || wrong.size() < least->size()) least = std::move(wrong);
+  }
+  if (least) return *least;
   return spec::differences(spec::record_of(type, claim.fields), words);
 }
 
@@ -58,9 +65,7 @@ int64_t RecordMatching::difference(const RecordClaim& claim, const SeenRecord& r
   if (claim.since >= record.before) return forbidden_pair;
   const spec::EventType type = spec::event_type_of(record.words);
   int64_t sum = claim.surely ? 0 : left_without;
-  if (!claim.any_type && std::ranges::find(claim.types, type) == claim.types.end()) {
-    sum += claim.types.empty() ? should_have_none : other_type;
-  }
+  if (!claim.permits(type)) sum += claim.permitted.empty() ? should_have_none : other_type;
   for (const spec::FieldDifference& one : wrong_fields(claim, record.words)) {
     sum += unreliable(one.name) ? mistrusted_field : weight(one.name);
   }

@@ -4,6 +4,7 @@
 // never one record after the other. IHI 0070 7.3.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <optional>
@@ -18,11 +19,19 @@ namespace iommucheck::oracle {
 
 /// What the record of an access may say.
 struct RecordClaim {
-  spec::EventFields fields;
-  std::vector<spec::EventType> types;  ///< it may have one of these
-  bool any_type = false;               ///< what it meets is not restricted
-  bool surely = false;                 ///< it has a record, and nothing allows it to have none
-  u64 since = 0;                       ///< how many accesses came before it
+  struct Permitted {
+    spec::EventType type = spec::EventType::none;
+    spec::EventFields fields;
+  };
+  std::vector<Permitted> permitted;  ///< it may be one of these
+  spec::EventFields fields;          ///< of a record of any other type
+  bool any_type = false;             ///< what it meets is not restricted
+  bool surely = false;               ///< it has a record, and nothing allows it to have none
+  u64 since = 0;                     ///< how many accesses came before it
+
+  [[nodiscard]] bool permits(spec::EventType type) const {
+    return any_type || std::ranges::find(permitted, type, &Permitted::type) != permitted.end();
+  }
 };
 
 struct SeenRecord {

@@ -92,22 +92,8 @@ Ticket SpecDevice::dma(unsigned engine, u64 iova, bool write) {
   if (outcome.kind == OutcomeKind::translation || outcome.kind == OutcomeKind::bypass) {
     answers_[ticket].seen = {.reached = true, .pa = outcome.pa};
   }
-  if (outcome.kind == OutcomeKind::fault) record(access, outcome);
+  (void)smmu_.record(access, outcome);
   return ticket;
-}
-
-void SpecDevice::record(const spec::Access& access, const spec::Outcome& outcome) {
-  if (outcome.event == spec::EventType::c_bad_streamid && !smmu_.recinvsid()) return;
-  if (spec::is_translation_fault(outcome.event) && !outcome.reaction.record) return;
-  spec::EventFields fields;
-  fields.sid = access.sid;
-  fields.read = access.type != spec::AccessType::write;
-  if (spec::is_translation_fault(outcome.event)) {
-    fields.privileged = outcome.seen.privileged;
-    fields.instruction = outcome.seen.type == spec::AccessType::execute;
-  }
-  fields.input_address = access.va;
-  (void)smmu_.record_event(spec::record_of(outcome.event, fields));
 }
 
 }  // namespace iommucheck::oracle

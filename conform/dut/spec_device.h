@@ -49,8 +49,6 @@ class SpecDevice final : public DeviceUnderTest {
     DmaSeen seen;
   };
 
-  void record(const spec::Access& access, const spec::Outcome& outcome);
-
   DeviceIdentity identity_;
   spec::Caches caches_;
   spec::Smmu smmu_;

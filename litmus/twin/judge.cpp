@@ -365,7 +365,7 @@ void use_atc(const Facts& facts, const State& state, const Transaction& by,
     if (entry.sid != by.sid || (!entry.every_pasid && entry.ssid != by.ssid)) continue;
     if (!entry.contains(by.va) || !entry.grants(by.kind)) continue;
     const u64 pa = entry.out + (by.va - entry.va);
-    if (state.may_bypass) out.push_back({"abort", std::nullopt, {}, {}});
+    if (state.may_bypass) out.push_back({"F_TRANSL_FORBIDDEN", std::nullopt, {}, {}});
     if (!state.may_translate) continue;
     Outcome passes{facts.layout.name_of(pa, entry.device), pa, {}, {}};
     if (entry.unknown) passes = {"any", std::nullopt, {}, {}};

@@ -159,18 +159,19 @@ constexpr AccessResult<W> check_access(const Leaf<W>& leaf, AccessKind access,
   return result;
 }
 
-/// An access by ATS, whose rights are those that an answer grants: without a PASID there is neither
-/// privilege nor execution, and with one execution is granted together with reading only, unless
-/// all reads count as instructions. IHI 0070 13.7, 13.7.1.
+/// A request by ATS without a PASID asks neither for privilege nor for execution. IHI 0070 13.7.
+constexpr AccessKind ats_access(AccessKind incoming, bool has_pasid) {
+  if (has_pasid) return incoming;
+  const bool executes = incoming.type == AccessType::execute;
+  return {executes ? AccessType::read : incoming.type, false};
+}
+
+/// An access by ATS, whose rights are those that an answer grants: execution together with reading
+/// only, unless all reads count as instructions. IHI 0070 13.7.1.
 template <Word W>
 constexpr AccessResult<W> check_ats_access(const Leaf<W>& leaf, AccessKind incoming, bool has_pasid,
                                            Overrides overrides, const Regime<W>& regime) {
-  AccessKind asked = incoming;
-  if (!has_pasid) {
-    asked.privileged = false;
-    if (asked.type == AccessType::execute) asked.type = AccessType::read;
-  }
-  const AccessKind kind = effective_access(asked, overrides);
+  const AccessKind kind = effective_access(ats_access(incoming, has_pasid), overrides);
   const AccessResult<W> result = check_access(leaf, kind, regime);
   const bool reads_too = kind.type == AccessType::execute && overrides.instcfg == InstCfg::incoming;
   if (result.fault || !reads_too) return result;

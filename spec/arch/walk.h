@@ -156,10 +156,11 @@ template <Word W>
 using WalkResult = std::variant<Fault, Translation<W>>;
 
 /// The whole walk. `memory.read(W address)` gives std::optional<W>; nothing is an external abort.
-/// Descriptors are taken as little-endian; who has ENDI = 1 swaps in `read`.
-template <Word W, class Memory>
+/// `rights(leaf)` is check_access() or check_ats_access(). Descriptors are taken as little-endian;
+/// who has ENDI = 1 swaps in `read`.
+template <Word W, class Memory, class Rights>
 constexpr WalkResult<W> walk_stage1(Memory& memory, const Regime<W>& regime, W va,
-                                    AccessKind access) {
+                                    AccessKind access, const Rights& rights) {
   const unsigned half = select_half(regime, va);
   if (auto f = check_input(regime, half, va, access)) return *f;
   if (auto f = check_walk_enabled(regime, half)) return *f;
@@ -177,7 +178,7 @@ constexpr WalkResult<W> walk_stage1(Memory& memory, const Regime<W>& regime, W v
     const Step<W> next = step(regime, half, level, *word, hierarchical);
     if (const auto* fault = std::get_if<Fault>(&next)) return *fault;
     if (const auto* leaf = std::get_if<Leaf<W>>(&next)) {
-      const AccessResult<W> result = check_access(*leaf, access, regime);
+      const AccessResult<W> result = rights(*leaf);
       if (result.fault) return *result.fault;
       return Translation<W>{leaf->output | leaf_offset(h.tg, level, va), *leaf, result};
     }
@@ -186,6 +187,13 @@ constexpr WalkResult<W> walk_stage1(Memory& memory, const Regime<W>& regime, W v
     hierarchical = pointer.hierarchical;
   }
   return Fault{Rule::S1_DESCRIPTOR_VALID, EventType::f_translation, last_level};  // not reached
+}
+
+template <Word W, class Memory>
+constexpr WalkResult<W> walk_stage1(Memory& memory, const Regime<W>& regime, W va,
+                                    AccessKind access) {
+  return walk_stage1(memory, regime, va, access,
+                     [&](const Leaf<W>& leaf) { return check_access(leaf, access, regime); });
 }
 
 }  // namespace iommucheck::spec

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "spec/smmu/caches.h"
+#include "spec/smmu/transaction.h"
 
 namespace iommucheck::spec {
 
@@ -92,7 +93,10 @@ bool Caches::ats_outcomes(const Access& access, std::vector<Outcome>& found) con
     }
     const bool granted =
         std::ranges::any_of(here, [](const Outcome& o) { return o.kind != OutcomeKind::denied; });
-    if (granted && smmuen_open_ != 0) add(here, {.kind = OutcomeKind::abort});  // sent later
+    // What was granted may be sent later.
+    if (granted && smmuen_open_ != 0) {
+      add(here, disabled_translated({access.type, access.privileged}));
+    }
   }
   for (const Outcome& outcome : here) {
     if (outcome.kind != OutcomeKind::denied || access.route == Route::translated) {
@@ -126,16 +130,17 @@ void Caches::use_atc(const Access& access, const AtcOwner& owner,
     } else if (c.kind == Candidate::Kind::leaf) {
       const Regime<u64>& r = regimes_[c.regime].regime;
       const bool privileged =
-          effective_access({kind.type, kind.privileged && access.ssv}, item.overrides).privileged;
+          effective_access(ats_access(kind, access.ssv), item.overrides).privileged;
       const bool refused = !privileged && has_unprivileged(r.world) && r.half[c.half].e0pd.value;
       if (refused || check_ats_access(c.leaf, kind, access.ssv, item.overrides, r).fault) continue;
       outcome.kind = OutcomeKind::translation;
       outcome.pa = c.leaf.output + (va - c.va);
       outcome.attr = c.leaf.attr;
     }
-    // Translated traffic is aborted while SMMUEN is 0.
     if (smmuen_ == 0 || smmuen_open_ != 0) {
-      add(found, {.kind = OutcomeKind::abort, .atc = i});
+      Outcome refused = disabled_translated(kind);
+      refused.atc = i;
+      add(found, refused);
     }
     if (smmuen_ != 0 || smmuen_open_ != 0) (void)check_translated(access, outcome, found);
   }
@@ -160,17 +165,13 @@ bool Caches::check_translated(const Access& access, const Outcome& outcome,
       add(found, outcome);
       continue;
     }
-    const SteKind kind = ste.bad_streamid ? SteKind::bad : decode_ste(ste.ste, caps_).kind;
-    if (kind == SteKind::bad || kind == SteKind::abort) {
-      add(found, {.kind = OutcomeKind::abort, .atc = outcome.atc});
-    } else if (kind == SteKind::bypass || ste.ste.eats() != 1) {
-      add(found, {.kind = OutcomeKind::fault,
-                  .event = EventType::f_transl_forbidden,
-                  .rule = Rule::STE_EATS,
-                  .atc = outcome.atc});
-    } else {
-      add(found, outcome);
+    // CR2.REC_CFG_ATS, by which configuration errors have a record, is not followed here.
+    std::optional<Outcome> refused = Outcome{.kind = OutcomeKind::abort};
+    if (!ste.bad_streamid) {
+      refused = refused_translated(ste.ste, caps_, {access.type, access.privileged}, false);
     }
+    if (refused) refused->atc = outcome.atc;
+    add(found, refused.value_or(outcome));
   }
   return true;
 }
@@ -180,15 +181,15 @@ bool Caches::ask_ats(const Access& access, std::vector<Outcome>& found) const {
   std::vector<StreamOption> options;
   if (!stream_options(access.sid, access.ssid, access.ssv, options)) return false;
   for (const StreamOption& option : options) {
-    if (option.any) {
+    if (option.no_ats) add(found, denied(Rule::STE_EATS));  // and no CD is read
+    if (option.any && (option.ats || !option.no_ats)) {
       add(found, {.kind = OutcomeKind::any, .rule = option.rule});
       continue;
     }
     if (option.event != EventType::none) add(found, denied(option.rule));
-    if (option.no_ats) add(found, denied(Rule::STE_EATS));
     if (!option.ats || option.event != EventType::none) continue;
     if (option.kind == SteKind::bypass) {
-      const Outcome outcome = bypass_outcome(access, option);
+      const Outcome outcome = bypass_outcome(caps_, option.skips_stage1, option.overrides, access);
       const bool refused = outcome.kind == OutcomeKind::fault;
       if (refused) add(found, denied(outcome.rule));
       if (!refused && !check_translated(access, outcome, found)) return false;

@@ -98,7 +98,7 @@ void Caches::sources_of(const StreamPart& part, const Options& options,
            .number = whole_stream,
            .dies = ste.dies});
     }
-    if (ste.unknown || ste.bad_streamid || ste.ste.eats() != 1) continue;
+    if (ste.unknown || ste.bad_streamid || !full_ats(ste.ste, caps_)) continue;
     if (decode_ste(ste.ste, caps_).kind != SteKind::stage1) continue;
     const auto plain = select_substream(ste.ste, caps_, false, u64{0});
     if (plain.kind == SubstreamKind::bypass_stage1 && part.whole()) {

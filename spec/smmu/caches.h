@@ -37,6 +37,7 @@
 #include "spec/smmu/coverage.h"
 #include "spec/smmu/items.h"
 #include "spec/smmu/memory.h"
+#include "spec/smmu/outcome.h"
 #include "spec/smmu/stream_table.h"
 
 namespace iommucheck::spec {
@@ -57,52 +58,6 @@ struct Violation {
   EventIndex at = 0;
   std::string text;             ///< one sentence: what is wrong, and where
   std::vector<Cause> causes{};  ///< why it is possible
-};
-
-/// How a device sends an access. By ATS (`translated`) it uses what its ATC holds or asks for a
-/// translation first; `either` is all that the device may do: without ATS at the endpoint only
-/// untranslated accesses, and with it both. An ATS request that is not granted counts as nothing
-/// there, since nothing happens.
-enum class Route : u8 { either, untranslated, translated };
-
-/// Who accesses what. `ssid` counts where `ssv`.
-struct Access {
-  u32 sid = 0;
-  u32 ssid = 0;
-  bool ssv = false;
-  AccessType type = AccessType::read;
-  bool privileged = false;
-  u64 va = 0;
-  Route route = Route::either;
-};
-
-/// `denied`: an ATS request is not granted, whatever the reason (UR, CA, or no rights); no event.
-enum class OutcomeKind : u8 { translation, bypass, fault, abort, any, denied };
-
-/// One thing that may happen to an access. A fault terminates or stalls, with a record, by
-/// `reaction` (translation faults) or always with a record that aborts (other events).
-struct Outcome {
-  OutcomeKind kind = OutcomeKind::any;
-  u64 pa = 0;          ///< translation, bypass
-  u64 attr = 0;        ///< translation: the MAIR byte
-  bool dirty = false;  ///< translation: the write also clears AP[2] of its descriptor
-  EventType event = EventType::none;
-  FaultReaction reaction{};
-  AccessKind seen{};  ///< a translation fault: the access as its record has it (InD, PnU)
-  Rule rule = Rule::S1_DESCRIPTOR_VALID;  ///< that decided a fault, or why it is `any`
-  // Where it comes from; not compared.
-  u32 item = 0;    ///< 1 + the cached item it used last, 0: memory alone
-  u64 origin = 0;  ///< address of the last word read
-  u64 value = 0;   ///< and what was read there
-  u32 atc = 0;     ///< the ATC item that it used, 0: none
-
-  /// The transaction waits for CMD_RESUME or CMD_STALL_TERM; the record has Stall = 1.
-  [[nodiscard]] bool stalled() const { return kind == OutcomeKind::fault && reaction.stall; }
-
-  [[nodiscard]] bool same(const Outcome& o) const {
-    return kind == o.kind && pa == o.pa && attr == o.attr && dirty == o.dirty && event == o.event &&
-           reaction == o.reaction && (kind != OutcomeKind::fault || seen == o.seen);
-  }
 };
 
 /// A translation, or the lack of one, that a look-up of one address may meet.
@@ -299,7 +254,7 @@ class Caches {
     bool ats = false;           ///< through an STE that answers ATS requests (EATS = 1)
     bool no_ats = false;        ///< through one that does not
     bool skips_stage1 = false;  ///< kind is bypass by S1DSS, not by the STE's Config
-    Overrides overrides{};      ///< of the STE, where there is a regime
+    Overrides overrides{};      ///< of the STE
   };
   /// Changes whenever an option of any stream may, while configuration_is_followed().
   struct ConfigurationVersion {
@@ -632,8 +587,8 @@ class Caches {
   void paths_up(const Frame& frame, unsigned index, unsigned level, std::array<u64, 4>& indices,
                 const Path& below, Visit&& visit) const;
   // Work on tables, in edges and words that are looked at. paths.h has the bounds.
-  /// What a case may spend beside what its events earn: a few seconds at most. The largest honest events
-  /// stay below it, such as the end of a regime over some GiB that were mapped page by page.
+  /// What a case may spend beside what its events earn: a few seconds at most. The largest honest
+  /// events stay below it, such as the end of a regime over some GiB that were mapped page by page.
   static constexpr u64 work_reserve = u64{1} << 25;
   /// What each event may cost again and again, about a millisecond. A store into trees, even of
   /// hundreds of regimes, costs less than a hundredth of it.
@@ -868,7 +823,6 @@ class Caches {
   void access_under(const Access& access, const StreamOption& option, bool by_ats,
                     std::vector<Outcome>& found) const;
   [[nodiscard]] bool may_mark_dirty(const Candidate& c) const;
-  [[nodiscard]] Outcome bypass_outcome(const Access& access, const StreamOption& option) const;
   void walk(u32 regime, unsigned half, u64 table, unsigned level, unsigned start, u64 va,
             u8 hierarchical, u32 item, std::vector<Candidate>& found) const;
   void meet(u32 regime, unsigned half, unsigned level, u64 va, u8 hierarchical, u32 item,

@@ -4,16 +4,11 @@
 
 #include "spec/smmu/caches.h"
 #include "spec/smmu/paths.h"
+#include "spec/smmu/transaction.h"
 
 namespace iommucheck::spec {
 
 namespace {
-
-Outcome fault_outcome(EventType event, Rule rule, FaultReaction reaction = {}) {
-  Outcome outcome{.kind = OutcomeKind::fault, .event = event, .rule = rule};
-  if (is_translation_fault(event)) outcome.reaction = reaction;
-  return outcome;
-}
 
 void add(std::vector<Outcome>& found, const Outcome& outcome) {
   const auto same = [&](const Outcome& known) { return known.same(outcome); };
@@ -419,13 +414,10 @@ bool Caches::collect_outcomes(const Access& access, std::vector<Outcome>& found)
 }
 
 bool Caches::untranslated_outcomes(const Access& access, std::vector<Outcome>& found) const {
-  const u64 beyond = access.va & ~low_mask(u64{caps_.oas_lg2});
   if (smmuen_ == 0 || smmuen_open_ != 0) {
-    // SMMUEN = 0, or its change not acknowledged: GBPA decides. arch 1.4.
-    if (gbpa_abort_ != 2 && beyond == 0) {
-      add(found, {.kind = OutcomeKind::bypass, .pa = access.va});
-    }
-    if (gbpa_abort_ != 1 || beyond != 0) add(found, {.kind = OutcomeKind::abort});
+    // SMMUEN = 0, or its change not acknowledged: GBPA decides, as it was or as it is written.
+    if (gbpa_abort_ != 2) add(found, disabled_outcome(caps_, false, access.va));
+    if (gbpa_abort_ != 1) add(found, disabled_outcome(caps_, true, access.va));
     if (smmuen_open_ == 0) return true;
   }
   std::vector<StreamOption> options;
@@ -438,22 +430,12 @@ bool Caches::untranslated_outcomes(const Access& access, std::vector<Outcome>& f
     } else if (option.kind == SteKind::abort) {
       add(found, {.kind = OutcomeKind::abort});
     } else if (option.kind == SteKind::bypass) {
-      add(found, bypass_outcome(access, option));
+      add(found, bypass_outcome(caps_, option.skips_stage1, option.overrides, access));
     } else {
       access_under(access, option, false, found);
     }
   }
   return true;
-}
-
-/// Without stage 1, by Config or S1DSS, the address is an intermediate one: checked against IAS,
-/// and above the output size it is cut. IHI 0070 3.4.
-Outcome Caches::bypass_outcome(const Access& access, const StreamOption& option) const {
-  if ((access.va & ~low_mask(u64{ias_lg2(caps_)})) != 0) {
-    return fault_outcome(EventType::f_addr_size,
-                         option.skips_stage1 ? Rule::S1_BYPASS_SIZE : Rule::STE_BYPASS_SIZE);
-  }
-  return {.kind = OutcomeKind::bypass, .pa = access.va & low_mask(u64{caps_.oas_lg2})};
 }
 
 void Caches::access_under(const Access& access, const StreamOption& option, bool by_ats,
@@ -468,13 +450,11 @@ void Caches::access_under(const Access& access, const StreamOption& option, bool
     add(found, {.kind = OutcomeKind::any, .rule = Rule::TAG_REGIMES});
     return;
   }
-  // Without a PASID a request by ATS is unprivileged and for data. IHI 0070 13.7.
-  const bool has_attributes = !by_ats || access.ssv;
-  const AccessKind incoming{access.type, access.privileged && has_attributes};
-  const AccessKind kind = effective_access(incoming, option.overrides);
+  const AccessKind incoming{access.type, access.privileged};
+  const AccessKind kind =
+      effective_access(by_ats ? ats_access(incoming, access.ssv) : incoming, option.overrides);
   const auto add_fault = [&](const Fault& fault, const Candidate* c) {
-    Outcome outcome = fault_outcome(fault.event, fault.rule, option.reaction);
-    outcome.seen = kind;
+    Outcome outcome = fault_outcome(fault.event, fault.rule, kind, option.reaction);
     if (c != nullptr) {
       outcome.item = c->item;
       outcome.origin = c->origin;

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "spec/smmu/caches.h"
+#include "spec/smmu/transaction.h"
 
 namespace iommucheck::spec {
 
@@ -321,36 +322,21 @@ bool Caches::stream_options(u32 sid, u32 ssid, bool ssv, std::vector<StreamOptio
       add(option);
       continue;
     }
-    const SteDecision decision = decode_ste(ste.ste, caps_);
-    option.kind = decision.kind;
-    option.rule = decision.rule;
-    option.ats = decision.kind == SteKind::stage1 && caps_.ats && ste.ste.eats() == 1;
+    const StreamDecision stream = decide_stream(ste.ste, caps_, ssv, u64{ssid});
+    option.kind = stream.kind;
+    option.event = stream.event;
+    option.rule = stream.rule;
+    option.any = stream.unsupported;
+    option.skips_stage1 = stream.skips_stage1;
+    option.overrides = stream.overrides;
+    option.ats = full_ats(ste.ste, caps_).value;
     option.no_ats = !option.ats;
-    if (decision.kind == SteKind::bad) option.event = EventType::c_bad_ste;
-    if (decision.kind == SteKind::bad || decision.kind == SteKind::abort) {
-      add(option);
-      continue;
-    }
-    if (decision.has_stage2()) {
-      option.any = true;
-      add(option);
-      continue;
-    }
-    const auto substream = select_substream(ste.ste, caps_, ssv, u64{ssid});
-    if (substream.event() != EventType::none) {
-      option.event = substream.event();
-      option.rule = substream.rule;
-      add(option);
-      continue;
-    }
-    if (substream.kind != SubstreamKind::cd) {
-      option.kind = SteKind::bypass;
-      option.skips_stage1 = substream.kind == SubstreamKind::bypass_stage1;
+    if (!stream.cd) {
       add(option);
       continue;
     }
     CdOptions cds;
-    if (!cd_options(sid, static_cast<u32>(substream.number), stes, cds)) return false;
+    if (!cd_options(sid, static_cast<u32>(*stream.cd), stes, cds)) return false;
     for (const CdOption& cd : cds) {
       StreamOption with_cd = option;
       with_cd.dies = std::min(ste.dies, cd.dies);
@@ -360,21 +346,19 @@ bool Caches::stream_options(u32 sid, u32 ssid, bool ssv, std::vector<StreamOptio
       } else if (cd.bad_substreamid) {
         with_cd.event = EventType::c_bad_substreamid;
         with_cd.rule = Rule::L1CD_VALID;
-      } else if (const auto bad = decode_cd(cd.cd, ste.ste, caps_, e2h_ != 0)) {
-        with_cd.event = EventType::c_bad_cd;
-        with_cd.rule = *bad;
       } else {
-        // The regime is numbered already: whatever can be formed was formed by reform().
-        const Regime<u64> regime = regime_of(ste.ste, cd.cd, caps_, e2h_ != 0);
-        if (unsupported_tables(cd.cd, regime)) {
+        const ContextDecision context = decide_context(ste.ste, cd.cd, caps_, e2h_ != 0);
+        if (context.illegal) {
+          with_cd.event = EventType::c_bad_cd;
+          with_cd.rule = *context.illegal;
+        } else if (context.unsupported) {
           with_cd.any = true;
-          add(with_cd);
-          continue;
+        } else {
+          // The regime is numbered already: whatever can be formed was formed by reform().
+          with_cd.regime = const_cast<Caches*>(this)->intern(context.regime) + 1;
+          with_cd.tag = regimes_[with_cd.regime - 1].tag;
+          with_cd.reaction = context.reaction;
         }
-        with_cd.overrides = overrides_of(ste.ste, caps_);
-        with_cd.regime = const_cast<Caches*>(this)->intern(regime) + 1;
-        with_cd.tag = regimes_[with_cd.regime - 1].tag;
-        with_cd.reaction = reaction_of(cd.cd, caps_);
       }
       add(with_cd);
     }

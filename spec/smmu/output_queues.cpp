@@ -58,24 +58,35 @@ void Smmu::interrupt_of_event_queue() {
              ": the next overflow cannot be seen");
 }
 
-std::optional<u64> Smmu::record_event(const EventRecord& record) {
-  if ((r_.cr0 & cr0::eventqen) == 0) return std::nullopt;
-  if (((r_.gerror ^ r_.gerrorn) & gerror::eventq_abt_err) != 0) return std::nullopt;
+Delivery Smmu::record_event(const EventRecord& record) {
+  const bool aborted = ((r_.gerror ^ r_.gerrorn) & gerror::eventq_abt_err) != 0;
+  const bool enabled = (r_.cr0 & cr0::eventqen) != 0 && !aborted;
   const QueueGeometry queue = eventq();
   const u64 prod = r_.eventq_prod & 0xfffff;
-  set(r_.prod_followed, 1);
-  if (queue_full(queue.lg2, prod, r_.eventq_cons & 0xfffff)) {
-    if (bit(record.dw[1], 31)) return std::nullopt;  // of a stall: it waits, and nothing is lost
-    const bool acknowledged = ((r_.eventq_prod ^ r_.eventq_cons) & queue_overflow_flag) == 0;
-    if (acknowledged) set(r_.eventq_prod, r_.eventq_prod ^ queue_overflow_flag);
-    return std::nullopt;
-  }
+  const bool full = static_cast<bool>(queue_full(queue.lg2, prod, r_.eventq_cons & 0xfffff));
+  if (enabled) set(r_.prod_followed, 1);
+  const Delivery result = delivery(enabled, full, bit(record.dw[1], 31));
+  if (result == Delivery::overflows && !event_overflow_open()) observe_event_overflow();
+  if (result != Delivery::written) return result;
   const u64 place = queue_slot(queue, event_bytes, prod);
   for (unsigned i = 0; i < event_words; ++i) {
     caches_.memory().device_store(place + 8 * i, record.dw[i]);
   }
   set(r_.eventq_prod, (r_.eventq_prod & queue_overflow_flag) | queue_next(queue.lg2, prod));
-  return place;
+  return result;
+}
+
+std::optional<Smmu::Recorded> Smmu::record(const Access& access, const Outcome& outcome) {
+  if (!has_record(access, outcome, recinvsid())) return std::nullopt;
+  EventFields fields = fields_of(access, outcome);
+  if (fields.stall) {
+    const bool full = event_slots() == 0;
+    const bool room = delivery(records_events(), full, true) == Delivery::written;
+    if (room) fields.stag = begin_stall(access.sid, access.ssid, access.ssv);
+    if (!fields.stag) return Recorded{.delivery = Delivery::waits};
+  }
+  const EventRecord made = record_of(outcome.event, fields);
+  return Recorded{record_event(made), made, fields.stall};
 }
 
 // ---- stalled accesses, IHI 0070 3.12.2, 4.6, 4.7 ------------------------------------------------

@@ -8,7 +8,7 @@
 
 #include "spec/choices.h"
 #include "spec/smmu/caches.h"
-#include "spec/smmu/event_record.h"
+#include "spec/smmu/event_rules.h"
 #include "spec/smmu/queue.h"
 
 namespace iommucheck::spec {
@@ -52,10 +52,18 @@ class Smmu {
     if (pa - cmdq_first_ < cmdq_bytes_) check_slot(pa);
   }
 
-  /// As a device: the record of a fault. Nothing if EVENTQEN = 0; OVFLG if the queue is full, but
-  /// not for a stall, which waits.
-  /// Returns the address of the record, or nothing.
-  std::optional<u64> record_event(const EventRecord& record);
+  /// As a device: what its fault records, and where it stalls it stalls from now on. A delivery of
+  /// `waits` did nothing: there is no room, or IDR5.STALL_MAX are stalled already.
+  struct Recorded {
+    Delivery delivery = Delivery::discarded;
+    EventRecord record{};
+    bool stalls = false;
+  };
+  /// Nothing: the access makes no record.
+  std::optional<Recorded> record(const Access& access, const Outcome& outcome);
+
+  /// A record for the event queue; one that overflows sets OVFLG.
+  Delivery record_event(const EventRecord& record);
 
   /// As a device: an access stalls from now on, until CMD_RESUME or CMD_STALL_TERM ends it, or
   /// SMMUEN = 0. Its STAG; nothing if IDR5.STALL_MAX are stalled already.

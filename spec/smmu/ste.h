@@ -223,6 +223,13 @@ constexpr SteDecision decode_ste(const Ste<W>& ste, const Capabilities& caps) {
   return {stage1 && stage2 ? SteKind::nested : stage1 ? SteKind::stage1 : SteKind::stage2};
 }
 
+/// The effective EATS of a legal STE selects Full ATS: it answers requests, and lets translated
+/// transactions pass. Split-stage ATS is no part of stage 1. IHI 0070 5.2 (EATS), 3.9.1.2.
+template <Word W>
+constexpr Flag<W> full_ats(const Ste<W>& ste, const Capabilities& caps) {
+  return Flag<W>(caps.ats) & (ste.stage1() | ste.stage2()) & equal(ste.eats(), W(1));
+}
+
 /// Bits of word `word` (0..7) that the decoding of this very STE looks at, and through it any
 /// access: two STEs that are equal under their masks behave alike. It asks no ID register, so it
 /// is the union over what devices may have.

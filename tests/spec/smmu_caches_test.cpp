@@ -92,7 +92,8 @@ TEST(CachesUnsupported, ABroadcastThatIsHeard) {
 
 // ---- addresses (review spec E9) ----
 
-TEST(CachesBypass, WithoutStageOneTheIntermediateSizeCounts) {
+// IHI 0070 3.4: with stage 1 skipped the intermediate size counts, without any the output size.
+TEST(CachesBypass, SizesOfAddresses) {
   Capabilities caps = device();
   caps.aarch32 = true;
   caps.oas_lg2 = 36;
@@ -102,15 +103,18 @@ TEST(CachesBypass, WithoutStageOneTheIntermediateSizeCounts) {
   m.ste(2, make_bypass_ste());
   m.enable();
   const u64 between = u64{1} << 38;  // OAS is 36 bits, IAS 40
-  for (const u32 sid : {1U, 2U}) {
-    const auto bypass = m.outcomes({.sid = sid, .va = between | 0x5000});
-    ASSERT_EQ(bypass.size(), 1U);
-    EXPECT_EQ(bypass[0].kind, OutcomeKind::bypass);
-    EXPECT_EQ(bypass[0].pa, 0x5000U) << "cut to the output size";
-    const auto beyond = m.outcomes({.sid = sid, .va = u64{1} << 40});
-    ASSERT_EQ(beyond.size(), 1U);
-    EXPECT_EQ(beyond[0].event, EventType::f_addr_size);
-    EXPECT_EQ(beyond[0].rule, sid == 1 ? Rule::S1_BYPASS_SIZE : Rule::STE_BYPASS_SIZE);
+  const auto skipped = m.outcomes({.sid = 1, .va = between | 0x5000});
+  ASSERT_EQ(skipped.size(), 1U);
+  EXPECT_EQ(skipped[0].kind, OutcomeKind::bypass);
+  EXPECT_EQ(skipped[0].pa, 0x5000U) << "cut to the output size";
+  const std::pair<u32, u64> beyond[] = {{1, u64{1} << 40}, {2, u64{1} << 36}};
+  for (const auto& [sid, va] : beyond) {
+    EXPECT_EQ(m.text({.sid = sid, .va = va - 1}), "bypass");
+    const auto found = m.outcomes({.sid = sid, .type = AccessType::write, .va = va});
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_EQ(found[0].event, EventType::f_addr_size);
+    EXPECT_EQ(found[0].rule, sid == 1 ? Rule::S1_BYPASS_SIZE : Rule::STE_BYPASS_SIZE);
+    EXPECT_EQ(found[0].seen.type, AccessType::write) << "what its record says";
   }
 }
 

@@ -107,9 +107,9 @@ TEST_F(Events, AnOverflowThatIsNeverAcknowledged) {
 // Review spec E5: the record of a stall waits for room and is no overflow.
 TEST_F(Events, AStallNeverOverflows) {
   fill(4);
-  EXPECT_FALSE(m.smmu.record_event(a_record(true)));
+  EXPECT_EQ(m.smmu.record_event(a_record(true)), Delivery::waits);
   EXPECT_FALSE(m.smmu.event_overflow());
-  EXPECT_FALSE(m.smmu.record_event(a_record()));
+  EXPECT_EQ(m.smmu.record_event(a_record()), Delivery::overflows);
   EXPECT_TRUE(m.smmu.event_overflow());
 }
 

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+// An access as it arrives, and one thing that may become of it.
+#pragma once
+
+#include "spec/smmu/cd.h"
+
+namespace iommucheck::spec {
+
+/// How a device sends an access. By ATS (`translated`) it uses what its ATC holds or asks for a
+/// translation first; `either` is all that the device may do: without ATS at the endpoint only
+/// untranslated accesses, and with it both. An ATS request that is not granted counts as nothing
+/// there, since nothing happens.
+enum class Route : u8 { either, untranslated, translated };
+
+/// Who accesses what. `ssid` counts where `ssv`.
+struct Access {
+  u32 sid = 0;
+  u32 ssid = 0;
+  bool ssv = false;
+  AccessType type = AccessType::read;
+  bool privileged = false;
+  u64 va = 0;
+  Route route = Route::either;
+};
+
+/// `denied`: an ATS request is not granted, whatever the reason (UR, CA, or no rights); no event.
+enum class OutcomeKind : u8 { translation, bypass, fault, abort, any, denied };
+
+/// One thing that may happen to an access. A fault terminates or stalls, with a record, by
+/// `reaction` (translation faults) or always with a record that aborts (other events).
+struct Outcome {
+  OutcomeKind kind = OutcomeKind::any;
+  u64 pa = 0;          ///< translation, bypass
+  u64 attr = 0;        ///< translation: the MAIR byte
+  bool dirty = false;  ///< translation: the write also clears AP[2] of its descriptor
+  EventType event = EventType::none;
+  FaultReaction reaction{};
+  AccessKind seen{};  ///< a translation fault: the access as its record has it (InD, PnU)
+  Rule rule = Rule::S1_DESCRIPTOR_VALID;  ///< that decided a fault, or why it is `any`
+  // Where it comes from; not compared.
+  u32 item = 0;    ///< 1 + the cached item it used last, 0: memory alone
+  u64 origin = 0;  ///< address of the last word read
+  u64 value = 0;   ///< and what was read there
+  u32 atc = 0;     ///< the ATC item that it used, 0: none
+
+  /// The transaction waits for CMD_RESUME or CMD_STALL_TERM; the record has Stall = 1.
+  [[nodiscard]] bool stalled() const { return kind == OutcomeKind::fault && reaction.stall; }
+
+  [[nodiscard]] bool same(const Outcome& o) const {
+    return kind == o.kind && pa == o.pa && attr == o.attr && dirty == o.dirty && event == o.event &&
+           reaction == o.reaction && (kind != OutcomeKind::fault || seen == o.seen);
+  }
+};
+
+}  // namespace iommucheck::spec

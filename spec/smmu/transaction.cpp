@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+#include "spec/smmu/transaction.h"
+
+namespace iommucheck::spec {
+
+Outcome fault_outcome(EventType event, Rule rule, AccessKind seen, FaultReaction reaction) {
+  Outcome outcome{.kind = OutcomeKind::fault, .event = event, .seen = seen, .rule = rule};
+  if (is_translation_fault(event)) outcome.reaction = reaction;
+  return outcome;
+}
+
+Outcome disabled_outcome(const Capabilities& caps, bool gbpa_abort, u64 va) {
+  const bool beyond = (va & ~low_mask(u64{caps.oas_lg2})) != 0;
+  if (gbpa_abort || beyond) return {.kind = OutcomeKind::abort, .rule = Rule::DISABLED_PASSES};
+  return {.kind = OutcomeKind::bypass, .pa = va, .rule = Rule::DISABLED_PASSES};
+}
+
+StreamDecision decide_stream(const Ste<u64>& ste, const Capabilities& caps, bool ssv, u64 ssid) {
+  const SteDecision legal = decode_ste(ste, caps);
+  StreamDecision stream{.kind = legal.kind, .rule = legal.rule};
+  if (legal.kind == SteKind::bad) stream.event = EventType::c_bad_ste;
+  if (legal.kind == SteKind::bad || legal.kind == SteKind::abort) return stream;
+  stream.overrides = overrides_of(ste, caps);
+  if (legal.has_stage2()) {
+    stream.unsupported = true;
+    return stream;
+  }
+  const SubstreamDecision<u64> substream = select_substream(ste, caps, ssv, ssid);
+  stream.event = substream.event();
+  if (stream.event != EventType::none) {
+    stream.rule = substream.rule;
+  } else if (substream.kind == SubstreamKind::cd) {
+    stream.cd = substream.number;
+  } else {
+    stream.kind = SteKind::bypass;
+    stream.skips_stage1 = substream.kind == SubstreamKind::bypass_stage1;
+  }
+  return stream;
+}
+
+ContextDecision decide_context(const Ste<u64>& ste, const Cd<u64>& cd, const Capabilities& caps,
+                               bool e2h) {
+  ContextDecision context;
+  context.illegal = decode_cd(cd, ste, caps, e2h);
+  if (context.illegal) return context;
+  context.regime = regime_of(ste, cd, caps, e2h);
+  context.unsupported = unsupported_tables(cd, context.regime).has_value();
+  context.reaction = reaction_of(cd, caps);
+  return context;
+}
+
+Outcome bypass_outcome(const Capabilities& caps, bool skips_stage1, Overrides overrides,
+                       const Access& access) {
+  const unsigned size = skips_stage1 ? ias_lg2(caps) : caps.oas_lg2;
+  if ((access.va & ~low_mask(u64{size})) != 0) {
+    return fault_outcome(EventType::f_addr_size,
+                         skips_stage1 ? Rule::S1_BYPASS_SIZE : Rule::STE_BYPASS_SIZE,
+                         effective_access({access.type, access.privileged}, overrides));
+  }
+  return {.kind = OutcomeKind::bypass,
+          .pa = access.va & low_mask(u64{caps.oas_lg2}),
+          .rule = Rule::STE_BYPASS};
+}
+
+std::optional<Outcome> refused_translated(const Ste<u64>& ste, const Capabilities& caps,
+                                          AccessKind seen, bool rec_cfg_ats) {
+  const SteDecision legal = decode_ste(ste, caps);
+  if (legal.kind == SteKind::abort) return Outcome{.kind = OutcomeKind::abort};
+  if (legal.kind == SteKind::bad) {
+    return translated_error(fault_outcome(EventType::c_bad_ste, legal.rule), rec_cfg_ats);
+  }
+  if (full_ats(ste, caps)) return std::nullopt;
+  return fault_outcome(EventType::f_transl_forbidden, Rule::STE_EATS, seen);
+}
+
+Outcome translated_error(const Outcome& met, bool rec_cfg_ats) {
+  return rec_cfg_ats ? met : Outcome{.kind = OutcomeKind::abort, .rule = met.rule};
+}
+
+Outcome disabled_translated(AccessKind seen) {
+  return fault_outcome(EventType::f_transl_forbidden, Rule::DISABLED_PASSES, seen);
+}
+
+AtsCompletion ats_completion(const Outcome& met, const SmmuState& smmu) {
+  if (met.kind != OutcomeKind::fault) return {.granted = met};
+  AtsCompletion completion{.granted = {.kind = OutcomeKind::denied, .rule = met.rule}};
+  if (is_translation_fault(met.event)) return completion;  // success, with no right to it
+  completion.status = AtsStatus::completer_abort;
+  const bool named = met.event != EventType::c_bad_streamid || smmu.recinvsid;
+  if (smmu.rec_cfg_ats && named) completion.event = met.event;
+  return completion;
+}
+
+}  // namespace iommucheck::spec

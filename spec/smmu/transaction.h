@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: MIT
+// A transaction arrives: what becomes of it, from its StreamID to its end, in the order of IHI 0070
+// 7.3.22. A pure function for each way in which a device may send one:
+//
+//   untranslated_transaction()   an ordinary one
+//   ats_request()                an ATS Translation Request, 3.9.1.2
+//   translated_transaction()     what a device sends by such an answer, 3.9.1.3
+//
+// Words come from a source that gives one value for each: over newest memory this is an SMMU
+// without caches. The engine (caches.h) asks the same of all words that an SMMU may see; what
+// decides about one STE, one CD, one descriptor is here or below, and the engine calls it. A
+// property test holds that what comes out here is one of the engine's outcomes.
+//
+// Stage 2 is not followed: decide_stream() says so, and nothing else does. To put it in is to
+// translate the addresses that find_cd() and walk_stage1() read from, and what the walk yields.
+#pragma once
+
+#include <concepts>
+#include <expected>
+
+#include "spec/arch/walk.h"
+#include "spec/smmu/outcome.h"
+#include "spec/smmu/stream_table.h"
+
+namespace iommucheck::spec {
+
+/// What registers say when it arrives.
+struct SmmuState {
+  Capabilities caps;
+  StreamTable streams;
+  bool smmuen = false;
+  bool gbpa_abort = false;
+  bool atschk = false;
+  bool e2h = false;
+  bool rec_cfg_ats = false;
+  bool recinvsid = false;
+};
+
+/// Whose word is read: a source may tell them apart.
+enum class Structure : u8 { l1std, ste, l1cd, cd, descriptor };
+
+/// A source of words. Nothing: the access ends in an external abort, or an STE lies beyond the
+/// output size and the SMMU does not cut its address (3.4.3).
+template <class S>
+concept WordSource = requires(S s) {
+  { s.read(Structure::ste, u64{0}) } -> std::same_as<std::optional<u64>>;
+};
+
+// ---- single decisions ---------------------------------------------------------------------------
+
+/// A fault that ends or stalls it. `seen`: what its record says of the access, if it says anything;
+/// only translation faults look at CD.A, R, S.
+Outcome fault_outcome(EventType event, Rule rule, AccessKind seen = {},
+                      FaultReaction reaction = {});
+
+/// SMMUEN = 0: GBPA, and the output size. IHI 0070 3.4, 6.3.14.
+Outcome disabled_outcome(const Capabilities& caps, bool gbpa_abort, u64 va);
+
+/// What an STE alone decides: 7.3.22 numbers 3, 5 and 6.
+struct StreamDecision {
+  SteKind kind = SteKind::bad;        ///< bypass: by Config or by S1DSS
+  EventType event = EventType::none;  ///< it ends with that
+  Rule rule = Rule::STE_VALID;
+  bool unsupported = false;   ///< stage 2: anything
+  bool skips_stage1 = false;  ///< bypass by S1DSS
+  std::optional<u64> cd{};    ///< number of the CD that decides the rest
+  Overrides overrides{};
+};
+StreamDecision decide_stream(const Ste<u64>& ste, const Capabilities& caps, bool ssv, u64 ssid);
+
+/// What a CD decides under its STE: number 9, and how its tables are walked.
+struct ContextDecision {
+  std::optional<Rule> illegal{};  ///< C_BAD_CD
+  bool unsupported = false;       ///< tables that this specification does not describe
+  Regime<u64> regime{};
+  FaultReaction reaction{};
+};
+ContextDecision decide_context(const Ste<u64>& ste, const Cd<u64>& cd, const Capabilities& caps,
+                               bool e2h);
+
+/// Without stage 1. IHI 0070 3.4: by Config the output size counts. By S1DSS the address is an
+/// intermediate one and compared with the IAS; what of it is above the output size is cut off.
+Outcome bypass_outcome(const Capabilities& caps, bool skips_stage1, Overrides overrides,
+                       const Access& access);
+
+/// What a translated transaction meets at its STE where CR0.ATSCHK = 1: nothing, or its end. A
+/// configuration error is silent, unless CR2.REC_CFG_ATS asks for its record. IHI 0070 3.9.1.3.
+std::optional<Outcome> refused_translated(const Ste<u64>& ste, const Capabilities& caps,
+                                          AccessKind seen, bool rec_cfg_ats);
+Outcome translated_error(const Outcome& met, bool rec_cfg_ats);
+/// The same with SMMUEN = 0. IHI 0070 3.9.1.3, 7.3.8.
+Outcome disabled_translated(AccessKind seen);
+
+/// How a request is answered. IHI 0070 3.9.1.2.
+enum class AtsStatus : u8 { success, unsupported_request, completer_abort };
+struct AtsCompletion {
+  AtsStatus status = AtsStatus::success;
+  EventType event = EventType::none;  ///< F_BAD_ATS_TREQ, or what CR2.REC_CFG_ATS asks for
+  /// What an access of the kind that was asked for reaches by it; `denied`: no right to it.
+  Outcome granted{.kind = OutcomeKind::denied};
+};
+/// What an ordinary transaction would have met, as the answer to a request.
+AtsCompletion ats_completion(const Outcome& met, const SmmuState& smmu);
+
+// ---- fetches ------------------------------------------------------------------------------------
+
+inline Outcome fetch_aborts(EventType event, Rule rule, u64 place) {
+  Outcome outcome = fault_outcome(event, rule);
+  outcome.origin = place;
+  return outcome;
+}
+
+/// All words of an STE or a CD; nothing: one of them aborts.
+template <class Words, WordSource Source>
+std::optional<Words> fetch_words(Source& source, Structure kind, u64 place) {
+  Words words;
+  for (std::size_t i = 0; i < words.dw.size(); ++i) {
+    const std::optional<u64> word = source.read(kind, place + 8 * i);
+    if (!word) return std::nullopt;
+    words.dw[i] = *word;
+  }
+  return words;
+}
+
+/// Numbers 1 and 2: C_BAD_STREAMID, F_STE_FETCH. IHI 0070 3.3, 5.1.
+template <WordSource Source>
+std::expected<Ste<u64>, Outcome> find_ste(Source& source, const StreamTable& table, u64 sid) {
+  const auto bad = [](Rule rule) {
+    return std::unexpected(fault_outcome(EventType::c_bad_streamid, rule));
+  };
+  const auto aborts = [](u64 at) {
+    return std::unexpected(fetch_aborts(EventType::f_ste_fetch, Rule::STE_FETCH, at));
+  };
+  if (auto rule = require(Rule::STREAM_ID_RANGE, sid_in_range(table, sid))) return bad(*rule);
+  u64 place = linear_ste_address(table, sid);
+  if (table.two_level) {
+    const u64 at = l1std_address(table, sid);
+    const std::optional<u64> word = source.read(Structure::l1std, at);
+    if (!word) return aborts(at);
+    const L1Std<u64> l1std{*word};
+    if (const auto rule = l1std_illegal(table, l1std, sid)) return bad(*rule);
+    place = second_level_ste_address(table, l1std, sid);
+  }
+  const auto ste = fetch_words<Ste<u64>>(source, Structure::ste, place);
+  if (!ste) return aborts(place);
+  return *ste;
+}
+
+/// Numbers 5, of the L1CD, and 8: C_BAD_SUBSTREAMID, F_CD_FETCH. IHI 0070 5.3.
+template <WordSource Source>
+std::expected<Cd<u64>, Outcome> find_cd(Source& source, const Ste<u64>& ste,
+                                        const Capabilities& caps, u64 number) {
+  const auto aborts = [](u64 at) {
+    return std::unexpected(fetch_aborts(EventType::f_cd_fetch, Rule::CD_FETCH, at));
+  };
+  u64 place = linear_cd_address(ste, number);
+  if (const unsigned leaf_bits = cd_leaf_bits(ste, caps); leaf_bits != 0) {
+    const u64 at = l1cd_address(ste, leaf_bits, number);
+    const std::optional<u64> word = source.read(Structure::l1cd, at);
+    if (!word) return aborts(at);
+    const L1Cd<u64> l1cd{*word};
+    if (const auto rule = l1cd_illegal(l1cd, caps)) {
+      return std::unexpected(fault_outcome(EventType::c_bad_substreamid, *rule));
+    }
+    place = second_level_cd_address(l1cd, leaf_bits, number);
+  }
+  const auto cd = fetch_words<Cd<u64>>(source, Structure::cd, place);
+  if (!cd) return aborts(place);
+  return *cd;
+}
+
+/// The descriptors of a walk, and which of them was the last.
+template <WordSource Source>
+struct DescriptorReader {
+  Source& source;
+  u64 place = 0;
+  u64 value = 0;
+  std::optional<u64> read(u64 pa) {
+    const std::optional<u64> word = source.read(Structure::descriptor, pa);
+    place = pa;
+    value = word.value_or(0);
+    return word;
+  }
+};
+
+/// Number 10: the input address, each descriptor, access flag, rights. What a request by ATS may
+/// have is not what an ordinary access may: IHI 0070 13.7.1.
+template <WordSource Source>
+Outcome translate(Source& source, const ContextDecision& context, Overrides overrides,
+                  const Access& access, bool by_ats) {
+  const Regime<u64>& regime = context.regime;
+  const AccessKind incoming{access.type, access.privileged};
+  const AccessKind kind =
+      effective_access(by_ats ? ats_access(incoming, access.ssv) : incoming, overrides);
+  DescriptorReader<Source> descriptors{source};
+  const auto walked = walk_stage1(descriptors, regime, access.va, kind, [&](const Leaf<u64>& leaf) {
+    return by_ats ? check_ats_access(leaf, incoming, access.ssv, overrides, regime)
+                  : check_access(leaf, kind, regime);
+  });
+  Outcome outcome;
+  if (const auto* fault = std::get_if<Fault>(&walked)) {
+    outcome = fault_outcome(fault->event, fault->rule, kind, context.reaction);
+  } else {
+    const auto& found = std::get<Translation<u64>>(walked);
+    outcome = {.kind = OutcomeKind::translation,
+               .pa = found.output,
+               .attr = found.leaf.attr,
+               .dirty = found.access.sets_dirty.value,
+               .rule = Rule::TRANSLATION_RESULT};
+  }
+  outcome.origin = descriptors.place;
+  outcome.value = descriptors.value;
+  return outcome;
+}
+
+/// From a stream that has an STE to the end.
+template <WordSource Source>
+Outcome through_ste(Source& source, const SmmuState& smmu, const Ste<u64>& ste,
+                    const Access& access, bool by_ats) {
+  const StreamDecision stream = decide_stream(ste, smmu.caps, access.ssv, access.ssid);
+  if (stream.unsupported) return {.kind = OutcomeKind::any, .rule = stream.rule};
+  if (stream.event != EventType::none) return fault_outcome(stream.event, stream.rule);
+  if (stream.kind == SteKind::abort) return {.kind = OutcomeKind::abort, .rule = Rule::STE_ABORT};
+  if (!stream.cd) return bypass_outcome(smmu.caps, stream.skips_stage1, stream.overrides, access);
+  const auto cd = find_cd(source, ste, smmu.caps, *stream.cd);
+  if (!cd) return cd.error();
+  const ContextDecision context = decide_context(ste, *cd, smmu.caps, smmu.e2h);
+  if (context.illegal) return fault_outcome(EventType::c_bad_cd, *context.illegal);
+  if (context.unsupported) return {.kind = OutcomeKind::any, .rule = Rule::CD_AA64};
+  return translate(source, context, stream.overrides, access, by_ats);
+}
+
+// ---- a transaction arrives ----------------------------------------------------------------------
+
+template <WordSource Source>
+Outcome untranslated_transaction(Source& source, const SmmuState& smmu, const Access& access) {
+  if (!smmu.smmuen) return disabled_outcome(smmu.caps, smmu.gbpa_abort, access.va);
+  const auto ste = find_ste(source, smmu.streams, access.sid);
+  if (!ste) return ste.error();
+  return through_ste(source, smmu, *ste, access, false);
+}
+
+/// EATS is asked once the STE is known to be legal, before the SubstreamID.
+template <WordSource Source>
+AtsCompletion ats_request(Source& source, const SmmuState& smmu, const Access& access) {
+  const auto unsupported = [](EventType event) {
+    return AtsCompletion{.status = AtsStatus::unsupported_request,
+                         .event = event,
+                         .granted = {.kind = OutcomeKind::denied, .rule = Rule::STE_EATS}};
+  };
+  if (!smmu.smmuen) return unsupported(EventType::f_bad_ats_treq);
+  const auto ste = find_ste(source, smmu.streams, access.sid);
+  if (!ste) return ats_completion(ste.error(), smmu);
+  const SteKind kind = decode_ste(*ste, smmu.caps).kind;
+  if (kind == SteKind::abort) return unsupported(EventType::none);
+  if (kind != SteKind::bad && !full_ats(*ste, smmu.caps)) {
+    return unsupported(EventType::f_bad_ats_treq);
+  }
+  return ats_completion(through_ste(source, smmu, *ste, access, true), smmu);
+}
+
+/// `granted` is what the device got for the address.
+template <WordSource Source>
+Outcome translated_transaction(Source& source, const SmmuState& smmu, const Access& access,
+                               const Outcome& granted) {
+  const AccessKind seen{access.type, access.privileged};
+  if (!smmu.smmuen) return disabled_translated(seen);
+  if (!smmu.atschk) return granted;
+  const auto ste = find_ste(source, smmu.streams, access.sid);
+  if (!ste) return translated_error(ste.error(), smmu.rec_cfg_ats);
+  return refused_translated(*ste, smmu.caps, seen, smmu.rec_cfg_ats).value_or(granted);
+}
+
+}  // namespace iommucheck::spec
