@@ -35,6 +35,7 @@ concept TableFormat = requires(u64 word, unsigned level) {
     F::table_lg2(level, level)
   } -> std::same_as<unsigned>;  // as index_lg2; of a root, what is used
   { F::table_index(word, level, level) } -> std::same_as<u64>;  // of an address, in so many bits
+  { F::entry_address(word, word, level, level) } -> std::same_as<u64>;  // in a table
   { F::leaf_offset(word, level) } -> std::same_as<u64>;
   { F::block_at(level) } -> std::same_as<bool>;  // a leaf may stand above the last level
   { F::is_valid(word) } -> std::same_as<bool>;
@@ -143,10 +144,10 @@ class PageTable {
     u64 table = root_;
     unsigned level = start_level_;
     while (!block_fits(level, iova, pa, bytes)) {
-      table = Format::address(platform.words(table)[index(iova, level)]);
+      table = Format::address(*platform.words(slot_of(table, iova, level)));
       ++level;
     }
-    const u64 slot = table + (index(iova, level) << Layout::entry_lg2);
+    const u64 slot = slot_of(table, iova, level);
     const u64 word = *platform.words(slot);
     store(platform, slot, 0);
     return {Format::address(word), level + 1, slot, iova, iova + Layout::level_bytes(level)};
@@ -171,7 +172,7 @@ class PageTable {
     if ((iova >> input_bits_) != 0) return 0;
     u64 table = root_;
     for (unsigned level = start_level_;; ++level) {
-      const u64 word = platform.words(table)[index(iova, level)];
+      const u64 word = *platform.words(slot_of(table, iova, level));
       if (!Format::is_valid(word)) return 0;
       if (!Format::is_table(word, level)) {
         return Format::address(word) | Layout::leaf_offset(iova, level);
@@ -185,9 +186,9 @@ class PageTable {
   static constexpr u64 last_entries = Layout::entries(last_level);
   static constexpr u64 entry_bytes = u64{1} << Layout::entry_lg2;
 
-  u64 index(u64 iova, unsigned level) const {
-    return Format::table_index(iova, level,
-                               level == start_level_ ? root_lg2_ : Format::index_lg2(level));
+  u64 slot_of(u64 table, u64 iova, unsigned level) const {
+    const unsigned lg2 = level == start_level_ ? root_lg2_ : Format::index_lg2(level);
+    return Format::entry_address(table, iova, level, lg2);
   }
   static u64 last_index(u64 iova) {
     return Format::table_index(iova, last_level, Format::index_lg2(last_level));
@@ -250,7 +251,7 @@ MapProgress PageTable<Format, Platform>::map_step(const Platform& platform, u64 
                                                   u64 bytes, u64 attributes) {
   u64 table = root_;
   for (unsigned level = start_level_; level != last_level; ++level) {
-    const u64 slot = table + (index(iova, level) << Layout::entry_lg2);
+    const u64 slot = slot_of(table, iova, level);
     const u64 word = *platform.words(slot);
     const bool block = block_fits(level, iova, pa, bytes);
     if (!Format::is_valid(word)) {
@@ -302,7 +303,7 @@ UnmapProgress PageTable<Format, Platform>::unmap_step(const Platform& platform, 
   u64 table = root_;
   u64 parent_slot = 0;
   for (unsigned level = start_level_; level != last_level; ++level) {
-    const u64 slot = table + (index(iova, level) << Layout::entry_lg2);
+    const u64 slot = slot_of(table, iova, level);
     const u64 word = *platform.words(slot);
     if (Format::is_table(word, level)) {
       parent_slot = slot;

@@ -21,6 +21,9 @@ struct Vmsav8Granule4k {
   static constexpr u64 table_index(u64 iova, unsigned level, unsigned lg2) {
     return impl::table_index(iova, level, lg2);
   }
+  static constexpr u64 entry_address(u64 table, u64 iova, unsigned level, unsigned lg2) {
+    return impl::entry_address(table, iova, level, lg2);
+  }
   static constexpr u64 leaf_offset(u64 iova, unsigned level) {
     return impl::leaf_offset(iova, level);
   }

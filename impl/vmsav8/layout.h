@@ -21,8 +21,6 @@ inline constexpr unsigned page_lg2 = 12;
 inline constexpr unsigned index_lg2 = 9;
 inline constexpr unsigned entry_lg2 = 3;
 inline constexpr u64 page_bytes = u64{1} << page_lg2;
-inline constexpr u64 table_bytes = page_bytes;
-inline constexpr unsigned table_entries = 1u << index_lg2;
 inline constexpr unsigned last_level = 3;
 inline constexpr unsigned first_block_level = 1;
 inline constexpr unsigned input_bits_min = 25;
@@ -65,14 +63,6 @@ constexpr W entry_address(W table, W iova, unsigned level, unsigned lg2 = index_
 template <class W>
 constexpr W leaf_offset(W iova, unsigned level) {
   return iova & W(level_bytes(level) - 1);
-}
-
-/// The inverse: the address whose index at `level` is `index`, above the same bits of `iova` and
-/// with zero below.
-template <class W>
-constexpr W with_index(W iova, unsigned level, W index) {
-  const W above = iova & ~W((u64{1} << (level_shift(level) + index_lg2)) - 1);
-  return above | (index << level_shift(level));
 }
 
 }  // namespace iommucheck::impl

@@ -29,6 +29,9 @@ struct WideFormat {
   static constexpr u64 table_index(u64 iova, unsigned level, unsigned lg2) {
     return (iova >> level_shift(level)) & mask(lg2 - 1, 0);
   }
+  static constexpr u64 entry_address(u64 table, u64 iova, unsigned level, unsigned lg2) {
+    return table + 8 * table_index(iova, level, lg2);
+  }
   static constexpr u64 leaf_offset(u64 iova, unsigned level) {
     return iova & mask(level_shift(level) - 1, 0);
   }
