@@ -9,10 +9,10 @@
 #include <string_view>
 #include <vector>
 
+#include "base/random.h"
 #include "bench/measure.h"
 #include "bench/sections.h"
 #include "bench/world.h"
-#include "check/sequence.h"
 
 namespace iommucheck::bench {
 namespace {
@@ -26,14 +26,14 @@ constexpr u64 spot_pages = 64;
 struct Case {
   std::unique_ptr<World> world;
   u64 domain = 0;
-  std::function<u64(oracle::RandomWords&)> where;
+  std::function<u64(SplitMix64&)> where;
   Samples step;  ///< ns of a map and an unmap
 };
 
 /// A step at one of 64 pages, always the same ones.
-u64 at_the_spot(oracle::RandomWords& words) { return spot + words.next() % spot_pages * page; }
+u64 at_the_spot(SplitMix64& words) { return spot + words.next() % spot_pages * page; }
 
-void batch(Case& c, oracle::RandomWords& words) {
+void batch(Case& c, SplitMix64& words) {
   constexpr unsigned warm = 16;
   constexpr unsigned timed = 64;
   std::vector<u64> iovas;
@@ -60,7 +60,7 @@ void print(std::string_view what, std::span<const u64> sizes, std::vector<Sample
 
 void measure(std::string_view what, std::span<const u64> sizes, std::vector<Case>& cases) {
   constexpr unsigned rounds = 120;
-  oracle::RandomWords words(1);
+  SplitMix64 words(1);
   for (Case& c : cases) c.world->remember();
   for (unsigned i = 0; i < rounds; ++i) {
     for (Case& c : cases) batch(c, words);
@@ -101,7 +101,7 @@ void table_size() {
   for (std::size_t i = 0; i < cases.size(); ++i) {
     const u64 pages = sizes[i];
     cases[i].step = {};
-    cases[i].where = [pages](oracle::RandomWords& words) {
+    cases[i].where = [pages](SplitMix64& words) {
       return spot + (spot_pages + 1 + 2 * (words.next() % pages)) * page;
     };
   }
@@ -115,7 +115,7 @@ Case with_calls(u64 calls) {
   const u64 other = c.world->paging_domain();
   constexpr u64 places = 4096;
   std::vector<bool> mapped(places);
-  oracle::RandomWords words(7);
+  SplitMix64 words(7);
   for (u64 made = 0; made < calls; ++made) {
     const u64 word = words.next();
     if (word % 64 == 0) {

@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "base/bits.h"
+#include "base/random.h"
 #include "monitor/monitor.h"
 
 namespace iommucheck::oracle {
@@ -222,11 +223,10 @@ void drop_what_is_not_there(Machine& machine) {
   }
 }
 
-/// splitmix64, as sequences are drawn.
 class Draw {
  public:
-  explicit Draw(u64 seed) : state_(seed) {}
-  u32 below(u32 n) { return static_cast<u32>(next() % n); }
+  explicit Draw(u64 seed) : words_(seed) {}
+  u32 below(u32 n) { return static_cast<u32>(words_.below(n)); }
   u32 from(u32 lowest, u32 highest) { return lowest + below(highest - lowest + 1); }
   bool one_in(u32 n) { return below(n) == 0; }
   u32 of(std::initializer_list<u32> values) {
@@ -234,13 +234,7 @@ class Draw {
   }
 
  private:
-  u64 next() {
-    u64 z = state_ += 0x9e3779b97f4a7c15;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-    return z ^ (z >> 31);
-  }
-  u64 state_;
+  SplitMix64 words_;
 };
 
 // What a version must have it has, and nothing that it must not: spec::id_inconsistencies.

@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/random.h"
+
 namespace iommucheck::oracle {
 
 namespace {
@@ -14,13 +16,6 @@ namespace {
 constexpr std::size_t bytes = FirstSeen::features * sizeof(u16);
 
 enum class Sort : u64 { answer, behind, rule, finding };
-
-/// The finaliser of splitmix64: neighbouring numbers have nothing in common.
-u64 mixed(u64 z) {
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-  return z ^ (z >> 31);
-}
 
 /// An answer without its numbers: the status, and whether all of what was asked for came about.
 u64 answer_of(const spec::sva::Call& call, const spec::sva::Observed& observed, bool waits) {
@@ -46,22 +41,23 @@ void FirstSeen::Unmap::operator()(u16* memory) const { ::munmap(memory, bytes); 
 
 void FirstSeen::note(u64 what) {
   if (place_ == 0) return;
-  u16& first = at_[mixed(what) & (features - 1)];
+  u16& first = at_[SplitMix64::mixed(what) & (features - 1)];
   if (first == 0) first = place_;
 }
 
 void FirstSeen::call(const spec::sva::Call& call, const spec::sva::Observed& observed, bool waits,
                      u32 previous) {
-  const u64 answer = mixed(answer_of(call, observed, waits)) ^ static_cast<u64>(call.kind) << 8;
-  note(mixed(answer) ^ static_cast<u64>(Sort::answer));
-  note(mixed(answer ^ u64{previous} << 24) ^ static_cast<u64>(Sort::behind));
+  const u64 answer =
+      SplitMix64::mixed(answer_of(call, observed, waits)) ^ static_cast<u64>(call.kind) << 8;
+  note(SplitMix64::mixed(answer) ^ static_cast<u64>(Sort::answer));
+  note(SplitMix64::mixed(answer ^ u64{previous} << 24) ^ static_cast<u64>(Sort::behind));
 }
 
 void FirstSeen::rule(spec::Rule rule) {
-  note(mixed(static_cast<u64>(rule)) ^ static_cast<u64>(Sort::rule));
+  note(SplitMix64::mixed(static_cast<u64>(rule)) ^ static_cast<u64>(Sort::rule));
 }
 
-void FirstSeen::finding(u64 key) { note(mixed(key) ^ static_cast<u64>(Sort::finding)); }
+void FirstSeen::finding(u64 key) { note(SplitMix64::mixed(key) ^ static_cast<u64>(Sort::finding)); }
 
 std::vector<FirstSeen::Pair> FirstSeen::pairs(u64 places) const {
   std::vector<Pair> all;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "check/sequence.h"
 
+#include "base/random.h"
+
 namespace iommucheck::oracle {
 
 namespace {
@@ -60,8 +62,8 @@ fuzz::Operation drawn_from(std::span<const Weight> kinds, u64 word, u64 draw) {
 
 /// Of sequence or family `number`. Two rounds, so that neighbouring seeds and numbers have nothing
 /// in common.
-RandomWords words_of(u64 seed, u64 number) {
-  return RandomWords(RandomWords(seed).next() ^ RandomWords(~number).next());
+SplitMix64 words_of(u64 seed, u64 number) {
+  return SplitMix64(SplitMix64(seed).next() ^ SplitMix64(~number).next());
 }
 
 Lockstep::Ends ends_of(u64 shape) {
@@ -71,7 +73,7 @@ Lockstep::Ends ends_of(u64 shape) {
 /// What a sequence is about.
 u64 theme_of(u64 shape) { return (shape >> 32) % 16; }
 
-void add_operations(u64 theme, RandomWords& words, u64 count, Sequence& sequence) {
+void add_operations(u64 theme, SplitMix64& words, u64 count, Sequence& sequence) {
   for (u64 i = 0; i < count; ++i) {
     const u64 word = words.next();
     if (theme > 1) {
@@ -87,8 +89,8 @@ void add_operations(u64 theme, RandomWords& words, u64 count, Sequence& sequence
 
 void make_sequence(u64 seed, u64 number, u32 operations_max, Sequence& sequence) {
   constexpr u64 is_family = u64{1} << 63;
-  RandomWords family = words_of(seed, (number / family_size) | is_family);
-  RandomWords own = words_of(seed, number);
+  SplitMix64 family = words_of(seed, (number / family_size) | is_family);
+  SplitMix64 own = words_of(seed, number);
   const u64 theme = theme_of(family.next());
   u64 count = operations_max;
   if (family.next() % 4 == 0) count = 1 + family.next() % operations_max;
@@ -100,7 +102,7 @@ void make_sequence(u64 seed, u64 number, u32 operations_max, Sequence& sequence)
 }
 
 void make_sequence_of(u64 seed, u64 number, u32 operations, Sequence& sequence) {
-  RandomWords words = words_of(seed, number);
+  SplitMix64 words = words_of(seed, number);
   const u64 shape = words.next();
   sequence.ends = ends_of(shape);
   sequence.shared = 0;

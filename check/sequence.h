@@ -11,21 +11,6 @@
 
 namespace iommucheck::oracle {
 
-/// splitmix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators").
-class RandomWords {
- public:
-  explicit RandomWords(u64 state) : state_(state) {}
-  u64 next() {
-    u64 z = state_ += 0x9e3779b97f4a7c15;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-    return z ^ (z >> 31);
-  }
-
- private:
-  u64 state_;
-};
-
 struct Sequence {
   std::vector<fuzz::Operation> operations;
   Lockstep::Ends ends;

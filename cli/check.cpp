@@ -5,7 +5,6 @@
 #include <sched.h>
 
 #include <algorithm>
-#include <random>
 
 #include "check/finding_files.h"
 #include "check/machine.h"
@@ -19,11 +18,6 @@ namespace iommucheck::cli {
 namespace {
 
 constexpr double default_seconds = 60;
-
-u64 drawn_seed() {
-  std::random_device device;
-  return device() % 1'000'000'000;  // short enough to type
-}
 
 /// Those that this process may run on.
 u32 processors() {

@@ -3,8 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <random>
-
 #include "cli/options.h"
 #include "cli/reports.h"
 #include "cli/verdicts.h"
@@ -15,11 +13,6 @@ namespace {
 
 using oracle::ConformResult;
 using oracle::RuleVerdict;
-
-u64 drawn_seed() {
-  std::random_device device;
-  return device() % 1'000'000'000;  // short enough to type
-}
 
 void print_divergences(const ConformResult& result) {
   for (const auto& found : result.divergences) {

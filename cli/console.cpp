@@ -9,6 +9,7 @@
 #include <cmath>
 #include <csignal>
 #include <cstdio>
+#include <random>
 
 #include "trace/json_value.h"
 
@@ -77,6 +78,11 @@ void ProgressLine::show(const std::string& text) {
 void ProgressLine::clear() {
   if (shown_) fmt::print(stderr, "\r\x1b[K");
   shown_ = false;
+}
+
+u64 drawn_seed() {
+  std::random_device device;
+  return device() % 1'000'000'000;
 }
 
 std::string clock_text(double seconds) {

@@ -48,6 +48,9 @@ class ProgressLine {
   std::chrono::steady_clock::time_point next_{};
 };
 
+/// Where none is given: short enough to type.
+u64 drawn_seed();
+
 /// "1:05" for seconds.
 std::string clock_text(double seconds);
 /// 1234567 as "1,234,567".

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 
-#include <chrono>
 #include <filesystem>
 #include <set>
 
+#include "base/clock.h"
 #include "cli/console.h"
 #include "cli/options.h"
 #include "cli/reports.h"
@@ -240,10 +240,6 @@ class LitmusRun {
   }
 
  private:
-  using Clock = std::chrono::steady_clock;
-  static double seconds_since(Clock::time_point begin) {
-    return std::chrono::duration<double>(Clock::now() - begin).count();
-  }
   [[nodiscard]] bool is(Format format) const { return options_.format == format; }
 
   void run_file(const std::string& path) {

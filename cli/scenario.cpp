@@ -2,10 +2,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
 #include <optional>
 
+#include "base/clock.h"
 #include "cli/console.h"
 #include "cli/options.h"
 #include "cli/reports.h"
@@ -143,7 +143,7 @@ class ScenarioRun {
     if (const int status = load(); status != exit_held) return status;
     if (is(Format::json)) writer_.begin_object().key("scenarios").begin_array();
     for (const std::string& path : options_.files) run_file(path);
-    const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+    const double seconds = seconds_since(begin);
     oracle::add_tests(end_, {passed_, failed_, needs_, "need calls that are not built"});
     const int status = finish("scenario", end_);
     switch (options_.format) {
@@ -179,7 +179,6 @@ class ScenarioRun {
   }
 
  private:
-  using Clock = std::chrono::steady_clock;
   [[nodiscard]] bool is(Format format) const { return options_.format == format; }
 
   /// Whom the scenarios are run on.

@@ -8,6 +8,7 @@
 #include <initializer_list>
 #include <vector>
 
+#include "base/random.h"
 #include "litmus/parser.h"
 
 namespace iommucheck::litmus {
@@ -15,24 +16,17 @@ namespace {
 
 using Lines = std::vector<std::string>;
 
-/// SplitMix64: the same numbers with every library.
 class Dice {
  public:
-  explicit Dice(u64 seed) : state_(seed) {}
-  u64 below(u64 n) {
-    state_ += 0x9e3779b97f4a7c15;
-    u64 z = state_;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-    return (z ^ (z >> 31)) % n;
-  }
+  explicit Dice(u64 seed) : words_(seed) {}
+  u64 below(u64 n) { return words_.below(n); }
   bool one_in(u64 n) { return below(n) == 0; }
   std::string of(std::initializer_list<const char*> choices) {
     return *(choices.begin() + below(choices.size()));
   }
 
  private:
-  u64 state_;
+  SplitMix64 words_;
 };
 
 class Generator {

@@ -4,26 +4,19 @@
 
 #include <cstddef>
 
-#include "base/types.h"
+#include "base/random.h"
 
 namespace iommucheck::fuzz {
 
-/// splitmix64: the same numbers on every machine.
 class Draw {
  public:
-  explicit Draw(u64 seed) : state_(seed) {}
-  u64 word() {
-    state_ += 0x9e3779b97f4a7c15;
-    u64 z = state_;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-    return z ^ (z >> 31);
-  }
+  explicit Draw(u64 seed) : words_(seed) {}
+  u64 word() { return words_.next(); }
   /// 0 .. count - 1; count is not 0.
-  std::size_t below(std::size_t count) { return static_cast<std::size_t>(word() % count); }
+  std::size_t below(std::size_t count) { return static_cast<std::size_t>(words_.below(count)); }
 
  private:
-  u64 state_;
+  SplitMix64 words_;
 };
 
 }  // namespace iommucheck::fuzz
