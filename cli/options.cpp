@@ -20,12 +20,41 @@ constexpr const char* epilogue =
     "Exit status: 0 all held, 1 a violation was found, 2 nothing was decided (stopped, a bound, "
     "nothing to judge) or the input or usage was bad, 3 the environment failed.";
 
-constexpr const char* check_examples =
-    "Examples:\n"
-    "  iommucheck check --driver ./my_driver.so --time 600\n"
-    "  iommucheck check --driver ./my_driver.so --corpus corpus --known known.json --findings 20 "
-    "--report out.xml\n"
-    "  iommucheck check out/findings/api-crash-0a1b\n";
+/// Shown by --help, above the exit statuses.
+struct Examples {
+  std::string_view command;
+  std::string_view lines;
+};
+constexpr Examples examples[] = {
+    {"litmus", "  iommucheck litmus litmus/files/*.litmus\n"},
+    {"scenario", "  iommucheck scenario --driver ./my_driver.so scenario/files/*.scenario\n"},
+    {"check",
+     "  iommucheck check --driver ./my_driver.so --time 600\n"
+     "  iommucheck check --driver ./my_driver.so --corpus corpus --known known.json --findings 20 "
+     "--report out.xml\n"
+     "  iommucheck check out/findings/api-crash-0a1b\n"},
+    {"conform",
+     "  iommucheck conform --device qemu --cases 4000 --out out/conform\n"
+     "  iommucheck conform --device \"qemu:/usr/bin/qemu-system-aarch64\" --seed 1\n"},
+    {"replay",
+     "  iommucheck replay out/finding-PAGE_REUSE-1.trace.jsonl\n"
+     "  iommucheck replay --driver ./my_driver.so out/finding-CRASH_NEVER-1.trace.jsonl\n"},
+    {"import", "  iommucheck import recording.zst -o recording.trace.jsonl.zst\n"},
+    {"rules", "  iommucheck rules --family page-reuse\n"},
+    {"explain",
+     "  iommucheck explain PAGE_REUSE\n"
+     "  iommucheck explain out/finding-PAGE_REUSE-1.trace.jsonl:120 0x1 0x4000\n"},
+    {"prove", "  iommucheck prove --only coverage\n"},
+    {"bench", "  iommucheck bench --only api\n"},
+};
+
+std::string footer_of(std::string_view command) {
+  const auto known = std::ranges::find(examples, command, &Examples::command);
+  if (known == std::end(examples)) return epilogue;
+  return fmt::format("{}:\n{}{}",
+                     std::ranges::count(known->lines, '\n') == 1 ? "Example" : "Examples",
+                     known->lines, epilogue);
+}
 
 /// `names` are those of the first values of Format.
 void add_format(CLI::App& app, Format& format, const std::vector<std::string>& names) {
@@ -143,7 +172,7 @@ class Reader {
   template <class Options>
   CLI::App& command(const char* name, const char* text, Options& options) {
     CLI::App& app = *app_.add_subcommand(name, text);
-    app.footer(epilogue);
+    app.footer(footer_of(name));
     app.callback([this, &options] { chosen_ = options; });
     return app;
   }
@@ -181,7 +210,6 @@ class Reader {
 
   void add_check() {
     CLI::App& app = command("check", "Check a driver in lockstep with the specification", check_);
-    app.footer(std::string(check_examples) + epilogue);
     app.add_option("files", check_.files,
                    "sequences to run first, each on every machine: lines of operations, or inputs "
                    "of fuzz_api. Without --runs, --time and --corpus nothing else is run")

@@ -26,11 +26,14 @@ using ::testing::StartsWith;
 TEST_F(Command, HelpAndVersion) {
   EXPECT_EQ(run("--version").status, 0);
   EXPECT_THAT(run("--version").out, StartsWith("iommucheck "));
-  for (const char* name : {"", "litmus", "check", "replay", "import", "rules", "prove", "bench"}) {
+  for (const char* name : {"", "litmus", "scenario", "check", "conform", "replay", "import",
+                           "rules", "explain", "prove", "bench"}) {
     const Ran help = run(std::string(name) + " --help");
     EXPECT_EQ(help.status, 0) << name;
     EXPECT_THAT(help.out, HasSubstr("Exit status: 0 all held")) << name;
     EXPECT_EQ(help.err, "") << name;
+    const std::string example = std::string("  iommucheck ") + name + " ";
+    EXPECT_EQ(help.out.contains(example), *name != 0) << name;
   }
 }
 
