@@ -46,7 +46,7 @@ explain      base trace spec monitor report
 import       base trace
 capi         base trace spec monitor report iommucheck
 scenario/run base trace spec operations monitor report host impl scenario/format
-fuzz         base spec operations monitor report check litmus impl
+fuzz         base trace spec operations monitor report check litmus impl
 proofs       base spec impl
 cli          base trace spec operations monitor report host check conform explain import scenario litmus proofs
 '

@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: MIT
 // libFuzzer target `api`: bytes to calls, accesses and choices; our driver in lockstep with the
-// specification. One input is: undo to booted, decode, run. A finding aborts.
+// specification. One input is: undo to booted, decode, run. A finding aborts. Whatever ends it, a
+// trace is left where the artefact is.
 #include <fmt/format.h>
+#include <signal.h>  // NOLINT(modernize-deprecated-headers): sigaction
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 
+#include "check/alone.h"
+#include "check/finding_files.h"
+#include "check/given.h"
 #include "check/lockstep.h"
 #include "check/record_case.h"
 #include "check/shrink.h"
@@ -15,6 +22,18 @@
 #include "operations/mutate.h"
 #include "report/finding_text.h"
 #include "spec/rules.h"
+#include "trace/trace_file.h"
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#include <sanitizer/asan_interface.h>
+#endif
+#if __has_feature(undefined_behavior_sanitizer)
+/// Called by the sanitizer with each report.
+extern "C" void __ubsan_on_report();  // NOLINT(bugprone-reserved-identifier)
+#define IOMMUCHECK_WATCHES_UBSAN
+#endif
+#endif
 
 namespace {
 
@@ -58,6 +77,67 @@ std::string verdict() {
   return lockstep().monitor().gave_up() ? "gave up: a bound of the specification" : "";
 }
 
+// ---- traces -------------------------------------------------------------------------------------
+
+std::string artefacts = "./";  // -artifact_prefix
+oracle::Sequence running;      // for a death in the middle of it
+bool trace_is_left = false;
+
+/// FOLDER/PREFIX-NAME.trace.jsonl, beside the artefact that libFuzzer writes.
+Expected<std::string> reserve(const std::string& name) {
+  const std::filesystem::path prefix(artefacts);
+  const std::string folder = prefix.parent_path().string();
+  return oracle::reserve_trace(folder.empty() ? "." : folder, prefix.filename().string() + name);
+}
+
+/// `driver`: who has to run again for it; nobody where the events show it.
+void say_trace(const std::string& path, const std::string& driver) {
+  fmt::print(stderr, "trace: {}\nagain: {}\n", path, oracle::again_command(driver, path));
+}
+
+/// The driver has crashed, or a sanitizer has stopped it: the same once more in another process,
+/// each event written as it happens.
+void leave_trace_of_death() {
+  if (trace_is_left || running.operations.empty()) return;
+  trace_is_left = true;
+  oracle::CheckOptions options;
+  const auto path = reserve("death");
+  if (!path) return;
+  constexpr double seconds_max = 10;
+  if (oracle::run_alone(options, {&running, 1}, *path, seconds_max)) say_trace(*path, "builtin");
+}
+
+constexpr int deadly[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+struct sigaction before[64];
+
+void on_deadly(int signal, siginfo_t* info, void* context) {
+  leave_trace_of_death();
+  const struct sigaction& next = before[signal];  // libFuzzer's, or a sanitizer's
+  if ((next.sa_flags & SA_SIGINFO) != 0) {
+    next.sa_sigaction(signal, info, context);
+  } else if (next.sa_handler != SIG_DFL && next.sa_handler != SIG_IGN) {
+    next.sa_handler(signal);
+  }
+  ::sigaction(signal, &next, nullptr);
+}
+
+/// Behind libFuzzer's own, which it sets before the first input.
+void watch_deaths() {
+  for (const int signal : deadly) {
+    struct sigaction action{};
+    action.sa_sigaction = on_deadly;
+    action.sa_flags = SA_SIGINFO;
+    ::sigaction(signal, &action, &before[signal]);
+  }
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+  __asan_set_error_report_callback([](const char*) { leave_trace_of_death(); });
+#endif
+#endif
+  // A bound on processor time (ulimit -t) ends a run as Ctrl-C does, with its numbers.
+  ::signal(SIGXCPU, [](int) { ::raise(SIGINT); });
+}
+
 void report_and_abort(std::span<const fuzz::Operation> operations, oracle::Lockstep::Ends ends) {
   const std::string wanted = verdict();
   fmt::print(stderr, "VIOLATION {}; making it small\n", wanted);
@@ -71,7 +151,18 @@ void report_and_abort(std::span<const fuzz::Operation> operations, oracle::Locks
   for (const auto& finding : record.findings) {
     fmt::print(stderr, "{}", oracle::full_text(oracle::told(finding, record)));
   }
-  fmt::print(stderr, "the shortest case:\n{}", fuzz::print(small.operations));
+  trace_is_left = true;
+  const std::string rule =
+      record.findings.empty() ? "gave-up" : std::string(spec::rule_name(record.findings[0].rule));
+  if (const auto path = reserve("finding-" + rule); !path) {
+    fmt::print(stderr, "no trace: {}\n", path.error().message);
+  } else if (const auto written = trace::write_trace(record.trace, *path); !written) {
+    fmt::print(stderr, "no trace: {}\n", written.error().message);
+  } else {
+    say_trace(*path, "");
+  }
+  fmt::print(stderr, "the shortest case:\n{}",
+             oracle::print({.operations = small.operations, .ends = ends}));
   std::abort();
 }
 
@@ -84,13 +175,27 @@ std::size_t write(std::span<const fuzz::Operation> operations, u8* data, std::si
 
 }  // namespace
 
+#if defined(IOMMUCHECK_WATCHES_UBSAN)
+extern "C" void __ubsan_on_report() { leave_trace_of_death(); }
+#endif
+
+extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
+  constexpr std::string_view key = "-artifact_prefix=";
+  for (int i = 1; i < *argc; ++i) {
+    const std::string_view argument = (*argv)[i];
+    if (argument.starts_with(key)) artefacts = argument.substr(key.size());
+  }
+  return 0;
+}
+
 extern "C" int LLVMFuzzerTestOneInput(const u8* data, std::size_t size) {
+  static const bool watched = (lockstep(), watch_deaths(), true);
+  (void)watched;
   const auto operations = fuzz::decode({data, size});
   if (operations.empty()) return -1;  // not for the corpus
-  // Everything reachable is compared at the end of some cases; which ones depends on the input
-  // alone, so that it shows the same when run again.
-  const bool thorough = size > 8 && data[8] % 64 == 0;
-  const oracle::Lockstep::Ends ends{.whole_space = thorough, .teardown = thorough};
+  const oracle::Lockstep::Ends ends = oracle::ends_of_input({data, size});
+  running.operations = operations;
+  running.ends = ends;
   lockstep().run(operations, ends);
   if (!verdict().empty()) report_and_abort(operations, ends);
   return 0;
