@@ -69,6 +69,10 @@ int run(const ApiOptions& given, const std::string& only, bool line) {
     all &= section("growth: one map and unmap of 4 KiB in lockstep, all promises judged",
                    [] { growth(); });
   }
+  if (wanted("check")) {
+    all &= section("check: a campaign with one process, and with one for each processor",
+                   [] { campaign(); });
+  }
   if (wanted("outcomes")) {
     all &= section("outcomes(): all that may happen to one access", [] { outcomes(); });
   }
@@ -94,7 +98,7 @@ int main(int argc, char** argv) {
   bool line = false;
   CLI::App app("Benchmarks of iommucheck; they measure and decide nothing.", "iommucheck_bench");
   app.add_option("--only", only, "one section")
-      ->check(CLI::IsMember({"api", "growth", "outcomes", "driver", "qemu"}));
+      ->check(CLI::IsMember({"api", "growth", "check", "outcomes", "driver", "qemu"}));
   app.add_flag_callback("--api-only", [&only] { only = "api"; }, "the same as --only api");
   app.add_flag("--api-line", line, "only that, as one line for a program (see --beside)");
   app.add_option("--beside", options.beside,

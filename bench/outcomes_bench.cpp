@@ -62,6 +62,7 @@ class OutcomesBench {
     fmt::print("  {:<60}{:>9}{:>9}   {}\n", "ns a question (4000 batches of 32)", "median", "99th",
                "what may happen");
     measure("one candidate: a page, nothing stale");
+    fmt::print("  {:<60}{:>9}            (270 at 2771239)\n", "  goal", 250);
     stale({leaf_, 0, leaf_ + World::page, 0, leaf_ + 2 * World::page, 0});
     measure("three stale leaves of other outputs, memory invalid");
     world_.back();

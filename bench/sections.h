@@ -22,6 +22,8 @@ void api(const ApiOptions& options);
 void api_line(const ApiOptions& options);
 /// Cost of a step against the size of tables, the length of the trace, the number of domains.
 void growth();
+/// A campaign of `check` with one process, and with one for each processor.
+void campaign();
 /// outcomes() of one access.
 void outcomes();
 /// QEMU as a device under test; says so and returns where there is none.
