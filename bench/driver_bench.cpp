@@ -64,7 +64,7 @@ struct TrivialWorld {
     for (u64 i = 0; i < count; ++i) first[i] = value;
   }
   static u64 load64(void* ctx, u64 pa) { return of(ctx).word(pa); }
-  static void barrier(void*) {}
+  static void barrier(void*, u32) {}
   static void dma(void*, u64, u64) {}
   static void write32(void* ctx, u64 offset, u32 value, u32) {
     TrivialWorld& w = of(ctx);
@@ -79,7 +79,7 @@ struct TrivialWorld {
   }
   static u32 read32(void* ctx, u64 offset) { return of(ctx).reg(offset); }
   static u64 read64(void* ctx, u64 offset) { return of(ctx).reg(offset); }
-  static int wait(void*, u32, u64) { return 1; }
+  static int wait(void*, u64, u64) { return 1; }
 };
 
 struct Bench {
@@ -114,8 +114,9 @@ struct Bench {
     device.stream_id_count = 1;
     config.size = sizeof config;
     config.abi = IOMMUCHECK_DRIVER_ABI;
-    config.devices = &device;
+    config.devices = &device_pointer;
     config.device_count = 1;
+    config.iommu_count = 1;
     iommucheck_domain_params params = {};
     params.size = sizeof params;
     params.abi = IOMMUCHECK_DRIVER_ABI;
@@ -131,6 +132,7 @@ struct Bench {
   std::unique_ptr<TrivialWorld> world = std::make_unique<TrivialWorld>();
   iommucheck_platform platform = {};
   iommucheck_device device = {};
+  const iommucheck_device* device_pointer = &device;
   iommucheck_config config = {};
   u32 stream = 1;
   void* self = nullptr;

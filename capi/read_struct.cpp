@@ -15,7 +15,10 @@ namespace {
 
 using trace::FieldInfo;
 
-static_assert(sizeof(iommucheck_event) == trace::c_head_bytes);
+static_assert(sizeof(iommucheck_event) == trace::c_head_bytes &&
+              trace::c_head_bytes == IOMMUCHECK_EVENT_SIZE_VER0);
+static_assert(sizeof(iommucheck_arguments) == trace::c_arguments_head_bytes &&
+              trace::c_arguments_head_bytes == IOMMUCHECK_ARGUMENTS_SIZE_VER0);
 
 /// More than any event has; a larger size is no size of a struct.
 constexpr u32 struct_bytes_max = 4096;
@@ -23,11 +26,9 @@ constexpr u32 struct_bytes_max = 4096;
 /// Reads one field after the other. The first error stays.
 class StructReader {
  public:
-  StructReader(const iommucheck_event& head, std::string_view name)
-      : bytes_(reinterpret_cast<const char*>(&head)),
-        members_((head.size - trace::c_head_bytes) / 8),
-        known_(head.known & ~trace::c_known_origin),
-        name_(name) {}
+  /// `first`: the member behind the head.
+  StructReader(const void* first, u32 bytes, u64 known, std::string_view name)
+      : bytes_(static_cast<const char*>(first)), members_(bytes / 8), known_(known), name_(name) {}
 
   [[nodiscard]] bool good() const { return error_.empty(); }
   [[nodiscard]] std::string take_error() { return std::move(error_); }
@@ -37,7 +38,7 @@ class StructReader {
     const unsigned at = at_++;
     u64 value = 0;
     if (at < members_) {
-      std::memcpy(&value, bytes_ + trace::c_head_bytes + u64{8} * at, sizeof value);
+      std::memcpy(&value, bytes_ + u64{8} * at, sizeof value);
     }
     return value;
   }
@@ -67,6 +68,9 @@ class StructReader {
     }
   }
 
+  /// Of a Call: where its arguments are, after the fields.
+  [[nodiscard]] const iommucheck_arguments* arguments() const { return arguments_; }
+
   /// After all fields: no bit of `known` is left over.
   void end() {
     if (!good() || facts_ >= 64) return;
@@ -93,19 +97,24 @@ class StructReader {
     return first;
   }
 
-  /// Which call it is; its arguments follow behind the other fields.
+  /// Which call it is, and where its arguments are.
   void read_name(trace::CallArguments& call) {
-    const bool there = is_there(1);
+    const bool there = is_there(2);
     const u64 number = next();
+    const u64 address = next();
     if (!good()) return;
+    std::memcpy(&arguments_, &address, sizeof arguments_);
     if (!there || number >= trace::call_count) {
       error_ = there ? fmt::format("Call: `call` is {:#x}, there are {} calls", number,
                                    trace::call_count)
                      : "Call: `call` lies behind the struct's size";
       return;
     }
+    if (arguments_ == nullptr) {
+      error_ = "Call: `arguments` is NULL";
+      return;
+    }
     trace::make_alternative(call, number);
-    name_ = trace::call_table[number].name;
   }
 
   template <class T>
@@ -195,21 +204,42 @@ class StructReader {
   unsigned at_ = 0;
   unsigned facts_ = 0;
   std::string error_;
+  const iommucheck_arguments* arguments_ = nullptr;
 };
 
 std::unexpected<Error> refuse(std::string message) {
   return fail(ErrorCode::bad_input, std::move(message));
 }
 
+/// Size and abi of a struct whose head has `head_bytes`.
+Expected<void> check_head(u32 size, u32 abi, u32 head_bytes, std::string_view what) {
+  if (abi != IOMMUCHECK_MONITOR_ABI) {
+    return refuse(fmt::format("`abi` is {}; this library has {}", abi, IOMMUCHECK_MONITOR_ABI));
+  }
+  if (size < head_bytes || size > struct_bytes_max || size % 8 != 0) {
+    return refuse(fmt::format("`size` is {}: no {} struct has it", size, what));
+  }
+  return {};
+}
+
+/// The arguments of a call, from a struct of their own.
+Expected<void> read_arguments(const iommucheck_arguments& head, trace::CallArguments& call) {
+  if (auto good = check_head(head.size, head.abi, trace::c_arguments_head_bytes, "call's"); !good) {
+    return good;
+  }
+  StructReader reader(&head + 1, head.size - trace::c_arguments_head_bytes, head.known,
+                      trace::info(call).name);
+  std::visit([&](auto& arguments) { for_each_field(arguments, reader); }, call);
+  reader.end();
+  if (!reader.good()) return refuse(reader.take_error());
+  return {};
+}
+
 }  // namespace
 
 Expected<trace::Event> read_struct(const iommucheck_event& head) {
-  if (head.abi == 0 || head.abi > IOMMUCHECK_MONITOR_ABI) {
-    return refuse(
-        fmt::format("`abi` is {}; this library has {}", head.abi, IOMMUCHECK_MONITOR_ABI));
-  }
-  if (head.size < trace::c_head_bytes || head.size > struct_bytes_max || head.size % 8 != 0) {
-    return refuse(fmt::format("`size` is {}: no event's struct has it", head.size));
+  if (auto good = check_head(head.size, head.abi, trace::c_head_bytes, "event's"); !good) {
+    return std::unexpected(std::move(good.error()));
   }
   if (head.kind >= trace::event_kind_count) {
     return refuse(
@@ -221,13 +251,16 @@ Expected<trace::Event> read_struct(const iommucheck_event& head) {
   event.agent = AgentId{static_cast<u16>(head.agent)};
   if ((head.known & trace::c_known_origin) != 0) event.origin = head.origin;
   trace::make_alternative(event.payload, head.kind);
-  StructReader reader(head, trace::info(kind).name);
+  StructReader reader(&head + 1, head.size - trace::c_head_bytes,
+                      head.known & ~trace::c_known_origin, trace::info(kind).name);
   std::visit([&](auto& payload) { for_each_field(payload, reader); }, event.payload);
-  if (auto* call = std::get_if<trace::Call>(&event.payload); call != nullptr && reader.good()) {
-    std::visit([&](auto& arguments) { for_each_field(arguments, reader); }, call->call);
-  }
   reader.end();
   if (!reader.good()) return refuse(reader.take_error());
+  if (auto* call = std::get_if<trace::Call>(&event.payload)) {
+    if (auto good = read_arguments(*reader.arguments(), call->call); !good) {
+      return std::unexpected(std::move(good.error()));
+    }
+  }
   if (const auto wrong = trace::check(event)) {
     return refuse(
         fmt::format("{}: `{}`: {}", trace::info(kind).name, wrong->field, wrong->message));

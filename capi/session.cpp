@@ -3,9 +3,9 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <limits>
-
+#include "monitor/trace_setup.h"
+#include "report/event_text.h"
+#include "report/finding_json.h"
 #include "report/finding_text.h"
 #include "report/junit.h"
 #include "trace/codec.h"
@@ -13,13 +13,6 @@
 #include "trace/json.h"
 
 namespace iommucheck::oracle {
-
-namespace {
-
-/// The monitor numbers in 32 bits, and one event may take two numbers.
-constexpr u64 reports_max = u64{1} << 30;
-
-}  // namespace
 
 Expected<void> Session::may_open(const trace::Header& header) {
   for (const char* name : {"IDR0", "IDR1", "IDR5"}) {
@@ -40,41 +33,19 @@ Expected<void> Session::may_open(const trace::Header& header) {
 Session::Session(trace::Header header)
     : header_(std::move(header)), judge_(header_, findings_max) {}
 
-Expected<EventVerdict> Session::take(const trace::Event& event) {
-  if (reported_ >= reports_max || judge_.now() >= std::numeric_limits<EventIndex>::max() - 4) {
-    return fail(ErrorCode::gave_up, "events are numbered in 32 bits: no more are taken");
-  }
-  const std::size_t begin = bytes_.size();
-  if (keep_) trace::encode(event, bytes_);
+EventVerdict Session::take(const trace::Event& event) {
+  events_.add(event);
   const bool waited = judge_.waits();
   judge_.take(event);
   fresh_ = false;
-  ++reported_;
-  if (keep_) {
-    begins_.push_back(begin);
-  } else {
-    complete_ = false;
-  }
-  // One that waits has the number of the event before until it is judged.
-  if (judge_.waits() && !std::holds_alternative<trace::Reach>(event.payload)) {
-    if (waited) number_waiting();
-    waiting_ = numbers_.size();
-  }
-  numbers_.push_back(judge_.now());
   collect();
   return judge_.waits() && !waited ? EventVerdict::accepted : judge_.last();
-}
-
-/// The event that waited, and the regions that followed it, have the number that it got.
-void Session::number_waiting() {
-  for (std::size_t i = waiting_; i < numbers_.size(); ++i) numbers_[i] = judge_.now();
 }
 
 EventVerdict Session::flush() {
   if (!judge_.waits()) return EventVerdict::accepted;
   judge_.flush();
   fresh_ = false;
-  number_waiting();
   collect();
   return judge_.last();
 }
@@ -88,13 +59,31 @@ void Session::finish() {
   collect();
 }
 
-/// Number of the report that made the event of that number, from 1; 0: none.
-u64 Session::report_of(EventIndex event) const {
-  if (event == 0) return 0;
-  const auto found = std::ranges::lower_bound(numbers_, event);
-  if (found == numbers_.end()) return 0;
-  return static_cast<u64>(found - numbers_.begin()) + 1;
+namespace {
+
+/// Every cause that the finding knows: its own, and those of what hardware may do.
+std::vector<DoorFinding::Link> links_of(const Violation& violation) {
+  std::vector<DoorFinding::Link> links;
+  const auto add = [&](const spec::Cause& cause) {
+    DoorFinding::Link link{cause, spec::cause_text(cause), {}};
+    if (cause.miss) {  // has a text of its own
+      link.miss_text = spec::miss_text(*cause.miss);
+      const std::string end = "; nearest miss: " + link.miss_text;
+      if (link.text.ends_with(end)) link.text.resize(link.text.size() - end.size());
+    }
+    links.push_back(std::move(link));
+  };
+  for (const spec::Cause& cause : violation.causes) add(cause);
+  for (const May& may : violation.hardware) {
+    if (may.because) add(*may.because);
+  }
+  return links;
 }
+
+/// The header is line 1 of the trace.
+u64 report_of_line(u64 line) { return line == 0 ? 0 : line - 1; }
+
+}  // namespace
 
 void Session::collect() {
   const std::vector<Violation>& all = judge_.so_far().findings;
@@ -110,8 +99,15 @@ void Session::collect() {
     finding.text = headline(violation);
     finding.evidence = evidence(violation);
     finding.event = violation.at;
-    finding.report = report_of(finding.event);
+    finding.during = violation.during;
+    finding.where = violation.where;
+    finding.report = report_of_line(judge_.line_of(violation.at));
     finding.all = full_text(violation);
+    finding.json = to_json(violation).text();
+    finding.causes = links_of(violation);
+    for (const NamedEvent& named : violation.named) {
+      finding.named.push_back({named.number, report_of_line(named.line), describe(named.event)});
+    }
     findings_.push_back(std::move(finding));
   }
 }
@@ -131,44 +127,31 @@ std::string Session::junit(std::string_view name) {
   suite.property("events", std::to_string(now.events));
   suite.property("undetermined", std::to_string(now.undetermined));
   add_rules(suite, now.rules, now.findings, "rules");
-  for (const MissingFact& missing : now.missing) {
-    JunitCase one;
-    one.name = missing.fact;
-    one.group = "undetermined";
-    one.status = JunitStatus::skipped;
-    one.message = fmt::format("{} events are undetermined", missing.events);
-    suite.cases.push_back(std::move(one));
-  }
+  for (const MissingFact& missing : now.missing) suite.cases.push_back(case_of(missing));
   return to_junit(suite);
 }
 
-void Session::keep(bool keep) {
-  keep_ = keep && complete_;
-  if (keep) return;
-  complete_ = complete_ && reported_ == 0;
-  bytes_ = {};
-  begins_ = {};
-}
-
 Expected<void> Session::save(const std::string& path) const {
-  if (!complete_ || begins_.size() != reported_) {
-    return fail(ErrorCode::bad_input,
-                "events were not kept from the first one on (iommucheck_monitor_keep)");
+  const u64 cut = events_.came() - events_.kept();
+  if (events_.kept() == 0 && cut != 0) {
+    return fail(ErrorCode::bad_input, "no event is kept (iommucheck_monitor_keep)");
   }
   auto file = trace::OutputFile::create(path);
   if (!file) return std::unexpected(file.error());
-  if (auto done = file->write(trace::to_json(header_) + "\n"); !done) return done;
-  trace::ByteReader in{.bytes = bytes_, .offset = 0};
+  trace::Header header = header_;
+  if (cut != 0) mark_cut(header, cut);
+  if (auto done = file->write(trace::to_json(header) + "\n"); !done) return done;
   std::string lines;
   constexpr std::size_t chunk = 1 << 16;
-  for (u64 i = 0; i < reported_; ++i) {
-    const auto event = trace::decode(in);
-    if (!event) return std::unexpected(event.error());
-    lines += trace::to_json(*event) + "\n";
-    if (lines.size() < chunk && i + 1 != reported_) continue;
-    if (auto done = file->write(lines); !done) return done;
+  auto written = events_.for_each([&](const trace::Event& event) -> Expected<void> {
+    lines += trace::to_json(event) + "\n";
+    if (lines.size() < chunk) return {};
+    auto done = file->write(lines);
     lines.clear();
-  }
+    return done;
+  });
+  if (written) written = file->write(lines);
+  if (!written) return written;
   return file->finish();
 }
 

@@ -9,17 +9,32 @@
 #include <vector>
 
 #include "base/error.h"
+#include "capi/kept_events.h"
 #include "monitor/trace_judge.h"
 #include "report/coverage.h"
+#include "trace/codec.h"
 
 namespace iommucheck::oracle {
 
 /// A finding in texts that do not move.
 struct DoorFinding {
-  std::string rule, family, party, section, rule_text, text, all;
+  std::string rule, family, party, section, rule_text, text, all, json;
   std::vector<std::string> evidence;
   u64 report = 0;
   EventIndex event = 0;
+  EventIndex during = 0;
+  Where where{};
+  struct Link {
+    spec::Cause cause;
+    std::string text, miss_text;
+  };
+  std::vector<Link> causes;
+  struct Named {
+    EventIndex event = 0;
+    u64 report = 0;
+    std::string text;
+  };
+  std::vector<Named> named;
 };
 
 class Session {
@@ -28,44 +43,37 @@ class Session {
   static Expected<void> may_open(const trace::Header& header);
   explicit Session(trace::Header header);
 
-  /// As iommucheck_monitor_report. gave_up: more events than are numbered.
-  Expected<EventVerdict> take(const trace::Event& event);
+  /// As iommucheck_monitor_report.
+  EventVerdict take(const trace::Event& event);
   EventVerdict flush();
   void finish();
   [[nodiscard]] bool finished() const { return finished_; }
 
   [[nodiscard]] const Judge& judge() const { return judge_; }
-  [[nodiscard]] u64 reported() const { return reported_; }
+  [[nodiscard]] u64 reported() const { return events_.came(); }
   [[nodiscard]] const std::deque<DoorFinding>& findings() const { return findings_; }
   /// What the judge says now; its texts live until the next event or question.
   const ReplayResult& result();
   std::string junit(std::string_view name);
 
-  void keep(bool keep);
-  /// bad_input where events were not kept from the first on.
+  void keep(u64 events) { events_.keep(events); }
+  /// bad_input where no event is kept.
   Expected<void> save(const std::string& path) const;
   Expected<void> add_coverage(const std::string& path);
 
-  std::string error;     ///< of the last call that failed
-  bool damaged = false;  ///< a failure inside: nothing more is taken
+  trace::EventStream stream;  ///< of iommucheck_monitor_report_bytes
+  std::string error;          ///< of the last call that failed
+  bool damaged = false;       ///< a failure inside: nothing more is taken
 
  private:
   static constexpr u32 findings_max = 1000;
 
   void collect();
-  void number_waiting();
-  [[nodiscard]] u64 report_of(EventIndex event) const;
 
   trace::Header header_;
   Judge judge_;
-  u64 reported_ = 0;
-  std::size_t waiting_ = 0;  // index of the report that waits or waited last
+  KeptEvents events_;
   bool finished_ = false;
-  bool keep_ = true;
-  bool complete_ = true;             // all events are kept
-  std::vector<u8> bytes_;            // of the events, encoded one after the other
-  std::vector<u64> begins_;          // where each begins
-  std::vector<EventIndex> numbers_;  // the monitor's time after each
   std::deque<DoorFinding> findings_;
   ReplayResult result_;
   bool fresh_ = false;    // result_ is that of now

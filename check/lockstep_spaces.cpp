@@ -209,7 +209,8 @@ void Lockstep::perform_access(const fuzz::Operation& operation) {
   }
   if (!recorded) return;
   // The driver hears of the records at once, or with the next one.
-  if (((operation.choices >> (fuzz::choice_bits - 1)) & 1) != 0) host_.irq(IOMMUCHECK_IRQ_EVENTQ);
+  if (((operation.choices >> (fuzz::choice_bits - 1)) & 1) != 0)
+    host_.irq(IOMMUCHECK_IRQ_EVENT_QUEUE);
 }
 
 // ---- calls --------------------------------------------------------------------------------------

@@ -82,14 +82,7 @@ Report report_of(const std::string& trace, const oracle::ReplayResult& result,
   report.property("stopped", result.stopped);
   report.rules = result.rules;
   report.findings = result.findings;
-  for (const auto& missing : result.missing) {
-    JunitCase one;
-    one.name = missing.fact;
-    one.group = "undetermined";
-    one.status = JunitStatus::skipped;
-    one.message = fmt::format("{} events are undetermined", missing.events);
-    report.tests.push_back(std::move(one));
-  }
+  for (const auto& missing : result.missing) report.tests.push_back(oracle::case_of(missing));
   return report;
 }
 

@@ -102,7 +102,7 @@ static u64 new_table(struct driver* d, u64 bytes) {
   u64 pa = 0;
   if (!d->p->table_alloc(d->p->ctx, bytes, &pa)) return 0;
   zero(d, pa, bytes);
-  d->p->barrier(d->p->ctx);
+  d->p->barrier(d->p->ctx, IOMMUCHECK_DMA_WMB);
   return pa;
 }
 static void free_table(struct driver* d, u64 pa, u64 bytes) {
@@ -178,6 +178,7 @@ static int init(const struct iommucheck_platform* p, const struct iommucheck_con
   const u32 idr0 = p->mmio_read32(p->ctx, IDR0), idr5 = p->mmio_read32(p->ctx, IDR5);
   u32 i, n;
   if (!d) return -IOMMUCHECK_ENOMEM;
+  if (config->iommu_count != 1) return -IOMMUCHECK_ENODEV;
   /* Stage 1, 64-bit tables and 4 KiB pages; fetches that look into CPU caches (otherwise each store
    * needs p->dma_clean before its barrier); stalls not forced. */
   if ((idr0 & 0x1a) != 0x1a || !(idr5 & 16) || (idr0 >> 24 & 3) == 2) {
@@ -190,8 +191,8 @@ static int init(const struct iommucheck_platform* p, const struct iommucheck_con
   d->output_size = (idr5 & 7) > 5 ? 5 : idr5 & 7;
   d->output_bits = sizes[idr5 & 7];
   for (i = 0; i < config->device_count; ++i) {
-    for (n = 0; n < config->devices[i].stream_id_count; ++n) {
-      while (d->streams_lg2 < 16 && config->devices[i].stream_ids[n] >> d->streams_lg2) {
+    for (n = 0; n < config->devices[i]->stream_id_count; ++n) {
+      while (d->streams_lg2 < 16 && config->devices[i]->stream_ids[n] >> d->streams_lg2) {
         ++d->streams_lg2;
       }
     }
@@ -288,7 +289,7 @@ static int domain_alloc(void* self, const struct iommucheck_domain_params* param
   put(d, domain->cd,
       (64 - INPUT_BITS) | 1u << 8 | 1u << 10 | 3u << 12 | 1u << 30 | 1u << 31 |
           (u64)d->output_size << 32 | 1ull << 41 | 7ull << 45 | asid << 48);
-  d->p->barrier(d->p->ctx);
+  d->p->barrier(d->p->ctx, IOMMUCHECK_DMA_WMB);
   *handle = asid;
   return 0;
 }
@@ -325,8 +326,8 @@ static int device_add(void* self, u32 device) {
   u32 n;
   if (device >= d->config->device_count || device >= DEVICES) return -IOMMUCHECK_EINVAL;
   if (d->device[device].added) return -IOMMUCHECK_EEXIST;
-  for (n = 0; n < d->config->devices[device].stream_id_count; ++n) {
-    const u64 stream = d->config->devices[device].stream_ids[n];
+  for (n = 0; n < d->config->devices[device]->stream_id_count; ++n) {
+    const u64 stream = d->config->devices[device]->stream_ids[n];
     const u32 bits = d->p->mmio_read32(d->p->ctx, IDR1) & 63;
     if (stream >> d->streams_lg2 || stream >> bits) return -IOMMUCHECK_ENODEV;
   }
@@ -337,7 +338,7 @@ static int device_add(void* self, u32 device) {
 /* Makes every stream of the device use a domain (null: blocked). Word 0 holds all that changes:
  * the SMMU sees the old STE or the new one, never half of each. CFGI_STE, CMD_SYNC must follow. */
 static void write_streams(struct driver* d, u32 device, const struct domain* domain) {
-  const struct iommucheck_device* config = &d->config->devices[device];
+  const struct iommucheck_device* config = d->config->devices[device];
   const u64 word = domain ? STE_STAGE1 | domain->cd : STE_BLOCKED;
   u32 n;
   for (n = 0; n < config->stream_id_count; ++n) {
@@ -347,12 +348,12 @@ static void write_streams(struct driver* d, u32 device, const struct domain* dom
 
 /* The device is to use `handle` (0: nothing) instead of what it uses now. */
 static int move_device(struct driver* d, u32 device, iommucheck_handle handle) {
-  const struct iommucheck_device* config = &d->config->devices[device];
+  const struct iommucheck_device* config = d->config->devices[device];
   const iommucheck_handle old = d->device[device].domain;
   struct domain *to = find(d, handle), *from = find(d, old);
   int e = 0;
   u32 n;
-  d->p->barrier(d->p->ctx); /* table stores before the STE that leads to them */
+  d->p->barrier(d->p->ctx, IOMMUCHECK_DMA_WMB); /* table stores before the STE that leads to them */
   write_streams(d, device, to);
   for (n = 0; !e && n < config->stream_id_count; ++n) {
     e = command(d, 0x03 | (u64)config->stream_ids[n] << 32, 1); /* CFGI_STE */
@@ -360,7 +361,7 @@ static int move_device(struct driver* d, u32 device, iommucheck_handle handle) {
   if (!e) e = sync(d);
   if (e && to) { /* a failed attach changes nothing */
     write_streams(d, device, from);
-    d->p->barrier(d->p->ctx);
+    d->p->barrier(d->p->ctx, IOMMUCHECK_DMA_WMB);
     return e;
   }
   if (from) --from->devices;
@@ -430,7 +431,7 @@ static struct iommucheck_result unmap(void* self, iommucheck_handle handle, u64 
 #else
   (void)page;
   (void)tlbi_page;
-  d->p->barrier(d->p->ctx);
+  d->p->barrier(d->p->ctx, IOMMUCHECK_DMA_WMB);
 #endif
   return result;
 }
@@ -461,8 +462,8 @@ static int map(void* self, iommucheck_handle handle, u64 iova, u64 pa, u64 bytes
       e = recover(d); /* a TLB may hold what was here */
     if (!e) put(d, slot, (pa + done) | leaf);
   }
-  if (e) unmap(d, handle, iova, done); /* all or nothing, and out of the TLB again */
-  d->p->barrier(d->p->ctx);            /* devices may use it when we return */
+  if (e) unmap(d, handle, iova, done);          /* all or nothing, and out of the TLB again */
+  d->p->barrier(d->p->ctx, IOMMUCHECK_DMA_WMB); /* devices may use it when we return */
   return e;
 }
 

@@ -5,6 +5,7 @@
 
 #include "explain/draw.h"
 #include "monitor/trace_judge.h"
+#include "monitor/trace_setup.h"
 #include "report/finding_text.h"
 #include "trace/json.h"
 #include "trace/trace_file.h"
@@ -101,6 +102,9 @@ void add_access(Lines& lines, Monitor& monitor, const ExplainedAccess& asked) {
 Expected<std::string> explain_trace(const ExplainTrace& what) {
   auto reader = trace::TraceReader::open(what.trace);
   if (!reader) return std::unexpected(std::move(reader.error()));
+  if (auto good = may_judge(reader->header()); !good) {
+    return fail(good.error().code, what.trace + ": " + good.error().message);
+  }
   Judge judge(reader->header(), 1, what.trace);
   auto stop = read_up_to(*reader, judge, what);
   if (!stop) return std::unexpected(std::move(stop.error()));

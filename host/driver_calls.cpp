@@ -33,6 +33,7 @@ void DriverHost::bind_process_callbacks() {
     return host.contexts_;
   };
   p.context = [](void* ctx) -> uint64_t { return self(ctx).context_; };
+  p.cpu = [](void* /*ctx*/) -> uint32_t { return 0; };
   p.mm_pin = [](void* ctx, iommucheck_handle mm) -> uint32_t {
     DriverHost& host = self(ctx);
     return host.abandoned_ ? 0 : host.processes_.pin(mm);
@@ -238,10 +239,10 @@ DriverHost::Progress DriverHost::remove(u32 device) {
   return run(thread);
 }
 
-void DriverHost::irq(u32 source) {
+void DriverHost::irq(u64 source) {
   if (driver_.handle_irq == nullptr) return;
   begin_steps();
-  monitor_.irq(cpu, source);
+  monitor_.irq(cpu, static_cast<u32>(source));
   enter();
   driver_.handle_irq(state_, source);
   leave();

@@ -151,6 +151,19 @@ Observed DriverHost::alloc_domain(const Call& call) {
   params.abi = IOMMUCHECK_DRIVER_ABI;
   params.kind = call.domain_kind;
   params.input_bits = call.input_bits;
+  // No object of the caller's: drivers that build these kinds answer EINVAL.
+  iommucheck_dynamic_params dynamic{};
+  dynamic.size = sizeof(dynamic);
+  dynamic.abi = IOMMUCHECK_DRIVER_ABI;
+  iommucheck_nested_params nested{};
+  nested.size = sizeof(nested);
+  nested.abi = IOMMUCHECK_DRIVER_ABI;
+  nested.format = IOMMUCHECK_FORMAT_SMMUV3;
+  if (call.domain_kind == IOMMUCHECK_DOMAIN_DYNAMIC) params.of_kind = &dynamic;
+  if (call.domain_kind == IOMMUCHECK_DOMAIN_NESTED ||
+      call.domain_kind == IOMMUCHECK_DOMAIN_NESTED_PASID) {
+    params.of_kind = &nested;
+  }
   iommucheck_handle handle = 0;
   Observed observed = status(d.domain_alloc(state_, &params, &handle));
   if (observed.status != spec::sva::Status::ok) return observed;

@@ -44,11 +44,13 @@ DriverHost::DriverHost(const iommucheck_driver& driver, Monitor& monitor)
     device.group = alone ? group_alone + static_cast<u32>(devices_.size()) : setup.group;
     devices_.push_back(device);
   }
+  for (const iommucheck_device& device : devices_) device_list_.push_back(&device);
   config_.size = sizeof(config_);
   config_.abi = IOMMUCHECK_DRIVER_ABI;
-  config_.devices = devices_.data();
+  config_.devices = device_list_.data();
   config_.device_count = static_cast<u32>(devices_.size());
   config_.cmdq_log2size = monitor.setup().cmdq_log2size;
+  config_.iommu_count = 1;
   bind_platform();
 }
 
@@ -72,7 +74,11 @@ bool DriverHost::refuses(const char* what, u64 pa, u64 bytes) {
 
 bool DriverHost::beyond(u64 offset) {
   if (offset < registers_bytes) return false;
-  monitor_.driver_error(fmt::format("register offset {:#x}: beyond the SMMU's two pages", offset));
+  const u64 iommu = offset >> 32;
+  monitor_.driver_error(
+      iommu == 0
+          ? fmt::format("register offset {:#x}: beyond the SMMU's two pages", offset)
+          : fmt::format("register offset {:#x} of IOMMU {}: there is one only, 0", offset, iommu));
   return true;
 }
 
@@ -147,17 +153,17 @@ void DriverHost::bind_platform() {
     const u64* place = self(ctx).monitor_.caches().memory().host(pa);
     return place != nullptr && pa % 8 == 0 ? *place : 0;
   };
-  p.compare_exchange64 = [](void* ctx, uint64_t pa, uint64_t expected,
-                            uint64_t desired) -> uint64_t {
+  bind_sized_accesses();
+  p.barrier = [](void* ctx, uint32_t kind) {
     DriverHost& host = self(ctx);
-    if (host.spent() || host.refuses("compare_exchange64", pa, 8)) return ~expected;
-    const u64* place = host.monitor_.caches().memory().host(pa);
-    const u64 old = *place;
-    if (old == expected) host.monitor_.rmw(cpu, pa, desired);
-    return old;
-  };
-  p.barrier = [](void* ctx) {
-    if (!self(ctx).spent()) self(ctx).monitor_.barrier(cpu);
+    if (host.spent()) return;
+    const u32 orders = kind & ~IOMMUCHECK_COMPLETES;
+    if (trace::word_of<trace::BarrierKind>(orders) == nullptr) {
+      host.monitor_.driver_error(fmt::format("barrier({:#x}): there is no such kind", kind));
+      return;
+    }
+    host.monitor_.barrier(cpu, static_cast<trace::BarrierKind>(orders),
+                          (kind & IOMMUCHECK_COMPLETES) != 0);
   };
   p.dma_clean = [](void* ctx, uint64_t pa, uint64_t bytes) {
     DriverHost& host = self(ctx);
@@ -188,7 +194,7 @@ void DriverHost::bind_platform() {
     if (host.spent() || host.beyond(offset)) return ~uint64_t{0};
     return host.monitor_.device_read(cpu, static_cast<u32>(offset), 8, *host.choices_);
   };
-  p.wait = [](void* ctx, uint32_t token, uint64_t /*timeout_us*/) -> int {
+  p.wait = [](void* ctx, uint64_t token, uint64_t /*timeout_us*/) -> int {
     DriverHost& host = self(ctx);
     if (host.abandoned_ || host.steps_ > steps_max) return 1;
     if (token == IOMMUCHECK_WAIT_CALLER && host.running_ != nullptr) return host.wait_for_others();

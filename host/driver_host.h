@@ -83,7 +83,7 @@ class DriverHost {
   /// A device is gone, without a word before.
   Progress remove(u32 device);
   /// The event queue's interrupt.
-  void irq(u32 source);
+  void irq(u64 source);
 
   /// mm_exit handlers that were called and did not say "done".
   struct Handler {
@@ -129,6 +129,9 @@ class DriverHost {
   static void log_line(void* ctx, int level, const char* text);
   bool spent();
   bool refuses(const char* what, u64 pa, u64 bytes);
+  bool refuses_sized(const char* what, u64 pa, u32 bytes, u32 most);
+  [[nodiscard]] u64 read_memory(u64 pa, u32 bytes) const;
+  void bind_sized_accesses();
   bool beyond(u64 offset);
   void enter() {
     if (scan_) scan_->enter();
@@ -168,6 +171,7 @@ class DriverHost {
   Monitor& monitor_;
   iommucheck_platform platform_{};
   std::vector<iommucheck_device> devices_;
+  std::vector<const iommucheck_device*> device_list_;
   iommucheck_config config_{};
   void* state_ = nullptr;
   int boot_error_ = 0;

@@ -67,9 +67,10 @@ Expected<void> check_elf(const std::string& path) {
 }
 
 Expected<void> check_struct(const iommucheck_driver& head, const std::string& path) {
-  constexpr std::size_t needed = offsetof(iommucheck_driver, init) + sizeof(head.init);
-  if (head.abi == 0 || head.abi > IOMMUCHECK_DRIVER_ABI) {
-    return bad(path, fmt::format("its driver has abi {}, this program knows 1 to {}; set abi = "
+  constexpr std::size_t needed = IOMMUCHECK_DRIVER_SIZE_VER0;
+  static_assert(needed == offsetof(iommucheck_driver, reset) + sizeof(head.reset));
+  if (head.abi != IOMMUCHECK_DRIVER_ABI) {
+    return bad(path, fmt::format("its driver has abi {}, this program has {}; set abi = "
                                  "IOMMUCHECK_DRIVER_ABI and build it with this program's driver.h",
                                  head.abi, IOMMUCHECK_DRIVER_ABI));
   }

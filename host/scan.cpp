@@ -128,12 +128,24 @@ void ScanDoor::bind() {
   p.load64 = [](void* ctx, uint64_t pa) {
     return through(ctx, [&](const Platform& in, void* c) { return in.load64(c, pa); });
   };
-  p.compare_exchange64 = [](void* ctx, uint64_t pa, uint64_t expected, uint64_t desired) {
+  p.store = [](void* ctx, uint64_t pa, uint32_t bytes, uint64_t value, uint64_t value_high,
+               uint64_t pc) {
+    through(ctx,
+            [&](const Platform& in, void* c) { in.store(c, pa, bytes, value, value_high, pc); });
+  };
+  p.load = [](void* ctx, uint64_t pa, uint32_t bytes, uint32_t flags, uint64_t pc) {
+    return through(ctx,
+                   [&](const Platform& in, void* c) { return in.load(c, pa, bytes, flags, pc); });
+  };
+  p.atomic = [](void* ctx, uint32_t op, uint64_t pa, uint32_t bytes, uint64_t operand,
+                uint64_t expected, uint32_t flags, uint64_t pc) {
     return through(ctx, [&](const Platform& in, void* c) {
-      return in.compare_exchange64(c, pa, expected, desired);
+      return in.atomic(c, op, pa, bytes, operand, expected, flags, pc);
     });
   };
-  p.barrier = [](void* ctx) { through(ctx, [&](const Platform& in, void* c) { in.barrier(c); }); };
+  p.barrier = [](void* ctx, uint32_t kind) {
+    through(ctx, [&](const Platform& in, void* c) { in.barrier(c, kind); });
+  };
   p.dma_clean = [](void* ctx, uint64_t pa, uint64_t bytes) {
     through(ctx, [&](const Platform& in, void* c) { in.dma_clean(c, pa, bytes); });
   };
@@ -152,51 +164,35 @@ void ScanDoor::bind() {
   p.mmio_read64 = [](void* ctx, uint64_t offset) {
     return through(ctx, [&](const Platform& in, void* c) { return in.mmio_read64(c, offset); });
   };
-  p.wait = [](void* ctx, uint32_t token, uint64_t timeout_us) {
+  p.wait = [](void* ctx, uint64_t token, uint64_t timeout_us) {
     return through(ctx, [&](const Platform& in, void* c) { return in.wait(c, token, timeout_us); });
   };
-  // Absent ones stay absent.
-  if (p.lock != nullptr) {
-    p.lock = [](void* ctx, uint64_t lock) {
-      through(ctx, [&](const Platform& in, void* c) { in.lock(c, lock); });
-    };
-  }
-  if (p.unlock != nullptr) {
-    p.unlock = [](void* ctx, uint64_t lock) {
-      through(ctx, [&](const Platform& in, void* c) { in.unlock(c, lock); });
-    };
-  }
-  if (p.log != nullptr) {
-    p.log = [](void* ctx, int level, const char* text) {
-      self(ctx).inner_.log(self(ctx).inner_.ctx, level, text);
-    };
-  }
-  if (p.mm_exit != nullptr) {
-    p.mm_exit = [](void* ctx, uint32_t device, uint32_t pasid, uint64_t drvdata) {
-      return through(
-          ctx, [&](const Platform& in, void* c) { return in.mm_exit(c, device, pasid, drvdata); });
-    };
-  }
-  if (p.handle_fault != nullptr) {
-    p.handle_fault = [](void* ctx, uint32_t device, uint32_t pasid, uint64_t iova, uint32_t prot) {
-      return through(ctx, [&](const Platform& in, void* c) {
-        return in.handle_fault(c, device, pasid, iova, prot);
-      });
-    };
-  }
-  if (p.context != nullptr) {
-    p.context = [](void* ctx) { return self(ctx).inner_.context(self(ctx).inner_.ctx); };
-  }
-  if (p.mm_pin != nullptr) {
-    p.mm_pin = [](void* ctx, iommucheck_handle mm) {
-      return through(ctx, [&](const Platform& in, void* c) { return in.mm_pin(c, mm); });
-    };
-  }
-  if (p.mm_unpin != nullptr) {
-    p.mm_unpin = [](void* ctx, iommucheck_handle mm) {
-      through(ctx, [&](const Platform& in, void* c) { in.mm_unpin(c, mm); });
-    };
-  }
+  p.lock = [](void* ctx, uint64_t lock) {
+    through(ctx, [&](const Platform& in, void* c) { in.lock(c, lock); });
+  };
+  p.unlock = [](void* ctx, uint64_t lock) {
+    through(ctx, [&](const Platform& in, void* c) { in.unlock(c, lock); });
+  };
+  p.log = [](void* ctx, int level, const char* text) {
+    self(ctx).inner_.log(self(ctx).inner_.ctx, level, text);
+  };
+  p.mm_exit = [](void* ctx, uint32_t device, uint32_t pasid, uint64_t drvdata) {
+    return through(
+        ctx, [&](const Platform& in, void* c) { return in.mm_exit(c, device, pasid, drvdata); });
+  };
+  p.handle_fault = [](void* ctx, uint32_t device, uint32_t pasid, uint64_t iova, uint32_t prot) {
+    return through(ctx, [&](const Platform& in, void* c) {
+      return in.handle_fault(c, device, pasid, iova, prot);
+    });
+  };
+  p.context = [](void* ctx) { return self(ctx).inner_.context(self(ctx).inner_.ctx); };
+  p.cpu = [](void* ctx) { return self(ctx).inner_.cpu(self(ctx).inner_.ctx); };
+  p.mm_pin = [](void* ctx, iommucheck_handle mm) {
+    return through(ctx, [&](const Platform& in, void* c) { return in.mm_pin(c, mm); });
+  };
+  p.mm_unpin = [](void* ctx, iommucheck_handle mm) {
+    through(ctx, [&](const Platform& in, void* c) { in.mm_unpin(c, mm); });
+  };
   // A member more has to be passed on above.
   static_assert(offsetof(Platform, mm_unpin) + sizeof(p.mm_unpin) == sizeof(Platform));
 }

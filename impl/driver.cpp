@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "impl/driver.h"
 
+#include <algorithm>
+#include <cstring>
+
 #include "impl/core/core.h"
 #include "impl/smmuv3/smmu.h"
 
@@ -19,15 +22,30 @@ struct Driver {
 Core& core(void* self) { return static_cast<Driver*>(self)->core; }
 
 int init(const iommucheck_platform* platform, const iommucheck_config* config, void** self) {
-  const bool understood = platform->abi <= IOMMUCHECK_DRIVER_ABI &&
-                          config->abi <= IOMMUCHECK_DRIVER_ABI &&
-                          config->size >= sizeof(iommucheck_config);
+  const bool understood = platform->abi == IOMMUCHECK_DRIVER_ABI &&
+                          platform->size >= IOMMUCHECK_PLATFORM_SIZE_VER0 &&
+                          config->abi == IOMMUCHECK_DRIVER_ABI &&
+                          config->size >= IOMMUCHECK_CONFIG_SIZE_VER0 && config->iommu_count == 1;
   if (!understood) return -IOMMUCHECK_EINVAL;
   void* memory = platform->arena_alloc(platform->ctx, sizeof(Driver), alignof(Driver));
   if (memory == nullptr) return -IOMMUCHECK_ENOMEM;
   auto* instance = new (memory) Driver(*platform, *config);
   *self = instance;
   return instance->core.init();
+}
+
+/// Copies `full` into the caller's struct of out->size bytes: what it has not is left out, and what
+/// only it has is 0 (driver.h).
+template <class Struct>
+int fill(Struct* out, Struct full, u32 first_version) {
+  if (out->abi != IOMMUCHECK_DRIVER_ABI || out->size < first_version) return -IOMMUCHECK_EINVAL;
+  full.size = out->size;
+  full.abi = out->abi;
+  std::memcpy(out, &full, std::min<std::size_t>(full.size, sizeof full));
+  if (full.size > sizeof full) {
+    std::memset(reinterpret_cast<char*>(out) + sizeof full, 0, full.size - sizeof full);
+  }
+  return 0;
 }
 
 // A domain's calls are the calls on an io_mm, for another space: one rule, one implementation.
@@ -84,7 +102,7 @@ constexpr void add_processes(iommucheck_driver& d) {
   };
   d.bind_device = [](void* self, u32 device, const iommucheck_mm* mm, u32 flags, u64 drvdata,
                      u32* pasid) {
-    if (mm->size < sizeof *mm) return -IOMMUCHECK_EINVAL;
+    if (mm->size < IOMMUCHECK_MM_SIZE_VER0) return -IOMMUCHECK_EINVAL;
     return core(self).sva().bind_device(device, *mm, flags, drvdata, pasid);
   };
   d.unbind_device = [](void* self, u32 device, u32 pasid) {
@@ -145,7 +163,7 @@ constexpr iommucheck_driver make_driver() {
   d.shutdown = [](void* self) { return core(self).shutdown(); };
   d.device_add = [](void* self, u32 device) { return core(self).device_add(device); };
   d.device_remove = [](void* self, u32 device) { return core(self).device_remove(device); };
-  d.handle_irq = [](void* self, u32 source) { core(self).handle_irq(source); };
+  d.handle_irq = [](void* self, u64 source) { core(self).handle_irq(source); };
   d.domain_alloc = [](void* self, const iommucheck_domain_params* params,
                       iommucheck_handle* domain) {
     return core(self).domain_alloc(*params, domain);
@@ -154,7 +172,10 @@ constexpr iommucheck_driver make_driver() {
     return core(self).domain_free(domain);
   };
   d.domain_get_info = [](void* self, iommucheck_handle domain, iommucheck_domain_info* info) {
-    return core(self).domain_get_info(domain, info);
+    iommucheck_domain_info full = {};
+    full.size = sizeof full;
+    const int error = core(self).domain_get_info(domain, &full);
+    return error != 0 ? error : fill(info, full, IOMMUCHECK_DOMAIN_INFO_SIZE_VER0);
   };
   d.attach = [](void* self, iommucheck_handle domain, u32 device) {
     return core(self).attach(domain, device);
@@ -179,13 +200,9 @@ constexpr iommucheck_driver make_driver() {
   add_private(d);
   d.recover = [](void* self) { return core(self).recover(); };
   d.held = [](void* self, iommucheck_held* held) {
-    if (held->size < sizeof *held) return -IOMMUCHECK_EINVAL;
-    const u32 size = held->size;
-    *held = {};
-    held->size = size;
-    held->abi = IOMMUCHECK_DRIVER_ABI;
-    core(self).held(*held);
-    return 0;
+    iommucheck_held full = {};
+    core(self).held(full);
+    return fill(held, full, IOMMUCHECK_HELD_SIZE_VER0);
   };
   return d;
 }

@@ -93,6 +93,13 @@ const Chronicle::Entry* Chronicle::find(EventIndex number) const {
   return first != entries.end() && first->number == number ? &*first : nullptr;
 }
 
+u64 Chronicle::line_of(EventIndex number) const {
+  const std::deque<Entry>& entries = all_.entries();
+  if (number == 0 || entries.empty()) return 0;
+  const auto first = std::ranges::lower_bound(entries, number, {}, &Entry::number);
+  return first == entries.end() ? 0 : first->line;
+}
+
 Violation Chronicle::tell(Finding finding) const {
   Violation violation(std::move(finding));
   for (const EventIndex number : events_named(violation)) {

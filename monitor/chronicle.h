@@ -18,6 +18,8 @@ class Chronicle {
 
   /// The next event; `number` is the monitor's time after it, `line` that of the trace's file.
   void add(const trace::Event& event, EventIndex number, u64 line);
+  /// Line of the event that took that number, or a larger one first; 0: it is not kept.
+  [[nodiscard]] u64 line_of(EventIndex number) const;
   /// The finding with its events and the calls up to it.
   [[nodiscard]] Violation tell(Finding finding) const;
 

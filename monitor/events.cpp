@@ -41,13 +41,11 @@ class Feeder {
       m_.store(by_, word, *store.word);
     } else if (store.size <= 8 && store.value) {
       m_.store_bytes(by_, store.pa, store.size, *store.value);
+    } else if (store.size == 16 && store.value && store.value_high && store.pa % 8 == 0) {
+      m_.store(by_, store.pa, 16, *store.value, *store.value_high, 0);
     } else if (store.size == 16 && store.value && store.pa % 8 == 0) {
       m_.store(by_, store.pa, *store.value);
-      if (store.value_high) {
-        m_.store(by_, store.pa + 8, *store.value_high);
-      } else {
-        unknown(store.pa + 8, 8);
-      }
+      unknown(store.pa + 8, 8);
     } else {
       unknown(store.pa, store.size);
     }
@@ -67,13 +65,13 @@ class Feeder {
     if (m_.recording_) m_.recording_->before_store(rmw.pa, rmw.size);
     if (!inside || !rmw.value || (rmw.size < 8 && before.unknown)) {
       unknown(rmw.pa, rmw.size);
+      if (rmw.ordered.value_or(false)) m_.caches_.barrier(by_);
     } else {
-      const auto shift = static_cast<unsigned>(8 * (rmw.pa - word));
-      m_.rmw(by_, word,
-             rmw.size == 8 ? *rmw.value
-                           : with_bits(before.value, shift + 8U * rmw.size - 1, shift, *rmw.value));
+      m_.rmw(by_, {.pa = rmw.pa,
+                   .size = rmw.size,
+                   .value = *rmw.value,
+                   .ordered = rmw.ordered.value_or(false)});
     }
-    if (rmw.ordered.value_or(false) || !m_.setup_.barriers_known) m_.caches_.barrier(by_);
     stored(rmw.pa, rmw.size);
   }
   void operator()(const trace::Load& load) {
@@ -84,11 +82,7 @@ class Feeder {
     m_.undetermined("a store that made the loaded value");
   }
   void operator()(const trace::Barrier& barrier) {
-    if (barrier.kind == trace::BarrierKind::load) {
-      m_.tick();  // orders no store
-    } else {
-      m_.barrier(by_);
-    }
+    m_.barrier(by_, barrier.kind, barrier.completes.value_or(false));
   }
   void operator()(const trace::CacheClean& clean) {
     if (bounded(clean.length, range_max)) m_.clean(by_, clean.pa, clean.length);
@@ -112,14 +106,14 @@ class Feeder {
 
   // ---- registers, commands ----------------------------------------------------------------------
   void operator()(const trace::MmioWrite& write) {
-    if (!register_is_here(write.offset, write.iommu)) return;
+    if (!register_is_here(write.offset)) return;
     m_.mmio_write(by_, static_cast<u32>(write.offset), write.size, write.value,
                   write.ordered.value_or(false));
     settle_left();
     commands_changed();
   }
   void operator()(const trace::MmioRead& read) {
-    if (!register_is_here(read.offset, read.iommu)) return;
+    if (!register_is_here(read.offset)) return;
     m_.mmio_read(by_, static_cast<u32>(read.offset), read.size, read.value);
     settle_left();
     commands_changed();
@@ -402,10 +396,10 @@ class Feeder {
     m_.undetermined("ranges of more than 1 GiB are not followed");
     return false;
   }
-  bool register_is_here(u64 offset, const std::optional<u32>& iommu) {
-    if (offset <= ~u32{0} && iommu.value_or(0) == 0) return true;
+  bool register_is_here(u64 offset) {
+    if (offset <= ~u32{0}) return true;
     m_.tick();
-    m_.undetermined("only the registers of one SMMU are followed");
+    m_.undetermined("only one SMMU is followed");
     return false;
   }
   /// One of the words that were found together, of which a driver's trace has whole ones only.
@@ -500,6 +494,20 @@ void Monitor::feed(const trace::Event& event) {
     undetermined("events are numbered in 32 bits");
     return;
   }
+  const bool of_another = std::visit(
+      [](const auto& payload) {
+        if constexpr (requires { payload.iommu.has_value(); }) {
+          return payload.iommu.value_or(0) != 0;
+        } else {
+          return false;
+        }
+      },
+      event.payload);
+  if (of_another) {
+    tick();
+    undetermined("only one SMMU is followed");
+    return;
+  }
   if (!fed_.swept.empty()) {
     const auto* store = std::get_if<trace::Store>(&event.payload);
     const bool more = store != nullptr && store->swept.value_or(false);
@@ -544,7 +552,7 @@ void Monitor::finish() {
     return;
   }
   gather();
-  if (setup_.calls_are_known && fed_.calls.empty() && findings_.empty()) {
+  if (setup_.calls_are_known && fed_.calls.empty() && findings_.empty() && !told_) {
     if (promises_on_) check_whole_space();
     if (fed_.stopping) account(fed_.blocks);
   }

@@ -3,6 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
+#include "base/bits.h"
 #include "base/text.h"
 #include "monitor/call_conversion.h"
 #include "trace/agent.h"
@@ -118,6 +121,7 @@ void Monitor::gather_device() {
 
 void Monitor::clear_findings() {
   findings_.clear();
+  told_ = false;
   blamed_on_caller_.clear();
   caches_.clear_findings();
   touched_.clear();
@@ -127,6 +131,22 @@ void Monitor::clear_findings() {
   gave_up_ = stands_aside_ = endless_ = false;
   call_id_ = 0;
   numbers_.clear();
+}
+
+void Monitor::forget_the_past() {
+  told_ = told_ || !findings_.empty();
+  findings_.clear();
+  blamed_on_caller_.clear();
+  late_missing_.clear();
+  // Nothing is undone that far, unless a trace puts everything back to where its driver was ready:
+  // one that has waited for that too long is told that it is not known any more.
+  const Trail::Mark most = Trail::Mark{1} << (fed_.ready ? 27 : 20);
+  if (trail().mark() < most) return;
+  Trail fresh;  // of another generation: what was derived before stays stale
+  for (u64 i = trail().generation() + 1; i != 0; --i) fresh.undo_to(0);
+  trail() = std::move(fresh);
+  fed_.ready.reset();
+  std::erase_if(allocations_, [](const Allocation& block) { return block.freed != 0; });
 }
 
 void Monitor::begin_case(EventIndex now) {
@@ -220,16 +240,63 @@ void Monitor::fill(AgentId by, u64 pa, u64 words, u64 value) {
   gather();
 }
 
-void Monitor::rmw(AgentId by, u64 pa, u64 value) {
+void Monitor::store(AgentId by, u64 pa, unsigned size, u64 value, u64 high, u64 pc) {
   tick();
-  emit(by, trace::Rmw{.pa = pa, .size = 8, .value = value, .ordered = false});
-  caches_.rmw(by, pa, value);
+  trace::Store event{.pa = pa, .size = static_cast<u8>(size), .value = value};
+  if (size == 16) event.value_high = high;
+  if (pc != 0) event.pc = pc;
+  emit(by, event);
+  if (size < 8) {
+    smmu_.before_store(pa);
+    caches_.store_bytes(by, pa, size, value);
+  }
+  for (u64 word = pa; word + 8 <= pa + size; word += 8) {
+    smmu_.before_store(word);
+    if (device_rules_ && !smmu_.is_command_slot(word)) device_rules_->stored(word);
+    caches_.store(by, word, word == pa ? value : high);
+  }
+  if (!setup_.barriers_known) caches_.barrier(by);
+  if (probes(by)) window_ends();
   gather();
 }
 
-void Monitor::barrier(AgentId by) {
+void Monitor::load(AgentId by, u64 pa, unsigned size, u64 value, bool ordered) {
   tick();
-  emit(by, trace::Barrier{.kind = trace::BarrierKind::full});
+  trace::Load event{.pa = pa, .size = static_cast<u8>(size), .value = value};
+  if (ordered) event.ordered = true;
+  emit(by, event);
+}
+
+void Monitor::rmw(AgentId by, const Atomic& atomic) {
+  tick();
+  trace::Rmw event{.pa = atomic.pa,
+                   .size = static_cast<u8>(atomic.size),
+                   .old_value = atomic.old_value,
+                   .value = atomic.value,
+                   .ordered = atomic.ordered};
+  if (atomic.pc != 0) event.pc = atomic.pc;
+  emit(by, event);
+  const u64 word = align_down(atomic.pa, 3);
+  const auto shift = static_cast<unsigned>(8 * (atomic.pa - word));
+  const spec::Content before = caches_.memory().newest(word);
+  if (atomic.size == 8) {
+    caches_.rmw(by, word, atomic.value);
+  } else if (before.unknown) {
+    caches_.store_unknown(by, word);
+  } else {
+    caches_.rmw(by, word,
+                with_bits(before.value, shift + 8 * atomic.size - 1, shift, atomic.value));
+  }
+  if (atomic.ordered || !setup_.barriers_known) caches_.barrier(by);
+  gather();
+}
+
+void Monitor::barrier(AgentId by, trace::BarrierKind kind, bool completes) {
+  tick();
+  trace::Barrier event{.kind = kind};
+  if (completes) event.completes = true;
+  emit(by, event);
+  if (kind == trace::BarrierKind::load) return;  // it orders no store
   caches_.barrier(by);
   gather();
 }

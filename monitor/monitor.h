@@ -79,11 +79,25 @@ class Monitor {
   // ---- events -----------------------------------------------------------------------------------
   void store(AgentId by, u64 pa, u64 value);
   void store_bytes(AgentId by, u64 pa, unsigned size, u64 value);
+  /// 1, 2, 4, 8 or 16 aligned bytes, `high` the last 8 of 16: two words, since no more than 8 bytes
+  /// are relied upon to be read at once. `pc`: 0 if it is not known.
+  void store(AgentId by, u64 pa, unsigned size, u64 value, u64 high, u64 pc);
+  void load(AgentId by, u64 pa, unsigned size, u64 value, bool ordered);
   void fill(AgentId by, u64 pa, u64 words, u64 value);
-  void rmw(AgentId by, u64 pa, u64 value);
+  /// An atomic read and write that stored something.
+  struct Atomic {
+    u64 pa = 0;
+    unsigned size = 8;  ///< 1, 2, 4 or 8, aligned
+    u64 old_value = 0;
+    u64 value = 0;
+    bool ordered = false;
+    u64 pc = 0;
+  };
+  void rmw(AgentId by, const Atomic& atomic);
   /// Stores to distinct words, made since the last event in an order that nobody knows (sweep.cpp).
   void sweep(AgentId by, std::span<const SweptStore> stores);
-  void barrier(AgentId by);
+  void barrier(AgentId by, trace::BarrierKind kind = trace::BarrierKind::full,
+               bool completes = false);
   void handoff(AgentId from, AgentId to);
   void clean(AgentId by, u64 pa, u64 bytes);
   void alloc(AgentId by, u64 pa, u64 bytes);
@@ -180,6 +194,10 @@ class Monitor {
   [[nodiscard]] const std::vector<Finding>& blamed_on_caller() const { return blamed_on_caller_; }
   void clear_findings();
   [[nodiscard]] const Statistics& statistics() const { return statistics_; }
+  /// Between two events of a trace, by who has told all that was found: findings are forgotten, and
+  /// of the trail what nobody can undo to. So a monitor's memory is that of its state, however many
+  /// events it has seen.
+  void forget_the_past();
   [[nodiscard]] bool gave_up() const { return gave_up_ || caches_.gave_up(); }
   /// What the specification has not got and this machine or its driver uses, in words; empty if
   /// nothing. What the ID registers claim stands for the whole run: then nothing is judged.
@@ -377,6 +395,7 @@ class Monitor {
   Statistics statistics_;
   std::vector<Undetermined> undetermined_;
   std::vector<LateMissing> late_missing_;
+  bool told_ = false;  ///< findings were there, and are forgotten
 
   // Of a trace that is fed; nothing of it is undone.
   struct Left {  // a region whose stores are not seen any more

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "monitor/replay.h"
 
+#include <fmt/format.h>
+
 #include <chrono>
 
 #include "base/clock.h"
+#include "monitor/trace_setup.h"
 #include "trace/trace_file.h"
 
 namespace iommucheck::oracle {
@@ -36,6 +39,9 @@ Expected<ReplayResult> run_replay(const ReplayOptions& options) {
   const Clock::time_point begin = Clock::now();
   auto reader = trace::TraceReader::open(options.trace);
   if (!reader) return std::unexpected(std::move(reader.error()));
+  if (auto good = may_judge(reader->header()); !good) {
+    return fail(good.error().code, fmt::format("{}: {}", options.trace, good.error().message));
+  }
   Judge judge(reader->header(), options.findings_max, options.trace);
   bool stopped = false;
   constexpr u64 between = 1024;

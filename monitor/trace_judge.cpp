@@ -113,8 +113,7 @@ u64 Judge::missing_events() const {
 /// What was found since, of the current event (numbered above `before`) and of earlier ones.
 void Judge::settle(EventIndex before, bool current) {
   const EventIndex now = monitor_.now();
-  while (findings_ < monitor_.findings().size()) {
-    const Finding& finding = monitor_.findings()[findings_++];
+  for (const Finding& finding : monitor_.findings()) {
     if (current && (finding.at > before || finding.at == now)) {
       last_ = EventVerdict::flagged;
     } else {
@@ -125,28 +124,35 @@ void Judge::settle(EventIndex before, bool current) {
       result_.findings.push_back(told(finding));
     }
   }
-  for (; callers_ < monitor_.blamed_on_caller().size(); ++callers_) {
-    const Finding& finding = monitor_.blamed_on_caller()[callers_];
+  for (const Finding& finding : monitor_.blamed_on_caller()) {
     if (is_answered(finding.rule)) continue;
     if (current) last_ = EventVerdict::flagged;
     if (!current) move(finding.at, EventVerdict::flagged);
     if (result_.findings.size() >= findings_max_) continue;
     result_.findings.push_back(told(finding));
   }
-  for (; late_ < monitor_.late_missing().size(); ++late_) {
-    move(monitor_.late_missing()[late_].at, EventVerdict::undetermined);
+  for (const Monitor::LateMissing& late : monitor_.late_missing()) {
+    add(late_, late.missing, 1);
+    move(late.at, EventVerdict::undetermined);
   }
+  monitor_.forget_the_past();
 }
 
 /// An event is something worse than it was.
 void Judge::move(EventIndex at, EventVerdict verdict) {
-  EventVerdict& known = verdicts_[at];
+  const auto [place, fresh] = verdicts_.try_emplace(at, EventVerdict::accepted);
+  if (fresh) worse_.push_back(at);
+  EventVerdict& known = place->second;
   if (known >= verdict) return;
   u64& from = known == EventVerdict::accepted ? result_.accepted : result_.undetermined;
   known = verdict;
   if (from == 0) return;  // found before the first event
   --from;
   ++(verdict == EventVerdict::flagged ? result_.flagged : result_.undetermined);
+  constexpr std::size_t most = std::size_t{1} << 18;
+  if (worse_.size() <= most) return;
+  verdicts_.erase(worse_.front());
+  worse_.pop_front();
 }
 
 Violation Judge::told(const Finding& finding) const {
@@ -217,8 +223,7 @@ std::vector<RuleCount> Judge::rules() {
 }
 
 std::vector<MissingFact> Judge::missing() {
-  std::vector<MissingFact> missing;
-  for (const Monitor::LateMissing& one : monitor_.late_missing()) add(missing, one.missing, 1);
+  std::vector<MissingFact> missing = late_;
   for (const Monitor::Undetermined& known : monitor_.undetermined()) {
     add(missing, known.missing, known.count);
   }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -60,6 +61,9 @@ class Judge {
   /// Numbers and findings so far. Missing facts and rules are in result() only.
   [[nodiscard]] const ReplayResult& so_far() const { return result_; }
   [[nodiscard]] EventIndex now() const { return monitor_.now(); }
+  /// Line of the trace (the header is line 1) whose event has that number; 0: none, or too long
+  /// ago.
+  [[nodiscard]] u64 line_of(EventIndex number) const { return chronicle_.line_of(number); }
   /// What has been judged so far, for who explains it.
   [[nodiscard]] Monitor& monitor() { return monitor_; }
   [[nodiscard]] bool gave_up() const { return monitor_.gave_up(); }
@@ -88,12 +92,13 @@ class Judge {
   u64 held_line_ = 0;
   ReplayResult result_;
   EventVerdict last_ = EventVerdict::accepted;
-  std::size_t findings_ = 0;
-  std::size_t callers_ = 0;
   u64 missing_ = 0;
-  std::size_t late_ = 0;
+  std::vector<MissingFact> late_;  // of earlier events
   std::array<u64, RuleTally::size> broken_{};
-  std::unordered_map<EventIndex, EventVerdict> verdicts_;  // of those that are not accepted
+  /// Of the last events that are not accepted, and which they are. What is found later of an event
+  /// that was forgotten here is a finding all the same; the sums take that event for accepted.
+  std::unordered_map<EventIndex, EventVerdict> verdicts_;
+  std::deque<EventIndex> worse_;
 };
 
 /// The facts that the verdict of the run stands on.

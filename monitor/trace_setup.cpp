@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "monitor/trace_setup.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <bit>
 
@@ -24,6 +26,19 @@ bool is_window(const trace::Range& range) {
 }
 
 }  // namespace
+
+void mark_cut(trace::Header& header, u64 events) {
+  if (!header.about) header.about.emplace();
+  (*header.about)["cut"] = std::to_string(events);
+}
+
+Expected<void> may_judge(const trace::Header& header) {
+  if (!header.about || !header.about->contains("cut")) return {};
+  return fail(ErrorCode::unsupported,
+              fmt::format("the first {} events of the trace are missing (they were not kept): it "
+                          "can be read, not judged",
+                          header.about->at("cut")));
+}
 
 Setup setup_of(const trace::Header& header) {
   Setup setup;

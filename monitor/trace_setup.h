@@ -2,12 +2,18 @@
 // What a trace says before its first event, and what the monitor is told of it.
 #pragma once
 
+#include "base/error.h"
 #include "monitor/monitor.h"
 #include "trace/event.h"
 
 namespace iommucheck::oracle {
 
 Setup setup_of(const trace::Header& header);
+
+/// A trace whose first `events` events are missing; and the reader's half: unsupported where a
+/// trace is one. What came before decides everything, so it is read and not judged.
+void mark_cut(trace::Header& header, u64 events);
+Expected<void> may_judge(const trace::Header& header);
 
 /// The ID registers by their names.
 trace::Registers registers_of(const spec::IdRegisters& id);

@@ -177,6 +177,15 @@ std::string to_junit(std::span<const JunitSuite> suites) {
 
 std::string to_junit(const JunitSuite& suite) { return to_junit(std::span(&suite, 1)); }
 
+JunitCase case_of(const MissingFact& missing) {
+  JunitCase one;
+  one.name = missing.fact;
+  one.group = "undetermined";
+  one.status = JunitStatus::skipped;
+  one.message = fmt::format("{} events are undetermined", missing.events);
+  return one;
+}
+
 void add_rules(JunitSuite& suite, std::span<const RuleCount> rules,
                std::span<const Violation> findings, std::string_view group) {
   const std::size_t begin = suite.cases.size();

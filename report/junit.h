@@ -12,6 +12,7 @@
 
 #include "monitor/finding.h"
 #include "monitor/rule_verdicts.h"
+#include "monitor/trace_judge.h"
 
 namespace iommucheck::oracle {
 
@@ -55,6 +56,9 @@ std::string to_junit(const JunitSuite& suite);
 /// skipped with the reason. Findings of rules that are not in `rules` get a case of their own.
 void add_rules(JunitSuite& suite, std::span<const RuleCount> rules,
                std::span<const Violation> findings, std::string_view group);
+
+/// A case for a fact that a trace does not give: skipped, with how many events miss it.
+JunitCase case_of(const MissingFact& missing);
 
 /// `text` as it stands between tags, or in a quoted attribute.
 std::string xml_text(std::string_view text);

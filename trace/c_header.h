@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: MIT
-// The alphabet for C: include/iommucheck/monitor_events.h and the functions behind it, from the
-// .def files. A test holds both files equal.
+// The alphabet for C, from the .def files: headers of include/iommucheck that are made, not
+// written. A test holds them equal.
 #pragma once
 
 #include <string>
 
 namespace iommucheck::trace {
 
-/// Structs of events and calls, words, bits of `known`, declarations of the report functions.
+/// words.h: every word that has a number.
+std::string c_words_header();
+/// monitor_events.h: structs of events and of calls' arguments, bits of `known`.
 std::string c_events_header();
-/// The report functions: each fills the struct of its event. C99.
-std::string c_events_source();
+/// monitor_report.h: a function for each event, that fills its struct. C99.
+std::string c_report_header();
 
 }  // namespace iommucheck::trace

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // How an event lies in a C struct (iommucheck/monitor.h): behind the head, every field takes one
 // or two members of 8 bytes, in the order of the .def files. Bit n of `known` is the nth fact. In a
-// Call, the field `call` is a number, and the arguments lie behind all other fields.
+// Call, the field `call` is a number and a pointer to the struct of its arguments, which has a head
+// and facts of its own: so both can grow.
 #pragma once
 
 #include "trace/event.h"
@@ -52,6 +53,7 @@ struct WithoutOptional<std::optional<T>> {
 };
 
 inline constexpr unsigned c_head_bytes = 32;
+inline constexpr unsigned c_arguments_head_bytes = 16;
 inline constexpr unsigned c_facts_max = 63;  ///< bit 63 is `origin`
 inline constexpr u64 c_known_origin = u64{1} << 63;
 inline constexpr u64 c_no_substream = ~u64{0};

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 
@@ -227,6 +228,57 @@ Expected<Event> decode(ByteReader& in) {
         in, fmt::format("{} of {}: {}", wrong->field, info(kind_of(event)).name, wrong->message));
   }
   return event;
+}
+
+void encode_framed(const Event& event, std::vector<u8>& out) {
+  Bytes bytes;
+  encode(event, bytes);
+  put(out, u64{bytes.size()});
+  out.insert(out.end(), bytes.begin(), bytes.end());
+}
+
+void EventStream::add(std::span<const u8> piece) {
+  rest_.erase(rest_.begin(), rest_.begin() + static_cast<std::ptrdiff_t>(offset_));
+  offset_ = 0;
+  rest_.insert(rest_.end(), piece.begin(), piece.end());
+}
+
+void EventStream::clear() {
+  rest_ = {};
+  offset_ = 0;
+  position_ = 0;
+  error_.reset();
+}
+
+Expected<std::optional<Event>> EventStream::next() {
+  if (error_) return std::unexpected(*error_);
+  const auto stop = [&](std::string_view message) {
+    error_ = Error{ErrorCode::bad_input,
+                   fmt::format("stream of events, byte {}: {}", position_, message)};
+    return std::unexpected(*error_);
+  };
+  const std::span<const u8> left = std::span(rest_).subspan(offset_);
+  ByteReader in{.bytes = left};
+  // A length takes 4 bytes at most; a shorter piece may end within it.
+  constexpr std::size_t length_bytes_max = 4;
+  const std::size_t head = std::min(left.size(), length_bytes_max);
+  const auto last = std::find_if(left.begin(), left.begin() + static_cast<std::ptrdiff_t>(head),
+                                 [](u8 byte) { return (byte & 0x80) == 0; });
+  if (last == left.begin() + static_cast<std::ptrdiff_t>(head)) {
+    if (head == length_bytes_max) return stop("an event of more than 16 MiB");
+    return std::optional<Event>{};
+  }
+  u64 length = 0;
+  Reader reader(in);
+  if (!reader.get(length, event_bytes_max)) return stop(reader.error);
+  if (left.size() - in.offset < length) return std::optional<Event>{};
+  ByteReader bytes{.bytes = left.subspan(in.offset, length)};
+  auto event = decode(bytes);
+  if (!event) return stop(event.error().message);
+  if (bytes.offset != length) return stop("an event is shorter than its length says");
+  offset_ += in.offset + length;
+  position_ += in.offset + length;
+  return std::optional<Event>{std::move(*event)};
 }
 
 std::vector<u8> encode_trace(const Trace& trace) {

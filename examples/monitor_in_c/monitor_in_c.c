@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "iommucheck/monitor.h"
+#include "iommucheck/monitor_report.h"
 
 typedef uint64_t u64;
 
@@ -43,7 +43,7 @@ static void put(u64 pa, u64 value) {
 }
 
 static void barrier(void) {
-  check(iommucheck_report_barrier(monitor, IOMMUCHECK_CPU(0), 0, IOMMUCHECK_BARRIER_KIND_FULL, 0));
+  check(iommucheck_report_barrier(monitor, IOMMUCHECK_CPU(0), 0, IOMMUCHECK_BARRIER_FULL, 0));
 }
 
 /* A page of table memory, its zeros visible to the SMMU. */
@@ -106,12 +106,12 @@ static void device_reads(u64 iova) {
   if (entry & 1) {
     check(iommucheck_report_dma(monitor, IOMMUCHECK_DEVICE(0), known | IOMMUCHECK_DMA_PA, STREAM,
                                 IOMMUCHECK_NO_SUBSTREAM, iova, IOMMUCHECK_DIRECTION_READ, 0, 64, 0,
-                                IOMMUCHECK_DMA_RESULT_OK, (entry & mask) + iova % PAGE, 0, 0, 0,
+                                IOMMUCHECK_DMA_RESULT_OK, (entry & mask) + iova % PAGE, 0, 0, 0, 0,
                                 0));
   } else {
     check(iommucheck_report_dma(monitor, IOMMUCHECK_DEVICE(0), known, STREAM,
                                 IOMMUCHECK_NO_SUBSTREAM, iova, IOMMUCHECK_DIRECTION_READ, 0, 64, 0,
-                                IOMMUCHECK_DMA_RESULT_ABORT, 0, 0, 0, 0, 0));
+                                IOMMUCHECK_DMA_RESULT_ABORT, 0, 0, 0, 0, 0, 0));
   }
 }
 
@@ -201,27 +201,27 @@ static void run(void) {
   boot();
   check(iommucheck_report_driver_phase(monitor, cpu, 0, IOMMUCHECK_DRIVER_LIFE_READY));
 
-  check(iommucheck_report_call_domain_alloc(monitor, cpu, 0, 1, IOMMUCHECK_DOMAIN_KIND_PAGING, 0, 0,
-                                            0, 0));
+  check(iommucheck_report_call_domain_alloc(monitor, cpu, 0, 1, IOMMUCHECK_DOMAIN_PAGING, 0, 0, 0,
+                                            0));
   {
     const u64 info[3] = {39, 44, PAGE}; /* input bits, output bits, page sizes */
     check(iommucheck_report_return(monitor, cpu, IOMMUCHECK_RETURN_VALUE | IOMMUCHECK_RETURN_WORDS,
-                                   1, IOMMUCHECK_STATUS_OK, 1, info, 3, 0));
+                                   1, IOMMUCHECK_OK, 1, info, 3, 0));
   }
   check(iommucheck_report_call_attach(monitor, cpu, 0, 2, 1, 0));
   alloc_domain();
-  check(iommucheck_report_return(monitor, cpu, 0, 2, IOMMUCHECK_STATUS_OK, 0, NULL, 0, 0));
+  check(iommucheck_report_return(monitor, cpu, 0, 2, IOMMUCHECK_OK, 0, NULL, 0, 0));
 
   check(iommucheck_report_call_map(monitor, cpu, 0, 3, 1, iova, BUFFER, PAGE,
                                    IOMMUCHECK_RIGHT_READ | IOMMUCHECK_RIGHT_WRITE, 0, 0));
   map_page(iova, BUFFER);
-  check(iommucheck_report_return(monitor, cpu, 0, 3, IOMMUCHECK_STATUS_OK, 0, NULL, 0, 0));
+  check(iommucheck_report_return(monitor, cpu, 0, 3, IOMMUCHECK_OK, 0, NULL, 0, 0));
   device_reads(iova + 8);
 
   check(iommucheck_report_call_unmap(monitor, cpu, 0, 4, 1, iova, PAGE));
   unmap_page(iova);
-  check(iommucheck_report_return(monitor, cpu, IOMMUCHECK_RETURN_VALUE, 4, IOMMUCHECK_STATUS_OK,
-                                 PAGE, NULL, 0, 0));
+  check(iommucheck_report_return(monitor, cpu, IOMMUCHECK_RETURN_VALUE, 4, IOMMUCHECK_OK, PAGE,
+                                 NULL, 0, 0));
   device_reads(iova + 8);
 }
 

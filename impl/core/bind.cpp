@@ -199,8 +199,8 @@ int Sva::get_attr(iommucheck_handle io_mm, u32 attr, u64* value) {
   const Space* space = private_space(io_mm, &error);
   if (space == nullptr) return error;
   switch (attr) {
-    case IOMMUCHECK_ATTR_TTBR0: *value = space->table_pa; return 0;
-    case IOMMUCHECK_ATTR_PASID: *value = space->pasid; return 0;
+    case IOMMUCHECK_ATTRIBUTE_TTBR0: *value = space->table_pa; return 0;
+    case IOMMUCHECK_ATTRIBUTE_PASID: *value = space->pasid; return 0;
     default: return -IOMMUCHECK_EINVAL;
   }
 }

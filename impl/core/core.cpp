@@ -55,9 +55,9 @@ void Core::free_everything() {
   owed_ = false;
 }
 
-void Core::handle_irq(u32 source) {
-  if (source == IOMMUCHECK_IRQ_EVENTQ) faults_.drain({});
-  if (source == IOMMUCHECK_IRQ_GERROR) backend_.handle_errors();
+void Core::handle_irq(u64 source) {
+  if (source == IOMMUCHECK_IRQ_EVENT_QUEUE) faults_.drain({});
+  if (source == IOMMUCHECK_IRQ_GLOBAL_ERROR) backend_.handle_errors();
 }
 
 void Core::held(iommucheck_held& held) {

@@ -59,7 +59,7 @@ class Core {
   int init();
   int reset();
   int shutdown();
-  void handle_irq(u32 source);
+  void handle_irq(u64 source);
   int device_add(u32 device);
   int device_remove(u32 device);
   int domain_alloc(const iommucheck_domain_params& params, iommucheck_handle* handle);

@@ -8,9 +8,9 @@ namespace iommucheck::impl {
 
 /// Devices that move together have no PASIDs (INTERFACE "Attach").
 bool Core::alone(u32 device) const {
-  const u32 group = config_->devices[device].group;
+  const u32 group = config_->devices[device]->group;
   for (u32 i = 0; i < config_->device_count; ++i) {
-    if (i != device && config_->devices[i].group == group) return false;
+    if (i != device && config_->devices[i]->group == group) return false;
   }
   return true;
 }
@@ -20,7 +20,7 @@ void Core::join_group(u32 device) {
   devices_[device].next = device;
   for (u32 i = 0; i < config_->device_count; ++i) {
     const bool other = i != device && devices_[i].added;
-    if (!other || config_->devices[i].group != config_->devices[device].group) continue;
+    if (!other || config_->devices[i]->group != config_->devices[device]->group) continue;
     devices_[device].next = devices_[i].next;
     devices_[i].next = device;
     return;

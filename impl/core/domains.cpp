@@ -78,7 +78,7 @@ int Core::domain_get_attr(iommucheck_handle handle, u32 attr, u64* value) {
   int error = 0;
   const Space* space = domain_space(handle, &error);
   // A domain's space is the one without a PASID.
-  if (space == nullptr || attr != IOMMUCHECK_ATTR_TTBR0) return -IOMMUCHECK_EINVAL;
+  if (space == nullptr || attr != IOMMUCHECK_ATTRIBUTE_TTBR0) return -IOMMUCHECK_EINVAL;
   *value = space->table_pa;
   return 0;
 }

@@ -55,8 +55,9 @@ class Platform {
   }
   u64 load64(u64 pa) const { return platform_.load64(platform_.ctx, pa); }
 
-  /// Stores become visible to the SMMU in the order of the calls of this function.
-  void barrier() const { platform_.barrier(platform_.ctx); }
+  /// Stores become visible to the SMMU in the order of the calls of this function, and loads come
+  /// after register reads before it.
+  void barrier() const { platform_.barrier(platform_.ctx, IOMMUCHECK_DMA_MB); }
 
   /// To be called between storing to [pa, pa + bytes) and the barrier: cleans CPU caches for an
   /// SMMU that does not look into them (SEMANTICS 1).

@@ -60,7 +60,7 @@ int Smmu::allocate_structures() {
   if (!streams_.created()) {
     u32 max_stream_id = 0;
     for (u32 i = 0; i < config_->device_count; ++i) {
-      const iommucheck_device& device = config_->devices[i];
+      const iommucheck_device& device = *config_->devices[i];
       for (u32 n = 0; n < device.stream_id_count; ++n) {
         // One that the SMMU has not is refused by device_add.
         if ((u64{device.stream_ids[n]} >> features_.stream_id_bits) != 0) continue;

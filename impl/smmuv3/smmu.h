@@ -122,7 +122,7 @@ class Smmu final : public Backend {
   void log_record(const Record& record) const;
   u32 drain_once(FaultSink& sink);
 
-  const iommucheck_device& device_config(u32 device) const { return config_->devices[device]; }
+  const iommucheck_device& device_config(u32 device) const { return *config_->devices[device]; }
   template <class Visit>
   void for_each_stream(u32 device, Visit visit) const {
     const iommucheck_device& config = device_config(device);

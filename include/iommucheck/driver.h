@@ -14,11 +14,19 @@
  * Rules that hold for the whole file
  *  - C99 and C++. No type here has padding that differs between compilers of one 64-bit ABI.
  *  - Every struct that crosses the door begins with its `size` in bytes and the `abi` that its
- *    writer was built with. Members are only ever appended; a member beyond `size` is absent and
- *    reads as 0 or NULL. A reader that meets a higher `abi` than its own refuses the struct.
+ *    writer was built with (but for iommucheck_sg and iommucheck_result, which never change).
+ *    It grows at its end: a member beyond `size` is absent and reads as 0 or NULL, and what a
+ *    reader does not know behind its own last member it leaves alone. So there is no array of
+ *    structs that may grow, and who fills a struct of somebody else's writes `size` bytes at most.
+ *    IOMMUCHECK_<STRUCT>_SIZE_VER0 is the size of its first version; less is refused.
+ *  - `abi` changes when a member changes its place or meaning, never because one is added. A
+ *    struct of another `abi` is refused. Until the door is called version 1 it may change with any
+ *    version of the project (docs/drivers.md, "Versions").
  *  - Addresses and sizes are in bytes. `pa` is a physical address, `iova` a device's address.
- *  - Errors are negative errno values (IOMMUCHECK_E* below; 0 is success). Which error a call may
- *    return is said at the call; where two reasons hold, the error of either is right.
+ *  - Several IOMMUs have numbers from 0: bits 63:32 of a register's offset, of what is waited for
+ *    and of an interrupt's source (IOMMUCHECK_OF_IOMMU), and `iommu` of a device and of a domain.
+ *  - Errors are negative errno values (IOMMUCHECK_E* of words.h; 0 is success). Which error a call
+ *    may return is said at the call; where two reasons hold, the error of either is right.
  *  - A NULL operation means "not built": the checker then never sends that call, and lists its
  *    rules as not exercised. It is not an error, and no errno stands for it.
  *  - Calls are made by one thread unless the driver says IOMMUCHECK_DRIVER_CONCURRENT. Whatever
@@ -33,33 +41,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "iommucheck/words.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-#define IOMMUCHECK_DRIVER_ABI 1u
+#define IOMMUCHECK_DRIVER_ABI 2u
 
-/* errno values, spelled out so that a freestanding driver needs no <errno.h> (Linux's numbers). */
-enum {
-  IOMMUCHECK_OK = 0,
-  IOMMUCHECK_ENOENT = 2,
-  IOMMUCHECK_ESRCH = 3,
-  IOMMUCHECK_EIO = 5,
-  IOMMUCHECK_ENOMEM = 12,
-  IOMMUCHECK_EBUSY = 16,
-  IOMMUCHECK_EEXIST = 17,
-  IOMMUCHECK_ENODEV = 19,
-  IOMMUCHECK_EINVAL = 22,
-  IOMMUCHECK_ENOSPC = 28,
-  IOMMUCHECK_ERANGE = 34,
-  IOMMUCHECK_EDEADLK = 35,
-  IOMMUCHECK_EOPNOTSUPP = 95,
-  IOMMUCHECK_ETIMEDOUT = 110
-};
+/* Whether the struct that `pointer` leads to has the member, for what was appended later. */
+#define IOMMUCHECK_HAS(type, pointer, member) \
+  ((pointer)->size >= offsetof(type, member) + sizeof((pointer)->member))
 
-/* Answered (positive, so never an errno) by a call whose operation exists but not for these
- * arguments yet, e.g. domain_alloc of a kind that the driver has not built. Nothing is changed. */
-#define IOMMUCHECK_NOT_BUILT 1
+/* `what` (a register's offset, a token of wait, a source of handle_irq) of an IOMMU. */
+#define IOMMUCHECK_OF_IOMMU(iommu, what) ((uint64_t)(iommu) << 32 | (uint64_t)(what))
+
+/* IOMMUCHECK_NOT_BUILT (words.h) is positive, so never an errno: the answer of a call whose
+ * operation exists but not for these arguments yet, e.g. domain_alloc of a kind that the driver has
+ * not built. Nothing is changed. */
 
 /* Objects are numbers. 0 is never a valid handle. The driver chooses those of domains, io_mm,
  * tasks and fault queues; the checker chooses those of mm. Devices are indices (uint32_t) into
@@ -75,6 +74,30 @@ typedef uint64_t iommucheck_handle;
 #define IOMMUCHECK_MMIO_RELAXED 0u
 #define IOMMUCHECK_MMIO_ORDERED 1u
 
+/* barrier(kind): IOMMUCHECK_BARRIER_FULL, _STORE or _LOAD of words.h, and whether it also waits
+ * until what it orders is complete. By their names in Linux: */
+#define IOMMUCHECK_COMPLETES 0x100u /* DSB, not DMB */
+#define IOMMUCHECK_DMA_WMB ((uint32_t)IOMMUCHECK_BARRIER_STORE)
+#define IOMMUCHECK_DMA_RMB ((uint32_t)IOMMUCHECK_BARRIER_LOAD)
+#define IOMMUCHECK_DMA_MB ((uint32_t)IOMMUCHECK_BARRIER_FULL)
+#define IOMMUCHECK_WMB (IOMMUCHECK_BARRIER_STORE | IOMMUCHECK_COMPLETES)
+#define IOMMUCHECK_RMB (IOMMUCHECK_BARRIER_LOAD | IOMMUCHECK_COMPLETES)
+#define IOMMUCHECK_MB (IOMMUCHECK_BARRIER_FULL | IOMMUCHECK_COMPLETES)
+
+/* Operations of atomic(): what is stored, `old` being what was there. */
+enum {
+  IOMMUCHECK_ATOMIC_COMPARE_EXCHANGE = 0, /* operand, if old equals `expected`; else nothing */
+  IOMMUCHECK_ATOMIC_EXCHANGE = 1,         /* operand                                         */
+  IOMMUCHECK_ATOMIC_ADD = 2,              /* old + operand                                   */
+  IOMMUCHECK_ATOMIC_AND = 3,              /* old & operand                                   */
+  IOMMUCHECK_ATOMIC_OR = 4,               /* old | operand                                   */
+  IOMMUCHECK_ATOMIC_XOR = 5               /* old ^ operand                                   */
+};
+
+/* Of load and atomic. ORDERED: it orders other words as well (an acquiring load; an atomic that is
+ * not _relaxed); without it, its own word only. */
+#define IOMMUCHECK_ORDERED 1u
+
 /* What a wait() is for; reports use it, and the scheduler may choose by it. */
 enum {
   IOMMUCHECK_WAIT_CMDQ = 1,     /* CMDQ_CONS to move (space, or a CMD_SYNC consumed)        */
@@ -85,6 +108,7 @@ enum {
 
 enum { IOMMUCHECK_LOG_ERROR = 0, IOMMUCHECK_LOG_WARNING = 1, IOMMUCHECK_LOG_INFO = 2 };
 
+/* What the checker gives; no function of the first version is NULL. */
 struct iommucheck_platform {
   uint32_t size;
   uint32_t abi;
@@ -93,8 +117,8 @@ struct iommucheck_platform {
   /* The window: all table memory lies in it, and the CPU READS physical address `pa` at
    * (const char *)window + (pa - window_pa), as through a kernel's direct map. It holds at once
    * what this CPU stored. Writing through it is forbidden (mapped read-only where possible):
-   * stores go through store64 and fill64. What the SMMU writes (queue indices aside, which are
-   * registers: event records, MSIs) is read with load64. */
+   * stores go through the functions below. What the SMMU writes (queue indices aside, which are
+   * registers: event records, MSIs) is read with load64 or load. */
   const void* window;
   uint64_t window_pa;
   uint64_t window_size;
@@ -107,8 +131,9 @@ struct iommucheck_platform {
   const void* (*table_alloc)(void* ctx, uint64_t bytes, uint64_t* pa);
   void (*table_free)(void* ctx, uint64_t pa, uint64_t bytes);
 
-  /* The driver's own state: zeroed, private to the CPU, restored with the case, never freed alone.
-   * `align` is a power of two <= 4096. NULL when the arena is full; that is never injected. */
+  /* The driver's own state: zeroed, not visible to the SMMU, shared by all CPUs as ordinary memory
+   * is (C11 atomics and lock() work), restored with the case, never freed alone. `align` is a power
+   * of two <= 4096. NULL when the arena is full; that is never injected. */
   void* (*arena_alloc)(void* ctx, uint64_t bytes, uint64_t align);
 
   /* Memory accesses that the SMMU may observe. `pa` is 8-byte aligned. A store64 is one
@@ -118,21 +143,31 @@ struct iommucheck_platform {
   void (*fill64)(void* ctx, uint64_t pa, uint64_t count, uint64_t value);
   uint64_t (*load64)(void* ctx, uint64_t pa);
 
-  /* Atomic compare and exchange; returns what was there. Stored if that equals `expected`.
-   * Orders no other word. For descriptors that hardware may update. */
-  uint64_t (*compare_exchange64)(void* ctx, uint64_t pa, uint64_t expected, uint64_t desired);
+  /* The same in other sizes, for compilers that put them in and drivers of other habits: `bytes` is
+   * 1, 2, 4, 8 or (store) 16, and `pa` a multiple of it. `pc`: address of the instruction, for
+   * reports; 0: not known. A store of 16 bytes is `value` at pa and `value_high` at pa + 8: two
+   * words, since no more than 8 bytes are relied upon to be one. load tells what was read, where
+   * a read through the window is not seen. atomic reads and writes one place in one step (`op`:
+   * IOMMUCHECK_ATOMIC_*) and returns what was there; `flags`: IOMMUCHECK_ORDERED. */
+  void (*store)(void* ctx, uint64_t pa, uint32_t bytes, uint64_t value, uint64_t value_high,
+                uint64_t pc);
+  uint64_t (*load)(void* ctx, uint64_t pa, uint32_t bytes, uint32_t flags, uint64_t pc);
+  uint64_t (*atomic)(void* ctx, uint32_t op, uint64_t pa, uint32_t bytes, uint64_t operand,
+                     uint64_t expected, uint32_t flags, uint64_t pc);
 
-  /* Earlier stores of this CPU become visible to the SMMU (DSB ST / dma_wmb and stronger), and
-   * later loads come after earlier register reads. */
-  void (*barrier)(void* ctx);
+  /* Orders accesses of this CPU, by `kind`: IOMMUCHECK_DMA_WMB and the others above. STORE and
+   * FULL: earlier stores are visible to the SMMU before later ones, and before later register
+   * writes. LOAD and FULL: later loads come after earlier loads and register reads; LOAD alone
+   * makes no store visible. */
+  void (*barrier)(void* ctx, uint32_t kind);
 
   /* Cache clean and invalidate by address for an SMMU whose fetches are not coherent
    * (IDR0.COHACC = 0). A barrier must follow. No effect, and no fault, if it is coherent. */
   void (*dma_clean)(void* ctx, uint64_t pa, uint64_t bytes);
   void (*dma_invalidate)(void* ctx, uint64_t pa, uint64_t bytes);
 
-  /* Registers, by offset from the SMMU's base (page 1 begins at 0x10000). Offsets are aligned to
-   * the access. IHI 0070 chapter 6. */
+  /* Registers, by offset from the SMMU's base (page 1 begins at 0x10000); bits 63:32: of which
+   * IOMMU. Offsets are aligned to the access. IHI 0070 chapter 6. */
   void (*mmio_write32)(void* ctx, uint64_t offset, uint32_t value, uint32_t flags);
   void (*mmio_write64)(void* ctx, uint64_t offset, uint64_t value, uint32_t flags);
   uint32_t (*mmio_read32)(void* ctx, uint64_t offset);
@@ -145,15 +180,16 @@ struct iommucheck_platform {
    *
    * 0: look again. Not 0: the time is up. Time is logical and belongs to the checker: a working
    * SMMU is always faster than any time-out, a stuck one always slower. `timeout_us` is what the
-   * driver would allow on hardware, counted from the beginning of its loop; for reports only. */
-  int (*wait)(void* ctx, uint32_t token, uint64_t timeout_us);
+   * driver would allow on hardware, counted from the beginning of its loop; for reports only.
+   * `token`: IOMMUCHECK_WAIT_*; bits 63:32: of which IOMMU. */
+  int (*wait)(void* ctx, uint64_t token, uint64_t timeout_us);
 
   /* Mutual exclusion for a driver that says IOMMUCHECK_DRIVER_CONCURRENT, by a number of its own;
-   * also hands memory over (Handoff). Never NULL; without effect while calls come one at a time. */
+   * also hands memory over (Handoff). Without effect while calls come one at a time. */
   void (*lock)(void* ctx, uint64_t lock);
   void (*unlock)(void* ctx, uint64_t lock);
 
-  /* One line of text. A report of a finding has the last ones of its case; may be NULL. */
+  /* One line of text. A report of a finding has the last ones of its case. */
   void (*log)(void* ctx, int level, const char* text);
 
   /* Begins the mm_exit handler of the device's driver and comes back at once, with a number for
@@ -171,6 +207,9 @@ struct iommucheck_platform {
    * mm_exit gave for the handler that calls. */
   uint64_t (*context)(void* ctx);
 
+  /* On which CPU the driver is being called, from 0; always 0 while calls come one at a time. */
+  uint32_t (*cpu)(void* ctx);
+
   /* The CPU's ASID of a process address space, which keeps it until as many mm_unpin; 0 if the
    * process is dead or dying. Unpinned, the number is another process's as soon as the CPUs like,
    * and their own TLB maintenance is all that is done then: whoever unpins has no translation or
@@ -178,6 +217,7 @@ struct iommucheck_platform {
   uint32_t (*mm_pin)(void* ctx, iommucheck_handle mm);
   void (*mm_unpin)(void* ctx, iommucheck_handle mm);
 };
+#define IOMMUCHECK_PLATFORM_SIZE_VER0 248u
 
 /* iommucheck_device.flags: what the device (not the SMMU) can do. */
 #define IOMMUCHECK_DEVICE_ATS 0x1u
@@ -192,52 +232,77 @@ struct iommucheck_device {
   uint32_t flags;             /* IOMMUCHECK_DEVICE_*                                         */
   uint32_t ssid_bits;         /* width of its PASIDs, 0..20; 0: none. PASIDs are below 2^it  */
   uint32_t group;             /* devices with one number move together; no stream ID shared  */
+  uint32_t iommu;             /* behind which, from 0                                        */
+  uint32_t reserved;          /* 0 */
 };
+#define IOMMUCHECK_DEVICE_SIZE_VER0 40u
 
-/* Valid until shutdown returns. What the SMMU can do is read from its ID registers. */
+/* Valid until shutdown returns. What an SMMU can do is read from its ID registers. */
 struct iommucheck_config {
   uint32_t size;
   uint32_t abi;
-  const struct iommucheck_device* devices;
+  const struct iommucheck_device* const* devices; /* one pointer each                            */
   uint32_t device_count;
   uint32_t cmdq_log2size; /* log2 of the command queue's entries wanted; 0: the driver's choice */
   uint64_t flags;         /* none yet: 0                                                       */
+  uint32_t iommu_count;   /* 1 at least                                                        */
+  uint32_t reserved;      /* 0 */
 };
+#define IOMMUCHECK_CONFIG_SIZE_VER0 40u
 
 /* ---------------------------------------------------------------------------------------------
  * 2. What the driver offers
  * ------------------------------------------------------------------------------------------- */
 
 /* A call that moves bytes and can fail half-way or time out: both are reported. `bytes` is right
- * whatever `error` says. */
+ * whatever `error` says. Never changes: it is returned by value. */
 struct iommucheck_result {
   uint64_t bytes;
   int32_t error;
   uint32_t reserved;
 };
 
-enum iommucheck_domain_kind {
-  IOMMUCHECK_DOMAIN_PAGING = 1,      /* stage 1, map and unmap                                   */
-  IOMMUCHECK_DOMAIN_BLOCKED = 2,     /* every access is terminated                               */
-  IOMMUCHECK_DOMAIN_IDENTITY = 3,    /* output = input                                           */
-  IOMMUCHECK_DOMAIN_PAGING_S2 = 4,   /* stage 2, a parent for nested                             */
-  IOMMUCHECK_DOMAIN_DYNAMIC = 5,     /* tables only, configured like `master`                    */
-  IOMMUCHECK_DOMAIN_NESTED = 6,      /* stage 1 by the user at `user_table`, in `parent`         */
-  IOMMUCHECK_DOMAIN_NESTED_PASID = 7 /* the same with the user's PASID (CD) table             */
-};
-
+/* `kind` is one of words.h:
+ *   IOMMUCHECK_DOMAIN_PAGING        stage 1, map and unmap
+ *   IOMMUCHECK_DOMAIN_BLOCKED       every access is terminated
+ *   IOMMUCHECK_DOMAIN_IDENTITY      output = input
+ *   IOMMUCHECK_DOMAIN_PAGING_S2     stage 2, a parent for nested
+ *   IOMMUCHECK_DOMAIN_DYNAMIC       tables only, configured like `master`
+ *   IOMMUCHECK_DOMAIN_NESTED        stage 1 by a table of the user's, in `parent`
+ *   IOMMUCHECK_DOMAIN_NESTED_PASID  the same with a PASID (CD) table of the user's */
 struct iommucheck_domain_params {
   uint32_t size;
   uint32_t abi;
-  uint32_t kind;       /* enum iommucheck_domain_kind                                           */
-  uint32_t input_bits; /* of the IOVA; 0: the driver's choice, else 25..48 (T0SZ 39..16)         */
-  iommucheck_handle master; /* DYNAMIC                                                         */
-  iommucheck_handle parent; /* NESTED, NESTED_PASID                                            */
-  uint64_t user_table;      /* NESTED: TTB0 (an IPA); NESTED_PASID: S1ContextPtr (an IPA)       */
-  uint64_t user_config;     /* NESTED: word 0 of the user's CD; NESTED_PASID: log2 of its CDs   */
+  uint32_t kind;
+  uint32_t input_bits; /* of the IOVA; 0: the driver's choice, else 25..48 (T0SZ 39..16)       */
+  uint32_t iommu;      /* for devices behind which                                             */
+  uint32_t reserved;   /* 0 */
+  const void* of_kind; /* what the kind needs besides: one of the structs below, or NULL         */
 };
+#define IOMMUCHECK_DOMAIN_PARAMS_SIZE_VER0 32u
 
-/* What a domain turned out to be: the caller asks after domain_alloc. */
+struct iommucheck_dynamic_params { /* DYNAMIC */
+  uint32_t size;
+  uint32_t abi;
+  iommucheck_handle master;
+};
+#define IOMMUCHECK_DYNAMIC_PARAMS_SIZE_VER0 16u
+
+/* Whose structures a user's table consists of. */
+enum { IOMMUCHECK_FORMAT_SMMUV3 = 1 };
+
+struct iommucheck_nested_params { /* NESTED, NESTED_PASID */
+  uint32_t size;
+  uint32_t abi;
+  iommucheck_handle parent;
+  uint32_t format; /* IOMMUCHECK_FORMAT_* */
+  uint32_t reserved;
+  uint64_t table;  /* SMMUV3: TTB0 (an IPA); with PASIDs: S1ContextPtr (an IPA)  */
+  uint64_t config; /* SMMUV3: word 0 of the user's CD; with PASIDs: log2 of CDs  */
+};
+#define IOMMUCHECK_NESTED_PARAMS_SIZE_VER0 40u
+
+/* What a domain turned out to be: the caller asks after domain_alloc, and sets size and abi. */
 struct iommucheck_domain_info {
   uint32_t size;
   uint32_t abi;
@@ -246,6 +311,7 @@ struct iommucheck_domain_info {
   uint64_t page_sizes;  /* bitmap; bit 12 set: 4 KiB leaves. 0: nothing can be mapped          */
   uint64_t table_pa;    /* TTBR0: root of the table, 0 if there is none                       */
 };
+#define IOMMUCHECK_DOMAIN_INFO_SIZE_VER0 32u
 
 /* prot of map. At least one of READ, WRITE, EXEC. READ is implied by WRITE and EXEC where the
  * format cannot leave it out (stage 1 always). PRIVILEGED: privileged accesses only. */
@@ -255,7 +321,7 @@ struct iommucheck_domain_info {
 #define IOMMUCHECK_PROT_PRIVILEGED 0x8u
 #define IOMMUCHECK_PROT_DEVICE 0x10u /* device memory instead of normal write-back */
 
-/* One piece of map_sg: `bytes` at physical address `pa`. */
+/* One piece of map_sg: `bytes` at physical address `pa`. Never changes: map_sg has an array. */
 struct iommucheck_sg {
   uint64_t pa;
   uint64_t bytes;
@@ -272,8 +338,7 @@ struct iommucheck_mm {
   uint32_t input_bits;
   uint32_t reserved; /* 0; its ASID: platform->mm_pin                                        */
 };
-
-enum { IOMMUCHECK_FAULT_SUCCESS = 0, IOMMUCHECK_FAULT_INVALID = 1, IOMMUCHECK_FAULT_FAILURE = 2 };
+#define IOMMUCHECK_MM_SIZE_VER0 40u
 
 struct iommucheck_fault {
   uint32_t size;
@@ -283,20 +348,18 @@ struct iommucheck_fault {
   uint64_t iova;
   uint32_t prot;
   uint32_t group;
-  uint32_t last; /* 1: ends the group, which now waits for its response */
-  uint32_t reserved;
+  uint32_t last;  /* 1: ends the group, which now waits for its response (IOMMUCHECK_FAULT_*) */
+  uint32_t iommu; /* of the device                                                           */
 };
+#define IOMMUCHECK_FAULT_SIZE_VER0 40u
 
-/* sva_device_init features, bind flags, attributes. */
+/* sva_device_init features, bind flags. */
 #define IOMMUCHECK_SVA_IOPF 0x1u    /* faults of processes wait for an answer: stall or PRI     */
 #define IOMMUCHECK_SVA_PRIVATE 0x2u /* private PASIDs                                           */
 #define IOMMUCHECK_BIND_FURTHER_PASID 0x1u
 #define IOMMUCHECK_TASK_FULL_SVM 0x1u
 #define IOMMUCHECK_TASK_EXPLICIT 0x2u
-enum { IOMMUCHECK_ATTR_TTBR0 = 1, IOMMUCHECK_ATTR_PASID = 2 };
-
-/* Sources of handle_irq. */
-enum { IOMMUCHECK_IRQ_EVENTQ = 0, IOMMUCHECK_IRQ_PRIQ = 1, IOMMUCHECK_IRQ_GERROR = 2 };
+/* Attributes are IOMMUCHECK_ATTRIBUTE_*, sources of handle_irq IOMMUCHECK_IRQ_* of words.h. */
 
 #define IOMMUCHECK_DRIVER_CONCURRENT 0x1u /* calls may come from several threads */
 /* PASID tables belong to devices and not to domains: a process or private io_mm is reached by the
@@ -317,6 +380,7 @@ struct iommucheck_held {
   uint32_t queues;
   uint32_t bonds; /* (device, PASID) pairs with a process, stopping ones too                   */
 };
+#define IOMMUCHECK_HELD_SIZE_VER0 32u
 
 struct iommucheck_driver {
   uint32_t size;
@@ -328,11 +392,12 @@ struct iommucheck_driver {
   /* ---- life ---- */
 
   /* Builds the driver's state in the arena, reads no register but the ID registers, and returns it
-   * in *self: the first argument of all that follows. ENOMEM, ENODEV (an SMMU it cannot drive). */
+   * in *self: the first argument of all that follows. One `self` drives all IOMMUs. ENOMEM, ENODEV
+   * (an SMMU it cannot drive). */
   int (*init)(const struct iommucheck_platform* platform, const struct iommucheck_config* config,
               void** self);
 
-  /* Brings the SMMU up from any state: queues, stream table with everything blocked, all caches
+  /* Brings each SMMU up from any state: queues, stream table with everything blocked, all caches
    * invalidated, SMMUEN = 1. IHI 0070 3.11, 6.3.9. ENOMEM, ETIMEDOUT, ENODEV. */
   int (*reset)(void* self);
 
@@ -346,12 +411,13 @@ struct iommucheck_driver {
   int (*device_add)(void* self, uint32_t device);
   int (*device_remove)(void* self, uint32_t device);
 
-  /* An interrupt arrived; `source` is one of IOMMUCHECK_IRQ_*. Records are consumed. */
-  void (*handle_irq)(void* self, uint32_t source);
+  /* An interrupt arrived; `source` is one of IOMMUCHECK_IRQ_*, in bits 63:32 of which IOMMU.
+   * Records are consumed. */
+  void (*handle_irq)(void* self, uint64_t source);
 
   /* ---- domains. INTERFACE "Errors and their order", "Attach", "Map", "Gather", "Free" ---- */
 
-  /* EINVAL (kind, input_bits, master, parent), ENOMEM, ENOSPC (no ASID or VMID left). */
+  /* EINVAL (kind, input_bits, iommu, of_kind), ENOMEM, ENOSPC (no ASID or VMID left). */
   int (*domain_alloc)(void* self, const struct iommucheck_domain_params* params,
                       iommucheck_handle* domain);
 
@@ -494,7 +560,7 @@ struct iommucheck_driver {
   int (*sva_tlb_range_add)(void* self, iommucheck_handle io_mm, uint64_t iova, uint64_t bytes);
   uint64_t (*sva_iova_to_phys)(void* self, iommucheck_handle io_mm, uint64_t iova);
 
-  /* Attributes (IOMMUCHECK_ATTR_*) of a domain, an io_mm, a task's token. */
+  /* Attributes (IOMMUCHECK_ATTRIBUTE_*) of a domain, an io_mm, a task's token. */
   int (*domain_get_attr)(void* self, iommucheck_handle domain, uint32_t attr, uint64_t* value);
   int (*io_mm_get_attr)(void* self, iommucheck_handle io_mm, uint32_t attr, uint64_t* value);
   int (*task_get_attr)(void* self, iommucheck_handle token, uint32_t attr, uint64_t* value);
@@ -531,6 +597,8 @@ struct iommucheck_driver {
   /* The caller sets size and abi of *held. For reports and for the check that nothing leaks. */
   int (*held)(void* self, struct iommucheck_held* held);
 };
+/* Up to and with `reset`: what every driver has. */
+#define IOMMUCHECK_DRIVER_SIZE_VER0 48u
 
 /* The one symbol of a plug-in. Returns a constant struct that lives as long as the object does.
  * Called once after loading. */

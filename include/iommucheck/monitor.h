@@ -8,20 +8,28 @@
  * thread.
  *
  *     struct iommucheck_monitor* m = iommucheck_monitor_open(profile);
- *     iommucheck_report_store(m, IOMMUCHECK_CPU(0), IOMMUCHECK_STORE_VALUE, pa, 8, value, ...);
+ *     struct iommucheck_event_store store = {
+ *         .head = {sizeof store, IOMMUCHECK_MONITOR_ABI, IOMMUCHECK_EVENT_STORE, IOMMUCHECK_CPU(0),
+ *                  IOMMUCHECK_STORE_VALUE, 0},
+ *         .pa = pa, .size = 8, .value = value};
+ *     iommucheck_monitor_report(m, &store.head);
  *     ...
  *     iommucheck_monitor_finish(m);
  *     if (iommucheck_monitor_verdict(m) != IOMMUCHECK_VERDICT_OK) ...findings...
  *     iommucheck_monitor_close(m);
  *
- * docs/monitor.md has a complete example in C, and the declarations for SystemVerilog and Rust.
+ * monitor_report.h has a function for each event, docs/monitor.md a complete example in C and the
+ * declarations for SystemVerilog and Rust.
  *
  * Rules that hold for the whole file
  *  - C99 and C++, 64-bit ABIs. Link libiommucheck_monitor.
- *  - Every struct begins with its `size` in bytes and the `abi` of its writer. Members are only
- *    ever appended; a struct of a higher `abi` than the library's is refused.
- *  - Functions that can fail return a negative errno value (IOMMUCHECK_MONITOR_E*); what was wrong
- *    is then in iommucheck_monitor_last_error(). Nothing was changed, and the monitor goes on.
+ *  - Every struct begins with its `size` in bytes and the `abi` of its writer, and grows at its
+ * end. The library writes no more than `size` bytes of a struct that it fills, and zeros where it
+ *    knows less; below IOMMUCHECK_<STRUCT>_SIZE_VER0, the size of the first version, it refuses.
+ *    `abi` changes when a member changes its place or meaning, never because one is added; a
+ *    struct of another `abi` is refused. docs/monitor.md, "Versions".
+ *  - Functions that can fail return a negative errno value (IOMMUCHECK_E*); what was wrong is then
+ *    in iommucheck_monitor_last_error(). Nothing was changed, and the monitor goes on.
  *  - A fact that you do not know is left out, never made up: `known` has one bit for each member
  *    that may be absent, and a member without its bit is not looked at. The monitor tries all that
  *    an absent fact may have been; where that decides, the verdict is "undetermined".
@@ -35,23 +43,26 @@
 
 #include <stdint.h>
 
+#include "iommucheck/words.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-#define IOMMUCHECK_MONITOR_ABI 1u
+#define IOMMUCHECK_MONITOR_ABI 2u
 
 /* Pointers are members of 8 bytes here. */
 typedef char iommucheck_monitor_needs_64_bits[sizeof(void*) == 8 ? 1 : -1];
 
-/* What functions return, negated (Linux's numbers). */
+/* What functions return, negated: of words.h
+ *   ENOENT  no finding, cause, line, rule with that number
+ *   EIO     a file cannot be read or written
+ *   ENOMEM  memory is short
+ *   EINVAL  NULL, an argument that nothing can have
+ *   ENOSPC  a buffer is too small
+ * and */
 enum {
-  IOMMUCHECK_MONITOR_ENOENT = 2,  /* no finding, line, rule with that number                  */
-  IOMMUCHECK_MONITOR_EIO = 5,     /* a file cannot be read or written                         */
-  IOMMUCHECK_MONITOR_ENOMEM = 12, /* memory is short                                          */
-  IOMMUCHECK_MONITOR_EINVAL = 22, /* NULL, an argument that nothing can have                  */
-  IOMMUCHECK_MONITOR_ENOSPC = 28, /* more events than are kept or numbered                    */
-  IOMMUCHECK_MONITOR_EPIPE = 32   /* after iommucheck_monitor_finish, or a failure inside     */
+  IOMMUCHECK_EPIPE = 32 /* after iommucheck_monitor_finish, or a failure inside */
 };
 
 /* Of one event, or of all so far: the first of violation, gave up, undetermined that holds.
@@ -91,7 +102,7 @@ void iommucheck_monitor_close(struct iommucheck_monitor* monitor);
  * the last call of this thread that had no monitor. Never NULL. */
 const char* iommucheck_monitor_last_error(const struct iommucheck_monitor* monitor);
 
-/* ---- events: struct and function of each in monitor_events.h ------------------------------- */
+/* ---- events: the struct of each in monitor_events.h ---------------------------------------- */
 
 /* Agents: who did it. */
 #define IOMMUCHECK_CPU(n) ((uint32_t)(n) & 0x3fffu)                /* a CPU or thread       */
@@ -112,7 +123,16 @@ struct iommucheck_event {
   uint64_t known;  /* which facts are there: IOMMUCHECK_<event>_<fact> */
   uint64_t origin; /* number of the event where you count them, with IOMMUCHECK_KNOWN_ORIGIN */
 };
+#define IOMMUCHECK_EVENT_SIZE_VER0 32u
 #define IOMMUCHECK_KNOWN_ORIGIN (1ull << 63)
+
+/* The beginning of every call's arguments, to which the event `Call` points. */
+struct iommucheck_arguments {
+  uint32_t size;  /* of the call's whole struct */
+  uint32_t abi;   /* IOMMUCHECK_MONITOR_ABI */
+  uint64_t known; /* which facts are there: IOMMUCHECK_CALL_<call>_<fact> */
+};
+#define IOMMUCHECK_ARGUMENTS_SIZE_VER0 16u
 
 /* Values of some members. Other words are the enums of monitor_events.h; a bool is 0 or 1. */
 #define IOMMUCHECK_NO_SUBSTREAM (~0ull) /* a Substream (PASID) that is known not to be there  */
@@ -122,7 +142,7 @@ struct iommucheck_event {
 
 /* Takes the event. Returns its verdict (OK, VIOLATION, UNDETERMINED, or GAVE_UP where a bound was
  * hit by it), or, the event not taken: EINVAL (an unknown kind, word or bit of `known`, a number
- * out of range, a size that no access has, a NULL text or list), EPIPE, ENOSPC, ENOMEM.
+ * out of range, a size that no access has, a NULL text or list), EPIPE, ENOMEM.
  * Where calls are not reported the event waits for the regions (Reach) that follow it, so that
  * the verdict is that of the event before; see iommucheck_monitor_flush. */
 int iommucheck_monitor_report(struct iommucheck_monitor* monitor,
@@ -132,12 +152,30 @@ int iommucheck_monitor_report(struct iommucheck_monitor* monitor,
  * {"event":"Store","agent":"cpu0","pa":"0x80003008","size":"0x8","value":"0x0"} */
 int iommucheck_monitor_report_json(struct iommucheck_monitor* monitor, const char* line);
 
+/* The same for events as bytes, as they come through a pipe or a ring: pieces of any size, an event
+ * may be cut anywhere. The first violation, or what else is the worst verdict, of the events that
+ * this piece completes. EINVAL at bytes that are no event: what stood before them was taken, and
+ * the stream has ended; iommucheck_monitor_restart_bytes begins another. docs/trace-format.md,
+ * "Bytes". */
+int iommucheck_monitor_report_bytes(struct iommucheck_monitor* monitor, const void* bytes,
+                                    uint64_t count);
+
+/* Forgets an event of which a part has come, and an error of the stream. 0; EINVAL (NULL). */
+int iommucheck_monitor_restart_bytes(struct iommucheck_monitor* monitor);
+
+/* The bytes of an event for iommucheck_monitor_report_bytes: how many there are. ENOSPC: not as
+ * many fit into `buffer`, which is as it was; EINVAL as iommucheck_monitor_report, with the reason
+ * in iommucheck_monitor_last_error(NULL). */
+int64_t iommucheck_monitor_encode(const struct iommucheck_event* event, void* buffer,
+                                  uint64_t buffer_bytes);
+
 /* Judges an event that still waits; no region follows it. Its verdict; OK if none waits. */
 int iommucheck_monitor_flush(struct iommucheck_monitor* monitor);
 
 /* Nothing follows: judges what can only be judged then (the whole address space once more; after
  * DriverPhase "stopping" that nothing is kept). The verdict of all. A second time it does no
- * more than answer; events are refused from here on (EPIPE). */
+ * more than answer; events are refused from here on (EPIPE). EINVAL, and nothing is done, while a
+ * part of an event has come by iommucheck_monitor_report_bytes and its rest has not. */
 int iommucheck_monitor_finish(struct iommucheck_monitor* monitor);
 
 /* ---- verdict and evidence ------------------------------------------------------------------ */
@@ -156,16 +194,18 @@ struct iommucheck_summary {
   uint64_t findings;     /* kept with evidence: at most 1000                     */
   uint64_t gave_up;      /* 1: a bound was hit                                   */
 };
-/* EINVAL: NULL, a size below that of the first version, a higher abi. */
+#define IOMMUCHECK_SUMMARY_SIZE_VER0 64u
+/* EINVAL: NULL, a size below that of the first version, another abi. */
 int iommucheck_monitor_summary(struct iommucheck_monitor* monitor,
                                struct iommucheck_summary* summary);
 
-/* A violation. */
+/* A violation. Numbers of events are those by which texts name them: iommucheck_monitor_named has
+ * the report of each. */
 struct iommucheck_finding {
   uint32_t size; /* set by the caller, as abi */
   uint32_t abi;
-  uint64_t report;       /* number of the report at which it was found, from 1; 0: none. It is line
-                          * `report` + 1 of the saved trace */
+  uint64_t report;       /* number of the report at which it was found, from 1; 0: none, or not
+                          * kept any more. It is line `report` + 1 of the saved trace */
   uint64_t event;        /* the number by which texts name that event */
   const char* rule;      /* "PAGE_REUSE" */
   const char* family;    /* "page-reuse" */
@@ -174,8 +214,22 @@ struct iommucheck_finding {
   const char* rule_text; /* the rule in one sentence */
   const char* text;      /* what happened, in one sentence */
   uint32_t evidence;     /* lines of evidence, see iommucheck_monitor_evidence */
-  uint32_t reserved;
+  uint32_t causes;       /* see iommucheck_monitor_cause */
+  uint64_t named;        /* events that it names, see iommucheck_monitor_named */
+  uint64_t known;        /* which of the members below are there: IOMMUCHECK_FINDING_<member> */
+  uint64_t stream;
+  uint64_t device;
+  uint64_t pasid;
+  uint64_t address; /* that the device sent */
+  uint64_t during;  /* event with which the call in progress began */
 };
+#define IOMMUCHECK_FINDING_SIZE_VER0 136u
+#define IOMMUCHECK_FINDING_STREAM (1ull << 0)
+#define IOMMUCHECK_FINDING_DEVICE (1ull << 1)
+#define IOMMUCHECK_FINDING_PASID (1ull << 2)
+#define IOMMUCHECK_FINDING_ADDRESS (1ull << 3)
+#define IOMMUCHECK_FINDING_DURING (1ull << 4)
+
 /* How many there are; EINVAL. */
 int iommucheck_monitor_findings(const struct iommucheck_monitor* monitor);
 /* `index` from 0. ENOENT; EINVAL as iommucheck_monitor_summary. */
@@ -186,6 +240,56 @@ int iommucheck_monitor_finding(struct iommucheck_monitor* monitor, uint32_t inde
 const char* iommucheck_monitor_evidence(struct iommucheck_monitor* monitor, uint32_t finding,
                                         uint32_t line);
 
+/* One link of the chain that leads to what may happen: what hardware may use, where it was read,
+ * what replaced it, and the invalidation that came nearest to removing it. */
+struct iommucheck_cause {
+  uint32_t size; /* set by the caller, as abi */
+  uint32_t abi;
+  const char* kind; /* "cached_translation", "cached_pointer", "atc_entry", …; docs/reports.md */
+  const char* text; /* in one sentence */
+  uint64_t known;   /* which of the numbers below are there: IOMMUCHECK_CAUSE_<member> */
+  uint64_t pa;      /* where it was read */
+  uint64_t value;   /* and what */
+  uint64_t va;      /* the input address that it translates */
+  uint64_t asid;
+  uint64_t stream;       /* of a structure */
+  uint64_t pasid;        /* of a structure */
+  uint64_t stored_at;    /* event that replaced it in memory */
+  uint64_t vanished_at;  /* event at which that was visible */
+  const char* miss;      /* why the nearest miss missed: "not_covering", "too_early", …; "" if there
+                          * is none */
+  const char* miss_text; /* in one sentence; "" */
+  uint64_t miss_at;      /* event that exposed that command */
+  uint64_t command_low;  /* its words */
+  uint64_t command_high;
+};
+#define IOMMUCHECK_CAUSE_SIZE_VER0 136u
+#define IOMMUCHECK_CAUSE_PA (1ull << 0)
+#define IOMMUCHECK_CAUSE_VALUE (1ull << 1)
+#define IOMMUCHECK_CAUSE_VA (1ull << 2)
+#define IOMMUCHECK_CAUSE_ASID (1ull << 3)
+#define IOMMUCHECK_CAUSE_STREAM (1ull << 4)
+#define IOMMUCHECK_CAUSE_PASID (1ull << 5)
+#define IOMMUCHECK_CAUSE_STORED_AT (1ull << 6)
+#define IOMMUCHECK_CAUSE_VANISHED_AT (1ull << 7)
+#define IOMMUCHECK_CAUSE_MISS (1ull << 8) /* miss_at, command_low and command_high */
+/* `index` from 0. ENOENT; EINVAL as iommucheck_monitor_summary. */
+int iommucheck_monitor_cause(struct iommucheck_monitor* monitor, uint32_t finding, uint32_t index,
+                             struct iommucheck_cause* cause);
+
+/* An event that a finding names. */
+struct iommucheck_named {
+  uint32_t size; /* set by the caller, as abi */
+  uint32_t abi;
+  uint64_t event;   /* the number by which it is named */
+  uint64_t report;  /* number of its report, from 1 */
+  const char* text; /* "the driver stores 0x0 at 0x80005008" */
+};
+#define IOMMUCHECK_NAMED_SIZE_VER0 32u
+/* `index` from 0, ascending. ENOENT; EINVAL as iommucheck_monitor_summary. */
+int iommucheck_monitor_named(struct iommucheck_monitor* monitor, uint32_t finding, uint32_t index,
+                             struct iommucheck_named* named);
+
 /* The members of a finding one by one, for languages that cannot fill a C struct. NULL or 0 if
  * there is no such finding. */
 enum iommucheck_finding_text {
@@ -195,7 +299,8 @@ enum iommucheck_finding_text {
   IOMMUCHECK_FINDING_SECTION = 3,
   IOMMUCHECK_FINDING_RULE_TEXT = 4,
   IOMMUCHECK_FINDING_TEXT = 5,
-  IOMMUCHECK_FINDING_ALL = 6 /* everything with its evidence, in lines */
+  IOMMUCHECK_FINDING_ALL = 6, /* everything with its evidence, in lines */
+  IOMMUCHECK_FINDING_JSON = 7 /* everything as one JSON object: docs/reports.md */
 };
 const char* iommucheck_monitor_finding_text(struct iommucheck_monitor* monitor, uint32_t finding,
                                             int what);
@@ -225,18 +330,23 @@ struct iommucheck_rule {
   const char* rule;
   const char* why; /* of the last three verdicts; may be "" */
 };
+#define IOMMUCHECK_RULE_SIZE_VER0 56u
 /* ENOENT behind the last; EINVAL as iommucheck_monitor_summary. */
 int iommucheck_monitor_rule(struct iommucheck_monitor* monitor, uint32_t index,
                             struct iommucheck_rule* rule);
 
 /* ---- files --------------------------------------------------------------------------------- */
 
-/* Whether events are kept for iommucheck_monitor_save and for evidence (about 25 bytes each);
- * they are, at first. 0 forgets those that are kept, and save then fails with EINVAL. */
-int iommucheck_monitor_keep(struct iommucheck_monitor* monitor, int keep);
+/* How many events are kept for iommucheck_monitor_save, about 25 bytes each: the last `events`, all
+ * if it is IOMMUCHECK_KEEP_ALL, as at first. With a number the monitor's memory does not grow with
+ * the length of its life: findings are kept up to 1000, and the last 2^18 events for their evidence
+ * in any case. More than are kept do not come back. 0; EINVAL (NULL). */
+#define IOMMUCHECK_KEEP_ALL (~0ull)
+int iommucheck_monitor_keep(struct iommucheck_monitor* monitor, uint64_t events);
 
-/* All events so far as a trace, compressed by the name's end (.gz, .zst). `iommucheck replay`
- * judges it again. EINVAL (not kept from the first event on), EIO. */
+/* The events that are kept as a trace, compressed by the name's end (.gz, .zst). If that is all of
+ * them, `iommucheck replay` judges it again; else its header says how many are missing in front,
+ * and it can be read, not judged. EIO, EINVAL (NULL, no event is kept). */
 int iommucheck_monitor_save(struct iommucheck_monitor* monitor, const char* path);
 
 /* Adds what each rule was asked since the last call to a rule-coverage file, made if there is

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * iommucheck/monitor_events.h - every event as a struct and as a function. Included by
- * iommucheck/monitor.h, which says what holds for all of them. A comment that begins with
- * "?" marks a fact: it counts only with its bit in `known`.
+ * iommucheck/monitor_events.h - every event and the arguments of every call as structs.
+ * Included by iommucheck/monitor.h, which says what holds for all of them. Every member has
+ * 8 bytes. A comment that begins with "?" marks a fact: it counts only with its bit in
+ * `known`.
  * Made from trace/events.def, base/calls.def and trace/enums.def; after a change of these:
  * IOMMUCHECK_UPDATE_DOCS=1 test_base_trace --gtest_filter='*Document*'
  */
@@ -14,178 +15,10 @@
 #error "include iommucheck/monitor.h"
 #endif
 
+/* Items of lists: these never change. */
 struct iommucheck_word_at { uint64_t pa, value; };
 struct iommucheck_range { uint64_t base, length; };
 struct iommucheck_command_words { uint64_t low, high; };
-
-/* Direction: what an access wants */
-enum {
-  IOMMUCHECK_DIRECTION_READ = 0, /* read data */
-  IOMMUCHECK_DIRECTION_WRITE = 1, /* write data */
-  IOMMUCHECK_DIRECTION_EXECUTE = 2, /* read marked as instruction fetch */
-  IOMMUCHECK_DIRECTION_READ_WRITE = 3 /* an atomic access: needs both rights */
-};
-
-/* TransactionKind: whether a device's access carries an IOVA or an address it got by ATS */
-enum {
-  IOMMUCHECK_TRANSACTION_KIND_UNTRANSLATED = 0, /* the SMMU is to translate it */
-  IOMMUCHECK_TRANSACTION_KIND_TRANSLATED = 1 /* marked as translated by an earlier ATS answer */
-};
-
-/* DmaResult: what became of a device's access */
-enum {
-  IOMMUCHECK_DMA_RESULT_OK = 0, /* it went to `pa` */
-  IOMMUCHECK_DMA_RESULT_BYPASS = 1, /* it passed untranslated because its configuration says so */
-  IOMMUCHECK_DMA_RESULT_DISABLE = 2, /* the SMMU was not enabled: GBPA decided */
-  IOMMUCHECK_DMA_RESULT_ABORT = 3, /* it was terminated */
-  IOMMUCHECK_DMA_RESULT_STALL = 4 /* it waits for CMD_RESUME */
-};
-
-/* AtsResult: the answer to an ATS translation request */
-enum {
-  IOMMUCHECK_ATS_RESULT_SUCCESS = 0, /* an answer with rights, which may be none */
-  IOMMUCHECK_ATS_RESULT_UNSUPPORTED = 1, /* Unsupported Request: the device must stop using ATS */
-  IOMMUCHECK_ATS_RESULT_COMPLETER_ABORT = 2 /* Completer Abort */
-};
-
-/* RegionKind: what a region of memory is to the SMMU */
-enum {
-  IOMMUCHECK_REGION_KIND_L1STD = 0, /* first level of the stream table */
-  IOMMUCHECK_REGION_KIND_STE = 1, /* stream table entries */
-  IOMMUCHECK_REGION_KIND_L1CD = 2, /* first level of a context descriptor table */
-  IOMMUCHECK_REGION_KIND_CD = 3, /* context descriptors */
-  IOMMUCHECK_REGION_KIND_PT0 = 4, /* stage 1 translation table, level 0 */
-  IOMMUCHECK_REGION_KIND_PT1 = 5, /* stage 1 translation table, level 1 */
-  IOMMUCHECK_REGION_KIND_PT2 = 6, /* stage 1 translation table, level 2 */
-  IOMMUCHECK_REGION_KIND_PT3 = 7, /* stage 1 translation table, level 3 */
-  IOMMUCHECK_REGION_KIND_S2PT0 = 8, /* stage 2 translation table, level 0 */
-  IOMMUCHECK_REGION_KIND_S2PT1 = 9, /* stage 2 translation table, level 1 */
-  IOMMUCHECK_REGION_KIND_S2PT2 = 10, /* stage 2 translation table, level 2 */
-  IOMMUCHECK_REGION_KIND_S2PT3 = 11, /* stage 2 translation table, level 3 */
-  IOMMUCHECK_REGION_KIND_COMMAND_QUEUE = 12, /* command queue */
-  IOMMUCHECK_REGION_KIND_EVENT_QUEUE = 13, /* event queue */
-  IOMMUCHECK_REGION_KIND_PAGE_REQUEST_QUEUE = 14 /* page request queue */
-};
-
-/* BarrierKind: which accesses a barrier orders */
-enum {
-  IOMMUCHECK_BARRIER_KIND_FULL = 0, /* loads and stores against loads and stores */
-  IOMMUCHECK_BARRIER_KIND_STORE = 1, /* stores against stores */
-  IOMMUCHECK_BARRIER_KIND_LOAD = 2 /* loads against loads and stores */
-};
-
-/* IrqKind: an interrupt of the SMMU */
-enum {
-  IOMMUCHECK_IRQ_KIND_EVENT_QUEUE = 0, /* event queue not empty */
-  IOMMUCHECK_IRQ_KIND_PAGE_REQUEST_QUEUE = 1, /* page request queue */
-  IOMMUCHECK_IRQ_KIND_GLOBAL_ERROR = 2, /* global error */
-  IOMMUCHECK_IRQ_KIND_COMMAND_SYNC = 3 /* completion of a CMD_SYNC */
-};
-
-/* StoreCause: why an SMMU or device wrote memory */
-enum {
-  IOMMUCHECK_STORE_CAUSE_DMA = 0, /* data of a device's access */
-  IOMMUCHECK_STORE_CAUSE_EVENT_RECORD = 1, /* a record of the event queue */
-  IOMMUCHECK_STORE_CAUSE_PAGE_REQUEST_RECORD = 2, /* a record of the page request queue */
-  IOMMUCHECK_STORE_CAUSE_MSI = 3, /* a message signalled interrupt, or the MSI of a CMD_SYNC */
-  IOMMUCHECK_STORE_CAUSE_ACCESS_FLAG = 4, /* AF set by hardware */
-  IOMMUCHECK_STORE_CAUSE_DIRTY_FLAG = 5 /* dirty state set by hardware */
-};
-
-/* DomainKind: kinds of domain */
-enum {
-  IOMMUCHECK_DOMAIN_KIND_PAGING = 1, /* stage 1, with map and unmap */
-  IOMMUCHECK_DOMAIN_KIND_BLOCKED = 2, /* every access is terminated */
-  IOMMUCHECK_DOMAIN_KIND_IDENTITY = 3, /* every access passes untranslated */
-  IOMMUCHECK_DOMAIN_KIND_PAGING_S2 = 4, /* stage 2, a parent of nested domains */
-  IOMMUCHECK_DOMAIN_KIND_DYNAMIC = 5, /* tables only, shares the configuration of its master `parent` */
-  IOMMUCHECK_DOMAIN_KIND_NESTED = 6, /* a user's page table `table` over `parent` */
-  IOMMUCHECK_DOMAIN_KIND_NESTED_PASID = 7 /* a user's PASID table `table` over `parent` */
-};
-
-/* Attribute: what get_attr asks */
-enum {
-  IOMMUCHECK_ATTRIBUTE_TTBR0 = 1, /* physical address of the table's root */
-  IOMMUCHECK_ATTRIBUTE_PASID = 2 /* PASID */
-};
-
-/* FaultResponse: the answer to a fault group */
-enum {
-  IOMMUCHECK_FAULT_RESPONSE_SUCCESS = 0, /* repeat the access */
-  IOMMUCHECK_FAULT_RESPONSE_INVALID = 1, /* terminate it; later ones may come */
-  IOMMUCHECK_FAULT_RESPONSE_FAILURE = 2 /* terminate it; the device should stop asking */
-};
-
-/* Status: the result of a call; errors are errno names */
-enum {
-  IOMMUCHECK_STATUS_OK = 0, /* done */
-  IOMMUCHECK_STATUS_NOT_BUILT = 1, /* the call is in the interface but not built yet */
-  IOMMUCHECK_STATUS_ENOENT = 2,
-  IOMMUCHECK_STATUS_ESRCH = 3,
-  IOMMUCHECK_STATUS_EIO = 5,
-  IOMMUCHECK_STATUS_EAGAIN = 11,
-  IOMMUCHECK_STATUS_ENOMEM = 12,
-  IOMMUCHECK_STATUS_EBUSY = 16,
-  IOMMUCHECK_STATUS_EEXIST = 17,
-  IOMMUCHECK_STATUS_ENODEV = 19,
-  IOMMUCHECK_STATUS_EINVAL = 22,
-  IOMMUCHECK_STATUS_ENOSPC = 28,
-  IOMMUCHECK_STATUS_ERANGE = 34,
-  IOMMUCHECK_STATUS_EDEADLK = 35,
-  IOMMUCHECK_STATUS_EOPNOTSUPP = 95,
-  IOMMUCHECK_STATUS_ETIMEDOUT = 110,
-  IOMMUCHECK_STATUS_OTHER = 255 /* what no call may return; which number: `error` of Return */
-};
-
-/* CallbackKind: a call from the driver to its user */
-enum {
-  IOMMUCHECK_CALLBACK_KIND_MM_EXIT = 0, /* the process's address space goes away */
-  IOMMUCHECK_CALLBACK_KIND_FAULT_HANDLER = 1 /* a fault to be handled */
-};
-
-/* DriverLife: how far the driver is */
-enum {
-  IOMMUCHECK_DRIVER_LIFE_STARTING = 0, /* it brings the SMMU up; nothing is promised yet */
-  IOMMUCHECK_DRIVER_LIFE_READY = 1, /* from here on every promise holds */
-  IOMMUCHECK_DRIVER_LIFE_STOPPING = 2, /* it ends; nothing is promised any more */
-  IOMMUCHECK_DRIVER_LIFE_RESTORED = 3 /* the checker put everything back to where it was `ready` */
-};
-
-/* Phase: an event that takes time */
-enum {
-  IOMMUCHECK_PHASE_BEGIN = 0, /* it has begun */
-  IOMMUCHECK_PHASE_END = 1 /* it has returned */
-};
-
-/* BroadcastScope: what a TLBI broadcast by a CPU covers */
-enum {
-  IOMMUCHECK_BROADCAST_SCOPE_ALL = 0, /* every entry of the VMID */
-  IOMMUCHECK_BROADCAST_SCOPE_ASID = 1, /* an ASID */
-  IOMMUCHECK_BROADCAST_SCOPE_VA = 2, /* an address range of an ASID */
-  IOMMUCHECK_BROADCAST_SCOPE_VA_ALL_ASIDS = 3 /* an address range of every ASID */
-};
-
-/* NoteKind: events without meaning to the specification */
-enum {
-  IOMMUCHECK_NOTE_KIND_TEXT = 0, /* a remark */
-  IOMMUCHECK_NOTE_KIND_CONSOLE = 1, /* a line of a console */
-  IOMMUCHECK_NOTE_KIND_DOORBELL = 2, /* a register write to a device */
-  IOMMUCHECK_NOTE_KIND_MSI = 3 /* a message that reached an interrupt controller */
-};
-
-/* ResultKind: what a call returns beside its status */
-enum {
-  IOMMUCHECK_RESULT_KIND_STATUS = 0, /* nothing */
-  IOMMUCHECK_RESULT_KIND_BYTES = 1, /* a number of bytes in `value`, also beside an error */
-  IOMMUCHECK_RESULT_KIND_ADDRESS = 2, /* a physical address in `value`, 0 for none */
-  IOMMUCHECK_RESULT_KIND_HANDLE = 3, /* the number of a new or found object in `value` */
-  IOMMUCHECK_RESULT_KIND_PASID = 4, /* a PASID in `value` */
-  IOMMUCHECK_RESULT_KIND_DRVDATA = 5, /* the caller's word in `value` */
-  IOMMUCHECK_RESULT_KIND_ATTRIBUTE = 6, /* the attribute's value in `value` */
-  IOMMUCHECK_RESULT_KIND_COUNT = 7, /* how many were done in `value`, also beside an error */
-  IOMMUCHECK_RESULT_KIND_BITMAP = 8, /* bits in `words`, lowest address in bit 0 of the first */
-  IOMMUCHECK_RESULT_KIND_RECORD = 9 /* a fault record in `words` */
-};
 
 /* Kinds of event. */
 enum iommucheck_event_kind {
@@ -301,10 +134,6 @@ enum iommucheck_call {
   IOMMUCHECK_CALL_DIRTY_READ = 52,
   IOMMUCHECK_CALL_RECOVER = 53
 };
-
-/* Facts of every Call; those of its arguments follow at each. */
-#define IOMMUCHECK_CALL_HANDLER_DEVICE (1ull << 0)
-#define IOMMUCHECK_CALL_HANDLER_PASID (1ull << 1)
 
 /* Store: a store; visible to the SMMU at once or later */
 struct iommucheck_event_store {
@@ -445,7 +274,9 @@ struct iommucheck_event_mmio_read {
 struct iommucheck_event_irq {
   struct iommucheck_event head;
   uint64_t kind; /* IrqKind */
+  uint64_t iommu; /* ? u32: which SMMU, if there are several */
 };
+#define IOMMUCHECK_IRQ_IOMMU (1ull << 0)
 
 /* DmaBegin: a device's access begins */
 struct iommucheck_event_dma_begin {
@@ -458,12 +289,14 @@ struct iommucheck_event_dma_begin {
   uint64_t privileged; /* ? bool */
   uint64_t length; /* ? u64: bytes from iova on */
   uint64_t kind; /* ? TransactionKind: untranslated or translated */
+  uint64_t iommu; /* ? u32: which SMMU, if there are several */
 };
 #define IOMMUCHECK_DMA_BEGIN_SSID (1ull << 0)
 #define IOMMUCHECK_DMA_BEGIN_DIRECTION (1ull << 1)
 #define IOMMUCHECK_DMA_BEGIN_PRIVILEGED (1ull << 2)
 #define IOMMUCHECK_DMA_BEGIN_LENGTH (1ull << 3)
 #define IOMMUCHECK_DMA_BEGIN_KIND (1ull << 4)
+#define IOMMUCHECK_DMA_BEGIN_IOMMU (1ull << 5)
 
 /* DmaEnd: and ends */
 struct iommucheck_event_dma_end {
@@ -498,6 +331,7 @@ struct iommucheck_event_dma {
   uint64_t attributes; /* ? u8: memory type, encoded as a byte of MAIR */
   uint64_t shareability; /* ? u8: encoded as SH in a descriptor */
   uint64_t stag; /* ? u16: stall tag, of a stalled access */
+  uint64_t iommu; /* ? u32: which SMMU, if there are several */
 };
 #define IOMMUCHECK_DMA_SSID (1ull << 0)
 #define IOMMUCHECK_DMA_DIRECTION (1ull << 1)
@@ -509,6 +343,7 @@ struct iommucheck_event_dma {
 #define IOMMUCHECK_DMA_ATTRIBUTES (1ull << 7)
 #define IOMMUCHECK_DMA_SHAREABILITY (1ull << 8)
 #define IOMMUCHECK_DMA_STAG (1ull << 9)
+#define IOMMUCHECK_DMA_IOMMU (1ull << 10)
 
 /* AtsRequest: an ATS translation request and its answer */
 struct iommucheck_event_ats_request {
@@ -525,6 +360,7 @@ struct iommucheck_event_ats_request {
   uint64_t rights; /* ? Rights: granted */
   uint64_t untranslated_only; /* ? bool: the U bit of the answer */
   uint64_t global; /* ? bool: the answer may be used for every PASID */
+  uint64_t iommu; /* ? u32: which SMMU, if there are several */
 };
 #define IOMMUCHECK_ATS_REQUEST_SSID (1ull << 0)
 #define IOMMUCHECK_ATS_REQUEST_NO_WRITE (1ull << 1)
@@ -535,6 +371,7 @@ struct iommucheck_event_ats_request {
 #define IOMMUCHECK_ATS_REQUEST_RIGHTS (1ull << 6)
 #define IOMMUCHECK_ATS_REQUEST_UNTRANSLATED_ONLY (1ull << 7)
 #define IOMMUCHECK_ATS_REQUEST_GLOBAL (1ull << 8)
+#define IOMMUCHECK_ATS_REQUEST_IOMMU (1ull << 9)
 
 /* PageRequest: a device asks for a page (PRI) */
 struct iommucheck_event_page_request {
@@ -546,10 +383,12 @@ struct iommucheck_event_page_request {
   uint64_t privileged; /* ? bool */
   uint64_t page_group; /* u16: PRG index */
   uint64_t last; /* bool: last of its group */
+  uint64_t iommu; /* ? u32: which SMMU, if there are several */
 };
 #define IOMMUCHECK_PAGE_REQUEST_SSID (1ull << 0)
 #define IOMMUCHECK_PAGE_REQUEST_RIGHTS (1ull << 1)
 #define IOMMUCHECK_PAGE_REQUEST_PRIVILEGED (1ull << 2)
+#define IOMMUCHECK_PAGE_REQUEST_IOMMU (1ull << 3)
 
 /* AtcInvalidated: a device's ATC completed an invalidation */
 struct iommucheck_event_atc_invalidated {
@@ -558,8 +397,10 @@ struct iommucheck_event_atc_invalidated {
   uint64_t ssid; /* ? Substream: SubstreamID (PASID), or "none" for the whole function */
   uint64_t iova; /* u64 */
   uint64_t length; /* u64: bytes; 0: everything */
+  uint64_t iommu; /* ? u32: which SMMU, if there are several */
 };
 #define IOMMUCHECK_ATC_INVALIDATED_SSID (1ull << 0)
+#define IOMMUCHECK_ATC_INVALIDATED_IOMMU (1ull << 1)
 
 /* CommandConsumed: the SMMU took a command from its queue */
 struct iommucheck_event_command_consumed {
@@ -611,6 +452,18 @@ struct iommucheck_event_structure_fetch {
 };
 #define IOMMUCHECK_STRUCTURE_FETCH_VALUE (1ull << 0)
 #define IOMMUCHECK_STRUCTURE_FETCH_KIND (1ull << 1)
+
+/* Call: a call of the interface begins; which, and its arguments, in `call` */
+struct iommucheck_event_call {
+  struct iommucheck_event head;
+  uint64_t id; /* CallId: joins it with its Return */
+  uint64_t call; /* IOMMUCHECK_CALL_* */
+  const void* arguments; /* the call's struct, e.g. struct iommucheck_call_map */
+  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
+  uint64_t handler_pasid; /* ? u32: and PASID */
+};
+#define IOMMUCHECK_CALL_HANDLER_DEVICE (1ull << 0)
+#define IOMMUCHECK_CALL_HANDLER_PASID (1ull << 1)
 
 /* Return: a call returns */
 struct iommucheck_event_return {
@@ -748,7 +601,9 @@ struct iommucheck_event_allocation_failure {
 struct iommucheck_event_stuck_queue {
   struct iommucheck_event head;
   uint64_t stuck; /* bool */
+  uint64_t iommu; /* ? u32: which SMMU, if there are several */
 };
+#define IOMMUCHECK_STUCK_QUEUE_IOMMU (1ull << 0)
 
 /* Choice: one of several allowed things was picked */
 struct iommucheck_event_choice {
@@ -855,87 +710,59 @@ struct iommucheck_event_held {
   uint64_t bonds; /* u32: of devices and processes */
 };
 
-/* Call of domain_alloc: make a domain */
-struct iommucheck_event_call_domain_alloc {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_DOMAIN_ALLOC */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of domain_alloc: make a domain */
+struct iommucheck_call_domain_alloc {
+  struct iommucheck_arguments head;
   uint64_t kind; /* DomainKind: which */
   uint64_t iommu; /* ? IommuId: for which IOMMU, if there are several */
   uint64_t parent; /* ? DomainId: the master of a dynamic domain, the stage 2 parent of a nested one */
   uint64_t table; /* ? u64: address of the user's table, in the parent's input space */
   uint64_t input_bits; /* ? u32: bits of an IOVA; absent: the driver's choice */
 };
-#define IOMMUCHECK_CALL_DOMAIN_ALLOC_IOMMU (1ull << 2)
-#define IOMMUCHECK_CALL_DOMAIN_ALLOC_PARENT (1ull << 3)
-#define IOMMUCHECK_CALL_DOMAIN_ALLOC_TABLE (1ull << 4)
-#define IOMMUCHECK_CALL_DOMAIN_ALLOC_INPUT_BITS (1ull << 5)
+#define IOMMUCHECK_CALL_DOMAIN_ALLOC_IOMMU (1ull << 0)
+#define IOMMUCHECK_CALL_DOMAIN_ALLOC_PARENT (1ull << 1)
+#define IOMMUCHECK_CALL_DOMAIN_ALLOC_TABLE (1ull << 2)
+#define IOMMUCHECK_CALL_DOMAIN_ALLOC_INPUT_BITS (1ull << 3)
 
-/* Call of domain_free: give a domain back */
-struct iommucheck_event_call_domain_free {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_DOMAIN_FREE */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of domain_free: give a domain back */
+struct iommucheck_call_domain_free {
+  struct iommucheck_arguments head;
   uint64_t domain; /* DomainId */
 };
 
-/* Call of attach: a device's accesses without PASID use it */
-struct iommucheck_event_call_attach {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_ATTACH */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of attach: a device's accesses without PASID use it */
+struct iommucheck_call_attach {
+  struct iommucheck_arguments head;
   uint64_t domain; /* DomainId */
   uint64_t device; /* DeviceId */
 };
 
-/* Call of detach: the device is blocked again */
-struct iommucheck_event_call_detach {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_DETACH */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of detach: the device is blocked again */
+struct iommucheck_call_detach {
+  struct iommucheck_arguments head;
   uint64_t domain; /* DomainId */
   uint64_t device; /* DeviceId */
 };
 
-/* Call of attach_pasid: the same for one PASID */
-struct iommucheck_event_call_attach_pasid {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_ATTACH_PASID */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of attach_pasid: the same for one PASID */
+struct iommucheck_call_attach_pasid {
+  struct iommucheck_arguments head;
   uint64_t domain; /* DomainId */
   uint64_t device; /* DeviceId */
   uint64_t pasid; /* u32 */
 };
 
-/* Call of detach_pasid: the PASID is blocked again */
-struct iommucheck_event_call_detach_pasid {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_DETACH_PASID */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of detach_pasid: the PASID is blocked again */
+struct iommucheck_call_detach_pasid {
+  struct iommucheck_arguments head;
   uint64_t domain; /* DomainId */
   uint64_t device; /* DeviceId */
   uint64_t pasid; /* u32 */
 };
 
-/* Call of map: map a range */
-struct iommucheck_event_call_map {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_MAP */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of map: map a range */
+struct iommucheck_call_map {
+  struct iommucheck_arguments head;
   uint64_t domain; /* DomainId */
   uint64_t iova; /* u64 */
   uint64_t pa; /* u64 */
@@ -944,16 +771,12 @@ struct iommucheck_event_call_map {
   uint64_t privileged; /* ? bool: true: for privileged accesses only */
   uint64_t device_memory; /* ? bool: true: device memory, not normal write-back */
 };
-#define IOMMUCHECK_CALL_MAP_PRIVILEGED (1ull << 2)
-#define IOMMUCHECK_CALL_MAP_DEVICE_MEMORY (1ull << 3)
+#define IOMMUCHECK_CALL_MAP_PRIVILEGED (1ull << 0)
+#define IOMMUCHECK_CALL_MAP_DEVICE_MEMORY (1ull << 1)
 
-/* Call of map_sg: map a list of pieces one after the other */
-struct iommucheck_event_call_map_sg {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_MAP_SG */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of map_sg: map a list of pieces one after the other */
+struct iommucheck_call_map_sg {
+  struct iommucheck_arguments head;
   uint64_t domain; /* DomainId */
   uint64_t iova; /* u64 */
   const struct iommucheck_range* pieces; /* Ranges: physical pieces */
@@ -962,94 +785,62 @@ struct iommucheck_event_call_map_sg {
   uint64_t privileged; /* ? bool: true: for privileged accesses only */
   uint64_t device_memory; /* ? bool: true: device memory, not normal write-back */
 };
-#define IOMMUCHECK_CALL_MAP_SG_PRIVILEGED (1ull << 2)
-#define IOMMUCHECK_CALL_MAP_SG_DEVICE_MEMORY (1ull << 3)
+#define IOMMUCHECK_CALL_MAP_SG_PRIVILEGED (1ull << 0)
+#define IOMMUCHECK_CALL_MAP_SG_DEVICE_MEMORY (1ull << 1)
 
-/* Call of unmap: unmap up to the first hole, and synchronise */
-struct iommucheck_event_call_unmap {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_UNMAP */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of unmap: unmap up to the first hole, and synchronise */
+struct iommucheck_call_unmap {
+  struct iommucheck_arguments head;
   uint64_t domain; /* DomainId */
   uint64_t iova; /* u64 */
   uint64_t size; /* u64: bytes */
 };
 
-/* Call of unmap_fast: unmap and gather, without synchronising */
-struct iommucheck_event_call_unmap_fast {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_UNMAP_FAST */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of unmap_fast: unmap and gather, without synchronising */
+struct iommucheck_call_unmap_fast {
+  struct iommucheck_arguments head;
   uint64_t domain; /* DomainId */
   uint64_t iova; /* u64 */
   uint64_t size; /* u64: bytes */
 };
 
-/* Call of iotlb_sync: complete and empty the gather */
-struct iommucheck_event_call_iotlb_sync {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_IOTLB_SYNC */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of iotlb_sync: complete and empty the gather */
+struct iommucheck_call_iotlb_sync {
+  struct iommucheck_arguments head;
   uint64_t domain; /* DomainId */
 };
 
-/* Call of flush_iotlb_all: invalidate the whole space */
-struct iommucheck_event_call_flush_iotlb_all {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_FLUSH_IOTLB_ALL */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of flush_iotlb_all: invalidate the whole space */
+struct iommucheck_call_flush_iotlb_all {
+  struct iommucheck_arguments head;
   uint64_t domain; /* DomainId */
 };
 
-/* Call of tlb_range_add: add a range to the gather */
-struct iommucheck_event_call_tlb_range_add {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_TLB_RANGE_ADD */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of tlb_range_add: add a range to the gather */
+struct iommucheck_call_tlb_range_add {
+  struct iommucheck_arguments head;
   uint64_t domain; /* DomainId */
   uint64_t iova; /* u64 */
   uint64_t size; /* u64: bytes */
 };
 
-/* Call of iova_to_phys: what the table says */
-struct iommucheck_event_call_iova_to_phys {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_IOVA_TO_PHYS */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of iova_to_phys: what the table says */
+struct iommucheck_call_iova_to_phys {
+  struct iommucheck_arguments head;
   uint64_t domain; /* DomainId */
   uint64_t iova; /* u64 */
 };
 
-/* Call of domain_get_attr: ask an attribute */
-struct iommucheck_event_call_domain_get_attr {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_DOMAIN_GET_ATTR */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of domain_get_attr: ask an attribute */
+struct iommucheck_call_domain_get_attr {
+  struct iommucheck_arguments head;
   uint64_t domain; /* DomainId */
   uint64_t attribute; /* Attribute */
 };
 
-/* Call of sva_device_init: before any bind */
-struct iommucheck_event_call_sva_device_init {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_SVA_DEVICE_INIT */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of sva_device_init: before any bind */
+struct iommucheck_call_sva_device_init {
+  struct iommucheck_arguments head;
   uint64_t device; /* DeviceId */
   uint64_t features; /* u32: feature_iopf, feature_private */
   uint64_t min_pasid; /* u32 */
@@ -1057,103 +848,67 @@ struct iommucheck_event_call_sva_device_init {
   uint64_t mm_exit; /* bool: there is a handler */
 };
 
-/* Call of sva_device_shutdown: unbind all */
-struct iommucheck_event_call_sva_device_shutdown {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_SVA_DEVICE_SHUTDOWN */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of sva_device_shutdown: unbind all */
+struct iommucheck_call_sva_device_shutdown {
+  struct iommucheck_arguments head;
   uint64_t device; /* DeviceId */
 };
 
-/* Call of bind_device: a process's space at a PASID */
-struct iommucheck_event_call_bind_device {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_BIND_DEVICE */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of bind_device: a process's space at a PASID */
+struct iommucheck_call_bind_device {
+  struct iommucheck_arguments head;
   uint64_t device; /* DeviceId */
   uint64_t mm; /* MmId */
   uint64_t flags; /* u32: bind_further_pasid */
   uint64_t drvdata; /* u64: the caller's word */
 };
 
-/* Call of unbind_device: drop one reference */
-struct iommucheck_event_call_unbind_device {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_UNBIND_DEVICE */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of unbind_device: drop one reference */
+struct iommucheck_call_unbind_device {
+  struct iommucheck_arguments head;
   uint64_t device; /* DeviceId */
   uint64_t pasid; /* u32 */
 };
 
-/* Call of unbind_dev_all: drop all of a device */
-struct iommucheck_event_call_unbind_dev_all {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_UNBIND_DEV_ALL */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of unbind_dev_all: drop all of a device */
+struct iommucheck_call_unbind_dev_all {
+  struct iommucheck_arguments head;
   uint64_t device; /* DeviceId */
 };
 
-/* Call of sva_drvdata: the word given at bind */
-struct iommucheck_event_call_sva_drvdata {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_SVA_DRVDATA */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of sva_drvdata: the word given at bind */
+struct iommucheck_call_sva_drvdata {
+  struct iommucheck_arguments head;
   uint64_t device; /* DeviceId */
   uint64_t pasid; /* u32 */
 };
 
-/* Call of io_mm_of: the io_mm at a PASID of a device */
-struct iommucheck_event_call_io_mm_of {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_IO_MM_OF */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of io_mm_of: the io_mm at a PASID of a device */
+struct iommucheck_call_io_mm_of {
+  struct iommucheck_arguments head;
   uint64_t device; /* DeviceId */
   uint64_t pasid; /* u32 */
 };
 
-/* Call of bind_task: a token for either model */
-struct iommucheck_event_call_bind_task {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_BIND_TASK */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of bind_task: a token for either model */
+struct iommucheck_call_bind_task {
+  struct iommucheck_arguments head;
   uint64_t device; /* DeviceId */
   uint64_t task; /* MmId */
   uint64_t flags; /* u32: task_svm or task_explicit */
   uint64_t drvdata; /* u64 */
 };
 
-/* Call of unbind_task: give a token back */
-struct iommucheck_event_call_unbind_task {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_UNBIND_TASK */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of unbind_task: give a token back */
+struct iommucheck_call_unbind_task {
+  struct iommucheck_arguments head;
   uint64_t device; /* DeviceId */
   uint64_t token; /* TokenId */
 };
 
-/* Call of task_map: map in a token's table */
-struct iommucheck_event_call_task_map {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_TASK_MAP */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of task_map: map in a token's table */
+struct iommucheck_call_task_map {
+  struct iommucheck_arguments head;
   uint64_t token; /* TokenId */
   uint64_t iova; /* u64 */
   uint64_t pa; /* u64 */
@@ -1161,79 +916,51 @@ struct iommucheck_event_call_task_map {
   uint64_t rights; /* Rights */
 };
 
-/* Call of task_unmap: unmap in a token's table */
-struct iommucheck_event_call_task_unmap {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_TASK_UNMAP */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of task_unmap: unmap in a token's table */
+struct iommucheck_call_task_unmap {
+  struct iommucheck_arguments head;
   uint64_t token; /* TokenId */
   uint64_t iova; /* u64 */
   uint64_t size; /* u64: bytes */
 };
 
-/* Call of task_get_attr: ask an attribute */
-struct iommucheck_event_call_task_get_attr {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_TASK_GET_ATTR */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of task_get_attr: ask an attribute */
+struct iommucheck_call_task_get_attr {
+  struct iommucheck_arguments head;
   uint64_t token; /* TokenId */
   uint64_t attribute; /* Attribute */
 };
 
-/* Call of sva_alloc_pasid: a private io_mm */
-struct iommucheck_event_call_sva_alloc_pasid {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_SVA_ALLOC_PASID */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of sva_alloc_pasid: a private io_mm */
+struct iommucheck_call_sva_alloc_pasid {
+  struct iommucheck_arguments head;
   uint64_t domain; /* DomainId */
   uint64_t device; /* DeviceId */
 };
 
-/* Call of sva_free_pasid: give it back */
-struct iommucheck_event_call_sva_free_pasid {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_SVA_FREE_PASID */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of sva_free_pasid: give it back */
+struct iommucheck_call_sva_free_pasid {
+  struct iommucheck_arguments head;
   uint64_t domain; /* DomainId */
   uint64_t io_mm; /* IoMmId */
 };
 
-/* Call of io_mm_get_pasid: its PASID */
-struct iommucheck_event_call_io_mm_get_pasid {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_IO_MM_GET_PASID */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of io_mm_get_pasid: its PASID */
+struct iommucheck_call_io_mm_get_pasid {
+  struct iommucheck_arguments head;
   uint64_t io_mm; /* IoMmId */
 };
 
-/* Call of io_mm_get_attr: ask an attribute */
-struct iommucheck_event_call_io_mm_get_attr {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_IO_MM_GET_ATTR */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of io_mm_get_attr: ask an attribute */
+struct iommucheck_call_io_mm_get_attr {
+  struct iommucheck_arguments head;
   uint64_t io_mm; /* IoMmId */
   uint64_t attribute; /* Attribute */
 };
 
-/* Call of sva_map: as map */
-struct iommucheck_event_call_sva_map {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_SVA_MAP */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of sva_map: as map */
+struct iommucheck_call_sva_map {
+  struct iommucheck_arguments head;
   uint64_t io_mm; /* IoMmId */
   uint64_t iova; /* u64 */
   uint64_t pa; /* u64 */
@@ -1242,16 +969,12 @@ struct iommucheck_event_call_sva_map {
   uint64_t privileged; /* ? bool: true: for privileged accesses only */
   uint64_t device_memory; /* ? bool: true: device memory, not normal write-back */
 };
-#define IOMMUCHECK_CALL_SVA_MAP_PRIVILEGED (1ull << 2)
-#define IOMMUCHECK_CALL_SVA_MAP_DEVICE_MEMORY (1ull << 3)
+#define IOMMUCHECK_CALL_SVA_MAP_PRIVILEGED (1ull << 0)
+#define IOMMUCHECK_CALL_SVA_MAP_DEVICE_MEMORY (1ull << 1)
 
-/* Call of sva_map_sg: as map_sg */
-struct iommucheck_event_call_sva_map_sg {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_SVA_MAP_SG */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of sva_map_sg: as map_sg */
+struct iommucheck_call_sva_map_sg {
+  struct iommucheck_arguments head;
   uint64_t io_mm; /* IoMmId */
   uint64_t iova; /* u64 */
   const struct iommucheck_range* pieces; /* Ranges: physical pieces */
@@ -1260,150 +983,98 @@ struct iommucheck_event_call_sva_map_sg {
   uint64_t privileged; /* ? bool: true: for privileged accesses only */
   uint64_t device_memory; /* ? bool: true: device memory, not normal write-back */
 };
-#define IOMMUCHECK_CALL_SVA_MAP_SG_PRIVILEGED (1ull << 2)
-#define IOMMUCHECK_CALL_SVA_MAP_SG_DEVICE_MEMORY (1ull << 3)
+#define IOMMUCHECK_CALL_SVA_MAP_SG_PRIVILEGED (1ull << 0)
+#define IOMMUCHECK_CALL_SVA_MAP_SG_DEVICE_MEMORY (1ull << 1)
 
-/* Call of sva_unmap: as unmap */
-struct iommucheck_event_call_sva_unmap {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_SVA_UNMAP */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of sva_unmap: as unmap */
+struct iommucheck_call_sva_unmap {
+  struct iommucheck_arguments head;
   uint64_t io_mm; /* IoMmId */
   uint64_t iova; /* u64 */
   uint64_t size; /* u64: bytes */
 };
 
-/* Call of sva_unmap_fast: as unmap_fast */
-struct iommucheck_event_call_sva_unmap_fast {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_SVA_UNMAP_FAST */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of sva_unmap_fast: as unmap_fast */
+struct iommucheck_call_sva_unmap_fast {
+  struct iommucheck_arguments head;
   uint64_t io_mm; /* IoMmId */
   uint64_t iova; /* u64 */
   uint64_t size; /* u64: bytes */
 };
 
-/* Call of sva_iotlb_sync: as iotlb_sync */
-struct iommucheck_event_call_sva_iotlb_sync {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_SVA_IOTLB_SYNC */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of sva_iotlb_sync: as iotlb_sync */
+struct iommucheck_call_sva_iotlb_sync {
+  struct iommucheck_arguments head;
   uint64_t io_mm; /* IoMmId */
 };
 
-/* Call of sva_flush_tlb_all: as flush_iotlb_all */
-struct iommucheck_event_call_sva_flush_tlb_all {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_SVA_FLUSH_TLB_ALL */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of sva_flush_tlb_all: as flush_iotlb_all */
+struct iommucheck_call_sva_flush_tlb_all {
+  struct iommucheck_arguments head;
   uint64_t io_mm; /* IoMmId */
 };
 
-/* Call of sva_tlb_range_add: as tlb_range_add */
-struct iommucheck_event_call_sva_tlb_range_add {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_SVA_TLB_RANGE_ADD */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of sva_tlb_range_add: as tlb_range_add */
+struct iommucheck_call_sva_tlb_range_add {
+  struct iommucheck_arguments head;
   uint64_t io_mm; /* IoMmId */
   uint64_t iova; /* u64 */
   uint64_t size; /* u64: bytes */
 };
 
-/* Call of sva_iova_to_phys: as iova_to_phys */
-struct iommucheck_event_call_sva_iova_to_phys {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_SVA_IOVA_TO_PHYS */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of sva_iova_to_phys: as iova_to_phys */
+struct iommucheck_call_sva_iova_to_phys {
+  struct iommucheck_arguments head;
   uint64_t io_mm; /* IoMmId */
   uint64_t iova; /* u64 */
 };
 
-/* Call of sva_attach: a further device reaches it */
-struct iommucheck_event_call_sva_attach {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_SVA_ATTACH */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of sva_attach: a further device reaches it */
+struct iommucheck_call_sva_attach {
+  struct iommucheck_arguments head;
   uint64_t io_mm; /* IoMmId */
   uint64_t device; /* DeviceId */
 };
 
-/* Call of sva_detach: it no longer does */
-struct iommucheck_event_call_sva_detach {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_SVA_DETACH */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of sva_detach: it no longer does */
+struct iommucheck_call_sva_detach {
+  struct iommucheck_arguments head;
   uint64_t io_mm; /* IoMmId */
   uint64_t device; /* DeviceId */
 };
 
-/* Call of pasid_alloc: a free number of [min, max] */
-struct iommucheck_event_call_pasid_alloc {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_PASID_ALLOC */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of pasid_alloc: a free number of [min, max] */
+struct iommucheck_call_pasid_alloc {
+  struct iommucheck_arguments head;
   uint64_t min; /* u32 */
   uint64_t max; /* u32 */
 };
 
-/* Call of pasid_free: give a number back */
-struct iommucheck_event_call_pasid_free {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_PASID_FREE */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of pasid_free: give a number back */
+struct iommucheck_call_pasid_free {
+  struct iommucheck_arguments head;
   uint64_t pasid; /* u32 */
 };
 
-/* Call of fault_queue_open: faults go to a user */
-struct iommucheck_event_call_fault_queue_open {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_FAULT_QUEUE_OPEN */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of fault_queue_open: faults go to a user */
+struct iommucheck_call_fault_queue_open {
+  struct iommucheck_arguments head;
   uint64_t device; /* ? DeviceId: of a device's processes; or */
   uint64_t domain; /* ? DomainId: of a user's domain */
   uint64_t depth; /* u32: in groups */
 };
-#define IOMMUCHECK_CALL_FAULT_QUEUE_OPEN_DEVICE (1ull << 2)
-#define IOMMUCHECK_CALL_FAULT_QUEUE_OPEN_DOMAIN (1ull << 3)
+#define IOMMUCHECK_CALL_FAULT_QUEUE_OPEN_DEVICE (1ull << 0)
+#define IOMMUCHECK_CALL_FAULT_QUEUE_OPEN_DOMAIN (1ull << 1)
 
-/* Call of fault_queue_read: the oldest unread group */
-struct iommucheck_event_call_fault_queue_read {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_FAULT_QUEUE_READ */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of fault_queue_read: the oldest unread group */
+struct iommucheck_call_fault_queue_read {
+  struct iommucheck_arguments head;
   uint64_t queue; /* QueueId */
 };
 
-/* Call of fault_queue_respond: answer a group */
-struct iommucheck_event_call_fault_queue_respond {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_FAULT_QUEUE_RESPOND */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of fault_queue_respond: answer a group */
+struct iommucheck_call_fault_queue_respond {
+  struct iommucheck_arguments head;
   uint64_t queue; /* QueueId */
   uint64_t device; /* DeviceId */
   uint64_t pasid; /* Substream */
@@ -1411,78 +1082,50 @@ struct iommucheck_event_call_fault_queue_respond {
   uint64_t response; /* FaultResponse */
 };
 
-/* Call of fault_queue_close: end it and its faults */
-struct iommucheck_event_call_fault_queue_close {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_FAULT_QUEUE_CLOSE */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of fault_queue_close: end it and its faults */
+struct iommucheck_call_fault_queue_close {
+  struct iommucheck_arguments head;
   uint64_t queue; /* QueueId */
 };
 
-/* Call of fault_handler_set: faults of a device's space go to a handler of the caller */
-struct iommucheck_event_call_fault_handler_set {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_FAULT_HANDLER_SET */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of fault_handler_set: faults of a device's space go to a handler of the caller */
+struct iommucheck_call_fault_handler_set {
+  struct iommucheck_arguments head;
   uint64_t device; /* DeviceId */
   uint64_t pasid; /* Substream */
   uint64_t present; /* bool: false: there is none any more */
 };
 
-/* Call of event_queue_open: faults of a user's domain that no one can answer */
-struct iommucheck_event_call_event_queue_open {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_EVENT_QUEUE_OPEN */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of event_queue_open: faults of a user's domain that no one can answer */
+struct iommucheck_call_event_queue_open {
+  struct iommucheck_arguments head;
   uint64_t domain; /* DomainId */
 };
 
-/* Call of event_read: the oldest of them */
-struct iommucheck_event_call_event_read {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_EVENT_READ */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of event_read: the oldest of them */
+struct iommucheck_call_event_read {
+  struct iommucheck_arguments head;
   uint64_t queue; /* QueueId */
 };
 
-/* Call of cache_invalidate: the user's invalidation commands */
-struct iommucheck_event_call_cache_invalidate {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_CACHE_INVALIDATE */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of cache_invalidate: the user's invalidation commands */
+struct iommucheck_call_cache_invalidate {
+  struct iommucheck_arguments head;
   uint64_t domain; /* DomainId */
   const struct iommucheck_command_words* commands; /* Commands: as the user wrote them */
   uint64_t commands_count;
 };
 
-/* Call of dirty_set: on or off */
-struct iommucheck_event_call_dirty_set {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_DIRTY_SET */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of dirty_set: on or off */
+struct iommucheck_call_dirty_set {
+  struct iommucheck_arguments head;
   uint64_t domain; /* DomainId */
   uint64_t on; /* bool */
 };
 
-/* Call of dirty_read: read a window */
-struct iommucheck_event_call_dirty_read {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_DIRTY_READ */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of dirty_read: read a window */
+struct iommucheck_call_dirty_read {
+  struct iommucheck_arguments head;
   uint64_t domain; /* DomainId */
   uint64_t iova; /* u64 */
   uint64_t size; /* u64: bytes */
@@ -1490,259 +1133,11 @@ struct iommucheck_event_call_dirty_read {
   uint64_t clear; /* bool: and forget what was read */
 };
 
-/* Call of recover: after a stuck queue */
-struct iommucheck_event_call_recover {
-  struct iommucheck_event head;
-  uint64_t id; /* CallId: joins it with its Return */
-  uint64_t call; /* IOMMUCHECK_CALL_RECOVER */
-  uint64_t handler_device; /* ? DeviceId: made from inside the mm_exit handler of this device */
-  uint64_t handler_pasid; /* ? u32: and PASID */
+/* Arguments of recover: after a stuck queue */
+struct iommucheck_call_recover {
+  struct iommucheck_arguments head;
   uint64_t iommu; /* ? IommuId: which, if there are several */
 };
-#define IOMMUCHECK_CALL_RECOVER_IOMMU (1ull << 2)
-
-/* Each makes its struct and gives it to iommucheck_monitor_report, whose answer it returns.
- * They have no `origin`, and calls no facts of their own: EINVAL; those need the struct. */
-int iommucheck_report_store(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t pa, uint64_t size, uint64_t value, uint64_t value_high,
-    uint64_t word, uint64_t pc, uint64_t swept);
-int iommucheck_report_fill(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t pa, uint64_t words, uint64_t value, uint64_t pc);
-int iommucheck_report_load(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t pa, uint64_t size, uint64_t value, uint64_t ordered);
-int iommucheck_report_rmw(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t pa, uint64_t size, uint64_t old_value, uint64_t value,
-    uint64_t ordered, uint64_t pc);
-int iommucheck_report_barrier(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t kind, uint64_t completes);
-int iommucheck_report_cache_clean(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t pa, uint64_t length);
-int iommucheck_report_cache_invalidate(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t pa, uint64_t length);
-int iommucheck_report_alloc(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t pa, uint64_t length, uint64_t cacheable, uint64_t zeroed);
-int iommucheck_report_free(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t pa, uint64_t length);
-int iommucheck_report_page_release(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t pa, uint64_t length);
-int iommucheck_report_handoff(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t from, uint64_t to);
-int iommucheck_report_mmio_write(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t offset, uint64_t size, uint64_t value, uint64_t ordered,
-    uint64_t iommu, uint64_t pc);
-int iommucheck_report_mmio_read(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t offset, uint64_t size, uint64_t value, uint64_t ordered,
-    uint64_t iommu, uint64_t pc);
-int iommucheck_report_irq(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t kind);
-int iommucheck_report_dma_begin(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t dma, uint64_t sid, uint64_t ssid, uint64_t iova, uint64_t direction,
-    uint64_t privileged, uint64_t length, uint64_t kind);
-int iommucheck_report_dma_end(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t dma, uint64_t result, uint64_t pa, uint64_t rights,
-    uint64_t attributes, uint64_t shareability, uint64_t stag);
-int iommucheck_report_dma(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t sid, uint64_t ssid, uint64_t iova, uint64_t direction,
-    uint64_t privileged, uint64_t length, uint64_t kind, uint64_t result, uint64_t pa,
-    uint64_t rights, uint64_t attributes, uint64_t shareability, uint64_t stag);
-int iommucheck_report_ats_request(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t sid, uint64_t ssid, uint64_t iova, uint64_t no_write,
-    uint64_t execute, uint64_t privileged, uint64_t result, uint64_t pa, uint64_t length,
-    uint64_t rights, uint64_t untranslated_only, uint64_t global);
-int iommucheck_report_page_request(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t sid, uint64_t ssid, uint64_t iova, uint64_t rights,
-    uint64_t privileged, uint64_t page_group, uint64_t last);
-int iommucheck_report_atc_invalidated(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t sid, uint64_t ssid, uint64_t iova, uint64_t length);
-int iommucheck_report_command_consumed(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t slot, uint64_t command_low, uint64_t command_high);
-int iommucheck_report_event_recorded(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t slot, const uint64_t* record);
-int iommucheck_report_page_request_queued(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t slot, const uint64_t* record);
-int iommucheck_report_device_store(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t pa, uint64_t size, uint64_t value, uint64_t value_high,
-    uint64_t cause);
-int iommucheck_report_structure_fetch(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t pa, uint64_t size, uint64_t value, uint64_t kind);
-int iommucheck_report_return(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t status, uint64_t value, const uint64_t* words,
-    uint64_t words_count, uint64_t error);
-int iommucheck_report_callback(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t kind, uint64_t device, uint64_t pasid, uint64_t drvdata,
-    uint64_t fault_group);
-int iommucheck_report_done(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t device, uint64_t pasid, uint64_t status);
-int iommucheck_report_process_map(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t mm, uint64_t va, uint64_t length, uint64_t pa, uint64_t rights);
-int iommucheck_report_process_unmap(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t mm, uint64_t va, uint64_t length);
-int iommucheck_report_process_protect(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t mm, uint64_t va, uint64_t length, uint64_t rights);
-int iommucheck_report_cpu_fault(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t mm, uint64_t va, uint64_t direction, uint64_t repaired);
-int iommucheck_report_fork(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t mm, uint64_t child);
-int iommucheck_report_exec(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t mm, uint64_t replacement);
-int iommucheck_report_exit(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t mm);
-int iommucheck_report_invalidate(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t mm, uint64_t va, uint64_t length, uint64_t phase,
-    uint64_t timed_out);
-int iommucheck_report_release(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t mm, uint64_t phase, uint64_t timed_out);
-int iommucheck_report_broadcast_tlbi(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t scope, uint64_t asid, uint64_t vmid, uint64_t va, uint64_t length);
-int iommucheck_report_allocation_failure(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t nth);
-int iommucheck_report_stuck_queue(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t stuck);
-int iommucheck_report_choice(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, const char* site, const char* picked);
-int iommucheck_report_device_remove(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t device, uint64_t phase, uint64_t timed_out);
-int iommucheck_report_bound_passes(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t device, uint64_t pasid);
-int iommucheck_report_walker_load(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t device, uint64_t pa, uint64_t size, uint64_t value);
-int iommucheck_report_walker_switch(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t device, uint64_t root);
-int iommucheck_report_walker_flush(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t device, uint64_t root);
-int iommucheck_report_reach(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t kind, uint64_t pa, uint64_t length,
-    const struct iommucheck_word_at* words, uint64_t words_count);
-int iommucheck_report_unreach(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t kind, uint64_t pa, uint64_t length);
-int iommucheck_report_note(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t kind, const char* text, uint64_t pa, uint64_t value);
-int iommucheck_report_driver_phase(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t phase);
-int iommucheck_report_call_wait(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t mm, uint64_t phase);
-int iommucheck_report_held(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t domains, uint64_t io_mms, uint64_t pasids, uint64_t bonds);
-int iommucheck_report_call_domain_alloc(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t kind, uint64_t iommu, uint64_t parent, uint64_t table,
-    uint64_t input_bits);
-int iommucheck_report_call_domain_free(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t domain);
-int iommucheck_report_call_attach(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t domain, uint64_t device);
-int iommucheck_report_call_detach(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t domain, uint64_t device);
-int iommucheck_report_call_attach_pasid(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t domain, uint64_t device, uint64_t pasid);
-int iommucheck_report_call_detach_pasid(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t domain, uint64_t device, uint64_t pasid);
-int iommucheck_report_call_map(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t domain, uint64_t iova, uint64_t pa, uint64_t size,
-    uint64_t rights, uint64_t privileged, uint64_t device_memory);
-int iommucheck_report_call_map_sg(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t domain, uint64_t iova,
-    const struct iommucheck_range* pieces, uint64_t pieces_count, uint64_t rights,
-    uint64_t privileged, uint64_t device_memory);
-int iommucheck_report_call_unmap(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t domain, uint64_t iova, uint64_t size);
-int iommucheck_report_call_unmap_fast(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t domain, uint64_t iova, uint64_t size);
-int iommucheck_report_call_iotlb_sync(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t domain);
-int iommucheck_report_call_flush_iotlb_all(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t domain);
-int iommucheck_report_call_tlb_range_add(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t domain, uint64_t iova, uint64_t size);
-int iommucheck_report_call_iova_to_phys(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t domain, uint64_t iova);
-int iommucheck_report_call_domain_get_attr(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t domain, uint64_t attribute);
-int iommucheck_report_call_sva_device_init(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t device, uint64_t features, uint64_t min_pasid,
-    uint64_t max_pasid, uint64_t mm_exit);
-int iommucheck_report_call_sva_device_shutdown(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t device);
-int iommucheck_report_call_bind_device(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t device, uint64_t mm, uint64_t flags, uint64_t drvdata);
-int iommucheck_report_call_unbind_device(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t device, uint64_t pasid);
-int iommucheck_report_call_unbind_dev_all(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t device);
-int iommucheck_report_call_sva_drvdata(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t device, uint64_t pasid);
-int iommucheck_report_call_io_mm_of(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t device, uint64_t pasid);
-int iommucheck_report_call_bind_task(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t device, uint64_t task, uint64_t flags,
-    uint64_t drvdata);
-int iommucheck_report_call_unbind_task(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t device, uint64_t token);
-int iommucheck_report_call_task_map(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t token, uint64_t iova, uint64_t pa, uint64_t size,
-    uint64_t rights);
-int iommucheck_report_call_task_unmap(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t token, uint64_t iova, uint64_t size);
-int iommucheck_report_call_task_get_attr(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t token, uint64_t attribute);
-int iommucheck_report_call_sva_alloc_pasid(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t domain, uint64_t device);
-int iommucheck_report_call_sva_free_pasid(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t domain, uint64_t io_mm);
-int iommucheck_report_call_io_mm_get_pasid(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t io_mm);
-int iommucheck_report_call_io_mm_get_attr(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t io_mm, uint64_t attribute);
-int iommucheck_report_call_sva_map(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t io_mm, uint64_t iova, uint64_t pa, uint64_t size,
-    uint64_t rights, uint64_t privileged, uint64_t device_memory);
-int iommucheck_report_call_sva_map_sg(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t io_mm, uint64_t iova,
-    const struct iommucheck_range* pieces, uint64_t pieces_count, uint64_t rights,
-    uint64_t privileged, uint64_t device_memory);
-int iommucheck_report_call_sva_unmap(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t io_mm, uint64_t iova, uint64_t size);
-int iommucheck_report_call_sva_unmap_fast(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t io_mm, uint64_t iova, uint64_t size);
-int iommucheck_report_call_sva_iotlb_sync(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t io_mm);
-int iommucheck_report_call_sva_flush_tlb_all(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t io_mm);
-int iommucheck_report_call_sva_tlb_range_add(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t io_mm, uint64_t iova, uint64_t size);
-int iommucheck_report_call_sva_iova_to_phys(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t io_mm, uint64_t iova);
-int iommucheck_report_call_sva_attach(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t io_mm, uint64_t device);
-int iommucheck_report_call_sva_detach(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t io_mm, uint64_t device);
-int iommucheck_report_call_pasid_alloc(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t min, uint64_t max);
-int iommucheck_report_call_pasid_free(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t pasid);
-int iommucheck_report_call_fault_queue_open(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t device, uint64_t domain, uint64_t depth);
-int iommucheck_report_call_fault_queue_read(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t queue);
-int iommucheck_report_call_fault_queue_respond(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t queue, uint64_t device, uint64_t pasid,
-    uint64_t fault_group, uint64_t response);
-int iommucheck_report_call_fault_queue_close(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t queue);
-int iommucheck_report_call_fault_handler_set(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t device, uint64_t pasid, uint64_t present);
-int iommucheck_report_call_event_queue_open(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t domain);
-int iommucheck_report_call_event_read(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t queue);
-int iommucheck_report_call_cache_invalidate(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t domain,
-    const struct iommucheck_command_words* commands, uint64_t commands_count);
-int iommucheck_report_call_dirty_set(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t domain, uint64_t on);
-int iommucheck_report_call_dirty_read(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t domain, uint64_t iova, uint64_t size, uint64_t grain,
-    uint64_t clear);
-int iommucheck_report_call_recover(struct iommucheck_monitor* monitor, uint32_t agent,
-    uint64_t known, uint64_t id, uint64_t iommu);
+#define IOMMUCHECK_CALL_RECOVER_IOMMU (1ull << 0)
 
 #endif /* IOMMUCHECK_MONITOR_EVENTS_H */

@@ -91,7 +91,7 @@ void expect_same(iommucheck_monitor* monitor, const ReplayResult& result) {
     EXPECT_EQ(rule.kept, result.rules[i].kept) << rule.rule;
   }
   EXPECT_EQ(iommucheck_monitor_rule(monitor, static_cast<u32>(result.rules.size()), &rule),
-            -IOMMUCHECK_MONITOR_ENOENT);
+            -IOMMUCHECK_ENOENT);
 }
 
 void expect_agreement(const Trace& trace, const std::string& name, bool broken) {

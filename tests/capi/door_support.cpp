@@ -16,10 +16,11 @@ namespace iommucheck::oracle {
 
 struct StructWriter {
   EventStruct& out;
+  std::vector<u64>& members;  ///< of the event, or of its call's arguments
   u64 known = 0;
   unsigned facts = 0;
 
-  void number(u64 value) { out.members_.push_back(value); }
+  void number(u64 value) { members.push_back(value); }
   void pointer(const void* address) {
     u64 value = 0;
     std::memcpy(&value, &address, sizeof value);
@@ -30,6 +31,8 @@ struct StructWriter {
   void operator()(const trace::FieldInfo& /*field*/, const T& member) {
     if constexpr (std::is_same_v<T, trace::CallArguments>) {
       number(member.index());
+      // Its place does not move any more once all of it is there.
+      pointer(out.arguments_.data());
     } else {
       write(member);
     }
@@ -39,8 +42,8 @@ struct StructWriter {
     if (member) known |= u64{1} << facts;
     ++facts;
     if (member) return write(*member);
-    constexpr unsigned members = trace::c_members(trace::c_shape<T>());
-    for (unsigned i = 0; i < members; ++i) number(0xdead'beef'dead'beef);  // nobody may look
+    constexpr unsigned count = trace::c_members(trace::c_shape<T>());
+    for (unsigned i = 0; i < count; ++i) number(0xdead'beef'dead'beef);  // nobody may look
   }
 
   template <class T>
@@ -81,11 +84,17 @@ struct StructWriter {
 
 EventStruct::EventStruct(const trace::Event& event) {
   members_.resize(sizeof(iommucheck_event) / 8);
-  StructWriter writer{.out = *this};
-  std::visit([&](const auto& payload) { for_each_field(payload, writer); }, event.payload);
   if (const auto* call = std::get_if<trace::Call>(&event.payload)) {
+    arguments_.resize(sizeof(iommucheck_arguments) / 8);
+    StructWriter writer{.out = *this, .members = arguments_};
     std::visit([&](const auto& arguments) { for_each_field(arguments, writer); }, call->call);
+    const iommucheck_arguments head{.size = static_cast<u32>(8 * arguments_.size()),
+                                    .abi = IOMMUCHECK_MONITOR_ABI,
+                                    .known = writer.known};
+    std::memcpy(arguments_.data(), &head, sizeof head);
   }
+  StructWriter writer{.out = *this, .members = members_};
+  std::visit([&](const auto& payload) { for_each_field(payload, writer); }, event.payload);
   iommucheck_event head{};
   head.size = static_cast<u32>(8 * members_.size());
   head.abi = IOMMUCHECK_MONITOR_ABI;

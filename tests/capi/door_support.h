@@ -25,10 +25,13 @@ class EventStruct {
   iommucheck_event* get() { return reinterpret_cast<iommucheck_event*>(members_.data()); }
   /// All of it, the head too, as numbers of 8 bytes.
   std::vector<u64>& members() { return members_; }
+  /// The struct of a call's arguments; empty for other events.
+  std::vector<u64>& arguments() { return arguments_; }
 
  private:
   friend struct StructWriter;
   std::vector<u64> members_;
+  std::vector<u64> arguments_;
   std::deque<std::vector<u64>> lists_;
   std::deque<std::string> texts_;
 };

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <functional>
 
+#include "iommucheck/monitor_report.h"
 #include "monitor/replay.h"
 #include "report/finding_text.h"
 #include "tests/capi/door_support.h"
@@ -38,21 +39,21 @@ void saves(const std::string& key, const std::vector<Pair>& pairs,
   }
   std::filesystem::remove(path);
   const MonitorPtr monitor = open_monitor();
-  EXPECT_EQ(report(monitor.get(), 99), -IOMMUCHECK_MONITOR_EINVAL) << key;
+  EXPECT_EQ(report(monitor.get(), 99), -IOMMUCHECK_EINVAL) << key;
 }
 
 TEST(DoorWords, OfMemoryAndRegisters) {
   saves("kind",
-        {{IOMMUCHECK_BARRIER_KIND_FULL, "full"},
-         {IOMMUCHECK_BARRIER_KIND_STORE, "store"},
-         {IOMMUCHECK_BARRIER_KIND_LOAD, "load"}},
+        {{IOMMUCHECK_BARRIER_FULL, "full"},
+         {IOMMUCHECK_BARRIER_STORE, "store"},
+         {IOMMUCHECK_BARRIER_LOAD, "load"}},
         [](auto* m, u64 n) { return iommucheck_report_barrier(m, 0, 0, n, 0); });
   saves("kind",
-        {{IOMMUCHECK_IRQ_KIND_EVENT_QUEUE, "EVENTQ"},
-         {IOMMUCHECK_IRQ_KIND_PAGE_REQUEST_QUEUE, "PRIQ"},
-         {IOMMUCHECK_IRQ_KIND_GLOBAL_ERROR, "GERROR"},
-         {IOMMUCHECK_IRQ_KIND_COMMAND_SYNC, "CMD_SYNC"}},
-        [](auto* m, u64 n) { return iommucheck_report_irq(m, 0, 0, n); });
+        {{IOMMUCHECK_IRQ_EVENT_QUEUE, "EVENTQ"},
+         {IOMMUCHECK_IRQ_PAGE_REQUEST_QUEUE, "PRIQ"},
+         {IOMMUCHECK_IRQ_GLOBAL_ERROR, "GERROR"},
+         {IOMMUCHECK_IRQ_COMMAND_SYNC, "CMD_SYNC"}},
+        [](auto* m, u64 n) { return iommucheck_report_irq(m, 0, 0, n, 0); });
   saves("cause",
         {{IOMMUCHECK_STORE_CAUSE_DMA, "dma"},
          {IOMMUCHECK_STORE_CAUSE_EVENT_RECORD, "event-record"},
@@ -69,7 +70,7 @@ TEST(DoorWords, OfMemoryAndRegisters) {
 TEST(DoorWords, OfDevices) {
   const auto dma = [](iommucheck_monitor* m, u64 known, u64 direction, u64 kind, u64 result) {
     return iommucheck_report_dma(m, IOMMUCHECK_DEVICE(0), known, 0x10, 0, 0x1000, direction, 0, 0,
-                                 kind, result, 0, 0, 0, 0, 0);
+                                 kind, result, 0, 0, 0, 0, 0, 0);
   };
   saves("direction",
         {{IOMMUCHECK_DIRECTION_READ, "read"},
@@ -80,8 +81,8 @@ TEST(DoorWords, OfDevices) {
           return dma(m, IOMMUCHECK_DMA_DIRECTION, n, 0, IOMMUCHECK_DMA_RESULT_ABORT);
         });
   saves("kind",
-        {{IOMMUCHECK_TRANSACTION_KIND_UNTRANSLATED, "untranslated"},
-         {IOMMUCHECK_TRANSACTION_KIND_TRANSLATED, "translated"}},
+        {{IOMMUCHECK_TRANSACTION_UNTRANSLATED, "untranslated"},
+         {IOMMUCHECK_TRANSACTION_TRANSLATED, "translated"}},
         [&](auto* m, u64 n) {
           return dma(m, IOMMUCHECK_DMA_KIND, 0, n, IOMMUCHECK_DMA_RESULT_ABORT);
         });
@@ -98,63 +99,63 @@ TEST(DoorWords, OfDevices) {
          {IOMMUCHECK_ATS_RESULT_COMPLETER_ABORT, "CA"}},
         [](auto* m, u64 n) {
           return iommucheck_report_ats_request(m, IOMMUCHECK_DEVICE(0), 0, 0x10, 0, 0x1000, 0, 0, 0,
-                                               n, 0, 0, 0, 0, 0);
+                                               n, 0, 0, 0, 0, 0, 0);
         });
 }
 
 TEST(DoorWords, OfStructures) {
   saves("kind",
-        {{IOMMUCHECK_REGION_KIND_L1STD, "L1STD"},
-         {IOMMUCHECK_REGION_KIND_STE, "STE"},
-         {IOMMUCHECK_REGION_KIND_L1CD, "L1CD"},
-         {IOMMUCHECK_REGION_KIND_CD, "CD"},
-         {IOMMUCHECK_REGION_KIND_PT0, "PT0"},
-         {IOMMUCHECK_REGION_KIND_PT1, "PT1"},
-         {IOMMUCHECK_REGION_KIND_PT2, "PT2"},
-         {IOMMUCHECK_REGION_KIND_PT3, "PT3"},
-         {IOMMUCHECK_REGION_KIND_S2PT0, "S2PT0"},
-         {IOMMUCHECK_REGION_KIND_S2PT1, "S2PT1"},
-         {IOMMUCHECK_REGION_KIND_S2PT2, "S2PT2"},
-         {IOMMUCHECK_REGION_KIND_S2PT3, "S2PT3"},
-         {IOMMUCHECK_REGION_KIND_COMMAND_QUEUE, "CMDQ"},
-         {IOMMUCHECK_REGION_KIND_EVENT_QUEUE, "EVENTQ"},
-         {IOMMUCHECK_REGION_KIND_PAGE_REQUEST_QUEUE, "PRIQ"}},
+        {{IOMMUCHECK_REGION_L1STD, "L1STD"},
+         {IOMMUCHECK_REGION_STE, "STE"},
+         {IOMMUCHECK_REGION_L1CD, "L1CD"},
+         {IOMMUCHECK_REGION_CD, "CD"},
+         {IOMMUCHECK_REGION_PT0, "PT0"},
+         {IOMMUCHECK_REGION_PT1, "PT1"},
+         {IOMMUCHECK_REGION_PT2, "PT2"},
+         {IOMMUCHECK_REGION_PT3, "PT3"},
+         {IOMMUCHECK_REGION_S2PT0, "S2PT0"},
+         {IOMMUCHECK_REGION_S2PT1, "S2PT1"},
+         {IOMMUCHECK_REGION_S2PT2, "S2PT2"},
+         {IOMMUCHECK_REGION_S2PT3, "S2PT3"},
+         {IOMMUCHECK_REGION_COMMAND_QUEUE, "CMDQ"},
+         {IOMMUCHECK_REGION_EVENT_QUEUE, "EVENTQ"},
+         {IOMMUCHECK_REGION_PAGE_REQUEST_QUEUE, "PRIQ"}},
         [](auto* m, u64 n) {
           return iommucheck_report_structure_fetch(
               m, IOMMUCHECK_SMMU(0), IOMMUCHECK_STRUCTURE_FETCH_KIND, 0x1000, 8, 0, n);
         });
   saves("kind",
-        {{IOMMUCHECK_NOTE_KIND_TEXT, "text"},
-         {IOMMUCHECK_NOTE_KIND_CONSOLE, "console"},
-         {IOMMUCHECK_NOTE_KIND_DOORBELL, "doorbell"},
-         {IOMMUCHECK_NOTE_KIND_MSI, "msi"}},
+        {{IOMMUCHECK_NOTE_TEXT, "text"},
+         {IOMMUCHECK_NOTE_CONSOLE, "console"},
+         {IOMMUCHECK_NOTE_DOORBELL, "doorbell"},
+         {IOMMUCHECK_NOTE_MSI, "msi"}},
         [](auto* m, u64 n) { return iommucheck_report_note(m, 0, 0, n, "x", 0, 0); });
 }
 
 TEST(DoorWords, OfCalls) {
   saves("kind",
-        {{IOMMUCHECK_DOMAIN_KIND_PAGING, "paging"},
-         {IOMMUCHECK_DOMAIN_KIND_BLOCKED, "blocked"},
-         {IOMMUCHECK_DOMAIN_KIND_IDENTITY, "identity"},
-         {IOMMUCHECK_DOMAIN_KIND_PAGING_S2, "paging_s2"},
-         {IOMMUCHECK_DOMAIN_KIND_DYNAMIC, "dynamic"},
-         {IOMMUCHECK_DOMAIN_KIND_NESTED, "nested"},
-         {IOMMUCHECK_DOMAIN_KIND_NESTED_PASID, "nested_pasid"}},
+        {{IOMMUCHECK_DOMAIN_PAGING, "paging"},
+         {IOMMUCHECK_DOMAIN_BLOCKED, "blocked"},
+         {IOMMUCHECK_DOMAIN_IDENTITY, "identity"},
+         {IOMMUCHECK_DOMAIN_PAGING_S2, "paging_s2"},
+         {IOMMUCHECK_DOMAIN_DYNAMIC, "dynamic"},
+         {IOMMUCHECK_DOMAIN_NESTED, "nested"},
+         {IOMMUCHECK_DOMAIN_NESTED_PASID, "nested_pasid"}},
         [](auto* m, u64 n) {
           return iommucheck_report_call_domain_alloc(m, 0, 0, 1, n, 0, 0, 0, 0);
         });
   saves("attribute", {{IOMMUCHECK_ATTRIBUTE_TTBR0, "ttbr0"}, {IOMMUCHECK_ATTRIBUTE_PASID, "pasid"}},
         [](auto* m, u64 n) { return iommucheck_report_call_domain_get_attr(m, 0, 0, 1, 1, n); });
   saves("response",
-        {{IOMMUCHECK_FAULT_RESPONSE_SUCCESS, "success"},
-         {IOMMUCHECK_FAULT_RESPONSE_INVALID, "invalid"},
-         {IOMMUCHECK_FAULT_RESPONSE_FAILURE, "failure"}},
+        {{IOMMUCHECK_FAULT_SUCCESS, "success"},
+         {IOMMUCHECK_FAULT_INVALID, "invalid"},
+         {IOMMUCHECK_FAULT_FAILURE, "failure"}},
         [](auto* m, u64 n) {
           return iommucheck_report_call_fault_queue_respond(m, 0, 0, 1, 1, 0, 1, 2, n);
         });
   saves("kind",
-        {{IOMMUCHECK_CALLBACK_KIND_MM_EXIT, "mm_exit"},
-         {IOMMUCHECK_CALLBACK_KIND_FAULT_HANDLER, "fault_handler"}},
+        {{IOMMUCHECK_CALLBACK_MM_EXIT, "mm_exit"},
+         {IOMMUCHECK_CALLBACK_FAULT_HANDLER, "fault_handler"}},
         [](auto* m, u64 n) { return iommucheck_report_callback(m, 0, 0, n, 0, 1, 0, 0); });
 }
 
@@ -162,7 +163,7 @@ TEST(DoorWords, OfCalls) {
 TEST(DoorWords, OfResults) {
   saves("status",
         {{0, "ok"},
-         {IOMMUCHECK_STATUS_NOT_BUILT, "not built"},
+         {IOMMUCHECK_NOT_BUILT, "not built"},
          {2, "ENOENT"},
          {3, "ESRCH"},
          {5, "EIO"},

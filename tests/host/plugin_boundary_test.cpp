@@ -61,6 +61,12 @@ INSTANTIATE_TEST_SUITE_P(
         Nonsense{"scan_window_beyond", Rule::CRASH_NEVER, dies},
         Nonsense{"scan_store_freed", Rule::CRASH_NEVER, "has not got (any more)"},
         Nonsense{"register_beyond", Rule::CRASH_NEVER, "beyond the SMMU's two pages"},
+        Nonsense{"other_iommu", Rule::CRASH_NEVER, "of IOMMU 1: there is one only, 0"},
+        Nonsense{"store_size", Rule::CRASH_NEVER, "has to be a power of two up to 16"},
+        Nonsense{"store_askew", Rule::CRASH_NEVER, "not aligned to its 16 bytes"},
+        Nonsense{"load_wide", Rule::CRASH_NEVER, "has to be a power of two up to 8"},
+        Nonsense{"atomic_unknown", Rule::CRASH_NEVER, "there is no operation 77"},
+        Nonsense{"barrier_unknown", Rule::CRASH_NEVER, "barrier(0x205): there is no such kind"},
         Nonsense{"register_unaligned", Rule::REGISTER_WIDTH, "CR1 is written at 0x29"},
         Nonsense{"result_bytes", Rule::RESULT_EXACT, "value 0xffffffffffffffff"},
         Nonsense{"result_error", Rule::RESULT_EXACT, "returned -12345"},
@@ -68,6 +74,33 @@ INSTANTIATE_TEST_SUITE_P(
         Nonsense{"handle_again", Rule::RESULT_EXACT, "domain_alloc"},
         Nonsense{"info", Rule::RESULT_EXACT, "domain_alloc"}),
     [](const auto& test) { return std::string(test.param.fault); });
+
+/// Accesses that say their size, atomics and locks are what the plain ones are: right drivers hold,
+/// and what the buggy ones forget is found. Barriers that order loads make no store visible.
+TEST(PluginAccesses, OtherWaysAreJudgedAlike) {
+  const auto rules_of = [](const std::string& name) {
+    CheckOptions options;
+    options.driver = std::string(IOMMUCHECK_TEST_PLUGINS) + "/faulty_" + name + ".so";
+    options.sequences = 400;
+    options.hang_seconds = 20;
+    options.shrink = false;
+    const auto result = run_check(options);
+    EXPECT_TRUE(result.has_value()) << name << ": " << result.error().message;
+    std::string rules;
+    if (!result) return rules;
+    for (const Violation& finding : result->findings) {
+      rules += std::string(spec::rule_name(finding.rule)) + " ";
+    }
+    if (result->findings.empty()) EXPECT_GT(result->calls_succeeded, 100U) << name;
+    return rules;
+  };
+  for (const char* right : {"wide", "atomics", "locks", "scan_locks"}) {
+    EXPECT_EQ(rules_of(right), "") << right;
+  }
+  EXPECT_EQ(rules_of("wide_buggy"), "PAGE_REUSE ");
+  EXPECT_EQ(rules_of("atomics_buggy"), "PAGE_REUSE ");
+  EXPECT_NE(rules_of("rmb"), "");
+}
 
 }  // namespace
 }  // namespace iommucheck::oracle

@@ -42,7 +42,7 @@ TEST(BringUp, a_second_life_begins_from_nothing) {
     EXPECT_EQ(d.reach(0, 0, va), phys);
     world.log.clear();
     for (u64 i = 0; i < 5; ++i) world.post_event(0x10 | i << 32);
-    d.driver->handle_irq(d.self(), IOMMUCHECK_IRQ_EVENTQ);
+    d.driver->handle_irq(d.self(), IOMMUCHECK_IRQ_EVENT_QUEUE);
     EXPECT_EQ(world.log.size(), 5u) << life;
     EXPECT_EQ(d.driver->shutdown(d.self()), 0);
     EXPECT_EQ(world.live_tables(), 0u);
@@ -63,7 +63,7 @@ TEST(BringUp, queues_are_as_long_as_the_smmu_can) {
   TwoDevices w(options);
   for (u64 i = 0; i < 9; ++i) {
     w.world.post_event(0x10 | i << 32);
-    w.d.driver->handle_irq(w.d.self(), IOMMUCHECK_IRQ_EVENTQ);
+    w.d.driver->handle_irq(w.d.self(), IOMMUCHECK_IRQ_EVENT_QUEUE);
   }
   EXPECT_EQ(w.world.log.size(), 9u);
   w.end();
@@ -75,7 +75,7 @@ TEST(BringUp, every_global_error_is_told_once) {
   std::size_t told = 0;
   for (const u32 error : {1u << 2, 1u << 3, 1u << 2, 1u << 5}) {
     w.world.raise_global_error(error);
-    for (int i = 0; i < 2; ++i) w.d.driver->handle_irq(w.d.self(), IOMMUCHECK_IRQ_GERROR);
+    for (int i = 0; i < 2; ++i) w.d.driver->handle_irq(w.d.self(), IOMMUCHECK_IRQ_GLOBAL_ERROR);
     EXPECT_EQ(w.world.log.size(), ++told);
     EXPECT_EQ(w.world.register_value(0x60), w.world.register_value(0x64));
   }
@@ -95,10 +95,9 @@ TEST(BringUp, a_stream_that_was_tried_before_its_device_was_added_works) {
                                            .abi = IOMMUCHECK_DRIVER_ABI,
                                            .kind = IOMMUCHECK_DOMAIN_IDENTITY,
                                            .input_bits = 0,
-                                           .master = 0,
-                                           .parent = 0,
-                                           .user_table = 0,
-                                           .user_config = 0};
+                                           .iommu = 0,
+                                           .reserved = 0,
+                                           .of_kind = nullptr};
   iommucheck_handle domain = 0;
   ASSERT_EQ(driver->domain_alloc(self, &params, &domain), 0);
   ASSERT_EQ(driver->attach(self, domain, 1), 0);

@@ -299,14 +299,14 @@ TEST(Driver, events_are_read_once_and_an_overflow_is_acknowledged) {
   FakeWorld world;
   Driver d(world);
   for (u64 i = 0; i < 200; ++i) world.post_event(0x10 | i << 32);
-  d.driver->handle_irq(d.self(), IOMMUCHECK_IRQ_EVENTQ);
+  d.driver->handle_irq(d.self(), IOMMUCHECK_IRQ_EVENT_QUEUE);
   EXPECT_EQ(world.log.size(), 128u);
   EXPECT_EQ(world.register_value(0x100a8), world.register_value(0x100ac));
   world.post_event(0x10 | u64{7} << 32);
-  d.driver->handle_irq(d.self(), IOMMUCHECK_IRQ_EVENTQ);
+  d.driver->handle_irq(d.self(), IOMMUCHECK_IRQ_EVENT_QUEUE);
   ASSERT_EQ(world.log.size(), 129u);
   EXPECT_EQ(world.log.back().substr(0, 27), "event 0x10 of stream 0x7, a");
-  d.driver->handle_irq(d.self(), IOMMUCHECK_IRQ_EVENTQ);
+  d.driver->handle_irq(d.self(), IOMMUCHECK_IRQ_EVENT_QUEUE);
   EXPECT_EQ(world.log.size(), 129u);
 }
 
@@ -320,7 +320,7 @@ TEST(Driver, global_errors_are_told_before_they_are_acknowledged) {
         world.log, [&](const std::string& line) { return line.find(what) != std::string::npos; });
   };
   world.raise_global_error(1 << 2 | 1 << 5);  // EVENTQ_ABT_ERR, MSI_EVENTQ_ABT_ERR
-  d.driver->handle_irq(d.self(), IOMMUCHECK_IRQ_GERROR);
+  d.driver->handle_irq(d.self(), IOMMUCHECK_IRQ_GLOBAL_ERROR);
   EXPECT_TRUE(said("EVENTQ_ABT_ERR"));
   EXPECT_TRUE(said("MSI"));
   EXPECT_EQ(world.register_value(0x60), world.register_value(0x64));
@@ -335,7 +335,7 @@ TEST(Driver, service_failure_mode_switches_the_smmu_off) {
   ASSERT_EQ(d.error(), 0);
   const iommucheck_handle domain = d.alloc();
   world.raise_global_error(1 << 8);  // SFM_ERR
-  d.driver->handle_irq(d.self(), IOMMUCHECK_IRQ_GERROR);
+  d.driver->handle_irq(d.self(), IOMMUCHECK_IRQ_GLOBAL_ERROR);
   EXPECT_FALSE(world.log.empty());
   EXPECT_EQ(world.register_value(0x20), 0u) << "CR0";
   EXPECT_EQ(d.driver->attach(d.self(), domain, 0), -IOMMUCHECK_ETIMEDOUT);

@@ -20,7 +20,7 @@ TEST(Events, a_record_is_read_after_the_register_that_says_it_is_there) {
     TwoDevices w(options);
     for (u64 i = 0; i < 300; ++i) {
       w.world.post_event(translation_fault | (0x100 + i) << 32, 0, i * page);
-      w.d.driver->handle_irq(w.d.self(), IOMMUCHECK_IRQ_EVENTQ);
+      w.d.driver->handle_irq(w.d.self(), IOMMUCHECK_IRQ_EVENT_QUEUE);
       ASSERT_EQ(w.world.log.size(), i + 1);
       char line[80];
       std::snprintf(line, sizeof line, "event 0x10 of stream 0x%x, address 0x%llx",
@@ -41,7 +41,7 @@ TEST(Events, without_ssv_a_fault_is_no_processs) {
   for (const u64 valid : {u64{0}, ssv}) {
     w.world.faults.clear();
     w.world.post_event(translation_fault | valid | 1 << 12 | sid << 32, 7 | stall, va);
-    w.d.driver->handle_irq(w.d.self(), IOMMUCHECK_IRQ_EVENTQ);
+    w.d.driver->handle_irq(w.d.self(), IOMMUCHECK_IRQ_EVENT_QUEUE);
     EXPECT_EQ(w.world.faults.size(), valid != 0 ? 1u : 0u);
     const FakeCommand answer = w.world.commands[w.world.commands.size() - 2];
     EXPECT_EQ(answer.word0, 0x44u | (valid != 0 ? 1u << 12 : 1u << 13) | sid << 32);

@@ -50,12 +50,8 @@ struct FakeCalls {
     const auto late = w.unordered_.find(pa);
     return late != w.unordered_.end() ? late->second : w.word(pa);
   }
-  static u64 compare_exchange64(void* ctx, u64 pa, u64 expected, u64 desired) {
-    const u64 was = world(ctx).word(pa);
-    if (was == expected) store64(ctx, pa, desired);
-    return was;
-  }
-  static void barrier(void* ctx) {
+  static void barrier(void* ctx, u32 kind) {
+    if (kind == IOMMUCHECK_DMA_RMB) return;
     FakeWorld& w = world(ctx);
     ++w.barriers;
     w.order_stores();
@@ -84,7 +80,7 @@ struct FakeCalls {
   static u32 read32(void* ctx, u64 offset) { return world(ctx).read32(offset); }
   static u64 read64(void* ctx, u64 offset) { return world(ctx).registers_[offset]; }
   static void log(void* ctx, int, const char* text) { world(ctx).log.emplace_back(text); }
-  static int wait(void* ctx, u32 token, u64) {
+  static int wait(void* ctx, u64 token, u64) {
     FakeWorld& w = world(ctx);
     w.registers_[cr0ack] = w.registers_[cr0];
     if (token == IOMMUCHECK_WAIT_CALLER) return w.on_wait && w.on_wait() ? 0 : 1;
@@ -148,7 +144,9 @@ FakeWorld::FakeWorld(FakeOptions options)
                .store64 = FakeCalls::store64,
                .fill64 = FakeCalls::fill64,
                .load64 = FakeCalls::load64,
-               .compare_exchange64 = FakeCalls::compare_exchange64,
+               .store = nullptr,
+               .load = nullptr,
+               .atomic = nullptr,
                .barrier = FakeCalls::barrier,
                .dma_clean = FakeCalls::dma_clean,
                .dma_invalidate = FakeCalls::dma_invalidate,
@@ -157,12 +155,13 @@ FakeWorld::FakeWorld(FakeOptions options)
                .mmio_read32 = FakeCalls::read32,
                .mmio_read64 = FakeCalls::read64,
                .wait = FakeCalls::wait,
-               .lock = nullptr,
-               .unlock = nullptr,
+               .lock = [](void*, u64) {},
+               .unlock = [](void*, u64) {},
                .log = FakeCalls::log,
                .mm_exit = FakeCalls::mm_exit,
                .handle_fault = FakeCalls::handle_fault,
                .context = FakeCalls::context,
+               .cpu = [](void*) { return u32{0}; },
                .mm_pin = FakeCalls::mm_pin,
                .mm_unpin = FakeCalls::mm_unpin};
   stream_ids_.resize(options.devices);
@@ -181,15 +180,19 @@ FakeWorld::FakeWorld(FakeOptions options)
          .ssid_bits = devices_.size() + 1 == options.devices && options.last_ssid_bits <= 20
                           ? options.last_ssid_bits
                           : options.ssid_bits,
-         .group =
-             devices_.size() < options.grouped_devices ? 0 : static_cast<u32>(devices_.size())});
+         .group = devices_.size() < options.grouped_devices ? 0 : static_cast<u32>(devices_.size()),
+         .iommu = 0,
+         .reserved = 0});
   }
+  for (const iommucheck_device& device : devices_) device_list_.push_back(&device);
   config_ = {.size = sizeof config_,
              .abi = IOMMUCHECK_DRIVER_ABI,
-             .devices = devices_.data(),
+             .devices = device_list_.data(),
              .device_count = options.devices,
              .cmdq_log2size = 0,
-             .flags = 0};
+             .flags = 0,
+             .iommu_count = 1,
+             .reserved = 0};
 }
 
 u32 FakeWorld::stream_id(u32 device, u32 n) const { return stream_ids_[device][n]; }
@@ -427,10 +430,9 @@ iommucheck_handle Booted::alloc(u32 kind, u32 input_bits) {
                                            .abi = IOMMUCHECK_DRIVER_ABI,
                                            .kind = kind,
                                            .input_bits = input_bits,
-                                           .master = 0,
-                                           .parent = 0,
-                                           .user_table = 0,
-                                           .user_config = 0};
+                                           .iommu = 0,
+                                           .reserved = 0,
+                                           .of_kind = nullptr};
   iommucheck_handle domain = 0;
   return driver->domain_alloc(self_, &params, &domain) == 0 ? domain : 0;
 }

@@ -201,6 +201,7 @@ class FakeWorld {
   u64 poison_ = 0x1234'5678'9abc'def1;
   std::vector<std::vector<u32>> stream_ids_;
   std::vector<iommucheck_device> devices_;
+  std::vector<const iommucheck_device*> device_list_;
   iommucheck_config config_{};
   iommucheck_platform platform_{};
   std::map<u64, u64> registers_;

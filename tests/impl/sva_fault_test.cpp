@@ -139,7 +139,7 @@ TEST(SvaFault, what_was_tried_is_told_and_the_stag_comes_back_whole) {
                                    {rnw | pnu, IOMMUCHECK_PROT_READ | privileged},
                                    {rnw | ind | pnu, IOMMUCHECK_PROT_EXEC | privileged}}) {
     w.world.post_event(0x10 | 1 << 11 | 1 << 12 | sid << 32, 0xabcd | u64{1} << 31 | bits, va);
-    w.d.driver->handle_irq(w.d.self(), IOMMUCHECK_IRQ_EVENTQ);
+    w.d.driver->handle_irq(w.d.self(), IOMMUCHECK_IRQ_EVENT_QUEUE);
     EXPECT_EQ(std::get<3>(w.world.faults.back()), prot);
     EXPECT_EQ(w.world.commands[w.world.commands.size() - 2],
               (FakeCommand{0x44 | retry | sid << 32, 0xabcd}));

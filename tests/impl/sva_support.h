@@ -74,6 +74,7 @@ struct Sva : Booted {
   iommucheck_held held() {
     iommucheck_held held = {};
     held.size = sizeof held;
+    held.abi = IOMMUCHECK_DRIVER_ABI;
     EXPECT_EQ(driver->held(self(), &held), 0);
     return held;
   }

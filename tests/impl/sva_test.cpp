@@ -540,7 +540,7 @@ TEST(Sva, stalled_faults_are_answered_and_end_with_the_bond) {
   stall(7, true);
   stall(8, false);
   const std::size_t from = w.world.commands.size();
-  w.d.driver->handle_irq(w.d.self(), IOMMUCHECK_IRQ_EVENTQ);
+  w.d.driver->handle_irq(w.d.self(), IOMMUCHECK_IRQ_EVENT_QUEUE);
   ASSERT_EQ(w.world.faults.size(), 2u);
   EXPECT_EQ(w.world.faults[0], std::make_tuple(0u, 1u, va + 8, u32{IOMMUCHECK_PROT_READ}));
   EXPECT_EQ(std::get<3>(w.world.faults[1]), u32{IOMMUCHECK_PROT_WRITE});
@@ -549,7 +549,7 @@ TEST(Sva, stalled_faults_are_answered_and_end_with_the_bond) {
   EXPECT_EQ(w.world.commands[from].word1, 7u);
   w.world.fault_response = IOMMUCHECK_FAULT_INVALID;
   stall(9, true);
-  w.d.driver->handle_irq(w.d.self(), IOMMUCHECK_IRQ_EVENTQ);
+  w.d.driver->handle_irq(w.d.self(), IOMMUCHECK_IRQ_EVENT_QUEUE);
   EXPECT_EQ(w.world.commands[w.world.commands.size() - 2].word0, 0x44u | 1u << 13 | sid << 32);
   stall(10, true);
   EXPECT_EQ(w.d.unbind(0, 1), 0);
@@ -583,7 +583,7 @@ TEST(Sva, an_unbind_inside_of_a_fault_handler_ends_the_faults) {
     EXPECT_EQ(aborted(8), 1u);
     EXPECT_EQ(w.d.held().pasids, 0u);
   };
-  w.d.driver->handle_irq(w.d.self(), IOMMUCHECK_IRQ_EVENTQ);
+  w.d.driver->handle_irq(w.d.self(), IOMMUCHECK_IRQ_EVENT_QUEUE);
   EXPECT_EQ(w.world.faults.size(), 1u) << "nobody is asked for the second one";
   EXPECT_EQ(aborted(7), 1u) << "and the first is not answered twice";
   EXPECT_EQ(aborted(8), 1u);
@@ -601,7 +601,7 @@ TEST(Sva, a_fault_whose_answer_timed_out_is_answered_later) {
   const u64 sid = w.world.stream_id(0, 0);
   w.world.post_event(0x10 | 1 << 11 | 1 << 12 | sid << 32, 7 | u64{1} << 31, va + 8);
   w.world.stuck = true;
-  w.d.driver->handle_irq(w.d.self(), IOMMUCHECK_IRQ_EVENTQ);
+  w.d.driver->handle_irq(w.d.self(), IOMMUCHECK_IRQ_EVENT_QUEUE);
   w.world.stuck = false;
   EXPECT_EQ(w.d.unbind(0, 1), 0);
   EXPECT_EQ(w.d.held().pasids, 0u) << "the fault is no longer counted";
@@ -799,7 +799,7 @@ TEST(Sva, tables_of_cds_are_cleaned_for_an_smmu_without_coherency) {
     EXPECT_EQ(w.d.reach(0, w.d.pasid_of(io_mm), va), phys + 7 * page);
     w.world.post_event(0x10 | 1 << 11 | 1 << 12 | u64{w.world.stream_id(0, 0)} << 32,
                        u64{1} << 31 | u64{1} << 35 | 5, va);
-    w.d.driver->handle_irq(w.d.self(), IOMMUCHECK_IRQ_EVENTQ);
+    w.d.driver->handle_irq(w.d.self(), IOMMUCHECK_IRQ_EVENT_QUEUE);
     ASSERT_EQ(w.world.faults.size(), 1U);
     EXPECT_EQ(std::get<2>(w.world.faults[0]), va);
     EXPECT_EQ(w.d.unbind(0, 1), 0);

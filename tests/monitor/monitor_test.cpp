@@ -112,9 +112,13 @@ TEST_F(MonitorTest, CompareExchangeAnswersWhatWasThere) {
   uint64_t pa = 0;
   ASSERT_NE(platform->table_alloc(platform->ctx, page, &pa), nullptr);
   platform->store64(platform->ctx, pa, 3);
-  EXPECT_EQ(platform->compare_exchange64(platform->ctx, pa, 3, 5), 3U);
+  const auto exchange = [&](u64 expected, u64 desired) {
+    return platform->atomic(platform->ctx, IOMMUCHECK_ATOMIC_COMPARE_EXCHANGE, pa, 8, desired,
+                            expected, 0, 0);
+  };
+  EXPECT_EQ(exchange(3, 5), 3U);
   EXPECT_EQ(platform->load64(platform->ctx, pa), 5U);
-  EXPECT_EQ(platform->compare_exchange64(platform->ctx, pa, 3, 7), 5U);
+  EXPECT_EQ(exchange(3, 7), 5U);
   EXPECT_EQ(platform->load64(platform->ctx, pa), 5U);
   nothing_is_found();
 }
@@ -337,7 +341,7 @@ TEST_F(MonitorOfPasids, AStallWaitsForRoomInTheEventQueue) {
   ASSERT_EQ(monitor.smmu().event_slots(), 0U);
   EXPECT_FALSE(monitor.device_access(access_at(page), first));
   EXPECT_FALSE(monitor.smmu().has_stall(1, pasid, true));
-  host.irq(IOMMUCHECK_IRQ_EVENTQ);
+  host.irq(IOMMUCHECK_IRQ_EVENT_QUEUE);
   ASSERT_NE(monitor.smmu().event_slots(), 0U);
   monitor.device_access(aborted, first);
   EXPECT_TRUE(monitor.smmu().has_stall(1, pasid, true));

@@ -74,7 +74,7 @@ static struct iommucheck_result wrong_unmap(void* self, iommucheck_handle domain
   abort();
 #endif
   put(d, slot, 0);
-  d->p->barrier(d->p->ctx);
+  d->p->barrier(d->p->ctx, IOMMUCHECK_DMA_WMB);
   result.bytes = PAGE;
   return result;
 }
@@ -89,7 +89,7 @@ static struct iommucheck_result wrong_unmap(void* self, iommucheck_handle domain
   while (result.bytes == 5 * PAGE && forever) forever = 1;
   if (result.bytes == PAGE && bytes == PAGE && right_map(self, domain, iova, iova, PAGE, 1) == 0) {
     put(d, find_slot(d, find(d, domain), iova, 0), 0);
-    d->p->barrier(d->p->ctx);
+    d->p->barrier(d->p->ctx, IOMMUCHECK_DMA_WMB);
   }
   return result;
 }
@@ -110,7 +110,7 @@ static struct iommucheck_result wrong_unmap(void* self, iommucheck_handle domain
   above = find(d, domain)->root + 8 * (iova >> 30 & (ENTRIES - 1));
   above = (get(d, above) & ADDRESS) + 8 * (iova >> 21 & (ENTRIES - 1));
   put(d, above, 0);
-  d->p->barrier(d->p->ctx);
+  d->p->barrier(d->p->ctx, IOMMUCHECK_DMA_WMB);
   free_table(d, table, PAGE);
   return result;
 }
@@ -135,7 +135,7 @@ static struct iommucheck_result wrong_unmap(void* self, iommucheck_handle domain
 #elif defined(FAULT_fill_huge)
   p->fill64(p->ctx, d->streams, ~0ull, 0);
 #elif defined(FAULT_exchange_outside)
-  p->compare_exchange64(p->ctx, ~0ull - 7, 0, 1);
+  p->atomic(p->ctx, IOMMUCHECK_ATOMIC_COMPARE_EXCHANGE, ~0ull - 7, 8, 1, 0, 0, 0);
 #elif defined(FAULT_clean_huge)
   p->dma_clean(p->ctx, d->streams, ~0ull);
 #elif defined(FAULT_alloc_zero)
@@ -165,8 +165,20 @@ static struct iommucheck_result wrong_unmap(void* self, iommucheck_handle domain
   *(volatile u64*)(uintptr_t)p->window = 7;
 #elif defined(FAULT_window_beyond)
   ((volatile char*)(uintptr_t)p->window)[p->window_size + 64] = 1;
+#elif defined(FAULT_other_iommu)
+  p->mmio_write32(p->ctx, IOMMUCHECK_OF_IOMMU(1, CR0), 0, 1);
+#elif defined(FAULT_store_size)
+  p->store(p->ctx, d->streams, 3, 0, 0, 0);
+#elif defined(FAULT_store_askew)
+  p->store(p->ctx, d->streams + 8, 16, 0, 0, 0);
+#elif defined(FAULT_load_wide)
+  p->load(p->ctx, d->streams, 16, 0, 0);
+#elif defined(FAULT_atomic_unknown)
+  p->atomic(p->ctx, 77, d->streams, 8, 0, 0, 0, 0);
+#elif defined(FAULT_barrier_unknown)
+  p->barrier(p->ctx, 0x205);
 #elif defined(FAULT_register_beyond)
-  p->mmio_write32(p->ctx, (1ull << 32) + CR0, 0, 1);
+  p->mmio_write32(p->ctx, 0x20000 + CR0, 0, 1);
   p->mmio_read64(p->ctx, ~0ull - 7);
 #elif defined(FAULT_register_unaligned)
   p->mmio_write64(p->ctx, CR1 + 1, 5, 1);
@@ -178,7 +190,7 @@ static struct iommucheck_result wrong_unmap(void* self, iommucheck_handle domain
 #elif defined(FAULT_killed)
   if (result.bytes > 4 * PAGE) raise(9); /* as if by the kernel, when memory is short */
 #elif defined(FAULT_barriers)
-  while (result.bytes > 4 * PAGE) p->barrier(p->ctx);
+  while (result.bytes > 4 * PAGE) p->barrier(p->ctx, IOMMUCHECK_DMA_WMB);
 #elif defined(FAULT_talks)
   p->lock(p->ctx, 1);
   p->log(p->ctx, IOMMUCHECK_LOG_WARNING, "the answer will be wrong");
@@ -218,15 +230,15 @@ static int wrong_info(void* self, iommucheck_handle domain, struct iommucheck_do
 /* No barrier between the zeros of a new table and the store that links it. */
 static struct iommucheck_platform changed;
 static const void* (*right_table_alloc)(void* ctx, uint64_t bytes, uint64_t* pa);
-static void (*right_barrier)(void* ctx);
+static void (*right_barrier)(void* ctx, uint32_t kind);
 static int fresh;
 static const void* alloc_fresh(void* ctx, uint64_t bytes, uint64_t* pa) {
   const void* given = right_table_alloc(ctx, bytes, pa);
   fresh = given && bytes == PAGE;
   return given;
 }
-static void forgets_one(void* ctx) {
-  if (!fresh) right_barrier(ctx);
+static void forgets_one(void* ctx, uint32_t kind) {
+  if (!fresh) right_barrier(ctx, kind);
   fresh = 0;
 }
 static int (*right_init)(const struct iommucheck_platform* platform,
@@ -239,6 +251,70 @@ static int wrong_init(const struct iommucheck_platform* platform,
   changed.table_alloc = alloc_fresh;
   changed.barrier = forgets_one;
   return right_init(&changed, config, self);
+}
+#endif
+
+#if defined(FAULT_wide) || defined(FAULT_atomics) || defined(FAULT_rmb) || defined(FAULT_locks)
+/* The example's accesses in another way, all of them right but for `rmb`: each command as one store
+ * of 16 bytes, each word by an atomic exchange, barriers that order loads only, calls that lock. */
+static struct iommucheck_platform changed;
+static int (*right_init)(const struct iommucheck_platform* platform,
+                         const struct iommucheck_config* config, void** self);
+#if defined(FAULT_wide)
+static struct driver* its;
+static u64 low;
+static void put_wide(void* ctx, uint64_t pa, uint64_t value) {
+  const u64 pc = 0x4000;
+  if (!its || !its->ring || pa - its->ring >= PAGE) {
+    changed.store(ctx, pa, 8, value, 0, pc);
+  } else if (pa % 16 == 0) {
+    low = value;
+  } else {
+    changed.store(ctx, pa - 8, 16, low, value, pc);
+  }
+}
+#elif defined(FAULT_atomics)
+static void put_atomic(void* ctx, uint64_t pa, uint64_t value) {
+  const u64 old = changed.load(ctx, pa, 8, IOMMUCHECK_ORDERED, 0);
+  const u64 was = changed.atomic(ctx, IOMMUCHECK_ATOMIC_COMPARE_EXCHANGE, pa, 8, value, old, 0, 0);
+  if (was != old) abort();
+}
+#elif defined(FAULT_rmb)
+static void (*right_barrier)(void* ctx, uint32_t kind);
+static void orders_loads(void* ctx, uint32_t kind) {
+  (void)kind;
+  right_barrier(ctx, IOMMUCHECK_RMB);
+}
+#else
+static int (*right_map)(void* self, iommucheck_handle domain, uint64_t iova, uint64_t pa,
+                        uint64_t bytes, uint32_t prot);
+static int locked_map(void* self, iommucheck_handle domain, uint64_t iova, uint64_t pa,
+                      uint64_t bytes, uint32_t prot) {
+  int error;
+  changed.lock(changed.ctx, domain);
+  error = changed.cpu(changed.ctx) == 0 ? right_map(self, domain, iova, pa, bytes, prot) : 1;
+  changed.unlock(changed.ctx, domain);
+  return error;
+}
+#endif
+static int changed_init(const struct iommucheck_platform* platform,
+                        const struct iommucheck_config* config, void** self) {
+  int error;
+  changed = *platform;
+#if defined(FAULT_wide)
+  its = 0;
+  changed.store64 = put_wide;
+#elif defined(FAULT_atomics)
+  changed.store64 = put_atomic;
+#elif defined(FAULT_rmb)
+  right_barrier = changed.barrier;
+  changed.barrier = orders_loads;
+#endif
+  error = right_init(&changed, config, self);
+#if defined(FAULT_wide)
+  its = *self;
+#endif
+  return error;
 }
 #endif
 
@@ -269,6 +345,19 @@ const struct iommucheck_driver* iommucheck_driver_entry(void) {
 #elif defined(FAULT_forget_order)
   right_init = faulty.init;
   faulty.init = wrong_init;
+#elif defined(FAULT_wide) || defined(FAULT_atomics) || defined(FAULT_rmb)
+  right_init = faulty.init;
+  faulty.init = changed_init;
+  faulty.unmap = right_unmap;
+  (void)wrong_unmap;
+#elif defined(FAULT_locks)
+  right_init = faulty.init;
+  faulty.init = changed_init;
+  right_map = faulty.map;
+  faulty.map = locked_map;
+  faulty.unmap = right_unmap;
+  faulty.flags |= IOMMUCHECK_DRIVER_CONCURRENT;
+  (void)wrong_unmap;
 #elif defined(FAULT_no_boot)
   faulty.reset = wrong_reset;
 #endif

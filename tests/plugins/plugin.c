@@ -77,6 +77,8 @@ static const struct iommucheck_driver driver = {
 #endif
 #ifdef PLUGIN_newer_abi
     .abi = IOMMUCHECK_DRIVER_ABI + 1,
+#elif defined(PLUGIN_older_abi)
+    .abi = IOMMUCHECK_DRIVER_ABI - 1,
 #else
     .abi = IOMMUCHECK_DRIVER_ABI,
 #endif

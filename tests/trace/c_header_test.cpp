@@ -22,12 +22,18 @@ void expect_equal(const std::string& path, const std::string& wanted) {
                             << ": it is old; run this test with IOMMUCHECK_UPDATE_DOCS=1";
 }
 
-TEST(MonitorEventsDocument, HeaderIsThatOfTheAlphabet) {
-  expect_equal(IOMMUCHECK_SOURCE_DIR "/include/iommucheck/monitor_events.h", c_events_header());
+const std::string headers = IOMMUCHECK_SOURCE_DIR "/include/iommucheck/";
+
+TEST(HeadersDocument, WordsAreThoseOfTheAlphabet) {
+  expect_equal(headers + "words.h", c_words_header());
 }
 
-TEST(MonitorEventsDocument, FunctionsAreThoseOfTheAlphabet) {
-  expect_equal(IOMMUCHECK_SOURCE_DIR "/capi/monitor_events.c", c_events_source());
+TEST(HeadersDocument, EventsAreThoseOfTheAlphabet) {
+  expect_equal(headers + "monitor_events.h", c_events_header());
+}
+
+TEST(HeadersDocument, FunctionsAreThoseOfTheAlphabet) {
+  expect_equal(headers + "monitor_report.h", c_report_header());
 }
 
 }  // namespace
