@@ -335,7 +335,7 @@ void Monitor::check_space_range(u32 device, Substream at, u64 first, u64 last) {
   if (!findings_.empty()) return;
   const Place place{device, interface_.stream_ids(device).front(), at};
   const Ends ends = ends_at(place);
-  const KnownOptions& known = options_at(place);
+  const spec::Caches::StreamOptions& known = options_at(place);
   if (!known.complete) gave_up_ = true;
   for (const spec::Caches::StreamOption& option : known.options) {
     if (option.regime != 0) check_interval_for(option.tag, place, ends, first, last);

@@ -302,24 +302,29 @@ class Monitor {
     Ends ends;
     friend bool operator==(const Compared&, const Compared&) = default;
   };
-  /// By what a place's accesses may translate, as long as no configuration changes.
-  struct KnownOptions {
-    spec::Caches::ConfigurationVersion version;
-    u32 sid = 0;
-    spec::sva::Substream at;
-    bool complete = false;  ///< no bound was hit
-    std::vector<spec::Caches::StreamOption> options;
-  };
   void check_interval(u32 tag, u64 first, u64 last);
   void check_interval_for(u32 tag, const Place& place, Ends ends, u64 first, u64 last);
+  /// What of a piece is not as promised.
+  struct Breach {
+    enum class Kind : u8 { none, tags_differ, unknown, reaches, conflict, fault };
+    Kind kind = Kind::none;
+    const spec::Candidate* candidate = nullptr;
+    May::Kind fault = May::Kind::fault;
+  };
+  [[nodiscard]] Breach breach_of(u32 tag, Ends ends, u64 va,
+                                 const spec::sva::Alternatives& allowed) const;
   bool check_piece(u32 tag, const Place& place, Ends ends, u64 va,
                    const spec::sva::Alternatives& allowed);
+  void report_breach(const Breach& breach, u32 tag, const Place& place, u64 va,
+                     const spec::sva::Alternatives& allowed);
   void check_stream(const spec::StreamPart& part);
   void check_place(const Place& place);
   void check_device(u32 device);
   bool check_option(const Place& place, const spec::Caches::StreamOption& option,
                     const spec::sva::Alternatives& allowed);
-  const KnownOptions& options_at(const Place& place);
+  [[nodiscard]] const spec::Caches::StreamOptions& options_at(const Place& place) const {
+    return caches_.options_of(place.sid, place.at.number, place.at.present);
+  }
   [[nodiscard]] Ends ends_at(const Place& place);
   [[nodiscard]] bool vanishes(u32 device) const;
   [[nodiscard]] bool is_nobodys(u32 sid) const;
@@ -391,7 +396,6 @@ class Monitor {
   std::vector<spec::Access> waiting_accesses_;  ///< stalled, without a record yet
   std::vector<spec::StreamPart> stalled_;       ///< where an access began to wait, in this case
   std::vector<Compared> compared_;  ///< since the check began; nothing changes meanwhile
-  std::array<KnownOptions, 64> known_options_{};  // derived
   Statistics statistics_;
   std::vector<Undetermined> undetermined_;
   std::vector<LateMissing> late_missing_;

@@ -9,7 +9,9 @@
 
 #include <fmt/format.h>
 
+#include "base/inline_vector.h"
 #include "monitor/monitor.h"
+#include "spec/smmu/pieces.h"
 
 namespace iommucheck::oracle {
 
@@ -187,27 +189,10 @@ void Monitor::check_stream(const spec::StreamPart& part) {
   for (const u32 number : numbers) check_place({device, part.sid, spec::sva::substream(number)});
 }
 
-const Monitor::KnownOptions& Monitor::options_at(const Place& place) {
-  const auto version = caches_.configuration_version();
-  const u64 slot = u64{place.sid} * 7 + place.at.number;
-  KnownOptions& known = known_options_[slot % known_options_.size()];
-  const bool follows = caches_.configuration_is_followed();
-  if (follows && known.version == version && known.sid == place.sid && known.at == place.at) {
-    return known;
-  }
-  known.version = version;
-  known.sid = place.sid;
-  known.at = place.at;
-  known.options.clear();
-  known.complete =
-      caches_.stream_options(place.sid, place.at.number, place.at.present, known.options);
-  return known;
-}
-
 /// How translation faults end under the configurations that a stream may have there.
 Monitor::Ends Monitor::ends_at(const Place& place) {
   if (!place.at.present) return {.stall = false, .abort = true};
-  const KnownOptions& known = options_at(place);
+  const spec::Caches::StreamOptions& known = options_at(place);
   if (!known.complete) gave_up_ = true;
   Ends ends;
   for (const spec::Caches::StreamOption& option : known.options) {
@@ -260,7 +245,7 @@ bool Monitor::check_option(const Place& place, const spec::Caches::StreamOption&
 void Monitor::check_place(const Place& place) {
   const auto [device, sid, at] = place;
   if (vanishes(device)) return;
-  const KnownOptions& known = options_at(place);
+  const spec::Caches::StreamOptions& known = options_at(place);
   if (!known.complete) {
     gave_up_ = true;
     return;
@@ -272,7 +257,7 @@ void Monitor::check_place(const Place& place) {
   }
   ++statistics_.outcomes_judged;
   count(in_call_ ? spec::Rule::PROMISE_TRANSIENT : spec::Rule::PROMISE_OUTCOME);
-  std::vector<u32> tags;
+  InlineVector<u32, 8> tags;
   Ends ends{.stall = false, .abort = !at.present};
   for (const spec::Caches::StreamOption& option : known.options) {
     if (!check_option(place, option, allowed)) return;
@@ -331,20 +316,20 @@ void Monitor::check_interval_for(u32 tag, const Place& place, Ends ends, u64 fir
   const Compared whole{tag, place.device, place.at, ends};
   if (std::ranges::find(compared_, whole) != compared_.end()) return;
   u64 va = first;
+  spec::Pieces pieces(caches_, tag, scratch_);
   // Tables that a broken driver made, one leading to itself or a global leaf, may have pieces
   // without end.
   constexpr u64 pieces_max = u64{1} << 16;
-  for (u64 pieces = 0;; ++pieces) {
+  for (u64 number = 0;; ++number) {
     Alternatives allowed = interface_.expected_during(place.device, place.at, va);
-    if (allowed.gave_up || pieces == pieces_max) {
-      endless_ |= pieces == pieces_max;
+    if (allowed.gave_up || number == pieces_max) {
+      endless_ |= number == pieces_max;
       gave_up_ = true;
       return;
     }
-    scratch_.clear();
-    caches_.collect(tag, va, scratch_);
+    pieces.move_to(va, std::min(last, allowed.last));
     if (caches_.stands_still()) return;  // it found not all
-    const u64 end = std::min(allowed.last, caches_.constant_until(tag, va, scratch_));
+    const u64 end = std::min(allowed.last, pieces.last());
     ++statistics_.outcomes_judged;
     if (!check_piece(tag, place, ends, va, allowed)) return;
     if (end >= last || end == ~u64{0}) break;
@@ -360,61 +345,86 @@ bool Monitor::check_piece(u32 tag, const Place& place, Ends ends, u64 va,
   const bool mapped = promises_state(allowed, State::mapped);
   const bool touched = !touched_.empty();
   const bool transient = allowed.concerned || in_call_;
-  const spec::Rule promised = rule_for(allowed);
-  count(promised, mapped || touched);
+  count(rule_for(allowed), mapped || touched);
   if (!transient && !mapped) count(spec::Rule::PAGE_REUSE, touched);
   if (scratch_.size() > 1) count(spec::Rule::CONFLICT_TLB);
-  const auto broken = [&](spec::Rule rule, May may, std::vector<spec::Cause> causes) {
-    Finding finding = finding_of(rule, {});
-    finding.where = where(place);
-    finding.where.address = va;
-    finding.hardware.push_back(std::move(may));
-    promise(finding, allowed);
-    finding.objects = states_of(place);
-    finding.causes = std::move(causes);
-    find(std::move(finding));
-    return false;
-  };
-  const auto anything = [&](spec::Rule rule, spec::Cause::Kind kind) {
-    spec::Cause cause;
-    cause.kind = kind;
-    cause.va = va;
-    return broken(rule, {.kind = May::Kind::anything, .rule = rule}, {std::move(cause)});
-  };
-  if (caches_.tag_is_broken(tag)) {
-    return anything(spec::Rule::TAG_REGIMES, spec::Cause::Kind::tags_differ);
+  if (breach_of(tag, ends, va, allowed).kind == Breach::Kind::none) return true;
+  // The finding says all that a look-up of this very address may meet.
+  scratch_.clear();
+  caches_.collect(tag, va, scratch_);
+  const Breach breach = breach_of(tag, ends, va, allowed);
+  if (breach.kind == Breach::Kind::none) return true;
+  report_breach(breach, tag, place, va, allowed);
+  return false;
+}
+
+void Monitor::report_breach(const Breach& breach, u32 tag, const Place& place, u64 va,
+                            const Alternatives& allowed) {
+  const bool settled = !allowed.concerned && !in_call_ && !promises_state(allowed, State::mapped);
+  spec::Rule rule = rule_for(allowed);
+  May may{.kind = May::Kind::anything};
+  std::vector<spec::Cause> causes;
+  switch (breach.kind) {
+    case Breach::Kind::none: return;
+    case Breach::Kind::tags_differ:
+      rule = spec::Rule::TAG_REGIMES;
+      may.rule = rule;
+      causes.emplace_back();
+      causes.back().kind = spec::Cause::Kind::tags_differ;
+      causes.back().va = va;
+      break;
+    case Breach::Kind::unknown:
+      rule = spec::Rule::WILD_WALK;
+      causes.push_back(caches_.cause_of(*breach.candidate, va));
+      break;
+    case Breach::Kind::reaches: {
+      const Candidate& c = *breach.candidate;
+      if (settled && (c.item != 0 || c.from_atc())) rule = spec::Rule::PAGE_REUSE;
+      may = reached(c, va);
+      causes.push_back(caches_.cause_of(c, va));
+      break;
+    }
+    case Breach::Kind::conflict:
+      rule = spec::Rule::CONFLICT_TLB;
+      for (const Candidate& c : scratch_) {
+        if (c.kind != Candidate::Kind::fault) causes.push_back(caches_.cause_of(c, va));
+      }
+      break;
+    case Breach::Kind::fault:
+      may.kind = breach.fault;
+      causes.push_back(caches_.cause_of_fault(tag, va, scratch_));
+      break;
   }
+  Finding finding = finding_of(rule, {});
+  finding.where = where(place);
+  finding.where.address = va;
+  finding.hardware.push_back(std::move(may));
+  promise(finding, allowed);
+  finding.objects = states_of(place);
+  finding.causes = std::move(causes);
+  find(std::move(finding));
+}
+
+/// The first of what a look-up that meets scratch_ may do and nothing promises.
+Monitor::Breach Monitor::breach_of(u32 tag, Ends ends, u64 va, const Alternatives& allowed) const {
+  using Kind = Breach::Kind;
+  if (caches_.tag_is_broken(tag)) return {.kind = Kind::tags_differ};
   // An ATC that holds nothing asks again.
   bool fault = scratch_.empty() && !spec::is_atc_tag(tag);
   for (const Candidate& c : scratch_) {
-    if (c.kind == Candidate::Kind::unknown) {
-      return broken(spec::Rule::WILD_WALK, {.kind = May::Kind::anything},
-                    {caches_.cause_of(c, va)});
-    }
+    if (c.kind == Candidate::Kind::unknown) return {.kind = Kind::unknown, .candidate = &c};
     if (c.kind == Candidate::Kind::fault) fault = true;
     if (c.kind != Candidate::Kind::leaf) continue;
-    if (promises_translation(allowed, c, va)) continue;
-    const spec::Rule rule =
-        !transient && !mapped && (c.item != 0 || c.from_atc()) ? spec::Rule::PAGE_REUSE : promised;
-    return broken(rule, reached(c, va), {caches_.cause_of(c, va)});
+    if (!promises_translation(allowed, c, va)) return {.kind = Kind::reaches, .candidate = &c};
   }
-  if (!allowed.callers && caches_.in_conflict(scratch_)) {
-    std::vector<spec::Cause> causes;
-    for (const Candidate& c : scratch_) {
-      if (c.kind != Candidate::Kind::fault) causes.push_back(caches_.cause_of(c, va));
-    }
-    return broken(spec::Rule::CONFLICT_TLB, {.kind = May::Kind::anything}, std::move(causes));
-  }
-  if (!fault) return true;
-  const auto faults = [&](May::Kind kind) {
-    return broken(promised, {.kind = kind}, {caches_.cause_of_fault(tag, va, scratch_)});
-  };
+  if (!allowed.callers && caches_.in_conflict(scratch_)) return {.kind = Kind::conflict};
+  if (!fault) return {};
   const bool waits = promises_state(allowed, State::waits);
-  if (ends.stall && !waits) return faults(May::Kind::fault_waits);
+  if (ends.stall && !waits) return {.kind = Kind::fault, .fault = May::Kind::fault_waits};
   if (ends.abort && !promises_end(allowed)) {
-    return faults(waits ? May::Kind::fault_at_once : May::Kind::fault);
+    return {.kind = Kind::fault, .fault = waits ? May::Kind::fault_at_once : May::Kind::fault};
   }
-  return true;
+  return {};
 }
 
 /// Whether the device is gone, and only its driver's work on that is not done.

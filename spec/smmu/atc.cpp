@@ -336,7 +336,7 @@ void Caches::set_ats(u32 sid, bool on) {
       numbers.push_back(formed_[i].ssid);
       look_at_cds(sid, formed_[i].ssid, options);
     }
-    std::vector<AtsSource> sources;
+    SourceList sources;
     sources_of({sid}, options, numbers, sources);
     for (const AtsSource& source : sources) ats_sources_.push(trail_, source);
     return;

@@ -178,9 +178,9 @@ bool Caches::check_translated(const Access& access, const Outcome& outcome,
 
 /// The device asks for a translation and uses it at once.
 bool Caches::ask_ats(const Access& access, std::vector<Outcome>& found) const {
-  std::vector<StreamOption> options;
-  if (!stream_options(access.sid, access.ssid, access.ssv, options)) return false;
-  for (const StreamOption& option : options) {
+  const StreamOptions& known = options_of(access.sid, access.ssid, access.ssv);
+  if (!known.complete) return false;
+  for (const StreamOption& option : known.options) {
     if (option.no_ats) add(found, denied(Rule::STE_EATS));  // and no CD is read
     if (option.any && (option.ats || !option.no_ats)) {
       add(found, {.kind = OutcomeKind::any, .rule = option.rule});

@@ -62,7 +62,7 @@ void Caches::set_atschk(bool check) {
 
 /// `numbers`: the CDs of the part that may be valid.
 void Caches::sources_of(const StreamPart& part, const Options& options,
-                        const std::vector<u32>& numbers, std::vector<AtsSource>& sources) {
+                        const std::vector<u32>& numbers, SourceList& sources) {
   if (enabled_ == 0 || !caps_.ats) return;
   const auto add = [&](const AtsSource& source) {
     const auto known = std::ranges::find_if(
@@ -80,12 +80,11 @@ void Caches::sources_of(const StreamPart& part, const Options& options,
                        .dies = std::min(ste.dies, cd.dies)};
       if (cd.unknown) {
         source.kind = AtsSource::Kind::unknown;
-      } else if (cd.bad_substreamid || decode_cd(cd.cd, ste.ste, caps_, e2h_ != 0)) {
-        continue;
       } else {
-        const Regime<u64> regime = regime_of(ste.ste, cd.cd, caps_, e2h_ != 0);
-        if (unsupported_tables(cd.cd, regime)) continue;
-        source.regime = intern(regime);
+        if (cd.bad_substreamid) continue;
+        const Forming& forms = forming(ste.ste, cd.cd);
+        if (forms.bad || forms.unsupported) continue;
+        source.regime = forms.regime;
         source.overrides = overrides_of(ste.ste, caps_);
       }
       add(source);
@@ -99,7 +98,7 @@ void Caches::sources_of(const StreamPart& part, const Options& options,
            .dies = ste.dies});
     }
     if (ste.unknown || ste.bad_streamid || !full_ats(ste.ste, caps_)) continue;
-    if (decode_ste(ste.ste, caps_).kind != SteKind::stage1) continue;
+    if (ste.decision.kind != SteKind::stage1) continue;
     const auto plain = select_substream(ste.ste, caps_, false, u64{0});
     if (plain.kind == SubstreamKind::bypass_stage1 && part.whole()) {
       add({.owner = intern_atc(part.sid, 0, 0),
@@ -116,16 +115,16 @@ void Caches::sources_of(const StreamPart& part, const Options& options,
 }
 
 /// Before what the part forms changes: entries stay behind of what answered requests until now.
-void Caches::reform_ats(const StreamPart& part, const Options& options,
-                        const std::vector<Formed>& now) {
+void Caches::reform_ats(const StreamPart& part, const Options& options, const FormedList& now) {
   if (!has_ats(part.sid)) return;
-  std::vector<u32> numbers;
+  std::vector<u32>& numbers = scratch_numbers_;
+  numbers.clear();
   for (const Formed& entry : now) {
     if (std::ranges::find(numbers, entry.ssid) == numbers.end()) numbers.push_back(entry.ssid);
   }
-  std::vector<AtsSource> sources;
+  SourceList sources;
   sources_of(part, options, numbers, sources);
-  std::vector<AtsSource> lost;
+  SourceList lost;
   for (u32 i = ats_sources_.size(); i != 0; --i) {
     const AtsSource old = ats_sources_[i - 1];
     if (atc_owners_[old.owner].sid != part.sid) continue;

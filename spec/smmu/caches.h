@@ -25,7 +25,9 @@
 #include <compare>
 #include <deque>
 #include <functional>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -43,6 +45,7 @@
 namespace iommucheck::spec {
 
 class ConfigIndex;
+class Pieces;
 
 /// What differs between legal devices and is in no ID register.
 struct Profile {
@@ -256,21 +259,15 @@ class Caches {
     bool skips_stage1 = false;  ///< kind is bypass by S1DSS, not by the STE's Config
     Overrides overrides{};      ///< of the STE
   };
-  /// Changes whenever an option of any stream may, while configuration_is_followed().
-  struct ConfigurationVersion {
-    u64 formed = ~u64{0};
-    u64 generation = 0;
-    friend bool operator==(const ConfigurationVersion&, const ConfigurationVersion&) = default;
-  };
-  [[nodiscard]] ConfigurationVersion configuration_version() const {
-    return {formed_version_, trail_.generation()};
-  }
-  /// Structures can be fetched, and nothing from before reset can be cached.
-  [[nodiscard]] bool configuration_is_followed() const {
-    return enabled_ != 0 && unknown_.config == 0;
-  }
   /// Distinct options for a stream; false: a bound was hit.
   bool stream_options(u32 sid, u32 ssid, bool ssv, std::vector<StreamOption>& options) const;
+  struct StreamOptions {
+    bool complete = false;  ///< no bound was hit
+    std::vector<StreamOption> options;
+  };
+  /// The same, kept as long as no configuration changes: until this or anything else is called that
+  /// changes the state or asks for other options.
+  [[nodiscard]] const StreamOptions& options_of(u32 sid, u32 ssid, bool ssv) const;
 
   /// visit(sid) for streams whose STE was seen to be anything but invalid or abort since reset.
   template <class Visit>
@@ -410,6 +407,7 @@ class Caches {
   [[nodiscard]] const AtcItem& atc_item(u32 index) const { return atc_items_[index]; }
 
  private:
+  friend class Pieces;
   struct RegimeState {
     Regime<u64> regime;
     u32 tag = 0;
@@ -436,6 +434,32 @@ class Caches {
     u32 sid = 0;
     u32 ssid = 0;
     friend auto operator<=>(const FormedStream&, const FormedStream&) = default;
+  };
+  /// Of one stream; changes whenever one of its options may, while structures can be fetched and
+  /// nothing from before reset can be cached.
+  struct ConfigurationVersion {
+    u64 stream = 0;
+    u64 all = 0;
+    u64 generation = 0;
+    friend bool operator==(const ConfigurationVersion&, const ConfigurationVersion&) = default;
+  };
+  struct KnownOptions {
+    u32 sid = 0;
+    u32 ssid = 0;
+    bool ssv = false;
+    bool known = false;
+    ConfigurationVersion version;
+    StreamOptions options;
+  };
+  /// What a legal STE and a CD form, or why they do not.
+  struct Forming {
+    Ste<u64> ste;
+    Cd<u64> cd;
+    bool known = false;
+    bool e2h = false;
+    std::optional<Rule> bad{};
+    std::optional<std::string_view> unsupported{};
+    u32 regime = 0;
   };
   struct FormedIndex {
     u64 version = ~u64{0};
@@ -517,6 +541,7 @@ class Caches {
   };
   struct SteOption {
     Ste<u64> ste;
+    SteDecision decision;  ///< of a known one
     u64 place = 0;
     Group dies = immortal;
     bool unknown = false;
@@ -536,6 +561,8 @@ class Caches {
   using OptionList = InlineVector<Option, 2>;
   using SteOptions = OptionList<SteOption>;
   using CdOptions = OptionList<CdOption>;
+  using FormedList = InlineVector<Formed, 4>;
+  using SourceList = InlineVector<AtsSource, 8>;
   /// Of one stream: its STEs, and the CDs of the substreams that were looked at.
   struct Options {
     struct Cds {
@@ -667,12 +694,15 @@ class Caches {
 
   // options.cpp
   bool ste_options(u32 sid, SteOptions& options) const;
+  bool read_stes(u32 sid, SteOptions& options) const;
+  [[nodiscard]] const Forming& forming(const Ste<u64>& ste, const Cd<u64>& cd) const;
   bool cd_options(u32 sid, u32 ssid, const SteOptions& all, CdOptions& options) const;
   void words_at(ConfigKind kind, u32 sid, u32 ssid, u64 place, unsigned word, Words& words) const;
-  void units_at(ConfigKind kind, u32 sid, u32 ssid, u64 place, unsigned unit, bool cached_only,
+  using CachedWords = InlineVector<u32, 16>;
+  void units_at(u64 place, unsigned unit, bool cached_only, const CachedWords& cached,
                 UnitValues& values) const;
-  /// A cached word of the structure at `place` serves (sid, ssid).
-  [[nodiscard]] bool has_cached_words(ConfigKind kind, u32 sid, u32 ssid, u64 place) const;
+  /// Numbers of the cached words of the structure at `place` that serve (sid, ssid).
+  void cached_words(ConfigKind kind, u32 sid, u32 ssid, u64 place, CachedWords& found) const;
   /// `of(option)` is the structure of an option, by reference.
   template <class Option, class Of>
   static void add_option(Option option, u64 unknown, const Of& of, OptionList<Option>& options);
@@ -693,11 +723,10 @@ class Caches {
   void reform(const StreamPart& part);
   void reform_unseen(const StreamPart& part);
   void reform_all();
-  [[nodiscard]] std::vector<u32> cds_to_form(const SteOption& ste, const StreamPart& part) const;
+  void cds_to_form(const SteOption& ste, const StreamPart& part, std::vector<u32>& numbers) const;
   void look_at_cds(u32 sid, u32 number, Options& options);
-  void form_cd(u32 sid, u32 number, const SteOption& ste, Options& options,
-               std::vector<Formed>& formed);
-  void replace_formed(const StreamPart& part, const std::vector<Formed>& now);
+  void form_cd(u32 sid, u32 number, const SteOption& ste, Options& options, FormedList& formed);
+  void replace_formed(const StreamPart& part, const FormedList& now);
   /// `index`, of config_items_, where so many words vanish at once that it pays.
   void config_vanished(const Vanished& what, const std::vector<Vanished>& all,
                        ConfigIndex* index = nullptr);
@@ -747,7 +776,7 @@ class Caches {
   void kill_items(const InFlight& command);
   void kill_config(const InFlight& command);
   static void add_part(const StreamPart& part, std::vector<StreamPart>& parts);
-  void add_streams(const ConfigItem& item, std::vector<StreamPart>& streams) const;
+  void add_streams(const ConfigItem& item, std::vector<StreamPart>& streams);
   void kill_ghosts(const InFlight& command);
   void kill_unknown(const InFlight& command);
   [[nodiscard]] bool covers_item(const Command& command, const Item& item) const;
@@ -774,8 +803,8 @@ class Caches {
   using VisitCandidate = std::function<void(const Candidate&, u64 bytes)>;
   u32 intern_atc(u32 sid, u32 ssid, u32 ssv);
   void sources_of(const StreamPart& part, const Options& options, const std::vector<u32>& numbers,
-                  std::vector<AtsSource>& sources);
-  void reform_ats(const StreamPart& part, const Options& options, const std::vector<Formed>& now);
+                  SourceList& sources);
+  void reform_ats(const StreamPart& part, const Options& options, const FormedList& now);
   void lose_source(const AtsSource& source);
   void note_clean_only(Candidate& c) const;
   void leave_all_in_atc(const AtsSource& source);
@@ -920,7 +949,11 @@ class Caches {
 
   u64 paths_version_ = 0;  // changes whenever for_each_path() may; no part of the state
   mutable PathCache path_cache_;
-  u64 formed_version_ = 0;  // changes whenever formed_ does, or an option of a stream
+  u64 formed_version_ = 0;                 // changes whenever formed_ does
+  std::array<u64, 64> stream_versions_{};  // by StreamID: an option of such a stream may change
+  u64 streams_version_ = 0;                // of any stream
+  mutable std::array<KnownOptions, 64> known_options_;
+  mutable std::array<Forming, 64> formings_;
   mutable FormedIndex formed_index_;
   bool track_changes_ = false;
   bool gave_up_ = false;
@@ -936,6 +969,8 @@ class Caches {
   std::vector<Vanished> scratch_vanished_;
   std::vector<Path> scratch_paths_;
   std::vector<u32> scratch_covered_;
+  std::vector<u32> scratch_numbers_;
+  Options scratch_options_;
   std::vector<Item> scratch_gone_;
   mutable bool collect_pointers_ = true;
   mutable std::vector<Outcome> scratch_outcomes_;

@@ -89,7 +89,7 @@ void Caches::look_at_cds(u32 sid, u32 number, Options& options) {
 
 /// A regime can be formed by (sid, number) through `ste` and each possible CD.
 void Caches::form_cd(u32 sid, u32 number, const SteOption& ste, Options& options,
-                     std::vector<Formed>& formed) {
+                     FormedList& formed) {
   look_at_cds(sid, number, options);
   for (const CdOption& cd : options.cds_of(number)) {
     if (cd.unknown) {
@@ -98,24 +98,22 @@ void Caches::form_cd(u32 sid, u32 number, const SteOption& ste, Options& options
       continue;
     }
     if (cd.bad_substreamid) continue;
-    const auto bad = decode_cd(cd.cd, ste.ste, caps_, e2h_ != 0);
+    const Forming& forms = forming(ste.ste, cd.cd);
     if (cd.units > 1) count(Rule::TORN_CD);
-    if (bad) {
+    if (forms.bad) {
       if (cd.cd.v() && cd.units > 1) {
         report(Rule::TORN_CD, "a mixture of old and new words of the CD at " + name(cd.place) +
-                                  " is illegal (" + std::string(rule_name(*bad)) + ")");
+                                  " is illegal (" + std::string(rule_name(*forms.bad)) + ")");
       }
       continue;
     }
-    const Regime<u64> forms = regime_of(ste.ste, cd.cd, caps_, e2h_ != 0);
-    if (const auto what = unsupported_tables(cd.cd, forms)) {
-      unsupported_ = *what;
+    if (forms.unsupported) {
+      unsupported_ = *forms.unsupported;
       continue;
     }
-    const u32 regime = intern(forms);
     formed.push_back({.sid = sid,
                       .ssid = number,
-                      .regime = regime,
+                      .regime = forms.regime,
                       .place = cd.place,
                       .dies = std::min(ste.dies, cd.dies),
                       .units = cd.units});
@@ -124,8 +122,9 @@ void Caches::form_cd(u32 sid, u32 number, const SteOption& ste, Options& options
 
 /// SubstreamIDs of `part` whose CD may be valid: tables of CDs are mostly empty, and a CD of which
 /// every version has V = 0 forms nothing.
-std::vector<u32> Caches::cds_to_form(const SteOption& ste, const StreamPart& part) const {
-  std::vector<u32> numbers;
+void Caches::cds_to_form(const SteOption& ste, const StreamPart& part,
+                         std::vector<u32>& numbers) const {
+  numbers.clear();
   const u64 count = pow2(static_cast<unsigned>(ste.ste.s1cdmax()));
   const u64 end = std::min<u64>(count, u64{part.last} + 1);
   const auto add = [&](u64 number) {
@@ -172,7 +171,6 @@ std::vector<u32> Caches::cds_to_form(const SteOption& ste, const StreamPart& par
   }
   std::ranges::sort(numbers);
   numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
-  return numbers;
 }
 
 /// Everything that follows from the configuration of one stream, or of some of its substreams.
@@ -185,9 +183,12 @@ void Caches::reform(const StreamPart& part) {
 void Caches::reform_unseen(const StreamPart& part) {
   const u32 sid = part.sid;
   ++formed_version_;
+  ++stream_versions_[sid % stream_versions_.size()];
   ++paths_version_;
-  std::vector<Formed> now;
-  Options options;
+  FormedList now;
+  Options& options = scratch_options_;
+  options.stes.clear();
+  options.cds.clear();
   const SteOptions& stes = options.stes;
   bool translates = false;
   if (enabled_ != 0) {
@@ -201,7 +202,7 @@ void Caches::reform_unseen(const StreamPart& part) {
                "the STE of stream " + hex(sid) + " is memory of unknown content");
       }
       if (ste.unknown || ste.bad_streamid) continue;
-      const SteDecision decision = decode_ste(ste.ste, caps_);
+      const SteDecision& decision = ste.decision;
       translates |= decision.kind != SteKind::abort;
       if (decision.kind == SteKind::bad && ste.ste.v() && ste.units > 1) {
         report(Rule::TORN_STE, "a mixture of old and new words of the STE of stream " + hex(sid) +
@@ -213,7 +214,8 @@ void Caches::reform_unseen(const StreamPart& part) {
         if (part.first == 0) form_cd(sid, 0, ste, options, now);
         continue;
       }
-      for (const u32 number : cds_to_form(ste, part)) form_cd(sid, number, ste, options, now);
+      cds_to_form(ste, part, scratch_numbers_);
+      for (const u32 number : scratch_numbers_) form_cd(sid, number, ste, options, now);
     }
   }
   bool known = false;
@@ -224,8 +226,8 @@ void Caches::reform_unseen(const StreamPart& part) {
 }
 
 /// What the part forms from now on: regimes come, go, and are compared.
-void Caches::replace_formed(const StreamPart& part, const std::vector<Formed>& now) {
-  std::vector<u32> touched;
+void Caches::replace_formed(const StreamPart& part, const FormedList& now) {
+  InlineVector<u32, 8> touched;
   const auto touch = [&](u32 regime) {
     if (std::ranges::find(touched, regime) == touched.end()) touched.push_back(regime);
   };
@@ -240,8 +242,12 @@ void Caches::replace_formed(const StreamPart& part, const std::vector<Formed>& n
     touch(entry.regime);
     formed_.push(trail_, entry);
   }
-  std::vector<u32> tags;
-  std::vector<std::pair<u32, Group>> lost;
+  struct Lost {
+    u32 regime;
+    Group died;
+  };
+  InlineVector<u32, 8> tags;
+  InlineVector<Lost, 8> lost;
   for (const u32 regime : touched) {
     u64 count = 0;
     Group dies = 0;
@@ -256,7 +262,7 @@ void Caches::replace_formed(const StreamPart& part, const std::vector<Formed>& n
     if (before != count) trail_.set(state.formed, count);
     if (count != 0 && state.dies != dies) trail_.set(state.dies, dies);
     if (before == 0 && count != 0) become_formed(regime);
-    if (before != 0 && count == 0) lost.emplace_back(regime, died);
+    if (before != 0 && count == 0) lost.push_back({regime, died});
     if (std::ranges::find(tags, state.tag) == tags.end()) tags.push_back(state.tag);
   }
   for (const auto& [regime, died] : lost) become_ghost(regime, died);
@@ -264,6 +270,7 @@ void Caches::replace_formed(const StreamPart& part, const std::vector<Formed>& n
 }
 
 void Caches::reform_all() {
+  ++streams_version_;
   for (u32 i = 0; i < known_sids_.size(); ++i) reform({static_cast<u32>(known_sids_[i])});
 }
 

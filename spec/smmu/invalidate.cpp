@@ -366,7 +366,8 @@ void Caches::add_part(const StreamPart& part, std::vector<StreamPart>& parts) {
 }
 
 /// The streams that an item concerns; of a span those that were ever configured.
-void Caches::add_streams(const ConfigItem& item, std::vector<StreamPart>& streams) const {
+void Caches::add_streams(const ConfigItem& item, std::vector<StreamPart>& streams) {
+  if (item.sid_count > 1) ++streams_version_;
   if (item.kind == ConfigKind::cd) {
     add_part({item.sid, item.ssid, item.ssid}, streams);
     return;

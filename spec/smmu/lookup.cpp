@@ -299,10 +299,14 @@ u64 Caches::tag_constant_until(u32 tag, u64 va, const std::vector<Candidate>& fo
       end += u64{i - first - 1} << level_shift(Granule::g4k, c.level);
       end = std::min(end, contiguous_until(*frame, c));
     }
-    // So do neighbours that lead to consecutive pages.
+    const bool fresh = c.item == 0 || items_[c.item - 1].kind == ItemKind::pointer;
+    if (c.kind == Candidate::Kind::leaf && c.leaf.contiguous && fresh) {
+      // Another member of the group may be no part of it, and answer for its own entry.
+      end = va | low_mask(u64{level_shift(Granule::g4k, c.level)});
+    }
+    // Neighbours that lead to consecutive pages come in runs, too.
     if (c.kind == Candidate::Kind::leaf && !c.leaf.contiguous) {
       const Frame* leaves = memory_.find(c.origin);
-      const bool fresh = c.item == 0 || items_[c.item - 1].kind == ItemKind::pointer;
       if (fresh && leaves != nullptr) {
         const u64 size = pow2(c.extent_lg2);
         const auto first = static_cast<unsigned>(bits(c.origin, 11, 3));
@@ -420,9 +424,9 @@ bool Caches::untranslated_outcomes(const Access& access, std::vector<Outcome>& f
     if (gbpa_abort_ != 1) add(found, disabled_outcome(caps_, true, access.va));
     if (smmuen_open_ == 0) return true;
   }
-  std::vector<StreamOption> options;
-  if (!stream_options(access.sid, access.ssid, access.ssv, options)) return false;
-  for (const StreamOption& option : options) {
+  const StreamOptions& known = options_of(access.sid, access.ssid, access.ssv);
+  if (!known.complete) return false;
+  for (const StreamOption& option : known.options) {
     if (option.any) {
       add(found, {.kind = OutcomeKind::any, .rule = option.rule});
     } else if (option.event != EventType::none) {

@@ -67,7 +67,10 @@ void Memory::set_word(Frame& frame, unsigned index, Content content) {
   if (old.unknown != content.unknown) {
     trail_.set(frame.unknown[index / 64], frame.unknown[index / 64] ^ (u64{1} << (index % 64)));
   }
-  if (!content.unknown) trail_.set(frame.words[index], content.value);
+  if (content.unknown) return;
+  trail_.set(frame.words[index], content.value);
+  const u64 block = u64{1} << (index / 8);
+  if (content.value != 0 && (frame.used & block) == 0) trail_.set(frame.used, frame.used | block);
 }
 
 void Memory::store(Frame& frame, unsigned index, Content content, AgentId by, EventIndex at) {
@@ -88,7 +91,13 @@ void Memory::store(Frame& frame, unsigned index, Content content, AgentId by, Ev
 }
 
 void Memory::may_become(u64 pa, u64 value, u64 update) {
-  if (!became(pa, value)) update_index_[{pa, value}] = updates_.push(trail_, {pa, value, update});
+  if (became(pa, value)) return;
+  update_index_[{pa, value}] = updates_.push(trail_, {pa, value, update});
+  const u64 index = bits(pa, 11, 3);
+  u64& flags = frame(pa).updated[index / 64];
+  if (!bit(flags, static_cast<unsigned>(index % 64))) {
+    trail_.set(flags, flags | u64{1} << (index % 64));
+  }
 }
 
 std::optional<u64> Memory::became(u64 pa, u64 value) const {
@@ -124,6 +133,7 @@ void Memory::assume_zero(u64 pa) {
   Frame& where = frame(pa);
   for (unsigned i = 0; i < frame_words; ++i) where.words[i] = 0;
   where.unknown.fill(0);
+  where.used = 0;
 }
 
 void Memory::handoff(AgentId from, AgentId to) {
@@ -233,6 +243,9 @@ bool Memory::fill_at_once(Frame& frame, unsigned index, u64 count, u64 value, Ag
   trail_.save(frame.unknown.data(), static_cast<u32>(frame.unknown.size()));
   trail_.save(frame.pending.data(), static_cast<u32>(frame.pending.size()));
   std::fill_n(frame.words + index, count, value);
+  const u64 blocks = mask(static_cast<unsigned>((index + count - 1) / 8), index / 8);
+  const u64 used = value != 0 ? frame.used | blocks : count == frame_words ? 0 : frame.used;
+  if (used != frame.used) trail_.set(frame.used, used);
   for (u64 i = index; i < index + count;) {
     const u64 end = std::min<u64>(index + count, align_down(i, 6) + 64);
     const u64 group = mask(static_cast<unsigned>((end - 1) % 64), static_cast<unsigned>(i % 64));

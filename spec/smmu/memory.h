@@ -6,6 +6,7 @@
 // tells its caller, who knows whether a cache may have held it.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <memory>
@@ -35,6 +36,8 @@ struct Frame {
   u64 number = 0;                               ///< physical address >> 12
   std::array<u64, frame_words / 64> unknown{};  ///< bit set: content not known
   std::array<u64, frame_words / 64> pending{};  ///< bit set: older versions may be visible
+  std::array<u64, frame_words / 64> updated{};  ///< bit set: see Memory::may_become()
+  u64 used = 0;  ///< bit b: one of words 8b to 8b + 7 was not zero since all were stored as zeros
   u64 table_edges = 0;  ///< four 16-bit counts: edges that make it a table of level 0..3
   u64 first_edge = 0;   ///< list of those edges (tables.h)
   u64 config = 0;       ///< number of configuration regions that overlap it
@@ -50,6 +53,10 @@ struct Frame {
     return (unknown[i / 64] >> (i % 64)) & mask(count - 1, 0);
   }
   [[nodiscard]] bool is_pending(unsigned i) const { return bit(pending[i / 64], i % 64); }
+  /// Bit k set: word i + k is unknown or may have older versions; as unknown_of().
+  [[nodiscard]] u64 unsettled_of(unsigned i, unsigned count) const {
+    return ((unknown[i / 64] | pending[i / 64]) >> (i % 64)) & mask(count - 1, 0);
+  }
   [[nodiscard]] Content newest(unsigned i) const {
     return is_unknown(i) ? Content{0, true} : Content{words[i], false};
   }
@@ -169,7 +176,8 @@ class Memory {
   [[nodiscard]] bool is_pending(u64 pa) const;
   /// Each of the words `i` to i + count - 1, of one aligned group of 64, has one version only.
   [[nodiscard]] bool is_settled(const Frame& frame, unsigned i, unsigned count) const {
-    return updates_.empty() && (frame.pending[i / 64] >> (i % 64) & mask(count - 1, 0)) == 0;
+    const u64 several = frame.pending[i / 64] | frame.updated[i / 64];
+    return (several >> (i % 64) & mask(count - 1, 0)) == 0;
   }
   /// Event of the oldest store that made a version with this value and is still visible; 0: it was
   /// there before the pending ones.
@@ -250,18 +258,25 @@ inline unsigned Frame::next_unsettled(unsigned i) const {
 }
 
 inline unsigned Frame::next_used(unsigned i) const {
-  constexpr unsigned block = 8;
   while (i < frame_words) {
-    const u64 other = (unknown[i / 64] | pending[i / 64]) >> (i % 64);
-    const unsigned end = other != 0 ? i + static_cast<unsigned>(std::countr_zero(other))
-                                    : static_cast<unsigned>(align_down(i, 6)) + 64;
-    for (; i + block <= end; i += block) {  // tables are mostly empty
-      u64 any = 0;
-      for (unsigned k = 0; k < block; ++k) any |= words[i + k];
-      if (any != 0) break;
+    // 64 words at a time, of which those before `end` are known and have one version.
+    const unsigned group = i / 64;
+    const u64 other = (unknown[group] | pending[group]) >> (i % 64);
+    const unsigned end =
+        other != 0 ? i + static_cast<unsigned>(std::countr_zero(other)) : 64 * group + 64;
+    while (i < end) {  // tables are mostly empty
+      const u64 blocks = bits(used, 8 * group + 7, 8 * group) >> (i % 64 / 8);
+      if (blocks == 0) break;
+      if (const auto skipped = static_cast<unsigned>(std::countr_zero(blocks)); skipped != 0) {
+        i = static_cast<unsigned>(align_down(i, 3)) + 8 * skipped;
+      }
+      const unsigned block_end = std::min(end, static_cast<unsigned>(align_down(i, 3)) + 8);
+      for (; i < block_end; ++i) {
+        if (words[i] != 0) return i;
+      }
     }
-    while (i < end && words[i] == 0) ++i;
-    if (i < end || other != 0) return i;
+    if (other != 0) return end;
+    i = end;
   }
   return frame_words;
 }
@@ -270,7 +285,7 @@ template <class Visit>
 void Memory::visible(const Frame& frame, unsigned index, Visit&& visit) const {
   const Content now = frame.newest(index);
   visit(now);
-  if (!frame.is_pending(index) && updates_.empty()) return;
+  if (is_settled(frame, index, 1)) return;
   const u64 pa = frame.address() + 8 * index;
   if (const auto update = became(pa, now.value); update && !now.unknown) {
     visit(Content{*update, false});

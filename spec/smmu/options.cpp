@@ -48,8 +48,8 @@ constexpr auto cd_of = [](auto& option) -> auto& { return option.cd; };
 }  // namespace
 
 /// What one fetch of unit `unit` may have seen: a word, or two.
-void Caches::units_at(ConfigKind kind, u32 sid, u32 ssid, u64 place, unsigned unit,
-                      bool cached_only, UnitValues& values) const {
+void Caches::units_at(u64 place, unsigned unit, bool cached_only, const CachedWords& cached,
+                      UnitValues& values) const {
   const bool pairs = profile_.config_atom == 16;
   const unsigned word = pairs ? 2 * unit : unit;
   if (!cached_only) {
@@ -63,10 +63,9 @@ void Caches::units_at(ConfigKind kind, u32 sid, u32 ssid, u64 place, unsigned un
       });
     });
   }
-  for (u32 i = 0; i < config_items_.size(); ++i) {
+  for (const u32 i : cached) {
     const ConfigItem& item = config_items_[i];
-    if (item.kind != kind || item.place != place || item.word != word) continue;
-    if (!item.serves(sid, ssid)) continue;
+    if (item.word != word) continue;
     values.add({{item.value, item.partner},
                 {(item.unknown & 1) != 0, (item.unknown & 2) != 0},
                 item.dies});
@@ -95,12 +94,11 @@ void Caches::add_option(Option option, u64 unknown, const Of& of, OptionList<Opt
   options.push_back(option);
 }
 
-bool Caches::has_cached_words(ConfigKind kind, u32 sid, u32 ssid, u64 place) const {
+void Caches::cached_words(ConfigKind kind, u32 sid, u32 ssid, u64 place, CachedWords& found) const {
   for (u32 i = 0; i < config_items_.size(); ++i) {
     const ConfigItem& item = config_items_[i];
-    if (item.kind == kind && item.place == place && item.serves(sid, ssid)) return true;
+    if (item.place == place && item.kind == kind && item.serves(sid, ssid)) found.push_back(i);
   }
-  return false;
 }
 
 /// Every mixture of words that fetches of one structure may have seen, equal ones once.
@@ -113,7 +111,9 @@ bool Caches::mixtures(ConfigKind kind, u32 sid, u32 ssid, u64 place, Group dies,
   option.dies = dies;
   const Frame* frame = memory_.find(place);
   const auto index = static_cast<unsigned>(bits(place, 11, 3));
-  if (!has_cached_words(kind, sid, ssid, place)) {
+  CachedWords cached;
+  cached_words(kind, sid, ssid, place, cached);
+  if (cached.empty()) {
     if (cached_only) return true;
     if (frame != nullptr && memory_.is_settled(*frame, index, ste_words)) {
       for (unsigned w = 0; w < ste_words; ++w) {
@@ -130,7 +130,7 @@ bool Caches::mixtures(ConfigKind kind, u32 sid, u32 ssid, u64 place, Group dies,
   bool missing = false;
   u64 rest = 1;  // mixtures of all units but the first
   for (unsigned u = 0; u < unit_count; ++u) {
-    units_at(kind, sid, ssid, place, u, cached_only, units[u]);
+    units_at(place, u, cached_only, cached, units[u]);
     if (units[u].overflow) return false;
     if (units[u].count == 0 && u == 0) return true;
     // Of an invalid structure the first words are enough to have it cached.
@@ -178,6 +178,14 @@ bool Caches::mixtures(ConfigKind kind, u32 sid, u32 ssid, u64 place, Group dies,
 }
 
 bool Caches::ste_options(u32 sid, SteOptions& options) const {
+  if (!read_stes(sid, options)) return false;
+  for (SteOption& option : options) {
+    if (!option.unknown && !option.bad_streamid) option.decision = decode_ste(option.ste, caps_);
+  }
+  return true;
+}
+
+bool Caches::read_stes(u32 sid, SteOptions& options) const {
   if (!sid_in_range(strtab_, u64{sid})) {
     SteOption option;
     option.bad_streamid = true;
@@ -235,7 +243,7 @@ bool Caches::ste_options(u32 sid, SteOptions& options) const {
 bool Caches::cd_options(u32 sid, u32 ssid, const SteOptions& all, CdOptions& options) const {
   Places places;
   for (const SteOption& ste : all) {
-    if (ste.unknown || ste.bad_streamid || !decode_ste(ste.ste, caps_).has_stage1()) continue;
+    if (ste.unknown || ste.bad_streamid || !ste.decision.has_stage1()) continue;
     const bool substreams = substreams_used(ste.ste, caps_).value;
     if (substreams ? (ssid >> std::min<u64>(ste.ste.s1cdmax(), 31)) != 0 : ssid != 0) continue;
     const unsigned leaf_bits = cd_leaf_bits(ste.ste, caps_);
@@ -343,27 +351,67 @@ bool Caches::stream_options(u32 sid, u32 ssid, bool ssv, std::vector<StreamOptio
       if (cd.unknown) {
         with_cd.any = true;
         with_cd.rule = Rule::WILD_STRUCTURE;
-      } else if (cd.bad_substreamid) {
+        add(with_cd);
+        continue;
+      }
+      if (cd.bad_substreamid) {
         with_cd.event = EventType::c_bad_substreamid;
         with_cd.rule = Rule::L1CD_VALID;
+        add(with_cd);
+        continue;
+      }
+      const Forming& forms = forming(ste.ste, cd.cd);
+      if (forms.bad) {
+        with_cd.event = EventType::c_bad_cd;
+        with_cd.rule = *forms.bad;
+      } else if (forms.unsupported) {
+        with_cd.any = true;
       } else {
-        const ContextDecision context = decide_context(ste.ste, cd.cd, caps_, e2h_ != 0);
-        if (context.illegal) {
-          with_cd.event = EventType::c_bad_cd;
-          with_cd.rule = *context.illegal;
-        } else if (context.unsupported) {
-          with_cd.any = true;
-        } else {
-          // The regime is numbered already: whatever can be formed was formed by reform().
-          with_cd.regime = const_cast<Caches*>(this)->intern(context.regime) + 1;
-          with_cd.tag = regimes_[with_cd.regime - 1].tag;
-          with_cd.reaction = context.reaction;
-        }
+        with_cd.regime = forms.regime + 1;
+        with_cd.tag = regimes_[forms.regime].tag;
+        with_cd.reaction = reaction_of(cd.cd, caps_);
       }
       add(with_cd);
     }
   }
   return true;
+}
+
+const Caches::StreamOptions& Caches::options_of(u32 sid, u32 ssid, bool ssv) const {
+  const ConfigurationVersion version{stream_versions_[sid % stream_versions_.size()],
+                                     streams_version_, trail_.generation()};
+  KnownOptions& known = known_options_[(u64{sid} * 7 + ssid) % known_options_.size()];
+  const bool followed = enabled_ != 0 && unknown_.config == 0;
+  if (followed && known.known && known.version == version && known.sid == sid &&
+      known.ssid == ssid && known.ssv == ssv) {
+    return known.options;
+  }
+  known.sid = sid;
+  known.ssid = ssid;
+  known.ssv = ssv;
+  known.known = followed;
+  known.version = version;
+  known.options.options.clear();
+  known.options.complete = stream_options(sid, ssid, ssv, known.options.options);
+  return known.options;
+}
+
+/// The same few come again and again. Numbers of regimes are never taken back, so this is no part
+/// of the state.
+const Caches::Forming& Caches::forming(const Ste<u64>& ste, const Cd<u64>& cd) const {
+  const bool e2h = e2h_ != 0;
+  u64 key = (ste.dw[0] ^ cd.dw[0]) * 0x9e3779b97f4a7c15ULL;
+  key = (key ^ cd.dw[1]) * 0xbf58476d1ce4e5b9ULL;
+  Forming& forms = formings_[key >> 58];
+  if (forms.known && forms.e2h == e2h && forms.cd == cd && forms.ste == ste) return forms;
+  forms = {.ste = ste, .cd = cd, .known = true, .e2h = e2h};
+  const ContextDecision context = decide_context(ste, cd, caps_, e2h);
+  forms.bad = context.illegal;
+  if (context.unsupported) forms.unsupported = unsupported_tables(cd, context.regime);
+  if (!forms.bad && !forms.unsupported) {
+    forms.regime = const_cast<Caches*>(this)->intern(context.regime);
+  }
+  return forms;
 }
 
 }  // namespace iommucheck::spec

@@ -42,7 +42,7 @@ void Caches::remove_regions(u32 made_by, ConfigKind kind) {
 
 /// The arrays of STEs that the L1STD of `first_sid` may lead to.
 void Caches::refresh_l2_arrays(u32 first_sid) {
-  ++formed_version_;  // other STEs, or none, for streams of which none was formed
+  ++streams_version_;  // other STEs, or none, for streams of which none was formed
   remove_regions(first_sid, ConfigKind::ste);
   Words words;
   words_at(ConfigKind::l1std, first_sid, 0, l1std_address(strtab_, u64{first_sid}), 0, words);
@@ -69,7 +69,7 @@ void Caches::refresh_regions(u32 sid, const SteOptions& stes) {
   remove_regions(sid, ConfigKind::l1cd);
   remove_regions(sid, ConfigKind::cd);
   for (const SteOption& ste : stes) {
-    if (ste.unknown || ste.bad_streamid || !decode_ste(ste.ste, caps_).has_stage1()) continue;
+    if (ste.unknown || ste.bad_streamid || !ste.decision.has_stage1()) continue;
     const u64 cds =
         substreams_used(ste.ste, caps_).value ? pow2(static_cast<unsigned>(ste.ste.s1cdmax())) : 1;
     const unsigned leaf_bits = cd_leaf_bits(ste.ste, caps_);

@@ -47,14 +47,18 @@ u32 IntervalForest::above(u64 root, u64 address) const {
 
 Piece IntervalForest::lookup(u64 root, u64 address) const {
   Piece hole{.mapped = false, .first = 0, .last = ~u64{0}, .pa = 0, .prot = 0, .tag = 0};
-  if (const u32 below = at_or_below(root, address)) {
-    const IntervalNode& node = nodes_[below];
-    if (node.last >= address) {
+  for (u32 at = static_cast<u32>(root); at != 0;) {
+    const IntervalNode& node = nodes_[at];
+    if (node.first > address) {
+      hole.last = node.first - 1;
+      at = node.left;
+    } else if (node.last >= address) {
       return {true, node.first, node.last, node.pa + (address - node.first), node.prot, node.tag};
+    } else {
+      hole.first = node.last + 1;
+      at = node.right;
     }
-    hole.first = node.last + 1;
   }
-  if (const u32 next = above(root, address)) hole.last = nodes_[next].first - 1;
   return hole;
 }
 

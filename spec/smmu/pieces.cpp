@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: MIT
+#include "spec/smmu/pieces.h"
+
+#include <algorithm>
+
+namespace iommucheck::spec {
+
+namespace {
+
+constexpr Granule granule = Granule::g4k;
+
+/// Tables that may be empty one after the other in one piece: a bound where tables form a circle.
+constexpr unsigned empty_tables_max = 64;
+
+/// Known, and of one version. The Access flag, which hardware may have set, changes nothing of the
+/// translation where it may: a leaf without it is left to collect() where it matters.
+bool is_settled(const Frame& frame, unsigned entry, unsigned count) {
+  return frame.unsettled_of(entry, count) == 0;
+}
+
+}  // namespace
+
+/// Where one regime walks and nothing is global, a look-up meets what its walk finds in memory and
+/// what is cached under the tag. Without a cached entry at the address no two translations meet
+/// there unless a word has several versions; these are left to collect().
+Pieces::Pieces(const Caches& caches, u32 tag, std::vector<Candidate>& found)
+    : caches_(caches), tag_(tag), found_(found) {
+  if (is_atc_tag(tag) || caches.globals_ != 0 || caches.tags_[tag].formed != 1) return;
+  for (u64 r = caches.tags_[tag].first_regime; r != 0; r = caches.regimes_[r - 1].next) {
+    if (caches.regimes_[r - 1].formed != 0) regime_ = static_cast<u32>(r);
+  }
+}
+
+void Pieces::move_to(u64 va, u64 limit) {
+  if (first_ <= va && va <= last_) return;
+  first_ = va;
+  found_.clear();
+  if (regime_ != 0 && walk(va, limit)) return;
+  caches_.collect(tag_, va, found_);
+  last_ = caches_.constant_until(tag_, va, found_);
+}
+
+/// A cached translation of the address is in conflict with a table descriptor of its own level or
+/// below only: then pointers count, and the piece is left to collect().
+bool Pieces::walk(u64 va, u64 limit) {
+  u64 items_last = ~u64{0};
+  unsigned cached = 0;
+  unsigned lowest = last_level;
+  for (u32 i = static_cast<u32>(caches_.tags_[tag_].first_item); i != 0;) {
+    const Item& item = caches_.items_[i];
+    i = item.next;
+    if (item.va > va) items_last = std::min(items_last, item.va - 1);
+    if (!item.holds(va)) continue;
+    if (item.kind != ItemKind::final) return false;
+    items_last = std::min(items_last, item.last());
+    lowest = std::min<unsigned>(lowest, item.level);
+    ++cached;
+  }
+  const Reach reach = cached == 0 ? Reach::tables : Reach::entries;
+  if (!walk_memory(va, std::min(limit, items_last), reach) || level_met_ > lowest) {
+    found_.clear();
+    return false;
+  }
+  last_ = std::min(last_, items_last);
+  if (cached == 0) return true;
+  caches_.earn(Caches::work_per_question);
+  caches_.collect_items(tag_, va, found_);
+  return true;
+}
+
+bool Pieces::walk_memory(u64 va, u64 limit, Reach reach) {
+  if (!enter(va)) return meet_no_table(va);
+  for (;;) {
+    const Table& table = tables_[level_];
+    const unsigned entry = table.entry_of(va, level_shift(granule, level_));
+    if (!is_settled(*table.frame, entry, 1)) return false;
+    const Group group = group_of(table, entry);
+    if (group == Group::mixed) return false;
+    const u64 word = table.frame->words[entry];
+    const DescriptorType type = descriptor_type(granule, level_, word);
+    if (type != DescriptorType::table) {
+      level_met_ = level_;
+      if (type == DescriptorType::leaf) return meet_leaf(entry, group);
+      meet_nothing(entry, word, limit, reach);
+      return true;
+    }
+    if (!descend(entry, word)) return false;
+  }
+}
+
+/// Where the half has no tables, or the address is beyond the input size, nothing is found.
+bool Pieces::meet_no_table(u64 va) {
+  const Regime<u64>& regime = caches_.regimes_[regime_ - 1].regime;
+  const Half<u64>& half = regime.half[half_];
+  if (!half.epd && va_in_range(regime, half_, va)) return false;
+  const u64 input = low_mask(64 - half.tsz);
+  last_ = ~u64{0};
+  if (!half.epd && half_ == 1 && va < ~input) last_ = ~input - 1;
+  // The halves meet at bit 55.
+  if (!bit(va, 55)) last_ = std::min(last_, mask(54, 0));
+  level_met_ = 0;
+  return true;
+}
+
+/// Up to a table that has an entry for the address.
+bool Pieces::enter(u64 va) {
+  for (; tables_[level_].entries != 0; --level_) {
+    const Table& table = tables_[level_];
+    if ((va - table.va) >> level_shift(granule, level_) < table.entries) return true;
+    if (level_ == start_) break;
+  }
+  return enter_half(va);
+}
+
+bool Pieces::enter_half(u64 va) {
+  const Regime<u64>& regime = caches_.regimes_[regime_ - 1].regime;
+  half_ = select_half(regime, va);
+  const Half<u64>& half = regime.half[half_];
+  const u64 input = low_mask(64 - half.tsz);
+  tables_[level_].entries = 0;
+  if (half.epd || (half_ == 0 ? va > input : va < ~input)) return false;
+  const TablePosition<u64> table = start_table(regime, half_);
+  const Frame* frame = caches_.memory_.find(table.address);
+  if (frame == nullptr) return false;
+  start_ = level_ = table.level;
+  tables_[level_] = {.frame = frame,
+                     .first = static_cast<unsigned>(bits(table.address, 11, 3)),
+                     .entries = 1U << start_entries_lg2(granule, table.level, half.tsz),
+                     .va = half_ == 0 ? 0 : ~input};
+  return true;
+}
+
+/// Into the table that an entry leads to.
+bool Pieces::descend(unsigned entry, u64 word) {
+  const u64 address = next_table_address(granule, word);
+  if (!within_output_size(caches_.regimes_[regime_ - 1].regime, address)) return false;
+  const Frame* frame = caches_.memory_.find(address);
+  if (frame == nullptr) return false;
+  const Table& above = tables_[level_];
+  tables_[level_ + 1] = {.frame = frame,
+                         .entries = frame_words,
+                         .hierarchical = pack(accumulate(unpack(above.hierarchical), word)),
+                         .va = above.address_of(entry, level_shift(granule, level_))};
+  ++level_;
+  return true;
+}
+
+/// Any leaf of a contiguous group answers for all of its entries.
+Pieces::Group Pieces::group_of(const Table& table, unsigned entry) const {
+  const unsigned lg2 = contiguous_lg2(granule, level_);
+  if (table.frame->contiguous == 0 || lg2 == 0) return Group::none;
+  const unsigned count = 1U << lg2;
+  const auto first = static_cast<unsigned>(align_down(entry, lg2));
+  if (!is_settled(*table.frame, first, count)) return Group::mixed;
+  const u64* words = table.frame->words + first;
+  const u64 size = pow2(level_shift(granule, level_));
+  bool any = false;
+  bool alike = true;
+  for (unsigned i = 0; i < count; ++i) {
+    const bool member = contiguous_hint(words[i]).value &&
+                        descriptor_type(granule, level_, words[i]) == DescriptorType::leaf;
+    any |= member;
+    alike &= member && words[i] == words[0] + i * size;
+  }
+  if (!any) return Group::none;
+  return alike ? Group::one_leaf : Group::mixed;
+}
+
+/// Neighbours that lead to consecutive pages are one piece.
+bool Pieces::meet_leaf(unsigned entry, Group group) {
+  const Table& table = tables_[level_];
+  const Regime<u64>& regime = caches_.regimes_[regime_ - 1].regime;
+  const unsigned group_lg2 = group == Group::one_leaf ? contiguous_lg2(granule, level_) : 0;
+  const auto first = static_cast<unsigned>(align_down(entry, group_lg2));
+  const u64 word = table.frame->words[first];
+  const Step<u64> next = step(regime, half_, level_, word, unpack(table.hierarchical));
+  const auto* leaf = std::get_if<Leaf<u64>>(&next);
+  if (leaf == nullptr || !(leaf->af | regime.ha | regime.affd)) return false;
+  const unsigned shift = level_shift(granule, level_);
+  const u64 room = (low_mask(regime.ips_lg2) - leaf->output) >> shift;  // leaves behind this one
+  const auto end = static_cast<unsigned>(std::min<u64>(
+      {table.first + table.entries, table.frame->next_unsettled(first), first + room + 1}));
+  unsigned i = entry + 1;
+  for (u64 expected = word + (u64{i - first} << shift);
+       i < end && table.frame->words[i] == expected; ++i) {
+    expected += pow2(shift);
+  }
+  // Whole groups; and of one in which others may answer nothing.
+  if (group == Group::one_leaf || (i % 16 != 0 && group_of(table, i - 1) != Group::none)) {
+    i = static_cast<unsigned>(align_down(i, contiguous_lg2(granule, level_)));
+  }
+  if (i <= entry) return false;  // the table ends within its group
+  last_ = table.address_of(i, shift) - 1;
+  const u64 va = table.address_of(first, shift);
+  found_.push_back({.kind = Candidate::Kind::leaf,
+                    .half = static_cast<u8>(half_),
+                    .level = static_cast<u8>(level_),
+                    .extent_lg2 = static_cast<u8>(shift + group_lg2),
+                    .hierarchical = table.hierarchical,
+                    .regime = regime_ - 1,
+                    .va = va,
+                    .at = va,
+                    .leaf = *leaf,
+                    .origin = table.frame->address() + 8 * first,
+                    .value = word});
+  return true;
+}
+
+/// Empty entries come in runs, and go on in the next table.
+void Pieces::meet_nothing(unsigned entry, u64 word, u64 limit, Reach reach) {
+  found_.push_back({.kind = Candidate::Kind::fault,
+                    .half = static_cast<u8>(half_),
+                    .level = static_cast<u8>(level_),
+                    .regime = regime_ - 1,
+                    .value = word});
+  last_ = tables_[level_].address_of(entry + 1, level_shift(granule, level_)) - 1;
+  if (word != 0) return;
+  unsigned from = entry + 1;
+  for (unsigned tables = 0; tables < empty_tables_max && last_ < limit;) {
+    const Table& table = tables_[level_];
+    const unsigned end = table.first + table.entries;
+    unsigned next = std::min(table.frame->next_used(from), end);
+    const bool grouped = table.frame->contiguous != 0 && next != end;
+    if (grouped && group_of(table, next) != Group::none) {
+      const auto group = align_down(next, contiguous_lg2(granule, level_));
+      next = std::max(from, static_cast<unsigned>(group));
+    }
+    last_ = table.address_of(next, level_shift(granule, level_)) - 1;
+    if (reach == Reach::entries || grouped) return;
+    if (next != end) {
+      const u64 other = table.frame->words[next];
+      const bool leads_on = is_settled(*table.frame, next, 1) &&
+                            descriptor_type(granule, level_, other) == DescriptorType::table;
+      if (!leads_on || !descend(next, other)) return;
+      from = 0;
+      ++tables;
+    } else if (level_ != start_) {
+      --level_;
+      from = tables_[level_].entry_of(last_, level_shift(granule, level_)) + 1;
+    } else {
+      return;
+    }
+  }
+}
+
+}  // namespace iommucheck::spec
