@@ -73,6 +73,9 @@ int run(const ApiOptions& given, const std::string& only, bool line) {
     all &= section("check: a campaign with one process, and with one for each processor",
                    [] { campaign(); });
   }
+  if (wanted("long")) {
+    all &= section("long runs: nothing is undone, and the events do not end", [] { long_runs(); });
+  }
   if (wanted("outcomes")) {
     all &= section("outcomes(): all that may happen to one access", [] { outcomes(); });
   }
@@ -98,7 +101,7 @@ int main(int argc, char** argv) {
   bool line = false;
   CLI::App app("Benchmarks of iommucheck; they measure and decide nothing.", "iommucheck_bench");
   app.add_option("--only", only, "one section")
-      ->check(CLI::IsMember({"api", "growth", "check", "outcomes", "driver", "qemu"}));
+      ->check(CLI::IsMember({"api", "growth", "check", "long", "outcomes", "driver", "qemu"}));
   app.add_flag_callback("--api-only", [&only] { only = "api"; }, "the same as --only api");
   app.add_flag("--api-line", line, "only that, as one line for a program (see --beside)");
   app.add_option("--beside", options.beside,

@@ -24,6 +24,8 @@ void api_line(const ApiOptions& options);
 void growth();
 /// A campaign of `check` with one process, and with one for each processor.
 void campaign();
+/// Cost and memory of a step up to ten million events.
+void long_runs();
 /// outcomes() of one access.
 void outcomes();
 /// QEMU as a device under test; says so and returns where there is none.

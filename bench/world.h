@@ -17,8 +17,10 @@ class World {
   static constexpr u64 page = 4096;
 
   /// Device i has the stream ID i + 1.
-  explicit World(u32 devices, u64 window_bytes = u64{16} << 20)
+  explicit World(u32 devices, u64 window_bytes = u64{16} << 20,
+                 oracle::Monitor::Sink* sink = nullptr)
       : monitor_(setup(devices, window_bytes)), host_(*impl::builtin_driver(), monitor_) {
+    monitor_.set_sink(sink);
     if (const std::string failed = host_.boot(); !failed.empty()) throw std::runtime_error(failed);
     check();
   }
@@ -67,6 +69,11 @@ class World {
     monitor_.trail().undo_to(mark_);
     monitor_.begin_case(at_);
     host_.restore();
+  }
+  /// For a life without back(). What was found is looked at first: it is forgotten, too.
+  void nothing_goes_back() {
+    check();
+    monitor_.forget_the_past();
   }
   /// A measurement is worth something only while every promise is kept and compared.
   void check() {

@@ -839,6 +839,16 @@ class Caches {
                         std::vector<Outcome>& found) const;
 
   // explain.cpp
+  /// A command stays known for explanations while few enough follow it: a run may have no end.
+  static constexpr u32 history_max = 4096;
+  void remember(const InFlight& sent);
+  /// The last commands, the oldest first.
+  template <class Visit>
+  void for_each_sent(Visit&& visit) const {
+    for (u32 i = 0; i < history_.size(); ++i) {
+      visit(history_[(static_cast<u32>(history_begin_) + i) % history_max]);
+    }
+  }
   [[nodiscard]] std::optional<NearestMiss> nearest_miss(const Item& item) const;
   [[nodiscard]] std::optional<NearestMiss> nearest_miss(const AtcItem& item, u64 va) const;
   [[nodiscard]] std::optional<NearestMiss> nearest_miss(const ConfigItem& item) const;
@@ -942,7 +952,8 @@ class Caches {
   u64 atc_count_ = 0;
 
   TrailArray<InFlight> in_flight_;
-  TrailArray<InFlight> history_;  // commands since the state began, for explanations
+  TrailArray<InFlight> history_;  // the last commands, for explanations; see for_each_sent
+  u64 history_begin_ = 0;         // the oldest, once there are history_max
   u64 exposed_ = 0;               // commands
   u64 group_ = 0;                 // that the next command belongs to
   u64 completed_ = 0;             // groups below this one are complete

@@ -88,9 +88,8 @@ std::optional<NearestMiss> Caches::nearest_miss(const Item& item) const {
   const TlbTarget target = target_of(item);
   const TlbiScope scope{0, e2h_ != 0};
   Nearest nearest;
-  for (u32 i = 0; i < history_.size(); ++i) {
-    const InFlight& sent = history_[i];
-    if (!is_tlbi(sent.command.op)) continue;
+  for_each_sent([&](const InFlight& sent) {
+    if (!is_tlbi(sent.command.op)) return;
     NearestMiss miss{
         .command = sent.command, .at = sent.at, .why = not_covered(sent.command, target, scope)};
     const bool early = sent.at < item.since;
@@ -102,7 +101,7 @@ std::optional<NearestMiss> Caches::nearest_miss(const Item& item) const {
     } else if (!early) {
       nearest.offer(nearness(sent.command, target, scope, miss.why), miss);
     }
-  }
+  });
   return nearest.take();
 }
 
@@ -111,9 +110,8 @@ std::optional<NearestMiss> Caches::nearest_miss(const AtcItem& item, u64 va) con
   const AtcTarget target{
       .sid = owner.sid, .has_pasid = owner.ssv != 0, .pasid = owner.ssid, .base = va};
   Nearest nearest;
-  for (u32 i = 0; i < history_.size(); ++i) {
-    const InFlight& sent = history_[i];
-    if (sent.command.op != Opcode::atc_inv) continue;
+  for_each_sent([&](const InFlight& sent) {
+    if (sent.command.op != Opcode::atc_inv) return;
     NearestMiss miss{.command = sent.command,
                      .at = sent.at,
                      .why = not_covered(sent.command, target, profile_.untagged_covers_pasids)};
@@ -123,24 +121,23 @@ std::optional<NearestMiss> Caches::nearest_miss(const AtcItem& item, u64 va) con
                   : item.dies == immortal ? NearestMiss::Kind::not_enabled
                                           : NearestMiss::Kind::not_complete;
       nearest.offer(early ? Near::too_early : Near::covers, miss);
-      continue;
+      return;
     }
     using Reason = NotCovered::Reason;
-    if (early) continue;
+    if (early) return;
     nearest.offer(miss.why.reason == Reason::stream    ? Near::other_stream
                   : miss.why.reason == Reason::address ? Near::elsewhere
                                                        : Near::almost,
                   miss);
-  }
+  });
   return nearest.take();
 }
 
 std::optional<NearestMiss> Caches::nearest_miss(const ConfigItem& item) const {
   const ConfigTarget target = config_target(item);
   Nearest nearest;
-  for (u32 i = 0; i < history_.size(); ++i) {
-    const InFlight& sent = history_[i];
-    if (!is_cfgi(sent.command.op)) continue;
+  for_each_sent([&](const InFlight& sent) {
+    if (!is_cfgi(sent.command.op)) return;
     NearestMiss miss{
         .command = sent.command, .at = sent.at, .why = not_covered(sent.command, target)};
     const bool early = sent.at < item.since;
@@ -153,7 +150,7 @@ std::optional<NearestMiss> Caches::nearest_miss(const ConfigItem& item) const {
       const bool other_stream = miss.why.reason == NotCovered::Reason::stream;
       nearest.offer(other_stream ? Near::other_stream : Near::almost, miss);
     }
-  }
+  });
   return nearest.take();
 }
 

@@ -77,13 +77,23 @@ bool names_el2_world(Opcode op) {
 
 }  // namespace
 
+void Caches::remember(const InFlight& sent) {
+  if (history_.size() < history_max) {
+    history_.push(trail_, sent);
+    return;
+  }
+  const u64 oldest = history_begin_;
+  history_.edit(trail_, static_cast<u32>(oldest)) = sent;
+  trail_.set(history_begin_, (oldest + 1) % history_max);
+}
+
 Group Caches::expose(const Command& command, bool certain) {
   const auto group = static_cast<Group>(group_);
   const u64 number = exposed_;
   trail_.set(exposed_, number + 1);
   if (!certain) return group;
   InFlight entry{command, group, now_, number};
-  history_.push(trail_, entry);
+  remember(entry);
   if (command.op == Opcode::sync) {
     trail_.set(group_, group_ + 1);
     return group;

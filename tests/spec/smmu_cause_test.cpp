@@ -106,6 +106,24 @@ TEST(Cause, ACommandThatIsNotSynchronisedIsNearest) {
   EXPECT_EQ(miss.command.asid, 5U);
 }
 
+/// A run may have no end: the last commands are remembered, in order, and going back brings back
+/// those that had been forgotten.
+TEST(Cause, OfManyCommandsTheLastOnesAreRemembered) {
+  BootedMachine m;
+  m.store(m.leaves + 8, 0);
+  m.run(cmd_tlbi_nh_va(0, 6, 0x1000));
+  const Trail::Mark mark = m.caches.trail().mark();
+  for (unsigned i = 0; i < 6000; ++i) m.run(cmd_tlbi_nh_va(0, 7, u64{0x100000} + i * 0x1000));
+  EXPECT_FALSE(m.why().miss.has_value()) << "nothing near is among the last";
+  m.run(cmd_tlbi_nh_va(0, 8, 0x1000));
+  const NearestMiss last = m.why().miss.value_or(NearestMiss{});
+  EXPECT_EQ(last.why.reason, Reason::asid);
+  EXPECT_EQ(last.why.its, 8U);
+  m.caches.trail().undo_to(mark);
+  const NearestMiss first = m.why().miss.value_or(NearestMiss{});
+  EXPECT_EQ(first.why.its, 6U);
+}
+
 /// A CD that memory has changed and no CFGI_CD has removed: which words, since when, and the CFGI
 /// that came nearest.
 TEST(Cause, ACachedCdIsNamedWithItsWords) {
