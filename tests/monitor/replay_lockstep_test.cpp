@@ -51,7 +51,7 @@ int broken_init(const iommucheck_platform* platform, const iommucheck_config* co
     broken.real.store64(ctx, pa, altered(value));
   };
   if (broken.fault == Fault::no_barrier) {
-    p.barrier = [](void*) {};
+    p.barrier = [](void*, std::uint32_t) {};
     p.mmio_write32 = [](void* ctx, uint64_t offset, uint32_t value, uint32_t) {
       broken.real.mmio_write32(ctx, offset, value, 0);
     };

@@ -103,7 +103,7 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{R"({"event":"Irq","agent":"cpu0","kind":"evtq"})", "38",
               "EVENTQ, PRIQ, GERROR, CMD_SYNC"},
         Wrong{R"({"event":"Irq","agent":"cpu0","kind":"PRIQ","kin":"PRIQ"})", "45",
-              "key \"kin\" of Irq is not known; event, agent, kind are"},
+              "key \"kin\" of Irq is not known; event, agent, kind, iommu are"},
         Wrong{R"({"event":"Irq",  "agent":"cpu0", "agent":"cpu1","kind":"PRIQ"})", "34",
               "key \"agent\" comes twice"},
         Wrong{R"({"event":"StuckQueue","agent":"environment","stuck":"true"})", "53",
