@@ -62,3 +62,21 @@ if(IOMMUCHECK_LTO AND CMAKE_BUILD_TYPE STREQUAL "Release" AND iommucheck_is_clan
   target_link_options(iommucheck_options INTERFACE -flto=thin
                       "-Wl,--thinlto-cache-dir=${CMAKE_BINARY_DIR}/lto-cache")
 endif()
+
+# IOMMUCHECK_PROFILE: what the compiler knows of where the time goes. "write": programs write a profile
+# when they run; a .profdata file is used. ./dev build pgo does both, one after the other.
+set(IOMMUCHECK_PROFILE "" CACHE STRING "Profile of a release build: empty, write, or a .profdata file")
+if(IOMMUCHECK_PROFILE AND NOT iommucheck_is_clang)
+  message(FATAL_ERROR "IOMMUCHECK_PROFILE is for clang; with another compiler leave it empty")
+elseif(IOMMUCHECK_PROFILE STREQUAL "write")
+  set(profile "-fprofile-generate=${CMAKE_BINARY_DIR}/profile")
+  target_compile_options(iommucheck_options INTERFACE ${profile})
+  target_link_options(iommucheck_options INTERFACE ${profile})
+elseif(IOMMUCHECK_PROFILE)
+  if(NOT EXISTS "${IOMMUCHECK_PROFILE}")
+    message(FATAL_ERROR "IOMMUCHECK_PROFILE: there is no ${IOMMUCHECK_PROFILE}; ./dev build pgo makes one")
+  endif()
+  # What was not run, or has changed since, is compiled as without.
+  target_compile_options(iommucheck_options INTERFACE "-fprofile-use=${IOMMUCHECK_PROFILE}"
+    -Wno-profile-instr-unprofiled -Wno-profile-instr-out-of-date -Wno-backend-plugin)
+endif()
