@@ -18,17 +18,17 @@ bool continues(const AtcItem& item, const AtcItem& next) {
   }
   AtcItem expected = item.part(next.first, next.last);
   return expected.output == next.output && expected.value == next.value &&
-         expected.origin == next.origin && item.regime == next.regime && item.half == next.half &&
-         item.level == next.level && item.hierarchical == next.hierarchical &&
-         item.dies == next.dies && item.filled_until == next.filled_until &&
-         item.lost_at == next.lost_at && item.alias_first == next.alias_first &&
-         item.alias_count == next.alias_count && item.identity == next.identity &&
-         item.clean_only == next.clean_only && item.overrides == next.overrides;
+         expected.origin == next.origin && item.space == next.space && item.level == next.level &&
+         item.hierarchical == next.hierarchical && item.dies == next.dies &&
+         item.filled_until == next.filled_until && item.lost_at == next.lost_at &&
+         item.alias_first == next.alias_first && item.alias_count == next.alias_count &&
+         item.identity == next.identity && item.clean_only == next.clean_only &&
+         item.overrides == next.overrides;
 }
 
 bool same_entries(const AtcItem& a, const AtcItem& b) {
   return a.kind == b.kind && a.first == b.first && a.last == b.last && a.output == b.output &&
-         a.value == b.value && a.regime == b.regime && a.half == b.half && a.level == b.level &&
+         a.value == b.value && a.space == b.space && a.level == b.level &&
          a.hierarchical == b.hierarchical && a.alias_first == b.alias_first &&
          a.alias_count == b.alias_count && a.identity == b.identity &&
          a.clean_only == b.clean_only && a.overrides == b.overrides;
@@ -55,7 +55,7 @@ Span span_of(const Command& command) {
 bool Caches::meets(const AtsSource& source, const Candidate& c) const {
   if (source.kind != AtsSource::Kind::regime) return false;
   const u32 own = regimes_[source.regime].tag;
-  const u32 tag = regimes_[c.regime].tag;
+  const u32 tag = regimes_[c.space.regime].tag;
   return (own == tag || meets_globals_of(own, tag)) && is_met_by(source.regime, c);
 }
 
@@ -83,7 +83,7 @@ void Caches::leave_all_in_atc(const AtsSource& source) {
 /// A TLB entry goes, with which requests were answered.
 void Caches::leave_in_atcs(const Item& item) {
   std::vector<Candidate> met;
-  meet(item.regime, item.half, item.level, item.va, item.hierarchical, 0, item.origin,
+  meet(item.space, item.level, item.va, item.hierarchical, 0, item.origin,
        Content{item.value, item.kind == ItemKind::unknown}, met);
   for (u32 i = 0; i < ats_sources_.size(); ++i) {
     const AtsSource source = ats_sources_[i];
@@ -101,9 +101,9 @@ void Caches::leave_in_atcs(const Item& item) {
 /// its TLB entries still answer requests that want no write.
 void Caches::leave_dirty_in_atcs(const Path& path, u64 origin, Content content,
                                  EventIndex stored_at) {
-  if (content.unknown || !regimes_[path.regime].regime.hd) return;
+  if (content.unknown || !regime_of(path.space).hd) return;
   std::vector<Candidate> met;
-  meet(path.regime, path.half, path.level, path.va, path.hierarchical, 0, origin, content, met);
+  meet(path.space, path.level, path.va, path.hierarchical, 0, origin, content, met);
   for (u32 i = 0; i < ats_sources_.size(); ++i) {
     const AtsSource source = ats_sources_[i];
     for (const Candidate& c : met) {
@@ -130,7 +130,7 @@ void Caches::leave_unknown_in_atcs(Group group, const std::vector<u32>& unknown_
 /// Some request is granted some right by the translation; otherwise the device keeps nothing.
 bool Caches::grants_anything(const AtsSource& source, const Candidate& c) const {
   const bool has_pasid = atc_owners_[source.owner].ssv != 0;
-  const Regime<u64>& regime = regimes_[c.regime].regime;
+  const Regime<u64>& regime = regime_of(c.space);
   Leaf<u64> leaf = c.leaf;
   if (c.clean_only && leaf.writable_clean) {
     leaf.privileged.write = leaf.unprivileged.write = false;
@@ -150,10 +150,9 @@ void Caches::fill_atc(const AtsSource& source, const Candidate& c, u64 bytes, Gr
   const Regime<u64>& asking = regimes_[source.regime].regime;
   if (c.kind != Candidate::Kind::leaf && c.kind != Candidate::Kind::unknown) return;
   if (c.kind == Candidate::Kind::leaf && !grants_anything(source, c)) return;
-  if (!va_in_range(asking, c.half, c.at)) return;
+  if (!va_in_range(asking, c.space.half, c.at)) return;
   AtcItem item{.owner = source.owner,
-               .regime = c.regime,
-               .half = c.half,
+               .space = c.space,
                .level = c.level,
                .first = c.at,
                .last = c.at + (bytes - 1),
@@ -170,7 +169,7 @@ void Caches::fill_atc(const AtsSource& source, const Candidate& c, u64 bytes, Gr
     item.hierarchical = c.hierarchical;
     item.clean_only = c.clean_only ? 1 : 0;
   }
-  if (asking.half[c.half].tbi) item.alias_count = 256;
+  if (asking.half[c.space.half].tbi) item.alias_count = 256;
   add_atc(item);
 }
 

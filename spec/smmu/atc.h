@@ -28,17 +28,17 @@ struct AtcOwner {
 struct AtcItem {
   u32 next = 0;  ///< in the list of its owner
   u32 owner = 0;
-  u32 regime = 0;                   ///< through which it was translated: attributes, permissions
+  Space space{};                    ///< through which it was translated: attributes, permissions
   ItemKind kind = ItemKind::final;  ///< or unknown
-  u8 half = 0;
   u8 level = 0;
   u8 hierarchical = 0;
+  u8 padding = 0;
+  Group dies = immortal;
   u64 first = 0;  ///< input addresses; bits 63:56 as VA[55] where there are aliases
   u64 last = 0;
-  u64 output = 0;  ///< of `first`
-  u64 value = 0;   ///< the descriptor that translated `first`
-  u64 origin = 0;  ///< where it stood
-  Group dies = immortal;
+  u64 output = 0;                 ///< of `first`
+  u64 value = 0;                  ///< the descriptor that translated `first`
+  u64 origin = 0;                 ///< where it stood
   Group filled_until = immortal;  ///< group whose CMD_SYNC ended the answer
   u32 lost_at = 0;                ///< event at which that was seen
   u32 stored_at = 0;              ///< event that replaced the descriptor; 0: its configuration went
@@ -47,9 +47,8 @@ struct AtcItem {
   u8 identity = 0;                ///< S1DSS = 1: output = input, read and write
   u8 clean_only = 0;              ///< writes that mark the descriptor dirty are not granted by it
   u8 from_reset = 0;              ///< unknown: filled while what was there at reset might live
-  u8 padding = 0;
-  Overrides overrides{};  ///< of the STE by which it was granted: IHI 0070 13.7
-  u16 padding2[3] = {};
+  Overrides overrides{};          ///< of the STE by which it was granted: IHI 0070 13.7
+  u8 padding2[3] = {};
 
   [[nodiscard]] bool holds(u64 va) const { return va - first <= last - first; }
   /// The entries for [from, to], which it holds.
@@ -58,7 +57,7 @@ struct AtcItem {
     item.first = from;
     item.last = to;
     if (kind != ItemKind::final || identity != 0) return item;
-    const unsigned shift = level_shift(Granule::g4k, level);
+    const unsigned shift = Space::geometry.shift(level);
     const u64 steps = (from >> shift) - (first >> shift);
     item.output += from - first;
     item.value += steps << shift;

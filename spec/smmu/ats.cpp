@@ -23,10 +23,9 @@ Outcome denied(Rule rule) { return {.kind = OutcomeKind::denied, .rule = rule}; 
 
 Candidate Caches::candidate_of(const AtcItem& item, u32 index, u64 va) const {
   const u64 page = align_down(va, 12);
-  Candidate c{.half = item.half,
-              .level = item.level,
+  Candidate c{.level = item.level,
               .hierarchical = item.hierarchical,
-              .regime = item.regime,
+              .space = item.space,
               .va = page,
               .at = page,
               .origin = item.origin,
@@ -47,8 +46,7 @@ Candidate Caches::candidate_of(const AtcItem& item, u32 index, u64 va) const {
   const AtcItem one = item.part(page, page + 0xfff);
   c.origin = one.origin;
   c.value = one.value;
-  const Step<u64> next = step(regimes_[item.regime].regime, item.half, item.level, one.value,
-                              unpack(item.hierarchical));
+  const Step<u64> next = step_in(item.space, item.level, one.value, item.hierarchical);
   c.leaf = std::get<Leaf<u64>>(next);
   c.leaf.output = one.output;
   c.leaf.extent_lg2 = 12;
@@ -128,10 +126,11 @@ void Caches::use_atc(const Access& access, const AtcOwner& owner,
       outcome.kind = OutcomeKind::bypass;
       outcome.pa = va;
     } else if (c.kind == Candidate::Kind::leaf) {
-      const Regime<u64>& r = regimes_[c.regime].regime;
+      const Regime<u64>& r = regime_of(c.space);
       const bool privileged =
           effective_access(ats_access(kind, access.ssv), item.overrides).privileged;
-      const bool refused = !privileged && has_unprivileged(r.world) && r.half[c.half].e0pd.value;
+      const bool refused =
+          !privileged && has_unprivileged(r.world) && r.half[c.space.half].e0pd.value;
       if (refused || check_ats_access(c.leaf, kind, access.ssv, item.overrides, r).fault) continue;
       outcome.kind = OutcomeKind::translation;
       outcome.pa = c.leaf.output + (va - c.va);

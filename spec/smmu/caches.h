@@ -67,14 +67,13 @@ struct Violation {
 struct Candidate {
   enum class Kind : u8 { leaf, pointer, fault, unknown };
   Kind kind = Kind::fault;
-  u8 half = 0;
   u8 level = 0;
   u8 extent_lg2 = 12;       ///< contiguous group counted in
   u8 hierarchical = 0;      ///< what the tables above took away, as four bits
   bool clean_only = false;  ///< cached; writes that mark the descriptor dirty need another walk
-  u32 regime = 0;
-  u64 va = 0;  ///< first address of the extent
-  u64 at = 0;  ///< of the entry by which it was met: a contiguous group has several
+  Space space{};            ///< through which it was filled, or is walked to
+  u64 va = 0;               ///< first address of the extent
+  u64 at = 0;               ///< of the entry by which it was met: a contiguous group has several
   Leaf<u64> leaf{};
   Fault fault{};
   u32 item = 0;  ///< 1 + the item it comes from or through; 0: memory alone
@@ -497,8 +496,7 @@ class Caches {
   };
   struct Path {
     u32 tag = 0;
-    u32 regime = 0;
-    u8 half = 0;
+    Space space{};
     u8 level = 0;
     u8 hierarchical = 0;
     bool ghost = false;
@@ -511,8 +509,7 @@ class Caches {
   /// Where ways up from a table end: the regime or the cached pointer that leads there.
   struct End {
     u32 tag = 0;
-    u32 regime = 0;
-    u8 half = 0;
+    Space space{};
     bool ghost = false;
     bool item = false;
   };
@@ -655,6 +652,32 @@ class Caches {
   void settle(std::vector<Vanished>& vanished);
   void vanish_from_table(Frame& frame, const Vanished& what);
   void add_item(const Path& path, u64 origin, Content content, EventIndex stored_at);
+  /// visit(Space) for the spaces of that half in which walks under the tag begin now.
+  template <class Visit>
+  void for_each_space(u32 tag, unsigned half, Visit&& visit) const {
+    for (u64 r = tags_[tag].first_regime; r != 0; r = regimes_[r - 1].next) {
+      const RegimeState& state = regimes_[r - 1];
+      if (state.formed == 0 || state.regime.half[half].epd) continue;
+      visit(Space{.regime = static_cast<u32>(r - 1), .half = static_cast<u8>(half)});
+    }
+  }
+  /// visit(Space, const Root&) for the halves of a regime that are walked.
+  template <class Visit>
+  void for_each_root(u32 regime, Visit&& visit) const {
+    const Regime<u64>& r = regimes_[regime].regime;
+    for (unsigned half = 0; half < 2; ++half) {
+      if (r.half[half].epd) continue;
+      visit(Space{.regime = regime, .half = static_cast<u8>(half)}, root_of(r, half));
+    }
+  }
+  [[nodiscard]] const Regime<u64>& regime_of(const Space& space) const {
+    return regimes_[space.regime].regime;
+  }
+  /// What a walk or a look-up makes of a word; `hierarchical`: what the tables above took away.
+  [[nodiscard]] Step<u64> step_in(const Space& space, unsigned level, u64 word,
+                                  u8 hierarchical) const {
+    return step(regime_of(space), space.half, level, word, unpack(hierarchical));
+  }
   [[nodiscard]] bool walks(u32 tag, unsigned half) const;
   [[nodiscard]] Group fate(const Path& path, const Item& item) const;
   void leave_below_pointers(Group group);
@@ -740,16 +763,15 @@ class Caches {
   // regimes.cpp
   u32 intern(const Regime<u64>& regime);
   u32 intern_tag(const Tag<u64>& tag);
-  [[nodiscard]] unsigned start_of(u32 regime, unsigned half) const;
   void become_formed(u32 regime);
   void become_ghost(u32 regime, Group died);
   void materialize_ghost(u32 regime);
   void freeze_pointers(u32 regime, Group died);
   void drop_ghost(u32 regime);
   void unlink_roots(u32 regime);
-  /// Makes items of all that can be filled from the table at `table`, whose first entry translates
+  /// Makes items of all that can be filled from the table at `place`, whose first entry translates
   /// `path.va`, except what `covered` (or null) removes anyway.
-  void expand(const Path& path, u64 table, unsigned level, const Command* covered);
+  void expand(const Path& path, u64 place, unsigned level, const Command* covered);
   void check_tag(u32 tag);
   void check_world(const Formed& entry);
   [[nodiscard]] bool regimes_agree(u32 a, u32 b) const;
@@ -830,8 +852,8 @@ class Caches {
   [[nodiscard]] u64 atc_constant_until(u32 owner, u64 va) const;
   void translations_under(u32 tag, const VisitCandidate& visit) const;
   void all_translations_of(u32 tag, const VisitCandidate& visit) const;
-  void visit_table(u32 regime, unsigned half, u64 table, unsigned level, u64 entries, u64 va,
-                   u8 hierarchical, u32 item, bool runs, const VisitCandidate& visit) const;
+  void visit_table(const Space& space, const Root& table, u8 hierarchical, u32 item, bool runs,
+                   const VisitCandidate& visit) const;
   bool ats_outcomes(const Access& access, std::vector<Outcome>& found) const;
   void use_atc(const Access& access, const AtcOwner& owner, std::vector<Outcome>& found) const;
   bool ask_ats(const Access& access, std::vector<Outcome>& found) const;
@@ -862,13 +884,13 @@ class Caches {
   void access_under(const Access& access, const StreamOption& option, bool by_ats,
                     std::vector<Outcome>& found) const;
   [[nodiscard]] bool may_mark_dirty(const Candidate& c) const;
-  void walk(u32 regime, unsigned half, u64 table, unsigned level, unsigned start, u64 va,
-            u8 hierarchical, u32 item, std::vector<Candidate>& found) const;
-  void meet(u32 regime, unsigned half, unsigned level, u64 va, u8 hierarchical, u32 item,
-            u64 origin, Content content, std::vector<Candidate>& found) const;
-  void contiguous_siblings(u32 regime, unsigned half, unsigned level, u64 position, u64 va,
+  void walk(const Space& space, u64 table, unsigned level, unsigned start, u64 va, u8 hierarchical,
+            u32 item, std::vector<Candidate>& found) const;
+  void meet(const Space& space, unsigned level, u64 va, u8 hierarchical, u32 item, u64 origin,
+            Content content, std::vector<Candidate>& found) const;
+  void contiguous_siblings(const Space& space, unsigned level, u64 position, u64 va,
                            u8 hierarchical, u32 item, std::vector<Candidate>& found) const;
-  void walk_mixed(u32 tag, u32 regime, unsigned half, u64 va, std::vector<Candidate>& found) const;
+  void walk_mixed(u32 tag, const Space& space, u64 va, std::vector<Candidate>& found) const;
   void collect_items(u32 tag, u64 va, std::vector<Candidate>& found) const;
   void collect_memory(u32 tag, u64 va, std::vector<Candidate>& found) const;
   void collect_globals(u32 tag, u32 other, u64 va, std::vector<Candidate>& found) const;

@@ -14,11 +14,12 @@ TlbTarget Caches::target_of(const Item& item) const {
   TlbTarget target{.world = tag.world,
                    .vmid = tag.vmid,
                    .asid = tag.asid,
+                   .stage = item.space.stage,
                    .base = item.va,
-                   .granule = Granule::g4k,
+                   .extent_lg2 = item.space.geometry.shift(item.level),
+                   .granule = Geometry::granule,
                    .level = item.level,
                    .is_table = item.kind == ItemKind::pointer};
-  target.extent_lg2 = level_shift(Granule::g4k, item.level);
   if (item.kind != ItemKind::final) return target;
   target.global = !not_global(item.value).value && has_asid(tag.world);
   return target;
@@ -148,18 +149,15 @@ void Caches::kill_items(const InFlight& command) {
   // What a pointer yields may have been fetched before it goes.
   for (const Item& item : gone) {
     if (item.kind != ItemKind::pointer) continue;
-    for (u64 r = tags_[item.tag].first_regime; r != 0; r = regimes_[r - 1].next) {
-      const RegimeState& state = regimes_[r - 1];
-      if (state.formed == 0 || state.regime.half[item.half].epd) continue;
-      Path path{.tag = item.tag,
-                .regime = static_cast<u32>(r - 1),
-                .half = item.half,
-                .va = item.va,
-                .dies = std::min(item.dies, static_cast<Group>(state.dies))};
-      path.hierarchical =
-          static_cast<u8>(item.hierarchical | pack(accumulate(unpack(0), item.value)));
-      expand(path, next_table_address(Granule::g4k, item.value), item.level + 1U, &command.command);
-    }
+    for_each_space(item.tag, item.space.half, [&](const Space& space) {
+      const auto end = static_cast<Group>(regimes_[space.regime].dies);
+      const Path path{.tag = item.tag,
+                      .space = space,
+                      .hierarchical = item.hierarchical_below(),
+                      .va = item.va,
+                      .dies = std::min(item.dies, end)};
+      expand(path, item.next_table(), item.level + 1U, &command.command);
+    });
   }
 }
 
@@ -181,17 +179,13 @@ bool Caches::survives(const Item& item, const InFlight& command) const {
 bool Caches::refillable(const Item& item, const std::vector<u32>& commands) const {
   if (commands.empty()) return true;
   const Group group = in_flight_[commands.front()].group;
-  for (u64 r = tags_[item.tag].first_regime, alive = 0;; r = regimes_[r - 1].next) {
-    if (r == 0 && alive == 0) return false;
-    if (r == 0) break;
+  bool walked = false;
+  for_each_space(item.tag, item.space.half, [&](const Space& space) {
     // Another regime would fill a leaf of its own attributes, which is none of this item.
-    if (item.kind == ItemKind::final && r - 1 != item.regime) continue;
-    if (regimes_[r - 1].formed != 0 && regimes_[r - 1].dies >= group &&
-        !regimes_[r - 1].regime.half[item.half].epd) {
-      alive = 1;
-    }
-    if (alive != 0) break;
-  }
+    if (item.kind == ItemKind::final && space.regime != item.space.regime) return;
+    walked |= regimes_[space.regime].dies >= group;
+  });
+  if (!walked) return false;
   for (u32 i = static_cast<u32>(tags_[item.tag].first_item); i != 0; i = items_[i].next) {
     const Item& pointer = items_[i];
     if (pointer.kind != ItemKind::pointer || pointer.dies < group) continue;
@@ -208,26 +202,26 @@ bool Caches::refillable(const Item& item, const std::vector<u32>& commands) cons
 
 /// Memory below the cached pointer says the item now.
 bool Caches::pointer_yields(const Item& pointer, const Item& item) const {
-  const unsigned slot = level_shift(Granule::g4k, pointer.level);
-  if (item.half != pointer.half || align_down(item.va, slot) != align_down(pointer.va, slot)) {
+  const Geometry geometry = pointer.space.geometry;
+  const unsigned slot = geometry.shift(pointer.level);
+  if (item.space.half != pointer.space.half ||
+      align_down(item.va, slot) != align_down(pointer.va, slot)) {
     return false;
   }
   const auto descend = [&](auto&& self, u64 table, unsigned level) -> bool {
-    const u64 index =
-        bits(item.va, level_shift(Granule::g4k, level) + 8, level_shift(Granule::g4k, level));
+    const u64 index = (item.va >> geometry.shift(level)) % geometry.entries();
     bool found = false;
     memory_.visible(table + 8 * index, [&](Content content) {
       if (level == item.level) {
         found |= content.unknown ? item.kind == ItemKind::unknown
                                  : content.value == item.value && item.kind != ItemKind::unknown;
-      } else if (!content.unknown &&
-                 descriptor_type(Granule::g4k, level, content.value) == DescriptorType::table) {
-        found |= self(self, next_table_address(Granule::g4k, content.value), level + 1);
+      } else if (!content.unknown && geometry.is_table(content.value, level)) {
+        found |= self(self, geometry.next_table(content.value), level + 1);
       }
     });
     return found;
   };
-  return descend(descend, next_table_address(Granule::g4k, pointer.value), pointer.level + 1U);
+  return descend(descend, pointer.next_table(), pointer.level + 1U);
 }
 
 /// The first group after `group` with an exposed command that covers the item.
@@ -455,19 +449,16 @@ void Caches::leave_below_pointers(Group group) {
         }
         done.push_back(i);
         again = true;
-        for (u64 r = tags_[id].first_regime; r != 0; r = regimes_[r - 1].next) {
-          const RegimeState& state = regimes_[r - 1];
-          if (state.formed == 0 || state.regime.half[item.half].epd) continue;
-          Path path{.tag = id,
-                    .regime = static_cast<u32>(r - 1),
-                    .half = item.half,
-                    .va = item.va,
-                    .dies = std::min(item.dies, static_cast<Group>(state.dies)),
-                    .item = i + 1};
-          path.hierarchical =
-              static_cast<u8>(item.hierarchical | pack(accumulate(unpack(0), item.value)));
-          expand(path, next_table_address(Granule::g4k, item.value), item.level + 1U, nullptr);
-        }
+        for_each_space(id, item.space.half, [&](const Space& space) {
+          const auto end = static_cast<Group>(regimes_[space.regime].dies);
+          const Path path{.tag = id,
+                          .space = space,
+                          .hierarchical = item.hierarchical_below(),
+                          .va = item.va,
+                          .dies = std::min(item.dies, end),
+                          .item = i + 1};
+          expand(path, item.next_table(), item.level + 1U, nullptr);
+        });
         break;  // the list has changed
       }
     }

@@ -6,8 +6,7 @@
 #pragma once
 
 #include "base/types.h"
-#include "spec/arch/walk.h"
-#include "spec/smmu/coverage.h"
+#include "spec/smmu/space.h"
 
 namespace iommucheck::spec {
 
@@ -30,23 +29,22 @@ enum class ItemKind : u8 {
 struct Item {
   u32 next = 0;  ///< in the list of its tag
   u32 tag = 0;
-  u32 regime = 0;  ///< through which it was filled: attributes, permissions
+  Space space{};  ///< through which it was filled: attributes, permissions
   ItemKind kind = ItemKind::final;
-  u8 half = 0;
   u8 level = 0;         ///< of the table in which the descriptor stands
   u8 hierarchical = 0;  ///< what the tables above took away, as four bits
+  u8 padding = 0;
+  Group dies = immortal;
   u64 va = 0;           ///< first input address of its extent
   u64 value = 0;        ///< the descriptor
   u64 origin = 0;       ///< where it stood in memory
-  Group dies = immortal;
   u32 since = 0;        ///< last event before which memory could fill it
   u32 vanished_at = 0;  ///< event whose visibility made memory say something else
   u32 stored_at = 0;    ///< event that replaced it
   u32 count = 1;        ///< entries; more than 1 for final translations only
-  u32 padding = 0;
 
-  /// Bytes of one entry, contiguous hint aside; 4 KiB granule.
-  [[nodiscard]] u64 entry_bytes() const { return pow2(level_shift(Granule::g4k, level)); }
+  /// Bytes of one entry, contiguous hint aside.
+  [[nodiscard]] u64 entry_bytes() const { return Space::geometry.entry_bytes(level); }
   [[nodiscard]] u64 last() const { return va + (count * entry_bytes() - 1); }
   [[nodiscard]] bool holds(u64 address) const { return address - va < count * entry_bytes(); }
   /// `entries` of them, from number `first` on.
@@ -58,6 +56,9 @@ struct Item {
     item.count = static_cast<u32>(entries);
     return item;
   }
+  /// Of a pointer: the table to which it leads, and what it and those above took away.
+  [[nodiscard]] u64 next_table() const { return Space::geometry.next_table(value); }
+  [[nodiscard]] u8 hierarchical_below() const;
 };
 
 inline u8 pack(const HierarchicalAttributes<u64>& h) {
@@ -66,6 +67,14 @@ inline u8 pack(const HierarchicalAttributes<u64>& h) {
 }
 inline HierarchicalAttributes<u64> unpack(u8 packed) {
   return {(packed & 1) != 0, (packed & 2) != 0, (packed & 4) != 0, (packed & 8) != 0};
+}
+/// What is taken away below the table descriptor `word`.
+inline u8 pack_below(u8 hierarchical, u64 word) {
+  return pack(accumulate(unpack(hierarchical), word));
+}
+
+inline u8 Item::hierarchical_below() const {
+  return static_cast<u8>(hierarchical | pack_below(0, value));
 }
 
 /// A cached word of a configuration structure at one place in memory, with its tags; two words
@@ -108,6 +117,9 @@ struct Edge {
   u64 value = 0;    ///< the descriptor, or TTB
   u64 first = 0;    ///< index of the table's first entry in the frame
   u64 count = 512;  ///< entries of the table in the frame
+
+  /// Of a root.
+  [[nodiscard]] Space space() const { return {.regime = static_cast<u32>(parent), .half = half}; }
 };
 
 }  // namespace iommucheck::spec

@@ -21,7 +21,7 @@ void add(std::vector<Outcome>& found, const Outcome& outcome) {
 
 /// nG means nothing in a world without ASIDs. IHI 0070 3.17.1.
 bool Caches::is_global(const Candidate& c) const {
-  return c.kind == Candidate::Kind::leaf && !c.leaf.ng && has_asid(regimes_[c.regime].regime.world);
+  return c.kind == Candidate::Kind::leaf && !c.leaf.ng && has_asid(regime_of(c.space).world);
 }
 
 /// Some regime of the tag by which there are look-ups has this ASET.
@@ -43,7 +43,7 @@ bool Caches::meets_globals_of(u32 tag, u32 other) const {
 /// IHI 0070 3.17, 3.17.1. What is unknown may be global or not.
 bool Caches::is_met_by(u32 regime, const Candidate& c) const {
   const RegimeState& asking = regimes_[regime];
-  const RegimeState& filled = regimes_[c.regime];
+  const RegimeState& filled = regimes_[c.space.regime];
   if (asking.tag == filled.tag && !is_global(c)) return true;
   if (c.kind != Candidate::Kind::unknown && !is_global(c)) return false;
   return asking.regime.aset == filled.regime.aset;
@@ -51,49 +51,48 @@ bool Caches::is_met_by(u32 regime, const Candidate& c) const {
 
 std::optional<Leaf<u64>> Caches::leaf_of(const Item& item) const {
   if (item.kind != ItemKind::final) return std::nullopt;
-  const Step<u64> next = step(regimes_[item.regime].regime, item.half, item.level, item.value,
-                              unpack(item.hierarchical));
+  const Step<u64> next = step_in(item.space, item.level, item.value, item.hierarchical);
   if (const auto* leaf = std::get_if<Leaf<u64>>(&next)) return *leaf;
   return std::nullopt;
 }
 
 // ---- walks of memory ----------------------------------------------------------------------------
 
-void Caches::walk(u32 regime, unsigned half, u64 table, unsigned level, unsigned start, u64 va,
+void Caches::walk(const Space& space, u64 table, unsigned level, unsigned start, u64 va,
                   u8 hierarchical, u32 item, std::vector<Candidate>& found) const {
-  const Regime<u64>& r = regimes_[regime].regime;
-  u64 position = descriptor_position(r.half[half], start, level, table, va);
+  const Regime<u64>& r = regime_of(space);
+  const Half<u64>& half = r.half[space.half];
+  u64 position = descriptor_position(half, start, level, table, va);
   const Frame* frame = memory_.find(position);
   // Nothing is made of a pointer with one version but the next step: meet() in short.
   while (!collect_pointers_ && level < last_level && frame != nullptr && frame->contiguous == 0) {
     const auto index = static_cast<unsigned>(bits(position, 11, 3));
     if (frame->is_unknown(index) || !memory_.is_settled(*frame, index, 1)) break;
     const u64 word = frame->words[index];
-    if (descriptor_type(Granule::g4k, level, word) != DescriptorType::table) break;
-    const u64 next = next_table_address(Granule::g4k, word);
+    if (!space.geometry.is_table(word, level)) break;
+    const u64 next = space.geometry.next_table(word);
     if (!within_output_size(r, next)) break;
-    hierarchical = pack(accumulate(unpack(hierarchical), word));
-    start = level_shift(Granule::g4k, 0);
-    position = descriptor_position(r.half[half], start, ++level, next, va);
+    hierarchical = pack_below(hierarchical, word);
+    start = below_root;
+    position = descriptor_position(half, start, ++level, next, va);
     frame = memory_.find(position);
   }
   memory_.visible(position, [&](Content content) {
-    meet(regime, half, level, va, hierarchical, item, position, content, found);
+    meet(space, level, va, hierarchical, item, position, content, found);
   });
   if (contiguous_ != 0 && frame != nullptr && frame->contiguous != 0) {
-    contiguous_siblings(regime, half, level, position, va, hierarchical, item, found);
+    contiguous_siblings(space, level, position, va, hierarchical, item, found);
   }
 }
 
-void Caches::meet(u32 regime, unsigned half, unsigned level, u64 va, u8 hierarchical, u32 item,
-                  u64 origin, Content content, std::vector<Candidate>& found) const {
+void Caches::meet(const Space& space, unsigned level, u64 va, u8 hierarchical, u32 item, u64 origin,
+                  Content content, std::vector<Candidate>& found) const {
   if (!spend(1)) return;
-  const unsigned shift = level_shift(Granule::g4k, level);
-  Candidate candidate{.half = static_cast<u8>(half),
-                      .level = static_cast<u8>(level),
+  const unsigned shift = space.geometry.shift(level);
+  Candidate candidate{.level = static_cast<u8>(level),
                       .extent_lg2 = static_cast<u8>(shift),
                       .hierarchical = hierarchical,
-                      .regime = regime,
+                      .space = space,
                       .va = align_down(va, shift),
                       .at = align_down(va, shift),
                       .item = item,
@@ -104,20 +103,19 @@ void Caches::meet(u32 regime, unsigned half, unsigned level, u64 va, u8 hierarch
     found.push_back(candidate);
     return;
   }
-  const Step<u64> next =
-      step(regimes_[regime].regime, half, level, content.value, unpack(hierarchical));
+  const Step<u64> next = step_in(space, level, content.value, hierarchical);
   if (const auto* fault = std::get_if<Fault>(&next)) {
     candidate.fault = *fault;
     found.push_back(candidate);
   } else if (const auto* pointer = std::get_if<TableStep<u64>>(&next)) {
     candidate.kind = Candidate::Kind::pointer;
     if (collect_pointers_) found.push_back(candidate);
-    walk(regime, half, pointer->address, level + 1, level_shift(Granule::g4k, 0), va,
-         pack(pointer->hierarchical), item, found);
+    walk(space, pointer->address, level + 1, below_root, va, pack(pointer->hierarchical), item,
+         found);
   } else {
     candidate.kind = Candidate::Kind::leaf;
     candidate.leaf = std::get<Leaf<u64>>(next);
-    const Regime<u64>& r = regimes_[regime].regime;
+    const Regime<u64>& r = regime_of(space);
     if (!(candidate.leaf.af | r.ha | r.affd)) {
       candidate.kind = Candidate::Kind::fault;
       candidate.fault = {Rule::S1_ACCESS_FLAG, EventType::f_access, level};
@@ -125,7 +123,7 @@ void Caches::meet(u32 regime, unsigned half, unsigned level, u64 va, u8 hierarch
       return;
     }
     if (candidate.leaf.contiguous) {
-      const unsigned group = contiguous_lg2(Granule::g4k, level);
+      const unsigned group = space.geometry.group_lg2(level);
       candidate.extent_lg2 = static_cast<u8>(shift + group);
       const u64 index = bits(va, shift + group - 1, shift);
       candidate.leaf.output -= index << shift;
@@ -136,23 +134,23 @@ void Caches::meet(u32 regime, unsigned half, unsigned level, u64 va, u8 hierarch
 }
 
 // A valid member of a contiguous group yields the translation of every member.
-void Caches::contiguous_siblings(u32 regime, unsigned half, unsigned level, u64 position, u64 va,
+void Caches::contiguous_siblings(const Space& space, unsigned level, u64 position, u64 va,
                                  u8 hierarchical, u32 item, std::vector<Candidate>& found) const {
-  const unsigned group = contiguous_lg2(Granule::g4k, level);
+  const unsigned group = space.geometry.group_lg2(level);
   if (group == 0) return;
-  const unsigned shift = level_shift(Granule::g4k, level);
+  const unsigned shift = space.geometry.shift(level);
   const u64 first = align_down(position, group + 3);
   for (u64 sibling = first; sibling < first + pow2(group + 3); sibling += 8) {
     if (sibling == position) continue;
     memory_.visible(sibling, [&](Content content) {
       if (content.unknown || !contiguous_hint(content.value) ||
-          descriptor_type(Granule::g4k, level, content.value) != DescriptorType::leaf) {
+          !space.geometry.is_leaf(content.value, level)) {
         return;
       }
       const u64 index = (sibling - first) / 8;
       const u64 there = align_down(va, shift + group) + (index << shift);
       std::vector<Candidate> extended;
-      meet(regime, half, level, there, hierarchical, item, sibling, content, extended);
+      meet(space, level, there, hierarchical, item, sibling, content, extended);
       for (const Candidate& candidate : extended) {
         if (candidate.kind == Candidate::Kind::leaf) found.push_back(candidate);
       }
@@ -160,25 +158,20 @@ void Caches::contiguous_siblings(u32 regime, unsigned half, unsigned level, u64 
   }
 }
 
-// A pointer carries the tag only: one that was filled through `regime` serves the walks of every
+// A pointer carries the tag only: one that was filled through `space` serves the walks of every
 // other regime of the tag.
-void Caches::walk_mixed(u32 tag, u32 regime, unsigned half, u64 va,
-                        std::vector<Candidate>& found) const {
-  const TablePosition<u64> table = start_table(regimes_[regime].regime, half);
-  const Half<u64>& h = regimes_[regime].regime.half[half];
-  const u64 position = descriptor_position(h, table.level, table.level, table.address, va);
+void Caches::walk_mixed(u32 tag, const Space& space, u64 va, std::vector<Candidate>& found) const {
+  const Regime<u64>& regime = regime_of(space);
+  const TablePosition<u64> root = start_table(regime, space.half);
+  const u64 position =
+      descriptor_position(regime.half[space.half], root.level, root.level, root.address, va);
   memory_.visible(position, [&](Content content) {
-    if (content.unknown ||
-        descriptor_type(Granule::g4k, table.level, content.value) != DescriptorType::table) {
-      return;
-    }
-    const u8 hierarchical = pack(accumulate(unpack(0), content.value));
-    for (u64 r = tags_[tag].first_regime; r != 0; r = regimes_[r - 1].next) {
-      const RegimeState& other = regimes_[r - 1];
-      if (other.formed == 0 || r - 1 == regime || other.regime.half[half].epd) continue;
-      walk(static_cast<u32>(r - 1), half, next_table_address(Granule::g4k, content.value),
-           table.level + 1, level_shift(Granule::g4k, 0), va, hierarchical, 0, found);
-    }
+    if (content.unknown || !space.geometry.is_table(content.value, root.level)) return;
+    for_each_space(tag, space.half, [&](const Space& other) {
+      if (other == space) return;
+      walk(other, space.geometry.next_table(content.value), root.level + 1, below_root, va,
+           pack_below(0, content.value), 0, found);
+    });
   });
 }
 
@@ -188,9 +181,10 @@ void Caches::collect_memory(u32 tag, u64 va, std::vector<Candidate>& found) cons
     if (state.formed == 0) continue;
     const unsigned half = select_half(state.regime, va);
     if (!va_in_range(state.regime, half, va) || state.regime.half[half].epd) continue;
-    const TablePosition<u64> table = start_table(state.regime, half);
-    walk(static_cast<u32>(r - 1), half, table.address, table.level, table.level, va, 0, 0, found);
-    if (tags_[tag].formed > 1) walk_mixed(tag, static_cast<u32>(r - 1), half, va, found);
+    const Space space{.regime = static_cast<u32>(r - 1), .half = static_cast<u8>(half)};
+    const TablePosition<u64> root = start_table(state.regime, half);
+    walk(space, root.address, root.level, root.level, va, 0, 0, found);
+    if (tags_[tag].formed > 1) walk_mixed(tag, space, va, found);
   }
 }
 
@@ -199,17 +193,16 @@ void Caches::collect_items(u32 tag, u64 va, std::vector<Candidate>& found) const
   for (u32 i = static_cast<u32>(tags_[tag].first_item); i != 0; i = items_[i].next) {
     const Item& item = items_[i];
     if (!item.holds(va)) continue;
-    const unsigned shift = level_shift(Granule::g4k, item.level);
+    const unsigned shift = item.space.geometry.shift(item.level);
     if (item.kind == ItemKind::final) {
       const Item one = item.part((va - item.va) >> shift, 1);
-      meet(one.regime, one.half, one.level, one.va, one.hierarchical, i + 1, one.origin,
+      meet(one.space, one.level, one.va, one.hierarchical, i + 1, one.origin,
            Content{one.value, false}, found);
       continue;
     }
-    Candidate candidate{.half = item.half,
-                        .level = item.level,
+    Candidate candidate{.level = item.level,
                         .extent_lg2 = static_cast<u8>(shift),
-                        .regime = item.regime,
+                        .space = item.space,
                         .va = item.va,
                         .item = i + 1,
                         .origin = item.origin,
@@ -218,14 +211,11 @@ void Caches::collect_items(u32 tag, u64 va, std::vector<Candidate>& found) const
         item.kind == ItemKind::pointer ? Candidate::Kind::pointer : Candidate::Kind::unknown;
     found.push_back(candidate);
     if (item.kind != ItemKind::pointer || tags_[tag].formed == 0) continue;
-    const u8 hierarchical =
-        static_cast<u8>(item.hierarchical | pack(accumulate(unpack(0), item.value)));
     // Whatever the pointer was filled through, what it leads to is filled through a living regime.
-    for (u64 r = tags_[tag].first_regime; r != 0; r = regimes_[r - 1].next) {
-      if (regimes_[r - 1].formed == 0 || regimes_[r - 1].regime.half[item.half].epd) continue;
-      walk(static_cast<u32>(r - 1), item.half, next_table_address(Granule::g4k, item.value),
-           item.level + 1U, level_shift(Granule::g4k, 0), va, hierarchical, i + 1, found);
-    }
+    for_each_space(tag, item.space.half, [&](const Space& space) {
+      walk(space, item.next_table(), item.level + 1U, below_root, va, item.hierarchical_below(),
+           i + 1, found);
+    });
   }
 }
 
@@ -236,7 +226,7 @@ void Caches::collect_globals(u32 tag, u32 other, u64 va, std::vector<Candidate>&
   collect_items(other, va, found);
   const auto missed = [&](const Candidate& c) {
     const bool may_be = c.kind == Candidate::Kind::unknown || is_global(c);
-    return !may_be || !looks_up(tag, regimes_[c.regime].regime.aset);
+    return !may_be || !looks_up(tag, regime_of(c.space).aset);
   };
   found.erase(std::remove_if(found.begin() + before, found.end(), missed), found.end());
 }
@@ -254,7 +244,7 @@ void Caches::collect(u32 tag, u64 va, std::vector<Candidate>& found) const {
   collect_items(tag, va, found);
   if (globals_ == 0) return;
   std::erase_if(found, [&](const Candidate& c) {
-    return is_global(c) && !looks_up(tag, regimes_[c.regime].regime.aset);
+    return is_global(c) && !looks_up(tag, regime_of(c.space).aset);
   });
   for (u32 t = 0; t < active_tags_.size(); ++t) {
     const auto other = static_cast<u32>(active_tags_[t]);
@@ -280,8 +270,8 @@ u64 Caches::constant_until(u32 tag, u64 va, const std::vector<Candidate>& found)
 /// In a table with contiguous groups a neighbouring group may answer for an entry that has nothing.
 u64 Caches::contiguous_until(const Frame& frame, const Candidate& c) {
   if (frame.contiguous == 0) return ~u64{0};
-  const unsigned group = contiguous_lg2(Granule::g4k, c.level);
-  return c.va | low_mask(u64{level_shift(Granule::g4k, c.level) + group});
+  const unsigned group = c.space.geometry.group_lg2(c.level);
+  return c.va | low_mask(u64{c.space.geometry.shift(c.level) + group});
 }
 
 /// As far as what lives under this tag alone decides.
@@ -296,13 +286,13 @@ u64 Caches::tag_constant_until(u32 tag, u64 va, const std::vector<Candidate>& fo
       // Empty entries come in runs.
       const auto first = static_cast<unsigned>(bits(c.origin, 11, 3));
       const unsigned i = frame->next_used(first + 1);
-      end += u64{i - first - 1} << level_shift(Granule::g4k, c.level);
+      end += u64{i - first - 1} << c.space.geometry.shift(c.level);
       end = std::min(end, contiguous_until(*frame, c));
     }
     const bool fresh = c.item == 0 || items_[c.item - 1].kind == ItemKind::pointer;
     if (c.kind == Candidate::Kind::leaf && c.leaf.contiguous && fresh) {
       // Another member of the group may be no part of it, and answer for its own entry.
-      end = va | low_mask(u64{level_shift(Granule::g4k, c.level)});
+      end = va | low_mask(u64{c.space.geometry.shift(c.level)});
     }
     // Neighbours that lead to consecutive pages come in runs, too.
     if (c.kind == Candidate::Kind::leaf && !c.leaf.contiguous) {
@@ -365,7 +355,7 @@ u32 Caches::stored_at(const Candidate& c, bool oldest) const {
 bool Caches::conflict(const Candidate& a, const Candidate& b) const {
   using Kind = Candidate::Kind;
   const auto cacheable = [&](const Candidate& c) {
-    const Regime<u64>& r = regimes_[c.regime].regime;
+    const Regime<u64>& r = regime_of(c.space);
     return c.kind == Kind::pointer || (c.kind == Kind::leaf && (c.leaf.af | r.ha | r.affd).value);
   };
   if (a.from_atc() || b.from_atc()) return false;  // a device's own cache: either may be used
@@ -377,9 +367,9 @@ bool Caches::conflict(const Candidate& a, const Candidate& b) const {
     if (caps_.bbml >= 2 || (caps_.bbml == 1 && leaf.leaf.nt)) return false;
     return pointer.level >= leaf.level;
   }
-  if (is_global(a) && is_global(b) &&
-      !(regimes_[a.regime].regime.aset == regimes_[b.regime].regime.aset))
+  if (is_global(a) && is_global(b) && !(regime_of(a.space).aset == regime_of(b.space).aset)) {
     return false;  // met by no one look-up
+  }
   if (a.leaf.output - a.va != b.leaf.output - b.va) return true;
   if (a.leaf.attr != b.leaf.attr) return true;
   if (!(a.leaf.ng == b.leaf.ng)) {
@@ -490,11 +480,11 @@ void Caches::access_under(const Access& access, const StreamOption& option, bool
   if (const auto fault = check_walk_enabled(r, half)) add_fault(*fault, nullptr);
   for (const Candidate& c : candidates) {
     if (c.kind == Candidate::Kind::fault) {
-      const bool others_walk = c.regime != id && c.item == 0;
+      const bool others_walk = c.space.regime != id && c.item == 0;
       if (!others_walk) add_fault(c.fault, &c);
     }
     if (c.kind != Candidate::Kind::leaf) continue;
-    const Regime<u64>& filled_by = regimes_[c.regime].regime;
+    const Regime<u64>& filled_by = regime_of(c.space);
     const AccessResult<u64> result =
         by_ats ? check_ats_access(c.leaf, incoming, access.ssv, option.overrides, filled_by)
                : check_access(c.leaf, kind, filled_by);

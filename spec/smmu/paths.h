@@ -26,7 +26,7 @@ void Caches::for_each_path(const Frame& frame, unsigned index, unsigned level,
       known.generation == trail_.generation()) {
     if (index - known.first >= known.count) return;
     Path path = known.path;
-    path.va += (index - known.first) << level_shift(Granule::g4k, level);
+    path.va += (index - known.first) << Space::geometry.shift(level);
     visit(path);
     return;
   }
@@ -48,7 +48,7 @@ void Caches::for_each_path(const Frame& frame, unsigned index, unsigned level,
     return;
   }
   known = {&frame, level, paths_version_, trail_.generation(), edge.first, edge.count, only};
-  known.path.va -= (index - edge.first) << level_shift(Granule::g4k, level);
+  known.path.va -= (index - edge.first) << Space::geometry.shift(level);
 }
 
 template <class Visit>
@@ -62,34 +62,31 @@ void Caches::paths_up(const Frame& frame, unsigned index, unsigned level,
       const Frame* parent = memory_.find(edge.parent);
       const auto entry = static_cast<unsigned>(bits(edge.parent, 11, 3));
       Path above = below;
-      above.hierarchical = pack(accumulate(unpack(below.hierarchical), edge.value));
+      above.hierarchical = pack_below(below.hierarchical, edge.value);
       above.several |= valid_versions(*parent, entry) > 1;
       paths_up(*parent, entry, level - 1, indices, above, visit);
       continue;
     }
     Path path = below;
-    path.half = edge.half;
     if (edge.kind == EdgeKind::root) {
-      path.regime = static_cast<u32>(edge.parent);
-      const RegimeState& state = regimes_[path.regime];
+      path.space = edge.space();
+      const RegimeState& state = regimes_[path.space.regime];
       path.tag = state.tag;
       path.dies = static_cast<Group>(state.dies);
       path.ghost = state.ghost != 0;
-      const Half<u64>& half = state.regime.half[edge.half];
-      path.va = edge.half == 0 ? 0 : ~low_mask(64 - half.tsz);
+      path.va = first_address(state.regime, edge.half);
     } else {
       const Item& item = items_[static_cast<u32>(edge.parent)];
-      path.regime = item.regime;
+      path.space = item.space;
       path.tag = item.tag;
-      path.half = item.half;
       path.dies = item.dies;
       path.va = item.va;
-      path.hierarchical = static_cast<u8>(below.hierarchical |
-                                          pack(accumulate(unpack(item.hierarchical), item.value)));
+      path.hierarchical =
+          static_cast<u8>(below.hierarchical | pack_below(item.hierarchical, item.value));
       path.item = static_cast<u32>(edge.parent) + 1;
     }
     for (unsigned l = level; l <= below.level; ++l) {
-      path.va += indices[l] << level_shift(Granule::g4k, l);
+      path.va += indices[l] << Space::geometry.shift(l);
     }
     visit(path);
   }
@@ -124,10 +121,10 @@ void Caches::for_each_end(const Frame& frame, const Entries& entries, unsigned l
           reach(*memory_.find(edge.parent), bits(edge.parent, 11, 3), above);
         } else if (edge.kind == EdgeKind::root) {
           const RegimeState& state = regimes_[static_cast<u32>(edge.parent)];
-          visit(End{state.tag, static_cast<u32>(edge.parent), edge.half, state.ghost != 0, false});
+          visit(End{state.tag, edge.space(), state.ghost != 0, false});
         } else {
           const Item& item = items_[static_cast<u32>(edge.parent)];
-          visit(End{item.tag, item.regime, item.half, false, true});
+          visit(End{item.tag, item.space, false, true});
         }
       }
     }

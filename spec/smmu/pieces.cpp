@@ -7,7 +7,7 @@ namespace iommucheck::spec {
 
 namespace {
 
-constexpr Granule granule = Granule::g4k;
+constexpr Geometry geometry = Space::geometry;
 
 /// Tables that may be empty one after the other in one piece: a bound where tables form a circle.
 constexpr unsigned empty_tables_max = 64;
@@ -27,7 +27,9 @@ Pieces::Pieces(const Caches& caches, u32 tag, std::vector<Candidate>& found)
     : caches_(caches), tag_(tag), found_(found) {
   if (is_atc_tag(tag) || caches.globals_ != 0 || caches.tags_[tag].formed != 1) return;
   for (u64 r = caches.tags_[tag].first_regime; r != 0; r = caches.regimes_[r - 1].next) {
-    if (caches.regimes_[r - 1].formed != 0) regime_ = static_cast<u32>(r);
+    if (caches.regimes_[r - 1].formed == 0) continue;
+    space_.regime = static_cast<u32>(r - 1);
+    alone_ = true;
   }
 }
 
@@ -35,7 +37,7 @@ void Pieces::move_to(u64 va, u64 limit) {
   if (first_ <= va && va <= last_) return;
   first_ = va;
   found_.clear();
-  if (regime_ != 0 && walk(va, limit)) return;
+  if (alone_ && walk(va, limit)) return;
   caches_.collect(tag_, va, found_);
   last_ = caches_.constant_until(tag_, va, found_);
 }
@@ -72,12 +74,12 @@ bool Pieces::walk_memory(u64 va, u64 limit, Reach reach) {
   if (!enter(va)) return meet_no_table(va);
   for (;;) {
     const Table& table = tables_[level_];
-    const unsigned entry = table.entry_of(va, level_shift(granule, level_));
+    const unsigned entry = table.entry_of(va, geometry.shift(level_));
     if (!is_settled(*table.frame, entry, 1)) return false;
     const Group group = group_of(table, entry);
     if (group == Group::mixed) return false;
     const u64 word = table.frame->words[entry];
-    const DescriptorType type = descriptor_type(granule, level_, word);
+    const DescriptorType type = geometry.type_of(word, level_);
     if (type != DescriptorType::table) {
       level_met_ = level_;
       if (type == DescriptorType::leaf) return meet_leaf(entry, group);
@@ -90,12 +92,12 @@ bool Pieces::walk_memory(u64 va, u64 limit, Reach reach) {
 
 /// Where the half has no tables, or the address is beyond the input size, nothing is found.
 bool Pieces::meet_no_table(u64 va) {
-  const Regime<u64>& regime = caches_.regimes_[regime_ - 1].regime;
-  const Half<u64>& half = regime.half[half_];
-  if (!half.epd && va_in_range(regime, half_, va)) return false;
+  const Regime<u64>& regime = caches_.regime_of(space_);
+  const Half<u64>& half = regime.half[space_.half];
+  if (!half.epd && va_in_range(regime, space_.half, va)) return false;
   const u64 input = low_mask(64 - half.tsz);
   last_ = ~u64{0};
-  if (!half.epd && half_ == 1 && va < ~input) last_ = ~input - 1;
+  if (!half.epd && space_.half == 1 && va < ~input) last_ = ~input - 1;
   // The halves meet at bit 55.
   if (!bit(va, 55)) last_ = std::min(last_, mask(54, 0));
   level_met_ = 0;
@@ -106,59 +108,58 @@ bool Pieces::meet_no_table(u64 va) {
 bool Pieces::enter(u64 va) {
   for (; tables_[level_].entries != 0; --level_) {
     const Table& table = tables_[level_];
-    if ((va - table.va) >> level_shift(granule, level_) < table.entries) return true;
+    if ((va - table.va) >> geometry.shift(level_) < table.entries) return true;
     if (level_ == start_) break;
   }
   return enter_half(va);
 }
 
 bool Pieces::enter_half(u64 va) {
-  const Regime<u64>& regime = caches_.regimes_[regime_ - 1].regime;
-  half_ = select_half(regime, va);
-  const Half<u64>& half = regime.half[half_];
+  const Regime<u64>& regime = caches_.regime_of(space_);
+  space_.half = static_cast<u8>(select_half(regime, va));
+  const Half<u64>& half = regime.half[space_.half];
   const u64 input = low_mask(64 - half.tsz);
   tables_[level_].entries = 0;
-  if (half.epd || (half_ == 0 ? va > input : va < ~input)) return false;
-  const TablePosition<u64> table = start_table(regime, half_);
-  const Frame* frame = caches_.memory_.find(table.address);
+  if (half.epd || (space_.half == 0 ? va > input : va < ~input)) return false;
+  const Root root = root_of(regime, space_.half);
+  const Frame* frame = caches_.memory_.find(root.table);
   if (frame == nullptr) return false;
-  start_ = level_ = table.level;
+  start_ = level_ = root.level;
   tables_[level_] = {.frame = frame,
-                     .first = static_cast<unsigned>(bits(table.address, 11, 3)),
-                     .entries = 1U << start_entries_lg2(granule, table.level, half.tsz),
-                     .va = half_ == 0 ? 0 : ~input};
+                     .first = static_cast<unsigned>(bits(root.table, 11, 3)),
+                     .entries = static_cast<unsigned>(root.entries),
+                     .va = root.va};
   return true;
 }
 
 /// Into the table that an entry leads to.
 bool Pieces::descend(unsigned entry, u64 word) {
-  const u64 address = next_table_address(granule, word);
-  if (!within_output_size(caches_.regimes_[regime_ - 1].regime, address)) return false;
+  const u64 address = geometry.next_table(word);
+  if (!within_output_size(caches_.regime_of(space_), address)) return false;
   const Frame* frame = caches_.memory_.find(address);
   if (frame == nullptr) return false;
   const Table& above = tables_[level_];
   tables_[level_ + 1] = {.frame = frame,
                          .entries = frame_words,
-                         .hierarchical = pack(accumulate(unpack(above.hierarchical), word)),
-                         .va = above.address_of(entry, level_shift(granule, level_))};
+                         .hierarchical = pack_below(above.hierarchical, word),
+                         .va = above.address_of(entry, geometry.shift(level_))};
   ++level_;
   return true;
 }
 
 /// Any leaf of a contiguous group answers for all of its entries.
 Pieces::Group Pieces::group_of(const Table& table, unsigned entry) const {
-  const unsigned lg2 = contiguous_lg2(granule, level_);
+  const unsigned lg2 = geometry.group_lg2(level_);
   if (table.frame->contiguous == 0 || lg2 == 0) return Group::none;
   const unsigned count = 1U << lg2;
   const auto first = static_cast<unsigned>(align_down(entry, lg2));
   if (!is_settled(*table.frame, first, count)) return Group::mixed;
   const u64* words = table.frame->words + first;
-  const u64 size = pow2(level_shift(granule, level_));
+  const u64 size = pow2(geometry.shift(level_));
   bool any = false;
   bool alike = true;
   for (unsigned i = 0; i < count; ++i) {
-    const bool member = contiguous_hint(words[i]).value &&
-                        descriptor_type(granule, level_, words[i]) == DescriptorType::leaf;
+    const bool member = contiguous_hint(words[i]).value && geometry.is_leaf(words[i], level_);
     any |= member;
     alike &= member && words[i] == words[0] + i * size;
   }
@@ -169,14 +170,14 @@ Pieces::Group Pieces::group_of(const Table& table, unsigned entry) const {
 /// Neighbours that lead to consecutive pages are one piece.
 bool Pieces::meet_leaf(unsigned entry, Group group) {
   const Table& table = tables_[level_];
-  const Regime<u64>& regime = caches_.regimes_[regime_ - 1].regime;
-  const unsigned group_lg2 = group == Group::one_leaf ? contiguous_lg2(granule, level_) : 0;
+  const Regime<u64>& regime = caches_.regime_of(space_);
+  const unsigned group_lg2 = group == Group::one_leaf ? geometry.group_lg2(level_) : 0;
   const auto first = static_cast<unsigned>(align_down(entry, group_lg2));
   const u64 word = table.frame->words[first];
-  const Step<u64> next = step(regime, half_, level_, word, unpack(table.hierarchical));
+  const Step<u64> next = caches_.step_in(space_, level_, word, table.hierarchical);
   const auto* leaf = std::get_if<Leaf<u64>>(&next);
   if (leaf == nullptr || !(leaf->af | regime.ha | regime.affd)) return false;
-  const unsigned shift = level_shift(granule, level_);
+  const unsigned shift = geometry.shift(level_);
   const u64 room = (low_mask(regime.ips_lg2) - leaf->output) >> shift;  // leaves behind this one
   const auto end = static_cast<unsigned>(std::min<u64>(
       {table.first + table.entries, table.frame->next_unsettled(first), first + room + 1}));
@@ -187,17 +188,16 @@ bool Pieces::meet_leaf(unsigned entry, Group group) {
   }
   // Whole groups; and of one in which others may answer nothing.
   if (group == Group::one_leaf || (i % 16 != 0 && group_of(table, i - 1) != Group::none)) {
-    i = static_cast<unsigned>(align_down(i, contiguous_lg2(granule, level_)));
+    i = static_cast<unsigned>(align_down(i, geometry.group_lg2(level_)));
   }
   if (i <= entry) return false;  // the table ends within its group
   last_ = table.address_of(i, shift) - 1;
   const u64 va = table.address_of(first, shift);
   found_.push_back({.kind = Candidate::Kind::leaf,
-                    .half = static_cast<u8>(half_),
                     .level = static_cast<u8>(level_),
                     .extent_lg2 = static_cast<u8>(shift + group_lg2),
                     .hierarchical = table.hierarchical,
-                    .regime = regime_ - 1,
+                    .space = space_,
                     .va = va,
                     .at = va,
                     .leaf = *leaf,
@@ -209,11 +209,10 @@ bool Pieces::meet_leaf(unsigned entry, Group group) {
 /// Empty entries come in runs, and go on in the next table.
 void Pieces::meet_nothing(unsigned entry, u64 word, u64 limit, Reach reach) {
   found_.push_back({.kind = Candidate::Kind::fault,
-                    .half = static_cast<u8>(half_),
                     .level = static_cast<u8>(level_),
-                    .regime = regime_ - 1,
+                    .space = space_,
                     .value = word});
-  last_ = tables_[level_].address_of(entry + 1, level_shift(granule, level_)) - 1;
+  last_ = tables_[level_].address_of(entry + 1, geometry.shift(level_)) - 1;
   if (word != 0) return;
   unsigned from = entry + 1;
   for (unsigned tables = 0; tables < empty_tables_max && last_ < limit;) {
@@ -222,21 +221,20 @@ void Pieces::meet_nothing(unsigned entry, u64 word, u64 limit, Reach reach) {
     unsigned next = std::min(table.frame->next_used(from), end);
     const bool grouped = table.frame->contiguous != 0 && next != end;
     if (grouped && group_of(table, next) != Group::none) {
-      const auto group = align_down(next, contiguous_lg2(granule, level_));
+      const auto group = align_down(next, geometry.group_lg2(level_));
       next = std::max(from, static_cast<unsigned>(group));
     }
-    last_ = table.address_of(next, level_shift(granule, level_)) - 1;
+    last_ = table.address_of(next, geometry.shift(level_)) - 1;
     if (reach == Reach::entries || grouped) return;
     if (next != end) {
       const u64 other = table.frame->words[next];
-      const bool leads_on = is_settled(*table.frame, next, 1) &&
-                            descriptor_type(granule, level_, other) == DescriptorType::table;
+      const bool leads_on = is_settled(*table.frame, next, 1) && geometry.is_table(other, level_);
       if (!leads_on || !descend(next, other)) return;
       from = 0;
       ++tables;
     } else if (level_ != start_) {
       --level_;
-      from = tables_[level_].entry_of(last_, level_shift(granule, level_)) + 1;
+      from = tables_[level_].entry_of(last_, geometry.shift(level_)) + 1;
     } else {
       return;
     }

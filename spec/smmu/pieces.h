@@ -66,8 +66,8 @@ class Pieces {
   u64 last_ = 0;
 
   // Where one regime alone walks, and by memory alone.
-  u32 regime_ = 0;  // 1 + its number, 0: there the pieces are found one by one
-  unsigned half_ = 0;
+  bool alone_ = false;  // otherwise the pieces are found one by one
+  Space space_;
   unsigned start_ = 0;      // level of the first table
   unsigned level_ = 0;      // of the last one that was come to
   unsigned level_met_ = 0;  // of the entry at which the walk ended

@@ -52,10 +52,6 @@ u32 Caches::intern_tag(const Tag<u64>& tag) {
 
 // ---- regimes that come and go -------------------------------------------------------------------
 
-unsigned Caches::start_of(u32 regime, unsigned half) const {
-  return start_table(regimes_[regime].regime, half).level;
-}
-
 void Caches::become_formed(u32 id) {
   earn_for_all();
   ++paths_version_;
@@ -63,7 +59,7 @@ void Caches::become_formed(u32 id) {
   TagState& tag = tags_[state.tag];
   const Regime<u64>& regime = state.regime;
   for (unsigned half = 0; half < 2; ++half) {
-    if (!regime.half[half].epd && regime.half[half].tg != Granule::g4k) {
+    if (!regime.half[half].epd && regime.half[half].tg != Geometry::granule) {
       unsupported_ = "a translation granule other than 4 KiB";
       return;
     }
@@ -86,18 +82,14 @@ void Caches::become_formed(u32 id) {
     for (u64 other = tag.first_regime; other != 0; other = regimes_[other - 1].next) {
       if (regimes_[other - 1].ghost != 0) materialize_ghost(static_cast<u32>(other - 1));
     }
-    for (unsigned half = 0; half < 2; ++half) {
-      if (regime.half[half].epd) continue;
-      const auto table = start_table(regime, half);
-      const u64 entries = pow2(static_cast<unsigned>(
-          start_entries_lg2(Granule::g4k, table.level, regime.half[half].tsz)));
-      link(table.address, table.level,
+    for_each_root(id, [&](const Space& space, const Root& root) {
+      link(root.table, root.level,
            Edge{.kind = EdgeKind::root,
-                .half = static_cast<u8>(half),
+                .half = space.half,
                 .parent = id,
-                .value = table.address,
-                .count = entries});
-    }
+                .value = root.table,
+                .count = root.entries});
+    });
   }
   mark_dirty(state.tag, 0, 64);
   if (unknown_.config == 0 && unknown_tlb_alive(tag.tag)) {
@@ -111,36 +103,25 @@ void Caches::become_formed(u32 id) {
       probe(state.tag, items_[i].va + k * items_[i].entry_bytes(), items_[i].origin + 8 * k);
     }
     if (items_[i].kind != ItemKind::pointer) continue;
-    probe_table(Path{.tag = state.tag, .half = items_[i].half, .va = items_[i].va},
-                next_table_address(Granule::g4k, items_[i].value), items_[i].level + 1U);
+    probe_table(Path{.tag = state.tag, .space = items_[i].space, .va = items_[i].va},
+                items_[i].next_table(), items_[i].level + 1U);
   }
   bool several = tag.formed > 1 || tag.items != 0 || globals_ != 0 || contiguous_ != 0;
-  for (unsigned half = 0; half < 2; ++half) {
-    if (regime.half[half].epd || several) continue;
-    const auto table = start_table(regime, half);
-    several = pending_below(table.address, table.level);
-  }
-  if (several) {
-    for (u64 other = tag.first_regime; other != 0; other = regimes_[other - 1].next) {
-      const RegimeState& r = regimes_[other - 1];
-      for (unsigned half = 0; half < 2 && r.formed != 0; ++half) {
-        if (r.regime.half[half].epd) continue;
-        const auto table = start_table(r.regime, half);
-        Path path{.tag = state.tag, .half = static_cast<u8>(half)};
-        path.va = half == 0 ? 0 : ~low_mask(64 - r.regime.half[half].tsz);
-        if (r.dies == immortal || r.formed != 0) probe_table(path, table.address, table.level);
-      }
-    }
+  for_each_root(id, [&](const Space&, const Root& root) {
+    several = several || pending_below(root.table, root.level);
+  });
+  for (u64 r = several ? tag.first_regime : 0; r != 0; r = regimes_[r - 1].next) {
+    if (regimes_[r - 1].formed == 0) continue;
+    for_each_root(static_cast<u32>(r - 1), [&](const Space& space, const Root& root) {
+      probe_table(Path{.tag = state.tag, .space = space, .va = root.va}, root.table, root.level);
+    });
   }
 }
 
 void Caches::unlink_roots(u32 id) {
-  const Regime<u64>& regime = regimes_[id].regime;
-  for (unsigned half = 0; half < 2; ++half) {
-    if (regime.half[half].epd) continue;
-    const auto table = start_table(regime, half);
-    unlink(table.address, table.level, EdgeKind::root, id, table.address);
-  }
+  for_each_root(id, [&](const Space&, const Root& root) {
+    unlink(root.table, root.level, EdgeKind::root, id, root.table);
+  });
 }
 
 // What was filled through the regime lives on until a TLBI, although nothing fills any more.
@@ -171,15 +152,10 @@ void Caches::become_ghost(u32 id, Group died) {
   if (tag.pointers != 0) freeze_pointers(id, died);
   if (!piecemeal) return;
   trail_.set(state.ghost_dies, immortal);  // each item finds its own
-  const Regime<u64>& regime = state.regime;
-  for (unsigned half = 0; half < 2; ++half) {
-    if (regime.half[half].epd) continue;
-    const auto table = start_table(regime, half);
-    Path path{
-        .tag = state.tag, .regime = id, .half = static_cast<u8>(half), .ghost = true, .dies = died};
-    path.va = half == 0 ? 0 : ~low_mask(64 - regime.half[half].tsz);
-    expand(path, table.address, table.level, nullptr);
-  }
+  for_each_root(id, [&](const Space& space, const Root& root) {
+    const Path path{.tag = state.tag, .space = space, .ghost = true, .va = root.va, .dies = died};
+    expand(path, root.table, root.level, nullptr);
+  });
   drop_ghost(id);
 }
 
@@ -193,17 +169,14 @@ void Caches::drop_ghost(u32 id) {
 void Caches::materialize_ghost(u32 id) {
   earn_for_all();
   const RegimeState& state = regimes_[id];
-  for (unsigned half = 0; half < 2; ++half) {
-    if (state.regime.half[half].epd) continue;
-    const auto table = start_table(state.regime, half);
-    Path path{.tag = state.tag,
-              .regime = id,
-              .half = static_cast<u8>(half),
-              .ghost = true,
-              .cap = static_cast<Group>(state.ghost_dies)};
-    path.va = half == 0 ? 0 : ~low_mask(64 - state.regime.half[half].tsz);
-    expand(path, table.address, table.level, nullptr);
-  }
+  for_each_root(id, [&](const Space& space, const Root& root) {
+    const Path path{.tag = state.tag,
+                    .space = space,
+                    .ghost = true,
+                    .va = root.va,
+                    .cap = static_cast<Group>(state.ghost_dies)};
+    expand(path, root.table, root.level, nullptr);
+  });
   drop_ghost(id);
 }
 
@@ -214,32 +187,28 @@ void Caches::freeze_pointers(u32 regime, Group died) {
   std::vector<u32> pointers;
   for (u32 i = static_cast<u32>(tags_[id].first_item); i != 0; i = items_[i].next) {
     const Item& item = items_[i];
-    const bool walked = !regimes_[regime].regime.half[item.half].epd.value;
+    const bool walked = !regimes_[regime].regime.half[item.space.half].epd.value;
     if (item.kind == ItemKind::pointer && walked) pointers.push_back(i);
   }
   for (const u32 i : pointers) {
     const Item item = items_[i];
-    Path path{.tag = id,
-              .regime = regime,
-              .half = item.half,
-              .ghost = true,
-              .va = item.va,
-              .dies = std::min(died, item.dies),
-              .item = i + 1};
-    path.hierarchical =
-        static_cast<u8>(item.hierarchical | pack(accumulate(unpack(0), item.value)));
-    expand(path, next_table_address(Granule::g4k, item.value), item.level + 1U, nullptr);
+    const Path path{.tag = id,
+                    .space = {.regime = regime, .half = item.space.half},
+                    .hierarchical = item.hierarchical_below(),
+                    .ghost = true,
+                    .va = item.va,
+                    .dies = std::min(died, item.dies),
+                    .item = i + 1};
+    expand(path, item.next_table(), item.level + 1U, nullptr);
   }
 }
 
-void Caches::expand(const Path& path, u64 table, unsigned level, const Command* covered) {
-  Frame& frame = memory_.frame(table);
-  const auto first = static_cast<unsigned>(bits(table, 11, 3));
-  const Regime<u64>& regime = regimes_[path.regime].regime;
-  const unsigned start = start_table(regime, path.half).level;
-  const u64 entries = level != start ? frame_words
-                                     : pow2(static_cast<unsigned>(start_entries_lg2(
-                                           Granule::g4k, level, regime.half[path.half].tsz)));
+void Caches::expand(const Path& path, u64 place, unsigned level, const Command* covered) {
+  Frame& frame = memory_.frame(place);
+  const auto first = static_cast<unsigned>(bits(place, 11, 3));
+  const Geometry geometry = path.space.geometry;
+  const Root root = root_of(regime_of(path.space), path.space.half);
+  const u64 entries = level != root.level ? geometry.entries() : root.entries;
   for (unsigned i = 0; (i = frame.next_used(first + i) - first) < entries && spend(1); ++i) {
     std::vector<Content> contents;
     memory_.visible(frame, first + i, [&](Content content) {
@@ -247,24 +216,21 @@ void Caches::expand(const Path& path, u64 table, unsigned level, const Command* 
     });
     for (const Content content : contents) {
       Path below = path;
-      below.va = path.va + (u64{i} << level_shift(Granule::g4k, level));
+      below.va = path.va + (u64{i} << geometry.shift(level));
       below.level = static_cast<u8>(level);
-      const DescriptorType type = content.unknown
-                                      ? DescriptorType::leaf
-                                      : descriptor_type(Granule::g4k, level, content.value);
+      const bool table = !content.unknown && geometry.is_table(content.value, level);
       Item target{.tag = path.tag,
-                  .regime = path.regime,
-                  .half = path.half,
+                  .space = path.space,
                   .level = static_cast<u8>(level),
                   .va = below.va,
                   .value = content.value};
       if (content.unknown) target.kind = ItemKind::unknown;
-      if (type == DescriptorType::table) target.kind = ItemKind::pointer;
+      if (table) target.kind = ItemKind::pointer;
       const bool removed = covered != nullptr && covers_item(*covered, target);
       if (!removed) add_item(below, frame.address() + 8 * (first + i), content, now_);
-      if (type == DescriptorType::table && (path.ghost || removed)) {
-        below.hierarchical = pack(accumulate(unpack(path.hierarchical), content.value));
-        expand(below, next_table_address(Granule::g4k, content.value), level + 1, covered);
+      if (table && (path.ghost || removed)) {
+        below.hierarchical = pack_below(path.hierarchical, content.value);
+        expand(below, geometry.next_table(content.value), level + 1, covered);
       }
     }
   }

@@ -10,16 +10,8 @@ namespace iommucheck::spec {
 
 namespace {
 
-/// The only granule whose tables this file links; regimes.cpp refuses regimes with another.
-constexpr Granule granule = Granule::g4k;
-
-bool is_table(u64 word, unsigned level) {
-  return descriptor_type(granule, level, word) == DescriptorType::table;
-}
-
-bool is_leaf(u64 word, unsigned level) {
-  return descriptor_type(granule, level, word) == DescriptorType::leaf;
-}
+/// A page is linked as a table of one geometry, whatever the space.
+constexpr Geometry geometry = Space::geometry;
 
 bool any_unknown(const Frame& frame) {
   return std::ranges::any_of(frame.unknown, [](u64 word) { return word != 0; });
@@ -82,10 +74,10 @@ void Caches::link_children(Frame& frame, unsigned level) {
   for (unsigned i = 0; (i = frame.next_used(i)) < frame_words && spend(1); ++i) {
     memory_.visible(frame, i, [&](Content content) {
       if (content.unknown) return;
-      if (is_leaf(content.value, level)) note_leaf(frame, i, level, content.value);
+      if (geometry.is_leaf(content.value, level)) note_leaf(frame, i, level, content.value);
       note_access_flag(frame, i, level, content.value);
-      if (!is_table(content.value, level)) return;
-      link(next_table_address(granule, content.value), level + 1,
+      if (!geometry.is_table(content.value, level)) return;
+      link(geometry.next_table(content.value), level + 1,
            Edge{.kind = EdgeKind::word, .parent = frame.address() + 8 * i, .value = content.value});
     });
   }
@@ -103,8 +95,8 @@ void Caches::note_below(Frame& frame, unsigned level) {
       for (unsigned i = 0; level < last_level && (i = page->next_used(i)) < frame_words; ++i) {
         if (!spend(1)) return;
         memory_.visible(*page, i, [&](Content content) {
-          if (content.unknown || !is_table(content.value, level)) return;
-          Frame& table = memory_.frame(next_table_address(granule, content.value));
+          if (content.unknown || !geometry.is_table(content.value, level)) return;
+          Frame& table = memory_.frame(geometry.next_table(content.value));
           if (table.search == searches_) return;
           table.search = searches_;
           below.push_back(&table);
@@ -123,12 +115,12 @@ void Caches::note_page(Frame& frame, unsigned level) {
   for (unsigned i = 0; (i = frame.next_used(i)) < frame_words && spend(1); ++i) {
     const u64 flag = u64{1} << (i % 64);
     memory_.visible(frame, i, [&](Content content) {
-      const bool leaf = !content.unknown && is_leaf(content.value, level);
+      const bool leaf = !content.unknown && geometry.is_leaf(content.value, level);
       if (content.unknown || (leaf && !not_global(content.value))) global[i / 64] |= flag;
       if (leaf) note_contiguous(frame, content.value);
       if (content.unknown || access_flag(content.value)) return;
       if (leaf) leaves[i / 64] |= flag;
-      if (is_table(content.value, level)) tables[i / 64] |= flag;
+      if (geometry.is_table(content.value, level)) tables[i / 64] |= flag;
     });
   }
   for_each_end(frame, global, level, [&](const End& end) { may_be_global(end.tag); });
@@ -144,7 +136,7 @@ void Caches::note_access_flags(Frame& frame, unsigned level, const Entries& entr
     if (!bit(entries[i / 64], i % 64)) continue;
     std::vector<u64> values;
     memory_.visible(frame, i, [&](Content content) {
-      if (content.unknown || is_table(content.value, level) != tables) return;
+      if (content.unknown || geometry.is_table(content.value, level) != tables) return;
       values.push_back(content.value);
     });
     for (const u64 value : values) note_access_flag(frame, i, level, value);
@@ -179,8 +171,8 @@ void Caches::note_contiguous(Frame& frame, u64 value) {
 /// a table descriptor. SEMANTICS 4; IHI 0070 3.13.6.
 void Caches::note_access_flag(Frame& frame, unsigned index, unsigned level, u64 value) {
   if (caps_.httu == 0 || access_flag(value)) return;
-  const bool table = is_table(value, level);
-  if (!table && !is_leaf(value, level)) return;
+  const bool table = geometry.is_table(value, level);
+  if (!table && !geometry.is_leaf(value, level)) return;
   Entries entries{};
   entries[index / 64] = u64{1} << (index % 64);
   if (may_set_access_flag(frame, entries, level, table)) {
@@ -193,9 +185,9 @@ bool Caches::may_set_access_flag(const Frame& frame, const Entries& entries, uns
                                  bool table) const {
   bool may = false;
   for_each_end(frame, entries, level, [&](const End& end) {
-    const Regime<u64>& regime = regimes_[end.regime].regime;
+    const Regime<u64>& regime = regime_of(end.space);
     const Flag<u64> updates = table ? regime.haft : regime.ha;
-    may |= updates.value && walks(end.tag, end.half);
+    may |= updates.value && walks(end.tag, end.space.half);
   });
   return may;
 }
@@ -226,9 +218,9 @@ void Caches::unlink_children(Frame& frame, unsigned level) {
   if (level == last_level) return;
   for (unsigned i = 0; (i = frame.next_used(i)) < frame_words; ++i) {
     memory_.visible(frame, i, [&](Content content) {
-      if (content.unknown || !is_table(content.value, level)) return;
-      unlink(next_table_address(granule, content.value), level + 1, EdgeKind::word,
-             frame.address() + 8 * i, content.value);
+      if (content.unknown || !geometry.is_table(content.value, level)) return;
+      unlink(geometry.next_table(content.value), level + 1, EdgeKind::word, frame.address() + 8 * i,
+             content.value);
     });
   }
 }
@@ -243,7 +235,7 @@ void Caches::check_unknown(const Frame& frame, unsigned level, u64 first, u64 co
     if (!unknown) continue;
     bool walked = false;
     for_each_end(frame, static_cast<unsigned>(i), level, [&](const End& end) {
-      if (!walks(end.tag, end.half)) return;
+      if (!walks(end.tag, end.space.half)) return;
       walked = true;
       may_be_global(end.tag);
     });
@@ -358,7 +350,7 @@ void Caches::materialize_ghosts_over(const Frame& frame) {
   do {
     ghost = 0;
     for_each_way(frame, [&](const End& end, unsigned /*level*/) {
-      if (end.ghost) ghost = end.regime + 1;
+      if (end.ghost) ghost = end.space.regime + 1;
     });
     if (ghost != 0) materialize_ghost(ghost - 1);
   } while (ghost != 0);
@@ -370,11 +362,11 @@ void Caches::check_lost_update(Frame& frame, unsigned index, u64 value) {
   if (caps_.httu == 0 || old.unknown || !bit(old.value, 0) || !bit(value, 0)) return;
   for (unsigned level = 0; level <= last_level; ++level) {
     if (frame.tables_at(level) == 0) continue;
-    const bool table = is_table(old.value, level);
-    if (!table && !is_leaf(old.value, level)) continue;
+    const bool table = geometry.is_table(old.value, level);
+    if (!table && !geometry.is_leaf(old.value, level)) continue;
     bool lost = false;
     for_each_end(frame, index, level, [&](const End& end) {
-      const Regime<u64>& r = regimes_[end.regime].regime;
+      const Regime<u64>& r = regime_of(end.space);
       if (tags_[end.tag].formed == 0) return;
       const Flag<u64> updates = table ? r.haft : r.ha;
       const bool sets_af = updates.value && !access_flag(old.value).value;
@@ -397,7 +389,7 @@ void Caches::after_table_store(Frame& frame, unsigned index, u64 value) {
   const u64 pa = frame.address() + 8 * index;
   for (unsigned level = 0; level <= last_level; ++level) {
     if (frame.tables_at(level) == 0) continue;
-    if (is_leaf(value, level)) {
+    if (geometry.is_leaf(value, level)) {
       note_leaf(frame, index, level, value);
       note_access_flag(frame, index, level, value);
       if (globals_ != 0) {
@@ -408,14 +400,14 @@ void Caches::after_table_store(Frame& frame, unsigned index, u64 value) {
       }
       if (contiguous_hint(value).value) check_contiguous(frame, index, level, value);
     }
-    if (is_table(value, level)) {
+    if (geometry.is_table(value, level)) {
       bool known = false;  // an older visible version with this value has its edge already
       unsigned seen = 0;
       memory_.visible(frame, index, [&](Content content) {
         if (seen++ != 0) known |= content == Content{value, false};
       });
       bool linked = false;
-      const u64 table = next_table_address(granule, value);
+      const u64 table = geometry.next_table(value);
       const Frame& child = memory_.frame(table);
       for (u32 i = static_cast<u32>(child.first_edge); i != 0 && spend(1); i = edges_[i].next) {
         const Edge& edge = edges_[i];
@@ -428,8 +420,8 @@ void Caches::after_table_store(Frame& frame, unsigned index, u64 value) {
     }
     if (track_changes_) {
       for_each_path(frame, index, level, [&](const Path& path) {
-        unsigned extent = level_shift(granule, level);
-        if (frame.contiguous != 0 && level > 0) extent += contiguous_lg2(granule, level);
+        unsigned extent = geometry.shift(level);
+        if (frame.contiguous != 0 && level > 0) extent += geometry.group_lg2(level);
         mark_dirty(path.tag, path.va, extent);
       });
     }
@@ -497,8 +489,9 @@ void Caches::settle(std::vector<Vanished>& vanished) {
   for (const Vanished& what : vanished) {
     if (what.frame->table_edges == 0 || what.content.unknown) continue;
     for (unsigned level = 0; level < last_level; ++level) {
-      if (what.frame->tables_at(level) == 0 || !is_table(what.content.value, level)) continue;
-      unlink(next_table_address(granule, what.content.value), level + 1, EdgeKind::word,
+      if (what.frame->tables_at(level) == 0 || !geometry.is_table(what.content.value, level))
+        continue;
+      unlink(geometry.next_table(what.content.value), level + 1, EdgeKind::word,
              what.frame->address() + 8 * what.index, what.content.value);
     }
   }
@@ -520,8 +513,8 @@ void Caches::vanish_from_table(Frame& frame, const Vanished& what) {
     found.clear();
     for_each_path(frame, what.index, level, [&](const Path& path) {
       if (valid) found.push_back(path);
-      unsigned extent = level_shift(granule, level);
-      if (frame.contiguous != 0) extent += contiguous_lg2(granule, level);
+      unsigned extent = geometry.shift(level);
+      if (frame.contiguous != 0) extent += geometry.group_lg2(level);
       mark_dirty(path.tag, path.va, extent);
     });
     for (const Path& path : found) {
@@ -562,11 +555,10 @@ bool Caches::walks(u32 tag, unsigned half) const {
 void Caches::add_item(const Path& path, u64 origin, Content content, EventIndex stored_at) {
   TagState& tag = tags_[path.tag];
   // Nothing was filled, so nothing is left; what was filled before is handed over as a ghost's.
-  if (!path.ghost && !walks(path.tag, path.half)) return;
-  const Regime<u64>& r = regimes_[path.regime].regime;
+  if (!path.ghost && !walks(path.tag, path.space.half)) return;
+  const Regime<u64>& r = regime_of(path.space);
   Item item{.tag = path.tag,
-            .regime = path.regime,
-            .half = path.half,
+            .space = path.space,
             .level = path.level,
             .hierarchical = path.hierarchical,
             .va = path.va,
@@ -579,7 +571,7 @@ void Caches::add_item(const Path& path, u64 origin, Content content, EventIndex 
   if (content.unknown) {
     item.kind = ItemKind::unknown;
   } else {
-    const Step<u64> next = step(r, path.half, path.level, content.value, unpack(path.hierarchical));
+    const Step<u64> next = step_in(path.space, path.level, content.value, path.hierarchical);
     if (std::holds_alternative<Fault>(next)) return;
     if (const auto* pointer = std::get_if<TableStep<u64>>(&next)) {
       if (r.haft.value && !pointer->af.value) return;
@@ -597,11 +589,10 @@ void Caches::add_item(const Path& path, u64 origin, Content content, EventIndex 
     item.since = 0;  // filled before the group that ended the regime: every later one counts
   }
   if (item.kind == ItemKind::final && contiguous_hint(item.value) &&
-      contiguous_lg2(granule, item.level) != 0) {
+      geometry.group_lg2(item.level) != 0) {
     // Any member of a contiguous group fills each of its pages.
-    const u64 number =
-        bits(item.va, level_shift(granule, item.level) + 3, level_shift(granule, item.level));
-    item = item.part(0 - number, u64{1} << contiguous_lg2(granule, item.level));
+    const u64 number = bits(item.va, geometry.shift(item.level) + 3, geometry.shift(item.level));
+    item = item.part(0 - number, u64{1} << geometry.group_lg2(item.level));
   }
   if (!spend(1 + tag.items / 64) || renew(tag, item) || extend(tag, item)) return;
   const u32 index = insert_item(item);
@@ -618,7 +609,7 @@ bool Caches::renew(TagState& tag, const Item& item) {
   for (u32 i = static_cast<u32>(tag.first_item); i != 0; i = items_[i].next) {
     const Item& old = items_[i];
     if (old.kind != item.kind || old.va != item.va || old.level != item.level ||
-        old.value != item.value || old.regime != item.regime || old.count != item.count ||
+        old.value != item.value || old.space != item.space || old.count != item.count ||
         old.hierarchical != item.hierarchical) {
       continue;
     }
@@ -641,7 +632,7 @@ bool Caches::extend(TagState& tag, const Item& item) {
   const Item& before = items_[newest];
   const Item next = before.part(before.count, 1);
   if (before.kind != item.kind || next.va != item.va || next.value != item.value ||
-      before.level != item.level || before.half != item.half || before.regime != item.regime ||
+      before.level != item.level || before.space != item.space ||
       before.hierarchical != item.hierarchical || before.dies != item.dies ||
       before.vanished_at != item.vanished_at || next.origin != item.origin) {
     return false;
@@ -685,8 +676,7 @@ void Caches::drop_items(Group group) {
       if (ats_on_ != 0 && item.kind != ItemKind::pointer) leave_in_atcs(item);
       mark_dirty_range(id, item.va, item.last());
       if (item.kind == ItemKind::pointer) {
-        unlink(next_table_address(granule, item.value), item.level + 1U, EdgeKind::item, i,
-               item.value);
+        unlink(item.next_table(), item.level + 1U, EdgeKind::item, i, item.value);
         trail_.set(tag.pointers, tag.pointers - 1);
       }
       items_.release(trail_, i);
@@ -769,8 +759,8 @@ void Caches::for_each_way(const Frame& frame, Visit&& visit) const {
 bool Caches::is_walked(const Frame& frame, bool ghosts) const {
   bool walked = false;
   for_each_way(frame, [&](const End& end, unsigned level) {
-    const bool root = !end.item && level == start_of(end.regime, end.half);
-    walked |= (ghosts && end.ghost && !root) || walks(end.tag, end.half);
+    const bool root = !end.item && level == start_table(regime_of(end.space), end.space.half).level;
+    walked |= (ghosts && end.ghost && !root) || walks(end.tag, end.space.half);
   });
   return walked;
 }
@@ -814,18 +804,18 @@ void Caches::check_make(Frame& frame, unsigned index, unsigned level, u64 value)
     const bool others = versions || path.several || tag.formed > 1 || globals_ != 0;
     if (others || frame.contiguous != 0) probe(path.tag, path.va, pa);
     const bool several = others || tag.items != 0;
-    if (is_table(value, level) &&
-        (several || pending_below(next_table_address(granule, value), level + 1))) {
-      probe_table(path, next_table_address(granule, value), level + 1);
+    if (geometry.is_table(value, level) &&
+        (several || pending_below(geometry.next_table(value), level + 1))) {
+      probe_table(path, geometry.next_table(value), level + 1);
     }
     // Where a table may give way to a block, what matters is what was below it.
-    if (caps_.bbml != 0 && is_leaf(value, level)) {
+    if (caps_.bbml != 0 && geometry.is_leaf(value, level)) {
       memory_.visible(frame, index, [&](Content old) {
-        if (old.unknown || !is_table(old.value, level)) return;
-        probe_table(path, next_table_address(granule, old.value), level + 1);
+        if (old.unknown || !geometry.is_table(old.value, level)) return;
+        probe_table(path, geometry.next_table(old.value), level + 1);
       });
     }
-    const unsigned extent = level_shift(granule, level) + (frame.contiguous != 0 ? 4 : 0);
+    const unsigned extent = geometry.shift(level) + (frame.contiguous != 0 ? 4 : 0);
     const u64 first = align_down(path.va, extent);
     for (u32 i = static_cast<u32>(tag.first_item); i != 0; i = items_[i].next) {
       if (!spend(1)) return;
@@ -834,8 +824,7 @@ void Caches::check_make(Frame& frame, unsigned index, unsigned level, u64 value)
       probe(path.tag, std::max(item.va, path.va), pa);
       probe(path.tag, path.va, pa);
       if (caps_.bbml != 0 && item.kind == ItemKind::pointer) {
-        probe_table(Path{.tag = path.tag, .va = item.va}, next_table_address(granule, item.value),
-                    item.level + 1U);
+        probe_table(Path{.tag = path.tag, .va = item.va}, item.next_table(), item.level + 1U);
       }
     }
   });
@@ -879,8 +868,8 @@ bool Caches::pending_below(u64 table, unsigned level) const {
   if (level == last_level) return false;
   for (unsigned i = 0; (i = frame->next_used(i)) < frame_words; ++i) {
     if (!spend(1)) return false;
-    if (!frame->is_unknown(i) && is_table(frame->words[i], level) &&
-        pending_below(next_table_address(granule, frame->words[i]), level + 1)) {
+    if (!frame->is_unknown(i) && geometry.is_table(frame->words[i], level) &&
+        pending_below(geometry.next_table(frame->words[i]), level + 1)) {
       return true;
     }
   }
@@ -894,10 +883,11 @@ void Caches::probe_table(const Path& path, u64 table, unsigned level) {
     memory_.visible(*frame, i, [&](Content content) {
       if (content.unknown || !bit(content.value, 0)) return;
       Path below = path;
-      below.va = path.va + (u64{i} << level_shift(granule, level));
-      if (is_leaf(content.value, level)) probe(path.tag, below.va, frame->address() + 8 * i);
-      if (is_table(content.value, level)) {
-        probe_table(below, next_table_address(granule, content.value), level + 1);
+      below.va = path.va + (u64{i} << geometry.shift(level));
+      if (geometry.is_leaf(content.value, level))
+        probe(path.tag, below.va, frame->address() + 8 * i);
+      if (geometry.is_table(content.value, level)) {
+        probe_table(below, geometry.next_table(content.value), level + 1);
       }
     });
   }
@@ -905,9 +895,9 @@ void Caches::probe_table(const Path& path, u64 table, unsigned level) {
 
 // Valid members of a contiguous group agree in all but the output that follows from their index.
 void Caches::check_contiguous(Frame& frame, unsigned index, unsigned level, u64 value) {
-  const unsigned group_lg2 = contiguous_lg2(granule, level);
+  const unsigned group_lg2 = geometry.group_lg2(level);
   if (group_lg2 == 0) return;
-  const unsigned shift = level_shift(granule, level);
+  const unsigned shift = geometry.shift(level);
   const u64 output_mask = mask(47, shift);
   const auto expected = [&](u64 word, unsigned i) {
     return (word & ~output_mask) | ((word - (u64{i} << shift)) & output_mask);
@@ -915,7 +905,7 @@ void Caches::check_contiguous(Frame& frame, unsigned index, unsigned level, u64 
   const auto first = static_cast<unsigned>(align_down(index, group_lg2));
   for (unsigned i = first; i < first + (1U << group_lg2); ++i) {
     const Content other = frame.newest(i);
-    if (i == index || other.unknown || !is_leaf(other.value, level)) continue;
+    if (i == index || other.unknown || !geometry.is_leaf(other.value, level)) continue;
     if (!contiguous_hint(other.value).value) continue;
     if (expected(other.value, i - first) == expected(value, index - first)) continue;
     report(Rule::CONFLICT_CONTIGUOUS,
