@@ -34,19 +34,6 @@ bool same_entries(const AtcItem& a, const AtcItem& b) {
          a.clean_only == b.clean_only && a.overrides == b.overrides;
 }
 
-constexpr u64 top_byte = u64{0xff} << 56;
-
-/// Input addresses that an ATC_INV is about; a Size above 52 has no certain span.
-struct Span {
-  u64 first = 0;
-  u64 last = 0;
-};
-Span span_of(const Command& command) {
-  const auto lg2 = static_cast<unsigned>(std::min<u64>(command.size + 12, 64));
-  const u64 first = lg2 == 64 ? 0 : align_down(command.address, lg2);
-  return {first, first | low_mask(u64{lg2})};
-}
-
 }  // namespace
 
 // ---- what stays behind --------------------------------------------------------------------------
@@ -179,14 +166,10 @@ void Caches::add_atc(AtcItem item) {
   while (!todo.empty()) {
     item = todo.back();
     todo.pop_back();
-    for (u32 i = 0; i < in_flight_.size(); ++i) {
-      const InFlight& command = in_flight_[i];
-      if (command.command.op != Opcode::atc_inv || command.group <= item.filled_until ||
-          command.group >= item.dies) {
-        continue;
-      }
-      if (cut_atc(command.command, item, todo)) item.dies = command.group;
-    }
+    commands_.for_each([&](const InFlight& sent) {
+      if (sent.group <= item.filled_until || sent.group >= item.dies) return;
+      if (cut_atc(sent.command, item, todo)) item.dies = sent.group;
+    });
     insert_atc(item);
   }
 }
@@ -220,50 +203,13 @@ void Caches::insert_atc(const AtcItem& item) {
 
 // ---- invalidation -------------------------------------------------------------------------------
 
-bool Caches::covers_owner(const Command& command, const AtcOwner& owner) const {
-  const AtcTarget target{.sid = owner.sid,
-                         .has_pasid = owner.ssv != 0,
-                         .pasid = owner.ssv == 2 ? ~u32{0} : owner.ssid,
-                         .base = command.address};
-  return covers_atc(command, target, profile_.untagged_covers_pasids);
-}
-
-/// Leaves of `item` what the command covers and adds the others to `rest`; false: nothing.
-bool Caches::cut_atc(const Command& command, AtcItem& item, std::vector<AtcItem>& rest) const {
-  if (!covers_owner(command, atc_owners_[item.owner])) return false;
-  Span span = span_of(command);
-  if (item.alias_count != 0) {
-    const u64 first = std::max<u64>(span.first >> 56, item.alias_first);
-    const u64 last = std::min<u64>(span.last >> 56, item.alias_first + item.alias_count - 1U);
-    if (first > last) return false;
-    if (span.last - span.first >= low_mask(u64{56})) span = {0, ~top_byte};
-    const u64 top = item.first & top_byte;
-    span = {(span.first & ~top_byte) | top, (span.last & ~top_byte) | top};
-    if (span.first > item.last || span.last < item.first) return false;
-    const auto other = [&](u64 from, u64 to) {
-      rest.push_back(item);
-      rest.back().alias_first = static_cast<u16>(from);
-      rest.back().alias_count = static_cast<u16>(to - from);
-    };
-    const u64 end = u64{item.alias_first} + item.alias_count;
-    if (item.alias_first < first) other(item.alias_first, first);
-    if (last + 1 < end) other(last + 1, end);
-    item.alias_first = static_cast<u16>(first);
-    item.alias_count = static_cast<u16>(last + 1 - first);
-  }
-  if (span.first > item.last || span.last < item.first) return false;
-  const u64 first = std::max(span.first, item.first);
-  const u64 last = std::min(span.last, item.last);
-  if (first != item.first) rest.push_back(item.part(item.first, first - 1));
-  if (last != item.last) rest.push_back(item.part(last + 1, item.last));
-  item = item.part(first, last);
-  return true;
-}
-
 void Caches::kill_atc(const InFlight& command) {
   std::vector<AtcItem> rest;
   for (u32 o = 0; o < atc_owners_.size(); ++o) {
-    if (atc_owners_[o].items == 0 || !covers_owner(command.command, atc_owners_[o])) continue;
+    const bool untagged = profile_.untagged_covers_pasids;
+    if (atc_owners_[o].items == 0 || !removes_some(command.command, atc_owners_[o], untagged)) {
+      continue;
+    }
     rest.clear();
     for (u32 i = static_cast<u32>(atc_owners_[o].first_item); i != 0; i = atc_items_[i].next) {
       AtcItem item = atc_items_[i];
@@ -278,9 +224,7 @@ void Caches::kill_atc(const InFlight& command) {
 
 /// SMMUEN is cleared: an ATC_INV that has not completed may be ignored. IHI 0070 4.5.1.
 void Caches::void_atc_invs() {
-  for (u32 i = in_flight_.size(); i != 0; --i) {
-    if (in_flight_[i - 1].command.op == Opcode::atc_inv) in_flight_.remove_unordered(trail_, i - 1);
-  }
+  commands_.drop_all(Opcode::atc_inv);
   for (const AtcOwner& owner : atc_owners_) {
     for (u32 i = static_cast<u32>(owner.first_item); i != 0; i = atc_items_[i].next) {
       if (atc_items_[i].dies != immortal) atc_items_.edit(trail_, i).dies = immortal;

@@ -158,19 +158,17 @@ void Caches::lose_source(const AtsSource& source) {
 /// ATCs that anything may be in, since configuration or translations from before reset may live.
 std::vector<u32> Caches::atcs_of_unknown() const {
   std::vector<u32> owners;
-  if (enabled_ == 0 || (unknown_.config == 0 && unknown_.tlb_el1 == 0 && unknown_.tlb_el2 == 0)) {
-    return owners;
-  }
+  if (enabled_ == 0 || from_reset_.empty()) return owners;
   for (u32 i = 0; i < ats_streams_.size(); ++i) {
     const auto sid = static_cast<u32>(ats_streams_[i].sid);
-    if (unknown_config_alive(sid)) {
+    if (from_reset_.has_config(sid)) {
       owners.push_back(const_cast<Caches*>(this)->intern_atc(sid, 0, 2));
     }
   }
   for (u32 i = 0; i < ats_sources_.size(); ++i) {
     const AtsSource& source = ats_sources_[i];
     if (source.kind == AtsSource::Kind::regime &&
-        unknown_tlb_alive(tags_[regimes_[source.regime].tag].tag)) {
+        from_reset_.has_translations(tags_[regimes_[source.regime].tag].tag)) {
       owners.push_back(source.owner);
     }
   }

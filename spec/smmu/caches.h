@@ -11,6 +11,12 @@
 // the most alive once it is complete (all that can be filled later can be filled after it), and
 // until then nothing need have died. So an item carries one number, `dies`.
 //
+// Owners, each with its own header, keep a part of the state and what must hold of it; Caches wires
+// them and says what follows in one where another changes:
+//   Memory      words and their visible versions
+//   Commands    those that may act, and when things die by them; removal.h has what they remove
+//   FromReset   what was cached at reset
+//
 //   memory.h    words and their visible versions     tables.cpp      table pages, items, makes
 //   options.cpp what a fetch of a STE or CD may read  regions.cpp     where those lie
 //   config.cpp  what follows where they change        regimes.cpp     regimes and tags
@@ -35,11 +41,13 @@
 #include "spec/smmu/atc.h"
 #include "spec/smmu/cause.h"
 #include "spec/smmu/cd.h"
-#include "spec/smmu/command.h"
+#include "spec/smmu/commands.h"
 #include "spec/smmu/coverage.h"
+#include "spec/smmu/from_reset.h"
 #include "spec/smmu/items.h"
 #include "spec/smmu/memory.h"
 #include "spec/smmu/outcome.h"
+#include "spec/smmu/removal.h"
 #include "spec/smmu/stream_table.h"
 
 namespace iommucheck::spec {
@@ -240,8 +248,8 @@ class Caches {
   /// A cached entry like it that no exposed command removes.
   [[nodiscard]] bool lives_on(const Item& entry) const;
   /// The group that the next command belongs to; groups below completed_groups() are complete.
-  [[nodiscard]] u64 next_group() const { return group_; }
-  [[nodiscard]] u64 completed_groups() const { return completed_; }
+  [[nodiscard]] u64 next_group() const { return commands_.group(); }
+  [[nodiscard]] u64 completed_groups() const { return commands_.completed(); }
 
   // What an access under (sid, ssid) may translate by: visit(Outcome or regime). Used by promises.
   struct StreamOption {
@@ -487,12 +495,6 @@ class Caches {
     Group dies = immortal;  ///< of the STE that leads here
     u32 padding = 0;
     u64 via = 0;  ///< address of the L1STD or L1CD that leads here, 0: none does
-  };
-  struct InFlight {
-    Command command;
-    Group group = 0;
-    EventIndex at = 0;
-    u64 number = 0;  ///< among all that were exposed
   };
   struct Path {
     u32 tag = 0;
@@ -777,49 +779,38 @@ class Caches {
   [[nodiscard]] bool regimes_agree(u32 a, u32 b) const;
 
   // enable.cpp
-  void check_unknown_after_reset();
-  [[nodiscard]] bool unknown_config_alive(u32 sid) const;
-  [[nodiscard]] bool unknown_tlb_alive(const Tag<u64>& tag) const;
 
   // invalidate.cpp
   void cache_structure(const ConfigItem& tags);
-  static bool covers_both(const Command& command, const ConfigItem& a, const ConfigItem& b);
   void leave_below(const ConfigItem& item, const std::vector<const Command*>& commands,
                    std::vector<StreamPart>& streams);
   [[nodiscard]] bool may_be_fetched_again(const ConfigItem& item,
                                           const std::vector<u32>& descriptors,
                                           const InFlight& command) const;
-  struct Covered {
-    u64 first = 0;
-    u64 count = 0;
-  };
-  [[nodiscard]] Covered covered_part(const Command& command, const Item& item) const;
   void split_item(u32 index, u64 first, u64 count);
   void kill_items(const InFlight& command);
   void kill_config(const InFlight& command);
   static void add_part(const StreamPart& part, std::vector<StreamPart>& parts);
   void add_streams(const ConfigItem& item, std::vector<StreamPart>& streams);
   void kill_ghosts(const InFlight& command);
-  void kill_unknown(const InFlight& command);
-  [[nodiscard]] bool covers_item(const Command& command, const Item& item) const;
+  [[nodiscard]] TlbiScope scope() const { return {0, e2h_ != 0}; }
+  [[nodiscard]] bool removes(const Command& command, const Item& item) const {
+    return spec::removes(command, tags_[item.tag].tag, item, scope());
+  }
+  /// It does, and what it removes was filled before it was exposed.
+  [[nodiscard]] bool ends(const InFlight& sent, const Item& item) const {
+    return sent.at >= item.since && removes(sent.command, item);
+  }
+  [[nodiscard]] static bool ends(const InFlight& sent, const ConfigItem& item) {
+    return sent.at >= item.since && spec::removes(sent.command, item);
+  }
   [[nodiscard]] bool survives(const Item& item, const InFlight& command) const;
-  [[nodiscard]] bool refillable(const Item& item, const std::vector<u32>& commands) const;
   [[nodiscard]] bool pointer_yields(const Item& pointer, const Item& item) const;
-  [[nodiscard]] Group first_kill_after(Group group, const Item& item) const;
-  [[nodiscard]] TlbTarget target_of(const Item& item) const;
 
   // dropped.cpp
-  void revive_unknown();
   void revive_config();
   void revive_items();
   void revive_atc();
-  template <class Removes>
-  [[nodiscard]] bool is_left(Removes&& removes) const {
-    for (u32 i = 0; i < in_flight_.size(); ++i) {
-      if (removes(in_flight_[i])) return true;
-    }
-    return false;
-  }
 
   // atc.cpp
   using VisitCandidate = std::function<void(const Candidate&, u64 bytes)>;
@@ -841,12 +832,12 @@ class Caches {
   void erase_atc(u32 owner, Gone&& gone);
   [[nodiscard]] bool meets(const AtsSource& source, const Candidate& c) const;
   [[nodiscard]] bool grants_anything(const AtsSource& source, const Candidate& c) const;
-  [[nodiscard]] bool cut_atc(const Command& command, AtcItem& item,
-                             std::vector<AtcItem>& rest) const;
+  bool cut_atc(const Command& command, AtcItem& item, std::vector<AtcItem>& rest) const {
+    return cut(command, atc_owners_[item.owner], profile_.untagged_covers_pasids, item, rest);
+  }
   void drop_atc(Group group);
   void kill_atc(const InFlight& command);
   void void_atc_invs();
-  [[nodiscard]] bool covers_owner(const Command& command, const AtcOwner& owner) const;
   [[nodiscard]] Candidate candidate_of(const AtcItem& item, u32 index, u64 va) const;
   void collect_atc(u32 owner, u64 va, std::vector<Candidate>& found) const;
   [[nodiscard]] u64 atc_constant_until(u32 owner, u64 va) const;
@@ -861,16 +852,6 @@ class Caches {
                         std::vector<Outcome>& found) const;
 
   // explain.cpp
-  /// A command stays known for explanations while few enough follow it: a run may have no end.
-  static constexpr u32 history_max = 4096;
-  void remember(const InFlight& sent);
-  /// The last commands, the oldest first.
-  template <class Visit>
-  void for_each_sent(Visit&& visit) const {
-    for (u32 i = 0; i < history_.size(); ++i) {
-      visit(history_[(static_cast<u32>(history_begin_) + i) % history_max]);
-    }
-  }
   [[nodiscard]] std::optional<NearestMiss> nearest_miss(const Item& item) const;
   [[nodiscard]] std::optional<NearestMiss> nearest_miss(const AtcItem& item, u64 va) const;
   [[nodiscard]] std::optional<NearestMiss> nearest_miss(const ConfigItem& item) const;
@@ -905,6 +886,8 @@ class Caches {
 
   Trail trail_;
   Memory memory_{trail_};
+  Commands commands_{trail_};
+  FromReset from_reset_{trail_, commands_};
   Capabilities caps_;
   Profile profile_;
   EventIndex now_ = 0;
@@ -947,24 +930,6 @@ class Caches {
   TrailArray<Formed> formed_;
   TrailArray<u64> known_sids_;  // streams whose STE was ever anything but V = 0 or abort
 
-  struct UnknownSet {  // reset: SEMANTICS 2
-    u64 config = 0;    // alive for every stream but those below
-    u64 config_dies = immortal;
-    u64 tlb_el1 = 0, tlb_el1_dies = immortal;
-    u64 tlb_el2 = 0, tlb_el2_dies = immortal;
-  };
-  UnknownSet unknown_;
-  struct UnknownExcept {  // a VMID whose unknown stage 1 items are invalidated
-    u64 vmid = 0;
-    u64 dies = immortal;
-  };
-  TrailArray<UnknownExcept> unknown_except_;
-  struct UnknownStreams {  // streams whose unknown configuration is invalidated
-    u32 first = 0, last = 0;
-    u64 dies = immortal;
-  };
-  TrailArray<UnknownStreams> unknown_streams_;
-
   u64 ats_on_ = 0;  // endpoints with ATS on
   u64 atschk_ = 0;
   TrailArray<AtsStream> ats_streams_;
@@ -972,13 +937,6 @@ class Caches {
   std::deque<AtcOwner> atc_owners_;  // numbered once and for all; counts and lists are trailed
   TrailPool<AtcItem> atc_items_;
   u64 atc_count_ = 0;
-
-  TrailArray<InFlight> in_flight_;
-  TrailArray<InFlight> history_;  // the last commands, for explanations; see for_each_sent
-  u64 history_begin_ = 0;         // the oldest, once there are history_max
-  u64 exposed_ = 0;               // commands
-  u64 group_ = 0;                 // that the next command belongs to
-  u64 completed_ = 0;             // groups below this one are complete
 
   u64 paths_version_ = 0;  // changes whenever for_each_path() may; no part of the state
   mutable PathCache path_cache_;

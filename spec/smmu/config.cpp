@@ -350,15 +350,10 @@ Group Caches::fate(const ConfigItem& item, u64 via) const {
       in_memory |= !content.unknown && leads_to(descriptor, content.value, item);
     });
     if (in_memory) return immortal;
-    Group end = immortal;
-    for (u32 k = 0; k < in_flight_.size(); ++k) {
-      const InFlight& command = in_flight_[k];
-      if (command.group == descriptor.dies && command.at >= descriptor.since &&
-          is_cfgi(command.command.op) && covers_both(command.command, descriptor, item)) {
-        end = descriptor.dies;
-      }
-    }
-    dies = std::max(dies, end);
+    const bool ended = commands_.is_ended_by(descriptor.dies, [&](const InFlight& sent) {
+      return ends(sent, descriptor) && spec::removes(sent.command, item);
+    });
+    dies = std::max(dies, ended ? descriptor.dies : immortal);
   }
   return cached ? dies : immortal;
 }

@@ -83,19 +83,10 @@ void Caches::write_smmuen(bool enable) {
   }
   for (const u32 sid : streams_to_form) reform({sid});
   reform_all();
-  check_unknown_after_reset();
-}
-
-void Caches::check_unknown_after_reset() {
-  if (unknown_.config != 0) {
-    trail_.save(reinterpret_cast<u64*>(&unknown_), sizeof(unknown_) / 8);
-    unknown_.tlb_el1 = unknown_.tlb_el2 = 1;  // whatever was invalidated, it fills again
-    unknown_.tlb_el1_dies = unknown_.tlb_el2_dies = immortal;
-    unknown_except_.clear(trail_);
+  if (from_reset_.refill()) {
     report(Rule::UNKNOWN_AFTER_RESET,
            "SMMUEN is set while cached configuration from before reset may live: no completed "
            "CFGI_ALL");
-    return;
   }
 }
 
@@ -148,29 +139,9 @@ void Caches::acknowledge_smmuen() {
 
 // ---- reset --------------------------------------------------------------------------------------
 
-void Caches::reset() {
-  trail_.save(reinterpret_cast<u64*>(&unknown_), sizeof(unknown_) / 8);
-  unknown_.config = unknown_.tlb_el1 = unknown_.tlb_el2 = 1;
-}
+void Caches::reset() { from_reset_.reset(); }
 
-bool Caches::unknown_config_alive(u32 sid) const {
-  if (unknown_.config == 0) return false;
-  for (u32 i = 0; i < unknown_streams_.size(); ++i) {
-    const UnknownStreams& known = unknown_streams_[i];
-    if (known.dies < completed_ && sid >= known.first && sid <= known.last) return false;
-  }
-  return true;
-}
-
-bool Caches::unknown_tlb_alive(const Tag<u64>& tag) const {
-  if (tag.world != StreamWorld::el1) return unknown_.tlb_el2 != 0;
-  if (unknown_.tlb_el1 == 0) return false;
-  for (u32 i = 0; i < unknown_except_.size(); ++i) {
-    const UnknownExcept& except = unknown_except_[i];
-    if (except.dies < completed_ && except.vmid == tag.vmid) return false;
-  }
-  return true;  // NH_ASID leaves the global one
-}
+// ---- findings -----------------------------------------------------------------------------------
 
 void Caches::report(Rule rule, std::string text, std::vector<Cause> causes) {
   constexpr std::size_t enough = 64;

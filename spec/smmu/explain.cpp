@@ -51,14 +51,6 @@ Near nearness(const Command& command, const TlbTarget& target, TlbiScope scope,
   return why.reason == NotCovered::Reason::address ? Near::elsewhere : Near::almost;
 }
 
-ConfigTarget config_target(const ConfigItem& item) {
-  return {.kind = item.kind,
-          .sid_first = item.sid,
-          .sid_last = item.sid + item.sid_count - 1,
-          .ssid_first = item.ssid,
-          .ssid_last = item.ssid + item.ssid_count - 1};
-}
-
 /// What was read at `pa`: of two stores to it without a barrier, the older may still be seen.
 Cause cause_of_word(const Memory& memory, u64 pa, u64 value) {
   Cause cause;
@@ -85,13 +77,12 @@ std::string Caches::name(u64 pa) const {
 // ---- nearest misses -----------------------------------------------------------------------------
 
 std::optional<NearestMiss> Caches::nearest_miss(const Item& item) const {
-  const TlbTarget target = target_of(item);
-  const TlbiScope scope{0, e2h_ != 0};
+  const TlbTarget target = target_of(tags_[item.tag].tag, item);
   Nearest nearest;
-  for_each_sent([&](const InFlight& sent) {
+  commands_.for_each_sent([&](const InFlight& sent) {
     if (!is_tlbi(sent.command.op)) return;
     NearestMiss miss{
-        .command = sent.command, .at = sent.at, .why = not_covered(sent.command, target, scope)};
+        .command = sent.command, .at = sent.at, .why = not_covered(sent.command, target, scope())};
     const bool early = sent.at < item.since;
     if (miss.why.covers()) {
       miss.kind = early                   ? NearestMiss::Kind::too_early
@@ -99,7 +90,7 @@ std::optional<NearestMiss> Caches::nearest_miss(const Item& item) const {
                                           : NearestMiss::Kind::not_complete;
       nearest.offer(early ? Near::too_early : Near::covers, miss);
     } else if (!early) {
-      nearest.offer(nearness(sent.command, target, scope, miss.why), miss);
+      nearest.offer(nearness(sent.command, target, scope(), miss.why), miss);
     }
   });
   return nearest.take();
@@ -110,7 +101,7 @@ std::optional<NearestMiss> Caches::nearest_miss(const AtcItem& item, u64 va) con
   const AtcTarget target{
       .sid = owner.sid, .has_pasid = owner.ssv != 0, .pasid = owner.ssid, .base = va};
   Nearest nearest;
-  for_each_sent([&](const InFlight& sent) {
+  commands_.for_each_sent([&](const InFlight& sent) {
     if (sent.command.op != Opcode::atc_inv) return;
     NearestMiss miss{.command = sent.command,
                      .at = sent.at,
@@ -134,9 +125,9 @@ std::optional<NearestMiss> Caches::nearest_miss(const AtcItem& item, u64 va) con
 }
 
 std::optional<NearestMiss> Caches::nearest_miss(const ConfigItem& item) const {
-  const ConfigTarget target = config_target(item);
+  const ConfigTarget target = target_of(item);
   Nearest nearest;
-  for_each_sent([&](const InFlight& sent) {
+  commands_.for_each_sent([&](const InFlight& sent) {
     if (!is_cfgi(sent.command.op)) return;
     NearestMiss miss{
         .command = sent.command, .at = sent.at, .why = not_covered(sent.command, target)};

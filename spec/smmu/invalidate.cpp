@@ -8,38 +8,6 @@
 
 namespace iommucheck::spec {
 
-/// One entry of an item; members of a contiguous group are entries of their own.
-TlbTarget Caches::target_of(const Item& item) const {
-  const Tag<u64>& tag = tags_[item.tag].tag;
-  TlbTarget target{.world = tag.world,
-                   .vmid = tag.vmid,
-                   .asid = tag.asid,
-                   .stage = item.space.stage,
-                   .base = item.va,
-                   .extent_lg2 = item.space.geometry.shift(item.level),
-                   .granule = Geometry::granule,
-                   .level = item.level,
-                   .is_table = item.kind == ItemKind::pointer};
-  if (item.kind != ItemKind::final) return target;
-  target.global = !not_global(item.value).value && has_asid(tag.world);
-  return target;
-}
-
-/// The entries of an item that a command covers: first and number, 0 if none.
-Caches::Covered Caches::covered_part(const Command& command, const Item& item) const {
-  if (item.count == 1) return {0, covers_item(command, item) ? 1U : 0U};
-  u64 first = 0;
-  u64 last = item.count - 1;
-  if (is_tlbi_by_address(command.op)) {
-    const AddressRange<u64> range = tlbi_range(command);
-    if (range.last < item.va || range.first > item.last()) return {0, 0};
-    if (range.first > item.va) first = (range.first - item.va) / item.entry_bytes();
-    if (range.last < item.last()) last = (range.last - item.va) / item.entry_bytes();
-  }
-  if (!covers_item(command, item.part(first, 1))) return {0, 0};
-  return {first, last - first + 1};
-}
-
 /// Leaves of item `index` the entries [first, first + count); the others become items of their own.
 void Caches::split_item(u32 index, u64 first, u64 count) {
   const Item whole = items_[index];
@@ -53,22 +21,6 @@ void Caches::split_item(u32 index, u64 first, u64 count) {
   left.next = next;
 }
 
-/// An unknown item is any leaf or pointer of its slot, also a global one, so only what removes all
-/// of these counts.
-bool Caches::covers_item(const Command& command, const Item& item) const {
-  const TlbiScope scope{0, e2h_ != 0};
-  TlbTarget target = target_of(item);
-  if (item.kind != ItemKind::unknown) return static_cast<bool>(covers(command, target, scope));
-  target.is_table = false;
-  target.global = true;
-  bool all = static_cast<bool>(covers(command, target, scope));
-  target.global = false;
-  all = all && covers(command, target, scope);
-  if (item.level == last_level) return all;
-  target.is_table = true;
-  return all && covers(command, target, scope);
-}
-
 namespace {
 
 /// Which EL2 world it reaches depends on CR2.E2H.
@@ -78,42 +30,29 @@ bool names_el2_world(Opcode op) {
 
 }  // namespace
 
-void Caches::remember(const InFlight& sent) {
-  if (history_.size() < history_max) {
-    history_.push(trail_, sent);
-    return;
-  }
-  const u64 oldest = history_begin_;
-  history_.edit(trail_, static_cast<u32>(oldest)) = sent;
-  trail_.set(history_begin_, (oldest + 1) % history_max);
-}
-
 Group Caches::expose(const Command& command, bool certain) {
-  const auto group = static_cast<Group>(group_);
-  const u64 number = exposed_;
-  trail_.set(exposed_, number + 1);
-  if (!certain) return group;
-  InFlight entry{command, group, now_, number};
-  remember(entry);
+  const InFlight sent = commands_.expose(command, now_);
+  if (!certain) return sent.group;
+  commands_.remember(sent);
   if (command.op == Opcode::sync) {
-    trail_.set(group_, group_ + 1);
-    return group;
+    commands_.end_group();
+    return sent.group;
   }
-  if (e2h_open_ != 0 && names_el2_world(command.op)) return group;
+  if (e2h_open_ != 0 && names_el2_world(command.op)) return sent.group;
   if (is_tlbi(command.op)) {
-    in_flight_.push(trail_, entry);
-    kill_unknown(entry);
-    if (ghosts_ != 0) kill_ghosts(entry);
-    if (item_count_ != 0 && !stands_still()) kill_items(entry);
+    commands_.may_act(sent);
+    from_reset_.remove(sent, caps_, strtab_.two_level, enabled_ != 0);
+    if (ghosts_ != 0) kill_ghosts(sent);
+    if (item_count_ != 0 && !stands_still()) kill_items(sent);
   } else if (is_cfgi(command.op)) {
-    in_flight_.push(trail_, entry);
-    kill_unknown(entry);
-    if (!config_items_.empty()) kill_config(entry);
+    commands_.may_act(sent);
+    from_reset_.remove(sent, caps_, strtab_.two_level, enabled_ != 0);
+    if (!config_items_.empty()) kill_config(sent);
   } else if (command.op == Opcode::atc_inv && smmuen_ != 0 && smmuen_open_ == 0) {
-    in_flight_.push(trail_, entry);  // with SMMUEN = 0 it is ignored
-    if (atc_count_ != 0) kill_atc(entry);
+    commands_.may_act(sent);  // with SMMUEN = 0 it is ignored
+    if (atc_count_ != 0) kill_atc(sent);
   }
-  return group;
+  return sent.group;
 }
 
 void Caches::kill_items(const InFlight& command) {
@@ -124,7 +63,7 @@ void Caches::kill_items(const InFlight& command) {
     const TagState& tag = tags_[static_cast<u32>(item_tags_[t])];
     for (u32 i = static_cast<u32>(tag.first_item); i != 0; i = items_[i].next) {
       if (items_[i].dies <= command.group) continue;
-      const Covered part = covered_part(command.command, items_[i]);
+      const RemovedPart part = removed_part(command.command, tag.tag, items_[i], scope());
       if (part.count == 0) continue;
       split_item(i, part.first, part.count);
       covered.push_back(i);
@@ -165,20 +104,12 @@ void Caches::kill_items(const InFlight& command) {
 /// that lives that long: commands of one group act in any order.
 bool Caches::survives(const Item& item, const InFlight& command) const {
   if (tags_[item.tag].pointers == 0 || tags_[item.tag].formed == 0) return false;
-  std::vector<u32> covering;
-  for (u32 i = 0; i < in_flight_.size(); ++i) {
-    const InFlight& other = in_flight_[i];
-    if (other.group == command.group && other.at >= item.since && is_tlbi(other.command.op) &&
-        covers_item(other.command, item)) {
-      covering.push_back(i);
-    }
-  }
-  return refillable(item, covering);
-}
-
-bool Caches::refillable(const Item& item, const std::vector<u32>& commands) const {
+  const Group group = command.group;
+  std::vector<const InFlight*> commands;
+  commands_.for_each([&](const InFlight& other) {
+    if (other.group == group && ends(other, item)) commands.push_back(&other);
+  });
   if (commands.empty()) return true;
-  const Group group = in_flight_[commands.front()].group;
   bool walked = false;
   for_each_space(item.tag, item.space.half, [&](const Space& space) {
     // Another regime would fill a leaf of its own attributes, which is none of this item.
@@ -192,9 +123,8 @@ bool Caches::refillable(const Item& item, const std::vector<u32>& commands) cons
     if (pointer.level >= item.level || !pointer_yields(pointer, item)) continue;
     // One that they remove as well could come back only from a pointer above it, and that one
     // yields the item too: it is asked by itself.
-    const bool removed = std::ranges::any_of(commands, [&](u32 c) {
-      return in_flight_[c].at >= pointer.since && covers_item(in_flight_[c].command, pointer);
-    });
+    const bool removed =
+        std::ranges::any_of(commands, [&](const InFlight* other) { return ends(*other, pointer); });
     if (!removed) return true;
   }
   return false;
@@ -224,37 +154,21 @@ bool Caches::pointer_yields(const Item& pointer, const Item& item) const {
   return descend(descend, pointer.next_table(), pointer.level + 1U);
 }
 
-/// The first group after `group` with an exposed command that covers the item.
-Group Caches::first_kill_after(Group group, const Item& item) const {
-  Group first = immortal;
-  for (u32 i = 0; i < in_flight_.size(); ++i) {
-    const InFlight& command = in_flight_[i];
-    if (command.group > group && command.group < first && is_tlbi(command.command.op) &&
-        covers_item(command.command, item)) {
-      first = command.group;
-    }
-  }
-  return first;
-}
-
 void Caches::kill_ghosts(const InFlight& command) {
   for (u32 t = 0; t < active_tags_.size(); ++t) {
     const TagState& tag = tags_[static_cast<u32>(active_tags_[t])];
     for (u64 r = tag.first_regime; r != 0; r = regimes_[r - 1].next) {
       RegimeState& state = regimes_[r - 1];
       if (state.ghost == 0 || state.ghost_dies <= command.group) continue;
-      TlbTarget target{.world = tag.tag.world, .vmid = tag.tag.vmid, .asid = tag.tag.asid};
-      const TlbiScope scope{0, e2h_ != 0};
       if (is_tlbi_by_address(command.command.op)) {
-        TlbTarget all = target;
-        all.extent_lg2 = 63;
-        if (!covers_tags(command.command, all, scope)) continue;
+        const TlbTarget target{.world = tag.tag.world, .vmid = tag.tag.vmid, .asid = tag.tag.asid};
+        if (!covers_tags(command.command, target, scope())) continue;
         materialize_ghost(static_cast<u32>(r - 1));  // kill_items() does the rest
         kill_ghosts(command);
         return;
       }
       // Of a regime with global entries items are made at once, so none of these is global.
-      if (!covers(command.command, target, scope)) continue;
+      if (!removes_all(command.command, tag.tag, false, scope())) continue;
       trail_.set(state.ghost_dies, command.group);
     }
   }
@@ -262,21 +176,9 @@ void Caches::kill_ghosts(const InFlight& command) {
 
 namespace {
 
-ConfigTarget config_target(const ConfigItem& item) {
-  return {.kind = item.kind,
-          .sid_first = item.sid,
-          .sid_last = item.sid + item.sid_count - 1,
-          .ssid_first = item.ssid,
-          .ssid_last = item.ssid + item.ssid_count - 1};
-}
-
 bool leads_on(ConfigKind kind) { return kind == ConfigKind::l1std || kind == ConfigKind::l1cd; }
 
 }  // namespace
-
-bool Caches::covers_both(const Command& command, const ConfigItem& a, const ConfigItem& b) {
-  return covers_config(command, config_target(a)) && covers_config(command, config_target(b));
-}
 
 /// An STE or CD can be read again between `command` and the end of its group, through a cached
 /// descriptor that no command of the group which covers it removes as well.
@@ -294,13 +196,9 @@ bool Caches::may_be_fetched_again(const ConfigItem& item, const std::vector<u32>
         !leads_to(descriptor, descriptor.value, item)) {
       continue;
     }
-    bool removed = false;
-    for (u32 k = 0; k < in_flight_.size(); ++k) {
-      const InFlight& other = in_flight_[k];
-      removed |= other.group == command.group && is_cfgi(other.command.op) &&
-                 other.at >= item.since && other.at >= descriptor.since &&
-                 covers_both(other.command, item, descriptor);
-    }
+    const bool removed = commands_.is_ended_by(command.group, [&](const InFlight& other) {
+      return ends(other, item) && ends(other, descriptor);
+    });
     if (!removed) return true;
   }
   return false;
@@ -329,9 +227,7 @@ void Caches::leave_below(const ConfigItem& item, const std::vector<const Command
                       .vanished_at = now_,
                       .stored_at = now_};
       (region.kind == ConfigKind::ste ? word.sid : word.ssid) += number;
-      const auto covered = [&](const Command* command) {
-        return covers_config(*command, config_target(word));
-      };
+      const auto covered = [&](const Command* command) { return spec::removes(*command, word); };
       if (!leads_to(item, item.value, word) || std::ranges::any_of(commands, covered)) continue;
       cache_structure(word);
       add_part(word.kind == ConfigKind::cd ? StreamPart{word.sid, word.ssid, word.ssid}
@@ -394,7 +290,7 @@ void Caches::kill_config(const InFlight& command) {
   for (u32 i = 0; i < config_items_.size(); ++i) {
     const ConfigItem& item = config_items_[i];
     if (item.dies <= command.group) continue;
-    if (!covers_config(command.command, config_target(item))) continue;
+    if (!spec::removes(command.command, item)) continue;
     if (!leads_on(item.kind)) {
       index.above(item, descriptors);
       if (may_be_fetched_again(item, descriptors, command)) continue;
@@ -406,30 +302,6 @@ void Caches::kill_config(const InFlight& command) {
   // One StreamID's CFGI removes an L1STD; the cached STEs of the others of its span live on.
   for (const ConfigItem& item : left) leave_below(item, {&command.command}, streams);
   for (const StreamPart& part : streams) reform_unseen(part);
-}
-
-void Caches::kill_unknown(const InFlight& command) {
-  if (unknown_.config == 0 && unknown_.tlb_el1 == 0 && unknown_.tlb_el2 == 0) return;
-  trail_.save(reinterpret_cast<u64*>(&unknown_), sizeof(unknown_) / 8);
-  const Command& c = command.command;
-  const u64 group = command.group;
-  if (c.op == Opcode::cfgi_ste_range && c.range + 1 >= caps_.sidsize) {
-    unknown_.config_dies = std::min(unknown_.config_dies, group);
-  } else if (c.op == Opcode::cfgi_ste_range) {
-    const SidBlock block = cfgi_block(c);
-    unknown_streams_.push(trail_, {block.first, block.last, group});
-  } else if (c.op == Opcode::cfgi_ste && (!c.leaf || !strtab_.two_level)) {
-    const auto sid = static_cast<u32>(c.sid);
-    unknown_streams_.push(trail_, {sid, sid, group});
-  } else if (enabled_ != 0 && unknown_.config != 0 && unknown_.config_dies >= group) {
-    return;  // unknown configuration that may still live fills again what a TLBI removes
-  } else if (c.op == Opcode::tlbi_nsnh_all) {
-    unknown_.tlb_el1_dies = std::min(unknown_.tlb_el1_dies, group);
-  } else if (c.op == Opcode::tlbi_el2_all) {
-    unknown_.tlb_el2_dies = std::min(unknown_.tlb_el2_dies, group);
-  } else if (c.op == Opcode::tlbi_nh_all || c.op == Opcode::tlbi_s12_vmall) {
-    unknown_except_.push(trail_, {.vmid = c.vmid, .dies = group});
-  }
 }
 
 /// What the pointers that die with `group` yielded until their end, as memory below them is now.
@@ -466,17 +338,11 @@ void Caches::leave_below_pointers(Group group) {
 }
 
 void Caches::complete(Group group) {
-  if (group < completed_) return;
+  if (commands_.is_complete(group)) return;
   std::vector<u32> unknown_atcs;
   if (ats_on_ != 0) unknown_atcs = atcs_of_unknown();
-  trail_.set(completed_, u64{group} + 1);
-  if (unknown_.config_dies <= group || unknown_.tlb_el1_dies <= group ||
-      unknown_.tlb_el2_dies <= group) {
-    trail_.save(reinterpret_cast<u64*>(&unknown_), sizeof(unknown_) / 8);
-    if (unknown_.config_dies <= group) unknown_.config = 0, unknown_.config_dies = immortal;
-    if (unknown_.tlb_el1_dies <= group) unknown_.tlb_el1 = 0, unknown_.tlb_el1_dies = immortal;
-    if (unknown_.tlb_el2_dies <= group) unknown_.tlb_el2 = 0, unknown_.tlb_el2_dies = immortal;
-  }
+  commands_.complete(group);
+  from_reset_.complete(group);
   // Configuration first: a regime that goes leaves items behind, which later groups may have
   // removed already.
   std::vector<StreamPart> streams;
@@ -485,13 +351,9 @@ void Caches::complete(Group group) {
     const ConfigItem item = config_items_[i];
     if (item.dies > group || !leads_on(item.kind) || item.unknown != 0 || enabled_ == 0) continue;
     std::vector<const Command*> killers;
-    for (u32 k = 0; k < in_flight_.size(); ++k) {
-      const InFlight& command = in_flight_[k];
-      if (command.group == item.dies && command.at >= item.since && is_cfgi(command.command.op) &&
-          covers_config(command.command, config_target(item))) {
-        killers.push_back(&command.command);
-      }
-    }
+    commands_.for_each([&](const InFlight& sent) {
+      if (sent.group == item.dies && ends(sent, item)) killers.push_back(&sent.command);
+    });
     leave_below(item, killers, streams);
   }
   for (u32 i = config_items_.size(); i != 0; --i) {
@@ -519,9 +381,7 @@ void Caches::complete(Group group) {
   drop_items(group);
   leave_unknown_in_atcs(group, unknown_atcs);
   drop_atc(group);
-  for (u32 i = in_flight_.size(); i != 0; --i) {
-    if (in_flight_[i - 1].group <= group) in_flight_.remove_unordered(trail_, i - 1);
-  }
+  commands_.forget(group);
 }
 
 }  // namespace iommucheck::spec

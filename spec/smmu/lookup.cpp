@@ -436,7 +436,7 @@ void Caches::access_under(const Access& access, const StreamOption& option, bool
                           std::vector<Outcome>& found) const {
   const u32 id = option.regime - 1;
   const Regime<u64>& r = regimes_[id].regime;
-  if (unknown_tlb_alive(tags_[option.tag].tag)) {
+  if (from_reset_.has_translations(tags_[option.tag].tag)) {
     add(found, {.kind = OutcomeKind::any, .rule = Rule::UNKNOWN_AFTER_RESET});
     return;
   }

@@ -290,7 +290,7 @@ bool Caches::cd_options(u32 sid, u32 ssid, const SteOptions& all, CdOptions& opt
 
 bool Caches::may_merge_events(u32 sid) const {
   SteOptions stes;
-  if (unknown_config_alive(sid) || !ste_options(sid, stes)) return true;
+  if (from_reset_.has_config(sid) || !ste_options(sid, stes)) return true;
   return std::ranges::any_of(
       stes, [](const SteOption& ste) { return ste.unknown || ste.ste.mev().value; });
 }
@@ -310,7 +310,7 @@ bool Caches::stream_options(u32 sid, u32 ssid, bool ssv, std::vector<StreamOptio
     }
     options.push_back(option);
   };
-  if (unknown_config_alive(sid)) {
+  if (from_reset_.has_config(sid)) {
     add({.rule = Rule::UNKNOWN_AFTER_RESET, .any = true});
     return true;
   }
@@ -381,7 +381,7 @@ const Caches::StreamOptions& Caches::options_of(u32 sid, u32 ssid, bool ssv) con
   const ConfigurationVersion version{stream_versions_[sid % stream_versions_.size()],
                                      streams_version_, trail_.generation()};
   KnownOptions& known = known_options_[(u64{sid} * 7 + ssid) % known_options_.size()];
-  const bool followed = enabled_ != 0 && unknown_.config == 0;
+  const bool followed = enabled_ != 0 && !from_reset_.has_config();
   if (followed && known.known && known.version == version && known.sid == sid &&
       known.ssid == ssid && known.ssv == ssv) {
     return known.options;

@@ -92,7 +92,7 @@ void Caches::become_formed(u32 id) {
     });
   }
   mark_dirty(state.tag, 0, 64);
-  if (unknown_.config == 0 && unknown_tlb_alive(tag.tag)) {
+  if (!from_reset_.has_config() && from_reset_.has_translations(tag.tag)) {
     report(Rule::UNKNOWN_AFTER_RESET, "translations from before reset may live under ASID " +
                                           hex(tag.tag.asid) + ", VMID " + hex(tag.tag.vmid) +
                                           ", which comes into use");
@@ -136,19 +136,15 @@ void Caches::become_ghost(u32 id, Group died) {
   trail_.set(state.ghost_dies, immortal);
   mark_dirty(state.tag, 0, 64);
   bool piecemeal = tag.formed != 0 || globals_ != 0;
-  for (u32 i = 0; i < in_flight_.size(); ++i) {
-    const InFlight& command = in_flight_[i];
-    if (died == immortal || command.group <= died || !is_tlbi(command.command.op)) continue;
-    TlbTarget all{.world = tag.tag.world,
-                  .vmid = tag.tag.vmid,
-                  .asid = tag.tag.asid,
-                  .global = globals_ != 0};
-    if (is_tlbi_by_address(command.command.op) || globals_ != 0) {
+  // By commands that were exposed already, as first_after() has it.
+  commands_.for_each([&](const InFlight& sent) {
+    if (died == immortal || sent.group <= died || !is_tlbi(sent.command.op)) return;
+    if (is_tlbi_by_address(sent.command.op) || globals_ != 0) {
       piecemeal = true;
-    } else if (covers(command.command, all, TlbiScope{0, e2h_ != 0})) {
-      trail_.set(state.ghost_dies, std::min<u64>(state.ghost_dies, command.group));
+    } else if (removes_all(sent.command, tag.tag, false, scope())) {
+      trail_.set(state.ghost_dies, std::min<u64>(state.ghost_dies, sent.group));
     }
-  }
+  });
   if (tag.pointers != 0) freeze_pointers(id, died);
   if (!piecemeal) return;
   trail_.set(state.ghost_dies, immortal);  // each item finds its own
@@ -226,7 +222,7 @@ void Caches::expand(const Path& path, u64 place, unsigned level, const Command* 
                   .value = content.value};
       if (content.unknown) target.kind = ItemKind::unknown;
       if (table) target.kind = ItemKind::pointer;
-      const bool removed = covered != nullptr && covers_item(*covered, target);
+      const bool removed = covered != nullptr && removes(*covered, target);
       if (!removed) add_item(below, frame.address() + 8 * (first + i), content, now_);
       if (table && (path.ghost || removed)) {
         below.hierarchical = pack_below(path.hierarchical, content.value);

@@ -532,16 +532,13 @@ Group Caches::fate(const Path& path, const Item& item) const {
   if (path.dies == immortal) return immortal;
   if (path.item != 0) {
     const Item& pointer = items_[path.item - 1];
-    for (u32 i = 0; i < in_flight_.size(); ++i) {
-      const InFlight& command = in_flight_[i];
-      if (command.group == pointer.dies && command.at >= pointer.since &&
-          is_tlbi(command.command.op) && covers_item(command.command, pointer) &&
-          covers_item(command.command, item)) {
-        return pointer.dies;
-      }
-    }
+    const auto both = [&](const InFlight& sent) {
+      return ends(sent, pointer) && removes(sent.command, item);
+    };
+    if (commands_.is_ended_by(pointer.dies, both)) return pointer.dies;
   }
-  return first_kill_after(path.dies, item);
+  return commands_.first_after(path.dies,
+                               [&](const InFlight& sent) { return removes(sent.command, item); });
 }
 
 /// Is there a regime of the tag that walks this half? Otherwise nothing is filled.
