@@ -59,18 +59,17 @@ Candidate Caches::candidate_of(const AtcItem& item, u32 index, u64 va) const {
 }
 
 void Caches::collect_atc(u32 owner, u64 va, std::vector<Candidate>& found) const {
-  for (u32 i = static_cast<u32>(atc_owners_[owner].first_item); i != 0; i = atc_items_[i].next) {
-    if (atc_items_[i].holds(va)) found.push_back(candidate_of(atc_items_[i], i, va));
-  }
+  atcs_.for_each_of(owner, [&](u32 index, const AtcItem& item) {
+    if (item.holds(va)) found.push_back(candidate_of(item, index, va));
+  });
 }
 
 u64 Caches::atc_constant_until(u32 owner, u64 va) const {
   u64 last = ~u64{0};
-  for (u32 i = static_cast<u32>(atc_owners_[owner].first_item); i != 0; i = atc_items_[i].next) {
-    const AtcItem& item = atc_items_[i];
+  atcs_.for_each_of(owner, [&](u32, const AtcItem& item) {
     if (item.holds(va)) last = std::min(last, item.last);
     if (item.first > va) last = std::min(last, item.first - 1);
-  }
+  });
   return last;
 }
 
@@ -84,10 +83,11 @@ bool Caches::ats_outcomes(const Access& access, std::vector<Outcome>& found) con
     // SMMUEN = 0, or its change not acknowledged: Unsupported Request.
     if (smmuen_ == 0 || smmuen_open_ != 0) add(here, denied(Rule::DISABLED_PASSES));
     if ((smmuen_ != 0 || smmuen_open_ != 0) && !ask_ats(access, here)) return false;
-    for (const AtcOwner& owner : atc_owners_) {
+    for (u32 i = 0; i < atcs_.owners(); ++i) {
+      const AtcOwner& owner = atcs_.owner(i);
       const bool its = owner.ssv == 2 || (owner.ssv != 0) == access.ssv;
       const bool same = !access.ssv || owner.ssv == 2 || owner.ssid == access.ssid;
-      if (owner.items != 0 && owner.sid == access.sid && its && same) use_atc(access, owner, here);
+      if (owner.items != 0 && owner.sid == access.sid && its && same) use_atc(access, i, here);
     }
     const bool granted =
         std::ranges::any_of(here, [](const Outcome& o) { return o.kind != OutcomeKind::denied; });
@@ -104,23 +104,21 @@ bool Caches::ats_outcomes(const Access& access, std::vector<Outcome>& found) con
   return true;
 }
 
-void Caches::use_atc(const Access& access, const AtcOwner& owner,
-                     std::vector<Outcome>& found) const {
+void Caches::use_atc(const Access& access, u32 owner, std::vector<Outcome>& found) const {
   const AccessKind kind{access.type, access.privileged};
-  for (u32 i = static_cast<u32>(owner.first_item); i != 0; i = atc_items_[i].next) {
-    const AtcItem& item = atc_items_[i];
+  atcs_.for_each_of(owner, [&](u32 index, const AtcItem& item) {
     u64 va = access.va;
     if (item.alias_count != 0) {
-      if ((va >> 56) - item.alias_first >= item.alias_count) continue;
+      if ((va >> 56) - item.alias_first >= item.alias_count) return;
       va = (va & mask(55, 0)) | (item.first & mask(63, 56));
     }
-    if (!item.holds(va)) continue;
-    const Candidate c = candidate_of(item, i, va);
+    if (!item.holds(va)) return;
+    const Candidate c = candidate_of(item, index, va);
     Outcome outcome{.kind = OutcomeKind::any,
                     .rule = Rule::WILD_WALK,
                     .origin = c.origin,
                     .value = c.value,
-                    .atc = i};
+                    .atc = index};
     if (item.from_reset != 0) outcome.rule = Rule::UNKNOWN_AFTER_RESET;
     if (c.kind == Candidate::Kind::leaf && c.identity) {
       outcome.kind = OutcomeKind::bypass;
@@ -131,18 +129,18 @@ void Caches::use_atc(const Access& access, const AtcOwner& owner,
           effective_access(ats_access(kind, access.ssv), item.overrides).privileged;
       const bool refused =
           !privileged && has_unprivileged(r.world) && r.half[c.space.half].e0pd.value;
-      if (refused || check_ats_access(c.leaf, kind, access.ssv, item.overrides, r).fault) continue;
+      if (refused || check_ats_access(c.leaf, kind, access.ssv, item.overrides, r).fault) return;
       outcome.kind = OutcomeKind::translation;
       outcome.pa = c.leaf.output + (va - c.va);
       outcome.attr = c.leaf.attr;
     }
     if (smmuen_ == 0 || smmuen_open_ != 0) {
       Outcome refused = disabled_translated(kind);
-      refused.atc = i;
+      refused.atc = index;
       add(found, refused);
     }
     if (smmuen_ != 0 || smmuen_open_ != 0) (void)check_translated(access, outcome, found);
-  }
+  });
 }
 
 /// CR0.ATSCHK = 0 lets translated traffic pass; with 1 STE.EATS decides. IHI 0070 3.9.1.3.

@@ -10,30 +10,7 @@ namespace {
 
 constexpr u32 whole_stream = ~u32{0};  // AtsSource::number of what the STE alone decides
 
-bool same_source(const AtsSource& a, const AtsSource& b) {
-  return a.owner == b.owner && a.kind == b.kind && a.regime == b.regime && a.number == b.number &&
-         a.overrides == b.overrides;
-}
-
 }  // namespace
-
-// ---- whose --------------------------------------------------------------------------------------
-
-u32 Caches::intern_atc(u32 sid, u32 ssid, u32 ssv) {
-  for (u32 i = 0; i < atc_owners_.size(); ++i) {
-    const AtcOwner& owner = atc_owners_[i];
-    if (owner.sid == sid && owner.ssid == ssid && owner.ssv == ssv) return i;
-  }
-  atc_owners_.push_back({.sid = sid, .ssid = ssid, .ssv = ssv});
-  return static_cast<u32>(atc_owners_.size() - 1);
-}
-
-bool Caches::has_ats(u32 sid) const {
-  for (u32 i = 0; i < ats_streams_.size(); ++i) {
-    if (ats_streams_[i].sid == sid) return true;
-  }
-  return false;
-}
 
 /// It may be cached with each STE: what it was stays possible for a stream until its CFGI. IHI 0070
 /// 6.3.9.2.
@@ -62,7 +39,7 @@ void Caches::set_atschk(bool check) {
 
 /// `numbers`: the CDs of the part that may be valid.
 void Caches::sources_of(const StreamPart& part, const Options& options,
-                        const std::vector<u32>& numbers, SourceList& sources) {
+                        const std::vector<u32>& numbers, Atcs::Sources& sources) {
   if (enabled_ == 0 || !caps_.ats) return;
   const auto add = [&](const AtsSource& source) {
     const auto known = std::ranges::find_if(
@@ -75,7 +52,7 @@ void Caches::sources_of(const StreamPart& part, const Options& options,
   };
   const auto by_cd = [&](const SteOption& ste, bool ssv, u32 number) {
     for (const CdOption& cd : options.cds_of(number)) {
-      AtsSource source{.owner = intern_atc(part.sid, ssv ? number : 0, ssv ? 1 : 0),
+      AtsSource source{.owner = atcs_.intern(part.sid, ssv ? number : 0, ssv ? 1 : 0),
                        .number = number,
                        .dies = std::min(ste.dies, cd.dies)};
       if (cd.unknown) {
@@ -92,7 +69,7 @@ void Caches::sources_of(const StreamPart& part, const Options& options,
   };
   for (const SteOption& ste : options.stes) {
     if (ste.unknown && part.whole()) {
-      add({.owner = intern_atc(part.sid, 0, 2),
+      add({.owner = atcs_.intern(part.sid, 0, 2),
            .kind = AtsSource::Kind::unknown,
            .number = whole_stream,
            .dies = ste.dies});
@@ -101,7 +78,7 @@ void Caches::sources_of(const StreamPart& part, const Options& options,
     if (ste.decision.kind != SteKind::stage1) continue;
     const auto plain = select_substream(ste.ste, caps_, false, u64{0});
     if (plain.kind == SubstreamKind::bypass_stage1 && part.whole()) {
-      add({.owner = intern_atc(part.sid, 0, 0),
+      add({.owner = atcs_.intern(part.sid, 0, 0),
            .kind = AtsSource::Kind::identity,
            .number = whole_stream,
            .dies = ste.dies});
@@ -116,25 +93,16 @@ void Caches::sources_of(const StreamPart& part, const Options& options,
 
 /// Before what the part forms changes: entries stay behind of what answered requests until now.
 void Caches::reform_ats(const StreamPart& part, const Options& options, const FormedList& now) {
-  if (!has_ats(part.sid)) return;
+  if (!atcs_.is_on(part.sid)) return;
   std::vector<u32>& numbers = scratch_numbers_;
   numbers.clear();
   for (const Formed& entry : now) {
     if (std::ranges::find(numbers, entry.ssid) == numbers.end()) numbers.push_back(entry.ssid);
   }
-  SourceList sources;
+  Atcs::Sources sources;
   sources_of(part, options, numbers, sources);
-  SourceList lost;
-  for (u32 i = ats_sources_.size(); i != 0; --i) {
-    const AtsSource old = ats_sources_[i - 1];
-    if (atc_owners_[old.owner].sid != part.sid) continue;
-    if (!part.whole() && (old.number < part.first || old.number > part.last)) continue;
-    const bool still = std::ranges::any_of(
-        sources, [&](const AtsSource& source) { return same_source(source, old); });
-    if (!still) lost.push_back(old);
-    ats_sources_.remove_unordered(trail_, i - 1);
-  }
-  for (const AtsSource& source : sources) ats_sources_.push(trail_, source);
+  Atcs::Sources lost;
+  atcs_.replace_sources(part, sources, lost);
   for (const AtsSource& source : lost) lose_source(source);
 }
 
@@ -144,12 +112,12 @@ void Caches::lose_source(const AtsSource& source) {
   switch (source.kind) {
     case AtsSource::Kind::unknown:
       item.kind = ItemKind::unknown;
-      add_atc(item);
+      atcs_.add(item);
       break;
     case AtsSource::Kind::identity:
       item.identity = 1;
       item.last = low_mask(u64{ias_lg2(caps_)});
-      add_atc(item);
+      atcs_.add(item);
       break;
     case AtsSource::Kind::regime: leave_all_in_atc(source); break;
   }
@@ -159,14 +127,13 @@ void Caches::lose_source(const AtsSource& source) {
 std::vector<u32> Caches::atcs_of_unknown() const {
   std::vector<u32> owners;
   if (enabled_ == 0 || from_reset_.empty()) return owners;
-  for (u32 i = 0; i < ats_streams_.size(); ++i) {
-    const auto sid = static_cast<u32>(ats_streams_[i].sid);
+  atcs_.for_each_stream([&](u32 sid) {
     if (from_reset_.has_config(sid)) {
-      owners.push_back(const_cast<Caches*>(this)->intern_atc(sid, 0, 2));
+      owners.push_back(const_cast<Caches*>(this)->atcs_.intern(sid, 0, 2));
     }
-  }
-  for (u32 i = 0; i < ats_sources_.size(); ++i) {
-    const AtsSource& source = ats_sources_[i];
+  });
+  for (u32 i = 0; i < atcs_.sources(); ++i) {
+    const AtsSource& source = atcs_.source(i);
     if (source.kind == AtsSource::Kind::regime &&
         from_reset_.has_translations(tags_[regimes_[source.regime].tag].tag)) {
       owners.push_back(source.owner);

@@ -16,6 +16,7 @@
 //   Memory      words and their visible versions
 //   Commands    those that may act, and when things die by them; removal.h has what they remove
 //   FromReset   what was cached at reset
+//   Atcs        what devices keep by ATS, and by what their requests are answered
 //
 //   memory.h    words and their visible versions     tables.cpp      table pages, items, makes
 //   options.cpp what a fetch of a STE or CD may read  regions.cpp     where those lie
@@ -38,9 +39,10 @@
 #include <vector>
 
 #include "base/inline_vector.h"
-#include "spec/smmu/atc.h"
+#include "spec/smmu/atcs.h"
 #include "spec/smmu/cause.h"
 #include "spec/smmu/cd.h"
+#include "spec/smmu/changes.h"
 #include "spec/smmu/commands.h"
 #include "spec/smmu/coverage.h"
 #include "spec/smmu/from_reset.h"
@@ -91,29 +93,6 @@ struct Candidate {
   bool identity = false;  ///< of an ATC, filled where stage 1 was bypassed: output = input
 
   [[nodiscard]] bool from_atc() const { return atc != 0; }
-};
-
-/// The ATC of one (StreamID, PASID) is asked for like a tag, by a number of this kind: collect(),
-/// constant_until(), streams_of(), DirtyInterval::tag. It holds what the device can use beyond what
-/// the tags of its stream yield. Of the addresses under top-byte-ignore it knows those whose top
-/// byte is as VA[55]; an alias of any counts there.
-inline constexpr u32 atc_tag_bit = u32{1} << 31;
-constexpr bool is_atc_tag(u32 tag) { return (tag & atc_tag_bit) != 0; }
-
-/// An interval of input addresses of one tag, or of one ATC, whose outcomes may have changed.
-struct DirtyInterval {
-  u32 tag = 0;
-  u64 first = 0;
-  u64 last = 0;
-};
-
-/// Substreams first to last of a stream; by default all, and with them its STE.
-struct StreamPart {
-  u32 sid = 0;
-  u32 first = 0;
-  u32 last = ~u32{0};
-
-  [[nodiscard]] bool whole() const { return first == 0 && last == ~u32{0}; }
 };
 
 class Caches {
@@ -176,7 +155,7 @@ class Caches {
   /// ATS enabled or disabled at the endpoint. Disabled, it neither asks nor sends translated
   /// accesses, and its ATC is empty when it is enabled again (PCIe).
   void set_ats(u32 sid, bool on);
-  [[nodiscard]] bool has_ats(u32 sid) const;
+  [[nodiscard]] bool has_ats(u32 sid) const { return atcs_.is_on(sid); }
 
   // ---- commands, in queue order -----------------------------------------------------------------
   /// A command that may act from now on. `certain`: its slot was surely what was fetched and the
@@ -191,7 +170,7 @@ class Caches {
   /// Before the last `later` commands some ATC_INV was exposed that is not known to be complete.
   [[nodiscard]] bool awaits_atc_inv(u64 later) const;
   /// CERROR_ATC_INV_SYNC: those that are not complete may have done nothing, and never will.
-  void fail_atc_invs() { void_atc_invs(); }
+  void fail_atc_invs();
 
   /// A CPU's TLBI that the SMMU hears (IDR0.BTM = 1, CR2.PTM = 0). What it removes is not followed,
   /// so nothing can be judged from here on.
@@ -294,7 +273,7 @@ class Caches {
   template <class Visit>
   void streams_of(u32 tag, Visit&& visit) const {
     if (is_atc_tag(tag)) {
-      const AtcOwner& owner = atc_owners_[tag & ~atc_tag_bit];
+      const AtcOwner& owner = atc_owner(tag);
       visit(owner.sid, owner.ssid);
       return;
     }
@@ -320,10 +299,8 @@ class Caches {
     for (u32 i = 0; i < formed_.size(); ++i) {
       if (formed_[i].sid == sid) visit(formed_[i].ssid);
     }
-    if (atc_count_ == 0) return;
-    for (const AtcOwner& owner : atc_owners_) {
-      if (owner.sid == sid && owner.items != 0) visit(owner.ssv == 0 ? u32{0} : owner.ssid);
-    }
+    if (atcs_.items() == 0) return;
+    atcs_of(sid, [&](u32, const AtcOwner& owner) { visit(owner.ssv == 0 ? u32{0} : owner.ssid); });
   }
   [[nodiscard]] const Regime<u64>& regime(u32 id) const { return regimes_[id].regime; }
   [[nodiscard]] const Tag<u64>& tag(u32 number) const { return tags_[number].tag; }
@@ -333,21 +310,19 @@ class Caches {
   /// ATCs of the stream that hold anything: visit(tag, const AtcOwner&).
   template <class Visit>
   void atcs_of(u32 sid, Visit&& visit) const {
-    for (u32 i = 0; i < atc_owners_.size(); ++i) {
-      const AtcOwner& owner = atc_owners_[i];
+    for (u32 i = 0; i < atcs_.owners(); ++i) {
+      const AtcOwner& owner = atcs_.owner(i);
       if (owner.sid == sid && owner.items != 0) visit(i | atc_tag_bit, owner);
     }
   }
-  [[nodiscard]] const AtcOwner& atc_owner(u32 tag) const { return atc_owners_[tag & ~atc_tag_bit]; }
-  [[nodiscard]] u64 atc_items_alive() const { return atc_count_; }
+  [[nodiscard]] const AtcOwner& atc_owner(u32 tag) const { return atcs_.owner(tag & ~atc_tag_bit); }
+  [[nodiscard]] u64 atc_items_alive() const { return atcs_.items(); }
   /// What ATCs hold that devices may use now (SMMUEN): visit(const AtcOwner&, const AtcItem&).
   template <class Visit>
   void for_each_atc_item(Visit&& visit) const {
-    if (atc_count_ == 0 || (smmuen_ == 0 && smmuen_open_ == 0)) return;
-    for (const AtcOwner& owner : atc_owners_) {
-      for (u32 i = static_cast<u32>(owner.first_item); i != 0; i = atc_items_[i].next) {
-        visit(owner, atc_items_[i]);
-      }
+    if (atcs_.items() == 0 || (smmuen_ == 0 && smmuen_open_ == 0)) return;
+    for (u32 i = 0; i < atcs_.owners(); ++i) {
+      atcs_.for_each_of(i, [&](u32, const AtcItem& item) { visit(atcs_.owner(i), item); });
     }
   }
   [[nodiscard]] u64 items_alive() const { return item_count_; }
@@ -374,10 +349,10 @@ class Caches {
   /// Rules of the driver's side that an event just broke. Not part of the state.
   std::vector<Violation>& violations() { return violations_; }
   /// Intervals whose outcomes may have changed, if `track` asked for them. Not part of the state.
-  void track_changes(bool track) { track_changes_ = track; }
-  std::vector<DirtyInterval>& dirty() { return dirty_; }
+  void track_changes(bool track) { changes_.follow(track); }
+  std::vector<DirtyInterval>& dirty() { return changes_.intervals(); }
   /// Streams whose configuration may have changed; StreamID ~0 stands for every stream.
-  std::vector<StreamPart>& dirty_streams() { return dirty_streams_; }
+  std::vector<StreamPart>& dirty_streams() { return changes_.streams(); }
   /// Some bound was hit: there is no verdict.
   [[nodiscard]] bool gave_up() const { return gave_up_ || bound_hit_ || incomplete_ != 0; }
   /// The bound on work was hit (paths.h): until that is undone tables are followed no more, and
@@ -411,7 +386,7 @@ class Caches {
   /// The structure in memory by which the stream gets that option.
   [[nodiscard]] Cause cause_in_memory(u32 sid, std::optional<u32> ssid,
                                       const StreamOption& option) const;
-  [[nodiscard]] const AtcItem& atc_item(u32 index) const { return atc_items_[index]; }
+  [[nodiscard]] const AtcItem& atc_item(u32 index) const { return atcs_.item(index); }
 
  private:
   friend class Pieces;
@@ -561,7 +536,6 @@ class Caches {
   using SteOptions = OptionList<SteOption>;
   using CdOptions = OptionList<CdOption>;
   using FormedList = InlineVector<Formed, 4>;
-  using SourceList = InlineVector<AtsSource, 8>;
   /// Of one stream: its STEs, and the CDs of the substreams that were looked at.
   struct Options {
     struct Cds {
@@ -698,7 +672,6 @@ class Caches {
   void note_contiguous(Frame& frame, u64 value);
   void note_below(Frame& frame, unsigned level);
   void may_be_global(u32 tag);
-  void mark_dirty_range(u32 tag, u64 first, u64 last);
   void check_make(Frame& frame, unsigned index, unsigned level, u64 value);
   void check_contiguous(Frame& frame, unsigned index, unsigned level, u64 value);
   void probe(u32 tag, u64 va, u64 origin);
@@ -790,7 +763,6 @@ class Caches {
   void split_item(u32 index, u64 first, u64 count);
   void kill_items(const InFlight& command);
   void kill_config(const InFlight& command);
-  static void add_part(const StreamPart& part, std::vector<StreamPart>& parts);
   void add_streams(const ConfigItem& item, std::vector<StreamPart>& streams);
   void kill_ghosts(const InFlight& command);
   [[nodiscard]] TlbiScope scope() const { return {0, e2h_ != 0}; }
@@ -810,13 +782,11 @@ class Caches {
   // dropped.cpp
   void revive_config();
   void revive_items();
-  void revive_atc();
 
   // atc.cpp
   using VisitCandidate = std::function<void(const Candidate&, u64 bytes)>;
-  u32 intern_atc(u32 sid, u32 ssid, u32 ssv);
   void sources_of(const StreamPart& part, const Options& options, const std::vector<u32>& numbers,
-                  SourceList& sources);
+                  Atcs::Sources& sources);
   void reform_ats(const StreamPart& part, const Options& options, const FormedList& now);
   void lose_source(const AtsSource& source);
   void note_clean_only(Candidate& c) const;
@@ -826,18 +796,8 @@ class Caches {
   void leave_unknown_in_atcs(Group group, const std::vector<u32>& unknown_before);
   [[nodiscard]] std::vector<u32> atcs_of_unknown() const;
   void fill_atc(const AtsSource& source, const Candidate& c, u64 bytes, Group until, u32 stored_at);
-  void add_atc(AtcItem item);
-  void insert_atc(const AtcItem& item);
-  template <class Gone>
-  void erase_atc(u32 owner, Gone&& gone);
   [[nodiscard]] bool meets(const AtsSource& source, const Candidate& c) const;
   [[nodiscard]] bool grants_anything(const AtsSource& source, const Candidate& c) const;
-  bool cut_atc(const Command& command, AtcItem& item, std::vector<AtcItem>& rest) const {
-    return cut(command, atc_owners_[item.owner], profile_.untagged_covers_pasids, item, rest);
-  }
-  void drop_atc(Group group);
-  void kill_atc(const InFlight& command);
-  void void_atc_invs();
   [[nodiscard]] Candidate candidate_of(const AtcItem& item, u32 index, u64 va) const;
   void collect_atc(u32 owner, u64 va, std::vector<Candidate>& found) const;
   [[nodiscard]] u64 atc_constant_until(u32 owner, u64 va) const;
@@ -846,7 +806,7 @@ class Caches {
   void visit_table(const Space& space, const Root& table, u8 hierarchical, u32 item, bool runs,
                    const VisitCandidate& visit) const;
   bool ats_outcomes(const Access& access, std::vector<Outcome>& found) const;
-  void use_atc(const Access& access, const AtcOwner& owner, std::vector<Outcome>& found) const;
+  void use_atc(const Access& access, u32 owner, std::vector<Outcome>& found) const;
   bool ask_ats(const Access& access, std::vector<Outcome>& found) const;
   bool check_translated(const Access& access, const Outcome& outcome,
                         std::vector<Outcome>& found) const;
@@ -891,6 +851,8 @@ class Caches {
   Capabilities caps_;
   Profile profile_;
   EventIndex now_ = 0;
+  Changes changes_;
+  Atcs atcs_{trail_, commands_, changes_, profile_.untagged_covers_pasids};
 
   StreamTable strtab_{};  // trailed as a whole
   u64 strtab_set_ = 0;
@@ -930,13 +892,7 @@ class Caches {
   TrailArray<Formed> formed_;
   TrailArray<u64> known_sids_;  // streams whose STE was ever anything but V = 0 or abort
 
-  u64 ats_on_ = 0;  // endpoints with ATS on
   u64 atschk_ = 0;
-  TrailArray<AtsStream> ats_streams_;
-  TrailArray<AtsSource> ats_sources_;
-  std::deque<AtcOwner> atc_owners_;  // numbered once and for all; counts and lists are trailed
-  TrailPool<AtcItem> atc_items_;
-  u64 atc_count_ = 0;
 
   u64 paths_version_ = 0;  // changes whenever for_each_path() may; no part of the state
   mutable PathCache path_cache_;
@@ -946,7 +902,6 @@ class Caches {
   mutable std::array<KnownOptions, 64> known_options_;
   mutable std::array<Forming, 64> formings_;
   mutable FormedIndex formed_index_;
-  bool track_changes_ = false;
   bool gave_up_ = false;
   mutable bool bound_hit_ = false;
   mutable u64 work_left_ = work_reserve;
@@ -955,8 +910,6 @@ class Caches {
   mutable std::array<std::vector<Reached>, 2> scratch_reached_;
   std::string unsupported_;
   std::vector<Violation> violations_;
-  std::vector<DirtyInterval> dirty_;
-  std::vector<StreamPart> dirty_streams_;
   std::vector<Vanished> scratch_vanished_;
   std::vector<Path> scratch_paths_;
   std::vector<u32> scratch_covered_;

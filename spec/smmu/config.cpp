@@ -175,7 +175,7 @@ void Caches::cds_to_form(const SteOption& ste, const StreamPart& part,
 
 /// Everything that follows from the configuration of one stream, or of some of its substreams.
 void Caches::reform(const StreamPart& part) {
-  if (track_changes_) add_part(part, dirty_streams_);
+  changes_.mark(part);
   reform_unseen(part);
 }
 
@@ -221,7 +221,7 @@ void Caches::reform_unseen(const StreamPart& part) {
   bool known = false;
   for (u32 i = 0; i < known_sids_.size(); ++i) known |= known_sids_[i] == sid;
   if (translates && !known) known_sids_.push(trail_, sid);
-  if (ats_on_ != 0) reform_ats(part, options, now);
+  if (atcs_.any_on()) reform_ats(part, options, now);
   replace_formed(part, now);
 }
 

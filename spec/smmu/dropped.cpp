@@ -15,7 +15,7 @@ void Caches::drop_commands(u64 count) {
   from_reset_.revive(caps_, strtab_.two_level, enabled_ != 0);
   revive_config();
   revive_items();
-  revive_atc();
+  atcs_.revive();
 }
 
 bool Caches::awaits_atc_inv(u64 later) const {
@@ -61,21 +61,6 @@ void Caches::revive_items() {
       if (!commands_.is_ended_by(static_cast<Group>(state.ghost_dies), still)) {
         trail_.set(state.ghost_dies, immortal);
       }
-    }
-  }
-}
-
-void Caches::revive_atc() {
-  for (const AtcOwner& owner : atc_owners_) {
-    for (u32 i = static_cast<u32>(owner.first_item); i != 0; i = atc_items_[i].next) {
-      const AtcItem& item = atc_items_[i];
-      if (item.dies == immortal) continue;
-      const auto still = [&](const InFlight& sent) {
-        AtcItem all = item;
-        std::vector<AtcItem> rest;
-        return cut_atc(sent.command, all, rest) && rest.empty();
-      };
-      if (!commands_.is_ended_by(item.dies, still)) atc_items_.edit(trail_, i).dies = immortal;
     }
   }
 }

@@ -33,7 +33,7 @@ void Caches::write_gbpa_abort(bool abort) {
 
 void Caches::write_smmuen(bool enable) {
   if ((smmuen_ != 0) == enable) return;
-  if (!enable) void_atc_invs();
+  if (!enable) fail_atc_invs();
   trail_.set(smmuen_, enable ? 1 : 0);
   trail_.set(smmuen_open_, 1);
   if (enable && e2h_open_ != 0) trail_.set(e2h_open_, 0);
@@ -134,7 +134,7 @@ void Caches::acknowledge_smmuen() {
   }
   regions_.clear(trail_);
   reform_all();
-  dirty_streams_.push_back({~u32{0}});
+  changes_.mark_all_streams();
 }
 
 // ---- reset --------------------------------------------------------------------------------------
@@ -153,8 +153,7 @@ void Caches::report(Rule rule, std::string text, std::vector<Cause> causes) {
 
 void Caches::clear_findings() {
   violations_.clear();
-  dirty_.clear();
-  dirty_streams_.clear();
+  changes_.clear();
   gave_up_ = false;
   bound_hit_ = false;
   work_left_ = work_reserve;

@@ -97,7 +97,7 @@ std::optional<NearestMiss> Caches::nearest_miss(const Item& item) const {
 }
 
 std::optional<NearestMiss> Caches::nearest_miss(const AtcItem& item, u64 va) const {
-  const AtcOwner& owner = atc_owners_[item.owner];
+  const AtcOwner& owner = atcs_.owner(item.owner);
   const AtcTarget target{
       .sid = owner.sid, .has_pasid = owner.ssv != 0, .pasid = owner.ssid, .base = va};
   Nearest nearest;
@@ -163,7 +163,7 @@ Cause Caches::cause_of(const Item& item) const {
 }
 
 Cause Caches::cause_of(const AtcItem& item, u64 va) const {
-  const AtcOwner& owner = atc_owners_[item.owner];
+  const AtcOwner& owner = atcs_.owner(item.owner);
   Cause cause;
   cause.kind = item.identity != 0               ? Cause::Kind::atc_identity
                : item.kind != ItemKind::unknown ? Cause::Kind::atc_entry
@@ -208,7 +208,7 @@ Cause Caches::cause_of_item(u32 index, u64 va, u64 origin, u64 value) const {
 }
 
 Cause Caches::cause_of(const Candidate& c, u64 va) const {
-  if (c.from_atc()) return cause_of(atc_items_[c.atc], va);
+  if (c.from_atc()) return cause_of(atcs_.item(c.atc), va);
   if (c.item != 0) return cause_of_item(c.item, va, c.origin, c.value);
   Cause cause = cause_of_word(memory_, c.origin, c.value);
   if (c.kind == Candidate::Kind::unknown) cause.kind = Cause::Kind::unknown_word;
@@ -220,7 +220,7 @@ Cause Caches::cause_of(const Candidate& c, u64 va) const {
 Cause Caches::cause_of(const Outcome& outcome) const {
   using Kind = Cause::Kind;
   if (outcome.atc != 0) {
-    const AtcItem& item = atc_items_[outcome.atc];
+    const AtcItem& item = atcs_.item(outcome.atc);
     const u64 offset = outcome.kind == OutcomeKind::translation ? outcome.pa - item.output : 0;
     return cause_of(item, item.first + offset);
   }

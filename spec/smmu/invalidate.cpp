@@ -50,7 +50,7 @@ Group Caches::expose(const Command& command, bool certain) {
     if (!config_items_.empty()) kill_config(sent);
   } else if (command.op == Opcode::atc_inv && smmuen_ != 0 && smmuen_open_ == 0) {
     commands_.may_act(sent);  // with SMMUEN = 0 it is ignored
-    if (atc_count_ != 0) kill_atc(sent);
+    atcs_.remove(sent);
   }
   return sent.group;
 }
@@ -258,13 +258,6 @@ void Caches::cache_structure(const ConfigItem& tags) {
   }
 }
 
-void Caches::add_part(const StreamPart& part, std::vector<StreamPart>& parts) {
-  for (const StreamPart& known : parts) {
-    if (known.sid == part.sid && known.first <= part.first && part.last <= known.last) return;
-  }
-  parts.push_back(part);
-}
-
 /// The streams that an item concerns; of a span those that were ever configured.
 void Caches::add_streams(const ConfigItem& item, std::vector<StreamPart>& streams) {
   if (item.sid_count > 1) ++streams_version_;
@@ -340,7 +333,7 @@ void Caches::leave_below_pointers(Group group) {
 void Caches::complete(Group group) {
   if (commands_.is_complete(group)) return;
   std::vector<u32> unknown_atcs;
-  if (ats_on_ != 0) unknown_atcs = atcs_of_unknown();
+  if (atcs_.any_on()) unknown_atcs = atcs_of_unknown();
   commands_.complete(group);
   from_reset_.complete(group);
   // Configuration first: a regime that goes leaves items behind, which later groups may have
@@ -380,7 +373,7 @@ void Caches::complete(Group group) {
   leave_below_pointers(group);
   drop_items(group);
   leave_unknown_in_atcs(group, unknown_atcs);
-  drop_atc(group);
+  atcs_.drop(group);
   commands_.forget(group);
 }
 

@@ -398,7 +398,7 @@ bool Caches::in_conflict(const std::vector<Candidate>& found) const {
 
 bool Caches::collect_outcomes(const Access& access, std::vector<Outcome>& found) const {
   const bool by_ats = access.route == Route::translated ||
-                      (ats_on_ != 0 && access.route == Route::either && has_ats(access.sid));
+                      (atcs_.any_on() && access.route == Route::either && has_ats(access.sid));
   bool done = true;
   if (access.route != Route::translated) done = untranslated_outcomes(access, found);
   if (by_ats && !ats_outcomes(access, found)) done = false;

@@ -418,7 +418,7 @@ void Caches::after_table_store(Frame& frame, unsigned index, u64 value) {
         link(table, level + 1, Edge{.kind = EdgeKind::word, .parent = pa, .value = value});
       }
     }
-    if (track_changes_) {
+    if (changes_.followed()) {
       for_each_path(frame, index, level, [&](const Path& path) {
         unsigned extent = geometry.shift(level);
         if (frame.contiguous != 0 && level > 0) extent += geometry.group_lg2(level);
@@ -431,20 +431,7 @@ void Caches::after_table_store(Frame& frame, unsigned index, u64 value) {
 
 void Caches::mark_dirty(u32 tag, u64 va, unsigned extent_lg2) {
   const u64 first = align_down(va, extent_lg2);
-  mark_dirty_range(tag, first, first + (pow2(extent_lg2) - 1));
-}
-
-void Caches::mark_dirty_range(u32 tag, u64 first, u64 last) {
-  if (!track_changes_) return;
-  if (!dirty_.empty()) {
-    DirtyInterval& before = dirty_.back();
-    if (before.tag == tag && before.first <= first && last <= before.last) return;
-    if (before.tag == tag && before.last + 1 == first) {
-      before.last = last;
-      return;
-    }
-  }
-  dirty_.push_back({tag, first, last});
+  changes_.mark(tag, first, first + (pow2(extent_lg2) - 1));
 }
 
 // ---- visibility ---------------------------------------------------------------------------------
@@ -518,9 +505,9 @@ void Caches::vanish_from_table(Frame& frame, const Vanished& what) {
       mark_dirty(path.tag, path.va, extent);
     });
     for (const Path& path : found) {
-      if (!spend(1 + atc_count_ / 8)) return;
+      if (!spend(1 + atcs_.items() / 8)) return;
       add_item(path, pa, what.content, what.at);
-      if (ats_on_ != 0) leave_dirty_in_atcs(path, pa, what.content, what.at);
+      if (atcs_.any_on()) leave_dirty_in_atcs(path, pa, what.content, what.at);
     }
   }
 }
@@ -670,8 +657,8 @@ void Caches::drop_items(Group group) {
         items_.edit(trail_, before).next = item.next;
       }
       count(Rule::PAGE_REUSE);
-      if (ats_on_ != 0 && item.kind != ItemKind::pointer) leave_in_atcs(item);
-      mark_dirty_range(id, item.va, item.last());
+      if (atcs_.any_on() && item.kind != ItemKind::pointer) leave_in_atcs(item);
+      changes_.mark(id, item.va, item.last());
       if (item.kind == ItemKind::pointer) {
         unlink(item.next_table(), item.level + 1U, EdgeKind::item, i, item.value);
         trail_.set(tag.pointers, tag.pointers - 1);

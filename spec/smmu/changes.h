@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+// What an event may have changed for accesses, so that nobody compares what stayed as it was. Notes
+// on the way, no part of the state: going back leaves them.
+#pragma once
+
+#include <vector>
+
+#include "base/types.h"
+
+namespace iommucheck::spec {
+
+/// The ATC of one (StreamID, PASID) is asked for like a tag, by a number of this kind: collect(),
+/// constant_until(), streams_of(), DirtyInterval::tag. It holds what the device can use beyond what
+/// the tags of its stream yield. Of the addresses under top-byte-ignore it knows those whose top
+/// byte is as VA[55]; an alias of any counts there.
+inline constexpr u32 atc_tag_bit = u32{1} << 31;
+constexpr bool is_atc_tag(u32 tag) { return (tag & atc_tag_bit) != 0; }
+
+/// An interval of input addresses of one tag, or of one ATC, whose outcomes may have changed.
+struct DirtyInterval {
+  u32 tag = 0;
+  u64 first = 0;
+  u64 last = 0;
+};
+
+/// Substreams first to last of a stream; by default all, and with them its STE.
+struct StreamPart {
+  u32 sid = 0;
+  u32 first = 0;
+  u32 last = ~u32{0};
+
+  [[nodiscard]] bool whole() const { return first == 0 && last == ~u32{0}; }
+};
+
+/// Adds a part, unless it is in one that is there.
+inline void add_part(const StreamPart& part, std::vector<StreamPart>& parts) {
+  for (const StreamPart& known : parts) {
+    if (known.sid == part.sid && known.first <= part.first && part.last <= known.last) return;
+  }
+  parts.push_back(part);
+}
+
+class Changes {
+ public:
+  /// Until then, and after follow(false), marking does nothing.
+  void follow(bool on) { followed_ = on; }
+  [[nodiscard]] bool followed() const { return followed_; }
+
+  void mark(u32 tag, u64 first, u64 last) {
+    if (!followed_) return;
+    if (!intervals_.empty()) {
+      DirtyInterval& before = intervals_.back();
+      if (before.tag == tag && before.first <= first && last <= before.last) return;
+      if (before.tag == tag && before.last + 1 == first) {
+        before.last = last;
+        return;
+      }
+    }
+    intervals_.push_back({tag, first, last});
+  }
+  void mark(const StreamPart& part) {
+    if (followed_) add_part(part, streams_);
+  }
+  /// StreamID ~0 stands for every stream. Whether changes are followed or not.
+  void mark_all_streams() { streams_.push_back({~u32{0}}); }
+
+  std::vector<DirtyInterval>& intervals() { return intervals_; }
+  std::vector<StreamPart>& streams() { return streams_; }
+  void clear() {
+    intervals_.clear();
+    streams_.clear();
+  }
+
+ private:
+  bool followed_ = false;
+  std::vector<DirtyInterval> intervals_;
+  std::vector<StreamPart> streams_;
+};
+
+}  // namespace iommucheck::spec
