@@ -16,6 +16,7 @@
 //   Memory      words and their visible versions
 //   Commands    those that may act, and when things die by them; removal.h has what they remove
 //   FromReset   what was cached at reset
+//   TlbItems    what TLBs and walk caches may hold and memory no longer says
 //   Atcs        what devices keep by ATS, and by what their requests are answered
 //
 //   memory.h    words and their visible versions     tables.cpp      table pages, items, makes
@@ -51,6 +52,7 @@
 #include "spec/smmu/outcome.h"
 #include "spec/smmu/removal.h"
 #include "spec/smmu/stream_table.h"
+#include "spec/smmu/tlb_items.h"
 
 namespace iommucheck::spec {
 
@@ -325,16 +327,14 @@ class Caches {
       atcs_.for_each_of(i, [&](u32, const AtcItem& item) { visit(atcs_.owner(i), item); });
     }
   }
-  [[nodiscard]] u64 items_alive() const { return item_count_; }
+  [[nodiscard]] u64 items_alive() const { return items_.count(); }
   [[nodiscard]] const Item& item(u32 index) const { return items_[index]; }
   /// Everything that a TLB or walk cache may hold and memory no longer says:
   /// visit(const Tag<u64>&, const Item&).
   template <class Visit>
   void for_each_item(Visit&& visit) const {
-    for (const TagState& tag : tags_) {
-      for (u32 i = static_cast<u32>(tag.first_item); i != 0; i = items_[i].next) {
-        visit(tag.tag, items_[i]);
-      }
+    for (u32 t = 0; t < tags_.size(); ++t) {
+      for (u32 i = items_.first(t); i != 0; i = items_[i].next) visit(tags_[t].tag, items_[i]);
     }
   }
   /// Words of STEs, CDs and their descriptors likewise: visit(const ConfigItem&).
@@ -402,9 +402,6 @@ class Caches {
   };
   struct TagState {
     Tag<u64> tag;
-    u64 first_item = 0;
-    u64 items = 0;
-    u64 pointers = 0;
     u64 first_regime = 0;  ///< 1 + regime
     u64 formed = 0;        ///< distinct regimes that can be formed
     u64 broken = 0;
@@ -657,9 +654,6 @@ class Caches {
   [[nodiscard]] bool walks(u32 tag, unsigned half) const;
   [[nodiscard]] Group fate(const Path& path, const Item& item) const;
   void leave_below_pointers(Group group);
-  bool renew(TagState& tag, const Item& item);
-  bool extend(TagState& tag, const Item& item);
-  u32 insert_item(const Item& item);
   void drop_items(Group group);
   template <class Visit>
   void for_each_way(const Frame& frame, Visit&& visit) const;
@@ -760,7 +754,6 @@ class Caches {
   [[nodiscard]] bool may_be_fetched_again(const ConfigItem& item,
                                           const std::vector<u32>& descriptors,
                                           const InFlight& command) const;
-  void split_item(u32 index, u64 first, u64 count);
   void kill_items(const InFlight& command);
   void kill_config(const InFlight& command);
   void add_streams(const ConfigItem& item, std::vector<StreamPart>& streams);
@@ -848,6 +841,7 @@ class Caches {
   Memory memory_{trail_};
   Commands commands_{trail_};
   FromReset from_reset_{trail_, commands_};
+  TlbItems items_{trail_};
   Capabilities caps_;
   Profile profile_;
   EventIndex now_ = 0;
@@ -866,8 +860,6 @@ class Caches {
   u64 tolerate_epd_ = 0;
 
   TrailPool<Edge> edges_;
-  TrailPool<Item> items_;
-  u64 item_count_ = 0;
   u64 globals_ = 0;     // of some tag, see TagState
   u64 without_ng_ = 0;  // a word with nG = 0, or unknown, was ever in a table, of any world
   u64 contiguous_ = 0;  // a leaf with the contiguous hint was ever stored in a table
@@ -885,7 +877,6 @@ class Caches {
   std::deque<TagState> tags_;
   std::unordered_multimap<u64, u32> tag_index_;
   TrailArray<u64> active_tags_;
-  TrailArray<u64> item_tags_;  // tags that have items
 
   TrailArray<ConfigItem> config_items_;
   TrailArray<Region> regions_;

@@ -40,13 +40,12 @@ void Caches::revive_config() {
 }
 
 void Caches::revive_items() {
-  for (u32 t = 0; t < item_tags_.size(); ++t) {
-    const TagState& tag = tags_[static_cast<u32>(item_tags_[t])];
-    for (u32 i = static_cast<u32>(tag.first_item); i != 0; i = items_[i].next) {
+  for (u32 t = 0; t < items_.tags(); ++t) {
+    for (u32 i = items_.first(items_.tag(t)); i != 0; i = items_[i].next) {
       const Item& item = items_[i];
       if (item.dies == immortal) continue;
       const auto still = [&](const InFlight& sent) { return ends(sent, item); };
-      if (!commands_.is_ended_by(item.dies, still)) items_.edit(trail_, i).dies = immortal;
+      if (!commands_.is_ended_by(item.dies, still)) items_.set_dies(i, immortal);
     }
   }
   if (ghosts_ == 0) return;

@@ -8,19 +8,6 @@
 
 namespace iommucheck::spec {
 
-/// Leaves of item `index` the entries [first, first + count); the others become items of their own.
-void Caches::split_item(u32 index, u64 first, u64 count) {
-  const Item whole = items_[index];
-  if (first == 0 && count == whole.count) return;
-  if (first != 0) insert_item(whole.part(0, first));
-  if (first + count != whole.count)
-    insert_item(whole.part(first + count, whole.count - first - count));
-  const u32 next = items_[index].next;
-  Item& left = items_.edit(trail_, index);
-  left = whole.part(first, count);
-  left.next = next;
-}
-
 namespace {
 
 /// Which EL2 world it reaches depends on CR2.E2H.
@@ -43,7 +30,7 @@ Group Caches::expose(const Command& command, bool certain) {
     commands_.may_act(sent);
     from_reset_.remove(sent, caps_, strtab_.two_level, enabled_ != 0);
     if (ghosts_ != 0) kill_ghosts(sent);
-    if (item_count_ != 0 && !stands_still()) kill_items(sent);
+    if (items_.count() != 0 && !stands_still()) kill_items(sent);
   } else if (is_cfgi(command.op)) {
     commands_.may_act(sent);
     from_reset_.remove(sent, caps_, strtab_.two_level, enabled_ != 0);
@@ -59,23 +46,23 @@ void Caches::kill_items(const InFlight& command) {
   ++paths_version_;
   std::vector<u32>& covered = scratch_covered_;
   covered.clear();
-  for (u32 t = 0; t < item_tags_.size(); ++t) {
-    const TagState& tag = tags_[static_cast<u32>(item_tags_[t])];
-    for (u32 i = static_cast<u32>(tag.first_item); i != 0; i = items_[i].next) {
+  for (u32 t = 0; t < items_.tags(); ++t) {
+    const u32 tag = items_.tag(t);
+    for (u32 i = items_.first(tag); i != 0; i = items_[i].next) {
       if (items_[i].dies <= command.group) continue;
-      const RemovedPart part = removed_part(command.command, tag.tag, items_[i], scope());
+      const RemovedPart part = removed_part(command.command, tags_[tag].tag, items_[i], scope());
       if (part.count == 0) continue;
-      split_item(i, part.first, part.count);
+      items_.split(i, part.first, part.count);
       covered.push_back(i);
     }
   }
-  if (!spend(covered.size() * (item_count_ / 64))) return;
+  if (!spend(covered.size() * (items_.count() / 64))) return;
   // Each entry may be fetched again for itself.
   for (std::size_t k = 0; k < covered.size(); ++k) {
-    while (items_[covered[k]].count > 1 && tags_[items_[covered[k]].tag].pointers != 0) {
-      insert_item(items_[covered[k]].part(items_[covered[k]].count - 1, 1));
-      --items_.edit(trail_, covered[k]).count;
-      covered.push_back(static_cast<u32>(tags_[items_[covered[k]].tag].first_item));
+    const u32 i = covered[k];
+    while (items_[i].count > 1 && items_.pointers(items_[i].tag) != 0) {
+      items_.split(i, 0, items_[i].count - 1);
+      covered.push_back(items_.first(items_[i].tag));
     }
   }
   std::erase_if(covered, [&](u32 i) { return survives(items_[i], command); });
@@ -83,7 +70,7 @@ void Caches::kill_items(const InFlight& command) {
   gone.clear();
   for (const u32 i : covered) {
     gone.push_back(items_[i]);
-    items_.edit(trail_, i).dies = command.group;
+    items_.set_dies(i, command.group);
   }
   // What a pointer yields may have been fetched before it goes.
   for (const Item& item : gone) {
@@ -103,7 +90,7 @@ void Caches::kill_items(const InFlight& command) {
 /// The item can be fetched again between `command` and the end of its group, from a cached pointer
 /// that lives that long: commands of one group act in any order.
 bool Caches::survives(const Item& item, const InFlight& command) const {
-  if (tags_[item.tag].pointers == 0 || tags_[item.tag].formed == 0) return false;
+  if (items_.pointers(item.tag) == 0 || tags_[item.tag].formed == 0) return false;
   const Group group = command.group;
   std::vector<const InFlight*> commands;
   commands_.for_each([&](const InFlight& other) {
@@ -117,7 +104,7 @@ bool Caches::survives(const Item& item, const InFlight& command) const {
     walked |= regimes_[space.regime].dies >= group;
   });
   if (!walked) return false;
-  for (u32 i = static_cast<u32>(tags_[item.tag].first_item); i != 0; i = items_[i].next) {
+  for (u32 i = items_.first(item.tag); i != 0; i = items_[i].next) {
     const Item& pointer = items_[i];
     if (pointer.kind != ItemKind::pointer || pointer.dies < group) continue;
     if (pointer.level >= item.level || !pointer_yields(pointer, item)) continue;
@@ -300,13 +287,13 @@ void Caches::kill_config(const InFlight& command) {
 /// What the pointers that die with `group` yielded until their end, as memory below them is now.
 void Caches::leave_below_pointers(Group group) {
   std::vector<u32> done;
-  for (u32 t = 0; t < item_tags_.size(); ++t) {
-    const auto id = static_cast<u32>(item_tags_[t]);
-    if (tags_[id].pointers == 0) continue;
+  for (u32 t = 0; t < items_.tags(); ++t) {
+    const u32 id = items_.tag(t);
+    if (items_.pointers(id) == 0) continue;
     for (bool again = true; again;) {
       again = false;
-      if (!spend((tags_[id].items + done.size()) / 16)) return;
-      for (u32 i = static_cast<u32>(tags_[id].first_item); i != 0; i = items_[i].next) {
+      if (!spend((items_.count(id) + done.size()) / 16)) return;
+      for (u32 i = items_.first(id); i != 0; i = items_[i].next) {
         const Item item = items_[i];
         if (item.kind != ItemKind::pointer || item.dies > group ||
             std::ranges::find(done, i) != done.end()) {

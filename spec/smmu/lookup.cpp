@@ -189,8 +189,8 @@ void Caches::collect_memory(u32 tag, u64 va, std::vector<Candidate>& found) cons
 }
 
 void Caches::collect_items(u32 tag, u64 va, std::vector<Candidate>& found) const {
-  if (!spend(tags_[tag].items / 512)) return;
-  for (u32 i = static_cast<u32>(tags_[tag].first_item); i != 0; i = items_[i].next) {
+  if (!spend(items_.count(tag) / 512)) return;
+  for (u32 i = items_.first(tag); i != 0; i = items_[i].next) {
     const Item& item = items_[i];
     if (!item.holds(va)) continue;
     const unsigned shift = item.space.geometry.shift(item.level);
@@ -239,7 +239,8 @@ void Caches::collect(u32 tag, u64 va, std::vector<Candidate>& found) const {
   earn(work_per_question);
   // Pointers matter for conflicts only, and memory alone has none.
   const TagState& own = tags_[tag];
-  collect_pointers_ = own.items != 0 || own.formed > 1 || globals_ != 0 || memory_.any_pending();
+  collect_pointers_ =
+      items_.count(tag) != 0 || own.formed > 1 || globals_ != 0 || memory_.any_pending();
   collect_memory(tag, va, found);
   collect_items(tag, va, found);
   if (globals_ == 0) return;
@@ -322,7 +323,7 @@ u64 Caches::tag_constant_until(u32 tag, u64 va, const std::vector<Candidate>& fo
     if (half == 0 && va <= input) last = std::min(last, input);
     if (half == 1 && va < ~input) last = std::min(last, ~input - 1);
   }
-  for (u32 i = static_cast<u32>(tags_[tag].first_item); i != 0; i = items_[i].next) {
+  for (u32 i = items_.first(tag); i != 0; i = items_[i].next) {
     const Item& item = items_[i];
     if (item.va > va) last = std::min(last, item.va - 1);
     if (item.holds(va)) last = std::min(last, item.last());

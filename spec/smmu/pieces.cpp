@@ -48,7 +48,7 @@ bool Pieces::walk(u64 va, u64 limit) {
   u64 items_last = ~u64{0};
   unsigned cached = 0;
   unsigned lowest = last_level;
-  for (u32 i = static_cast<u32>(caches_.tags_[tag_].first_item); i != 0;) {
+  for (u32 i = caches_.items_.first(tag_); i != 0;) {
     const Item& item = caches_.items_[i];
     i = item.next;
     if (item.va > va) items_last = std::min(items_last, item.va - 1);

@@ -46,6 +46,7 @@ u32 Caches::intern_tag(const Tag<u64>& tag) {
   const auto id = static_cast<u32>(tags_.size());
   tags_.emplace_back();
   tags_.back().tag = tag;
+  items_.add_tag();
   tag_index_.emplace(key, id);
   return id;
 }
@@ -98,7 +99,7 @@ void Caches::become_formed(u32 id) {
                                           ", which comes into use");
   }
   // Make checks of a whole regime: against items that live under its tag, and other regimes.
-  for (u32 i = static_cast<u32>(tag.first_item); i != 0; i = items_[i].next) {
+  for (u32 i = items_.first(state.tag); i != 0; i = items_[i].next) {
     for (u64 k = 0; k < items_[i].count; ++k) {
       probe(state.tag, items_[i].va + k * items_[i].entry_bytes(), items_[i].origin + 8 * k);
     }
@@ -106,7 +107,8 @@ void Caches::become_formed(u32 id) {
     probe_table(Path{.tag = state.tag, .space = items_[i].space, .va = items_[i].va},
                 items_[i].next_table(), items_[i].level + 1U);
   }
-  bool several = tag.formed > 1 || tag.items != 0 || globals_ != 0 || contiguous_ != 0;
+  bool several =
+      tag.formed > 1 || items_.count(state.tag) != 0 || globals_ != 0 || contiguous_ != 0;
   for_each_root(id, [&](const Space&, const Root& root) {
     several = several || pending_below(root.table, root.level);
   });
@@ -145,7 +147,7 @@ void Caches::become_ghost(u32 id, Group died) {
       trail_.set(state.ghost_dies, std::min<u64>(state.ghost_dies, sent.group));
     }
   });
-  if (tag.pointers != 0) freeze_pointers(id, died);
+  if (items_.pointers(state.tag) != 0) freeze_pointers(id, died);
   if (!piecemeal) return;
   trail_.set(state.ghost_dies, immortal);  // each item finds its own
   for_each_root(id, [&](const Space& space, const Root& root) {
@@ -181,7 +183,7 @@ void Caches::materialize_ghost(u32 id) {
 void Caches::freeze_pointers(u32 regime, Group died) {
   const u32 id = regimes_[regime].tag;
   std::vector<u32> pointers;
-  for (u32 i = static_cast<u32>(tags_[id].first_item); i != 0; i = items_[i].next) {
+  for (u32 i = items_.first(id); i != 0; i = items_[i].next) {
     const Item& item = items_[i];
     const bool walked = !regimes_[regime].regime.half[item.space.half].epd.value;
     if (item.kind == ItemKind::pointer && walked) pointers.push_back(i);

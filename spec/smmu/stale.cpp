@@ -101,7 +101,7 @@ void Caches::ways_to(u64 table, unsigned level, std::vector<Way>& ways) const {
 }
 
 bool Caches::lives_on(const Item& entry) const {
-  for (u32 i = static_cast<u32>(tags_[entry.tag].first_item); i != 0; i = items_[i].next) {
+  for (u32 i = items_.first(entry.tag); i != 0; i = items_[i].next) {
     const Item& item = items_[i];
     if (item.dies != immortal || item.kind != entry.kind || item.level != entry.level ||
         !item.holds(entry.va)) {

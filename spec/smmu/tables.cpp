@@ -537,7 +537,6 @@ bool Caches::walks(u32 tag, unsigned half) const {
 }
 
 void Caches::add_item(const Path& path, u64 origin, Content content, EventIndex stored_at) {
-  TagState& tag = tags_[path.tag];
   // Nothing was filled, so nothing is left; what was filled before is handed over as a ghost's.
   if (!path.ghost && !walks(path.tag, path.space.half)) return;
   const Regime<u64>& r = regime_of(path.space);
@@ -578,98 +577,25 @@ void Caches::add_item(const Path& path, u64 origin, Content content, EventIndex 
     const u64 number = bits(item.va, geometry.shift(item.level) + 3, geometry.shift(item.level));
     item = item.part(0 - number, u64{1} << geometry.group_lg2(item.level));
   }
-  if (!spend(1 + tag.items / 64) || renew(tag, item) || extend(tag, item)) return;
-  const u32 index = insert_item(item);
+  if (!spend(1 + items_.count(item.tag) / 64) || items_.join(item)) return;
+  const u32 index = items_.insert(item);
   if (item.kind == ItemKind::unknown) may_be_global(item.tag);
   if (item.kind == ItemKind::pointer) {
-    trail_.set(tag.pointers, tag.pointers + 1);
     link(table, path.level + 1U,
          Edge{.kind = EdgeKind::item, .parent = index, .value = item.value});
   }
 }
 
-/// The same item again: it could be filled until now.
-bool Caches::renew(TagState& tag, const Item& item) {
-  for (u32 i = static_cast<u32>(tag.first_item); i != 0; i = items_[i].next) {
-    const Item& old = items_[i];
-    if (old.kind != item.kind || old.va != item.va || old.level != item.level ||
-        old.value != item.value || old.space != item.space || old.count != item.count ||
-        old.hierarchical != item.hierarchical) {
-      continue;
-    }
-    Item& again = items_.edit(trail_, i);
-    again.since = item.since;
-    again.vanished_at = item.vanished_at;
-    // Of a global entry the newest store counts, of another the oldest: see conflict().
-    again.stored_at = not_global(item.value).value ? std::min(again.stored_at, item.stored_at)
-                                                   : std::max(again.stored_at, item.stored_at);
-    again.dies = std::max(again.dies, item.dies);
-    return true;
-  }
-  return false;
-}
-
-/// The entry after those of the newest item: one item more is not needed.
-bool Caches::extend(TagState& tag, const Item& item) {
-  if (tag.first_item == 0 || item.kind != ItemKind::final || item.count != 1) return false;
-  const auto newest = static_cast<u32>(tag.first_item);
-  const Item& before = items_[newest];
-  const Item next = before.part(before.count, 1);
-  if (before.kind != item.kind || next.va != item.va || next.value != item.value ||
-      before.level != item.level || before.space != item.space ||
-      before.hierarchical != item.hierarchical || before.dies != item.dies ||
-      before.vanished_at != item.vanished_at || next.origin != item.origin) {
-    return false;
-  }
-  ++items_.edit(trail_, newest).count;
-  return true;
-}
-
-u32 Caches::insert_item(const Item& item) {
-  TagState& tag = tags_[item.tag];
-  Item entry = item;
-  entry.next = static_cast<u32>(tag.first_item);
-  const u32 index = items_.allocate(trail_, entry);
-  if (tag.items == 0) item_tags_.push(trail_, item.tag);
-  trail_.set(tag.first_item, index);
-  trail_.set(tag.items, tag.items + 1);
-  trail_.set(item_count_, item_count_ + 1);
-  return index;
-}
-
-// Items that died with `group` or before, in every tag.
+/// What no cache holds any more.
 void Caches::drop_items(Group group) {
-  if (item_count_ == 0 || stands_still()) return;
-  for (u32 t = item_tags_.size(); t-- != 0;) {
-    const auto id = static_cast<u32>(item_tags_[t]);
-    TagState& tag = tags_[id];
-    u32 before = 0;
-    for (u32 i = static_cast<u32>(tag.first_item); i != 0;) {
-      const Item item = items_[i];
-      if (item.dies > group) {
-        before = i;
-        i = item.next;
-        continue;
-      }
-      if (before == 0) {
-        trail_.set(tag.first_item, item.next);
-      } else {
-        items_.edit(trail_, before).next = item.next;
-      }
-      count(Rule::PAGE_REUSE);
-      if (atcs_.any_on() && item.kind != ItemKind::pointer) leave_in_atcs(item);
-      changes_.mark(id, item.va, item.last());
-      if (item.kind == ItemKind::pointer) {
-        unlink(item.next_table(), item.level + 1U, EdgeKind::item, i, item.value);
-        trail_.set(tag.pointers, tag.pointers - 1);
-      }
-      items_.release(trail_, i);
-      trail_.set(tag.items, tag.items - 1);
-      trail_.set(item_count_, item_count_ - 1);
-      i = item.next;
-    }
-    if (tag.items == 0) item_tags_.remove_unordered(trail_, t);
-  }
+  if (items_.count() == 0 || stands_still()) return;
+  items_.drop(group, [&](u32 index, const Item& item) {
+    count(Rule::PAGE_REUSE);
+    if (atcs_.any_on() && item.kind != ItemKind::pointer) leave_in_atcs(item);
+    changes_.mark(item.tag, item.va, item.last());
+    if (item.kind != ItemKind::pointer) return;
+    unlink(item.next_table(), item.level + 1U, EdgeKind::item, index, item.value);
+  });
 }
 
 // ---- pages that come and go ---------------------------------------------------------------------
@@ -787,7 +713,7 @@ void Caches::check_make(Frame& frame, unsigned index, unsigned level, u64 value)
     const u64 pa = frame.address() + 8 * index;
     const bool others = versions || path.several || tag.formed > 1 || globals_ != 0;
     if (others || frame.contiguous != 0) probe(path.tag, path.va, pa);
-    const bool several = others || tag.items != 0;
+    const bool several = others || items_.count(path.tag) != 0;
     if (geometry.is_table(value, level) &&
         (several || pending_below(geometry.next_table(value), level + 1))) {
       probe_table(path, geometry.next_table(value), level + 1);
@@ -801,7 +727,7 @@ void Caches::check_make(Frame& frame, unsigned index, unsigned level, u64 value)
     }
     const unsigned extent = geometry.shift(level) + (frame.contiguous != 0 ? 4 : 0);
     const u64 first = align_down(path.va, extent);
-    for (u32 i = static_cast<u32>(tag.first_item); i != 0; i = items_[i].next) {
+    for (u32 i = items_.first(path.tag); i != 0; i = items_[i].next) {
       if (!spend(1)) return;
       const Item& item = items_[i];
       if (item.last() < first || item.va > first + (pow2(extent) - 1)) continue;

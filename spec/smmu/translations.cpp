@@ -94,7 +94,7 @@ void Caches::all_translations_of(u32 tag, const VisitCandidate& visit) const {
       }
     });
   }
-  for (u32 i = static_cast<u32>(tags_[tag].first_item); i != 0; i = items_[i].next) {
+  for (u32 i = items_.first(tag); i != 0; i = items_[i].next) {
     const Item& item = items_[i];
     if (item.kind == ItemKind::pointer) {
       for_each_space(tag, item.space.half, [&](const Space& space) {
@@ -158,7 +158,7 @@ void Caches::for_each_translation(const std::function<void(u32, const Candidate&
         visit_table(space, root, 0, 0, false, by_entries);
       });
     }
-    for (u32 i = static_cast<u32>(tag.first_item); i != 0; i = items_[i].next) {
+    for (u32 i = items_.first(id); i != 0; i = items_[i].next) {
       const Item& item = items_[i];
       if (item.kind == ItemKind::pointer) {
         if (tag.formed == 0) continue;
