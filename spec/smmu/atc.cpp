@@ -14,7 +14,7 @@ bool Caches::meets(const AtsSource& source, const Candidate& c) const {
   if (source.kind != AtsSource::Kind::regime) return false;
   const u32 own = regimes_[source.regime].tag;
   const u32 tag = regimes_[c.space.regime].tag;
-  return (own == tag || meets_globals_of(own, tag)) && is_met_by(source.regime, c);
+  return (own == tag || regimes_.meets_globals_of(own, tag)) && is_met_by(source.regime, c);
 }
 
 /// A request for write marks the descriptor dirty as memory has it: if that is no longer what the
@@ -59,7 +59,7 @@ void Caches::leave_in_atcs(const Item& item) {
 /// its TLB entries still answer requests that want no write.
 void Caches::leave_dirty_in_atcs(const Path& path, u64 origin, Content content,
                                  EventIndex stored_at) {
-  if (content.unknown || !regime_of(path.space).hd) return;
+  if (content.unknown || !regimes_.of(path.space).hd) return;
   std::vector<Candidate> met;
   meet(path.space, path.level, path.va, path.hierarchical, 0, origin, content, met);
   for (u32 i = 0; i < atcs_.sources(); ++i) {
@@ -88,7 +88,7 @@ void Caches::leave_unknown_in_atcs(Group group, const std::vector<u32>& unknown_
 /// Some request is granted some right by the translation; otherwise the device keeps nothing.
 bool Caches::grants_anything(const AtsSource& source, const Candidate& c) const {
   const bool has_pasid = atcs_.owner(source.owner).ssv != 0;
-  const Regime<u64>& regime = regime_of(c.space);
+  const Regime<u64>& regime = regimes_.of(c.space);
   Leaf<u64> leaf = c.leaf;
   if (c.clean_only && leaf.writable_clean) {
     leaf.privileged.write = leaf.unprivileged.write = false;
@@ -147,10 +147,10 @@ void Caches::set_ats(u32 sid, bool on) {
     Options options;
     if (enabled_ != 0 && !ste_options(sid, options.stes)) gave_up_ = true;
     std::vector<u32> numbers;
-    for (u32 i = 0; i < formed_.size(); ++i) {
-      if (formed_[i].sid != sid) continue;
-      numbers.push_back(formed_[i].ssid);
-      look_at_cds(sid, formed_[i].ssid, options);
+    for (u32 i = 0; i < regimes_.formed(); ++i) {
+      if (regimes_.formed(i).sid != sid) continue;
+      numbers.push_back(regimes_.formed(i).ssid);
+      look_at_cds(sid, regimes_.formed(i).ssid, options);
     }
     Atcs::Sources sources;
     sources_of({sid}, options, numbers, sources);

@@ -124,7 +124,7 @@ void Caches::use_atc(const Access& access, u32 owner, std::vector<Outcome>& foun
       outcome.kind = OutcomeKind::bypass;
       outcome.pa = va;
     } else if (c.kind == Candidate::Kind::leaf) {
-      const Regime<u64>& r = regime_of(c.space);
+      const Regime<u64>& r = regimes_.of(c.space);
       const bool privileged =
           effective_access(ats_access(kind, access.ssv), item.overrides).privileged;
       const bool refused =

@@ -135,7 +135,7 @@ std::vector<u32> Caches::atcs_of_unknown() const {
   for (u32 i = 0; i < atcs_.sources(); ++i) {
     const AtsSource& source = atcs_.source(i);
     if (source.kind == AtsSource::Kind::regime &&
-        from_reset_.has_translations(tags_[regimes_[source.regime].tag].tag)) {
+        from_reset_.has_translations(regimes_.tag(regimes_[source.regime].tag).tag)) {
       owners.push_back(source.owner);
     }
   }

@@ -16,27 +16,26 @@
 //   Memory      words and their visible versions
 //   Commands    those that may act, and when things die by them; removal.h has what they remove
 //   FromReset   what was cached at reset
+//   Regimes     regimes and tags by number, which can be formed, and by whom
 //   TlbItems    what TLBs and walk caches may hold and memory no longer says
 //   Atcs        what devices keep by ATS, and by what their requests are answered
 //
-//   memory.h    words and their visible versions     tables.cpp      table pages, items, makes
-//   options.cpp what a fetch of a STE or CD may read  regions.cpp     where those lie
-//   config.cpp  what follows where they change        regimes.cpp     regimes and tags
-//   enable.cpp  registers, SMMUEN                     invalidate.cpp  commands
-//   lookup.cpp  candidates and outcomes               explain.cpp     why they are possible
-//   dropped.cpp commands that the queue lost
-//   ats_sources.cpp, atc.cpp, ats.cpp                 what devices may ask, keep and use by ATS
-//   translations.cpp all of a tag                     stale.cpp       questions of recordings
+// What follows, by subject:
+//   tables.cpp       table pages, items, makes    enable.cpp        registers, SMMUEN
+//   options.cpp      what a fetch of a STE or CD may read
+//   regions.cpp      where those lie              config.cpp        what follows where they change
+//   formed_regimes.cpp  regimes that come and go
+//   invalidate.cpp   commands                     dropped.cpp       those that the queue lost
+//   lookup.cpp       candidates and outcomes      translations.cpp  all of a tag
+//   ats_sources.cpp, atc.cpp, ats.cpp             what devices may ask, keep and use by ATS
+//   explain.cpp      why outcomes are possible    stale.cpp         questions of recordings
 #pragma once
 
 #include <algorithm>
-#include <compare>
-#include <deque>
 #include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "base/inline_vector.h"
@@ -50,6 +49,7 @@
 #include "spec/smmu/items.h"
 #include "spec/smmu/memory.h"
 #include "spec/smmu/outcome.h"
+#include "spec/smmu/regimes.h"
 #include "spec/smmu/removal.h"
 #include "spec/smmu/stream_table.h"
 #include "spec/smmu/tlb_items.h"
@@ -279,35 +279,22 @@ class Caches {
       visit(owner.sid, owner.ssid);
       return;
     }
-    // Sorted by tag, made anew when a configuration has changed.
-    FormedIndex& index = formed_index_;
-    if (index.version != formed_version_ || index.generation != trail_.generation()) {
-      index.streams.clear();
-      for (u32 i = 0; i < formed_.size(); ++i) {
-        index.streams.push_back({regimes_[formed_[i].regime].tag, formed_[i].sid, formed_[i].ssid});
-      }
-      std::sort(index.streams.begin(), index.streams.end());
-      index.version = formed_version_;
-      index.generation = trail_.generation();
-    }
-    const auto first = std::lower_bound(index.streams.begin(), index.streams.end(), tag,
-                                        [](const auto& a, u32 t) { return a.tag < t; });
-    for (auto i = first; i != index.streams.end() && i->tag == tag; ++i) visit(i->sid, i->ssid);
+    regimes_.streams_of(tag, visit);
   }
   /// SubstreamIDs of the stream under which a regime can be formed, or an ATC holds something;
   /// where there is no substream, 0. One may come more than once.
   template <class Visit>
   void substreams_of(u32 sid, Visit&& visit) const {
-    for (u32 i = 0; i < formed_.size(); ++i) {
-      if (formed_[i].sid == sid) visit(formed_[i].ssid);
+    for (u32 i = 0; i < regimes_.formed(); ++i) {
+      if (regimes_.formed(i).sid == sid) visit(regimes_.formed(i).ssid);
     }
     if (atcs_.items() == 0) return;
     atcs_of(sid, [&](u32, const AtcOwner& owner) { visit(owner.ssv == 0 ? u32{0} : owner.ssid); });
   }
   [[nodiscard]] const Regime<u64>& regime(u32 id) const { return regimes_[id].regime; }
-  [[nodiscard]] const Tag<u64>& tag(u32 number) const { return tags_[number].tag; }
+  [[nodiscard]] const Tag<u64>& tag(u32 number) const { return regimes_.tag(number).tag; }
   [[nodiscard]] bool tag_is_broken(u32 tag) const {
-    return !is_atc_tag(tag) && tags_[tag].broken != 0;
+    return !is_atc_tag(tag) && regimes_.tag(tag).broken != 0;
   }
   /// ATCs of the stream that hold anything: visit(tag, const AtcOwner&).
   template <class Visit>
@@ -333,8 +320,9 @@ class Caches {
   /// visit(const Tag<u64>&, const Item&).
   template <class Visit>
   void for_each_item(Visit&& visit) const {
-    for (u32 t = 0; t < tags_.size(); ++t) {
-      for (u32 i = items_.first(t); i != 0; i = items_[i].next) visit(tags_[t].tag, items_[i]);
+    for (u32 t = 0; t < regimes_.tags(); ++t) {
+      for (u32 i = items_.first(t); i != 0; i = items_[i].next)
+        visit(regimes_.tag(t).tag, items_[i]);
     }
   }
   /// Words of STEs, CDs and their descriptors likewise: visit(const ConfigItem&).
@@ -390,30 +378,6 @@ class Caches {
 
  private:
   friend class Pieces;
-  struct RegimeState {
-    Regime<u64> regime;
-    u32 tag = 0;
-    u64 formed = 0;       ///< number of streams' options that form it
-    u64 dies = immortal;  ///< group after which it can be formed no more
-    u64 ghost = 0;        ///< 1: cannot be formed, but what was filled through it lives on
-    u64 ghost_dies = immortal;
-    u64 listed = 0;  ///< in its tag's list
-    u64 next = 0;    ///< 1 + the next of its tag
-  };
-  struct TagState {
-    Tag<u64> tag;
-    u64 first_regime = 0;  ///< 1 + regime
-    u64 formed = 0;        ///< distinct regimes that can be formed
-    u64 broken = 0;
-    u64 active = 0;
-    u64 globals = 0;  ///< a table of it ever held a global leaf, or a word that may read as one
-  };
-  struct FormedStream {
-    u32 tag = 0;
-    u32 sid = 0;
-    u32 ssid = 0;
-    friend auto operator<=>(const FormedStream&, const FormedStream&) = default;
-  };
   /// Of one stream; changes whenever one of its options may, while structures can be fetched and
   /// nothing from before reset can be cached.
   struct ConfigurationVersion {
@@ -439,21 +403,6 @@ class Caches {
     std::optional<Rule> bad{};
     std::optional<std::string_view> unsupported{};
     u32 regime = 0;
-  };
-  struct FormedIndex {
-    u64 version = ~u64{0};
-    u64 generation = 0;
-    std::vector<FormedStream> streams;
-  };
-  /// What one stream's configuration forms, so that a change can be undone.
-  struct Formed {
-    u32 next = 0;
-    u32 sid = 0;
-    u32 ssid = 0;
-    u32 regime = 0;
-    u64 place = 0;  ///< of the CD
-    Group dies = immortal;
-    u32 units = 0;  ///< atomic units of the CD with more than one version
   };
   /// A range of memory that holds configuration structures.
   struct Region {
@@ -625,33 +574,11 @@ class Caches {
   void settle(std::vector<Vanished>& vanished);
   void vanish_from_table(Frame& frame, const Vanished& what);
   void add_item(const Path& path, u64 origin, Content content, EventIndex stored_at);
-  /// visit(Space) for the spaces of that half in which walks under the tag begin now.
-  template <class Visit>
-  void for_each_space(u32 tag, unsigned half, Visit&& visit) const {
-    for (u64 r = tags_[tag].first_regime; r != 0; r = regimes_[r - 1].next) {
-      const RegimeState& state = regimes_[r - 1];
-      if (state.formed == 0 || state.regime.half[half].epd) continue;
-      visit(Space{.regime = static_cast<u32>(r - 1), .half = static_cast<u8>(half)});
-    }
-  }
-  /// visit(Space, const Root&) for the halves of a regime that are walked.
-  template <class Visit>
-  void for_each_root(u32 regime, Visit&& visit) const {
-    const Regime<u64>& r = regimes_[regime].regime;
-    for (unsigned half = 0; half < 2; ++half) {
-      if (r.half[half].epd) continue;
-      visit(Space{.regime = regime, .half = static_cast<u8>(half)}, root_of(r, half));
-    }
-  }
-  [[nodiscard]] const Regime<u64>& regime_of(const Space& space) const {
-    return regimes_[space.regime].regime;
-  }
   /// What a walk or a look-up makes of a word; `hierarchical`: what the tables above took away.
   [[nodiscard]] Step<u64> step_in(const Space& space, unsigned level, u64 word,
                                   u8 hierarchical) const {
-    return step(regime_of(space), space.half, level, word, unpack(hierarchical));
+    return step(regimes_.of(space), space.half, level, word, unpack(hierarchical));
   }
-  [[nodiscard]] bool walks(u32 tag, unsigned half) const;
   [[nodiscard]] Group fate(const Path& path, const Item& item) const;
   void leave_below_pointers(Group group);
   void drop_items(Group group);
@@ -671,8 +598,6 @@ class Caches {
   void probe(u32 tag, u64 va, u64 origin);
   void probe_tag(u32 tag, u64 va, u64 origin);
   [[nodiscard]] bool is_global(const Candidate& c) const;
-  [[nodiscard]] bool meets_globals_of(u32 tag, u32 other) const;
-  [[nodiscard]] bool looks_up(u32 tag, const Flag<u64>& aset) const;
   [[nodiscard]] bool looks_up_anywhere(u32 tag, const Flag<u64>& aset) const;
   [[nodiscard]] bool is_met_by(u32 regime, const Candidate& c) const;
   void probe_table(const Path& path, u64 table, unsigned level);
@@ -729,9 +654,8 @@ class Caches {
                               const ConfigItem& below) const;
   [[nodiscard]] Group fate(const ConfigItem& item, u64 via) const;
 
-  // regimes.cpp
+  // formed_regimes.cpp
   u32 intern(const Regime<u64>& regime);
-  u32 intern_tag(const Tag<u64>& tag);
   void become_formed(u32 regime);
   void become_ghost(u32 regime, Group died);
   void materialize_ghost(u32 regime);
@@ -760,7 +684,7 @@ class Caches {
   void kill_ghosts(const InFlight& command);
   [[nodiscard]] TlbiScope scope() const { return {0, e2h_ != 0}; }
   [[nodiscard]] bool removes(const Command& command, const Item& item) const {
-    return spec::removes(command, tags_[item.tag].tag, item, scope());
+    return spec::removes(command, regimes_.tag(item.tag).tag, item, scope());
   }
   /// It does, and what it removes was filled before it was exposed.
   [[nodiscard]] bool ends(const InFlight& sent, const Item& item) const {
@@ -841,6 +765,7 @@ class Caches {
   Memory memory_{trail_};
   Commands commands_{trail_};
   FromReset from_reset_{trail_, commands_};
+  Regimes regimes_{trail_};
   TlbItems items_{trail_};
   Capabilities caps_;
   Profile profile_;
@@ -860,7 +785,6 @@ class Caches {
   u64 tolerate_epd_ = 0;
 
   TrailPool<Edge> edges_;
-  u64 globals_ = 0;     // of some tag, see TagState
   u64 without_ng_ = 0;  // a word with nG = 0, or unknown, was ever in a table, of any world
   u64 contiguous_ = 0;  // a leaf with the contiguous hint was ever stored in a table
   struct LeafStore {    // leaves stored since there are global ones: which is newer counts
@@ -870,29 +794,19 @@ class Caches {
     u32 padding = 0;
   };
   TrailArray<LeafStore> leaf_stores_;
-  u64 ghosts_ = 0;  // regimes that are ghosts
-
-  std::deque<RegimeState> regimes_;
-  std::unordered_multimap<u64, u32> regime_index_;
-  std::deque<TagState> tags_;
-  std::unordered_multimap<u64, u32> tag_index_;
-  TrailArray<u64> active_tags_;
 
   TrailArray<ConfigItem> config_items_;
   TrailArray<Region> regions_;
-  TrailArray<Formed> formed_;
   TrailArray<u64> known_sids_;  // streams whose STE was ever anything but V = 0 or abort
 
   u64 atschk_ = 0;
 
   u64 paths_version_ = 0;  // changes whenever for_each_path() may; no part of the state
   mutable PathCache path_cache_;
-  u64 formed_version_ = 0;                 // changes whenever formed_ does
   std::array<u64, 64> stream_versions_{};  // by StreamID: an option of such a stream may change
   u64 streams_version_ = 0;                // of any stream
   mutable std::array<KnownOptions, 64> known_options_;
   mutable std::array<Forming, 64> formings_;
-  mutable FormedIndex formed_index_;
   bool gave_up_ = false;
   mutable bool bound_hit_ = false;
   mutable u64 work_left_ = work_reserve;

@@ -182,7 +182,7 @@ void Caches::reform(const StreamPart& part) {
 /// The same after a change that no access sees: how long something lives.
 void Caches::reform_unseen(const StreamPart& part) {
   const u32 sid = part.sid;
-  ++formed_version_;
+  regimes_.note_change();
   ++stream_versions_[sid % stream_versions_.size()];
   ++paths_version_;
   FormedList now;
@@ -231,16 +231,16 @@ void Caches::replace_formed(const StreamPart& part, const FormedList& now) {
   const auto touch = [&](u32 regime) {
     if (std::ranges::find(touched, regime) == touched.end()) touched.push_back(regime);
   };
-  for (u32 i = formed_.size(); i != 0; --i) {
-    const Formed& entry = formed_[i - 1];
+  for (u32 i = regimes_.formed(); i != 0; --i) {
+    const Formed& entry = regimes_.formed(i - 1);
     if (entry.sid != part.sid || entry.ssid < part.first || entry.ssid > part.last) continue;
-    touch(formed_[i - 1].regime);
-    formed_.remove_unordered(trail_, i - 1);
+    touch(regimes_.formed(i - 1).regime);
+    regimes_.remove_formed(i - 1);
   }
   for (const Formed& entry : now) {
     check_world(entry);
     touch(entry.regime);
-    formed_.push(trail_, entry);
+    regimes_.add_formed(entry);
   }
   struct Lost {
     u32 regime;
@@ -249,20 +249,11 @@ void Caches::replace_formed(const StreamPart& part, const FormedList& now) {
   InlineVector<u32, 8> tags;
   InlineVector<Lost, 8> lost;
   for (const u32 regime : touched) {
-    u64 count = 0;
-    Group dies = 0;
-    for (u32 i = 0; i < formed_.size(); ++i) {
-      if (formed_[i].regime != regime) continue;
-      ++count;
-      dies = std::max(dies, formed_[i].dies);
-    }
-    RegimeState& state = regimes_[regime];
-    const u64 before = state.formed;
-    const auto died = static_cast<Group>(state.dies);
-    if (before != count) trail_.set(state.formed, count);
-    if (count != 0 && state.dies != dies) trail_.set(state.dies, dies);
+    const u64 before = regimes_.recount(regime);
+    const RegimeState& state = regimes_[regime];
+    const u64 count = state.formed;
     if (before == 0 && count != 0) become_formed(regime);
-    if (before != 0 && count == 0) lost.push_back({regime, died});
+    if (before != 0 && count == 0) lost.push_back({regime, static_cast<Group>(state.dies)});
     if (std::ranges::find(tags, state.tag) == tags.end()) tags.push_back(state.tag);
   }
   for (const auto& [regime, died] : lost) become_ghost(regime, died);

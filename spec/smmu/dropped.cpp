@@ -48,17 +48,17 @@ void Caches::revive_items() {
       if (!commands_.is_ended_by(item.dies, still)) items_.set_dies(i, immortal);
     }
   }
-  if (ghosts_ == 0) return;
-  for (u32 t = 0; t < active_tags_.size(); ++t) {
-    const TagState& tag = tags_[static_cast<u32>(active_tags_[t])];
+  if (!regimes_.any_ghost()) return;
+  for (u32 t = 0; t < regimes_.active(); ++t) {
+    const TagState& tag = regimes_.tag(regimes_.active_tag(t));
     for (u64 r = tag.first_regime; r != 0; r = regimes_[r - 1].next) {
-      RegimeState& state = regimes_[r - 1];
+      const RegimeState& state = regimes_[r - 1];
       if (state.ghost == 0 || state.ghost_dies == immortal) continue;
       const auto still = [&](const InFlight& sent) {
-        return removes_all(sent.command, tag.tag, globals_ != 0, scope());
+        return removes_all(sent.command, tag.tag, regimes_.any_globals(), scope());
       };
       if (!commands_.is_ended_by(static_cast<Group>(state.ghost_dies), still)) {
-        trail_.set(state.ghost_dies, immortal);
+        regimes_.set_ghost_dies(static_cast<u32>(r - 1), immortal);
       }
     }
   }

@@ -77,7 +77,7 @@ std::string Caches::name(u64 pa) const {
 // ---- nearest misses -----------------------------------------------------------------------------
 
 std::optional<NearestMiss> Caches::nearest_miss(const Item& item) const {
-  const TlbTarget target = target_of(tags_[item.tag].tag, item);
+  const TlbTarget target = target_of(regimes_.tag(item.tag).tag, item);
   Nearest nearest;
   commands_.for_each_sent([&](const InFlight& sent) {
     if (!is_tlbi(sent.command.op)) return;
@@ -155,7 +155,7 @@ Cause Caches::cause_of(const Item& item) const {
   cause.pa = item.origin;
   cause.value = item.value;
   cause.va = item.va;
-  cause.asid = tags_[item.tag].tag.asid;
+  cause.asid = regimes_.tag(item.tag).tag.asid;
   cause.stored_at = item.stored_at;
   cause.vanished_at = item.vanished_at;
   cause.miss = nearest_miss(item);
@@ -191,7 +191,7 @@ Cause Caches::cause_of(const Edge& edge) const {
   cause.kind = edge.kind == EdgeKind::root ? Cause::Kind::table_root : Cause::Kind::table_link;
   if (edge.kind == EdgeKind::word) cause.pa = edge.parent;
   if (edge.kind == EdgeKind::root) {
-    cause.asid = tags_[regimes_[static_cast<u32>(edge.parent)].tag].tag.asid;
+    cause.asid = regimes_.tag(regimes_[static_cast<u32>(edge.parent)].tag).tag.asid;
   }
   return cause;
 }
@@ -255,7 +255,7 @@ Cause Caches::cause_of_fault(u32 tag, u64 va, const std::vector<Candidate>& foun
   cause.rule = Rule::S1_DESCRIPTOR_VALID;
   cause.va = va;
   if (is_atc_tag(tag)) return cause;
-  for (u64 r = tags_[tag].first_regime; r != 0; r = regimes_[r - 1].next) {
+  for (u64 r = regimes_.tag(tag).first_regime; r != 0; r = regimes_[r - 1].next) {
     const RegimeState& state = regimes_[r - 1];
     if (state.formed == 0) continue;
     const unsigned half = select_half(state.regime, va);

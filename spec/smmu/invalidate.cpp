@@ -29,7 +29,7 @@ Group Caches::expose(const Command& command, bool certain) {
   if (is_tlbi(command.op)) {
     commands_.may_act(sent);
     from_reset_.remove(sent, caps_, strtab_.two_level, enabled_ != 0);
-    if (ghosts_ != 0) kill_ghosts(sent);
+    if (regimes_.any_ghost()) kill_ghosts(sent);
     if (items_.count() != 0 && !stands_still()) kill_items(sent);
   } else if (is_cfgi(command.op)) {
     commands_.may_act(sent);
@@ -50,7 +50,8 @@ void Caches::kill_items(const InFlight& command) {
     const u32 tag = items_.tag(t);
     for (u32 i = items_.first(tag); i != 0; i = items_[i].next) {
       if (items_[i].dies <= command.group) continue;
-      const RemovedPart part = removed_part(command.command, tags_[tag].tag, items_[i], scope());
+      const RemovedPart part =
+          removed_part(command.command, regimes_.tag(tag).tag, items_[i], scope());
       if (part.count == 0) continue;
       items_.split(i, part.first, part.count);
       covered.push_back(i);
@@ -75,7 +76,7 @@ void Caches::kill_items(const InFlight& command) {
   // What a pointer yields may have been fetched before it goes.
   for (const Item& item : gone) {
     if (item.kind != ItemKind::pointer) continue;
-    for_each_space(item.tag, item.space.half, [&](const Space& space) {
+    regimes_.for_each_space(item.tag, item.space.half, [&](const Space& space) {
       const auto end = static_cast<Group>(regimes_[space.regime].dies);
       const Path path{.tag = item.tag,
                       .space = space,
@@ -90,7 +91,7 @@ void Caches::kill_items(const InFlight& command) {
 /// The item can be fetched again between `command` and the end of its group, from a cached pointer
 /// that lives that long: commands of one group act in any order.
 bool Caches::survives(const Item& item, const InFlight& command) const {
-  if (items_.pointers(item.tag) == 0 || tags_[item.tag].formed == 0) return false;
+  if (items_.pointers(item.tag) == 0 || regimes_.tag(item.tag).formed == 0) return false;
   const Group group = command.group;
   std::vector<const InFlight*> commands;
   commands_.for_each([&](const InFlight& other) {
@@ -98,7 +99,7 @@ bool Caches::survives(const Item& item, const InFlight& command) const {
   });
   if (commands.empty()) return true;
   bool walked = false;
-  for_each_space(item.tag, item.space.half, [&](const Space& space) {
+  regimes_.for_each_space(item.tag, item.space.half, [&](const Space& space) {
     // Another regime would fill a leaf of its own attributes, which is none of this item.
     if (item.kind == ItemKind::final && space.regime != item.space.regime) return;
     walked |= regimes_[space.regime].dies >= group;
@@ -142,10 +143,10 @@ bool Caches::pointer_yields(const Item& pointer, const Item& item) const {
 }
 
 void Caches::kill_ghosts(const InFlight& command) {
-  for (u32 t = 0; t < active_tags_.size(); ++t) {
-    const TagState& tag = tags_[static_cast<u32>(active_tags_[t])];
+  for (u32 t = 0; t < regimes_.active(); ++t) {
+    const TagState& tag = regimes_.tag(regimes_.active_tag(t));
     for (u64 r = tag.first_regime; r != 0; r = regimes_[r - 1].next) {
-      RegimeState& state = regimes_[r - 1];
+      const RegimeState& state = regimes_[r - 1];
       if (state.ghost == 0 || state.ghost_dies <= command.group) continue;
       if (is_tlbi_by_address(command.command.op)) {
         const TlbTarget target{.world = tag.tag.world, .vmid = tag.tag.vmid, .asid = tag.tag.asid};
@@ -156,7 +157,7 @@ void Caches::kill_ghosts(const InFlight& command) {
       }
       // Of a regime with global entries items are made at once, so none of these is global.
       if (!removes_all(command.command, tag.tag, false, scope())) continue;
-      trail_.set(state.ghost_dies, command.group);
+      regimes_.set_ghost_dies(static_cast<u32>(r - 1), command.group);
     }
   }
 }
@@ -301,7 +302,7 @@ void Caches::leave_below_pointers(Group group) {
         }
         done.push_back(i);
         again = true;
-        for_each_space(id, item.space.half, [&](const Space& space) {
+        regimes_.for_each_space(id, item.space.half, [&](const Space& space) {
           const auto end = static_cast<Group>(regimes_[space.regime].dies);
           const Path path{.tag = id,
                           .space = space,
@@ -347,10 +348,10 @@ void Caches::complete(Group group) {
     for (const u32 first : arrays) refresh_l2_arrays(first);
   }
   for (const StreamPart& part : streams) reform(part);
-  if (ghosts_ != 0) {
-    for (u32 t = 0; t < active_tags_.size(); ++t) {
-      const auto id = static_cast<u32>(active_tags_[t]);
-      for (u64 r = tags_[id].first_regime; r != 0; r = regimes_[r - 1].next) {
+  if (regimes_.any_ghost()) {
+    for (u32 t = 0; t < regimes_.active(); ++t) {
+      const auto id = regimes_.active_tag(t);
+      for (u64 r = regimes_.tag(id).first_regime; r != 0; r = regimes_[r - 1].next) {
         if (regimes_[r - 1].ghost == 0 || regimes_[r - 1].ghost_dies > group) continue;
         drop_ghost(static_cast<u32>(r - 1));
         mark_dirty(id, 0, 64);

@@ -21,22 +21,7 @@ void add(std::vector<Outcome>& found, const Outcome& outcome) {
 
 /// nG means nothing in a world without ASIDs. IHI 0070 3.17.1.
 bool Caches::is_global(const Candidate& c) const {
-  return c.kind == Candidate::Kind::leaf && !c.leaf.ng && has_asid(regime_of(c.space).world);
-}
-
-/// Some regime of the tag by which there are look-ups has this ASET.
-bool Caches::looks_up(u32 tag, const Flag<u64>& aset) const {
-  for (u64 r = tags_[tag].first_regime; r != 0; r = regimes_[r - 1].next) {
-    if (regimes_[r - 1].formed != 0 && regimes_[r - 1].regime.aset == aset) return true;
-  }
-  return false;
-}
-
-/// Look-ups under `tag` meet global entries that were filled under `other`, if the ASET fits.
-bool Caches::meets_globals_of(u32 tag, u32 other) const {
-  const Tag<u64>& a = tags_[tag].tag;
-  const Tag<u64>& b = tags_[other].tag;
-  return tags_[other].globals != 0 && a.world == b.world && a.vmid == b.vmid;
+  return c.kind == Candidate::Kind::leaf && !c.leaf.ng && has_asid(regimes_.of(c.space).world);
 }
 
 /// A look-up through the regime meets it. Global entries are told apart by ASET, others are not:
@@ -60,7 +45,7 @@ std::optional<Leaf<u64>> Caches::leaf_of(const Item& item) const {
 
 void Caches::walk(const Space& space, u64 table, unsigned level, unsigned start, u64 va,
                   u8 hierarchical, u32 item, std::vector<Candidate>& found) const {
-  const Regime<u64>& r = regime_of(space);
+  const Regime<u64>& r = regimes_.of(space);
   const Half<u64>& half = r.half[space.half];
   u64 position = descriptor_position(half, start, level, table, va);
   const Frame* frame = memory_.find(position);
@@ -115,7 +100,7 @@ void Caches::meet(const Space& space, unsigned level, u64 va, u8 hierarchical, u
   } else {
     candidate.kind = Candidate::Kind::leaf;
     candidate.leaf = std::get<Leaf<u64>>(next);
-    const Regime<u64>& r = regime_of(space);
+    const Regime<u64>& r = regimes_.of(space);
     if (!(candidate.leaf.af | r.ha | r.affd)) {
       candidate.kind = Candidate::Kind::fault;
       candidate.fault = {Rule::S1_ACCESS_FLAG, EventType::f_access, level};
@@ -161,13 +146,13 @@ void Caches::contiguous_siblings(const Space& space, unsigned level, u64 positio
 // A pointer carries the tag only: one that was filled through `space` serves the walks of every
 // other regime of the tag.
 void Caches::walk_mixed(u32 tag, const Space& space, u64 va, std::vector<Candidate>& found) const {
-  const Regime<u64>& regime = regime_of(space);
+  const Regime<u64>& regime = regimes_.of(space);
   const TablePosition<u64> root = start_table(regime, space.half);
   const u64 position =
       descriptor_position(regime.half[space.half], root.level, root.level, root.address, va);
   memory_.visible(position, [&](Content content) {
     if (content.unknown || !space.geometry.is_table(content.value, root.level)) return;
-    for_each_space(tag, space.half, [&](const Space& other) {
+    regimes_.for_each_space(tag, space.half, [&](const Space& other) {
       if (other == space) return;
       walk(other, space.geometry.next_table(content.value), root.level + 1, below_root, va,
            pack_below(0, content.value), 0, found);
@@ -176,7 +161,7 @@ void Caches::walk_mixed(u32 tag, const Space& space, u64 va, std::vector<Candida
 }
 
 void Caches::collect_memory(u32 tag, u64 va, std::vector<Candidate>& found) const {
-  for (u64 r = tags_[tag].first_regime; r != 0; r = regimes_[r - 1].next) {
+  for (u64 r = regimes_.tag(tag).first_regime; r != 0; r = regimes_[r - 1].next) {
     const RegimeState& state = regimes_[r - 1];
     if (state.formed == 0) continue;
     const unsigned half = select_half(state.regime, va);
@@ -184,7 +169,7 @@ void Caches::collect_memory(u32 tag, u64 va, std::vector<Candidate>& found) cons
     const Space space{.regime = static_cast<u32>(r - 1), .half = static_cast<u8>(half)};
     const TablePosition<u64> root = start_table(state.regime, half);
     walk(space, root.address, root.level, root.level, va, 0, 0, found);
-    if (tags_[tag].formed > 1) walk_mixed(tag, space, va, found);
+    if (regimes_.tag(tag).formed > 1) walk_mixed(tag, space, va, found);
   }
 }
 
@@ -210,9 +195,9 @@ void Caches::collect_items(u32 tag, u64 va, std::vector<Candidate>& found) const
     candidate.kind =
         item.kind == ItemKind::pointer ? Candidate::Kind::pointer : Candidate::Kind::unknown;
     found.push_back(candidate);
-    if (item.kind != ItemKind::pointer || tags_[tag].formed == 0) continue;
+    if (item.kind != ItemKind::pointer || regimes_.tag(tag).formed == 0) continue;
     // Whatever the pointer was filled through, what it leads to is filled through a living regime.
-    for_each_space(tag, item.space.half, [&](const Space& space) {
+    regimes_.for_each_space(tag, item.space.half, [&](const Space& space) {
       walk(space, item.next_table(), item.level + 1U, below_root, va, item.hierarchical_below(),
            i + 1, found);
     });
@@ -226,7 +211,7 @@ void Caches::collect_globals(u32 tag, u32 other, u64 va, std::vector<Candidate>&
   collect_items(other, va, found);
   const auto missed = [&](const Candidate& c) {
     const bool may_be = c.kind == Candidate::Kind::unknown || is_global(c);
-    return !may_be || !looks_up(tag, regime_of(c.space).aset);
+    return !may_be || !regimes_.looks_up(tag, regimes_.of(c.space).aset);
   };
   found.erase(std::remove_if(found.begin() + before, found.end(), missed), found.end());
 }
@@ -238,18 +223,19 @@ void Caches::collect(u32 tag, u64 va, std::vector<Candidate>& found) const {
   }
   earn(work_per_question);
   // Pointers matter for conflicts only, and memory alone has none.
-  const TagState& own = tags_[tag];
+  const TagState& own = regimes_.tag(tag);
   collect_pointers_ =
-      items_.count(tag) != 0 || own.formed > 1 || globals_ != 0 || memory_.any_pending();
+      items_.count(tag) != 0 || own.formed > 1 || regimes_.any_globals() || memory_.any_pending();
   collect_memory(tag, va, found);
   collect_items(tag, va, found);
-  if (globals_ == 0) return;
+  if (!regimes_.any_globals()) return;
   std::erase_if(found, [&](const Candidate& c) {
-    return is_global(c) && !looks_up(tag, regime_of(c.space).aset);
+    return is_global(c) && !regimes_.looks_up(tag, regimes_.of(c.space).aset);
   });
-  for (u32 t = 0; t < active_tags_.size(); ++t) {
-    const auto other = static_cast<u32>(active_tags_[t]);
-    if (other != tag && meets_globals_of(tag, other)) collect_globals(tag, other, va, found);
+  for (u32 t = 0; t < regimes_.active(); ++t) {
+    const auto other = regimes_.active_tag(t);
+    if (other != tag && regimes_.meets_globals_of(tag, other))
+      collect_globals(tag, other, va, found);
   }
 }
 
@@ -257,9 +243,9 @@ u64 Caches::constant_until(u32 tag, u64 va, const std::vector<Candidate>& found)
   if (is_atc_tag(tag)) return atc_constant_until(tag & ~atc_tag_bit, va);
   u64 last = tag_constant_until(tag, va, found);
   std::vector<Candidate> theirs;
-  for (u32 t = 0; t < active_tags_.size() && globals_ != 0; ++t) {
-    const auto other = static_cast<u32>(active_tags_[t]);
-    if (other == tag || !meets_globals_of(tag, other)) continue;
+  for (u32 t = 0; t < regimes_.active() && regimes_.any_globals(); ++t) {
+    const auto other = regimes_.active_tag(t);
+    if (other == tag || !regimes_.meets_globals_of(tag, other)) continue;
     theirs.clear();
     collect_memory(other, va, theirs);
     collect_items(other, va, theirs);
@@ -314,7 +300,7 @@ u64 Caches::tag_constant_until(u32 tag, u64 va, const std::vector<Candidate>& fo
     }
     last = std::min(last, end);
   }
-  for (u64 r = tags_[tag].first_regime; r != 0; r = regimes_[r - 1].next) {
+  for (u64 r = regimes_.tag(tag).first_regime; r != 0; r = regimes_[r - 1].next) {
     const RegimeState& state = regimes_[r - 1];
     if (state.formed == 0) continue;
     const unsigned half = select_half(state.regime, va);
@@ -356,7 +342,7 @@ u32 Caches::stored_at(const Candidate& c, bool oldest) const {
 bool Caches::conflict(const Candidate& a, const Candidate& b) const {
   using Kind = Candidate::Kind;
   const auto cacheable = [&](const Candidate& c) {
-    const Regime<u64>& r = regime_of(c.space);
+    const Regime<u64>& r = regimes_.of(c.space);
     return c.kind == Kind::pointer || (c.kind == Kind::leaf && (c.leaf.af | r.ha | r.affd).value);
   };
   if (a.from_atc() || b.from_atc()) return false;  // a device's own cache: either may be used
@@ -368,7 +354,7 @@ bool Caches::conflict(const Candidate& a, const Candidate& b) const {
     if (caps_.bbml >= 2 || (caps_.bbml == 1 && leaf.leaf.nt)) return false;
     return pointer.level >= leaf.level;
   }
-  if (is_global(a) && is_global(b) && !(regime_of(a.space).aset == regime_of(b.space).aset)) {
+  if (is_global(a) && is_global(b) && !(regimes_.of(a.space).aset == regimes_.of(b.space).aset)) {
     return false;  // met by no one look-up
   }
   if (a.leaf.output - a.va != b.leaf.output - b.va) return true;
@@ -437,11 +423,11 @@ void Caches::access_under(const Access& access, const StreamOption& option, bool
                           std::vector<Outcome>& found) const {
   const u32 id = option.regime - 1;
   const Regime<u64>& r = regimes_[id].regime;
-  if (from_reset_.has_translations(tags_[option.tag].tag)) {
+  if (from_reset_.has_translations(regimes_.tag(option.tag).tag)) {
     add(found, {.kind = OutcomeKind::any, .rule = Rule::UNKNOWN_AFTER_RESET});
     return;
   }
-  if (tags_[option.tag].broken != 0) {
+  if (regimes_.tag(option.tag).broken != 0) {
     add(found, {.kind = OutcomeKind::any, .rule = Rule::TAG_REGIMES});
     return;
   }
@@ -485,7 +471,7 @@ void Caches::access_under(const Access& access, const StreamOption& option, bool
       if (!others_walk) add_fault(c.fault, &c);
     }
     if (c.kind != Candidate::Kind::leaf) continue;
-    const Regime<u64>& filled_by = regime_of(c.space);
+    const Regime<u64>& filled_by = regimes_.of(c.space);
     const AccessResult<u64> result =
         by_ats ? check_ats_access(c.leaf, incoming, access.ssv, option.overrides, filled_by)
                : check_access(c.leaf, kind, filled_by);

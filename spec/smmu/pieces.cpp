@@ -25,8 +25,9 @@ bool is_settled(const Frame& frame, unsigned entry, unsigned count) {
 /// there unless a word has several versions; these are left to collect().
 Pieces::Pieces(const Caches& caches, u32 tag, std::vector<Candidate>& found)
     : caches_(caches), tag_(tag), found_(found) {
-  if (is_atc_tag(tag) || caches.globals_ != 0 || caches.tags_[tag].formed != 1) return;
-  for (u64 r = caches.tags_[tag].first_regime; r != 0; r = caches.regimes_[r - 1].next) {
+  if (is_atc_tag(tag) || caches.regimes_.any_globals() || caches.regimes_.tag(tag).formed != 1)
+    return;
+  for (u64 r = caches.regimes_.tag(tag).first_regime; r != 0; r = caches.regimes_[r - 1].next) {
     if (caches.regimes_[r - 1].formed == 0) continue;
     space_.regime = static_cast<u32>(r - 1);
     alone_ = true;
@@ -92,7 +93,7 @@ bool Pieces::walk_memory(u64 va, u64 limit, Reach reach) {
 
 /// Where the half has no tables, or the address is beyond the input size, nothing is found.
 bool Pieces::meet_no_table(u64 va) {
-  const Regime<u64>& regime = caches_.regime_of(space_);
+  const Regime<u64>& regime = caches_.regimes_.of(space_);
   const Half<u64>& half = regime.half[space_.half];
   if (!half.epd && va_in_range(regime, space_.half, va)) return false;
   const u64 input = low_mask(64 - half.tsz);
@@ -115,7 +116,7 @@ bool Pieces::enter(u64 va) {
 }
 
 bool Pieces::enter_half(u64 va) {
-  const Regime<u64>& regime = caches_.regime_of(space_);
+  const Regime<u64>& regime = caches_.regimes_.of(space_);
   space_.half = static_cast<u8>(select_half(regime, va));
   const Half<u64>& half = regime.half[space_.half];
   const u64 input = low_mask(64 - half.tsz);
@@ -135,7 +136,7 @@ bool Pieces::enter_half(u64 va) {
 /// Into the table that an entry leads to.
 bool Pieces::descend(unsigned entry, u64 word) {
   const u64 address = geometry.next_table(word);
-  if (!within_output_size(caches_.regime_of(space_), address)) return false;
+  if (!within_output_size(caches_.regimes_.of(space_), address)) return false;
   const Frame* frame = caches_.memory_.find(address);
   if (frame == nullptr) return false;
   const Table& above = tables_[level_];
@@ -170,7 +171,7 @@ Pieces::Group Pieces::group_of(const Table& table, unsigned entry) const {
 /// Neighbours that lead to consecutive pages are one piece.
 bool Pieces::meet_leaf(unsigned entry, Group group) {
   const Table& table = tables_[level_];
-  const Regime<u64>& regime = caches_.regime_of(space_);
+  const Regime<u64>& regime = caches_.regimes_.of(space_);
   const unsigned group_lg2 = group == Group::one_leaf ? geometry.group_lg2(level_) : 0;
   const auto first = static_cast<unsigned>(align_down(entry, group_lg2));
   const u64 word = table.frame->words[first];

@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Translation regimes that come and go under the tags, what those leave behind that go, and two of
-// them under one tag. SEMANTICS 2: "Two regimes under one tag".
-#include <algorithm>
-
-#include "base/text.h"
-#include "spec/smmu/caches.h"
-#include "spec/smmu/paths.h"
+#include "spec/smmu/regimes.h"
 
 namespace iommucheck::spec {
 
@@ -19,11 +13,7 @@ u64 hash(u64 a, u64 b) {
 
 }  // namespace
 
-// ---- interned names -----------------------------------------------------------------------------
-// Regimes and tags are numbered once and for all: a number says nothing about the state, so undoing
-// leaves them.
-
-u32 Caches::intern(const Regime<u64>& regime) {
+u32 Regimes::intern(const Regime<u64>& regime) {
   const u64 key = hash(regime.half[0].ttb ^ (regime.half[1].ttb << 1), regime.asid);
   const auto [first, last] = regime_index_.equal_range(key);
   for (auto i = first; i != last; ++i) {
@@ -37,7 +27,7 @@ u32 Caches::intern(const Regime<u64>& regime) {
   return id;
 }
 
-u32 Caches::intern_tag(const Tag<u64>& tag) {
+u32 Regimes::intern_tag(const Tag<u64>& tag) {
   const u64 key = hash(tag.asid, tag.vmid);
   const auto [first, last] = tag_index_.equal_range(key);
   for (auto i = first; i != last; ++i) {
@@ -46,259 +36,75 @@ u32 Caches::intern_tag(const Tag<u64>& tag) {
   const auto id = static_cast<u32>(tags_.size());
   tags_.emplace_back();
   tags_.back().tag = tag;
-  items_.add_tag();
   tag_index_.emplace(key, id);
   return id;
 }
 
-// ---- regimes that come and go -------------------------------------------------------------------
+void Regimes::note_globals(u32 tag) {
+  trail_.set(tags_[tag].globals, 1);
+  if (globals_ == 0) trail_.set(globals_, 1);
+}
 
-void Caches::become_formed(u32 id) {
-  earn_for_all();
-  ++paths_version_;
-  RegimeState& state = regimes_[id];
-  TagState& tag = tags_[state.tag];
-  const Regime<u64>& regime = state.regime;
-  for (unsigned half = 0; half < 2; ++half) {
-    if (!regime.half[half].epd && regime.half[half].tg != Geometry::granule) {
-      unsupported_ = "a translation granule other than 4 KiB";
-      return;
-    }
+u64 Regimes::recount(u32 number) {
+  u64 count = 0;
+  Group dies = 0;
+  for (u32 i = 0; i < formed_.size(); ++i) {
+    if (formed_[i].regime != number) continue;
+    ++count;
+    dies = std::max(dies, formed_[i].dies);
   }
+  RegimeState& state = regimes_[number];
+  const u64 before = state.formed;
+  if (before != count) trail_.set(state.formed, count);
+  if (count != 0 && state.dies != dies) trail_.set(state.dies, dies);
+  return before;
+}
+
+const std::vector<Regimes::Stream>& Regimes::streams_by_tag() const {
+  FormedIndex& index = formed_index_;
+  if (index.version == formed_version_ && index.generation == trail_.generation()) {
+    return index.streams;
+  }
+  index.streams.clear();
+  for (u32 i = 0; i < formed_.size(); ++i) {
+    index.streams.push_back({regimes_[formed_[i].regime].tag, formed_[i].sid, formed_[i].ssid});
+  }
+  std::sort(index.streams.begin(), index.streams.end());
+  index.version = formed_version_;
+  index.generation = trail_.generation();
+  return index.streams;
+}
+
+bool Regimes::come(u32 number) {
+  RegimeState& state = regimes_[number];
+  TagState& tag = tags_[state.tag];
   if (tag.active == 0) {
     trail_.set(tag.active, 1);
-    active_tags_.push(trail_, state.tag);
+    active_.push(trail_, state.tag);
   }
   if (state.listed == 0) {
     trail_.set(state.listed, 1);
     trail_.set(state.next, tag.first_regime);
-    trail_.set(tag.first_regime, id + 1);
+    trail_.set(tag.first_regime, number + 1);
   }
   trail_.set(tag.formed, tag.formed + 1);
-  if (state.ghost != 0) {
-    // The same tables again: memory yields what was filled, and changed words are items.
-    trail_.set(state.ghost, 0);
-    trail_.set(ghosts_, ghosts_ - 1);
-  } else {
-    for (u64 other = tag.first_regime; other != 0; other = regimes_[other - 1].next) {
-      if (regimes_[other - 1].ghost != 0) materialize_ghost(static_cast<u32>(other - 1));
-    }
-    for_each_root(id, [&](const Space& space, const Root& root) {
-      link(root.table, root.level,
-           Edge{.kind = EdgeKind::root,
-                .half = space.half,
-                .parent = id,
-                .value = root.table,
-                .count = root.entries});
-    });
-  }
-  mark_dirty(state.tag, 0, 64);
-  if (!from_reset_.has_config() && from_reset_.has_translations(tag.tag)) {
-    report(Rule::UNKNOWN_AFTER_RESET, "translations from before reset may live under ASID " +
-                                          hex(tag.tag.asid) + ", VMID " + hex(tag.tag.vmid) +
-                                          ", which comes into use");
-  }
-  // Make checks of a whole regime: against items that live under its tag, and other regimes.
-  for (u32 i = items_.first(state.tag); i != 0; i = items_[i].next) {
-    for (u64 k = 0; k < items_[i].count; ++k) {
-      probe(state.tag, items_[i].va + k * items_[i].entry_bytes(), items_[i].origin + 8 * k);
-    }
-    if (items_[i].kind != ItemKind::pointer) continue;
-    probe_table(Path{.tag = state.tag, .space = items_[i].space, .va = items_[i].va},
-                items_[i].next_table(), items_[i].level + 1U);
-  }
-  bool several =
-      tag.formed > 1 || items_.count(state.tag) != 0 || globals_ != 0 || contiguous_ != 0;
-  for_each_root(id, [&](const Space&, const Root& root) {
-    several = several || pending_below(root.table, root.level);
-  });
-  for (u64 r = several ? tag.first_regime : 0; r != 0; r = regimes_[r - 1].next) {
-    if (regimes_[r - 1].formed == 0) continue;
-    for_each_root(static_cast<u32>(r - 1), [&](const Space& space, const Root& root) {
-      probe_table(Path{.tag = state.tag, .space = space, .va = root.va}, root.table, root.level);
-    });
-  }
+  if (state.ghost == 0) return false;
+  drop_ghost(number);
+  return true;
 }
 
-void Caches::unlink_roots(u32 id) {
-  for_each_root(id, [&](const Space&, const Root& root) {
-    unlink(root.table, root.level, EdgeKind::root, id, root.table);
-  });
-}
-
-// What was filled through the regime lives on until a TLBI, although nothing fills any more.
-void Caches::become_ghost(u32 id, Group died) {
-  earn_for_all();
-  ++paths_version_;
-  RegimeState& state = regimes_[id];
+void Regimes::go(u32 number) {
+  RegimeState& state = regimes_[number];
   TagState& tag = tags_[state.tag];
   trail_.set(tag.formed, tag.formed - 1);
   trail_.set(state.ghost, 1);
   trail_.set(ghosts_, ghosts_ + 1);
   trail_.set(state.ghost_dies, immortal);
-  mark_dirty(state.tag, 0, 64);
-  bool piecemeal = tag.formed != 0 || globals_ != 0;
-  // By commands that were exposed already, as first_after() has it.
-  commands_.for_each([&](const InFlight& sent) {
-    if (died == immortal || sent.group <= died || !is_tlbi(sent.command.op)) return;
-    if (is_tlbi_by_address(sent.command.op) || globals_ != 0) {
-      piecemeal = true;
-    } else if (removes_all(sent.command, tag.tag, false, scope())) {
-      trail_.set(state.ghost_dies, std::min<u64>(state.ghost_dies, sent.group));
-    }
-  });
-  if (items_.pointers(state.tag) != 0) freeze_pointers(id, died);
-  if (!piecemeal) return;
-  trail_.set(state.ghost_dies, immortal);  // each item finds its own
-  for_each_root(id, [&](const Space& space, const Root& root) {
-    const Path path{.tag = state.tag, .space = space, .ghost = true, .va = root.va, .dies = died};
-    expand(path, root.table, root.level, nullptr);
-  });
-  drop_ghost(id);
 }
 
-void Caches::drop_ghost(u32 id) {
-  RegimeState& state = regimes_[id];
-  trail_.set(state.ghost, 0);
+void Regimes::drop_ghost(u32 number) {
+  trail_.set(regimes_[number].ghost, 0);
   trail_.set(ghosts_, ghosts_ - 1);
-  unlink_roots(id);
-}
-
-void Caches::materialize_ghost(u32 id) {
-  earn_for_all();
-  const RegimeState& state = regimes_[id];
-  for_each_root(id, [&](const Space& space, const Root& root) {
-    const Path path{.tag = state.tag,
-                    .space = space,
-                    .ghost = true,
-                    .va = root.va,
-                    .cap = static_cast<Group>(state.ghost_dies)};
-    expand(path, root.table, root.level, nullptr);
-  });
-  drop_ghost(id);
-}
-
-// Through this regime nothing is filled any more: what the cached pointers of its tag yielded by it
-// is fixed now.
-void Caches::freeze_pointers(u32 regime, Group died) {
-  const u32 id = regimes_[regime].tag;
-  std::vector<u32> pointers;
-  for (u32 i = items_.first(id); i != 0; i = items_[i].next) {
-    const Item& item = items_[i];
-    const bool walked = !regimes_[regime].regime.half[item.space.half].epd.value;
-    if (item.kind == ItemKind::pointer && walked) pointers.push_back(i);
-  }
-  for (const u32 i : pointers) {
-    const Item item = items_[i];
-    const Path path{.tag = id,
-                    .space = {.regime = regime, .half = item.space.half},
-                    .hierarchical = item.hierarchical_below(),
-                    .ghost = true,
-                    .va = item.va,
-                    .dies = std::min(died, item.dies),
-                    .item = i + 1};
-    expand(path, item.next_table(), item.level + 1U, nullptr);
-  }
-}
-
-void Caches::expand(const Path& path, u64 place, unsigned level, const Command* covered) {
-  Frame& frame = memory_.frame(place);
-  const auto first = static_cast<unsigned>(bits(place, 11, 3));
-  const Geometry geometry = path.space.geometry;
-  const Root root = root_of(regime_of(path.space), path.space.half);
-  const u64 entries = level != root.level ? geometry.entries() : root.entries;
-  for (unsigned i = 0; (i = frame.next_used(first + i) - first) < entries && spend(1); ++i) {
-    std::vector<Content> contents;
-    memory_.visible(frame, first + i, [&](Content content) {
-      if (content.unknown || bit(content.value, 0)) contents.push_back(content);
-    });
-    for (const Content content : contents) {
-      Path below = path;
-      below.va = path.va + (u64{i} << geometry.shift(level));
-      below.level = static_cast<u8>(level);
-      const bool table = !content.unknown && geometry.is_table(content.value, level);
-      Item target{.tag = path.tag,
-                  .space = path.space,
-                  .level = static_cast<u8>(level),
-                  .va = below.va,
-                  .value = content.value};
-      if (content.unknown) target.kind = ItemKind::unknown;
-      if (table) target.kind = ItemKind::pointer;
-      const bool removed = covered != nullptr && removes(*covered, target);
-      if (!removed) add_item(below, frame.address() + 8 * (first + i), content, now_);
-      if (table && (path.ghost || removed)) {
-        below.hierarchical = pack_below(path.hierarchical, content.value);
-        expand(below, geometry.next_table(content.value), level + 1, covered);
-      }
-    }
-  }
-}
-
-// ---- two regimes under one tag ------------------------------------------------------------------
-
-bool Caches::regimes_agree(u32 a, u32 b) const {
-  if (tolerate_epd_ == 0) return false;  // two numbers, two regimes
-  Regime<u64> x = regimes_[a].regime;
-  Regime<u64> y = regimes_[b].regime;
-  for (unsigned half = 0; half < 2; ++half) {
-    if (!(x.half[half].epd | y.half[half].epd)) continue;
-    x.half[half] = y.half[half] = {};
-  }
-  return x == y;
-}
-
-void Caches::tolerate_disabled_halves(bool tolerate) {
-  if (tolerate == (tolerate_epd_ != 0)) return;
-  trail_.set(tolerate_epd_, tolerate ? 1 : 0);
-  if (tolerate) return;
-  for (u32 t = 0; t < active_tags_.size(); ++t) {
-    const auto tag = static_cast<u32>(active_tags_[t]);
-    if (tags_[tag].formed > 1) check_tag(tag);
-  }
-}
-
-// SEMANTICS 2: a CD is shared only by STEs of one stream world.
-void Caches::check_world(const Formed& entry) {
-  for (u32 i = 0; i < formed_.size(); ++i) {
-    const Formed& other = formed_[i];
-    if (other.place != entry.place ||
-        regimes_[other.regime].regime.world == regimes_[entry.regime].regime.world) {
-      continue;
-    }
-    report(Rule::TAG_REGIMES, "the CD at " + name(entry.place) + " serves streams " +
-                                  hex(other.sid) + " and " + hex(entry.sid) +
-                                  ", whose stream worlds differ");
-    return;
-  }
-}
-
-void Caches::check_tag(u32 id) {
-  TagState& tag = tags_[id];
-  bool broken = false;
-  std::string text;
-  for (u32 i = 0; i < formed_.size() && tag.formed > 1; ++i) {
-    const Formed& a = formed_[i];
-    if (regimes_[a.regime].tag != id) continue;
-    for (u32 j = i + 1; j < formed_.size(); ++j) {
-      const Formed& b = formed_[j];
-      if (regimes_[b.regime].tag != id || a.regime == b.regime) continue;
-      // Versions of one CD, of which one atomic unit only has several: old or new, per item.
-      if (a.place == b.place && a.units <= 1 && b.units <= 1) continue;
-      if (a.place != b.place && regimes_agree(a.regime, b.regime)) continue;
-      if (broken) continue;
-      broken = true;
-      text = "ASID " + hex(tag.tag.asid) + " (VMID " + hex(tag.tag.vmid) +
-             ") stands for two configurations that differ: the CD at " + name(a.place) +
-             " (stream " + hex(a.sid) + ", substream " + hex(a.ssid) + ") and the CD at " +
-             name(b.place) + " (stream " + hex(b.sid) + ", substream " + hex(b.ssid) + ")";
-      if (a.place == b.place) text += "; they are mixtures of old and new words of one CD";
-    }
-  }
-  if (tag.formed != 0) count(Rule::TAG_REGIMES);
-  if (broken == (tag.broken != 0)) return;
-  trail_.set(tag.broken, broken ? 1 : 0);
-  mark_dirty(id, 0, 64);
-  if (broken) report(Rule::TAG_REGIMES, text);
 }
 
 }  // namespace iommucheck::spec

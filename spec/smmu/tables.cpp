@@ -147,10 +147,8 @@ void Caches::note_access_flags(Frame& frame, unsigned level, const Entries& entr
 /// nothing.
 void Caches::may_be_global(u32 tag) {
   if (without_ng_ == 0) trail_.set(without_ng_, 1);
-  TagState& state = tags_[tag];
-  if (state.globals != 0 || !has_asid(state.tag.world)) return;
-  trail_.set(state.globals, 1);
-  if (globals_ == 0) trail_.set(globals_, 1);
+  const TagState& state = regimes_.tag(tag);
+  if (state.globals == 0 && has_asid(state.tag.world)) regimes_.note_globals(tag);
 }
 
 /// Kinds of leaves that look-ups have to look further for.
@@ -185,9 +183,9 @@ bool Caches::may_set_access_flag(const Frame& frame, const Entries& entries, uns
                                  bool table) const {
   bool may = false;
   for_each_end(frame, entries, level, [&](const End& end) {
-    const Regime<u64>& regime = regime_of(end.space);
+    const Regime<u64>& regime = regimes_.of(end.space);
     const Flag<u64> updates = table ? regime.haft : regime.ha;
-    may |= updates.value && walks(end.tag, end.space.half);
+    may |= updates.value && regimes_.walks(end.tag, end.space.half);
   });
   return may;
 }
@@ -235,7 +233,7 @@ void Caches::check_unknown(const Frame& frame, unsigned level, u64 first, u64 co
     if (!unknown) continue;
     bool walked = false;
     for_each_end(frame, static_cast<unsigned>(i), level, [&](const End& end) {
-      if (!walks(end.tag, end.space.half)) return;
+      if (!regimes_.walks(end.tag, end.space.half)) return;
       walked = true;
       may_be_global(end.tag);
     });
@@ -345,7 +343,7 @@ void Caches::before_table_store(Frame& frame, unsigned index, u64 value, bool pl
 
 /// Regimes that are gone and whose trees the page is part of.
 void Caches::materialize_ghosts_over(const Frame& frame) {
-  if (ghosts_ == 0 || frame.table_edges == 0) return;
+  if (!regimes_.any_ghost() || frame.table_edges == 0) return;
   u32 ghost = 0;
   do {
     ghost = 0;
@@ -366,8 +364,8 @@ void Caches::check_lost_update(Frame& frame, unsigned index, u64 value) {
     if (!table && !geometry.is_leaf(old.value, level)) continue;
     bool lost = false;
     for_each_end(frame, index, level, [&](const End& end) {
-      const Regime<u64>& r = regime_of(end.space);
-      if (tags_[end.tag].formed == 0) return;
+      const Regime<u64>& r = regimes_.of(end.space);
+      if (regimes_.tag(end.tag).formed == 0) return;
       const Flag<u64> updates = table ? r.haft : r.ha;
       const bool sets_af = updates.value && !access_flag(old.value).value;
       lost |= sets_af;
@@ -392,7 +390,7 @@ void Caches::after_table_store(Frame& frame, unsigned index, u64 value) {
     if (geometry.is_leaf(value, level)) {
       note_leaf(frame, index, level, value);
       note_access_flag(frame, index, level, value);
-      if (globals_ != 0) {
+      if (regimes_.any_globals()) {
         leaf_stores_.push(trail_, {.pa = pa, .value = value, .at = now_});
         if (const auto update = memory_.became(pa, value)) {
           leaf_stores_.push(trail_, {.pa = pa, .value = *update, .at = now_});
@@ -463,7 +461,7 @@ void Caches::settle(std::vector<Vanished>& vanished) {
     memory_.visible(*what.frame, what.index,
                     [&](Content content) { visible |= content == what.content; });
     // With global entries it matters that an equal one is older.
-    if (visible && globals_ != 0 && what.frame->table_edges != 0) {
+    if (visible && regimes_.any_globals() && what.frame->table_edges != 0) {
       vanish_from_table(*what.frame, what);
     }
     return visible;
@@ -528,18 +526,10 @@ Group Caches::fate(const Path& path, const Item& item) const {
                                [&](const InFlight& sent) { return removes(sent.command, item); });
 }
 
-/// Is there a regime of the tag that walks this half? Otherwise nothing is filled.
-bool Caches::walks(u32 tag, unsigned half) const {
-  for (u64 r = tags_[tag].first_regime; r != 0; r = regimes_[r - 1].next) {
-    if (regimes_[r - 1].formed != 0 && !regimes_[r - 1].regime.half[half].epd) return true;
-  }
-  return false;
-}
-
 void Caches::add_item(const Path& path, u64 origin, Content content, EventIndex stored_at) {
   // Nothing was filled, so nothing is left; what was filled before is handed over as a ghost's.
-  if (!path.ghost && !walks(path.tag, path.space.half)) return;
-  const Regime<u64>& r = regime_of(path.space);
+  if (!path.ghost && !regimes_.walks(path.tag, path.space.half)) return;
+  const Regime<u64>& r = regimes_.of(path.space);
   Item item{.tag = path.tag,
             .space = path.space,
             .level = path.level,
@@ -669,8 +659,9 @@ void Caches::for_each_way(const Frame& frame, Visit&& visit) const {
 bool Caches::is_walked(const Frame& frame, bool ghosts) const {
   bool walked = false;
   for_each_way(frame, [&](const End& end, unsigned level) {
-    const bool root = !end.item && level == start_table(regime_of(end.space), end.space.half).level;
-    walked |= (ghosts && end.ghost && !root) || walks(end.tag, end.space.half);
+    const bool root =
+        !end.item && level == start_table(regimes_.of(end.space), end.space.half).level;
+    walked |= (ghosts && end.ghost && !root) || regimes_.walks(end.tag, end.space.half);
   });
   return walked;
 }
@@ -707,11 +698,11 @@ unsigned Caches::valid_versions(const Frame& frame, unsigned index) const {
 void Caches::check_make(Frame& frame, unsigned index, unsigned level, u64 value) {
   const bool versions = valid_versions(frame, index) > 1;
   for_each_path(frame, index, level, [&](const Path& path) {
-    const TagState& tag = tags_[path.tag];
+    const TagState& tag = regimes_.tag(path.tag);
     if (tag.formed == 0) return;
     count(Rule::CONFLICT_BBM);
     const u64 pa = frame.address() + 8 * index;
-    const bool others = versions || path.several || tag.formed > 1 || globals_ != 0;
+    const bool others = versions || path.several || tag.formed > 1 || regimes_.any_globals();
     if (others || frame.contiguous != 0) probe(path.tag, path.va, pa);
     const bool several = others || items_.count(path.tag) != 0;
     if (geometry.is_table(value, level) &&
@@ -742,12 +733,12 @@ void Caches::check_make(Frame& frame, unsigned index, unsigned level, u64 value)
 
 void Caches::probe(u32 tag, u64 va, u64 origin) {
   probe_tag(tag, va, origin);
-  if (tags_[tag].globals == 0) return;
+  if (regimes_.tag(tag).globals == 0) return;
   // A global translation meets those of every other ASID.
-  if (!spend(active_tags_.size())) return;
-  for (u32 t = 0; t < active_tags_.size(); ++t) {
-    const auto other = static_cast<u32>(active_tags_[t]);
-    if (other != tag && tags_[other].formed != 0 && meets_globals_of(other, tag)) {
+  if (!spend(regimes_.active())) return;
+  for (u32 t = 0; t < regimes_.active(); ++t) {
+    const auto other = regimes_.active_tag(t);
+    if (other != tag && regimes_.tag(other).formed != 0 && regimes_.meets_globals_of(other, tag)) {
       probe_tag(other, va, origin);
     }
   }

@@ -14,8 +14,10 @@ class TlbItems {
  public:
   explicit TlbItems(Trail& trail) : trail_(trail) {}
 
-  /// A further tag: they are numbered from 0.
-  void add_tag() { lists_.emplace_back(); }
+  /// Tags are numbered from 0: so many there are.
+  void know_tags(u32 tags) {
+    while (lists_.size() < tags) lists_.emplace_back();
+  }
 
   [[nodiscard]] u64 count() const { return count_; }
   [[nodiscard]] u64 count(u32 tag) const { return lists_[tag].items; }

@@ -57,7 +57,7 @@ void Caches::visit_table(const Space& space, const Root& table, u8 hierarchical,
       }
       u64 bytes = size;
       if (runs && frame->contiguous == 0 && memory_.is_settled(*frame, i, 1) && !content.unknown) {
-        const u64 output_last = low_mask(regime_of(space).ips_lg2) & mask(47, 0);
+        const u64 output_last = low_mask(regimes_.of(space).ips_lg2) & mask(47, 0);
         const unsigned count =
             run_of_leaves(*frame, i, size, static_cast<unsigned>(end), output_last);
         bytes = count * size;
@@ -77,15 +77,15 @@ void Caches::visit_table(const Space& space, const Root& table, u8 hierarchical,
 
 void Caches::all_translations_of(u32 tag, const VisitCandidate& visit) const {
   for (unsigned half = 0; half < 2; ++half) {
-    for_each_space(tag, half, [&](const Space& space) {
-      const Root root = root_of(regime_of(space), half);
+    regimes_.for_each_space(tag, half, [&](const Space& space) {
+      const Root root = root_of(regimes_.of(space), half);
       visit_table(space, root, 0, 0, true, visit);
       // A pointer that one regime filled serves the walks of the others of its tag.
-      for (u64 i = 0; i < root.entries && tags_[tag].formed > 1; ++i) {
+      for (u64 i = 0; i < root.entries && regimes_.tag(tag).formed > 1; ++i) {
         memory_.visible(root.table + 8 * i, [&](Content content) {
           if (content.unknown || !space.geometry.is_table(content.value, root.level)) return;
           const u64 va = root.va + (i << space.geometry.shift(root.level));
-          for_each_space(tag, half, [&](const Space& other) {
+          regimes_.for_each_space(tag, half, [&](const Space& other) {
             if (other == space) return;
             visit_table(other, table_below(content.value, root.level, va),
                         pack_below(0, content.value), 0, true, visit);
@@ -97,7 +97,7 @@ void Caches::all_translations_of(u32 tag, const VisitCandidate& visit) const {
   for (u32 i = items_.first(tag); i != 0; i = items_[i].next) {
     const Item& item = items_[i];
     if (item.kind == ItemKind::pointer) {
-      for_each_space(tag, item.space.half, [&](const Space& space) {
+      regimes_.for_each_space(tag, item.space.half, [&](const Space& space) {
         visit_table(space, table_below(item.value, item.level, item.va), item.hierarchical_below(),
                     i + 1, true, visit);
       });
@@ -117,9 +117,9 @@ void Caches::all_translations_of(u32 tag, const VisitCandidate& visit) const {
 /// What collect() may give for any address, runs of pages at once.
 void Caches::translations_under(u32 tag, const VisitCandidate& visit) const {
   all_translations_of(tag, visit);
-  for (u32 t = 0; t < active_tags_.size() && globals_ != 0; ++t) {
-    const auto other = static_cast<u32>(active_tags_[t]);
-    if (other == tag || !meets_globals_of(tag, other)) continue;
+  for (u32 t = 0; t < regimes_.active() && regimes_.any_globals(); ++t) {
+    const auto other = regimes_.active_tag(t);
+    if (other == tag || !regimes_.meets_globals_of(tag, other)) continue;
     all_translations_of(other, [&](const Candidate& c, u64 bytes) {
       if (c.kind == Candidate::Kind::unknown || is_global(c)) visit(c, bytes);
     });
@@ -128,23 +128,23 @@ void Caches::translations_under(u32 tag, const VisitCandidate& visit) const {
 
 /// A look-up under the tag, or under another that meets its global entries, has this ASET.
 bool Caches::looks_up_anywhere(u32 tag, const Flag<u64>& aset) const {
-  if (looks_up(tag, aset)) return true;
-  for (u32 t = 0; t < active_tags_.size() && tags_[tag].globals != 0; ++t) {
-    const auto other = static_cast<u32>(active_tags_[t]);
-    if (meets_globals_of(other, tag) && looks_up(other, aset)) return true;
+  if (regimes_.looks_up(tag, aset)) return true;
+  for (u32 t = 0; t < regimes_.active() && regimes_.tag(tag).globals != 0; ++t) {
+    const auto other = regimes_.active_tag(t);
+    if (regimes_.meets_globals_of(other, tag) && regimes_.looks_up(other, aset)) return true;
   }
   return false;
 }
 
 void Caches::for_each_translation(const std::function<void(u32, const Candidate&)>& visit) const {
   earn_for_all();
-  for (u32 t = 0; t < active_tags_.size(); ++t) {
-    const auto id = static_cast<u32>(active_tags_[t]);
-    const TagState& tag = tags_[id];
+  for (u32 t = 0; t < regimes_.active(); ++t) {
+    const auto id = regimes_.active_tag(t);
+    const TagState& tag = regimes_.tag(id);
     const auto is_met = [&](const Candidate& c) {
       if (!is_global(c) && tag.formed != 0) return true;
       if (!is_global(c) && c.kind != Candidate::Kind::unknown) return false;
-      return looks_up_anywhere(id, regime_of(c.space).aset);
+      return looks_up_anywhere(id, regimes_.of(c.space).aset);
     };
     if (tag.formed == 0 && tag.globals == 0) continue;
     const auto by_entries = [&](const Candidate& c, u64 bytes) {
@@ -154,7 +154,7 @@ void Caches::for_each_translation(const std::function<void(u32, const Candidate&
     };
     for (u64 r = tag.first_regime; r != 0; r = regimes_[r - 1].next) {
       if (regimes_[r - 1].formed == 0) continue;
-      for_each_root(static_cast<u32>(r - 1), [&](const Space& space, const Root& root) {
+      regimes_.for_each_root(static_cast<u32>(r - 1), [&](const Space& space, const Root& root) {
         visit_table(space, root, 0, 0, false, by_entries);
       });
     }
