@@ -148,8 +148,8 @@ bool Caches::check_translated(const Access& access, const Outcome& outcome,
                               std::vector<Outcome>& found) const {
   bool checked = atschk_ != 0;
   bool unchecked = !checked;
-  for (u32 i = 0; i < config_items_.size(); ++i) {
-    const ConfigItem& item = config_items_[i];
+  for (u32 i = 0; i < config_.size(); ++i) {
+    const ConfigItem& item = config_[i];
     if (item.place != ConfigItem::no_place || !item.serves(access.sid, 0)) continue;
     (item.value != 0 ? checked : unchecked) = true;
   }

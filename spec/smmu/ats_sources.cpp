@@ -19,18 +19,19 @@ void Caches::set_atschk(bool check) {
   for (u32 i = 0; i < known_sids_.size(); ++i) {
     const auto sid = static_cast<u32>(known_sids_[i]);
     bool cached = enabled_ != 0;
-    for (u32 k = 0; k < config_items_.size() && !cached; ++k) {
-      cached = config_items_[k].kind == ConfigKind::ste && config_items_[k].sid == sid;
+    for (u32 k = 0; k < config_.size() && !cached; ++k) {
+      cached = config_[k].kind == ConfigKind::ste && config_[k].sid == sid;
     }
     if (!cached) continue;
-    cache_config({.kind = ConfigKind::ste,
+    config_.keep({.kind = ConfigKind::ste,
                   .word = ConfigItem::atschk_word,
                   .sid = sid,
                   .place = ConfigItem::no_place,
                   .value = atschk_,
                   .since = now_,
                   .vanished_at = now_,
-                  .stored_at = now_});
+                  .stored_at = now_},
+                 now_);
   }
   trail_.set(atschk_, check ? 1 : 0);
 }

@@ -16,6 +16,7 @@
 //   Memory      words and their visible versions
 //   Commands    those that may act, and when things die by them; removal.h has what they remove
 //   FromReset   what was cached at reset
+//   ConfigCache cached words of STEs, CDs and their descriptors, and where those lie
 //   Regimes     regimes and tags by number, which can be formed, and by whom
 //   TlbItems    what TLBs and walk caches may hold and memory no longer says
 //   Atcs        what devices keep by ATS, and by what their requests are answered
@@ -44,6 +45,7 @@
 #include "spec/smmu/cd.h"
 #include "spec/smmu/changes.h"
 #include "spec/smmu/commands.h"
+#include "spec/smmu/config_cache.h"
 #include "spec/smmu/coverage.h"
 #include "spec/smmu/from_reset.h"
 #include "spec/smmu/items.h"
@@ -328,7 +330,7 @@ class Caches {
   /// Words of STEs, CDs and their descriptors likewise: visit(const ConfigItem&).
   template <class Visit>
   void for_each_cached_word(Visit&& visit) const {
-    for (u32 i = 0; i < config_items_.size(); ++i) visit(config_items_[i]);
+    for (u32 i = 0; i < config_.size(); ++i) visit(config_[i]);
   }
   /// Are two living translations of one address in conflict (break-before-make)?
   [[nodiscard]] bool in_conflict(const std::vector<Candidate>& found) const;
@@ -403,19 +405,6 @@ class Caches {
     std::optional<Rule> bad{};
     std::optional<std::string_view> unsupported{};
     u32 regime = 0;
-  };
-  /// A range of memory that holds configuration structures.
-  struct Region {
-    ConfigKind kind = ConfigKind::ste;
-    u8 padding0[3] = {};
-    u32 sid = 0;    ///< first
-    u64 first = 0;  ///< address
-    u64 bytes = 0;
-    u32 ssid = 0;           ///< first
-    u32 made_by = 0;        ///< stream whose STE leads here; STE arrays: first stream of the L1STD
-    Group dies = immortal;  ///< of the STE that leads here
-    u32 padding = 0;
-    u64 via = 0;  ///< address of the L1STD or L1CD that leads here, 0: none does
   };
   struct Path {
     u32 tag = 0;
@@ -631,7 +620,6 @@ class Caches {
   void refresh_regions(u32 sid, const SteOptions& stes);
   void refresh_l2_arrays(u32 first_sid);
   void add_region(const Region& region);
-  void remove_regions(u32 sid, ConfigKind kind);
 
   // config.cpp
   void reform_around(u64 pa);
@@ -644,12 +632,11 @@ class Caches {
   void look_at_cds(u32 sid, u32 number, Options& options);
   void form_cd(u32 sid, u32 number, const SteOption& ste, Options& options, FormedList& formed);
   void replace_formed(const StreamPart& part, const FormedList& now);
-  /// `index`, of config_items_, where so many words vanish at once that it pays.
+  /// `index`, of config_, where so many words vanish at once that it pays.
   void config_vanished(const Vanished& what, const std::vector<Vanished>& all,
                        ConfigIndex* index = nullptr);
   void cache_words(const ConfigItem& tags, const Vanished& what, const std::vector<Vanished>& all,
                    ConfigIndex* index = nullptr);
-  void cache_config(const ConfigItem& item, ConfigIndex* index = nullptr);
   [[nodiscard]] bool leads_to(const ConfigItem& descriptor, u64 word,
                               const ConfigItem& below) const;
   [[nodiscard]] Group fate(const ConfigItem& item, u64 via) const;
@@ -765,6 +752,7 @@ class Caches {
   Memory memory_{trail_};
   Commands commands_{trail_};
   FromReset from_reset_{trail_, commands_};
+  ConfigCache config_{trail_, memory_};
   Regimes regimes_{trail_};
   TlbItems items_{trail_};
   Capabilities caps_;
@@ -795,8 +783,6 @@ class Caches {
   };
   TrailArray<LeafStore> leaf_stores_;
 
-  TrailArray<ConfigItem> config_items_;
-  TrailArray<Region> regions_;
   TrailArray<u64> known_sids_;  // streams whose STE was ever anything but V = 0 or abort
 
   u64 atschk_ = 0;

@@ -22,8 +22,8 @@ bool Caches::may_be_valid(ConfigKind kind, u64 place) const {
   };
   bool may = false;
   memory_.visible(place, [&](Content c) { may |= c.unknown || valid(c.value); });
-  for (u32 i = 0; i < config_items_.size() && !may; ++i) {
-    const ConfigItem& item = config_items_[i];
+  for (u32 i = 0; i < config_.size() && !may; ++i) {
+    const ConfigItem& item = config_[i];
     if (item.place != place || item.word != 0 || item.kind != kind) continue;
     may = item.unknown != 0 || valid(item.value);
   }
@@ -34,13 +34,13 @@ bool Caches::may_be_valid(ConfigKind kind, u64 place) const {
 void Caches::add_streams_around(u64 pa, std::vector<StreamPart>& streams) {
   if (enabled_ == 0) return;
   std::vector<u32> arrays;
-  for (u32 i = 0; i < regions_.size(); ++i) {
-    const Region& region = regions_[i];
-    if (pa - region.first >= region.bytes) continue;
+  for (u32 i = 0; i < config_.regions(); ++i) {
+    const Region& region = config_.region(i);
+    if (!region.holds(pa)) continue;
     const u64 offset = pa - region.first;
     const auto number = static_cast<u32>(offset / ste_bytes);
-    const bool structure = region.kind == ConfigKind::ste || region.kind == ConfigKind::cd;
-    if (structure && offset % ste_bytes != 0 && !may_be_valid(region.kind, pa - offset % ste_bytes))
+    if (!leads_on(region.kind) && offset % ste_bytes != 0 &&
+        !may_be_valid(region.kind, pa - offset % ste_bytes))
       continue;  // nothing looks at the words of an invalid one
     switch (region.kind) {
       case ConfigKind::l1std:
@@ -165,8 +165,8 @@ void Caches::cds_to_form(const SteOption& ste, const StreamPart& part,
       look_at(l1cd.l2ptr(), first, pow2(leaf_bits));
     }
   }
-  for (u32 i = 0; i < config_items_.size(); ++i) {
-    const ConfigItem& item = config_items_[i];
+  for (u32 i = 0; i < config_.size(); ++i) {
+    const ConfigItem& item = config_[i];
     if (item.kind == ConfigKind::cd && item.sid == part.sid) add(item.ssid);
   }
   std::ranges::sort(numbers);
@@ -269,9 +269,9 @@ void Caches::config_vanished(const Vanished& what, const std::vector<Vanished>& 
                              ConfigIndex* index) {
   if (enabled_ == 0) return;
   const u64 pa = what.frame->address() + 8 * what.index;
-  for (u32 i = 0; i < regions_.size(); ++i) {
-    const Region region = regions_[i];
-    if (pa - region.first >= region.bytes) continue;
+  for (u32 i = 0; i < config_.regions(); ++i) {
+    const Region region = config_.region(i);
+    if (!region.holds(pa)) continue;
     const u64 offset = pa - region.first;
     ConfigItem item{.kind = region.kind,
                     .unknown = static_cast<u8>(what.content.unknown ? 1 : 0),
@@ -282,8 +282,7 @@ void Caches::config_vanished(const Vanished& what, const std::vector<Vanished>& 
                     .since = now_,
                     .vanished_at = now_,
                     .stored_at = what.at};
-    const bool descriptor = region.kind == ConfigKind::l1std || region.kind == ConfigKind::l1cd;
-    const u64 size = descriptor ? 8 : ste_bytes;
+    const u64 size = leads_on(region.kind) ? 8 : ste_bytes;
     const auto number = static_cast<u32>(offset / size);
     item.place = region.first + number * size;
     item.word = static_cast<u16>((offset % size) / 8);
@@ -332,8 +331,8 @@ Group Caches::fate(const ConfigItem& item, u64 via) const {
   if (via == 0) return immortal;
   Group dies = 0;
   bool cached = false;
-  for (u32 i = 0; i < config_items_.size(); ++i) {
-    const ConfigItem& descriptor = config_items_[i];
+  for (u32 i = 0; i < config_.size(); ++i) {
+    const ConfigItem& descriptor = config_[i];
     if (descriptor.place != via || !leads_to(descriptor, descriptor.value, item)) continue;
     cached = true;
     bool in_memory = false;
@@ -353,10 +352,9 @@ Group Caches::fate(const ConfigItem& item, u64 via) const {
 /// partner had at the same time.
 void Caches::cache_words(const ConfigItem& tags, const Vanished& what,
                          const std::vector<Vanished>& all, ConfigIndex* index) {
-  const bool descriptor = tags.kind == ConfigKind::l1std || tags.kind == ConfigKind::l1cd;
   ConfigItem item = tags;
-  if (profile_.config_atom != 16 || descriptor) {
-    cache_config(item, index);
+  if (profile_.config_atom != 16 || leads_on(tags.kind)) {
+    config_.keep(item, now_, index);
     return;
   }
   const bool odd = item.word % 2 != 0;
@@ -368,39 +366,12 @@ void Caches::cache_words(const ConfigItem& tags, const Vanished& what,
     item.value = low.value;
     item.partner = high.value;
     item.unknown = static_cast<u8>((low.unknown ? 1 : 0) | (high.unknown ? 2 : 0));
-    cache_config(item, index);
+    config_.keep(item, now_, index);
   };
   memory_.visible(partner, with);
   for (const Vanished& other : all) {
     if (other.frame->address() + 8 * other.index == partner) with(other.content);
   }
-}
-
-void Caches::cache_config(const ConfigItem& item, ConfigIndex* index) {
-  const auto same = [&](const ConfigItem& old) {
-    return old.kind == item.kind && old.sid == item.sid && old.ssid == item.ssid &&
-           old.place == item.place && old.word == item.word && old.value == item.value &&
-           old.partner == item.partner && old.unknown == item.unknown;
-  };
-  const u32 none = config_items_.size();
-  u32 found = none;
-  const auto look_at = [&](u32 k) {
-    if (found == none && same(config_items_[k])) found = k;
-  };
-  if (index != nullptr) {
-    index->at(item, look_at);
-  } else {
-    for (u32 k = 0; k < none && found == none; ++k) look_at(k);
-  }
-  if (found == none) {
-    config_items_.push(trail_, item);
-    if (index != nullptr) index->add(item, none);
-    return;
-  }
-  ConfigItem& again = config_items_.edit(trail_, found);
-  again.dies = std::max(again.dies, item.dies);
-  again.since = again.vanished_at = now_;
-  again.stored_at = item.stored_at;
 }
 
 }  // namespace iommucheck::spec

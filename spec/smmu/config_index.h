@@ -8,15 +8,14 @@
 #include <unordered_map>
 #include <vector>
 
-#include "base/pool.h"
-#include "spec/smmu/items.h"
+#include "spec/smmu/config_cache.h"
 
 namespace iommucheck::spec {
 
 /// The numbers of cached words by where they were read.
 class ConfigIndex {
  public:
-  explicit ConfigIndex(const TrailArray<ConfigItem>& items) {
+  explicit ConfigIndex(const ConfigCache& items) {
     for (u32 i = 0; i < items.size(); ++i) add(items[i], i);
   }
   void add(const ConfigItem& item, u32 number) { numbers_.emplace(key(item), number); }
@@ -35,7 +34,7 @@ class ConfigIndex {
 /// Cached L1STDs and L1CDs by the StreamIDs and SubstreamIDs that they stand for.
 class DescriptorIndex {
  public:
-  explicit DescriptorIndex(const TrailArray<ConfigItem>& items) {
+  explicit DescriptorIndex(const ConfigCache& items) {
     for (u32 i = 0; i < items.size(); ++i) {
       const ConfigItem& item = items[i];
       if (item.kind == ConfigKind::l1std) {

@@ -28,12 +28,12 @@ bool Caches::awaits_atc_inv(u64 later) const {
 
 void Caches::revive_config() {
   std::vector<StreamPart> streams;
-  for (u32 i = 0; i < config_items_.size(); ++i) {
-    const ConfigItem& item = config_items_[i];
+  for (u32 i = 0; i < config_.size(); ++i) {
+    const ConfigItem& item = config_[i];
     if (item.dies == immortal) continue;
     const auto still = [&](const InFlight& sent) { return ends(sent, item); };
     if (commands_.is_ended_by(item.dies, still)) continue;
-    config_items_.edit(trail_, i).dies = immortal;
+    config_.set_dies(i, immortal);
     add_streams(item, streams);
   }
   for (const StreamPart& part : streams) reform_unseen(part);

@@ -62,9 +62,9 @@ void Caches::write_smmuen(bool enable) {
   }
   // Streams whose STE is anything but invalid or abort, wherever one may stand.
   std::vector<u32> streams_to_form;
-  for (u32 i = 0; i < config_items_.size(); ++i) streams_to_form.push_back(config_items_[i].sid);
-  for (u32 i = 0; i < regions_.size(); ++i) {
-    const Region region = regions_[i];
+  for (u32 i = 0; i < config_.size(); ++i) streams_to_form.push_back(config_[i].sid);
+  for (u32 i = 0; i < config_.regions(); ++i) {
+    const Region region = config_.region(i);
     if (region.kind != ConfigKind::ste) continue;
     for (u64 n = 0; n < region.bytes / ste_bytes; ++n) {
       const u64 place = region.first + n * ste_bytes;
@@ -97,10 +97,9 @@ void Caches::acknowledge_smmuen() {
   // Nothing is fetched any more; what was cached stays. Words of configuration become items, so
   // that they are known whatever happens to their memory.
   std::vector<Vanished> words;
-  for (u32 i = 0; i < regions_.size(); ++i) {
-    const Region& region = regions_[i];
-    const bool descriptors = region.kind == ConfigKind::l1std || region.kind == ConfigKind::l1cd;
-    const u64 size = descriptors ? 8 : ste_bytes;
+  for (u32 i = 0; i < config_.regions(); ++i) {
+    const Region& region = config_.region(i);
+    const u64 size = leads_on(region.kind) ? 8 : ste_bytes;
     constexpr u64 small = 4096 * ste_bytes;  // of larger tables what is all zeros is left out
     for (u64 place = region.first; place < region.first + region.bytes; place += size) {
       Frame& frame = memory_.frame(place);
@@ -119,20 +118,12 @@ void Caches::acknowledge_smmuen() {
       }
     }
   }
-  ConfigIndex index(config_items_);
+  ConfigIndex index(config_);
   for (const Vanished& word : words) config_vanished(word, words, &index);
   const std::vector<u32> unknown_atcs = atcs_of_unknown();
   trail_.set(enabled_, 0);
   leave_unknown_in_atcs(immortal, unknown_atcs);
-  for (u32 i = 0; i < regions_.size(); ++i) {
-    const Region& region = regions_[i];
-    for (u64 pa = align_down(region.first, frame_lg2); pa < region.first + region.bytes;
-         pa += u64{1} << frame_lg2) {
-      Frame& frame = memory_.frame(pa);
-      trail_.set(frame.config, frame.config - 1);
-    }
-  }
-  regions_.clear(trail_);
+  config_.clear_regions();
   reform_all();
   changes_.mark_all_streams();
 }

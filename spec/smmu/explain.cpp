@@ -302,8 +302,8 @@ std::vector<Caches::Structure> Caches::structures_of(u32 sid, std::optional<u32>
 std::vector<Cause> Caches::causes_of_stream(u32 sid, std::optional<u32> ssid) const {
   std::vector<Cause> causes;
   std::vector<EventIndex> since;  // of each: the latest that its words were changed
-  for (u32 i = 0; i < config_items_.size(); ++i) {
-    const ConfigItem& item = config_items_[i];
+  for (u32 i = 0; i < config_.size(); ++i) {
+    const ConfigItem& item = config_[i];
     if (!item.serves(sid, of_substreams(item.kind) ? ssid.value_or(0) : item.ssid)) continue;
     const Content now = memory_.newest(item.place + 8 * item.word);
     if (now == Content{item.value, (item.unknown & 1) != 0}) continue;

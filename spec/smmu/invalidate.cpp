@@ -34,7 +34,7 @@ Group Caches::expose(const Command& command, bool certain) {
   } else if (is_cfgi(command.op)) {
     commands_.may_act(sent);
     from_reset_.remove(sent, caps_, strtab_.two_level, enabled_ != 0);
-    if (!config_items_.empty()) kill_config(sent);
+    if (!config_.empty()) kill_config(sent);
   } else if (command.op == Opcode::atc_inv && smmuen_ != 0 && smmuen_open_ == 0) {
     commands_.may_act(sent);  // with SMMUEN = 0 it is ignored
     atcs_.remove(sent);
@@ -162,12 +162,6 @@ void Caches::kill_ghosts(const InFlight& command) {
   }
 }
 
-namespace {
-
-bool leads_on(ConfigKind kind) { return kind == ConfigKind::l1std || kind == ConfigKind::l1cd; }
-
-}  // namespace
-
 /// An STE or CD can be read again between `command` and the end of its group, through a cached
 /// descriptor that no command of the group which covers it removes as well.
 bool Caches::may_be_fetched_again(const ConfigItem& item, const std::vector<u32>& descriptors,
@@ -179,7 +173,7 @@ bool Caches::may_be_fetched_again(const ConfigItem& item, const std::vector<u32>
   });
   if (!same) return false;
   for (const u32 i : descriptors) {
-    const ConfigItem& descriptor = config_items_[i];
+    const ConfigItem& descriptor = config_[i];
     if (descriptor.unknown != 0 || descriptor.dies < command.group ||
         !leads_to(descriptor, descriptor.value, item)) {
       continue;
@@ -196,8 +190,8 @@ bool Caches::may_be_fetched_again(const ConfigItem& item, const std::vector<u32>
 /// as memory has them now, invalid ones too.
 void Caches::leave_below(const ConfigItem& item, const std::vector<const Command*>& commands,
                          std::vector<StreamPart>& streams) {
-  for (u32 r = 0; r < regions_.size(); ++r) {
-    const Region region = regions_[r];
+  for (u32 r = 0; r < config_.regions(); ++r) {
+    const Region region = config_.region(r);
     const bool below = item.kind == ConfigKind::l1std
                            ? region.kind == ConfigKind::ste && region.made_by == item.sid
                            : region.kind == ConfigKind::cd && region.made_by == item.sid &&
@@ -232,7 +226,7 @@ void Caches::cache_structure(const ConfigItem& tags) {
   for (unsigned w = 0; w < ste_words; ++w) {
     memory_.visible(tags.place + 8 * w, [&](Content c) { zeros &= !c.unknown && c.value == 0; });
   }
-  for (u32 i = 0; i < config_items_.size(); ++i) zeros &= config_items_[i].place != tags.place;
+  for (u32 i = 0; i < config_.size(); ++i) zeros &= config_[i].place != tags.place;
   for (unsigned w = 0; w < (zeros ? 1 : ste_words); ++w) {
     const u64 pa = tags.place + 8 * w;
     ConfigItem word = tags;
@@ -266,17 +260,17 @@ void Caches::add_streams(const ConfigItem& item, std::vector<StreamPart>& stream
 void Caches::kill_config(const InFlight& command) {
   std::vector<StreamPart> streams;
   std::vector<ConfigItem> left;  // STEs and CDs that a removed L1STD or L1CD led to
-  const DescriptorIndex index(config_items_);
+  const DescriptorIndex index(config_);
   std::vector<u32> descriptors;
-  for (u32 i = 0; i < config_items_.size(); ++i) {
-    const ConfigItem& item = config_items_[i];
+  for (u32 i = 0; i < config_.size(); ++i) {
+    const ConfigItem& item = config_[i];
     if (item.dies <= command.group) continue;
     if (!spec::removes(command.command, item)) continue;
     if (!leads_on(item.kind)) {
       index.above(item, descriptors);
       if (may_be_fetched_again(item, descriptors, command)) continue;
     }
-    config_items_.edit(trail_, i).dies = command.group;
+    config_.set_dies(i, command.group);
     if (leads_on(item.kind) && item.unknown == 0) left.push_back(item);
     add_streams(item, streams);
   }
@@ -328,8 +322,8 @@ void Caches::complete(Group group) {
   // removed already.
   std::vector<StreamPart> streams;
   std::vector<u32> arrays;
-  for (u32 i = 0, count = config_items_.size(); i < count; ++i) {
-    const ConfigItem item = config_items_[i];
+  for (u32 i = 0, count = config_.size(); i < count; ++i) {
+    const ConfigItem item = config_[i];
     if (item.dies > group || !leads_on(item.kind) || item.unknown != 0 || enabled_ == 0) continue;
     std::vector<const Command*> killers;
     commands_.for_each([&](const InFlight& sent) {
@@ -337,12 +331,12 @@ void Caches::complete(Group group) {
     });
     leave_below(item, killers, streams);
   }
-  for (u32 i = config_items_.size(); i != 0; --i) {
-    const ConfigItem item = config_items_[i - 1];
+  for (u32 i = config_.size(); i != 0; --i) {
+    const ConfigItem item = config_[i - 1];
     if (item.dies > group) continue;
     if (item.kind == ConfigKind::l1std) arrays.push_back(item.sid);
     add_streams(item, streams);
-    config_items_.remove_unordered(trail_, i - 1);
+    config_.remove(i - 1);
   }
   if (enabled_ != 0) {
     for (const u32 first : arrays) refresh_l2_arrays(first);

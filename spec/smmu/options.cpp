@@ -27,8 +27,8 @@ void Caches::words_at(ConfigKind kind, u32 sid, u32 ssid, u64 place, unsigned wo
   };
   memory_.visible(place + 8 * word,
                   [&](Content content) { add(content.value, content.unknown, immortal); });
-  for (u32 i = 0; i < config_items_.size(); ++i) {
-    const ConfigItem& item = config_items_[i];
+  for (u32 i = 0; i < config_.size(); ++i) {
+    const ConfigItem& item = config_[i];
     if (item.kind != kind || item.place != place || item.word != word) continue;
     if (!item.serves(sid, ssid)) continue;
     add(item.value, item.unknown != 0, item.dies);
@@ -64,7 +64,7 @@ void Caches::units_at(u64 place, unsigned unit, bool cached_only, const CachedWo
     });
   }
   for (const u32 i : cached) {
-    const ConfigItem& item = config_items_[i];
+    const ConfigItem& item = config_[i];
     if (item.word != word) continue;
     values.add({{item.value, item.partner},
                 {(item.unknown & 1) != 0, (item.unknown & 2) != 0},
@@ -95,8 +95,8 @@ void Caches::add_option(Option option, u64 unknown, const Of& of, OptionList<Opt
 }
 
 void Caches::cached_words(ConfigKind kind, u32 sid, u32 ssid, u64 place, CachedWords& found) const {
-  for (u32 i = 0; i < config_items_.size(); ++i) {
-    const ConfigItem& item = config_items_[i];
+  for (u32 i = 0; i < config_.size(); ++i) {
+    const ConfigItem& item = config_[i];
     if (item.place == place && item.kind == kind && item.serves(sid, ssid)) found.push_back(i);
   }
 }
@@ -223,8 +223,8 @@ bool Caches::read_stes(u32 sid, SteOptions& options) const {
   }
   // STEs cached from where no fetch leads any more.
   Places old_places;
-  for (u32 i = 0; i < config_items_.size(); ++i) {
-    const ConfigItem& item = config_items_[i];
+  for (u32 i = 0; i < config_.size(); ++i) {
+    const ConfigItem& item = config_[i];
     if (item.kind != ConfigKind::ste || item.sid != sid) continue;
     if (std::ranges::find(places, item.place) != places.end()) continue;
     if (std::ranges::find(old_places, item.place) == old_places.end()) {
@@ -272,8 +272,8 @@ bool Caches::cd_options(u32 sid, u32 ssid, const SteOptions& all, CdOptions& opt
     }
   }
   Places old_places;
-  for (u32 i = 0; i < config_items_.size(); ++i) {
-    const ConfigItem& item = config_items_[i];
+  for (u32 i = 0; i < config_.size(); ++i) {
+    const ConfigItem& item = config_[i];
     if (item.kind != ConfigKind::cd || item.sid != sid || item.ssid != ssid) continue;
     if (std::ranges::find(places, item.place) != places.end()) continue;
     if (std::ranges::find(old_places, item.place) == old_places.end()) {

@@ -7,43 +7,14 @@
 
 namespace iommucheck::spec {
 
-namespace {
-
-constexpr u64 region_frames_bound = u64{1} << 14;
-
-}  // namespace
-
 void Caches::add_region(const Region& region) {
-  if (region.bytes == 0) return;
-  if (region.bytes >> frame_lg2 > region_frames_bound) {
-    gave_up_ = true;  // a table of more than 64 MiB
-    return;
-  }
-  for (u64 pa = align_down(region.first, frame_lg2); pa < region.first + region.bytes;
-       pa += u64{1} << frame_lg2) {
-    Frame& frame = memory_.frame(pa);
-    trail_.set(frame.config, frame.config + 1);
-  }
-  regions_.push(trail_, region);
-}
-
-void Caches::remove_regions(u32 made_by, ConfigKind kind) {
-  for (u32 i = regions_.size(); i != 0; --i) {
-    const Region region = regions_[i - 1];
-    if (region.made_by != made_by || region.kind != kind) continue;
-    for (u64 pa = align_down(region.first, frame_lg2); pa < region.first + region.bytes;
-         pa += u64{1} << frame_lg2) {
-      Frame& frame = memory_.frame(pa);
-      trail_.set(frame.config, frame.config - 1);
-    }
-    regions_.remove_unordered(trail_, i - 1);
-  }
+  if (!config_.add_region(region)) gave_up_ = true;
 }
 
 /// The arrays of STEs that the L1STD of `first_sid` may lead to.
 void Caches::refresh_l2_arrays(u32 first_sid) {
   ++streams_version_;  // other STEs, or none, for streams of which none was formed
-  remove_regions(first_sid, ConfigKind::ste);
+  config_.remove_regions(first_sid, ConfigKind::ste);
   Words words;
   words_at(ConfigKind::l1std, first_sid, 0, l1std_address(strtab_, u64{first_sid}), 0, words);
   for (const Word& word : words) {
@@ -66,8 +37,8 @@ void Caches::refresh_l2_arrays(u32 first_sid) {
 
 /// The CD tables that a stream's possible STEs lead to.
 void Caches::refresh_regions(u32 sid, const SteOptions& stes) {
-  remove_regions(sid, ConfigKind::l1cd);
-  remove_regions(sid, ConfigKind::cd);
+  config_.remove_regions(sid, ConfigKind::l1cd);
+  config_.remove_regions(sid, ConfigKind::cd);
   for (const SteOption& ste : stes) {
     if (ste.unknown || ste.bad_streamid || !ste.decision.has_stage1()) continue;
     const u64 cds =

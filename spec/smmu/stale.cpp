@@ -13,8 +13,8 @@ void Caches::store_unknown(AgentId by, u64 pa) {
 }
 
 void Caches::stale_configuration(u32 sid, u32 ssid, std::vector<ConfigItem>& found) const {
-  for (u32 i = 0; i < config_items_.size(); ++i) {
-    const ConfigItem& item = config_items_[i];
+  for (u32 i = 0; i < config_.size(); ++i) {
+    const ConfigItem& item = config_[i];
     if (item.dies != immortal || sid - item.sid >= item.sid_count) continue;
     if (item.place == ConfigItem::no_place) continue;  // a register's
     if (item.kind == ConfigKind::l1std && L1Std<u64>{item.value}.span() == 0) continue;
@@ -28,8 +28,8 @@ void Caches::stale_configuration(u32 sid, u32 ssid, std::vector<ConfigItem>& fou
 }
 
 void Caches::stale_l1stds(std::vector<ConfigItem>& found) const {
-  for (u32 i = 0; i < config_items_.size(); ++i) {
-    const ConfigItem& item = config_items_[i];
+  for (u32 i = 0; i < config_.size(); ++i) {
+    const ConfigItem& item = config_[i];
     if (item.kind != ConfigKind::l1std || item.dies != immortal || item.unknown != 0) continue;
     if (L1Std<u64>{item.value}.span() != 0) continue;
     if (memory_.newest(item.place) == Content{item.value, false}) continue;
@@ -38,11 +38,10 @@ void Caches::stale_l1stds(std::vector<ConfigItem>& found) const {
 }
 
 std::optional<Caches::Structure> Caches::structure_at(u64 pa) const {
-  for (u32 i = 0; i < regions_.size(); ++i) {
-    const Region& region = regions_[i];
-    if (pa - region.first >= region.bytes) continue;
-    const bool descriptor = region.kind == ConfigKind::l1std || region.kind == ConfigKind::l1cd;
-    const u64 size = descriptor ? 8 : ste_bytes;
+  for (u32 i = 0; i < config_.regions(); ++i) {
+    const Region& region = config_.region(i);
+    if (!region.holds(pa)) continue;
+    const u64 size = leads_on(region.kind) ? 8 : ste_bytes;
     const auto number = static_cast<u32>((pa - region.first) / size);
     Structure structure{.kind = region.kind,
                         .sid = region.sid,
@@ -81,8 +80,8 @@ bool Caches::versions_of(const Structure& structure,
 }
 
 bool Caches::is_fetchable(u64 first, u64 bytes) const {
-  for (u32 i = 0; i < regions_.size(); ++i) {
-    const Region& region = regions_[i];
+  for (u32 i = 0; i < config_.regions(); ++i) {
+    const Region& region = config_.region(i);
     if (first - region.first < region.bytes || region.first - first < bytes) return true;
   }
   for (u64 pa = align_down(first, frame_lg2); pa - align_down(first, frame_lg2) < bytes;

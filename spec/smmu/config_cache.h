@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+// Cached words of configuration that memory may say otherwise by now, and where in memory the
+// structures lie that a fetch may lead to. What a fetch may read of both, says Caches
+// (options.cpp); what follows where they change, config.cpp.
+#pragma once
+
+#include "base/pool.h"
+#include "spec/smmu/items.h"
+#include "spec/smmu/memory.h"
+
+namespace iommucheck::spec {
+
+class ConfigIndex;
+
+/// A range of memory that holds configuration structures.
+struct Region {
+  ConfigKind kind = ConfigKind::ste;
+  u8 padding0[3] = {};
+  u32 sid = 0;    ///< first
+  u64 first = 0;  ///< address
+  u64 bytes = 0;
+  u32 ssid = 0;           ///< first
+  u32 made_by = 0;        ///< stream whose STE leads here; STE arrays: first stream of the L1STD
+  Group dies = immortal;  ///< of the STE that leads here
+  u32 padding = 0;
+  u64 via = 0;  ///< address of the L1STD or L1CD that leads here, 0: none does
+
+  [[nodiscard]] bool holds(u64 pa) const { return pa - first < bytes; }
+};
+
+/// An L1STD or an L1CD: it leads to structures, and is one word of 8 bytes.
+constexpr bool leads_on(ConfigKind kind) {
+  return kind == ConfigKind::l1std || kind == ConfigKind::l1cd;
+}
+
+class ConfigCache {
+ public:
+  ConfigCache(Trail& trail, Memory& memory) : trail_(trail), memory_(memory) {}
+
+  // ---- cached words, in any order ---------------------------------------------------------------
+  [[nodiscard]] u32 size() const { return items_.size(); }
+  [[nodiscard]] bool empty() const { return items_.empty(); }
+  [[nodiscard]] const ConfigItem& operator[](u32 i) const { return items_[i]; }
+  /// A word could be fetched until event `now`; of one that is there already that is noted.
+  /// `index`, of all words, where so many come at once that it pays.
+  void keep(const ConfigItem& item, EventIndex now, ConfigIndex* index = nullptr);
+  void set_dies(u32 i, Group group) { items_.edit(trail_, i).dies = group; }
+  /// The last one takes its number.
+  void remove(u32 i) { items_.remove_unordered(trail_, i); }
+
+  // ---- regions, in any order --------------------------------------------------------------------
+  [[nodiscard]] u32 regions() const { return regions_.size(); }
+  [[nodiscard]] const Region& region(u32 i) const { return regions_[i]; }
+  /// False: it is larger than is followed, and left out.
+  [[nodiscard]] bool add_region(const Region& region);
+  void remove_regions(u32 made_by, ConfigKind kind);
+  void clear_regions();
+
+ private:
+  /// Frames know by how many regions they are part of configuration.
+  void count_frames(const Region& region, bool more);
+
+  Trail& trail_;
+  Memory& memory_;
+  TrailArray<ConfigItem> items_;
+  TrailArray<Region> regions_;
+};
+
+}  // namespace iommucheck::spec
