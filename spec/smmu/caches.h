@@ -13,13 +13,15 @@
 //
 // Owners, each with its own header, keep a part of the state and what must hold of it; Caches wires
 // them and says what follows in one where another changes:
-//   Memory      words and their visible versions
-//   Commands    those that may act, and when things die by them; removal.h has what they remove
-//   FromReset   what was cached at reset
-//   ConfigCache cached words of STEs, CDs and their descriptors, and where those lie
-//   Regimes     regimes and tags by number, which can be formed, and by whom
-//   TlbItems    what TLBs and walk caches may hold and memory no longer says
-//   Atcs        what devices keep by ATS, and by what their requests are answered
+//   Memory       words and their visible versions
+//   Commands     those that may act, and when things die by them; removal.h has what they remove
+//   FromReset    what was cached at reset
+//   ConfigCache  cached words of STEs, CDs and their descriptors, and where those lie
+//   Regimes      regimes and tags by number, which can be formed, and by whom
+//   TableGraph   which pages are tables, and the ways up from them
+//   Work         how far tables are followed
+//   TlbItems     what TLBs and walk caches may hold and memory no longer says
+//   Atcs         what devices keep by ATS, and by what their requests are answered
 //
 // What follows, by subject:
 //   tables.cpp       table pages, items, makes    enable.cpp        registers, SMMUEN
@@ -54,6 +56,7 @@
 #include "spec/smmu/regimes.h"
 #include "spec/smmu/removal.h"
 #include "spec/smmu/stream_table.h"
+#include "spec/smmu/table_graph.h"
 #include "spec/smmu/tlb_items.h"
 
 namespace iommucheck::spec {
@@ -113,7 +116,7 @@ class Caches {
   /// Number of the event that the calls below belong to.
   void set_now(EventIndex now) {
     now_ = now;
-    earn(work_per_event);
+    earn(Work::per_event);
   }
   [[nodiscard]] EventIndex now() const { return now_; }
 
@@ -344,7 +347,7 @@ class Caches {
   /// Streams whose configuration may have changed; StreamID ~0 stands for every stream.
   std::vector<StreamPart>& dirty_streams() { return changes_.streams(); }
   /// Some bound was hit: there is no verdict.
-  [[nodiscard]] bool gave_up() const { return gave_up_ || bound_hit_ || incomplete_ != 0; }
+  [[nodiscard]] bool gave_up() const { return gave_up_ || work_.gave_up(); }
   /// The bound on work was hit (paths.h): until that is undone tables are followed no more, and
   /// what a question finds is not all.
   [[nodiscard]] bool stands_still() const { return !spend(0); }
@@ -406,42 +409,9 @@ class Caches {
     std::optional<std::string_view> unsupported{};
     u32 regime = 0;
   };
-  struct Path {
-    u32 tag = 0;
-    Space space{};
-    u8 level = 0;
-    u8 hierarchical = 0;
-    bool ghost = false;
-    bool several = false;  ///< a descriptor above has other versions
-    u64 va = 0;
-    Group dies = immortal;  ///< of the way to the word
-    Group cap = immortal;   ///< of what is filled through it
-    u32 item = 0;           ///< 1 + the pointer item it comes through
-  };
-  /// Where ways up from a table end: the regime or the cached pointer that leads there.
-  struct End {
-    u32 tag = 0;
-    Space space{};
-    bool ghost = false;
-    bool item = false;
-  };
-  /// Entries of a table page, one bit each.
-  using Entries = std::array<u64, frame_words / 64>;
-  /// A table page that a search has come to, and by which of its entries.
-  struct Reached {
-    const Frame* frame = nullptr;
-    Entries entries{};
-  };
-  /// The one way up from a page that is a table once, for its first entry.
-  struct PathCache {
-    const Frame* frame = nullptr;
-    unsigned level = 0;
-    u64 version = 0;
-    u64 generation = 0;
-    u64 first = 0;
-    u64 count = 0;
-    Path path;
-  };
+  using Path = TableGraph::Path;
+  using End = TableGraph::End;
+  using Entries = TableGraph::Entries;
   struct Vanished {
     Frame* frame;
     unsigned index;
@@ -512,50 +482,13 @@ class Caches {
   };
 
   // tables.cpp
-  void link(u64 table, unsigned level, Edge edge);
+  void link(u64 table, unsigned level, const Edge& edge);
   void unlink(u64 table, unsigned level, EdgeKind kind, u64 parent, u64 value);
   void link_children(Frame& frame, unsigned level);
   void unlink_children(Frame& frame, unsigned level);
-  template <class Visit>
-  void for_each_path(const Frame& frame, unsigned index, unsigned level, Visit&& visit) const;
-  template <class Visit>
-  void paths_up(const Frame& frame, unsigned index, unsigned level, std::array<u64, 4>& indices,
-                const Path& below, Visit&& visit) const;
-  // Work on tables, in edges and words that are looked at. paths.h has the bounds.
-  /// What a case may spend beside what its events earn: a few seconds at most. The largest honest
-  /// events stay below it, such as the end of a regime over some GiB that were mapped page by page.
-  static constexpr u64 work_reserve = u64{1} << 25;
-  /// What each event may cost again and again, about a millisecond. A store into trees, even of
-  /// hundreds of regimes, costs less than a hundredth of it.
-  static constexpr u64 work_per_event = u64{1} << 16;
-  /// Each further word of a fill or a barrier.
-  static constexpr u64 work_per_word = 256;
-  /// One look-up of one address.
-  static constexpr u64 work_per_question = 64;
-  /// False, now and until it is undone, if there is less left: the caller leaves off.
-  [[nodiscard]] bool spend(u64 work) const {
-    work *= 1 + memory_.pending_count() / 128;  // among which versions of a word are looked for
-    if (!bound_hit_ && incomplete_ == 0 && work <= work_left_) {
-      work_left_ -= work;
-      return true;
-    }
-    stand_still();
-    return false;
-  }
-  void stand_still() const;
-  void earn(u64 work) const { work_left_ = std::min(work_left_ + work, work_reserve); }
-  /// For what looks at all tables: as much as honest ones of this memory can cost.
-  void earn_for_all() const;
-  /// visit(const End&) for every end of the ways to any of the entries of a table at `level`; one
-  /// may come more than once.
-  template <class Visit>
-  void for_each_end(const Frame& frame, const Entries& entries, unsigned level,
-                    Visit&& visit) const;
-  template <class Visit>
-  void for_each_end(const Frame& frame, unsigned index, unsigned level, Visit&& visit) const;
-  void reach(const Frame& frame, u64 entry, std::vector<Reached>& reached) const;
-  /// Versions of the word that are descriptors, or unknown.
-  [[nodiscard]] unsigned valid_versions(const Frame& frame, unsigned index) const;
+  /// See Work. False: the caller leaves off.
+  [[nodiscard]] bool spend(u64 work) const { return work_.spend(work); }
+  void earn(u64 work) const { work_.earn(work); }
   void before_table_store(Frame& frame, unsigned index, u64 value, bool plain);
   void store_word(AgentId by, Frame& frame, unsigned index, Content content, bool plain);
   void after_table_store(Frame& frame, unsigned index, u64 value);
@@ -656,8 +589,6 @@ class Caches {
   void check_world(const Formed& entry);
   [[nodiscard]] bool regimes_agree(u32 a, u32 b) const;
 
-  // enable.cpp
-
   // invalidate.cpp
   void cache_structure(const ConfigItem& tags);
   void leave_below(const ConfigItem& item, const std::vector<const Command*>& commands,
@@ -741,7 +672,6 @@ class Caches {
   void collect_globals(u32 tag, u32 other, u64 va, std::vector<Candidate>& found) const;
   static u64 contiguous_until(const Frame& frame, const Candidate& c);
   [[nodiscard]] u64 tag_constant_until(u32 tag, u64 va, const std::vector<Candidate>& found) const;
-  [[nodiscard]] std::optional<Leaf<u64>> leaf_of(const Item& item) const;
   [[nodiscard]] bool conflict(const Candidate& a, const Candidate& b) const;
   [[nodiscard]] u32 stored_at(const Candidate& c, bool oldest) const;
 
@@ -755,6 +685,8 @@ class Caches {
   ConfigCache config_{trail_, memory_};
   Regimes regimes_{trail_};
   TlbItems items_{trail_};
+  Work work_{trail_, memory_};
+  TableGraph graph_{trail_, memory_, regimes_, items_, work_};
   Capabilities caps_;
   Profile profile_;
   EventIndex now_ = 0;
@@ -772,7 +704,6 @@ class Caches {
   u64 gbpa_abort_ = 1;   // bit 0: ABORT may be 0, bit 1: it may be 1
   u64 tolerate_epd_ = 0;
 
-  TrailPool<Edge> edges_;
   u64 without_ng_ = 0;  // a word with nG = 0, or unknown, was ever in a table, of any world
   u64 contiguous_ = 0;  // a leaf with the contiguous hint was ever stored in a table
   struct LeafStore {    // leaves stored since there are global ones: which is newer counts
@@ -787,18 +718,11 @@ class Caches {
 
   u64 atschk_ = 0;
 
-  u64 paths_version_ = 0;  // changes whenever for_each_path() may; no part of the state
-  mutable PathCache path_cache_;
   std::array<u64, 64> stream_versions_{};  // by StreamID: an option of such a stream may change
   u64 streams_version_ = 0;                // of any stream
   mutable std::array<KnownOptions, 64> known_options_;
   mutable std::array<Forming, 64> formings_;
   bool gave_up_ = false;
-  mutable bool bound_hit_ = false;
-  mutable u64 work_left_ = work_reserve;
-  u64 incomplete_ = 0;  // a bound was hit: the state lacks what was left out
-  mutable u64 searches_ = 0;
-  mutable std::array<std::vector<Reached>, 2> scratch_reached_;
   std::string unsupported_;
   std::vector<Violation> violations_;
   std::vector<Vanished> scratch_vanished_;

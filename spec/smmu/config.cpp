@@ -184,7 +184,7 @@ void Caches::reform_unseen(const StreamPart& part) {
   const u32 sid = part.sid;
   regimes_.note_change();
   ++stream_versions_[sid % stream_versions_.size()];
-  ++paths_version_;
+  graph_.note_change();
   FormedList now;
   Options& options = scratch_options_;
   options.stes.clear();

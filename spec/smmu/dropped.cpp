@@ -11,7 +11,7 @@ namespace iommucheck::spec {
 /// what dies is what a command that is left surely removes.
 void Caches::drop_commands(u64 count) {
   if (!commands_.drop_last(count)) return;
-  ++paths_version_;
+  graph_.note_change();
   from_reset_.revive(caps_, strtab_.two_level, enabled_ != 0);
   revive_config();
   revive_items();

@@ -146,8 +146,7 @@ void Caches::clear_findings() {
   violations_.clear();
   changes_.clear();
   gave_up_ = false;
-  bound_hit_ = false;
-  work_left_ = work_reserve;
+  work_.renew();
   unsupported_.clear();
 }
 

@@ -18,8 +18,8 @@ u32 Caches::intern(const Regime<u64>& regime) {
 // ---- regimes that come and go -------------------------------------------------------------------
 
 void Caches::become_formed(u32 id) {
-  earn_for_all();
-  ++paths_version_;
+  work_.earn_for_all();
+  graph_.note_change();
   const RegimeState& state = regimes_[id];
   const TagState& tag = regimes_.tag(state.tag);
   const Regime<u64>& regime = state.regime;
@@ -79,8 +79,8 @@ void Caches::unlink_roots(u32 id) {
 
 // What was filled through the regime lives on until a TLBI, although nothing fills any more.
 void Caches::become_ghost(u32 id, Group died) {
-  earn_for_all();
-  ++paths_version_;
+  work_.earn_for_all();
+  graph_.note_change();
   regimes_.go(id);
   const RegimeState& state = regimes_[id];
   const TagState& tag = regimes_.tag(state.tag);
@@ -111,7 +111,7 @@ void Caches::drop_ghost(u32 id) {
 }
 
 void Caches::materialize_ghost(u32 id) {
-  earn_for_all();
+  work_.earn_for_all();
   const RegimeState& state = regimes_[id];
   regimes_.for_each_root(id, [&](const Space& space, const Root& root) {
     const Path path{.tag = state.tag,

@@ -43,7 +43,7 @@ Group Caches::expose(const Command& command, bool certain) {
 }
 
 void Caches::kill_items(const InFlight& command) {
-  ++paths_version_;
+  graph_.note_change();
   std::vector<u32>& covered = scratch_covered_;
   covered.clear();
   for (u32 t = 0; t < items_.tags(); ++t) {

@@ -34,13 +34,6 @@ bool Caches::is_met_by(u32 regime, const Candidate& c) const {
   return asking.regime.aset == filled.regime.aset;
 }
 
-std::optional<Leaf<u64>> Caches::leaf_of(const Item& item) const {
-  if (item.kind != ItemKind::final) return std::nullopt;
-  const Step<u64> next = step_in(item.space, item.level, item.value, item.hierarchical);
-  if (const auto* leaf = std::get_if<Leaf<u64>>(&next)) return *leaf;
-  return std::nullopt;
-}
-
 // ---- walks of memory ----------------------------------------------------------------------------
 
 void Caches::walk(const Space& space, u64 table, unsigned level, unsigned start, u64 va,
@@ -221,7 +214,7 @@ void Caches::collect(u32 tag, u64 va, std::vector<Candidate>& found) const {
     collect_atc(tag & ~atc_tag_bit, va, found);
     return;
   }
-  earn(work_per_question);
+  earn(Work::per_question);
   // Pointers matter for conflicts only, and memory alone has none.
   const TagState& own = regimes_.tag(tag);
   collect_pointers_ =

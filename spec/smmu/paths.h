@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: MIT
 // From a word of a table page up to the tags and input addresses that it translates for. Bodies of
-// Caches' templates; include after caches.h, in the engine's own files only.
+// TableGraph's templates; include in the engine's own files only.
 //
-// Tables that lead to themselves or to each other, as a broken driver may write them, are trees of
-// up to 512^3 pages on a handful of frames. A question for tags looks at each page once for each
-// level and needs no bound. Where every input address counts, or every page below, work is bounded:
-// an event that finds none left leaves off, the engine gives up, and from then on, until the state
-// is put back, memory alone is followed.
+// Where tables lead to themselves or to each other, a question for tags looks at each page once for
+// each level and needs no bound. Where every input address counts, work is bounded: see work.h.
 #pragma once
 
-#include "spec/smmu/caches.h"
+#include "spec/smmu/table_graph.h"
 
 namespace iommucheck::spec {
 
@@ -18,11 +15,11 @@ inline constexpr unsigned path_bound = 1U << 16;
 
 /// Calls `visit(const Path&)` for every way on which the word is entry of a table at `level`.
 template <class Visit>
-void Caches::for_each_path(const Frame& frame, unsigned index, unsigned level,
-                           Visit&& visit) const {
+void TableGraph::for_each_path(const Frame& frame, unsigned index, unsigned level,
+                               Visit&& visit) const {
   // Stores come in runs: the only way up from a page is remembered while no edge changes.
   PathCache& known = path_cache_;
-  if (known.frame == &frame && known.level == level && known.version == paths_version_ &&
+  if (known.frame == &frame && known.level == level && known.version == version_ &&
       known.generation == trail_.generation()) {
     if (index - known.first >= known.count) return;
     Path path = known.path;
@@ -32,29 +29,29 @@ void Caches::for_each_path(const Frame& frame, unsigned index, unsigned level,
   }
   std::array<u64, 4> indices{};
   unsigned count = 0;
-  const u64 version = paths_version_;
+  const u64 version = version_;
   Path only;
   paths_up(frame, index, level, indices, {.level = static_cast<u8>(level)}, [&](const Path& path) {
     if (++count > path_bound) {
-      bound_hit_ = true;
+      work_.give_up();
       return;
     }
     only = path;
     visit(path);
   });
-  const Edge& edge = edges_[static_cast<u32>(frame.first_edge)];
-  if (count != 1 || edge.next != 0 || edge.level != level || version != paths_version_ ||
-      stands_still()) {
+  const Edge& edge = edges_[first(frame)];
+  if (count != 1 || edge.next != 0 || edge.level != level || version != version_ ||
+      !work_.spend(0)) {
     return;
   }
-  known = {&frame, level, paths_version_, trail_.generation(), edge.first, edge.count, only};
+  known = {&frame, level, version_, trail_.generation(), edge.first, edge.count, only};
   known.path.va -= (index - edge.first) << Space::geometry.shift(level);
 }
 
 template <class Visit>
-void Caches::paths_up(const Frame& frame, unsigned index, unsigned level,
-                      std::array<u64, 4>& indices, const Path& below, Visit&& visit) const {
-  for (u32 i = static_cast<u32>(frame.first_edge); i != 0 && spend(1); i = edges_[i].next) {
+void TableGraph::paths_up(const Frame& frame, unsigned index, unsigned level,
+                          std::array<u64, 4>& indices, const Path& below, Visit&& visit) const {
+  for (u32 i = first(frame); i != 0 && work_.spend(1); i = edges_[i].next) {
     const Edge& edge = edges_[i];
     if (edge.level != level || index - edge.first >= edge.count) continue;
     indices[level] = index - edge.first;
@@ -104,17 +101,17 @@ inline bool has_any(const std::array<u64, frame_words / 64>& entries, u64 first,
 
 /// Level by level upwards: each page is looked at once for each level.
 template <class Visit>
-void Caches::for_each_end(const Frame& frame, const Entries& entries, unsigned level,
-                          Visit&& visit) const {
+void TableGraph::for_each_end(const Frame& frame, const Entries& entries, unsigned level,
+                              Visit&& visit) const {
   auto& [here, above] = scratch_reached_;
   here.clear();
   here.push_back({&frame, entries});
   for (unsigned l = level + 1; l-- != 0 && !here.empty(); std::swap(here, above)) {
     above.clear();
-    ++searches_;
+    begin_search();
     for (const Reached& page : here) {
-      for (u32 i = static_cast<u32>(page.frame->first_edge); i != 0; i = edges_[i].next) {
-        if (!spend(1)) return;
+      for (u32 i = first(*page.frame); i != 0; i = edges_[i].next) {
+        if (!work_.spend(1)) return;
         const Edge& edge = edges_[i];
         if (edge.level != l || !has_any(page.entries, edge.first, edge.count)) continue;
         if (edge.kind == EdgeKind::word) {
@@ -132,7 +129,8 @@ void Caches::for_each_end(const Frame& frame, const Entries& entries, unsigned l
 }
 
 template <class Visit>
-void Caches::for_each_end(const Frame& frame, unsigned index, unsigned level, Visit&& visit) const {
+void TableGraph::for_each_end(const Frame& frame, unsigned index, unsigned level,
+                              Visit&& visit) const {
   Entries entries{};
   entries[index / 64] = u64{1} << (index % 64);
   for_each_end(frame, entries, level, visit);

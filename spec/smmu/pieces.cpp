@@ -66,7 +66,7 @@ bool Pieces::walk(u64 va, u64 limit) {
   }
   last_ = std::min(last_, items_last);
   if (cached == 0) return true;
-  caches_.earn(Caches::work_per_question);
+  caches_.earn(Work::per_question);
   caches_.collect_items(tag_, va, found_);
   return true;
 }

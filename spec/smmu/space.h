@@ -38,7 +38,7 @@ struct Geometry {
   [[nodiscard]] u64 next_table(u64 word) const { return next_table_address(granule, word); }
 };
 
-/// Half of a regime, as one stage translates it. Regimes are numbered by Caches.
+/// Half of a regime, as one stage translates it. The numbers of regimes are those of Regimes.
 struct Space {
   static constexpr Geometry geometry{};
 

@@ -94,7 +94,7 @@ bool Caches::is_fetchable(u64 first, u64 bytes) const {
 void Caches::ways_to(u64 table, unsigned level, std::vector<Way>& ways) const {
   const Frame* frame = memory_.find(table);
   if (frame == nullptr || frame->tables_at(level) == 0) return;
-  for_each_path(*frame, 0, level, [&](const Path& path) {
+  graph_.for_each_path(*frame, 0, level, [&](const Path& path) {
     ways.push_back({path.tag, path.va, path.ghost || path.item != 0});
   });
 }

@@ -23,46 +23,18 @@ bool any_pending(const Frame& frame) {
 
 }  // namespace
 
-// ---- bounds -------------------------------------------------------------------------------------
-
-/// A question may be what hits the bound; the mark is undone with the state it was asked of.
-void Caches::stand_still() const {
-  bound_hit_ = true;
-  auto& self = const_cast<Caches&>(*this);
-  if (incomplete_ == 0) self.trail_.set(self.incomplete_, 1);
-}
-
-void Caches::earn_for_all() const { earn(memory_.frame_count() * frame_words); }
-
-/// The search, number searches_, comes to an entry of the page.
-void Caches::reach(const Frame& frame, u64 entry, std::vector<Reached>& reached) const {
-  if (frame.search != searches_) {
-    frame.search = searches_;
-    frame.place = reached.size();
-    reached.push_back({&frame});
-  }
-  reached[frame.place].entries[entry / 64] |= u64{1} << (entry % 64);
-}
-
 // ---- edges --------------------------------------------------------------------------------------
 
-void Caches::link(u64 table, unsigned level, Edge edge) {
+void Caches::link(u64 table, unsigned level, const Edge& edge) {
   if (!spend(1)) return;
-  ++paths_version_;
   Frame& frame = memory_.frame(table);
-  if (frame.tables_at(level) == 0xffff) {
-    gave_up_ = true;  // 65535 descriptors that lead to one page
+  const bool first = frame.tables_at(level) == 0;
+  if (!graph_.add(frame, table, level, edge)) {
+    gave_up_ = true;
     return;
   }
-  edge.level = static_cast<u8>(level);
-  edge.first = bits(table, 11, 3);
-  edge.next = static_cast<u32>(frame.first_edge);
-  const u32 node = edges_.allocate(trail_, edge);
-  trail_.set(frame.first_edge, node);
-  const bool first = frame.tables_at(level) == 0;
-  trail_.set(frame.table_edges, frame.table_edges + (u64{1} << (16 * level)));
   count(Rule::WILD_WALK);
-  check_unknown(frame, level, edge.first, edge.count);
+  check_unknown(frame, level, bits(table, 11, 3), edge.count);
   if (first) {
     link_children(frame, level);
   } else if (without_ng_ != 0 || caps_.httu != 0) {
@@ -90,16 +62,14 @@ void Caches::note_below(Frame& frame, unsigned level) {
   std::vector<Frame*> below;
   for (; !here.empty() && level <= last_level; ++level, std::swap(here, below)) {
     below.clear();
-    ++searches_;
+    graph_.begin_search();
     for (const Frame* page : here) {
       for (unsigned i = 0; level < last_level && (i = page->next_used(i)) < frame_words; ++i) {
         if (!spend(1)) return;
         memory_.visible(*page, i, [&](Content content) {
           if (content.unknown || !geometry.is_table(content.value, level)) return;
           Frame& table = memory_.frame(geometry.next_table(content.value));
-          if (table.search == searches_) return;
-          table.search = searches_;
-          below.push_back(&table);
+          if (graph_.is_new(table)) below.push_back(&table);
         });
       }
     }
@@ -123,7 +93,7 @@ void Caches::note_page(Frame& frame, unsigned level) {
       if (geometry.is_table(content.value, level)) tables[i / 64] |= flag;
     });
   }
-  for_each_end(frame, global, level, [&](const End& end) { may_be_global(end.tag); });
+  graph_.for_each_end(frame, global, level, [&](const End& end) { may_be_global(end.tag); });
   if (caps_.httu == 0) return;
   note_access_flags(frame, level, leaves, false);
   note_access_flags(frame, level, tables, true);
@@ -154,7 +124,7 @@ void Caches::may_be_global(u32 tag) {
 /// Kinds of leaves that look-ups have to look further for.
 void Caches::note_leaf(Frame& frame, unsigned index, unsigned level, u64 value) {
   if (!not_global(value).value) {
-    for_each_end(frame, index, level, [&](const End& end) { may_be_global(end.tag); });
+    graph_.for_each_end(frame, index, level, [&](const End& end) { may_be_global(end.tag); });
   }
   note_contiguous(frame, value);
 }
@@ -182,7 +152,7 @@ void Caches::note_access_flag(Frame& frame, unsigned index, unsigned level, u64 
 bool Caches::may_set_access_flag(const Frame& frame, const Entries& entries, unsigned level,
                                  bool table) const {
   bool may = false;
-  for_each_end(frame, entries, level, [&](const End& end) {
+  graph_.for_each_end(frame, entries, level, [&](const End& end) {
     const Regime<u64>& regime = regimes_.of(end.space);
     const Flag<u64> updates = table ? regime.haft : regime.ha;
     may |= updates.value && regimes_.walks(end.tag, end.space.half);
@@ -191,25 +161,9 @@ bool Caches::may_set_access_flag(const Frame& frame, const Entries& entries, uns
 }
 
 void Caches::unlink(u64 table, unsigned level, EdgeKind kind, u64 parent, u64 value) {
-  ++paths_version_;
   Frame& frame = memory_.frame(table);
-  u32 before = 0;
-  for (u32 i = static_cast<u32>(frame.first_edge); i != 0; before = i, i = edges_[i].next) {
-    if (!spend(1)) return;
-    const Edge& edge = edges_[i];
-    if (edge.level != level || edge.kind != kind || edge.parent != parent || edge.value != value) {
-      continue;
-    }
-    if (before == 0) {
-      trail_.set(frame.first_edge, edge.next);
-    } else {
-      edges_.edit(trail_, before).next = edge.next;
-    }
-    edges_.release(trail_, i);
-    trail_.set(frame.table_edges, frame.table_edges - (u64{1} << (16 * level)));
-    if (frame.tables_at(level) == 0) unlink_children(frame, level);
-    return;
-  }
+  const bool gone = graph_.remove(frame, level, kind, parent, value);
+  if (gone && frame.tables_at(level) == 0) unlink_children(frame, level);
 }
 
 void Caches::unlink_children(Frame& frame, unsigned level) {
@@ -232,7 +186,7 @@ void Caches::check_unknown(const Frame& frame, unsigned level, u64 first, u64 co
                     [&](Content content) { unknown |= content.unknown; });
     if (!unknown) continue;
     bool walked = false;
-    for_each_end(frame, static_cast<unsigned>(i), level, [&](const End& end) {
+    graph_.for_each_end(frame, static_cast<unsigned>(i), level, [&](const End& end) {
       if (!regimes_.walks(end.tag, end.space.half)) return;
       walked = true;
       may_be_global(end.tag);
@@ -282,7 +236,7 @@ void Caches::fill(AgentId by, u64 pa, u64 words, u64 value) {
   while (words != 0) {
     const u64 here = std::min<u64>(words, frame_words - bits(pa, 11, 3));
     memory_.fill(pa, here, value, by, now_, [&](Frame& frame, unsigned index, Content content) {
-      earn(work_per_word);
+      earn(Work::per_word);
       store_word(by, frame, index, content, true);
     });
     pa += 8 * here;
@@ -363,7 +317,7 @@ void Caches::check_lost_update(Frame& frame, unsigned index, u64 value) {
     const bool table = geometry.is_table(old.value, level);
     if (!table && !geometry.is_leaf(old.value, level)) continue;
     bool lost = false;
-    for_each_end(frame, index, level, [&](const End& end) {
+    graph_.for_each_end(frame, index, level, [&](const End& end) {
       const Regime<u64>& r = regimes_.of(end.space);
       if (regimes_.tag(end.tag).formed == 0) return;
       const Flag<u64> updates = table ? r.haft : r.ha;
@@ -407,8 +361,8 @@ void Caches::after_table_store(Frame& frame, unsigned index, u64 value) {
       bool linked = false;
       const u64 table = geometry.next_table(value);
       const Frame& child = memory_.frame(table);
-      for (u32 i = static_cast<u32>(child.first_edge); i != 0 && spend(1); i = edges_[i].next) {
-        const Edge& edge = edges_[i];
+      for (u32 i = graph_.first(child); i != 0 && spend(1); i = graph_.edge(i).next) {
+        const Edge& edge = graph_.edge(i);
         linked |= edge.kind == EdgeKind::word && edge.level == level + 1 && edge.parent == pa &&
                   edge.value == value;
       }
@@ -417,7 +371,7 @@ void Caches::after_table_store(Frame& frame, unsigned index, u64 value) {
       }
     }
     if (changes_.followed()) {
-      for_each_path(frame, index, level, [&](const Path& path) {
+      graph_.for_each_path(frame, index, level, [&](const Path& path) {
         unsigned extent = geometry.shift(level);
         if (frame.contiguous != 0 && level > 0) extent += geometry.group_lg2(level);
         mark_dirty(path.tag, path.va, extent);
@@ -489,14 +443,14 @@ void Caches::settle(std::vector<Vanished>& vanished) {
 }
 
 void Caches::vanish_from_table(Frame& frame, const Vanished& what) {
-  earn(work_per_word);
+  earn(Work::per_word);
   const u64 pa = frame.address() + 8 * what.index;
   const bool valid = what.content.unknown || bit(what.content.value, 0);
   for (unsigned level = 0; level <= last_level; ++level) {
     if (frame.tables_at(level) == 0) continue;
     std::vector<Path>& found = scratch_paths_;  // adding a pointer item changes the edges
     found.clear();
-    for_each_path(frame, what.index, level, [&](const Path& path) {
+    graph_.for_each_path(frame, what.index, level, [&](const Path& path) {
       if (valid) found.push_back(path);
       unsigned extent = geometry.shift(level);
       if (frame.contiguous != 0) extent += geometry.group_lg2(level);
@@ -597,9 +551,9 @@ void Caches::recycle(u64 pa, bool given_back) {
   if (given_back && (may_be_walked_to(frame) || is_configuration(pa))) {
     std::vector<Cause> causes;
     constexpr std::size_t enough = 4;
-    for (u32 i = static_cast<u32>(frame.first_edge); i != 0 && causes.size() < enough;) {
-      causes.push_back(cause_of(edges_[i]));
-      i = edges_[i].next;
+    for (u32 i = graph_.first(frame); i != 0 && causes.size() < enough;) {
+      causes.push_back(cause_of(graph_.edge(i)));
+      i = graph_.edge(i).next;
     }
     if (is_configuration(pa)) {
       causes.emplace_back();
@@ -633,8 +587,8 @@ void Caches::recycle(u64 pa, bool given_back) {
 /// no more from its root; only what it filled lives on (IHI 0070 3.21.3).
 bool Caches::may_be_walked_to(const Frame& frame) const {
   if (frame.table_edges == 0) return false;
-  for (u32 i = static_cast<u32>(frame.first_edge); i != 0; i = edges_[i].next) {
-    const Edge& edge = edges_[i];
+  for (u32 i = graph_.first(frame); i != 0; i = graph_.edge(i).next) {
+    const Edge& edge = graph_.edge(i);
     if (edge.kind == EdgeKind::item) return true;
     if (edge.kind == EdgeKind::root && regimes_[static_cast<u32>(edge.parent)].ghost == 0) {
       return true;
@@ -650,7 +604,7 @@ void Caches::for_each_way(const Frame& frame, Visit&& visit) const {
   all.fill(~u64{0});
   for (unsigned level = 0; level <= last_level; ++level) {
     if (frame.tables_at(level) == 0) continue;
-    for_each_end(frame, all, level, [&](const End& end) { visit(end, level); });
+    graph_.for_each_end(frame, all, level, [&](const End& end) { visit(end, level); });
   }
 }
 
@@ -687,17 +641,10 @@ bool Caches::is_walkable_table(u64 pa) const {
 
 // ---- break before make --------------------------------------------------------------------------
 
-unsigned Caches::valid_versions(const Frame& frame, unsigned index) const {
-  unsigned count = 0;
-  memory_.visible(frame, index,
-                  [&](Content content) { count += content.unknown || bit(content.value, 0); });
-  return count;
-}
-
 // SEMANTICS 4: judged when a valid descriptor is stored, against what lives under the same tag.
 void Caches::check_make(Frame& frame, unsigned index, unsigned level, u64 value) {
-  const bool versions = valid_versions(frame, index) > 1;
-  for_each_path(frame, index, level, [&](const Path& path) {
+  const bool versions = graph_.valid_versions(frame, index) > 1;
+  graph_.for_each_path(frame, index, level, [&](const Path& path) {
     const TagState& tag = regimes_.tag(path.tag);
     if (tag.formed == 0) return;
     count(Rule::CONFLICT_BBM);
@@ -746,7 +693,7 @@ void Caches::probe(u32 tag, u64 va, u64 origin) {
 
 void Caches::probe_tag(u32 tag, u64 va, u64 origin) {
   std::vector<Candidate> found;
-  if (!spend(8 * work_per_question)) return;  // dearer than looking at so many edges
+  if (!spend(8 * Work::per_question)) return;  // dearer than looking at so many edges
   collect(tag, va, found);
   if (!in_conflict(found)) return;
   for (const Violation& violation : violations_) {

@@ -137,7 +137,7 @@ bool Caches::looks_up_anywhere(u32 tag, const Flag<u64>& aset) const {
 }
 
 void Caches::for_each_translation(const std::function<void(u32, const Candidate&)>& visit) const {
-  earn_for_all();
+  work_.earn_for_all();
   for (u32 t = 0; t < regimes_.active(); ++t) {
     const auto id = regimes_.active_tag(t);
     const TagState& tag = regimes_.tag(id);

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+// How much looking at tables an event may cost. Tables that lead to themselves or to each other, as
+// a broken driver may write them, are trees of up to 512^3 pages on a handful of frames: an event
+// that finds no work left leaves off, the engine gives up, and from then on, until the state is put
+// back, memory alone is followed.
+#pragma once
+
+#include <algorithm>
+
+#include "spec/smmu/memory.h"
+
+namespace iommucheck::spec {
+
+/// Counted in edges and words that are looked at. Questions spend too: what they leave is no part
+/// of the state, but for the mark that something was left out, which is undone with the state.
+class Work {
+ public:
+  /// What a case may spend beside what its events earn: a few seconds at most. The largest honest
+  /// events stay below it, such as the end of a regime over some GiB that were mapped page by page.
+  static constexpr u64 reserve = u64{1} << 25;
+  /// What each event may cost again and again, about a millisecond. A store into trees, even of
+  /// hundreds of regimes, costs less than a hundredth of it.
+  static constexpr u64 per_event = u64{1} << 16;
+  /// Each further word of a fill or a barrier.
+  static constexpr u64 per_word = 256;
+  /// One look-up of one address.
+  static constexpr u64 per_question = 64;
+
+  Work(Trail& trail, const Memory& memory) : trail_(trail), memory_(memory) {}
+
+  /// False, now and until it is undone, if there is less left: the caller leaves off.
+  [[nodiscard]] bool spend(u64 work) const {
+    work *= 1 + memory_.pending_count() / 128;  // among which versions of a word are looked for
+    if (!bound_hit_ && incomplete_ == 0 && work <= left_) {
+      left_ -= work;
+      return true;
+    }
+    stand_still();
+    return false;
+  }
+  void earn(u64 work) const { left_ = std::min(left_ + work, reserve); }
+  /// For what looks at all tables: as much as honest ones of this memory can cost.
+  void earn_for_all() const { earn(memory_.frame_count() * frame_words); }
+
+  /// What was asked is not all, although there is work left.
+  void give_up() const { bound_hit_ = true; }
+  [[nodiscard]] bool gave_up() const { return bound_hit_ || incomplete_ != 0; }
+  /// For the next case: nothing was spent.
+  void renew() {
+    bound_hit_ = false;
+    left_ = reserve;
+  }
+
+ private:
+  /// A question may be what hits the bound; the mark is undone with the state it was asked of.
+  void stand_still() const {
+    bound_hit_ = true;
+    if (incomplete_ == 0) trail_.set(incomplete_, 1);
+  }
+
+  Trail& trail_;
+  const Memory& memory_;
+  mutable bool bound_hit_ = false;
+  mutable u64 left_ = reserve;
+  mutable u64 incomplete_ = 0;  // a bound was hit: the state lacks what was left out
+};
+
+}  // namespace iommucheck::spec
