@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: MIT
+// What carries precompiled headers: IommucheckPrecompiled.cmake.
+int main() { return 0; }
