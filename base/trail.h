@@ -16,7 +16,7 @@ class Trail {
  public:
   using Mark = std::size_t;
 
-  Trail() { grow(std::size_t{1} << 14); }
+  Trail() { grow(capacity_first); }
 
   [[nodiscard]] Mark mark() const { return size_; }
 
@@ -60,7 +60,18 @@ class Trail {
     }
   }
 
+  /// Nothing that was remembered can be undone any more; the state stays as it is, its marks are
+  /// void, and the memory is given back.
+  void forget() {
+    ++generation_;
+    size_ = capacity_ = 0;
+    log_.reset();
+    grow(capacity_first);
+  }
+
  private:
+  static constexpr std::size_t capacity_first = std::size_t{1} << 14;
+
   void grow(std::size_t needed) {
     std::size_t capacity = capacity_ == 0 ? needed : capacity_;
     while (capacity < needed) capacity *= 2;

@@ -554,9 +554,6 @@ int iommucheck_monitor_save_junit(iommucheck_monitor* monitor, const char* path,
   return guarded(monitor, false, [&](Session& session) {
     if (path == nullptr) return refuse(session, "the path is NULL");
     const std::string text = session.junit(name == nullptr ? "" : name);
-    auto file = iommucheck::trace::OutputFile::create(path);
-    if (!file) return refuse(session, file.error());
-    if (auto written = file->write(text); !written) return refuse(session, written.error());
-    return done(session, file->finish());
+    return done(session, iommucheck::trace::write_file(path, text));
   });
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/hash.h"
 #include "report/finding_json.h"
 
 namespace iommucheck::oracle {
@@ -42,8 +43,7 @@ std::string kind_of(const Finding& finding, std::string_view doing, std::string_
 }
 
 u64 key_of(spec::Rule rule, std::string_view kind) {
-  u64 hash = 0xcbf29ce484222325;  // FNV-1a
-  for (const char c : kind) hash = (hash ^ static_cast<u8>(c)) * 0x100000001b3;
+  u64 hash = fnv1a(kind);
   hash ^= hash >> hash_bits;
   return static_cast<u64>(rule) << hash_bits | (hash & ((u64{1} << hash_bits) - 1));
 }

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <tuple>
 
+#include "base/hash.h"
 #include "base/input.h"
 #include "base/text.h"
 #include "trace/file.h"
@@ -175,9 +176,7 @@ Expected<GivenFolder> read_folder(const std::string& folder) {
 }
 
 std::string corpus_path(const std::string& folder, const Sequence& sequence) {
-  u64 hash = 0xcbf29ce484222325;  // FNV-1a
-  for (const char c : print(sequence)) hash = (hash ^ static_cast<u8>(c)) * 0x100000001b3;
-  return fmt::format("{}/{:016x}.ops", folder, hash);
+  return fmt::format("{}/{:016x}.ops", folder, fnv1a(print(sequence)));
 }
 
 bool is_of_a_run(const std::string& path) {
@@ -193,10 +192,7 @@ Expected<void> keep(const std::string& folder, const Sequence& sequence) {
   if (fs::exists(path, error)) return {};
   fs::create_directories(folder, error);
   if (error) return fail(ErrorCode::environment, folder + ": " + error.message());
-  auto file = trace::OutputFile::create(path);
-  if (!file) return std::unexpected(std::move(file.error()));
-  if (auto done = file->write(print(sequence)); !done) return done;
-  return file->finish();
+  return trace::write_file(path, print(sequence));
 }
 
 }  // namespace iommucheck::oracle

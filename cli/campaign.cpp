@@ -11,6 +11,7 @@
 #include "check/sequence.h"
 #include "cli/console.h"
 #include "cli/seeds.h"
+#include "trace/file.h"
 
 namespace iommucheck::cli {
 
@@ -96,7 +97,7 @@ Expected<void> finish_campaign(const CheckCommand& options, const oracle::CheckO
                                const CheckResult& result) {
   if (!options.write_known.empty()) {
     const std::string text = oracle::known_text(oracle::known_after(settings, result));
-    if (auto written = oracle::write_text(options.write_known, text); !written) return written;
+    if (auto written = trace::write_file(options.write_known, text); !written) return written;
   }
   if (!options.minimize) return {};
   for (const std::string& path : result.corpus.redundant) {

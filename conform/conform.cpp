@@ -13,6 +13,7 @@
 #include "conform/judge_case.h"
 #include "conform/runner.h"
 #include "conform/verdicts.h"
+#include "trace/file.h"
 #include "trace/trace_file.h"
 
 namespace iommucheck::oracle {
@@ -289,7 +290,7 @@ class Conform {
     }
     std::error_code error;
     std::filesystem::create_directories(options_.report, error);
-    return write_text(
+    return trace::write_file(
         options_.report + "/" + device_.identity().name + "-" + short_version() + ".json",
         known_text(file));
   }

@@ -142,9 +142,7 @@ void Monitor::forget_the_past() {
   // one that has waited for that too long is told that it is not known any more.
   const Trail::Mark most = Trail::Mark{1} << (fed_.ready ? 27 : 20);
   if (trail().mark() < most) return;
-  Trail fresh;  // of another generation: what was derived before stays stale
-  for (u64 i = trail().generation() + 1; i != 0; --i) fresh.undo_to(0);
-  trail() = std::move(fresh);
+  trail().forget();
   fed_.ready.reset();
   std::erase_if(allocations_, [](const Allocation& block) { return block.freed != 0; });
 }

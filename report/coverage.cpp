@@ -178,10 +178,7 @@ Expected<void> add_to_coverage_file(const std::string& path, const RuleCoverage&
     total = std::move(*known);
   }
   total.add(coverage);
-  auto file = trace::OutputFile::create(path);
-  if (!file) return std::unexpected(file.error());
-  if (auto written = file->write(to_json(total)); !written) return written;
-  return file->finish();
+  return trace::write_file(path, to_json(total));
 }
 
 }  // namespace iommucheck::oracle

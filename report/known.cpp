@@ -195,13 +195,6 @@ std::string known_text(const KnownFile& file) {
   return json.text(1) + "\n";
 }
 
-Expected<void> write_text(const std::string& path, const std::string& text) {
-  auto file = trace::OutputFile::create(path);
-  if (!file) return std::unexpected(file.error());
-  if (auto ok = file->write(text); !ok) return ok;
-  return file->finish();
-}
-
 std::string suggested_id(spec::Rule rule, std::string_view kind) {
   std::string id;
   for (const char c : fmt::format("{}-{}", spec::rule_name(rule), kind)) {

@@ -45,7 +45,6 @@ struct KnownFile {
 /// Errors: bad_input, with line and column where it is the text.
 Expected<KnownFile> read_known(const std::string& path, KnownFile::Subject of);
 std::string known_text(const KnownFile& file);
-Expected<void> write_text(const std::string& path, const std::string& text);
 
 /// A name for a finding that has none yet: from its rule and kind.
 std::string suggested_id(spec::Rule rule, std::string_view kind);

@@ -182,10 +182,7 @@ std::string to(ReportFormat format, const Report& report) {
 }
 
 Expected<void> write_report(const Report& report, const ReportFile& file) {
-  auto out = trace::OutputFile::create(file.path);
-  if (!out) return std::unexpected(std::move(out.error()));
-  if (auto done = out->write(to(file.format, report)); !done) return done;
-  return out->finish();
+  return trace::write_file(file.path, to(file.format, report));
 }
 
 }  // namespace iommucheck::oracle

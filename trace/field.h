@@ -17,11 +17,4 @@ struct FieldInfo {
   bool may_be_absent;  ///< a fact: absent if the source cannot give it, never defaulted
 };
 
-/// FNV-1a, 64 bits: a name's number that does not change when names are added or reordered.
-constexpr u64 name_hash(std::string_view name) {
-  u64 hash = 0xcbf29ce484222325;
-  for (char c : name) hash = (hash ^ static_cast<u8>(c)) * 0x100000001b3;
-  return hash;
-}
-
 }  // namespace iommucheck::trace

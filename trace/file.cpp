@@ -201,4 +201,11 @@ Expected<void> OutputFile::finish() {
   return {};
 }
 
+Expected<void> write_file(const std::string& path, std::string_view text) {
+  auto file = OutputFile::create(path);
+  if (!file) return std::unexpected(std::move(file.error()));
+  if (auto done = file->write(text); !done) return done;
+  return file->finish();
+}
+
 }  // namespace iommucheck::trace

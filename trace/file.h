@@ -79,4 +79,7 @@ class OutputFile {
   std::unique_ptr<State> state_;
 };
 
+/// A whole file at once, as OutputFile writes it. Errors: as there.
+Expected<void> write_file(const std::string& path, std::string_view text);
+
 }  // namespace iommucheck::trace

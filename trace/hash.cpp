@@ -3,6 +3,8 @@
 
 #include <bit>
 
+#include "base/hash.h"
+
 namespace iommucheck::trace {
 namespace {
 
@@ -24,11 +26,11 @@ struct Mixer {
   }
   template <NamedEnum E>
   void add(E value) {
-    add(name_hash(to_string(value)));
+    add(fnv1a(to_string(value)));
   }
   void add(std::string_view text) {
     add(u64{text.size()});
-    add(name_hash(text));
+    add(fnv1a(text));
   }
   void add(const std::string& text) { add(std::string_view(text)); }
   void add(Rights r) { add(u64{r.read} | u64{r.write} << 1 | u64{r.execute} << 2); }
@@ -64,10 +66,10 @@ struct Mixer {
     for_each_field(value, [&](const FieldInfo& field, const auto& member) {
       if constexpr (requires { member.has_value(); }) {
         if (!member) return;
-        add(name_hash(field.name));
+        add(fnv1a(field.name));
         add(*member);
       } else {
-        add(name_hash(field.name));
+        add(fnv1a(field.name));
         add(member);
       }
     });
@@ -84,11 +86,11 @@ void TraceHash::add(const Header& header) {
 
 void TraceHash::add(const Event& event) {
   Mixer mixer{state_};
-  mixer.add(name_hash(info(kind_of(event)).name));
+  mixer.add(fnv1a(info(kind_of(event)).name));
   mixer.add(event.agent);
   std::visit([&](const auto& payload) { mixer.add(payload); }, event.payload);
   if (event.origin) {
-    mixer.add(name_hash("origin"));
+    mixer.add(fnv1a("origin"));
     mixer.add(*event.origin);
   }
   state_ = mixer.state;
