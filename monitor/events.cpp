@@ -40,7 +40,7 @@ class Feeder {
     } else if (inside && store.word) {
       m_.store(by_, word, *store.word);
     } else if (store.size <= 8 && store.value) {
-      m_.store_bytes(by_, store.pa, store.size, *store.value);
+      m_.store(by_, store.pa, store.size, *store.value, 0, 0);
     } else if (store.size == 16 && store.value && store.value_high && store.pa % 8 == 0) {
       m_.store(by_, store.pa, 16, *store.value, *store.value_high, 0);
     } else if (store.size == 16 && store.value && store.pa % 8 == 0) {

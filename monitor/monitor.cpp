@@ -212,27 +212,16 @@ void Monitor::undetermined(const std::string& missing) {
 void Monitor::store(AgentId by, u64 pa, u64 value) {
   tick();
   emit(by, trace::Store{.pa = pa, .size = 8, .value = value});
-  smmu_.before_store(pa);
-  if (device_rules_ && !smmu_.is_command_slot(pa)) device_rules_->stored(pa);
+  before_store(pa);
   caches_.store(by, pa, value);
-  if (!setup_.barriers_known) caches_.barrier(by);
-  if (probes(by)) window_ends();
-  gather();
-}
-
-void Monitor::store_bytes(AgentId by, u64 pa, unsigned size, u64 value) {
-  tick();
-  emit(by, trace::Store{.pa = pa, .size = static_cast<u8>(size), .value = value});
-  smmu_.before_store(pa);
-  caches_.store_bytes(by, pa, size, value);
-  if (!setup_.barriers_known) caches_.barrier(by);
-  if (probes(by)) window_ends();
-  gather();
+  after_store(by);
 }
 
 void Monitor::fill(AgentId by, u64 pa, u64 words, u64 value) {
   tick();
   emit(by, trace::Fill{.pa = pa, .words = words, .value = value});
+  smmu_.before_store(pa, words * 8);
+  if (device_rules_) device_rules_->stored(pa);
   caches_.fill(by, pa, words, value);
   if (probes(by)) window_ends();
   gather();
@@ -244,15 +233,22 @@ void Monitor::store(AgentId by, u64 pa, unsigned size, u64 value, u64 high, u64 
   if (size == 16) event.value_high = high;
   if (pc != 0) event.pc = pc;
   emit(by, event);
-  if (size < 8) {
-    smmu_.before_store(pa);
+  for (u64 word = align_down(pa, 3); word < pa + size; word += 8) before_store(word);
+  if (size < 8 || pa % 8 != 0) {
     caches_.store_bytes(by, pa, size, value);
+  } else {
+    caches_.store(by, pa, value);
+    if (size == 16) caches_.store(by, pa + 8, high);
   }
-  for (u64 word = pa; word + 8 <= pa + size; word += 8) {
-    smmu_.before_store(word);
-    if (device_rules_ && !smmu_.is_command_slot(word)) device_rules_->stored(word);
-    caches_.store(by, word, word == pa ? value : high);
-  }
+  after_store(by);
+}
+
+void Monitor::before_store(u64 word) {
+  smmu_.before_store(word);
+  if (device_rules_ && !smmu_.is_command_slot(word)) device_rules_->stored(word);
+}
+
+void Monitor::after_store(AgentId by) {
   if (!setup_.barriers_known) caches_.barrier(by);
   if (probes(by)) window_ends();
   gather();
@@ -275,6 +271,7 @@ void Monitor::rmw(AgentId by, const Atomic& atomic) {
   if (atomic.pc != 0) event.pc = atomic.pc;
   emit(by, event);
   const u64 word = align_down(atomic.pa, 3);
+  before_store(word);
   const auto shift = static_cast<unsigned>(8 * (atomic.pa - word));
   const spec::Content before = caches_.memory().newest(word);
   if (atomic.size == 8) {

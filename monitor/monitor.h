@@ -77,10 +77,9 @@ class Monitor {
   [[nodiscard]] const spec::sva::Interface& interface() const { return interface_; }
 
   // ---- events -----------------------------------------------------------------------------------
-  void store(AgentId by, u64 pa, u64 value);
-  void store_bytes(AgentId by, u64 pa, unsigned size, u64 value);
-  /// 1, 2, 4, 8 or 16 aligned bytes, `high` the last 8 of 16: two words, since no more than 8 bytes
-  /// are relied upon to be read at once. `pc`: 0 if it is not known.
+  void store(AgentId by, u64 pa, u64 value);  ///< 8 aligned bytes
+  /// 1, 2, 4 or 8 bytes, or 16 that are aligned to 8, `high` the last 8 of them: two words, since
+  /// no more than 8 bytes are relied upon to be read at once. `pc`: 0 if it is not known.
   void store(AgentId by, u64 pa, unsigned size, u64 value, u64 high, u64 pc);
   void load(AgentId by, u64 pa, unsigned size, u64 value, bool ordered);
   void fill(AgentId by, u64 pa, u64 words, u64 value);
@@ -278,6 +277,8 @@ class Monitor {
   [[nodiscard]] bool probes(AgentId by) const {
     return probe_each_store_ && by != trace::environment_agent;
   }
+  void before_store(u64 word);
+  void after_store(AgentId by);
   void window_ends();
   void check_changes();
   void remember_changes();

@@ -51,6 +51,10 @@ class Smmu {
   void before_store(u64 pa) {
     if (pa - cmdq_first_ < cmdq_bytes_) check_slot(pa);
   }
+  void before_store(u64 pa, u64 bytes) {
+    if (pa >= cmdq_first_ + cmdq_bytes_ || pa + bytes <= cmdq_first_) return;
+    for (u64 word = pa; word < pa + bytes; word += 8) before_store(word);
+  }
 
   /// As a device: what its fault records, and where it stalls it stalls from now on. A delivery of
   /// `waits` did nothing: there is no room, or IDR5.STALL_MAX are stalled already.

@@ -3,6 +3,7 @@
 // owe, what a driver says that it holds.
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <vector>
 
 #include "spec/smmu/command.h"
@@ -53,6 +54,37 @@ TEST_F(MonitorTest, AWindowEndsWhereMemoryIsFreed) {
   nothing_is_found();
   platform->table_free(platform->ctx, block, page);
   EXPECT_TRUE(tells("device 0) at 0x2000"));
+}
+
+/// IHI 0070 4.8: a slot that the SMMU may still read is not written, whatever kind of store it is.
+TEST_F(MonitorTest, NoExposedSlotIsWrittenByAnyKindOfStore) {
+  const u64 base = platform->mmio_read64(platform->ctx, spec::reg::cmdq_base);
+  const u32 prod = platform->mmio_read32(platform->ctx, spec::reg::cmdq_prod);
+  const u64 slot =
+      bits(base, 51, 5) * 32 + 16 * bits(prod, static_cast<unsigned>(bits(base, 4, 0)) - 1, 0);
+  const std::vector<std::function<void(u64)>> stores = {
+      [&](u64 pa) { monitor.store(cpu, pa, 0); },
+      [&](u64 pa) { monitor.store(cpu, pa + 4, 4, 0, 0, 0); },
+      [&](u64 pa) { monitor.store(cpu, pa, 16, 0, 0, 0); },
+      [&](u64 pa) { monitor.fill(cpu, pa - 8, 2, 0); },
+      [&](u64 pa) { monitor.rmw(cpu, {.pa = pa}); },
+  };
+  monitor.smmu().set_stuck(true);
+  const Trail::Mark before = monitor.trail().mark();
+  for (const bool exposed : {false, true}) {
+    for (std::size_t i = 0; i < stores.size(); ++i) {
+      monitor.store(cpu, slot, spec::encode_command(spec::cmd_tlbi_nsnh_all()).dw0);
+      monitor.store(cpu, slot + 8, 0);
+      if (exposed) {
+        platform->mmio_write32(platform->ctx, spec::reg::cmdq_prod, prod + 1, IOMMUCHECK_ORDERED);
+      }
+      nothing_is_found();
+      stores[i](slot);
+      EXPECT_EQ(tells("slot", Rule::QUEUE_SLOT_LIVE), exposed) << i;
+      monitor.clear_findings();
+      monitor.trail().undo_to(before);
+    }
+  }
 }
 
 // ---- tables without end -------------------------------------------------------------------------
