@@ -1,27 +1,51 @@
 # SPDX-License-Identifier: MIT
-# Precompiled headers: the standard library for libraries, and the test frameworks beside it for tests.
-# Two, as code for a library and for a program cannot share one. Preset gcc does without: there every
-# file has to name what it uses.
+# Precompiled headers. Two sets: the standard library for what stands low, and for what judges also the events
+# and the specification, which nearly every file there includes. Each is compiled once for libraries, once
+# for programs and once for tests, because code for these cannot share one. Preset gcc does without: there
+# every file has to name what it uses.
 option(IOMMUCHECK_PRECOMPILED "Use precompiled headers" ON)
 
-set(iommucheck_standard_headers <algorithm> <array> <bit> <cstddef> <cstdint> <cstring> <deque> <expected>
+set(iommucheck_low_headers <algorithm> <array> <bit> <cstddef> <cstdint> <cstring> <deque> <expected>
     <filesystem> <fstream> <functional> <map> <memory> <optional> <ostream> <set> <span> <sstream> <string>
     <string_view> <tuple> <utility> <variant> <vector>)
+set(iommucheck_high_headers ${iommucheck_low_headers} <fmt/format.h>
+    "${PROJECT_SOURCE_DIR}/trace/event.h" "${PROJECT_SOURCE_DIR}/trace/trace_file.h"
+    "${PROJECT_SOURCE_DIR}/spec/smmu/smmu.h" "${PROJECT_SOURCE_DIR}/spec/sva/interface.h")
+set(iommucheck_test_frameworks <gmock/gmock.h> <gtest/gtest.h> <rapidcheck.h> <rapidcheck/gtest.h>)
+
+set(iommucheck_low base trace spec impl process)
+
+# What stands in the headers is known by content: no time, so that ccache knows the file again.
+set(iommucheck_precompiled_flags $<$<CXX_COMPILER_ID:Clang>:SHELL:-Xclang -fno-pch-timestamp>)
 
 # iommucheck_use_precompiled(TARGET CARRIER): TARGET is compiled as CARRIER is, and reuses its headers.
 function(iommucheck_use_precompiled target carrier)
   if(IOMMUCHECK_PRECOMPILED)
     target_precompile_headers(${target} REUSE_FROM ${carrier})
-    # What stands in the headers is known by content: no time, so that ccache knows them again.
-    target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:Clang>:SHELL:-Xclang -fno-pch-timestamp>)
+    target_compile_options(${target} PRIVATE ${iommucheck_precompiled_flags})
   endif()
 endfunction()
 
 # iommucheck_precompiled(CARRIER HEADER...): what the others reuse the headers of.
 function(iommucheck_precompiled carrier)
   if(IOMMUCHECK_PRECOMPILED)
-    target_link_libraries(${carrier} PRIVATE iommucheck_options)
+    target_link_libraries(${carrier} PRIVATE iommucheck_options fmt::fmt)
     target_precompile_headers(${carrier} PRIVATE ${ARGN})
-    target_compile_options(${carrier} PRIVATE $<$<CXX_COMPILER_ID:Clang>:SHELL:-Xclang -fno-pch-timestamp>)
+    target_compile_options(${carrier} PRIVATE ${iommucheck_precompiled_flags})
   endif()
 endfunction()
+
+set(carrier "${CMAKE_CURRENT_LIST_DIR}/precompiled.cpp")
+add_library(iommucheck_low_library OBJECT "${carrier}")
+iommucheck_precompiled(iommucheck_low_library ${iommucheck_low_headers})
+add_library(iommucheck_high_library OBJECT "${carrier}")
+iommucheck_precompiled(iommucheck_high_library ${iommucheck_high_headers})
+add_executable(iommucheck_high_program "${carrier}")
+iommucheck_precompiled(iommucheck_high_program ${iommucheck_high_headers})
+if(IOMMUCHECK_TESTS)
+  foreach(level low high)
+    add_executable(iommucheck_${level}_test "${carrier}")
+    target_link_libraries(iommucheck_${level}_test PRIVATE GTest::gtest GTest::gmock rapidcheck rapidcheck_gtest)
+    iommucheck_precompiled(iommucheck_${level}_test ${iommucheck_${level}_headers} ${iommucheck_test_frameworks})
+  endforeach()
+endif()
