@@ -20,6 +20,7 @@ int run(const RulesCommand& options) { return run_rules(options); }
 int run(const ExplainCommand& options) { return run_explain(options); }
 int run(const ProveCommand& options) { return run_prove(options); }
 int run(const BenchCommand& options) { return run_bench(options); }
+int run(const CcCommand& options) { return run_cc(options); }
 
 int run(int argc, char** argv) {
   const auto parsed = parse(argc, argv);

@@ -44,6 +44,7 @@ constexpr Examples examples[] = {
     {"explain",
      "  iommucheck explain PAGE_REUSE\n"
      "  iommucheck explain out/finding-PAGE_REUSE-1.trace.jsonl:120 0x1 0x4000\n"},
+    {"cc", "  iommucheck cc -shared -o mine.so mine.c && iommucheck check --driver ./mine.so\n"},
     {"prove", "  iommucheck prove --only coverage\n"},
     {"bench", "  iommucheck bench --only api\n"},
 };
@@ -131,6 +132,7 @@ class Reader {
     add_rules();
     add_explain();
     add_prove();
+    add_cc();
     add_bench();
   }
 
@@ -417,6 +419,15 @@ class Reader {
     });
   }
 
+  void add_cc() {
+    CLI::App& app = command(
+        "cc", "Compile a plug-in so that its plain stores are seen one by one (clang)", cc_);
+    // They do not come here: parse() hands them over as they are, in their order.
+    app.add_option("arguments", cc_.arguments, "for the compiler, as they are")
+        ->type_name("ARGS")
+        ->required();
+  }
+
   CLI::App app_;
   std::optional<Command> chosen_;
   LitmusOptions litmus_;
@@ -429,10 +440,16 @@ class Reader {
   ExplainCommand explain_;
   ProveCommand prove_;
   BenchCommand bench_;
+  CcCommand cc_;
 };
 
 }  // namespace
 
-std::variant<Command, int> parse(int argc, char** argv) { return Reader().read(argc, argv); }
+std::variant<Command, int> parse(int argc, char** argv) {
+  const bool compiles = argc > 2 && std::string_view(argv[1]) == "cc" &&
+                        std::string_view(argv[2]) != "--help" && std::string_view(argv[2]) != "-h";
+  if (compiles) return CcCommand{{argv + 2, argv + argc}};
+  return Reader().read(argc, argv);
+}
 
 }  // namespace iommucheck::cli

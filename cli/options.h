@@ -112,9 +112,14 @@ struct BenchCommand {
   std::vector<std::string> arguments;  ///< for the benchmark program
 };
 
-using Command =
-    std::variant<LitmusOptions, ScenarioCommand, CheckCommand, ConformCommand, ReplayCommand,
-                 ImportCommand, RulesCommand, ExplainCommand, ProveCommand, BenchCommand>;
+/// Arguments for the compiler, as they are; IOMMUCHECK_CC names another one than clang-19.
+struct CcCommand {
+  std::vector<std::string> arguments;
+};
+
+using Command = std::variant<CcCommand, LitmusOptions, ScenarioCommand, CheckCommand,
+                             ConformCommand, ReplayCommand, ImportCommand, RulesCommand,
+                             ExplainCommand, ProveCommand, BenchCommand>;
 
 /// The command, or the exit status where nothing is left to do: 0 after --help and --version, 2 for
 /// bad usage, which has been said on stderr.
@@ -132,5 +137,6 @@ int run_rules(const RulesCommand& options);
 int run_explain(const ExplainCommand& options);
 int run_prove(const ProveCommand& options);
 int run_bench(const BenchCommand& options);
+int run_cc(const CcCommand& options);
 
 }  // namespace iommucheck::cli

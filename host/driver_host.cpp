@@ -91,7 +91,9 @@ void DriverHost::log_line(void* /*ctx*/, int level, const char* text) {
   if (text != nullptr && is_worker_process()) fmt::print(stderr, "driver {}: {}\n", word, text);
 }
 
-void DriverHost::scan() { scan_ = std::make_unique<ScanDoor>(monitor_, platform_, tables_); }
+void DriverHost::scan() {
+  scan_ = std::make_unique<ScanDoor>(monitor_, platform_, tables_, driver_.hooks);
+}
 
 void DriverHost::bind_platform() {
   iommucheck_platform& p = platform_;
@@ -216,7 +218,8 @@ void DriverHost::bind_platform() {
 std::string DriverHost::boot() {
   monitor_.driver_begins();
   waits_ = steps_ = 0;
-  if (scan_ == nullptr && (driver_.flags & IOMMUCHECK_DRIVER_SCAN) != 0) scan();
+  const bool scans = (driver_.flags & IOMMUCHECK_DRIVER_SCAN) != 0 || driver_.hooks != nullptr;
+  if (scan_ == nullptr && scans) scan();
   enter();
   int& error = boot_error_;
   error = driver_.init(scan_ ? &scan_->platform() : &platform_, &config_, &state_);

@@ -13,6 +13,7 @@
 #include <cstring>
 #include <fstream>
 
+#include "iommucheck/hooks.h"
 #include "process/isolate.h"
 
 namespace iommucheck::oracle {
@@ -141,6 +142,16 @@ Expected<Plugin> Plugin::load(const std::string& path) {
   const auto driver = complete(entry(), path);
   if (!driver) return std::unexpected(driver.error());
   plugin.driver_ = std::make_unique<iommucheck_driver>(*driver);
+  if (void* hooks = ::dlsym(plugin.handle_.get(), IOMMUCHECK_HOOKS_ENTRY_NAME)) {
+    const iommucheck_hooks* given = reinterpret_cast<iommucheck_hooks_entry_fn>(hooks)();
+    if (given == nullptr || given->abi != IOMMUCHECK_HOOKS_ABI ||
+        given->size < IOMMUCHECK_HOOKS_SIZE_VER0) {
+      return bad(path,
+                 "its hooks are of another version; build it again with this program's "
+                 "`iommucheck cc`");
+    }
+    plugin.driver_->hooks = given;
+  }
   return plugin;
 }
 

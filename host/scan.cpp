@@ -13,10 +13,12 @@ namespace {
 constexpr u64 page = 4096;
 }
 
-ScanDoor::ScanDoor(Monitor& monitor, const iommucheck_platform& inner, const TableMemory& tables)
+ScanDoor::ScanDoor(Monitor& monitor, const iommucheck_platform& inner, const TableMemory& tables,
+                   const iommucheck_hooks* hooks)
     : monitor_(monitor),
       inner_(inner),
       tables_(tables),
+      hooks_(hooks),
       view_(monitor.setup().window_bytes, Pages::Kind::own) {
   view_.allow(0, view_.bytes(), Pages::Access::read);
   platform_ = inner;
@@ -58,10 +60,20 @@ void ScanDoor::refresh(u64 bytes) {
 void ScanDoor::enter() {
   given();
   refresh(open_);
+  if (hooks_ != nullptr) hooks_->begin(&inner_, &platform_);
+}
+
+void ScanDoor::settle() {
+  if (hooks_ != nullptr) {
+    hooks_->settle();
+  } else {
+    look(given());
+  }
 }
 
 void ScanDoor::leave() {
   given();
+  if (hooks_ != nullptr) hooks_->settle();
   look(open_);
 }
 
@@ -88,7 +100,7 @@ template <class Inner>
 auto ScanDoor::through(void* ctx, Inner&& inner) {
   ScanDoor& door = self(ctx);
   const spec::Memory& memory = door.monitor_.caches().memory();
-  door.look(door.given());
+  door.settle();
   const u64 changes = memory.changes();
   const auto settle = [&] {
     if (memory.changes() != changes) door.refresh(door.given());

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
 // A driver that is not told of the checker: it writes table memory through plain pointers. Whenever
 // it calls the platform, and when it returns, its memory is compared with what the specification
-// knows, and what differs becomes stores. docs/drivers.md, "scan".
+// knows, and what differs becomes stores. docs/drivers.md, "scan". One that iommucheck cc built
+// tells each store; memory is compared when it returns, and what differs then is what its hooks
+// missed.
 #pragma once
 
 #include <vector>
 
 #include "host/arena.h"
 #include "iommucheck/driver.h"
+#include "iommucheck/hooks.h"
 #include "monitor/monitor.h"
 
 namespace iommucheck::oracle {
@@ -18,7 +21,10 @@ namespace iommucheck::oracle {
 class ScanDoor {
  public:
   /// `inner` is complete, and it, the monitor and the tables outlive this.
-  ScanDoor(Monitor& monitor, const iommucheck_platform& inner, const TableMemory& tables);
+  /// `hooks`: of a driver that iommucheck cc built, which tell each store; NULL: memory is
+  /// compared.
+  ScanDoor(Monitor& monitor, const iommucheck_platform& inner, const TableMemory& tables,
+           const iommucheck_hooks* hooks);
   ScanDoor(const ScanDoor&) = delete;
   ScanDoor& operator=(const ScanDoor&) = delete;
 
@@ -39,6 +45,8 @@ class ScanDoor {
   static auto through(void* ctx, Inner&& inner);
   void bind();
   void look(u64 bytes);
+  /// Before a call of the platform has effect: what the driver stored until then.
+  void settle();
   void refresh(u64 bytes);
   /// Bytes of the window that were given to the driver in this case.
   u64 given();
@@ -48,6 +56,7 @@ class ScanDoor {
   Monitor& monitor_;
   const iommucheck_platform& inner_;
   const TableMemory& tables_;
+  const iommucheck_hooks* hooks_;
   iommucheck_platform platform_{};
   Pages view_;
   u64 open_ = 0;  // bytes of the view that may be written: those of the case that had most

@@ -596,6 +596,10 @@ struct iommucheck_driver {
 
   /* The caller sets size and abi of *held. For reports and for the check that nothing leaks. */
   int (*held)(void* self, struct iommucheck_held* held);
+
+  /* NULL: whoever loads a plug-in that `iommucheck cc` built puts here what tells its plain stores
+   * (hooks.h). */
+  const struct iommucheck_hooks* hooks;
 };
 /* Up to and with `reset`: what every driver has. */
 #define IOMMUCHECK_DRIVER_SIZE_VER0 48u

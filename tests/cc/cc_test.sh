@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# iommucheck cc: no store of a plug-in is lost, whatever the optimiser makes of it, and drivers that write
+# through pointers are judged as if they told each store.
+#   cc_test.sh IOMMUCHECK SOURCE WORK CC
+set -euo pipefail
+
+command=$1
+source=$2
+work=$3
+cc=$4
+export IOMMUCHECK_CC=$cc
+
+fail() {
+  printf 'cc: %s\n' "$1"
+  exit 1
+}
+
+rm -rf "$work"
+mkdir -p "$work"
+cd "$work"
+
+"$cc" -I "$source/include" -Wall -Wextra -Werror -o recorder "$source/tests/cc/recorder.c" -ldl
+for level in -O0 -O1 -O2 -O3 -Os "-O2 -ffreestanding -fno-builtin" "-O3 -march=native"; do
+  # shellcheck disable=SC2086
+  "$command" cc $level -I "$source" -shared -o stores.so "$source/tests/cc/stores.c" || fail "$level: it does not compile"
+  ./recorder ./stores.so || fail "$level: what is told is not what is stored"
+done
+
+# In two steps, as build systems do.
+"$command" cc -O2 -I "$source" -c -o stores.o "$source/tests/cc/stores.c"
+"$command" cc -shared -o stores.so stores.o
+./recorder ./stores.so || fail "compiled and linked apart: what is told is not what is stored"
+
+# The twin: without hooks nothing is told.
+"$cc" -O2 -fPIC -I "$source" -I "$source/include" -c -o plain.o "$source/tests/cc/stores.c"
+"$command" cc -shared -o plain.so plain.o
+if ./recorder ./plain.so 2>plain.txt; then fail "an object without hooks passes"; fi
+grep -q "memory differs" plain.txt || fail "an object without hooks: not said what is wrong"
+
+# A program has nobody to tell; a source that is wrong is the compiler's to say.
+"$command" cc -o program "$source/tests/cc/stores.c" 2>usage.txt && fail "it makes a program"
+grep -q "add -shared" usage.txt || fail "it does not say how to make a plug-in"
+"$command" cc -shared -o none.so "$work/none.c" 2>/dev/null && fail "a source that is not there compiles"
+
+# A driver that writes through pointers, and one that forgets the invalidation.
+"$command" cc -O2 -DPLAIN_STORES -I "$source" -shared -o driver.so "$source/examples/simple_driver.c"
+"$command" check --driver ./driver.so --seed 1 --runs 1500 --out out >held.txt || {
+  cat held.txt
+  fail "the example does not hold"
+}
+grep -q ", 0 undetermined" held.txt || {
+  cat held.txt
+  fail "something is undetermined, as in a scan"
+}
+"$command" cc -O2 -DPLAIN_STORES -DFORGET_THE_INVALIDATION -I "$source" -shared -o buggy.so "$source/examples/simple_driver.c"
+"$command" check --driver ./buggy.so --seed 1 --runs 1500 --out out >found.txt && fail "a forgotten invalidation is not found"
+grep -q "PAGE_REUSE\|PROMISE_OUTCOME" found.txt || {
+  cat found.txt
+  fail "what is found is not the forgotten invalidation"
+}
+
+# The order of stores: a table is linked before its zeros are visible. A scan cannot decide it.
+"$command" cc -O2 -DPLAIN_STORES -DFAULT_forget_order -I "$source" -shared -o order.so "$source/tests/plugins/faulty_driver.c"
+"$command" check --driver ./order.so --seed 1 --runs 500 --out out >order.txt && fail "a forgotten barrier is not found"
+grep -q "VIOLATION WILD_WALK" order.txt || {
+  cat order.txt
+  fail "what is found is not the forgotten barrier"
+}
+printf 'cc: no store is lost\n'
