@@ -5,6 +5,7 @@
 
 #include "check/cases.h"
 #include "monitor/chronicle.h"
+#include "process/source_lines.h"
 #include "trace/json.h"
 
 namespace iommucheck::oracle {
@@ -63,6 +64,19 @@ Violation told(const Finding& finding, const CaseRecord& record) {
     chronicle.add(record.trace.events[i], record.at[i], i + 2);  // the header is line 1
   }
   return chronicle.tell(finding);
+}
+
+void name_stores(Violation& violation, const std::string& plugin) {
+  if (plugin == "builtin") return;
+  for (NamedEvent& named : violation.named) {
+    if (!named.symbol.empty()) continue;
+    const auto* store = std::get_if<trace::Store>(&named.event.payload);
+    const auto* atomic = std::get_if<trace::Rmw>(&named.event.payload);
+    const std::optional<u64> pc = store != nullptr    ? store->pc
+                                  : atomic != nullptr ? atomic->pc
+                                                      : std::nullopt;
+    if (pc) named.symbol = source_line_in(plugin, *pc);
+  }
 }
 
 }  // namespace iommucheck::oracle

@@ -144,11 +144,12 @@ struct iommucheck_platform {
   uint64_t (*load64)(void* ctx, uint64_t pa);
 
   /* The same in other sizes, for compilers that put them in and drivers of other habits: `bytes` is
-   * 1, 2, 4, 8 or (store) 16, and `pa` a multiple of it. `pc`: address of the instruction, for
-   * reports; 0: not known. A store of 16 bytes is `value` at pa and `value_high` at pa + 8: two
-   * words, since no more than 8 bytes are relied upon to be one. load tells what was read, where
-   * a read through the window is not seen. atomic reads and writes one place in one step (`op`:
-   * IOMMUCHECK_ATOMIC_*) and returns what was there; `flags`: IOMMUCHECK_ORDERED. */
+   * 1, 2, 4, 8 or (store) 16, and `pa` a multiple of it. `pc`: address of the instruction, as
+   * the object's symbol table counts it, for reports; 0: not known. A store of 16 bytes is `value`
+   * at pa and `value_high` at pa + 8: two words, since no more than 8 bytes are relied upon to be
+   * one. load tells what was read, where a read through the window is not seen. atomic reads and
+   * writes one place in one step (`op`: IOMMUCHECK_ATOMIC_*) and returns what was there; `flags`:
+   * IOMMUCHECK_ORDERED. */
   void (*store)(void* ctx, uint64_t pa, uint32_t bytes, uint64_t value, uint64_t value_high,
                 uint64_t pc);
   uint64_t (*load)(void* ctx, uint64_t pa, uint32_t bytes, uint32_t flags, uint64_t pc);
