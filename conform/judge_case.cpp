@@ -20,6 +20,7 @@ Setup judge_setup(const DeviceIdentity& device) {
   setup.id = device.id;
   setup.seen_pa = device.data_pa;
   setup.seen_bytes = device.data_bytes;
+  setup.seen_everywhere = device.every_pa;
   setup.calls_are_known = false;
   setup.device_is_judged = true;
   return setup;

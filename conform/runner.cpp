@@ -24,6 +24,7 @@ class Runner {
 
   Run take() {
     const bool alive = run_steps() && end();
+    run_.answered = waiting_.empty() || alive ? run_.trace.events.size() : waiting_.front().place;
     resolve();
     if (!alive) {
       event(trace::environment_agent, trace::Note{.text = "the device died: " + run_.death});
@@ -215,7 +216,9 @@ class Runner {
       read->value = device_.value(ticket);
     } else if (auto* dma = std::get_if<trace::Dma>(&asked.payload)) {
       const DmaSeen seen = device_.seen(ticket);
-      dma->result = seen.reached ? trace::DmaResult::ok : trace::DmaResult::abort;
+      dma->result = seen.reached   ? trace::DmaResult::ok
+                    : seen.stalled ? trace::DmaResult::stall
+                                   : trace::DmaResult::abort;
       dma->pa = seen.pa;
     }
   }
@@ -235,6 +238,7 @@ class Runner {
         {"eventq", case_.queues.eventq},
         {"eventq-lg2", u64{case_.queues.eventq_lg2}},
     };
+    if (identity.every_pa) (*header.profile)["every-pa"] = true;
     header.id_registers = registers_of(identity.id);
     trace::Devices devices;
     for (std::size_t i = 0; i < identity.sids.size(); ++i) {

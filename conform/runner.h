@@ -11,6 +11,7 @@ struct Run {
   trace::Trace trace;
   std::vector<std::size_t> step_of;  ///< of each event: number of its step
   std::string death;                 ///< how the device died; empty if it lives
+  std::size_t answered = 0;          ///< events before the first whose answer did not come any more
 };
 
 /// Errors: environment: the device cannot be brought back.

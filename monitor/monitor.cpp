@@ -72,7 +72,9 @@ Monitor::Monitor(const Setup& setup)
     }
   }
   if (setup.device_is_judged) {
-    device_rules_ = std::make_unique<DeviceRules>(caches_, smmu_, setup.seen_pa, setup.seen_bytes);
+    const bool everywhere = setup.seen_everywhere;
+    device_rules_ = std::make_unique<DeviceRules>(caches_, smmu_, everywhere ? 0 : setup.seen_pa,
+                                                  everywhere ? ~u64{0} : setup.seen_bytes);
   } else if (!setup.calls_are_known) {
     recording_ = std::make_unique<RecordingRules>(caches_);
   }

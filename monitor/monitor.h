@@ -36,6 +36,7 @@ struct Setup {
   bool device_is_judged = false;  ///< a device under test (conform): the driver is our own
   u64 seen_pa = 0;                ///< then: the memory in which accesses are seen to arrive
   u64 seen_bytes = ~u64{0};
+  bool seen_everywhere = false;  ///< accesses tell where they went, wherever that is
   bool commands_in_events = false;  ///< command slots are known only when they are consumed
   bool barriers_known = true;       ///< false: stores count as visible at once
   bool assumed_clean = false;       ///< caches held nothing at the first event

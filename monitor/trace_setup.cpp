@@ -74,6 +74,7 @@ Setup setup_of(const trace::Header& header) {
   if (header.profile && header.profile->contains("device-under-test")) {  // of conform
     setup.device_is_judged = true;
     setup.calls_are_known = setup.commands_in_events = false;
+    setup.seen_everywhere = header.profile->contains("every-pa");
     if (header.ram && header.ram->size() == 1) {
       setup.seen_pa = header.ram->front().base;
       setup.seen_bytes = header.ram->front().length;

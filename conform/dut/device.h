@@ -21,6 +21,7 @@ using Ticket = u32;
 struct DmaSeen {
   bool reached = false;   ///< false: it was terminated, or its data came from nowhere
   std::optional<u64> pa;  ///< where it went; absent: somewhere that carries no name
+  bool stalled = false;   ///< it waits, and may still be ended or let through
   friend bool operator==(const DmaSeen&, const DmaSeen&) = default;
 };
 
@@ -36,6 +37,8 @@ struct DeviceIdentity {
   u64 data_bytes = 0;
   u64 iova_end = 0;     ///< input addresses from here on do not reach the SMMU; 0: all do
   bool prompt = false;  ///< a register read shows everything that earlier writes caused
+  /// DmaSeen::pa is there for every access that passes, also for one that leaves the data memory.
+  bool every_pa = false;
 };
 
 class DeviceUnderTest {

@@ -343,7 +343,7 @@ void QemuDevice::look_for(unsigned number) {
     if (*place != wanted) return false;
     *place = static_cast<u32>(first + offset);
     engine_[number].went[engine.next_word] = first + offset;
-    seen_[values_[engine.ticket]] = {.reached = true, .pa = first + offset};
+    seen_[values_[engine.ticket]] = {.reached = true, .pa = first + offset, .stalled = false};
     return true;
   };
   for (const u64 first : recent_) {

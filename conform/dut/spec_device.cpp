@@ -33,6 +33,7 @@ SpecDevice::SpecDevice(u64 seed, const spec::IdRegisters& id)
   identity_.structures_bytes = structures_bytes;
   identity_.data_pa = data;
   identity_.data_bytes = data_bytes;
+  identity_.every_pa = true;
   smmu_.reset(false);
   booted_ = caches_.trail().mark();
 }
@@ -90,7 +91,8 @@ Ticket SpecDevice::dma(unsigned engine, u64 iova, bool write) {
   const spec::Outcome outcome =
       outcomes[choices_.choose(spec::ChoiceSite::outcome, static_cast<u32>(outcomes.size()))];
   if (outcome.kind == OutcomeKind::translation || outcome.kind == OutcomeKind::bypass) {
-    answers_[ticket].seen = {.reached = true, .pa = outcome.pa};
+    answers_[ticket].seen.reached = true;
+    answers_[ticket].seen.pa = outcome.pa;
   }
   (void)smmu_.record(access, outcome);
   return ticket;

@@ -156,6 +156,8 @@ Ticket BrokenDevice::dma(unsigned engine, u64 iova, bool write) {
   const bool enabled = (cr0_ & spec::cr0::smmuen) != 0;
   if (fault_ == Fault::ignores_disable && !enabled) seen = {};
   if (fault_ == Fault::wrong_address && enabled && seen.pa) *seen.pa += 0x1000;
+  const bool outside = seen.pa && *seen.pa - identity_.data_pa >= identity_.data_bytes;
+  if (fault_ == Fault::wrong_outside && enabled && outside) *seen.pa ^= 0x1000;
   const Ticket ticket = answer(0);
   seen_[ticket] = seen;
   return ticket;

@@ -39,6 +39,7 @@ enum class Fault : u8 {
   loses_hint,           ///< bit 62 of base registers is not stored
   takes_guarded_cr2,    ///< CR2 is written while SMMUEN = 1
   dies,                 ///< a third TLBI brings it down
+  wrong_outside,        ///< what goes to where no data is goes to the next page
 };
 
 class BrokenDevice final : public DeviceUnderTest {

@@ -58,6 +58,7 @@ TEST(Conform, TheSpecificationAsADevicePasses) {
     EXPECT_EQ(result->random, 600U);
     EXPECT_GT(result->stale_allowed, 20U);  // it does use what it may still have cached
     EXPECT_EQ(result->deaths, 0U);
+    EXPECT_EQ(result->undetermined, 0U);  // it says where each access went
     for (const Rule rule :
          {Rule::TLBI_TAGS, Rule::TLBI_RANGE, Rule::CFGI_SCOPE, Rule::S1_PERMISSION,
           Rule::S1_ACCESS_FLAG, Rule::S1_DESCRIPTOR_VALID, Rule::TRANSLATION_RESULT, Rule::CD_TSZ,
@@ -118,7 +119,8 @@ INSTANTIATE_TEST_SUITE_P(All, ConformTwin,
                                          Twin{Fault::reads_halves_as_0, Rule::REGISTER_READ},
                                          Twin{Fault::loses_hint, Rule::REGISTER_READ},
                                          Twin{Fault::takes_guarded_cr2, Rule::REGISTER_READ},
-                                         Twin{Fault::dies, Rule::DEVICE_SURVIVES}),
+                                         Twin{Fault::dies, Rule::DEVICE_SURVIVES},
+                                         Twin{Fault::wrong_outside, Rule::STE_BYPASS}),
                          [](const testing::TestParamInfo<Twin>& twin) {
                            return std::to_string(static_cast<int>(twin.param.fault)) +
                                   std::string(spec::rule_name(twin.param.rule));
