@@ -100,9 +100,21 @@ void print_text(const ConformCommand& options, const ConformResult& result,
   fmt::print("{}\n", verdict_line(result, end));
 }
 
+int list_cases(const ConformCommand& options) {
+  const auto device =
+      oracle::open_device(options.device, options.seed.value_or(1), options.hang_seconds);
+  if (!device) {
+    return ended_by(device.error(), report_of("conform", options.device, {}), options.reports,
+                    options.format);
+  }
+  for (const std::string& name : oracle::case_names(**device)) fmt::print("{}\n", name);
+  return 0;
+}
+
 }  // namespace
 
 int run_conform(const ConformCommand& options) {
+  if (options.list) return list_cases(options);
   ProgressLine progress;
   oracle::ConformOptions settings;
   settings.device = options.device;
@@ -113,6 +125,9 @@ int run_conform(const ConformCommand& options) {
   settings.use_known = !options.no_known;
   settings.report = options.out;
   settings.replay = options.replay;
+  settings.only = options.only;
+  settings.one_case = options.one_case;
+  settings.hang_seconds = options.hang_seconds;
   settings.stop = interrupted;
   settings.progress = [&](const oracle::ConformProgress& now) {
     if (!progress.due()) return;

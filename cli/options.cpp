@@ -307,7 +307,8 @@ class Reader {
     CLI::App& app =
         command("conform", "Check a device under test against the specification", conform_);
     app.add_option("--device", conform_.device,
-                   "qemu, \"qemu:PATH ARGUMENTS\", or spec: the specification as a device")
+                   "qemu, \"qemu:PATH ARGUMENTS\", spec: the specification as a device; one's own: "
+                   "./mine.so, \"exec:COMMAND\", unix:PATH (docs/conform.md)")
         ->type_name("DEVICE")
         ->capture_default_str();
     app.add_option("--seed", conform_.seed,
@@ -333,6 +334,19 @@ class Reader {
     app.add_option("--replay", conform_.replay, "only this trace of conform, on the device")
         ->type_name("TRACE")
         ->check(readable());
+    CLI::Option* only =
+        app.add_option("--only", conform_.only, "directed cases with a name like this alone")
+            ->type_name("GLOB");
+    app.add_option("--case", conform_.one_case, "the random case of that number and --seed alone")
+        ->type_name("N")
+        ->check(whole())
+        ->excludes(only);
+    app.add_flag("--list", conform_.list, "the names of the directed cases of the device");
+    app.add_option("--hang", conform_.hang_seconds,
+                   "a device of one's own that gives no answer for so long hangs")
+        ->type_name("SECONDS")
+        ->check(CLI::Range(0.05, 3600.0).description(""))
+        ->capture_default_str();
     app.add_flag("--rules", conform_.all_rules, "the verdict of each rule");
     add_report_format(app, conform_.format);
     add_reports(app, conform_.reports);

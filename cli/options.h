@@ -69,6 +69,10 @@ struct ConformCommand {
   bool no_known = false;
   std::string out;  ///< folder for traces and the file as it would be now; empty: none
   std::string replay;
+  std::string only;
+  std::optional<u64> one_case;
+  bool list = false;
+  double hang_seconds = 5;
   bool all_rules = false;
 };
 

@@ -86,12 +86,34 @@ Report report_of(const std::string& trace, const oracle::ReplayResult& result,
   return report;
 }
 
+namespace {
+
+/// As one word of a shell.
+std::string quoted(const std::string& text) {
+  constexpr std::string_view plain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:,+=";
+  if (!text.empty() && text.find_first_not_of(plain) == std::string::npos) return text;
+  std::string result = "'";
+  for (const char c : text) result += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return result + "'";
+}
+
+}  // namespace
+
 oracle::Violation finding_of(const oracle::FoundDivergence& found,
                              const oracle::ConformResult& result) {
   oracle::Violation violation = oracle::violation_of(found);
   if (!found.trace_path.empty()) {
+    violation.again = fmt::format("iommucheck conform --device {} --replay {}",
+                                  quoted(result.opened), quoted(found.trace_path));
+  } else if (const std::size_t number = found.first_case.rfind(", case ");
+             found.first_case.starts_with("random: ") && number != std::string::npos) {
     violation.again =
-        fmt::format("iommucheck conform --device {} --replay {}", result.device, found.trace_path);
+        fmt::format("iommucheck conform --device {} --seed {} --case {}", quoted(result.opened),
+                    result.seed, found.first_case.substr(number + 7));
+  } else {
+    violation.again = fmt::format("iommucheck conform --device {} --only {}", quoted(result.opened),
+                                  quoted(found.first_case));
   }
   return violation;
 }

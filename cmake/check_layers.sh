@@ -41,7 +41,7 @@ monitor      base trace spec operations
 report       base trace spec operations monitor
 host         base trace spec monitor process iommucheck
 check        base trace spec operations monitor report host process impl iommucheck
-conform      base trace spec monitor report
+conform      base trace spec monitor report iommucheck
 explain      base trace spec monitor report
 import       base trace
 cc           iommucheck

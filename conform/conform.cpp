@@ -2,12 +2,14 @@
 #include "conform/conform.h"
 
 #include <fmt/format.h>
+#include <fnmatch.h>
 
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
 
 #include "conform/cases/directed.h"
+#include "conform/dut/door_device.h"
 #include "conform/dut/qemu.h"
 #include "conform/dut/spec_device.h"
 #include "conform/judge_case.h"
@@ -21,6 +23,9 @@ namespace iommucheck::oracle {
 namespace {
 
 using spec::Rule;
+
+/// How long a device may take to die: of one finding that is made short, and of a whole run.
+constexpr double dying_shrink_seconds = 20, dying_run_seconds = 60;
 
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -48,6 +53,7 @@ class Conform {
       : device_(device), options_(options), judge_(device.identity()), began_(now()) {
     result_.device = device.identity().name;
     result_.version = device.identity().version;
+    result_.opened = options.device;
     result_.seed = options.seed;
   }
 
@@ -57,17 +63,29 @@ class Conform {
       if (auto ok = replay(options_.replay, nullptr); !ok) return std::unexpected(ok.error());
       return finish();
     }
+    if (options_.one_case) {
+      const Case one = random_case(device_.identity(), options_.seed, *options_.one_case);
+      if (auto ok = run_one(one, true); !ok) return std::unexpected(ok.error());
+      result_.random = 1;
+      return finish();
+    }
     for (const KnownFinding& known : known_.entries) {
+      if (!options_.only.empty()) break;
       if (auto ok = replay(known_.trace_path(known), &known); !ok) {
         return std::unexpected(ok.error());
       }
     }
     for (const Case& one : directed_cases(device_.identity())) {
       if (stopped()) break;
+      if (!wanted(one)) continue;
       if (auto ok = run_one(one, true); !ok) return std::unexpected(ok.error());
       ++result_.directed;
     }
-    while (options_.random && !stopped() && more()) {
+    if (!options_.only.empty() && result_.directed == 0) {
+      return fail(ErrorCode::bad_input,
+                  "no directed case has a name like '" + options_.only + "'; --list has them");
+    }
+    while (options_.random && options_.only.empty() && !stopped() && more()) {
       const Case one = random_case(device_.identity(), options_.seed, result_.random);
       if (auto ok = run_one(one, result_.random % 8 == 0); !ok) {
         return std::unexpected(ok.error());
@@ -103,8 +121,14 @@ class Conform {
     const KnownFinding* known = known_.find(found.rule, found.kind);
     return known == nullptr || known->expired(today_) ? nullptr : known;
   }
+  /// By `only`: a pattern, or the name itself, which may look like one.
+  bool wanted(const Case& one) const {
+    return options_.only.empty() || one.name == options_.only ||
+           ::fnmatch(options_.only.c_str(), one.name.c_str(), 0) == 0;
+  }
   bool stopped() {
     if (options_.stop && options_.stop()) result_.stopped = true;
+    if (dying_seconds_ >= dying_run_seconds) result_.stopped = true;
     return result_.stopped;
   }
   bool more() const {
@@ -124,16 +148,37 @@ class Conform {
 
   /// Runs and judges; what it shows, if anything.
   Expected<std::vector<Divergence>> look(const Case& what, Run* kept = nullptr) {
+    const double before = now();
     auto run = run_case(device_, what);
     if (!run) return std::unexpected(run.error());
-    std::vector<Divergence> found = judge_.judge(run->trace);
-    if (!run->death.empty()) {
+    std::vector<Divergence> found;
+    if (run->death.empty()) {
+      found = judge_.judge(run->trace);
+    } else {
+      dying_seconds_ += now() - before;
       ++result_.deaths;
-      found.push_back({Rule::DEVICE_SURVIVES, kind_of(run->death), "the device died: " + run->death,
-                       run->trace.events.size() - 1});
+      trace::Trace answered = run->trace;
+      answered.events.resize(run->answered);
+      found = judge_.judge(answered);
+      found.push_back(death_of(*run));
     }
     if (kept != nullptr) *kept = std::move(*run);
     return found;
+  }
+
+  /// What it printed last stands in further lines: that is no part of the kind.
+  static Divergence death_of(const Run& run) {
+    const std::size_t end = run.death.find('\n');
+    const std::string how = run.death.substr(0, end);
+    std::string text = "the device died: " + how;
+    if (end != std::string::npos) text += "; it printed: " + run.death.substr(end + 1);
+    Finding finding = finding_of(Rule::DEVICE_SURVIVES, text);
+    finding.kind = kind_of(how);
+    return {.rule = Rule::DEVICE_SURVIVES,
+            .kind = finding.kind,
+            .text = std::move(text),
+            .event = run.trace.events.size() - 1,
+            .finding = std::move(finding)};
   }
 
   Expected<void> run_one(const Case& what, bool count) {
@@ -204,12 +249,19 @@ class Conform {
   Expected<Case> shrink(Case shortest, const Divergence& wanted) {
     constexpr unsigned runs_max = 400;
     unsigned runs = 0;
-    auto before = look(shortest);
+    const double dying_until = dying_seconds_ + dying_shrink_seconds;
+    Run whole;
+    auto before = look(shortest, &whole);
     if (!before) return std::unexpected(before.error());
     const std::vector<Rule> drivers = judge_.drivers();
+    if (!whole.death.empty() && wanted.rule == Rule::DEVICE_SURVIVES) {  // no step came after it
+      const std::size_t last = std::max(whole.step_of.back() + 1, shortest.fixed);
+      if (last < shortest.steps.size()) shortest.steps.resize(last);
+    }
     for (std::size_t size = (shortest.steps.size() - shortest.fixed) / 2; size != 0;) {
       bool any = false;
       for (std::size_t at = shortest.steps.size(); at > shortest.fixed && runs < runs_max;) {
+        if (dying_seconds_ > dying_until) return shortest;
         const std::size_t n = std::min(size, at - shortest.fixed);
         at -= n;
         Case shorter = shortest;
@@ -320,6 +372,7 @@ class Conform {
   std::array<u64, 256> broken_{};
   std::array<u64, 256> asked_{};  // cases that ask for a rule by name
   u64 cases_ = 0;
+  double dying_seconds_ = 0;  // in cases that the device did not survive
 };
 
 }  // namespace
@@ -346,15 +399,28 @@ bool ConformResult::held() const {
                               [](const FoundDivergence& d) { return d.known_id.empty(); });
 }
 
-Expected<std::unique_ptr<DeviceUnderTest>> open_device(const std::string& name, u64 seed) {
+std::vector<std::string> case_names(const DeviceUnderTest& device) {
+  std::vector<std::string> names;
+  for (Case& one : directed_cases(device.identity())) names.push_back(std::move(one.name));
+  return names;
+}
+
+Expected<std::unique_ptr<DeviceUnderTest>> open_device(const std::string& name, u64 seed,
+                                                       double hang_seconds) {
   if (name == "spec") return std::make_unique<SpecDevice>(seed);
   if (name == "qemu" || name.starts_with("qemu:")) {
     auto device = QemuDevice::start(qemu_options(name));
     if (!device) return std::unexpected(device.error());
     return std::unique_ptr<DeviceUnderTest>(std::move(*device));
   }
-  return fail(ErrorCode::bad_input,
-              "there is no device '" + name + "'; there are spec, qemu and qemu:PATH");
+  if (names_a_peer(name)) {
+    auto device = DoorDevice::start({.device = name, .seed = seed, .hang_seconds = hang_seconds});
+    if (!device) return std::unexpected(device.error());
+    return std::unique_ptr<DeviceUnderTest>(std::move(*device));
+  }
+  return fail(ErrorCode::bad_input, "there is no device '" + name +
+                                        "'; there are spec, qemu, qemu:PATH, the path of a shared "
+                                        "object (./mine.so), exec:COMMAND and unix:PATH");
 }
 
 Expected<ConformResult> run_conform(DeviceUnderTest& device, const ConformOptions& options) {
@@ -362,7 +428,7 @@ Expected<ConformResult> run_conform(DeviceUnderTest& device, const ConformOption
 }
 
 Expected<ConformResult> run_conform(const ConformOptions& options) {
-  auto device = open_device(options.device, options.seed);
+  auto device = open_device(options.device, options.seed, options.hang_seconds);
   if (!device) return std::unexpected(device.error());
   return run_conform(**device, options);
 }

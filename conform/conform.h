@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,12 +22,16 @@ struct ConformProgress {
 };
 
 struct ConformOptions {
-  std::string device = "spec";  ///< "spec", "qemu", "qemu:PATH OPTIONS"
+  /// "spec", "qemu", "qemu:PATH OPTIONS", the path of a shared object, "exec:COMMAND", "unix:PATH"
+  std::string device = "spec";
   u64 seed = 1;
-  double seconds = 60;  ///< for all of it; directed cases are finished in any case
-  u64 cases = 0;        ///< random cases at most; 0: what the time allows
-  bool random = true;   ///< false: directed cases and known traces alone
-  std::string known;    ///< a file, or empty: the one that fits the device, if there is one
+  double seconds = 60;          ///< for all of it; directed cases are finished in any case
+  u64 cases = 0;                ///< random cases at most; 0: what the time allows
+  bool random = true;           ///< false: directed cases and known traces alone
+  std::string only;             ///< directed cases whose name this pattern fits, and nothing else
+  std::optional<u64> one_case;  ///< the random case of that number, and nothing else
+  double hang_seconds = 5;      ///< a device behind the door that does not answer for so long hangs
+  std::string known;            ///< a file, or empty: the one that fits the device, if there is one
   bool use_known = true;
   std::string report;  ///< folder for traces and the file as it would be now; or empty
   std::string replay;  ///< a trace: only that
@@ -48,6 +53,7 @@ Violation violation_of(const FoundDivergence& found);
 
 struct ConformResult {
   std::string device, version;
+  std::string opened;  ///< the option that named it
   std::string known_file;
   u64 seed = 0;
   u64 directed = 0, random = 0;
@@ -65,7 +71,10 @@ struct ConformResult {
 };
 
 /// The device that the option names. Errors: bad_input, environment.
-Expected<std::unique_ptr<DeviceUnderTest>> open_device(const std::string& name, u64 seed);
+Expected<std::unique_ptr<DeviceUnderTest>> open_device(const std::string& name, u64 seed,
+                                                       double hang_seconds = 5);
+/// Names of the directed cases of that device, in their order.
+std::vector<std::string> case_names(const DeviceUnderTest& device);
 
 /// Errors: bad_input for options and files, environment for a device that does not come up.
 Expected<ConformResult> run_conform(const ConformOptions& options);

@@ -1,0 +1,481 @@
+// SPDX-License-Identifier: MIT
+#include "conform/dut/door_device.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cctype>
+#include <cstring>
+#include <set>
+
+#include "base/bits.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+namespace reg = spec::reg;
+using Parts = std::initializer_list<std::span<const char>>;
+
+constexpr Ticket no_ticket = ~Ticket{0};
+constexpr std::size_t batch_max = 4096;
+constexpr u32 sids_end = 64;
+constexpr u32 flags_known = IOMMUCHECK_DUT_PROMPT | IOMMUCHECK_DUT_GIVES_PA |
+                            IOMMUCHECK_DUT_HOLDS_MEMORY | IOMMUCHECK_DUT_SENDS_PRIVILEGED |
+                            IOMMUCHECK_DUT_SENDS_INSTRUCTIONS | IOMMUCHECK_DUT_SENDS_SUBSTREAMS;
+constexpr const char* nonsense = "answers nonsense: ";
+constexpr std::string_view end_of_its_own = "came to an end: ";
+
+std::unexpected<Error> bad_answer(const std::string& what) {
+  return fail(ErrorCode::environment, nonsense + what);
+}
+
+std::string op_text(const iommucheck_dut_op& op) {
+  const auto info = spec::register_at(op.where);
+  const std::string_view name = info ? info->name : "an unknown register";
+  switch (op.kind) {
+    case IOMMUCHECK_DUT_READ: return fmt::format("the {}-byte read of {}", op.bytes, name);
+    case IOMMUCHECK_DUT_WRITE: return fmt::format("the {}-byte write of {}", op.bytes, name);
+    case IOMMUCHECK_DUT_DMA:
+      return (op.attributes & IOMMUCHECK_DUT_IS_WRITE) != 0 ? "a DMA that writes"
+                                                            : "a DMA that reads";
+    case IOMMUCHECK_DUT_STORE: return "a store";
+    case IOMMUCHECK_DUT_FILL: return "a fill";
+    default: return "a load";
+  }
+}
+
+/// A name that may be that of a file; nothing if it is none.
+std::optional<std::string> name_in(const char (&text)[32]) {
+  const auto end = std::ranges::find(text, '\0');
+  const std::string name(std::begin(text), end);
+  if (end == std::end(text) || name.empty() || name.front() == '.') return std::nullopt;
+  const auto fits = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+           std::string_view("._+-").find(c) != std::string_view::npos;
+  };
+  if (!std::ranges::all_of(name, fits)) return std::nullopt;
+  return name;
+}
+
+/// What is wrong with what a device says of itself; nullopt: nothing.
+std::optional<std::string> wrong_with(const iommucheck_dut_info& info) {
+  if (info.abi != IOMMUCHECK_DUT_ABI) {
+    return fmt::format("its info has abi {}, this program has {}", info.abi, IOMMUCHECK_DUT_ABI);
+  }
+  if ((info.flags & ~flags_known) != 0) {
+    return fmt::format("its info has flags {:#x}, of which this program knows {:#x} only",
+                       info.flags, flags_known);
+  }
+  if ((info.flags & IOMMUCHECK_DUT_HOLDS_MEMORY) != 0 &&
+      (info.flags & IOMMUCHECK_DUT_GIVES_PA) == 0) {
+    return "its info has HOLDS_MEMORY without GIVES_PA: nobody would see where an access went";
+  }
+  if (info.sid_count < 2 || info.sid_count > IOMMUCHECK_DUT_SIDS_MAX) {
+    return fmt::format("its info has sid_count {}, it must be 2 to {}", info.sid_count,
+                       IOMMUCHECK_DUT_SIDS_MAX);
+  }
+  const std::set<u32> sids(info.sids, info.sids + info.sid_count);
+  if (sids.size() != info.sid_count || *sids.rbegin() >= sids_end) {
+    return fmt::format("its info has StreamIDs that are not distinct or not below {}", sids_end);
+  }
+  if (info.mmio_bytes < reg::end) {
+    return fmt::format("its info has mmio_bytes {:#x}, less than the two pages of {:#x}",
+                       info.mmio_bytes, reg::end);
+  }
+  if (!name_in(info.name) || !name_in(info.release)) {
+    return "its info has a name or release that is not of letters, digits and \"._+-\" (1 to 31)";
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Expected<std::unique_ptr<DoorDevice>> DoorDevice::start(const Options& options) {
+  static_assert(std::endian::native == std::endian::little, "frames are little endian");
+  auto memory = TesterMemory::create();
+  if (!memory) return std::unexpected(memory.error());
+  std::unique_ptr<DoorDevice> device(new DoorDevice(options));
+  device->memory_ = std::move(*memory);
+  if (auto ok = device->begin(); !ok) return std::unexpected(ok.error());
+  if (auto ok = device->read_id_registers(); !ok) return std::unexpected(ok.error());
+  return device;
+}
+
+/// A new process, and what it says of itself: the same as the one before.
+Expected<void> DoorDevice::begin() {
+  pending_.clear();
+  tickets_.clear();
+  broken_ = false;
+  if (auto ok = peer_.start(*memory_, options_.hang_seconds); !ok) return ok;
+  const iommucheck_frame_hello hello = {.abi = IOMMUCHECK_DUT_ABI,
+                                        .reserved = 0,
+                                        .memory_pa = TesterMemory::pa,
+                                        .memory_bytes = TesterMemory::bytes,
+                                        .seed = options_.seed};
+  const Parts parts = {bytes_of(hello)};
+  auto sent = peer_.channel().send(IOMMUCHECK_FRAME_HELLO, {parts.begin(), parts.size()},
+                                   in_seconds(options_.hang_seconds));
+  // One that has ended may have said why.
+  auto bytes = wait_for(IOMMUCHECK_FRAME_INFO);
+  if (!bytes) {
+    return fail(ErrorCode::bad_input,
+                options_.device + ": no device comes up: " + post_mortem(bytes.error().message));
+  }
+  if (!sent) return sent;
+  if (auto ok = take_info(*bytes); !ok) {
+    return fail(ErrorCode::bad_input, options_.device + ": " + ok.error().message);
+  }
+  return {};
+}
+
+Expected<void> DoorDevice::take_info(const std::vector<char>& bytes) {
+  iommucheck_dut_info info{};
+  if (bytes.size() < IOMMUCHECK_DUT_INFO_SIZE_VER0) {
+    return bad_answer(fmt::format("INFO of {} bytes, {} are the least", bytes.size(),
+                                  IOMMUCHECK_DUT_INFO_SIZE_VER0));
+  }
+  std::memcpy(&info, bytes.data(), std::min(bytes.size(), sizeof info));
+  if (info.size < IOMMUCHECK_DUT_INFO_SIZE_VER0 || info.size > bytes.size()) {
+    return bad_answer(
+        fmt::format("its info has size {} in a frame of {} bytes", info.size, bytes.size()));
+  }
+  if (auto wrong = wrong_with(info)) return fail(ErrorCode::bad_input, *wrong);
+  if (identity_.name.empty()) {
+    info_ = info;
+    identity_.name = *name_in(info.name);
+    identity_.version = *name_in(info.release);
+    identity_.sids.assign(info.sids, info.sids + info.sid_count);
+    identity_.structures_pa = TesterMemory::structures_pa;
+    identity_.structures_bytes = TesterMemory::structures_bytes;
+    identity_.data_pa = TesterMemory::data_pa;
+    identity_.data_bytes = TesterMemory::data_bytes;
+    identity_.iova_end = info.iova_end;
+    identity_.prompt = says(IOMMUCHECK_DUT_PROMPT);
+    identity_.every_pa = says(IOMMUCHECK_DUT_GIVES_PA);
+  } else if (std::memcmp(&info, &info_, sizeof info) != 0) {
+    return fail(ErrorCode::bad_input, "its info is another one each time that it is opened");
+  }
+  return {};
+}
+
+Expected<void> DoorDevice::read_id_registers() {
+  if (auto ok = ask_for_reset(); !ok) return ok;
+  std::array<Ticket, 6> idr{};
+  for (u32 i = 0; i < idr.size(); ++i) idr[i] = mmio_read(reg::idr0 + 4 * i, 4);
+  const Ticket iidr = mmio_read(reg::iidr, 4);
+  const Ticket aidr = mmio_read(reg::aidr, 4);
+  if (auto ok = settle(); !ok) {
+    return fail(
+        ErrorCode::bad_input,
+        options_.device + ": no device: the first read of the ID registers: " + ok.error().message);
+  }
+  for (std::size_t i = 0; i < idr.size(); ++i)
+    identity_.id.idr[i] = static_cast<u32>(value(idr[i]));
+  identity_.id.iidr = static_cast<u32>(value(iidr));
+  identity_.id.aidr = static_cast<u32>(value(aidr));
+  if (identity_.id.idr[0] == 0) {
+    return fail(ErrorCode::bad_input, options_.device + ": no SMMUv3: IDR0 reads as 0");
+  }
+  return {};
+}
+
+// ---- frames -------------------------------------------------------------------------------------
+
+/// "WHAT, HOW IT ENDED", and in a second line what it printed last.
+std::string DoorDevice::post_mortem(const std::string& what) {
+  const std::string how = peer_.end();
+  std::string text = "it " + what;
+  if (!how.empty() && !what.starts_with(end_of_its_own)) {
+    text = what == "closed the connection" ? "it " + how : text + " and " + how;
+  }
+  if (how == "ended with exit status 127" && peer_.kind() == Peer::Kind::command) {
+    text += ": the command was not found";
+  }
+  const std::string printed = peer_.printed();
+  return printed.empty() ? text : text + "\n" + printed;
+}
+
+/// Serves its accesses of memory until the answer of that type comes.
+Expected<std::vector<char>> DoorDevice::wait_for(u32 type) {
+  const Deadline until = in_seconds(options_.hang_seconds);
+  while (true) {
+    auto frame = peer_.channel().receive(until);
+    if (!frame) {
+      if (frame.error().message != "gives no answer") return std::unexpected(frame.error());
+      return fail(ErrorCode::environment,
+                  fmt::format("gives no answer for {:.3g} s", options_.hang_seconds));
+    }
+    if (frame->type == type) return std::move(frame->bytes);
+    if (frame->type == IOMMUCHECK_FRAME_LAST_WORDS) {
+      std::string text(frame->bytes.begin(), frame->bytes.end());
+      text.resize(std::min<std::size_t>(text.size(), 1000));
+      for (char& c : text) c = static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+      return fail(ErrorCode::environment, std::string(end_of_its_own) + text);
+    }
+    if (auto ok = serve_memory(*frame, until); !ok) return std::unexpected(ok.error());
+  }
+}
+
+Expected<void> DoorDevice::serve_memory(const Frame& frame, Deadline until) {
+  struct Request {
+    u64 pa;
+    u32 bytes, reserved;
+  } request{};
+  if (frame.type == IOMMUCHECK_FRAME_INTERRUPT) {
+    std::array<u32, 2> both{};
+    if (frame.bytes.size() != sizeof both) {
+      return bad_answer(fmt::format("INTERRUPT of {} bytes", frame.bytes.size()));
+    }
+    std::memcpy(both.data(), frame.bytes.data(), sizeof both);
+    if (both[0] > IOMMUCHECK_IRQ_COMMAND_SYNC || both[1] > IOMMUCHECK_DUT_EDGE) {
+      return bad_answer(fmt::format("interrupt line {}, level {}", both[0], both[1]));
+    }
+    ++counts_.interrupts;
+    return {};
+  }
+  const bool reads = frame.type == IOMMUCHECK_FRAME_READ;
+  if (!reads && frame.type != IOMMUCHECK_FRAME_WRITE) {
+    return bad_answer(fmt::format("a frame of type {}", frame.type));
+  }
+  const char* name = reads ? "READ" : "WRITE";
+  if (frame.bytes.size() < sizeof request) {
+    return bad_answer(fmt::format("{} of {} bytes", name, frame.bytes.size()));
+  }
+  std::memcpy(&request, frame.bytes.data(), sizeof request);
+  if (frame.bytes.size() != sizeof request + (reads ? 0 : request.bytes)) {
+    return bad_answer(fmt::format("{} of {} bytes of memory in a frame of {}", name, request.bytes,
+                                  frame.bytes.size()));
+  }
+  ++counts_.memory_frames;
+  std::vector<char> bytes(reads && request.bytes <= TesterMemory::access_max ? request.bytes : 0);
+  const bool done =
+      reads ? memory_->read(request.pa, bytes.data(), request.bytes)
+            : memory_->write(request.pa, frame.bytes.data() + sizeof request, request.bytes);
+  if (!done) bytes.clear();
+  const std::array<u32, 2> status = {done ? 0U : 1U, 0};
+  const Parts parts = {bytes_of(status), std::span<const char>(bytes)};
+  return peer_.channel().send(IOMMUCHECK_FRAME_MEMORY, {parts.begin(), parts.size()}, until);
+}
+
+// ---- operations ---------------------------------------------------------------------------------
+
+Ticket DoorDevice::ticket() {
+  answers_.emplace_back();
+  return static_cast<Ticket>(answers_.size() - 1);
+}
+
+void DoorDevice::ask(const iommucheck_dut_op& op, Ticket ticket) {
+  if (broken_) return;
+  pending_.push_back(op);
+  tickets_.push_back(ticket);
+  if (pending_.size() == batch_max) flush();
+}
+
+void DoorDevice::flush() {
+  if (broken_ || pending_.empty()) return;
+  ++counts_.batches;
+  counts_.operations += pending_.size();
+  const Parts parts = {{reinterpret_cast<const char*>(pending_.data()),
+                        pending_.size() * sizeof(iommucheck_dut_op)}};
+  auto sent = peer_.channel().send(IOMMUCHECK_FRAME_RUN, {parts.begin(), parts.size()},
+                                   in_seconds(options_.hang_seconds));
+  auto bytes = wait_for(IOMMUCHECK_FRAME_DONE);
+  Expected<void> ok;
+  if (!bytes) {
+    ok = std::unexpected(bytes.error());
+  } else if (!sent) {
+    ok = sent;
+  } else {
+    ok = take_answers(*bytes);
+  }
+  if (!ok) {
+    broken_ = true;
+    why_broken_ = post_mortem(ok.error().message);
+  }
+  pending_.clear();
+  tickets_.clear();
+}
+
+Expected<void> DoorDevice::take_answers(const std::vector<char>& bytes) {
+  constexpr std::size_t each = sizeof(iommucheck_dut_op);
+  if (bytes.size() != pending_.size() * each) {
+    return bad_answer(fmt::format("{} bytes of answers to {} operations of {} bytes", bytes.size(),
+                                  pending_.size(), each));
+  }
+  for (std::size_t i = 0; i < pending_.size(); ++i) {
+    iommucheck_dut_op answer;
+    std::memcpy(&answer, bytes.data() + i * each, each);
+    if (auto ok = take_answer(pending_[i], answer, tickets_[i]); !ok) return ok;
+  }
+  return {};
+}
+
+/// An answer that cannot be one is none.
+Expected<void> DoorDevice::take_answer(const iommucheck_dut_op& asked,
+                                       const iommucheck_dut_op& answer, Ticket ticket) {
+  const bool dma = asked.kind == IOMMUCHECK_DUT_DMA;
+  iommucheck_dut_op same = answer;
+  same.status = asked.status;
+  same.pa = asked.pa;
+  const bool writes = dma ? (asked.attributes & IOMMUCHECK_DUT_IS_WRITE) != 0
+                          : asked.kind != IOMMUCHECK_DUT_READ && asked.kind != IOMMUCHECK_DUT_LOAD;
+  if (!writes) same.value = asked.value;
+  if (std::memcmp(&same, &asked, sizeof same) != 0) {
+    return bad_answer("the answer to " + op_text(asked) + " is to another operation");
+  }
+  switch (answer.status) {
+    case IOMMUCHECK_DUT_DONE: break;
+    case IOMMUCHECK_DUT_TERMINATED:
+    case IOMMUCHECK_DUT_STALLED:
+      if (dma) break;
+      return bad_answer(fmt::format("{} has status {}", op_text(asked), answer.status));
+    case IOMMUCHECK_DUT_NO_REPLY: return bad_answer(op_text(asked) + " has no reply");
+    case IOMMUCHECK_DUT_REFUSED: return fail(ErrorCode::environment, "refuses " + op_text(asked));
+    default:
+      return bad_answer(fmt::format("{} has the unknown status {}", op_text(asked), answer.status));
+  }
+  const bool done = answer.status == IOMMUCHECK_DUT_DONE;
+  if (done && !writes && asked.bytes < 8 && answer.value >> (8 * asked.bytes) != 0) {
+    return bad_answer(fmt::format("{} has the value {:#x}", op_text(asked), answer.value));
+  }
+  if (done && dma && says(IOMMUCHECK_DUT_GIVES_PA) && answer.pa >> 52 != 0) {
+    return bad_answer(fmt::format("{} went to {:#x}", op_text(asked), answer.pa));
+  }
+  if (ticket == no_ticket) return {};
+  answers_[ticket].value = answer.value;
+  if (dma) take_access(answer, ticket);
+  return {};
+}
+
+void DoorDevice::take_access(const iommucheck_dut_op& answer, Ticket ticket) {
+  DmaSeen& seen = answers_[ticket].seen;
+  seen.stalled = answer.status == IOMMUCHECK_DUT_STALLED;
+  seen.reached = answer.status == IOMMUCHECK_DUT_DONE;
+  if (!seen.reached) return;
+  if (says(IOMMUCHECK_DUT_GIVES_PA)) {
+    seen.pa = answer.pa;
+  } else if ((answer.attributes & IOMMUCHECK_DUT_IS_WRITE) != 0) {
+    seen.pa = memory_->take_mark(static_cast<u32>(answer.value), answer.address);
+  } else if (answer.value - TesterMemory::data_pa < TesterMemory::data_bytes) {
+    seen.pa = answer.value;
+  }
+}
+
+void DoorDevice::mmio_write(u32 offset, unsigned size, u64 value) {
+  iommucheck_dut_op op{};
+  op.kind = IOMMUCHECK_DUT_WRITE;
+  op.bytes = static_cast<u8>(size);
+  op.where = offset;
+  op.value = size == 4 ? value & 0xffffffff : value;
+  ask(op, no_ticket);
+}
+
+Ticket DoorDevice::mmio_read(u32 offset, unsigned size) {
+  iommucheck_dut_op op{};
+  op.kind = IOMMUCHECK_DUT_READ;
+  op.bytes = static_cast<u8>(size);
+  op.where = offset;
+  const Ticket its = ticket();
+  ask(op, its);
+  return its;
+}
+
+// Memory of ours changes when everything before has been done.
+void DoorDevice::store(u64 pa, u64 value) {
+  if (!says(IOMMUCHECK_DUT_HOLDS_MEMORY)) {
+    flush();
+    return memory_->store(pa, value);
+  }
+  iommucheck_dut_op op{};
+  op.kind = IOMMUCHECK_DUT_STORE;
+  op.bytes = 8;
+  op.address = pa;
+  op.value = value;
+  ask(op, no_ticket);
+}
+
+void DoorDevice::fill(u64 pa, u64 words, u64 value) {
+  if (!says(IOMMUCHECK_DUT_HOLDS_MEMORY)) {
+    flush();
+    return memory_->fill(pa, words, value);
+  }
+  iommucheck_dut_op op{};
+  op.kind = IOMMUCHECK_DUT_FILL;
+  op.bytes = 8;
+  op.where = static_cast<u32>(std::min<u64>(words, ~u32{0}));
+  op.address = pa;
+  op.value = value;
+  ask(op, no_ticket);
+}
+
+Ticket DoorDevice::load(u64 pa) {
+  const Ticket its = ticket();
+  if (!says(IOMMUCHECK_DUT_HOLDS_MEMORY)) {
+    flush();
+    answers_[its].value = memory_->load(pa);
+    return its;
+  }
+  iommucheck_dut_op op{};
+  op.kind = IOMMUCHECK_DUT_LOAD;
+  op.bytes = 8;
+  op.address = pa;
+  ask(op, its);
+  return its;
+}
+
+Ticket DoorDevice::dma(unsigned engine, u64 iova, bool write) {
+  iommucheck_dut_op op{};
+  op.kind = IOMMUCHECK_DUT_DMA;
+  op.bytes = 4;
+  op.where = identity_.sids[engine];
+  op.address = iova;
+  if (write) {
+    op.attributes = IOMMUCHECK_DUT_IS_WRITE;
+    op.value = 0xe0000000U | (marks_++ & 0x0fffffffU);  // no address of the data
+  }
+  const Ticket its = ticket();
+  ask(op, its);
+  // What it wrote is looked for before anything else can come there.
+  if (write && !says(IOMMUCHECK_DUT_GIVES_PA)) flush();
+  return its;
+}
+
+Expected<void> DoorDevice::settle() {
+  flush();
+  if (broken_) return fail(ErrorCode::unsupported, why_broken_);
+  return {};
+}
+
+Expected<void> DoorDevice::ask_for_reset() {
+  auto sent = peer_.channel().send(IOMMUCHECK_FRAME_RESET, {}, in_seconds(options_.hang_seconds));
+  auto bytes = wait_for(IOMMUCHECK_FRAME_READY);
+  if (!bytes) return std::unexpected(bytes.error());
+  return sent;
+}
+
+Expected<void> DoorDevice::reset() {
+  flush();
+  answers_.clear();
+  memory_->reset();
+  std::string died;
+  if (!broken_) {
+    auto ok = ask_for_reset();
+    if (ok) return {};
+    died = post_mortem("did not survive the reset after the case before: it " + ok.error().message);
+  }
+  ++counts_.restarts;
+  if (auto ok = begin(); !ok) return ok;
+  if (auto ok = ask_for_reset(); !ok) {
+    return fail(ErrorCode::bad_input, options_.device + ": a device that was just opened: " +
+                                          post_mortem(ok.error().message));
+  }
+  // It is a finding all the same: the case that comes now is told.
+  broken_ = !died.empty();
+  why_broken_ = died;
+  return {};
+}
+
+}  // namespace iommucheck::oracle

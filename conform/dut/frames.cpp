@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+#include "conform/dut/frames.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <cstring>
+#include <utility>
+
+#include "iommucheck/device.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+constexpr std::size_t head_bytes = 8, kept_max = std::size_t{8} << 10, shown_max = 300;
+
+int milliseconds_to(Deadline until) {
+  if (until == no_deadline) return -1;
+  const auto left =
+      std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+  return static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, INT_MAX));
+}
+
+}  // namespace
+
+// ---- what it prints -----------------------------------------------------------------------------
+
+void PrintedTail::open(int descriptor) {
+  if (descriptor_ >= 0) ::close(descriptor_);
+  descriptor_ = descriptor;
+  text_.clear();
+}
+
+void PrintedTail::drain() {
+  std::array<char, 4096> bytes;
+  for (int n = 0; n < 64 && descriptor_ >= 0; ++n) {  // bounded: it may print without end
+    const ssize_t got = ::read(descriptor_, bytes.data(), bytes.size());
+    if (got == 0) {
+      ::close(descriptor_);
+      descriptor_ = -1;
+    }
+    if (got <= 0) return;
+    text_.append(bytes.data(), static_cast<std::size_t>(got));
+    if (text_.size() > 2 * kept_max) text_.erase(0, text_.size() - kept_max);
+  }
+}
+
+std::string PrintedTail::last_lines() const {
+  std::string shown;
+  std::string_view rest = text_;
+  while (!rest.empty() && shown.size() < shown_max) {
+    const std::size_t at = rest.rfind('\n');
+    std::string line(at == std::string_view::npos ? rest : rest.substr(at + 1));
+    rest = at == std::string_view::npos ? std::string_view() : rest.substr(0, at);
+    for (char& c : line) c = static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+    line.erase(0, line.find_first_not_of(' '));
+    if (line.empty()) continue;
+    if (!shown.empty() && line.size() + shown.size() > shown_max) break;
+    if (line.size() > shown_max) line.resize(shown_max);
+    shown = shown.empty() ? line : line + " | " + shown;
+  }
+  return shown;
+}
+
+// ---- frames -------------------------------------------------------------------------------------
+
+FrameChannel::FrameChannel(FrameChannel&& other) noexcept
+    : descriptor_(std::exchange(other.descriptor_, -1)),
+      tail_(std::exchange(other.tail_, nullptr)) {}
+
+FrameChannel& FrameChannel::operator=(FrameChannel&& other) noexcept {
+  std::swap(descriptor_, other.descriptor_);
+  std::swap(tail_, other.tail_);
+  return *this;
+}
+
+void FrameChannel::close() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+  descriptor_ = -1;
+}
+
+FrameChannel::Ready FrameChannel::wait(short events, Deadline until) {
+  while (true) {
+    std::array<pollfd, 2> both = {
+        pollfd{.fd = descriptor_, .events = events, .revents = 0},
+        pollfd{.fd = tail_ != nullptr ? tail_->descriptor() : -1, .events = POLLIN, .revents = 0}};
+    const int left = milliseconds_to(until);
+    const int ready = ::poll(both.data(), both.size(), left);
+    if (ready < 0 && errno != EINTR) return Ready::late;
+    if (ready > 0 && both[1].revents != 0) tail_->drain();
+    if (ready > 0 && both[0].revents != 0) return Ready::yes;
+    if (left == 0) return Ready::late;
+  }
+}
+
+Expected<void> FrameChannel::send(u32 type, std::span<const std::span<const char>> parts,
+                                  Deadline until) {
+  std::vector<char> out(head_bytes);
+  for (const auto& part : parts) out.insert(out.end(), part.begin(), part.end());
+  const u32 head[2] = {static_cast<u32>(out.size() - head_bytes), type};
+  std::memcpy(out.data(), head, sizeof head);
+  for (std::size_t done = 0; done < out.size();) {
+    const ssize_t sent =
+        ::send(descriptor_, out.data() + done, out.size() - done, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent > 0) {
+      done += static_cast<std::size_t>(sent);
+      continue;
+    }
+    if (errno != EAGAIN && errno != EINTR) {
+      return fail(ErrorCode::environment, "closed the connection");
+    }
+    if (wait(POLLOUT, until) == Ready::late) return fail(ErrorCode::environment, "does not read");
+  }
+  return {};
+}
+
+Expected<void> FrameChannel::fill(char* to, std::size_t bytes, std::size_t whole,
+                                  std::size_t before, Deadline until) {
+  for (std::size_t done = 0; done < bytes;) {
+    const ssize_t got = ::recv(descriptor_, to + done, bytes - done, MSG_DONTWAIT);
+    if (got > 0) {
+      done += static_cast<std::size_t>(got);
+      continue;
+    }
+    const bool nothing_yet = got < 0 && (errno == EAGAIN || errno == EINTR);
+    if (nothing_yet && wait(POLLIN, until) == Ready::yes) continue;
+    if (before + done != 0) {
+      return fail(
+          ErrorCode::environment,
+          fmt::format("stopped in the middle of a frame ({} of {} bytes)", before + done, whole));
+    }
+    return fail(ErrorCode::environment, nothing_yet ? "gives no answer" : "closed the connection");
+  }
+  return {};
+}
+
+Expected<Frame> FrameChannel::receive(Deadline until) {
+  // Frames that come without end are no answer either.
+  if (std::chrono::steady_clock::now() >= until) {
+    return fail(ErrorCode::environment, "gives no answer");
+  }
+  u32 head[2] = {};
+  auto ok = fill(reinterpret_cast<char*>(head), head_bytes, head_bytes, 0, until);
+  if (!ok) return std::unexpected(ok.error());
+  if (head[0] > IOMMUCHECK_FRAME_BYTES_MAX) {
+    return fail(ErrorCode::environment, fmt::format("answers nonsense: a frame of {} bytes (type "
+                                                    "{}); {} are the most",
+                                                    head[0], head[1], IOMMUCHECK_FRAME_BYTES_MAX));
+  }
+  Frame frame{.type = head[1], .bytes = std::vector<char>(head[0])};
+  ok = fill(frame.bytes.data(), head[0], head_bytes + head[0], head_bytes, until);
+  if (!ok) return std::unexpected(ok.error());
+  return frame;
+}
+
+}  // namespace iommucheck::oracle

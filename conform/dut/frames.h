@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+// Frames of include/iommucheck/device.h over a socket: a head of 8 bytes, and as many bytes as it
+// says. Every wait is bounded, and the other side's stderr is read meanwhile.
+#pragma once
+
+#include <chrono>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/types.h"
+
+namespace iommucheck::oracle {
+
+using Deadline = std::chrono::steady_clock::time_point;
+inline Deadline in_seconds(double seconds) {
+  return std::chrono::steady_clock::now() +
+         std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+             std::chrono::duration<double>(seconds));
+}
+inline constexpr Deadline no_deadline = Deadline::max();
+
+/// The end of what a process prints. Owns the descriptor.
+class PrintedTail {
+ public:
+  PrintedTail() = default;
+  PrintedTail(const PrintedTail&) = delete;
+  PrintedTail& operator=(const PrintedTail&) = delete;
+  ~PrintedTail() { open(-1); }
+  /// The read end of a pipe, not blocking; -1: none any more. What was kept is forgotten.
+  void open(int descriptor);
+  [[nodiscard]] int descriptor() const { return descriptor_; }
+  void drain();
+  /// The last lines with something in them, as one line; at most 300 characters.
+  [[nodiscard]] std::string last_lines() const;
+
+ private:
+  int descriptor_ = -1;
+  std::string text_;
+};
+
+struct Frame {
+  u32 type = 0;
+  std::vector<char> bytes;
+};
+
+/// Both sides of the door speak through it. Owns the descriptor, a stream socket.
+class FrameChannel {
+ public:
+  FrameChannel() = default;
+  explicit FrameChannel(int descriptor) : descriptor_(descriptor) {}
+  FrameChannel(FrameChannel&& other) noexcept;
+  FrameChannel& operator=(FrameChannel&& other) noexcept;
+  ~FrameChannel() { close(); }
+  void close();
+  [[nodiscard]] bool is_open() const { return descriptor_ >= 0; }
+  /// Read while it waits. Not owned.
+  void watch(PrintedTail* tail) { tail_ = tail; }
+
+  /// `parts` one after the other as one frame. Errors: environment, as what the other side did:
+  /// "closed the connection", "does not read".
+  Expected<void> send(u32 type, std::span<const std::span<const char>> parts, Deadline until);
+  /// Errors: as send(); "stopped in the middle of a frame", "gives no answer", "sends a frame of …
+  /// bytes".
+  Expected<Frame> receive(Deadline until);
+
+ private:
+  enum class Ready : u8 { yes, late };
+  Ready wait(short events, Deadline until);
+  Expected<void> fill(char* to, std::size_t bytes, std::size_t whole, std::size_t before,
+                      Deadline until);
+
+  int descriptor_ = -1;
+  PrintedTail* tail_ = nullptr;
+};
+
+/// The bytes of a plain struct.
+template <class T>
+std::span<const char> bytes_of(const T& value) {
+  return {reinterpret_cast<const char*>(&value), sizeof value};
+}
+
+}  // namespace iommucheck::oracle

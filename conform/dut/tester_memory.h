@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// The memory of a system whose SMMU is a device under test behind the door. It is the tester's; a
+// device in a child process of ours sees the same pages. What does not lie in it whole aborts.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "base/error.h"
+#include "base/types.h"
+
+namespace iommucheck::oracle {
+
+class TesterMemory {
+ public:
+  /// Structures first, data behind them. Each word of four bytes of the data holds its own address.
+  static constexpr u64 structures_pa = 0x40000000, structures_bytes = u64{8} << 20;
+  static constexpr u64 data_pa = structures_pa + structures_bytes, data_bytes = u64{4} << 20;
+  static constexpr u64 pa = structures_pa, bytes = structures_bytes + data_bytes;
+  static constexpr u64 access_max = 65536;
+
+  /// environment if there is no memory.
+  static Expected<std::unique_ptr<TesterMemory>> create();
+  ~TesterMemory();
+  TesterMemory(const TesterMemory&) = delete;
+  TesterMemory& operator=(const TesterMemory&) = delete;
+
+  /// Structures are 0, data is as it began.
+  void reset();
+
+  /// Of the device: false is an external abort, and nothing was done.
+  [[nodiscard]] bool read(u64 from, void* to, u64 count) const;
+  [[nodiscard]] bool write(u64 to, const void* from, u64 count);
+  /// Of the tester: aligned to 8; nothing is done, and 0 read, where no memory is.
+  void store(u64 place, u64 value);
+  void fill(u64 place, u64 words, u64 value);
+  [[nodiscard]] u64 load(u64 place) const;
+
+  /// Where in the data that word of four bytes lies, at an address that is `iova` below a page; it
+  /// is put back to what it was.
+  std::optional<u64> take_mark(u32 mark, u64 iova);
+
+ private:
+  explicit TesterMemory(char* base) : base_(base) {}
+  [[nodiscard]] static bool inside(u64 place, u64 count) {
+    return count <= bytes && place - pa <= bytes - count;
+  }
+  [[nodiscard]] char* at(u64 place) const { return base_ + (place - pa); }
+  void name_data();
+
+  char* base_;
+  u64 last_mark_page_ = data_pa;  // where the last one was found, to be looked at first
+  bool data_changed_ = false;     // a mark was not found: it may lie anywhere
+};
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,456 @@
+// SPDX-License-Identifier: MIT
+// The device door: what goes through it loses nothing, and whatever stands behind it, the tester
+// says what happened, in time, and goes on. tests/device_door has the devices.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include "conform/conform.h"
+#include "conform/dut/door_device.h"
+#include "tests/conform/conform_support.h"
+#include "tests/own_path.h"
+
+namespace iommucheck::oracle {
+namespace {
+
+using spec::Rule;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+const std::string spec_device = IOMMUCHECK_DEVICES "/spec_device.so";
+const std::string twin_device = IOMMUCHECK_DEVICES "/twin_device.so";
+const std::string minimal_device = IOMMUCHECK_EXAMPLES "/minimal_device.so";
+const std::string source = IOMMUCHECK_SOURCE_DIR;
+
+std::string over_stdio(const std::string& plugin) {
+  return "exec:exec " IOMMUCHECK_DEVICES "/serve_plugin " + plugin;
+}
+
+/// A variable of the environment that devices read, for as long as this lives.
+class Variable {
+ public:
+  Variable(const char* name, const std::string& value) : name_(name) {
+    ::setenv(name, value.c_str(), 1);
+  }
+  Variable(const Variable&) = delete;
+  Variable& operator=(const Variable&) = delete;
+  ~Variable() { ::unsetenv(name_); }
+
+ private:
+  const char* name_;
+};
+
+ConformOptions some(u64 cases) {
+  ConformOptions options;
+  options.seed = 7;
+  options.seconds = 0;
+  options.cases = cases;
+  options.use_known = false;
+  return options;
+}
+
+std::unique_ptr<DoorDevice> opened(const std::string& name, double hang_seconds = 20) {
+  auto device = DoorDevice::start({.device = name, .seed = 7, .hang_seconds = hang_seconds});
+  EXPECT_TRUE(device) << device.error().message;
+  return device ? std::move(*device) : nullptr;
+}
+
+std::string error_of(const std::string& name) {
+  auto device = open_device(name, 1, 20);
+  return device ? "it came up" : device.error().message;
+}
+
+using Kinds = std::set<std::pair<std::string, std::string>>;
+Kinds kinds(const ConformResult& result) {
+  Kinds all;
+  for (const FoundDivergence& found : result.divergences) {
+    all.emplace(spec::rule_name(found.divergence.rule), found.divergence.kind);
+  }
+  return all;
+}
+
+std::array<u64, 9> numbers(const ConformResult& r) {
+  return {r.directed, r.random, r.accesses,     r.records, r.stale_allowed,
+          r.open,     r.any,    r.undetermined, r.deaths};
+}
+
+// ---- nothing is lost ----------------------------------------------------------------------------
+
+/// The same choices, so the same numbers to the last, and the same verdicts.
+TEST(DeviceDoor, TheSpecificationIsTheSameThroughIt) {
+  SpecDevice direct(7);
+  const auto expected = run_conform(direct, some(300));
+  ASSERT_TRUE(expected) << expected.error().message;
+  for (const std::string& name : {spec_device, over_stdio(spec_device)}) {
+    const auto device = opened(name);
+    ASSERT_TRUE(device);
+    const auto result = run_conform(*device, some(300));
+    ASSERT_TRUE(result) << result.error().message;
+    EXPECT_TRUE(result->held()) << name << ::testing::PrintToString(kinds(*result));
+    EXPECT_EQ(numbers(*result), numbers(*expected)) << name;
+    ASSERT_EQ(result->rules.size(), expected->rules.size());
+    for (std::size_t i = 0; i < result->rules.size(); ++i) {
+      EXPECT_EQ(result->rules[i].verdict, expected->rules[i].verdict);
+      EXPECT_EQ(result->rules[i].kept, expected->rules[i].kept);
+      EXPECT_EQ(result->rules[i].discriminating, expected->rules[i].discriminating);
+    }
+    EXPECT_EQ(device->counts().restarts, 0U);
+  }
+}
+
+TEST(DeviceDoor, ABrokenDeviceIsTheSameThroughIt) {
+  for (const Fault fault : {Fault::forgets_tlbi, Fault::wrong_event_type, Fault::loses_events,
+                            Fault::wrong_cons, Fault::wrong_address, Fault::claims_version}) {
+    BrokenDevice direct(fault, 7);
+    const auto expected = run_conform(direct, some(25));
+    ASSERT_TRUE(expected) << expected.error().message;
+    ASSERT_FALSE(expected->divergences.empty());
+    const Variable variable("IOMMUCHECK_FAULT", std::to_string(static_cast<int>(fault)));
+    const auto device = opened(spec_device);
+    ASSERT_TRUE(device);
+    const auto result = run_conform(*device, some(25));
+    ASSERT_TRUE(result) << result.error().message;
+    EXPECT_EQ(kinds(*result), kinds(*expected)) << static_cast<int>(fault);
+  }
+}
+
+/// The example passes, in this machine's memory and over frames, and as a device that moves data.
+TEST(DeviceDoor, TheSmallDevicePasses) {
+  std::array<u64, 9> expected{};
+  for (const std::string& name : {minimal_device, over_stdio(minimal_device)}) {
+    const auto device = opened(name);
+    ASSERT_TRUE(device);
+    const auto result = run_conform(*device, some(200));
+    ASSERT_TRUE(result) << result.error().message;
+    EXPECT_TRUE(result->held()) << name << ::testing::PrintToString(kinds(*result));
+    EXPECT_EQ(result->undetermined, 0U);  // it says where each access went
+    EXPECT_GT(result->records, 500U);
+    EXPECT_GT(device->counts().interrupts, 0U);
+    EXPECT_EQ(device->counts().memory_frames != 0, name != minimal_device);
+    if (name == minimal_device) expected = numbers(*result);
+    EXPECT_EQ(numbers(*result), expected);
+  }
+  const Variable moves("IOMMUCHECK_TWIN", "moves data");
+  const auto device = opened(twin_device);
+  ASSERT_TRUE(device);
+  const auto result = run_conform(*device, some(200));
+  ASSERT_TRUE(result) << result.error().message;
+  EXPECT_TRUE(result->held()) << ::testing::PrintToString(kinds(*result));
+  EXPECT_EQ(result->accesses, expected[2]);
+  EXPECT_GT(result->undetermined, 0U);  // it went to where no data is
+  EXPECT_LT(result->undetermined, result->accesses / 8);
+}
+
+// ---- whatever stands behind it ------------------------------------------------------------------
+
+struct Bad {
+  const char* twin;
+  Rule rule;
+  const char* text;  ///< in what is found
+};
+
+class DeviceDoorTwin : public testing::TestWithParam<Bad> {};
+
+TEST_P(DeviceDoorTwin, IsFoundAndTheRunGoesOn) {
+  const Variable twin("IOMMUCHECK_TWIN", GetParam().twin);
+  const auto device = opened(twin_device, 0.3);
+  ASSERT_TRUE(device);
+  ConformOptions options = some(20);
+  options.only = "st*";
+  const auto began = std::chrono::steady_clock::now();
+  const auto result = run_conform(*device, options);
+  const auto took = std::chrono::steady_clock::now() - began;
+  ASSERT_TRUE(result) << result.error().message;
+  const auto its = [](const FoundDivergence& found) {
+    return found.divergence.rule == GetParam().rule &&
+           found.divergence.text.find(GetParam().text) != std::string::npos;
+  };
+  std::string texts;
+  for (const FoundDivergence& found : result->divergences) texts += found.divergence.text + "\n";
+  EXPECT_TRUE(std::ranges::any_of(result->divergences, its)) << texts;
+  EXPECT_LT(took, std::chrono::seconds(120));
+  if (GetParam().rule != Rule::DEVICE_SURVIVES) return;
+  // It is a new one each time, so nothing else is wrong with it.
+  for (const FoundDivergence& found : result->divergences) {
+    EXPECT_EQ(found.divergence.rule, Rule::DEVICE_SURVIVES) << found.divergence.text;
+    EXPECT_LE(found.divergence.kind.size(), 200U);
+  }
+  EXPECT_GE(result->deaths, 2U);
+  EXPECT_GT(result->directed, 20U);
+  EXPECT_GE(device->counts().restarts + 1, result->deaths);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, DeviceDoorTwin,
+    testing::Values(Bad{"crashes", Rule::DEVICE_SURVIVES, "it crashed with SIGSEGV"},
+                    Bad{"loops", Rule::DEVICE_SURVIVES, "it gives no answer for 0.3 s"},
+                    Bad{"exits", Rule::DEVICE_SURVIVES,
+                        "ended with exit status 3; it printed: out of patience"},
+                    Bad{"panics", Rule::DEVICE_SURVIVES, "assertion failed: tlb.len() == 0"},
+                    Bad{"counts too many", Rule::DEVICE_SURVIVES, "run() returned"},
+                    Bad{"counts below zero", Rule::DEVICE_SURVIVES, "run() returned -1 for"},
+                    Bad{"goes too far", Rule::DEVICE_SURVIVES, "it crashed with SIGSEGV"},
+                    Bad{"forgets the status", Rule::DEVICE_SURVIVES, "has no reply"},
+                    Bad{"unknown status", Rule::DEVICE_SURVIVES, "has the unknown status 77"},
+                    Bad{"refuses", Rule::DEVICE_SURVIVES, "it refuses a DMA"},
+                    Bad{"answers another", Rule::DEVICE_SURVIVES, "is to another operation"},
+                    Bad{"wide answer", Rule::DEVICE_SURVIVES,
+                        "the 4-byte read of CMDQ_CONS has the value"},
+                    Bad{"beyond 52 bits", Rule::DEVICE_SURVIVES, "went to 0x1000"},
+                    Bad{"bad interrupt", Rule::DEVICE_SURVIVES, "interrupt line 9, level 1"},
+                    Bad{"reset fails", Rule::DEVICE_SURVIVES, "did not survive the reset"},
+                    Bad{"drops sync", Rule::REGISTER_PROGRESS, "CMDQ_CONS"}),
+    [](const testing::TestParamInfo<Bad>& bad) {
+      std::string name = bad.param.twin;
+      std::ranges::replace_if(name, [](char c) { return std::isalnum(c) == 0; }, '_');
+      return name;
+    });
+
+/// Hole: what goes outside of the data is compared, too, if the device says where it went.
+TEST(DeviceDoor, AWrongPlaceOutsideOfTheDataIsFound) {
+  const Variable twin("IOMMUCHECK_TWIN", "wrong outside");
+  const auto device = opened(twin_device);
+  ASSERT_TRUE(device);
+  const auto result = run_conform(*device, some(100));
+  ASSERT_TRUE(result) << result.error().message;
+  const Kinds found = kinds(*result);
+  EXPECT_TRUE(std::ranges::any_of(found, [](const auto& one) {
+    return one.second == "reached another address";
+  })) << ::testing::PrintToString(found);
+  // A trace says so itself: another judge comes to the same.
+  const std::string folder = test::own_path("door_traces");
+  ConformOptions options = some(0);
+  options.random = false;
+  options.report = folder;
+  const auto written = run_conform(*device, options);
+  ASSERT_TRUE(written) << written.error().message;
+  ASSERT_FALSE(written->divergences.empty());
+  ConformOptions again = some(0);
+  again.replay = written->divergences[0].trace_path;
+  const auto replayed = run_conform(*device, again);
+  ASSERT_TRUE(replayed) << replayed.error().message;
+  EXPECT_TRUE(replayed->divergences[0].divergence.same(written->divergences[0].divergence));
+  std::filesystem::remove_all(folder);
+}
+
+/// A device without end or sense over frames: tests/device_door/rude_device.py.
+struct Rude {
+  const char* how;
+  const char* text;
+};
+class DeviceDoorRude : public testing::TestWithParam<Rude> {};
+
+TEST_P(DeviceDoorRude, IsFoundInTime) {
+  if (std::system("python3 -c pass 2>/dev/null") != 0) GTEST_SKIP() << "there is no python3";
+  const auto device = opened(
+      "exec:exec python3 " + source + "/tests/device_door/rude_device.py " + GetParam().how, 1);
+  ASSERT_TRUE(device);
+  ConformOptions options = some(0);
+  options.only = "ste*";
+  const auto began = std::chrono::steady_clock::now();
+  options.stop = [&] { return std::chrono::steady_clock::now() - began > std::chrono::seconds(3); };
+  const auto result = run_conform(*device, options);
+  ASSERT_TRUE(result) << result.error().message;
+  ASSERT_EQ(result->divergences.size(), 1U);
+  const Divergence& found = result->divergences[0].divergence;
+  EXPECT_EQ(found.rule, Rule::DEVICE_SURVIVES);
+  EXPECT_THAT(found.text, HasSubstr(GetParam().text));
+  EXPECT_GE(result->deaths, 2U);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, DeviceDoorRude,
+    testing::Values(Rude{"half-and-exit", "stopped in the middle of a frame (20 of "},
+                    Rude{"half-and-wait", "stopped in the middle of a frame (20 of "},
+                    Rude{"garbage", "answers nonsense: a frame of"},
+                    Rude{"short", "bytes of answers to"}, Rude{"type", "a frame of type 99"},
+                    Rude{"reads-for-ever", "gives no answer"},
+                    Rude{"bad-write", "WRITE of 64 bytes"}, Rude{"traceback", "ZeroDivisionError"}),
+    [](const testing::TestParamInfo<Rude>& rude) {
+      std::string name = rude.param.how;
+      std::ranges::replace(name, '-', '_');
+      return name;
+    });
+
+/// The examples in other languages do what they can; what they cannot is found.
+TEST(DeviceDoor, TheExampleInPython) {
+  if (std::system("python3 -c pass 2>/dev/null") != 0) GTEST_SKIP() << "there is no python3";
+  const auto device = opened("exec:exec python3 " + source + "/examples/devices/bypass_device.py");
+  ASSERT_TRUE(device);
+  ConformOptions options = some(0);
+  options.only = "registers: *";
+  const auto result = run_conform(*device, options);
+  ASSERT_TRUE(result) << result.error().message;
+  EXPECT_TRUE(result->held()) << ::testing::PrintToString(kinds(*result));
+  options.only = "ste*";
+  const auto streams = run_conform(*device, options);
+  ASSERT_TRUE(streams) << streams.error().message;
+  EXPECT_FALSE(streams->held());  // it has no stage 1, which every SMMUv3 of this kind has
+  EXPECT_EQ(streams->deaths, 0U);
+}
+
+TEST(DeviceDoor, TheExampleInRust) {
+  if (std::system("rustc --version >/dev/null 2>&1") != 0) GTEST_SKIP() << "there is no rustc";
+  const std::string program = test::own_path("bypass_device");
+  const std::string build = "rustc -O --edition 2021 -o " + program + " " + source +
+                            "/examples/devices/bypass_device.rs 2>&1";
+  ASSERT_EQ(std::system(build.c_str()), 0) << build;
+  const auto device = opened("exec:exec " + program);
+  ASSERT_TRUE(device);
+  ConformOptions options = some(0);
+  options.only = "registers: *";
+  const auto result = run_conform(*device, options);
+  ASSERT_TRUE(result) << result.error().message;
+  EXPECT_TRUE(result->held()) << ::testing::PrintToString(kinds(*result));
+  std::filesystem::remove(program);
+}
+
+/// The adapter of docs/conform.md compiles as it stands there, and a model behind it comes up.
+TEST(DeviceDoor, DocumentHasAWholeAdapter) {
+  std::ifstream in(source + "/docs/conform.md");
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  const std::size_t begin = text.find("```c\n");
+  ASSERT_NE(begin, std::string::npos);
+  const std::string code = text.substr(begin + 5, text.find("\n```\n", begin) - begin - 4);
+  const std::string base = test::own_path("adapter");
+  std::ofstream(base + ".c") << code << R"(
+struct model { int unused; };
+struct model *model_new(int (*read)(void *, uint64_t, void *, uint64_t),
+                        int (*write)(void *, uint64_t, const void *, uint64_t), void *ctx) {
+  (void)read, (void)write, (void)ctx;
+  return calloc(1, sizeof(struct model));
+}
+void model_reset(struct model *m) { (void)m; }
+uint64_t model_register(struct model *m, uint32_t offset, unsigned bytes, int write,
+                        uint64_t value) {
+  (void)m, (void)bytes, (void)value;
+  const uint64_t idr[] = {0x0540001a, 0x01070006, 0, 0, 0, 0x14};
+  return !write && offset < 24 ? idr[offset / 4] : 0;
+}
+int model_translate(struct model *m, uint32_t sid, uint64_t iova, int write, uint64_t *pa) {
+  (void)m, (void)sid, (void)iova, (void)write, (void)pa;
+  return 0;
+}
+)";
+  const std::string build = IOMMUCHECK_DEVICE_C_COMPILER
+                            " -Wall -Wextra -Werror -shared -fPIC -I " +
+                            source + "/include -o " + base + ".so " + base + ".c";
+  ASSERT_EQ(std::system(build.c_str()), 0) << build;
+  const auto device = opened(base + ".so");
+  ASSERT_TRUE(device);
+  ConformOptions options = some(0);
+  options.only = "registers: *";
+  const auto result = run_conform(*device, options);
+  ASSERT_TRUE(result) << result.error().message;
+  EXPECT_EQ(result->deaths, 0U);
+  EXPECT_FALSE(result->held());  // its CR0 does nothing
+  for (const char* end : {".c", ".so"}) std::filesystem::remove(base + end);
+}
+
+// ---- opening it ---------------------------------------------------------------------------------
+
+TEST(DeviceDoor, WhatADeviceSaysOfItselfIsLookedAt) {
+  const std::pair<const char*, const char*> twins[] = {
+      {"crashes when opened", "crashed with SIGABRT"},
+      {"opens nothing", "it came to an end: open returned NULL\nno licence"},
+      {"one stream", "sid_count 1, it must be 2 to 16"},
+      {"equal streams", "not distinct"},
+      {"far streams", "not below 64"},
+      {"unknown flag", "flags 0x8003, of which this program knows"},
+      {"holds memory without pa", "HOLDS_MEMORY without GIVES_PA"},
+      {"name is a path", "a name or release"},
+      {"no name", "a name or release"},
+      {"name without end", "a name or release"},
+      {"one page", "mmio_bytes 0x10000"},
+      {"other abi of info", "its info has abi 99"},
+      {"other abi", "its device has abi 99"},
+      {"no device", "returned NULL"},
+      {"no run", "no open, no reset or no run"},
+      {"too small", "its device has size 24"}};
+  for (const auto& [twin, text] : twins) {
+    const Variable variable("IOMMUCHECK_TWIN", twin);
+    const std::string said = error_of(twin_device);
+    EXPECT_THAT(said, HasSubstr(text));
+    EXPECT_THAT(said, StartsWith(twin_device)) << twin;
+  }
+  // The first version of the struct ends behind run.
+  const Variable variable("IOMMUCHECK_TWIN", "first version");
+  EXPECT_EQ(error_of(twin_device), "it came up");
+}
+
+TEST(DeviceDoor, FilesAndCommandsThatAreNoDevice) {
+  EXPECT_THAT(error_of("./nowhere.so"), HasSubstr("No such file"));
+  EXPECT_THAT(error_of(IOMMUCHECK_EXAMPLES "/simple_driver.so"),
+              HasSubstr("exports no function iommucheck_device_entry"));
+  const std::string text = test::own_path("text.so");
+  std::ofstream(text) << "no object\n";
+  EXPECT_THAT(error_of(text), HasSubstr("cannot be loaded"));
+  std::filesystem::remove(text);
+  EXPECT_THAT(error_of("exec:nothing_of_this_name"), HasSubstr("the command was not found"));
+  EXPECT_THAT(error_of("exec:echo hello there, everyone"), HasSubstr("answers nonsense"));
+  EXPECT_THAT(error_of("exec:true"), HasSubstr("ended with exit status 0"));
+  EXPECT_THAT(error_of("unix:" + std::string(200, 'x')), HasSubstr("no path of a socket"));
+  const auto nobody = open_device("unix:" + test::own_path("nobody"), 1, 0.2);
+  ASSERT_FALSE(nobody);
+  EXPECT_EQ(nobody.error().code, ErrorCode::environment);
+  EXPECT_EQ(open_device("./nowhere.so", 1).error().code, ErrorCode::bad_input);
+}
+
+TEST(DeviceDoor, ASocketIsConnectedToAnew) {
+  const std::string path = test::own_path("device_socket");
+  const Variable twin("IOMMUCHECK_TWIN", "crashes");
+  const pid_t server = ::fork();
+  if (server == 0) {
+    const char* program = IOMMUCHECK_DEVICES "/serve_plugin";
+    ::execl(program, program, twin_device.c_str(), path.c_str(), nullptr);
+    ::_exit(127);
+  }
+  const auto device = opened("unix:" + path, 20);  // waits until somebody listens
+  ASSERT_TRUE(device);
+  ConformOptions options = some(0);
+  options.only = "ste*";
+  const auto result = run_conform(*device, options);
+  ASSERT_TRUE(result) << result.error().message;
+  ASSERT_EQ(result->divergences.size(), 1U);
+  EXPECT_THAT(result->divergences[0].divergence.text, HasSubstr("it closed the connection"));
+  EXPECT_GE(result->deaths, 2U);
+  ::kill(server, SIGKILL);
+  ::waitpid(server, nullptr, 0);
+  std::filesystem::remove(path);
+}
+
+// ---- one case -----------------------------------------------------------------------------------
+
+TEST(DeviceDoor, OneCaseIsRunAlone) {
+  const auto device = opened(minimal_device);
+  ASSERT_TRUE(device);
+  const std::vector<std::string> names = case_names(*device);
+  ASSERT_GT(names.size(), 300U);
+  ConformOptions options = some(50);
+  options.only = names[17];
+  const auto one = run_conform(*device, options);
+  ASSERT_TRUE(one) << one.error().message;
+  EXPECT_EQ(one->directed, 1U);
+  EXPECT_EQ(one->random, 0U);
+  options.only = "no such case";
+  EXPECT_FALSE(run_conform(*device, options));
+  options.only.clear();
+  options.one_case = 3;
+  const auto third = run_conform(*device, options);
+  ASSERT_TRUE(third) << third.error().message;
+  EXPECT_EQ(third->directed, 0U);
+  EXPECT_EQ(third->random, 1U);
+}
+
+}  // namespace
+}  // namespace iommucheck::oracle

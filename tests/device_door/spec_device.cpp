@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+// The specification behind the door, or a device that is broken in one way: what the door makes of
+// it has to be what conform makes of the same device in its own process.
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "iommucheck/device.h"
+#include "tests/conform/conform_support.h"
+
+namespace {
+
+using namespace iommucheck;
+using namespace iommucheck::oracle;
+
+struct Device {
+  std::unique_ptr<DeviceUnderTest> inner;
+  std::string words;
+};
+
+void* open_device(const iommucheck_dut_host* host, iommucheck_dut_info* info) {
+  auto device = std::make_unique<Device>();
+  if (const char* fault = std::getenv("IOMMUCHECK_FAULT")) {
+    device->inner =
+        std::make_unique<BrokenDevice>(static_cast<Fault>(std::atoi(fault)), host->seed);
+  } else {
+    device->inner = std::make_unique<SpecDevice>(host->seed);
+  }
+  const DeviceIdentity& identity = device->inner->identity();
+  info->flags = IOMMUCHECK_DUT_GIVES_PA | IOMMUCHECK_DUT_HOLDS_MEMORY;
+  info->sid_count = static_cast<u32>(identity.sids.size());
+  for (std::size_t i = 0; i < identity.sids.size(); ++i) info->sids[i] = identity.sids[i];
+  std::strcpy(info->name, "spec");
+  std::strcpy(info->release, "1");
+  info->mmio_bytes = 0x20000;
+  return device.release();
+}
+
+std::int32_t reset(void* self) { return static_cast<Device*>(self)->inner->reset() ? 0 : -1; }
+
+void run_one(DeviceUnderTest& device, iommucheck_dut_op& op) {
+  op.status = IOMMUCHECK_DUT_DONE;
+  switch (op.kind) {
+    case IOMMUCHECK_DUT_READ: op.value = device.value(device.mmio_read(op.where, op.bytes)); break;
+    case IOMMUCHECK_DUT_WRITE: device.mmio_write(op.where, op.bytes, op.value); break;
+    case IOMMUCHECK_DUT_STORE: device.store(op.address, op.value); break;
+    case IOMMUCHECK_DUT_FILL: device.fill(op.address, op.where, op.value); break;
+    case IOMMUCHECK_DUT_LOAD: op.value = device.value(device.load(op.address)); break;
+    case IOMMUCHECK_DUT_DMA: {
+      unsigned engine = 0;
+      while (device.identity().sids[engine] != op.where) ++engine;
+      const bool write = (op.attributes & IOMMUCHECK_DUT_IS_WRITE) != 0;
+      const DmaSeen seen = device.seen(device.dma(engine, op.address, write));
+      op.status = seen.reached ? IOMMUCHECK_DUT_DONE : IOMMUCHECK_DUT_TERMINATED;
+      if (!write) op.value = 0;
+      op.pa = seen.pa.value_or(0);
+      break;
+    }
+    default: op.status = IOMMUCHECK_DUT_REFUSED;
+  }
+}
+
+std::int64_t run(void* self, iommucheck_dut_op* ops, std::uint64_t count) {
+  auto& device = *static_cast<Device*>(self);
+  for (u64 i = 0; i < count; ++i) {
+    run_one(*device.inner, ops[i]);
+    if (auto alive = device.inner->settle(); !alive) {
+      device.words = alive.error().message;
+      return static_cast<std::int64_t>(i);
+    }
+  }
+  return static_cast<std::int64_t>(count);
+}
+
+const char* last_words(void* self) { return static_cast<Device*>(self)->words.c_str(); }
+void close_device(void* self) { delete static_cast<Device*>(self); }
+
+}  // namespace
+
+extern "C" const iommucheck_dut* iommucheck_device_entry() {
+  static const iommucheck_dut device = {.size = sizeof device,
+                                        .abi = IOMMUCHECK_DUT_ABI,
+                                        .open = open_device,
+                                        .reset = reset,
+                                        .run = run,
+                                        .last_words = last_words,
+                                        .close = close_device};
+  return &device;
+}
