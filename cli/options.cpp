@@ -34,6 +34,7 @@ constexpr Examples examples[] = {
      "--report out.xml\n"
      "  iommucheck check out/findings/api-crash-0a1b\n"},
     {"conform",
+     "  iommucheck conform --device ./my_device.so --time 20\n"
      "  iommucheck conform --device qemu --cases 4000 --out out/conform\n"
      "  iommucheck conform --device \"qemu:/usr/bin/qemu-system-aarch64\" --seed 1\n"},
     {"replay",

@@ -37,8 +37,13 @@ std::string step_text(const Step& step) {
     }
     case StepKind::sync: return "CMD_SYNC, until it is consumed";
     case StepKind::access:
-      return fmt::format("engine {} {} {:#x}", step.c, step.b != 0 ? "writes" : "reads", step.a);
+      return fmt::format("engine {} {} {:#x}{}", step.c & step_engine,
+                         step.b != 0                        ? "writes"
+                         : (step.c & step_instruction) != 0 ? "fetches an instruction at"
+                                                            : "reads",
+                         step.a, (step.c & step_privileged) != 0 ? ", privileged" : "");
     case StepKind::poll: return "poll the event queue";
+    case StepKind::save: return "save, and go on from what was saved";
   }
   return "?";
 }
@@ -97,14 +102,17 @@ void CaseBuilder::command(const spec::Command& command) {
 }
 void CaseBuilder::command_words(u64 low, u64 high) { step(StepKind::command, low, high); }
 void CaseBuilder::sync() { step(StepKind::sync); }
-void CaseBuilder::access(u64 iova, bool write, unsigned engine) {
-  step(StepKind::access, iova, write ? 1 : 0, engine);
+void CaseBuilder::access(u64 iova, bool write, unsigned engine, DmaAttributes attributes) {
+  step(StepKind::access, iova, write ? 1 : 0,
+       engine | (attributes.privileged ? step_privileged : 0) |
+           (attributes.instruction ? step_instruction : 0));
 }
 void CaseBuilder::both(u64 iova, unsigned engine) {
   access(iova, false, engine);
   access(iova, true, engine);
 }
 void CaseBuilder::poll() { step(StepKind::poll); }
+void CaseBuilder::save() { step(StepKind::save); }
 
 u64 CaseBuilder::memory(u64 bytes, u64 align) {
   const u64 size = bytes < 64 ? 64 : (bytes + 63) & ~u64{63};

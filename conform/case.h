@@ -20,9 +20,12 @@ enum class StepKind : u8 {
   read,     ///< a: register, c: bytes
   command,  ///< a, b: its words; the store of the slot and the write of CMDQ_PROD
   sync,     ///< CMD_SYNC, and CMDQ_CONS until it is past it
-  access,   ///< a: input address, b: 1 for a write, c: number of the engine
+  access,   ///< a: input address, b: 1 for a write, c: number of the engine, and step_* bits
   poll,     ///< EVENTQ_PROD, the records, EVENTQ_CONS
+  save,     ///< the device is saved and goes on from what was saved
 };
+/// Of Step::c of an access, above the engine's number.
+inline constexpr u64 step_engine = 0xff, step_privileged = 0x100, step_instruction = 0x200;
 
 struct Step {
   StepKind kind = StepKind::sync;
@@ -81,9 +84,10 @@ class CaseBuilder {
   void command(const spec::Command& command);
   void command_words(u64 low, u64 high);
   void sync();
-  void access(u64 iova, bool write = false, unsigned engine = 0);
+  void access(u64 iova, bool write = false, unsigned engine = 0, DmaAttributes attributes = {});
   void both(u64 iova, unsigned engine = 0);  ///< a read, a write
   void poll();
+  void save();
 
   // Structures.
   u64 memory(u64 bytes, u64 align = 4096);  ///< zeroed

@@ -18,6 +18,9 @@ namespace reg = spec::reg;
 /// How often CMDQ_CONS is read for a CMD_SYNC, and CR0ACK for CR0, of a device that needs time.
 constexpr unsigned sync_reads_max = 8;
 
+/// A note of the trace, so that a replay does it again.
+constexpr const char* saved_note = "the device was saved and goes on from what was saved";
+
 class Runner {
  public:
   Runner(DeviceUnderTest& device, const Case& what) : device_(device), case_(what) {}
@@ -66,6 +69,10 @@ class Runner {
       case StepKind::sync: return sync();
       case StepKind::access: access(step); return true;
       case StepKind::poll: return poll();
+      case StepKind::save:
+        device_.save_restore();
+        event(trace::environment_agent, trace::Note{.text = saved_note});
+        return true;
     }
     return true;
   }
@@ -133,7 +140,7 @@ class Runner {
   bool sync() {
     const spec::CommandWords words = spec::encode_command(spec::cmd_sync());
     if (!command(words.dw0, words.dw1)) return false;
-    if (device_.identity().prompt) {
+    if (device_.identity().far) {
       read(reg::cmdq_cons, 4);
       cons_ = prod_;  // if not, the answer shows it to the judge
       return true;
@@ -150,15 +157,23 @@ class Runner {
       event(AgentId::cpu0, trace::Barrier{.kind = trace::BarrierKind::full, .completes = true});
     }
     unordered_ = false;
-    const auto engine = static_cast<unsigned>(step.c % device_.identity().sids.size());
-    const Ticket ticket = device_.dma(engine, step.a & ~u64{3}, step.b != 0);
+    const DeviceIdentity& identity = device_.identity();
+    const auto engine = static_cast<unsigned>((step.c & step_engine) % identity.sids.size());
+    const bool writes = step.b != 0;
+    DmaAttributes attributes;
+    attributes.privileged = identity.sends_privileged && (step.c & step_privileged) != 0;
+    attributes.instruction =
+        identity.sends_instructions && !writes && (step.c & step_instruction) != 0;
+    const Ticket ticket = device_.dma_with(engine, step.a & ~u64{3}, writes, attributes);
     waiting_.push_back({run_.trace.events.size(), ticket});
     trace::Dma dma;
-    dma.sid = device_.identity().sids[engine];
+    dma.sid = identity.sids[engine];
     dma.ssid = trace::no_substream;
     dma.iova = step.a & ~u64{3};
-    dma.direction = step.b != 0 ? trace::Direction::write : trace::Direction::read;
-    dma.privileged = false;
+    dma.direction = writes                   ? trace::Direction::write
+                    : attributes.instruction ? trace::Direction::execute
+                                             : trace::Direction::read;
+    dma.privileged = attributes.privileged;
     dma.length = 4;
     dma.kind = trace::TransactionKind::untranslated;
     dma.result = trace::DmaResult::abort;
@@ -322,7 +337,11 @@ Expected<Case> case_of(const trace::Trace& trace, const std::string& name) {
         }
       }
       const u64 writes = dma->direction == trace::Direction::write ? 1 : 0;
+      if (dma->direction == trace::Direction::execute) engine |= step_instruction;
+      if (dma->privileged.value_or(false)) engine |= step_privileged;
       result.steps.push_back({StepKind::access, dma->iova, writes, engine});
+    } else if (const auto* note = std::get_if<trace::Note>(&event.payload)) {
+      if (note->text == saved_note) result.steps.push_back({StepKind::save});
     } else if (std::holds_alternative<trace::EventRecorded>(event.payload)) {
       continue;
     }

@@ -22,6 +22,8 @@ void walk_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 void command_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 void invalidation_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 void register_content_cases(const DeviceIdentity& device, std::vector<Case>& cases);
+/// Of devices whose engines can send them, or that can be saved.
+void attribute_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 void queue_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 
 }  // namespace iommucheck::oracle

@@ -126,7 +126,12 @@ class RandomCase {
       const Page& page = pages_[pick(pages_.size())];
       va = page.va + (page.level == 3 ? 0 : 0x1000 * pick(8));
     }
-    builder_.access(va + 4 * pick(64), chance(2), e);
+    const DeviceIdentity& device = builder_.device();
+    DmaAttributes attributes;
+    attributes.privileged = device.sends_privileged && chance(4);
+    attributes.instruction = device.sends_instructions && chance(4);
+    if (device.saves && chance(6)) builder_.save();
+    builder_.access(va + 4 * pick(64), chance(2), e, attributes);
   }
 
   Command cover(const Page& page) {

@@ -25,6 +25,12 @@ struct DmaSeen {
   friend bool operator==(const DmaSeen&, const DmaSeen&) = default;
 };
 
+/// What an engine says of an access besides where to and whether it writes.
+struct DmaAttributes {
+  bool privileged = false;
+  bool instruction = false;  ///< of a read
+};
+
 /// What is known of a device before anything is asked.
 struct DeviceIdentity {
   std::string name;     ///< "qemu", "spec"
@@ -37,8 +43,12 @@ struct DeviceIdentity {
   u64 data_bytes = 0;
   u64 iova_end = 0;     ///< input addresses from here on do not reach the SMMU; 0: all do
   bool prompt = false;  ///< a register read shows everything that earlier writes caused
+  /// Waiting for an answer takes long: what a CMD_SYNC did is looked at with what comes after it.
+  bool far = false;
   /// DmaSeen::pa is there for every access that passes, also for one that leaves the data memory.
   bool every_pa = false;
+  bool sends_privileged = false, sends_instructions = false;  ///< of its engines: DmaAttributes
+  bool saves = false;                                         ///< save_restore() does something
 };
 
 class DeviceUnderTest {
@@ -58,6 +68,12 @@ class DeviceUnderTest {
   virtual Ticket load(u64 pa) = 0;
   /// Four bytes at `iova`, a multiple of 4, by engine number `engine` of identity().sids.
   virtual Ticket dma(unsigned engine, u64 iova, bool write) = 0;
+  /// The same with attributes that identity() says can be sent.
+  virtual Ticket dma_with(unsigned engine, u64 iova, bool write, DmaAttributes /*attributes*/) {
+    return dma(engine, iova, write);
+  }
+  /// The state is saved, and goes on in a device made anew from what was saved. Nothing shows it.
+  virtual void save_restore() {}
 
   /// Waits until everything asked is done. An error with the code unsupported: the device died or
   /// hangs, `message` says how; reset() brings a new one. Other errors: as reset().

@@ -23,8 +23,9 @@ constexpr Ticket no_ticket = ~Ticket{0};
 constexpr std::size_t batch_max = 4096;
 constexpr u32 sids_end = 64;
 constexpr u32 flags_known = IOMMUCHECK_DUT_PROMPT | IOMMUCHECK_DUT_GIVES_PA |
-                            IOMMUCHECK_DUT_HOLDS_MEMORY | IOMMUCHECK_DUT_SENDS_PRIVILEGED |
-                            IOMMUCHECK_DUT_SENDS_INSTRUCTIONS | IOMMUCHECK_DUT_SENDS_SUBSTREAMS;
+                            IOMMUCHECK_DUT_HOLDS_MEMORY | IOMMUCHECK_DUT_SAVES |
+                            IOMMUCHECK_DUT_SENDS_PRIVILEGED | IOMMUCHECK_DUT_SENDS_INSTRUCTIONS |
+                            IOMMUCHECK_DUT_SENDS_SUBSTREAMS;
 constexpr const char* nonsense = "answers nonsense: ";
 constexpr std::string_view end_of_its_own = "came to an end: ";
 
@@ -43,6 +44,7 @@ std::string op_text(const iommucheck_dut_op& op) {
                                                             : "a DMA that reads";
     case IOMMUCHECK_DUT_STORE: return "a store";
     case IOMMUCHECK_DUT_FILL: return "a fill";
+    case IOMMUCHECK_DUT_SAVE_RESTORE: return "to be saved and restored";
     default: return "a load";
   }
 }
@@ -155,6 +157,9 @@ Expected<void> DoorDevice::take_info(const std::vector<char>& bytes) {
     identity_.iova_end = info.iova_end;
     identity_.prompt = says(IOMMUCHECK_DUT_PROMPT);
     identity_.every_pa = says(IOMMUCHECK_DUT_GIVES_PA);
+    identity_.sends_privileged = says(IOMMUCHECK_DUT_SENDS_PRIVILEGED);
+    identity_.sends_instructions = says(IOMMUCHECK_DUT_SENDS_INSTRUCTIONS);
+    identity_.saves = says(IOMMUCHECK_DUT_SAVES);
   } else if (std::memcmp(&info, &info_, sizeof info) != 0) {
     return fail(ErrorCode::bad_input, "its info is another one each time that it is opened");
   }
@@ -426,14 +431,16 @@ Ticket DoorDevice::load(u64 pa) {
   return its;
 }
 
-Ticket DoorDevice::dma(unsigned engine, u64 iova, bool write) {
+Ticket DoorDevice::dma_with(unsigned engine, u64 iova, bool write, DmaAttributes attributes) {
   iommucheck_dut_op op{};
   op.kind = IOMMUCHECK_DUT_DMA;
   op.bytes = 4;
   op.where = identity_.sids[engine];
   op.address = iova;
+  if (attributes.privileged) op.attributes |= IOMMUCHECK_DUT_IS_PRIVILEGED;
+  if (attributes.instruction) op.attributes |= IOMMUCHECK_DUT_IS_INSTRUCTION;
   if (write) {
-    op.attributes = IOMMUCHECK_DUT_IS_WRITE;
+    op.attributes |= IOMMUCHECK_DUT_IS_WRITE;
     op.value = 0xe0000000U | (marks_++ & 0x0fffffffU);  // no address of the data
   }
   const Ticket its = ticket();
@@ -441,6 +448,12 @@ Ticket DoorDevice::dma(unsigned engine, u64 iova, bool write) {
   // What it wrote is looked for before anything else can come there.
   if (write && !says(IOMMUCHECK_DUT_GIVES_PA)) flush();
   return its;
+}
+
+void DoorDevice::save_restore() {
+  iommucheck_dut_op op{};
+  op.kind = IOMMUCHECK_DUT_SAVE_RESTORE;
+  ask(op, no_ticket);
 }
 
 Expected<void> DoorDevice::settle() {

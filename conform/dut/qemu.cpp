@@ -76,7 +76,7 @@ Expected<void> QemuDevice::identify() {
   identity_.data_pa = data;
   identity_.data_bytes = data_bytes;
   identity_.iova_end = u64{1} << 48;
-  identity_.prompt = true;
+  identity_.prompt = identity_.far = true;
   for (unsigned i = 0; i < engine_.size(); ++i) identity_.sids.push_back(sid_of(i));
   Ticket idr[6];
   for (u32 i = 0; i < 6; ++i) idr[i] = mmio_read(reg::idr0 + 4 * i, 4);

@@ -34,6 +34,7 @@ SpecDevice::SpecDevice(u64 seed, const spec::IdRegisters& id)
   identity_.data_pa = data;
   identity_.data_bytes = data_bytes;
   identity_.every_pa = true;
+  identity_.sends_privileged = identity_.sends_instructions = true;
   smmu_.reset(false);
   booted_ = caches_.trail().mark();
 }
@@ -78,11 +79,14 @@ Ticket SpecDevice::load(u64 pa) {
   return static_cast<Ticket>(answers_.size() - 1);
 }
 
-Ticket SpecDevice::dma(unsigned engine, u64 iova, bool write) {
+Ticket SpecDevice::dma_with(unsigned engine, u64 iova, bool write, DmaAttributes attributes) {
   using spec::OutcomeKind;
   caches_.set_now(++now_);
   spec::Access access{.sid = identity_.sids[engine], .va = iova};
-  access.type = write ? spec::AccessType::write : spec::AccessType::read;
+  access.type = write                    ? spec::AccessType::write
+                : attributes.instruction ? spec::AccessType::execute
+                                         : spec::AccessType::read;
+  access.privileged = attributes.privileged;
   std::vector<spec::Outcome> outcomes;
   (void)caches_.outcomes(access, [&](const spec::Outcome& o) { outcomes.push_back(o); });
   answers_.emplace_back();

@@ -54,7 +54,10 @@ enum {
   /* Memory, only for a device that says IOMMUCHECK_DUT_HOLDS_MEMORY. */
   IOMMUCHECK_DUT_STORE = 4, /* `value` at `address`, eight bytes, visible to the SMMU at once    */
   IOMMUCHECK_DUT_FILL = 5,  /* `where` such words of one `value`, ascending from `address`       */
-  IOMMUCHECK_DUT_LOAD = 6   /* eight bytes at `address`: `value` is the answer                   */
+  IOMMUCHECK_DUT_LOAD = 6,  /* eight bytes at `address`: `value` is the answer                   */
+  /* Only for a device that says IOMMUCHECK_DUT_SAVES: its state is saved, thrown away, and built
+   * anew from what was saved, as a migration does. Memory stays. Nothing may show it later. */
+  IOMMUCHECK_DUT_SAVE_RESTORE = 7
 };
 
 /* iommucheck_dut_op.attributes, of a DMA. The device is asked for what its flags offer alone. */
@@ -116,8 +119,8 @@ struct iommucheck_dut_host {
   int32_t (*read)(void* ctx, uint64_t pa, void* to, uint64_t bytes);
   int32_t (*write)(void* ctx, uint64_t pa, const void* from, uint64_t bytes);
 
-  /* A wired interrupt changed. Not an MSI: that is a write() of four bytes. Counted by conform and
-   * not judged yet. */
+  /* A wired interrupt changed. Not an MSI: that is a write() of four bytes. A line or level that
+   * does not exist is a finding; when it comes is not judged yet. */
   void (*interrupt)(void* ctx, uint32_t line, uint32_t level);
 
   /* Where memory is, for a device that holds it itself. Others need not know. */
@@ -137,7 +140,7 @@ struct iommucheck_dut_host {
 /* iommucheck_dut_info.flags */
 
 /* A read of a register shows everything that earlier writes caused (a model that does its work
- * inside of run). Without it CR0ACK and CMDQ_CONS are read up to eight times, "in finite time". */
+ * inside of run): CR0ACK is read once, and without it up to eight times, "in finite time". */
 #define IOMMUCHECK_DUT_PROMPT 0x1u
 /* `pa` is right for every DMA that passes, and no DMA moves data: the device is a translator, and
  * every access is compared wherever it went. Without it the device moves the four bytes of a DMA
@@ -148,6 +151,8 @@ struct iommucheck_dut_host {
  * is told of every store. For models that follow memory by themselves, and for simulators that
  * have memory of their own. Only together with GIVES_PA. */
 #define IOMMUCHECK_DUT_HOLDS_MEMORY 0x4u
+/* SAVE_RESTORE is there: a restored device behaves as one that never stopped. */
+#define IOMMUCHECK_DUT_SAVES 0x8u
 /* What its engines can send besides unprivileged reads and writes of data without a SubstreamID. */
 #define IOMMUCHECK_DUT_SENDS_PRIVILEGED 0x10u
 #define IOMMUCHECK_DUT_SENDS_INSTRUCTIONS 0x20u

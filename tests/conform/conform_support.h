@@ -39,6 +39,8 @@ enum class Fault : u8 {
   loses_hint,           ///< bit 62 of base registers is not stored
   takes_guarded_cr2,    ///< CR2 is written while SMMUEN = 1
   dies,                 ///< a third TLBI brings it down
+  ignores_privilege,    ///< privileged accesses are taken as unprivileged ones
+  ignores_instruction,  ///< instruction fetches are taken as reads of data
   wrong_outside,        ///< what goes to where no data is goes to the next page
 };
 
@@ -53,7 +55,10 @@ class BrokenDevice final : public DeviceUnderTest {
   void store(u64 pa, u64 value) override;
   void fill(u64 pa, u64 words, u64 value) override { inner_.fill(pa, words, value); }
   Ticket load(u64 pa) override;
-  Ticket dma(unsigned engine, u64 iova, bool write) override;
+  Ticket dma(unsigned engine, u64 iova, bool write) override {
+    return dma_with(engine, iova, write, {});
+  }
+  Ticket dma_with(unsigned engine, u64 iova, bool write, DmaAttributes attributes) override;
   Expected<void> settle() override;
   [[nodiscard]] u64 value(Ticket ticket) const override;
   [[nodiscard]] DmaSeen seen(Ticket ticket) const override { return seen_.at(ticket); }

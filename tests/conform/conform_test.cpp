@@ -81,7 +81,7 @@ class ConformTwin : public testing::TestWithParam<Twin> {};
 
 TEST_P(ConformTwin, IsFoundByItsRule) {
   BrokenDevice device(GetParam().fault, 3);
-  const auto result = run_conform(device, some(40));
+  const auto result = run_conform(device, some(200));
   ASSERT_TRUE(result) << result.error().message;
   EXPECT_FALSE(result->held());
   const auto its = [](const FoundDivergence& found) {
@@ -120,6 +120,8 @@ INSTANTIATE_TEST_SUITE_P(All, ConformTwin,
                                          Twin{Fault::loses_hint, Rule::REGISTER_READ},
                                          Twin{Fault::takes_guarded_cr2, Rule::REGISTER_READ},
                                          Twin{Fault::dies, Rule::DEVICE_SURVIVES},
+                                         Twin{Fault::ignores_privilege, Rule::S1_PERMISSION},
+                                         Twin{Fault::ignores_instruction, Rule::S1_PERMISSION},
                                          Twin{Fault::wrong_outside, Rule::STE_BYPASS}),
                          [](const testing::TestParamInfo<Twin>& twin) {
                            return std::to_string(static_cast<int>(twin.param.fault)) +
@@ -159,7 +161,7 @@ TEST(Conform, AFindingIsShortAndItsTraceShowsItAgain) {
   const std::filesystem::path folder = test::own_path("conform");
   std::filesystem::remove_all(folder);
   BrokenDevice device(Fault::forgets_tlbi, 3);
-  ConformOptions options = some(30);
+  ConformOptions options = some(200);
   options.report = folder.string();
   const auto result = run_conform(device, options);
   ASSERT_TRUE(result) << result.error().message;
@@ -189,7 +191,7 @@ TEST(Conform, AFindingIsShortAndItsTraceShowsItAgain) {
   EXPECT_TRUE(passes->divergences.empty()) << words(*passes);
 
   // The file that was written makes the run pass; for a device that is right it has vanished.
-  ConformOptions known = some(30);
+  ConformOptions known = some(200);
   known.use_known = true;
   known.known = options.report + "/spec-1.json";
   BrokenDevice third(Fault::forgets_tlbi, 3);

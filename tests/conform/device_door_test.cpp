@@ -243,6 +243,38 @@ TEST(DeviceDoor, AWrongPlaceOutsideOfTheDataIsFound) {
   std::filesystem::remove_all(folder);
 }
 
+/// One that is saved in the middle is as one that never stopped, or it is found.
+TEST(DeviceDoor, ADeviceThatIsSavedGoesOn) {
+  for (const bool forgets : {false, true}) {
+    const Variable twin("IOMMUCHECK_TWIN", forgets ? "forgets when saved" : "saves");
+    const auto device = opened(twin_device);
+    ASSERT_TRUE(device);
+    const std::vector<std::string> names = case_names(*device);
+    EXPECT_EQ(std::ranges::count(names, "saved: tables, queues and events"), 1);
+    const auto result = run_conform(*device, some(100));
+    ASSERT_TRUE(result) << result.error().message;
+    EXPECT_EQ(result->held(), !forgets) << ::testing::PrintToString(kinds(*result));
+    EXPECT_EQ(result->deaths, 0U);
+    if (!forgets) continue;
+    // What is found has the step, and its trace does it again.
+    ConformOptions options = some(0);
+    options.only = "saved: *";
+    options.report = test::own_path("saved");
+    const auto found = run_conform(*device, options);
+    ASSERT_TRUE(found) << found.error().message;
+    ASSERT_FALSE(found->divergences.empty());
+    EXPECT_THAT(found->divergences[0].steps,
+                ::testing::Contains("save, and go on from what was saved"));
+    ConformOptions again = some(0);
+    again.replay = found->divergences[0].trace_path;
+    const auto replayed = run_conform(*device, again);
+    ASSERT_TRUE(replayed) << replayed.error().message;
+    ASSERT_FALSE(replayed->divergences.empty());
+    EXPECT_TRUE(replayed->divergences[0].divergence.same(found->divergences[0].divergence));
+    std::filesystem::remove_all(options.report);
+  }
+}
+
 /// A device without end or sense over frames: tests/device_door/rude_device.py.
 struct Rude {
   const char* how;

@@ -29,7 +29,8 @@ void* open_device(const iommucheck_dut_host* host, iommucheck_dut_info* info) {
     device->inner = std::make_unique<SpecDevice>(host->seed);
   }
   const DeviceIdentity& identity = device->inner->identity();
-  info->flags = IOMMUCHECK_DUT_GIVES_PA | IOMMUCHECK_DUT_HOLDS_MEMORY;
+  info->flags = IOMMUCHECK_DUT_GIVES_PA | IOMMUCHECK_DUT_HOLDS_MEMORY |
+                IOMMUCHECK_DUT_SENDS_PRIVILEGED | IOMMUCHECK_DUT_SENDS_INSTRUCTIONS;
   info->sid_count = static_cast<u32>(identity.sids.size());
   for (std::size_t i = 0; i < identity.sids.size(); ++i) info->sids[i] = identity.sids[i];
   std::strcpy(info->name, "spec");
@@ -52,7 +53,10 @@ void run_one(DeviceUnderTest& device, iommucheck_dut_op& op) {
       unsigned engine = 0;
       while (device.identity().sids[engine] != op.where) ++engine;
       const bool write = (op.attributes & IOMMUCHECK_DUT_IS_WRITE) != 0;
-      const DmaSeen seen = device.seen(device.dma(engine, op.address, write));
+      DmaAttributes attributes;
+      attributes.privileged = (op.attributes & IOMMUCHECK_DUT_IS_PRIVILEGED) != 0;
+      attributes.instruction = (op.attributes & IOMMUCHECK_DUT_IS_INSTRUCTION) != 0;
+      const DmaSeen seen = device.seen(device.dma_with(engine, op.address, write, attributes));
       op.status = seen.reached ? IOMMUCHECK_DUT_DONE : IOMMUCHECK_DUT_TERMINATED;
       if (!write) op.value = 0;
       op.pa = seen.pa.value_or(0);

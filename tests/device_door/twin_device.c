@@ -29,7 +29,7 @@ static void* twin_open(const struct iommucheck_dut_host* host, struct iommucheck
   if (is("name without end")) memset(info->name, 'x', sizeof info->name);
   if (is("one page")) info->mmio_bytes = 0x10000;
   if (is("moves data")) info->flags = IOMMUCHECK_DUT_PROMPT;
-  if (is("drops sync")) info->flags = IOMMUCHECK_DUT_GIVES_PA;
+  if (is("saves") || is("forgets when saved")) info->flags |= IOMMUCHECK_DUT_SAVES;
   if (is("other abi of info")) info->abi = 99;
   return self;
 }
@@ -89,6 +89,11 @@ static int64_t twin_run(void* self, struct iommucheck_dut_op* ops, uint64_t coun
   for (uint64_t i = 0; i < count; ++i) {
     if (is("panics") && (accesses + 1) % 100 == 0 && ops[i].kind == IOMMUCHECK_DUT_DMA)
       return (int64_t)i;
+    if (ops[i].kind == IOMMUCHECK_DUT_SAVE_RESTORE) {
+      if (is("forgets when saved")) s->reg[EVENTQ_PROD / 4] = 0;
+      ops[i].status = IOMMUCHECK_DUT_DONE;
+      continue;
+    }
     device_run(self, &ops[i], 1);
     if (ops[i].kind == IOMMUCHECK_DUT_DMA) break_access(s, &ops[i]);
     if (ops[i].kind != IOMMUCHECK_DUT_READ) continue;
