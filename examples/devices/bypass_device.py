@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""A device under test in Python, over frames on stdin and stdout (docs/conform.md, "Frames"):
+r"""A device under test in Python, over frames on stdin and stdout (docs/conform.md, "Frames"):
 
-    iommucheck conform --device "exec:python3 examples/devices/bypass_device.py" --only "registers: *"
+    iommucheck conform --only "registers: *" \
+        --device "exec:python3 examples/devices/bypass_device.py"
 
 It has registers, a command queue, an event queue, and a linear stream table of which it knows abort
 and bypass. It has no stage 1, though it says so in IDR0, since an SMMUv3 has one of the stages:
@@ -21,7 +22,8 @@ STRTAB_BASE, STRTAB_BASE_CFG, CMDQ_BASE, CMDQ_PROD, CMDQ_CONS = 0x80, 0x88, 0x90
 EVENTQ_BASE, EVENTQ_PROD, EVENTQ_CONS, PAGE_1 = 0xA0, 0xA8, 0xAC, 0x10000
 SMMUEN, EVENTQEN, CMDQEN = 1, 4, 8
 HELLO, RESET, RUN, MEMORY, INFO, READY, DONE, READ, WRITE = 1, 2, 3, 4, 129, 130, 131, 132, 133
-OP = struct.Struct("<BBBBIIIQQQ")  # kind, bytes, attributes, status, where, ssid, 0, address, value, pa
+# kind, bytes, attributes, status, where, ssid, 0, address, value, pa
+OP = struct.Struct("<BBBBIIIQQQ")
 
 
 def bits(word, high, low):
@@ -51,7 +53,8 @@ def memory_read(pa, count):
 
 
 def memory_write(pa, words):
-    send(WRITE, struct.pack("<QII", pa, 8 * len(words), 0) + struct.pack("<%dQ" % len(words), *words))
+    count = len(words)
+    send(WRITE, struct.pack("<QII%dQ" % count, pa, 8 * count, 0, *words))
     return receive()[1][0] == 0
 
 
@@ -184,9 +187,11 @@ def main():
             send(READY)
         elif kind == RUN:
             answers = b""
-            for op, size, attributes, _, where, ssid, zero, address, value, _ in OP.iter_unpack(payload):
+            for asked in OP.iter_unpack(payload):
+                op, size, attributes, _, where, ssid, zero, address, value, _ = asked
                 status, value, pa = answer(smmu, op, size, attributes, where, address, value)
-                answers += OP.pack(op, size, attributes, status, where, ssid, zero, address, value, pa)
+                answers += OP.pack(op, size, attributes, status, where, ssid, zero, address,
+                                   value, pa)
             send(DONE, answers)
 
 

@@ -4,8 +4,8 @@
 //!     rustc -O --edition 2021 -o bypass_device examples/devices/bypass_device.rs
 //!     iommucheck conform --device exec:./bypass_device --only "registers: *"
 //!
-//! Registers, a command queue, an event queue, and a linear stream table of which it knows abort and
-//! bypass, as bypass_device.py does. IHI 0070 6, 7.1, 7.3, 5.2.
+//! Registers, a command queue, an event queue, and a linear stream table of which it knows abort
+//! and bypass, as bypass_device.py does. IHI 0070 6, 7.1, 7.3, 5.2.
 use std::io::{Read, Write};
 
 const OAS: u32 = 44;
@@ -280,7 +280,9 @@ fn main() {
         match receive() {
             (HELLO, _) => {
                 let mut info = vec![0; 160];
-                let mut put = |at: usize, word: u32| info[at..at + 4].copy_from_slice(&word.to_le_bytes());
+                let mut put = |at: usize, word: u32| {
+                    info[at..at + 4].copy_from_slice(&word.to_le_bytes());
+                };
                 put(0, 160);
                 put(4, 1); // abi
                 put(8, 1 | 2); // PROMPT, GIVES_PA

@@ -73,8 +73,8 @@ enum {
   IOMMUCHECK_DUT_TERMINATED = 2, /* DMA: the SMMU ended it with an abort, or as RAZ/WI; or memory
                                     did (an external abort of the access itself)                 */
   IOMMUCHECK_DUT_STALLED = 3,    /* DMA: it waits for CMD_RESUME or CMD_STALL_TERM                */
-  IOMMUCHECK_DUT_REFUSED = 4     /* the device has no such register access or DMA: a finding,
-                                    since every 4 and 8 byte access of IHI 0070 6.2 has to be there */
+  IOMMUCHECK_DUT_REFUSED = 4     /* the device has no such register access or DMA: a finding, since
+                                    IHI 0070 6.2 wants every access of 4 and 8 bytes            */
 };
 
 /* One operation and its answer: 40 bytes, little endian, the same in memory and as a frame.
