@@ -21,6 +21,7 @@ using Parts = std::initializer_list<std::span<const char>>;
 
 constexpr Ticket no_ticket = ~Ticket{0};
 constexpr std::size_t batch_max = 4096;
+constexpr double begin_seconds_least = 10;  // an interpreter takes its time to start
 constexpr u32 sids_end = 64;
 constexpr u32 flags_known = IOMMUCHECK_DUT_PROMPT | IOMMUCHECK_DUT_GIVES_PA |
                             IOMMUCHECK_DUT_HOLDS_MEMORY | IOMMUCHECK_DUT_SAVES |
@@ -111,6 +112,7 @@ Expected<void> DoorDevice::begin() {
   pending_.clear();
   tickets_.clear();
   broken_ = false;
+  const double seconds = std::max(options_.hang_seconds, begin_seconds_least);
   if (auto ok = peer_.start(*memory_, options_.hang_seconds); !ok) return ok;
   const iommucheck_frame_hello hello = {.abi = IOMMUCHECK_DUT_ABI,
                                         .reserved = 0,
@@ -119,9 +121,9 @@ Expected<void> DoorDevice::begin() {
                                         .seed = options_.seed};
   const Parts parts = {bytes_of(hello)};
   auto sent = peer_.channel().send(IOMMUCHECK_FRAME_HELLO, {parts.begin(), parts.size()},
-                                   in_seconds(options_.hang_seconds));
+                                   in_seconds(seconds));
   // One that has ended may have said why.
-  auto bytes = wait_for(IOMMUCHECK_FRAME_INFO);
+  auto bytes = wait_for(IOMMUCHECK_FRAME_INFO, seconds);
   if (!bytes) {
     return fail(ErrorCode::bad_input,
                 options_.device + ": no device comes up: " + post_mortem(bytes.error().message));
@@ -204,14 +206,13 @@ std::string DoorDevice::post_mortem(const std::string& what) {
 }
 
 /// Serves its accesses of memory until the answer of that type comes.
-Expected<std::vector<char>> DoorDevice::wait_for(u32 type) {
-  const Deadline until = in_seconds(options_.hang_seconds);
+Expected<std::vector<char>> DoorDevice::wait_for(u32 type, double seconds) {
+  const Deadline until = in_seconds(seconds);
   while (true) {
     auto frame = peer_.channel().receive(until);
     if (!frame) {
       if (frame.error().message != "gives no answer") return std::unexpected(frame.error());
-      return fail(ErrorCode::environment,
-                  fmt::format("gives no answer for {:.3g} s", options_.hang_seconds));
+      return fail(ErrorCode::environment, fmt::format("gives no answer for {:.3g} s", seconds));
     }
     if (frame->type == type) return std::move(frame->bytes);
     if (frame->type == IOMMUCHECK_FRAME_LAST_WORDS) {
@@ -287,7 +288,7 @@ void DoorDevice::flush() {
                         pending_.size() * sizeof(iommucheck_dut_op)}};
   auto sent = peer_.channel().send(IOMMUCHECK_FRAME_RUN, {parts.begin(), parts.size()},
                                    in_seconds(options_.hang_seconds));
-  auto bytes = wait_for(IOMMUCHECK_FRAME_DONE);
+  auto bytes = wait_for(IOMMUCHECK_FRAME_DONE, options_.hang_seconds);
   Expected<void> ok;
   if (!bytes) {
     ok = std::unexpected(bytes.error());
@@ -464,7 +465,7 @@ Expected<void> DoorDevice::settle() {
 
 Expected<void> DoorDevice::ask_for_reset() {
   auto sent = peer_.channel().send(IOMMUCHECK_FRAME_RESET, {}, in_seconds(options_.hang_seconds));
-  auto bytes = wait_for(IOMMUCHECK_FRAME_READY);
+  auto bytes = wait_for(IOMMUCHECK_FRAME_READY, options_.hang_seconds);
   if (!bytes) return std::unexpected(bytes.error());
   return sent;
 }

@@ -19,7 +19,7 @@ class DoorDevice final : public DeviceUnderTest {
   struct Options {
     std::string device;  ///< as Peer takes it
     u64 seed = 1;
-    double hang_seconds = 5;  ///< for one batch of operations, a reset, the beginning
+    double hang_seconds = 5;  ///< for one batch of operations or a reset; 10 at least to begin
   };
   /// Errors: bad_input: the file, or what the device says of itself; environment.
   static Expected<std::unique_ptr<DoorDevice>> start(const Options& options);
@@ -58,7 +58,7 @@ class DoorDevice final : public DeviceUnderTest {
   Expected<void> take_answer(const iommucheck_dut_op& asked, const iommucheck_dut_op& answer,
                              Ticket ticket);
   void take_access(const iommucheck_dut_op& answer, Ticket ticket);
-  Expected<std::vector<char>> wait_for(u32 type);
+  Expected<std::vector<char>> wait_for(u32 type, double seconds);
   Expected<void> serve_memory(const Frame& frame, Deadline until);
   Ticket ticket();
   [[nodiscard]] bool says(u32 flag) const { return (info_.flags & flag) != 0; }

@@ -285,12 +285,12 @@ class DeviceDoorRude : public testing::TestWithParam<Rude> {};
 TEST_P(DeviceDoorRude, IsFoundInTime) {
   if (std::system("python3 -c pass 2>/dev/null") != 0) GTEST_SKIP() << "there is no python3";
   const auto device = opened(
-      "exec:exec python3 " + source + "/tests/device_door/rude_device.py " + GetParam().how, 1);
+      "exec:exec python3 " + source + "/tests/device_door/rude_device.py " + GetParam().how, 0.6);
   ASSERT_TRUE(device);
   ConformOptions options = some(0);
   options.only = "ste*";
   const auto began = std::chrono::steady_clock::now();
-  options.stop = [&] { return std::chrono::steady_clock::now() - began > std::chrono::seconds(3); };
+  options.stop = [&] { return std::chrono::steady_clock::now() - began > std::chrono::seconds(2); };
   const auto result = run_conform(*device, options);
   ASSERT_TRUE(result) << result.error().message;
   ASSERT_EQ(result->divergences.size(), 1U);
