@@ -82,6 +82,7 @@ void Lockstep::undo() {
   monitor_.begin_case(booted_at_);
   spaces_.clear();
   bonds_.clear();
+  svm_tasks_.clear();
   plain_pasids_.clear();
   drvdata_ = dying_ = 0;
   stuck_next_ = false;
@@ -97,6 +98,7 @@ bool Lockstep::go_back(std::span<const fuzz::Operation> beginning) {
   monitor_.go_back_to(*fork_->monitor);
   spaces_ = fork_->spaces;
   bonds_ = fork_->bonds;
+  svm_tasks_ = fork_->svm_tasks;
   plain_pasids_ = fork_->plain_pasids;
   drvdata_ = fork_->drvdata;
   dying_ = fork_->dying;
@@ -116,6 +118,7 @@ void Lockstep::keep_fork(std::span<const fuzz::Operation> beginning) {
                .host = std::move(host),
                .spaces = spaces_,
                .bonds = bonds_,
+               .svm_tasks = svm_tasks_,
                .plain_pasids = plain_pasids_,
                .drvdata = drvdata_,
                .dying = dying_,
@@ -198,7 +201,10 @@ void Lockstep::perform(const fuzz::Operation& operation) {
     case OperationKind::access: return perform_access(operation);
     case OperationKind::domain_alloc: return perform_alloc(operation);
     case OperationKind::sva_alloc:
+    case OperationKind::dynamic_alloc:
+    case OperationKind::gpu_switch:
     case OperationKind::sva_free: break;
+    case OperationKind::gpu_flush: return perform_flush(operation);
     default:
       if (!fuzz::needs_domain(operation.kind)) return perform_sva(operation);
   }
@@ -206,6 +212,9 @@ void Lockstep::perform(const fuzz::Operation& operation) {
     perform_alloc(fuzz::Operation{.kind = OperationKind::domain_alloc});
     if (spaces_.empty() || !monitor_.findings().empty()) return;
   }
+  const bool is_dynamic =
+      operation.kind == OperationKind::dynamic_alloc || operation.kind == OperationKind::gpu_switch;
+  if (is_dynamic) return perform_dynamic(operation);
   const bool is_private =
       operation.kind == OperationKind::sva_alloc || operation.kind == OperationKind::sva_free;
   return is_private ? perform_private(operation) : perform_on_space(operation);
@@ -228,11 +237,28 @@ void Lockstep::tear_down() {
     if (!monitor_.findings().empty()) return;
   }
   forget_what_is_gone();
+  std::vector<SvmTask> tokens = svm_tasks_;
   for (const Space& space : spaces_) {
-    Call call{.kind = CallKind::domain_free};
-    call.domain = space.handle;
-    if (!space.io_mm && may_call(call)) make_call(call);
+    if (space.task) tokens.push_back({space.handle, space.device});
+  }
+  for (const SvmTask& its : tokens) {
+    Call call{.kind = CallKind::unbind_task};
+    call.token = its.token;
+    call.device = its.device;
+    prepare_walkers(call);
+    if (may_call(call)) make_call(call);
     if (!monitor_.findings().empty()) return;
+  }
+  // A master goes last.
+  for (const bool dynamic : {true, false}) {
+    for (const Space& space : spaces_) {
+      Call call{.kind = CallKind::domain_free};
+      call.domain = space.handle;
+      if (space.io_mm || space.task || space.dynamic != dynamic) continue;
+      prepare_walkers(call);
+      if (may_call(call)) make_call(call);
+      if (!monitor_.findings().empty()) return;
+    }
   }
   doing_ = "teardown";
   check_held();
@@ -249,7 +275,8 @@ void Lockstep::check_held() {
   monitor_.driver_holds({.domains = driver->domains,
                          .io_mms = driver->io_mms,
                          .pasids = driver->pasids,
-                         .bonds = driver->bonds});
+                         .bonds = driver->bonds,
+                         .tokens = driver->tokens});
 }
 
 trace::Header Lockstep::header() const {

@@ -75,16 +75,22 @@ class Lockstep {
   static constexpr u32 no_call = ~u32{0};
   static constexpr std::size_t spaces_max = 10;  ///< that live at once, of both kinds
 
-  /// A domain's own space or a private one: a call on either is the same call.
+  /// A domain's own space, a private one or a task's: a call on any is the same call.
   struct Space {
-    u64 handle = 0;  ///< of the domain, or of the io_mm
+    u64 handle = 0;  ///< of the domain, the io_mm or the token
     bool io_mm = false;
-    u32 device = 0;  ///< of an io_mm: for which it was made
+    bool task = false;  ///< of a token, of the explicit model
+    u32 device = 0;     ///< of an io_mm or a token: for which it was made
     u32 pasid = 0;
     spec::sva::DomainFacts facts;
     bool paging = false;
+    bool dynamic = false;   ///< of a dynamic domain
     bool gathered = false;  ///< an unmap_fast is not synchronised
     std::vector<fuzz::Mapped> mappings;
+  };
+  struct SvmTask {
+    u64 token = 0;
+    u32 device = 0;
   };
   struct Bond {
     u32 device = 0;
@@ -100,6 +106,7 @@ class Lockstep {
     std::unique_ptr<DriverHost::Point> host;
     std::vector<Space> spaces;
     std::vector<Bond> bonds;
+    std::vector<SvmTask> svm_tasks;
     std::vector<u32> plain_pasids;
     u64 drvdata = 0;
     u64 dying = 0;
@@ -130,6 +137,19 @@ class Lockstep {
   [[nodiscard]] std::vector<u32> sendable(u32 device) const;
   void forget_what_is_gone();
 
+  // lockstep_walkers.cpp: dynamic domains, and who walks them
+  std::size_t make_dynamic(u64 master);
+  void perform_dynamic(const fuzz::Operation& operation);
+  void perform_flush(const fuzz::Operation& operation);
+  void perform_task(const fuzz::Operation& operation);
+  void ask_table(const Space& space);
+  void prepare_walkers(const spec::sva::Call& call);
+  /// The context bank of the device has its table.
+  [[nodiscard]] bool is_walked_by(const Space& space, u32 device) const;
+  [[nodiscard]] static bool may_master(const Space& space) {
+    return space.paging && !space.io_mm && !space.dynamic && !space.task;
+  }
+
   // lockstep_sva.cpp: devices, bonds, numbers, processes, handlers
   void perform_sva(const fuzz::Operation& operation);
   void perform_init(const fuzz::Operation& operation);
@@ -159,6 +179,7 @@ class Lockstep {
   bool is_booted_ = false;
   std::vector<Space> spaces_;
   std::vector<Bond> bonds_;
+  std::vector<SvmTask> svm_tasks_;
   std::vector<u32> plain_pasids_;
   std::vector<fuzz::Mapped> process_mappings_;  // of the space that an operation is about
   u64 drvdata_ = 0;

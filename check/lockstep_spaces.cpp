@@ -16,8 +16,12 @@ using spec::sva::Observed;
 using spec::sva::Status;
 using spec::sva::Substream;
 
-/// The call of an operation on a space.
-CallKind call_of(OperationKind kind, bool io_mm) {
+/// The call of an operation on a space. A task's are few: what there is none for is map or unmap.
+CallKind call_of(OperationKind kind, bool io_mm, bool task) {
+  if (task) {
+    const bool maps = kind == OperationKind::map || kind == OperationKind::map_sg;
+    return maps ? CallKind::task_map : CallKind::task_unmap;
+  }
   switch (kind) {
     case OperationKind::map: return io_mm ? CallKind::sva_map : CallKind::map;
     case OperationKind::map_sg: return io_mm ? CallKind::sva_map_sg : CallKind::map_sg;
@@ -76,8 +80,10 @@ void Lockstep::forget_what_is_gone() {
   host_.forget_handlers();
   const spec::sva::Interface& interface = monitor_.interface();
   std::erase_if(spaces_, [&](const Space& space) {
+    if (space.task) return !interface.is_token(space.handle);
     return space.io_mm ? !interface.is_io_mm(space.handle) : !interface.is_domain(space.handle);
   });
+  std::erase_if(svm_tasks_, [&](const SvmTask& its) { return !interface.is_token(its.token); });
   std::erase_if(bonds_,
                 [&](const Bond& bond) { return !interface.has_bond(bond.device, bond.pasid); });
 }
@@ -102,7 +108,7 @@ void Lockstep::perform_alloc(const fuzz::Operation& operation) {
 bool Lockstep::fits(const fuzz::Operation& operation, std::size_t index) const {
   const spec::sva::Interface& interface = monitor_.interface();
   const Space& space = spaces_[index];
-  const bool devices_own = space.handle == interface.domain_of(device_of(operation));
+  const bool devices_own = !space.task && space.handle == interface.domain_of(device_of(operation));
   bool used = false;
   for (u32 d = 0; d < interface.device_count(); ++d) {
     used |= interface.domain_of(d) == space.handle;
@@ -114,10 +120,14 @@ bool Lockstep::fits(const fuzz::Operation& operation, std::size_t index) const {
     case OperationKind::unmap_fast: return !space.mappings.empty();
     case OperationKind::iotlb_sync:
     case OperationKind::flush_iotlb_all: return space.gathered;
-    case OperationKind::domain_free: return !space.io_mm && !used;
-    case OperationKind::attach: return !space.io_mm && !devices_own;
+    case OperationKind::domain_free:
+      return !space.io_mm && !space.task && !used && !interface.is_master(space.handle);
+    case OperationKind::attach:
+      return !space.io_mm && !space.dynamic && !space.task && !devices_own;
+    case OperationKind::dynamic_alloc: return may_master(space);
+    case OperationKind::gpu_switch: return space.dynamic;
     case OperationKind::detach:
-    case OperationKind::sva_alloc: return !space.io_mm && devices_own;
+    case OperationKind::sva_alloc: return !space.io_mm && !space.task && devices_own;
     case OperationKind::sva_free: return space.io_mm;
     default: return true;
   }
@@ -129,7 +139,9 @@ std::size_t Lockstep::pick_space(const fuzz::Operation& operation) {
   const u64 own = monitor_.interface().domain_of(device_of(operation));
   fuzz::DomainsView view{.live = spaces_.size(), .of_device = {}, .fitting = 0};
   for (std::size_t i = 0; i < spaces_.size(); ++i) {
-    if (!spaces_[i].io_mm && spaces_[i].handle == own) view.of_device = i;
+    const bool domain = !spaces_[i].io_mm && !spaces_[i].task;
+    if (domain && spaces_[i].handle == own && !view.of_device) view.of_device = i;
+    if (is_walked_by(spaces_[i], device_of(operation))) view.of_device = i;
     if (fits(operation, i)) view.fitting |= u64{1} << i;
   }
   return fuzz::domain_index(operation, view);
@@ -153,7 +165,7 @@ fuzz::SpaceView Lockstep::reached_by(u32 device, Substream at) {
   for (const Space& space : spaces_) {
     const bool is_it =
         at.present ? space.io_mm && space.pasid == at.number : !space.io_mm && space.handle == own;
-    if (is_it) return space_of(space);
+    if (is_it && !space.task) return space_of(space);
   }
   process_mappings_.clear();
   for (const Bond& bond : bonds_) {
@@ -251,7 +263,7 @@ void Lockstep::perform_map_sg(Call& call) {
   if (observed.status != Status::ok || observed.value != bytes || bytes == 0) return;
   for (Space& space : spaces_) {
     const bool is_it = space.io_mm ? space.handle == call.io_mm : space.handle == call.domain;
-    if (is_it) space.mappings.push_back({iova, bytes});
+    if (is_it && !space.task) space.mappings.push_back({iova, bytes});
   }
 }
 
@@ -261,10 +273,15 @@ void Lockstep::perform_on_space(const fuzz::Operation& operation) {
   const bool of_domains = operation.kind == OperationKind::domain_free ||
                           operation.kind == OperationKind::attach ||
                           operation.kind == OperationKind::detach;
-  if (of_domains && space.io_mm) return;
+  if (of_domains && (space.io_mm || space.task)) return;
+  // What is missing of a task's calls.
+  const bool of_tasks =
+      operation.kind == OperationKind::map || operation.kind == OperationKind::map_sg ||
+      operation.kind == OperationKind::unmap || operation.kind == OperationKind::unmap_fast;
+  if (space.task && !of_tasks) return;
   const fuzz::Target target = fuzz::resolve(operation, space_of(space));
-  Call call{.kind = call_of(operation.kind, space.io_mm)};
-  (space.io_mm ? call.io_mm : call.domain) = space.handle;
+  Call call{.kind = call_of(operation.kind, space.io_mm, space.task)};
+  (space.task ? call.token : space.io_mm ? call.io_mm : call.domain) = space.handle;
   call.device = device_of(operation);
   if (has_range(operation.kind)) {
     call.iova = target.iova;
@@ -274,8 +291,9 @@ void Lockstep::perform_on_space(const fuzz::Operation& operation) {
     call.pa = target.pa;
     call.prot = fuzz::prot_flags(operation);
   }
-  if (operation.kind == OperationKind::map_sg) return perform_map_sg(call);
+  if (operation.kind == OperationKind::map_sg && !space.task) return perform_map_sg(call);
   if (call.kind == CallKind::unmap_fast && !host_.has(call.kind)) call.kind = CallKind::unmap;
+  prepare_walkers(call);
   if (!may_call(call)) return;
   const Observed observed = make_call(call);
   note_result(index, call, observed);
@@ -286,12 +304,16 @@ void Lockstep::note_result(std::size_t index, const Call& call, const Observed& 
   Space& space = spaces_[index];
   switch (call.kind) {
     case CallKind::map:
+    case CallKind::task_map:
     case CallKind::sva_map:
       if (call.size != 0) space.mappings.push_back({call.iova, call.size});
       break;
     case CallKind::unmap:
+    case CallKind::task_unmap:
     case CallKind::sva_unmap:
-      if (observed.value != 0) note_unmapped(space, call.iova, observed.value);
+      if (observed.value == 0) break;
+      note_unmapped(space, call.iova, observed.value);
+      space.gathered |= space.dynamic;  // until its walkers are flushed
       break;
     case CallKind::unmap_fast:
     case CallKind::sva_unmap_fast:

@@ -50,6 +50,8 @@ void Lockstep::perform_sva(const fuzz::Operation& operation) {
     case OperationKind::process_fork: return perform_process(operation);
     case OperationKind::process_exit: return perform_exit(operation);
     case OperationKind::handler_return: return perform_handler(operation);
+    case OperationKind::task_bind:
+    case OperationKind::task_unbind: return perform_task(operation);
     case OperationKind::queue: {
       if (static_cast<fuzz::QueueKind>(operation.variant) == fuzz::QueueKind::stuck) {
         stuck_next_ = true;
@@ -93,7 +95,7 @@ u32 Lockstep::prepare_bind(u32 device, const fuzz::Operation& operation) {
     device = (device + 1) % count;
   }
   if (interface.domain_of(device) == 0) {
-    const auto usable = [](const Space& space) { return !space.io_mm && space.paging; };
+    const auto usable = [](const Space& space) { return may_master(space); };
     auto space = std::ranges::find_if(spaces_, usable);
     if (space == spaces_.end()) {
       perform_alloc(fuzz::Operation{.kind = OperationKind::domain_alloc});
@@ -187,7 +189,7 @@ void Lockstep::perform_query(const fuzz::Operation& operation) {
     const bool of_domain = query == Query::domain_attr;
     std::vector<const Space*> fitting;
     for (const Space& space : spaces_) {
-      if (space.io_mm != of_domain) fitting.push_back(&space);
+      if (space.io_mm != of_domain && !space.task) fitting.push_back(&space);
     }
     if (fitting.empty()) return;
     const Space& space = *fitting[operation.mapping % fitting.size()];
@@ -214,7 +216,9 @@ void Lockstep::perform_other_query(const fuzz::Operation& operation) {
     call.pasid = bond.pasid;
     call.mm = bond.mm;
   }
-  for (const Space& space : spaces_) (space.io_mm ? call.io_mm : call.domain) = space.handle;
+  for (const Space& space : spaces_) {
+    (space.task ? call.token : space.io_mm ? call.io_mm : call.domain) = space.handle;
+  }
   call.attribute = spec::sva::attribute_ttbr0;
   if (may_call(call)) make_call(call);
 }
@@ -250,7 +254,8 @@ void Lockstep::perform_private(const fuzz::Operation& operation) {
     call.domain = monitor_.interface().domain_of_io_mm(call.io_mm);
     const bool fitting = static_cast<fuzz::Pick>(operation.variant) == fuzz::Pick::fitting;
     for (const Space& space : spaces_) {
-      if (!fitting && !space.io_mm) call.domain = space.handle;  // not always its own
+      const bool other = !fitting && !space.io_mm && !space.task;
+      if (other) call.domain = space.handle;  // not always its own
     }
     if (may_call(call)) make_call(call);
     return;
@@ -262,9 +267,10 @@ void Lockstep::perform_private(const fuzz::Operation& operation) {
   if (!monitor_.findings().empty()) return;
   Call call{.kind = CallKind::sva_alloc_pasid};
   call.device = device;
-  call.domain = fitting
-                    ? monitor_.interface().domain_of(device)
-                    : (index >= spaces_.size() || spaces_[index].io_mm ? 0 : spaces_[index].handle);
+  call.domain = fitting ? monitor_.interface().domain_of(device)
+                        : (index >= spaces_.size() || spaces_[index].io_mm || spaces_[index].task
+                               ? 0
+                               : spaces_[index].handle);
   if (call.domain == 0 || !may_call(call)) return;
   const Observed observed = make_call(call);
   if (observed.status != Status::ok) return;

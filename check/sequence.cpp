@@ -41,6 +41,21 @@ constexpr Weight exit_kinds[] = {
     {OperationKind::sva_query, 2},       {OperationKind::process_fork, 1},
 };
 
+/// And one about tables that a GPU walks by itself.
+constexpr Weight walker_kinds[] = {
+    {OperationKind::map, 24},          {OperationKind::unmap, 16},
+    {OperationKind::gpu_switch, 14},   {OperationKind::gpu_flush, 10},
+    {OperationKind::iotlb_sync, 8},    {OperationKind::unmap_fast, 6},
+    {OperationKind::task_bind, 6},     {OperationKind::domain_free, 4},
+    {OperationKind::attach, 4},        {OperationKind::dynamic_alloc, 3},
+    {OperationKind::task_unbind, 3},   {OperationKind::flush_iotlb_all, 2},
+    {OperationKind::domain_alloc, 2},  {OperationKind::detach, 2},
+    {OperationKind::iova_to_phys, 2},  {OperationKind::map_sg, 2},
+    {OperationKind::process_exit, 2},  {OperationKind::handler_return, 2},
+    {OperationKind::tlb_range_add, 1}, {OperationKind::queue, 1},
+    {OperationKind::remove, 1},
+};
+
 constexpr u32 total(std::span<const Weight> kinds) {
   u32 sum = 0;
   for (const Weight& each : kinds) sum += each.weight;
@@ -73,15 +88,22 @@ Lockstep::Ends ends_of(u64 shape) {
 /// What a sequence is about.
 u64 theme_of(u64 shape) { return (shape >> 32) % 16; }
 
+/// Empty: of everything.
+std::span<const Weight> kinds_of(u64 theme) {
+  switch (theme) {
+    case 0: return process_kinds;
+    case 1: return exit_kinds;
+    case 2: return walker_kinds;
+    default: return {};
+  }
+}
+
 void add_operations(u64 theme, SplitMix64& words, u64 count, Sequence& sequence) {
   for (u64 i = 0; i < count; ++i) {
     const u64 word = words.next();
-    if (theme > 1) {
-      sequence.operations.push_back(fuzz::random_operation(word));
-    } else {
-      sequence.operations.push_back(drawn_from(
-          theme == 0 ? std::span<const Weight>(process_kinds) : exit_kinds, word, words.next()));
-    }
+    const std::span<const Weight> kinds = kinds_of(theme);
+    sequence.operations.push_back(kinds.empty() ? fuzz::random_operation(word)
+                                                : drawn_from(kinds, word, words.next()));
   }
 }
 

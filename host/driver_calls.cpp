@@ -70,8 +70,9 @@ bool DriverHost::invalidate(u64 mm, u64 va, u64 bytes) {
 /// Only what waits for handlers needs a stack of its own, and only while one runs.
 bool DriverHost::may_wait(CallKind kind) const {
   if (handlers_.empty()) return false;
-  return kind == CallKind::unbind_device || kind == CallKind::unbind_dev_all ||
-         kind == CallKind::sva_device_shutdown || kind == CallKind::detach;
+  return kind == CallKind::unbind_device || kind == CallKind::unbind_task ||
+         kind == CallKind::unbind_dev_all || kind == CallKind::sva_device_shutdown ||
+         kind == CallKind::detach;
 }
 
 DriverHost::Progress DriverHost::start(const Call& call) {

@@ -44,6 +44,7 @@ auto c_domain(const Given& g) { return std::tuple(g.call.domain); }
 auto c_device(const Given& g) { return std::tuple(g.call.device); }
 auto c_pasid(const Given& g) { return std::tuple(g.call.pasid); }
 auto c_io_mm(const Given& g) { return std::tuple(g.call.io_mm); }
+auto c_token(const Given& g) { return std::tuple(g.call.token); }
 auto c_iova(const Given& g) { return std::tuple(g.call.iova); }
 auto c_pa(const Given& g) { return std::tuple(g.call.pa); }
 auto c_size(const Given& g) { return std::tuple(g.call.size); }
@@ -101,7 +102,8 @@ bool has_operation(const Driver& driver, CallKind kind) {
 /// Whether the arguments are all that the operation needs: else DriverHost has a function for it.
 constexpr bool is_plain(CallKind kind) {
   return call_shapes[static_cast<std::size_t>(kind)].built && kind != CallKind::domain_alloc &&
-         kind != CallKind::bind_device && kind != CallKind::sva_alloc_pasid;
+         kind != CallKind::bind_device && kind != CallKind::bind_task &&
+         kind != CallKind::sva_alloc_pasid;
 }
 
 template <class Driver, class Arguments>
@@ -131,6 +133,7 @@ bool DriverHost::has(CallKind kind) const {
   if (!spec::sva::call_is_built(kind)) return false;
   // What is allocated says its number by an operation of its own.
   if (kind == CallKind::sva_alloc_pasid && driver_.io_mm_get_pasid == nullptr) return false;
+  if (kind == CallKind::bind_task && driver_.task_get_attr == nullptr) return false;
   return has_operation(driver_, kind);
 }
 
@@ -139,6 +142,7 @@ Observed DriverHost::dispatch(const Call& call) {
   switch (call.kind) {
     case CallKind::domain_alloc: return alloc_domain(call);
     case CallKind::bind_device: return bind(call);
+    case CallKind::bind_task: return bind_task(call);
     case CallKind::sva_alloc_pasid: return alloc_private(call);
     default: return perform(driver_, state_, call.kind, given(call));
   }
@@ -151,10 +155,11 @@ Observed DriverHost::alloc_domain(const Call& call) {
   params.abi = IOMMUCHECK_DRIVER_ABI;
   params.kind = call.domain_kind;
   params.input_bits = call.input_bits;
-  // No object of the caller's: drivers that build these kinds answer EINVAL.
+  // Nested: no object of the caller's; drivers that build these kinds answer EINVAL.
   iommucheck_dynamic_params dynamic{};
   dynamic.size = sizeof(dynamic);
   dynamic.abi = IOMMUCHECK_DRIVER_ABI;
+  dynamic.master = call.parent;
   iommucheck_nested_params nested{};
   nested.size = sizeof(nested);
   nested.abi = IOMMUCHECK_DRIVER_ABI;
@@ -177,14 +182,35 @@ Observed DriverHost::alloc_domain(const Call& call) {
   return observed;
 }
 
-Observed DriverHost::bind(const Call& call) {
+iommucheck_mm DriverHost::process(u64 number) const {
   iommucheck_mm mm{};
   mm.size = sizeof(mm);
   mm.abi = IOMMUCHECK_DRIVER_ABI;
-  mm.mm = call.mm;
-  mm.table_pa = processes_.root(call.mm);
+  mm.mm = number;
+  mm.table_pa = processes_.root(number);
   mm.mair = Processes::mair;
   mm.input_bits = Processes::input_bits;
+  return mm;
+}
+
+/// The number of its bond is asked at once: nothing else tells it.
+Observed DriverHost::bind_task(const Call& call) {
+  const iommucheck_mm mm = process(call.mm);
+  iommucheck_handle token = 0;
+  Observed observed =
+      status(driver_.bind_task(state_, call.device, &mm, call.flags, call.drvdata, &token));
+  if (observed.status != spec::sva::Status::ok) return observed;
+  observed.value = token;
+  u64 pasid = 0;
+  if (call.flags == spec::sva::task_svm &&
+      driver_.task_get_attr(state_, token, IOMMUCHECK_ATTRIBUTE_PASID, &pasid) == 0) {
+    observed.pasid = static_cast<u32>(pasid);
+  }
+  return observed;
+}
+
+Observed DriverHost::bind(const Call& call) {
+  const iommucheck_mm mm = process(call.mm);
   u32 pasid = 0;
   const int error = driver_.bind_device(state_, call.device, &mm, call.flags, call.drvdata, &pasid);
   return with_value(error, pasid);

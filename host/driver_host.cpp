@@ -36,7 +36,9 @@ DriverHost::DriverHost(const iommucheck_driver& driver, Monitor& monitor)
     device.abi = IOMMUCHECK_DRIVER_ABI;
     device.stream_ids = setup.stream_ids.data();
     device.stream_id_count = static_cast<u32>(setup.stream_ids.size());
-    device.flags = (setup.ats ? IOMMUCHECK_DEVICE_ATS : 0) |
+    device.flags = (setup.svm ? 0 : IOMMUCHECK_DEVICE_NO_SVM) |
+                   (setup.explicit_maps ? 0 : IOMMUCHECK_DEVICE_NO_EXPLICIT) |
+                   (setup.ats ? IOMMUCHECK_DEVICE_ATS : 0) |
                    (setup.pri ? IOMMUCHECK_DEVICE_PRI : 0) |
                    (setup.stall ? IOMMUCHECK_DEVICE_STALL : 0);
     device.ssid_bits = setup.ssid_bits;

@@ -142,7 +142,9 @@ class DriverHost {
   void bind_process_callbacks();
   spec::sva::Observed dispatch(const spec::sva::Call& call);
   spec::sva::Observed alloc_domain(const spec::sva::Call& call);
+  [[nodiscard]] iommucheck_mm process(u64 number) const;
   spec::sva::Observed bind(const spec::sva::Call& call);
+  spec::sva::Observed bind_task(const spec::sva::Call& call);
   spec::sva::Observed alloc_private(const spec::sva::Call& call);
 
   /// A call that may wait, on a stack of its own.

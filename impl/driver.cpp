@@ -89,6 +89,22 @@ int range_add_in(void* self, iommucheck_handle handle, u64 iova, u64 bytes) {
   return space == nullptr ? error : core(self).range_add(*space, iova, bytes);
 }
 
+constexpr void add_tasks(iommucheck_driver& d) {
+  d.bind_task = [](void* self, u32 device, const iommucheck_mm* mm, u32 flags, u64 drvdata,
+                   iommucheck_handle* token) {
+    if (mm->size < IOMMUCHECK_MM_SIZE_VER0) return -IOMMUCHECK_EINVAL;
+    return core(self).bind_task(device, *mm, flags, drvdata, token);
+  };
+  d.unbind_task = [](void* self, u32 device, iommucheck_handle token) {
+    return core(self).unbind_task(device, token);
+  };
+  d.task_map = map_in<&Core::task_space>;
+  d.task_unmap = unmap_in<&Core::task_space, &Core::unmap>;
+  d.task_get_attr = [](void* self, iommucheck_handle token, u32 attr, u64* value) {
+    return core(self).task_get_attr(token, attr, value);
+  };
+}
+
 constexpr void add_processes(iommucheck_driver& d) {
   d.pasid_alloc = [](void* self, u32 min, u32 max, u32* pasid) {
     return core(self).sva().pasid_alloc(min, max, pasid);
@@ -197,6 +213,7 @@ constexpr iommucheck_driver make_driver() {
     return core(self).domain_get_attr(domain, attr, value);
   };
   add_processes(d);
+  add_tasks(d);
   add_private(d);
   d.recover = [](void* self) { return core(self).recover(); };
   d.held = [](void* self, iommucheck_held* held) {

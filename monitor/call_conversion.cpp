@@ -27,8 +27,12 @@ spec::sva::Status status_of(const trace::Return& result) {
 
 template <class Map>
 u32 prot_in(const Map& map) {
-  return prot_of(map.rights) | (map.privileged.value_or(false) ? spec::sva::prot_privileged : 0) |
-         (map.device_memory.value_or(false) ? spec::sva::prot_device : 0);
+  u32 prot = prot_of(map.rights);
+  if constexpr (requires { map.privileged; }) {
+    if (map.privileged.value_or(false)) prot |= spec::sva::prot_privileged;
+    if (map.device_memory.value_or(false)) prot |= spec::sva::prot_device;
+  }
+  return prot;
 }
 
 trace::Ranges pieces_of(const Call& call) {
@@ -58,7 +62,9 @@ u32 prot_of(const trace::Rights& rights) {
 
 Call by_number(Call call, CallNumbers& numbers) {
   if (call.domain != 0) call.domain = numbers.domains.number(call.domain);
+  if (call.parent != 0) call.parent = numbers.domains.number(call.parent);
   if (call.io_mm != 0) call.io_mm = numbers.io_mms.number(call.io_mm);
+  if (call.token != 0) call.token = numbers.tokens.number(call.token);
   return call;
 }
 
@@ -76,6 +82,8 @@ Arguments arguments_of(const Call& call) {
   if constexpr (requires { a.device = trace::DeviceId{}; }) a.device = trace::DeviceId{call.device};
   if constexpr (requires { a.io_mm; }) a.io_mm = trace::IoMmId{static_cast<u32>(call.io_mm)};
   if constexpr (requires { a.mm; }) a.mm = trace::MmId{static_cast<u32>(call.mm)};
+  if constexpr (requires { a.task; }) a.task = trace::MmId{static_cast<u32>(call.mm)};
+  if constexpr (requires { a.token; }) a.token = trace::TokenId{static_cast<u32>(call.token)};
   if constexpr (requires { a.iova; }) a.iova = call.iova;
   if constexpr (requires { a.pa; }) a.pa = call.pa;
   if constexpr (requires { a.size; }) a.size = call.size;
@@ -96,6 +104,9 @@ Arguments arguments_of(const Call& call) {
   }
   if constexpr (requires { a.device_memory; }) {
     if ((call.prot & spec::sva::prot_device) != 0) a.device_memory = true;
+  }
+  if constexpr (requires { a.parent; }) {
+    if (call.parent != 0) a.parent = trace::DomainId{static_cast<u32>(call.parent)};
   }
   if constexpr (requires { a.input_bits; }) {
     if (call.input_bits != 0) a.input_bits = call.input_bits;
@@ -133,6 +144,7 @@ trace::Return to_trace(const Call& call, const spec::sva::Observed& observed, tr
     case trace::ResultKind::handle:
       if (!ok) break;
       result.value = call.kind == CallKind::domain_alloc ? numbers.domains.number(observed.value)
+                     : call.kind == CallKind::bind_task  ? numbers.tokens.number(observed.value)
                                                          : numbers.io_mms.number(observed.value);
       if (call.kind == CallKind::domain_alloc) {
         result.words = trace::Words{observed.facts.input_bits, observed.facts.output_bits,
@@ -163,6 +175,8 @@ struct Reader {
       call.device = static_cast<u32>(a.device);
     if constexpr (requires { a.io_mm; }) call.io_mm = static_cast<u64>(a.io_mm);
     if constexpr (requires { a.mm; }) call.mm = static_cast<u64>(a.mm);
+    if constexpr (requires { a.task; }) call.mm = static_cast<u64>(a.task);
+    if constexpr (requires { a.token; }) call.token = static_cast<u64>(a.token);
     if constexpr (requires { a.iova; }) call.iova = a.iova;
     if constexpr (requires { a.pa; }) call.pa = a.pa;
     if constexpr (requires { a.size; }) call.size = a.size;
@@ -183,11 +197,7 @@ struct Reader {
       call.attribute = a.attribute == trace::Attribute::pasid ? spec::sva::attribute_pasid
                                                               : spec::sva::attribute_ttbr0;
     }
-    if constexpr (requires {
-                    a.rights;
-                    a.privileged;
-                  })
-      call.prot = prot_in(a);
+    if constexpr (requires { a.rights; }) call.prot = prot_in(a);
     if constexpr (requires { a.pieces; }) {
       for (const trace::Range& piece : a.pieces) out.segments.push_back({piece.base, piece.length});
     }
@@ -195,6 +205,7 @@ struct Reader {
   void operator()(const calls::DomainAlloc& alloc) {
     out.call.domain_kind = static_cast<u32>(alloc.kind);
     out.call.input_bits = alloc.input_bits.value_or(0);
+    out.call.parent = static_cast<u64>(alloc.parent.value_or(trace::DomainId{}));
   }
 };
 
@@ -220,7 +231,8 @@ spec::sva::Observed from_trace(const Call& call, const trace::Return& result) {
     observed.facts = {static_cast<u32>((*result.words)[0]), static_cast<u32>((*result.words)[1]),
                       (*result.words)[2]};
   }
-  if (call.kind == CallKind::sva_alloc_pasid && result.words->size() == 1) {
+  const bool numbered = call.kind == CallKind::sva_alloc_pasid || call.kind == CallKind::bind_task;
+  if (numbered && result.words->size() == 1) {
     observed.pasid = static_cast<u32>((*result.words)[0]);
   }
   return observed;

@@ -26,9 +26,11 @@ class HandleNumbers {
 struct CallNumbers {
   HandleNumbers domains;
   HandleNumbers io_mms;
+  HandleNumbers tokens;
   void clear() {
     domains.clear();
     io_mms.clear();
+    tokens.clear();
   }
 };
 

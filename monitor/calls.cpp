@@ -23,12 +23,12 @@ bool on_io_mm(CallKind kind) {
 
 bool maps(CallKind kind) {
   return kind == CallKind::map || kind == CallKind::map_sg || kind == CallKind::sva_map ||
-         kind == CallKind::sva_map_sg;
+         kind == CallKind::sva_map_sg || kind == CallKind::task_map;
 }
 
 bool unmaps(CallKind kind) {
   return kind == CallKind::unmap || kind == CallKind::unmap_fast || kind == CallKind::sva_unmap ||
-         kind == CallKind::sva_unmap_fast;
+         kind == CallKind::sva_unmap_fast || kind == CallKind::task_unmap;
 }
 
 u64 bytes_of(const Call& call) {
@@ -88,6 +88,7 @@ void Monitor::owe(const Call& call) {
       owe_all(call.device);
       break;
     case CallKind::unbind_device:
+    case CallKind::unbind_task:
     case CallKind::unbind_dev_all:
     case CallKind::sva_device_shutdown: owe_all(call.device); break;
     case CallKind::sva_free_pasid:
@@ -133,6 +134,7 @@ u64 Monitor::call_begins(const Call& call) {
     emit(AgentId::cpu0, event);
   }
   if (duty.blames_caller) blame_caller(duty.rule, in_trace_numbers(duty.message, call));
+  settle_walkers(running_.call, duty.blames_caller ? duty.rule : spec::Rule::RESULT_EXACT);
   caches_.tolerate_disabled_halves(true);
   running_.ticket = interface_.begin_call(running_.call);
   owe(running_.call);
@@ -198,7 +200,8 @@ void Monitor::call_returns(const spec::sva::Observed& observed, spec::sva::Circu
   if (worked && changed_something(call, observed)) ++statistics_.calls_changing;
   // A number that this call made reachable.
   const bool bound = call.kind == CallKind::bind_device;
-  if (worked && (bound || call.kind == CallKind::sva_alloc_pasid)) {
+  const bool task = call.kind == CallKind::bind_task && call.flags == spec::sva::task_svm;
+  if (worked && (bound || task || call.kind == CallKind::sva_alloc_pasid)) {
     const auto pasid = bound ? static_cast<u32>(observed.value) : observed.pasid;
     const u64 domain = interface_.domain_of(call.device);
     for (u32 device = 0; device < interface_.device_count(); ++device) {
@@ -301,7 +304,9 @@ std::string Monitor::in_trace_numbers(std::string text, const Call& call) {
       text.replace(place, before.size(), fmt::format("{}{:#x}", what, number));
   };
   replace("domain ", call.domain, named.domain);
+  replace("master ", call.parent, named.parent);
   replace("io_mm ", call.io_mm, named.io_mm);
+  replace("token ", call.token, named.token);
   return text;
 }
 
@@ -316,6 +321,9 @@ void Monitor::check_range(const Call& call, u64 first, u64 last) {
     }
     return;
   }
+  interface_.for_each_walker_of(call, [&](u32 walker) {
+    if (findings_.empty()) check_walker(walker, first, last);
+  });
   Substream at;
   u64 domain = call.domain;
   if (on_io_mm(call.kind)) {

@@ -361,6 +361,21 @@ class Feeder {
     m_.undetermined("what a broadcast TLB invalidation removes");
   }
 
+  void operator()(const trace::WalkerSwitch& walker) {
+    if (!ready_for_a_call()) return;
+    m_.walker_switches(static_cast<u32>(walker.device), walker.root);
+    if (walker.root == 0 || m_.interface_.table_of_walker(static_cast<u32>(walker.device)) != 0)
+      return;
+    m_.undetermined("what stands at the root that a walker goes to: no attribute has told it");
+  }
+  /// A walker has one table: to flush another's is nothing.
+  void operator()(const trace::WalkerFlush& walker) {
+    if (!ready_for_a_call()) return;
+    const auto number = static_cast<u32>(walker.device);
+    if (walker.root && m_.interface_.table_of_walker(number) != *walker.root) return m_.tick();
+    m_.walker_flushes(number);
+  }
+
   /// Everything that has no meaning to the monitor yet.
   template <class Other>
   void operator()(const Other& /*event*/) {

@@ -205,6 +205,7 @@ void members(Archive& a, Where& where) {
   a(where.sid);
   a(where.device);
   a(where.nobodys);
+  a(where.walker);
   a(where.pasid);
   a(where.address);
   a(where.access);
@@ -316,6 +317,10 @@ std::optional<T> decode_as(Tag tag, std::string_view bytes) {
 
 std::string where_text(const Where& where) {
   std::string text;
+  if (where.walker) {
+    return where.device ? fmt::format("the walker of device {}", *where.device)
+                        : "a walker beside the SMMU";
+  }
   if (where.sid) text += fmt::format("stream {:#x}", *where.sid);
   if (where.device) {
     text += fmt::format("{}device {}", where.sid ? " (" : "", *where.device);

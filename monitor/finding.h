@@ -20,6 +20,7 @@ struct Where {
   std::optional<u32> sid{};
   std::optional<u32> device{};
   bool nobodys = false;  ///< the stream is no device's
+  bool walker = false;   ///< by a walker beside the SMMU: the device's, or one of its own
   std::optional<u32> pasid{};
   std::optional<u64> address{};
   std::optional<spec::AccessType> access{};

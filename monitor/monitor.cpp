@@ -471,6 +471,7 @@ void Monitor::driver_begins() {
 
 void Monitor::driver_stops() {
   window_ends();
+  interface_.for_each_walker([&](u32 walker) { caches_.stop_walker(walker); });
   emit(AgentId::cpu0, trace::DriverPhase{.phase = trace::DriverLife::stopping});
   promises_on_ = false;
 }
@@ -541,6 +542,7 @@ void Monitor::driver_holds(const trace::Held& held) {
   compare("private io_mm", held.io_mms, expected.io_mms, 0);
   compare("PASIDs", held.pasids, expected.pasids, expected.doubtful_pasids);
   compare("bonds", held.bonds, expected.bonds, expected.doubtful_pasids);
+  if (held.tokens) compare("tokens", *held.tokens, expected.tokens, 0);
 }
 
 void Monitor::hangs() {

@@ -148,6 +148,11 @@ class Monitor {
   void device_vanished(bool timed_out);
   /// Number of the call, Release or removal that runs.
   [[nodiscard]] u64 running_call() const { return running_.id; }
+  /// A walker beside the SMMU gets another table: the context bank of the device with that number,
+  /// or, with a number that no device has, a walker of its own. 0: none of its own any more.
+  void walker_switches(u32 walker, u64 root);
+  /// It dropped what it had cached.
+  void walker_flushes(u32 walker);
   /// An interrupt of the SMMU reaches the driver: one of IOMMUCHECK_IRQ_*.
   void irq(AgentId by, u32 source);
   /// The command queue stops, or goes on.
@@ -284,11 +289,13 @@ class Monitor {
   void check_changes();
   void remember_changes();
   struct Running;
-  /// Who accesses: a stream of a device, at its RID's space or at a PASID.
+  /// Who accesses: a stream of a device, at its RID's space or at a PASID; or a walker beside the
+  /// SMMU, whose number is `device`.
   struct Place {
     u32 device = 0;
     u32 sid = 0;
     spec::sva::Substream at;
+    bool walker = false;
   };
   /// How accesses that translation ends may end there.
   struct Ends {
@@ -305,6 +312,10 @@ class Monitor {
     friend bool operator==(const Compared&, const Compared&) = default;
   };
   void check_interval(u32 tag, u64 first, u64 last);
+  void check_walker(u32 walker, u64 first, u64 last);
+  [[nodiscard]] spec::sva::Alternatives allowed_at(const Place& place, u64 va) const;
+  [[nodiscard]] std::optional<spec::Regime<u64>> format_for(u32 walker, u64 master) const;
+  void settle_walkers(const spec::sva::Call& call, spec::Rule broken);
   void check_interval_for(u32 tag, const Place& place, Ends ends, u64 first, u64 last);
   /// What of a piece is not as promised.
   struct Breach {

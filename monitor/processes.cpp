@@ -198,7 +198,14 @@ void Monitor::device_vanishes(u32 device) {
   // The others of its domain meet what an unbind_dev_all of it makes of the shared table.
   running_.call.kind = spec::sva::CallKind::unbind_dev_all;
   running_.ticket = interface_.begin_call(running_.call);
-  // Its accesses end with it, and what its ATC holds.
+  // Its accesses end with it, what its ATC holds and its context bank has; and its tokens' tables
+  // are given back.
+  std::vector<u32> walkers;
+  interface_.for_each_walker([&](u32 walker) {
+    if (walker == device || interface_.walks_token_of(walker, device)) walkers.push_back(walker);
+  });
+  for (const u32 walker : walkers) caches_.stop_walker(walker);
+  interface_.walker_switches(device, 0);
   for (const u32 sid : interface_.stream_ids(device)) caches_.set_ats(sid, false);
   owe_all(device);
   // It leaves its domain, which makes what was unmapped there safe for the others, as detach does.

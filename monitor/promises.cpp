@@ -12,6 +12,7 @@
 #include "base/inline_vector.h"
 #include "monitor/monitor.h"
 #include "spec/smmu/pieces.h"
+#include "spec/smmu/walker.h"
 
 namespace iommucheck::oracle {
 
@@ -44,11 +45,12 @@ bool type_matches(const spec::Leaf<u64>& leaf, u32 prot) {
   return is_device_memory(leaf) == ((prot & spec::sva::prot_device) != 0);
 }
 
-bool promises_translation(const Alternatives& allowed, const Candidate& c, u64 va) {
+/// `types`: the memory type of a leaf is known (not of a walker whose MAIR nobody has said).
+bool promises_translation(const Alternatives& allowed, const Candidate& c, u64 va, bool types) {
   for (u32 i = 0; i < allowed.count; ++i) {
     const Promise& promise = allowed.promises[i];
     if (promise.state == State::mapped && c.leaf.output + (va - c.va) == promise.pa &&
-        rights_match(c.leaf, promise.prot) && type_matches(c.leaf, promise.prot)) {
+        rights_match(c.leaf, promise.prot) && (!types || type_matches(c.leaf, promise.prot))) {
       return true;
     }
   }
@@ -243,7 +245,9 @@ bool Monitor::check_option(const Place& place, const spec::Caches::StreamOption&
 }
 
 void Monitor::check_place(const Place& place) {
-  const auto [device, sid, at] = place;
+  const u32 device = place.device;
+  const u32 sid = place.sid;
+  const spec::sva::Substream at = place.at;
   if (vanishes(device)) return;
   const spec::Caches::StreamOptions& known = options_at(place);
   if (!known.complete) {
@@ -288,6 +292,7 @@ void Monitor::check_place(const Place& place) {
 // ---- intervals ----------------------------------------------------------------------------------
 
 void Monitor::check_interval(u32 tag, u64 first, u64 last) {
+  if (const auto walker = caches_.walker_of(tag)) return check_walker(*walker, first, last);
   // Devices that are promised the same are compared once for each number.
   std::array<Place, 8> compared;
   std::size_t count = 0;
@@ -310,8 +315,21 @@ void Monitor::check_interval(u32 tag, u64 first, u64 last) {
   });
 }
 
+/// Of one that has a table which is promised something. An access through it never waits.
+void Monitor::check_walker(u32 walker, u64 first, u64 last) {
+  if (!caches_.walks_now(walker) || interface_.table_of_walker(walker) == 0) return;
+  const Place place{.device = walker, .sid = 0, .at = {}, .walker = true};
+  check_interval_for(caches_.tag_of_walker(walker), place, {.stall = false, .abort = true}, first,
+                     last);
+}
+
+Alternatives Monitor::allowed_at(const Place& place, u64 va) const {
+  return place.walker ? interface_.expected_of_walker(place.device, va)
+                      : interface_.expected_during(place.device, place.at, va);
+}
+
 void Monitor::check_interval_for(u32 tag, const Place& place, Ends ends, u64 first, u64 last) {
-  if (vanishes(place.device) || endless_ || caches_.stands_still()) return;
+  if ((!place.walker && vanishes(place.device)) || endless_ || caches_.stands_still()) return;
   // The other StreamIDs of a device, and what is asked once more of a part.
   const Compared whole{tag, place.device, place.at, ends};
   if (std::ranges::find(compared_, whole) != compared_.end()) return;
@@ -321,7 +339,7 @@ void Monitor::check_interval_for(u32 tag, const Place& place, Ends ends, u64 fir
   // without end.
   constexpr u64 pieces_max = u64{1} << 16;
   for (u64 number = 0;; ++number) {
-    Alternatives allowed = interface_.expected_during(place.device, place.at, va);
+    Alternatives allowed = allowed_at(place, va);
     if (allowed.gave_up || number == pieces_max) {
       endless_ |= number == pieces_max;
       gave_up_ = true;
@@ -415,7 +433,9 @@ Monitor::Breach Monitor::breach_of(u32 tag, Ends ends, u64 va, const Alternative
     if (c.kind == Candidate::Kind::unknown) return {.kind = Kind::unknown, .candidate = &c};
     if (c.kind == Candidate::Kind::fault) fault = true;
     if (c.kind != Candidate::Kind::leaf) continue;
-    if (!promises_translation(allowed, c, va)) return {.kind = Kind::reaches, .candidate = &c};
+    const bool types = caches_.regime(c.space.regime).mair != spec::unknown_mair;
+    if (!promises_translation(allowed, c, va, types))
+      return {.kind = Kind::reaches, .candidate = &c};
   }
   if (!allowed.callers && caches_.in_conflict(scratch_)) return {.kind = Kind::conflict};
   if (!fault) return {};
@@ -436,6 +456,11 @@ bool Monitor::vanishes(u32 device) const {
 }
 
 Where Monitor::where(const Place& place) const {
+  if (place.walker) {
+    Where where{.walker = true};
+    if (place.device < interface_.device_count()) where.device = place.device;
+    return where;
+  }
   Where where{.sid = place.sid};
   where.nobodys = is_nobodys(place.sid);
   if (!where.nobodys) where.device = place.device;
@@ -444,7 +469,7 @@ Where Monitor::where(const Place& place) const {
 }
 
 std::vector<ObjectState> Monitor::states_of(const Place& place) {
-  if (is_nobodys(place.sid)) return {};
+  if (place.walker || is_nobodys(place.sid)) return {};
   const u64 handle = interface_.domain_of(place.device);
   // What is fed has the trace's numbers already.
   const bool live = sink_ != nullptr && handle != 0;
@@ -473,6 +498,7 @@ void Monitor::check_whole_space() {
     for (const u32 sid : interface_.stream_ids(device)) touched_streams_.push_back({sid});
   }
   check_stream({every_stream});
+  interface_.for_each_walker([&](u32 walker) { check_walker(walker, 0, ~u64{0}); });
   touched_streams_.clear();
 }
 

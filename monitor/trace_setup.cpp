@@ -63,6 +63,8 @@ Setup setup_of(const trace::Header& header) {
       known.ats = device.ats.value_or(false);
       known.stall = device.stall.value_or(false);
       known.pri = device.pri.value_or(false);
+      known.svm = device.svm.value_or(true);
+      known.explicit_maps = device.explicit_maps.value_or(true);
       setup.devices.push_back(std::move(known));
     }
     setup.per_device_tables = header.tables_per_device.value_or(false);
@@ -112,6 +114,8 @@ trace::Header header_of(const Setup& setup, trace::TextMap about) {
     if (about_it.ats) device.ats = true;
     if (about_it.stall) device.stall = true;
     if (about_it.pri) device.pri = true;
+    if (!about_it.svm) device.svm = false;
+    if (!about_it.explicit_maps) device.explicit_maps = false;
     devices.push_back(device);
   }
   header.devices = devices;

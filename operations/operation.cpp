@@ -62,9 +62,21 @@ constexpr std::array<u8, Raw> spread(const std::array<unsigned, N>& weights) {
 // map_sg sva_init sva_shutdown bind unbind unbind_all sva_query pasid_alloc pasid_free sva_alloc
 // sva_free process_map process_unmap process_protect process_fork process_exit handler_return queue
 // remove
-constexpr auto kinds =
-    spread<128>(std::to_array({28u, 12u, 8u, 4u, 2u, 2u, 2u, 14u, 6u, 2u, 8u, 2u, 2u, 5u, 1u, 6u,
-                               3u,  1u,  1u, 1u, 1u, 4u, 1u, 4u,  2u, 1u, 1u, 1u, 1u, 1u, 1u}));
+constexpr auto kinds = [] {
+  auto table =
+      spread<128>(std::to_array({28u, 12u, 8u, 4u, 2u, 2u, 2u, 14u, 6u, 2u, 8u, 2u, 2u, 5u, 1u, 6u,
+                                 3u,  1u,  1u, 1u, 1u, 4u, 1u, 4u,  2u, 1u, 1u, 1u, 1u, 1u, 1u}));
+  // What came later has places of the many that map has, so that all other words mean what they
+  // did.
+  constexpr std::size_t maps = 28;
+  table[maps - 1] = static_cast<u8>(OperationKind::dynamic_alloc);
+  table[maps - 2] = static_cast<u8>(OperationKind::gpu_switch);
+  table[maps - 3] = static_cast<u8>(OperationKind::gpu_switch);
+  table[maps - 4] = static_cast<u8>(OperationKind::gpu_flush);
+  table[maps - 5] = static_cast<u8>(OperationKind::task_bind);
+  table[maps - 6] = static_cast<u8>(OperationKind::task_unbind);
+  return table;
+}();
 constexpr auto domains_any = spread<16>(std::to_array({2u, 2u, 2u, 2u, 2u, 2u, 2u, 2u}));
 constexpr auto domains_used = spread<16>(std::to_array({1u, 1u, 1u, 1u, 1u, 1u, 1u, 1u, 8u}));
 constexpr auto aim_map = spread<16>(std::to_array({9u, 1u, 1u, 5u}));
@@ -92,6 +104,8 @@ constexpr auto queries = spread<8>([] {
 constexpr auto exits = spread<8>(std::to_array({6u, 1u, 1u}));
 constexpr auto returns = spread<8>(std::to_array({5u, 1u, 2u}));
 constexpr auto queues = spread<8>(std::to_array({6u, 2u}));
+constexpr auto switches = spread<8>(std::to_array({6u, 2u}));
+constexpr auto task_binds = spread<8>(std::to_array({4u, 3u, 1u}));
 constexpr auto substreams = spread<8>(std::to_array({3u, 2u, 1u, 1u, 1u}));
 
 using Table = std::span<const u8>;
@@ -107,6 +121,8 @@ constexpr Table variants_of(OperationKind kind) {
     case process_exit: return exits;
     case handler_return: return returns;
     case queue: return queues;
+    case gpu_switch: return switches;
+    case task_bind: return task_binds;
     default: return picks;
   }
 }
@@ -177,6 +193,11 @@ constexpr u32 used_by(OperationKind kind) {
     case process_exit: return process;
     case handler_return: return always | set_of({mapping, variant});
     case queue: return always | set_of({variant});
+    case dynamic_alloc: return in_domain | set_of({fail});
+    case gpu_switch: return in_domain;
+    case gpu_flush: return always | set_of({device});
+    case task_bind: return in_domain | set_of({fail});
+    case task_unbind: return always | set_of({device, mapping, variant});
     case count: break;
   }
   return 0;

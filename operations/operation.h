@@ -51,6 +51,11 @@ enum class OperationKind : u16 {
   handler_return,  ///< an mm_exit handler returns, or its time is over
   queue,           ///< the command queue is stuck for the next call; or recover
   remove,          ///< a device vanishes
+  dynamic_alloc,   ///< domain_alloc of a dynamic domain
+  gpu_switch,      ///< the context bank of a device goes to a dynamic domain's table, or back
+  gpu_flush,       ///< and drops what it has cached
+  task_bind,       ///< bind_task
+  task_unbind,     ///< unbind_task
   count
 };
 
@@ -146,6 +151,10 @@ enum class Query : u16 {
 enum class ExitKind : u16 { fitting, selected, exec, count };
 /// `variant` of handler_return.
 enum class HandlerReturn : u16 { done, error, bound_passes, count };
+/// `variant` of gpu_switch: to a table, one that is made if there is none, or back to the master's.
+enum class Switch : u16 { table, master, count };
+/// `variant` of task_bind.
+enum class TaskBind : u16 { explicit_maps, svm, bad_flags, count };
 /// `variant` of queue.
 enum class QueueKind : u16 { stuck, recover, count };
 
@@ -201,7 +210,7 @@ u64 encode_word(const Operation& given);
 /// An operation from one random word.
 inline Operation random_operation(u64 random_word) { return decode_word(random_word); }
 
-inline constexpr u8 codec_version = 2;
+inline constexpr u8 codec_version = 3;
 
 /// One byte of version, then 8 bytes (little-endian) an operation; at most operations_max, the rest
 /// and an incomplete last word are ignored. Another version has no operations: to be read by its

@@ -23,7 +23,8 @@ constexpr std::string_view kind_names[] = {"map",           "unmap",           "
                                            "sva_alloc",     "sva_free",        "process_map",
                                            "process_unmap", "process_protect", "process_fork",
                                            "process_exit",  "handler_return",  "queue",
-                                           "remove"};
+                                           "remove",        "dynamic_alloc",   "gpu_switch",
+                                           "gpu_flush",     "task_bind",       "task_unbind"};
 static_assert(std::size(kind_names) == static_cast<std::size_t>(OperationKind::count));
 
 constexpr std::string_view aims[] = {"absolute", "start", "inside", "behind"};
@@ -52,6 +53,8 @@ constexpr Names queries = Names(all_queries).first(static_cast<std::size_t>(Quer
 constexpr std::string_view exits[] = {"fitting", "selected", "exec"};
 constexpr std::string_view returns[] = {"done", "error", "bound_passes"};
 constexpr std::string_view queues[] = {"stuck", "recover"};
+constexpr std::string_view switches[] = {"table", "master"};
+constexpr std::string_view task_binds[] = {"explicit", "svm", "bad_flags"};
 constexpr std::string_view domains[] = {"0", "1", "2", "3", "4", "5", "6", "7", "of_device"};
 
 template <class E>
@@ -63,6 +66,7 @@ static_assert(named<Aim>(aims) && named<Window>(windows) && named<Size>(sizes) &
               named<Pick>(picks) && named<Features>(features) && named<PasidRange>(ranges) &&
               named<Handler>(handlers) && named<BindKind>(binds) && named<Query>(queries) &&
               named<ExitKind>(exits) && named<HandlerReturn>(returns) && named<QueueKind>(queues) &&
+              named<Switch>(switches) && named<TaskBind>(task_binds) &&
               std::size(domains) == domain_of_device + 1);
 
 /// Names of the values of a field; empty: it is a number.
@@ -87,6 +91,8 @@ Names names_of(OperationKind kind, std::string_view field) {
     case OperationKind::process_exit: return exits;
     case OperationKind::handler_return: return returns;
     case OperationKind::queue: return queues;
+    case OperationKind::gpu_switch: return switches;
+    case OperationKind::task_bind: return task_binds;
     default: return picks;
   }
 }

@@ -13,7 +13,7 @@ namespace iommucheck::fuzz {
 constexpr bool is_other_query(const CallShape& call) {
   constexpr std::string_view known[] = {"iova_to_phys",   "sva_iova_to_phys", "domain_get_attr",
                                         "io_mm_get_attr", "io_mm_get_pasid",  "sva_drvdata",
-                                        "io_mm_of"};
+                                        "io_mm_of",       "task_get_attr"};
   return call.built && call.asks && std::ranges::find(known, call.name) == std::end(known);
 }
 

@@ -163,6 +163,8 @@ bool needs_domain(OperationKind kind) {
     case OperationKind::detach:
     case OperationKind::map_sg:
     case OperationKind::sva_alloc:
+    case OperationKind::dynamic_alloc:
+    case OperationKind::gpu_switch:
     case OperationKind::sva_free: return true;
     default: return false;
   }

@@ -43,7 +43,7 @@ struct DomainsView {
   std::optional<std::size_t> of_device;  ///< the one that the operation's device is attached to
   /// Bit i: the call can change something of domain i. map: paging; unmap: something is mapped;
   /// sync and flush: something is gathered; domain_free: no device; attach: not of_device;
-  /// detach: of_device; others: all.
+  /// detach: of_device; dynamic_alloc: paging; gpu_switch: dynamic; others: all.
   u64 fitting = ~u64{0};
 };
 

@@ -13,6 +13,9 @@ using spec::Opcode;
 using spec::Stage;
 using spec::StreamWorld;
 
+constexpr StreamWorld all_worlds[] = {StreamWorld::el1, StreamWorld::el2, StreamWorld::el2_e2h,
+                                      StreamWorld::foreign};
+
 /// What an opcode removes. A VMID counts in EL1 only.
 struct Row {
   u64 code;
@@ -76,7 +79,7 @@ struct CoversTable {
     // As for NH_VA, which has the same operands; an IPA has 52 bits.
     const W va1 = row.code == 0x2a ? dw1 & ~W(mask(63, 52)) : dw1;
     const auto by_va = spec::decode_command((dw0 & ~W(0xff)) | W(0x12), va1, device());
-    for (const StreamWorld world : {StreamWorld::el1, StreamWorld::el2, StreamWorld::el2_e2h}) {
+    for (const StreamWorld world : all_worlds) {
       Flag<W> same = true;
       for (const Stage stage : {Stage::stage1, Stage::stage2, Stage::combined}) {
         for (const bool e2h : {false, true}) {
@@ -102,6 +105,7 @@ struct CoversTable {
       case StreamWorld::el1: world = row.el1; break;
       case StreamWorld::el2: world = row.el2 && !(row.by_e2h && e2h); break;
       case StreamWorld::el2_e2h: world = row.e2h && (!row.by_e2h || e2h); break;
+      case StreamWorld::foreign: break;  // of a walker beside the SMMU: by no command
     }
     // Combined entries are of stage 1 addresses.
     const bool stage = target.stage == Stage::stage2 ? row.stage2 : row.stage1;
@@ -122,7 +126,7 @@ struct CoversTable {
     const auto command = spec::decode_command((proof.variable("dw0") & ~W(0xff)) | code,
                                               proof.variable("dw1"), device());
     Flag<W> none = true;
-    for (const StreamWorld world : {StreamWorld::el1, StreamWorld::el2, StreamWorld::el2_e2h}) {
+    for (const StreamWorld world : all_worlds) {
       spec::TlbTargetOf<W> target;
       target.world = world;
       target.global = flag(proof.variable("global"), 0);

@@ -107,7 +107,10 @@ iommucheck_twin(covers_vmid covers_table covers_table spec/smmu/coverage.h
 iommucheck_twin(covers_global covers_table covers_table spec/smmu/coverage.h
   "vmid & asid & !target.global" "vmid & asid")
 iommucheck_twin(covers_el2 covers_table covers_table spec/smmu/coverage.h
-  "return !el1;" "return target.world == el2;")
+  "StreamWorld::el2 || target.world == StreamWorld::el2_e2h" "StreamWorld::el2")
+iommucheck_twin(covers_foreign covers_table covers_table spec/smmu/coverage.h
+  "StreamWorld::el2 || target.world == StreamWorld::el2_e2h"
+  "StreamWorld::el2 || target.world != StreamWorld::el1")
 iommucheck_twin(covers_asid covers_table covers_table spec/smmu/command.h
   "field(dw0, 63, 48)" "field(dw0, 55, 48)")
 

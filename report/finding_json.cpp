@@ -23,6 +23,7 @@ JsonTree json_of(const Where& where) {
   JsonTree json = JsonTree::object();
   if (where.sid) json.set("stream", address(*where.sid));
   if (where.device) json.set("device", *where.device);
+  if (where.walker) json.set("walker", true);
   if (where.pasid) json.set("pasid", address(*where.pasid));
   if (where.address) json.set("address", address(*where.address));
   if (where.access) {

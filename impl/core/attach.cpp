@@ -64,10 +64,16 @@ int Core::move_devices(u32 device, Domain& domain) {
   return error;
 }
 
+/// Accepted, without effect: who walks a dynamic domain's table goes there without the IOMMU.
+int Core::attach_dynamic(const Domain& domain, u32 device) const {
+  return devices_[device].domain == domain.master ? 0 : -IOMMUCHECK_EINVAL;
+}
+
 int Core::attach(iommucheck_handle handle, u32 device) {
   if (!device_present(device)) return -IOMMUCHECK_ENODEV;
   Domain* domain = domains_.find(handle);
   if (domain == nullptr || domain->zombie) return -IOMMUCHECK_EINVAL;
+  if (domain->is_dynamic()) return attach_dynamic(*domain, device);
   bool any = false;
   for_each_member(device, [&](u32 i) {
     devices_[i].moving = devices_[i].domain != handle;

@@ -157,6 +157,8 @@ class Backend {
 
   /// An empty one, with a tag. ENOMEM, ENOSPC (no tag).
   virtual int open_space(u32 input_bits, Space** space) = 0;
+  /// One of the format of `like`, without a tag: the IOMMU never reaches it. ENOMEM.
+  virtual int open_foreign_space(const Space& like, Space** space) = 0;
   /// Nothing may reach it any more, in memory or in caches. Its tags are free.
   virtual void close_space(Space& space) = 0;
   virtual MapProgress map(Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) = 0;

@@ -49,6 +49,7 @@ int Core::block_caching_devices() {
 
 void Core::free_everything() {
   sva_.shutdown();
+  tasks_.for_each_used([&](Task& task) { release_task(task); });
   domains_.for_each_used([&](Domain& domain) { release(domain); });
   for (u32 i = 0; i < config_->device_count; ++i) devices_[i] = Device();
   backend_.free_everything();
@@ -64,6 +65,7 @@ void Core::held(iommucheck_held& held) {
   domains_.for_each_used([&](const Domain& domain) {
     if (!domain.zombie) ++held.domains;
   });
+  tasks_.for_each_used([&](const Task&) { ++held.tokens; });
   sva_.held(held);
 }
 

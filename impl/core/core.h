@@ -7,6 +7,8 @@
 //  - a device's route is blocked, bypass, or the table of the domain that it is on;
 //  - `Space::cached` is false only if no entry of the space can be reached and its tag has been
 //    invalidated since. Such a space owes the hardware nothing: its unmaps send no command;
+//  - a `Space::foreign` is in no cache that a command reaches, and in those of walkers until its
+//    caller says that they are flushed: only then (sync, flush_all) parts of its table are freed;
 //  - while a device is blocked its own cache holds nothing;
 //  - after a time-out (`owed_`) nothing that a cache may still hold is freed or used anew until
 //    recover() has invalidated everything (SEMANTICS 5, quarantine).
@@ -29,11 +31,14 @@ struct Domain {
   u32 generation = 0;
   u32 kind = 0;
   u32 devices = 0;
-  u32 caching_devices = 0;  // of them: those that cache translations themselves
-  Table* table = nullptr;   // of a paging one, as is
-  Space* space = nullptr;   // that of accesses without a PASID
+  u32 caching_devices = 0;       // of them: those that cache translations themselves
+  u32 dynamic = 0;               // dynamic domains and tasks of which it is the master
+  iommucheck_handle master = 0;  // of a dynamic one
+  Table* table = nullptr;        // of a paging one, as is
+  Space* space = nullptr;  // that of accesses without a PASID; of a dynamic one, of its walkers
 
   bool is_paging() const { return kind == IOMMUCHECK_DOMAIN_PAGING; }
+  bool is_dynamic() const { return kind == IOMMUCHECK_DOMAIN_DYNAMIC; }
 };
 
 struct Device {
@@ -69,6 +74,10 @@ class Core {
   int attach(iommucheck_handle handle, u32 device);
   int detach(iommucheck_handle handle, u32 device);
   int device_init(u32 device, u32 features, u32 min, u32 max, bool has_mm_exit);
+  int bind_task(u32 device, const iommucheck_mm& mm, u32 flags, u64 drvdata,
+                iommucheck_handle* token);
+  int unbind_task(u32 device, iommucheck_handle token);
+  int task_get_attr(iommucheck_handle token, u32 attr, u64* value);
   void held(iommucheck_held& held);
   int recover();
   Sva& sva() { return sva_; }
@@ -78,11 +87,12 @@ class Core {
   Space* private_space(iommucheck_handle io_mm, int* error) {
     return sva_.private_space(io_mm, error);
   }
+  Space* task_space(iommucheck_handle token, int* error);
   int map(Space& space, u64 iova, u64 pa, u64 bytes, u32 prot);
   iommucheck_result map_sg(Space& space, u64 iova, const iommucheck_sg* sg, u64 count, u32 prot);
   iommucheck_result unmap(Space& space, u64 iova, u64 bytes);
   iommucheck_result unmap_fast(Space& space, u64 iova, u64 bytes);
-  int sync(Space& space) { return complete(space); }
+  int sync(Space& space);
   int flush_all(Space& space);
   int range_add(Space& space, u64 iova, u64 bytes);
   u64 translate(const Space& space, u64 iova) const { return backend_.translate(space, iova); }
@@ -178,11 +188,18 @@ class Core {
 
   // domains (domains.cpp)
   int build_paging(Domain& domain, u32 input_bits);
+  int alloc_dynamic(const iommucheck_domain_params& params, iommucheck_handle* handle);
   void release(Domain& domain);
+
+  // tasks (tasks.cpp)
+  int bind_explicit(u32 device, iommucheck_handle* token);
+  void release_task(Task& task);
+  void drop_tasks_of(u32 device);
 
   // who is on which domain (attach.cpp)
   Route route_to(const Domain* domain, u32 device) const;
   int move_devices(u32 device, Domain& domain);
+  int attach_dynamic(const Domain& domain, u32 device) const;
   int take_off(Domain& domain, u32 device);
   int leave(Domain& domain, u32 device);
 
@@ -204,6 +221,7 @@ class Core {
   int check_map(const Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) const;
   int map_checked(Space& space, u64 iova, u64 pa, u64 bytes, u32 prot);
   int clear_the_way(Space& space, u64 iova, u64 pa, u64 bytes);
+  static u64 less_than_block(const Space& space, u64 iova, u64 pa, u64 bytes);
   void unroll(Space& space, u64 iova, u64 bytes);
   u64 clear(Space& space, u64 iova, u64 bytes);
   bool quarantined(const Space& space, u64 iova, u64 bytes) const;
@@ -213,6 +231,7 @@ class Core {
   Backend& backend_;
   Limits limits_;
   Pool<Domain> domains_;
+  Pool<Task> tasks_;
   Sva sva_;
   Faults faults_;
   Device* devices_ = nullptr;

@@ -62,6 +62,7 @@ int Core::device_remove(u32 device) {
   devices_[device].gone = true;
   leave_group(device);
   int error = sva_.device_gone(device);
+  drop_tasks_of(device);
   Domain* domain = domains_.find(devices_[device].domain);
   if (domain != nullptr) {
     const int late = take_off(*domain, device);

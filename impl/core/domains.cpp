@@ -14,11 +14,38 @@ int Core::build_paging(Domain& domain, u32 input_bits) {
   return 0;
 }
 
+/// Tables with the format of the master's; nothing of the IOMMU ever leads to them. INTERFACE
+/// "Dynamic domains".
+int Core::alloc_dynamic(const iommucheck_domain_params& params, iommucheck_handle* handle) {
+  const auto* dynamic = static_cast<const iommucheck_dynamic_params*>(params.of_kind);
+  if (dynamic == nullptr || dynamic->abi != IOMMUCHECK_DRIVER_ABI ||
+      dynamic->size < IOMMUCHECK_DYNAMIC_PARAMS_SIZE_VER0) {
+    return -IOMMUCHECK_EINVAL;
+  }
+  Domain* master = domains_.find(dynamic->master);
+  if (master == nullptr || master->zombie || !master->is_paging()) return -IOMMUCHECK_EINVAL;
+  if (params.input_bits != 0 && params.input_bits != master->space->input_bits) {
+    return -IOMMUCHECK_EINVAL;
+  }
+  Domain* domain = domains_.allocate(platform_);
+  if (domain == nullptr) return -IOMMUCHECK_ENOMEM;
+  domain->kind = params.kind;
+  if (int error = backend_.open_foreign_space(*master->space, &domain->space)) {
+    release(*domain);
+    return error;
+  }
+  domain->master = dynamic->master;
+  ++master->dynamic;
+  *handle = domains_.handle(*domain);
+  return 0;
+}
+
 int Core::domain_alloc(const iommucheck_domain_params& params, iommucheck_handle* handle) {
   const bool paging = params.kind == IOMMUCHECK_DOMAIN_PAGING;
   if (params.kind < IOMMUCHECK_DOMAIN_PAGING || params.kind > IOMMUCHECK_DOMAIN_NESTED_PASID) {
     return -IOMMUCHECK_EINVAL;
   }
+  if (params.kind == IOMMUCHECK_DOMAIN_DYNAMIC) return alloc_dynamic(params, handle);
   if (!paging && params.kind != IOMMUCHECK_DOMAIN_BLOCKED &&
       params.kind != IOMMUCHECK_DOMAIN_IDENTITY) {
     return IOMMUCHECK_NOT_BUILT;
@@ -50,7 +77,13 @@ void Core::release(Domain& domain) {
 int Core::domain_free(iommucheck_handle handle) {
   Domain* domain = domains_.find(handle);
   if (domain == nullptr || domain->zombie) return -IOMMUCHECK_EINVAL;
-  if (domain->devices != 0) return -IOMMUCHECK_EBUSY;
+  if (domain->devices != 0 || domain->dynamic != 0) return -IOMMUCHECK_EBUSY;
+  if (domain->is_dynamic()) {
+    // That nobody walks it any more the caller has seen to.
+    --domains_.find(domain->master)->dynamic;
+    release(*domain);
+    return 0;
+  }
   // After a time-out a device may still be on it, identity ones included.
   if (ensure_settled() != 0) {
     domain->zombie = true;
@@ -66,8 +99,8 @@ int Core::domain_get_info(iommucheck_handle handle, iommucheck_domain_info* info
     return -IOMMUCHECK_EINVAL;
   }
   const Space none;
-  const Space& space = domain->is_paging() ? *domain->space : none;
-  info->input_bits = domain->is_paging() ? space.input_bits : limits_.output_bits;
+  const Space& space = domain->space != nullptr ? *domain->space : none;
+  info->input_bits = domain->space != nullptr ? space.input_bits : limits_.output_bits;
   info->output_bits = limits_.output_bits;
   info->page_sizes = space.page_sizes;
   info->table_pa = space.table_pa;
@@ -85,9 +118,9 @@ int Core::domain_get_attr(iommucheck_handle handle, u32 attr, u64* value) {
 
 Space* Core::domain_space(iommucheck_handle handle, int* error) {
   Domain* domain = domains_.find(handle);
-  const bool paging = domain != nullptr && !domain->zombie && domain->is_paging();
-  *error = paging ? 0 : -IOMMUCHECK_EINVAL;
-  return paging ? domain->space : nullptr;
+  const bool mapped = domain != nullptr && !domain->zombie && domain->space != nullptr;
+  *error = mapped ? 0 : -IOMMUCHECK_EINVAL;
+  return mapped ? domain->space : nullptr;
 }
 
 iommucheck_handle Core::paging_domain(u32 device) const {

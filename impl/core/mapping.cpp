@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // map, unmap and what follows. INTERFACE "Map", "Gather".
+#include <algorithm>
+
 #include "impl/core/core.h"
 
 namespace iommucheck::impl {
@@ -56,6 +58,17 @@ void Core::unroll(Space& space, u64 iova, u64 bytes) {
   complete(space);  // a time-out puts them in quarantine; the caller hears why map failed
 }
 
+/// Where an empty table hangs in the place of a block, and no command empties the caches that may
+/// lead to it: so many bytes that none of those blocks fits, and the table is filled instead.
+u64 Core::less_than_block(const Space& space, u64 iova, u64 pa, u64 bytes) {
+  u64 block = 0;
+  for (u64 sizes = space.page_sizes; sizes != 0; sizes &= sizes - 1) {
+    const u64 size = sizes & (~sizes + 1);
+    if (size <= bytes && ((iova | pa) & (size - 1)) == 0) block = size;
+  }
+  return block / 2;
+}
+
 /// An empty table hangs where map wants to put a block: invalid first, then out of every cache,
 /// then free (break-before-make).
 int Core::clear_the_way(Space& space, u64 iova, u64 pa, u64 bytes) {
@@ -77,9 +90,11 @@ int Core::map_checked(Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) {
     if (int error = ensure_settled()) return error;
   }
   u64 done = 0;
+  u64 most = bytes;  // of the next step
   int error = 0;
   while (done < bytes && error == 0) {
-    const u64 left = bytes - done;
+    const u64 left = std::min(bytes - done, most);
+    most = bytes;
     const MapProgress step = backend_.map(space, iova + done, pa + done, left, prot);
     done += step.bytes;
     switch (step.stop) {
@@ -87,6 +102,10 @@ int Core::map_checked(Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) {
       case MapStop::exists: error = -IOMMUCHECK_EEXIST; break;
       case MapStop::no_memory: error = -IOMMUCHECK_ENOMEM; break;
       case MapStop::table_in_the_way:
+        if (space.foreign) {
+          most = less_than_block(space, iova + done, pa + done, left - step.bytes);
+          break;
+        }
         error = clear_the_way(space, iova + done, pa + done, bytes - done);
         break;
     }
@@ -132,12 +151,20 @@ iommucheck_result Core::unmap(Space& space, u64 iova, u64 bytes) {
 iommucheck_result Core::unmap_fast(Space& space, u64 iova, u64 bytes) {
   if (bytes == 0 || ((iova | bytes) & space.page_mask) != 0) return {0, 0, 0};
   if (!in_range(iova, bytes, space.input_bits)) return {0, 0, 0};
-  return {clear(space, iova, bytes), 0, 0};
+  const u64 cleared = clear(space, iova, bytes);
+  if (space.foreign) platform_.barrier();  // no sync comes before its walkers are flushed
+  return {cleared, 0, 0};
+}
+
+/// Of a foreign space it is its caller's word that nobody has anything cached.
+int Core::sync(Space& space) {
+  if (space.foreign) settled(space);
+  return complete(space);
 }
 
 int Core::flush_all(Space& space) {
   space.gather.add_all();
-  return complete(space);
+  return sync(space);
 }
 
 int Core::range_add(Space& space, u64 iova, u64 bytes) {
@@ -153,7 +180,7 @@ u64 Core::iova_to_phys(iommucheck_handle handle, u64 iova) {
   const Domain* domain = domains_.find(handle);
   if (domain == nullptr || domain->zombie) return 0;
   if (domain->kind == IOMMUCHECK_DOMAIN_IDENTITY) return iova;
-  return domain->is_paging() ? translate(*domain->space, iova) : 0;
+  return domain->space != nullptr ? translate(*domain->space, iova) : 0;
 }
 
 }  // namespace iommucheck::impl

@@ -62,6 +62,19 @@ struct Bond {
   bool done = false;  // it has returned 0: the bond goes when mm_release returns, or by unbind
 };
 
+/// What bind_task gave: a reference on a bond, or a table of its own that the device walks itself.
+struct Task {
+  bool used = false;
+  u32 index = 0;
+  u32 generation = 0;
+  u32 device = 0;
+  iommucheck_handle bond = 0;    // 0: explicit
+  u32 pasid = 0;                 // of the bond
+  u64 table_pa = 0;              // of the bond's process
+  iommucheck_handle master = 0;  // explicit: the domain whose format its table has
+  Space* space = nullptr;
+};
+
 /// sva_device_init.
 struct SvaDevice {
   bool ready = false;

@@ -30,8 +30,10 @@ int Core::commit() {
   return result == SyncResult::skipped ? recover() : -IOMMUCHECK_ETIMEDOUT;
 }
 
-/// Completes what `space` has gathered. 0 or ETIMEDOUT; then it is in quarantine.
+/// Completes what `space` has gathered. 0 or ETIMEDOUT; then it is in quarantine. What waits for
+/// the walkers of a foreign one goes on waiting.
 int Core::complete(Space& space) {
+  if (space.foreign) return 0;
   if (!space.cached) {
     settled(space);
     return 0;

@@ -83,6 +83,11 @@ int Sva::drvdata(u32 device, u32 pasid, u64* drvdata) {
   return 0;
 }
 
+iommucheck_handle Sva::bond_at(u32 device, u32 pasid) {
+  const Bond* bond = find_bond(device, pasid);
+  return bond == nullptr ? 0 : bonds_.handle(*bond);
+}
+
 int Sva::io_mm_of(u32 device, u32 pasid, iommucheck_handle* io_mm) {
   if (!core_.device_present(device)) return -IOMMUCHECK_ENODEV;
   // A device reaches nothing at a number that it cannot send.

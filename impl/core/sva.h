@@ -44,6 +44,9 @@ class Sva {
   int unbind_dev_all(u32 device);
   int drvdata(u32 device, u32 pasid, u64* drvdata);
   int io_mm_of(u32 device, u32 pasid, iommucheck_handle* io_mm);
+  /// Of (device, pasid), 0 if there is none; and whether it is there still.
+  iommucheck_handle bond_at(u32 device, u32 pasid);
+  bool has_bond(iommucheck_handle bond) const { return bonds_.find(bond) != nullptr; }
   int mm_invalidate(iommucheck_handle mm, u64 start, u64 bytes);
   int mm_release(iommucheck_handle mm);
   int mm_exit_done(u32 device, u32 pasid, int status);

@@ -81,6 +81,7 @@ class Smmu final : public Backend {
 
   // spaces.cpp
   int open_space(u32 input_bits, Space** space) override;
+  int open_foreign_space(const Space& like, Space** space) override;
   void close_space(Space& space) override;
   MapProgress map(Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) override;
   UnmapProgress unmap(Space& space, u64 iova, u64 bytes) override;
@@ -128,6 +129,7 @@ class Smmu final : public Backend {
     const iommucheck_device& config = device_config(device);
     for (u32 i = 0; i < config.stream_id_count; ++i) visit(u64{config.stream_ids[i]});
   }
+  SmmuSpace* new_space(u32 input_bits);
   void store_cd_word0(u64 cd, u64 word);
   u64 cd_word0(const Entry& entry) const;
   void add(Command command) {

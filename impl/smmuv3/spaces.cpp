@@ -13,20 +13,38 @@ const SmmuSpace& own(const Space& space) { return static_cast<const SmmuSpace&>(
 
 }  // namespace
 
-int Smmu::open_space(u32 input_bits, Space** space) {
-  const u64 asid = asids_.allocate();
-  if (asid == 0) return -IOMMUCHECK_ENOSPC;
+/// Null: no memory.
+SmmuSpace* Smmu::new_space(u32 input_bits) {
   SmmuSpace* made = spaces_.allocate(platform_);
-  if (made == nullptr || !made->pages.create(platform_, input_bits)) {
-    if (made != nullptr) spaces_.release(*made);
-    asids_.release(asid);
-    return -IOMMUCHECK_ENOMEM;
+  if (made == nullptr) return nullptr;
+  if (!made->pages.create(platform_, input_bits)) {
+    spaces_.release(*made);
+    return nullptr;
   }
-  made->tag = asid;
   made->page_sizes = page_sizes_4k;
   made->page_mask = page_bytes - 1;
   made->table_pa = made->pages.root();
   made->input_bits = input_bits;
+  return made;
+}
+
+int Smmu::open_space(u32 input_bits, Space** space) {
+  const u64 asid = asids_.allocate();
+  if (asid == 0) return -IOMMUCHECK_ENOSPC;
+  SmmuSpace* made = new_space(input_bits);
+  if (made == nullptr) {
+    asids_.release(asid);
+    return -IOMMUCHECK_ENOMEM;
+  }
+  made->tag = asid;
+  *space = made;
+  return 0;
+}
+
+int Smmu::open_foreign_space(const Space& like, Space** space) {
+  SmmuSpace* made = new_space(like.input_bits);
+  if (made == nullptr) return -IOMMUCHECK_ENOMEM;
+  made->foreign = true;
   *space = made;
   return 0;
 }

@@ -224,6 +224,8 @@ struct iommucheck_platform {
 #define IOMMUCHECK_DEVICE_ATS 0x1u
 #define IOMMUCHECK_DEVICE_PRI 0x2u
 #define IOMMUCHECK_DEVICE_STALL 0x4u
+#define IOMMUCHECK_DEVICE_NO_SVM 0x8u       /* of bind_task's models: not the process's own table */
+#define IOMMUCHECK_DEVICE_NO_EXPLICIT 0x10u /* not a table that the device walks by itself */
 
 struct iommucheck_device {
   uint32_t size;
@@ -358,7 +360,7 @@ struct iommucheck_fault {
 #define IOMMUCHECK_SVA_IOPF 0x1u    /* faults of processes wait for an answer: stall or PRI     */
 #define IOMMUCHECK_SVA_PRIVATE 0x2u /* private PASIDs                                           */
 #define IOMMUCHECK_BIND_FURTHER_PASID 0x1u
-#define IOMMUCHECK_TASK_FULL_SVM 0x1u
+#define IOMMUCHECK_TASK_FULL_SVM 0x1u /* bind_task: exactly one of the two */
 #define IOMMUCHECK_TASK_EXPLICIT 0x2u
 /* Attributes are IOMMUCHECK_ATTRIBUTE_*, sources of handle_irq IOMMUCHECK_IRQ_* of words.h. */
 
@@ -418,11 +420,16 @@ struct iommucheck_driver {
 
   /* ---- domains. INTERFACE "Errors and their order", "Attach", "Map", "Gather", "Free" ---- */
 
-  /* EINVAL (kind, input_bits, iommu, of_kind), ENOMEM, ENOSPC (no ASID or VMID left). */
+  /* EINVAL (kind, input_bits, iommu, of_kind), ENOMEM, ENOSPC (no ASID or VMID left). DYNAMIC: its
+   * table is there at return, with the master's format. No device reaches it through the IOMMU:
+   * attach on a device of the master is accepted and does nothing, elsewhere EINVAL. Others walk it
+   * (the TTBR0 attribute): unmap and unmap_fast send no command, their stores are visible at
+   * return, and what they take out of the table is freed by iotlb_sync or flush_iotlb_all, with
+   * which the caller says that whoever walks it was flushed. */
   int (*domain_alloc)(void* self, const struct iommucheck_domain_params* params,
                       iommucheck_handle* domain);
 
-  /* EBUSY (a device, PASID or domain still on it; nothing changed), EINVAL (no such domain).
+  /* EBUSY (a device, PASID, token or domain still on it; nothing changed), EINVAL (no such domain).
    * ETIMEDOUT: the handle is gone all the same; ASID and tables are kept until a later
    * invalidation of theirs completed. */
   int (*domain_free)(void* self, iommucheck_handle domain);
@@ -528,6 +535,12 @@ struct iommucheck_driver {
    * uses the process's tables. 0 or ETIMEDOUT. */
   int (*mm_release)(void* self, iommucheck_handle mm);
 
+  /* A token for a device's use of a process, by one of two models (IOMMUCHECK_TASK_*): EXPLICIT, an
+   * empty table of the token's own with the format of the device's domain, which the IOMMU never
+   * walks, without sva_device_init; FULL_SVM, a reference on the bond of bind_device, with its
+   * errors. EINVAL (not exactly one flag, no paging domain, no such token), EOPNOTSUPP (a model
+   * that the device cannot do), ENOMEM. task_map on FULL_SVM: ENODEV, task_unmap 0. What task_unmap
+   * takes out of a table is freed by unbind_task. */
   int (*bind_task)(void* self, uint32_t device, const struct iommucheck_mm* mm, uint32_t flags,
                    uint64_t drvdata, iommucheck_handle* token);
   int (*task_map)(void* self, iommucheck_handle token, uint64_t iova, uint64_t pa, uint64_t bytes,

@@ -642,14 +642,14 @@ struct iommucheck_event_walker_load {
 /* WalkerSwitch: a walker of its own goes to another table */
 struct iommucheck_event_walker_switch {
   struct iommucheck_event head;
-  uint64_t device; /* DeviceId */
-  uint64_t root; /* u64: physical address of the table's root */
+  uint64_t device; /* DeviceId: whose context bank; a number that no device has: a walker of its own */
+  uint64_t root; /* u64: physical address of the table's root; 0: back to its own domain's */
 };
 
 /* WalkerFlush: a walker of its own has dropped what it cached */
 struct iommucheck_event_walker_flush {
   struct iommucheck_event head;
-  uint64_t device; /* DeviceId */
+  uint64_t device; /* DeviceId: as of WalkerSwitch */
   uint64_t root; /* ? u64: of which table; absent: of all */
 };
 #define IOMMUCHECK_WALKER_FLUSH_ROOT (1ull << 0)
@@ -708,7 +708,9 @@ struct iommucheck_event_held {
   uint64_t io_mms; /* u32: private ones */
   uint64_t pasids; /* u32: that nobody can be given */
   uint64_t bonds; /* u32: of devices and processes */
+  uint64_t tokens; /* ? u32: of bind_task */
 };
+#define IOMMUCHECK_HELD_TOKENS (1ull << 0)
 
 /* Arguments of domain_alloc: make a domain */
 struct iommucheck_call_domain_alloc {

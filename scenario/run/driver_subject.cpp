@@ -256,7 +256,8 @@ void DriverSubject::bound_passes() {
 
 spec::Access DriverSubject::access_of(const Probing& probing) const {
   spec::Access access;
-  access.sid = monitor_->interface().stream_ids(probing.device)[probing.stream];
+  if (probing.by != Probing::By::walker)
+    access.sid = monitor_->interface().stream_ids(probing.device)[probing.stream];
   access.ssid = probing.at.number;
   access.ssv = probing.at.present;
   access.va = probing.iova;
@@ -293,8 +294,29 @@ Reached DriverSubject::reached_by(const Probing& probing, const spec::Outcome& o
   return {false, 0, permission ? "F.perm" : "F.unmapped"};
 }
 
+void DriverSubject::switch_walker(u32 walker, u64 root) {
+  touched_ = {};
+  monitor_->walker_switches(walker, root);
+}
+
+void DriverSubject::flush_walker(u32 walker) {
+  touched_ = {};
+  monitor_->walker_flushes(walker);
+}
+
 Reachable DriverSubject::reachable(const Probing& probing) {
   Reachable set;
+  const std::optional<u32> walker = walker_of(*this, probing);
+  if (walker || probing.by == Probing::By::walker) {
+    std::vector<spec::Outcome> found;
+    const bool walks = walker && monitor_->caches().walks_now(*walker);
+    if (!walks) return {{false, 0, "?anything: there is no table any more"}};
+    if (!monitor_->caches().walker_outcomes(*walker, access_of(probing), found)) {
+      set.insert({false, 0, "?the specification gave up"});
+    }
+    for (const spec::Outcome& outcome : found) set.insert(reached_by(probing, outcome));
+    return set;
+  }
   if (!world_.devices[probing.device].has_iommu()) return {{true, probing.iova, {}}};
   const bool whole = monitor_->caches().outcomes(
       access_of(probing),

@@ -44,6 +44,8 @@ class DriverSubject final : public Subject, private Monitor::Sink {
   void bound_passes() override;
   Answer remove(u32 device) override;
   void reuse_page(u64 pa, u64 bytes) override;
+  void switch_walker(u32 walker, u64 root) override;
+  void flush_walker(u32 walker) override;
   void set_stuck(bool stuck) override { monitor_->queue_stuck(stuck); }
   Answer recover() override;
 

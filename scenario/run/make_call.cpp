@@ -56,7 +56,6 @@ bool can_be_set(const std::optional<CallArgument>& argument) {
   if (!argument) return true;
   switch (*argument) {
     case CallArgument::other:
-    case CallArgument::token:
     case CallArgument::queue:
     case CallArgument::commands:
     case CallArgument::number:
@@ -81,6 +80,9 @@ class Maker {
     }
     if (kind == CallKind::domain_alloc && world_.iova_bits) {
       made_.call.input_bits = static_cast<u32>(*world_.iova_bits);
+    }
+    if (kind == CallKind::domain_alloc && invoke.arguments.size() > 1) {
+      made_.call.parent = number(invoke.arguments[1]);
     }
     if (missing_) {
       return fail(ErrorCode::bad_input,
@@ -111,8 +113,8 @@ class Maker {
   void set(CallArgument argument, const Value& value) {
     Call& call = made_.call;
     switch (argument) {
+      case CallArgument::token: call.token = number(value); break;
       case CallArgument::other:
-      case CallArgument::token:
       case CallArgument::queue:
       case CallArgument::commands:
       case CallArgument::number:
@@ -145,7 +147,9 @@ class Maker {
         }
         break;
       case CallArgument::flags:
-        call.flags = bits_of(value, {{"further", spec::sva::bind_further_pasid}});
+        call.flags = bits_of(value, {{"further", spec::sva::bind_further_pasid},
+                                     {"svm", spec::sva::task_svm},
+                                     {"explicit", spec::sva::task_explicit}});
         break;
       case CallArgument::features:
         call.features = bits_of(
@@ -293,7 +297,7 @@ std::string text_of(const Answer& answer, CallKind kind, const Names& names) {
   const bool counts = kind == CallKind::unmap || kind == CallKind::unmap_fast ||
                       kind == CallKind::sva_unmap || kind == CallKind::sva_unmap_fast ||
                       kind == CallKind::map_sg || kind == CallKind::sva_map_sg ||
-                      kind == CallKind::sva_drvdata;
+                      kind == CallKind::sva_drvdata || kind == CallKind::task_unmap;
   if (counts || observed.value != 0) return fmt::format("{:#x}", observed.value);
   return text;
 }

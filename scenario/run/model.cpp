@@ -171,7 +171,9 @@ bool Model::try_pasids(Running& running, Observed& observed, u32 Observed::* pla
     }
     return try_end(running, observed);
   };
-  if (call.kind == CallKind::bind_device && call.flags == 0) {
+  const bool shares =
+      (call.kind == CallKind::bind_device && call.flags == 0) || call.kind == CallKind::bind_task;
+  if (shares) {
     const spec::sva::Substream known = interface_->pasid_of_process(call.mm);
     if (known.present && attempt(known.number)) return true;
   }
@@ -193,11 +195,13 @@ bool Model::try_handles(Running& running, Observed& observed) {
   handles.insert(handles.begin(), next_handle_);
   for (const u64 handle : handles) {
     observed.value = handle;
-    const bool done = running.call.kind == CallKind::sva_alloc_pasid
-                          ? try_pasids(running, observed, &Observed::pasid)
-                          : try_end(running, observed);
+    const bool with_pasid =
+        running.call.kind == CallKind::sva_alloc_pasid ||
+        (running.call.kind == CallKind::bind_task && running.call.flags == spec::sva::task_svm);
+    const bool done =
+        with_pasid ? try_pasids(running, observed, &Observed::pasid) : try_end(running, observed);
     if (!done) {
-      if (running.call.kind == CallKind::sva_alloc_pasid) return false;
+      if (with_pasid) return false;
       continue;
     }
     if (handle == next_handle_) {
@@ -215,6 +219,7 @@ bool Model::try_success(Running& running, Observed& observed) {
   if (call.kind == CallKind::domain_alloc) {
     observed.facts = {call.input_bits == 0 ? 48 : call.input_bits, 44, 0x40201000};
     if (world_.page_sizes == "none") observed.facts.page_sizes = 0;
+    if (call.parent != 0) observed.facts = interface_->facts_of(call.parent);
   }
   const bool attribute = call.kind == CallKind::domain_get_attr ||
                          call.kind == CallKind::io_mm_get_attr ||

@@ -41,10 +41,15 @@ class Model final : public Subject {
   void bound_passes() override;
   Answer remove(u32 device) override;
   void reuse_page(u64 pa, u64 bytes) override;
+  void switch_walker(u32 walker, u64 root) override { interface_->walker_switches(walker, root); }
+  void flush_walker(u32 walker) override { interface_->walker_flushes(walker); }
   void set_stuck(bool stuck) override { stuck_ = stuck; }
   Answer recover() override;
 
-  Reachable reachable(const Probing& probing) override { return promised(*interface_, probing); }
+  Reachable reachable(const Probing& probing) override {
+    walker_of(*this, probing);
+    return promised(*interface_, probing);
+  }
   bool access(const Probing& probing, Reached& reached, std::string& reason) override;
 
   std::vector<CallbackSeen> take_callbacks() override { return std::exchange(callbacks_, {}); }

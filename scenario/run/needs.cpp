@@ -22,9 +22,9 @@ class Needs {
 
   void visit(const Invoke& invoke) {
     const std::string& name = invoke.call.text;
-    constexpr std::string_view environment[] = {"exit",           "exec",       "fork",
-                                                "thread",         "remove",     "thread_end",
-                                                "mm_exit_return", "page_reuse", "recover"};
+    constexpr std::string_view environment[] = {
+        "exit",           "exec",       "fork",    "thread",     "remove",   "thread_end",
+        "mm_exit_return", "page_reuse", "recover", "gpu_switch", "gpu_flush"};
     if (std::ranges::find(environment, name) != std::end(environment)) return;
     if (name == "dma_state") return;  // its dma has been looked at
     const auto kind = kind_of(name);
@@ -33,7 +33,7 @@ class Needs {
       const scenario::Value& what = invoke.arguments[0];
       const bool is_word = what.kind == scenario::Value::Kind::word;
       if (is_word && !what.is_word("paging") && !what.is_word("blocked") &&
-          !what.is_word("identity")) {
+          !what.is_word("identity") && !what.is_word("dynamic")) {
         add("domain_alloc(" + what.word + ")");
       }
     }
@@ -42,10 +42,7 @@ class Needs {
     if (change.kind == scenario::Change::Kind::upt) add("upt");
   }
   void visit(const scenario::UserEntry& /*entry*/) { add("ucd"); }
-  void visit(const scenario::Probe& probe) {
-    if (probe.kind == scenario::Probe::Kind::walk) add("?walk");
-    if (probe.kind == scenario::Probe::Kind::gpu) add("?gpu");
-  }
+  void visit(const scenario::Probe& /*probe*/) {}
   void visit(const scenario::Dma& dma) {
     for (const scenario::Value& outcome : dma.outcomes) {
       if (outcome.is_word("F.wait")) add("dma that waits");
@@ -53,7 +50,6 @@ class Needs {
   }
   void visit(const Check& check) {
     if (check.kind == Check::Kind::hook) add("hook");
-    if (check.kind == Check::Kind::same_format) add("same_format");
   }
   void visit(const scenario::Race& race) {
     std::visit([&](const auto& what) { visit(what); }, race.first);

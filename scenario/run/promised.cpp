@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
+
 #include "scenario/run/subject.h"
 
 namespace iommucheck::oracle::stories {
@@ -24,12 +26,49 @@ void add_translation_fault(Reachable& set, FaultKind kind, const char* terminate
 
 }  // namespace
 
+namespace {
+
+/// A walker of its own by its table; nullopt: none has it.
+std::optional<u32> walker_with(const spec::sva::Interface& interface, u64 table) {
+  std::optional<u32> found;
+  interface.for_each_walker([&](u32 walker) {
+    const bool own = walker >= interface.device_count();
+    if (own && interface.table_of_walker(walker) == table) found = walker;
+  });
+  return found;
+}
+
+/// Whose caches answer, if it is not the IOMMU.
+std::optional<u32> answering(const spec::sva::Interface& interface, const Probing& probing) {
+  if (probing.by == Probing::By::walker) return walker_with(interface, probing.table);
+  const bool has = probing.by == Probing::By::context_bank && interface.has_walker(probing.device);
+  return has ? std::optional(probing.device) : std::nullopt;
+}
+
+}  // namespace
+
+std::optional<u32> walker_of(Subject& subject, const Probing& probing) {
+  const spec::sva::Interface& interface = subject.interface();
+  if (probing.by == Probing::By::walker && !answering(interface, probing)) {
+    u32 next = interface.device_count();
+    interface.for_each_walker([&](u32 walker) { next = std::max(next, walker + 1); });
+    if (interface.master_of_table(probing.table) != 0) subject.switch_walker(next, probing.table);
+  }
+  return answering(interface, probing);
+}
+
 Reachable promised(const spec::sva::Interface& interface, const Probing& probing) {
   Reachable set;
+  const std::optional<u32> walker = answering(interface, probing);
+  if (walker ? interface.table_of_walker(*walker) == 0 : probing.by == Probing::By::walker) {
+    return {{false, 0, "?there is no table any more"}};
+  }
   const spec::sva::Alternatives allowed =
-      interface.expected_during(probing.device, probing.at, probing.iova);
+      walker ? interface.expected_of_walker(*walker, probing.iova)
+             : interface.expected_during(probing.device, probing.at, probing.iova);
   if (allowed.gave_up) add_fault(set, "?the specification gave up");
-  const FaultKind faults = interface.faults_of(probing.device, probing.at);
+  const FaultKind faults =
+      walker ? FaultKind::terminated : interface.faults_of(probing.device, probing.at);
   for (u32 i = 0; i < allowed.count; ++i) {
     const spec::sva::Promise& promise = allowed.promises[i];
     switch (promise.state) {

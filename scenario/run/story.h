@@ -70,6 +70,7 @@ class Story {
   void check_leaks(const scenario::Values& wanted);
   void check_drawing(const scenario::Values& wanted);
   void check_hardware(bool none);
+  void check_format(const scenario::Value& one, const scenario::Value& other);
   void check_blame(std::string_view party);
   void collide(const scenario::Value& process, const scenario::Value& space);
   std::string state();

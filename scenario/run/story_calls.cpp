@@ -133,6 +133,22 @@ std::optional<Answer> Story::environment(Thread& thread, const Invoke& invoke) {
     subject_.reuse_page(names_.value(arguments[0]).value_or(0), page_bytes);
     return Answer{};
   }
+  if (name == "gpu_switch") {
+    const bool back = arguments[1].is_word("master");
+    subject_.switch_walker(world_.device(arguments[0].word),
+                           back ? 0 : names_.value(arguments[1]).value_or(0));
+    return Answer{};
+  }
+  if (name == "gpu_flush") {
+    const u64 root = names_.value(arguments[0]).value_or(0);
+    const spec::sva::Interface& interface = subject_.interface();
+    std::vector<u32> walkers;
+    interface.for_each_walker([&](u32 walker) {
+      if (interface.table_of_walker(walker) == root) walkers.push_back(walker);
+    });
+    for (const u32 walker : walkers) subject_.flush_walker(walker);
+    return Answer{};
+  }
   if (name == "mm_exit_return") {
     const Status status =
         arguments.size() > 2 ? status_of(arguments[2].word).value_or(Status::einval) : Status::ok;

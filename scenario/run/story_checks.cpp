@@ -40,7 +40,15 @@ std::string Story::text_of(const Reachable& set) const {
 
 void Story::step(const scenario::Probe& probe) {
   Probing probing;
-  probing.device = world_.device(probe.target.text);
+  if (probe.kind == scenario::Probe::Kind::walk) {
+    const Named* table = names_.find(probe.target.text);
+    if (table == nullptr) return differ(scenario::print(probe.outcomes), "its table has no value");
+    probing.by = Probing::By::walker;
+    probing.table = table->value;
+  } else {
+    probing.device = world_.device(probe.target.text);
+  }
+  if (probe.kind == scenario::Probe::Kind::gpu) probing.by = Probing::By::context_bank;
   probing.stream = static_cast<u32>(std::min<u64>(probe.stream, ~u32{0}));
   probing.iova = names_.value(probe.iova).value_or(0);
   probing.access = probe.access;
@@ -49,7 +57,7 @@ void Story::step(const scenario::Probe& probe) {
     if (!pasid) return differ(scenario::print(probe.outcomes), "its PASID has no value");
     if (*pasid != spec::sva::pasid_unknown) probing.at = spec::sva::substream(*pasid);
   }
-  if (probing.stream >= world_.devices[probing.device].sids) {
+  if (probing.by != Probing::By::walker && probing.stream >= world_.devices[probing.device].sids) {
     return differ(scenario::print(probe.outcomes), "the device has no such stream ID");
   }
   const auto wanted = reachable_of(probe.outcomes);
@@ -157,9 +165,27 @@ void Story::step(const Check& check) {
       if (!values.empty()) judge(thread, values);
       return;
     }
-    case Kind::hook:
-    case Kind::same_format: return;  // needs_of() has named them
+    case Kind::same_format: return check_format(values[0], values[1]);
+    case Kind::hook: return;  // needs_of() has named it
   }
+}
+
+/// Two domains take the same input addresses, give the same output addresses, in the same pages.
+void Story::check_format(const scenario::Value& one, const scenario::Value& other) {
+  const auto facts = [&](const scenario::Value& value) {
+    return subject_.interface().facts_of(names_.value(value).value_or(0));
+  };
+  const spec::sva::DomainFacts a = facts(one);
+  const spec::sva::DomainFacts b = facts(other);
+  if (a.input_bits == b.input_bits && a.output_bits == b.output_bits &&
+      a.page_sizes == b.page_sizes && a.input_bits != 0) {
+    return;
+  }
+  const auto text = [](const spec::sva::DomainFacts& its) {
+    return fmt::format("{} to {} bits, pages {:#x}", its.input_bits, its.output_bits,
+                       its.page_sizes);
+  };
+  differ("the same format", text(a) + " and " + text(b));
 }
 
 void Story::check_blame(std::string_view party) {

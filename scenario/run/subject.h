@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -77,6 +78,11 @@ struct Memory {
 };
 
 struct Probing {
+  /// A device through the IOMMU, a walker of its own with the root `table`, or whatever the context
+  /// bank of a device has.
+  enum class By : u8 { stream, walker, context_bank };
+  By by = By::stream;
+  u64 table = 0;
   u32 device = 0;
   u32 stream = 0;  ///< which of the device's
   spec::sva::Substream at{};
@@ -120,6 +126,9 @@ class Subject {
   virtual Answer remove(u32 device) = 0;
   /// The caller gives the page to somebody else.
   virtual void reuse_page(u64 pa, u64 bytes) = 0;
+  /// The context bank of the device gets that table, 0: its own domain's again.
+  virtual void switch_walker(u32 walker, u64 root) = 0;
+  virtual void flush_walker(u32 walker) = 0;
   virtual void set_stuck(bool stuck) = 0;
   virtual Answer recover() = 0;
 
@@ -139,6 +148,10 @@ class Subject {
   /// A bound of the specification was hit: what was not found says nothing.
   [[nodiscard]] virtual bool gave_up() const { return false; }
 };
+
+/// The walker by whose caches a probe is answered; nullopt: none, the IOMMU does. A walker of its
+/// own that has not walked its table yet begins empty, and gets the next number.
+std::optional<u32> walker_of(Subject& subject, const Probing& probing);
 
 /// What the interface promises of an access, in the words of scenarios.
 Reachable promised(const spec::sva::Interface& interface, const Probing& probing);

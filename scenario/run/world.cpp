@@ -120,6 +120,10 @@ spec::sva::Setup interface_setup(const World& world) {
     one.stall = device.faults == WorldDevice::Faults::stall;
     one.pri = device.faults == WorldDevice::Faults::pri;
     one.iommu = device.has_iommu();
+    if (!device.modes.empty()) {
+      one.svm = device.modes.find("svm") != std::string::npos;
+      one.explicit_maps = device.modes.find("explicit") != std::string::npos;
+    }
     setup.devices.push_back(std::move(one));
   }
   setup.address_spaces = 65535;

@@ -7,11 +7,16 @@
 
 namespace iommucheck::spec {
 
-/// Non-secure stream worlds. Which one decides the tags of TLB entries. arch 7.1.
-enum class StreamWorld : u8 { el1, el2, el2_e2h };
+/// Non-secure stream worlds. Which one decides the tags of TLB entries. arch 7.1. `foreign` is none
+/// of the SMMU's: a walker beside it (a GPU that switches tables itself), whose caches no command
+/// of the SMMU concerns. SEMANTICS 5, dynamic domains.
+enum class StreamWorld : u8 { el1, el2, el2_e2h, foreign };
 
-/// Tags a regime has. EL2 without E2H is one space: neither ASID nor VMID.
-constexpr bool has_asid(StreamWorld world) { return world != StreamWorld::el2; }
+/// Tags a regime has. EL2 without E2H is one space: neither ASID nor VMID. What a walker beside the
+/// SMMU has cached is its own, global or not.
+constexpr bool has_asid(StreamWorld world) {
+  return world == StreamWorld::el1 || world == StreamWorld::el2_e2h;
+}
 constexpr bool has_two_halves(StreamWorld world) { return world != StreamWorld::el2; }
 constexpr bool has_unprivileged(StreamWorld world) { return world != StreamWorld::el2; }
 

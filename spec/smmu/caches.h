@@ -32,6 +32,7 @@
 //   lookup.cpp       candidates and outcomes      translations.cpp  all of a tag
 //   ats_sources.cpp, atc.cpp, ats.cpp             what devices may ask, keep and use by ATS
 //   explain.cpp      why outcomes are possible    stale.cpp         questions of recordings
+//   walker.cpp       walkers beside the SMMU
 #pragma once
 
 #include <algorithm>
@@ -182,6 +183,30 @@ class Caches {
   /// A CPU's TLBI that the SMMU hears (IDR0.BTM = 1, CR2.PTM = 0). What it removes is not followed,
   /// so nothing can be judged from here on.
   void hear_broadcast() { unsupported_ = "broadcast TLB invalidation"; }
+
+  // ---- walkers beside the SMMU (walker.h), by a number of the caller's --------------------------
+  /// It walks by `regime`, one of walker_regime(), from now on. What it had cached is gone.
+  void start_walker(u32 walker, const Regime<u64>& regime);
+  /// It walks nothing any more, and has nothing cached.
+  void stop_walker(u32 walker);
+  /// Its own invalidation, complete: it has nothing cached.
+  void flush_walker(u32 walker);
+  /// Whoever owns it said wrongly that it was flushed: of what it has cached only translations
+  /// count from now on, so that nobody else is blamed for tables that are given back.
+  void fix_walker(u32 walker);
+  [[nodiscard]] bool walks_now(u32 walker) const { return regime_of_walker(walker) != 0; }
+  /// Outcomes of an access through it; `sid` and `ssid` of the access mean nothing. False: a bound
+  /// was hit, or it walks nothing.
+  bool walker_outcomes(u32 walker, const Access& access, std::vector<Outcome>& found) const;
+  /// Its number, of a tag that is a walker's.
+  [[nodiscard]] std::optional<u32> walker_of(u32 tag) const {
+    if (is_atc_tag(tag) || regimes_.tag(tag).tag.world != StreamWorld::foreign) return std::nullopt;
+    return static_cast<u32>(regimes_.tag(tag).tag.asid);
+  }
+  /// The tag of a walker that walks.
+  [[nodiscard]] u32 tag_of_walker(u32 walker) const {
+    return regimes_[regime_of_walker(walker) - 1].tag;
+  }
 
   // ---- questions: nothing changes ---------------------------------------------------------------
   /// Distinct outcomes of an access now; `visit(const Outcome&)` for each. False: a bound was hit.
@@ -614,6 +639,14 @@ class Caches {
   [[nodiscard]] bool survives(const Item& item, const InFlight& command) const;
   [[nodiscard]] bool pointer_yields(const Item& pointer, const Item& item) const;
 
+  // walker.cpp
+  struct alignas(8) Walker {
+    u32 number = 0;
+    u32 regime = 0;  ///< 1 + regime
+  };
+  [[nodiscard]] u32 regime_of_walker(u32 walker) const;
+  void drop_items_of(u32 tag, bool pointers_only);
+
   // dropped.cpp
   void revive_config();
   void revive_items();
@@ -715,6 +748,8 @@ class Caches {
   TrailArray<LeafStore> leaf_stores_;
 
   TrailArray<u64> known_sids_;  // streams whose STE was ever anything but V = 0 or abort
+
+  TrailArray<Walker> walkers_;  // that walk
 
   u64 atschk_ = 0;
 

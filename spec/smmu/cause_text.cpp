@@ -15,6 +15,7 @@ std::string_view world_name(u64 world) {
     case StreamWorld::el1: return "EL1";
     case StreamWorld::el2: return "EL2";
     case StreamWorld::el2_e2h: return "EL2-E2H";
+    case StreamWorld::foreign: return "a walker beside the SMMU";
   }
   return "?";
 }

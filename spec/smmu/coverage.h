@@ -110,7 +110,8 @@ constexpr Flag<W> covers_tags(const CommandOf<W>& command, const TlbTargetOf<W>&
     case Opcode::tlbi_nh_vaa: return Flag<W>(el1 && stage1) & vmid;
     case Opcode::tlbi_nh_asid: return Flag<W>(el1 && stage1) & vmid & asid & !target.global;
     case Opcode::tlbi_nh_va: return Flag<W>(el1 && stage1) & vmid & (asid | target.global);
-    case Opcode::tlbi_el2_all: return !el1;
+    case Opcode::tlbi_el2_all:
+      return target.world == StreamWorld::el2 || target.world == StreamWorld::el2_e2h;
     case Opcode::tlbi_el2_asid:
       return Flag<W>(target.world == StreamWorld::el2_e2h) & asid & !target.global;
     case Opcode::tlbi_el2_va:

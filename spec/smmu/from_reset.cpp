@@ -80,6 +80,7 @@ bool FromReset::has_config(u32 sid) const {
 }
 
 bool FromReset::has_translations(const Tag<u64>& tag) const {
+  if (tag.world == StreamWorld::foreign) return false;  // no reset of the SMMU's empties it
   if (tag.world != StreamWorld::el1) return known_.tlb_el2 != 0;
   if (known_.tlb_el1 == 0) return false;
   for (u32 i = 0; i < vmids_.size(); ++i) {

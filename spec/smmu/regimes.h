@@ -135,6 +135,17 @@ class Regimes {
   /// It can be formed no more: a ghost, until drop_ghost().
   void go(u32 number);
   void drop_ghost(u32 number);
+  /// One that no stream forms, and that is walked from here on until release(). Before come().
+  void hold(u32 number) {
+    trail_.set(regimes_[number].formed, 1);
+    trail_.set(regimes_[number].dies, immortal);
+  }
+  /// It is walked no more, and nothing of it lives on.
+  void release(u32 number) {
+    RegimeState& state = regimes_[number];
+    trail_.set(state.formed, 0);
+    trail_.set(tags_[state.tag].formed, tags_[state.tag].formed - 1);
+  }
   [[nodiscard]] bool any_ghost() const { return ghosts_ != 0; }
   void set_ghost_dies(u32 number, u64 group) { trail_.set(regimes_[number].ghost_dies, group); }
   void set_broken(u32 tag, bool broken) { trail_.set(tags_[tag].broken, broken ? 1 : 0); }

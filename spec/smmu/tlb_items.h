@@ -42,20 +42,16 @@ class TlbItems {
   template <class Visit>
   void drop(Group group, Visit&& visit) {
     for (u32 t = tags_.size(); t-- != 0;) {
-      List& list = lists_[tag(t)];
-      u32 before = 0;
-      for (u32 i = static_cast<u32>(list.first); i != 0;) {
-        const Item item = items_[i];
-        if (item.dies > group) {
-          before = i;
-        } else {
-          remove_behind(before, i);
-          visit(i, item);
-          items_.release(trail_, i);
-        }
-        i = item.next;
-      }
-      if (list.items == 0) tags_.remove_unordered(trail_, t);
+      const auto dead = [&](const Item& item) { return item.dies <= group; };
+      if (drop_from(lists_[tag(t)], dead, visit)) tags_.remove_unordered(trail_, t);
+    }
+  }
+  /// Removes those of one tag for which removes(item) holds; visit as above.
+  template <class Removes, class Visit>
+  void drop_of(u32 tag, Removes&& removes, Visit&& visit) {
+    if (lists_[tag].items == 0 || !drop_from(lists_[tag], removes, visit)) return;
+    for (u32 t = 0; t < tags_.size(); ++t) {
+      if (tags_[t] == tag) return tags_.remove_unordered(trail_, t);
     }
   }
 
@@ -65,6 +61,23 @@ class TlbItems {
     u64 items = 0;
     u64 pointers = 0;
   };
+  /// True: nothing is left.
+  template <class Removes, class Visit>
+  bool drop_from(List& list, Removes&& removes, Visit&& visit) {
+    u32 before = 0;
+    for (u32 i = static_cast<u32>(list.first); i != 0;) {
+      const Item item = items_[i];
+      if (!removes(item)) {
+        before = i;
+      } else {
+        remove_behind(before, i);
+        visit(i, item);
+        items_.release(trail_, i);
+      }
+      i = item.next;
+    }
+    return list.items == 0;
+  }
   bool renew(const Item& item);
   bool extend(const Item& item);
   void remove_behind(u32 before, u32 index);

@@ -37,6 +37,10 @@ std::vector<Leak> leaks(const InterfaceState& s) {
               .last = whole_space,
               .pasid = pasid};
     if (!is_living) leak.kind = Leak::Kind::quarantined;
+    if (space.owner == Owner::task) {
+      leak.kind = Leak::Kind::token;
+      return leaks.push_back(leak);
+    }
     leaks.push_back(leak);
     s.forest.for_each(space.stale, 0, whole_space, [&](const Interval& piece) {
       leak.kind =
@@ -46,6 +50,11 @@ std::vector<Leak> leaks(const InterfaceState& s) {
       leaks.push_back(leak);
     });
   });
+  for (u32 i = 1; i < s.tokens.bound(); ++i) {
+    const Token& token = s.tokens[i];
+    if (token.handle == 0 || token.space != 0) continue;
+    leaks.push_back({.kind = Leak::Kind::token, .handle = token.handle, .device = token.device});
+  }
   for (u32 i = 0; i < s.devices.size(); ++i) {
     const Device& device = s.devices[i];
     if (device.domain != 0) {
@@ -100,6 +109,8 @@ std::string leak_text(const Leak& leak) {
     case Leak::Kind::io_mm: return "io_mm " + hex(leak.handle) + ", " + pasid + ", is not freed";
     case Leak::Kind::pasid: return pasid + " is not freed";
     case Leak::Kind::bond: return device + " is bound at " + pasid;
+    case Leak::Kind::token:
+      return "token " + hex(leak.handle) + " of " + device + " is not given back";
     case Leak::Kind::quarantined_pasid: return pasid + " is in quarantine";
   }
   return "";
@@ -123,6 +134,9 @@ Held held(const InterfaceState& s) {
   s.for_each_bond([&](u32 i) {
     if (is_callers(s.bonds[i])) ++held.bonds;
   });
+  for (u32 i = 1; i < s.tokens.bound(); ++i) {
+    if (s.tokens[i].handle != 0) ++held.tokens;
+  }
   s.for_each_unseen([&](const Unseen& record) { held.doubtful_pasids += record.count; });
   return held;
 }
@@ -177,6 +191,17 @@ std::string dump(const InterfaceState& s) {
               named("refs", bond.refs) + named("state", static_cast<u64>(bond.state)) + "\n";
     }
   });
+  for (u32 i = 1; i < s.tokens.bound(); ++i) {
+    const Token& token = s.tokens[i];
+    if (token.handle == 0) continue;
+    text += "token " + hex(token.handle) + named("device", token.device) +
+            named("space", token.space) + named("bond", token.bond == 0 ? 0 : 1) +
+            named("pasid", token.pasid) + "\n";
+  }
+  for (u32 i = 0; i < s.walkers.size(); ++i) {
+    text += "walker" + named("", s.walkers[i].number) + named("space", s.walkers[i].space) +
+            named("flushed", s.walkers[i].flushed) + "\n";
+  }
   s.for_each_unseen([&](const Unseen& record) {
     text += "a pasid from" + named("", record.first) + named("to", record.last) +
             named("space", record.space) + named("domain", record.domain) +

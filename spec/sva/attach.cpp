@@ -7,8 +7,10 @@
 #include "spec/sva/layers.h"
 #include "spec/sva/map.h"
 #include "spec/sva/promises.h"
+#include "spec/sva/tasks.h"
 #include "spec/sva/time_outs.h"
 #include "spec/sva/unbind.h"
+#include "spec/sva/walkers.h"
 
 namespace iommucheck::spec::sva {
 
@@ -47,6 +49,10 @@ Permitted permitted_attach(const InterfaceState& s, const Call& call, Circumstan
   judge_device(s, call, set);
   if (s.find(call.domain) == 0) set.add(Status::einval, "no such domain");
   if (!set.empty()) return set;
+  if (s.find_dynamic(call.domain) != 0) {
+    judge_dynamic_attach(s, call, set);
+    return set;
+  }
   if (s.devices[call.device].domain != s.find(call.domain) && has_pasids(s, call.device)) {
     set.add(Status::ebusy, "processes or private PASIDs are bound to the device");
     return set;
@@ -64,6 +70,7 @@ Permitted permitted_attach(const InterfaceState& s, const Call& call, Circumstan
 }
 
 void begin_attach(const InterfaceState& s, const Call& call, Pending& pending) {
+  if (s.find_dynamic(call.domain) != 0) return;
   if (permitted_attach(s, call, {}).has(Status::ok)) pending.space = s.find(call.domain);
 }
 
@@ -71,6 +78,7 @@ void begin_attach(const InterfaceState& s, const Call& call, Pending& pending) {
 void apply_attach(InterfaceState& s, const Call& call, Status status) {
   if (status != Status::ok && status != Status::etimedout) return;
   const u32 index = s.find(call.domain);
+  if (is_dynamic(s.spaces[index])) return;
   for (u32 i = 0; i < s.devices.size(); ++i) {
     if (!s.moves_with(call.device, i) || s.devices[i].domain == index) continue;
     if (status == Status::etimedout) {
@@ -163,6 +171,7 @@ void device_removed(InterfaceState& s, u32 device, bool timed_out) {
   if (!s.device_exists(device)) return;
   s.trail.set(s.changes, s.changes + 1);
   end_all_of(s, device, Gone::by_another, timed_out);
+  drop_tokens_of(s, device);
   const u32 domain = s.devices[device].domain;
   if (domain != 0) {
     move_device(s, device, 0);

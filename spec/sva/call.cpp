@@ -32,10 +32,12 @@ std::string arguments_text(const Call& call) {
   const std::string numbers =
       std::to_string(call.min_pasid) + " to " + std::to_string(call.max_pasid);
   const bool on_io_mm = is_io_mm_call(call.kind);
-  const std::string target = on_io_mm ? io_mm : domain;
+  const std::string token = "token " + hex(call.token);
+  const std::string target = on_io_mm ? io_mm : is_task_call(call.kind) ? token : domain;
   switch (as_domain_call(call.kind)) {
     case CallKind::domain_alloc:
       return kind_text(call.domain_kind) +
+             (call.parent == 0 ? "" : ", master " + hex(call.parent)) +
              (call.input_bits == 0 ? "" : ", input bits " + std::to_string(call.input_bits));
     case CallKind::attach:
     case CallKind::detach: return domain + device;
@@ -61,6 +63,9 @@ std::string arguments_text(const Call& call) {
              (call.has_mm_exit ? ", mm_exit" : "");
     case CallKind::sva_device_shutdown:
     case CallKind::unbind_dev_all: return of;
+    case CallKind::unbind_task: return of + ", " + token;
+    case CallKind::task_get_attr: return token + ", attribute " + std::to_string(call.attribute);
+    case CallKind::bind_task:
     case CallKind::bind_device:
       return of + ", mm " + hex(call.mm) + ", flags " + hex(call.flags) + ", drvdata " +
              hex(call.drvdata);

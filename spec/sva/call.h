@@ -54,7 +54,13 @@ constexpr bool is_io_mm_call(CallKind kind) {
   return kind >= CallKind::sva_map && kind <= CallKind::sva_iova_to_phys;
 }
 
-/// The call of a domain that an io_mm's call is like; every other call is itself.
+/// Calls on a task's token.
+constexpr bool is_task_call(CallKind kind) {
+  return kind == CallKind::unbind_task || kind == CallKind::task_map ||
+         kind == CallKind::task_unmap || kind == CallKind::task_get_attr;
+}
+
+/// The call of a domain that an io_mm's or a token's call is like; every other call is itself.
 constexpr CallKind as_domain_call(CallKind kind) {
   switch (kind) {
     case CallKind::sva_map: return CallKind::map;
@@ -65,6 +71,8 @@ constexpr CallKind as_domain_call(CallKind kind) {
     case CallKind::sva_flush_tlb_all: return CallKind::flush_iotlb_all;
     case CallKind::sva_tlb_range_add: return CallKind::tlb_range_add;
     case CallKind::sva_iova_to_phys: return CallKind::iova_to_phys;
+    case CallKind::task_map: return CallKind::map;
+    case CallKind::task_unmap: return CallKind::unmap;
     default: return kind;
   }
 }
@@ -83,6 +91,7 @@ constexpr bool takes_device(CallKind kind) {
     case CallKind::sva_device_init:
     case CallKind::sva_device_shutdown:
     case CallKind::bind_device:
+    case CallKind::bind_task:
     case CallKind::unbind_dev_all:
     case CallKind::sva_alloc_pasid:
     case CallKind::sva_attach:
@@ -122,6 +131,8 @@ struct Segment {
 inline constexpr u32 feature_iopf = 0x1;
 inline constexpr u32 feature_private = 0x2;
 inline constexpr u32 bind_further_pasid = 0x1;
+inline constexpr u32 task_svm = 0x1;  ///< flags of bind_task: one of the two
+inline constexpr u32 task_explicit = 0x2;
 inline constexpr u32 attribute_ttbr0 = 1;
 inline constexpr u32 attribute_pasid = 2;
 
@@ -156,17 +167,19 @@ struct Call {
   u32 prot = 0;
   u32 domain_kind = 0;                  ///< domain_alloc: a DomainKind, or what a caller made up
   u32 input_bits = 0;                   ///< domain_alloc; 0: the driver's choice
+  u64 parent = 0;                       ///< domain_alloc: handle of a dynamic domain's master
   std::span<const Segment> segments{};  ///< map_sg, sva_map_sg
   u64 io_mm = 0;                        ///< handle: calls on an io_mm, sva_free_pasid
-  u64 mm = 0;                           ///< bind_device: the environment's number of a process
-  u64 drvdata = 0;                      ///< bind_device
-  u32 pasid = 0;                        ///< of (device, pasid), pasid_free
-  u32 flags = 0;                        ///< bind_device
-  u32 features = 0;                     ///< sva_device_init
-  u32 min_pasid = 0;                    ///< sva_device_init, pasid_alloc
-  u32 max_pasid = 0;                    ///< the same; 0: no limit of the caller
-  bool has_mm_exit = false;             ///< sva_device_init
-  u32 attribute = 0;                    ///< domain_get_attr, io_mm_get_attr
+  u64 token = 0;                        ///< handle: calls on a token
+  u64 mm = 0;                ///< bind_device, bind_task: the environment's number of a process
+  u64 drvdata = 0;           ///< the same
+  u32 pasid = 0;             ///< of (device, pasid), pasid_free
+  u32 flags = 0;             ///< bind_device, bind_task
+  u32 features = 0;          ///< sva_device_init
+  u32 min_pasid = 0;         ///< sva_device_init, pasid_alloc
+  u32 max_pasid = 0;         ///< the same; 0: no limit of the caller
+  bool has_mm_exit = false;  ///< sva_device_init
+  u32 attribute = 0;         ///< domain_get_attr, io_mm_get_attr, task_get_attr
   Context context{};
 };
 
@@ -179,9 +192,10 @@ struct DomainFacts {
 
 struct Observed {
   Status status = Status::ok;
-  u64 value = 0;              ///< bytes, an address, a handle, a PASID, a drvdata, an attribute
-  DomainFacts facts{};        ///< domain_alloc
-  u32 pasid = pasid_unknown;  ///< sva_alloc_pasid: what io_mm_get_pasid said right after it
+  u64 value = 0;        ///< bytes, an address, a handle, a PASID, a drvdata, an attribute
+  DomainFacts facts{};  ///< domain_alloc
+  /// sva_alloc_pasid, bind_task: what io_mm_get_pasid or task_get_attr said right after it
+  u32 pasid = pasid_unknown;
 };
 
 /// What the environment did to the call; each widens what is permitted.

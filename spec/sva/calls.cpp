@@ -11,8 +11,10 @@
 #include "spec/sva/map.h"
 #include "spec/sva/pasids.h"
 #include "spec/sva/private.h"
+#include "spec/sva/tasks.h"
 #include "spec/sva/time_outs.h"
 #include "spec/sva/unbind.h"
+#include "spec/sva/walkers.h"
 
 namespace iommucheck::spec::sva {
 
@@ -23,6 +25,8 @@ Permitted answers(const InterfaceState& s, const Call& call, Circumstances aroun
   if (is_io_mm_call(call.kind) && s.find_process_io_mm(call.io_mm) != 0) {
     return permitted_on_process(call);
   }
+  const bool maps = call.kind == CallKind::task_map || call.kind == CallKind::task_unmap;
+  if (maps && is_svm_token(s, call.token)) return permitted_on_process(call);
   switch (as_domain_call(call.kind)) {
     case CallKind::domain_alloc: return permitted_domain_alloc(s, call, around);
     case CallKind::domain_free: return permitted_domain_free(s, call, around);
@@ -50,6 +54,9 @@ Permitted answers(const InterfaceState& s, const Call& call, Circumstances aroun
     case CallKind::sva_alloc_pasid: return permitted_alloc_private(s, call, around);
     case CallKind::sva_free_pasid: return permitted_free_private(s, call, around);
     case CallKind::io_mm_get_pasid: return permitted_get_pasid(s, call);
+    case CallKind::bind_task: return permitted_bind_task(s, call, around, begun);
+    case CallKind::unbind_task: return permitted_unbind_task(s, call, around, begun);
+    case CallKind::task_get_attr: return permitted_task_attr(s, call);
     case CallKind::sva_attach:
     case CallKind::sva_detach: return permitted_link(s, call, around);
     case CallKind::recover: return permitted_recover(around);
@@ -72,6 +79,8 @@ void check_handle(const InterfaceState& s, const Call& call, const Observed& obs
     why = "0 is never a handle";
   } else if (of_domain && s.find(observed.value) != 0) {
     why = "a living domain has this handle";
+  } else if (call.kind == CallKind::bind_task) {
+    if (s.find_token(observed.value) != 0) why = "a living token has this handle";
   } else if (!of_domain && s.forest.lookup(s.io_mms, observed.value).mapped) {
     why = "a living io_mm has this handle";
   } else if (paging && call.input_bits != 0 && facts.input_bits != call.input_bits) {
@@ -80,14 +89,18 @@ void check_handle(const InterfaceState& s, const Call& call, const Observed& obs
   } else if (paging && (facts.input_bits == 0 || facts.input_bits > 64 || facts.output_bits == 0 ||
                         facts.output_bits > 64)) {
     why = "the domain's input and output sizes are 1 to 64 bits";
+  } else if (of_domain && call.domain_kind == static_cast<u32>(DomainKind::dynamic)) {
+    const char* other = not_the_masters_format(s, s.find_paging(call.parent), facts);
+    if (other != nullptr) why = other;
   }
 }
 
 /// An attribute that was not seen yet.
 const char* check_word(const InterfaceState& s, const Call& call, u64 word) {
   if (word == 0) return "0 is no table";
-  const u32 own =
-      call.kind == CallKind::domain_get_attr ? s.find(call.domain) : s.find_private(call.io_mm);
+  const u32 own = call.kind == CallKind::domain_get_attr ? s.find(call.domain)
+                  : is_task_call(call.kind)              ? s.target(call)
+                                                         : s.find_private(call.io_mm);
   const char* why = nullptr;
   s.for_each_space([&](u32 i) {
     if (i != own && s.spaces[i].table == word) why = "another address space has this table";
@@ -115,8 +128,11 @@ Verdict check(const InterfaceState& s, const Call& call, const Observed& observe
     if (why.empty() && makes && observed.pasid != pasid_unknown) {
       return check_number(s, call, set, observed.pasid);
     }
+    if (why.empty() && call.kind == CallKind::bind_task && observed.status == Status::ok) {
+      return check_task(s, call, observed, around, begun);
+    }
   }
-  if (why.empty()) return check_waiting(s, call, observed, begun);
+  if (why.empty()) return check_waiting(s, as_bond_call(s, call), observed, begun);
   std::string got = status_text(observed.status);
   if (observed.status == Status::ok || observed.value != 0) got += ", value " + hex(observed.value);
   return {.ok = false,
@@ -171,6 +187,9 @@ void apply_sva(InterfaceState& s, const Call& call, const Observed& observed,
     case CallKind::io_mm_get_pasid: apply_get_pasid(s, call, observed); break;
     case CallKind::sva_attach:
     case CallKind::sva_detach: apply_link(s, call, observed.status); break;
+    case CallKind::bind_task: apply_bind_task(s, call, observed, begun); break;
+    case CallKind::unbind_task: apply_unbind_task(s, call, observed.status); break;
+    case CallKind::task_get_attr: apply_task_attr(s, call, observed); break;
     case CallKind::recover:
       if (observed.status == Status::ok) recovered(s);
       break;
@@ -182,7 +201,8 @@ void apply_effect(InterfaceState& s, const Call& call, const Observed& observed,
                   Circumstances around, const Pending* begun) {
   // "The state as before, the PASID cursor apart": nobody saw which numbers lost their turn. Nor
   // which one a time-out held, and gave back with the recovery.
-  const bool gives = call.kind == CallKind::bind_device || call.kind == CallKind::pasid_alloc ||
+  const CallKind own = as_bond_call(s, call).kind;
+  const bool gives = own == CallKind::bind_device || call.kind == CallKind::pasid_alloc ||
                      call.kind == CallKind::sva_alloc_pasid;
   const bool loses = observed.status == Status::enomem || observed.status == Status::etimedout;
   if (gives && loses && s.turns_lost == 0) s.trail.set(s.turns_lost, 1);
@@ -215,7 +235,8 @@ void close_ticket(InterfaceState& s, Ticket ticket) {
   s.tickets.close(ticket);
 }
 
-Ticket begin_call(InterfaceState& s, const Call& call) {
+Ticket begin_call(InterfaceState& s, const Call& given) {
+  const Call call = as_bond_call(s, given);
   const Ticket ticket =
       s.tickets.open({.kind = static_cast<u32>(call.kind), .device = call.device});
   if (ticket.number != 0) begin_effect(s, call, s.tickets.opened(ticket));
@@ -284,9 +305,11 @@ const char* not_while_another_waits(const InterfaceState& s, const Call& call) {
 
 const char* caller_may_not(const InterfaceState& s, const Call& call) {
   if (!call_is_built(call.kind)) return "the call is not built";
-  if (call.kind == CallKind::domain_alloc) return not_for_domain_alloc(call);
   if (const char* reason = freed_object(s, call)) return reason;
-  if (call.kind == CallKind::bind_device && s.find_process(call.mm) == 0) return "no such process";
+  if (call.kind == CallKind::domain_alloc) return not_for_domain_alloc(call);
+  if (const char* reason = walker_duty(s, call).reason) return reason;
+  const bool binds = call.kind == CallKind::bind_device || call.kind == CallKind::bind_task;
+  if (binds && s.find_process(call.mm) == 0) return "no such process";
   const bool links = call.kind == CallKind::sva_attach || call.kind == CallKind::sva_detach;
   if (links && !s.per_device_tables) return "tables belong to domains";
   if (const char* reason = not_while_another_waits(s, call)) return reason;

@@ -5,6 +5,7 @@
 #include "spec/sva/private.h"
 #include "spec/sva/promises.h"
 #include "spec/sva/time_outs.h"
+#include "spec/sva/walkers.h"
 
 namespace iommucheck::spec::sva {
 
@@ -28,7 +29,8 @@ u32 address_spaces(const InterfaceState& s) {
 
 const char* not_for_domain_alloc(const Call& call) {
   const auto kind = static_cast<DomainKind>(call.domain_kind);
-  const bool known = kind > DomainKind::identity && kind <= DomainKind::nested_pasid;
+  const bool known = kind > DomainKind::identity && kind <= DomainKind::nested_pasid &&
+                     kind != DomainKind::dynamic;
   return known ? "this kind of domain is not built" : nullptr;
 }
 
@@ -40,6 +42,7 @@ Permitted permitted_domain_alloc(const InterfaceState& s, const Call& call, Circ
     set.add(Status::einval, "there is no such kind of domain");
     return set;
   }
+  if (kind == DomainKind::dynamic) return permitted_dynamic_alloc(s, call, around);
   if (kind > DomainKind::identity) {
     set.add(Status::not_built, "the specification has not got this kind of domain yet");
     set.add(Status::eopnotsupp, "the backend may not have it");
@@ -66,7 +69,8 @@ void apply_domain_alloc(InterfaceState& s, const Call& call, const Observed& obs
   domain.kind = call.domain_kind;
   domain.life = records::living;
   domain.owner = Owner::domain;
-  if (call.domain_kind == static_cast<u32>(DomainKind::paging)) {
+  if (is_dynamic(domain)) domain.domain = s.find_paging(call.parent);
+  if (call.domain_kind == static_cast<u32>(DomainKind::paging) || is_dynamic(domain)) {
     domain.input_bits = observed.facts.input_bits;
     domain.output_bits = observed.facts.output_bits;
     domain.page_sizes = observed.facts.page_sizes;
@@ -86,9 +90,11 @@ Permitted permitted_domain_free(const InterfaceState& s, const Call& call, Circu
     set.add(Status::einval, "no such domain");
   } else if (s.spaces[index].devices != 0) {
     set.add(Status::ebusy, "a device is attached to it");
+  } else if (has_dynamic(s, index)) {
+    set.add(Status::ebusy, "it is the master of a dynamic domain");
   } else {
     set.add(Status::ok, "nothing is attached to it");
-    may_time_out(set, around);
+    if (!is_dynamic(s.spaces[index])) may_time_out(set, around);
   }
   return set;
 }
@@ -99,6 +105,7 @@ void apply_domain_free(InterfaceState& s, const Call& call, Status status) {
   const u32 index = s.find(call.domain);
   s.forest.erase(s.handles, call.domain, call.domain);
   s.forest.insert(s.freed_handles, {.first = call.domain, .last = call.domain});
+  forget_walkers(s, index);
   if (status == Status::ok) {
     drop_ghosts_of_domain(s, index);
     ghosts_end_of_domain(s, index);
@@ -145,7 +152,7 @@ Permitted permitted_get_attr(const InterfaceState& s, const Call& call) {
     return set;
   }
   const bool asks_pasid = call.attribute == attribute_pasid;
-  const bool has_table = s.find_paging(call.domain) != 0 || !of_domain;
+  const bool has_table = s.target(call) != 0 || !of_domain;
   if (of_domain && (asks_pasid || !has_table)) {
     set.add(Status::einval, "the RID's space has no PASID, or no table");
     set.add(Status::ok, "", ValueRule::one_of);
@@ -164,7 +171,7 @@ Permitted permitted_get_attr(const InterfaceState& s, const Call& call) {
 void apply_get_attr(InterfaceState& s, const Call& call, const Observed& observed) {
   if (observed.status != Status::ok || call.attribute != attribute_ttbr0) return;
   const bool of_domain = call.kind == CallKind::domain_get_attr;
-  const u32 space = of_domain ? s.find_paging(call.domain) : s.find_private(call.io_mm);
+  const u32 space = of_domain ? s.target(call) : s.find_private(call.io_mm);
   if (space != 0 && s.spaces[space].table != observed.value) {
     s.spaces.edit(s.trail, space).table = observed.value;
   }

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "spec/sva/layers.h"
 #include "spec/sva/map.h"
+#include "spec/sva/walkers.h"
 
 namespace iommucheck::spec::sva {
 
@@ -23,8 +24,14 @@ const char* freed_object(const InterfaceState& s, const Call& call) {
   if (call.domain != 0 && s.forest.lookup(s.freed_handles, call.domain).mapped) {
     return "the domain was freed";
   }
+  if (call.parent != 0 && s.forest.lookup(s.freed_handles, call.parent).mapped) {
+    return "the master was freed";
+  }
   if (call.io_mm != 0 && s.forest.lookup(s.freed_io_mms, call.io_mm).mapped) {
     return "the io_mm was freed";
+  }
+  if (call.token != 0 && s.forest.lookup(s.freed_tokens, call.token).mapped) {
+    return "the token was given back";
   }
   return nullptr;
 }
@@ -57,6 +64,9 @@ Unready unready_for_map(const InterfaceState& s, const Call& call) {
 Verdict duty_of_call(const InterfaceState& s, const Call& call) {
   if (const char* reason = freed_object(s, call)) {
     return callers(Rule::FREED_OBJECT, call_text(call) + ": " + reason);
+  }
+  if (const WalkerDuty duty = walker_duty(s, call); duty.reason != nullptr) {
+    return callers(duty.rule, call_text(call) + ": " + duty.reason);
   }
   const Unready unready = unready_for_map(s, call);
   if (unready.reason == nullptr) return {};

@@ -228,7 +228,7 @@ Verdict check_waiting(const InterfaceState& s, const Call& call, const Observed&
   if (observed.status == Status::ebusy && call.kind == CallKind::domain_free) {
     return {.blames_caller = true,
             .rule = Rule::DOMAIN_IN_USE,
-            .message = call_text(call) + ": a device is attached to it"};
+            .message = call_text(call) + ": something is still on it"};
   }
   if (observed.status != Status::ok || !ends_bonds(call.kind)) return {};
   Pending now{.kind = static_cast<u32>(call.kind), .device = call.device};

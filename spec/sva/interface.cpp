@@ -13,6 +13,7 @@
 #include "spec/sva/processes.h"
 #include "spec/sva/promises.h"
 #include "spec/sva/time_outs.h"
+#include "spec/sva/walkers.h"
 
 namespace iommucheck::spec::sva {
 
@@ -31,18 +32,60 @@ u32 Interface::device_of(u32 stream_id) const {
 
 bool Interface::is_paging(u64 handle) const { return state_.find_paging(handle) != 0; }
 
-DomainFacts Interface::facts_of(u64 handle) const {
-  const u32 index = state_.find(handle);
+namespace {
+
+DomainFacts facts_of_space(const InterfaceState& state, u32 index) {
   if (index == 0) return {.input_bits = 0, .output_bits = 0, .page_sizes = 0};
-  const Space& domain = state_.spaces[index];
-  return {domain.input_bits, domain.output_bits, domain.page_sizes};
+  const Space& space = state.spaces[index];
+  return {space.input_bits, space.output_bits, space.page_sizes};
+}
+
+}  // namespace
+
+u64 Interface::master_of(u64 handle) const {
+  const u32 index = state_.find_dynamic(handle);
+  return index == 0 ? 0 : state_.spaces[state_.spaces[index].domain].handle;
+}
+
+DomainFacts Interface::facts_of_token(u64 handle) const {
+  const u32 token = state_.find_token(handle);
+  return facts_of_space(state_, token == 0 ? 0 : state_.tokens[token].space);
+}
+
+u32 Interface::device_of_token(u64 handle) const {
+  const u32 token = state_.find_token(handle);
+  return token == 0 ? device_count() : state_.tokens[token].device;
+}
+
+u64 Interface::table_of_token(u64 handle) const {
+  const u32 token = state_.find_token(handle);
+  const u32 space = token == 0 ? 0 : state_.tokens[token].space;
+  return space == 0 ? 0 : state_.spaces[space].table;
+}
+
+bool Interface::walks_token_of(u32 walker, u32 device) const {
+  const Walker* record = find_walker(state_, walker);
+  const u32 space = record == nullptr ? 0 : record->space;
+  return space != 0 && state_.spaces[space].owner == Owner::task &&
+         state_.spaces[space].maker == device;
+}
+
+u64 Interface::table_of(u64 handle) const {
+  const u32 index = state_.find(handle);
+  return index == 0 ? 0 : state_.spaces[index].table;
+}
+
+bool Interface::is_master(u64 handle) const {
+  const u32 index = state_.find(handle);
+  return index != 0 && has_dynamic(state_, index);
+}
+
+DomainFacts Interface::facts_of(u64 handle) const {
+  return facts_of_space(state_, state_.find(handle));
 }
 
 DomainFacts Interface::facts_of_io_mm(u64 handle) const {
-  const u32 index = state_.find_private(handle);
-  if (index == 0) return {.input_bits = 0, .output_bits = 0, .page_sizes = 0};
-  const Space& space = state_.spaces[index];
-  return {space.input_bits, space.output_bits, space.page_sizes};
+  return facts_of_space(state_, state_.find_private(handle));
 }
 
 Substream Interface::pasid_of_io_mm(u64 handle) const {
@@ -155,6 +198,32 @@ Verdict Interface::release_waits(Ticket ticket) const { return sva::release_wait
 
 Verdict Interface::release_ends(Ticket ticket, bool timed_out) {
   return sva::release_ends(state_, ticket, timed_out);
+}
+
+void Interface::walker_switches(u32 walker, u64 root) {
+  sva::walker_switches(state_, walker, root);
+}
+
+void Interface::walker_flushes(u32 walker) { sva::walker_flushes(state_, walker); }
+
+bool Interface::has_walker(u32 walker) const { return find_walker(state_, walker) != nullptr; }
+
+u64 Interface::table_of_walker(u32 walker) const {
+  const Walker* record = find_walker(state_, walker);
+  return record == nullptr || record->space == 0 ? 0 : state_.spaces[record->space].table;
+}
+
+u64 Interface::master_of_table(u64 root) const {
+  const u32 index = space_of_table(state_, root);
+  return index == 0 ? 0 : state_.spaces[state_.spaces[index].domain].handle;
+}
+
+DomainFacts Interface::facts_of_table(u64 root) const {
+  return facts_of_space(state_, space_of_table(state_, root));
+}
+
+Alternatives Interface::expected_of_walker(u32 walker, u64 iova) const {
+  return sva::expected_of_walker(state_, walker, iova);
 }
 
 Verdict Interface::handler_called(u32 device, u32 pasid, u64 drvdata) {

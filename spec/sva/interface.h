@@ -38,6 +38,20 @@ class Interface {
   [[nodiscard]] u64 domain_of(u32 device) const { return state_.domain_of(device); }
   [[nodiscard]] bool is_domain(u64 handle) const { return state_.find(handle) != 0; }
   [[nodiscard]] bool is_paging(u64 handle) const;
+  [[nodiscard]] bool is_dynamic(u64 handle) const { return state_.find_dynamic(handle) != 0; }
+  /// A token that was not given back.
+  [[nodiscard]] bool is_token(u64 handle) const { return state_.find_token(handle) != 0; }
+  /// The same of a token with a table of its own; zeros if there is none.
+  [[nodiscard]] DomainFacts facts_of_token(u64 handle) const;
+  /// The device of a token, device_count() if there is none.
+  [[nodiscard]] u32 device_of_token(u64 handle) const;
+  /// Handle of a dynamic domain's master, 0 if it is none.
+  [[nodiscard]] u64 master_of(u64 handle) const;
+  /// The TTBR0 attribute of a domain, 0 if it was not seen.
+  [[nodiscard]] u64 table_of(u64 handle) const;
+  [[nodiscard]] u64 table_of_token(u64 handle) const;
+  /// A dynamic domain or a token has it as its master.
+  [[nodiscard]] bool is_master(u64 handle) const;
   /// Facts of a living domain; zeros if there is none.
   [[nodiscard]] DomainFacts facts_of(u64 handle) const;
   /// The same of a private io_mm.
@@ -153,6 +167,44 @@ class Interface {
   [[nodiscard]] Verdict release_waits(Ticket ticket) const;
   /// A process that is not bound at the end had nothing to release.
   Verdict release_ends(Ticket ticket, bool timed_out = false);
+
+  // --- Walkers beside the IOMMU (walkers.h) ----------------------------------------------------
+  // A number below device_count() is the context bank of that device; others are walkers of their
+  // own. INTERFACE "Dynamic domains".
+
+  /// It has that table, and nothing cached: of a dynamic domain whose attribute was asked, else
+  /// nothing that is known. 0: none.
+  void walker_switches(u32 walker, u64 root);
+  /// It dropped all that it had cached.
+  void walker_flushes(u32 walker);
+  /// It has a table beside its own domain's, perhaps one that is gone.
+  [[nodiscard]] bool has_walker(u32 walker) const;
+  /// The root that it has; 0: none, or the table is gone.
+  [[nodiscard]] u64 table_of_walker(u32 walker) const;
+  /// Handle of the master of the table's owner; 0: no dynamic domain's attribute was seen to be
+  /// `root`.
+  [[nodiscard]] u64 master_of_table(u64 root) const;
+  /// Facts of that owner.
+  [[nodiscard]] DomainFacts facts_of_table(u64 root) const;
+  /// It has the table of a token of that device.
+  [[nodiscard]] bool walks_token_of(u32 walker, u32 device) const;
+  /// visit(number) for each that has a table of a living owner.
+  template <class Visit>
+  void for_each_walker(Visit visit) const {
+    for (u32 i = 0; i < state_.walkers.size(); ++i) {
+      if (state_.walkers[i].space != 0) visit(state_.walkers[i].number);
+    }
+  }
+  /// The same for each that has the table of the space that the call is about.
+  template <class Visit>
+  void for_each_walker_of(const Call& call, Visit visit) const {
+    const u32 space = state_.target(call);
+    for (u32 i = 0; i < state_.walkers.size() && space != 0; ++i) {
+      if (state_.walkers[i].space == space) visit(state_.walkers[i].number);
+    }
+  }
+  /// Every outcome that is permitted of an access through it now, calls in progress included.
+  [[nodiscard]] Alternatives expected_of_walker(u32 walker, u64 iova) const;
 
   // --- Handlers of device drivers --------------------------------------------------------------
 

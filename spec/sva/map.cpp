@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "spec/sva/layers.h"
+#include "spec/sva/walkers.h"
 
 namespace iommucheck::spec::sva {
 
@@ -71,7 +72,7 @@ Permitted permitted_map(const InterfaceState& s, const Call& call, Circumstances
   }
   if (set.empty()) set.add(Status::ok, "nothing in the range is mapped");
   may_lack_memory(set, around);
-  may_time_out(set, around);
+  if (!is_dynamic(domain)) may_time_out(set, around);
   return set;
 }
 
@@ -103,7 +104,7 @@ Permitted permitted_map_sg(const InterfaceState& s, const Call& call, Circumstan
   }
   if (total == 0) return set;
   may_lack_memory(set, around);
-  may_time_out(set, around);
+  if (!is_dynamic(domain)) may_time_out(set, around);
   return set;
 }
 
@@ -136,12 +137,29 @@ void quarantine_failed_map(InterfaceState& s, const Call& call) {
 
 }  // namespace
 
+namespace {
+
+/// A map that failed half-way was in the table for a moment: a walker may have met it.
+void leave_failed_map(InterfaceState& s, const Call& call, u32 index) {
+  for_each_request(s.spaces[index], call, [&](const Interval& request) {
+    for_each_hole(s, s.spaces[index].map, request.first, request.last, [&](u64 first, u64 last) {
+      const u64 pa = request.pa + (first - request.first);
+      leave_to_walkers(s, index, {first, last, pa, request.prot, 0});
+    });
+  });
+}
+
+}  // namespace
+
 void apply_map(InterfaceState& s, const Call& call, Status status, Circumstances around) {
+  const u32 index = s.target(call);
+  const bool dynamic = index != 0 && is_dynamic(s.spaces[index]);
   if (status != Status::ok) {
-    if (around.queue_stuck) quarantine_failed_map(s, call);
+    const bool half_way = status == Status::enomem || status == Status::eexist;
+    if (dynamic && half_way) leave_failed_map(s, call, index);
+    if (!dynamic && around.queue_stuck) quarantine_failed_map(s, call);
     return;
   }
-  const u32 index = s.target(call);
   if (index == 0) return;
   Space& domain = s.spaces[index];
   for_each_request(domain, call, [&](const Interval& request) {
@@ -215,7 +233,7 @@ Permitted permitted_unmap(const InterfaceState& s, const Call& call, Circumstanc
   set.add_value(all ? call.size : end - call.iova,
                 all ? "all of it is mapped" : "up to the first hole");
   if (all || end != call.iova) add_stops(s, domain, call.iova, last, all ? last : end - 1, set);
-  may_time_out(set, around, ValueRule::one_of);
+  if (!is_dynamic(domain)) may_time_out(set, around, ValueRule::one_of);
   return set;
 }
 
@@ -235,6 +253,12 @@ void apply_unmap(InterfaceState& s, const Call& call, const Observed& observed) 
   const u64 last = call.iova + (observed.value - 1);
   const bool timed_out = observed.status == Status::etimedout;
   const bool fast = as_domain_call(call.kind) == CallKind::unmap_fast;
+  if (is_dynamic(domain)) {
+    s.forest.for_each(domain.map, call.iova, last,
+                      [&](const Interval& piece) { leave_to_walkers(s, index, piece); });
+    s.forest.erase(domain.map, call.iova, last);
+    return;
+  }
   // A device that a time-out left on this domain may keep what it has until it is settled. After
   // unmap_fast the caller synchronises first, in any case.
   if (timed_out || domain.ghosts != 0 || fast) {
@@ -247,12 +271,20 @@ void apply_unmap(InterfaceState& s, const Call& call, const Observed& observed) 
 
 // --- Syncs, and what joins the gather ---
 
-void empty_gather(InterfaceState& s, u32 space) {
-  drop_tagged(s, space, records::gathered, 0, whole_space);
+namespace {
+
+void forget_added(InterfaceState& s, u32 space) {
   if (s.spaces[space].added_first > s.spaces[space].added_last) return;
   Space& record = s.spaces.edit(s.trail, space);
   record.added_first = whole_space;
   record.added_last = 0;
+}
+
+}  // namespace
+
+void empty_gather(InterfaceState& s, u32 space) {
+  drop_tagged(s, space, records::gathered, 0, whole_space);
+  forget_added(s, space);
 }
 
 /// INTERFACE "Gather". Never ENOMEM.
@@ -263,7 +295,7 @@ Permitted permitted_sync(const InterfaceState& s, const Call& call, Circumstance
     return set;
   }
   set.add(Status::ok, "");
-  may_time_out(set, around);
+  if (!is_dynamic(s.spaces[s.target(call)])) may_time_out(set, around);
   return set;
 }
 
@@ -272,7 +304,10 @@ Permitted permitted_sync(const InterfaceState& s, const Call& call, Circumstance
 void apply_sync(InterfaceState& s, const Call& call, Status status) {
   const u32 index = s.target(call);
   if (index == 0) return;
-  if (status == Status::etimedout) {
+  if (is_dynamic(s.spaces[index])) {
+    // The caller's statement that its walkers are flushed: what they have it does not change.
+    forget_added(s, index);
+  } else if (status == Status::etimedout) {
     quarantine_stale(s, index);
   } else if (status == Status::ok) {
     empty_gather(s, index);

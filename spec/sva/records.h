@@ -11,6 +11,7 @@ enum class Owner : u32 {
   domain,         ///< a domain's space, which RIDs reach
   private_pasid,  ///< of an io_mm that sva_alloc_pasid made
   process,        ///< the environment's
+  task,           ///< of a token of the explicit model
 };
 
 enum Life : u32 {
@@ -46,7 +47,7 @@ struct Space {
   u64 older = 0;   ///< root: a second layer of what was there; a third is not kept
   u64 table = 0;   ///< attribute TTBR0, once it was seen
   u32 number = 0;  ///< PASID record: a private space's; the one that plain binds share
-  u32 domain = 0;  ///< private: of which it is
+  u32 domain = 0;  ///< private: of which it is; dynamic: the master
   u32 maker = 0;   ///< private: the device
   u32 links = 0;   ///< private, tables per device: list of devices that reach it
 };
@@ -130,6 +131,25 @@ struct alignas(8) Unseen {
   u32 first = 1;
   u32 last = 0;
   u32 count = 0;  ///< calls that timed out; 0: it is there, and only its number is not known
+  u32 padding = 0;
+};
+
+/// What bind_task gave.
+struct Token {
+  u64 handle = 0;
+  u32 next = 0;  ///< of the pool
+  u32 device = 0;
+  u32 space = 0;  ///< explicit model: its own; 0: full SVM
+  u32 bond = 0;   ///< full SVM: of which it is a reference; 0: the bond is gone
+  u32 pasid = 0;
+  u32 padding = 0;
+};
+
+/// Somebody beside the IOMMU that walks a dynamic domain's table by itself.
+struct alignas(8) Walker {
+  u32 number = 0;   ///< of the device whose context bank it is; beyond them: a walker of its own
+  u32 space = 0;    ///< whose table it has; 0: nothing that is known
+  u32 flushed = 0;  ///< since the last unmap there
   u32 padding = 0;
 };
 

@@ -16,9 +16,11 @@ struct DeviceSetup {
   bool present = true;  ///< false: device_added comes later
   u32 ssid_bits = 0;    ///< PASIDs that it can send are below 2^it; 0: none
   bool ats = false;
-  bool stall = false;  ///< its accesses can wait
-  bool pri = false;    ///< it asks for pages
-  bool iommu = true;   ///< false: none behind it: ENODEV, its accesses pass untranslated
+  bool stall = false;         ///< its accesses can wait
+  bool pri = false;           ///< it asks for pages
+  bool svm = true;            ///< of bind_task: a process's own table, by a PASID
+  bool explicit_maps = true;  ///< a table of the task's own, which it walks by itself
+  bool iommu = true;          ///< false: none behind it: ENODEV, its accesses pass untranslated
 };
 
 struct Setup {
@@ -44,6 +46,7 @@ struct Leak {
     pasid,             ///< from pasid_alloc
     bond,              ///< of (device, pasid)
     quarantined_pasid,
+    token,  ///< of `device`
   };
   Kind kind;
   u64 handle = 0;
@@ -60,7 +63,7 @@ struct Held {
   u32 domains = 0;
   u32 io_mms = 0;  ///< private ones
   u32 pasids = 0;  ///< plain, private, bound, quarantined
-  u32 tokens = 0;  ///< not built: 0
+  u32 tokens = 0;
   u32 queues = 0;  ///< not built: 0
   u32 bonds = 0;   ///< (device, PASID) with a process, stopping ones too
   /// Numbers of which a time-out left open whether they are still held; not in `pasids`.

@@ -31,6 +31,8 @@ InterfaceState::InterfaceState(Trail& trail_of_all, const Setup& setup)
          .ssid_bits = grouped ? 0 : std::min(device.ssid_bits, setup.ssid_bits),
          .can_wait = (device.stall && setup.stalls) || (device.pri && setup.page_requests),
          .iommu = device.iommu,
+         .svm = device.svm,
+         .explicit_maps = device.explicit_maps,
          .grouped = grouped});
   }
   std::sort(device_of_stream.begin(), device_of_stream.end());
@@ -49,6 +51,11 @@ u32 InterfaceState::find_paging(u64 handle) const {
   return spaces[index].kind == static_cast<u32>(DomainKind::paging) ? index : 0;
 }
 
+u32 InterfaceState::find_dynamic(u64 handle) const {
+  const u32 index = find(handle);
+  return index != 0 && is_dynamic(spaces[index]) ? index : 0;
+}
+
 u32 InterfaceState::find_private(u64 handle) const {
   const u32 tag = forest.lookup(io_mms, handle).tag;
   return tag % 2 == 0 ? tag / 2 : 0;
@@ -60,6 +67,8 @@ u32 InterfaceState::find_process_io_mm(u64 handle) const {
 }
 
 u32 InterfaceState::find_process(u64 mm) const { return forest.lookup(processes, mm).tag; }
+
+u32 InterfaceState::find_token(u64 handle) const { return forest.lookup(token_at, handle).tag; }
 
 /// 0: never given, or free.
 u32 InterfaceState::find_number(u32 pasid) const {
@@ -77,7 +86,13 @@ u32 InterfaceState::find_bond(u32 device, u32 pasid) const {
 }
 
 u32 InterfaceState::target(const Call& call) const {
-  return is_io_mm_call(call.kind) ? find_private(call.io_mm) : find_paging(call.domain);
+  if (is_io_mm_call(call.kind)) return find_private(call.io_mm);
+  if (is_task_call(call.kind)) {
+    const u32 token = find_token(call.token);
+    return token == 0 ? 0 : tokens[token].space;
+  }
+  const u32 dynamic = find_dynamic(call.domain);
+  return dynamic != 0 ? dynamic : find_paging(call.domain);
 }
 
 bool InterfaceState::device_exists(u32 device) const {

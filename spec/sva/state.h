@@ -32,7 +32,9 @@ using records::NumberState;
 using records::Owner;
 using records::Pending;
 using records::Space;
+using records::Token;
 using records::Unseen;
+using records::Walker;
 
 inline constexpr u64 whole_space = ~u64{0};
 
@@ -53,6 +55,8 @@ struct Constants {
   u32 ssid_bits = 0;  ///< what it and the IOMMU can do
   bool can_wait = false;
   bool iommu = true;
+  bool svm = true;  ///< bind_task's models that it can do
+  bool explicit_maps = true;
   bool grouped = false;
 };
 
@@ -66,6 +70,11 @@ constexpr bool beyond(u64 iova, u32 input_bits) {
   return input_bits < 64 && (iova >> input_bits) != 0;
 }
 
+/// Walked by somebody beside the IOMMU, never by the IOMMU itself.
+inline bool is_dynamic(const Space& space) {
+  return space.kind == static_cast<u32>(DomainKind::dynamic);
+}
+
 /// The smallest page.
 u64 granule(const Space& space);
 
@@ -76,7 +85,9 @@ struct InterfaceState {
   /// Of a living domain.
   [[nodiscard]] u32 find(u64 handle) const;
   [[nodiscard]] u32 find_paging(u64 handle) const;
+  [[nodiscard]] u32 find_dynamic(u64 handle) const;
   [[nodiscard]] u32 find_private(u64 handle) const;
+  [[nodiscard]] u32 find_token(u64 handle) const;
   /// PASID record at which a process's io_mm with that handle stands.
   [[nodiscard]] u32 find_process_io_mm(u64 handle) const;
   [[nodiscard]] u32 find_process(u64 mm) const;
@@ -143,11 +154,15 @@ struct InterfaceState {
   TrailPool<Number> numbers;
   TrailPool<Bond> bonds;
   TrailPool<Unseen> unseens;
+  TrailArray<Walker> walkers;
+  TrailPool<Token> tokens;
   Tickets tickets;
   u64 handles = 0;        // root: handle -> index in `tag`
   u64 freed_handles = 0;  // root
   u64 io_mms = 0;         // root: handle -> 2 * space if private, 2 * PASID record + 1 else
   u64 freed_io_mms = 0;   // root
+  u64 token_at = 0;       // root: handle -> index in `tag`
+  u64 freed_tokens = 0;   // root
   u64 processes = 0;      // root: mm -> index in `tag`
   u64 number_at = 0;      // root: PASID -> record in `tag`
   u64 unseen = 0;         // list

@@ -10,6 +10,7 @@
 #include "spec/sva/private.h"
 #include "spec/sva/processes.h"
 #include "spec/sva/promises.h"
+#include "spec/sva/tasks.h"
 
 namespace iommucheck::spec::sva {
 
@@ -25,6 +26,7 @@ void bond_is_gone(InterfaceState& s, u32 bond, Gone how) {
 }
 
 void remove_bond(InterfaceState& s, u32 bond) {
+  bond_leaves_tokens(s, bond);
   const u32 number = s.bonds[bond].number;
   const u32 next = s.bonds[bond].next;
   if (s.numbers[number].bonds == bond) {
@@ -63,6 +65,7 @@ void settle_number(InterfaceState& s, u32 number) {
 
 void set_bond_state(InterfaceState& s, u32 bond, BondState state) {
   if (s.bonds[bond].state != state) s.bonds.edit(s.trail, bond).state = state;
+  if (!is_callers(s.bonds[bond])) bond_leaves_tokens(s, bond);
 }
 
 namespace {

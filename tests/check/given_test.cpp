@@ -81,13 +81,13 @@ TEST_F(Given, WhatCannotBeReadIsToldWithItsPlace) {
   EXPECT_THAT(error_of("\x01"
                        "01234567"),
               HasSubstr("0x01"));
-  EXPECT_THAT(error_of("\x02"
+  EXPECT_THAT(error_of("\x03"
                        "0123"),
               HasSubstr("without a whole operation"));
   std::string many;
   for (std::size_t i = 0; i <= fuzz::operations_max; ++i) many += "map\n";
   EXPECT_THAT(error_of(many), HasSubstr("65 operations"));
-  EXPECT_THAT(error_of("\x02" + std::string(65 * 8, 'x')), HasSubstr("65 operations"));
+  EXPECT_THAT(error_of("\x03" + std::string(65 * 8, 'x')), HasSubstr("65 operations"));
   EXPECT_EQ(error_of("map\n end\tteardown \n# over\n"), "read");
   const auto missing = read_given(folder_ + "/nobody");
   EXPECT_FALSE(missing);

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+// Tokens: a device's use of a task, by the process's own table or by one of its own. INTERFACE
+// "bind_task".
+#include "impl/core/core.h"
+
+namespace iommucheck::impl {
+
+/// An empty table with the format of the domain that the device is on.
+int Core::bind_explicit(u32 device, iommucheck_handle* token) {
+  const iommucheck_handle domain = paging_domain(device);
+  Domain* master = domains_.find(domain);
+  if (master == nullptr) return -IOMMUCHECK_EINVAL;
+  Task* task = tasks_.allocate(platform_);
+  if (task == nullptr) return -IOMMUCHECK_ENOMEM;
+  if (int error = backend_.open_foreign_space(*master->space, &task->space)) {
+    tasks_.release(*task);
+    return error;
+  }
+  task->device = device;
+  task->master = domain;
+  ++master->dynamic;
+  *token = tasks_.handle(*task);
+  return 0;
+}
+
+int Core::bind_task(u32 device, const iommucheck_mm& mm, u32 flags, u64 drvdata,
+                    iommucheck_handle* token) {
+  if (!device_present(device)) return -IOMMUCHECK_ENODEV;
+  const u32 can = config_->devices[device]->flags;
+  if (flags == IOMMUCHECK_TASK_EXPLICIT) {
+    if ((can & IOMMUCHECK_DEVICE_NO_EXPLICIT) != 0) return -IOMMUCHECK_EOPNOTSUPP;
+    return bind_explicit(device, token);
+  }
+  if (flags != IOMMUCHECK_TASK_FULL_SVM) return -IOMMUCHECK_EINVAL;
+  if ((can & IOMMUCHECK_DEVICE_NO_SVM) != 0) return -IOMMUCHECK_EOPNOTSUPP;
+  Task* task = tasks_.allocate(platform_);
+  if (task == nullptr) return -IOMMUCHECK_ENOMEM;
+  if (int error = sva_.bind_device(device, mm, 0, drvdata, &task->pasid)) {
+    tasks_.release(*task);
+    return error;
+  }
+  task->device = device;
+  task->bond = sva_.bond_at(device, task->pasid);
+  task->table_pa = mm.table_pa;
+  *token = tasks_.handle(*task);
+  return 0;
+}
+
+/// Gives a task back that refers to no bond any more. Nobody walks its table: its caller has seen
+/// to that.
+void Core::release_task(Task& task) {
+  if (task.space != nullptr) {
+    backend_.close_space(*task.space);
+    if (Domain* master = domains_.find(task.master)) --master->dynamic;
+  }
+  tasks_.release(task);
+}
+
+int Core::unbind_task(u32 device, iommucheck_handle token) {
+  if (!device_present(device)) return -IOMMUCHECK_ENODEV;
+  const Task* task = tasks_.find(token);
+  if (task == nullptr || task->device != device) return -IOMMUCHECK_EINVAL;
+  int error = 0;
+  // A bond that an exit or unbind_dev_all has ended needs no unbind.
+  if (task->bond != 0 && sva_.has_bond(task->bond)) {
+    error = sva_.unbind_device(device, task->pasid);
+    if (error != 0 && error != -IOMMUCHECK_ETIMEDOUT) return error;
+  }
+  // A handler may have been waited for, while other calls came.
+  if (Task* left = tasks_.find(token)) release_task(*left);
+  return error;
+}
+
+void Core::drop_tasks_of(u32 device) {
+  tasks_.for_each_used([&](Task& task) {
+    if (task.device == device) release_task(task);
+  });
+}
+
+Space* Core::task_space(iommucheck_handle token, int* error) {
+  const Task* task = tasks_.find(token);
+  if (task == nullptr) {
+    *error = -IOMMUCHECK_EINVAL;
+    return nullptr;
+  }
+  *error = task->space == nullptr ? -IOMMUCHECK_ENODEV : 0;
+  return task->space;
+}
+
+int Core::task_get_attr(iommucheck_handle token, u32 attr, u64* value) {
+  const Task* task = tasks_.find(token);
+  if (task == nullptr) return -IOMMUCHECK_EINVAL;
+  if (attr == IOMMUCHECK_ATTRIBUTE_TTBR0) {
+    *value = task->space != nullptr ? task->space->table_pa : task->table_pa;
+    return 0;
+  }
+  if (attr != IOMMUCHECK_ATTRIBUTE_PASID || task->space != nullptr) return -IOMMUCHECK_EINVAL;
+  *value = task->pasid;
+  return 0;
+}
+
+}  // namespace iommucheck::impl

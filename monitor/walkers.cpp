@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+// Walkers beside the SMMU: a GPU that switches the table of its context bank itself. Nothing of the
+// driver's runs then; what it may be blamed for is in the tables. INTERFACE "Dynamic domains".
+#include "spec/smmu/walker.h"
+
+#include "monitor/monitor.h"
+
+namespace iommucheck::oracle {
+
+using spec::sva::Call;
+using spec::sva::CallKind;
+
+/// The format in which the walker reads tables of a domain with that master: that of a context
+/// descriptor which the master's devices use, its own first. None: nobody has said; then what the
+/// domain's facts say.
+std::optional<spec::Regime<u64>> Monitor::format_for(u32 walker, u64 master) const {
+  const auto of_device = [&](u32 device) -> std::optional<spec::Regime<u64>> {
+    if (interface_.domain_of(device) != master || master == 0) return std::nullopt;
+    const u32 sid = interface_.stream_ids(device).front();
+    for (const spec::Caches::StreamOption& option : caches_.options_of(sid, 0, false).options) {
+      if (option.regime != 0) return caches_.regime(option.regime - 1);
+    }
+    return std::nullopt;
+  };
+  if (walker < interface_.device_count()) {
+    if (const auto own = of_device(walker)) return own;
+  }
+  for (u32 device = 0; device < interface_.device_count(); ++device) {
+    if (const auto format = of_device(device)) return format;
+  }
+  return std::nullopt;
+}
+
+void Monitor::walker_switches(u32 walker, u64 root) {
+  window_ends();
+  tick();
+  emit(trace::environment_agent, trace::WalkerSwitch{trace::DeviceId{walker}, root});
+  auto format = format_for(walker, interface_.master_of_table(root));
+  const spec::sva::DomainFacts facts = interface_.facts_of_table(root);
+  if (!format) format = spec::plain_format(facts.input_bits, facts.output_bits);
+  interface_.walker_switches(walker, root);
+  if (interface_.table_of_walker(walker) == 0) {
+    caches_.stop_walker(walker);
+  } else {
+    caches_.start_walker(walker, spec::walker_regime(*format, walker, root));
+  }
+  gather();
+}
+
+void Monitor::walker_flushes(u32 walker) {
+  window_ends();
+  tick();
+  emit(trace::environment_agent, trace::WalkerFlush{trace::DeviceId{walker}, std::nullopt});
+  caches_.flush_walker(walker);
+  interface_.walker_flushes(walker);
+  gather();
+  // What it may meet changes by what it has dropped; what it is promised, everywhere.
+  compared_.clear();
+  if (promises_on_ && findings_.empty()) check_walker(walker, 0, ~u64{0});
+}
+
+/// A call by which tables may be given back. What its caller says wrongly of its walkers, or does
+/// not wait for, is nothing that the driver can be blamed for.
+void Monitor::settle_walkers(const Call& call, spec::Rule broken) {
+  if (broken == spec::Rule::WALKER_UNFLUSHED) {
+    interface_.for_each_walker_of(call, [&](u32 walker) { caches_.fix_walker(walker); });
+  }
+  if (call.kind == CallKind::domain_free || call.kind == CallKind::unbind_task) {
+    interface_.for_each_walker_of(call, [&](u32 walker) { caches_.stop_walker(walker); });
+  }
+}
+
+}  // namespace iommucheck::oracle

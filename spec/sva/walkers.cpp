@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT
+#include "spec/sva/walkers.h"
+
+#include "spec/sva/layers.h"
+#include "spec/sva/promises.h"
+
+namespace iommucheck::spec::sva {
+
+// --- Domains with a master ---
+
+Permitted permitted_dynamic_alloc(const InterfaceState& s, const Call& call, Circumstances around) {
+  Permitted set;
+  set.add(Status::not_built, "a driver may have no such kind");
+  set.add(Status::eopnotsupp, "the backend may not have it");
+  const u32 master = s.find_paging(call.parent);
+  if (master == 0) {
+    set.add(Status::einval, "the master is no ordinary paging domain");
+    return set;
+  }
+  if (call.input_bits != 0 && call.input_bits != s.spaces[master].input_bits) {
+    set.add(Status::einval, "its width is its master's");
+    return set;
+  }
+  set.add(Status::ok, "", ValueRule::new_handle);
+  may_lack_memory(set, around);
+  return set;
+}
+
+void judge_dynamic_attach(const InterfaceState& s, const Call& call, Permitted& set) {
+  const u32 master = s.spaces[s.find_dynamic(call.domain)].domain;
+  if (s.devices[call.device].domain == master) {
+    set.add(Status::ok, "the device is its master's: without effect");
+  } else {
+    set.add(Status::einval, "the device is not on its master");
+  }
+}
+
+const char* not_the_masters_format(const InterfaceState& s, u32 master, const DomainFacts& facts) {
+  const Space& its = s.spaces[master];
+  if (facts.input_bits != its.input_bits) return "its input size is not its master's";
+  if (facts.output_bits != its.output_bits) return "its output size is not its master's";
+  if (facts.page_sizes != its.page_sizes) return "its page sizes are not its master's";
+  return nullptr;
+}
+
+bool has_dynamic(const InterfaceState& s, u32 master) {
+  bool found = false;
+  s.for_each_space(
+      [&](u32 i) { found |= is_dynamic(s.spaces[i]) && s.spaces[i].domain == master; });
+  return found;
+}
+
+// --- Who walks ---
+
+const Walker* find_walker(const InterfaceState& s, u32 number) {
+  for (u32 i = 0; i < s.walkers.size(); ++i) {
+    if (s.walkers[i].number == number) return &s.walkers[i];
+  }
+  return nullptr;
+}
+
+u32 space_of_table(const InterfaceState& s, u64 root) {
+  u32 found = 0;
+  if (root == 0) return 0;
+  s.for_each_space([&](u32 i) {
+    if (is_dynamic(s.spaces[i]) && s.spaces[i].table == root) found = i;
+  });
+  return found;
+}
+
+bool is_walked(const InterfaceState& s, u32 space) {
+  for (u32 i = 0; i < s.walkers.size(); ++i) {
+    if (s.walkers[i].space == space) return true;
+  }
+  return false;
+}
+
+namespace {
+
+bool all_flushed(const InterfaceState& s, u32 space) {
+  for (u32 i = 0; i < s.walkers.size(); ++i) {
+    if (s.walkers[i].space == space && s.walkers[i].flushed == 0) return false;
+  }
+  return true;
+}
+
+/// What was unmapped is in nobody's cache any more.
+void settle_walked(InterfaceState& s, u32 space) {
+  if (space == 0 || !all_flushed(s, space)) return;
+  s.forest.clear(s.spaces[space].stale);
+  s.forest.clear(s.spaces[space].older);
+}
+
+}  // namespace
+
+void walker_switches(InterfaceState& s, u32 number, u64 root) {
+  u32 before = 0;
+  for (u32 i = s.walkers.size(); i-- != 0;) {
+    if (s.walkers[i].number != number) continue;
+    before = s.walkers[i].space;
+    s.walkers.remove_unordered(s.trail, i);
+  }
+  settle_walked(s, before);
+  if (root == 0) return;
+  s.walkers.push(s.trail, {.number = number, .space = space_of_table(s, root), .flushed = 1});
+}
+
+void walker_flushes(InterfaceState& s, u32 number) {
+  for (u32 i = 0; i < s.walkers.size(); ++i) {
+    if (s.walkers[i].number != number) continue;
+    s.walkers.edit(s.trail, i).flushed = 1;
+    settle_walked(s, s.walkers[i].space);
+  }
+}
+
+void leave_to_walkers(InterfaceState& s, u32 space, const Interval& piece) {
+  if (!is_walked(s, space)) return;
+  keep_layer(s, space, piece, records::gathered);
+  for (u32 i = 0; i < s.walkers.size(); ++i) {
+    if (s.walkers[i].space == space) s.walkers.edit(s.trail, i).flushed = 0;
+  }
+}
+
+void forget_walkers(InterfaceState& s, u32 space) {
+  for (u32 i = s.walkers.size(); i-- != 0;) {
+    if (s.walkers[i].space != space) continue;
+    // A context bank goes on pointing to where the table was; a walker of its own ends with it.
+    if (s.walkers[i].number < s.devices.size()) {
+      s.walkers.edit(s.trail, i).space = 0;
+    } else {
+      s.walkers.remove_unordered(s.trail, i);
+    }
+  }
+}
+
+// --- The caller's duties ---
+
+WalkerDuty walker_duty(const InterfaceState& s, const Call& call) {
+  const bool syncs = call.kind == CallKind::iotlb_sync || call.kind == CallKind::flush_iotlb_all;
+  const bool frees = call.kind == CallKind::domain_free || call.kind == CallKind::unbind_task;
+  if (!syncs && !frees) return {};
+  const u32 space = s.target(call);
+  if (space == 0 || !is_dynamic(s.spaces[space])) return {};
+  if (syncs) {
+    if (all_flushed(s, space)) return {};
+    return {Rule::WALKER_UNFLUSHED, "a walker of its table was not flushed since the last unmap"};
+  }
+  for (u32 i = 0; i < s.walkers.size(); ++i) {
+    const Walker& walker = s.walkers[i];
+    if (walker.space != space || walker.number >= s.devices.size()) continue;
+    return {Rule::WALKER_REACHES, "the context bank of a device still has its table"};
+  }
+  return {};
+}
+
+// --- Promise ---
+
+Alternatives expected_of_walker(const InterfaceState& s, u32 number, u64 iova) {
+  Alternatives out;
+  if (s.tickets.overflowed()) out.gave_up = true;
+  const Walker* walker = find_walker(s, number);
+  if (walker == nullptr || walker->space == 0) {
+    out.add(promise::blocked);
+    return out;
+  }
+  space_promises(s, walker->space, iova, FaultKind::terminated, true, out);
+  return out;
+}
+
+}  // namespace iommucheck::spec::sva
