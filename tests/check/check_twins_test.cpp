@@ -113,6 +113,9 @@ TEST_P(CheckMachineTwin, IsFoundFromEachSeed) {
 INSTANTIATE_TEST_SUITE_P(Museum, CheckMachineTwin, ::testing::ValuesIn(machine_twins()),
                          [](const auto& info) { return info.param; });
 
+INSTANTIATE_TEST_SUITE_P(Walkers, CheckMachineTwin, ::testing::ValuesIn(walker_twins()),
+                         [](const auto& info) { return info.param; });
+
 /// What was found on the default machine is found on others as well.
 TEST(CheckDriver, TheMuseumIsFoundOnDrawnMachines) {
   for (const std::string& twin : twins()) {

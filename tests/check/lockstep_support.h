@@ -43,6 +43,13 @@ inline const std::vector<std::string>& machine_twins() {
                                                  "detach_without_atc_inv"};
   return names;
 }
+/// Of tables that a GPU walks by itself, and of tokens.
+inline const std::vector<std::string>& walker_twins() {
+  static const std::vector<std::string> names = {
+      "dynamic_table_freed_at_unmap", "dynamic_ignores_its_master", "dynamic_wrong_ttbr0",
+      "dynamic_unmap_not_ordered", "task_keeps_its_reference"};
+  return names;
+}
 inline std::string museum(const std::string& name) {
   return std::string(IOMMUCHECK_MUSEUM) + "/museum_" + name + ".so";
 }

@@ -62,6 +62,49 @@ std::string judge(const iommucheck_driver* driver) {
   return world.errors.empty() ? std::string() : world.errors.front();
 }
 
+/// Tables that a GPU walks by itself: no command goes out for them, and nobody but their caller
+/// knows when they may be given back.
+std::string judge_tables(const iommucheck_driver* driver) {
+  FakeWorld world;
+  Booted d(driver, world);
+  if (d.error() != 0) return "does not come up";
+  void* self = d.self();
+  const iommucheck_handle master = d.alloc(IOMMUCHECK_DOMAIN_PAGING, 39);
+  iommucheck_dynamic_params of_master{};
+  of_master.size = sizeof of_master;
+  of_master.abi = IOMMUCHECK_DRIVER_ABI;
+  of_master.master = master;
+  iommucheck_domain_params params{};
+  params.size = sizeof params;
+  params.abi = IOMMUCHECK_DRIVER_ABI;
+  params.kind = IOMMUCHECK_DOMAIN_DYNAMIC;
+  params.of_kind = &of_master;
+  iommucheck_handle domain = 0;
+  if (driver->domain_alloc(self, &params, &domain) != 0) return "does not make a dynamic domain";
+  iommucheck_domain_info info{};
+  info.size = sizeof info;
+  info.abi = IOMMUCHECK_DRIVER_ABI;
+  driver->domain_get_info(self, domain, &info);
+  if (info.input_bits != 39) return "a dynamic domain has not its master's format";
+  u64 root = 0;
+  u64 other = 0;
+  driver->domain_get_attr(self, domain, IOMMUCHECK_ATTRIBUTE_TTBR0, &root);
+  driver->domain_get_attr(self, master, IOMMUCHECK_ATTRIBUTE_TTBR0, &other);
+  if (root == other) return "a dynamic domain has its master's table";
+  if (driver->map(self, domain, 0, phys + page, block, rw) != 0) return "does not map";
+  const u64 live = world.live_tables();
+  const u64 barriers = world.barriers;
+  if (driver->unmap(self, domain, 0, block).bytes != block) return "does not unmap";
+  if (world.barriers == barriers) return "an unmap is not ordered";
+  if (world.live_tables() != live) return "a table is freed that a GPU may walk";
+  if (driver->iotlb_sync(self, domain) != 0) return "does not sync";
+  if (world.live_tables() == live) return "a table is not freed that nobody walks";
+  if (driver->domain_free(self, master) != -IOMMUCHECK_EBUSY) return "frees a master first";
+  if (driver->domain_free(self, domain) != 0) return "does not free a dynamic domain";
+  if (driver->domain_free(self, master) != 0) return "does not free a master";
+  return world.errors.empty() ? std::string() : world.errors.front();
+}
+
 FakeOptions with_pasids() {
   FakeOptions options;
   options.streams_per_device = 1;
@@ -89,7 +132,7 @@ class Processes {
     constexpr iommucheck::u32 both = IOMMUCHECK_SVA_IOPF | IOMMUCHECK_SVA_PRIVATE;
     if (driver_->sva_device_init(d_.self(), 0, both, 1, 1, 1) != 0) return "does not init";
     busy(true);
-    for (auto part : {&Processes::bind, &Processes::spaces, &Processes::exit}) {
+    for (auto part : {&Processes::bind, &Processes::tasks, &Processes::spaces, &Processes::exit}) {
       if (std::string fault = (this->*part)(); !fault.empty()) return fault;
     }
     busy(false);
@@ -127,6 +170,17 @@ class Processes {
       if (reached() != 0) return "a process is reached after unbind";
     }
     return {};
+  }
+
+  std::string tasks() {
+    const iommucheck_mm what = world_.mm_of(1);
+    iommucheck_handle token = 0;
+    if (driver_->bind_task(d_.self(), 0, &what, IOMMUCHECK_TASK_FULL_SVM, 0, &token) != 0) {
+      return "does not bind a task";
+    }
+    if (reached() != phys + page) return "a task's page is not reached";
+    if (driver_->unbind_task(d_.self(), 0, token) != 0) return "does not unbind a task";
+    return reached() == 0 ? "" : "a task is reached after unbind";
   }
 
   std::string spaces() {
@@ -189,6 +243,7 @@ int main(int argc, char** argv) {
     return 3;
   }
   std::string fault = judge(entry());
+  if (fault.empty()) fault = judge_tables(entry());
   if (fault.empty()) fault = Processes(entry()).judge();
   std::printf("%s: %s\n", argv[2], fault.empty() ? "nothing is wrong" : fault.c_str());
   return fault.empty() == (std::string(argv[2]) == "none") ? 0 : 1;
