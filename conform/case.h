@@ -124,7 +124,7 @@ class CaseBuilder {
   CaseOptions options_;
   Case case_;
   std::map<u64, u64> words_;
-  u64 next_ = 0, strtab_ = 0, l2_ = 0, cds_ = 0;
+  u64 next_ = 0, strtab_ = 0, cds_ = 0;
   u64 cr0_ = 0;
 };
 
