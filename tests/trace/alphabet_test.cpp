@@ -108,6 +108,11 @@ TEST(Alphabet, WhatIsBuilt) {
                                                "sva_detach",
                                                "pasid_alloc",
                                                "pasid_free",
+                                               "bind_task",
+                                               "unbind_task",
+                                               "task_map",
+                                               "task_unmap",
+                                               "task_get_attr",
                                                "recover"}));
 }
 
