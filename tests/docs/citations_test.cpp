@@ -83,7 +83,7 @@ const std::vector<Source>& sources() {
        numbered_headings(root / "docs/definition.md")},
       {"SEMANTICS ", std::regex(R"(([0-9]+((, )[0-9]+)*))"),
        numbered_headings(root / "docs/definition.md")},
-      {"INTERFACE ", std::regex(R"(([A-Z][A-Za-z_]*( numbers| 0| and their order)?))"),
+      {"INTERFACE ", std::regex(R"(([A-Z][A-Za-z_]*( numbers| 0| domains| and their order)?))"),
        interface_paragraphs(), false},
       {"DESIGN ", std::regex(R"(([0-9]+))"), {}},  // was never in this tree
   };
