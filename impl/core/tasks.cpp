@@ -66,8 +66,10 @@ int Core::unbind_task(u32 device, iommucheck_handle token) {
     error = sva_.unbind_device(device, task->pasid);
     if (error != 0 && error != -IOMMUCHECK_ETIMEDOUT) return error;
   }
-  // A handler may have been waited for, while other calls came.
-  if (Task* left = tasks_.find(token)) release_task(*left);
+  // A handler may have been waited for, while another call gave the token back.
+  Task* left = tasks_.find(token);
+  if (left == nullptr) return -IOMMUCHECK_EINVAL;
+  release_task(*left);
   return error;
 }
 
