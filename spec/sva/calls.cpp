@@ -173,7 +173,8 @@ void apply_sva(InterfaceState& s, const Call& call, const Observed& observed,
   s.trail.set(s.changes, s.changes + 1);
   switch (call.kind) {
     case CallKind::domain_get_attr:
-    case CallKind::io_mm_get_attr: apply_get_attr(s, call, observed); break;
+    case CallKind::io_mm_get_attr:
+    case CallKind::task_get_attr: apply_get_attr(s, call, observed); break;
     case CallKind::pasid_alloc: apply_pasid_alloc(s, observed); break;
     case CallKind::pasid_free: apply_pasid_free(s, call, observed.status); break;
     case CallKind::sva_device_init: apply_init(s, call, observed.status); break;
@@ -189,7 +190,6 @@ void apply_sva(InterfaceState& s, const Call& call, const Observed& observed,
     case CallKind::sva_detach: apply_link(s, call, observed.status); break;
     case CallKind::bind_task: apply_bind_task(s, call, observed, begun); break;
     case CallKind::unbind_task: apply_unbind_task(s, call, observed.status); break;
-    case CallKind::task_get_attr: apply_task_attr(s, call, observed); break;
     case CallKind::recover:
       if (observed.status == Status::ok) recovered(s);
       break;

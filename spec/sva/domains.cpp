@@ -159,19 +159,25 @@ Permitted permitted_get_attr(const InterfaceState& s, const Call& call) {
     set.add_value(0, "none");
   } else if (asks_pasid) {
     return permitted_get_pasid(s, call);
-  } else if (s.spaces[space].table == 0) {
+  } else {
+    permit_table_address(s, space, set);
+  }
+  return set;
+}
+
+void permit_table_address(const InterfaceState& s, u32 space, Permitted& set) {
+  if (s.spaces[space].table == 0) {
     set.add(Status::ok, "", ValueRule::new_word);
   } else {
     set.add(Status::ok, "", ValueRule::one_of);
     set.add_value(s.spaces[space].table, "constant for its life");
   }
-  return set;
 }
 
 void apply_get_attr(InterfaceState& s, const Call& call, const Observed& observed) {
   if (observed.status != Status::ok || call.attribute != attribute_ttbr0) return;
-  const bool of_domain = call.kind == CallKind::domain_get_attr;
-  const u32 space = of_domain ? s.target(call) : s.find_private(call.io_mm);
+  const bool of_io_mm = call.kind == CallKind::io_mm_get_attr;
+  const u32 space = of_io_mm ? s.find_private(call.io_mm) : s.target(call);
   if (space != 0 && s.spaces[space].table != observed.value) {
     s.spaces.edit(s.trail, space).table = observed.value;
   }

@@ -17,6 +17,9 @@ Permitted permitted_domain_free(const InterfaceState& s, const Call& call, Circu
 void apply_domain_free(InterfaceState& s, const Call& call, Status status);
 void release_space(InterfaceState& s, u32 space);
 Permitted permitted_get_attr(const InterfaceState& s, const Call& call);
+/// The TTBR0 attribute of a space: any address until one was seen, then that one.
+void permit_table_address(const InterfaceState& s, u32 space, Permitted& set);
+/// Of a domain, an io_mm or a token.
 void apply_get_attr(InterfaceState& s, const Call& call, const Observed& observed);
 void domain_promises(const InterfaceState& s, u32 index, u64 iova, bool with_calls,
                      Alternatives& out);

@@ -217,21 +217,10 @@ Permitted permitted_task_attr(const InterfaceState& s, const Call& call) {
     if (asks_pasid) set.add_value(its.pasid, "the number of its bond");
   } else if (asks_pasid) {
     set.add(Status::einval, "a table of its own has no PASID");
-  } else if (s.spaces[its.space].table == 0) {
-    set.add(Status::ok, "", ValueRule::new_word);
   } else {
-    set.add(Status::ok, "", ValueRule::one_of);
-    set.add_value(s.spaces[its.space].table, "constant for its life");
+    permit_table_address(s, its.space, set);
   }
   return set;
-}
-
-void apply_task_attr(InterfaceState& s, const Call& call, const Observed& observed) {
-  const u32 space = s.target(call);
-  if (observed.status != Status::ok || call.attribute != attribute_ttbr0 || space == 0) return;
-  if (s.spaces[space].table != observed.value) {
-    s.spaces.edit(s.trail, space).table = observed.value;
-  }
 }
 
 }  // namespace iommucheck::spec::sva

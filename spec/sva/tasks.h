@@ -27,7 +27,6 @@ Verdict check_task(const InterfaceState& s, const Call& call, const Observed& ob
 void apply_bind_task(InterfaceState& s, const Call& call, const Observed& observed,
                      const Pending* begun);
 void apply_unbind_task(InterfaceState& s, const Call& call, Status status);
-void apply_task_attr(InterfaceState& s, const Call& call, const Observed& observed);
 
 /// For its caller the bond is gone: what its tokens are references of.
 void bond_leaves_tokens(InterfaceState& s, u32 bond);
