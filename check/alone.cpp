@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "check/record_case.h"
 #include "impl/driver.h"
 #include "trace/trace_file.h"
 
@@ -104,10 +103,7 @@ Expected<Alone> run_alone(const CheckOptions& options, std::span<const Sequence>
   }
   Alone alone{std::move(*outcome), report->counter(slot_hash), {}};
   for (const std::string& text : report->findings()) {
-    if (auto finding = decode_violation(text)) {
-      name_stores(*finding, options.driver);
-      alone.broken = std::move(*finding);
-    }
+    if (auto finding = decode_violation(text)) alone.broken = std::move(*finding);
   }
   return alone;
 }
