@@ -237,11 +237,7 @@ void Lockstep::tear_down() {
     if (!monitor_.findings().empty()) return;
   }
   forget_what_is_gone();
-  std::vector<SvmTask> tokens = svm_tasks_;
-  for (const Space& space : spaces_) {
-    if (space.task) tokens.push_back({space.handle, space.device});
-  }
-  for (const SvmTask& its : tokens) {
+  for (const SvmTask& its : tokens()) {
     Call call{.kind = CallKind::unbind_task};
     call.token = its.token;
     call.device = its.device;

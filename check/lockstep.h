@@ -143,9 +143,16 @@ class Lockstep {
   void perform_flush(const fuzz::Operation& operation);
   void perform_task(const fuzz::Operation& operation);
   void ask_table(const Space& space);
+  [[nodiscard]] u64 table_of(const Space& space) const;
+  /// All tokens that are held, of both models.
+  [[nodiscard]] std::vector<SvmTask> tokens() const;
   void prepare_walkers(const spec::sva::Call& call);
   /// The context bank of the device has its table.
   [[nodiscard]] bool is_walked_by(const Space& space, u32 device) const;
+  /// Where a call has the number of such a space.
+  static u64& handle_in(spec::sva::Call& call, const Space& space) {
+    return space.task ? call.token : space.io_mm ? call.io_mm : call.domain;
+  }
   [[nodiscard]] static bool may_master(const Space& space) {
     return space.paging && !space.io_mm && !space.dynamic && !space.task;
   }

@@ -281,7 +281,7 @@ void Lockstep::perform_on_space(const fuzz::Operation& operation) {
   if (space.task && !of_tasks) return;
   const fuzz::Target target = fuzz::resolve(operation, space_of(space));
   Call call{.kind = call_of(operation.kind, space.io_mm, space.task)};
-  (space.task ? call.token : space.io_mm ? call.io_mm : call.domain) = space.handle;
+  handle_in(call, space) = space.handle;
   call.device = device_of(operation);
   if (has_range(operation.kind)) {
     call.iova = target.iova;

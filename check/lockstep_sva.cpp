@@ -95,11 +95,10 @@ u32 Lockstep::prepare_bind(u32 device, const fuzz::Operation& operation) {
     device = (device + 1) % count;
   }
   if (interface.domain_of(device) == 0) {
-    const auto usable = [](const Space& space) { return may_master(space); };
-    auto space = std::ranges::find_if(spaces_, usable);
+    auto space = std::ranges::find_if(spaces_, may_master);
     if (space == spaces_.end()) {
       perform_alloc(fuzz::Operation{.kind = OperationKind::domain_alloc});
-      space = std::ranges::find_if(spaces_, usable);
+      space = std::ranges::find_if(spaces_, may_master);
     }
     if (space == spaces_.end() || !monitor_.findings().empty()) return device;
     Call call{.kind = CallKind::attach};
@@ -216,9 +215,7 @@ void Lockstep::perform_other_query(const fuzz::Operation& operation) {
     call.pasid = bond.pasid;
     call.mm = bond.mm;
   }
-  for (const Space& space : spaces_) {
-    (space.task ? call.token : space.io_mm ? call.io_mm : call.domain) = space.handle;
-  }
+  for (const Space& space : spaces_) handle_in(call, space) = space.handle;
   call.attribute = spec::sva::attribute_ttbr0;
   if (may_call(call)) make_call(call);
 }

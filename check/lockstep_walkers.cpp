@@ -37,9 +37,22 @@ std::size_t Lockstep::make_dynamic(u64 master) {
 
 void Lockstep::ask_table(const Space& space) {
   Call call{.kind = space.task ? CallKind::task_get_attr : CallKind::domain_get_attr};
-  (space.task ? call.token : call.domain) = space.handle;
+  handle_in(call, space) = space.handle;
   call.attribute = spec::sva::attribute_ttbr0;
   if (may_call(call)) make_call(call);
+}
+
+u64 Lockstep::table_of(const Space& space) const {
+  const spec::sva::Interface& interface = monitor_.interface();
+  return space.task ? interface.table_of_token(space.handle) : interface.table_of(space.handle);
+}
+
+std::vector<Lockstep::SvmTask> Lockstep::tokens() const {
+  std::vector<SvmTask> all = svm_tasks_;
+  for (const Space& space : spaces_) {
+    if (space.task) all.push_back({space.handle, space.device});
+  }
+  return all;
 }
 
 /// dynamic_alloc, gpu_switch.
@@ -75,18 +88,14 @@ void Lockstep::perform_dynamic(const fuzz::Operation& operation) {
   }
   const std::size_t index = its.empty() ? make_dynamic(master) : its[operation.domain % its.size()];
   if (index >= spaces_.size() || !monitor_.findings().empty()) return;
-  const Space& space = spaces_[index];
-  const u64 root =
-      space.task ? interface.table_of_token(space.handle) : interface.table_of(space.handle);
+  const u64 root = table_of(spaces_[index]);
   if (root != 0) monitor_.walker_switches(device, root);
 }
 
 bool Lockstep::is_walked_by(const Space& space, u32 device) const {
-  const spec::sva::Interface& interface = monitor_.interface();
-  const u64 root = interface.table_of_walker(device);
+  const u64 root = monitor_.interface().table_of_walker(device);
   if (root == 0 || (!space.dynamic && !space.task)) return false;
-  return root ==
-         (space.task ? interface.table_of_token(space.handle) : interface.table_of(space.handle));
+  return root == table_of(space);
 }
 
 /// Of the device, or of the next one that has such a table.
@@ -124,12 +133,9 @@ void Lockstep::perform_task(const fuzz::Operation& operation) {
   if (!host_.has(CallKind::bind_task)) return;
   u32 device = device_of(operation);
   if (operation.kind == OperationKind::task_unbind) {
-    std::vector<SvmTask> tokens = svm_tasks_;
-    for (const Space& space : spaces_) {
-      if (space.task) tokens.push_back({space.handle, space.device});
-    }
-    if (tokens.empty()) return;
-    const SvmTask& its = tokens[operation.mapping % tokens.size()];
+    const std::vector<SvmTask> all = tokens();
+    if (all.empty()) return;
+    const SvmTask& its = all[operation.mapping % all.size()];
     Call call{.kind = CallKind::unbind_task};
     call.token = its.token;
     const bool fitting = static_cast<fuzz::Pick>(operation.variant) == fuzz::Pick::fitting;
