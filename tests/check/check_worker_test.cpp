@@ -159,10 +159,10 @@ TEST(CheckWorker, ACaseInAProcessOfItsOwnHasNoStateOfOthers) {
   for (const char* fault : {"thread", "heap", "later"}) {
     CheckOptions options = options_for(fault);
     options.isolation = oracle::Isolation::each_case;
-    options.sequences = 600;
+    options.sequences = 200;
     const CheckResult result = check(options);
     EXPECT_TRUE(result.findings.empty()) << fault << ": " << headline(result.findings.front());
-    EXPECT_EQ(result.sequences, 600U);
+    EXPECT_EQ(result.sequences, 200U);
     EXPECT_GT(result.outcomes_judged, 1000U) << "counted in the children";
   }
 }

@@ -56,9 +56,9 @@ class Corpus : public testing::Test {
 };
 
 TEST_F(Corpus, IsTheSameForAnyNumberOfProcesses) {
-  options_.sequences = 2 * Merge::part_size + 50;
+  options_.sequences = Merge::part_size + 200;
   std::vector<std::string> of_one;
-  for (const u32 jobs : {1U, 2U, 5U}) {
+  for (const u32 jobs : {1U, 3U}) {
     std::filesystem::remove_all(folder_);
     options_.jobs = jobs;
     const CheckResult first = run();
@@ -73,7 +73,7 @@ TEST_F(Corpus, IsTheSameForAnyNumberOfProcesses) {
     if (jobs == 1) of_one = files();
     EXPECT_EQ(files(), of_one) << jobs;
   }
-  EXPECT_GT(of_one.size(), 200U);
+  EXPECT_GT(of_one.size(), 150U);
   EXPECT_LT(of_one.size(), 2 * options_.sequences / 3);
 }
 

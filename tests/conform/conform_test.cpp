@@ -81,7 +81,7 @@ class ConformTwin : public testing::TestWithParam<Twin> {};
 
 TEST_P(ConformTwin, IsFoundByItsRule) {
   BrokenDevice device(GetParam().fault, 3);
-  const auto result = run_conform(device, some(200));
+  const auto result = run_conform(device, some(60));
   ASSERT_TRUE(result) << result.error().message;
   EXPECT_FALSE(result->held());
   const auto its = [](const FoundDivergence& found) {

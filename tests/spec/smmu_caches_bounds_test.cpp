@@ -258,7 +258,7 @@ class Garbage {
 
 TEST_P(CachesBounds, Garbage) {
   Garbage garbage(1);
-  for (u64 i = 0; i < 16 * u64{entries}; ++i) {
+  for (u64 i = 0; i < 8 * u64{entries}; ++i) {
     store(root + 8 * (i * 37 % (16 * u64{entries})), garbage.word());
   }
   ask();
@@ -270,7 +270,7 @@ TEST_P(CachesBounds, Garbage) {
 /// Just below the bound, where each event may cost the most.
 TEST_P(CachesBounds, SparseGarbage) {
   Garbage garbage(3);
-  for (u64 i = 0; i < 400; ++i) store(garbage.place(), garbage.word(), i % 4 == 0);
+  for (u64 i = 0; i < 240; ++i) store(garbage.place(), garbage.word(), i % 4 == 0);
   ask();
   for (u64 i = 0; i < 4; ++i) {
     m.step();
@@ -290,8 +290,7 @@ TEST_P(CachesBounds, GarbageThatNoBarrierOrders) {
 
 /// Every walk may read any version at each level.
 TEST_P(CachesBounds, ManyVersionsOfAWordThatLeadsToItself) {
-  for (u64 i = 0; i < 300; ++i) store(root, root | 3 | i << 52, false);
-  for (unsigned i = 0; i < 2; ++i) ask();
+  for (u64 i = 0; i < 120; ++i) store(root, root | 3 | i << 52, false);
   gives_up();
 }
 
