@@ -3,12 +3,11 @@
 # A call is added by at most five files: nop.patch adds one to a copy of the tree. There it is in the
 # alphabet, is run by a scenario and asked by campaigns, and a driver that answers it wrongly is
 # found. What is generated from calls.def (documents, monitor_events.*) is made anew by a test.
-#   add_call_test.sh SOURCE WORK CC CXX
+#   add_call_test.sh weave SOURCE TREE   TREE becomes SOURCE with the call
+#   add_call_test.sh judge TREE BUILD    what was built of TREE
+# Building a tree takes minutes, so `./dev test` gives this one to g++-12, which has to build one anyway.
 set -euo pipefail
 
-source=$1
-work=$2
-here=$source/tests/add_call
 files_max=5
 
 fail() {
@@ -16,47 +15,53 @@ fail() {
   exit 1
 }
 
-# Files that did not change keep their times, so that a second run builds little.
-mkdir -p "$work/fresh"
-rm -rf "$work/fresh"
-mkdir -p "$work/fresh" "$work/tree"
-(cd "$source" && tar -c --exclude=./build --exclude=./out --exclude=./.git --exclude=./data .) |
-  tar -x -C "$work/fresh"
-(cd "$work/fresh" && patch -p1 --quiet <"$here/nop.patch")
-changed=$(grep -c '^+++ b/' "$here/nop.patch")
-[ "$changed" -le "$files_max" ] || fail "the patch changes $changed files, and $files_max are enough"
-(cd "$work/fresh" && find . -type f -print0) | while IFS= read -r -d '' file; do
-  cmp -s "$work/fresh/$file" "$work/tree/$file" && continue
-  mkdir -p "$work/tree/$(dirname "$file")"
-  cp -p "$work/fresh/$file" "$work/tree/$file"
-done
+# Files that did not change keep their times, so that a second build is short.
+weave() {
+  local source=$1 tree=$2 fresh changed patch=$1/tests/add_call/nop.patch
+  fresh=$(mktemp -d)
+  # shellcheck disable=SC2064
+  trap "rm -rf '$fresh'" EXIT
+  changed=$(grep -c '^+++ b/' "$patch")
+  [ "$changed" -le "$files_max" ] || fail "the patch changes $changed files, and $files_max are enough"
+  (cd "$source" && tar -c --exclude=./build --exclude=./out --exclude=./.git .) | tar -x -C "$fresh"
+  (cd "$fresh" && patch -p1 --quiet --no-backup-if-mismatch <"$patch") || fail "the patch does not apply"
+  mkdir -p "$tree"
+  (cd "$fresh" && find . -type f -print0) | while IFS= read -r -d '' file; do
+    cmp -s "$fresh/$file" "$tree/$file" && continue
+    mkdir -p "$tree/$(dirname "$file")"
+    cp -p "$fresh/$file" "$tree/$file"
+  done
+  # What is gone from the source is gone from the copy.
+  (cd "$tree" && find . -type f -not -path './build/*' -print0) | while IFS= read -r -d '' file; do
+    [ -e "$fresh/$file" ] || rm -f "$tree/$file"
+  done
+}
 
-build() {
-  cmake --build "$work/build" --target iommucheck -- --quiet >"$work/build.log" 2>&1 || {
-    tail -n 40 "$work/build.log"
-    fail "the tree with the call does not build"
+judge() {
+  local tree=$1 build=$2 command=$2/bin/iommucheck driver=$1/impl/driver.cpp right wrong
+  right='d.nop = [](void*, u32) { return 0; };'
+  wrong='d.nop = [](void*, u32) { return -5; };'
+  "$command" scenario "$tree/scenario/files/nop.scenario" || fail "its scenario does not pass"
+  "$command" check --driver builtin --seed 1 --runs 300 || fail "the builtin driver does not hold"
+
+  # Its twin: the driver answers wrongly.
+  grep -qF "$right" "$driver" || fail "the twin's line is not there"
+  local text
+  text=$(<"$driver")
+  printf '%s\n' "${text/"$right"/"$wrong"}" >"$driver"
+  cmake --build "$build" --target iommucheck -- --quiet || fail "the twin does not build"
+  local status=0
+  "$command" check --driver builtin --seed 1 --runs 3000 >"$build/twin.txt" || status=$?
+  printf '%s\n' "$text" >"$driver"
+  [ "$status" -eq 1 ] || fail "a wrong answer was not found: exit status $status"
+  grep -q 'nop(' "$build/twin.txt" || {
+    cat "$build/twin.txt"
+    fail "what was found is not about the call"
   }
-}
-cmake -S "$work/tree" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_COMPILER="$3" \
-  -DCMAKE_CXX_COMPILER="$4" -DCMAKE_CXX_FLAGS_DEBUG=-O0 -DIOMMUCHECK_TESTS=OFF \
-  -DIOMMUCHECK_TWINS=OFF >"$work/build.log" 2>&1 || {
-  tail -n 20 "$work/build.log"
-  fail "the tree with the call is not configured"
+  printf 'add_call: a wrong answer is found\n'
 }
 
-build
-command=$work/build/bin/iommucheck
-"$command" scenario "$work/tree/scenario/files/nop.scenario" || fail "its scenario does not pass"
-"$command" check --driver builtin --seed 1 --runs 300 || fail "the builtin driver does not hold"
-
-# Its twin: the driver answers wrongly.
-driver=$work/tree/impl/driver.cpp
-sed -i 's/d.nop = \[\](void\*, u32) { return 0; };/d.nop = [](void*, u32) { return -5; };/' "$driver"
-cmp -s "$driver" "$work/fresh/impl/driver.cpp" && fail "the twin's line is not there"
-build
-"$command" check --driver builtin --seed 1 --runs 3000 >"$work/twin.txt" && fail "a wrong answer was not found"
-grep -q 'nop(' "$work/twin.txt" || {
-  cat "$work/twin.txt"
-  fail "what was found is not about the call"
-}
-printf 'add_call: %s files, a wrong answer is found\n' "$changed"
+case ${1:-} in
+  weave | judge) "$@" ;;
+  *) fail "it takes weave or judge" ;;
+esac
