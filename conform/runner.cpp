@@ -164,7 +164,7 @@ class Runner {
     attributes.privileged = identity.sends_privileged && (step.c & step_privileged) != 0;
     attributes.instruction =
         identity.sends_instructions && !writes && (step.c & step_instruction) != 0;
-    const Ticket ticket = device_.dma_with(engine, step.a & ~u64{3}, writes, attributes);
+    const Ticket ticket = device_.dma(engine, step.a & ~u64{3}, writes, attributes);
     waiting_.push_back({run_.trace.events.size(), ticket});
     trace::Dma dma;
     dma.sid = identity.sids[engine];

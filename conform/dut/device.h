@@ -66,12 +66,9 @@ class DeviceUnderTest {
   virtual void store(u64 pa, u64 value) = 0;
   virtual void fill(u64 pa, u64 words, u64 value) = 0;
   virtual Ticket load(u64 pa) = 0;
-  /// Four bytes at `iova`, a multiple of 4, by engine number `engine` of identity().sids.
-  virtual Ticket dma(unsigned engine, u64 iova, bool write) = 0;
-  /// The same with attributes that identity() says can be sent.
-  virtual Ticket dma_with(unsigned engine, u64 iova, bool write, DmaAttributes /*attributes*/) {
-    return dma(engine, iova, write);
-  }
+  /// Four bytes at `iova`, a multiple of 4, by engine number `engine` of identity().sids, with no
+  /// attributes but those that identity() says can be sent.
+  virtual Ticket dma(unsigned engine, u64 iova, bool write, DmaAttributes attributes) = 0;
   /// The state is saved, and goes on in a device made anew from what was saved. Nothing shows it.
   virtual void save_restore() {}
 

@@ -432,7 +432,7 @@ Ticket DoorDevice::load(u64 pa) {
   return its;
 }
 
-Ticket DoorDevice::dma_with(unsigned engine, u64 iova, bool write, DmaAttributes attributes) {
+Ticket DoorDevice::dma(unsigned engine, u64 iova, bool write, DmaAttributes attributes) {
   iommucheck_dut_op op{};
   op.kind = IOMMUCHECK_DUT_DMA;
   op.bytes = 4;

@@ -233,8 +233,8 @@ Ticket QemuDevice::load(u64 pa) {
 // ---- DMA ----------------------------------------------------------------------------------------
 
 /// Engines that are asked one after the other run in that order, and are waited for together: a
-/// timer of the machine that is set later runs out later.
-Ticket QemuDevice::dma(unsigned number, u64 iova, bool write) {
+/// timer of the machine that is set later runs out later. They send no attributes.
+Ticket QemuDevice::dma(unsigned number, u64 iova, bool write, DmaAttributes /*attributes*/) {
   Engine& engine = engine_[number];
   bool wait = engine.running || engine.reads.size() == read_slots;
   // A second write might go where the first one is still to be found.

@@ -29,7 +29,7 @@ class QemuDevice final : public DeviceUnderTest {
   void store(u64 pa, u64 value) override;
   void fill(u64 pa, u64 words, u64 value) override;
   Ticket load(u64 pa) override;
-  Ticket dma(unsigned engine, u64 iova, bool write) override;
+  Ticket dma(unsigned engine, u64 iova, bool write, DmaAttributes attributes) override;
   Expected<void> settle() override;
   [[nodiscard]] u64 value(Ticket ticket) const override { return values_[ticket]; }
   [[nodiscard]] DmaSeen seen(Ticket ticket) const override { return seen_[values_[ticket]]; }

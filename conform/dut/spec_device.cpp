@@ -79,7 +79,7 @@ Ticket SpecDevice::load(u64 pa) {
   return static_cast<Ticket>(answers_.size() - 1);
 }
 
-Ticket SpecDevice::dma_with(unsigned engine, u64 iova, bool write, DmaAttributes attributes) {
+Ticket SpecDevice::dma(unsigned engine, u64 iova, bool write, DmaAttributes attributes) {
   using spec::OutcomeKind;
   caches_.set_now(++now_);
   spec::Access access{.sid = identity_.sids[engine], .va = iova};

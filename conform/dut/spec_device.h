@@ -25,10 +25,7 @@ class SpecDevice final : public DeviceUnderTest {
   void store(u64 pa, u64 value) override;
   void fill(u64 pa, u64 words, u64 value) override;
   Ticket load(u64 pa) override;
-  Ticket dma(unsigned engine, u64 iova, bool write) override {
-    return dma_with(engine, iova, write, {});
-  }
-  Ticket dma_with(unsigned engine, u64 iova, bool write, DmaAttributes attributes) override;
+  Ticket dma(unsigned engine, u64 iova, bool write, DmaAttributes attributes) override;
   Expected<void> settle() override { return {}; }
   [[nodiscard]] u64 value(Ticket ticket) const override { return answers_[ticket].value; }
   [[nodiscard]] DmaSeen seen(Ticket ticket) const override { return answers_[ticket].seen; }

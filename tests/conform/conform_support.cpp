@@ -150,11 +150,11 @@ Ticket BrokenDevice::load(u64 pa) {
   return answer(value);
 }
 
-Ticket BrokenDevice::dma_with(unsigned engine, u64 iova, bool write, DmaAttributes attributes) {
+Ticket BrokenDevice::dma(unsigned engine, u64 iova, bool write, DmaAttributes attributes) {
   if (fault_ == Fault::ignores_permission) write = false;
   if (fault_ == Fault::ignores_privilege) attributes.privileged = false;
   if (fault_ == Fault::ignores_instruction) attributes.instruction = false;
-  DmaSeen seen = inner_.seen(inner_.dma_with(engine, iova, write, attributes));
+  DmaSeen seen = inner_.seen(inner_.dma(engine, iova, write, attributes));
   const bool enabled = (cr0_ & spec::cr0::smmuen) != 0;
   if (fault_ == Fault::ignores_disable && !enabled) seen = {};
   if (fault_ == Fault::wrong_address && enabled && seen.pa) *seen.pa += 0x1000;

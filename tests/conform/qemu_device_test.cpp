@@ -21,11 +21,11 @@ class Qemu : public testing::Test {
 
 TEST_F(Qemu, AccessesAreSeenToArrive) {
   const u64 data = device_->identity().data_pa;
-  const Ticket read = device_->dma(0, data + 0x124, false);
-  const Ticket write = device_->dma(1, data + 0x2128, true);
-  const Ticket overwrite = device_->dma(2, data + 0x2128, true);
-  const Ticket behind = device_->dma(0, data + 0x2128, false);
-  const Ticket nowhere = device_->dma(3, 0x70000000, false);
+  const Ticket read = device_->dma(0, data + 0x124, false, {});
+  const Ticket write = device_->dma(1, data + 0x2128, true, {});
+  const Ticket overwrite = device_->dma(2, data + 0x2128, true, {});
+  const Ticket behind = device_->dma(0, data + 0x2128, false, {});
+  const Ticket nowhere = device_->dma(3, 0x70000000, false, {});
   ASSERT_TRUE(device_->settle());
   EXPECT_EQ(device_->seen(read), (DmaSeen{true, data + 0x124}));
   EXPECT_EQ(device_->seen(write), (DmaSeen{true, data + 0x2128}));
@@ -37,7 +37,7 @@ TEST_F(Qemu, AccessesAreSeenToArrive) {
 TEST_F(Qemu, ReadsBeyondABufferAreStillApart) {
   const u64 data = device_->identity().data_pa;
   std::vector<Ticket> reads;
-  for (u64 i = 0; i < 600; ++i) reads.push_back(device_->dma(0, data + 4 * i, false));
+  for (u64 i = 0; i < 600; ++i) reads.push_back(device_->dma(0, data + 4 * i, false, {}));
   ASSERT_TRUE(device_->settle());
   for (u64 i = 0; i < 600; ++i) EXPECT_EQ(device_->seen(reads[i]).pa, data + 4 * i);
 }
@@ -48,7 +48,7 @@ TEST_F(Qemu, AResetBySystemAndByRegistersAreTheSame) {
     device_->mmio_write(spec::reg::cr0, 4, 8);
     ASSERT_TRUE(device_->reset());
     const Ticket cr0 = device_->mmio_read(spec::reg::cr0, 4);
-    const Ticket read = device_->dma(0, device_->identity().data_pa, false);
+    const Ticket read = device_->dma(0, device_->identity().data_pa, false, {});
     ASSERT_TRUE(device_->settle());
     EXPECT_EQ(device_->value(cr0), 0U);
     EXPECT_TRUE(device_->seen(read).reached);
@@ -62,7 +62,7 @@ TEST_F(Qemu, ItsDeathIsToldAndItComesBack) {
   ASSERT_FALSE(died);
   EXPECT_NE(died.error().message.find("signal"), std::string::npos) << died.error().message;
   ASSERT_TRUE(device_->reset());
-  const Ticket read = device_->dma(0, device_->identity().data_pa, false);
+  const Ticket read = device_->dma(0, device_->identity().data_pa, false, {});
   ASSERT_TRUE(device_->settle());
   EXPECT_TRUE(device_->seen(read).reached);
   EXPECT_EQ(device_->counts().restarts, 1U);

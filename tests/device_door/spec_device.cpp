@@ -56,7 +56,7 @@ void run_one(DeviceUnderTest& device, iommucheck_dut_op& op) {
       DmaAttributes attributes;
       attributes.privileged = (op.attributes & IOMMUCHECK_DUT_IS_PRIVILEGED) != 0;
       attributes.instruction = (op.attributes & IOMMUCHECK_DUT_IS_INSTRUCTION) != 0;
-      const DmaSeen seen = device.seen(device.dma_with(engine, op.address, write, attributes));
+      const DmaSeen seen = device.seen(device.dma(engine, op.address, write, attributes));
       op.status = seen.reached ? IOMMUCHECK_DUT_DONE : IOMMUCHECK_DUT_TERMINATED;
       if (!write) op.value = 0;
       op.pa = seen.pa.value_or(0);

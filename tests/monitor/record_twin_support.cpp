@@ -73,8 +73,8 @@ Ticket RecordTwin::load(u64 pa) {
   return answer(found != words_.end() ? found->second : inner_.value(inner_.load(pa)));
 }
 
-Ticket RecordTwin::dma_with(unsigned engine, u64 iova, bool write, DmaAttributes attributes) {
-  const DmaSeen seen = inner_.seen(inner_.dma_with(engine, iova, write, attributes));
+Ticket RecordTwin::dma(unsigned engine, u64 iova, bool write, DmaAttributes attributes) {
+  const DmaSeen seen = inner_.seen(inner_.dma(engine, iova, write, attributes));
   const Ticket ticket = answer(0);
   seen_[ticket] = seen;
   return ticket;

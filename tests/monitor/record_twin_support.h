@@ -24,10 +24,7 @@ class RecordTwin final : public DeviceUnderTest {
   void store(u64 pa, u64 value) override { inner_.store(pa, value); }
   void fill(u64 pa, u64 words, u64 value) override { inner_.fill(pa, words, value); }
   Ticket load(u64 pa) override;
-  Ticket dma(unsigned engine, u64 iova, bool write) override {
-    return dma_with(engine, iova, write, {});
-  }
-  Ticket dma_with(unsigned engine, u64 iova, bool write, DmaAttributes attributes) override;
+  Ticket dma(unsigned engine, u64 iova, bool write, DmaAttributes attributes) override;
   Expected<void> settle() override { return {}; }
   [[nodiscard]] u64 value(Ticket ticket) const override { return values_.at(ticket); }
   [[nodiscard]] DmaSeen seen(Ticket ticket) const override { return seen_.at(ticket); }
