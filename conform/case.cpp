@@ -44,6 +44,7 @@ std::string step_text(const Step& step) {
                          step.a, (step.c & step_privileged) != 0 ? ", privileged" : "");
     case StepKind::poll: return "poll the event queue";
     case StepKind::save: return "save, and go on from what was saved";
+    case StepKind::look: return fmt::format("look at {:#x}", step.a);
   }
   return "?";
 }
@@ -113,6 +114,7 @@ void CaseBuilder::both(u64 iova, unsigned engine) {
 }
 void CaseBuilder::poll() { step(StepKind::poll); }
 void CaseBuilder::save() { step(StepKind::save); }
+void CaseBuilder::look(u64 pa) { step(StepKind::look, pa); }
 
 u64 CaseBuilder::memory(u64 bytes, u64 align) {
   const u64 size = bytes < 64 ? 64 : (bytes + 63) & ~u64{63};

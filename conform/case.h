@@ -23,6 +23,7 @@ enum class StepKind : u8 {
   access,   ///< a: input address, b: 1 for a write, c: number of the engine, and step_* bits
   poll,     ///< EVENTQ_PROD, the records, EVENTQ_CONS
   save,     ///< the device is saved and goes on from what was saved
+  look,     ///< a: address of a word of memory that is read
 };
 /// Of Step::c of an access, above the engine's number.
 inline constexpr u64 step_engine = 0xff, step_privileged = 0x100, step_instruction = 0x200;
@@ -88,6 +89,7 @@ class CaseBuilder {
   void both(u64 iova, unsigned engine = 0);  ///< a read, a write
   void poll();
   void save();
+  void look(u64 pa);  ///< has anything been written there that nobody may write?
 
   // Structures.
   u64 memory(u64 bytes, u64 align = 4096);  ///< zeroed

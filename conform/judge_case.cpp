@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/bits.h"
 #include "report/finding_text.h"
 #include "spec/smmu/id_registers.h"
 
@@ -37,20 +38,24 @@ struct Stored {
   spec::Command command;
 };
 
+struct Range {
+  u64 base = 0, bytes = 0;
+};
+
+/// Where the header of a case says that its command queue lies; nothing if it says nothing.
+Range command_queue_of(const trace::Header& header) {
+  if (!header.profile) return {};
+  const auto number = [&](const char* key) {
+    const auto found = header.profile->find(key);
+    const u64* n = found == header.profile->end() ? nullptr : std::get_if<u64>(&found->second);
+    return n == nullptr ? 0 : *n;
+  };
+  return {number("cmdq"), u64{16} << std::min<u64>(number("cmdq-lg2"), 19)};
+}
+
 /// Those after the two that bring-up begins with: before these anything may be cached.
 std::vector<Stored> commands_of(const trace::Trace& trace, const spec::Capabilities& caps) {
-  u64 base = 0;
-  u64 bytes = 0;
-  if (trace.header.profile) {
-    const auto number = [&](const char* key) {
-      const auto found = trace.header.profile->find(key);
-      const u64* n =
-          found == trace.header.profile->end() ? nullptr : std::get_if<u64>(&found->second);
-      return n == nullptr ? 0 : *n;
-    };
-    base = number("cmdq");
-    bytes = u64{16} << std::min<u64>(number("cmdq-lg2"), 19);
-  }
+  const auto [base, bytes] = command_queue_of(trace.header);
   std::vector<Stored> found;
   for (std::size_t i = 0; i + 1 < trace.events.size(); ++i) {
     const auto* low = std::get_if<trace::Store>(&trace.events[i].payload);
@@ -94,7 +99,15 @@ Rule rule_asked(const trace::Header& header, Rule otherwise) {
 }  // namespace
 
 CaseJudge::CaseJudge(const DeviceIdentity& device)
-    : monitor_(judge_setup(device)), identity_(device.id), contents_(device.id) {
+    : monitor_(judge_setup(device)),
+      identity_(device.id),
+      data_pa_(device.data_pa),
+      data_bytes_(device.data_bytes),
+      contents_(device.id) {
+  // Queues lie in memory that is there: no access to them aborts.
+  if (device.data_pa == device.structures_pa + device.structures_bytes) {
+    monitor_.smmu().memory_is(device.structures_pa, device.structures_bytes + device.data_bytes);
+  }
   booted_ = monitor_.trail().mark();
 }
 
@@ -104,6 +117,10 @@ std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
   monitor_.begin_case(0);
   drivers_.clear();
   contents_.reset();
+  const auto [cmdq, cmdq_bytes] = command_queue_of(trace.header);
+  cmdq_ = cmdq;
+  cmdq_bytes_ = cmdq_bytes;
+  unseen_write_ = false;
   std::vector<Divergence> result;
   std::size_t seen = 0;
   std::vector<std::size_t> accesses;  // where they are in the trace
@@ -132,7 +149,17 @@ std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
   };
   bool goes_on = true;
   for (std::size_t i = 0; i < trace.events.size() && goes_on; ++i) {
-    if (std::holds_alternative<trace::Dma>(trace.events[i].payload)) accesses.push_back(i);
+    if (const auto* dma = std::get_if<trace::Dma>(&trace.events[i].payload)) {
+      accesses.push_back(i);
+      unseen_write_ |= dma->direction == trace::Direction::write && !dma->pa;
+    }
+    if (std::holds_alternative<trace::Load>(trace.events[i].payload)) {
+      if (auto wrong = wrong_memory(trace.events[i], i)) {
+        const auto same = [&](const Divergence& other) { return other.same(*wrong); };
+        if (std::ranges::none_of(result, same)) result.push_back(std::move(*wrong));
+      }
+      continue;
+    }
     monitor_.feed(trace.events[i]);
     goes_on = look(i);
     if (auto wrong = wrong_contents(trace.events[i], i)) {
@@ -162,6 +189,41 @@ std::optional<Divergence> CaseJudge::wrong_contents(const trace::Event& event, s
                     .text = std::move(wrong->text),
                     .event = at,
                     .finding = std::move(finding)};
+}
+
+/// A word of memory is as the tester stored it, or as data began: each word of four bytes holds its
+/// address. What an engine wrote to nobody knows where is left aside, and what HTTU may set.
+std::optional<Divergence> CaseJudge::wrong_memory(const trace::Event& event, std::size_t at) {
+  const auto* load = std::get_if<trace::Load>(&event.payload);
+  if (load == nullptr || !load->value || load->size != 8) return std::nullopt;
+  const spec::Content content = monitor_.caches().memory().newest(load->pa);
+  const bool is_data = load->pa - data_pa_ < data_bytes_;
+  u64 expected = content.value;
+  if (content.unknown) {
+    if (!is_data) return std::nullopt;
+    expected = bits(load->pa, 31, 0) | (bits(load->pa + 4, 31, 0) << 32);
+  }
+  u64 wrong = expected ^ *load->value;
+  if (monitor_.caches().capabilities().httu != 0) wrong &= ~(u64{1} << 10 | u64{1} << 7);
+  for (const unsigned half : {0U, 32U}) {
+    constexpr u64 engine_words = 0xe;  // how words begin that an engine writes
+    const u64 value = bits(*load->value, half + 31, half);
+    if (unseen_write_ && value >> 28 == engine_words) wrong &= ~(mask(31, 0) << half);
+  }
+  if (wrong == 0) return std::nullopt;
+  const char* where = load->pa - cmdq_ < cmdq_bytes_ ? "the command queue"
+                      : is_data                      ? "data"
+                                                     : "a structure";
+  Divergence found{.rule = Rule::DEVICE_OUTCOME,
+                   .kind = std::string("memory is written that nobody may write: ") + where,
+                   .text = fmt::format("the word at {:#x} ({}) is {:#x} and was {:#x}: no access "
+                                       "that is allowed wrote it",
+                                       load->pa, where, *load->value, expected),
+                   .event = at,
+                   .finding = {}};
+  found.finding = finding_of(found.rule, found.text);
+  found.finding.kind = found.kind;
+  return found;
 }
 
 bool CaseJudge::allowed_without(const trace::Trace& trace, const Divergence& found,

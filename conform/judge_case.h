@@ -51,6 +51,7 @@ class CaseJudge {
  private:
   std::vector<Divergence> all(const trace::Trace& trace);
   [[nodiscard]] std::optional<Divergence> wrong_contents(const trace::Event& event, std::size_t at);
+  [[nodiscard]] std::optional<Divergence> wrong_memory(const trace::Event& event, std::size_t at);
   void judge_identity(std::vector<Divergence>& found) const;
   void refine(const trace::Trace& trace, Divergence& found);
   std::optional<u64> asid_at(const trace::Trace& trace, std::size_t event);
@@ -59,6 +60,9 @@ class CaseJudge {
 
   Monitor monitor_;
   spec::IdRegisters identity_;
+  u64 data_pa_, data_bytes_;
+  u64 cmdq_ = 0, cmdq_bytes_ = 0;  // of the case
+  bool unseen_write_ = false;      // an engine wrote to nobody knows where
   RegisterContents contents_;
   std::size_t booted_ = 0;
   u64 gave_up_ = 0;

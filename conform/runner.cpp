@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "base/bits.h"
+#include "conform/held_memory.h"
 #include "monitor/trace_setup.h"
 #include "spec/smmu/event_record.h"
 #include "spec/smmu/queue.h"
@@ -17,6 +18,8 @@ namespace reg = spec::reg;
 
 /// How often CMDQ_CONS is read for a CMD_SYNC, and CR0ACK for CR0, of a device that needs time.
 constexpr unsigned sync_reads_max = 8;
+/// So many words that changed by themselves are told of a case.
+constexpr std::size_t changed_words_max = 4;
 
 /// A note of the trace, so that a replay does it again.
 constexpr const char* saved_note = "the device was saved and goes on from what was saved";
@@ -49,7 +52,28 @@ class Runner {
     bool alive = true;
     for (unsigned i = 0; i < 3 && alive; ++i) alive = poll();
     read(reg::gerror, 4);
-    return alive && settle();
+    return alive && settle() && compare_memory();
+  }
+
+  /// What the case stored is there still, but for records in the event queue.
+  bool compare_memory() {
+    struct Asked {
+      u64 pa, value;
+      Ticket ticket;
+    };
+    std::vector<Asked> asked;
+    const u64 records = u64{32} << case_.queues.eventq_lg2;
+    held_.visit([&](u64 pa, u64 value) {
+      if (pa - case_.queues.eventq >= records) asked.push_back({pa, value, device_.load(pa)});
+    });
+    if (!settle()) return false;
+    std::size_t told = 0;
+    for (const Asked& one : asked) {
+      if (device_.value(one.ticket) == one.value || told++ == changed_words_max) continue;
+      event(AgentId::cpu0,
+            trace::Load{.pa = one.pa, .size = 8, .value = device_.value(one.ticket)});
+    }
+    return true;
   }
 
   bool run_step(const Step& step) {
@@ -57,6 +81,7 @@ class Runner {
       case StepKind::store: store(step.a, step.b); return true;
       case StepKind::fill:
         device_.fill(step.a, step.b, step.c);
+        held_.fill(step.a, step.b, step.c);
         event(AgentId::cpu0, trace::Fill{.pa = step.a, .words = step.b, .value = step.c});
         unordered_ = true;
         return true;
@@ -73,6 +98,10 @@ class Runner {
         device_.save_restore();
         event(trace::environment_agent, trace::Note{.text = saved_note});
         return true;
+      case StepKind::look:
+        waiting_.push_back({run_.trace.events.size(), device_.load(step.a)});
+        event(AgentId::cpu0, trace::Load{.pa = step.a, .size = 8});
+        return true;
     }
     return true;
   }
@@ -85,6 +114,7 @@ class Runner {
 
   void store(u64 pa, u64 value) {
     device_.store(pa, value);
+    held_.store(pa, value);
     event(AgentId::cpu0, trace::Store{.pa = pa, .size = 8, .value = value});
     unordered_ = true;
   }
@@ -235,6 +265,8 @@ class Runner {
                     : seen.stalled ? trace::DmaResult::stall
                                    : trace::DmaResult::abort;
       dma->pa = seen.pa;
+    } else if (auto* load = std::get_if<trace::Load>(&asked.payload)) {
+      load->value = device_.value(ticket);
     }
   }
 
@@ -273,6 +305,7 @@ class Runner {
   DeviceUnderTest& device_;
   const Case& case_;
   Run run_;
+  HeldMemory held_;
   std::vector<Waiting> waiting_;
   std::size_t step_ = 0;
   u64 prod_ = 0, cons_ = 0, event_cons_ = 0, overflow_ = 0, cr0_ = 0;
@@ -342,6 +375,11 @@ Expected<Case> case_of(const trace::Trace& trace, const std::string& name) {
       result.steps.push_back({StepKind::access, dma->iova, writes, engine});
     } else if (const auto* note = std::get_if<trace::Note>(&event.payload)) {
       if (note->text == saved_note) result.steps.push_back({StepKind::save});
+    } else if (const auto* load = std::get_if<trace::Load>(&event.payload)) {
+      if (load->size != 8 || load->pa % 8 != 0) {
+        return fail(ErrorCode::bad_input, name + ": a load that is no aligned word");
+      }
+      result.steps.push_back({StepKind::look, load->pa});
     } else if (std::holds_alternative<trace::EventRecorded>(event.payload)) {
       continue;
     }

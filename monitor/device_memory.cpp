@@ -2,6 +2,7 @@
 // What memory alone says of an access of a device under test.
 #include <fmt/format.h>
 
+#include "base/bits.h"
 #include "monitor/device_rules.h"
 #include "spec/smmu/transaction.h"
 
@@ -75,6 +76,17 @@ std::string at_descriptor(const Reader& reader, const spec::Outcome& outcome,
   }
 }
 
+/// Features that the translation of the address needs: a device that lacks two of them has two
+/// mistakes.
+std::string features_needed(const spec::Regime<u64>& regime, const Access& access) {
+  const unsigned number = spec::select_half(regime, access.va);
+  const u64 top = bits(access.va, 63, 56);
+  const bool tagged = top != 0 && top != 0xff;
+  std::string needed = number == 1 ? "through TTB1" : "";
+  if (tagged) needed += needed.empty() ? "the top byte is ignored" : ", the top byte is ignored";
+  return needed;
+}
+
 }  // namespace
 
 /// What the access meets if nothing is cached: words of its own reading, not those of the engine.
@@ -92,6 +104,11 @@ DeviceRules::Plain DeviceRules::plain(const Access& access) const {
   if (result.outcome.kind == OutcomeKind::fault && reader.descriptors != 0) {
     const auto regime = spec::regime_of<u64>(reader.ste, reader.cd, caps, caches_.e2h());
     std::string detail = at_descriptor(reader, result.outcome, regime, access);
+    if (!detail.empty()) result.detail = std::move(detail);
+  }
+  if (result.outcome.kind == OutcomeKind::translation) {
+    const auto regime = spec::regime_of<u64>(reader.ste, reader.cd, caps, caches_.e2h());
+    std::string detail = features_needed(regime, access);
     if (!detail.empty()) result.detail = std::move(detail);
   }
   return result;

@@ -131,6 +131,43 @@ void error_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   cases.push_back(n.take());
 }
 
+/// Without IDR0.MSI an interrupt is a wire, and where its message would go is ignored: nothing is
+/// written there. IHI 0070 3.18, 4.7.3, 6.3.18 on.
+void no_message_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  if (spec::parse_capabilities(device.id).msi) return;
+  constexpr u64 payload = 0x5a5a5a5a;
+  {
+    CaseBuilder b(device, "interrupts: CMD_SYNC with CS = 1 sends no message");
+    const spec::CommandWords words = spec::encode_command(spec::cmd_sync(1));
+    b.command_words(words.dw0 | payload << 32, b.data(0x40));
+    b.sync();
+    b.look(b.data(0x40));
+    cases.push_back(b.take());
+  }
+  {
+    CaseBuilder b(device, "interrupts: the event queue sends no message");
+    b.write(reg::eventq_irq_cfg0, b.data(0x40), 8);
+    b.write(reg::eventq_irq_cfg1, payload);
+    b.write(reg::irq_ctrl, spec::irq_ctrl::eventq_irqen);
+    b.read(reg::irq_ctrlack);
+    b.translate(0, b.root(spec::Granule::g4k, 25));
+    b.access(0x1000);
+    b.poll();
+    b.look(b.data(0x40));
+    cases.push_back(b.take());
+  }
+  CaseBuilder b(device, "interrupts: a global error sends no message");
+  b.write(reg::gerror_irq_cfg0, b.data(0x40), 8);
+  b.write(reg::gerror_irq_cfg1, payload);
+  b.write(reg::irq_ctrl, spec::irq_ctrl::gerror_irqen);
+  b.read(reg::irq_ctrlack);
+  b.command_words(0xff, 0);
+  b.read(reg::cmdq_cons);
+  b.read(reg::gerror);
+  b.look(b.data(0x40));
+  cases.push_back(b.take());
+}
+
 /// What the ID registers claim together is judged as it is read.
 void identity_case(const DeviceIdentity& device, std::vector<Case>& cases) {
   CaseBuilder b(device, "registers: what the ID registers claim together");
@@ -185,6 +222,7 @@ void command_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   opcode_cases(device, cases);
   operand_cases(device, cases);
   error_cases(device, cases);
+  no_message_cases(device, cases);
   register_cases(device, cases);
 }
 

@@ -212,6 +212,12 @@ void disabled_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   g.both(g.data(0x10));
   cases.push_back(g.take());
 
+  CaseBuilder o(device, "disabled: beyond OAS");
+  o.access(u64{1} << o.capabilities().oas_lg2);
+  o.both((u64{1} << o.capabilities().oas_lg2) | o.data(0x40));
+  o.poll();
+  cases.push_back(o.take());
+
   CaseBuilder r(device, "disabled: GBPA reads as written");
   r.write(reg::gbpa, 0x1000 | spec::gbpa::abort | spec::gbpa::update);
   for (unsigned i = 0; i < 4; ++i) r.read(reg::gbpa);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "conform/dut/spec_device.h"
 
+#include "base/bits.h"
 #include "monitor/monitor.h"
 
 namespace iommucheck::oracle {
@@ -75,7 +76,10 @@ void SpecDevice::fill(u64 pa, u64 words, u64 value) {
 }
 
 Ticket SpecDevice::load(u64 pa) {
-  answers_.push_back({caches_.memory().newest(pa).value, {}});
+  const spec::Content content = caches_.memory().newest(pa);
+  const bool named = content.unknown && pa - data < data_bytes;  // as data begins
+  const u64 names = (pa & mask(31, 0)) | ((pa + 4) << 32);
+  answers_.push_back({named ? names : content.value, {}});
   return static_cast<Ticket>(answers_.size() - 1);
 }
 

@@ -77,7 +77,11 @@ void BrokenDevice::store(u64 pa, u64 value) {
     return inner_.store(pa, 0);
   }
   const auto op = static_cast<spec::Opcode>(low_ & 0xff);
-  if (fault_ == Fault::refuses_legal && op == spec::Opcode::tlbi_nh_vaa) inner_.store(pa - 8, 0xff);
+  const bool refuses = fault_ == Fault::refuses_legal || fault_ == Fault::aborts_commands;
+  if (refuses && op == spec::Opcode::tlbi_nh_vaa) inner_.store(pa - 8, 0xff);
+  if (fault_ == Fault::sends_message && op == spec::Opcode::sync && bits(low_, 13, 12) == 1) {
+    inner_.store(align_down(value, 3), bits(low_, 63, 32));
+  }
   if (fault_ == Fault::dies && spec::is_tlbi(op) && ++tlbis_ == 3) dead_ = true;
   inner_.store(pa, value);
 }
@@ -129,6 +133,12 @@ Ticket BrokenDevice::mmio_read(u32 offset, unsigned size) {
   if (offset == reg::cr2 && fault_ == Fault::takes_guarded_cr2) return answer(written_[offset]);
   if (offset == reg::cmdq_cons && fault_ == Fault::wrong_cons) return answer(value + 1);
   if (offset == reg::cmdq_cons && fault_ == Fault::stuck_cons) return answer(0);
+  if (offset == reg::cmdq_cons && fault_ == Fault::aborts_commands && bits(value, 30, 24) == 1) {
+    value = with_bits(value, 30, 24, 2);
+  }
+  if (offset == reg::cmdq_cons && fault_ == Fault::clears_commands && cmdq_bytes_ != 0) {
+    inner_.store(cmdq_, 0);
+  }
   if (offset == reg::eventq_prod && fault_ == Fault::loses_events) return answer(0);
   if (offset == reg::eventq_prod && fault_ == Fault::repeats_events && (value & 7) == 1) {
     return answer(value + 1);
@@ -154,8 +164,13 @@ Ticket BrokenDevice::dma(unsigned engine, u64 iova, bool write, DmaAttributes at
   if (fault_ == Fault::ignores_permission) write = false;
   if (fault_ == Fault::ignores_privilege) attributes.privileged = false;
   if (fault_ == Fault::ignores_instruction) attributes.instruction = false;
-  DmaSeen seen = inner_.seen(inner_.dma(engine, iova, write, attributes));
   const bool enabled = (cr0_ & spec::cr0::smmuen) != 0;
+  if (fault_ == Fault::passes_beyond_oas && !enabled) iova &= mask(43, 0);
+  if (fault_ == Fault::writes_structure) inner_.store(identity_.structures_pa + 0x7f8, 0xdead);
+  DmaSeen seen;
+  if (fault_ != Fault::knows_48_bits || !enabled || iova >> 48 == 0) {
+    seen = inner_.seen(inner_.dma(engine, iova, write, attributes));
+  }
   if (fault_ == Fault::ignores_disable && !enabled) seen = {};
   if (fault_ == Fault::wrong_address && enabled && seen.pa) *seen.pa += 0x1000;
   const bool outside = seen.pa && *seen.pa - identity_.data_pa >= identity_.data_bytes;

@@ -42,6 +42,12 @@ enum class Fault : u8 {
   ignores_privilege,    ///< privileged accesses are taken as unprivileged ones
   ignores_instruction,  ///< instruction fetches are taken as reads of data
   wrong_outside,        ///< what goes to where no data is goes to the next page
+  sends_message,        ///< CMD_SYNC with CS = 1 writes MSIData, although IDR0.MSI = 0
+  writes_structure,     ///< an access writes a word of the stream table
+  clears_commands,      ///< a command that was consumed is set to 0
+  aborts_commands,      ///< TLBI_NH_VAA raises CERROR_ABT, in memory that is there
+  passes_beyond_oas,    ///< with SMMUEN = 0 an address beyond OAS is cut and passes
+  knows_48_bits,        ///< input addresses from 2^48 on are terminated in silence
 };
 
 class BrokenDevice final : public DeviceUnderTest {

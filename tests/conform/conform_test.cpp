@@ -118,6 +118,11 @@ INSTANTIATE_TEST_SUITE_P(All, ConformTwin,
                                          Twin{Fault::spills_half, Rule::REGISTER_READ},
                                          Twin{Fault::reads_halves_as_0, Rule::REGISTER_READ},
                                          Twin{Fault::loses_hint, Rule::REGISTER_READ},
+                                         Twin{Fault::sends_message, Rule::DEVICE_OUTCOME},
+                                         Twin{Fault::writes_structure, Rule::DEVICE_OUTCOME},
+                                         Twin{Fault::clears_commands, Rule::DEVICE_OUTCOME},
+                                         Twin{Fault::aborts_commands, Rule::COMMAND_LEGAL},
+                                         Twin{Fault::passes_beyond_oas, Rule::DISABLED_PASSES},
                                          Twin{Fault::takes_guarded_cr2, Rule::REGISTER_READ},
                                          Twin{Fault::dies, Rule::DEVICE_SURVIVES},
                                          Twin{Fault::ignores_privilege, Rule::S1_PERMISSION},
@@ -146,6 +151,18 @@ TEST(Conform, RegistersInUseAreReadOnlyFromVersion2On) {
   for (const Case& one : directed_cases(older.identity())) names.insert(one.name);
   EXPECT_FALSE(names.contains("registers: CMDQ_BASE is written while it is in use"));
   EXPECT_TRUE(names.contains("registers: CR2 is written while it is in use"));
+}
+
+// TTB1 and the ignored top byte are two features: who mends one of them still sees the other.
+TEST(Conform, FeaturesThatAreMissingAreKindsOfTheirOwn) {
+  BrokenDevice device(Fault::knows_48_bits, 3);
+  const auto result = run_conform(device, some(1));
+  ASSERT_TRUE(result) << result.error().message;
+  std::set<std::string> kinds;
+  for (const FoundDivergence& found : result->divergences) kinds.insert(found.divergence.kind);
+  EXPECT_TRUE(kinds.contains("terminated without a record (through TTB1)")) << words(*result);
+  EXPECT_TRUE(kinds.contains("terminated without a record (the top byte is ignored)"))
+      << words(*result);
 }
 
 TEST(Conform, TheSameSeedGivesTheSameCases) {
