@@ -37,11 +37,14 @@ std::string step_text(const Step& step) {
     }
     case StepKind::sync: return "CMD_SYNC, until it is consumed";
     case StepKind::access:
-      return fmt::format("engine {} {} {:#x}{}", step.c & step_engine,
+      return fmt::format("engine {} {} {:#x}{}{}", step.c & step_engine,
                          step.b != 0                        ? "writes"
                          : (step.c & step_instruction) != 0 ? "fetches an instruction at"
                                                             : "reads",
-                         step.a, (step.c & step_privileged) != 0 ? ", privileged" : "");
+                         step.a, (step.c & step_privileged) != 0 ? ", privileged" : "",
+                         (step.c & step_substream) != 0
+                             ? fmt::format(", substream {:#x}", step.c >> step_substream_place)
+                             : std::string());
     case StepKind::poll: return "poll the event queue";
     case StepKind::save: return "save, and go on from what was saved";
     case StepKind::look: return fmt::format("look at {:#x}", step.a);
@@ -106,7 +109,10 @@ void CaseBuilder::sync() { step(StepKind::sync); }
 void CaseBuilder::access(u64 iova, bool write, unsigned engine, DmaAttributes attributes) {
   step(StepKind::access, iova, write ? 1 : 0,
        engine | (attributes.privileged ? step_privileged : 0) |
-           (attributes.instruction ? step_instruction : 0));
+           (attributes.instruction ? step_instruction : 0) |
+           (attributes.substream
+                ? step_substream | (u64{*attributes.substream} << step_substream_place)
+                : 0));
 }
 void CaseBuilder::both(u64 iova, unsigned engine) {
   access(iova, false, engine);
@@ -148,8 +154,9 @@ void CaseBuilder::ste(unsigned engine, const spec::Ste<u64>& ste) {
   }
 }
 
-void CaseBuilder::cd(unsigned engine, const spec::Cd<u64>& cd) {
-  const u64 place = cd_place(engine);
+void CaseBuilder::cd(unsigned engine, const spec::Cd<u64>& cd) { cd_at(cd_place(engine), cd); }
+
+void CaseBuilder::cd_at(u64 place, const spec::Cd<u64>& cd) {
   for (unsigned i = spec::cd_words; i-- != 0;) {
     if (word(place + 8 * i) != cd.dw[i]) store(place + 8 * i, cd.dw[i]);
   }

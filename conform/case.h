@@ -20,13 +20,15 @@ enum class StepKind : u8 {
   read,     ///< a: register, c: bytes
   command,  ///< a, b: its words; the store of the slot and the write of CMDQ_PROD
   sync,     ///< CMD_SYNC, and CMDQ_CONS until it is past it
-  access,   ///< a: input address, b: 1 for a write, c: number of the engine, and step_* bits
+  access,   ///< a: input address, b: 1 for a write, c: engine, step_* bits and SubstreamID
   poll,     ///< EVENTQ_PROD, the records, EVENTQ_CONS
   save,     ///< the device is saved and goes on from what was saved
   look,     ///< a: address of a word of memory that is read
 };
 /// Of Step::c of an access, above the engine's number.
 inline constexpr u64 step_engine = 0xff, step_privileged = 0x100, step_instruction = 0x200;
+inline constexpr u64 step_substream = 0x400;          ///< it has one
+inline constexpr unsigned step_substream_place = 32;  ///< of its number
 
 struct Step {
   StepKind kind = StepKind::sync;
@@ -97,6 +99,7 @@ class CaseBuilder {
   [[nodiscard]] u64 cd_place(unsigned engine) const;
   void ste(unsigned engine, const spec::Ste<u64>& ste);
   void cd(unsigned engine, const spec::Cd<u64>& cd);
+  void cd_at(u64 place, const spec::Cd<u64>& cd);
   /// A legal STE with stage 1 whose S1ContextPtr is the engine's CD.
   [[nodiscard]] spec::Ste<u64> stage1_ste(unsigned engine) const;
   /// A legal CD: 4K, TTB1 off.

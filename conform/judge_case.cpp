@@ -108,6 +108,11 @@ CaseJudge::CaseJudge(const DeviceIdentity& device)
   if (device.data_pa == device.structures_pa + device.structures_bytes) {
     monitor_.smmu().memory_is(device.structures_pa, device.structures_bytes + device.data_bytes);
   }
+  // Nor is anything cached of what a fetch did not get: to the engine it is zero.
+  monitor_.device_rules()->no_memory_at(device.absent_pa, device.absent_bytes);
+  for (u64 at = 0; at < device.absent_bytes; at += 8) {
+    monitor_.caches().assume(device.absent_pa + at, 0);
+  }
   booted_ = monitor_.trail().mark();
 }
 

@@ -194,11 +194,14 @@ class Runner {
     attributes.privileged = identity.sends_privileged && (step.c & step_privileged) != 0;
     attributes.instruction =
         identity.sends_instructions && !writes && (step.c & step_instruction) != 0;
+    if (identity.sends_substreams && (step.c & step_substream) != 0) {
+      attributes.substream = static_cast<u32>(step.c >> step_substream_place);
+    }
     const Ticket ticket = device_.dma(engine, step.a & ~u64{3}, writes, attributes);
     waiting_.push_back({run_.trace.events.size(), ticket});
     trace::Dma dma;
     dma.sid = identity.sids[engine];
-    dma.ssid = trace::no_substream;
+    dma.ssid = attributes.substream ? trace::substream(*attributes.substream) : trace::no_substream;
     dma.iova = step.a & ~u64{3};
     dma.direction = writes                   ? trace::Direction::write
                     : attributes.instruction ? trace::Direction::execute
@@ -372,6 +375,9 @@ Expected<Case> case_of(const trace::Trace& trace, const std::string& name) {
       const u64 writes = dma->direction == trace::Direction::write ? 1 : 0;
       if (dma->direction == trace::Direction::execute) engine |= step_instruction;
       if (dma->privileged.value_or(false)) engine |= step_privileged;
+      if (dma->ssid && dma->ssid->valid) {
+        engine |= step_substream | (u64{dma->ssid->value} << step_substream_place);
+      }
       result.steps.push_back({StepKind::access, dma->iova, writes, engine});
     } else if (const auto* note = std::get_if<trace::Note>(&event.payload)) {
       if (note->text == saved_note) result.steps.push_back({StepKind::save});

@@ -69,7 +69,7 @@ std::string_view not_exercised(Rule rule) {
   switch (rule) {
     case Rule::STE_FETCH:
     case Rule::CD_FETCH:
-    case Rule::S1_WALK_FETCH: return "no memory here answers with an external abort";
+    case Rule::S1_WALK_FETCH: return "the device has no memory that answers with an external abort";
     case Rule::SSID_NOT_ALLOWED: return "the engines send no SubstreamIDs";
     case Rule::SSID_RANGE:
     case Rule::SSID_ZERO_RESERVED:

@@ -27,13 +27,18 @@ const char* granule_name(spec::Granule granule) {
 /// Memory as it is now, and what of it was read.
 struct Reader {
   const spec::Memory& memory;
-  bool unknown = false;
+  u64 absent_first = 0, absent_bytes = 0;
+  bool unknown = false, aborts = false;
   spec::Ste<u64> ste{};
   spec::Cd<u64> cd{};
   unsigned ste_words = 0, cd_words = 0, descriptors = 0;
   u64 last = 0;    ///< descriptor
   u64 tables = 0;  ///< all descriptors before the last one, joined
   std::optional<u64> read(spec::Structure kind, u64 pa) {
+    if (pa - absent_first < absent_bytes) {
+      aborts = true;
+      return std::nullopt;
+    }
     const spec::Content content = memory.newest(pa);
     unknown |= content.unknown;
     if (kind == spec::Structure::ste) ste.dw[ste_words++] = content.value;
@@ -92,12 +97,13 @@ std::string features_needed(const spec::Regime<u64>& regime, const Access& acces
 /// What the access meets if nothing is cached: words of its own reading, not those of the engine.
 DeviceRules::Plain DeviceRules::plain(const Access& access) const {
   const spec::Capabilities& caps = caches_.capabilities();
-  Reader reader{caches_.memory()};
+  Reader reader{caches_.memory(), absent_first_, absent_bytes_};
   const spec::SmmuState state{
       .caps = caps, .streams = caches_.stream_table(), .smmuen = true, .e2h = caches_.e2h()};
   Plain result;
   result.outcome = spec::untranslated_transaction(reader, state, access);
   result.known = !reader.unknown && result.outcome.kind != OutcomeKind::any;
+  result.aborts = reader.aborts;
   if (reader.cd_words != 0 && reader.ste.s1cdmax() != 0 && caps.ssidsize == 0) {
     result.detail = "S1CDMax is ignored";
   }

@@ -163,6 +163,11 @@ void DeviceRules::access(const trace::Dma& dma) {
     judged = translating && memory.known && !changed_since_enabled_;
     allowed.assign(1, memory.outcome);
   }
+  // Nor does it know of memory that is not there.
+  if (memory.aborts) {
+    judged = memory.known && !changed_since_enabled_;
+    allowed.assign(1, memory.outcome);
+  }
   breadth_.push_back(static_cast<u32>(allowed.size()));
   const bool any =
       std::ranges::any_of(allowed, [](const Outcome& o) { return o.kind == OutcomeKind::any; });
@@ -170,7 +175,8 @@ void DeviceRules::access(const trace::Dma& dma) {
   if (allowed.size() > 1) ++numbers_.open;
   const char* missing = not_known(dma);
   if (missing == nullptr && (!judged || allowed.empty())) {
-    missing = "what caches may hold of tables of 16 and 64 KiB";
+    missing = memory.aborts ? "what caches may hold of a structure whose fetch aborts now"
+                            : "what caches may hold of tables of 16 and 64 KiB";
   }
   // Where no data memory is, an access that passes cannot be told from one that does not.
   const bool names = dma.result == trace::DmaResult::ok && dma.pa.has_value();

@@ -28,6 +28,14 @@ class DeviceRules {
   /// Accesses to [first, first + bytes) are seen to arrive; others that pass are not judged.
   DeviceRules(spec::Caches& caches, spec::Smmu& smmu, u64 first, u64 bytes);
 
+  /// Nothing answers there: what the SMMU fetches from there ends in an external abort. Such
+  /// accesses are judged while nothing has changed since SMMUEN = 1, so that memory alone says what
+  /// is right.
+  void no_memory_at(u64 first, u64 bytes) {
+    absent_first_ = first;
+    absent_bytes_ = bytes;
+  }
+
   // ---- events, in order; the monitor tells caches and smmu of them ------------------------------
   void stored(u64 pa);
   void register_write(u32 offset, u64 value);
@@ -85,6 +93,7 @@ class DeviceRules {
   };
   struct Plain {
     bool known = false;
+    bool aborts = false;  ///< a fetch ends in an external abort
     spec::Outcome outcome;
     std::string detail;  ///< what is special about the STE or the descriptor, or empty
   };
@@ -128,6 +137,7 @@ class DeviceRules {
   spec::Caches& caches_;
   spec::Smmu& smmu_;
   u64 seen_first_, seen_bytes_;
+  u64 absent_first_ = 0, absent_bytes_ = 0;
   std::vector<Finding> found_;
   std::vector<std::string> missing_;
   std::vector<Open> open_;

@@ -18,9 +18,9 @@ void with_cd(const DeviceIdentity& device, std::vector<Case>& cases, const std::
   const u64 root = b.root(Granule::g4k, 25);
   b.map(root, 0x1000, b.data());
   spec::Cd<u64> cd = b.plain_cd(root);
+  b.ste(0, b.stage1_ste(0));
   change(cd, b);
   b.cd(0, cd);
-  b.ste(0, b.stage1_ste(0));
   b.enable();
   b.both(0x1000);
   b.access(0x5000);
@@ -51,6 +51,14 @@ void cd_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   one("HD = 1", 0, 42, 42, 1);
   one("HA = 1", 0, 43, 43, 1);
   one("S = 1", 0, 44, 44, 1);
+  if (caps.stall_model == spec::StallModel::both) {
+    with_cd(device, cases, "S = 1 under S1STALLD = 1", [](spec::Cd<u64>& cd, CaseBuilder& b) {
+      cd.dw[0] |= u64{1} << 44;
+      spec::Ste<u64> ste = b.stage1_ste(0);
+      ste.dw[1] |= u64{1} << 27;
+      b.ste(0, ste);
+    });
+  }
   one("R = 0", 0, 45, 45, 0);
   one("A = 0", 0, 46, 46, 0);
   one("ASET = 0", 0, 47, 47, 0);

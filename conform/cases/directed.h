@@ -24,6 +24,10 @@ void invalidation_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 void register_content_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// Of devices whose engines can send them, or that can be saved.
 void attribute_cases(const DeviceIdentity& device, std::vector<Case>& cases);
+/// Of engines that send SubstreamIDs.
+void substream_cases(const DeviceIdentity& device, std::vector<Case>& cases);
+/// Of devices in whose memory there is a place that aborts.
+void external_abort_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 void queue_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 
 }  // namespace iommucheck::oracle

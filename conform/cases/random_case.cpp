@@ -49,6 +49,12 @@ class RandomCase {
     unsigned space = 0;
   };
 
+  struct Stream {
+    u64 cds = 0;       ///< its CDs, one after the other
+    unsigned lg2 = 0;  ///< of how many there are: S1CDMax
+    spec::Ste<u64> ste;
+  };
+
   u64 pick(u64 n) { return engine_() % n; }
   bool chance(u64 n) { return pick(n) == 0; }
   CaseOptions options(const DeviceIdentity& /*device*/) {
@@ -77,11 +83,32 @@ class RandomCase {
     engines_ = 1 + static_cast<unsigned>(pick(2));
     for (unsigned e = 0; e < engines_; ++e) {
       const auto s = static_cast<unsigned>(pick(spaces));
-      uses_.push_back(s);
-      builder_.cd(e, cd_of(s));
-      builder_.ste(e, builder_.stage1_ste(e));
+      streams_.push_back(stream(e));
+      builder_.cd_at(streams_[e].cds, cd_of(s));
+      builder_.ste(e, streams_[e].ste);
     }
     builder_.enable();
+  }
+
+  /// With one CD, or a table of four of which some are valid.
+  Stream stream(unsigned e) {
+    Stream made{.cds = builder_.cd_place(e), .lg2 = 0, .ste = builder_.stage1_ste(e)};
+    if (!builder_.device().sends_substreams || builder_.capabilities().ssidsize < 2 || !chance(3)) {
+      return made;
+    }
+    made.lg2 = 1 + static_cast<unsigned>(pick(2));
+    const u64 bytes = u64{64} << made.lg2;
+    made.cds = builder_.memory(bytes, bytes);
+    spec::Stage1SteFields fields;
+    fields.s1contextptr = made.cds;
+    fields.s1cdmax = made.lg2;
+    fields.s1dss = static_cast<unsigned>(pick(3));
+    made.ste = spec::make_stage1_ste(fields);
+    for (u64 i = 1; i < pow2(made.lg2); ++i) {
+      if (chance(3)) continue;
+      builder_.cd_at(made.cds + 64 * i, cd_of(static_cast<unsigned>(pick(spaces_.size()))));
+    }
+    return made;
   }
 
   void add_pages(unsigned s) {
@@ -130,6 +157,9 @@ class RandomCase {
     DmaAttributes attributes;
     attributes.privileged = device.sends_privileged && chance(4);
     attributes.instruction = device.sends_instructions && chance(4);
+    if (streams_[e].lg2 != 0 && !chance(4)) {
+      attributes.substream = static_cast<u32>(pick(pow2(streams_[e].lg2) + 1));
+    }
     if (device.saves && chance(6)) builder_.save();
     builder_.access(va + 4 * pick(64), chance(2), e, attributes);
   }
@@ -181,7 +211,7 @@ class RandomCase {
   void change_stream() {
     const auto e = static_cast<unsigned>(pick(engines_));
     const u64 place = builder_.ste_place(builder_.sid(e));
-    spec::Ste<u64> next = builder_.stage1_ste(e);
+    spec::Ste<u64> next = streams_[e].ste;
     const u64 kind = pick(4);
     if (kind == 0) next = spec::make_abort_ste();
     if (kind == 1) next.dw[0] = 0;
@@ -196,29 +226,30 @@ class RandomCase {
     builder_.sync();
   }
 
-  /// Another space for an engine: through an invalid CD.
+  /// Another space for an engine or a substream of it: through an invalid CD.
   void change_cd() {
     const auto e = static_cast<unsigned>(pick(engines_));
     const u32 sid = builder_.sid(e);
+    const auto number = static_cast<u32>(pick(pow2(streams_[e].lg2)));
+    const u64 first = streams_[e].cds + 64 * u64{number};
     const auto cfgi = [&] {
       builder_.command(chance(3)   ? spec::cmd_cfgi_cd_all(sid)
                        : chance(3) ? spec::cmd_cfgi_ste(sid, chance(2))
-                                   : spec::cmd_cfgi_cd(sid, 0, chance(2)));
+                                   : spec::cmd_cfgi_cd(sid, number, chance(2)));
       builder_.sync();
     };
-    builder_.store(builder_.cd_place(e), builder_.word(builder_.cd_place(e)) & ~(u64{1} << 31));
+    builder_.store(first, builder_.word(first) & ~(u64{1} << 31));
     if (chance(2)) access();
     cfgi();
     const auto s = static_cast<unsigned>(pick(spaces_.size()));
     const spec::Cd<u64> cd = cd_of(s);
     for (unsigned i = spec::cd_words; i-- != 1;) {
-      const u64 place = builder_.cd_place(e) + 8 * i;
+      const u64 place = first + 8 * i;
       if (builder_.word(place) != cd.dw[i]) builder_.store(place, cd.dw[i]);
     }
     cfgi();
-    builder_.store(builder_.cd_place(e), cd.dw[0]);
+    builder_.store(first, cd.dw[0]);
     if (!chance(4)) cfgi();
-    uses_[e] = s;
   }
 
   void step() {
@@ -270,7 +301,7 @@ class RandomCase {
   CaseBuilder builder_;
   std::vector<Space> spaces_;
   std::vector<Page> pages_;
-  std::vector<unsigned> uses_;
+  std::vector<Stream> streams_;
   unsigned engines_ = 1;
   bool globals_ = false;
 };

@@ -187,6 +187,8 @@ std::vector<Case> directed_cases(const DeviceIdentity& device) {
   invalidation_cases(device, cases);
   queue_cases(device, cases);
   attribute_cases(device, cases);
+  substream_cases(device, cases);
+  external_abort_cases(device, cases);
   return cases;
 }
 

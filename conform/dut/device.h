@@ -28,7 +28,8 @@ struct DmaSeen {
 /// What an engine says of an access besides where to and whether it writes.
 struct DmaAttributes {
   bool privileged = false;
-  bool instruction = false;  ///< of a read
+  bool instruction = false;        ///< of a read
+  std::optional<u32> substream{};  ///< its SubstreamID, below 2^20, if it has one
 };
 
 /// What is known of a device before anything is asked.
@@ -41,14 +42,17 @@ struct DeviceIdentity {
   u64 structures_bytes = 0;
   u64 data_pa = 0;  ///< memory whose words name their address: where leaves should lead
   u64 data_bytes = 0;
+  u64 absent_pa = 0;  ///< there no memory is: fetches of the SMMU end in an external abort
+  u64 absent_bytes = 0;
   u64 iova_end = 0;     ///< input addresses from here on do not reach the SMMU; 0: all do
   bool prompt = false;  ///< a register read shows everything that earlier writes caused
   /// Waiting for an answer takes long: what a CMD_SYNC did is looked at with what comes after it.
   bool far = false;
   /// DmaSeen::pa is there for every access that passes, also for one that leaves the data memory.
   bool every_pa = false;
-  bool sends_privileged = false, sends_instructions = false;  ///< of its engines: DmaAttributes
-  bool saves = false;                                         ///< save_restore() does something
+  /// Of its engines: DmaAttributes.
+  bool sends_privileged = false, sends_instructions = false, sends_substreams = false;
+  bool saves = false;  ///< save_restore() does something
 };
 
 class DeviceUnderTest {

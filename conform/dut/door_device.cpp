@@ -156,11 +156,14 @@ Expected<void> DoorDevice::take_info(const std::vector<char>& bytes) {
     identity_.structures_bytes = TesterMemory::structures_bytes;
     identity_.data_pa = TesterMemory::data_pa;
     identity_.data_bytes = TesterMemory::data_bytes;
+    identity_.absent_pa = TesterMemory::absent_pa;
+    identity_.absent_bytes = TesterMemory::absent_bytes;
     identity_.iova_end = info.iova_end;
     identity_.prompt = says(IOMMUCHECK_DUT_PROMPT);
     identity_.every_pa = says(IOMMUCHECK_DUT_GIVES_PA);
     identity_.sends_privileged = says(IOMMUCHECK_DUT_SENDS_PRIVILEGED);
     identity_.sends_instructions = says(IOMMUCHECK_DUT_SENDS_INSTRUCTIONS);
+    identity_.sends_substreams = says(IOMMUCHECK_DUT_SENDS_SUBSTREAMS);
     identity_.saves = says(IOMMUCHECK_DUT_SAVES);
   } else if (std::memcmp(&info, &info_, sizeof info) != 0) {
     return fail(ErrorCode::bad_input, "its info is another one each time that it is opened");
@@ -440,6 +443,10 @@ Ticket DoorDevice::dma(unsigned engine, u64 iova, bool write, DmaAttributes attr
   op.address = iova;
   if (attributes.privileged) op.attributes |= IOMMUCHECK_DUT_IS_PRIVILEGED;
   if (attributes.instruction) op.attributes |= IOMMUCHECK_DUT_IS_INSTRUCTION;
+  if (attributes.substream) {
+    op.attributes |= IOMMUCHECK_DUT_HAS_SUBSTREAM;
+    op.ssid = *attributes.substream;
+  }
   if (write) {
     op.attributes |= IOMMUCHECK_DUT_IS_WRITE;
     op.value = 0xe0000000U | (marks_++ & 0x0fffffffU);  // no address of the data

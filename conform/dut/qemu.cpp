@@ -33,6 +33,7 @@ constexpr u32 sid_of(unsigned engine) { return (qemu_map::first_slot + engine) <
 constexpr u64 structures = qemu_map::ram, structures_bytes = u64{8} << 20;
 constexpr u64 scratch = qemu_map::ram + (u64{60} << 20);
 constexpr u64 data = qemu_map::ram + (u64{8} << 20), data_bytes = u64{4} << 20;
+constexpr u64 absent = 0x70000000, absent_bytes = u64{1} << 16;  // behind the RAM
 constexpr u64 page = 4096;
 
 /// What engine `engine` writes from word `index` of its buffer: no address of RAM.
@@ -75,6 +76,8 @@ Expected<void> QemuDevice::identify() {
   identity_.structures_bytes = structures_bytes;
   identity_.data_pa = data;
   identity_.data_bytes = data_bytes;
+  identity_.absent_pa = absent;
+  identity_.absent_bytes = absent_bytes;
   identity_.iova_end = u64{1} << 48;
   identity_.prompt = identity_.far = true;
   for (unsigned i = 0; i < engine_.size(); ++i) identity_.sids.push_back(sid_of(i));

@@ -3,6 +3,7 @@
 
 #include "base/bits.h"
 #include "monitor/monitor.h"
+#include "spec/smmu/transaction.h"
 
 namespace iommucheck::oracle {
 
@@ -10,7 +11,19 @@ namespace {
 
 constexpr u64 structures = 0x40000000, structures_bytes = u64{8} << 20;
 constexpr u64 data = 0x40800000, data_bytes = u64{4} << 20;
+constexpr u64 absent = 0x70000000, absent_bytes = u64{1} << 16;
 constexpr unsigned engines = 4;
+
+/// Memory as it is now; where none is, a fetch aborts.
+struct MemoryNow {
+  const spec::Memory& memory;
+  bool aborted = false;
+  std::optional<u64> read(spec::Structure /*kind*/, u64 pa) {
+    if (pa - absent >= absent_bytes) return memory.newest(pa).value;
+    aborted = true;
+    return std::nullopt;
+  }
+};
 
 }  // namespace
 
@@ -34,8 +47,11 @@ SpecDevice::SpecDevice(u64 seed, const spec::IdRegisters& id)
   identity_.structures_bytes = structures_bytes;
   identity_.data_pa = data;
   identity_.data_bytes = data_bytes;
+  identity_.absent_pa = absent;
+  identity_.absent_bytes = absent_bytes;
   identity_.every_pa = true;
-  identity_.sends_privileged = identity_.sends_instructions = true;
+  identity_.sends_privileged = identity_.sends_instructions = identity_.sends_substreams = true;
+  for (u64 at = 0; at < absent_bytes; at += 8) caches_.assume(absent + at, 0);
   smmu_.reset(false);
   booted_ = caches_.trail().mark();
 }
@@ -83,6 +99,18 @@ Ticket SpecDevice::load(u64 pa) {
   return static_cast<Ticket>(answers_.size() - 1);
 }
 
+/// The engine of the caches knows of no memory that is not there: a fetch from there aborts.
+std::optional<spec::Outcome> SpecDevice::aborted_fetch(const spec::Access& access) const {
+  if (!smmu_.surely_enabled()) return std::nullopt;
+  MemoryNow memory{caches_.memory()};
+  const spec::SmmuState state{.caps = caches_.capabilities(),
+                              .streams = caches_.stream_table(),
+                              .smmuen = true,
+                              .e2h = caches_.e2h()};
+  const spec::Outcome outcome = spec::untranslated_transaction(memory, state, access);
+  return memory.aborted ? std::optional(outcome) : std::nullopt;
+}
+
 Ticket SpecDevice::dma(unsigned engine, u64 iova, bool write, DmaAttributes attributes) {
   using spec::OutcomeKind;
   caches_.set_now(++now_);
@@ -91,8 +119,14 @@ Ticket SpecDevice::dma(unsigned engine, u64 iova, bool write, DmaAttributes attr
                 : attributes.instruction ? spec::AccessType::execute
                                          : spec::AccessType::read;
   access.privileged = attributes.privileged;
+  access.ssv = attributes.substream.has_value();
+  access.ssid = attributes.substream.value_or(0);
   std::vector<spec::Outcome> outcomes;
-  (void)caches_.outcomes(access, [&](const spec::Outcome& o) { outcomes.push_back(o); });
+  if (const auto aborted = aborted_fetch(access)) {
+    outcomes.push_back(*aborted);
+  } else {
+    (void)caches_.outcomes(access, [&](const spec::Outcome& o) { outcomes.push_back(o); });
+  }
   answers_.emplace_back();
   const auto ticket = static_cast<Ticket>(answers_.size() - 1);
   if (outcomes.empty()) return ticket;

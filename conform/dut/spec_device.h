@@ -31,6 +31,7 @@ class SpecDevice final : public DeviceUnderTest {
   [[nodiscard]] DmaSeen seen(Ticket ticket) const override { return answers_[ticket].seen; }
 
  private:
+  [[nodiscard]] std::optional<spec::Outcome> aborted_fetch(const spec::Access& access) const;
   class Random final : public spec::Choices {
    public:
     explicit Random(u64 seed) : seed_(seed), engine_(seed) {}

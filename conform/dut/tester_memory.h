@@ -17,6 +17,8 @@ class TesterMemory {
   static constexpr u64 structures_pa = 0x40000000, structures_bytes = u64{8} << 20;
   static constexpr u64 data_pa = structures_pa + structures_bytes, data_bytes = u64{4} << 20;
   static constexpr u64 pa = structures_pa, bytes = structures_bytes + data_bytes;
+  /// Below 2^32, where no memory is.
+  static constexpr u64 absent_pa = 0x70000000, absent_bytes = u64{1} << 16;
   static constexpr u64 access_max = 65536;
 
   /// environment if there is no memory.

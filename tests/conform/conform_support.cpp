@@ -21,6 +21,17 @@ spec::IdRegisters id_of(Fault fault) {
   return id;
 }
 
+/// The first word of a record, as if the structure were there and zero.
+u64 without_fetches(u64 word) {
+  using enum spec::EventType;
+  const auto type = static_cast<spec::EventType>(word & 0xff);
+  const spec::EventType instead = type == f_ste_fetch   ? c_bad_ste
+                                  : type == f_cd_fetch  ? c_bad_cd
+                                  : type == f_walk_eabt ? f_translation
+                                                        : type;
+  return with_bits(word, 7, 0, static_cast<u64>(instead));
+}
+
 /// Its ID registers are not those of the device behind it.
 bool claims(Fault fault) { return fault == Fault::claims_16k || fault == Fault::claims_version; }
 
@@ -155,6 +166,8 @@ Ticket BrokenDevice::load(u64 pa) {
         type == spec::EventType::f_translation) {
       value = with_bits(value, 7, 0, static_cast<u64>(spec::EventType::f_access));
     }
+    if (fault_ == Fault::aborts_as_zero && offset % 32 == 0) value = without_fetches(value);
+    if (fault_ == Fault::wrong_fetch_address && offset % 32 == 24 && value != 0) value += 64;
     if (fault_ == Fault::wrong_event_address && offset % 32 == 16) value = align_down(value, 12);
   }
   return answer(value);
@@ -164,6 +177,11 @@ Ticket BrokenDevice::dma(unsigned engine, u64 iova, bool write, DmaAttributes at
   if (fault_ == Fault::ignores_permission) write = false;
   if (fault_ == Fault::ignores_privilege) attributes.privileged = false;
   if (fault_ == Fault::ignores_instruction) attributes.instruction = false;
+  if (attributes.substream) {
+    if (fault_ == Fault::no_substream_zero && *attributes.substream == 0) attributes.substream = {};
+    if (fault_ == Fault::no_substream_range) *attributes.substream &= 3;
+    if (fault_ == Fault::drops_substream) attributes.substream = 0;
+  }
   const bool enabled = (cr0_ & spec::cr0::smmuen) != 0;
   if (fault_ == Fault::passes_beyond_oas && !enabled) iova &= mask(43, 0);
   if (fault_ == Fault::writes_structure) inner_.store(identity_.structures_pa + 0x7f8, 0xdead);

@@ -47,6 +47,11 @@ enum class Fault : u8 {
   clears_commands,      ///< a command that was consumed is set to 0
   aborts_commands,      ///< TLBI_NH_VAA raises CERROR_ABT, in memory that is there
   passes_beyond_oas,    ///< with SMMUEN = 0 an address beyond OAS is cut and passes
+  aborts_as_zero,       ///< a fetch that aborts reads zeros
+  wrong_fetch_address,  ///< FetchAddr is the next structure's
+  no_substream_zero,    ///< substream 0 is taken as none
+  no_substream_range,   ///< SubstreamIDs beyond S1CDMax are cut
+  drops_substream,      ///< transactions with a substream use CD 0
   knows_48_bits,        ///< input addresses from 2^48 on are terminated in silence
 };
 

@@ -59,16 +59,38 @@ TEST(Conform, TheSpecificationAsADevicePasses) {
     EXPECT_GT(result->stale_allowed, 20U);  // it does use what it may still have cached
     EXPECT_EQ(result->deaths, 0U);
     EXPECT_EQ(result->undetermined, 0U);  // it says where each access went
-    for (const Rule rule :
-         {Rule::TLBI_TAGS, Rule::TLBI_RANGE, Rule::CFGI_SCOPE, Rule::S1_PERMISSION,
-          Rule::S1_ACCESS_FLAG, Rule::S1_DESCRIPTOR_VALID, Rule::TRANSLATION_RESULT, Rule::CD_TSZ,
-          Rule::STE_VALID, Rule::STE_ABORT, Rule::STE_BYPASS, Rule::EVENT_RECORD,
-          Rule::EVENT_OVERFLOW, Rule::DISABLED_PASSES, Rule::CMD_OPCODE, Rule::COMMAND_ERROR_STOPS,
-          Rule::STREAM_TABLE_FORMAT, Rule::L1STD_SPAN, Rule::ID_REGISTERS}) {
+    for (const Rule rule : {Rule::TLBI_TAGS,
+                            Rule::TLBI_RANGE,
+                            Rule::CFGI_SCOPE,
+                            Rule::S1_PERMISSION,
+                            Rule::S1_ACCESS_FLAG,
+                            Rule::S1_DESCRIPTOR_VALID,
+                            Rule::TRANSLATION_RESULT,
+                            Rule::CD_TSZ,
+                            Rule::STE_VALID,
+                            Rule::STE_ABORT,
+                            Rule::STE_BYPASS,
+                            Rule::EVENT_RECORD,
+                            Rule::EVENT_OVERFLOW,
+                            Rule::DISABLED_PASSES,
+                            Rule::CMD_OPCODE,
+                            Rule::COMMAND_ERROR_STOPS,
+                            Rule::STREAM_TABLE_FORMAT,
+                            Rule::L1STD_SPAN,
+                            Rule::ID_REGISTERS,
+                            Rule::STE_FETCH,
+                            Rule::CD_FETCH,
+                            Rule::S1_WALK_FETCH,
+                            Rule::SSID_NOT_ALLOWED,
+                            Rule::SSID_RANGE,
+                            Rule::SSID_ZERO_RESERVED,
+                            Rule::SSID_REQUIRED,
+                            Rule::L1CD_VALID,
+                            Rule::L1CD_L2PTR,
+                            Rule::S1_BYPASS_SIZE}) {
       EXPECT_EQ(verdict(*result, rule), RuleVerdict::holds) << spec::rule_name(rule);
     }
     EXPECT_EQ(verdict(*result, Rule::STE_S2TG), RuleVerdict::not_claimed);
-    EXPECT_EQ(verdict(*result, Rule::S1_WALK_FETCH), RuleVerdict::not_exercised);
   }
 }
 
@@ -118,6 +140,13 @@ INSTANTIATE_TEST_SUITE_P(All, ConformTwin,
                                          Twin{Fault::spills_half, Rule::REGISTER_READ},
                                          Twin{Fault::reads_halves_as_0, Rule::REGISTER_READ},
                                          Twin{Fault::loses_hint, Rule::REGISTER_READ},
+                                         Twin{Fault::aborts_as_zero, Rule::STE_FETCH},
+                                         Twin{Fault::aborts_as_zero, Rule::CD_FETCH},
+                                         Twin{Fault::aborts_as_zero, Rule::S1_WALK_FETCH},
+                                         Twin{Fault::wrong_fetch_address, Rule::EVENT_RECORD},
+                                         Twin{Fault::no_substream_zero, Rule::SSID_ZERO_RESERVED},
+                                         Twin{Fault::no_substream_range, Rule::SSID_RANGE},
+                                         Twin{Fault::drops_substream, Rule::TRANSLATION_RESULT},
                                          Twin{Fault::sends_message, Rule::DEVICE_OUTCOME},
                                          Twin{Fault::writes_structure, Rule::DEVICE_OUTCOME},
                                          Twin{Fault::clears_commands, Rule::DEVICE_OUTCOME},

@@ -30,7 +30,8 @@ void* open_device(const iommucheck_dut_host* host, iommucheck_dut_info* info) {
   }
   const DeviceIdentity& identity = device->inner->identity();
   info->flags = IOMMUCHECK_DUT_GIVES_PA | IOMMUCHECK_DUT_HOLDS_MEMORY |
-                IOMMUCHECK_DUT_SENDS_PRIVILEGED | IOMMUCHECK_DUT_SENDS_INSTRUCTIONS;
+                IOMMUCHECK_DUT_SENDS_PRIVILEGED | IOMMUCHECK_DUT_SENDS_INSTRUCTIONS |
+                IOMMUCHECK_DUT_SENDS_SUBSTREAMS;
   info->sid_count = static_cast<u32>(identity.sids.size());
   for (std::size_t i = 0; i < identity.sids.size(); ++i) info->sids[i] = identity.sids[i];
   std::strcpy(info->name, "spec");
@@ -56,6 +57,7 @@ void run_one(DeviceUnderTest& device, iommucheck_dut_op& op) {
       DmaAttributes attributes;
       attributes.privileged = (op.attributes & IOMMUCHECK_DUT_IS_PRIVILEGED) != 0;
       attributes.instruction = (op.attributes & IOMMUCHECK_DUT_IS_INSTRUCTION) != 0;
+      if ((op.attributes & IOMMUCHECK_DUT_HAS_SUBSTREAM) != 0) attributes.substream = op.ssid;
       const DmaSeen seen = device.seen(device.dma(engine, op.address, write, attributes));
       op.status = seen.reached ? IOMMUCHECK_DUT_DONE : IOMMUCHECK_DUT_TERMINATED;
       if (!write) op.value = 0;

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+// Fetches that end in an external abort: of an STE, a CD, their first level, a descriptor at each
+// level. IHI 0070 7.3.4, 7.3.10, 7.3.12.
+#include <fmt/format.h>
+
+#include "base/bits.h"
+#include "conform/cases/directed.h"
+#include "spec/smmu/stream_table.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+namespace reg = spec::reg;
+using spec::Granule;
+
+constexpr u64 address = 0x1000;
+
+/// A case whose first stream is to be broken: the second one has tables and stays as it is.
+struct Two {
+  CaseBuilder b;
+  u64 root = 0;
+  Two(const DeviceIdentity& device, const std::string& name, const CaseOptions& options = {})
+      : b(device, "external abort: " + name, options) {}
+  void good_neighbour() {
+    const u64 own = b.root(Granule::g4k, 25);
+    b.map(own, address, b.data(0x1000));
+    b.cd(1, b.plain_cd(own, 25, 2));
+    b.ste(1, b.stage1_ste(1));
+  }
+  Case ask() {
+    b.enable();
+    for (const unsigned engine : {0U, 1U, 0U}) b.both(address, engine);
+    b.poll();
+    return b.take();
+  }
+};
+
+void ste_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  Two linear(device, "the STE");
+  linear.b.write(reg::strtab_base, device.absent_pa, 8);
+  cases.push_back(linear.ask());
+  if (!spec::parse_capabilities(device.id).two_level_stream_table) return;
+  const CaseOptions two_level{.log2size = 10, .two_level = true, .split = 6};
+  Two first(device, "the L1STD", two_level);
+  first.b.write(reg::strtab_base, device.absent_pa, 8);
+  cases.push_back(first.ask());
+  Two second(device, "the STE, of two levels", two_level);
+  second.b.store(device.structures_pa, device.absent_pa | 7);
+  cases.push_back(second.ask());
+}
+
+void cd_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const spec::Capabilities caps = spec::parse_capabilities(device.id);
+  const auto one = [&](const char* name, u64 pointer, unsigned max, unsigned format) {
+    Two two(device, name);
+    two.good_neighbour();
+    spec::Stage1SteFields fields;
+    fields.s1contextptr = pointer;
+    fields.s1cdmax = max;
+    fields.s1fmt = format;
+    fields.s1dss = max == 0 ? 0 : 2;
+    two.b.ste(0, spec::make_stage1_ste(fields));
+    cases.push_back(two.ask());
+  };
+  one("the CD", device.absent_pa + 0x40, 0, 0);
+  if (caps.ssidsize < 2) return;
+  one("the CD of a table", device.absent_pa + 0x400, 2, 0);
+  if (caps.cd2l && caps.ssidsize > 6) one("the L1CD", device.absent_pa + 0x1000, 7, 1);
+}
+
+void descriptor_cases_of(const DeviceIdentity& device, std::vector<Case>& cases, bool record) {
+  for (unsigned level = 0; level < 4; ++level) {
+    Two two(device, fmt::format("the descriptor of level {}{}", level, record ? "" : ", CD.R = 0"));
+    two.good_neighbour();
+    constexpr unsigned tsz = 16;
+    u64 root = device.absent_pa + 0x2000;
+    if (level != 0) {
+      root = two.b.root(Granule::g4k, tsz);
+      two.b.store(two.b.entry(root, Granule::g4k, tsz, address, level - 1),
+                  (device.absent_pa + 0x3000) | 3);
+    }
+    spec::Cd<u64> cd = two.b.plain_cd(root, tsz);
+    if (!record) cd.dw[0] &= ~(u64{1} << 45);  // it decides of translation faults alone
+    two.b.cd(0, cd);
+    two.b.ste(0, two.b.stage1_ste(0));
+    cases.push_back(two.ask());
+  }
+}
+
+}  // namespace
+
+void external_abort_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  if (device.absent_bytes == 0) return;
+  ste_cases(device, cases);
+  cd_cases(device, cases);
+  for (const bool record : {true, false}) descriptor_cases_of(device, cases, record);
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+// SubstreamIDs: which CD they name, in linear tables and in those of two levels, what S1DSS makes
+// of transactions without one, and what is no substream. IHI 0070 3.4.2, 5.2 (S1DSS), 5.3.
+#include <fmt/format.h>
+
+#include "base/bits.h"
+#include "conform/cases/directed.h"
+#include "spec/smmu/stream_table.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using spec::Granule;
+
+constexpr u64 mapped = 0x1000, unmapped = 0x5000;
+
+/// A read and a write that arrive if the substream has tables, and a read whose record names it.
+void accesses(CaseBuilder& b, std::optional<u32> substream) {
+  b.access(mapped, false, 0, {.substream = substream});
+  b.access(mapped, true, 0, {.substream = substream});
+  b.access(unmapped, false, 0, {.substream = substream});
+}
+
+/// A CD with a table of its own, and with an ASID of its own.
+spec::Cd<u64> own_cd(CaseBuilder& b, unsigned number) {
+  const u64 root = b.root(Granule::g4k, 25);
+  b.map(root, mapped, b.data(0x1000 * u64{number}));
+  return b.plain_cd(root, 25, 1 + number);
+}
+
+spec::Ste<u64> substream_ste(u64 table, unsigned max, unsigned format, unsigned dss) {
+  spec::Stage1SteFields fields;
+  fields.s1contextptr = table;
+  fields.s1cdmax = max;
+  fields.s1fmt = format;
+  fields.s1dss = dss;
+  return spec::make_stage1_ste(fields);
+}
+
+/// Four CDs, the last of them invalid; substreams within and beyond them.
+void linear_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned dss) {
+  CaseBuilder b(device, fmt::format("substreams: S1DSS = {}", dss));
+  const u64 table = b.memory(4 * 64, 4 * 64);
+  for (unsigned i = 0; i < 3; ++i) b.cd_at(table + 64 * i, own_cd(b, i));
+  b.ste(0, substream_ste(table, 2, 0, dss));
+  b.enable();
+  accesses(b, std::nullopt);
+  for (const u32 ssid : {0U, 1U, 2U, 3U, 4U, 0xfffffU}) accesses(b, ssid);
+  b.poll();
+  // Without a substream the address may pass as it is.
+  b.both(b.data(0x40));
+  if (device.iova_end == 0) {
+    b.both((u64{1} << b.capabilities().oas_lg2) | b.data(0x40));
+    b.both(u64{1} << 52);
+  }
+  b.poll();
+  cases.push_back(b.take());
+}
+
+/// Streams that have no substreams.
+void refused_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const auto one = [&](const char* name, auto&& ste_of) {
+    CaseBuilder b(device, fmt::format("substreams: sent by a stream {}", name));
+    b.cd(0, own_cd(b, 0));
+    b.ste(0, ste_of(b));
+    b.enable();
+    for (const u32 ssid : {0U, 1U}) accesses(b, ssid);
+    accesses(b, std::nullopt);
+    b.poll();
+    cases.push_back(b.take());
+  };
+  one("with S1CDMax = 0", [](CaseBuilder& b) { return b.stage1_ste(0); });
+  one("that bypasses", [](CaseBuilder&) { return spec::make_bypass_ste(); });
+  one("that aborts", [](CaseBuilder&) { return spec::make_abort_ste(); });
+  one("with V = 0", [](CaseBuilder&) { return spec::Ste<u64>{}; });
+}
+
+/// Two tables of the second level; what the second L1CD is decides.
+void two_level_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned format,
+                    const char* name, u64 flip) {
+  const unsigned leaf_bits = format == 1 ? 6 : 10;
+  CaseBuilder b(device, fmt::format("substreams: S1Fmt = {}, {}", format, name));
+  if (leaf_bits + 1 > b.capabilities().ssidsize) return;
+  const u64 top = b.memory(64, 64);
+  const u64 leaf_bytes = u64{64} << leaf_bits;
+  for (unsigned i = 0; i < 2; ++i) {
+    const u64 leaf = b.memory(leaf_bytes, leaf_bytes);
+    b.cd_at(leaf + 64, own_cd(b, 2 * i));
+    b.cd_at(leaf + leaf_bytes - 64, own_cd(b, 2 * i + 1));
+    b.store(top + 8 * i, (leaf | 1) ^ (i == 1 ? flip : 0));
+  }
+  b.ste(0, substream_ste(top, leaf_bits + 1, format, 2));
+  b.enable();
+  accesses(b, std::nullopt);  // CD 0, which is not valid
+  const u32 leaf = u32{1} << leaf_bits;
+  for (const u32 ssid : {1U, leaf - 1, leaf + 1, 2 * leaf - 1, 2 * leaf + 1}) accesses(b, ssid);
+  b.poll();
+  cases.push_back(b.take());
+}
+
+/// A format that is reserved or not there.
+void format_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned format) {
+  CaseBuilder b(device, fmt::format("substreams: S1Fmt = {}, which is not legal", format));
+  const u64 table = b.memory(4 * 64, 4096);
+  for (unsigned i = 0; i < 4; ++i) b.cd_at(table + 64 * i, own_cd(b, i));
+  b.ste(0, substream_ste(table, 2, format, 2));
+  b.enable();
+  for (const u32 ssid : {1U, 3U}) accesses(b, ssid);
+  accesses(b, std::nullopt);
+  b.poll();
+  cases.push_back(b.take());
+}
+
+/// A CD that is used and goes, its neighbours stay.
+void invalidation_case(const DeviceIdentity& device, std::vector<Case>& cases, const char* name,
+                       const spec::Command& cfgi) {
+  CaseBuilder b(device, fmt::format("substreams: a CD goes, {}", name));
+  const u64 table = b.memory(4 * 64, 4 * 64);
+  for (unsigned i = 0; i < 4; ++i) b.cd_at(table + 64 * i, own_cd(b, i));
+  b.ste(0, substream_ste(table, 2, 0, 2));
+  b.enable();
+  for (u32 ssid = 1; ssid < 4; ++ssid) accesses(b, ssid);
+  b.poll();
+  b.store(table + 2 * 64, b.word(table + 2 * 64) & ~(u64{1} << 31));
+  b.command(cfgi);
+  b.command(spec::cmd_tlbi_nh_asid(0, 3));
+  b.sync();
+  for (u32 ssid = 1; ssid < 4; ++ssid) accesses(b, ssid);
+  accesses(b, std::nullopt);
+  b.poll();
+  cases.push_back(b.take());
+}
+
+}  // namespace
+
+void substream_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const spec::Capabilities caps = spec::parse_capabilities(device.id);
+  if (!device.sends_substreams || caps.ssidsize < 2) return;
+  for (unsigned dss = 0; dss < 3; ++dss) linear_case(device, cases, dss);
+  refused_cases(device, cases);
+  if (caps.cd2l) {
+    for (const unsigned format : {1U, 2U}) {
+      two_level_case(device, cases, format, "both tables are there", 0);
+      two_level_case(device, cases, format, "the second L1CD is not valid", 1);
+      two_level_case(device, cases, format, "the second L2Ptr is beyond OAS",
+                     u64{1} << caps.oas_lg2);
+    }
+  }
+  format_case(device, cases, 3);
+  if (!caps.cd2l) format_case(device, cases, 1);
+  const u32 sid = device.sids[0];
+  invalidation_case(device, cases, "CMD_CFGI_CD", spec::cmd_cfgi_cd(sid, 2));
+  invalidation_case(device, cases, "CMD_CFGI_CD with Leaf = 0", spec::cmd_cfgi_cd(sid, 2, false));
+  invalidation_case(device, cases, "CMD_CFGI_CD_ALL", spec::cmd_cfgi_cd_all(sid));
+  invalidation_case(device, cases, "CMD_CFGI_STE", spec::cmd_cfgi_ste(sid, true));
+  invalidation_case(device, cases, "CMD_CFGI_ALL", spec::cmd_cfgi_all());
+  invalidation_case(device, cases, "CMD_CFGI_CD of another", spec::cmd_cfgi_cd(sid, 1));
+}
+
+}  // namespace iommucheck::oracle
