@@ -88,6 +88,15 @@ std::string command_kind(const spec::Command& c) {
   return "CMD_" + std::string(spec::opcode_name(c.op)) + (is_range(c) ? " of a range" : "");
 }
 
+/// A record of another type comes from nothing old: translations and tables lead to F_TRANSLATION
+/// and F_PERMISSION.
+bool may_be_stale(std::string_view kind) {
+  constexpr std::string_view as = "terminated as ";
+  if (kind.starts_with(as)) kind.remove_prefix(as.size());
+  const bool is_record = kind.starts_with("F_") || kind.starts_with("C_");
+  return !is_record || kind.starts_with("F_PERMISSION") || kind.starts_with("F_TRANSLATION");
+}
+
 /// The rule that the case of a trace asks for; `otherwise` where it names none.
 Rule rule_asked(const trace::Header& header, Rule otherwise) {
   if (!header.about) return otherwise;
@@ -126,6 +135,7 @@ std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
   cmdq_ = cmdq;
   cmdq_bytes_ = cmdq_bytes;
   unseen_write_ = false;
+  judged_until_ = 0;
   std::vector<Divergence> result;
   std::size_t seen = 0;
   std::vector<std::size_t> accesses;  // where they are in the trace
@@ -166,6 +176,7 @@ std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
       continue;
     }
     monitor_.feed(trace.events[i]);
+    judged_until_ = i;
     goes_on = look(i);
     if (auto wrong = wrong_contents(trace.events[i], i)) {
       result.push_back(std::move(*wrong));
@@ -233,9 +244,18 @@ std::optional<Divergence> CaseJudge::wrong_memory(const trace::Event& event, std
 
 bool CaseJudge::allowed_without(const trace::Trace& trace, const Divergence& found,
                                 const std::vector<std::size_t>& commands) {
-  return std::ranges::none_of(all(without(trace, commands)), [&](const Divergence& other) {
-    return other.same(found) && other.event <= found.event;
-  });
+  const std::vector<Divergence> others = all(without(trace, commands));
+  // Where anything is allowed it has to be what something stale may lead to.
+  const std::vector<u32>& breadth = monitor_.device_rules()->breadth();
+  const auto which = found.finding.which;
+  const bool any = which && *which < breadth.size() && breadth[*which] == ~u32{0};
+  if (any && !may_be_stale(found.kind)) return false;
+  // One of another kind is none that is allowed: with more outcomes the same mistake may be told
+  // with other words.
+  return judged_until_ >= found.event && std::ranges::none_of(others, [&](const Divergence& other) {
+           return (other.access && other.event == found.event) ||
+                  (other.same(found) && other.event <= found.event);
+         });
 }
 
 /// ASID of the stream of that access, as memory says it; nothing if it has none.
@@ -332,17 +352,21 @@ std::vector<Divergence> CaseJudge::judge(const trace::Trace& trace) {
 }
 
 void CaseJudge::count_invalidations(const trace::Trace& trace) {
+  const u64 gave_up = gave_up_;  // what is asked here is none of the device's
   const DeviceRules::Numbers numbers = monitor_.device_rules()->numbers();
   const auto exercised = monitor_.caches().exercised;
   const std::vector<u32> real = monitor_.device_rules()->breadth();
   const std::vector<Stored> commands = commands_of(trace, monitor_.caches().capabilities());
+  bool bounded = false;  // without invalidations there may be more to follow than there is time for
   const auto count = [&](auto&& wanted) {
     std::vector<std::size_t> places;
     for (const Stored& one : commands) {
       if (wanted(one.command)) places.push_back(one.event);
     }
-    if (places.empty()) return u64{0};
+    if (places.empty() || bounded) return u64{0};
     (void)all(without(trace, places));
+    bounded = monitor_.gave_up();
+    if (bounded) return u64{0};
     const std::vector<u32>& wide = monitor_.device_rules()->breadth();
     u64 more = 0;
     for (std::size_t i = 0; i < std::min(real.size(), wide.size()); ++i) more += wide[i] > real[i];
@@ -352,6 +376,7 @@ void CaseJudge::count_invalidations(const trace::Trace& trace) {
       count([&](const spec::Command& c) { return spec::is_tlbi(c.op) && !is_range(c); });
   invalidations_.range += count([&](const spec::Command& c) { return is_range(c); });
   invalidations_.cfgi += count([&](const spec::Command& c) { return spec::is_cfgi(c.op); });
+  gave_up_ = gave_up;
   monitor_.device_rules()->set_numbers(numbers);
   monitor_.caches().exercised = exercised;
 }

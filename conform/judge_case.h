@@ -63,6 +63,7 @@ class CaseJudge {
   u64 data_pa_, data_bytes_;
   u64 cmdq_ = 0, cmdq_bytes_ = 0;  // of the case
   bool unseen_write_ = false;      // an engine wrote to nobody knows where
+  std::size_t judged_until_ = 0;   // event at which all() stopped
   RegisterContents contents_;
   std::size_t booted_ = 0;
   u64 gave_up_ = 0;

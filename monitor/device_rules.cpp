@@ -168,9 +168,9 @@ void DeviceRules::access(const trace::Dma& dma) {
     judged = memory.known && !changed_since_enabled_;
     allowed.assign(1, memory.outcome);
   }
-  breadth_.push_back(static_cast<u32>(allowed.size()));
   const bool any =
       std::ranges::any_of(allowed, [](const Outcome& o) { return o.kind == OutcomeKind::any; });
+  breadth_.push_back(any ? ~u32{0} : static_cast<u32>(allowed.size()));
   if (any) ++numbers_.any;
   if (allowed.size() > 1) ++numbers_.open;
   const char* missing = not_known(dma);

@@ -66,7 +66,7 @@ class DeviceRules {
   [[nodiscard]] const Numbers& numbers() const { return numbers_; }
   /// Takes back what was counted since.
   void set_numbers(const Numbers& numbers) { numbers_ = numbers; }
-  /// How many outcomes each access of the case was allowed, in order.
+  /// How many outcomes each access of the case was allowed, in order; ~0: anything.
   [[nodiscard]] const std::vector<u32>& breadth() const { return breadth_; }
 
  private:
