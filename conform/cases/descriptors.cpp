@@ -66,6 +66,7 @@ void cd_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   one("TBI0 = 1", 0, 38, 38, 1);
   one("IPS = 7", 0, 34, 32, 7);
   one("TTB0 beyond IPS", 1, 51, 32, 0xfffff);
+  if (caps.oas_lg2 < 52) one("TTB0 beyond IPS by its last bit", 1, 51, 51, 1);
   one("HAD0 = 1", 1, 1, 1, 1);
   one("WXN = 1", 0, 36, 36, 1);
   one("PAN = 1", 0, 40, 40, 1);

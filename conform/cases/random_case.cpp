@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Random cases: a legal configuration, and a sequence over few addresses and few ASIDs, so that
-// stores, invalidations and accesses meet each other.
+// Random cases: a configuration of several streams, most of it legal, and a sequence over few
+// addresses and few ASIDs, so that stores, invalidations and accesses meet each other.
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <random>
 
 #include "base/bits.h"
@@ -49,6 +50,14 @@ class RandomCase {
     unsigned space = 0;
   };
 
+  struct Half {
+    bool on = false;
+    u64 root = 0;
+    unsigned tsz = 25;
+  };
+  struct Flavour {
+    u64 dw0 = 0, ttb0 = 0, ttb1 = 0;  ///< bits that are set in the words of a CD
+  };
   struct Stream {
     u64 cds = 0;       ///< its CDs, one after the other
     unsigned lg2 = 0;  ///< of how many there are: S1CDMax
@@ -73,25 +82,95 @@ class RandomCase {
       if (globals_ && s != 0) {
         space = spaces_.front();
       } else {
-        space.tsz = chance(2) ? 25 : 16 + static_cast<unsigned>(pick(24));
-        space.root = builder_.root(Granule::g4k, space.tsz);
+        for (Half& half : space.half) {
+          half.on = &half == &space.half[0] || (builder_.device().iova_end == 0 && chance(3));
+          if (!half.on) continue;
+          half.tsz = chance(2) ? 25 : 16 + static_cast<unsigned>(pick(24));
+          half.root = builder_.root(Granule::g4k, half.tsz);
+        }
       }
       space.asid = 1 + s;
+      space.flavour = cd_flavour();
       spaces_.push_back(space);
       if (!globals_ || s == 0) add_pages(s);
     }
-    engines_ = 1 + static_cast<unsigned>(pick(2));
+    engines_ = 1 + static_cast<unsigned>(pick(std::min<u64>(builder_.device().sids.size(), 4)));
     for (unsigned e = 0; e < engines_; ++e) {
       const auto s = static_cast<unsigned>(pick(spaces));
       streams_.push_back(stream(e));
-      builder_.cd_at(streams_[e].cds, cd_of(s));
+      builder_.cd_at(streams_[e].cds, wild(cd_of(s)));
       builder_.ste(e, streams_[e].ste);
     }
     builder_.enable();
   }
 
+  /// Fields that are legal and change what comes of an access, in half of the spaces.
+  Flavour cd_flavour() {
+    Flavour flavour;
+    if (chance(2)) return flavour;
+    // WXN, PAN, AFFD, TBI0, TBI1; HAD0, HAD1.
+    for (const unsigned one : {36U, 40U, 35U, 38U, 39U}) {
+      if (chance(4)) flavour.dw0 |= u64{1} << one;
+    }
+    if (chance(4)) flavour.ttb0 |= 2;
+    if (chance(4)) flavour.ttb1 |= 2;
+    return flavour;
+  }
+
+  /// One CD in eight has a field that is another one, legal or not, and an ASID of its own, so that
+  /// it shares no tag. Not V, which has steps of its own, nor what lets accesses wait (S), the SMMU
+  /// write (HA, HD), or tables be such as the engine of the caches does not follow.
+  spec::Cd<u64> wild(spec::Cd<u64> cd) {
+    if (!chance(8)) return cd;
+    const spec::Capabilities& caps = builder_.capabilities();
+    cd.dw[0] = with_bits(cd.dw[0], 63, 48, next_asid_++);
+    switch (pick(8)) {
+      case 0: cd.dw[0] = with_bits(cd.dw[0], 5, 0, chance(2) ? pick(16) : 49 + pick(15)); break;
+      case 1:
+        if (!caps.gran16k && !caps.gran64k) cd.dw[0] ^= (1 + pick(3)) << 6;
+        break;
+      case 2: cd.dw[0] |= u64{1} << (chance(2) ? 14 : 30); break;  // EPD0, EPD1
+      case 3:
+        if (caps.ttendian != 0) cd.dw[0] ^= u64{1} << 15;
+        break;
+      case 4: cd.dw[0] = with_bits(cd.dw[0], 34, 32, pick(8)); break;  // IPS
+      case 5:
+        if (!caps.aarch32) cd.dw[0] ^= u64{1} << 41;
+        break;
+      case 6:  // TTB0 beyond OAS
+        if (caps.oas_lg2 < 51) cd.dw[1] |= u64{1} << (caps.oas_lg2 + pick(51 - caps.oas_lg2));
+        break;
+      default: {
+        // Attributes, AFFD, WXN, UWXN, TBI, PAN; R, A, ASET.
+        constexpr unsigned flips[] = {8, 9, 10, 11, 12, 13, 35, 36, 37, 38, 39, 40, 45, 46, 47};
+        cd.dw[0] ^= u64{1} << flips[pick(std::size(flips))];
+      }
+    }
+    return cd;
+  }
+  /// The same of an STE: Config, S1Fmt, S1CDMax, or anything of the second word.
+  spec::Ste<u64> wild(spec::Ste<u64> ste) {
+    if (!chance(8)) return ste;
+    if (chance(3)) {
+      const u64 at = pick(builder_.capabilities().ssidsize != 0 ? 10 : 5);
+      ste.dw[0] ^= u64{1} << (at < 5 ? at + 1 : at + 54);
+    } else {
+      ste.dw[1] ^= u64{1} << pick(64);
+    }
+    return ste;
+  }
+
   /// With one CD, or a table of four of which some are valid.
   Stream stream(unsigned e) {
+    Stream made = plain_stream(e);
+    // MEV, PRIVCFG and INSTCFG are legal in any STE.
+    if (chance(8)) made.ste.dw[1] |= u64{1} << 19;
+    if (chance(6)) made.ste.dw[1] |= (2 + pick(2)) << 48;
+    if (chance(6)) made.ste.dw[1] |= (2 + pick(2)) << 50;
+    made.ste = wild(made.ste);
+    return made;
+  }
+  Stream plain_stream(unsigned e) {
     Stream made{.cds = builder_.cd_place(e), .lg2 = 0, .ste = builder_.stage1_ste(e)};
     if (!builder_.device().sends_substreams || builder_.capabilities().ssidsize < 2 || !chance(3)) {
       return made;
@@ -106,20 +185,27 @@ class RandomCase {
     made.ste = spec::make_stage1_ste(fields);
     for (u64 i = 1; i < pow2(made.lg2); ++i) {
       if (chance(3)) continue;
-      builder_.cd_at(made.cds + 64 * i, cd_of(static_cast<unsigned>(pick(spaces_.size()))));
+      builder_.cd_at(made.cds + 64 * i, wild(cd_of(static_cast<unsigned>(pick(spaces_.size())))));
     }
     return made;
   }
 
   void add_pages(unsigned s) {
-    const Space& space = spaces_[s];
-    const u64 end = pow2(64 - space.tsz);
+    for (const Half& half : spaces_[s].half) {
+      if (half.on) add_pages(s, half, &half == &spaces_[s].half[0] ? 0 : ~mask(63 - half.tsz, 0));
+    }
+  }
+
+  /// Its addresses begin at `base`.
+  void add_pages(unsigned s, const Half& half, u64 base) {
+    const u64 end = pow2(64 - half.tsz);
     const u64 candidates[] = {0x1000,    0x2000,       0x3000,  0x1ff000,    block,
                               2 * block, end - 0x1000, end / 2, u64{1} << 30};
-    for (const u64 va : candidates) {
-      if (va >= end || !chance(2)) continue;
+    for (const u64 offset : candidates) {
+      if (offset >= end || !chance(2)) continue;
+      const u64 va = base + offset;
       unsigned level = 3;
-      if (va % block == 0 && spec::start_level<u64>(Granule::g4k, space.tsz) <= 2 && chance(2)) {
+      if (va % block == 0 && spec::start_level<u64>(Granule::g4k, half.tsz) <= 2 && chance(2)) {
         level = 2;
       }
       const bool crossing = std::ranges::any_of(pages_, [&](const Page& p) {
@@ -127,7 +213,7 @@ class RandomCase {
                (p.level != 3 || level != 3);
       });
       if (crossing) continue;
-      const u64 place = builder_.entry(space.root, Granule::g4k, space.tsz, va, level);
+      const u64 place = builder_.entry(half.root, Granule::g4k, half.tsz, offset, level);
       pages_.push_back({va, level, place, s});
       if (!chance(4)) builder_.store(place, leaf(pages_.back()));
     }
@@ -143,7 +229,16 @@ class RandomCase {
   }
 
   spec::Cd<u64> cd_of(unsigned s) {
-    return builder_.plain_cd(spaces_[s].root, spaces_[s].tsz, spaces_[s].asid);
+    const Space& space = spaces_[s];
+    spec::Cd<u64> cd = builder_.plain_cd(space.half[0].root, space.half[0].tsz, space.asid);
+    cd.dw[0] |= space.flavour.dw0;
+    cd.dw[1] |= space.flavour.ttb0;
+    if (!space.half[1].on) return cd;
+    cd.dw[0] = with_bits(cd.dw[0], 21, 16, space.half[1].tsz);
+    cd.dw[0] = with_bits(cd.dw[0], 23, 22, 2);  // 4 KiB
+    cd.dw[0] = with_bits(cd.dw[0], 30, 30, 0);  // EPD1
+    cd.dw[2] = space.half[1].root | space.flavour.ttb1;
+    return cd;
   }
 
   void access() {
@@ -161,6 +256,7 @@ class RandomCase {
       attributes.substream = static_cast<u32>(pick(pow2(streams_[e].lg2) + 1));
     }
     if (device.saves && chance(6)) builder_.save();
+    if (device.iova_end == 0 && chance(16)) va ^= pick(256) << 56;  // a tag in the top byte
     builder_.access(va + 4 * pick(64), chance(2), e, attributes);
   }
 
@@ -242,7 +338,7 @@ class RandomCase {
     if (chance(2)) access();
     cfgi();
     const auto s = static_cast<unsigned>(pick(spaces_.size()));
-    const spec::Cd<u64> cd = cd_of(s);
+    const spec::Cd<u64> cd = wild(cd_of(s));
     for (unsigned i = spec::cd_words; i-- != 1;) {
       const u64 place = first + 8 * i;
       if (builder_.word(place) != cd.dw[i]) builder_.store(place, cd.dw[i]);
@@ -293,8 +389,9 @@ class RandomCase {
   }
 
   struct Space {
-    u64 root = 0;
-    unsigned tsz = 25, asid = 1;
+    std::array<Half, 2> half;
+    unsigned asid = 1;
+    Flavour flavour;
   };
 
   std::mt19937_64 engine_;
@@ -303,6 +400,7 @@ class RandomCase {
   std::vector<Page> pages_;
   std::vector<Stream> streams_;
   unsigned engines_ = 1;
+  u64 next_asid_ = 16;  // of CDs that share their tag with no other
   bool globals_ = false;
 };
 

@@ -207,6 +207,7 @@ Ticket QemuDevice::mmio_read(u32 offset, unsigned size) {
 void QemuDevice::store(u64 pa, u64 value) {
   before_next();
   if (pa - qemu_map::ram >= qemu_map::ram_bytes) return;
+  note_stored(pa, 8);
   if (expected_.empty() || independent_) {
     reinterpret_cast<volatile u64*>(process_->ram())[(pa - qemu_map::ram) / 8] = value;
     return;
@@ -217,10 +218,23 @@ void QemuDevice::store(u64 pa, u64 value) {
 void QemuDevice::fill(u64 pa, u64 words, u64 value) {
   before_next();
   if (pa - qemu_map::ram + 8 * words > qemu_map::ram_bytes) return;
+  note_stored(pa, 8 * words);
   if (!expected_.empty()) {
     if (auto ok = drain(); !ok) return failed(ok.error());
   }
   std::fill_n(process_->ram() + (pa - qemu_map::ram) / 8, words, value);
+}
+
+void QemuDevice::note_stored(u64 pa, u64 bytes) {
+  if (pa - structures < structures_bytes) {
+    stored_bytes_ = std::max(stored_bytes_, std::min(pa - structures + bytes, structures_bytes));
+  }
+}
+
+/// A case that is made short must not live on what one before it has left there.
+void QemuDevice::clear_structures() {
+  std::fill_n(process_->ram() + (structures - qemu_map::ram) / 8, stored_bytes_ / 8, u64{0});
+  stored_bytes_ = 0;
 }
 
 Ticket QemuDevice::load(u64 pa) {
@@ -414,10 +428,12 @@ Expected<void> QemuDevice::reset() {
     broken_ = false;
     ++counts_.restarts;
     if (auto ok = process_->restart(); !ok) return ok;
+    clear_structures();
     return set_up_engines();
   }
   const Ticket gerror = mmio_read(reg::gerror, 4);
   if (auto ok = settle(); !ok) return reset();
+  clear_structures();
   // GERROR keeps its bits, a stream table of two levels its format: only a reset undoes them.
   if (value(gerror) != 0 || two_level_ || gbpa_used_ || always_system_reset_) {
     ++counts_.system_resets;

@@ -68,6 +68,8 @@ class QemuDevice final : public DeviceUnderTest {
   bool run_engine(unsigned engine, u64 source, u64 destination, u64 bytes, u64 direction);
   void look_for(unsigned engine);
   void failed(const Error& error);
+  void note_stored(u64 pa, u64 bytes);
+  void clear_structures();
   [[nodiscard]] volatile u32* word(u64 pa) const;
 
   static constexpr Ticket no_ticket = ~Ticket{0};
@@ -92,6 +94,7 @@ class QemuDevice final : public DeviceUnderTest {
   std::vector<DmaSeen> seen_;
   std::deque<u64> recent_;  // pages that were written last
   u64 cr0_ = 0, gbpa_ = 0;
+  u64 stored_bytes_ = 0;  // of the structures, from their beginning: cleared before the next case
   bool gbpa_used_ = false;
   bool two_level_ = false;
   bool always_system_reset_ = false;
