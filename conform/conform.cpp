@@ -8,6 +8,7 @@
 #include <chrono>
 #include <filesystem>
 
+#include "conform/case_program.h"
 #include "conform/cases/directed.h"
 #include "conform/dut/door_device.h"
 #include "conform/dut/qemu.h"
@@ -233,9 +234,21 @@ class Conform {
       std::filesystem::create_directories(trace_folder(), error);
       if (auto ok = trace::write_trace(run.trace, path); !ok) return ok;
       fresh.trace_path = path;
+      if (auto ok = write_program(run.trace, fresh.divergence); !ok) return ok;
     }
     result_.divergences.push_back(std::move(fresh));
     return {};
+  }
+  /// Of a device behind the door alone: QEMU's memory is another one.
+  Expected<void> write_program(const trace::Trace& trace, const Divergence& found) const {
+    if (!names_a_peer(options_.device)) return {};
+    const spec::RuleInfo& rule = spec::rule_info(found.rule);
+    const auto text = case_program(
+        trace, fmt::format("{} [{}]: {}\n{}\nThe device: {} {}", rule.name, rule.section, rule.text,
+                           found.text, device_.identity().name, device_.identity().version));
+    if (!text) return std::unexpected(text.error());
+    return trace::write_file(trace_folder() + "/" + suggested_id(found.rule, found.kind) + ".c",
+                             *text);
   }
   std::string trace_folder() const {
     return options_.report + "/" + device_.identity().name + "-" + short_version();

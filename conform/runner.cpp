@@ -21,9 +21,6 @@ constexpr unsigned sync_reads_max = 8;
 /// So many words that changed by themselves are told of a case.
 constexpr std::size_t changed_words_max = 4;
 
-/// A note of the trace, so that a replay does it again.
-constexpr const char* saved_note = "the device was saved and goes on from what was saved";
-
 class Runner {
  public:
   Runner(DeviceUnderTest& device, const Case& what) : device_(device), case_(what) {}

@@ -7,6 +7,9 @@
 
 namespace iommucheck::oracle {
 
+/// A note of the trace that stands for StepKind::save, so that a replay does it again.
+inline constexpr const char* saved_note = "the device was saved and goes on from what was saved";
+
 struct Run {
   trace::Trace trace;
   std::vector<std::size_t> step_of;  ///< of each event: number of its step

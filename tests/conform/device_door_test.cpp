@@ -389,6 +389,34 @@ int model_translate(struct model *m, uint32_t sid, uint64_t iova, int write, uin
   for (const char* end : {".c", ".so"}) std::filesystem::remove(base + end);
 }
 
+/// What --out leaves of a finding is a program that shows it without iommucheck, and shows that a
+/// device that is right does something else.
+TEST(DeviceDoor, AFindingIsAProgramThatRunsByItself) {
+  const std::string folder = test::own_path("programs");
+  const std::string compile = IOMMUCHECK_DEVICE_C_COMPILER " -Wall -Wextra -Werror -I " + source +
+                              "/include -o " + folder + "/case ";
+  for (const char* twin : {"wrong outside", "drops sync"}) {
+    const Variable variable("IOMMUCHECK_TWIN", twin);
+    std::filesystem::remove_all(folder);
+    ConformOptions options = some(0);
+    options.device = twin_device;
+    options.report = folder;
+    const auto result = run_conform(options);
+    ASSERT_TRUE(result) << result.error().message;
+    ASSERT_FALSE(result->divergences.empty());
+    for (const FoundDivergence& found : result->divergences) {
+      std::filesystem::path program = found.trace_path;
+      program.replace_extension(".c");
+      ASSERT_EQ(std::system((compile + program.string() + " -ldl").c_str()), 0) << program;
+      const std::string run = folder + "/case ";
+      EXPECT_EQ(WEXITSTATUS(std::system((run + twin_device + " > /dev/null").c_str())), 0);
+      EXPECT_EQ(WEXITSTATUS(std::system((run + minimal_device + " > /dev/null").c_str())), 1);
+      EXPECT_EQ(WEXITSTATUS(std::system((run + "./none.so 2> /dev/null").c_str())), 2);
+    }
+  }
+  std::filesystem::remove_all(folder);
+}
+
 // ---- opening it ---------------------------------------------------------------------------------
 
 TEST(DeviceDoor, WhatADeviceSaysOfItselfIsLookedAt) {
