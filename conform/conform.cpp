@@ -25,6 +25,10 @@ namespace {
 
 using spec::Rule;
 
+/// Of so many random cases one is run without its invalidations, too, which may take the judge as
+/// long as hundreds of cases.
+constexpr u64 counted_of = 32;
+
 /// How long a device may take to die: of one finding that is made short, and of a whole run.
 constexpr double dying_shrink_seconds = 20, dying_run_seconds = 60;
 
@@ -88,7 +92,7 @@ class Conform {
     }
     while (options_.random && options_.only.empty() && !stopped() && more()) {
       const Case one = random_case(device_.identity(), options_.seed, result_.random);
-      if (auto ok = run_one(one, result_.random % 8 == 0); !ok) {
+      if (auto ok = run_one(one, result_.random % counted_of == 0); !ok) {
         return std::unexpected(ok.error());
       }
       ++result_.random;
