@@ -286,6 +286,10 @@ class Runner {
         {"eventq-lg2", u64{case_.queues.eventq_lg2}},
     };
     if (identity.every_pa) (*header.profile)["every-pa"] = true;
+    if (identity.absent_bytes != 0) {
+      (*header.profile)["absent"] = identity.absent_pa;
+      (*header.profile)["absent-bytes"] = identity.absent_bytes;
+    }
     header.id_registers = registers_of(identity.id);
     trace::Devices devices;
     for (std::size_t i = 0; i < identity.sids.size(); ++i) {

@@ -49,6 +49,7 @@ Judge::Judge(const trace::Header& header, u32 findings_max, const std::string& t
       setup_(setup_of(header)),
       monitor_(setup_),
       chronicle_(setup_.calls_are_known) {
+  tell_of_absent_memory(header, monitor_);
   result_.source = source_of(header);
   if (trace.empty()) return;
   const std::string table = trace::symbols_path(trace);

@@ -90,6 +90,21 @@ Setup setup_of(const trace::Header& header) {
   return setup;
 }
 
+void tell_of_absent_memory(const trace::Header& header, Monitor& monitor) {
+  if (!header.profile || monitor.device_rules() == nullptr) return;
+  const auto number = [&](const char* key) {
+    const auto found = header.profile->find(key);
+    const u64* n = found == header.profile->end() ? nullptr : std::get_if<u64>(&found->second);
+    return n == nullptr ? u64{0} : *n;
+  };
+  constexpr u64 bytes_max = u64{1} << 20;
+  const u64 first = number("absent") & ~u64{7};
+  const u64 bytes = std::min(number("absent-bytes"), bytes_max) & ~u64{7};
+  monitor.device_rules()->no_memory_at(first, bytes);
+  // Nothing is cached of what a fetch did not get: to the engine it is zero.
+  for (u64 at = 0; at < bytes; at += 8) monitor.caches().assume(first + at, 0);
+}
+
 trace::Registers registers_of(const spec::IdRegisters& id) {
   trace::Registers registers;
   for (unsigned i = 0; i < 6; ++i) registers["IDR" + std::to_string(i)] = id.idr[i];

@@ -10,6 +10,9 @@ namespace iommucheck::oracle {
 
 Setup setup_of(const trace::Header& header);
 
+/// Of a trace of a device: where no memory is, so that fetches end in an external abort.
+void tell_of_absent_memory(const trace::Header& header, Monitor& monitor);
+
 /// A trace whose first `events` events are missing; and the reader's half: unsupported where a
 /// trace is one. What came before decides everything, so it is read and not judged.
 void mark_cut(trace::Header& header, u64 events);

@@ -15,6 +15,7 @@
 #include "conform/conform.h"
 #include "conform/judge_case.h"
 #include "conform/runner.h"
+#include "monitor/trace_judge.h"
 #include "tests/conform/conform_support.h"
 #include "tests/own_path.h"
 #include "trace/trace_file.h"
@@ -192,6 +193,31 @@ TEST(Conform, FeaturesThatAreMissingAreKindsOfTheirOwn) {
   EXPECT_TRUE(kinds.contains("terminated without a record (through TTB1)")) << words(*result);
   EXPECT_TRUE(kinds.contains("terminated without a record (the top byte is ignored)"))
       << words(*result);
+}
+
+/// Who replays a trace judges fetches that abort as conform did, by what its header says.
+TEST(Conform, ATraceSaysWhereNoMemoryIs) {
+  SpecDevice device(1);
+  u64 cases = 0;
+  u64 flagged_without = 0;
+  const auto flagged = [](const trace::Trace& trace) {
+    Judge judge(trace.header, 20);
+    for (const trace::Event& event : trace.events) judge.take(event);
+    judge.finish();
+    return judge.so_far().flagged;
+  };
+  for (const Case& one : directed_cases(device.identity())) {
+    if (!one.name.starts_with("external abort: ")) continue;
+    auto run = run_case(device, one);
+    ASSERT_TRUE(run);
+    EXPECT_EQ(flagged(run->trace), 0U) << one.name;
+    ++cases;
+    ASSERT_TRUE(run->trace.header.profile);
+    EXPECT_EQ(run->trace.header.profile->erase("absent-bytes"), 1U);
+    flagged_without += flagged(run->trace);
+  }
+  EXPECT_GT(cases, 10U);
+  EXPECT_GT(flagged_without, 0U);
 }
 
 TEST(Conform, TheSameSeedGivesTheSameCases) {
