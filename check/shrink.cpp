@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Delta debugging (Zeller, Hildebrandt: "Simplifying and isolating failure-inducing input"), with
 // removal of complements only: sequences have 64 operations at most. Every step accepted makes
-// (number of operations, sum of fields) smaller, so it ends.
+// (number of operations, sum of the places of their kinds, sum of fields) smaller, so it ends.
 #include "check/shrink.h"
 
 #include <algorithm>
@@ -12,7 +12,15 @@ namespace {
 
 using fuzz::FieldInfo;
 using fuzz::Operation;
+using fuzz::OperationKind;
 using Operations = std::vector<Operation>;
+
+/// Kinds that an operation is replaced by where they do as well, the simplest first: a bind that
+/// did no more than attach is an attach, and whatever did no more than make a domain makes it.
+constexpr OperationKind simple_kinds[] = {
+    OperationKind::domain_alloc, OperationKind::attach, OperationKind::map,
+    OperationKind::unmap,        OperationKind::detach, OperationKind::iotlb_sync,
+    OperationKind::bind,         OperationKind::unbind, OperationKind::access};
 
 class Shrinker {
  public:
@@ -26,6 +34,7 @@ class Shrinker {
     while (changed && !exhausted_) {
       changed = remove_chunks();
       changed |= remove_pairs();
+      changed |= simplify_kinds();
       changed |= simplify();
     }
     result.minimal = result.reproduced && !exhausted_;
@@ -84,6 +93,25 @@ class Shrinker {
         j = i;
       }
     }
+    return any;
+  }
+
+  /// What its fields say of objects and addresses stays; what they choose is another thing there.
+  bool simplify_kind(std::size_t i) {
+    for (const OperationKind kind : simple_kinds) {
+      if (kind == operations_[i].kind) return false;  // the others are no simpler
+      Operations candidate = operations_;
+      candidate[i].kind = kind;
+      candidate[i].variant = candidate[i].choices = 0;
+      candidate[i] = fuzz::normalised(candidate[i]);
+      if (accept(std::move(candidate))) return true;
+    }
+    return false;
+  }
+
+  bool simplify_kinds() {
+    bool any = false;
+    for (std::size_t i = 0; i < operations_.size() && !exhausted_; ++i) any |= simplify_kind(i);
     return any;
   }
 

@@ -69,6 +69,29 @@ TEST(Shrink, ASubsequenceIsFound) {
   }
 }
 
+// Review finding: a bind stood where an attach does as well.
+TEST(Shrink, AnOperationIsReplacedByASimplerKindThatDoes) {
+  const auto attaches = [](const Operation& operation) {
+    return operation.kind == OperationKind::bind || operation.kind == OperationKind::sva_alloc ||
+           operation.kind == OperationKind::attach;
+  };
+  const StillFails fails = [&](View operations) {
+    const auto first = std::ranges::find_if(operations, attaches);
+    return std::any_of(first, operations.end(), [](const Operation& operation) {
+      return operation.kind == OperationKind::unmap || operation.kind == OperationKind::unmap_fast;
+    });
+  };
+  const auto result =
+      shrink({parsed("bind device=2 choices=0x3"), parsed("unmap_fast fail=2")}, fails);
+  EXPECT_EQ(fuzz::print(result.operations), "attach\nunmap\n");
+  // What only that kind does stays.
+  const StillFails alone = [](View operations) {
+    return in_order(operations, {OperationKind::bind, OperationKind::unmap_fast});
+  };
+  const auto kept = shrink({parsed("bind device=2"), parsed("unmap_fast fail=2")}, alone);
+  EXPECT_EQ(fuzz::print(kept.operations), "bind\nunmap_fast\n");
+}
+
 TEST(Shrink, FieldsThatMatterStayAndOthersGo) {
   const StillFails fails = [](View operations) {
     return std::ranges::any_of(operations, [](const Operation& operation) {
