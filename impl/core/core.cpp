@@ -104,8 +104,8 @@ int Core::recover() {
   });
   // Where a move timed out, its device may have reached other spaces until now: nobody is bound
   // there for it, and whoever moves or leaves next would not end its faults.
-  faults_.drain({});
-  return 0;
+  owed_ |= !faults_.drain({});
+  return owed_ ? -IOMMUCHECK_ETIMEDOUT : 0;
 }
 
 }  // namespace iommucheck::impl

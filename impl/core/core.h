@@ -145,12 +145,12 @@ class Core {
   int ensure_settled() { return owed_ ? recover() : 0; }
 
   /// Reads all faults reported so far, and ends those of `pasid` that wait: of one device, or of
-  /// every device of a domain.
+  /// every device of a domain. An answer that does not get through is owed.
   void end_device_faults(u32 device, u32 pasid) {
-    faults_.drain({Ending::Whose::device, device, pasid});
+    owed_ |= !faults_.drain({Ending::Whose::device, device, pasid});
   }
   void end_domain_faults(iommucheck_handle domain, u32 pasid) {
-    faults_.drain({Ending::Whose::domain, domain, pasid});
+    owed_ |= !faults_.drain({Ending::Whose::domain, domain, pasid});
   }
 
  private:

@@ -68,16 +68,22 @@ bool Faults::end_open(const Ending& ending) {
   return true;
 }
 
-void Faults::drain(Ending ending) {
-  if (!backend_.reports_faults() || !end_open(ending)) return;
+bool Faults::drain(Ending ending) {
+  if (!backend_.reports_faults()) return true;
+  if (!end_open(ending)) return false;
   struct Sink final : FaultSink {
     Sink(Faults& f, const Ending& e) : faults(f), ending(e) {}
-    bool take(const Fault& fault) override { return faults.take(fault, ending); }
+    bool take(const Fault& fault) override {
+      all = faults.take(fault, ending);
+      return all;
+    }
     Faults& faults;
     const Ending& ending;
+    bool all = true;
   };
   Sink sink(*this, ending);
   backend_.read_faults(sink);
+  return sink.all;
 }
 
 }  // namespace iommucheck::impl

@@ -26,8 +26,8 @@ class Faults {
   Faults(Backend& backend, const Core& core, Sva& sva)
       : backend_(backend), core_(core), sva_(sva) {}
 
-  /// Reads and answers all that was reported so far.
-  void drain(Ending ending);
+  /// Reads and answers all that was reported so far. False: not every answer got through.
+  bool drain(Ending ending);
 
  private:
   /// One that was read, until it is answered.

@@ -63,7 +63,8 @@ int Sva::end_uses(Wanted wanted) {
     pasids_.apply(io_mm.pasid, pasid::clear<u64>);
     use.dead = true;
   });
-  if (!any) return 0;
+  // They may have been ended before, by a Release that has timed out.
+  if (!any) return core_.ensure_settled();
   // A commit that had to recover has ended them already; then the rest finds nothing to do.
   if (int error = core_.commit()) return error;
   for_each(true, [&](const Use&, const IoMm& io_mm) { core_.drop_translations(tag_of(io_mm)); });
@@ -80,7 +81,7 @@ int Sva::end_uses(Wanted wanted) {
     pasids_.apply(io_mm.pasid, pasid::forgotten<u64>);
     uses_.release(use);
   });
-  return 0;
+  return core_.ensure_settled();  // not every answer may have got through
 }
 
 int Sva::end_uses_of(iommucheck_handle io_mm, iommucheck_handle domain) {
@@ -103,6 +104,7 @@ int Sva::end_bond(iommucheck_handle handle) {
     error = end_uses_of(io_mm, domain);
   } else {
     core_.end_device_faults(device, pasid);
+    error = core_.ensure_settled();
   }
   if (Bond* still = bonds_.find(handle)) remove_bond(*still);
   IoMm* left = io_mms_.find(io_mm);
