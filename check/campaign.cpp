@@ -9,6 +9,7 @@
 #include <type_traits>
 
 #include "base/clock.h"
+#include "check/claims.h"
 #include "check/finding_files.h"
 #include "check/record_case.h"
 #include "check/shrink.h"
@@ -99,14 +100,20 @@ void fill(CheckResult& result, const Tally& tally, const CheckOptions& options) 
   RuleTally rules = tally.rules;
   rules.add_calls(tally.calls);
   std::vector<spec::Capabilities> capabilities;
+  std::vector<Machine> met;
   if (const auto plan = MachinePlan::parse(options.machine, options.seed)) {
     for (const Machine& machine : plan->machines()) {
       const bool refused = bit(tally.refused, static_cast<unsigned>(result.machines.size()));
-      if (!refused) capabilities.push_back(machine.caps);
+      if (!refused) {
+        capabilities.push_back(machine.caps);
+        met.push_back(machine);
+      }
       result.machines.push_back({machine_text(machine), refused});
     }
   }
   result.rules = rule_counts(rules, capabilities);
+  tell_missing_calls(result.rules, tally.abilities);
+  result.scope = scope_text(tally.abilities, met);
   if (!options.known) return;
   for (std::size_t i = 0; i < options.known->entries.size(); ++i) {
     const KnownFinding& entry = options.known->entries[i];
@@ -228,6 +235,7 @@ Expected<void> Campaign::boot_on_it() {
   }
   ground.lockstep = std::move(lockstep);
   lockstep_ = ground.lockstep.get();
+  tally_.abilities = lockstep_->abilities();
   lockstep_->on_operation(settings_.on_operation, settings_.context);
   lockstep_->set_seen(settings_.seen);
   const u64 outcomes = tally_.outcomes;

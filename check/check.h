@@ -52,7 +52,9 @@ struct CheckOptions {
   /// Findings that neither end the run nor fail it; those that have expired do.
   std::shared_ptr<const KnownFile> known;
   static constexpr std::size_t known_max = 256;
-  std::string today;  ///< YYYY-MM-DD, for what has expired
+  std::size_t allowed = 0;  ///< the last so many of its entries are no file's (--allow)
+  bool strict = false;      ///< a rule that is undetermined leaves the run undecided
+  std::string today;        ///< YYYY-MM-DD, for what has expired
   /// Run before the random ones, each on every machine; may be null.
   std::shared_ptr<const std::vector<GivenCase>> given;
   bool of_given = false;  ///< the numbers of sequences are those of the given ones
@@ -103,6 +105,7 @@ struct CheckResult {
   /// Why the run ended before its sequences and findings were reached, in words; empty otherwise.
   std::string ended_early;
   std::vector<RuleCount> rules;
+  std::string scope;  ///< what was judged, in words: "stage 1, no PASID, no ATS"
   std::vector<Violation> findings;
   std::vector<KnownSeen> known;  ///< in the file's order
   CorpusResult corpus;
@@ -112,6 +115,9 @@ struct CheckResult {
 
 /// Errors: bad_input for options or a plug-in that cannot be used, environment for files.
 Expected<CheckResult> run_check(const CheckOptions& options);
+
+/// The rules that the run leaves open: undetermined, and not as known.
+std::vector<spec::Rule> open_rules(const CheckResult& result);
 
 /// The facts that the verdict of the run stands on.
 RunEnd end_of(const CheckOptions& asked, const CheckResult& result);

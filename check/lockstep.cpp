@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
+#include "check/claims.h"
 #include "monitor/trace_setup.h"
 
 namespace iommucheck::oracle {
@@ -32,14 +34,22 @@ Setup setup_of(const LockstepOptions& options, const iommucheck_driver& driver,
   return setup;
 }
 
-/// The bits of choices of an operation, two a choice; then alternative 0.
+/// The bits of choices of an operation, two a choice; then alternative 0. Of command errors only
+/// the one that an endpoint makes is drawn: memory of the driver does not abort.
 class BitChoices final : public spec::Choices {
  public:
   explicit BitChoices(u16 bits) : bits_(bits) {}
 
  protected:
-  u32 pick(spec::ChoiceSite /*site*/, u32 n) override {
+  u32 pick(spec::ChoiceSite site, u32 n) override {
+    constexpr u32 atc_inv_sync = 2;
+    const bool error = site == spec::ChoiceSite::command_error;
+    if (error && n <= atc_inv_sync) return 0;
     const u32 two = bits_ & 3U;
+    if (error) {
+      bits_ = static_cast<u16>(bits_ >> 2);
+      return two == 3 ? atc_inv_sync : 0;
+    }
     bits_ = static_cast<u16>(bits_ >> 2);
     return two % n;
   }
@@ -56,6 +66,8 @@ Lockstep::Lockstep(const iommucheck_driver& driver, const LockstepOptions& optio
       monitor_(setup_of(options, driver, window_.get())),
       host_(driver, monitor_) {
   host_.set_segments(options.segments);
+  monitor_.smmu().draw_command_errors();
+  if (options.machine.dirty) host_.has_former_owner();
   if (window_) host_.set_window(window_->mirror());
   if (options.scan) host_.scan();
 }
@@ -85,7 +97,7 @@ void Lockstep::undo() {
   svm_tasks_.clear();
   plain_pasids_.clear();
   drvdata_ = dying_ = 0;
-  stuck_next_ = false;
+  next_ = {};
   last_call_ = no_call;
 }
 
@@ -102,7 +114,7 @@ bool Lockstep::go_back(std::span<const fuzz::Operation> beginning) {
   plain_pasids_ = fork_->plain_pasids;
   drvdata_ = fork_->drvdata;
   dying_ = fork_->dying;
-  stuck_next_ = fork_->stuck_next;
+  next_ = fork_->next;
   calls_of_run_ = fork_->calls;
   last_call_ = fork_->last_call;
   return true;
@@ -122,7 +134,7 @@ void Lockstep::keep_fork(std::span<const fuzz::Operation> beginning) {
                .plain_pasids = plain_pasids_,
                .drvdata = drvdata_,
                .dying = dying_,
-               .stuck_next = stuck_next_,
+               .next = next_,
                .calls = calls_of_run_,
                .last_call = last_call_};
 }
@@ -150,7 +162,7 @@ void Lockstep::run(std::span<const fuzz::Operation> operations, Ends ends, std::
     resume_waiting();
     if (!monitor_.findings().empty()) return;
   }
-  stuck_next_ = false;
+  next_ = {};
   doing_ = "handlers";
   end_handlers();
   if (!monitor_.findings().empty()) return;
@@ -164,15 +176,39 @@ bool Lockstep::may_call(const Call& call) const {
   return host_.has(call.kind) && monitor_.interface().caller_may(call);
 }
 
+/// What was put off comes in the call that begins now.
+void Lockstep::begin_next() {
+  const Next next = std::exchange(next_, {});
+  if (next.stuck == 0U) {
+    monitor_.queue_stuck(true);
+  } else if (next.stuck) {
+    host_.in_the_middle(*next.stuck, [this] { monitor_.queue_stuck(true); });
+  }
+  if (!next.access) return;
+  host_.in_the_middle(next.access_at, [this, access = *next.access] {
+    // Its driver may have stopped it meanwhile, since the call ends what it used.
+    const spec::sva::Interface& interface = monitor_.interface();
+    const u32 device = interface.device_of(access.sid);
+    if (access.ssv && interface.duty_of_dma(device, access.ssid).blames_caller) return;
+    ++accesses_;
+    monitor_.device_access(access, host_.choices());
+  });
+}
+
+void Lockstep::end_next() {
+  host_.nothing_in_the_middle();
+  if (monitor_.smmu().is_stuck()) monitor_.queue_stuck(false);
+}
+
 spec::sva::Observed Lockstep::make_call(const Call& call) {
   ++calls_of_run_;
   doing_ = spec::sva::call_name(call.kind);
-  if (stuck_next_) {
-    stuck_next_ = false;
-    monitor_.queue_stuck(true);
-  }
+  // A device that leaves a domain may change of what mind the others are about faults that wait; an
+  // attach that has moved it and meets a stuck queue then has no answer that says so.
+  if (call.kind == CallKind::attach && !bonds_.empty() && next_.stuck != 0U) next_.stuck.reset();
+  begin_next();
   const DriverHost::Progress progress = host_.start(call);
-  if (monitor_.smmu().is_stuck()) monitor_.queue_stuck(false);
+  end_next();
   answer_ = progress.waits ? Status::ok : progress.observed.status;
   if (seen_ != nullptr) {
     seen_->call(call, progress.observed, progress.waits, last_call_);
@@ -187,6 +223,8 @@ spec::sva::Observed Lockstep::make_call(const Call& call) {
   if (observed.status == Status::ok && (!counts_bytes || observed.value != 0)) ++calls_succeeded_;
   return observed;
 }
+
+u64 Lockstep::abilities() const { return abilities_of(host_); }
 
 std::string Lockstep::result_of_call() const { return spec::sva::status_text(answer_); }
 

@@ -61,6 +61,8 @@ class Lockstep {
   [[nodiscard]] std::string result_of_call() const;
   /// Who notes what calls answer; may be null.
   void set_seen(FirstSeen* seen) { seen_ = seen; }
+  /// What the driver offers (claims.h).
+  [[nodiscard]] u64 abilities() const;
   /// Called before each operation; for progress and crash reports. May be null.
   void on_operation(void (*hook)(void*, u32), void* context) {
     hook_ = hook;
@@ -98,6 +100,16 @@ class Lockstep {
     u64 mm = 0;
   };
 
+  /// What operations have put off until the next call of the driver.
+  struct Next {
+    /// The command queue is stuck: 0 from the beginning on, n from the n-th time that commands are
+    /// exposed.
+    std::optional<u32> stuck;
+    /// A device sends this when commands are exposed for the n-th time.
+    std::optional<spec::Access> access;
+    u32 access_at = 0;
+  };
+
   /// Behind the first operations of a case, in which nothing was found and nothing waits.
   struct Fork {
     std::vector<fuzz::Operation> behind;
@@ -110,7 +122,7 @@ class Lockstep {
     std::vector<u32> plain_pasids;
     u64 drvdata = 0;
     u64 dying = 0;
-    bool stuck_next = false;
+    Next next;
     u64 calls = 0;
     u32 last_call = no_call;
   };
@@ -119,6 +131,8 @@ class Lockstep {
   void perform(const fuzz::Operation& operation);
   [[nodiscard]] bool may_call(const spec::sva::Call& call) const;
   spec::sva::Observed make_call(const spec::sva::Call& call);
+  void begin_next();
+  void end_next();
   [[nodiscard]] u32 device_of(const fuzz::Operation& operation) const;
 
   // lockstep_spaces.cpp: domains, private spaces, accesses
@@ -191,7 +205,7 @@ class Lockstep {
   std::vector<fuzz::Mapped> process_mappings_;  // of the space that an operation is about
   u64 drvdata_ = 0;
   u64 dying_ = 0;  ///< the process whose Release waited last
-  bool stuck_next_ = false;
+  Next next_;
   std::optional<Fork> fork_;
   u64 accesses_ = 0;
   u64 calls_succeeded_ = 0;

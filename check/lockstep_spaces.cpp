@@ -40,6 +40,12 @@ CallKind call_of(OperationKind kind, bool io_mm, bool task) {
   }
 }
 
+// Bits of an access's choices: it comes in the middle of the next call, and where.
+constexpr unsigned comes_later_lsb = 8;
+constexpr unsigned later_at_lsb = 6;
+// Of one that comes at once: interrupts come that nothing has asked for.
+constexpr unsigned spurious_lsb = 5;
+
 bool has_range(OperationKind kind) {
   switch (kind) {
     case OperationKind::map:
@@ -207,6 +213,11 @@ void Lockstep::perform_access(const fuzz::Operation& operation) {
     case AccessKind::read_substream_0: access.ssv = true; break;
     default: break;
   }
+  if (((operation.choices >> comes_later_lsb) & 3) == 3) {
+    next_.access = access;
+    next_.access_at = 1 + ((operation.choices >> later_at_lsb) & 3);
+    return;
+  }
   // A longer queue takes more than a case is worth.
   constexpr u32 burst_lg2 = 5;
   const u32 entries_lg2 = options_.machine.caps.eventqs;
@@ -219,10 +230,12 @@ void Lockstep::perform_access(const fuzz::Operation& operation) {
     recorded |= again;
     if (!again) break;
   }
-  if (!recorded) return;
-  // The driver hears of the records at once, or with the next one.
-  if (((operation.choices >> (fuzz::choice_bits - 1)) & 1) != 0)
-    host_.irq(IOMMUCHECK_IRQ_EVENT_QUEUE);
+  // The driver hears of the records at once, or with the next one; now and then of none.
+  const bool at_once = ((operation.choices >> (fuzz::choice_bits - 1)) & 1) != 0;
+  const bool spurious = ((operation.choices >> spurious_lsb) & 3) == 3;
+  if (!at_once || (!recorded && !spurious)) return;
+  host_.irq(IOMMUCHECK_IRQ_EVENT_QUEUE);
+  if (spurious) host_.irq(IOMMUCHECK_IRQ_GLOBAL_ERROR);
 }
 
 // ---- calls --------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <set>
 #include <variant>
@@ -11,6 +12,7 @@
 #include "base/bits.h"
 #include "base/random.h"
 #include "monitor/monitor.h"
+#include "spec/smmu/id_registers.h"
 
 namespace iommucheck::oracle {
 
@@ -186,6 +188,13 @@ Expected<void> change_one(Machine& machine, std::string_view text) {
     }
     return {};
   }
+  if (name == "boot") {
+    if (value != "dirty" && value != "clean") {
+      return wrong(fmt::format("boot is dirty or clean, not '{}'", value));
+    }
+    machine.dirty = value == "dirty";
+    return {};
+  }
   const auto parsed = number(value);
   const auto in = [&](u64 lowest, u64 highest) {
     return parsed && *parsed >= lowest && *parsed <= highest;
@@ -212,7 +221,12 @@ Expected<void> change_one(Machine& machine, std::string_view text) {
   }
   std::string names;
   for (const Key& key : keys) names += std::string(key.name) + ", ";
-  return wrong(fmt::format("there is no '{}'; there are {}stall, cmdq and devices", name, names));
+  return wrong(
+      fmt::format("there is no '{}'; there are {}stall, cmdq, boot and devices", name, names));
+}
+
+bool is_allowed(const Machine& machine) {
+  return spec::id_inconsistencies(spec::make_id_registers(machine.caps)).empty();
 }
 
 /// What the SMMU does not have, no device claims.
@@ -220,6 +234,24 @@ void drop_what_is_not_there(Machine& machine) {
   for (DeviceSetup& device : machine.devices) {
     device.ats &= machine.caps.ats;
     device.stall &= machine.caps.stall_model != StallModel::never;
+  }
+}
+
+/// What the devices claim the SMMU has, unless `text` says what it has.
+void fit_the_devices(Machine& machine, std::string_view text) {
+  const auto free = [&](std::string_view key) { return text.find(key) == std::string_view::npos; };
+  Capabilities& caps = machine.caps;
+  for (const DeviceSetup& device : machine.devices) {
+    if (device.ats && free("ats=")) caps.ats = true;
+    if (device.stall && free("stall=") && caps.stall_model == StallModel::never) {
+      caps.stall_model = StallModel::both;
+    }
+    for (const u32 sid : device.stream_ids) {
+      if (!free("sidsize=")) continue;
+      caps.sidsize = std::max(caps.sidsize, static_cast<unsigned>(std::bit_width(sid)));
+      // IHI 0070 6.3.1: so many StreamIDs have tables of two levels.
+      if (caps.sidsize >= 7 && free("st2l=")) caps.two_level_stream_table = true;
+    }
   }
 }
 
@@ -337,6 +369,7 @@ std::string machine_text(const Machine& machine) {
   if (machine.cmdq_log2size != usual.cmdq_log2size) {
     parts.push_back(fmt::format("cmdq={}", machine.cmdq_log2size));
   }
+  if (machine.dirty) parts.emplace_back("boot=dirty");
   const std::string devices = devices_text(machine.devices);
   if (devices != devices_text(usual.devices)) parts.push_back("devices=" + devices);
   return parts.empty() ? "default" : fmt::format("{}", fmt::join(parts, ","));
@@ -347,8 +380,13 @@ Expected<void> change_machine(Machine& machine, std::string_view text) {
   for (const std::string_view one : split(text, ',')) {
     if (auto changed = change_one(machine, one); !changed) return changed;
   }
-  // Devices that nobody named follow what the SMMU has become.
-  if (!names_devices) drop_what_is_not_there(machine);
+  // Devices that nobody named follow what the SMMU has become, and it has what those need that
+  // somebody named.
+  if (names_devices) {
+    fit_the_devices(machine, text);
+  } else {
+    drop_what_is_not_there(machine);
+  }
   if (const std::string why = objection(machine); !why.empty()) return wrong(why);
   return {};
 }
@@ -380,12 +418,18 @@ Expected<MachinePlan> MachinePlan::parse(std::string_view text, u64 seed) {
     return plan;
   }
   Draw seeds(~seed);
+  const auto draw = [&] { return drawn_machine(seeds.below(1'000'000)); };
   for (u32 i = 0; i <= drawn_count; ++i) {
-    Machine machine = i == 0 ? default_machine() : drawn_machine(seeds.below(1'000'000));
+    Machine machine = i == 0 ? default_machine() : draw();
     if (text != "drawn") {
-      if (auto changed = change_machine(machine, text.substr(6)); !changed) {
-        return std::unexpected(std::move(changed.error()));
+      // One that the architecture allows with the changes, if that is soon found.
+      constexpr u32 tries = 100;
+      Expected<void> changed = change_machine(machine, text.substr(6));
+      for (u32 n = 0; n < tries && i != 0 && (!changed || !is_allowed(machine)); ++n) {
+        machine = draw();
+        changed = change_machine(machine, text.substr(6));
       }
+      if (!changed) return std::unexpected(std::move(changed.error()));
     }
     plan.machines_.push_back(std::move(machine));
   }

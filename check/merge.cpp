@@ -25,6 +25,7 @@ void add(Tally& sum, const Tally& part) {
   sum.accesses += part.accesses;
   sum.outcomes += part.outcomes;
   sum.refused |= part.refused;
+  sum.abilities |= part.abilities;
   for (std::size_t i = 0; i < RuleTally::size; ++i) {
     sum.rules.asked[i] += part.rules.asked[i];
     sum.rules.discriminating[i] += part.rules.discriminating[i];

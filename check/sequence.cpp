@@ -56,6 +56,21 @@ constexpr Weight walker_kinds[] = {
     {OperationKind::remove, 1},
 };
 
+/// And one about faults that wait, and about a command queue that stops in the middle of what they
+/// need.
+constexpr Weight time_out_kinds[] = {
+    {OperationKind::bind, 18},          {OperationKind::queue, 14},
+    {OperationKind::access, 14},        {OperationKind::process_exit, 8},
+    {OperationKind::unbind, 8},         {OperationKind::process_map, 6},
+    {OperationKind::sva_alloc, 6},      {OperationKind::handler_return, 6},
+    {OperationKind::detach, 5},         {OperationKind::domain_free, 5},
+    {OperationKind::attach, 4},         {OperationKind::map, 4},
+    {OperationKind::unmap, 4},          {OperationKind::sva_free, 4},
+    {OperationKind::process_unmap, 3},  {OperationKind::unbind_all, 3},
+    {OperationKind::sva_shutdown, 2},   {OperationKind::iotlb_sync, 2},
+    {OperationKind::domain_alloc, 2},   {OperationKind::sva_init, 1},
+    {OperationKind::process_protect, 1}};
+
 constexpr u32 total(std::span<const Weight> kinds) {
   u32 sum = 0;
   for (const Weight& each : kinds) sum += each.weight;
@@ -94,6 +109,8 @@ std::span<const Weight> kinds_of(u64 theme) {
     case 0: return process_kinds;
     case 1: return exit_kinds;
     case 2: return walker_kinds;
+    case 3:
+    case 4: return time_out_kinds;
     default: return {};
   }
 }

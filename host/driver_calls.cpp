@@ -42,9 +42,14 @@ void DriverHost::bind_process_callbacks() {
     DriverHost& host = self(ctx);
     if (!host.abandoned_) host.processes_.unpin(mm);
   };
-  // The process's own handler: nothing is mapped there, or it would not have faulted.
-  p.handle_fault = [](void* /*ctx*/, uint32_t /*device*/, uint32_t /*pasid*/, uint64_t /*iova*/,
-                      uint32_t /*prot*/) -> int { return IOMMUCHECK_FAULT_INVALID; };
+  // The process's own handler: nothing is mapped there, or it would not have faulted. It may say
+  // "again" all the same, since another CPU may have been there first.
+  p.handle_fault = [](void* ctx, uint32_t /*device*/, uint32_t /*pasid*/, uint64_t /*iova*/,
+                      uint32_t /*prot*/) -> int {
+    DriverHost& host = self(ctx);
+    const bool again = !host.abandoned_ && host.choices_->choose(spec::ChoiceSite::outcome, 2) == 1;
+    return again ? IOMMUCHECK_FAULT_SUCCESS : IOMMUCHECK_FAULT_INVALID;
+  };
   processes_.set_invalidate(
       [this](u64 mm, u64 va, u64 bytes) { return invalidate(mm, va, bytes); });
 }
@@ -88,13 +93,16 @@ DriverHost::Progress DriverHost::start(const Call& call) {
     return run(thread);
   }
   begin_steps();
+  endpoint_failed_ = false;
   const bool stuck = monitor_.smmu().is_stuck();
   monitor_.call_begins(call);
   enter();
   const Observed observed = dispatch(call);
   leave();
   context_ = 0;
-  monitor_.call_returns(observed, {.allocation_failed = allocation_failed_, .queue_stuck = stuck});
+  monitor_.call_returns(observed,
+                        {.allocation_failed = allocation_failed_,
+                         .queue_stuck = stuck || endpoint_failed_ || monitor_.smmu().is_stuck()});
   return {.observed = observed};
 }
 
@@ -109,8 +117,10 @@ DriverHost::Progress DriverHost::run(Thread& thread) {
   begin_steps();
   running_ = self;
   self->queue_stuck = monitor_.smmu().is_stuck();
+  endpoint_failed_ = false;
   self->fiber->start([this, self] { work(*self); });
   running_ = nullptr;
+  self->queue_stuck |= endpoint_failed_ || monitor_.smmu().is_stuck();
   if (self->fiber->active()) return {.waits = true, .thread = self->id};
   return resume(self->id);
 }
@@ -161,6 +171,7 @@ DriverHost::Progress DriverHost::resume(u64 id) {
     thread.fiber->resume();
     running_ = nullptr;
   }
+  thread.queue_stuck |= endpoint_failed_;
   if (thread.fiber->active()) return {.waits = true, .thread = id};
   const std::unique_ptr<Thread> ended = std::move(*found);
   threads_.erase(found);

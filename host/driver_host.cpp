@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/bits.h"
+#include "host/former_owner.h"
 #include "process/crash.h"
 
 namespace iommucheck::oracle {
@@ -178,6 +179,7 @@ void DriverHost::bind_platform() {
   p.mmio_write32 = [](void* ctx, uint64_t offset, uint32_t value, uint32_t flags) {
     DriverHost& host = self(ctx);
     if (host.spent() || host.beyond(offset)) return;
+    host.exposes(offset);
     host.monitor_.mmio_write(cpu, static_cast<u32>(offset), 4, value,
                              (flags & IOMMUCHECK_MMIO_ORDERED) != 0);
   };
@@ -190,8 +192,9 @@ void DriverHost::bind_platform() {
   p.mmio_read32 = [](void* ctx, uint64_t offset) -> uint32_t {
     DriverHost& host = self(ctx);
     if (host.spent() || host.beyond(offset)) return ~uint32_t{0};
-    return static_cast<u32>(
-        host.monitor_.device_read(cpu, static_cast<u32>(offset), 4, *host.choices_));
+    const u64 value = host.monitor_.device_read(cpu, static_cast<u32>(offset), 4, *host.choices_);
+    host.sees(offset, value);
+    return static_cast<u32>(value);
   };
   p.mmio_read64 = [](void* ctx, uint64_t offset) -> uint64_t {
     DriverHost& host = self(ctx);
@@ -218,6 +221,10 @@ void DriverHost::bind_platform() {
 }
 
 std::string DriverHost::boot() {
+  if (former_owner_) {
+    const Setup& setup = monitor_.setup();
+    leave_switched_on(monitor_, setup.window_pa + setup.window_bytes + process_table_bytes);
+  }
   monitor_.driver_begins();
   waits_ = steps_ = 0;
   const bool scans = (driver_.flags & IOMMUCHECK_DRIVER_SCAN) != 0 || driver_.hooks != nullptr;
@@ -257,6 +264,7 @@ void DriverHost::restore() {
   arena_.restore();
   if (segments_ != nullptr) segments_->restore();
   fail_allocation(0);
+  nothing_in_the_middle();
 }
 
 std::unique_ptr<DriverHost::Point> DriverHost::point() const {
@@ -286,6 +294,7 @@ void DriverHost::restore(const Point& point) {
   arena_.put(point.arena_);
   if (point.segments_) point.segments_->restore();
   fail_allocation(0);
+  nothing_in_the_middle();
 }
 
 void DriverHost::fail_allocation(u32 n) {
@@ -295,7 +304,27 @@ void DriverHost::fail_allocation(u32 n) {
   allocation_failed_ = false;
 }
 
+void DriverHost::in_the_middle(u32 n, std::function<void()> what) {
+  middle_.push_back({n, std::move(what)});
+}
+
+void DriverHost::exposes(u64 offset) {
+  if (offset != spec::reg::cmdq_prod) return;
+  for (Middle& each : middle_) {
+    if (each.left != 0 && --each.left == 0) each.what();
+  }
+}
+
+/// An endpoint that does not answer its ATC_INV keeps what was asked of it from being done, as a
+/// queue does that is stuck.
+void DriverHost::sees(u64 offset, u64 value) {
+  if (offset != spec::reg::cmdq_cons) return;
+  const auto error = static_cast<spec::CommandError>(spec::cmdq_cons_err(static_cast<u32>(value)));
+  endpoint_failed_ |= error == spec::CommandError::atc_inv_sync;
+}
+
 u64 DriverHost::shut_down() {
+  nothing_in_the_middle();
   waits_ = steps_ = 0;
   if (driver_.shutdown == nullptr) return 0;
   enter();

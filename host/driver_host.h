@@ -3,6 +3,7 @@
 // allocation of the driver becomes an event of the monitor; the specification answers as device.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -46,6 +47,8 @@ class DriverHost {
   void set_segments(Segments* segments) { segments_ = segments; }
   /// The driver writes through pointers (IOMMUCHECK_DRIVER_SCAN says so, too). Before boot().
   void scan();
+  /// Before the driver comes, somebody else had the SMMU, and left it on (former_owner.h).
+  void has_former_owner() { former_owner_ = true; }
   /// Where the driver reads table memory; the default: the specification's own. Before boot().
   void set_window(const void* window) { platform_.window = window; }
 
@@ -59,6 +62,10 @@ class DriverHost {
   /// All allocations fail until fail_allocation().
   void fail_all_allocations() { fail_all_ = true; }
   [[nodiscard]] bool allocation_failed() const { return allocation_failed_; }
+  /// In the middle of the next call: `what` is done when the driver exposes commands for the n-th
+  /// time (n >= 1), before that write is seen. Until nothing_in_the_middle().
+  void in_the_middle(u32 n, std::function<void()> what);
+  void nothing_in_the_middle() { middle_.clear(); }
 
   /// False: the driver has no such operation, and it is not to be called.
   [[nodiscard]] bool has(spec::sva::CallKind kind) const;
@@ -168,6 +175,8 @@ class DriverHost {
   int wait_for_others();
   bool invalidate(u64 mm, u64 va, u64 bytes);
   void begin_steps() { waits_ = steps_ = 0; }
+  void exposes(u64 offset);
+  void sees(u64 offset, u64 value);
 
   const iommucheck_driver& driver_;
   Monitor& monitor_;
@@ -187,6 +196,11 @@ class DriverHost {
   u32 fail_at_ = 0;
   bool allocation_failed_ = false;
   bool fail_all_ = false;
+  struct Middle {
+    u32 left = 0;  ///< exposures of commands until then
+    std::function<void()> what;
+  };
+  std::vector<Middle> middle_;
   u64 waits_ = 0;     // since the SMMU was last seen to make progress
   u64 progress_ = 0;  // Smmu::progress_made() at the last wait
   u64 steps_ = 0;
@@ -198,6 +212,8 @@ class DriverHost {
   std::vector<std::unique_ptr<Fiber>> stacks_;    // for the next ones
   Thread* running_ = nullptr;
   bool abandoned_ = false;
+  bool former_owner_ = false;
+  bool endpoint_failed_ = false;  // the driver saw that in this call
 };
 
 }  // namespace iommucheck::oracle

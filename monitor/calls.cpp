@@ -37,6 +37,22 @@ u64 bytes_of(const Call& call) {
   return bytes;
 }
 
+/// Whether a bitmap of page sizes is one of a granule: pages, blocks and contiguous runs of them,
+/// DDI 0487 D8.2 and D8.6. The smallest size says which granule.
+bool sizes_of_one_granule(u64 page_sizes) {
+  const auto set_of = [](std::initializer_list<unsigned> lg2s) {
+    u64 set = 0;
+    for (const unsigned lg2 : lg2s) set |= u64{1} << lg2;
+    return set;
+  };
+  const u64 smallest = page_sizes & (~page_sizes + 1);
+  u64 legal = 0;
+  if (smallest == u64{1} << 12) legal = set_of({12, 16, 21, 25, 30, 34, 39});
+  if (smallest == u64{1} << 14) legal = set_of({14, 21, 25, 30, 36});
+  if (smallest == u64{1} << 16) legal = set_of({16, 21, 29, 34, 42});
+  return page_sizes == 0 || (legal != 0 && (page_sizes & ~legal) == 0);
+}
+
 bool changed_something(const Call& call, const spec::sva::Observed& observed) {
   if (call_shapes[static_cast<std::size_t>(call.kind)].asks) return false;
   if (maps(call.kind)) return bytes_of(call) != 0;
@@ -197,6 +213,14 @@ void Monitor::call_returns(const spec::sva::Observed& observed, spec::sva::Circu
   in_call_ = false;
   if (!declined) judge_result(verdict, observed);
   const bool worked = verdict.ok && observed.status == Status::ok;
+  const bool paging = call.kind == CallKind::domain_alloc &&
+                      call.domain_kind == static_cast<u32>(spec::sva::DomainKind::paging);
+  if (worked && paging && !sizes_of_one_granule(observed.facts.page_sizes)) {
+    find(spec::Rule::RESULT_EXACT,
+         fmt::format("domain_alloc: page sizes {:#x} are not those of one "
+                     "granule",
+                     observed.facts.page_sizes));
+  }
   if (worked && changed_something(call, observed)) ++statistics_.calls_changing;
   // A number that this call made reachable.
   const bool bound = call.kind == CallKind::bind_device;

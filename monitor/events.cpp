@@ -115,6 +115,11 @@ class Feeder {
   void operator()(const trace::MmioRead& read) {
     if (!register_is_here(read.offset)) return;
     m_.mmio_read(by_, static_cast<u32>(read.offset), read.size, read.value);
+    // Whoever waits for an endpoint that does not answer may give up, as before a stuck queue.
+    const bool of_queue = read.offset == spec::reg::cmdq_cons;
+    const auto error =
+        static_cast<spec::CommandError>(spec::cmdq_cons_err(static_cast<u32>(read.value)));
+    m_.fed_.queue_was_stuck |= of_queue && error == spec::CommandError::atc_inv_sync;
     settle_left();
     commands_changed();
   }

@@ -209,8 +209,17 @@ bool Monitor::check_option(const Place& place, const spec::Caches::StreamOption&
                            const Alternatives& allowed) {
   May seen;
   seen.rule = option.rule;
+  std::string text;
+  // What calls itself translated passes unchecked where EATS = 1 (IHI 0070 5.2): whoever has no ATS
+  // that was turned on may call itself so as well, and then reaches everything.
+  const bool trusted = place.device < setup_.devices.size() && setup_.devices[place.device].ats;
   if (option.any) {
     seen.kind = May::Kind::anything;
+  } else if (option.ats && option.regime != 0 && !trusted) {
+    seen.kind = May::Kind::pass;
+    text = "an access of " + where_text(where(place)) +
+           " that says of itself that it is translated may pass: EATS of its STE is 1, and nobody "
+           "has turned ATS on there";
   } else if (option.regime != 0) {
     const bool translates = promises_state(allowed, State::mapped) ||
                             promises_state(allowed, State::unmapped) ||
@@ -233,7 +242,7 @@ bool Monitor::check_option(const Place& place, const spec::Caches::StreamOption&
     seen.kind = option.event == spec::EventType::none ? May::Kind::terminated : May::Kind::event;
     seen.event = option.event;
   }
-  Finding finding = finding_of(rule_for(allowed), {});
+  Finding finding = finding_of(rule_for(allowed), std::move(text));
   finding.where = where(place);
   finding.hardware.push_back(std::move(seen));
   promise(finding, allowed);

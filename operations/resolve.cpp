@@ -189,7 +189,7 @@ PasidLimits pasid_limits(const Operation& operation) {
     case PasidRange::two: return {2, 3};
     case PasidRange::one: return {1, 1};
     case PasidRange::from_0: return {0, 2};
-    case PasidRange::high: return {6, top};
+    case PasidRange::high: return {63, top};  // on both sides of a leaf of 64 context descriptors
     case PasidRange::beyond: return {1, top + 1};
     default: return {3, 2};
   }

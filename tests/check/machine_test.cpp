@@ -150,6 +150,53 @@ TEST(Machine, ACampaignTakesThemInTurn) {
   EXPECT_EQ(oracle::MachinePlan::parse("default", 5)->machines().size(), 1U);
 }
 
+/// What somebody names is so on each machine; the rest is drawn, and fits.
+TEST(Machine, WhatIsFixedLeavesTheRestDrawn) {
+  for (const std::string text : {"ril=0,minor=0,bbml=0", "devices=0x8000:8:ats:stall/2:0",
+                                 "cohacc=0,asid16=0,cmdqs=3", "st2l=0,devices=1:0:ats"}) {
+    const auto plan = oracle::MachinePlan::parse("drawn," + text, 7);
+    ASSERT_TRUE(plan.has_value()) << text << ": " << plan.error().message;
+    std::set<std::string> kinds;
+    for (std::size_t i = 0; i < plan->machines().size(); ++i) {
+      const Machine& machine = plan->machines()[i];
+      kinds.insert(oracle::machine_text(machine));
+      const auto wrong = spec::id_inconsistencies(spec::make_id_registers(machine.caps));
+      if (i != 0) EXPECT_TRUE(wrong.empty()) << text << ": " << wrong.front().text;
+      Machine same = machine;
+      ASSERT_TRUE(oracle::change_machine(same, text).has_value());
+      EXPECT_EQ(oracle::machine_text(same), oracle::machine_text(machine)) << text;
+    }
+    EXPECT_GT(kinds.size(), 5U) << text;
+  }
+}
+
+/// What a firmware or a kernel before kexec leaves.
+TEST(Machine, ADirtyBootIsMet) {
+  EXPECT_TRUE(machine_of("boot=dirty").dirty);
+  EXPECT_FALSE(machine_of("boot=dirty,boot=clean").dirty);
+  EXPECT_FALSE(oracle::parse_machine("boot=fresh").has_value());
+  for (const Machine& machine : oracle::MachinePlan::parse("drawn,boot=dirty", 1)->machines()) {
+    EXPECT_TRUE(machine.dirty) << oracle::machine_text(machine);
+  }
+  CheckOptions options;
+  for (const std::string machine : {"boot=dirty", "boot=dirty,cohacc=0,ats=0,st2l=0,sidsize=6"}) {
+    options.machine = machine;
+    options.sequences = 200;
+    const auto result = check(options);
+    EXPECT_TRUE(result.findings.empty()) << headline(result.findings.front());
+    EXPECT_EQ(result.sequences, 200U);
+  }
+  // A driver that takes it to be off is found there, and nowhere else.
+  options.driver = museum("queue_on_while_moved");
+  options.sequences = 50;
+  options.machine = "boot=dirty";
+  const auto found = check(options);
+  ASSERT_EQ(found.findings.size(), 1U);
+  EXPECT_EQ(found.findings.front().rule, spec::Rule::REGISTER_GUARDED);
+  options.machine = "default";
+  EXPECT_TRUE(check(options).findings.empty());
+}
+
 TEST(Machine, TheBuiltinDriverHoldsOnEach) {
   for (u64 seed = 0; seed < 24; ++seed) {
     CheckOptions options;
