@@ -10,7 +10,8 @@
 namespace iommucheck::oracle {
 
 Expected<void> known_is_of(const CheckOptions& options, const std::string& driver) {
-  if (!options.known || options.known->subject == driver) return {};
+  const bool any = options.known && options.known->subject.empty();  // --allow alone
+  if (!options.known || any || options.known->subject == driver) return {};
   return fail(ErrorCode::bad_input,
               fmt::format("{}: is for the driver {}, and this one is {}", options.known->path,
                           options.known->subject, driver));
@@ -29,6 +30,7 @@ std::optional<std::size_t> excuse_of(const CheckOptions& options, const Finding&
 KnownFile known_after(const CheckOptions& options, const CheckResult& result) {
   KnownFile file;
   if (options.known) file = *options.known;
+  file.entries.resize(file.entries.size() - options.allowed);
   file.of = KnownFile::Subject::driver;
   file.subject = result.driver_name;
   for (const Violation& found : result.findings) {

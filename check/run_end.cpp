@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "check/check.h"
 
 namespace iommucheck::oracle {
@@ -13,6 +15,18 @@ std::string bound_text(const GaveUp& gave_up, u64 seed) {
 }
 
 }  // namespace
+
+std::vector<spec::Rule> open_rules(const CheckResult& result) {
+  std::vector<spec::Rule> open;
+  for (const RuleCount& count : result.rules) {
+    const auto explains = [&](const KnownSeen& known) {
+      return known.times != 0 && known.entry.rule == spec::rule_name(count.rule);
+    };
+    if (count.verdict != RuleVerdict::undetermined) continue;
+    if (std::ranges::none_of(result.known, explains)) open.push_back(count.rule);
+  }
+  return open;
+}
 
 RunEnd end_of(const CheckOptions& asked, const CheckResult& result) {
   RunEnd end;
@@ -30,6 +44,11 @@ RunEnd end_of(const CheckOptions& asked, const CheckResult& result) {
         fmt::format("{} of the {} sequences that --runs asks for were run; the time was "
                     "over (--time)",
                     result.sequences - result.given, asked.sequences));
+  }
+  if (const std::vector<spec::Rule> open = open_rules(result); asked.strict && !open.empty()) {
+    std::string names;
+    for (const spec::Rule rule : open) names += fmt::format(" {}", spec::rule_name(rule));
+    end.undecided("undetermined (--strict):" + names);
   }
   if (result.sequences == 0) {
     end.undecided("no sequence was run to its end");

@@ -21,6 +21,33 @@ namespace {
 
 constexpr u64 default_seeds = 2000;
 
+/// The findings that --allow names, as entries behind those of the file.
+Expected<void> add_allowed(const CheckCommand& options, oracle::CheckOptions& settings) {
+  if (options.allow.empty()) return {};
+  oracle::KnownFile known;
+  known.of = oracle::KnownFile::Subject::driver;
+  known.path = "--allow";
+  if (settings.known) known = *settings.known;
+  for (const std::string& allowed : options.allow) {
+    const std::size_t colon = allowed.find(':');
+    const std::string rule = allowed.substr(0, colon);
+    if (!spec::find_rule(rule)) {
+      return fail(
+          ErrorCode::bad_input,
+          fmt::format("--allow {}: there is no rule '{}' (iommucheck rules)", allowed, rule));
+    }
+    const std::string where = colon == std::string::npos ? "" : allowed.substr(colon + 1);
+    known.entries.push_back({.id = fmt::format("allow-{}", ++settings.allowed),
+                             .rule = rule,
+                             .kind = where.ends_with('*') ? where : where + "*",
+                             .section = {},
+                             .why = "--allow " + allowed,
+                             .correct = {}});
+  }
+  settings.known = std::make_shared<const oracle::KnownFile>(std::move(known));
+  return {};
+}
+
 std::string known_line(const oracle::KnownSeen& known) {
   const std::string what =
       fmt::format("{:<24} {} [{}]", known.entry.rule, known.entry.kind, known.entry.id);
@@ -47,6 +74,7 @@ Expected<void> load_campaign(const CheckCommand& options, oracle::CheckOptions& 
     if (!known) return std::unexpected(std::move(known.error()));
     settings.known = std::make_shared<const oracle::KnownFile>(std::move(*known));
   }
+  if (auto allowed = add_allowed(options, settings); !allowed) return allowed;
   std::vector<oracle::GivenCase> given;
   for (const std::string& path : options.files) {
     auto one = oracle::read_given(path);
@@ -72,7 +100,10 @@ Expected<void> load_campaign(const CheckCommand& options, oracle::CheckOptions& 
 
 std::vector<std::string> campaign_lines(const CheckCommand& options, const CheckResult& result) {
   std::vector<std::string> lines;
-  if (!result.known.empty()) lines.push_back(fmt::format("known findings of {}:", options.known));
+  if (!result.known.empty()) {
+    lines.push_back(options.known.empty() ? std::string("allowed findings:")
+                                          : fmt::format("known findings of {}:", options.known));
+  }
   for (const oracle::KnownSeen& known : result.known) lines.push_back(known_line(known));
   if (options.corpus.empty()) return lines;
   const oracle::CorpusResult& corpus = result.corpus;

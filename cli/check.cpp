@@ -5,6 +5,9 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <cctype>
+#include <filesystem>
+#include <fstream>
 
 #include "check/finding_files.h"
 #include "check/machine.h"
@@ -27,10 +30,32 @@ u32 processors() {
   return std::clamp<u32>(static_cast<u32>(CPU_COUNT(&allowed)), 1, oracle::CheckOptions::jobs_max);
 }
 
+/// Keys with commas between: from a file, where # begins a remark, or as they are.
+std::string keys_of(const std::string& text) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(text, error)) return text;
+  std::ifstream file(text);
+  std::string keys;
+  for (std::string line; std::getline(file, line);) {
+    line.resize(std::min(line.size(), line.find('#')));
+    std::erase_if(line, [](unsigned char c) { return std::isspace(c) != 0; });
+    if (!line.empty()) keys += (keys.empty() ? "" : ",") + line;
+  }
+  return keys;
+}
+
+/// --machine, changed by --smmu and --devices.
+std::string machine_of(const CheckCommand& options) {
+  std::string text = options.machine;
+  if (!options.smmu.empty()) text += "," + keys_of(options.smmu);
+  if (!options.devices.empty()) text += ",devices=" + options.devices;
+  return text;
+}
+
 oracle::CheckOptions settings_of(const CheckCommand& options) {
   oracle::CheckOptions settings;
   settings.driver = options.driver;
-  settings.machine = options.machine;
+  settings.machine = machine_of(options);
   settings.seed = options.seed ? *options.seed : drawn_seed();
   settings.sequences = options.runs;
   settings.first_sequence = options.from;
@@ -43,6 +68,7 @@ oracle::CheckOptions settings_of(const CheckCommand& options) {
   settings.jobs = options.jobs != 0 ? options.jobs : processors();
   settings.hang_seconds = options.hang_seconds;
   settings.shrink = !options.no_shrink;
+  settings.strict = options.strict;
   if (options.scan) settings.precision = oracle::Precision::scan;
   if (options.isolate_case) settings.isolation = oracle::Isolation::each_case;
   settings.stop = interrupted;
@@ -68,15 +94,19 @@ std::string verdict_line(const oracle::CheckResult& result, const oracle::RunEnd
                   ? fmt::format("as known, {} known findings", known)
                   : fmt::format("{} (beside {} known findings)", verdict, known);
   }
+  const std::size_t open = oracle::open_rules(result).size();
+  if (open != 0 && end.verdict() == Verdict::held) {
+    verdict += fmt::format(" but for {} undetermined rule{}", open, open == 1 ? "" : "s");
+  }
   for (const auto& finding : result.findings) {
     verdict += fmt::format(" {} ({})", spec::rule_name(finding.rule),
                            spec::family_name(spec::rule_info(finding.rule).family));
   }
   return fmt::format(
       "{} driver against spec: {}, {} sequences, {} calls, {} outcomes judged, "
-      "rules {} of {}",
+      "{}: {} of {} claimed rules hold",
       result.driver_name, verdict, grouped(result.sequences), grouped(result.calls),
-      grouped(result.outcomes_judged), rules.holds, rules.claimed());
+      grouped(result.outcomes_judged), result.scope, rules.holds, rules.claimed());
 }
 
 /// What goes on where a run was stopped: every option that decides what is done.
@@ -88,8 +118,8 @@ std::string command_to_go_on(const CheckCommand& options, const oracle::CheckRes
     text += fmt::format(" --runs {}", options.from + options.runs - result.next_sequence);
   }
   if (options.seconds) text += fmt::format(" --time {}", *options.seconds);
-  if (options.machine != CheckCommand{}.machine) {
-    text += " --machine " + oracle::shell_word(options.machine);
+  if (const std::string machine = machine_of(options); machine != CheckCommand{}.machine) {
+    text += " --machine " + oracle::shell_word(machine);
   }
   if (options.scan) text += " --precision scan";
   if (options.isolate_case) text += " --isolate case";
@@ -101,6 +131,10 @@ std::string command_to_go_on(const CheckCommand& options, const oracle::CheckRes
   }
   if (options.jobs != 0) text += fmt::format(" --jobs {}", options.jobs);
   if (options.no_shrink) text += " --no-shrink";
+  if (options.strict) text += " --strict";
+  for (const std::string& allowed : options.allow) {
+    text += " --allow " + oracle::shell_word(allowed);
+  }
   if (!options.corpus.empty()) text += " --corpus " + oracle::shell_word(options.corpus);
   if (!options.known.empty()) text += " --known " + oracle::shell_word(options.known);
   if (options.out != CheckCommand{}.out) text += " --out " + oracle::shell_word(options.out);

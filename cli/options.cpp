@@ -228,6 +228,13 @@ class Reader {
                    "drawn:SEED, default, changed by KEY=VALUE,...; docs/drivers.md")
         ->type_name("MACHINE")
         ->capture_default_str();
+    app.add_option("--smmu", check_.smmu,
+                   "the SMMU to be met: what is named is so on every machine, the rest is drawn")
+        ->type_name("FILE|KEY=VALUE,...");
+    app.add_option("--devices", check_.devices,
+                   "the devices to be met: SID[+SID]:PASID_BITS[:ats][:stall][:group=N], with / "
+                   "between them")
+        ->type_name("DEVICES");
     app.add_option("--seed", check_.seed,
                    "all randomness comes from it; drawn and printed if absent")
         ->type_name("N")
@@ -273,6 +280,8 @@ class Reader {
         ->type_name("worker|case");
     app.add_flag("--no-shrink", check_.no_shrink, "report the sequences as they were found");
     app.add_flag("--rules", check_.all_rules, "the verdict of each rule");
+    app.add_flag("--strict", check_.strict,
+                 "a run with undetermined rules has no verdict (exit status 2)");
     add_report_format(app, check_.format);
     add_reports(app, check_.reports);
   }
@@ -299,6 +308,12 @@ class Reader {
                    "file of findings that neither end the run nor fail it; docs/drivers.md")
         ->type_name("FILE")
         ->check(readable());
+    app.add_option("--allow", check_.allow,
+                   "a rule, in one call or operation if :WHERE names it, whose findings neither "
+                   "end the run nor fail it. May be given several times")
+        ->type_name("RULE[:WHERE]")
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     app.add_option("--write-known", check_.write_known,
                    "write that file as it would be now, the reasons left to be written")
         ->type_name("FILE");

@@ -36,6 +36,8 @@ struct CheckCommand {
   std::vector<std::string> reports;
   std::string driver = "builtin";
   std::string machine = "drawn";
+  std::string smmu;         ///< what of it is fixed: KEY=VALUE,..., or a file of them
+  std::string devices;      ///< its devices, as the key of that name has them
   std::optional<u64> seed;  ///< absent: drawn, and printed
   u64 runs = 0;
   u64 from = 0;
@@ -43,8 +45,9 @@ struct CheckCommand {
   u32 jobs = 0;  ///< 0: as many as there are processors
   u32 operations = 20;
   std::string out = "out";
-  u32 findings = 1;
+  u32 findings = 5;
   u32 hang_seconds = 10;
+  bool strict = false;  ///< undetermined rules leave the run undecided
   bool no_shrink = false;
   bool all_rules = false;
   bool scan = false;               ///< --precision scan
@@ -52,10 +55,11 @@ struct CheckCommand {
   std::vector<std::string> files;  ///< sequences to run, each on every machine
   std::string corpus;              ///< folder of sequences, for what is new too; empty: none
   u32 corpus_max = 4096;
-  bool minimize = false;    ///< take out of it what shows nothing of its own
-  std::string known;        ///< file of known findings; empty: none is known
-  std::string write_known;  ///< the file as it would be now; empty: it is not wanted
-  std::string to_corpus;    ///< folder for seeds of fuzz_api; empty: run them
+  bool minimize = false;           ///< take out of it what shows nothing of its own
+  std::string known;               ///< file of known findings; empty: none is known
+  std::vector<std::string> allow;  ///< RULE[:WHERE]
+  std::string write_known;         ///< the file as it would be now; empty: it is not wanted
+  std::string to_corpus;           ///< folder for seeds of fuzz_api; empty: run them
 };
 
 struct ConformCommand {

@@ -60,6 +60,49 @@ TEST_F(CampaignCommand, AKnownFindingIsWrittenExplainedAndDoesNotFail) {
   EXPECT_EQ(ran.status, 2) << "another driver's";
 }
 
+TEST_F(CampaignCommand, WhatIsAllowedDoesNotFail) {
+  const std::string command =
+      "check " + wrong_driver() + " --seed 6 --runs 1500 --machine default --no-shrink" + out();
+  Ran ran = run(command);
+  EXPECT_EQ(ran.status, 1) << ran.out << ran.err;
+  const std::string rules =
+      " --allow PAGE_REUSE --allow TABLE_FREE --allow PROMISE_OUTCOME "
+      "--allow PROMISE_TRANSIENT --allow PROMISE_UNDISTURBED";
+  ran = run(command + rules);
+  EXPECT_EQ(ran.status, 0) << ran.out << ran.err;
+  EXPECT_THAT(ran.out, AllOf(HasSubstr("allowed findings:"), HasSubstr("PAGE_REUSE"),
+                             HasSubstr("as known, "), Not(HasSubstr("VIOLATION"))));
+  // In one call alone: the others are told.
+  ran = run(command + " --allow PAGE_REUSE:no_such_call");
+  EXPECT_EQ(ran.status, 1);
+  EXPECT_THAT(ran.out, HasSubstr("not seen PAGE_REUSE"));
+  ran = run(command + " --allow PAGE_REUSED");
+  EXPECT_EQ(ran.status, 2);
+  EXPECT_THAT(ran.err, HasSubstr("there is no rule 'PAGE_REUSED'"));
+  // It is no part of the file.
+  ran = run(command + rules + " --write-known " + path("written.json"));
+  EXPECT_EQ(ran.status, 0) << ran.out << ran.err;
+  EXPECT_THAT(slurp(path("written.json")), Not(HasSubstr("allow")));
+}
+
+TEST_F(CampaignCommand, TheLastLineSaysWhatWasJudged) {
+  Ran ran = run("check --seed 3 --runs 300 --machine default" + out());
+  EXPECT_EQ(ran.status, 0) << ran.out << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr(", stage 1, PASIDs, ATS, stalls, exits: "));
+  EXPECT_THAT(ran.out, HasSubstr(" claimed rules hold\n"));
+  ran = run("check --seed 3 --runs 300 --machine default --devices 1:0/4:0" + out());
+  EXPECT_EQ(ran.status, 0) << ran.out << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr(", stage 1, no PASID, no ATS, no stalls: "));
+  // A file of keys, a line each; what it does not name is drawn.
+  const std::string smmu =
+      write("smmu.txt", "cohacc=0\n# no range commands\nril=0,minor=0,bbml=0\n");
+  ran = run("check --seed 3 --runs 300 --smmu " + smmu + out());
+  EXPECT_EQ(ran.status, 0) << ran.out << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("machine 1: minor=0,cohacc=0,ril=0"));
+  ran = run("check --runs 300 --smmu cohacc=2" + out());
+  EXPECT_EQ(ran.status, 2);
+}
+
 TEST_F(CampaignCommand, ACorpusIsFilledAndRunFirst) {
   const std::string command = "check --corpus " + path("corpus") + " --machine default" + out();
   Ran ran = run(command + " --seed 1 --runs 400 -j 1");
