@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -114,6 +115,43 @@ INSTANTIATE_TEST_SUITE_P(Museum, CheckMachineTwin, ::testing::ValuesIn(machine_t
                          [](const auto& info) { return info.param; });
 
 INSTANTIATE_TEST_SUITE_P(Walkers, CheckMachineTwin, ::testing::ValuesIn(walker_twins()),
+                         [](const auto& info) { return info.param; });
+
+/// Entries of the museum that no list names.
+std::vector<std::string> other_twins() {
+  std::vector<std::string> names;
+  for (const auto& file :
+       std::filesystem::directory_iterator(std::string(IOMMUCHECK_SOURCE_DIR) + "/tests/museum")) {
+    if (file.path().extension() != ".patch") continue;
+    const std::string name = file.path().stem().string();
+    const auto lists = {&twins(), &process_twins(), &machine_twins(), &walker_twins()};
+    const bool listed = std::ranges::any_of(
+        lists, [&](const auto* list) { return std::ranges::find(*list, name) != list->end(); });
+    // What it breaks is said of each; one without that is no single rule's.
+    if (!listed && entry(name).contains("breaks")) names.push_back(name);
+  }
+  std::ranges::sort(names);
+  return names;
+}
+
+class CheckOtherTwin : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(CheckOtherTwin, IsFoundByARuleThatItBreaks) {
+  CheckOptions options;
+  options.driver = museum(GetParam());
+  options.machine = entry(GetParam()).value("machine", "drawn");
+  options.sequences = 60'000;
+  options.hang_seconds = 2;
+  const CheckResult result = check(options);
+  ASSERT_EQ(result.findings.size(), 1U);
+  const Violation& found = result.findings.front();
+  EXPECT_THAT(entry(GetParam()).at("breaks").get<std::vector<std::string>>(),
+              Contains(std::string(spec::rule_name(found.rule))))
+      << headline(found);
+  EXPECT_LE(found.calls, 24U);
+}
+
+INSTANTIATE_TEST_SUITE_P(Museum, CheckOtherTwin, ::testing::ValuesIn(other_twins()),
                          [](const auto& info) { return info.param; });
 
 /// What was found on the default machine is found on others as well.
