@@ -36,8 +36,11 @@ enum class CallArgument : u8 {
   mm_exit,
   attribute,
   commands,
-  number,  ///< grain, depth, fault_group
-  word,    ///< response, on, clear
+  depth,
+  fault_group,
+  response,
+  number,  ///< grain
+  word,    ///< on, clear
 };
 
 constexpr CallArgument call_argument(std::string_view name) {
@@ -68,9 +71,9 @@ constexpr CallArgument call_argument(std::string_view name) {
       {"attribute", attribute},
       {"commands", commands},
       {"grain", number},
-      {"depth", number},
-      {"fault_group", number},
-      {"response", word},
+      {"depth", depth},
+      {"fault_group", fault_group},
+      {"response", response},
       {"on", word},
       {"clear", word},
   };

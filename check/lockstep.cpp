@@ -95,6 +95,8 @@ void Lockstep::undo() {
   spaces_.clear();
   bonds_.clear();
   svm_tasks_.clear();
+  queues_.clear();
+  groups_.clear();
   plain_pasids_.clear();
   drvdata_ = dying_ = 0;
   next_ = {};
@@ -111,6 +113,8 @@ bool Lockstep::go_back(std::span<const fuzz::Operation> beginning) {
   spaces_ = fork_->spaces;
   bonds_ = fork_->bonds;
   svm_tasks_ = fork_->svm_tasks;
+  queues_ = fork_->queues;
+  groups_ = fork_->groups;
   plain_pasids_ = fork_->plain_pasids;
   drvdata_ = fork_->drvdata;
   dying_ = fork_->dying;
@@ -131,6 +135,8 @@ void Lockstep::keep_fork(std::span<const fuzz::Operation> beginning) {
                .spaces = spaces_,
                .bonds = bonds_,
                .svm_tasks = svm_tasks_,
+               .queues = queues_,
+               .groups = groups_,
                .plain_pasids = plain_pasids_,
                .drvdata = drvdata_,
                .dying = dying_,
@@ -160,6 +166,7 @@ void Lockstep::run(std::span<const fuzz::Operation> operations, Ends ends, std::
     host_.choose_first();
     if (monitor_.smmu().is_stuck()) monitor_.queue_stuck(false);
     resume_waiting();
+    repeat_answered();
     if (!monitor_.findings().empty()) return;
   }
   next_ = {};
@@ -261,6 +268,12 @@ void Lockstep::perform(const fuzz::Operation& operation) {
 // Everything is given back: what the platform still misses then has leaked.
 void Lockstep::tear_down() {
   const spec::sva::Interface& interface = monitor_.interface();
+  for (const Queue& queue : queues_) {
+    Call call{.kind = CallKind::fault_queue_close};
+    call.queue = queue.handle;
+    if (interface.is_queue(queue.handle) && may_call(call)) make_call(call);
+    if (!monitor_.findings().empty()) return;
+  }
   for (const u32 pasid : plain_pasids_) {
     Call call{.kind = CallKind::pasid_free};
     call.pasid = pasid;
@@ -306,11 +319,13 @@ void Lockstep::tear_down() {
 void Lockstep::check_held() {
   const std::optional<iommucheck_held> driver = host_.held();
   if (!driver) return;
-  monitor_.driver_holds({.domains = driver->domains,
-                         .io_mms = driver->io_mms,
-                         .pasids = driver->pasids,
-                         .bonds = driver->bonds,
-                         .tokens = driver->tokens});
+  monitor_.driver_holds(
+      {.domains = driver->domains,
+       .io_mms = driver->io_mms,
+       .pasids = driver->pasids,
+       .bonds = driver->bonds,
+       .tokens = driver->tokens,
+       .queues = driver->queues == 0 ? std::nullopt : std::optional(driver->queues)});
 }
 
 trace::Header Lockstep::header() const {

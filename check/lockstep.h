@@ -110,6 +110,16 @@ class Lockstep {
     u32 access_at = 0;
   };
 
+  struct Queue {
+    u64 handle = 0;
+    u32 device = 0;
+  };
+  /// A group of faults that was read, answered by now or not.
+  struct Group {
+    u64 queue = 0;
+    spec::sva::FaultRecord fault;
+  };
+
   /// Behind the first operations of a case, in which nothing was found and nothing waits.
   struct Fork {
     std::vector<fuzz::Operation> behind;
@@ -119,6 +129,8 @@ class Lockstep {
     std::vector<Space> spaces;
     std::vector<Bond> bonds;
     std::vector<SvmTask> svm_tasks;
+    std::vector<Queue> queues;
+    std::vector<Group> groups;
     std::vector<u32> plain_pasids;
     u64 drvdata = 0;
     u64 dying = 0;
@@ -171,6 +183,15 @@ class Lockstep {
     return space.paging && !space.io_mm && !space.dynamic && !space.task;
   }
 
+  // lockstep_faults.cpp: faults that wait
+  std::optional<u32> prepare_faults(const fuzz::Operation& operation);
+  void perform_faults(const fuzz::Operation& operation);
+  void open_queue(u32 device, u32 depth);
+  void answer(const fuzz::Operation& operation);
+  void read_group(const Queue& queue);
+  void fault(const fuzz::Operation& operation, bool now);
+  void repeat_answered();
+
   // lockstep_sva.cpp: devices, bonds, numbers, processes, handlers
   void perform_sva(const fuzz::Operation& operation);
   void perform_init(const fuzz::Operation& operation);
@@ -201,6 +222,8 @@ class Lockstep {
   std::vector<Space> spaces_;
   std::vector<Bond> bonds_;
   std::vector<SvmTask> svm_tasks_;
+  std::vector<Queue> queues_;
+  std::vector<Group> groups_;
   std::vector<u32> plain_pasids_;
   std::vector<fuzz::Mapped> process_mappings_;  // of the space that an operation is about
   u64 drvdata_ = 0;

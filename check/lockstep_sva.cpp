@@ -57,6 +57,7 @@ void Lockstep::perform_sva(const fuzz::Operation& operation) {
     case OperationKind::handler_return: return perform_handler(operation);
     case OperationKind::task_bind:
     case OperationKind::task_unbind: return perform_task(operation);
+    case OperationKind::faults: return perform_faults(operation);
     case OperationKind::queue: {
       if (static_cast<fuzz::QueueKind>(operation.variant) == fuzz::QueueKind::stuck) {
         next_.stuck = stuck_places[operation.choices % std::size(stuck_places)];

@@ -56,6 +56,9 @@ auto c_max_pasid(const Given& g) { return std::tuple(g.call.max_pasid); }
 auto c_min(const Given& g) { return c_min_pasid(g); }
 auto c_max(const Given& g) { return c_max_pasid(g); }
 auto c_mm_exit(const Given& g) { return std::tuple(g.call.has_mm_exit ? 1 : 0); }
+auto c_queue(const Given& g) { return std::tuple(g.call.queue); }
+auto c_fault_group(const Given& g) { return std::tuple(g.call.group); }
+auto c_response(const Given& g) { return std::tuple(g.call.response); }
 auto c_attribute(const Given& g) { return std::tuple(g.call.attribute); }
 
 /// The operation's result: an errno; bytes; an address; or an errno, and a value behind a pointer.
@@ -103,7 +106,8 @@ bool has_operation(const Driver& driver, CallKind kind) {
 constexpr bool is_plain(CallKind kind) {
   return call_shapes[static_cast<std::size_t>(kind)].built && kind != CallKind::domain_alloc &&
          kind != CallKind::bind_device && kind != CallKind::bind_task &&
-         kind != CallKind::sva_alloc_pasid;
+         kind != CallKind::sva_alloc_pasid && kind != CallKind::fault_queue_open &&
+         kind != CallKind::fault_queue_read;
 }
 
 template <class Driver, class Arguments>
@@ -144,6 +148,8 @@ Observed DriverHost::dispatch(const Call& call) {
     case CallKind::bind_device: return bind(call);
     case CallKind::bind_task: return bind_task(call);
     case CallKind::sva_alloc_pasid: return alloc_private(call);
+    case CallKind::fault_queue_open: return open_queue(call);
+    case CallKind::fault_queue_read: return read_fault(call);
     default: return perform(driver_, state_, call.kind, given(call));
   }
 }
@@ -223,6 +229,27 @@ Observed DriverHost::alloc_private(const Call& call) {
   if (observed.status != spec::sva::Status::ok) return observed;
   observed.value = io_mm;
   if (driver_.io_mm_get_pasid(state_, io_mm, &pasid) == 0) observed.pasid = pasid;
+  return observed;
+}
+
+Observed DriverHost::open_queue(const Call& call) {
+  iommucheck_handle queue = 0;
+  const int error = driver_.fault_queue_open(state_, call.device, call.domain, call.depth, &queue);
+  return with_value(error, queue);
+}
+
+Observed DriverHost::read_fault(const Call& call) {
+  iommucheck_fault fault{};
+  fault.size = sizeof(fault);
+  fault.abi = IOMMUCHECK_DRIVER_ABI;
+  Observed observed = status(driver_.fault_queue_read(state_, call.queue, &fault));
+  if (observed.status != spec::sva::Status::ok) return observed;
+  observed.fault = {.device = fault.device,
+                    .pasid = fault.pasid,
+                    .iova = fault.iova,
+                    .prot = fault.prot,
+                    .group = fault.group,
+                    .last = fault.last != 0};
   return observed;
 }
 

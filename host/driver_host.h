@@ -153,6 +153,8 @@ class DriverHost {
   spec::sva::Observed bind(const spec::sva::Call& call);
   spec::sva::Observed bind_task(const spec::sva::Call& call);
   spec::sva::Observed alloc_private(const spec::sva::Call& call);
+  spec::sva::Observed open_queue(const spec::sva::Call& call);
+  spec::sva::Observed read_fault(const spec::sva::Call& call);
 
   /// A call that may wait, on a stack of its own.
   struct Thread {

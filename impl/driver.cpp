@@ -105,6 +105,28 @@ constexpr void add_tasks(iommucheck_driver& d) {
   };
 }
 
+constexpr void add_faults(iommucheck_driver& d) {
+  d.fault_queue_open = [](void* self, u32 device, iommucheck_handle domain, u32 depth,
+                          iommucheck_handle* queue) {
+    return core(self).fault_queue_open(device, domain, depth, queue);
+  };
+  d.fault_queue_read = [](void* self, iommucheck_handle queue, iommucheck_fault* fault) {
+    // A struct that cannot be filled takes no record with it.
+    const iommucheck_fault empty = {};
+    if (int error = fill(fault, empty, IOMMUCHECK_FAULT_SIZE_VER0)) return error;
+    iommucheck_fault full = {};
+    if (int error = core(self).faults().read(queue, full)) return error;
+    return fill(fault, full, IOMMUCHECK_FAULT_SIZE_VER0);
+  };
+  d.fault_queue_respond = [](void* self, iommucheck_handle queue, u32 device, u32 pasid, u32 group,
+                             u32 response) {
+    return core(self).faults().respond(queue, device, pasid, group, response);
+  };
+  d.fault_queue_close = [](void* self, iommucheck_handle queue) {
+    return core(self).faults().close(queue);
+  };
+}
+
 constexpr void add_processes(iommucheck_driver& d) {
   d.pasid_alloc = [](void* self, u32 min, u32 max, u32* pasid) {
     return core(self).sva().pasid_alloc(min, max, pasid);
@@ -215,6 +237,7 @@ constexpr iommucheck_driver make_driver() {
   add_processes(d);
   add_tasks(d);
   add_private(d);
+  add_faults(d);
   d.recover = [](void* self) { return core(self).recover(); };
   d.held = [](void* self, iommucheck_held* held) {
     iommucheck_held full = {};

@@ -48,6 +48,26 @@ trace::Attribute attribute_of(u32 attribute) {
                                                  : trace::Attribute::ttbr0;
 }
 
+/// The word, or the one for a code that no word stands for.
+trace::FaultResponse response_of(u32 response) {
+  const auto word = static_cast<trace::FaultResponse>(response);
+  return response <= spec::sva::response_last ? word : trace::FaultResponse::unknown;
+}
+
+trace::Words words_of(const spec::sva::FaultRecord& fault) {
+  return {fault.device, fault.pasid, fault.iova, fault.prot, fault.group, fault.last ? u64{1} : 0};
+}
+
+spec::sva::FaultRecord fault_of(const trace::Words& words) {
+  return {.device = static_cast<u32>(words[0]),
+          .pasid = static_cast<u32>(words[1]),
+          .iova = words[2],
+          .prot = static_cast<u32>(words[3]),
+          .group = static_cast<u32>(words[4]),
+          .last = words[5] != 0};
+}
+constexpr std::size_t fault_words = 6;
+
 }  // namespace
 
 trace::Rights rights_of(u32 prot) {
@@ -65,6 +85,7 @@ Call by_number(Call call, CallNumbers& numbers) {
   if (call.parent != 0) call.parent = numbers.domains.number(call.parent);
   if (call.io_mm != 0) call.io_mm = numbers.io_mms.number(call.io_mm);
   if (call.token != 0) call.token = numbers.tokens.number(call.token);
+  if (call.queue != 0) call.queue = numbers.queues.number(call.queue);
   return call;
 }
 
@@ -73,6 +94,14 @@ Call by_number(Call call, CallNumbers& numbers) {
 namespace {
 
 /// The arguments of a kind of call, field by field as it has them. The reverse of Reader.
+calls::FaultQueueOpen arguments_of_open(const Call& call) {
+  calls::FaultQueueOpen open;
+  if (call.device != spec::sva::no_device) open.device = trace::DeviceId{call.device};
+  if (call.domain != 0) open.domain = trace::DomainId{static_cast<u32>(call.domain)};
+  open.depth = call.depth;
+  return open;
+}
+
 template <class Arguments>
 Arguments arguments_of(const Call& call) {
   Arguments a;
@@ -88,6 +117,13 @@ Arguments arguments_of(const Call& call) {
   if constexpr (requires { a.pa; }) a.pa = call.pa;
   if constexpr (requires { a.size; }) a.size = call.size;
   if constexpr (requires { a.pasid = call.pasid; }) a.pasid = call.pasid;
+  if constexpr (requires { a.queue; }) a.queue = trace::QueueId{static_cast<u32>(call.queue)};
+  if constexpr (requires { a.depth; }) a.depth = call.depth;
+  if constexpr (requires { a.fault_group; }) {
+    a.fault_group = call.group;
+    a.response = response_of(call.response);
+    if (call.pasid != spec::sva::pasid_unknown) a.pasid = trace::substream(call.pasid);
+  }
   if constexpr (requires { a.flags; }) a.flags = call.flags;
   if constexpr (requires { a.drvdata; }) a.drvdata = call.drvdata;
   if constexpr (requires { a.features; }) a.features = call.features;
@@ -121,6 +157,7 @@ Arguments arguments_of(const Call& call) {
 
 trace::CallArguments to_trace(const Call& given, CallNumbers& numbers) {
   const Call call = by_number(given, numbers);
+  if (call.kind == CallKind::fault_queue_open) return arguments_of_open(call);
   switch (call.kind) {
 #define CALL(name, Struct, ...) \
   case CallKind::name: return arguments_of<calls::Struct>(call);
@@ -144,13 +181,18 @@ trace::Return to_trace(const Call& call, const spec::sva::Observed& observed, tr
     case trace::ResultKind::handle:
       if (!ok) break;
       result.value = call.kind == CallKind::domain_alloc ? numbers.domains.number(observed.value)
-                     : call.kind == CallKind::bind_task  ? numbers.tokens.number(observed.value)
-                                                         : numbers.io_mms.number(observed.value);
+                     : call.kind == CallKind::fault_queue_open
+                         ? numbers.queues.number(observed.value)
+                     : call.kind == CallKind::bind_task ? numbers.tokens.number(observed.value)
+                                                        : numbers.io_mms.number(observed.value);
       if (call.kind == CallKind::domain_alloc) {
         result.words = trace::Words{observed.facts.input_bits, observed.facts.output_bits,
                                     observed.facts.page_sizes};
       }
       if (observed.pasid != spec::sva::pasid_unknown) result.words = trace::Words{observed.pasid};
+      break;
+    case trace::ResultKind::record:
+      if (ok) result.words = words_of(observed.fault);
       break;
     default:
       if (ok) result.value = observed.value;
@@ -181,6 +223,12 @@ struct Reader {
     if constexpr (requires { a.pa; }) call.pa = a.pa;
     if constexpr (requires { a.size; }) call.size = a.size;
     if constexpr (requires { call.pasid = a.pasid; }) call.pasid = a.pasid;
+    if constexpr (requires { static_cast<u64>(a.queue); }) call.queue = static_cast<u64>(a.queue);
+    if constexpr (requires { a.fault_group; }) {
+      call.group = a.fault_group;
+      call.response = static_cast<u32>(a.response);
+      call.pasid = a.pasid.valid ? a.pasid.value : spec::sva::pasid_unknown;
+    }
     if constexpr (requires { a.flags; }) call.flags = a.flags;
     if constexpr (requires { a.drvdata; }) call.drvdata = a.drvdata;
     if constexpr (requires { a.features; }) call.features = a.features;
@@ -201,6 +249,12 @@ struct Reader {
     if constexpr (requires { a.pieces; }) {
       for (const trace::Range& piece : a.pieces) out.segments.push_back({piece.base, piece.length});
     }
+  }
+  void operator()(const calls::FaultQueueOpen& open) {
+    out.call.device = spec::sva::no_device;
+    if (open.device) out.call.device = static_cast<u32>(*open.device);
+    out.call.domain = static_cast<u64>(open.domain.value_or(trace::DomainId{}));
+    out.call.depth = open.depth;
   }
   void operator()(const calls::DomainAlloc& alloc) {
     out.call.domain_kind = static_cast<u32>(alloc.kind);
@@ -230,6 +284,9 @@ spec::sva::Observed from_trace(const Call& call, const trace::Return& result) {
   if (call.kind == CallKind::domain_alloc && result.words->size() == 3) {
     observed.facts = {static_cast<u32>((*result.words)[0]), static_cast<u32>((*result.words)[1]),
                       (*result.words)[2]};
+  }
+  if (call.kind == CallKind::fault_queue_read && result.words->size() == fault_words) {
+    observed.fault = fault_of(*result.words);
   }
   const bool numbered = call.kind == CallKind::sva_alloc_pasid || call.kind == CallKind::bind_task;
   if (numbered && result.words->size() == 1) {

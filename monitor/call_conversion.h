@@ -27,10 +27,12 @@ struct CallNumbers {
   HandleNumbers domains;
   HandleNumbers io_mms;
   HandleNumbers tokens;
+  HandleNumbers queues;
   void clear() {
     domains.clear();
     io_mms.clear();
     tokens.clear();
+    queues.clear();
   }
 };
 

@@ -135,6 +135,7 @@ u64 Monitor::call_begins(const Call& call) {
   window_ends();
   tick();
   ++statistics_.calls;
+  check_refused();
   Running running;
   running.call = call;
   running.segments.assign(call.segments.begin(), call.segments.end());
@@ -209,7 +210,9 @@ void Monitor::call_returns(const spec::sva::Observed& observed, spec::sva::Circu
   // "Not built" is no result: nothing is said of the call, and nothing may have changed.
   const bool declined = observed.status == Status::not_built;
   count(spec::Rule::RESULT_EXACT, !declined);
+  remember_waiting();
   spec::sva::Verdict verdict = interface_.end_call(running_.ticket, call, observed, around);
+  if (verdict.ok && observed.status == Status::ok) check_ended_faults();
   in_call_ = false;
   if (!declined) judge_result(verdict, observed);
   const bool worked = verdict.ok && observed.status == Status::ok;
@@ -331,6 +334,7 @@ std::string Monitor::in_trace_numbers(std::string text, const Call& call) {
   replace("master ", call.parent, named.parent);
   replace("io_mm ", call.io_mm, named.io_mm);
   replace("token ", call.token, named.token);
+  replace("queue ", call.queue, named.queue);
   return text;
 }
 

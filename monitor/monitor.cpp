@@ -81,6 +81,7 @@ Monitor::Monitor(const Setup& setup)
 }
 
 void Monitor::gather() {
+  if (!smmu_.resumed().empty()) stalls_end();
   if (caches_.violations().empty()) return;
   for (spec::Violation& violation : caches_.violations()) {
     if (is_callers_doing(violation.rule)) continue;
@@ -158,6 +159,10 @@ void Monitor::begin_case(EventIndex now) {
   promises_on_ = setup_.calls_are_known;
   stalled_.clear();
   waiting_accesses_.clear();
+  stalled_accesses_.clear();
+  answered_.clear();
+  smmu_.resumed().clear();
+  stalls_seen_ = 0;
 }
 
 std::unique_ptr<Monitor::Point> Monitor::point() {
@@ -174,6 +179,8 @@ std::unique_ptr<Monitor::Point> Monitor::point() {
   point->dirty_streams_ = caches_.dirty_streams();
   point->waiting_accesses_ = waiting_accesses_;
   point->stalled_ = stalled_;
+  point->stalled_accesses_ = stalled_accesses_;
+  point->answered_ = answered_;
   return point;
 }
 
@@ -190,6 +197,9 @@ void Monitor::go_back_to(const Point& point) {
   caches_.dirty_streams() = point.dirty_streams_;
   waiting_accesses_ = point.waiting_accesses_;
   stalled_ = point.stalled_;
+  stalled_accesses_ = point.stalled_accesses_;
+  answered_ = point.answered_;
+  for (const StalledAccess& one : stalled_accesses_) stalls_seen_ = std::max(stalls_seen_, one.id);
 }
 
 /// Of blocks that came or went after that event, as the trail has it.
@@ -456,7 +466,12 @@ bool Monitor::one_access(const spec::Access& access, spec::Choices& choices) {
   const auto recorded = smmu_.record(access, outcome);
   if (!recorded) return false;
   if (recorded->delivery == spec::Delivery::waits) return waits_for_room(access);
-  if (recorded->stalls && access.ssv) stalled_.push_back({access.sid, access.ssid, access.ssid});
+  if (recorded->stalls) {
+    const u32 stag = spec::stall_in(recorded->record.dw).value_or(0);
+    stalled_accesses_.push_back(
+        {.id = ++stalls_seen_, .sid = access.sid, .stag = stag, .access = access});
+    access_stalls(access, stag);
+  }
   if (recorded->delivery != spec::Delivery::written) return false;
   emit(trace::smmu_agent(), trace::EventRecorded{.record = recorded->record.dw});
   return true;
@@ -543,6 +558,7 @@ void Monitor::driver_holds(const trace::Held& held) {
   compare("PASIDs", held.pasids, expected.pasids, expected.doubtful_pasids);
   compare("bonds", held.bonds, expected.bonds, expected.doubtful_pasids);
   if (held.tokens) compare("tokens", *held.tokens, expected.tokens, 0);
+  if (held.queues) compare("fault queues", *held.queues, expected.queues, 0);
 }
 
 void Monitor::hangs() {

@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "monitor/call_conversion.h"
@@ -36,7 +37,7 @@ struct Setup {
   bool device_is_judged = false;  ///< a device under test (conform): the driver is our own
   u64 seen_pa = 0;                ///< then: the memory in which accesses are seen to arrive
   u64 seen_bytes = ~u64{0};
-  bool seen_everywhere = false;  ///< accesses tell where they went, wherever that is
+  bool seen_everywhere = false;     ///< accesses tell where they went, wherever that is
   bool commands_in_events = false;  ///< command slots are known only when they are consumed
   bool barriers_known = true;       ///< false: stores count as visible at once
   bool assumed_clean = false;       ///< caches held nothing at the first event
@@ -119,6 +120,19 @@ class Monitor {
   /// A device's access: the specification chooses an outcome and records its event. Whether there
   /// was a record.
   bool device_access(const spec::Access& access, spec::Choices& choices);
+  /// An access that device_access() left waiting for an answer.
+  struct StalledAccess {
+    u64 id = 0;
+    u32 sid = 0;
+    u32 stag = 0;
+    spec::Access access{};
+    bool again = false;  ///< answered: the device makes it once more
+  };
+  [[nodiscard]] const std::vector<StalledAccess>& stalled_accesses() const {
+    return stalled_accesses_;
+  }
+  /// Those that were answered since.
+  std::vector<StalledAccess> take_answered() { return std::exchange(answered_, {}); }
   /// A device's access whose outcome was observed. Facts that are absent are not compared.
   void observe_access(const trace::Dma& dma);
   void note(const std::string& text);
@@ -356,6 +370,12 @@ class Monitor {
   void check_after_call();
   void check_shut_down();
   void check_faults_ended(const Place& place);
+  void access_stalls(const spec::Access& access, u32 stag);
+  void stalls_end();
+  void remember_waiting() { waited_before_ = interface_.waiting_faults(); }
+  void check_ended_faults();
+  void check_refused();
+  void still_waits(spec::Rule rule, u32 sid, u32 device, u32 pasid, std::string_view what);
   void after(const spec::sva::Verdict& verdict, const std::string& what);
   void check_dma_duty(const spec::Access& access);
   void judge_result(const spec::sva::Verdict& verdict, const spec::sva::Observed& observed);
@@ -407,8 +427,12 @@ class Monitor {
   std::vector<spec::Candidate> scratch_;
   std::string unsupported_machine_;
   std::vector<spec::Access> waiting_accesses_;  ///< stalled, without a record yet
-  std::vector<spec::StreamPart> stalled_;       ///< where an access began to wait, in this case
-  std::vector<Compared> compared_;  ///< since the check began; nothing changes meanwhile
+  std::vector<StalledAccess> stalled_accesses_;
+  std::vector<StalledAccess> answered_;
+  u64 stalls_seen_ = 0;
+  std::vector<spec::sva::Interface::WaitingFault> waited_before_;  ///< see check_ended_faults
+  std::vector<spec::StreamPart> stalled_;  ///< where an access began to wait, in this case
+  std::vector<Compared> compared_;         ///< since the check began; nothing changes meanwhile
   Statistics statistics_;
   std::vector<Undetermined> undetermined_;
   std::vector<LateMissing> late_missing_;
@@ -455,6 +479,8 @@ class Monitor::Point {
   std::vector<spec::StreamPart> dirty_streams_;
   std::vector<spec::Access> waiting_accesses_;
   std::vector<spec::StreamPart> stalled_;
+  std::vector<StalledAccess> stalled_accesses_;
+  std::vector<StalledAccess> answered_;
 };
 
 }  // namespace iommucheck::oracle

@@ -125,7 +125,9 @@ void Monitor::release_ends(bool timed_out) {
   trace::Release event{.mm = mm_id(running_.call.mm), .phase = trace::Phase::end};
   if (timed_out) event.timed_out = true;
   emit(environment, event);
+  remember_waiting();
   const spec::sva::Verdict verdict = interface_.release_ends(running_.ticket, timed_out);
+  if (!timed_out) check_ended_faults();
   in_call_ = false;
   after(verdict, "Release");
   check_after_call();
@@ -224,7 +226,9 @@ void Monitor::device_vanished(bool timed_out) {
   emit(environment, event);
   // As a call it never was: a result that is not permitted changes nothing.
   interface_.end_call(running_.ticket, running_.call, {.status = spec::sva::Status::not_built});
+  remember_waiting();
   interface_.device_removed(device, timed_out);
+  if (!timed_out) check_ended_faults();
   in_call_ = false;
   check_after_call();
 }
@@ -241,6 +245,10 @@ void Monitor::irq(AgentId by, u32 source) {
 void Monitor::interrupt_of_event_queue() {
   if (recording_) return;
   smmu_.interrupt_of_event_queue();
+  check_refused();
+  interface_.faults_are_read();
+  // Its answers do not get through: when the queue goes on nobody knows which did.
+  if (smmu_.is_stuck()) interface_.forget_refused();
   gather();
 }
 
@@ -248,6 +256,7 @@ void Monitor::queue_stuck(bool stuck) {
   tick();
   emit(environment, trace::StuckQueue{.stuck = stuck});
   smmu_.set_stuck(stuck);
+  if (stuck) interface_.forget_refused();
 }
 
 }  // namespace iommucheck::oracle

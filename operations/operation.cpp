@@ -75,6 +75,11 @@ constexpr auto kinds = [] {
   table[maps - 4] = static_cast<u8>(OperationKind::gpu_flush);
   table[maps - 5] = static_cast<u8>(OperationKind::task_bind);
   table[maps - 6] = static_cast<u8>(OperationKind::task_unbind);
+  // The same of calls that seldom change anything: one of iotlb_sync, flush, range_add and
+  // iova_to_phys each.
+  for (const std::size_t place : std::to_array<std::size_t>({51, 53, 55, 57})) {
+    table[place] = static_cast<u8>(OperationKind::faults);
+  }
   return table;
 }();
 constexpr auto domains_any = spread<16>(std::to_array({2u, 2u, 2u, 2u, 2u, 2u, 2u, 2u}));
@@ -106,6 +111,7 @@ constexpr auto returns = spread<8>(std::to_array({5u, 1u, 2u}));
 constexpr auto queues = spread<8>(std::to_array({6u, 2u}));
 constexpr auto switches = spread<8>(std::to_array({6u, 2u}));
 constexpr auto task_binds = spread<8>(std::to_array({4u, 3u, 1u}));
+constexpr auto fault_kinds = spread<8>(std::to_array({1u, 1u, 2u, 2u, 1u, 1u}));
 constexpr auto substreams = spread<8>(std::to_array({3u, 2u, 1u, 1u, 1u}));
 
 using Table = std::span<const u8>;
@@ -123,6 +129,7 @@ constexpr Table variants_of(OperationKind kind) {
     case queue: return queues;
     case gpu_switch: return switches;
     case task_bind: return task_binds;
+    case faults: return fault_kinds;
     default: return picks;
   }
 }
@@ -198,6 +205,7 @@ constexpr u32 used_by(OperationKind kind) {
     case gpu_flush: return always | set_of({device});
     case task_bind: return in_domain | set_of({fail});
     case task_unbind: return always | set_of({device, mapping, variant});
+    case faults: return always | set_of({device, mapping, fail, variant});
     case count: break;
   }
   return 0;

@@ -56,6 +56,7 @@ enum class OperationKind : u16 {
   gpu_flush,       ///< and drops what it has cached
   task_bind,       ///< bind_task
   task_unbind,     ///< unbind_task
+  faults,          ///< a queue of faults that wait, its answers, and accesses that wait
   count
 };
 
@@ -155,6 +156,16 @@ enum class HandlerReturn : u16 { done, error, bound_passes, count };
 enum class Switch : u16 { table, master, count };
 /// `variant` of task_bind.
 enum class TaskBind : u16 { explicit_maps, svm, bad_flags, count };
+/// `variant` of faults; `mapping` says how deep, which group, where.
+enum class FaultKind : u16 {
+  open,
+  read,
+  answer,
+  late,  ///< an answer that comes too late, or to something else
+  close,
+  fault,  ///< an access where nothing is mapped
+  count
+};
 /// `variant` of queue.
 enum class QueueKind : u16 { stuck, recover, count };
 

@@ -24,7 +24,8 @@ constexpr std::string_view kind_names[] = {"map",           "unmap",           "
                                            "process_unmap", "process_protect", "process_fork",
                                            "process_exit",  "handler_return",  "queue",
                                            "remove",        "dynamic_alloc",   "gpu_switch",
-                                           "gpu_flush",     "task_bind",       "task_unbind"};
+                                           "gpu_flush",     "task_bind",       "task_unbind",
+                                           "faults"};
 static_assert(std::size(kind_names) == static_cast<std::size_t>(OperationKind::count));
 
 constexpr std::string_view aims[] = {"absolute", "start", "inside", "behind"};
@@ -55,6 +56,7 @@ constexpr std::string_view returns[] = {"done", "error", "bound_passes"};
 constexpr std::string_view queues[] = {"stuck", "recover"};
 constexpr std::string_view switches[] = {"table", "master"};
 constexpr std::string_view task_binds[] = {"explicit", "svm", "bad_flags"};
+constexpr std::string_view fault_kinds[] = {"open", "read", "answer", "late", "close", "fault"};
 constexpr std::string_view domains[] = {"0", "1", "2", "3", "4", "5", "6", "7", "of_device"};
 
 template <class E>
@@ -67,7 +69,7 @@ static_assert(named<Aim>(aims) && named<Window>(windows) && named<Size>(sizes) &
               named<Handler>(handlers) && named<BindKind>(binds) && named<Query>(queries) &&
               named<ExitKind>(exits) && named<HandlerReturn>(returns) && named<QueueKind>(queues) &&
               named<Switch>(switches) && named<TaskBind>(task_binds) &&
-              std::size(domains) == domain_of_device + 1);
+              named<FaultKind>(fault_kinds) && std::size(domains) == domain_of_device + 1);
 
 /// Names of the values of a field; empty: it is a number.
 Names names_of(OperationKind kind, std::string_view field) {
@@ -93,6 +95,7 @@ Names names_of(OperationKind kind, std::string_view field) {
     case OperationKind::queue: return queues;
     case OperationKind::gpu_switch: return switches;
     case OperationKind::task_bind: return task_binds;
+    case OperationKind::faults: return fault_kinds;
     default: return picks;
   }
 }

@@ -66,11 +66,17 @@ struct Fault {
 
 class FaultSink {
  public:
-  /// False: no more of them now.
-  virtual bool take(const Fault& fault) = 0;
+  virtual void take(const Fault& fault) = 0;
 
  protected:
   ~FaultSink() = default;
+};
+
+/// What became of an answer.
+enum class Answered : u8 {
+  done,        ///< it has acted
+  on_its_way,  ///< it will, when the IOMMU goes on
+  no,          ///< it did not get through
 };
 
 class Backend {
@@ -196,8 +202,10 @@ class Backend {
   /// Reads what was reported; those that wait go to `sink`.
   virtual void read_faults(FaultSink& sink) = 0;
   virtual bool came_from(const Fault& fault, u32 device) const = 0;
-  /// Ends it: the access is made again, or aborted. False: the answer does not get through.
-  virtual bool answer(const Fault& fault, bool again) = 0;
+  /// How many accesses can wait at a time.
+  virtual u32 faults_max() const = 0;
+  /// Ends it: the access is made again, or aborted.
+  virtual Answered answer(const Fault& fault, bool again) = 0;
 
  protected:
   ~Backend() = default;

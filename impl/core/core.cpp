@@ -10,7 +10,7 @@ int Core::init() {
   if (int error = backend_.probe()) return error;
   limits_ = backend_.limits();
   devices_ = platform_.arena<Device>(std::max<u32>(config_->device_count, 1));
-  const bool room = devices_ != nullptr && sva_.create(config_->device_count);
+  const bool room = devices_ != nullptr && sva_.create(config_->device_count) && faults_.create();
   return room ? 0 : -IOMMUCHECK_ENOMEM;
 }
 
@@ -49,6 +49,7 @@ int Core::block_caching_devices() {
 
 void Core::free_everything() {
   sva_.shutdown();
+  faults_.shutdown();
   tasks_.for_each_used([&](Task& task) { release_task(task); });
   domains_.for_each_used([&](Domain& domain) { release(domain); });
   for (u32 i = 0; i < config_->device_count; ++i) devices_[i] = Device();
@@ -66,6 +67,7 @@ void Core::held(iommucheck_held& held) {
     if (!domain.zombie) ++held.domains;
   });
   tasks_.for_each_used([&](const Task&) { ++held.tokens; });
+  held.queues = faults_.queues();
   sva_.held(held);
 }
 

@@ -58,7 +58,7 @@ class Core {
         config_(&config),
         backend_(backend),
         sva_(platform_, *this),
-        faults_(backend, *this, sva_) {}
+        faults_(platform_, backend, *this, sva_) {}
 
   // The calls of driver.h; results and errors as stated there.
   int init();
@@ -78,6 +78,8 @@ class Core {
                 iommucheck_handle* token);
   int unbind_task(u32 device, iommucheck_handle token);
   int task_get_attr(iommucheck_handle token, u32 attr, u64* value);
+  int fault_queue_open(u32 device, iommucheck_handle domain, u32 depth, iommucheck_handle* queue);
+  Faults& faults() { return faults_; }
   void held(iommucheck_held& held);
   int recover();
   Sva& sva() { return sva_; }

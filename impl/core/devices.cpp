@@ -62,6 +62,7 @@ int Core::device_remove(u32 device) {
   devices_[device].gone = true;
   leave_group(device);
   int error = sva_.device_gone(device);
+  faults_.device_gone(device);
   drop_tasks_of(device);
   Domain* domain = domains_.find(devices_[device].domain);
   if (domain != nullptr) {
@@ -76,6 +77,14 @@ int Core::device_init(u32 device, u32 features, u32 min, u32 max, bool has_mm_ex
   if (!device_present(device)) return -IOMMUCHECK_ENODEV;
   if (!alone(device)) return -IOMMUCHECK_EINVAL;
   return sva_.device_init(device, backend_.can_wait(device), features, min, max, has_mm_exit);
+}
+
+/// Of a domain: no kind is built whose faults are a user's.
+int Core::fault_queue_open(u32 device, iommucheck_handle domain, u32 depth,
+                           iommucheck_handle* queue) {
+  if (device == ~u32{0} || domain != 0) return -IOMMUCHECK_EINVAL;
+  if (!device_present(device)) return -IOMMUCHECK_ENODEV;
+  return faults_.open(device, depth, queue);
 }
 
 }  // namespace iommucheck::impl

@@ -1,89 +1,240 @@
 // SPDX-License-Identifier: MIT
+// INTERFACE "Faults".
 #include "impl/core/faults.h"
+
+#include <algorithm>
 
 #include "impl/core/core.h"
 
 namespace iommucheck::impl {
 
+namespace {
+
+constexpr u32 handlers_max = 4;  // that fault inside of handlers: beyond so many nobody is asked
+
+}  // namespace
+
+bool Faults::create() {
+  // An answer that is on its way may still have its place when the IOMMU has used the access's.
+  open_count_ = 2 * backend_.faults_max() + handlers_max;
+  open_ = platform_.arena<Open>(open_count_);
+  return open_ != nullptr;
+}
+
+void Faults::shutdown() {
+  for_each_open([&](Open& open) { open = Open(); });
+  queues_.for_each_used([&](FaultQueue& queue) { queues_.release(queue); });
+}
+
 /// Whether `ending` says that the fault is to end, whoever would answer it.
-bool Faults::ends(const Fault& fault, const Ending& ending) const {
+bool Faults::ends(const Open& open, const Ending& ending) const {
   u32 device = 0;
-  if (fault.pasid == 0 || !core_.device_of(fault, &device)) return true;
-  const bool of_device = ending.whose == Ending::Whose::device && ending.of == device;
-  const bool of_domain =
-      ending.whose == Ending::Whose::domain && ending.of == core_.domain_of(device);
-  return (of_device || of_domain) && ending.pasid == fault.pasid;
-}
-
-/// Sends the answer. False if it does not get through: the fault stays open.
-bool Faults::send(Open& open, bool again) {
-  if (!backend_.answer(open.fault, again)) return false;
-  if (open.counted) sva_.fault_ends(open.fault.pasid);
-  open.counted = false;
-  return true;
-}
-
-/// Ends an open fault: again if whoever handles the process's faults says so, else abort. The
-/// handler may call the driver, which may end this very fault (an unbind), or read further ones.
-bool Faults::answer(Open& open, const Ending& ending) {
-  bool again = false;
-  u32 device = 0;
-  if (!ends(open.fault, ending) && core_.device_of(open.fault, &device)) {
-    open.state = Open::State::asked;
-    again = sva_.answer_fault(device, open.fault.pasid, open.fault.iova, open.fault.prot);
-    const bool ended = open.state == Open::State::ended;
-    open.state = Open::State::open;
-    if (ended) {
-      open.state = Open::State::none;
-      return true;
-    }
+  if (open.fault.pasid == 0 || !core_.device_of(open.fault, &device)) return true;
+  switch (ending.whose) {
+    case Ending::Whose::nobody: return false;
+    case Ending::Whose::queue: return open.queue == ending.of;
+    case Ending::Whose::device: return ending.of == device && ending.pasid == open.fault.pasid;
+    case Ending::Whose::domain:
+      return ending.of == core_.domain_of(device) && ending.pasid == open.fault.pasid;
   }
-  if (!send(open, again)) return false;
-  open.state = Open::State::none;
-  return true;
+  return false;
 }
 
-/// A fault that was read now. Handlers that fault inside of handlers end somewhere: beyond so many
-/// nobody is asked.
-bool Faults::take(const Fault& fault, const Ending& ending) {
-  for (Open& open : open_) {
+void Faults::over(Open& open) {
+  if (open.counted) sva_.fault_ends(open.fault.pasid);
+  open = Open();
+}
+
+void Faults::leave_queue(Open& open) {
+  FaultQueue* queue = queues_.find(open.queue);
+  if (queue != nullptr && open.state == Open::State::unread) --queue->unread;
+  open.queue = 0;
+}
+
+/// Sends the answer. False if it has not acted yet: then nobody sends another one.
+bool Faults::send(Open& open, bool again) {
+  leave_queue(open);
+  open.again = again;
+  switch (backend_.answer(open.fault, again)) {
+    case Answered::done: over(open); return true;
+    case Answered::on_its_way: open.state = Open::State::sent; return false;
+    case Answered::no: open.state = Open::State::lost; return false;
+  }
+  return false;
+}
+
+/// The queue that the fault belongs to; null: whoever handles the process's faults answers.
+FaultQueue* Faults::queue_for(const Open& open, u32 device) {
+  FaultQueue* queue = queues_.find_if([&](const FaultQueue& one) { return one.device == device; });
+  return queue != nullptr && sva_.is_processes(device, open.fault.pasid) ? queue : nullptr;
+}
+
+/// Again if whoever handles the process's faults says so, else abort. The handler may call the
+/// driver, which may end this very fault (an unbind), or read further ones.
+void Faults::ask(Open& open, const Ending& ending) {
+  u32 device = 0;
+  if (ends(open, ending) || !core_.device_of(open.fault, &device)) {
+    send(open, false);
+    return;
+  }
+  if (FaultQueue* queue = queue_for(open, device)) {
+    if (queue->unread >= queue->depth) {
+      send(open, false);
+      return;
+    }
+    open.state = Open::State::unread;
+    open.queue = queues_.handle(*queue);
+    open.device = device;
+    open.order = ++order_;
+    ++queue->unread;
+    return;
+  }
+  open.state = Open::State::asked;
+  const bool again = sva_.answer_fault(device, open.fault.pasid, open.fault.iova, open.fault.prot);
+  if (open.state == Open::State::asked) {
+    send(open, again);
+  } else {
+    open = Open();
+  }
+}
+
+/// A fault that was read now. There is a place for each that the IOMMU can hold.
+void Faults::take(const Fault& fault, const Ending& ending) {
+  for (u32 i = 0; i < open_count_; ++i) {
+    Open& open = open_[i];
     if (open.state != Open::State::none) continue;
-    open = {.state = Open::State::open, .counted = sva_.fault_begins(fault.pasid), .fault = fault};
-    return answer(open, ending);
+    open = {.state = Open::State::lost, .counted = sva_.fault_begins(fault.pasid), .fault = fault};
+    return ask(open, ending);
   }
   Open unasked = {.fault = fault};
   send(unasked, false);
-  return true;
 }
 
-/// Faults that were read before: those whose answer did not get through are answered again, and
-/// those whose handler runs further out end if they are to. False: not all of them could be.
-bool Faults::end_open(const Ending& ending) {
-  for (Open& open : open_) {
-    if (open.state == Open::State::open && !answer(open, ending)) return false;
-    if (open.state != Open::State::asked || !ends(open.fault, ending)) continue;
-    if (!send(open, false)) return false;
-    open.state = Open::State::ended;
-  }
+/// Faults that were read before: what was lost is sent again, what is on its way may have acted,
+/// and what is to end ends. False: not all of that acted.
+bool Faults::go_on(const Ending& ending) {
+  bool all = true;
+  bool waits = false;
+  for_each_open([&](Open& open) {
+    switch (open.state) {
+      case Open::State::lost: all &= send(open, open.again && !ends(open, ending)); break;
+      case Open::State::unread:
+      case Open::State::read:
+        // After a time-out nobody may have come back for those at a number that is given up.
+        if (ends(open, ending) || !sva_.is_processes(open.device, open.fault.pasid)) {
+          all &= send(open, false);
+        }
+        break;
+      case Open::State::asked: {
+        if (!ends(open, ending)) break;
+        // Its place is kept for the handler, which finds out.
+        Open copy = open;
+        if (send(copy, false)) {
+          open.counted = false;
+        } else {
+          all = false;
+        }
+        open.state = Open::State::ended;
+        break;
+      }
+      default: break;
+    }
+    waits |= open.state == Open::State::sent;
+  });
+  if (!waits) return all;
+  if (backend_.flush() == SyncResult::timed_out) return false;
+  for_each_open([&](Open& open) {
+    if (open.state == Open::State::sent) over(open);
+  });
   return true;
 }
 
 bool Faults::drain(Ending ending) {
   if (!backend_.reports_faults()) return true;
-  if (!end_open(ending)) return false;
+  bool all = go_on(ending);
   struct Sink final : FaultSink {
     Sink(Faults& f, const Ending& e) : faults(f), ending(e) {}
-    bool take(const Fault& fault) override {
-      all = faults.take(fault, ending);
-      return all;
-    }
+    void take(const Fault& fault) override { faults.take(fault, ending); }
     Faults& faults;
     const Ending& ending;
-    bool all = true;
   };
   Sink sink(*this, ending);
   backend_.read_faults(sink);
-  return sink.all;
+  for_each_open([&](const Open& open) {
+    all &= open.state != Open::State::lost && open.state != Open::State::sent;
+  });
+  return all;
+}
+
+// ---- queues of users ----
+
+int Faults::open(u32 device, u32 depth, iommucheck_handle* handle) {
+  if (depth == 0 || !sva_.has_asked_for_faults(device)) return -IOMMUCHECK_EINVAL;
+  if (queues_.find_if([&](const FaultQueue& one) { return one.device == device; }) != nullptr) {
+    return -IOMMUCHECK_EBUSY;
+  }
+  FaultQueue* queue = queues_.allocate(platform_);
+  if (queue == nullptr) return -IOMMUCHECK_ENOMEM;
+  queue->device = device;
+  queue->depth = depth;
+  *handle = queues_.handle(*queue);
+  return 0;
+}
+
+int Faults::read(iommucheck_handle handle, iommucheck_fault& fault) {
+  FaultQueue* queue = queues_.find(handle);
+  if (queue == nullptr) return -IOMMUCHECK_EINVAL;
+  Open* oldest = nullptr;
+  for_each_open([&](Open& open) {
+    if (open.queue != handle || open.state != Open::State::unread) return;
+    if (oldest == nullptr || open.order < oldest->order) oldest = &open;
+  });
+  if (oldest == nullptr) return -IOMMUCHECK_EAGAIN;
+  oldest->state = Open::State::read;
+  oldest->group = ++queue->group;
+  --queue->unread;
+  fault.device = oldest->device;
+  fault.pasid = oldest->fault.pasid;
+  fault.iova = oldest->fault.iova;
+  fault.prot = oldest->fault.prot;
+  fault.group = oldest->group;
+  fault.last = 1;  // an access that stalls is a group of one
+  return 0;
+}
+
+int Faults::respond(iommucheck_handle handle, u32 device, u32 pasid, u32 group, u32 response) {
+  if (queues_.find(handle) == nullptr || response > IOMMUCHECK_FAULT_FAILURE) {
+    return -IOMMUCHECK_EINVAL;
+  }
+  Open* answered = nullptr;
+  for_each_open([&](Open& open) {
+    const bool its = open.queue == handle && open.state == Open::State::read;
+    if (its && open.device == device && open.fault.pasid == pasid && open.group == group) {
+      answered = &open;
+    }
+  });
+  if (answered == nullptr) return -IOMMUCHECK_EINVAL;
+  return send(*answered, response == IOMMUCHECK_FAULT_SUCCESS) ? 0 : -IOMMUCHECK_ETIMEDOUT;
+}
+
+int Faults::close(iommucheck_handle handle) {
+  FaultQueue* queue = queues_.find(handle);
+  if (queue == nullptr) return -IOMMUCHECK_EINVAL;
+  const bool all = go_on({.whose = Ending::Whose::queue, .of = handle});
+  queues_.release(*queue);
+  return all ? 0 : -IOMMUCHECK_ETIMEDOUT;
+}
+
+u32 Faults::queues() {
+  u32 count = 0;
+  queues_.for_each_used([&](const FaultQueue&) { ++count; });
+  return count;
+}
+
+void Faults::device_gone(u32 device) {
+  queues_.for_each_used([&](FaultQueue& queue) {
+    if (queue.device == device) close(queues_.handle(queue));
+  });
 }
 
 }  // namespace iommucheck::impl

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Accesses that wait for an answer: each is read once, counted at its PASID, and answered, by
-// whoever handles the process's faults or because it is to end.
+// Accesses that wait for an answer: each is read once, counted at its PASID, and answered once, by
+// whoever handles the process's faults, by the user of a queue, or because it is to end.
 #pragma once
-
-#include <array>
 
 #include "base/types.h"
 #include "impl/core/backend.h"
+#include "impl/platform/platform.h"
+#include "impl/platform/pool.h"
 
 namespace iommucheck::impl {
 
@@ -15,44 +15,92 @@ class Sva;
 
 /// Which faults are to end, whoever would answer them.
 struct Ending {
-  enum class Whose : u8 { nobody, device, domain };
+  enum class Whose : u8 { nobody, device, domain, queue };
   Whose whose = Whose::nobody;
-  u64 of = 0;  // device or domain
+  u64 of = 0;  // device, domain or queue
   u32 pasid = 0;
+};
+
+/// Where the faults of a device's processes go.
+struct FaultQueue {
+  bool used = false;
+  u32 index = 0;
+  u32 generation = 0;
+  u32 device = 0;
+  u32 depth = 0;
+  u32 unread = 0;
+  u32 group = 0;  // the last one that was given: none comes again, so that a late answer finds none
 };
 
 class Faults {
  public:
-  Faults(Backend& backend, const Core& core, Sva& sva)
-      : backend_(backend), core_(core), sva_(sva) {}
+  Faults(const Platform& platform, Backend& backend, const Core& core, Sva& sva)
+      : platform_(platform), backend_(backend), core_(core), sva_(sva) {}
 
-  /// Reads and answers all that was reported so far. False: not every answer got through.
+  /// Place for all that may wait at a time. False: no memory.
+  bool create();
+  /// Nothing waits any more, and the queues are gone.
+  void shutdown();
+
+  // The calls of driver.h; results and errors as stated there.
+  int open(u32 device, u32 depth, iommucheck_handle* queue);
+  int read(iommucheck_handle queue, iommucheck_fault& fault);
+  int respond(iommucheck_handle queue, u32 device, u32 pasid, u32 group, u32 response);
+  int close(iommucheck_handle queue);
+  u32 queues();
+
+  /// The device is gone, and its queue with it.
+  void device_gone(u32 device);
+
+  /// Reads all that was reported so far, ends what is to end, and lets the others be answered.
+  /// False: not every answer has acted.
   bool drain(Ending ending);
 
  private:
-  /// One that was read, until it is answered.
+  /// One that was read from the backend, until its answer has acted.
   struct Open {
     enum class State : u8 {
       none,
-      open,   ///< the answer did not get through
-      asked,  ///< its handler runs
-      ended   ///< by a call from inside of its handler
+      asked,   ///< its handler runs
+      ended,   ///< by a call from inside of its handler
+      lost,    ///< the answer did not get through: it is to be sent
+      sent,    ///< the answer is on its way, and will act when the IOMMU goes on
+      unread,  ///< in a queue
+      read     ///< its group is to be answered
     };
     State state = State::none;
     bool counted = false;  ///< as a fault that waits, in the word of its number
+    bool again = false;    ///< the answer
+    u32 device = 0;        ///< of a queue's
+    u32 group = 0;
+    u64 order = 0;
+    iommucheck_handle queue = 0;
     Fault fault;
   };
+  template <class Visit>
+  void for_each_open(Visit visit) {
+    for (u32 i = 0; i < open_count_; ++i) {
+      if (open_[i].state != Open::State::none) visit(open_[i]);
+    }
+  }
 
-  bool ends(const Fault& fault, const Ending& ending) const;
+  bool ends(const Open& open, const Ending& ending) const;
   bool send(Open& open, bool again);
-  bool answer(Open& open, const Ending& ending);
-  bool take(const Fault& fault, const Ending& ending);
-  bool end_open(const Ending& ending);
+  void over(Open& open);
+  void leave_queue(Open& open);
+  void ask(Open& open, const Ending& ending);
+  void take(const Fault& fault, const Ending& ending);
+  bool go_on(const Ending& ending);
+  FaultQueue* queue_for(const Open& open, u32 device);
 
+  const Platform& platform_;
   Backend& backend_;
   const Core& core_;
   Sva& sva_;
-  std::array<Open, 4> open_{};
+  Pool<FaultQueue> queues_;
+  Open* open_ = nullptr;
+  u32 open_count_ = 0;
+  u64 order_ = 0;
 };
 
 }  // namespace iommucheck::impl

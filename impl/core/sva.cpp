@@ -107,11 +107,15 @@ void Sva::held(iommucheck_held& held) {
   held.pasids = pasids_.held();
 }
 
-bool Sva::answer_fault(u32 device, u32 pasid, u64 iova, u32 prot) {
+bool Sva::is_processes(u32 device, u32 pasid) {
   const iommucheck_handle domain = core_.paging_domain(device);
   const IoMm* io_mm = domain == 0 ? nullptr : io_mm_at(domain, pasid);
   const Process* process = io_mm == nullptr ? nullptr : processes_.find(io_mm->process);
-  if (process == nullptr || process->dying) return false;
+  return process != nullptr && !process->dying;
+}
+
+bool Sva::answer_fault(u32 device, u32 pasid, u64 iova, u32 prot) {
+  if (!is_processes(device, pasid)) return false;
   return platform_.handle_fault(device, pasid, iova, prot) == IOMMUCHECK_FAULT_SUCCESS;
 }
 

@@ -84,6 +84,12 @@ class Sva {
   }
   /// A fault of the device waits at `pasid`: true if it is to be answered with "again".
   bool answer_fault(u32 device, u32 pasid, u64 iova, u32 prot);
+  /// Whether what the device reaches there is a process that lives.
+  bool is_processes(u32 device, u32 pasid);
+  /// By sva_device_init.
+  bool has_asked_for_faults(u32 device) const {
+    return devices_[device].ready && (devices_[device].features & IOMMUCHECK_SVA_IOPF) != 0;
+  }
   bool fault_begins(u32 pasid) { return pasids_.apply(pasid, pasid::fault<u64>); }
   void fault_ends(u32 pasid) { pasids_.apply(pasid, pasid::answered<u64>); }
   template <class Visit>

@@ -40,6 +40,9 @@ class CommandQueue {
   /// batch is told as skipped too. Returns whether it was active.
   bool handle_error(const Platform& platform);
 
+  /// Counts commands that got into the ring: those are consumed some time, unless program() comes.
+  u64 placed() const { return prod_; }
+
   u64 capacity() const { return u64{1} << lg2_; }
 
  private:

@@ -60,12 +60,15 @@ void Smmu::log_record(const Record& record) const {
   platform_.log(IOMMUCHECK_LOG_WARNING, line);
 }
 
-/// False if the command queue does not take it.
-bool Smmu::answer(const Fault& fault, bool again) {
+/// Consumption is enough for a RESUME (arch 5.4); no invalidation is in this batch. One that is in
+/// the ring is not sent twice: by then its STAG may be that of another access.
+Answered Smmu::answer(const Fault& fault, bool again) {
   const u64 stag = bits(fault.id, stream_lsb - 1, 0);
+  const u64 before = commands_.placed();
   commands_.add(platform_, command::resume<u64>(fault.id >> stream_lsb, stag, again));
-  // Consumption is enough for a RESUME (arch 5.4); no invalidation is in this batch.
-  return commands_.sync(platform_) != SyncResult::timed_out;
+  const bool placed = commands_.placed() != before;
+  if (commands_.sync(platform_) != SyncResult::timed_out) return Answered::done;
+  return placed ? Answered::on_its_way : Answered::no;
 }
 
 /// Reads what is there now.
@@ -75,11 +78,11 @@ u32 Smmu::drain_once(FaultSink& sink) {
   platform_.barrier();  // the records are read after PROD
   u32 count = 0;
   // Inside of a handler others may read on: PROD and CONS are those of the last one.
-  for (bool taken = true; taken && ((event_prod_ ^ event_cons_) & index_mask) != 0; ++count) {
+  for (; ((event_prod_ ^ event_cons_) & index_mask) != 0; ++count) {
     const Record record = read_record();
     event_cons_ = (event_cons_ + 1) & index_mask;
     if (record.stalled) {
-      taken = sink.take(fault_of(record));
+      sink.take(fault_of(record));
     } else {
       log_record(record);
     }

@@ -85,6 +85,7 @@ struct Features {
   bool two_level_cd_table = false;
   u8 asid_bits = 8;
   u8 stall_model = 0;
+  u16 stall_max = 0;
   u8 stream_id_bits = 0;
   u8 ssid_bits = 0;
   u8 cmdq_lg2_max = 0;
@@ -113,6 +114,7 @@ constexpr Features read_features(u32 id0, u32 id1, u32 id3, u32 id5) {
   f.preset_tables = bits(id1, 30, 29) != 0;
   f.range_invalidation = bit(id3, 10);
   f.granule_4k = bit(id5, 4);
+  f.stall_max = static_cast<u16>(bits(id5, 31, 16));
   // 52 bits and more need descriptor formats that a 4 KiB table has only with DS: 48 are used.
   constexpr u8 sizes[] = {32, 36, 40, 42, 44, 48};
   f.output_size = static_cast<u8>(bits(id5, 2, 0) > 5 ? 5 : bits(id5, 2, 0));

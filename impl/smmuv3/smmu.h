@@ -106,7 +106,8 @@ class Smmu final : public Backend {
   bool reports_faults() const override { return (cr0_ & reg::cr0_eventqen) != 0; }
   void read_faults(FaultSink& sink) override;
   bool came_from(const Fault& fault, u32 device) const override;
-  bool answer(const Fault& fault, bool again) override;
+  u32 faults_max() const override { return features_.stall_max; }
+  Answered answer(const Fault& fault, bool again) override;
 
  private:
   struct Record {

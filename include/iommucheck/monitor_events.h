@@ -709,8 +709,10 @@ struct iommucheck_event_held {
   uint64_t pasids; /* u32: that nobody can be given */
   uint64_t bonds; /* u32: of devices and processes */
   uint64_t tokens; /* ? u32: of bind_task */
+  uint64_t queues; /* ? u32: of faults */
 };
 #define IOMMUCHECK_HELD_TOKENS (1ull << 0)
+#define IOMMUCHECK_HELD_QUEUES (1ull << 1)
 
 /* Arguments of domain_alloc: make a domain */
 struct iommucheck_call_domain_alloc {

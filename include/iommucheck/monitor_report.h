@@ -673,7 +673,7 @@ IOMMUCHECK_REPORT int iommucheck_report_call_wait(
 
 IOMMUCHECK_REPORT int iommucheck_report_held(
     struct iommucheck_monitor* monitor, uint32_t agent, uint64_t known, uint64_t domains,
-    uint64_t io_mms, uint64_t pasids, uint64_t bonds, uint64_t tokens) {
+    uint64_t io_mms, uint64_t pasids, uint64_t bonds, uint64_t tokens, uint64_t queues) {
   struct iommucheck_event_held it;
   iommucheck_report_head(&it.head, sizeof it, IOMMUCHECK_EVENT_HELD, agent, known);
   it.domains = domains;
@@ -681,6 +681,7 @@ IOMMUCHECK_REPORT int iommucheck_report_held(
   it.pasids = pasids;
   it.bonds = bonds;
   it.tokens = tokens;
+  it.queues = queues;
   return iommucheck_monitor_report(monitor, &it.head);
 }
 

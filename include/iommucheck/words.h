@@ -104,7 +104,8 @@ enum {
 enum {
   IOMMUCHECK_FAULT_SUCCESS = 0, /* repeat the access */
   IOMMUCHECK_FAULT_INVALID = 1, /* terminate it; later ones may come */
-  IOMMUCHECK_FAULT_FAILURE = 2 /* terminate it; the device should stop asking */
+  IOMMUCHECK_FAULT_FAILURE = 2, /* terminate it; the device should stop asking */
+  IOMMUCHECK_FAULT_UNKNOWN = 3 /* a code that is none of these */
 };
 
 /* Status: the result of a call; errors are errno names */
@@ -175,7 +176,7 @@ enum {
   IOMMUCHECK_RESULT_ATTRIBUTE = 6, /* the attribute's value in `value` */
   IOMMUCHECK_RESULT_COUNT = 7, /* how many were done in `value`, also beside an error */
   IOMMUCHECK_RESULT_BITMAP = 8, /* bits in `words`, lowest address in bit 0 of the first */
-  IOMMUCHECK_RESULT_RECORD = 9 /* a fault record in `words` */
+  IOMMUCHECK_RESULT_RECORD = 9 /* a fault record in `words`: device, PASID, IOVA, rights, group, 1 if it is the last */
 };
 
 #endif /* IOMMUCHECK_WORDS_H */

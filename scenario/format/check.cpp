@@ -37,6 +37,8 @@ char letter_of(CallArgument argument) {
     case drvdata:
     case min_pasid:
     case max_pasid:
+    case depth:
+    case fault_group:
     case number: return 'n';
     case pasid: return 'q';
     case pa: return 'p';
@@ -48,6 +50,7 @@ char letter_of(CallArgument argument) {
     case kind:
     case mm_exit:
     case attribute:
+    case response:
     case word: return 'w';
     case other: break;
   }

@@ -149,6 +149,7 @@ Answer DriverSubject::call(u32 thread, const Call& call, const Wanted& /*wanted*
   Answer answer = answer_of(thread, host_->start(call));
   host_->fail_allocation(0);
   go_on();
+  repeat_answered();
   if (const auto at = ended_.find(thread); at != ended_.end()) answer = at->second;
   answer.permitted = permitted;
   return answer;
@@ -325,14 +326,58 @@ Reachable DriverSubject::reachable(const Probing& probing) {
   return set;
 }
 
-bool DriverSubject::access(const Probing& probing, Reached& reached, std::string& reason) {
+/// The number by which it waits, 0: it does not.
+u64 DriverSubject::make_access(const Probing& probing) {
+  const auto& stalled = monitor_->stalled_accesses();
+  const u64 before = stalled.empty() ? 0 : stalled.back().id;
+  spec::FirstChoice first;
+  const bool recorded = monitor_->device_access(access_of(probing), first);
+  const u64 waits = stalled.empty() || stalled.back().id == before ? 0 : stalled.back().id;
+  if (waits != 0) waited_[waits].probing = probing;
+  // The driver hears of it at once.
+  if (recorded && waits != 0) host_->irq(IOMMUCHECK_IRQ_EVENT_QUEUE);
+  return waits;
+}
+
+/// Devices make again what was answered so.
+void DriverSubject::repeat_answered() {
+  for (const Monitor::StalledAccess& one : monitor_->take_answered()) {
+    const auto at = waited_.find(one.id);
+    if (at == waited_.end()) continue;
+    Waited& waited = at->second;
+    waited.ended = {false, 0, "aborted"};
+    if (!one.again) continue;
+    const Reachable set = reachable(waited.probing);
+    if (set.size() != 1) {
+      waited.ended.fault = fmt::format("?{} outcomes are possible", set.size());
+      continue;
+    }
+    waited.ended = *set.begin();
+    waited.now = make_access(waited.probing);
+  }
+}
+
+Reached DriverSubject::access_state(u64 waits) {
+  repeat_answered();
+  for (const auto& stalled : monitor_->stalled_accesses()) {
+    const bool is =
+        stalled.id == waits && monitor_->smmu().has_stall_tag(stalled.sid, stalled.stag);
+    if (is) return {false, 0, "waiting"};
+  }
+  const Waited& waited = waited_[waits];
+  if (waited.now != 0) return access_state(waited.now);
+  if (waited.ended == Reached{}) return {false, 0, "aborted"};
+  return waited.ended;
+}
+
+bool DriverSubject::access(const Probing& probing, Reached& reached, std::string& reason,
+                           u64& waits) {
   const Reachable set = reachable(probing);
   if (set.size() != 1) {
     reason = fmt::format("{} outcomes are possible", set.size());
     return false;
   }
-  spec::FirstChoice first;
-  monitor_->device_access(access_of(probing), first);
+  waits = make_access(probing);
   reached = *set.begin();
   return true;
 }

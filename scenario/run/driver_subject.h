@@ -50,7 +50,8 @@ class DriverSubject final : public Subject, private Monitor::Sink {
   Answer recover() override;
 
   Reachable reachable(const Probing& probing) override;
-  bool access(const Probing& probing, Reached& reached, std::string& reason) override;
+  bool access(const Probing& probing, Reached& reached, std::string& reason, u64& waits) override;
+  Reached access_state(u64 waits) override;
 
   std::vector<CallbackSeen> take_callbacks() override { return std::exchange(callbacks_, {}); }
   std::vector<Trouble> take_troubles() override;
@@ -64,6 +65,8 @@ class DriverSubject final : public Subject, private Monitor::Sink {
   void event(const trace::Event& event) override;
   Answer answer_of(u32 thread, const DriverHost::Progress& progress);
   void go_on();
+  void repeat_answered();
+  u64 make_access(const Probing& probing);
   [[nodiscard]] spec::Access access_of(const Probing& probing) const;
   [[nodiscard]] Reached reached_by(const Probing& probing, const spec::Outcome& outcome) const;
   [[nodiscard]] trace::Header header() const;
@@ -79,6 +82,13 @@ class DriverSubject final : public Subject, private Monitor::Sink {
   bool booted_ = false;
   std::map<u32, u64> waiting_;   // thread -> the host's number
   std::map<u32, Answer> ended_;  // of threads that waited
+  /// An access that waited, by the monitor's number of it.
+  struct Waited {
+    Probing probing;
+    u64 now = 0;    ///< made again, it waits under this number
+    Reached ended;  ///< what became of it; nothing: it waits, or was ended by nobody's answer
+  };
+  std::map<u64, Waited> waited_;
   std::vector<CallbackSeen> callbacks_;
   std::vector<trace::Event> events_;
   std::vector<Trouble> troubles_;

@@ -56,7 +56,6 @@ bool can_be_set(const std::optional<CallArgument>& argument) {
   if (!argument) return true;
   switch (*argument) {
     case CallArgument::other:
-    case CallArgument::queue:
     case CallArgument::commands:
     case CallArgument::number:
     case CallArgument::word: return false;
@@ -75,6 +74,7 @@ class Maker {
       return fail(ErrorCode::unsupported, invoke.call.text);
     }
     std::size_t i = 0;
+    if (kind == CallKind::fault_queue_open) set_owner(invoke.arguments[i++]);
     for (const auto& argument : shape.arguments) {
       if (argument && i < invoke.arguments.size()) set(*argument, invoke.arguments[i++]);
     }
@@ -98,6 +98,13 @@ class Maker {
     return known.value_or(0);
   }
 
+  /// Of a fault queue: a device, or a domain.
+  void set_owner(const Value& value) {
+    const auto device = names_.device(value.word);
+    made_.call.device = device.value_or(spec::sva::no_device);
+    if (!device) made_.call.domain = number(value);
+  }
+
   void add_segment(const Value& item) {
     if (item.items.size() == 2) {
       made_.segments.push_back({number(item.items[0]), number(item.items[1])});
@@ -114,8 +121,17 @@ class Maker {
     Call& call = made_.call;
     switch (argument) {
       case CallArgument::token: call.token = number(value); break;
+      case CallArgument::queue: call.queue = number(value); break;
+      case CallArgument::depth: call.depth = clipped(number(value)); break;
+      case CallArgument::fault_group: call.group = names_.group(call.device, number(value)); break;
+      case CallArgument::response: {
+        const auto word = trace::enum_from_string<trace::FaultResponse>(value.word);
+        call.response = value.kind == Value::Kind::number ? clipped(value.number)
+                        : word                            ? static_cast<u32>(*word)
+                                                          : ~u32{0};
+        break;
+      }
       case CallArgument::other:
-      case CallArgument::queue:
       case CallArgument::commands:
       case CallArgument::number:
       case CallArgument::word: break;
@@ -191,6 +207,26 @@ std::optional<std::pair<u64, Status>> done_of(const Value& value) {
   return std::pair{value.items[0].number, *status};
 }
 
+/// `fault(DEV, PASID, IOVA, access, GROUP)`; the address by its page.
+bool same_fault(const Value& value, const spec::sva::FaultRecord& fault, Names& names) {
+  if (value.word != "fault" || value.items.size() < 5) return false;
+  const auto device = names.device(value.items[0].word);
+  const auto iova = names.value(value.items[2]);
+  const auto group = names.value(value.items[4]);
+  const Value& pasid = value.items[1];
+  const bool same_pasid = pasid.kind == Value::Kind::number
+                              ? names.same_pasid(pasid.number, fault.pasid)
+                              : names.pasid(pasid) == fault.pasid;
+  constexpr std::pair<std::string_view, u32> accesses[] = {
+      {"r", spec::sva::prot_read}, {"w", spec::sva::prot_write}, {"x", spec::sva::prot_exec}};
+  bool same_access = false;
+  for (const auto& [word, prot] : accesses) {
+    same_access |= value.items[3].is_word(word) && (fault.prot & spec::sva::prot_access) == prot;
+  }
+  return device == fault.device && same_pasid && same_access && iova && group &&
+         (*iova >> 12) == (fault.iova >> 12) && names.same_group(fault.device, *group, fault.group);
+}
+
 bool one_matches(const Value& value, const Answer& answer, CallKind kind, Names& names) {
   const auto& observed = answer.observed;
   const bool blocked = answer.state == Answer::State::blocked;
@@ -198,10 +234,16 @@ bool one_matches(const Value& value, const Answer& answer, CallKind kind, Names&
   // In a race one may wait for a handler that the other has made run.
   if (value.is_word("either")) return blocked || answer.state == Answer::State::returned;
   if (answer.state != Answer::State::returned) return false;
+  if (!answer.word.empty()) return value.is_word(answer.word) || value.is_word("any");
   if (value.is_word("any")) return true;
   const bool ok = observed.status == Status::ok;
   if (value.is_word("ok")) return ok;
   if (value.is_word("new")) return ok && (gives_pasid(kind) || observed.value != 0);
+  const bool nothing = value.is_word("empty") || value.is_word("none");
+  if (nothing && observed.status == Status::eagain) return true;
+  if (value.kind == Value::Kind::term && kind == CallKind::fault_queue_read) {
+    return ok && same_fault(value, observed.fault, names);
+  }
   if (value.kind == Value::Kind::term) {
     const auto done = done_of(value);
     return done && done->first == observed.value && done->second == observed.status;
@@ -258,6 +300,8 @@ Wanted wanted_of(const scenario::Values& results, const Names& names, CallKind k
   for (const Value& value : results) {
     if (value.is_word("any") || value.is_word("either")) wanted.anything = true;
     if (value.is_word("ok") || value.is_word("new")) wanted.success = true;
+    if (value.kind == Value::Kind::term && value.word == "fault") wanted.success = true;
+    if (value.is_word("empty")) wanted.errors.push_back(Status::eagain);
     if (const auto done = done_of(value)) {
       wanted.values.push_back(done->first);
       if (done->second != Status::ok) wanted.errors.push_back(done->second);
@@ -286,11 +330,20 @@ bool matches(const scenario::Values& results, const Answer& answer, CallKind kin
 std::string text_of(const Answer& answer, CallKind kind, const Names& names) {
   if (answer.state == Answer::State::blocked) return "blocked";
   if (answer.state == Answer::State::not_built) return "not built";
+  if (!answer.word.empty()) return answer.word;
   const auto& observed = answer.observed;
   std::string text = spec::sva::status_text(observed.status);
   if (observed.status != Status::ok) {
     if (observed.value != 0) text += fmt::format(" with {:#x}", observed.value);
     return text;
+  }
+  if (kind == CallKind::fault_queue_read) {
+    const auto& fault = observed.fault;
+    const char* access = (fault.prot & spec::sva::prot_write) != 0  ? "w"
+                         : (fault.prot & spec::sva::prot_exec) != 0 ? "x"
+                                                                    : "r";
+    return fmt::format("fault({}, {}, {:#x}, {}, {})", names.device_name(fault.device),
+                       names.written_pasid(fault.pasid), fault.iova, access, fault.group);
   }
   if (gives_pasid(kind)) return fmt::format("{}", observed.value);
   if (gives_address(kind)) return names.address_text(observed.value);

@@ -14,9 +14,9 @@ using spec::sva::Status;
 constexpr u32 pasid_tries = 1024;
 
 constexpr std::array all_errors{
-    Status::enodev,     Status::einval, Status::esrch,    Status::ebusy,  Status::eexist,
-    Status::enospc,     Status::erange, Status::edeadlk,  Status::enoent, Status::enomem,
-    Status::eopnotsupp, Status::eio,    Status::etimedout};
+    Status::eagain, Status::enodev,     Status::einval, Status::esrch,    Status::ebusy,
+    Status::eexist, Status::enospc,     Status::erange, Status::edeadlk,  Status::enoent,
+    Status::enomem, Status::eopnotsupp, Status::eio,    Status::etimedout};
 
 bool makes_handle(CallKind kind) {
   return kind == CallKind::domain_alloc || kind == CallKind::io_mm_of ||
@@ -60,7 +60,15 @@ Answer Model::call(u32 thread, const Call& call, const Wanted& wanted, Memory me
   running.around.allocation_failed = memory.fail_at == 1;
   note(interface_->duty_of_call(running.call));
   running.ticket = interface_->begin_call(running.call);
-  return settle(running);
+  const auto stall =
+      call.kind == CallKind::fault_queue_respond ? interface_->stall_of(call) : std::nullopt;
+  const Answer answer = settle(running);
+  // What timed out is on its way.
+  const Status status = answer.observed.status;
+  const bool done = answer.state == Answer::State::returned &&
+                    (status == Status::ok || status == Status::etimedout);
+  if (stall && done) answered(stall->stag, call.response == spec::sva::response_success);
+  return answer;
 }
 
 Answer Model::release(u32 thread, u64 mm) {
@@ -228,6 +236,13 @@ bool Model::try_success(Running& running, Observed& observed) {
   if (call.kind == CallKind::bind_device || call.kind == CallKind::pasid_alloc) {
     return try_pasids(running, observed, nullptr);
   }
+  if (call.kind == CallKind::fault_queue_read) {
+    const auto fault = interface_->oldest_fault(call.queue);
+    if (!fault) return false;
+    observed.fault = *fault;
+    observed.fault.group = ++groups_;
+    return try_end(running, observed);
+  }
   for (const u64 value : running.wanted.values) {
     observed.value = value;
     if (try_end(running, observed)) return true;
@@ -317,11 +332,45 @@ Answer Model::recover() {
   return answer;
 }
 
-bool Model::access(const Probing& probing, Reached& reached, std::string& /*reason*/) {
+u64 Model::make_access(const Probing& probing, const Reached& reached) {
+  if (reached.fault != "F.wait") return 0;
+  const u32 prot = probing.access == 'w'   ? spec::sva::prot_write
+                   : probing.access == 'x' ? spec::sva::prot_exec
+                                           : spec::sva::prot_read;
+  interface_->fault_waits(
+      {.device = probing.device, .pasid = probing.at.number, .iova = probing.iova, .prot = prot},
+      probing.device, ++stalls_);
+  interface_->faults_are_read();
+  waited_[stalls_].probing = probing;
+  return stalls_;
+}
+
+void Model::answered(u32 stag, bool again) {
+  const auto at = waited_.find(stag);
+  if (at == waited_.end() || !again) return;
+  const Reachable set = promised(*interface_, at->second.probing);
+  if (set.size() != 1) return;
+  at->second.ended = *set.begin();
+  at->second.now = make_access(at->second.probing, at->second.ended);
+}
+
+/// Without a queue whoever handles the process's faults has answered at once.
+Reached Model::access_state(u64 waits) {
+  const Waited& waited = waited_[waits];
+  if (waited.now != 0) return access_state(waited.now);
+  if (waited.ended != Reached{}) return waited.ended;
+  for (const auto& one : interface_->waiting_faults()) {
+    if (one.stall.stag == waits) return {false, 0, "waiting"};
+  }
+  return {false, 0, "aborted"};
+}
+
+bool Model::access(const Probing& probing, Reached& reached, std::string& /*reason*/, u64& waits) {
   const Reachable set = promised(*interface_, probing);
   if (set.empty()) return false;
   if (probing.at.present) note(interface_->duty_of_dma(probing.device, probing.at.number));
   reached = *set.begin();
+  waits = make_access(probing, reached);
   return true;
 }
 

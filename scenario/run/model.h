@@ -50,7 +50,8 @@ class Model final : public Subject {
     walker_of(*this, probing);
     return promised(*interface_, probing);
   }
-  bool access(const Probing& probing, Reached& reached, std::string& reason) override;
+  bool access(const Probing& probing, Reached& reached, std::string& reason, u64& waits) override;
+  Reached access_state(u64 waits) override;
 
   std::vector<CallbackSeen> take_callbacks() override { return std::exchange(callbacks_, {}); }
   std::vector<Trouble> take_troubles() override { return std::exchange(troubles_, {}); }
@@ -91,6 +92,17 @@ class Model final : public Subject {
   std::map<u32, Running> running_;
   std::vector<CallbackSeen> callbacks_;
   std::vector<Trouble> troubles_;
+  /// An access that waits, by a number that the interface has as its stall tag.
+  struct Waited {
+    Probing probing;
+    u64 now = 0;    ///< made again, it waits under this number
+    Reached ended;  ///< after an answer
+  };
+  u64 make_access(const Probing& probing, const Reached& reached);
+  void answered(u32 stag, bool again);
+  std::map<u64, Waited> waited_;
+  u32 stalls_ = 0;
+  u32 groups_ = 0;
   std::map<u32, std::pair<u32, u32>> ranges_;  // of sva_device_init
   std::vector<u64> handles_;
   u64 next_handle_ = 0x1001;

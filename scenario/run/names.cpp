@@ -70,6 +70,39 @@ bool Names::same_pasid(u64 written, u32 observed) {
   return true;
 }
 
+u32 Names::group(u32 device, u64 written) const {
+  if (const auto at = groups_.find({device, written}); at != groups_.end()) return at->second;
+  const auto used = [&](u32 group) {
+    return std::ranges::any_of(
+        groups_, [&](const auto& one) { return one.first.first == device && one.second == group; });
+  };
+  auto group = static_cast<u32>(std::min<u64>(written, ~u32{0}));
+  while (used(group)) ++group;
+  return group;
+}
+
+bool Names::same_group(u32 device, u64 written, u32 observed) {
+  const auto [at, made] = groups_.try_emplace({device, written}, observed);
+  if (!made) return at->second == observed;
+  const auto shown = std::ranges::count_if(groups_, [&](const auto& one) {
+    return one.first.first == device && one.second == observed;
+  });
+  if (shown == 1) return true;
+  groups_.erase(at);
+  return false;
+}
+
+std::optional<u32> Names::device(std::string_view name) const {
+  for (u32 i = 0; i < world_.devices.size(); ++i) {
+    if (world_.devices[i].name == name) return i;
+  }
+  return std::nullopt;
+}
+
+std::string Names::device_name(u32 device) const {
+  return device < world_.devices.size() ? world_.devices[device].name : fmt::format("{}", device);
+}
+
 std::string Names::address_text(u64 pa) const {
   for (const auto& [name, page] : world_.pages) {
     if (pa < page.pa || pa - page.pa >= page.bytes) continue;

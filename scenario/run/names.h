@@ -43,6 +43,15 @@ class Names {
   /// Whether the two may be the same number, which they are from now on.
   bool same_pasid(u64 written, u32 observed);
 
+  // Group numbers of a device's faults are names as well.
+  /// What a scenario's number stands for; one that was not seen if nothing has shown it.
+  [[nodiscard]] u32 group(u32 device, u64 written) const;
+  /// Whether the two may be the same group, which they are from now on.
+  bool same_group(u32 device, u64 written, u32 observed);
+  /// Number of a device; nullopt: no device has the name.
+  [[nodiscard]] std::optional<u32> device(std::string_view name) const;
+  [[nodiscard]] std::string device_name(u32 device) const;
+
   /// "0x2000 (P1+0x10)": an address with the page that it is in.
   [[nodiscard]] std::string address_text(u64 pa) const;
 
@@ -52,6 +61,7 @@ class Names {
   std::map<std::string, Named> named_;
   std::map<std::string, u64> processes_;
   std::map<u64, u32> observed_;
+  std::map<std::pair<u32, u64>, u32> groups_;  // of a device, as written
 };
 
 }  // namespace iommucheck::oracle::stories

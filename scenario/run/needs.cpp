@@ -43,11 +43,7 @@ class Needs {
   }
   void visit(const scenario::UserEntry& /*entry*/) { add("ucd"); }
   void visit(const scenario::Probe& /*probe*/) {}
-  void visit(const scenario::Dma& dma) {
-    for (const scenario::Value& outcome : dma.outcomes) {
-      if (outcome.is_word("F.wait")) add("dma that waits");
-    }
-  }
+  void visit(const scenario::Dma& /*dma*/) {}
   void visit(const Check& check) {
     if (check.kind == Check::Kind::hook) add("hook");
   }

@@ -85,7 +85,11 @@ class Story {
   std::map<std::string, Thread> threads_;
   std::map<std::string, u32> thread_counts_;       // of processes
   std::map<std::string, std::string> threads_of_;  // name of a thread -> its process
-  std::map<std::string, Reached> accesses_;
+  struct Access {
+    Reached reached;
+    u64 waits = 0;
+  };
+  std::map<std::string, Access> accesses_;
   std::map<u32, std::string> bound_;  // PASID -> process, for drawings
   std::vector<CallbackSeen> callbacks_;
   std::vector<Trouble> troubles_;  // not the driver's, since the last call

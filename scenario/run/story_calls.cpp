@@ -161,8 +161,11 @@ std::optional<Answer> Story::environment(Thread& thread, const Invoke& invoke) {
       needs_.push_back("dma_state");
       return Answer{};
     }
+    const Access& access = at->second;
+    const Reached now = access.waits == 0 ? access.reached : subject_.access_state(access.waits);
     Answer answer;
-    answer.observed.value = at->second.pa;
+    answer.observed.value = now.pa;
+    answer.word = now.fault;
     return answer;
   }
   return std::nullopt;

@@ -91,12 +91,13 @@ void Story::step(const scenario::Dma& dma) {
   const auto wanted = reachable_of(dma.outcomes);
   Reached reached;
   std::string reason;
-  if (!wanted || !subject_.access(probing, reached, reason)) {
+  u64 waits = 0;
+  if (!wanted || !subject_.access(probing, reached, reason, waits)) {
     return differ(scenario::print(dma.outcomes), reason.empty() ? "nothing" : reason);
   }
   if (!wanted->contains(reached)) return differ(text_of(*wanted), text_of({reached}));
   if (dma.result_name) {
-    accesses_[dma.result_name->text] = reached;
+    accesses_[dma.result_name->text] = {reached, waits};
     names_.set(dma.result_name->text, {reached.pa, CallKind::domain_free});
   }
 }

@@ -27,6 +27,7 @@ struct Answer {
   spec::sva::Observed observed{};
   std::string permitted{};         ///< what INTERFACE permits, for the report; may be empty
   bool allocation_failed = false;  ///< the allocation that was to fail did
+  std::string word{};              ///< instead of a value: "waiting"
 };
 
 /// What a step expects, for a subject that chooses among right results.
@@ -133,8 +134,13 @@ class Subject {
   virtual Answer recover() = 0;
 
   [[nodiscard]] virtual Reachable reachable(const Probing& probing) = 0;
-  /// A real access. False, with the reason, if it cannot be made here.
-  virtual bool access(const Probing& probing, Reached& reached, std::string& reason) = 0;
+  /// A real access. False, with the reason, if it cannot be made here. `waits`: by what
+  /// access_state() knows it, if it waits for an answer.
+  virtual bool access(const Probing& probing, Reached& reached, std::string& reason,
+                      u64& waits) = 0;
+  /// What became of one that waited: an address or a fault that it met when it was made again, or
+  /// "waiting", "aborted".
+  virtual Reached access_state(u64 waits) = 0;
 
   virtual std::vector<CallbackSeen> take_callbacks() = 0;
   virtual std::vector<Trouble> take_troubles() = 0;

@@ -100,7 +100,7 @@ bool Smmu::execute(const CommandWords& words, bool certain) {
   if (command.op == Opcode::sync && certain) {
     syncs_.push(caches_.trail(), {r_.exposed_total, group});
   }
-  if (certain) end_stalls(command);
+  if (certain) end_stalls(command, words);
   set(r_.exposed, queue_next(cmdq().lg2, r_.exposed));
   set(r_.exposed_total, r_.exposed_total + 1);
   return true;

@@ -111,14 +111,23 @@ bool Smmu::has_stall(u32 sid, u32 ssid, bool ssv) const {
   return false;
 }
 
+bool Smmu::has_stall_tag(u32 sid, u32 stag) const {
+  for (u32 i = 0; i < stalls_.size(); ++i) {
+    if (stalls_[i].sid == sid && stalls_[i].stag == stag) return true;
+  }
+  return false;
+}
+
 /// CMD_RESUME repeats or ends one of them, by StreamID and STAG; an STAG that is not the stream's
 /// has no effect. CMD_STALL_TERM ends all of a stream.
-void Smmu::end_stalls(const Command& command) {
+void Smmu::end_stalls(const Command& command, const CommandWords& words) {
+  constexpr unsigned resume_again_bit = 12;  // Ac
   const bool resumes = command.op == Opcode::resume;
   if (!resumes && command.op != Opcode::stall_term) return;
   for (u32 i = stalls_.size(); i != 0; --i) {
     const Stall& stall = stalls_[i - 1];
     if (stall.sid != command.sid || (resumes && stall.stag != command.stag)) continue;
+    resumed_.push_back({stall.sid, stall.stag, resumes && bit(words.dw0, resume_again_bit)});
     stalls_.remove_unordered(caches_.trail(), i - 1);
   }
 }

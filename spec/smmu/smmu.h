@@ -78,6 +78,16 @@ class Smmu {
   }
   /// Whether an access of the stream, at the substream, is stalled.
   [[nodiscard]] bool has_stall(u32 sid, u32 ssid, bool ssv) const;
+  /// Whether the one of that name still is.
+  [[nodiscard]] bool has_stall_tag(u32 sid, u32 stag) const;
+  /// A stalled access that a command ended; `again`: it is made once more (CMD_RESUME.Ac).
+  struct Resumed {
+    u32 sid = 0;
+    u32 stag = 0;
+    bool again = false;
+  };
+  /// Those ended since the reader emptied it. Not part of the state.
+  std::vector<Resumed>& resumed() { return resumed_; }
 
   /// How an access is answered while SMMUEN = 0 depends on GBPA, which caches() knows.
   [[nodiscard]] Caches& caches() { return caches_; }
@@ -190,7 +200,7 @@ class Smmu {
   [[nodiscard]] bool may_abort(u64 pa) const { return pa - memory_first_ >= memory_bytes_; }
   void command_taken(const QueueGeometry& queue, u32 slot);
   void raise_command_error(u64 code);
-  void end_stalls(const Command& command);
+  void end_stalls(const Command& command, const CommandWords& words);
   void check_slot(u64 pa);
   void update_queue_window();
   void update_stream_table();
@@ -243,6 +253,7 @@ class Smmu {
     u32 stag = 0;
   };
   TrailArray<Stall> stalls_;
+  std::vector<Resumed> resumed_;
 };
 
 }  // namespace iommucheck::spec

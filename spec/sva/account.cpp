@@ -111,6 +111,7 @@ std::string leak_text(const Leak& leak) {
     case Leak::Kind::bond: return device + " is bound at " + pasid;
     case Leak::Kind::token:
       return "token " + hex(leak.handle) + " of " + device + " is not given back";
+    case Leak::Kind::queue: return "queue " + hex(leak.handle) + " of " + device + " is not closed";
     case Leak::Kind::quarantined_pasid: return pasid + " is in quarantine";
   }
   return "";
@@ -136,6 +137,9 @@ Held held(const InterfaceState& s) {
   });
   for (u32 i = 1; i < s.tokens.bound(); ++i) {
     if (s.tokens[i].handle != 0) ++held.tokens;
+  }
+  for (u32 i = 1; i < s.queues.bound(); ++i) {
+    if (s.queues[i].handle != 0) ++held.queues;
   }
   s.for_each_unseen([&](const Unseen& record) { held.doubtful_pasids += record.count; });
   return held;
@@ -198,6 +202,20 @@ std::string dump(const InterfaceState& s) {
             named("space", token.space) + named("bond", token.bond == 0 ? 0 : 1) +
             named("pasid", token.pasid) + "\n";
   }
+  for (u32 i = 1; i < s.queues.bound(); ++i) {
+    const Queue& queue = s.queues[i];
+    if (queue.handle == 0) continue;
+    text += "queue " + hex(queue.handle) + named("device", queue.device) +
+            named("depth", queue.depth) + "\n";
+  }
+  s.for_each_waiting([&](u32 i) {
+    const Waiting& fault = s.waitings[i];
+    if (fault.queue == 0) return;
+    text += "fault at " + hex(fault.iova) + named("device", fault.device) +
+            named("pasid", fault.pasid) + named("prot", fault.prot) +
+            named("state", static_cast<u64>(fault.state)) + named("unsure", fault.unsure) +
+            named("group", fault.group) + "\n";
+  });
   for (u32 i = 0; i < s.walkers.size(); ++i) {
     text += "walker" + named("", s.walkers[i].number) + named("space", s.walkers[i].space) +
             named("flushed", s.walkers[i].flushed) + "\n";
@@ -230,6 +248,15 @@ std::string dump_with_history(const InterfaceState& s) {
   handles("freed domain ", s.freed_handles);
   handles("io_mm ", s.io_mms);
   handles("freed io_mm ", s.freed_io_mms);
+  handles("queue ", s.queue_at);
+  handles("freed queue ", s.freed_queues);
+  for (u32 i = 1; i < s.queues.bound(); ++i) {
+    if (s.queues[i].handle != 0) handles("group ", s.queues[i].given);
+  }
+  s.for_each_waiting([&](u32 i) {
+    text += "waits" + named("device", s.waitings[i].device) + named("sid", s.waitings[i].sid) +
+            named("stag", s.waitings[i].stag) + named("order", s.waitings[i].order) + "\n";
+  });
   s.for_each_space([&](u32 i) {
     if (s.spaces[i].table != 0)
       text += std::to_string(i) + " table " + hex(s.spaces[i].table) + "\n";

@@ -4,6 +4,7 @@
 #include "spec/sva/devices.h"
 #include "spec/sva/domains.h"
 #include "spec/sva/exit.h"
+#include "spec/sva/fault_queues.h"
 #include "spec/sva/layers.h"
 #include "spec/sva/map.h"
 #include "spec/sva/promises.h"
@@ -172,6 +173,7 @@ void device_removed(InterfaceState& s, u32 device, bool timed_out) {
   s.trail.set(s.changes, s.changes + 1);
   end_all_of(s, device, Gone::by_another, timed_out);
   drop_tokens_of(s, device);
+  close_queues_of(s, device);
   const u32 domain = s.devices[device].domain;
   if (domain != 0) {
     move_device(s, device, 0);
@@ -185,6 +187,7 @@ void device_removed(InterfaceState& s, u32 device, bool timed_out) {
   Device& record = s.devices.edit(s.trail, device);
   record.present = 0;
   record.initialised = 0;
+  end_faults(s);
 }
 
 }  // namespace iommucheck::spec::sva

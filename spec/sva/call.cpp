@@ -33,6 +33,7 @@ std::string arguments_text(const Call& call) {
       std::to_string(call.min_pasid) + " to " + std::to_string(call.max_pasid);
   const bool on_io_mm = is_io_mm_call(call.kind);
   const std::string token = "token " + hex(call.token);
+  const std::string queue = "queue " + hex(call.queue);
   const std::string target = on_io_mm ? io_mm : is_task_call(call.kind) ? token : domain;
   switch (as_domain_call(call.kind)) {
     case CallKind::domain_alloc:
@@ -79,6 +80,13 @@ std::string arguments_text(const Call& call) {
     case CallKind::domain_get_attr: return domain + ", attribute " + std::to_string(call.attribute);
     case CallKind::sva_attach:
     case CallKind::sva_detach: return io_mm + device;
+    case CallKind::fault_queue_open:
+      return (call.device == no_device ? domain : of) + ", depth " + std::to_string(call.depth);
+    case CallKind::fault_queue_read:
+    case CallKind::fault_queue_close: return queue;
+    case CallKind::fault_queue_respond:
+      return queue + ", " + at + ", group " + std::to_string(call.group) + ", response " +
+             std::to_string(call.response);
     case CallKind::recover: return "";
     default:
       if (on_io_mm) return io_mm;
@@ -95,6 +103,7 @@ std::string status_text(Status status) {
     case Status::enoent: return "ENOENT";
     case Status::esrch: return "ESRCH";
     case Status::eio: return "EIO";
+    case Status::eagain: return "EAGAIN";
     case Status::enomem: return "ENOMEM";
     case Status::ebusy: return "EBUSY";
     case Status::eexist: return "EEXIST";

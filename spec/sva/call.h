@@ -17,6 +17,7 @@ enum class Status : int {
   enoent = 2,
   esrch = 3,
   eio = 5,
+  eagain = 11,
   enomem = 12,
   ebusy = 16,
   eexist = 17,
@@ -93,6 +94,7 @@ constexpr bool takes_device(CallKind kind) {
     case CallKind::bind_device:
     case CallKind::bind_task:
     case CallKind::unbind_dev_all:
+    case CallKind::fault_queue_open:
     case CallKind::sva_alloc_pasid:
     case CallKind::sva_attach:
     case CallKind::sva_detach: return true;
@@ -149,6 +151,24 @@ struct Substream {
 
 constexpr Substream substream(u32 number) { return {.present = true, .number = number}; }
 
+inline constexpr u32 no_device = ~u32{0};  ///< fault_queue_open: of a domain
+
+/// Answers to a fault: the values of the C interface.
+inline constexpr u32 response_success = 0;
+inline constexpr u32 response_last = 2;
+
+/// What fault_queue_read gives.
+struct FaultRecord {
+  u32 device = 0;
+  u32 pasid = 0;
+  u64 iova = 0;
+  u32 prot = 0;   ///< what the access wanted: prot_read, prot_write or prot_exec
+  u32 group = 0;  ///< by which it is answered
+  bool last = false;
+
+  friend bool operator==(const FaultRecord&, const FaultRecord&) = default;
+};
+
 /// Inside of which mm_exit handler a call is made, if inside of one.
 struct Context {
   bool inside = false;
@@ -180,6 +200,10 @@ struct Call {
   u32 max_pasid = 0;         ///< the same; 0: no limit of the caller
   bool has_mm_exit = false;  ///< sva_device_init
   u32 attribute = 0;         ///< domain_get_attr, io_mm_get_attr, task_get_attr
+  u64 queue = 0;             ///< handle: calls on a fault queue
+  u32 depth = 0;             ///< fault_queue_open: groups
+  u32 group = 0;             ///< fault_queue_respond
+  u32 response = 0;          ///< the same
   Context context{};
 };
 
@@ -196,6 +220,7 @@ struct Observed {
   DomainFacts facts{};  ///< domain_alloc
   /// sva_alloc_pasid, bind_task: what io_mm_get_pasid or task_get_attr said right after it
   u32 pasid = pasid_unknown;
+  FaultRecord fault{};  ///< fault_queue_read
 };
 
 /// What the environment did to the call; each widens what is permitted.

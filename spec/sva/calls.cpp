@@ -8,6 +8,7 @@
 #include "spec/sva/domains.h"
 #include "spec/sva/duties.h"
 #include "spec/sva/exit.h"
+#include "spec/sva/fault_queues.h"
 #include "spec/sva/map.h"
 #include "spec/sva/pasids.h"
 #include "spec/sva/private.h"
@@ -59,6 +60,10 @@ Permitted answers(const InterfaceState& s, const Call& call, Circumstances aroun
     case CallKind::task_get_attr: return permitted_task_attr(s, call);
     case CallKind::sva_attach:
     case CallKind::sva_detach: return permitted_link(s, call, around);
+    case CallKind::fault_queue_open: return permitted_queue_open(s, call, around);
+    case CallKind::fault_queue_read: return permitted_queue_read(s, call);
+    case CallKind::fault_queue_respond: return permitted_respond(s, call, around);
+    case CallKind::fault_queue_close: return permitted_queue_close(s, call, around);
     case CallKind::recover: return permitted_recover(around);
     default: break;
   }
@@ -81,6 +86,8 @@ void check_handle(const InterfaceState& s, const Call& call, const Observed& obs
     why = "a living domain has this handle";
   } else if (call.kind == CallKind::bind_task) {
     if (s.find_token(observed.value) != 0) why = "a living token has this handle";
+  } else if (call.kind == CallKind::fault_queue_open) {
+    if (s.find_queue(observed.value) != 0) why = "a living queue has this handle";
   } else if (!of_domain && s.forest.lookup(s.io_mms, observed.value).mapped) {
     why = "a living io_mm has this handle";
   } else if (paging && call.input_bits != 0 && facts.input_bits != call.input_bits) {
@@ -128,6 +135,9 @@ Verdict check(const InterfaceState& s, const Call& call, const Observed& observe
     if (why.empty() && makes && observed.pasid != pasid_unknown) {
       return check_number(s, call, set, observed.pasid);
     }
+    if (why.empty() && call.kind == CallKind::fault_queue_read && observed.status == Status::ok) {
+      why = check_fault(s, call, observed.fault);
+    }
     if (why.empty() && call.kind == CallKind::bind_task && observed.status == Status::ok) {
       return check_task(s, call, observed, around, begun);
     }
@@ -163,6 +173,8 @@ void begin_effect(InterfaceState& s, const Call& call, Pending& pending) {
     case CallKind::sva_free_pasid: begin_free_private(s, call, pending); break;
     case CallKind::sva_attach:
     case CallKind::sva_detach: begin_link(s, call, pending); break;
+    case CallKind::fault_queue_respond: begin_respond(s, call, pending); break;
+    case CallKind::fault_queue_close: begin_queue_close(s, call, pending); break;
     default: break;
   }
 }
@@ -190,6 +202,10 @@ void apply_sva(InterfaceState& s, const Call& call, const Observed& observed,
     case CallKind::sva_detach: apply_link(s, call, observed.status); break;
     case CallKind::bind_task: apply_bind_task(s, call, observed, begun); break;
     case CallKind::unbind_task: apply_unbind_task(s, call, observed.status); break;
+    case CallKind::fault_queue_open: apply_queue_open(s, call, observed); break;
+    case CallKind::fault_queue_read: apply_queue_read(s, call, observed); break;
+    case CallKind::fault_queue_respond: apply_respond(s, call, observed.status); break;
+    case CallKind::fault_queue_close: apply_queue_close(s, call, observed.status); break;
     case CallKind::recover:
       if (observed.status == Status::ok) recovered(s);
       break;
@@ -223,6 +239,7 @@ void apply_effect(InterfaceState& s, const Call& call, const Observed& observed,
     case CallKind::iova_to_phys: break;
     default: apply_sva(s, call, observed, begun); break;
   }
+  end_faults(s);
 }
 
 }  // namespace
@@ -237,6 +254,7 @@ void close_ticket(InterfaceState& s, Ticket ticket) {
 
 Ticket begin_call(InterfaceState& s, const Call& given) {
   const Call call = as_bond_call(s, given);
+  a_call_begins(s);
   const Ticket ticket =
       s.tickets.open({.kind = static_cast<u32>(call.kind), .device = call.device});
   if (ticket.number != 0) begin_effect(s, call, s.tickets.opened(ticket));

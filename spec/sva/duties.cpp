@@ -33,6 +33,9 @@ const char* freed_object(const InterfaceState& s, const Call& call) {
   if (call.token != 0 && s.forest.lookup(s.freed_tokens, call.token).mapped) {
     return "the token was given back";
   }
+  if (call.queue != 0 && s.forest.lookup(s.freed_queues, call.queue).mapped) {
+    return "the queue was closed";
+  }
   return nullptr;
 }
 

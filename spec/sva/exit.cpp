@@ -7,6 +7,7 @@
 #include "spec/sva/bind.h"
 #include "spec/sva/calls.h"
 #include "spec/sva/duties.h"
+#include "spec/sva/fault_queues.h"
 #include "spec/sva/pasids.h"
 #include "spec/sva/time_outs.h"
 #include "spec/sva/unbind.h"
@@ -88,6 +89,7 @@ Verdict release_ends(InterfaceState& s, Ticket ticket, bool timed_out) {
   for (u32 n = 1; n < s.numbers.bound(); ++n) {
     if (s.numbers[n].space == process) settle_number(s, n);
   }
+  end_faults(s);
   return verdict;
 }
 
@@ -170,6 +172,7 @@ Verdict handler_returned(InterfaceState& s, u32 device, u32 pasid, Status status
   bond_is_gone(s, bond, Gone::by_exit);
   set_bond_state(s, bond, BondState::ended);
   settle_number(s, number);
+  end_faults(s);
   return {};
 }
 

@@ -8,6 +8,7 @@
 #include "spec/sva/calls.h"
 #include "spec/sva/duties.h"
 #include "spec/sva/exit.h"
+#include "spec/sva/fault_queues.h"
 #include "spec/sva/faults.h"
 #include "spec/sva/layers.h"
 #include "spec/sva/processes.h"
@@ -245,6 +246,37 @@ Expectation Interface::expected(u32 device, Substream at, u64 iova) const {
 Alternatives Interface::expected_during(u32 device, Substream at, u64 iova) const {
   return sva::expected_during(state_, device, at, iova);
 }
+
+void Interface::fault_waits(const FaultRecord& fault, u32 sid, u32 stag) {
+  sva::fault_waits(state_, fault, sid, stag);
+}
+
+void Interface::faults_are_read() { sva::faults_are_read(state_); }
+
+Verdict Interface::fault_resumed(u32 sid, u32 stag, bool again) {
+  return sva::fault_resumed(state_, sid, stag, again);
+}
+
+std::optional<Interface::StallName> Interface::stall_of(const Call& call) const {
+  return sva::stall_of(state_, call);
+}
+
+std::vector<Interface::WaitingFault> Interface::waiting_faults() const {
+  std::vector<WaitingFault> waiting;
+  state_.for_each_waiting([&](u32 i) {
+    const Waiting& fault = state_.waitings[i];
+    const bool there = fault.state == FaultState::unread || fault.state == FaultState::read;
+    if (!there || fault.unsure != 0) return;
+    waiting.push_back({{fault.sid, fault.stag}, fault.device, fault.pasid});
+  });
+  return waiting;
+}
+
+std::optional<FaultRecord> Interface::oldest_fault(u64 queue) const {
+  return sva::oldest_fault(state_, queue);
+}
+
+void Interface::forget_refused() { sva::forget_refused(state_); }
 
 FaultKind Interface::faults_of(u32 device, Substream at) const {
   return sva::faults_of(state_, device, at);

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,7 @@ class Interface {
   [[nodiscard]] u32 device_of(u32 stream_id) const;
   /// Handle of the device's domain, 0 if it has none.
   [[nodiscard]] u64 domain_of(u32 device) const { return state_.domain_of(device); }
+  [[nodiscard]] bool device_exists(u32 device) const { return state_.device_exists(device); }
   [[nodiscard]] bool is_domain(u64 handle) const { return state_.find(handle) != 0; }
   [[nodiscard]] bool is_paging(u64 handle) const;
   [[nodiscard]] bool is_dynamic(u64 handle) const { return state_.find_dynamic(handle) != 0; }
@@ -167,6 +169,46 @@ class Interface {
   [[nodiscard]] Verdict release_waits(Ticket ticket) const;
   /// A process that is not bound at the end had nothing to release.
   Verdict release_ends(Ticket ticket, bool timed_out = false);
+
+  // --- Faults that wait (fault_queues.h) -------------------------------------------------------
+
+  /// An access that waits at a PASID was recorded; (sid, stag) is what the IOMMU calls it.
+  void fault_waits(const FaultRecord& fault, u32 sid, u32 stag);
+  /// The driver was interrupted for all that is recorded.
+  void faults_are_read();
+  /// The IOMMU was told to end the access; `again`: by making it once more.
+  Verdict fault_resumed(u32 sid, u32 stag, bool again);
+  struct StallName {
+    u32 sid = 0;
+    u32 stag = 0;
+  };
+  /// What the group of a fault_queue_respond is to the IOMMU; nullopt: no such group waits.
+  [[nodiscard]] std::optional<StallName> stall_of(const Call& call) const;
+  /// visit(device, pasid, sid, stag) of those that found their queue full.
+  template <class Visit>
+  void for_each_refused(Visit visit) const {
+    state_.for_each_waiting([&](u32 i) {
+      const Waiting& fault = state_.waitings[i];
+      if (fault.state == FaultState::refused)
+        visit(fault.device, fault.pasid, fault.sid, fault.stag);
+    });
+  }
+  void forget_refused();
+  /// Those that are known to be in a queue, unread or not answered.
+  struct WaitingFault {
+    StallName stall;
+    u32 device = 0;
+    u32 pasid = 0;
+  };
+  [[nodiscard]] std::vector<WaitingFault> waiting_faults() const;
+  /// The oldest that may be unread in a queue, without a group.
+  [[nodiscard]] std::optional<FaultRecord> oldest_fault(u64 queue) const;
+  /// Handle of the device's queue, 0 if it has none.
+  [[nodiscard]] u64 queue_of(u32 device) const {
+    const u32 queue = state_.queue_of(device);
+    return queue == 0 ? 0 : state_.queues[queue].handle;
+  }
+  [[nodiscard]] bool is_queue(u64 handle) const { return state_.find_queue(handle) != 0; }
 
   // --- Walkers beside the IOMMU (walkers.h) ----------------------------------------------------
   // A number below device_count() is the context bank of that device; others are walkers of their

@@ -153,6 +153,41 @@ struct alignas(8) Walker {
   u32 padding = 0;
 };
 
+/// Where faults of a device's processes go.
+struct Queue {
+  u64 handle = 0;
+  u64 given = 0;  ///< root: group numbers that it gave
+  u32 next = 0;   ///< of the pool
+  u32 device = 0;
+  u32 depth = 0;
+  u32 padding = 0;
+};
+
+enum class FaultState : u32 {
+  reported,  ///< recorded, but nobody knows whether the driver has read that yet
+  unread,    ///< in the queue
+  read,      ///< of a group that is to be answered
+  refused,   ///< it found the queue full
+};
+
+/// An access that waits for an answer, at a PASID of a process.
+struct Waiting {
+  u64 order = 0;  ///< in which they were recorded; 0: none
+  u64 iova = 0;
+  u32 next = 0;  ///< of the pool
+  u32 device = 0;
+  u32 pasid = 0;
+  u32 prot = 0;
+  u32 group = 0;  ///< once it was read
+  u32 queue = 0;  ///< 0: there was none
+  FaultState state = FaultState::reported;
+  u32 unsure = 0;  ///< whether it is in the queue nobody knows
+  u32 tight = 0;   ///< reported: it may find the queue full
+  u32 bond = 0;    ///< 0: the device has none there
+  u32 sid = 0;
+  u32 stag = 0;
+};
+
 /// How a bond went while a call that wanted it gone waited.
 enum class Gone : u32 { no, by_exit, by_another };
 

@@ -47,6 +47,7 @@ struct Leak {
     bond,              ///< of (device, pasid)
     quarantined_pasid,
     token,  ///< of `device`
+    queue,  ///< the same: of faults
   };
   Kind kind;
   u64 handle = 0;
@@ -64,7 +65,7 @@ struct Held {
   u32 io_mms = 0;  ///< private ones
   u32 pasids = 0;  ///< plain, private, bound, quarantined
   u32 tokens = 0;
-  u32 queues = 0;  ///< not built: 0
+  u32 queues = 0;  ///< of faults
   u32 bonds = 0;   ///< (device, PASID) with a process, stopping ones too
   /// Numbers of which a time-out left open whether they are still held; not in `pasids`.
   u32 doubtful_pasids = 0;

@@ -56,6 +56,15 @@ u32 InterfaceState::find_dynamic(u64 handle) const {
   return index != 0 && is_dynamic(spaces[index]) ? index : 0;
 }
 
+u32 InterfaceState::find_queue(u64 handle) const { return forest.lookup(queue_at, handle).tag; }
+
+u32 InterfaceState::queue_of(u32 device) const {
+  for (u32 i = 1; i < queues.bound(); ++i) {
+    if (queues[i].handle != 0 && queues[i].device == device) return i;
+  }
+  return 0;
+}
+
 u32 InterfaceState::find_private(u64 handle) const {
   const u32 tag = forest.lookup(io_mms, handle).tag;
   return tag % 2 == 0 ? tag / 2 : 0;

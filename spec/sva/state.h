@@ -24,6 +24,7 @@ namespace iommucheck::spec::sva {
 using records::Bond;
 using records::BondState;
 using records::Device;
+using records::FaultState;
 using records::Ghost;
 using records::Gone;
 using records::Link;
@@ -31,9 +32,11 @@ using records::Number;
 using records::NumberState;
 using records::Owner;
 using records::Pending;
+using records::Queue;
 using records::Space;
 using records::Token;
 using records::Unseen;
+using records::Waiting;
 using records::Walker;
 
 inline constexpr u64 whole_space = ~u64{0};
@@ -88,6 +91,9 @@ struct InterfaceState {
   [[nodiscard]] u32 find_dynamic(u64 handle) const;
   [[nodiscard]] u32 find_private(u64 handle) const;
   [[nodiscard]] u32 find_token(u64 handle) const;
+  [[nodiscard]] u32 find_queue(u64 handle) const;
+  /// The queue of a device's processes, 0 if there is none.
+  [[nodiscard]] u32 queue_of(u32 device) const;
   /// PASID record at which a process's io_mm with that handle stands.
   [[nodiscard]] u32 find_process_io_mm(u64 handle) const;
   [[nodiscard]] u32 find_process(u64 mm) const;
@@ -136,6 +142,14 @@ struct InterfaceState {
     for (auto i = static_cast<u32>(unseen); i != 0; i = unseens[i].next) visit(unseens[i]);
   }
 
+  /// In no order.
+  template <class Visit>
+  void for_each_waiting(Visit visit) const {
+    for (u32 i = 1; i < waitings.bound(); ++i) {
+      if (waitings[i].order != 0) visit(i);
+    }
+  }
+
   /// A rule was asked where breaking it would have shown.
   void count(Rule rule) const { ++exercised[static_cast<std::size_t>(rule)]; }
 
@@ -156,6 +170,8 @@ struct InterfaceState {
   TrailPool<Unseen> unseens;
   TrailArray<Walker> walkers;
   TrailPool<Token> tokens;
+  TrailPool<Queue> queues;
+  TrailPool<Waiting> waitings;
   Tickets tickets;
   u64 handles = 0;        // root: handle -> index in `tag`
   u64 freed_handles = 0;  // root
@@ -163,6 +179,9 @@ struct InterfaceState {
   u64 freed_io_mms = 0;   // root
   u64 token_at = 0;       // root: handle -> index in `tag`
   u64 freed_tokens = 0;   // root
+  u64 queue_at = 0;       // root: handle -> index in `tag`
+  u64 freed_queues = 0;   // root
+  u64 faults_seen = 0;    // a clock
   u64 processes = 0;      // root: mm -> index in `tag`
   u64 number_at = 0;      // root: PASID -> record in `tag`
   u64 unseen = 0;         // list

@@ -149,7 +149,8 @@ TEST(DoorWords, OfCalls) {
   saves("response",
         {{IOMMUCHECK_FAULT_SUCCESS, "success"},
          {IOMMUCHECK_FAULT_INVALID, "invalid"},
-         {IOMMUCHECK_FAULT_FAILURE, "failure"}},
+         {IOMMUCHECK_FAULT_FAILURE, "failure"},
+         {IOMMUCHECK_FAULT_UNKNOWN, "unknown"}},
         [](auto* m, u64 n) {
           return iommucheck_report_call_fault_queue_respond(m, 0, 0, 1, 1, 0, 1, 2, n);
         });

@@ -113,6 +113,10 @@ TEST(Alphabet, WhatIsBuilt) {
                                                "task_map",
                                                "task_unmap",
                                                "task_get_attr",
+                                               "fault_queue_open",
+                                               "fault_queue_read",
+                                               "fault_queue_respond",
+                                               "fault_queue_close",
                                                "recover"}));
 }
 

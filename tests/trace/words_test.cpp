@@ -137,7 +137,8 @@ TEST(WordsByHand, OfCalls) {
       R"("}})", [](const Call& e) { return std::get<calls::FaultQueueRespond>(e.call).response; }}
       .are({{"success", FaultResponse::success},
             {"invalid", FaultResponse::invalid},
-            {"failure", FaultResponse::failure}});
+            {"failure", FaultResponse::failure},
+            {"unknown", FaultResponse::unknown}});
   Words<Return, Status>{R"({"event":"Return","agent":"cpu0","id":"0x1","status":")", R"("})",
                         [](const Return& e) { return e.status; }}
       .are({{"ok", Status::ok},

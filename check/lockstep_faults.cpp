@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+// Operations on faults that wait: a user's queue, its answers, and devices that make an access
+// again.
+#include <algorithm>
+
+#include "check/lockstep.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using spec::sva::Call;
+using spec::sva::CallKind;
+using spec::sva::Observed;
+using spec::sva::Status;
+
+constexpr std::size_t groups_max = 8;  // that are remembered, answered ones too
+constexpr u64 nowhere = 0x7654'3000;   // where processes map nothing, or nearly never
+
+}  // namespace
+
+/// A device whose accesses can wait, `device` or the next, bound to a process; it is bound first if
+/// it is not. Nothing: there is none.
+std::optional<u32> Lockstep::prepare_faults(const fuzz::Operation& operation) {
+  const auto& devices = monitor_.setup().devices;
+  u32 device = device_of(operation);
+  const auto count = static_cast<u32>(devices.size());
+  u32 tries = 0;
+  for (; tries < count && !devices[device].stall; ++tries) device = (device + 1) % count;
+  if (tries == count || !host_.has(CallKind::bind_device)) return std::nullopt;
+  const bool bound =
+      std::ranges::any_of(bonds_, [&](const Bond& bond) { return bond.device == device; });
+  if (!bound) {
+    fuzz::Operation bind{.kind = fuzz::OperationKind::bind,
+                         .device = static_cast<u16>(device),
+                         .choices = operation.choices};
+    perform_bind(bind);
+  }
+  return monitor_.findings().empty() ? std::optional(device) : std::nullopt;
+}
+
+/// What an operation needs is done first, so that no word is wasted: a queue, a fault in it, a
+/// group that was read.
+void Lockstep::perform_faults(const fuzz::Operation& operation) {
+  using fuzz::FaultKind;
+  const auto kind = static_cast<FaultKind>(operation.variant);
+  const bool now = ((operation.choices >> (fuzz::choice_bits - 1)) & 1) != 0;
+  if (kind == FaultKind::fault) return fault(operation, now);
+  if (kind == FaultKind::open || queues_.empty()) {
+    const auto device = prepare_faults(operation);
+    if (!device || !monitor_.findings().empty()) return;
+    open_queue(*device, 1 + operation.mapping % 3);
+  }
+  if (kind == FaultKind::open || queues_.empty() || !monitor_.findings().empty()) return;
+  const Queue queue = queues_[operation.device % queues_.size()];
+  if (kind == FaultKind::close) {
+    Call call{.kind = CallKind::fault_queue_close};
+    call.queue = queue.handle;
+    if (may_call(call)) make_call(call);
+    return;
+  }
+  if (kind == FaultKind::read || groups_.empty()) {
+    if (!monitor_.interface().oldest_fault(queue.handle)) {
+      fuzz::Operation access = operation;
+      access.device = static_cast<u16>(queue.device);
+      fault(access, true);
+    }
+    if (!monitor_.findings().empty() || !monitor_.interface().is_queue(queue.handle)) return;
+    read_group(queue);
+  }
+  const bool answers = kind == FaultKind::answer || kind == FaultKind::late;
+  if (answers && !groups_.empty() && monitor_.findings().empty()) answer(operation);
+}
+
+void Lockstep::read_group(const Queue& queue) {
+  Call call{.kind = CallKind::fault_queue_read};
+  call.queue = queue.handle;
+  if (!may_call(call)) return;
+  const Observed observed = make_call(call);
+  if (observed.status != Status::ok) return;
+  if (groups_.size() == groups_max) groups_.erase(groups_.begin());
+  groups_.push_back({queue.handle, observed.fault});
+}
+
+void Lockstep::open_queue(u32 device, u32 depth) {
+  Call call{.kind = CallKind::fault_queue_open};
+  call.device = device;
+  call.depth = depth;
+  if (!may_call(call)) return;
+  const Observed observed = make_call(call);
+  if (observed.status == Status::ok) queues_.push_back({observed.value, device});
+}
+
+/// To the newest ones, which may have ended; late: to the oldest, or to one that is not quite it.
+void Lockstep::answer(const fuzz::Operation& operation) {
+  const bool late = static_cast<fuzz::FaultKind>(operation.variant) == fuzz::FaultKind::late;
+  const std::size_t from_end = operation.mapping % groups_.size();
+  const Group& group = groups_[late ? from_end : groups_.size() - 1 - from_end];
+  Call call{.kind = CallKind::fault_queue_respond};
+  call.queue = group.queue;
+  call.device = group.fault.device;
+  call.pasid = group.fault.pasid;
+  call.group = group.fault.group;
+  call.response = operation.choices % 3;
+  if (late) {
+    switch ((operation.choices >> 2) % 6) {
+      case 0: call.group += 1; break;
+      case 1: call.pasid ^= 1; break;
+      case 2: call.device = (call.device + 1) % monitor_.interface().device_count(); break;
+      case 3: call.response = 77; break;
+      default: break;
+    }
+  }
+  if (may_call(call)) make_call(call);
+}
+
+/// An access that most likely waits. The driver hears of its record `now`, or with the next one.
+void Lockstep::fault(const fuzz::Operation& operation, bool now) {
+  const auto device = prepare_faults(operation);
+  if (!device) return;
+  std::vector<u32> pasids;
+  for (const Bond& bond : bonds_) {
+    if (bond.device == *device) pasids.push_back(bond.pasid);
+  }
+  if (pasids.empty()) return;
+  const std::vector<u32>& sids = monitor_.interface().stream_ids(*device);
+  const u32 pasid = pasids[operation.mapping % pasids.size()];
+  if (monitor_.interface().duty_of_dma(*device, pasid).blames_caller) return;
+  spec::Access access{.sid = sids[operation.choices % sids.size()], .ssid = pasid, .ssv = true};
+  if ((operation.choices & 1) != 0) access.type = spec::AccessType::write;
+  access.va = nowhere + (u64{operation.mapping} << 12) + (operation.choices & 0xff8U);
+  access.route = spec::Route::untranslated;
+  // Several fill a queue.
+  const u32 times = (operation.choices & 0x6) == 0x6 ? 3 : 1;
+  bool recorded = false;
+  for (u32 n = 0; n < times; ++n, access.va += u64{1} << 12) {
+    ++accesses_;
+    recorded |= monitor_.device_access(access, host_.choices());
+  }
+  if (recorded && now) host_.irq(IOMMUCHECK_IRQ_EVENT_QUEUE);
+}
+
+/// Devices make again what was answered so.
+void Lockstep::repeat_answered() {
+  for (const Monitor::StalledAccess& one : monitor_.take_answered()) {
+    const u32 device = monitor_.interface().device_of(one.sid);
+    if (!one.again || !monitor_.findings().empty()) continue;
+    const bool done =
+        one.access.ssv && monitor_.interface().duty_of_dma(device, one.access.ssid).blames_caller;
+    if (done || !monitor_.interface().device_exists(device)) continue;
+    ++accesses_;
+    if (monitor_.device_access(one.access, host_.choices())) {
+      host_.irq(IOMMUCHECK_IRQ_EVENT_QUEUE);
+    }
+  }
+}
+
+}  // namespace iommucheck::oracle

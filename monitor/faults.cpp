@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+// Accesses that wait for an answer: what a user's queue has of them, and what must have ended them.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "monitor/monitor.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+u32 prot_wanted(const spec::Access& access) {
+  switch (access.type) {
+    case spec::AccessType::write: return spec::sva::prot_write;
+    case spec::AccessType::execute: return spec::sva::prot_exec;
+    default: return spec::sva::prot_read;
+  }
+}
+
+}  // namespace
+
+/// Its record was written.
+void Monitor::access_stalls(const spec::Access& access, u32 stag) {
+  if (!access.ssv) return;
+  stalled_.push_back({access.sid, access.ssid, access.ssid});
+  interface_.fault_waits({.device = interface_.device_of(access.sid),
+                          .pasid = access.ssid,
+                          .iova = access.va,
+                          .prot = prot_wanted(access)},
+                         access.sid, stag);
+}
+
+/// Commands have ended some.
+void Monitor::stalls_end() {
+  std::vector<spec::Smmu::Resumed> resumed = std::exchange(smmu_.resumed(), {});
+  for (const spec::Smmu::Resumed& one : resumed) {
+    const auto at = std::ranges::find_if(stalled_accesses_, [&](const StalledAccess& access) {
+      return access.sid == one.sid && access.stag == one.stag;
+    });
+    if (at != stalled_accesses_.end()) {
+      at->again = one.again;
+      answered_.push_back(*at);
+      stalled_accesses_.erase(at);
+    }
+    const spec::sva::Verdict verdict = interface_.fault_resumed(one.sid, one.stag, one.again);
+    if (!verdict.ok && promises_on_) find(verdict.rule, verdict.message);
+  }
+}
+
+void Monitor::still_waits(spec::Rule rule, u32 sid, u32 device, u32 pasid, std::string_view what) {
+  const Place place{device, sid, spec::sva::substream(pasid)};
+  Finding finding =
+      finding_of(rule, fmt::format("an access of {} {}", where_text(where(place)), what));
+  finding.where = where(place);
+  find(std::move(finding));
+}
+
+/// Those that were in a queue before the call, and are not any more, wait no longer: they were
+/// answered, or what they waited at is gone.
+void Monitor::check_ended_faults() {
+  if (waited_before_.empty() || !promises_on_ || !findings_.empty()) return;
+  const bool answers = running_.call.kind == spec::sva::CallKind::fault_queue_respond;
+  const auto rule = answers ? spec::Rule::FAULT_ANSWERED : spec::Rule::FAULT_ENDED;
+  const auto now = interface_.waiting_faults();
+  for (const auto& before : waited_before_) {
+    const auto same = [&](const auto& one) {
+      return one.stall.sid == before.stall.sid && one.stall.stag == before.stall.stag;
+    };
+    if (std::ranges::any_of(now, same)) continue;
+    count(rule);
+    if (!smmu_.has_stall_tag(before.stall.sid, before.stall.stag)) continue;
+    still_waits(
+        rule, before.stall.sid, before.device, before.pasid,
+        answers ? "was answered, and still waits" : "still waits for the answer to its fault");
+    return;
+  }
+}
+
+/// Those that found their queue full when the driver read of them.
+void Monitor::check_refused() {
+  if (!promises_on_) return;
+  interface_.for_each_refused([&](u32 device, u32 pasid, u32 sid, u32 stag) {
+    count(spec::Rule::FAULT_REFUSED);
+    if (!findings_.empty() || !smmu_.has_stall_tag(sid, stag)) return;
+    still_waits(spec::Rule::FAULT_REFUSED, sid, device, pasid,
+                "found its queue full, and still waits for an answer");
+  });
+  interface_.forget_refused();
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,444 @@
+// SPDX-License-Identifier: MIT
+#include "spec/sva/fault_queues.h"
+
+#include "base/text.h"
+#include "spec/sva/devices.h"
+
+namespace iommucheck::spec::sva {
+
+namespace {
+
+constexpr u64 page_mask = ~u64{0xfff};
+constexpr u32 wanted = prot_read | prot_write | prot_exec;
+
+void drop(InterfaceState& s, u32 index) {
+  s.waitings.edit(s.trail, index) = {};
+  s.waitings.release(s.trail, index);
+}
+
+/// Whether a call in progress may be ending it.
+bool is_contested(const InterfaceState& s, const Waiting& fault) {
+  if (s.tickets.overflowed()) return true;
+  const u32 number = s.find_number(fault.pasid);
+  const u32 process = number == 0 ? 0 : s.numbers[number].space;
+  bool contested = false;
+  s.tickets.for_each([&](const Pending& pending) {
+    const auto kind = static_cast<CallKind>(pending.kind);
+    contested |= pending.kind == records::release_in_progress && pending.space == process;
+    const bool of_device = ends_bonds(kind) || kind == CallKind::attach;
+    contested |= of_device && s.moves_with(pending.device, fault.device);
+    // The last of a domain takes the entry along.
+    contested |= of_device && !s.per_device_tables;
+    contested |= kind == CallKind::fault_queue_close && pending.bond == fault.queue;
+    contested |= kind == CallKind::recover;
+  });
+  return contested;
+}
+
+/// The process is alive, and the device bound to it: then nothing but a full queue is in the way.
+bool is_routed(const InterfaceState& s, u32 device, u32 pasid) {
+  const u32 bond = s.find_bond(device, pasid);
+  if (bond == 0 || s.bonds[bond].state != BondState::active) return false;
+  const Space& process = s.spaces[s.numbers[s.bonds[bond].number].space];
+  return process.owner == Owner::process && process.life == records::living &&
+         s.devices[device].ghosts == 0 && s.unseen == 0;
+}
+
+/// visit(index) of those of a queue, the first recorded first.
+template <class Visit>
+void in_order(const InterfaceState& s, u32 queue, Visit visit) {
+  for (u64 behind = 0;;) {
+    u32 next = 0;
+    s.for_each_waiting([&](u32 i) {
+      const Waiting& fault = s.waitings[i];
+      if (fault.queue != queue || fault.order <= behind) return;
+      if (next == 0 || fault.order < s.waitings[next].order) next = i;
+    });
+    if (next == 0) return;
+    behind = s.waitings[next].order;
+    if (!visit(next)) return;
+  }
+}
+
+bool was_given(const InterfaceState& s, u32 queue, u32 group) {
+  return s.forest.lookup(s.queues[queue].given, group).mapped;
+}
+
+u32 find_group(const InterfaceState& s, const Call& call) {
+  const u32 queue = s.find_queue(call.queue);
+  u32 found = 0;
+  if (queue == 0) return 0;
+  s.for_each_waiting([&](u32 i) {
+    const Waiting& fault = s.waitings[i];
+    if (fault.queue == queue && fault.state == FaultState::read && fault.device == call.device &&
+        fault.pasid == call.pasid && fault.group == call.group) {
+      found = i;
+    }
+  });
+  return found;
+}
+
+}  // namespace
+
+// --- open ---
+
+/// INTERFACE "Faults"; "Errors and their order". A queue of a domain is a user's domain's.
+Permitted permitted_queue_open(const InterfaceState& s, const Call& call, Circumstances around) {
+  Permitted set;
+  if (call.device == no_device || call.domain != 0) {
+    set.add(Status::einval, "a queue of one device, or of one user's domain");
+    if (call.device != no_device) judge_device(s, call, set);
+    return set;
+  }
+  judge_device(s, call, set);
+  if (call.depth == 0) set.add(Status::einval, "no group has a place in it");
+  if (!s.device_has_iommu(call.device)) return set;
+  const bool asked = (s.devices[call.device].features & feature_iopf) != 0;
+  if (!s.has_sva(call.device) || !asked) {
+    set.add(Status::einval, "sva_device_init has not asked for faults that wait");
+  }
+  if (s.queue_of(call.device) != 0) set.add(Status::ebusy, "the device has a queue");
+  if (!set.empty()) return set;
+  set.add(Status::ok, "", ValueRule::new_handle);
+  may_lack_memory(set, around);
+  return set;
+}
+
+void apply_queue_open(InterfaceState& s, const Call& call, const Observed& observed) {
+  if (observed.status != Status::ok) return;
+  const u32 index = s.queues.allocate(
+      s.trail, {.handle = observed.value, .device = call.device, .depth = call.depth});
+  s.forest.erase(s.freed_queues, observed.value, observed.value);
+  s.forest.insert(s.queue_at, {.first = observed.value, .last = observed.value, .tag = index});
+  // Those that nobody has read yet may go there.
+  s.for_each_waiting([&](u32 i) {
+    if (s.waitings[i].queue != 0 || s.waitings[i].device != call.device) return;
+    Waiting& fault = s.waitings.edit(s.trail, i);
+    fault.queue = index;
+    fault.unsure = 1;
+  });
+}
+
+// --- read ---
+
+/// Nothing to read is EAGAIN.
+Permitted permitted_queue_read(const InterfaceState& s, const Call& call) {
+  Permitted set;
+  const u32 queue = s.find_queue(call.queue);
+  if (queue == 0) {
+    set.add(Status::einval, "no such queue");
+    return set;
+  }
+  bool some = false;
+  bool may_be_empty = true;
+  in_order(s, queue, [&](u32 i) {
+    const Waiting& fault = s.waitings[i];
+    if (fault.state != FaultState::unread && fault.state != FaultState::reported) return true;
+    some = true;
+    const bool sure = fault.state == FaultState::unread && fault.unsure == 0;
+    may_be_empty &= !sure || is_contested(s, fault);
+    return true;
+  });
+  if (some) set.add(Status::ok, "the oldest unread group");
+  if (may_be_empty) set.add(Status::eagain, "no group is known to be there");
+  return set;
+}
+
+namespace {
+
+/// The one that a record is of: whatever stands before it may not be there.
+u32 find_read(const InterfaceState& s, u32 queue, const FaultRecord& record, std::string* why) {
+  u32 found = 0;
+  in_order(s, queue, [&](u32 i) {
+    const Waiting& fault = s.waitings[i];
+    if (fault.state != FaultState::unread && fault.state != FaultState::reported) return true;
+    const bool same = fault.device == record.device && fault.pasid == record.pasid &&
+                      (fault.iova & page_mask) == (record.iova & page_mask) &&
+                      fault.prot == (record.prot & wanted);
+    if (same) {
+      found = i;
+      return false;
+    }
+    if (fault.unsure != 0 || is_contested(s, fault)) return true;
+    if (why != nullptr) {
+      *why = "the oldest unread is of device " + std::to_string(fault.device) + ", PASID " +
+             std::to_string(fault.pasid) + ", " + hex(fault.iova) + ", prot " + hex(fault.prot);
+    }
+    return false;
+  });
+  return found;
+}
+
+}  // namespace
+
+std::string check_fault(const InterfaceState& s, const Call& call, const FaultRecord& record) {
+  const u32 queue = s.find_queue(call.queue);
+  std::string why = "no access waits that it could be of";
+  if (find_read(s, queue, record, &why) == 0) return why;
+  if (was_given(s, queue, record.group)) {
+    return "the queue gave group " + std::to_string(record.group) +
+           " before: a late answer would be one to this";
+  }
+  // Accesses that stall are groups of one.
+  return record.last ? "" : "it is not said to be the last of its group";
+}
+
+std::optional<FaultRecord> oldest_fault(const InterfaceState& s, u64 handle) {
+  std::optional<FaultRecord> oldest;
+  const u32 queue = s.find_queue(handle);
+  if (queue == 0) return oldest;
+  in_order(s, queue, [&](u32 i) {
+    const Waiting& fault = s.waitings[i];
+    if (fault.state != FaultState::unread && fault.state != FaultState::reported) return true;
+    oldest = {.device = fault.device,
+              .pasid = fault.pasid,
+              .iova = fault.iova,
+              .prot = fault.prot,
+              .last = true};
+    return false;
+  });
+  return oldest;
+}
+
+void apply_queue_read(InterfaceState& s, const Call& call, const Observed& observed) {
+  if (observed.status != Status::ok) return;
+  const u32 queue = s.find_queue(call.queue);
+  const u32 index = find_read(s, queue, observed.fault, nullptr);
+  if (index == 0) return;
+  const u64 order = s.waitings[index].order;
+  s.for_each_waiting([&](u32 i) {
+    const Waiting& fault = s.waitings[i];
+    const bool before = fault.queue == queue && fault.order < order;
+    if (before && (fault.state == FaultState::unread || fault.state == FaultState::reported)) {
+      drop(s, i);
+    }
+  });
+  Waiting& fault = s.waitings.edit(s.trail, index);
+  fault.state = FaultState::read;
+  fault.unsure = 0;
+  fault.group = observed.fault.group;
+  s.forest.insert(s.queues.edit(s.trail, queue).given,
+                  {.first = observed.fault.group, .last = observed.fault.group});
+}
+
+// --- respond ---
+
+/// By (device, PASID, group), once; anything else is EINVAL.
+Permitted permitted_respond(const InterfaceState& s, const Call& call, Circumstances around) {
+  Permitted set;
+  if (s.find_queue(call.queue) == 0) set.add(Status::einval, "no such queue");
+  if (!s.device_exists(call.device)) {
+    set.add(Status::enodev, "no such device");
+    set.add(Status::einval, "no group of such a device");
+  }
+  if (call.response > response_last) set.add(Status::einval, "no such answer");
+  if (!set.empty()) return set;
+  const u32 index = find_group(s, call);
+  const bool open =
+      index == 0 || s.waitings[index].unsure != 0 || is_contested(s, s.waitings[index]);
+  if (open) set.add(Status::einval, "no such group waits, or it may have ended");
+  if (index == 0) return set;
+  set.add(Status::ok, "the group waits");
+  may_time_out(set, around);
+  return set;
+}
+
+void begin_respond(const InterfaceState& s, const Call& call, Pending& pending) {
+  if (call.response > response_last) return;
+  pending.bond = find_group(s, call);
+  pending.flags = call.response;
+}
+
+void apply_respond(InterfaceState& s, const Call& call, Status status) {
+  const u32 index = find_group(s, call);
+  if (index == 0 || !ended(status)) return;
+  if (status == Status::ok) {
+    drop(s, index);
+  } else {
+    s.waitings.edit(s.trail, index).unsure = 1;
+  }
+}
+
+std::optional<Interface::StallName> stall_of(const InterfaceState& s, const Call& call) {
+  const u32 index = find_group(s, call);
+  if (index == 0) return std::nullopt;
+  return Interface::StallName{s.waitings[index].sid, s.waitings[index].stag};
+}
+
+// --- close ---
+
+Permitted permitted_queue_close(const InterfaceState& s, const Call& call, Circumstances around) {
+  Permitted set;
+  if (s.find_queue(call.queue) == 0) {
+    set.add(Status::einval, "no such queue");
+    return set;
+  }
+  set.add(Status::ok, "");
+  may_time_out(set, around);
+  return set;
+}
+
+void begin_queue_close(const InterfaceState& s, const Call& call, Pending& pending) {
+  pending.bond = s.find_queue(call.queue);
+}
+
+namespace {
+
+/// What nobody has read is the next queue's, or nobody's.
+void close_queue(InterfaceState& s, u32 index) {
+  s.for_each_waiting([&](u32 i) {
+    if (s.waitings[i].queue != index) return;
+    if (s.waitings[i].state == FaultState::reported) {
+      s.waitings.edit(s.trail, i).queue = 0;
+    } else {
+      drop(s, i);
+    }
+  });
+  Queue& queue = s.queues.edit(s.trail, index);
+  s.forest.erase(s.queue_at, queue.handle, queue.handle);
+  s.forest.clear(queue.given);
+  queue = {};
+  s.queues.release(s.trail, index);
+}
+
+}  // namespace
+
+void apply_queue_close(InterfaceState& s, const Call& call, Status status) {
+  const u32 index = s.find_queue(call.queue);
+  if (index == 0 || !ended(status)) return;
+  close_queue(s, index);
+  s.forest.insert(s.freed_queues, {.first = call.queue, .last = call.queue});
+}
+
+void close_queues_of(InterfaceState& s, u32 device) {
+  while (const u32 index = s.queue_of(device)) close_queue(s, index);
+}
+
+// --- devices and the IOMMU ---
+
+void fault_waits(InterfaceState& s, const FaultRecord& fault, u32 sid, u32 stag) {
+  // What had the name before has ended.
+  s.for_each_waiting([&](u32 i) {
+    if (s.waitings[i].sid == sid && s.waitings[i].stag == stag) drop(s, i);
+  });
+  if (!s.device_exists(fault.device)) return;
+  const u32 queue = s.queue_of(fault.device);
+  u32 before = 0;
+  s.for_each_waiting([&](u32 i) {
+    const bool waits =
+        s.waitings[i].state == FaultState::reported || s.waitings[i].state == FaultState::unread;
+    if (s.waitings[i].queue == queue && waits) ++before;
+  });
+  const u32 bond = s.find_bond(fault.device, fault.pasid);
+  s.trail.set(s.faults_seen, s.faults_seen + 1);
+  Waiting waiting{.order = s.faults_seen,
+                  .iova = fault.iova,
+                  .device = fault.device,
+                  .pasid = fault.pasid,
+                  .prot = fault.prot,
+                  .queue = queue,
+                  .tight = queue != 0 && before >= s.queues[queue].depth ? 1U : 0U,
+                  .bond = bond,
+                  .sid = sid,
+                  .stag = stag};
+  const bool routed = is_routed(s, fault.device, fault.pasid) && !is_contested(s, waiting);
+  waiting.unsure = routed ? 0 : 1;
+  s.waitings.allocate(s.trail, waiting);
+}
+
+/// Without a queue whoever handles the process's faults has answered.
+void faults_are_read(InterfaceState& s) {
+  s.for_each_waiting([&](u32 i) {
+    if (s.waitings[i].queue == 0) drop(s, i);
+  });
+  for (u32 queue = 1; queue < s.queues.bound(); ++queue) {
+    if (s.queues[queue].handle == 0) continue;
+    u32 sure = 0;
+    u32 unsure = 0;
+    in_order(s, queue, [&](u32 i) {
+      const Waiting& fault = s.waitings[i];
+      if (fault.state == FaultState::reported) {
+        Waiting& now = s.waitings.edit(s.trail, i);
+        const bool refused = now.unsure == 0 && sure >= s.queues[queue].depth;
+        now.state = refused ? FaultState::refused : FaultState::unread;
+        if (!refused && sure + unsure >= s.queues[queue].depth) now.unsure = 1;
+      }
+      if (fault.state == FaultState::unread) ++(fault.unsure != 0 ? unsure : sure);
+      return true;
+    });
+  }
+}
+
+void forget_refused(InterfaceState& s) {
+  s.for_each_waiting([&](u32 i) {
+    if (s.waitings[i].state == FaultState::refused) drop(s, i);
+  });
+}
+
+Verdict fault_resumed(InterfaceState& s, u32 sid, u32 stag, bool again) {
+  u32 index = 0;
+  s.for_each_waiting([&](u32 i) {
+    if (s.waitings[i].sid == sid && s.waitings[i].stag == stag) index = i;
+  });
+  if (index == 0) return {};
+  const Waiting fault = s.waitings[index];
+  const auto broken = [&](const char* what) {
+    return Verdict{.ok = false,
+                   .rule = Rule::FAULT_ANSWERED,
+                   .message = "the access of device " + std::to_string(fault.device) + ", PASID " +
+                              std::to_string(fault.pasid) + ", at " + hex(fault.iova) + " " + what};
+  };
+  bool answered = false;
+  bool as_said = false;
+  s.tickets.for_each([&](const Pending& pending) {
+    if (pending.kind != static_cast<u32>(CallKind::fault_queue_respond)) return;
+    if (pending.bond != index) return;
+    answered = true;
+    as_said |= again == (pending.flags == response_success);
+  });
+  if (fault.queue == 0 || fault.unsure != 0 || is_contested(s, fault)) {
+    if (!answered) drop(s, index);  // else the end of that call does
+    return {};
+  }
+  s.count(Rule::FAULT_ANSWERED);
+  if (fault.state == FaultState::refused ||
+      (fault.state == FaultState::reported && fault.tight != 0)) {
+    s.count(Rule::FAULT_REFUSED);
+    drop(s, index);
+    if (again) return broken("found its queue full, and is made again instead of \"invalid\"");
+    return {};
+  }
+  if (!answered) return broken("is ended, though its user has not answered");
+  if (!as_said)
+    return broken(again ? "is made again, though its user said no"
+                        : "is aborted, though its user said \"success\"");
+  return {};
+}
+
+// --- ends ---
+
+void a_call_begins(InterfaceState& s) {
+  s.for_each_waiting([&](u32 i) {
+    const Waiting& fault = s.waitings[i];
+    if (fault.state != FaultState::reported || fault.tight == 0 || fault.unsure != 0) return;
+    s.waitings.edit(s.trail, i).unsure = 1;
+  });
+}
+
+void end_faults(InterfaceState& s) {
+  s.for_each_waiting([&](u32 i) {
+    const Waiting& fault = s.waitings[i];
+    if (!s.device_exists(fault.device)) return drop(s, i);
+    if (fault.bond == 0) return;  // unsure from the beginning
+    const Bond& bond = s.bonds[fault.bond];
+    const bool its = bond.number != 0 && bond.device == fault.device &&
+                     s.numbers[bond.number].value == fault.pasid;
+    if (!its || bond.state == BondState::ended) return drop(s, i);
+    const u32 life = s.spaces[s.numbers[bond.number].space].life;
+    if (life == records::dead) return drop(s, i);
+    const bool open = bond.state == BondState::ghost || life == records::zombie;
+    if (open && fault.unsure == 0) s.waitings.edit(s.trail, i).unsure = 1;
+  });
+}
+
+}  // namespace iommucheck::spec::sva

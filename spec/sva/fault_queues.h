@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+// Faults that wait for a user's answer. INTERFACE "Faults".
+//
+// A driver reads what was recorded when it is interrupted, or earlier by itself: until then nobody
+// knows what is in a queue. What a time-out or a call in progress leaves open is not judged either.
+#pragma once
+
+#include <optional>
+
+#include "spec/sva/interface.h"
+
+namespace iommucheck::spec::sva {
+
+Permitted permitted_queue_open(const InterfaceState& s, const Call& call, Circumstances around);
+void apply_queue_open(InterfaceState& s, const Call& call, const Observed& observed);
+Permitted permitted_queue_read(const InterfaceState& s, const Call& call);
+/// Whether the record is that of the oldest unread group; empty, or why it is not.
+std::string check_fault(const InterfaceState& s, const Call& call, const FaultRecord& record);
+std::optional<FaultRecord> oldest_fault(const InterfaceState& s, u64 handle);
+void apply_queue_read(InterfaceState& s, const Call& call, const Observed& observed);
+Permitted permitted_respond(const InterfaceState& s, const Call& call, Circumstances around);
+void begin_respond(const InterfaceState& s, const Call& call, Pending& pending);
+void apply_respond(InterfaceState& s, const Call& call, Status status);
+Permitted permitted_queue_close(const InterfaceState& s, const Call& call, Circumstances around);
+void begin_queue_close(const InterfaceState& s, const Call& call, Pending& pending);
+void apply_queue_close(InterfaceState& s, const Call& call, Status status);
+
+// --- What devices and the IOMMU do
+// -----------------------------------------------------------------
+
+/// An access that waits at a PASID was recorded. (sid, stag) is what the IOMMU calls it.
+void fault_waits(InterfaceState& s, const FaultRecord& fault, u32 sid, u32 stag);
+/// The driver was interrupted for all that is recorded.
+void faults_are_read(InterfaceState& s);
+/// The IOMMU was told to end it, `again`: by making the access once more.
+Verdict fault_resumed(InterfaceState& s, u32 sid, u32 stag, bool again);
+/// What the group of a fault_queue_respond is to the IOMMU.
+std::optional<Interface::StallName> stall_of(const InterfaceState& s, const Call& call);
+void forget_refused(InterfaceState& s);
+
+// --- What ends them
+// --------------------------------------------------------------------------------
+
+/// A call is about to begin, in which the driver may read on.
+void a_call_begins(InterfaceState& s);
+/// Something ended: those whose device no longer waits for its process are over.
+void end_faults(InterfaceState& s);
+void close_queues_of(InterfaceState& s, u32 device);
+
+}  // namespace iommucheck::spec::sva
