@@ -10,13 +10,14 @@ namespace iommucheck::impl {
 
 namespace {
 
-constexpr u32 handlers_max = 4;  // that fault inside of handlers: beyond so many nobody is asked
+constexpr u32 handlers_max = 4;    // that fault inside of handlers: beyond so many nobody is asked
+constexpr u32 waiting_max = 1024;  // that are kept; an SMMU may hold 65,535, and no device does
 
 }  // namespace
 
 bool Faults::create() {
   // An answer that is on its way may still have its place when the IOMMU has used the access's.
-  open_count_ = 2 * backend_.faults_max() + handlers_max;
+  open_count_ = 2 * std::min(backend_.faults_max(), waiting_max) + handlers_max;
   open_ = platform_.arena<Open>(open_count_);
   return open_ != nullptr;
 }
@@ -98,7 +99,7 @@ void Faults::ask(Open& open, const Ending& ending) {
   }
 }
 
-/// A fault that was read now. There is a place for each that the IOMMU can hold.
+/// A fault that was read now. Beyond the places that there are nobody is asked.
 void Faults::take(const Fault& fault, const Ending& ending) {
   for (u32 i = 0; i < open_count_; ++i) {
     Open& open = open_[i];
