@@ -10,7 +10,7 @@ namespace iommucheck::impl {
 
 namespace {
 
-constexpr u32 handlers_max = 4;    // that fault inside of handlers: beyond so many nobody is asked
+constexpr u32 handlers_max = 4;    // one inside of another: beyond so many nobody is asked
 constexpr u32 waiting_max = 1024;  // that are kept; an SMMU may hold 65,535, and no device does
 
 }  // namespace
@@ -25,6 +25,7 @@ bool Faults::create() {
 void Faults::shutdown() {
   for_each_open([&](Open& open) { open = Open(); });
   queues_.for_each_used([&](FaultQueue& queue) { queues_.release(queue); });
+  handlers_ = 0;
 }
 
 /// Whether `ending` says that the fault is to end, whoever would answer it.
@@ -90,8 +91,15 @@ void Faults::ask(Open& open, const Ending& ending) {
     ++queue->unread;
     return;
   }
+  // Handlers that fault inside of handlers end somewhere.
+  if (handlers_ == handlers_max) {
+    send(open, false);
+    return;
+  }
+  ++handlers_;
   open.state = Open::State::asked;
   const bool again = sva_.answer_fault(device, open.fault.pasid, open.fault.iova, open.fault.prot);
+  --handlers_;
   if (open.state == Open::State::asked) {
     send(open, again);
   } else {

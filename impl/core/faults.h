@@ -101,6 +101,7 @@ class Faults {
   Open* open_ = nullptr;
   u32 open_count_ = 0;
   u64 order_ = 0;
+  u32 handlers_ = 0;  // that run, one inside of another
 };
 
 }  // namespace iommucheck::impl
