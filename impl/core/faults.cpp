@@ -11,7 +11,7 @@ namespace iommucheck::impl {
 namespace {
 
 constexpr u32 handlers_max = 4;    // one inside of another: beyond so many nobody is asked
-constexpr u32 waiting_max = 1024;  // that are kept; an SMMU may hold 65,535, and no device does
+constexpr u32 waiting_max = 1024;  // that are kept; an IOMMU may hold 65,535, and no device does
 
 }  // namespace
 
