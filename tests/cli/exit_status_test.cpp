@@ -124,7 +124,7 @@ TEST_F(ExitStatus, CheckPrintsAFindingWhoseTraceCannotBeWritten) {
 }
 
 TEST_F(ExitStatus, JobsInOneFolderKeepTheirTraces) {
-  const std::string command = "check --driver " + plugin("faulty_result_bytes") +
+  const std::string command = "check --findings 1 --driver " + plugin("faulty_result_bytes") +
                               " --runs 5000 --seed 1 --out " + path("out_dir");
   EXPECT_EQ(run(command).status, 1);
   const std::string first = slurp(path("out_dir/finding-RESULT_EXACT-1.trace.jsonl"));

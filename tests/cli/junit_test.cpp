@@ -108,7 +108,7 @@ TEST_F(JunitCommand, CheckHasACaseForEachRule) {
     }
   }
 
-  const XmlElement bad = run("check --driver " IOMMUCHECK_EXAMPLES
+  const XmlElement bad = run("check --findings 1 --driver " IOMMUCHECK_EXAMPLES
                              "/simple_driver_buggy.so --seed 1 --runs 200 --out " +
                                  path("found"),
                              1);

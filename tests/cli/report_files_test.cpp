@@ -87,7 +87,8 @@ class ReportFiles : public ::testing::Test {
 };
 
 TEST_F(ReportFiles, OfCheckAndOfTheReplayOfItsTrace) {
-  run("check --driver " IOMMUCHECK_EXAMPLES "/simple_driver_buggy.so --seed 1 --runs 500 --out " +
+  run("check --findings 1 --driver " IOMMUCHECK_EXAMPLES
+      "/simple_driver_buggy.so --seed 1 --runs 500 --out " +
           path("out.d"),
       1);
   const std::string headline = expect_one_finding();
