@@ -210,9 +210,6 @@ void Lockstep::end_next() {
 spec::sva::Observed Lockstep::make_call(const Call& call) {
   ++calls_of_run_;
   doing_ = spec::sva::call_name(call.kind);
-  // A device that leaves a domain may change of what mind the others are about faults that wait; an
-  // attach that has moved it and meets a stuck queue then has no answer that says so.
-  if (call.kind == CallKind::attach && !bonds_.empty() && next_.stuck != 0U) next_.stuck.reset();
   begin_next();
   const DriverHost::Progress progress = host_.start(call);
   end_next();

@@ -47,7 +47,10 @@ int Core::move_devices(u32 device, Domain& domain) {
   if (error == 0) {
     for_each_moving(device, [&](u32 i) {
       const Domain* before = domains_.find(devices_[i].from);
-      if (before != nullptr && before->is_paging()) drop_all_of_device(i, devices_[i].from);
+      if (before == nullptr || !before->is_paging()) return;
+      drop_all_of_device(i, devices_[i].from);
+      // Those who stay may wait for answers now, or no longer: while failing still changes nothing.
+      sva_.update_waits(devices_[i].from);
     });
     error = commit();
   }
@@ -61,6 +64,7 @@ int Core::move_devices(u32 device, Domain& domain) {
   platform_.barrier();
   for_each_moving(device, [&](u32 i) { devices_[i].domain = devices_[i].from; });
   sva_.update_waits(to);
+  for_each_moving(device, [&](u32 i) { sva_.update_waits(devices_[i].from); });
   return error;
 }
 
