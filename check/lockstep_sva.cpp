@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Operations on PASIDs, bonds and processes, and the handlers of device drivers.
 #include <algorithm>
-#include <set>
 #include <span>
 #include <utility>
 
@@ -364,13 +363,6 @@ void Lockstep::perform_exit(const fuzz::Operation& operation) {
   if (static_cast<fuzz::ExitKind>(operation.variant) == fuzz::ExitKind::exec) {
     host_.processes().create();  // what comes instead
   }
-  // Several CDs of the process that a time-out leaves between translating and quiet differ under
-  // one ASID, whatever a driver does: how long that is tolerated the definition does not say.
-  std::set<std::pair<u64, u32>> entries;
-  for (const Bond& bond : bonds_) {
-    if (bond.mm == mm) entries.insert({monitor_.interface().domain_of(bond.device), bond.pasid});
-  }
-  if (entries.size() > 1) next_.stuck.reset();
   begin_next();
   if (host_.exit(mm).waits) dying_ = mm;
   end_next();

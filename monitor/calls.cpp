@@ -169,7 +169,6 @@ void Monitor::call_waits() {
     wait.id = trace::CallId{running_.id};
   }
   emit(AgentId::cpu0, wait);
-  caches_.tolerate_disabled_halves(false);
   in_call_ = false;
   waiting_.push_back(std::move(running_));
   waiting_.back().call.segments = waiting_.back().segments;
@@ -199,8 +198,16 @@ void Monitor::call_resumes(u64 id) {
   emit(AgentId::cpu0, wait);
 }
 
+/// What one call does to several CDs of one ASID is judged when it is done: when nothing that began
+/// before waits any more, and, where a time-out has left commands behind, when these are complete.
+void Monitor::end_tolerance(bool timed_out) {
+  if (timed_out) trail().set(late_group_, caches_.next_group() + 1);
+  const bool late = caches_.completed_groups() < late_group_;
+  if (waiting_.empty() && !late) caches_.tolerate_disabled_halves(false);
+}
+
 void Monitor::call_returns(const spec::sva::Observed& observed, spec::sva::Circumstances around) {
-  caches_.tolerate_disabled_halves(false);
+  end_tolerance(observed.status == spec::sva::Status::etimedout);
   remember_changes();  // compared below: what is promised after a call is promised at its end
   tick();
   const Call& call = running_.call;

@@ -271,6 +271,7 @@ class Monitor {
     if (sink_ != nullptr) sink_->event(trace::Event{by, payload, std::nullopt});
   }
   void gather();
+  void end_tolerance(bool timed_out);
   void gather_device();
   void forget_allocations(EventIndex after);
   void find(spec::Rule rule, std::string statement, std::vector<spec::Cause> causes = {});
@@ -409,6 +410,8 @@ class Monitor {
     std::vector<std::pair<u32, spec::sva::Substream>> places;  ///< of devices, the same
   };
   bool in_call_ = false;  // running_ runs
+  /// 1 + the group of commands that a call left behind when it timed out; 0: none did.
+  u64 late_group_ = 0;
   Running running_;
   std::vector<Running> waiting_;
   u64 call_id_ = 0;

@@ -89,7 +89,7 @@ void Monitor::invalidate_begins(u64 mm, u64 va, u64 bytes) {
 }
 
 void Monitor::invalidate_ends(bool timed_out) {
-  caches_.tolerate_disabled_halves(false);
+  end_tolerance(timed_out);
   remember_changes();
   tick();
   trace::Invalidate event{.mm = mm_id(running_.call.mm),
@@ -119,7 +119,7 @@ u64 Monitor::release_begins(u64 mm) {
 }
 
 void Monitor::release_ends(bool timed_out) {
-  caches_.tolerate_disabled_halves(false);
+  end_tolerance(timed_out);
   remember_changes();
   tick();
   trace::Release event{.mm = mm_id(running_.call.mm), .phase = trace::Phase::end};
