@@ -3,9 +3,9 @@
 // the two are held equal: table arithmetic, descriptors, commands, STE and CD as the implementation
 // writes them and the specification reads them. Offsets and masks of registers:
 // tests/spec/written_twice_test.cpp.
-#include "impl/vmsav8/descriptor.h"
 #include "impl/smmuv3/commands.h"
 #include "impl/smmuv3/structures.h"
+#include "impl/vmsav8/descriptor.h"
 #include "proofs/properties.h"
 #include "spec/arch/walk.h"
 #include "spec/smmu/cd.h"
