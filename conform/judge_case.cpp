@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/bits.h"
+#include "monitor/trace_setup.h"
 #include "report/finding_text.h"
 #include "spec/smmu/id_registers.h"
 
@@ -45,12 +46,8 @@ struct Range {
 /// Where the header of a case says that its command queue lies; nothing if it says nothing.
 Range command_queue_of(const trace::Header& header) {
   if (!header.profile) return {};
-  const auto number = [&](const char* key) {
-    const auto found = header.profile->find(key);
-    const u64* n = found == header.profile->end() ? nullptr : std::get_if<u64>(&found->second);
-    return n == nullptr ? 0 : *n;
-  };
-  return {number("cmdq"), u64{16} << std::min<u64>(number("cmdq-lg2"), 19)};
+  const u64 lg2 = std::min<u64>(profile_number(header, "cmdq-lg2"), 19);
+  return {profile_number(header, "cmdq"), u64{16} << lg2};
 }
 
 /// Those after the two that bring-up begins with: before these anything may be cached.
@@ -117,11 +114,7 @@ CaseJudge::CaseJudge(const DeviceIdentity& device)
   if (device.data_pa == device.structures_pa + device.structures_bytes) {
     monitor_.smmu().memory_is(device.structures_pa, device.structures_bytes + device.data_bytes);
   }
-  // Nor is anything cached of what a fetch did not get: to the engine it is zero.
-  monitor_.device_rules()->no_memory_at(device.absent_pa, device.absent_bytes);
-  for (u64 at = 0; at < device.absent_bytes; at += 8) {
-    monitor_.caches().assume(device.absent_pa + at, 0);
-  }
+  tell_of_absent_memory(monitor_, device.absent_pa, device.absent_bytes);
   booted_ = monitor_.trail().mark();
 }
 

@@ -90,19 +90,25 @@ Setup setup_of(const trace::Header& header) {
   return setup;
 }
 
-void tell_of_absent_memory(const trace::Header& header, Monitor& monitor) {
-  if (!header.profile || monitor.device_rules() == nullptr) return;
-  const auto number = [&](const char* key) {
-    const auto found = header.profile->find(key);
-    const u64* n = found == header.profile->end() ? nullptr : std::get_if<u64>(&found->second);
-    return n == nullptr ? u64{0} : *n;
-  };
-  constexpr u64 bytes_max = u64{1} << 20;
-  const u64 first = number("absent") & ~u64{7};
-  const u64 bytes = std::min(number("absent-bytes"), bytes_max) & ~u64{7};
+u64 profile_number(const trace::Header& header, const char* key) {
+  if (!header.profile) return 0;
+  const auto found = header.profile->find(key);
+  const u64* number = found == header.profile->end() ? nullptr : std::get_if<u64>(&found->second);
+  return number == nullptr ? 0 : *number;
+}
+
+void tell_of_absent_memory(Monitor& monitor, u64 first, u64 bytes) {
   monitor.device_rules()->no_memory_at(first, bytes);
   // Nothing is cached of what a fetch did not get: to the engine it is zero.
   for (u64 at = 0; at < bytes; at += 8) monitor.caches().assume(first + at, 0);
+}
+
+void tell_of_absent_memory(const trace::Header& header, Monitor& monitor) {
+  if (!header.profile || monitor.device_rules() == nullptr) return;
+  constexpr u64 bytes_max = u64{1} << 20;
+  const u64 first = profile_number(header, "absent") & ~u64{7};
+  const u64 bytes = std::min(profile_number(header, "absent-bytes"), bytes_max) & ~u64{7};
+  tell_of_absent_memory(monitor, first, bytes);
 }
 
 trace::Registers registers_of(const spec::IdRegisters& id) {

@@ -10,7 +10,12 @@ namespace iommucheck::oracle {
 
 Setup setup_of(const trace::Header& header);
 
-/// Of a trace of a device: where no memory is, so that fetches end in an external abort.
+/// The number of that key in the header's profile; 0 if there is none.
+u64 profile_number(const trace::Header& header, const char* key);
+
+/// Of a device: where no memory is, so that fetches end in an external abort.
+void tell_of_absent_memory(Monitor& monitor, u64 first, u64 bytes);
+/// The same, of a trace of one.
 void tell_of_absent_memory(const trace::Header& header, Monitor& monitor);
 
 /// A trace whose first `events` events are missing; and the reader's half: unsupported where a
