@@ -44,6 +44,11 @@ bool is_routed(const InterfaceState& s, u32 device, u32 pasid) {
          s.devices[device].ghosts == 0 && s.unseen == 0;
 }
 
+/// Recorded, and in nobody's hands: it is in its queue, or may be by now.
+bool is_unread(const Waiting& fault) {
+  return fault.state == FaultState::unread || fault.state == FaultState::reported;
+}
+
 /// visit(index) of those of a queue, the first recorded first.
 template <class Visit>
 void in_order(const InterfaceState& s, u32 queue, Visit visit) {
@@ -133,7 +138,7 @@ Permitted permitted_queue_read(const InterfaceState& s, const Call& call) {
   bool may_be_empty = true;
   in_order(s, queue, [&](u32 i) {
     const Waiting& fault = s.waitings[i];
-    if (fault.state != FaultState::unread && fault.state != FaultState::reported) return true;
+    if (!is_unread(fault)) return true;
     some = true;
     const bool sure = fault.state == FaultState::unread && fault.unsure == 0;
     may_be_empty &= !sure || is_contested(s, fault);
@@ -151,7 +156,7 @@ u32 find_read(const InterfaceState& s, u32 queue, const FaultRecord& record, std
   u32 found = 0;
   in_order(s, queue, [&](u32 i) {
     const Waiting& fault = s.waitings[i];
-    if (fault.state != FaultState::unread && fault.state != FaultState::reported) return true;
+    if (!is_unread(fault)) return true;
     const bool same = fault.device == record.device && fault.pasid == record.pasid &&
                       (fault.iova & page_mask) == (record.iova & page_mask) &&
                       fault.prot == (record.prot & wanted);
@@ -189,7 +194,7 @@ std::optional<FaultRecord> oldest_fault(const InterfaceState& s, u64 handle) {
   if (queue == 0) return oldest;
   in_order(s, queue, [&](u32 i) {
     const Waiting& fault = s.waitings[i];
-    if (fault.state != FaultState::unread && fault.state != FaultState::reported) return true;
+    if (!is_unread(fault)) return true;
     oldest = {.device = fault.device,
               .pasid = fault.pasid,
               .iova = fault.iova,
@@ -208,10 +213,7 @@ void apply_queue_read(InterfaceState& s, const Call& call, const Observed& obser
   const u64 order = s.waitings[index].order;
   s.for_each_waiting([&](u32 i) {
     const Waiting& fault = s.waitings[i];
-    const bool before = fault.queue == queue && fault.order < order;
-    if (before && (fault.state == FaultState::unread || fault.state == FaultState::reported)) {
-      drop(s, i);
-    }
+    if (fault.queue == queue && fault.order < order && is_unread(fault)) drop(s, i);
   });
   Waiting& fault = s.waitings.edit(s.trail, index);
   fault.state = FaultState::read;
@@ -325,9 +327,7 @@ void fault_waits(InterfaceState& s, const FaultRecord& fault, u32 sid, u32 stag)
   const u32 queue = s.queue_of(fault.device);
   u32 before = 0;
   s.for_each_waiting([&](u32 i) {
-    const bool waits =
-        s.waitings[i].state == FaultState::reported || s.waitings[i].state == FaultState::unread;
-    if (s.waitings[i].queue == queue && waits) ++before;
+    if (s.waitings[i].queue == queue && is_unread(s.waitings[i])) ++before;
   });
   const u32 bond = s.find_bond(fault.device, fault.pasid);
   s.trail.set(s.faults_seen, s.faults_seen + 1);
