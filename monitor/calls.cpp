@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
 // A call's life: its begin, its waiting for others, its return, and what is compared then.
 #include <algorithm>
+#include <bit>
 
 #include <fmt/format.h>
 
+#include "base/bits.h"
 #include "base/call_arguments.h"
 #include "monitor/call_conversion.h"
 #include "monitor/monitor.h"
+#include "spec/arch/granule.h"
 
 namespace iommucheck::oracle {
 
@@ -40,17 +43,18 @@ u64 bytes_of(const Call& call) {
 /// Whether a bitmap of page sizes is one of a granule: pages, blocks and contiguous runs of them,
 /// DDI 0487 D8.2 and D8.6. The smallest size says which granule.
 bool sizes_of_one_granule(u64 page_sizes) {
-  const auto set_of = [](std::initializer_list<unsigned> lg2s) {
-    u64 set = 0;
-    for (const unsigned lg2 : lg2s) set |= u64{1} << lg2;
-    return set;
-  };
-  const u64 smallest = page_sizes & (~page_sizes + 1);
-  u64 legal = 0;
-  if (smallest == u64{1} << 12) legal = set_of({12, 16, 21, 25, 30, 34, 39});
-  if (smallest == u64{1} << 14) legal = set_of({14, 21, 25, 30, 36});
-  if (smallest == u64{1} << 16) legal = set_of({16, 21, 29, 34, 42});
-  return page_sizes == 0 || (legal != 0 && (page_sizes & ~legal) == 0);
+  if (page_sizes == 0) return true;
+  using spec::Granule;
+  for (const Granule granule : {Granule::g4k, Granule::g16k, Granule::g64k}) {
+    if (static_cast<unsigned>(std::countr_zero(page_sizes)) != spec::page_shift(granule)) continue;
+    u64 legal = 0;
+    for (unsigned level = granule == Granule::g4k ? 0 : 1; level <= spec::last_level; ++level) {
+      const unsigned size = spec::leaf_size_lg2(granule, level);
+      legal |= pow2(size) | pow2(size + spec::contiguous_lg2(granule, level));
+    }
+    return (page_sizes & ~legal) == 0;
+  }
+  return false;
 }
 
 bool changed_something(const Call& call, const spec::sva::Observed& observed) {
