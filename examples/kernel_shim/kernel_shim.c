@@ -34,8 +34,6 @@ static struct {
   } wait;
 } shim;
 
-static void give_way(uint64_t token);
-
 /* ---- memory ---- */
 
 static unsigned log2_up(uint64_t bytes) {

@@ -18,9 +18,6 @@
 #define __FBSDID(text) struct fbsdid
 #define __unused __attribute__((unused))
 #define __diagused __attribute__((unused))
-#define __predict_false(x) (x)
-#define __predict_true(x) (x)
-#define __DECONST(type, value) ((type)(uintptr_t)(value))
 #define __containerof(p, type, member) ((type*)((char*)(p) - offsetof(type, member)))
 #define CTASSERT(x) _Static_assert(x, #x)
 #define NBBY 8
