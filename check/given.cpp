@@ -18,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t bytes_max = std::size_t{1} << 20;
+constexpr std::size_t given_bytes_max = std::size_t{1} << 20;
 constexpr std::string_view end_word = "end";
 constexpr std::pair<std::string_view, bool Lockstep::Ends::*> end_names[] = {
     {"whole_space", &Lockstep::Ends::whole_space}, {"teardown", &Lockstep::Ends::teardown}};
@@ -124,7 +124,7 @@ Lockstep::Ends ends_of_input(std::span<const u8> bytes) {
 }
 
 Expected<GivenCase> read_given(const std::string& path) {
-  const auto text = read_whole(path, bytes_max);
+  const auto text = read_whole(path, given_bytes_max);
   if (!text) return std::unexpected(text.error());
   const auto is_text = [](char c) {
     return c == '\n' || c == '\t' || c == '\r' || (c >= ' ' && c != '\x7f');

@@ -13,7 +13,7 @@ namespace iommucheck::oracle {
 
 namespace {
 
-constexpr std::size_t bytes = FirstSeen::features * sizeof(u16);
+constexpr std::size_t seen_bytes = FirstSeen::features * sizeof(u16);
 
 enum class Sort : u64 { answer, behind, rule, finding };
 
@@ -27,7 +27,7 @@ u64 answer_of(const spec::sva::Call& call, const spec::sva::Observed& observed, 
 
 Expected<FirstSeen> FirstSeen::create() {
   void* const memory =
-      ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+      ::mmap(nullptr, seen_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) {
     return fail(ErrorCode::environment,
                 std::string("no shared memory for a corpus: ") + std::strerror(errno));
@@ -37,7 +37,7 @@ Expected<FirstSeen> FirstSeen::create() {
   return seen;
 }
 
-void FirstSeen::Unmap::operator()(u16* memory) const { ::munmap(memory, bytes); }
+void FirstSeen::Unmap::operator()(u16* memory) const { ::munmap(memory, seen_bytes); }
 
 void FirstSeen::note(u64 what) {
   if (place_ == 0) return;

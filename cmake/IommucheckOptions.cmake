@@ -39,8 +39,8 @@ if(IOMMUCHECK_SANITIZE AND IOMMUCHECK_TSAN)
   message(FATAL_ERROR "IOMMUCHECK_SANITIZE and IOMMUCHECK_TSAN exclude each other; choose one")
 endif()
 
-# What only tests are compiled with. Under sanitizers the time goes into what is tested, and a third of the
-# time of a build from nothing into optimising the tests themselves: that is left out.
+# What only tests and the command are compiled with. Under sanitizers the time goes into the libraries that are
+# tested, and a third of the time of a build from nothing into optimising what calls them: that is left out.
 add_library(iommucheck_test_options INTERFACE)
 if(IOMMUCHECK_SANITIZE)
   target_compile_options(iommucheck_test_options INTERFACE -O0)

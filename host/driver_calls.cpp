@@ -16,8 +16,6 @@ using spec::sva::CallKind;
 using spec::sva::Observed;
 using spec::sva::Status;
 
-constexpr AgentId cpu = AgentId::cpu0;
-
 }  // namespace
 
 // ---- what the driver calls ----------------------------------------------------------------------
@@ -254,7 +252,7 @@ DriverHost::Progress DriverHost::remove(u32 device) {
 void DriverHost::irq(u64 source) {
   if (driver_.handle_irq == nullptr) return;
   begin_steps();
-  monitor_.irq(cpu, static_cast<u32>(source));
+  monitor_.irq(AgentId::cpu0, static_cast<u32>(source));
   enter();
   driver_.handle_irq(state_, source);
   leave();

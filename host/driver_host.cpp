@@ -20,8 +20,6 @@ constexpr u64 stuck_waits_max = 3;
 constexpr u64 registers_bytes = 0x20000;
 constexpr u64 process_table_bytes = u64{4} << 20;
 constexpr u32 group_alone = u32{1} << 16;
-constexpr AgentId cpu = AgentId::cpu0;
-
 }  // namespace
 
 DriverHost::DriverHost(const iommucheck_driver& driver, Monitor& monitor)
@@ -121,7 +119,7 @@ void DriverHost::bind_platform() {
     }
     *pa = host.tables_.allocate(bytes);
     if (*pa == 0) return nullptr;
-    host.monitor_.alloc(cpu, *pa, bytes);
+    host.monitor_.alloc(AgentId::cpu0, *pa, bytes);
     return static_cast<const char*>(host.platform_.window) + (*pa - host.platform_.window_pa);
   };
   p.table_free = [](void* ctx, uint64_t pa, uint64_t bytes) {
@@ -132,7 +130,7 @@ void DriverHost::bind_platform() {
           pa, bytes));
       return;
     }
-    host.monitor_.free(cpu, pa, bytes);
+    host.monitor_.free(AgentId::cpu0, pa, bytes);
     host.tables_.free(pa, bytes);
   };
   p.arena_alloc = [](void* ctx, uint64_t bytes, uint64_t align) -> void* {
@@ -145,13 +143,14 @@ void DriverHost::bind_platform() {
   };
   p.store64 = [](void* ctx, uint64_t pa, uint64_t value) {
     DriverHost& host = self(ctx);
-    if (!host.spent() && !host.refuses("store64", pa, 8)) host.monitor_.store(cpu, pa, value);
+    if (!host.spent() && !host.refuses("store64", pa, 8))
+      host.monitor_.store(AgentId::cpu0, pa, value);
   };
   p.fill64 = [](void* ctx, uint64_t pa, uint64_t count, uint64_t value) {
     DriverHost& host = self(ctx);
     if (host.spent()) return;
     const u64 bytes = count > (~u64{0} >> 3) ? ~u64{0} : 8 * count;
-    if (!host.refuses("fill64", pa, bytes)) host.monitor_.fill(cpu, pa, count, value);
+    if (!host.refuses("fill64", pa, bytes)) host.monitor_.fill(AgentId::cpu0, pa, count, value);
   };
   p.load64 = [](void* ctx, uint64_t pa) -> uint64_t {
     if (self(ctx).spent()) return ~uint64_t{0};
@@ -167,39 +166,40 @@ void DriverHost::bind_platform() {
       host.monitor_.driver_error(fmt::format("barrier({:#x}): there is no such kind", kind));
       return;
     }
-    host.monitor_.barrier(cpu, static_cast<trace::BarrierKind>(orders),
+    host.monitor_.barrier(AgentId::cpu0, static_cast<trace::BarrierKind>(orders),
                           (kind & IOMMUCHECK_COMPLETES) != 0);
   };
   p.dma_clean = [](void* ctx, uint64_t pa, uint64_t bytes) {
     DriverHost& host = self(ctx);
     if (!host.spent() && !host.refuses("dma_clean", align_down(pa, 3), bytes))
-      host.monitor_.clean(cpu, pa, bytes);
+      host.monitor_.clean(AgentId::cpu0, pa, bytes);
   };
   p.dma_invalidate = [](void* /*ctx*/, uint64_t /*pa*/, uint64_t /*bytes*/) {};
   p.mmio_write32 = [](void* ctx, uint64_t offset, uint32_t value, uint32_t flags) {
     DriverHost& host = self(ctx);
     if (host.spent() || host.beyond(offset)) return;
     host.exposes(offset);
-    host.monitor_.mmio_write(cpu, static_cast<u32>(offset), 4, value,
+    host.monitor_.mmio_write(AgentId::cpu0, static_cast<u32>(offset), 4, value,
                              (flags & IOMMUCHECK_MMIO_ORDERED) != 0);
   };
   p.mmio_write64 = [](void* ctx, uint64_t offset, uint64_t value, uint32_t flags) {
     DriverHost& host = self(ctx);
     if (host.spent() || host.beyond(offset)) return;
-    host.monitor_.mmio_write(cpu, static_cast<u32>(offset), 8, value,
+    host.monitor_.mmio_write(AgentId::cpu0, static_cast<u32>(offset), 8, value,
                              (flags & IOMMUCHECK_MMIO_ORDERED) != 0);
   };
   p.mmio_read32 = [](void* ctx, uint64_t offset) -> uint32_t {
     DriverHost& host = self(ctx);
     if (host.spent() || host.beyond(offset)) return ~uint32_t{0};
-    const u64 value = host.monitor_.device_read(cpu, static_cast<u32>(offset), 4, *host.choices_);
+    const u64 value =
+        host.monitor_.device_read(AgentId::cpu0, static_cast<u32>(offset), 4, *host.choices_);
     host.sees(offset, value);
     return static_cast<u32>(value);
   };
   p.mmio_read64 = [](void* ctx, uint64_t offset) -> uint64_t {
     DriverHost& host = self(ctx);
     if (host.spent() || host.beyond(offset)) return ~uint64_t{0};
-    return host.monitor_.device_read(cpu, static_cast<u32>(offset), 8, *host.choices_);
+    return host.monitor_.device_read(AgentId::cpu0, static_cast<u32>(offset), 8, *host.choices_);
   };
   p.wait = [](void* ctx, uint64_t token, uint64_t /*timeout_us*/) -> int {
     DriverHost& host = self(ctx);

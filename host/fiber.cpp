@@ -33,18 +33,20 @@ namespace iommucheck::oracle {
 
 namespace {
 
-constexpr std::size_t guard_bytes = 4096;
+constexpr std::size_t stack_guard_bytes = 4096;
 
 }  // namespace
 
-void Fiber::Unmap::operator()(char* stack) const { ::munmap(stack, stack_bytes + guard_bytes); }
+void Fiber::Unmap::operator()(char* stack) const {
+  ::munmap(stack, stack_bytes + stack_guard_bytes);
+}
 
 Fiber::Fiber() {
-  void* pages = ::mmap(nullptr, stack_bytes + guard_bytes, PROT_READ | PROT_WRITE,
+  void* pages = ::mmap(nullptr, stack_bytes + stack_guard_bytes, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (pages == MAP_FAILED) std::abort();
   stack_.reset(static_cast<char*>(pages));
-  ::mprotect(pages, guard_bytes, PROT_NONE);
+  ::mprotect(pages, stack_guard_bytes, PROT_NONE);
 #ifdef IOMMUCHECK_TSAN
   inner_thread_ = __tsan_create_fiber(0);
 #endif
@@ -60,7 +62,7 @@ void Fiber::start(std::function<void()> work) {
   work_ = std::move(work);
   active_ = true;
   ::getcontext(&inner_);
-  inner_.uc_stack.ss_sp = stack_.get() + guard_bytes;
+  inner_.uc_stack.ss_sp = stack_.get() + stack_guard_bytes;
   inner_.uc_stack.ss_size = stack_bytes;
   inner_.uc_link = nullptr;
   const auto self = std::bit_cast<std::uintptr_t>(this);
@@ -82,7 +84,7 @@ void Fiber::switch_in() {
 #endif
 #ifdef IOMMUCHECK_ASAN
   void* outer_fake = nullptr;
-  __sanitizer_start_switch_fiber(&outer_fake, stack_.get() + guard_bytes, stack_bytes);
+  __sanitizer_start_switch_fiber(&outer_fake, stack_.get() + stack_guard_bytes, stack_bytes);
 #endif
   ::swapcontext(&outer_, &inner_);
 #ifdef IOMMUCHECK_ASAN

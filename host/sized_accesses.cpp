@@ -13,8 +13,6 @@ namespace iommucheck::oracle {
 
 namespace {
 
-constexpr AgentId cpu = AgentId::cpu0;
-
 /// What an atomic stores; nothing if it does not.
 std::optional<u64> stored_by(u32 op, u64 old, u64 operand, u64 expected) {
   switch (op) {
@@ -60,14 +58,14 @@ void DriverHost::bind_sized_accesses() {
                uint64_t pc) {
     DriverHost& host = self(ctx);
     if (host.spent() || host.refuses_sized("store", pa, bytes, 16)) return;
-    host.monitor_.store(cpu, pa, bytes, bytes < 8 ? low_bytes(value, bytes) : value, value_high,
-                        pc);
+    host.monitor_.store(AgentId::cpu0, pa, bytes, bytes < 8 ? low_bytes(value, bytes) : value,
+                        value_high, pc);
   };
   p.load = [](void* ctx, uint64_t pa, uint32_t bytes, uint32_t flags, uint64_t /*pc*/) -> uint64_t {
     DriverHost& host = self(ctx);
     if (host.spent() || host.refuses_sized("load", pa, bytes, 8)) return ~uint64_t{0};
     const u64 value = host.read_memory(pa, bytes);
-    host.monitor_.load(cpu, pa, bytes, value, (flags & IOMMUCHECK_ORDERED) != 0);
+    host.monitor_.load(AgentId::cpu0, pa, bytes, value, (flags & IOMMUCHECK_ORDERED) != 0);
     return value;
   };
   p.atomic = [](void* ctx, uint32_t op, uint64_t pa, uint32_t bytes, uint64_t operand,
@@ -82,14 +80,14 @@ void DriverHost::bind_sized_accesses() {
     const auto value = stored_by(op, old, operand, low_bytes(expected, bytes));
     const bool ordered = (flags & IOMMUCHECK_ORDERED) != 0;
     if (!value) {
-      host.monitor_.load(cpu, pa, bytes, old, false);
+      host.monitor_.load(AgentId::cpu0, pa, bytes, old, false);
     } else {
-      host.monitor_.rmw(cpu, {.pa = pa,
-                              .size = bytes,
-                              .old_value = old,
-                              .value = low_bytes(*value, bytes),
-                              .ordered = ordered,
-                              .pc = pc});
+      host.monitor_.rmw(AgentId::cpu0, {.pa = pa,
+                                        .size = bytes,
+                                        .old_value = old,
+                                        .value = low_bytes(*value, bytes),
+                                        .ordered = ordered,
+                                        .pc = pc});
     }
     return old;
   };

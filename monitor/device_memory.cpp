@@ -25,7 +25,7 @@ const char* granule_name(spec::Granule granule) {
 }
 
 /// Memory as it is now, and what of it was read.
-struct Reader {
+struct TableReader {
   const spec::Memory& memory;
   u64 absent_first = 0, absent_bytes = 0;
   bool unknown = false, aborts = false;
@@ -52,7 +52,7 @@ struct Reader {
 };
 
 /// What of the descriptors forbids the access, from the leaf up.
-std::string why_not_permitted(const Reader& reader, const Access& access) {
+std::string why_not_permitted(const TableReader& reader, const Access& access) {
   const bool write = access.type == AccessType::write;
   if (!access.privileged && !bit(reader.last, 6)) return "AP[1]";
   if (write && bit(reader.last, 7)) return "AP[2]";
@@ -62,7 +62,7 @@ std::string why_not_permitted(const Reader& reader, const Access& access) {
 }
 
 /// What is special about the descriptor at which the walk ended.
-std::string at_descriptor(const Reader& reader, const spec::Outcome& outcome,
+std::string at_descriptor(const TableReader& reader, const spec::Outcome& outcome,
                           const spec::Regime<u64>& regime, const Access& access) {
   const spec::Half<u64>& half = regime.half[spec::select_half(regime, access.va)];
   const unsigned level = spec::start_level<u64>(half.tg, half.tsz) + reader.descriptors - 1;
@@ -97,7 +97,7 @@ std::string features_needed(const spec::Regime<u64>& regime, const Access& acces
 /// What the access meets if nothing is cached: words of its own reading, not those of the engine.
 DeviceRules::Plain DeviceRules::plain(const Access& access) const {
   const spec::Capabilities& caps = caches_.capabilities();
-  Reader reader{caches_.memory(), absent_first_, absent_bytes_};
+  TableReader reader{caches_.memory(), absent_first_, absent_bytes_};
   const spec::SmmuState state{
       .caps = caps, .streams = caches_.stream_table(), .smmuen = true, .e2h = caches_.e2h()};
   Plain result;

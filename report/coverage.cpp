@@ -20,8 +20,8 @@ namespace {
 
 using trace::JsonValue;
 
-constexpr std::string_view key = "iommucheck-rule-coverage";
-constexpr u64 version = 1;
+constexpr std::string_view file_key = "iommucheck-rule-coverage";
+constexpr u64 file_version = 1;
 constexpr u64 bytes_max = u64{16} << 20;
 
 u64 sum(u64 a, u64 b) { return a > ~u64{0} - b ? ~u64{0} : a + b; }
@@ -123,8 +123,8 @@ void RuleCoverage::add(const RuleCoverage& other) {
 }
 
 std::string to_json(const RuleCoverage& coverage) {
-  std::string out =
-      fmt::format("{{\"{}\": {}, \"runs\": {}, \"rules\": {{", key, version, coverage.runs);
+  std::string out = fmt::format("{{\"{}\": {}, \"runs\": {}, \"rules\": {{", file_key, file_version,
+                                coverage.runs);
   bool first = true;
   for (const auto& [name, counts] : coverage.rules) {
     out += first ? "\n  " : ",\n  ";
@@ -140,12 +140,12 @@ Expected<RuleCoverage> coverage_from_json(std::string_view text, std::string_vie
   const auto value = trace::parse_json(text);
   if (!value) return bad(text, name, value.error().column, value.error().message);
   u64 written = 0;
-  if (value->kind != JsonValue::Kind::object || !number(*value, key, written)) {
-    return bad(text, name, value->column, fmt::format("key \"{}\" is missing", key));
+  if (value->kind != JsonValue::Kind::object || !number(*value, file_key, written)) {
+    return bad(text, name, value->column, fmt::format("key \"{}\" is missing", file_key));
   }
-  if (written != version) {
+  if (written != file_version) {
     return bad(text, name, value->column,
-               fmt::format("its version is {}, {} is known", written, version));
+               fmt::format("its version is {}, {} is known", written, file_version));
   }
   RuleCoverage coverage;
   const trace::JsonMember* rules = value->find("rules");

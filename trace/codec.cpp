@@ -14,10 +14,6 @@ namespace {
 
 constexpr std::array<u8, 4> magic{'I', 'O', 'C', 'T'};
 
-template <class T>
-concept Described =
-    requires(const T& value) { for_each_field(value, [](const FieldInfo&, const auto&) {}); };
-
 // ---- writing: integers in groups of 7 bits, lowest first ----
 
 using Bytes = std::vector<u8>;

@@ -17,4 +17,9 @@ struct FieldInfo {
   bool may_be_absent;  ///< a fact: absent if the source cannot give it, never defaulted
 };
 
+/// A struct of a .def file: for_each_field is found by its argument.
+template <class T>
+concept Described =
+    requires(const T& value) { for_each_field(value, [](const FieldInfo&, const auto&) {}); };
+
 }  // namespace iommucheck::trace

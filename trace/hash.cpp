@@ -8,10 +8,6 @@
 namespace iommucheck::trace {
 namespace {
 
-template <class T>
-concept Described =
-    requires(const T& value) { for_each_field(value, [](const FieldInfo&, const auto&) {}); };
-
 /// Mixes words one after the other. Each step is a bijection of the state for a fixed word.
 struct Mixer {
   u64 state;

@@ -16,9 +16,6 @@ namespace {
 
 template <class T>
 concept Integer = std::unsigned_integral<T> && !std::same_as<T, bool>;
-template <class T>
-concept Described =
-    requires(const T& value) { for_each_field(value, [](const FieldInfo&, const auto&) {}); };
 
 // ---- writing ----
 

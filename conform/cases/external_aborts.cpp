@@ -50,7 +50,7 @@ void ste_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   cases.push_back(second.ask());
 }
 
-void cd_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+void cd_abort_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   const spec::Capabilities caps = spec::parse_capabilities(device.id);
   const auto one = [&](const char* name, u64 pointer, unsigned max, unsigned format) {
     Two two(device, name);
@@ -93,7 +93,7 @@ void descriptor_cases_of(const DeviceIdentity& device, std::vector<Case>& cases,
 void external_abort_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   if (device.absent_bytes == 0) return;
   ste_cases(device, cases);
-  cd_cases(device, cases);
+  cd_abort_cases(device, cases);
   for (const bool record : {true, false}) descriptor_cases_of(device, cases, record);
 }
 

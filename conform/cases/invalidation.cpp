@@ -18,7 +18,7 @@ using spec::Command;
 using spec::Granule;
 using spec::Opcode;
 
-constexpr u64 block = u64{1} << 21;
+constexpr u64 block_2m = u64{1} << 21;
 
 struct Tlbi {
   std::string name;
@@ -96,7 +96,7 @@ void page_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned 
 void leaves(const DeviceIdentity& device, std::vector<Case>& cases) {
   const spec::Capabilities caps = spec::parse_capabilities(device.id);
   for (const unsigned level : {3U, 2U, 1U}) {
-    const u64 va = level == 3 ? 0x5000 : level == 2 ? 3 * block : u64{1} << 30;
+    const u64 va = level == 3 ? 0x5000 : level == 2 ? 3 * block_2m : u64{1} << 30;
     for (const Tlbi& tlbi : covering(caps, 1, va, level)) {
       page_case(device, cases, level, tlbi, va, false);
     }
@@ -223,24 +223,24 @@ void table_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   // A block in the place of a table, and back, break before make.
   CaseBuilder b(device, "sequence: a table becomes a block and a table again");
   const u64 root = b.root(Granule::g4k, 25);
-  b.map(root, block + 0x1000, b.data(0x3000));
+  b.map(root, block_2m + 0x1000, b.data(0x3000));
   b.translate(0, root);
-  const u64 place = b.entry(root, Granule::g4k, 25, block, 2);
+  const u64 place = b.entry(root, Granule::g4k, 25, block_2m, 2);
   const u64 table = b.word(place);
-  b.both(block + 0x1000);
+  b.both(block_2m + 0x1000);
   const auto replace = [&](u64 word) {
     b.store(place, 0);
     b.command(spec::cmd_tlbi_nh_asid(0, 1));
     b.sync();
-    b.access(block + 0x1000);
+    b.access(block_2m + 0x1000);
     b.store(place, word);
   };
   replace(leaf_word(Granule::g4k, 2, align_down(b.data(), 21), {}));
-  b.both(block + 0x1000);
-  b.both(block + 0x5000);
+  b.both(block_2m + 0x1000);
+  b.both(block_2m + 0x5000);
   replace(table);
-  b.both(block + 0x1000);
-  b.both(block + 0x5000);
+  b.both(block_2m + 0x1000);
+  b.both(block_2m + 0x5000);
   b.poll();
   cases.push_back(b.take());
 }

@@ -30,11 +30,8 @@ constexpr u64 bar_of(unsigned engine) { return qemu_map::pci_memory + engine * b
 constexpr u32 sid_of(unsigned engine) { return (qemu_map::first_slot + engine) << 3; }
 
 // Memory: structures, a page for copies, data.
-constexpr u64 structures = qemu_map::ram, structures_bytes = u64{8} << 20;
 constexpr u64 scratch = qemu_map::ram + (u64{60} << 20);
-constexpr u64 data = qemu_map::ram + (u64{8} << 20), data_bytes = u64{4} << 20;
-constexpr u64 absent = 0x70000000, absent_bytes = u64{1} << 16;  // behind the RAM
-constexpr u64 page = 4096;
+constexpr u64 edu_page = 4096;
 
 /// What engine `engine` writes from word `index` of its buffer: no address of RAM.
 constexpr u32 mark(unsigned engine, u64 index) {
@@ -64,7 +61,7 @@ volatile u32* QemuDevice::word(u64 pa) const {
 }
 
 void QemuDevice::tag_memory() {
-  for (u64 pa = structures + structures_bytes; pa < scratch; pa += 8) {
+  for (u64 pa = qemu_map::structures + qemu_map::structures_bytes; pa < scratch; pa += 8) {
     process_->ram()[(pa - qemu_map::ram) / 8] = pa | ((pa + 4) << 32);
   }
 }
@@ -72,12 +69,12 @@ void QemuDevice::tag_memory() {
 Expected<void> QemuDevice::identify() {
   identity_.name = "qemu";
   identity_.version = process_->version();
-  identity_.structures_pa = structures;
-  identity_.structures_bytes = structures_bytes;
-  identity_.data_pa = data;
-  identity_.data_bytes = data_bytes;
-  identity_.absent_pa = absent;
-  identity_.absent_bytes = absent_bytes;
+  identity_.structures_pa = qemu_map::structures;
+  identity_.structures_bytes = qemu_map::structures_bytes;
+  identity_.data_pa = qemu_map::data;
+  identity_.data_bytes = qemu_map::data_bytes;
+  identity_.absent_pa = qemu_map::absent;
+  identity_.absent_bytes = qemu_map::absent_bytes;
   identity_.iova_end = u64{1} << 48;
   identity_.prompt = identity_.far = true;
   for (unsigned i = 0; i < engine_.size(); ++i) identity_.sids.push_back(sid_of(i));
@@ -226,14 +223,16 @@ void QemuDevice::fill(u64 pa, u64 words, u64 value) {
 }
 
 void QemuDevice::note_stored(u64 pa, u64 bytes) {
-  if (pa - structures < structures_bytes) {
-    stored_bytes_ = std::max(stored_bytes_, std::min(pa - structures + bytes, structures_bytes));
+  if (pa - qemu_map::structures < qemu_map::structures_bytes) {
+    stored_bytes_ = std::max(
+        stored_bytes_, std::min(pa - qemu_map::structures + bytes, qemu_map::structures_bytes));
   }
 }
 
 /// A case that is made short must not live on what one before it has left there.
 void QemuDevice::clear_structures() {
-  std::fill_n(process_->ram() + (structures - qemu_map::ram) / 8, stored_bytes_ / 8, u64{0});
+  std::fill_n(process_->ram() + (qemu_map::structures - qemu_map::ram) / 8, stored_bytes_ / 8,
+              u64{0});
   stored_bytes_ = 0;
 }
 
@@ -256,7 +255,7 @@ Ticket QemuDevice::dma(unsigned number, u64 iova, bool write, DmaAttributes /*at
   bool wait = engine.running || engine.reads.size() == read_slots;
   // A second write might go where the first one is still to be found.
   for (const Engine& other : engine_) {
-    wait |= write && other.running && other.write && (other.iova ^ iova) % page == 0;
+    wait |= write && other.running && other.write && (other.iova ^ iova) % edu_page == 0;
   }
   if (wait) finish_dmas();
   if (engine.reads.size() == read_slots) read_back(number);
@@ -354,7 +353,7 @@ void QemuDevice::look_for(unsigned number) {
   const Engine& engine = engine_[number];
   const u32 wanted = mark(number, engine.next_word);
   engine_[number].went[engine.next_word] = 0;
-  const u64 offset = engine.iova % page;
+  const u64 offset = engine.iova % edu_page;
   const auto there = [&](u64 first) {
     volatile u32* place = word(first + offset);
     if (*place != wanted) return false;
@@ -366,7 +365,8 @@ void QemuDevice::look_for(unsigned number) {
   for (const u64 first : recent_) {
     if (there(first)) return;
   }
-  for (u64 first = data; first < data + data_bytes; first += page) {
+  for (u64 first = qemu_map::data; first < qemu_map::data + qemu_map::data_bytes;
+       first += edu_page) {
     if (!there(first)) continue;
     recent_.push_front(first);
     if (recent_.size() > 16) recent_.pop_back();
@@ -391,7 +391,7 @@ void QemuDevice::read_back(unsigned number) {
     const u32 got = *word(scratch + 4 * i);
     DmaSeen& seen = seen_[values_[engine.reads[i]]];
     seen.reached = got != 0;
-    const bool named = got >= structures + structures_bytes && got < scratch;
+    const bool named = got >= qemu_map::structures + qemu_map::structures_bytes && got < scratch;
     if (seen.reached && named) seen.pa = got;
     // What a write left there, before it was put back.
     const unsigned writer = (got >> 16) & 0xff;

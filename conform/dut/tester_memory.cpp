@@ -8,7 +8,7 @@
 namespace iommucheck::oracle {
 
 namespace {
-constexpr u64 page = 4096;
+constexpr u64 page_bytes = 4096;
 }  // namespace
 
 Expected<std::unique_ptr<TesterMemory>> TesterMemory::create() {
@@ -66,7 +66,7 @@ u64 TesterMemory::load(u64 place) const {
 }
 
 std::optional<u64> TesterMemory::take_mark(u32 mark, u64 iova) {
-  const u64 offset = iova % page;
+  const u64 offset = iova % page_bytes;
   const auto there = [&](u64 first) {
     u32 found = 0;
     std::memcpy(&found, at(first + offset), 4);
@@ -77,7 +77,7 @@ std::optional<u64> TesterMemory::take_mark(u32 mark, u64 iova) {
     return true;
   };
   if (there(last_mark_page_)) return last_mark_page_ + offset;
-  for (u64 first = data_pa; first < data_pa + data_bytes; first += page) {
+  for (u64 first = data_pa; first < data_pa + data_bytes; first += page_bytes) {
     if (there(first)) return first + offset;
   }
   data_changed_ = true;

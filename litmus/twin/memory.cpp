@@ -9,8 +9,6 @@ namespace {
 constexpr u64 page_bytes = 4096;
 constexpr u64 af = u64{1} << 10;
 
-u32 agent_bit(u16 agent) { return u32{1} << agent; }
-
 /// The store that this barrier makes visible, if any: the newest one that it covers.
 bool covered(const Version& version, u16 agent, bool coherent) {
   if (!version.pending) return false;

@@ -12,6 +12,9 @@
 
 namespace iommucheck::litmus::twin {
 
+/// A set of agents is one bit for each.
+inline u32 agent_bit(u16 agent) { return u32{1} << agent; }
+
 /// What a word holds; `known` false: anything (freed, never written).
 struct Value {
   u64 word = 0;

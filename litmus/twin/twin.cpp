@@ -14,8 +14,6 @@ namespace iommucheck::litmus {
 namespace twin {
 namespace {
 
-u32 agent_bit(u16 agent) { return u32{1} << agent; }
-
 class Schedules {
  public:
   Schedules(Facts facts, u64 states_max) : facts_(std::move(facts)), states_max_(states_max) {

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace iommucheck {
+namespace iommucheck::hash_test {
 namespace {
 
 // The published vectors of FNV-1a, 64 bits: names of files and keys of known findings hang on them.
@@ -14,4 +14,4 @@ TEST(Hash, IsFnv1a) {
 }
 
 }  // namespace
-}  // namespace iommucheck
+}  // namespace iommucheck::hash_test

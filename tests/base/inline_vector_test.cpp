@@ -9,7 +9,7 @@
 
 #include "base/types.h"
 
-namespace iommucheck {
+namespace iommucheck::inline_vector_test {
 namespace {
 
 struct Element {
@@ -62,4 +62,4 @@ RC_GTEST_PROP(InlineVector, IsAVector, (const std::vector<u8>& steps)) {
 }
 
 }  // namespace
-}  // namespace iommucheck
+}  // namespace iommucheck::inline_vector_test

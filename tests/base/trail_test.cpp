@@ -5,7 +5,7 @@
 
 #include <vector>
 
-namespace iommucheck {
+namespace iommucheck::trail_test {
 namespace {
 
 TEST(Trail, GoesBackToAMark) {
@@ -42,4 +42,4 @@ TEST(Trail, ForgetsAndGoesOn) {
 }
 
 }  // namespace
-}  // namespace iommucheck
+}  // namespace iommucheck::trail_test

@@ -10,7 +10,7 @@
 #include "trace/json.h"
 #include "trace/trace_file.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::door_agreement_test {
 namespace {
 
 using trace::Event;
@@ -161,4 +161,4 @@ TEST(DoorAgreement, FindingsNameTheReport) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::door_agreement_test

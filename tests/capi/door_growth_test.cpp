@@ -17,7 +17,7 @@
 #include "trace/json.h"
 #include "trace/trace_file.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::door_growth_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -369,4 +369,4 @@ TEST(DoorFinding, CausesAndEventsAreNumbers) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::door_growth_test

@@ -15,7 +15,7 @@
 #include "trace/json.h"
 #include "trace/trace_file.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::door_life_test {
 namespace {
 
 using trace::Event;
@@ -273,4 +273,4 @@ TEST(DoorLife, ConsumedCommandsAreFollowedBesideTheSlots) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::door_life_test

@@ -15,7 +15,7 @@
 #include "trace/check.h"
 #include "trace/json.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::door_struct_test {
 namespace {
 
 using trace::Event;
@@ -320,4 +320,4 @@ RC_GTEST_PROP(DoorStruct, AnyTextIsALineOrNot, ()) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::door_struct_test

@@ -13,7 +13,7 @@
 #include "tests/capi/door_support.h"
 #include "tests/own_path.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::door_words_test {
 namespace {
 
 struct Pair {
@@ -295,4 +295,4 @@ TEST(DomainKindsByHand, AStrangeErrorKeepsItsNumber) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::door_words_test

@@ -11,7 +11,7 @@
 #include "tests/capi/doors_list_support.h"
 #include "tests/own_path.h"
 
-namespace iommucheck::test {
+namespace iommucheck::test::doors_list_test {
 namespace {
 
 using ::testing::Contains;
@@ -128,4 +128,4 @@ TEST(DoorsList, AnIntruderIsFound) {
 }
 
 }  // namespace
-}  // namespace iommucheck::test
+}  // namespace iommucheck::test::doors_list_test

@@ -9,7 +9,7 @@
 #include "spec/sva/call.h"
 #include "trace/types.h"
 
-namespace iommucheck {
+namespace iommucheck::numbering_test {
 namespace {
 
 template <class... T>
@@ -58,4 +58,4 @@ SAME_ERROR(etimedout, ETIMEDOUT);
 static_assert(EPIPE == IOMMUCHECK_EPIPE);
 
 }  // namespace
-}  // namespace iommucheck
+}  // namespace iommucheck::numbering_test

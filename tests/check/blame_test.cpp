@@ -17,7 +17,7 @@
 #include "process/isolate.h"
 #include "tests/own_path.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::blame_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -144,4 +144,4 @@ TEST(BlameOfProcesses, ACrashOfOurOwnCodeIsNotTheDrivers) {
 #endif
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::blame_test

@@ -17,7 +17,7 @@
 #include "tests/check/lockstep_support.h"
 #include "trace/trace_file.h"
 
-namespace iommucheck::test {
+namespace iommucheck::test::check_twins_test {
 namespace {
 
 using oracle::CheckOptions;
@@ -313,4 +313,4 @@ TEST(CheckDriver, AFolderThatCannotBeWrittenIsSaid) {
 }
 
 }  // namespace
-}  // namespace iommucheck::test
+}  // namespace iommucheck::test::check_twins_test

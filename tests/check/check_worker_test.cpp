@@ -16,7 +16,7 @@
 #include "tests/check/lockstep_support.h"
 #include "trace/trace_file.h"
 
-namespace iommucheck::test {
+namespace iommucheck::test::check_worker_test {
 namespace {
 
 using oracle::CheckOptions;
@@ -248,4 +248,4 @@ TEST(CheckWorker, TracesNameTheirCases) {
 }
 
 }  // namespace
-}  // namespace iommucheck::test
+}  // namespace iommucheck::test::check_worker_test

@@ -8,7 +8,7 @@
 #include "impl/driver.h"
 #include "tests/check/lockstep_support.h"
 
-namespace iommucheck::test {
+namespace iommucheck::test::claims_test {
 namespace {
 
 using oracle::Abilities;
@@ -86,4 +86,4 @@ TEST(Claims, UndeterminedIsNoVerdictWhereThatIsAsked) {
 }
 
 }  // namespace
-}  // namespace iommucheck::test
+}  // namespace iommucheck::test::claims_test

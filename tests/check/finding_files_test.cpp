@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::finding_files_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -101,4 +101,4 @@ TEST(FindingFiles, TemporaryFoldersAreOnesOwnAndGoAway) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::finding_files_test

@@ -10,7 +10,7 @@
 
 #include "tests/own_path.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::given_test {
 namespace {
 
 using testing::ElementsAre;
@@ -135,4 +135,4 @@ TEST_F(Given, AKeptSequenceIsNamedByItsContent) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::given_test

@@ -13,7 +13,7 @@
 #include "check/merge.h"
 #include "tests/own_path.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::known_findings_test {
 namespace {
 
 using testing::AllOf;
@@ -232,4 +232,4 @@ TEST(FindingKind, NamesWhatHappensAndNotWhere) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::known_findings_test

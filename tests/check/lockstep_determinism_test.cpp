@@ -10,7 +10,7 @@
 #include "tests/check/lockstep_support.h"
 #include "trace/hash.h"
 
-namespace iommucheck::test {
+namespace iommucheck::test::lockstep_determinism_test {
 namespace {
 
 using oracle::Lockstep;
@@ -89,4 +89,4 @@ TEST(LockstepDeterminism, ADriverWithMemoryOfItsOwnIsSeen) {
 }
 
 }  // namespace
-}  // namespace iommucheck::test
+}  // namespace iommucheck::test::lockstep_determinism_test

@@ -8,7 +8,7 @@
 #include "tests/check/lockstep_support.h"
 #include "trace/hash.h"
 
-namespace iommucheck::test {
+namespace iommucheck::test::lockstep_fork_test {
 namespace {
 
 using oracle::Lockstep;
@@ -176,4 +176,4 @@ TEST(LockstepFork, FamiliesBeginAlike) {
 }
 
 }  // namespace
-}  // namespace iommucheck::test
+}  // namespace iommucheck::test::lockstep_fork_test

@@ -8,7 +8,7 @@
 #include "report/finding_text.h"
 #include "tests/check/lockstep_support.h"
 
-namespace iommucheck::test {
+namespace iommucheck::test::lockstep_properties_test {
 namespace {
 
 using oracle::Lockstep;
@@ -147,4 +147,4 @@ TEST(LockstepProperties, HalfOfTheCallsChangeSomething) {
 }
 
 }  // namespace
-}  // namespace iommucheck::test
+}  // namespace iommucheck::test::lockstep_properties_test

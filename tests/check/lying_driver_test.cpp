@@ -10,7 +10,7 @@
 #include "scenario/run/driver_subject.h"
 #include "scenario/run/runner.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::lying_driver_test {
 namespace {
 
 const iommucheck_driver& lying() {
@@ -55,4 +55,4 @@ TEST(LyingDriver, IsFoundInAScenario) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::lying_driver_test

@@ -17,7 +17,7 @@
 #include "tests/check/lockstep_support.h"
 #include "trace/trace_file.h"
 
-namespace iommucheck::test {
+namespace iommucheck::test::machine_test {
 namespace {
 
 using oracle::CheckOptions;
@@ -270,4 +270,4 @@ TEST(Machine, TheTraceOfAFindingCarriesIt) {
 }
 
 }  // namespace
-}  // namespace iommucheck::test
+}  // namespace iommucheck::test::machine_test

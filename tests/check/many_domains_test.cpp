@@ -9,7 +9,7 @@
 #include "impl/driver.h"
 #include "report/finding_text.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::many_domains_test {
 namespace {
 
 using spec::sva::Call;
@@ -54,4 +54,4 @@ TEST(ManyDomains, TheBuiltinDriverHasOneForEachAsid) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::many_domains_test

@@ -16,7 +16,7 @@
 #include "report/finding_text.h"
 #include "tests/own_path.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::parts_test {
 namespace {
 
 using testing::ElementsAre;
@@ -256,4 +256,4 @@ TEST(Lanes, ThatDoNotStopAreKilledAndNumbersAreTold) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::parts_test

@@ -6,7 +6,7 @@
 
 #include "impl/driver.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::record_case_test {
 namespace {
 
 // Review tests 213: the header is line 1.
@@ -30,4 +30,4 @@ TEST(RecordCase, EvidenceNamesLinesOfTheFile) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::record_case_test

@@ -8,7 +8,7 @@
 
 #include "check/shrink.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::shrink_operations_test {
 namespace {
 
 using fuzz::Operation;
@@ -203,4 +203,4 @@ TEST(Shrink, SixtyFourOperationsTakeFewRuns) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::shrink_operations_test

@@ -7,7 +7,7 @@
 #include "check/given.h"
 #include "tests/cli/command_support.h"
 
-namespace iommucheck {
+namespace iommucheck::campaign_test {
 namespace {
 
 using ::testing::AllOf;
@@ -164,4 +164,4 @@ TEST_F(CampaignCommand, AnInputOfTheFuzzTargetShowsWhatItFound) {
 }
 
 }  // namespace
-}  // namespace iommucheck
+}  // namespace iommucheck::campaign_test

@@ -14,7 +14,7 @@
 #include "trace/json_value.h"
 #include "trace/trace_file.h"
 
-namespace iommucheck {
+namespace iommucheck::command_test {
 namespace {
 
 using ::testing::AllOf;
@@ -185,4 +185,4 @@ TEST_F(Command, AFullDiskIsNoSuccess) {
 }
 
 }  // namespace
-}  // namespace iommucheck
+}  // namespace iommucheck::command_test

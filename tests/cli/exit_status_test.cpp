@@ -9,7 +9,7 @@
 #include "tests/cli/command_support.h"
 #include "trace/json_value.h"
 
-namespace iommucheck {
+namespace iommucheck::exit_status_test {
 namespace {
 
 using ::testing::AllOf;
@@ -407,4 +407,4 @@ TEST(ExitStatusOfConform, ByItsFacts) {
 }
 
 }  // namespace
-}  // namespace iommucheck
+}  // namespace iommucheck::exit_status_test

@@ -15,7 +15,7 @@
 #include "tests/report/xml_support.h"
 #include "trace/trace_file.h"
 
-namespace iommucheck {
+namespace iommucheck::junit_test {
 namespace {
 
 using oracle::XmlElement;
@@ -142,4 +142,4 @@ TEST_F(JunitCommand, ReplayHasTheTraceAndEachRule) {
 }
 
 }  // namespace
-}  // namespace iommucheck
+}  // namespace iommucheck::junit_test

@@ -5,7 +5,7 @@
 
 #include "tests/cli/command_support.h"
 
-namespace iommucheck {
+namespace iommucheck::own_device_test {
 namespace {
 
 using ::testing::AllOf;
@@ -58,4 +58,4 @@ TEST_F(OwnDevice, ThatIsNoneEndsWithStatus2) {
 }
 
 }  // namespace
-}  // namespace iommucheck
+}  // namespace iommucheck::own_device_test

@@ -14,7 +14,7 @@
 #include "tests/report/xml_support.h"
 #include "trace/json_value.h"
 
-namespace iommucheck {
+namespace iommucheck::report_files_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -147,4 +147,4 @@ TEST_F(ReportFiles, AFormThatIsNotKnownIsSaid) {
 }
 
 }  // namespace
-}  // namespace iommucheck
+}  // namespace iommucheck::report_files_test

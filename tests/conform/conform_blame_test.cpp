@@ -9,7 +9,7 @@
 #include "conform/runner.h"
 #include "tests/conform/conform_support.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::conform_blame_test {
 namespace {
 
 constexpr u64 iova = 0x1000;
@@ -83,4 +83,4 @@ TEST(ConformBlame, AWrongRecordIsNoInvalidationThatFailed) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::conform_blame_test

@@ -14,7 +14,7 @@
 #include "monitor/assignment.h"
 #include "tests/monitor/record_twin_support.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::conform_records_test {
 namespace {
 
 using spec::Rule;
@@ -297,4 +297,4 @@ TEST(ConformRecords, TheLastPlaceOfTheQueueIsRoom) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::conform_records_test

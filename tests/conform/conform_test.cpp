@@ -20,7 +20,7 @@
 #include "tests/own_path.h"
 #include "trace/trace_file.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::conform_test {
 namespace {
 
 using spec::Rule;
@@ -452,4 +452,4 @@ TEST(Conform, ADeviceThatDoesNotExist) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::conform_test

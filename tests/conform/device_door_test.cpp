@@ -20,7 +20,7 @@
 #include "tests/conform/conform_support.h"
 #include "tests/own_path.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::device_door_test {
 namespace {
 
 using spec::Rule;
@@ -520,4 +520,4 @@ TEST(DeviceDoor, OneCaseIsRunAlone) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::device_door_test

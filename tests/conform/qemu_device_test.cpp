@@ -5,7 +5,7 @@
 #include "conform/conform.h"
 #include "conform/dut/qemu.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::qemu_device_test {
 namespace {
 
 class Qemu : public testing::Test {
@@ -85,4 +85,4 @@ TEST_F(Qemu, ConformFollowsItsCaches) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::qemu_device_test

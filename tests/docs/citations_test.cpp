@@ -17,7 +17,7 @@
 #include "spec/rule_notes.h"
 #include "spec/rules.h"
 
-namespace iommucheck {
+namespace iommucheck::citations_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -206,4 +206,4 @@ TEST(Citations, EachRuleHasOne) {
 }
 
 }  // namespace
-}  // namespace iommucheck
+}  // namespace iommucheck::citations_test

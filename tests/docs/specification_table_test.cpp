@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-namespace iommucheck {
+namespace iommucheck::specification_table_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -137,4 +137,4 @@ TEST(SpecificationTable, OfAWrongPairIsNoticed) {
 }
 
 }  // namespace
-}  // namespace iommucheck
+}  // namespace iommucheck::specification_table_test

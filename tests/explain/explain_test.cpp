@@ -13,7 +13,7 @@
 #include "tests/check/lockstep_support.h"
 #include "trace/trace_file.h"
 
-namespace iommucheck::test {
+namespace iommucheck::test::explain_test {
 namespace {
 
 using oracle::ExplainTrace;
@@ -129,4 +129,4 @@ TEST(Explain, OfALineThatIsNotThereIsAnError) {
 }
 
 }  // namespace
-}  // namespace iommucheck::test
+}  // namespace iommucheck::test::explain_test

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::fiber_test {
 namespace {
 
 TEST(Fiber, RunsToItsEndWithoutYielding) {
@@ -60,4 +60,4 @@ TEST(Fiber, IsUsedAgainManyTimes) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::fiber_test

@@ -7,7 +7,7 @@
 #include "check/check.h"
 #include "report/finding_text.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::plugin_boundary_test {
 namespace {
 
 using spec::Rule;
@@ -103,4 +103,4 @@ TEST(PluginAccesses, OtherWaysAreJudgedAlike) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::plugin_boundary_test

@@ -9,7 +9,7 @@
 #include "host/load.h"
 #include "host/segments.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::plugin_load_test {
 namespace {
 
 using ::testing::AllOf;
@@ -151,4 +151,4 @@ TEST(PluginSegments, NoObject) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::plugin_load_test

@@ -11,7 +11,7 @@
 #include "report/finding_text.h"
 #include "trace/trace_file.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::plugin_scan_test {
 namespace {
 
 using spec::Rule;
@@ -115,4 +115,4 @@ TEST(PluginScan, ACrashIsAFindingToo) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::plugin_scan_test

@@ -8,7 +8,7 @@
 
 #include <map>
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::processes_test {
 namespace {
 
 constexpr u64 page = 4096;
@@ -165,4 +165,4 @@ RC_GTEST_PROP(Processes, AreAMapOfPages, ()) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::processes_test

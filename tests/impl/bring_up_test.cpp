@@ -2,7 +2,7 @@
 // What an SMMU is given, and how it is left.
 #include "tests/impl/sva_support.h"
 
-namespace iommucheck::test {
+namespace iommucheck::test::bring_up_test {
 namespace {
 
 // Nothing is filled any more when the caches are emptied: whoever enables the SMMU next, and
@@ -163,4 +163,4 @@ TEST(BringUp, a_device_with_a_stream_that_the_smmu_has_not_is_refused) {
 }
 
 }  // namespace
-}  // namespace iommucheck::test
+}  // namespace iommucheck::test::bring_up_test

@@ -2,7 +2,7 @@
 // The PASID table of a domain: what a device has looked at before somebody was bound there.
 #include "tests/impl/sva_support.h"
 
-namespace iommucheck::test {
+namespace iommucheck::test::cd_table_test {
 namespace {
 
 // An SMMU may cache an L1CD that is invalid, and the CDs of a leaf that are (IHI 0070 3.21.3).
@@ -35,4 +35,4 @@ TEST(CdTable, a_number_that_was_tried_before_it_was_bound_is_reached) {
 }
 
 }  // namespace
-}  // namespace iommucheck::test
+}  // namespace iommucheck::test::cd_table_test

@@ -7,7 +7,7 @@
 #include "impl/smmuv3/registers.h"
 #include "tests/impl/fake_world_support.h"
 
-namespace iommucheck::impl {
+namespace iommucheck::impl::command_queue_test {
 namespace {
 
 using test::any_in;
@@ -155,4 +155,4 @@ TEST(CommandQueue, a_queue_that_was_stopped_times_out_at_once) {
 }
 
 }  // namespace
-}  // namespace iommucheck::impl
+}  // namespace iommucheck::impl::command_queue_test

@@ -11,7 +11,7 @@
 
 #include "tests/impl/fake_world_support.h"
 
-namespace iommucheck::test {
+namespace iommucheck::test::driver_test {
 namespace {
 
 constexpr u64 page = 0x1000;
@@ -655,4 +655,4 @@ RC_GTEST_PROP(Driver, devices_reach_what_is_mapped_and_nothing_else, ()) {
 }
 
 }  // namespace
-}  // namespace iommucheck::test
+}  // namespace iommucheck::test::driver_test

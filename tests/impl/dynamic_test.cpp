@@ -5,7 +5,7 @@
 
 #include "tests/impl/sva_support.h"
 
-namespace iommucheck::test {
+namespace iommucheck::test::dynamic_test {
 namespace {
 
 constexpr u64 mib2 = u64{2} << 20;
@@ -203,4 +203,4 @@ TEST_F(Dynamic, shutdown_gives_all_tables_back) {
 }
 
 }  // namespace
-}  // namespace iommucheck::test
+}  // namespace iommucheck::test::dynamic_test

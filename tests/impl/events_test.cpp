@@ -2,7 +2,7 @@
 // Reading the event queue: which words of a record count, and when they may be read.
 #include "tests/impl/sva_support.h"
 
-namespace iommucheck::test {
+namespace iommucheck::test::events_test {
 namespace {
 
 constexpr u64 ssv = 1 << 11;
@@ -52,4 +52,4 @@ TEST(Events, without_ssv_a_fault_is_no_processs) {
 }
 
 }  // namespace
-}  // namespace iommucheck::test
+}  // namespace iommucheck::test::events_test

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 // The SMMU of the small world: commands, caches, translation.
+#include "tests/impl/fake_registers.h"
 #include "tests/impl/fake_world_support.h"
 
 namespace iommucheck::test {
 
+using namespace fake_registers;
+
 namespace {
 
-constexpr u64 cr0 = 0x20, gbpa = 0x44, strtab_base = 0x80, strtab_cfg = 0x88;
 constexpr u64 address_51_6 = 0x000f'ffff'ffff'ffc0;
 constexpr u64 address_47_12 = 0x0000'ffff'ffff'f000;
 
@@ -107,8 +109,8 @@ void FakeWorld::invalidate_atc(const FakeCommand& command) {
   const u64 first = size == 52 ? 0 : (command.word1 & ~u64{0xfff}) >> (12 + size) << (12 + size);
   const u64 last = size == 52 ? ~u64{0} : first + (u64{0x1000} << size) - 1;
   std::erase_if(atc_, [&](const auto& item) {
-    const auto& [its_sid, its_pasid, page] = item.first;
-    return its_sid == sid && its_pasid == pasid && page >= first && page <= last;
+    const auto& [its_sid, its_pasid, its_page] = item.first;
+    return its_sid == sid && its_pasid == pasid && its_page >= first && its_page <= last;
   });
 }
 

@@ -4,15 +4,15 @@
 #include <algorithm>
 #include <utility>
 
+#include "tests/impl/fake_registers.h"
+
 namespace iommucheck::test {
+
+using namespace fake_registers;
 
 namespace {
 
 constexpr u64 arena_bytes = u64{8} << 20;
-constexpr u64 cr0 = 0x20, cr0ack = 0x24, gbpa = 0x44, irq_ctrl = 0x50, irq_ctrlack = 0x54;
-constexpr u64 gerror = 0x60, gerrorn = 0x64;
-constexpr u64 strtab_base = 0x80, strtab_cfg = 0x88;
-constexpr u64 cmdq_base = 0x90, cmdq_prod = 0x98, cmdq_cons = 0x9c;
 
 FakeWorld& world(void* ctx) { return *static_cast<FakeWorld*>(ctx); }
 

@@ -9,7 +9,7 @@
 
 #include "tests/impl/fake_world_support.h"
 
-namespace iommucheck::impl {
+namespace iommucheck::impl::invalidation_test {
 namespace {
 
 using test::any_in;
@@ -129,4 +129,4 @@ RC_GTEST_PROP(Invalidation, a_gather_covers_every_range_added, ()) {
 }
 
 }  // namespace
-}  // namespace iommucheck::impl
+}  // namespace iommucheck::impl::invalidation_test

@@ -12,7 +12,7 @@
 #include "tests/impl/fake_world_support.h"
 #include "tests/impl/table_formats_support.h"
 
-namespace iommucheck::impl {
+namespace iommucheck::impl::page_table_test {
 namespace {
 
 using test::any_in;
@@ -275,4 +275,4 @@ RC_GTEST_PROP(PageTable, agrees_with_a_map_of_pages_in_another_format, ()) {
 }
 
 }  // namespace
-}  // namespace iommucheck::impl
+}  // namespace iommucheck::impl::page_table_test

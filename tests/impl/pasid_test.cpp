@@ -10,7 +10,7 @@
 
 #include "tests/impl/fake_world_support.h"
 
-namespace iommucheck::impl {
+namespace iommucheck::impl::pasid_test {
 namespace {
 
 using test::any_in;
@@ -159,4 +159,4 @@ TEST(Pasid, a_number_is_free_when_nothing_is_left_of_it) {
 }
 
 }  // namespace
-}  // namespace iommucheck::impl
+}  // namespace iommucheck::impl::pasid_test

@@ -2,7 +2,7 @@
 // What a call gives back, on its way out and where it fails: memory, ASIDs, numbers, pins.
 #include "tests/impl/sva_support.h"
 
-namespace iommucheck::test {
+namespace iommucheck::test::resources_test {
 namespace {
 
 constexpr u64 mib2 = u64{2} << 20;
@@ -130,4 +130,4 @@ TEST(Resources, pasid_0_is_never_given) {
 }
 
 }  // namespace
-}  // namespace iommucheck::test
+}  // namespace iommucheck::test::resources_test

@@ -4,7 +4,7 @@
 
 #include "tests/impl/sva_support.h"
 
-namespace iommucheck::test {
+namespace iommucheck::test::sva_fault_test {
 namespace {
 
 constexpr u32 retry = 1 << 12, abort = 1 << 13;
@@ -149,4 +149,4 @@ TEST(SvaFault, what_was_tried_is_told_and_the_stag_comes_back_whole) {
 }
 
 }  // namespace
-}  // namespace iommucheck::test
+}  // namespace iommucheck::test::sva_fault_test

@@ -5,7 +5,7 @@
 
 #include "tests/impl/sva_support.h"
 
-namespace iommucheck::test {
+namespace iommucheck::test::sva_process_test {
 namespace {
 
 constexpr std::optional<u64> nothing;
@@ -100,4 +100,4 @@ TEST(SvaProcess, an_exit_tells_that_an_unbind_meanwhile_timed_out) {
 }
 
 }  // namespace
-}  // namespace iommucheck::test
+}  // namespace iommucheck::test::sva_process_test

@@ -3,7 +3,7 @@
 
 #include "tests/impl/sva_support.h"
 
-namespace iommucheck::test {
+namespace iommucheck::test::sva_test {
 namespace {
 
 constexpr std::optional<u64> nothing;
@@ -810,4 +810,4 @@ TEST(Sva, tables_of_cds_are_cleaned_for_an_smmu_without_coherency) {
 }
 
 }  // namespace
-}  // namespace iommucheck::test
+}  // namespace iommucheck::test::sva_test

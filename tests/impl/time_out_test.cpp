@@ -3,7 +3,7 @@
 // INTERFACE "Timeouts and removal"; SEMANTICS 5, quarantine.
 #include "tests/impl/sva_support.h"
 
-namespace iommucheck::test {
+namespace iommucheck::test::time_out_test {
 namespace {
 
 struct Mapped : TwoDevices {
@@ -139,4 +139,4 @@ TEST(TimeOut, a_device_that_does_not_answer_is_asked_again) {
 }
 
 }  // namespace
-}  // namespace iommucheck::test
+}  // namespace iommucheck::test::time_out_test

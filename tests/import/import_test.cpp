@@ -13,7 +13,7 @@
 #include "trace/symbols.h"
 #include "trace/trace_file.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::import_test {
 namespace {
 
 using namespace trace;
@@ -397,4 +397,4 @@ RC_GTEST_PROP(ImportWatchProperty, GarbageIsAnErrorOrATrace, (u64 seed)) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::import_test

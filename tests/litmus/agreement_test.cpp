@@ -11,7 +11,7 @@
 #include "litmus/parser.h"
 #include "litmus/random.h"
 
-namespace iommucheck::litmus {
+namespace iommucheck::litmus::agreement_test {
 namespace {
 
 using TestCase = iommucheck::litmus::Test;
@@ -130,4 +130,4 @@ TEST(LitmusAgreementTwins, AnEngineThatBlamesNobody) {
 }
 
 }  // namespace
-}  // namespace iommucheck::litmus
+}  // namespace iommucheck::litmus::agreement_test

@@ -11,7 +11,7 @@
 #include "litmus/parser.h"
 #include "litmus/random.h"
 
-namespace iommucheck::fuzz {
+namespace iommucheck::fuzz::mutate_lines_test {
 namespace {
 
 const MutateLine nothing = [](std::string&) {};
@@ -82,4 +82,4 @@ TEST(MutateLines, TheOtherMutatorIsAsked) {
 }
 
 }  // namespace
-}  // namespace iommucheck::fuzz
+}  // namespace iommucheck::fuzz::mutate_lines_test

@@ -10,7 +10,7 @@
 
 #include "litmus/layout.h"
 
-namespace iommucheck::litmus {
+namespace iommucheck::litmus::parser_test {
 namespace {
 
 std::string folder() { return std::string(IOMMUCHECK_SOURCE_DIR) + "/litmus/files/"; }
@@ -221,4 +221,4 @@ TEST(LitmusParser, AFileThatIsNotThereIsBadInput) {
 }
 
 }  // namespace
-}  // namespace iommucheck::litmus
+}  // namespace iommucheck::litmus::parser_test

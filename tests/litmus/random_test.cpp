@@ -12,7 +12,7 @@
 #include "litmus/parser.h"
 #include "litmus/twin/twin.h"
 
-namespace iommucheck::litmus {
+namespace iommucheck::litmus::litmus_random_test {
 namespace {
 
 RC_GTEST_PROP(LitmusRandom, PrintedAndReadBackIsTheSameTest, (u64 seed)) {
@@ -60,4 +60,4 @@ TEST(LitmusRandom, TheLiteralModelJudgesThemAll) {
 }
 
 }  // namespace
-}  // namespace iommucheck::litmus
+}  // namespace iommucheck::litmus::litmus_random_test

@@ -9,7 +9,7 @@
 
 #include "litmus/parser.h"
 
-namespace iommucheck::litmus {
+namespace iommucheck::litmus::twin_test {
 namespace {
 
 std::string text(const std::set<std::string>& set) {
@@ -130,4 +130,4 @@ TEST(LitmusTwin, ADmaIsWaitedForByWhatCoversIt) {
 }
 
 }  // namespace
-}  // namespace iommucheck::litmus
+}  // namespace iommucheck::litmus::twin_test

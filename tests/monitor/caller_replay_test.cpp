@@ -12,7 +12,7 @@
 #include "scenario/run/driver_subject.h"
 #include "scenario/run/runner.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::caller_replay_test {
 namespace {
 
 /// The trace of a story: its last line expects what is not so, since only failures leave one.
@@ -77,4 +77,4 @@ TEST(CallerReplay, AFreedObject) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::caller_replay_test

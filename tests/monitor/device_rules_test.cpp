@@ -10,7 +10,7 @@
 #include "conform/judge_case.h"
 #include "conform/runner.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::device_rules_test {
 namespace {
 
 using Edit = std::function<void(trace::MmioRead&)>;
@@ -81,4 +81,4 @@ TEST(DeviceRules, MoreRecordsThanAccessesAreFound) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::device_rules_test

@@ -7,7 +7,7 @@
 #include "impl/driver.h"
 #include "report/finding_text.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::faults_ended_test {
 namespace {
 
 using spec::sva::Call;
@@ -123,4 +123,4 @@ INSTANTIATE_TEST_SUITE_P(SeenAndNotSeen, FaultsEnded, testing::Bool(),
                          [](const auto& info) { return info.param ? "blind" : "seeing"; });
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::faults_ended_test

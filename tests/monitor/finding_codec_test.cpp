@@ -9,7 +9,7 @@
 #include "spec/smmu/command.h"
 #include "spec/sva/call.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::finding_codec_test {
 namespace {
 
 spec::Cause cached_cd() {
@@ -134,4 +134,4 @@ TEST(FindingCodec, BoundsCrossToo) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::finding_codec_test

@@ -10,7 +10,7 @@
 #include "spec/smmu/command.h"
 #include "tests/monitor/monitored_driver_support.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::monitor_test {
 namespace {
 
 using spec::Rule;
@@ -441,4 +441,4 @@ TEST_F(MonitorFed, ACallThatCannotBeJudgedIsUndetermined) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::monitor_test

@@ -7,7 +7,7 @@
 
 #include "tests/monitor/monitored_driver_support.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::promises_test {
 namespace {
 
 using spec::sva::CallKind;
@@ -252,4 +252,4 @@ TEST_F(Promises, AStreamOfADeviceThatIsGoneDoesNotBypass) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::promises_test

@@ -9,7 +9,7 @@
 #include "report/finding_text.h"
 #include "tests/monitor/replay_support.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::recording_edits_test {
 namespace {
 
 using spec::Rule;
@@ -219,4 +219,4 @@ INSTANTIATE_TEST_SUITE_P(Linux, RecordingEdits, testing::Values("linux61_boot", 
                          [](const auto& info) { return std::string(info.param); });
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::recording_edits_test

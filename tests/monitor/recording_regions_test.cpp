@@ -11,7 +11,7 @@
 #include "monitor/replay.h"
 #include "report/finding_text.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::recording_regions_test {
 namespace {
 
 using spec::Rule;
@@ -298,4 +298,4 @@ TEST(RecordingRegions, SmmuenOff) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::recording_regions_test

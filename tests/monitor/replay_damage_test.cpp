@@ -10,7 +10,7 @@
 #include "tests/trace/draw.h"
 #include "trace/check.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::replay_damage_test {
 namespace {
 
 using trace::Draw;
@@ -134,4 +134,4 @@ TEST(ReplayDamage, FilesThatAreNone) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::replay_damage_test

@@ -12,7 +12,7 @@
 #include "tests/own_path.h"
 #include "trace/trace_file.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::replay_lockstep_test {
 namespace {
 
 using spec::Rule;
@@ -166,4 +166,4 @@ TEST(ReplayLockstep, HashesTellRunsApart) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::replay_lockstep_test

@@ -6,7 +6,7 @@
 
 #include "monitor/replay.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::replay_stop_test {
 namespace {
 
 // Review tests 219.
@@ -26,4 +26,4 @@ TEST(ReplayStop, IsSaid) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::replay_stop_test

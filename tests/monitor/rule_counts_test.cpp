@@ -4,7 +4,7 @@
 
 #include "monitor/rule_verdicts.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::rule_counts_test {
 namespace {
 
 using spec::Rule;
@@ -59,4 +59,4 @@ TEST(RuleCounts, TheDriverAnswersForItsOwnRulesOnly) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::rule_counts_test

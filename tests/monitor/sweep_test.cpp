@@ -10,7 +10,7 @@
 #include "report/finding_text.h"
 #include "spec/smmu/stream_table.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::sweep_test {
 namespace {
 
 using spec::sva::Call;
@@ -101,4 +101,4 @@ TEST_F(Sweeps, ACdThatStaysValidAndLeadsNowhere) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::sweep_test

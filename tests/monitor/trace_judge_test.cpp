@@ -8,7 +8,7 @@
 #include "impl/driver.h"
 #include "monitor/trace_setup.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::trace_judge_test {
 namespace {
 
 using spec::sva::CallKind;
@@ -43,4 +43,4 @@ TEST(Judge, TellsThatABoundWasHit) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::trace_judge_test

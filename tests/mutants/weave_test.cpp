@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace iommucheck::mutants {
+namespace iommucheck::mutants::weave_test {
 namespace {
 
 constexpr std::string_view source =
@@ -105,4 +105,4 @@ TEST(MutantList, BelongsToAPartByItsFolder) {
 }
 
 }  // namespace
-}  // namespace iommucheck::mutants
+}  // namespace iommucheck::mutants::weave_test

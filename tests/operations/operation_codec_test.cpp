@@ -7,7 +7,7 @@
 
 #include "operations/operation.h"
 
-namespace iommucheck::fuzz {
+namespace iommucheck::fuzz::operation_codec_test {
 namespace {
 
 std::vector<Operation> from_words(const std::vector<u64>& words) {
@@ -133,4 +133,4 @@ TEST(OperationDistribution, EveryValueIsReached) {
 }
 
 }  // namespace
-}  // namespace iommucheck::fuzz
+}  // namespace iommucheck::fuzz::operation_codec_test

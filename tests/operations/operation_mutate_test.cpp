@@ -7,7 +7,7 @@
 
 #include "operations/mutate.h"
 
-namespace iommucheck::fuzz {
+namespace iommucheck::fuzz::operation_mutate_test {
 namespace {
 
 std::vector<Operation> some_operations() {
@@ -53,4 +53,4 @@ TEST(OperationMutate, ManySeedsGiveManyCases) {
 }
 
 }  // namespace
-}  // namespace iommucheck::fuzz
+}  // namespace iommucheck::fuzz::operation_mutate_test

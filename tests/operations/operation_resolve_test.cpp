@@ -12,7 +12,7 @@
 #include "iommucheck/driver.h"
 #include "operations/resolve.h"
 
-namespace iommucheck::fuzz {
+namespace iommucheck::fuzz::operation_resolve_test {
 namespace {
 
 constexpr unsigned output_bits = 44;
@@ -255,4 +255,4 @@ TEST(OperationResolve, DomainsAreModuloTheLiving) {
 }
 
 }  // namespace
-}  // namespace iommucheck::fuzz
+}  // namespace iommucheck::fuzz::operation_resolve_test

@@ -10,7 +10,7 @@
 #include "host/load.h"
 #include "process/isolate.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::plugin_isolate_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -207,4 +207,4 @@ TEST(PluginIsolate, SupervisionEndsWhenToldTo) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::plugin_isolate_test

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::source_lines_test {
 namespace {
 
 TEST(SourceLines, WithoutAnObjectTheAddressIsSaid) {
@@ -16,4 +16,4 @@ TEST(SourceLines, AnAddressThatIsNoFunctionsIsSaid) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::source_lines_test

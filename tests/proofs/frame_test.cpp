@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-namespace iommucheck::proofs {
+namespace iommucheck::proofs::frame_test {
 namespace {
 
 /// A statement that needs both branches: max(a, b) >= a.
@@ -168,4 +168,4 @@ TEST(Frame, OperationsAgreeWithIntegers) {
 }
 
 }  // namespace
-}  // namespace iommucheck::proofs
+}  // namespace iommucheck::proofs::frame_test

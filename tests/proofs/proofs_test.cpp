@@ -5,7 +5,7 @@
 
 #include <map>
 
-namespace iommucheck::proofs {
+namespace iommucheck::proofs::proofs_test {
 namespace {
 
 TEST(Proofs, AreProvedAndTheirTwinsRefuted) {
@@ -30,4 +30,4 @@ TEST(Proofs, SelectionByName) {
 }
 
 }  // namespace
-}  // namespace iommucheck::proofs
+}  // namespace iommucheck::proofs::proofs_test

@@ -6,7 +6,7 @@
 
 #include "spec/sva/call.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::finding_text_test {
 namespace {
 
 Finding reached(bool device, u64 pa) {
@@ -37,4 +37,4 @@ TEST(FindingText, NamesTheMemoryTypeWhereItDiffers) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::finding_text_test

@@ -11,7 +11,7 @@
 #include <fstream>
 #include <sstream>
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::report_coverage_test {
 namespace {
 
 std::string fresh(const std::string& name) {
@@ -103,4 +103,4 @@ TEST(RuleCoverageFile, ProcessesMayAddAtTheSameTime) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::report_coverage_test

@@ -12,7 +12,7 @@
 #include "tests/report/json_schema_support.h"
 #include "tests/report/xml_support.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::report_formats_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -231,4 +231,4 @@ TEST(ReportFormats, AFileThatCannotBeWrittenIsTheEnvironments) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::report_formats_test

@@ -9,7 +9,7 @@
 #include "tests/report/xml_support.h"
 #include "trace/utf8.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::report_junit_test {
 namespace {
 
 /// Text with everything that has to be escaped, often.
@@ -165,4 +165,4 @@ TEST(Junit, RulesAreCasesByTheirVerdict) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::report_junit_test

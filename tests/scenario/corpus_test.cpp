@@ -8,7 +8,7 @@
 #include "scenario/format/parser.h"
 #include "tests/scenario/files_support.h"
 
-namespace iommucheck::oracle::stories {
+namespace iommucheck::oracle::stories::corpus_test {
 namespace {
 
 using fuzz::Operation;
@@ -62,4 +62,4 @@ TEST(ScenarioCorpus, WhatOperationsCannotSay) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle::stories
+}  // namespace iommucheck::oracle::stories::corpus_test

@@ -11,7 +11,7 @@
 
 #include "scenario/format/print.h"
 
-namespace iommucheck::scenario {
+namespace iommucheck::scenario::parser_test {
 namespace {
 
 std::string folder() { return IOMMUCHECK_SOURCE_DIR "/scenario/files"; }
@@ -393,4 +393,4 @@ RC_GTEST_PROP(ScenarioParser, AnyBytesAreHarmless, (const std::string& bytes)) {
 }
 
 }  // namespace
-}  // namespace iommucheck::scenario
+}  // namespace iommucheck::scenario::parser_test

@@ -14,7 +14,7 @@
 #include "scenario/run/runner.h"
 #include "tests/scenario/files_support.h"
 
-namespace iommucheck::oracle::stories {
+namespace iommucheck::oracle::stories::run_test {
 namespace {
 
 using scenario::Scenario;
@@ -349,4 +349,4 @@ TEST(ScenarioRunner, ACallThatBlocksWhereNobodyExpectsIt) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle::stories
+}  // namespace iommucheck::oracle::stories::run_test

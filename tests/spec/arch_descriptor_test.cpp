@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-namespace iommucheck::spec {
+namespace iommucheck::spec::arch_descriptor_test {
 namespace {
 
 constexpr Granule g4k = Granule::g4k, g64k = Granule::g64k;
@@ -66,4 +66,4 @@ TEST(Descriptor, BitNumbers) {
 }
 
 }  // namespace
-}  // namespace iommucheck::spec
+}  // namespace iommucheck::spec::arch_descriptor_test

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-namespace iommucheck::spec {
+namespace iommucheck::spec::arch_granule_test {
 namespace {
 
 constexpr Granule g4k = Granule::g4k, g16k = Granule::g16k, g64k = Granule::g64k;
@@ -83,4 +83,4 @@ TEST(Granule, TheIndexOfTheStartLevelIsCutAtTheInputSize) {
 }
 
 }  // namespace
-}  // namespace iommucheck::spec
+}  // namespace iommucheck::spec::arch_granule_test

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-namespace iommucheck::spec {
+namespace iommucheck::spec::arch_permissions_test {
 namespace {
 
 namespace b = descriptor_bits;
@@ -151,4 +151,4 @@ TEST(DirtyState, NeedsTheLeafAloneToBeTheReason) {
 }
 
 }  // namespace
-}  // namespace iommucheck::spec
+}  // namespace iommucheck::spec::arch_permissions_test

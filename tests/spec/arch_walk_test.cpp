@@ -7,7 +7,7 @@
 
 #include <map>
 
-namespace iommucheck::spec {
+namespace iommucheck::spec::arch_walk_test {
 namespace {
 
 constexpr u64 table_bits = 3;
@@ -203,4 +203,4 @@ TEST(Walk, TheContiguousHintIsIgnoredWhereThereAreNoGroups) {
 }
 
 }  // namespace
-}  // namespace iommucheck::spec
+}  // namespace iommucheck::spec::arch_walk_test

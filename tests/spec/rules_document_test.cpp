@@ -11,7 +11,7 @@
 
 #include "spec/rules.h"
 
-namespace iommucheck::spec {
+namespace iommucheck::spec::rules_document_test {
 namespace {
 
 const std::string path = IOMMUCHECK_SOURCE_DIR "/docs/rules.md";
@@ -75,4 +75,4 @@ TEST(RulesDocument, RowsHaveTheirColumns) {
 }
 
 }  // namespace
-}  // namespace iommucheck::spec
+}  // namespace iommucheck::spec::rules_document_test

@@ -6,7 +6,7 @@
 #include <set>
 #include <string>
 
-namespace iommucheck::spec {
+namespace iommucheck::spec::rules_test {
 namespace {
 
 TEST(Rules, NamesAreFoundAgainAndUnknownOnesAreNot) {
@@ -49,4 +49,4 @@ TEST(Rules, KeepersArePrinted) {
 }
 
 }  // namespace
-}  // namespace iommucheck::spec
+}  // namespace iommucheck::spec::rules_test

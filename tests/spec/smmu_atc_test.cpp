@@ -6,7 +6,7 @@
 #include "smmu_caches_support.h"
 #include "smmu_fixture.h"
 
-namespace iommucheck::spec {
+namespace iommucheck::spec::smmu_atc_test {
 namespace {
 
 using Machine = SmallMachine;
@@ -249,4 +249,4 @@ TEST(Atc, WithoutTheFeatureNothingIsAnswered) {
 }
 
 }  // namespace
-}  // namespace iommucheck::spec
+}  // namespace iommucheck::spec::smmu_atc_test

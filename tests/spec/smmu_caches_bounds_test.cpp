@@ -11,7 +11,7 @@
 
 #include "tests/spec/smmu_caches_support.h"
 
-namespace iommucheck::spec {
+namespace iommucheck::spec::smmu_caches_bounds_test {
 namespace {
 
 struct World {
@@ -313,4 +313,4 @@ TEST_P(CachesBounds, RegimesThatComeOverTablesThatLeadToThemselves) {
 }
 
 }  // namespace
-}  // namespace iommucheck::spec
+}  // namespace iommucheck::spec::smmu_caches_bounds_test

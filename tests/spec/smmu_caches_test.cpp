@@ -5,7 +5,7 @@
 
 #include "tests/spec/smmu_caches_support.h"
 
-namespace iommucheck::spec {
+namespace iommucheck::spec::smmu_caches_test {
 namespace {
 
 Capabilities device() {
@@ -398,4 +398,4 @@ TEST(CachesE2h, CommandsOfOneWorldProveNothingBeforeEnable) {
 }
 
 }  // namespace
-}  // namespace iommucheck::spec
+}  // namespace iommucheck::spec::smmu_caches_test

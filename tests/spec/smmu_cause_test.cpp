@@ -7,7 +7,7 @@
 #include "smmu_caches_support.h"
 #include "smmu_fixture.h"
 
-namespace iommucheck::spec {
+namespace iommucheck::spec::smmu_cause_test {
 namespace {
 
 using Kind = Cause::Kind;
@@ -200,4 +200,4 @@ TEST(Cause, EachKindHasItsOwnWords) {
 }
 
 }  // namespace
-}  // namespace iommucheck::spec
+}  // namespace iommucheck::spec::smmu_cause_test

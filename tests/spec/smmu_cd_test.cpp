@@ -6,7 +6,7 @@
 #include "tests/spec/random_words.h"
 #include "tests/spec/smmu_fixture.h"
 
-namespace iommucheck::spec {
+namespace iommucheck::spec::smmu_cd_test {
 namespace {
 
 using C = Cd<u64>;
@@ -259,4 +259,4 @@ RC_GTEST_PROP(CdUsed, UnusedBitsChangeNothing, ()) {
 }
 
 }  // namespace
-}  // namespace iommucheck::spec
+}  // namespace iommucheck::spec::smmu_cd_test

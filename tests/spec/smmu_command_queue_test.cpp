@@ -4,7 +4,7 @@
 
 #include "smmu_device_support.h"
 
-namespace iommucheck::spec {
+namespace iommucheck::spec::smmu_command_queue_test {
 namespace {
 
 constexpr u64 second_leaf = SmallMachine::leaves + 16;
@@ -147,4 +147,4 @@ TEST_F(QueueLife, AnythingDroppedIsUndoneToo) {
 }
 
 }  // namespace
-}  // namespace iommucheck::spec
+}  // namespace iommucheck::spec::smmu_command_queue_test

@@ -6,7 +6,7 @@
 #include "tests/spec/random_words.h"
 #include "tests/spec/smmu_fixture.h"
 
-namespace iommucheck::spec {
+namespace iommucheck::spec::smmu_command_test {
 namespace {
 
 Command decode(u64 dw0, u64 dw1, const Capabilities& c = full_capabilities()) {
@@ -243,4 +243,4 @@ RC_GTEST_PROP(Command, EncodeAndDecodeAreInverse, ()) {
 }
 
 }  // namespace
-}  // namespace iommucheck::spec
+}  // namespace iommucheck::spec::smmu_command_test

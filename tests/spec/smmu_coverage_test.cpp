@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-namespace iommucheck::spec {
+namespace iommucheck::spec::smmu_coverage_test {
 namespace {
 
 TlbTarget page(u64 va, u64 asid = 5) {
@@ -239,4 +239,4 @@ TEST(Coverage, NearestMissIsSaid) {
 }
 
 }  // namespace
-}  // namespace iommucheck::spec
+}  // namespace iommucheck::spec::smmu_coverage_test

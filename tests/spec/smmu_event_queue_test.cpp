@@ -4,7 +4,7 @@
 
 #include "smmu_device_support.h"
 
-namespace iommucheck::spec {
+namespace iommucheck::spec::smmu_event_queue_test {
 namespace {
 
 constexpr u64 ovflg = queue_overflow_flag;
@@ -147,4 +147,4 @@ TEST_F(Events, StallTermNeedsAStreamThatAborts) {
 }
 
 }  // namespace
-}  // namespace iommucheck::spec
+}  // namespace iommucheck::spec::smmu_event_queue_test

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-namespace iommucheck::spec {
+namespace iommucheck::spec::smmu_event_record_test {
 namespace {
 
 using Words = std::array<u64, event_words>;
@@ -136,4 +136,4 @@ TEST(EventRecord, Text) {
 }
 
 }  // namespace
-}  // namespace iommucheck::spec
+}  // namespace iommucheck::spec::smmu_event_record_test

@@ -7,7 +7,7 @@
 
 #include "smmu_device_support.h"
 
-namespace iommucheck::spec {
+namespace iommucheck::spec::smmu_event_rules_test {
 namespace {
 
 const Access access{.sid = 3, .ssid = 5, .ssv = true, .type = AccessType::read, .va = 0x1234};
@@ -158,4 +158,4 @@ TEST_F(Recording, WhatMakesNoneMakesNone) {
 }
 
 }  // namespace
-}  // namespace iommucheck::spec
+}  // namespace iommucheck::spec::smmu_event_rules_test

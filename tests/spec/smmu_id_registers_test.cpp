@@ -9,7 +9,7 @@
 #include <random>
 #include <string>
 
-namespace iommucheck::spec {
+namespace iommucheck::spec::smmu_id_registers_test {
 namespace {
 
 /// One that may exist: both stages, ATS and PRI, everything that its version makes mandatory.
@@ -260,4 +260,4 @@ TEST(IdRegisters, GarbageIsJudgedAndNoStatementStandsTwice) {
 }
 
 }  // namespace
-}  // namespace iommucheck::spec
+}  // namespace iommucheck::spec::smmu_id_registers_test

@@ -5,7 +5,7 @@
 
 #include "smmu_device_support.h"
 
-namespace iommucheck::spec {
+namespace iommucheck::spec::smmu_judge_test {
 namespace {
 
 constexpr u64 ill = u64{1} << 24, abt = u64{2} << 24, atc = u64{3} << 24;
@@ -132,4 +132,4 @@ TEST_F(Errors, TheDeviceRaisesWhatItMay) {
 }
 
 }  // namespace
-}  // namespace iommucheck::spec
+}  // namespace iommucheck::spec::smmu_judge_test

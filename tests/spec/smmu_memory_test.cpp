@@ -12,7 +12,7 @@
 
 #include "spec/smmu/memory.h"
 
-namespace iommucheck::spec {
+namespace iommucheck::spec::smmu_memory_test {
 namespace {
 
 constexpr u64 base = u64{1} << 31;
@@ -246,4 +246,4 @@ RC_GTEST_PROP(SmmuMemory, NextUsedMissesNoWord, ()) {
 }
 
 }  // namespace
-}  // namespace iommucheck::spec
+}  // namespace iommucheck::spec::smmu_memory_test

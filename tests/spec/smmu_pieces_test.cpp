@@ -11,7 +11,7 @@
 
 #include "tests/spec/smmu_caches_support.h"
 
-namespace iommucheck::spec {
+namespace iommucheck::spec::smmu_pieces_test {
 namespace {
 
 /// What a look-up that meets these candidates at the address may do.
@@ -192,4 +192,4 @@ TEST(SmmuPieces, EmptyTablesAreOnePiece) {
 }
 
 }  // namespace
-}  // namespace iommucheck::spec
+}  // namespace iommucheck::spec::smmu_pieces_test

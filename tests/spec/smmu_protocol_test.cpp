@@ -5,7 +5,7 @@
 
 #include "smmu_device_support.h"
 
-namespace iommucheck::spec {
+namespace iommucheck::spec::smmu_protocol_test {
 namespace {
 
 constexpr u64 queues_on = cr0::cmdqen | cr0::eventqen;
@@ -112,4 +112,4 @@ TEST(Protocol, ResumeEndsTheStallThatItNames) {
 }
 
 }  // namespace
-}  // namespace iommucheck::spec
+}  // namespace iommucheck::spec::smmu_protocol_test

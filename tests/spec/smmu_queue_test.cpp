@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace iommucheck::spec {
+namespace iommucheck::spec::smmu_queue_test {
 namespace {
 
 TEST(Queue, EmptyAndFull) {
@@ -48,4 +48,4 @@ TEST(Queue, Slots) {
 }
 
 }  // namespace
-}  // namespace iommucheck::spec
+}  // namespace iommucheck::spec::smmu_queue_test

@@ -5,7 +5,7 @@
 
 #include "smmu_device_support.h"
 
-namespace iommucheck::spec {
+namespace iommucheck::spec::smmu_register_rules_test {
 namespace {
 
 constexpr u64 all_of_cr0 =
@@ -190,4 +190,4 @@ TEST(RegisterFields, GbpaAbortsUntilSmmuenIsAcknowledged) {
 }
 
 }  // namespace
-}  // namespace iommucheck::spec
+}  // namespace iommucheck::spec::smmu_register_rules_test

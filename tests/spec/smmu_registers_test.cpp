@@ -5,7 +5,7 @@
 
 #include "tests/spec/smmu_fixture.h"
 
-namespace iommucheck::spec {
+namespace iommucheck::spec::smmu_registers_test {
 namespace {
 
 // IDR0, IDR1, IDR5 put together by hand from arch 1.2.
@@ -113,4 +113,4 @@ TEST(Registers, AddressSizes) {
 }
 
 }  // namespace
-}  // namespace iommucheck::spec
+}  // namespace iommucheck::spec::smmu_registers_test

@@ -6,7 +6,7 @@
 #include "smmu_fixture.h"
 #include "spec/smmu/event_record.h"
 
-namespace iommucheck::spec {
+namespace iommucheck::spec::smmu_stall_test {
 namespace {
 
 using Machine = SmallMachine;
@@ -146,4 +146,4 @@ TEST(Stall, AtsRequestsNeverStall) {
 }
 
 }  // namespace
-}  // namespace iommucheck::spec
+}  // namespace iommucheck::spec::smmu_stall_test

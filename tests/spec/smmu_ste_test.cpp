@@ -6,7 +6,7 @@
 #include "tests/spec/random_words.h"
 #include "tests/spec/smmu_fixture.h"
 
-namespace iommucheck::spec {
+namespace iommucheck::spec::smmu_ste_test {
 namespace {
 
 using S = Ste<u64>;
@@ -276,4 +276,4 @@ RC_GTEST_PROP(SteUsed, UnusedBitsChangeNothing, ()) {
 }
 
 }  // namespace
-}  // namespace iommucheck::spec
+}  // namespace iommucheck::spec::smmu_ste_test

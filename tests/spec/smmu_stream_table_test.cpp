@@ -5,7 +5,7 @@
 
 #include "tests/spec/smmu_fixture.h"
 
-namespace iommucheck::spec {
+namespace iommucheck::spec::smmu_stream_table_test {
 namespace {
 
 constexpr u32 two_level_8 = (1 << 16) | (8 << 6) | 16;
@@ -141,4 +141,4 @@ TEST(CdTable, L1cdRows) {
 }
 
 }  // namespace
-}  // namespace iommucheck::spec
+}  // namespace iommucheck::spec::smmu_stream_table_test

@@ -11,7 +11,7 @@
 
 #include "transaction_machine.h"
 
-namespace iommucheck::spec {
+namespace iommucheck::spec::smmu_transaction_test {
 namespace {
 
 std::string text(const Outcome& o) {
@@ -379,4 +379,4 @@ TEST_F(TransactionEnds, TranslatedTransactions) {
 }
 
 }  // namespace
-}  // namespace iommucheck::spec
+}  // namespace iommucheck::spec::smmu_transaction_test

@@ -9,7 +9,7 @@
 
 #include "tests/spec/smmu_caches_support.h"
 
-namespace iommucheck::spec {
+namespace iommucheck::spec::smmu_walker_test {
 namespace {
 
 constexpr u32 gpu = 3;
@@ -147,4 +147,4 @@ TEST_F(SmmuWalker, each_has_caches_of_its_own) {
 }
 
 }  // namespace
-}  // namespace iommucheck::spec
+}  // namespace iommucheck::spec::smmu_walker_test

@@ -3,7 +3,7 @@
 // "Attach", "Free", "sva_device_init", "Bind"; each with a result that must be refused.
 #include "tests/spec/sva_fixture.h"
 
-namespace iommucheck::spec::sva {
+namespace iommucheck::spec::sva::sva_bind_test {
 namespace {
 
 using namespace words;
@@ -869,4 +869,4 @@ TEST_F(SvaBind, a_private_space_whose_number_is_seen_later) {
 }
 
 }  // namespace
-}  // namespace iommucheck::spec::sva
+}  // namespace iommucheck::spec::sva::sva_bind_test

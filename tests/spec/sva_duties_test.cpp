@@ -3,7 +3,7 @@
 // INTERFACE "Gather", "Free", "Exit".
 #include "tests/spec/sva_fixture.h"
 
-namespace iommucheck::spec::sva {
+namespace iommucheck::spec::sva::sva_duties_test {
 namespace {
 
 using namespace words;
@@ -259,4 +259,4 @@ TEST_F(SvaDuties, unbind_inside_an_overdue_handler_is_a_deadlock) {
 }
 
 }  // namespace
-}  // namespace iommucheck::spec::sva
+}  // namespace iommucheck::spec::sva::sva_duties_test

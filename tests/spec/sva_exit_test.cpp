@@ -3,7 +3,7 @@
 // INTERFACE "Exit". Each with what must be refused.
 #include "tests/spec/sva_fixture.h"
 
-namespace iommucheck::spec::sva {
+namespace iommucheck::spec::sva::sva_exit_test {
 namespace {
 
 using namespace words;
@@ -555,4 +555,4 @@ TEST_F(SvaExit, undo_restores_all_of_it) {
 }
 
 }  // namespace
-}  // namespace iommucheck::spec::sva
+}  // namespace iommucheck::spec::sva::sva_exit_test

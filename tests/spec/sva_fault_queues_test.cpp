@@ -3,7 +3,7 @@
 // the IOMMU may be told; each with what must be refused.
 #include "tests/spec/sva_fixture.h"
 
-namespace iommucheck::spec::sva {
+namespace iommucheck::spec::sva::sva_fault_queues_test {
 namespace {
 
 using namespace words;
@@ -199,4 +199,4 @@ TEST_F(SvaFaultQueues, what_a_time_out_leaves_is_not_known) {
 }
 
 }  // namespace
-}  // namespace iommucheck::spec::sva
+}  // namespace iommucheck::spec::sva::sva_fault_queues_test

@@ -12,7 +12,7 @@
 
 #include "spec/sva/interface.h"
 
-namespace iommucheck::spec::sva {
+namespace iommucheck::spec::sva::sva_interface_property_test {
 namespace {
 
 constexpr u64 page = 0x1000;
@@ -421,4 +421,4 @@ RC_GTEST_PROP(SvaInterfaceProperty, undo_restores_exactly, ()) {
 }
 
 }  // namespace
-}  // namespace iommucheck::spec::sva
+}  // namespace iommucheck::spec::sva::sva_interface_property_test

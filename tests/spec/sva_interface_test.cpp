@@ -7,7 +7,7 @@
 #include <array>
 #include <string>
 
-namespace iommucheck::spec::sva {
+namespace iommucheck::spec::sva::sva_interface_test {
 namespace {
 
 constexpr u64 d = 0x51;
@@ -471,4 +471,4 @@ TEST_F(SvaInterface, a_message_says_what_was_permitted_and_why) {
 }
 
 }  // namespace
-}  // namespace iommucheck::spec::sva
+}  // namespace iommucheck::spec::sva::sva_interface_test

@@ -9,7 +9,7 @@
 #include <map>
 #include <vector>
 
-namespace iommucheck::spec::sva {
+namespace iommucheck::spec::sva::sva_interval_map_test {
 namespace {
 
 constexpr u64 top = ~u64{0};
@@ -174,4 +174,4 @@ TEST(SvaIntervalMap, cost_does_not_grow_with_the_map) {
 }
 
 }  // namespace
-}  // namespace iommucheck::spec::sva
+}  // namespace iommucheck::spec::sva::sva_interval_map_test

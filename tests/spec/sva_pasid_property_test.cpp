@@ -12,7 +12,7 @@
 
 #include "tests/spec/sva_fixture.h"
 
-namespace iommucheck::spec::sva {
+namespace iommucheck::spec::sva::sva_pasid_property_test {
 namespace {
 
 using namespace words;
@@ -529,4 +529,4 @@ TEST(SvaPasidProperty, long_sequences) {
 }
 
 }  // namespace
-}  // namespace iommucheck::spec::sva
+}  // namespace iommucheck::spec::sva::sva_pasid_property_test

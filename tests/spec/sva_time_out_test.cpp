@@ -4,7 +4,7 @@
 // counter-example to that reading.
 #include "tests/spec/sva_fixture.h"
 
-namespace iommucheck::spec::sva {
+namespace iommucheck::spec::sva::sva_time_out_test {
 namespace {
 
 using namespace words;
@@ -96,4 +96,4 @@ TEST_F(TimeOutIsNoOpenCall, there_may_be_any_number_of_them) {
 }
 
 }  // namespace
-}  // namespace iommucheck::spec::sva
+}  // namespace iommucheck::spec::sva::sva_time_out_test

@@ -4,7 +4,7 @@
 #include "spec/sva/call.h"
 #include "tests/spec/sva_fixture.h"
 
-namespace iommucheck::spec::sva {
+namespace iommucheck::spec::sva::sva_walkers_test {
 namespace {
 
 using namespace words;
@@ -344,4 +344,4 @@ TEST_F(SvaWalkers, removal_takes_tokens_along) {
 }
 
 }  // namespace
-}  // namespace iommucheck::spec::sva
+}  // namespace iommucheck::spec::sva::sva_walkers_test

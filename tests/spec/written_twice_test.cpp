@@ -9,7 +9,7 @@
 #include "spec/smmu/registers.h"
 #include "tests/spec/random_words.h"
 
-namespace iommucheck {
+namespace iommucheck::written_twice_test {
 namespace {
 
 namespace i = impl::reg;
@@ -92,4 +92,4 @@ RC_GTEST_PROP(WrittenTwice, IdRegisters, ()) {
 }
 
 }  // namespace
-}  // namespace iommucheck
+}  // namespace iommucheck::written_twice_test

@@ -8,7 +8,7 @@
 #include "trace/check.h"
 #include "trace/utf8.h"
 
-namespace iommucheck::trace {
+namespace iommucheck::trace::alphabet_test {
 namespace {
 
 TEST(Alphabet, EveryAgentHasANameOfItsOwn) {
@@ -181,4 +181,4 @@ TEST(Check, FindsWhatTypesDoNotSay) {
 }
 
 }  // namespace
-}  // namespace iommucheck::trace
+}  // namespace iommucheck::trace::alphabet_test

@@ -10,7 +10,7 @@
 #include <fstream>
 #include <iterator>
 
-namespace iommucheck::trace {
+namespace iommucheck::trace::c_header_test {
 namespace {
 
 void expect_equal(const std::string& path, const std::string& wanted) {
@@ -37,4 +37,4 @@ TEST(HeadersDocument, FunctionsAreThoseOfTheAlphabet) {
 }
 
 }  // namespace
-}  // namespace iommucheck::trace
+}  // namespace iommucheck::trace::c_header_test

@@ -6,7 +6,7 @@
 
 #include "tests/trace/make_event.h"
 
-namespace iommucheck::trace {
+namespace iommucheck::trace::codec_test {
 namespace {
 
 std::vector<u8> bytes_of(const Event& event) {
@@ -112,4 +112,4 @@ TEST(TraceCodec, AHugeCountNeedsNoMemory) {
 }
 
 }  // namespace
-}  // namespace iommucheck::trace
+}  // namespace iommucheck::trace::codec_test

@@ -12,7 +12,7 @@
 
 #include "trace/trace_file.h"
 
-namespace iommucheck::trace {
+namespace iommucheck::trace::document_test {
 namespace {
 
 const std::string path = IOMMUCHECK_SOURCE_DIR "/docs/trace-format.md";
@@ -60,4 +60,4 @@ TEST(TraceFormatDocument, ItsExampleIsATrace) {
 }
 
 }  // namespace
-}  // namespace iommucheck::trace
+}  // namespace iommucheck::trace::document_test

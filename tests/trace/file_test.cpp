@@ -12,7 +12,7 @@
 #include "tests/trace/make_event.h"
 #include "trace/trace_file.h"
 
-namespace iommucheck::trace {
+namespace iommucheck::trace::file_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -167,4 +167,4 @@ TEST_F(TraceFile, AnErrorNamesFileLineAndColumn) {
 }
 
 }  // namespace
-}  // namespace iommucheck::trace
+}  // namespace iommucheck::trace::file_test

@@ -8,7 +8,7 @@
 
 #include "tests/trace/make_event.h"
 
-namespace iommucheck::trace {
+namespace iommucheck::trace::hash_test {
 namespace {
 
 u64 hash(std::initializer_list<Event> events) {
@@ -76,4 +76,4 @@ TEST(TraceHash, GrowsEventByEvent) {
 }
 
 }  // namespace
-}  // namespace iommucheck::trace
+}  // namespace iommucheck::trace::hash_test

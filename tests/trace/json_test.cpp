@@ -9,7 +9,7 @@
 #include "trace/json_value.h"
 #include "trace/trace_file.h"
 
-namespace iommucheck::trace {
+namespace iommucheck::trace::json_test {
 namespace {
 
 constexpr LinePlace here{.file = "f", .line = 7};
@@ -202,4 +202,4 @@ RC_GTEST_PROP(TraceJsonProperty, GarbageIsAnErrorWithAPlaceOrAnEvent, (u64 seed)
 }
 
 }  // namespace
-}  // namespace iommucheck::trace
+}  // namespace iommucheck::trace::json_test

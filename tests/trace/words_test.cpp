@@ -9,7 +9,7 @@
 
 #include "trace/json.h"
 
-namespace iommucheck::trace {
+namespace iommucheck::trace::words_test {
 namespace {
 
 Event read(const std::string& line) {
@@ -183,4 +183,4 @@ TEST(WordsByHand, OfLives) {
 }
 
 }  // namespace
-}  // namespace iommucheck::trace
+}  // namespace iommucheck::trace::words_test
