@@ -10,16 +10,18 @@
 namespace iommucheck::trace {
 namespace {
 
+void add_field(std::string& out, const FieldInfo& field) {
+  out += fmt::format("{}`{}{}` {}{}{}", out.empty() ? "" : "<br>", field.name,
+                     field.may_be_absent ? "?" : "", field.type, field.text.empty() ? "" : ": ",
+                     field.text);
+}
+
 /// "`pa`: u64, physical address" for each field, those that may be absent with "?".
 template <class T>
 std::string fields_of() {
   T value{};
   std::string out;
-  for_each_field(value, [&](const FieldInfo& field, auto&) {
-    out += fmt::format("{}`{}{}` {}{}{}", out.empty() ? "" : "<br>", field.name,
-                       field.may_be_absent ? "?" : "", field.type, field.text.empty() ? "" : ": ",
-                       field.text);
-  });
+  for_each_field(value, [&](const FieldInfo& field, auto&) { add_field(out, field); });
   return out.empty() ? "none" : out;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The main job's own proof: each broken twin of the driver is found from each of five seeds, with a
-// short sequence and the rule that its metadata expects, and what is right is left alone.
+// The main job's own proof: each broken twin of the driver is found with a short sequence and the rule
+// that its metadata expects, and what is right is left alone. This is the fast part, from one seed or
+// two; `./dev museum --seeds 5` asks that each is found within a minute from each of five.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -59,7 +60,7 @@ class CheckTwin : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(CheckTwin, IsFoundFromEachSeed) {
   const Folder folder;
-  for (u64 seed = 1; seed <= 5; ++seed) {
+  for (u64 seed = 1; seed <= 2; ++seed) {
     CheckOptions options;
     options.driver = museum(GetParam());
     options.seed = seed;
@@ -95,7 +96,7 @@ INSTANTIATE_TEST_SUITE_P(Museum, CheckTwin, ::testing::ValuesIn(twins()),
 class CheckMachineTwin : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(CheckMachineTwin, IsFoundFromEachSeed) {
-  for (u64 seed = 1; seed <= 3; ++seed) {
+  for (u64 seed = 1; seed <= 2; ++seed) {
     CheckOptions options;
     options.driver = museum(GetParam());
     options.machine = entry(GetParam()).value("machine", "drawn");
@@ -140,6 +141,7 @@ TEST_P(CheckOtherTwin, IsFoundByARuleOfItsFamilies) {
   CheckOptions options;
   options.driver = museum(GetParam());
   options.machine = entry(GetParam()).value("machine", "drawn");
+  options.seed = entry(GetParam()).value("seed", 1U);  // where it shows early
   options.sequences = 60'000;
   options.hang_seconds = 2;
   const CheckResult result = check(options);
