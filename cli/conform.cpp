@@ -2,6 +2,7 @@
 #include "conform/conform.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "cli/options.h"
 #include "cli/reports.h"
@@ -49,6 +50,21 @@ void print_conform_rules(const ConformResult& result, bool all) {
   }
 }
 
+/// What the device claims that it did not when its file of known divergences was written.
+void print_claims(const ConformResult& result) {
+  if (result.changed_registers.empty()) return;
+  fmt::print("the ID registers are other ones than in {}: {}\n", result.known_file,
+             fmt::join(result.changed_registers, ", "));
+  const auto print = [](const char* what, const std::vector<spec::Rule>& rules) {
+    if (rules.empty()) return;
+    std::vector<std::string_view> names;
+    for (const spec::Rule rule : rules) names.push_back(spec::rule_name(rule));
+    fmt::print("  {}: {}\n", what, fmt::join(names, ", "));
+  };
+  print("rules that became claimed", result.claimed_since);
+  print("rules that are claimed no more", result.claimed_no_more);
+}
+
 std::string word_of(const oracle::RunEnd& end) {
   switch (end.verdict()) {
     case Verdict::held: return "as known";
@@ -73,6 +89,7 @@ void print_text(const ConformCommand& options, const ConformResult& result,
                 const oracle::RunEnd& end) {
   print_divergences(result);
   print_conform_rules(result, options.all_rules);
+  print_claims(result);
   fmt::print(
       "caches are followed: {} accesses had an outcome that memory did not explain any "
       "more and a legal cache did; {} had several allowed outcomes\n",
@@ -87,6 +104,9 @@ void print_text(const ConformCommand& options, const ConformResult& result,
   fmt::print("{} directed cases, {} random ones from seed {}; {:.1f} s{}\n",
              grouped(result.directed), grouped(result.random), result.seed, result.seconds,
              result.stopped ? "; stopped" : "");
+  if (result.stopped && result.random != 0) {
+    fmt::print("to go on: --seed {} --from {}\n", result.seed, result.from + result.random);
+  }
   if (end.verdict() == Verdict::violated && !options.out.empty()) {
     fmt::print(
         "the file of known divergences as it would be now: {}/{}-*.json; explain what is "
@@ -127,6 +147,8 @@ int run_conform(const ConformCommand& options) {
   settings.replay = options.replay;
   settings.only = options.only;
   settings.one_case = options.one_case;
+  settings.from = options.from;
+  settings.jobs = options.jobs;
   settings.hang_seconds = options.hang_seconds;
   settings.stop = interrupted;
   settings.progress = [&](const oracle::ConformProgress& now) {

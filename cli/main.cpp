@@ -16,6 +16,7 @@ int run(const CheckCommand& options) { return run_check(options); }
 int run(const ConformCommand& options) { return run_conform(options); }
 int run(const ReplayCommand& options) { return run_replay(options); }
 int run(const ImportCommand& options) { return run_import(options); }
+int run(const ExportCommand& options) { return run_export(options); }
 int run(const RulesCommand& options) { return run_rules(options); }
 int run(const ExplainCommand& options) { return run_explain(options); }
 int run(const ProveCommand& options) { return run_prove(options); }

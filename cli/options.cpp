@@ -41,6 +41,9 @@ constexpr Examples examples[] = {
      "  iommucheck replay out/finding-PAGE_REUSE-1.trace.jsonl\n"
      "  iommucheck replay --driver ./my_driver.so out/finding-CRASH_NEVER-1.trace.jsonl\n"},
     {"import", "  iommucheck import recording.zst -o recording.trace.jsonl.zst\n"},
+    {"export",
+     "  iommucheck export out/mine/mymodel-1/NAME.jsonl -o case.c\n"
+     "  iommucheck export --as qtest data/known/qemu-7.2/global-nh-va.jsonl -o case.sh\n"},
     {"rules", "  iommucheck rules --family page-reuse\n"},
     {"explain",
      "  iommucheck explain PAGE_REUSE\n"
@@ -130,6 +133,7 @@ class Reader {
     add_conform();
     add_replay();
     add_import();
+    add_export();
     add_rules();
     add_explain();
     add_prove();
@@ -357,6 +361,14 @@ class Reader {
         ->type_name("N")
         ->check(whole())
         ->excludes(only);
+    app.add_option("--from", conform_.from, "number of the first random case, to go on with a run")
+        ->type_name("N")
+        ->check(whole());
+    app.add_option("-j,--jobs", conform_.jobs,
+                   "devices side by side; the result is the same for any number")
+        ->type_name("N")
+        ->check(whole(1, 256))
+        ->capture_default_str();
     app.add_flag("--list", conform_.list, "the names of the directed cases of the device");
     app.add_option("--hang", conform_.hang_seconds,
                    "a device of one's own that gives no answer for so long hangs")
@@ -389,6 +401,21 @@ class Reader {
     app.add_flag("--rules", replay_.all_rules, "the verdict of each rule");
     add_report_format(app, replay_.format);
     add_reports(app, replay_.reports);
+  }
+
+  void add_export() {
+    CLI::App& app =
+        command("export", "Write a trace of conform as a program that runs by itself", export_);
+    app.add_option("trace", export_.trace, "a trace that conform wrote")
+        ->required()
+        ->type_name("TRACE")
+        ->check(readable());
+    app.add_option("--as", export_.form,
+                   "c: for a device behind iommucheck/device.h; qtest: a script for QEMU")
+        ->type_name("FORM")
+        ->check(CLI::IsMember({"c", "qtest"}))
+        ->capture_default_str();
+    app.add_option("-o,--output", export_.out, "the program; without it stdout")->type_name("FILE");
   }
 
   void add_import() {
@@ -466,6 +493,7 @@ class Reader {
   ConformCommand conform_;
   ReplayCommand replay_;
   ImportCommand import_;
+  ExportCommand export_;
   RulesCommand rules_;
   ExplainCommand explain_;
   ProveCommand prove_;

@@ -75,6 +75,8 @@ struct ConformCommand {
   std::string replay;
   std::string only;
   std::optional<u64> one_case;
+  u64 from = 0;
+  u32 jobs = 1;
   bool list = false;
   double hang_seconds = 5;
   bool all_rules = false;
@@ -88,6 +90,12 @@ struct ReplayCommand {
   std::string trace;
   u32 findings = 20;
   bool all_rules = false;
+};
+
+struct ExportCommand {
+  std::string trace;
+  std::string form = "c";  ///< or "qtest"
+  std::string out;         ///< empty: stdout
 };
 
 struct ImportCommand {
@@ -126,8 +134,8 @@ struct CcCommand {
 };
 
 using Command = std::variant<CcCommand, LitmusOptions, ScenarioCommand, CheckCommand,
-                             ConformCommand, ReplayCommand, ImportCommand, RulesCommand,
-                             ExplainCommand, ProveCommand, BenchCommand>;
+                             ConformCommand, ReplayCommand, ImportCommand, ExportCommand,
+                             RulesCommand, ExplainCommand, ProveCommand, BenchCommand>;
 
 /// The command, or the exit status where nothing is left to do: 0 after --help and --version, 2 for
 /// bad usage, which has been said on stderr.
@@ -141,6 +149,7 @@ int run_check(const CheckCommand& options);
 int run_conform(const ConformCommand& options);
 int run_replay(const ReplayCommand& options);
 int run_import(const ImportCommand& options);
+int run_export(const ExportCommand& options);
 int run_rules(const RulesCommand& options);
 int run_explain(const ExplainCommand& options);
 int run_prove(const ProveCommand& options);

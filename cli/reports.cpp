@@ -2,6 +2,7 @@
 #include "cli/reports.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "cli/console.h"
 #include "report/finding_text.h"
@@ -98,6 +99,16 @@ std::string quoted(const std::string& text) {
   return result + "'";
 }
 
+std::string listed(const std::vector<std::string>& words) {
+  return fmt::format("{}", fmt::join(words, ", "));
+}
+
+std::string names_of(const std::vector<spec::Rule>& rules) {
+  std::vector<std::string> names;
+  for (const spec::Rule rule : rules) names.emplace_back(spec::rule_name(rule));
+  return listed(names);
+}
+
 }  // namespace
 
 oracle::Violation finding_of(const oracle::FoundDivergence& found,
@@ -136,6 +147,10 @@ Report report_of(const oracle::ConformResult& result, const oracle::RunEnd& end)
   report.property("deaths", result.deaths);
   report.property("gave_up", result.gave_up);
   report.property("stopped", result.stopped);
+  report.property("from", result.from);
+  report.property("changed_registers", listed(result.changed_registers));
+  report.property("claimed_since", names_of(result.claimed_since));
+  report.property("claimed_no_more", names_of(result.claimed_no_more));
   report.rules = result.rules;
   for (const auto& found : result.divergences) {
     if (found.known_id.empty()) {
@@ -164,8 +179,8 @@ Report report_of(const oracle::ConformResult& result, const oracle::RunEnd& end)
     if (rule.verdict != oracle::RuleVerdict::broken || std::ranges::any_of(report.findings, its)) {
       continue;
     }
-    rule.verdict = oracle::RuleVerdict::undetermined;
-    rule.why = "broken in a known way";
+    rule.as_known = true;
+    rule.why = "in known ways";
   }
   return report;
 }

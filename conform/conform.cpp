@@ -8,13 +8,13 @@
 #include <chrono>
 #include <filesystem>
 
+#include "conform/case_pool.h"
 #include "conform/case_program.h"
+#include "conform/case_qtest.h"
 #include "conform/cases/directed.h"
 #include "conform/dut/door_device.h"
 #include "conform/dut/qemu.h"
 #include "conform/dut/spec_device.h"
-#include "conform/judge_case.h"
-#include "conform/runner.h"
 #include "conform/verdicts.h"
 #include "trace/file.h"
 #include "trace/trace_file.h"
@@ -54,12 +54,17 @@ std::string default_known(const DeviceIdentity& identity) {
 
 class Conform {
  public:
-  Conform(DeviceUnderTest& device, const ConformOptions& options)
-      : device_(device), options_(options), judge_(device.identity()), began_(now()) {
-    result_.device = device.identity().name;
-    result_.version = device.identity().version;
+  Conform(std::span<DeviceUnderTest* const> devices, const ConformOptions& options)
+      : worker_(*devices.front()),
+        others_(devices.subspan(1)),
+        identity_(devices.front()->identity()),
+        options_(options),
+        began_(now()) {
+    result_.device = identity_.name;
+    result_.version = identity_.version;
     result_.opened = options.device;
     result_.seed = options.seed;
+    result_.from = options.from;
   }
 
   Expected<ConformResult> run() {
@@ -69,9 +74,7 @@ class Conform {
       return finish();
     }
     if (options_.one_case) {
-      const Case one = random_case(device_.identity(), options_.seed, *options_.one_case);
-      if (auto ok = run_one(one, true); !ok) return std::unexpected(ok.error());
-      result_.random = 1;
+      if (auto ok = run_one(*options_.one_case); !ok) return std::unexpected(ok.error());
       return finish();
     }
     for (const KnownFinding& known : known_.entries) {
@@ -80,41 +83,24 @@ class Conform {
         return std::unexpected(ok.error());
       }
     }
-    for (const Case& one : directed_cases(device_.identity())) {
-      if (stopped()) break;
-      if (!wanted(one)) continue;
-      if (auto ok = run_one(one, true); !ok) return std::unexpected(ok.error());
-      ++result_.directed;
-    }
-    if (!options_.only.empty() && result_.directed == 0) {
-      return fail(ErrorCode::bad_input,
-                  "no directed case has a name like '" + options_.only + "'; --list has them");
-    }
-    while (options_.random && options_.only.empty() && !stopped() && more()) {
-      const Case one = random_case(device_.identity(), options_.seed, result_.random);
-      if (auto ok = run_one(one, result_.random % counted_of == 0); !ok) {
-        return std::unexpected(ok.error());
-      }
-      ++result_.random;
-    }
+    if (auto ok = run_cases(); !ok) return std::unexpected(ok.error());
     return finish();
   }
 
  private:
   Expected<void> load_known() {
-    known_.subject = device_.identity().name;
-    known_.version = device_.identity().version;
+    known_.subject = identity_.name;
+    known_.version = identity_.version;
     if (!options_.use_known) return {};
-    const std::string path =
-        options_.known.empty() ? default_known(device_.identity()) : options_.known;
+    const std::string path = options_.known.empty() ? default_known(identity_) : options_.known;
     if (path.empty()) return {};
     auto file = read_known(path, KnownFile::Subject::device);
     if (!file) return std::unexpected(file.error());
-    if (file->subject != device_.identity().name ||
-        !(device_.identity().version + ".").starts_with(file->version + ".")) {
+    if (file->subject != identity_.name ||
+        !(identity_.version + ".").starts_with(file->version + ".")) {
       return fail(ErrorCode::bad_input, path + ": is for " + file->subject + " " + file->version +
-                                            ", the device is " + device_.identity().name + " " +
-                                            device_.identity().version);
+                                            ", the device is " + identity_.name + " " +
+                                            identity_.version);
     }
     known_ = std::move(*file);
     result_.known_file = path;
@@ -136,65 +122,75 @@ class Conform {
     if (dying_seconds_ >= dying_run_seconds) result_.stopped = true;
     return result_.stopped;
   }
-  bool more() const {
-    if (options_.cases != 0 && result_.random >= options_.cases) return false;
+  /// Whether random case number `n`, from 0, is run yet.
+  bool more(u64 n) const {
+    if (options_.cases != 0 && n >= options_.cases) return false;
     return options_.seconds <= 0 ? options_.cases != 0 : now() - began_ < options_.seconds;
+  }
+
+  Expected<void> run_one(u64 number) {
+    auto result = worker_.run(random_case(identity_, options_.seed, number), true);
+    if (!result) return std::unexpected(result.error());
+    result_.random = 1;
+    return take(*result);
+  }
+  /// Directed cases and then random ones, from one pool: a device that was started anew ends with
+  /// the thread that did it.
+  Expected<void> run_cases() {
+    std::vector<Case> directed = directed_cases(identity_);
+    std::erase_if(directed, [&](const Case& one) { return !wanted(one); });
+    if (directed.empty() && !options_.only.empty()) {
+      return fail(ErrorCode::bad_input,
+                  "no directed case has a name like '" + options_.only + "'; --list has them");
+    }
+    const bool random = options_.random && options_.only.empty();
+    CasePool pool(worker_, others_, [&](u64 n) -> std::optional<CaseJob> {
+      if (n < directed.size()) return CaseJob{.what = directed[n], .count = true};
+      if (!random || !more(n - directed.size())) return std::nullopt;
+      const u64 number = options_.from + n - directed.size();
+      return CaseJob{.what = random_case(identity_, options_.seed, number),
+                     .count = number % counted_of == 0};
+    });
+    while (!stopped()) {
+      const auto result = pool.next();
+      if (!result) break;
+      if (!*result) return std::unexpected(result->error());
+      ++(result_.directed < directed.size() ? result_.directed : result_.random);
+      if (auto ok = take(**result); !ok) return ok;
+    }
+    return {};
   }
   void show_progress() {
     if (!options_.progress) return;
     ConformProgress progress;
-    progress.cases = cases_;
-    progress.accesses = judge_.monitor().device_rules()->numbers().accesses;
+    progress.cases = counts_.cases;
+    progress.accesses = tally_.numbers.accesses;
     progress.divergences = result_.divergences.size();
     progress.seconds = now() - began_;
     progress.fraction_done = options_.seconds > 0 ? progress.seconds / options_.seconds : 0;
     options_.progress(progress);
   }
 
-  /// Runs and judges; what it shows, if anything.
+  /// For a finding that is made short: nothing of it is counted but the device's deaths.
   Expected<std::vector<Divergence>> look(const Case& what, Run* kept = nullptr) {
-    const double before = now();
-    auto run = run_case(device_, what);
-    if (!run) return std::unexpected(run.error());
-    std::vector<Divergence> found;
-    if (run->death.empty()) {
-      found = judge_.judge(run->trace);
-    } else {
-      dying_seconds_ += now() - before;
-      ++result_.deaths;
-      trace::Trace answered = run->trace;
-      answered.events.resize(run->answered);
-      found = judge_.judge(answered);
-      found.push_back(death_of(*run));
+    auto result = worker_.run(what, false, kept);
+    if (!result) return std::unexpected(result.error());
+    if (result->died) ++result_.deaths;
+    dying_seconds_ += result->dying_seconds;
+    return std::move(result->found);
+  }
+
+  Expected<void> take(const CaseResult& result) {
+    ++counts_.cases;
+    tally_ += result.tally;
+    if (result.died) ++result_.deaths;
+    dying_seconds_ += result.dying_seconds;
+    if (const auto rule = spec::find_rule(result.what.asks)) {
+      ++counts_.named[static_cast<std::size_t>(*rule)];
+      if (result.decided()) ++counts_.decided[static_cast<std::size_t>(*rule)];
     }
-    if (kept != nullptr) *kept = std::move(*run);
-    return found;
-  }
-
-  /// What it printed last stands in further lines: that is no part of the kind.
-  static Divergence death_of(const Run& run) {
-    const std::size_t end = run.death.find('\n');
-    const std::string how = run.death.substr(0, end);
-    std::string text = "the device died: " + how;
-    if (end != std::string::npos) text += "; it printed: " + run.death.substr(end + 1);
-    Finding finding = finding_of(Rule::DEVICE_SURVIVES, text);
-    finding.kind = kind_of(how);
-    return {.rule = Rule::DEVICE_SURVIVES,
-            .kind = finding.kind,
-            .text = std::move(text),
-            .event = run.trace.events.size() - 1,
-            .finding = std::move(finding)};
-  }
-
-  Expected<void> run_one(const Case& what, bool count) {
-    Run run;
-    auto found = look(what, &run);
-    if (!found) return std::unexpected(found.error());
-    ++cases_;
-    if (const auto rule = spec::find_rule(what.asks)) ++asked_[static_cast<std::size_t>(*rule)];
-    if (count && found->empty()) judge_.count_invalidations(run.trace);
-    for (const Divergence& one : *found) {
-      if (auto ok = note(what, one); !ok) return ok;
+    for (const Divergence& one : result.found) {
+      if (auto ok = note(result.what, one); !ok) return ok;
     }
     show_progress();
     return {};
@@ -202,7 +198,7 @@ class Conform {
 
   /// A divergence: counted; the first of its kind is made short and written.
   Expected<void> note(const Case& what, const Divergence& found) {
-    ++broken_[static_cast<std::size_t>(found.rule)];
+    ++counts_.broken[static_cast<std::size_t>(found.rule)];
     for (FoundDivergence& old : result_.divergences) {
       if (!old.divergence.same(found)) continue;
       ++old.times;
@@ -243,22 +239,25 @@ class Conform {
     result_.divergences.push_back(std::move(fresh));
     return {};
   }
-  /// Of a device behind the door alone: QEMU's memory is another one.
+  /// Of a device behind the door in C, of QEMU as a log of qtest.
   Expected<void> write_program(const trace::Trace& trace, const Divergence& found) const {
-    if (!names_a_peer(options_.device)) return {};
+    const bool is_qemu = identity_.name == "qemu";
+    if (!is_qemu && !names_a_peer(options_.device)) return {};
     const spec::RuleInfo& rule = spec::rule_info(found.rule);
-    const auto text = case_program(
-        trace, fmt::format("{} [{}]: {}\n{}\nThe device: {} {}", rule.name, rule.section, rule.text,
-                           found.text, device_.identity().name, device_.identity().version));
+    const std::string about =
+        fmt::format("{} [{}]: {}\n{}\nThe device: {} {}", rule.name, rule.section, rule.text,
+                    found.text, identity_.name, identity_.version);
+    const auto text = is_qemu ? case_qtest(trace, about) : case_program(trace, about);
     if (!text) return std::unexpected(text.error());
-    return trace::write_file(trace_folder() + "/" + suggested_id(found.rule, found.kind) + ".c",
+    return trace::write_file(trace_folder() + "/" + suggested_id(found.rule, found.kind) +
+                                 (is_qemu ? ".qtest.sh" : ".c"),
                              *text);
   }
   std::string trace_folder() const {
-    return options_.report + "/" + device_.identity().name + "-" + short_version();
+    return options_.report + "/" + identity_.name + "-" + short_version();
   }
   std::string short_version() const {
-    const std::string& version = device_.identity().version;
+    const std::string& version = identity_.version;
     return version.substr(0, version.rfind('.'));
   }
 
@@ -270,7 +269,7 @@ class Conform {
     Run whole;
     auto before = look(shortest, &whole);
     if (!before) return std::unexpected(before.error());
-    const std::vector<Rule> drivers = judge_.drivers();
+    const std::vector<Rule> drivers = worker_.judge().drivers();
     if (!whole.death.empty() && wanted.rule == Rule::DEVICE_SURVIVES) {  // no step came after it
       const std::size_t last = std::max(whole.step_of.back() + 1, shortest.fixed);
       if (last < shortest.steps.size()) shortest.steps.resize(last);
@@ -293,7 +292,7 @@ class Conform {
         const auto new_one = [&](Rule rule) {
           return std::ranges::find(drivers, rule) == drivers.end();
         };
-        if (std::ranges::any_of(judge_.drivers(), new_one)) continue;
+        if (std::ranges::any_of(worker_.judge().drivers(), new_one)) continue;
         shortest = std::move(shorter);
         any = true;
         at = std::min(at, shortest.steps.size());
@@ -310,14 +309,17 @@ class Conform {
     if (!trace) return std::unexpected(trace.error());
     auto what = case_of(*trace, path);
     if (!what) return std::unexpected(what.error());
-    auto found = look(*what);
-    if (!found) return std::unexpected(found.error());
-    ++cases_;
+    auto result = worker_.run(std::move(*what), false);
+    if (!result) return std::unexpected(result.error());
+    ++counts_.cases;
+    tally_ += result->tally;
+    if (result->died) ++result_.deaths;
+    dying_seconds_ += result->dying_seconds;
     bool there = false;
-    for (const Divergence& one : *found) {
+    for (const Divergence& one : result->found) {
       const KnownFinding* its = excuse(one);
       there |= its != nullptr && its == known;
-      ++broken_[static_cast<std::size_t>(one.rule)];
+      ++counts_.broken[static_cast<std::size_t>(one.rule)];
       const auto same = [&](const FoundDivergence& old) { return old.divergence.same(one); };
       const auto old = std::ranges::find_if(result_.divergences, same);
       if (old != result_.divergences.end()) {
@@ -339,8 +341,9 @@ class Conform {
   Expected<void> write_report() {
     if (options_.report.empty() || !options_.replay.empty()) return {};
     KnownFile file = known_;
-    file.subject = device_.identity().name;
+    file.subject = identity_.name;
     file.version = short_version();
+    file.id = identity_.id;
     std::erase_if(file.entries, [&](const KnownFinding& known) {
       return std::ranges::any_of(result_.vanished,
                                  [&](const KnownFinding& gone) { return gone.id == known.id; });
@@ -360,35 +363,39 @@ class Conform {
     std::error_code error;
     std::filesystem::create_directories(options_.report, error);
     return trace::write_file(
-        options_.report + "/" + device_.identity().name + "-" + short_version() + ".json",
-        known_text(file));
+        options_.report + "/" + identity_.name + "-" + short_version() + ".json", known_text(file));
   }
 
   Expected<ConformResult> finish() {
     if (auto ok = write_report(); !ok) return std::unexpected(ok.error());
-    const DeviceRules::Numbers& numbers = judge_.monitor().device_rules()->numbers();
+    const DeviceRules::Numbers& numbers = tally_.numbers;
     result_.accesses = numbers.accesses;
     result_.records = numbers.records;
     result_.stale_allowed = numbers.stale_allowed;
     result_.open = numbers.open;
     result_.any = numbers.any;
     result_.undetermined = numbers.undetermined;
-    result_.gave_up = judge_.gave_up();
-    result_.rules = device_rule_counts(judge_, asked_, broken_, cases_);
+    result_.gave_up = tally_.gave_up;
+    result_.rules = device_rule_counts(tally_, counts_, spec::parse_capabilities(identity_.id));
+    if (known_.id) {
+      result_.changed_registers = changed_registers(identity_.id, *known_.id);
+      result_.claimed_since = claimed_beyond(identity_.id, *known_.id);
+      result_.claimed_no_more = claimed_beyond(*known_.id, identity_.id);
+    }
     result_.seconds = now() - began_;
     return std::move(result_);
   }
 
-  DeviceUnderTest& device_;
+  CaseWorker worker_;
+  std::span<DeviceUnderTest* const> others_;
+  const DeviceIdentity identity_;
   const ConformOptions& options_;
-  CaseJudge judge_;
   double began_;
   KnownFile known_;
   std::string today_ = today();
   ConformResult result_;
-  std::array<u64, 256> broken_{};
-  std::array<u64, 256> asked_{};  // cases that ask for a rule by name
-  u64 cases_ = 0;
+  JudgeTally tally_;
+  CaseCounts counts_;
   double dying_seconds_ = 0;  // in cases that the device did not survive
 };
 
@@ -440,14 +447,32 @@ Expected<std::unique_ptr<DeviceUnderTest>> open_device(const std::string& name, 
                                         "object (./mine.so), exec:COMMAND and unix:PATH");
 }
 
+Expected<ConformResult> run_conform(std::span<DeviceUnderTest* const> devices,
+                                    const ConformOptions& options) {
+  for (const DeviceUnderTest* device : devices) {
+    if (device->identity().id == devices.front()->identity().id) continue;
+    return fail(ErrorCode::bad_input, "its ID registers are other ones each time it is opened");
+  }
+  return Conform(devices, options).run();
+}
+
 Expected<ConformResult> run_conform(DeviceUnderTest& device, const ConformOptions& options) {
-  return Conform(device, options).run();
+  DeviceUnderTest* const one = &device;
+  return Conform(std::span(&one, 1), options).run();
 }
 
 Expected<ConformResult> run_conform(const ConformOptions& options) {
-  auto device = open_device(options.device, options.seed, options.hang_seconds);
-  if (!device) return std::unexpected(device.error());
-  return run_conform(**device, options);
+  // One more than jobs: findings are made short while cases go on.
+  const u32 wanted = options.jobs > 1 ? options.jobs + 1 : 1;
+  std::vector<std::unique_ptr<DeviceUnderTest>> owned;
+  std::vector<DeviceUnderTest*> devices;
+  for (u32 i = 0; i < wanted; ++i) {
+    auto device = open_device(options.device, options.seed, options.hang_seconds);
+    if (!device) return std::unexpected(device.error());
+    devices.push_back(device->get());
+    owned.push_back(std::move(*device));
+  }
+  return run_conform(devices, options);
 }
 
 RunEnd end_of(const ConformResult& result) {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,8 @@ struct ConformOptions {
   bool random = true;           ///< false: directed cases and known traces alone
   std::string only;             ///< directed cases whose name this pattern fits, and nothing else
   std::optional<u64> one_case;  ///< the random case of that number, and nothing else
+  u64 from = 0;                 ///< number of the first random case: to go on with a run
+  u32 jobs = 1;                 ///< devices side by side; the result is the same for any number
   double hang_seconds = 5;      ///< a device behind the door that does not answer for so long hangs
   std::string known;            ///< a file, or empty: the one that fits the device, if there is one
   bool use_known = true;
@@ -57,6 +60,7 @@ struct ConformResult {
   std::string known_file;
   u64 seed = 0;
   u64 directed = 0, random = 0;
+  u64 from = 0;  ///< number of the first random case
   u64 accesses = 0, records = 0, commands = 0;
   u64 stale_allowed =
       0;  ///< accesses whose outcome memory did not explain any more, and legal caches did
@@ -67,6 +71,10 @@ struct ConformResult {
   std::vector<RuleCount> rules;
   std::vector<FoundDivergence> divergences;
   std::vector<KnownFinding> vanished;
+  /// ID registers that are other ones than in the file of known divergences; rules that ask
+  /// something since, and rules that do no more.
+  std::vector<std::string> changed_registers;
+  std::vector<spec::Rule> claimed_since, claimed_no_more;
   [[nodiscard]] bool held() const;
 };
 
@@ -80,6 +88,10 @@ std::vector<std::string> case_names(const DeviceUnderTest& device);
 Expected<ConformResult> run_conform(const ConformOptions& options);
 /// The same with a device of the caller's (tests); `options.device` names it only.
 Expected<ConformResult> run_conform(DeviceUnderTest& device, const ConformOptions& options);
+/// With several that are the same: cases run on the second and those behind it side by side, and
+/// findings are made short on the first. bad_input, if they are not the same.
+Expected<ConformResult> run_conform(std::span<DeviceUnderTest* const> devices,
+                                    const ConformOptions& options);
 
 /// The facts that the verdict of the run stands on.
 RunEnd end_of(const ConformResult& result);

@@ -344,6 +344,26 @@ std::vector<Divergence> CaseJudge::judge(const trace::Trace& trace) {
   return found;
 }
 
+JudgeTally& JudgeTally::operator+=(const JudgeTally& more) {
+  numbers += more.numbers;
+  for (std::size_t i = 0; i < exercised.size(); ++i) exercised[i] += more.exercised[i];
+  invalidations.tlbi += more.invalidations.tlbi;
+  invalidations.range += more.invalidations.range;
+  invalidations.cfgi += more.invalidations.cfgi;
+  gave_up += more.gave_up;
+  return *this;
+}
+
+JudgeTally CaseJudge::take_tally() {
+  JudgeTally tally;
+  tally.numbers = monitor_.device_rules()->numbers();
+  monitor_.device_rules()->set_numbers({});
+  tally.exercised = std::exchange(monitor_.caches().exercised, {});
+  tally.invalidations = std::exchange(invalidations_, {});
+  tally.gave_up = std::exchange(gave_up_, 0);
+  return tally;
+}
+
 void CaseJudge::count_invalidations(const trace::Trace& trace) {
   const u64 gave_up = gave_up_;  // what is asked here is none of the device's
   const DeviceRules::Numbers numbers = monitor_.device_rules()->numbers();

@@ -2,6 +2,7 @@
 // The verdict of the specification on what a device did in one case.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <vector>
 
@@ -26,6 +27,18 @@ struct Divergence {
   }
 };
 
+/// What a judge has counted over some cases.
+struct JudgeTally {
+  DeviceRules::Numbers numbers;
+  std::array<u64, 256> exercised{};  ///< by number of the rule
+  /// Accesses for which more would have been allowed without commands of that kind.
+  struct Invalidations {
+    u64 tlbi = 0, range = 0, cfgi = 0;
+  } invalidations;
+  u64 gave_up = 0;  ///< cases in which a bound of the specification was hit
+  JudgeTally& operator+=(const JudgeTally& more);
+};
+
 class CaseJudge {
  public:
   explicit CaseJudge(const DeviceIdentity& device);
@@ -41,12 +54,8 @@ class CaseJudge {
   /// break no others, since then the device may do more.
   [[nodiscard]] const std::vector<spec::Rule>& drivers() const { return drivers_; }
   [[nodiscard]] Monitor& monitor() { return monitor_; }
-  /// A bound of the specification was hit in some case.
-  [[nodiscard]] u64 gave_up() const { return gave_up_; }
-  struct Invalidations {
-    u64 tlbi = 0, range = 0, cfgi = 0;
-  };
-  [[nodiscard]] const Invalidations& invalidations() const { return invalidations_; }
+  /// What was counted since the last call.
+  JudgeTally take_tally();
 
  private:
   std::vector<Divergence> all(const trace::Trace& trace);
@@ -67,7 +76,7 @@ class CaseJudge {
   RegisterContents contents_;
   std::size_t booted_ = 0;
   u64 gave_up_ = 0;
-  Invalidations invalidations_;
+  JudgeTally::Invalidations invalidations_;
   std::vector<spec::Rule> drivers_;
 };
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "conform/verdicts.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace iommucheck::oracle {
@@ -28,8 +30,10 @@ const char* not_claimed(Rule rule, const spec::Capabilities& caps) {
     case Rule::STE_CONFIG_STAGE2: return unless(!caps.s2p, "IDR0.S2P = 1: stage 2 is there");
     case Rule::STE_EATS: return unless(caps.ats, "IDR0.ATS = 0: EATS is ignored");
     case Rule::STE_STRW: return unless(caps.hyp, "IDR0.Hyp = 0: STRW is ignored");
-    case Rule::STE_S1CDMAX:
     case Rule::STE_S1FMT:
+      if (caps.cd2l) return "IDR0.CD2L = 1: every format is there";
+      [[fallthrough]];
+    case Rule::STE_S1CDMAX:
     case Rule::SSID_RANGE:
     case Rule::SSID_ZERO_RESERVED:
     case Rule::SSID_REQUIRED:
@@ -78,31 +82,40 @@ std::string_view not_exercised(Rule rule) {
     case Rule::TLBI_TAGS:
     case Rule::TLBI_RANGE:
     case Rule::CFGI_SCOPE: return "nothing that it removes was cached";
+    case Rule::STE_S2S:
+    case Rule::STE_S2AA64:
+    case Rule::STE_S2HTTU:
+    case Rule::STE_S2HD:
+    case Rule::STE_S2HAFT:
+    case Rule::STE_S2TG:
+    case Rule::STE_S2TTB:
+    case Rule::STE_S2T0SZ:
+    case Rule::STE_S2SL0:
+    case Rule::STE_S2ENDI:
+    case Rule::STE_S2VMID: return "no case configures stage 2 yet";
     default: return "no case came to a point where it could have been broken";
   }
 }
 
 }  // namespace
 
-std::vector<RuleCount> device_rule_counts(CaseJudge& judge, const std::array<u64, 256>& named,
-                                          const std::array<u64, 256>& broken, u64 cases) {
-  const DeviceRules::Numbers& numbers = judge.monitor().device_rules()->numbers();
-  const auto& exercised = judge.monitor().caches().exercised;
-  const CaseJudge::Invalidations& invalidations = judge.invalidations();
+std::vector<RuleCount> device_rule_counts(const JudgeTally& tally, const CaseCounts& cases,
+                                          const spec::Capabilities& caps) {
+  const DeviceRules::Numbers& numbers = tally.numbers;
   std::vector<RuleCount> counts;
   for (const spec::RuleInfo& info : spec::all_rules()) {
     if (info.keeper != spec::Keeper::smmu && info.keeper != spec::Keeper::device) continue;
     const auto i = static_cast<std::size_t>(info.rule);
-    u64 asked = numbers.asked[i] + exercised[i] + named[i];
-    u64 discriminating = numbers.discriminating[i] + exercised[i] + named[i];
+    u64 asked = numbers.asked[i] + tally.exercised[i] + cases.named[i];
+    u64 discriminating = numbers.discriminating[i] + tally.exercised[i] + cases.decided[i];
     switch (info.rule) {
-      case Rule::TLBI_TAGS: asked += invalidations.tlbi; break;
-      case Rule::TLBI_RANGE: asked += invalidations.range; break;
-      case Rule::CFGI_SCOPE: asked += invalidations.cfgi; break;
+      case Rule::TLBI_TAGS: asked += tally.invalidations.tlbi; break;
+      case Rule::TLBI_RANGE: asked += tally.invalidations.range; break;
+      case Rule::CFGI_SCOPE: asked += tally.invalidations.cfgi; break;
       case Rule::COMMAND_LEGAL:
         asked += numbers.asked[static_cast<std::size_t>(Rule::CMD_ORDER)];
         break;
-      case Rule::DEVICE_SURVIVES: asked += cases; break;
+      case Rule::DEVICE_SURVIVES: asked += cases.cases; break;
       default: break;
     }
     discriminating = std::max(discriminating, info.family == spec::Family::coverage ||
@@ -110,19 +123,20 @@ std::vector<RuleCount> device_rule_counts(CaseJudge& judge, const std::array<u64
                                                       info.rule == Rule::DEVICE_SURVIVES
                                                   ? asked
                                                   : u64{0});
-    RuleCount count{.rule = info.rule, .broken = broken[i], .why = {}};
+    RuleCount count{.rule = info.rule, .broken = cases.broken[i], .why = {}};
     count.kept = asked - std::min(asked, count.broken);
     count.discriminating = std::min(count.kept, discriminating);
     if (count.broken != 0) {
       count.verdict = RuleVerdict::broken;
-    } else if (const char* why = not_claimed(info.rule, judge.monitor().caches().capabilities())) {
+    } else if (const char* why = not_claimed(info.rule, caps)) {
       count.verdict = RuleVerdict::not_claimed;
       count.why = why;
     } else if (count.discriminating != 0) {
       count.verdict = RuleVerdict::holds;
     } else if (asked != 0) {
       count.verdict = RuleVerdict::undetermined;
-      count.why = "each time another outcome was allowed as well";
+      count.why = cases.named[i] == asked ? "no case that asks for it could be judged whole"
+                                          : "each time another outcome was allowed as well";
     } else {
       count.verdict = RuleVerdict::not_exercised;
       count.why = not_exercised(info.rule);
@@ -130,6 +144,32 @@ std::vector<RuleCount> device_rule_counts(CaseJudge& judge, const std::array<u64
     counts.push_back(std::move(count));
   }
   return counts;
+}
+
+std::vector<Rule> claimed_beyond(const spec::IdRegisters& now, const spec::IdRegisters& before) {
+  const spec::Capabilities caps = spec::parse_capabilities(now);
+  const spec::Capabilities old = spec::parse_capabilities(before);
+  std::vector<Rule> rules;
+  for (const spec::RuleInfo& info : spec::all_rules()) {
+    if (info.keeper != spec::Keeper::smmu && info.keeper != spec::Keeper::device) continue;
+    if (not_claimed(info.rule, caps) == nullptr && not_claimed(info.rule, old) != nullptr) {
+      rules.push_back(info.rule);
+    }
+  }
+  return rules;
+}
+
+std::vector<std::string> changed_registers(const spec::IdRegisters& now,
+                                           const spec::IdRegisters& before) {
+  std::vector<std::string> changes;
+  const auto compare = [&](const std::string& name, u32 value, u32 old) {
+    if (value != old) changes.push_back(fmt::format("{} = {:#x} (was {:#x})", name, value, old));
+  };
+  for (unsigned i = 0; i < std::size(now.idr); ++i) {
+    compare(fmt::format("IDR{}", i), now.idr[i], before.idr[i]);
+  }
+  compare("AIDR", now.aidr, before.aidr);
+  return changes;
 }
 
 }  // namespace iommucheck::oracle

@@ -65,6 +65,20 @@ void DeviceRules::ask(Rule rule, bool discriminating) {
   if (discriminating) ++numbers_.discriminating[static_cast<std::size_t>(rule)];
 }
 
+DeviceRules::Numbers& DeviceRules::Numbers::operator+=(const Numbers& more) {
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    asked[i] += more.asked[i];
+    discriminating[i] += more.discriminating[i];
+  }
+  accesses += more.accesses;
+  any += more.any;
+  open += more.open;
+  stale_allowed += more.stale_allowed;
+  undetermined += more.undetermined;
+  records += more.records;
+  return *this;
+}
+
 std::vector<Finding> DeviceRules::take() { return std::exchange(found_, {}); }
 std::vector<std::string> DeviceRules::take_missing() { return std::exchange(missing_, {}); }
 

@@ -62,6 +62,7 @@ class DeviceRules {
     u64 stale_allowed = 0;  ///< of these, ones that memory no longer explains, and that are allowed
     u64 undetermined = 0;   ///< of these, ones that are neither accepted nor refused
     u64 records = 0;
+    Numbers& operator+=(const Numbers& more);
   };
   [[nodiscard]] const Numbers& numbers() const { return numbers_; }
   /// Takes back what was counted since.

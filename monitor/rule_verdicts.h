@@ -37,7 +37,8 @@ struct RuleCount {
   u64 kept = 0;            ///< times it was asked and held
   u64 discriminating = 0;  ///< of these, times something else was possible
   u64 broken = 0;
-  std::string why;  ///< for not_claimed, not_exercised and undetermined; may be empty
+  std::string why;        ///< for not_claimed, not_exercised and undetermined; may be empty
+  bool as_known = false;  ///< broken in known ways only: the run does not fail of it
 };
 
 /// Whether one of the rules has this verdict.

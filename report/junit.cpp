@@ -139,9 +139,10 @@ JunitCase case_of(const RuleCount& rule, std::string_view group) {
           fmt::format("kept {}, would have been broken {}", rule.kept, rule.discriminating);
       break;
     case RuleVerdict::broken:
-      result.status = JunitStatus::failed;
+      result.status = rule.as_known ? JunitStatus::skipped : JunitStatus::failed;
       result.type = spec::family_name(spec::rule_info(rule.rule).family);
-      result.message = fmt::format("broken {} times", rule.broken);
+      result.message = fmt::format("broken {} times{}{}", rule.broken, rule.as_known ? ", " : "",
+                                   rule.as_known ? rule.why : "");
       break;
     case RuleVerdict::not_claimed:
     case RuleVerdict::not_exercised:

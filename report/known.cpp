@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <ctime>
 #include <filesystem>
@@ -116,6 +117,34 @@ Expected<KnownFinding> read_entry(const Source& source, const JsonValue& item, b
   return known;
 }
 
+constexpr const char* id_names[] = {"idr0", "idr1", "idr2", "idr3", "idr4", "idr5", "aidr"};
+
+template <class Registers>
+auto& register_of(Registers& id, std::size_t i) {
+  return i < std::size(id.idr) ? id.idr[i] : id.aidr;
+}
+
+/// "id_registers": each by its name, as a hexadecimal string.
+Expected<std::optional<spec::IdRegisters>> read_id(const Source& source, const JsonValue& json) {
+  const JsonMember* object = json.find("id_registers");
+  if (object == nullptr) return std::nullopt;
+  spec::IdRegisters id;
+  for (std::size_t i = 0; i < std::size(id_names); ++i) {
+    const auto text = source.text_of(object->value, id_names[i], true);
+    if (!text) return std::unexpected(text.error());
+    const char* const end = text->data() + text->size();
+    const bool prefixed = text->starts_with("0x");
+    u32& value = register_of(id, i);
+    const auto [at, error] =
+        std::from_chars(text->data() + (prefixed ? 2 : 0), end, value, prefixed ? 16 : 10);
+    if (error != std::errc() || at != end) {
+      return source.bad(object->value.column,
+                        fmt::format("'{}' is no number of 32 bits", id_names[i]));
+    }
+  }
+  return id;
+}
+
 std::string_view word_of(KnownFile::Subject of) {
   return of == KnownFile::Subject::device ? "device" : "driver";
 }
@@ -161,6 +190,11 @@ Expected<KnownFile> read_known(const std::string& path, KnownFile::Subject of) {
   if (!version) return std::unexpected(std::move(version.error()));
   file.subject = std::move(*subject);
   file.version = std::move(*version);
+  if (of_device) {
+    auto id = read_id(source, *json);
+    if (!id) return std::unexpected(std::move(id.error()));
+    file.id = *id;
+  }
   const char* const key = of_device ? "divergences" : "findings";
   const JsonMember* list = json->find(key);
   if (list == nullptr || list->value.kind != JsonValue::Kind::array) {
@@ -191,6 +225,13 @@ std::string known_text(const KnownFile& file) {
   JsonTree json = JsonTree::object();
   json.set(word_of(file.of), file.subject);
   if (!file.version.empty()) json.set("version", file.version);
+  if (file.id) {
+    JsonTree id = JsonTree::object();
+    for (std::size_t i = 0; i < std::size(id_names); ++i) {
+      id.set(id_names[i], fmt::format("{:#x}", register_of(*file.id, i)));
+    }
+    json.set("id_registers", std::move(id));
+  }
   json.set(file.of == KnownFile::Subject::device ? "divergences" : "findings", std::move(list));
   return json.text(1) + "\n";
 }

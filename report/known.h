@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "spec/rules.h"
+#include "spec/smmu/registers.h"
 
 namespace iommucheck::oracle {
 
@@ -36,6 +37,8 @@ struct KnownFile {
   Subject of = Subject::device;
   std::string subject;  ///< "qemu"; of a driver its name
   std::string version;  ///< of a device, a prefix: "7.2"
+  /// ID registers of the device when the file was written, where it says them.
+  std::optional<spec::IdRegisters> id;
   std::vector<KnownFinding> entries;
 
   [[nodiscard]] const KnownFinding* find(spec::Rule rule, std::string_view kind) const;

@@ -10,20 +10,10 @@
 #include <vector>
 
 #include "base/error.h"
+#include "conform/dut/qemu_map.h"
 #include "conform/dut/socket.h"
 
 namespace iommucheck::oracle {
-
-/// The "virt" machine with highmem=off.
-namespace qemu_map {
-inline constexpr u64 smmu = 0x09050000, ecam = 0x3f000000, pci_memory = 0x10000000,
-                     ram = 0x40000000, ram_bytes = 64U << 20;
-inline constexpr unsigned first_slot = 2, engines_max = 24;
-// In RAM: structures, then data. Behind it is a place without memory.
-inline constexpr u64 structures = ram, structures_bytes = u64{8} << 20;
-inline constexpr u64 data = ram + structures_bytes, data_bytes = u64{4} << 20;
-inline constexpr u64 absent = 0x70000000, absent_bytes = u64{1} << 16;
-}  // namespace qemu_map
 
 struct QemuOptions {
   std::string program = "qemu-system-aarch64";

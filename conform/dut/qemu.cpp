@@ -19,14 +19,10 @@ namespace reg = spec::reg;
 constexpr int answer_ms = 5000;
 constexpr unsigned looks_max = 5000;
 
-// Registers of an edu device, from its BAR on.
-constexpr u64 edu_source = 0x80, edu_destination = 0x88, edu_count = 0x90, edu_command = 0x98;
-constexpr u64 edu_buffer = 0x40000;
-constexpr u64 edu_start = 1, edu_to_memory = 2;
 constexpr char hex_digits[] = "0123456789abcdef";
 
-constexpr u64 bar_bytes = u64{1} << 20;
-constexpr u64 bar_of(unsigned engine) { return qemu_map::pci_memory + engine * bar_bytes; }
+namespace edu = qemu_map::edu;
+constexpr u64 bar_of(unsigned engine) { return qemu_map::pci_memory + engine * edu::bar_bytes; }
 constexpr u32 sid_of(unsigned engine) { return (qemu_map::first_slot + engine) << 3; }
 
 // Memory: structures, a page for copies, data.
@@ -102,7 +98,7 @@ Expected<void> QemuDevice::set_up_engines() {
     command("writew", config + 4, 6);
     for (u64 k = 0; k < buffer_words; ++k) *word(scratch + 4 * k) = mark(i, k);
     engine_[i] = {};
-    if (!run_engine(i, scratch, edu_buffer, buffer_words * 4, 0)) break;
+    if (!run_engine(i, scratch, edu::buffer, buffer_words * 4, 0)) break;
   }
   return settle();
 }
@@ -270,10 +266,10 @@ Ticket QemuDevice::dma(unsigned number, u64 iova, bool write, DmaAttributes /*at
   engine.iova = iova;
   if (write) {
     engine.next_word = (engine.next_word + 1) % buffer_words;
-    start_engine(number, edu_buffer + 4 * engine.next_word, iova, 4, edu_to_memory);
+    start_engine(number, edu::buffer + 4 * engine.next_word, iova, 4, edu::to_memory);
   } else {
     const u64 slot = buffer_words + engine.reads.size();
-    start_engine(number, iova, edu_buffer + 4 * slot, 4, 0);
+    start_engine(number, iova, edu::buffer + 4 * slot, 4, 0);
     engine.reads.push_back(ticket);
   }
   return ticket;
@@ -282,17 +278,17 @@ Ticket QemuDevice::dma(unsigned number, u64 iova, bool write, DmaAttributes /*at
 /// Its four registers lie side by side: one command of qtest writes them, in their order.
 void QemuDevice::start_engine(unsigned number, u64 source, u64 destination, u64 bytes,
                               u64 direction) {
-  static_assert(edu_destination == edu_source + 8 && edu_count == edu_source + 16 &&
-                edu_command == edu_source + 24);
+  static_assert(edu::destination == edu::source + 8 && edu::count == edu::source + 16 &&
+                edu::command == edu::source + 24);
   if (broken_) return;
   last_started_ = number;
   char text[96];
   char* at = text;
   const auto add = [&](std::string_view piece) { at = std::copy(piece.begin(), piece.end(), at); };
   add("write 0x");
-  at = std::to_chars(at, text + sizeof text, bar_of(number) + edu_source, 16).ptr;
+  at = std::to_chars(at, text + sizeof text, bar_of(number) + edu::source, 16).ptr;
   add(" 0x20 0x");
-  for (const u64 value : {source, destination, bytes, edu_start | direction}) {
+  for (const u64 value : {source, destination, bytes, edu::start | direction}) {
     for (unsigned byte = 0; byte < 8; ++byte) {
       *at++ = hex_digits[(value >> (8 * byte + 4)) & 15];
       *at++ = hex_digits[(value >> (8 * byte)) & 15];
@@ -306,9 +302,9 @@ void QemuDevice::start_engine(unsigned number, u64 source, u64 destination, u64 
 /// else is asked before it has ended.
 void QemuDevice::look_at_engines() {
   const auto first = static_cast<Ticket>(values_.size());
-  const Ticket look = question("readq", bar_of(last_started_) + edu_command);
+  const Ticket look = question("readq", bar_of(last_started_) + edu::command);
   if (auto ok = drain(); !ok) failed(ok.error());
-  const bool runs = (values_[look] & edu_start) != 0;
+  const bool runs = (values_[look] & edu::start) != 0;
   values_.resize(first);
   if (runs || broken_) return;
   for (unsigned i = 0; i < engine_.size(); ++i) {
@@ -382,8 +378,8 @@ void QemuDevice::read_back(unsigned number) {
   const u64 pass = (gbpa_ & ~u64{spec::gbpa::abort}) | spec::gbpa::update;
   if (aborts) command("writel", qemu_map::smmu + reg::gbpa, pass);
   command("writel", qemu_map::smmu + reg::cr0, cr0_ & ~u64{spec::cr0::smmuen});
-  run_engine(number, edu_buffer + 4 * buffer_words, scratch, 4 * engine.reads.size(),
-             edu_to_memory);
+  run_engine(number, edu::buffer + 4 * buffer_words, scratch, 4 * engine.reads.size(),
+             edu::to_memory);
   command("writel", qemu_map::smmu + reg::cr0, cr0_);
   if (aborts) command("writel", qemu_map::smmu + reg::gbpa, gbpa_ | spec::gbpa::update);
   if (broken_) return;

@@ -27,7 +27,7 @@ TEST_F(Command, HelpAndVersion) {
   EXPECT_EQ(run("--version").status, 0);
   EXPECT_THAT(run("--version").out, StartsWith("iommucheck "));
   for (const char* name : {"", "litmus", "scenario", "check", "conform", "replay", "import",
-                           "rules", "explain", "prove", "bench"}) {
+                           "export", "rules", "explain", "prove", "bench"}) {
     const Ran help = run(std::string(name) + " --help");
     EXPECT_EQ(help.status, 0) << name;
     EXPECT_THAT(help.out, HasSubstr("Exit status: 0 all held")) << name;
@@ -54,6 +54,8 @@ TEST_F(Command, BadUsageIsTwoAndSaysWhy) {
       {"rules NOPE", "there is no rule 'NOPE'"},
       {"litmus", "files is required"},
       {"import /dev/null", "--output is required"},
+      {"export /nowhere", "/nowhere: there is no such file"},
+      {"export --as pdf /dev/null", "--as: pdf not in {c,qtest}"},
       {"import /nowhere -o x", "/nowhere: there is no such file"},
       {"replay /nowhere", "/nowhere: there is no such file"},
       {"replay /", "/: is a folder"},

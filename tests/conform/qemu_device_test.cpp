@@ -2,8 +2,17 @@
 // QEMU behind qtest: that the client sees what happens. Skipped, visibly, where there is no QEMU.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "conform/case_qtest.h"
 #include "conform/conform.h"
 #include "conform/dut/qemu.h"
+#include "conform/dut/spec_device.h"
+#include "conform/runner.h"
+#include "tests/own_path.h"
+#include "trace/trace_file.h"
 
 namespace iommucheck::oracle::qemu_device_test {
 namespace {
@@ -82,6 +91,46 @@ TEST_F(Qemu, ConformFollowsItsCaches) {
     EXPECT_FALSE(found.known_id.empty()) << found.divergence.kind << ": " << found.divergence.text;
   }
   for (const KnownFinding& gone : result->vanished) ADD_FAILURE() << gone.id << " vanished";
+}
+
+/// What is known is shown by QEMU without us; and a trace of a device that is right is not.
+TEST_F(Qemu, AFindingIsALogOfQtestThatRunsByItself) {
+  const std::string known = IOMMUCHECK_SOURCE_DIR "/data/known/qemu-7.2/";
+  if (!device_->identity().version.starts_with("7.2.")) GTEST_SKIP() << "another version of QEMU";
+  const std::string script = test::own_path("case.qtest.sh");
+  const auto status_of = [&](const trace::Trace& trace, const std::string& arguments) {
+    const auto text = case_qtest(trace, "a test\nof two lines");
+    EXPECT_TRUE(text) << text.error().message;
+    if (!text) return -1;
+    std::ofstream(script) << *text;
+    return WEXITSTATUS(std::system(("sh " + script + arguments + " > /dev/null").c_str()));
+  };
+  for (const char* name : {"global-nh-va", "af-ignored", "f-translation-class", "overflow-flag",
+                           "prefetch-ssec", "gbpa-missing", "aptable1-after-read"}) {
+    const auto trace = trace::read_trace(known + name + ".jsonl");
+    ASSERT_TRUE(trace) << name;
+    EXPECT_EQ(status_of(*trace, ""), 0) << name;
+    const auto what = case_of(*trace, name);
+    ASSERT_TRUE(what);
+    SpecDevice right(1);
+    auto run = run_case(right, *what);
+    ASSERT_TRUE(run);
+    EXPECT_EQ(status_of(run->trace, ""), 1) << name;
+  }
+  const auto trace = trace::read_trace(known + "global-nh-va.jsonl");
+  EXPECT_EQ(status_of(*trace, " /nowhere/qemu"), 77);
+  std::filesystem::remove(script);
+}
+
+TEST(QtestLog, WhatQemusEnginesCannotSendIsNoLog) {
+  SpecDevice device(1);
+  CaseBuilder b(device.identity(), "a substream");
+  b.access(0x1000, false, 0, {.substream = 1});
+  const auto run = run_case(device, b.take());
+  ASSERT_TRUE(run);
+  const auto text = case_qtest(run->trace, "");
+  ASSERT_FALSE(text);
+  EXPECT_EQ(text.error().code, ErrorCode::unsupported);
 }
 
 }  // namespace
