@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "impl/driver.h"
+#include "monitor/trace_setup.h"
 #include "trace/trace_file.h"
 
 namespace iommucheck::oracle {
@@ -81,6 +82,7 @@ Expected<Alone> run_alone(const CheckOptions& options, std::span<const Sequence>
     lockstep.seed = options.seed;
     lockstep.segments = loaded->segments.get();
     lockstep.scan = options.precision == Precision::scan;
+    lockstep.claims = options.claims;
     lockstep.guard_window = true;
     CasesOptions how;
     how.stream = trace.descriptor();
@@ -125,6 +127,7 @@ Expected<std::optional<std::size_t>> first_that_differs(const CheckOptions& opti
       lockstep.machine = *machine;
       lockstep.segments = loaded->segments.get();
       lockstep.scan = options.precision == Precision::scan;
+      lockstep.claims = options.claims;
       CasesOptions how;
       how.alive = [](void* context) { static_cast<SharedReport*>(context)->tick(); };
       how.context = &*report;
@@ -162,6 +165,11 @@ Expected<CasesAgain> run_cases_of(const std::string& trace, const CheckOptions& 
   if (about.contains("precision")) used.precision = Precision::scan;
   const auto machine = about.find("machine");
   used.machine = machine == about.end() ? "default" : machine->second;
+  // What was asked then, and nothing else.
+  const auto left_out = about.find(not_claimed_key);
+  auto not_claimed = NotClaimed::parse(left_out == about.end() ? "" : left_out->second);
+  if (!not_claimed) return std::unexpected(std::move(not_claimed.error()));
+  used.claims = {.besides = *not_claimed, .heed_driver = false};
   auto end = run_alone(used, *cases, {}, options.hang_seconds);
   if (!end) return std::unexpected(std::move(end.error()));
   return CasesAgain{cases->size(), std::move(*end)};

@@ -113,7 +113,9 @@ void fill(CheckResult& result, const Tally& tally, const CheckOptions& options) 
   }
   result.rules = rule_counts(rules, capabilities);
   tell_missing_calls(result.rules, tally.abilities);
-  result.scope = scope_text(tally.abilities, met);
+  result.not_claimed = NotClaimed::of_bits(tally.not_claimed);
+  tell_not_claimed(result.rules, result.not_claimed);
+  result.scope = scope_text(tally.abilities, met, result.not_claimed);
   if (!options.known) return;
   for (std::size_t i = 0; i < options.known->entries.size(); ++i) {
     const KnownFinding& entry = options.known->entries[i];
@@ -147,6 +149,7 @@ LockstepOptions Campaign::fresh_options(Segments* segments) const {
   options.seed = options_.seed;
   options.segments = segments;
   options.scan = settings_.scan;
+  options.claims = options_.claims;
   options.guard_window = settings_.guard_window;
   return options;
 }
@@ -236,6 +239,7 @@ Expected<void> Campaign::boot_on_it() {
   ground.lockstep = std::move(lockstep);
   lockstep_ = ground.lockstep.get();
   tally_.abilities = lockstep_->abilities();
+  tally_.not_claimed = lockstep_->not_claimed().bits();
   lockstep_->on_operation(settings_.on_operation, settings_.context);
   lockstep_->set_seen(settings_.seen);
   const u64 outcomes = tally_.outcomes;

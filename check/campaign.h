@@ -25,9 +25,10 @@ namespace iommucheck::oracle {
 struct Tally {
   u64 sequences = 0, calls = 0, calls_succeeded = 0, calls_changing = 0;
   u64 accesses = 0, outcomes = 0;
-  u64 refused = 0;    ///< a bit for each machine that the driver said it is not for
-  u64 abilities = 0;  ///< of the driver (claims.h)
-  RuleTally rules;    ///< what is excused is not counted as broken
+  u64 refused = 0;      ///< a bit for each machine that the driver said it is not for
+  u64 abilities = 0;    ///< of the driver (claims.h)
+  u64 not_claimed = 0;  ///< NotClaimed::bits() of driver and run
+  RuleTally rules;      ///< what is excused is not counted as broken
   std::array<u64, CheckOptions::known_max> excused{};  ///< by entry of the known findings
 };
 

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/types.h"
+#include "check/claims.h"
 #include "monitor/finding.h"
 #include "monitor/rule_verdicts.h"
 #include "monitor/verdict.h"
@@ -41,6 +42,7 @@ struct CheckOptions {
   Precision precision = Precision::precise;
   Isolation isolation = Isolation::worker;
   std::string machine = "default";  ///< see MachinePlan::parse
+  RunClaims claims;                 ///< what is not asked, beside what the driver says of itself
   u64 seed = 1;
   u64 sequences = 0;          ///< 0: as many as the time allows
   u64 first_sequence = 0;     ///< number of the first one: goes on where a run was stopped
@@ -105,7 +107,8 @@ struct CheckResult {
   /// Why the run ended before its sequences and findings were reached, in words; empty otherwise.
   std::string ended_early;
   std::vector<RuleCount> rules;
-  std::string scope;  ///< what was judged, in words: "stage 1, no PASID, no ATS"
+  std::string scope;       ///< what was judged, in words: "stage 1, no PASID, no ATS"
+  NotClaimed not_claimed;  ///< by the driver or by the run
   std::vector<Violation> findings;
   std::vector<KnownSeen> known;  ///< in the file's order
   CorpusResult corpus;

@@ -41,16 +41,16 @@ enum Slot : std::size_t {
   slot_deaths,    // of one sequence, while its finding was made smaller or recorded
   slot_findings,  // so far
   slot_booted,    // the driver came up once
-  slot_tally,     // eight numbers
+  slot_tally,     // nine numbers
   slot_rules = 16,
   slot_excused = slot_rules + 4 * RuleTally::size,
 };
 static_assert(slot_excused + CheckOptions::known_max <= SharedReport::counters_max);
 
 void put_tally(SharedReport& report, const Tally& tally) {
-  const u64 numbers[] = {tally.sequences,      tally.calls,    tally.calls_succeeded,
-                         tally.calls_changing, tally.accesses, tally.outcomes,
-                         tally.refused,        tally.abilities};
+  const u64 numbers[] = {tally.sequences,      tally.calls,     tally.calls_succeeded,
+                         tally.calls_changing, tally.accesses,  tally.outcomes,
+                         tally.refused,        tally.abilities, tally.not_claimed};
   std::size_t slot = slot_tally;
   for (const u64 number : numbers) report.counter(slot++) = number;
   slot = slot_rules;
@@ -64,8 +64,9 @@ void put_tally(SharedReport& report, const Tally& tally) {
 Tally get_tally(SharedReport& report) {
   Tally tally;
   std::size_t slot = slot_tally;
-  for (u64* number : {&tally.sequences, &tally.calls, &tally.calls_succeeded, &tally.calls_changing,
-                      &tally.accesses, &tally.outcomes, &tally.refused, &tally.abilities}) {
+  for (u64* number :
+       {&tally.sequences, &tally.calls, &tally.calls_succeeded, &tally.calls_changing,
+        &tally.accesses, &tally.outcomes, &tally.refused, &tally.abilities, &tally.not_claimed}) {
     *number = report.counter(slot++);
   }
   slot = slot_rules;

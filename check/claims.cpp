@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "iommucheck/driver.h"
+
 namespace iommucheck::oracle {
 
 namespace {
@@ -14,10 +16,27 @@ using spec::sva::CallKind;
 
 constexpr Abilities bit_of(CallKind kind) { return u64{1} << static_cast<unsigned>(kind); }
 
+constexpr unsigned first_flag = 8;
+constexpr bool is_flag(Claim claim, u64 flag) {
+  return flag == u64{1} << (first_flag + static_cast<unsigned>(claim));
+}
+static_assert(is_flag(Claim::time_outs, IOMMUCHECK_DRIVER_NO_TIME_OUTS));
+static_assert(is_flag(Claim::memory_type, IOMMUCHECK_DRIVER_ANY_MEMORY_TYPE));
+static_assert(is_flag(Claim::moves, IOMMUCHECK_DRIVER_ONE_DOMAIN_PER_DEVICE));
+static_assert(is_flag(Claim::ranges, IOMMUCHECK_DRIVER_CALLER_KEEPS_RANGES));
+static_assert(is_flag(Claim::unrolling, IOMMUCHECK_DRIVER_CALLER_UNROLLS));
+static_assert(is_flag(Claim::short_memory, IOMMUCHECK_DRIVER_ALLOCATIONS_SLEEP));
+static_assert(is_flag(Claim::structures, IOMMUCHECK_DRIVER_TABLES_ONLY));
+static_assert(is_flag(Claim::domains, IOMMUCHECK_DRIVER_BRING_UP_ONLY));
+static_assert(is_flag(Claim::stage_2, IOMMUCHECK_DRIVER_STAGE_2_GIVEN));
+
+constexpr Abilities with_domains = bit_of(CallKind::domain_alloc);
+
 constexpr Abilities with_pasids =
     bit_of(CallKind::bind_device) | bit_of(CallKind::sva_alloc_pasid) | bit_of(CallKind::bind_task);
 
 /// Without any of them the rule says nothing of a driver.
+constexpr std::string_view no_domains = "the driver has no domain_alloc";
 struct Need {
   Rule rule;
   Abilities any;
@@ -34,6 +53,16 @@ constexpr Need needs[] = {
     {Rule::QUEUE_CONS_RANGE, has_handle_irq, "the driver has no handle_irq"},
     {Rule::EVENT_OVERFLOW_ACK, has_handle_irq, "the driver has no handle_irq"},
     {Rule::LEAK_NOTHING, has_shutdown, "the driver has no shutdown"},
+    {Rule::PAGE_REUSE, with_domains, no_domains},
+    {Rule::TABLE_FREE, with_domains, no_domains},
+    {Rule::CONFLICT_BBM, with_domains, no_domains},
+    {Rule::CONFLICT_CONTIGUOUS, with_domains, no_domains},
+    {Rule::CONFLICT_TLB, with_domains, no_domains},
+    {Rule::TAG_REGIMES, with_domains, no_domains},
+    {Rule::PROMISE_TRANSIENT, with_domains, no_domains},
+    {Rule::PROMISE_UNDISTURBED, with_domains, no_domains},
+    {Rule::WILD_WALK, with_domains, no_domains},
+    {Rule::TORN_CD, with_domains, no_domains},
 };
 
 }  // namespace
@@ -65,7 +94,50 @@ void tell_missing_calls(std::vector<RuleCount>& rules, Abilities abilities) {
   }
 }
 
-std::string scope_text(Abilities abilities, std::span<const Machine> machines) {
+NotClaimed RunClaims::of(const iommucheck_driver& driver) const {
+  NotClaimed all = besides;
+  if (heed_driver) all.add(NotClaimed::of_bits(driver.flags >> first_flag));
+  return all;
+}
+
+Expected<RunClaims> parse_claims(std::string_view text) {
+  if (text == "nothing") return RunClaims{.besides = {}, .heed_driver = false};
+  auto besides = NotClaimed::parse(text);
+  if (!besides) return std::unexpected(std::move(besides.error()));
+  return RunClaims{.besides = *besides};
+}
+
+void tell_not_claimed(std::vector<RuleCount>& rules, NotClaimed not_claimed) {
+  for (RuleCount& count : rules) {
+    for (const ClaimInfo& info : all_claims()) {
+      const bool its = info.whole && not_claimed.has(info.claim) &&
+                       std::ranges::find(info.rules, count.rule) != info.rules.end();
+      const bool open = !info.judged || count.verdict == RuleVerdict::not_exercised;
+      if (!its || !open || count.verdict == RuleVerdict::broken) continue;
+      count.verdict = RuleVerdict::not_claimed;
+      count.kept = count.discriminating = 0;
+      count.why = info.text;
+    }
+  }
+}
+
+std::vector<std::string> not_claimed_lines(NotClaimed not_claimed) {
+  std::vector<std::string> lines;
+  for (const ClaimInfo& info : all_claims()) {
+    if (!not_claimed.has(info.claim)) continue;
+    std::string rules;
+    for (const spec::Rule rule : info.rules) {
+      if (spec::rule_info(rule).keeper != spec::Keeper::driver) continue;
+      rules += fmt::format("{}{}", rules.empty() ? "" : ", ", spec::rule_name(rule));
+    }
+    lines.push_back(fmt::format("not claimed: {} ({}); {}: {}", info.name, info.text,
+                                info.whole ? "without" : "less is asked of", rules));
+  }
+  return lines;
+}
+
+std::string scope_text(Abilities abilities, std::span<const Machine> machines,
+                       NotClaimed not_claimed) {
   const auto any = [&](auto has) {
     return std::ranges::any_of(machines, [&](const Machine& machine) {
       return std::ranges::any_of(machine.devices,
@@ -82,9 +154,13 @@ std::string scope_text(Abilities abilities, std::span<const Machine> machines) {
       pasids && (abilities & has_handle_irq) != 0 &&
       any([](const Machine& /*machine*/, const auto& device) { return device.stall; });
   const bool exit = pasids && (abilities & has_mm_release) != 0;
-  return fmt::format("stage 1, {}, {}, {}{}", pasids ? "PASIDs" : "no PASID",
-                     ats ? "ATS" : "no ATS", stalls ? "stalls" : "no stalls",
-                     exit ? ", exits" : "");
+  std::string less;
+  for (const ClaimInfo& info : all_claims()) {
+    if (not_claimed.has(info.claim)) less += fmt::format(", {}", info.scope);
+  }
+  return fmt::format("stage 1, {}, {}, {}{}{}", pasids ? "PASIDs" : "no PASID",
+                     ats ? "ATS" : "no ATS", stalls ? "stalls" : "no stalls", exit ? ", exits" : "",
+                     less);
 }
 
 }  // namespace iommucheck::oracle

@@ -7,8 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "check/machine.h"
 #include "host/driver_host.h"
+#include "monitor/not_claimed.h"
 #include "monitor/rule_verdicts.h"
 
 namespace iommucheck::oracle {
@@ -26,7 +28,25 @@ Abilities abilities_of(const DriverHost& host);
 /// "the driver has no bind_device". One that it could have come to stays what it is.
 void tell_missing_calls(std::vector<RuleCount>& rules, Abilities abilities);
 
-/// "stage 1, PASIDs, ATS, stalls": what the machines had and the driver could use, or "no PASID".
-std::string scope_text(Abilities abilities, std::span<const Machine> machines);
+/// What the run adds to the driver's own flags.
+struct RunClaims {
+  NotClaimed besides;
+  bool heed_driver = true;  ///< false: what the driver says of it does not count
+  [[nodiscard]] NotClaimed of(const iommucheck_driver& driver) const;
+};
+/// "time-outs,ranges", what is added; "nothing": all is claimed, whatever the driver says.
+/// bad_input as of NotClaimed::parse.
+Expected<RunClaims> parse_claims(std::string_view text);
+
+/// Rules of which nothing is judged since it is not claimed. One that is broken all the same stays.
+void tell_not_claimed(std::vector<RuleCount>& rules, NotClaimed not_claimed);
+
+/// A line for each: what is not asked, and the rules that say less or nothing for that.
+std::vector<std::string> not_claimed_lines(NotClaimed not_claimed);
+
+/// "stage 1, PASIDs, ATS, stalls": what the machines had and the driver could use, or "no PASID";
+/// and what is not claimed.
+std::string scope_text(Abilities abilities, std::span<const Machine> machines,
+                       NotClaimed not_claimed = {});
 
 }  // namespace iommucheck::oracle

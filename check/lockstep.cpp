@@ -30,6 +30,7 @@ Setup setup_of(const LockstepOptions& options, const iommucheck_driver& driver,
   setup.devices = options.machine.devices;
   setup.cmdq_log2size = options.machine.cmdq_log2size;
   setup.window_bytes = options.window_bytes;
+  setup.not_claimed = options.claims.of(driver);
   setup.per_device_tables = (driver.flags & IOMMUCHECK_DRIVER_PER_DEVICE_TABLES) != 0;
   return setup;
 }
@@ -66,7 +67,7 @@ Lockstep::Lockstep(const iommucheck_driver& driver, const LockstepOptions& optio
       monitor_(setup_of(options, driver, window_.get())),
       host_(driver, monitor_) {
   host_.set_segments(options.segments);
-  monitor_.smmu().draw_command_errors();
+  if (claims(Claim::time_outs)) monitor_.smmu().draw_command_errors();
   if (options.machine.dirty) host_.has_former_owner();
   if (window_) host_.set_window(window_->mirror());
   if (options.scan) host_.scan();
@@ -160,7 +161,7 @@ void Lockstep::run(std::span<const fuzz::Operation> operations, Ends ends, std::
     doing_ = fuzz::to_string(operation.kind);
     BitChoices choices(operation.choices);
     host_.set_choices(choices);
-    host_.fail_allocation(operation.fail);
+    host_.fail_allocation(claims(Claim::short_memory) ? operation.fail : 0);
     perform(operation);
     host_.fail_allocation(0);
     host_.choose_first();
@@ -180,7 +181,7 @@ void Lockstep::run(std::span<const fuzz::Operation> operations, Ends ends, std::
 
 /// Neither what a caller must not do nor what the driver has not got.
 bool Lockstep::may_call(const Call& call) const {
-  return host_.has(call.kind) && monitor_.interface().caller_may(call);
+  return host_.has(call.kind) && is_claimed(call) && monitor_.interface().caller_may(call);
 }
 
 /// What was put off comes in the call that begins now.
@@ -211,6 +212,7 @@ spec::sva::Observed Lockstep::make_call(const Call& call) {
   ++calls_of_run_;
   doing_ = spec::sva::call_name(call.kind);
   begin_next();
+  host_.unroll(claims(Claim::unrolling) ? 0 : free_bytes(call));
   const DriverHost::Progress progress = host_.start(call);
   end_next();
   answer_ = progress.waits ? Status::ok : progress.observed.status;
@@ -265,6 +267,8 @@ void Lockstep::perform(const fuzz::Operation& operation) {
 // Everything is given back: what the platform still misses then has leaked.
 void Lockstep::tear_down() {
   const spec::sva::Interface& interface = monitor_.interface();
+  if (!claims(Claim::ranges)) unmap_all();
+  if (!monitor_.findings().empty()) return;
   for (const Queue& queue : queues_) {
     Call call{.kind = CallKind::fault_queue_close};
     call.queue = queue.handle;

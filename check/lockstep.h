@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 
+#include "check/claims.h"
 #include "check/machine.h"
 #include "check/novelty.h"
 #include "host/driver_host.h"
@@ -22,6 +23,7 @@ struct LockstepOptions {
   u64 seed = 1;                  ///< for the header of traces
   Segments* segments = nullptr;  ///< a plug-in's statics: saved by boot(), put back by undo()
   bool scan = false;             ///< the driver writes through pointers
+  RunClaims claims;              ///< beside what the driver says of itself
   /// The driver's window cannot be written. A process that is forked from this one may not use it.
   bool guard_window = false;
 };
@@ -63,6 +65,7 @@ class Lockstep {
   void set_seen(FirstSeen* seen) { seen_ = seen; }
   /// What the driver offers (claims.h).
   [[nodiscard]] u64 abilities() const;
+  [[nodiscard]] NotClaimed not_claimed() const { return monitor_.setup().not_claimed; }
   /// Called before each operation; for progress and crash reports. May be null.
   void on_operation(void (*hook)(void*, u32), void* context) {
     hook_ = hook;
@@ -142,6 +145,14 @@ class Lockstep {
   void keep_fork(std::span<const fuzz::Operation> beginning);
   void perform(const fuzz::Operation& operation);
   [[nodiscard]] bool may_call(const spec::sva::Call& call) const;
+
+  // lockstep_claims.cpp: what is not claimed is not asked
+  [[nodiscard]] bool claims(Claim claim) const { return !not_claimed().has(claim); }
+  [[nodiscard]] bool is_claimed(const spec::sva::Call& call) const;
+  [[nodiscard]] bool keeps_ranges(const spec::sva::Call& call) const;
+  [[nodiscard]] const Space* space_of_call(const spec::sva::Call& call) const;
+  [[nodiscard]] u64 free_bytes(const spec::sva::Call& call) const;
+  void unmap_all();
   spec::sva::Observed make_call(const spec::sva::Call& call);
   void begin_next();
   void end_next();

@@ -58,6 +58,7 @@ void Lockstep::perform_sva(const fuzz::Operation& operation) {
     case OperationKind::task_unbind: return perform_task(operation);
     case OperationKind::faults: return perform_faults(operation);
     case OperationKind::queue: {
+      if (!claims(Claim::time_outs)) return;
       if (static_cast<fuzz::QueueKind>(operation.variant) == fuzz::QueueKind::stuck) {
         next_.stuck = stuck_places[operation.choices % std::size(stuck_places)];
         return;
@@ -102,15 +103,20 @@ u32 Lockstep::prepare_bind(u32 device, const fuzz::Operation& operation) {
     device = (device + 1) % count;
   }
   if (interface.domain_of(device) == 0) {
-    auto space = std::ranges::find_if(spaces_, may_master);
+    Call call{.kind = CallKind::attach};
+    call.device = device;
+    const auto is_for_it = [&](const Space& space) {
+      Call attach = call;
+      attach.domain = space.handle;
+      return may_master(space) && is_claimed(attach);
+    };
+    auto space = std::ranges::find_if(spaces_, is_for_it);
     if (space == spaces_.end()) {
       perform_alloc(fuzz::Operation{.kind = OperationKind::domain_alloc});
-      space = std::ranges::find_if(spaces_, may_master);
+      space = std::ranges::find_if(spaces_, is_for_it);
     }
     if (space == spaces_.end() || !monitor_.findings().empty()) return device;
-    Call call{.kind = CallKind::attach};
     call.domain = space->handle;
-    call.device = device;
     if (may_call(call)) make_call(call);
   }
   if (interface.has_sva(device) || !monitor_.findings().empty()) return device;
@@ -379,7 +385,9 @@ void Lockstep::perform_handler(const fuzz::Operation& operation) {
     case HandlerReturn::error:
       if (!host_.handlers()[index].returned) host_.handler_returns(index, Status::eio);
       return;
-    default: return host_.bound_passes();
+    default:
+      if (!claims(Claim::time_outs)) return host_.handler_returns(index, Status::ok);
+      return host_.bound_passes();
   }
 }
 

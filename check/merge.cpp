@@ -26,6 +26,7 @@ void add(Tally& sum, const Tally& part) {
   sum.outcomes += part.outcomes;
   sum.refused |= part.refused;
   sum.abilities |= part.abilities;
+  sum.not_claimed |= part.not_claimed;
   for (std::size_t i = 0; i < RuleTally::size; ++i) {
     sum.rules.asked[i] += part.rules.asked[i];
     sum.rules.discriminating[i] += part.rules.discriminating[i];

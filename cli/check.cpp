@@ -131,6 +131,9 @@ std::string command_to_go_on(const CheckCommand& options, const oracle::CheckRes
   }
   if (options.jobs != 0) text += fmt::format(" --jobs {}", options.jobs);
   if (options.no_shrink) text += " --no-shrink";
+  if (!options.not_claimed.empty()) {
+    text += " --not-claimed " + oracle::shell_word(options.not_claimed);
+  }
   if (options.strict) text += " --strict";
   for (const std::string& allowed : options.allow) {
     text += " --allow " + oracle::shell_word(allowed);
@@ -155,6 +158,9 @@ void print_machines(const oracle::CheckOptions& settings) {
 void print_text(const CheckCommand& options, const oracle::CheckResult& result,
                 const oracle::RunEnd& end) {
   print_rules(result.rules, options.all_rules);
+  for (const std::string& line : oracle::not_claimed_lines(result.not_claimed)) {
+    fmt::print("{}\n", line);
+  }
   for (std::size_t i = 0; i < result.machines.size(); ++i) {
     if (result.machines[i].refused) {
       fmt::print("machine {} was not tried: the driver says that it is not for it\n", i + 1);
@@ -192,6 +198,9 @@ int run_check(const CheckCommand& options) {
   const auto not_run = [&](const Error& error) {
     return ended_by(error, report_of("check", options.driver, {}), options.reports, options.format);
   };
+  auto claims = oracle::parse_claims(options.not_claimed);
+  if (!claims) return not_run(claims.error());
+  settings.claims = *claims;
   std::vector<std::string> unread;
   if (auto loaded = load_campaign(options, settings, unread); !loaded) {
     return not_run(loaded.error());

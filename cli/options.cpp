@@ -284,6 +284,11 @@ class Reader {
         ->type_name("worker|case");
     app.add_flag("--no-shrink", check_.no_shrink, "report the sequences as they were found");
     app.add_flag("--rules", check_.all_rules, "the verdict of each rule");
+    app.add_option("--not-claimed", check_.not_claimed,
+                   "what is not asked, beside what the driver says of itself: time-outs, "
+                   "memory-type, moves, ranges, unrolling, short-memory, structures, domains, "
+                   "stage-2; or nothing: all is, whatever it says")
+        ->type_name("NAME,...");
     app.add_flag("--strict", check_.strict,
                  "a run with undetermined rules has no verdict (exit status 2)");
     add_report_format(app, check_.format);

@@ -47,7 +47,8 @@ struct CheckCommand {
   std::string out = "out";
   u32 findings = 5;
   u32 hang_seconds = 10;
-  bool strict = false;  ///< undetermined rules leave the run undecided
+  std::string not_claimed;  ///< see oracle::parse_claims
+  bool strict = false;      ///< undetermined rules leave the run undecided
   bool no_shrink = false;
   bool all_rules = false;
   bool scan = false;               ///< --precision scan

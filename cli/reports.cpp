@@ -42,6 +42,8 @@ Report report_of(const oracle::CheckResult& result, const oracle::RunEnd& end) {
   report.property("outcomes_judged", result.outcomes_judged);
   report.property("stopped", result.stopped);
   report.property("ended_early", result.ended_early);
+  report.property("scope", result.scope);
+  report.property("not_claimed", result.not_claimed.text());
   report.rules = result.rules;
   report.findings = result.findings;
   for (const oracle::KnownSeen& known : result.known) {

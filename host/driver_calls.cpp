@@ -95,7 +95,8 @@ DriverHost::Progress DriverHost::start(const Call& call) {
   const bool stuck = monitor_.smmu().is_stuck();
   monitor_.call_begins(call);
   enter();
-  const Observed observed = dispatch(call);
+  Observed observed = dispatch(call);
+  unroll_map(call, observed);
   leave();
   context_ = 0;
   monitor_.call_returns(observed,

@@ -4,6 +4,7 @@
 // the few that do not are written out.
 #include <tuple>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "base/call_arguments.h"
@@ -152,6 +153,24 @@ Observed DriverHost::dispatch(const Call& call) {
     case CallKind::fault_queue_read: return read_fault(call);
     default: return perform(driver_, state_, call.kind, given(call));
   }
+}
+
+/// A failed map and its caller's unmap are one step to everybody else.
+void DriverHost::unroll_map(const Call& call, Observed& observed) {
+  const u64 bytes = std::exchange(unroll_bytes_, 0);
+  if (bytes == 0 || observed.status == spec::sva::Status::ok) return;
+  Call unmap = call;
+  switch (call.kind) {
+    case CallKind::map:
+    case CallKind::map_sg: unmap.kind = CallKind::unmap; break;
+    case CallKind::sva_map:
+    case CallKind::sva_map_sg: unmap.kind = CallKind::sva_unmap; break;
+    case CallKind::task_map: unmap.kind = CallKind::task_unmap; break;
+    default: return;
+  }
+  unmap.size = bytes;
+  const Observed done = dispatch(unmap);
+  if (done.status == spec::sva::Status::etimedout) observed.status = done.status;
 }
 
 Observed DriverHost::alloc_domain(const Call& call) {

@@ -62,6 +62,9 @@ class DriverHost {
   /// All allocations fail until fail_allocation().
   void fail_all_allocations() { fail_all_ = true; }
   [[nodiscard]] bool allocation_failed() const { return allocation_failed_; }
+  /// Of the next call, should it be a map that fails: whoever calls unmaps so many bytes from its
+  /// beginning on before anybody sees that it returned. 0: nobody does.
+  void unroll(u64 bytes) { unroll_bytes_ = bytes; }
   /// In the middle of the next call: `what` is done when the driver exposes commands for the n-th
   /// time (n >= 1), before that write is seen. Until nothing_in_the_middle().
   void in_the_middle(u32 n, std::function<void()> what);
@@ -148,6 +151,7 @@ class DriverHost {
   }
   void bind_process_callbacks();
   spec::sva::Observed dispatch(const spec::sva::Call& call);
+  void unroll_map(const spec::sva::Call& call, spec::sva::Observed& observed);
   spec::sva::Observed alloc_domain(const spec::sva::Call& call);
   [[nodiscard]] iommucheck_mm process(u64 number) const;
   spec::sva::Observed bind(const spec::sva::Call& call);
@@ -198,6 +202,7 @@ class DriverHost {
   u32 fail_at_ = 0;
   bool allocation_failed_ = false;
   bool fail_all_ = false;
+  u64 unroll_bytes_ = 0;
   struct Middle {
     u32 left = 0;  ///< exposures of commands until then
     std::function<void()> what;

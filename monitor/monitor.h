@@ -18,6 +18,7 @@
 #include "monitor/call_conversion.h"
 #include "monitor/device_rules.h"
 #include "monitor/finding.h"
+#include "monitor/not_claimed.h"
 #include "monitor/recording_rules.h"
 #include "spec/smmu/smmu.h"
 #include "spec/sva/interface.h"
@@ -41,6 +42,7 @@ struct Setup {
   bool commands_in_events = false;  ///< command slots are known only when they are consumed
   bool barriers_known = true;       ///< false: stores count as visible at once
   bool assumed_clean = false;       ///< caches held nothing at the first event
+  NotClaimed not_claimed;           ///< of the driver: what of it is not judged
   u32 cmdq_log2size = 6;            ///< what the platform asks of a driver; 0: nothing
   u64* window_memory = nullptr;     ///< zeroed, window_bytes, outlives all; null: the monitor's own
 };

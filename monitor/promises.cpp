@@ -442,7 +442,8 @@ Monitor::Breach Monitor::breach_of(u32 tag, Ends ends, u64 va, const Alternative
     if (c.kind == Candidate::Kind::unknown) return {.kind = Kind::unknown, .candidate = &c};
     if (c.kind == Candidate::Kind::fault) fault = true;
     if (c.kind != Candidate::Kind::leaf) continue;
-    const bool types = caches_.regime(c.space.regime).mair != spec::unknown_mair;
+    const bool types = !setup_.not_claimed.has(Claim::memory_type) &&
+                       caches_.regime(c.space.regime).mair != spec::unknown_mair;
     if (!promises_translation(allowed, c, va, types))
       return {.kind = Kind::reaches, .candidate = &c};
   }

@@ -69,6 +69,12 @@ Setup setup_of(const trace::Header& header) {
     }
     setup.per_device_tables = header.tables_per_device.value_or(false);
   }
+  if (header.about && header.about->contains(not_claimed_key)) {
+    // A name that this version does not know is of another one: what it left out is judged.
+    if (const auto known = NotClaimed::parse(header.about->at(not_claimed_key))) {
+      setup.not_claimed = *known;
+    }
+  }
   setup.calls_are_known = reports(header, trace::EventKind::Call);
   setup.commands_in_events = !setup.calls_are_known;
   setup.barriers_known = reports(header, trace::EventKind::Barrier);
@@ -123,6 +129,7 @@ trace::Header header_of(const Setup& setup, trace::TextMap about) {
   trace::Header header;
   header.versions["iommucheck"] = "0.1.0";
   header.about = std::move(about);
+  if (!setup.not_claimed.empty()) (*header.about)[not_claimed_key] = setup.not_claimed.text();
   header.id_registers = registers_of(setup.id);
   header.ram = trace::Ranges{{setup.window_pa, setup.window_bytes}};
   trace::Devices devices;

@@ -8,6 +8,9 @@
 
 namespace iommucheck::oracle {
 
+/// The key in a header's `about` with what the driver does not claim (NotClaimed::text).
+inline constexpr const char* not_claimed_key = "not_claimed";
+
 Setup setup_of(const trace::Header& header);
 
 /// The number of that key in the header's profile; 0 if there is none.

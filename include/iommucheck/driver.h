@@ -371,6 +371,29 @@ struct iommucheck_fault {
 /* The driver writes table memory through pointers into the window, which is writable then: memory
  * is compared at each platform call ("scan"). docs/drivers.md has what that costs in precision. */
 #define IOMMUCHECK_DRIVER_SCAN 0x4u
+/* What is not claimed: what the interface promises and callers of this driver have never needed.
+ * Whoever runs it does not ask for it, judges the rest as ever, and says what was left out
+ * (docs/drivers.md, "What is not claimed"). */
+/* The command queue never stops, a device answers each CMD_ATC_INV, handlers return in time. */
+#define IOMMUCHECK_DRIVER_NO_TIME_OUTS 0x100u
+/* Memory may be mapped with any type, whatever prot says. */
+#define IOMMUCHECK_DRIVER_ANY_MEMORY_TYPE 0x200u
+/* A device goes to another domain by way of detach, and no other device is on its domain, but
+ * those of its group. */
+#define IOMMUCHECK_DRIVER_ONE_DOMAIN_PER_DEVICE 0x400u
+/* Callers map whole pages of the domain's input and output range where nothing is mapped, unmap
+ * what is mapped without a hole, and unmap all before they free a domain or an io_mm. */
+#define IOMMUCHECK_DRIVER_CALLER_KEEPS_RANGES 0x800u
+/* A map that fails may leave a beginning of it mapped; the caller unmaps that at once. */
+#define IOMMUCHECK_DRIVER_CALLER_UNROLLS 0x1000u
+/* Memory is never short: table_alloc does not fail. */
+#define IOMMUCHECK_DRIVER_ALLOCATIONS_SLEEP 0x2000u
+/* The driver has translation tables; registers, queues, STEs and CDs are somebody else's. */
+#define IOMMUCHECK_DRIVER_TABLES_ONLY 0x4000u
+/* The driver brings an SMMU up, blocks everything and shuts it down; no domain is asked for. */
+#define IOMMUCHECK_DRIVER_BRING_UP_ONLY 0x8000u
+/* Stage 2, its tables and VMIDs, is the caller's. */
+#define IOMMUCHECK_DRIVER_STAGE_2_GIVEN 0x10000u
 
 /* What the driver itself counts as not given back. */
 struct iommucheck_held {

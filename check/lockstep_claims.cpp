@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+// What a driver does not claim is not asked of it: calls that its callers never make.
+#include <algorithm>
+
+#include "check/lockstep.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using spec::sva::Call;
+using spec::sva::CallKind;
+using spec::sva::DomainFacts;
+
+constexpr u64 page = 4096;
+
+bool maps(CallKind kind) {
+  return kind == CallKind::map || kind == CallKind::map_sg || kind == CallKind::sva_map ||
+         kind == CallKind::sva_map_sg || kind == CallKind::task_map;
+}
+
+bool unmaps(CallKind kind) {
+  return kind == CallKind::unmap || kind == CallKind::unmap_fast || kind == CallKind::sva_unmap ||
+         kind == CallKind::sva_unmap_fast || kind == CallKind::task_unmap;
+}
+
+/// Of a map or unmap; of pieces all together.
+u64 bytes_of(const Call& call) {
+  u64 bytes = call.size;
+  for (const spec::sva::Segment& piece : call.segments) bytes += piece.size;
+  return bytes;
+}
+
+/// [first, first + bytes) is not empty, consists of whole pages and ends below 2^bits.
+bool is_within(u64 first, u64 bytes, u64 smallest, u32 bits) {
+  if (bytes == 0 || ((first | bytes) & (smallest - 1)) != 0) return false;
+  const u64 last = first + (bytes - 1);
+  return last >= first && (bits >= 64 || last >> bits == 0);
+}
+
+}  // namespace
+
+/// The space that a call on one is about; null: it is none that lives.
+const Lockstep::Space* Lockstep::space_of_call(const Call& call) const {
+  const auto found = std::ranges::find_if(spaces_, [&](const Space& space) {
+    if (call.token != 0) return space.task && space.handle == call.token;
+    if (call.io_mm != 0) return space.io_mm && space.handle == call.io_mm;
+    return !space.task && !space.io_mm && space.handle == call.domain;
+  });
+  return found == spaces_.end() ? nullptr : &*found;
+}
+
+/// From where a map begins, up to what is mapped already: what its caller may unmap should it fail.
+/// 0 if it is no map, or none of whole pages.
+u64 Lockstep::free_bytes(const Call& call) const {
+  if (!maps(call.kind)) return 0;
+  const Space* space = space_of_call(call);
+  u64 bytes = bytes_of(call);
+  if (space == nullptr || !is_within(call.iova, bytes, page, space->facts.input_bits)) return 0;
+  for (const fuzz::Mapped& m : space->mappings) {
+    if (m.iova + (m.bytes - 1) < call.iova) continue;
+    bytes = std::min(bytes, m.iova > call.iova ? m.iova - call.iova : 0);
+  }
+  return bytes;
+}
+
+/// Whether a caller that knows what it has mapped makes the call.
+bool Lockstep::keeps_ranges(const Call& call) const {
+  const Space* space = space_of_call(call);
+  if (space == nullptr) return true;
+  const DomainFacts& facts = space->facts;
+  const u64 smallest = facts.page_sizes == 0 ? page : facts.page_sizes & (~facts.page_sizes + 1);
+  const u64 bytes = bytes_of(call);
+  if (maps(call.kind)) {
+    constexpr u32 rights = spec::sva::prot_read | spec::sva::prot_write | spec::sva::prot_exec;
+    if ((call.prot & rights) == 0 || !space->paging) return false;
+    if (!is_within(call.iova, bytes, smallest, facts.input_bits)) return false;
+    if (call.segments.empty() && !is_within(call.pa, bytes, smallest, facts.output_bits)) {
+      return false;
+    }
+    for (const spec::sva::Segment& piece : call.segments) {
+      if (!is_within(piece.pa, piece.size, smallest, facts.output_bits)) return false;
+    }
+    return free_bytes(call) == bytes;
+  }
+  if (unmaps(call.kind)) {
+    if (!is_within(call.iova, bytes, smallest, facts.input_bits)) return false;
+    u64 left = bytes;  // mappings do not overlap
+    for (const fuzz::Mapped& m : space->mappings) {
+      const u64 first = std::max(m.iova, call.iova);
+      const u64 last = std::min(m.iova + (m.bytes - 1), call.iova + (bytes - 1));
+      if (first <= last) left -= last - first + 1;
+    }
+    return left == 0;
+  }
+  const bool frees = call.kind == CallKind::domain_free || call.kind == CallKind::sva_free_pasid ||
+                     call.kind == CallKind::unbind_task;
+  return !frees || space->mappings.empty();
+}
+
+/// Whether the callers of the driver make such calls.
+bool Lockstep::is_claimed(const Call& call) const {
+  if (not_claimed().empty()) return true;
+  if (!claims(Claim::domains)) return false;
+  const spec::sva::Interface& interface = monitor_.interface();
+  if (!claims(Claim::stage_2) && call.kind == CallKind::domain_alloc &&
+      call.domain_kind == IOMMUCHECK_DOMAIN_PAGING_S2) {
+    return false;
+  }
+  if (!claims(Claim::moves) && call.kind == CallKind::attach) {
+    const std::vector<spec::sva::DeviceSetup>& devices = monitor_.setup().devices;
+    const u32 group = devices[call.device].group;
+    if (interface.domain_of(call.device) != 0) return false;
+    for (u32 other = 0; other < interface.device_count(); ++other) {
+      const bool together = group != spec::sva::DeviceSetup::alone && devices[other].group == group;
+      if (other != call.device && !together && interface.domain_of(other) == call.domain) {
+        return false;
+      }
+    }
+  }
+  return claims(Claim::ranges) || keeps_ranges(call);
+}
+
+/// What a caller does before it frees.
+void Lockstep::unmap_all() {
+  for (std::size_t i = 0; i < spaces_.size(); ++i) {
+    while (!spaces_[i].mappings.empty() && monitor_.findings().empty()) {
+      const Space& space = spaces_[i];
+      const fuzz::Mapped one = space.mappings.front();
+      Call call{.kind = space.task    ? CallKind::task_unmap
+                        : space.io_mm ? CallKind::sva_unmap
+                                      : CallKind::unmap};
+      handle_in(call, space) = space.handle;
+      call.iova = one.iova;
+      call.size = one.bytes;
+      prepare_walkers(call);
+      if (!may_call(call)) break;
+      note_result(i, call, make_call(call));
+      if (!spaces_[i].mappings.empty() && spaces_[i].mappings.front().iova == one.iova) break;
+    }
+  }
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+// What is not claimed is not asked, and all the rest is: for each claim a driver that breaks it and
+// nothing else, found where it is claimed and left alone where it is not.
+#include "monitor/not_claimed.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "check/alone.h"
+#include "check/check.h"
+#include "check/claims.h"
+#include "monitor/replay.h"
+#include "report/finding_text.h"
+#include "tests/check/lockstep_support.h"
+
+namespace iommucheck::test {
+namespace {
+
+using oracle::CheckOptions;
+using oracle::CheckResult;
+using oracle::Claim;
+using oracle::NotClaimed;
+using oracle::RuleVerdict;
+using spec::Rule;
+using ::testing::HasSubstr;
+
+CheckResult check(const std::string& plugin, const std::string& not_claimed) {
+  CheckOptions options;
+  options.driver = std::string(IOMMUCHECK_TEST_PLUGINS) + "/claims_" + plugin + ".so";
+  options.sequences = 3000;
+  options.shrink = false;
+  options.claims = *oracle::parse_claims(not_claimed);
+  auto result = oracle::run_check(options);
+  if (!result) throw std::runtime_error(result.error().message);
+  return std::move(*result);
+}
+
+class EachClaim : public ::testing::TestWithParam<Claim> {};
+
+std::string plugin_of(Claim claim) {
+  std::string name(oracle::claim_info(claim).name);
+  std::ranges::replace(name, '-', '_');
+  return name;
+}
+
+TEST_P(EachClaim, IsBrokenWhereItIsMade) {
+  const CheckResult result = check(plugin_of(GetParam()), "");
+  ASSERT_EQ(result.findings.size(), 1U);
+  const auto rules = oracle::claim_info(GetParam()).rules;
+  EXPECT_NE(std::ranges::find(rules, result.findings.front().rule), rules.end())
+      << headline(result.findings.front());
+}
+
+TEST_P(EachClaim, IsNotAskedWhereItIsNotMade) {
+  const oracle::ClaimInfo& info = oracle::claim_info(GetParam());
+  const CheckResult result = check(plugin_of(GetParam()), std::string(info.name));
+  for (const auto& found : result.findings) ADD_FAILURE() << headline(found);
+  EXPECT_EQ(result.sequences, 3000U);
+  EXPECT_THAT(result.scope, HasSubstr(info.scope));
+  EXPECT_EQ(result.not_claimed.text(), info.name);
+  for (const oracle::RuleCount& count : result.rules) {
+    const bool its = info.whole && std::ranges::find(info.rules, count.rule) != info.rules.end();
+    if (its && !info.judged) EXPECT_EQ(count.verdict, RuleVerdict::not_claimed);
+    if (its) EXPECT_NE(count.verdict, RuleVerdict::not_exercised);
+  }
+}
+
+TEST_P(EachClaim, LeavesAllElseToBeFound) {
+  if (GetParam() == Claim::domains) GTEST_SKIP() << "it leaves no unmap to be wrong";
+  const auto forgetful = check("domains", std::string(oracle::claim_info(GetParam()).name));
+  ASSERT_EQ(forgetful.findings.size(), 1U);
+  EXPECT_EQ(forgetful.findings.front().rule, Rule::PAGE_REUSE);
+}
+
+std::vector<Claim> claims_with_a_driver() {
+  std::vector<Claim> claims;
+  for (const oracle::ClaimInfo& info : oracle::all_claims()) {
+    if (info.claim != Claim::stage_2) claims.push_back(info.claim);  // no call makes one yet
+  }
+  return claims;
+}
+INSTANTIATE_TEST_SUITE_P(NotClaimed, EachClaim, ::testing::ValuesIn(claims_with_a_driver()),
+                         [](const auto& info) { return plugin_of(info.param); });
+
+TEST(NotClaimed, BringUpIsJudgedWithoutADomain) {
+  for (const char* wrong : {"gbpa_never_set", "nobodys_streams_bypass"}) {
+    CheckOptions options;
+    options.driver = museum(wrong);
+    options.sequences = 2000;
+    options.shrink = false;
+    options.claims = *oracle::parse_claims("domains");
+    const auto result = oracle::run_check(options);
+    ASSERT_TRUE(result.has_value());
+    EXPECT_EQ(result->findings.size(), 1U) << wrong;
+    EXPECT_EQ(result->calls, 0U) << "but init, reset, device_add and shutdown";
+  }
+}
+
+TEST(NotClaimed, TheDriverSaysItAndTheRunHasTheLastWord) {
+  const CheckResult its = check("says_ranges", "");
+  EXPECT_TRUE(its.findings.empty());
+  EXPECT_EQ(its.not_claimed.text(), "ranges");
+  EXPECT_EQ(check("says_ranges", "time-outs").not_claimed.text(), "time-outs,ranges");
+  EXPECT_EQ(check("says_ranges", "nothing").findings.size(), 1U);
+}
+
+/// What a trace was judged by stands in it: its replays say the same.
+TEST(NotClaimed, ATraceKeepsIt) {
+  const std::string folder =
+      (std::filesystem::temp_directory_path() / ("iommucheck-claims-" + std::to_string(::getpid())))
+          .string();
+  CheckOptions options;
+  options.driver = museum("map_failure_not_unrolled");
+  options.sequences = 3000;
+  options.claims = *oracle::parse_claims("memory-type,moves");
+  options.out_directory = folder;
+  const auto result = oracle::run_check(options);
+  ASSERT_TRUE(result.has_value());
+  ASSERT_EQ(result->findings.size(), 1U);
+  oracle::ReplayOptions again;
+  again.trace = result->findings.front().trace_path;
+  const auto replayed = oracle::run_replay(again);
+  ASSERT_TRUE(replayed.has_value());
+  ASSERT_FALSE(replayed->findings.empty());
+  EXPECT_EQ(replayed->findings.front().rule, result->findings.front().rule);
+  const auto cases = oracle::run_cases_of(again.trace, options);
+  ASSERT_TRUE(cases.has_value()) << cases.error().message;
+  ASSERT_TRUE(cases->end.broken.has_value());
+  EXPECT_EQ(cases->end.broken->rule, result->findings.front().rule);
+  std::filesystem::remove_all(folder);
+}
+
+TEST(NotClaimed, NamesAreReadBack) {
+  for (u64 bits = 0; bits < u64{1} << static_cast<unsigned>(Claim::count); ++bits) {
+    const NotClaimed set = NotClaimed::of_bits(bits);
+    EXPECT_EQ(NotClaimed::parse(set.text())->bits(), bits);
+  }
+  const auto unknown = oracle::parse_claims("ranges,everything");
+  ASSERT_FALSE(unknown.has_value());
+  EXPECT_THAT(unknown.error().message, HasSubstr("everything"));
+  EXPECT_THAT(unknown.error().message, HasSubstr("time-outs"));
+}
+
+TEST(NotClaimed, RulesOfSomebodyElseAreNotTold) {
+  const NotClaimed tables = *NotClaimed::parse("structures");
+  EXPECT_TRUE(tables.leaves_out(Rule::QUEUE_SLOT_ORDER));
+  EXPECT_FALSE(tables.leaves_out(Rule::PAGE_REUSE));
+  EXPECT_FALSE(tables.leaves_out(Rule::CRASH_NEVER));
+  EXPECT_TRUE(NotClaimed::parse("stage-2")->leaves_out(Rule::TAG_STAGE2));
+  EXPECT_FALSE(NotClaimed().leaves_out(Rule::TAG_STAGE2));
+}
+
+}  // namespace
+}  // namespace iommucheck::test

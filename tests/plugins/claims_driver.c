@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT
+ * The example's driver with one thing wrong that nobody meets who does not ask for it, as BREAKS_*
+ * says; -DNOT_CLAIMED=FLAGS: it says of itself what it does not claim. */
+#define iommucheck_driver_entry simple_driver_entry
+#include "examples/simple_driver.c"
+#undef iommucheck_driver_entry
+
+#ifndef NOT_CLAIMED
+#define NOT_CLAIMED 0
+#endif
+
+static const struct iommucheck_driver* right(void) { return simple_driver_entry(); }
+
+#if defined(BREAKS_time_outs)
+/* A queue that is stuck is taken for one that is done. */
+static struct iommucheck_result wrong_unmap(void* self, iommucheck_handle domain, uint64_t iova,
+                                            uint64_t bytes) {
+  struct iommucheck_result result = right()->unmap(self, domain, iova, bytes);
+  result.error = 0;
+  return result;
+}
+#elif defined(BREAKS_memory_type)
+static int wrong_map(void* self, iommucheck_handle domain, uint64_t iova, uint64_t pa,
+                     uint64_t bytes, uint32_t prot) {
+  return right()->map(self, domain, iova, pa, bytes, prot & ~IOMMUCHECK_PROT_DEVICE);
+}
+#elif defined(BREAKS_moves)
+/* A device that is on a domain stays there, whatever is asked for. */
+static int wrong_attach(void* self, iommucheck_handle domain, uint32_t device) {
+  struct driver* d = self;
+  const int is_good = device < DEVICES && d->device[device].added && find(d, domain);
+  if (is_good && d->device[device].domain) return 0;
+  return right()->attach(self, domain, device);
+}
+#elif defined(BREAKS_ranges)
+/* What is mapped is replaced. */
+static int wrong_map(void* self, iommucheck_handle domain, uint64_t iova, uint64_t pa,
+                     uint64_t bytes, uint32_t prot) {
+  const int error = right()->map(self, domain, iova, pa, bytes, prot);
+  if (error != -IOMMUCHECK_EEXIST) return error;
+  right()->unmap(self, domain, iova, bytes);
+  return right()->map(self, domain, iova, pa, bytes, prot);
+}
+#elif defined(BREAKS_unrolling)
+/* Page by page, and what is mapped stays. */
+static int wrong_map(void* self, iommucheck_handle domain, uint64_t iova, uint64_t pa,
+                     uint64_t bytes, uint32_t prot) {
+  const struct driver* d = self;
+  uint64_t done;
+  int error = 0;
+  const int is_good = (iova | pa | bytes) % PAGE == 0 && bytes != 0 && bytes <= 1024 * PAGE;
+  if (!is_good || !fits(iova, bytes, INPUT_BITS) || !fits(pa, bytes, d->output_bits)) {
+    return right()->map(self, domain, iova, pa, bytes, prot);
+  }
+  for (done = 0; !error && done < bytes; done += PAGE) {
+    error = right()->map(self, domain, iova + done, pa + done, PAGE, prot);
+  }
+  return error;
+}
+#elif defined(BREAKS_short_memory)
+static int wrong_map(void* self, iommucheck_handle domain, uint64_t iova, uint64_t pa,
+                     uint64_t bytes, uint32_t prot) {
+  const int error = right()->map(self, domain, iova, pa, bytes, prot);
+  return error == -IOMMUCHECK_ENOMEM ? -IOMMUCHECK_EBUSY : error;
+}
+#elif defined(BREAKS_structures)
+/* Reads two registers of an output queue as one. */
+static struct iommucheck_result wrong_unmap(void* self, iommucheck_handle domain, uint64_t iova,
+                                            uint64_t bytes) {
+  struct driver* d = self;
+  d->p->mmio_read64(d->p->ctx, 0x100a8);
+  return right()->unmap(self, domain, iova, bytes);
+}
+#endif
+
+const struct iommucheck_driver* iommucheck_driver_entry(void) {
+  static struct iommucheck_driver driver;
+  driver = *right();
+  driver.name = "claims";
+  driver.flags |= NOT_CLAIMED;
+#if defined(BREAKS_time_outs) || defined(BREAKS_structures)
+  driver.unmap = wrong_unmap;
+#elif defined(BREAKS_moves)
+  driver.attach = wrong_attach;
+#elif !defined(BREAKS_domains)
+  driver.map = wrong_map;
+#endif
+  return &driver;
+}
