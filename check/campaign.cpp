@@ -156,10 +156,14 @@ LockstepOptions Campaign::fresh_options(Segments* segments) const {
 
 /// Statics begin as they were loaded; what they are then is gone with the lockstep's next undo.
 CaseRecord Campaign::record_again(const Sequence& sequence) {
-  if (loaded_ == nullptr) return record_case(driver_, fresh_options(nullptr), sequence);
+  // Boots are reported without a sequence.
+  const bool beyond_boot = !sequence.operations.empty();
+  if (loaded_ == nullptr) {
+    return record_case(driver_, fresh_options(nullptr), sequence, -1, beyond_boot);
+  }
   loaded_->restore();
   Segments own = *loaded_;
-  return record_case(driver_, fresh_options(&own), sequence);
+  return record_case(driver_, fresh_options(&own), sequence, -1, beyond_boot);
 }
 
 /// What it broke on its way is a finding; if nothing, there is a trace, and what came last.

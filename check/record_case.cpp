@@ -41,7 +41,7 @@ class Keeping final : public Monitor::Sink {
 }  // namespace
 
 CaseRecord record_case(const iommucheck_driver& driver, const LockstepOptions& options,
-                       const Sequence& sequence, int stream) {
+                       const Sequence& sequence, int stream, bool beyond_boot) {
   CaseRecord record;
   Lockstep lockstep(driver, options);
   record.trace.header = lockstep.header();
@@ -49,11 +49,12 @@ CaseRecord record_case(const iommucheck_driver& driver, const LockstepOptions& o
   Keeping sink(record, lockstep.monitor(), stream);
   if (stream >= 0) sink.write_line(trace::to_json(record.trace.header));
   record.failed = lockstep.boot(&sink);
-  if (record.failed.empty() && lockstep.monitor().findings().empty()) {
+  record.findings = lockstep.monitor().findings();
+  if (record.failed.empty() && (record.findings.empty() || beyond_boot)) {
     lockstep.run(sequence.operations, sequence.ends);
     record.calls = lockstep.calls_of_run();
+    if (!lockstep.monitor().findings().empty()) record.findings = lockstep.monitor().findings();
   }
-  record.findings = lockstep.monitor().findings();
   record.gave_up = lockstep.monitor().gave_up();
   return record;
 }

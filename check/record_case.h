@@ -28,7 +28,8 @@ void name_stores(Violation& violation, const std::string& plugin);
 
 /// A fresh driver and specification. `stream`, if any, gets each line of the trace as it happens,
 /// so that it is there even if the driver brings the process down.
+/// `beyond_boot`: the case is run though the boot has broken a rule; else that is all there is.
 CaseRecord record_case(const iommucheck_driver& driver, const LockstepOptions& options,
-                       const Sequence& sequence, int stream = -1);
+                       const Sequence& sequence, int stream = -1, bool beyond_boot = false);
 
 }  // namespace iommucheck::oracle

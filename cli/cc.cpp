@@ -84,8 +84,10 @@ Expected<void> write_sources(const std::string& folder) {
   return {};
 }
 
-/// What the arguments may say otherwise.
-const std::vector<std::string> before = {"-gline-tables-only", "-fPIC"};
+/// What the arguments may say otherwise. A variable without a value has the same one in each run:
+/// else what a driver makes of it would differ from one run to the next (STATE_RETURNS).
+const std::vector<std::string> before = {"-gline-tables-only", "-fPIC",
+                                         "-ftrivial-auto-var-init=pattern"};
 
 /// Behind the arguments, because a -O there would undo some of it. Every access that the compiler
 /// makes calls a hook: volatile ones apart from others, reads before writes too, and no accesses

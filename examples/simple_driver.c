@@ -38,6 +38,7 @@ enum {
 };
 #define CR0_SMMUEN 1u
 #define CR0_CMDQEN 8u
+#define CR0_ATSCHK 16u
 #define GBPA_ABORT (1u << 20)
 #define GBPA_UPDATE (1u << 31)
 
@@ -70,7 +71,8 @@ struct driver {
   const struct iommucheck_config* config;
   u64 streams, ring;
   u32 streams_lg2, ring_lg2, prod, output_size, output_bits;
-  int late; /* a command timed out: caches may hold anything old until recover() has succeeded */
+  u32 checks; /* CR0_ATSCHK where there is ATS: who says "translated" is not believed */
+  int late;   /* a command timed out: caches may hold anything old until recover() has succeeded */
   struct domain domain[DOMAINS];
   struct {
     int added;
@@ -188,6 +190,7 @@ static int init(const struct iommucheck_platform* p, const struct iommucheck_con
   d->config = config;
   d->ring_lg2 = p->mmio_read32(p->ctx, IDR1) >> 21 & 31;
   if (d->ring_lg2 > 8) d->ring_lg2 = 8; /* one page of commands */
+  d->checks = idr0 >> 10 & 1 ? CR0_ATSCHK : 0;
   d->output_size = (idr5 & 7) > 5 ? 5 : idr5 & 7;
   d->output_bits = sizes[idr5 & 7];
   for (i = 0; i < config->device_count; ++i) {
@@ -231,13 +234,13 @@ static int reset(void* self) {
   d->p->mmio_write64(d->p->ctx, CMDQ_BASE, d->ring | d->ring_lg2, IOMMUCHECK_MMIO_ORDERED);
   write_register(d, CMDQ_PROD, d->prod = 0);
   write_register(d, CMDQ_CONS, 0);
-  if ((e = write_cr0(d, CR0_CMDQEN))) return e;
+  if ((e = write_cr0(d, CR0_CMDQEN | d->checks))) return e;
   /* Caches hold anything after power-on: CFGI_ALL, then TLBI_EL2_ALL (if there is an EL2) and
    * TLBI_NSNH_ALL, before the first translation. */
   if ((e = command(d, 0x04, 31)) || (e = sync(d))) return e;
   if ((d->p->mmio_read32(d->p->ctx, IDR0) >> 9 & 1) && (e = command(d, 0x20, 0))) return e;
   if ((e = command(d, 0x30, 0)) || (e = sync(d))) return e;
-  return write_cr0(d, CR0_CMDQEN | CR0_SMMUEN);
+  return write_cr0(d, CR0_CMDQEN | CR0_SMMUEN | d->checks);
 }
 
 /* ---- domains ------------------------------------------------------------------------------ */

@@ -287,6 +287,7 @@ void Monitor::check_after_call() {
   if (promises_on_ && findings_.empty()) {
     const std::vector<spec::StreamPart> streams = touched_streams_;
     for (const spec::StreamPart& part : streams) check_stream(part);
+    for (const spec::StreamPart& part : streams) check_attributes(part);
     for (std::size_t i = 0; i < touched_.size() && findings_.empty(); ++i) {
       const spec::DirtyInterval interval = touched_[i];
       check_interval(interval.tag, interval.first, interval.last);

@@ -318,6 +318,7 @@ void Monitor::handoff(AgentId from, AgentId to) {
 void Monitor::clean(AgentId by, u64 pa, u64 bytes) {
   tick();
   emit(by, trace::CacheClean{.pa = pa, .length = bytes});
+  if (by != trace::environment_agent && cleaned_ == 0) trail().set(cleaned_, 1);
   for (u64 line = align_down(pa, 6); line < pa + bytes; line += 64) caches_.clean(by, line);
 }
 
@@ -357,6 +358,7 @@ void Monitor::mmio_write(AgentId by, u32 offset, unsigned size, u64 value, bool 
        trace::MmioWrite{
            .offset = offset, .size = static_cast<u8>(size), .value = value, .ordered = ordered});
   if (device_rules_) device_rules_->register_write(offset, value);
+  if (offset == spec::reg::cr1 && size == 4) trail().set(cr1_, value);
   smmu_.write(by, offset, size, value, ordered || !setup_.barriers_known);
   gather();
 }
@@ -499,6 +501,9 @@ void Monitor::driver_ready() {
   caches_.dirty().clear();
   caches_.dirty_streams().clear();
   check_whole_space();
+  if (!promises_on_ || !findings_.empty()) return;
+  check_attributes_of_registers();
+  check_translated_traffic();
 }
 
 void Monitor::driver_error(const std::string& text) { find(spec::Rule::CRASH_NEVER, text); }

@@ -347,6 +347,13 @@ class Monitor {
                    const spec::sva::Alternatives& allowed);
   void report_breach(const Breach& breach, u32 tag, const Place& place, u64 va,
                      const spec::sva::Alternatives& allowed);
+  // fetch_attributes.cpp
+  void check_attributes_of_registers();
+  void check_attributes(const spec::StreamPart& part);
+  bool check_attributes(u32 sid, spec::sva::Substream at);
+  [[nodiscard]] bool judges_attributes() const;
+  void check_translated_traffic();
+
   void check_stream(const spec::StreamPart& part);
   void check_place(const Place& place);
   void check_device(u32 device);
@@ -425,6 +432,8 @@ class Monitor {
     EventIndex freed = 0;  // 0: it is not
   };
   std::vector<Allocation> allocations_;  // not trailed: an event after which all is forgotten
+  u64 cr1_ = 0;                          ///< as it was written last
+  u64 cleaned_ = 0;  ///< 1: where fetches are coherent, the driver cleans all the same
   std::vector<Finding> findings_;
   std::vector<Finding> blamed_on_caller_;
   std::vector<spec::DirtyInterval> touched_;

@@ -7,7 +7,7 @@
  */
 #include "kernel_shim.h"
 
-enum { IDR1 = 0x04, CR0 = 0x20, CR0ACK = 0x24, CR1 = 0x28, CR2 = 0x2c, GBPA = 0x44 };
+enum { IDR0 = 0, IDR1 = 0x04, CR0 = 0x20, CR0ACK = 0x24, CR1 = 0x28, CR2 = 0x2c, GBPA = 0x44 };
 enum { STRTAB_BASE = 0x80, STRTAB_BASE_CFG = 0x88, CMDQ_BASE = 0x90, CMDQ_PROD = 0x98 };
 enum { CMDQ_CONS = 0x9c, RING_LG2 = 4, STE_DENY = 1 /* V, Config = 0: terminated */ };
 
@@ -56,9 +56,9 @@ static int init(const struct iommucheck_platform* platform, const struct iommuch
 
 static int reset(void* self) {
   uint64_t streams = 0, ring = 0;
+  const uint32_t on = 8 | (shim_read32(IDR0) >> 10 & 1) << 4; /* CMDQEN; ATSCHK if there is ATS */
   int error;
-  (void)self;
-  shim_enter();
+  (void)self, shim_enter();
   smmu.streams =
       shim_dma_alloc((size_t)64 << smmu.streams_lg2, (size_t)64 << smmu.streams_lg2, 1, &streams);
   smmu.ring = shim_dma_alloc((size_t)16 << RING_LG2, 0, 1, &ring);
@@ -76,12 +76,12 @@ static int reset(void* self) {
   shim_write64(CMDQ_BASE, ring | RING_LG2, 0);
   shim_write32(CMDQ_PROD, smmu.prod = 0, 0);
   shim_write32(CMDQ_CONS, 0, 0);
-  shim_write32(CR0, 8, 1);
-  if ((error = poll(CR0ACK, ~0u, 8)) != 0) return error;
-  if ((error = command(0x04, 31)) != 0 || (error = command(0x30, 0)) != 0)
-    return error; /* CFGI_ALL, TLBI_NSNH_ALL */
-  shim_write32(CR0, 9, 1);
-  return poll(CR0ACK, ~0u, 9);
+  shim_write32(CR0, on, 1);
+  if ((error = poll(CR0ACK, ~0u, on)) != 0) return error;
+  /* CFGI_ALL, TLBI_NSNH_ALL */
+  if ((error = command(0x04, 31)) != 0 || (error = command(0x30, 0)) != 0) return error;
+  shim_write32(CR0, on | 1, 1);
+  return poll(CR0ACK, ~0u, on | 1);
 }
 
 static int device_add(void* self, uint32_t device) {

@@ -32,6 +32,13 @@ done
 "$command" cc -shared -o stores.so stores.o
 ./recorder ./stores.so || fail "compiled and linked apart: what is told is not what is stored"
 
+# A variable without a value holds the same in each run, unless the arguments say otherwise.
+printf 'unsigned long unset(void) { unsigned long word; return word; }\n' >unset.c
+"$command" cc -O0 -w -S -emit-llvm -o pattern.ll unset.c
+grep -q -- '-6148914691236517206' pattern.ll || fail "what was never set differs from one run to the next"
+"$command" cc -O0 -w -ftrivial-auto-var-init=uninitialized -S -emit-llvm -o unset.ll unset.c
+if grep -q -- '-6148914691236517206' unset.ll; then fail "the arguments have no say in what was never set"; fi
+
 # The twin: without hooks nothing is told.
 "$cc" -O2 -fPIC -I "$source" -I "$source/include" -c -o plain.o "$source/tests/cc/stores.c"
 "$command" cc -shared -o plain.so plain.o

@@ -37,6 +37,5 @@ grep -hoE '^#include[[:space:]]+[<"][^>"]+[>"]' "$sys"/arm64/iommu/{smmu.c,smmu_
     printf '#include "freebsd.h"\n' >"$include/$header"
   done
 
-# Variables without a value have the same one in each run: what is made of them is found again.
-"${IOMMUCHECK:-iommucheck}" cc -std=gnu11 -ffreestanding -O2 -ftrivial-auto-var-init=pattern -w -I "$include" -I "$here" -I "$here/../../kernel_shim" "$@" \
+"${IOMMUCHECK:-iommucheck}" cc -std=gnu11 -ffreestanding -O2 -w -I "$include" -I "$here" -I "$here/../../kernel_shim" "$@" \
   -shared -o "$plugin" "$here/glue.c" "$here/../../kernel_shim/kernel_shim.c"

@@ -18,6 +18,7 @@
  * FIX_ORDER       a write to a register orders the stores before it; bus_write_4 is one str.
  * FIX_ZEROS       contigmalloc orders its zeros before what is stored next.
  * FIX_WIDTH       EVENTQ_PROD and EVENTQ_CONS are read one by one.
+ * FIX_ATTRIBUTES  CDs say that tables are walked write-back and shareable, as they are written.
  *
  * clang-format on */
 #include "freebsd.h"
@@ -26,6 +27,11 @@
 #ifdef FIX_QUEUE_SIZE
 #undef PRIQ_BASE_WA
 #define PRIQ_BASE_WA (1ul << 62)
+#endif
+
+#ifdef FIX_ATTRIBUTES
+#undef CD0_AA64
+#define CD0_AA64 (1ul << 41 | 1ul << 8 /* IR0 */ | 1ul << 10 /* OR0 */ | 3ul << 12 /* SH0 */)
 #endif
 
 #include "arm64/iommu/iommu_pmap.c"

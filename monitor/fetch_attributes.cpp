@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+// What the driver has configured for accesses that are not its devices': with which attributes the
+// SMMU fetches structures and walks tables, and whether it believes who says "translated".
+//
+// IDR0.COHACC = 1 promises coherent accesses where they are configured so: "Whether a specific
+// access is performed in a cacheable shareable manner is dependent on the access type configured
+// for access to structures, queues and translation table walks" (IHI 0070 6.3.1, 3.15). Table
+// memory is cached, write-back (driver.h), so a fetch that is not coherent may find what memory had
+// before. A driver that cleans what it stores is not judged. With COHACC = 0 any attributes will
+// do: there each store has to be cleaned, which the caches follow.
+#include <fmt/format.h>
+
+#include "monitor/monitor.h"
+#include "spec/smmu/transaction.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+/// Cacheability is 0 for none in all of these fields, shareability 2 or 3 for outer and inner.
+struct Attributes {
+  u64 inner = 0;
+  u64 outer = 0;
+  u64 shareability = 0;
+  [[nodiscard]] bool coherent() const { return (inner != 0 || outer != 0) && shareability >= 2; }
+  [[nodiscard]] std::string text() const {
+    return inner == 0 && outer == 0 ? std::string("non-cacheable")
+                                    : fmt::format("non-shareable (SH = {})", shareability);
+  }
+};
+
+/// 3 is reserved, and as good as 0. IHI 0070 6.3.11.
+Attributes of_cr1(u64 field) {
+  const auto cacheability = [](u64 value) { return value == 3 ? u64{0} : value; };
+  return {cacheability(field & 3), cacheability(field >> 2 & 3), field >> 4 & 3};
+}
+
+/// Memory as the last stores left it; nothing where its contents are not known.
+struct NewestWords {
+  const spec::Memory& memory;
+  std::optional<u64> read(spec::Structure /*kind*/, u64 pa) {
+    const spec::Content word = memory.newest(pa);
+    return word.unknown ? std::nullopt : std::optional(word.value);
+  }
+};
+
+}  // namespace
+
+bool Monitor::judges_attributes() const {
+  return promises_on_ && caches_.capabilities().cohacc && cleaned_ == 0;
+}
+
+/// Of the stream table and the queues.
+void Monitor::check_attributes_of_registers() {
+  if (!judges_attributes() || !smmu_.smmuen()) return;
+  constexpr unsigned table_lsb = 6;
+  struct Field {
+    const char* what;
+    Attributes its;
+  };
+  const Field fields[] = {{"queues (CR1.QUEUE_*)", of_cr1(cr1_)},
+                          {"the stream table (CR1.TABLE_*)", of_cr1(cr1_ >> table_lsb)}};
+  for (const Field& field : fields) {
+    count(spec::Rule::WILD_STRUCTURE);
+    if (field.its.coherent()) continue;
+    find(spec::Rule::WILD_STRUCTURE,
+         fmt::format("accesses to {} are {}: they do not look into the CPUs' caches, in which "
+                     "what the driver stores lies, and it cleans nothing. IDR0.COHACC",
+                     field.what, field.its.text()));
+  }
+}
+
+void Monitor::check_attributes(const spec::StreamPart& part) {
+  if (!judges_attributes() || !findings_.empty()) return;
+  const u32 device = interface_.device_of(part.sid);
+  if (device == interface_.device_count()) return;
+  if (part.first == 0 && !check_attributes(part.sid, {})) return;
+  if (part.first == part.last && part.first != 0) {
+    check_attributes(part.sid, spec::sva::substream(part.first));
+    return;
+  }
+  interface_.for_each_substream(device, [&](u32 number) {
+    if (number < part.first || number > part.last || !findings_.empty()) return;
+    check_attributes(part.sid, spec::sva::substream(number));
+  });
+}
+
+/// Of CDs and walks: those of the configuration that the driver stored last. False: found.
+bool Monitor::check_attributes(u32 sid, spec::sva::Substream at) {
+  const spec::Capabilities& caps = caches_.capabilities();
+  NewestWords words{caches_.memory()};
+  const auto ste = spec::find_ste(words, caches_.stream_table(), sid);
+  if (!ste) return true;
+  const spec::StreamDecision stream = spec::decide_stream(*ste, caps, at.present, u64{at.number});
+  if (stream.unsupported || stream.event != spec::EventType::none || !stream.cd) return true;
+  const auto broken = [&](spec::Rule rule, std::string what, const char* field,
+                          const Attributes& its) {
+    count(rule);
+    if (its.coherent()) return false;
+    Where where{.sid = sid, .device = interface_.device_of(sid)};
+    if (at.present) where.pasid = at.number;
+    Finding finding = finding_of(
+        rule, fmt::format("{} of {} are {} ({}): they do not look into the CPUs' caches, in which "
+                          "what the driver stores lies, and it cleans nothing. IDR0.COHACC",
+                          what, where_text(where), its.text(), field));
+    finding.where = where;
+    find(std::move(finding));
+    return true;
+  };
+  const Attributes of_cds{ste->s1cir(), ste->s1cor(), ste->s1csh()};
+  if (broken(spec::Rule::WILD_STRUCTURE, "fetches of CDs", "STE.S1CIR, S1COR, S1CSH", of_cds)) {
+    return false;
+  }
+  const auto cd = spec::find_cd(words, *ste, caps, *stream.cd);
+  if (!cd || !cd->v().value) return true;
+  for (unsigned half = 0; half < 2; ++half) {
+    if (cd->epd(half).value) continue;
+    const Attributes of_walks{cd->ir(half), cd->or_(half), cd->sh(half)};
+    const char* fields = half == 0 ? "CD.IR0, OR0, SH0" : "CD.IR1, OR1, SH1";
+    if (broken(spec::Rule::WILD_WALK, "walks", fields, of_walks)) return false;
+  }
+  return true;
+}
+
+/// CR0.ATSCHK = 0 lets whatever calls itself translated pass, from any stream, to any address: "an
+/// endpoint to issue Translated transactions that bypass the SMMU" (IHI 0070 3.9). So nothing is
+/// denied to a stream on which nobody has turned ATS on.
+void Monitor::check_translated_traffic() {
+  if (!caches_.capabilities().ats || !smmu_.surely_enabled()) return;
+  count(spec::Rule::PROMISE_OUTCOME);
+  if ((smmu_.cr0() & spec::cr0::atschk) != 0) return;
+  find(spec::Rule::PROMISE_OUTCOME,
+       "an access that says of itself that it is translated may pass, from any stream: CR0.ATSCHK "
+       "is 0, and what such accesses say is not checked against STE.EATS");
+}
+
+}  // namespace iommucheck::oracle
