@@ -362,6 +362,8 @@ static int move_device(struct driver* d, u32 device, iommucheck_handle handle) {
     e = command(d, 0x03 | (u64)config->stream_ids[n] << 32, 1); /* CFGI_STE */
   }
   if (!e) e = sync(d);
+  /* Configuration first, translations second: a stale STE could refill a TLB. */
+  if (!e && from) e = tlbi_asid(d, old);
   if (e && to) { /* a failed attach changes nothing */
     write_streams(d, device, from);
     d->p->barrier(d->p->ctx, IOMMUCHECK_DMA_WMB);
@@ -370,8 +372,7 @@ static int move_device(struct driver* d, u32 device, iommucheck_handle handle) {
   if (from) --from->devices;
   if (to) ++to->devices;
   d->device[device].domain = handle;
-  /* Configuration first (above), translations second: a stale STE could refill a TLB. */
-  return e || !from ? e : tlbi_asid(d, old);
+  return e;
 }
 
 static int attach(void* self, iommucheck_handle handle, u32 device) {
