@@ -220,6 +220,7 @@ spec::sva::Observed Lockstep::make_call(const Call& call) {
     seen_->call(call, progress.observed, progress.waits, last_call_);
     last_call_ = static_cast<u32>(call.kind);
   }
+  if (call_hook_) call_hook_(call, progress.observed, progress.waits);
   // Who waits for a handler gives its result to nobody: what is left is seen from the state.
   if (progress.waits) return {.status = Status::not_built};
   const spec::sva::Observed& observed = progress.observed;

@@ -3,6 +3,7 @@
 // state that the driver's boot left, and undone afterwards.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -71,6 +72,18 @@ class Lockstep {
     hook_ = hook;
     hook_context_ = context;
   }
+  /// Who sees each call of a driver when it has returned, or waits; may be empty.
+  using CallHook =
+      std::function<void(const spec::sva::Call&, const spec::sva::Observed&, bool waits)>;
+  void on_call(CallHook hook) { call_hook_ = std::move(hook); }
+  /// Addresses are aimed as if domains had no more than that, whatever the driver says.
+  void aim_within(const spec::sva::DomainFacts& facts) { aim_ = facts; }
+  /// What accesses may meet now, near what is mapped: untranslated ones, unprivileged.
+  struct Reach {
+    std::string access;    ///< "device 1, PASID 2 of its own reads 0x1000"
+    std::string outcomes;  ///< "0x1000000000 or a fault"
+  };
+  std::vector<Reach> reach();
   /// Of the sequence of the last run: calls made.
   [[nodiscard]] u64 calls_of_run() const { return calls_of_run_; }
   /// The header for a trace of this set-up.
@@ -248,6 +261,8 @@ class Lockstep {
   spec::sva::Status answer_{};
   FirstSeen* seen_ = nullptr;
   u32 last_call_ = no_call;  ///< of this case
+  std::optional<spec::sva::DomainFacts> aim_;
+  CallHook call_hook_;
   void (*hook_)(void*, u32) = nullptr;
   void* hook_context_ = nullptr;
 };

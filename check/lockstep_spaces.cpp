@@ -46,6 +46,14 @@ constexpr unsigned later_at_lsb = 6;
 // Of one that comes at once: interrupts come that nothing has asked for.
 constexpr unsigned spurious_lsb = 5;
 
+/// What both have.
+spec::sva::DomainFacts common_facts(const spec::sva::DomainFacts& a,
+                                    const spec::sva::DomainFacts& b) {
+  return {.input_bits = std::min(a.input_bits, b.input_bits),
+          .output_bits = std::min(a.output_bits, b.output_bits),
+          .page_sizes = a.page_sizes & b.page_sizes};
+}
+
 bool has_range(OperationKind kind) {
   switch (kind) {
     case OperationKind::map:
@@ -107,7 +115,7 @@ void Lockstep::perform_alloc(const fuzz::Operation& operation) {
   const bool paging = monitor_.interface().is_paging(observed.value);
   Space space;
   space.handle = observed.value;
-  space.facts = observed.facts;
+  space.facts = aim_ ? common_facts(observed.facts, *aim_) : observed.facts;
   space.paging = paging;
   spaces_.push_back(std::move(space));
 }

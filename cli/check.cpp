@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "check/compare_drivers.h"
 #include "check/finding_files.h"
 #include "check/machine.h"
 #include "cli/campaign.h"
@@ -144,6 +145,52 @@ std::string command_to_go_on(const CheckCommand& options, const oracle::CheckRes
   return text;
 }
 
+/// Two drivers, the same calls. Exit status 1 where one of them does what is not allowed.
+int compare(const CheckCommand& options, const oracle::CheckOptions& settings) {
+  const std::string subject = options.driver + " and " + options.other;
+  const auto result = oracle::compare_drivers(settings, options.other);
+  if (!result) {
+    return ended_by(result.error(), report_of("check", subject, {}), options.reports,
+                    options.format);
+  }
+  oracle::RunEnd end;
+  if (std::ranges::any_of(result->differences,
+                          [](const oracle::Difference& d) { return !d.both_allowed(); })) {
+    end.found();
+  }
+  if (result->stopped) end.undecided("stopped");
+  if (result->sequences == 0) end.undecided("no sequence was run");
+  oracle::Report report = report_of("check", subject, end);
+  report.property("seed", settings.seed);
+  report.property("sequences", result->sequences);
+  report.property("calls", result->calls);
+  report.property("sequences_apart", result->apart);
+  for (const oracle::Difference& difference : result->differences) {
+    oracle::JunitCase one;
+    one.name = difference.call;
+    one.group = "differences";
+    one.status =
+        difference.both_allowed() ? oracle::JunitStatus::passed : oracle::JunitStatus::failed;
+    one.details = oracle::difference_text(*result, difference);
+    report.tests.push_back(std::move(one));
+  }
+  if (options.format == Format::text) {
+    for (const oracle::Difference& difference : result->differences) {
+      fmt::print("{}\n", oracle::difference_text(*result, difference));
+    }
+    for (const std::string& facts : result->facts) {
+      fmt::print("compared within the domains of both: {}\n", facts);
+    }
+    for (const std::string& machine : result->refused) {
+      fmt::print("not compared, since one of them is not for it: machine {}\n", machine);
+    }
+    fmt::print("{}\n", oracle::comparison_text(*result));
+  } else {
+    print_document(report, options.format);
+  }
+  return write_reports(report, options.reports, finish("check", end));
+}
+
 /// A line for each machine, as --machine takes it.
 void print_machines(const oracle::CheckOptions& settings) {
   const auto plan = oracle::MachinePlan::parse(settings.machine, settings.seed);
@@ -213,11 +260,13 @@ int run_check(const CheckCommand& options) {
     };
   }
   if (options.format == Format::text) {
-    fmt::print("check of driver {}, seed {}\n", options.driver, settings.seed);
+    fmt::print("check of driver {}{}, seed {}\n", options.driver,
+               options.other.empty() ? "" : " and " + options.other, settings.seed);
     print_machines(settings);
     std::fflush(stdout);
   }
   catch_interrupts();
+  if (!options.other.empty()) return compare(options, settings);
   const auto result = oracle::run_check(settings);
   progress.clear();
   if (!result) return not_run(result.error());

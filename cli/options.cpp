@@ -224,9 +224,18 @@ class Reader {
         ->check(readable());
     add_corpus(app);
     add_known(app);
-    app.add_option("--driver", check_.driver, "builtin, or the path of a plug-in (driver.h)")
+    app.add_option_function<std::vector<std::string>>(
+           "--driver",
+           [this](const std::vector<std::string>& drivers) {
+             if (drivers.size() > 2) throw CLI::ValidationError("--driver", "two at most");
+             check_.driver = drivers.front();
+             check_.other = drivers.size() == 2 ? drivers.back() : "";
+           },
+           "builtin, or the path of a plug-in (driver.h); given twice, the two are compared. "
+           "Default: builtin")
         ->type_name("DRIVER")
-        ->capture_default_str();
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     app.add_option("--machine", check_.machine,
                    "what the SMMU claims and its devices: drawn (several, from the seed), "
                    "drawn:SEED, default, changed by KEY=VALUE,...; docs/drivers.md")

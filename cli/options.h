@@ -35,6 +35,7 @@ struct CheckCommand {
   Format format = Format::text;
   std::vector<std::string> reports;
   std::string driver = "builtin";
+  std::string other;  ///< a second driver: the two are compared; empty: there is none
   std::string machine = "drawn";
   std::string smmu;         ///< what of it is fixed: KEY=VALUE,..., or a file of them
   std::string devices;      ///< its devices, as the key of that name has them

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+// What devices may meet after a call, in words that do not depend on numbers of the driver's
+// choice.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "check/lockstep.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+constexpr u64 page = 4096;
+constexpr std::size_t mappings_max = 8;  // of a space
+
+std::string text_of(const spec::Outcome& outcome) {
+  switch (outcome.kind) {
+    case spec::OutcomeKind::translation: return fmt::format("{:#x}", outcome.pa);
+    case spec::OutcomeKind::bypass: return fmt::format("{:#x} untranslated", outcome.pa);
+    case spec::OutcomeKind::fault: return outcome.stalled() ? "it waits" : "a fault";
+    case spec::OutcomeKind::abort:
+    case spec::OutcomeKind::denied: return "nothing";
+    case spec::OutcomeKind::any: return "anything";
+  }
+  return "?";
+}
+
+}  // namespace
+
+std::vector<Lockstep::Reach> Lockstep::reach() {
+  std::vector<Reach> all;
+  const spec::sva::Interface& interface = monitor_.interface();
+  for (u32 device = 0; device < interface.device_count(); ++device) {
+    std::vector<spec::sva::Substream> places(1);
+    for (const u32 number : sendable(device)) places.push_back(spec::sva::substream(number));
+    for (std::size_t k = 0; k < places.size(); ++k) {
+      std::set<u64> addresses = {0};
+      const fuzz::SpaceView space = reached_by(device, places[k]);
+      for (const fuzz::Mapped& m :
+           space.mappings.first(std::min(mappings_max, space.mappings.size()))) {
+        addresses.insert({m.iova, m.iova + (m.bytes - 1) / page * page, m.iova + m.bytes});
+      }
+      for (const u64 va : addresses) {
+        for (const spec::AccessType type : {spec::AccessType::read, spec::AccessType::write}) {
+          const spec::Access access{.sid = interface.stream_ids(device).front(),
+                                    .ssid = places[k].number,
+                                    .ssv = places[k].present,
+                                    .type = type,
+                                    .va = va,
+                                    .route = spec::Route::untranslated};
+          std::set<std::string> met;
+          monitor_.caches().outcomes(
+              access, [&](const spec::Outcome& outcome) { met.insert(text_of(outcome)); });
+          Reach reach;
+          reach.access =
+              fmt::format("device {}{} {} {:#x}", device,
+                          k == 0 ? std::string() : fmt::format(", PASID {} of its own", k),
+                          type == spec::AccessType::read ? "reads" : "writes", va);
+          for (const std::string& one : met)
+            reach.outcomes += (reach.outcomes.empty() ? "" : " or ") + one;
+          all.push_back(std::move(reach));
+        }
+      }
+    }
+  }
+  return all;
+}
+
+}  // namespace iommucheck::oracle
