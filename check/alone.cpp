@@ -40,7 +40,7 @@ class OwnedFile {
 }  // namespace
 
 const iommucheck_driver& LoadedPlugin::driver() const {
-  return plugin ? plugin->driver() : *impl::builtin_driver();
+  return plugin ? plugin->driver() : *builtin;
 }
 
 void LoadedPlugin::tell(SharedReport& report, const std::string& path) const {
@@ -49,7 +49,8 @@ void LoadedPlugin::tell(SharedReport& report, const std::string& path) const {
 
 Expected<LoadedPlugin> load_plugin(const std::string& path) {
   LoadedPlugin loaded;
-  if (path == "builtin") return loaded;
+  loaded.builtin = impl::builtin_driver(path);
+  if (loaded.builtin != nullptr) return loaded;
   auto plugin = Plugin::load(path);
   if (!plugin) return std::unexpected(std::move(plugin.error()));
   auto segments = Segments::of(plugin->entry());

@@ -17,7 +17,8 @@ namespace iommucheck::oracle {
 
 /// A plug-in in this process, with its static variables if it has any.
 struct LoadedPlugin {
-  std::optional<Plugin> plugin;  ///< none: the driver is the built-in one
+  std::optional<Plugin> plugin;                ///< none: the driver is a built-in one
+  const iommucheck_driver* builtin = nullptr;  ///< that one
   std::unique_ptr<Segments> segments;
 
   [[nodiscard]] const iommucheck_driver& driver() const;
@@ -25,7 +26,7 @@ struct LoadedPlugin {
   void tell(SharedReport& report, const std::string& path) const;
 };
 
-/// "builtin" or a path. bad_input.
+/// The name of a built-in one, or a path. bad_input.
 Expected<LoadedPlugin> load_plugin(const std::string& path);
 
 struct Alone {

@@ -51,7 +51,7 @@ class InProcess final : public Campaign::Owner {
 Expected<Part> check_builtin(const CheckOptions& options) {
   Part part;
   CheckResult& result = part.result;
-  const iommucheck_driver& driver = *impl::builtin_driver();
+  const iommucheck_driver& driver = *impl::builtin_driver(options.driver);
   Campaign::Settings settings;
   settings.options = &options;
   settings.started = Clock::now();
@@ -79,7 +79,8 @@ Expected<Part> check_builtin(const CheckOptions& options) {
 
 /// Empty if the options make sense.
 std::string objection(const CheckOptions& options) {
-  if (options.driver.empty()) return "no driver is named; it is \"builtin\" or a plug-in's path";
+  if (options.driver.empty())
+    return "no driver is named; it is \"builtin\", \"builtin-per-device\" or a plug-in's path";
   const bool given = options.given && !options.given->empty();
   if (options.sequences == 0 && !(options.seconds > 0) && !given) {
     return "neither a number of sequences nor a time is given; the run would not end";
@@ -91,10 +92,11 @@ std::string objection(const CheckOptions& options) {
     return fmt::format("{} operations a sequence; it has to be 1 to {}", options.operations_max,
                        fuzz::operations_max);
   }
-  if (options.driver == "builtin" && options.precision == Precision::scan) {
+  const bool builtin = impl::builtin_driver(options.driver) != nullptr;
+  if (builtin && options.precision == Precision::scan) {
     return "the built-in driver says each store; --precision scan is for plug-ins";
   }
-  if (options.driver == "builtin" && options.isolation == Isolation::each_case) {
+  if (builtin && options.isolation == Isolation::each_case) {
     return "the built-in driver keeps its state in the arena; --isolate case is for plug-ins";
   }
   if (options.jobs == 0 || options.jobs > CheckOptions::jobs_max) {
@@ -121,7 +123,7 @@ Expected<CheckResult> run_check(const CheckOptions& options) {
       return std::unexpected(std::move(tried.error()));
     }
   }
-  if (options.driver != "builtin") return check_plugin(options);
+  if (impl::builtin_driver(options.driver) == nullptr) return check_plugin(options);
   if (auto fits = known_is_of(options, options.driver); !fits) {
     return std::unexpected(std::move(fits.error()));
   }

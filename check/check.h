@@ -38,7 +38,7 @@ enum class Isolation : u8 {
 };
 
 struct CheckOptions {
-  std::string driver = "builtin";  ///< or the path of a plug-in
+  std::string driver = "builtin";  ///< or "builtin-per-device", or the path of a plug-in
   Precision precision = Precision::precise;
   Isolation isolation = Isolation::worker;
   std::string machine = "default";  ///< see MachinePlan::parse

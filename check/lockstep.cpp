@@ -248,6 +248,7 @@ void Lockstep::perform(const fuzz::Operation& operation) {
     case OperationKind::sva_alloc:
     case OperationKind::dynamic_alloc:
     case OperationKind::gpu_switch:
+    case OperationKind::attach_pasid:
     case OperationKind::sva_free: break;
     case OperationKind::gpu_flush: return perform_flush(operation);
     default:
@@ -260,6 +261,7 @@ void Lockstep::perform(const fuzz::Operation& operation) {
   const bool is_dynamic =
       operation.kind == OperationKind::dynamic_alloc || operation.kind == OperationKind::gpu_switch;
   if (is_dynamic) return perform_dynamic(operation);
+  if (operation.kind == OperationKind::attach_pasid) return perform_attach_pasid(operation);
   const bool is_private =
       operation.kind == OperationKind::sva_alloc || operation.kind == OperationKind::sva_free;
   return is_private ? perform_private(operation) : perform_on_space(operation);
@@ -276,12 +278,19 @@ void Lockstep::tear_down() {
     if (interface.is_queue(queue.handle) && may_call(call)) make_call(call);
     if (!monitor_.findings().empty()) return;
   }
-  for (const u32 pasid : plain_pasids_) {
-    Call call{.kind = CallKind::pasid_free};
-    call.pasid = pasid;
-    if (may_call(call)) make_call(call);
-    if (!monitor_.findings().empty()) return;
-  }
+  // Those that are attached are refused, and go when their devices are detached.
+  const auto free_numbers = [&] {
+    std::vector<u32> kept;
+    for (const u32 pasid : plain_pasids_) {
+      Call call{.kind = CallKind::pasid_free};
+      call.pasid = pasid;
+      if (!monitor_.findings().empty() || !may_call(call)) continue;
+      if (make_call(call).status != Status::ok) kept.push_back(pasid);
+    }
+    plain_pasids_ = std::move(kept);
+  };
+  free_numbers();
+  if (!monitor_.findings().empty()) return;
   for (u32 device = 0; device < interface.device_count(); ++device) {
     Call call{.kind = CallKind::detach};
     call.domain = interface.domain_of(device);
@@ -289,6 +298,7 @@ void Lockstep::tear_down() {
     if (call.domain != 0 && may_call(call)) make_call(call);
     if (!monitor_.findings().empty()) return;
   }
+  free_numbers();
   forget_what_is_gone();
   for (const SvmTask& its : tokens()) {
     Call call{.kind = CallKind::unbind_task};

@@ -207,6 +207,12 @@ class Lockstep {
     return space.paging && !space.io_mm && !space.dynamic && !space.task;
   }
 
+  // lockstep_tables.cpp: devices of one domain that reach different things at a PASID
+  void perform_link(const fuzz::Operation& operation);
+  void perform_attach_pasid(const fuzz::Operation& operation);
+  u32 prepare_attach_pasid(u32 device, const fuzz::Operation& operation);
+  u32 prepare_link(const Space& space, u32 device);
+
   // lockstep_faults.cpp: faults that wait
   std::optional<u32> prepare_faults(const fuzz::Operation& operation);
   void perform_faults(const fuzz::Operation& operation);

@@ -128,6 +128,7 @@ bool Lockstep::fits(const fuzz::Operation& operation, std::size_t index) const {
   bool used = false;
   for (u32 d = 0; d < interface.device_count(); ++d) {
     used |= interface.domain_of(d) == space.handle;
+    for (const u32 pasid : plain_pasids_) used |= interface.attached_at(d, pasid) == space.handle;
   }
   switch (operation.kind) {
     case OperationKind::map:
@@ -177,10 +178,12 @@ std::vector<u32> Lockstep::sendable(u32 device) const {
 
 /// The mappings to aim at: of a process, a private space or the device's domain.
 fuzz::SpaceView Lockstep::reached_by(u32 device, Substream at) {
-  const u64 own = monitor_.interface().domain_of(device);
+  const spec::sva::Interface& interface = monitor_.interface();
+  const u64 attached = at.present ? interface.attached_at(device, at.number) : 0;
+  const u64 own = at.present ? attached : interface.domain_of(device);
   for (const Space& space : spaces_) {
-    const bool is_it =
-        at.present ? space.io_mm && space.pasid == at.number : !space.io_mm && space.handle == own;
+    const bool is_it = at.present && attached == 0 ? space.io_mm && space.pasid == at.number
+                                                   : !space.io_mm && space.handle == own;
     if (is_it && !space.task) return space_of(space);
   }
   process_mappings_.clear();

@@ -57,6 +57,7 @@ void Lockstep::perform_sva(const fuzz::Operation& operation) {
     case OperationKind::task_bind:
     case OperationKind::task_unbind: return perform_task(operation);
     case OperationKind::faults: return perform_faults(operation);
+    case OperationKind::link: return perform_link(operation);
     case OperationKind::queue: {
       if (!claims(Claim::time_outs)) return;
       if (static_cast<fuzz::QueueKind>(operation.variant) == fuzz::QueueKind::stuck) {

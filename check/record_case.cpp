@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "check/cases.h"
+#include "impl/driver.h"
 #include "monitor/chronicle.h"
 #include "process/source_lines.h"
 #include "trace/json.h"
@@ -68,7 +69,7 @@ Violation told(const Finding& finding, const CaseRecord& record) {
 }
 
 void name_stores(Violation& violation, const std::string& plugin) {
-  if (plugin == "builtin") return;
+  if (impl::builtin_driver(plugin) != nullptr) return;
   for (NamedEvent& named : violation.named) {
     if (!named.symbol.empty()) continue;
     const auto* store = std::get_if<trace::Store>(&named.event.payload);

@@ -203,7 +203,8 @@ class Reader {
         scenario_);
     app.add_option("files", scenario_.files, "files of scenarios")->required()->type_name("FILE");
     app.add_option("--driver", scenario_.driver,
-                   "builtin, spec (the interface specification alone), or the path of a plug-in")
+                   "builtin (its tables as the scenario says), builtin-per-device, spec (the "
+                   "interface specification alone), or the path of a plug-in")
         ->type_name("DRIVER")
         ->capture_default_str();
     app.add_option("--out", scenario_.out, "folder for the traces of failures")->type_name("DIR");
@@ -231,8 +232,8 @@ class Reader {
              check_.driver = drivers.front();
              check_.other = drivers.size() == 2 ? drivers.back() : "";
            },
-           "builtin, or the path of a plug-in (driver.h); given twice, the two are compared. "
-           "Default: builtin")
+           "builtin, builtin-per-device, or the path of a plug-in (driver.h); given twice, the two are "
+           "compared. Default: builtin")
         ->type_name("DRIVER")
         ->expected(1)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);

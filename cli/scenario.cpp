@@ -185,8 +185,8 @@ class ScenarioRun {
   int load() {
     if (options_.driver == "spec") {
       make_subject_ = [] { return oracle::stories::make_model(); };
-    } else if (options_.driver == "builtin") {
-      make_subject_ = [] { return oracle::stories::make_builtin_subject(); };
+    } else if (oracle::stories::is_builtin(options_.driver)) {
+      make_subject_ = [this] { return oracle::stories::make_subject_named(options_.driver); };
     } else {
       if (auto probed = oracle::Plugin::probe(options_.driver); !probed) {
         return report("scenario", probed.error());

@@ -13,14 +13,15 @@ namespace {
 
 /// The core, and the IOMMU that it drives.
 struct Driver {
-  Driver(const iommucheck_platform& platform, const iommucheck_config& config)
-      : smmu(platform, config), core(platform, config, smmu) {}
+  Driver(const iommucheck_platform& platform, const iommucheck_config& config, TableForm form)
+      : smmu(platform, config), core(platform, config, smmu, form) {}
   Smmu smmu;
   Core core;
 };
 
 Core& core(void* self) { return static_cast<Driver*>(self)->core; }
 
+template <TableForm form>
 int init(const iommucheck_platform* platform, const iommucheck_config* config, void** self) {
   const bool understood = platform->abi == IOMMUCHECK_DRIVER_ABI &&
                           platform->size >= IOMMUCHECK_PLATFORM_SIZE_VER0 &&
@@ -29,7 +30,7 @@ int init(const iommucheck_platform* platform, const iommucheck_config* config, v
   if (!understood) return -IOMMUCHECK_EINVAL;
   void* memory = platform->arena_alloc(platform->ctx, sizeof(Driver), alignof(Driver));
   if (memory == nullptr) return -IOMMUCHECK_ENOMEM;
-  auto* instance = new (memory) Driver(*platform, *config);
+  auto* instance = new (memory) Driver(*platform, *config, form);
   *self = instance;
   return instance->core.init();
 }
@@ -131,7 +132,7 @@ constexpr void add_processes(iommucheck_driver& d) {
   d.pasid_alloc = [](void* self, u32 min, u32 max, u32* pasid) {
     return core(self).sva().pasid_alloc(min, max, pasid);
   };
-  d.pasid_free = [](void* self, u32 pasid) { return core(self).sva().pasid_free(pasid); };
+  d.pasid_free = [](void* self, u32 pasid) { return core(self).pasid_free(pasid); };
   d.sva_device_init = [](void* self, u32 device, u32 features, u32 min, u32 max, int has_mm_exit) {
     return core(self).device_init(device, features, min, max, has_mm_exit != 0);
   };
@@ -173,6 +174,12 @@ constexpr void add_private(iommucheck_driver& d) {
   d.sva_free_pasid = [](void* self, iommucheck_handle domain, iommucheck_handle io_mm) {
     return core(self).sva().free_private(domain, io_mm);
   };
+  d.sva_attach = [](void* self, iommucheck_handle io_mm, u32 device) {
+    return core(self).sva().attach_private(io_mm, device);
+  };
+  d.sva_detach = [](void* self, iommucheck_handle io_mm, u32 device) {
+    return core(self).sva().detach_private(io_mm, device);
+  };
   d.sva_map = map_in<&Core::private_space>;
   d.sva_map_sg = map_sg_in<&Core::private_space>;
   d.sva_unmap = unmap_in<&Core::private_space, &Core::unmap>;
@@ -190,13 +197,15 @@ constexpr void add_private(iommucheck_driver& d) {
   };
 }
 
+template <TableForm form>
 constexpr iommucheck_driver make_driver() {
   iommucheck_driver d = {};
   d.size = sizeof d;
   d.abi = IOMMUCHECK_DRIVER_ABI;
-  d.name = "builtin";
+  d.name = form == TableForm::per_device ? "builtin-per-device" : "builtin";
+  if (form == TableForm::per_device) d.flags = IOMMUCHECK_DRIVER_PER_DEVICE_TABLES;
   d.version = "0.1.0";
-  d.init = init;
+  d.init = init<form>;
   d.reset = [](void* self) { return core(self).reset(); };
   d.shutdown = [](void* self) { return core(self).shutdown(); };
   d.device_add = [](void* self, u32 device) { return core(self).device_add(device); };
@@ -221,6 +230,12 @@ constexpr iommucheck_driver make_driver() {
   d.detach = [](void* self, iommucheck_handle domain, u32 device) {
     return core(self).detach(domain, device);
   };
+  d.attach_pasid = [](void* self, iommucheck_handle domain, u32 device, u32 pasid) {
+    return core(self).attach_pasid(domain, device, pasid);
+  };
+  d.detach_pasid = [](void* self, iommucheck_handle domain, u32 device, u32 pasid) {
+    return core(self).detach_pasid(domain, device, pasid);
+  };
   d.map = map_in<&Core::domain_space>;
   d.map_sg = map_sg_in<&Core::domain_space>;
   d.unmap = unmap_in<&Core::domain_space, &Core::unmap>;
@@ -237,6 +252,7 @@ constexpr iommucheck_driver make_driver() {
   add_processes(d);
   add_tasks(d);
   add_private(d);
+  if (form == TableForm::per_domain) d.sva_attach = d.sva_detach = nullptr;
   add_faults(d);
   d.recover = [](void* self) { return core(self).recover(); };
   d.held = [](void* self, iommucheck_held* held) {
@@ -247,10 +263,19 @@ constexpr iommucheck_driver make_driver() {
   return d;
 }
 
-constexpr iommucheck_driver driver = make_driver();
+constexpr iommucheck_driver driver = make_driver<TableForm::per_domain>();
+constexpr iommucheck_driver per_device = make_driver<TableForm::per_device>();
 
 }  // namespace
 
 const iommucheck_driver* builtin_driver() { return &driver; }
+const iommucheck_driver* builtin_driver_per_device() { return &per_device; }
+
+const iommucheck_driver* builtin_driver(std::string_view name) {
+  for (const iommucheck_driver* one : {&driver, &per_device}) {
+    if (name == one->name) return one;
+  }
+  return nullptr;
+}
 
 }  // namespace iommucheck::impl

@@ -49,6 +49,8 @@ bool type_matches(const spec::Leaf<u64>& leaf, u32 prot) {
 bool promises_translation(const Alternatives& allowed, const Candidate& c, u64 va, bool types) {
   for (u32 i = 0; i < allowed.count; ++i) {
     const Promise& promise = allowed.promises[i];
+    // What a device was told where stage 1 was bypassed is no translation.
+    if (c.identity && promise.state == State::identity) return true;
     if (promise.state == State::mapped && c.leaf.output + (va - c.va) == promise.pa &&
         rights_match(c.leaf, promise.prot) && (!types || type_matches(c.leaf, promise.prot))) {
       return true;

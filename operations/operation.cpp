@@ -75,6 +75,9 @@ constexpr auto kinds = [] {
   table[maps - 4] = static_cast<u8>(OperationKind::gpu_flush);
   table[maps - 5] = static_cast<u8>(OperationKind::task_bind);
   table[maps - 6] = static_cast<u8>(OperationKind::task_unbind);
+  table[maps - 7] = static_cast<u8>(OperationKind::link);
+  table[maps - 8] = static_cast<u8>(OperationKind::attach_pasid);
+  table[maps - 9] = static_cast<u8>(OperationKind::attach_pasid);
   // The same of calls that seldom change anything: one of iotlb_sync, flush, range_add and
   // iova_to_phys each.
   for (const std::size_t place : std::to_array<std::size_t>({51, 53, 55, 57})) {
@@ -112,6 +115,8 @@ constexpr auto queues = spread<8>(std::to_array({6u, 2u}));
 constexpr auto switches = spread<8>(std::to_array({6u, 2u}));
 constexpr auto task_binds = spread<8>(std::to_array({4u, 3u, 1u}));
 constexpr auto fault_kinds = spread<8>(std::to_array({1u, 1u, 2u, 2u, 1u, 1u}));
+constexpr auto links = spread<8>(std::to_array({4u, 3u, 1u}));
+constexpr auto pasid_attaches = spread<8>(std::to_array({5u, 2u, 1u}));
 constexpr auto substreams = spread<8>(std::to_array({3u, 2u, 1u, 1u, 1u}));
 
 using Table = std::span<const u8>;
@@ -130,6 +135,8 @@ constexpr Table variants_of(OperationKind kind) {
     case gpu_switch: return switches;
     case task_bind: return task_binds;
     case faults: return fault_kinds;
+    case link: return links;
+    case attach_pasid: return pasid_attaches;
     default: return picks;
   }
 }
@@ -205,7 +212,9 @@ constexpr u32 used_by(OperationKind kind) {
     case gpu_flush: return always | set_of({device});
     case task_bind: return in_domain | set_of({fail});
     case task_unbind: return always | set_of({device, mapping, variant});
-    case faults: return always | set_of({device, mapping, fail, variant});
+    case faults:
+    case link: return always | set_of({device, mapping, fail, variant});
+    case attach_pasid: return in_domain | set_of({mapping, fail});
     case count: break;
   }
   return 0;

@@ -57,6 +57,8 @@ enum class OperationKind : u16 {
   task_bind,       ///< bind_task
   task_unbind,     ///< unbind_task
   faults,          ///< a queue of faults that wait, its answers, and accesses that wait
+  link,            ///< sva_attach, sva_detach
+  attach_pasid,    ///< and detach_pasid
   count
 };
 
@@ -166,6 +168,11 @@ enum class FaultKind : u16 {
   fault,  ///< an access where nothing is mapped
   count
 };
+/// `variant` of link: to a device that it can reach or from one that does, or as the operation
+/// says.
+enum class LinkKind : u16 { attach, detach, selected, count };
+/// `variant` of attach_pasid: a number that is held to a domain, or away; or as the operation says.
+enum class AttachPasid : u16 { attach, detach, selected, count };
 /// `variant` of queue.
 enum class QueueKind : u16 { stuck, recover, count };
 

@@ -13,19 +13,45 @@ namespace {
 
 using Names = std::span<const std::string_view>;
 
-constexpr std::string_view kind_names[] = {"map",           "unmap",           "unmap_fast",
-                                           "iotlb_sync",    "flush_iotlb_all", "tlb_range_add",
-                                           "iova_to_phys",  "access",          "domain_alloc",
-                                           "domain_free",   "attach",          "detach",
-                                           "map_sg",        "sva_init",        "sva_shutdown",
-                                           "bind",          "unbind",          "unbind_all",
-                                           "sva_query",     "pasid_alloc",     "pasid_free",
-                                           "sva_alloc",     "sva_free",        "process_map",
-                                           "process_unmap", "process_protect", "process_fork",
-                                           "process_exit",  "handler_return",  "queue",
-                                           "remove",        "dynamic_alloc",   "gpu_switch",
-                                           "gpu_flush",     "task_bind",       "task_unbind",
-                                           "faults"};
+constexpr std::string_view kind_names[] = {"map",
+                                           "unmap",
+                                           "unmap_fast",
+                                           "iotlb_sync",
+                                           "flush_iotlb_all",
+                                           "tlb_range_add",
+                                           "iova_to_phys",
+                                           "access",
+                                           "domain_alloc",
+                                           "domain_free",
+                                           "attach",
+                                           "detach",
+                                           "map_sg",
+                                           "sva_init",
+                                           "sva_shutdown",
+                                           "bind",
+                                           "unbind",
+                                           "unbind_all",
+                                           "sva_query",
+                                           "pasid_alloc",
+                                           "pasid_free",
+                                           "sva_alloc",
+                                           "sva_free",
+                                           "process_map",
+                                           "process_unmap",
+                                           "process_protect",
+                                           "process_fork",
+                                           "process_exit",
+                                           "handler_return",
+                                           "queue",
+                                           "remove",
+                                           "dynamic_alloc",
+                                           "gpu_switch",
+                                           "gpu_flush",
+                                           "task_bind",
+                                           "task_unbind",
+                                           "faults",
+                                           "link",
+                                           "attach_pasid"};
 static_assert(std::size(kind_names) == static_cast<std::size_t>(OperationKind::count));
 
 constexpr std::string_view aims[] = {"absolute", "start", "inside", "behind"};
@@ -57,6 +83,7 @@ constexpr std::string_view queues[] = {"stuck", "recover"};
 constexpr std::string_view switches[] = {"table", "master"};
 constexpr std::string_view task_binds[] = {"explicit", "svm", "bad_flags"};
 constexpr std::string_view fault_kinds[] = {"open", "read", "answer", "late", "close", "fault"};
+constexpr std::string_view links[] = {"attach", "detach", "selected"};
 constexpr std::string_view domains[] = {"0", "1", "2", "3", "4", "5", "6", "7", "of_device"};
 
 template <class E>
@@ -69,7 +96,8 @@ static_assert(named<Aim>(aims) && named<Window>(windows) && named<Size>(sizes) &
               named<Handler>(handlers) && named<BindKind>(binds) && named<Query>(queries) &&
               named<ExitKind>(exits) && named<HandlerReturn>(returns) && named<QueueKind>(queues) &&
               named<Switch>(switches) && named<TaskBind>(task_binds) &&
-              named<FaultKind>(fault_kinds) && std::size(domains) == domain_of_device + 1);
+              named<FaultKind>(fault_kinds) && named<LinkKind>(links) &&
+              named<AttachPasid>(links) && std::size(domains) == domain_of_device + 1);
 
 /// Names of the values of a field; empty: it is a number.
 Names names_of(OperationKind kind, std::string_view field) {
@@ -96,6 +124,8 @@ Names names_of(OperationKind kind, std::string_view field) {
     case OperationKind::gpu_switch: return switches;
     case OperationKind::task_bind: return task_binds;
     case OperationKind::faults: return fault_kinds;
+    case OperationKind::link:
+    case OperationKind::attach_pasid: return links;
     default: return picks;
   }
 }

@@ -165,6 +165,7 @@ bool needs_domain(OperationKind kind) {
     case OperationKind::sva_alloc:
     case OperationKind::dynamic_alloc:
     case OperationKind::gpu_switch:
+    case OperationKind::attach_pasid:
     case OperationKind::sva_free: return true;
     default: return false;
   }

@@ -1,56 +1,136 @@
 // SPDX-License-Identifier: MIT
 // Who translates through what. INTERFACE "Attach".
+#include <utility>
+
 #include "impl/core/core.h"
 
 namespace iommucheck::impl {
 
-Route Core::route_to(const Domain* domain, u32 device) const {
-  if (domain == nullptr || domain->kind == IOMMUCHECK_DOMAIN_BLOCKED) return {};
-  if (domain->kind == IOMMUCHECK_DOMAIN_IDENTITY) return {.kind = Route::Kind::bypass};
-  return {.kind = Route::Kind::table, .table = domain->table, .pasid_bits = pasid_bits(device)};
+Route Core::route_to(const Domain* domain, const Table* own, u32 device) const {
+  if (domain == nullptr) return {};
+  Route::Kind rid = Route::Kind::table;
+  if (domain->kind == IOMMUCHECK_DOMAIN_BLOCKED) rid = Route::Kind::blocked;
+  if (domain->kind == IOMMUCHECK_DOMAIN_IDENTITY) rid = Route::Kind::bypass;
+  const Table* table = own != nullptr ? own : domain->table;
+  if (table == nullptr) return {.kind = rid};
+  return {
+      .kind = Route::Kind::table, .table = table, .pasid_bits = pasid_bits(device), .first = rid};
 }
 
-/// A device has left `domain`, for the IOMMU too. What it has gathered is completed; if it was the
-/// last one the tag is emptied, so that the domain owes nothing from here on.
-int Core::leave(Domain& domain, u32 device) {
+// ---- tables of the devices' own ----
+
+bool Core::wants_table(u32 device, const Domain& domain) {
+  return has_attachments(device) || (own_tables_ && domain.is_paging());
+}
+
+/// With tables of their own those that move get another one, complete before its route leads there:
+/// so that the route changes by one store, whatever they had. 0, ENOMEM.
+int Core::open_next_tables(u32 device, const Domain& domain) {
+  bool all = true;
+  for_each_moving(device, [&](u32 i) {
+    if (!all || !wants_table(i, domain)) return;
+    devices_[i].next_table = open_own_table(i, domain);
+    all &= devices_[i].next_table != nullptr;
+  });
+  if (all) return 0;
+  for_each_moving(device, [&](u32 i) { close_next_table(i); });
+  return -IOMMUCHECK_ENOMEM;
+}
+
+/// Nothing leads to it, and that is known.
+void Core::close_next_table(u32 device) {
+  if (devices_[device].next_table != nullptr) backend_.close_table(*devices_[device].next_table);
+  devices_[device].next_table = nullptr;
+}
+
+void Core::close_own_table(u32 device) {
+  if (devices_[device].table != nullptr) backend_.close_table(*devices_[device].table);
+  devices_[device].table = nullptr;
+}
+
+/// A time-out: what led to it may still be cached, until recovery.
+void Core::keep_table(Table*& table) {
+  if (table == nullptr) return;
+  table->next_waiting = waiting_tables_;
+  waiting_tables_ = table;
+  table = nullptr;
+}
+
+/// Leads the device to where its domain and its table say, completely. 0, ETIMEDOUT.
+int Core::switch_route(u32 device) {
+  const Route route =
+      route_to(domains_.find(devices_[device].domain), devices_[device].table, device);
+  if (backend_.prepare_route(device, route)) {
+    backend_.forget_route(device, false);
+    if (int error = commit()) return error;
+  }
+  if (!backend_.set_route(device, route)) return 0;
+  backend_.forget_route(device, false);
+  return commit();
+}
+
+// ---- attach ----
+
+/// Nobody is on the domain any more: the tag is emptied, so that it owes nothing from here on. Else
+/// what it has gathered is completed.
+int Core::empty_if_left(Domain& domain) {
+  if (!domain.is_paging()) return 0;
+  const bool left = domain.devices == 0 && domain.attachments == 0;
+  if (left) domain.space->gather.add_all();
+  if (int error = complete(*domain.space)) return error;
+  if (left) domain.space->cached = false;
+  return 0;
+}
+
+/// A device has left `domain`, where it met that table, for the IOMMU too.
+int Core::leave(Domain& domain, u32 device, const Holder& holder) {
   const iommucheck_handle handle = domains_.handle(domain);
   --domain.devices;
   if (backend_.has_cache(device)) --domain.caching_devices;
   if (!domain.is_paging()) return 0;
-  sva_.end_faults(handle, device);
-  sva_.update_waits(handle);
-  if (domain.devices != 0) {
-    const int error = commit();
-    const int late = complete(*domain.space);
-    return error != 0 ? error : late;
-  }
-  const int error = sva_.domain_left(handle);
-  domain.space->gather.add_all();
-  if (int late = complete(*domain.space)) return late;
-  domain.space->cached = false;
-  return error;
+  sva_.end_faults(holder, device);
+  if (!holder.is_own()) sva_.update_waits(holder);
+  const int error = domain.devices != 0 ? commit() : sva_.domain_left(handle);
+  const int late = empty_if_left(domain);
+  return error != 0 ? error : late;
 }
 
 /// Switches the routes of all that move to `domain`. On an error they are what they were.
 int Core::move_devices(u32 device, Domain& domain) {
   const iommucheck_handle to = domains_.handle(domain);
-  for_each_moving(device, [&](u32 i) { devices_[i].domain = to; });
-  sva_.update_waits(to);
+  const auto swap_tables = [&](u32 i) { std::swap(devices_[i].table, devices_[i].next_table); };
+  for_each_moving(device, [&](u32 i) {
+    devices_[i].domain = to;
+    swap_tables(i);
+  });
+  sva_.update_waits(Holder{.domain = to});
   // Table stores of the new domain come first, whatever has been ordered since.
   platform_.barrier();
+  const auto route = [&](u32 i) { return route_to(&domain, devices_[i].table, i); };
+  bool prepared = false;
   for_each_moving(device, [&](u32 i) {
-    if (!backend_.set_route(i, route_to(&domain, i))) return;
-    if (domain.is_paging()) domain.space->cached = true;
+    if (!backend_.prepare_route(i, route(i))) return;
     backend_.forget_route(i, false);
+    prepared = true;
   });
-  int error = commit();
+  int error = prepared ? commit() : 0;
+  if (error == 0) {
+    for_each_moving(device, [&](u32 i) {
+      if (!backend_.set_route(i, route(i))) return;
+      if (domain.is_paging()) domain.space->cached = true;
+      backend_.forget_route(i, false);
+    });
+    error = commit();
+  }
   if (error == 0) {
     for_each_moving(device, [&](u32 i) {
       const Domain* before = domains_.find(devices_[i].from);
-      if (before == nullptr || !before->is_paging()) return;
-      drop_all_of_device(i, devices_[i].from);
+      const bool cached =
+          devices_[i].next_table != nullptr || (before != nullptr && before->is_paging());
+      if (!cached) return;
+      drop_all_of_device(i, holder_before(i));
       // Those who stay may wait for answers now, or no longer: while failing still changes nothing.
-      sva_.update_waits(devices_[i].from);
+      sva_.update_waits(Holder{.domain = devices_[i].from});
     });
     error = commit();
   }
@@ -59,12 +139,17 @@ int Core::move_devices(u32 device, Domain& domain) {
     return 0;
   }
   // Nothing is known: back to what was, and all domains stay cached until recovery.
-  for_each_moving(
-      device, [&](u32 i) { backend_.set_route(i, route_to(domains_.find(devices_[i].from), i)); });
+  for_each_moving(device, [&](u32 i) {
+    swap_tables(i);
+    backend_.set_route(i, route_to(domains_.find(devices_[i].from), devices_[i].table, i));
+  });
   platform_.barrier();
-  for_each_moving(device, [&](u32 i) { devices_[i].domain = devices_[i].from; });
-  sva_.update_waits(to);
-  for_each_moving(device, [&](u32 i) { sva_.update_waits(devices_[i].from); });
+  for_each_moving(device, [&](u32 i) {
+    devices_[i].domain = devices_[i].from;
+    keep_table(devices_[i].next_table);
+  });
+  sva_.update_waits(Holder{.domain = to});
+  for_each_moving(device, [&](u32 i) { sva_.update_waits(Holder{.domain = devices_[i].from}); });
   return error;
 }
 
@@ -95,8 +180,8 @@ int Core::attach(iommucheck_handle handle, u32 device) {
     const bool paging = before != nullptr && before->is_paging();
     if (paging && error == 0) error = complete(*before->space);
   });
-  if (error != 0) return error;
-  error = move_devices(device, *domain);
+  if (error == 0) error = open_next_tables(device, *domain);
+  if (error == 0) error = move_devices(device, *domain);
   if (error != 0) return error;
   for_each_moving(device, [&](u32 i) {
     ++domain->devices;
@@ -105,7 +190,9 @@ int Core::attach(iommucheck_handle handle, u32 device) {
   // They have moved. If only an old tag cannot be emptied now, that domain stays `cached`, and its
   // own next call tells.
   for_each_moving(device, [&](u32 i) {
-    if (Domain* before = domains_.find(devices_[i].from)) leave(*before, i);
+    const Holder before = holder_before(i);
+    close_next_table(i);
+    if (Domain* left = domains_.find(devices_[i].from)) leave(*left, i, before);
   });
   return 0;
 }
@@ -127,14 +214,19 @@ int Core::take_off(Domain& domain, u32 device) {
   // Where a move timed out, its route may be cached though memory never says so again.
   if (changed || owed_) {
     error = commit();
-    if (error == 0 && domain.is_paging()) {
-      for_each_moving(device, [&](u32 i) { drop_all_of_device(i, handle); });
+    if (error == 0) {
+      for_each_moving(device, [&](u32 i) {
+        const bool cached = domain.is_paging() || devices_[i].table != nullptr;
+        if (cached) drop_all_of_device(i, holder_of(i, handle));
+      });
       error = commit();
     }
   }
   if (error == 0) {
     for_each_moving(device, [&](u32 i) {
-      const int late = leave(domain, i);
+      const Holder holder = holder_of(i, handle);
+      close_own_table(i);
+      const int late = leave(domain, i, holder);
       if (error == 0) error = late;
     });
     return error;
@@ -142,9 +234,10 @@ int Core::take_off(Domain& domain, u32 device) {
   for_each_moving(device, [&](u32 i) {
     --domain.devices;
     if (backend_.has_cache(i)) --domain.caching_devices;
+    keep_table(devices_[i].table);
   });
   if (domain.is_paging()) quarantine(*domain.space);
-  sva_.update_waits(handle);
+  sva_.update_waits(Holder{.domain = handle});
   if (domain.devices == 0) sva_.domain_left(handle);
   return error;
 }
@@ -161,8 +254,13 @@ int Core::detach(iommucheck_handle handle, u32 device) {
   if (domain == nullptr || !device_present(device) || devices_[device].domain != handle) {
     return error;
   }
-  const int late = take_off(*domain, device);
-  return late != 0 ? late : error;
+  int late = end_attachments(device, every_pasid);
+  domain = domains_.find(handle);
+  if (domain != nullptr && devices_[device].domain == handle) {
+    const int off = take_off(*domain, device);
+    if (late == 0) late = off;
+  }
+  return error != 0 ? error : late;
 }
 
 }  // namespace iommucheck::impl

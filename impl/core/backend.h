@@ -39,13 +39,16 @@ struct Limits {
 };
 
 /// Entries of a PASID table, and the one for accesses without a PASID: the backend's.
-struct Table {};
+struct Table {
+  Table* next_waiting = nullptr;  ///< the core's, of those that a time-out keeps
+};
 
 struct Route {
   enum class Kind : u8 { blocked, bypass, table };
   Kind kind = Kind::blocked;
   const Table* table = nullptr;
-  unsigned pasid_bits = 0;  ///< how much of it the device may reach
+  unsigned pasid_bits = 0;   ///< how much of it the device may reach
+  Kind first = Kind::table;  ///< where accesses without a PASID go beside a table
 };
 
 struct Entry {
@@ -116,6 +119,10 @@ class Backend {
   /// Whether it caches translations itself.
   virtual bool has_cache(u32 device) const = 0;
 
+  /// What has to be known of a route before set_route(), where one store cannot change it: then
+  /// accesses without a PASID meet the old route's, the new one's, or nothing, and those at PASIDs
+  /// no other than before and after. False if there is nothing.
+  virtual bool prepare_route(u32 device, const Route& route) = 0;
   /// False if it has been so already.
   virtual bool set_route(u32 device, const Route& route) = 0;
   /// With it every entry that the device has reached; `whole`: also that there was none.
@@ -127,8 +134,8 @@ class Backend {
   virtual Table* open_table() = 0;
   /// Nothing may reach it any more, in memory or in caches.
   virtual void close_table(Table& table) = 0;
-  /// The entry of accesses without a PASID, before any route leads to the table.
-  virtual void set_first_entry(Table& table, const Entry& entry) = 0;
+  /// The entry of accesses without a PASID, before any route leads to the table. Null: none.
+  virtual void set_first_entry(Table& table, const Entry* entry) = 0;
 
   enum class Growth : u8 {
     none,       ///< it has place for PASIDs

@@ -71,22 +71,22 @@ Bond* Sva::add_bond(u32 device, IoMm& io_mm, u64 drvdata) {
   return bond;
 }
 
-/// The entry of `io_mm` in the domain's table. On an error there is none; after a time-out it is
+/// The entry of `io_mm` in the holder's table. On an error there is none; after a time-out it is
 /// remembered as dead.
-int Sva::make_use(iommucheck_handle handle, iommucheck_handle domain) {
+int Sva::make_use(iommucheck_handle handle, const Holder& holder) {
   IoMm& io_mm = *io_mms_.find(handle);
-  if (int error = core_.reserve(domain, io_mm.pasid)) return error;
+  if (int error = core_.reserve(holder, io_mm.pasid)) return error;
   Use* use = uses_.allocate(platform_);
   if (use == nullptr) return -IOMMUCHECK_ENOMEM;
   use->io_mm = handle;
-  use->domain = domain;
+  use->holder = holder;
   use->waits = wants_wait(*use);
   if (!pasids_.apply(io_mm.pasid, pasid::enter<u64>)) {
     uses_.release(*use);
     return -IOMMUCHECK_ENOMEM;
   }
   if (io_mm.process == 0) io_mm.space->cached = true;
-  const int error = core_.enter(domain, io_mm.pasid, entry_for(*use));
+  const int error = core_.enter(holder, io_mm.pasid, entry_for(*use));
   if (error != 0) {
     pasids_.apply(io_mm.pasid, pasid::clear<u64>);
     use->dead = true;
@@ -98,7 +98,7 @@ int Sva::make_use(iommucheck_handle handle, iommucheck_handle domain) {
 int Sva::update_use(Use& use) {
   if (wants_wait(use) == use.waits) return 0;
   use.waits = !use.waits;
-  core_.change(use.domain, io_mms_.find(use.io_mm)->pasid, entry_for(use));
+  core_.change(use.holder, io_mms_.find(use.io_mm)->pasid, entry_for(use));
   return core_.commit();
 }
 
@@ -128,12 +128,12 @@ int Sva::join(u32 device, const iommucheck_mm& mm, u32 flags, u64 drvdata, u32* 
     error = -IOMMUCHECK_ENOMEM;
     reap(handle);
   } else {
-    const iommucheck_handle domain = core_.paging_domain(device);
-    Use* use = find_use(*io_mm, domain);
-    error = use != nullptr ? update_use(*use) : make_use(handle, domain);
+    const Holder holder = core_.holder_of(device);
+    Use* use = find_use(*io_mm, holder);
+    error = use != nullptr ? update_use(*use) : make_use(handle, holder);
     if (error != 0) {
       remove_bond(*bond);
-      update_waits(domain);  // as it was without the bond
+      update_waits(holder);  // as it was without the bond
     }
   }
   drop(*process);
@@ -149,6 +149,48 @@ int Sva::bind_device(u32 device, const iommucheck_mm& mm, u32 flags, u64 drvdata
   if (process != nullptr && process->dying) return -IOMMUCHECK_ESRCH;
   if (int error = core_.ensure_settled()) return error;
   return join(device, mm, flags, drvdata, pasid);
+}
+
+// ---- devices that get a table of their own ----
+
+/// Whether the device was given what stands at that number itself.
+bool Sva::has_given(u32 device, const IoMm& io_mm) {
+  if (io_mm.process == 0) return io_mm.device == device && !io_mm.gone;
+  return find_bond(device, io_mm.pasid) != nullptr;
+}
+
+bool Sva::copy_uses(u32 device, const Holder& shared, Table& table) {
+  bool all = true;
+  uses_.for_each_used([&](const Use& use) {
+    const IoMm& io_mm = *io_mms_.find(use.io_mm);
+    if (!all || use.holder != shared || use.dead || !has_given(device, io_mm)) return;
+    Use* copy = uses_.allocate(platform_);
+    all = copy != nullptr;
+    if (!all) return;
+    copy->io_mm = use.io_mm;
+    copy->holder = {.device = device};
+    copy->quiet = use.quiet;
+    copy->waits = wants_wait(*copy);
+    all = pasids_.apply(io_mm.pasid, pasid::enter<u64>);
+    if (!all) {
+      uses_.release(*copy);
+    } else {
+      all = core_.copy_entry(table, io_mm.pasid, entry_for(*copy));
+    }
+  });
+  if (!all) forget_copies(device);
+  return all;
+}
+
+/// The numbers have their holders still, whatever a time-out may have left there.
+void Sva::forget_copies(u32 device) {
+  uses_.for_each_used([&](Use& use) {
+    if (use.holder != Holder{.device = device}) return;
+    const u32 pasid = io_mms_.find(use.io_mm)->pasid;
+    pasids_.apply(pasid, pasid::clear<u64>);
+    pasids_.apply(pasid, pasid::forgotten<u64>);
+    uses_.release(use);
+  });
 }
 
 // ---- private address spaces ----
@@ -172,12 +214,37 @@ int Sva::alloc_private(iommucheck_handle domain, u32 device, iommucheck_handle* 
     return error;
   }
   error = core_.open_space(domain, io_mm->pasid, &io_mm->space);
-  if (error == 0) error = make_use(*handle, domain);
+  if (error == 0) error = make_use(*handle, core_.holder_of(device));
   if (error != 0) {
     io_mm->gone = true;
     reap(*handle);
   }
   return error;
+}
+
+/// INTERFACE "Bind": tables per device. Attached already: nothing to do.
+int Sva::attach_private(iommucheck_handle handle, u32 device) {
+  if (!core_.device_present(device)) return -IOMMUCHECK_ENODEV;
+  int error = 0;
+  const Space* space = private_space(handle, &error);
+  if (space == nullptr) return error;
+  const SvaDevice& sva = devices_[device];
+  const bool asked = sva.ready && (sva.features & IOMMUCHECK_SVA_PRIVATE) != 0;
+  if (!asked || core_.paging_domain(device) != space->domain) return -IOMMUCHECK_EINVAL;
+  if (space->pasid < sva.min_pasid || space->pasid > sva.max_pasid) return -IOMMUCHECK_ERANGE;
+  const Holder holder = core_.holder_of(device);
+  if (find_use(*io_mms_.find(handle), holder) != nullptr) return 0;
+  if ((error = core_.ensure_settled()) != 0) return error;
+  return make_use(handle, holder);
+}
+
+int Sva::detach_private(iommucheck_handle handle, u32 device) {
+  if (!core_.device_present(device)) return -IOMMUCHECK_ENODEV;
+  int error = 0;
+  if (private_space(handle, &error) == nullptr) return error;
+  const Holder holder = core_.holder_of(device);
+  if (find_use(*io_mms_.find(handle), holder) == nullptr) return -IOMMUCHECK_EINVAL;
+  return end_uses_of(handle, holder);
 }
 
 Space* Sva::private_space(iommucheck_handle handle, int* error) {

@@ -51,7 +51,10 @@ void Core::free_everything() {
   sva_.shutdown();
   faults_.shutdown();
   tasks_.for_each_used([&](Task& task) { release_task(task); });
+  attachments_.for_each_used([&](Attachment& at) { attachments_.release(at); });
   domains_.for_each_used([&](Domain& domain) { release(domain); });
+  close_waiting_tables();
+  for (u32 i = 0; i < config_->device_count; ++i) close_own_table(i);
   for (u32 i = 0; i < config_->device_count; ++i) devices_[i] = Device();
   backend_.free_everything();
   owed_ = false;
@@ -71,6 +74,14 @@ void Core::held(iommucheck_held& held) {
   sva_.held(held);
 }
 
+void Core::close_waiting_tables() {
+  while (waiting_tables_ != nullptr) {
+    Table& table = *waiting_tables_;
+    waiting_tables_ = table.next_waiting;
+    backend_.close_table(table);
+  }
+}
+
 /// All that devices have cached themselves; last, as they fill from what was dropped before.
 int Core::drop_device_caches() {
   // While nothing is translated, nothing that a device has cached is let through.
@@ -79,6 +90,9 @@ int Core::drop_device_caches() {
     if (!device_present(i) || !backend_.has_cache(i)) continue;
     backend_.drop_device(i, 0);
     sva_.for_each_pasid([&](u32 pasid) { backend_.drop_device(i, pasid); });
+    attachments_.for_each_used([&](const Attachment& at) {
+      if (at.device == i) backend_.drop_device(i, at.pasid);
+    });
   }
   return backend_.flush() == SyncResult::complete ? 0 : -IOMMUCHECK_ETIMEDOUT;
 }
@@ -99,11 +113,16 @@ int Core::recover() {
   domains_.for_each_used([&](Domain& domain) {
     if (domain.is_paging()) {
       settle_space(*domain.space);
-      domain.space->cached = domain.devices != 0;
-      backend_.free_abandoned(*domain.table);
+      domain.space->cached = domain.devices != 0 || domain.attachments != 0;
+      if (domain.table != nullptr) backend_.free_abandoned(*domain.table);
     }
     if (domain.zombie) release(domain);
   });
+  attachments_recovered();
+  close_waiting_tables();
+  for (u32 i = 0; i < config_->device_count; ++i) {
+    if (devices_[i].table != nullptr) backend_.free_abandoned(*devices_[i].table);
+  }
   // Where a move timed out, its device may have reached other spaces until now: nobody is bound
   // there for it, and whoever moves or leaves next would not end its faults.
   owed_ |= !faults_.drain({});

@@ -4,7 +4,10 @@
 // faults.h; the IOMMU is behind backend.h.
 //
 // Invariants that the code relies on, and keeps:
-//  - a device's route is blocked, bypass, or the table of the domain that it is on;
+//  - a device's route is blocked, bypass, or a table whose first entry is the space of the domain
+//    that it is on: the domain's, which its devices share, or its own. It has its own with tables
+//    per device, and from its first attach_pasid on until it is detached; that may stand beside a
+//    blocked or bypassed route of the RID's;
 //  - `Space::cached` is false only if no entry of the space can be reached and its tag has been
 //    invalidated since. Such a space owes the hardware nothing: its unmaps send no command;
 //  - a `Space::foreign` is in no cache that a command reaches, and in those of walkers until its
@@ -31,14 +34,26 @@ struct Domain {
   u32 generation = 0;
   u32 kind = 0;
   u32 devices = 0;
-  u32 caching_devices = 0;       // of them: those that cache translations themselves
+  u32 attachments = 0;           // at PASIDs of devices
+  u32 caching_devices = 0;       // of both: those that cache translations themselves
   u32 dynamic = 0;               // dynamic domains and tasks of which it is the master
   iommucheck_handle master = 0;  // of a dynamic one
-  Table* table = nullptr;        // of a paging one, as is
+  Table* table = nullptr;        // of a paging one whose devices share it
   Space* space = nullptr;  // that of accesses without a PASID; of a dynamic one, of its walkers
 
   bool is_paging() const { return kind == IOMMUCHECK_DOMAIN_PAGING; }
   bool is_dynamic() const { return kind == IOMMUCHECK_DOMAIN_DYNAMIC; }
+};
+
+/// Where a number of pasid_alloc leads on a device.
+struct Attachment {
+  bool used = false;
+  u32 index = 0;
+  u32 generation = 0;
+  u32 device = 0;
+  u32 pasid = 0;
+  iommucheck_handle domain = 0;
+  bool dead = false;  // its entry is cleared, and an invalidation has timed out
 };
 
 struct Device {
@@ -49,14 +64,21 @@ struct Device {
   u32 next = 0;                  // of the ring of added devices that move together
   iommucheck_handle domain = 0;  // 0: blocked
   iommucheck_handle from = 0;    // its domain before the attach that it is moving by
+  Table* table = nullptr;        // its own
+  Table* next_table = nullptr;   // the one that it is moving to
 };
+
+/// Whose PASID tables are.
+enum class TableForm : u8 { per_domain, per_device };
 
 class Core {
  public:
-  Core(const iommucheck_platform& platform, const iommucheck_config& config, Backend& backend)
+  Core(const iommucheck_platform& platform, const iommucheck_config& config, Backend& backend,
+       TableForm form)
       : platform_(platform),
         config_(&config),
         backend_(backend),
+        own_tables_(form == TableForm::per_device),
         sva_(platform_, *this),
         faults_(platform_, backend, *this, sva_) {}
 
@@ -73,6 +95,9 @@ class Core {
   int domain_get_attr(iommucheck_handle handle, u32 attr, u64* value);
   int attach(iommucheck_handle handle, u32 device);
   int detach(iommucheck_handle handle, u32 device);
+  int attach_pasid(iommucheck_handle handle, u32 device, u32 pasid);
+  int detach_pasid(iommucheck_handle handle, u32 device, u32 pasid);
+  int pasid_free(u32 pasid);
   int device_init(u32 device, u32 features, u32 min, u32 max, bool has_mm_exit);
   int bind_task(u32 device, const iommucheck_mm& mm, u32 flags, u64 drvdata,
                 iommucheck_handle* token);
@@ -112,24 +137,26 @@ class Core {
   /// The paging domain that the device is on; 0: none, or one of another kind.
   iommucheck_handle paging_domain(u32 device) const;
   iommucheck_handle domain_of(u32 device) const { return devices_[device].domain; }
-  /// Whether faults may wait for whoever reaches the domain's PASIDs.
-  bool may_wait(iommucheck_handle domain) const;
+  /// Where entries of the device's PASIDs stand, as long as it is on a paging domain.
+  Holder holder_of(u32 device) const { return holder_of(device, paging_domain(device)); }
+  /// Whether faults may wait for whoever reaches the holder's PASIDs.
+  bool may_wait(const Holder& holder) const;
   /// Whose access it was; false: nobody's that is there.
   bool device_of(const Fault& fault, u32* device) const;
 
-  // What stands at a PASID of a domain (entries.cpp).
+  // What stands at a PASID of a table (entries.cpp).
   /// Makes place for an entry; it stays, empty. 0, ENOMEM, ETIMEDOUT.
-  int reserve(iommucheck_handle domain, u32 pasid);
+  int reserve(const Holder& holder, u32 pasid);
   /// Writes an entry where none is, and completes that. ETIMEDOUT: it is cleared again, but may be
   /// cached, as may be translations with its tag.
-  int enter(iommucheck_handle domain, u32 pasid, const Entry& entry);
+  int enter(const Holder& holder, u32 pasid, const Entry& entry);
   /// Changes an entry: tag, waits, quiet.
-  void change(iommucheck_handle domain, u32 pasid, const Entry& entry);
-  void clear(iommucheck_handle domain, u32 pasid);
+  void change(const Holder& holder, u32 pasid, const Entry& entry);
+  void clear(const Holder& holder, u32 pasid);
   void drop_translations(u64 tag) { backend_.drop_translations(tag); }
   void drop_range(u64 tag, u64 first, u64 end);
-  void drop_device_translations(iommucheck_handle domain, u32 pasid);
-  void drop_device_range(iommucheck_handle domain, u32 pasid, u64 first, u64 end);
+  void drop_device_translations(const Holder& holder, u32 pasid);
+  void drop_device_range(const Holder& holder, u32 pasid, u64 first, u64 end);
   /// Makes `tag` the caller's: a space of the driver's own that has it gets another one. ENOSPC,
   /// ETIMEDOUT.
   int claim_tag(u64 tag);
@@ -139,6 +166,9 @@ class Core {
   int open_space(iommucheck_handle domain, u32 pasid, Space** space);
   void close_space(Space& space) { backend_.close_space(space); }
   static Entry entry_of(const Space& space);
+  /// Into a table that nothing leads to yet. False: no memory.
+  bool copy_entry(Table& table, u32 pasid, const Entry& entry);
+  bool can_wait(u32 device) const { return backend_.can_wait(device); }
 
   /// Sends what is queued: 0, or ETIMEDOUT; then it may or may not act until ensure_settled()
   /// returns 0.
@@ -147,12 +177,13 @@ class Core {
   int ensure_settled() { return owed_ ? recover() : 0; }
 
   /// Reads all faults reported so far, and ends those of `pasid` that wait: of one device, or of
-  /// every device of a domain. An answer that does not get through is owed.
+  /// every device of a table. An answer that does not get through is owed.
   void end_device_faults(u32 device, u32 pasid) {
     owed_ |= !faults_.drain({Ending::Whose::device, device, pasid});
   }
-  void end_domain_faults(iommucheck_handle domain, u32 pasid) {
-    owed_ |= !faults_.drain({Ending::Whose::domain, domain, pasid});
+  void end_holder_faults(const Holder& holder, u32 pasid) {
+    if (holder.is_own()) return end_device_faults(holder.device, pasid);
+    owed_ |= !faults_.drain({Ending::Whose::domain, holder.domain, pasid});
   }
 
  private:
@@ -187,6 +218,25 @@ class Core {
       if (devices_[i].domain == domain) visit(i);
     }
   }
+  /// Those that reach its table.
+  template <class Visit>
+  void for_each_device(const Holder& holder, Visit visit) const {
+    if (holder.is_own()) return visit(holder.device);
+    for_each_device(holder.domain, [&](u32 i) {
+      if (devices_[i].table == nullptr) visit(i);
+    });
+  }
+  Holder holder_of(u32 device, iommucheck_handle domain) const {
+    return devices_[device].table != nullptr ? Holder{.device = device} : Holder{.domain = domain};
+  }
+  /// Of one that has just moved.
+  Holder holder_before(u32 device) const {
+    const Device& its = devices_[device];
+    return its.next_table != nullptr ? Holder{.device = device} : Holder{.domain = its.from};
+  }
+  Table& table_of(const Holder& holder) {
+    return holder.is_own() ? *devices_[holder.device].table : *domains_.find(holder.domain)->table;
+  }
 
   // domains (domains.cpp)
   int build_paging(Domain& domain, u32 input_bits);
@@ -199,15 +249,38 @@ class Core {
   void drop_tasks_of(u32 device);
 
   // who is on which domain (attach.cpp)
-  Route route_to(const Domain* domain, u32 device) const;
+  Route route_to(const Domain* domain, const Table* own, u32 device) const;
+  int open_next_tables(u32 device, const Domain& domain);
+  void close_next_table(u32 device);
+  void close_own_table(u32 device);
+  void keep_table(Table*& table);
+  void close_waiting_tables();
+  bool wants_table(u32 device, const Domain& domain);
+  int switch_route(u32 device);
   int move_devices(u32 device, Domain& domain);
+  int empty_if_left(Domain& domain);
+
+  // domains at PASIDs (attachments.cpp)
+  static constexpr u32 every_pasid = 0;
+  Attachment* find_attachment(u32 device, u32 pasid);
+  bool has_attachments(u32 device);
+  Table* open_own_table(u32 device, const Domain& domain);
+  int attach_by_new_table(Attachment& attachment, iommucheck_handle to);
+  int attach_by_entry(Attachment& attachment, Domain& domain);
+  int check_attach_pasid(const Domain* domain, u32 device, u32 pasid);
+  void count_attachment(Domain& domain, u32 device);
+  int uncount_attachment(iommucheck_handle domain, u32 device);
+  int end_attachments(u32 device, u32 pasid);
+  void attachments_recovered();
   int attach_dynamic(const Domain& domain, u32 device) const;
   int take_off(Domain& domain, u32 device);
-  int leave(Domain& domain, u32 device);
+  int leave(Domain& domain, u32 device, const Holder& holder);
 
   // entries (entries.cpp)
-  int ensure_table(Domain& domain, iommucheck_handle handle);
-  void forget_entry(iommucheck_handle domain, u32 pasid, bool whole);
+  int ensure_table(const Holder& holder);
+  void forget_entry(const Holder& holder, u32 pasid, bool whole);
+  template <class Visit>
+  void for_each_entry(const Space& space, Visit visit);
   int relocate(Space& space);
   Space* space_with_tag(u64 tag);
 
@@ -215,7 +288,7 @@ class Core {
   int complete(Space& space);
   int drop_gathered(const Space& space);
   bool drop_gathered_of_devices(const Space& space);
-  void drop_all_of_device(u32 device, iommucheck_handle domain);
+  void drop_all_of_device(u32 device, const Holder& holder);
   void settled(Space& space);
   void quarantine(Space& space);
 
@@ -231,9 +304,12 @@ class Core {
   Platform platform_;
   const iommucheck_config* config_;
   Backend& backend_;
+  const bool own_tables_;
+  Table* waiting_tables_ = nullptr;  // a time-out keeps them: a device may reach them still
   Limits limits_;
   Pool<Domain> domains_;
   Pool<Task> tasks_;
+  Pool<Attachment> attachments_;
   Sva sva_;
   Faults faults_;
   Device* devices_ = nullptr;

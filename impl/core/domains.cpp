@@ -4,13 +4,18 @@
 
 namespace iommucheck::impl {
 
-/// Table and space: complete in memory before any route leads to them.
+/// Space, and table if it is not one of each device: complete in memory before any route leads to
+/// them.
 int Core::build_paging(Domain& domain, u32 input_bits) {
-  domain.table = backend_.open_table();
-  if (domain.table == nullptr) return -IOMMUCHECK_ENOMEM;
+  if (!own_tables_) {
+    domain.table = backend_.open_table();
+    if (domain.table == nullptr) return -IOMMUCHECK_ENOMEM;
+  }
   if (int error = backend_.open_space(input_bits, &domain.space)) return error;
   domain.space->domain = domains_.handle(domain);
-  backend_.set_first_entry(*domain.table, entry_of(*domain.space));
+  if (domain.table == nullptr) return 0;
+  const Entry entry = entry_of(*domain.space);
+  backend_.set_first_entry(*domain.table, &entry);
   return 0;
 }
 
@@ -77,7 +82,9 @@ void Core::release(Domain& domain) {
 int Core::domain_free(iommucheck_handle handle) {
   Domain* domain = domains_.find(handle);
   if (domain == nullptr || domain->zombie) return -IOMMUCHECK_EINVAL;
-  if (domain->devices != 0 || domain->dynamic != 0) return -IOMMUCHECK_EBUSY;
+  if (domain->devices != 0 || domain->attachments != 0 || domain->dynamic != 0) {
+    return -IOMMUCHECK_EBUSY;
+  }
   if (domain->is_dynamic()) {
     // That nobody walks it any more the caller has seen to.
     --domains_.find(domain->master)->dynamic;

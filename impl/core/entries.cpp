@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What stands at the PASIDs of a domain, and who has cached it.
+// What stands at the PASIDs of a table, and who has cached it.
 #include "impl/core/core.h"
 
 namespace iommucheck::impl {
@@ -15,87 +15,88 @@ bool Core::device_of(const Fault& fault, u32* device) const {
 
 /// An entry is one for all devices that reach it, so that faults there wait only if every one of
 /// them can.
-bool Core::may_wait(iommucheck_handle domain) const {
+bool Core::may_wait(const Holder& holder) const {
   bool all = true;
-  for_each_device(domain,
+  for_each_device(holder,
                   [&](u32 device) { all &= pasid_bits(device) == 0 || backend_.can_wait(device); });
   return all;
 }
 
 /// By every device that can have looked at it; `whole`: with the way to it.
-void Core::forget_entry(iommucheck_handle domain, u32 pasid, bool whole) {
-  for_each_device(domain, [&](u32 device) {
+void Core::forget_entry(const Holder& holder, u32 pasid, bool whole) {
+  for_each_device(holder, [&](u32 device) {
     // A number beyond the device's is none that was looked at, nor one to be sent.
     if ((pasid >> pasid_bits(device)) == 0) backend_.forget_entry(device, pasid, whole);
   });
 }
 
-/// The domain's first PASID: its table gets place for them. Nobody's translation changes.
-int Core::ensure_table(Domain& domain, iommucheck_handle handle) {
-  switch (backend_.grow(*domain.table)) {
+/// The first PASID of a table: it gets place for them. Nobody's translation changes.
+int Core::ensure_table(const Holder& holder) {
+  Table& table = table_of(holder);
+  switch (backend_.grow(table)) {
     case Backend::Growth::none: return 0;
     case Backend::Growth::no_memory: return -IOMMUCHECK_ENOMEM;
     case Backend::Growth::moved: break;
   }
   const auto move = [&] {
-    for_each_device(handle, [&](u32 device) {
-      if (!backend_.set_route(device, route_to(&domain, device))) return;
+    for_each_device(holder, [&](u32 device) {
+      const Domain* domain = domains_.find(devices_[device].domain);
+      if (!backend_.set_route(device, route_to(domain, devices_[device].table, device))) return;
       backend_.forget_route(device, false);
     });
   };
   move();
   if (int error = commit()) {
-    backend_.not_grown(*domain.table);
+    backend_.not_grown(table);
     move();
     platform_.barrier();
     return error;
   }
-  backend_.grown(*domain.table);
+  backend_.grown(table);
   // How much of a table it reaches has changed.
-  for_each_device(handle, [&](u32 device) {
+  for_each_device(holder, [&](u32 device) {
     if (backend_.has_cache(device) && pasid_bits(device) != 0) backend_.drop_device(device, 0);
   });
   return commit();
 }
 
-int Core::reserve(iommucheck_handle handle, u32 pasid) {
-  Domain& domain = *domains_.find(handle);
-  if (int error = ensure_table(domain, handle)) return error;
-  switch (backend_.make_place(*domain.table, pasid)) {
+int Core::reserve(const Holder& holder, u32 pasid) {
+  if (int error = ensure_table(holder)) return error;
+  switch (backend_.make_place(table_of(holder), pasid)) {
     case Backend::Place::present: return 0;
     case Backend::Place::no_memory: return -IOMMUCHECK_ENOMEM;
     case Backend::Place::made: break;
   }
   // That there was none may have been cached.
-  forget_entry(handle, pasid, true);
+  forget_entry(holder, pasid, true);
   return commit();
 }
 
-int Core::enter(iommucheck_handle handle, u32 pasid, const Entry& entry) {
-  Table& table = *domains_.find(handle)->table;
+int Core::enter(const Holder& holder, u32 pasid, const Entry& entry) {
+  Table& table = table_of(holder);
   backend_.prepare_entry(table, pasid, entry);
   // While it is invalid its parts may be cached all the same, each from another time: the old ones
   // go before it is valid, and that it was invalid goes after it. The new ones are visible before,
   // because the command is.
-  forget_entry(handle, pasid, false);
+  forget_entry(holder, pasid, false);
   int error = commit();
   if (error == 0) {
     backend_.store_entry(table, pasid, entry);
-    forget_entry(handle, pasid, false);
+    forget_entry(holder, pasid, false);
     error = commit();
   }
   if (error != 0) backend_.clear_entry(table, pasid);
   return error;
 }
 
-void Core::change(iommucheck_handle handle, u32 pasid, const Entry& entry) {
-  backend_.store_entry(*domains_.find(handle)->table, pasid, entry);
-  forget_entry(handle, pasid, false);
+void Core::change(const Holder& holder, u32 pasid, const Entry& entry) {
+  backend_.store_entry(table_of(holder), pasid, entry);
+  forget_entry(holder, pasid, false);
 }
 
-void Core::clear(iommucheck_handle handle, u32 pasid) {
-  backend_.clear_entry(*domains_.find(handle)->table, pasid);
-  forget_entry(handle, pasid, false);
+void Core::clear(const Holder& holder, u32 pasid) {
+  backend_.clear_entry(table_of(holder), pasid);
+  forget_entry(holder, pasid, false);
 }
 
 // ---- spaces and their tags ----
@@ -131,8 +132,25 @@ int Core::claim_tag(u64 tag) {
   return space == nullptr ? -IOMMUCHECK_ENOSPC : relocate(*space);
 }
 
-/// Gives `space` another tag by one store to its entry; the old one, which no cache has when this
-/// returns 0, stays taken.
+/// visit(holder, pasid) for every place where a route may lead to the space.
+template <class Visit>
+void Core::for_each_entry(const Space& space, Visit visit) {
+  if (space.pasid != 0) {
+    sva_.for_each_holder(space, false, [&](const Holder& holder) { visit(holder, space.pasid); });
+    return;
+  }
+  const Holder shared = {.domain = space.domain};
+  if (domains_.find(space.domain)->table != nullptr) visit(shared, 0U);
+  for_each_device(space.domain, [&](u32 device) {
+    if (devices_[device].table != nullptr) visit(Holder{.device = device}, 0U);
+  });
+  attachments_.for_each_used([&](const Attachment& at) {
+    if (at.domain == space.domain && !at.dead) visit(Holder{.device = at.device}, at.pasid);
+  });
+}
+
+/// Gives `space` another tag by one store to each of its entries; the old one, which no cache has
+/// when this returns 0, stays taken.
 int Core::relocate(Space& space) {
   const u64 tag = backend_.new_tag();
   if (tag == 0) return -IOMMUCHECK_ENOSPC;
@@ -143,11 +161,13 @@ int Core::relocate(Space& space) {
   }
   const u64 old_tag = space.tag;
   space.tag = tag;
-  Table& table = *domains_.find(space.domain)->table;
-  backend_.store_entry(table, space.pasid, entry_of(space));
+  for_each_entry(space, [&](const Holder& holder, u32 pasid) {
+    backend_.store_entry(table_of(holder), pasid, entry_of(space));
+  });
   if (!space.cached) return 0;
   space.old_tag = old_tag;
-  forget_entry(space.domain, space.pasid, false);
+  for_each_entry(space,
+                 [&](const Holder& holder, u32 pasid) { forget_entry(holder, pasid, false); });
   if (int error = commit()) return error;
   drop_translations(old_tag);
   if (int error = commit()) return error;

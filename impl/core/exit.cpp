@@ -27,15 +27,15 @@ int Sva::stop_translating(iommucheck_handle process) {
     any = true;
     use.quiet = true;
     use.waits = false;
-    core_.change(use.domain, pasid, entry_for(use));
+    core_.change(use.holder, pasid, entry_for(use));
   });
   if (!any) return 0;
   if (int error = core_.commit()) return error;
   core_.drop_translations(processes_.find(process)->tag);
   if (int error = core_.commit()) return error;
-  for_each([&](const Use& use, u32 pasid) { core_.drop_device_translations(use.domain, pasid); });
+  for_each([&](const Use& use, u32 pasid) { core_.drop_device_translations(use.holder, pasid); });
   if (int error = core_.commit()) return error;
-  for_each([&](const Use& use, u32 pasid) { core_.end_domain_faults(use.domain, pasid); });
+  for_each([&](const Use& use, u32 pasid) { core_.end_holder_faults(use.holder, pasid); });
   return 0;
 }
 
@@ -111,7 +111,7 @@ int Sva::mm_invalidate(iommucheck_handle mm, u64 start, u64 bytes) {
   core_.drop_range(tag, first, end);
   if (int error = core_.commit()) return error;
   for_each(
-      [&](const Use& use, u32 pasid) { core_.drop_device_range(use.domain, pasid, first, end); });
+      [&](const Use& use, u32 pasid) { core_.drop_device_range(use.holder, pasid, first, end); });
   return core_.commit();
 }
 

@@ -32,17 +32,27 @@ struct IoMm {
   iommucheck_handle process = 0;  // 0: private
   bool further = false;           // made for one device, never given by a plain bind
   bool gone = false;              // private: freed by its caller, held by a time-out
-  u32 device = 0;                 // private: whose it is
+  u32 device = 0;                 // private: who made it
   Space* space = nullptr;         // private: its own
 };
 
-/// An io_mm's entry in the table of a domain.
+/// Whose table an entry stands in: a domain's, which its devices share, or one device's own.
+struct Holder {
+  static constexpr u32 shared = ~u32{0};
+  iommucheck_handle domain = 0;  // 0: of a device
+  u32 device = shared;
+
+  bool is_own() const { return device != shared; }
+  friend bool operator==(const Holder&, const Holder&) = default;
+};
+
+/// An io_mm's entry in a table.
 struct Use {
   bool used = false;
   u32 index = 0;
   u32 generation = 0;
   iommucheck_handle io_mm = 0;
-  iommucheck_handle domain = 0;
+  Holder holder;
   bool waits = false;
   bool quiet = false;  // the process is dying
   bool dead = false;   // cleared, and an invalidation has timed out

@@ -58,10 +58,21 @@ int Core::drop_gathered(const Space& space) {
 bool Core::drop_gathered_of_devices(const Space& space) {
   const Domain* domain = domains_.find(space.domain);
   if (domain == nullptr || domain->caching_devices == 0) return false;
-  if (space.gather.all()) drop_device_translations(space.domain, space.pasid);
-  for (const TlbRange& range : space.gather) {
-    drop_device_range(space.domain, space.pasid, range.first, range.end);
+  const auto drop = [&](const Holder& holder, u32 pasid) {
+    if (space.gather.all()) drop_device_translations(holder, pasid);
+    for (const TlbRange& range : space.gather) {
+      drop_device_range(holder, pasid, range.first, range.end);
+    }
+  };
+  if (space.pasid != 0) {
+    sva_.for_each_holder(space, true, [&](const Holder& holder) { drop(holder, space.pasid); });
+    return true;
   }
+  // Whoever is on it, by whatever table.
+  for_each_device(space.domain, [&](u32 device) { drop(Holder{.device = device}, 0); });
+  attachments_.for_each_used([&](const Attachment& at) {
+    if (at.domain == space.domain) drop(Holder{.device = at.device}, at.pasid);
+  });
   return true;
 }
 
@@ -72,26 +83,26 @@ void Core::drop_range(u64 tag, u64 first, u64 end) {
   backend_.drop_gathered(gather, tag);
 }
 
-void Core::drop_device_translations(iommucheck_handle handle, u32 pasid) {
-  for_each_device(handle, [&](u32 device) {
+void Core::drop_device_translations(const Holder& holder, u32 pasid) {
+  for_each_device(holder, [&](u32 device) {
     const bool reaches = backend_.has_cache(device) && !devices_[device].gone;
     if (reaches && (pasid >> pasid_bits(device)) == 0) backend_.drop_device(device, pasid);
   });
 }
 
-void Core::drop_device_range(iommucheck_handle handle, u32 pasid, u64 first, u64 end) {
-  for_each_device(handle, [&](u32 device) {
+void Core::drop_device_range(const Holder& holder, u32 pasid, u64 first, u64 end) {
+  for_each_device(holder, [&](u32 device) {
     const bool reaches = backend_.has_cache(device) && !devices_[device].gone;
     if (!reaches || (pasid >> pasid_bits(device)) != 0) return;
     backend_.drop_device_range(device, pasid, first, end);
   });
 }
 
-/// All that the device can have cached while it was on `domain`.
-void Core::drop_all_of_device(u32 device, iommucheck_handle domain) {
+/// All that the device can have cached while it had that table.
+void Core::drop_all_of_device(u32 device, const Holder& holder) {
   if (!backend_.has_cache(device) || devices_[device].gone) return;
   backend_.drop_device(device, 0);
-  sva_.for_each_pasid(domain, [&](u32 pasid) { backend_.drop_device(device, pasid); });
+  sva_.for_each_pasid(holder, [&](u32 pasid) { backend_.drop_device(device, pasid); });
 }
 
 }  // namespace iommucheck::impl

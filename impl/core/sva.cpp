@@ -39,6 +39,13 @@ int Sva::pasid_free(u32 pasid) {
   return pasids_.apply(pasid, pasid::release<u64>) ? 0 : -IOMMUCHECK_EINVAL;
 }
 
+int Sva::check_plain(u32 pasid) const {
+  const u64 state = pasids_.state(pasid);
+  if (state == pasid::plain) return 0;
+  const bool others = (state & (pasid::process | pasid::private_space)) != 0;
+  return others ? -IOMMUCHECK_EBUSY : -IOMMUCHECK_EINVAL;
+}
+
 int Sva::device_init(u32 device, bool can_wait, u32 features, u32 min, u32 max, bool has_mm_exit) {
   if (!core_.device_present(device)) return -IOMMUCHECK_ENODEV;
   const unsigned bits = core_.pasid_bits(device);
@@ -71,7 +78,8 @@ int Sva::device_shutdown(u32 device) {
 bool Sva::bound(u32 device) {
   if (devices_[device].bonds != 0) return true;
   return io_mms_.find_if([&](const IoMm& io_mm) {
-    return io_mm.process == 0 && io_mm.device == device && !io_mm.gone;
+    if (io_mm.process != 0 || io_mm.gone) return false;
+    return io_mm.device == device || find_use(io_mm, Holder{.device = device}) != nullptr;
   }) != nullptr;
 }
 
@@ -92,8 +100,7 @@ int Sva::io_mm_of(u32 device, u32 pasid, iommucheck_handle* io_mm) {
   if (!core_.device_present(device)) return -IOMMUCHECK_ENODEV;
   // A device reaches nothing at a number that it cannot send.
   const bool sent = (u64{pasid} >> core_.pasid_bits(device)) == 0;
-  const iommucheck_handle domain = sent ? core_.paging_domain(device) : 0;
-  const IoMm* found = domain == 0 ? nullptr : io_mm_at(domain, pasid);
+  const IoMm* found = sent ? io_mm_at(device, pasid) : nullptr;
   if (found == nullptr) return -IOMMUCHECK_ENOENT;
   *io_mm = io_mms_.handle(*found);
   return 0;
@@ -108,8 +115,7 @@ void Sva::held(iommucheck_held& held) {
 }
 
 bool Sva::is_processes(u32 device, u32 pasid) {
-  const iommucheck_handle domain = core_.paging_domain(device);
-  const IoMm* io_mm = domain == 0 ? nullptr : io_mm_at(domain, pasid);
+  const IoMm* io_mm = io_mm_at(device, pasid);
   const Process* process = io_mm == nullptr ? nullptr : processes_.find(io_mm->process);
   return process != nullptr && !process->dying;
 }
@@ -134,16 +140,18 @@ Bond* Sva::find_bond(u32 device, u32 pasid) {
   return bond;
 }
 
-Use* Sva::find_use(const IoMm& io_mm, iommucheck_handle domain) {
+Use* Sva::find_use(const IoMm& io_mm, const Holder& holder) {
   const iommucheck_handle wanted = io_mms_.handle(io_mm);
   return uses_.find_if(
-      [&](const Use& use) { return use.io_mm == wanted && use.domain == domain && !use.dead; });
+      [&](const Use& use) { return use.io_mm == wanted && use.holder == holder && !use.dead; });
 }
 
-/// What devices of the domain reach there.
-IoMm* Sva::io_mm_at(iommucheck_handle domain, u32 pasid) {
+/// What the device reaches there.
+IoMm* Sva::io_mm_at(u32 device, u32 pasid) {
+  if (core_.paging_domain(device) == 0) return nullptr;
+  const Holder holder = core_.holder_of(device);
   const Use* use = uses_.find_if([&](const Use& u) {
-    return u.domain == domain && !u.dead && io_mms_.find(u.io_mm)->pasid == pasid;
+    return u.holder == holder && !u.dead && io_mms_.find(u.io_mm)->pasid == pasid;
   });
   return use == nullptr ? nullptr : io_mms_.find(use->io_mm);
 }
@@ -154,13 +162,13 @@ u64 Sva::tag_of(const IoMm& io_mm) {
 
 // ---- faults that wait ----
 
-/// Whether faults there wait: a table is shared by all devices of its domain, so only if all of
-/// them can, and every one that is bound has asked for it.
+/// Whether faults there wait: all devices of a table share its entries, so only if all of them can,
+/// and every one that is bound has asked for it.
 bool Sva::wants_wait(const Use& use) {
   const IoMm& io_mm = *io_mms_.find(use.io_mm);
-  if (io_mm.process == 0 || use.quiet || !core_.may_wait(use.domain)) return false;
+  if (io_mm.process == 0 || use.quiet || !core_.may_wait(use.holder)) return false;
   return bonds_.find_if([&](const Bond& bond) {
-    return bond.io_mm == use.io_mm && core_.paging_domain(bond.device) == use.domain &&
+    return bond.io_mm == use.io_mm && core_.holder_of(bond.device) == use.holder &&
            (devices_[bond.device].features & IOMMUCHECK_SVA_IOPF) == 0;
   }) == nullptr;
 }
@@ -172,11 +180,11 @@ Entry Sva::entry_for(const Use& use) {
   return {.mm = &process.mm, .tag = process.tag, .waits = use.waits, .quiet = use.quiet};
 }
 
-void Sva::update_waits(iommucheck_handle domain) {
+void Sva::update_waits(const Holder& holder) {
   uses_.for_each_used([&](Use& use) {
-    if (use.domain != domain || use.dead || wants_wait(use) == use.waits) return;
+    if (use.holder != holder || use.dead || wants_wait(use) == use.waits) return;
     use.waits = !use.waits;
-    core_.change(domain, io_mms_.find(use.io_mm)->pasid, entry_for(use));
+    core_.change(holder, io_mms_.find(use.io_mm)->pasid, entry_for(use));
   });
 }
 

@@ -5,8 +5,9 @@
 // Invariants that the code relies on, and keeps:
 //  - a number's word (impl/pasid/state.h) counts its bonds, its live uses (entries), its dead uses
 //    (open) and its faults; so it is free exactly when none of them is left and its io_mm is gone;
-//  - a use lives while a bond of a device of its domain does, while mm_release waits (quiet), or
-//    until its private io_mm is freed; it is dead only between a time-out and recovered();
+//  - a use lives while a bond of a device of its table does, while mm_release waits (quiet), or
+//    until its private io_mm is freed or leaves the device; it is dead only between a time-out and
+//    recovered();
 //  - an io_mm of a process exists while a bond or a use of it does, a process while an io_mm or a
 //    call that waits does; its tag stays pinned while a use, live or dead, can bring it back;
 //  - other calls run during wait(IOMMUCHECK_WAIT_CALLER), and only there: nothing is half-done
@@ -37,6 +38,8 @@ class Sva {
   // The calls of driver.h; results and errors as stated there.
   int pasid_alloc(u32 min, u32 max, u32* pasid);
   int pasid_free(u32 pasid);
+  /// Held, and nothing behind it: 0; EBUSY (a process or an io_mm has it), EINVAL.
+  int check_plain(u32 pasid) const;
   int device_init(u32 device, bool can_wait, u32 features, u32 min, u32 max, bool has_mm_exit);
   int device_shutdown(u32 device);
   int bind_device(u32 device, const iommucheck_mm& mm, u32 flags, u64 drvdata, u32* pasid);
@@ -52,6 +55,8 @@ class Sva {
   int mm_exit_done(u32 device, u32 pasid, int status);
   int alloc_private(iommucheck_handle domain, u32 device, iommucheck_handle* io_mm);
   int free_private(iommucheck_handle domain, iommucheck_handle io_mm);
+  int attach_private(iommucheck_handle io_mm, u32 device);
+  int detach_private(iommucheck_handle io_mm, u32 device);
   int get_pasid(iommucheck_handle io_mm, u32* pasid);
   int get_attr(iommucheck_handle io_mm, u32 attr, u64* value);
   void held(iommucheck_held& held);
@@ -66,18 +71,40 @@ class Sva {
   int device_gone(u32 device);
   /// The last device has left the domain.
   int domain_left(iommucheck_handle domain);
-  /// Devices joined or left the domain: whether faults may wait there. Queues changes.
-  void update_waits(iommucheck_handle domain);
-  /// The device has left the domain: what waits of it at the domain's PASIDs ends, bound or not.
-  void end_faults(iommucheck_handle domain, u32 device);
+  /// Devices joined or left the table: whether faults may wait there. Queues changes.
+  void update_waits(const Holder& holder);
+  /// The device has left the table: what waits of it at its PASIDs ends, bound or not.
+  void end_faults(const Holder& holder, u32 device);
   /// Everything was invalidated: what quarantine held is free.
   void recovered();
   template <class Visit>
-  void for_each_pasid(iommucheck_handle domain, Visit visit) {
+  void for_each_pasid(const Holder& holder, Visit visit) {
     uses_.for_each_used([&](const Use& use) {
-      if (use.domain == domain) visit(io_mms_.find(use.io_mm)->pasid);
+      if (use.holder == holder) visit(io_mms_.find(use.io_mm)->pasid);
     });
   }
+  /// visit(holder) for the tables in which a private space stands; `dead`: those too in which a
+  /// time-out has left it.
+  template <class Visit>
+  void for_each_holder(const Space& space, bool dead, Visit visit) {
+    uses_.for_each_used([&](const Use& use) {
+      if (io_mms_.find(use.io_mm)->space == &space && (dead || !use.dead)) visit(use.holder);
+    });
+  }
+  /// visit(pasid, entry) for what stands in a table.
+  template <class Visit>
+  void for_each_entry(const Holder& holder, Visit visit) {
+    uses_.for_each_used([&](const Use& use) {
+      if (use.holder == holder && !use.dead) visit(io_mms_.find(use.io_mm)->pasid, entry_for(use));
+    });
+  }
+  /// The device gets a table of its own, to which nothing leads yet: what it was given itself
+  /// stands there too. False: no memory, and nothing changed.
+  bool copy_uses(u32 device, const Holder& shared, Table& table);
+  /// It has not got it.
+  void forget_copies(u32 device);
+  /// It has: what nobody else was given goes from the table that it shared. 0, ETIMEDOUT.
+  int left_shared(u32 device, const Holder& shared);
   template <class Visit>
   void for_each_pasid(Visit visit) {
     io_mms_.for_each_used([&](const IoMm& io_mm) { visit(io_mm.pasid); });
@@ -102,8 +129,9 @@ class Sva {
  private:
   Process* process_of(iommucheck_handle mm);
   Bond* find_bond(u32 device, u32 pasid);
-  Use* find_use(const IoMm& io_mm, iommucheck_handle domain);
-  IoMm* io_mm_at(iommucheck_handle domain, u32 pasid);
+  Use* find_use(const IoMm& io_mm, const Holder& holder);
+  IoMm* io_mm_at(u32 device, u32 pasid);
+  bool has_given(u32 device, const IoMm& io_mm);
   bool wants_wait(const Use& use);
   Entry entry_for(const Use& use);
 
@@ -112,7 +140,7 @@ class Sva {
   Process* make_process(const iommucheck_mm& mm, int* error);
   IoMm* make_io_mm(u32 device, Process& process, u32 flags, int* error);
   Bond* add_bond(u32 device, IoMm& io_mm, u64 drvdata);
-  int make_use(iommucheck_handle io_mm, iommucheck_handle domain);
+  int make_use(iommucheck_handle io_mm, const Holder& holder);
   int update_use(Use& use);
 
   // the way back (unbind.cpp)
@@ -124,7 +152,7 @@ class Sva {
   void remove_bond(Bond& bond);
   template <class Wanted>
   int end_uses(Wanted wanted);
-  int end_uses_of(iommucheck_handle io_mm, iommucheck_handle domain);
+  int end_uses_of(iommucheck_handle io_mm, const Holder& holder);
   int end_private(iommucheck_handle io_mm);
   void reap(iommucheck_handle io_mm);
   void drop(Process& process);

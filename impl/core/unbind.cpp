@@ -59,7 +59,7 @@ int Sva::end_uses(Wanted wanted) {
     return any;
   };
   const bool any = for_each(false, [&](Use& use, const IoMm& io_mm) {
-    core_.clear(use.domain, io_mm.pasid);
+    core_.clear(use.holder, io_mm.pasid);
     pasids_.apply(io_mm.pasid, pasid::clear<u64>);
     use.dead = true;
   });
@@ -70,13 +70,13 @@ int Sva::end_uses(Wanted wanted) {
   for_each(true, [&](const Use&, const IoMm& io_mm) { core_.drop_translations(tag_of(io_mm)); });
   if (int error = core_.commit()) return error;
   for_each(true, [&](const Use& use, const IoMm& io_mm) {
-    core_.drop_device_translations(use.domain, io_mm.pasid);
+    core_.drop_device_translations(use.holder, io_mm.pasid);
   });
   if (int error = core_.commit()) return error;
   for_each(true, [&](Use& use, const IoMm& io_mm) {
     // Handlers of faults may call the driver, and that may have ended it as well.
     const iommucheck_handle handle = uses_.handle(use);
-    core_.end_domain_faults(use.domain, io_mm.pasid);
+    core_.end_holder_faults(use.holder, io_mm.pasid);
     if (uses_.find(handle) == nullptr) return;
     pasids_.apply(io_mm.pasid, pasid::forgotten<u64>);
     uses_.release(use);
@@ -84,8 +84,8 @@ int Sva::end_uses(Wanted wanted) {
   return core_.ensure_settled();  // not every answer may have got through
 }
 
-int Sva::end_uses_of(iommucheck_handle io_mm, iommucheck_handle domain) {
-  return end_uses([&](const Use& use) { return use.io_mm == io_mm && use.domain == domain; });
+int Sva::end_uses_of(iommucheck_handle io_mm, const Holder& holder) {
+  return end_uses([&](const Use& use) { return use.io_mm == io_mm && use.holder == holder; });
 }
 
 /// Unbinds, whatever the count of references and whether a handler runs.
@@ -94,21 +94,21 @@ int Sva::end_bond(iommucheck_handle handle) {
   const u32 device = bond.device;
   const iommucheck_handle io_mm = bond.io_mm;
   const u32 pasid = io_mms_.find(io_mm)->pasid;
-  const iommucheck_handle domain = core_.paging_domain(device);
-  // The last one of the domain takes the entry along; the bond goes last, and the number with it.
+  const Holder holder = core_.holder_of(device);
+  // The last one of the table takes the entry along; the bond goes last, and the number with it.
   const bool others = bonds_.find_if([&](const Bond& other) {
-    return &other != &bond && other.io_mm == io_mm && core_.paging_domain(other.device) == domain;
+    return &other != &bond && other.io_mm == io_mm && core_.holder_of(other.device) == holder;
   }) != nullptr;
   int error = 0;
   if (!others) {
-    error = end_uses_of(io_mm, domain);
+    error = end_uses_of(io_mm, holder);
   } else {
     core_.end_device_faults(device, pasid);
     error = core_.ensure_settled();
   }
   if (Bond* still = bonds_.find(handle)) remove_bond(*still);
   IoMm* left = io_mms_.find(io_mm);
-  Use* use = left == nullptr ? nullptr : find_use(*left, domain);
+  Use* use = left == nullptr ? nullptr : find_use(*left, holder);
   if (use != nullptr && error == 0) error = update_use(*use);
   return error;
 }
@@ -116,7 +116,7 @@ int Sva::end_bond(iommucheck_handle handle) {
 int Sva::end_private(iommucheck_handle handle) {
   IoMm& io_mm = *io_mms_.find(handle);
   io_mm.gone = true;
-  const int error = end_uses_of(handle, io_mm.space->domain);
+  const int error = end_uses([&](const Use& use) { return use.io_mm == handle; });
   reap(handle);
   return error;
 }
@@ -133,7 +133,13 @@ int Sva::end_all(u32 device) {
     const int failed = end_private(io_mms_.handle(io_mm));
     if (error == 0) error = failed;
   });
-  return error;
+  // What others have made, and it was attached to.
+  const auto attached = [&](const Use& use) {
+    return use.holder == Holder{.device = device} && !use.dead;
+  };
+  if (uses_.find_if(attached) == nullptr) return error;
+  const int failed = end_uses(attached);
+  return error != 0 ? error : failed;
 }
 
 /// Frees an io_mm that nobody reaches any more and nobody is bound to.
@@ -198,7 +204,7 @@ int Sva::free_private(iommucheck_handle domain, iommucheck_handle handle) {
 }
 
 int Sva::domain_left(iommucheck_handle domain) {
-  const int error = end_uses([&](const Use& use) { return use.domain == domain; });
+  const int error = end_uses([&](const Use& use) { return use.holder.domain == domain; });
   io_mms_.for_each_used([&](const IoMm& io_mm) { reap(io_mms_.handle(io_mm)); });
   return error;
 }
@@ -218,9 +224,27 @@ int Sva::end_process(iommucheck_handle process) {
   return error;
 }
 
-void Sva::end_faults(iommucheck_handle domain, u32 device) {
+int Sva::left_shared(u32 device, const Holder& shared) {
   uses_.for_each_used([&](const Use& use) {
-    if (use.domain != domain) return;
+    const IoMm& io_mm = *io_mms_.find(use.io_mm);
+    const u32 pasid = io_mm.pasid;
+    if (use.holder == shared && !has_given(device, io_mm)) core_.end_device_faults(device, pasid);
+  });
+  const int error = end_uses([&](const Use& use) {
+    const IoMm& io_mm = *io_mms_.find(use.io_mm);
+    if (use.holder != shared || !has_given(device, io_mm)) return false;
+    return bonds_.find_if([&](const Bond& bond) {
+      return bond.io_mm == use.io_mm && core_.holder_of(bond.device) == shared;
+    }) == nullptr;
+  });
+  if (error != 0) return error;
+  update_waits(shared);
+  return core_.commit();
+}
+
+void Sva::end_faults(const Holder& holder, u32 device) {
+  uses_.for_each_used([&](const Use& use) {
+    if (use.holder != holder) return;
     core_.end_device_faults(device, io_mms_.find(use.io_mm)->pasid);
   });
 }
@@ -231,7 +255,7 @@ void Sva::recovered() {
     const u32 pasid = io_mms_.find(use.io_mm)->pasid;
     // Whoever waited for this commit finds nothing to do any more: its faults end here.
     const iommucheck_handle handle = uses_.handle(use);
-    core_.end_domain_faults(use.domain, pasid);
+    core_.end_holder_faults(use.holder, pasid);
     if (uses_.find(handle) == nullptr) return;
     pasids_.apply(pasid, pasid::forgotten<u64>);
     uses_.release(use);

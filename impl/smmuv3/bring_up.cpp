@@ -50,7 +50,8 @@ int Smmu::probe() {
   for (u32 i = 0; i < config_->device_count; ++i) {
     pasid_bits_max_ = std::max(pasid_bits_max_, pasid_bits(i));
   }
-  const bool room = asids_.create(platform_, f.asid_bits) && cds_.create(platform_, f.asid_bits);
+  const bool room = asids_.create(platform_, f.asid_bits) &&
+                    cds_.create(platform_, f.asid_bits, 2 * config_->device_count);
   return room ? 0 : -IOMMUCHECK_ENOMEM;
 }
 

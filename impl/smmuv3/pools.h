@@ -53,13 +53,14 @@ class AsidAllocator {
 };
 
 /// 64-byte slots for CDs, 64 to a page; pages stay until destroy(). There is room for one of each
-/// ASID: whoever has got an ASID finds a slot, unless memory is refused.
+/// ASID, and for `more`: whoever has got an ASID, or is a device that needs one and leaves one
+/// behind, finds a slot, unless memory is refused.
 class CdSlots {
  public:
   static constexpr u64 slots = page_bytes / cd_bytes;
 
-  bool create(const Platform& platform, unsigned asid_bits) {
-    pages_max_ = static_cast<u32>((u64{1} << asid_bits) / slots);
+  bool create(const Platform& platform, unsigned asid_bits, u64 more) {
+    pages_max_ = static_cast<u32>(((u64{1} << asid_bits) + more + slots - 1) / slots);
     pages_ = platform.arena<u64>(pages_max_);
     used_ = platform.arena<u64>(pages_max_);
     return pages_ != nullptr && used_ != nullptr;

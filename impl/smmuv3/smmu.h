@@ -3,8 +3,8 @@
 // VMSAv8-64 tables. The words of core/backend.h, here: a route is an STE, a table the context
 // descriptors of a domain, an entry a CD, a tag an ASID, a device's own cache its ATC.
 //
-// Every change of an STE or of a CD that is valid is one 64-bit store (structures.h), so that every
-// change is hitless.
+// Every change of an STE or of a CD that is valid is one 64-bit store (structures.h), or two with
+// an invalidation between them, so that every change is hitless.
 #pragma once
 
 #include "base/types.h"
@@ -61,13 +61,14 @@ class Smmu final : public Backend {
   unsigned pasid_bits(u32 device) const override;
   bool can_wait(u32 device) const override;
   bool has_cache(u32 device) const override;
+  bool prepare_route(u32 device, const Route& route) override;
   bool set_route(u32 device, const Route& route) override;
   void forget_route(u32 device, bool whole) override;
 
   // tables.cpp
   Table* open_table() override;
   void close_table(Table& table) override;
-  void set_first_entry(Table& table, const Entry& entry) override;
+  void set_first_entry(Table& table, const Entry* entry) override;
   Growth grow(Table& table) override;
   void grown(Table& table) override;
   void not_grown(Table& table) override;
@@ -131,6 +132,8 @@ class Smmu final : public Backend {
     for (u32 i = 0; i < config.stream_id_count; ++i) visit(u64{config.stream_ids[i]});
   }
   SmmuSpace* new_space(u32 input_bits);
+  u64 ste_word0(const Route& route) const;
+  bool set_ste(u32 sid, unsigned word, u64 value);
   void store_cd_word0(u64 cd, u64 word);
   u64 cd_word0(const Entry& entry) const;
   void add(Command command) {

@@ -29,12 +29,12 @@ class StreamTable {
   /// Makes sure that there is a (blocked) STE for `stream_id`.
   Added add(const Platform& platform, u32 stream_id);
 
-  u64 word0(const Platform& platform, u32 stream_id) const {
-    return *platform.words(entry(platform, stream_id));
+  u64 word(const Platform& platform, u32 stream_id, unsigned number) const {
+    return platform.words(entry(platform, stream_id))[number];
   }
   /// One 64-bit store; CFGI_STE and CMD_SYNC must follow.
-  void set_word0(const Platform& platform, u32 stream_id, u64 word) const {
-    const u64 pa = entry(platform, stream_id);
+  void set_word(const Platform& platform, u32 stream_id, unsigned number, u64 word) const {
+    const u64 pa = entry(platform, stream_id) + number * sizeof word;
     platform.store64(pa, word);
     platform.clean(pa, sizeof word);
   }

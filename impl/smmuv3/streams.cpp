@@ -37,20 +37,55 @@ Backend::Added Smmu::add_device(u32 device) {
   return result;
 }
 
-/// False if every STE of the device has that word already.
-bool Smmu::set_route(u32 device, const Route& route) {
-  u64 word = ste::blocked;
-  if (route.kind == Route::Kind::bypass) word = ste::bypass;
-  if (route.kind == Route::Kind::table) {
-    word = static_cast<const SmmuTable*>(route.table)->cds.ste_word0(route.pasid_bits);
-  }
-  const iommucheck_device& config = device_config(device);
+u64 Smmu::ste_word0(const Route& route) const {
+  if (route.kind == Route::Kind::bypass) return ste::bypass;
+  if (route.kind == Route::Kind::blocked) return ste::blocked;
+  return static_cast<const SmmuTable*>(route.table)->cds.ste_word0(route.pasid_bits);
+}
+
+namespace {
+
+u64 s1dss_of(const Route& route) {
+  if (route.first == Route::Kind::blocked) return ste::s1dss_terminate;
+  return route.first == Route::Kind::bypass ? ste::s1dss_bypass : ste::s1dss_cd0;
+}
+
+}  // namespace
+
+/// False if the STE has that word already.
+bool Smmu::set_ste(u32 sid, unsigned word, u64 value) {
+  if (streams_.word(platform_, sid, word) == value) return false;
+  streams_.set_word(platform_, sid, word, value);
+  return true;
+}
+
+/// S1DSS is of word 1, the table of word 0. While stage 1 is off nobody looks at S1DSS, and it goes
+/// first. While it is on the table goes first: where S1DSS changes as well, CD 0 of the new table
+/// is invalid, or the old S1DSS passes it by.
+bool Smmu::prepare_route(u32 device, const Route& route) {
+  if (route.kind != Route::Kind::table) return false;
   bool changed = false;
-  for (u32 i = 0; i < config.stream_id_count; ++i) {
-    if (streams_.word0(platform_, config.stream_ids[i]) == word) continue;
-    streams_.set_word0(platform_, config.stream_ids[i], word);
-    changed = true;
-  }
+  for_each_stream(device, [&](u64 stream) {
+    const auto sid = static_cast<u32>(stream);
+    const u64 before = streams_.word(platform_, sid, 1);
+    const u64 word1 = ste::with_s1dss(before, s1dss_of(route));
+    if (before == word1) return;
+    const bool on = ste::is_stage1(streams_.word(platform_, sid, 0));
+    changed |= on ? set_ste(sid, 0, ste_word0(route)) : set_ste(sid, 1, word1);
+  });
+  return changed;
+}
+
+bool Smmu::set_route(u32 device, const Route& route) {
+  bool changed = false;
+  for_each_stream(device, [&](u64 stream) {
+    const auto sid = static_cast<u32>(stream);
+    if (route.kind == Route::Kind::table) {
+      const u64 before = streams_.word(platform_, sid, 1);
+      changed |= set_ste(sid, 1, ste::with_s1dss(before, s1dss_of(route)));
+    }
+    changed |= set_ste(sid, 0, ste_word0(route));
+  });
   return changed;
 }
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The words of stream table entries and context descriptors, IHI 0070 chapter 5.
 //
-// Everything that this driver ever changes in a live STE is in word 0: V, Config, S1Fmt,
-// S1ContextPtr, S1CDMax. Word 1 is a fact of the device: it is the same for blocked, bypass and
-// stage 1, with PASIDs and without (S1DSS is ignored then), and is written while the stream is
-// blocked, which ignores it; words 2 to 7 are 0. So every change of domain is one 64-bit store, and
-// hitless (arch 7.3): no half-written STE ever exists, and no order of words has to be found.
-// A CD changes in word 0 only while it is valid; its other words are written while it is not.
+// What this driver changes in a live STE is word 0: V, Config, S1Fmt, S1ContextPtr, S1CDMax. Word 1
+// is a fact of the device, the same for blocked, bypass and stage 1, with PASIDs and without, but
+// for S1DSS: it says what stands beside a PASID table for accesses without a PASID, and is looked
+// at in stage 1 with PASIDs only. Words 2 to 7 are 0. So every change of domain is one 64-bit
+// store, and hitless (arch 7.3), or, where S1DSS is another one, two stores with an invalidation
+// between them (Smmu::prepare_route): no half-written STE ever exists. A CD changes in word 0 only
+// while it is valid; its other words are written while it is not.
 #pragma once
 
 #include "base/bits.h"
@@ -25,6 +26,19 @@ namespace ste {
 inline constexpr u64 valid = 1;
 inline constexpr u64 config_bypass = u64{4} << 1;
 inline constexpr u64 config_stage1 = u64{5} << 1;
+
+// S1DSS, in word 1. IHI 0070 5.2.
+inline constexpr u64 s1dss_terminate = 0;  ///< F_STREAM_DISABLED
+inline constexpr u64 s1dss_bypass = 1;
+inline constexpr u64 s1dss_cd0 = 2;
+inline constexpr u64 s1dss_mask = 3;
+
+template <class W>
+constexpr W with_s1dss(W word1, u64 s1dss) {
+  return (word1 & W(~s1dss_mask)) | W(s1dss);
+}
+
+constexpr bool is_stage1(u64 word0) { return (word0 & (u64{7} << 1)) == config_stage1; }
 
 /// V = 1, Config = 0: terminated, and no event (arch 2.4).
 inline constexpr u64 blocked = valid;
@@ -45,10 +59,11 @@ constexpr W stage1_table(W table_pa, bool two_level, u64 cdmax) {
 }
 
 /// CD fetches write-back and inner shareable, StreamWorld EL1, incoming shareability for bypass,
-/// CD 0 for accesses without a PASID. S1STALLD says that this stream never stalls; where stalls do
-/// not exist it must be 0. EATS counts for stage 1 only, so that it may be set all the time.
+/// CD 0 for accesses
+/// without a PASID until a route says otherwise. S1STALLD says that this stream never stalls; where
+/// stalls do not exist it must be 0. EATS counts for stage 1 only, so that it may be set all the
+/// time.
 constexpr u64 word1(const Features& features, bool stalls = false, bool ats = false) {
-  constexpr u64 s1dss_cd0 = 2;
   constexpr u64 s1cir_wb = u64{1} << 2;
   constexpr u64 s1cor_wb = u64{1} << 4;
   constexpr u64 s1csh_inner = u64{3} << 6;

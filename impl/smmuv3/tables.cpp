@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Context descriptors: what stands in a domain's table. IHI 0070 3.3.3, 5.4; arch 3, 7.3.
+// Context descriptors: what stands in a table. IHI 0070 3.3.3, 5.4; arch 3, 7.3.
 #include "impl/smmuv3/smmu.h"
 
 namespace iommucheck::impl {
@@ -50,17 +50,19 @@ void Smmu::store_cd_word0(u64 cd, u64 word) {
   platform_.barrier();
 }
 
-void Smmu::set_first_entry(Table& table, const Entry& entry) {
+void Smmu::set_first_entry(Table& table, const Entry* entry) {
   const u64 cd = cds_of(table).entry(platform_, 0);
   platform_.fill64(cd, structure_words, 0);
-  platform_.store64(cd + 24, mair_of(entry));
-  platform_.store64(cd + 8, cd::word1(ttb0_of(entry)));
-  platform_.store64(cd, cd_word0(entry));
+  if (entry != nullptr) {
+    platform_.store64(cd + 24, mair_of(*entry));
+    platform_.store64(cd + 8, cd::word1(ttb0_of(*entry)));
+    platform_.store64(cd, cd_word0(*entry));
+  }
   platform_.clean(cd, cd_bytes);
   platform_.barrier();
 }
 
-/// The domain's first PASID: from one CD to a table with the same CD 0, for all devices. One store
+/// The table's first PASID: from one CD to many with the same CD 0, for all devices. One store
 /// of word 0 for each STE leads to it.
 Backend::Growth Smmu::grow(Table& table) {
   CdTable& cds = cds_of(table);

@@ -508,8 +508,14 @@ struct iommucheck_driver {
 
   /* ---- PASIDs and processes. INTERFACE "PASID numbers", "Bind", "Exit"; SEMANTICS 5 ---- */
 
-  /* For a RID that is attached, a PASID from pasid_alloc goes to `domain`. Not built by any driver
-   * yet. EINVAL, EBUSY, EOPNOTSUPP, ENOMEM, ETIMEDOUT. */
+  /* For a RID that is attached (to a blocked or identity domain too), accesses with a PASID of
+   * pasid_alloc use `domain`; it replaces another one, and the same again does nothing. No other
+   * device's accesses change: with tables per domain the RID gets a table of its own first, where
+   * what it was bound to itself stands too, and what its neighbours were bound to does not. Until
+   * detach_pasid, detach or removal. ENODEV; EINVAL (no such domain, a dynamic one, the RID is not
+   * attached, a number that is not from pasid_alloc or that the device cannot send, 0 where it is
+   * kept); EOPNOTSUPP (an identity domain); EBUSY (a process or an io_mm has the number); ENOMEM,
+   * ETIMEDOUT. detach_pasid: ENODEV, EINVAL (that domain is not there), ETIMEDOUT. */
   int (*attach_pasid)(void* self, iommucheck_handle domain, uint32_t device, uint32_t pasid);
   int (*detach_pasid)(void* self, iommucheck_handle domain, uint32_t device, uint32_t pasid);
 
@@ -518,7 +524,8 @@ struct iommucheck_driver {
    */
   int (*pasid_alloc)(void* self, uint32_t min, uint32_t max, uint32_t* pasid);
 
-  /* EINVAL (not held as a plain number), EBUSY (attached). */
+  /* EINVAL (not held as a plain number), EBUSY (attached), ETIMEDOUT (still held: a detach_pasid of
+   * it timed out, and nothing was invalidated since). */
   int (*pasid_free)(void* self, uint32_t pasid);
 
   /* Before any bind. The device's PASIDs come from [min_pasid, max_pasid], clipped to what device

@@ -60,7 +60,10 @@ DriverSubject::~DriverSubject() {
 
 std::string DriverSubject::needs(const World& world) {
   if (world.second_backend) return "backend=two";
-  const bool per_device = (driver_.flags & IOMMUCHECK_DRIVER_PER_DEVICE_TABLES) != 0;
+  if (by_world_) {
+    driver_ = world.per_device_tables ? impl::builtin_driver_per_device() : impl::builtin_driver();
+  }
+  const bool per_device = (driver_->flags & IOMMUCHECK_DRIVER_PER_DEVICE_TABLES) != 0;
   if (world.per_device_tables != per_device) {
     return per_device ? "tables=per_domain" : "tables=per_device";
   }
@@ -89,7 +92,7 @@ bool DriverSubject::has(CallKind kind) const {
     Setup setup;
     setup.id = default_id_registers();
     probe_monitor_ = std::make_unique<Monitor>(setup);
-    probe_ = std::make_unique<DriverHost>(driver_, *probe_monitor_);
+    probe_ = std::make_unique<DriverHost>(*driver_, *probe_monitor_);
   }
   return probe_->has(kind) && spec::sva::call_is_built(kind);
 }
@@ -97,8 +100,8 @@ bool DriverSubject::has(CallKind kind) const {
 std::string DriverSubject::boot(const World& world) {
   world_ = world;
   if (segments_ != nullptr) segments_->restore();
-  monitor_ = std::make_unique<Monitor>(setup_of(world, driver_));
-  host_ = std::make_unique<DriverHost>(driver_, *monitor_);
+  monitor_ = std::make_unique<Monitor>(setup_of(world, *driver_));
+  host_ = std::make_unique<DriverHost>(*driver_, *monitor_);
   monitor_->set_sink(this);
   std::string failed = host_->boot();
   booted_ = failed.empty();
@@ -436,7 +439,7 @@ void DriverSubject::finish() {
 bool DriverSubject::gave_up() const { return monitor_ && monitor_->gave_up(); }
 
 trace::Header DriverSubject::header() const {
-  return header_of(monitor_->setup(), {{"source", "scenario"}, {"driver", driver_.name}});
+  return header_of(monitor_->setup(), {{"source", "scenario"}, {"driver", driver_->name}});
 }
 
 std::string DriverSubject::write_trace(const std::string& path) {
@@ -445,8 +448,14 @@ std::string DriverSubject::write_trace(const std::string& path) {
   return written ? std::string() : written.error().message;
 }
 
+bool is_builtin(std::string_view name) { return impl::builtin_driver(name) != nullptr; }
+
 std::unique_ptr<Subject> make_builtin_subject() {
-  return std::make_unique<DriverSubject>(*impl::builtin_driver(), true, nullptr);
+  return make_subject_named(impl::builtin_driver()->name);
+}
+
+std::unique_ptr<Subject> make_subject_named(std::string_view builtin) {
+  return std::make_unique<DriverSubject>(*impl::builtin_driver(builtin), true, nullptr);
 }
 
 std::unique_ptr<Subject> make_driver_subject(const iommucheck_driver& driver, Segments* segments) {

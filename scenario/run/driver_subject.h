@@ -4,6 +4,7 @@
 
 #include <map>
 #include <optional>
+#include <string_view>
 
 #include "host/driver_host.h"
 #include "scenario/run/subject.h"
@@ -14,9 +15,12 @@ namespace iommucheck::oracle::stories {
 class DriverSubject final : public Subject, private Monitor::Sink {
  public:
   /// `driver` outlives it. `segments`: its static variables, put back before it comes up; may be
-  /// null.
+  /// null. `builtin`: it is a built-in one; "builtin" in the form that the world asks for.
   DriverSubject(const iommucheck_driver& driver, bool builtin, Segments* segments)
-      : driver_(driver), builtin_(builtin), segments_(segments) {}
+      : driver_(&driver),
+        builtin_(builtin),
+        by_world_(builtin && std::string_view(driver.name) == "builtin"),
+        segments_(segments) {}
   ~DriverSubject() override;
   DriverSubject(const DriverSubject&) = delete;
   DriverSubject& operator=(const DriverSubject&) = delete;
@@ -71,8 +75,9 @@ class DriverSubject final : public Subject, private Monitor::Sink {
   [[nodiscard]] Reached reached_by(const Probing& probing, const spec::Outcome& outcome) const;
   [[nodiscard]] trace::Header header() const;
 
-  const iommucheck_driver& driver_;
+  const iommucheck_driver* driver_;
   bool builtin_;
+  bool by_world_;  // whose tables they are
   Segments* segments_;
   World world_;
   mutable std::unique_ptr<Monitor> probe_monitor_;
@@ -98,7 +103,11 @@ class DriverSubject final : public Subject, private Monitor::Sink {
   spec::sva::Held held_;
 };
 
+/// Whether it is the name of a built-in driver.
+bool is_builtin(std::string_view name);
+/// One of them; "builtin" has its tables as the world says.
 std::unique_ptr<Subject> make_builtin_subject();
+std::unique_ptr<Subject> make_subject_named(std::string_view builtin);
 /// A plug-in's; `entry` is an address within the object.
 std::unique_ptr<Subject> make_driver_subject(const iommucheck_driver& driver, Segments* segments);
 

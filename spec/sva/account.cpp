@@ -60,6 +60,14 @@ std::vector<Leak> leaks(const InterfaceState& s) {
     if (device.domain != 0) {
       leaks.push_back({.kind = Leak::Kind::attached_device, .handle = s.domain_of(i), .device = i});
     }
+    s.for_each_attachment([&](u32 a) {
+      const Attachment& at = s.attachments[a];
+      if (at.device != i || at.domain == 0) return;
+      leaks.push_back({.kind = Leak::Kind::attached_device,
+                       .handle = s.spaces[at.domain].handle,
+                       .device = i,
+                       .pasid = s.numbers[at.number].value});
+    });
     for (u32 g = device.ghosts; g != 0; g = s.ghosts[g].next) {
       leaks.push_back({.kind = Leak::Kind::quarantined,
                        .handle = s.spaces[s.ghosts[g].domain].handle,
@@ -165,6 +173,15 @@ std::string dump(const InterfaceState& s) {
     for (u32 g = device.ghosts; g != 0; g = s.ghosts[g].next) {
       text += named("ghost", s.ghosts[g].domain);
     }
+    if (device.own_table != records::OwnTable::no) {
+      text += named("own table", static_cast<u64>(device.own_table));
+    }
+    s.for_each_attachment([&](u32 a) {
+      const Attachment& at = s.attachments[a];
+      if (at.device != i) return;
+      text += named("pasid", s.numbers[at.number].value) + named("to", at.domain);
+      for (u32 g = at.ghosts; g != 0; g = s.ghosts[g].next) text += named("or", s.ghosts[g].domain);
+    });
     text += "\n";
   }
   s.for_each_space([&](u32 i) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "spec/sva/attach.h"
 
+#include "spec/sva/attachments.h"
 #include "spec/sva/devices.h"
 #include "spec/sva/domains.h"
 #include "spec/sva/exit.h"
@@ -37,7 +38,7 @@ bool has_pasids(const InterfaceState& s, u32 device) {
   s.for_each_space([&](u32 i) {
     const Space& space = s.spaces[i];
     if (space.owner != Owner::private_pasid || space.life != records::living) return;
-    found |= space.maker == device || s.has_link(space, device);
+    found |= space.maker == device || s.is_linked(space, device);
   });
   return found;
 }
@@ -121,6 +122,7 @@ void begin_detach(const InterfaceState& s, const Call& call, Pending& pending) {
 void apply_detach(InterfaceState& s, const Call& call, Status status) {
   if (status != Status::ok && status != Status::etimedout) return;
   end_all_of(s, call.device, Gone::by_another, status == Status::etimedout);
+  end_attachments_of(s, call.device, status == Status::etimedout);
   const u32 index = s.find(call.domain);
   for (u32 i = 0; i < s.devices.size(); ++i) {
     if (!s.moves_with(call.device, i) || s.devices[i].domain != index) continue;
@@ -172,6 +174,7 @@ void device_removed(InterfaceState& s, u32 device, bool timed_out) {
   if (!s.device_exists(device)) return;
   s.trail.set(s.changes, s.changes + 1);
   end_all_of(s, device, Gone::by_another, timed_out);
+  end_attachments_of(s, device, timed_out);
   drop_tokens_of(s, device);
   close_queues_of(s, device);
   const u32 domain = s.devices[device].domain;

@@ -194,7 +194,7 @@ Permitted permitted_io_mm_of(const InterfaceState& s, const Call& call) {
   bool own = false;
   if (reached && is_private) {
     const Space& space = s.spaces[s.numbers[number].space];
-    own = space.maker == call.device || s.has_link(space, call.device);
+    own = s.per_device_tables ? s.is_linked(space, call.device) : space.maker == call.device;
   } else if (reached) {
     // While only the number of a dead process is held, there is an io_mm or not.
     own = s.find_bond(call.device, call.pasid) != 0 &&
@@ -222,16 +222,15 @@ void apply_io_mm_of(InterfaceState& s, const Call& call, const Observed& observe
 // --- Promise ---
 
 /// What a bind, sva_alloc_pasid or sva_attach in progress may have made reachable at the number.
-void pending_number_promises(const InterfaceState& s, u32 device, u32 domain, u32 pasid, u64 iova,
-                             Alternatives& out) {
+void pending_number_promises(const InterfaceState& s, u32 device, const EntryTable& table,
+                             u32 pasid, u64 iova, Alternatives& out) {
   const u32 number = s.find_number(pasid);
   const bool free = is_free_or_in_doubt(s, number);
   s.tickets.for_each([&](const Pending& pending) {
     const auto kind = static_cast<CallKind>(pending.kind);
-    const bool here = s.per_device_tables ? pending.device == device
-                                          : s.device_exists(pending.device) &&
-                                                s.devices[pending.device].domain == domain;
-    if (!here) return;
+    if (!s.device_exists(pending.device)) return;
+    const u32 its_domain = s.devices[pending.device].domain;
+    if (stands(s, table, device, pending.device, its_domain, true) == Stands::no) return;
     if (kind == CallKind::sva_attach) {
       if (number == 0 || pending.space == 0 || s.numbers[number].space != pending.space) return;
       out.concerned = true;
@@ -248,7 +247,7 @@ void pending_number_promises(const InterfaceState& s, u32 device, u32 domain, u3
       const u32 life = s.spaces[pending.space].life;
       if (life != records::living && life != records::releasing) return;
       out.concerned = true;
-      space_promises(s, pending.space, iova, faults_of_processes(s, device, domain), true, out);
+      space_promises(s, pending.space, iova, faults_of_processes(s, device, table), true, out);
       if (life == records::releasing) out.add(promise::quiet);
     }
   });

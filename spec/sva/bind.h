@@ -6,6 +6,7 @@
 #include "spec/sva/expectation.h"
 #include "spec/sva/permitted.h"
 #include "spec/sva/state.h"
+#include "spec/sva/tables.h"
 
 namespace iommucheck::spec::sva {
 
@@ -18,7 +19,7 @@ void apply_bind(InterfaceState& s, const Call& call, const Observed& observed,
 Permitted permitted_drvdata(const InterfaceState& s, const Call& call);
 Permitted permitted_io_mm_of(const InterfaceState& s, const Call& call);
 void apply_io_mm_of(InterfaceState& s, const Call& call, const Observed& observed);
-void pending_number_promises(const InterfaceState& s, u32 device, u32 domain, u32 pasid, u64 iova,
-                             Alternatives& out);
+void pending_number_promises(const InterfaceState& s, u32 device, const EntryTable& table,
+                             u32 pasid, u64 iova, Alternatives& out);
 
 }  // namespace iommucheck::spec::sva

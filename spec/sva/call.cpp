@@ -42,6 +42,8 @@ std::string arguments_text(const Call& call) {
              (call.input_bits == 0 ? "" : ", input bits " + std::to_string(call.input_bits));
     case CallKind::attach:
     case CallKind::detach: return domain + device;
+    case CallKind::attach_pasid:
+    case CallKind::detach_pasid: return domain + device + ", PASID " + std::to_string(call.pasid);
     case CallKind::map:
       return target + ", iova " + hex(call.iova) + ", pa " + hex(call.pa) + ", size " +
              hex(call.size) + ", prot " + hex(call.prot);

@@ -89,6 +89,8 @@ constexpr bool takes_device(CallKind kind) {
   switch (kind) {
     case CallKind::attach:
     case CallKind::detach:
+    case CallKind::attach_pasid:
+    case CallKind::detach_pasid:
     case CallKind::sva_device_init:
     case CallKind::sva_device_shutdown:
     case CallKind::bind_device:

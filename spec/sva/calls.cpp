@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "spec/sva/attach.h"
+#include "spec/sva/attachments.h"
 #include "spec/sva/bind.h"
 #include "spec/sva/devices.h"
 #include "spec/sva/domains.h"
@@ -33,6 +34,8 @@ Permitted answers(const InterfaceState& s, const Call& call, Circumstances aroun
     case CallKind::domain_free: return permitted_domain_free(s, call, around);
     case CallKind::attach: return permitted_attach(s, call, around);
     case CallKind::detach: return permitted_detach(s, call, around);
+    case CallKind::attach_pasid: return permitted_attach_pasid(s, call, around);
+    case CallKind::detach_pasid: return permitted_detach_pasid(s, call, around);
     case CallKind::map: return permitted_map(s, call, around);
     case CallKind::map_sg: return permitted_map_sg(s, call, around);
     case CallKind::unmap:
@@ -44,7 +47,7 @@ Permitted answers(const InterfaceState& s, const Call& call, Circumstances aroun
     case CallKind::domain_get_attr:
     case CallKind::io_mm_get_attr: return permitted_get_attr(s, call);
     case CallKind::pasid_alloc: return permitted_pasid_alloc(s, call, around);
-    case CallKind::pasid_free: return permitted_pasid_free(s, call);
+    case CallKind::pasid_free: return permitted_pasid_free(s, call, around);
     case CallKind::sva_device_init: return permitted_init(s, call, around);
     case CallKind::sva_device_shutdown: return permitted_shutdown(s, call, around);
     case CallKind::bind_device: return permitted_bind(s, call, around, begun);
@@ -161,6 +164,8 @@ void begin_effect(InterfaceState& s, const Call& call, Pending& pending) {
   switch (as_domain_call(call.kind)) {
     case CallKind::attach: begin_attach(s, call, pending); break;
     case CallKind::detach: begin_detach(s, call, pending); break;
+    case CallKind::attach_pasid: begin_attach_pasid(s, call, pending); break;
+    case CallKind::detach_pasid: begin_detach_pasid(s, call, pending); break;
     case CallKind::map:
     case CallKind::map_sg: begin_map(s, call, pending); break;
     case CallKind::unmap:
@@ -227,6 +232,8 @@ void apply_effect(InterfaceState& s, const Call& call, const Observed& observed,
     case CallKind::domain_free: apply_domain_free(s, call, observed.status); break;
     case CallKind::attach: apply_attach(s, call, observed.status); break;
     case CallKind::detach: apply_detach(s, call, observed.status); break;
+    case CallKind::attach_pasid: apply_attach_pasid(s, call, observed.status); break;
+    case CallKind::detach_pasid: apply_detach_pasid(s, call, observed.status); break;
     case CallKind::map:
     case CallKind::map_sg: apply_map(s, call, observed.status, around); break;
     case CallKind::unmap:
@@ -303,13 +310,14 @@ const char* not_while_another_waits(const InterfaceState& s, const Call& call) {
     const auto kind = static_cast<CallKind>(pending.kind);
     const bool ends_all = kind == CallKind::detach || kind == CallKind::unbind_dev_all ||
                           kind == CallKind::sva_device_shutdown;
-    if (kind == CallKind::unbind_device && call.kind == CallKind::attach &&
-        pending.device == call.device) {
+    const bool moves_rid = call.kind == CallKind::attach || call.kind == CallKind::attach_pasid;
+    if (kind == CallKind::unbind_device && moves_rid && pending.device == call.device) {
       reason = "an unbind of the device waits";
     }
     if (!ends_all) return;
     if (of_device && pending.device == call.device) reason = "a call on the device waits";
-    const bool its = space != 0 && s.spaces[space].maker == pending.device;
+    const bool its = space != 0 && (s.spaces[space].maker == pending.device ||
+                                    s.has_link(s.spaces[space], pending.device));
     if (its && call.io_mm != 0) reason = "a call that ends the io_mm waits";
     const bool moves = call.kind == CallKind::domain_free || call.kind == CallKind::detach;
     if (moves && call.domain != 0 && s.find(call.domain) == pending.space) {

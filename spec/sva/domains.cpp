@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "spec/sva/domains.h"
 
+#include "spec/sva/attachments.h"
 #include "spec/sva/layers.h"
 #include "spec/sva/private.h"
 #include "spec/sva/promises.h"
@@ -108,6 +109,7 @@ void apply_domain_free(InterfaceState& s, const Call& call, Status status) {
   forget_walkers(s, index);
   if (status == Status::ok) {
     drop_ghosts_of_domain(s, index);
+    drop_attached_ghosts_of_domain(s, index);
     ghosts_end_of_domain(s, index);
     drop_unseen(s, [&](const Unseen& record) { return record.domain == index; });
     release_space(s, index);

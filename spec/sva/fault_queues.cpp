@@ -25,7 +25,8 @@ bool is_contested(const InterfaceState& s, const Waiting& fault) {
   s.tickets.for_each([&](const Pending& pending) {
     const auto kind = static_cast<CallKind>(pending.kind);
     contested |= pending.kind == records::release_in_progress && pending.space == process;
-    const bool of_device = ends_bonds(kind) || kind == CallKind::attach;
+    const bool of_device =
+        ends_bonds(kind) || kind == CallKind::attach || kind == CallKind::attach_pasid;
     contested |= of_device && s.moves_with(pending.device, fault.device);
     // The last of a domain takes the entry along.
     contested |= of_device && !s.per_device_tables;

@@ -18,6 +18,7 @@ bool minds_may_change(const InterfaceState& s) {
   s.tickets.for_each([&](const Pending& pending) {
     switch (static_cast<CallKind>(pending.kind)) {
       case CallKind::attach:
+      case CallKind::attach_pasid:
       case CallKind::detach:
       case CallKind::sva_device_init:
       case CallKind::sva_device_shutdown:
@@ -39,8 +40,9 @@ bool meets_by_time_out(const InterfaceState& s, u32 device, u32 domain) {
 
 /// Whether faults at a process's PASID wait is a property of the table's entry, so where the
 /// devices of a domain share it and are not of one mind, either is right.
-FaultKind faults_of_processes(const InterfaceState& s, u32 device, u32 domain) {
-  if (s.per_device_tables) {
+FaultKind faults_of_processes(const InterfaceState& s, u32 device, const EntryTable& table) {
+  const u32 domain = table.domain;
+  if (table.own) {
     return wants_to_wait(s, device) ? FaultKind::waits : FaultKind::terminated;
   }
   bool any = false;
@@ -48,8 +50,10 @@ FaultKind faults_of_processes(const InterfaceState& s, u32 device, u32 domain) {
   for (u32 i = 0; i < s.devices.size(); ++i) {
     // A device that a time-out left between domains may be on it.
     const bool on_it = s.devices[i].domain == domain || meets_by_time_out(s, i, domain);
-    if (!on_it) continue;
-    const bool wants = wants_to_wait(s, i) && s.devices[i].domain == domain;
+    const records::OwnTable own = s.devices[i].own_table;
+    if (!on_it || own == records::OwnTable::yes) continue;
+    const bool wants =
+        own == records::OwnTable::no && wants_to_wait(s, i) && s.devices[i].domain == domain;
     any |= wants;
     all &= wants;
   }
@@ -62,16 +66,23 @@ FaultKind faults_of(const InterfaceState& s, u32 device, Substream at) {
   const u32 number = s.find_number(at.number);
   const u32 domain = s.devices[device].domain;
   bool unseen = false;
-  s.for_each_unseen([&](const Unseen& record) {
-    const bool is_process = record.space != 0 && s.spaces[record.space].owner == Owner::process;
-    unseen |= is_process && is_there(s, record, device, domain, at.number);
+  FaultKind faults = FaultKind::terminated;
+  bool first = true;
+  for_each_table(s, device, domain, true, [&](const EntryTable& table) {
+    s.for_each_unseen([&](const Unseen& record) {
+      const bool is_process = record.space != 0 && s.spaces[record.space].owner == Owner::process;
+      unseen |= is_process && is_there(s, record, device, table, at.number);
+    });
+    const FaultKind its = faults_of_processes(s, device, table);
+    faults = first || its == faults ? its : FaultKind::may_wait;
+    first = false;
   });
   if (unseen && s.constants[device].can_wait) return FaultKind::may_wait;
   if (number == 0 || s.numbers[number].space == 0 ||
       s.spaces[s.numbers[number].space].owner != Owner::process) {
     return FaultKind::terminated;
   }
-  return faults_of_processes(s, device, domain);
+  return faults;
 }
 
 }  // namespace iommucheck::spec::sva

@@ -4,10 +4,11 @@
 
 #include "spec/sva/expectation.h"
 #include "spec/sva/state.h"
+#include "spec/sva/tables.h"
 
 namespace iommucheck::spec::sva {
 
-FaultKind faults_of_processes(const InterfaceState& s, u32 device, u32 domain);
+FaultKind faults_of_processes(const InterfaceState& s, u32 device, const EntryTable& table);
 FaultKind faults_of(const InterfaceState& s, u32 device, Substream at);
 
 }  // namespace iommucheck::spec::sva

@@ -95,6 +95,21 @@ Substream Interface::pasid_of_io_mm(u64 handle) const {
   return substream(state_.numbers[state_.spaces[index].number].value);
 }
 
+u64 Interface::attached_at(u32 device, u32 pasid) const {
+  u64 handle = 0;
+  state_.for_each_attachment([&](u32 i) {
+    const Attachment& at = state_.attachments[i];
+    if (at.device != device || state_.numbers[at.number].value != pasid || at.domain == 0) return;
+    handle = state_.spaces[at.domain].handle;
+  });
+  return handle;
+}
+
+bool Interface::is_linked(u64 handle, u32 device) const {
+  const u32 index = state_.find_private(handle);
+  return index != 0 && state_.is_linked(state_.spaces[index], device);
+}
+
 u64 Interface::domain_of_io_mm(u64 handle) const {
   const u32 index = state_.find_private(handle);
   return index == 0 ? 0 : state_.spaces[state_.spaces[index].domain].handle;

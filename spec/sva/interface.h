@@ -62,6 +62,8 @@ class Interface {
   [[nodiscard]] bool is_io_mm(u64 handle) const { return state_.find_private(handle) != 0; }
   /// PASID of a private io_mm; none if there is no such io_mm, or it was not seen.
   [[nodiscard]] Substream pasid_of_io_mm(u64 handle) const;
+  /// The device was attached to a private io_mm, or made it (tables per device).
+  [[nodiscard]] bool is_linked(u64 handle, u32 device) const;
   /// Domain of a private io_mm, 0 if there is none.
   [[nodiscard]] u64 domain_of_io_mm(u64 handle) const;
   /// The PASID at which plain binds reach the process; none if there is no bond.
@@ -69,6 +71,8 @@ class Interface {
   [[nodiscard]] bool has_bond(u32 device, u32 pasid) const {
     return state_.find_bond(device, pasid) != 0;
   }
+  /// Handle of the domain that attach_pasid put there, 0: none.
+  [[nodiscard]] u64 attached_at(u32 device, u32 pasid) const;
   /// sva_device_init was done.
   [[nodiscard]] bool has_sva(u32 device) const { return state_.has_sva(device); }
   /// A process that was created and is not gone.

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "spec/sva/pasids.h"
-#include "spec/sva/unbind.h"
 
 #include <algorithm>
+
+#include "spec/sva/attachments.h"
+#include "spec/sva/unbind.h"
 
 namespace iommucheck::spec::sva {
 
@@ -147,19 +149,29 @@ void apply_pasid_alloc(InterfaceState& s, const Observed& observed) {
 
 // --- pasid_free ---
 
-Permitted permitted_pasid_free(const InterfaceState& s, const Call& call) {
+Permitted permitted_pasid_free(const InterfaceState& s, const Call& call, Circumstances around) {
   Permitted set;
   const u32 number = s.find_number(call.pasid);
   if (number == 0 || s.numbers[number].state != NumberState::plain) {
     set.add(Status::einval, "not held as a plain number");
+  } else if (is_attached(s, number)) {
+    set.add(Status::ebusy, "a domain is attached there");
   } else {
     set.add(Status::ok, "it is held");
+    // Then a device may still reach a domain there, and it is held for longer.
+    if (may_be_attached(s, number)) may_time_out(set, around);
   }
   return set;
 }
 
 void apply_pasid_free(InterfaceState& s, const Call& call, Status status) {
-  if (status == Status::ok) free_number(s, s.find_number(call.pasid));
+  if (status != Status::ok) return;
+  const u32 number = s.find_number(call.pasid);
+  if (may_be_attached(s, number)) {
+    doubt_number(s, number);
+  } else {
+    free_number(s, number);
+  }
 }
 
 // --- A number's life ---
@@ -172,6 +184,7 @@ u32 take_number(InterfaceState& s, u32 pasid, NumberState state, u32 space) {
   }
   // Given again: what a time-out had left there is settled.
   while (s.numbers[index].bonds != 0) remove_bond(s, s.numbers[index].bonds);
+  settle_attachments(s, index);
   Number& number = s.numbers.edit(s.trail, index);
   number.state = state;
   number.space = space;

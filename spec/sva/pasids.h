@@ -12,7 +12,7 @@ void judge_new_number(const InterfaceState& s, Range range, Permitted& set);
 Verdict check_number(const InterfaceState& s, const Call& call, const Permitted& set, u64 number);
 Permitted permitted_pasid_alloc(const InterfaceState& s, const Call& call, Circumstances around);
 void apply_pasid_alloc(InterfaceState& s, const Observed& observed);
-Permitted permitted_pasid_free(const InterfaceState& s, const Call& call);
+Permitted permitted_pasid_free(const InterfaceState& s, const Call& call, Circumstances around);
 void apply_pasid_free(InterfaceState& s, const Call& call, Status status);
 u32 take_number(InterfaceState& s, u32 pasid, NumberState state, u32 space);
 void free_number(InterfaceState& s, u32 index);

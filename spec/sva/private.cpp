@@ -207,7 +207,7 @@ Permitted permitted_link(const InterfaceState& s, const Call& call, Circumstance
   if (!s.device_has_iommu(call.device) || space == 0) return set;
   const Device& device = s.devices[call.device];
   if (call.kind == CallKind::sva_detach) {
-    if (!s.has_link(s.spaces[space], call.device)) set.add(Status::einval, "it is not attached");
+    if (!s.is_linked(s.spaces[space], call.device)) set.add(Status::einval, "it is not attached");
   } else {
     const bool feature = (device.features & feature_private) != 0;
     if (device.domain != s.spaces[space].domain) {
@@ -222,7 +222,7 @@ Permitted permitted_link(const InterfaceState& s, const Call& call, Circumstance
   }
   if (!set.empty()) return set;
   set.add(Status::ok, "");
-  const bool again = call.kind == CallKind::sva_attach && s.has_link(s.spaces[space], call.device);
+  const bool again = call.kind == CallKind::sva_attach && s.is_linked(s.spaces[space], call.device);
   if (again) set.add(Status::eexist, "it is attached already");
   if (call.kind == CallKind::sva_attach) may_lack_memory(set, around);
   may_time_out(set, around);
@@ -239,7 +239,7 @@ void apply_link(InterfaceState& s, const Call& call, Status status) {
   const u32 space = s.find_private(call.io_mm);
   const bool attaches = call.kind == CallKind::sva_attach;
   const bool timed_out = status == Status::etimedout;
-  if (attaches && timed_out && s.has_link(s.spaces[space], call.device)) return;
+  if (attaches && timed_out && s.is_linked(s.spaces[space], call.device)) return;
   drop_link(s, space, call.device);
   if (attaches || timed_out) add_link(s, space, call.device, timed_out);
   const u32 number = s.spaces[space].number;
@@ -266,21 +266,26 @@ bool may_have_ended_private(const InterfaceState& s, u32 space) {
 
 }  // namespace
 
-void private_promises(const InterfaceState& s, u32 device, u32 domain, u32 number, u64 iova,
-                      bool with_calls, Alternatives& out) {
+Stands stands_private(const InterfaceState& s, const EntryTable& table, u32 device, u32 index,
+                      bool with_calls) {
+  const Space& space = s.spaces[index];
+  if (s.per_device_tables) {
+    if (!s.has_link(space, device)) return Stands::no;
+    return s.is_linked(space, device) ? Stands::yes : Stands::maybe;
+  }
+  if (space.life == records::zombie && !table.own && space.domain == table.domain) {
+    return Stands::yes;  // whatever table its device has got since
+  }
+  return stands(s, table, device, space.maker, space.domain, with_calls);
+}
+
+void private_promises(const InterfaceState& s, u32 device, const EntryTable& table, u32 number,
+                      u64 iova, bool with_calls, Alternatives& out) {
   const u32 index = s.numbers[number].space;
   const Space& space = s.spaces[index];
-  bool reached = space.domain == domain;
-  bool doubtful = space.life == records::zombie;
-  if (s.per_device_tables) {
-    reached = false;
-    for (u32 l = space.links; l != 0; l = s.links[l].next) {
-      if (s.links[l].device != device) continue;
-      reached = true;
-      doubtful |= s.links[l].doubtful != 0;
-    }
-  }
-  if (!reached) {
+  const Stands there = stands_private(s, table, device, index, with_calls);
+  const bool doubtful = space.life == records::zombie || there == Stands::maybe;
+  if (there == Stands::no) {
     out.add(promise::nothing);
     return;
   }

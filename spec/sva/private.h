@@ -6,6 +6,7 @@
 #include "spec/sva/expectation.h"
 #include "spec/sva/permitted.h"
 #include "spec/sva/state.h"
+#include "spec/sva/tables.h"
 
 namespace iommucheck::spec::sva {
 
@@ -23,7 +24,10 @@ void apply_get_pasid(InterfaceState& s, const Call& call, const Observed& observ
 Permitted permitted_link(const InterfaceState& s, const Call& call, Circumstances around);
 void begin_link(const InterfaceState& s, const Call& call, Pending& pending);
 void apply_link(InterfaceState& s, const Call& call, Status status);
-void private_promises(const InterfaceState& s, u32 device, u32 domain, u32 number, u64 iova,
-                      bool with_calls, Alternatives& out);
+/// Whether the table that the device meets holds the private space.
+Stands stands_private(const InterfaceState& s, const EntryTable& table, u32 device, u32 space,
+                      bool with_calls);
+void private_promises(const InterfaceState& s, u32 device, const EntryTable& table, u32 number,
+                      u64 iova, bool with_calls, Alternatives& out);
 
 }  // namespace iommucheck::spec::sva

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "spec/sva/attach.h"
+#include "spec/sva/attachments.h"
 #include "spec/sva/bind.h"
 #include "spec/sva/domains.h"
 #include "spec/sva/private.h"
@@ -11,6 +12,26 @@
 #include "spec/sva/unbind.h"
 
 namespace iommucheck::spec::sva {
+
+namespace {
+
+/// By one table, with the entry that stands there.
+void table_promises(const InterfaceState& s, u32 device, const EntryTable& table, u32 pasid,
+                    u64 iova, bool with_calls, Alternatives& out) {
+  const u32 number = s.find_number(pasid);
+  const u32 space = number == 0 ? 0 : s.numbers[number].space;
+  if (space == 0) {
+    out.add(promise::nothing);
+  } else if (s.spaces[space].owner == Owner::private_pasid) {
+    private_promises(s, device, table, number, iova, with_calls, out);
+  } else {
+    bound_promises(s, device, table, number, iova, with_calls, out);
+  }
+  if (s.unseen != 0) unseen_promises(s, device, table, pasid, iova, with_calls, out);
+  if (with_calls && s.tickets.any()) pending_number_promises(s, device, table, pasid, iova, out);
+}
+
+}  // namespace
 
 void substream_promises(const InterfaceState& s, u32 device, u32 domain, u32 pasid, u64 iova,
                         bool with_calls, Alternatives& out) {
@@ -26,17 +47,11 @@ void substream_promises(const InterfaceState& s, u32 device, u32 domain, u32 pas
     out.add(promise::nothing);
     return;
   }
-  const u32 number = s.find_number(pasid);
-  const u32 space = number == 0 ? 0 : s.numbers[number].space;
-  if (space == 0) {
-    out.add(promise::nothing);
-  } else if (s.spaces[space].owner == Owner::private_pasid) {
-    private_promises(s, device, domain, number, iova, with_calls, out);
-  } else {
-    bound_promises(s, device, domain, number, iova, with_calls, out);
-  }
-  if (s.unseen != 0) unseen_promises(s, device, domain, pasid, iova, with_calls, out);
-  if (with_calls && s.tickets.any()) pending_number_promises(s, device, domain, pasid, iova, out);
+  for_each_table(s, device, domain, with_calls, [&](const EntryTable& table) {
+    table_promises(s, device, table, pasid, iova, with_calls, out);
+  });
+  // What stands in both of its tables an attach_pasid in progress leaves as it is.
+  if (with_calls && out.count > 1) out.concerned |= gets_own_table(s, device);
 }
 
 namespace {
@@ -60,6 +75,7 @@ Alternatives promises_at(const InterfaceState& s, u32 device, Substream at, u64 
       domain_promises(s, domain, iova, with_calls, out);
     }
   };
+  if (at.present && attached_promises(s, device, at.number, iova, with_calls, out)) return out;
   const Device& record = s.devices[device];
   of_domain(record.domain);
   // A time-out left it between domains: the transient set of that call goes on.
@@ -121,19 +137,23 @@ Alternatives expected_during(const InterfaceState& s, u32 device, Substream at, 
 /// Through any domain that it is on or may be on.
 bool may_reach(const InterfaceState& s, u32 device, u32 index) {
   const Number& number = s.numbers[index];
-  if (number.state == NumberState::free || number.space == 0 || !s.device_has_iommu(device)) {
-    return false;
-  }
+  if (!s.device_has_iommu(device)) return false;
   if ((u64{number.value} >> s.constants[device].ssid_bits) != 0) return false;
+  if (may_reach_attached(s, device, index)) return true;
+  if (number.state == NumberState::free || number.space == 0) return false;
   const Space& space = s.spaces[number.space];
   const auto through = [&](u32 domain) {
-    if (space.owner == Owner::private_pasid) {
-      return s.per_device_tables ? s.has_link(space, device) : space.domain == domain;
-    }
-    for (u32 b = number.bonds; b != 0; b = s.bonds[b].next) {
-      if (reaches(s, s.bonds[b], device, domain)) return true;
-    }
-    return false;
+    bool found = false;
+    for_each_table(s, device, domain, true, [&](const EntryTable& table) {
+      if (space.owner == Owner::private_pasid) {
+        found |= stands_private(s, table, device, number.space, true) != Stands::no;
+        return;
+      }
+      for (u32 b = number.bonds; b != 0; b = s.bonds[b].next) {
+        found |= reaches(s, s.bonds[b], table, device, true) != Stands::no;
+      }
+    });
+    return found;
   };
   if (s.devices[device].domain != 0 && through(s.devices[device].domain)) return true;
   for (u32 g = s.devices[device].ghosts; g != 0; g = s.ghosts[g].next) {
@@ -166,7 +186,12 @@ bool equal_promises(const InterfaceState& s, u32 a, u32 b, Substream at) {
       const u32 bits = s.constants[device].ssid_bits;
       return bits != 0 && (u64{at.number} >> bits) == 0;
     };
-    if (can_send(a) != can_send(b) || (s.per_device_tables && can_send(a))) return false;
+    if (can_send(a) != can_send(b)) return false;
+    const auto shares = [&](u32 device) {
+      return s.devices[device].own_table == records::OwnTable::no && !gets_own_table(s, device);
+    };
+    // Attachments give a device a table of its own.
+    if (can_send(a) && (s.per_device_tables || !shares(a) || !shares(b))) return false;
   }
   bool equal = true;
   s.tickets.for_each([&](const Pending& pending) {

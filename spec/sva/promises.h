@@ -4,6 +4,7 @@
 
 #include "spec/sva/expectation.h"
 #include "spec/sva/state.h"
+#include "spec/sva/tables.h"
 
 namespace iommucheck::spec::sva {
 
@@ -13,6 +14,7 @@ inline constexpr Promise nothing{.state = State::no_pasid};
 inline constexpr Promise quiet{.state = State::quiet};
 }  // namespace promise
 
+/// By the tables that the device may meet while it is on the domain, and by attachments apart.
 void substream_promises(const InterfaceState& s, u32 device, u32 domain, u32 pasid, u64 iova,
                         bool with_calls, Alternatives& out);
 Expectation expected(const InterfaceState& s, u32 device, Substream at, u64 iova);

@@ -39,7 +39,7 @@ struct Space {
   u32 kind = 0;  ///< a DomainKind; of a private or process space: paging
   u32 input_bits = 0;
   u32 output_bits = 0;
-  u32 devices = 0;  ///< attached; of a process: bonds, ghosts included
+  u32 devices = 0;  ///< attached, at a PASID too; of a process: bonds, ghosts included
   u32 ghosts = 0;   ///< devices that a time-out left with a way to it
   u32 life = unused;
   u32 next = 0;  ///< of the pool
@@ -52,6 +52,13 @@ struct Space {
   u32 links = 0;   ///< private, tables per device: list of devices that reach it
 };
 
+/// Whether a device has a table of PASIDs of its own where tables belong to domains.
+enum class OwnTable : u32 {
+  no,
+  yes,
+  either,  ///< an attach_pasid that would have given it one timed out
+};
+
 struct alignas(8) Device {
   u32 domain = 0;  ///< index, 0: none
   u32 ghosts = 0;  ///< list of further domains that it may meet
@@ -62,6 +69,16 @@ struct alignas(8) Device {
   u32 first_pasid = 0;  ///< the range that it gets numbers from
   u32 last_pasid = 0;
   u32 has_mm_exit = 0;
+  OwnTable own_table = OwnTable::no;
+};
+
+/// Where a number of pasid_alloc leads on a device.
+struct alignas(8) Attachment {
+  u32 device = 0;
+  u32 number = 0;  ///< record; 0: none
+  u32 domain = 0;  ///< 0: detached, and a time-out left what it had
+  u32 ghosts = 0;  ///< list of further domains that it may lead to
+  u32 next = 0;    ///< of the pool
   u32 padding = 0;
 };
 
@@ -196,7 +213,7 @@ struct Pending {
   u64 fresh = 0;  ///< root: what a map may already have made
   u64 first = 1;  ///< of an unmap or Invalidate; first > last: none
   u64 last = 0;
-  u64 drvdata = 0;  ///< bind_device
+  u64 drvdata = 0;  ///< bind_device; attach_pasid, detach_pasid: PASID record
   u64 changes = 0;  ///< Invalidate: the environment's changes before it
   u32 kind = 0;     ///< a CallKind, or one of the two below
   u32 space = 0;    ///< domain, io_mm or process that it concerns

@@ -137,6 +137,13 @@ bool InterfaceState::has_link(const Space& space, u32 device) const {
   return false;
 }
 
+bool InterfaceState::is_linked(const Space& space, u32 device) const {
+  for (u32 l = space.links; l != 0; l = links[l].next) {
+    if (links[l].device == device) return links[l].doubtful == 0;
+  }
+  return false;
+}
+
 /// The record of the number that plain binds share; 0 without such a bond.
 u32 InterfaceState::main_number(u32 process) const {
   u32 found = 0;

@@ -21,6 +21,7 @@
 
 namespace iommucheck::spec::sva {
 
+using records::Attachment;
 using records::Bond;
 using records::BondState;
 using records::Device;
@@ -111,7 +112,10 @@ struct InterfaceState {
   /// Handle of its domain, 0 if it has none.
   [[nodiscard]] u64 domain_of(u32 device) const;
   [[nodiscard]] bool moves_with(u32 device, u32 other) const;
+  /// The device reaches the private space, or may since a call that timed out.
   [[nodiscard]] bool has_link(const Space& space, u32 device) const;
+  /// For the caller it is attached to it.
+  [[nodiscard]] bool is_linked(const Space& space, u32 device) const;
   /// The record of the number that plain binds share; 0 without such a bond.
   [[nodiscard]] u32 main_number(u32 process) const;
   /// Whether something may cache its tables: the changes are kept until an Invalidate.
@@ -128,6 +132,12 @@ struct InterfaceState {
   void for_each_bond(Visit visit) const {
     for (u32 i = 1; i < bonds.bound(); ++i) {
       if (bonds[i].number != 0) visit(i);
+    }
+  }
+  template <class Visit>
+  void for_each_attachment(Visit visit) const {
+    for (u32 i = 1; i < attachments.bound(); ++i) {
+      if (attachments[i].number != 0) visit(i);
     }
   }
   template <class Visit>
@@ -165,6 +175,7 @@ struct InterfaceState {
   TrailArray<Device> devices;
   TrailPool<Ghost> ghosts;
   TrailPool<Link> links;
+  TrailPool<Attachment> attachments;
   TrailPool<Number> numbers;
   TrailPool<Bond> bonds;
   TrailPool<Unseen> unseens;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "spec/sva/time_outs.h"
 
+#include "spec/sva/attachments.h"
 #include "spec/sva/domains.h"
 #include "spec/sva/faults.h"
 #include "spec/sva/layers.h"
@@ -83,18 +84,19 @@ void unwatch(InterfaceState& s, const Unseen& record) {
   forget_process(s, record.space);
 }
 
-bool is_there(const InterfaceState& s, const Unseen& record, u32 device, u32 domain, u32 pasid) {
-  const bool reached = s.per_device_tables ? record.device == device : record.domain == domain;
+bool is_there(const InterfaceState& s, const Unseen& record, u32 device, const EntryTable& table,
+              u32 pasid) {
+  const bool reached = table.own ? record.device == device : record.domain == table.domain;
   return reached && record.first <= pasid && pasid <= record.last &&
          is_free_or_in_doubt(s, s.find_number(pasid));
 }
 
 /// INTERFACE "Timeouts and removal": what a bind or sva_alloc_pasid that timed out may have left
 /// at any number that it could choose, and nobody was given since.
-void unseen_promises(const InterfaceState& s, u32 device, u32 domain, u32 pasid, u64 iova,
-                     bool with_calls, Alternatives& out) {
+void unseen_promises(const InterfaceState& s, u32 device, const EntryTable& table, u32 pasid,
+                     u64 iova, bool with_calls, Alternatives& out) {
   s.for_each_unseen([&](const Unseen& record) {
-    if (!is_there(s, record, device, domain, pasid)) return;
+    if (!is_there(s, record, device, table, pasid)) return;
     out.add(promise::nothing);
     if (record.space == 0) {
       out.add(promise::quiet);
@@ -107,7 +109,7 @@ void unseen_promises(const InterfaceState& s, u32 device, u32 domain, u32 pasid,
     if (s.spaces[record.space].owner == Owner::process) {
       // It waits or not, as whoever was on the domain then wanted.
       faults = s.constants[device].can_wait ? FaultKind::may_wait
-                                            : faults_of_processes(s, device, domain);
+                                            : faults_of_processes(s, device, table);
     }
     space_promises(s, record.space, iova, faults, with_calls, out);
   });
@@ -162,6 +164,7 @@ Permitted permitted_recover(Circumstances around) {
 void recovered(InterfaceState& s) {
   s.trail.set(s.changes, s.changes + 1);
   for (u32 i = 0; i < s.devices.size(); ++i) drop_ghosts(s, i);
+  settle_attachments(s);
   // What is there, and only its number was not seen, stays.
   drop_unseen(s, [&](const Unseen& record) {
     return record.count != 0 || s.spaces[record.space].life == records::zombie;

@@ -6,6 +6,7 @@
 #include "spec/sva/expectation.h"
 #include "spec/sva/permitted.h"
 #include "spec/sva/state.h"
+#include "spec/sva/tables.h"
 
 namespace iommucheck::spec::sva {
 
@@ -14,9 +15,10 @@ void drop_ghosts(InterfaceState& s, u32 device);
 void drop_ghosts_of_domain(InterfaceState& s, u32 domain);
 void add_unseen(InterfaceState& s, const Unseen& what);
 void unwatch(InterfaceState& s, const Unseen& record);
-bool is_there(const InterfaceState& s, const Unseen& record, u32 device, u32 domain, u32 pasid);
-void unseen_promises(const InterfaceState& s, u32 device, u32 domain, u32 pasid, u64 iova,
-                     bool with_calls, Alternatives& out);
+bool is_there(const InterfaceState& s, const Unseen& record, u32 device, const EntryTable& table,
+              u32 pasid);
+void unseen_promises(const InterfaceState& s, u32 device, const EntryTable& table, u32 pasid,
+                     u64 iova, bool with_calls, Alternatives& out);
 void ghosts_end_of_domain(InterfaceState& s, u32 domain);
 Permitted permitted_recover(Circumstances around);
 void recovered(InterfaceState& s);

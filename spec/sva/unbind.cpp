@@ -168,8 +168,13 @@ void apply_unbind_all(InterfaceState& s, const Call& call, Status status) {
 
 // --- Promise ---
 
-bool reaches(const InterfaceState& s, const Bond& bond, u32 device, u32 domain) {
-  return s.per_device_tables ? bond.device == device : bond.domain == domain;
+Stands reaches(const InterfaceState& s, const Bond& bond, const EntryTable& table, u32 device,
+               bool with_calls) {
+  // What a time-out left in a table is there still, whatever table its device has got since.
+  if (bond.state == BondState::ghost && !table.own && bond.domain == table.domain) {
+    return Stands::yes;
+  }
+  return stands(s, table, device, bond.device, bond.domain, with_calls);
 }
 
 namespace {
@@ -192,8 +197,8 @@ bool may_have_ended(const InterfaceState& s, u32 index) {
 }  // namespace
 
 /// A process's PASID, by the bonds through which the device reaches it.
-void bound_promises(const InterfaceState& s, u32 device, u32 domain, u32 number, u64 iova,
-                    bool with_calls, Alternatives& out) {
+void bound_promises(const InterfaceState& s, u32 device, const EntryTable& table, u32 number,
+                    u64 iova, bool with_calls, Alternatives& out) {
   const u32 process = s.numbers[number].space;
   const u32 life = s.spaces[process].life;
   bool active = false;    // the process lives
@@ -205,8 +210,13 @@ void bound_promises(const InterfaceState& s, u32 device, u32 domain, u32 number,
   bool may_end = with_calls && s.tickets.any();  // of all
   for (u32 b = s.numbers[number].bonds; b != 0; b = s.bonds[b].next) {
     const Bond& bond = s.bonds[b];
-    if (!reaches(s, bond, device, domain)) continue;
+    const Stands there = reaches(s, bond, table, device, with_calls);
+    if (there == Stands::no) continue;
     reached = true;
+    if (there == Stands::maybe) {
+      ghost = true;
+      continue;
+    }
     switch (bond.state) {
       case BondState::active: active = true; break;
       case BondState::owed:
@@ -226,7 +236,7 @@ void bound_promises(const InterfaceState& s, u32 device, u32 domain, u32 number,
   }
   const bool exits = life == records::releasing;
   if (active || exits || ghost) {
-    FaultKind faults = faults_of_processes(s, device, domain);
+    FaultKind faults = faults_of_processes(s, device, table);
     // What a time-out has left there waits or not, as it was before: what devices want may have
     // changed since.
     if (ghost && s.constants[device].can_wait) faults = FaultKind::may_wait;

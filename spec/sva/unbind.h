@@ -6,6 +6,7 @@
 #include "spec/sva/expectation.h"
 #include "spec/sva/permitted.h"
 #include "spec/sva/state.h"
+#include "spec/sva/tables.h"
 
 namespace iommucheck::spec::sva {
 
@@ -21,8 +22,10 @@ void remove_bond(InterfaceState& s, u32 bond);
 void settle_number(InterfaceState& s, u32 number);
 void set_bond_state(InterfaceState& s, u32 bond, BondState state);
 void end_all_of(InterfaceState& s, u32 device, Gone gone, bool timed_out);
-bool reaches(const InterfaceState& s, const Bond& bond, u32 device, u32 domain);
-void bound_promises(const InterfaceState& s, u32 device, u32 domain, u32 number, u64 iova,
-                    bool with_calls, Alternatives& out);
+/// Whether the table that the device meets holds what the bond is about.
+Stands reaches(const InterfaceState& s, const Bond& bond, const EntryTable& table, u32 device,
+               bool with_calls);
+void bound_promises(const InterfaceState& s, u32 device, const EntryTable& table, u32 number,
+                    u64 iova, bool with_calls, Alternatives& out);
 
 }  // namespace iommucheck::spec::sva

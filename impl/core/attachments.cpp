@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: MIT
+// attach_pasid, detach_pasid: a PASID of a device leads to a domain. INTERFACE "Attach".
+//
+// The device has a table of its own for it. Where an entry comes to a place that is empty it is
+// entered there; what replaces another one, and the first attachment of a device that shared its
+// domain's table, comes with a whole new table, complete before one store leads to it: so that
+// nothing else that the device reaches is disturbed, and a time-out can be taken back.
+#include <utility>
+
+#include "impl/core/core.h"
+
+namespace iommucheck::impl {
+
+Attachment* Core::find_attachment(u32 device, u32 pasid) {
+  return attachments_.find_if(
+      [&](const Attachment& at) { return at.device == device && at.pasid == pasid && !at.dead; });
+}
+
+bool Core::has_attachments(u32 device) {
+  return attachments_.find_if(
+             [&](const Attachment& at) { return at.device == device && !at.dead; }) != nullptr;
+}
+
+// ---- tables that nothing leads to yet ----
+
+bool Core::copy_entry(Table& table, u32 pasid, const Entry& entry) {
+  switch (backend_.grow(table)) {
+    case Backend::Growth::none: break;
+    case Backend::Growth::moved: backend_.grown(table); break;
+    case Backend::Growth::no_memory: return false;
+  }
+  if (backend_.make_place(table, pasid) == Backend::Place::no_memory) return false;
+  backend_.prepare_entry(table, pasid, entry);
+  backend_.store_entry(table, pasid, entry);
+  return true;
+}
+
+/// For a device on `domain`, with all that its own table holds now. Null: no memory.
+Table* Core::open_own_table(u32 device, const Domain& domain) {
+  Table* table = backend_.open_table();
+  if (table == nullptr) return nullptr;
+  const Entry first = domain.is_paging() ? entry_of(*domain.space) : Entry{};
+  backend_.set_first_entry(*table, domain.is_paging() ? &first : nullptr);
+  bool all = true;
+  attachments_.for_each_used([&](const Attachment& at) {
+    if (at.device != device || at.dead || !all) return;
+    const Domain& its = *domains_.find(at.domain);
+    if (its.is_paging()) all = copy_entry(*table, at.pasid, entry_of(*its.space));
+  });
+  sva_.for_each_entry(Holder{.device = device}, [&](u32 pasid, const Entry& entry) {
+    if (all) all = copy_entry(*table, pasid, entry);
+  });
+  if (all) return table;
+  backend_.close_table(*table);
+  return nullptr;
+}
+
+// ---- attach_pasid ----
+
+void Core::count_attachment(Domain& domain, u32 device) {
+  ++domain.attachments;
+  if (backend_.has_cache(device)) ++domain.caching_devices;
+  if (domain.is_paging()) domain.space->cached = true;
+}
+
+/// 0 or ETIMEDOUT: nothing of the domain is reached there any more, as far as is known.
+int Core::uncount_attachment(iommucheck_handle handle, u32 device) {
+  Domain& domain = *domains_.find(handle);
+  --domain.attachments;
+  const int error = empty_if_left(domain);
+  if (backend_.has_cache(device)) --domain.caching_devices;
+  return error;
+}
+
+/// On an error everything is as before, as far as is known. ENOMEM, ETIMEDOUT.
+int Core::attach_by_new_table(Attachment& attachment, iommucheck_handle to) {
+  const u32 device = attachment.device;
+  const iommucheck_handle before = std::exchange(attachment.domain, to);
+  const Holder shared = holder_of(device);
+  const bool shares = devices_[device].table == nullptr;
+  Domain& domain = *domains_.find(to);
+  Device& its = devices_[device];
+  its.next_table = open_own_table(device, *domains_.find(its.domain));
+  if (its.next_table != nullptr && backend_.grow(*its.next_table) == Backend::Growth::moved) {
+    backend_.grown(*its.next_table);  // of an attachment to a blocked domain
+  }
+  std::swap(its.table, its.next_table);
+  const bool place =
+      its.table != nullptr && (!shares || sva_.copy_uses(device, shared, *its.table));
+  if (!place) {
+    close_own_table(device);
+    its.table = std::exchange(its.next_table, nullptr);
+    attachment.domain = before;
+    return -IOMMUCHECK_ENOMEM;
+  }
+  if (domain.is_paging()) domain.space->cached = true;
+  platform_.barrier();
+  int error = switch_route(device);
+  if (error == 0 && backend_.has_cache(device)) {
+    if (shares) drop_all_of_device(device, shared);
+    backend_.drop_device(device, attachment.pasid);
+    error = commit();
+  }
+  if (error != 0) {
+    std::swap(its.table, its.next_table);
+    backend_.set_route(device, route_to(domains_.find(its.domain), its.table, device));
+    platform_.barrier();
+    if (shares) sva_.forget_copies(device);
+    keep_table(its.next_table);
+    attachment.domain = before;
+    return error;
+  }
+  close_next_table(device);
+  count_attachment(domain, device);
+  // If only an old tag cannot be emptied now, that domain stays `cached`, and its next call tells.
+  if (before != 0) uncount_attachment(before, device);
+  return shares ? sva_.left_shared(device, shared) : 0;
+}
+
+/// Where nothing stands yet.
+int Core::attach_by_entry(Attachment& attachment, Domain& domain) {
+  const Holder holder = {.device = attachment.device};
+  attachment.domain = domains_.handle(domain);
+  int error = reserve(holder, attachment.pasid);
+  if (error == 0 && domain.is_paging()) {
+    domain.space->cached = true;
+    error = enter(holder, attachment.pasid, entry_of(*domain.space));
+  }
+  if (error == 0) {
+    count_attachment(domain, attachment.device);
+  } else {
+    attachment.domain = 0;
+  }
+  return error;
+}
+
+int Core::check_attach_pasid(const Domain* domain, u32 device, u32 pasid) {
+  if (!device_present(device)) return -IOMMUCHECK_ENODEV;
+  if (domain == nullptr || domain->zombie || domain->is_dynamic()) return -IOMMUCHECK_EINVAL;
+  // No entry passes an access untranslated.
+  if (domain->kind == IOMMUCHECK_DOMAIN_IDENTITY) return -IOMMUCHECK_EOPNOTSUPP;
+  if (devices_[device].domain == 0) return -IOMMUCHECK_EINVAL;
+  if (pasid == 0 || (u64{pasid} >> pasid_bits(device)) != 0) return -IOMMUCHECK_EINVAL;
+  return sva_.check_plain(pasid);
+}
+
+int Core::attach_pasid(iommucheck_handle handle, u32 device, u32 pasid) {
+  if (int error = check_attach_pasid(domains_.find(handle), device, pasid)) return error;
+  Attachment* at = find_attachment(device, pasid);
+  if (at != nullptr && at->domain == handle) return 0;
+  if (int error = ensure_settled()) return error;
+  const bool replaces = at != nullptr;
+  if (!replaces) {
+    at = attachments_.allocate(platform_);
+    if (at == nullptr) return -IOMMUCHECK_ENOMEM;
+    at->device = device;
+    at->pasid = pasid;
+  }
+  const iommucheck_handle its = attachments_.handle(*at);
+  const bool by_table = replaces || devices_[device].table == nullptr;
+  const int error =
+      by_table ? attach_by_new_table(*at, handle) : attach_by_entry(*at, *domains_.find(handle));
+  at = attachments_.find(its);
+  if (error == 0 || replaces || at == nullptr) return error;
+  if (at->domain != 0) {
+    // It stands there, and what shared a table with it could not be told: the caller has not got
+    // it.
+    end_attachments(device, pasid);
+  } else if (error == -IOMMUCHECK_ETIMEDOUT && owed_) {
+    at->dead = true;
+  } else {
+    attachments_.release(*at);
+  }
+  return error;
+}
+
+// ---- the way back ----
+
+/// Of one PASID, or of every one: entry, then what the device has cached, each complete before the
+/// next. ETIMEDOUT: they are dead until recovery.
+int Core::end_attachments(u32 device, u32 pasid) {
+  const auto for_each = [&](bool dead, auto visit) {
+    attachments_.for_each_used([&](Attachment& at) {
+      const bool wanted = pasid == every_pasid || at.pasid == pasid;
+      if (at.device == device && wanted && at.dead == dead) visit(at);
+    });
+  };
+  bool any = false;
+  for_each(false, [&](Attachment& at) {
+    any = true;
+    at.dead = true;
+    if (domains_.find(at.domain)->is_paging()) clear(Holder{.device = device}, at.pasid);
+  });
+  if (!any) return 0;
+  int error = commit();
+  const bool caches = backend_.has_cache(device) && !devices_[device].gone;
+  if (error == 0 && caches) {
+    for_each(true, [&](const Attachment& at) { backend_.drop_device(device, at.pasid); });
+    error = commit();
+  }
+  for_each(true, [&](Attachment& at) {
+    Domain* domain = domains_.find(at.domain);
+    if (domain == nullptr) return;  // one of an earlier time-out
+    at.domain = 0;
+    if (error != 0 && domain->is_paging()) quarantine(*domain->space);
+    const int late = uncount_attachment(domains_.handle(*domain), device);
+    if (error == 0) error = late;
+  });
+  if (error == 0) attachments_recovered();
+  return error;
+}
+
+int Core::detach_pasid(iommucheck_handle handle, u32 device, u32 pasid) {
+  if (!device_present(device)) return -IOMMUCHECK_ENODEV;
+  const Attachment* at = pasid == every_pasid ? nullptr : find_attachment(device, pasid);
+  if (at == nullptr || at->domain != handle) return -IOMMUCHECK_EINVAL;
+  return end_attachments(device, pasid);
+}
+
+/// Nothing is owed: nobody reaches what dead ones led to.
+void Core::attachments_recovered() {
+  attachments_.for_each_used([&](Attachment& at) {
+    if (at.dead && at.domain == 0) attachments_.release(at);
+  });
+}
+
+/// INTERFACE "PASID numbers". One that a device may still reach a domain by waits for that.
+int Core::pasid_free(u32 pasid) {
+  if (sva_.check_plain(pasid) != 0) return -IOMMUCHECK_EINVAL;
+  bool attached = false;
+  bool dead = false;
+  attachments_.for_each_used([&](const Attachment& at) {
+    if (at.pasid == pasid) (at.dead ? dead : attached) = true;
+  });
+  if (attached) return -IOMMUCHECK_EBUSY;
+  if (dead) {
+    if (int error = ensure_settled()) return error;
+  }
+  return sva_.pasid_free(pasid);
+}
+
+}  // namespace iommucheck::impl

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+#include "spec/sva/tables.h"
+
+namespace iommucheck::spec::sva {
+
+bool gets_own_table(const InterfaceState& s, u32 device) {
+  bool gets = false;
+  s.tickets.for_each([&](const Pending& pending) {
+    gets |= pending.kind == static_cast<u32>(CallKind::attach_pasid) && pending.space != 0 &&
+            pending.device == device;
+  });
+  return gets;
+}
+
+Stands stands(const InterfaceState& s, const EntryTable& table, u32 device, u32 owner,
+              u32 owners_domain, bool with_calls) {
+  if (table.own) return owner == device ? Stands::yes : Stands::no;
+  if (owners_domain != table.domain) return Stands::no;
+  switch (s.devices[owner].own_table) {
+    case records::OwnTable::yes: return Stands::no;
+    case records::OwnTable::either: return Stands::maybe;
+    case records::OwnTable::no: break;
+  }
+  return with_calls && gets_own_table(s, owner) ? Stands::maybe : Stands::yes;
+}
+
+}  // namespace iommucheck::spec::sva
