@@ -21,7 +21,9 @@ Stands stands(const InterfaceState& s, const EntryTable& table, u32 device, u32 
     case records::OwnTable::either: return Stands::maybe;
     case records::OwnTable::no: break;
   }
-  return with_calls && gets_own_table(s, owner) ? Stands::maybe : Stands::yes;
+  // For the device itself it stands where it looks, in either table; its neighbours lose it.
+  const bool leaves = with_calls && owner != device && gets_own_table(s, owner);
+  return leaves ? Stands::maybe : Stands::yes;
 }
 
 }  // namespace iommucheck::spec::sva
