@@ -134,10 +134,9 @@ int Sva::end_all(u32 device) {
     if (error == 0) error = failed;
   });
   // What others have made, and it was attached to.
-  const auto attached = [&](const Use& use) {
-    return use.holder == Holder{.device = device} && !use.dead;
-  };
-  if (uses_.find_if(attached) == nullptr) return error;
+  const auto attached = [&](const Use& use) { return use.holder == Holder{.device = device}; };
+  const auto living = [&](const Use& use) { return attached(use) && !use.dead; };
+  if (uses_.find_if(living) == nullptr) return error;
   const int failed = end_uses(attached);
   return error != 0 ? error : failed;
 }
