@@ -68,6 +68,7 @@ Answered Smmu::answer(const Fault& fault, bool again) {
   commands_.add(platform_, command::resume<u64>(fault.id >> stream_lsb, stag, again));
   const bool placed = commands_.placed() != before;
   if (commands_.sync(platform_) != SyncResult::timed_out) return Answered::done;
+  queued_ |= placed;  // whoever wants to know waits again
   return placed ? Answered::on_its_way : Answered::no;
 }
 
