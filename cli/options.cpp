@@ -211,7 +211,11 @@ class Reader {
     app.add_option("--to-corpus", scenario_.corpus,
                    "run nothing: write each as a seed of fuzz_api there, where it can be said")
         ->type_name("DIR");
-    app.add_flag("-q,--quiet", scenario_.quiet, "only what did not pass");
+    app.add_flag("--coverage", scenario_.coverage,
+                 "instead of verdicts: each answer that the interface permits, and the scenario "
+                 "that shows it on the builtin driver, or why none does");
+    app.add_flag("-q,--quiet", scenario_.quiet,
+                 "only what did not pass, or what nothing shows or explains");
     add_report_format(app, scenario_.format);
     add_reports(app, scenario_.reports);
   }

@@ -28,7 +28,8 @@ struct ScenarioCommand {
   std::string driver = "builtin";  ///< spec: the interface specification alone; or a plug-in
   std::string out;                 ///< folder for traces of failures; empty: none
   std::string corpus;              ///< folder for seeds of the fuzzers; empty: run them
-  bool quiet = false;              ///< only what did not pass
+  bool coverage = false;           ///< what they show of the interface, and nothing else
+  bool quiet = false;              ///< only what did not pass, or is not explained
 };
 
 struct CheckCommand {

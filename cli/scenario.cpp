@@ -15,6 +15,7 @@
 #include "report/junit.h"
 #include "scenario/format/parser.h"
 #include "scenario/run/corpus.h"
+#include "scenario/run/coverage.h"
 #include "scenario/run/driver_subject.h"
 #include "scenario/run/runner.h"
 
@@ -255,9 +256,31 @@ class ScenarioRun {
   oracle::RunEnd end_;
 };
 
+/// Every answer of the interface, by which scenario it is shown, or why by none.
+int run_coverage(const ScenarioCommand& options) {
+  spec::sva::AnswerLog log;
+  for (const std::string& path : options.files) {
+    const auto file = scenario::parse_file(path);
+    if (!file) return report("scenario", file.error());
+    for (const Scenario& scenario : file->scenarios) oracle::stories::log_scenario(scenario, log);
+  }
+  u64 shown = 0, explained = 0, unexplained = 0;
+  for (const oracle::stories::CoverageLine& line : oracle::stories::coverage_of(log)) {
+    ++(!line.shown.empty() ? shown : line.explained() ? explained : unexplained);
+    if (options.quiet && line.explained()) continue;
+    const std::string by = !line.shown.empty() ? line.shown
+                           : line.explained()  ? "none: " + line.why
+                                               : "none, and nobody says why";
+    fmt::print("{}  {}  {}\n", line.call, line.answer, by);
+  }
+  fmt::print("{} shown, {} explained, {} neither\n", shown, explained, unexplained);
+  return unexplained == 0 ? exit_held : oracle::exit_status(oracle::Verdict::violated);
+}
+
 }  // namespace
 
 int run_scenario(const ScenarioCommand& options) {
+  if (options.coverage) return run_coverage(options);
   return options.corpus.empty() ? ScenarioRun(options).run() : write_corpus(options);
 }
 

@@ -39,6 +39,7 @@ bool run_once(const scenario::Scenario& scenario, const World& world,
     return failed({scenario.place, "(boot)", "the driver to come up", why, {}});
   }
   ++result.runs;
+  subject->interface().log_answers(options.log);
   Story story(scenario, world, *subject, orders);
   story.run();
   if (!story.needs().empty()) {
@@ -69,6 +70,7 @@ ScenarioResult run_scenario(const scenario::Scenario& scenario, const ScenarioOp
   const auto begin = std::chrono::steady_clock::now();
   ScenarioResult result;
   const World world = world_of(scenario);
+  if (options.log != nullptr) options.log->story = scenario.id;
   const u32 orders = u32{1} << std::min(races_of(scenario), races_max);
   for (u32 order = 0; order < orders; ++order) {
     if (!run_once(scenario, world, options, order, result)) break;

@@ -38,7 +38,8 @@ struct ScenarioResult {
 
 struct ScenarioOptions {
   std::function<std::unique_ptr<Subject>()> make_subject;
-  std::string trace;  ///< path for the trace of a failure; empty: none
+  std::string trace;                    ///< path for the trace of a failure; empty: none
+  spec::sva::AnswerLog* log = nullptr;  ///< of the answers that it shows; null: nobody wants it
 };
 
 ScenarioResult run_scenario(const scenario::Scenario& scenario, const ScenarioOptions& options);

@@ -2,6 +2,7 @@
 #include "spec/sva/calls.h"
 
 #include "base/text.h"
+#include "spec/sva/answers.h"
 #include "spec/sva/attach.h"
 #include "spec/sva/attachments.h"
 #include "spec/sva/bind.h"
@@ -22,8 +23,27 @@ namespace iommucheck::spec::sva {
 
 // --- Results ---
 
+namespace {
+
+/// INTERFACE "Timeouts and removal": surprise removal acts as mm_exit's return, and as what the
+/// call is about; it began before, so that it is no "later call".
+bool vanished(const InterfaceState& s, const Call& call, const Pending* begun) {
+  return ends_bonds(call.kind) && begun != nullptr && begun->present != 0 &&
+         !s.device_exists(call.device);
+}
+
+Permitted permitted_vanished() {
+  Permitted set;
+  set.add(Status::ok, "its device vanished while it waited for a handler");
+  set.add(Status::enodev, "its device vanished while it waited for a handler");
+  return set;
+}
+
+}  // namespace
+
 Permitted answers(const InterfaceState& s, const Call& call, Circumstances around,
                   const Pending* begun) {
+  if (vanished(s, call, begun)) return permitted_vanished();
   if (is_io_mm_call(call.kind) && s.find_process_io_mm(call.io_mm) != 0) {
     return permitted_on_process(call);
   }
@@ -220,6 +240,7 @@ void apply_sva(InterfaceState& s, const Call& call, const Observed& observed,
 
 void apply_effect(InterfaceState& s, const Call& call, const Observed& observed,
                   Circumstances around, const Pending* begun) {
+  if (vanished(s, call, begun)) return end_faults(s);
   // "The state as before, the PASID cursor apart": nobody saw which numbers lost their turn. Nor
   // which one a time-out held, and gave back with the recovery.
   const CallKind own = as_bond_call(s, call).kind;
@@ -251,6 +272,32 @@ void apply_effect(InterfaceState& s, const Call& call, const Observed& observed,
 
 }  // namespace
 
+// --- What scenarios show ---
+
+namespace {
+
+void log_answer(const InterfaceState& s, const Call& call, const Observed& observed,
+                Circumstances around, const Pending* begun) {
+  if (s.log == nullptr) return;
+  AnswerLog& log = *s.log;
+  answers(s, call, around, begun).for_each([&](Status status, const char* reason) {
+    const Answer answer{call.kind, status, reason};
+    log.permitted(answer);
+    if (status == observed.status) log.given(answer);
+  });
+  bool exits = false;
+  s.tickets.for_each(
+      [&](const Pending& pending) { exits |= pending.kind == records::release_in_progress; });
+  if (around.allocation_failed) log.returned(call.kind, During::no_memory);
+  if (around.queue_stuck) log.returned(call.kind, During::stuck);
+  if (exits) log.returned(call.kind, During::exit);
+  if (begun != nullptr && begun->present != 0 && !s.device_exists(call.device)) {
+    log.returned(call.kind, During::removal);
+  }
+}
+
+}  // namespace
+
 // --- Life ---
 
 void close_ticket(InterfaceState& s, Ticket ticket) {
@@ -262,8 +309,9 @@ void close_ticket(InterfaceState& s, Ticket ticket) {
 Ticket begin_call(InterfaceState& s, const Call& given) {
   const Call call = as_bond_call(s, given);
   a_call_begins(s);
-  const Ticket ticket =
-      s.tickets.open({.kind = static_cast<u32>(call.kind), .device = call.device});
+  const Ticket ticket = s.tickets.open({.kind = static_cast<u32>(call.kind),
+                                        .device = call.device,
+                                        .present = s.device_exists(call.device) ? 1U : 0U});
   if (ticket.number != 0) begin_effect(s, call, s.tickets.opened(ticket));
   return ticket;
 }
@@ -278,13 +326,17 @@ Verdict end_call(InterfaceState& s, Ticket ticket, const Call& call, const Obser
   close_ticket(s, ticket);
   const Pending& begun = *open;  // the slot is left as it is until another call begins
   Verdict verdict = check(s, call, observed, around, &begun);
-  if (verdict.ok) apply_effect(s, call, observed, around, &begun);
+  if (!verdict.ok) return verdict;
+  log_answer(s, call, observed, around, &begun);
+  apply_effect(s, call, observed, around, &begun);
   return verdict;
 }
 
 Verdict apply(InterfaceState& s, const Call& call, const Observed& observed, Circumstances around) {
   Verdict verdict = check(s, call, observed, around, nullptr);
-  if (verdict.ok) apply_effect(s, call, observed, around, nullptr);
+  if (!verdict.ok) return verdict;
+  log_answer(s, call, observed, around, nullptr);
+  apply_effect(s, call, observed, around, nullptr);
   return verdict;
 }
 

@@ -17,6 +17,7 @@
 
 #include "base/trail.h"
 #include "base/types.h"
+#include "spec/sva/answers.h"
 #include "spec/sva/call.h"
 #include "spec/sva/expectation.h"
 #include "spec/sva/permitted.h"
@@ -322,6 +323,9 @@ class Interface {
   /// The state as text: equal texts are equal states for whoever uses it. Not when PASIDs were
   /// freed, which handles were, and what was only asked for (attributes, a process's io_mm).
   [[nodiscard]] std::string dump() const;
+
+  /// Tells `log` from here on which answers calls may give, and give. Null: nobody.
+  void log_answers(AnswerLog* log) { state_.log = log; }
 
   /// How often each rule was asked where breaking it would have shown. Not part of the state.
   [[nodiscard]] const std::array<u64, 256>& exercised() const { return state_.exercised; }

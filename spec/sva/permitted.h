@@ -32,6 +32,12 @@ class Permitted {
   void add(Status status, const char* reason, ValueRule rule = ValueRule::any);
   void add_value(u64 value, const char* reason);
 
+  /// visit(status, reason).
+  template <class Visit>
+  void for_each(Visit visit) const {
+    for (u32 i = 0; i < answer_count_; ++i) visit(answers_[i].status, answers_[i].reason);
+  }
+
   /// An error is permitted: success is then no answer, nor is a byte count but 0.
   [[nodiscard]] bool has(Status status) const;
   [[nodiscard]] bool has_value(u64 value) const;

@@ -223,8 +223,8 @@ struct Pending {
   u32 last_pasid = 0;
   Gone gone = Gone::no;
   u32 flags = 0;
-  u32 freed = 0;  ///< Release: a number of the process is no longer needed by anybody
-  u32 padding = 0;
+  u32 freed = 0;    ///< Release: a number of the process is no longer needed by anybody
+  u32 present = 0;  ///< its device was there when it began
 };
 
 inline constexpr u32 invalidate_in_progress = 1000;

@@ -21,6 +21,8 @@
 
 namespace iommucheck::spec::sva {
 
+struct AnswerLog;
+
 using records::Attachment;
 using records::Bond;
 using records::BondState;
@@ -200,6 +202,7 @@ struct InterfaceState {
   u64 turns_lost = 0;     // 1: nobody saw which PASID a call that gives one had before it failed
   u64 changes = 0;        // of the environment, and of PASIDs that became free: a clock
   mutable std::array<u64, 256> exercised{};  // no part of the state
+  AnswerLog* log = nullptr;                  // the same; null: nobody wants it
 };
 
 }  // namespace iommucheck::spec::sva

@@ -5,12 +5,12 @@
 
 #include <algorithm>
 #include <fstream>
-#include <optional>
 #include <regex>
 #include <set>
 
 #include "scenario/format/parser.h"
 #include "scenario/format/print.h"
+#include "scenario/run/coverage.h"
 #include "scenario/run/driver_subject.h"
 #include "scenario/run/runner.h"
 #include "tests/scenario/files_support.h"
@@ -99,28 +99,6 @@ TEST(ScenarioFiles, HoldOnTheBuiltinDriver) {
     passed += result.status == Status::passed ? 1 : 0;
   }
   EXPECT_GE(passed, 140U);
-}
-
-/// The scenario in a world with tables of each device; nullopt where it says whose they are.
-std::optional<Scenario> with_own_tables(const Scenario& scenario) {
-  for (const scenario::Step& step : scenario.steps) {
-    const auto* declare = std::get_if<scenario::Declare>(&step.what);
-    if (declare == nullptr) continue;
-    for (const scenario::Setting& setting : declare->settings) {
-      if (setting.key.text == "tables" || setting.key.text == "backend") return std::nullopt;
-    }
-  }
-  Scenario changed = scenario;
-  scenario::Setting setting;
-  setting.key.text = "tables";
-  setting.value.text = "per_device";
-  scenario::Declare world;
-  world.kind = scenario::Declare::Kind::world;
-  world.settings.push_back(std::move(setting));
-  scenario::Step step;
-  step.what = std::move(world);
-  changed.steps.insert(changed.steps.begin(), std::move(step));
-  return changed;
 }
 
 /// What is told of the interface holds for both forms, but for stories of devices that share a
