@@ -6,6 +6,7 @@
 #include "base/bits.h"
 #include "conform/case.h"
 #include "conform/dut/tester_memory.h"
+#include "conform/fill_in.h"
 #include "conform/runner.h"
 #include "spec/smmu/queue.h"
 #include "spec/smmu/registers.h"
@@ -17,7 +18,7 @@ namespace {
 namespace reg = spec::reg;
 
 /// What comes before the table of steps: @…@ are filled in.
-constexpr const char* head = R"(/* SPDX-License-Identifier: MIT
+constexpr const char* program_head = R"(/* SPDX-License-Identifier: MIT
  *
 @ABOUT@ *
  * Written by iommucheck conform. By itself:
@@ -205,7 +206,7 @@ std::string line(const char* kind, unsigned bytes, unsigned attributes, u64 wher
 }
 
 /// No comment ends within a comment.
-std::string comment(const std::string& text) {
+std::string c_comment(const std::string& text) {
   std::string lines = " * ";
   for (const char c : text) {
     if (c == '/' && lines.back() == '*') lines += ' ';
@@ -213,11 +214,6 @@ std::string comment(const std::string& text) {
     if (c == '\n') lines += " * ";
   }
   return lines + '\n';
-}
-
-void fill_in(std::string& text, const std::string& name, const std::string& value) {
-  const std::size_t at = text.find(name);
-  text.replace(at, name.size(), value);
 }
 
 /// The table, event by event; records of events are words of memory.
@@ -283,8 +279,8 @@ class Table {
 Expected<std::string> case_program(const trace::Trace& trace, const std::string& about) {
   const auto what = case_of(trace, "a program");
   if (!what) return std::unexpected(what.error());
-  std::string text = head;
-  fill_in(text, "@ABOUT@", comment(about));
+  std::string text = program_head;
+  fill_in(text, "@ABOUT@", c_comment(about));
   fill_in(text, "@MEMORY_PA@", fmt::format("{:#x}", TesterMemory::pa));
   fill_in(text, "@MEMORY_BYTES@", fmt::format("{:#x}", TesterMemory::bytes));
   fill_in(text, "@DATA_PA@", fmt::format("{:#x}", TesterMemory::data_pa));

@@ -11,6 +11,7 @@
 #include "base/bits.h"
 #include "conform/case.h"
 #include "conform/dut/qemu_map.h"
+#include "conform/fill_in.h"
 #include "conform/runner.h"
 #include "spec/smmu/registers.h"
 
@@ -26,7 +27,7 @@ constexpr u64 scratch = qemu_map::ram + qemu_map::ram_bytes - 0x1000;
 constexpr u64 page = 4096;
 
 /// What comes before the log: @…@ are filled in.
-constexpr const char* head = R"(#!/bin/sh
+constexpr const char* script_head = R"(#!/bin/sh
 # SPDX-License-Identifier: MIT
 #
 @ABOUT@#
@@ -90,18 +91,13 @@ exit 1
 log
 )";
 
-std::string comment(const std::string& text) {
+std::string shell_comment(const std::string& text) {
   std::string lines = "# ";
   for (const char c : text) {
     lines += c;
     if (c == '\n') lines += "# ";
   }
   return lines + '\n';
-}
-
-void fill_in(std::string& text, const std::string& name, const std::string& value) {
-  const std::size_t at = text.find(name);
-  text.replace(at, name.size(), value);
 }
 
 /// The lines of the log, event by event.
@@ -280,8 +276,8 @@ Expected<std::string> case_qtest(const trace::Trace& trace, const std::string& a
   Log log(trace, what->queues);
   auto lines = log.take();
   if (!lines) return std::unexpected(lines.error());
-  std::string text = head;
-  fill_in(text, "@ABOUT@", comment(about));
+  std::string text = script_head;
+  fill_in(text, "@ABOUT@", shell_comment(about));
   fill_in(text, "@SMMU@", fmt::format("{:#x}", qemu_map::smmu));
   fill_in(text, "@RAM@", fmt::format("{:#x}", qemu_map::ram));
   fill_in(text, "@DEVICES@", log.devices());

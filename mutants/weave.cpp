@@ -51,14 +51,28 @@ std::unexpected<Error> misfit(const Mutant& mutant, const std::string& why) {
 
 /// A switch between two expressions takes each of them whole.
 std::string why_no_expression(std::string_view text) {
-  int depth = 0;
-  for (const char c : text) {
+  int depth = 0, open_choices = 0;
+  bool quoted = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '"' && (i == 0 || text[i - 1] != '\\')) quoted = !quoted;
+    if (quoted) continue;
+    if (depth == 0 && c == '?') ++open_choices;
+    if (depth == 0 && c == ':') {
+      const bool scope = i + 1 < text.size() && text[i + 1] == ':';
+      if (scope) {
+        ++i;
+      } else {
+        --open_choices;
+      }
+    }
     if (c == '(' || c == '[' || c == '{') ++depth;
     if (c == ')' || c == ']' || c == '}') --depth;
     if (depth < 0) return "a bracket is closed that is not opened";
     if (depth == 0 && (c == ',' || c == ';'))
       return std::string("a '") + c + "' outside of brackets";
   }
+  if (open_choices != 0) return "a '?' and its ':' are not both in it";
   return depth == 0 ? "" : "a bracket is not closed";
 }
 

@@ -36,7 +36,7 @@ struct Two {
   }
 };
 
-void ste_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+void ste_abort_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   Two linear(device, "the STE");
   linear.b.write(reg::strtab_base, device.absent_pa, 8);
   cases.push_back(linear.ask());
@@ -92,7 +92,7 @@ void descriptor_cases_of(const DeviceIdentity& device, std::vector<Case>& cases,
 
 void external_abort_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   if (device.absent_bytes == 0) return;
-  ste_cases(device, cases);
+  ste_abort_cases(device, cases);
   cd_abort_cases(device, cases);
   for (const bool record : {true, false}) descriptor_cases_of(device, cases, record);
 }

@@ -19,6 +19,7 @@
 #include <thread>
 
 #include "conform/dut/serve_device.h"
+#include "conform/dut/system_error.h"
 
 namespace iommucheck::oracle {
 
@@ -26,10 +27,6 @@ namespace {
 
 constexpr std::string_view exec_prefix = "exec:", unix_prefix = "unix:";
 constexpr auto moment = std::chrono::milliseconds(5);
-
-std::unexpected<Error> system_error(const std::string& what) {
-  return fail(ErrorCode::environment, what + ": " + std::strerror(errno));
-}
 
 std::string how_it_ended(int status) {
   if (!WIFSIGNALED(status)) {

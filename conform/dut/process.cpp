@@ -22,6 +22,7 @@
 #include <thread>
 
 #include "base/text.h"
+#include "conform/dut/system_error.h"
 #include "trace/json_value.h"
 
 namespace iommucheck::oracle {
@@ -33,10 +34,6 @@ constexpr const char* install_text =
     "; install it with: apt-get install -y --no-install-recommends qemu-system-arm "
     "(7.2 or newer; it brings qemu-system-aarch64), or name it: --device "
     "qemu:/path/to/qemu-system-aarch64";
-
-std::unexpected<Error> system_error(const std::string& what) {
-  return fail(ErrorCode::environment, what + ": " + std::strerror(errno));
-}
 
 /// A unix socket that waits for one connection.
 class Listener {

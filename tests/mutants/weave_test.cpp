@@ -80,6 +80,19 @@ TEST(Weave, AnExpressionKeepsItsBrackets) {
             std::string::npos);
 }
 
+TEST(Weave, AChoiceIsWholeOrItsPartsAre) {
+  const std::string source_with_choice = "int f(bool b) { return b ? g::one() : 2; }\n";
+  const auto weave_choice = [&](const std::string& text) {
+    return weave(source_with_choice, listed(entry(text)));
+  };
+  const auto cut = weave_choice("- b ? g::one()\n+ false ? g::one()\n");
+  ASSERT_FALSE(cut.has_value());
+  EXPECT_NE(cut.error().message.find("a '?' and its ':'"), std::string::npos)
+      << cut.error().message;
+  EXPECT_TRUE(weave_choice("- b ? g::one() : 2\n+ 2\n").has_value());
+  EXPECT_TRUE(weave_choice("- g::one()\n+ 1\n").has_value());
+}
+
 TEST(MutantList, SaysWhatIsMissingAndWhere) {
   EXPECT_NE(refused_list("- a\n").find("test.mutants:1: a mutant begins with"), std::string::npos);
   EXPECT_NE(refused_list("[one] f.cpp\n- a\n+ b\n").find("has no 'what:'"), std::string::npos);
