@@ -9,7 +9,7 @@
 
 #include "tests/check/lockstep_support.h"
 
-namespace iommucheck::test {
+namespace iommucheck::test::compare_drivers_test {
 namespace {
 
 using oracle::CheckOptions;
@@ -80,4 +80,4 @@ TEST(CompareDrivers, WhatCannotBeComparedIsSaid) {
 }
 
 }  // namespace
-}  // namespace iommucheck::test
+}  // namespace iommucheck::test::compare_drivers_test

@@ -16,7 +16,7 @@
 #include "report/finding_text.h"
 #include "tests/check/lockstep_support.h"
 
-namespace iommucheck::test {
+namespace iommucheck::test::not_claimed_test {
 namespace {
 
 using oracle::CheckOptions;
@@ -154,4 +154,4 @@ TEST(NotClaimed, RulesOfSomebodyElseAreNotTold) {
 }
 
 }  // namespace
-}  // namespace iommucheck::test
+}  // namespace iommucheck::test::not_claimed_test

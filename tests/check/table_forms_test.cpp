@@ -6,7 +6,7 @@
 #include "impl/driver.h"
 #include "include/iommucheck/driver.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::table_forms_test {
 namespace {
 
 TEST(TableForms, HaveNames) {
@@ -38,4 +38,4 @@ TEST(TableForms, HoldAlike) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::table_forms_test

@@ -14,7 +14,7 @@
 #include "report/known.h"
 #include "tests/own_path.h"
 
-namespace iommucheck::oracle {
+namespace iommucheck::oracle::conform_suite_test {
 namespace {
 
 using spec::Rule;
@@ -239,4 +239,4 @@ TEST(ConformPool, EndsInTheMiddle) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle
+}  // namespace iommucheck::oracle::conform_suite_test

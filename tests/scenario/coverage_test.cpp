@@ -13,7 +13,7 @@
 #include "scenario/run/coverage.h"
 #include "tests/scenario/files_support.h"
 
-namespace iommucheck::oracle::stories {
+namespace iommucheck::oracle::stories::coverage_test {
 namespace {
 
 using spec::sva::AnswerLog;
@@ -101,4 +101,4 @@ TEST(ScenarioCoverage, AScenarioThatIsTakenAwayIsMissed) {
 }
 
 }  // namespace
-}  // namespace iommucheck::oracle::stories
+}  // namespace iommucheck::oracle::stories::coverage_test

@@ -3,7 +3,7 @@
 // with what must be refused.
 #include "tests/spec/sva_fixture.h"
 
-namespace iommucheck::spec::sva {
+namespace iommucheck::spec::sva::sva_attachments_test {
 namespace {
 
 using namespace words;
@@ -167,4 +167,4 @@ TEST_F(SvaAttachments, a_time_out_leaves_either_until_recovery) {
 }
 
 }  // namespace
-}  // namespace iommucheck::spec::sva
+}  // namespace iommucheck::spec::sva::sva_attachments_test
