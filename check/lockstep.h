@@ -18,6 +18,8 @@
 
 namespace iommucheck::oracle {
 
+inline constexpr u64 page_4k = 4096;  ///< the smallest that a call maps
+
 struct LockstepOptions {
   Machine machine = default_machine();
   u64 window_bytes = u64{16} << 20;

@@ -12,8 +12,6 @@ using spec::sva::Call;
 using spec::sva::CallKind;
 using spec::sva::DomainFacts;
 
-constexpr u64 page = 4096;
-
 bool maps(CallKind kind) {
   return kind == CallKind::map || kind == CallKind::map_sg || kind == CallKind::sva_map ||
          kind == CallKind::sva_map_sg || kind == CallKind::task_map;
@@ -56,7 +54,7 @@ u64 Lockstep::free_bytes(const Call& call) const {
   if (!maps(call.kind)) return 0;
   const Space* space = space_of_call(call);
   u64 bytes = bytes_of(call);
-  if (space == nullptr || !is_within(call.iova, bytes, page, space->facts.input_bits)) return 0;
+  if (space == nullptr || !is_within(call.iova, bytes, page_4k, space->facts.input_bits)) return 0;
   for (const fuzz::Mapped& m : space->mappings) {
     if (m.iova + (m.bytes - 1) < call.iova) continue;
     bytes = std::min(bytes, m.iova > call.iova ? m.iova - call.iova : 0);
@@ -69,7 +67,7 @@ bool Lockstep::keeps_ranges(const Call& call) const {
   const Space* space = space_of_call(call);
   if (space == nullptr) return true;
   const DomainFacts& facts = space->facts;
-  const u64 smallest = facts.page_sizes == 0 ? page : facts.page_sizes & (~facts.page_sizes + 1);
+  const u64 smallest = facts.page_sizes == 0 ? page_4k : facts.page_sizes & (~facts.page_sizes + 1);
   const u64 bytes = bytes_of(call);
   if (maps(call.kind)) {
     constexpr u32 rights = spec::sva::prot_read | spec::sva::prot_write | spec::sva::prot_exec;

@@ -12,7 +12,6 @@ namespace iommucheck::oracle {
 
 namespace {
 
-constexpr u64 page = 4096;
 constexpr std::size_t mappings_max = 8;  // of a space
 
 std::string text_of(const spec::Outcome& outcome) {
@@ -40,7 +39,7 @@ std::vector<Lockstep::Reach> Lockstep::reach() {
       const fuzz::SpaceView space = reached_by(device, places[k]);
       for (const fuzz::Mapped& m :
            space.mappings.first(std::min(mappings_max, space.mappings.size()))) {
-        addresses.insert({m.iova, m.iova + (m.bytes - 1) / page * page, m.iova + m.bytes});
+        addresses.insert({m.iova, m.iova + (m.bytes - 1) / page_4k * page_4k, m.iova + m.bytes});
       }
       for (const u64 va : addresses) {
         for (const spec::AccessType type : {spec::AccessType::read, spec::AccessType::write}) {

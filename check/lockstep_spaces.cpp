@@ -270,13 +270,12 @@ void Lockstep::note_unmapped(Space& space, u64 iova, u64 bytes) {
 
 /// Two pieces where there are two pages: the second from elsewhere.
 void Lockstep::perform_map_sg(Call& call) {
-  constexpr u64 page = 4096;
   const CallersMemory memory = callers_memory(options_.machine.caps);
   std::array<spec::sva::Segment, 2> pieces{};
   pieces[0] = {call.pa, call.size};
   std::size_t count = 1;
-  if (call.size >= 2 * page) {
-    pieces[0].size = call.size / 2 / page * page;
+  if (call.size >= 2 * page_4k) {
+    pieces[0].size = call.size / 2 / page_4k * page_4k;
     pieces[1] = {memory.elsewhere(call.pa) + pieces[0].size, call.size - pieces[0].size};
     count = 2;
   }

@@ -341,9 +341,8 @@ void Lockstep::perform_process(const fuzz::Operation& operation) {
   view.leaf_max = u64{1} << 21;
   view.mappings = process_mappings_;
   const fuzz::Target target = fuzz::resolve(operation, view);
-  constexpr u64 page = 4096;
   constexpr u64 bytes_max = u64{4} << 20;  // a process's tables are made page by page
-  if (target.bytes == 0 || (target.iova | target.bytes) % page != 0) return;
+  if (target.bytes == 0 || (target.iova | target.bytes) % page_4k != 0) return;
   if (target.bytes > bytes_max || (target.iova >> Processes::input_bits) != 0) return;
   const u32 prot = (fuzz::prot_flags(operation) & 0x7) | spec::sva::prot_read;
   if (operation.kind != OperationKind::process_map) begin_next();
@@ -352,7 +351,7 @@ void Lockstep::perform_process(const fuzz::Operation& operation) {
       // After an Invalidate that timed out: new tables or pages beside old ones that are cached
       // would be the CPUs' mistake.
       if (monitor_.interface().is_stale(mm)) return;
-      if (target.pa % page == 0 &&
+      if (target.pa % page_4k == 0 &&
           (target.pa | (target.pa + target.bytes - 1)) >> view.output_bits == 0) {
         processes.map(mm, target.iova, target.pa, target.bytes, prot);
       }
