@@ -94,9 +94,29 @@ static void begin(const struct iommucheck_platform* told,
   now.bytes = 0;
 }
 
+/* ---- coverage: what -fsanitize-coverage=inline-8bit-counters,pc-table calls when it is loaded
+ * ---- */
+
+static struct iommucheck_coverage coverage;
+
+void __sanitizer_cov_8bit_counters_init(char* first, char* behind);
+void __sanitizer_cov_8bit_counters_init(char* first, char* behind) {
+  coverage.counters = (const uint8_t*)first;
+  coverage.count = (uint64_t)(behind - first);
+}
+void __sanitizer_cov_pcs_init(const uintptr_t* first, const uintptr_t* behind);
+void __sanitizer_cov_pcs_init(const uintptr_t* first, const uintptr_t* behind) {
+  (void)behind;
+  coverage.places = first;
+  coverage.base = (uintptr_t)&__ehdr_start;
+}
+
 EXPORTED const struct iommucheck_hooks* iommucheck_hooks_entry(void) {
-  static const struct iommucheck_hooks hooks = {
-      .size = sizeof hooks, .abi = IOMMUCHECK_HOOKS_ABI, .begin = begin, .settle = settle};
+  static const struct iommucheck_hooks hooks = {.size = sizeof hooks,
+                                                .abi = IOMMUCHECK_HOOKS_ABI,
+                                                .begin = begin,
+                                                .settle = settle,
+                                                .coverage = &coverage};
   return &hooks;
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "check/claims.h"
+#include "check/driver_coverage.h"
 #include "check/finding_files.h"
 #include "check/record_case.h"
 #include "check/shrink.h"
@@ -229,7 +230,9 @@ Expected<void> Campaign::boot_on_it() {
     ground.booted = std::make_unique<Segments>(*loaded_);
   }
   auto lockstep = std::make_unique<Lockstep>(driver_, fresh_options(ground.booted.get()));
-  if (const std::string failed = lockstep->boot(); !failed.empty()) {
+  const std::string failed = lockstep->boot();
+  if (options_.coverage) options_.coverage->note(driver_.hooks);
+  if (!failed.empty()) {
     const u64 others = mask(static_cast<unsigned>(grounds_.size()) - 1, 0) & ~refused_;
     if (lockstep->refused() && others != (u64{1} << machine_)) {
       refused_ |= u64{1} << machine_;
@@ -368,6 +371,7 @@ Expected<Campaign::CaseEnd> Campaign::run_case(const Sequence& sequence, bool co
   }
   lockstep_->run(sequence.operations, sequence.ends, sequence.shared);
   note_rules();
+  if (options_.coverage) options_.coverage->note(driver_.hooks);
   const Monitor& monitor = lockstep_->monitor();
   CaseEnd end;
   if (!monitor.findings().empty()) end.findings.push_back(first_finding());
@@ -380,6 +384,7 @@ Expected<Campaign::CaseEnd> Campaign::run_case(const Sequence& sequence, bool co
 std::string Campaign::run_in_child(const Sequence& sequence) {
   lockstep_->run(sequence.operations, sequence.ends);
   note_rules();
+  if (options_.coverage) options_.coverage->note(driver_.hooks);
   Monitor& monitor = lockstep_->monitor();
   static_assert(std::is_trivially_copyable_v<Tally>);
   const Tally now = numbers_of(*lockstep_);

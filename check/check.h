@@ -18,7 +18,8 @@
 
 namespace iommucheck::oracle {
 
-struct GivenCase;  // check/given.h
+struct GivenCase;      // check/given.h
+class DriverCoverage;  // check/driver_coverage.h
 
 struct CheckProgress {
   u64 sequences = 0, calls = 0, outcomes = 0, findings = 0;
@@ -64,7 +65,8 @@ struct CheckOptions {
   u32 corpus_max = 4096;  ///< sequences that it holds at most
   static constexpr u32 jobs_max = 256;
   u32 jobs = 1;  ///< 1..jobs_max processes side by side; the result is the same for any number
-  u32 hang_seconds = 10;  ///< without progress of a plug-in
+  u32 hang_seconds = 10;                     ///< without progress of a plug-in
+  std::shared_ptr<DriverCoverage> coverage;  ///< where it is noted; null: nobody asks
   bool shrink = true;
   std::function<void(const CheckProgress&)> progress;  ///< about ten times a second; may be empty
   std::function<void(const Violation&)> found;  ///< each finding when it is there; may be empty

@@ -10,6 +10,7 @@
 #include <fstream>
 
 #include "check/compare_drivers.h"
+#include "check/driver_coverage.h"
 #include "check/finding_files.h"
 #include "check/machine.h"
 #include "cli/campaign.h"
@@ -248,6 +249,11 @@ int run_check(const CheckCommand& options) {
   auto claims = oracle::parse_claims(options.not_claimed);
   if (!claims) return not_run(claims.error());
   settings.claims = *claims;
+  if (options.coverage) {
+    auto coverage = oracle::DriverCoverage::create();
+    if (!coverage) return not_run(coverage.error());
+    settings.coverage = std::move(*coverage);
+  }
   std::vector<std::string> unread;
   if (auto loaded = load_campaign(options, settings, unread); !loaded) {
     return not_run(loaded.error());
@@ -272,12 +278,19 @@ int run_check(const CheckCommand& options) {
   if (!result) return not_run(result.error());
   oracle::RunEnd end = oracle::end_of(settings, *result);
   for (const std::string& file : unread) end.undecided("not run: " + file);
+  std::vector<std::string> coverage;
+  if (settings.coverage && settings.coverage->places().empty()) {
+    end.undecided("--coverage: the driver has no counters; build it with iommucheck cc --coverage");
+  } else if (settings.coverage) {
+    coverage = oracle::coverage_lines(*settings.coverage, options.driver);
+  }
   if (auto finished = finish_campaign(options, settings, *result); !finished) {
     end.environment(finished.error().message);
   }
   const int status = finish("check", end);
   const oracle::Report report = report_of(*result, end);
   if (options.format == Format::text) {
+    for (const std::string& line : coverage) fmt::print("{}\n", line);
     print_text(options, *result, end);
   } else {
     print_document(report, options.format);

@@ -298,6 +298,9 @@ class Reader {
         ->type_name("worker|case");
     app.add_flag("--no-shrink", check_.no_shrink, "report the sequences as they were found");
     app.add_flag("--rules", check_.all_rules, "the verdict of each rule");
+    app.add_flag("--coverage", check_.coverage,
+                 "functions and blocks of the driver that were never entered; of a plug-in that "
+                 "iommucheck cc --coverage built");
     app.add_option("--not-claimed", check_.not_claimed,
                    "what is not asked, beside what the driver says of itself: time-outs, "
                    "memory-type, moves, ranges, unrolling, short-memory, structures, domains, "

@@ -53,6 +53,7 @@ struct CheckCommand {
   bool strict = false;      ///< undetermined rules leave the run undecided
   bool no_shrink = false;
   bool all_rules = false;
+  bool coverage = false;           ///< what of the driver was never entered
   bool scan = false;               ///< --precision scan
   bool isolate_case = false;       ///< --isolate case
   std::vector<std::string> files;  ///< sequences to run, each on every machine

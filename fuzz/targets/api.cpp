@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// libFuzzer target `api`: bytes to calls, accesses and choices; our driver in lockstep with the
-// specification. One input is: undo to booted, decode, run. A finding aborts. Whatever ends it, a
-// trace is left where the artefact is.
+// libFuzzer target `api`: bytes to calls, accesses and choices; our driver, or the plug-in of
+// --driver=PATH, in lockstep with the specification. One input is: undo to booted, decode, run. A
+// finding aborts. Whatever ends it, a trace is left where the artefact is. A plug-in that was built
+// with -fsanitize=fuzzer-no-link guides the fuzzer (docs/drivers.md).
 #include <fmt/format.h>
 #include <signal.h>  // NOLINT(modernize-deprecated-headers): sigaction
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <memory>
 
 #include "check/alone.h"
 #include "check/finding_files.h"
@@ -17,7 +19,6 @@
 #include "check/lockstep.h"
 #include "check/record_case.h"
 #include "check/shrink.h"
-#include "impl/driver.h"
 #include "monitor/rule_verdicts.h"
 #include "operations/mutate.h"
 #include "report/finding_text.h"
@@ -42,9 +43,37 @@ using namespace iommucheck;
 /// What the run says of each rule, for those who read the end of it.
 void print_rules();
 
+std::string driver_path = "builtin";  // --driver=
+
+/// The driver under test, and its static variables as they were loaded and as the boot left them.
+struct Subject {
+  oracle::LoadedPlugin loaded;
+  std::unique_ptr<oracle::Segments> first, booted;
+};
+
+/// Loaded once, before the first input: what it counts is part of the fuzzer's features.
+Subject& subject() {
+  static Subject* const its = [] {
+    auto loaded = oracle::load_plugin(driver_path);
+    if (!loaded) {
+      fmt::print(stderr, "fuzz_api: {}\n", loaded.error().message);
+      std::exit(2);
+    }
+    auto* fresh = new Subject{std::move(*loaded), nullptr, nullptr};
+    if (fresh->loaded.segments != nullptr) {
+      fresh->first = std::make_unique<oracle::Segments>(*fresh->loaded.segments);
+      fresh->booted = std::make_unique<oracle::Segments>(*fresh->loaded.segments);
+    }
+    return fresh;
+  }();
+  return *its;
+}
+
 oracle::Lockstep& lockstep() {
   static oracle::Lockstep* const booted = [] {
-    auto* fresh = new oracle::Lockstep(*impl::builtin_driver(), {});
+    oracle::LockstepOptions options;
+    options.segments = subject().booted.get();
+    auto* fresh = new oracle::Lockstep(subject().loaded.driver(), options);
     if (const std::string reason = fresh->boot(); !reason.empty()) {
       fmt::print(stderr, "fuzz_api: cannot boot: {}\n", reason);
       std::abort();
@@ -101,10 +130,11 @@ void leave_trace_of_death() {
   if (trace_is_left || running.operations.empty()) return;
   trace_is_left = true;
   oracle::CheckOptions options;
+  options.driver = driver_path;
   const auto path = reserve("death");
   if (!path) return;
   constexpr double seconds_max = 10;
-  if (oracle::run_alone(options, {&running, 1}, *path, seconds_max)) say_trace(*path, "builtin");
+  if (oracle::run_alone(options, {&running, 1}, *path, seconds_max)) say_trace(*path, driver_path);
 }
 
 constexpr int deadly[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
@@ -146,7 +176,12 @@ void report_and_abort(std::span<const fuzz::Operation> operations, oracle::Locks
                                       lockstep().run(candidate, ends);
                                       return verdict() == wanted;
                                     });
-  const auto record = oracle::record_case(*impl::builtin_driver(), {},
+  oracle::LockstepOptions options;
+  if (subject().first != nullptr) {
+    subject().first->restore();
+    options.segments = std::make_unique<oracle::Segments>(*subject().first).release();
+  }
+  const auto record = oracle::record_case(subject().loaded.driver(), options,
                                           {.operations = small.operations, .ends = ends});
   for (const auto& finding : record.findings) {
     fmt::print(stderr, "{}", oracle::full_text(oracle::told(finding, record)));
@@ -181,10 +216,13 @@ extern "C" void __ubsan_on_report() { leave_trace_of_death(); }
 
 extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
   constexpr std::string_view key = "-artifact_prefix=";
+  constexpr std::string_view driver = "--driver=";  // the fuzzer leaves what begins so alone
   for (int i = 1; i < *argc; ++i) {
     const std::string_view argument = (*argv)[i];
     if (argument.starts_with(key)) artefacts = argument.substr(key.size());
+    if (argument.starts_with(driver)) driver_path = argument.substr(driver.size());
   }
+  (void)subject();
   return 0;
 }
 

@@ -35,6 +35,15 @@ void* iommucheck_registers(void);
 
 #define IOMMUCHECK_HOOKS_ABI 1u
 
+/* Of an object built with `iommucheck cc --coverage`: a counter for each block, which is not 0 once
+ * it was entered, and its place: the block's address, and 1 where a function begins there. */
+struct iommucheck_coverage {
+  const uint8_t* counters;
+  const uintptr_t* places; /* two words each */
+  uint64_t count;
+  uintptr_t base; /* address at which the object was loaded */
+};
+
 struct iommucheck_hooks {
   uint32_t size;
   uint32_t abi;
@@ -47,6 +56,8 @@ struct iommucheck_hooks {
   /* A hook runs before its store does. What was stored since is told now: before the checker looks
    * at memory, before a call of the platform has effect, and when the driver has returned. */
   void (*settle)(void);
+
+  const struct iommucheck_coverage* coverage; /* NULL or count 0: it was built without */
 };
 #define IOMMUCHECK_HOOKS_SIZE_VER0 24u
 

@@ -74,4 +74,29 @@ grep -q "VIOLATION WILD_WALK" order.txt && grep -q "by put at simple_driver.c:" 
   cat order.txt
   fail "what is found is not the forgotten barrier"
 }
+
+# What was never entered: a function that nobody calls, and a block that no sequence comes to.
+cat >"never.c" <<'END'
+#include "examples/simple_driver.c"
+int nobody_calls(volatile int* word);
+int nobody_calls(volatile int* word) { return *word + 1; }
+END
+"$command" cc --coverage -O1 -DPLAIN_STORES -I "$source" -shared -o never.so never.c
+"$command" check --driver ./never.so --seed 1 --runs 300 --coverage --out "" >never.txt || {
+  cat never.txt
+  fail "the example does not hold when blocks are counted"
+}
+grep -qE "coverage of ./never.so: [0-9]+ of [0-9]+ functions and [0-9]+ of [0-9]+ blocks were entered" never.txt &&
+  grep -q "never entered: the function nobody_calls" never.txt &&
+  grep -q "never entered in .* of simple_driver.c, line [0-9]" never.txt || {
+  cat never.txt
+  fail "it is not said what was never entered"
+}
+if grep -q "never entered: the function map " never.txt; then fail "map was entered"; fi
+"$command" check --driver ./never.so --seed 1 --runs 300 --out "" -j 2 --coverage | grep "^coverage" >jobs.txt
+grep "^coverage" never.txt | cmp - jobs.txt || fail "what was entered depends on the number of jobs"
+if "$command" check --driver ./driver.so --seed 1 --runs 50 --coverage --out "" >none.txt 2>&1; then
+  fail "a driver without counters has coverage"
+fi
+grep -q "iommucheck cc --coverage" none.txt || fail "it is not said how counters come about"
 printf 'cc: no store is lost\n'
