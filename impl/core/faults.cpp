@@ -37,7 +37,8 @@ bool Faults::ends(const Open& open, const Ending& ending) const {
     case Ending::Whose::queue: return open.queue == ending.of;
     case Ending::Whose::device: return ending.of == device && ending.pasid == open.fault.pasid;
     case Ending::Whose::domain:
-      return ending.of == core_.domain_of(device) && ending.pasid == open.fault.pasid;
+      return core_.holder_of(device) == Holder{.domain = ending.of} &&
+             ending.pasid == open.fault.pasid;
   }
   return false;
 }

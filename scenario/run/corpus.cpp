@@ -276,6 +276,17 @@ bool Writer::fill(Operation& operation, const Invoke& invoke) {
   if (name == "domain_free") return call_on_domain(OperationKind::domain_free);
   if (name == "attach") return call_on_domain(OperationKind::attach);
   if (name == "detach") return call_on_domain(OperationKind::detach);
+  if (name == "attach_pasid" || name == "detach_pasid") {
+    operation.variant =
+        raw(name == "attach_pasid" ? fuzz::AttachPasid::attach : fuzz::AttachPasid::detach);
+    return call_on_domain(OperationKind::attach_pasid);
+  }
+  if (name == "sva_attach" || name == "sva_detach") {
+    operation.kind = OperationKind::link;
+    operation.variant = raw(name == "sva_attach" ? fuzz::LinkKind::attach : fuzz::LinkKind::detach);
+    operation.device = device(arguments[1].word);
+    return true;
+  }
   if (name == "iotlb_sync" || name == "sva_iotlb_sync") {
     return call_on_domain(OperationKind::iotlb_sync);
   }

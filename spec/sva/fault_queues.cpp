@@ -25,11 +25,12 @@ bool is_contested(const InterfaceState& s, const Waiting& fault) {
   s.tickets.for_each([&](const Pending& pending) {
     const auto kind = static_cast<CallKind>(pending.kind);
     contested |= pending.kind == records::release_in_progress && pending.space == process;
-    const bool of_device =
-        ends_bonds(kind) || kind == CallKind::attach || kind == CallKind::attach_pasid;
+    const bool of_device = ends_bonds(kind) || kind == CallKind::attach;
     contested |= of_device && s.moves_with(pending.device, fault.device);
     // The last of a domain takes the entry along.
     contested |= of_device && !s.per_device_tables;
+    // A table of the RID's own has what it was bound to, and nothing else.
+    contested |= kind == CallKind::attach_pasid && fault.bond == 0;
     contested |= kind == CallKind::fault_queue_close && pending.bond == fault.queue;
     contested |= kind == CallKind::recover;
   });
