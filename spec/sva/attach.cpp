@@ -85,10 +85,12 @@ void apply_attach(InterfaceState& s, const Call& call, Status status) {
     if (!s.moves_with(call.device, i) || s.devices[i].domain == index) continue;
     if (status == Status::etimedout) {
       add_ghost(s, i, index);
+      rid_moved(s, i, true);
       continue;
     }
     move_device(s, i, index);
     drop_ghosts(s, i);
+    rid_moved(s, i, false);
   }
 }
 

@@ -200,7 +200,21 @@ bool may_reach_attached(const InterfaceState& s, u32 device, u32 number) {
   return found;
 }
 
+bool has_attachments(const InterfaceState& s, u32 device) {
+  bool found = false;
+  s.for_each_attachment(
+      [&](u32 i) { found |= s.attachments[i].device == device && s.attachments[i].domain != 0; });
+  return found;
+}
+
 // --- What ends with something else ---
+
+void rid_moved(InterfaceState& s, u32 device, bool timed_out) {
+  using records::OwnTable;
+  const OwnTable before = s.devices[device].own_table;
+  if (before == OwnTable::no || has_attachments(s, device)) return;
+  s.devices.edit(s.trail, device).own_table = timed_out ? OwnTable::either : OwnTable::no;
+}
 
 void end_attachments_of(InterfaceState& s, u32 device, bool timed_out) {
   s.for_each_attachment([&](u32 i) {

@@ -23,6 +23,10 @@ bool may_be_attached(const InterfaceState& s, u32 number);
 /// The device has, or may have, a domain at the number, calls in progress included.
 bool may_reach_attached(const InterfaceState& s, u32 device, u32 number);
 
+/// For the caller some number leads to a domain on the device.
+bool has_attachments(const InterfaceState& s, u32 device);
+/// The RID was moved to another domain, or may have been: with nothing attached it shares again.
+void rid_moved(InterfaceState& s, u32 device, bool timed_out);
 /// The RID is detached, or the device is gone.
 void end_attachments_of(InterfaceState& s, u32 device, bool timed_out);
 /// What time-outs have left: of a number that is given again, of a domain that is freed, of all.

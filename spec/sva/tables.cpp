@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "spec/sva/tables.h"
 
+#include "spec/sva/attachments.h"
+
 namespace iommucheck::spec::sva {
 
 bool gets_own_table(const InterfaceState& s, u32 device) {
@@ -10,6 +12,16 @@ bool gets_own_table(const InterfaceState& s, u32 device) {
             pending.device == device;
   });
   return gets;
+}
+
+bool shares_again(const InterfaceState& s, u32 device, u32 domain) {
+  if (domain == 0 || has_attachments(s, device)) return false;
+  bool moves = false;
+  s.tickets.for_each([&](const Pending& pending) {
+    moves |= pending.kind == static_cast<u32>(CallKind::attach) && pending.space == domain &&
+             pending.device == device;
+  });
+  return moves;
 }
 
 Stands stands(const InterfaceState& s, const EntryTable& table, u32 device, u32 owner,

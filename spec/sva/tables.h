@@ -28,13 +28,19 @@ Stands stands(const InterfaceState& s, const EntryTable& table, u32 device, u32 
 /// An attach_pasid in progress may give the device a table of its own.
 bool gets_own_table(const InterfaceState& s, u32 device);
 
+/// An attach of its RID in progress to that domain may give it the domain's table again: nothing is
+/// attached at its PASIDs.
+bool shares_again(const InterfaceState& s, u32 device, u32 domain);
+
 /// visit(EntryTable) for each that the device may meet while it is on the domain.
 template <class Visit>
 void for_each_table(const InterfaceState& s, u32 device, u32 domain, bool with_calls, Visit visit) {
   if (s.per_device_tables) return visit(EntryTable{domain, true});
   const records::OwnTable own = s.devices[device].own_table;
   const bool moves = with_calls && own == records::OwnTable::no && gets_own_table(s, device);
-  if (own != records::OwnTable::yes) visit(EntryTable{domain, false});
+  const bool shares = own != records::OwnTable::yes ||
+                      (with_calls && s.tickets.any() && shares_again(s, device, domain));
+  if (shares) visit(EntryTable{domain, false});
   if (own != records::OwnTable::no || moves) visit(EntryTable{domain, true});
 }
 

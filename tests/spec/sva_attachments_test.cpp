@@ -134,6 +134,27 @@ TEST_F(SvaAttachments, the_rid_gets_a_table_of_its_own) {
   EXPECT_EQ(meets(0, 3, va), Set{hex(py) + " rw"});
 }
 
+// With nothing attached a RID that moves shares its new domain's table.
+TEST_F(SvaAttachments, a_move_without_attachments_shares_again) {
+  prepare();
+  process(y, va, py);
+  ok(init(1, iopf));
+  ok(bind(1, y), 2);
+  ok(attach_pasid(e, 0, 1));
+  ok(alloc(DomainKind::identity), f);
+  ok(attach(f, 0));
+  ok(attach(d, 0));
+  EXPECT_EQ(meets(0, 2, va), Set{"no_pasid"});
+  EXPECT_EQ(meets(0, 1, page), Set{hex(p2) + " rw"});
+  ok(detach_pasid(e, 0, 1));
+  EXPECT_EQ(meets(0, 2, va), Set{"no_pasid"});
+  ok(attach(f, 0));
+  const Ticket moving = state.begin_call(attach(d, 0));
+  EXPECT_TRUE(meets(0, 2, va).contains(hex(py) + " rw"));
+  EXPECT_TRUE(state.end_call(moving, attach(d, 0), {}).ok);
+  EXPECT_EQ(meets(0, 2, va), Set{hex(py) + " rw"});
+}
+
 TEST_F(SvaAttachments, replacing_meets_the_old_one_the_new_one_or_nothing) {
   prepare();
   paging(f);
