@@ -40,6 +40,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/inline_vector.h"
@@ -477,6 +478,18 @@ class Caches {
 
     [[nodiscard]] const CdOptions& cds_of(u32 number) const;
   };
+  /// Cached words of the CDs of a stream, while a table of many is looked at and nothing is cached
+  /// or dropped: looking those of each CD up among all would take the square of them.
+  struct CdItems {
+    static constexpr std::size_t pays_from = 8;  ///< CDs
+    bool valid = false;
+    u32 sid = 0;
+    std::vector<std::pair<u32, u32>> items;  ///< SubstreamID and number in ConfigCache, ascending
+  };
+  void gather_cd_items(u32 sid);
+  /// visit(number in ConfigCache) for each cached word of that CD, ascending.
+  template <class Visit>
+  void for_cd_items(u32 sid, u32 ssid, Visit&& visit) const;
   struct Word {
     u64 value;
     bool unknown;
@@ -764,6 +777,7 @@ class Caches {
   std::vector<Path> scratch_paths_;
   std::vector<u32> scratch_covered_;
   std::vector<u32> scratch_numbers_;
+  CdItems cd_items_;
   Options scratch_options_;
   std::vector<Item> scratch_gone_;
   mutable bool collect_pointers_ = true;

@@ -215,7 +215,9 @@ void Caches::reform_unseen(const StreamPart& part) {
         continue;
       }
       cds_to_form(ste, part, scratch_numbers_);
+      if (scratch_numbers_.size() >= CdItems::pays_from) gather_cd_items(sid);
       for (const u32 number : scratch_numbers_) form_cd(sid, number, ste, options, now);
+      cd_items_.valid = false;
     }
   }
   bool known = false;

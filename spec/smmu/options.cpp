@@ -95,9 +95,40 @@ void Caches::add_option(Option option, u64 unknown, const Of& of, OptionList<Opt
 }
 
 void Caches::cached_words(ConfigKind kind, u32 sid, u32 ssid, u64 place, CachedWords& found) const {
+  if (kind == ConfigKind::cd) {
+    return for_cd_items(sid, ssid, [&](u32 i) {
+      if (config_[i].place == place) found.push_back(i);
+    });
+  }
   for (u32 i = 0; i < config_.size(); ++i) {
     const ConfigItem& item = config_[i];
     if (item.place == place && item.kind == kind && item.serves(sid, ssid)) found.push_back(i);
+  }
+}
+
+void Caches::gather_cd_items(u32 sid) {
+  cd_items_.valid = true;
+  cd_items_.sid = sid;
+  cd_items_.items.clear();
+  for (u32 i = 0; i < config_.size(); ++i) {
+    const ConfigItem& item = config_[i];
+    if (item.kind == ConfigKind::cd && item.sid == sid) cd_items_.items.emplace_back(item.ssid, i);
+  }
+  std::ranges::sort(cd_items_.items);
+}
+
+template <class Visit>
+void Caches::for_cd_items(u32 sid, u32 ssid, Visit&& visit) const {
+  if (cd_items_.valid && cd_items_.sid == sid) {
+    for (auto it = std::ranges::lower_bound(cd_items_.items, std::pair<u32, u32>(ssid, 0));
+         it != cd_items_.items.end() && it->first == ssid; ++it) {
+      visit(it->second);
+    }
+    return;
+  }
+  for (u32 i = 0; i < config_.size(); ++i) {
+    const ConfigItem& item = config_[i];
+    if (item.kind == ConfigKind::cd && item.sid == sid && item.ssid == ssid) visit(i);
   }
 }
 
@@ -272,14 +303,11 @@ bool Caches::cd_options(u32 sid, u32 ssid, const SteOptions& all, CdOptions& opt
     }
   }
   Places old_places;
-  for (u32 i = 0; i < config_.size(); ++i) {
-    const ConfigItem& item = config_[i];
-    if (item.kind != ConfigKind::cd || item.sid != sid || item.ssid != ssid) continue;
-    if (std::ranges::find(places, item.place) != places.end()) continue;
-    if (std::ranges::find(old_places, item.place) == old_places.end()) {
-      old_places.push_back(item.place);
-    }
-  }
+  for_cd_items(sid, ssid, [&](u32 i) {
+    const u64 place = config_[i].place;
+    if (std::ranges::find(places, place) != places.end()) return;
+    if (std::ranges::find(old_places, place) == old_places.end()) old_places.push_back(place);
+  });
   for (const u64 place : old_places) {
     if (!mixtures(ConfigKind::cd, sid, ssid, place, immortal, true, cd_of, options)) {
       return false;
