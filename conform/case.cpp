@@ -50,6 +50,7 @@ std::string step_text(const Step& step) {
     case StepKind::poll: return "poll the event queue";
     case StepKind::save: return "save, and go on from what was saved";
     case StepKind::look: return fmt::format("look at {:#x}", step.a);
+    case StepKind::mend: return "mend the command that is in error, and acknowledge it";
   }
   return "?";
 }
@@ -124,6 +125,7 @@ void CaseBuilder::both(u64 iova, unsigned engine) {
 }
 void CaseBuilder::poll() { step(StepKind::poll); }
 void CaseBuilder::save() { step(StepKind::save); }
+void CaseBuilder::mend() { step(StepKind::mend); }
 void CaseBuilder::look(u64 pa) { step(StepKind::look, pa); }
 
 u64 CaseBuilder::memory(u64 bytes, u64 align) {

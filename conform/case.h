@@ -24,6 +24,7 @@ enum class StepKind : u8 {
   poll,     ///< EVENTQ_PROD, the records, EVENTQ_CONS
   save,     ///< the device is saved and goes on from what was saved
   look,     ///< a: address of a word of memory that is read
+  mend,     ///< where a command error is active: CMD_SYNC takes its place, and GERRORN follows
 };
 /// Of Step::c of an access, above the engine's number.
 inline constexpr u64 step_engine = 0xff, step_privileged = 0x100, step_instruction = 0x200;
@@ -91,6 +92,7 @@ class CaseBuilder {
   void both(u64 iova, unsigned engine = 0);  ///< a read, a write
   void poll();
   void save();
+  void mend();
   void look(u64 pa);  ///< has anything been written there that nobody may write?
 
   // Structures.

@@ -33,22 +33,23 @@ bool CaseResult::decided() const {
          (numbers.accesses == 0 || numbers.any < numbers.accesses);
 }
 
-Expected<CaseResult> CaseWorker::run(Case what, bool count, Run* kept) {
+Expected<CaseResult> CaseWorker::run(Case what, bool count, Run* kept, const CaseJudge::Ask& ask) {
   const Clock::time_point before = Clock::now();
   auto run = run_case(device_, what);
   if (!run) return std::unexpected(run.error());
   CaseResult result;
   result.what = std::move(what);
   if (run->death.empty()) {
-    result.found = judge_.judge(run->trace);
+    result.found = judge_.judge(run->trace, ask);
     if (count && result.found.empty()) judge_.count_invalidations(run->trace);
   } else {
     result.died = true;
     result.dying_seconds = std::chrono::duration<double>(Clock::now() - before).count();
     trace::Trace answered = run->trace;
     answered.events.resize(run->answered);
-    result.found = judge_.judge(answered);
+    result.found = judge_.judge(answered, ask);
     result.found.push_back(death_of(*run));
+    result.found.back().plain_kind = result.found.back().kind;
   }
   result.tally = judge_.take_tally();
   if (kept != nullptr) *kept = std::move(*run);

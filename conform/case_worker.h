@@ -29,8 +29,10 @@ class CaseWorker {
   [[nodiscard]] CaseJudge& judge() { return judge_; }
 
   /// Runs and judges the case. `count`: where it shows nothing, also which accesses its
-  /// invalidations were needed for. Errors: the device cannot be brought back.
-  Expected<CaseResult> run(Case what, bool count, Run* kept = nullptr);
+  /// invalidations were needed for. `ask`: as CaseJudge::judge has it. Errors: the device cannot
+  /// be brought back.
+  Expected<CaseResult> run(Case what, bool count, Run* kept = nullptr,
+                           const CaseJudge::Ask& ask = {});
 
  private:
   DeviceUnderTest& device_;

@@ -172,8 +172,9 @@ class Conform {
   }
 
   /// For a finding that is made short: nothing of it is counted but the device's deaths.
-  Expected<std::vector<Divergence>> look(const Case& what, Run* kept = nullptr) {
-    auto result = worker_.run(what, false, kept);
+  Expected<std::vector<Divergence>> look(const Case& what, Run* kept = nullptr,
+                                         const CaseJudge::Ask& ask = {}) {
+    auto result = worker_.run(what, false, kept, ask);
     if (!result) return std::unexpected(result.error());
     if (result->died) ++result_.deaths;
     dying_seconds_ += result->dying_seconds;
@@ -284,15 +285,9 @@ class Conform {
         const auto first = shorter.steps.begin() + static_cast<std::ptrdiff_t>(at);
         shorter.steps.erase(first, first + static_cast<std::ptrdiff_t>(n));
         ++runs;
-        auto found = look(shorter);
-        if (!found) return std::unexpected(found.error());
-        const auto same = [&](const Divergence& one) { return one.same(wanted); };
-        if (std::ranges::none_of(*found, same)) continue;
-        // No new mistakes of the driver: they would allow the device more, or something else.
-        const auto new_one = [&](Rule rule) {
-          return std::ranges::find(drivers, rule) == drivers.end();
-        };
-        if (std::ranges::any_of(worker_.judge().drivers(), new_one)) continue;
+        auto shows = still_shows(shorter, wanted, drivers);
+        if (!shows) return std::unexpected(shows.error());
+        if (!*shows) continue;
         shortest = std::move(shorter);
         any = true;
         at = std::min(at, shortest.steps.size());
@@ -301,6 +296,24 @@ class Conform {
       if (!any || size > 1) size = size == 1 ? 0 : size / 2;
     }
     return shortest;
+  }
+
+  /// What an invalidation has to do with it costs as much as many cases: it is asked where the rest
+  /// fits. No new mistakes of the driver: they would allow the device more, or something else.
+  Expected<bool> still_shows(const Case& shorter, const Divergence& wanted,
+                             const std::vector<Rule>& drivers) {
+    const auto new_one = [&](Rule rule) {
+      return std::ranges::find(drivers, rule) == drivers.end();
+    };
+    auto plain = look(shorter, nullptr, {.plain = true});
+    if (!plain) return std::unexpected(plain.error());
+    const auto same_finding = [&](const Divergence& one) { return one.same_finding(wanted); };
+    if (std::ranges::none_of(*plain, same_finding)) return false;
+    if (std::ranges::any_of(worker_.judge().drivers(), new_one)) return false;
+    if (!wanted.access) return true;
+    auto found = look(shorter, nullptr, {.like = &wanted});
+    if (!found) return std::unexpected(found.error());
+    return std::ranges::any_of(*found, [&](const Divergence& one) { return one.same(wanted); });
   }
 
   /// A trace on this device. `known`: it has to show that divergence.

@@ -50,6 +50,27 @@ Range command_queue_of(const trace::Header& header) {
   return {profile_number(header, "cmdq"), u64{16} << lg2};
 }
 
+QueueLayout queues_of(const trace::Header& header) {
+  const auto lg2 = [&](const char* key) {
+    return static_cast<unsigned>(std::min<u64>(profile_number(header, key), 19));
+  };
+  if (!header.profile) return {};
+  return {profile_number(header, "cmdq"), profile_number(header, "eventq"), lg2("cmdq-lg2"),
+          lg2("eventq-lg2")};
+}
+
+Divergence lost_message(const trace::Load& load, const InterruptRules::Message& message) {
+  Divergence found{.rule = Rule::INTERRUPT_SENT,
+                   .kind = "the message of an interrupt does not come",
+                   .text = fmt::format("where an interrupt's message goes, {:#x} has {:#x}; {:#x} "
+                                       "was to be written there",
+                                       load.pa, load.value.value_or(0), message.payload),
+                   .finding = {}};
+  found.finding = finding_of(found.rule, found.text);
+  found.finding.kind = found.kind;
+  return found;
+}
+
 /// Those after the two that bring-up begins with: before these anything may be cached.
 std::vector<Stored> commands_of(const trace::Trace& trace, const spec::Capabilities& caps) {
   const auto [base, bytes] = command_queue_of(trace.header);
@@ -94,6 +115,11 @@ bool may_be_stale(std::string_view kind) {
   return !is_record || kind.starts_with("F_PERMISSION") || kind.starts_with("F_TRANSLATION");
 }
 
+/// No TLB has an entry with AF = 0, so that its record comes from nothing old. IHI 0070 3.13.
+bool is_never_stale(const Divergence& found) {
+  return found.text.starts_with("the record F_ACCESS ");
+}
+
 /// The rule that the case of a trace asks for; `otherwise` where it names none.
 Rule rule_asked(const trace::Header& header, Rule otherwise) {
   if (!header.about) return otherwise;
@@ -109,7 +135,8 @@ CaseJudge::CaseJudge(const DeviceIdentity& device)
       identity_(device.id),
       data_pa_(device.data_pa),
       data_bytes_(device.data_bytes),
-      contents_(device.id) {
+      contents_(device.id),
+      interrupts_(device.id, device.wires_interrupts) {
   // Queues lie in memory that is there: no access to them aborts.
   if (device.data_pa == device.structures_pa + device.structures_bytes) {
     monitor_.smmu().memory_is(device.structures_pa, device.structures_bytes + device.data_bytes);
@@ -127,6 +154,10 @@ std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
   const auto [cmdq, cmdq_bytes] = command_queue_of(trace.header);
   cmdq_ = cmdq;
   cmdq_bytes_ = cmdq_bytes;
+  queues_ = queues_of(trace.header);
+  interrupts_.begin(queues_);
+  record_words_.clear();
+  event_ = 0;
   unseen_write_ = false;
   judged_until_ = 0;
   std::vector<Divergence> result;
@@ -169,8 +200,10 @@ std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
       continue;
     }
     monitor_.feed(trace.events[i]);
+    recorded(trace.events[i]);
     judged_until_ = i;
     goes_on = look(i);
+    judge_interrupts(trace.events[i], i, result);
     if (auto wrong = wrong_contents(trace.events[i], i)) {
       result.push_back(std::move(*wrong));
       goes_on = false;
@@ -178,10 +211,39 @@ std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
   }
   if (goes_on) {
     monitor_.finish();
-    look(trace.events.empty() ? 0 : trace.events.size() - 1);
+    const std::size_t last = trace.events.empty() ? 0 : trace.events.size() - 1;
+    look(last);
+    end_of_interrupts(last, result);
   }
   if (monitor_.gave_up()) ++gave_up_;
   return result;
+}
+
+namespace {
+
+void add(const WrongInterrupt& wrong, std::size_t at, std::vector<Divergence>& found) {
+  Divergence one{.rule = wrong.rule,
+                 .kind = wrong.kind,
+                 .text = wrong.text,
+                 .event = at,
+                 .finding = finding_of(wrong.rule, wrong.text)};
+  one.finding.kind = one.kind;
+  const auto same = [&](const Divergence& other) { return other.same(one); };
+  if (std::ranges::none_of(found, same)) found.push_back(std::move(one));
+}
+
+}  // namespace
+
+void CaseJudge::judge_interrupts(const trace::Event& event, std::size_t at,
+                                 std::vector<Divergence>& found) {
+  if (const auto wrong = interrupts_.feed(event)) add(*wrong, at, found);
+}
+
+void CaseJudge::end_of_interrupts(std::size_t at, std::vector<Divergence>& found) {
+  for (const WrongInterrupt& wrong : interrupts_.finish()) add(wrong, at, found);
+  auto& exercised = monitor_.caches().exercised;
+  exercised[static_cast<std::size_t>(Rule::INTERRUPT_SENT)] += interrupts_.due();
+  exercised[static_cast<std::size_t>(Rule::INTERRUPT_CAUSE)] += interrupts_.could_be_wrong();
 }
 
 /// What the monitor does not follow: registers that hold what a driver wrote.
@@ -200,6 +262,18 @@ std::optional<Divergence> CaseJudge::wrong_contents(const trace::Event& event, s
                     .finding = std::move(finding)};
 }
 
+/// Where the record stands that was read.
+void CaseJudge::recorded(const trace::Event& event) {
+  if (const auto* write = std::get_if<trace::MmioWrite>(&event.payload)) {
+    if (write->offset == spec::reg::eventq_cons) event_ = write->value;
+    if (write->offset == spec::reg::eventq_base) event_ = 0;
+  }
+  const auto* record = std::get_if<trace::EventRecorded>(&event.payload);
+  if (record == nullptr || !record->record) return;
+  const u64 place = queues_.eventq + 32 * (event_++ % pow2(queues_.eventq_lg2));
+  for (unsigned i = 0; i < 4; ++i) record_words_[place + 8 * i] = (*record->record)[i];
+}
+
 /// A word of memory is as the tester stored it, or as data began: each word of four bytes holds its
 /// address. What an engine wrote to nobody knows where is left aside, and what HTTU may set.
 std::optional<Divergence> CaseJudge::wrong_memory(const trace::Event& event, std::size_t at) {
@@ -208,7 +282,11 @@ std::optional<Divergence> CaseJudge::wrong_memory(const trace::Event& event, std
   const spec::Content content = monitor_.caches().memory().newest(load->pa);
   const bool is_data = load->pa - data_pa_ < data_bytes_;
   u64 expected = content.value;
-  if (content.unknown) {
+  const auto its_record = record_words_.find(load->pa);
+  const bool is_record = its_record != record_words_.end();
+  if (is_record) {
+    expected = its_record->second;
+  } else if (content.unknown) {
     if (!is_data) return std::nullopt;
     expected = bits(load->pa, 31, 0) | (bits(load->pa + 4, 31, 0) << 32);
   }
@@ -217,10 +295,21 @@ std::optional<Divergence> CaseJudge::wrong_memory(const trace::Event& event, std
   for (const unsigned half : {0U, 32U}) {
     constexpr u64 engine_words = 0xe;  // how words begin that an engine writes
     const u64 value = bits(*load->value, half + 31, half);
+    if (const auto message = interrupts_.message_at(load->pa + half / 8)) {
+      if (value == message->payload) wrong &= ~(mask(31, 0) << half);
+      if (message->surely && value != message->payload) {
+        Divergence lost = lost_message(*load, *message);
+        lost.event = at;
+        return lost;
+      }
+    }
     if (unseen_write_ && value >> 28 == engine_words) wrong &= ~(mask(31, 0) << half);
   }
   if (wrong == 0) return std::nullopt;
+  const bool in_events = load->pa - queues_.eventq < u64{32} << queues_.eventq_lg2;
   const char* where = load->pa - cmdq_ < cmdq_bytes_ ? "the command queue"
+                      : is_record                    ? "a record that was read"
+                      : in_events                    ? "the event queue, where no record is"
                       : is_data                      ? "data"
                                                      : "a structure";
   Divergence found{.rule = Rule::DEVICE_OUTCOME,
@@ -237,6 +326,7 @@ std::optional<Divergence> CaseJudge::wrong_memory(const trace::Event& event, std
 
 bool CaseJudge::allowed_without(const trace::Trace& trace, const Divergence& found,
                                 const std::vector<std::size_t>& commands) {
+  if (is_never_stale(found)) return false;
   const std::vector<Divergence> others = all(without(trace, commands));
   // Where anything is allowed it has to be what something stale may lead to.
   const std::vector<u32>& breadth = monitor_.device_rules()->breadth();
@@ -260,8 +350,12 @@ std::optional<u64> CaseJudge::asid_at(const trace::Trace& trace, std::size_t eve
   (void)all(before);
   const spec::Caches& caches = monitor_.caches();
   const spec::StreamTable& table = caches.stream_table();
-  if (table.two_level) return std::nullopt;
-  const u64 place = spec::linear_ste_address<u64>(table, dma->sid);
+  u64 place = spec::linear_ste_address<u64>(table, dma->sid);
+  if (table.two_level) {
+    const u64 first = spec::l1std_address<u64>(table, dma->sid);
+    const spec::L1Std<u64> l1{caches.memory().newest(first).value};
+    place = spec::second_level_ste_address<u64>(table, l1, dma->sid);
+  }
   const spec::Ste<u64> ste{{caches.memory().newest(place).value}};
   const spec::Cd<u64> cd{{caches.memory().newest(ste.s1contextptr()).value}};
   return cd.asid();
@@ -322,17 +416,19 @@ void CaseJudge::judge_identity(std::vector<Divergence>& found) const {
   }
 }
 
-std::vector<Divergence> CaseJudge::judge(const trace::Trace& trace) {
+std::vector<Divergence> CaseJudge::judge(const trace::Trace& trace, const Ask& ask) {
   std::vector<Divergence> found = all(trace);
   if (rule_asked(trace.header, Rule::DEVICE_SURVIVES) == Rule::ID_REGISTERS) judge_identity(found);
+  for (Divergence& one : found) one.plain_kind = one.kind;
   const std::vector<Rule> drivers = drivers_;
-  if (found.empty()) return found;
+  if (found.empty() || ask.plain) return found;
   // The questions below are none of the device's.
   const DeviceRules::Numbers numbers = monitor_.device_rules()->numbers();
   const auto exercised = monitor_.caches().exercised;
   const u64 gave_up = gave_up_;
   for (Divergence& one : found) {
-    if (one.access) refine(trace, one);
+    const bool asked = ask.like == nullptr || one.same_finding(*ask.like);
+    if (one.access && asked) refine(trace, one);
   }
   monitor_.device_rules()->set_numbers(numbers);
   monitor_.caches().exercised = exercised;

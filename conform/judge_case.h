@@ -3,11 +3,13 @@
 #pragma once
 
 #include <array>
+#include <map>
 #include <optional>
 #include <vector>
 
 #include "conform/cases/register_contents.h"
 #include "conform/dut/device.h"
+#include "conform/interrupt_rules.h"
 #include "monitor/monitor.h"
 #include "trace/event.h"
 
@@ -19,11 +21,16 @@ struct Divergence {
   spec::Rule rule{};
   std::string kind;
   std::string text;
-  std::size_t event = 0;  ///< index in the trace
-  bool access = false;    ///< about what became of an access
-  Finding finding{};      ///< what was found, before anything was left out of the case
+  std::size_t event = 0;     ///< index in the trace
+  bool access = false;       ///< about what became of an access
+  Finding finding{};         ///< what was found, before anything was left out of the case
+  std::string plain_kind{};  ///< `kind` of an access before it was called after an invalidation
   [[nodiscard]] bool same(const Divergence& other) const {
     return rule == other.rule && kind == other.kind;
+  }
+  /// As it was found, whatever it is called.
+  [[nodiscard]] bool same_finding(const Divergence& other) const {
+    return finding.rule == other.finding.rule && plain_kind == other.plain_kind;
   }
 };
 
@@ -44,8 +51,14 @@ class CaseJudge {
   explicit CaseJudge(const DeviceIdentity& device);
 
   /// Distinct ones, in order, up to the first after which device and specification are in different
-  /// states (registers and queues). What an invalidation should have removed is called so.
-  std::vector<Divergence> judge(const trace::Trace& trace);
+  /// states (registers and queues). What an invalidation should have removed is called so; to find
+  /// that out costs as much as many cases, and `ask` may want it of none, or of one alone.
+  struct Ask {
+    bool plain = false;
+    const Divergence* like = nullptr;  ///< only of what was found as this was
+  };
+  std::vector<Divergence> judge(const trace::Trace& trace, const Ask& ask);
+  std::vector<Divergence> judge(const trace::Trace& trace) { return judge(trace, {}); }
   /// Of a case without a divergence: accesses for which less would have been allowed to a device
   /// had its invalidations not been there. Counts them for the rules of invalidation.
   void count_invalidations(const trace::Trace& trace);
@@ -60,6 +73,9 @@ class CaseJudge {
  private:
   std::vector<Divergence> all(const trace::Trace& trace);
   [[nodiscard]] std::optional<Divergence> wrong_contents(const trace::Event& event, std::size_t at);
+  void judge_interrupts(const trace::Event& event, std::size_t at, std::vector<Divergence>& found);
+  void end_of_interrupts(std::size_t at, std::vector<Divergence>& found);
+  void recorded(const trace::Event& event);
   [[nodiscard]] std::optional<Divergence> wrong_memory(const trace::Event& event, std::size_t at);
   void judge_identity(std::vector<Divergence>& found) const;
   void refine(const trace::Trace& trace, Divergence& found);
@@ -71,9 +87,13 @@ class CaseJudge {
   spec::IdRegisters identity_;
   u64 data_pa_, data_bytes_;
   u64 cmdq_ = 0, cmdq_bytes_ = 0;  // of the case
-  bool unseen_write_ = false;      // an engine wrote to nobody knows where
-  std::size_t judged_until_ = 0;   // event at which all() stopped
+  QueueLayout queues_;
+  std::map<u64, u64> record_words_;  // of the event queue, as they were read last
+  u64 event_ = 0;                    // index of the next record
+  bool unseen_write_ = false;        // an engine wrote to nobody knows where
+  std::size_t judged_until_ = 0;     // event at which all() stopped
   RegisterContents contents_;
+  InterruptRules interrupts_;
   std::size_t booted_ = 0;
   u64 gave_up_ = 0;
   JudgeTally::Invalidations invalidations_;

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <map>
+
 #include "base/bits.h"
 #include "conform/held_memory.h"
 #include "monitor/trace_setup.h"
@@ -40,6 +42,7 @@ class Runner {
   bool run_steps() {
     for (step_ = 0; step_ < case_.steps.size(); ++step_) {
       if (!run_step(case_.steps[step_])) return false;
+      if (interrupts_ && !settle()) return false;
     }
     return true;
   }
@@ -53,15 +56,17 @@ class Runner {
   }
 
   /// What the case stored is there still, but for records in the event queue.
+  /// A record is as it was when it was read, and where none was yet the queue is as it began.
   bool compare_memory() {
     struct Asked {
       u64 pa, value;
       Ticket ticket;
     };
     std::vector<Asked> asked;
-    const u64 records = u64{32} << case_.queues.eventq_lg2;
     held_.visit([&](u64 pa, u64 value) {
-      if (pa - case_.queues.eventq >= records) asked.push_back({pa, value, device_.load(pa)});
+      const auto recorded = record_words_.find(pa);
+      const bool is_record = recorded != record_words_.end();
+      asked.push_back({pa, is_record ? recorded->second : value, device_.load(pa)});
     });
     if (!settle()) return false;
     std::size_t told = 0;
@@ -91,6 +96,7 @@ class Runner {
       case StepKind::sync: return sync();
       case StepKind::access: access(step); return true;
       case StepKind::poll: return poll();
+      case StepKind::mend: return mend();
       case StepKind::save:
         device_.save_restore();
         event(trace::environment_agent, trace::Note{.text = saved_note});
@@ -122,6 +128,7 @@ class Runner {
               .offset = offset, .size = static_cast<u8>(size), .value = value, .ordered = true});
     unordered_ = false;
     if (offset == reg::cr0) cr0_ = value;
+    if (offset == reg::irq_ctrl) interrupts_ |= value != 0;
     if (offset == reg::cmdq_base) prod_ = cons_ = 0;
     if (offset == reg::eventq_base) event_cons_ = 0;
   }
@@ -151,11 +158,31 @@ class Runner {
       if (!look_at_cons()) return false;
       if (spec::queue_used<u64>(lg2, prod_, cons_) == pow2(lg2)) return true;  // stopped
     }
-    const u64 slot = case_.queues.cmdq + 16 * spec::queue_index<u64>(lg2, prod_);
-    store(slot, low);
-    store(slot + 8, high);
+    store_command(spec::queue_index<u64>(lg2, prod_), low, high);
     prod_ = spec::queue_next<u64>(lg2, prod_);
     write(reg::cmdq_prod, 4, prod_);
+    return true;
+  }
+  void store_command(u64 index, u64 low, u64 high) {
+    const u64 slot = case_.queues.cmdq + 16 * index;
+    store(slot, low);
+    store(slot + 8, high);
+  }
+  /// As a driver does: the queue goes on without another write of CMDQ_PROD. IHI 0070 7.1.
+  bool mend() {
+    if (!look_at_cons()) return false;
+    const Ticket gerror = read(reg::gerror, 4);
+    const Ticket gerrorn = read(reg::gerrorn, 4);
+    if (!settle()) return false;
+    const u64 active = device_.value(gerror) ^ device_.value(gerrorn);
+    if ((active & spec::gerror::cmdq_err) == 0) return true;
+    const spec::CommandWords words = spec::encode_command(spec::cmd_sync());
+    store_command(spec::queue_index<u64>(case_.queues.cmdq_lg2, cons_), words.dw0, words.dw1);
+    write(reg::gerrorn, 4, device_.value(gerror));
+    for (unsigned i = 0; i < sync_reads_max; ++i) {
+      if (!look_at_cons()) return false;
+      if (cons_ == prod_) break;
+    }
     return true;
   }
   bool look_at_cons() {
@@ -221,12 +248,19 @@ class Runner {
       return true;
     }
     std::vector<Ticket> words;
+    std::vector<u64> places;
     for (u64 at = event_cons_; at != spec::queue_bits<u64>(lg2, prod & 0xfffff);
          at = spec::queue_next<u64>(lg2, at)) {
       const u64 place = case_.queues.eventq + 32 * spec::queue_index<u64>(lg2, at);
-      for (unsigned i = 0; i < 4; ++i) words.push_back(device_.load(place + 8 * i));
+      for (unsigned i = 0; i < 4; ++i) {
+        words.push_back(device_.load(place + 8 * i));
+        places.push_back(place + 8 * i);
+      }
     }
     if (!settle()) return false;
+    for (std::size_t i = 0; i < words.size(); ++i) {
+      record_words_[places[i]] = device_.value(words[i]);
+    }
     for (std::size_t i = 0; i < words.size(); i += 4) {
       trace::EventRecord record;
       for (std::size_t k = 0; k < 4; ++k) record[k] = device_.value(words[i + k]);
@@ -247,6 +281,9 @@ class Runner {
       return false;
     }
     resolve();
+    for (const Interrupt& one : device_.take_interrupts()) {
+      event(trace::smmu_agent(), trace::Irq{.kind = one.kind});
+    }
     return true;
   }
   /// Answers go where they were asked for.
@@ -286,6 +323,7 @@ class Runner {
         {"eventq-lg2", u64{case_.queues.eventq_lg2}},
     };
     if (identity.every_pa) (*header.profile)["every-pa"] = true;
+    if (identity.wires_interrupts) (*header.profile)["wires-interrupts"] = true;
     if (identity.absent_bytes != 0) {
       (*header.profile)["absent"] = identity.absent_pa;
       (*header.profile)["absent-bytes"] = identity.absent_bytes;
@@ -310,10 +348,13 @@ class Runner {
   const Case& case_;
   Run run_;
   HeldMemory held_;
+  std::map<u64, u64> record_words_;  // of the event queue, as they were read last
   std::vector<Waiting> waiting_;
   std::size_t step_ = 0;
   u64 prod_ = 0, cons_ = 0, event_cons_ = 0, overflow_ = 0, cr0_ = 0;
   bool unordered_ = false;
+  /// Some were enabled: each step is waited for, so that what caused one is known.
+  bool interrupts_ = false;
 };
 
 }  // namespace

@@ -74,6 +74,8 @@ std::string_view not_exercised(Rule rule) {
     case Rule::STE_FETCH:
     case Rule::CD_FETCH:
     case Rule::S1_WALK_FETCH: return "the device has no memory that answers with an external abort";
+    case Rule::INTERRUPT_SENT:
+    case Rule::INTERRUPT_CAUSE: return "nothing shows the interrupts of the device";
     case Rule::SSID_NOT_ALLOWED: return "the engines send no SubstreamIDs";
     case Rule::SSID_RANGE:
     case Rule::SSID_ZERO_RESERVED:

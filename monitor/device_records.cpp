@@ -244,6 +244,27 @@ void DeviceRules::wrong_fields(const Open& open, const trace::EventRecord& words
   }
 }
 
+namespace {
+
+/// What stands before the walk of a table: a legal one that is refused is refused whatever the
+/// table has at the address.
+bool refuses_configuration(spec::EventType event) {
+  using enum spec::EventType;
+  return event == c_bad_streamid || event == c_bad_ste || event == c_bad_substreamid ||
+         event == f_stream_disabled || event == c_bad_cd;
+}
+
+bool is_of_the_walk(spec::EventType event) {
+  return spec::is_translation_fault(event) || event == spec::EventType::f_walk_eabt;
+}
+
+bool is_of_the_walk(Rule rule) {
+  return rule == Rule::S1_DESCRIPTOR_VALID || rule == Rule::S1_OUTPUT_SIZE ||
+         rule == Rule::S1_ACCESS_FLAG || rule == Rule::S1_PERMISSION || rule == Rule::S1_WALK_FETCH;
+}
+
+}  // namespace
+
 /// The access has that record, and should have another or none.
 void DeviceRules::mismatch(const Open& open, const trace::EventRecord& words) {
   const std::string name(spec::event_name(spec::event_type_of(words)));
@@ -254,6 +275,17 @@ void DeviceRules::mismatch(const Open& open, const trace::EventRecord& words) {
   }
   const Outcome& o = open.candidates.front();
   const bool silent = !records(open, o);
+  if (!silent && is_of_the_walk(o.rule) && refuses_configuration(spec::event_type_of(words))) {
+    find_of(open.which, Rule::TRANSLATION_RESULT, "terminated as " + name + open.detail,
+            text + ": allowed is " + outcome_name(o) + " (" + caches_.explain(o) + ")");
+    return;
+  }
+  if (const std::string used = used_instead_of(o);
+      !silent && !used.empty() && is_of_the_walk(spec::event_type_of(words))) {
+    find_of(open.which, o.rule, used + open.detail,
+            text + ": allowed is " + outcome_name(o) + " (" + caches_.explain(o) + ")");
+    return;
+  }
   const Rule rule = o.kind == OutcomeKind::abort ? Rule::STE_ABORT
                     : silent                     ? Rule::EVENT_ONCE
                                                  : o.rule;

@@ -285,8 +285,10 @@ void DeviceRules::judge_reached(const Access& access, const trace::Dma& dma,
             "reached another address" + detail, std::move(text));
   } else {
     const Rule rule = first.kind == OutcomeKind::abort ? Rule::STE_ABORT : first.rule;
-    find_of(which, rule, "reached memory instead of " + outcome_name(first) + detail,
-            std::move(text));
+    const std::string used = used_instead_of(first);
+    const std::string kind =
+        used.empty() ? "reached memory instead of " + outcome_name(first) : used;
+    find_of(which, rule, kind + detail, std::move(text));
   }
 }
 

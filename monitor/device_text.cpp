@@ -36,6 +36,14 @@ std::string record_text(const trace::EventRecord& words) {
                      words[0], words[1], words[2], words[3]);
 }
 
+std::string used_instead_of(const spec::Outcome& refusal) {
+  using enum spec::EventType;
+  const bool refuses = refusal.kind == OutcomeKind::fault &&
+                       (refusal.event == c_bad_streamid || refusal.event == c_bad_ste ||
+                        refusal.event == c_bad_substreamid || refusal.event == c_bad_cd);
+  return refuses ? "used instead of " + outcome_name(refusal) : std::string();
+}
+
 std::string in_brackets(const std::string& detail) {
   return detail.empty() ? std::string() : " (" + detail + ")";
 }

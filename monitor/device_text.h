@@ -13,6 +13,9 @@ std::string outcome_name(const spec::Outcome& outcome);
 std::string access_text(const spec::Access& access);
 /// The record in words, and its 32 bytes as four words.
 std::string record_text(const trace::EventRecord& words);
+/// What a configuration that has to be refused with that event is called where it is not: the same
+/// whether the walk behind it finds a page or faults. Nothing for other outcomes.
+std::string used_instead_of(const spec::Outcome& refusal);
 /// " (detail)", or nothing.
 std::string in_brackets(const std::string& detail);
 

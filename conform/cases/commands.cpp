@@ -39,6 +39,7 @@ void opcode_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
                        spec::known_opcodes.end();
     // Of the reserved numbers the neighbours of known ones, and some others.
     if (!known && opcode > 0x48 && opcode % 16 != 0 && opcode != 0xff) continue;
+    if (opcode >= 0x80 && opcode < 0x90) continue;  // IMPLEMENTATION DEFINED: IHI 0070 4.1.1
     const std::string name = known ? std::string(spec::opcode_name(static_cast<Opcode>(opcode)))
                                    : fmt::format("opcode {:#x}", opcode);
     command_case(device, cases, name, opcode, 0);

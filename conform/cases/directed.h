@@ -28,6 +28,8 @@ void attribute_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 void substream_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// Of devices in whose memory there is a place that aborts.
 void external_abort_cases(const DeviceIdentity& device, std::vector<Case>& cases);
+/// What sends an interrupt, and what does not.
+void interrupt_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 void queue_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 
 }  // namespace iommucheck::oracle

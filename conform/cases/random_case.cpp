@@ -9,6 +9,7 @@
 
 #include "base/bits.h"
 #include "conform/cases/directed.h"
+#include "conform/cases/random_extras.h"
 
 namespace iommucheck::oracle {
 
@@ -24,7 +25,9 @@ class RandomCase {
  public:
   RandomCase(const DeviceIdentity& device, u64 seed, u64 number)
       : engine_(seed * 0x9e3779b97f4a7c15 + number),
-        builder_(device, fmt::format("random: seed {}, case {}", seed, number), options(device)) {}
+        extra_engine_(seed * 0xd1b54a32d192ed03 + number),
+        builder_(device, fmt::format("random: seed {}, case {}", seed, number), options(device)),
+        extras_(builder_, extra_engine_) {}
 
   Case make() {
     configure();
@@ -66,14 +69,19 @@ class RandomCase {
 
   u64 pick(u64 n) { return engine_() % n; }
   bool chance(u64 n) { return pick(n) == 0; }
-  CaseOptions options(const DeviceIdentity& /*device*/) {
+  CaseOptions options(const DeviceIdentity& device) {
     CaseOptions result;
+    result.two_level =
+        spec::parse_capabilities(device.id).two_level_stream_table && extra_engine_() % 8 == 0;
+    two_level_ = result.two_level;
+    if (two_level_) result.log2size = 7;
     result.cmdq_lg2 = 3 + static_cast<unsigned>(pick(5));
     result.eventq_lg2 = 6;  // overflow is for directed cases
     return result;
   }
 
   void configure() {
+    if (two_level_) extras_.first_level();
     const unsigned spaces = 1 + static_cast<unsigned>(pick(2));
     // Global pages are the same for every ASID: only where there is one table.
     globals_ = chance(4);
@@ -349,6 +357,7 @@ class RandomCase {
   }
 
   void step() {
+    if (extras_.due()) extras_.step();
     switch (pick(12)) {
       case 0:
       case 1:
@@ -395,7 +404,10 @@ class RandomCase {
   };
 
   std::mt19937_64 engine_;
+  std::mt19937_64 extra_engine_;  // of its own: what it decides moves nothing else
+  bool two_level_ = false;        // before the builder, which is told of it
   CaseBuilder builder_;
+  RandomExtras extras_;
   std::vector<Space> spaces_;
   std::vector<Page> pages_;
   std::vector<Stream> streams_;

@@ -186,6 +186,7 @@ std::vector<Case> directed_cases(const DeviceIdentity& device) {
   register_content_cases(device, cases);
   invalidation_cases(device, cases);
   queue_cases(device, cases);
+  interrupt_cases(device, cases);
   attribute_cases(device, cases);
   substream_cases(device, cases);
   external_abort_cases(device, cases);

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/types.h"
 #include "spec/smmu/registers.h"
+#include "trace/types.h"
 
 namespace iommucheck::oracle {
 
@@ -30,6 +31,11 @@ struct DmaAttributes {
   bool privileged = false;
   bool instruction = false;        ///< of a read
   std::optional<u32> substream{};  ///< its SubstreamID, below 2^20, if it has one
+};
+
+/// A pulse on one of its wires.
+struct Interrupt {
+  trace::IrqKind kind{};
 };
 
 /// What is known of a device before anything is asked.
@@ -52,7 +58,8 @@ struct DeviceIdentity {
   bool every_pa = false;
   /// Of its engines: DmaAttributes.
   bool sends_privileged = false, sends_instructions = false, sends_substreams = false;
-  bool saves = false;  ///< save_restore() does something
+  bool saves = false;             ///< save_restore() does something
+  bool wires_interrupts = false;  ///< take_interrupts() has every interrupt
 };
 
 class DeviceUnderTest {
@@ -81,6 +88,8 @@ class DeviceUnderTest {
   virtual Expected<void> settle() = 0;
   [[nodiscard]] virtual u64 value(Ticket ticket) const = 0;
   [[nodiscard]] virtual DmaSeen seen(Ticket ticket) const = 0;
+  /// Interrupts up to the last settle(), in their order; each once.
+  virtual std::vector<Interrupt> take_interrupts() { return {}; }
 };
 
 }  // namespace iommucheck::oracle

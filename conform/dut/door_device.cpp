@@ -26,7 +26,7 @@ constexpr u32 sids_end = 64;
 constexpr u32 flags_known = IOMMUCHECK_DUT_PROMPT | IOMMUCHECK_DUT_GIVES_PA |
                             IOMMUCHECK_DUT_HOLDS_MEMORY | IOMMUCHECK_DUT_SAVES |
                             IOMMUCHECK_DUT_SENDS_PRIVILEGED | IOMMUCHECK_DUT_SENDS_INSTRUCTIONS |
-                            IOMMUCHECK_DUT_SENDS_SUBSTREAMS;
+                            IOMMUCHECK_DUT_SENDS_SUBSTREAMS | IOMMUCHECK_DUT_WIRES_INTERRUPTS;
 constexpr const char* nonsense = "answers nonsense: ";
 constexpr std::string_view end_of_its_own = "came to an end: ";
 
@@ -164,6 +164,7 @@ Expected<void> DoorDevice::take_info(const std::vector<char>& bytes) {
     identity_.sends_privileged = says(IOMMUCHECK_DUT_SENDS_PRIVILEGED);
     identity_.sends_instructions = says(IOMMUCHECK_DUT_SENDS_INSTRUCTIONS);
     identity_.sends_substreams = says(IOMMUCHECK_DUT_SENDS_SUBSTREAMS);
+    identity_.wires_interrupts = says(IOMMUCHECK_DUT_WIRES_INTERRUPTS);
     identity_.saves = says(IOMMUCHECK_DUT_SAVES);
   } else if (std::memcmp(&info, &info_, sizeof info) != 0) {
     return fail(ErrorCode::bad_input, "its info is another one each time that it is opened");
@@ -243,6 +244,10 @@ Expected<void> DoorDevice::serve_memory(const Frame& frame, Deadline until) {
       return bad_answer(fmt::format("interrupt line {}, level {}", both[0], both[1]));
     }
     ++counts_.interrupts;
+    const bool was_high = std::exchange(high_[both[0]], both[1] == IOMMUCHECK_DUT_HIGH);
+    if (both[1] == IOMMUCHECK_DUT_EDGE || (both[1] == IOMMUCHECK_DUT_HIGH && !was_high)) {
+      interrupts_.push_back({static_cast<trace::IrqKind>(both[0])});
+    }
     return {};
   }
   const bool reads = frame.type == IOMMUCHECK_FRAME_READ;
@@ -480,6 +485,8 @@ Expected<void> DoorDevice::ask_for_reset() {
 Expected<void> DoorDevice::reset() {
   flush();
   answers_.clear();
+  interrupts_.clear();
+  high_ = {};
   memory_->reset();
   std::string died;
   if (!broken_) {

@@ -3,8 +3,10 @@
 // answers is looked at before it is believed, and every end of it is one that settle() tells.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "conform/dut/device.h"
@@ -36,6 +38,7 @@ class DoorDevice final : public DeviceUnderTest {
   Expected<void> settle() override;
   [[nodiscard]] u64 value(Ticket ticket) const override { return answers_[ticket].value; }
   [[nodiscard]] DmaSeen seen(Ticket ticket) const override { return answers_[ticket].seen; }
+  std::vector<Interrupt> take_interrupts() override { return std::exchange(interrupts_, {}); }
 
   /// Since it was started.
   struct Counts {
@@ -74,7 +77,9 @@ class DoorDevice final : public DeviceUnderTest {
   std::vector<iommucheck_dut_op> pending_;
   std::vector<Ticket> tickets_;  // of each that is pending, or no_ticket
   std::vector<Answer> answers_;
-  u32 marks_ = 0;  // words that a DMA wrote, all different
+  std::vector<Interrupt> interrupts_;
+  std::array<bool, 4> high_{};  // levels of the lines
+  u32 marks_ = 0;               // words that a DMA wrote, all different
   bool broken_ = false;
   std::string why_broken_;
   Counts counts_;

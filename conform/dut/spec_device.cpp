@@ -3,11 +3,15 @@
 
 #include "base/bits.h"
 #include "monitor/monitor.h"
+#include "spec/smmu/command.h"
+#include "spec/smmu/queue.h"
 #include "spec/smmu/transaction.h"
 
 namespace iommucheck::oracle {
 
 namespace {
+
+namespace reg = spec::reg;
 
 constexpr u64 structures = 0x40000000, structures_bytes = u64{8} << 20;
 constexpr u64 data = 0x40800000, data_bytes = u64{4} << 20;
@@ -50,6 +54,7 @@ SpecDevice::SpecDevice(u64 seed, const spec::IdRegisters& id)
   identity_.absent_pa = absent;
   identity_.absent_bytes = absent_bytes;
   identity_.every_pa = true;
+  identity_.wires_interrupts = true;
   identity_.sends_privileged = identity_.sends_instructions = identity_.sends_substreams = true;
   for (u64 at = 0; at < absent_bytes; at += 8) caches_.assume(absent + at, 0);
   smmu_.reset(false);
@@ -62,6 +67,10 @@ Expected<void> SpecDevice::reset() {
   now_ = 0;
   caches_.set_now(0);
   answers_.clear();
+  interrupts_.clear();
+  irq_ctrl_ = irq_ctrlack_ = eventq_cons_ = shown_prod_ = shown_gerror_ = 0;
+  cmdq_base_ = shown_cons_ = 0;
+  messages_ = {};
   choices_.begin();
   return {};
 }
@@ -70,13 +79,83 @@ void SpecDevice::mmio_write(u32 offset, unsigned size, u64 value) {
   caches_.set_now(++now_);
   smmu_.write(AgentId::cpu0, offset, size, value, true);
   caches_.clear_findings();
+  switch (offset) {
+    case reg::irq_ctrl:
+      irq_ctrl_ = value;
+      irq_ctrlack_ &= value;
+      break;
+    case reg::eventq_cons: eventq_cons_ = value & 0xfffff; break;
+    case reg::cmdq_base:
+      cmdq_base_ = value;
+      shown_cons_ = 0;
+      break;
+    case reg::eventq_irq_cfg0: messages_[0] = value & mask(51, 2); break;
+    case reg::eventq_irq_cfg1: messages_[1] = value; break;
+    case reg::gerror_irq_cfg0: messages_[2] = value & mask(51, 2); break;
+    case reg::gerror_irq_cfg1: messages_[3] = value; break;
+    default: break;
+  }
+}
+
+/// A message goes to memory; no other agent looks at it.
+void SpecDevice::message(u64 pa, u32 payload) {
+  const u64 place = align_down(pa, 3);
+  const u64 old = answers_[load(place)].value;
+  store(place, pa % 8 == 0 ? with_bits(old, 31, 0, payload) : with_bits(old, 63, 32, payload));
+}
+
+void SpecDevice::send(trace::IrqKind kind, u64 message_pa, u32 payload) {
+  interrupts_.push_back({kind});
+  if (caches_.capabilities().msi && message_pa != 0) message(message_pa, payload);
+}
+
+/// Each CMD_SYNC with CS = 1 that CMDQ_CONS has passed.
+void SpecDevice::syncs_until(u64 cons) {
+  const auto lg2 = static_cast<unsigned>(bits(cmdq_base_, 4, 0));
+  const u64 end = spec::queue_bits<u64>(lg2, cons & 0xfffff);
+  if (spec::queue_used<u64>(lg2, end, shown_cons_) > pow2(lg2)) return;
+  for (; shown_cons_ != end; shown_cons_ = spec::queue_next<u64>(lg2, shown_cons_)) {
+    const u64 slot = (cmdq_base_ & mask(51, 5)) + 16 * spec::queue_index<u64>(lg2, shown_cons_);
+    const u64 low = caches_.memory().newest(slot).value;
+    if (bits(low, 7, 0) != static_cast<u64>(spec::Opcode::sync) || bits(low, 13, 12) != 1) continue;
+    send(trace::IrqKind::command_sync, caches_.memory().newest(slot + 8).value & mask(51, 2),
+         static_cast<u32>(low >> 32));
+  }
+}
+
+/// What the read shows is observable from here on.
+void SpecDevice::interrupts_after(u32 offset, u64 value) {
+  const u64 enabled = irq_ctrl_ & irq_ctrlack_;
+  switch (offset) {
+    case reg::irq_ctrlack: irq_ctrlack_ = value; break;
+    case reg::cmdq_cons: syncs_until(value); break;
+    case reg::gerror:
+      if (value != shown_gerror_ && (enabled & spec::irq_ctrl::gerror_irqen) != 0) {
+        send(trace::IrqKind::global_error, messages_[2], static_cast<u32>(messages_[3]));
+      }
+      shown_gerror_ = value;
+      break;
+    case reg::eventq_prod: {
+      const u64 prod = value & 0xfffff;
+      const bool news = prod != shown_prod_ && prod != eventq_cons_;
+      if (news && (enabled & spec::irq_ctrl::eventq_irqen) != 0) {
+        send(trace::IrqKind::event_queue, messages_[0], static_cast<u32>(messages_[1]));
+      }
+      shown_prod_ = prod;
+      break;
+    }
+    default: break;
+  }
 }
 
 Ticket SpecDevice::mmio_read(u32 offset, unsigned size) {
   caches_.set_now(++now_);
-  answers_.push_back({smmu_.read(offset, size, choices_), {}});
+  const u64 value = smmu_.read(offset, size, choices_);
+  answers_.push_back({value, {}});
   caches_.clear_findings();
-  return static_cast<Ticket>(answers_.size() - 1);
+  const auto ticket = static_cast<Ticket>(answers_.size() - 1);
+  interrupts_after(offset, value);
+  return ticket;
 }
 
 void SpecDevice::store(u64 pa, u64 value) {

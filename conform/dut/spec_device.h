@@ -3,8 +3,10 @@
 // by choice. Conform must find nothing in it, and everything that is broken in a wrapper of it.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <random>
+#include <utility>
 
 #include "conform/dut/device.h"
 #include "spec/smmu/smmu.h"
@@ -29,8 +31,13 @@ class SpecDevice final : public DeviceUnderTest {
   Expected<void> settle() override { return {}; }
   [[nodiscard]] u64 value(Ticket ticket) const override { return answers_[ticket].value; }
   [[nodiscard]] DmaSeen seen(Ticket ticket) const override { return answers_[ticket].seen; }
+  std::vector<Interrupt> take_interrupts() override { return std::exchange(interrupts_, {}); }
 
  private:
+  void interrupts_after(u32 offset, u64 value);
+  void syncs_until(u64 cons);
+  void send(trace::IrqKind kind, u64 message_pa, u32 payload);
+  void message(u64 pa, u32 payload);
   [[nodiscard]] std::optional<spec::Outcome> aborted_fetch(const spec::Access& access) const;
   class Random final : public spec::Choices {
    public:
@@ -57,6 +64,11 @@ class SpecDevice final : public DeviceUnderTest {
   std::size_t booted_ = 0;
   EventIndex now_ = 0;
   std::vector<Answer> answers_;
+  // Interrupts are sent when what caused them has been read: later than they might be.
+  std::vector<Interrupt> interrupts_;
+  u64 irq_ctrl_ = 0, irq_ctrlack_ = 0, eventq_cons_ = 0, shown_prod_ = 0, shown_gerror_ = 0;
+  u64 cmdq_base_ = 0, shown_cons_ = 0;
+  std::array<u64, 4> messages_{};  // addresses and data, of the event queue and of global errors
 };
 
 }  // namespace iommucheck::oracle

@@ -109,6 +109,7 @@ static void record(struct smmu* s, const uint64_t words[4]) {
   const uint32_t cons = s->reg[EVENTQ_CONS / 4];
   const uint32_t indices = 2 * q.entries - 1;
   if ((s->reg[CR0 / 4] & EVENTQEN) == 0) return;
+  const int was_empty = ((*prod ^ cons) & indices) == 0;
   if (((*prod ^ cons) & indices) == q.entries) { /* full: it is lost, which is said once */
     if (((*prod ^ cons) & OVERFLOW) == 0) *prod ^= (uint32_t)OVERFLOW;
     return;
@@ -119,7 +120,7 @@ static void record(struct smmu* s, const uint64_t words[4]) {
     return;
   }
   *prod = (*prod & (uint32_t)OVERFLOW) | ((*prod + 1) & indices);
-  if ((s->reg[IRQ_CTRL / 4] & 4) != 0)
+  if (was_empty && (s->reg[IRQ_CTRL / 4] & 4) != 0) /* 3.18.2 */
     s->host->interrupt(s->host->ctx, IOMMUCHECK_IRQ_EVENT_QUEUE, IOMMUCHECK_DUT_EDGE);
 }
 
@@ -370,7 +371,8 @@ static void* device_open(const struct iommucheck_dut_host* host, struct iommuche
   struct smmu* s = calloc(1, sizeof *s);
   if (s == NULL) return NULL;
   s->host = host;
-  info->flags = IOMMUCHECK_DUT_PROMPT | IOMMUCHECK_DUT_GIVES_PA;
+  info->flags =
+      IOMMUCHECK_DUT_PROMPT | IOMMUCHECK_DUT_GIVES_PA | IOMMUCHECK_DUT_WIRES_INTERRUPTS;
   info->sid_count = 4;
   memcpy(info->sids, sids, sizeof sids);
   strcpy(info->name, "minimal");

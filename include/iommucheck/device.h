@@ -120,7 +120,8 @@ struct iommucheck_dut_host {
   int32_t (*write)(void* ctx, uint64_t pa, const void* from, uint64_t bytes);
 
   /* A wired interrupt changed. Not an MSI: that is a write() of four bytes. A line or level that
-   * does not exist is a finding; when it comes is not judged yet. */
+   * does not exist is a finding. It counts as one interrupt when it becomes HIGH, or with EDGE;
+   * what it tells of can be read by then, in registers and memory (IHI 0070 3.18). */
   void (*interrupt)(void* ctx, uint32_t line, uint32_t level);
 
   /* Where memory is, for a device that holds it itself. Others need not know. */
@@ -157,6 +158,9 @@ struct iommucheck_dut_host {
 #define IOMMUCHECK_DUT_SENDS_PRIVILEGED 0x10u
 #define IOMMUCHECK_DUT_SENDS_INSTRUCTIONS 0x20u
 #define IOMMUCHECK_DUT_SENDS_SUBSTREAMS 0x40u
+/* Each of its interrupts is on a wire, and interrupt() is called for it: one that has to come and
+ * does not is a finding. Without it none is missed; one that may not come is a finding always. */
+#define IOMMUCHECK_DUT_WIRES_INTERRUPTS 0x80u
 
 #define IOMMUCHECK_DUT_SIDS_MAX 16u
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "tests/conform/conform_support.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "base/bits.h"
 #include "spec/smmu/command.h"
 #include "spec/smmu/event_type.h"
@@ -21,6 +24,15 @@ spec::IdRegisters id_of(Fault fault) {
   return id;
 }
 
+/// Of the device behind it.
+spec::IdRegisters inner_id_of(Fault fault) {
+  spec::Capabilities caps = spec::parse_capabilities(spec_device_id());
+  caps.msi = fault == Fault::loses_message || fault == Fault::wrong_message ||
+             fault == Fault::message_when_disabled;
+  if (fault == Fault::refuses_s1cdmax) caps.ssidsize = 0;
+  return caps.msi || caps.ssidsize == 0 ? spec::make_id_registers(caps) : spec_device_id();
+}
+
 /// The first word of a record, as if the structure were there and zero.
 u64 without_fetches(u64 word) {
   using enum spec::EventType;
@@ -38,8 +50,8 @@ bool claims(Fault fault) { return fault == Fault::claims_16k || fault == Fault::
 }  // namespace
 
 BrokenDevice::BrokenDevice(Fault fault, u64 seed)
-    : fault_(fault), inner_(seed), identity_(inner_.identity()) {
-  identity_.id = id_of(fault);
+    : fault_(fault), inner_(seed, inner_id_of(fault)), identity_(inner_.identity()) {
+  if (claims(fault)) identity_.id = id_of(fault);
 }
 
 Expected<void> BrokenDevice::reset() {
@@ -48,7 +60,10 @@ Expected<void> BrokenDevice::reset() {
   written_.clear();
   tlbis_ = 0;
   dead_ = false;
-  prod_ = cr0_ = 0;
+  prod_ = cr0_ = shown_events_ = 0;
+  stale_events_ = sent_event_ = false;
+  extra_.clear();
+  loads_.clear();
   held_gerrorn_.reset();
   return inner_.reset();
 }
@@ -70,12 +85,21 @@ bool BrokenDevice::drops(u64 low, u64 high) const {
     case Fault::forgets_tlbi: return spec::is_tlbi(command.op);
     case Fault::forgets_range: return command.num != 0 || command.scale != 0;
     case Fault::ignores_cfgi: return spec::is_cfgi(command.op);
+    case Fault::takes_ssec: return bit(low, 10);
     case Fault::takes_illegal: return spec::check_command<u64>(command, caps).has_value();
     default: return false;
   }
 }
 
 void BrokenDevice::store(u64 pa, u64 value) {
+  if (fault_ == Fault::ignores_span && pa == identity_.structures_pa &&
+      bits(written_[reg::strtab_base_cfg], 17, 16) == 1) {
+    value = with_bits(value, 4, 0, 7);
+  }
+  const bool selects_stage1 = bits(value, 3, 0) == 0xb;
+  if (fault_ == Fault::refuses_s1cdmax && selects_stage1 && bits(value, 63, 59) != 0) {
+    value |= u64{1} << 50;  // S1ContextPtr beyond OAS
+  }
   if (!in_queue(pa)) return inner_.store(pa, value);
   if (pa % 16 == 0) {
     low_ = value;
@@ -92,6 +116,9 @@ void BrokenDevice::store(u64 pa, u64 value) {
   if (refuses && op == spec::Opcode::tlbi_nh_vaa) inner_.store(pa - 8, 0xff);
   if (fault_ == Fault::sends_message && op == spec::Opcode::sync && bits(low_, 13, 12) == 1) {
     inner_.store(align_down(value, 3), bits(low_, 63, 32));
+  }
+  if (fault_ == Fault::sync_always_interrupts && op == spec::Opcode::sync) {
+    inner_.store(pa - 8, with_bits(low_, 13, 12, 1));
   }
   if (fault_ == Fault::dies && spec::is_tlbi(op) && ++tlbis_ == 3) dead_ = true;
   inner_.store(pa, value);
@@ -123,7 +150,49 @@ void BrokenDevice::mmio_write(u32 offset, unsigned size, u64 value) {
       held_gerrorn_.reset();
     }
   }
+  if (fault_ == Fault::wrong_message && offset == reg::eventq_irq_cfg1) value ^= 0x100;
   inner_.mmio_write(offset, size, value);
+}
+
+std::vector<Interrupt> BrokenDevice::take_interrupts() {
+  std::vector<Interrupt> all = inner_.take_interrupts();
+  const auto drop = [&](trace::IrqKind kind) {
+    std::erase_if(all, [&](const Interrupt& one) { return one.kind == kind; });
+  };
+  const auto is_event = [](const Interrupt& one) {
+    return one.kind == trace::IrqKind::event_queue;
+  };
+  if (fault_ == Fault::no_event_interrupt || fault_ == Fault::early_interrupt ||
+      (fault_ == Fault::one_event_interrupt && sent_event_)) {
+    drop(trace::IrqKind::event_queue);
+  }
+  sent_event_ |= std::ranges::any_of(all, is_event);
+  if (fault_ == Fault::no_error_interrupt) drop(trace::IrqKind::global_error);
+  if (fault_ == Fault::no_sync_interrupt) drop(trace::IrqKind::command_sync);
+  if (fault_ == Fault::error_interrupts_twice) {
+    const auto errors = std::ranges::count_if(
+        all, [](const Interrupt& one) { return one.kind == trace::IrqKind::global_error; });
+    all.insert(all.end(), static_cast<std::size_t>(errors), {trace::IrqKind::global_error});
+  }
+  all.insert(all.end(), extra_.begin(), extra_.end());
+  extra_.clear();
+  return all;
+}
+
+/// What its own interrupts hang on.
+void BrokenDevice::events_shown(u64 value) {
+  const bool news = value != shown_events_;
+  shown_events_ = value;
+  const bool on = (written_[reg::irq_ctrl] & spec::irq_ctrl::eventq_irqen) != 0;
+  if (!news) return;
+  if (fault_ == Fault::interrupts_when_disabled && !on) {
+    extra_.push_back({trace::IrqKind::event_queue});
+  }
+  if (fault_ == Fault::pri_interrupt) extra_.push_back({trace::IrqKind::page_request_queue});
+  const u64 place = written_[reg::eventq_irq_cfg0];
+  if (fault_ == Fault::message_when_disabled && !on && place != 0) {
+    inner_.store(align_down(place, 3), written_[reg::eventq_irq_cfg1]);
+  }
 }
 
 Ticket BrokenDevice::mmio_read(u32 offset, unsigned size) {
@@ -136,7 +205,11 @@ Ticket BrokenDevice::mmio_read(u32 offset, unsigned size) {
   if (offset == reg::gerrorn && held_gerrorn_) return answer(*held_gerrorn_);
   if (offset == reg::cmdq_cons && fault_ == Fault::sync_is_early) return answer(prod_);
   if (offset == reg::cr0ack && fault_ == Fault::never_acknowledges) return answer(0);
+  if (offset == reg::eventq_prod && std::exchange(stale_events_, false)) {
+    return answer(shown_events_);
+  }
   u64 value = inner_.value(inner_.mmio_read(offset, size));
+  if (offset == reg::eventq_prod) events_shown(value);
   const auto info = spec::register_at(offset);
   const bool wide = info && info->bytes == 8;
   if (wide && size == 4 && fault_ == Fault::reads_halves_as_0) return answer(0);
@@ -150,6 +223,8 @@ Ticket BrokenDevice::mmio_read(u32 offset, unsigned size) {
   if (offset == reg::cmdq_cons && fault_ == Fault::clears_commands && cmdq_bytes_ != 0) {
     inner_.store(cmdq_, 0);
   }
+  if (offset == reg::gerror && fault_ == Fault::error_is_silent) value &= ~u64{1};
+  if (offset == reg::cmdq_cons && fault_ == Fault::error_is_forgotten) value &= 0xfffff;
   if (offset == reg::eventq_prod && fault_ == Fault::loses_events) return answer(0);
   if (offset == reg::eventq_prod && fault_ == Fault::repeats_events && (value & 7) == 1) {
     return answer(value + 1);
@@ -159,12 +234,22 @@ Ticket BrokenDevice::mmio_read(u32 offset, unsigned size) {
 
 Ticket BrokenDevice::load(u64 pa) {
   u64 value = inner_.value(inner_.load(pa));
+  if (fault_ == Fault::refuses_s1cdmax && bits(value, 3, 0) == 0xb) value &= ~(u64{1} << 50);
+  if (fault_ == Fault::loses_message && pa - identity_.data_pa < 0x1000) {
+    value = bits(pa, 31, 0) | (bits(pa + 4, 31, 0) << 32);
+  }
   const u64 offset = pa - eventq_;
   if (offset < eventq_bytes_) {
     const auto type = static_cast<spec::EventType>(value & 0xff);
     if (fault_ == Fault::wrong_event_type && offset % 32 == 0 &&
         type == spec::EventType::f_translation) {
       value = with_bits(value, 7, 0, static_cast<u64>(spec::EventType::f_access));
+    }
+    const bool again = ++loads_[pa] > 1;
+    if (fault_ == Fault::changes_record && again && value != 0) value ^= u64{1} << 40;
+    if (fault_ == Fault::writes_next_record && shown_events_ != 0 &&
+        offset == 32 * (shown_events_ & 0x3f)) {
+      value ^= 0xdead;
     }
     if (fault_ == Fault::aborts_as_zero && offset % 32 == 0) value = without_fetches(value);
     if (fault_ == Fault::wrong_fetch_address && offset % 32 == 24 && value != 0) value += 64;
@@ -193,6 +278,11 @@ Ticket BrokenDevice::dma(unsigned engine, u64 iova, bool write, DmaAttributes at
   if (fault_ == Fault::wrong_address && enabled && seen.pa) *seen.pa += 0x1000;
   const bool outside = seen.pa && *seen.pa - identity_.data_pa >= identity_.data_bytes;
   if (fault_ == Fault::wrong_outside && enabled && outside) *seen.pa ^= 0x1000;
+  if (fault_ == Fault::early_interrupt && enabled && !seen.reached && shown_events_ == 0 &&
+      (written_[reg::irq_ctrl] & spec::irq_ctrl::eventq_irqen) != 0) {
+    extra_.push_back({trace::IrqKind::event_queue});
+    stale_events_ = true;
+  }
   const Ticket ticket = answer(0);
   seen_[ticket] = seen;
   return ticket;

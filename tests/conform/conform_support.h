@@ -13,46 +13,65 @@ namespace iommucheck::oracle {
 
 enum class Fault : u8 {
   none,
-  forgets_tlbi,         ///< TLBI commands do nothing
-  forgets_range,        ///< TLBI by range does nothing
-  ignores_cfgi,         ///< CFGI commands do nothing
-  ignores_permission,   ///< writes are let through where reads are
-  wrong_event_type,     ///< F_TRANSLATION is recorded as F_ACCESS
-  wrong_event_address,  ///< InputAddr is the page, not the address
-  loses_events,         ///< EVENTQ_PROD never moves
-  repeats_events,       ///< each record comes twice (the second says another StreamID)
-  sync_is_early,        ///< CMDQ_CONS is CMDQ_PROD at once
-  wrong_cons,           ///< CMDQ_CONS is one too far
-  stuck_cons,           ///< CMDQ_CONS does not move
-  takes_illegal,        ///< illegal commands are ignored
-  refuses_legal,        ///< TLBI_NH_VAA raises CERROR_ILL
-  claims_16k,           ///< IDR5.GRAN16K is 1, and there is nothing behind it
-  claims_version,       ///< AIDR says SMMUv3.3, and IDR3 is 0
-  idr_writable,         ///< ID registers are read as written
-  wrong_address,        ///< every translation leads one page further
-  ignores_disable,      ///< with SMMUEN = 0 transactions are terminated
-  never_acknowledges,   ///< CR0ACK stays
-  waits_for_prod,       ///< after an error the queue goes on with CMDQ_PROD, not with GERRORN
-  loses_upper_half,     ///< a write of the upper half of a 64-bit register does nothing
-  spills_half,          ///< a write of a half clears the other one
-  reads_halves_as_0,    ///< halves of 64-bit registers read as 0
-  loses_hint,           ///< bit 62 of base registers is not stored
-  takes_guarded_cr2,    ///< CR2 is written while SMMUEN = 1
-  dies,                 ///< a third TLBI brings it down
-  ignores_privilege,    ///< privileged accesses are taken as unprivileged ones
-  ignores_instruction,  ///< instruction fetches are taken as reads of data
-  wrong_outside,        ///< what goes to where no data is goes to the next page
-  sends_message,        ///< CMD_SYNC with CS = 1 writes MSIData, although IDR0.MSI = 0
-  writes_structure,     ///< an access writes a word of the stream table
-  clears_commands,      ///< a command that was consumed is set to 0
-  aborts_commands,      ///< TLBI_NH_VAA raises CERROR_ABT, in memory that is there
-  passes_beyond_oas,    ///< with SMMUEN = 0 an address beyond OAS is cut and passes
-  aborts_as_zero,       ///< a fetch that aborts reads zeros
-  wrong_fetch_address,  ///< FetchAddr is the next structure's
-  no_substream_zero,    ///< substream 0 is taken as none
-  no_substream_range,   ///< SubstreamIDs beyond S1CDMax are cut
-  drops_substream,      ///< transactions with a substream use CD 0
-  knows_48_bits,        ///< input addresses from 2^48 on are terminated in silence
+  forgets_tlbi,              ///< TLBI commands do nothing
+  forgets_range,             ///< TLBI by range does nothing
+  ignores_cfgi,              ///< CFGI commands do nothing
+  ignores_permission,        ///< writes are let through where reads are
+  wrong_event_type,          ///< F_TRANSLATION is recorded as F_ACCESS
+  wrong_event_address,       ///< InputAddr is the page, not the address
+  loses_events,              ///< EVENTQ_PROD never moves
+  repeats_events,            ///< each record comes twice (the second says another StreamID)
+  sync_is_early,             ///< CMDQ_CONS is CMDQ_PROD at once
+  wrong_cons,                ///< CMDQ_CONS is one too far
+  stuck_cons,                ///< CMDQ_CONS does not move
+  takes_illegal,             ///< illegal commands are ignored
+  refuses_legal,             ///< TLBI_NH_VAA raises CERROR_ILL
+  claims_16k,                ///< IDR5.GRAN16K is 1, and there is nothing behind it
+  claims_version,            ///< AIDR says SMMUv3.3, and IDR3 is 0
+  idr_writable,              ///< ID registers are read as written
+  wrong_address,             ///< every translation leads one page further
+  ignores_disable,           ///< with SMMUEN = 0 transactions are terminated
+  never_acknowledges,        ///< CR0ACK stays
+  waits_for_prod,            ///< after an error the queue goes on with CMDQ_PROD, not with GERRORN
+  loses_upper_half,          ///< a write of the upper half of a 64-bit register does nothing
+  spills_half,               ///< a write of a half clears the other one
+  reads_halves_as_0,         ///< halves of 64-bit registers read as 0
+  loses_hint,                ///< bit 62 of base registers is not stored
+  takes_guarded_cr2,         ///< CR2 is written while SMMUEN = 1
+  dies,                      ///< a third TLBI brings it down
+  ignores_privilege,         ///< privileged accesses are taken as unprivileged ones
+  ignores_instruction,       ///< instruction fetches are taken as reads of data
+  wrong_outside,             ///< what goes to where no data is goes to the next page
+  sends_message,             ///< CMD_SYNC with CS = 1 writes MSIData, although IDR0.MSI = 0
+  writes_structure,          ///< an access writes a word of the stream table
+  clears_commands,           ///< a command that was consumed is set to 0
+  aborts_commands,           ///< TLBI_NH_VAA raises CERROR_ABT, in memory that is there
+  passes_beyond_oas,         ///< with SMMUEN = 0 an address beyond OAS is cut and passes
+  aborts_as_zero,            ///< a fetch that aborts reads zeros
+  wrong_fetch_address,       ///< FetchAddr is the next structure's
+  no_substream_zero,         ///< substream 0 is taken as none
+  no_substream_range,        ///< SubstreamIDs beyond S1CDMax are cut
+  drops_substream,           ///< transactions with a substream use CD 0
+  no_event_interrupt,        ///< the event queue sends none
+  one_event_interrupt,       ///< the event queue sends its first one only
+  no_error_interrupt,        ///< a global error sends none
+  no_sync_interrupt,         ///< CMD_SYNC with CS = 1 sends none
+  sync_always_interrupts,    ///< CMD_SYNC sends one with CS = 0, too
+  error_interrupts_twice,    ///< a global error sends two
+  interrupts_when_disabled,  ///< records send one though IRQ_CTRL says no
+  early_interrupt,           ///< the event queue's comes before EVENTQ_PROD shows the record
+  pri_interrupt,             ///< the page request queue sends one, although IDR0.PRI = 0
+  loses_message,             ///< with IDR0.MSI = 1: messages are not written
+  wrong_message,             ///< with IDR0.MSI = 1: the payload has a wrong bit
+  message_when_disabled,     ///< with IDR0.MSI = 1: the event queue's is sent though it is disabled
+  changes_record,            ///< a record is another one when it is read again
+  writes_next_record,        ///< a record spills into the place of the next one
+  ignores_span,              ///< L1STD.Span is always taken as 7
+  takes_ssec,                ///< commands with SSec = 1 are ignored
+  error_is_silent,           ///< GERROR does not show a command error
+  error_is_forgotten,        ///< CMDQ_CONS.ERR is 0
+  refuses_s1cdmax,           ///< with SSIDSIZE = 0: an STE with S1CDMax is C_BAD_STE
+  knows_48_bits,             ///< input addresses from 2^48 on are terminated in silence
 };
 
 class BrokenDevice final : public DeviceUnderTest {
@@ -70,10 +89,12 @@ class BrokenDevice final : public DeviceUnderTest {
   Expected<void> settle() override;
   [[nodiscard]] u64 value(Ticket ticket) const override;
   [[nodiscard]] DmaSeen seen(Ticket ticket) const override { return seen_.at(ticket); }
+  std::vector<Interrupt> take_interrupts() override;
 
  private:
   Ticket answer(u64 value);
   [[nodiscard]] bool in_queue(u64 pa) const;
+  void events_shown(u64 value);
   [[nodiscard]] bool drops(u64 low, u64 high) const;
 
   Fault fault_;
@@ -85,6 +106,11 @@ class BrokenDevice final : public DeviceUnderTest {
   u64 low_ = 0;                      // first word of the command that is being stored
   unsigned tlbis_ = 0;
   bool dead_ = false;
+  std::vector<Interrupt> extra_;   // interrupts of its own
+  u64 shown_events_ = 0;           // EVENTQ_PROD as it was shown last
+  bool stale_events_ = false;      // it is shown so once more
+  std::map<u64, unsigned> loads_;  // of words of the event queue
+  bool sent_event_ = false;        // an interrupt of the event queue
   std::map<u32, u64> written_;
   std::vector<u64> values_;
   std::map<Ticket, DmaSeen> seen_;

@@ -95,6 +95,20 @@ TEST(Conform, TheSpecificationAsADevicePasses) {
   }
 }
 
+/// With messages and without, each interrupt has its cause and each cause its interrupt.
+TEST(Conform, InterruptsOfTheSpecificationHold) {
+  for (const bool msi : {false, true}) {
+    spec::Capabilities caps = spec::parse_capabilities(spec_device_id());
+    caps.msi = msi;
+    SpecDevice device(6, spec::make_id_registers(caps));
+    const auto result = run_conform(device, some(200));
+    ASSERT_TRUE(result) << result.error().message;
+    EXPECT_TRUE(result->held()) << words(*result);
+    EXPECT_EQ(verdict(*result, Rule::INTERRUPT_SENT), RuleVerdict::holds);
+    EXPECT_EQ(verdict(*result, Rule::INTERRUPT_CAUSE), RuleVerdict::holds);
+  }
+}
+
 struct Twin {
   Fault fault;
   Rule rule;
@@ -116,52 +130,69 @@ TEST_P(ConformTwin, IsFoundByItsRule) {
   EXPECT_EQ(verdict(*result, GetParam().rule), RuleVerdict::broken);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, ConformTwin,
-                         testing::Values(Twin{Fault::forgets_tlbi, Rule::TLBI_TAGS},
-                                         Twin{Fault::forgets_range, Rule::TLBI_RANGE},
-                                         Twin{Fault::ignores_cfgi, Rule::CFGI_SCOPE},
-                                         Twin{Fault::ignores_permission, Rule::S1_PERMISSION},
-                                         Twin{Fault::wrong_event_type, Rule::S1_DESCRIPTOR_VALID},
-                                         Twin{Fault::wrong_event_address, Rule::EVENT_RECORD},
-                                         Twin{Fault::loses_events, Rule::EVENT_LOST},
-                                         Twin{Fault::repeats_events, Rule::EVENT_ONCE},
-                                         Twin{Fault::sync_is_early, Rule::TLBI_TAGS},
-                                         Twin{Fault::wrong_cons, Rule::REGISTER_READ},
-                                         Twin{Fault::stuck_cons, Rule::REGISTER_PROGRESS},
-                                         Twin{Fault::takes_illegal, Rule::CMD_NOT_IMPLEMENTED},
-                                         Twin{Fault::refuses_legal, Rule::COMMAND_LEGAL},
-                                         Twin{Fault::claims_16k, Rule::TRANSLATION_RESULT},
-                                         Twin{Fault::claims_version, Rule::ID_REGISTERS},
-                                         Twin{Fault::idr_writable, Rule::REGISTER_READ},
-                                         Twin{Fault::wrong_address, Rule::TRANSLATION_RESULT},
-                                         Twin{Fault::ignores_disable, Rule::DISABLED_PASSES},
-                                         Twin{Fault::never_acknowledges, Rule::REGISTER_PROGRESS},
-                                         Twin{Fault::waits_for_prod, Rule::REGISTER_PROGRESS},
-                                         Twin{Fault::loses_upper_half, Rule::REGISTER_READ},
-                                         Twin{Fault::spills_half, Rule::REGISTER_READ},
-                                         Twin{Fault::reads_halves_as_0, Rule::REGISTER_READ},
-                                         Twin{Fault::loses_hint, Rule::REGISTER_READ},
-                                         Twin{Fault::aborts_as_zero, Rule::STE_FETCH},
-                                         Twin{Fault::aborts_as_zero, Rule::CD_FETCH},
-                                         Twin{Fault::aborts_as_zero, Rule::S1_WALK_FETCH},
-                                         Twin{Fault::wrong_fetch_address, Rule::EVENT_RECORD},
-                                         Twin{Fault::no_substream_zero, Rule::SSID_ZERO_RESERVED},
-                                         Twin{Fault::no_substream_range, Rule::SSID_RANGE},
-                                         Twin{Fault::drops_substream, Rule::TRANSLATION_RESULT},
-                                         Twin{Fault::sends_message, Rule::DEVICE_OUTCOME},
-                                         Twin{Fault::writes_structure, Rule::DEVICE_OUTCOME},
-                                         Twin{Fault::clears_commands, Rule::DEVICE_OUTCOME},
-                                         Twin{Fault::aborts_commands, Rule::COMMAND_LEGAL},
-                                         Twin{Fault::passes_beyond_oas, Rule::DISABLED_PASSES},
-                                         Twin{Fault::takes_guarded_cr2, Rule::REGISTER_READ},
-                                         Twin{Fault::dies, Rule::DEVICE_SURVIVES},
-                                         Twin{Fault::ignores_privilege, Rule::S1_PERMISSION},
-                                         Twin{Fault::ignores_instruction, Rule::S1_PERMISSION},
-                                         Twin{Fault::wrong_outside, Rule::STE_BYPASS}),
-                         [](const testing::TestParamInfo<Twin>& twin) {
-                           return std::to_string(static_cast<int>(twin.param.fault)) +
-                                  std::string(spec::rule_name(twin.param.rule));
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    All, ConformTwin,
+    testing::Values(
+        Twin{Fault::forgets_tlbi, Rule::TLBI_TAGS}, Twin{Fault::forgets_range, Rule::TLBI_RANGE},
+        Twin{Fault::ignores_cfgi, Rule::CFGI_SCOPE},
+        Twin{Fault::ignores_permission, Rule::S1_PERMISSION},
+        Twin{Fault::wrong_event_type, Rule::S1_DESCRIPTOR_VALID},
+        Twin{Fault::wrong_event_address, Rule::EVENT_RECORD},
+        Twin{Fault::loses_events, Rule::EVENT_LOST}, Twin{Fault::repeats_events, Rule::EVENT_ONCE},
+        Twin{Fault::sync_is_early, Rule::TLBI_TAGS}, Twin{Fault::wrong_cons, Rule::REGISTER_READ},
+        Twin{Fault::stuck_cons, Rule::REGISTER_PROGRESS},
+        Twin{Fault::takes_illegal, Rule::CMD_NOT_IMPLEMENTED},
+        Twin{Fault::refuses_legal, Rule::COMMAND_LEGAL},
+        Twin{Fault::claims_16k, Rule::TRANSLATION_RESULT},
+        Twin{Fault::claims_version, Rule::ID_REGISTERS},
+        Twin{Fault::idr_writable, Rule::REGISTER_READ},
+        Twin{Fault::wrong_address, Rule::TRANSLATION_RESULT},
+        Twin{Fault::ignores_disable, Rule::DISABLED_PASSES},
+        Twin{Fault::never_acknowledges, Rule::REGISTER_PROGRESS},
+        Twin{Fault::waits_for_prod, Rule::REGISTER_PROGRESS},
+        Twin{Fault::loses_upper_half, Rule::REGISTER_READ},
+        Twin{Fault::spills_half, Rule::REGISTER_READ},
+        Twin{Fault::reads_halves_as_0, Rule::REGISTER_READ},
+        Twin{Fault::loses_hint, Rule::REGISTER_READ}, Twin{Fault::aborts_as_zero, Rule::STE_FETCH},
+        Twin{Fault::aborts_as_zero, Rule::CD_FETCH},
+        Twin{Fault::aborts_as_zero, Rule::S1_WALK_FETCH},
+        Twin{Fault::wrong_fetch_address, Rule::EVENT_RECORD},
+        Twin{Fault::no_substream_zero, Rule::SSID_ZERO_RESERVED},
+        Twin{Fault::no_substream_range, Rule::SSID_RANGE},
+        Twin{Fault::drops_substream, Rule::TRANSLATION_RESULT},
+        Twin{Fault::sends_message, Rule::DEVICE_OUTCOME},
+        Twin{Fault::writes_structure, Rule::DEVICE_OUTCOME},
+        Twin{Fault::clears_commands, Rule::DEVICE_OUTCOME},
+        Twin{Fault::aborts_commands, Rule::COMMAND_LEGAL},
+        Twin{Fault::passes_beyond_oas, Rule::DISABLED_PASSES},
+        Twin{Fault::takes_guarded_cr2, Rule::REGISTER_READ},
+        Twin{Fault::dies, Rule::DEVICE_SURVIVES},
+        Twin{Fault::ignores_privilege, Rule::S1_PERMISSION},
+        Twin{Fault::ignores_instruction, Rule::S1_PERMISSION},
+        Twin{Fault::no_event_interrupt, Rule::INTERRUPT_SENT},
+        Twin{Fault::one_event_interrupt, Rule::INTERRUPT_SENT},
+        Twin{Fault::no_error_interrupt, Rule::INTERRUPT_SENT},
+        Twin{Fault::no_sync_interrupt, Rule::INTERRUPT_SENT},
+        Twin{Fault::sync_always_interrupts, Rule::INTERRUPT_CAUSE},
+        Twin{Fault::error_interrupts_twice, Rule::INTERRUPT_CAUSE},
+        Twin{Fault::interrupts_when_disabled, Rule::INTERRUPT_CAUSE},
+        Twin{Fault::early_interrupt, Rule::INTERRUPT_CAUSE},
+        Twin{Fault::pri_interrupt, Rule::INTERRUPT_CAUSE},
+        Twin{Fault::loses_message, Rule::INTERRUPT_SENT},
+        Twin{Fault::wrong_message, Rule::INTERRUPT_SENT},
+        Twin{Fault::message_when_disabled, Rule::DEVICE_OUTCOME},
+        Twin{Fault::changes_record, Rule::DEVICE_OUTCOME},
+        Twin{Fault::writes_next_record, Rule::DEVICE_OUTCOME},
+        Twin{Fault::ignores_span, Rule::L1STD_SPAN_ZERO},
+        Twin{Fault::ignores_span, Rule::L1STD_SPAN_RESERVED},
+        Twin{Fault::takes_ssec, Rule::CMD_SSEC},
+        Twin{Fault::error_is_silent, Rule::INTERRUPT_CAUSE},
+        Twin{Fault::error_is_forgotten, Rule::COMMAND_ERROR_STOPS},
+        Twin{Fault::wrong_outside, Rule::STE_BYPASS}),
+    [](const testing::TestParamInfo<Twin>& twin) {
+      return std::to_string(static_cast<int>(twin.param.fault)) +
+             std::string(spec::rule_name(twin.param.rule));
+    });
 
 /// From v3.2 on guarded registers are read-only while they are in use: asked, and kept by the
 /// specification. Review devices 5.
@@ -193,6 +224,20 @@ TEST(Conform, FeaturesThatAreMissingAreKindsOfTheirOwn) {
   EXPECT_TRUE(kinds.contains("terminated without a record (through TTB1)")) << words(*result);
   EXPECT_TRUE(kinds.contains("terminated without a record (the top byte is ignored)"))
       << words(*result);
+}
+
+// A configuration that is legal and refused is one kind, whatever the table has at the address.
+TEST(Conform, AConfigurationThatIsRefusedIsOneKind) {
+  BrokenDevice device(Fault::refuses_s1cdmax, 3);
+  ConformOptions options = some(0);
+  options.only = "ste: S1CDMax*";
+  const auto result = run_conform(device, options);
+  ASSERT_TRUE(result) << result.error().message;
+  ASSERT_EQ(result->divergences.size(), 1U) << words(*result);
+  const Divergence& found = result->divergences.front().divergence;
+  EXPECT_EQ(found.rule, Rule::TRANSLATION_RESULT);
+  EXPECT_EQ(found.kind, "terminated as C_BAD_STE (S1CDMax is ignored)");
+  EXPECT_GT(result->divergences.front().times, 1U);
 }
 
 /// Who replays a trace judges fetches that abort as conform did, by what its header says.

@@ -433,7 +433,7 @@ TEST(DeviceDoor, WhatADeviceSaysOfItselfIsLookedAt) {
       {"one stream", "sid_count 1, it must be 2 to 16"},
       {"equal streams", "not distinct"},
       {"far streams", "not below 64"},
-      {"unknown flag", "flags 0x8003, of which this program knows"},
+      {"unknown flag", "flags 0x8083, of which this program knows"},
       {"holds memory without pa", "HOLDS_MEMORY without GIVES_PA"},
       {"name is a path", "a name or release"},
       {"no name", "a name or release"},

@@ -16,12 +16,14 @@ using namespace iommucheck;
 using namespace iommucheck::oracle;
 
 struct Device {
+  const iommucheck_dut_host* host = nullptr;
   std::unique_ptr<DeviceUnderTest> inner;
   std::string words;
 };
 
 void* open_device(const iommucheck_dut_host* host, iommucheck_dut_info* info) {
   auto device = std::make_unique<Device>();
+  device->host = host;
   if (const char* fault = std::getenv("IOMMUCHECK_FAULT")) {
     device->inner =
         std::make_unique<BrokenDevice>(static_cast<Fault>(std::atoi(fault)), host->seed);
@@ -31,7 +33,7 @@ void* open_device(const iommucheck_dut_host* host, iommucheck_dut_info* info) {
   const DeviceIdentity& identity = device->inner->identity();
   info->flags = IOMMUCHECK_DUT_GIVES_PA | IOMMUCHECK_DUT_HOLDS_MEMORY |
                 IOMMUCHECK_DUT_SENDS_PRIVILEGED | IOMMUCHECK_DUT_SENDS_INSTRUCTIONS |
-                IOMMUCHECK_DUT_SENDS_SUBSTREAMS;
+                IOMMUCHECK_DUT_SENDS_SUBSTREAMS | IOMMUCHECK_DUT_WIRES_INTERRUPTS;
   info->sid_count = static_cast<u32>(identity.sids.size());
   for (std::size_t i = 0; i < identity.sids.size(); ++i) info->sids[i] = identity.sids[i];
   std::strcpy(info->name, "spec");
@@ -75,6 +77,9 @@ std::int64_t run(void* self, iommucheck_dut_op* ops, std::uint64_t count) {
     if (auto alive = device.inner->settle(); !alive) {
       device.words = alive.error().message;
       return static_cast<std::int64_t>(i);
+    }
+    for (const Interrupt& one : device.inner->take_interrupts()) {
+      device.host->interrupt(device.host->ctx, static_cast<u32>(one.kind), IOMMUCHECK_DUT_EDGE);
     }
   }
   return static_cast<std::int64_t>(count);

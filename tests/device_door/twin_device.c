@@ -28,7 +28,7 @@ static void* twin_open(const struct iommucheck_dut_host* host, struct iommucheck
   if (is("no name")) info->name[0] = 0;
   if (is("name without end")) memset(info->name, 'x', sizeof info->name);
   if (is("one page")) info->mmio_bytes = 0x10000;
-  if (is("moves data")) info->flags = IOMMUCHECK_DUT_PROMPT;
+  if (is("moves data")) info->flags &= ~IOMMUCHECK_DUT_GIVES_PA;
   if (is("saves") || is("forgets when saved")) info->flags |= IOMMUCHECK_DUT_SAVES;
   if (is("other abi of info")) info->abi = 99;
   return self;

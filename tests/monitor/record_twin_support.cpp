@@ -14,7 +14,10 @@ constexpr u64 index_bits = mask(19, 0);
 
 }  // namespace
 
-RecordTwin::RecordTwin(u64 seed, Change change) : inner_(seed), change_(std::move(change)) {}
+RecordTwin::RecordTwin(u64 seed, Change change)
+    : inner_(seed), identity_(inner_.identity()), change_(std::move(change)) {
+  identity_.wires_interrupts = false;
+}
 
 Expected<void> RecordTwin::reset() {
   values_.clear();
@@ -70,6 +73,8 @@ Ticket RecordTwin::mmio_read(u32 offset, unsigned size) {
 
 Ticket RecordTwin::load(u64 pa) {
   const auto found = words_.find(pa);
+  const bool in_queue = base_ != 0 && pa - base_ < u64{32} << lg2_;
+  if (in_queue && found == words_.end()) return answer(0);
   return answer(found != words_.end() ? found->second : inner_.value(inner_.load(pa)));
 }
 

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+// Interrupts: each source enabled and disabled, once and again. What they are judged by is in
+// conform/interrupt_rules.h. IHI 0070 3.18, 4.7.3, 6.3.18.
+#include <fmt/format.h>
+
+#include "base/bits.h"
+#include "conform/cases/directed.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+namespace reg = spec::reg;
+using spec::Rule;
+
+constexpr u64 events = spec::irq_ctrl::eventq_irqen, errors = spec::irq_ctrl::gerror_irqen;
+constexpr u32 event_payload = 0x5a5a5a5a, error_payload = 0x12345678, sync_payload = 0x0badcafe;
+
+void enable(CaseBuilder& b, u64 fields) {
+  b.write(reg::irq_ctrl, fields);
+  for (unsigned i = 0; i < 4; ++i) b.read(reg::irq_ctrlack);
+}
+
+/// With stage 1 and nothing mapped, so that each access has a record; the queue is seen to be
+/// empty.
+CaseBuilder begin(const DeviceIdentity& device, const std::string& name, u64 fields) {
+  CaseBuilder b(device, "interrupts: " + name);
+  if (b.capabilities().msi) {
+    b.write(reg::eventq_irq_cfg0, b.data(0x40), 8);
+    b.write(reg::eventq_irq_cfg1, event_payload);
+    b.write(reg::gerror_irq_cfg0, b.data(0x80), 8);
+    b.write(reg::gerror_irq_cfg1, error_payload);
+  }
+  enable(b, fields);
+  b.translate(0, b.root(spec::Granule::g4k, 25));
+  b.read(reg::gerror);
+  b.poll();
+  return b;
+}
+
+/// What becomes known last; and where messages go.
+Case end(CaseBuilder& b) {
+  for (unsigned i = 0; i < 3; ++i) b.poll();
+  b.read(reg::gerror);
+  for (const u64 place : {0x40U, 0x80U, 0xc0U}) b.look(b.data(place));
+  return b.take();
+}
+
+void event_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  for (const u64 fields : {u64{0}, events, errors, events | errors}) {
+    CaseBuilder b = begin(device, fmt::format("records, IRQ_CTRL = {:#x}", fields), fields);
+    for (u64 i = 1; i < 4; ++i) {  // empty again each time
+      b.access(0x1000 * i, i == 2);
+      b.poll();
+      b.poll();
+    }
+    for (u64 i = 1; i < 4; ++i) b.access(0x1000 * i);  // and one that is not
+    cases.push_back(end(b));
+  }
+  CaseBuilder b = begin(device, "records, enabled and disabled", events);
+  for (const u64 fields : {u64{0}, events, u64{0}, events}) {
+    b.access(0x1000);
+    b.poll();
+    b.poll();
+    enable(b, fields);
+    b.poll();
+  }
+  b.access(0x2000);
+  cases.push_back(end(b));
+}
+
+void error_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  for (const u64 fields : {u64{0}, events, errors}) {
+    CaseBuilder b = begin(device, fmt::format("a command error, IRQ_CTRL = {:#x}", fields), fields);
+    b.command_words(0xff, 0);
+    for (unsigned i = 0; i < 3; ++i) {
+      b.read(reg::cmdq_cons);
+      b.read(reg::gerror);
+    }
+    cases.push_back(end(b));
+  }
+}
+
+/// Each CS that is legal; with a message's address where there are messages, and without.
+void sync_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const bool msi = spec::parse_capabilities(device.id).msi;
+  for (unsigned cs = 0; cs < 3; ++cs) {
+    for (const bool message : {false, true}) {
+      if (message && !msi) continue;
+      CaseBuilder b = begin(
+          device, fmt::format("CMD_SYNC with CS = {}{}", cs, message ? " and a message" : ""), 0);
+      for (unsigned i = 0; i < 2; ++i) {
+        b.command(spec::cmd_sync(cs, message ? b.data(0xc0) : 0, message ? sync_payload : 0));
+        b.sync();
+      }
+      for (unsigned i = 0; i < 8; ++i) b.read(reg::cmdq_cons);
+      cases.push_back(end(b));
+    }
+  }
+}
+
+}  // namespace
+
+void interrupt_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  event_cases(device, cases);
+  error_cases(device, cases);
+  sync_cases(device, cases);
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// What a driver may do in a random case besides mapping and invalidating: interrupts, registers,
+// errors of the command queue, a first level of the stream table.
+#pragma once
+
+#include <random>
+
+#include "conform/case.h"
+
+namespace iommucheck::oracle {
+
+class RandomExtras {
+ public:
+  RandomExtras(CaseBuilder& builder, std::mt19937_64& engine)
+      : builder_(builder), engine_(engine) {}
+
+  /// Whether there is one before the next step.
+  bool due() { return chance(13); }
+  /// One step, or a few that belong together.
+  void step();
+  /// With a stream table of two levels: the L1STD of all StreamIDs of the device, with an array of
+  /// its own.
+  void first_level();
+
+ private:
+  u64 pick(u64 n) { return engine_() % n; }
+  bool chance(u64 n) { return pick(n) == 0; }
+  void interrupts();
+  void signalling_sync();
+  void read_back();
+  void guarded_write();
+  void illegal_command();
+  void change_first_level();
+
+  CaseBuilder& builder_;
+  std::mt19937_64& engine_;
+  u64 array_ = 0;  // of STEs, where the stream table has two levels
+};
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: MIT
+#include "conform/interrupt_rules.h"
+
+#include <fmt/format.h>
+
+#include <bit>
+
+#include "base/bits.h"
+#include "spec/smmu/command.h"
+#include "spec/smmu/queue.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+namespace reg = spec::reg;
+using spec::Rule;
+
+/// CMD_SYNC.CS: SIG_IRQ.
+constexpr u64 signals_by_interrupt = 1;
+
+}  // namespace
+
+InterruptRules::InterruptRules(const spec::IdRegisters& id, bool wired)
+    : caps_(spec::parse_capabilities(id)), wired_(wired) {}
+
+void InterruptRules::begin(const QueueLayout& queues) {
+  *this = InterruptRules(caps_, wired_);
+  queues_ = queues;
+}
+
+const char* InterruptRules::name_of(Source source) {
+  switch (source) {
+    case event_queue: return "the event queue";
+    case page_requests: return "the page request queue";
+    case global_error: return "a global error";
+    default: return "CMD_SYNC";
+  }
+}
+
+/// Of a CMD_SYNC the command itself is the enable.
+bool InterruptRules::surely_on(Source source) const {
+  const u64 field = source == event_queue     ? spec::irq_ctrl::eventq_irqen
+                    : source == page_requests ? spec::irq_ctrl::priq_irqen
+                                              : spec::irq_ctrl::gerror_irqen;
+  return source == command_sync || ((enables_ & settled_ & field) != 0);
+}
+
+bool InterruptRules::surely_off(Source source) const {
+  const u64 field = source == event_queue     ? spec::irq_ctrl::eventq_irqen
+                    : source == page_requests ? spec::irq_ctrl::priq_irqen
+                                              : spec::irq_ctrl::gerror_irqen;
+  return source != command_sync && (enables_ & field) == 0 && (settled_ & field) != 0;
+}
+
+void InterruptRules::due(Source source, u64 since) {
+  state_[source].due_since = since;
+  ++due_count_;
+}
+
+std::optional<WrongInterrupt> InterruptRules::feed(const trace::Event& event) {
+  ++now_;
+  if (const auto* store = std::get_if<trace::Store>(&event.payload)) {
+    const u64 bytes = u64{16} << queues_.cmdq_lg2;
+    if (store->pa - queues_.cmdq < bytes) words_[store->pa] = store->value.value_or(0);
+  } else if (const auto* write_of = std::get_if<trace::MmioWrite>(&event.payload)) {
+    write(*write_of);
+  } else if (const auto* read_of = std::get_if<trace::MmioRead>(&event.payload)) {
+    return read(*read_of);
+  } else if (const auto* interrupt = std::get_if<trace::Irq>(&event.payload)) {
+    return irq(interrupt->kind);
+  }
+  return std::nullopt;
+}
+
+void InterruptRules::write(const trace::MmioWrite& write) {
+  switch (static_cast<u32>(write.offset)) {
+    case reg::irq_ctrl:
+      settled_ &= ~(enables_ ^ write.value);
+      enables_ = write.value;
+      break;
+    case reg::cmdq_prod: exposed(write.value & 0xfffff); break;
+    case reg::cmdq_base:
+      commands_.clear();
+      prod_ = consumed_ = 0;
+      break;
+    case reg::gerrorn: queue_broken_ = true; break;  // the queue goes on somewhere behind an error
+    case reg::eventq_cons:
+      event_cons_ = write.value & 0xfffff;
+      empty_at_.reset();
+      break;
+    case reg::eventq_base:
+      unsure_events_ |= event_queue_set_;
+      event_queue_set_ = true;
+      break;
+    case reg::gerror_irq_cfg0: state_[global_error].message_pa = write.value & mask(51, 2); break;
+    case reg::gerror_irq_cfg1: state_[global_error].payload = static_cast<u32>(write.value); break;
+    case reg::eventq_irq_cfg0: state_[event_queue].message_pa = write.value & mask(51, 2); break;
+    case reg::eventq_irq_cfg1: state_[event_queue].payload = static_cast<u32>(write.value); break;
+    default: break;
+  }
+}
+
+/// Commands up to `prod`, as they are in memory.
+void InterruptRules::exposed(u64 prod) {
+  const unsigned lg2 = queues_.cmdq_lg2;
+  const u64 fresh = spec::queue_used<u64>(lg2, prod, prod_);
+  if (fresh > pow2(lg2)) return;
+  for (u64 i = 0; i < fresh; ++i, prod_ = spec::queue_next<u64>(lg2, prod_)) {
+    const u64 slot = queues_.cmdq + 16 * spec::queue_index<u64>(lg2, prod_);
+    const u64 low = words_[slot], high = words_[slot + 8];
+    Command command{.exposed_at = now_};
+    if (bits(low, 7, 0) == static_cast<u64>(spec::Opcode::sync)) {
+      command.interrupts = bits(low, 13, 12) == signals_by_interrupt;
+      command.message_pa = caps_.msi && command.interrupts ? high & mask(51, 2) : 0;
+      command.payload = static_cast<u32>(low >> 32);
+    }
+    commands_.push_back(command);
+  }
+}
+
+void InterruptRules::consumed(u64 cons) {
+  if (bits(cons, 30, 24) != 0) queue_broken_ = true;
+  if (queue_broken_) return;
+  const unsigned lg2 = queues_.cmdq_lg2;
+  const u64 left = spec::queue_used<u64>(lg2, prod_, spec::queue_bits<u64>(lg2, cons & 0xfffff));
+  if (left > commands_.size()) return;
+  for (; consumed_ < commands_.size() - left; ++consumed_) {
+    const Command& command = commands_[consumed_];
+    if (!command.interrupts) continue;
+    ++state_[command_sync].causes;
+    if (command.message_pa != 0) {
+      messages_.push_back(command);
+    } else {
+      due(command_sync, command.exposed_at);
+    }
+  }
+}
+
+/// A field that was changed is in effect once IRQ_CTRLACK shows it. IHI 0070 6.3.19.
+void InterruptRules::acknowledged(u64 value) {
+  std::array<bool, sources> before{};
+  for (const Source source : {event_queue, page_requests, global_error}) {
+    before[source] = surely_on(source);
+  }
+  settled_ |= ~(enables_ ^ value);
+  for (const Source source : {event_queue, page_requests, global_error}) {
+    if (surely_on(source) && !before[source]) on_since_[source] = now_;
+  }
+}
+
+/// A bit toggles when its error becomes active.
+void InterruptRules::errors_shown(u64 value) {
+  const u64 active = value ^ gerror_;
+  State& its = state_[global_error];
+  its.causes += static_cast<u64>(std::popcount(active));
+  if (active != 0 && surely_on(global_error) && on_since_[global_error] <= gerror_at_) {
+    due(global_error, gerror_at_);
+  }
+  if (active != 0 && wired_ && surely_off(global_error)) ++masked_count_;
+  gerror_ = value;
+  gerror_at_ = now_;
+}
+
+/// From one look that finds the queue empty to the next one that does not it was filled once at
+/// least; how often at most its records say.
+void InterruptRules::records_shown(u64 value) {
+  const unsigned lg2 = queues_.eventq_lg2;
+  const u64 prod = value & 0xfffff;
+  const u64 fresh = spec::queue_used<u64>(lg2, prod, last_event_prod_);
+  unsure_events_ |= fresh > pow2(lg2);
+  records_ += fresh;
+  last_event_prod_ = prod;
+  state_[event_queue].causes = records_;
+  const bool empty = spec::queue_bits<u64>(lg2, prod) == spec::queue_bits<u64>(lg2, event_cons_);
+  if (!empty && empty_at_ && !unsure_events_) {
+    if (surely_on(event_queue) && on_since_[event_queue] <= *empty_at_) {
+      due(event_queue, *empty_at_);
+    }
+    if (wired_ && surely_off(event_queue)) ++masked_count_;
+  }
+  empty_at_ = empty ? std::optional(now_) : std::nullopt;
+}
+
+std::optional<WrongInterrupt> InterruptRules::read(const trace::MmioRead& read) {
+  switch (static_cast<u32>(read.offset)) {
+    case reg::irq_ctrlack: acknowledged(read.value); return std::nullopt;
+    case reg::cmdq_cons: consumed(read.value); return too_many(command_sync);
+    case reg::gerror: errors_shown(read.value); return too_many(global_error);
+    case reg::eventq_prod: records_shown(read.value); return too_many(event_queue);
+    default: return std::nullopt;
+  }
+}
+
+/// What was sent before it was read has to be seen in what is read.
+std::optional<WrongInterrupt> InterruptRules::too_many(Source source) const {
+  const State& its = state_[source];
+  if (its.came <= its.causes || (source == event_queue && unsure_events_) ||
+      (source == command_sync && queue_broken_)) {
+    return std::nullopt;
+  }
+  const std::string kind = fmt::format("an interrupt of {} without its cause", name_of(source));
+  return WrongInterrupt{
+      Rule::INTERRUPT_CAUSE, kind,
+      fmt::format("{}: {} came, and {} causes can be observed", kind, its.came, its.causes)};
+}
+
+std::optional<WrongInterrupt> InterruptRules::irq(trace::IrqKind kind) {
+  const Source source = kind == trace::IrqKind::event_queue          ? event_queue
+                        : kind == trace::IrqKind::page_request_queue ? page_requests
+                        : kind == trace::IrqKind::global_error       ? global_error
+                                                                     : command_sync;
+  State& its = state_[source];
+  ++came_count_;
+  ++its.came;
+  its.last_came = now_;
+  const bool none = source == page_requests && !caps_.pri;
+  if (!none && !surely_off(source)) return std::nullopt;
+  const std::string text =
+      fmt::format("an interrupt of {} {}", name_of(source),
+                  none ? "although IDR0.PRI = 0" : "although it is disabled in IRQ_CTRL");
+  return WrongInterrupt{Rule::INTERRUPT_CAUSE, text, text};
+}
+
+std::vector<WrongInterrupt> InterruptRules::finish() const {
+  std::vector<WrongInterrupt> wrong;
+  if (!wired_) return wrong;
+  for (const Source source : {event_queue, global_error, command_sync}) {
+    const State& its = state_[source];
+    if (!its.due_since || (its.last_came && *its.last_came > *its.due_since)) continue;
+    if (caps_.msi && its.message_pa != 0) continue;  // it may be a message alone
+    const std::string kind = fmt::format("no interrupt of {}", name_of(source));
+    wrong.push_back({Rule::INTERRUPT_SENT, kind,
+                     fmt::format("{}: it is enabled, its condition arose {} times, and {} came",
+                                 kind, its.causes, its.came)});
+  }
+  return wrong;
+}
+
+std::optional<InterruptRules::Message> InterruptRules::message_at(u64 pa) const {
+  if (!caps_.msi) return std::nullopt;
+  std::optional<Message> found;
+  for (const Command& one : messages_) {
+    if (one.message_pa == pa) found = Message{one.payload, true};
+  }
+  for (const Source source : {event_queue, global_error}) {
+    const State& its = state_[source];
+    if (its.message_pa == 0 || its.message_pa != pa || surely_off(source)) continue;
+    found = Message{its.payload, its.due_since.has_value()};
+  }
+  return found;
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+// Interrupts as far as the manual fixes them: which ones have to come, and which may not. An
+// interrupt is a pulse on a wire of its own, or a message where IDR0.MSI = 1; several causes may
+// share one that comes after the last of them. IHI 0070 3.18, 4.7.3, 6.3.18 on.
+#pragma once
+
+#include <array>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "conform/case.h"
+#include "spec/rules.h"
+#include "spec/smmu/registers.h"
+#include "trace/event.h"
+
+namespace iommucheck::oracle {
+
+struct WrongInterrupt {
+  spec::Rule rule{};
+  std::string kind, text;
+};
+
+class InterruptRules {
+ public:
+  /// `wired`: each interrupt of the device is seen on its wire.
+  InterruptRules(const spec::IdRegisters& id, bool wired);
+
+  /// From reset on: everything is off, and the queues are where `queues` says.
+  void begin(const QueueLayout& queues);
+  /// The next event of the case; what is wrong in it, if anything.
+  std::optional<WrongInterrupt> feed(const trace::Event& event);
+  /// The case is over: what did not come now does not come.
+  std::vector<WrongInterrupt> finish() const;
+
+  /// What the word of four bytes at `pa` may hold where a message may have been written; `surely`,
+  /// if one was.
+  struct Message {
+    u32 payload = 0;
+    bool surely = false;
+  };
+  [[nodiscard]] std::optional<Message> message_at(u64 pa) const;
+  /// Of the case: how often an interrupt had to come; how often one came, or had a cause and was
+  /// disabled.
+  [[nodiscard]] u64 due() const { return due_count_; }
+  [[nodiscard]] u64 could_be_wrong() const { return came_count_ + masked_count_; }
+
+ private:
+  enum Source : u8 { event_queue, page_requests, global_error, command_sync, sources };
+
+  struct State {
+    u64 causes = 0;                  ///< conditions that were observed, at most one interrupt each
+    u64 came = 0;                    ///< interrupts
+    std::optional<u64> last_came{};  ///< event number
+    std::optional<u64> due_since{};  ///< an interrupt has to come after that event
+    u64 message_pa = 0;              ///< 0: no message
+    u32 payload = 0;
+  };
+
+  InterruptRules(const spec::Capabilities& caps, bool wired) : caps_(caps), wired_(wired) {}
+  void write(const trace::MmioWrite& write);
+  void acknowledged(u64 value);
+  void errors_shown(u64 value);
+  void records_shown(u64 value);
+  std::optional<WrongInterrupt> read(const trace::MmioRead& read);
+  std::optional<WrongInterrupt> irq(trace::IrqKind kind);
+  std::optional<WrongInterrupt> too_many(Source source) const;
+  void exposed(u64 prod);
+  void consumed(u64 cons);
+  void due(Source source, u64 since);
+  [[nodiscard]] bool surely_on(Source source) const;
+  [[nodiscard]] bool surely_off(Source source) const;
+  [[nodiscard]] static const char* name_of(Source source);
+
+  spec::Capabilities caps_;
+  bool wired_;
+  QueueLayout queues_;
+  u64 now_ = 0;
+  std::array<State, sources> state_{};
+  u64 enables_ = 0, settled_ = ~u64{0};  // IRQ_CTRL, and fields of it that are acknowledged
+  std::array<u64, sources> on_since_{};  // event at which the enable was acknowledged
+  std::map<u64, u64> words_;             // of the command queue
+  struct Command {
+    bool interrupts = false;
+    u64 exposed_at = 0;
+    u64 message_pa = 0;
+    u32 payload = 0;
+  };
+  std::vector<Command> commands_;  // exposed, in order
+  u64 prod_ = 0, consumed_ = 0;    // index with wrap; commands of commands_ that were consumed
+  u64 event_cons_ = 0, records_ = 0, last_event_prod_ = 0;
+  std::optional<u64> empty_at_;     // event at which the event queue was seen to be empty
+  u64 gerror_ = 0, gerror_at_ = 0;  // as it was read last
+  bool event_queue_set_ = false;
+  bool unsure_events_ = false;     // the queue was set up anew, or an index makes no sense
+  bool queue_broken_ = false;      // a command error: what is consumed is not followed
+  std::vector<Command> messages_;  // of CMD_SYNCs that were consumed
+  u64 due_count_ = 0, came_count_ = 0, masked_count_ = 0;
+};
+
+}  // namespace iommucheck::oracle
