@@ -141,8 +141,8 @@ double rounds_per_second(QemuDevice& device, unsigned rounds, unsigned pairs) {
     device.mmio_write(reg::cmdq_prod, 4, prod);
     one.cons = device.mmio_read(reg::cmdq_cons, 4);
     one.events = device.mmio_read(reg::eventq_prod, 4);  // of the rounds before
-    one.read = device.dma(2 * (i % pairs), page * slot + 0x400 + offset, false);
-    one.write = device.dma(2 * (i % pairs) + 1, page * slot + 0x800 + offset, true);
+    one.read = device.dma(2 * (i % pairs), page * slot + 0x400 + offset, false, {});
+    one.write = device.dma(2 * (i % pairs) + 1, page * slot + 0x800 + offset, true, {});
     asked.push_back(one);
     const bool last = i + 1 == rounds;
     if (mapped.size() < pairs && !last) continue;
