@@ -66,9 +66,9 @@ TEST(CheckWorker, ACrashIsAFindingWithItsTrace) {
 TEST(CheckWorker, ACrashIsMadeSmall) {
   const CheckResult result = check(options_for("crash"));
   ASSERT_EQ(result.findings.size(), 1U);
-  // A domain, a map of some pages, its unmap.
-  EXPECT_LE(result.findings.front().calls, 3U);
-  EXPECT_LE(result.findings.front().operations.size(), 3U);
+  // A domain, one to three maps of some pages, their unmap.
+  EXPECT_LE(result.findings.front().calls, 5U);
+  EXPECT_LE(result.findings.front().operations.size(), 4U);
   std::filesystem::remove_all(options_for("crash").out_directory);
 }
 

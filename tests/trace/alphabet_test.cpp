@@ -106,6 +106,8 @@ TEST(Alphabet, WhatIsBuilt) {
                                                "sva_iova_to_phys",
                                                "sva_attach",
                                                "sva_detach",
+                                               "attach_pasid",
+                                               "detach_pasid",
                                                "pasid_alloc",
                                                "pasid_free",
                                                "bind_task",
