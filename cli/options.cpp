@@ -236,7 +236,8 @@ class Reader {
              check_.driver = drivers.front();
              check_.other = drivers.size() == 2 ? drivers.back() : "";
            },
-           "builtin, builtin-per-device, or the path of a plug-in (driver.h); given twice, the two are "
+           "builtin, builtin-per-device, or the path of a plug-in (driver.h); given twice, the two "
+           "are "
            "compared. Default: builtin")
         ->type_name("DRIVER")
         ->expected(1)

@@ -371,8 +371,7 @@ static void* device_open(const struct iommucheck_dut_host* host, struct iommuche
   struct smmu* s = calloc(1, sizeof *s);
   if (s == NULL) return NULL;
   s->host = host;
-  info->flags =
-      IOMMUCHECK_DUT_PROMPT | IOMMUCHECK_DUT_GIVES_PA | IOMMUCHECK_DUT_WIRES_INTERRUPTS;
+  info->flags = IOMMUCHECK_DUT_PROMPT | IOMMUCHECK_DUT_GIVES_PA | IOMMUCHECK_DUT_WIRES_INTERRUPTS;
   info->sid_count = 4;
   memcpy(info->sids, sids, sizeof sids);
   strcpy(info->name, "minimal");

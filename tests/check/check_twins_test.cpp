@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The main job's own proof: each broken twin of the driver is found with a short sequence and the rule
-// that its metadata expects, and what is right is left alone. This is the fast part, from one seed or
-// two; `./dev museum --seeds 5` asks that each is found within a minute from each of five.
+// The main job's own proof: each broken twin of the driver is found with a short sequence and the
+// rule that its metadata expects, and what is right is left alone. This is the fast part, from one
+// seed or two; `./dev museum --seeds 5` asks that each is found within a minute from each of five.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
