@@ -15,6 +15,7 @@
 #include "iommucheck/driver.h"
 
 #define EXPORTED __attribute__((visibility("default")))
+#define PRIVATE __attribute__((visibility("hidden")))
 #define HERE ((uintptr_t)__builtin_return_address(0) - (uintptr_t)&__ehdr_start)
 
 enum { REGISTERS = 0x20000 };
@@ -95,16 +96,17 @@ static void begin(const struct iommucheck_platform* told,
 }
 
 /* ---- coverage: what -fsanitize-coverage=inline-8bit-counters,pc-table calls when it is loaded
- * ---- */
+ * ---- Hidden, so that a command that is built with sanitizers does not put its own functions in
+ * their place. */
 
 static struct iommucheck_coverage coverage;
 
-void __sanitizer_cov_8bit_counters_init(char* first, char* behind);
+PRIVATE void __sanitizer_cov_8bit_counters_init(char* first, char* behind);
 void __sanitizer_cov_8bit_counters_init(char* first, char* behind) {
   coverage.counters = (const uint8_t*)first;
   coverage.count = (uint64_t)(behind - first);
 }
-void __sanitizer_cov_pcs_init(const uintptr_t* first, const uintptr_t* behind);
+PRIVATE void __sanitizer_cov_pcs_init(const uintptr_t* first, const uintptr_t* behind);
 void __sanitizer_cov_pcs_init(const uintptr_t* first, const uintptr_t* behind) {
   (void)behind;
   coverage.places = first;

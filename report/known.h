@@ -38,7 +38,7 @@ struct KnownFile {
   std::string subject;  ///< "qemu"; of a driver its name
   std::string version;  ///< of a device, a prefix: "7.2"
   /// ID registers of the device when the file was written, where it says them.
-  std::optional<spec::IdRegisters> id;
+  std::optional<spec::IdRegisters> id = std::nullopt;
   std::vector<KnownFinding> entries;
 
   [[nodiscard]] const KnownFinding* find(spec::Rule rule, std::string_view kind) const;
