@@ -50,6 +50,12 @@ Table* Core::open_own_table(u32 device, const Domain& domain) {
   sva_.for_each_entry(Holder{.device = device}, [&](u32 pasid, const Entry& entry) {
     if (all) all = copy_entry(*table, pasid, entry);
   });
+  // Also where all of them are blocked: with one entry alone nothing would tell the RID from a PASID.
+  if (all && has_attachments(device)) {
+    const Backend::Growth growth = backend_.grow(*table);
+    if (growth == Backend::Growth::moved) backend_.grown(*table);
+    all = growth != Backend::Growth::no_memory;
+  }
   if (all) return table;
   backend_.close_table(*table);
   return nullptr;
@@ -81,9 +87,6 @@ int Core::attach_by_new_table(Attachment& attachment, iommucheck_handle to) {
   Domain& domain = *domains_.find(to);
   Device& its = devices_[device];
   its.next_table = open_own_table(device, *domains_.find(its.domain));
-  if (its.next_table != nullptr && backend_.grow(*its.next_table) == Backend::Growth::moved) {
-    backend_.grown(*its.next_table);  // of an attachment to a blocked domain
-  }
   std::swap(its.table, its.next_table);
   const bool place =
       its.table != nullptr && (!shares || sva_.copy_uses(device, shared, *its.table));
