@@ -50,7 +50,8 @@ Table* Core::open_own_table(u32 device, const Domain& domain) {
   sva_.for_each_entry(Holder{.device = device}, [&](u32 pasid, const Entry& entry) {
     if (all) all = copy_entry(*table, pasid, entry);
   });
-  // Also where all of them are blocked: with one entry alone nothing would tell the RID from a PASID.
+  // Also where all of them are blocked: with one entry alone nothing would tell the RID from a
+  // PASID.
   if (all && has_attachments(device)) {
     const Backend::Growth growth = backend_.grow(*table);
     if (growth == Backend::Growth::moved) backend_.grown(*table);
