@@ -23,12 +23,15 @@ bool Core::has_attachments(u32 device) {
 
 // ---- tables that nothing leads to yet ----
 
+/// False: no memory.
+bool Core::grow_unused(Table& table) {
+  const Backend::Growth growth = backend_.grow(table);
+  if (growth == Backend::Growth::moved) backend_.grown(table);
+  return growth != Backend::Growth::no_memory;
+}
+
 bool Core::copy_entry(Table& table, u32 pasid, const Entry& entry) {
-  switch (backend_.grow(table)) {
-    case Backend::Growth::none: break;
-    case Backend::Growth::moved: backend_.grown(table); break;
-    case Backend::Growth::no_memory: return false;
-  }
+  if (!grow_unused(table)) return false;
   if (backend_.make_place(table, pasid) == Backend::Place::no_memory) return false;
   backend_.prepare_entry(table, pasid, entry);
   backend_.store_entry(table, pasid, entry);
@@ -52,11 +55,7 @@ Table* Core::open_own_table(u32 device, const Domain& domain) {
   });
   // Also where all of them are blocked: with one entry alone nothing would tell the RID from a
   // PASID.
-  if (all && has_attachments(device)) {
-    const Backend::Growth growth = backend_.grow(*table);
-    if (growth == Backend::Growth::moved) backend_.grown(*table);
-    all = growth != Backend::Growth::no_memory;
-  }
+  if (all && has_attachments(device)) all = grow_unused(*table);
   if (all) return table;
   backend_.close_table(*table);
   return nullptr;

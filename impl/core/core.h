@@ -167,6 +167,7 @@ class Core {
   void close_space(Space& space) { backend_.close_space(space); }
   static Entry entry_of(const Space& space);
   /// Into a table that nothing leads to yet. False: no memory.
+  bool grow_unused(Table& table);
   bool copy_entry(Table& table, u32 pasid, const Entry& entry);
   bool can_wait(u32 device) const { return backend_.can_wait(device); }
 
