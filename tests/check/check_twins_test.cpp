@@ -56,6 +56,27 @@ std::vector<std::string> families_expected(const std::string& twin) {
   return entry(twin).at("rules").get<std::vector<std::string>>();
 }
 
+/// On the machine and from the seed that the entry names.
+CheckOptions options_of(const std::string& twin) {
+  const nlohmann::json its = entry(twin);
+  CheckOptions options;
+  options.driver = museum(twin);
+  options.machine = its.value("machine", "drawn");
+  options.seed = its.value("seed", 1U);  // where it shows early
+  return options;
+}
+
+/// By one rule of its families: which of those that it breaks comes first depends on what is drawn.
+void expect_found(const std::string& twin, const CheckOptions& options, u64 calls_max) {
+  const CheckResult result = check(options);
+  ASSERT_EQ(result.findings.size(), 1U);
+  const Violation& found = result.findings.front();
+  const std::string family(spec::family_name(spec::rule_info(found.rule).family));
+  EXPECT_THAT(families_expected(twin), Contains(family))
+      << spec::rule_name(found.rule) << ": " << headline(found);
+  EXPECT_LE(found.calls, calls_max);
+}
+
 class CheckTwin : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(CheckTwin, IsFoundFromEachSeed) {
@@ -96,19 +117,9 @@ INSTANTIATE_TEST_SUITE_P(Museum, CheckTwin, ::testing::ValuesIn(twins()),
 class CheckMachineTwin : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(CheckMachineTwin, IsFound) {
-  const nlohmann::json its = entry(GetParam());
-  CheckOptions options;
-  options.driver = museum(GetParam());
-  options.machine = its.value("machine", "drawn");
-  options.seed = its.value("seed", 1U);  // where it shows early
+  CheckOptions options = options_of(GetParam());
   options.sequences = 20'000;
-  const CheckResult result = check(options);
-  ASSERT_EQ(result.findings.size(), 1U);
-  const Violation& found = result.findings.front();
-  const std::string family(spec::family_name(spec::rule_info(found.rule).family));
-  EXPECT_THAT(families_expected(GetParam()), Contains(family))
-      << spec::rule_name(found.rule) << ": " << headline(found);
-  EXPECT_LE(found.calls, 20U);
+  expect_found(GetParam(), options, 20);
 }
 
 INSTANTIATE_TEST_SUITE_P(Museum, CheckMachineTwin, ::testing::ValuesIn(machine_twins()),
@@ -137,20 +148,10 @@ std::vector<std::string> other_twins() {
 class CheckOtherTwin : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(CheckOtherTwin, IsFoundByARuleOfItsFamilies) {
-  CheckOptions options;
-  options.driver = museum(GetParam());
-  options.machine = entry(GetParam()).value("machine", "drawn");
-  options.seed = entry(GetParam()).value("seed", 1U);  // where it shows early
+  CheckOptions options = options_of(GetParam());
   options.sequences = 60'000;
   options.hang_seconds = 2;
-  const CheckResult result = check(options);
-  ASSERT_EQ(result.findings.size(), 1U);
-  const Violation& found = result.findings.front();
-  // Which of the rules that it breaks comes first depends on what is drawn.
-  const std::string family(spec::family_name(spec::rule_info(found.rule).family));
-  EXPECT_THAT(families_expected(GetParam()), Contains(family))
-      << spec::rule_name(found.rule) << ": " << headline(found);
-  EXPECT_LE(found.calls, 24U);
+  expect_found(GetParam(), options, 24);
 }
 
 INSTANTIATE_TEST_SUITE_P(Museum, CheckOtherTwin, ::testing::ValuesIn(other_twins()),
