@@ -143,7 +143,7 @@ int Core::check_attach_pasid(const Domain* domain, u32 device, u32 pasid) {
   // No entry passes an access untranslated.
   if (domain->kind == IOMMUCHECK_DOMAIN_IDENTITY) return -IOMMUCHECK_EOPNOTSUPP;
   if (devices_[device].domain == 0) return -IOMMUCHECK_EINVAL;
-  if (pasid == 0 || (u64{pasid} >> pasid_bits(device)) != 0) return -IOMMUCHECK_EINVAL;
+  if (pasid < first_pasid() || (u64{pasid} >> pasid_bits(device)) != 0) return -IOMMUCHECK_EINVAL;
   return sva_.check_plain(pasid);
 }
 

@@ -61,8 +61,8 @@ struct Entry {
 
 /// An access that waits for an answer.
 struct Fault {
-  u64 id = 0;     ///< the backend's
-  u32 pasid = 0;  ///< 0: none
+  u64 id = 0;  ///< the backend's
+  u32 pasid = no_pasid;
   u32 prot = 0;
   u64 iova = 0;
 };
@@ -112,6 +112,8 @@ class Backend {
   };
   /// Makes place for the routes of a device, blocked.
   virtual Added add_device(u32 device) = 0;
+  /// The lowest number that is a PASID: 1 where what stands at 0 is for accesses without one.
+  virtual u32 first_pasid() const = 0;
   /// Width of the PASIDs that device and IOMMU can do, 0: none.
   virtual unsigned pasid_bits(u32 device) const = 0;
   /// Whether its faulting accesses can wait for an answer.
@@ -158,7 +160,8 @@ class Backend {
   virtual Place make_place(Table& table, u32 pasid) = 0;
   /// What of an entry has to be known before it is valid. The place is empty.
   virtual void prepare_entry(Table& table, u32 pasid, const Entry& entry) = 0;
-  /// Makes the entry valid, or another one with the same table behind it, by one store.
+  /// Makes the entry valid, or another one with the same table behind it, by one store. no_pasid:
+  /// that of accesses without one.
   virtual void store_entry(Table& table, u32 pasid, const Entry& entry) = 0;
   virtual void clear_entry(Table& table, u32 pasid) = 0;
   virtual void forget_entry(u32 device, u32 pasid, bool whole) = 0;
@@ -186,6 +189,8 @@ class Backend {
 
   // ---- tags ----
 
+  /// What translations of a process carry. `cpus`: what they carry in the CPUs' own caches.
+  virtual u64 tag_of(const iommucheck_mm& mm, u64 cpus) const = 0;
   /// 0: none is left.
   virtual u64 new_tag() = 0;
   /// This one. 0, EBUSY (somebody has it), ENOSPC (it is none here).
@@ -194,9 +199,12 @@ class Backend {
 
   // ---- invalidation ----
 
+  /// Whether caches may remember that nothing is mapped: then map owes that they forget it. Not of
+  /// a process's table, whose owner tells of nothing that it adds.
+  virtual bool remembers_unmapped() const = 0;
   virtual void drop_translations(u64 tag) = 0;
   virtual void drop_gathered(const Gather& gather, u64 tag) = 0;
-  /// Of one PASID, 0: those without one; all, or [first, end).
+  /// Of one PASID, or no_pasid; all, or [first, end).
   virtual void drop_device(u32 device, u32 pasid) = 0;
   virtual void drop_device_range(u32 device, u32 pasid, u64 first, u64 end) = 0;
   virtual SyncResult flush() = 0;

@@ -5,12 +5,13 @@
 
 namespace iommucheck::impl {
 
-/// A process that nobody is bound to yet; what the CPUs tag its translations with becomes a tag
-/// here.
+/// A process that nobody is bound to yet. Where its translations carry what they do in the CPUs'
+/// caches, that becomes a tag here.
 Process* Sva::make_process(const iommucheck_mm& mm, int* error) {
-  const u64 tag = platform_.mm_pin(mm.mm);
+  const u64 cpus = platform_.mm_pin(mm.mm);
   *error = -IOMMUCHECK_ESRCH;
-  if (tag == 0) return nullptr;
+  if (cpus == 0) return nullptr;
+  const u64 tag = core_.tag_of(mm, cpus);
   Process* process = processes_.allocate(platform_);
   *error = process == nullptr ? -IOMMUCHECK_ENOMEM : core_.claim_tag(tag);
   if (*error != 0) {

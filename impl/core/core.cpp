@@ -88,7 +88,7 @@ int Core::drop_device_caches() {
   if (!backend_.translates()) return 0;
   for (u32 i = 0; i < config_->device_count; ++i) {
     if (!device_present(i) || !backend_.has_cache(i)) continue;
-    backend_.drop_device(i, 0);
+    backend_.drop_device(i, no_pasid);
     sva_.for_each_pasid([&](u32 pasid) { backend_.drop_device(i, pasid); });
     attachments_.for_each_used([&](const Attachment& at) {
       if (at.device == i) backend_.drop_device(i, at.pasid);

@@ -131,6 +131,7 @@ class Core {
   bool device_present(u32 device) const {
     return device < config_->device_count && devices_[device].added && !devices_[device].gone;
   }
+  u32 first_pasid() const { return backend_.first_pasid(); }
   unsigned pasid_bits(u32 device) const {
     return device < config_->device_count ? devices_[device].pasid_bits : 0;
   }
@@ -162,6 +163,7 @@ class Core {
   int claim_tag(u64 tag);
   void release_tag(u64 tag) { backend_.release_tag(tag); }
   bool understands(const iommucheck_mm& mm) const { return backend_.understands(mm); }
+  u64 tag_of(const iommucheck_mm& mm, u64 cpus) const { return backend_.tag_of(mm, cpus); }
   /// An empty address space with the format of `domain`, at `pasid`. ENOMEM, ENOSPC (no tag).
   int open_space(iommucheck_handle domain, u32 pasid, Space** space);
   void close_space(Space& space) { backend_.close_space(space); }
@@ -262,7 +264,7 @@ class Core {
   int empty_if_left(Domain& domain);
 
   // domains at PASIDs (attachments.cpp)
-  static constexpr u32 every_pasid = 0;
+  static constexpr u32 every_pasid = no_pasid;
   Attachment* find_attachment(u32 device, u32 pasid);
   bool has_attachments(u32 device);
   Table* open_own_table(u32 device, const Domain& domain);
@@ -278,6 +280,10 @@ class Core {
   int leave(Domain& domain, u32 device, const Holder& holder);
 
   // entries (entries.cpp)
+  /// A device reaches nothing at a number that it cannot send, and nobody looks there for it.
+  bool can_send(u32 device, u32 pasid) const {
+    return pasid == no_pasid || (u64{pasid} >> pasid_bits(device)) == 0;
+  }
   int ensure_table(const Holder& holder);
   void forget_entry(const Holder& holder, u32 pasid, bool whole);
   template <class Visit>
@@ -296,6 +302,7 @@ class Core {
   // mapping (mapping.cpp)
   int check_map(const Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) const;
   int map_checked(Space& space, u64 iova, u64 pa, u64 bytes, u32 prot);
+  int forget_unmapped(Space& space, u64 iova, u64 bytes);
   int clear_the_way(Space& space, u64 iova, u64 pa, u64 bytes);
   static u64 less_than_block(const Space& space, u64 iova, u64 pa, u64 bytes);
   void unroll(Space& space, u64 iova, u64 bytes);

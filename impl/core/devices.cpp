@@ -46,7 +46,7 @@ int Core::device_add(u32 device) {
   if (added.error != 0) return added.error;
   if (backend_.has_cache(device)) {
     // Whoever had the device before us may have left translations in it.
-    backend_.drop_device(device, 0);
+    backend_.drop_device(device, no_pasid);
     if (int error = commit()) return error;
   }
   const unsigned bits = alone(device) ? backend_.pasid_bits(device) : 0;

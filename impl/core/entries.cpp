@@ -25,8 +25,7 @@ bool Core::may_wait(const Holder& holder) const {
 /// By every device that can have looked at it; `whole`: with the way to it.
 void Core::forget_entry(const Holder& holder, u32 pasid, bool whole) {
   for_each_device(holder, [&](u32 device) {
-    // A number beyond the device's is none that was looked at, nor one to be sent.
-    if ((pasid >> pasid_bits(device)) == 0) backend_.forget_entry(device, pasid, whole);
+    if (can_send(device, pasid)) backend_.forget_entry(device, pasid, whole);
   });
 }
 
@@ -55,7 +54,9 @@ int Core::ensure_table(const Holder& holder) {
   backend_.grown(table);
   // How much of a table it reaches has changed.
   for_each_device(holder, [&](u32 device) {
-    if (backend_.has_cache(device) && pasid_bits(device) != 0) backend_.drop_device(device, 0);
+    if (backend_.has_cache(device) && pasid_bits(device) != 0) {
+      backend_.drop_device(device, no_pasid);
+    }
   });
   return commit();
 }
@@ -135,14 +136,14 @@ int Core::claim_tag(u64 tag) {
 /// visit(holder, pasid) for every place where a route may lead to the space.
 template <class Visit>
 void Core::for_each_entry(const Space& space, Visit visit) {
-  if (space.pasid != 0) {
+  if (space.pasid != no_pasid) {
     sva_.for_each_holder(space, false, [&](const Holder& holder) { visit(holder, space.pasid); });
     return;
   }
   const Holder shared = {.domain = space.domain};
-  if (domains_.find(space.domain)->table != nullptr) visit(shared, 0U);
+  if (domains_.find(space.domain)->table != nullptr) visit(shared, no_pasid);
   for_each_device(space.domain, [&](u32 device) {
-    if (devices_[device].table != nullptr) visit(Holder{.device = device}, 0U);
+    if (devices_[device].table != nullptr) visit(Holder{.device = device}, no_pasid);
   });
   attachments_.for_each_used([&](const Attachment& at) {
     if (at.domain == space.domain && !at.dead) visit(Holder{.device = at.device}, at.pasid);

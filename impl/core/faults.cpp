@@ -31,7 +31,7 @@ void Faults::shutdown() {
 /// Whether `ending` says that the fault is to end, whoever would answer it.
 bool Faults::ends(const Open& open, const Ending& ending) const {
   u32 device = 0;
-  if (open.fault.pasid == 0 || !core_.device_of(open.fault, &device)) return true;
+  if (open.fault.pasid == no_pasid || !core_.device_of(open.fault, &device)) return true;
   switch (ending.whose) {
     case Ending::Whose::nobody: return false;
     case Ending::Whose::queue: return open.queue == ending.of;

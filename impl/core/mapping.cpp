@@ -83,6 +83,13 @@ int Core::clear_the_way(Space& space, u64 iova, u64 pa, u64 bytes) {
   return 0;
 }
 
+/// What was mapped may be remembered as unmapped, by IOMMUs that do. 0, ETIMEDOUT.
+int Core::forget_unmapped(Space& space, u64 iova, u64 bytes) {
+  if (!backend_.remembers_unmapped() || !space.cached || space.foreign) return 0;
+  space.gather.add({.first = iova, .end = iova + bytes, .leaf_levels = any_level, .tables = true});
+  return complete(space);
+}
+
 /// map() after its arguments were checked; on error nothing is left mapped.
 int Core::map_checked(Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) {
   if (bytes == 0) return 0;
@@ -110,6 +117,7 @@ int Core::map_checked(Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) {
         break;
     }
   }
+  if (error == 0) error = forget_unmapped(space, iova, bytes);
   if (error != 0) unroll(space, iova, done);
   platform_.barrier();
   return error;

@@ -64,12 +64,12 @@ bool Core::drop_gathered_of_devices(const Space& space) {
       drop_device_range(holder, pasid, range.first, range.end);
     }
   };
-  if (space.pasid != 0) {
+  if (space.pasid != no_pasid) {
     sva_.for_each_holder(space, true, [&](const Holder& holder) { drop(holder, space.pasid); });
     return true;
   }
   // Whoever is on it, by whatever table.
-  for_each_device(space.domain, [&](u32 device) { drop(Holder{.device = device}, 0); });
+  for_each_device(space.domain, [&](u32 device) { drop(Holder{.device = device}, no_pasid); });
   attachments_.for_each_used([&](const Attachment& at) {
     if (at.domain == space.domain) drop(Holder{.device = at.device}, at.pasid);
   });
@@ -86,22 +86,23 @@ void Core::drop_range(u64 tag, u64 first, u64 end) {
 void Core::drop_device_translations(const Holder& holder, u32 pasid) {
   for_each_device(holder, [&](u32 device) {
     const bool reaches = backend_.has_cache(device) && !devices_[device].gone;
-    if (reaches && (pasid >> pasid_bits(device)) == 0) backend_.drop_device(device, pasid);
+    if (reaches && can_send(device, pasid)) backend_.drop_device(device, pasid);
   });
 }
 
 void Core::drop_device_range(const Holder& holder, u32 pasid, u64 first, u64 end) {
   for_each_device(holder, [&](u32 device) {
     const bool reaches = backend_.has_cache(device) && !devices_[device].gone;
-    if (!reaches || (pasid >> pasid_bits(device)) != 0) return;
-    backend_.drop_device_range(device, pasid, first, end);
+    if (reaches && can_send(device, pasid)) {
+      backend_.drop_device_range(device, pasid, first, end);
+    }
   });
 }
 
 /// All that the device can have cached while it had that table.
 void Core::drop_all_of_device(u32 device, const Holder& holder) {
   if (!backend_.has_cache(device) || devices_[device].gone) return;
-  backend_.drop_device(device, 0);
+  backend_.drop_device(device, no_pasid);
   sva_.for_each_pasid(holder, [&](u32 pasid) { backend_.drop_device(device, pasid); });
 }
 

@@ -11,6 +11,9 @@
 
 namespace iommucheck::impl {
 
+/// In the place of a PASID: what devices do without one.
+inline constexpr u32 no_pasid = ~u32{0};
+
 struct Space {
   Gather gather;      // cleared, not yet invalidated
   Gather quarantine;  // cleared, and an invalidation has timed out
@@ -19,7 +22,7 @@ struct Space {
   u64 page_mask = 0;  // of the smallest
   u64 table_pa = 0;
   u32 input_bits = 0;
-  u32 pasid = 0;    // 0: what devices of the domain use without one
+  u32 pasid = no_pasid;
   u64 tag = 0;      // what cached translations carry
   u64 old_tag = 0;  // one that it had before, and whose invalidation has timed out
   iommucheck_handle domain = 0;

@@ -8,6 +8,7 @@ namespace iommucheck::impl {
 
 bool Sva::create(u32 devices) {
   device_count_ = devices;
+  if (core_.first_pasid() == 0) pasids_.give_zero();
   devices_ = platform_.arena<SvaDevice>(std::max<u32>(devices, 1));
   return devices_ != nullptr;
 }
@@ -30,8 +31,8 @@ void Sva::shutdown() {
 int Sva::pasid_alloc(u32 min, u32 max, u32* pasid) {
   const u32 high = max == 0 ? PasidAllocator::last : max;
   if (min > high || high > PasidAllocator::last) return -IOMMUCHECK_EINVAL;
-  // 0 stays for what devices do without a PASID.
-  return pasids_.allocate(platform_, std::max<u32>(min, 1), high, pasid::plain, pasid);
+  // Where 0 is kept it stands for what devices do without a PASID.
+  return pasids_.allocate(platform_, std::max(min, core_.first_pasid()), high, pasid::plain, pasid);
 }
 
 int Sva::pasid_free(u32 pasid) {
@@ -53,7 +54,7 @@ int Sva::device_init(u32 device, bool can_wait, u32 features, u32 min, u32 max, 
   u32 known = IOMMUCHECK_SVA_PRIVATE;
   if (can_wait) known |= IOMMUCHECK_SVA_IOPF;
   if ((features & ~known) != 0) return -IOMMUCHECK_EINVAL;
-  const u32 low = std::max<u32>(min, 1);
+  const u32 low = std::max(min, core_.first_pasid());
   const u32 reach = (1u << bits) - 1;
   const u32 high = max == 0 ? reach : std::min(max, reach);
   if (low > high) return -IOMMUCHECK_EINVAL;

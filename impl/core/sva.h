@@ -117,7 +117,10 @@ class Sva {
   bool has_asked_for_faults(u32 device) const {
     return devices_[device].ready && (devices_[device].features & IOMMUCHECK_SVA_IOPF) != 0;
   }
-  bool fault_begins(u32 pasid) { return pasids_.apply(pasid, pasid::fault<u64>); }
+  /// Whether it was counted at its number: fault_ends() is then owed.
+  bool fault_begins(u32 pasid) {
+    return pasid != no_pasid && pasids_.apply(pasid, pasid::fault<u64>);
+  }
   void fault_ends(u32 pasid) { pasids_.apply(pasid, pasid::answered<u64>); }
   template <class Visit>
   void for_each_space(Visit visit) {

@@ -91,7 +91,8 @@ bool PasidAllocator::reserve(const Platform& platform, u32 pasid) {
   if (group == nullptr) {
     group = platform.arena<Group>(1);
     if (group == nullptr) return false;
-    if (pasid / group_span == 0) group->given[0] = 1;  // 0 is never given, so that the rest can be
+    // 0 is never given, so that the rest can be.
+    if (keeps_zero_ && pasid / group_span == 0) group->given[0] = 1;
   }
   Block*& block = group->blocks[pasid / block_size % group_size];
   if (block != nullptr) return true;

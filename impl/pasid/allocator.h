@@ -22,9 +22,12 @@ class PasidAllocator {
   static constexpr unsigned bits_max = 20;
   static constexpr u32 last = (1u << bits_max) - 1;
 
-  /// A number of [min, max] (1 <= min <= max <= last): the first never given from the one last
-  /// given + 1 upwards, then from min; if there is none, the one that has been free for longest.
-  /// ENOSPC, ENOMEM (the arena is full).
+  /// 0 is a number like any other. Before anything is allocated.
+  void give_zero() { keeps_zero_ = false; }
+
+  /// A number of [min, max] (min <= max <= last; 0 only after give_zero()): the first never given
+  /// from the one last given + 1 upwards, then from min; if there is none, the one that has been
+  /// free for longest. ENOSPC, ENOMEM (the arena is full).
   int allocate(const Platform& platform, u32 min, u32 max, u64 kind, u32* pasid);
 
   /// 0: free.
@@ -99,7 +102,8 @@ class PasidAllocator {
   Run* spare_runs_ = nullptr;
   u32 spare_run_count_ = 0;  // one for each number in use at least: freeing never fails
   u32 held_ = 0;
-  u32 cursor_ = 0;  // the number last given
+  u32 cursor_ = last;  // the number last given
+  bool keeps_zero_ = true;
 };
 
 }  // namespace iommucheck::impl

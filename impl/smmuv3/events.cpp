@@ -46,7 +46,7 @@ Fault Smmu::fault_of(const Record& record) {
   const u64 stream_id = record.word0 >> 32;
   const u64 stag = bits(record.word1, 15, 0);
   return {.id = stream_id << stream_lsb | stag,
-          .pasid = bit(record.word0, 11) ? static_cast<u32>(bits(record.word0, 31, 12)) : 0,
+          .pasid = bit(record.word0, 11) ? static_cast<u32>(bits(record.word0, 31, 12)) : no_pasid,
           .prot = prot_of(record.word1),
           .iova = record.iova};
 }

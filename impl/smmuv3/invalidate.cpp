@@ -14,19 +14,19 @@ void Smmu::drop_gathered(const Gather& gather, u64 tag) {
 
 void Smmu::drop_device(u32 device, u32 pasid) {
   for_each_stream(device, [&](u64 sid) {
-    add(command::atc_inv<u64>(sid, pasid, pasid != 0, 0, command::atc_size_all));
+    add(command::atc_inv<u64>(sid, ssid_of(pasid), pasid != no_pasid, 0, command::atc_size_all));
   });
 }
 
-/// [first, end) of one PASID (0: none) in the device's ATC, by the smallest aligned power of two of
-/// pages around it.
+/// [first, end) of one PASID, or of none, in the device's ATC, by the smallest aligned power of two
+/// of pages around it.
 void Smmu::drop_device_range(u32 device, u32 pasid, u64 first, u64 end) {
   const u64 first_page = first >> page_lg2;
   const u64 last_page = (end - 1) >> page_lg2;
   const auto size_lg2 = static_cast<unsigned>(std::bit_width(first_page ^ last_page));
   const u64 address = first_page >> size_lg2 << size_lg2 << page_lg2;
   for_each_stream(device, [&](u64 sid) {
-    add(command::atc_inv<u64>(sid, pasid, pasid != 0, address, size_lg2));
+    add(command::atc_inv<u64>(sid, ssid_of(pasid), pasid != no_pasid, address, size_lg2));
   });
 }
 

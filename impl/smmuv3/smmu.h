@@ -29,6 +29,9 @@ struct SmmuTable : Table {
   CdTable cds;
 };
 
+/// CD 0 is that of accesses without a SubstreamID.
+constexpr u32 ssid_of(u32 pasid) { return pasid == no_pasid ? 0 : pasid; }
+
 struct SmmuSpace : Space {
   using Pages = PageTable<Vmsav8Granule4k, Platform>;
   bool used = false;
@@ -58,6 +61,7 @@ class Smmu final : public Backend {
 
   // streams.cpp
   Added add_device(u32 device) override;
+  u32 first_pasid() const override { return 1; }
   unsigned pasid_bits(u32 device) const override;
   bool can_wait(u32 device) const override;
   bool has_cache(u32 device) const override;
@@ -91,11 +95,13 @@ class Smmu final : public Backend {
   void attach_back(Space& space, const Detached& subtree) override;
   void free_detached(Space& space, const Detached& subtree) override;
   void free_retired(Space& space) override;
+  u64 tag_of(const iommucheck_mm& /*mm*/, u64 cpus) const override { return cpus; }
   u64 new_tag() override { return asids_.allocate(); }
   int take_tag(u64 tag) override;
   void release_tag(u64 tag) override { asids_.release(tag); }
 
   // invalidate.cpp
+  bool remembers_unmapped() const override { return false; }
   void drop_translations(u64 tag) override { add(command::tlbi_nh_asid(tag)); }
   void drop_gathered(const Gather& gather, u64 tag) override;
   void drop_device(u32 device, u32 pasid) override;

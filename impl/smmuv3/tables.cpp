@@ -94,7 +94,7 @@ void Smmu::prepare_entry(Table& table, u32 pasid, const Entry& entry) {
 }
 
 void Smmu::store_entry(Table& table, u32 pasid, const Entry& entry) {
-  store_cd_word0(cds_of(table).entry(platform_, pasid), cd_word0(entry));
+  store_cd_word0(cds_of(table).entry(platform_, ssid_of(pasid)), cd_word0(entry));
 }
 
 void Smmu::clear_entry(Table& table, u32 pasid) {
@@ -103,7 +103,8 @@ void Smmu::clear_entry(Table& table, u32 pasid) {
 
 /// CFGI_CD for every stream of the device; the L1CD too if `whole`.
 void Smmu::forget_entry(u32 device, u32 pasid, bool whole) {
-  for_each_stream(device, [&](u64 sid) { add(command::cfgi_cd<u64>(sid, pasid, !whole)); });
+  for_each_stream(device,
+                  [&](u64 sid) { add(command::cfgi_cd<u64>(sid, ssid_of(pasid), !whole)); });
 }
 
 }  // namespace iommucheck::impl
