@@ -2,6 +2,7 @@
 // Calls into the driver that may wait for others, and what the driver calls in its environment:
 // processes and handlers.
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -76,6 +77,39 @@ bool DriverHost::may_wait(CallKind kind) const {
   return kind == CallKind::unbind_device || kind == CallKind::unbind_task ||
          kind == CallKind::unbind_dev_all || kind == CallKind::sva_device_shutdown ||
          kind == CallKind::detach;
+}
+
+iommucheck_mm DriverHost::process(u64 number) const {
+  iommucheck_mm mm{};
+  mm.size = sizeof(mm);
+  mm.abi = IOMMUCHECK_DRIVER_ABI;
+  mm.mm = number;
+  mm.table_pa = processes_.root(number);
+  mm.mair = Processes::mair;
+  mm.input_bits = Processes::input_bits;
+  return mm;
+}
+
+bool DriverHost::has(CallKind kind) const { return door().has(kind); }
+
+Observed DriverHost::dispatch(const Call& call) { return door().call(call); }
+
+/// A failed map and its caller's unmap are one step to everybody else.
+void DriverHost::unroll_map(const Call& call, Observed& observed) {
+  const u64 bytes = std::exchange(unroll_bytes_, 0);
+  if (bytes == 0 || observed.status == spec::sva::Status::ok) return;
+  Call unmap = call;
+  switch (call.kind) {
+    case CallKind::map:
+    case CallKind::map_sg: unmap.kind = CallKind::unmap; break;
+    case CallKind::sva_map:
+    case CallKind::sva_map_sg: unmap.kind = CallKind::sva_unmap; break;
+    case CallKind::task_map: unmap.kind = CallKind::task_unmap; break;
+    default: return;
+  }
+  unmap.size = bytes;
+  const Observed done = dispatch(unmap);
+  if (done.status == spec::sva::Status::etimedout) observed.status = done.status;
 }
 
 DriverHost::Progress DriverHost::start(const Call& call) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "host/arena.h"
+#include "host/driver_door.h"
 #include "host/fiber.h"
 #include "host/processes.h"
 #include "host/scan.h"
@@ -150,15 +151,12 @@ class DriverHost {
     if (scan_) scan_->leave();
   }
   void bind_process_callbacks();
+  [[nodiscard]] DriverDoor door() const {
+    return {driver_, state_, [this](u64 number) { return process(number); }};
+  }
   spec::sva::Observed dispatch(const spec::sva::Call& call);
   void unroll_map(const spec::sva::Call& call, spec::sva::Observed& observed);
-  spec::sva::Observed alloc_domain(const spec::sva::Call& call);
   [[nodiscard]] iommucheck_mm process(u64 number) const;
-  spec::sva::Observed bind(const spec::sva::Call& call);
-  spec::sva::Observed bind_task(const spec::sva::Call& call);
-  spec::sva::Observed alloc_private(const spec::sva::Call& call);
-  spec::sva::Observed open_queue(const spec::sva::Call& call);
-  spec::sva::Observed read_fault(const spec::sva::Call& call);
 
   /// A call that may wait, on a stack of its own.
   struct Thread {

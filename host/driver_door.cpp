@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/call_arguments.h"
-#include "host/driver_host.h"
+#include "host/driver_door.h"
 
 namespace iommucheck::oracle {
 
@@ -103,7 +103,7 @@ bool has_operation(const Driver& driver, CallKind kind) {
   return false;
 }
 
-/// Whether the arguments are all that the operation needs: else DriverHost has a function for it.
+/// Whether the arguments are all that the operation needs: else the door has a function for it.
 constexpr bool is_plain(CallKind kind) {
   return call_shapes[static_cast<std::size_t>(kind)].built && kind != CallKind::domain_alloc &&
          kind != CallKind::bind_device && kind != CallKind::bind_task &&
@@ -134,7 +134,7 @@ Observed perform(const Driver& driver, void* self, CallKind kind, const Argument
 
 }  // namespace
 
-bool DriverHost::has(CallKind kind) const {
+bool DriverDoor::has(CallKind kind) const {
   if (!spec::sva::call_is_built(kind)) return false;
   // What is allocated says its number by an operation of its own.
   if (kind == CallKind::sva_alloc_pasid && driver_.io_mm_get_pasid == nullptr) return false;
@@ -142,7 +142,7 @@ bool DriverHost::has(CallKind kind) const {
   return has_operation(driver_, kind);
 }
 
-Observed DriverHost::dispatch(const Call& call) {
+Observed DriverDoor::call(const Call& call) const {
   if (!has(call.kind)) return {.status = spec::sva::Status::not_built};
   switch (call.kind) {
     case CallKind::domain_alloc: return alloc_domain(call);
@@ -155,25 +155,7 @@ Observed DriverHost::dispatch(const Call& call) {
   }
 }
 
-/// A failed map and its caller's unmap are one step to everybody else.
-void DriverHost::unroll_map(const Call& call, Observed& observed) {
-  const u64 bytes = std::exchange(unroll_bytes_, 0);
-  if (bytes == 0 || observed.status == spec::sva::Status::ok) return;
-  Call unmap = call;
-  switch (call.kind) {
-    case CallKind::map:
-    case CallKind::map_sg: unmap.kind = CallKind::unmap; break;
-    case CallKind::sva_map:
-    case CallKind::sva_map_sg: unmap.kind = CallKind::sva_unmap; break;
-    case CallKind::task_map: unmap.kind = CallKind::task_unmap; break;
-    default: return;
-  }
-  unmap.size = bytes;
-  const Observed done = dispatch(unmap);
-  if (done.status == spec::sva::Status::etimedout) observed.status = done.status;
-}
-
-Observed DriverHost::alloc_domain(const Call& call) {
+Observed DriverDoor::alloc_domain(const Call& call) const {
   const iommucheck_driver& d = driver_;
   iommucheck_domain_params params{};
   params.size = sizeof(params);
@@ -207,20 +189,9 @@ Observed DriverHost::alloc_domain(const Call& call) {
   return observed;
 }
 
-iommucheck_mm DriverHost::process(u64 number) const {
-  iommucheck_mm mm{};
-  mm.size = sizeof(mm);
-  mm.abi = IOMMUCHECK_DRIVER_ABI;
-  mm.mm = number;
-  mm.table_pa = processes_.root(number);
-  mm.mair = Processes::mair;
-  mm.input_bits = Processes::input_bits;
-  return mm;
-}
-
 /// The number of its bond is asked at once: nothing else tells it.
-Observed DriverHost::bind_task(const Call& call) {
-  const iommucheck_mm mm = process(call.mm);
+Observed DriverDoor::bind_task(const Call& call) const {
+  const iommucheck_mm mm = process_(call.mm);
   iommucheck_handle token = 0;
   Observed observed =
       status(driver_.bind_task(state_, call.device, &mm, call.flags, call.drvdata, &token));
@@ -234,14 +205,14 @@ Observed DriverHost::bind_task(const Call& call) {
   return observed;
 }
 
-Observed DriverHost::bind(const Call& call) {
-  const iommucheck_mm mm = process(call.mm);
+Observed DriverDoor::bind(const Call& call) const {
+  const iommucheck_mm mm = process_(call.mm);
   u32 pasid = 0;
   const int error = driver_.bind_device(state_, call.device, &mm, call.flags, call.drvdata, &pasid);
   return with_value(error, pasid);
 }
 
-Observed DriverHost::alloc_private(const Call& call) {
+Observed DriverDoor::alloc_private(const Call& call) const {
   iommucheck_handle io_mm = 0;
   u32 pasid = 0;
   Observed observed = status(driver_.sva_alloc_pasid(state_, call.domain, call.device, &io_mm));
@@ -251,13 +222,13 @@ Observed DriverHost::alloc_private(const Call& call) {
   return observed;
 }
 
-Observed DriverHost::open_queue(const Call& call) {
+Observed DriverDoor::open_queue(const Call& call) const {
   iommucheck_handle queue = 0;
   const int error = driver_.fault_queue_open(state_, call.device, call.domain, call.depth, &queue);
   return with_value(error, queue);
 }
 
-Observed DriverHost::read_fault(const Call& call) {
+Observed DriverDoor::read_fault(const Call& call) const {
   iommucheck_fault fault{};
   fault.size = sizeof(fault);
   fault.abi = IOMMUCHECK_DRIVER_ABI;
