@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+// The words of the second IOMMU, which shares nothing with SMMUv3: what stands in memory, and its
+// registers. docs/backends.md.
+//
+//   device table    one word for each stream ID
+//   PASID table     of a device: one word for accesses without a PASID, then one pointer for each
+//                   512 PASIDs, to a page of entries; PASID 0 is a number like any other
+//   page table      3 or 4 levels of 512 words, leaves of 4 KiB, 2 MiB, 1 GiB
+//
+// Words are 64 bits, little-endian; a word of 0 says that nothing is there.
+#pragma once
+
+#include "base/bits.h"
+#include "base/types.h"
+
+namespace iommucheck::spec::two {
+
+// ---- device table ----
+
+enum class Way : u8 { blocked = 0, untranslated = 1, table = 2 };
+
+struct DeviceWord {
+  u64 word = 0;
+  [[nodiscard]] Way way() const { return static_cast<Way>(bits(word, 1, 0)); }
+  /// Beside a table, where accesses without a PASID go: `table` is 0 here, its first entry.
+  [[nodiscard]] Way first() const {
+    const u64 code = bits(word, 3, 2);
+    return code == 1 ? Way::blocked : code == 2 ? Way::untranslated : Way::table;
+  }
+  [[nodiscard]] unsigned pasid_bits() const { return static_cast<unsigned>(bits(word, 9, 4)); }
+  [[nodiscard]] u64 table() const { return word & mask(51, 12); }
+};
+
+// ---- PASID table ----
+
+inline constexpr unsigned page_of_entries_lg2 = 9;
+constexpr u64 pointer_at(u64 table, u32 pasid) {
+  return table + 8 * (1 + (u64{pasid} >> page_of_entries_lg2));
+}
+constexpr u64 entry_at(u64 page, u32 pasid) {
+  return page + 8 * (pasid & mask(page_of_entries_lg2 - 1, 0));
+}
+
+struct EntryWord {
+  u64 word = 0;
+  [[nodiscard]] bool valid() const { return bit(word, 0); }
+  [[nodiscard]] bool quiet() const { return bit(word, 1); }  ///< ends all, reports nothing
+  [[nodiscard]] bool waits() const { return bit(word, 2); }  ///< faults wait as page requests
+  /// The table is the CPUs': that something is not mapped is never remembered.
+  [[nodiscard]] bool cpus() const { return bit(word, 3); }
+  [[nodiscard]] unsigned levels() const { return bit(word, 4) ? 4 : 3; }
+  [[nodiscard]] u64 root() const { return word & mask(51, 12); }
+};
+
+// ---- page table ----
+
+struct PageWord {
+  u64 word = 0;
+  [[nodiscard]] bool present() const { return bit(word, 63); }
+  [[nodiscard]] bool leaf() const { return bit(word, 62); }
+  [[nodiscard]] bool user() const { return bit(word, 61); }
+  [[nodiscard]] bool execute() const { return bit(word, 60); }
+  [[nodiscard]] bool write() const { return bit(word, 59); }
+  [[nodiscard]] u64 address() const { return (word & mask(39, 0)) << 12; }
+};
+
+/// log2 of what one word covers; depth 0 is the last level.
+constexpr unsigned covers_lg2(unsigned depth) { return 12 + 9 * depth; }
+constexpr u64 word_at(u64 table, u64 iova, unsigned depth) {
+  return table + 8 * bits(iova, covers_lg2(depth) + 8, covers_lg2(depth));
+}
+
+// ---- registers: offsets, 64 bits each ----
+
+namespace reg {
+inline constexpr u64 identity = 0x00;      ///< of what it can do, below
+inline constexpr u64 device_table = 0x08;  ///< its address, and log2 of its words in bits 5:0
+inline constexpr u64 control = 0x10;       ///< bit 0: it translates; else every access is blocked
+inline constexpr u64 argument_a = 0x20;
+inline constexpr u64 argument_b = 0x28;
+inline constexpr u64 argument_c = 0x30;
+inline constexpr u64 command = 0x38;  ///< a store sends the command with the three arguments
+inline constexpr u64 done = 0x40;     ///< how many commands are complete
+inline constexpr u64 request = 0x50;  ///< id of the oldest page request that was not taken; 0: none
+inline constexpr u64 request_who = 0x58;   ///< its stream ID, the PASID in bits 63:32
+inline constexpr u64 request_iova = 0x60;  ///< the page, the rights wanted in bits 2:0 (r, w, x)
+inline constexpr u64 request_take = 0x68;  ///< a store takes it
+}  // namespace reg
+
+inline constexpr u32 no_pasid = ~u32{0};  ///< in commands and requests: without one
+
+/// Arguments: who is a stream ID, the PASID in bits 63:32. [b, c] are addresses, both inclusive.
+enum class CommandKind : u64 {
+  forget_device = 1,  ///< a: stream ID. Its word, and all entries that it has reached
+  forget_entry = 2,   ///< a: who
+  drop_range = 3,     ///< a: root of a page table; [b, c]
+  drop_device = 4,    ///< a: who; [b, c]. What the device itself has cached
+  drop_all = 5,       ///< all but what devices have cached
+  respond = 6,        ///< a: id of a page request; b: 1, the access is made again, 0, it is aborted
+};
+
+}  // namespace iommucheck::spec::two

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT
+// The second IOMMU as a specification: which answers may an access get now, given all that was
+// stored, sent and completed? All of them, always: nothing is evicted at random.
+//
+// The rules, each of them used in one place of hardware.cpp:
+//  1. Stores are seen at once and in their order.
+//  2. A command acts at one moment between being sent and being complete. Reading `done` completes
+//     what was sent, unless the IOMMU is stuck. Commands that are under way have no order.
+//  3. What is cached is what memory said at some moment while a way led there. It lives until a
+//     command that covers it has acted: so what memory last said before the sending of a command
+//     that is complete is gone, all later may be there.
+//  4. Caches hold: words of the device table; for each stream ID and PASID where its accesses go,
+//     "nowhere" too; words of page tables that point to tables; and answers for pages, "not mapped"
+//     too, but never of a table that is the CPUs'. All that comes from a page table is known by the
+//     address of its root, whoever filled it.
+//  5. A device that caches translations fills from every answer that the IOMMU may give it. It
+//     keeps no failures, and uses what it keeps whatever the IOMMU's words say by then.
+//  6. An access at a way that waits, and that is not mapped or permitted, becomes a page request
+//     and waits for a response.
+//  7. Whoever follows a pointer to a page that was given back since is in memory that may be
+//     anybody's: it may get anything (wild).
+#pragma once
+
+#include <array>
+#include <map>
+#include <memory>
+#include <set>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "spec/two/format.h"
+
+namespace iommucheck::spec::two {
+
+/// What an access may get.
+struct Answer {
+  enum class Kind : u8 {
+    address,
+    blocked,     ///< the device goes nowhere
+    no_entry,    ///< there is nothing at the PASID
+    not_mapped,  ///< and reported
+    denied,      ///< and reported
+    waits,       ///< as a page request
+    quiet,
+    wild,
+  };
+  Kind kind = Kind::blocked;
+  u64 pa = 0;
+  auto operator<=>(const Answer&) const = default;
+};
+
+struct Who {
+  u32 stream = 0;
+  u32 pasid = no_pasid;
+  auto operator<=>(const Who&) const = default;
+};
+
+class Hardware {
+ public:
+  struct Stream {
+    u32 id = 0;
+    bool caches = false;      ///< translations, itself
+    bool can_wait = false;    ///< its accesses
+    unsigned pasid_bits = 0;  ///< of what it can send
+  };
+  /// `pasid_bits`: the widest PASIDs that it can do.
+  Hardware(std::vector<Stream> streams, unsigned pasid_bits);
+
+  // ---- what is done to it ----
+  void store(u64 pa, u64 value);
+  /// Whether the page is one of a device's or a PASID's words, and no page table.
+  [[nodiscard]] bool is_structure(u64 pa) const { return structures_.contains(pa & ~u64{4095}); }
+  /// False if an access may still lead there: rule 7.
+  bool give_back(u64 pa, u64 bytes);
+  void write(u64 offset, u64 value);
+  u64 read(u64 offset);
+  void set_stuck(bool stuck) { stuck_ = stuck; }
+  /// The device is gone, with what it has cached.
+  void remove(u32 stream);
+  /// A walker of its own gets a table, 0: none; it has nothing cached. It knows no "not mapped".
+  void walker_switches(u32 walker, u64 root, unsigned levels);
+  void walker_flushes(u32 walker);
+
+  // ---- questions ----
+  enum class Access : u8 { read, write, execute };
+  [[nodiscard]] std::set<Answer> answers(const Who& who, u64 iova, Access access);
+  [[nodiscard]] std::set<Answer> walker_answers(u32 walker, u64 iova, Access access) const;
+
+  // ---- accesses that wait ----
+  /// The access is made and waits; its id. It is told by the registers.
+  u64 request(const Who& who, u64 iova, Access access);
+  struct Response {
+    u64 id = 0;
+    bool again = false;
+  };
+  [[nodiscard]] std::vector<Response> take_responses() { return std::exchange(responses_, {}); }
+  [[nodiscard]] bool is_waiting(u64 id) const { return waiting_.contains(id); }
+  [[nodiscard]] bool wrote_wrong() const { return wrong_; }
+
+ private:
+  using Time = u64;
+  static constexpr Time never = ~Time{0};
+  /// What a word said, from a moment on until it said something else.
+  struct Version {
+    Time from = 0;
+    u64 value = 0;
+  };
+  struct Page {
+    std::array<std::vector<Version>, 512> words;
+    std::vector<Time> given_back;
+  };
+  /// A cached word of the device table.
+  struct DeviceItem {
+    u32 stream = 0;
+    u64 word = 0;
+    Time until = never;  ///< memory said so until then
+  };
+  /// A way that accesses may take: in use from..to, filled by a device item that it dies with.
+  struct Lead {
+    Who who;
+    Way way = Way::blocked;
+    u64 entry = 0;
+    bool wild = false;
+    u64 by = 0;  ///< the device item's word
+    Time from = 0;
+    Time until = never;  ///< it could be filled until then
+    Time to = never;
+  };
+  struct Command {
+    CommandKind kind{};
+    u64 a = 0, b = 0, c = 0;
+    Time sent = 0;
+    Time complete = never;
+  };
+  /// What a walk ends in.
+  struct End {
+    u64 leaf = 0;  ///< 0: not mapped
+    u64 pa = 0;
+    bool wild = false;
+    auto operator<=>(const End&) const = default;
+  };
+  struct Walk;
+
+  [[nodiscard]] const std::vector<Version>* versions(u64 pa) const;
+  [[nodiscard]] u64 newest(u64 pa) const;
+  [[nodiscard]] bool gone_since(u64 pa, Time since, Time now) const;
+  void complete_all();
+  void refresh();
+  void fill(const DeviceItem& item, const Who& who);
+  void find_pasids(const DeviceItem& item);
+  [[nodiscard]] Time last_drop(u64 root, u64 first, u64 last, Time now) const;
+  [[nodiscard]] std::vector<std::pair<Time, Time>> usable(u64 root) const;
+  void ends_at(u64 entry, u64 iova, Time now, std::set<End>& found) const;
+  void ends_in(const Walk& walk, u64 table, unsigned depth, Time low, std::set<End>& found) const;
+  static Answer answer_of(const End& end, bool waits, Access access);
+  [[nodiscard]] bool leads_into(u64 table, unsigned depth, u64 root, u64 base, Time low, u64 pa,
+                                u64 bytes) const;
+  [[nodiscard]] const Stream* stream(u32 id) const;
+
+  std::vector<Stream> streams_;
+  std::unordered_map<u64, std::unique_ptr<Page>> pages_;
+  std::set<u64> structures_;  // pages whose words lead somewhere
+  std::set<u32> pasids_;      // at which something was
+  std::vector<DeviceItem> devices_;
+  std::vector<Lead> leads_;
+  std::vector<Command> commands_;
+  std::size_t completed_ = 0;
+  std::map<u32, std::pair<EntryWord, Time>> walkers_;  // root, and since when
+  std::map<u64, Command> waiting_;                     // page requests
+  std::vector<u64> untaken_;
+  std::vector<Response> responses_;
+  std::map<u64, u64> registers_;
+  u64 requests_ = 0;
+  Time now_ = 1;
+  unsigned pasid_bits_;
+  bool stuck_ = false;
+  bool wrong_ = false;
+};
+
+}  // namespace iommucheck::spec::two
