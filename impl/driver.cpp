@@ -19,7 +19,7 @@ struct Driver {
   Core core;
 };
 
-Core& core(void* self) { return static_cast<Driver*>(self)->core; }
+Core& core(void* self) { return *static_cast<Core*>(self); }
 
 template <TableForm form>
 int init(const iommucheck_platform* platform, const iommucheck_config* config, void** self) {
@@ -31,7 +31,7 @@ int init(const iommucheck_platform* platform, const iommucheck_config* config, v
   void* memory = platform->arena_alloc(platform->ctx, sizeof(Driver), alignof(Driver));
   if (memory == nullptr) return -IOMMUCHECK_ENOMEM;
   auto* instance = new (memory) Driver(*platform, *config, form);
-  *self = instance;
+  *self = &instance->core;
   return instance->core.init();
 }
 
@@ -266,7 +266,30 @@ constexpr iommucheck_driver make_driver() {
 constexpr iommucheck_driver driver = make_driver<TableForm::per_domain>();
 constexpr iommucheck_driver per_device = make_driver<TableForm::per_device>();
 
+constexpr iommucheck_driver make_operations(TableForm form) {
+  iommucheck_driver d = form == TableForm::per_device ? per_device : driver;
+  d.name = "core";
+  d.init = nullptr;
+  return d;
+}
+constexpr iommucheck_driver operations[] = {make_operations(TableForm::per_domain),
+                                            make_operations(TableForm::per_device)};
+
 }  // namespace
+
+const iommucheck_driver* core_operations(bool per_device_tables) {
+  return &operations[per_device_tables ? 1 : 0];
+}
+
+int make_core(const iommucheck_platform& platform, const iommucheck_config& config,
+              Backend& backend, bool per_device_tables, void** self) {
+  void* memory = platform.arena_alloc(platform.ctx, sizeof(Core), alignof(Core));
+  if (memory == nullptr) return -IOMMUCHECK_ENOMEM;
+  const TableForm form = per_device_tables ? TableForm::per_device : TableForm::per_domain;
+  auto* made = new (memory) Core(platform, config, backend, form);
+  *self = made;
+  return made->init();
+}
 
 const iommucheck_driver* builtin_driver() { return &driver; }
 const iommucheck_driver* builtin_driver_per_device() { return &per_device; }

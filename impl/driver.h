@@ -8,6 +8,8 @@
 
 namespace iommucheck::impl {
 
+class Backend;
+
 /// Never null; lives as long as the program.
 /// PASID tables belong to domains: "builtin".
 const iommucheck_driver* builtin_driver();
@@ -15,5 +17,12 @@ const iommucheck_driver* builtin_driver();
 const iommucheck_driver* builtin_driver_per_device();
 /// The one of that name; null if it is neither's.
 const iommucheck_driver* builtin_driver(std::string_view name);
+
+/// The operations of a core over any backend, for what make_core() gives. `init` is null.
+const iommucheck_driver* core_operations(bool per_device_tables);
+/// In the platform's arena; platform, config and backend outlive it. 0; ENOMEM, or what the
+/// backend's probe() says.
+int make_core(const iommucheck_platform& platform, const iommucheck_config& config,
+              Backend& backend, bool per_device_tables, void** self);
 
 }  // namespace iommucheck::impl

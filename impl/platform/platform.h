@@ -82,6 +82,7 @@ class Platform {
     platform_.mmio_write64(platform_.ctx, offset, value, IOMMUCHECK_MMIO_ORDERED);
   }
   u32 read32(u64 offset) const { return platform_.mmio_read32(platform_.ctx, offset); }
+  u64 read64(u64 offset) const { return platform_.mmio_read64(platform_.ctx, offset); }
 
   /// False when the time is up.
   bool wait(u32 token) const {

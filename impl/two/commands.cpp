@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+// What is sent to the IOMMU, and what it tells: page requests.
+#include "impl/two/two.h"
+
+namespace iommucheck::impl {
+
+namespace {
+
+constexpr unsigned request_stream_lsb =
+    32;  // in the number of a fault, above that of the page request
+
+}  // namespace
+
+void Two::send(two::Command command, u64 a, u64 b, u64 c) {
+  platform_.write64(two::reg::argument_a, a);
+  platform_.write64(two::reg::argument_b, b);
+  platform_.write64(two::reg::argument_c, c);
+  platform_.write64(two::reg::command, static_cast<u64>(command));
+  ++sent_;
+}
+
+void Two::drop_translations(u64 tag) { send(two::Command::drop_range, tag, 0, ~u64{0}); }
+
+void Two::drop_gathered(const Gather& gather, u64 tag) {
+  if (gather.all()) return drop_translations(tag);
+  for (const TlbRange& range : gather) {
+    send(two::Command::drop_range, tag, range.first, range.end - 1);
+  }
+}
+
+void Two::drop_device(u32 device, u32 pasid) {
+  for_each_stream(
+      device, [&](u32 stream) { send(two::Command::drop_device, who(stream, pasid), 0, ~u64{0}); });
+}
+
+void Two::drop_device_range(u32 device, u32 pasid, u64 first, u64 end) {
+  for_each_stream(device, [&](u32 stream) {
+    send(two::Command::drop_device, who(stream, pasid), first, end - 1);
+  });
+}
+
+/// Waits for all that was sent.
+SyncResult Two::flush() {
+  if (done_ == sent_) return SyncResult::complete;
+  // With a last look after the time is up.
+  for (bool in_time = true;; in_time = platform_.wait(IOMMUCHECK_WAIT_REGISTER)) {
+    done_ = platform_.read64(two::reg::done);
+    if (done_ == sent_) return SyncResult::complete;
+    if (!in_time) return SyncResult::timed_out;
+  }
+}
+
+bool Two::drop_everything() {
+  send(two::Command::drop_all, 0, 0, 0);
+  return flush() == SyncResult::complete;
+}
+
+// ---- page requests ----
+
+void Two::read_faults(FaultSink& sink) {
+  // An IOMMU that is gone answers with ones, and never comes to an end.
+  for (u32 i = 0; i < 2 * faults_max(); ++i) {
+    const u64 id = platform_.read64(two::reg::request);
+    if (id == 0 || id == ~u64{0}) return;
+    const u64 from = platform_.read64(two::reg::request_who);
+    const u64 iova = platform_.read64(two::reg::request_iova);
+    platform_.write64(two::reg::request_take, 1);
+    sink.take({.id = id | (from & mask(31, 0)) << request_stream_lsb,
+               .pasid = static_cast<u32>(from >> 32),
+               .prot = static_cast<u32>(bits(iova, 2, 0)),
+               .iova = iova & ~(two::page_bytes - 1)});
+  }
+}
+
+bool Two::came_from(const Fault& fault, u32 device) const {
+  bool its = false;
+  for_each_stream(device, [&](u32 stream) { its |= stream == fault.id >> request_stream_lsb; });
+  return its;
+}
+
+Answered Two::answer(const Fault& fault, bool again) {
+  send(two::Command::respond, fault.id & mask(request_stream_lsb - 1, 0), again ? 1 : 0, 0);
+  return flush() == SyncResult::complete ? Answered::done : Answered::on_its_way;
+}
+
+}  // namespace iommucheck::impl
