@@ -207,6 +207,11 @@ class Reader {
                    "interface specification alone), or the path of a plug-in")
         ->type_name("DRIVER")
         ->capture_default_str();
+    app.add_option("--backend", scenario_.backend,
+                   "two: every scenario that may run there on the second backend")
+        ->type_name("BACKEND")
+        ->check(CLI::IsMember({"two"}).description(""))
+        ->excludes("--driver");
     app.add_option("--out", scenario_.out, "folder for the traces of failures")->type_name("DIR");
     app.add_option("--to-corpus", scenario_.corpus,
                    "run nothing: write each as a seed of fuzz_api there, where it can be said")

@@ -14,6 +14,7 @@
 #include "host/load.h"
 #include "report/junit.h"
 #include "scenario/format/parser.h"
+#include "scenario/run/backend_subject.h"
 #include "scenario/run/corpus.h"
 #include "scenario/run/coverage.h"
 #include "scenario/run/driver_subject.h"
@@ -154,7 +155,7 @@ class ScenarioRun {
         break;
       case Format::json:
         writer_.end_array()
-            .member("driver", options_.driver)
+            .member("driver", subject_name())
             .member("passed", passed_)
             .member("failed", failed_)
             .member("needs", needs_)
@@ -164,13 +165,13 @@ class ScenarioRun {
             .print();
         break;
       case Format::junit: {
-        oracle::JunitSuite suite = suite_of("scenario", options_.driver, seconds);
+        oracle::JunitSuite suite = suite_of("scenario", subject_name(), seconds);
         suite.cases = std::move(cases_);
         add_end(suite, end_, "scenario");
         fmt::print("{}", oracle::to_junit(suite));
       }
     }
-    oracle::Report report = report_of("scenario", options_.driver, end_);
+    oracle::Report report = report_of("scenario", subject_name(), end_);
     report.seconds = seconds;
     report.tests = std::move(reported_);
     report.property("passed", passed_);
@@ -180,14 +181,20 @@ class ScenarioRun {
   }
 
  private:
+  [[nodiscard]] const std::string& subject_name() const {
+    return options_.backend.empty() ? options_.driver : options_.backend;
+  }
   [[nodiscard]] bool is(Format format) const { return options_.format == format; }
 
   /// Whom the scenarios are run on.
   int load() {
-    if (options_.driver == "spec") {
+    if (options_.backend == "two") {
+      make_subject_ = oracle::stories::make_two;
+    } else if (options_.driver == "spec") {
       make_subject_ = [] { return oracle::stories::make_model(); };
     } else if (oracle::stories::is_builtin(options_.driver)) {
       make_subject_ = [this] { return oracle::stories::make_subject_named(options_.driver); };
+      runs_two_ = options_.driver == "builtin";
     } else {
       if (auto probed = oracle::Plugin::probe(options_.driver); !probed) {
         return report("scenario", probed.error());
@@ -219,7 +226,9 @@ class ScenarioRun {
     }
     if (is(Format::text) && !parsed.file.scenarios.empty()) fmt::print("{}\n", path);
     for (const Scenario& scenario : parsed.file.scenarios) {
+      // A scenario of the second backend runs there, unless a driver is named.
       oracle::stories::ScenarioOptions options{make_subject_, {}};
+      if (runs_two_) options.make_second = oracle::stories::make_two;
       if (!options_.out.empty() && options_.driver != "spec") {
         options.trace =
             (std::filesystem::path(options_.out) / (plain_name(scenario.id) + ".trace.jsonl"))
@@ -246,6 +255,7 @@ class ScenarioRun {
   }
 
   const ScenarioCommand& options_;
+  bool runs_two_ = false;
   std::optional<oracle::Plugin> plugin_;
   std::optional<oracle::Segments> segments_;
   std::function<std::unique_ptr<oracle::stories::Subject>()> make_subject_;

@@ -46,14 +46,15 @@ explain      base trace spec monitor report
 import       base trace
 cc           iommucheck
 capi         base trace spec monitor report iommucheck
-scenario/run base trace spec operations monitor report host impl scenario/format
+backends     base spec host impl iommucheck
+scenario/run base trace spec operations monitor report host impl backends scenario/format
 fuzz         base trace spec operations monitor report check litmus impl
 proofs       base spec impl
 cli          base trace spec operations monitor report host check conform explain import scenario litmus proofs
 '
 every=$(printf '%s' "$layers" | awk 'NF { printf "%s%s", bar, $1; bar = "|" }')
 every="$every|tests|bench|examples|include"
-tree='base|trace|spec|impl|operations|litmus|mutants|process|monitor|report|host|check|conform|explain|import|capi|cc|scenario|fuzz|proofs|cli|tests|bench|examples|iommucheck'
+tree='base|trace|spec|impl|operations|litmus|mutants|process|monitor|report|host|check|conform|explain|import|capi|cc|backends|scenario|fuzz|proofs|cli|tests|bench|examples|iommucheck'
 while read -r folder allowed; do
   [ -n "$folder" ] || continue
   own=$(printf '%s' "$folder $allowed" | tr ' ' '|')

@@ -102,7 +102,7 @@ std::optional<scenario::Scenario> with_own_tables(const scenario::Scenario& scen
     const auto* declare = std::get_if<scenario::Declare>(&step.what);
     if (declare == nullptr) continue;
     for (const scenario::Setting& setting : declare->settings) {
-      if (setting.key.text == "tables" || setting.key.text == "backend") return std::nullopt;
+      if (setting.key.text == "tables" || setting.value.text == "two") return std::nullopt;
     }
   }
   scenario::Setting setting;

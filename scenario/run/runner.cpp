@@ -24,7 +24,8 @@ u32 races_of(const scenario::Scenario& scenario) {
 /// One order of its races; false: it is over.
 bool run_once(const scenario::Scenario& scenario, const World& world,
               const ScenarioOptions& options, u32 orders, ScenarioResult& result) {
-  const std::unique_ptr<Subject> subject = options.make_subject();
+  const bool second = world.second_backend && options.make_second;
+  const std::unique_ptr<Subject> subject = second ? options.make_second() : options.make_subject();
   result.needs = needs_of(scenario, world, *subject);
   if (!result.needs.empty()) {
     result.status = ScenarioResult::Status::needs;

@@ -40,6 +40,8 @@ struct ScenarioOptions {
   std::function<std::unique_ptr<Subject>()> make_subject;
   std::string trace;                    ///< path for the trace of a failure; empty: none
   spec::sva::AnswerLog* log = nullptr;  ///< of the answers that it shows; null: nobody wants it
+  /// For scenarios of the second backend; empty: make_subject, which then says what it needs.
+  std::function<std::unique_ptr<Subject>()> make_second{};
 };
 
 ScenarioResult run_scenario(const scenario::Scenario& scenario, const ScenarioOptions& options);

@@ -22,7 +22,10 @@ u64 number(const Setting& setting) { return parse_number(setting.value.text).val
 void set_world(World& world, const Setting& setting) {
   const std::string& key = setting.key.text;
   const std::string& value = setting.value.text;
-  if (key == "backend") world.second_backend = value == "two";
+  if (key == "backend") {
+    world.second_backend = value == "two";
+    world.names_smmuv3 = value == "smmuv3";
+  }
   if (key == "tables") world.per_device_tables = value == "per_device";
   if (key == "iova_bits") world.iova_bits = number(setting);
   if (key == "iommu_pasids") world.iommu_pasids = number(setting);

@@ -33,6 +33,7 @@ struct WorldPage {
 
 struct World {
   bool second_backend = false;
+  bool names_smmuv3 = false;
   bool per_device_tables = false;
   std::optional<u64> iova_bits;
   std::optional<u64> iommu_pasids;

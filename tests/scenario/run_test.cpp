@@ -10,6 +10,7 @@
 
 #include "scenario/format/parser.h"
 #include "scenario/format/print.h"
+#include "scenario/run/backend_subject.h"
 #include "scenario/run/coverage.h"
 #include "scenario/run/driver_subject.h"
 #include "scenario/run/runner.h"
@@ -26,7 +27,8 @@ ScenarioResult on_spec(const Scenario& scenario) {
   return run_scenario(scenario, {.make_subject = make_model, .trace = {}});
 }
 ScenarioResult on_builtin(const Scenario& scenario) {
-  return run_scenario(scenario, {.make_subject = make_builtin_subject, .trace = {}});
+  return run_scenario(scenario,
+                      {.make_subject = make_builtin_subject, .trace = {}, .make_second = make_two});
 }
 
 std::string text_of(const Scenario& scenario, const ScenarioResult& result) {

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+// The second backend that is built in, over its hardware's specification (spec/two).
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+
+#include "backends/machine.h"
+#include "impl/two/two.h"
+#include "spec/two/hardware.h"
+
+namespace iommucheck::oracle {
+
+class TwoMachine final : public BackendMachine {
+ public:
+  /// Another one in the place of the backend: a twin that forgets something. Null: the backend.
+  using Make = std::function<std::unique_ptr<impl::Two>(const iommucheck_platform&,
+                                                        const iommucheck_config&)>;
+  explicit TwoMachine(const spec::sva::Setup& setup, Make make = {})
+      : setup_(setup), make_(std::move(make)) {}
+
+  [[nodiscard]] std::string_view name() const override { return "two"; }
+  void adapt(spec::sva::Setup& setup) const override;
+  impl::Backend* start(const iommucheck_platform& platform, const iommucheck_config& config,
+                       u64 process_pa, u64 process_bytes) override;
+  bool stored(u64 pa, u64 value) override;
+  bool given_back(u64 pa, u64 bytes) override { return hardware_->give_back(pa, bytes); }
+  void write(u64 offset, u64 value) override { hardware_->write(offset, value); }
+  u64 read(u64 offset) override { return hardware_->read(offset); }
+  void set_stuck(bool stuck) override { hardware_->set_stuck(stuck); }
+  void remove(u32 device) override;
+  u64 process_created(u64 mm) override;
+  bool process_says(u64 mm, u64 va, u64 pa, u32 prot) override;
+  bool process_settles(u64 mm) override;
+  bool process_gone(u64 mm) override;
+  void walker_switches(u32 walker, u64 root, u32 input_bits) override;
+  void walker_flushes(u32 walker) override { hardware_->walker_flushes(walker); }
+  std::set<MayGet> answers(const MachineAccess& access) override;
+  std::set<MayGet> walker_answers(u32 walker, u64 iova, char access) override;
+  u64 wait(const MachineAccess& access) override;
+  std::vector<Response> take_responses() override;
+  [[nodiscard]] bool is_waiting(u64 id) const override { return hardware_->is_waiting(id); }
+
+ private:
+  u64 new_table();
+  bool free_table(u64 pa);
+  void store(u64 pa, u64 value);
+  [[nodiscard]] spec::two::Who who(const MachineAccess& access) const;
+
+  const spec::sva::Setup& setup_;
+  Make make_;
+  std::unique_ptr<impl::Two> backend_;
+  std::unique_ptr<spec::two::Hardware> hardware_;
+  // The processes' tables: what the environment stored, and pages that are free.
+  std::map<u64, u64> words_;
+  std::vector<u64> free_;
+  u64 next_ = 0;
+  u64 end_ = 0;
+  struct Process {
+    u64 root = 0;
+    std::vector<u64> taken_out;
+  };
+  std::map<u64, Process> processes_;
+};
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,427 @@
+// SPDX-License-Identifier: MIT
+#include "scenario/run/backend_subject.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+
+#include "backends/two_machine.h"
+
+namespace iommucheck::oracle::stories {
+namespace {
+
+using spec::sva::Call;
+using spec::sva::CallKind;
+using spec::sva::Status;
+
+constexpr u64 step_bytes = 4096;
+constexpr std::size_t points_max = 256;
+
+const char* fault_name(MayGet::Kind kind) {
+  switch (kind) {
+    case MayGet::Kind::blocked: return "F.dev";
+    case MayGet::Kind::no_entry: return "F.pasid";
+    case MayGet::Kind::not_mapped: return "F.unmapped";
+    case MayGet::Kind::denied: return "F.perm";
+    case MayGet::Kind::waits: return "F.wait";
+    case MayGet::Kind::quiet: return "F.quiet";
+    default: return "?anything: in memory that may be somebody else's";
+  }
+}
+
+Reachable reachable_of(const std::set<MayGet>& answers) {
+  Reachable set;
+  for (const MayGet& one : answers) {
+    if (one.kind == MayGet::Kind::address) {
+      set.insert({true, one.pa, {}});
+    } else {
+      set.insert({false, 0, fault_name(one.kind)});
+    }
+  }
+  return set;
+}
+
+MachineAccess access_of(const Probing& probing) {
+  return {.device = probing.device,
+          .stream = probing.stream,
+          .at = probing.at,
+          .iova = probing.iova,
+          .access = probing.access};
+}
+
+std::string text_of(const Reachable& set) {
+  std::string text;
+  for (const Reached& one : set) {
+    text += text.empty() ? "" : " | ";
+    text += one.address ? fmt::format("{:#x}", one.pa) : one.fault;
+  }
+  return text.empty() ? "nothing" : text;
+}
+
+constexpr const char* ends[] = {"F.dev", "F.pasid", "F.quiet"};
+
+/// How a way ends every access (the device goes nowhere, nothing at the PASID, a quiet entry) is
+/// the driver's choice: it means what the interface has promised there. Nullptr: it promises no
+/// end.
+const char* end_promised(const Reached& one, const Reachable& allowed) {
+  const auto is_end = [&](const char* end) { return one.fault == end; };
+  if (one.address || std::ranges::none_of(ends, is_end)) return nullptr;
+  for (const char* end : ends) {
+    if (allowed.contains({false, 0, end})) return end;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+std::string BackendSubject::needs(const World& world) {
+  world_ = world;
+  if (world.names_smmuv3) return "backend=smmuv3";
+  if (world.dirty && *world.dirty != "0") return "dirty=" + *world.dirty;
+  if (world.page_sizes) return "pgsizes=" + *world.page_sizes;
+  if (world.iova_bits && (*world.iova_bits < 25 || *world.iova_bits > 48)) {
+    return fmt::format("iova_bits={}", *world.iova_bits);
+  }
+  const auto odd = [](u64 numbers) { return numbers != 0 && !std::has_single_bit(numbers); };
+  if (world.iommu_pasids && odd(*world.iommu_pasids)) {
+    return fmt::format("iommu_pasids={}", *world.iommu_pasids);
+  }
+  std::set<std::string> iommus;
+  for (const WorldDevice& device : world.devices) {
+    if (odd(device.pasids)) return fmt::format("pasids={}", device.pasids);
+    if (device.has_iommu()) iommus.insert(device.iommu);
+  }
+  if (iommus.size() > 1) return "several IOMMUs";
+  spec::sva::Setup setup = interface_setup(world);
+  const bool per_device = setup.per_device_tables;
+  make_(setup)->adapt(setup);
+  if (setup.per_device_tables != per_device) {
+    return per_device ? "tables=per_device" : "tables=per_domain";
+  }
+  return {};
+}
+
+bool BackendSubject::has(CallKind kind) const {
+  if (host_) return host_->has(kind);
+  // Asked before anything is booted: which operations there are.
+  spec::sva::Setup setup = interface_setup(world_);
+  const std::unique_ptr<BackendMachine> machine = make_(setup);
+  machine->adapt(setup);
+  return BackendHost(*machine, setup).has(kind);
+}
+
+std::string BackendSubject::boot(const World& world) {
+  world_ = world;
+  setup_ = interface_setup(world);
+  for (spec::sva::DeviceSetup& device : setup_.devices) {
+    if (!device.iommu) device.stream_ids.clear();
+  }
+  machine_ = make_(setup_);
+  machine_->adapt(setup_);
+  host_ = std::make_unique<BackendHost>(*machine_, setup_);
+  host_->set_compare([this](bool within) { compare(within); });
+  return host_->boot();
+}
+
+// ---- what accesses may get, and what is promised ------------------------------------------------
+
+/// Addresses at the edges of a range are looked at from now on.
+void BackendSubject::look_at(u64 iova, u64 bytes) {
+  if (points_.size() >= points_max) return;
+  const u64 first = iova & ~(step_bytes - 1);
+  const u64 last = (iova + (bytes == 0 ? 0 : bytes - 1)) & ~(step_bytes - 1);
+  points_.insert(first);
+  if (first >= step_bytes) points_.insert(first - step_bytes);
+  if (last < first) return;
+  points_.insert(last);
+  points_.insert(first + ((last - first) / 2 & ~(step_bytes - 1)));
+  points_.insert(last + step_bytes);
+}
+
+bool BackendSubject::compare_at(const Probing& probing, bool within) {
+  const Reachable may = reachable_of(machine_->answers(access_of(probing)));
+  const Reachable allowed = promised(host_->interface(), probing);
+  for (const Reached& one : may) {
+    if (allowed.contains(one) || end_promised(one, allowed) != nullptr) continue;
+    const bool given_up = !allowed.empty() && allowed.rbegin()->fault.starts_with("?");
+    if (given_up) return true;
+    const std::string at =
+        probing.at.present ? fmt::format(" at PASID {:#x}", probing.at.number) : "";
+    host_->find(within ? spec::Rule::PROMISE_TRANSIENT : spec::Rule::PROMISE_OUTCOME,
+                fmt::format("device {}{}, {:#x}, {}: it may get {}; promised is {}", probing.device,
+                            at, probing.iova, probing.access, text_of(may), text_of(allowed)));
+    return false;
+  }
+  return true;
+}
+
+void BackendSubject::compare(bool within) {
+  const spec::sva::Interface& interface = host_->interface();
+  for (u32 device = 0; device < world_.devices.size(); ++device) {
+    if (!world_.devices[device].has_iommu() || !interface.device_exists(device)) continue;
+    if (host_->is_leaving(device)) continue;
+    interface.for_each_substream(device, [&](u32 number) { pasids_.insert(number); });
+    std::vector<spec::sva::Substream> places{{}};
+    for (const u32 number : pasids_) places.push_back(spec::sva::substream(number));
+    for (const spec::sva::Substream& at : places) {
+      for (const u64 iova : points_) {
+        Probing probing;
+        probing.device = device;
+        probing.at = at;
+        probing.iova = iova;
+        for (const char access : {'r', 'w'}) {
+          probing.access = access;
+          if (!compare_at(probing, within)) return;
+        }
+      }
+    }
+  }
+}
+
+Reachable BackendSubject::reachable(const Probing& probing) {
+  const std::optional<u32> walker = walker_of(*this, probing);
+  if (walker || probing.by == Probing::By::walker) {
+    if (!walker) return {{false, 0, "?anything: there is no table any more"}};
+    return reachable_of(machine_->walker_answers(*walker, probing.iova, probing.access));
+  }
+  if (!world_.devices[probing.device].has_iommu()) return {{true, probing.iova, {}}};
+  const Reachable allowed = promised(host_->interface(), probing);
+  Reachable set;
+  for (const Reached& one : reachable_of(machine_->answers(access_of(probing)))) {
+    const char* end = allowed.contains(one) ? nullptr : end_promised(one, allowed);
+    set.insert(end != nullptr ? Reached{false, 0, end} : one);
+  }
+  return set;
+}
+
+// ---- calls --------------------------------------------------------------------------------------
+
+Answer BackendSubject::answer_of(u32 thread, const BackendHost::Progress& progress) {
+  Answer answer;
+  answer.observed = progress.observed;
+  answer.allocation_failed = host_->allocation_failed();
+  if (progress.waits) {
+    answer.state = Answer::State::blocked;
+    waiting_[thread] = progress.thread;
+  } else if (progress.observed.status == Status::not_built) {
+    answer.state = Answer::State::not_built;
+  }
+  return answer;
+}
+
+/// Whoever waits looks again, until nobody comes any further.
+void BackendSubject::go_on() {
+  for (bool moved = true; moved;) {
+    moved = false;
+    for (const auto& [thread, number] : waiting_) {
+      const BackendHost::Progress progress = host_->resume(number);
+      if (progress.waits) continue;
+      const u32 ended = thread;
+      waiting_.erase(ended);
+      ended_[ended] = answer_of(ended, progress);
+      moved = true;
+      break;
+    }
+  }
+  repeat_answered();
+}
+
+Answer BackendSubject::call(u32 thread, const Call& call, const Wanted& /*wanted*/, Memory memory) {
+  host_->forget_touched();
+  ended_.erase(thread);
+  host_->fail_allocation(memory.fail_at, memory.none);
+  u64 bytes = call.size;
+  for (const spec::sva::Segment& segment : call.segments) bytes += segment.size;
+  if (bytes != 0) look_at(call.iova, bytes);
+  if (call.pasid != 0) pasids_.insert(call.pasid);
+  const std::string permitted = host_->interface().permitted(call, {}).text();
+  Answer answer = answer_of(thread, host_->start(call));
+  host_->fail_allocation(0);
+  go_on();
+  if (const auto at = ended_.find(thread); at != ended_.end()) answer = at->second;
+  answer.permitted = permitted;
+  return answer;
+}
+
+Answer BackendSubject::release(u32 thread, u64 mm) {
+  host_->forget_touched();
+  ended_.erase(thread);
+  Answer answer = answer_of(thread, host_->exit(mm));
+  go_on();
+  if (const auto at = ended_.find(thread); at != ended_.end()) answer = at->second;
+  return answer;
+}
+
+Answer BackendSubject::poll(u32 thread) {
+  go_on();
+  if (const auto at = ended_.find(thread); at != ended_.end()) return at->second;
+  Answer answer;
+  if (waiting_.contains(thread)) answer.state = Answer::State::blocked;
+  return answer;
+}
+
+Answer BackendSubject::remove(u32 device) {
+  host_->forget_touched();
+  constexpr u32 own = 1U << 16;  // a thread that has no name in a scenario
+  Answer answer = answer_of(own, host_->remove(device));
+  go_on();
+  return answer;
+}
+
+Answer BackendSubject::recover() { return call(0, Call{.kind = CallKind::recover}, {}, {}); }
+
+void BackendSubject::reuse_page(u64 pa, u64 bytes) {
+  host_->forget_touched();
+  const spec::sva::Verdict duty = host_->interface().duty_of_page(pa, bytes);
+  if (duty.blames_caller) return host_->blame(duty);
+  for (u32 device = 0; device < world_.devices.size(); ++device) {
+    if (!world_.devices[device].has_iommu()) continue;
+    std::vector<spec::sva::Substream> places{{}};
+    for (const u32 number : pasids_) places.push_back(spec::sva::substream(number));
+    for (const spec::sva::Substream& at : places) {
+      for (const u64 iova : points_) {
+        for (const MayGet& one : machine_->answers({device, 0, at, iova, 'r'})) {
+          if (one.kind != MayGet::Kind::address || one.pa - pa >= bytes) continue;
+          return host_->find(spec::Rule::PAGE_REUSE,
+                             fmt::format("the page at {:#x} is given back, and an access of device "
+                                         "{} to {:#x} may still reach it",
+                                         pa, device, iova));
+        }
+      }
+    }
+  }
+}
+
+// ---- processes ----------------------------------------------------------------------------------
+
+bool BackendSubject::map(u64 mm, u64 va, u64 pa, u64 bytes, u32 prot) {
+  host_->forget_touched();
+  look_at(va, bytes);
+  return host_->map(mm, va, pa, bytes, prot);
+}
+
+bool BackendSubject::unmap(u64 mm, u64 va, u64 bytes) {
+  host_->forget_touched();
+  host_->unmap(mm, va, bytes);
+  return true;
+}
+
+bool BackendSubject::protect(u64 mm, u64 va, u64 bytes, u32 prot) {
+  host_->forget_touched();
+  host_->protect(mm, va, bytes, prot);
+  return true;
+}
+
+Answer BackendSubject::handler_returns(u32 device, u32 pasid, Status status) {
+  host_->forget_touched();
+  Answer answer;
+  if (!host_->handler_returns(device, pasid, status)) answer.observed.status = Status::einval;
+  go_on();
+  return answer;
+}
+
+void BackendSubject::bound_passes() {
+  host_->bound_passes();
+  go_on();
+}
+
+// ---- accesses -----------------------------------------------------------------------------------
+
+/// The number by which it waits, 0: it does not.
+u64 BackendSubject::make_access(const Probing& probing) {
+  const u64 waits = host_->wait(access_of(probing));
+  if (waits != 0) waited_[waits].probing = probing;
+  repeat_answered();
+  return waits;
+}
+
+/// Devices make again what was answered so.
+void BackendSubject::repeat_answered() {
+  for (const BackendHost::Answered& one : host_->take_answered()) {
+    const auto at = waited_.find(one.id);
+    if (at == waited_.end()) continue;
+    Waited& waited = at->second;
+    waited.ended = {false, 0, "aborted"};
+    if (!one.again) continue;
+    const Reachable set = reachable(waited.probing);
+    if (set.size() != 1) {
+      waited.ended.fault = fmt::format("?{} outcomes are possible", set.size());
+      continue;
+    }
+    waited.ended = *set.begin();
+    if (waited.ended.fault == "F.wait") waited.now = make_access(waited.probing);
+  }
+}
+
+Reached BackendSubject::access_state(u64 waits) {
+  repeat_answered();
+  if (host_->is_waiting(waits)) return {false, 0, "waiting"};
+  const Waited& waited = waited_[waits];
+  if (waited.now != 0) return access_state(waited.now);
+  if (waited.ended == Reached{}) return {false, 0, "aborted"};
+  return waited.ended;
+}
+
+bool BackendSubject::access(const Probing& probing, Reached& reached, std::string& reason,
+                            u64& waits) {
+  const Reachable set = reachable(probing);
+  if (set.size() != 1) {
+    reason = fmt::format("{} outcomes are possible", set.size());
+    return false;
+  }
+  if (probing.at.present) {
+    const auto duty = host_->interface().duty_of_dma(probing.device, probing.at.number);
+    if (duty.blames_caller) host_->blame(duty);
+  }
+  reached = *set.begin();
+  if (reached.fault == "F.wait") waits = make_access(probing);
+  return true;
+}
+
+// ---- what was seen ------------------------------------------------------------------------------
+
+std::vector<CallbackSeen> BackendSubject::take_callbacks() {
+  std::vector<CallbackSeen> all;
+  for (const auto& one : host_->take_callbacks())
+    all.push_back({one.device, one.pasid, one.drvdata});
+  return all;
+}
+
+std::vector<Trouble> BackendSubject::take_troubles() {
+  std::vector<Trouble> all;
+  if (!host_) return all;
+  for (BackendHost::Finding& one : host_->take_findings()) {
+    all.push_back({one.rule, one.keeper, std::move(one.text)});
+  }
+  return all;
+}
+
+Touched BackendSubject::touched() const {
+  return {.register_writes = host_->touched().registers,
+          .commands = 0,
+          .structure_stores = host_->touched().structures};
+}
+
+const spec::sva::Held* BackendSubject::driver_held() {
+  const auto held = host_->held();
+  if (!held) return nullptr;
+  held_ = {.domains = held->domains,
+           .io_mms = held->io_mms,
+           .pasids = held->pasids,
+           .tokens = held->tokens,
+           .queues = held->queues,
+           .bonds = held->bonds};
+  return &held_;
+}
+
+std::string BackendSubject::write_trace(const std::string& /*path*/) {
+  return "traces are of SMMUv3 only";
+}
+
+std::unique_ptr<Subject> make_two() {
+  return std::make_unique<BackendSubject>(
+      [](const spec::sva::Setup& setup) { return std::make_unique<TwoMachine>(setup); });
+}
+
+}  // namespace iommucheck::oracle::stories

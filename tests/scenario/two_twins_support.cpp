@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+#include "tests/scenario/two_twins_support.h"
+
+#include <utility>
+
+#include "backends/two_machine.h"
+#include "scenario/run/backend_subject.h"
+
+namespace iommucheck::oracle::stories {
+namespace two_twins_support {
+namespace {
+
+using impl::Gather;
+using impl::Space;
+using impl::Two;
+using spec::Rule;
+
+template <class Twin>
+std::unique_ptr<Subject> make() {
+  return std::make_unique<BackendSubject>([](const spec::sva::Setup& setup) {
+    return std::make_unique<TwoMachine>(
+        setup, [](const iommucheck_platform& platform, const iommucheck_config& config) {
+          return std::make_unique<Twin>(platform, config);
+        });
+  });
+}
+
+struct MapNotTold : Two {
+  using Two::Two;
+  bool remembers_unmapped() const override { return false; }
+};
+
+struct UnmapNotTold : Two {
+  using Two::Two;
+  // What a map owes names no level, and is dropped as ever, as is all of a space.
+  void drop_gathered(const Gather& gather, u64 tag) override {
+    bool any = gather.all();
+    for (const impl::TlbRange& range : gather) any |= range.leaf_levels == impl::any_level;
+    if (any) Two::drop_gathered(gather, tag);
+  }
+};
+
+struct EntryNotForgotten : Two {
+  using Two::Two;
+  void forget_entry(u32 /*device*/, u32 /*pasid*/, bool /*whole*/) override {}
+};
+
+struct RouteNotForgotten : Two {
+  using Two::Two;
+  void forget_route(u32 /*device*/, bool /*whole*/) override {}
+};
+
+struct TableFreedEarly : Two {
+  using Two::Two;
+  impl::UnmapProgress unmap(Space& space, u64 iova, u64 bytes) override {
+    const impl::UnmapProgress progress = Two::unmap(space, iova, bytes);
+    if (progress.tables_left) free_retired(space);
+    return progress;
+  }
+};
+
+struct DeviceNotDropped : Two {
+  using Two::Two;
+  void drop_device(u32 /*device*/, u32 /*pasid*/) override {}
+  void drop_device_range(u32 /*device*/, u32 /*pasid*/, u64 /*first*/, u64 /*end*/) override {}
+};
+
+struct NobodyWaits : Two {
+  using Two::Two;
+  impl::SyncResult flush() override { return impl::SyncResult::complete; }
+};
+
+/// Translations are dropped first, and entries, by which they come back, are forgotten then.
+struct EntryLast : Two {
+  using Two::Two;
+  void forget_entry(u32 device, u32 pasid, bool /*whole*/) override {
+    late_.emplace_back(device, pasid);
+  }
+  void drop_translations(u64 tag) override {
+    Two::drop_translations(tag);
+    dropped_ = true;
+  }
+  impl::SyncResult flush() override {
+    const impl::SyncResult result = Two::flush();
+    if (late_.empty() || (!dropped_ && !std::exchange(asked_, true))) return result;
+    dropped_ = asked_ = false;
+    for (const auto& [device, pasid] : std::exchange(late_, {})) {
+      Two::forget_entry(device, pasid, false);
+    }
+    return Two::flush();
+  }
+  std::vector<std::pair<u32, u32>> late_;
+  bool dropped_ = false;
+  bool asked_ = false;  // a batch has gone by since
+};
+
+struct RespondsNever : Two {
+  using Two::Two;
+  impl::Answered answer(const impl::Fault& /*fault*/, bool /*again*/) override {
+    return impl::Answered::done;
+  }
+};
+
+const TwoTwin all[] = {
+    {"map_not_told",
+     "map does not make known that something is mapped",
+     {Rule::PROMISE_OUTCOME},
+     make<MapNotTold>},
+    {"unmap_not_told",
+     "unmap drops no translations",
+     {Rule::PROMISE_OUTCOME, Rule::TABLE_FREE},
+     make<UnmapNotTold>},
+    {"entry_not_forgotten",
+     "entries of PASIDs stay cached",
+     {Rule::PROMISE_OUTCOME},
+     make<EntryNotForgotten>},
+    {"route_not_forgotten",
+     "words of the device table stay cached",
+     {Rule::PROMISE_OUTCOME},
+     make<RouteNotForgotten>},
+    {"table_freed_early",
+     "a table that unmap took out is given back before any invalidation",
+     {Rule::TABLE_FREE},
+     make<TableFreedEarly>},
+    {"device_not_dropped",
+     "what devices have cached themselves is never dropped",
+     {Rule::PROMISE_OUTCOME},
+     make<DeviceNotDropped>},
+    {"nobody_waits",
+     "commands are sent, and not waited for",
+     {Rule::PROMISE_OUTCOME, Rule::TABLE_FREE},
+     make<NobodyWaits>},
+    {"entry_last",
+     "translations are dropped before the entry that brings them back is forgotten",
+     {Rule::PROMISE_OUTCOME, Rule::PROMISE_TRANSIENT, Rule::TABLE_FREE},
+     make<EntryLast>},
+    {"responds_never",
+     "page requests are taken, and never answered",
+     {Rule::FAULT_ENDED, Rule::FAULT_ANSWERED, Rule::FAULT_REFUSED},
+     make<RespondsNever>},
+};
+
+}  // namespace
+}  // namespace two_twins_support
+
+std::span<const TwoTwin> two_twins() { return two_twins_support::all; }
+
+}  // namespace iommucheck::oracle::stories
