@@ -187,6 +187,30 @@ class Backend {
   /// Parts of the table that unmap() took out: no cache leads to them any more.
   virtual void free_retired(Space& space) = 0;
 
+  // ---- hooks of an address space at a PASID (io_mm): INTERFACE "Hooks" ----
+  // `io_mm` is a number that no other one has while it lives. A backend that has nothing to do
+  // there leaves them as they are.
+
+  /// Which of them there are. With neither mm_alloc nor mm_free the core makes io_mms alone.
+  struct Hooks {
+    bool mm_alloc = false;
+    bool mm_free = false;
+    bool mm_attach = true;
+    bool mm_detach = true;
+  };
+  virtual Hooks hooks() const { return {}; }
+  struct Made {
+    int error = 0;         ///< a negative errno
+    bool is_null = false;  ///< nothing was made, and nobody says why: no memory
+  };
+  /// What the backend keeps of an io_mm, before it has a PASID; mm_free() gives it back.
+  virtual Made mm_alloc(u64 /*io_mm*/) { return {}; }
+  virtual void mm_free(u64 /*io_mm*/) {}
+  /// Before the first access of the device can reach it, and after the last could. 0 or an errno,
+  /// with which the device does not get it.
+  virtual int mm_attach(u64 /*io_mm*/, u32 /*device*/) { return 0; }
+  virtual void mm_detach(u64 /*io_mm*/, u32 /*device*/) {}
+
   // ---- tags ----
 
   /// What translations of a process carry. `cpus`: what they carry in the CPUs' own caches.

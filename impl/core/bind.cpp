@@ -26,6 +26,29 @@ Process* Sva::make_process(const iommucheck_mm& mm, int* error) {
   return process;
 }
 
+/// One with a number of the device's range, made by the backend's hook if it has one, which also
+/// undoes it where no number is left.
+IoMm* Sva::new_io_mm(u32 device, u64 state, int* error) {
+  const SvaDevice& sva = devices_[device];
+  IoMm* io_mm = io_mms_.allocate(platform_);
+  *error = -IOMMUCHECK_ENOMEM;
+  if (io_mm == nullptr) return nullptr;
+  *error = core_.mm_alloc(io_mms_.handle(*io_mm));
+  if (*error != 0) {
+    io_mms_.release(*io_mm);
+    return nullptr;
+  }
+  *error = pasids_.allocate(platform_, sva.min_pasid, sva.max_pasid, state, &io_mm->pasid);
+  if (*error == 0) return io_mm;
+  release_io_mm(*io_mm);
+  return nullptr;
+}
+
+void Sva::release_io_mm(IoMm& io_mm) {
+  core_.mm_free(io_mms_.handle(io_mm));
+  io_mms_.release(io_mm);
+}
+
 /// The process's PASID, or with `further` a new one for this device.
 IoMm* Sva::make_io_mm(u32 device, Process& process, u32 flags, int* error) {
   const SvaDevice& sva = devices_[device];
@@ -40,16 +63,8 @@ IoMm* Sva::make_io_mm(u32 device, Process& process, u32 flags, int* error) {
       return reached ? shared : nullptr;
     }
   }
-  u32 pasid = 0;
-  IoMm* io_mm = io_mms_.allocate(platform_);
-  *error = io_mm == nullptr
-               ? -IOMMUCHECK_ENOMEM
-               : pasids_.allocate(platform_, sva.min_pasid, sva.max_pasid, pasid::process, &pasid);
-  if (*error != 0) {
-    if (io_mm != nullptr) io_mms_.release(*io_mm);
-    return nullptr;
-  }
-  io_mm->pasid = pasid;
+  IoMm* io_mm = new_io_mm(device, pasid::process, error);
+  if (io_mm == nullptr) return nullptr;
   io_mm->process = owner;
   io_mm->further = further;
   ++process.users;
@@ -124,9 +139,13 @@ int Sva::join(u32 device, const iommucheck_mm& mm, u32 flags, u64 drvdata, u32* 
     drop(*process);
     return 0;
   }
-  Bond* bond = add_bond(device, *io_mm, drvdata);
+  error = core_.mm_attach(handle, device);
+  Bond* bond = error != 0 ? nullptr : add_bond(device, *io_mm, drvdata);
   if (bond == nullptr) {
-    error = -IOMMUCHECK_ENOMEM;
+    if (error == 0) {
+      core_.mm_detach(handle, device);
+      error = -IOMMUCHECK_ENOMEM;
+    }
     reap(handle);
   } else {
     const Holder holder = core_.holder_of(device);
@@ -146,6 +165,7 @@ int Sva::bind_device(u32 device, const iommucheck_mm& mm, u32 flags, u64 drvdata
   if ((flags & ~IOMMUCHECK_BIND_FURTHER_PASID) != 0 || !core_.understands(mm))
     return -IOMMUCHECK_EINVAL;
   if (!devices_[device].ready || core_.paging_domain(device) == 0) return -IOMMUCHECK_EINVAL;
+  if (!core_.has_hooks()) return -IOMMUCHECK_ENODEV;
   const Process* process = process_of(mm.mm);
   if (process != nullptr && process->dying) return -IOMMUCHECK_ESRCH;
   if (int error = core_.ensure_settled()) return error;
@@ -203,23 +223,27 @@ int Sva::alloc_private(iommucheck_handle domain, u32 device, iommucheck_handle* 
   if (!asked || domain == 0 || core_.paging_domain(device) != domain) {
     return -IOMMUCHECK_EINVAL;
   }
+  if (!core_.has_hooks()) return -IOMMUCHECK_ENODEV;
   if (int error = core_.ensure_settled()) return error;
-  IoMm* io_mm = io_mms_.allocate(platform_);
-  if (io_mm == nullptr) return -IOMMUCHECK_ENOMEM;
+  int error = 0;
+  IoMm* io_mm = new_io_mm(device, pasid::private_space, &error);
+  if (io_mm == nullptr) return error;
   *handle = io_mms_.handle(*io_mm);
   io_mm->device = device;
-  int error = pasids_.allocate(platform_, sva.min_pasid, sva.max_pasid, pasid::private_space,
-                               &io_mm->pasid);
-  if (error != 0) {
-    io_mms_.release(*io_mm);
-    return error;
-  }
   error = core_.open_space(domain, io_mm->pasid, &io_mm->space);
-  if (error == 0) error = make_use(*handle, core_.holder_of(device));
+  if (error == 0) error = enter_private(*handle, device);
   if (error != 0) {
     io_mm->gone = true;
     reap(*handle);
   }
+  return error;
+}
+
+/// The device gets to it: the hook, then the entry.
+int Sva::enter_private(iommucheck_handle handle, u32 device) {
+  if (int error = core_.mm_attach(handle, device)) return error;
+  const int error = make_use(handle, core_.holder_of(device));
+  if (error != 0) core_.mm_detach(handle, device);
   return error;
 }
 
@@ -236,7 +260,7 @@ int Sva::attach_private(iommucheck_handle handle, u32 device) {
   const Holder holder = core_.holder_of(device);
   if (find_use(*io_mms_.find(handle), holder) != nullptr) return 0;
   if ((error = core_.ensure_settled()) != 0) return error;
-  return make_use(handle, holder);
+  return enter_private(handle, device);
 }
 
 int Sva::detach_private(iommucheck_handle handle, u32 device) {

@@ -74,6 +74,17 @@ void Core::held(iommucheck_held& held) {
   sva_.held(held);
 }
 
+bool Core::has_hooks() const {
+  const Backend::Hooks has = backend_.hooks();
+  return has.mm_attach && has.mm_detach && has.mm_alloc == has.mm_free;
+}
+
+int Core::mm_alloc(iommucheck_handle io_mm) {
+  if (!backend_.hooks().mm_alloc) return 0;
+  const Backend::Made made = backend_.mm_alloc(io_mm);
+  return made.is_null ? -IOMMUCHECK_ENOMEM : made.error;
+}
+
 void Core::close_waiting_tables() {
   while (waiting_tables_ != nullptr) {
     Table& table = *waiting_tables_;

@@ -164,6 +164,17 @@ class Core {
   void release_tag(u64 tag) { backend_.release_tag(tag); }
   bool understands(const iommucheck_mm& mm) const { return backend_.understands(mm); }
   u64 tag_of(const iommucheck_mm& mm, u64 cpus) const { return backend_.tag_of(mm, cpus); }
+
+  // Hooks of the backend.
+  /// Both that tell of devices, and of the others both or neither.
+  bool has_hooks() const;
+  /// 0, its error, or ENOMEM where it made nothing.
+  int mm_alloc(iommucheck_handle io_mm);
+  void mm_free(iommucheck_handle io_mm) {
+    if (backend_.hooks().mm_free) backend_.mm_free(io_mm);
+  }
+  int mm_attach(iommucheck_handle io_mm, u32 device) { return backend_.mm_attach(io_mm, device); }
+  void mm_detach(iommucheck_handle io_mm, u32 device) { backend_.mm_detach(io_mm, device); }
   /// An empty address space with the format of `domain`, at `pasid`. ENOMEM, ENOSPC (no tag).
   int open_space(iommucheck_handle domain, u32 pasid, Space** space);
   void close_space(Space& space) { backend_.close_space(space); }

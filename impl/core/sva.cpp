@@ -19,7 +19,7 @@ void Sva::shutdown() {
   io_mms_.for_each_used([&](IoMm& io_mm) {
     if (io_mm.space != nullptr) core_.close_space(*io_mm.space);
     pasids_.forget(io_mm.pasid);
-    io_mms_.release(io_mm);
+    release_io_mm(io_mm);
   });
   processes_.for_each_used([&](Process& process) {
     unpin(process);

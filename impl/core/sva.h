@@ -142,9 +142,12 @@ class Sva {
   int join(u32 device, const iommucheck_mm& mm, u32 flags, u64 drvdata, u32* pasid);
   Process* make_process(const iommucheck_mm& mm, int* error);
   IoMm* make_io_mm(u32 device, Process& process, u32 flags, int* error);
+  IoMm* new_io_mm(u32 device, u64 state, int* error);
+  void release_io_mm(IoMm& io_mm);
   Bond* add_bond(u32 device, IoMm& io_mm, u64 drvdata);
   int make_use(iommucheck_handle io_mm, const Holder& holder);
   int update_use(Use& use);
+  int enter_private(iommucheck_handle io_mm, u32 device);
 
   // the way back (unbind.cpp)
   enum class Wait : u8 { over, deadlock };
@@ -156,6 +159,7 @@ class Sva {
   template <class Wanted>
   int end_uses(Wanted wanted);
   int end_uses_of(iommucheck_handle io_mm, const Holder& holder);
+  void private_use_ends(const Use& use, const IoMm& io_mm);
   int end_private(iommucheck_handle io_mm);
   void reap(iommucheck_handle io_mm);
   void drop(Process& process);

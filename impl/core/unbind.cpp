@@ -41,6 +41,7 @@ void Sva::remove_bond(Bond& bond) {
   *link = bond.next;
   const iommucheck_handle io_mm = bond.io_mm;
   pasids_.apply(io_mms_.find(io_mm)->pasid, pasid::done<u64>);
+  core_.mm_detach(io_mm, bond.device);
   bonds_.release(bond);
   reap(io_mm);
 }
@@ -62,6 +63,7 @@ int Sva::end_uses(Wanted wanted) {
     core_.clear(use.holder, io_mm.pasid);
     pasids_.apply(io_mm.pasid, pasid::clear<u64>);
     use.dead = true;
+    private_use_ends(use, io_mm);
   });
   // They may have been ended before, by a Release that has timed out.
   if (!any) return core_.ensure_settled();
@@ -82,6 +84,19 @@ int Sva::end_uses(Wanted wanted) {
     uses_.release(use);
   });
   return core_.ensure_settled();  // not every answer may have got through
+}
+
+/// Tells the hook, unless the device reaches the private space by another entry still. Of a
+/// process's each bond tells for itself.
+void Sva::private_use_ends(const Use& use, const IoMm& io_mm) {
+  if (io_mm.process != 0) return;
+  const auto device_of = [&](const Use& its) {
+    return its.holder.is_own() ? its.holder.device : io_mm.device;
+  };
+  const Use* other = uses_.find_if([&](const Use& its) {
+    return !its.dead && its.io_mm == use.io_mm && device_of(its) == device_of(use);
+  });
+  if (other == nullptr) core_.mm_detach(use.io_mm, device_of(use));
 }
 
 int Sva::end_uses_of(iommucheck_handle io_mm, const Holder& holder) {
@@ -150,7 +165,7 @@ void Sva::reap(iommucheck_handle handle) {
   pasids_.apply(io_mm->pasid, pasid::release<u64>);
   Process* process = processes_.find(io_mm->process);
   if (io_mm->space != nullptr) core_.close_space(*io_mm->space);
-  io_mms_.release(*io_mm);
+  release_io_mm(*io_mm);
   if (process != nullptr) drop(*process);
 }
 
