@@ -32,6 +32,7 @@ Setup setup_of(const LockstepOptions& options, const iommucheck_driver& driver,
   setup.window_bytes = options.window_bytes;
   setup.not_claimed = options.claims.of(driver);
   setup.per_device_tables = (driver.flags & IOMMUCHECK_DRIVER_PER_DEVICE_TABLES) != 0;
+  if ((driver.flags & IOMMUCHECK_DRIVER_HOOKS) != 0) setup.hooks = options.machine.hooks;
   return setup;
 }
 
@@ -161,9 +162,12 @@ void Lockstep::run(std::span<const fuzz::Operation> operations, Ends ends, std::
     doing_ = fuzz::to_string(operation.kind);
     BitChoices choices(operation.choices);
     host_.set_choices(choices);
-    host_.fail_allocation(claims(Claim::short_memory) ? operation.fail : 0);
+    const bool of_memory = operation.fail <= fuzz::fail_max;
+    host_.fail_allocation(of_memory && claims(Claim::short_memory) ? operation.fail : 0);
+    if (!of_memory) fail_hook(operation.fail);
     perform(operation);
     host_.fail_allocation(0);
+    if (!of_memory) fail_hook(0);
     host_.choose_first();
     if (monitor_.smmu().is_stuck()) monitor_.queue_stuck(false);
     resume_waiting();
@@ -177,6 +181,18 @@ void Lockstep::run(std::span<const fuzz::Operation> operations, Ends ends, std::
   doing_ = "end";
   if (ends.whole_space) monitor_.check_whole_space();
   if (ends.teardown && monitor_.findings().empty()) tear_down();
+}
+
+/// The hook of the backend that the next call is to meet failing; 0: none any more.
+void Lockstep::fail_hook(u16 which) {
+  using spec::sva::Hook;
+  // An error that these calls have no other reason for.
+  constexpr int error = -static_cast<int>(Status::eio);
+  const int alloc = which == fuzz::fail_mm_alloc        ? error
+                    : which == fuzz::fail_mm_alloc_null ? IOMMUCHECK_HOOK_NULL
+                                                        : 0;
+  host_.set_hook(Hook::mm_alloc, alloc);
+  host_.set_hook(Hook::mm_attach, which == fuzz::fail_mm_attach ? error : 0);
 }
 
 /// Neither what a caller must not do nor what the driver has not got.

@@ -170,6 +170,7 @@ class Lockstep {
   void unmap_all();
   spec::sva::Observed make_call(const spec::sva::Call& call);
   void begin_next();
+  void fail_hook(u16 which);
   void end_next();
   [[nodiscard]] u32 device_of(const fuzz::Operation& operation) const;
 

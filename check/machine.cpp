@@ -114,8 +114,42 @@ std::optional<u64> number(std::string_view text) {
   return value;
 }
 
+struct HookKey {
+  std::string_view name;
+  bool spec::sva::Hooks::* is_there;
+};
+constexpr HookKey hook_keys[] = {{"-mm_alloc", &spec::sva::Hooks::mm_alloc},
+                                 {"-mm_free", &spec::sva::Hooks::mm_free},
+                                 {"-mm_attach", &spec::sva::Hooks::mm_attach},
+                                 {"-mm_detach", &spec::sva::Hooks::mm_detach}};
+
+/// "-mm_alloc/-mm_free": those that are missing.
+std::string hooks_text(const spec::sva::Hooks& hooks) {
+  std::string text;
+  for (const HookKey& key : hook_keys) {
+    if (hooks.*key.is_there) continue;
+    text += fmt::format("{}{}", text.empty() ? "" : "/", key.name);
+  }
+  return text;
+}
+
 std::unexpected<Error> wrong(std::string what) {
   return fail(ErrorCode::bad_input, "machine: " + std::move(what));
+}
+
+Expected<spec::sva::Hooks> parse_hooks(std::string_view text) {
+  spec::sva::Hooks hooks;
+  for (const std::string_view one : split(text, '/')) {
+    const auto* key = std::ranges::find(hook_keys, one, &HookKey::name);
+    if (key == std::end(hook_keys)) {
+      return wrong(
+          fmt::format("hooks are taken away as -mm_alloc, -mm_free, -mm_attach and "
+                      "-mm_detach with / between, not as '{}'",
+                      one));
+    }
+    hooks.*key->is_there = false;
+  }
+  return hooks;
 }
 
 Expected<DeviceSetup> parse_device(std::string_view text) {
@@ -195,6 +229,12 @@ Expected<void> change_one(Machine& machine, std::string_view text) {
     machine.dirty = value == "dirty";
     return {};
   }
+  if (name == "hooks") {
+    auto hooks = parse_hooks(value);
+    if (!hooks) return std::unexpected(std::move(hooks.error()));
+    machine.hooks = *hooks;
+    return {};
+  }
   const auto parsed = number(value);
   const auto in = [&](u64 lowest, u64 highest) {
     return parsed && *parsed >= lowest && *parsed <= highest;
@@ -221,8 +261,8 @@ Expected<void> change_one(Machine& machine, std::string_view text) {
   }
   std::string names;
   for (const Key& key : keys) names += std::string(key.name) + ", ";
-  return wrong(
-      fmt::format("there is no '{}'; there are {}stall, cmdq, boot and devices", name, names));
+  return wrong(fmt::format("there is no '{}'; there are {}stall, cmdq, boot, hooks and devices",
+                           name, names));
 }
 
 bool is_allowed(const Machine& machine) {
@@ -353,6 +393,8 @@ Machine drawn_machine(u64 seed) {
     machine.devices.push_back(std::move(device));
   }
   drop_what_is_not_there(machine);
+  // Whoever has no use for them leaves address spaces to the core.
+  machine.hooks.mm_alloc = machine.hooks.mm_free = !draw.one_in(3);
   return machine;
 }
 
@@ -370,6 +412,9 @@ std::string machine_text(const Machine& machine) {
     parts.push_back(fmt::format("cmdq={}", machine.cmdq_log2size));
   }
   if (machine.dirty) parts.emplace_back("boot=dirty");
+  if (const std::string hooks = hooks_text(machine.hooks); !hooks.empty()) {
+    parts.push_back("hooks=" + hooks);
+  }
   const std::string devices = devices_text(machine.devices);
   if (devices != devices_text(usual.devices)) parts.push_back("devices=" + devices);
   return parts.empty() ? "default" : fmt::format("{}", fmt::join(parts, ","));

@@ -18,8 +18,9 @@ namespace iommucheck::oracle {
 struct Machine {
   spec::Capabilities caps;
   std::vector<spec::sva::DeviceSetup> devices;
-  u32 cmdq_log2size = 0;  ///< entries wanted by the platform; 0: as the driver likes
-  bool dirty = false;     ///< somebody had the SMMU before, and left it on (boot=dirty)
+  u32 cmdq_log2size = 0;     ///< entries wanted by the platform; 0: as the driver likes
+  bool dirty = false;        ///< somebody had the SMMU before, and left it on (boot=dirty)
+  spec::sva::Hooks hooks{};  ///< of the driver's backend, if it says that it has any
 };
 
 /// SMMUv3.1 with RIL and everything else that stage 1 uses, and four devices: 0 can stall, with 256

@@ -41,6 +41,10 @@ void DriverHost::bind_process_callbacks() {
     DriverHost& host = self(ctx);
     if (!host.abandoned_) host.processes_.unpin(mm);
   };
+  p.hook = [](void* ctx, uint32_t hook, uint64_t io_mm, uint32_t device) -> int {
+    DriverHost& host = self(ctx);
+    return host.abandoned_ ? 0 : host.answer_hook(hook, io_mm, device);
+  };
   // The process's own handler: nothing is mapped there, or it would not have faulted. It may say
   // "again" all the same, since another CPU may have been there first.
   p.handle_fault = [](void* ctx, uint32_t /*device*/, uint32_t /*pasid*/, uint64_t /*iova*/,
@@ -51,6 +55,32 @@ void DriverHost::bind_process_callbacks() {
   };
   processes_.set_invalidate(
       [this](u64 mm, u64 va, u64 bytes) { return invalidate(mm, va, bytes); });
+}
+
+int DriverHost::answer_hook(u32 number, u64 io_mm, u32 device) {
+  using spec::sva::Hook;
+  const std::optional<spec::sva::Hooks>& has = monitor_.setup().hooks;
+  const auto hook = static_cast<Hook>(number);
+  bool is_there = false;
+  switch (hook) {
+    case Hook::mm_alloc: is_there = has && has->mm_alloc; break;
+    case Hook::mm_free: is_there = has && has->mm_free; break;
+    case Hook::mm_attach: is_there = has && has->mm_attach; break;
+    case Hook::mm_detach: is_there = has && has->mm_detach; break;
+  }
+  if (!is_there) {
+    monitor_.driver_error(fmt::format("hook {}: the backend has none", number));
+    return -IOMMUCHECK_ENODEV;
+  }
+  const int answer = hook_answers_[number];
+  if (hook == Hook::mm_free || hook == Hook::mm_detach || answer == 0) {
+    monitor_.hook_called(hook, io_mm, device, Status::ok, false);
+    return 0;
+  }
+  const bool is_null = answer > 0;
+  monitor_.hook_called(hook, io_mm, device,
+                       is_null ? Status::enomem : spec::sva::status_from_driver(answer), is_null);
+  return answer;
 }
 
 /// False if the driver reports a time-out.

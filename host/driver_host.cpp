@@ -52,6 +52,12 @@ DriverHost::DriverHost(const iommucheck_driver& driver, Monitor& monitor)
   config_.device_count = static_cast<u32>(devices_.size());
   config_.cmdq_log2size = monitor.setup().cmdq_log2size;
   config_.iommu_count = 1;
+  if (const std::optional<spec::sva::Hooks>& has = monitor.setup().hooks) {
+    config_.flags = (has->mm_alloc ? 0 : IOMMUCHECK_CONFIG_NO_MM_ALLOC) |
+                    (has->mm_free ? 0 : IOMMUCHECK_CONFIG_NO_MM_FREE) |
+                    (has->mm_attach ? 0 : IOMMUCHECK_CONFIG_NO_MM_ATTACH) |
+                    (has->mm_detach ? 0 : IOMMUCHECK_CONFIG_NO_MM_DETACH);
+  }
   bind_platform();
 }
 
@@ -263,6 +269,7 @@ void DriverHost::restore() {
   contexts_ = context_ = 0;
   arena_.restore();
   if (segments_ != nullptr) segments_->restore();
+  hook_answers_ = {};
   fail_allocation(0);
   nothing_in_the_middle();
 }

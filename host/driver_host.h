@@ -3,6 +3,7 @@
 // allocation of the driver becomes an event of the monitor; the specification answers as device.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -63,6 +64,11 @@ class DriverHost {
   /// All allocations fail until fail_allocation().
   void fail_all_allocations() { fail_all_ = true; }
   [[nodiscard]] bool allocation_failed() const { return allocation_failed_; }
+  /// What a hook of the driver's backend answers from here on: 0, a negative errno, or
+  /// IOMMUCHECK_HOOK_NULL (mm_alloc). mm_free and mm_detach answer nothing.
+  void set_hook(spec::sva::Hook hook, int answer) {
+    hook_answers_[static_cast<std::size_t>(hook)] = answer;
+  }
   /// Of the next call, should it be a map that fails: whoever calls unmaps so many bytes from its
   /// beginning on before anybody sees that it returned. 0: nobody does.
   void unroll(u64 bytes) { unroll_bytes_ = bytes; }
@@ -154,6 +160,7 @@ class DriverHost {
   [[nodiscard]] DriverDoor door() const {
     return {driver_, state_, [this](u64 number) { return process(number); }};
   }
+  int answer_hook(u32 number, u64 io_mm, u32 device);
   spec::sva::Observed dispatch(const spec::sva::Call& call);
   void unroll_map(const spec::sva::Call& call, spec::sva::Observed& observed);
   [[nodiscard]] iommucheck_mm process(u64 number) const;
@@ -200,6 +207,7 @@ class DriverHost {
   u32 fail_at_ = 0;
   bool allocation_failed_ = false;
   bool fail_all_ = false;
+  std::array<int, 4> hook_answers_{};  // by spec::sva::Hook
   u64 unroll_bytes_ = 0;
   struct Middle {
     u32 left = 0;  ///< exposures of commands until then

@@ -205,8 +205,12 @@ void ScanDoor::bind() {
   p.mm_unpin = [](void* ctx, iommucheck_handle mm) {
     through(ctx, [&](const Platform& in, void* c) { in.mm_unpin(c, mm); });
   };
+  p.hook = [](void* ctx, uint32_t hook, uint64_t io_mm, uint32_t device) {
+    return through(ctx,
+                   [&](const Platform& in, void* c) { return in.hook(c, hook, io_mm, device); });
+  };
   // A member more has to be passed on above.
-  static_assert(offsetof(Platform, mm_unpin) + sizeof(p.mm_unpin) == sizeof(Platform));
+  static_assert(offsetof(Platform, hook) + sizeof(p.hook) == sizeof(Platform));
 }
 
 }  // namespace iommucheck::oracle

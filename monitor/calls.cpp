@@ -222,6 +222,8 @@ void Monitor::call_returns(const spec::sva::Observed& observed, spec::sva::Circu
   const bool declined = observed.status == Status::not_built;
   count(spec::Rule::RESULT_EXACT, !declined);
   remember_waiting();
+  around.hooks = running_.hooks;
+  around.hooks.are_told = setup_.hooks.has_value();
   spec::sva::Verdict verdict = interface_.end_call(running_.ticket, call, observed, around);
   if (verdict.ok && observed.status == Status::ok) check_ended_faults();
   in_call_ = false;

@@ -212,6 +212,13 @@ class Feeder {
     m_.fed_.allocation_failed = true;
     m_.allocation_fails();
   }
+  void operator()(const trace::BackendHook& hook) {
+    using spec::sva::Status;
+    const bool is_null = hook.is_null.value_or(false);
+    const auto failed = is_null ? Status::enomem : static_cast<Status>(hook.error.value_or(0));
+    m_.hook_called(static_cast<spec::sva::Hook>(hook.hook), hook.io_mm,
+                   hook.device ? static_cast<u32>(*hook.device) : 0, failed, is_null);
+  }
   void operator()(const trace::DriverPhase& phase) {
     switch (phase.phase) {
       case trace::DriverLife::starting: m_.driver_begins(); break;

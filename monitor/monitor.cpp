@@ -21,6 +21,7 @@ spec::sva::Setup interface_setup(const Setup& setup) {
   if (caps.asid16) result.address_spaces = 65535;
   result.ssid_bits = caps.ssidsize;
   result.per_device_tables = setup.per_device_tables;
+  result.hooks = setup.hooks.value_or(spec::sva::Hooks{});
   // STALL_MODEL = 1: nothing stalls. Page requests are not built: no device can wait by them.
   result.stalls = caps.stall_model != spec::StallModel::never;
   result.page_requests = false;
@@ -399,6 +400,36 @@ void Monitor::allocation_fails() {
   emit(trace::environment_agent, trace::AllocationFailure{.nth = 1});
 }
 
+void Monitor::hook_called(spec::sva::Hook hook, u64 io_mm, u32 device, spec::sva::Status failed,
+                          bool made_nothing) {
+  using spec::sva::Hook;
+  tick();
+  trace::BackendHook event{.hook = static_cast<trace::HookKind>(hook), .io_mm = io_mm};
+  if (hook == Hook::mm_attach || hook == Hook::mm_detach) event.device = trace::DeviceId{device};
+  const bool fails = failed != spec::sva::Status::ok;
+  if (made_nothing) {
+    event.is_null = true;
+  } else if (fails) {
+    event.error = static_cast<u32>(failed);
+  }
+  emit(trace::environment_agent, event);
+  const spec::sva::Verdict verdict = interface_.hook_called(hook, io_mm, fails);
+  if (!verdict.ok) {
+    find(verdict.rule,
+         fmt::format("{}(io_mm {:#x}): {}", spec::sva::hook_name(hook), io_mm, verdict.message));
+  }
+  if (!in_call_) return;
+  spec::sva::HookCalls& calls = running_.hooks;
+  if (fails) {
+    calls.failed = failed;
+    calls.made_nothing = made_nothing;
+  } else if (hook == Hook::mm_alloc) {
+    calls.made = io_mm;
+  } else if (hook == Hook::mm_attach) {
+    calls.attached = true;
+  }
+}
+
 void Monitor::note(const std::string& text) {
   emit(trace::environment_agent, trace::Note{.text = text});
 }
@@ -561,6 +592,10 @@ void Monitor::driver_holds(const trace::Held& held) {
   };
   compare("domains", held.domains, expected.domains, 0);
   compare("private io_mm", held.io_mms, expected.io_mms, 0);
+  if (setup_.hooks && setup_.hooks->mm_alloc && setup_.hooks->mm_free) {
+    compare("io_mm that mm_alloc made", interface_.hooked_io_mms(),
+            expected.io_mms + expected.process_io_mms, expected.doubtful_pasids);
+  }
   compare("PASIDs", held.pasids, expected.pasids, expected.doubtful_pasids);
   compare("bonds", held.bonds, expected.bonds, expected.doubtful_pasids);
   if (held.tokens) compare("tokens", *held.tokens, expected.tokens, 0);

@@ -32,7 +32,9 @@ struct Setup {
   spec::Profile profile;
   std::vector<spec::sva::DeviceSetup> devices;
   bool per_device_tables = false;  ///< PASID tables belong to devices, not to domains
-  u64 window_pa = u64{1} << 31;    ///< table memory, 0 bytes: none is set aside
+  /// The driver tells what its backend's hooks do; which there are.
+  std::optional<spec::sva::Hooks> hooks;
+  u64 window_pa = u64{1} << 31;  ///< table memory, 0 bytes: none is set aside
   u64 window_bytes = 0;
   bool calls_are_known = true;  ///< false: a recording below the interface; no promises are judged
   bool device_is_judged = false;  ///< a device under test (conform): the driver is our own
@@ -119,6 +121,10 @@ class Monitor {
   /// The call that runs returns.
   void call_returns(const spec::sva::Observed& observed, spec::sva::Circumstances around);
   void allocation_fails();
+  /// The driver's backend calls a hook. `failed`: by that error; ENOMEM and `made_nothing`:
+  /// mm_alloc made nothing and said no error.
+  void hook_called(spec::sva::Hook hook, u64 io_mm, u32 device, spec::sva::Status failed,
+                   bool made_nothing);
   /// A device's access: the specification chooses an outcome and records its event. Whether there
   /// was a record.
   bool device_access(const spec::Access& access, spec::Choices& choices);
@@ -417,6 +423,7 @@ class Monitor {
     spec::sva::Ticket ticket;
     std::vector<std::pair<u64, u64>> ranges;                   ///< that it has to make safe
     std::vector<std::pair<u32, spec::sva::Substream>> places;  ///< of devices, the same
+    spec::sva::HookCalls hooks;
   };
   bool in_call_ = false;  // running_ runs
   /// 1 + the group of commands that a call left behind when it timed out; 0: none did.

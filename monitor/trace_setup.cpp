@@ -69,6 +69,15 @@ Setup setup_of(const trace::Header& header) {
     }
     setup.per_device_tables = header.tables_per_device.value_or(false);
   }
+  if (header.hooks) {
+    const auto has = [&](trace::HookKind hook) {
+      return std::ranges::find(*header.hooks, trace::to_string(hook)) != header.hooks->end();
+    };
+    setup.hooks = {.mm_alloc = has(trace::HookKind::mm_alloc),
+                   .mm_free = has(trace::HookKind::mm_free),
+                   .mm_attach = has(trace::HookKind::mm_attach),
+                   .mm_detach = has(trace::HookKind::mm_detach)};
+  }
   if (header.about && header.about->contains(not_claimed_key)) {
     // A name that this version does not know is of another one: what it left out is judged.
     if (const auto known = NotClaimed::parse(header.about->at(not_claimed_key))) {
@@ -148,6 +157,18 @@ trace::Header header_of(const Setup& setup, trace::TextMap about) {
   }
   header.devices = devices;
   if (setup.per_device_tables) header.tables_per_device = true;
+  if (setup.hooks) {
+    const spec::sva::Hooks& has = *setup.hooks;
+    trace::Names names;
+    const auto add = [&](bool is_there, trace::HookKind hook) {
+      if (is_there) names.emplace_back(trace::to_string(hook));
+    };
+    add(has.mm_alloc, trace::HookKind::mm_alloc);
+    add(has.mm_free, trace::HookKind::mm_free);
+    add(has.mm_attach, trace::HookKind::mm_attach);
+    add(has.mm_detach, trace::HookKind::mm_detach);
+    header.hooks = std::move(names);
+  }
   return header;
 }
 

@@ -97,6 +97,14 @@ constexpr auto size_unmap =
 constexpr auto pas = spread<8>(std::to_array({5u, 1u, 1u, 1u}));
 constexpr auto prots = spread<16>(std::to_array({6u, 4u, 1u, 1u, 1u, 1u, 1u, 1u}));
 constexpr auto fails = spread<32>(std::to_array({26u, 1u, 1u, 1u, 1u, 1u, 1u}));
+// Hooks have places of the many that nothing fails at, so that all other words mean what they did.
+constexpr auto fails_with_hooks = [] {
+  auto table = fails;
+  table[23] = fail_mm_alloc;
+  table[24] = fail_mm_alloc_null;
+  table[25] = fail_mm_attach;
+  return table;
+}();
 constexpr auto accesses = spread<8>(std::to_array({2u, 1u, 1u, 1u, 1u, 1u, 1u}));
 constexpr auto allocs = spread<8>(std::to_array({3u, 1u, 1u, 1u, 1u, 1u}));
 constexpr auto picks = spread<8>(std::to_array({6u, 2u}));
@@ -156,7 +164,10 @@ constexpr Table table_of(OperationKind kind, unsigned field) {
     case pa: return pas;
     case pa_page: return kind == access ? Table(substreams) : Table();
     case prot: return prots;
-    case fail: return fails;
+    case fail: {
+      const bool hooks = kind == bind || kind == task_bind || kind == sva_alloc || kind == link;
+      return hooks ? Table(fails_with_hooks) : Table(fails);
+    }
     case variant: return variants_of(kind);
     default: return {};
   }
@@ -245,7 +256,7 @@ bool uses(OperationKind kind, const FieldInfo& field) {
 u16 value_count(OperationKind kind, const FieldInfo& field) {
   const Table table = table_of(kind, number_of(field));
   if (table.empty()) return static_cast<u16>(1U << field.width);
-  return static_cast<u16>(table.back() + 1U);  // tables ascend
+  return static_cast<u16>(std::ranges::max(table) + 1U);
 }
 
 Operation normalised(Operation operation) {

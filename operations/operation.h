@@ -178,6 +178,11 @@ enum class QueueKind : u16 { stuck, recover, count };
 
 inline constexpr u16 domain_of_device = 8;  ///< `domain`: the one that `device` is attached to
 inline constexpr u16 fail_max = 6;
+// Values of `fail` beyond it, of calls that make address spaces at PASIDs: a hook of the driver's
+// backend fails.
+inline constexpr u16 fail_mm_alloc = 7;
+inline constexpr u16 fail_mm_alloc_null = 8;
+inline constexpr u16 fail_mm_attach = 9;
 inline constexpr std::size_t operations_max = 64;
 inline constexpr u64 kind_mask = 0x7f;  ///< where a word holds its kind
 inline constexpr unsigned choice_bits = 11;
@@ -197,7 +202,8 @@ struct Operation {
   u16 pa{};       ///< Pa
   u16 pa_page{};  ///< 0..7; of an access: its substream
   u16 prot{};     ///< Prot
-  u16 fail{};     ///< 0: none; n in 1..fail_max: the n-th allocation of the call fails
+  u16 fail{};     ///< 0: none; n in 1..fail_max: the n-th allocation of the call fails;
+                  ///< fail_mm_alloc and the others above
   u16 variant{};  ///< AccessKind, AllocKind, Pick and the others above
   u16 choices{};  ///< 11 bits for the environment: which poll shows progress, orders, stream ID
   friend bool operator==(const Operation&, const Operation&) = default;

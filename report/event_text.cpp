@@ -48,6 +48,15 @@ std::string range_of(u64 first, u64 bytes) {
   return bytes == ~u64{0} ? "everything" : fmt::format("{:#x}, {:#x} bytes", first, bytes);
 }
 
+/// Empty for a hook that did its work: it is no news.
+std::string hook_text(const trace::BackendHook& hook) {
+  const std::string_view name = trace::to_string(hook.hook);
+  if (hook.is_null.value_or(false)) return fmt::format("the backend's {} makes nothing", name);
+  if (!hook.error) return {};
+  const auto status = static_cast<spec::sva::Status>(*hook.error);
+  return fmt::format("the backend's {} fails with {}", name, spec::sva::status_text(status));
+}
+
 /// What the environment and device drivers do between the calls; empty for other events.
 std::string story_of(const trace::Event& event) {
   const auto is = [&]<class Payload>(const Payload*& payload) {
@@ -65,6 +74,7 @@ std::string story_of(const trace::Event& event) {
   const trace::BoundPasses* bound = nullptr;
   const trace::DeviceRemove* remove = nullptr;
   const trace::StuckQueue* stuck = nullptr;
+  const trace::BackendHook* hook = nullptr;
   const auto pasid_of = [](const trace::Substream& at) { return at.valid ? at.value : 0; };
   if (is(map)) {
     return fmt::format("process {} maps {} to {:#x} {}", static_cast<u64>(map->mm),
@@ -108,6 +118,7 @@ std::string story_of(const trace::Event& event) {
   if (is(remove) && remove->phase != trace::Phase::end) {
     return fmt::format("device {} is gone", static_cast<u32>(remove->device));
   }
+  if (is(hook)) return hook_text(*hook);
   if (is(stuck)) return stuck->stuck ? "the command queue is stuck" : "the command queue goes on";
   return {};
 }

@@ -112,6 +112,12 @@ class Platform {
   }
   void mm_unpin(iommucheck_handle mm) const { platform_.mm_unpin(platform_.ctx, mm); }
 
+  /// What a hook of the backend (IOMMUCHECK_HOOK_*) is to answer: 0 to go on, IOMMUCHECK_HOOK_NULL
+  /// or a negative errno. Those that answer nothing tell only.
+  int hook(u32 which, u64 io_mm, u32 device) const {
+    return platform_.hook == nullptr ? 0 : platform_.hook(platform_.ctx, which, io_mm, device);
+  }
+
   void log(int level, const char* text) const {
     if (platform_.log != nullptr) platform_.log(platform_.ctx, level, text);
   }

@@ -96,6 +96,13 @@ class Smmu final : public Backend {
   void free_detached(Space& space, const Detached& subtree) override;
   void free_retired(Space& space) override;
   u64 tag_of(const iommucheck_mm& /*mm*/, u64 cpus) const override { return cpus; }
+  // hooks.cpp
+  Hooks hooks() const override;
+  Made mm_alloc(u64 io_mm) override;
+  void mm_free(u64 io_mm) override;
+  int mm_attach(u64 io_mm, u32 device) override;
+  void mm_detach(u64 io_mm, u32 device) override;
+
   u64 new_tag() override { return asids_.allocate(); }
   int take_tag(u64 tag) override;
   void release_tag(u64 tag) override { asids_.release(tag); }

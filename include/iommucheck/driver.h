@@ -217,8 +217,24 @@ struct iommucheck_platform {
    * CD left that carries it. */
   uint32_t (*mm_pin)(void* ctx, iommucheck_handle mm);
   void (*mm_unpin)(void* ctx, iommucheck_handle mm);
+
+  /* A driver that says IOMMUCHECK_DRIVER_HOOKS asks here what a hook of its backend
+   * (IOMMUCHECK_HOOK_* of words.h) is to answer, at the place where it calls the hook, and tells
+   * that it does so. `io_mm`: a number that no other address space at a PASID has from mm_alloc to
+   * mm_free; `device`: of mm_attach and mm_detach, else 0. 0: the hook does its work. A negative
+   * errno (mm_alloc, mm_attach) or IOMMUCHECK_HOOK_NULL (mm_alloc: it made nothing, and says no
+   * error): it fails so. mm_free and mm_detach answer nothing. INTERFACE "Hooks". */
+  int (*hook)(void* ctx, uint32_t hook, uint64_t io_mm, uint32_t device);
 };
 #define IOMMUCHECK_PLATFORM_SIZE_VER0 248u
+#define IOMMUCHECK_HOOK_NULL 1
+
+/* iommucheck_config.flags, for drivers that say IOMMUCHECK_DRIVER_HOOKS: hooks that the backend is
+ * to be without, for its whole life. */
+#define IOMMUCHECK_CONFIG_NO_MM_ALLOC 0x1u
+#define IOMMUCHECK_CONFIG_NO_MM_FREE 0x2u
+#define IOMMUCHECK_CONFIG_NO_MM_ATTACH 0x4u
+#define IOMMUCHECK_CONFIG_NO_MM_DETACH 0x8u
 
 /* iommucheck_device.flags: what the device (not the SMMU) can do. */
 #define IOMMUCHECK_DEVICE_ATS 0x1u
@@ -247,7 +263,7 @@ struct iommucheck_config {
   const struct iommucheck_device* const* devices; /* one pointer each                            */
   uint32_t device_count;
   uint32_t cmdq_log2size; /* log2 of the command queue's entries wanted; 0: the driver's choice */
-  uint64_t flags;         /* none yet: 0                                                       */
+  uint64_t flags;         /* IOMMUCHECK_CONFIG_*                                               */
   uint32_t iommu_count;   /* 1 at least                                                        */
   uint32_t reserved;      /* 0 */
 };
@@ -371,6 +387,9 @@ struct iommucheck_fault {
 /* The driver writes table memory through pointers into the window, which is writable then: memory
  * is compared at each platform call ("scan"). docs/drivers.md has what that costs in precision. */
 #define IOMMUCHECK_DRIVER_SCAN 0x4u
+/* Its backend has the hooks mm_alloc, mm_free, mm_attach and mm_detach, but for those that
+ * iommucheck_config.flags takes away, and each asks platform->hook. */
+#define IOMMUCHECK_DRIVER_HOOKS 0x8u
 /* What is not claimed: what the interface promises and callers of this driver have never needed.
  * Whoever runs it does not ask for it, judges the rest as ever, and says what was left out
  * (docs/drivers.md, "What is not claimed"). */
@@ -541,7 +560,8 @@ struct iommucheck_driver {
    * and one reference more, the first drvdata stays; with IOMMUCHECK_BIND_FURTHER_PASID always a
    * new number, bond and drvdata. ENODEV (no such device), EINVAL (flags, no init, no paging
    * domain), ESRCH (the process is dead or dying), ENOMEM, ENOSPC (no number left), ERANGE (the
-   * process's number is not the device's), ETIMEDOUT. */
+   * process's number is not the device's), ETIMEDOUT; ENODEV for a missing hook, and the error of
+   * one. */
   int (*bind_device)(void* self, uint32_t device, const struct iommucheck_mm* mm, uint32_t flags,
                      uint64_t drvdata, uint32_t* pasid);
 
@@ -581,7 +601,8 @@ struct iommucheck_driver {
 
   /* Private address spaces, as a domain's but at a PASID. sva_alloc_pasid: ENODEV (no such device),
    * EINVAL (not the device's paging domain, no init, feature not asked for), ENOSPC, ENOMEM,
-   * ETIMEDOUT. Calls on a process's io_mm: ENODEV where an int is returned, else 0.
+   * ETIMEDOUT; ENODEV for a missing hook, and the error of one. Calls on a process's io_mm: ENODEV
+   * where an int is returned, else 0.
    * sva_free_pasid: EINVAL (wrong domain, a process's). sva_attach, sva_detach: drivers with tables
    * per device only; a further device reaches it, or no longer does. */
   int (*sva_alloc_pasid)(void* self, iommucheck_handle domain, uint32_t device,

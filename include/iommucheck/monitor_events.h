@@ -74,7 +74,8 @@ enum iommucheck_event_kind {
   IOMMUCHECK_EVENT_NOTE = 49,
   IOMMUCHECK_EVENT_DRIVER_PHASE = 50,
   IOMMUCHECK_EVENT_CALL_WAIT = 51,
-  IOMMUCHECK_EVENT_HELD = 52
+  IOMMUCHECK_EVENT_HELD = 52,
+  IOMMUCHECK_EVENT_BACKEND_HOOK = 53
 };
 
 /* Calls of the interface. */
@@ -713,6 +714,19 @@ struct iommucheck_event_held {
 };
 #define IOMMUCHECK_HELD_TOKENS (1ull << 0)
 #define IOMMUCHECK_HELD_QUEUES (1ull << 1)
+
+/* BackendHook: the driver's backend calls one of its hooks, which answers */
+struct iommucheck_event_backend_hook {
+  struct iommucheck_event head;
+  uint64_t hook; /* HookKind */
+  uint64_t io_mm; /* u64: the driver's number of the address space, from mm_alloc to mm_free */
+  uint64_t device; /* ? DeviceId: of mm_attach and mm_detach */
+  uint64_t is_null; /* ? bool: true: it made nothing, and said no error */
+  uint64_t error; /* ? u32: the errno by which it failed; absent: it did not */
+};
+#define IOMMUCHECK_BACKEND_HOOK_DEVICE (1ull << 0)
+#define IOMMUCHECK_BACKEND_HOOK_IS_NULL (1ull << 1)
+#define IOMMUCHECK_BACKEND_HOOK_ERROR (1ull << 2)
 
 /* Arguments of domain_alloc: make a domain */
 struct iommucheck_call_domain_alloc {

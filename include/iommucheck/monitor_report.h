@@ -685,6 +685,19 @@ IOMMUCHECK_REPORT int iommucheck_report_held(
   return iommucheck_monitor_report(monitor, &it.head);
 }
 
+IOMMUCHECK_REPORT int iommucheck_report_backend_hook(
+    struct iommucheck_monitor* monitor, uint32_t agent, uint64_t known, uint64_t hook,
+    uint64_t io_mm, uint64_t device, uint64_t is_null, uint64_t error) {
+  struct iommucheck_event_backend_hook it;
+  iommucheck_report_head(&it.head, sizeof it, IOMMUCHECK_EVENT_BACKEND_HOOK, agent, known);
+  it.hook = hook;
+  it.io_mm = io_mm;
+  it.device = device;
+  it.is_null = is_null;
+  it.error = error;
+  return iommucheck_monitor_report(monitor, &it.head);
+}
+
 IOMMUCHECK_REPORT int iommucheck_report_call_domain_alloc(
     struct iommucheck_monitor* monitor, uint32_t agent, uint64_t known, uint64_t id,
     uint64_t kind, uint64_t iommu, uint64_t parent, uint64_t table, uint64_t input_bits) {

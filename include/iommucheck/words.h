@@ -135,6 +135,14 @@ enum {
   IOMMUCHECK_CALLBACK_FAULT_HANDLER = 1 /* a fault to be handled */
 };
 
+/* HookKind: what a backend may do for each address space at a PASID */
+enum {
+  IOMMUCHECK_HOOK_MM_ALLOC = 0, /* makes what it keeps of one */
+  IOMMUCHECK_HOOK_MM_FREE = 1, /* gives that back */
+  IOMMUCHECK_HOOK_MM_ATTACH = 2, /* a device is about to reach it */
+  IOMMUCHECK_HOOK_MM_DETACH = 3 /* it no longer does */
+};
+
 /* DriverLife: how far the driver is */
 enum {
   IOMMUCHECK_DRIVER_LIFE_STARTING = 0, /* it brings the SMMU up; nothing is promised yet */

@@ -100,6 +100,10 @@ bool one_of(std::string_view word, std::initializer_list<std::string_view> words
   return std::ranges::find(words, word) != words.end();
 }
 
+bool is_hook(std::string_view word) {
+  return one_of(word, {"mm_alloc", "mm_free", "mm_attach", "mm_detach"});
+}
+
 enum class Meaning : u8 { device, process, page, table, thread, result };
 
 std::string_view text_of(Meaning meaning) {
@@ -218,6 +222,20 @@ class Checker {
       expect_number(setting, 0, u64{1} << 20);
     } else if (key == "bbml") {
       expect_number(setting, 0, 2);
+    } else if (key == "hooks") {
+      check_hooks(setting);
+    }
+  }
+
+  /// "-name,-name": what the backend is without.
+  void check_hooks(const Setting& setting) {
+    std::string_view left = setting.value.text;
+    while (!left.empty()) {
+      const std::string_view name = left.substr(0, left.find(','));
+      left.remove_prefix(std::min(left.size(), name.size() + 1));
+      expect_setting(
+          setting, name.starts_with('-') && is_hook(name.substr(1)),
+          "a '-' before each of mm_alloc, mm_free, mm_attach, mm_detach that is missing");
     }
   }
 
@@ -416,6 +434,17 @@ class Checker {
       case Check::Kind::recover:
         for (const Value& value : check.values) check_result(value);
         return;
+      case Check::Kind::hook: {
+        const Value& hook = check.values[0];
+        const Value& answer = check.values[1];
+        const bool known = answer.is_word("ok") || errno_number(answer.word).has_value();
+        if (!is_hook(hook.word)) {
+          fail(hook.place, hook.word, "expected mm_alloc, mm_free, mm_attach or mm_detach");
+        } else if (!known && !(answer.is_word("null") && hook.word == "mm_alloc")) {
+          fail(answer.place, print(answer), "expected ok, an errno name or, of mm_alloc, null");
+        }
+        return;
+      }
       default: return;
     }
   }

@@ -27,6 +27,11 @@ struct Bond {
   u64 pasid = 0;
 };
 
+bool asks_hooks(OperationKind kind) {
+  return kind == OperationKind::bind || kind == OperationKind::task_bind ||
+         kind == OperationKind::sva_alloc || kind == OperationKind::link;
+}
+
 class Writer {
  public:
   explicit Writer(const scenario::Scenario& scenario) : world_(world_of(scenario)) {
@@ -215,6 +220,16 @@ class Writer {
         operation.kind = OperationKind::queue;
         operation.variant = raw(fuzz::QueueKind::recover);
         return push(operation);
+      case Kind::hook: {
+        const bool alloc = check.values[0].is_word("mm_alloc");
+        const bool null = check.values[1].is_word("null");
+        if (!alloc && !check.values[0].is_word("mm_attach")) return;
+        failing_hook_ = check.values[1].is_word("ok") ? u16{0}
+                        : !alloc                      ? fuzz::fail_mm_attach
+                        : null                        ? fuzz::fail_mm_alloc_null
+                                                      : fuzz::fail_mm_alloc;
+        return;
+      }
       default: return;
     }
   }
@@ -229,6 +244,7 @@ class Writer {
       }
       operation.fail = 0;
     }
+    if (failing_hook_ != 0 && asks_hooks(operation.kind)) operation.fail = failing_hook_;
     push(operation);
     follow(invoke, operation);
   }
@@ -245,6 +261,7 @@ class Writer {
   std::vector<std::string> processes_;
   std::vector<Bond> bonds_;
   std::vector<Operation> operations_;
+  u16 failing_hook_ = 0;  // `fail` of operations that ask it; 0: none
   bool possible_ = true;
 };
 

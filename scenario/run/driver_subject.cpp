@@ -37,6 +37,7 @@ Setup setup_of(const World& world, const iommucheck_driver& driver) {
     if (!device.iommu) device.stream_ids.clear();
   }
   setup.per_device_tables = (driver.flags & IOMMUCHECK_DRIVER_PER_DEVICE_TABLES) != 0;
+  if ((driver.flags & IOMMUCHECK_DRIVER_HOOKS) != 0) setup.hooks = world.hooks;
   setup.window_bytes = window_bytes;
   return setup;
 }

@@ -51,6 +51,12 @@ class DriverSubject final : public Subject, private Monitor::Sink {
   void switch_walker(u32 walker, u64 root) override;
   void flush_walker(u32 walker) override;
   void set_stuck(bool stuck) override { monitor_->queue_stuck(stuck); }
+  [[nodiscard]] bool has_hooks() const override {
+    return (driver_->flags & IOMMUCHECK_DRIVER_HOOKS) != 0;
+  }
+  void set_hook(spec::sva::Hook hook, spec::sva::Status status, bool made_nothing) override {
+    host_->set_hook(hook, made_nothing ? IOMMUCHECK_HOOK_NULL : -static_cast<int>(status));
+  }
   Answer recover() override;
 
   Reachable reachable(const Probing& probing) override;
@@ -60,6 +66,10 @@ class DriverSubject final : public Subject, private Monitor::Sink {
   std::vector<CallbackSeen> take_callbacks() override { return std::exchange(callbacks_, {}); }
   std::vector<Trouble> take_troubles() override;
   [[nodiscard]] Touched touched() const override { return touched_; }
+  [[nodiscard]] std::optional<u32> hooked_io_mms() const override {
+    const bool counts = has_hooks() && world_.hooks.mm_alloc && world_.hooks.mm_free;
+    return counts ? std::optional(monitor_->interface().hooked_io_mms()) : std::nullopt;
+  }
   const spec::sva::Held* driver_held() override;
   std::string write_trace(const std::string& path) override;
   void finish() override;

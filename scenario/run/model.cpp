@@ -60,6 +60,7 @@ Answer Model::call(u32 thread, const Call& call, const Wanted& wanted, Memory me
   running.around.allocation_failed = memory.fail_at == 1;
   note(interface_->duty_of_call(running.call));
   running.ticket = interface_->begin_call(running.call);
+  ask_hooks(running);
   const auto stall =
       call.kind == CallKind::fault_queue_respond ? interface_->stall_of(call) : std::nullopt;
   const Answer answer = settle(running);
@@ -91,6 +92,45 @@ Answer Model::release(u32 thread, u64 mm) {
     callbacks_.push_back(one);
   }
   return settle(running);
+}
+
+/// A call that would get so far calls mm_alloc for a new io_mm, and mm_attach for a device that
+/// gets to it; none of them where a bond only gets a reference more.
+void Model::ask_hooks(Running& running) {
+  const Call& call = running.call;
+  const bool binds = call.kind == CallKind::bind_device ||
+                     (call.kind == CallKind::bind_task && call.flags == spec::sva::task_svm);
+  const bool makes = call.kind == CallKind::sva_alloc_pasid;
+  const bool links = call.kind == CallKind::sva_attach;
+  if (!binds && !makes && !links) return;
+  if (!interface_->permitted(running.ticket, call, {}).has(Status::ok)) return;
+  bool is_new = makes;
+  bool attaches = true;
+  if (binds) {
+    const bool further = call.kind == CallKind::bind_device && call.flags != 0;
+    const spec::sva::Substream shared = interface_->pasid_of_process(call.mm);
+    is_new = further || !shared.present;
+    attaches = is_new || !interface_->has_bond(call.device, shared.number);
+  }
+  if (links) attaches = !interface_->is_linked(call.io_mm, call.device);
+  const auto answer = [&](spec::sva::Hook hook) { return hooks_[static_cast<std::size_t>(hook)]; };
+  spec::sva::HookCalls& hooks = running.around.hooks;
+  if (is_new && world_.hooks.mm_alloc) hooks = answer(spec::sva::Hook::mm_alloc);
+  if (!attaches || hooks.failed != Status::ok) return;
+  if (is_new && answer(spec::sva::Hook::mm_attach).failed != Status::ok) lose_turn(running);
+  hooks = answer(spec::sva::Hook::mm_attach);
+}
+
+/// The number that the call would have had is given back, and the cursor stands behind it.
+void Model::lose_turn(Running& running) {
+  const Trail::Mark mark = trail_.mark();
+  const std::vector<u64> handles = handles_;
+  const u64 next_handle = next_handle_;
+  Observed observed;
+  try_success(running, observed);
+  trail_.undo_to(mark);
+  handles_ = handles;
+  next_handle_ = next_handle;
 }
 
 Answer Model::poll(u32 thread) {
@@ -141,7 +181,8 @@ Answer Model::end_call(Running& running) {
   const std::vector<Status> no_memory{Status::enomem};
   if (running.around.allocation_failed && try_errors(running, no_memory, observed)) return answer;
   if (!is_ok(wanted) && try_success(running, observed)) return answer;
-  const std::vector<Status> errors(all_errors.begin(), all_errors.end());
+  std::vector<Status> errors(all_errors.begin(), all_errors.end());
+  errors.push_back(running.around.hooks.failed);
   if (try_errors(running, errors, observed)) return answer;
   troubles_.push_back({spec::Rule::RESULT_EXACT, spec::Keeper::driver,
                        "no result is permitted: " + answer.permitted});

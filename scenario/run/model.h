@@ -44,6 +44,10 @@ class Model final : public Subject {
   void switch_walker(u32 walker, u64 root) override { interface_->walker_switches(walker, root); }
   void flush_walker(u32 walker) override { interface_->walker_flushes(walker); }
   void set_stuck(bool stuck) override { stuck_ = stuck; }
+  [[nodiscard]] bool has_hooks() const override { return true; }
+  void set_hook(spec::sva::Hook hook, spec::sva::Status status, bool made_nothing) override {
+    hooks_[static_cast<std::size_t>(hook)] = {.failed = status, .made_nothing = made_nothing};
+  }
   Answer recover() override;
 
   Reachable reachable(const Probing& probing) override {
@@ -84,6 +88,8 @@ class Model final : public Subject {
   bool try_errors(Running& running, const std::vector<spec::sva::Status>& errors,
                   Observed& observed);
   void note(const spec::sva::Verdict& verdict);
+  void ask_hooks(Running& running);
+  void lose_turn(Running& running);
   void tell_change(u64 mm, u64 va, u64 bytes);
 
   Trail trail_;
@@ -109,6 +115,7 @@ class Model final : public Subject {
   u64 next_process_ = 1;
   u32 last_pasid_ = ~u32{0};  ///< that was given; none yet
   bool stuck_ = false;
+  std::array<spec::sva::HookCalls, 4> hooks_;  ///< by Hook: what it answers
 };
 
 }  // namespace iommucheck::oracle::stories

@@ -15,7 +15,7 @@ class Needs {
  public:
   Needs(Subject& subject, const World& world) : subject_(subject) {
     add(subject.needs(world));
-    if (world.hooks) add("hooks=" + *world.hooks);
+    if (world.lacks_hooks() && !subject.has_hooks()) add("hooks=");
   }
 
   std::vector<std::string> take() { return std::move(names_); }
@@ -45,7 +45,7 @@ class Needs {
   void visit(const scenario::Probe& /*probe*/) {}
   void visit(const scenario::Dma& /*dma*/) {}
   void visit(const Check& check) {
-    if (check.kind == Check::Kind::hook) add("hook");
+    if (check.kind == Check::Kind::hook && !subject_.has_hooks()) add("hook");
   }
   void visit(const scenario::Race& race) {
     std::visit([&](const auto& what) { visit(what); }, race.first);

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "scenario/format/print.h"
+#include "scenario/run/make_call.h"
 #include "scenario/run/story.h"
 
 namespace iommucheck::oracle::stories {
@@ -12,6 +13,8 @@ namespace iommucheck::oracle::stories {
 using scenario::Check;
 using scenario::Value;
 using spec::sva::CallKind;
+using spec::sva::Hook;
+using spec::sva::Status;
 
 // ---- probes -------------------------------------------------------------------------------------
 
@@ -134,11 +137,18 @@ void Story::step(const Check& check) {
     case Kind::hw: return check_hardware(values[0].is_word("none"));
     case Kind::callbacks: return check_callbacks(values);
     case Kind::hooks_balance: {
-      const u32 made = subject_.interface().held().io_mms;
-      const spec::sva::Held* held = subject_.driver_held();
-      const u32 seen = held != nullptr ? held->io_mms : made;
+      const spec::sva::Held its = subject_.interface().held();
+      const u32 made = its.io_mms + its.process_io_mms;
+      // Where there are no hooks to be counted, the driver's own count of private ones.
+      u32 seen = made;
+      if (subject_.hooked_io_mms()) {
+        seen = *subject_.hooked_io_mms();
+      } else if (const spec::sva::Held* held = subject_.driver_held()) {
+        seen = held->io_mms + its.process_io_mms;
+      }
       if (made != values[0].number || seen != values[0].number) {
-        differ(scenario::print(values[0]), fmt::format("{}", seen));
+        differ(scenario::print(values[0]),
+               fmt::format("{}", seen == values[0].number ? made : seen));
       }
       return;
     }
@@ -167,7 +177,17 @@ void Story::step(const Check& check) {
       return;
     }
     case Kind::same_format: return check_format(values[0], values[1]);
-    case Kind::hook: return;  // needs_of() has named it
+    case Kind::hook: {
+      const bool made_nothing = values[1].is_word("null");
+      const auto status =
+          made_nothing ? Status::enomem : status_of(values[1].word).value_or(Status::ok);
+      for (const Hook hook : {Hook::mm_alloc, Hook::mm_free, Hook::mm_attach, Hook::mm_detach}) {
+        if (values[0].is_word(spec::sva::hook_name(hook))) {
+          subject_.set_hook(hook, status, made_nothing);
+        }
+      }
+      return;
+    }
   }
 }
 

@@ -131,6 +131,10 @@ class Subject {
   virtual void switch_walker(u32 walker, u64 root) = 0;
   virtual void flush_walker(u32 walker) = 0;
   virtual void set_stuck(bool stuck) = 0;
+  /// Whether the hooks of its backend can be taken away, and made to fail.
+  [[nodiscard]] virtual bool has_hooks() const = 0;
+  /// What a hook answers from here on. `made_nothing`: mm_alloc gives null.
+  virtual void set_hook(spec::sva::Hook hook, spec::sva::Status status, bool made_nothing) = 0;
   virtual Answer recover() = 0;
 
   [[nodiscard]] virtual Reachable reachable(const Probing& probing) = 0;
@@ -145,6 +149,8 @@ class Subject {
   virtual std::vector<CallbackSeen> take_callbacks() = 0;
   virtual std::vector<Trouble> take_troubles() = 0;
   [[nodiscard]] virtual Touched touched() const = 0;
+  /// How many io_mms mm_alloc has made and mm_free not given back; nullopt: nobody tells.
+  [[nodiscard]] virtual std::optional<u32> hooked_io_mms() const { return std::nullopt; }
   /// What the driver itself counts; null: it does not say.
   virtual const spec::sva::Held* driver_held() = 0;
   /// Writes what happened. Empty, or why not.

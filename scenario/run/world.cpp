@@ -33,7 +33,15 @@ void set_world(World& world, const Setting& setting) {
   if (key == "dirty") world.dirty = value;
   if (key == "pgsizes") world.page_sizes = value;
   if (key == "iommus") world.iommus = value;
-  if (key == "hooks") world.hooks = value;
+  if (key == "hooks") {
+    const auto has = [&](std::string_view hook) {
+      return value.find("-" + std::string(hook)) == std::string::npos;
+    };
+    world.hooks = {.mm_alloc = has("mm_alloc"),
+                   .mm_free = has("mm_free"),
+                   .mm_attach = has("mm_attach"),
+                   .mm_detach = has("mm_detach")};
+  }
 }
 
 WorldDevice device_of(const Declare& declare) {
@@ -133,6 +141,7 @@ spec::sva::Setup interface_setup(const World& world) {
   setup.ssid_bits = world.iommu_pasids ? bits_for(*world.iommu_pasids) : 20;
   setup.per_device_tables = world.per_device_tables;
   setup.keeps_pasid_0 = !world.second_backend;
+  setup.hooks = world.hooks;
   return setup;
 }
 

@@ -41,11 +41,15 @@ struct World {
   std::optional<std::string> dirty;
   std::optional<std::string> page_sizes;
   std::optional<std::string> iommus;
-  std::optional<std::string> hooks;
+  spec::sva::Hooks hooks;  ///< without those that `hooks=-name,…` takes away
   std::vector<WorldDevice> devices;
   std::map<std::string, WorldPage> pages;
   std::vector<std::string> processes;
 
+  /// `hooks=` stands there and takes one away.
+  [[nodiscard]] bool lacks_hooks() const {
+    return !(hooks.mm_alloc && hooks.mm_free && hooks.mm_attach && hooks.mm_detach);
+  }
   /// Index of the device, devices.size() if there is none of the name.
   [[nodiscard]] u32 device(std::string_view name) const;
   /// Number of stream IDs before those of the device; stream IDs are 1, 2, ….

@@ -139,6 +139,7 @@ Held held(const InterfaceState& s) {
     const NumberState state = s.numbers[piece.tag].state;
     if (state == NumberState::doubtful) ++held.doubtful_pasids;
     if (state != NumberState::doubtful && state != NumberState::free) ++held.pasids;
+    if (state == NumberState::bound) ++held.process_io_mms;
   });
   s.for_each_bond([&](u32 i) {
     if (is_callers(s.bonds[i])) ++held.bonds;

@@ -5,6 +5,7 @@
 #include "spec/sva/domains.h"
 #include "spec/sva/duties.h"
 #include "spec/sva/faults.h"
+#include "spec/sva/hooks.h"
 #include "spec/sva/layers.h"
 #include "spec/sva/pasids.h"
 #include "spec/sva/promises.h"
@@ -18,7 +19,8 @@ namespace iommucheck::spec::sva {
 Permitted permitted_bind(const InterfaceState& s, const Call& call, Circumstances around,
                          const Pending* begun) {
   Permitted set;
-  if (begun != nullptr && (begun->bond != 0 || begun->gone != Gone::no)) {
+  const bool was_bound = begun != nullptr && (begun->bond != 0 || begun->gone != Gone::no);
+  if (was_bound && around.hooks.failed == Status::ok) {
     set.add(Status::ok, "its mm_exit was called", ValueRule::one_of);
     set.add_value(begun->first_pasid, "the number of its mm_exit");
     return set;
@@ -34,6 +36,7 @@ Permitted permitted_bind(const InterfaceState& s, const Call& call, Circumstance
     if (!s.has_sva(call.device)) set.add(Status::einval, "without sva_device_init");
     if (s.constants[call.device].grouped) set.add(Status::einval, "a group has no PASIDs");
   }
+  const bool hooks_work = judge_hooks(s, around, set);
   const u32 process = s.find_process(call.mm);
   if (process == 0) {
     set.add(Status::esrch, "no such process");
@@ -43,7 +46,7 @@ Permitted permitted_bind(const InterfaceState& s, const Call& call, Circumstance
   const u32 life = s.spaces[process].life;
   const bool dies = life != records::living;
   if (dies) set.add(Status::esrch, "the process is dead or dying");
-  if (!has_device || set.has(Status::einval)) return set;
+  if (!has_device || set.has(Status::einval) || !hooks_work) return set;
   // One that began before Release may still do it, and gets its mm_exit.
   const bool began_before = begun != nullptr && begun->first_pasid <= begun->last_pasid;
   if (dies && !(life == records::releasing && began_before)) return set;

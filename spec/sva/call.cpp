@@ -122,6 +122,16 @@ std::string status_text(Status status) {
   return is_errno ? "errno " + std::to_string(number) : std::to_string(-number);
 }
 
+std::string_view hook_name(Hook hook) {
+  switch (hook) {
+    case Hook::mm_alloc: return "mm_alloc";
+    case Hook::mm_free: return "mm_free";
+    case Hook::mm_attach: return "mm_attach";
+    case Hook::mm_detach: return "mm_detach";
+  }
+  return "no hook";
+}
+
 std::string_view call_name(CallKind kind) {
   const auto i = static_cast<std::size_t>(kind);
   return i < call_shapes.size() ? call_shapes[i].name : "unknown call";

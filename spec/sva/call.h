@@ -225,10 +225,24 @@ struct Observed {
   FaultRecord fault{};  ///< fault_queue_read
 };
 
+/// A function of the backend for an address space at a PASID. INTERFACE "Hooks".
+enum class Hook : u32 { mm_alloc, mm_free, mm_attach, mm_detach };
+std::string_view hook_name(Hook hook);
+
+/// What the call had to do with the backend's hooks, of a driver that tells.
+struct HookCalls {
+  bool are_told = false;
+  Status failed = Status::ok;  ///< what one has answered: then this, and no success, is right
+  bool made_nothing = false;   ///< with ENOMEM: mm_alloc made nothing, and said no error
+  u64 made = 0;                ///< the driver's number of the io_mm that mm_alloc made last, or 0
+  bool attached = false;       ///< mm_attach has done its work
+};
+
 /// What the environment did to the call; each widens what is permitted.
 struct Circumstances {
   bool allocation_failed = false;  ///< one of the call's allocations was refused
   bool queue_stuck = false;        ///< the command queue did not move during the call
+  HookCalls hooks{};
 };
 
 /// "map(domain 0x5, iova 0x1000, pa 0x8000, size 0x1000, prot 0x3)".

@@ -11,6 +11,7 @@
 #include "spec/sva/duties.h"
 #include "spec/sva/exit.h"
 #include "spec/sva/fault_queues.h"
+#include "spec/sva/hooks.h"
 #include "spec/sva/map.h"
 #include "spec/sva/pasids.h"
 #include "spec/sva/private.h"
@@ -164,6 +165,7 @@ Verdict check(const InterfaceState& s, const Call& call, const Observed& observe
     if (why.empty() && call.kind == CallKind::bind_task && observed.status == Status::ok) {
       return check_task(s, call, observed, around, begun);
     }
+    if (why.empty()) why = check_hooks(s, call, observed.status, around.hooks);
   }
   if (why.empty()) return check_waiting(s, as_bond_call(s, call), observed, begun);
   std::string got = status_text(observed.status);
@@ -246,7 +248,8 @@ void apply_effect(InterfaceState& s, const Call& call, const Observed& observed,
   const CallKind own = as_bond_call(s, call).kind;
   const bool gives = own == CallKind::bind_device || call.kind == CallKind::pasid_alloc ||
                      call.kind == CallKind::sva_alloc_pasid;
-  const bool loses = observed.status == Status::enomem || observed.status == Status::etimedout;
+  const bool loses = observed.status == Status::enomem || observed.status == Status::etimedout ||
+                     around.hooks.failed != Status::ok;
   if (gives && loses && s.turns_lost == 0) s.trail.set(s.turns_lost, 1);
   switch (as_domain_call(call.kind)) {
     case CallKind::domain_alloc: apply_domain_alloc(s, call, observed); break;

@@ -10,6 +10,7 @@
 #include "spec/sva/exit.h"
 #include "spec/sva/fault_queues.h"
 #include "spec/sva/faults.h"
+#include "spec/sva/hooks.h"
 #include "spec/sva/layers.h"
 #include "spec/sva/processes.h"
 #include "spec/sva/promises.h"
@@ -312,6 +313,12 @@ bool Interface::page_in_flight(u64 pa, u64 size) const {
 std::vector<Leak> Interface::leaks() const { return sva::leaks(state_); }
 
 Held Interface::held() const { return sva::held(state_); }
+
+Verdict Interface::hook_called(Hook hook, u64 io_mm, bool failed) {
+  return sva::hook_called(state_, hook, io_mm, failed);
+}
+
+u32 Interface::hooked_io_mms() const { return sva::hooked_io_mms(state_); }
 
 std::string Interface::dump() const { return sva::dump(state_); }
 

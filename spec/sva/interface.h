@@ -253,6 +253,14 @@ class Interface {
   /// Every outcome that is permitted of an access through it now, calls in progress included.
   [[nodiscard]] Alternatives expected_of_walker(u32 walker, u64 iova) const;
 
+  // --- The backend's hooks (hooks.h) -----------------------------------------------------------
+
+  /// The backend called one, of the address space that the driver knows by that number.
+  Verdict hook_called(Hook hook, u64 io_mm, bool failed);
+  /// How many mm_alloc has made and mm_free has not given back.
+  [[nodiscard]] u32 hooked_io_mms() const;
+  [[nodiscard]] const Hooks& hooks() const { return state_.hooks; }
+
   // --- Handlers of device drivers --------------------------------------------------------------
 
   /// The driver called mm_exit.

@@ -4,6 +4,7 @@
 #include "spec/sva/devices.h"
 #include "spec/sva/domains.h"
 #include "spec/sva/duties.h"
+#include "spec/sva/hooks.h"
 #include "spec/sva/layers.h"
 #include "spec/sva/pasids.h"
 #include "spec/sva/promises.h"
@@ -25,7 +26,8 @@ Permitted permitted_alloc_private(const InterfaceState& s, const Call& call, Cir
   if (!s.has_sva(call.device)) set.add(Status::einval, "without sva_device_init");
   if ((device.features & feature_private) == 0) set.add(Status::einval, "feature not asked for");
   if (s.constants[call.device].grouped) set.add(Status::einval, "a group has no PASIDs");
-  if (!set.empty()) return set;
+  const bool hooks_work = judge_hooks(s, around, set);
+  if (!set.empty() || !hooks_work) return set;
   judge_new_number(s, {device.first_pasid, device.last_pasid}, set);
   const bool is_free = set.has(Status::ok);
   const bool none_left = set.has(Status::enospc);
@@ -220,6 +222,7 @@ Permitted permitted_link(const InterfaceState& s, const Call& call, Circumstance
       set.add(Status::erange, "its number is not in the device's range");
     }
   }
+  if (call.kind == CallKind::sva_attach) judge_hooks(s, around, set);
   if (!set.empty()) return set;
   set.add(Status::ok, "");
   const bool again = call.kind == CallKind::sva_attach && s.is_linked(s.spaces[space], call.device);

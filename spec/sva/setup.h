@@ -23,6 +23,17 @@ struct DeviceSetup {
   bool iommu = true;          ///< false: none behind it: ENODEV, its accesses pass untranslated
 };
 
+/// Which hooks of an address space at a PASID the backend has. INTERFACE "Hooks".
+struct Hooks {
+  bool mm_alloc = true;
+  bool mm_free = true;
+  bool mm_attach = true;
+  bool mm_detach = true;
+
+  /// Both of each pair, or neither of the first.
+  [[nodiscard]] bool are_whole() const { return mm_attach && mm_detach && mm_alloc == mm_free; }
+};
+
 struct Setup {
   std::vector<DeviceSetup> devices;
   /// A paging domain beyond so many may be refused with ENOSPC: 8-bit ASIDs, 0 kept.
@@ -33,6 +44,7 @@ struct Setup {
   bool keeps_pasid_0 = true;  ///< SMMUv3 does; false: 0 is a number like any other
   bool stalls = true;         ///< the IOMMU can hold faulting accesses of devices that can wait
   bool page_requests = true;  ///< it hands page requests to the driver
+  Hooks hooks{};
 };
 
 /// What is not given back. `handle` names a domain or io_mm (0: its handle is gone).
@@ -65,8 +77,9 @@ struct Held {
   u32 io_mms = 0;  ///< private ones
   u32 pasids = 0;  ///< plain, private, bound, quarantined
   u32 tokens = 0;
-  u32 queues = 0;  ///< of faults
-  u32 bonds = 0;   ///< (device, PASID) with a process, stopping ones too
+  u32 queues = 0;          ///< of faults
+  u32 bonds = 0;           ///< (device, PASID) with a process, stopping ones too
+  u32 process_io_mms = 0;  ///< PASIDs at which processes are, or were and are not given back
   /// Numbers of which a time-out left open whether they are still held; not in `pasids`.
   u32 doubtful_pasids = 0;
 };

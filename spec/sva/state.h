@@ -172,6 +172,7 @@ struct InterfaceState {
   u32 ssid_bits;                                      // constant
   bool per_device_tables;                             // constant
   bool keeps_pasid_0;                                 // constant
+  Hooks hooks;                                        // constant
   IntervalForest forest;
   TrailPool<Space> spaces;
   TrailArray<Device> devices;
@@ -192,6 +193,7 @@ struct InterfaceState {
   u64 freed_io_mms = 0;   // root
   u64 token_at = 0;       // root: handle -> index in `tag`
   u64 freed_tokens = 0;   // root
+  u64 hooked_io_mms = 0;  // root: the driver's numbers, from mm_alloc to mm_free
   u64 queue_at = 0;       // root: handle -> index in `tag`
   u64 freed_queues = 0;   // root
   u64 faults_seen = 0;    // a clock

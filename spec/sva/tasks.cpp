@@ -63,10 +63,9 @@ Permitted permitted_bind_task(const InterfaceState& s, const Call& call, Circums
   }
   if (svm) {
     const Permitted bond = permitted_bind(s, as_bond_call(s, call), around, begun);
-    for (const Status error : {Status::enodev, Status::einval, Status::esrch, Status::enospc,
-                               Status::erange, Status::enomem, Status::etimedout}) {
-      if (bond.has(error)) set.add(error, "an error of bind_device");
-    }
+    bond.for_each([&](Status status, const char* /*reason*/) {
+      if (status != Status::ok) set.add(status, "an error of bind_device");
+    });
     if (bond.has(Status::ok) && !set.has(Status::eopnotsupp) && !set.has(Status::enodev)) {
       set.add(Status::ok, "", ValueRule::new_handle);
     }

@@ -158,6 +158,12 @@ TEST(DoorWords, OfCalls) {
         {{IOMMUCHECK_CALLBACK_MM_EXIT, "mm_exit"},
          {IOMMUCHECK_CALLBACK_FAULT_HANDLER, "fault_handler"}},
         [](auto* m, u64 n) { return iommucheck_report_callback(m, 0, 0, n, 0, 1, 0, 0); });
+  saves("hook",
+        {{IOMMUCHECK_HOOK_MM_ALLOC, "mm_alloc"},
+         {IOMMUCHECK_HOOK_MM_FREE, "mm_free"},
+         {IOMMUCHECK_HOOK_MM_ATTACH, "mm_attach"},
+         {IOMMUCHECK_HOOK_MM_DETACH, "mm_detach"}},
+        [](auto* m, u64 n) { return iommucheck_report_backend_hook(m, 0, 0, n, 1, 0, 0, 0); });
 }
 
 // The numbers are those of errno, by which a driver in C has them.

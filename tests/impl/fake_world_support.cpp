@@ -163,7 +163,8 @@ FakeWorld::FakeWorld(FakeOptions options)
                .context = FakeCalls::context,
                .cpu = [](void*) { return u32{0}; },
                .mm_pin = FakeCalls::mm_pin,
-               .mm_unpin = FakeCalls::mm_unpin};
+               .mm_unpin = FakeCalls::mm_unpin,
+               .hook = nullptr};
   stream_ids_.resize(options.devices);
   u32 next = 1;
   const u32 stride = options.stream_id_bits > 8 ? 37 : 3;

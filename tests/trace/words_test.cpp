@@ -162,6 +162,12 @@ TEST(WordsByHand, OfCalls) {
                                 R"(","device":"0x1","pasid":"0x2"})",
                                 [](const Callback& e) { return e.kind; }}
       .are({{"mm_exit", CallbackKind::mm_exit}, {"fault_handler", CallbackKind::fault_handler}});
+  Words<BackendHook, HookKind>{R"({"event":"BackendHook","agent":"environment","hook":")",
+                               R"(","io_mm":"0x1"})", [](const BackendHook& e) { return e.hook; }}
+      .are({{"mm_alloc", HookKind::mm_alloc},
+            {"mm_free", HookKind::mm_free},
+            {"mm_attach", HookKind::mm_attach},
+            {"mm_detach", HookKind::mm_detach}});
 }
 
 TEST(WordsByHand, OfLives) {
