@@ -213,6 +213,7 @@ class Reader {
         ->check(CLI::IsMember({"two"}).description(""))
         ->excludes("--driver");
     app.add_option("--out", scenario_.out, "folder for the traces of failures")->type_name("DIR");
+    app.add_flag("--all-traces", scenario_.all_traces, "with --out: also of what passes");
     app.add_option("--to-corpus", scenario_.corpus,
                    "run nothing: write each as a seed of fuzz_api there, where it can be said")
         ->type_name("DIR");

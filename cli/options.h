@@ -26,11 +26,12 @@ struct ScenarioCommand {
   std::vector<std::string> reports;
   std::vector<std::string> files;
   std::string driver = "builtin";  ///< spec: the interface specification alone; or a plug-in
-  std::string backend;    ///< two, or an object behind backend.h; empty: each scenario's own
-  std::string out;        ///< folder for traces of failures; empty: none
-  std::string corpus;     ///< folder for seeds of the fuzzers; empty: run them
-  bool coverage = false;  ///< what they show of the interface, and nothing else
-  bool quiet = false;     ///< only what did not pass, or is not explained
+  std::string backend;      ///< two, or an object behind backend.h; empty: each scenario's own
+  std::string out;          ///< folder for traces of failures; empty: none
+  bool all_traces = false;  ///< there: also of what passes
+  std::string corpus;       ///< folder for seeds of the fuzzers; empty: run them
+  bool coverage = false;    ///< what they show of the interface, and nothing else
+  bool quiet = false;       ///< only what did not pass, or is not explained
 };
 
 struct CheckCommand {

@@ -233,6 +233,7 @@ class ScenarioRun {
         options.trace =
             (std::filesystem::path(options_.out) / (plain_name(scenario.id) + ".trace.jsonl"))
                 .string();
+        options.trace_all = options_.all_traces;
       }
       note(scenario, oracle::stories::run_scenario(scenario, options), path);
     }

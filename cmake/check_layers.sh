@@ -47,7 +47,7 @@ import       base trace
 cc           iommucheck
 capi         base trace spec monitor report iommucheck
 backends     base spec host impl iommucheck
-scenario/run base trace spec operations monitor report host impl backends scenario/format
+scenario/run base trace spec operations monitor report host impl explain backends scenario/format
 fuzz         base trace spec operations monitor report check litmus impl
 proofs       base spec impl
 cli          base trace spec operations monitor report host check conform explain import scenario litmus proofs

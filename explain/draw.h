@@ -21,11 +21,19 @@ struct DrawOptions {
   u64 lines_max = 200;        ///< of mappings, for one address space
 };
 
+/// Where a table of mappings begins (TTB0), and at which PASID of a stream, or without one.
+struct TableInMemory {
+  spec::sva::Substream at;
+  u64 root = 0;
+};
+
 class MemoryDrawing {
  public:
   MemoryDrawing(Monitor& monitor, const DrawOptions& options);
   /// The whole picture. Once.
   [[nodiscard]] std::string draw();
+  /// What STE and CDs of the stream lead to, ascending: only what memory says, nothing of caches.
+  [[nodiscard]] std::vector<TableInMemory> tables(u32 sid);
 
  private:
   /// A structure of eight words, as memory says it now.

@@ -229,6 +229,32 @@ std::optional<u64> MemoryDrawing::cd_place(u32 sid, const Ste<u64>& ste, u32 num
   return spec::second_level_cd_address(l1cd, leaf_bits, u64{number});
 }
 
+std::vector<TableInMemory> MemoryDrawing::tables(u32 sid) {
+  std::vector<TableInMemory> tables;
+  const std::optional<u64> place = ste_place(sid);
+  if (!place) return tables;
+  const Structure what = read(*place);
+  const Ste<u64> ste{what.words};
+  const spec::SteDecision decision = spec::decode_ste(ste, caches_.capabilities());
+  if (what.unknown || decision.kind != spec::SteKind::stage1) return tables;
+  const bool used = spec::substreams_used(ste, caches_.capabilities()).value;
+  for (const u32 number : numbers_in_use(sid, ste)) {
+    const std::optional<u64> cd_at = cd_place(sid, ste, number, false);
+    if (!cd_at) continue;
+    const Structure words = read(*cd_at);
+    const Cd<u64> cd{words.words};
+    const bool valid =
+        !words.unknown && !spec::decode_cd(cd, ste, caches_.capabilities(), caches_.e2h());
+    if (!valid) continue;
+    const auto regime = spec::regime_of(ste, cd, caches_.capabilities(), caches_.e2h());
+    if (regime.half[0].epd) continue;
+    const bool present = used && !(number == 0 && ste.s1dss() == 2);
+    tables.push_back({.at = present ? spec::sva::substream(number) : spec::sva::Substream{},
+                      .root = regime.half[0].ttb});
+  }
+  return tables;
+}
+
 void MemoryDrawing::substreams(u32 sid, const Ste<u64>& ste) {
   const bool used = static_cast<bool>(spec::substreams_used(ste, caches_.capabilities()));
   for (const u32 number : numbers_in_use(sid, ste)) {

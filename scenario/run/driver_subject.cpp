@@ -8,6 +8,7 @@
 #include <bit>
 #include <set>
 
+#include "explain/draw.h"
 #include "impl/driver.h"
 #include "monitor/recorder.h"
 #include "monitor/trace_setup.h"
@@ -328,6 +329,16 @@ Reachable DriverSubject::reachable(const Probing& probing) {
       [&](const spec::Outcome& outcome) { set.insert(reached_by(probing, outcome)); });
   if (!whole) set.insert({false, 0, "?the specification gave up"});
   return set;
+}
+
+std::optional<std::vector<Subject::Standing>> DriverSubject::standing(u32 device) {
+  std::vector<Standing> found;
+  if (!world_.devices[device].has_iommu()) return found;
+  MemoryDrawing memory(*monitor_, {});
+  for (const TableInMemory& table : memory.tables(interface().stream_ids(device).front())) {
+    found.push_back({table.at, table.root});
+  }
+  return found;
 }
 
 /// The number by which it waits, 0: it does not.

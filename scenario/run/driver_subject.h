@@ -60,6 +60,8 @@ class DriverSubject final : public Subject, private Monitor::Sink {
   Answer recover() override;
 
   Reachable reachable(const Probing& probing) override;
+  [[nodiscard]] std::optional<std::vector<Standing>> standing(u32 device) override;
+  [[nodiscard]] u64 root_of(u64 mm) const override { return host_->processes().root(mm); }
   bool access(const Probing& probing, Reached& reached, std::string& reason, u64& waits) override;
   Reached access_state(u64 waits) override;
 

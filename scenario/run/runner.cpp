@@ -53,7 +53,11 @@ bool run_once(const scenario::Scenario& scenario, const World& world,
     result.status = ScenarioResult::Status::undecided;
     return false;
   }
-  if (!story.failure()) return true;
+  if (!story.failure()) {
+    if (!options.trace_all || options.trace.empty()) return true;
+    const std::string why = subject->write_trace(options.trace);
+    return why.empty() || failed({scenario.place, "(trace)", "a trace", why, {}});
+  }
   StepFailure failure = *story.failure();
   if (races_of(scenario) > 0) {
     failure.evidence.push_back(fmt::format("in order {} of the races", orders));

@@ -39,6 +39,7 @@ struct ScenarioResult {
 struct ScenarioOptions {
   std::function<std::unique_ptr<Subject>()> make_subject;
   std::string trace;                    ///< path for the trace of a failure; empty: none
+  bool trace_all = false;               ///< and of what passes (of the last order of its races)
   spec::sva::AnswerLog* log = nullptr;  ///< of the answers that it shows; null: nobody wants it
   /// For scenarios of the second backend; empty: make_subject, which then says what it needs.
   std::function<std::unique_ptr<Subject>()> make_second{};

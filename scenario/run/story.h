@@ -69,6 +69,7 @@ class Story {
   void check_callbacks(const scenario::Values& wanted);
   void check_leaks(const scenario::Values& wanted);
   void check_drawing(const scenario::Values& wanted);
+  std::map<u32, std::string> drawing_of(u32 device, u64& root);
   void check_hardware(bool none);
   void check_format(const scenario::Value& one, const scenario::Value& other);
   void check_blame(std::string_view party);

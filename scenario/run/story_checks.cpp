@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "scenario/format/print.h"
@@ -293,6 +294,41 @@ void Story::check_leaks(const scenario::Values& wanted) {
   if (const spec::sva::Held* held = subject_.driver_held()) compare(*held, "says the driver");
 }
 
+/// What stands at each PASID of the device: where there is memory as STE and CDs lead to it, else
+/// as the interface has it. A table is a process's if it begins where that process's does.
+std::map<u32, std::string> Story::drawing_of(u32 device, u64& root) {
+  std::map<u32, std::string> drawn;
+  const spec::sva::Interface& interface = subject_.interface();
+  const auto stands_at = [&](u32 pasid) {
+    for (const auto& [other, io_mm] : names_.all()) {
+      const spec::sva::Substream at = interface.pasid_of_io_mm(io_mm.value);
+      const bool there = io_mm.kind == CallKind::sva_alloc_pasid && at.present;
+      if (there && at.number == pasid) return "private";
+    }
+    return "plain";
+  };
+  if (const auto standing = subject_.standing(device)) {
+    for (const Subject::Standing& one : *standing) {
+      if (!one.at.present) {
+        root = one.root;
+        continue;
+      }
+      std::string& what = drawn[one.at.number];
+      what = stands_at(one.at.number);
+      for (const auto& [name, mm] : names_.processes()) {
+        if (threads_of_.contains(name) || subject_.root_of(mm) != one.root) continue;
+        what = "mm(" + name + ")";
+      }
+    }
+    return drawn;
+  }
+  interface.for_each_substream(device, [&](u32 pasid) {
+    const auto at = bound_.find(pasid);
+    drawn[pasid] = at != bound_.end() ? "mm(" + at->second + ")" : stands_at(pasid);
+  });
+  return drawn;
+}
+
 /// Domains with their devices, and what stands at each PASID.
 void Story::check_drawing(const scenario::Values& wanted) {
   std::set<std::string> seen;
@@ -300,28 +336,21 @@ void Story::check_drawing(const scenario::Values& wanted) {
   for (const auto& [name, domain] : names_.all()) {
     if (domain.kind != CallKind::domain_alloc || !interface.is_domain(domain.value)) continue;
     std::string devices;
-    std::set<u32> pasids;
+    std::set<u64> roots;
+    const bool paging = interface.is_paging(domain.value);
     for (u32 device = 0; device < world_.devices.size(); ++device) {
       if (interface.domain_of(device) != domain.value) continue;
       devices += (devices.empty() ? "" : ",") + world_.devices[device].name;
-      interface.for_each_substream(device, [&](u32 pasid) { pasids.insert(pasid); });
+      u64 root = 0;
+      for (const auto& [pasid, what] : drawing_of(device, root)) {
+        seen.insert(fmt::format("{}.{}:{}", name, names_.written_pasid(pasid), what));
+      }
+      roots.insert(root);
     }
     if (devices.empty()) continue;
     seen.insert(fmt::format("{}:{{{}}}", name, devices));
-    if (interface.is_paging(domain.value)) seen.insert(name + ".0:pgtable");
-    for (const u32 pasid : pasids) {
-      std::string what = "plain";
-      if (const auto at = bound_.find(pasid); at != bound_.end()) {
-        what = "mm(" + at->second + ")";
-      }
-      for (const auto& [other, io_mm] : names_.all()) {
-        const spec::sva::Substream at = interface.pasid_of_io_mm(io_mm.value);
-        if (io_mm.kind == CallKind::sva_alloc_pasid && at.present && at.number == pasid) {
-          what = "private";
-        }
-      }
-      seen.insert(fmt::format("{}.{}:{}", name, names_.written_pasid(pasid), what));
-    }
+    // All its devices begin at one table.
+    if (paging && roots.size() == 1) seen.insert(name + ".0:pgtable");
   }
   std::set<std::string> expected;
   for (const Value& value : wanted) expected.insert(value.word);

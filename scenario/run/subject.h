@@ -138,6 +138,17 @@ class Subject {
   virtual Answer recover() = 0;
 
   [[nodiscard]] virtual Reachable reachable(const Probing& probing) = 0;
+  /// A table in memory to which STE and CD of the device lead.
+  struct Standing {
+    spec::sva::Substream at;
+    u64 root = 0;
+  };
+  /// All of them, as memory says; nullopt: there is no memory.
+  [[nodiscard]] virtual std::optional<std::vector<Standing>> standing(u32 /*device*/) {
+    return std::nullopt;
+  }
+  /// Where the process's own table begins, if there is memory.
+  [[nodiscard]] virtual u64 root_of(u64 /*mm*/) const { return 0; }
   /// A real access. False, with the reason, if it cannot be made here. `waits`: by what
   /// access_state() knows it, if it waits for an answer.
   virtual bool access(const Probing& probing, Reached& reached, std::string& reason,

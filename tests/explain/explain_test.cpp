@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: MIT
 // explain: for each broken driver the picture at the first finding marks the word of memory that is
 // wrong, or that a cache holds otherwise; for a right driver it marks nothing.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
 #include "check/check.h"
 #include "explain/explain_trace.h"
+#include "host/load.h"
+#include "scenario/run/driver_subject.h"
+#include "scenario/run/runner.h"
 #include "tests/check/lockstep_support.h"
+#include "tests/scenario/files_support.h"
 #include "trace/trace_file.h"
 
 namespace iommucheck::test::explain_test {
@@ -126,6 +132,77 @@ TEST(Explain, OfALineThatIsNotThereIsAnError) {
   ASSERT_FALSE(text.has_value());
   EXPECT_EQ(text.error().code, ErrorCode::bad_input);
   EXPECT_THAT(text.error().message, HasSubstr("there is no line 10000000"));
+}
+
+/// Lines of the picture from the heading of a stream to the next one.
+std::string of_stream(const std::string& text, u32 sid) {
+  const std::size_t at = text.find(fmt::format("\nstream {:#x} (", sid));
+  if (at == std::string::npos) return {};
+  return text.substr(at, text.find("\nstream ", at + 1) - at);
+}
+
+/// The picture of domains A and B, processes X and Y and a private PASID: built call by call on the
+/// driver, and drawn from nothing but its memory.
+TEST(Explain, ThePictureOfDomainsAndProcessesIsWhatMemorySays) {
+  const Folder folder;
+  const auto& all = all_scenarios();
+  const auto picture = std::ranges::find(all, "PIC-01", &scenario::Scenario::id);
+  ASSERT_NE(picture, all.end());
+  const std::string trace = folder.path() + "/picture.jsonl";
+  const auto result = oracle::stories::run_scenario(
+      *picture,
+      {.make_subject = oracle::stories::make_builtin_subject, .trace = trace, .trace_all = true});
+  ASSERT_EQ(result.status, oracle::stories::ScenarioResult::Status::passed);
+  const std::string text = explain({.trace = trace, .line = {}, .access = {}});
+  EXPECT_THAT(text, Not(HasSubstr("<-- promised")));
+  const auto has = [&](u32 sid, std::initializer_list<u32> pasids) {
+    const std::string stream = of_stream(text, sid);
+    for (u32 pasid = 1; pasid <= 4; ++pasid) {
+      const std::string heading = fmt::format("PASID {:#x}\n", pasid);
+      const bool wanted = std::ranges::find(pasids, pasid) != pasids.end();
+      EXPECT_EQ(stream.find(heading) != std::string::npos, wanted) << sid << ": " << pasid;
+    }
+  };
+  // D0 on A: X and Y. D2, D3, D4 on B, which share its table: Y and the private one.
+  has(1, {1, 2});
+  for (const u32 sid : {2U, 3U, 4U}) has(sid, {2, 3});
+}
+
+/// What `draw` in a scenario and `explain` look at: a CD that stands at another number is seen
+/// there.
+TEST(Explain, ACdAtAnotherNumberIsDrawnWhereItStands) {
+  const Folder folder;
+  const std::string trace = folder.path() + "/cd.jsonl";
+  const auto plugin = oracle::Plugin::load(museum("cd_at_another_pasid"));
+  ASSERT_TRUE(plugin.has_value());
+  for (const bool broken : {false, true}) {
+    const auto subject = broken ? oracle::stories::make_driver_subject(plugin->driver(), nullptr)
+                                : oracle::stories::make_builtin_subject();
+    oracle::stories::World world;
+    world.devices.push_back({.name = "D0", .group = "", .iommu = "", .modes = ""});
+    ASSERT_EQ(subject->needs(world), "");
+    ASSERT_EQ(subject->boot(world), "");
+    using spec::sva::CallKind;
+    const auto call = [&](const spec::sva::Call& made) {
+      return subject->call(0, made, {}, {}).observed.value;
+    };
+    const u64 domain = call({.kind = CallKind::domain_alloc, .domain_kind = 1});
+    call({.kind = CallKind::attach, .domain = domain});
+    call({.kind = CallKind::sva_device_init, .min_pasid = 4});
+    const u64 pasid =
+        call({.kind = CallKind::bind_device, .mm = subject->create_process(), .drvdata = 1});
+    ASSERT_EQ(pasid, 4U);
+    const auto standing = subject->standing(0);
+    ASSERT_TRUE(standing.has_value());
+    ASSERT_EQ(standing->size(), 2U);
+    EXPECT_FALSE(standing->front().at.present);
+    EXPECT_EQ(standing->back().at, spec::sva::substream(broken ? 5 : 4));
+    EXPECT_EQ(standing->back().root, subject->root_of(1));
+    ASSERT_EQ(subject->write_trace(trace), "");
+    const std::string text = explain({.trace = trace, .line = {}, .access = {}});
+    EXPECT_EQ(text.find("PASID 0x4\n") != std::string::npos, !broken);
+    EXPECT_EQ(text.find("PASID 0x5\n") != std::string::npos, broken);
+  }
 }
 
 }  // namespace
