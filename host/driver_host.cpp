@@ -58,6 +58,7 @@ DriverHost::DriverHost(const iommucheck_driver& driver, Monitor& monitor)
                     (has->mm_attach ? 0 : IOMMUCHECK_CONFIG_NO_MM_ATTACH) |
                     (has->mm_detach ? 0 : IOMMUCHECK_CONFIG_NO_MM_DETACH);
   }
+  if (monitor.setup().no_page_sizes) config_.flags |= IOMMUCHECK_CONFIG_NO_PAGE_SIZES;
   bind_platform();
 }
 

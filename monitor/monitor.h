@@ -45,6 +45,7 @@ struct Setup {
   bool barriers_known = true;       ///< false: stores count as visible at once
   bool assumed_clean = false;       ///< caches held nothing at the first event
   NotClaimed not_claimed;           ///< of the driver: what of it is not judged
+  bool no_page_sizes = false;       ///< of the SMMU's the platform can use none
   u32 cmdq_log2size = 6;            ///< what the platform asks of a driver; 0: nothing
   u64* window_memory = nullptr;     ///< zeroed, window_bytes, outlives all; null: the monitor's own
 };

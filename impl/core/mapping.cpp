@@ -23,6 +23,7 @@ constexpr bool in_range(u64 start, u64 bytes, unsigned address_bits) {
 int Core::check_map(const Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) const {
   if (((iova | pa | bytes) & space.page_mask) != 0) return -IOMMUCHECK_EINVAL;
   if ((prot & prot_access) == 0 || (prot & ~prot_known) != 0) return -IOMMUCHECK_EINVAL;
+  if (space.page_sizes == 0) return -IOMMUCHECK_ENODEV;
   if (bytes == 0) return 0;
   const bool fits =
       in_range(iova, bytes, space.input_bits) && in_range(pa, bytes, limits_.output_bits);

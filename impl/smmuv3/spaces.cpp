@@ -21,7 +21,8 @@ SmmuSpace* Smmu::new_space(u32 input_bits) {
     spaces_.release(*made);
     return nullptr;
   }
-  made->page_sizes = page_sizes_4k;
+  const bool none = (config_->flags & IOMMUCHECK_CONFIG_NO_PAGE_SIZES) != 0;
+  made->page_sizes = none ? 0 : page_sizes_4k;
   made->page_mask = page_bytes - 1;
   made->table_pa = made->pages.root();
   made->input_bits = input_bits;

@@ -235,6 +235,9 @@ struct iommucheck_platform {
 #define IOMMUCHECK_CONFIG_NO_MM_FREE 0x2u
 #define IOMMUCHECK_CONFIG_NO_MM_ATTACH 0x4u
 #define IOMMUCHECK_CONFIG_NO_MM_DETACH 0x8u
+/* For drivers that say IOMMUCHECK_DRIVER_PAGE_SIZES: of the SMMU's page sizes none is of use to the
+ * platform. Domains and io_mms have an empty bitmap, and nothing can be mapped in them. */
+#define IOMMUCHECK_CONFIG_NO_PAGE_SIZES 0x10u
 
 /* iommucheck_device.flags: what the device (not the SMMU) can do. */
 #define IOMMUCHECK_DEVICE_ATS 0x1u
@@ -390,6 +393,8 @@ struct iommucheck_fault {
 /* Its backend has the hooks mm_alloc, mm_free, mm_attach and mm_detach, but for those that
  * iommucheck_config.flags takes away, and each asks platform->hook. */
 #define IOMMUCHECK_DRIVER_HOOKS 0x8u
+/* It heeds IOMMUCHECK_CONFIG_NO_PAGE_SIZES. */
+#define IOMMUCHECK_DRIVER_PAGE_SIZES 0x10u
 /* What is not claimed: what the interface promises and callers of this driver have never needed.
  * Whoever runs it does not ask for it, judges the rest as ever, and says what was left out
  * (docs/drivers.md, "What is not claimed"). */

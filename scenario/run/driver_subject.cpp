@@ -40,6 +40,7 @@ Setup setup_of(const World& world, const iommucheck_driver& driver) {
   setup.per_device_tables = (driver.flags & IOMMUCHECK_DRIVER_PER_DEVICE_TABLES) != 0;
   if ((driver.flags & IOMMUCHECK_DRIVER_HOOKS) != 0) setup.hooks = world.hooks;
   setup.window_bytes = window_bytes;
+  setup.no_page_sizes = world.page_sizes == "none";
   return setup;
 }
 
@@ -70,7 +71,10 @@ std::string DriverSubject::needs(const World& world) {
     return per_device ? "tables=per_domain" : "tables=per_device";
   }
   if (world.dirty && *world.dirty != "0") return "dirty=" + *world.dirty;
-  if (world.page_sizes) return "pgsizes=" + *world.page_sizes;
+  const bool can_have_none = (driver_->flags & IOMMUCHECK_DRIVER_PAGE_SIZES) != 0;
+  if (world.page_sizes && !(can_have_none && *world.page_sizes == "none")) {
+    return "pgsizes=" + *world.page_sizes;
+  }
   if (world.iova_bits && (*world.iova_bits < 25 || *world.iova_bits > 48)) {
     return fmt::format("iova_bits={}", *world.iova_bits);
   }
