@@ -80,14 +80,25 @@ struct TrivialWorld {
   static u32 read32(void* ctx, u64 offset) { return of(ctx).reg(offset); }
   static u64 read64(void* ctx, u64 offset) { return of(ctx).reg(offset); }
   static int wait(void*, u64, u64) { return 1; }
+  // Each process has an ASID of its own, above those of domains.
+  static u32 mm_pin(void*, iommucheck_handle mm) { return static_cast<u32>(mm) + 0x1000; }
+  static void mm_unpin(void*, iommucheck_handle) {}
 };
 
 struct Bench {
-  Bench() {
+  static constexpr u32 pasid_bits = 16;
+
+  /// `pasids`: the device has some, and can be bound to processes.
+  explicit Bench(bool pasids = false) {
     world->reg(0x00) = 0b10 | 2 << 2 | 1 << 4 | 1 << 12 | 1 << 24;
     world->reg(0x04) = 6 | 7 << 16 | 8 << 21;
     world->reg(0x0c) = 1 << 10;
     world->reg(0x14) = 5 | 1 << 4;
+    if (pasids) {
+      world->reg(0x00) |= 1 << 19;          // CD2L
+      world->reg(0x04) |= pasid_bits << 6;  // SSIDSIZE
+      device.ssid_bits = pasid_bits;
+    }
     platform.size = sizeof platform;
     platform.abi = IOMMUCHECK_DRIVER_ABI;
     platform.ctx = world.get();
@@ -108,6 +119,8 @@ struct Bench {
     platform.mmio_read32 = TrivialWorld::read32;
     platform.mmio_read64 = TrivialWorld::read64;
     platform.wait = TrivialWorld::wait;
+    platform.mm_pin = TrivialWorld::mm_pin;
+    platform.mm_unpin = TrivialWorld::mm_unpin;
     device.size = sizeof device;
     device.abi = IOMMUCHECK_DRIVER_ABI;
     device.stream_ids = &stream;
@@ -231,6 +244,54 @@ void pasids(benchmark::State& state, u64 held) {
   }
 }
 
+/// A machine on which process 1 has `pasids` PASIDs, and `others` processes one each.
+std::unique_ptr<Bench> bound(u32 pasids, u64 others) {
+  auto b = std::make_unique<Bench>(true);
+  must(b->driver->sva_device_init(b->self, 0, 0, 1, 0, 0) == 0, "sva_device_init failed");
+  const auto bind = [&](u64 mm, u32 flags) {
+    iommucheck_mm process = {};
+    process.size = sizeof process;
+    process.abi = IOMMUCHECK_DRIVER_ABI;
+    process.mm = mm;
+    process.table_pa = TrivialWorld::window_pa;
+    process.input_bits = 48;
+    u32 pasid = 0;
+    must(b->driver->bind_device(b->self, 0, &process, flags, 0, &pasid) == 0, "bind failed");
+  };
+  // Half of them before it, half behind it.
+  for (u64 i = 0; i < others; ++i) {
+    if (i == others / 2) bind(1, 0);
+    bind(2 + i, 0);
+  }
+  if (others == 0) bind(1, 0);
+  for (u32 i = 1; i < pasids; ++i) bind(1, IOMMUCHECK_BIND_FURTHER_PASID);
+  return b;
+}
+
+/// A munmap of a page, as the environment tells it: alone and among 10,000, the two taking turns.
+void munmaps() {
+  constexpr u64 others = 10'000;
+  constexpr unsigned rounds = 101;
+  fmt::print("  {:<40}{:>12}{:>14}{:>8}\n", "munmap of a process; ns (median of 101)", "alone",
+             "among 10,000", "ratio");
+  for (const u32 pasids : {1U, 4U, 16U, 64U}) {
+    const std::unique_ptr<Bench> benches[] = {bound(pasids, 0), bound(pasids, others)};
+    Samples samples[2];
+    for (unsigned round = 0; round < rounds; ++round) {
+      for (unsigned i = 0; i < 2; ++i) {
+        const Bench& b = *benches[i];
+        const double began = now_ns();
+        for (u64 n = 0; n < batch; ++n) {
+          must(b.driver->mm_invalidate(b.self, 1, n * 4096, 4096) == 0, "mm_invalidate failed");
+        }
+        samples[i].add((now_ns() - began) / static_cast<double>(batch));
+      }
+    }
+    fmt::print("  {:<40}{:>12.1f}{:>14.1f}{:>8.2f}\n", fmt::format("  its PASIDs: {}", pasids),
+               samples[0].median(), samples[1].median(), samples[1].median() / samples[0].median());
+  }
+}
+
 /// Collects the repetitions of each benchmark; prints a line once all of them are there.
 class Lines final : public benchmark::BenchmarkReporter {
  public:
@@ -279,6 +340,7 @@ void driver_alone() {
   add("pasid_alloc + pasid_free, 1000 held", pasids, u64{1000});
   Lines lines;
   benchmark::RunSpecifiedBenchmarks(&lines);
+  munmaps();
 }
 
 }  // namespace iommucheck::bench

@@ -23,6 +23,7 @@ Process* Sva::make_process(const iommucheck_mm& mm, int* error) {
   process->tag = tag;
   process->pinned = true;
   process->users = 1;
+  process_index_.add(platform_, processes_, *process);
   return process;
 }
 
@@ -87,18 +88,40 @@ Bond* Sva::add_bond(u32 device, IoMm& io_mm, u64 drvdata) {
   return bond;
 }
 
+/// Null: no memory.
+Use* Sva::new_use(iommucheck_handle io_mm, const Holder& holder) {
+  Use* use = uses_.allocate(platform_);
+  if (use == nullptr) return nullptr;
+  use->io_mm = io_mm;
+  use->holder = holder;
+  if (Process* process = processes_.find(io_mms_.find(io_mm)->process)) {
+    use->next = process->uses;
+    if (Use* after = uses_.find(use->next)) after->previous = uses_.handle(*use);
+    process->uses = uses_.handle(*use);
+  }
+  return use;
+}
+
+void Sva::release_use(Use& use) {
+  Process* process = processes_.find(io_mms_.find(use.io_mm)->process);
+  if (process != nullptr) {
+    if (Use* after = uses_.find(use.next)) after->previous = use.previous;
+    Use* before = uses_.find(use.previous);
+    (before != nullptr ? before->next : process->uses) = use.next;
+  }
+  uses_.release(use);
+}
+
 /// The entry of `io_mm` in the holder's table. On an error there is none; after a time-out it is
 /// remembered as dead.
 int Sva::make_use(iommucheck_handle handle, const Holder& holder) {
   IoMm& io_mm = *io_mms_.find(handle);
   if (int error = core_.reserve(holder, io_mm.pasid)) return error;
-  Use* use = uses_.allocate(platform_);
+  Use* use = new_use(handle, holder);
   if (use == nullptr) return -IOMMUCHECK_ENOMEM;
-  use->io_mm = handle;
-  use->holder = holder;
   use->waits = wants_wait(*use);
   if (!pasids_.apply(io_mm.pasid, pasid::enter<u64>)) {
-    uses_.release(*use);
+    release_use(*use);
     return -IOMMUCHECK_ENOMEM;
   }
   if (io_mm.process == 0) io_mm.space->cached = true;
@@ -185,16 +208,14 @@ bool Sva::copy_uses(u32 device, const Holder& shared, Table& table) {
   uses_.for_each_used([&](const Use& use) {
     const IoMm& io_mm = *io_mms_.find(use.io_mm);
     if (!all || use.holder != shared || use.dead || !has_given(device, io_mm)) return;
-    Use* copy = uses_.allocate(platform_);
+    Use* copy = new_use(use.io_mm, {.device = device});
     all = copy != nullptr;
     if (!all) return;
-    copy->io_mm = use.io_mm;
-    copy->holder = {.device = device};
     copy->quiet = use.quiet;
     copy->waits = wants_wait(*copy);
     all = pasids_.apply(io_mm.pasid, pasid::enter<u64>);
     if (!all) {
-      uses_.release(*copy);
+      release_use(*copy);
     } else {
       all = core_.copy_entry(table, io_mm.pasid, entry_for(*copy));
     }
@@ -210,7 +231,7 @@ void Sva::forget_copies(u32 device) {
     const u32 pasid = io_mms_.find(use.io_mm)->pasid;
     pasids_.apply(pasid, pasid::clear<u64>);
     pasids_.apply(pasid, pasid::forgotten<u64>);
-    uses_.release(use);
+    release_use(use);
   });
 }
 

@@ -99,19 +99,15 @@ int Sva::mm_invalidate(iommucheck_handle mm, u64 start, u64 bytes) {
   const u64 first = start & ~(page_bytes - 1);
   const u64 end =
       bytes >= limit - start ? limit : (start + bytes + page_bytes - 1) & ~(page_bytes - 1);
-  const auto for_each = [&](auto visit) {
-    uses_.for_each_used([&](const Use& use) {
-      const IoMm& io_mm = *io_mms_.find(use.io_mm);
-      if (io_mm.process == handle) visit(use, io_mm.pasid);
-    });
-  };
-  bool any = false;
-  for_each([&](const Use&, u32) { any = true; });
-  if (!any) return 0;
+  if (process->uses == 0) return 0;
   core_.drop_range(tag, first, end);
   if (int error = core_.commit()) return error;
-  for_each(
-      [&](const Use& use, u32 pasid) { core_.drop_device_range(use.holder, pasid, first, end); });
+  // The commit may have recovered, with which uses have gone, and the process with the last.
+  process = processes_.find(handle);
+  const Use* use = process == nullptr ? nullptr : uses_.find(process->uses);
+  for (; use != nullptr; use = uses_.find(use->next)) {
+    core_.drop_device_range(use->holder, io_mms_.find(use->io_mm)->pasid, first, end);
+  }
   return core_.commit();
 }
 

@@ -18,7 +18,9 @@ struct Process {
   bool dying = false;  // mm_release has begun: no bond is added any more
   bool ended = false;  // it has returned: the handle may be another process's
   bool pinned = false;
-  u32 users = 0;  // io_mms, and calls that wait
+  u32 users = 0;               // io_mms, and calls that wait
+  iommucheck_handle uses = 0;  // the first of its io_mms' uses
+  iommucheck_handle next = 0;  // in its bucket of the index
   iommucheck_mm mm{};
   u64 tag = 0;
 };
@@ -56,6 +58,9 @@ struct Use {
   bool waits = false;
   bool quiet = false;  // the process is dying
   bool dead = false;   // cleared, and an invalidation has timed out
+  // Of the same process; 0: none. Private ones are in no list.
+  iommucheck_handle next = 0;
+  iommucheck_handle previous = 0;
 };
 
 /// A device that was bound to an io_mm of a process, until its driver has said "done".

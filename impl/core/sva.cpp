@@ -25,6 +25,7 @@ void Sva::shutdown() {
     unpin(process);
     processes_.release(process);
   });
+  process_index_.clear();
   for (u32 i = 0; i < device_count_; ++i) devices_[i] = SvaDevice();
 }
 
@@ -128,10 +129,7 @@ bool Sva::answer_fault(u32 device, u32 pasid, u64 iova, u32 prot) {
 
 // ---- finding ----
 
-Process* Sva::process_of(iommucheck_handle mm) {
-  return processes_.find_if(
-      [&](const Process& process) { return process.mm.mm == mm && !process.ended; });
-}
+Process* Sva::process_of(iommucheck_handle mm) { return process_index_.find(processes_, mm); }
 
 Bond* Sva::find_bond(u32 device, u32 pasid) {
   Bond* bond = bonds_.find(devices_[device].bonds);

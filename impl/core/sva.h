@@ -17,6 +17,7 @@
 #include "base/types.h"
 #include "impl/core/backend.h"
 #include "impl/core/objects.h"
+#include "impl/core/process_index.h"
 #include "impl/pasid/allocator.h"
 #include "impl/platform/platform.h"
 #include "impl/platform/pool.h"
@@ -146,6 +147,8 @@ class Sva {
   void release_io_mm(IoMm& io_mm);
   Bond* add_bond(u32 device, IoMm& io_mm, u64 drvdata);
   int make_use(iommucheck_handle io_mm, const Holder& holder);
+  Use* new_use(iommucheck_handle io_mm, const Holder& holder);
+  void release_use(Use& use);
   int update_use(Use& use);
   int enter_private(iommucheck_handle io_mm, u32 device);
 
@@ -176,6 +179,7 @@ class Sva {
   Core& core_;
   PasidAllocator pasids_;
   Pool<Process> processes_;
+  ProcessIndex process_index_;
   Pool<IoMm> io_mms_;
   Pool<Use> uses_;
   Pool<Bond> bonds_;

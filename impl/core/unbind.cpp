@@ -81,7 +81,7 @@ int Sva::end_uses(Wanted wanted) {
     core_.end_holder_faults(use.holder, io_mm.pasid);
     if (uses_.find(handle) == nullptr) return;
     pasids_.apply(io_mm.pasid, pasid::forgotten<u64>);
-    uses_.release(use);
+    release_use(use);
   });
   return core_.ensure_settled();  // not every answer may have got through
 }
@@ -173,6 +173,7 @@ void Sva::reap(iommucheck_handle handle) {
 void Sva::drop(Process& process) {
   if (--process.users != 0) return;
   unpin(process);
+  process_index_.remove(processes_, process);
   processes_.release(process);
 }
 
@@ -272,7 +273,7 @@ void Sva::recovered() {
     core_.end_holder_faults(use.holder, pasid);
     if (uses_.find(handle) == nullptr) return;
     pasids_.apply(pasid, pasid::forgotten<u64>);
-    uses_.release(use);
+    release_use(use);
   });
   io_mms_.for_each_used([&](const IoMm& io_mm) { reap(io_mms_.handle(io_mm)); });
   processes_.for_each_used([&](Process& process) {
