@@ -90,6 +90,14 @@ fuzz::Operation drawn_from(std::span<const Weight> kinds, u64 word, u64 draw) {
   return fuzz::random_operation((word & ~fuzz::kind_mask) | named);
 }
 
+/// A table full of pages at a place of its own: an unmap of all of it takes the table out.
+void fill_a_table(fuzz::Operation& map) {
+  map.aim = static_cast<u16>(fuzz::Aim::absolute);
+  map.window = static_cast<u16>(fuzz::Window::spots_2m);
+  map.size = static_cast<u16>(fuzz::Size::m2);
+  map.pa = static_cast<u16>(fuzz::Pa::page);
+}
+
 /// Of sequence or family `number`. Two rounds, so that neighbouring seeds and numbers have nothing
 /// in common.
 SplitMix64 words_of(u64 seed, u64 number) {
@@ -119,8 +127,14 @@ void add_operations(u64 theme, SplitMix64& words, u64 count, Sequence& sequence)
   for (u64 i = 0; i < count; ++i) {
     const u64 word = words.next();
     const std::span<const Weight> kinds = kinds_of(theme);
-    sequence.operations.push_back(kinds.empty() ? fuzz::random_operation(word)
-                                                : drawn_from(kinds, word, words.next()));
+    if (kinds.empty()) {
+      sequence.operations.push_back(fuzz::random_operation(word));
+      continue;
+    }
+    const u64 draw = words.next();
+    fuzz::Operation& operation = sequence.operations.emplace_back(drawn_from(kinds, word, draw));
+    const bool fills = kinds.data() == walker_kinds && (draw >> 48) % 4 == 0;
+    if (fills && operation.kind == OperationKind::map) fill_a_table(operation);
   }
 }
 

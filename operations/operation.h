@@ -65,9 +65,9 @@ enum class OperationKind : u16 {
 /// Where the range begins.
 enum class Aim : u16 {
   absolute,  ///< at (window, page)
-  start,     ///< where mapping k begins
-  inside,    ///< `page` pages into mapping k, modulo its size
-  behind,    ///< right after mapping k
+  start,   ///< where mapping k begins; iova_to_phys with an odd page: beyond the input size by that
+  inside,  ///< `page` pages into mapping k, modulo its size
+  behind,  ///< right after mapping k
   count
 };
 

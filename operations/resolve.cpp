@@ -56,8 +56,13 @@ Begin begin_of(const Operation& operation, const SpaceView& space) {
       return {.iova = mapped->iova + offset, .left = mapped->bytes - offset};
     }
     case Aim::behind: return {.iova = mapped->iova + mapped->bytes, .left = mapped->bytes};
-    default: return {.iova = mapped->iova, .left = mapped->bytes};
+    default: break;
   }
+  // What answers for its low bits alone: only asked for, so that the bytes that are left say
+  // nothing.
+  const bool beyond = operation.kind == OperationKind::iova_to_phys && operation.page % 2 == 1;
+  const u64 size = beyond ? last_address(space.input_bits) + 1 : 0;
+  return {.iova = mapped->iova + size, .left = mapped->bytes};
 }
 
 u64 bytes_of(Size size, u64 left) {
