@@ -55,6 +55,45 @@ TEST(BringUp, a_second_life_begins_from_nothing) {
   EXPECT_TRUE(world.errors.empty()) << world.errors.front();
 }
 
+// Somebody has left it on: with SMMUEN = 0 every stream would pass, those that it had blocked too.
+TEST(BringUp, an_smmu_that_translates_is_not_opened_by_a_reset) {
+  FakeWorld world(with_pasids());
+  Sva d(world);
+  ASSERT_EQ(d.error(), 0);
+  constexpr u64 cr0 = 0x20;
+  constexpr u64 gbpa = 0x44;
+  constexpr u32 abort = 1U << 20;
+  world.set_register(gbpa, 0);
+  u64 switched_off = 0;
+  world.on_write = [&](u64 offset, u32 value) {
+    if (offset != cr0 || (value & 1) != 0) return;
+    ++switched_off;
+    EXPECT_EQ(world.register_value(gbpa) & abort, abort);
+  };
+  EXPECT_EQ(d.driver->reset(d.self()), 0);
+  EXPECT_GT(switched_off, 0u);
+}
+
+// A StreamID between those of devices is nobody's: it is denied, and no record says so.
+TEST(BringUp, neighbours_of_a_stream_are_blocked_without_a_record) {
+  for (const bool two_level : {true, false}) {
+    FakeOptions options = with_pasids();
+    options.two_level = two_level;
+    FakeWorld world(options);
+    Sva d(world);
+    ASSERT_EQ(d.error(), 0);
+    const u32 sid = world.stream_id(0, 0);
+    u64 neighbours = 0;
+    for (u32 other = sid & ~7U; other < (sid | 7U); ++other) {
+      if (other == world.stream_id(0, 0) || other == world.stream_id(1, 0)) continue;
+      constexpr u64 valid_and_config = 0xf;
+      EXPECT_EQ(world.ste_word0(other) & valid_and_config, 1u) << other;
+      ++neighbours;
+    }
+    EXPECT_GT(neighbours, 4u);
+  }
+}
+
 // IDR1.CMDQS and EVENTQS: a longer queue than the SMMU has wraps elsewhere for it.
 TEST(BringUp, queues_are_as_long_as_the_smmu_can) {
   FakeOptions options = with_pasids();

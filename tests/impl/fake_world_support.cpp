@@ -292,6 +292,7 @@ void FakeWorld::check_registers(u64 offset) {
 
 void FakeWorld::write32(u64 offset, u32 value) {
   check_registers(offset);
+  if (on_write) on_write(offset, value);
   switch (offset) {
     case cr0:
       if ((value & 8) != 0 && (registers_[cmdq_base] & 31) > options_.cmdq_lg2) {

@@ -6,6 +6,7 @@
 // narrow or too early invalidation, and it judges nothing by itself.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <functional>
 #include <map>
@@ -126,6 +127,13 @@ class FakeWorld {
     return !ste_cache_.empty() || !l1cd_cache_.empty() || !cd_cache_.empty() || !leaves_.empty() ||
            !pointers_.empty() || !atc_.empty();
   }
+  /// Of any context.
+  bool holds_page(u64 iova) const {
+    return std::ranges::any_of(leaves_, [&](const auto& leaf) {
+      const auto& [asid, level, start] = leaf.first;
+      return level == 3 && start == iova;
+    });
+  }
 
   // What the test looks at.
   std::vector<FakeCommand> commands;  ///< consumed, in order
@@ -146,6 +154,7 @@ class FakeWorld {
   bool broken_queue = false;         ///< no command can be read, whatever is acknowledged
   std::optional<u64> silent_after;   ///< so many CMD_ATC_INV later a device does not answer one
   std::function<void(const FakeCommand&)> on_command;
+  std::function<void(u64 offset, u32 value)> on_write;  ///< of a register, before it has acted
 
  private:
   friend struct FakeCalls;

@@ -39,6 +39,31 @@ TEST(SvaProcess, an_invalidation_covers_every_page_that_it_touches) {
   }
 }
 
+// The same of a range that the caller adds to a gather.
+TEST(SvaProcess, a_range_that_joins_a_gather_covers_every_page_that_it_touches) {
+  for (const bool ranges : {true, false}) {
+    FakeOptions options = with_pasids();
+    options.range_invalidation = ranges;
+    TwoDevices w(options);
+    ASSERT_EQ(w.d.init(0, private_pasids), 0);
+    const auto io_mm = w.d.alloc_private(w.a, 0);
+    ASSERT_NE(io_mm, 0u);
+    const u32 pasid = w.d.pasid_of(io_mm);
+    for (u64 n = 0; n < 3; ++n) {
+      ASSERT_EQ(w.d.map_private(io_mm, va + n * page, phys + n * page), 0);
+      ASSERT_EQ(w.d.reach(0, pasid, va + n * page), phys + n * page);
+    }
+    EXPECT_EQ(w.d.driver->sva_tlb_range_add(w.d.self(), io_mm, va + 0x800, 2 * page), 0);
+    EXPECT_TRUE(w.world.holds_page(va + 2 * page));
+    EXPECT_EQ(w.d.driver->sva_iotlb_sync(w.d.self(), io_mm), 0);
+    EXPECT_FALSE(w.world.holds_page(va)) << ranges;
+    EXPECT_FALSE(w.world.holds_page(va + page)) << ranges;
+    EXPECT_FALSE(w.world.holds_page(va + 2 * page)) << ranges;
+    EXPECT_EQ(w.d.free_private(w.a, io_mm), 0);
+    w.end();
+  }
+}
+
 // As long as a CD that may be cached has the ASID, the CPUs must not give it to another process.
 TEST(SvaProcess, an_exit_that_times_out_keeps_the_asid_until_recovery) {
   TwoDevices w;
