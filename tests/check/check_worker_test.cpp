@@ -169,7 +169,8 @@ TEST(CheckWorker, ACaseInAProcessOfItsOwnHasNoStateOfOthers) {
 
 TEST(CheckWorker, InAProcessOfItsOwnBreachesAndCrashesAreFoundAsWell) {
   CheckOptions options = options_for("three");
-  options.seed = 2;  // one of which making the breach small does not meet the crash, and ends there
+  options.seed = 6;  // one that meets the breach and the crash, and does not hang
+  options.sequences = 150;
   options.isolation = oracle::Isolation::each_case;
   options.findings_max = 6;
   const CheckResult result = check(options);

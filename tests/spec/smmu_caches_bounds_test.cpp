@@ -270,7 +270,7 @@ TEST_P(CachesBounds, Garbage) {
 /// Just below the bound, where each event may cost the most.
 TEST_P(CachesBounds, SparseGarbage) {
   Garbage garbage(3);
-  for (u64 i = 0; i < 240; ++i) store(garbage.place(), garbage.word(), i % 4 == 0);
+  for (u64 i = 0; i < 160; ++i) store(garbage.place(), garbage.word(), i % 4 == 0);
   ask();
   for (u64 i = 0; i < 4; ++i) {
     m.step();
@@ -290,7 +290,7 @@ TEST_P(CachesBounds, GarbageThatNoBarrierOrders) {
 
 /// Every walk may read any version at each level.
 TEST_P(CachesBounds, ManyVersionsOfAWordThatLeadsToItself) {
-  for (u64 i = 0; i < 120; ++i) store(root, root | 3 | i << 52, false);
+  for (u64 i = 0; i < 40; ++i) store(root, root | 3 | i << 52, false);
   gives_up();
 }
 
