@@ -18,6 +18,23 @@ using spec::Granule;
 
 constexpr u64 cr0_queues = spec::cr0::cmdqen | spec::cr0::eventqen;
 
+std::string substream_text(const Step& step) {
+  if ((step.c & step_substream) == 0) return {};
+  return fmt::format(", substream {:#x}", step.c >> step_substream_place);
+}
+
+/// Of Step::c.
+u64 access_word(unsigned engine, const DmaAttributes& attributes) {
+  u64 word = engine;
+  if (attributes.privileged) word |= step_privileged;
+  if (attributes.instruction) word |= step_instruction;
+  if (attributes.translated) word |= step_translated;
+  if (attributes.substream) {
+    word |= step_substream | (u64{*attributes.substream} << step_substream_place);
+  }
+  return word;
+}
+
 }  // namespace
 
 std::string step_text(const Step& step) {
@@ -44,15 +61,28 @@ std::string step_text(const Step& step) {
                          : (step.c & step_instruction) != 0 ? "fetches an instruction at"
                                                             : "reads",
                          step.a, (step.c & step_privileged) != 0 ? ", privileged" : "",
-                         (step.c & step_substream) != 0
-                             ? fmt::format(", substream {:#x}", step.c >> step_substream_place)
-                             : std::string());
+                         substream_text(step)) +
+             ((step.c & step_translated) != 0 ? ", translated" : "");
+    case StepKind::request:
+      return fmt::format("engine {} asks for the translation of {:#x}{}{}", step.c & step_engine,
+                         step.a, step.b != 0 ? ", to write" : "", substream_text(step));
+    case StepKind::answer: return "an endpoint answers the oldest invalidation";
+    case StepKind::silence: return "no endpoint answers in time";
     case StepKind::poll: return "poll the event queue";
     case StepKind::save: return "save, and go on from what was saved";
     case StepKind::look: return fmt::format("look at {:#x}", step.a);
     case StepKind::mend: return "mend the command that is in error, and acknowledge it";
   }
   return "?";
+}
+
+spec::Command atc_inv(u32 sid, u64 address, unsigned size) {
+  spec::Command command;
+  command.op = spec::Opcode::atc_inv;
+  command.sid = sid;
+  command.address = address;
+  command.size = size;
+  return command;
 }
 
 u64 leaf_word(Granule granule, unsigned level, u64 pa, const LeafBits& leaf) {
@@ -112,13 +142,13 @@ void CaseBuilder::command(const spec::Command& command) {
 void CaseBuilder::command_words(u64 low, u64 high) { step(StepKind::command, low, high); }
 void CaseBuilder::sync() { step(StepKind::sync); }
 void CaseBuilder::access(u64 iova, bool write, unsigned engine, DmaAttributes attributes) {
-  step(StepKind::access, iova, write ? 1 : 0,
-       engine | (attributes.privileged ? step_privileged : 0) |
-           (attributes.instruction ? step_instruction : 0) |
-           (attributes.substream
-                ? step_substream | (u64{*attributes.substream} << step_substream_place)
-                : 0));
+  step(StepKind::access, iova, write ? 1 : 0, access_word(engine, attributes));
 }
+void CaseBuilder::request(u64 iova, bool write, unsigned engine, DmaAttributes attributes) {
+  step(StepKind::request, iova, write ? 1 : 0, access_word(engine, attributes));
+}
+void CaseBuilder::answer() { step(StepKind::answer); }
+void CaseBuilder::silence() { step(StepKind::silence); }
 void CaseBuilder::both(u64 iova, unsigned engine) {
   access(iova, false, engine);
   access(iova, true, engine);
@@ -216,9 +246,9 @@ void CaseBuilder::translate(unsigned engine, u64 root, unsigned tsz, unsigned as
   enable();
 }
 
-void CaseBuilder::enable() {
+void CaseBuilder::enable(bool atschk) {
   if ((cr0_ & spec::cr0::smmuen) != 0) return;
-  cr0_ |= spec::cr0::smmuen;
+  cr0_ |= spec::cr0::smmuen | (atschk ? spec::cr0::atschk : 0);
   write(reg::cr0, cr0_);
   read(reg::cr0ack);
 }

@@ -24,11 +24,15 @@ enum class StepKind : u8 {
   poll,     ///< EVENTQ_PROD, the records, EVENTQ_CONS
   save,     ///< the device is saved and goes on from what was saved
   look,     ///< a: address of a word of memory that is read
+  request,  ///< as access: a translation request of ATS; b: 1 if it asks for writing
+  answer,   ///< an endpoint does the oldest invalidation that it was sent, if there is one
+  silence,  ///< endpoints do none of those that they were sent, and their time is over
   mend,     ///< where a command error is active: CMD_SYNC takes its place, and GERRORN follows
 };
 /// Of Step::c of an access, above the engine's number.
 inline constexpr u64 step_engine = 0xff, step_privileged = 0x100, step_instruction = 0x200;
 inline constexpr u64 step_substream = 0x400;          ///< it has one
+inline constexpr u64 step_translated = 0x800;         ///< its address is one that ATS gave
 inline constexpr unsigned step_substream_place = 32;  ///< of its number
 
 struct Step {
@@ -67,6 +71,8 @@ struct LeafBits {
   bool valid = true, af = true, writable = true, user = true, ng = true;
   u64 extra = 0;  ///< further bits, or bits of its form to change
 };
+/// CMD_ATC_INV of 4096 * 2^size bytes, without a PASID; 52: of everything.
+spec::Command atc_inv(u32 sid, u64 address, unsigned size);
 u64 leaf_word(spec::Granule granule, unsigned level, u64 pa, const LeafBits& leaf);
 
 /// Writes cases down. Memory comes from the device's identity; words that it stored it knows.
@@ -93,6 +99,9 @@ class CaseBuilder {
   void poll();
   void save();
   void mend();
+  void request(u64 iova, bool write = false, unsigned engine = 0, DmaAttributes attributes = {});
+  void answer();
+  void silence();
   void look(u64 pa);  ///< has anything been written there that nobody may write?
 
   // Structures.
@@ -114,7 +123,7 @@ class CaseBuilder {
            spec::Granule granule = spec::Granule::g4k, unsigned tsz = 25);
   /// STE and CD of the engine with that root, and SMMUEN = 1.
   void translate(unsigned engine, u64 root, unsigned tsz = 25, unsigned asid = 1);
-  void enable();
+  void enable(bool atschk = false);
   void disable();
   /// CFGI_ALL, TLBI_NSNH_ALL, CMD_SYNC.
   void invalidate_all();

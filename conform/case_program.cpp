@@ -8,6 +8,7 @@
 #include "conform/dut/tester_memory.h"
 #include "conform/fill_in.h"
 #include "conform/runner.h"
+#include "iommucheck/device.h"
 #include "spec/smmu/queue.h"
 #include "spec/smmu/registers.h"
 
@@ -38,8 +39,9 @@ constexpr const char* program_head = R"(/* SPDX-License-Identifier: MIT
 #define DATA_PA UINT64_C(@DATA_PA@) /* from here on each word of four bytes holds its address */
 #define MARK 0xe0000001u            /* what a DMA writes */
 
-enum { STORE, FILL, LOAD, WRITE, READ, DMA, SAVE };
-static const char *const names[] = {"store", "fill", "memory", "write", "read", "dma", "save"};
+enum { STORE, FILL, LOAD, WRITE, READ, DMA, SAVE, REQUEST, ANSWER, SILENCE };
+static const char *const names[] = {"store", "fill", "memory",  "write",  "read",
+                                    "dma",   "save", "request", "answer", "silence"};
 
 struct step {
   int kind, bytes;
@@ -73,6 +75,17 @@ static int32_t host_write(void *ctx, uint64_t pa, const void *from, uint64_t byt
 }
 static void host_interrupt(void *ctx, uint32_t line, uint32_t level) {
   (void)ctx, (void)line, (void)level;
+}
+
+/* Invalidations that endpoints were sent, and have not answered. */
+static uint32_t tags[4096];
+static size_t first_tag, last_tag;
+static void host_invalidate(void *ctx, uint32_t sid, uint32_t attributes, uint32_t ssid, uint32_t tag,
+                            uint64_t address, uint64_t bytes) {
+  (void)ctx, (void)ssid;
+  printf("    invalidation of %#" PRIx64 " bytes at %#" PRIx64 " sent to %#x, attributes %#x\n",
+         bytes, address, (unsigned)sid, (unsigned)attributes);
+  tags[last_tag++ % 4096] = tag;
 }
 
 static const struct iommucheck_dut *dut;
@@ -146,6 +159,24 @@ static int do_step(const struct step *s, uint64_t *answer, int *same) {
       *same = op.value == s->value;
       return 1;
     case SAVE: op.kind = IOMMUCHECK_DUT_SAVE_RESTORE; return run(&op);
+    case ANSWER:
+      if (first_tag == last_tag) return 1;
+      op.kind = IOMMUCHECK_DUT_ATC_DONE;
+      op.where = tags[first_tag++ % 4096];
+      return run(&op);
+    case SILENCE:
+      first_tag = last_tag;
+      op.kind = IOMMUCHECK_DUT_ATC_TIME_OUT;
+      return run(&op);
+    case REQUEST:
+      op.kind = IOMMUCHECK_DUT_ATS_REQUEST;
+      op.attributes = (uint8_t)s->attributes;
+      op.ssid = s->ssid;
+      op.address = s->address;
+      if (!run(&op)) return 0;
+      *answer = (op.status == IOMMUCHECK_DUT_DONE ? op.pa | (op.value & 3) : 0) | (uint64_t)op.status << 56;
+      *same = *answer == s->value;
+      return 1;
     default: break;
   }
   op.kind = IOMMUCHECK_DUT_DMA;
@@ -165,7 +196,8 @@ int main(int argc, char **argv) {
   struct iommucheck_dut_host host = {.size = sizeof host, .abi = IOMMUCHECK_DUT_ABI,
                                      .read = host_read, .write = host_write,
                                      .interrupt = host_interrupt, .memory_pa = MEMORY_PA,
-                                     .memory_bytes = MEMORY_BYTES, .seed = 1};
+                                     .memory_bytes = MEMORY_BYTES, .seed = 1,
+                                     .atc_invalidate = host_invalidate};
   struct iommucheck_dut_info info = {.size = sizeof info, .abi = IOMMUCHECK_DUT_ABI};
   void *object = argc == 2 ? dlopen(argv[1], RTLD_NOW) : NULL;
   void *symbol = object != NULL ? dlsym(object, IOMMUCHECK_DEVICE_ENTRY_NAME) : NULL;
@@ -240,6 +272,10 @@ class Table {
       return line("READ", read->size, 0, read->offset, 0, 0, 0, read->value);
     }
     if (const auto* dma = std::get_if<trace::Dma>(&event.payload)) return access(*dma);
+    if (const auto* one = std::get_if<trace::AtsRequest>(&event.payload)) return request(*one);
+    if (std::holds_alternative<trace::AtcInvalidated>(event.payload)) {
+      return line("ANSWER", 0, 0, 0, 0, 0, 0, 0);
+    }
     if (const auto* record = std::get_if<trace::EventRecorded>(&event.payload)) {
       return record->record ? words(*record->record) : std::string();
     }
@@ -254,11 +290,27 @@ class Table {
     if (dma.privileged.value_or(false)) attributes |= 2;
     if (dma.direction == trace::Direction::execute) attributes |= 4;
     if (substream) attributes |= 8;
+    if (dma.kind == trace::TransactionKind::translated) attributes |= 0x10;
     return line("DMA", 4, attributes, dma.sid, substream ? dma.ssid->value : 0,
                 dma.result != trace::DmaResult::ok ? 0
                 : dma.pa                           ? 2
                                                    : 1,
                 dma.iova, dma.pa.value_or(0));
+  }
+  /// The answer in one word: where it leads, with the rights in bits 1:0, and its status on top.
+  static std::string request(const trace::AtsRequest& one) {
+    const bool substream = one.ssid && one.ssid->valid;
+    const trace::Rights rights = one.rights.value_or(trace::Rights{});
+    unsigned attributes = 0;
+    if (!one.no_write.value_or(true)) attributes |= 1;
+    if (one.privileged.value_or(false)) attributes |= 2;
+    if (substream) attributes |= 8;
+    u64 status = IOMMUCHECK_DUT_DONE;
+    if (one.result == trace::AtsResult::unsupported) status = IOMMUCHECK_DUT_UNSUPPORTED;
+    if (one.result == trace::AtsResult::completer_abort) status = IOMMUCHECK_DUT_COMPLETER_ABORT;
+    return line(
+        "REQUEST", 0, attributes, one.sid, substream ? one.ssid->value : 0, 0, one.iova,
+        one.pa.value_or(0) | (rights.read ? 1U : 0U) | (rights.write ? 2U : 0U) | (status << 56));
   }
   std::string words(const trace::EventRecord& record) {
     const u64 place = queues_.eventq + 32 * event_;
@@ -288,7 +340,10 @@ Expected<std::string> case_program(const trace::Trace& trace, const std::string&
   for (const trace::Event& event : trace.events) {
     const auto* note = std::get_if<trace::Note>(&event.payload);
     const bool saves = note != nullptr && note->text == saved_note;
-    text += saves ? line("SAVE", 0, 0, 0, 0, 0, 0, 0) : table.of(event);
+    const bool silent = note != nullptr && note->text == silence_note;
+    text += saves    ? line("SAVE", 0, 0, 0, 0, 0, 0, 0)
+            : silent ? line("SILENCE", 0, 0, 0, 0, 0, 0, 0)
+                     : table.of(event);
   }
   return text + tail;
 }

@@ -142,8 +142,14 @@ class Log {
 
   Expected<void> find_engines() {
     for (const trace::Event& event : trace_.events) {
+      if (std::holds_alternative<trace::AtsRequest>(event.payload)) {
+        return fail(ErrorCode::unsupported, "QEMU's engines have no ATS");
+      }
       const auto* dma = std::get_if<trace::Dma>(&event.payload);
       if (dma == nullptr) continue;
+      if (dma->kind == trace::TransactionKind::translated) {
+        return fail(ErrorCode::unsupported, "QEMU's engines have no ATS");
+      }
       if (dma->sid % 8 != 0 || dma->sid < 8 || dma->sid > 31 * 8) {
         return fail(ErrorCode::unsupported,
                     fmt::format("no device of QEMU's machine has StreamID {:#x}", dma->sid));

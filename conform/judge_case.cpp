@@ -136,7 +136,9 @@ CaseJudge::CaseJudge(const DeviceIdentity& device)
       data_pa_(device.data_pa),
       data_bytes_(device.data_bytes),
       contents_(device.id),
-      interrupts_(device.id, device.wires_interrupts) {
+      interrupts_(device.id, device.wires_interrupts),
+      endpoints_(monitor_.smmu()),
+      has_ats_(device.ats) {
   // Queues lie in memory that is there: no access to them aborts.
   if (device.data_pa == device.structures_pa + device.structures_bytes) {
     monitor_.smmu().memory_is(device.structures_pa, device.structures_bytes + device.data_bytes);
@@ -156,6 +158,7 @@ std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
   cmdq_bytes_ = cmdq_bytes;
   queues_ = queues_of(trace.header);
   interrupts_.begin(queues_);
+  endpoints_.begin(queues_, has_ats_);
   record_words_.clear();
   event_ = 0;
   unseen_write_ = false;
@@ -192,6 +195,7 @@ std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
       accesses.push_back(i);
       unseen_write_ |= dma->direction == trace::Direction::write && !dma->pa;
     }
+    if (std::holds_alternative<trace::AtsRequest>(trace.events[i].payload)) accesses.push_back(i);
     if (std::holds_alternative<trace::Load>(trace.events[i].payload)) {
       if (auto wrong = wrong_memory(trace.events[i], i)) {
         const auto same = [&](const Divergence& other) { return other.same(*wrong); };
@@ -204,6 +208,7 @@ std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
     judged_until_ = i;
     goes_on = look(i);
     judge_interrupts(trace.events[i], i, result);
+    judge_endpoints(trace.events[i], i, result);
     if (auto wrong = wrong_contents(trace.events[i], i)) {
       result.push_back(std::move(*wrong));
       goes_on = false;
@@ -215,13 +220,15 @@ std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
     look(last);
     end_of_interrupts(last, result);
   }
+  count_endpoints();
   if (monitor_.gave_up()) ++gave_up_;
   return result;
 }
 
 namespace {
 
-void add(const WrongInterrupt& wrong, std::size_t at, std::vector<Divergence>& found) {
+template <class Wrong>
+void add(const Wrong& wrong, std::size_t at, std::vector<Divergence>& found) {
   Divergence one{.rule = wrong.rule,
                  .kind = wrong.kind,
                  .text = wrong.text,
@@ -237,6 +244,19 @@ void add(const WrongInterrupt& wrong, std::size_t at, std::vector<Divergence>& f
 void CaseJudge::judge_interrupts(const trace::Event& event, std::size_t at,
                                  std::vector<Divergence>& found) {
   if (const auto wrong = interrupts_.feed(event)) add(*wrong, at, found);
+}
+
+void CaseJudge::judge_endpoints(const trace::Event& event, std::size_t at,
+                                std::vector<Divergence>& found) {
+  const auto wrong = endpoints_.feed(event, monitor_.caches().memory());
+  if (wrong) add(*wrong, at, found);
+}
+
+/// Each could have been wrong.
+void CaseJudge::count_endpoints() {
+  auto& exercised = monitor_.caches().exercised;
+  exercised[static_cast<std::size_t>(Rule::CMD_SYNC_COMPLETES)] += endpoints_.waits();
+  exercised[static_cast<std::size_t>(Rule::QUEUE_CONSUMED_ORDER)] += endpoints_.came();
 }
 
 void CaseJudge::end_of_interrupts(std::size_t at, std::vector<Divergence>& found) {

@@ -9,6 +9,7 @@
 
 #include "conform/cases/register_contents.h"
 #include "conform/dut/device.h"
+#include "conform/endpoint_rules.h"
 #include "conform/interrupt_rules.h"
 #include "monitor/monitor.h"
 #include "trace/event.h"
@@ -74,6 +75,8 @@ class CaseJudge {
   std::vector<Divergence> all(const trace::Trace& trace);
   [[nodiscard]] std::optional<Divergence> wrong_contents(const trace::Event& event, std::size_t at);
   void judge_interrupts(const trace::Event& event, std::size_t at, std::vector<Divergence>& found);
+  void judge_endpoints(const trace::Event& event, std::size_t at, std::vector<Divergence>& found);
+  void count_endpoints();
   void end_of_interrupts(std::size_t at, std::vector<Divergence>& found);
   void recorded(const trace::Event& event);
   [[nodiscard]] std::optional<Divergence> wrong_memory(const trace::Event& event, std::size_t at);
@@ -94,6 +97,8 @@ class CaseJudge {
   std::size_t judged_until_ = 0;     // event at which all() stopped
   RegisterContents contents_;
   InterruptRules interrupts_;
+  EndpointRules endpoints_;
+  bool has_ats_;
   std::size_t booted_ = 0;
   u64 gave_up_ = 0;
   JudgeTally::Invalidations invalidations_;

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <deque>
 #include <map>
 
 #include "base/bits.h"
@@ -95,6 +96,9 @@ class Runner {
       case StepKind::command: return command(step.a, step.b);
       case StepKind::sync: return sync();
       case StepKind::access: access(step); return true;
+      case StepKind::request: request(step); return true;
+      case StepKind::answer: return answer_one();
+      case StepKind::silence: return silence();
       case StepKind::poll: return poll();
       case StepKind::mend: return mend();
       case StepKind::save:
@@ -170,7 +174,7 @@ class Runner {
   }
   /// As a driver does: the queue goes on without another write of CMDQ_PROD. IHI 0070 7.1.
   bool mend() {
-    if (!look_at_cons()) return false;
+    if (!answer_all() || !look_at_cons()) return false;
     const Ticket gerror = read(reg::gerror, 4);
     const Ticket gerrorn = read(reg::gerrorn, 4);
     if (!settle()) return false;
@@ -185,6 +189,47 @@ class Runner {
     }
     return true;
   }
+  /// What endpoints were sent by now.
+  bool gather_invalidations() {
+    if (!device_.identity().ats) return true;
+    if (!settle()) return false;
+    for (const AtcInvalidation& one : device_.take_invalidations()) sent_.push_back(one);
+    return true;
+  }
+  bool answer_one() {
+    if (!gather_invalidations()) return false;
+    if (!sent_.empty()) answer_first();
+    return true;
+  }
+  bool answer_all() {
+    if (!gather_invalidations()) return false;
+    while (!sent_.empty()) answer_first();
+    return true;
+  }
+  void answer_first() {
+    const AtcInvalidation one = sent_.front();
+    sent_.pop_front();
+    trace::AtcInvalidated done{.sid = one.sid, .iova = one.address, .length = one.bytes};
+    done.ssid = one.substream ? trace::substream(*one.substream) : trace::no_substream;
+    event(engine_of(one.sid), done);
+    device_.invalidated(one.tag);
+  }
+  bool silence() {
+    if (!gather_invalidations()) return false;
+    if (sent_.empty()) return true;
+    sent_.clear();
+    event(trace::environment_agent, trace::Note{.text = silence_note});
+    device_.invalidations_time_out();
+    return true;
+  }
+  [[nodiscard]] AgentId engine_of(u32 sid) const {
+    const std::vector<u32>& sids = device_.identity().sids;
+    for (std::size_t i = 0; i < sids.size(); ++i) {
+      if (sids[i] == sid) return trace::device_agent(static_cast<u16>(i));
+    }
+    return trace::device_agent(0);
+  }
+
   bool look_at_cons() {
     const Ticket ticket = read(reg::cmdq_cons, 4);
     if (!settle()) return false;
@@ -202,23 +247,60 @@ class Runner {
     for (unsigned i = 0; i < sync_reads_max; ++i) {
       if (!look_at_cons()) return false;
       if (cons_ == prod_) break;
+      // It may wait for endpoints, which have answered nothing yet.
+      if (!answer_all()) return false;
     }
     return true;
   }
 
-  void access(const Step& step) {
+  void order() {
     if (unordered_) {
       event(AgentId::cpu0, trace::Barrier{.kind = trace::BarrierKind::full, .completes = true});
     }
     unordered_ = false;
+  }
+  [[nodiscard]] unsigned engine_in(const Step& step) const {
+    return static_cast<unsigned>((step.c & step_engine) % device_.identity().sids.size());
+  }
+
+  void request(const Step& step) {
     const DeviceIdentity& identity = device_.identity();
-    const auto engine = static_cast<unsigned>((step.c & step_engine) % identity.sids.size());
+    if (!identity.ats) return;
+    order();
+    const unsigned engine = engine_in(step);
+    DmaAttributes attributes;
+    trace::AtsRequest request;
+    if (identity.sends_substreams && (step.c & step_substream) != 0) {
+      attributes.substream = static_cast<u32>(step.c >> step_substream_place);
+      // Without a PASID a request is an unprivileged one. IHI 0070 13.7.
+      attributes.privileged = identity.sends_privileged && (step.c & step_privileged) != 0;
+    }
+    request.sid = identity.sids[engine];
+    request.ssid =
+        attributes.substream ? trace::substream(*attributes.substream) : trace::no_substream;
+    request.iova = step.a & ~u64{3};
+    request.no_write = step.b == 0;
+    request.execute = false;
+    request.privileged = attributes.privileged;
+    const Ticket ticket = device_.ats_request(engine, request.iova, step.b != 0, attributes);
+    waiting_.push_back({run_.trace.events.size(), ticket});
+    event(trace::device_agent(static_cast<u16>(engine)), request);
+  }
+
+  void access(const Step& step) {
+    const DeviceIdentity& identity = device_.identity();
+    const bool translated = (step.c & step_translated) != 0;
+    if (translated && !identity.ats) return;
+    order();
+    const unsigned engine = engine_in(step);
     const bool writes = step.b != 0;
     DmaAttributes attributes;
-    attributes.privileged = identity.sends_privileged && (step.c & step_privileged) != 0;
+    attributes.translated = translated;
+    attributes.privileged =
+        !translated && identity.sends_privileged && (step.c & step_privileged) != 0;
     attributes.instruction =
-        identity.sends_instructions && !writes && (step.c & step_instruction) != 0;
-    if (identity.sends_substreams && (step.c & step_substream) != 0) {
+        !translated && identity.sends_instructions && !writes && (step.c & step_instruction) != 0;
+    if (!translated && identity.sends_substreams && (step.c & step_substream) != 0) {
       attributes.substream = static_cast<u32>(step.c >> step_substream_place);
     }
     const Ticket ticket = device_.dma(engine, step.a & ~u64{3}, writes, attributes);
@@ -232,7 +314,8 @@ class Runner {
                                              : trace::Direction::read;
     dma.privileged = attributes.privileged;
     dma.length = 4;
-    dma.kind = trace::TransactionKind::untranslated;
+    dma.kind =
+        translated ? trace::TransactionKind::translated : trace::TransactionKind::untranslated;
     dma.result = trace::DmaResult::abort;
     event(trace::device_agent(static_cast<u16>(engine)), dma);
   }
@@ -302,6 +385,16 @@ class Runner {
                     : seen.stalled ? trace::DmaResult::stall
                                    : trace::DmaResult::abort;
       dma->pa = seen.pa;
+    } else if (auto* request = std::get_if<trace::AtsRequest>(&asked.payload)) {
+      const AtsSeen seen = device_.answered(ticket);
+      request->result = seen.result;
+      if (seen.result == trace::AtsResult::success) {
+        request->rights = seen.rights;
+        if (seen.rights.read || seen.rights.write) {
+          request->pa = seen.pa;
+          request->length = seen.bytes;
+        }
+      }
     } else if (auto* load = std::get_if<trace::Load>(&asked.payload)) {
       load->value = device_.value(ticket);
     }
@@ -324,6 +417,7 @@ class Runner {
     };
     if (identity.every_pa) (*header.profile)["every-pa"] = true;
     if (identity.wires_interrupts) (*header.profile)["wires-interrupts"] = true;
+    if (identity.ats) (*header.profile)["ats"] = true;
     if (identity.absent_bytes != 0) {
       (*header.profile)["absent"] = identity.absent_pa;
       (*header.profile)["absent-bytes"] = identity.absent_bytes;
@@ -350,12 +444,25 @@ class Runner {
   HeldMemory held_;
   std::map<u64, u64> record_words_;  // of the event queue, as they were read last
   std::vector<Waiting> waiting_;
+  std::deque<AtcInvalidation> sent_;  // to endpoints, which have not answered yet
   std::size_t step_ = 0;
   u64 prod_ = 0, cons_ = 0, event_cons_ = 0, overflow_ = 0, cr0_ = 0;
   bool unordered_ = false;
   /// Some were enabled: each step is waited for, so that what caused one is known.
   bool interrupts_ = false;
 };
+
+}  // namespace
+
+namespace {
+
+/// Number of the engine that has that StreamID.
+u64 engine_of(const trace::Trace& trace, u32 sid) {
+  for (const trace::DeviceInfo& info : trace.header.devices.value_or(trace::Devices{})) {
+    if (!info.sids.empty() && info.sids.front() == sid) return static_cast<u64>(info.device);
+  }
+  return 0;
+}
 
 }  // namespace
 
@@ -408,21 +515,28 @@ Expected<Case> case_of(const trace::Trace& trace, const std::string& name) {
       }
       continue;
     } else if (const auto* dma = std::get_if<trace::Dma>(&event.payload)) {
-      u64 engine = 0;
-      for (const trace::DeviceInfo& info : trace.header.devices.value_or(trace::Devices{})) {
-        if (!info.sids.empty() && info.sids.front() == dma->sid) {
-          engine = static_cast<u64>(info.device);
-        }
-      }
+      u64 engine = engine_of(trace, dma->sid);
       const u64 writes = dma->direction == trace::Direction::write ? 1 : 0;
       if (dma->direction == trace::Direction::execute) engine |= step_instruction;
       if (dma->privileged.value_or(false)) engine |= step_privileged;
+      if (dma->kind == trace::TransactionKind::translated) engine |= step_translated;
       if (dma->ssid && dma->ssid->valid) {
         engine |= step_substream | (u64{dma->ssid->value} << step_substream_place);
       }
       result.steps.push_back({StepKind::access, dma->iova, writes, engine});
+    } else if (const auto* request = std::get_if<trace::AtsRequest>(&event.payload)) {
+      u64 word = engine_of(trace, request->sid);
+      if (request->privileged.value_or(false)) word |= step_privileged;
+      if (request->ssid && request->ssid->valid) {
+        word |= step_substream | (u64{request->ssid->value} << step_substream_place);
+      }
+      const u64 writes = request->no_write.value_or(true) ? 0 : 1;
+      result.steps.push_back({StepKind::request, request->iova, writes, word});
+    } else if (std::holds_alternative<trace::AtcInvalidated>(event.payload)) {
+      result.steps.push_back({StepKind::answer});
     } else if (const auto* note = std::get_if<trace::Note>(&event.payload)) {
       if (note->text == saved_note) result.steps.push_back({StepKind::save});
+      if (note->text == silence_note) result.steps.push_back({StepKind::silence});
     } else if (const auto* load = std::get_if<trace::Load>(&event.payload)) {
       if (load->size != 8 || load->pa % 8 != 0) {
         return fail(ErrorCode::bad_input, name + ": a load that is no aligned word");

@@ -7,7 +7,8 @@
 
 namespace iommucheck::oracle {
 
-/// A note of the trace that stands for StepKind::save, so that a replay does it again.
+/// Notes of the trace that stand for StepKind::save and silence, so that a replay does them again.
+inline constexpr const char* silence_note = "no endpoint answers an invalidation in time";
 inline constexpr const char* saved_note = "the device was saved and goes on from what was saved";
 
 struct Run {

@@ -96,6 +96,8 @@ void DeviceRules::begin_case() {
   forgotten_ = 0;
   overflow_possible_ = met_full_queue_ = false;
   changed_since_enabled_ = enabled_once_ = false;
+  atschk_changed_ = rec_cfg_ats_ = false;
+  surely_disabled_ = true;
   waits_cr0_ = waits_cons_ = waits_gbpa_ = 0;
   last_cons_ = 0;
 }
@@ -105,6 +107,8 @@ void DeviceRules::stored(u64 /*pa*/) { changed_since_enabled_ = enabled_once_; }
 void DeviceRules::register_write(u32 offset, u64 value) {
   if (offset == reg::cr0) {
     waits_cr0_ = 0;
+    if ((value & spec::cr0::smmuen) != 0) surely_disabled_ = false;
+    atschk_changed_ |= smmu_.smmuen() && ((value ^ smmu_.cr0()) & spec::cr0::atschk) != 0;
     if ((value & spec::cr0::smmuen) != 0 && !smmu_.smmuen()) {
       changed_since_enabled_ = enabled_once_;
       enabled_once_ = true;
@@ -113,6 +117,7 @@ void DeviceRules::register_write(u32 offset, u64 value) {
   // An acknowledged error lets the queue go on by itself, as PROD does. IHI 0070 7.1.
   if (offset == reg::cmdq_prod || offset == reg::gerrorn) waits_cons_ = 0;
   if (offset == reg::gbpa) waits_gbpa_ = 0;
+  if (offset == reg::cr2) rec_cfg_ats_ |= (value & spec::cr2::rec_cfg_ats) != 0;
 }
 
 // ---- accesses -----------------------------------------------------------------------------------
@@ -157,13 +162,11 @@ const char* DeviceRules::not_known(const trace::Dma& dma) {
     return "whether the access reads or writes";
   }
   if (!dma.privileged) return "whether the access is privileged";
-  if (dma.kind && *dma.kind != trace::TransactionKind::untranslated) {
-    return "what ATS makes of an access of a device that is judged";
-  }
   return nullptr;
 }
 
 void DeviceRules::access(const trace::Dma& dma) {
+  if (dma.kind == trace::TransactionKind::translated) return translated(dma);
   const Access access = access_in(dma);
   ++numbers_.accesses;
   ++before_;
@@ -335,6 +338,9 @@ bool DeviceRules::register_read(u32 offset, u64 value) {
              " reads");
   };
   if (offset == reg::cr0ack && value != smmu_.cr0()) late(waits_cr0_, "CR0ACK");
+  if (offset == reg::cr0ack && !smmu_.smmuen() && (value & spec::cr0::smmuen) == 0) {
+    surely_disabled_ = true;
+  }
   if (offset == reg::gbpa && (value & spec::gbpa::update) != 0) late(waits_gbpa_, "GBPA.Update");
   if (offset == reg::cmdq_cons) {
     ask(Rule::CMD_ORDER, true);

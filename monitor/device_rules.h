@@ -42,6 +42,10 @@ class DeviceRules {
   /// Before the SMMU as a judge sees it. True: it is judged here.
   bool register_read(u32 offset, u64 value);
   void access(const trace::Dma& dma);
+  /// A translation request of ATS and its answer. It counts as an access.
+  void ats_request(const trace::AtsRequest& request);
+  /// An endpoint has done an invalidation: CMDQ_CONS may have waited for it.
+  void endpoint_answered() { waits_cons_ = 0; }
   void record(const trace::EventRecord& words);
   /// The case is over: what did not come now does not come.
   void finish();
@@ -100,6 +104,25 @@ class DeviceRules {
   };
 
   [[nodiscard]] Plain plain(const spec::Access& access) const;
+  // device_ats.cpp
+  struct AtsAnswer {
+    trace::AtsResult result{};
+    spec::EventType event = spec::EventType::none;  ///< its record; none: it has none
+    spec::Rule rule{};
+  };
+  struct Right {
+    spec::AccessType type{};
+    bool granted = false;
+    bool asked = false;
+  };
+  void translated(const trace::Dma& dma);
+  bool translated_outcomes(const spec::Access& access, std::vector<spec::Outcome>& allowed) const;
+  [[nodiscard]] std::vector<AtsAnswer> ats_answers(const spec::Access& access, bool& any) const;
+  std::vector<spec::Outcome> granted_now(spec::Access access);
+  void push_unsupported(const spec::Access& access, const std::vector<AtsAnswer>& answers);
+  void judge_grant(const trace::AtsRequest& request, const spec::Access& access);
+  void judge_right(const trace::AtsRequest& request, spec::Access access, const Right& right);
+  void judge_extent(const trace::AtsRequest& request, const spec::Access& access);
   void judge_reached(const spec::Access& access, const trace::Dma& dma,
                      const std::vector<spec::Outcome>& allowed, const Plain& memory);
   void judge_terminated(const spec::Access& access, const trace::Dma& dma,
@@ -158,6 +181,9 @@ class DeviceRules {
   unsigned forgotten_ = 0;                // looks until records of forgotten accesses have come
   bool changed_since_enabled_ = false;
   bool enabled_once_ = false;
+  bool surely_disabled_ = true;  // SMMUEN = 0, and CR0ACK has shown it
+  bool atschk_changed_ = false;  // while SMMUEN = 1: it may be cached with an STE
+  bool rec_cfg_ats_ = false;     // configuration errors of ATS may be recorded
   u64 last_cons_ = 0;
   unsigned waits_cr0_ = 0, waits_cons_ = 0, waits_gbpa_ = 0;
 };

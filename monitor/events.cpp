@@ -16,6 +16,8 @@ namespace {
 /// Larger ranges than any driver's structures have: not followed, so that no input hangs.
 constexpr u64 range_max = u64{1} << 30;
 
+constexpr const char* not_built = "the specification of this event is not built";
+
 }  // namespace
 
 /// Dispatches on the kind of event. A class for its access to the monitor.
@@ -135,6 +137,19 @@ class Feeder {
   // ---- devices ----------------------------------------------------------------------------------
   void operator()(const trace::Dma& dma) { m_.observe_access(dma); }
   void operator()(const trace::EventRecorded& event) { m_.observe_record(event); }
+  void operator()(const trace::AtsRequest& request) {
+    m_.tick();
+    m_.emit(by_, request);
+    if (!m_.device_rules_) return m_.undetermined(not_built);
+    m_.device_rules_->ats_request(request);
+    m_.gather_device();
+  }
+  void operator()(const trace::AtcInvalidated& event) {
+    m_.tick();
+    m_.emit(by_, event);
+    if (!m_.device_rules_) return m_.undetermined(not_built);
+    m_.device_rules_->endpoint_answered();
+  }
   void operator()(const trace::DeviceStore& store) {
     m_.tick();
     const u64 word = align_down(store.pa, 3);
@@ -392,7 +407,7 @@ class Feeder {
   template <class Other>
   void operator()(const Other& /*event*/) {
     m_.tick();
-    m_.undetermined("the specification of this event is not built");
+    m_.undetermined(not_built);
   }
 
   /// Table pages that lie where others were, now that it is known for which addresses.

@@ -26,6 +26,8 @@ void register_content_cases(const DeviceIdentity& device, std::vector<Case>& cas
 void attribute_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// Of engines that send SubstreamIDs.
 void substream_cases(const DeviceIdentity& device, std::vector<Case>& cases);
+/// Of devices whose engines are endpoints with ATS.
+void ats_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// Of devices in whose memory there is a place that aborts.
 void external_abort_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// What sends an interrupt, and what does not.

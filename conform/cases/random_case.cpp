@@ -26,6 +26,7 @@ class RandomCase {
   RandomCase(const DeviceIdentity& device, u64 seed, u64 number)
       : engine_(seed * 0x9e3779b97f4a7c15 + number),
         extra_engine_(seed * 0xd1b54a32d192ed03 + number),
+        ats_engine_(seed * 0x8cb92ba72f3d8dd7 + number),
         builder_(device, fmt::format("random: seed {}, case {}", seed, number), options(device)),
         extras_(builder_, extra_engine_) {}
 
@@ -109,7 +110,8 @@ class RandomCase {
       builder_.cd_at(streams_[e].cds, wild(cd_of(s)));
       builder_.ste(e, streams_[e].ste);
     }
-    builder_.enable();
+    atschk_ = builder_.device().ats && ats_engine_() % 2 == 0;
+    builder_.enable(atschk_);
   }
 
   /// Fields that are legal and change what comes of an access, in half of the spaces.
@@ -175,6 +177,7 @@ class RandomCase {
     if (chance(8)) made.ste.dw[1] |= u64{1} << 19;
     if (chance(6)) made.ste.dw[1] |= (2 + pick(2)) << 48;
     if (chance(6)) made.ste.dw[1] |= (2 + pick(2)) << 50;
+    if (builder_.device().ats && ats_engine_() % 2 == 0) made.ste.dw[1] |= u64{1} << 28;  // EATS
     made.ste = wild(made.ste);
     return made;
   }
@@ -356,7 +359,38 @@ class RandomCase {
     if (!chance(4)) cfgi();
   }
 
+  /// A request, a translated access, an invalidation.
+  void ats_step() {
+    const auto draw = [&](u64 n) { return ats_engine_() % n; };
+    const auto e = static_cast<unsigned>(draw(engines_));
+    u64 va = 0x1000 * draw(5);
+    if (!pages_.empty() && draw(6) != 0) va = pages_[draw(pages_.size())].va;
+    switch (draw(4)) {
+      case 0:
+        return builder_.access(builder_.data(4 * draw(4096)), draw(2) == 0, e,
+                               {.translated = true});
+      case 1: {
+        Command command = atc_inv(builder_.sid(e), va, static_cast<unsigned>(draw(53)));
+        command.ssv = builder_.capabilities().ssidsize != 0 && draw(3) == 0;
+        if (command.ssv) command.ssid = draw(4);
+        if (command.ssv) command.global = draw(4) == 0;
+        builder_.command(command);
+        if (draw(2) == 0) builder_.sync();
+        return;
+      }
+      default: {
+        DmaAttributes attributes;
+        if (streams_[e].lg2 != 0 && draw(4) != 0) {
+          attributes.substream = static_cast<u32>(draw(pow2(streams_[e].lg2) + 1));
+          attributes.privileged = draw(4) == 0;
+        }
+        builder_.request(va + 4 * draw(64), draw(2) == 0, e, attributes);
+      }
+    }
+  }
+
   void step() {
+    if (builder_.device().ats && ats_engine_() % 6 == 0) ats_step();
     if (extras_.due()) extras_.step();
     switch (pick(12)) {
       case 0:
@@ -392,7 +426,7 @@ class RandomCase {
         }
         builder_.disable();
         if (chance(2)) builder_.invalidate_all();
-        builder_.enable();
+        builder_.enable(atschk_);
         return;
     }
   }
@@ -405,6 +439,7 @@ class RandomCase {
 
   std::mt19937_64 engine_;
   std::mt19937_64 extra_engine_;  // of its own: what it decides moves nothing else
+  std::mt19937_64 ats_engine_;    // likewise
   bool two_level_ = false;        // before the builder, which is told of it
   CaseBuilder builder_;
   RandomExtras extras_;
@@ -414,6 +449,7 @@ class RandomCase {
   unsigned engines_ = 1;
   u64 next_asid_ = 16;  // of CDs that share their tag with no other
   bool globals_ = false;
+  bool atschk_ = false;
 };
 
 }  // namespace

@@ -189,6 +189,7 @@ std::vector<Case> directed_cases(const DeviceIdentity& device) {
   interrupt_cases(device, cases);
   attribute_cases(device, cases);
   substream_cases(device, cases);
+  ats_cases(device, cases);
   external_abort_cases(device, cases);
   return cases;
 }

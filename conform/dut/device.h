@@ -31,6 +31,25 @@ struct DmaAttributes {
   bool privileged = false;
   bool instruction = false;        ///< of a read
   std::optional<u32> substream{};  ///< its SubstreamID, below 2^20, if it has one
+  bool translated = false;         ///< it says that its address is one that ATS gave
+};
+
+/// The answer to a translation request of ATS.
+struct AtsSeen {
+  trace::AtsResult result{};
+  u64 pa = 0;     ///< where the address leads, with any right
+  u64 bytes = 0;  ///< a power of two: the aligned range that the answer covers
+  trace::Rights rights{};
+};
+
+/// An invalidation that the SMMU sends to an endpoint.
+struct AtcInvalidation {
+  u32 sid = 0;
+  std::optional<u32> substream{};
+  bool global = false;
+  u64 address = 0;
+  u64 bytes = 0;  ///< 0: everything
+  u32 tag = 0;    ///< by which the endpoint says that it is done
 };
 
 /// A pulse on one of its wires.
@@ -60,6 +79,8 @@ struct DeviceIdentity {
   bool sends_privileged = false, sends_instructions = false, sends_substreams = false;
   bool saves = false;             ///< save_restore() does something
   bool wires_interrupts = false;  ///< take_interrupts() has every interrupt
+  /// Its engines are endpoints with ATS, whose ATC is the tester's: ats_request() and what follows.
+  bool ats = false;
 };
 
 class DeviceUnderTest {
@@ -80,6 +101,14 @@ class DeviceUnderTest {
   /// Four bytes at `iova`, a multiple of 4, by engine number `engine` of identity().sids, with no
   /// attributes but those that identity() says can be sent.
   virtual Ticket dma(unsigned engine, u64 iova, bool write, DmaAttributes attributes) = 0;
+  /// A translation request for `iova`; `write`: it asks for writing, too. Where identity().ats.
+  virtual Ticket ats_request(unsigned /*engine*/, u64 /*iova*/, bool /*write*/,
+                             DmaAttributes /*attributes*/) {
+    return 0;
+  }
+  /// The endpoint has done that invalidation; or it answers none of those that it was sent.
+  virtual void invalidated(u32 /*tag*/) {}
+  virtual void invalidations_time_out() {}
   /// The state is saved, and goes on in a device made anew from what was saved. Nothing shows it.
   virtual void save_restore() {}
 
@@ -88,6 +117,9 @@ class DeviceUnderTest {
   virtual Expected<void> settle() = 0;
   [[nodiscard]] virtual u64 value(Ticket ticket) const = 0;
   [[nodiscard]] virtual DmaSeen seen(Ticket ticket) const = 0;
+  [[nodiscard]] virtual AtsSeen answered(Ticket /*ticket*/) const { return {}; }
+  /// Invalidations sent up to the last settle(), in their order; each once.
+  virtual std::vector<AtcInvalidation> take_invalidations() { return {}; }
   /// Interrupts up to the last settle(), in their order; each once.
   virtual std::vector<Interrupt> take_interrupts() { return {}; }
 };

@@ -23,10 +23,10 @@ constexpr Ticket no_ticket = ~Ticket{0};
 constexpr std::size_t batch_max = 4096;
 constexpr double begin_seconds_least = 10;  // an interpreter takes its time to start
 constexpr u32 sids_end = 64;
-constexpr u32 flags_known = IOMMUCHECK_DUT_PROMPT | IOMMUCHECK_DUT_GIVES_PA |
-                            IOMMUCHECK_DUT_HOLDS_MEMORY | IOMMUCHECK_DUT_SAVES |
-                            IOMMUCHECK_DUT_SENDS_PRIVILEGED | IOMMUCHECK_DUT_SENDS_INSTRUCTIONS |
-                            IOMMUCHECK_DUT_SENDS_SUBSTREAMS | IOMMUCHECK_DUT_WIRES_INTERRUPTS;
+constexpr u32 flags_known =
+    IOMMUCHECK_DUT_PROMPT | IOMMUCHECK_DUT_GIVES_PA | IOMMUCHECK_DUT_HOLDS_MEMORY |
+    IOMMUCHECK_DUT_SAVES | IOMMUCHECK_DUT_SENDS_PRIVILEGED | IOMMUCHECK_DUT_SENDS_INSTRUCTIONS |
+    IOMMUCHECK_DUT_SENDS_SUBSTREAMS | IOMMUCHECK_DUT_WIRES_INTERRUPTS | IOMMUCHECK_DUT_ATS;
 constexpr const char* nonsense = "answers nonsense: ";
 constexpr std::string_view end_of_its_own = "came to an end: ";
 
@@ -43,6 +43,9 @@ std::string op_text(const iommucheck_dut_op& op) {
     case IOMMUCHECK_DUT_DMA:
       return (op.attributes & IOMMUCHECK_DUT_IS_WRITE) != 0 ? "a DMA that writes"
                                                             : "a DMA that reads";
+    case IOMMUCHECK_DUT_ATS_REQUEST: return "a translation request";
+    case IOMMUCHECK_DUT_ATC_DONE: return "the answer to an invalidation";
+    case IOMMUCHECK_DUT_ATC_TIME_OUT: return "the end of the time of endpoints";
     case IOMMUCHECK_DUT_STORE: return "a store";
     case IOMMUCHECK_DUT_FILL: return "a fill";
     case IOMMUCHECK_DUT_SAVE_RESTORE: return "to be saved and restored";
@@ -166,6 +169,7 @@ Expected<void> DoorDevice::take_info(const std::vector<char>& bytes) {
     identity_.sends_substreams = says(IOMMUCHECK_DUT_SENDS_SUBSTREAMS);
     identity_.wires_interrupts = says(IOMMUCHECK_DUT_WIRES_INTERRUPTS);
     identity_.saves = says(IOMMUCHECK_DUT_SAVES);
+    identity_.ats = says(IOMMUCHECK_DUT_ATS);
   } else if (std::memcmp(&info, &info_, sizeof info) != 0) {
     return fail(ErrorCode::bad_input, "its info is another one each time that it is opened");
   }
@@ -229,27 +233,63 @@ Expected<std::vector<char>> DoorDevice::wait_for(u32 type, double seconds) {
   }
 }
 
+Expected<void> DoorDevice::take_interrupt(const std::vector<char>& bytes) {
+  std::array<u32, 2> both{};
+  if (bytes.size() != sizeof both) {
+    return bad_answer(fmt::format("INTERRUPT of {} bytes", bytes.size()));
+  }
+  std::memcpy(both.data(), bytes.data(), sizeof both);
+  if (both[0] > IOMMUCHECK_IRQ_COMMAND_SYNC || both[1] > IOMMUCHECK_DUT_EDGE) {
+    return bad_answer(fmt::format("interrupt line {}, level {}", both[0], both[1]));
+  }
+  ++counts_.interrupts;
+  const bool was_high = std::exchange(high_[both[0]], both[1] == IOMMUCHECK_DUT_HIGH);
+  if (both[1] == IOMMUCHECK_DUT_EDGE || (both[1] == IOMMUCHECK_DUT_HIGH && !was_high)) {
+    interrupts_.push_back({static_cast<trace::IrqKind>(both[0])});
+  }
+  return {};
+}
+
+/// So many may wait for endpoints: a device that sends without end is stopped.
+Expected<void> DoorDevice::take_invalidation(const std::vector<char>& bytes) {
+  constexpr std::size_t most = 65536;
+  struct Request {
+    u32 sid, attributes, ssid, tag;
+    u64 address, bytes;
+  } request{};
+  if (bytes.size() != sizeof request) {
+    return bad_answer(fmt::format("ATC_INVALIDATE of {} bytes", bytes.size()));
+  }
+  std::memcpy(&request, bytes.data(), sizeof request);
+  constexpr u32 known = IOMMUCHECK_DUT_HAS_SUBSTREAM | IOMMUCHECK_DUT_IS_GLOBAL;
+  const bool everything = request.bytes == 0;
+  const bool sized = request.bytes >= 4096 && std::has_single_bit(request.bytes);
+  if ((request.attributes & ~known) != 0 || !(everything || sized) ||
+      (request.address & (everything ? ~u64{0} : request.bytes - 1)) != 0) {
+    return bad_answer(fmt::format("an invalidation of {:#x} bytes at {:#x}, attributes {:#x}",
+                                  request.bytes, request.address, request.attributes));
+  }
+  if (!says(IOMMUCHECK_DUT_ATS)) {
+    return bad_answer("an invalidation of an ATC, without the flag ATS");
+  }
+  if (invalidations_.size() == most) return bad_answer("invalidations without end");
+  AtcInvalidation one{.sid = request.sid,
+                      .global = (request.attributes & IOMMUCHECK_DUT_IS_GLOBAL) != 0,
+                      .address = request.address,
+                      .bytes = request.bytes,
+                      .tag = request.tag};
+  if ((request.attributes & IOMMUCHECK_DUT_HAS_SUBSTREAM) != 0) one.substream = request.ssid;
+  invalidations_.push_back(one);
+  return {};
+}
+
 Expected<void> DoorDevice::serve_memory(const Frame& frame, Deadline until) {
   struct Request {
     u64 pa;
     u32 bytes, reserved;
   } request{};
-  if (frame.type == IOMMUCHECK_FRAME_INTERRUPT) {
-    std::array<u32, 2> both{};
-    if (frame.bytes.size() != sizeof both) {
-      return bad_answer(fmt::format("INTERRUPT of {} bytes", frame.bytes.size()));
-    }
-    std::memcpy(both.data(), frame.bytes.data(), sizeof both);
-    if (both[0] > IOMMUCHECK_IRQ_COMMAND_SYNC || both[1] > IOMMUCHECK_DUT_EDGE) {
-      return bad_answer(fmt::format("interrupt line {}, level {}", both[0], both[1]));
-    }
-    ++counts_.interrupts;
-    const bool was_high = std::exchange(high_[both[0]], both[1] == IOMMUCHECK_DUT_HIGH);
-    if (both[1] == IOMMUCHECK_DUT_EDGE || (both[1] == IOMMUCHECK_DUT_HIGH && !was_high)) {
-      interrupts_.push_back({static_cast<trace::IrqKind>(both[0])});
-    }
-    return {};
-  }
+  if (frame.type == IOMMUCHECK_FRAME_INTERRUPT) return take_interrupt(frame.bytes);
+  if (frame.type == IOMMUCHECK_FRAME_ATC_INVALIDATE) return take_invalidation(frame.bytes);
   const bool reads = frame.type == IOMMUCHECK_FRAME_READ;
   if (!reads && frame.type != IOMMUCHECK_FRAME_WRITE) {
     return bad_answer(fmt::format("a frame of type {}", frame.type));
@@ -331,11 +371,13 @@ Expected<void> DoorDevice::take_answers(const std::vector<char>& bytes) {
 Expected<void> DoorDevice::take_answer(const iommucheck_dut_op& asked,
                                        const iommucheck_dut_op& answer, Ticket ticket) {
   const bool dma = asked.kind == IOMMUCHECK_DUT_DMA;
+  const bool request = asked.kind == IOMMUCHECK_DUT_ATS_REQUEST;
   iommucheck_dut_op same = answer;
   same.status = asked.status;
   same.pa = asked.pa;
-  const bool writes = dma ? (asked.attributes & IOMMUCHECK_DUT_IS_WRITE) != 0
-                          : asked.kind != IOMMUCHECK_DUT_READ && asked.kind != IOMMUCHECK_DUT_LOAD;
+  const bool writes =
+      dma ? (asked.attributes & IOMMUCHECK_DUT_IS_WRITE) != 0
+          : asked.kind != IOMMUCHECK_DUT_READ && asked.kind != IOMMUCHECK_DUT_LOAD && !request;
   if (!writes) same.value = asked.value;
   if (std::memcmp(&same, &asked, sizeof same) != 0) {
     return bad_answer("the answer to " + op_text(asked) + " is to another operation");
@@ -346,12 +388,17 @@ Expected<void> DoorDevice::take_answer(const iommucheck_dut_op& asked,
     case IOMMUCHECK_DUT_STALLED:
       if (dma) break;
       return bad_answer(fmt::format("{} has status {}", op_text(asked), answer.status));
+    case IOMMUCHECK_DUT_UNSUPPORTED:
+    case IOMMUCHECK_DUT_COMPLETER_ABORT:
+      if (request) break;
+      return bad_answer(fmt::format("{} has status {}", op_text(asked), answer.status));
     case IOMMUCHECK_DUT_NO_REPLY: return bad_answer(op_text(asked) + " has no reply");
     case IOMMUCHECK_DUT_REFUSED: return fail(ErrorCode::environment, "refuses " + op_text(asked));
     default:
       return bad_answer(fmt::format("{} has the unknown status {}", op_text(asked), answer.status));
   }
   const bool done = answer.status == IOMMUCHECK_DUT_DONE;
+  if (request) return take_grant(answer, ticket);
   if (done && !writes && asked.bytes < 8 && answer.value >> (8 * asked.bytes) != 0) {
     return bad_answer(fmt::format("{} has the value {:#x}", op_text(asked), answer.value));
   }
@@ -361,6 +408,26 @@ Expected<void> DoorDevice::take_answer(const iommucheck_dut_op& asked,
   if (ticket == no_ticket) return {};
   answers_[ticket].value = answer.value;
   if (dma) take_access(answer, ticket);
+  return {};
+}
+
+Expected<void> DoorDevice::take_grant(const iommucheck_dut_op& answer, Ticket ticket) {
+  AtsSeen& seen = answers_[ticket].ats;
+  if (answer.status != IOMMUCHECK_DUT_DONE) {
+    seen.result = answer.status == IOMMUCHECK_DUT_UNSUPPORTED ? trace::AtsResult::unsupported
+                                                              : trace::AtsResult::completer_abort;
+    return {};
+  }
+  const u64 extent = bits(answer.value, 13, 8);
+  seen.result = trace::AtsResult::success;
+  seen.rights.read = (answer.value & IOMMUCHECK_DUT_MAY_READ) != 0;
+  seen.rights.write = (answer.value & IOMMUCHECK_DUT_MAY_WRITE) != 0;
+  if (answer.value >> 14 != 0 || bits(answer.value, 7, 2) != 0 || answer.pa >> 52 != 0) {
+    return bad_answer(
+        fmt::format("a translation request is granted {:#x} at {:#x}", answer.value, answer.pa));
+  }
+  seen.pa = answer.pa;
+  seen.bytes = pow2(static_cast<unsigned>(extent));
   return {};
 }
 
@@ -446,6 +513,7 @@ Ticket DoorDevice::dma(unsigned engine, u64 iova, bool write, DmaAttributes attr
   op.bytes = 4;
   op.where = identity_.sids[engine];
   op.address = iova;
+  if (attributes.translated) op.attributes |= IOMMUCHECK_DUT_IS_TRANSLATED;
   if (attributes.privileged) op.attributes |= IOMMUCHECK_DUT_IS_PRIVILEGED;
   if (attributes.instruction) op.attributes |= IOMMUCHECK_DUT_IS_INSTRUCTION;
   if (attributes.substream) {
@@ -461,6 +529,35 @@ Ticket DoorDevice::dma(unsigned engine, u64 iova, bool write, DmaAttributes attr
   // What it wrote is looked for before anything else can come there.
   if (write && !says(IOMMUCHECK_DUT_GIVES_PA)) flush();
   return its;
+}
+
+Ticket DoorDevice::ats_request(unsigned engine, u64 iova, bool write, DmaAttributes attributes) {
+  iommucheck_dut_op op{};
+  op.kind = IOMMUCHECK_DUT_ATS_REQUEST;
+  op.where = identity_.sids[engine];
+  op.address = iova;
+  if (write) op.attributes |= IOMMUCHECK_DUT_IS_WRITE;
+  if (attributes.privileged) op.attributes |= IOMMUCHECK_DUT_IS_PRIVILEGED;
+  if (attributes.substream) {
+    op.attributes |= IOMMUCHECK_DUT_HAS_SUBSTREAM;
+    op.ssid = *attributes.substream;
+  }
+  const Ticket its = ticket();
+  ask(op, its);
+  return its;
+}
+
+void DoorDevice::invalidated(u32 tag) {
+  iommucheck_dut_op op{};
+  op.kind = IOMMUCHECK_DUT_ATC_DONE;
+  op.where = tag;
+  ask(op, no_ticket);
+}
+
+void DoorDevice::invalidations_time_out() {
+  iommucheck_dut_op op{};
+  op.kind = IOMMUCHECK_DUT_ATC_TIME_OUT;
+  ask(op, no_ticket);
 }
 
 void DoorDevice::save_restore() {
@@ -486,6 +583,7 @@ Expected<void> DoorDevice::reset() {
   flush();
   answers_.clear();
   interrupts_.clear();
+  invalidations_.clear();
   high_ = {};
   memory_->reset();
   std::string died;

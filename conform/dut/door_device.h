@@ -34,6 +34,13 @@ class DoorDevice final : public DeviceUnderTest {
   void fill(u64 pa, u64 words, u64 value) override;
   Ticket load(u64 pa) override;
   Ticket dma(unsigned engine, u64 iova, bool write, DmaAttributes attributes) override;
+  Ticket ats_request(unsigned engine, u64 iova, bool write, DmaAttributes attributes) override;
+  void invalidated(u32 tag) override;
+  void invalidations_time_out() override;
+  [[nodiscard]] AtsSeen answered(Ticket ticket) const override { return answers_[ticket].ats; }
+  std::vector<AtcInvalidation> take_invalidations() override {
+    return std::exchange(invalidations_, {});
+  }
   void save_restore() override;
   Expected<void> settle() override;
   [[nodiscard]] u64 value(Ticket ticket) const override { return answers_[ticket].value; }
@@ -59,6 +66,9 @@ class DoorDevice final : public DeviceUnderTest {
                              Ticket ticket);
   void take_access(const iommucheck_dut_op& answer, Ticket ticket);
   Expected<std::vector<char>> wait_for(u32 type, double seconds);
+  Expected<void> take_grant(const iommucheck_dut_op& answer, Ticket ticket);
+  Expected<void> take_interrupt(const std::vector<char>& bytes);
+  Expected<void> take_invalidation(const std::vector<char>& bytes);
   Expected<void> serve_memory(const Frame& frame, Deadline until);
   Ticket ticket();
   [[nodiscard]] bool says(u32 flag) const { return (info_.flags & flag) != 0; }
@@ -67,6 +77,7 @@ class DoorDevice final : public DeviceUnderTest {
   struct Answer {
     u64 value = 0;
     DmaSeen seen;
+    AtsSeen ats;
   };
 
   Options options_;
@@ -78,6 +89,7 @@ class DoorDevice final : public DeviceUnderTest {
   std::vector<Ticket> tickets_;  // of each that is pending, or no_ticket
   std::vector<Answer> answers_;
   std::vector<Interrupt> interrupts_;
+  std::vector<AtcInvalidation> invalidations_;
   std::array<bool, 4> high_{};  // levels of the lines
   u32 marks_ = 0;               // words that a DMA wrote, all different
   bool broken_ = false;

@@ -64,7 +64,8 @@ class Server {
              .interrupt = interrupt,
              .memory_pa = said.memory_pa,
              .memory_bytes = said.memory_bytes,
-             .seed = said.seed};
+             .seed = said.seed,
+             .atc_invalidate = atc_invalidate};
     iommucheck_dut_info info{};
     info.size = sizeof info;
     info.abi = IOMMUCHECK_DUT_ABI;
@@ -179,6 +180,14 @@ class Server {
   static void interrupt(void* ctx, u32 line, u32 level) {
     const std::array<u32, 2> both = {line, level};
     static_cast<Server*>(ctx)->send(IOMMUCHECK_FRAME_INTERRUPT, {bytes_of(both)});
+  }
+
+  static void atc_invalidate(void* ctx, u32 sid, u32 attributes, u32 ssid, u32 tag, u64 address,
+                             u64 bytes) {
+    const std::array<u32, 4> who = {sid, attributes, ssid, tag};
+    const std::array<u64, 2> what = {address, bytes};
+    static_cast<Server*>(ctx)->send(IOMMUCHECK_FRAME_ATC_INVALIDATE,
+                                    {bytes_of(who), bytes_of(what)});
   }
 
   FrameChannel channel_;

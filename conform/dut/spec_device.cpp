@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "conform/dut/spec_device.h"
 
+#include <algorithm>
+#include <vector>
+
 #include "base/bits.h"
 #include "monitor/monitor.h"
 #include "spec/smmu/command.h"
@@ -55,6 +58,7 @@ SpecDevice::SpecDevice(u64 seed, const spec::IdRegisters& id)
   identity_.absent_bytes = absent_bytes;
   identity_.every_pa = true;
   identity_.wires_interrupts = true;
+  identity_.ats = caches_.capabilities().ats;
   identity_.sends_privileged = identity_.sends_instructions = identity_.sends_substreams = true;
   for (u64 at = 0; at < absent_bytes; at += 8) caches_.assume(absent + at, 0);
   smmu_.reset(false);
@@ -70,6 +74,10 @@ Expected<void> SpecDevice::reset() {
   interrupts_.clear();
   irq_ctrl_ = irq_ctrlack_ = eventq_cons_ = shown_prod_ = shown_gerror_ = 0;
   cmdq_base_ = shown_cons_ = 0;
+  cmdq_prod_ = exposed_ = 0;
+  invalidations_.clear();
+  awaited_.clear();
+  next_tag_ = 0;
   messages_ = {};
   choices_.begin();
   return {};
@@ -77,9 +85,16 @@ Expected<void> SpecDevice::reset() {
 
 void SpecDevice::mmio_write(u32 offset, unsigned size, u64 value) {
   caches_.set_now(++now_);
+  if (offset == reg::cmdq_prod && size == 4 && identity_.ats) {
+    cmdq_prod_ = value;
+    return expose_commands();
+  }
   smmu_.write(AgentId::cpu0, offset, size, value, true);
   caches_.clear_findings();
   switch (offset) {
+    case reg::gerrorn:
+      if (holds_commands()) expose_commands();
+      break;
     case reg::irq_ctrl:
       irq_ctrl_ = value;
       irq_ctrlack_ &= value;
@@ -87,7 +102,7 @@ void SpecDevice::mmio_write(u32 offset, unsigned size, u64 value) {
     case reg::eventq_cons: eventq_cons_ = value & 0xfffff; break;
     case reg::cmdq_base:
       cmdq_base_ = value;
-      shown_cons_ = 0;
+      shown_cons_ = cmdq_prod_ = exposed_ = 0;
       break;
     case reg::eventq_irq_cfg0: messages_[0] = value & mask(51, 2); break;
     case reg::eventq_irq_cfg1: messages_[1] = value; break;
@@ -95,6 +110,122 @@ void SpecDevice::mmio_write(u32 offset, unsigned size, u64 value) {
     case reg::gerror_irq_cfg1: messages_[3] = value; break;
     default: break;
   }
+}
+
+// ---- ATS, IHI 0070 3.9.1, 4.5.1 -----------------------------------------------------------------
+
+u64 SpecDevice::command_slot(u64 index) const {
+  const auto lg2 = static_cast<unsigned>(bits(cmdq_base_, 4, 0));
+  return (cmdq_base_ & mask(51, 5)) + 16 * spec::queue_index<u64>(lg2, index);
+}
+
+bool SpecDevice::holds_commands() const {
+  const auto lg2 = static_cast<unsigned>(bits(cmdq_base_, 4, 0));
+  return identity_.ats && exposed_ != spec::queue_bits<u64>(lg2, cmdq_prod_);
+}
+
+/// Up to CMDQ_PROD, or to the first CMD_SYNC before which an endpoint has not answered, or past a
+/// command that is refused. What an invalidation asks is sent when its command is exposed.
+void SpecDevice::expose_commands() {
+  const auto lg2 = static_cast<unsigned>(bits(cmdq_base_, 4, 0));
+  const spec::Capabilities& caps = caches_.capabilities();
+  const u64 end = spec::queue_bits<u64>(lg2, cmdq_prod_);
+  if (smmu_.stopped_by_error()) return;
+  const bool runs = smmu_.surely_enabled() && (smmu_.cr0() & spec::cr0::cmdqen) != 0 &&
+                    spec::queue_used<u64>(lg2, end, exposed_) <= pow2(lg2);
+  if (!runs) exposed_ = end;
+  while (exposed_ != end) {
+    const u64 slot = command_slot(exposed_);
+    const auto command = spec::decode_command<u64>(caches_.memory().newest(slot).value,
+                                                   caches_.memory().newest(slot + 8).value, caps);
+    const bool refused = spec::check_command<u64>(command, caps).has_value();
+    if (command.op == spec::Opcode::sync && !refused && !awaited_.empty()) break;
+    exposed_ = spec::queue_next<u64>(lg2, exposed_);
+    if (refused) break;
+    if (command.op == spec::Opcode::atc_inv) send_invalidation(command);
+  }
+  smmu_.write(AgentId::cpu0, reg::cmdq_prod, 4, exposed_ == end ? cmdq_prod_ : exposed_, true);
+  caches_.clear_findings();
+}
+
+void SpecDevice::send_invalidation(const spec::Command& command) {
+  constexpr u64 everything = 52, largest = 63 - 12;
+  AtcInvalidation one{.sid = static_cast<u32>(command.sid), .tag = next_tag_++};
+  if (command.ssv) {
+    one.substream = static_cast<u32>(command.ssid);
+    one.global = command.global.value;
+  }
+  if (command.size < everything) {
+    one.bytes = u64{4096} << std::min<u64>(command.size, largest);
+    one.address = command.address & ~(one.bytes - 1);
+  }
+  awaited_.push_back(one.tag);
+  invalidations_.push_back(one);
+}
+
+void SpecDevice::invalidated(u32 tag) {
+  if (std::erase(awaited_, tag) == 0) return;
+  caches_.set_now(++now_);
+  if (awaited_.empty()) expose_commands();
+}
+
+/// The CMD_SYNC that waits is refused: the engine is shown what it may do then, and does it.
+void SpecDevice::invalidations_time_out() {
+  const auto lg2 = static_cast<unsigned>(bits(cmdq_base_, 4, 0));
+  if (std::exchange(awaited_, {}).empty()) return;
+  if (!holds_commands() || smmu_.stopped_by_error()) return;  // no CMD_SYNC waits
+  caches_.set_now(++now_);
+  const u64 sync = exposed_;
+  exposed_ = spec::queue_next<u64>(lg2, exposed_);
+  smmu_.write(AgentId::cpu0, reg::cmdq_prod, 4, exposed_, true);
+  const u64 gerror = smmu_.read(reg::gerror, 4, choices_) ^ spec::gerror::cmdq_err;
+  const u64 code = static_cast<u64>(spec::CommandError::atc_inv_sync);
+  smmu_.observe_read(reg::gerror, 4, gerror);
+  smmu_.observe_read(reg::cmdq_cons, 4, sync | code << 24);
+  caches_.clear_findings();
+}
+
+spec::SmmuState SpecDevice::state_now() const {
+  return {.caps = caches_.capabilities(),
+          .streams = caches_.stream_table(),
+          .smmuen = smmu_.surely_enabled(),
+          .atschk = (smmu_.cr0() & spec::cr0::atschk) != 0,
+          .e2h = caches_.e2h(),
+          .recinvsid = smmu_.recinvsid()};
+}
+
+/// As memory is now: both rights of one answer, for one page.
+Ticket SpecDevice::ats_request(unsigned engine, u64 iova, bool write, DmaAttributes attributes) {
+  using spec::AtsStatus;
+  caches_.set_now(++now_);
+  spec::Access access{.sid = identity_.sids[engine], .va = iova};
+  access.route = spec::Route::translated;
+  access.privileged = attributes.privileged;
+  access.ssv = attributes.substream.has_value();
+  access.ssid = attributes.substream.value_or(0);
+  MemoryNow memory{caches_.memory()};
+  answers_.emplace_back();
+  const auto ticket = static_cast<Ticket>(answers_.size() - 1);
+  AtsSeen& seen = answers_[ticket].ats;
+  const auto passes = [&](const spec::AtsCompletion& one) {
+    return one.granted.kind == spec::OutcomeKind::translation ||
+           one.granted.kind == spec::OutcomeKind::bypass;
+  };
+  const spec::AtsCompletion read = spec::ats_request(memory, state_now(), access);
+  seen.result = read.status == AtsStatus::success               ? trace::AtsResult::success
+                : read.status == AtsStatus::unsupported_request ? trace::AtsResult::unsupported
+                                                                : trace::AtsResult::completer_abort;
+  if (read.event != spec::EventType::none) {
+    (void)smmu_.record(access, spec::fault_outcome(read.event, read.granted.rule));
+  }
+  if (read.status != AtsStatus::success) return ticket;
+  access.type = spec::AccessType::write;
+  const spec::AtsCompletion written = spec::ats_request(memory, state_now(), access);
+  seen.rights.read = passes(read);
+  seen.rights.write = write && written.status == AtsStatus::success && passes(written);
+  seen.pa = seen.rights.read ? read.granted.pa : written.granted.pa;
+  seen.bytes = 4096;
+  return ticket;
 }
 
 /// A message goes to memory; no other agent looks at it.
@@ -150,8 +281,9 @@ void SpecDevice::interrupts_after(u32 offset, u64 value) {
 
 Ticket SpecDevice::mmio_read(u32 offset, unsigned size) {
   caches_.set_now(++now_);
-  const u64 value = smmu_.read(offset, size, choices_);
-  answers_.push_back({value, {}});
+  u64 value = smmu_.read(offset, size, choices_);
+  if (offset == reg::cmdq_prod && holds_commands()) value = cmdq_prod_;
+  answers_.push_back({.value = value, .seen = {}, .ats = {}});
   caches_.clear_findings();
   const auto ticket = static_cast<Ticket>(answers_.size() - 1);
   interrupts_after(offset, value);
@@ -174,7 +306,7 @@ Ticket SpecDevice::load(u64 pa) {
   const spec::Content content = caches_.memory().newest(pa);
   const bool named = content.unknown && pa - data < data_bytes;  // as data begins
   const u64 names = (pa & mask(31, 0)) | ((pa + 4) << 32);
-  answers_.push_back({named ? names : content.value, {}});
+  answers_.push_back({.value = named ? names : content.value, .seen = {}, .ats = {}});
   return static_cast<Ticket>(answers_.size() - 1);
 }
 
@@ -182,11 +314,7 @@ Ticket SpecDevice::load(u64 pa) {
 std::optional<spec::Outcome> SpecDevice::aborted_fetch(const spec::Access& access) const {
   if (!smmu_.surely_enabled()) return std::nullopt;
   MemoryNow memory{caches_.memory()};
-  const spec::SmmuState state{.caps = caches_.capabilities(),
-                              .streams = caches_.stream_table(),
-                              .smmuen = true,
-                              .e2h = caches_.e2h()};
-  const spec::Outcome outcome = spec::untranslated_transaction(memory, state, access);
+  const spec::Outcome outcome = spec::untranslated_transaction(memory, state_now(), access);
   return memory.aborted ? std::optional(outcome) : std::nullopt;
 }
 
@@ -201,7 +329,12 @@ Ticket SpecDevice::dma(unsigned engine, u64 iova, bool write, DmaAttributes attr
   access.ssv = attributes.substream.has_value();
   access.ssid = attributes.substream.value_or(0);
   std::vector<spec::Outcome> outcomes;
-  if (const auto aborted = aborted_fetch(access)) {
+  if (attributes.translated) {
+    access.route = spec::Route::translated;
+    MemoryNow memory{caches_.memory()};
+    outcomes.push_back(spec::translated_transaction(memory, state_now(), access,
+                                                    {.kind = OutcomeKind::bypass, .pa = iova}));
+  } else if (const auto aborted = aborted_fetch(access)) {
     outcomes.push_back(*aborted);
   } else {
     (void)caches_.outcomes(access, [&](const spec::Outcome& o) { outcomes.push_back(o); });

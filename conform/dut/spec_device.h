@@ -10,6 +10,7 @@
 
 #include "conform/dut/device.h"
 #include "spec/smmu/smmu.h"
+#include "spec/smmu/transaction.h"
 
 namespace iommucheck::oracle {
 
@@ -32,8 +33,20 @@ class SpecDevice final : public DeviceUnderTest {
   [[nodiscard]] u64 value(Ticket ticket) const override { return answers_[ticket].value; }
   [[nodiscard]] DmaSeen seen(Ticket ticket) const override { return answers_[ticket].seen; }
   std::vector<Interrupt> take_interrupts() override { return std::exchange(interrupts_, {}); }
+  Ticket ats_request(unsigned engine, u64 iova, bool write, DmaAttributes attributes) override;
+  [[nodiscard]] AtsSeen answered(Ticket ticket) const override { return answers_[ticket].ats; }
+  void invalidated(u32 tag) override;
+  void invalidations_time_out() override;
+  std::vector<AtcInvalidation> take_invalidations() override {
+    return std::exchange(invalidations_, {});
+  }
 
  private:
+  [[nodiscard]] spec::SmmuState state_now() const;
+  [[nodiscard]] u64 command_slot(u64 index) const;
+  [[nodiscard]] bool holds_commands() const;
+  void expose_commands();
+  void send_invalidation(const spec::Command& command);
   void interrupts_after(u32 offset, u64 value);
   void syncs_until(u64 cons);
   void send(trace::IrqKind kind, u64 message_pa, u32 payload);
@@ -55,6 +68,7 @@ class SpecDevice final : public DeviceUnderTest {
   struct Answer {
     u64 value = 0;
     DmaSeen seen;
+    AtsSeen ats;
   };
 
   DeviceIdentity identity_;
@@ -68,6 +82,11 @@ class SpecDevice final : public DeviceUnderTest {
   std::vector<Interrupt> interrupts_;
   u64 irq_ctrl_ = 0, irq_ctrlack_ = 0, eventq_cons_ = 0, shown_prod_ = 0, shown_gerror_ = 0;
   u64 cmdq_base_ = 0, shown_cons_ = 0;
+  // Commands are exposed to the engine no further than to a CMD_SYNC that waits for an endpoint.
+  u64 cmdq_prod_ = 0, exposed_ = 0;
+  std::vector<AtcInvalidation> invalidations_;  // sent, and not taken yet
+  std::vector<u32> awaited_;                    // their tags, until the endpoints answer
+  u32 next_tag_ = 0;
   std::array<u64, 4> messages_{};  // addresses and data, of the event queue and of global errors
 };
 

@@ -57,7 +57,13 @@ enum {
   IOMMUCHECK_DUT_LOAD = 6,  /* eight bytes at `address`: `value` is the answer                   */
   /* Only for a device that says IOMMUCHECK_DUT_SAVES: its state is saved, thrown away, and built
    * anew from what was saved, as a migration does. Memory stays. Nothing may show it later. */
-  IOMMUCHECK_DUT_SAVE_RESTORE = 7
+  IOMMUCHECK_DUT_SAVE_RESTORE = 7,
+  /* Only for a device that says IOMMUCHECK_DUT_ATS: its engines are endpoints of PCIe ATS, and what
+   * they keep in their ATC is the tester's affair. */
+  IOMMUCHECK_DUT_ATS_REQUEST = 8, /* a translation request: `status`, `pa`, `value` answer        */
+  IOMMUCHECK_DUT_ATC_DONE = 9,    /* an endpoint has done the invalidation with the tag `where`    */
+  IOMMUCHECK_DUT_ATC_TIME_OUT = 10 /* the time of endpoints is over for all that are not done:
+                                     CERROR_ATC_INV_SYNC (IHI 0070 3.9.1.4)                        */
 };
 
 /* iommucheck_dut_op.attributes, of a DMA. The device is asked for what its flags offer alone. */
@@ -65,6 +71,14 @@ enum {
 #define IOMMUCHECK_DUT_IS_PRIVILEGED 0x2u  /* IOMMUCHECK_DUT_SENDS_PRIVILEGED      */
 #define IOMMUCHECK_DUT_IS_INSTRUCTION 0x4u /* IOMMUCHECK_DUT_SENDS_INSTRUCTIONS    */
 #define IOMMUCHECK_DUT_HAS_SUBSTREAM 0x8u  /* `ssid` counts; IOMMUCHECK_DUT_SENDS_SUBSTREAMS */
+#define IOMMUCHECK_DUT_IS_TRANSLATED 0x10u /* `address` is physical: IOMMUCHECK_DUT_ATS          */
+/* Of an ATS_REQUEST: IS_WRITE (it asks for writing, too: NW = 0), IS_PRIVILEGED, HAS_SUBSTREAM. */
+
+/* What an ATS_REQUEST is granted: `value` of one with status DONE, and `pa` then says where
+ * `address` leads. No right at all is an answer, too; then the rest of `value` and `pa` are 0. */
+#define IOMMUCHECK_DUT_MAY_READ 0x1u
+#define IOMMUCHECK_DUT_MAY_WRITE 0x2u
+#define IOMMUCHECK_DUT_EXTENT_PLACE 8u /* bits 13:8: lg2 of the bytes that the answer covers; 12: 4K */
 
 /* iommucheck_dut_op.status. It is handed over as 0, so that one that is forgotten is found. */
 enum {
@@ -73,8 +87,10 @@ enum {
   IOMMUCHECK_DUT_TERMINATED = 2, /* DMA: the SMMU ended it with an abort, or as RAZ/WI; or memory
                                     did (an external abort of the access itself)                 */
   IOMMUCHECK_DUT_STALLED = 3,    /* DMA: it waits for CMD_RESUME or CMD_STALL_TERM                */
-  IOMMUCHECK_DUT_REFUSED = 4     /* the device has no such register access or DMA: a finding, since
+  IOMMUCHECK_DUT_REFUSED = 4,    /* the device has no such register access or DMA: a finding, since
                                     IHI 0070 6.2 wants every access of 4 and 8 bytes            */
+  IOMMUCHECK_DUT_UNSUPPORTED = 5,    /* ATS_REQUEST: answered with Unsupported Request           */
+  IOMMUCHECK_DUT_COMPLETER_ABORT = 6 /* ATS_REQUEST: answered with Completer Abort               */
 };
 
 /* One operation and its answer: 40 bytes, little endian, the same in memory and as a frame.
@@ -131,8 +147,17 @@ struct iommucheck_dut_host {
   /* All choices of the device come from it: with the same seed and operations it gives the same
    * answers. */
   uint64_t seed;
+
+  /* CMD_ATC_INV sends an invalidation to an endpoint: what its request on the bus says. `attributes`:
+   * IOMMUCHECK_DUT_HAS_SUBSTREAM, if it has a PASID, and IOMMUCHECK_DUT_IS_GLOBAL. `address` is a
+   * multiple of `bytes`, a power of two from 4096 on; 0, 0: everything. ATC_DONE brings the tag
+   * back; two that are not done have different tags. For devices that say IOMMUCHECK_DUT_ATS; absent
+   * (or NULL) in a host of version 0, whose tester asks for no ATS. */
+  void (*atc_invalidate)(void* ctx, uint32_t sid, uint32_t attributes, uint32_t ssid, uint32_t tag,
+                         uint64_t address, uint64_t bytes);
 };
 #define IOMMUCHECK_DUT_HOST_SIZE_VER0 64u
+#define IOMMUCHECK_DUT_IS_GLOBAL 0x20u
 
 /* ---------------------------------------------------------------------------------------------
  * 3. What the device offers
@@ -161,6 +186,9 @@ struct iommucheck_dut_host {
 /* Each of its interrupts is on a wire, and interrupt() is called for it: one that has to come and
  * does not is a finding. Without it none is missed; one that may not come is a finding always. */
 #define IOMMUCHECK_DUT_WIRES_INTERRUPTS 0x80u
+/* Its engines are endpoints with ATS (IDR0.ATS = 1): ATS_REQUEST, DMA with IS_TRANSLATED, and
+ * atc_invalidate() for each CMD_ATC_INV. A tester that does not know this bit refuses it. */
+#define IOMMUCHECK_DUT_ATS 0x100u
 
 #define IOMMUCHECK_DUT_SIDS_MAX 16u
 
@@ -235,7 +263,9 @@ enum {
   IOMMUCHECK_FRAME_READ = 132,  /* u64 pa, u32 bytes, u32 0; MEMORY answers                      */
   IOMMUCHECK_FRAME_WRITE = 133, /* u64 pa, u32 bytes, u32 0, the bytes; MEMORY answers           */
   IOMMUCHECK_FRAME_INTERRUPT = 134, /* u32 line, u32 level; nothing answers                       */
-  IOMMUCHECK_FRAME_LAST_WORDS = 135 /* a text: the device came to an end                          */
+  IOMMUCHECK_FRAME_LAST_WORDS = 135, /* a text: the device came to an end                         */
+  IOMMUCHECK_FRAME_ATC_INVALIDATE = 136 /* u32 sid, attributes, ssid, tag; u64 address, bytes;
+                                          nothing answers                                         */
 };
 
 /* Never changes: `abi` says what follows it. */

@@ -138,6 +138,10 @@ EventRecord record_of(EventType type, const EventFields& f) {
   Builder b(type);
   b.put(0, 32, f.sid);
   if (l.substream) put_substream(b, type, f);
+  // What was asked for, and where: the places of these fields are not modelled. IHI 0070 7.3.6.
+  if (type == EventType::f_bad_ats_treq) {
+    for (const unsigned word : {1U, 2U, 3U}) b.unknown(word, 63, 0);
+  }
   if (l.reason) b.unknown(1, 15, 0);
   if (l.stall) {
     b.put(1, 31, f.stall ? 1 : 0);

@@ -57,6 +57,9 @@ BrokenDevice::BrokenDevice(Fault fault, u64 seed)
 Expected<void> BrokenDevice::reset() {
   values_.clear();
   seen_.clear();
+  answered_.clear();
+  sent_.clear();
+  awaited_.clear();
   written_.clear();
   tlbis_ = 0;
   dead_ = false;
@@ -152,6 +155,72 @@ void BrokenDevice::mmio_write(u32 offset, unsigned size, u64 value) {
   }
   if (fault_ == Fault::wrong_message && offset == reg::eventq_irq_cfg1) value ^= 0x100;
   inner_.mmio_write(offset, size, value);
+  gather_invalidations();
+}
+
+// ---- ATS ----------------------------------------------------------------------------------------
+
+void BrokenDevice::gather_invalidations() {
+  const bool early = fault_ == Fault::early_atc_sync || fault_ == Fault::drops_atc_inv;
+  for (auto more = inner_.take_invalidations(); !more.empty(); more = inner_.take_invalidations()) {
+    for (AtcInvalidation one : more) {
+      if (early) inner_.invalidated(one.tag);
+      if (fault_ == Fault::drops_atc_inv) continue;
+      if (fault_ == Fault::wrong_atc_address && one.bytes == 4096) one.address ^= 0x1000;
+      if (fault_ == Fault::loses_atc_pasid) one.substream.reset();
+      sent_.push_back(one);
+      awaited_.push_back(one.tag);
+    }
+  }
+}
+
+void BrokenDevice::invalidated(u32 tag) {
+  std::erase(awaited_, tag);
+  if (fault_ == Fault::times_out_answered) {
+    inner_.invalidations_time_out();
+  } else {
+    inner_.invalidated(tag);
+  }
+  gather_invalidations();
+}
+
+void BrokenDevice::invalidations_time_out() {
+  if (fault_ == Fault::ignores_time_out) {
+    for (const u32 tag : std::exchange(awaited_, {})) inner_.invalidated(tag);
+  } else {
+    awaited_.clear();
+    inner_.invalidations_time_out();
+  }
+  gather_invalidations();
+}
+
+AtsSeen BrokenDevice::changed(AtsSeen seen, u64 iova, bool write) const {
+  const bool success = seen.result == trace::AtsResult::success;
+  const bool nothing = success && !seen.rights.read && !seen.rights.write;
+  if (fault_ == Fault::grants_write && write) seen.rights.write |= seen.rights.read;
+  if (fault_ == Fault::withholds_write) seen.rights.write = false;
+  if (fault_ == Fault::answers_too_much && success) seen.bytes = u64{1} << 21;
+  if (fault_ == Fault::aborts_faults && nothing) seen.result = trace::AtsResult::completer_abort;
+  const bool enabled = (cr0_ & spec::cr0::smmuen) != 0;
+  const bool refused = seen.result == trace::AtsResult::unsupported && enabled;
+  if ((fault_ == Fault::grants_unmapped && nothing) || (fault_ == Fault::ignores_eats && refused)) {
+    seen.result = trace::AtsResult::success;
+    seen.rights.read = true;
+    seen.pa = identity_.data_pa + (iova & 0xfff);
+    seen.bytes = 4096;
+  }
+  return seen;
+}
+
+Ticket BrokenDevice::ats_request(unsigned engine, u64 iova, bool write, DmaAttributes attributes) {
+  AtsSeen seen{.result = trace::AtsResult::unsupported};
+  if (fault_ != Fault::refuses_requests) {
+    seen =
+        changed(inner_.answered(inner_.ats_request(engine, iova, write, attributes)), iova, write);
+  }
+  const Ticket ticket = answer(0);
+  answered_[ticket] = seen;
+  return ticket;
 }
 
 std::vector<Interrupt> BrokenDevice::take_interrupts() {
@@ -271,7 +340,14 @@ Ticket BrokenDevice::dma(unsigned engine, u64 iova, bool write, DmaAttributes at
   if (fault_ == Fault::passes_beyond_oas && !enabled) iova &= mask(43, 0);
   if (fault_ == Fault::writes_structure) inner_.store(identity_.structures_pa + 0x7f8, 0xdead);
   DmaSeen seen;
-  if (fault_ != Fault::knows_48_bits || !enabled || iova >> 48 == 0) {
+  const bool checked = (cr0_ & spec::cr0::atschk) != 0;
+  const bool passes = (fault_ == Fault::passes_translated && enabled) ||
+                      (fault_ == Fault::passes_translated_off && !enabled);
+  if (attributes.translated && passes) {
+    seen = {.reached = true, .pa = iova};
+  } else if (attributes.translated && fault_ == Fault::refuses_translated && !checked) {
+    seen = {};
+  } else if (fault_ != Fault::knows_48_bits || !enabled || iova >> 48 == 0) {
     seen = inner_.seen(inner_.dma(engine, iova, write, attributes));
   }
   if (fault_ == Fault::ignores_disable && !enabled) seen = {};

@@ -6,6 +6,8 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "conform/dut/spec_device.h"
 
@@ -71,6 +73,22 @@ enum class Fault : u8 {
   error_is_silent,           ///< GERROR does not show a command error
   error_is_forgotten,        ///< CMDQ_CONS.ERR is 0
   refuses_s1cdmax,           ///< with SSIDSIZE = 0: an STE with S1CDMax is C_BAD_STE
+  early_atc_sync,            ///< CMD_SYNC does not wait for endpoints
+  drops_atc_inv,             ///< CMD_ATC_INV sends nothing
+  wrong_atc_address,         ///< CMD_ATC_INV of a page sends the next one
+  loses_atc_pasid,           ///< CMD_ATC_INV with SSV = 1 is sent without its PASID
+  ignores_time_out,          ///< CMD_SYNC completes when no endpoint answers in time
+  times_out_answered,        ///< CERROR_ATC_INV_SYNC although the endpoint answered
+  passes_translated,         ///< translated accesses pass whatever STE.EATS says
+  refuses_translated,        ///< with ATSCHK = 0 translated accesses are terminated
+  passes_translated_off,     ///< with SMMUEN = 0 translated accesses pass
+  grants_write,              ///< a request is granted writing where it may read
+  grants_unmapped,           ///< a request for nothing is granted reading
+  ignores_eats,              ///< a request is granted with EATS = 0
+  aborts_faults,             ///< a request for nothing is answered with Completer Abort
+  withholds_write,           ///< a request is never granted writing
+  answers_too_much,          ///< the answer for a page covers 2 MiB
+  refuses_requests,          ///< every request is Unsupported, and none has a record
   knows_48_bits,             ///< input addresses from 2^48 on are terminated in silence
 };
 
@@ -90,8 +108,15 @@ class BrokenDevice final : public DeviceUnderTest {
   [[nodiscard]] u64 value(Ticket ticket) const override;
   [[nodiscard]] DmaSeen seen(Ticket ticket) const override { return seen_.at(ticket); }
   std::vector<Interrupt> take_interrupts() override;
+  Ticket ats_request(unsigned engine, u64 iova, bool write, DmaAttributes attributes) override;
+  [[nodiscard]] AtsSeen answered(Ticket ticket) const override { return answered_.at(ticket); }
+  void invalidated(u32 tag) override;
+  void invalidations_time_out() override;
+  std::vector<AtcInvalidation> take_invalidations() override { return std::exchange(sent_, {}); }
 
  private:
+  void gather_invalidations();
+  [[nodiscard]] AtsSeen changed(AtsSeen seen, u64 iova, bool write) const;
   Ticket answer(u64 value);
   [[nodiscard]] bool in_queue(u64 pa) const;
   void events_shown(u64 value);
@@ -114,6 +139,9 @@ class BrokenDevice final : public DeviceUnderTest {
   std::map<u32, u64> written_;
   std::vector<u64> values_;
   std::map<Ticket, DmaSeen> seen_;
+  std::map<Ticket, AtsSeen> answered_;
+  std::vector<AtcInvalidation> sent_;  // to endpoints
+  std::vector<u32> awaited_;           // their tags, until they answer
 };
 
 }  // namespace iommucheck::oracle

@@ -17,6 +17,7 @@ constexpr u64 index_bits = mask(19, 0);
 RecordTwin::RecordTwin(u64 seed, Change change)
     : inner_(seed), identity_(inner_.identity()), change_(std::move(change)) {
   identity_.wires_interrupts = false;
+  identity_.ats = false;  // nobody would answer invalidations
 }
 
 Expected<void> RecordTwin::reset() {

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: MIT
+// ATS: what requests are answered, which translated accesses pass, and invalidations that wait for
+// endpoints. The endpoints and what they keep are the tester's. IHI 0070 3.9.1, 4.5.1.
+#include <fmt/format.h>
+
+#include "base/bits.h"
+#include "conform/cases/directed.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using spec::Granule;
+using spec::Rule;
+
+constexpr u64 page_there = 0x1000, read_only = 0x2000, page_missing = 0x5000;
+constexpr unsigned table_tsz = 25;
+constexpr DmaAttributes by_answer{.translated = true};
+
+void requests(CaseBuilder& b, u64 iova, DmaAttributes attributes = {}) {
+  b.request(iova, false, 0, attributes);
+  b.request(iova, true, 0, attributes);
+}
+/// To where data is, as if an answer had given it.
+void translated_both(CaseBuilder& b, u64 offset = 0x40) {
+  b.access(b.data(offset), false, 0, by_answer);
+  b.access(b.data(offset), true, 0, by_answer);
+}
+
+spec::Ste<u64> ste_with(const CaseBuilder& b, unsigned eats) {
+  spec::Ste<u64> ste = b.stage1_ste(0);
+  ste.dw[1] = with_bits(ste.dw[1], 29, 28, eats);
+  return ste;
+}
+
+u64 plain_table(CaseBuilder& b) {
+  const u64 root = b.root(Granule::g4k, table_tsz);
+  b.map(root, page_there, b.data(0x1000));
+  b.map(root, read_only, b.data(0x2000), 3, {.writable = false});
+  return root;
+}
+
+/// Each EATS, with translated accesses checked and not.
+void eats_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned eats, bool check) {
+  CaseBuilder b(device, fmt::format("ats: EATS = {}, ATSCHK = {}", eats, check ? 1 : 0));
+  b.asks(Rule::STE_EATS);
+  b.cd(0, b.plain_cd(plain_table(b), table_tsz));
+  b.ste(0, ste_with(b, eats));
+  b.enable(check);
+  requests(b, page_there);
+  translated_both(b);
+  b.poll();
+  b.both(page_there);  // an ordinary one is none of its business
+  b.both(page_missing);
+  b.poll();
+  cases.push_back(b.take());
+}
+
+/// What descriptors grant.
+void rights_case(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const auto one = [&](const char* name, const LeafBits& leaf, unsigned level) {
+    CaseBuilder b(device, fmt::format("ats: a request for {}", name));
+    const u64 root = b.root(Granule::g4k, table_tsz);
+    const u64 block = u64{1} << 21;
+    const u64 va = level == 3 ? page_there : block;
+    const u64 pa = level == 3 ? b.data(0x3000) : align_down(b.data(), 21);
+    b.map(root, va, pa, level, leaf);
+    b.cd(0, b.plain_cd(root, table_tsz));
+    b.ste(0, ste_with(b, 1));
+    b.enable();
+    for (const u64 offset : {0x0U, 0x40U, 0xffcU}) requests(b, va + offset);
+    requests(b, va + (level == 3 ? 0x1000 : block));
+    b.poll();
+    b.both(va);
+    b.poll();
+    cases.push_back(b.take());
+  };
+  one("a page", {}, 3);
+  one("a block", {}, 2);
+  one("a read-only page", {.writable = false}, 3);
+  one("a page with AF = 0", {.af = false}, 3);
+  one("a privileged page", {.user = false}, 3);
+  one("an invalid page", {.valid = false}, 3);
+}
+
+/// Streams that answer no request for another reason.
+void refused_streams(const DeviceIdentity& device, std::vector<Case>& cases) {
+  for (const bool check : {false, true}) {
+    const auto one = [&](const char* name, auto&& ste_of) {
+      CaseBuilder b(device, fmt::format("ats: a stream {}, ATSCHK = {}", name, check ? 1 : 0));
+      b.cd(0, b.plain_cd(plain_table(b), table_tsz));
+      b.ste(0, ste_of(b));
+      b.enable(check);
+      requests(b, page_there);
+      requests(b, b.data(0x40));
+      translated_both(b);
+      b.poll();
+      cases.push_back(b.take());
+    };
+    one("that bypasses", [](CaseBuilder&) { return spec::make_bypass_ste(); });
+    one("that aborts", [](CaseBuilder&) { return spec::make_abort_ste(); });
+    one("with V = 0", [](CaseBuilder&) { return spec::Ste<u64>{}; });
+    one("with an illegal Config", [](CaseBuilder& b) {
+      spec::Ste<u64> ste = ste_with(b, 1);
+      ste.dw[0] = with_bits(ste.dw[0], 3, 1, 7);
+      return ste;
+    });
+    one("whose CD is not valid", [](CaseBuilder& b) {
+      b.cd(0, spec::Cd<u64>{});
+      return ste_with(b, 1);
+    });
+  }
+}
+
+void disabled_case(const DeviceIdentity& device, std::vector<Case>& cases) {
+  CaseBuilder b(device, "ats: SMMUEN = 0");
+  b.cd(0, b.plain_cd(plain_table(b), table_tsz));
+  b.ste(0, ste_with(b, 1));
+  requests(b, page_there);
+  translated_both(b);
+  b.poll();
+  b.command(atc_inv(b.sid(0), 0, 52));  // ignored
+  b.sync();
+  b.enable();
+  requests(b, page_there);
+  translated_both(b);
+  b.poll();
+  b.disable();
+  requests(b, page_there);
+  translated_both(b);
+  b.poll();
+  cases.push_back(b.take());
+}
+
+/// Requests with a PASID and without.
+void substream_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned dss) {
+  CaseBuilder b(device, fmt::format("ats: requests with substreams, S1DSS = {}", dss));
+  const u64 table = b.memory(4 * 64, 4 * 64);
+  for (unsigned i = 0; i < 3; ++i) {
+    const u64 root = b.root(Granule::g4k, table_tsz);
+    b.map(root, page_there, b.data(0x1000 * (1 + i)));
+    b.cd_at(table + 64 * i, b.plain_cd(root, table_tsz, 1 + i));
+  }
+  spec::Stage1SteFields fields;
+  fields.s1contextptr = table;
+  fields.s1cdmax = 2;
+  fields.s1dss = dss;
+  fields.eats = 1;
+  b.ste(0, spec::make_stage1_ste(fields));
+  b.enable();
+  requests(b, page_there);
+  for (const u32 ssid : {0U, 1U, 2U, 3U, 4U}) requests(b, page_there, {.substream = ssid});
+  b.poll();
+  cases.push_back(b.take());
+}
+
+/// A page goes: nothing is granted any more.
+void change_case(const DeviceIdentity& device, std::vector<Case>& cases) {
+  CaseBuilder b(device, "ats: a page that goes, and another that comes");
+  const u64 root = plain_table(b);
+  b.cd(0, b.plain_cd(root, table_tsz));
+  b.ste(0, ste_with(b, 1));
+  b.enable();
+  requests(b, page_there);
+  const u64 place = b.entry(root, Granule::g4k, table_tsz, page_there, 3);
+  const auto invalidate = [&] {
+    b.command(spec::cmd_tlbi_nh_va(0, 1, page_there, true));
+    b.sync();
+    b.command(atc_inv(b.sid(0), page_there, 0));
+    b.sync();
+  };
+  b.store(place, 0);
+  requests(b, page_there);
+  invalidate();
+  requests(b, page_there);
+  b.store(place, leaf_word(Granule::g4k, 3, b.data(0x3000), {.writable = false}));
+  requests(b, page_there);
+  requests(b, read_only);
+  b.poll();
+  cases.push_back(b.take());
+}
+
+CaseBuilder invalidations(const DeviceIdentity& device, const std::string& name) {
+  CaseBuilder b(device, "ats: " + name);
+  b.asks(Rule::CMD_SYNC_COMPLETES);
+  b.cd(0, b.plain_cd(plain_table(b), table_tsz));
+  b.ste(0, ste_with(b, 1));
+  b.enable();
+  return b;
+}
+
+/// What the invalidation says is what the command says.
+void invalidation_ranges(const DeviceIdentity& device, std::vector<Case>& cases) {
+  CaseBuilder b = invalidations(device, "invalidations of each size");
+  for (const u64 address : {u64{0}, u64{0x1234'5678'9000}, ~mask(11, 0)}) {
+    for (const unsigned size : {0U, 1U, 5U, 9U, 18U, 36U, 51U, 52U}) {
+      b.command(atc_inv(b.sid(0), address, size));
+      b.sync();
+    }
+  }
+  cases.push_back(b.take());
+  CaseBuilder s = invalidations(device, "several invalidations before one CMD_SYNC");
+  for (unsigned e = 0; e < 2; ++e) {
+    for (u64 page = 1; page < 5; ++page) s.command(atc_inv(s.sid(e), 0x1000 * page, 0));
+    s.command(spec::cmd_tlbi_nsnh_all());
+  }
+  s.sync();
+  s.sync();
+  cases.push_back(s.take());
+  if (s.capabilities().ssidsize == 0) return;
+  CaseBuilder p = invalidations(device, "invalidations with a PASID");
+  for (const u64 ssid : {0U, 1U, 0x7fU}) {
+    for (const bool global : {false, true}) {
+      spec::Command command = atc_inv(p.sid(0), 0x4000, 2);
+      command.ssv = true;
+      command.ssid = ssid;
+      command.global = global;
+      p.command(command);
+      p.sync();
+    }
+  }
+  cases.push_back(p.take());
+}
+
+/// An endpoint that does not answer; the queue stops at the CMD_SYNC, and goes on when told.
+void silent_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  for (const unsigned commands : {1U, 3U}) {
+    CaseBuilder b = invalidations(device, fmt::format("{} invalidations time out", commands));
+    for (unsigned i = 0; i < commands; ++i) {
+      b.command(atc_inv(b.sid(0), 0x1000 * u64{i}, 0));
+    }
+    b.command(spec::cmd_sync());
+    b.command(spec::cmd_tlbi_nsnh_all());
+    b.silence();
+    b.mend();
+    b.command(atc_inv(b.sid(0), 0, 52));
+    b.sync();
+    cases.push_back(b.take());
+  }
+  CaseBuilder b = invalidations(device, "an invalidation behind an illegal command");
+  b.command_words(0xff, 0);
+  b.command(atc_inv(b.sid(0), page_there, 0));
+  b.mend();
+  b.sync();
+  cases.push_back(b.take());
+}
+
+}  // namespace
+
+void ats_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const spec::Capabilities caps = spec::parse_capabilities(device.id);
+  if (!device.ats || !caps.ats) return;
+  for (const bool check : {false, true}) {
+    for (unsigned eats = 0; eats < 3; ++eats) eats_case(device, cases, eats, check);
+  }
+  rights_case(device, cases);
+  refused_streams(device, cases);
+  disabled_case(device, cases);
+  if (device.sends_substreams && caps.ssidsize >= 2) {
+    for (unsigned dss = 0; dss < 3; ++dss) substream_case(device, cases, dss);
+  }
+  change_case(device, cases);
+  invalidation_ranges(device, cases);
+  silent_cases(device, cases);
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: MIT
+// ATS of a device under test: what its endpoints' translation requests are answered, and what
+// becomes of accesses that say they are translated. The endpoints are the tester's, and an address
+// is sent as translated whether an answer gave it or not. IHI 0070 3.9.1.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/bits.h"
+#include "monitor/device_rules.h"
+#include "monitor/device_text.h"
+#include "spec/smmu/transaction.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using spec::Access;
+using spec::AccessType;
+using spec::EventType;
+using spec::Outcome;
+using spec::OutcomeKind;
+using spec::Rule;
+using spec::SteKind;
+using trace::AtsResult;
+using StreamOption = spec::Caches::StreamOption;
+
+/// Met before STE.EATS is looked at.
+bool is_before_eats(EventType event) {
+  return event == EventType::c_bad_streamid || event == EventType::f_ste_fetch ||
+         event == EventType::c_bad_ste;
+}
+
+bool passes(const Outcome& outcome) {
+  return outcome.kind == OutcomeKind::translation || outcome.kind == OutcomeKind::bypass;
+}
+
+bool is_any(const Outcome& outcome) { return outcome.kind == OutcomeKind::any; }
+bool is_denied(const Outcome& outcome) { return outcome.kind == OutcomeKind::denied; }
+
+const char* name_of(AtsResult result) {
+  switch (result) {
+    case AtsResult::success: return "Success";
+    case AtsResult::unsupported: return "Unsupported Request";
+    case AtsResult::completer_abort: return "Completer Abort";
+  }
+  return "?";
+}
+
+std::string request_text(const trace::AtsRequest& request) {
+  const bool has_pasid = request.ssid && request.ssid->valid;
+  return fmt::format(
+      "the translation request of stream {:#x}{} for {:#x}", request.sid,
+      has_pasid ? fmt::format(", substream {:#x},", request.ssid->value) : std::string(),
+      request.iova);
+}
+
+constexpr u64 ats_page_bytes = 4096;
+
+}  // namespace
+
+// ---- translated accesses, IHI 0070 3.9.1.3 ------------------------------------------------------
+
+/// False: it cannot be judged. While a change of SMMUEN is open it is met with either value.
+bool DeviceRules::translated_outcomes(const Access& access, std::vector<Outcome>& allowed) const {
+  const spec::AccessKind seen{access.type, access.privileged};
+  if (atschk_changed_) return false;
+  if (!smmu_.surely_enabled()) allowed.push_back(spec::disabled_translated(seen));
+  if (surely_disabled_) return true;
+  const Outcome as_it_is{.kind = OutcomeKind::bypass, .pa = access.va, .rule = Rule::STE_EATS};
+  const bool checks = (smmu_.cr0() & spec::cr0::atschk) != 0;
+  if (!checks || !smmu_.surely_enabled()) allowed.push_back(as_it_is);
+  if (!checks) return true;
+  std::vector<StreamOption> options;
+  if (plain(access).aborts) return false;
+  if (!caches_.stream_options(access.sid, access.ssid, access.ssv, options)) return false;
+  for (const StreamOption& option : options) {
+    if (option.any) {
+      allowed.assign(1, {.kind = OutcomeKind::any, .rule = option.rule});
+      return true;
+    }
+    if (is_before_eats(option.event)) {
+      allowed.push_back({.kind = OutcomeKind::abort, .rule = option.rule});
+      if (rec_cfg_ats_) allowed.push_back(spec::fault_outcome(option.event, option.rule, seen));
+    } else if (option.kind == SteKind::abort) {
+      allowed.push_back({.kind = OutcomeKind::abort, .rule = Rule::STE_ABORT});
+    } else {
+      if (option.ats) allowed.push_back(as_it_is);
+      if (option.no_ats) {
+        allowed.push_back(spec::fault_outcome(EventType::f_transl_forbidden, Rule::STE_EATS, seen));
+      }
+    }
+  }
+  return !allowed.empty();
+}
+
+void DeviceRules::translated(const trace::Dma& dma) {
+  Access access = access_in(dma);
+  access.route = spec::Route::translated;
+  ++numbers_.accesses;
+  ++before_;
+  std::vector<Outcome> allowed;
+  const char* missing = not_known(dma);
+  if (missing == nullptr && !translated_outcomes(access, allowed)) {
+    missing = "what the SMMU may know of the stream of a translated access";
+  }
+  const bool any = std::ranges::any_of(allowed, is_any);
+  breadth_.push_back(any ? ~u32{0} : static_cast<u32>(allowed.size()));
+  if (allowed.size() > 1) ++numbers_.open;
+  if (any) {
+    ++numbers_.any;
+    return push_anything(access, dma);
+  }
+  const bool names = dma.result == trace::DmaResult::ok && dma.pa.has_value();
+  if (missing == nullptr && !names && may_be_unseen(allowed)) {
+    missing = "whether the access arrived outside of the memory that shows it";
+  }
+  if (missing != nullptr) {
+    undetermined(missing);
+    push_anything(access, dma);
+    return;
+  }
+  for (const Outcome& o : allowed) ask(o.rule, allowed.size() == 1);
+  ask(Rule::DEVICE_OUTCOME, true);
+  Plain memory;
+  memory.detail = "translated";
+  if (dma.result == trace::DmaResult::ok || dma.result == trace::DmaResult::bypass) {
+    judge_reached(access, dma, allowed, memory);
+    return;
+  }
+  judge_terminated(access, dma, allowed, memory);
+  Open& open = open_.back();
+  open.detail = in_brackets(memory.detail);
+  if (open.wrong) open.rule = Rule::STE_EATS;
+}
+
+// ---- translation requests, IHI 0070 3.9.1.2 -----------------------------------------------------
+
+/// By what is known of the stream, which `any` answer may be of; none: it cannot be judged. While a
+/// change of SMMUEN is open a request is met with either value.
+std::vector<DeviceRules::AtsAnswer> DeviceRules::ats_answers(const Access& access,
+                                                             bool& any) const {
+  std::vector<AtsAnswer> answers;
+  if (!smmu_.surely_enabled()) {
+    answers.push_back({AtsResult::unsupported, EventType::f_bad_ats_treq, Rule::DISABLED_PASSES});
+  }
+  if (surely_disabled_) return answers;
+  if (!caches_.unsupported().empty() || plain(access).aborts) return {};
+  std::vector<StreamOption> options;
+  if (!caches_.stream_options(access.sid, access.ssid, access.ssv, options)) return {};
+  for (const StreamOption& option : options) {
+    any |= option.any;
+    if (is_before_eats(option.event)) {
+      answers.push_back({AtsResult::completer_abort, EventType::none, option.rule});
+    } else if (option.kind == SteKind::abort) {
+      answers.push_back({AtsResult::unsupported, EventType::none, Rule::STE_ABORT});
+    } else {
+      if (option.no_ats) {
+        answers.push_back({AtsResult::unsupported, EventType::f_bad_ats_treq, Rule::STE_EATS});
+      }
+      if (option.ats && option.event == EventType::none) {
+        answers.push_back({AtsResult::success, EventType::none, Rule::TRANSLATION_RESULT});
+      } else if (option.ats) {
+        answers.push_back({AtsResult::completer_abort, EventType::none, option.rule});
+      }
+    }
+  }
+  return answers;
+}
+
+/// What the SMMU may answer now, as the engine says it for an endpoint whose ATC is empty.
+std::vector<Outcome> DeviceRules::granted_now(Access access) {
+  access.route = spec::Route::translated;
+  std::vector<Outcome> found;
+  caches_.set_ats(access.sid, true);
+  caches_.outcomes(access, [&](const Outcome& o) { found.push_back(o); });
+  caches_.set_ats(access.sid, false);
+  // What a translated access meets is not asked here.
+  std::erase_if(found, [](const Outcome& o) {
+    return o.kind == OutcomeKind::fault || o.kind == OutcomeKind::abort;
+  });
+  return found;
+}
+
+/// A record may come of it, where one of the reasons for the answer has one.
+void DeviceRules::push_unsupported(const Access& access, const std::vector<AtsAnswer>& answers) {
+  Open open{.access = access,
+            .candidates = {},
+            .merges = caches_.may_merge_events(access.sid),
+            .which = before_ - 1,
+            .detail = " (translation request)"};
+  for (const AtsAnswer& answer : answers) {
+    if (answer.result != AtsResult::unsupported) continue;
+    if (answer.event == EventType::none) {
+      open.candidates.push_back({.kind = OutcomeKind::abort, .rule = answer.rule});
+    } else {
+      open.candidates.push_back(spec::fault_outcome(answer.event, answer.rule));
+    }
+  }
+  open.any = open.candidates.empty();
+  push_open(std::move(open));
+}
+
+void DeviceRules::ats_request(const trace::AtsRequest& request) {
+  Access access{.sid = request.sid, .va = request.iova, .route = spec::Route::translated};
+  if (request.ssid && request.ssid->valid) {
+    access.ssv = true;
+    access.ssid = request.ssid->value;
+  }
+  access.privileged = request.privileged.value_or(false);
+  ++numbers_.accesses;
+  ++before_;
+  bool any = false;
+  const std::vector<AtsAnswer> answers = ats_answers(access, any);
+  breadth_.push_back(any ? ~u32{0} : static_cast<u32>(answers.size()));
+  if (any) {
+    ++numbers_.any;
+    if (request.result != AtsResult::success) push_unsupported(access, {});
+    return;
+  }
+  if (answers.empty()) {
+    undetermined("what the SMMU may know of the stream of a translation request");
+  } else {
+    const auto its = [&](const AtsAnswer& one) { return one.result == request.result; };
+    for (const AtsAnswer& one : answers) ask(one.rule, answers.size() == 1);
+    ask(Rule::DEVICE_OUTCOME, true);
+    if (std::ranges::none_of(answers, its)) {
+      const AtsAnswer& first = answers.front();
+      find_of(before_ - 1, first.rule,
+              fmt::format("a translation request is answered {} instead of {}",
+                          name_of(request.result), name_of(first.result)),
+              fmt::format("{} is answered {}; allowed is {} (STE.EATS and CR0.SMMUEN decide: IHI "
+                          "0070 3.9.1.2)",
+                          request_text(request), name_of(request.result), name_of(first.result)));
+    } else if (request.result == AtsResult::success) {
+      judge_grant(request, access);
+    }
+  }
+  if (request.result == AtsResult::unsupported) push_unsupported(access, answers);
+  if (request.result == AtsResult::completer_abort && rec_cfg_ats_) push_unsupported(access, {});
+}
+
+void DeviceRules::judge_grant(const trace::AtsRequest& request, const Access& access) {
+  const trace::Rights rights = request.rights.value_or(trace::Rights{});
+  judge_right(request, access, {AccessType::read, rights.read, true});
+  judge_right(request, access, {AccessType::write, rights.write, !request.no_write.value_or(true)});
+  if (rights.read || rights.write) judge_extent(request, access);
+}
+
+/// A right that is granted is there, to that address; one that is asked for and not granted is not.
+void DeviceRules::judge_right(const trace::AtsRequest& request, Access access, const Right& right) {
+  if (!right.granted && !right.asked) return;
+  access.type = right.type;
+  const std::vector<Outcome> now = granted_now(access);
+  if (std::ranges::any_of(now, is_any)) {
+    ++numbers_.any;
+    return;
+  }
+  if (now.empty()) return undetermined("which translations a request may be answered with");
+  const char* name = right.type == AccessType::write ? "writing" : "reading";
+  const auto denied = std::ranges::find_if(now, is_denied);
+  ask(denied != now.end() ? denied->rule : Rule::TRANSLATION_RESULT, now.size() == 1);
+  const auto leads = [&](const Outcome& o) { return passes(o) && request.pa == o.pa; };
+  if (right.granted ? std::ranges::any_of(now, leads) : denied != now.end()) return;
+  const auto reached = std::ranges::find_if(now, passes);
+  const u32 which = before_ - 1;
+  if (!right.granted) {
+    find_of(which, Rule::TRANSLATION_RESULT,
+            fmt::format("a translation request is not granted {}", name),
+            fmt::format("{} is not granted {}; {:#x} may be reached so", request_text(request),
+                        name, reached->pa));
+  } else if (reached == now.end()) {
+    find_of(which, denied->rule, fmt::format("a translation request is granted {}", name),
+            fmt::format("{} is granted {} at {:#x}; allowed is no such right",
+                        request_text(request), name, request.pa.value_or(0)));
+  } else {
+    find_of(which, Rule::TRANSLATION_RESULT,
+            "a translation request is answered with another address",
+            fmt::format("{} is granted {} at {:#x}; it leads to {:#x}", request_text(request), name,
+                        request.pa.value_or(0), reached->pa));
+  }
+}
+
+/// Each page of the range that the answer covers leads where the answer says: its first and last.
+void DeviceRules::judge_extent(const trace::AtsRequest& request, const Access& access) {
+  const u64 bytes = request.length.value_or(0);
+  const u32 which = before_ - 1;
+  if (bytes < ats_page_bytes || (bytes & (bytes - 1)) != 0 || !request.pa) {
+    find_of(which, Rule::TRANSLATION_RESULT, "a translation request is answered with no such size",
+            fmt::format("{} is answered for {:#x} bytes", request_text(request), bytes));
+    return;
+  }
+  const u64 first = request.iova & ~(bytes - 1);
+  for (const u64 at : {first, first + bytes - ats_page_bytes}) {
+    Access one = access;
+    one.va = at;
+    one.type = request.rights->read ? AccessType::read : AccessType::write;
+    const std::vector<Outcome> now = granted_now(one);
+    const u64 pa = *request.pa + (at - request.iova);
+    const auto leads = [&](const Outcome& o) { return is_any(o) || (passes(o) && o.pa == pa); };
+    if (now.empty() || std::ranges::any_of(now, leads)) continue;
+    find_of(which, Rule::TRANSLATION_RESULT, "a translation request is answered for too much",
+            fmt::format("{} is answered for {:#x} bytes, of which {:#x} is not at {:#x}",
+                        request_text(request), bytes, at, pa));
+    return;
+  }
+}
+
+}  // namespace iommucheck::oracle
