@@ -36,6 +36,13 @@ double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
+/// It says which feature or field was not heeded, so that another one of the same kind is likely to
+/// be the same mistake.
+bool names_its_cause(std::string_view kind) {
+  return kind.contains("(through TTB1") || kind.contains("(the top byte is ignored") ||
+         kind.starts_with("used instead of ");
+}
+
 /// The file that comes with the program for the device, if there is one: beside the installed
 /// program, or in the tree that it was built of.
 std::string default_known(const DeviceIdentity& identity) {
@@ -197,8 +204,21 @@ class Conform {
     return {};
   }
 
+  /// What a device does without any invalidation, too, since it lacks a feature or takes a field
+  /// that is not legal, is not what an invalidation left behind, though that would explain it in a
+  /// case that has one.
+  [[nodiscard]] Divergence without_invalidation(const Divergence& found) const {
+    if (found.kind == found.plain_kind || !names_its_cause(found.plain_kind)) return found;
+    for (const FoundDivergence& old : result_.divergences) {
+      const Divergence& plain = old.divergence;
+      if (plain.kind == plain.plain_kind && plain.same_finding(found)) return plain;
+    }
+    return found;
+  }
+
   /// A divergence: counted; the first of its kind is made short and written.
-  Expected<void> note(const Case& what, const Divergence& found) {
+  Expected<void> note(const Case& what, const Divergence& as_found) {
+    const Divergence found = without_invalidation(as_found);
     ++counts_.broken[static_cast<std::size_t>(found.rule)];
     for (FoundDivergence& old : result_.divergences) {
       if (!old.divergence.same(found)) continue;

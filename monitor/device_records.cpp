@@ -134,6 +134,7 @@ RecordClaim DeviceRules::claim_of(const Open& open) const {
     if (records(open, o)) claim.permitted.push_back({o.event, spec::fields_of(open.access, o)});
   }
   claim.any_type = open.any;
+  claim.wrong = open.wrong;
   claim.surely = surely_records(open) && open.has_room;
   claim.since = open.which;
   return claim;
@@ -259,8 +260,23 @@ bool is_of_the_walk(spec::EventType event) {
 }
 
 bool is_of_the_walk(Rule rule) {
-  return rule == Rule::S1_DESCRIPTOR_VALID || rule == Rule::S1_OUTPUT_SIZE ||
-         rule == Rule::S1_ACCESS_FLAG || rule == Rule::S1_PERMISSION || rule == Rule::S1_WALK_FETCH;
+  return rule == Rule::S1_VA_IN_RANGE || rule == Rule::S1_DESCRIPTOR_VALID ||
+         rule == Rule::S1_OUTPUT_SIZE || rule == Rule::S1_ACCESS_FLAG ||
+         rule == Rule::S1_PERMISSION || rule == Rule::S1_WALK_FETCH;
+}
+
+/// An STE that is refused, where a legal one leads to a CD that has to be refused, or to a walk:
+/// what the CD has says nothing of that.
+bool refuses_before_cd(spec::EventType event, const Outcome& allowed) {
+  using enum spec::EventType;
+  return (event == c_bad_streamid || event == c_bad_ste) && allowed.kind == OutcomeKind::fault &&
+         (allowed.event == c_bad_cd || is_of_the_walk(allowed.event));
+}
+
+/// What of the table made the access special, which a configuration that is refused, or used though
+/// it is not legal, does not depend on.
+std::string of_configuration(const std::string& detail) {
+  return detail.starts_with(" (S1CDMax") ? detail : std::string();
 }
 
 }  // namespace
@@ -269,20 +285,29 @@ bool is_of_the_walk(Rule rule) {
 void DeviceRules::mismatch(const Open& open, const trace::EventRecord& words) {
   const std::string name(spec::event_name(spec::event_type_of(words)));
   const std::string text = record_text(words) + " of " + access_text(open.access);
+  const spec::EventType type = spec::event_type_of(words);
+  const bool refuses = refuses_configuration(type);
+  const std::string detail = refuses ? of_configuration(open.detail) : open.detail;
   if (open.wrong) {
-    find_of(open.which, open.rule, "terminated as " + name + open.detail, text + ": it is to pass");
+    find_of(open.which, open.rule, "terminated as " + name + detail, text + ": it is to pass");
+    return;
+  }
+  // It has looked at what memory has now, and a cache that still refuses is no reason for that.
+  if (open.translates && (refuses || is_of_the_walk(type))) {
+    find_of(open.which, Rule::TRANSLATION_RESULT, "terminated as " + name + detail,
+            text + ": it is to pass, or to be refused by what was there before");
     return;
   }
   const Outcome& o = open.candidates.front();
   const bool silent = !records(open, o);
-  if (!silent && is_of_the_walk(o.rule) && refuses_configuration(spec::event_type_of(words))) {
-    find_of(open.which, Rule::TRANSLATION_RESULT, "terminated as " + name + open.detail,
+  if (!silent && ((refuses && is_of_the_walk(o.rule)) || refuses_before_cd(type, o))) {
+    find_of(open.which, Rule::TRANSLATION_RESULT, "terminated as " + name + detail,
             text + ": allowed is " + outcome_name(o) + " (" + caches_.explain(o) + ")");
     return;
   }
   if (const std::string used = used_instead_of(o);
-      !silent && !used.empty() && is_of_the_walk(spec::event_type_of(words))) {
-    find_of(open.which, o.rule, used + open.detail,
+      !silent && !used.empty() && is_of_the_walk(type)) {
+    find_of(open.which, o.rule, used + of_configuration(open.detail),
             text + ": allowed is " + outcome_name(o) + " (" + caches_.explain(o) + ")");
     return;
   }

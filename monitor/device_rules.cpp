@@ -308,6 +308,7 @@ void DeviceRules::judge_terminated(const Access& access, const trace::Dma& dma,
   }
   if (memory.known) {
     open.detail = in_brackets(memory.detail);
+    open.translates = memory.outcome.kind == OutcomeKind::translation;
     // What memory says is what a wrong one is compared with.
     const Outcome& m = memory.outcome;
     const auto its = std::ranges::find_if(

@@ -80,7 +80,8 @@ class DeviceRules {
     spec::Access access;
     std::vector<spec::Outcome> candidates;  ///< of those allowed, the ones that terminate
     bool any = false;
-    bool wrong = false;  ///< it should not have been terminated; `rule`, `detail` say why
+    bool wrong = false;       ///< it should not have been terminated; `rule`, `detail` say why
+    bool translates = false;  ///< by what memory says, whatever a cache may still say
     bool stalled = false;
     bool has_room = true;    ///< a record of it surely finds a place in the queue
     bool overflows = false;  ///< it surely finds none, and OVFLG toggles

@@ -17,7 +17,9 @@ using std::int64_t;
 constexpr int64_t mistrusted_field = 1;
 constexpr int64_t left_without = 2;
 constexpr int64_t other_type = 24;
-constexpr int64_t should_have_none = 12;
+/// One that has another type is one mistake; a record of an access that should have none leaves the
+/// other one without, which makes two.
+constexpr int64_t should_have_none = 28;
 /// A record that is of no access: worse than another StreamID with all else as it should be.
 constexpr int64_t of_nobody = 176;
 /// The same for one that repeats another, address and all: it was rather recorded twice than for an
@@ -65,7 +67,8 @@ int64_t RecordMatching::difference(const RecordClaim& claim, const SeenRecord& r
   if (claim.since >= record.before) return forbidden_pair;
   const spec::EventType type = spec::event_type_of(record.words);
   int64_t sum = claim.surely ? 0 : left_without;
-  if (!claim.permits(type)) sum += claim.permitted.empty() ? should_have_none : other_type;
+  const bool silent = claim.permitted.empty() && !claim.wrong;
+  if (!claim.permits(type)) sum += silent ? should_have_none : other_type;
   for (const spec::FieldDifference& one : wrong_fields(claim, record.words)) {
     sum += unreliable(one.name) ? mistrusted_field : weight(one.name);
   }

@@ -217,6 +217,19 @@ INSTANTIATE_TEST_SUITE_P(
              std::string(spec::rule_name(twin.param.rule));
     });
 
+/// What the device does by itself is not called after an invalidation that came before it.
+TEST(Conform, AFeatureThatIsNotThereIsNoInvalidationsMistake) {
+  BrokenDevice device(Fault::knows_48_bits, 3);
+  const auto result = run_conform(device, some(400));
+  ASSERT_TRUE(result) << result.error().message;
+  EXPECT_FALSE(result->held());
+  const auto of_invalidation = [](const FoundDivergence& found) {
+    const Rule rule = found.divergence.rule;
+    return rule == Rule::TLBI_TAGS || rule == Rule::TLBI_RANGE || rule == Rule::CFGI_SCOPE;
+  };
+  EXPECT_TRUE(std::ranges::none_of(result->divergences, of_invalidation)) << words(*result);
+}
+
 /// From v3.2 on guarded registers are read-only while they are in use: asked, and kept by the
 /// specification. Review devices 5.
 TEST(Conform, RegistersInUseAreReadOnlyFromVersion2On) {
