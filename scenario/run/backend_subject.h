@@ -22,6 +22,10 @@ class BackendSubject final : public Subject {
 
   std::string needs(const World& world) override;
   std::string boot(const World& world) override;
+  /// Its hooks cannot be made to fail: the core makes io_mms alone.
+  [[nodiscard]] bool has_hooks() const override { return false; }
+  void set_hook(spec::sva::Hook /*hook*/, spec::sva::Status /*status*/,
+                bool /*made_nothing*/) override {}
   [[nodiscard]] bool exact_pasids() const override { return true; }
   [[nodiscard]] bool has(spec::sva::CallKind kind) const override;
   spec::sva::Interface& interface() override { return host_->interface(); }
