@@ -61,9 +61,9 @@ enum {
   /* Only for a device that says IOMMUCHECK_DUT_ATS: its engines are endpoints of PCIe ATS, and what
    * they keep in their ATC is the tester's affair. */
   IOMMUCHECK_DUT_ATS_REQUEST = 8, /* a translation request: `status`, `pa`, `value` answer        */
-  IOMMUCHECK_DUT_ATC_DONE = 9,    /* an endpoint has done the invalidation with the tag `where`    */
+  IOMMUCHECK_DUT_ATC_DONE = 9, /* an endpoint has done the invalidation with the tag `where`    */
   IOMMUCHECK_DUT_ATC_TIME_OUT = 10 /* the time of endpoints is over for all that are not done:
-                                     CERROR_ATC_INV_SYNC (IHI 0070 3.9.1.4)                        */
+                                     CERROR_ATC_INV_SYNC (IHI 0070 3.9.1.4) */
 };
 
 /* iommucheck_dut_op.attributes, of a DMA. The device is asked for what its flags offer alone. */
@@ -71,14 +71,15 @@ enum {
 #define IOMMUCHECK_DUT_IS_PRIVILEGED 0x2u  /* IOMMUCHECK_DUT_SENDS_PRIVILEGED      */
 #define IOMMUCHECK_DUT_IS_INSTRUCTION 0x4u /* IOMMUCHECK_DUT_SENDS_INSTRUCTIONS    */
 #define IOMMUCHECK_DUT_HAS_SUBSTREAM 0x8u  /* `ssid` counts; IOMMUCHECK_DUT_SENDS_SUBSTREAMS */
-#define IOMMUCHECK_DUT_IS_TRANSLATED 0x10u /* `address` is physical: IOMMUCHECK_DUT_ATS          */
+#define IOMMUCHECK_DUT_IS_TRANSLATED 0x10u /* `address` is physical: IOMMUCHECK_DUT_ATS */
 /* Of an ATS_REQUEST: IS_WRITE (it asks for writing, too: NW = 0), IS_PRIVILEGED, HAS_SUBSTREAM. */
 
 /* What an ATS_REQUEST is granted: `value` of one with status DONE, and `pa` then says where
  * `address` leads. No right at all is an answer, too; then the rest of `value` and `pa` are 0. */
 #define IOMMUCHECK_DUT_MAY_READ 0x1u
 #define IOMMUCHECK_DUT_MAY_WRITE 0x2u
-#define IOMMUCHECK_DUT_EXTENT_PLACE 8u /* bits 13:8: lg2 of the bytes that the answer covers; 12: 4K */
+#define IOMMUCHECK_DUT_EXTENT_PLACE \
+  8u /* bits 13:8: lg2 of the bytes that the answer covers; 12: 4K */
 
 /* iommucheck_dut_op.status. It is handed over as 0, so that one that is forgotten is found. */
 enum {
@@ -148,11 +149,11 @@ struct iommucheck_dut_host {
    * answers. */
   uint64_t seed;
 
-  /* CMD_ATC_INV sends an invalidation to an endpoint: what its request on the bus says. `attributes`:
-   * IOMMUCHECK_DUT_HAS_SUBSTREAM, if it has a PASID, and IOMMUCHECK_DUT_IS_GLOBAL. `address` is a
-   * multiple of `bytes`, a power of two from 4096 on; 0, 0: everything. ATC_DONE brings the tag
-   * back; two that are not done have different tags. For devices that say IOMMUCHECK_DUT_ATS; absent
-   * (or NULL) in a host of version 0, whose tester asks for no ATS. */
+  /* CMD_ATC_INV sends an invalidation to an endpoint: what its request on the bus says.
+   * `attributes`: IOMMUCHECK_DUT_HAS_SUBSTREAM, if it has a PASID, and IOMMUCHECK_DUT_IS_GLOBAL.
+   * `address` is a multiple of `bytes`, a power of two from 4096 on; 0, 0: everything. ATC_DONE
+   * brings the tag back; two that are not done have different tags. For devices that say
+   * IOMMUCHECK_DUT_ATS; absent (or NULL) in a host of version 0, whose tester asks for no ATS. */
   void (*atc_invalidate)(void* ctx, uint32_t sid, uint32_t attributes, uint32_t ssid, uint32_t tag,
                          uint64_t address, uint64_t bytes);
 };
