@@ -201,7 +201,7 @@ void invalidation_ranges(const DeviceIdentity& device, std::vector<Case>& cases)
   cases.push_back(b.take());
   CaseBuilder s = invalidations(device, "several invalidations before one CMD_SYNC");
   for (unsigned e = 0; e < 2; ++e) {
-    for (u64 page = 1; page < 5; ++page) s.command(atc_inv(s.sid(e), 0x1000 * page, 0));
+    for (u64 n = 1; n < 5; ++n) s.command(atc_inv(s.sid(e), 0x1000 * n, 0));
     s.command(spec::cmd_tlbi_nsnh_all());
   }
   s.sync();
