@@ -89,6 +89,9 @@ std::string_view not_exercised(Rule rule) {
     case Rule::SSID_RANGE:
     case Rule::SSID_ZERO_RESERVED:
     case Rule::SSID_REQUIRED: return "the engines send no SubstreamIDs";
+    case Rule::CMD_SYNC_COMPLETES:
+      return "no endpoint was to answer before a CMD_SYNC; what one leaves behind in the SMMU's "
+             "caches is told as TLBI_TAGS, TLBI_RANGE or CFGI_SCOPE";
     case Rule::QUEUE_CONSUMED_ORDER: return "seen by CMDQ_CONS only: CMD_ORDER";
     case Rule::TLBI_TAGS:
     case Rule::TLBI_RANGE:

@@ -60,13 +60,14 @@ void DriverHost::bind_process_callbacks() {
 int DriverHost::answer_hook(u32 number, u64 io_mm, u32 device) {
   using spec::sva::Hook;
   const std::optional<spec::sva::Hooks>& has = monitor_.setup().hooks;
+  if (!has) return 0;  // nobody looks at them
   const auto hook = static_cast<Hook>(number);
   bool is_there = false;
   switch (hook) {
-    case Hook::mm_alloc: is_there = has && has->mm_alloc; break;
-    case Hook::mm_free: is_there = has && has->mm_free; break;
-    case Hook::mm_attach: is_there = has && has->mm_attach; break;
-    case Hook::mm_detach: is_there = has && has->mm_detach; break;
+    case Hook::mm_alloc: is_there = has->mm_alloc; break;
+    case Hook::mm_free: is_there = has->mm_free; break;
+    case Hook::mm_attach: is_there = has->mm_attach; break;
+    case Hook::mm_detach: is_there = has->mm_detach; break;
   }
   if (!is_there) {
     monitor_.driver_error(fmt::format("hook {}: the backend has none", number));

@@ -139,6 +139,15 @@ const char* check_word(const InterfaceState& s, const Call& call, u64 word) {
   return why;
 }
 
+bool gives_object(CallKind kind) {
+  constexpr std::string_view results[] = {
+#define CALL(name, Struct, group, state, effect, result, ...) #result,
+#include "base/calls.def"
+#undef CALL
+  };
+  return results[static_cast<std::size_t>(kind)] == "handle";
+}
+
 /// The result against the set.
 Verdict check(const InterfaceState& s, const Call& call, const Observed& observed,
               Circumstances around, const Pending* begun) {
@@ -169,7 +178,13 @@ Verdict check(const InterfaceState& s, const Call& call, const Observed& observe
   }
   if (why.empty()) return check_waiting(s, as_bond_call(s, call), observed, begun);
   std::string got = status_text(observed.status);
-  if (observed.status == Status::ok || observed.value != 0) got += ", value " + hex(observed.value);
+  // The number of an object is the driver's choice, and says something only where it is what is
+  // wrong.
+  const bool is_chosen =
+      gives_object(call.kind) && set.value_rule(observed.status) != ValueRule::new_handle;
+  if (!is_chosen && (observed.status == Status::ok || observed.value != 0)) {
+    got += ", value " + hex(observed.value);
+  }
   return {.ok = false,
           .rule = Rule::RESULT_EXACT,
           .message = call_text(call) + " returned " + got + "; " + why};

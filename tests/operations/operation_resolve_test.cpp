@@ -199,7 +199,10 @@ RC_GTEST_PROP(OperationResolve, maps_are_bounded, (u64 word)) {
   operation = normalised(operation);
   const Mapped mapped[] = {{0x1000, 0x1000}, {0x4000'0000, u64{1} << 40}};
   for (const u64 leaf_max : {u64{1} << 12, u64{1} << 21, u64{1} << 30}) {
-    const Target target = resolve(operation, {.leaf_max = leaf_max, .mappings = mapped});
+    const SpaceView space{.leaf_max = leaf_max, .mappings = mapped};
+    const Target target = resolve(operation, space);
+    const u64 end = u64{1} << space.output_bits;
+    if (target.pa % 4096 != 0 || target.pa >= end || target.bytes > end - target.pa) continue;
     // Leaves: 4 KiB ones up to a boundary, blocks, 4 KiB ones behind; all 4 KiB where not
     // congruent.
     const bool blocks = leaf_max > 4096 && target.pa % (1 << 21) == target.iova % (1 << 21);
