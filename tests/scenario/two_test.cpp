@@ -45,10 +45,18 @@ TEST(SecondBackend, HoldsAllThatMayRunThere) {
 
 TEST(SecondBackend, EachTwinBreaksARuleOfItsOwn) {
   ASSERT_GE(two_twins().size(), 5U);
+  // Those that were written for it come first: they find most.
+  std::vector<const Scenario*> scenarios;
+  for (const bool own : {true, false}) {
+    for (const Scenario& scenario : test::all_scenarios()) {
+      if (scenario.id.starts_with("SEC-") == own) scenarios.push_back(&scenario);
+    }
+  }
   for (const TwoTwin& twin : two_twins()) {
     std::string found;
     std::string others;
-    for (const Scenario& scenario : test::all_scenarios()) {
+    for (const Scenario* const each : scenarios) {
+      const Scenario& scenario = *each;
       const ScenarioResult result =
           run_scenario(scenario, {.make_subject = twin.make, .trace = {}});
       if (result.status != Status::failed) continue;
