@@ -132,9 +132,11 @@ void BackendHost::finish(Thread& thread) {
   bool judged = true;  // what has ended is known
   switch (thread.kind) {
     case Thread::Kind::call: {
-      const spec::sva::Verdict verdict = interface_.end_call(
-          thread.ticket, thread.call, observed,
-          {.allocation_failed = thread.allocation_failed, .queue_stuck = thread.stuck});
+      const spec::sva::Verdict verdict =
+          interface_.end_call(thread.ticket, thread.call, observed,
+                              {.allocation_failed = thread.allocation_failed,
+                               .queue_stuck = thread.stuck,
+                               .hooks = thread.hooks});
       const bool excused = !verdict.ok && thread.breaks_duty && observed.status != Status::ok;
       if (observed.status != Status::not_built && !excused) {
         note(verdict, spec::sva::call_text(thread.call));

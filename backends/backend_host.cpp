@@ -51,6 +51,10 @@ BackendHost::BackendHost(BackendMachine& machine, const spec::sva::Setup& setup)
   config_.devices = device_list_.data();
   config_.device_count = static_cast<u32>(devices_.size());
   config_.iommu_count = 1;
+  config_.flags = (setup_.hooks.mm_alloc ? 0 : IOMMUCHECK_CONFIG_NO_MM_ALLOC) |
+                  (setup_.hooks.mm_free ? 0 : IOMMUCHECK_CONFIG_NO_MM_FREE) |
+                  (setup_.hooks.mm_attach ? 0 : IOMMUCHECK_CONFIG_NO_MM_ATTACH) |
+                  (setup_.hooks.mm_detach ? 0 : IOMMUCHECK_CONFIG_NO_MM_DETACH);
   bind_memory();
   bind_environment();
 }
@@ -197,8 +201,37 @@ void BackendHost::bind_environment() {
       host.find(spec::Rule::CRASH_NEVER, "mm_unpin of a process that is not pinned");
     }
   };
+  p.hook = [](void* ctx, uint32_t hook, uint64_t io_mm, uint32_t device) -> int {
+    return self(ctx).answer_hook(hook, io_mm, device);
+  };
   p.handle_fault = [](void* /*ctx*/, uint32_t /*device*/, uint32_t /*pasid*/, uint64_t /*iova*/,
                       uint32_t /*prot*/) -> int { return IOMMUCHECK_FAULT_INVALID; };
+}
+
+int BackendHost::answer_hook(u32 number, u64 io_mm, u32 device) {
+  using spec::sva::Hook;
+  if (abandoned_) return 0;
+  if (number >= hook_answers_.size()) {
+    find(spec::Rule::RESULT_EXACT, fmt::format("hook {}: there is none", number));
+    return -IOMMUCHECK_ENODEV;
+  }
+  const auto hook = static_cast<Hook>(number);
+  // Nobody hears what those that take away answer.
+  const bool is_heard = hook == Hook::mm_alloc || hook == Hook::mm_attach;
+  const int answer = is_heard ? hook_answers_[number] : 0;
+  note(interface_.hook_called(hook, io_mm, answer != 0),
+       fmt::format("{}(io_mm {:#x}, device {})", spec::sva::hook_name(hook), io_mm, device));
+  if (running_ == nullptr) return answer;
+  spec::sva::HookCalls& calls = running_->hooks;
+  if (answer != 0) {
+    calls.made_nothing = answer > 0;
+    calls.failed = answer > 0 ? spec::sva::Status::enomem : spec::sva::status_from_driver(answer);
+  } else if (hook == Hook::mm_alloc) {
+    calls.made = io_mm;
+  } else if (hook == Hook::mm_attach) {
+    calls.attached = true;
+  }
+  return answer;
 }
 
 int BackendHost::wait(u64 token) {

@@ -4,6 +4,7 @@
 // whoever looks compares, whenever the host says that it is time.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <map>
 #include <memory>
@@ -86,6 +87,11 @@ class BackendHost {
   /// shutdown; then blocks of table memory that are still held.
   u64 shut_down();
 
+  /// What a hook of the backend answers from here on: 0, a negative errno, or IOMMUCHECK_HOOK_NULL.
+  void set_hook(spec::sva::Hook hook, int answer) {
+    hook_answers_[static_cast<std::size_t>(hook)] = answer;
+  }
+
   // ---- handlers ----
   /// False: none runs there.
   bool handler_returns(u32 device, u32 pasid, spec::sva::Status status);
@@ -124,6 +130,7 @@ class BackendHost {
     bool stuck = false;
     bool bound_passed = false;
     bool breaks_duty = false;
+    spec::sva::HookCalls hooks{.are_told = true};
     std::unique_ptr<Fiber> fiber;
   };
   struct Handler {
@@ -157,6 +164,7 @@ class BackendHost {
   void work(Thread& thread);
   void finish(Thread& thread);
   int wait_for_others();
+  int answer_hook(u32 number, u64 io_mm, u32 device);
   int wait(u64 token);
   void note(const spec::sva::Verdict& verdict, const std::string& what);
   void compare(bool within);
@@ -183,6 +191,7 @@ class BackendHost {
   std::vector<Handler> handlers_;
   std::vector<std::unique_ptr<Thread>> threads_;  // that wait
   Thread* running_ = nullptr;
+  std::array<int, 4> hook_answers_{};  // by spec::sva::Hook
   std::vector<Finding> findings_;
   std::vector<Callback> callbacks_;
   std::vector<Answered> answered_;

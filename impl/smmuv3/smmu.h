@@ -8,7 +8,7 @@
 #pragma once
 
 #include "base/types.h"
-#include "impl/core/backend.h"
+#include "impl/core/hooked_backend.h"
 #include "impl/pgtable/page_table.h"
 #include "impl/platform/platform.h"
 #include "impl/platform/pool.h"
@@ -41,10 +41,10 @@ struct SmmuSpace : Space {
   Pages::Retired retired;  // wait for what is gathered or in quarantine
 };
 
-class Smmu final : public Backend {
+class Smmu final : public HookedBackend {
  public:
   Smmu(const iommucheck_platform& platform, const iommucheck_config& config)
-      : platform_(platform), config_(&config) {}
+      : HookedBackend(platform, config) {}
 
   // bring_up.cpp
   int probe() override;
@@ -96,13 +96,6 @@ class Smmu final : public Backend {
   void free_detached(Space& space, const Detached& subtree) override;
   void free_retired(Space& space) override;
   u64 tag_of(const iommucheck_mm& /*mm*/, u64 cpus) const override { return cpus; }
-  // hooks.cpp
-  Hooks hooks() const override;
-  Made mm_alloc(u64 io_mm) override;
-  void mm_free(u64 io_mm) override;
-  int mm_attach(u64 io_mm, u32 device) override;
-  void mm_detach(u64 io_mm, u32 device) override;
-
   u64 new_tag() override { return asids_.allocate(); }
   int take_tag(u64 tag) override;
   void release_tag(u64 tag) override { asids_.release(tag); }
@@ -154,8 +147,6 @@ class Smmu final : public Backend {
     queued_ = true;
   }
 
-  Platform platform_;
-  const iommucheck_config* config_;
   Features features_;
   CommandQueue commands_;
   StreamTable streams_;

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "base/types.h"
-#include "impl/core/backend.h"
+#include "impl/core/hooked_backend.h"
 #include "impl/pgtable/page_table.h"
 #include "impl/platform/platform.h"
 #include "impl/platform/pool.h"
@@ -30,10 +30,10 @@ struct TwoSpace : Space {
 };
 
 /// Not final: a twin forgets one thing.
-class Two : public Backend {
+class Two : public HookedBackend {
  public:
   Two(const iommucheck_platform& platform, const iommucheck_config& config)
-      : platform_(platform), config_(&config) {}
+      : HookedBackend(platform, config) {}
   virtual ~Two() = default;
 
   // life.cpp
@@ -121,8 +121,6 @@ class Two : public Backend {
   static u64 word_of(const Entry& entry);
   TwoSpace* new_space(u32 input_bits);
 
-  Platform platform_;
-  const iommucheck_config* config_;
   Limits limits_;
   unsigned pasid_bits_ = 0;      // of the IOMMU
   unsigned pasid_bits_max_ = 0;  // the widest that a device of the platform can send

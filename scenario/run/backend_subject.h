@@ -22,10 +22,14 @@ class BackendSubject final : public Subject {
 
   std::string needs(const World& world) override;
   std::string boot(const World& world) override;
-  /// Its hooks cannot be made to fail: the core makes io_mms alone.
-  [[nodiscard]] bool has_hooks() const override { return false; }
-  void set_hook(spec::sva::Hook /*hook*/, spec::sva::Status /*status*/,
-                bool /*made_nothing*/) override {}
+  [[nodiscard]] bool has_hooks() const override { return true; }
+  void set_hook(spec::sva::Hook hook, spec::sva::Status status, bool made_nothing) override {
+    host_->set_hook(hook, made_nothing ? IOMMUCHECK_HOOK_NULL : -static_cast<int>(status));
+  }
+  [[nodiscard]] std::optional<u32> hooked_io_mms() const override {
+    const bool counts = world_.hooks.mm_alloc && world_.hooks.mm_free;
+    return counts ? std::optional(host_->interface().hooked_io_mms()) : std::nullopt;
+  }
   [[nodiscard]] bool exact_pasids() const override { return true; }
   [[nodiscard]] bool has(spec::sva::CallKind kind) const override;
   spec::sva::Interface& interface() override { return host_->interface(); }
