@@ -18,7 +18,6 @@ constexpr u64 window_bytes = u64{16} << 20;
 constexpr u64 processes_bytes = u64{4} << 20;
 constexpr u64 waits_max = 1000;
 constexpr u64 stuck_waits_max = 3;
-constexpr u32 group_alone = u32{1} << 16;
 
 }  // namespace
 
@@ -29,32 +28,9 @@ BackendHost::BackendHost(BackendMachine& machine, const spec::sva::Setup& setup)
       arena_(arena_bytes),
       tables_(trail_, window_pa, window_bytes),
       words_(window_bytes / 8),
+      config_(setup_.devices),
       operations_(impl::core_operations(setup.per_device_tables)) {
-  for (const spec::sva::DeviceSetup& its : setup_.devices) {
-    iommucheck_device device{};
-    device.size = sizeof(device);
-    device.abi = IOMMUCHECK_DRIVER_ABI;
-    device.stream_ids = its.stream_ids.data();
-    device.stream_id_count = static_cast<u32>(its.stream_ids.size());
-    device.flags = (its.svm ? 0 : IOMMUCHECK_DEVICE_NO_SVM) |
-                   (its.explicit_maps ? 0 : IOMMUCHECK_DEVICE_NO_EXPLICIT) |
-                   (its.ats ? IOMMUCHECK_DEVICE_ATS : 0) | (its.pri ? IOMMUCHECK_DEVICE_PRI : 0) |
-                   (its.stall ? IOMMUCHECK_DEVICE_STALL : 0);
-    device.ssid_bits = its.ssid_bits;
-    const bool alone = its.group == spec::sva::DeviceSetup::alone;
-    device.group = alone ? group_alone + static_cast<u32>(devices_.size()) : its.group;
-    devices_.push_back(device);
-  }
-  for (const iommucheck_device& device : devices_) device_list_.push_back(&device);
-  config_.size = sizeof(config_);
-  config_.abi = IOMMUCHECK_DRIVER_ABI;
-  config_.devices = device_list_.data();
-  config_.device_count = static_cast<u32>(devices_.size());
-  config_.iommu_count = 1;
-  config_.flags = (setup_.hooks.mm_alloc ? 0 : IOMMUCHECK_CONFIG_NO_MM_ALLOC) |
-                  (setup_.hooks.mm_free ? 0 : IOMMUCHECK_CONFIG_NO_MM_FREE) |
-                  (setup_.hooks.mm_attach ? 0 : IOMMUCHECK_CONFIG_NO_MM_ATTACH) |
-                  (setup_.hooks.mm_detach ? 0 : IOMMUCHECK_CONFIG_NO_MM_DETACH);
+  config_.set_hooks(setup_.hooks);
   bind_memory();
   bind_environment();
 }
@@ -254,18 +230,19 @@ void BackendHost::compare(bool within) {
 
 std::string BackendHost::boot() {
   impl::Backend* backend =
-      machine_.start(platform_, config_, window_pa + window_bytes, processes_bytes);
+      machine_.start(platform_, config_.get(), window_pa + window_bytes, processes_bytes);
   if (backend == nullptr) return "the backend did not start";
   const auto answer = [](const char* what, int error) {
     return fmt::format("{} answered {} ({})", what, error,
                        spec::sva::status_text(spec::sva::status_from_driver(error)));
   };
-  int error = impl::make_core(platform_, config_, *backend, setup_.per_device_tables, &state_);
+  int error =
+      impl::make_core(platform_, config_.get(), *backend, setup_.per_device_tables, &state_);
   if (error != 0) return answer("init", error);
   waits_ = 0;
   error = operations_->reset(state_);
   if (error != 0) return answer("reset", error);
-  for (u32 device = 0; device < config_.device_count; ++device) {
+  for (u32 device = 0; device < config_.device_count(); ++device) {
     if (!setup_.devices[device].iommu) continue;
     error = operations_->device_add(state_, device);
     if (error != 0) return answer("device_add", error);

@@ -16,6 +16,7 @@
 #include "backends/machine.h"
 #include "base/trail.h"
 #include "host/arena.h"
+#include "host/driver_config.h"
 #include "host/driver_door.h"
 #include "host/fiber.h"
 #include "spec/rules.h"
@@ -182,9 +183,7 @@ class BackendHost {
   TableMemory tables_;
   std::vector<u64> words_;
   iommucheck_platform platform_{};
-  std::vector<iommucheck_device> devices_;
-  std::vector<const iommucheck_device*> device_list_;
-  iommucheck_config config_{};
+  DriverConfig config_;
   const iommucheck_driver* operations_;
   void* state_ = nullptr;
   std::vector<Process> processes_;

@@ -19,46 +19,19 @@ constexpr u64 steps_max = u64{1} << 22;  // what one call asks of the platform
 constexpr u64 stuck_waits_max = 3;
 constexpr u64 registers_bytes = 0x20000;
 constexpr u64 process_table_bytes = u64{4} << 20;
-constexpr u32 group_alone = u32{1} << 16;
 }  // namespace
 
 DriverHost::DriverHost(const iommucheck_driver& driver, Monitor& monitor)
     : driver_(driver),
       monitor_(monitor),
+      config_(monitor.setup().devices),
       arena_(arena_bytes),
       tables_(monitor.trail(), monitor.setup().window_pa, monitor.setup().window_bytes),
       processes_(monitor, monitor.setup().window_pa + monitor.setup().window_bytes,
                  process_table_bytes) {
-  for (const spec::sva::DeviceSetup& setup : monitor.setup().devices) {
-    iommucheck_device device{};
-    device.size = sizeof(device);
-    device.abi = IOMMUCHECK_DRIVER_ABI;
-    device.stream_ids = setup.stream_ids.data();
-    device.stream_id_count = static_cast<u32>(setup.stream_ids.size());
-    device.flags = (setup.svm ? 0 : IOMMUCHECK_DEVICE_NO_SVM) |
-                   (setup.explicit_maps ? 0 : IOMMUCHECK_DEVICE_NO_EXPLICIT) |
-                   (setup.ats ? IOMMUCHECK_DEVICE_ATS : 0) |
-                   (setup.pri ? IOMMUCHECK_DEVICE_PRI : 0) |
-                   (setup.stall ? IOMMUCHECK_DEVICE_STALL : 0);
-    device.ssid_bits = setup.ssid_bits;
-    const bool alone = setup.group == spec::sva::DeviceSetup::alone;
-    device.group = alone ? group_alone + static_cast<u32>(devices_.size()) : setup.group;
-    devices_.push_back(device);
-  }
-  for (const iommucheck_device& device : devices_) device_list_.push_back(&device);
-  config_.size = sizeof(config_);
-  config_.abi = IOMMUCHECK_DRIVER_ABI;
-  config_.devices = device_list_.data();
-  config_.device_count = static_cast<u32>(devices_.size());
-  config_.cmdq_log2size = monitor.setup().cmdq_log2size;
-  config_.iommu_count = 1;
-  if (const std::optional<spec::sva::Hooks>& has = monitor.setup().hooks) {
-    config_.flags = (has->mm_alloc ? 0 : IOMMUCHECK_CONFIG_NO_MM_ALLOC) |
-                    (has->mm_free ? 0 : IOMMUCHECK_CONFIG_NO_MM_FREE) |
-                    (has->mm_attach ? 0 : IOMMUCHECK_CONFIG_NO_MM_ATTACH) |
-                    (has->mm_detach ? 0 : IOMMUCHECK_CONFIG_NO_MM_DETACH);
-  }
-  if (monitor.setup().no_page_sizes) config_.flags |= IOMMUCHECK_CONFIG_NO_PAGE_SIZES;
+  config_.set_command_queue(monitor.setup().cmdq_log2size);
+  if (monitor.setup().hooks) config_.set_hooks(*monitor.setup().hooks);
+  if (monitor.setup().no_page_sizes) config_.set_flag(IOMMUCHECK_CONFIG_NO_PAGE_SIZES);
   bind_platform();
 }
 
@@ -238,7 +211,7 @@ std::string DriverHost::boot() {
   if (scan_ == nullptr && scans) scan();
   enter();
   int& error = boot_error_;
-  error = driver_.init(scan_ ? &scan_->platform() : &platform_, &config_, &state_);
+  error = driver_.init(scan_ ? &scan_->platform() : &platform_, &config_.get(), &state_);
   leave();
   const auto answer = [&error] {
     return fmt::format("{} ({})", error,
@@ -248,7 +221,7 @@ std::string DriverHost::boot() {
   error = driver_.reset(state_);
   leave();
   if (error != 0) return "reset answered " + answer();
-  for (u32 device = 0; device < config_.device_count; ++device) {
+  for (u32 device = 0; device < config_.device_count(); ++device) {
     if (driver_.device_add == nullptr) break;
     if (!monitor_.setup().devices[device].iommu) continue;
     error = driver_.device_add(state_, device);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "host/arena.h"
+#include "host/driver_config.h"
 #include "host/driver_door.h"
 #include "host/fiber.h"
 #include "host/processes.h"
@@ -192,9 +193,7 @@ class DriverHost {
   const iommucheck_driver& driver_;
   Monitor& monitor_;
   iommucheck_platform platform_{};
-  std::vector<iommucheck_device> devices_;
-  std::vector<const iommucheck_device*> device_list_;
-  iommucheck_config config_{};
+  DriverConfig config_;
   void* state_ = nullptr;
   int boot_error_ = 0;
   Arena arena_;
