@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 
 #include "backends/two_machine.h"
 
@@ -80,19 +79,7 @@ std::string BackendSubject::needs(const World& world) {
   if (world.names_smmuv3) return "backend=smmuv3";
   if (world.dirty && *world.dirty != "0") return "dirty=" + *world.dirty;
   if (world.page_sizes) return "pgsizes=" + *world.page_sizes;
-  if (world.iova_bits && (*world.iova_bits < 25 || *world.iova_bits > 48)) {
-    return fmt::format("iova_bits={}", *world.iova_bits);
-  }
-  const auto odd = [](u64 numbers) { return numbers != 0 && !std::has_single_bit(numbers); };
-  if (world.iommu_pasids && odd(*world.iommu_pasids)) {
-    return fmt::format("iommu_pasids={}", *world.iommu_pasids);
-  }
-  std::set<std::string> iommus;
-  for (const WorldDevice& device : world.devices) {
-    if (odd(device.pasids)) return fmt::format("pasids={}", device.pasids);
-    if (device.has_iommu()) iommus.insert(device.iommu);
-  }
-  if (iommus.size() > 1) return "several IOMMUs";
+  if (std::string unmet = unmet_numbers(world, true); !unmet.empty()) return unmet;
   spec::sva::Setup setup = interface_setup(world);
   const bool per_device = setup.per_device_tables;
   make_(setup)->adapt(setup);
@@ -114,9 +101,7 @@ bool BackendSubject::has(CallKind kind) const {
 std::string BackendSubject::boot(const World& world) {
   world_ = world;
   setup_ = interface_setup(world);
-  for (spec::sva::DeviceSetup& device : setup_.devices) {
-    if (!device.iommu) device.stream_ids.clear();
-  }
+  setup_.devices = hardware_devices(world);
   machine_ = make_(setup_);
   machine_->adapt(setup_);
   host_ = std::make_unique<BackendHost>(*machine_, setup_);
@@ -137,6 +122,13 @@ void BackendSubject::look_at(u64 iova, u64 bytes) {
   points_.insert(last);
   points_.insert(first + ((last - first) / 2 & ~(step_bytes - 1)));
   points_.insert(last + step_bytes);
+}
+
+/// Where accesses are looked at: without a PASID, and at each that was ever seen.
+std::vector<spec::sva::Substream> BackendSubject::places() const {
+  std::vector<spec::sva::Substream> all{{}};
+  for (const u32 number : pasids_) all.push_back(spec::sva::substream(number));
+  return all;
 }
 
 bool BackendSubject::compare_at(const Probing& probing, bool within) {
@@ -162,9 +154,7 @@ void BackendSubject::compare(bool within) {
     if (!world_.devices[device].has_iommu() || !interface.device_exists(device)) continue;
     if (host_->is_leaving(device)) continue;
     interface.for_each_substream(device, [&](u32 number) { pasids_.insert(number); });
-    std::vector<spec::sva::Substream> places{{}};
-    for (const u32 number : pasids_) places.push_back(spec::sva::substream(number));
-    for (const spec::sva::Substream& at : places) {
+    for (const spec::sva::Substream& at : places()) {
       for (const u64 iova : points_) {
         Probing probing;
         probing.device = device;
@@ -197,74 +187,45 @@ Reachable BackendSubject::reachable(const Probing& probing) {
 
 // ---- calls --------------------------------------------------------------------------------------
 
-Answer BackendSubject::answer_of(u32 thread, const BackendHost::Progress& progress) {
-  Answer answer;
-  answer.observed = progress.observed;
-  answer.allocation_failed = host_->allocation_failed();
-  if (progress.waits) {
-    answer.state = Answer::State::blocked;
-    waiting_[thread] = progress.thread;
-  } else if (progress.observed.status == Status::not_built) {
-    answer.state = Answer::State::not_built;
-  }
-  return answer;
-}
-
-/// Whoever waits looks again, until nobody comes any further.
+/// Whoever waits looks again, and devices make again what was answered so.
 void BackendSubject::go_on() {
-  for (bool moved = true; moved;) {
-    moved = false;
-    for (const auto& [thread, number] : waiting_) {
-      const BackendHost::Progress progress = host_->resume(number);
-      if (progress.waits) continue;
-      const u32 ended = thread;
-      waiting_.erase(ended);
-      ended_[ended] = answer_of(ended, progress);
-      moved = true;
-      break;
-    }
-  }
+  threads_.go_on(*host_);
   repeat_answered();
 }
 
 Answer BackendSubject::call(u32 thread, const Call& call, const Wanted& /*wanted*/, Memory memory) {
   host_->forget_touched();
-  ended_.erase(thread);
+  threads_.begins(thread);
   host_->fail_allocation(memory.fail_at, memory.none);
   u64 bytes = call.size;
   for (const spec::sva::Segment& segment : call.segments) bytes += segment.size;
   if (bytes != 0) look_at(call.iova, bytes);
   if (call.pasid != 0) pasids_.insert(call.pasid);
   const std::string permitted = host_->interface().permitted(call, {}).text();
-  Answer answer = answer_of(thread, host_->start(call));
+  Answer answer = threads_.answer(*host_, thread, host_->start(call));
   host_->fail_allocation(0);
   go_on();
-  if (const auto at = ended_.find(thread); at != ended_.end()) answer = at->second;
+  answer = threads_.latest(thread, std::move(answer));
   answer.permitted = permitted;
   return answer;
 }
 
 Answer BackendSubject::release(u32 thread, u64 mm) {
   host_->forget_touched();
-  ended_.erase(thread);
-  Answer answer = answer_of(thread, host_->exit(mm));
+  threads_.begins(thread);
+  Answer answer = threads_.answer(*host_, thread, host_->exit(mm));
   go_on();
-  if (const auto at = ended_.find(thread); at != ended_.end()) answer = at->second;
-  return answer;
+  return threads_.latest(thread, std::move(answer));
 }
 
 Answer BackendSubject::poll(u32 thread) {
   go_on();
-  if (const auto at = ended_.find(thread); at != ended_.end()) return at->second;
-  Answer answer;
-  if (waiting_.contains(thread)) answer.state = Answer::State::blocked;
-  return answer;
+  return threads_.poll(thread);
 }
 
 Answer BackendSubject::remove(u32 device) {
   host_->forget_touched();
-  constexpr u32 own = 1U << 16;  // a thread that has no name in a scenario
-  Answer answer = answer_of(own, host_->remove(device));
+  Answer answer = threads_.answer(*host_, Threads<BackendHost>::nameless, host_->remove(device));
   go_on();
   return answer;
 }
@@ -277,9 +238,7 @@ void BackendSubject::reuse_page(u64 pa, u64 bytes) {
   if (duty.blames_caller) return host_->blame(duty);
   for (u32 device = 0; device < world_.devices.size(); ++device) {
     if (!world_.devices[device].has_iommu()) continue;
-    std::vector<spec::sva::Substream> places{{}};
-    for (const u32 number : pasids_) places.push_back(spec::sva::substream(number));
-    for (const spec::sva::Substream& at : places) {
+    for (const spec::sva::Substream& at : places()) {
       for (const u64 iova : points_) {
         for (const MayGet& one : machine_->answers({device, 0, at, iova, 'r'})) {
           if (one.kind != MayGet::Kind::address || one.pa - pa >= bytes) continue;
@@ -331,7 +290,7 @@ void BackendSubject::bound_passes() {
 /// The number by which it waits, 0: it does not.
 u64 BackendSubject::make_access(const Probing& probing) {
   const u64 waits = host_->wait(access_of(probing));
-  if (waits != 0) waited_[waits].probing = probing;
+  if (waits != 0) waited_.add(waits, probing);
   repeat_answered();
   return waits;
 }
@@ -339,28 +298,17 @@ u64 BackendSubject::make_access(const Probing& probing) {
 /// Devices make again what was answered so.
 void BackendSubject::repeat_answered() {
   for (const BackendHost::Answered& one : host_->take_answered()) {
-    const auto at = waited_.find(one.id);
-    if (at == waited_.end()) continue;
-    Waited& waited = at->second;
-    waited.ended = {false, 0, "aborted"};
-    if (!one.again) continue;
-    const Reachable set = reachable(waited.probing);
-    if (set.size() != 1) {
-      waited.ended.fault = fmt::format("?{} outcomes are possible", set.size());
-      continue;
-    }
-    waited.ended = *set.begin();
-    if (waited.ended.fault == "F.wait") waited.now = make_access(waited.probing);
+    waited_.answered(
+        one.id, one.again, [&](const Probing& probing) { return reachable(probing); },
+        [&](const Probing& probing, const Reached& reached) {
+          return reached.fault == "F.wait" ? make_access(probing) : u64{0};
+        });
   }
 }
 
 Reached BackendSubject::access_state(u64 waits) {
   repeat_answered();
-  if (host_->is_waiting(waits)) return {false, 0, "waiting"};
-  const Waited& waited = waited_[waits];
-  if (waited.now != 0) return access_state(waited.now);
-  if (waited.ended == Reached{}) return {false, 0, "aborted"};
-  return waited.ended;
+  return waited_.state(waits, [&](u64 id) { return host_->is_waiting(id); });
 }
 
 bool BackendSubject::access(const Probing& probing, Reached& reached, std::string& reason,

@@ -11,6 +11,8 @@
 
 #include "backends/backend_host.h"
 #include "scenario/run/subject.h"
+#include "scenario/run/threads.h"
+#include "scenario/run/waited.h"
 
 namespace iommucheck::oracle::stories {
 
@@ -71,12 +73,12 @@ class BackendSubject final : public Subject {
   void finish() override { compare(false); }
 
  private:
-  Answer answer_of(u32 thread, const BackendHost::Progress& progress);
   void go_on();
   void repeat_answered();
   void compare(bool within);
   bool compare_at(const Probing& probing, bool within);
   void look_at(u64 iova, u64 bytes);
+  [[nodiscard]] std::vector<spec::sva::Substream> places() const;
   u64 make_access(const Probing& probing);
 
   MakeMachine make_;
@@ -84,16 +86,10 @@ class BackendSubject final : public Subject {
   spec::sva::Setup setup_;
   std::unique_ptr<BackendMachine> machine_;
   std::unique_ptr<BackendHost> host_;
-  std::map<u32, u64> waiting_;   // thread -> the host's number
-  std::map<u32, Answer> ended_;  // of threads that waited
-  std::set<u64> points_;         // addresses that are looked at
-  std::set<u32> pasids_;         // and numbers
-  struct Waited {
-    Probing probing;
-    u64 now = 0;    ///< made again, it waits under this number
-    Reached ended;  ///< what became of it
-  };
-  std::map<u64, Waited> waited_;
+  Threads<BackendHost> threads_;
+  std::set<u64> points_;  // addresses that are looked at
+  std::set<u32> pasids_;  // and numbers
+  WaitedAccesses waited_;
   spec::sva::Held held_;
 };
 

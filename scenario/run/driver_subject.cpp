@@ -5,8 +5,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
-#include <set>
 
 #include "explain/draw.h"
 #include "impl/driver.h"
@@ -32,11 +30,7 @@ Setup setup_of(const World& world, const iommucheck_driver& driver) {
   caps.bbml = static_cast<unsigned>(world.bbml.value_or(0));
   caps.ats = true;
   setup.id = spec::make_id_registers(caps);
-  setup.devices = interface_setup(world).devices;
-  // What no SMMU stands before has no StreamID of it.
-  for (spec::sva::DeviceSetup& device : setup.devices) {
-    if (!device.iommu) device.stream_ids.clear();
-  }
+  setup.devices = hardware_devices(world);
   setup.per_device_tables = (driver.flags & IOMMUCHECK_DRIVER_PER_DEVICE_TABLES) != 0;
   if ((driver.flags & IOMMUCHECK_DRIVER_HOOKS) != 0) setup.hooks = world.hooks;
   setup.window_bytes = window_bytes;
@@ -75,21 +69,7 @@ std::string DriverSubject::needs(const World& world) {
   if (world.page_sizes && !(can_have_none && *world.page_sizes == "none")) {
     return "pgsizes=" + *world.page_sizes;
   }
-  if (world.iova_bits && (*world.iova_bits < 25 || *world.iova_bits > 48)) {
-    return fmt::format("iova_bits={}", *world.iova_bits);
-  }
-  const auto odd = [](u64 numbers) { return numbers != 0 && !std::has_single_bit(numbers); };
-  if (world.iommu_pasids && odd(*world.iommu_pasids)) {
-    return fmt::format("iommu_pasids={}", *world.iommu_pasids);
-  }
-  std::set<std::string> iommus;
-  for (const WorldDevice& device : world.devices) {
-    if (odd(device.pasids)) return fmt::format("pasids={}", device.pasids);
-    if (device.faults == WorldDevice::Faults::pri) return "iopf=pri";
-    if (device.has_iommu()) iommus.insert(device.iommu);
-  }
-  if (iommus.size() > 1) return "several IOMMUs";
-  return {};
+  return unmet_numbers(world, false);
 }
 
 bool DriverSubject::has(CallKind kind) const {
@@ -117,76 +97,41 @@ std::string DriverSubject::boot(const World& world) {
 
 // ---- calls --------------------------------------------------------------------------------------
 
-Answer DriverSubject::answer_of(u32 thread, const DriverHost::Progress& progress) {
-  Answer answer;
-  answer.observed = progress.observed;
-  answer.allocation_failed = host_->allocation_failed();
-  if (progress.waits) {
-    answer.state = Answer::State::blocked;
-    waiting_[thread] = progress.thread;
-  } else if (progress.observed.status == Status::not_built) {
-    answer.state = Answer::State::not_built;
-  }
-  return answer;
-}
-
-/// Whoever waits looks again, until nobody comes any further.
-void DriverSubject::go_on() {
-  for (bool moved = true; moved;) {
-    moved = false;
-    for (const auto& [thread, number] : waiting_) {
-      const DriverHost::Progress progress = host_->resume(number);
-      if (progress.waits) continue;
-      const u32 ended = thread;
-      waiting_.erase(ended);
-      ended_[ended] = answer_of(ended, progress);
-      moved = true;
-      break;
-    }
-  }
-}
-
 Answer DriverSubject::call(u32 thread, const Call& call, const Wanted& /*wanted*/, Memory memory) {
   touched_ = {};
-  ended_.erase(thread);
+  threads_.begins(thread);
   if (memory.none) {
     host_->fail_all_allocations();
   } else {
     host_->fail_allocation(memory.fail_at);
   }
   const std::string permitted = monitor_->interface().permitted(call, {}).text();
-  Answer answer = answer_of(thread, host_->start(call));
+  Answer answer = threads_.answer(*host_, thread, host_->start(call));
   host_->fail_allocation(0);
-  go_on();
+  threads_.go_on(*host_);
   repeat_answered();
-  if (const auto at = ended_.find(thread); at != ended_.end()) answer = at->second;
+  answer = threads_.latest(thread, std::move(answer));
   answer.permitted = permitted;
   return answer;
 }
 
 Answer DriverSubject::release(u32 thread, u64 mm) {
   touched_ = {};
-  ended_.erase(thread);
-  Answer answer = answer_of(thread, host_->exit(mm));
-  go_on();
-  if (const auto at = ended_.find(thread); at != ended_.end()) answer = at->second;
-  return answer;
+  threads_.begins(thread);
+  Answer answer = threads_.answer(*host_, thread, host_->exit(mm));
+  threads_.go_on(*host_);
+  return threads_.latest(thread, std::move(answer));
 }
 
 Answer DriverSubject::poll(u32 thread) {
-  go_on();
-  if (const auto at = ended_.find(thread); at != ended_.end()) return at->second;
-  Answer answer;
-  if (waiting_.contains(thread)) answer.state = Answer::State::blocked;
-  return answer;
+  threads_.go_on(*host_);
+  return threads_.poll(thread);
 }
 
 Answer DriverSubject::remove(u32 device) {
   touched_ = {};
-  // A thread of its own: it has no name in a scenario.
-  constexpr u32 own = 1U << 16;
-  Answer answer = answer_of(own, host_->remove(device));
-  go_on();
+  Answer answer = threads_.answer(*host_, Threads<DriverHost>::nameless, host_->remove(device));
+  threads_.go_on(*host_);
   return answer;
 }
 
@@ -253,13 +198,13 @@ Answer DriverSubject::handler_returns(u32 device, u32 pasid, Status status) {
     answer.observed.status = Status::ok;
     break;
   }
-  go_on();
+  threads_.go_on(*host_);
   return answer;
 }
 
 void DriverSubject::bound_passes() {
   host_->bound_passes();
-  go_on();
+  threads_.go_on(*host_);
 }
 
 // ---- accesses -----------------------------------------------------------------------------------
@@ -352,7 +297,7 @@ u64 DriverSubject::make_access(const Probing& probing) {
   spec::FirstChoice first;
   const bool recorded = monitor_->device_access(access_of(probing), first);
   const u64 waits = stalled.empty() || stalled.back().id == before ? 0 : stalled.back().id;
-  if (waits != 0) waited_[waits].probing = probing;
+  if (waits != 0) waited_.add(waits, probing);
   // The driver hears of it at once.
   if (recorded && waits != 0) host_->irq(IOMMUCHECK_IRQ_EVENT_QUEUE);
   return waits;
@@ -361,32 +306,19 @@ u64 DriverSubject::make_access(const Probing& probing) {
 /// Devices make again what was answered so.
 void DriverSubject::repeat_answered() {
   for (const Monitor::StalledAccess& one : monitor_->take_answered()) {
-    const auto at = waited_.find(one.id);
-    if (at == waited_.end()) continue;
-    Waited& waited = at->second;
-    waited.ended = {false, 0, "aborted"};
-    if (!one.again) continue;
-    const Reachable set = reachable(waited.probing);
-    if (set.size() != 1) {
-      waited.ended.fault = fmt::format("?{} outcomes are possible", set.size());
-      continue;
-    }
-    waited.ended = *set.begin();
-    waited.now = make_access(waited.probing);
+    waited_.answered(
+        one.id, one.again, [&](const Probing& probing) { return reachable(probing); },
+        [&](const Probing& probing, const Reached&) { return make_access(probing); });
   }
 }
 
 Reached DriverSubject::access_state(u64 waits) {
   repeat_answered();
-  for (const auto& stalled : monitor_->stalled_accesses()) {
-    const bool is =
-        stalled.id == waits && monitor_->smmu().has_stall_tag(stalled.sid, stalled.stag);
-    if (is) return {false, 0, "waiting"};
-  }
-  const Waited& waited = waited_[waits];
-  if (waited.now != 0) return access_state(waited.now);
-  if (waited.ended == Reached{}) return {false, 0, "aborted"};
-  return waited.ended;
+  return waited_.state(waits, [&](u64 id) {
+    return std::ranges::any_of(monitor_->stalled_accesses(), [&](const auto& stalled) {
+      return stalled.id == id && monitor_->smmu().has_stall_tag(stalled.sid, stalled.stag);
+    });
+  });
 }
 
 bool DriverSubject::access(const Probing& probing, Reached& reached, std::string& reason,

@@ -8,6 +8,8 @@
 
 #include "host/driver_host.h"
 #include "scenario/run/subject.h"
+#include "scenario/run/threads.h"
+#include "scenario/run/waited.h"
 #include "trace/event.h"
 
 namespace iommucheck::oracle::stories {
@@ -79,8 +81,6 @@ class DriverSubject final : public Subject, private Monitor::Sink {
 
  private:
   void event(const trace::Event& event) override;
-  Answer answer_of(u32 thread, const DriverHost::Progress& progress);
-  void go_on();
   void repeat_answered();
   u64 make_access(const Probing& probing);
   [[nodiscard]] spec::Access access_of(const Probing& probing) const;
@@ -97,15 +97,8 @@ class DriverSubject final : public Subject, private Monitor::Sink {
   std::unique_ptr<Monitor> monitor_;
   std::unique_ptr<DriverHost> host_;
   bool booted_ = false;
-  std::map<u32, u64> waiting_;   // thread -> the host's number
-  std::map<u32, Answer> ended_;  // of threads that waited
-  /// An access that waited, by the monitor's number of it.
-  struct Waited {
-    Probing probing;
-    u64 now = 0;    ///< made again, it waits under this number
-    Reached ended;  ///< what became of it; nothing: it waits, or was ended by nobody's answer
-  };
-  std::map<u64, Waited> waited_;
+  Threads<DriverHost> threads_;
+  WaitedAccesses waited_;
   std::vector<CallbackSeen> callbacks_;
   std::vector<trace::Event> events_;
   std::vector<Trouble> troubles_;
