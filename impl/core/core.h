@@ -79,6 +79,7 @@ class Core {
         config_(&config),
         backend_(backend),
         own_tables_(form == TableForm::per_device),
+        remembers_unmapped_(backend.remembers_unmapped()),
         sva_(platform_, *this),
         faults_(platform_, backend, *this, sva_) {}
 
@@ -324,6 +325,7 @@ class Core {
   const iommucheck_config* config_;
   Backend& backend_;
   const bool own_tables_;
+  const bool remembers_unmapped_;    // caches of the backend: asked once, not at each map
   Table* waiting_tables_ = nullptr;  // a time-out keeps them: a device may reach them still
   Limits limits_;
   Pool<Domain> domains_;

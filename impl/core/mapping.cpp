@@ -86,7 +86,7 @@ int Core::clear_the_way(Space& space, u64 iova, u64 pa, u64 bytes) {
 
 /// What was mapped may be remembered as unmapped, by IOMMUs that do. 0, ETIMEDOUT.
 int Core::forget_unmapped(Space& space, u64 iova, u64 bytes) {
-  if (!backend_.remembers_unmapped() || !space.cached || space.foreign) return 0;
+  if (!remembers_unmapped_ || !space.cached || space.foreign) return 0;
   space.gather.add({.first = iova, .end = iova + bytes, .leaf_levels = any_level, .tables = true});
   return complete(space);
 }
