@@ -507,12 +507,13 @@ Ticket DoorDevice::load(u64 pa) {
   return its;
 }
 
-Ticket DoorDevice::dma(unsigned engine, u64 iova, bool write, DmaAttributes attributes) {
+/// What an engine sends: an access, or a translation request for one.
+iommucheck_dut_op DoorDevice::sent_by(unsigned engine, u64 iova, bool write,
+                                      DmaAttributes attributes) const {
   iommucheck_dut_op op{};
-  op.kind = IOMMUCHECK_DUT_DMA;
-  op.bytes = 4;
   op.where = identity_.sids[engine];
   op.address = iova;
+  if (write) op.attributes |= IOMMUCHECK_DUT_IS_WRITE;
   if (attributes.translated) op.attributes |= IOMMUCHECK_DUT_IS_TRANSLATED;
   if (attributes.privileged) op.attributes |= IOMMUCHECK_DUT_IS_PRIVILEGED;
   if (attributes.instruction) op.attributes |= IOMMUCHECK_DUT_IS_INSTRUCTION;
@@ -520,10 +521,14 @@ Ticket DoorDevice::dma(unsigned engine, u64 iova, bool write, DmaAttributes attr
     op.attributes |= IOMMUCHECK_DUT_HAS_SUBSTREAM;
     op.ssid = *attributes.substream;
   }
-  if (write) {
-    op.attributes |= IOMMUCHECK_DUT_IS_WRITE;
-    op.value = 0xe0000000U | (marks_++ & 0x0fffffffU);  // no address of the data
-  }
+  return op;
+}
+
+Ticket DoorDevice::dma(unsigned engine, u64 iova, bool write, DmaAttributes attributes) {
+  iommucheck_dut_op op = sent_by(engine, iova, write, attributes);
+  op.kind = IOMMUCHECK_DUT_DMA;
+  op.bytes = 4;
+  if (write) op.value = 0xe0000000U | (marks_++ & 0x0fffffffU);  // no address of the data
   const Ticket its = ticket();
   ask(op, its);
   // What it wrote is looked for before anything else can come there.
@@ -532,16 +537,8 @@ Ticket DoorDevice::dma(unsigned engine, u64 iova, bool write, DmaAttributes attr
 }
 
 Ticket DoorDevice::ats_request(unsigned engine, u64 iova, bool write, DmaAttributes attributes) {
-  iommucheck_dut_op op{};
+  iommucheck_dut_op op = sent_by(engine, iova, write, attributes);
   op.kind = IOMMUCHECK_DUT_ATS_REQUEST;
-  op.where = identity_.sids[engine];
-  op.address = iova;
-  if (write) op.attributes |= IOMMUCHECK_DUT_IS_WRITE;
-  if (attributes.privileged) op.attributes |= IOMMUCHECK_DUT_IS_PRIVILEGED;
-  if (attributes.substream) {
-    op.attributes |= IOMMUCHECK_DUT_HAS_SUBSTREAM;
-    op.ssid = *attributes.substream;
-  }
   const Ticket its = ticket();
   ask(op, its);
   return its;

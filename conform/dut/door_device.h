@@ -66,6 +66,8 @@ class DoorDevice final : public DeviceUnderTest {
                              Ticket ticket);
   void take_access(const iommucheck_dut_op& answer, Ticket ticket);
   Expected<std::vector<char>> wait_for(u32 type, double seconds);
+  [[nodiscard]] iommucheck_dut_op sent_by(unsigned engine, u64 iova, bool write,
+                                          DmaAttributes attributes) const;
   Expected<void> take_grant(const iommucheck_dut_op& answer, Ticket ticket);
   Expected<void> take_interrupt(const std::vector<char>& bytes);
   Expected<void> take_invalidation(const std::vector<char>& bytes);

@@ -115,19 +115,18 @@ void SpecDevice::mmio_write(u32 offset, unsigned size, u64 value) {
 // ---- ATS, IHI 0070 3.9.1, 4.5.1 -----------------------------------------------------------------
 
 u64 SpecDevice::command_slot(u64 index) const {
-  const auto lg2 = static_cast<unsigned>(bits(cmdq_base_, 4, 0));
-  return (cmdq_base_ & mask(51, 5)) + 16 * spec::queue_index<u64>(lg2, index);
+  return (cmdq_base_ & mask(51, 5)) + 16 * spec::queue_index<u64>(commands_lg2(), index);
 }
 
 bool SpecDevice::holds_commands() const {
-  const auto lg2 = static_cast<unsigned>(bits(cmdq_base_, 4, 0));
+  const unsigned lg2 = commands_lg2();
   return identity_.ats && exposed_ != spec::queue_bits<u64>(lg2, cmdq_prod_);
 }
 
 /// Up to CMDQ_PROD, or to the first CMD_SYNC before which an endpoint has not answered, or past a
 /// command that is refused. What an invalidation asks is sent when its command is exposed.
 void SpecDevice::expose_commands() {
-  const auto lg2 = static_cast<unsigned>(bits(cmdq_base_, 4, 0));
+  const unsigned lg2 = commands_lg2();
   const spec::Capabilities& caps = caches_.capabilities();
   const u64 end = spec::queue_bits<u64>(lg2, cmdq_prod_);
   if (smmu_.stopped_by_error()) return;
@@ -171,7 +170,7 @@ void SpecDevice::invalidated(u32 tag) {
 
 /// The CMD_SYNC that waits is refused: the engine is shown what it may do then, and does it.
 void SpecDevice::invalidations_time_out() {
-  const auto lg2 = static_cast<unsigned>(bits(cmdq_base_, 4, 0));
+  const unsigned lg2 = commands_lg2();
   if (std::exchange(awaited_, {}).empty()) return;
   if (!holds_commands() || smmu_.stopped_by_error()) return;  // no CMD_SYNC waits
   caches_.set_now(++now_);
@@ -242,11 +241,11 @@ void SpecDevice::send(trace::IrqKind kind, u64 message_pa, u32 payload) {
 
 /// Each CMD_SYNC with CS = 1 that CMDQ_CONS has passed.
 void SpecDevice::syncs_until(u64 cons) {
-  const auto lg2 = static_cast<unsigned>(bits(cmdq_base_, 4, 0));
+  const unsigned lg2 = commands_lg2();
   const u64 end = spec::queue_bits<u64>(lg2, cons & 0xfffff);
   if (spec::queue_used<u64>(lg2, end, shown_cons_) > pow2(lg2)) return;
   for (; shown_cons_ != end; shown_cons_ = spec::queue_next<u64>(lg2, shown_cons_)) {
-    const u64 slot = (cmdq_base_ & mask(51, 5)) + 16 * spec::queue_index<u64>(lg2, shown_cons_);
+    const u64 slot = command_slot(shown_cons_);
     const u64 low = caches_.memory().newest(slot).value;
     if (bits(low, 7, 0) != static_cast<u64>(spec::Opcode::sync) || bits(low, 13, 12) != 1) continue;
     send(trace::IrqKind::command_sync, caches_.memory().newest(slot + 8).value & mask(51, 2),

@@ -43,6 +43,9 @@ class SpecDevice final : public DeviceUnderTest {
 
  private:
   [[nodiscard]] spec::SmmuState state_now() const;
+  [[nodiscard]] unsigned commands_lg2() const {
+    return static_cast<unsigned>(bits(cmdq_base_, 4, 0));
+  }
   [[nodiscard]] u64 command_slot(u64 index) const;
   [[nodiscard]] bool holds_commands() const;
   void expose_commands();
