@@ -17,6 +17,7 @@
 #include <cstring>
 
 #include "base/clock.h"
+#include "process/own_time.h"
 #include "process/shared_block.h"
 
 namespace iommucheck::oracle {
@@ -92,7 +93,7 @@ class Worker {
 
   Expected<Outcome> watch() {
     const auto start = Clock::now();
-    auto alive = start;
+    OwnTime silent(child_);
     u64 progress = block_.progress.load(std::memory_order_relaxed);
     Clock::time_point stop_at{};
     Outcome outcome;
@@ -109,11 +110,11 @@ class Worker {
         stop_at = Clock::now();
       }
       const u64 now = block_.progress.load(std::memory_order_relaxed);
-      if (now != progress) alive = Clock::now();
+      if (now != progress) silent.restart();
       progress = now;
       if (killed_) continue;
       if (stopping_ && seconds_since(stop_at) > limits_.grace_seconds) kill(Ended::stopped);
-      if (seconds_since(alive) > limits_.hang_seconds) kill(Ended::timed_out);
+      if (silent.seconds() > limits_.hang_seconds) kill(Ended::timed_out);
       if (limits_.total_seconds > 0 && seconds_since(start) > limits_.total_seconds) {
         kill(Ended::timed_out);
       }

@@ -91,7 +91,7 @@ struct Outcome {
 };
 
 struct IsolationLimits {
-  double hang_seconds = 10;             ///< without progress
+  double hang_seconds = 10;             ///< without progress, of its OwnTime
   double total_seconds = 0;             ///< 0: no limit
   double grace_seconds = 2;             ///< from request_stop() to the kill
   std::function<bool()> stop = {};      ///< asked about 50 times a second; true: end it

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <csignal>
+#include <ctime>
 #include <thread>
+#include <vector>
 
 #include "host/load.h"
 #include "process/isolate.h"
@@ -59,6 +64,67 @@ TEST(PluginIsolate, FindingsBeyondTheRoomAreRefusedAndTheOthersKept) {
   EXPECT_FALSE(report.add_finding(std::string(SharedReport::findings_bytes_max - 4, 'x')));
   EXPECT_TRUE(report.add_finding("also kept"));
   EXPECT_THAT(report.findings(), ElementsAre("kept", "also kept"));
+}
+
+/// One processor for the worker and for `others` that never rest.
+class BusyProcessor {
+ public:
+  explicit BusyProcessor(unsigned others) {
+    for (unsigned i = 0; i < others; ++i) {
+      const pid_t child = ::fork();
+      if (child == 0) {
+        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+        take_it();
+        for (volatile unsigned n = 0;; n = n + 1) {
+        }
+      }
+      others_.push_back(child);
+    }
+  }
+  ~BusyProcessor() {
+    for (const pid_t child : others_) {
+      ::kill(child, SIGKILL);
+      ::waitpid(child, nullptr, 0);
+    }
+  }
+  BusyProcessor(const BusyProcessor&) = delete;
+  BusyProcessor& operator=(const BusyProcessor&) = delete;
+
+  static void take_it() {
+    cpu_set_t first;
+    CPU_ZERO(&first);
+    cpu_set_t allowed;
+    ::sched_getaffinity(0, sizeof allowed, &allowed);
+    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+      if (CPU_ISSET(cpu, &allowed) == 0) continue;
+      CPU_SET(cpu, &first);
+      break;
+    }
+    ::sched_setaffinity(0, sizeof first, &first);
+  }
+
+ private:
+  std::vector<pid_t> others_;
+};
+
+/// Seconds of processor time that this process has used.
+double used() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
+
+TEST(PluginIsolate, WaitingForAProcessorIsNoHang) {
+  const BusyProcessor busy(7);
+  auto report = new_report();
+  const auto work = [](double seconds) {
+    BusyProcessor::take_it();
+    const double began = used();
+    while (used() - began < seconds) {
+    }
+    return 42;
+  };
+  const auto slow = run(report, [&] { return work(0.3); }, {.hang_seconds = 0.6});
+  EXPECT_EQ(slow.ended, Ended::returned) << slow.describe();
+  EXPECT_GT(slow.seconds, 0.6) << "it did wait";
+  const auto hangs = run(report, [&] { return work(1e9); }, {.hang_seconds = 0.2});
+  EXPECT_EQ(hangs.ended, Ended::timed_out) << hangs.describe();
 }
 
 TEST(PluginIsolate, ACrashLeavesTheSequenceUnderTest) {
