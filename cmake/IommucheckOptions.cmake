@@ -46,6 +46,20 @@ if(IOMMUCHECK_SANITIZE)
   target_compile_options(iommucheck_test_options INTERFACE -O0)
 endif()
 
+# Of an inline function that several objects have, the linker keeps the first it meets. Libraries stand behind the
+# objects of a program; where those are not optimised, the libraries would call their own inline functions as the
+# program's objects have them, at half the speed. So there they stand in front.
+function(iommucheck_link_first program)
+  if(NOT IOMMUCHECK_SANITIZE)
+    return()
+  endif()
+  set(archives "")
+  foreach(library IN LISTS ARGN)
+    list(APPEND archives "$<$<STREQUAL:$<TARGET_PROPERTY:iommucheck_${library},TYPE>,STATIC_LIBRARY>:$<TARGET_FILE:iommucheck_${library}>>")
+  endforeach()
+  target_link_options(${program} PRIVATE LINKER:--whole-archive ${archives} LINKER:--no-whole-archive)
+endfunction()
+
 set(IOMMUCHECK_FUZZERS OFF)
 add_library(iommucheck_fuzzer INTERFACE)
 if(IOMMUCHECK_SANITIZE)
