@@ -220,7 +220,7 @@ INSTANTIATE_TEST_SUITE_P(
 /// What the device does by itself is not called after an invalidation that came before it.
 TEST(Conform, AFeatureThatIsNotThereIsNoInvalidationsMistake) {
   BrokenDevice device(Fault::knows_48_bits, 3);
-  const auto result = run_conform(device, some(400));
+  const auto result = run_conform(device, some(120));
   ASSERT_TRUE(result) << result.error().message;
   EXPECT_FALSE(result->held());
   const auto of_invalidation = [](const FoundDivergence& found) {
