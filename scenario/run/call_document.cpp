@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+#include "scenario/run/call_document.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "trace/event.h"
+
+namespace iommucheck::oracle::stories {
+namespace {
+
+constexpr std::string_view in_the_middle[] = {"during ", "while ", "with ", "without "};
+
+/// "during an exit": what happens beside the call, and no answer.
+bool is_beside(const CoverageLine& line) {
+  return line.answer.find(':') == std::string::npos &&
+         std::ranges::any_of(in_the_middle,
+                             [&](std::string_view word) { return line.answer.starts_with(word); });
+}
+
+template <class Call>
+std::string arguments_of() {
+  std::string text;
+  Call call{};
+  for_each_field(call, [&](const trace::FieldInfo& field, auto&) {
+    text +=
+        fmt::format("{}{}{}", text.empty() ? "" : ", ", field.name, field.may_be_absent ? "?" : "");
+  });
+  return text;
+}
+
+std::string shown_by(const CoverageLine& line) {
+  return line.shown.empty() ? "none: " + line.why : line.shown;
+}
+
+std::string chapter_of(const trace::CallInfo& call, const std::string& arguments,
+                       std::span<const CoverageLine> lines) {
+  std::string text = fmt::format("`{}({})` → {}: {}.\n\n| answer | shown by |\n|---|---|\n",
+                                 call.name, arguments, to_string(call.result), call.text);
+  std::string beside;
+  for (const CoverageLine& line : lines) {
+    if (line.call != call.name) continue;
+    if (!is_beside(line)) {
+      text += fmt::format("| {} | {} |\n", line.answer, shown_by(line));
+    } else if (!line.shown.empty()) {
+      beside += fmt::format("{}{} ({})", beside.empty() ? "" : ", ", line.answer, line.shown);
+    }
+  }
+  if (!beside.empty()) text += fmt::format("\nAlso seen {}.\n", beside);
+  return text;
+}
+
+struct Place {
+  std::size_t from, to;
+};
+Place place_of(std::string_view document, std::string_view call) {
+  const std::string begin = fmt::format("<!-- begin {} -->\n", call);
+  const std::size_t from = document.find(begin);
+  if (from == std::string_view::npos) return {from, from};
+  return {from + begin.size(), document.find(fmt::format("<!-- end {} -->", call), from)};
+}
+
+}  // namespace
+
+std::vector<CallChapter> call_chapters(std::span<const CoverageLine> lines) {
+  std::vector<CallChapter> chapters;
+  const auto add = [&]<std::size_t i>() {
+    const trace::CallInfo& call = trace::call_table[i];
+    if (!call.built) return;
+    using Call = std::variant_alternative_t<i, trace::CallVariant>;
+    chapters.push_back({std::string(call.name), chapter_of(call, arguments_of<Call>(), lines)});
+  };
+  [&]<std::size_t... i>(std::index_sequence<i...>) {
+    (add.template operator()<i>(), ...);
+  }(std::make_index_sequence<std::variant_size_v<trace::CallVariant>>{});
+  return chapters;
+}
+
+std::string with_chapters(std::string document, std::span<const CallChapter> chapters,
+                          std::vector<std::string>& missing) {
+  for (const CallChapter& chapter : chapters) {
+    const Place place = place_of(document, chapter.call);
+    if (place.to == std::string::npos) {
+      missing.push_back(chapter.call);
+      continue;
+    }
+    document.replace(place.from, place.to - place.from, chapter.text);
+  }
+  return document;
+}
+
+std::vector<std::string> calls_without_linux(std::string_view document,
+                                             std::span<const CallChapter> chapters) {
+  std::vector<std::string> calls;
+  for (const CallChapter& chapter : chapters) {
+    const Place place = place_of(document, chapter.call);
+    std::string_view own;
+    if (place.to != std::string_view::npos) {
+      own = document.substr(place.to);
+      own = own.substr(0, own.find("\n#"));
+    }
+    const std::size_t at = own.find("Linux: ");
+    if (at == std::string_view::npos || own.size() - at < sizeof "Linux: none.") {
+      calls.push_back(chapter.call);
+    }
+  }
+  return calls;
+}
+
+}  // namespace iommucheck::oracle::stories
