@@ -98,8 +98,9 @@ void DeviceRules::begin_case() {
   changed_since_enabled_ = enabled_once_ = false;
   atschk_changed_ = rec_cfg_ats_ = false;
   surely_disabled_ = true;
-  waits_cr0_ = waits_cons_ = waits_gbpa_ = 0;
-  last_cons_ = 0;
+  waits_cr0_ = waits_cons_ = waits_gbpa_ = waits_gerror_ = 0;
+  gerrorn_ = last_cons_ = 0;
+  error_shown_ = false;
 }
 
 void DeviceRules::stored(u64 /*pa*/) { changed_since_enabled_ = enabled_once_; }
@@ -116,6 +117,11 @@ void DeviceRules::register_write(u32 offset, u64 value) {
   }
   // An acknowledged error lets the queue go on by itself, as PROD does. IHI 0070 7.1.
   if (offset == reg::cmdq_prod || offset == reg::gerrorn) waits_cons_ = 0;
+  if (offset == reg::gerrorn) {
+    gerrorn_ = value;
+    waits_gerror_ = 0;
+    error_shown_ = false;
+  }
   if (offset == reg::gbpa) waits_gbpa_ = 0;
   if (offset == reg::cr2) rec_cfg_ats_ |= (value & spec::cr2::rec_cfg_ats) != 0;
 }
@@ -351,6 +357,13 @@ bool DeviceRules::register_read(u32 offset, u64 value) {
     const bool there = (value & 0xfffff) == smmu_.commands_end();
     if (!there && (smmu_.cr0() & spec::cr0::cmdqen) != 0) late(waits_cons_, "CMDQ_CONS");
     if (there) ask(Rule::REGISTER_PROGRESS, true);
+    error_shown_ =
+        there && smmu_.stopped_by_error() && spec::cmdq_cons_err(static_cast<u32>(value)) != 0;
+  }
+  // The code is there first, the error follows. IHI 0070 7.1.
+  if (offset == reg::gerror && error_shown_ && smmu_.stopped_by_error() &&
+      ((value ^ gerrorn_) & spec::gerror::cmdq_err) == 0) {
+    late(waits_gerror_, "GERROR.CMDQ_ERR");
   }
   if (offset == reg::gerror && (value & spec::gerror::eventq_abt_err) != 0 &&
       (met_full_queue_ || smmu_.event_slots() == 0)) {

@@ -186,7 +186,9 @@ class DeviceRules {
   bool atschk_changed_ = false;  // while SMMUEN = 1: it may be cached with an STE
   bool rec_cfg_ats_ = false;     // configuration errors of ATS may be recorded
   u64 last_cons_ = 0;
-  unsigned waits_cr0_ = 0, waits_cons_ = 0, waits_gbpa_ = 0;
+  unsigned waits_cr0_ = 0, waits_cons_ = 0, waits_gbpa_ = 0, waits_gerror_ = 0;
+  u64 gerrorn_ = 0;
+  bool error_shown_ = false;  // CMDQ_CONS said at which command, and why
 };
 
 }  // namespace iommucheck::oracle
