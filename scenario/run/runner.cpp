@@ -43,6 +43,7 @@ bool run_once(const scenario::Scenario& scenario, const World& world,
   subject->interface().log_answers(options.log);
   Story story(scenario, world, *subject, orders);
   story.run();
+  result.blamed.insert(story.blamed().begin(), story.blamed().end());
   if (!story.needs().empty()) {
     result.needs = story.needs();
     result.status = ScenarioResult::Status::needs;

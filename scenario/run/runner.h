@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -31,8 +32,9 @@ struct ScenarioResult {
   Status status = Status::passed;
   std::vector<std::string> needs;  ///< names of calls and facilities, each once
   std::optional<StepFailure> failure;
-  std::string bound;  ///< of `undecided`
-  u32 runs = 0;       ///< orders of races that were run
+  std::string bound;            ///< of `undecided`
+  std::set<spec::Rule> blamed;  ///< what the caller has broken where `blame caller` says so
+  u32 runs = 0;                 ///< orders of races that were run
   double seconds = 0;
 };
 

@@ -22,6 +22,8 @@ class Story {
   void run();
 
   [[nodiscard]] const std::optional<StepFailure>& failure() const { return failure_; }
+  /// What the caller has broken where `blame caller` says so.
+  [[nodiscard]] const std::set<spec::Rule>& blamed() const { return blamed_; }
   /// Calls that turned out not to be built.
   [[nodiscard]] const std::vector<std::string>& needs() const { return needs_; }
 
@@ -93,6 +95,7 @@ class Story {
   std::map<std::string, Access> accesses_;
   std::map<u32, std::string> bound_;  // PASID -> process, for drawings
   std::vector<CallbackSeen> callbacks_;
+  std::set<spec::Rule> blamed_;
   std::vector<Trouble> troubles_;  // not the driver's, since the last call
   std::string marked_;
   bool is_marked_ = false;

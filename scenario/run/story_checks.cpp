@@ -215,9 +215,13 @@ void Story::check_blame(std::string_view party) {
     if (!troubles_.empty()) differ("nobody to blame", troubles_.front().text);
     return;
   }
+  bool any = false;
   for (const Trouble& trouble : troubles_) {
-    if (party == "caller" && trouble.keeper == spec::Keeper::caller) return;
+    if (party != "caller" || trouble.keeper != spec::Keeper::caller) continue;
+    blamed_.insert(trouble.rule);
+    any = true;
   }
+  if (any) return;
   differ(fmt::format("a violation that is the {}'s", party), "none");
 }
 
