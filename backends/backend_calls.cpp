@@ -406,6 +406,7 @@ u64 BackendHost::wait(const MachineAccess& access) {
   if (stuck_) interface_.forget_refused();
   waits_ = 0;
   operations_->handle_irq(state_, IOMMUCHECK_IRQ_EVENT_QUEUE);
+  note(interface_.handlers_were_called(), "an interrupt");
   take_responses();
   return id;
 }

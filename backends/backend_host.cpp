@@ -161,6 +161,15 @@ void BackendHost::bind_environment() {
               fmt::format("mm_exit(device {}, PASID {:#x})", device, pasid));
     return host.contexts_;
   };
+  p.fault_handler = [](void* ctx, uint32_t device, uint32_t pasid, uint64_t iova, uint32_t prot,
+                       uint32_t group, uint64_t drvdata) {
+    BackendHost& host = self(ctx);
+    if (host.abandoned_) return;
+    host.callbacks_.push_back({device, pasid, drvdata, group});
+    host.note(host.interface_.fault_handler_called(
+                  {.device = device, .pasid = pasid, .prot = prot, .group = group}, iova, drvdata),
+              fmt::format("the fault handler of device {}, PASID {:#x}", device, pasid));
+  };
   p.context = [](void* ctx) -> uint64_t { return self(ctx).context_; };
   p.cpu = [](void* /*ctx*/) -> uint32_t { return 0; };
   p.mm_pin = [](void* ctx, iommucheck_handle mm) -> uint32_t {

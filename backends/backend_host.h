@@ -57,6 +57,7 @@ class BackendHost {
     u32 device = 0;
     u32 pasid = 0;
     u64 drvdata = 0;
+    std::optional<u32> group{};  ///< of a fault handler; nothing: mm_exit
   };
   std::vector<Callback> take_callbacks() { return std::exchange(callbacks_, {}); }
   /// Since the last forget_touched().

@@ -39,8 +39,9 @@ enum class CallArgument : u8 {
   depth,
   fault_group,
   response,
-  number,  ///< grain
-  word,    ///< on, clear
+  number,   ///< grain
+  word,     ///< on, clear
+  present,  ///< of a handler
 };
 
 constexpr CallArgument call_argument(std::string_view name) {
@@ -76,6 +77,7 @@ constexpr CallArgument call_argument(std::string_view name) {
       {"response", response},
       {"on", word},
       {"clear", word},
+      {"present", present},
   };
   for (const auto& [known, argument] : names) {
     if (known == name) return argument;

@@ -50,6 +50,8 @@ constexpr Need needs[] = {
     {Rule::EXIT_HANDLERS, has_mm_release, "the driver has no mm_release"},
     {Rule::EXIT_WAITS, has_mm_release, "the driver has no mm_release"},
     {Rule::FAULT_ENDED, with_pasids, "the driver has no bind_device: no access waits"},
+    {Rule::FAULT_HANDLED, bit_of(CallKind::fault_handler_set),
+     "the driver has no fault_handler_set"},
     {Rule::QUEUE_CONS_RANGE, has_handle_irq, "the driver has no handle_irq"},
     {Rule::EVENT_OVERFLOW_ACK, has_handle_irq, "the driver has no handle_irq"},
     {Rule::LEAK_NOTHING, has_shutdown, "the driver has no shutdown"},

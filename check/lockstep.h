@@ -132,9 +132,9 @@ class Lockstep {
     u64 handle = 0;
     u32 device = 0;
   };
-  /// A group of faults that was read, answered by now or not.
+  /// A group of faults that was read, or given to a handler, answered by now or not.
   struct Group {
-    u64 queue = 0;
+    u64 queue = 0;  ///< 0: a handler's
     spec::sva::FaultRecord fault;
   };
 
@@ -222,6 +222,10 @@ class Lockstep {
   void open_queue(u32 device, u32 depth);
   void answer(const fuzz::Operation& operation);
   void read_group(const Queue& queue);
+  void set_fault_handler(const fuzz::Operation& operation);
+  bool has_fault_handler(u32 device) const;
+  void remember_handled();
+  void remember(const Group& group);
   void fault(const fuzz::Operation& operation, bool now);
   void repeat_answered();
 

@@ -40,15 +40,26 @@ std::optional<u32> Lockstep::prepare_faults(const fuzz::Operation& operation) {
 }
 
 /// What an operation needs is done first, so that no word is wasted: a queue, a fault in it, a
-/// group that was read.
+/// group that was read. Some of those that open set a handler instead.
 void Lockstep::perform_faults(const fuzz::Operation& operation) {
   using fuzz::FaultKind;
   const auto kind = static_cast<FaultKind>(operation.variant);
   const bool now = ((operation.choices >> (fuzz::choice_bits - 1)) & 1) != 0;
+  const bool answers = kind == FaultKind::answer || kind == FaultKind::late;
   if (kind == FaultKind::fault) return fault(operation, now);
+  remember_handled();
+  if (answers && !groups_.empty() && groups_.back().queue == 0) return answer(operation);
   if (kind == FaultKind::open || queues_.empty()) {
+    const bool handles = ((operation.choices >> 4) & 1) != 0;
+    if (handles && host_.has(CallKind::fault_handler_set)) return set_fault_handler(operation);
     const auto device = prepare_faults(operation);
     if (!device || !monitor_.findings().empty()) return;
+    if (kind != FaultKind::open && has_fault_handler(*device)) {
+      fault(operation, true);
+      remember_handled();
+      if (answers && !groups_.empty() && monitor_.findings().empty()) answer(operation);
+      return;
+    }
     open_queue(*device, 1 + operation.mapping % 3);
   }
   if (kind == FaultKind::open || queues_.empty() || !monitor_.findings().empty()) return;
@@ -68,8 +79,63 @@ void Lockstep::perform_faults(const fuzz::Operation& operation) {
     if (!monitor_.findings().empty() || !monitor_.interface().is_queue(queue.handle)) return;
     read_group(queue);
   }
-  const bool answers = kind == FaultKind::answer || kind == FaultKind::late;
   if (answers && !groups_.empty() && monitor_.findings().empty()) answer(operation);
+}
+
+void Lockstep::remember(const Group& group) {
+  if (groups_.size() == groups_max) groups_.erase(groups_.begin());
+  groups_.push_back(group);
+}
+
+/// What handlers were given since.
+void Lockstep::remember_handled() {
+  for (const spec::sva::FaultRecord& fault : host_.take_handled_faults()) remember({0, fault});
+}
+
+bool Lockstep::has_fault_handler(u32 device) const {
+  return std::ranges::any_of(bonds_, [&](const Bond& bond) {
+    return bond.device == device &&
+           monitor_.interface().fault_handler_of(device, bond.pasid).has_value();
+  });
+}
+
+/// Sets one, puts another in its place, or takes it away; now and then where nothing is bound, or
+/// beside a queue. Most that are set get a fault, and half of those another one in their place, or
+/// none, before it is answered.
+void Lockstep::set_fault_handler(const fuzz::Operation& operation) {
+  const auto device = prepare_faults(operation);
+  if (!device || !monitor_.findings().empty()) return;
+  std::vector<u32> pasids;
+  for (const Bond& bond : bonds_) {
+    if (bond.device == *device) pasids.push_back(bond.pasid);
+  }
+  if (pasids.empty()) return;
+  const u64 queue = monitor_.interface().queue_of(*device);
+  if (queue != 0 && (operation.choices & 0x7) != 0) {
+    Call close{.kind = CallKind::fault_queue_close};
+    close.queue = queue;
+    if (may_call(close)) make_call(close);
+  }
+  if (!monitor_.findings().empty()) return;
+  Call call{.kind = CallKind::fault_handler_set};
+  call.device = *device;
+  call.pasid = pasids[operation.mapping % pasids.size()];
+  call.drvdata = 0x100 + operation.mapping;
+  call.present = ((operation.choices >> 5) & 3) != 0;
+  if ((operation.choices & 0xf) == 0xf) call.pasid ^= 1;
+  if (!may_call(call)) return;
+  make_call(call);
+  const auto goes_on = [&] { return monitor_.findings().empty(); };
+  const bool now = ((operation.choices >> (fuzz::choice_bits - 1)) & 1) != 0;
+  if (!goes_on() || ((operation.choices >> 7) & 3) == 0) return;
+  fault(operation, true);
+  if (!goes_on() || ((operation.choices >> 9) & 1) == 0) return;
+  remember_handled();
+  call.drvdata += 0x1000;
+  call.present = (operation.choices & 1) != 0;
+  if (may_call(call)) make_call(call);
+  if (goes_on() && !groups_.empty()) answer(operation);
+  if (goes_on()) fault(operation, now);
 }
 
 void Lockstep::read_group(const Queue& queue) {
@@ -78,8 +144,7 @@ void Lockstep::read_group(const Queue& queue) {
   if (!may_call(call)) return;
   const Observed observed = make_call(call);
   if (observed.status != Status::ok) return;
-  if (groups_.size() == groups_max) groups_.erase(groups_.begin());
-  groups_.push_back({queue.handle, observed.fault});
+  remember({queue.handle, observed.fault});
 }
 
 void Lockstep::open_queue(u32 device, u32 depth) {

@@ -99,7 +99,9 @@ void Lockstep::forget_what_is_gone() {
   });
   std::erase_if(svm_tasks_, [&](const SvmTask& its) { return !interface.is_token(its.token); });
   std::erase_if(queues_, [&](const Queue& queue) { return !interface.is_queue(queue.handle); });
-  std::erase_if(groups_, [&](const Group& group) { return !interface.is_queue(group.queue); });
+  std::erase_if(groups_, [&](const Group& group) {
+    return group.queue != 0 && !interface.is_queue(group.queue);
+  });
   std::erase_if(bonds_,
                 [&](const Bond& bond) { return !interface.has_bond(bond.device, bond.pasid); });
 }

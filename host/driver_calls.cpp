@@ -53,6 +53,25 @@ void DriverHost::bind_process_callbacks() {
     const bool again = !host.abandoned_ && host.choices_->choose(spec::ChoiceSite::outcome, 2) == 1;
     return again ? IOMMUCHECK_FAULT_SUCCESS : IOMMUCHECK_FAULT_INVALID;
   };
+  p.fault_handler = [](void* ctx, uint32_t device, uint32_t pasid, uint64_t iova, uint32_t prot,
+                       uint32_t group, uint64_t drvdata) {
+    DriverHost& host = self(ctx);
+    if (host.abandoned_) return;
+    constexpr std::size_t kept_max = 1024;  // of a driver that tells no end of them
+    if (host.handled_faults_.size() == kept_max) host.handled_faults_.clear();
+    host.handled_faults_.push_back({.device = device,
+                                    .pasid = pasid,
+                                    .iova = iova,
+                                    .prot = prot,
+                                    .group = group,
+                                    .last = true});
+    host.monitor_.fault_handler_called({.device = device,
+                                        .pasid = pasid,
+                                        .group = group,
+                                        .prot = prot,
+                                        .iova = iova,
+                                        .word = drvdata});
+  };
   processes_.set_invalidate(
       [this](u64 mm, u64 va, u64 bytes) { return invalidate(mm, va, bytes); });
 }

@@ -60,6 +60,8 @@ auto c_mm_exit(const Given& g) { return std::tuple(g.call.has_mm_exit ? 1 : 0); 
 auto c_queue(const Given& g) { return std::tuple(g.call.queue); }
 auto c_fault_group(const Given& g) { return std::tuple(g.call.group); }
 auto c_response(const Given& g) { return std::tuple(g.call.response); }
+auto c_present(const Given& g) { return std::tuple(g.call.present ? 1 : 0); }
+auto c_drvdata(const Given& g) { return std::tuple(g.call.drvdata); }
 auto c_attribute(const Given& g) { return std::tuple(g.call.attribute); }
 
 /// The operation's result: an errno; bytes; an address; or an errno, and a value behind a pointer.

@@ -240,6 +240,7 @@ void DriverHost::snapshot() {
 void DriverHost::restore() {
   abandon_threads();
   handlers_.clear();
+  handled_faults_.clear();
   contexts_ = context_ = 0;
   arena_.restore();
   if (segments_ != nullptr) segments_->restore();
@@ -257,6 +258,7 @@ std::unique_ptr<DriverHost::Point> DriverHost::point() const {
     point->segments_->save();
   }
   point->handlers_ = handlers_;
+  point->handled_faults_ = handled_faults_;
   point->contexts_ = contexts_;
   point->waits_ = waits_;
   point->progress_ = progress_;
@@ -267,6 +269,7 @@ std::unique_ptr<DriverHost::Point> DriverHost::point() const {
 void DriverHost::restore(const Point& point) {
   abandon_threads();
   handlers_ = point.handlers_;
+  handled_faults_ = point.handled_faults_;
   contexts_ = point.contexts_;
   context_ = 0;
   waits_ = point.waits_;

@@ -117,12 +117,17 @@ class DriverHost {
     std::vector<std::byte> arena_;
     std::unique_ptr<Segments> segments_;  // null: there are none
     std::vector<Handler> handlers_;
+    std::vector<spec::sva::FaultRecord> handled_faults_;
     u64 contexts_ = 0;
     u64 waits_ = 0;
     u64 progress_ = 0;
     u64 steps_ = 0;
   };
   [[nodiscard]] const std::vector<Handler>& handlers() const { return handlers_; }
+  /// Faults that handlers were given since the last time that somebody asked.
+  std::vector<spec::sva::FaultRecord> take_handled_faults() {
+    return std::exchange(handled_faults_, {});
+  }
   /// The `index`-th of them returns. Who waits for it has to be resumed.
   void handler_returns(std::size_t index, spec::sva::Status status);
   /// Handlers whose bond is gone have nothing to say any more.
@@ -218,6 +223,7 @@ class DriverHost {
   u64 steps_ = 0;
   Processes processes_;
   std::vector<Handler> handlers_;
+  std::vector<spec::sva::FaultRecord> handled_faults_;
   u64 contexts_ = 0;                              // handlers called in this case
   u64 context_ = 0;                               // inside of which one the driver is called
   std::vector<std::unique_ptr<Thread>> threads_;  // that wait

@@ -209,8 +209,14 @@ void ScanDoor::bind() {
     return through(ctx,
                    [&](const Platform& in, void* c) { return in.hook(c, hook, io_mm, device); });
   };
+  p.fault_handler = [](void* ctx, uint32_t device, uint32_t pasid, uint64_t iova, uint32_t prot,
+                       uint32_t group, uint64_t drvdata) {
+    through(ctx, [&](const Platform& in, void* c) {
+      in.fault_handler(c, device, pasid, iova, prot, group, drvdata);
+    });
+  };
   // A member more has to be passed on above.
-  static_assert(offsetof(Platform, hook) + sizeof(p.hook) == sizeof(Platform));
+  static_assert(offsetof(Platform, fault_handler) + sizeof(p.fault_handler) == sizeof(Platform));
 }
 
 }  // namespace iommucheck::oracle

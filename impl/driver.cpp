@@ -126,6 +126,9 @@ constexpr void add_faults(iommucheck_driver& d) {
   d.fault_queue_close = [](void* self, iommucheck_handle queue) {
     return core(self).faults().close(queue);
   };
+  d.fault_handler_set = [](void* self, u32 device, u32 pasid, int present, u64 drvdata) {
+    return core(self).fault_handler_set(device, pasid, present != 0, drvdata);
+  };
 }
 
 constexpr void add_processes(iommucheck_driver& d) {

@@ -124,6 +124,10 @@ Arguments arguments_of(const Call& call) {
     a.response = response_of(call.response);
     if (call.pasid != spec::sva::pasid_unknown) a.pasid = trace::substream(call.pasid);
   }
+  if constexpr (requires { a.present; }) {
+    a.present = call.present;
+    if (call.pasid != spec::sva::pasid_unknown) a.pasid = trace::substream(call.pasid);
+  }
   if constexpr (requires { a.flags; }) a.flags = call.flags;
   if constexpr (requires { a.drvdata; }) a.drvdata = call.drvdata;
   if constexpr (requires { a.features; }) a.features = call.features;
@@ -227,6 +231,10 @@ struct Reader {
     if constexpr (requires { a.fault_group; }) {
       call.group = a.fault_group;
       call.response = static_cast<u32>(a.response);
+      call.pasid = a.pasid.valid ? a.pasid.value : spec::sva::pasid_unknown;
+    }
+    if constexpr (requires { a.present; }) {
+      call.present = a.present;
       call.pasid = a.pasid.valid ? a.pasid.value : spec::sva::pasid_unknown;
     }
     if constexpr (requires { a.flags; }) call.flags = a.flags;

@@ -309,9 +309,20 @@ class Feeder {
     if (runs(Monitor::Running::Kind::release)) m_.release_ends(release.timed_out.value_or(false));
   }
   void operator()(const trace::Callback& callback) {
-    if (callback.kind != trace::CallbackKind::mm_exit || !callback.pasid.valid) {
+    if (!callback.pasid.valid) {
       m_.tick();
-      return m_.undetermined("the specification of fault handlers is not built");
+      return m_.undetermined("no handler is known at no PASID");
+    }
+    if (callback.kind == trace::CallbackKind::fault_handler) {
+      if (!callback.fault_group) {
+        m_.tick();
+        return m_.undetermined("which group the handler was given is not known");
+      }
+      return m_.fault_handler_called({.device = static_cast<u32>(callback.device),
+                                      .pasid = callback.pasid.value,
+                                      .group = *callback.fault_group,
+                                      .iova = std::nullopt,
+                                      .word = callback.drvdata.value_or(0)});
     }
     m_.handler_called(static_cast<u32>(callback.device), callback.pasid.value,
                       callback.drvdata.value_or(0));

@@ -77,7 +77,8 @@ void Monitor::check_ended_faults() {
   }
 }
 
-/// Those that found their queue full when the driver read of them.
+/// Those that found their queue full when the driver read of them, and those of which it told no
+/// handler.
 void Monitor::check_refused() {
   if (!promises_on_) return;
   interface_.for_each_refused([&](u32 device, u32 pasid, u32 sid, u32 stag) {
@@ -87,6 +88,8 @@ void Monitor::check_refused() {
                 "found its queue full, and still waits for an answer");
   });
   interface_.forget_refused();
+  const spec::sva::Verdict verdict = interface_.handlers_were_called();
+  if (!verdict.ok && findings_.empty()) find(verdict.rule, verdict.message);
 }
 
 }  // namespace iommucheck::oracle

@@ -164,6 +164,17 @@ class Monitor {
   void handler_called(u32 device, u32 pasid, u64 drvdata);
   void handler_returned(u32 device, u32 pasid, spec::sva::Status status);
   void bound_passes(u32 device, u32 pasid);
+  /// The driver gives a fault to the handler of its device and PASID, with the handler's word.
+  /// What it says of the access, `iova` and `prot`, where that is known.
+  struct FaultTold {
+    u32 device = 0;
+    u32 pasid = 0;
+    u32 group = 0;
+    u32 prot = 0;
+    std::optional<u64> iova;
+    u64 word = 0;
+  };
+  void fault_handler_called(const FaultTold& fault);
   /// The caller gives a page to somebody else.
   void page_released(AgentId by, u64 pa, u64 bytes);
   /// A device vanishes. In between the driver's own device_remove runs.

@@ -42,7 +42,7 @@ constexpr Rule of_domains[] = {
     Rule::LOST_UPDATE_STORE,   Rule::WILD_WALK,         Rule::TORN_CD,
     Rule::RESULT_EXACT,        Rule::PASID_REUSE,       Rule::PASID_CYCLIC,
     Rule::EXIT_HANDLERS,       Rule::EXIT_WAITS,        Rule::FAULT_ENDED,
-    Rule::FAULT_ANSWERED,      Rule::FAULT_REFUSED};
+    Rule::FAULT_ANSWERED,      Rule::FAULT_REFUSED,     Rule::FAULT_HANDLED};
 constexpr Rule of_stage_2[] = {Rule::TAG_STAGE2};
 
 constexpr ClaimInfo infos[] = {

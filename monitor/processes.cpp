@@ -145,6 +145,19 @@ void Monitor::handler_called(u32 device, u32 pasid, u64 drvdata) {
         fmt::format("mm_exit(device {}, PASID {:#x})", device, pasid));
 }
 
+void Monitor::fault_handler_called(const FaultTold& fault) {
+  tick();
+  emit(AgentId::cpu0, trace::Callback{.kind = trace::CallbackKind::fault_handler,
+                                      .device = trace::DeviceId{fault.device},
+                                      .pasid = trace::substream(fault.pasid),
+                                      .drvdata = fault.word,
+                                      .fault_group = fault.group});
+  const spec::sva::Verdict verdict = interface_.fault_handler_called(
+      {.device = fault.device, .pasid = fault.pasid, .prot = fault.prot, .group = fault.group},
+      fault.iova, fault.word);
+  if (!verdict.ok && promises_on_) find(verdict.rule, verdict.message);
+}
+
 void Monitor::handler_returned(u32 device, u32 pasid, spec::sva::Status status) {
   tick();
   trace::Done done{.device = trace::DeviceId{device}, .pasid = pasid};

@@ -105,6 +105,7 @@ class Core {
   int unbind_task(u32 device, iommucheck_handle token);
   int task_get_attr(iommucheck_handle token, u32 attr, u64* value);
   int fault_queue_open(u32 device, iommucheck_handle domain, u32 depth, iommucheck_handle* queue);
+  int fault_handler_set(u32 device, u32 pasid, bool present, u64 word);
   Faults& faults() { return faults_; }
   void held(iommucheck_held& held);
   int recover();

@@ -88,4 +88,9 @@ int Core::fault_queue_open(u32 device, iommucheck_handle domain, u32 depth,
   return faults_.open(device, depth, queue);
 }
 
+int Core::fault_handler_set(u32 device, u32 pasid, bool present, u64 word) {
+  if (!device_present(device)) return -IOMMUCHECK_ENODEV;
+  return faults_.set_handler(device, pasid, present, word);
+}
+
 }  // namespace iommucheck::impl

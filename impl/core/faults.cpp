@@ -72,12 +72,26 @@ FaultQueue* Faults::queue_for(const Open& open, u32 device) {
   return queue != nullptr && sva_.is_processes(device, open.fault.pasid) ? queue : nullptr;
 }
 
+/// To the caller's handler, which answers by respond(). It runs by itself; what it calls meanwhile
+/// may end this very fault.
+void Faults::hand_over(Open& open, u32 device, u64 word) {
+  open.state = Open::State::read;
+  open.device = device;
+  open.group = ++handlers_group_;
+  platform_.fault_handler(device, open.fault.pasid, open.fault.iova, open.fault.prot, open.group,
+                          word);
+}
+
 /// Again if whoever handles the process's faults says so, else abort. The handler may call the
 /// driver, which may end this very fault (an unbind), or read further ones.
 void Faults::ask(Open& open, const Ending& ending) {
   u32 device = 0;
   if (ends(open, ending) || !core_.device_of(open.fault, &device)) {
     send(open, false);
+    return;
+  }
+  if (const Bond* bond = sva_.fault_handler_of(device, open.fault.pasid)) {
+    hand_over(open, device, bond->fault_word);
     return;
   }
   if (FaultQueue* queue = queue_for(open, device)) {
@@ -183,6 +197,7 @@ int Faults::open(u32 device, u32 depth, iommucheck_handle* handle) {
   if (queues_.find_if([&](const FaultQueue& one) { return one.device == device; }) != nullptr) {
     return -IOMMUCHECK_EBUSY;
   }
+  if (sva_.has_fault_handler(device)) return -IOMMUCHECK_EBUSY;
   FaultQueue* queue = queues_.allocate(platform_);
   if (queue == nullptr) return -IOMMUCHECK_ENOMEM;
   queue->device = device;
@@ -213,9 +228,9 @@ int Faults::read(iommucheck_handle handle, iommucheck_fault& fault) {
 }
 
 int Faults::respond(iommucheck_handle handle, u32 device, u32 pasid, u32 group, u32 response) {
-  if (queues_.find(handle) == nullptr || response > IOMMUCHECK_FAULT_FAILURE) {
-    return -IOMMUCHECK_EINVAL;
-  }
+  const bool of_handlers = handle == 0;
+  if (!of_handlers && queues_.find(handle) == nullptr) return -IOMMUCHECK_EINVAL;
+  if (response > IOMMUCHECK_FAULT_FAILURE) return -IOMMUCHECK_EINVAL;
   Open* answered = nullptr;
   for_each_open([&](Open& open) {
     const bool its = open.queue == handle && open.state == Open::State::read;
@@ -233,6 +248,18 @@ int Faults::close(iommucheck_handle handle) {
   const bool all = go_on({.whose = Ending::Whose::queue, .of = handle});
   queues_.release(*queue);
   return all ? 0 : -IOMMUCHECK_ETIMEDOUT;
+}
+
+/// What the handler before was given is answered all the same, unless no other follows it.
+int Faults::set_handler(u32 device, u32 pasid, bool present, u64 word) {
+  const bool has_queue =
+      queues_.find_if([&](const FaultQueue& one) { return one.device == device; }) != nullptr;
+  if (has_queue) return -IOMMUCHECK_EBUSY;
+  const bool had_one = sva_.fault_handler_of(device, pasid) != nullptr;
+  if (int error = sva_.set_fault_handler(device, pasid, present, word)) return error;
+  if (present || !had_one) return 0;
+  const Ending ending{.whose = Ending::Whose::device, .of = device, .pasid = pasid};
+  return go_on(ending) ? 0 : -IOMMUCHECK_ETIMEDOUT;
 }
 
 u32 Faults::queues() {

@@ -47,6 +47,7 @@ class Faults {
   int read(iommucheck_handle queue, iommucheck_fault& fault);
   int respond(iommucheck_handle queue, u32 device, u32 pasid, u32 group, u32 response);
   int close(iommucheck_handle queue);
+  int set_handler(u32 device, u32 pasid, bool present, u64 word);
   u32 queues();
 
   /// The device is gone, and its queue with it.
@@ -66,15 +67,15 @@ class Faults {
       lost,    ///< the answer did not get through: it is to be sent
       sent,    ///< the answer is on its way, and will act when the IOMMU goes on
       unread,  ///< in a queue
-      read     ///< its group is to be answered
+      read     ///< its group is to be answered: by the queue's user, or by whose handler it is
     };
     State state = State::none;
     bool counted = false;  ///< as a fault that waits, in the word of its number
     bool again = false;    ///< the answer
-    u32 device = 0;        ///< of a queue's
+    u32 device = 0;        ///< of a queue's or handler's
     u32 group = 0;
     u64 order = 0;
-    iommucheck_handle queue = 0;
+    iommucheck_handle queue = 0;  ///< 0, and `read`: a handler's
     Fault fault;
   };
   template <class Visit>
@@ -92,6 +93,7 @@ class Faults {
   void take(const Fault& fault, const Ending& ending);
   bool go_on(const Ending& ending);
   FaultQueue* queue_for(const Open& open, u32 device);
+  void hand_over(Open& open, u32 device, u64 word);
 
   const Platform& platform_;
   Backend& backend_;
@@ -101,7 +103,8 @@ class Faults {
   Open* open_ = nullptr;
   u32 open_count_ = 0;
   u64 order_ = 0;
-  u32 handlers_ = 0;  // that run, one inside of another
+  u32 handlers_ = 0;        // of processes, that run, one inside of another
+  u32 handlers_group_ = 0;  // the last one that a handler was given: none comes again
 };
 
 }  // namespace iommucheck::impl

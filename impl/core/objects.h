@@ -75,6 +75,8 @@ struct Bond {
   u64 drvdata = 0;
   u64 handler = 0;    // context of the mm_exit that runs; 0: none
   bool done = false;  // it has returned 0: the bond goes when mm_release returns, or by unbind
+  bool has_fault_handler = false;
+  u64 fault_word = 0;  // of that handler
 };
 
 /// What bind_task gave: a reference on a bond, or a table of its own that the device walks itself.

@@ -127,6 +127,28 @@ bool Sva::answer_fault(u32 device, u32 pasid, u64 iova, u32 prot) {
   return platform_.handle_fault(device, pasid, iova, prot) == IOMMUCHECK_FAULT_SUCCESS;
 }
 
+int Sva::set_fault_handler(u32 device, u32 pasid, bool present, u64 word) {
+  if (!has_asked_for_faults(device)) return -IOMMUCHECK_EINVAL;
+  Bond* bond = find_bond(device, pasid);
+  if (bond == nullptr) return -IOMMUCHECK_EINVAL;
+  if (!is_processes(device, pasid)) return -IOMMUCHECK_ESRCH;
+  bond->has_fault_handler = present;
+  bond->fault_word = present ? word : 0;
+  return 0;
+}
+
+const Bond* Sva::fault_handler_of(u32 device, u32 pasid) {
+  const Bond* bond = find_bond(device, pasid);
+  const bool has = bond != nullptr && bond->has_fault_handler && is_processes(device, pasid);
+  return has ? bond : nullptr;
+}
+
+bool Sva::has_fault_handler(u32 device) {
+  return bonds_.find_if([&](const Bond& bond) {
+    return bond.device == device && bond.has_fault_handler;
+  }) != nullptr;
+}
+
 // ---- finding ----
 
 Process* Sva::process_of(iommucheck_handle mm) { return process_index_.find(processes_, mm); }

@@ -112,6 +112,12 @@ class Sva {
   }
   /// A fault of the device waits at `pasid`: true if it is to be answered with "again".
   bool answer_fault(u32 device, u32 pasid, u64 iova, u32 prot);
+  /// Its faults there go to the caller's handler, or no longer. EINVAL, ESRCH.
+  int set_fault_handler(u32 device, u32 pasid, bool present, u64 word);
+  /// Of a process's bond with a fault handler; null: there is none.
+  const Bond* fault_handler_of(u32 device, u32 pasid);
+  /// Whether any bond of the device has one.
+  bool has_fault_handler(u32 device);
   /// Whether what the device reaches there is a process that lives.
   bool is_processes(u32 device, u32 pasid);
   /// By sva_device_init.

@@ -102,6 +102,10 @@ class Platform {
     if (platform_.handle_fault == nullptr) return IOMMUCHECK_FAULT_INVALID;
     return platform_.handle_fault(platform_.ctx, device, pasid, iova, prot);
   }
+  void fault_handler(u32 device, u32 pasid, u64 iova, u32 prot, u32 group, u64 word) const {
+    if (platform_.fault_handler == nullptr) return;
+    platform_.fault_handler(platform_.ctx, device, pasid, iova, prot, group, word);
+  }
   /// 0: an ordinary caller; else the handler that mm_exit gave this number to.
   u64 context() const {
     return platform_.context == nullptr ? 0 : platform_.context(platform_.ctx);

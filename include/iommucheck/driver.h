@@ -225,6 +225,13 @@ struct iommucheck_platform {
    * errno (mm_alloc, mm_attach) or IOMMUCHECK_HOOK_NULL (mm_alloc: it made nothing, and says no
    * error): it fails so. mm_free and mm_detach answer nothing. INTERFACE "Hooks". */
   int (*hook)(void* ctx, uint32_t hook, uint64_t io_mm, uint32_t device);
+
+  /* A fault that waits, to the handler of its device and PASID (fault_handler_set), once, where the
+   * driver reads of it: begins the handler and comes back at once. `group`: a number that the
+   * driver gives once in its life; `drvdata`: the word of the handler that is set now. Answered by
+   * fault_queue_respond with queue 0, then or later, and from anywhere. INTERFACE "Faults". */
+  void (*fault_handler)(void* ctx, uint32_t device, uint32_t pasid, uint64_t iova, uint32_t prot,
+                        uint32_t group, uint64_t drvdata);
 };
 #define IOMMUCHECK_PLATFORM_SIZE_VER0 248u
 #define IOMMUCHECK_HOOK_NULL 1
@@ -643,9 +650,9 @@ struct iommucheck_driver {
    * one), ENOMEM. read: the oldest unread fault; the caller sets size and abi. `group` is a number
    * that the queue gives once in its life. EAGAIN (none), EINVAL (no such queue). respond:
    * IOMMUCHECK_FAULT_*; success: the access is made again. A group is answered once, by its device
-   * and PASID: EINVAL (no such queue or answer; it was answered, or an unbind, exit, detach or
-   * removal has ended it). ETIMEDOUT: answered, but the access may wait until recovery. close: ends
-   * those that wait, read or not. EINVAL, ETIMEDOUT. */
+   * and PASID, of a handler's faults with queue 0: EINVAL (no such queue or answer; it was
+   * answered, or an unbind, exit, detach or removal has ended it). ETIMEDOUT: answered, but the
+   * access may wait until recovery. close: ends those that wait, read or not. EINVAL, ETIMEDOUT. */
   int (*fault_queue_open)(void* self, uint32_t device, iommucheck_handle domain, uint32_t depth,
                           iommucheck_handle* queue);
   int (*fault_queue_read)(void* self, iommucheck_handle queue, struct iommucheck_fault* fault);
@@ -680,6 +687,17 @@ struct iommucheck_driver {
   /* NULL: whoever loads a plug-in that `iommucheck cc` built puts here what tells its plain stores
    * (hooks.h). */
   const struct iommucheck_hooks* hooks;
+
+  /* Faults at a PASID of one of the device's processes go to the caller's handler
+   * (platform->fault_handler), which is given `drvdata`, from the return of the call to the end of
+   * what binds the process, or until it is taken away (present = 0: faults that wait for its answer
+   * are ended). Where there is one already, the new one takes its place; what the old one was given
+   * is answered all the same. ENODEV (no such device), EINVAL (no process is bound there;
+   * sva_device_init has not asked for IOMMUCHECK_SVA_IOPF), ESRCH (the process exits), EBUSY (the
+   * device has a queue, to which its faults go; fault_queue_open says so where a handler is).
+   * ETIMEDOUT (present = 0): it is gone, but an access may wait until recovery. */
+  int (*fault_handler_set)(void* self, uint32_t device, uint32_t pasid, int present,
+                           uint64_t drvdata);
 };
 /* Up to and with `reset`: what every driver has. */
 #define IOMMUCHECK_DRIVER_SIZE_VER0 48u

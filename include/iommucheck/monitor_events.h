@@ -1112,6 +1112,7 @@ struct iommucheck_call_fault_handler_set {
   uint64_t device; /* DeviceId */
   uint64_t pasid; /* Substream */
   uint64_t present; /* bool: false: there is none any more */
+  uint64_t drvdata; /* u64: the caller's word, which its handler is given */
 };
 
 /* Arguments of event_queue_open: faults of a user's domain that no one can answer */

@@ -1209,11 +1209,12 @@ IOMMUCHECK_REPORT int iommucheck_report_call_fault_queue_close(
 
 IOMMUCHECK_REPORT int iommucheck_report_call_fault_handler_set(
     struct iommucheck_monitor* monitor, uint32_t agent, uint64_t known, uint64_t id,
-    uint64_t device, uint64_t pasid, uint64_t present) {
+    uint64_t device, uint64_t pasid, uint64_t present, uint64_t drvdata) {
   struct iommucheck_call_fault_handler_set it;
   it.device = device;
   it.pasid = pasid;
   it.present = present;
+  it.drvdata = drvdata;
   return iommucheck_report_call(monitor, agent, id, IOMMUCHECK_CALL_FAULT_HANDLER_SET, &it.head, sizeof it,
                                 known);
 }

@@ -51,6 +51,7 @@ char letter_of(CallArgument argument) {
     case mm_exit:
     case attribute:
     case response:
+    case present:
     case word: return 'w';
     case other: break;
   }
@@ -321,8 +322,10 @@ class Checker {
       case 'D':
       case 'I':
       case 'K':
-      case 'Q':
       case 'A': return expect(value, Meaning::result);
+      case 'Q':
+        if (!value.is_word("handler")) expect(value, Meaning::result);
+        return;
       case 'T':
         if (!value.is_word("master")) expect(value, Meaning::result);
         return;
@@ -412,10 +415,14 @@ class Checker {
     switch (check.kind) {
       case Check::Kind::callbacks:
         for (const Value& callback : check.values) {
-          if (callback.word != "mm_exit" && callback.word != "handle_fault") {
-            fail(callback.place, callback.word, "there is no such callback; there is mm_exit");
-          } else if (callback.items.size() < 2) {
-            fail(callback.place, callback.word, "expected (DEV, PASID, DRVDATA)");
+          const bool of_fault = callback.word == "fault_handler";
+          if (callback.word != "mm_exit" && !of_fault) {
+            fail(callback.place, callback.word,
+                 "there is no such callback; there are mm_exit and fault_handler");
+          } else if (callback.items.size() < (of_fault ? 4 : 2)) {
+            fail(callback.place, callback.word,
+                 of_fault ? "expected (DEV, PASID, DRVDATA, GROUP)"
+                          : "expected (DEV, PASID, DRVDATA)");
           } else {
             expect(callback.items[0], Meaning::device);
           }

@@ -332,7 +332,7 @@ bool BackendSubject::access(const Probing& probing, Reached& reached, std::strin
 std::vector<CallbackSeen> BackendSubject::take_callbacks() {
   std::vector<CallbackSeen> all;
   for (const auto& one : host_->take_callbacks())
-    all.push_back({one.device, one.pasid, one.drvdata});
+    all.push_back({one.device, one.pasid, one.drvdata, one.group});
   return all;
 }
 

@@ -347,8 +347,8 @@ void DriverSubject::event(const trace::Event& event) {
   } else if (const auto* fill = std::get_if<trace::Fill>(&event.payload)) {
     if (monitor_->caches().structure_at(fill->pa)) ++touched_.structure_stores;
   } else if (const auto* callback = std::get_if<trace::Callback>(&event.payload)) {
-    callbacks_.push_back(
-        {static_cast<u32>(callback->device), callback->pasid.value, callback->drvdata.value_or(0)});
+    callbacks_.push_back({static_cast<u32>(callback->device), callback->pasid.value,
+                          callback->drvdata.value_or(0), callback->fault_group});
   }
 }
 

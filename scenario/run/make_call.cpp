@@ -121,7 +121,7 @@ class Maker {
     Call& call = made_.call;
     switch (argument) {
       case CallArgument::token: call.token = number(value); break;
-      case CallArgument::queue: call.queue = number(value); break;
+      case CallArgument::queue: call.queue = value.is_word("handler") ? 0 : number(value); break;
       case CallArgument::depth: call.depth = clipped(number(value)); break;
       case CallArgument::fault_group: call.group = names_.group(call.device, number(value)); break;
       case CallArgument::response: {
@@ -135,6 +135,7 @@ class Maker {
       case CallArgument::commands:
       case CallArgument::number:
       case CallArgument::word: break;
+      case CallArgument::present: call.present = value.is_word("handler"); break;
       case CallArgument::domain: call.domain = number(value); break;
       case CallArgument::device: call.device = world_.device(value.word); break;
       case CallArgument::iova: call.iova = number(value); break;

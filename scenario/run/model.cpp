@@ -373,6 +373,18 @@ Answer Model::recover() {
   return answer;
 }
 
+/// Where there is one.
+void Model::call_fault_handler(const Probing& probing, u32 prot) {
+  const u32 pasid = probing.at.number;
+  const auto word = interface_->fault_handler_of(probing.device, pasid);
+  if (!word) return;
+  const u32 group = ++groups_;
+  note(interface_->fault_handler_called(
+      {.device = probing.device, .pasid = pasid, .prot = prot, .group = group}, probing.iova,
+      *word));
+  callbacks_.push_back({probing.device, pasid, *word, group});
+}
+
 u64 Model::make_access(const Probing& probing, const Reached& reached) {
   if (reached.fault != "F.wait") return 0;
   const u32 prot = probing.access == 'w'   ? spec::sva::prot_write
@@ -382,6 +394,7 @@ u64 Model::make_access(const Probing& probing, const Reached& reached) {
       {.device = probing.device, .pasid = probing.at.number, .iova = probing.iova, .prot = prot},
       probing.device, ++stalls_);
   interface_->faults_are_read();
+  call_fault_handler(probing, prot);
   waited_[stalls_].probing = probing;
   return stalls_;
 }

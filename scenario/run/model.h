@@ -105,6 +105,7 @@ class Model final : public Subject {
     Reached ended;  ///< after an answer
   };
   u64 make_access(const Probing& probing, const Reached& reached);
+  void call_fault_handler(const Probing& probing, u32 prot);
   void answered(u32 stag, bool again);
   std::map<u64, Waited> waited_;
   u32 stalls_ = 0;

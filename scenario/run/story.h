@@ -69,6 +69,7 @@ class Story {
   std::optional<Reachable> reachable_of(const scenario::Values& outcomes);
   std::string text_of(const Reachable& set) const;
   void check_callbacks(const scenario::Values& wanted);
+  std::string group_of(const scenario::Value& callback);
   void check_leaks(const scenario::Values& wanted);
   void check_drawing(const scenario::Values& wanted);
   std::map<u32, std::string> drawing_of(u32 device, u64& root);

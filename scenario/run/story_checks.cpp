@@ -233,6 +233,20 @@ void Story::check_hardware(bool none) {
                      touched.register_writes, touched.commands, touched.structure_stores));
 }
 
+/// ", GROUP" of a fault handler's, as the driver numbers it: the first one seen with it that the
+/// name may stand for.
+std::string Story::group_of(const Value& callback) {
+  if (callback.items.size() < 4) return {};
+  const u64 written = names_.value(callback.items[3]).value_or(0);
+  for (const CallbackSeen& one : callbacks_) {
+    const bool its = one.group && names_.device(callback.items[0].word) == one.device;
+    if (its && names_.same_group(one.device, written, *one.group)) {
+      return fmt::format(", {}", *one.group);
+    }
+  }
+  return fmt::format(", {}", written);
+}
+
 void Story::check_callbacks(const scenario::Values& wanted) {
   for (const CallbackSeen& one : subject_.take_callbacks()) callbacks_.push_back(one);
   std::vector<std::string> expected;
@@ -243,12 +257,17 @@ void Story::check_callbacks(const scenario::Values& wanted) {
                           : names_.value(value.items[1]).value_or(0);
     const bool any = value.items.size() < 3 || value.items[2].is_word("any");
     expected.push_back(
-        fmt::format("{}({}, {}, {})", value.word, value.items[0].word, pasid,
-                    any ? "any" : fmt::format("{:#x}", names_.value(value.items[2]).value_or(0))));
+        fmt::format("{}({}, {}, {}{})", value.word, value.items[0].word, pasid,
+                    any ? "any" : fmt::format("{:#x}", names_.value(value.items[2]).value_or(0)),
+                    group_of(value)));
   }
+  const auto name = [&](u32 device) {
+    return device < world_.devices.size() ? world_.devices[device].name : std::to_string(device);
+  };
   for (const CallbackSeen& one : callbacks_) {
-    seen.push_back(fmt::format("mm_exit({}, {}, {:#x})", world_.devices[one.device].name,
-                               names_.written_pasid(one.pasid), one.drvdata));
+    seen.push_back(fmt::format("{}({}, {}, {:#x}{})", one.group ? "fault_handler" : "mm_exit",
+                               name(one.device), names_.written_pasid(one.pasid), one.drvdata,
+                               one.group ? fmt::format(", {}", *one.group) : ""));
   }
   callbacks_.clear();
   std::vector<std::string> left = seen;

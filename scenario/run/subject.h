@@ -52,6 +52,7 @@ struct CallbackSeen {
   u32 device = 0;
   u32 pasid = 0;
   u64 drvdata = 0;
+  std::optional<u32> group{};  ///< of a fault handler; nothing: mm_exit
 };
 
 /// A rule that was broken.

@@ -210,7 +210,8 @@ std::string dump(const InterfaceState& s) {
     for (u32 b = number.bonds; b != 0; b = s.bonds[b].next) {
       const Bond& bond = s.bonds[b];
       text += "  bond" + named("device", bond.device) + " drvdata " + hex(bond.drvdata) +
-              named("refs", bond.refs) + named("state", static_cast<u64>(bond.state)) + "\n";
+              named("refs", bond.refs) + named("state", static_cast<u64>(bond.state)) +
+              (bond.handled == 0 ? "" : " fault handler " + hex(bond.fault_word)) + "\n";
     }
   });
   for (u32 i = 1; i < s.tokens.bound(); ++i) {

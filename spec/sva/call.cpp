@@ -89,6 +89,8 @@ std::string arguments_text(const Call& call) {
     case CallKind::fault_queue_respond:
       return queue + ", " + at + ", group " + std::to_string(call.group) + ", response " +
              std::to_string(call.response);
+    case CallKind::fault_handler_set:
+      return at + (call.present ? ", handler " + hex(call.drvdata) : ", none");
     case CallKind::recover: return "";
     default:
       if (on_io_mm) return io_mm;

@@ -97,6 +97,7 @@ constexpr bool takes_device(CallKind kind) {
     case CallKind::bind_task:
     case CallKind::unbind_dev_all:
     case CallKind::fault_queue_open:
+    case CallKind::fault_handler_set:
     case CallKind::sva_alloc_pasid:
     case CallKind::sva_attach:
     case CallKind::sva_detach: return true;
@@ -194,7 +195,7 @@ struct Call {
   u64 io_mm = 0;                        ///< handle: calls on an io_mm, sva_free_pasid
   u64 token = 0;                        ///< handle: calls on a token
   u64 mm = 0;                ///< bind_device, bind_task: the environment's number of a process
-  u64 drvdata = 0;           ///< the same
+  u64 drvdata = 0;           ///< the same, fault_handler_set: the handler's
   u32 pasid = 0;             ///< of (device, pasid), pasid_free
   u32 flags = 0;             ///< bind_device, bind_task
   u32 features = 0;          ///< sva_device_init
@@ -206,6 +207,7 @@ struct Call {
   u32 depth = 0;             ///< fault_queue_open: groups
   u32 group = 0;             ///< fault_queue_respond
   u32 response = 0;          ///< the same
+  bool present = false;      ///< fault_handler_set: there is a handler
   Context context{};
 };
 

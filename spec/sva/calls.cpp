@@ -88,6 +88,7 @@ Permitted answers(const InterfaceState& s, const Call& call, Circumstances aroun
     case CallKind::fault_queue_read: return permitted_queue_read(s, call);
     case CallKind::fault_queue_respond: return permitted_respond(s, call, around);
     case CallKind::fault_queue_close: return permitted_queue_close(s, call, around);
+    case CallKind::fault_handler_set: return permitted_handler_set(s, call, around);
     case CallKind::recover: return permitted_recover(around);
     default: break;
   }
@@ -217,6 +218,7 @@ void begin_effect(InterfaceState& s, const Call& call, Pending& pending) {
     case CallKind::sva_detach: begin_link(s, call, pending); break;
     case CallKind::fault_queue_respond: begin_respond(s, call, pending); break;
     case CallKind::fault_queue_close: begin_queue_close(s, call, pending); break;
+    case CallKind::fault_handler_set: begin_handler_set(s, call, pending); break;
     default: break;
   }
 }
@@ -248,6 +250,7 @@ void apply_sva(InterfaceState& s, const Call& call, const Observed& observed,
     case CallKind::fault_queue_read: apply_queue_read(s, call, observed); break;
     case CallKind::fault_queue_respond: apply_respond(s, call, observed.status); break;
     case CallKind::fault_queue_close: apply_queue_close(s, call, observed.status); break;
+    case CallKind::fault_handler_set: apply_handler_set(s, call, observed.status); break;
     case CallKind::recover:
       if (observed.status == Status::ok) recovered(s);
       break;

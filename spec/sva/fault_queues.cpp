@@ -32,6 +32,7 @@ bool is_contested(const InterfaceState& s, const Waiting& fault) {
     // A table of the RID's own has what it was bound to, and nothing else.
     contested |= kind == CallKind::attach_pasid && fault.bond == 0;
     contested |= kind == CallKind::fault_queue_close && pending.bond == fault.queue;
+    contested |= kind == CallKind::fault_handler_set && pending.bond == fault.bond;
     contested |= kind == CallKind::recover;
   });
   return contested;
@@ -71,8 +72,16 @@ bool was_given(const InterfaceState& s, u32 queue, u32 group) {
   return s.forest.lookup(s.queues[queue].given, group).mapped;
 }
 
+bool has_any_handler(const InterfaceState& s, u32 device) {
+  bool any = false;
+  s.for_each_bond([&](u32 i) {
+    any |= s.bonds[i].device == device && s.bonds[i].handled != 0 && is_callers(s.bonds[i]);
+  });
+  return any;
+}
+
 u32 find_group(const InterfaceState& s, const Call& call) {
-  const u32 queue = s.find_queue(call.queue);
+  const u32 queue = call.queue == 0 ? records::by_handler : s.find_queue(call.queue);
   u32 found = 0;
   if (queue == 0) return 0;
   s.for_each_waiting([&](u32 i) {
@@ -105,6 +114,7 @@ Permitted permitted_queue_open(const InterfaceState& s, const Call& call, Circum
     set.add(Status::einval, "sva_device_init has not asked for faults that wait");
   }
   if (s.queue_of(call.device) != 0) set.add(Status::ebusy, "the device has a queue");
+  if (has_any_handler(s, call.device)) set.add(Status::ebusy, "a handler has its faults");
   if (!set.empty()) return set;
   set.add(Status::ok, "", ValueRule::new_handle);
   may_lack_memory(set, around);
@@ -230,7 +240,8 @@ void apply_queue_read(InterfaceState& s, const Call& call, const Observed& obser
 /// By (device, PASID, group), once; anything else is EINVAL.
 Permitted permitted_respond(const InterfaceState& s, const Call& call, Circumstances around) {
   Permitted set;
-  if (s.find_queue(call.queue) == 0) set.add(Status::einval, "no such queue");
+  // Without a queue: what a handler was given.
+  if (call.queue != 0 && s.find_queue(call.queue) == 0) set.add(Status::einval, "no such queue");
   if (!s.device_exists(call.device)) {
     set.add(Status::enodev, "no such device");
     set.add(Status::einval, "no group of such a device");
@@ -318,6 +329,159 @@ void close_queues_of(InterfaceState& s, u32 device) {
   while (const u32 index = s.queue_of(device)) close_queue(s, index);
 }
 
+// --- the handler of a device and PASID ---
+
+/// INTERFACE "Faults". The device's faults go to its queue, or to handlers.
+Permitted permitted_handler_set(const InterfaceState& s, const Call& call, Circumstances around) {
+  Permitted set;
+  judge_device(s, call, set);
+  if (!s.device_has_iommu(call.device)) return set;
+  const bool asked = (s.devices[call.device].features & feature_iopf) != 0;
+  if (!s.has_sva(call.device) || !asked) {
+    set.add(Status::einval, "sva_device_init has not asked for faults that wait");
+  }
+  const u32 bond = s.find_bond(call.device, call.pasid);
+  if (bond == 0) {
+    set.add(Status::einval, "no process is bound there");
+  } else if (s.bonds[bond].state != BondState::active) {
+    set.add(Status::esrch, "the process exits");
+  }
+  if (s.queue_of(call.device) != 0) set.add(Status::ebusy, "the device has a queue");
+  if (!set.empty()) return set;
+  set.add(Status::ok, "");
+  if (!call.present) may_time_out(set, around);
+  return set;
+}
+
+void begin_handler_set(const InterfaceState& s, const Call& call, Pending& pending) {
+  pending.bond = s.find_bond(call.device, call.pasid);
+  pending.flags = call.present ? 1 : 0;
+  pending.drvdata = call.drvdata;
+}
+
+/// What the handler was given is ended with it, or answered all the same where another one follows.
+/// What nobody has read yet may have gone to whoever was there before.
+void apply_handler_set(InterfaceState& s, const Call& call, Status status) {
+  const u32 index = s.find_bond(call.device, call.pasid);
+  if (index == 0 || !ended(status)) return;
+  s.for_each_waiting([&](u32 i) {
+    const Waiting& fault = s.waitings[i];
+    const bool handled = fault.queue == records::by_handler;
+    if (fault.bond != index || (!handled && fault.queue != 0)) return;
+    if (!call.present && handled && fault.state == FaultState::read) return drop(s, i);
+    if (!is_unread(fault) || handled == call.present) return;
+    Waiting& changed = s.waitings.edit(s.trail, i);
+    changed.queue = call.present ? records::by_handler : 0;
+    changed.unsure = 1;
+  });
+  Bond& bond = s.bonds.edit(s.trail, index);
+  bond.handled = call.present ? 1 : 0;
+  bond.fault_word = call.present ? call.drvdata : 0;
+}
+
+std::optional<u64> fault_handler_of(const InterfaceState& s, u32 device, u32 pasid) {
+  const u32 bond = s.find_bond(device, pasid);
+  if (bond == 0 || s.bonds[bond].handled == 0) return std::nullopt;
+  return s.bonds[bond].fault_word;
+}
+
+namespace {
+
+Verdict mishandled(const FaultRecord& fault, const std::string& what) {
+  return {.ok = false,
+          .rule = Rule::FAULT_HANDLED,
+          .message = "the fault handler of device " + std::to_string(fault.device) + ", PASID " +
+                     std::to_string(fault.pasid) + " " + what};
+}
+
+/// The handler is there with that word, or a call in progress takes it away or sets it.
+bool is_handlers_word(const InterfaceState& s, u32 bond, u64 word) {
+  bool its = s.bonds[bond].handled != 0 && s.bonds[bond].fault_word == word;
+  s.tickets.for_each([&](const Pending& pending) {
+    its |= pending.kind == static_cast<u32>(CallKind::fault_handler_set) && pending.bond == bond &&
+           pending.flags != 0 && pending.drvdata == word;
+  });
+  return its || s.tickets.overflowed();
+}
+
+/// The access that it is told of: those before it may not have been for the handler.
+u32 find_told(const InterfaceState& s, const FaultRecord& told, std::optional<u64> iova) {
+  u32 found = 0;
+  for (u64 behind = 0;;) {
+    u32 next = 0;
+    s.for_each_waiting([&](u32 i) {
+      const Waiting& fault = s.waitings[i];
+      const bool its = fault.device == told.device && fault.pasid == told.pasid &&
+                       (fault.queue == 0 || fault.queue == records::by_handler);
+      if (!its || !is_unread(fault) || fault.order <= behind) return;
+      if (next == 0 || fault.order < s.waitings[next].order) next = i;
+    });
+    if (next == 0) return found;
+    const Waiting& fault = s.waitings[next];
+    behind = fault.order;
+    if (!iova ||
+        ((fault.iova & page_mask) == (*iova & page_mask) && fault.prot == (told.prot & wanted))) {
+      return next;
+    }
+    if (fault.unsure == 0 && !is_contested(s, fault)) return found;
+  }
+}
+
+}  // namespace
+
+Verdict fault_handler_called(InterfaceState& s, const FaultRecord& told, std::optional<u64> iova,
+                             u64 word) {
+  s.count(Rule::FAULT_HANDLED);
+  const u32 bond = s.find_bond(told.device, told.pasid);
+  if (bond == 0) return mishandled(told, "is called, and no process is bound there");
+  if (!is_handlers_word(s, bond, word)) {
+    return mishandled(
+        told, "with the word " + hex(word) + " is called, which is not set" +
+                  (s.bonds[bond].handled == 0 ? std::string("; there is none")
+                                              : "; the word is " + hex(s.bonds[bond].fault_word)));
+  }
+  const u32 index = find_told(s, told, iova);
+  if (index == 0) {
+    return mishandled(told, "is told of an access" + (iova ? " at " + hex(*iova) : std::string()) +
+                                ", prot " + hex(told.prot) + ", and no such one is the next");
+  }
+  const u64 name = u64{told.device} << 32 | told.group;
+  if (s.forest.lookup(s.told_groups, name).mapped) {
+    return mishandled(told, "was given group " + std::to_string(told.group) +
+                                " before: a late answer would be one to this");
+  }
+  s.forest.insert(s.told_groups, {.first = name, .last = name});
+  // Who does not know of which access it is told knows no more of the others.
+  const bool open = !iova && s.waitings[index].unsure != 0;
+  s.for_each_waiting([&](u32 i) {
+    const Waiting& other = s.waitings[i];
+    const bool its = other.device == told.device && other.pasid == told.pasid;
+    if (open && its && is_unread(other)) s.waitings.edit(s.trail, i).unsure = 1;
+  });
+  Waiting& fault = s.waitings.edit(s.trail, index);
+  fault.state = FaultState::read;
+  fault.queue = records::by_handler;
+  fault.unsure = open ? 1 : 0;
+  fault.group = told.group;
+  return {};
+}
+
+/// A driver that was interrupted has read all that was recorded before.
+Verdict handlers_were_called(InterfaceState& s) {
+  Verdict verdict;
+  s.for_each_waiting([&](u32 i) {
+    const Waiting fault = s.waitings[i];
+    if (fault.queue != records::by_handler || fault.state != FaultState::unread) return;
+    s.count(Rule::FAULT_HANDLED);
+    if (fault.unsure == 0 && !is_contested(s, fault)) {
+      verdict = mishandled({.device = fault.device, .pasid = fault.pasid},
+                           "was not told of the access at " + hex(fault.iova));
+    }
+    drop(s, i);
+  });
+  return verdict;
+}
+
 // --- devices and the IOMMU ---
 
 void fault_waits(InterfaceState& s, const FaultRecord& fault, u32 sid, u32 stag) {
@@ -326,12 +490,14 @@ void fault_waits(InterfaceState& s, const FaultRecord& fault, u32 sid, u32 stag)
     if (s.waitings[i].sid == sid && s.waitings[i].stag == stag) drop(s, i);
   });
   if (!s.device_exists(fault.device)) return;
-  const u32 queue = s.queue_of(fault.device);
+  const u32 bond = s.find_bond(fault.device, fault.pasid);
+  const bool handled = bond != 0 && s.bonds[bond].handled != 0;
+  const u32 queue = handled ? records::by_handler : s.queue_of(fault.device);
   u32 before = 0;
   s.for_each_waiting([&](u32 i) {
     if (s.waitings[i].queue == queue && is_unread(s.waitings[i])) ++before;
   });
-  const u32 bond = s.find_bond(fault.device, fault.pasid);
+  const bool tight = queue != 0 && !handled && before >= s.queues[queue].depth;
   s.trail.set(s.faults_seen, s.faults_seen + 1);
   Waiting waiting{.order = s.faults_seen,
                   .iova = fault.iova,
@@ -339,7 +505,7 @@ void fault_waits(InterfaceState& s, const FaultRecord& fault, u32 sid, u32 stag)
                   .pasid = fault.pasid,
                   .prot = fault.prot,
                   .queue = queue,
-                  .tight = queue != 0 && before >= s.queues[queue].depth ? 1U : 0U,
+                  .tight = tight ? 1U : 0U,
                   .bond = bond,
                   .sid = sid,
                   .stag = stag};
@@ -351,7 +517,10 @@ void fault_waits(InterfaceState& s, const FaultRecord& fault, u32 sid, u32 stag)
 /// Without a queue whoever handles the process's faults has answered.
 void faults_are_read(InterfaceState& s) {
   s.for_each_waiting([&](u32 i) {
-    if (s.waitings[i].queue == 0) drop(s, i);
+    if (s.waitings[i].queue == 0) return drop(s, i);
+    const bool owed =
+        s.waitings[i].queue == records::by_handler && s.waitings[i].state == FaultState::reported;
+    if (owed) s.waitings.edit(s.trail, i).state = FaultState::unread;
   });
   for (u32 queue = 1; queue < s.queues.bound(); ++queue) {
     if (s.queues[queue].handle == 0) continue;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 
 #include "spec/sva/interface.h"
 
@@ -24,6 +25,16 @@ void apply_respond(InterfaceState& s, const Call& call, Status status);
 Permitted permitted_queue_close(const InterfaceState& s, const Call& call, Circumstances around);
 void begin_queue_close(const InterfaceState& s, const Call& call, Pending& pending);
 void apply_queue_close(InterfaceState& s, const Call& call, Status status);
+
+// --- The handler of a device and PASID
+
+Permitted permitted_handler_set(const InterfaceState& s, const Call& call, Circumstances around);
+void begin_handler_set(const InterfaceState& s, const Call& call, Pending& pending);
+void apply_handler_set(InterfaceState& s, const Call& call, Status status);
+Verdict fault_handler_called(InterfaceState& s, const FaultRecord& fault, std::optional<u64> iova,
+                             u64 word);
+Verdict handlers_were_called(InterfaceState& s);
+std::optional<u64> fault_handler_of(const InterfaceState& s, u32 device, u32 pasid);
 
 // --- What devices and the IOMMU do
 // -----------------------------------------------------------------

@@ -294,6 +294,17 @@ std::optional<FaultRecord> Interface::oldest_fault(u64 queue) const {
 
 void Interface::forget_refused() { sva::forget_refused(state_); }
 
+Verdict Interface::fault_handler_called(const FaultRecord& fault, std::optional<u64> iova,
+                                        u64 word) {
+  return sva::fault_handler_called(state_, fault, iova, word);
+}
+
+Verdict Interface::handlers_were_called() { return sva::handlers_were_called(state_); }
+
+std::optional<u64> Interface::fault_handler_of(u32 device, u32 pasid) const {
+  return sva::fault_handler_of(state_, device, pasid);
+}
+
 FaultKind Interface::faults_of(u32 device, Substream at) const {
   return sva::faults_of(state_, device, at);
 }

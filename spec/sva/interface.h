@@ -199,6 +199,13 @@ class Interface {
     });
   }
   void forget_refused();
+  /// The driver gave a fault to the handler of its device and PASID, with the handler's word. Of
+  /// which access: `iova` and fault.prot; without `iova` the oldest that it can be of.
+  Verdict fault_handler_called(const FaultRecord& fault, std::optional<u64> iova, u64 word);
+  /// Whether it was given all that it was interrupted for; what was not is forgotten.
+  Verdict handlers_were_called();
+  /// The word of the handler there; nothing: there is none.
+  [[nodiscard]] std::optional<u64> fault_handler_of(u32 device, u32 pasid) const;
   /// Those that are known to be in a queue, unread or not answered.
   struct WaitingFault {
     StallName stall;

@@ -134,8 +134,11 @@ struct Bond {
   u32 number = 0;
   u32 refs = 0;
   BondState state = BondState::active;
-  u32 next = 0;    ///< of the number's list, of the pool
-  u32 domain = 0;  ///< the device's, which it keeps while it is bound
+  u32 next = 0;        ///< of the number's list, of the pool
+  u32 domain = 0;      ///< the device's, which it keeps while it is bound
+  u64 fault_word = 0;  ///< of its fault handler
+  u32 handled = 0;     ///< it has one
+  u32 padding = 0;
 };
 
 /// What stands, or may stand, at a number that nobody saw: one of [first, last] that is free as far
@@ -182,10 +185,12 @@ struct Queue {
 
 enum class FaultState : u32 {
   reported,  ///< recorded, but nobody knows whether the driver has read that yet
-  unread,    ///< in the queue
+  unread,    ///< in the queue, or owed to the handler
   read,      ///< of a group that is to be answered
   refused,   ///< it found the queue full
 };
+
+inline constexpr u32 by_handler = ~u32{0};  ///< in the place of a queue
 
 /// An access that waits for an answer, at a PASID of a process.
 struct Waiting {
@@ -196,7 +201,7 @@ struct Waiting {
   u32 pasid = 0;
   u32 prot = 0;
   u32 group = 0;  ///< once it was read
-  u32 queue = 0;  ///< 0: there was none
+  u32 queue = 0;  ///< 0: there was none; by_handler: its fault handler's
   FaultState state = FaultState::reported;
   u32 unsure = 0;  ///< whether it is in the queue nobody knows
   u32 tight = 0;   ///< reported: it may find the queue full

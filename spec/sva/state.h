@@ -196,6 +196,7 @@ struct InterfaceState {
   u64 hooked_io_mms = 0;  // root: the driver's numbers, from mm_alloc to mm_free
   u64 queue_at = 0;       // root: handle -> index in `tag`
   u64 freed_queues = 0;   // root
+  u64 told_groups = 0;    // root: device << 32 | group number that a fault handler was given
   u64 faults_seen = 0;    // a clock
   u64 processes = 0;      // root: mm -> index in `tag`
   u64 number_at = 0;      // root: PASID -> record in `tag`

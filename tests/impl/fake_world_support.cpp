@@ -104,6 +104,11 @@ struct FakeCalls {
     if (world(ctx).on_fault) world(ctx).on_fault();
     return world(ctx).fault_response;
   }
+  static void fault_handler(void* ctx, u32 /*device*/, u32 pasid, u64 /*iova*/, u32 /*prot*/,
+                            u32 group, u64 word) {
+    world(ctx).told.push_back({pasid, group, word});
+    if (world(ctx).on_handled) world(ctx).on_handled(world(ctx).told.back());
+  }
   static u64 context(void* ctx) { return world(ctx).context; }
   static u32 mm_pin(void* ctx, iommucheck_handle mm) {
     FakeWorld::Process& process = world(ctx).processes[mm];
@@ -164,7 +169,8 @@ FakeWorld::FakeWorld(FakeOptions options)
                .cpu = [](void*) { return u32{0}; },
                .mm_pin = FakeCalls::mm_pin,
                .mm_unpin = FakeCalls::mm_unpin,
-               .hook = nullptr};
+               .hook = nullptr,
+               .fault_handler = FakeCalls::fault_handler};
   stream_ids_.resize(options.devices);
   u32 next = 1;
   const u32 stride = options.stream_id_bits > 8 ? 37 : 3;

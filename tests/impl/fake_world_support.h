@@ -148,7 +148,15 @@ class FakeWorld {
   std::optional<u64> fail_allocation;  ///< this many allocations succeed before one fails
   bool stuck = false;                  ///< commands are consumed no more, waits time out
   bool preempted = false;              ///< waits time out, and meanwhile all is consumed
-  std::function<void()> on_fault;      ///< inside of a process's handler of faults
+  struct Told {
+    u32 pasid = 0;
+    u32 group = 0;
+    u64 word = 0;
+    friend bool operator==(const Told&, const Told&) = default;
+  };
+  std::vector<Told> told;                ///< faults that a caller's handler was given
+  std::function<void(Told)> on_handled;  ///< inside of such a handler
+  std::function<void()> on_fault;        ///< inside of a process's handler of faults
   void raise_global_error(u32 bits) { registers_[0x60] = read32(0x60) ^ bits; }
   std::optional<u64> illegal_after;  ///< so many commands later one is refused
   bool broken_queue = false;         ///< no command can be read, whatever is acknowledged

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Processes and private address spaces through the driver's door. INTERFACE "Bind", "Exit".
 
+#include <algorithm>
+
 #include "tests/impl/sva_support.h"
 
 namespace iommucheck::test::sva_test {
@@ -590,6 +592,62 @@ TEST(Sva, an_unbind_inside_of_a_fault_handler_ends_the_faults) {
   const int pasid = w.d.bind(0, 2);
   ASSERT_GT(pasid, 0);
   EXPECT_EQ(w.d.unbind(0, static_cast<u32>(pasid)), 0);
+  w.end();
+}
+
+/// The caller's handler answers by a call: from inside, or later; and may end the very fault.
+TEST(Sva, a_fault_handler_of_the_callers_is_replaced_and_taken_away) {
+  TwoDevices w;
+  ASSERT_EQ(w.d.init(0, iopf), 0);
+  ASSERT_EQ(w.d.bind(0, 1), 1);
+  const iommucheck_driver& driver = *w.d.driver;
+  const u64 sid = w.world.stream_id(0, 0);
+  const auto stall = [&](u64 stag) {
+    w.world.post_event(0x10 | 1 << 11 | 1 << 12 | sid << 32, stag | u64{1} << 31, va + 8);
+    driver.handle_irq(w.d.self(), IOMMUCHECK_IRQ_EVENT_QUEUE);
+  };
+  const auto resumed = [&](u64 stag, bool again) {
+    return std::ranges::count_if(w.world.commands, [&](const FakeCommand& command) {
+      return command.word0 == (0x44u | 1u << (again ? 12 : 13) | sid << 32) &&
+             command.word1 == stag;
+    });
+  };
+  const auto respond = [&](u32 group, u32 response) {
+    return driver.fault_queue_respond(w.d.self(), 0, 0, 1, group, response);
+  };
+  EXPECT_EQ(driver.fault_handler_set(w.d.self(), 9, 1, 1, 0xa), -IOMMUCHECK_ENODEV);
+  EXPECT_EQ(driver.fault_handler_set(w.d.self(), 0, 2, 1, 0xa), -IOMMUCHECK_EINVAL);
+  ASSERT_EQ(driver.fault_handler_set(w.d.self(), 0, 1, 1, 0xa), 0);
+  stall(7);
+  ASSERT_EQ(w.world.told, (std::vector<FakeWorld::Told>{{1, 1, 0xa}}));
+  ASSERT_EQ(driver.fault_handler_set(w.d.self(), 0, 1, 1, 0xb), 0);
+  stall(8);
+  ASSERT_EQ(w.world.told.size(), 2u);
+  EXPECT_EQ(w.world.told[1], (FakeWorld::Told{1, 2, 0xb}));
+  EXPECT_EQ(respond(1, IOMMUCHECK_FAULT_SUCCESS), 0) << "by the one before";
+  EXPECT_EQ(resumed(7, true), 1);
+  EXPECT_EQ(respond(1, IOMMUCHECK_FAULT_SUCCESS), -IOMMUCHECK_EINVAL);
+  EXPECT_EQ(resumed(8, false), 0);
+  EXPECT_EQ(driver.fault_handler_set(w.d.self(), 0, 1, 0, 0), 0);
+  EXPECT_EQ(resumed(8, false), 1);
+  EXPECT_EQ(respond(2, IOMMUCHECK_FAULT_SUCCESS), -IOMMUCHECK_EINVAL);
+  EXPECT_TRUE(w.world.faults.empty()) << "the process's own handler was asked";
+  stall(9);
+  EXPECT_EQ(w.world.faults.size(), 1u);
+  ASSERT_EQ(driver.fault_handler_set(w.d.self(), 0, 1, 1, 0xc), 0);
+  w.world.on_handled = [&](FakeWorld::Told told) {
+    EXPECT_EQ(respond(told.group, IOMMUCHECK_FAULT_FAILURE), 0);
+  };
+  stall(10);
+  EXPECT_EQ(resumed(10, false), 1);
+  w.world.on_handled = [&](FakeWorld::Told told) {
+    EXPECT_EQ(w.d.unbind(0, 1), 0);
+    EXPECT_EQ(resumed(11, false), 1);
+    EXPECT_EQ(respond(told.group, IOMMUCHECK_FAULT_SUCCESS), -IOMMUCHECK_EINVAL);
+  };
+  stall(11);
+  EXPECT_EQ(resumed(11, false), 1) << "and not twice";
+  EXPECT_EQ(w.d.held().pasids, 0u);
   w.end();
 }
 
