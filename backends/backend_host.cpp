@@ -238,6 +238,12 @@ void BackendHost::compare(bool within) {
 }
 
 std::string BackendHost::boot() {
+  std::string why = bring_up();
+  for (const std::string& text : machine_.take_nonsense()) why += (why.empty() ? "" : ": ") + text;
+  return why;
+}
+
+std::string BackendHost::bring_up() {
   impl::Backend* backend =
       machine_.start(platform_, config_.get(), window_pa + window_bytes, processes_bytes);
   if (backend == nullptr) return "the backend did not start";

@@ -49,7 +49,12 @@ class BackendHost {
   void blame(const spec::sva::Verdict& duty) {
     findings_.push_back({duty.rule, spec::Keeper::caller, duty.message});
   }
-  std::vector<Finding> take_findings() { return std::exchange(findings_, {}); }
+  std::vector<Finding> take_findings() {
+    for (std::string& text : machine_.take_nonsense()) {
+      find(spec::Rule::CRASH_NEVER, std::move(text));
+    }
+    return std::exchange(findings_, {});
+  }
   [[nodiscard]] bool found_any() const { return !findings_.empty(); }
   /// Called when accesses have to get what is promised: `within`, a call that runs.
   void set_compare(std::function<void(bool within)> compare) { compare_ = std::move(compare); }
@@ -154,6 +159,7 @@ class BackendHost {
   };
 
   static BackendHost& self(void* ctx) { return *static_cast<BackendHost*>(ctx); }
+  std::string bring_up();
   void bind_memory();
   void bind_environment();
   bool given(const char* what, u64 pa, u64 bytes);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <set>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -90,6 +91,10 @@ class BackendMachine {
   };
   virtual std::vector<Response> take_responses() = 0;
   [[nodiscard]] virtual bool is_waiting(u64 id) const = 0;
+
+  /// What backend or hardware answered that cannot be, since the last time; of those that are not
+  /// this project's.
+  virtual std::vector<std::string> take_nonsense() { return {}; }
 };
 
 }  // namespace iommucheck::oracle

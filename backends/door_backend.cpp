@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: MIT
+#include "backends/door_backend.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace iommucheck::oracle {
+
+namespace {
+
+constexpr unsigned stream_lsb = 32;  // in the number of a fault, above the hardware's
+constexpr u64 page_bytes = 4096;
+
+constexpr u32 kind_of(impl::Route::Kind kind) {
+  switch (kind) {
+    case impl::Route::Kind::bypass: return IOMMUCHECK_ROUTE_UNTRANSLATED;
+    case impl::Route::Kind::table: return IOMMUCHECK_ROUTE_TABLE;
+    default: return IOMMUCHECK_ROUTE_BLOCKED;
+  }
+}
+
+constexpr bool within(u64 value, u64 first, u64 last) { return value >= first && value <= last; }
+
+}  // namespace
+
+/// What is no errno, nor one that anybody may answer, becomes ENODEV.
+int DoorBackend::checked(const char* function, int answer) const {
+  switch (answer) {
+    case 0:
+    case -IOMMUCHECK_ENOMEM:
+    case -IOMMUCHECK_ENODEV:
+    case -IOMMUCHECK_ETIMEDOUT: return answer;
+    default:
+      nonsense(fmt::format("{} answered {}: it may answer 0, ENOMEM, ENODEV, ETIMEDOUT", function,
+                           answer));
+      return -IOMMUCHECK_ENODEV;
+  }
+}
+
+// ---- life ---------------------------------------------------------------------------------------
+
+std::string DoorBackend::open() {
+  info_ = {};
+  info_.size = sizeof info_;
+  info_.abi = IOMMUCHECK_BACKEND_ABI;
+  self_ = ops().open(&given_, config_, &info_);
+  return self_ == nullptr ? "the backend's open gave NULL" : "";
+}
+
+/// Its own words of what it can do are held by then: some read them from registers in begin_reset.
+int DoorBackend::probe() {
+  const bool right = info_.pasid_bits <= 20 && within(info_.input_bits_min, 12, 64) &&
+                     within(info_.input_bits_max, info_.input_bits_min, 64) &&
+                     within(info_.output_bits, 12, 52) && (info_.page_sizes & page_bytes) != 0 &&
+                     info_.page_sizes % page_bytes == 0 &&
+                     (!has(IOMMUCHECK_BACKEND_WAITS) || within(info_.faults_max, 1, 65536));
+  if (right) return 0;
+  nonsense(
+      fmt::format("open says pasid_bits {}, input_bits {} to {}, output_bits {}, page_sizes "
+                  "{:#x}, faults_max {}: backend.h says what may be",
+                  info_.pasid_bits, info_.input_bits_min, info_.input_bits_max, info_.output_bits,
+                  info_.page_sizes, info_.faults_max));
+  return -IOMMUCHECK_ENODEV;
+}
+
+impl::Limits DoorBackend::limits() const {
+  return {info_.input_bits_min, info_.input_bits_max, info_.output_bits};
+}
+
+int DoorBackend::begin_reset() {
+  on_ = false;
+  const int error = checked("begin_reset", ops().begin_reset(self_));
+  reset_ = error == 0;
+  return error;
+}
+
+int DoorBackend::end_reset() {
+  const int error = checked("end_reset", ops().end_reset(self_));
+  on_ = error == 0;
+  return error;
+}
+
+int DoorBackend::stop() {
+  on_ = false;
+  return checked("stop", ops().stop(self_));
+}
+
+void DoorBackend::free_everything() {
+  reset_ = false;
+  ops().free_everything(self_);
+}
+
+// ---- devices ------------------------------------------------------------------------------------
+
+impl::Backend::Added DoorBackend::add_device(u32 device) {
+  return {.error = checked("add_device", ops().add_device(self_, device)), .changed = true};
+}
+
+unsigned DoorBackend::pasid_bits(u32 device) const {
+  return std::min<unsigned>(device_config(device).ssid_bits, info_.pasid_bits);
+}
+
+bool DoorBackend::can_wait(u32 device) const {
+  constexpr u32 waits = IOMMUCHECK_DEVICE_PRI | IOMMUCHECK_DEVICE_STALL;
+  return has(IOMMUCHECK_BACKEND_WAITS) && (device_config(device).flags & waits) != 0;
+}
+
+bool DoorBackend::has_cache(u32 device) const {
+  return (device_config(device).flags & IOMMUCHECK_DEVICE_ATS) != 0;
+}
+
+bool DoorBackend::set_route(u32 device, const impl::Route& route) {
+  iommucheck_route given{};
+  given.size = sizeof given;
+  given.abi = IOMMUCHECK_BACKEND_ABI;
+  given.kind = kind_of(route.kind);
+  given.first = kind_of(route.first);
+  given.pasid_bits = route.pasid_bits;
+  if (route.table != nullptr) given.table = static_cast<const DoorTable*>(route.table)->theirs;
+  const int changed = ops().set_route(self_, device, &given);
+  if (!within(static_cast<u32>(changed), 0, 1)) {
+    nonsense(fmt::format("set_route answered {}: it answers 0 or 1", changed));
+  }
+  return changed != 0;
+}
+
+void DoorBackend::forget_route(u32 device, bool whole) {
+  ops().forget_route(self_, device, whole ? 1 : 0);
+}
+
+// ---- tables -------------------------------------------------------------------------------------
+
+impl::Table* DoorBackend::open_table() {
+  DoorTable* table = tables_.allocate(platform_);
+  if (table == nullptr) return nullptr;
+  table->theirs = ops().open_table(self_);
+  if (table->theirs != nullptr) return table;
+  tables_.release(*table);
+  return nullptr;
+}
+
+void DoorBackend::close_table(impl::Table& table) {
+  auto& its = static_cast<DoorTable&>(table);
+  ops().close_table(self_, its.theirs);
+  tables_.release(its);
+}
+
+iommucheck_entry DoorBackend::entry_of(const impl::Entry& entry) {
+  iommucheck_entry given{};
+  given.size = sizeof given;
+  given.abi = IOMMUCHECK_BACKEND_ABI;
+  given.flags = (entry.mm != nullptr ? IOMMUCHECK_ENTRY_PROCESS : 0) |
+                (entry.waits ? IOMMUCHECK_ENTRY_WAITS : 0) |
+                (entry.quiet ? IOMMUCHECK_ENTRY_QUIET : 0);
+  given.tag = entry.tag;
+  if (entry.mm != nullptr) {
+    given.table_pa = entry.mm->table_pa;
+    given.input_bits = entry.mm->input_bits;
+  } else if (entry.space != nullptr) {
+    given.table_pa = entry.space->table_pa;
+    given.input_bits = entry.space->input_bits;
+    given.space = static_cast<const DoorSpace*>(entry.space)->theirs;
+  }
+  return given;
+}
+
+void DoorBackend::set_first_entry(impl::Table& table, const impl::Entry* entry) {
+  const iommucheck_entry given = entry != nullptr ? entry_of(*entry) : iommucheck_entry{};
+  ops().set_first_entry(self_, static_cast<DoorTable&>(table).theirs,
+                        entry != nullptr ? &given : nullptr);
+}
+
+impl::Backend::Place DoorBackend::make_place(impl::Table& table, u32 pasid) {
+  const int answer = ops().make_place(self_, static_cast<DoorTable&>(table).theirs, pasid);
+  if (answer == IOMMUCHECK_PLACE_PRESENT) return Place::present;
+  if (answer == IOMMUCHECK_PLACE_MADE) return Place::made;
+  if (answer != -IOMMUCHECK_ENOMEM) {
+    nonsense(
+        fmt::format("make_place answered {}: it answers IOMMUCHECK_PLACE_* or ENOMEM", answer));
+  }
+  return Place::no_memory;
+}
+
+void DoorBackend::store_entry(impl::Table& table, u32 pasid, const impl::Entry& entry) {
+  const iommucheck_entry given = entry_of(entry);
+  ops().store_entry(self_, static_cast<DoorTable&>(table).theirs, pasid, &given);
+}
+
+void DoorBackend::clear_entry(impl::Table& table, u32 pasid) {
+  ops().store_entry(self_, static_cast<DoorTable&>(table).theirs, pasid, nullptr);
+}
+
+void DoorBackend::forget_entry(u32 device, u32 pasid, bool whole) {
+  ops().forget_entry(self_, device, pasid, whole ? 1 : 0);
+}
+
+bool DoorBackend::understands(const iommucheck_mm& mm) const {
+  return ops().understands(self_, &mm) != 0;
+}
+
+u64 DoorBackend::tag_of(const iommucheck_mm& mm, u64 /*cpus*/) const {
+  return ops().tag_of(self_, &mm);
+}
+
+// ---- spaces -------------------------------------------------------------------------------------
+
+int DoorBackend::new_space(u32 input_bits, bool foreign, impl::Space** space) {
+  DoorSpace* made = spaces_.allocate(platform_);
+  if (made == nullptr) return -IOMMUCHECK_ENOMEM;
+  iommucheck_space given{};
+  given.size = sizeof given;
+  given.abi = IOMMUCHECK_BACKEND_ABI;
+  made->theirs = ops().open_space(self_, input_bits, foreign ? 1 : 0, &given);
+  if (made->theirs == nullptr) {
+    spaces_.release(*made);
+    return -IOMMUCHECK_ENOMEM;
+  }
+  made->page_sizes = info_.page_sizes;
+  made->page_mask = page_bytes - 1;
+  made->table_pa = given.table_pa;
+  made->tag = foreign ? 0 : given.tag;
+  made->input_bits = input_bits;
+  made->foreign = foreign;
+  *space = made;
+  return 0;
+}
+
+int DoorBackend::open_space(u32 input_bits, impl::Space** space) {
+  return new_space(input_bits, false, space);
+}
+
+int DoorBackend::open_foreign_space(const impl::Space& like, impl::Space** space) {
+  return new_space(like.input_bits, true, space);
+}
+
+void DoorBackend::close_space(impl::Space& space) {
+  auto& its = static_cast<DoorSpace&>(space);
+  ops().close_space(self_, its.theirs);
+  spaces_.release(its);
+}
+
+impl::MapProgress DoorBackend::map(impl::Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) {
+  u64 done = 0;
+  const int answer =
+      ops().map(self_, static_cast<DoorSpace&>(space).theirs, iova, pa, bytes, prot, &done);
+  const bool whole = answer == 0;
+  if (done > bytes || done % page_bytes != 0 || whole != (done == bytes)) {
+    nonsense(fmt::format("map of {:#x} bytes answered {} and did {:#x}", bytes, answer, done));
+    return {std::min(done & ~(page_bytes - 1), bytes), impl::MapStop::no_memory};
+  }
+  if (whole) return {done, impl::MapStop::done};
+  if (answer != -IOMMUCHECK_EEXIST && answer != -IOMMUCHECK_ENOMEM) {
+    nonsense(fmt::format("map answered {}: it may answer 0, EEXIST, ENOMEM", answer));
+  }
+  return {done, answer == -IOMMUCHECK_EEXIST ? impl::MapStop::exists : impl::MapStop::no_memory};
+}
+
+impl::UnmapProgress DoorBackend::unmap(impl::Space& space, u64 iova, u64 bytes) {
+  u32 tables = 0;
+  const u64 done = ops().unmap(self_, static_cast<DoorSpace&>(space).theirs, iova, bytes, &tables);
+  if (done > bytes || done % page_bytes != 0) {
+    nonsense(fmt::format("unmap of {:#x} bytes did {:#x}", bytes, done));
+    return {.bytes = std::min(done & ~(page_bytes - 1), bytes),
+            .leaf_levels = impl::any_level,
+            .tables_left = tables != 0};
+  }
+  return {.bytes = done, .leaf_levels = impl::any_level, .tables_left = tables != 0};
+}
+
+u64 DoorBackend::translate(const impl::Space& space, u64 iova) const {
+  return ops().translate(self_, static_cast<const DoorSpace&>(space).theirs, iova);
+}
+
+void DoorBackend::free_retired(impl::Space& space) {
+  ops().free_retired(self_, static_cast<DoorSpace&>(space).theirs);
+}
+
+// ---- invalidation -------------------------------------------------------------------------------
+
+void DoorBackend::drop_translations(u64 tag) { ops().drop_range(self_, tag, 0, ~u64{0}, 1); }
+
+void DoorBackend::drop_gathered(const impl::Gather& gather, u64 tag) {
+  if (gather.all()) return drop_translations(tag);
+  for (const impl::TlbRange& range : gather) {
+    ops().drop_range(self_, tag, range.first, range.end - 1, range.tables ? 1 : 0);
+  }
+}
+
+void DoorBackend::drop_device(u32 device, u32 pasid) {
+  ops().drop_device(self_, device, pasid, 0, ~u64{0});
+}
+
+void DoorBackend::drop_device_range(u32 device, u32 pasid, u64 first, u64 end) {
+  ops().drop_device(self_, device, pasid, first, end - 1);
+}
+
+impl::SyncResult DoorBackend::flush() {
+  const int answer = ops().flush(self_);
+  switch (answer) {
+    case IOMMUCHECK_FLUSH_COMPLETE: return impl::SyncResult::complete;
+    case IOMMUCHECK_FLUSH_SKIPPED: return impl::SyncResult::skipped;
+    case IOMMUCHECK_FLUSH_TIMED_OUT: return impl::SyncResult::timed_out;
+    default:
+      nonsense(fmt::format("flush answered {}: it answers IOMMUCHECK_FLUSH_*", answer));
+      return impl::SyncResult::timed_out;
+  }
+}
+
+bool DoorBackend::drop_everything() {
+  return checked("drop_everything", ops().drop_everything(self_)) == 0;
+}
+
+// ---- faults -------------------------------------------------------------------------------------
+
+void DoorBackend::read_faults(impl::FaultSink& sink) {
+  // Bounded: an IOMMU that is gone answers with ones, and never comes to an end.
+  for (u32 i = 0; has(IOMMUCHECK_BACKEND_WAITS) && i < 2 * info_.faults_max; ++i) {
+    iommucheck_waiting fault{};
+    fault.size = sizeof fault;
+    fault.abi = IOMMUCHECK_BACKEND_ABI;
+    if (ops().read_fault(self_, &fault) == 0) return;
+    sink.take({.id = fault.id | u64{fault.stream_id} << stream_lsb,
+               .pasid = fault.pasid,
+               .prot = fault.prot,
+               .iova = fault.iova & ~(page_bytes - 1)});
+  }
+}
+
+bool DoorBackend::came_from(const impl::Fault& fault, u32 device) const {
+  const iommucheck_device& config = device_config(device);
+  for (u32 i = 0; i < config.stream_id_count; ++i) {
+    if (config.stream_ids[i] == fault.id >> stream_lsb) return true;
+  }
+  return false;
+}
+
+impl::Answered DoorBackend::answer(const impl::Fault& fault, bool again) {
+  const int answer = ops().answer(self_, static_cast<u32>(fault.id), again ? 1 : 0);
+  switch (answer) {
+    case IOMMUCHECK_ANSWERED_DONE: return impl::Answered::done;
+    case IOMMUCHECK_ANSWERED_ON_ITS_WAY: return impl::Answered::on_its_way;
+    case IOMMUCHECK_ANSWERED_NO: return impl::Answered::no;
+    default:
+      nonsense(fmt::format("answer answered {}: it answers IOMMUCHECK_ANSWERED_*", answer));
+      return impl::Answered::no;
+  }
+}
+
+}  // namespace iommucheck::oracle

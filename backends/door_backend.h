@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+// C functions as a backend of the core.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backends/door.h"
+#include "impl/core/hooked_backend.h"
+#include "impl/platform/pool.h"
+
+namespace iommucheck::oracle {
+
+/// What was answered that cannot be; told once each.
+using Nonsense = std::vector<std::string>;
+
+class DoorBackend final : public impl::HookedBackend {
+ public:
+  DoorBackend(std::shared_ptr<const BackendDoor> door, const iommucheck_platform& platform,
+              const iommucheck_config& config, Nonsense& nonsense)
+      : HookedBackend(platform, config),
+        door_(std::move(door)),
+        given_(platform),
+        nonsense_(nonsense) {}
+  virtual ~DoorBackend() = default;
+
+  /// Empty, or what is wrong.
+  std::string open();
+
+  int probe() override;
+  impl::Limits limits() const override;
+  int begin_reset() override;
+  int end_reset() override;
+  bool takes_commands() const override { return reset_; }
+  bool translates() const override { return on_; }
+  int block() override { return 0; }  // stop() does
+  int stop() override;
+  int power_off() override { return stop(); }
+  void free_everything() override;
+  void handle_errors() override {}
+
+  Added add_device(u32 device) override;
+  u32 first_pasid() const override { return has(IOMMUCHECK_BACKEND_KEEPS_PASID_0) ? 1 : 0; }
+  unsigned pasid_bits(u32 device) const override;
+  bool can_wait(u32 device) const override;
+  bool has_cache(u32 device) const override;
+  bool prepare_route(u32 /*device*/, const impl::Route& /*route*/) override { return false; }
+  bool set_route(u32 device, const impl::Route& route) override;
+  void forget_route(u32 device, bool whole) override;
+  impl::Table* open_table() override;
+  void close_table(impl::Table& table) override;
+  void set_first_entry(impl::Table& table, const impl::Entry* entry) override;
+  Growth grow(impl::Table& /*table*/) override { return Growth::none; }
+  void grown(impl::Table& /*table*/) override {}
+  void not_grown(impl::Table& /*table*/) override {}
+  void free_abandoned(impl::Table& /*table*/) override {}
+  Place make_place(impl::Table& table, u32 pasid) override;
+  void prepare_entry(impl::Table& /*table*/, u32 /*pasid*/, const impl::Entry& /*e*/) override {}
+  void store_entry(impl::Table& table, u32 pasid, const impl::Entry& entry) override;
+  void clear_entry(impl::Table& table, u32 pasid) override;
+  void forget_entry(u32 device, u32 pasid, bool whole) override;
+  bool understands(const iommucheck_mm& mm) const override;
+
+  int open_space(u32 input_bits, impl::Space** space) override;
+  int open_foreign_space(const impl::Space& like, impl::Space** space) override;
+  void close_space(impl::Space& space) override;
+  impl::MapProgress map(impl::Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) override;
+  impl::UnmapProgress unmap(impl::Space& space, u64 iova, u64 bytes) override;
+  u64 translate(const impl::Space& space, u64 iova) const override;
+  // No table is in the way of a block: unmap takes out those that are empty.
+  impl::Detached detach(impl::Space& /*s*/, u64 /*i*/, u64 /*p*/, u64 /*b*/) override { return {}; }
+  void attach_back(impl::Space& /*space*/, const impl::Detached& /*subtree*/) override {}
+  void free_detached(impl::Space& /*space*/, const impl::Detached& /*subtree*/) override {}
+  void free_retired(impl::Space& space) override;
+  u64 tag_of(const iommucheck_mm& mm, u64 cpus) const override;
+  // Tags come with spaces and processes: nothing is given, and nothing can be taken.
+  u64 new_tag() override { return 0; }
+  int take_tag(u64 /*tag*/) override { return 0; }
+  void release_tag(u64 /*tag*/) override {}
+
+  bool remembers_unmapped() const override { return has(IOMMUCHECK_BACKEND_REMEMBERS_UNMAPPED); }
+  void drop_translations(u64 tag) override;
+  void drop_gathered(const impl::Gather& gather, u64 tag) override;
+  void drop_device(u32 device, u32 pasid) override;
+  void drop_device_range(u32 device, u32 pasid, u64 first, u64 end) override;
+  impl::SyncResult flush() override;
+  bool drop_everything() override;
+
+  bool reports_faults() const override { return on_ && has(IOMMUCHECK_BACKEND_WAITS); }
+  void read_faults(impl::FaultSink& sink) override;
+  bool came_from(const impl::Fault& fault, u32 device) const override;
+  u32 faults_max() const override { return info_.faults_max; }
+  impl::Answered answer(const impl::Fault& fault, bool again) override;
+
+ private:
+  struct DoorTable : impl::Table {
+    bool used = false;
+    u32 index = 0;
+    u32 generation = 0;
+    void* theirs = nullptr;
+  };
+  struct DoorSpace : impl::Space {
+    bool used = false;
+    u32 index = 0;
+    u32 generation = 0;
+    void* theirs = nullptr;
+  };
+
+  [[nodiscard]] bool has(u32 flag) const { return (door_->flags & flag) != 0; }
+  [[nodiscard]] const iommucheck_backend_ops& ops() const { return door_->backend; }
+  [[nodiscard]] const iommucheck_device& device_config(u32 device) const {
+    return *config_->devices[device];
+  }
+  int checked(const char* function, int answer) const;
+  void nonsense(std::string text) const { nonsense_.push_back(std::move(text)); }
+  static iommucheck_entry entry_of(const impl::Entry& entry);
+  int new_space(u32 input_bits, bool foreign, impl::Space** space);
+
+  std::shared_ptr<const BackendDoor> door_;
+  const iommucheck_platform& given_;
+  Nonsense& nonsense_;
+  iommucheck_backend_info info_{};
+  void* self_ = nullptr;
+  bool reset_ = false;
+  bool on_ = false;
+  impl::Pool<DoorTable> tables_;
+  impl::Pool<DoorSpace> spaces_;
+};
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT
+// The hardware's half of the door.
+#include <fmt/format.h>
+
+#include <array>
+
+#include "backends/door_backend.h"
+
+namespace iommucheck::oracle {
+namespace {
+
+constexpr u64 table_bytes_min = 8;
+
+u32 access_of(char access) {
+  if (access == 'w') return IOMMUCHECK_ACCESS_WRITE;
+  return access == 'x' ? IOMMUCHECK_ACCESS_EXECUTE : IOMMUCHECK_ACCESS_READ;
+}
+
+class DoorMachine final : public BackendMachine {
+ public:
+  DoorMachine(std::shared_ptr<const BackendDoor> door, const spec::sva::Setup& setup)
+      : door_(std::move(door)), setup_(setup) {}
+
+  [[nodiscard]] std::string_view name() const override { return door_->name; }
+  void adapt(spec::sva::Setup& setup) const override {
+    setup.keeps_pasid_0 = (door_->flags & IOMMUCHECK_BACKEND_KEEPS_PASID_0) != 0;
+  }
+
+  impl::Backend* start(const iommucheck_platform& platform, const iommucheck_config& config,
+                       u64 process_pa, u64 process_bytes) override {
+    for (const spec::sva::DeviceSetup& device : setup_.devices) {
+      for (const u32 id : device.stream_ids) {
+        const u32 flags = (device.ats ? IOMMUCHECK_STREAM_CACHES : 0) |
+                          (device.stall || device.pri ? IOMMUCHECK_STREAM_WAITS : 0);
+        streams_.push_back({id, flags, device.ssid_bits, 0});
+      }
+    }
+    host_ = {sizeof host_,
+             IOMMUCHECK_BACKEND_ABI,
+             static_cast<u32>(streams_.size()),
+             static_cast<u32>(setup_.ssid_bits),
+             streams_.data(),
+             process_pa,
+             process_bytes};
+    process_pa_ = process_pa;
+    process_bytes_ = process_bytes;
+    hardware_ = ops().open(&host_);
+    if (hardware_ == nullptr) return failed("the hardware's open gave NULL");
+    backend_ = std::make_unique<DoorBackend>(door_, platform, config, nonsense_);
+    if (std::string why = backend_->open(); !why.empty()) return failed(std::move(why));
+    return backend_.get();
+  }
+
+  bool stored(u64 pa, u64 value) override {
+    return yes("stored", ops().stored(hardware_, pa, value));
+  }
+  bool given_back(u64 pa, u64 bytes) override {
+    return yes("given_back", ops().given_back(hardware_, pa, bytes));
+  }
+  void write(u64 offset, u64 value) override { ops().write(hardware_, offset, value); }
+  u64 read(u64 offset) override { return ops().read(hardware_, offset); }
+  void set_stuck(bool stuck) override { ops().set_stuck(hardware_, stuck ? 1 : 0); }
+
+  void remove(u32 device) override {
+    for (const u32 id : setup_.devices[device].stream_ids) ops().remove(hardware_, id);
+  }
+  u64 process_created(u64 mm) override {
+    const u64 root = ops().process_created(hardware_, mm);
+    if (root != 0 && (root - process_pa_ >= process_bytes_ || root % table_bytes_min != 0)) {
+      nonsense_.push_back(
+          fmt::format("process_created gave the root {:#x}, which is not in the "
+                      "memory of processes",
+                      root));
+      return 0;
+    }
+    return root;
+  }
+  bool process_says(u64 mm, u64 va, u64 pa, u32 prot) override {
+    return yes("process_says", ops().process_says(hardware_, mm, va, pa, prot));
+  }
+  bool process_settles(u64 mm) override {
+    return yes("process_settles", ops().process_settles(hardware_, mm));
+  }
+  bool process_gone(u64 mm) override {
+    return yes("process_gone", ops().process_gone(hardware_, mm));
+  }
+  void walker_switches(u32 walker, u64 root, u32 input_bits) override {
+    ops().walker_switches(hardware_, walker, root, input_bits);
+  }
+  void walker_flushes(u32 walker) override { ops().walker_flushes(hardware_, walker); }
+
+  std::set<MayGet> answers(const MachineAccess& access) override {
+    return asked("answers", [&](iommucheck_may_get* all) {
+      return ops().answers(hardware_, stream(access), pasid(access), access.iova,
+                           access_of(access.access), all);
+    });
+  }
+  std::set<MayGet> walker_answers(u32 walker, u64 iova, char access) override {
+    return asked("walker_answers", [&](iommucheck_may_get* all) {
+      return ops().walker_answers(hardware_, walker, iova, access_of(access), all);
+    });
+  }
+
+  u64 wait(const MachineAccess& access) override {
+    if (!waits()) return 0;
+    return ops().wait(hardware_, stream(access), pasid(access), access.iova,
+                      access_of(access.access));
+  }
+  std::vector<Response> take_responses() override {
+    std::vector<Response> all;
+    while (waits()) {
+      u32 id = 0;
+      u32 again = 0;
+      if (!yes("take_response", ops().take_response(hardware_, &id, &again))) break;
+      if (all.size() == responses_max) {
+        nonsense_.push_back("take_response comes to no end");
+        break;
+      }
+      all.push_back({id, again != 0});
+    }
+    return all;
+  }
+  [[nodiscard]] bool is_waiting(u64 id) const override {
+    return waits() && ops().is_waiting(hardware_, static_cast<u32>(id)) != 0;
+  }
+  std::vector<std::string> take_nonsense() override { return std::exchange(nonsense_, {}); }
+
+ private:
+  static constexpr std::size_t responses_max = 65536;
+  static constexpr std::size_t nonsense_max = 16;
+
+  [[nodiscard]] const iommucheck_hardware_ops& ops() const { return door_->hardware; }
+  [[nodiscard]] bool waits() const { return (door_->flags & IOMMUCHECK_BACKEND_WAITS) != 0; }
+  [[nodiscard]] u32 stream(const MachineAccess& access) const {
+    return setup_.devices[access.device].stream_ids[access.stream];
+  }
+  static u32 pasid(const MachineAccess& access) {
+    return access.at.present ? access.at.number : IOMMUCHECK_BACKEND_NO_PASID;
+  }
+  impl::Backend* failed(std::string why) {
+    nonsense_.push_back(std::move(why));
+    return nullptr;
+  }
+  void tell(std::string text) {
+    if (nonsense_.size() < nonsense_max) nonsense_.push_back(std::move(text));
+  }
+  bool yes(const char* function, int answer) {
+    if (answer != 0 && answer != 1) {
+      tell(fmt::format("the hardware's {} answered {}: it answers 0 or 1", function, answer));
+    }
+    return answer == 1;
+  }
+
+  /// Nothing where the answers cannot be: that is told, and nothing is compared.
+  template <class Ask>
+  std::set<MayGet> asked(const char* function, Ask ask) {
+    // A place more than there may be, which nobody writes.
+    constexpr u32 untouched = 0xdeadbeef;
+    std::array<iommucheck_may_get, IOMMUCHECK_ANSWERS_MAX + 1> all{};
+    all.back().kind = untouched;
+    const u32 count = ask(all.data());
+    if (count == 0 || count > IOMMUCHECK_ANSWERS_MAX || all.back().kind != untouched) {
+      tell(fmt::format("the hardware's {} gave {} answers: it gives 1 to {}", function, count,
+                       IOMMUCHECK_ANSWERS_MAX));
+      return {};
+    }
+    std::set<MayGet> set;
+    for (u32 i = 0; i < count; ++i) {
+      if (all[i].kind > IOMMUCHECK_GETS_ANYTHING) {
+        tell(fmt::format("the hardware's {} gave an answer of kind {}: there is none", function,
+                         all[i].kind));
+        return {};
+      }
+      const auto kind = static_cast<MayGet::Kind>(all[i].kind);
+      set.insert({kind, kind == MayGet::Kind::address ? all[i].pa : 0});
+    }
+    return set;
+  }
+  static_assert(static_cast<u32>(MayGet::Kind::quiet) == IOMMUCHECK_GETS_QUIET &&
+                    static_cast<u32>(MayGet::Kind::anything) == IOMMUCHECK_GETS_ANYTHING,
+                "the same kinds in the same order");
+
+  std::shared_ptr<const BackendDoor> door_;
+  const spec::sva::Setup& setup_;
+  Nonsense nonsense_;
+  std::vector<iommucheck_stream> streams_;
+  iommucheck_hardware_host host_{};
+  u64 process_pa_ = 0;
+  u64 process_bytes_ = 0;
+  void* hardware_ = nullptr;
+  std::unique_ptr<DoorBackend> backend_;
+};
+
+}  // namespace
+
+std::unique_ptr<BackendMachine> make_door_machine(std::shared_ptr<const BackendDoor> door,
+                                                  const spec::sva::Setup& setup) {
+  return std::make_unique<DoorMachine>(std::move(door), setup);
+}
+
+}  // namespace iommucheck::oracle

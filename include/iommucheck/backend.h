@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * iommucheck/backend.h - the door for an IOMMU that is not SMMUv3: what drives it, and a model of
+ * its hardware.
+ *
+ * A backend under test is a shared object that exports ONE function:
+ *
+ *     const struct iommucheck_backend *iommucheck_backend_entry(void);
+ *
+ *     iommucheck conform --backend ./mine.so
+ *
+ * The core (domains, PASIDs, processes, faults) is this project's. It decides who reaches what, and
+ * in which order things are taken away, made known and given back; the backend stores and sends;
+ * the model says for an access EVERY answer that the hardware may give. The tester runs scenarios
+ * and random sequences of calls, and after each call, and each time that the hardware may act
+ * within one, every answer has to be what the interface promises. The object is loaded in a process
+ * of its own for each of them: a crash or hang is a finding with what led to it. A complete example
+ * is examples/backends/small_backend.c; docs/backends.md says how it is judged.
+ *
+ * The words:
+ *   route   what a device's accesses go through: nothing, untranslated, or a table
+ *   table   what stands for the accesses without a PASID, and at each PASID: entries
+ *   entry   a process's own table, as the CPUs have it, or a space of the driver's
+ *   space   an address space that the driver maps into
+ *   tag     what translations carry that the IOMMU has cached
+ *   forget  drop what the IOMMU has cached of routes and entries
+ *   drop    drop translations, the IOMMU's own or those that a device has cached
+ *
+ * Rules that hold for the whole file
+ *  - Those of driver.h: C99 and C++; `size` and `abi` begin every struct, which grows at its end;
+ *    `abi` changes when a member changes its place or meaning; errors are negative errno values.
+ *  - No function is NULL that is not said to be optional.
+ *  - Calls are made by one thread. `self` is what the half's own open gave.
+ *  - Backend and hardware share nothing but memory and registers: what the one stores, sends and
+ *    gives back through its platform is told to the other.
+ *  - Each sequence meets a new process: static variables and malloc are as anywhere else.
+ */
+#ifndef IOMMUCHECK_BACKEND_H
+#define IOMMUCHECK_BACKEND_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "iommucheck/driver.h"
+#include "iommucheck/words.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* 0: it may change with any version of the project. */
+#define IOMMUCHECK_BACKEND_ABI 0u
+
+/* In the place of a PASID: what devices do without one. */
+#define IOMMUCHECK_BACKEND_NO_PASID 0xffffffffu
+
+/* ---------------------------------------------------------------------------------------------
+ * 1. What drives the IOMMU
+ * ------------------------------------------------------------------------------------------- */
+
+/* iommucheck_backend.flags */
+
+/* What stands at PASID 0 is for accesses without a PASID: 0 is no number. */
+#define IOMMUCHECK_BACKEND_KEEPS_PASID_0 0x1u
+/* Caches may hold that nothing is mapped: the core then invalidates at the end of each map. Never
+ * of a process's table, whose owner tells of nothing that it adds. */
+#define IOMMUCHECK_BACKEND_REMEMBERS_UNMAPPED 0x2u
+/* Faulting accesses of devices that can wait do: read_fault and answer are there. */
+#define IOMMUCHECK_BACKEND_WAITS 0x4u
+
+/* The backend fills it in open; the tester has set size and abi, and the rest to 0. */
+struct iommucheck_backend_info {
+  uint32_t size;
+  uint32_t abi;
+  uint32_t pasid_bits;     /* width of the PASIDs that the IOMMU can do, 20 at most; 0: none */
+  uint32_t input_bits_min; /* of spaces, 12 to 64 */
+  uint32_t input_bits_max;
+  uint32_t output_bits; /* of physical addresses, 12 to 52 */
+  uint32_t faults_max;  /* accesses that can wait at a time; with WAITS, 1 to 65536 */
+  uint32_t reserved;
+  uint64_t page_sizes; /* bit n: leaves of 2^n bytes; 4096 is one of them */
+};
+#define IOMMUCHECK_BACKEND_INFO_SIZE_VER0 40u
+
+enum {
+  IOMMUCHECK_ROUTE_BLOCKED = 0,
+  IOMMUCHECK_ROUTE_UNTRANSLATED = 1,
+  IOMMUCHECK_ROUTE_TABLE = 2
+};
+struct iommucheck_route {
+  uint32_t size;
+  uint32_t abi;
+  uint32_t kind;       /* IOMMUCHECK_ROUTE_* */
+  uint32_t first;      /* beside a table, where accesses without a PASID go; TABLE: its entry */
+  uint32_t pasid_bits; /* how much of the table the device may reach */
+  uint32_t reserved;
+  void* table; /* the backend's; NULL without one */
+};
+#define IOMMUCHECK_ROUTE_SIZE_VER0 32u
+
+#define IOMMUCHECK_ENTRY_PROCESS 0x1u /* the table is the CPUs' */
+#define IOMMUCHECK_ENTRY_WAITS 0x2u   /* faults wait for an answer */
+#define IOMMUCHECK_ENTRY_QUIET 0x4u   /* nothing is translated, and nothing reported */
+struct iommucheck_entry {
+  uint32_t size;
+  uint32_t abi;
+  uint32_t flags; /* IOMMUCHECK_ENTRY_* */
+  uint32_t input_bits;
+  uint64_t table_pa; /* root of the page table */
+  uint64_t tag;
+  void* space; /* the backend's own; NULL: a process's */
+};
+#define IOMMUCHECK_ENTRY_SIZE_VER0 40u
+
+/* The backend fills it; size and abi are set. */
+struct iommucheck_space {
+  uint32_t size;
+  uint32_t abi;
+  uint64_t table_pa; /* root of its page table */
+  uint64_t tag;
+};
+#define IOMMUCHECK_SPACE_SIZE_VER0 24u
+
+/* Likewise. */
+struct iommucheck_waiting {
+  uint32_t size;
+  uint32_t abi;
+  uint32_t id; /* the IOMMU's */
+  uint32_t stream_id;
+  uint32_t pasid; /* or IOMMUCHECK_BACKEND_NO_PASID */
+  uint32_t prot;  /* what was wanted: IOMMUCHECK_PROT_READ, _WRITE, _EXEC */
+  uint64_t iova;
+};
+#define IOMMUCHECK_WAITING_SIZE_VER0 32u
+
+enum {
+  IOMMUCHECK_FLUSH_COMPLETE = 0, /* every command has taken effect          */
+  IOMMUCHECK_FLUSH_SKIPPED = 1,  /* a command had none                      */
+  IOMMUCHECK_FLUSH_TIMED_OUT = 2 /* nothing is known about what was sent    */
+};
+enum {
+  IOMMUCHECK_ANSWERED_DONE = 0,       /* it has acted                          */
+  IOMMUCHECK_ANSWERED_ON_ITS_WAY = 1, /* it will, when the IOMMU goes on       */
+  IOMMUCHECK_ANSWERED_NO = 2          /* it did not get through                */
+};
+enum { IOMMUCHECK_PLACE_PRESENT = 0, IOMMUCHECK_PLACE_MADE = 1 };
+
+struct iommucheck_backend_ops {
+  uint32_t size;
+  uint32_t abi;
+
+  /* Of `platform` it uses memory (window, table_alloc, table_free, arena_alloc, store64, fill64,
+   * load64), registers (mmio_*), wait and log; nothing of it before begin_reset. Both live as long
+   * as the backend. NULL: no memory. */
+  void* (*open)(const struct iommucheck_platform* platform, const struct iommucheck_config* config,
+                struct iommucheck_backend_info* info);
+
+  /* From any state to one that takes commands, with every device blocked; then, after everything
+   * that it may have cached was invalidated, to one that translates. 0, ENOMEM, ENODEV, ETIMEDOUT.
+   */
+  int32_t (*begin_reset)(void* self);
+  int32_t (*end_reset)(void* self);
+  /* Nothing passes any more. 0, ETIMEDOUT. */
+  int32_t (*stop)(void* self);
+  /* Memory that nothing reaches any more. */
+  void (*free_everything)(void* self);
+
+  /* Makes place for the routes of a device, blocked. 0, ENODEV, ENOMEM. */
+  int32_t (*add_device)(void* self, uint32_t device);
+  /* The device's route changes by one store. 1; 0: it has been so already. */
+  int32_t (*set_route)(void* self, uint32_t device, const struct iommucheck_route* route);
+  /* With it every entry that the device has reached; whole: also that there was none. */
+  void (*forget_route)(void* self, uint32_t device, uint32_t whole);
+
+  /* NULL: no memory. */
+  void* (*open_table)(void* self);
+  /* Nothing reaches it any more, in memory or in caches. */
+  void (*close_table)(void* self, void* table);
+  /* The entry of accesses without a PASID, before any route leads to the table. NULL: none. */
+  void (*set_first_entry)(void* self, void* table, const struct iommucheck_entry* entry);
+  /* A place for the entry of a PASID; it stays, empty. IOMMUCHECK_PLACE_*, ENOMEM. MADE: the core
+   * calls forget_entry(whole). */
+  int32_t (*make_place)(void* self, void* table, uint32_t pasid);
+  /* Makes the entry valid, or another one, by one store; NULL: clears it. */
+  void (*store_entry)(void* self, void* table, uint32_t pasid,
+                      const struct iommucheck_entry* entry);
+  void (*forget_entry)(void* self, uint32_t device, uint32_t pasid, uint32_t whole);
+
+  /* Whether it can walk the tables of such a process: 1 or 0; and what its translations carry. */
+  int32_t (*understands)(void* self, const struct iommucheck_mm* mm);
+  uint64_t (*tag_of)(void* self, const struct iommucheck_mm* mm);
+
+  /* An empty one. foreign: the IOMMU never reaches it, others walk it. NULL: no memory. */
+  void* (*open_space)(void* self, uint32_t input_bits, uint32_t foreign,
+                      struct iommucheck_space* space);
+  /* Nothing reaches it any more, in memory or in caches. */
+  void (*close_space)(void* self, void* space);
+  /* From the start on, as far as it gets: *done bytes. 0, EEXIST (something is mapped), ENOMEM.
+   * Addresses and sizes are multiples of 4096 in range. */
+  int32_t (*map)(void* self, void* space, uint64_t iova, uint64_t pa, uint64_t bytes, uint32_t prot,
+                 uint64_t* done);
+  /* Clears leaves from the start to the first hole: how many bytes. *tables is set to 1 if a part
+   * of the table left the tree; it is kept until free_retired. */
+  uint64_t (*unmap)(void* self, void* space, uint64_t iova, uint64_t bytes, uint32_t* tables);
+  /* What the table says. 0: nothing. */
+  uint64_t (*translate)(void* self, void* space, uint64_t iova);
+  /* No cache leads any more to what unmap took out. */
+  void (*free_retired)(void* self, void* space);
+
+  /* All translations of the tag in [first, last], and with tables the pointers on the way. */
+  void (*drop_range)(void* self, uint64_t tag, uint64_t first, uint64_t last, uint32_t tables);
+  /* What the device has cached itself at the PASID. */
+  void (*drop_device)(void* self, uint32_t device, uint32_t pasid, uint64_t first, uint64_t last);
+  /* Waits for all that was forgotten and dropped. IOMMUCHECK_FLUSH_*. What two flushes apart
+   * guarantee, one does not. */
+  int32_t (*flush)(void* self);
+  /* All that the IOMMU itself has cached. 0, ETIMEDOUT. */
+  int32_t (*drop_everything)(void* self);
+
+  /* With IOMMUCHECK_BACKEND_WAITS. The oldest that was not read: 1; 0: none is left. */
+  int32_t (*read_fault)(void* self, struct iommucheck_waiting* fault);
+  /* Ends it: the access is made again, or aborted. IOMMUCHECK_ANSWERED_*. */
+  int32_t (*answer)(void* self, uint32_t id, uint32_t again);
+};
+/* Up to and with `drop_everything`. */
+#define IOMMUCHECK_BACKEND_OPS_SIZE_VER0 216u
+
+/* ---------------------------------------------------------------------------------------------
+ * 2. The hardware
+ * ------------------------------------------------------------------------------------------- */
+
+#define IOMMUCHECK_STREAM_CACHES 0x1u /* the device caches translations itself */
+#define IOMMUCHECK_STREAM_WAITS 0x2u  /* its accesses can wait */
+/* Never changes. */
+struct iommucheck_stream {
+  uint32_t id;
+  uint32_t flags; /* IOMMUCHECK_STREAM_* */
+  uint32_t pasid_bits;
+  uint32_t reserved;
+};
+
+/* Valid until the process ends. */
+struct iommucheck_hardware_host {
+  uint32_t size;
+  uint32_t abi;
+  uint32_t stream_count;
+  uint32_t pasid_bits; /* the widest PASIDs that the platform's IOMMU can do */
+  const struct iommucheck_stream* streams;
+  /* Physical memory for the processes' own tables, behind that of the backend. */
+  uint64_t process_pa;
+  uint64_t process_bytes;
+};
+#define IOMMUCHECK_HARDWARE_HOST_SIZE_VER0 40u
+
+/* What an access may get. */
+enum {
+  IOMMUCHECK_GETS_ADDRESS = 0,
+  IOMMUCHECK_GETS_BLOCKED = 1,    /* the device goes nowhere                                  */
+  IOMMUCHECK_GETS_NO_ENTRY = 2,   /* there is nothing at the PASID                            */
+  IOMMUCHECK_GETS_NOT_MAPPED = 3, /* and reported                                             */
+  IOMMUCHECK_GETS_DENIED = 4,     /* and reported                                             */
+  IOMMUCHECK_GETS_WAITS = 5,
+  IOMMUCHECK_GETS_QUIET = 6,
+  IOMMUCHECK_GETS_ANYTHING = 7 /* a walk is in memory that may be somebody else's             */
+};
+/* Never changes. */
+struct iommucheck_may_get {
+  uint32_t kind; /* IOMMUCHECK_GETS_* */
+  uint32_t reserved;
+  uint64_t pa; /* of ADDRESS, else 0 */
+};
+#define IOMMUCHECK_ANSWERS_MAX 64u
+
+enum { IOMMUCHECK_ACCESS_READ = 0, IOMMUCHECK_ACCESS_WRITE = 1, IOMMUCHECK_ACCESS_EXECUTE = 2 };
+
+/* All of it, always: nothing is evicted at random, no choice is made. A model that leaves out what
+ * a cache may still hold hides errors; one that adds what none can hold finds what is none. */
+struct iommucheck_hardware_ops {
+  uint32_t size;
+  uint32_t abi;
+
+  /* Powered on: nothing is known of memory, nothing translates. NULL: no memory. */
+  void* (*open)(const struct iommucheck_hardware_host* host);
+
+  /* Eight bytes of memory, in the order of the stores. 1: the word leads devices (a route, an
+   * entry); 0: it is one of a page table, or of nothing. */
+  int32_t (*stored)(void* self, uint64_t pa, uint64_t value);
+  /* The memory is somebody else's from now on. 1; 0: an access may still lead there, as a table. */
+  int32_t (*given_back)(void* self, uint64_t pa, uint64_t bytes);
+  void (*write)(void* self, uint64_t offset, uint64_t value);
+  uint64_t (*read)(void* self, uint64_t offset);
+  /* While it is stuck no command completes. */
+  void (*set_stuck)(void* self, uint32_t stuck);
+  /* The device is gone, with what it has cached. */
+  void (*remove)(void* self, uint32_t stream_id);
+
+  /* The processes' own tables, in the format that the IOMMU walks. Root of one that is empty; 0: no
+   * memory. Then one page of 4096 bytes of it, prot 0: nothing is mapped; 1, 0: no memory. What
+   * `says` took out of the table nobody has cached any more; the table is given back: 1, 0: an
+   * access may still lead there. */
+  uint64_t (*process_created)(void* self, uint64_t mm);
+  int32_t (*process_says)(void* self, uint64_t mm, uint64_t va, uint64_t pa, uint32_t prot);
+  int32_t (*process_settles)(void* self, uint64_t mm);
+  int32_t (*process_gone)(void* self, uint64_t mm);
+
+  /* Every answer, in any order, none twice: how many, 1 to IOMMUCHECK_ANSWERS_MAX. */
+  uint32_t (*answers)(void* self, uint32_t stream_id, uint32_t pasid, uint64_t iova,
+                      uint32_t access, struct iommucheck_may_get* answers);
+
+  /* Walkers of others (a GPU) that walk a foreign space: one gets a table and has nothing cached
+   * then, root 0: none; it drops what it has cached; and as answers. They know no "not mapped". */
+  void (*walker_switches)(void* self, uint32_t walker, uint64_t root, uint32_t input_bits);
+  void (*walker_flushes)(void* self, uint32_t walker);
+  uint32_t (*walker_answers)(void* self, uint32_t walker, uint64_t iova, uint32_t access,
+                             struct iommucheck_may_get* answers);
+
+  /* With IOMMUCHECK_BACKEND_WAITS. An access that may wait does: its id, 1 to 2^32 - 1; 0: it
+   * cannot. The oldest response that was not taken: 1; 0: none is left. */
+  uint32_t (*wait)(void* self, uint32_t stream_id, uint32_t pasid, uint64_t iova, uint32_t access);
+  int32_t (*take_response)(void* self, uint32_t* id, uint32_t* again);
+  int32_t (*is_waiting)(void* self, uint32_t id);
+};
+/* Up to and with `walker_answers`. */
+#define IOMMUCHECK_HARDWARE_OPS_SIZE_VER0 128u
+
+/* ---------------------------------------------------------------------------------------------
+ * 3. The entry
+ * ------------------------------------------------------------------------------------------- */
+
+struct iommucheck_backend {
+  uint32_t size;
+  uint32_t abi;
+  uint32_t flags;    /* IOMMUCHECK_BACKEND_*; a bit that this version does not know is refused */
+  uint32_t reserved; /* 0 */
+  const char* name;
+  const struct iommucheck_backend_ops* backend;
+  const struct iommucheck_hardware_ops* hardware;
+};
+#define IOMMUCHECK_BACKEND_SIZE_VER0 40u
+
+/* The one symbol. Returns a constant struct that lives as long as the object does. */
+const struct iommucheck_backend* iommucheck_backend_entry(void);
+
+typedef const struct iommucheck_backend* (*iommucheck_backend_entry_fn)(void);
+#define IOMMUCHECK_BACKEND_ENTRY_NAME "iommucheck_backend_entry"
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
