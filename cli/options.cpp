@@ -36,7 +36,8 @@ constexpr Examples examples[] = {
     {"conform",
      "  iommucheck conform --device ./my_device.so --time 20\n"
      "  iommucheck conform --device qemu --cases 4000 --out out/conform\n"
-     "  iommucheck conform --device \"qemu:/usr/bin/qemu-system-aarch64\" --seed 1\n"},
+     "  iommucheck conform --device \"qemu:/usr/bin/qemu-system-aarch64\" --seed 1\n"
+     "  iommucheck conform --backend two --runs 500\n"},
     {"replay",
      "  iommucheck replay out/finding-PAGE_REUSE-1.trace.jsonl\n"
      "  iommucheck replay --driver ./my_driver.so out/finding-CRASH_NEVER-1.trace.jsonl\n"},
@@ -355,56 +356,80 @@ class Reader {
   void add_conform() {
     CLI::App& app =
         command("conform", "Check a device under test against the specification", conform_);
-    app.add_option("--device", conform_.device,
-                   "qemu, \"qemu:PATH ARGUMENTS\", spec: the specification as a device; one's own: "
-                   "./mine.so, \"exec:COMMAND\", unix:PATH (docs/conform.md)")
-        ->type_name("DEVICE")
-        ->capture_default_str();
+    CLI::Option* device =
+        app.add_option("--device", conform_.device,
+                       "qemu, \"qemu:PATH ARGUMENTS\", spec: the specification as a device; one's "
+                       "own: ./mine.so, \"exec:COMMAND\", unix:PATH (docs/conform.md)")
+            ->type_name("DEVICE")
+            ->capture_default_str();
+    CLI::Option* backend =
+        app.add_option("--backend", conform_.backend,
+                       "in the place of a device, a backend of the core with the model of its "
+                       "hardware: two; one's own: ./mine.so (docs/backends.md)")
+            ->type_name("BACKEND")
+            ->excludes(device);
+    app.add_option("--runs", conform_.runs,
+                   "with --backend, random sequences; 0: what the time allows")
+        ->type_name("N")
+        ->check(whole())
+        ->needs(backend);
     app.add_option("--seed", conform_.seed,
                    "all randomness comes from it; drawn and printed if absent")
         ->type_name("N")
         ->check(whole());
     app.add_option("--time", conform_.seconds,
-                   "seconds for all of it; directed cases are finished in any case")
+                   "seconds for all of it; directed cases, and scenarios, are finished in any case")
         ->type_name("SECONDS")
         ->check(CLI::Range(0.0, 86400.0).description(""))
+        ->each([this](const std::string&) { conform_.seconds_given = true; })
         ->capture_default_str();
     app.add_option("--cases", conform_.cases, "random cases at most; 0: what the time allows")
         ->type_name("N")
-        ->check(whole());
+        ->check(whole())
+        ->excludes(backend);
     app.add_option("--known", conform_.known,
                    "file of known divergences; without it the one in data/known that fits")
         ->type_name("FILE")
-        ->check(readable());
-    app.add_flag("--no-known", conform_.no_known, "no divergence is known");
-    app.add_option("--out", conform_.out,
-                   "folder for traces, and for the file of known divergences as it would be now")
+        ->check(readable())
+        ->excludes(backend);
+    app.add_flag("--no-known", conform_.no_known, "no divergence is known")->excludes(backend);
+    app.add_option(
+           "--out", conform_.out,
+           "folder for traces, and for the file of known divergences as it would be now; of "
+           "a backend for the scenario of each rule that is broken")
         ->type_name("DIR");
-    app.add_option("--replay", conform_.replay, "only this trace of conform, on the device")
+    app.add_option("--replay", conform_.replay,
+                   "only this trace of conform, on the device; or this file of scenarios, on the "
+                   "backend")
         ->type_name("TRACE")
         ->check(readable());
     CLI::Option* only =
         app.add_option("--only", conform_.only, "directed cases with a name like this alone")
-            ->type_name("GLOB");
+            ->type_name("GLOB")
+            ->excludes(backend);
     app.add_option("--case", conform_.one_case, "the random case of that number and --seed alone")
         ->type_name("N")
         ->check(whole())
-        ->excludes(only);
-    app.add_option("--from", conform_.from, "number of the first random case, to go on with a run")
+        ->excludes(only)
+        ->excludes(backend);
+    app.add_option("--from", conform_.from,
+                   "number of the first random case or sequence, to go on with a run")
         ->type_name("N")
         ->check(whole());
     app.add_option("-j,--jobs", conform_.jobs,
                    "devices side by side; the result is the same for any number")
         ->type_name("N")
         ->check(whole(1, 256))
+        ->excludes(backend)
         ->capture_default_str();
-    app.add_flag("--list", conform_.list, "the names of the directed cases of the device");
+    app.add_flag("--list", conform_.list, "the names of the directed cases of the device")
+        ->excludes(backend);
     app.add_option("--hang", conform_.hang_seconds,
                    "a device of one's own that gives no answer for so long hangs")
         ->type_name("SECONDS")
         ->check(CLI::Range(0.05, 3600.0).description(""))
         ->capture_default_str();
-    app.add_flag("--rules", conform_.all_rules, "the verdict of each rule");
+    app.add_flag("--rules", conform_.all_rules, "the verdict of each rule")->excludes(backend);
     add_report_format(app, conform_.format);
     add_reports(app, conform_.reports);
   }

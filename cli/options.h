@@ -72,6 +72,9 @@ struct ConformCommand {
   Format format = Format::text;
   std::vector<std::string> reports;
   std::string device = "qemu";
+  std::string backend;  ///< of the core, in the place of a device; empty: none
+  u64 runs = 0;         ///< there: random sequences; 0: what the time allows
+  bool seconds_given = false;
   std::optional<u64> seed;  ///< absent: drawn, and printed
   double seconds = 60;
   u64 cases = 0;

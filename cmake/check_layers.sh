@@ -48,6 +48,7 @@ cc           iommucheck
 capi         base trace spec monitor report iommucheck
 backends     base spec host impl iommucheck
 scenario/run base trace spec operations monitor report host impl explain backends scenario/format
+scenario/random base spec process backends scenario/format scenario/run
 fuzz         base trace spec operations monitor report check litmus impl
 proofs       base spec impl
 cli          base trace spec operations monitor report host check conform explain import scenario litmus proofs

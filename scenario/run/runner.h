@@ -20,6 +20,8 @@ struct StepFailure {
   std::string expected;
   std::string observed;
   std::vector<std::string> evidence;
+  /// The first rule that the subject broke; none: what the scenario itself expects did not come.
+  std::optional<spec::Rule> rule{};
 };
 
 struct ScenarioResult {
@@ -45,6 +47,7 @@ struct ScenarioOptions {
   spec::sva::AnswerLog* log = nullptr;  ///< of the answers that it shows; null: nobody wants it
   /// For scenarios of the second backend; empty: make_subject, which then says what it needs.
   std::function<std::unique_ptr<Subject>()> make_second{};
+  std::function<void()> before_step{};  ///< a sign of life; may be empty
 };
 
 ScenarioResult run_scenario(const scenario::Scenario& scenario, const ScenarioOptions& options);

@@ -14,12 +14,13 @@ Story::Story(const scenario::Scenario& scenario, const World& world, Subject& su
       names_(world, subject.exact_pasids()),
       orders_(orders) {}
 
-void Story::run() {
+void Story::run(const std::function<void()>& before_step) {
   for (const std::string& name : world_.processes) {
     names_.set_process(name, subject_.create_process());
     thread_counts_[name] = 1;
   }
   for (const scenario::Step& step : scenario_.steps) {
+    if (before_step) before_step();
     run_step(step);
     if (stopped()) return;
   }
@@ -40,6 +41,7 @@ void Story::differ(std::string expected, std::string observed) {
   for (const Trouble& trouble : subject_.take_troubles()) {
     failure_->evidence.push_back(
         fmt::format("{}: {}", spec::rule_info(trouble.rule).name, trouble.text));
+    if (trouble.keeper != spec::Keeper::caller && !failure_->rule) failure_->rule = trouble.rule;
   }
 }
 
@@ -53,6 +55,7 @@ void Story::look_for_troubles() {
     }
     differ("no rule to be broken", fmt::format("{} is broken", info.name));
     failure_->evidence.push_back(fmt::format("{}: {}", info.name, trouble.text));
+    if (!failure_->rule) failure_->rule = trouble.rule;
   }
 }
 

@@ -2,6 +2,7 @@
 // One run of one scenario: its steps, one after the other, on a subject.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -18,8 +19,8 @@ class Story {
   /// Bit n of `orders`: the second part of race n goes first.
   Story(const scenario::Scenario& scenario, const World& world, Subject& subject, u32 orders);
 
-  /// To the end, or to the first step that differs.
-  void run();
+  /// To the end, or to the first step that differs. `before_step` may be empty.
+  void run(const std::function<void()>& before_step);
 
   [[nodiscard]] const std::optional<StepFailure>& failure() const { return failure_; }
   /// What the caller has broken where `blame caller` says so.

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: MIT
+#include "cli/conform_backend.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "base/clock.h"
+#include "cli/console.h"
+#include "cli/embedded.h"
+#include "cli/reports.h"
+#include "cli/seeds.h"
+#include "cli/verdicts.h"
+#include "scenario/format/parser.h"
+#include "scenario/random/backends.h"
+#include "scenario/random/draw.h"
+#include "scenario/random/sequences.h"
+
+namespace iommucheck::cli {
+namespace {
+
+using oracle::stories::AloneOptions;
+using oracle::stories::ScenarioResult;
+using oracle::stories::SequenceFinding;
+using oracle::stories::SequencesResult;
+using scenario::Scenario;
+using Status = ScenarioResult::Status;
+
+class BackendRun {
+ public:
+  explicit BackendRun(const ConformCommand& options)
+      : options_(options), seed_(options.seed ? *options.seed : drawn_seed()) {}
+
+  int run() {
+    const auto begin = Clock::now();
+    if (!options_.out.empty()) {
+      if (const int made = make_folder("conform", options_.out); made != exit_held) return made;
+    }
+    subject_.subjects = [this] { return oracle::stories::subjects_of(options_.backend); };
+    subject_.hang_seconds = options_.hang_seconds;
+    subject_.stop = interrupted;
+    print("conform of backend {}, seed {}\n", options_.backend, seed_);
+    std::fflush(stdout);
+    catch_interrupts();
+    auto done = oracle::stories::probe_backend(options_.backend, options_.hang_seconds);
+    if (done) done = run_scenarios();
+    if (done && options_.replay.empty()) done = run_random(begin);
+    progress_.clear();
+    if (!done) {
+      return ended_by(done.error(), report_of("conform", options_.backend, {}), options_.reports,
+                      options_.format);
+    }
+    return end(seconds_since(begin));
+  }
+
+ private:
+  template <class... Parts>
+  void print(fmt::format_string<Parts...> format, Parts&&... parts) {
+    progress_.clear();
+    if (options_.format == Format::text) fmt::print(format, std::forward<Parts>(parts)...);
+  }
+
+  // ---- scenarios: those that the command carries, or the one to be replayed ----
+
+  Expected<void> run_scenarios() {
+    if (!options_.replay.empty()) {
+      const auto file = scenario::parse_file(options_.replay);
+      if (!file) return std::unexpected(file.error());
+      return run_file(*file, options_.replay);
+    }
+    for (const EmbeddedFile& embedded : embedded_files()) {
+      if (!embedded.name.ends_with(".scenario")) continue;
+      const auto file = scenario::parse(embedded.text, embedded.name);
+      if (!file) return std::unexpected(file.error());
+      if (auto done = run_file(*file, std::string(embedded.name)); !done) return done;
+    }
+    return {};
+  }
+
+  Expected<void> run_file(const scenario::File& file, const std::string& path) {
+    for (const Scenario& scenario : file.scenarios) {
+      if (interrupted()) return {};
+      const auto result = oracle::stories::run_alone(scenario, subject_);
+      if (!result && interrupted()) return {};
+      if (!result) return std::unexpected(result.error());
+      note(scenario, *result, path);
+      if (progress_.due()) progress_.show(fmt::format("{} scenarios", passed_ + failed_ + needs_));
+    }
+    return {};
+  }
+
+  void note(const Scenario& scenario, const ScenarioResult& result, const std::string& path) {
+    oracle::JunitCase one;
+    one.name = scenario.id;
+    one.group = one.file = path;
+    one.line = scenario.place.line;
+    one.seconds = result.seconds;
+    switch (result.status) {
+      case Status::passed: ++passed_; break;
+      case Status::needs:
+        ++needs_;
+        one.status = oracle::JunitStatus::skipped;
+        one.message = fmt::format("needs {}", fmt::join(result.needs, ", "));
+        break;
+      case Status::undecided:
+        end_.undecided(fmt::format("scenario {}: {}", scenario.id, result.bound));
+        one.status = oracle::JunitStatus::error;
+        one.message = result.bound;
+        break;
+      case Status::failed: {
+        ++failed_;
+        const oracle::stories::StepFailure& failure = *result.failure;
+        one.status = oracle::JunitStatus::failed;
+        one.type = failure.rule ? std::string(spec::rule_name(*failure.rule)) : "scenario";
+        one.message = fmt::format("{}: expected {}, observed {}", failure.step, failure.expected,
+                                  failure.observed);
+        for (const std::string& line : failure.evidence) one.details += line + "\n";
+        print("FAIL   {}  {}\n  {}:{}: {}\n    expected {}\n    observed {}\n", scenario.id,
+              scenario.title, path, failure.place.line, failure.step, failure.expected,
+              failure.observed);
+        for (const std::string& line : failure.evidence) print("    {}\n", line);
+      }
+    }
+    tests_.push_back(std::move(one));
+  }
+
+  // ---- random sequences ----
+
+  Expected<void> run_random(Clock::time_point begin) {
+    if (interrupted()) return {};
+    oracle::stories::SequencesOptions asked;
+    asked.seed = seed_;
+    asked.from = options_.from;
+    asked.runs = options_.runs;
+    // With --runs alone the number says when it ends.
+    if (options_.runs == 0 || options_.seconds_given) {
+      asked.seconds = std::max(options_.seconds - seconds_since(begin), 0.001);
+    }
+    asked.progress = [&](u64 runs, u64 findings) {
+      if (progress_.due()) {
+        progress_.show(fmt::format("{} sequences, {} rules broken", grouped(runs), findings));
+      }
+    };
+    auto result = oracle::stories::run_sequences(subject_, asked);
+    progress_.clear();
+    if (!result) return std::unexpected(result.error());
+    random_ = std::move(*result);
+    for (const SequenceFinding& finding : random_.findings) show(finding);
+    return {};
+  }
+
+  void show(const SequenceFinding& finding) {
+    const spec::RuleInfo& rule = spec::rule_info(finding.rule);
+    const std::string text = oracle::stories::text_of_lines(finding.lines);
+    const std::string name = fmt::format("{}.scenario", rule.name);
+    std::string again = fmt::format("iommucheck conform --backend {} --seed {} --from {} --runs 1",
+                                    options_.backend, seed_, finding.sequence);
+    if (!options_.out.empty()) {
+      const int written = write_seed("conform", options_.out, name, text);
+      if (written != exit_held) {
+        end_.environment(fmt::format("{}/{} cannot be written", options_.out, name));
+      } else {
+        again = fmt::format("iommucheck conform --backend {} --replay {}/{}", options_.backend,
+                            options_.out, name);
+      }
+    }
+    print("BROKEN {} ({}), at fault: {}\n  rule: {} [{}]\n", rule.name,
+          spec::family_name(rule.family), spec::keeper_name(rule.keeper), rule.text, rule.section);
+    for (const std::string& line : finding.failure.evidence) print("  {}\n", line);
+    print("  at: {}\n", finding.failure.step);
+    print("  first in sequence {} of seed {}, {} times; the shortest that was found, {} lines:\n",
+          finding.sequence, seed_, finding.times, finding.lines.size());
+    for (const std::string& line : finding.lines) print("    {}\n", line);
+    print("  again: {}\n", again);
+    oracle::JunitCase one;
+    one.name = std::string(rule.name);
+    one.group = "random sequences";
+    one.status = oracle::JunitStatus::failed;
+    one.type = std::string(spec::family_name(rule.family));
+    one.message = finding.failure.evidence.empty() ? finding.failure.observed
+                                                   : finding.failure.evidence.back();
+    one.details = text + "again: " + again + "\n";
+    tests_.push_back(std::move(one));
+  }
+
+  // ---- the end ----
+
+  int end(double seconds) {
+    if (failed_ != 0 || !random_.findings.empty()) end_.found();
+    if (interrupted() || random_.stopped) end_.undecided("stopped");
+    if (passed_ + failed_ + random_.whole == 0) {
+      end_.undecided("no scenario and no sequence was run to its end");
+    } else if (options_.runs != 0 && random_.runs < options_.runs && options_.replay.empty()) {
+      end_.undecided(fmt::format("{} of the {} sequences that --runs asks for were run",
+                                 random_.runs, options_.runs));
+    } else if (random_.runs != 0 && random_.whole == 0) {
+      end_.undecided("no sequence was run to its end");
+    }
+    const int status = finish("conform", end_);
+    oracle::Report report = report_of("conform", options_.backend, end_);
+    report.seconds = seconds;
+    report.summary = fmt::format(
+        "backend {} against the interface: {}, scenarios {} passed, {} failed, {} not run, "
+        "{} sequences, {} rules broken",
+        options_.backend, verdict_word(end_), passed_, failed_, needs_, grouped(random_.runs),
+        random_.findings.size());
+    report.tests = std::move(tests_);
+    report.property("seed", seed_);
+    report.property("passed", passed_);
+    report.property("failed", failed_);
+    report.property("needs", needs_);
+    report.property("sequences", random_.runs);
+    report.property("cut_short", random_.cut_short);
+    if (options_.format == Format::text) {
+      if (random_.runs != 0) {
+        print(
+            "{} sequences from seed {}: {} to their end, {} cut short where a call failed that "
+            "the rest needs, {} without a verdict; {:.1f} s\n",
+            grouped(random_.runs), seed_, grouped(random_.whole), grouped(random_.cut_short),
+            grouped(random_.undecided), seconds);
+      }
+      print("{}\n", report.summary);
+    } else {
+      print_document(report, options_.format);
+    }
+    return write_reports(report, options_.reports, status);
+  }
+
+  const ConformCommand& options_;
+  u64 seed_;
+  AloneOptions subject_;
+  ProgressLine progress_;
+  std::vector<oracle::JunitCase> tests_;
+  SequencesResult random_;
+  u64 passed_ = 0, failed_ = 0, needs_ = 0;
+  oracle::RunEnd end_;
+};
+
+}  // namespace
+
+int run_conform_backend(const ConformCommand& options) { return BackendRun(options).run(); }
+
+}  // namespace iommucheck::cli
