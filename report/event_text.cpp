@@ -103,9 +103,12 @@ std::string story_of(const trace::Event& event) {
                        release->phase == trace::Phase::begin ? "begins" : "has returned");
   }
   if (is(callback)) {
-    return fmt::format("the driver calls mm_exit(device {}, PASID {:#x}, drvdata {:#x})",
-                       static_cast<u32>(callback->device), pasid_of(callback->pasid),
-                       callback->drvdata.value_or(0));
+    const bool of_fault = callback->kind == trace::CallbackKind::fault_handler;
+    return fmt::format(
+        "the driver calls {}(device {}, PASID {:#x}, drvdata {:#x}{})",
+        of_fault ? "fault_handler" : "mm_exit", static_cast<u32>(callback->device),
+        pasid_of(callback->pasid), callback->drvdata.value_or(0),
+        of_fault ? fmt::format(", group {}", callback->fault_group.value_or(0)) : "");
   }
   if (is(done)) {
     return fmt::format("mm_exit(device {}, PASID {:#x}) returns {}", static_cast<u32>(done->device),

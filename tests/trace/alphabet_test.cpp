@@ -119,6 +119,7 @@ TEST(Alphabet, WhatIsBuilt) {
                                                "fault_queue_read",
                                                "fault_queue_respond",
                                                "fault_queue_close",
+                                               "fault_handler_set",
                                                "recover"}));
 }
 
