@@ -12,6 +12,9 @@
 #include <set>
 #include <sstream>
 
+#include "check/lockstep.h"
+#include "check/sequence.h"
+#include "impl/driver.h"
 #include "scenario/run/backend_subject.h"
 #include "scenario/run/coverage.h"
 #include "scenario/run/driver_subject.h"
@@ -138,6 +141,23 @@ TEST(CallersDuties, EachDriverBesideItIsBlamedItself) {
         EXPECT_EQ(spec::rule_info(*rule).keeper, spec::Keeper::driver) << twin << ": " << name;
       }
     }
+  }
+}
+
+/// They free domains in use, and let handlers pass their bound; the driver keeps its word.
+TEST(CallersDuties, CampaignsKeepAllButTwo) {
+  for (const char* name : {"builtin", "builtin-per-device"}) {
+    Lockstep lockstep(*impl::builtin_driver(name), {});
+    ASSERT_EQ(lockstep.boot(), "");
+    std::set<spec::Rule> blamed;
+    Sequence sequence;
+    for (u64 number = 0; number < 400; ++number) {
+      make_sequence(77, number, 20, sequence);
+      lockstep.run(sequence.operations, sequence.ends, sequence.shared);
+      ASSERT_TRUE(lockstep.monitor().findings().empty()) << name << ", sequence " << number;
+      for (const Finding& one : lockstep.monitor().blamed_on_caller()) blamed.insert(one.rule);
+    }
+    EXPECT_EQ(blamed, (std::set{spec::Rule::HANDLER_BOUND, spec::Rule::DOMAIN_IN_USE})) << name;
   }
 }
 
