@@ -360,24 +360,33 @@ class Drawer {
 
   // ---- faults, troubles ----
 
+  /// An access where no process has anything; it waits if its device is bound at the number.
+  void fault() {
+    add("dma D{}.{} {:#x} w g={} last=1 -> F.dev | F.pasid | F.unmapped | F.perm | F.wait | "
+        "F.quiet",
+        queue_of_, low_number(), 0x700000 + page_bytes * below(4), ++groups_);
+  }
+  u64 low_number() { return one_in(4) ? any_number() : below(2); }
+
   void faults() {
-    const auto device = any_device();
-    if (!device || !devices_[*device].waits || !devices_[*device].initialised) return;
     if (queue_.empty()) {
+      const auto device = any_device();
+      const Process* process = any_process();
+      if (!device || !devices_[*device].waits || !devices_[*device].initialised) return;
+      if (process != nullptr) {
+        call("bind_device(D{}, {}, [], {:#x})", *device, process->name, 1 + names_++);
+      }
       queue_ = fmt::format("q{}", names_++);
       queue_of_ = *device;
-      return call("{} = fault_queue_open(D{}, 2)", queue_, queue_of_);
+      call("{} = fault_queue_open(D{}, 2)", queue_, queue_of_);
+      return fault();
     }
     switch (below(5)) {
       case 0:
-      case 1:
-        return add(
-            "dma D{}.{} {:#x} w g={} last=1 -> F.dev | F.pasid | F.unmapped | F.perm | F.wait | "
-            "F.quiet",
-            queue_of_, any_number(), 0x700000 + page_bytes * below(4), ++groups_);
+      case 1: return fault();
       case 2: return call("fault_read({})", queue_);
       case 3:
-        return call("fault_respond({}, D{}, {}, {}, {})", queue_, queue_of_, any_number(),
+        return call("fault_respond({}, D{}, {}, {}, {})", queue_, queue_of_, low_number(),
                     1 + below(2), one_in(2) ? "success" : "failure");
       default:
         if (!one_in(3)) return;

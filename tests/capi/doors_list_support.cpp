@@ -17,8 +17,8 @@ namespace iommucheck::test {
 
 namespace {
 
-constexpr const char* headers[] = {"words.h", "driver.h", "monitor.h", "monitor_events.h",
-                                   "device.h"};
+constexpr const char* headers[] = {"words.h",          "driver.h", "monitor.h",
+                                   "monitor_events.h", "device.h", "backend.h"};
 
 std::string slurp(const std::string& path) {
   std::ifstream in(path);
@@ -157,7 +157,7 @@ std::string subject(const std::string& line) {
 std::vector<std::string> list_of_doors(const std::string& include) {
   std::string program = "#include <stdio.h>\n";
   std::string body;
-  for (const char* header : {"driver.h", "monitor.h", "device.h"}) {
+  for (const char* header : {"driver.h", "monitor.h", "device.h", "backend.h"}) {
     program += std::string("#include \"iommucheck/") + header + "\"\n";
   }
   for (const char* header : headers)

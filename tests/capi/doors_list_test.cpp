@@ -45,7 +45,8 @@ TEST(DoorsDocument, NothingChangesOrVanishes) {
       << "Programs are built with these numbers. Put them back: give a new word a number of its "
          "own, "
          "append a new member at the end of its struct. If it cannot be helped while the doors are "
-         "version 0, change IOMMUCHECK_DRIVER_ABI, IOMMUCHECK_MONITOR_ABI or IOMMUCHECK_DUT_ABI, "
+         "version 0, change IOMMUCHECK_DRIVER_ABI, IOMMUCHECK_MONITOR_ABI, IOMMUCHECK_DUT_ABI or "
+         "IOMMUCHECK_BACKEND_ABI, "
          "take the old "
          "lines out of "
       << list << " by hand, and say so in CHANGELOG.md.";

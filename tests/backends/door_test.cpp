@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: MIT
+// The C door for backends: the example holds, each of its twins breaks a rule of its own, and what
+// is wrong at the door itself is said in words, by whom it concerns.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "scenario/format/parser.h"
+#include "scenario/random/draw.h"
+#include "scenario/random/sequences.h"
+#include "tests/scenario/files_support.h"
+
+namespace iommucheck::oracle::stories::door_test {
+namespace {
+
+using spec::Rule;
+using ::testing::HasSubstr;
+using Status = ScenarioResult::Status;
+
+const std::string examples = IOMMUCHECK_EXAMPLES "/small_backend";
+const std::string plugins = IOMMUCHECK_TEST_PLUGINS "/backend_";
+
+AloneOptions on(const std::string& path, double hang_seconds = 60) {
+  AloneOptions options;
+  options.subjects = [path] { return subjects_of(path); };
+  options.hang_seconds = hang_seconds;
+  return options;
+}
+
+TEST(BackendDoor, TheExampleHoldsAllScenariosThatMayRunThere) {
+  unsigned passed = 0;
+  for (const scenario::Scenario& scenario : test::all_scenarios()) {
+    const auto result = run_alone(scenario, on(examples + ".so"));
+    ASSERT_TRUE(result) << result.error().message;
+    EXPECT_NE(result->status, Status::undecided) << scenario.id;
+    EXPECT_NE(result->status, Status::failed)
+        << scenario.id << ": " << result->failure->step << ", " << result->failure->observed;
+    passed += result->status == Status::passed ? 1 : 0;
+  }
+  EXPECT_GE(passed, 190U);
+}
+
+TEST(BackendDoor, TheExampleHoldsOnRandomSequences) {
+  for (const u64 seed : {1U, 2U, 3U}) {
+    const auto result = run_sequences(on(examples + ".so"), {.seed = seed, .runs = 20});
+    ASSERT_TRUE(result) << result.error().message;
+    for (const SequenceFinding& finding : result->findings) {
+      ADD_FAILURE() << spec::rule_name(finding.rule) << "\n" << text_of_lines(finding.lines);
+    }
+    EXPECT_GE(result->whole, 15U);
+  }
+}
+
+TEST(BackendDoor, RandomSequencesFindEachTwinOfTheExample) {
+  const std::pair<const char*, std::vector<Rule>> twins[] = {
+      {"forgets_maps", {Rule::PROMISE_OUTCOME}},
+      {"forgets_unmaps", {Rule::PROMISE_OUTCOME}},
+      {"forgets_entries", {Rule::PROMISE_OUTCOME}},
+      {"forgets_entries_last", {Rule::PROMISE_OUTCOME, Rule::PROMISE_TRANSIENT, Rule::TABLE_FREE}},
+      {"forgets_routes", {Rule::PROMISE_OUTCOME}},
+      {"forgets_devices", {Rule::PROMISE_OUTCOME}},
+      {"forgets_to_wait", {Rule::PROMISE_OUTCOME}},
+      {"forgets_to_respond", {Rule::FAULT_ENDED, Rule::FAULT_ANSWERED, Rule::FAULT_REFUSED}},
+      {"frees_tables_early", {Rule::TABLE_FREE}},
+  };
+  constexpr u64 runs_max = 300;
+  for (const auto& [name, rules] : twins) {
+    bool found = false;
+    for (u64 from = 0; from < runs_max && !found; ++from) {
+      const auto result = run_sequences(on(examples + "_" + name + ".so"),
+                                        {.seed = 1, .from = from, .runs = 1, .shrink_runs = 1});
+      ASSERT_TRUE(result) << result.error().message;
+      for (const SequenceFinding& finding : result->findings) {
+        found |= std::ranges::find(rules, finding.rule) != rules.end();
+      }
+    }
+    EXPECT_TRUE(found) << name;
+  }
+}
+
+/// Refused before anything is run, in a process that is then gone.
+TEST(BackendDoor, WhatIsWrongWithTheObjectIsSaid) {
+  const std::pair<const char*, const char*> objects[] = {
+      {"null", "its iommucheck_backend is NULL"},
+      {"abi", "its iommucheck_backend has abi 7, this program has 0"},
+      {"size", "its iommucheck_backend_ops has size 64, which cannot be (at least 216"},
+      {"flags", "have bits that this program does not know"},
+      {"name", "its backend has no name"},
+      {"no_hardware", "its iommucheck_hardware_ops is NULL"},
+      {"function", "the hardware has no given_back; every one needs it"},
+      {"waits",
+       "the backend has no read_fault; every one needs it that says "
+       "IOMMUCHECK_BACKEND_WAITS"},
+      {"entry", "exports no function iommucheck_backend_entry"},
+      {"crash_on_load", "while it was loaded, its process crashed with SIGSEGV"},
+      {"is_not_there", "No such file"},
+  };
+  for (const auto& [name, text] : objects) {
+    const auto probed = probe_backend(plugins + name + ".so", 10);
+    ASSERT_FALSE(probed) << name;
+    EXPECT_EQ(probed.error().code, ErrorCode::bad_input) << name;
+    EXPECT_THAT(probed.error().message, HasSubstr(text)) << name;
+  }
+  EXPECT_TRUE(probe_backend(examples + ".so", 10));
+  EXPECT_TRUE(probe_backend("two", 10));
+}
+
+TEST(BackendDoor, AnswersThatCannotBeAreFindingsAndNeverTrusted) {
+  const auto file = scenario::parse(
+      "@ BAD door what a bad plug-in is asked\n"
+      "  dev D0\n"
+      "  page P\n"
+      "  d = domain_alloc(paging) -> any\n"
+      "  attach(d, D0) -> any\n"
+      "  map(d, 0x1000, P, 0x1000, rw) -> any\n"
+      "  unmap(d, 0x1000, 0x1000) -> any\n");
+  ASSERT_TRUE(file) << file.error().message;
+  const scenario::Scenario& scenario = file->scenarios.at(0);
+  const auto good = run_alone(scenario, on(examples + ".so"));
+  ASSERT_TRUE(good && good->status == Status::passed);
+  const std::tuple<const char*, Rule, const char*> all[] = {
+      {"kind", Rule::CRASH_NEVER, "gave an answer of kind 99"},
+      {"too_many", Rule::CRASH_NEVER, "answers: it gives 1 to 64"},
+      {"none", Rule::CRASH_NEVER, "gave 0 answers"},
+      {"unmap", Rule::CRASH_NEVER, "unmap of 0x1000 bytes did 0x3000"},
+      {"crash", Rule::CRASH_NEVER, "crashed with SIGSEGV"},
+      {"hang", Rule::HANG_RETURNS, "made no progress"},
+  };
+  for (const auto& [name, rule, text] : all) {
+    const auto result = run_alone(scenario, on(plugins + name + ".so", 2));
+    ASSERT_TRUE(result) << name << ": " << result.error().message;
+    ASSERT_TRUE(result->failure) << name;
+    EXPECT_EQ(result->failure->rule, rule) << name;
+    std::string evidence;
+    for (const std::string& line : result->failure->evidence) evidence += line + "\n";
+    EXPECT_THAT(evidence, HasSubstr(text)) << name;
+  }
+  // One that does not come up.
+  for (const auto& [name, text] :
+       {std::pair{"open", "the backend's open gave NULL"}, std::pair{"info", "page_sizes 0x3"},
+        std::pair{"begin_reset", "begin_reset answered 77"}}) {
+    const auto result = run_alone(scenario, on(plugins + name + ".so", 10));
+    ASSERT_TRUE(result && result->failure) << name;
+    EXPECT_EQ(result->failure->step, "(boot)") << name;
+    EXPECT_THAT(result->failure->observed, HasSubstr(text)) << name;
+  }
+}
+
+}  // namespace
+}  // namespace iommucheck::oracle::stories::door_test
