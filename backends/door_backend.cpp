@@ -10,7 +10,7 @@ namespace iommucheck::oracle {
 namespace {
 
 constexpr unsigned stream_lsb = 32;  // in the number of a fault, above the hardware's
-constexpr u64 page_bytes = 4096;
+constexpr u64 smallest_page = 4096;
 
 constexpr u32 kind_of(impl::Route::Kind kind) {
   switch (kind) {
@@ -52,8 +52,8 @@ std::string DoorBackend::open() {
 int DoorBackend::probe() {
   const bool right = info_.pasid_bits <= 20 && within(info_.input_bits_min, 12, 64) &&
                      within(info_.input_bits_max, info_.input_bits_min, 64) &&
-                     within(info_.output_bits, 12, 52) && (info_.page_sizes & page_bytes) != 0 &&
-                     info_.page_sizes % page_bytes == 0 &&
+                     within(info_.output_bits, 12, 52) && (info_.page_sizes & smallest_page) != 0 &&
+                     info_.page_sizes % smallest_page == 0 &&
                      (!has(IOMMUCHECK_BACKEND_WAITS) || within(info_.faults_max, 1, 65536));
   if (right) return 0;
   nonsense(
@@ -217,7 +217,7 @@ int DoorBackend::new_space(u32 input_bits, bool foreign, impl::Space** space) {
     return -IOMMUCHECK_ENOMEM;
   }
   made->page_sizes = info_.page_sizes;
-  made->page_mask = page_bytes - 1;
+  made->page_mask = smallest_page - 1;
   made->table_pa = given.table_pa;
   made->tag = foreign ? 0 : given.tag;
   made->input_bits = input_bits;
@@ -245,9 +245,9 @@ impl::MapProgress DoorBackend::map(impl::Space& space, u64 iova, u64 pa, u64 byt
   const int answer =
       ops().map(self_, static_cast<DoorSpace&>(space).theirs, iova, pa, bytes, prot, &done);
   const bool whole = answer == 0;
-  if (done > bytes || done % page_bytes != 0 || whole != (done == bytes)) {
+  if (done > bytes || done % smallest_page != 0 || whole != (done == bytes)) {
     nonsense(fmt::format("map of {:#x} bytes answered {} and did {:#x}", bytes, answer, done));
-    return {std::min(done & ~(page_bytes - 1), bytes), impl::MapStop::no_memory};
+    return {std::min(done & ~(smallest_page - 1), bytes), impl::MapStop::no_memory};
   }
   if (whole) return {done, impl::MapStop::done};
   if (answer != -IOMMUCHECK_EEXIST && answer != -IOMMUCHECK_ENOMEM) {
@@ -259,9 +259,9 @@ impl::MapProgress DoorBackend::map(impl::Space& space, u64 iova, u64 pa, u64 byt
 impl::UnmapProgress DoorBackend::unmap(impl::Space& space, u64 iova, u64 bytes) {
   u32 tables = 0;
   const u64 done = ops().unmap(self_, static_cast<DoorSpace&>(space).theirs, iova, bytes, &tables);
-  if (done > bytes || done % page_bytes != 0) {
+  if (done > bytes || done % smallest_page != 0) {
     nonsense(fmt::format("unmap of {:#x} bytes did {:#x}", bytes, done));
-    return {.bytes = std::min(done & ~(page_bytes - 1), bytes),
+    return {.bytes = std::min(done & ~(smallest_page - 1), bytes),
             .leaf_levels = impl::any_level,
             .tables_left = tables != 0};
   }
@@ -323,7 +323,7 @@ void DoorBackend::read_faults(impl::FaultSink& sink) {
     sink.take({.id = fault.id | u64{fault.stream_id} << stream_lsb,
                .pasid = fault.pasid,
                .prot = fault.prot,
-               .iova = fault.iova & ~(page_bytes - 1)});
+               .iova = fault.iova & ~(smallest_page - 1)});
   }
 }
 

@@ -11,7 +11,7 @@ namespace {
 
 constexpr u64 table_bytes_min = 8;
 
-u32 access_of(char access) {
+u32 number_of_access(char access) {
   if (access == 'w') return IOMMUCHECK_ACCESS_WRITE;
   return access == 'x' ? IOMMUCHECK_ACCESS_EXECUTE : IOMMUCHECK_ACCESS_READ;
 }
@@ -92,19 +92,19 @@ class DoorMachine final : public BackendMachine {
   std::set<MayGet> answers(const MachineAccess& access) override {
     return asked("answers", [&](iommucheck_may_get* all) {
       return ops().answers(hardware_, stream(access), pasid(access), access.iova,
-                           access_of(access.access), all);
+                           number_of_access(access.access), all);
     });
   }
   std::set<MayGet> walker_answers(u32 walker, u64 iova, char access) override {
     return asked("walker_answers", [&](iommucheck_may_get* all) {
-      return ops().walker_answers(hardware_, walker, iova, access_of(access), all);
+      return ops().walker_answers(hardware_, walker, iova, number_of_access(access), all);
     });
   }
 
   u64 wait(const MachineAccess& access) override {
     if (!waits()) return 0;
     return ops().wait(hardware_, stream(access), pasid(access), access.iova,
-                      access_of(access.access));
+                      number_of_access(access.access));
   }
   std::vector<Response> take_responses() override {
     std::vector<Response> all;
