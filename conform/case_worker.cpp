@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: MIT
 #include "conform/case_worker.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
+
+#include "conform/afresh.h"
 
 namespace iommucheck::oracle {
 
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+/// With so many memories of before an access the device is asked what it does with it.
+constexpr std::size_t earlier_max = 64;
 
 /// What the device printed last stands in further lines: that is no part of the kind.
 Divergence death_of(const Run& run) {
@@ -22,7 +28,8 @@ Divergence death_of(const Run& run) {
           .kind = finding.kind,
           .text = std::move(text),
           .event = run.trace.events.size() - 1,
-          .finding = std::move(finding)};
+          .finding = finding,
+          .plain_kind = finding.kind};
 }
 
 }  // namespace
@@ -33,12 +40,85 @@ bool CaseResult::decided() const {
          (numbers.accesses == 0 || numbers.any < numbers.accesses);
 }
 
-Expected<CaseResult> CaseWorker::run(Case what, bool count, Run* kept, const CaseJudge::Ask& ask) {
+std::optional<Run> CaseWorker::once_more(const Case& what) {
+  if (lost_) return std::nullopt;
+  const Clock::time_point before = Clock::now();
+  auto run = run_case(device_, what);
+  if (!run) {
+    lost_ = run.error();
+    return std::nullopt;
+  }
+  if (run->death.empty()) return std::move(*run);
+  dying_seconds_ += std::chrono::duration<double>(Clock::now() - before).count();
+  deaths_.push_back({what, death_of(*run)});
+  return std::nullopt;
+}
+
+/// A record does not say whose it is. That of the last access is the one more that a case has which
+/// ends with it.
+bool CaseWorker::has_same_record(const Question& of, std::size_t step, const trace::Trace& alone) {
+  const auto with = once_more(first_steps(of.what, step + 1));
+  const auto without = once_more(first_steps(of.what, step));
+  return with && without &&
+         types_beyond(record_types(with->trace), record_types(without->trace)) ==
+             record_types(alone);
+}
+
+/// The latest memory with which the answer is the same says what it comes of.
+Afresh CaseWorker::ask_earlier(const Question& of, const Divergence& found) {
+  const std::size_t step = of.run.step_of[found.event];
+  for (const std::size_t memory : earlier_memories(of.what, step, earlier_max)) {
+    Afresh then = ask_afresh(of, found, memory);
+    if (then.answer != Afresh::Answer::another) return then;
+  }
+  return {};
+}
+
+Afresh CaseWorker::ask_afresh(const Question& of, const Divergence& found, std::size_t memory) {
+  const std::size_t step = of.run.step_of[found.event];
+  const AfreshAt where{step, std::min(memory, step)};
+  const auto run = once_more(afresh(of.what, where));
+  if (!run) return {};
+  const trace::Trace& trace = run->trace;
+  const std::size_t at = last_access(trace);
+  if (at == trace.events.size() ||
+      trace.events[at].payload != of.run.trace.events[found.event].payload) {
+    return {};
+  }
+  if (!second_) second_.emplace(device_.identity());
+  std::vector<Divergence> wrong = second_->judge(trace, {.plain = true});
+  const auto same = [&](const Divergence& one) { return one.same_finding(found); };
+  if (std::ranges::any_of(wrong, same)) return {.answer = Afresh::Answer::wrong};
+  // Which of the records was taken to be that of a terminated access may be the mistake.
+  const auto* dma = std::get_if<trace::Dma>(&trace.events[at].payload);
+  const bool terminated = dma != nullptr && dma->result == trace::DmaResult::abort;
+  if (terminated && !has_same_record(of, step, trace)) return {};
+  const auto of_access = [](const Divergence& one) { return one.access; };
+  const auto of_record = [](const Divergence& one) {
+    return spec::rule_info(one.rule).family == spec::Family::event;
+  };
+  auto first = std::ranges::find_if(wrong, of_access);
+  if (first == wrong.end()) first = std::ranges::find_if(wrong, of_record);
+  if (first == wrong.end()) {
+    return {.answer = Afresh::Answer::right};
+  }
+  first->event = found.event;
+  first->afresh_of = where;
+  return {.answer = Afresh::Answer::wrong, .found = std::move(*first)};
+}
+
+Expected<CaseResult> CaseWorker::run(Case what, bool count, Run* kept, CaseJudge::Ask ask) {
   const Clock::time_point before = Clock::now();
   auto run = run_case(device_, what);
   if (!run) return std::unexpected(run.error());
   CaseResult result;
   result.what = std::move(what);
+  dying_seconds_ = 0;
+  const Question question{result.what, *run};
+  ask.afresh = [&](const Divergence& found) {
+    return ask_afresh(question, found, ~std::size_t{0});
+  };
+  ask.earlier = [&](const Divergence& found) { return ask_earlier(question, found); };
   if (run->death.empty()) {
     result.found = judge_.judge(run->trace, ask);
     if (count && result.found.empty()) judge_.count_invalidations(run->trace);
@@ -49,8 +129,10 @@ Expected<CaseResult> CaseWorker::run(Case what, bool count, Run* kept, const Cas
     answered.events.resize(run->answered);
     result.found = judge_.judge(answered, ask);
     result.found.push_back(death_of(*run));
-    result.found.back().plain_kind = result.found.back().kind;
   }
+  if (lost_) return std::unexpected(*lost_);
+  result.dying_seconds += dying_seconds_;
+  result.further_deaths = std::exchange(deaths_, {});
   result.tally = judge_.take_tally();
   if (kept != nullptr) *kept = std::move(*run);
   return result;

@@ -2,6 +2,7 @@
 // A device and its judge: runs cases, and says of each what it showed.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "conform/judge_case.h"
@@ -15,7 +16,14 @@ struct CaseResult {
   std::vector<Divergence> found;
   JudgeTally tally;
   bool died = false;
-  double dying_seconds = 0;  ///< how long a case took that the device did not survive
+  double dying_seconds = 0;  ///< how long cases took that the device did not survive
+
+  /// Cases made of this one, to ask the device again, that it did not survive.
+  struct Death {
+    Case what;
+    Divergence found;
+  };
+  std::vector<Death> further_deaths{};
 
   /// Everything in it could be judged.
   [[nodiscard]] bool decided() const;
@@ -31,12 +39,29 @@ class CaseWorker {
   /// Runs and judges the case. `count`: where it shows nothing, also which accesses its
   /// invalidations were needed for. `ask`: as CaseJudge::judge has it. Errors: the device cannot
   /// be brought back.
-  Expected<CaseResult> run(Case what, bool count, Run* kept = nullptr,
-                           const CaseJudge::Ask& ask = {});
+  Expected<CaseResult> run(Case what, bool count, Run* kept = nullptr, CaseJudge::Ask ask = {});
 
  private:
+  struct Question {
+    const Case& what;
+    const Run& run;
+  };
+  /// What the device does with that access where nothing can be left over from before it: with the
+  /// memory of before the step `memory`.
+  Afresh ask_afresh(const Question& of, const Divergence& found, std::size_t memory);
+  Afresh ask_earlier(const Question& of, const Divergence& found);
+  /// Whether the device terminates that access with the same record, or without one, as the run in
+  /// which it is the only one.
+  bool has_same_record(const Question& of, std::size_t step, const trace::Trace& alone);
+  /// A further run of the device; nothing if it does not survive that.
+  std::optional<Run> once_more(const Case& what);
+
   DeviceUnderTest& device_;
   CaseJudge judge_;
+  std::optional<CaseJudge> second_;  // of what the device is asked again: nothing of it is counted
+  std::optional<Error> lost_;        // the device cannot be brought back
+  double dying_seconds_ = 0;
+  std::vector<CaseResult::Death> deaths_;
 };
 
 }  // namespace iommucheck::oracle

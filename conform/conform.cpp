@@ -8,6 +8,7 @@
 #include <chrono>
 #include <filesystem>
 
+#include "conform/afresh.h"
 #include "conform/case_pool.h"
 #include "conform/case_program.h"
 #include "conform/case_qtest.h"
@@ -34,13 +35,6 @@ constexpr double dying_shrink_seconds = 20, dying_run_seconds = 60;
 
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-/// It says which feature or field was not heeded, so that another one of the same kind is likely to
-/// be the same mistake.
-bool names_its_cause(std::string_view kind) {
-  return kind.contains("(through TTB1") || kind.contains("(the top byte is ignored") ||
-         kind.starts_with("used instead of ");
 }
 
 /// The file that comes with the program for the device, if there is one: beside the installed
@@ -178,21 +172,40 @@ class Conform {
     options_.progress(progress);
   }
 
+  void count_deaths(const CaseResult& result) {
+    result_.deaths += (result.died ? 1 : 0) + result.further_deaths.size();
+    dying_seconds_ += result.dying_seconds;
+    unnoted_.insert(unnoted_.end(), result.further_deaths.begin(), result.further_deaths.end());
+  }
+  /// Of cases made of others, to ask again or to make a finding short. The first of a kind is a
+  /// finding like any other: the device is to survive whatever a case leaves out.
+  Expected<void> note_deaths() {
+    while (!unnoted_.empty()) {
+      const CaseResult::Death death = std::move(unnoted_.back());
+      unnoted_.pop_back();
+      const auto same = [&](const FoundDivergence& old) {
+        return old.divergence.same(death.found);
+      };
+      if (std::ranges::any_of(result_.divergences, same)) continue;
+      if (auto ok = note(death.what, death.found); !ok) return ok;
+    }
+    return {};
+  }
+
   /// For a finding that is made short: nothing of it is counted but the device's deaths.
   Expected<std::vector<Divergence>> look(const Case& what, Run* kept = nullptr,
                                          const CaseJudge::Ask& ask = {}) {
     auto result = worker_.run(what, false, kept, ask);
     if (!result) return std::unexpected(result.error());
-    if (result->died) ++result_.deaths;
-    dying_seconds_ += result->dying_seconds;
+    count_deaths(*result);
+    if (result->died) unnoted_.push_back({result->what, result->found.back()});
     return std::move(result->found);
   }
 
   Expected<void> take(const CaseResult& result) {
     ++counts_.cases;
     tally_ += result.tally;
-    if (result.died) ++result_.deaths;
-    dying_seconds_ += result.dying_seconds;
+    count_deaths(result);
     if (const auto rule = spec::find_rule(result.what.asks)) {
       ++counts_.named[static_cast<std::size_t>(*rule)];
       if (result.decided()) ++counts_.decided[static_cast<std::size_t>(*rule)];
@@ -200,29 +213,37 @@ class Conform {
     for (const Divergence& one : result.found) {
       if (auto ok = note(result.what, one); !ok) return ok;
     }
+    if (auto ok = note_deaths(); !ok) return ok;
     show_progress();
     return {};
   }
 
-  /// What a device does without any invalidation, too, since it lacks a feature or takes a field
-  /// that is not legal, is not what an invalidation left behind, though that would explain it in a
-  /// case that has one.
-  [[nodiscard]] Divergence without_invalidation(const Divergence& found) const {
-    if (found.kind == found.plain_kind || !names_its_cause(found.plain_kind)) return found;
-    for (const FoundDivergence& old : result_.divergences) {
-      const Divergence& plain = old.divergence;
-      if (plain.kind == plain.plain_kind && plain.same_finding(found)) return plain;
+  /// The finding that it is one more of. An access that needs two features says nothing new where
+  /// the device is known to do that with one of them.
+  [[nodiscard]] FoundDivergence* found_before(const Divergence& found) {
+    std::vector<std::string> kinds{found.kind};
+    const std::size_t open = found.kind.rfind(" (");
+    const std::size_t comma = found.kind.rfind(", ");
+    if (found.kind.ends_with(")") && open != std::string::npos && comma != std::string::npos &&
+        comma > open) {
+      kinds.push_back(found.kind.substr(0, comma) + ")");
+      kinds.push_back(found.kind.substr(0, open) + " (" + found.kind.substr(comma + 2));
     }
-    return found;
+    for (const std::string& kind : kinds) {
+      const auto is_it = [&](const FoundDivergence& old) {
+        return old.divergence.rule == found.rule && old.divergence.kind == kind;
+      };
+      const auto old = std::ranges::find_if(result_.divergences, is_it);
+      if (old != result_.divergences.end()) return &*old;
+    }
+    return nullptr;
   }
 
   /// A divergence: counted; the first of its kind is made short and written.
-  Expected<void> note(const Case& what, const Divergence& as_found) {
-    const Divergence found = without_invalidation(as_found);
+  Expected<void> note(const Case& what, const Divergence& found) {
     ++counts_.broken[static_cast<std::size_t>(found.rule)];
-    for (FoundDivergence& old : result_.divergences) {
-      if (!old.divergence.same(found)) continue;
-      ++old.times;
+    if (FoundDivergence* const old = found_before(found)) {
+      ++old->times;
       return {};
     }
     FoundDivergence fresh{.divergence = found,
@@ -237,7 +258,7 @@ class Conform {
       result_.divergences.push_back(std::move(fresh));
       return {};
     }
-    auto shortest = shrink(what, found);
+    auto shortest = shrink(found.afresh_of ? afresh(what, *found.afresh_of) : what, found);
     if (!shortest) return std::unexpected(shortest.error());
     Run run;
     auto again = look(*shortest, &run);
@@ -346,8 +367,8 @@ class Conform {
     if (!result) return std::unexpected(result.error());
     ++counts_.cases;
     tally_ += result->tally;
-    if (result->died) ++result_.deaths;
-    dying_seconds_ += result->dying_seconds;
+    count_deaths(*result);
+    unnoted_.clear();  // a replay is of one trace alone
     bool there = false;
     for (const Divergence& one : result->found) {
       const KnownFinding* its = excuse(one);
@@ -430,6 +451,7 @@ class Conform {
   JudgeTally tally_;
   CaseCounts counts_;
   double dying_seconds_ = 0;  // in cases that the device did not survive
+  std::vector<CaseResult::Death> unnoted_;
 };
 
 }  // namespace

@@ -120,6 +120,23 @@ bool is_never_stale(const Divergence& found) {
   return found.text.starts_with("the record F_ACCESS ");
 }
 
+/// What is called as the device shows it afresh may be there already. A mistake that is another
+/// access's goes where that one's is told.
+void keep_distinct(std::vector<Divergence>& found, const std::vector<Divergence>& anothers) {
+  for (std::size_t i = found.size(); i-- != 0;) {
+    const auto end = found.begin() + static_cast<std::ptrdiff_t>(i);
+    const auto same = [&](const Divergence& other) { return other.same(found[i]); };
+    if (found[i].afresh_of && std::any_of(found.begin(), end, same)) found.erase(end);
+  }
+  const auto is_anothers = [&](const Divergence& one) {
+    return std::ranges::any_of(anothers, [&](const Divergence& other) { return other.same(one); });
+  };
+  const auto is_told = [&](const Divergence& one) {
+    return one.finding.which && !is_anothers(one);
+  };
+  if (std::ranges::any_of(found, is_told)) std::erase_if(found, is_anothers);
+}
+
 /// The rule that the case of a trace asks for; `otherwise` where it names none.
 Rule rule_asked(const trace::Header& header, Rule otherwise) {
   if (!header.about) return otherwise;
@@ -420,6 +437,20 @@ void CaseJudge::refine(const trace::Trace& trace, Divergence& found) {
   }
 }
 
+/// What was before that access has to do with it. An entry that the device may still have, and that
+/// it does not use as it should, is no invalidation that failed.
+void CaseJudge::explain(const trace::Trace& trace, const Ask& ask, Divergence& found) {
+  Divergence blamed = found;
+  refine(trace, blamed);
+  if (blamed.kind == found.kind) return;
+  const Afresh before = ask.earlier ? ask.earlier(found) : Afresh{};
+  if (before.answer != Afresh::Answer::wrong) {
+    found = std::move(blamed);
+  } else if (before.found) {
+    found = *before.found;
+  }
+}
+
 /// What the ID registers claim together, for the case that asks for it: nothing has to be run.
 void CaseJudge::judge_identity(std::vector<Divergence>& found) const {
   for (const spec::IdInconsistency& one : spec::id_inconsistencies(identity_)) {
@@ -446,14 +477,24 @@ std::vector<Divergence> CaseJudge::judge(const trace::Trace& trace, const Ask& a
   const DeviceRules::Numbers numbers = monitor_.device_rules()->numbers();
   const auto exercised = monitor_.caches().exercised;
   const u64 gave_up = gave_up_;
+  std::vector<Divergence> anothers;  // what is found is another access's
   for (Divergence& one : found) {
     const bool asked = ask.like == nullptr || one.same_finding(*ask.like);
-    if (one.access && asked) refine(trace, one);
+    if (!one.finding.which || !asked) continue;
+    const Afresh again = ask.afresh ? ask.afresh(one) : Afresh{};
+    if (again.answer == Afresh::Answer::right) {
+      anothers.push_back(one);
+    } else if (again.found) {
+      one = *again.found;
+    } else if (again.answer == Afresh::Answer::another && one.access) {
+      explain(trace, ask, one);
+    }
   }
   monitor_.device_rules()->set_numbers(numbers);
   monitor_.caches().exercised = exercised;
   gave_up_ = gave_up;
   drivers_ = drivers;
+  keep_distinct(found, anothers);
   for (Divergence& one : found) {
     if (one.access) one.rule = rule_asked(trace.header, one.rule);
   }

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <map>
 #include <optional>
 #include <vector>
 
+#include "conform/afresh.h"
 #include "conform/cases/register_contents.h"
 #include "conform/dut/device.h"
 #include "conform/endpoint_rules.h"
@@ -26,6 +28,7 @@ struct Divergence {
   bool access = false;       ///< about what became of an access
   Finding finding{};         ///< what was found, before anything was left out of the case
   std::string plain_kind{};  ///< `kind` of an access before it was called after an invalidation
+  std::optional<AfreshAt> afresh_of{};  ///< it is called as the case afresh() shows it
   [[nodiscard]] bool same(const Divergence& other) const {
     return rule == other.rule && kind == other.kind;
   }
@@ -47,6 +50,17 @@ struct JudgeTally {
   JudgeTally& operator+=(const JudgeTally& more);
 };
 
+/// What the device does with the access of a finding where nothing is left over from before it.
+struct Afresh {
+  enum class Answer : u8 {
+    another,  ///< something else, or it is not known: what was before may be the cause
+    wrong,    ///< the same: what was before is not the cause
+    right,    ///< the same, and memory alone allows it: what it is blamed for is another access's
+  };
+  Answer answer = Answer::another;
+  std::optional<Divergence> found{};  ///< of `wrong`: what it is found as; nothing: as before
+};
+
 class CaseJudge {
  public:
   explicit CaseJudge(const DeviceIdentity& device);
@@ -57,6 +71,12 @@ class CaseJudge {
   struct Ask {
     bool plain = false;
     const Divergence* like = nullptr;  ///< only of what was found as this was
+    /// Asks the device again, of a finding about an access. Without it what an entry that was left
+    /// behind would explain is taken to be one.
+    std::function<Afresh(const Divergence&)> afresh = {};
+    /// The same with the memory of before that access, the latest one where it gives that answer:
+    /// `right` there it may be what an invalidation has left behind, `wrong` there it is not.
+    std::function<Afresh(const Divergence&)> earlier = {};
   };
   std::vector<Divergence> judge(const trace::Trace& trace, const Ask& ask);
   std::vector<Divergence> judge(const trace::Trace& trace) { return judge(trace, {}); }
@@ -81,6 +101,7 @@ class CaseJudge {
   void recorded(const trace::Event& event);
   [[nodiscard]] std::optional<Divergence> wrong_memory(const trace::Event& event, std::size_t at);
   void judge_identity(std::vector<Divergence>& found) const;
+  void explain(const trace::Trace& trace, const Ask& ask, Divergence& found);
   void refine(const trace::Trace& trace, Divergence& found);
   std::optional<u64> asid_at(const trace::Trace& trace, std::size_t event);
   bool allowed_without(const trace::Trace& trace, const Divergence& found,

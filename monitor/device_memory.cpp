@@ -4,6 +4,7 @@
 
 #include "base/bits.h"
 #include "monitor/device_rules.h"
+#include "monitor/device_text.h"
 #include "spec/smmu/transaction.h"
 
 namespace iommucheck::oracle {
@@ -81,17 +82,6 @@ std::string at_descriptor(const TableReader& reader, const spec::Outcome& outcom
   }
 }
 
-/// Features that the translation of the address needs: a device that lacks two of them has two
-/// mistakes.
-std::string features_needed(const spec::Regime<u64>& regime, const Access& access) {
-  const unsigned number = spec::select_half(regime, access.va);
-  const u64 top = bits(access.va, 63, 56);
-  const bool tagged = top != 0 && top != 0xff;
-  std::string needed = number == 1 ? "through TTB1" : "";
-  if (tagged) needed += needed.empty() ? "the top byte is ignored" : ", the top byte is ignored";
-  return needed;
-}
-
 }  // namespace
 
 /// What the access meets if nothing is cached: words of its own reading, not those of the engine.
@@ -113,8 +103,7 @@ DeviceRules::Plain DeviceRules::plain(const Access& access) const {
     if (!detail.empty()) result.detail = std::move(detail);
   }
   if (result.outcome.kind == OutcomeKind::translation) {
-    const auto regime = spec::regime_of<u64>(reader.ste, reader.cd, caps, caches_.e2h());
-    std::string detail = features_needed(regime, access);
+    std::string detail = features_needed(access);
     if (!detail.empty()) result.detail = std::move(detail);
   }
   return result;

@@ -273,6 +273,13 @@ bool refuses_before_cd(spec::EventType event, const Outcome& allowed) {
          (allowed.event == c_bad_cd || is_of_the_walk(allowed.event));
 }
 
+/// The STE has been used, and the CD that it leads to is not legal either: what was to be refused
+/// is the STE, whatever the CD has.
+bool used_before_cd(spec::EventType event, const Outcome& allowed) {
+  using enum spec::EventType;
+  return event == c_bad_cd && allowed.kind == OutcomeKind::fault && allowed.event == c_bad_ste;
+}
+
 /// What of the table made the access special, which a configuration that is refused, or used though
 /// it is not legal, does not depend on.
 std::string of_configuration(const std::string& detail) {
@@ -306,8 +313,23 @@ void DeviceRules::mismatch(const Open& open, const trace::EventRecord& words) {
     return;
   }
   if (const std::string used = used_instead_of(o);
-      !silent && !used.empty() && is_of_the_walk(type)) {
+      !silent && !used.empty() && (is_of_the_walk(type) || used_before_cd(type, o))) {
     find_of(open.which, o.rule, used + of_configuration(open.detail),
+            text + ": allowed is " + outcome_name(o) + " (" + caches_.explain(o) + ")");
+    return;
+  }
+  if (silent && o.kind == OutcomeKind::fault && o.event == type &&
+      spec::is_translation_fault(type)) {
+    find_of(open.which, Rule::EVENT_ONCE, "a fault is recorded although CD.R = 0",
+            text + ": allowed is " + outcome_name(o) + " without a record (" + caches_.explain(o) +
+                ")");
+    return;
+  }
+  // It has found nothing where there is something, and needs a feature to find it.
+  const std::string features = in_brackets(features_needed(open.access));
+  if (!features.empty() && type == spec::EventType::f_translation && is_of_the_walk(o.rule) &&
+      o.event != type && o.event != spec::EventType::f_walk_eabt) {
+    find_of(open.which, Rule::TRANSLATION_RESULT, "terminated as " + name + features,
             text + ": allowed is " + outcome_name(o) + " (" + caches_.explain(o) + ")");
     return;
   }
@@ -357,6 +379,7 @@ void DeviceRules::missing(const Open& open) {
        access_text(open.access) + " is terminated, and its record (" +
            outcome_name(open.candidates.front()) + ") was not seen within " +
            std::to_string(looks_max) + " looks at the event queue");
+  found_.back().which = open.which;
 }
 
 /// The driver has read all records that EVENTQ_PROD showed.

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "base/bits.h"
 #include "spec/smmu/event_record.h"
 
 namespace iommucheck::oracle {
@@ -42,6 +43,14 @@ std::string used_instead_of(const spec::Outcome& refusal) {
                        (refusal.event == c_bad_streamid || refusal.event == c_bad_ste ||
                         refusal.event == c_bad_substreamid || refusal.event == c_bad_cd);
   return refuses ? "used instead of " + outcome_name(refusal) : std::string();
+}
+
+std::string features_needed(const spec::Access& access) {
+  const bool upper = bit(access.va, 55);
+  const bool tagged = bits(access.va, 63, 56) != (upper ? 0xff : 0);
+  std::string needed = upper ? "through TTB1" : "";
+  if (tagged) needed += needed.empty() ? "the top byte is ignored" : ", the top byte is ignored";
+  return needed;
 }
 
 std::string in_brackets(const std::string& detail) {

@@ -16,6 +16,9 @@ std::string record_text(const trace::EventRecord& words);
 /// What a configuration that has to be refused with that event is called where it is not: the same
 /// whether the walk behind it finds a page or faults. Nothing for other outcomes.
 std::string used_instead_of(const spec::Outcome& refusal);
+/// Features that the translation of the address needs, in stage 1 and where it is in range: a
+/// device that lacks two of them has two mistakes. Empty: none.
+std::string features_needed(const spec::Access& access);
 /// " (detail)", or nothing.
 std::string in_brackets(const std::string& detail);
 

@@ -3,7 +3,13 @@
 // something old would be allowed.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <set>
+#include <string>
+
 #include "conform/case.h"
+#include "conform/case_worker.h"
+#include "conform/cases/directed.h"
 #include "conform/conform.h"
 #include "conform/judge_case.h"
 #include "conform/runner.h"
@@ -81,6 +87,73 @@ TEST(ConformBlame, AWrongRecordIsNoInvalidationThatFailed) {
         << found.divergence.kind << ": " << found.divergence.text;
   }
 }
+
+bool is_of_invalidation(spec::Rule rule) {
+  return spec::rule_info(rule).family == spec::Family::coverage;
+}
+
+bool names_a_field(const std::set<spec::Rule>& rules) {
+  return rules.contains(spec::Rule::S1_EPD) || rules.contains(spec::Rule::S1_PERMISSION);
+}
+
+/// Rules of what a device broke in random cases alone, so that no directed case has named it
+/// before.
+std::set<spec::Rule> broken(Fault fault, u64 seed, u64 cases, std::string& words) {
+  BrokenDevice device(fault, seed);
+  std::set<spec::Rule> rules;
+  CaseWorker worker(device);
+  for (u64 number = 0; number < cases; ++number) {
+    if (names_a_field(rules) && std::ranges::any_of(rules, is_of_invalidation)) break;
+    const auto result = worker.run(random_case(device.identity(), seed, number), false);
+    if (!result) {
+      words += result.error().message;
+      break;
+    }
+    for (const Divergence& found : result->found) {
+      rules.insert(found.rule);
+      words += std::to_string(number) + " " + std::string(spec::rule_name(found.rule)) + ": " +
+               found.kind + " (" + found.text + ")\n";
+    }
+  }
+  return rules;
+}
+
+constexpr u64 field_cases = 250, stale_cases = 25;
+
+class ConformBlameSeed : public testing::TestWithParam<u64> {};
+
+/// What it does by itself a stale entry would explain in many a case.
+TEST_P(ConformBlameSeed, AFieldThatIsIgnoredIsNoInvalidationThatFailed) {
+  std::string words;
+  const auto rules = broken(Fault::ignores_cd_fields, GetParam(), field_cases, words);
+  EXPECT_TRUE(names_a_field(rules)) << words;
+  EXPECT_TRUE(std::ranges::none_of(rules, is_of_invalidation)) << words;
+}
+
+/// The one hides the other in no device that has both.
+TEST_P(ConformBlameSeed, AFieldAndAnInvalidationAreBothNamed) {
+  std::string words;
+  const auto cfgi = broken(Fault::ignores_fields_and_cfgi, GetParam(), field_cases, words);
+  EXPECT_TRUE(std::ranges::any_of(cfgi, is_of_invalidation)) << words;
+  EXPECT_TRUE(names_a_field(cfgi)) << words;
+  words.clear();
+  const auto tlbi = broken(Fault::ignores_fields_and_tlbi, GetParam(), field_cases, words);
+  EXPECT_TRUE(std::ranges::any_of(tlbi, is_of_invalidation)) << words;
+  EXPECT_TRUE(names_a_field(tlbi)) << words;
+}
+
+TEST_P(ConformBlameSeed, AnInvalidationThatFailsIsNoFieldThatIsIgnored) {
+  for (const Fault fault : {Fault::ignores_cfgi, Fault::forgets_tlbi}) {
+    std::string words;
+    const auto rules = broken(fault, GetParam(), stale_cases, words);
+    EXPECT_TRUE(rules.contains(fault == Fault::ignores_cfgi ? spec::Rule::CFGI_SCOPE
+                                                            : spec::Rule::TLBI_TAGS))
+        << words;
+    EXPECT_FALSE(names_a_field(rules)) << words;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, ConformBlameSeed, testing::Values(1, 3));
 
 }  // namespace
 }  // namespace iommucheck::oracle::conform_blame_test

@@ -61,8 +61,9 @@ Expected<void> BrokenDevice::reset() {
   sent_.clear();
   awaited_.clear();
   written_.clear();
-  tlbis_ = 0;
+  tlbis_ = accesses_ = 0;
   dead_ = false;
+  meant_.clear();
   prod_ = cr0_ = shown_events_ = 0;
   stale_events_ = sent_event_ = false;
   extra_.clear();
@@ -84,17 +85,32 @@ bool BrokenDevice::in_queue(u64 pa) const { return pa - cmdq_ < cmdq_bytes_; }
 bool BrokenDevice::drops(u64 low, u64 high) const {
   const spec::Capabilities caps = spec::parse_capabilities(inner_.identity().id);
   const spec::Command command = spec::decode_command<u64>(low, high, caps);
+  // Before that caches may hold anything, which a device that forgets to empty them then shows at
+  // its first access, whatever was invalidated later.
+  const bool in_use = (cr0_ & spec::cr0::smmuen) != 0;
   switch (fault_) {
-    case Fault::forgets_tlbi: return spec::is_tlbi(command.op);
-    case Fault::forgets_range: return command.num != 0 || command.scale != 0;
-    case Fault::ignores_cfgi: return spec::is_cfgi(command.op);
+    case Fault::forgets_tlbi:
+    case Fault::ignores_fields_and_tlbi: return in_use && spec::is_tlbi(command.op);
+    case Fault::forgets_range: return in_use && (command.num != 0 || command.scale != 0);
+    case Fault::ignores_cfgi:
+    case Fault::ignores_fields_and_cfgi: return in_use && spec::is_cfgi(command.op);
     case Fault::takes_ssec: return bit(low, 10);
     case Fault::takes_illegal: return spec::check_command<u64>(command, caps).has_value();
     default: return false;
   }
 }
 
+bool BrokenDevice::ignores_fields() const {
+  return fault_ == Fault::ignores_cd_fields || fault_ == Fault::ignores_fields_and_cfgi ||
+         fault_ == Fault::ignores_fields_and_tlbi;
+}
+
 void BrokenDevice::store(u64 pa, u64 value) {
+  meant_.erase(pa);
+  if (ignores_fields() && !in_queue(pa) && pa % 64 == 0 && bit(value, 41)) {  // AA64 of a CD
+    meant_[pa] = value;
+    for (const unsigned field : {14U, 36U, 37U, 40U}) value &= ~(u64{1} << field);
+  }
   if (fault_ == Fault::ignores_span && pa == identity_.structures_pa &&
       bits(written_[reg::strtab_base_cfg], 17, 16) == 1) {
     value = with_bits(value, 4, 0, 7);
@@ -111,6 +127,8 @@ void BrokenDevice::store(u64 pa, u64 value) {
   spec::Command nothing;
   nothing.op = spec::Opcode::prefetch_config;
   if (drops(low_, value)) {
+    meant_[pa - 8] = low_;
+    meant_[pa] = value;
     inner_.store(pa - 8, spec::encode_command(nothing).dw0);
     return inner_.store(pa, 0);
   }
@@ -272,7 +290,8 @@ Ticket BrokenDevice::mmio_read(u32 offset, unsigned size) {
     return answer(written_[offset]);
   }
   if (offset == reg::gerrorn && held_gerrorn_) return answer(*held_gerrorn_);
-  if (offset == reg::cmdq_cons && fault_ == Fault::sync_is_early) return answer(prod_);
+  const bool in_use = (cr0_ & spec::cr0::smmuen) != 0;
+  if (offset == reg::cmdq_cons && fault_ == Fault::sync_is_early && in_use) return answer(prod_);
   if (offset == reg::cr0ack && fault_ == Fault::never_acknowledges) return answer(0);
   if (offset == reg::eventq_prod && std::exchange(stale_events_, false)) {
     return answer(shown_events_);
@@ -292,6 +311,7 @@ Ticket BrokenDevice::mmio_read(u32 offset, unsigned size) {
   if (offset == reg::cmdq_cons && fault_ == Fault::clears_commands && cmdq_bytes_ != 0) {
     inner_.store(cmdq_, 0);
   }
+  if (offset == reg::gerror && fault_ == Fault::dies_when_short && accesses_ == 1) dead_ = true;
   if (offset == reg::gerror && fault_ == Fault::error_is_silent) value &= ~u64{1};
   if (offset == reg::cmdq_cons && fault_ == Fault::error_is_forgotten) value &= 0xfffff;
   if (offset == reg::eventq_prod && fault_ == Fault::loses_events) return answer(0);
@@ -302,6 +322,7 @@ Ticket BrokenDevice::mmio_read(u32 offset, unsigned size) {
 }
 
 Ticket BrokenDevice::load(u64 pa) {
+  if (const auto meant = meant_.find(pa); meant != meant_.end()) return answer(meant->second);
   u64 value = inner_.value(inner_.load(pa));
   if (fault_ == Fault::refuses_s1cdmax && bits(value, 3, 0) == 0xb) value &= ~(u64{1} << 50);
   if (fault_ == Fault::loses_message && pa - identity_.data_pa < 0x1000) {
@@ -351,7 +372,9 @@ Ticket BrokenDevice::dma(unsigned engine, u64 iova, bool write, DmaAttributes at
     seen = inner_.seen(inner_.dma(engine, iova, write, attributes));
   }
   if (fault_ == Fault::ignores_disable && !enabled) seen = {};
-  if (fault_ == Fault::wrong_address && enabled && seen.pa) *seen.pa += 0x1000;
+  const bool leads_on = fault_ == Fault::wrong_address || fault_ == Fault::dies_when_short;
+  if (leads_on && enabled && seen.pa) *seen.pa += 0x1000;
+  ++accesses_;
   const bool outside = seen.pa && *seen.pa - identity_.data_pa >= identity_.data_bytes;
   if (fault_ == Fault::wrong_outside && enabled && outside) *seen.pa ^= 0x1000;
   if (fault_ == Fault::early_interrupt && enabled && !seen.reached && shown_events_ == 0 &&

@@ -15,15 +15,15 @@ namespace iommucheck::oracle {
 
 enum class Fault : u8 {
   none,
-  forgets_tlbi,              ///< TLBI commands do nothing
-  forgets_range,             ///< TLBI by range does nothing
-  ignores_cfgi,              ///< CFGI commands do nothing
+  forgets_tlbi,              ///< TLBI commands do nothing while SMMUEN = 1
+  forgets_range,             ///< TLBI by range does nothing while SMMUEN = 1
+  ignores_cfgi,              ///< CFGI commands do nothing while SMMUEN = 1
   ignores_permission,        ///< writes are let through where reads are
   wrong_event_type,          ///< F_TRANSLATION is recorded as F_ACCESS
   wrong_event_address,       ///< InputAddr is the page, not the address
   loses_events,              ///< EVENTQ_PROD never moves
   repeats_events,            ///< each record comes twice (the second says another StreamID)
-  sync_is_early,             ///< CMDQ_CONS is CMDQ_PROD at once
+  sync_is_early,             ///< CMDQ_CONS is CMDQ_PROD at once while SMMUEN = 1
   wrong_cons,                ///< CMDQ_CONS is one too far
   stuck_cons,                ///< CMDQ_CONS does not move
   takes_illegal,             ///< illegal commands are ignored
@@ -90,6 +90,10 @@ enum class Fault : u8 {
   answers_too_much,          ///< the answer for a page covers 2 MiB
   refuses_requests,          ///< every request is Unsupported, and none has a record
   knows_48_bits,             ///< input addresses from 2^48 on are terminated in silence
+  dies_when_short,           ///< as wrong_address, and a case with one access alone brings it down
+  ignores_cd_fields,         ///< WXN, UWXN, PAN and EPD0 of a CD are taken as 0
+  ignores_fields_and_cfgi,   ///< that and ignores_cfgi
+  ignores_fields_and_tlbi,   ///< that and forgets_tlbi
 };
 
 class BrokenDevice final : public DeviceUnderTest {
@@ -121,6 +125,7 @@ class BrokenDevice final : public DeviceUnderTest {
   [[nodiscard]] bool in_queue(u64 pa) const;
   void events_shown(u64 value);
   [[nodiscard]] bool drops(u64 low, u64 high) const;
+  [[nodiscard]] bool ignores_fields() const;
 
   Fault fault_;
   SpecDevice inner_;
@@ -129,8 +134,9 @@ class BrokenDevice final : public DeviceUnderTest {
   u64 prod_ = 0, cr0_ = 0;
   std::optional<u64> held_gerrorn_;  // of waits_for_prod
   u64 low_ = 0;                      // first word of the command that is being stored
-  unsigned tlbis_ = 0;
+  unsigned tlbis_ = 0, accesses_ = 0;
   bool dead_ = false;
+  std::map<u64, u64> meant_;       // words as they were stored, where it takes them as others
   std::vector<Interrupt> extra_;   // interrupts of its own
   u64 shown_events_ = 0;           // EVENTQ_PROD as it was shown last
   bool stale_events_ = false;      // it is shown so once more

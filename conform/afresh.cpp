@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+#include "conform/afresh.h"
+
+#include <algorithm>
+#include <iterator>
+#include <variant>
+
+#include "spec/smmu/event_record.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+bool is_access(StepKind kind) { return kind == StepKind::access || kind == StepKind::request; }
+bool changes_memory(StepKind kind) { return kind == StepKind::store || kind == StepKind::fill; }
+
+}  // namespace
+
+Case afresh(const Case& what, const AfreshAt& at) {
+  Case fresh = first_steps(what, std::min(what.fixed, at.step));
+  fresh.fixed = fresh.steps.size();
+  for (std::size_t i = fresh.fixed; i < std::min(at.memory, at.step); ++i) {
+    if (changes_memory(what.steps[i].kind)) fresh.steps.push_back(what.steps[i]);
+  }
+  for (std::size_t i = fresh.fixed; i < at.step; ++i) {
+    const StepKind kind = what.steps[i].kind;
+    if (!changes_memory(kind) && !is_access(kind)) fresh.steps.push_back(what.steps[i]);
+  }
+  fresh.steps.push_back(what.steps[at.step]);
+  return fresh;
+}
+
+std::vector<std::size_t> earlier_memories(const Case& what, std::size_t step, std::size_t most) {
+  const auto first = std::ranges::find_if(what.steps, is_access, &Step::kind);
+  const auto begin = static_cast<std::size_t>(first - what.steps.begin());
+  std::vector<std::size_t> earlier;
+  for (std::size_t i = step; i-- > begin && earlier.size() < most;) {
+    if (changes_memory(what.steps[i].kind)) earlier.push_back(i);
+  }
+  return earlier;
+}
+
+Case first_steps(const Case& what, std::size_t end) {
+  Case first = what;
+  first.steps.resize(std::min(end, what.steps.size()));
+  first.fixed = std::min(what.fixed, first.steps.size());
+  return first;
+}
+
+std::size_t last_access(const trace::Trace& trace) {
+  for (std::size_t i = trace.events.size(); i-- != 0;) {
+    const auto& payload = trace.events[i].payload;
+    if (std::holds_alternative<trace::Dma>(payload) ||
+        std::holds_alternative<trace::AtsRequest>(payload)) {
+      return i;
+    }
+  }
+  return trace.events.size();
+}
+
+std::vector<spec::EventType> record_types(const trace::Trace& trace) {
+  std::vector<spec::EventType> types;
+  for (const trace::Event& event : trace.events) {
+    const auto* record = std::get_if<trace::EventRecorded>(&event.payload);
+    if (record != nullptr && record->record) types.push_back(spec::event_type_of(*record->record));
+  }
+  std::ranges::sort(types);
+  return types;
+}
+
+std::vector<spec::EventType> types_beyond(const std::vector<spec::EventType>& all,
+                                          const std::vector<spec::EventType>& others) {
+  std::vector<spec::EventType> beyond;
+  std::ranges::set_difference(all, others, std::back_inserter(beyond));
+  return beyond;
+}
+
+}  // namespace iommucheck::oracle
