@@ -243,6 +243,17 @@ void silent_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   b.mend();
   b.sync();
   cases.push_back(b.take());
+  // What stands behind it is read when it is mended, when SMMUEN = 1. IHI 0070 7.1.
+  CaseBuilder l(device, "ats: an invalidation behind an illegal command, SMMUEN = 0 in between");
+  l.asks(Rule::CMD_SYNC_COMPLETES);
+  l.cd(0, l.plain_cd(plain_table(l), table_tsz));
+  l.ste(0, ste_with(l, 1));
+  l.command_words(0xff, 0);
+  l.command(atc_inv(l.sid(0), page_there, 0));
+  l.enable();
+  l.mend();
+  l.sync();
+  cases.push_back(l.take());
 }
 
 }  // namespace

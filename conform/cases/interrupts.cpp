@@ -69,7 +69,7 @@ void event_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   cases.push_back(end(b));
 }
 
-void error_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+void error_interrupts(const DeviceIdentity& device, std::vector<Case>& cases) {
   for (const u64 fields : {u64{0}, events, errors}) {
     CaseBuilder b = begin(device, fmt::format("a command error, IRQ_CTRL = {:#x}", fields), fields);
     b.command_words(0xff, 0);
@@ -103,7 +103,7 @@ void sync_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
 
 void interrupt_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   event_cases(device, cases);
-  error_cases(device, cases);
+  error_interrupts(device, cases);
   sync_cases(device, cases);
 }
 

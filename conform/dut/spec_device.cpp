@@ -124,24 +124,24 @@ bool SpecDevice::holds_commands() const {
 }
 
 /// Up to CMDQ_PROD, or to the first CMD_SYNC before which an endpoint has not answered, or past a
-/// command that is refused. What an invalidation asks is sent when its command is exposed.
+/// command that is refused: those behind it are read when it is mended, and sent if the SMMU runs
+/// by then (7.1). What an invalidation asks is sent when its command is exposed.
 void SpecDevice::expose_commands() {
   const unsigned lg2 = commands_lg2();
   const spec::Capabilities& caps = caches_.capabilities();
   const u64 end = spec::queue_bits<u64>(lg2, cmdq_prod_);
   if (smmu_.stopped_by_error()) return;
-  const bool runs = smmu_.surely_enabled() && (smmu_.cr0() & spec::cr0::cmdqen) != 0 &&
-                    spec::queue_used<u64>(lg2, end, exposed_) <= pow2(lg2);
-  if (!runs) exposed_ = end;
+  const bool runs = smmu_.surely_enabled() && (smmu_.cr0() & spec::cr0::cmdqen) != 0;
+  if (spec::queue_used<u64>(lg2, end, exposed_) > pow2(lg2)) exposed_ = end;
   while (exposed_ != end) {
     const u64 slot = command_slot(exposed_);
     const auto command = spec::decode_command<u64>(caches_.memory().newest(slot).value,
                                                    caches_.memory().newest(slot + 8).value, caps);
     const bool refused = spec::check_command<u64>(command, caps).has_value();
-    if (command.op == spec::Opcode::sync && !refused && !awaited_.empty()) break;
+    if (runs && command.op == spec::Opcode::sync && !refused && !awaited_.empty()) break;
     exposed_ = spec::queue_next<u64>(lg2, exposed_);
     if (refused) break;
-    if (command.op == spec::Opcode::atc_inv) send_invalidation(command);
+    if (command.op == spec::Opcode::atc_inv && runs) send_invalidation(command);
   }
   smmu_.write(AgentId::cpu0, reg::cmdq_prod, 4, exposed_ == end ? cmdq_prod_ : exposed_, true);
   caches_.clear_findings();

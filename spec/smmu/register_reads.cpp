@@ -60,6 +60,9 @@ u64 Smmu::read_register(u32 offset, Choices& choices) {
       observe_cons(chosen == 2 ? queue_next(cmdq().lg2, r_.cmdq_cons) : r_.exposed);
       break;
     }
+    case reg::gerror:  // at which command, and why, is there before it. IHI 0070 7.1
+      if (command_error()) observe_cons(r_.exposed);
+      break;
     case reg::cr0ack:
       if (r_.cr0 != r_.cr0ack && progress(ChoiceSite::acknowledge, 3, choices, chosen)) {
         // Each field is updated for itself; the lowest one alone, or all.
