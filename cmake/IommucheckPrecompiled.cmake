@@ -16,8 +16,7 @@ set(iommucheck_test_frameworks <gmock/gmock.h> <gtest/gtest.h> <rapidcheck.h> <r
 set(iommucheck_low base trace spec impl process)
 
 # What stands in the headers is known by content: no time, so that ccache knows the file again.
-set(iommucheck_precompiled_flags $<$<CXX_COMPILER_ID:Clang>:SHELL:-Xclang -fno-pch-timestamp>
-    $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>)
+set(iommucheck_precompiled_flags $<$<CXX_COMPILER_ID:Clang>:SHELL:-Xclang -fno-pch-timestamp>)
 
 # iommucheck_use_precompiled(TARGET CARRIER): TARGET is compiled as CARRIER is, and reuses its headers.
 function(iommucheck_use_precompiled target carrier)
