@@ -367,11 +367,14 @@ void apply_handler_set(InterfaceState& s, const Call& call, Status status) {
   s.for_each_waiting([&](u32 i) {
     const Waiting& fault = s.waitings[i];
     const bool handled = fault.queue == records::by_handler;
-    if (fault.bond != index || (!handled && fault.queue != 0)) return;
+    const bool before_bind =  // of another device's process, whose entry it met
+        fault.bond == 0 && fault.device == call.device && fault.pasid == call.pasid;
+    if ((fault.bond != index && !before_bind) || (!handled && fault.queue != 0)) return;
     if (!call.present && handled && fault.state == FaultState::read) return drop(s, i);
     if (!is_unread(fault) || handled == call.present) return;
     Waiting& changed = s.waitings.edit(s.trail, i);
     changed.queue = call.present ? records::by_handler : 0;
+    changed.bond = index;
     changed.unsure = 1;
   });
   Bond& bond = s.bonds.edit(s.trail, index);

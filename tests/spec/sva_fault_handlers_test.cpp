@@ -91,6 +91,32 @@ TEST_F(SvaFaultHandlers, it_is_told_once_with_its_word_and_a_new_number) {
   EXPECT_EQ(state.waiting_faults().size(), 2U);
 }
 
+/// With one table for the domain a device that nobody has bound yet meets another one's process,
+/// and its fault may be read when it is bound and has a handler.
+TEST_F(SvaFaultHandlers, of_what_was_there_before_the_device_was_bound) {
+  const auto waits_at_1 = [&](u64 iova, u32 stag) {
+    state.fault_waits({.device = 1, .pasid = 1, .iova = iova, .prot = prot_read}, 0x20, stag);
+  };
+  const auto told_of_1 = [&](u64 iova, u32 group) {
+    return state.fault_handler_called({.device = 1, .pasid = 1, .prot = prot_read, .group = group},
+                                      iova, data);
+  };
+  waits_at_1(0x5000, 0);
+  ok(init(1, iopf));
+  ok(bind(1, x), 1);
+  ok(set(1, 1));
+  waits_at_1(0x6000, 1);
+  state.faults_are_read();
+  EXPECT_TRUE(told_of_1(0x5000, 1).ok);
+  broken(told_of_1(0x5000, 2), Rule::FAULT_HANDLED);
+  EXPECT_TRUE(told_of_1(0x6000, 3).ok);
+  // Or it was read before: nobody knows.
+  waits_at_1(0x7000, 2);
+  state.faults_are_read();
+  broken(told_of_1(0x8000, 4), Rule::FAULT_HANDLED);
+  EXPECT_TRUE(told_of_1(0x7000, 5).ok);
+}
+
 TEST_F(SvaFaultHandlers, who_was_interrupted_has_told_it) {
   ok(set(0, 1));
   waits(0x5000, 0);
