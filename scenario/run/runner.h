@@ -29,7 +29,7 @@ struct ScenarioResult {
     passed,
     failed,
     needs,      ///< something that is not built: neither passed nor failed
-    undecided,  ///< a bound of the specification was hit, and nothing was found
+    undecided,  ///< nothing was found, and a bound of the specification was hit, or nothing asked
   };
   Status status = Status::passed;
   std::vector<std::string> needs;  ///< names of calls and facilities, each once

@@ -361,6 +361,32 @@ TEST(ScenarioRunner, ARaceIsRunInBothOrders) {
   EXPECT_EQ(run("  race pasid_alloc(1, 1) pasid_alloc(2, 2) -> either\n").runs, 2U);
 }
 
+TEST(ScenarioRunner, NotEveryOrderTriedIsNoVerdict) {
+  const auto races = [](unsigned count) {
+    std::string text;
+    for (unsigned i = 0; i < count; ++i) {
+      text += "  race pasid_alloc(1, 1) pasid_alloc(2, 2) -> either\n  pasid_free(1) -> ok\n";
+      text += "  pasid_free(2) -> ok\n";
+    }
+    return text;
+  };
+  const ScenarioResult all = run(races(7));
+  EXPECT_EQ(all.status, Status::passed);
+  EXPECT_EQ(all.runs, 128U);
+  const ScenarioResult some = run(races(11));
+  EXPECT_EQ(some.status, Status::undecided);
+  EXPECT_NE(some.bound.find("11 races"), std::string::npos) << some.bound;
+  EXPECT_EQ(run(races(11) + "  pasid_free(1) -> ok\n").status, Status::failed);
+}
+
+TEST(ScenarioRunner, NothingAskedIsNoVerdict) {
+  for (const bool builtin : {false, true}) {
+    EXPECT_EQ(run("", builtin).status, Status::undecided);
+    EXPECT_EQ(run("  dev D0\n  page P\n  proc X\n", builtin).status, Status::undecided);
+    EXPECT_EQ(run("  dev D0\n  ? D0 0x1000 r -> F.dev\n", builtin).status, Status::passed);
+  }
+}
+
 TEST(ScenarioRunner, ACallThatBlocksWhereNobodyExpectsIt) {
   const std::string dying =
       "  dev D0 iopf=stall\n  proc X\n  d = domain_alloc(paging) -> new\n  attach(d, D0) -> ok\n"
