@@ -2,8 +2,8 @@
 // iommucheck_mutants, the engine of `./dev mutants`:
 //   check ROOT              every fragment of ROOT/mutants/*.mutants is found once in ROOT
 //   weave ROOT OUT          copies ROOT to OUT with all mutants woven in
-//   run ROOT BINARIES WORK [--only ID] [--folder F] [--suite NAME] [--jobs N] [--equivalent]
-//   list ROOT               id, file and what of each
+//   run ROOT BINARIES WORK [--only ID] [--folder F] [--every N] [--suite NAME] [--jobs N]
+//   [--equivalent] list ROOT               id, file and what of each
 // Exit status: 0 held; 1 a rate below the floor, or a survivor; 2 bad usage or lists; 3 the
 // machine.
 #include <algorithm>
@@ -25,7 +25,8 @@ using namespace iommucheck::mutants;
 int usage(const std::string& what) {
   std::fprintf(stderr,
                "iommucheck_mutants: %s\nusage: iommucheck_mutants check ROOT | list ROOT | "
-               "weave ROOT OUT |\n  run ROOT BINARIES WORK [--only ID] [--folder F] [--suite NAME] "
+               "weave ROOT OUT |\n  run ROOT BINARIES WORK [--only ID] [--folder F] [--every N] "
+               "[--suite NAME] "
                "[--jobs N] [--equivalent]\n",
                what.c_str());
   return 2;
@@ -54,6 +55,7 @@ int run_some(const std::vector<std::string>& arguments, std::vector<Mutant> muta
   options.jobs = std::max(1U, std::thread::hardware_concurrency());
   std::vector<std::string> only;
   std::string folder;
+  iommucheck::u64 every = 1;
   for (std::size_t i = 4; i < arguments.size(); ++i) {
     const bool has_value = i + 1 < arguments.size();
     if (arguments[i] == "--equivalent") {
@@ -64,6 +66,10 @@ int run_some(const std::vector<std::string>& arguments, std::vector<Mutant> muta
       options.suites.push_back(arguments[++i]);
     } else if (arguments[i] == "--folder" && has_value) {
       folder = arguments[++i];
+    } else if (arguments[i] == "--every" && has_value) {
+      const auto number = iommucheck::parse_number(arguments[++i]);
+      if (!number || *number == 0) return usage("--every takes a number from 1 on");
+      every = *number;
     } else if (arguments[i] == "--jobs" && has_value) {
       const auto jobs = iommucheck::parse_number(arguments[++i]);
       if (!jobs || *jobs == 0 || *jobs > 1024) return usage("--jobs takes 1 to 1024");
@@ -81,6 +87,8 @@ int run_some(const std::vector<std::string>& arguments, std::vector<Mutant> muta
     const bool inside = mutant.file.starts_with(folder) || part_name(part_of(mutant)) == folder;
     return (!only.empty() && std::ranges::none_of(only, named)) || !inside;
   });
+  iommucheck::u64 number = 0;
+  std::erase_if(mutants, [&](const Mutant&) { return number++ % every != 0; });
   if (mutants.empty())
     return usage("no mutant is in '" + folder +
                  "', which is a folder, or specification, harness or driver");
