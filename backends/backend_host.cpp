@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <new>
+
 #include "base/bits.h"
 #include "impl/core/backend.h"
 #include "impl/driver.h"
@@ -27,9 +29,10 @@ BackendHost::BackendHost(BackendMachine& machine, const spec::sva::Setup& setup)
       interface_(trail_, setup),
       arena_(arena_bytes),
       tables_(trail_, window_pa, window_bytes),
-      words_(window_bytes / 8),
+      words_(static_cast<u64*>(std::calloc(window_bytes / 8, 8))),
       config_(setup_.devices),
       operations_(impl::core_operations(setup.per_device_tables)) {
+  if (words_ == nullptr) throw std::bad_alloc();
   config_.set_hooks(setup_.hooks);
   bind_memory();
   bind_environment();
@@ -67,7 +70,7 @@ void BackendHost::bind_memory() {
   p.size = sizeof(p);
   p.abi = IOMMUCHECK_DRIVER_ABI;
   p.ctx = this;
-  p.window = words_.data();
+  p.window = words_.get();
   p.window_pa = window_pa;
   p.window_size = window_bytes;
   p.table_alloc = [](void* ctx, uint64_t bytes, uint64_t* pa) -> const void* {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <cstdlib>
 #include <functional>
 #include <map>
 #include <memory>
@@ -188,7 +189,10 @@ class BackendHost {
   spec::sva::Interface interface_;
   Arena arena_;
   TableMemory tables_;
-  std::vector<u64> words_;
+  struct Free {
+    void operator()(u64* words) const { std::free(words); }
+  };
+  std::unique_ptr<u64[], Free> words_;  // all 0; most of it is never touched
   iommucheck_platform platform_{};
   DriverConfig config_;
   const iommucheck_driver* operations_;
