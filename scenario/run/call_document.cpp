@@ -53,16 +53,6 @@ std::string chapter_of(const trace::CallInfo& call, const std::string& arguments
   return text;
 }
 
-struct Place {
-  std::size_t from, to;
-};
-Place place_of(std::string_view document, std::string_view call) {
-  const std::string begin = fmt::format("<!-- begin {} -->\n", call);
-  const std::size_t from = document.find(begin);
-  if (from == std::string_view::npos) return {from, from};
-  return {from + begin.size(), document.find(fmt::format("<!-- end {} -->", call), from)};
-}
-
 }  // namespace
 
 std::vector<CallChapter> call_chapters(std::span<const CoverageLine> lines) {
@@ -77,37 +67,6 @@ std::vector<CallChapter> call_chapters(std::span<const CoverageLine> lines) {
     (add.template operator()<i>(), ...);
   }(std::make_index_sequence<std::variant_size_v<trace::CallVariant>>{});
   return chapters;
-}
-
-std::string with_chapters(std::string document, std::span<const CallChapter> chapters,
-                          std::vector<std::string>& missing) {
-  for (const CallChapter& chapter : chapters) {
-    const Place place = place_of(document, chapter.call);
-    if (place.to == std::string::npos) {
-      missing.push_back(chapter.call);
-      continue;
-    }
-    document.replace(place.from, place.to - place.from, chapter.text);
-  }
-  return document;
-}
-
-std::vector<std::string> calls_without_linux(std::string_view document,
-                                             std::span<const CallChapter> chapters) {
-  std::vector<std::string> calls;
-  for (const CallChapter& chapter : chapters) {
-    const Place place = place_of(document, chapter.call);
-    std::string_view own;
-    if (place.to != std::string_view::npos) {
-      own = document.substr(place.to);
-      own = own.substr(0, own.find("\n#"));
-    }
-    const std::size_t at = own.find("Linux: ");
-    if (at == std::string_view::npos || own.size() - at < sizeof "Linux: none.") {
-      calls.push_back(chapter.call);
-    }
-  }
-  return calls;
 }
 
 }  // namespace iommucheck::oracle::stories

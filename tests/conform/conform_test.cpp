@@ -4,11 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <set>
-#include <sstream>
 
 #include "conform/case.h"
 #include "conform/cases/directed.h"
@@ -17,6 +15,7 @@
 #include "conform/runner.h"
 #include "monitor/trace_judge.h"
 #include "tests/conform/conform_support.h"
+#include "tests/document.h"
 #include "tests/own_path.h"
 #include "trace/trace_file.h"
 
@@ -489,7 +488,7 @@ TEST(Conform, CommandsThatAreConsumedOneByOneMakeProgress) {
 }
 
 /// The table of docs/conform.md is that of the file; each entry has its trace, and each trace an
-/// entry. IOMMUCHECK_UPDATE_DOCS=1 writes the table.
+/// entry.
 TEST(Conform, DocumentHasTheKnownDivergences) {
   const std::string root = IOMMUCHECK_SOURCE_DIR;
   const auto file = read_known(root + "/data/known/qemu-7.2.json", KnownFile::Subject::device);
@@ -507,22 +506,10 @@ TEST(Conform, DocumentHasTheKnownDivergences) {
   for (const auto& entry : std::filesystem::directory_iterator(root + "/data/known/qemu-7.2")) {
     EXPECT_TRUE(ids.contains(entry.path().stem().string())) << entry.path();
   }
-  const std::string path = root + "/docs/conform.md";
-  std::stringstream read;
-  read << std::ifstream(path).rdbuf();
-  std::string text = read.str();
-  const std::string head = "| id | rule | manual | what QEMU does |\n|---|---|---|---|\n";
-  const std::size_t begin = text.find(head);
-  ASSERT_NE(begin, std::string::npos);
-  const std::size_t first = begin + head.size();
-  const std::size_t end = std::min(text.find("\n\n", first), text.size()) + 1;
-  if (std::getenv("IOMMUCHECK_UPDATE_DOCS") != nullptr) {
-    text.replace(first, end - first, table);
-    std::ofstream(path) << text;
-    return;
-  }
-  EXPECT_EQ(text.substr(first, end - first), table)
-      << "IOMMUCHECK_UPDATE_DOCS=1 and this test write it";
+  test::Document document(root + "/docs/conform.md");
+  document.put("known divergences",
+               "| id | rule | manual | what QEMU does |\n|---|---|---|---|\n" + table);
+  document.check();
 }
 
 TEST(Conform, ADeviceThatDoesNotExist) {

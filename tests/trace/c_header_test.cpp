@@ -5,21 +5,15 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <cstdlib>
-#include <fstream>
-#include <iterator>
+#include "tests/document.h"
 
 namespace iommucheck::trace::c_header_test {
 namespace {
 
 void expect_equal(const std::string& path, const std::string& wanted) {
-  if (std::getenv("IOMMUCHECK_UPDATE_DOCS") != nullptr) std::ofstream(path) << wanted;
-  std::ifstream in(path);
-  const std::string is{std::istreambuf_iterator<char>(in), {}};
-  const auto [place, _] = std::ranges::mismatch(is, wanted);
-  EXPECT_TRUE(is == wanted) << path << ':' << 1 + std::count(is.begin(), place, '\n')
-                            << ": it is old; run this test with IOMMUCHECK_UPDATE_DOCS=1";
+  test::Document document(path);
+  document.put_all(wanted);
+  document.check();
 }
 
 const std::string headers = IOMMUCHECK_SOURCE_DIR "/include/iommucheck/";
