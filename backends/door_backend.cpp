@@ -261,11 +261,10 @@ impl::UnmapProgress DoorBackend::unmap(impl::Space& space, u64 iova, u64 bytes) 
   const u64 done = ops().unmap(self_, static_cast<DoorSpace&>(space).theirs, iova, bytes, &tables);
   if (done > bytes || done % smallest_page != 0) {
     nonsense(fmt::format("unmap of {:#x} bytes did {:#x}", bytes, done));
-    return {.bytes = std::min(done & ~(smallest_page - 1), bytes),
-            .leaf_levels = impl::any_level,
-            .tables_left = tables != 0};
   }
-  return {.bytes = done, .leaf_levels = impl::any_level, .tables_left = tables != 0};
+  return {.bytes = std::min(done & ~(smallest_page - 1), bytes),
+          .leaf_levels = impl::any_level,
+          .tables_left = tables != 0};
 }
 
 u64 DoorBackend::translate(const impl::Space& space, u64 iova) const {

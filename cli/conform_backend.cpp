@@ -2,7 +2,6 @@
 #include "cli/conform_backend.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -10,6 +9,7 @@
 #include "cli/console.h"
 #include "cli/embedded.h"
 #include "cli/reports.h"
+#include "cli/scenario_results.h"
 #include "cli/seeds.h"
 #include "cli/verdicts.h"
 #include "scenario/format/parser.h"
@@ -91,42 +91,21 @@ class BackendRun {
   }
 
   void note(const Scenario& scenario, const ScenarioResult& result, const std::string& path) {
-    oracle::JunitCase one;
-    one.name = scenario.id;
-    one.group = one.file = path;
-    one.line = scenario.place.line;
-    one.seconds = result.seconds;
+    tests_.push_back(case_of(scenario, result, path));
     switch (result.status) {
       case Status::passed: ++passed_; break;
-      case Status::needs:
-        ++needs_;
-        one.status = oracle::JunitStatus::skipped;
-        one.message = fmt::format("needs {}", fmt::join(result.needs, ", "));
-        break;
+      case Status::needs: ++needs_; break;
       case Status::undecided:
         end_.undecided(fmt::format("scenario {}: {}", scenario.id, result.bound));
-        one.status = oracle::JunitStatus::error;
-        one.message = result.bound;
         break;
-      case Status::failed: {
+      case Status::failed:
         ++failed_;
-        const oracle::stories::StepFailure& failure = *result.failure;
-        one.status = oracle::JunitStatus::failed;
-        one.type = failure.rule ? std::string(spec::rule_name(*failure.rule)) : "scenario";
-        one.message = fmt::format("{}: expected {}, observed {}", failure.step, failure.expected,
-                                  failure.observed);
-        for (const std::string& line : failure.evidence) one.details += line + "\n";
-        print("FAIL   {}  {}\n  {}:{}: {}\n    expected {}\n    observed {}\n", scenario.id,
-              scenario.title, path, failure.place.line, failure.step, failure.expected,
-              failure.observed);
-        for (const std::string& line : failure.evidence) print("    {}\n", line);
-        if (failure.rule == spec::Rule::HANG_RETURNS && ++died_ == deaths_max) {
+        print("{}", text_of(scenario, result, path));
+        if (result.failure->rule == spec::Rule::HANG_RETURNS && ++died_ == deaths_max) {
           print("it hung in {} scenarios; the others are left out\n", deaths_max);
           end_.undecided("scenarios are left out");
         }
-      }
     }
-    tests_.push_back(std::move(one));
   }
 
   // ---- random sequences ----

@@ -9,6 +9,7 @@
 #include "cli/console.h"
 #include "cli/options.h"
 #include "cli/reports.h"
+#include "cli/scenario_results.h"
 #include "cli/seeds.h"
 #include "cli/verdicts.h"
 #include "host/load.h"
@@ -26,30 +27,6 @@ namespace {
 using oracle::stories::ScenarioResult;
 using scenario::Scenario;
 using Status = ScenarioResult::Status;
-
-std::string list_of(const std::vector<std::string>& names) {
-  return fmt::format("{}", fmt::join(names, ", "));
-}
-
-void print_text(const Scenario& scenario, const ScenarioResult& result, const std::string& path,
-                bool quiet) {
-  const char* word = result.status == Status::passed      ? "ok   "
-                     : result.status == Status::needs     ? "needs"
-                     : result.status == Status::undecided ? "?    "
-                                                          : "FAIL ";
-  if (quiet && result.status == Status::passed) return;
-  fmt::print("{}  {}  {}\n", word, scenario.id, scenario.title);
-  if (result.status == Status::needs) {
-    fmt::print("         not built: {}\n", list_of(result.needs));
-  }
-  if (!result.bound.empty()) fmt::print("         no verdict: {}\n", result.bound);
-  if (!result.failure) return;
-  const oracle::stories::StepFailure& failure = *result.failure;
-  fmt::print("         {}:{}:{}: {}\n           expected {}\n           observed {}\n", path,
-             failure.place.line, failure.place.column, failure.step, failure.expected,
-             failure.observed);
-  for (const std::string& line : failure.evidence) fmt::print("           {}\n", line);
-}
 
 void write_json(JsonWriter& json, const Scenario& scenario, const ScenarioResult& result,
                 const std::string& path) {
@@ -77,35 +54,6 @@ void write_json(JsonWriter& json, const Scenario& scenario, const ScenarioResult
         .end_object();
   }
   json.end_object();
-}
-
-oracle::JunitCase case_of(const Scenario& scenario, const ScenarioResult& result,
-                          const std::string& path) {
-  oracle::JunitCase one;
-  one.name = scenario.id;
-  one.group = path;
-  one.file = path;
-  one.line = scenario.place.line;
-  one.seconds = result.seconds;
-  if (result.status == Status::needs) {
-    one.status = oracle::JunitStatus::skipped;
-    one.message = "not built: " + list_of(result.needs);
-  }
-  if (!result.bound.empty()) {
-    one.status = oracle::JunitStatus::error;
-    one.type = "undecided";
-    one.message = result.bound;
-  }
-  if (result.failure) {
-    const oracle::stories::StepFailure& failure = *result.failure;
-    one.status = oracle::JunitStatus::failed;
-    one.line = failure.place.line;
-    one.type = "scenario";
-    one.message = fmt::format("{}: expected {}, observed {}", failure.step, failure.expected,
-                              failure.observed);
-    for (const std::string& line : failure.evidence) one.details += line + "\n";
-  }
-  return one;
 }
 
 /// Each scenario that operations can say, as a file of DIR.
@@ -249,7 +197,11 @@ class ScenarioRun {
       end_.undecided(fmt::format("scenario {}: {}", scenario.id, result.bound));
     }
     switch (options_.format) {
-      case Format::text: print_text(scenario, result, path, options_.quiet); break;
+      case Format::text:
+        if (result.status != Status::passed || !options_.quiet) {
+          fmt::print("{}", text_of(scenario, result, path));
+        }
+        break;
       case Format::json: write_json(writer_, scenario, result, path); break;
       case Format::junit: cases_.push_back(case_of(scenario, result, path));
     }

@@ -29,6 +29,16 @@ bool asks_something(const scenario::Scenario& scenario) {
   });
 }
 
+/// Why a scenario in which nothing went wrong has shown nothing; empty: it has.
+std::string why_it_shows_nothing(const scenario::Scenario& scenario) {
+  if (!asks_something(scenario)) return "it calls nothing and looks at nothing";
+  if (races_of(scenario) > races_max) {
+    return fmt::format("it has {} races, and only the orders of the first {} were tried",
+                       races_of(scenario), races_max);
+  }
+  return {};
+}
+
 bool run_once(const scenario::Scenario& scenario, const World& world,
               const ScenarioOptions& options, u32 orders, ScenarioResult& result) {
   const bool second = world.second_backend && options.make_second;
@@ -61,11 +71,6 @@ bool run_once(const scenario::Scenario& scenario, const World& world,
     result.status = ScenarioResult::Status::undecided;
     return false;
   }
-  if (!asks_something(scenario)) {
-    result.bound = "it calls nothing and looks at nothing";
-    result.status = ScenarioResult::Status::undecided;
-    return false;
-  }
   if (!story.failure()) {
     if (!options.trace_all || options.trace.empty()) return true;
     const std::string why = subject->write_trace(options.trace);
@@ -93,10 +98,9 @@ ScenarioResult run_scenario(const scenario::Scenario& scenario, const ScenarioOp
   for (u32 order = 0; order < orders; ++order) {
     if (!run_once(scenario, world, options, order, result)) break;
   }
-  if (result.status == ScenarioResult::Status::passed && races_of(scenario) > races_max) {
-    result.status = ScenarioResult::Status::undecided;
-    result.bound = fmt::format("it has {} races, and only the orders of the first {} were tried",
-                               races_of(scenario), races_max);
+  if (result.status == ScenarioResult::Status::passed) {
+    result.bound = why_it_shows_nothing(scenario);
+    if (!result.bound.empty()) result.status = ScenarioResult::Status::undecided;
   }
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   return result;
