@@ -75,32 +75,22 @@ const char* end_promised(const Reached& one, const Reachable& allowed) {
 }  // namespace
 
 std::string BackendSubject::needs(const World& world) {
-  world_ = world;
+  make_host(world);
   if (world.names_smmuv3) return "backend=smmuv3";
   if (world.dirty && *world.dirty != "0") return "dirty=" + *world.dirty;
   if (world.page_sizes) return "pgsizes=" + *world.page_sizes;
   if (std::string unmet = unmet_numbers(world, true); !unmet.empty()) return unmet;
-  spec::sva::Setup setup = interface_setup(world);
-  const bool per_device = setup.per_device_tables;
-  make_(setup)->adapt(setup);
   // Scenarios that were written for it know that 0 is a PASID there.
-  if (world.second_backend && setup.keeps_pasid_0) return "backend=two";
-  if (setup.per_device_tables != per_device) {
+  if (world.second_backend && setup_.keeps_pasid_0) return "backend=two";
+  const bool per_device = interface_setup(world).per_device_tables;
+  if (setup_.per_device_tables != per_device) {
     return per_device ? "tables=per_device" : "tables=per_domain";
   }
   return {};
 }
 
-bool BackendSubject::has(CallKind kind) const {
-  if (host_) return host_->has(kind);
-  // Asked before anything is booted: which operations there are.
-  spec::sva::Setup setup = interface_setup(world_);
-  const std::unique_ptr<BackendMachine> machine = make_(setup);
-  machine->adapt(setup);
-  return BackendHost(*machine, setup).has(kind);
-}
-
-std::string BackendSubject::boot(const World& world) {
+/// A machine as the world wants it, as far as the backend can; nothing runs yet.
+void BackendSubject::make_host(const World& world) {
   world_ = world;
   setup_ = interface_setup(world);
   setup_.devices = hardware_devices(world);
@@ -108,8 +98,9 @@ std::string BackendSubject::boot(const World& world) {
   machine_->adapt(setup_);
   host_ = std::make_unique<BackendHost>(*machine_, setup_);
   host_->set_compare([this](bool within) { compare(within); });
-  return host_->boot();
 }
+
+std::string BackendSubject::boot(const World& /*world*/) { return host_->boot(); }
 
 // ---- what accesses may get, and what is promised ------------------------------------------------
 

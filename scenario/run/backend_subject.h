@@ -33,7 +33,7 @@ class BackendSubject final : public Subject {
     return counts ? std::optional(host_->interface().hooked_io_mms()) : std::nullopt;
   }
   [[nodiscard]] bool exact_pasids() const override { return true; }
-  [[nodiscard]] bool has(spec::sva::CallKind kind) const override;
+  [[nodiscard]] bool has(spec::sva::CallKind kind) const override { return host_->has(kind); }
   spec::sva::Interface& interface() override { return host_->interface(); }
 
   Answer call(u32 thread, const spec::sva::Call& call, const Wanted& wanted,
@@ -73,6 +73,7 @@ class BackendSubject final : public Subject {
   void finish() override { compare(false); }
 
  private:
+  void make_host(const World& world);
   void go_on();
   void repeat_answered();
   void compare(bool within);
