@@ -127,8 +127,9 @@ FakeWorld::FakeWorld(FakeOptions options)
       memory_(window_bytes / 8),
       seen_(window_bytes / 8),
       arena_(arena_bytes / 8) {
-  const u64 id0 = 0b10 | 2 << 2 | (options.coherent ? 1u << 4 : 0) | 1u << 12 |
-                  (options.ats ? 1u << 10 : 0) | (options.two_level_cds ? 1u << 19 : 0) |
+  const u64 id0 = 0b10 | 2 << 2 | (options.coherent ? 1u << 4 : 0) |
+                  (options.asid16 ? 1u << 12 : 0) | (options.ats ? 1u << 10 : 0) |
+                  (options.two_level_cds ? 1u << 19 : 0) |
                   (options.stalling_devices != 0 && !options.never_stalls ? 0 : 1u << 24) |
                   (options.two_level ? 1u << 27 : 0);
   registers_[0x00] = id0;
@@ -442,7 +443,8 @@ iommucheck_handle Booted::alloc(u32 kind, u32 input_bits) {
                                            .reserved = 0,
                                            .of_kind = nullptr};
   iommucheck_handle domain = 0;
-  return driver->domain_alloc(self_, &params, &domain) == 0 ? domain : 0;
+  last_error = driver->domain_alloc(self_, &params, &domain);
+  return last_error == 0 ? domain : 0;
 }
 
 }  // namespace iommucheck::test

@@ -42,6 +42,7 @@ struct FakeOptions {
   u32 grouped_devices = 1;    ///< the first ones: they move together
   u32 pri_devices = 0;        ///< the first ones
   bool never_stalls = false;  ///< the SMMU (STALL_MODEL = 1), whatever devices can
+  bool asid16 = true;         ///< ASIDs of 16 bits, not 8
 };
 
 struct FakeCommand {
@@ -260,7 +261,9 @@ class Booted {
   void* self() const { return self_; }
   int error() const { return error_; }
 
+  /// 0 and an error in last_error.
   iommucheck_handle alloc(u32 kind = IOMMUCHECK_DOMAIN_PAGING, u32 input_bits = 0);
+  int last_error = 0;
 
   const iommucheck_driver* const driver;
   FakeWorld& world;

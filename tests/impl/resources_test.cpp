@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What a call gives back, on its way out and where it fails: memory, ASIDs, numbers, pins.
+#include "impl/smmuv3/pools.h"
 #include "tests/impl/sva_support.h"
 
 namespace iommucheck::test::resources_test {
@@ -21,6 +22,50 @@ TEST(Resources, domains_that_come_and_go_need_no_more_memory) {
     ASSERT_EQ(w.world.live_tables(), live) << i;
   }
   w.end();
+}
+
+// ASID 0 is nobody's. What is one too many is refused, and costs nothing; who is freed makes room.
+TEST(Resources, there_are_as_many_domains_as_asids) {
+  FakeOptions options = with_pasids();
+  options.asid16 = false;
+  TwoDevices w(options);
+  std::vector<iommucheck_handle> domains{w.a, w.b};
+  while (domains.size() < 0xff) {
+    domains.push_back(w.d.alloc());
+    ASSERT_NE(domains.back(), 0u) << domains.size();
+  }
+  const u64 live = w.world.live_tables();
+  EXPECT_EQ(w.d.alloc(), 0u);
+  EXPECT_EQ(w.d.last_error, -IOMMUCHECK_ENOSPC);
+  EXPECT_EQ(w.world.live_tables(), live);
+  // The last one is as good as the first.
+  ASSERT_EQ(w.d.driver->map(w.d.self(), domains.back(), va, phys + page, page, rw), 0);
+  ASSERT_EQ(w.d.attach(domains.back(), 1), 0);
+  EXPECT_EQ(w.d.reach(1, 0, va), phys + page);
+  EXPECT_EQ(w.d.reach(0, 0, va), std::nullopt);
+  ASSERT_EQ(w.d.attach(w.b, 1), 0);
+  ASSERT_EQ(w.d.free(domains[100]), 0);
+  domains[100] = w.d.alloc();
+  EXPECT_NE(domains[100], 0u);
+  for (std::size_t i = 2; i < domains.size(); ++i) ASSERT_EQ(w.d.free(domains[i]), 0);
+  w.end();
+}
+
+TEST(Resources, every_asid_of_16_bits_is_given_once) {
+  FakeWorld world;
+  impl::AsidAllocator asids;
+  ASSERT_TRUE(asids.create(impl::Platform(world.platform()), 16));
+  std::vector<bool> given(0x10000);
+  given[0] = true;
+  for (unsigned n = 1; n < 0x10000; ++n) {
+    const u64 asid = asids.allocate();
+    ASSERT_LT(asid, given.size());
+    ASSERT_FALSE(given[asid]) << asid;
+    given[asid] = true;
+  }
+  EXPECT_EQ(asids.allocate(), 0u);
+  asids.release(0x8001);
+  EXPECT_EQ(asids.allocate(), 0x8001u);
 }
 
 /// A process with that ASID can be bound, and reaches its own page and nobody else's.

@@ -86,8 +86,6 @@ struct Sva : Booted {
     EXPECT_EQ(by_atc, direct) << "device " << device << " PASID " << pasid;
     return direct ? std::optional<u64>(direct->pa) : std::nullopt;
   }
-
-  int last_error = 0;
 };
 
 /// Two devices with ATS and stalls on two domains, and processes 1 and 2 with a page at `va` each.
