@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <utility>
 
 #include "base/types.h"
 
@@ -24,9 +25,7 @@ constexpr Elf64_Half host_machine = EM_AARCH64;
 constexpr Elf64_Half host_machine = EM_NONE;  // not checked
 #endif
 
-std::unexpected<Error> bad(std::string what) {
-  return fail(ErrorCode::bad_input, std::move(what));
-}
+std::unexpected<Error> bad(std::string what) { return fail(ErrorCode::bad_input, std::move(what)); }
 
 }  // namespace
 
@@ -46,9 +45,10 @@ Expected<void> SharedObject::check_file(const std::string& path, const ObjectKin
   }
   if (header.e_ident[EI_CLASS] != ELFCLASS64 ||
       (host_machine != EM_NONE && header.e_machine != host_machine)) {
-    return bad(fmt::format("is built for another machine (ELF machine {}, here {}); build it for "
-                           "this one",
-                           header.e_machine, host_machine));
+    return bad(
+        fmt::format("is built for another machine (ELF machine {}, here {}); build it for "
+                    "this one",
+                    header.e_machine, host_machine));
   }
   if (header.e_type != ET_DYN || header.e_phentsize != sizeof(Elf64_Phdr)) {
     return bad("is no shared object (an object file or program?); link it with -shared");
@@ -90,9 +90,10 @@ Expected<SharedObject> SharedObject::load(const std::string& path, const ObjectK
   }
   object.entry_ = object.find(kind.entry);
   if (object.entry_ == nullptr) {
-    return bad(fmt::format("exports no function {}; define it as include/iommucheck/{} says "
-                           "(extern \"C\", not hidden)",
-                           kind.entry, kind.header));
+    return bad(
+        fmt::format("exports no function {}; define it as include/iommucheck/{} says "
+                    "(extern \"C\", not hidden)",
+                    kind.entry, kind.header));
   }
   return object;
 }

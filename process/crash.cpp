@@ -69,6 +69,26 @@ void add_callers(CrashRecord& record, u64 pc, const ucontext_t& context) {
   }
 }
 
+/// The frames that were recorded, the innermost first.
+std::span<const u64> frames_of(const CrashRecord& record) {
+  return {record.frames.data(), std::min<u64>(record.frame_count, CrashRecord::frames_max)};
+}
+
+/// The number of the innermost frame that lies in the plug-in or in the checker; of all frames
+/// where none does.
+std::size_t innermost(const CrashRecord& record) {
+  const std::span frames = frames_of(record);
+  const auto ours = [&](u64 frame) {
+    return record.plugin.contains(frame) || record.checker.contains(frame);
+  };
+  return static_cast<std::size_t>(std::ranges::find_if(frames, ours) - frames.begin());
+}
+
+bool is_plugins(const CrashRecord& record) {
+  const std::size_t at = innermost(record);
+  return at < frames_of(record).size() && record.plugin.contains(record.frames[at]);
+}
+
 void on_crash(int signal, siginfo_t* info, void* context) {
   const auto& machine = *static_cast<const ucontext_t*>(context);
   // First what cannot fail. A crash in here ends the process with what is there by then.
@@ -88,10 +108,14 @@ void on_crash(int signal, siginfo_t* info, void* context) {
     record.seen = 1;
     add_callers(record, program_counter(machine), machine);
   }
+  // What was caused comes again, and now goes to whom it went before; what was sent does not. A
+  // sanitizer's report of somebody else's code would tell no more than the record, in seconds.
+  const bool plugins = first && is_plugins(record);
+  struct sigaction end{};
+  end.sa_handler = SIG_DFL;
   for (std::size_t i = 0; i < signals.size(); ++i) {
-    if (signals[i] == signal) ::sigaction(signal, &before[i], nullptr);
+    if (signals[i] == signal) ::sigaction(signal, plugins ? &end : &before[i], nullptr);
   }
-  // What was caused comes again, and now goes to whom it went before; what was sent does not.
   if (info->si_code <= 0) ::raise(signal);
 }
 
@@ -164,11 +188,8 @@ Blame blame_of(int signal, const CrashRecord& record, const std::string& plugin_
   if (record.seen == 0 || record.signal != signal) return {Party::driver, {}};
   if (record.code <= 0 && record.sender != record.process)
     return {Party::outside, ": from outside"};
-  const std::size_t count = std::min<u64>(record.frame_count, CrashRecord::frames_max);
-  const std::span frames(record.frames.data(), count);
-  const auto place = std::ranges::find_if(frames, [&](u64 frame) {
-    return record.plugin.contains(frame) || record.checker.contains(frame);
-  });
+  const std::span frames = frames_of(record);
+  const auto place = frames.begin() + static_cast<std::ptrdiff_t>(innermost(record));
   const bool checker = place != frames.end() && record.checker.contains(*place);
   Blame blame{checker ? Party::checker : Party::driver, {}};
   if (place != frames.end()) {

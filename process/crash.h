@@ -32,8 +32,9 @@ struct CrashRecord {
   CodeRange plugin, checker;             ///< where these are loaded
 };
 
-/// From here on the signals of crashes fill `record`, and go on to whom they went before. For the
-/// process of a worker: what is recorded there outlives it.
+/// From here on the signals of crashes fill `record`. A crash of the driver's then ends the
+/// process, any other goes on to whom it went before. For the process of a worker: what is recorded
+/// there outlives it.
 void record_crashes(CrashRecord& record);
 /// Whether this process is such a worker.
 bool is_worker_process();

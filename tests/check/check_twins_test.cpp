@@ -150,7 +150,7 @@ class CheckOtherTwin : public ::testing::TestWithParam<std::string> {};
 TEST_P(CheckOtherTwin, IsFoundByARuleOfItsFamilies) {
   CheckOptions options = options_of(GetParam());
   options.sequences = 60'000;
-  options.hang_seconds = 2;
+  options.hang_seconds = 1;
   expect_found(GetParam(), options, 24);
 }
 

@@ -30,7 +30,7 @@ CheckOptions options_for(const std::string& fault) {
   CheckOptions options;
   options.driver = std::string(IOMMUCHECK_TEST_PLUGINS) + "/faulty_" + fault + ".so";
   options.sequences = 2000;
-  options.hang_seconds = 2;
+  options.hang_seconds = 1;
   options.out_directory =
       (std::filesystem::temp_directory_path() / ("iommucheck-worker-" + std::to_string(::getpid())))
           .string();
