@@ -39,12 +39,14 @@ class Drawer {
 
  private:
   struct Space {
-    enum class Kind : u8 { domain, io_mm, task };
+    enum class Kind : u8 { domain, io_mm, task, dynamic };
     Kind kind = Kind::domain;
     std::string name;
-    u64 owner =
-        0;  ///< of an io_mm the domain it was made from, by its number; of a task the device
+    /// Of an io_mm the domain it was made from, by its number; of a task the device.
+    u64 owner = 0;
     bool paging = true;
+    bool is_master = false;
+    std::string table{};                        ///< of a dynamic one
     std::vector<std::pair<u64, u64>> ranges{};  ///< asked to be mapped
   };
   struct Device {
@@ -52,6 +54,7 @@ class Drawer {
     bool waits = false;
     bool initialised = false;
     std::string attached{};  ///< the domain
+    std::string bank{};      ///< the table that its context bank has
   };
   struct Process {
     std::string name;
@@ -163,9 +166,9 @@ class Drawer {
   /// The call's name for this kind of space.
   static std::string on(const Space& space, std::string_view domains, std::string_view io_mms,
                         std::string_view tasks) {
-    const std::string_view name = space.kind == Space::Kind::domain  ? domains
-                                  : space.kind == Space::Kind::io_mm ? io_mms
-                                                                     : tasks;
+    const std::string_view name = space.kind == Space::Kind::io_mm  ? io_mms
+                                  : space.kind == Space::Kind::task ? tasks
+                                                                    : domains;
     return fmt::format("{}({}", name, space.name);
   }
 
@@ -216,6 +219,11 @@ class Drawer {
          fast ? on(*space, "unmap_fast", "sva_unmap_fast", "")
               : on(*space, "unmap", "sva_unmap", "task_unmap"),
          iova, bytes);
+    flush(*space);
+  }
+  /// What whoever walks a table by himself owes before he says that it is synchronised.
+  void flush(const Space& space) {
+    if (!space.table.empty()) add("gpu_flush({}) -> any", space.table);
   }
 
   void synchronise() {
@@ -240,7 +248,7 @@ class Drawer {
     const Space* space = any_space(true, false);
     if (space == nullptr) return;
     const auto is_its = [&](const Device& device) { return device.attached == space->name; };
-    if (std::ranges::any_of(devices_, is_its)) return;
+    if (space->is_master || std::ranges::any_of(devices_, is_its)) return;
     call("domain_free({})", space->name);
     take_away(*space);
   }
@@ -253,6 +261,38 @@ class Drawer {
     if (attached.empty() || one_in(4)) return attach(*space, *device);
     call("detach({}, D{})", attached, *device);
     attached.clear();
+  }
+
+  void switch_to(const Space& space) {
+    const auto device = any_device();
+    if (!device) return;
+    devices_[*device].bank = space.table;
+    add("gpu_switch(D{}, {}) -> any", *device, space.table);
+  }
+
+  /// Domains whose tables a GPU walks: made, given to a device, freed when no device has them.
+  void walkers() {
+    const auto it = std::ranges::find(spaces_, Space::Kind::dynamic, &Space::kind);
+    if (it == spaces_.end() || (spaces_.size() < spaces_max && one_in(4))) {
+      Space* master = any_space(true, true);
+      if (master == nullptr || spaces_.size() >= spaces_max) return;
+      master->is_master = true;
+      Space its{.kind = Space::Kind::dynamic, .name = fmt::format("d{}", names_++)};
+      its.table = fmt::format("t{}", names_++);
+      call("{} = domain_alloc(dynamic, {})", its.name, master->name);
+      call("{} = domain_get_attr({}, ttbr0)", its.table, its.name);
+      spaces_.push_back(std::move(its));
+      return switch_to(spaces_.back());
+    }
+    if (!one_in(4)) return switch_to(*it);
+    for (std::size_t i = 0; i < devices_.size(); ++i) {
+      if (devices_[i].bank != it->table) continue;
+      add("gpu_switch(D{}, master) -> any", i);
+      devices_[i].bank.clear();
+    }
+    flush(*it);
+    call("domain_free({})", it->name);
+    spaces_.erase(it);
   }
 
   // ---- numbers, processes, private spaces ----
@@ -299,8 +339,9 @@ class Drawer {
       spaces_.push_back({.kind = Space::Kind::io_mm, .name = name, .owner = number_of(*domain)});
       return;
     }
-    const auto mine = std::ranges::find_if(
-        spaces_, [](const Space& space) { return space.kind != Space::Kind::domain; });
+    const auto mine = std::ranges::find_if(spaces_, [](const Space& space) {
+      return space.kind == Space::Kind::io_mm || space.kind == Space::Kind::task;
+    });
     if (mine == spaces_.end()) return;
     if (mine->kind == Space::Kind::io_mm && per_device_ && !one_in(3)) {
       return call("{}({}, D{})", one_in(2) ? "sva_attach" : "sva_detach", mine->name, *device);
@@ -395,6 +436,23 @@ class Drawer {
     }
   }
 
+  /// A hook that fails, and a call that meets it.
+  void hook() {
+    const auto device = any_device();
+    const Process* process = any_process();
+    const Space* domain = any_space(true, true);
+    // A call that waits would meet it later, or not at all.
+    if (exits_ != 0 || !device || process == nullptr || domain == nullptr) return;
+    const char* name = one_in(2) ? "mm_attach" : "mm_alloc";
+    add("hook {} {}", name, one_in(2) ? "EIO" : "ENXIO");
+    if (one_in(2)) {
+      call("sva_alloc_pasid({}, D{})", domain->name, *device);
+    } else {
+      call("bind_device(D{}, {}, [], {:#x})", *device, process->name, 1 + names_++);
+    }
+    add("hook {} ok", name);
+  }
+
   void stuck() {
     add("stuck");
     one_in(2) ? unmap() : one_in(2) ? unbind() : map();
@@ -420,7 +478,9 @@ class Drawer {
     const u64 word = below(100);
     if (word < 22) return map();
     if (word < 40) return unmap();
-    if (word < 46) return synchronise();
+    if (word < 43) return synchronise();
+    if (word < 46) return walkers();
+    if (word < 47) return hook();
     if (word < 48) return ask();
     if (word < 54) return make_or_free_domain();
     if (word < 61) return attach_or_detach();

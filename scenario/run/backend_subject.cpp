@@ -134,15 +134,19 @@ bool BackendSubject::may_wait_meanwhile(const Probing& probing, const Reached& g
 }
 
 bool BackendSubject::compare_at(const Probing& probing, bool within) {
-  const Reachable may = reachable_of(machine_->answers(access_of(probing)));
+  const bool bank = probing.by == Probing::By::context_bank;
+  const Reachable may =
+      reachable_of(bank ? machine_->walker_answers(probing.device, probing.iova, probing.access)
+                        : machine_->answers(access_of(probing)));
   const Reachable allowed = promised(host_->interface(), probing);
   for (const Reached& one : may) {
     if (allowed.contains(one) || end_promised(one, allowed) != nullptr) continue;
     if (within && may_wait_meanwhile(probing, one, allowed)) continue;
     const bool given_up = !allowed.empty() && allowed.rbegin()->fault.starts_with("?");
     if (given_up) return true;
-    const std::string at =
-        probing.at.present ? fmt::format(" at PASID {:#x}", probing.at.number) : "";
+    const std::string at = bank                 ? " by its context bank"
+                           : probing.at.present ? fmt::format(" at PASID {:#x}", probing.at.number)
+                                                : "";
     host_->find(within ? spec::Rule::PROMISE_TRANSIENT : spec::Rule::PROMISE_OUTCOME,
                 fmt::format("device {}{}, {:#x}, {}: it may get {}; promised is {}", probing.device,
                             at, probing.iova, probing.access, text_of(may), text_of(allowed)));
@@ -154,22 +158,33 @@ bool BackendSubject::compare_at(const Probing& probing, bool within) {
 void BackendSubject::compare(bool within) {
   const spec::sva::Interface& interface = host_->interface();
   for (u32 device = 0; device < world_.devices.size(); ++device) {
+    Probing probing;
+    probing.device = device;
+    if (interface.has_walker(device) && interface.table_of_walker(device) != 0) {
+      probing.by = Probing::By::context_bank;
+      if (!compare_points(probing, within)) return;
+      probing.by = Probing::By::stream;
+    }
     if (!world_.devices[device].has_iommu() || !interface.device_exists(device)) continue;
     if (host_->is_leaving(device)) continue;
     interface.for_each_substream(device, [&](u32 number) { pasids_.insert(number); });
     for (const spec::sva::Substream& at : places()) {
-      for (const u64 iova : points_) {
-        Probing probing;
-        probing.device = device;
-        probing.at = at;
-        probing.iova = iova;
-        for (const char access : {'r', 'w'}) {
-          probing.access = access;
-          if (!compare_at(probing, within)) return;
-        }
-      }
+      probing.at = at;
+      if (!compare_points(probing, within)) return;
     }
   }
+}
+
+/// At each address that is looked at; false where one may get what it must not.
+bool BackendSubject::compare_points(Probing probing, bool within) {
+  for (const u64 iova : points_) {
+    probing.iova = iova;
+    for (const char access : {'r', 'w'}) {
+      probing.access = access;
+      if (!compare_at(probing, within)) return false;
+    }
+  }
+  return true;
 }
 
 Reachable BackendSubject::reachable(const Probing& probing) {

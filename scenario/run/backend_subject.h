@@ -79,6 +79,7 @@ class BackendSubject final : public Subject {
   void compare(bool within);
   [[nodiscard]] bool may_wait_meanwhile(const Probing& probing, const Reached& got,
                                         const Reachable& allowed) const;
+  bool compare_points(Probing probing, bool within);
   bool compare_at(const Probing& probing, bool within);
   void look_at(u64 iova, u64 bytes);
   [[nodiscard]] std::vector<spec::sva::Substream> places() const;

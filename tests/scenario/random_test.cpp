@@ -81,7 +81,7 @@ TEST(RandomScenarios, FindEachTwinOfTheSecondBackend) {
     bool found = false;
     for (u64 from = 0; from < runs_max && !found; ++from) {
       const auto result =
-          run_sequences(on(twin.make), {.seed = 1, .from = from, .runs = 1, .shrink_runs = 60});
+          run_sequences(on(twin.make), {.seed = 1, .from = from, .runs = 1, .shrink_runs = 30});
       ASSERT_TRUE(result) << result.error().message;
       const auto finding = std::ranges::find_if(result->findings, is_its);
       if (finding == result->findings.end()) continue;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tests/scenario/two_twins_support.h"
 
+#include <set>
 #include <utility>
 
 #include "backends/two_machine.h"
@@ -101,6 +102,28 @@ struct RespondsNever : Two {
   }
 };
 
+/// What only whoever walks such a table by himself can meet.
+struct ForeignLeafStays : Two {
+  using Two::Two;
+  int open_foreign_space(const Space& like, Space** space) override {
+    const int error = Two::open_foreign_space(like, space);
+    if (error == 0) foreign_.insert(*space);
+    return error;
+  }
+  void close_space(Space& space) override {
+    foreign_.erase(&space);
+    Two::close_space(space);
+  }
+  impl::UnmapProgress unmap(Space& space, u64 iova, u64 bytes) override {
+    const u64 pa = foreign_.contains(&space) ? translate(space, iova) : 0;
+    const impl::UnmapProgress progress = Two::unmap(space, iova, bytes);
+    constexpr u64 page_bytes = 0x1000;
+    if (pa != 0) map(space, iova, pa, page_bytes, IOMMUCHECK_PROT_READ);
+    return progress;
+  }
+  std::set<const Space*> foreign_;
+};
+
 const TwoTwin all[] = {
     {"map_not_told",
      "map does not make known that something is mapped",
@@ -138,6 +161,10 @@ const TwoTwin all[] = {
      "page requests are taken, and never answered",
      {Rule::FAULT_ENDED, Rule::FAULT_ANSWERED, Rule::FAULT_REFUSED},
      make<RespondsNever>},
+    {"foreign_leaf_stays",
+     "the table of a dynamic domain keeps a leaf that was unmapped",
+     {Rule::PROMISE_OUTCOME},
+     make<ForeignLeafStays>},
 };
 
 }  // namespace
