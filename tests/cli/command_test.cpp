@@ -26,14 +26,17 @@ using ::testing::StartsWith;
 TEST_F(Command, HelpAndVersion) {
   EXPECT_EQ(run("--version").status, 0);
   EXPECT_THAT(run("--version").out, StartsWith("iommucheck "));
+  const std::string readme = slurp(IOMMUCHECK_SOURCE_DIR "/README.md");
   for (const char* name : {"", "litmus", "scenario", "check", "conform", "replay", "import",
-                           "export", "rules", "explain", "prove", "bench"}) {
+                           "export", "rules", "explain", "cc", "prove", "bench"}) {
     const Ran help = run(std::string(name) + " --help");
     EXPECT_EQ(help.status, 0) << name;
     EXPECT_THAT(help.out, HasSubstr("Exit status: 0 all held")) << name;
     EXPECT_EQ(help.err, "") << name;
     const std::string example = std::string("  iommucheck ") + name + " ";
     EXPECT_EQ(help.out.contains(example), *name != 0) << name;
+    EXPECT_EQ(readme.contains("| `" + std::string(name) + "` |"), *name != 0)
+        << name << ": the README has a row for each command";
   }
 }
 
