@@ -455,7 +455,8 @@ struct iommucheck_driver {
               void** self);
 
   /* Brings each SMMU up from any state: queues, stream table with everything blocked, all caches
-   * invalidated, SMMUEN = 1. IHI 0070 3.11, 6.3.9. ENOMEM, ETIMEDOUT, ENODEV. */
+   * invalidated, SMMUEN = 1; ATSCHK = 1 where IDR0.ATS is, or accesses that say that they are
+   * translated pass unchecked. IHI 0070 3.11, 6.3.9. ENOMEM, ETIMEDOUT, ENODEV. */
   int (*reset)(void* self);
 
   /* Ends it: device transactions are blocked (GBPA.ABORT), SMMUEN and the queues are off, all table
@@ -491,14 +492,15 @@ struct iommucheck_driver {
   /* The caller sets size and abi of *info. EINVAL. */
   int (*domain_get_info)(void* self, iommucheck_handle domain, struct iommucheck_domain_info* info);
 
-  /* Moves the device's RID, every stream ID of it, to `domain`; replaces the domain before; ok at
-   * once if it is there already. ENODEV (no such device), EINVAL (no such domain), EBUSY (processes
-   * or private PASIDs are bound), ENOMEM. ETIMEDOUT: it stays where it was, but may meet
-   * translations of either domain until a later invalidation completed. */
+  /* Moves the device's RID, every stream ID of it, to `domain`, and with it the other devices of
+   * its group; replaces the domain before; ok at once if it is there already. ENODEV (no such
+   * device), EINVAL (no such domain), EBUSY (processes or private PASIDs are bound), ENOMEM.
+   * ETIMEDOUT: it stays where it was, but may meet translations of either domain until a later
+   * invalidation completed. */
   int (*attach)(void* self, iommucheck_handle domain, uint32_t device);
 
-  /* Back to blocked. ENODEV; EINVAL (not the device's domain). ETIMEDOUT: detached for the caller,
-   * but the old translations may live until a later invalidation completed. */
+  /* Back to blocked, its group too. ENODEV; EINVAL (not the device's domain). ETIMEDOUT: detached
+   * for the caller, but the old translations may live until a later invalidation completed. */
   int (*detach)(void* self, iommucheck_handle domain, uint32_t device);
 
   /* [iova, iova + bytes) to [pa, pa + bytes), multiples of the smallest page; visible to devices
@@ -514,9 +516,10 @@ struct iommucheck_driver {
   struct iommucheck_result (*map_sg)(void* self, iommucheck_handle domain, uint64_t iova,
                                      const struct iommucheck_sg* sg, uint64_t count, uint32_t prot);
 
-  /* {bytes from iova to the first hole, error}; {0, 0} for bad arguments. A block of which only a
-   * part is asked for, and that cannot be split, ends it like a hole. At return no device reaches
-   * the range. Never ENOMEM. ETIMEDOUT: bytes are cleared but old translations may live. */
+  /* {bytes from iova to the first hole, error}; {0, 0}, and nothing changed, for bad arguments
+   * (unaligned, partly beyond the input size, wrapping, no such domain). A block of which
+   * only a part is asked for, and that cannot be split, ends it like a hole. At return no device
+   * reaches the range. Never ENOMEM. ETIMEDOUT: bytes are cleared but old translations may live. */
   struct iommucheck_result (*unmap)(void* self, iommucheck_handle domain, uint64_t iova,
                                     uint64_t bytes);
 
