@@ -603,7 +603,9 @@ void Monitor::driver_holds(const trace::Held& held) {
 }
 
 void Monitor::hangs() {
-  find(spec::Rule::HANG_RETURNS, "the call waits without end although the SMMU makes progress");
+  std::string text = "the call waits without end although the SMMU makes progress";
+  if (const std::string why = smmu_.reserved_in_cr0(); !why.empty()) text += "; " + why;
+  find(spec::Rule::HANG_RETURNS, std::move(text));
 }
 
 }  // namespace iommucheck::oracle

@@ -151,6 +151,7 @@ std::string_view kind_name(spec::Cause::Kind kind) {
     case Kind::from_reset: return "from_reset";
     case Kind::tags_differ: return "tags_differ";
     case Kind::entries_differ: return "entries_differ";
+    case Kind::global_word: return "global_word";
   }
   return "?";
 }

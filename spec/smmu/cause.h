@@ -69,6 +69,7 @@ struct Cause {
     from_reset,          ///< an entry from before reset may live
     tags_differ,         ///< two configurations differ under one tag
     entries_differ,      ///< living translations differ
+    global_word,         ///< as `word`: a global leaf, which every ASID may use
   };
   Kind kind = Kind::rule;
   u64 pa = 0;     ///< where it was read; of a structure, where that lies

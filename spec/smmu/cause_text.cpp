@@ -164,6 +164,9 @@ std::string cause_text(const Cause& cause, const Namer& namer) {
       if (cause.rule) text += ": " + by_rule();
       return text;
     }
+    case Kind::global_word:
+      return "memory: " + named(namer, cause.pa) + " holds " + hex(cause.value) +
+             ", a global translation (nG = 0): once cached it is every ASID's";
     case Kind::pending_word:
       return "memory: " + named(namer, cause.pa) + " may still read as " + hex(cause.value) +
              ": no barrier has made the store at " + event(cause.stored_at) + " visible";

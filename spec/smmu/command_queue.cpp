@@ -8,6 +8,34 @@
 
 namespace iommucheck::spec {
 
+namespace {
+
+/// The ID field without which there is no such command; of other mistakes the rule's sentence.
+std::string why_illegal(const Command& command, Rule rule, const Capabilities& caps) {
+  if (rule != Rule::CMD_NOT_IMPLEMENTED) return std::string(rule_info(rule).text);
+  switch (command.op) {
+    case Opcode::tlbi_el2_all:
+    case Opcode::tlbi_el2_asid:
+    case Opcode::tlbi_el2_va:
+    case Opcode::tlbi_el2_vaa:
+      if (!caps.hyp) return "IDR0.Hyp = 0";
+      break;
+    case Opcode::tlbi_s12_vmall:
+    case Opcode::tlbi_s2_ipa: return "IDR0.S2P = 0";
+    case Opcode::resume:
+    case Opcode::stall_term: return "IDR0.STALL_MODEL = 1";
+    case Opcode::atc_inv: return "IDR0.ATS = 0";
+    case Opcode::pri_resp: return "IDR0.PRI = 0";
+    case Opcode::cfgi_vms_pidm: return "IDR3.MPAM = 0";
+    case Opcode::tlbi_el3_all:
+    case Opcode::tlbi_el3_va: return "EL3 is not the Non-secure queue's";
+    default: break;
+  }
+  return "IDR0.S1P = 0";
+}
+
+}  // namespace
+
 /// CMDQEN 0 to 1. Without a change of the queue the SMMU goes on where it stopped. Otherwise it
 /// begins at CONS: of what was exposed and not seen as consumed nobody knows whether it ran, and no
 /// CMD_SYNC of later proves it. IHI 0070 6.3.9.3, 6.3.26.
@@ -86,8 +114,9 @@ bool Smmu::execute(const CommandWords& words, bool certain) {
   ++caches_.exercised[static_cast<std::size_t>(Rule::QUEUE_SLOT_ORDER)];
   const Command command = decode_command<u64>(words.dw0, words.dw1, capabilities());
   if (const auto illegal = check_command(command, capabilities()); illegal && certain) {
-    report(Rule::QUEUE_COMMAND_ILLEGAL,
-           "CERROR_ILL: " + describe(command) + " (" + std::string(rule_name(*illegal)) + ")");
+    report(Rule::QUEUE_COMMAND_ILLEGAL, "CERROR_ILL: " + describe(command) + " (" +
+                                            std::string(rule_name(*illegal)) + ": " +
+                                            why_illegal(command, *illegal, capabilities()) + ")");
     set(r_.error_rule, static_cast<u64>(*illegal) + 1);
     raise_command_error(static_cast<u64>(CommandError::ill));
     return false;

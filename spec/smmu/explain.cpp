@@ -212,6 +212,10 @@ Cause Caches::cause_of(const Candidate& c, u64 va) const {
   if (c.item != 0) return cause_of_item(c.item, va, c.origin, c.value);
   Cause cause = cause_of_word(memory_, c.origin, c.value);
   if (c.kind == Candidate::Kind::unknown) cause.kind = Cause::Kind::unknown_word;
+  // Memory may have it in another address space's tables.
+  const bool global =
+      c.kind == Candidate::Kind::leaf && !c.leaf.ng.value && has_asid(regimes_.of(c.space).world);
+  if (global && cause.kind == Cause::Kind::word) cause.kind = Cause::Kind::global_word;
   cause.va = va;
   if (c.kind == Candidate::Kind::fault) cause.rule = c.fault.rule;
   return cause;

@@ -208,6 +208,14 @@ void Smmu::write_cr0(u64 value) {
   set(r_.cons_known, 0);
 }
 
+std::string Smmu::reserved_in_cr0() const {
+  if (r_.cr0_reserved == 0) return {};
+  std::string text = "CR0 was written with " + hex(r_.cr0_reserved) + " in reserved bits";
+  if ((r_.cr0_reserved & cr0::atschk) != 0) text += " (ATSCHK, since IDR0.ATS = 0)";
+  if ((r_.cr0_reserved & cr0::priqen) != 0) text += " (PRIQEN, since IDR0.PRI = 0)";
+  return text + ", which CR0ACK never shows";
+}
+
 /// Its fields are updated as those of CR0. IHI 0070 6.3.16.
 void Smmu::write_irq_ctrl(u64 value) {
   ++caches_.exercised[static_cast<std::size_t>(Rule::REGISTER_ACK)];

@@ -3,6 +3,7 @@
 // what a store into them may break. SEMANTICS 2 (items), 4 (break-before-make).
 #include <algorithm>
 
+#include "base/text.h"
 #include "spec/smmu/caches.h"
 #include "spec/smmu/paths.h"
 
@@ -185,15 +186,16 @@ void Caches::check_unknown(const Frame& frame, unsigned level, u64 first, u64 co
     memory_.visible(frame, static_cast<unsigned>(i),
                     [&](Content content) { unknown |= content.unknown; });
     if (!unknown) continue;
-    bool walked = false;
+    std::optional<u64> walker;
     graph_.for_each_end(frame, static_cast<unsigned>(i), level, [&](const End& end) {
       if (!regimes_.walks(end.tag, end.space.half)) return;
-      walked = true;
+      if (!walker) walker = regimes_.tag(end.tag).tag.asid;
       may_be_global(end.tag);
     });
-    if (!walked) return;
+    if (!walker) return;
     report(Rule::WILD_WALK,
-           "a walk can now reach " + name(frame.address() + 8 * i) +
+           "a walk of ASID " + hex(*walker) + " can now reach " + name(frame.address() + 8 * i) +
+               " as an entry of level " + std::to_string(level) +
                ", whose content is not known (never written, freed, or written without a barrier "
                "before it was linked): it may be read as any descriptor");
     return;

@@ -165,8 +165,18 @@ TEST_F(MonitorTest, WaitsWithoutEndAreTold) {
   while (platform->wait(platform->ctx, 0, 1000) == 0 && waits < 5000) ++waits;
   EXPECT_EQ(waits, 1000);
   EXPECT_TRUE(tells("waits without end", Rule::HANG_RETURNS));
+  EXPECT_EQ(one_line(monitor.findings().front()).find("CR0"), std::string::npos);
   EXPECT_EQ(platform->wait(platform->ctx, 0, 1000), 1);
   EXPECT_EQ(monitor.findings().size(), 1U);
+}
+
+/// Bits that the SMMU has not got are in no CR0ACK: whoever waits for them waits for ever.
+TEST_F(MonitorTest, AWaitForReservedBitsOfCr0SaysSo) {
+  const auto was = platform->mmio_read32(platform->ctx, spec::reg::cr0);
+  platform->mmio_write32(platform->ctx, spec::reg::cr0, was | spec::cr0::priqen, 0);
+  while (platform->wait(platform->ctx, 0, 1000) == 0 && monitor.findings().empty()) {
+  }
+  EXPECT_TRUE(tells("0x2 in reserved bits (PRIQEN, since IDR0.PRI = 0)", Rule::HANG_RETURNS));
 }
 
 // ---- what is held -------------------------------------------------------------------------------

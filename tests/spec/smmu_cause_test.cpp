@@ -4,6 +4,8 @@
 // stands on these.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "smmu_caches_support.h"
 #include "smmu_fixture.h"
 
@@ -186,9 +188,26 @@ TEST(Cause, AStoreThatNoBarrierMadeVisibleIsNamed) {
   EXPECT_EQ(cause.stored_at, m.caches.now());
 }
 
+/// IHI 0070 3.17: where nG = 0 the ASID is not looked at, so that the word may be in other tables.
+TEST(Cause, AGlobalLeafIsNamed) {
+  BootedMachine m;
+  m.store(m.leaves + 24, (m.page + 0x2000) | (m.rw_leaf & ~(u64{1} << 11)));
+  std::vector<Caches::StreamOption> options;
+  ASSERT_TRUE(m.caches.stream_options(1, 0, false, options));
+  const auto cause_at = [&](u64 va) {
+    std::vector<Candidate> found;
+    m.caches.collect(options.at(0).tag, va, found);
+    const auto leaf = std::ranges::find(found, Candidate::Kind::leaf, &Candidate::kind);
+    return leaf == found.end() ? Cause{} : m.caches.cause_of(*leaf, va);
+  };
+  EXPECT_EQ(cause_at(0x1000).kind, Kind::word);
+  EXPECT_EQ(cause_at(0x3000).kind, Kind::global_word);
+  EXPECT_EQ(cause_at(0x3000).pa, m.leaves + 24);
+}
+
 TEST(Cause, EachKindHasItsOwnWords) {
   std::set<std::string> texts;
-  for (unsigned kind = 0; kind <= static_cast<unsigned>(Kind::entries_differ); ++kind) {
+  for (unsigned kind = 0; kind <= static_cast<unsigned>(Kind::global_word); ++kind) {
     Cause cause;
     cause.kind = static_cast<Kind>(kind);
     cause.rule = Rule::S1_DESCRIPTOR_VALID;
