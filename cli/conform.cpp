@@ -66,9 +66,9 @@ void print_claims(const ConformResult& result) {
   print("rules that are claimed no more", result.claimed_no_more);
 }
 
-std::string word_of(const oracle::RunEnd& end) {
+std::string word_of(const oracle::RunEnd& end, u64 known) {
   switch (end.verdict()) {
-    case Verdict::held: return "as known";
+    case Verdict::held: return known == 0 ? "holds" : "as known";
     case Verdict::violated: return "DIFFERS";
     default: return verdict_word(end);
   }
@@ -81,7 +81,7 @@ std::string verdict_line(const ConformResult& result, const oracle::RunEnd& end)
   return fmt::format(
       "device {} {} against spec: {}, {} known divergences, {} new, {} vanished, {} cases, "
       "{} accesses, rules {} of {} hold",
-      result.device, result.version, word_of(end), known, result.divergences.size() - known,
+      result.device, result.version, word_of(end, known), known, result.divergences.size() - known,
       result.vanished.size(), grouped(result.directed + result.random), grouped(result.accesses),
       rules.holds, rules.claimed());
 }

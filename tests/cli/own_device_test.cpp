@@ -20,7 +20,7 @@ using OwnDevice = Command;
 TEST_F(OwnDevice, ThatHoldsEndsWithStatus0) {
   const Ran ran = run("conform --device " + minimal + " --seed 1 --cases 20 --time 0");
   EXPECT_EQ(ran.status, 0) << ran.out << ran.err;
-  EXPECT_THAT(ran.out, HasSubstr("device minimal 1.0 against spec: as known, 0 known"));
+  EXPECT_THAT(ran.out, HasSubstr("device minimal 1.0 against spec: holds, 0 known"));
 }
 
 TEST_F(OwnDevice, SaysHowAFindingIsSeenAgain) {
