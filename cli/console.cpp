@@ -6,9 +6,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
+#include <ctime>
 #include <random>
 
 #include "trace/json_value.h"
@@ -16,11 +19,21 @@
 namespace iommucheck::cli {
 namespace {
 
-volatile std::sig_atomic_t interrupts = 0;
+/// When an end was first asked for, in milliseconds of the monotonic clock; 0: nobody has.
+std::atomic<std::int64_t> asked_at{0};
+static_assert(std::atomic<std::int64_t>::is_always_lock_free);  // a signal handler may use it
+
+/// One request may come twice: timeout(1) signals the process, and then its group.
+constexpr std::int64_t same_request_ms = 300;
 
 void on_interrupt(int signal) {
-  interrupts = 1;
-  std::signal(signal, SIG_DFL);  // whoever presses it twice means it
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  const std::int64_t ms = std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+  std::int64_t first = 0;
+  if (asked_at.compare_exchange_strong(first, ms) || ms - first < same_request_ms) return;
+  std::signal(signal, SIG_DFL);  // whoever asks a second time means it
+  std::raise(signal);
 }
 
 }  // namespace
@@ -51,7 +64,7 @@ void catch_interrupts() {
   std::signal(SIGTERM, on_interrupt);
 }
 
-bool interrupted() { return interrupts != 0; }
+bool interrupted() { return asked_at != 0; }
 
 ProgressLine::ProgressLine() : terminal_(::isatty(STDERR_FILENO) == 1), columns_(80) {
   winsize size{};

@@ -25,7 +25,8 @@ int report(std::string_view command, const Error& error);
 /// called before the report, whose last line is the verdict.
 int finish(std::string_view command, const oracle::RunEnd& end);
 
-/// From here on Ctrl-C (and SIGTERM) only asks for an end; a second one ends at once.
+/// From here on Ctrl-C (and SIGTERM) only asks for an end; a second one ends at once, but for what
+/// comes within 0.3 s of the first.
 void catch_interrupts();
 bool interrupted();
 
