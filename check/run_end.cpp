@@ -40,10 +40,9 @@ RunEnd end_of(const CheckOptions& asked, const CheckResult& result) {
     end.undecided("ended early: " + result.ended_early);
   } else if (result.findings.size() < asked.findings_max && asked.sequences != 0 &&
              result.sequences - result.given < asked.sequences) {
-    end.undecided(
-        fmt::format("{} of the {} sequences that --runs asks for were run; the time was "
-                    "over (--time)",
-                    result.sequences - result.given, asked.sequences));
+    end.undecided(fmt::format("{} of the {} sequences that --runs asks for were run{}",
+                              result.sequences - result.given, asked.sequences,
+                              result.environment.empty() ? "; the time was over (--time)" : ""));
   }
   if (const std::vector<spec::Rule> open = open_rules(result); asked.strict && !open.empty()) {
     std::string names;

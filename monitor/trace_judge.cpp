@@ -260,7 +260,7 @@ RunEnd end_of(const ReplayResult& result) {
     end.undecided("the trace has no event to judge");
   } else if (result.accepted == 0 && result.undetermined != 0) {
     end.undecided("each event is undetermined: a fact is missing");
-  } else if (!any_rule(result.rules, RuleVerdict::holds)) {
+  } else if (result.findings.empty() && !any_rule(result.rules, RuleVerdict::holds)) {
     end.undecided("no rule was exercised: nothing in the trace could have broken one");
   }
   return end;

@@ -348,6 +348,14 @@ TEST(ExitStatusOfCheck, ByItsFacts) {
               r.environment.emplace_back("no memory");
             }),
             Verdict::violated);
+  // Time is to blame where nothing else is.
+  oracle::CheckResult cut = good_check();
+  cut.sequences = 0;
+  EXPECT_THAT(oracle::end_of(asked, cut).why().front(), HasSubstr("--time"));
+  cut.environment.emplace_back("no room for files");
+  for (const std::string& why : oracle::end_of(asked, cut).why()) {
+    EXPECT_THAT(why, Not(HasSubstr("--time")));
+  }
   asked.sequences = 0;  // as many as the time allows
   EXPECT_EQ(verdict([](CheckResult& r) { r.sequences = 1; }), Verdict::held);
 }
@@ -380,6 +388,15 @@ TEST(ExitStatusOfReplay, ByItsFacts) {
               r.findings.emplace_back();
             }),
             Verdict::violated);
+  // Whoever breaks the one rule that was asked has not exercised none.
+  ReplayResult broken;
+  broken.events = broken.flagged = 1;
+  broken.rules = {rule_with(oracle::RuleVerdict::broken)};
+  EXPECT_EQ(oracle::end_of(broken).why(),
+            std::vector{
+                std::string("no rule was exercised: nothing in the trace could have broken one")});
+  broken.findings.emplace_back();
+  EXPECT_TRUE(oracle::end_of(broken).why().empty());
 }
 
 TEST(ExitStatusOfConform, ByItsFacts) {
