@@ -53,6 +53,8 @@ constexpr Need needs[] = {
     {Rule::FAULT_HANDLED, bit_of(CallKind::fault_handler_set),
      "the driver has no fault_handler_set"},
     {Rule::QUEUE_CONS_RANGE, has_handle_irq, "the driver has no handle_irq"},
+    {Rule::QUEUE_RECORD_ORDER, has_handle_irq, "the driver has no handle_irq"},
+    {Rule::EVENT_LEFT, has_handle_irq, "the driver has no handle_irq"},
     {Rule::EVENT_OVERFLOW_ACK, has_handle_irq, "the driver has no handle_irq"},
     {Rule::LEAK_NOTHING, has_shutdown, "the driver has no shutdown"},
     {Rule::PAGE_REUSE, with_domains, no_domains},

@@ -133,9 +133,12 @@ void DriverHost::bind_platform() {
     if (!host.refuses("fill64", pa, bytes)) host.monitor_.fill(AgentId::cpu0, pa, count, value);
   };
   p.load64 = [](void* ctx, uint64_t pa) -> uint64_t {
-    if (self(ctx).spent()) return ~uint64_t{0};
-    const u64* place = self(ctx).monitor_.caches().memory().host(pa);
-    return place != nullptr && pa % 8 == 0 ? *place : 0;
+    DriverHost& host = self(ctx);
+    if (host.spent()) return ~uint64_t{0};
+    const u64* place = host.monitor_.caches().memory().host(pa);
+    if (place == nullptr || pa % 8 != 0) return 0;
+    host.monitor_.load(AgentId::cpu0, pa, 8, *place, false);
+    return *place;
   };
   bind_sized_accesses();
   p.barrier = [](void* ctx, uint32_t kind) {
@@ -288,14 +291,13 @@ void DriverHost::fail_allocation(u32 n) {
   allocation_failed_ = false;
 }
 
-void DriverHost::in_the_middle(u32 n, std::function<void()> what) {
-  middle_.push_back({n, std::move(what)});
+void DriverHost::in_the_middle(u32 n, std::function<void()> what, u32 offset) {
+  middle_.push_back({n, offset, std::move(what)});
 }
 
 void DriverHost::exposes(u64 offset) {
-  if (offset != spec::reg::cmdq_prod) return;
   for (Middle& each : middle_) {
-    if (each.left != 0 && --each.left == 0) each.what();
+    if (each.offset == offset && each.left != 0 && --each.left == 0) each.what();
   }
 }
 

@@ -74,8 +74,9 @@ class DriverHost {
   /// beginning on before anybody sees that it returned. 0: nobody does.
   void unroll(u64 bytes) { unroll_bytes_ = bytes; }
   /// In the middle of the next call: `what` is done when the driver exposes commands for the n-th
-  /// time (n >= 1), before that write is seen. Until nothing_in_the_middle().
-  void in_the_middle(u32 n, std::function<void()> what);
+  /// time (n >= 1), before that write is seen; or writes another register than CMDQ_PROD. Until
+  /// nothing_in_the_middle().
+  void in_the_middle(u32 n, std::function<void()> what, u32 offset = spec::reg::cmdq_prod);
   void nothing_in_the_middle() { middle_.clear(); }
 
   /// False: the driver has no such operation, and it is not to be called.
@@ -214,7 +215,8 @@ class DriverHost {
   std::array<int, 4> hook_answers_{};  // by spec::sva::Hook
   u64 unroll_bytes_ = 0;
   struct Middle {
-    u32 left = 0;  ///< exposures of commands until then
+    u32 left = 0;  ///< writes until then
+    u32 offset = 0;
     std::function<void()> what;
   };
   std::vector<Middle> middle_;

@@ -77,7 +77,7 @@ class Feeder {
     stored(rmw.pa, rmw.size);
   }
   void operator()(const trace::Load& load) {
-    m_.tick();
+    m_.load(by_, load.pa, load.size, load.value.value_or(0), load.ordered.value_or(false));
     if (!load.value || load.size != 8 || load.pa % 8 != 0) return;
     const spec::Content memory = m_.caches_.memory().newest(load.pa);
     if (memory.unknown || memory.value == *load.value) return;
@@ -117,6 +117,7 @@ class Feeder {
   void operator()(const trace::MmioRead& read) {
     if (!register_is_here(read.offset)) return;
     m_.mmio_read(by_, static_cast<u32>(read.offset), read.size, read.value);
+    if (read.ordered.value_or(false)) m_.smmu_.observe_load_barrier();
     // Whoever waits for an endpoint that does not answer may give up, as before a stuck queue.
     const bool of_queue = read.offset == spec::reg::cmdq_cons;
     const auto error =

@@ -273,6 +273,10 @@ void Monitor::load(AgentId by, u64 pa, unsigned size, u64 value, bool ordered) {
   trace::Load event{.pa = pa, .size = static_cast<u8>(size), .value = value};
   if (ordered) event.ordered = true;
   emit(by, event);
+  // Whoever tries a device is no driver: what it loads is what the device put there last.
+  if (!setup_.barriers_known || setup_.device_is_judged) return;
+  smmu_.observe_load(pa);
+  gather();
 }
 
 void Monitor::rmw(AgentId by, const Atomic& atomic) {
@@ -305,6 +309,7 @@ void Monitor::barrier(AgentId by, trace::BarrierKind kind, bool completes) {
   trace::Barrier event{.kind = kind};
   if (completes) event.completes = true;
   emit(by, event);
+  if (kind != trace::BarrierKind::store) smmu_.observe_load_barrier();
   if (kind == trace::BarrierKind::load) return;  // it orders no store
   caches_.barrier(by);
   gather();

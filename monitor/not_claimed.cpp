@@ -24,17 +24,15 @@ constexpr Rule of_ranges[] = {Rule::RESULT_EXACT,       Rule::PROMISE_TRANSIENT,
 constexpr Rule of_unrolling[] = {Rule::PROMISE_OUTCOME, Rule::PROMISE_TRANSIENT, Rule::PAGE_REUSE};
 constexpr Rule of_short_memory[] = {Rule::RESULT_EXACT, Rule::PROMISE_OUTCOME,
                                     Rule::PROMISE_TRANSIENT, Rule::LEAK_NOTHING, Rule::CRASH_NEVER};
-constexpr Rule of_structures[] = {Rule::TAG_REGIMES,       Rule::TAG_STAGE2,
-                                  Rule::WILD_STRUCTURE,    Rule::UNKNOWN_AFTER_RESET,
-                                  Rule::TORN_STE,          Rule::TORN_CD,
-                                  Rule::QUEUE_OVERRUN,     Rule::QUEUE_PROD_BACK,
-                                  Rule::QUEUE_SLOT_LIVE,   Rule::QUEUE_SLOT_ORDER,
-                                  Rule::QUEUE_CONS_RANGE,  Rule::EVENT_OVERFLOW_ACK,
-                                  Rule::QUEUE_SIZE,        Rule::COMMAND_RESERVED,
-                                  Rule::STALL_TERM_ABORTS, Rule::QUEUE_COMMAND_ILLEGAL,
-                                  Rule::REGISTER_GUARDED,  Rule::REGISTER_ACK,
-                                  Rule::REGISTER_WIDTH,    Rule::REGISTER_GBPA_UPDATE,
-                                  Rule::REGISTER_GERRORN,  Rule::REGISTER_PAGE0_ALIAS};
+constexpr Rule of_structures[] = {
+    Rule::TAG_REGIMES,          Rule::TAG_STAGE2,        Rule::WILD_STRUCTURE,
+    Rule::UNKNOWN_AFTER_RESET,  Rule::TORN_STE,          Rule::TORN_CD,
+    Rule::QUEUE_OVERRUN,        Rule::QUEUE_PROD_BACK,   Rule::QUEUE_SLOT_LIVE,
+    Rule::QUEUE_SLOT_ORDER,     Rule::QUEUE_CONS_RANGE,  Rule::QUEUE_RECORD_ORDER,
+    Rule::EVENT_OVERFLOW_ACK,   Rule::EVENT_LEFT,        Rule::QUEUE_SIZE,
+    Rule::COMMAND_RESERVED,     Rule::STALL_TERM_ABORTS, Rule::QUEUE_COMMAND_ILLEGAL,
+    Rule::REGISTER_GUARDED,     Rule::REGISTER_ACK,      Rule::REGISTER_WIDTH,
+    Rule::REGISTER_GBPA_UPDATE, Rule::REGISTER_GERRORN,  Rule::REGISTER_PAGE0_ALIAS};
 constexpr Rule of_domains[] = {
     Rule::PAGE_REUSE,          Rule::TABLE_FREE,        Rule::CONFLICT_BBM,
     Rule::CONFLICT_CONTIGUOUS, Rule::CONFLICT_TLB,      Rule::TAG_REGIMES,

@@ -33,6 +33,8 @@ std::string_view not_exercised(Rule rule) {
   switch (rule) {
     case Rule::CONFLICT_CONTIGUOUS: return "the driver stored no descriptor with contiguous hint";
     case Rule::QUEUE_CONS_RANGE: return "the driver moved the index of no output queue";
+    case Rule::QUEUE_RECORD_ORDER:
+      return "the driver loaded no record of an output queue in a way that is told (load64, load)";
     case Rule::REGISTER_GBPA_UPDATE: return "the driver did not write GBPA";
     case Rule::REGISTER_GERRORN: return "the driver did not write GERRORN";
     case Rule::REGISTER_PAGE0_ALIAS: return "the driver accessed no index of an output queue";

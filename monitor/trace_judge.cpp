@@ -182,6 +182,7 @@ const char* Judge::out_of_sight(Rule rule) const {
       return setup_.calls_are_known ? "calls are known: promises say more" : nullptr;
     case Rule::QUEUE_SLOT_ORDER:
     case Rule::QUEUE_SLOT_LIVE:
+    case Rule::QUEUE_RECORD_ORDER:
       return setup_.calls_are_known ? nullptr : "the recording shows no stores to the queue";
     default: return nullptr;
   }

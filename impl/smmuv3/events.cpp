@@ -88,6 +88,9 @@ u32 Smmu::drain_once(FaultSink& sink) {
       log_record(record);
     }
   }
+  // The loads of the records come before their slots are given back: an ordered write orders stores
+  // alone.
+  if (count != 0) platform_.barrier();
   // The overflow flag too: records are lost no longer once it is acknowledged.
   const u32 cons = event_cons_ | (event_prod_ & reg::queue_overflow);
   if (cons != event_cons_written_) platform_.write32(reg::eventq_cons, cons);
@@ -96,10 +99,9 @@ u32 Smmu::drain_once(FaultSink& sink) {
 }
 
 void Smmu::read_faults(FaultSink& sink) {
-  const u32 slots = 1u << event_lg2_;
-  u32 rounds = 16;
-  // Records of stalls are never lost: behind a full queue further ones may wait for place.
-  while (drain_once(sink) == slots && --rounds != 0) {
+  // Until it is empty: the queue sends an interrupt for a record that comes to it empty, and none
+  // for what came since PROD was read, nor for stalls that waited behind a full queue for place.
+  while (drain_once(sink) != 0) {
   }
 }
 

@@ -28,8 +28,12 @@ void Smmu::write_eventq_cons(u64 value) {
   const unsigned lg2 = eventq().lg2;
   if ((r_.cr0 & cr0::eventqen) != 0) {
     check_cons(lg2, r_.eventq_cons, r_.eventq_prod, r_.eventq_seen, value, "EVENTQ_CONS");
+    records_given_back(event_queue(), event_loads_, value);
+  } else {
+    begin_loads(event_loads_, value);
   }
   set(r_.eventq_cons, value);
+  note_left();
   const bool open = ((value ^ r_.eventq_seen) & queue_overflow_flag) != 0;
   const auto drained = static_cast<bool>(queue_empty(lg2, r_.eventq_seen, value));
   if (!open) {
@@ -39,15 +43,44 @@ void Smmu::write_eventq_cons(u64 value) {
   }
 }
 
+/// PROD was read. With the queue empty there is nothing else to do than to acknowledge it. A
+/// recording may have the next interrupt while another CPU is at that.
+void Smmu::overflow_seen() {
+  if (slots_from_events_ || (r_.cr0 & cr0::eventqen) == 0) return;
+  const bool open = ((r_.eventq_cons ^ r_.eventq_seen) & queue_overflow_flag) != 0;
+  if (open && static_cast<bool>(queue_empty(eventq().lg2, r_.eventq_seen, r_.eventq_cons))) {
+    set(r_.overflow_drained, 1);
+  }
+}
+
 void Smmu::write_priq_cons(u64 value) {
   value &= queue_overflow_flag | 0xfffff;
   if ((r_.cr0 & cr0::priqen) != 0) {
     check_cons(priq().lg2, r_.priq_cons, r_.priq_prod, r_.priq_seen, value, "PRIQ_CONS");
+    records_given_back(pri_queue(), pri_loads_, value);
+  } else {
+    begin_loads(pri_loads_, value);
   }
   set(r_.priq_cons, value);
 }
 
+/// CONS was written. What is there still came while the queue was not empty, and has no interrupt.
+void Smmu::note_left() {
+  const bool sends = (r_.irq_ctrl & r_.irq_ctrlack & irq_ctrl::eventq_irqen) != 0;
+  const u64 prod = r_.eventq_prod & 0xfffff;
+  const bool rest = records_events() && !queue_empty(eventq().lg2, prod, r_.eventq_cons & 0xfffff);
+  set(r_.event_left, rest && sends && r_.event_told == 0 ? 1 : 0);
+}
+
 void Smmu::interrupt_of_event_queue() {
+  set(r_.event_told, 0);
+  ++caches_.exercised[static_cast<std::size_t>(Rule::EVENT_LEFT)];
+  if (r_.event_left != 0) {
+    set(r_.event_left, 0);
+    report(Rule::EVENT_LEFT, "EVENTQ_CONS was written as " + hex(r_.eventq_cons) +
+                                 ", and the record there came before that to a queue that was not "
+                                 "empty: no interrupt was sent for it");
+  }
   ++caches_.exercised[static_cast<std::size_t>(Rule::EVENT_OVERFLOW_ACK)];
   if (r_.overflow_drained == 0) return;
   set(r_.overflow_drained, 0);
@@ -68,6 +101,7 @@ Delivery Smmu::record_event(const EventRecord& record) {
   const Delivery result = delivery(enabled, full, bit(record.dw[1], 31));
   if (result == Delivery::overflows && !event_overflow_open()) observe_event_overflow();
   if (result != Delivery::written) return result;
+  if (queue_empty(queue.lg2, prod, r_.eventq_cons & 0xfffff)) set(r_.event_told, 1);
   const u64 place = queue_slot(queue, event_bytes, prod);
   for (unsigned i = 0; i < event_words; ++i) {
     caches_.memory().device_store(place + 8 * i, record.dw[i]);

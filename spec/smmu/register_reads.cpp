@@ -163,7 +163,11 @@ bool Smmu::admit_register(u32 offset, u64 value) {
     case reg::gerror: return slots_from_events_ || admit_gerror(value);
     case reg::gerrorn: return slots_from_events_ || value == r_.gerrorn;
     case reg::eventq_cons: return slots_from_events_ || value == r_.eventq_cons;
-    case reg::eventq_prod: return admit_prod(eventq().lg2, value, r_.eventq_cons, r_.eventq_seen);
+    case reg::eventq_prod: {
+      const bool admitted = admit_prod(eventq().lg2, value, r_.eventq_cons, r_.eventq_seen);
+      overflow_seen();
+      return admitted;
+    }
     case reg::priq_prod: return admit_prod(priq().lg2, value, r_.priq_cons, r_.priq_seen);
     default: return true;  // not followed yet
   }
@@ -171,7 +175,10 @@ bool Smmu::admit_register(u32 offset, u64 value) {
 
 /// What the driver knows of PROD from here on.
 void Smmu::note_prod(u32 offset, u64 value) {
-  if (offset == reg::eventq_prod) set(r_.eventq_seen, value);
+  if (offset == reg::eventq_prod) {
+    set(r_.eventq_seen, value);
+    overflow_seen();
+  }
   if (offset == reg::priq_prod) set(r_.priq_seen, value);
 }
 

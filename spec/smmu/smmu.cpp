@@ -156,8 +156,14 @@ void Smmu::write_register(u32 offset, u64 value) {
     case reg::priq_base:
       if (capabilities().pri) check_size("PRIQ_BASE", value, capabilities().priqs);
       break;
-    case reg::eventq_prod: set(r_.eventq_seen, value); break;
-    case reg::priq_prod: set(r_.priq_seen, value); break;
+    case reg::eventq_prod:
+      set(r_.eventq_seen, value);
+      begin_loads(event_loads_, value);
+      break;
+    case reg::priq_prod:
+      set(r_.priq_seen, value);
+      begin_loads(pri_loads_, value);
+      break;
     default: break;
   }
 }

@@ -116,9 +116,14 @@ class Smmu {
   [[nodiscard]] bool event_overflow_open() const {
     return ((r_.eventq_prod ^ r_.eventq_cons) & queue_overflow_flag) != 0;
   }
-  /// The driver has seen an overflow, emptied the queue, and not acknowledged it: now that the
-  /// queue's next interrupt comes, it is too late. IHI 0070 7.4.
+  /// The driver has seen an overflow, emptied the queue, and not acknowledged it; or has left
+  /// records behind that came to a queue that was not empty: now that the queue's next interrupt
+  /// comes, it is too late. IHI 0070 7.4, 3.18.2.
   void interrupt_of_event_queue();
+  /// The driver loaded up to 8 bytes at `pa`: a word of a record, if an output queue lies there.
+  void observe_load(u64 pa);
+  /// A barrier that orders its loads before later ones, and before later stores.
+  void observe_load_barrier();
   /// Counts acknowledgements and consumed commands that the driver saw.
   [[nodiscard]] u64 progress_made() const { return r_.progress; }
   /// A command error is active; and what is asked of CR0ACK and CMDQ_CONS in the end.
@@ -151,6 +156,8 @@ class Smmu {
     u64 eventq_seen = 0, priq_seen = 0;  // PROD as the driver last read or wrote it
     u64 prod_followed = 0;               // a recording has shown it, of either queue
     u64 overflow_drained = 0;  // the driver saw an overflow, and emptied the queue without a word
+    u64 event_told = 0;        // an interrupt of the event queue is on its way
+    u64 event_left = 0;        // CONS left records, and none is
     u64 irq_cfg[9] = {};       // GERROR, EVENTQ, PRIQ: CFG0, CFG1, CFG2
     u64 exposed = 0;           // index up to which commands may have been executed
     u64 exposed_total = 0;     // the same, counted from the beginning
@@ -165,6 +172,22 @@ class Smmu {
     u64 polls = 0;             // choices to make no progress since the last progress
     u64 progress = 0;          // what the driver saw of it: acknowledgements, commands consumed
     u64 stuck = 0;
+  };
+  /// The records of an output queue that the driver loaded, as positions: indices with their wrap
+  /// bit. CONS, `settled`, `loaded` follow each other, and `ordered` comes before PROD.
+  struct RecordLoads {
+    u64 ordered = 0;  // PROD as it was read before the last barrier: up to there loads are in order
+    u64 loaded = 0;   // up to there records were loaded
+    u64 settled = 0;  // and up to there before the last barrier
+    u64 words = 0;    // a bit for each word that was loaded of the one before `loaded`
+    u64 late = 0, late_end = 0;  // what CONS gave back last and nobody had loaded
+  };
+  struct OutputQueue {
+    QueueGeometry queue;
+    unsigned record_bytes = 0;
+    u64 cons = 0;
+    u64 seen = 0;
+    std::string_view name;
   };
   struct SyncPoint {
     u64 position = 0;  // as exposed_total
@@ -184,6 +207,15 @@ class Smmu {
   void write_eventq_cons(u64 value);
   void write_priq_cons(u64 value);
   void check_cons(unsigned lg2, u64 cons, u64 prod, u64 seen, u64 value, const char* name);
+  void begin_loads(RecordLoads& loads, u64 position);
+  void load_of_record(const OutputQueue& its, RecordLoads& loads, u64 pa);
+  void records_given_back(const OutputQueue& its, RecordLoads& loads, u64 value);
+  [[nodiscard]] OutputQueue event_queue() const {
+    return {eventq(), event_bytes, r_.eventq_cons, r_.eventq_seen, "EVENTQ"};
+  }
+  [[nodiscard]] OutputQueue pri_queue() const {
+    return {priq(), page_request_bytes, r_.priq_cons, r_.priq_seen, "PRIQ"};
+  }
   void check_size(const char* name, u64 value, unsigned largest);
   bool has_width(const RegisterInfo& info, u32 offset, unsigned size, const char* what);
   void check_alias(u32 offset);
@@ -232,6 +264,8 @@ class Smmu {
   bool admit_claimed(const QueueGeometry& queue, u64 value);
   bool admit_prod(unsigned lg2, u64 value, u64 cons, u64& seen);
   void note_prod(u32 offset, u64 value);
+  void overflow_seen();
+  void note_left();
   bool admit_stopped(const QueueGeometry& queue, u64 value, u64 limit);
   bool admit_gerror(u64 value);
 
@@ -240,6 +274,7 @@ class Smmu {
   Caches& caches_;
   IdRegisters id_;
   Registers r_;
+  RecordLoads event_loads_, pri_loads_;
   TrailArray<SyncPoint> syncs_;
   u64 first_sync_ = 0;  // of syncs_: those before are complete
   u64 cmdq_first_ = 0;  // memory of the command queue

@@ -104,6 +104,181 @@ TEST_F(Events, AnOverflowThatIsNeverAcknowledged) {
   EXPECT_EQ(m.broken(), "EVENT_OVERFLOW_ACK");
 }
 
+// A drain that finds an overflow and no record has it to acknowledge, too.
+TEST_F(Events, AnOverflowThatIsSeenInAnEmptyQueue) {
+  fill(4);
+  EXPECT_EQ(m.read(reg::eventq_prod), 4U);
+  fill(1);  // while the driver is at work
+  m.write(reg::eventq_cons, 4);
+  EXPECT_EQ(m.read(reg::eventq_prod), 4 | ovflg);
+  m.smmu.interrupt_of_event_queue();
+  EXPECT_EQ(m.broken(), "EVENT_OVERFLOW_ACK");
+  m.read(reg::eventq_prod);
+  m.write(reg::eventq_cons, 4 | ovflg);
+  m.smmu.interrupt_of_event_queue();
+  EXPECT_EQ(m.broken(), "");
+}
+
+/// The queue sends an interrupt when it was empty.
+struct Interrupts : Events {
+  void SetUp() override {
+    Events::SetUp();
+    m.write(reg::irq_ctrl, irq_ctrl::eventq_irqen);
+    m.read(reg::irq_ctrlack);
+  }
+};
+
+TEST_F(Interrupts, WhatCameMeanwhileIsRead) {
+  fill(1);
+  m.smmu.interrupt_of_event_queue();
+  EXPECT_EQ(m.read(reg::eventq_prod), 1U);
+  fill(1);
+  m.write(reg::eventq_cons, 1);
+  EXPECT_EQ(m.read(reg::eventq_prod), 2U);
+  m.write(reg::eventq_cons, 2);
+  EXPECT_EQ(m.read(reg::eventq_prod), 2U);
+  fill(1);
+  m.smmu.interrupt_of_event_queue();
+  EXPECT_EQ(m.broken(), "");
+}
+
+TEST_F(Interrupts, WhatCameMeanwhileIsLeft) {
+  fill(1);
+  m.smmu.interrupt_of_event_queue();
+  EXPECT_EQ(m.read(reg::eventq_prod), 1U);
+  fill(1);
+  m.write(reg::eventq_cons, 1);
+  EXPECT_EQ(m.read(reg::eventq_prod), 2U) << "seen, and left";
+  m.smmu.interrupt_of_event_queue();
+  EXPECT_EQ(m.broken(), "EVENT_LEFT");
+}
+
+TEST_F(Interrupts, WhatAnInterruptWillTellMayBeLeft) {
+  fill(1);
+  m.read(reg::eventq_prod);
+  fill(1);
+  m.write(reg::eventq_cons, 1);
+  m.smmu.interrupt_of_event_queue();
+  EXPECT_EQ(m.broken(), "") << "the first record's is still to come";
+}
+
+TEST_F(Interrupts, WhoAsksForNoneLooksAgain) {
+  m.write(reg::irq_ctrl, 0);
+  m.read(reg::irq_ctrlack);
+  fill(1);
+  m.smmu.interrupt_of_event_queue();
+  m.read(reg::eventq_prod);
+  fill(1);
+  m.write(reg::eventq_cons, 1);
+  m.smmu.interrupt_of_event_queue();
+  EXPECT_EQ(m.broken(), "");
+}
+
+/// The driver's loads of records, which no store shows.
+struct Loads : Events {
+  static constexpr u64 place(unsigned slot, unsigned word = 0) {
+    return DriverMachine::eventq + 32 * slot + 8 * word;
+  }
+  void load(unsigned slot, unsigned word = 0) { m.smmu.observe_load(place(slot, word)); }
+  void whole(unsigned slot) {
+    for (unsigned word = 0; word < 4; ++word) load(slot, word);
+  }
+  void barrier() { m.smmu.observe_load_barrier(); }
+};
+
+TEST_F(Loads, InOrder) {
+  for (unsigned lap = 0; lap < 9; ++lap) {
+    fill(1);
+    const u64 prod = m.read(reg::eventq_prod);
+    barrier();
+    whole(lap % 4);
+    barrier();
+    m.write(reg::eventq_cons, prod);
+    EXPECT_EQ(m.broken(), "") << lap;
+  }
+}
+
+TEST_F(Loads, SeveralRecordsAtATime) {
+  fill(3);
+  m.read(reg::eventq_prod);
+  barrier();
+  whole(0);
+  load(1, 1);  // not every word is of interest
+  barrier();
+  m.write(reg::eventq_cons, 2);
+  load(2);
+  fill(2);
+  m.read(reg::eventq_prod);
+  barrier();
+  load(2, 3);
+  whole(3);
+  whole(0);
+  barrier();
+  m.write(reg::eventq_cons, 5);
+  EXPECT_EQ(m.broken(), "");
+}
+
+TEST_F(Loads, BeforeProdWasRead) {
+  fill(1);
+  m.read(reg::eventq_prod);
+  load(0);
+  EXPECT_EQ(m.broken(), "QUEUE_RECORD_ORDER");
+  barrier();
+  load(0);
+  EXPECT_EQ(m.broken(), "");
+  fill(1);
+  m.read(reg::eventq_prod);
+  load(1);
+  EXPECT_EQ(m.broken(), "QUEUE_RECORD_ORDER") << "the barrier came before this record was shown";
+}
+
+TEST_F(Loads, NotOrderedBeforeTheSlotIsGivenBack) {
+  fill(2);
+  m.read(reg::eventq_prod);
+  barrier();
+  whole(0);
+  barrier();
+  whole(1);
+  m.write(reg::eventq_cons, 1);
+  EXPECT_EQ(m.broken(), "") << "the second one is still the driver's";
+  m.write(reg::eventq_cons, 2);
+  EXPECT_EQ(m.broken(), "QUEUE_RECORD_ORDER");
+}
+
+TEST_F(Loads, AfterTheSlotWasGivenBack) {
+  fill(2);
+  m.read(reg::eventq_prod);
+  barrier();
+  m.write(reg::eventq_cons, 1);
+  load(0);
+  EXPECT_EQ(m.broken(), "QUEUE_RECORD_ORDER") << "the whole record";
+  load(1, 0);
+  barrier();
+  m.write(reg::eventq_cons, 2);
+  EXPECT_EQ(m.broken(), "");
+  load(1, 0);
+  EXPECT_EQ(m.broken(), "") << "what it has had";
+  load(1, 2);
+  EXPECT_EQ(m.broken(), "QUEUE_RECORD_ORDER") << "the rest of it";
+}
+
+TEST_F(Loads, OfWhatIsNoRecordYet) {
+  m.read(reg::eventq_prod);
+  load(0);
+  m.smmu.observe_load(DriverMachine::eventq + 128);
+  m.smmu.observe_load(DriverMachine::cmdq);
+  EXPECT_EQ(m.broken(), "");
+}
+
+TEST_F(Loads, ThatNobodySees) {
+  for (u64 lap = 1; lap < 9; ++lap) {
+    fill(1);
+    m.read(reg::eventq_prod);
+    m.write(reg::eventq_cons, lap % 8);
+    EXPECT_EQ(m.broken(), "") << lap;
+  }
+}
+
 // Review spec E5: the record of a stall waits for room and is no overflow.
 TEST_F(Events, AStallNeverOverflows) {
   fill(4);
