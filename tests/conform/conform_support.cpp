@@ -100,6 +100,29 @@ bool BrokenDevice::drops(u64 low, u64 high) const {
   }
 }
 
+/// The command as the device takes it; nothing: as it is.
+std::optional<spec::CommandWords> BrokenDevice::taken_as(u64 low, u64 high) const {
+  const spec::Capabilities caps = spec::parse_capabilities(inner_.identity().id);
+  spec::Command command = spec::decode_command<u64>(low, high, caps);
+  const bool by_address =
+      command.op == spec::Opcode::tlbi_nh_va || command.op == spec::Opcode::tlbi_nh_vaa;
+  if ((cr0_ & spec::cr0::smmuen) == 0 || !by_address) return std::nullopt;
+  switch (fault_) {
+    case Fault::keeps_pointers:
+      if (command.num != 0 || command.scale != 0) return std::nullopt;
+      return spec::CommandWords{low, high | 1};
+    case Fault::range_of_first_page:
+      if (command.num == 0 && command.scale == 0) return std::nullopt;
+      // NUM, SCALE; TG, TTL.
+      return spec::CommandWords{low & ~mask(24, 12), high & ~mask(11, 8)};
+    case Fault::takes_vaa_as_asid:
+      if (command.op != spec::Opcode::tlbi_nh_vaa) return std::nullopt;
+      command.op = spec::Opcode::tlbi_nh_asid;
+      return spec::CommandWords{spec::encode_command(command).dw0, 0};
+    default: return std::nullopt;
+  }
+}
+
 bool BrokenDevice::ignores_fields() const {
   return fault_ == Fault::ignores_cd_fields || fault_ == Fault::ignores_fields_and_cfgi ||
          fault_ == Fault::ignores_fields_and_tlbi;
@@ -110,6 +133,10 @@ void BrokenDevice::store(u64 pa, u64 value) {
   if (ignores_fields() && !in_queue(pa) && pa % 64 == 0 && bit(value, 41)) {  // AA64 of a CD
     meant_[pa] = value;
     for (const unsigned field : {14U, 36U, 37U, 40U}) value &= ~(u64{1} << field);
+  }
+  if (fault_ == Fault::ignores_ips && !in_queue(pa) && pa % 64 == 0 && bit(value, 41)) {
+    meant_[pa] = value;
+    value = with_bits(value, 34, 32, 5);
   }
   if (fault_ == Fault::ignores_span && pa == identity_.structures_pa &&
       bits(written_[reg::strtab_base_cfg], 17, 16) == 1) {
@@ -131,6 +158,12 @@ void BrokenDevice::store(u64 pa, u64 value) {
     meant_[pa] = value;
     inner_.store(pa - 8, spec::encode_command(nothing).dw0);
     return inner_.store(pa, 0);
+  }
+  if (const auto taken = taken_as(low_, value)) {
+    meant_[pa - 8] = low_;
+    meant_[pa] = value;
+    inner_.store(pa - 8, taken->dw0);
+    return inner_.store(pa, taken->dw1);
   }
   const auto op = static_cast<spec::Opcode>(low_ & 0xff);
   const bool refuses = fault_ == Fault::refuses_legal || fault_ == Fault::aborts_commands;
@@ -170,6 +203,12 @@ void BrokenDevice::mmio_write(u32 offset, unsigned size, u64 value) {
       inner_.mmio_write(reg::gerrorn, 4, *held_gerrorn_);
       held_gerrorn_.reset();
     }
+  }
+  if (fault_ == Fault::ignores_log2size && offset == reg::strtab_base_cfg) {
+    value = with_bits(value, 5, 0, 6);
+  }
+  if (fault_ == Fault::uses_base_bits && offset == reg::strtab_base && bits(value, 11, 6) != 0) {
+    value += 0x1000;  // what lies there is another STE
   }
   if (fault_ == Fault::wrong_message && offset == reg::eventq_irq_cfg1) value ^= 0x100;
   inner_.mmio_write(offset, size, value);
@@ -303,6 +342,13 @@ Ticket BrokenDevice::mmio_read(u32 offset, unsigned size) {
   if (wide && size == 4 && fault_ == Fault::reads_halves_as_0) return answer(0);
   if (wide && size == 8 && fault_ == Fault::loses_hint) value &= ~(u64{1} << 62);
   if (offset == reg::cr2 && fault_ == Fault::takes_guarded_cr2) return answer(written_[offset]);
+  const bool takes_as_another =
+      (fault_ == Fault::ignores_log2size && offset == reg::strtab_base_cfg) ||
+      (fault_ == Fault::uses_base_bits && offset == reg::strtab_base);
+  if (takes_as_another && written_.contains(offset)) return answer(written_[offset]);
+  if (offset == reg::cmdq_cons && fault_ == Fault::loses_cons_wrap) {
+    return answer(value & ~(cmdq_bytes_ / 16));
+  }
   if (offset == reg::cmdq_cons && fault_ == Fault::wrong_cons) return answer(value + 1);
   if (offset == reg::cmdq_cons && fault_ == Fault::stuck_cons) return answer(0);
   if (offset == reg::cmdq_cons && fault_ == Fault::aborts_commands && bits(value, 30, 24) == 1) {

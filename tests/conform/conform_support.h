@@ -94,6 +94,13 @@ enum class Fault : u8 {
   ignores_cd_fields,         ///< WXN, UWXN, PAN and EPD0 of a CD are taken as 0
   ignores_fields_and_cfgi,   ///< that and ignores_cfgi
   ignores_fields_and_tlbi,   ///< that and forgets_tlbi
+  ignores_log2size,          ///< StreamIDs are bounded by IDR1 alone
+  uses_base_bits,            ///< bits of STRTAB_BASE below the table's size count
+  range_of_first_page,       ///< a TLBI by range does for its first page
+  loses_cons_wrap,    ///< CMDQ_CONS goes from the last slot to the first without its wrap bit
+  keeps_pointers,     ///< TLBIs by address are taken as Leaf = 1
+  takes_vaa_as_asid,  ///< TLBI_NH_VAA is taken as TLBI_NH_ASID
+  ignores_ips,        ///< CD.IPS is taken as 48 bits
 };
 
 class BrokenDevice final : public DeviceUnderTest {
@@ -125,6 +132,7 @@ class BrokenDevice final : public DeviceUnderTest {
   [[nodiscard]] bool in_queue(u64 pa) const;
   void events_shown(u64 value);
   [[nodiscard]] bool drops(u64 low, u64 high) const;
+  [[nodiscard]] std::optional<spec::CommandWords> taken_as(u64 low, u64 high) const;
   [[nodiscard]] bool ignores_fields() const;
 
   Fault fault_;
