@@ -209,14 +209,17 @@ void Lockstep::begin_next() {
     host_.in_the_middle(*next.stuck, [this] { monitor_.queue_stuck(true); });
   }
   if (!next.access) return;
-  host_.in_the_middle(next.access_at, [this, access = *next.access] {
-    // Its driver may have stopped it meanwhile, since the call ends what it used.
-    const spec::sva::Interface& interface = monitor_.interface();
-    const u32 device = interface.device_of(access.sid);
-    if (access.ssv && interface.duty_of_dma(device, access.ssid).blames_caller) return;
-    ++accesses_;
-    monitor_.device_access(access, host_.choices());
-  });
+  const auto access_then = [this, access = *next.access] { access_meanwhile(access); };
+  host_.in_the_middle(next.access_at, access_then);
+}
+
+/// Its driver may have stopped the device meanwhile, since the call ends what it used.
+void Lockstep::access_meanwhile(const spec::Access& access) {
+  const spec::sva::Interface& interface = monitor_.interface();
+  const u32 device = interface.device_of(access.sid);
+  if (access.ssv && interface.duty_of_dma(device, access.ssid).blames_caller) return;
+  ++accesses_;
+  monitor_.device_access(access, host_.choices());
 }
 
 void Lockstep::end_next() {

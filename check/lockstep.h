@@ -176,7 +176,10 @@ class Lockstep {
 
   // lockstep_spaces.cpp: domains, private spaces, accesses
   void perform_access(const fuzz::Operation& operation);
+  void access_meanwhile(const spec::Access& access);
   void perform_alloc(const fuzz::Operation& operation);
+  void take_every_asid(const spec::sva::Call& alloc);
+  void note_domain(const spec::sva::Observed& observed);
   void perform_on_space(const fuzz::Operation& operation);
   void perform_map_sg(spec::sva::Call& call);
   void note_result(std::size_t index, const spec::sva::Call& call,

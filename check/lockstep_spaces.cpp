@@ -45,6 +45,12 @@ constexpr unsigned comes_later_lsb = 8;
 constexpr unsigned later_at_lsb = 6;
 // Of one that comes at once: interrupts come that nothing has asked for.
 constexpr unsigned spurious_lsb = 5;
+// One more comes while the driver empties the queue.
+constexpr unsigned meanwhile_lsb = 7;
+
+// Of a domain_alloc's where ASIDs have 8 bits: every one is taken; and so many domains are tried.
+constexpr u16 every_asid = 0xff;
+constexpr std::size_t domains_max = 300;
 
 /// What both have.
 spec::sva::DomainFacts common_facts(const spec::sva::DomainFacts& a,
@@ -112,7 +118,37 @@ void Lockstep::perform_alloc(const fuzz::Operation& operation) {
   call.domain_kind = wanted.kind;
   call.input_bits = wanted.input_bits;
   if (!may_call(call) || spaces_.size() >= spaces_max) return;
-  const Observed observed = make_call(call);
+  const bool few = !options_.machine.caps.asid16 && call.domain_kind == IOMMUCHECK_DOMAIN_PAGING;
+  if (few && (operation.choices & every_asid) == every_asid) return take_every_asid(call);
+  note_domain(make_call(call));
+}
+
+/// Domains until there is no number left for another one. The last two stay, each with a device on
+/// it if that can be.
+void Lockstep::take_every_asid(const Call& alloc) {
+  std::vector<Observed> made;
+  while (made.size() < domains_max && monitor_.findings().empty()) {
+    made.push_back(make_call(alloc));
+    if (made.back().status == Status::ok) continue;
+    made.pop_back();
+    break;
+  }
+  constexpr std::size_t stay = 2;
+  for (std::size_t i = 0; i < made.size() && monitor_.findings().empty(); ++i) {
+    if (made.size() - i <= stay) {
+      note_domain(made[i]);
+      const Call attach{.kind = CallKind::attach,
+                        .domain = made[i].value,
+                        .device = static_cast<u32>(made.size() - i - 1)};
+      if (attach.device < monitor_.interface().device_count() && may_call(attach))
+        make_call(attach);
+    } else {
+      make_call({.kind = CallKind::domain_free, .domain = made[i].value});
+    }
+  }
+}
+
+void Lockstep::note_domain(const Observed& observed) {
   if (observed.status != Status::ok) return;
   const bool paging = monitor_.interface().is_paging(observed.value);
   Space space;
@@ -238,8 +274,11 @@ void Lockstep::perform_access(const fuzz::Operation& operation) {
   const u32 entries_lg2 = options_.machine.caps.eventqs;
   const bool many = static_cast<AccessKind>(operation.variant) == AccessKind::read_many;
   const u32 times = many && entries_lg2 <= burst_lg2 ? (u32{1} << entries_lg2) + 1 : 1;
+  // One comes while the driver empties the queue; of many, the one that there is no room for.
+  const bool meanwhile = ((operation.choices >> meanwhile_lsb) & 1) != 0;
+  const auto is_full = [&] { return monitor_.smmu().event_slots() == 0; };
   bool recorded = false;
-  for (u32 n = 0; n < times; ++n) {
+  for (u32 n = 0; n < times && !(n != 0 && meanwhile && is_full()); ++n) {
     ++accesses_;
     const bool again = monitor_.device_access(access, host_.choices());
     recorded |= again;
@@ -249,7 +288,12 @@ void Lockstep::perform_access(const fuzz::Operation& operation) {
   const bool at_once = ((operation.choices >> (fuzz::choice_bits - 1)) & 1) != 0;
   const bool spurious = ((operation.choices >> spurious_lsb) & 3) == 3;
   if (!at_once || (!recorded && !spurious)) return;
+  if (recorded && meanwhile) {
+    const auto once_more = [this, access] { access_meanwhile(access); };
+    host_.in_the_middle(1, once_more, spec::reg::eventq_cons);
+  }
   host_.irq(IOMMUCHECK_IRQ_EVENT_QUEUE);
+  host_.nothing_in_the_middle();
   if (spurious) host_.irq(IOMMUCHECK_IRQ_GLOBAL_ERROR);
 }
 

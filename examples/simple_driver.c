@@ -42,7 +42,13 @@ enum {
 #define GBPA_ABORT (1u << 20)
 #define GBPA_UPDATE (1u << 31)
 
-enum { PAGE = 4096, ENTRIES = 512, INPUT_BITS = 39, DOMAINS = 16, DEVICES = 64 };
+enum {
+  PAGE = 4096,
+  ENTRIES = 512,
+  INPUT_BITS = 39,
+  DOMAINS = 255,
+  DEVICES = 64
+}; /* ASIDs: 8 bits */
 #define SECOND 1000000u
 #define ADDRESS 0x0000fffffffff000ull /* bits 47:12 of a descriptor */
 

@@ -230,11 +230,18 @@ Observed DriverDoor::open_queue(const Call& call) const {
   return with_value(error, queue);
 }
 
+/// First as a caller of an abi that nobody has: who refuses that has taken no group.
 Observed DriverDoor::read_fault(const Call& call) const {
   iommucheck_fault fault{};
-  fault.size = sizeof(fault);
-  fault.abi = IOMMUCHECK_DRIVER_ABI;
-  Observed observed = status(driver_.fault_queue_read(state_, call.queue, &fault));
+  int error = -IOMMUCHECK_EINVAL;
+  for (const u32 abi : {~u32{0}, u32{IOMMUCHECK_DRIVER_ABI}}) {
+    if (error == 0) break;
+    fault = {};
+    fault.size = sizeof(fault);
+    fault.abi = abi;
+    error = driver_.fault_queue_read(state_, call.queue, &fault);
+  }
+  Observed observed = status(error);
   if (observed.status != spec::sva::Status::ok) return observed;
   observed.fault = {.device = fault.device,
                     .pasid = fault.pasid,
