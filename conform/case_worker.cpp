@@ -91,7 +91,8 @@ Afresh CaseWorker::ask_afresh(const Question& of, const Divergence& found, std::
   if (std::ranges::any_of(wrong, same)) return {.answer = Afresh::Answer::wrong};
   // Which of the records was taken to be that of a terminated access may be the mistake.
   const auto* dma = std::get_if<trace::Dma>(&trace.events[at].payload);
-  const bool terminated = dma != nullptr && dma->result == trace::DmaResult::abort;
+  const bool terminated = dma != nullptr && (dma->result == trace::DmaResult::abort ||
+                                             dma->result == trace::DmaResult::stall);
   if (terminated && !has_same_record(of, step, trace)) return {};
   const auto of_access = [](const Divergence& one) { return one.access; };
   const auto of_record = [](const Divergence& one) {

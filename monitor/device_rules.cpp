@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <functional>
 #include <utility>
 
 #include "monitor/device_text.h"
@@ -301,6 +302,20 @@ void DeviceRules::judge_reached(const Access& access, const trace::Dma& dma,
   }
 }
 
+namespace {
+
+/// What waits has a fault that stalls, and what is terminated has none: those that fit are kept,
+/// of which the record is then. False: none does. IHI 0070 3.12, 5.5.
+bool keep_fitting(std::vector<Outcome>& candidates, bool stalled) {
+  const auto fits = [&](const Outcome& o) { return o.stalled() == stalled; };
+  if (candidates.empty()) return true;
+  if (std::ranges::none_of(candidates, fits)) return false;
+  std::erase_if(candidates, std::not_fn(fits));
+  return true;
+}
+
+}  // namespace
+
 void DeviceRules::judge_terminated(const Access& access, const trace::Dma& dma,
                                    const std::vector<Outcome>& allowed, const Plain& memory) {
   Open open{.access = access,
@@ -311,6 +326,14 @@ void DeviceRules::judge_terminated(const Access& access, const trace::Dma& dma,
             .detail = {}};
   for (const Outcome& o : allowed) {
     if (o.kind == OutcomeKind::fault || o.kind == OutcomeKind::abort) open.candidates.push_back(o);
+  }
+  if (!keep_fitting(open.candidates, open.stalled)) {
+    const Outcome& first = open.candidates.front();
+    find_of(open.which, Rule::DEVICE_OUTCOME,
+            open.stalled ? "waits though nothing stalls it" : "is terminated instead of waiting",
+            fmt::format("{} {}; allowed is {}, which {} it ({})", access_text(access),
+                        open.stalled ? "waits" : "is terminated", outcome_name(first),
+                        open.stalled ? "terminates" : "stalls", caches_.explain(first)));
   }
   if (memory.known) {
     open.detail = in_brackets(memory.detail);

@@ -184,6 +184,11 @@ void SpecDevice::invalidations_time_out() {
   caches_.clear_findings();
 }
 
+std::optional<u64> SpecDevice::word_now(u64 pa) const {
+  if (pa - absent < absent_bytes) return std::nullopt;
+  return caches_.memory().newest(pa).value;
+}
+
 spec::SmmuState SpecDevice::state_now() const {
   return {.caps = caches_.capabilities(),
           .streams = caches_.stream_table(),
@@ -191,6 +196,11 @@ spec::SmmuState SpecDevice::state_now() const {
           .atschk = (smmu_.cr0() & spec::cr0::atschk) != 0,
           .e2h = caches_.e2h(),
           .recinvsid = smmu_.recinvsid()};
+}
+
+spec::AtsCompletion SpecDevice::completion_of(const spec::Access& access) {
+  MemoryNow memory{caches_.memory()};
+  return spec::ats_request(memory, state_now(), access);
 }
 
 /// As memory is now: both rights of one answer, for one page.
@@ -202,7 +212,6 @@ Ticket SpecDevice::ats_request(unsigned engine, u64 iova, bool write, DmaAttribu
   access.privileged = attributes.privileged;
   access.ssv = attributes.substream.has_value();
   access.ssid = attributes.substream.value_or(0);
-  MemoryNow memory{caches_.memory()};
   answers_.emplace_back();
   const auto ticket = static_cast<Ticket>(answers_.size() - 1);
   AtsSeen& seen = answers_[ticket].ats;
@@ -210,7 +219,7 @@ Ticket SpecDevice::ats_request(unsigned engine, u64 iova, bool write, DmaAttribu
     return one.granted.kind == spec::OutcomeKind::translation ||
            one.granted.kind == spec::OutcomeKind::bypass;
   };
-  const spec::AtsCompletion read = spec::ats_request(memory, state_now(), access);
+  const spec::AtsCompletion read = completion_of(access);
   seen.result = read.status == AtsStatus::success               ? trace::AtsResult::success
                 : read.status == AtsStatus::unsupported_request ? trace::AtsResult::unsupported
                                                                 : trace::AtsResult::completer_abort;
@@ -219,7 +228,7 @@ Ticket SpecDevice::ats_request(unsigned engine, u64 iova, bool write, DmaAttribu
   }
   if (read.status != AtsStatus::success) return ticket;
   access.type = spec::AccessType::write;
-  const spec::AtsCompletion written = spec::ats_request(memory, state_now(), access);
+  const spec::AtsCompletion written = completion_of(access);
   seen.rights.read = passes(read);
   seen.rights.write = write && written.status == AtsStatus::success && passes(written);
   seen.pa = seen.rights.read ? read.granted.pa : written.granted.pa;
@@ -317,6 +326,20 @@ std::optional<spec::Outcome> SpecDevice::aborted_fetch(const spec::Access& acces
   return memory.aborted ? std::optional(outcome) : std::nullopt;
 }
 
+/// Any that the engine of the caches allows.
+std::optional<spec::Outcome> SpecDevice::outcome_of(spec::Access& access) {
+  if (access.route == spec::Route::translated) {
+    MemoryNow memory{caches_.memory()};
+    return spec::translated_transaction(memory, state_now(), access,
+                                        {.kind = spec::OutcomeKind::bypass, .pa = access.va});
+  }
+  if (auto aborted = aborted_fetch(access)) return aborted;
+  std::vector<spec::Outcome> outcomes;
+  (void)caches_.outcomes(access, [&](const spec::Outcome& o) { outcomes.push_back(o); });
+  if (outcomes.empty()) return std::nullopt;
+  return outcomes[choices_.choose(spec::ChoiceSite::outcome, static_cast<u32>(outcomes.size()))];
+}
+
 Ticket SpecDevice::dma(unsigned engine, u64 iova, bool write, DmaAttributes attributes) {
   using spec::OutcomeKind;
   caches_.set_now(++now_);
@@ -327,27 +350,18 @@ Ticket SpecDevice::dma(unsigned engine, u64 iova, bool write, DmaAttributes attr
   access.privileged = attributes.privileged;
   access.ssv = attributes.substream.has_value();
   access.ssid = attributes.substream.value_or(0);
-  std::vector<spec::Outcome> outcomes;
-  if (attributes.translated) {
-    access.route = spec::Route::translated;
-    MemoryNow memory{caches_.memory()};
-    outcomes.push_back(spec::translated_transaction(memory, state_now(), access,
-                                                    {.kind = OutcomeKind::bypass, .pa = iova}));
-  } else if (const auto aborted = aborted_fetch(access)) {
-    outcomes.push_back(*aborted);
-  } else {
-    (void)caches_.outcomes(access, [&](const spec::Outcome& o) { outcomes.push_back(o); });
-  }
+  if (attributes.translated) access.route = spec::Route::translated;
+  const std::optional<spec::Outcome> outcome = outcome_of(access);
   answers_.emplace_back();
   const auto ticket = static_cast<Ticket>(answers_.size() - 1);
-  if (outcomes.empty()) return ticket;
-  const spec::Outcome outcome =
-      outcomes[choices_.choose(spec::ChoiceSite::outcome, static_cast<u32>(outcomes.size()))];
-  if (outcome.kind == OutcomeKind::translation || outcome.kind == OutcomeKind::bypass) {
-    answers_[ticket].seen.reached = true;
-    answers_[ticket].seen.pa = outcome.pa;
+  if (!outcome) return ticket;
+  DmaSeen& seen = answers_[ticket].seen;
+  if (outcome->kind == OutcomeKind::translation || outcome->kind == OutcomeKind::bypass) {
+    seen.reached = true;
+    seen.pa = outcome->pa;
   }
-  (void)smmu_.record(access, outcome);
+  seen.stalled = outcome->stalled();
+  (void)smmu_.record(access, *outcome);
   return ticket;
 }
 

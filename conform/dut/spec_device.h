@@ -17,7 +17,7 @@ namespace iommucheck::oracle {
 /// What a spec device claims unless told otherwise: stage 1, 4 KiB, both stream table formats.
 spec::IdRegisters spec_device_id();
 
-class SpecDevice final : public DeviceUnderTest {
+class SpecDevice : public DeviceUnderTest {
  public:
   explicit SpecDevice(u64 seed, const spec::IdRegisters& id = spec_device_id());
 
@@ -41,8 +41,17 @@ class SpecDevice final : public DeviceUnderTest {
     return std::exchange(invalidations_, {});
   }
 
- private:
+ protected:
   [[nodiscard]] spec::SmmuState state_now() const;
+  /// A word of memory as it is now; nothing where none is: the fetch aborts.
+  [[nodiscard]] std::optional<u64> word_now(u64 pa) const;
+  /// What becomes of an access, which is recorded as it then is; nothing: no outcome is known. A
+  /// device that is wrong in one thing answers otherwise, in tests.
+  virtual std::optional<spec::Outcome> outcome_of(spec::Access& access);
+  /// The same of a translation request.
+  virtual spec::AtsCompletion completion_of(const spec::Access& access);
+
+ private:
   [[nodiscard]] unsigned commands_lg2() const {
     return static_cast<unsigned>(bits(cmdq_base_, 4, 0));
   }
