@@ -30,6 +30,17 @@ Case afresh(const Case& what, const AfreshAt& at) {
   return fresh;
 }
 
+Case in_company(const Case& what, std::size_t step) {
+  Case fresh = first_steps(what, std::min(what.fixed, step));
+  for (const bool memory : {true, false}) {
+    for (std::size_t i = fresh.fixed; i < step; ++i) {
+      if (changes_memory(what.steps[i].kind) == memory) fresh.steps.push_back(what.steps[i]);
+    }
+  }
+  fresh.steps.push_back(what.steps[step]);
+  return fresh;
+}
+
 std::vector<std::size_t> earlier_memories(const Case& what, std::size_t step, std::size_t most) {
   const auto first = std::ranges::find_if(what.steps, is_access, &Step::kind);
   const auto begin = static_cast<std::size_t>(first - what.steps.begin());

@@ -64,8 +64,19 @@ bool CaseWorker::has_same_record(const Question& of, std::size_t step, const tra
              record_types(alone);
 }
 
+/// Is it found where other accesses came before, and nothing has changed since they did?
+bool CaseWorker::is_found_in_company(const Question& of, const Divergence& found) {
+  const auto run = once_more(in_company(of.what, of.run.step_of[found.event]));
+  if (!run) return false;
+  if (!second_) second_.emplace(device_.identity());
+  const std::vector<Divergence> wrong = second_->judge(run->trace, {.plain = true});
+  const auto same = [&](const Divergence& one) { return one.same_finding(found); };
+  return std::ranges::any_of(wrong, same);
+}
+
 /// The latest memory with which the answer is the same says what it comes of.
 Afresh CaseWorker::ask_earlier(const Question& of, const Divergence& found) {
+  if (is_found_in_company(of, found)) return {.answer = Afresh::Answer::wrong};
   const std::size_t step = of.run.step_of[found.event];
   for (const std::size_t memory : earlier_memories(of.what, step, earlier_max)) {
     Afresh then = ask_afresh(of, found, memory);
