@@ -247,6 +247,12 @@ bool Smmu::admit_stopped(const QueueGeometry& queue, u64 value, u64 limit) {
   ++caches_.exercised[static_cast<std::size_t>(Rule::COMMAND_ERROR_STOPS)];
   const auto rule = static_cast<Rule>(r_.error_rule - 1);
   const u64 moved = queue_used(queue.lg2, value & 0xfffff, r_.cmdq_cons);
+  if (moved > queue_used(queue.lg2, r_.cmdq_prod, r_.cmdq_cons)) {
+    report(Rule::COMMAND_ERROR_STOPS, "CMDQ_CONS is " + hex(value) +
+                                          " at a command error, where no command is that was "
+                                          "not consumed before");
+    return false;
+  }
   if (moved > limit) {
     const u64 slot = queue_slot(queue, command_bytes, r_.exposed);
     const Memory& memory = caches_.memory();
@@ -254,6 +260,14 @@ bool Smmu::admit_stopped(const QueueGeometry& queue, u64 value, u64 limit) {
                                                 memory.newest(slot + 8).value, capabilities());
     report(rule, std::string("CMD_") + std::string(opcode_name(command.op)) +
                      " is consumed, but raises CERROR_ILL");
+    return false;
+  }
+  // GERROR shows it only when CMDQ_CONS is there. IHI 0070 7.1.
+  const bool shown = ((r_.gerror_seen ^ r_.gerrorn) & gerror::cmdq_err) != 0;
+  if (moved < limit && shown) {
+    report(Rule::COMMAND_ERROR_STOPS, "CMDQ_CONS is " + hex(value) +
+                                          " while GERROR.CMDQ_ERR is active: not at the command "
+                                          "that raises CERROR_ILL");
     return false;
   }
   if (moved == limit && cmdq_cons_err(static_cast<u32>(value)) != r_.error) {
