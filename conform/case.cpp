@@ -71,7 +71,13 @@ std::string step_text(const Step& step) {
     case StepKind::poll: return "poll the event queue";
     case StepKind::save: return "save, and go on from what was saved";
     case StepKind::look: return fmt::format("look at {:#x}", step.a);
-    case StepKind::mend: return "mend the command that is in error, and acknowledge it";
+    case StepKind::mend: {
+      spec::Capabilities caps;
+      caps.ril = true;
+      return "mend the command that is in error by " +
+             spec::describe(spec::decode_command<u64>(step.a, step.b, caps)) +
+             ", and acknowledge it";
+    }
   }
   return "?";
 }
@@ -155,7 +161,10 @@ void CaseBuilder::both(u64 iova, unsigned engine) {
 }
 void CaseBuilder::poll() { step(StepKind::poll); }
 void CaseBuilder::save() { step(StepKind::save); }
-void CaseBuilder::mend() { step(StepKind::mend); }
+void CaseBuilder::mend(const spec::Command& instead) {
+  const spec::CommandWords words = spec::encode_command(instead);
+  step(StepKind::mend, words.dw0, words.dw1);
+}
 void CaseBuilder::look(u64 pa) { step(StepKind::look, pa); }
 
 u64 CaseBuilder::memory(u64 bytes, u64 align) {

@@ -27,7 +27,7 @@ enum class StepKind : u8 {
   request,  ///< as access: a translation request of ATS; b: 1 if it asks for writing
   answer,   ///< an endpoint does the oldest invalidation that it was sent, if there is one
   silence,  ///< endpoints do none of those that they were sent, and their time is over
-  mend,     ///< where a command error is active: CMD_SYNC takes its place, and GERRORN follows
+  mend,     ///< where a command error is active: a, b take its place, and GERRORN follows
 };
 /// Of Step::c of an access, above the engine's number.
 inline constexpr u64 step_engine = 0xff, step_privileged = 0x100, step_instruction = 0x200;
@@ -98,7 +98,7 @@ class CaseBuilder {
   void both(u64 iova, unsigned engine = 0);  ///< a read, a write
   void poll();
   void save();
-  void mend();
+  void mend(const spec::Command& instead = spec::cmd_sync());
   void request(u64 iova, bool write = false, unsigned engine = 0, DmaAttributes attributes = {});
   void answer();
   void silence();

@@ -100,7 +100,7 @@ class Runner {
       case StepKind::answer: return answer_one();
       case StepKind::silence: return silence();
       case StepKind::poll: return poll();
-      case StepKind::mend: return mend();
+      case StepKind::mend: return mend(step.a, step.b);
       case StepKind::save:
         device_.save_restore();
         event(trace::environment_agent, trace::Note{.text = saved_note});
@@ -173,7 +173,7 @@ class Runner {
     store(slot + 8, high);
   }
   /// As a driver does: the queue goes on without another write of CMDQ_PROD. IHI 0070 7.1.
-  bool mend() {
+  bool mend(u64 low, u64 high) {
     if (!answer_all()) return false;
     const Ticket gerror = read(reg::gerror, 4);
     const Ticket gerrorn = read(reg::gerrorn, 4);
@@ -181,8 +181,7 @@ class Runner {
     const u64 active = device_.value(gerror) ^ device_.value(gerrorn);
     if ((active & spec::gerror::cmdq_err) == 0) return true;
     if (!look_at_cons()) return false;  // that the error is active says that it is at the command
-    const spec::CommandWords words = spec::encode_command(spec::cmd_sync());
-    store_command(spec::queue_index<u64>(case_.queues.cmdq_lg2, cons_), words.dw0, words.dw1);
+    store_command(spec::queue_index<u64>(case_.queues.cmdq_lg2, cons_), low, high);
     write(reg::gerrorn, 4, device_.value(gerror));
     for (unsigned i = 0; i < sync_reads_max; ++i) {
       if (!look_at_cons()) return false;

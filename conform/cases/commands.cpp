@@ -70,6 +70,25 @@ void operand_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
                  static_cast<u64>(op) | 1 << 10 | (u64{device.sids[0]} << 32),
                  op == Opcode::cfgi_ste_range ? 3 : 0);
   }
+  // Hints, which no operand makes illegal. IHI 0070 4.2.
+  for (const Opcode op : {Opcode::prefetch_config, Opcode::prefetch_addr}) {
+    Command command;
+    command.op = op;
+    command.sid = device.sids[0];
+    command.ssv = true;
+    command.ssid = 1;
+    one(std::string(spec::opcode_name(op)) + " of a substream", command);
+    command.sid = 0xffffffff;
+    one(std::string(spec::opcode_name(op)) + " of a StreamID beyond all", command);
+  }
+  for (const u64 size : {1U, 31U}) {
+    Command command;
+    command.op = Opcode::prefetch_addr;
+    command.sid = device.sids[0];
+    command.address = ~mask(11, 0);
+    command.size = size;
+    one(fmt::format("PREFETCH_ADDR with Size = {}", size), command);
+  }
   if (!spec::parse_capabilities(device.id).ril) return;
   for (const Opcode op : {Opcode::tlbi_nh_va, Opcode::tlbi_nh_vaa}) {
     for (unsigned tg = 0; tg < 4; ++tg) {
@@ -107,6 +126,27 @@ void error_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   b.both(0x1000);  // old or new: the TLBI has not acted
   b.poll();
   cases.push_back(b.take());
+
+  // It is fetched again, and what it is now has an effect.
+  CaseBuilder r(device, "command queue: what takes the place of a command in error is executed",
+                {.cmdq_lg2 = 3, .eventq_lg2 = 6});  // it wraps
+  const u64 own = r.root(spec::Granule::g4k, 25);
+  r.map(own, 0x1000, r.data());
+  r.translate(0, own);
+  for (unsigned round = 0; round < 4; ++round) {
+    const u64 place = r.entry(own, spec::Granule::g4k, 25, 0x1000, 3);
+    r.both(0x1000);
+    r.command_words(0xff, 0);
+    r.read(reg::cmdq_cons);
+    for (unsigned i = 0; i < reads_max; ++i) r.read(reg::gerror);  // it toggles each time
+    r.store(place, 0);
+    r.mend(spec::cmd_tlbi_nh_va(0, 1, 0x1000));
+    r.sync();
+    r.both(0x1000);
+    r.store(place, leaf_word(spec::Granule::g4k, 3, r.data(0x1000 * u64{round}), {}));
+  }
+  r.poll();
+  cases.push_back(r.take());
 
   CaseBuilder m(device, "command queue: an error is mended and the queue goes on");
   m.command(spec::cmd_cfgi_all());
@@ -195,7 +235,9 @@ void register_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   cases.push_back(b.take());
 
   CaseBuilder c(device, "registers: enables and their acknowledgement");
-  for (const u32 value : {0x8U, 0x0U, 0x4U, 0xcU, 0xdU, 0xcU, 0x9U, 0x8U}) {
+  // PRIQEN and VMW, too, which need not be there.
+  for (const u32 value :
+       {0x8U, 0x0U, 0x4U, 0xcU, 0xdU, 0xcU, 0x9U, 0x8U, 0xaU, 0x8U, 0x48U, 0x8U}) {
     c.write(reg::cr0, value);
     c.read(reg::cr0ack);
     c.read(reg::cr0);
@@ -272,9 +314,10 @@ void queue_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
     CaseBuilder o(device, fmt::format("event queue: {} records, overflow", 1U << lg2),
                   {.eventq_lg2 = lg2});
     o.translate(0, o.root(spec::Granule::g4k, 25));
-    for (unsigned round = 0; round < 2; ++round) {
+    // What met the full queue is surely lost before it is filled again.
+    for (unsigned round = 0; round < 3; ++round) {
       for (u64 i = 0; i < (u64{1} << lg2) + 2; ++i) o.access(0x1000 * i);
-      o.poll();
+      for (unsigned i = 0; i < 3; ++i) o.poll();
     }
     cases.push_back(o.take());
     CaseBuilder g(device, fmt::format("event queue: {} records, overflow is no error", 1U << lg2),

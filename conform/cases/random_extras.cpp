@@ -92,13 +92,35 @@ void RandomExtras::illegal_command() {
   builder_.command_words(low, 0);
   if (chance(2)) builder_.command(spec::cmd_tlbi_nsnh_all());
   if (chance(2)) builder_.access(0x1000 * pick(4), chance(2));
-  builder_.mend();
+  constexpr u64 page = 4096;
+  switch (pick(4)) {
+    case 0: return builder_.mend(spec::cmd_tlbi_nsnh_all());
+    case 1: return builder_.mend(spec::cmd_tlbi_nh_vaa(0, page * pick(4)));
+    case 2: return builder_.mend(spec::cmd_cfgi_all());
+    default: return builder_.mend();
+  }
+}
+
+/// A hint, with any operands: nothing comes of it. IHI 0070 4.2.
+void RandomExtras::prefetch() {
+  spec::Command command;
+  command.op = chance(2) ? spec::Opcode::prefetch_addr : spec::Opcode::prefetch_config;
+  command.sid = chance(4)
+                    ? engine_() & mask(31, 0)
+                    : builder_.sid(static_cast<unsigned>(pick(builder_.device().sids.size())));
+  command.ssv = chance(3);
+  if (command.ssv) command.ssid = pick(8);
+  if (command.op == spec::Opcode::prefetch_addr) {
+    command.size = chance(2) ? 0 : pick(32);
+    command.address = chance(4) ? engine_() & ~mask(11, 0) : 0x1000 * pick(4);
+  }
+  builder_.command(command);
 }
 
 void RandomExtras::step() {
   const DeviceIdentity& device = builder_.device();
   const bool interrupting = device.wires_interrupts || builder_.capabilities().msi;
-  switch (pick(array_ != 0 ? 6 : 5)) {
+  switch (pick(array_ != 0 ? 7 : 6)) {
     case 0:
       if (interrupting) return interrupts();
       return read_back();
@@ -108,6 +130,7 @@ void RandomExtras::step() {
     case 2: return read_back();
     case 3: return guarded_write();
     case 4: return illegal_command();
+    case 5: return prefetch();
     default: return change_first_level();
   }
 }

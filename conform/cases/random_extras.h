@@ -30,6 +30,7 @@ class RandomExtras {
   void read_back();
   void guarded_write();
   void illegal_command();
+  void prefetch();
   void change_first_level();
 
   CaseBuilder& builder_;
