@@ -13,7 +13,8 @@ namespace {
 using spec::Granule;
 using spec::Rule;
 
-constexpr u64 page_there = 0x1000, read_only = 0x2000, page_missing = 0x5000;
+constexpr u64 page_there = 0x1000, read_only = 0x2000, privileged_page = 0x3000,
+              page_missing = 0x5000;
 constexpr unsigned table_tsz = 25;
 constexpr DmaAttributes by_answer{.translated = true};
 
@@ -139,6 +140,7 @@ void substream_case(const DeviceIdentity& device, std::vector<Case>& cases, unsi
   for (unsigned i = 0; i < 3; ++i) {
     const u64 root = b.root(Granule::g4k, table_tsz);
     b.map(root, page_there, b.data(0x1000 * (1 + i)));
+    b.map(root, privileged_page, b.data(0x1000 * (4 + i)), 3, {.user = false});
     b.cd_at(table + 64 * i, b.plain_cd(root, table_tsz, 1 + i));
   }
   spec::Stage1SteFields fields;
@@ -149,7 +151,11 @@ void substream_case(const DeviceIdentity& device, std::vector<Case>& cases, unsi
   b.ste(0, spec::make_stage1_ste(fields));
   b.enable();
   requests(b, page_there);
-  for (const u32 ssid : {0U, 1U, 2U, 3U, 4U}) requests(b, page_there, {.substream = ssid});
+  for (const u32 ssid : {0U, 1U, 2U, 3U, 4U}) {
+    requests(b, page_there, {.substream = ssid});
+    requests(b, privileged_page, {.substream = ssid});
+    requests(b, privileged_page, {.privileged = true, .substream = ssid});
+  }
   b.poll();
   cases.push_back(b.take());
 }

@@ -43,8 +43,61 @@ void leaf_case(const DeviceIdentity& device, std::vector<Case>& cases, u64 permi
   b.cd(0, cd);
   b.ste(0, b.stage1_ste(0));
   b.enable();
-  all_accesses(b, 0x1000);
+  for (unsigned round = 0; round < 2; ++round) all_accesses(b, 0x1000);  // whoever was there first
   all_accesses(b, 0x2000);  // nothing is there: the record tells what was sent
+  b.poll();
+  cases.push_back(b.take());
+}
+
+/// What an STE makes of the attributes that come in, where IDR1.ATTR_PERMS_OVR lets it; else
+/// nothing. IHI 0070 5.2, 6.3.2, 13.1.2.
+void override_case(const DeviceIdentity& device, std::vector<Case>& cases, u64 privcfg,
+                   u64 instcfg) {
+  CaseBuilder b(device, fmt::format("attributes: PRIVCFG = {}, INSTCFG = {}", privcfg, instcfg));
+  const u64 root = b.root(Granule::g4k, 25);
+  const LeafBits leaves[] = {{},
+                             {.writable = false},
+                             {.user = false},
+                             {.writable = false, .extra = u64{1} << 54},
+                             {.writable = false, .extra = u64{1} << 53}};
+  for (u64 i = 0; i < std::size(leaves); ++i) {
+    b.map(root, 0x1000 * (1 + i), b.data(0x1000 * i), 3, leaves[i]);
+  }
+  b.cd(0, b.plain_cd(root));
+  spec::Ste<u64> ste = b.stage1_ste(0);
+  ste.dw[1] = with_bits(ste.dw[1], 51, 48, privcfg | instcfg << 2);
+  b.ste(0, ste);
+  b.enable();
+  for (u64 i = 0; i <= std::size(leaves); ++i) all_accesses(b, 0x1000 * (1 + i));
+  b.poll();
+  cases.push_back(b.take());
+}
+
+/// What a table takes away of the leaves below it, in either half, and where HADx says that it
+/// takes nothing away. DDI 0487 D8.4.
+void table_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned upper,
+                unsigned level, u64 had) {
+  constexpr unsigned tsz = 25;
+  constexpr u64 fields = 4;  // PXNTable, UXNTable, APTable[0], APTable[1]
+  CaseBuilder b(device, fmt::format("attributes: tables at level {} of TTB{}, HAD0 = {}, HAD1 = {}",
+                                    level, upper, had & 1, had >> 1));
+  const u64 roots[] = {b.root(Granule::g4k, tsz), b.root(Granule::g4k, tsz)};
+  const u64 base = upper == 0 ? 0 : ~mask(63 - tsz, 0);
+  for (u64 i = 0; i <= fields; ++i) {  // the last one has none of them
+    const u64 va = i << 30 | 0x1000;
+    b.map(roots[upper], va, b.data(0x1000 * i));
+    if (i == fields) continue;
+    const u64 place = b.entry(roots[upper], Granule::g4k, tsz, va, level);
+    b.store(place, b.word(place) | u64{1} << (59 + i));
+  }
+  spec::Cd<u64> cd = b.plain_cd(roots[0], tsz);
+  cd.dw[0] = with_bits(cd.dw[0], 30, 16, tsz | (2 << 6));
+  cd.dw[1] |= (had & 1) << 1;
+  cd.dw[2] = roots[1] | (had >> 1) << 1;
+  b.cd(0, cd);
+  b.ste(0, b.stage1_ste(0));
+  b.enable();
+  for (u64 i = 0; i <= fields; ++i) all_accesses(b, base + (i << 30 | 0x1000));
   b.poll();
   cases.push_back(b.take());
 }
@@ -83,6 +136,15 @@ void attribute_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
     leaf_case(device, cases, permissions, "", 0);
     leaf_case(device, cases, permissions, ", WXN", u64{1} << 36);
     leaf_case(device, cases, permissions, ", PAN", u64{1} << 40);
+  }
+  for (u64 overrides = 0; overrides < 16; ++overrides) {
+    override_case(device, cases, overrides & 3, overrides >> 2);
+  }
+  for (const unsigned level : {1U, 2U}) {
+    for (u64 had = 0; had < 4; ++had) {
+      table_case(device, cases, 0, level, had);
+      if (device.iova_end == 0) table_case(device, cases, 1, level, had);
+    }
   }
 }
 

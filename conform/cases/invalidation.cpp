@@ -190,7 +190,72 @@ void ranges(const DeviceIdentity& device, std::vector<Case>& cases) {
       range_case(device, cases, 30, 2, ttl, leaf, 0x1f000);
       range_case(device, cases, 31, 5, ttl, leaf, 0x200000);
       range_case(device, cases, 12, 10, ttl, leaf, 0x7f000);
+      range_case(device, cases, 0, 16, ttl, leaf, 0x3000);
+      range_case(device, cases, 2, 21, ttl, leaf, 0x40005000);
+      range_case(device, cases, 0, 26, ttl, leaf, 0x1000);
     }
+  }
+}
+
+/// A group of contiguous leaves may be one entry, which goes with the address of each member. DDI
+/// 0487 D8.2, IHI 0070 4.4.1.
+void contiguous_invalidations(const DeviceIdentity& device, std::vector<Case>& cases) {
+  for (const Opcode op : {Opcode::tlbi_nh_va, Opcode::tlbi_nh_vaa}) {
+    CaseBuilder b(device, fmt::format("sequence: a contiguous group goes, {} of each member",
+                                      spec::opcode_name(op)));
+    const u64 root = b.root(Granule::g4k, 25);
+    constexpr u64 page = 4096, members = 16, group = members * page;
+    const u64 pa = align_down(b.data() + group - 1, 16);
+    LeafBits bits;
+    bits.extra = u64{1} << 52;
+    for (u64 g = 1; g <= members; ++g) {
+      for (u64 i = 0; i < members; ++i) b.map(root, g * group + i * page, pa + i * page, 3, bits);
+    }
+    b.translate(0, root);
+    for (u64 g = 1; g <= members; ++g) {
+      const u64 asked = g * group + (g - 1) * page;
+      b.access(g * group);
+      b.access(asked);
+      for (u64 i = 0; i < members; ++i) {
+        b.store(b.entry(root, Granule::g4k, 25, g * group + i * page, 3), 0);
+      }
+      b.command(by_address(op, 1, asked, true));
+      b.sync();
+      b.both(asked);
+      b.poll();
+    }
+    cases.push_back(b.take());
+  }
+}
+
+/// The upper half, whose addresses are all 1 above their size; and an ASID of 16 bits.
+void other_tags(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const spec::Capabilities caps = spec::parse_capabilities(device.id);
+  if (device.iova_end != 0) return;
+  constexpr unsigned tsz = 25;
+  constexpr u64 offset = 0x5000, va = ~mask(63 - tsz, 0) + offset;
+  const unsigned asid = caps.asid16 ? 0x8201 : 0x81;
+  for (const Tlbi& tlbi : covering(caps, asid, va, 3)) {
+    CaseBuilder b(device, "sequence: a leaf of TTB1, " + tlbi.name);
+    const u64 roots[] = {b.root(Granule::g4k, tsz), b.root(Granule::g4k, tsz)};
+    const u64 place = b.entry(roots[1], Granule::g4k, tsz, offset, 3);
+    b.store(place, leaf_word(Granule::g4k, 3, b.data(), {}));
+    b.map(roots[0], offset, b.data(0x1000));
+    spec::Cd<u64> cd = b.plain_cd(roots[0], tsz, asid);
+    cd.dw[0] = with_bits(cd.dw[0], 30, 16, tsz | (2 << 6));
+    cd.dw[2] = roots[1];
+    b.cd(0, cd);
+    b.ste(0, b.stage1_ste(0));
+    b.enable();
+    b.both(va);
+    b.both(offset);
+    b.store(place, 0);
+    b.command(tlbi.command);
+    b.sync();
+    b.both(va);
+    b.both(offset);
+    b.poll();
+    cases.push_back(b.take());
   }
 }
 
@@ -284,6 +349,7 @@ std::vector<Cfgi> cfgis(const CaseBuilder& b, bool cd) {
     all.push_back(
         {fmt::format("CFGI_STE_RANGE of 2^{}", range + 1), spec::cmd_cfgi_ste_range(sid, range)});
   }
+  all.push_back({"CFGI_ALL with a StreamID", spec::cmd_cfgi_ste_range(sid | 7, 31)});
   // From the last StreamID of its span.
   all.push_back({"CFGI_STE_RANGE from another StreamID", spec::cmd_cfgi_ste_range(sid | 7, 2)});
   if (cd) {
@@ -465,6 +531,8 @@ void invalidation_cases(const DeviceIdentity& device, std::vector<Case>& cases) 
   leaves(device, cases);
   global_cases(device, cases);
   if (spec::parse_capabilities(device.id).ril) ranges(device, cases);
+  contiguous_invalidations(device, cases);
+  other_tags(device, cases);
   table_cases(device, cases);
   permission_cases(device, cases);
   ste_sequences(device, cases);

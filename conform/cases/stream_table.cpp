@@ -46,14 +46,14 @@ void ste_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   for (u64 format = 1; format < 4; ++format) {
     one(fmt::format("S1Fmt = {}", format), 0, 5, 4, format);
   }
-  for (u64 dss = 0; dss < 3; ++dss) one(fmt::format("S1DSS = {}", dss), 1, 1, 0, dss);
+  for (u64 dss = 0; dss < 4; ++dss) one(fmt::format("S1DSS = {}", dss), 1, 1, 0, dss);
   one("S1STALLD = 1", 1, 27, 27, 1);
   for (u64 eats = 1; eats < 3; ++eats) one(fmt::format("EATS = {}", eats), 1, 29, 28, eats);
   for (u64 strw = 1; strw < 4; ++strw) one(fmt::format("STRW = {}", strw), 1, 31, 30, strw);
   one("S2VMID = 5", 2, 15, 0, 5);
   one("S2VMID = 0x105", 2, 15, 0, 0x105);
   one("stage 2 fields without stage 2", 2, 58, 32, 0x7ffffff);
-  one("CONT = 3, alone", 1, 16, 13, 0);
+  for (const u64 cont : {1U, 3U, 15U}) one(fmt::format("CONT = {}, alone", cont), 1, 16, 13, cont);
   one("MEV = 1", 1, 19, 19, 1);
   one("SHCFG = 1", 1, 45, 44, 1);
   one("PRIVCFG = 3", 1, 49, 48, 3);
@@ -211,6 +211,24 @@ void disabled_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   for (unsigned i = 0; i < 4; ++i) g.read(reg::gbpa);
   g.both(g.data(0x10));
   cases.push_back(g.take());
+
+  // It decides nothing of what an STE decides. IHI 0070 6.3.14.
+  CaseBuilder e(device, "disabled: GBPA.ABORT = 1, and SMMUEN = 1");
+  const u64 table = e.root(spec::Granule::g4k, 25);
+  e.map(table, 0x1000, e.data(0x1000));
+  e.cd(0, e.plain_cd(table));
+  e.ste(0, e.stage1_ste(0));
+  e.ste(1, spec::make_bypass_ste());
+  e.write(reg::gbpa, 0x1000 | spec::gbpa::abort | spec::gbpa::update);
+  for (unsigned i = 0; i < 4; ++i) e.read(reg::gbpa);
+  e.both(e.data(0x10), 1);
+  e.enable();
+  e.both(0x1000);
+  e.both(e.data(0x20), 1);
+  e.poll();
+  e.disable();
+  e.both(e.data(0x10), 1);
+  cases.push_back(e.take());
 
   CaseBuilder o(device, "disabled: beyond OAS");
   o.access(u64{1} << o.capabilities().oas_lg2);

@@ -3,6 +3,8 @@
 // of transactions without one, and what is no substream. IHI 0070 3.4.2, 5.2 (S1DSS), 5.3.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/bits.h"
 #include "conform/cases/directed.h"
 #include "spec/smmu/stream_table.h"
@@ -81,20 +83,24 @@ void two_level_case(const DeviceIdentity& device, std::vector<Case>& cases, unsi
                     const char* name, u64 flip) {
   const unsigned leaf_bits = format == 1 ? 6 : 10;
   CaseBuilder b(device, fmt::format("substreams: S1Fmt = {}, {}", format, name));
-  if (leaf_bits + 1 > b.capabilities().ssidsize) return;
+  // Where SSIDSIZE is less than two tables have, one of them has all substreams.
+  const unsigned max = std::min(leaf_bits + 1, b.capabilities().ssidsize);
+  const u32 tables = max > leaf_bits ? 2 : 1;
+  const u32 each = u32{1} << (max > leaf_bits ? leaf_bits : max);
   const u64 top = b.memory(64, 64);
   const u64 leaf_bytes = u64{64} << leaf_bits;
-  for (unsigned i = 0; i < 2; ++i) {
+  for (u32 i = 0; i < tables; ++i) {
     const u64 leaf = b.memory(leaf_bytes, leaf_bytes);
     b.cd_at(leaf + 64, own_cd(b, 2 * i));
-    b.cd_at(leaf + leaf_bytes - 64, own_cd(b, 2 * i + 1));
-    b.store(top + 8 * i, (leaf | 1) ^ (i == 1 ? flip : 0));
+    b.cd_at(leaf + 64 * u64{each - 1}, own_cd(b, 2 * i + 1));
+    b.store(top + 8 * u64{i}, (leaf | 1) ^ (i + 1 == tables ? flip : 0));
   }
-  b.ste(0, substream_ste(top, leaf_bits + 1, format, 2));
+  b.ste(0, substream_ste(top, max, format, 2));
   b.enable();
   accesses(b, std::nullopt);  // CD 0, which is not valid
-  const u32 leaf = u32{1} << leaf_bits;
-  for (const u32 ssid : {1U, leaf - 1, leaf + 1, 2 * leaf - 1, 2 * leaf + 1}) accesses(b, ssid);
+  for (const u32 ssid : {1U, each - 1, each + 1, tables * each - 1, tables * each + 1}) {
+    accesses(b, ssid);
+  }
   b.poll();
   cases.push_back(b.take());
 }
@@ -137,14 +143,13 @@ void invalidation_case(const DeviceIdentity& device, std::vector<Case>& cases, c
 void substream_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   const spec::Capabilities caps = spec::parse_capabilities(device.id);
   if (!device.sends_substreams || caps.ssidsize < 2) return;
-  for (unsigned dss = 0; dss < 3; ++dss) linear_case(device, cases, dss);
+  for (unsigned dss = 0; dss < 4; ++dss) linear_case(device, cases, dss);
   refused_cases(device, cases);
   if (caps.cd2l) {
     for (const unsigned format : {1U, 2U}) {
-      two_level_case(device, cases, format, "both tables are there", 0);
-      two_level_case(device, cases, format, "the second L1CD is not valid", 1);
-      two_level_case(device, cases, format, "the second L2Ptr is beyond OAS",
-                     u64{1} << caps.oas_lg2);
+      two_level_case(device, cases, format, "all tables are there", 0);
+      two_level_case(device, cases, format, "the last L1CD is not valid", 1);
+      two_level_case(device, cases, format, "the last L2Ptr is beyond OAS", u64{1} << caps.oas_lg2);
     }
   }
   format_case(device, cases, 3);

@@ -79,6 +79,98 @@ void contiguous_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   }
 }
 
+/// Two ASIDs that differ in one bit, with a table each. IHI 0070 3.17.
+void asid_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const spec::Capabilities caps = spec::parse_capabilities(device.id);
+  for (unsigned bit = 0; bit < (caps.asid16 ? 16U : 8U); ++bit) {
+    CaseBuilder b(device, fmt::format("walk: ASIDs that differ in bit {}", bit));
+    for (unsigned e = 0; e < 2; ++e) {
+      const u64 root = b.root(Granule::g4k, 25);
+      b.map(root, 0x1000, b.data(0x1000 * u64{e}));
+      b.cd(e, b.plain_cd(root, 25, e << bit));
+      b.ste(e, b.stage1_ste(e));
+    }
+    b.enable();
+    for (const unsigned e : {0U, 1U, 0U}) b.both(0x1000, e);
+    b.poll();
+    cases.push_back(b.take());
+  }
+}
+
+/// Tags in the top byte, with TBI of each half: which table they lead to, and what a record says.
+/// DDI 0487 D8.2; IHI 0070 5.4 (TBI), 7.3.
+void tag_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  constexpr unsigned low_tsz = 25, high_tsz = 28;
+  constexpr u64 top_of_high = mask(55, 64 - high_tsz);
+  for (u64 tbi = 0; tbi < 4; ++tbi) {
+    CaseBuilder b(device, fmt::format("walk: tags, TBI0 = {}, TBI1 = {}", tbi & 1, tbi >> 1));
+    const u64 low = b.root(Granule::g4k, low_tsz);
+    const u64 high = b.root(Granule::g4k, high_tsz);
+    b.map(low, 0x1000, b.data());
+    b.map(high, 0x2000, b.data(0x1000), 3, {}, Granule::g4k, high_tsz);
+    spec::Cd<u64> cd = b.plain_cd(low, low_tsz);
+    cd.dw[0] = with_bits(cd.dw[0], 30, 16, high_tsz | (2 << 6)) | tbi << 38;
+    cd.dw[2] = high;
+    b.cd(0, cd);
+    b.ste(0, b.stage1_ste(0));
+    b.enable();
+    u64 missing = 0x3000;  // of each another one, so that each record says whose it is
+    for (const u64 tag : {0x00U, 0xffU, 0x01U, 0x80U, 0x7fU, 0x5aU}) {
+      b.both(tag << 56 | 0x1000);
+      b.both(tag << 56 | top_of_high | 0x2000);
+      b.access(tag << 56 | missing);
+      b.access(tag << 56 | top_of_high | missing);
+      missing += 0x1000;
+    }
+    b.poll();
+    cases.push_back(b.take());
+  }
+}
+
+/// Halves that are on and off. IHI 0070 5.4 (EPD).
+void half_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  constexpr unsigned tsz = 25;
+  for (u64 epd = 0; epd < 4; ++epd) {
+    CaseBuilder b(device, fmt::format("walk: EPD0 = {}, EPD1 = {}", epd & 1, epd >> 1));
+    const u64 low = b.root(Granule::g4k, tsz);
+    const u64 high = b.root(Granule::g4k, tsz);
+    b.map(low, 0x1000, b.data());
+    b.map(high, 0x1000, b.data(0x1000));
+    spec::Cd<u64> cd = b.plain_cd(low, tsz);
+    cd.dw[0] = with_bits(cd.dw[0], 30, 16, tsz | (2 << 6)) | (epd & 1) << 14 | (epd >> 1) << 30;
+    cd.dw[2] = high;
+    b.cd(0, cd);
+    b.ste(0, b.stage1_ste(0));
+    b.enable();
+    for (const u64 base : {u64{0}, ~mask(63 - tsz, 0)}) {
+      b.both(base + 0x1000);
+      b.access(base + 0x2000);
+    }
+    b.poll();
+    cases.push_back(b.take());
+  }
+}
+
+/// A table that is no larger than it has to be lies anywhere. DDI 0487 D8.2; IHI 0070 5.4 (TTB0).
+void small_root_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  for (const unsigned tsz : {27U, 30U, 33U, 36U, 39U}) {
+    CaseBuilder b(device, fmt::format("walk: a root in the middle of a page, T0SZ {}", tsz));
+    const unsigned start = spec::start_level<u64>(Granule::g4k, tsz);
+    const u64 bytes =
+        pow2(static_cast<unsigned>(spec::start_entries_lg2<u64>(Granule::g4k, start, tsz)) + 3);
+    const u64 page = b.memory(8192, 8192);
+    const u64 root = page + std::max<u64>(bytes, 64) * 3 % 4096;
+    b.map(root, 0x1000, b.data(), 3, {}, Granule::g4k, tsz);
+    b.cd(0, b.plain_cd(root, tsz));
+    b.ste(0, b.stage1_ste(0));
+    b.enable();
+    b.both(0x1000);
+    b.both(0x3000);
+    b.poll();
+    cases.push_back(b.take());
+  }
+}
+
 /// The same tables under two streams, two tables under two ASIDs, a half that is off.
 void stream_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   CaseBuilder b(device, "walk: two streams share a table");
@@ -175,6 +267,11 @@ void walk_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   if (caps.gran64k) sizes(Granule::g64k);
   contiguous_cases(device, cases);
   stream_cases(device, cases);
+  asid_cases(device, cases);
+  small_root_cases(device, cases);
+  if (device.iova_end != 0) return;
+  half_cases(device, cases);
+  tag_cases(device, cases);
 }
 
 std::vector<Case> directed_cases(const DeviceIdentity& device) {
