@@ -30,14 +30,16 @@ Case afresh(const Case& what, const AfreshAt& at) {
   return fresh;
 }
 
-Case in_company(const Case& what, std::size_t step) {
-  Case fresh = first_steps(what, std::min(what.fixed, step));
+Case in_company(const Case& what, const AfreshAt& at) {
+  Case fresh = first_steps(what, std::min(what.fixed, at.step));
   for (const bool memory : {true, false}) {
-    for (std::size_t i = fresh.fixed; i < step; ++i) {
+    const std::size_t end = memory ? std::min(at.memory, at.step) : at.step;
+    for (std::size_t i = what.fixed; i < end; ++i) {
       if (changes_memory(what.steps[i].kind) == memory) fresh.steps.push_back(what.steps[i]);
     }
   }
-  fresh.steps.push_back(what.steps[step]);
+  fresh.fixed = std::min(what.fixed, at.step);
+  fresh.steps.push_back(what.steps[at.step]);
   return fresh;
 }
 

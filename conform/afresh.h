@@ -23,10 +23,10 @@ struct AfreshAt {
 /// before, so that no cache has anything that memory does not.
 Case afresh(const Case& what, const AfreshAt& at);
 
-/// The case in which memory is from the beginning as it is at that step, so that no entry is stale,
-/// and all accesses before it are made. What is wrong there comes of entries that are right and
-/// not used as they should be.
-Case in_company(const Case& what, std::size_t step);
+/// The same with all accesses before that step: memory does not change while they are made, so that
+/// no entry is stale. What is wrong there comes of entries that are right and not used as they
+/// should be.
+Case in_company(const Case& what, const AfreshAt& at);
 
 /// Steps whose memory something may have been cached of at that access: from the latest on, each
 /// after a store and after the first access of the case. `most` at most.

@@ -64,22 +64,40 @@ bool CaseWorker::has_same_record(const Question& of, std::size_t step, const tra
              record_types(alone);
 }
 
-/// Is it found where other accesses came before, and nothing has changed since they did?
-bool CaseWorker::is_found_in_company(const Question& of, const Divergence& found) {
-  const auto run = once_more(in_company(of.what, of.run.step_of[found.event]));
-  if (!run) return false;
+/// What is wrong with the access where others came before, and nothing has changed since they did:
+/// it does the same there.
+Afresh CaseWorker::ask_in_company(const Question& of, const Divergence& found, std::size_t memory) {
+  const std::size_t step = of.run.step_of[found.event];
+  const auto run = once_more(in_company(of.what, {step, memory}));
+  if (!run) return {};
+  const trace::Trace& trace = run->trace;
+  const std::size_t at = last_access(trace);
+  if (at == trace.events.size() ||
+      trace.events[at].payload != of.run.trace.events[found.event].payload) {
+    return {};
+  }
   if (!second_) second_.emplace(device_.identity());
-  const std::vector<Divergence> wrong = second_->judge(run->trace, {.plain = true});
+  std::vector<Divergence> wrong = second_->judge(trace, {.plain = true});
   const auto same = [&](const Divergence& one) { return one.same_finding(found); };
-  return std::ranges::any_of(wrong, same);
+  if (std::ranges::any_of(wrong, same)) return {.answer = Afresh::Answer::wrong};
+  const auto its = [&](const Divergence& one) { return one.access && one.event == at; };
+  const auto other = std::ranges::find_if(wrong, its);
+  if (other == wrong.end()) return {};
+  other->event = found.event;
+  return {.answer = Afresh::Answer::wrong, .found = std::move(*other)};
 }
 
-/// The latest memory with which the answer is the same says what it comes of.
+/// The latest memory with which the answer is the same says what it comes of: alone, or behind
+/// other accesses.
 Afresh CaseWorker::ask_earlier(const Question& of, const Divergence& found) {
-  if (is_found_in_company(of, found)) return {.answer = Afresh::Answer::wrong};
   const std::size_t step = of.run.step_of[found.event];
+  if (Afresh now = ask_in_company(of, found, step); now.answer != Afresh::Answer::another) {
+    return now;
+  }
   for (const std::size_t memory : earlier_memories(of.what, step, earlier_max)) {
     Afresh then = ask_afresh(of, found, memory);
+    if (then.answer != Afresh::Answer::another) return then;
+    then = ask_in_company(of, found, memory);
     if (then.answer != Afresh::Answer::another) return then;
   }
   return {};

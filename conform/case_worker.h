@@ -49,7 +49,7 @@ class CaseWorker {
   /// What the device does with that access where nothing can be left over from before it: with the
   /// memory of before the step `memory`.
   Afresh ask_afresh(const Question& of, const Divergence& found, std::size_t memory);
-  bool is_found_in_company(const Question& of, const Divergence& found);
+  Afresh ask_in_company(const Question& of, const Divergence& found, std::size_t memory);
   Afresh ask_earlier(const Question& of, const Divergence& found);
   /// Whether the device terminates that access with the same record, or without one, as the run in
   /// which it is the only one.

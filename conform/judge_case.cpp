@@ -438,14 +438,12 @@ void CaseJudge::refine(const trace::Trace& trace, Divergence& found) {
 }
 
 /// What was before that access has to do with it. An entry that the device may still have, and that
-/// it does not use as it should, is no invalidation that failed.
+/// it does not use as it should, is no invalidation that failed, nor a mistake about what memory
+/// has now.
 void CaseJudge::explain(const trace::Trace& trace, const Ask& ask, Divergence& found) {
-  Divergence blamed = found;
-  refine(trace, blamed);
-  if (blamed.kind == found.kind) return;
   const Afresh before = ask.earlier ? ask.earlier(found) : Afresh{};
   if (before.answer != Afresh::Answer::wrong) {
-    found = std::move(blamed);
+    refine(trace, found);
   } else if (before.found) {
     found = *before.found;
   }
