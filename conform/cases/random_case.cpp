@@ -86,6 +86,8 @@ class RandomCase {
     const unsigned spaces = 1 + static_cast<unsigned>(pick(2));
     // Global pages are the same for every ASID: only where there is one table.
     globals_ = chance(4);
+    // ASIDs that are the same but for their upper half.
+    if (builder_.capabilities().asid16 && extra_engine_() % 3 == 0) asid_step_ = 0x100;
     for (unsigned s = 0; s < spaces; ++s) {
       Space space;
       if (globals_ && s != 0) {
@@ -98,7 +100,7 @@ class RandomCase {
           half.root = builder_.root(Granule::g4k, half.tsz);
         }
       }
-      space.asid = 1 + s;
+      space.asid = 1 + s * asid_step_;
       space.flavour = cd_flavour();
       spaces_.push_back(space);
       if (!globals_ || s == 0) add_pages(s);
@@ -225,13 +227,30 @@ class RandomCase {
       });
       if (crossing) continue;
       const u64 place = builder_.entry(half.root, Granule::g4k, half.tsz, offset, level);
+      restrict_table(half, offset, level);
       pages_.push_back({va, level, place, s});
       if (!chance(4)) builder_.store(place, leaf(pages_.back()));
     }
   }
 
+  /// One table in eight takes something away of what is below it: APTable, UXNTable, PXNTable.
+  void restrict_table(const Half& half, u64 offset, unsigned level) {
+    if (!all_rights_ || extra_engine_() % 8 != 0 ||
+        level == spec::start_level<u64>(Granule::g4k, half.tsz)) {
+      return;
+    }
+    const u64 above = builder_.entry(half.root, Granule::g4k, half.tsz, offset, level - 1);
+    builder_.store(above, builder_.word(above) | u64{1} << (59 + extra_engine_() % 4));
+  }
+
   u64 leaf(const Page& page) {
     LeafBits bits;
+    if (all_rights_) {
+      if (extra_engine_() % 6 == 0) bits.user = false;
+      if (extra_engine_() % 24 == 0) bits.af = false;
+      if (extra_engine_() % 8 == 0) bits.extra |= u64{1} << 53;  // PXN
+      if (extra_engine_() % 8 == 0) bits.extra |= u64{1} << 54;  // UXN
+    }
     bits.writable = !chance(4);
     bits.ng = !globals_ || chance(2);
     const u64 pa = page.level == 3 ? builder_.data(0x1000 * pick(16))
@@ -291,6 +310,7 @@ class RandomCase {
       command.ttl = chance(2) ? page.level : 0;
       command.num = pick(4);
       command.scale = chance(3) ? pick(12) : pick(3);
+      if (extra_engine_() % 16 == 0) command.scale = 12 + extra_engine_() % 20;
       if (command.ttl == 0 && command.num == 0 && command.scale == 0) command.num = 1;
       if (chance(4) && page.va >= 0x2000) command.address = page.va - 0x1000;
       if (command.ttl == 2) command.address = align_down(command.address, 21);
@@ -448,6 +468,9 @@ class RandomCase {
   std::vector<Stream> streams_;
   unsigned engines_ = 1;
   u64 next_asid_ = 16;  // of CDs that share their tag with no other
+  /// Rights of each privilege are for engines that send both; directed cases ask the others.
+  const bool all_rights_ = builder_.device().sends_privileged;
+  unsigned asid_step_ = 1;  // from one space's ASID to the next
   bool globals_ = false;
   bool atschk_ = false;
 };
