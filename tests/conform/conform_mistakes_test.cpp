@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+// Subtle mistakes of devices, each found by the directed cases that ask for it, by its rule and as
+// few kinds; and a device that is right, with a TLB of its own, which is left alone.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cctype>
+
+#include "conform/conform.h"
+#include "tests/conform/mistaken_device_support.h"
+
+namespace iommucheck::oracle::conform_mistakes_test {
+namespace {
+
+ConformOptions some(u64 cases, const std::string& only = {}) {
+  ConformOptions options;
+  options.seed = 1;
+  options.seconds = 0;
+  options.cases = cases;
+  options.random = only.empty();
+  options.only = only;
+  options.use_known = false;
+  return options;
+}
+
+std::string words(const ConformResult& result) {
+  std::string text;
+  for (const FoundDivergence& found : result.divergences) {
+    text += std::string(spec::rule_name(found.divergence.rule)) + ": " + found.divergence.kind +
+            " (" + found.divergence.text + ")\n";
+  }
+  return text;
+}
+
+class ConformMistake : public testing::TestWithParam<Mistake> {};
+
+TEST_P(ConformMistake, IsFoundByItsRule) {
+  const Mistake& mistake = GetParam();
+  MistakenDevice device(mistake, 1);
+  const auto result = run_conform(device, some(0, mistake.only));
+  ASSERT_TRUE(result) << result.error().message;
+  const auto its = [&](const FoundDivergence& found) {
+    return found.divergence.rule == mistake.rule;
+  };
+  EXPECT_TRUE(std::ranges::any_of(result->divergences, its)) << words(*result);
+  EXPECT_LE(result->divergences.size(), mistake.kinds) << words(*result);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, ConformMistake, testing::ValuesIn(all_mistakes()),
+                         [](const testing::TestParamInfo<Mistake>& mistake) {
+                           std::string name = mistake.param.name;
+                           for (char& c : name) {
+                             if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
+                           }
+                           return name;
+                         });
+
+/// What it keeps is what a TLB may keep.
+TEST(ConformMistakes, ATlbWithoutAMistakeHolds) {
+  MistakenDevice device({.name = "a TLB", .section = {}, .tlb = TlbMistake{}}, 1);
+  const auto result = run_conform(device, some(20));
+  ASSERT_TRUE(result) << result.error().message;
+  EXPECT_TRUE(result->held()) << words(*result);
+  EXPECT_GT(result->stale_allowed, 0U);
+}
+
+}  // namespace
+}  // namespace iommucheck::oracle::conform_mistakes_test
