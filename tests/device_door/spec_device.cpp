@@ -88,7 +88,9 @@ void run_one(DeviceUnderTest& device, iommucheck_dut_op& op) {
       const bool write = (op.attributes & IOMMUCHECK_DUT_IS_WRITE) != 0;
       const DmaSeen seen = device.seen(
           device.dma(engine_of(device, op.where), op.address, write, attributes_of(op)));
-      op.status = seen.reached ? IOMMUCHECK_DUT_DONE : IOMMUCHECK_DUT_TERMINATED;
+      op.status = seen.reached   ? IOMMUCHECK_DUT_DONE
+                  : seen.stalled ? IOMMUCHECK_DUT_STALLED
+                                 : IOMMUCHECK_DUT_TERMINATED;
       if (!write) op.value = 0;
       op.pa = seen.pa.value_or(0);
       break;
