@@ -322,7 +322,7 @@ TEST(Conform, AFindingIsShortAndItsTraceShowsItAgain) {
   const std::filesystem::path folder = test::own_path("conform");
   std::filesystem::remove_all(folder);
   BrokenDevice device(Fault::forgets_tlbi, 3);
-  ConformOptions options = some(200);
+  ConformOptions options = some(0);
   options.report = folder.string();
   const auto result = run_conform(device, options);
   ASSERT_TRUE(result) << result.error().message;
