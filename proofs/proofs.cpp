@@ -36,6 +36,14 @@ std::string hex(u64 value) {
 
 }  // namespace
 
+std::vector<std::string> proof_names() {
+  std::vector<std::string> names;
+  for (const Case& c : all_cases()) {
+    if (c.twin.empty()) names.push_back(c.property.name);
+  }
+  return names;
+}
+
 std::vector<ProofResult> run_proofs(const Options& options) {
   std::vector<ProofResult> results;
   for (const Case& c : all_cases()) {

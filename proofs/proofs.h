@@ -14,6 +14,9 @@ struct Options {
   std::function<void(const ProofResult&)> report;  ///< called as each one ends; may be empty
 };
 
+/// Of each proof, in the order in which they run.
+std::vector<std::string> proof_names();
+
 /// In a fixed order: each proof, then its twins. All held iff each result is as_expected() and
 /// there is one at all.
 std::vector<ProofResult> run_proofs(const Options& options);

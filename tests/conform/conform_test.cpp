@@ -322,7 +322,7 @@ TEST(Conform, AFindingIsShortAndItsTraceShowsItAgain) {
   const std::filesystem::path folder = test::own_path("conform");
   std::filesystem::remove_all(folder);
   BrokenDevice device(Fault::forgets_tlbi, 3);
-  ConformOptions options = some(0);
+  ConformOptions options = some(60);
   options.report = folder.string();
   const auto result = run_conform(device, options);
   ASSERT_TRUE(result) << result.error().message;
@@ -352,7 +352,7 @@ TEST(Conform, AFindingIsShortAndItsTraceShowsItAgain) {
   EXPECT_TRUE(passes->divergences.empty()) << words(*passes);
 
   // The file that was written makes the run pass; for a device that is right it has vanished.
-  ConformOptions known = some(200);
+  ConformOptions known = some(60);
   known.use_known = true;
   known.known = options.report + "/spec-1.json";
   BrokenDevice third(Fault::forgets_tlbi, 3);
