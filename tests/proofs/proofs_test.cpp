@@ -23,8 +23,8 @@ TEST_P(Proof, IsProvedAndItsTwinsRefuted) {
   EXPECT_GE(twins[GetParam()], 2u) << "has no twin";
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Proof, ::testing::ValuesIn(proof_names()), [](const auto& info) {
-  std::string name = info.param;
+INSTANTIATE_TEST_SUITE_P(All, Proof, ::testing::ValuesIn(proof_names()), [](const auto& proof) {
+  std::string name = proof.param;
   std::ranges::replace(name, '-', '_');
   return name;
 });
