@@ -64,23 +64,33 @@ bool CaseWorker::has_same_record(const Question& of, std::size_t step, const tra
              record_types(alone);
 }
 
+/// The case once more; nullopt where its last access is not answered as the one in question was.
+std::optional<CaseWorker::Again> CaseWorker::ask_again(const Question& of, const Divergence& found,
+                                                       const Case& what) {
+  auto run = once_more(what);
+  if (!run) return std::nullopt;
+  const std::size_t at = last_access(run->trace);
+  if (at == run->trace.events.size() ||
+      run->trace.events[at].payload != of.run.trace.events[found.event].payload) {
+    return std::nullopt;
+  }
+  if (!second_) second_.emplace(device_.identity());
+  std::vector<Divergence> wrong = second_->judge(run->trace, {.plain = true});
+  return Again{.trace = std::move(run->trace), .at = at, .wrong = std::move(wrong)};
+}
+
 /// What is wrong with the access where others came before, and nothing has changed since they did:
 /// it does the same there.
 Afresh CaseWorker::ask_in_company(const Question& of, const Divergence& found, std::size_t memory) {
   const std::size_t step = of.run.step_of[found.event];
-  const auto run = once_more(in_company(of.what, {step, memory}));
-  if (!run) return {};
-  const trace::Trace& trace = run->trace;
-  const std::size_t at = last_access(trace);
-  if (at == trace.events.size() ||
-      trace.events[at].payload != of.run.trace.events[found.event].payload) {
-    return {};
-  }
-  if (!second_) second_.emplace(device_.identity());
-  std::vector<Divergence> wrong = second_->judge(trace, {.plain = true});
+  auto again = ask_again(of, found, in_company(of.what, {step, memory}));
+  if (!again) return {};
+  auto& [trace, at, wrong] = *again;
   const auto same = [&](const Divergence& one) { return one.same_finding(found); };
   if (std::ranges::any_of(wrong, same)) return {.answer = Afresh::Answer::wrong};
-  const auto its = [&](const Divergence& one) { return one.access && one.event == at; };
+  const auto its = [access = at](const Divergence& one) {
+    return one.access && one.event == access;
+  };
   const auto other = std::ranges::find_if(wrong, its);
   if (other == wrong.end()) return {};
   other->event = found.event;
@@ -106,16 +116,9 @@ Afresh CaseWorker::ask_earlier(const Question& of, const Divergence& found) {
 Afresh CaseWorker::ask_afresh(const Question& of, const Divergence& found, std::size_t memory) {
   const std::size_t step = of.run.step_of[found.event];
   const AfreshAt where{step, std::min(memory, step)};
-  const auto run = once_more(afresh(of.what, where));
-  if (!run) return {};
-  const trace::Trace& trace = run->trace;
-  const std::size_t at = last_access(trace);
-  if (at == trace.events.size() ||
-      trace.events[at].payload != of.run.trace.events[found.event].payload) {
-    return {};
-  }
-  if (!second_) second_.emplace(device_.identity());
-  std::vector<Divergence> wrong = second_->judge(trace, {.plain = true});
+  auto again = ask_again(of, found, afresh(of.what, where));
+  if (!again) return {};
+  auto& [trace, at, wrong] = *again;
   const auto same = [&](const Divergence& one) { return one.same_finding(found); };
   if (std::ranges::any_of(wrong, same)) return {.answer = Afresh::Answer::wrong};
   // Which of the records was taken to be that of a terminated access may be the mistake.

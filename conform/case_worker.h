@@ -49,6 +49,12 @@ class CaseWorker {
   /// What the device does with that access where nothing can be left over from before it: with the
   /// memory of before the step `memory`.
   Afresh ask_afresh(const Question& of, const Divergence& found, std::size_t memory);
+  struct Again {
+    trace::Trace trace;
+    std::size_t at = 0;             ///< of its last access, by event
+    std::vector<Divergence> wrong;  ///< what a judge without a past says of it
+  };
+  std::optional<Again> ask_again(const Question& of, const Divergence& found, const Case& what);
   Afresh ask_in_company(const Question& of, const Divergence& found, std::size_t memory);
   Afresh ask_earlier(const Question& of, const Divergence& found);
   /// Whether the device terminates that access with the same record, or without one, as the run in
