@@ -8,6 +8,7 @@
 
 #include "conform/conform.h"
 #include "tests/conform/mistaken_device_support.h"
+#include "tests/conform/words.h"
 
 namespace iommucheck::oracle::conform_mistakes_test {
 namespace {
@@ -21,15 +22,6 @@ ConformOptions some(u64 cases, const std::string& only = {}) {
   options.only = only;
   options.use_known = false;
   return options;
-}
-
-std::string words(const ConformResult& result) {
-  std::string text;
-  for (const FoundDivergence& found : result.divergences) {
-    text += std::string(spec::rule_name(found.divergence.rule)) + ": " + found.divergence.kind +
-            " (" + found.divergence.text + ")\n";
-  }
-  return text;
 }
 
 class ConformMistake : public testing::TestWithParam<Mistake> {};

@@ -15,6 +15,7 @@
 #include "conform/runner.h"
 #include "monitor/trace_judge.h"
 #include "tests/conform/conform_support.h"
+#include "tests/conform/words.h"
 #include "tests/document.h"
 #include "tests/own_path.h"
 #include "trace/trace_file.h"
@@ -31,15 +32,6 @@ ConformOptions some(u64 cases, u64 seed = 7) {
   options.cases = cases;
   options.use_known = false;
   return options;
-}
-
-std::string words(const ConformResult& result) {
-  std::string text;
-  for (const FoundDivergence& found : result.divergences) {
-    text += std::string(spec::rule_name(found.divergence.rule)) + ": " + found.divergence.kind +
-            " (" + found.divergence.text + ")\n";
-  }
-  return text;
 }
 
 RuleVerdict verdict(const ConformResult& result, Rule rule) {

@@ -8,7 +8,6 @@
 #include <cctype>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <regex>
 #include <set>
 #include <string>
@@ -16,17 +15,14 @@
 
 #include "spec/rule_notes.h"
 #include "spec/rules.h"
+#include "tests/docs/tree.h"
 
 namespace iommucheck::citations_test {
 namespace {
 
 namespace fs = std::filesystem;
-const fs::path root = IOMMUCHECK_SOURCE_DIR;
-
-std::string read(const fs::path& path) {
-  std::ifstream in(path);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
+using test::read_file;
+const fs::path& root = test::tree();
 
 std::set<std::string> manual_sections() {
   std::set<std::string> sections;
@@ -139,7 +135,7 @@ TEST(Citations, LeadSomewhere) {
   for (const fs::path& file : files()) {
     if (file.filename() == "citations_test.cpp") continue;
     ++seen;
-    for (const std::string& missing : dangling(read(file))) {
+    for (const std::string& missing : dangling(read_file(file))) {
       ADD_FAILURE() << fs::relative(file, root).string()
                     << " cites what does not exist: " << missing;
     }
@@ -169,7 +165,7 @@ std::string deciding_code() {
       const fs::path& path = entry.path();
       const bool source = path.extension() == ".h" || path.extension() == ".cpp";
       if (!source || speaking.contains(path.filename())) continue;
-      code += read(path);
+      code += read_file(path);
     }
   }
   return code;

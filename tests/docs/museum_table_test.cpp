@@ -5,23 +5,20 @@
 
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <regex>
 #include <string>
 #include <vector>
 
+#include "tests/docs/tree.h"
+
 namespace iommucheck::museum_table_test {
 namespace {
 
 namespace fs = std::filesystem;
-const fs::path root = IOMMUCHECK_SOURCE_DIR;
-
-std::string read(const fs::path& path) {
-  std::ifstream in(path);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
+using test::read_file;
+const fs::path& root = test::tree();
 
 /// By the bug's number; several where a number stands twice.
 using Table = std::multimap<std::string, std::string>;
@@ -49,7 +46,7 @@ std::vector<std::string> names_in(const std::string& cell) {
 std::string texts_in(const fs::path& folder, const std::string& ending) {
   std::string all;
   for (const auto& file : fs::recursive_directory_iterator(folder)) {
-    if (file.path().string().ends_with(ending)) all += read(file.path());
+    if (file.path().string().ends_with(ending)) all += read_file(file.path());
   }
   return all;
 }
@@ -57,7 +54,7 @@ std::string texts_in(const fs::path& folder, const std::string& ending) {
 /// "museum:NAME" and the like.
 bool is_here(const std::string& name) {
   static const std::string mutants = texts_in(root / "mutants", ".mutants");
-  static const std::string devices = read(root / "tests/conform/conform_support.h");
+  static const std::string devices = read_file(root / "tests/conform/conform_support.h");
   static const std::string tests = texts_in(root / "tests", "_test.cpp");
   const std::size_t colon = name.find(':');
   const std::string kind = name.substr(0, colon);
@@ -87,17 +84,17 @@ std::vector<std::string> mistakes(const Table& rows) {
 }
 
 TEST(MuseumTable, NamesWhatIsHere) {
-  const Table rows = rows_of(read(root / "docs/museum.md"));
+  const Table rows = rows_of(read_file(root / "docs/museum.md"));
   EXPECT_EQ(rows.size(), 84U);
   for (const std::string& wrong : mistakes(rows)) ADD_FAILURE() << wrong;
 }
 
 TEST(MuseumTable, HasEachEntryWhereItComesFrom) {
-  const Table rows = rows_of(read(root / "docs/museum.md"));
+  const Table rows = rows_of(read_file(root / "docs/museum.md"));
   static const std::regex number("M[0-9]+");
   for (const auto& file : fs::directory_iterator(root / "tests/museum")) {
     if (file.path().extension() != ".json") continue;
-    const nlohmann::json entry = nlohmann::json::parse(read(file.path()));
+    const nlohmann::json entry = nlohmann::json::parse(read_file(file.path()));
     const auto name = entry.at("id").get<std::string>();
     EXPECT_EQ(name, file.path().stem().string());
     for (const nlohmann::json& origin : entry.at("origin")) {

@@ -6,22 +6,19 @@
 #include <cctype>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <set>
 #include <sstream>
 #include <string>
 #include <vector>
 
+#include "tests/docs/tree.h"
+
 namespace iommucheck::specification_table_test {
 namespace {
 
 namespace fs = std::filesystem;
-const fs::path root = IOMMUCHECK_SOURCE_DIR;
-
-std::string read(const fs::path& path) {
-  std::ifstream in(path);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
+using test::read_file;
+const fs::path& root = test::tree();
 
 std::set<std::string> manual_sections() {
   std::set<std::string> sections;
@@ -86,7 +83,7 @@ void read_row(const std::string& row, Reading& reading) {
   for (const std::string& name : names_in(cells[2])) {
     if (name.find('/') != std::string::npos) {
       file = name;
-      text = fs::is_regular_file(root / file) ? read(root / file) : "";
+      text = fs::is_regular_file(root / file) ? read_file(root / file) : "";
       if (text.empty()) reading.wrong.push_back("no file " + file);
     } else if (++pairs; !declares(text, name)) {
       reading.wrong.push_back("no " + name + " in " + file);
@@ -114,7 +111,7 @@ Reading read_tables(const std::string& page) {
 }
 
 TEST(SpecificationTable, NamesFunctionsThatAreWhereItSays) {
-  const Reading reading = read_tables(read(root / "docs/specification.md"));
+  const Reading reading = read_tables(read_file(root / "docs/specification.md"));
   for (const std::string& wrong : reading.wrong) ADD_FAILURE() << wrong;
   EXPECT_GE(reading.rows, 13U + 20U);
   EXPECT_GE(reading.pairs, reading.rows);
