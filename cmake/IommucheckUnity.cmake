@@ -4,7 +4,7 @@
 # start from nothing (./dev test), and not for work. Two files with the same name in an unnamed namespace do
 # not build that way: the name then says too little.
 option(IOMMUCHECK_UNITY "Compile several files of a target as one" OFF)
-set(IOMMUCHECK_UNITY_FILES 8 CACHE STRING "How many files at most")
+set(IOMMUCHECK_UNITY_FILES 16 CACHE STRING "How many files at most")
 
 # iommucheck_unity(TARGET): what is wanted for TARGET, where it is wanted at all.
 function(iommucheck_unity target)

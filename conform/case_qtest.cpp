@@ -24,7 +24,7 @@ namespace edu = qemu_map::edu;
 
 constexpr u32 mark = 0xe0000001;  // what an engine writes
 constexpr u64 scratch = qemu_map::ram + qemu_map::ram_bytes - 0x1000;
-constexpr u64 page = 4096;
+constexpr u64 page_bytes = 4096;
 
 /// What comes before the log: @…@ are filled in.
 constexpr const char* script_head = R"(#!/bin/sh
@@ -161,7 +161,7 @@ class Log {
       }
       const u64 bar = qemu_map::pci_memory + bars_.size() * edu::bar_bytes;
       bars_.try_emplace(dma->sid, bar);
-      offsets_.insert(dma->iova % page);
+      offsets_.insert(dma->iova % page_bytes);
     }
     return {};
   }
@@ -181,7 +181,7 @@ class Log {
     for (const u64 pa : named_) line(fmt::format("writel {:#x} {:#x}", pa, pa));
   }
   void add_page(std::set<u64>& pages, u64 pa) const {
-    if (pa - data_pa_ < data_bytes_) pages.insert(pa - pa % page);
+    if (pa - data_pa_ < data_bytes_) pages.insert(pa - pa % page_bytes);
   }
 
   void dma(u64 bar, u64 source, u64 destination, u64 direction) {
@@ -239,7 +239,7 @@ class Log {
     dma(bar, edu::buffer, one.iova, edu::to_memory);
     // Where it went, or that it went nowhere where the case looks.
     for (const u64 pa : named_) {
-      if (pa % page != one.iova % page) continue;
+      if (pa % page_bytes != one.iova % page_bytes) continue;
       const bool there = passed && one.pa && *one.pa == pa;
       asked(fmt::format("readl {:#x}", pa), there ? mark : bits(pa, 31, 0));
       line(fmt::format("writel {:#x} {:#x}", pa, pa));

@@ -10,7 +10,7 @@
 namespace iommucheck::oracle {
 
 namespace {
-constexpr u64 page = 4096;
+constexpr u64 scanned_bytes = 4096;
 }
 
 ScanDoor::ScanDoor(Monitor& monitor, const iommucheck_platform& inner, const TableMemory& tables,
@@ -44,16 +44,17 @@ template <class Visit>
 void ScanDoor::for_each_changed_page(u64 bytes, Visit&& visit) {
   auto* mine = reinterpret_cast<u64*>(view_.data());
   u64* known = monitor_.caches().memory().host(tables_.base());
-  for (u64 at = 0; at < bytes; at += page) {
+  for (u64 at = 0; at < bytes; at += scanned_bytes) {
     u64* of_driver = mine + at / 8;
     u64* of_spec = known + at / 8;
-    if (std::memcmp(of_driver, of_spec, page) != 0) visit(tables_.base() + at, of_driver, of_spec);
+    if (std::memcmp(of_driver, of_spec, scanned_bytes) != 0)
+      visit(tables_.base() + at, of_driver, of_spec);
   }
 }
 
 void ScanDoor::refresh(u64 bytes) {
   for_each_changed_page(bytes, [](u64 /*pa*/, u64* of_driver, const u64* of_spec) {
-    std::memcpy(of_driver, of_spec, page);
+    std::memcpy(of_driver, of_spec, scanned_bytes);
   });
 }
 
@@ -80,15 +81,15 @@ void ScanDoor::leave() {
 void ScanDoor::look(u64 bytes) {
   found_.clear();
   for_each_changed_page(bytes, [&](u64 pa, u64* of_driver, const u64* of_spec) {
-    if (!tables_.is_given(pa, page)) {
+    if (!tables_.is_given(pa, scanned_bytes)) {
       monitor_.driver_error(
           fmt::format("a plain store in the page {:#x}: table memory that the "
                       "driver has not got (any more)",
                       pa));
-      std::memcpy(of_driver, of_spec, page);
+      std::memcpy(of_driver, of_spec, scanned_bytes);
       return;
     }
-    for (u64 i = 0; i < page / 8; ++i) {
+    for (u64 i = 0; i < scanned_bytes / 8; ++i) {
       if (of_driver[i] != of_spec[i]) found_.push_back({pa + 8 * i, of_driver[i]});
     }
   });

@@ -50,9 +50,8 @@ int look_at(dl_phdr_info* info, std::size_t, void* data) {
     }
     if (header.p_type == PT_GNU_RELRO) {
       // The dynamic linker protects whole pages only, rounding both ends down.
-      const u64 page_bytes = static_cast<u64>(::sysconf(_SC_PAGESIZE));
-      relro =
-          AddressRange{range.begin / page_bytes * page_bytes, range.end / page_bytes * page_bytes};
+      const u64 host_page = static_cast<u64>(::sysconf(_SC_PAGESIZE));
+      relro = AddressRange{range.begin / host_page * host_page, range.end / host_page * host_page};
     }
   }
   if (!search.found) return 0;

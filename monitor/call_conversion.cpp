@@ -93,7 +93,7 @@ Call by_number(Call call, CallNumbers& numbers) {
 
 namespace {
 
-/// The arguments of a kind of call, field by field as it has them. The reverse of Reader.
+/// The arguments of a kind of call, field by field as it has them. The reverse of CallReader.
 calls::FaultQueueOpen arguments_of_open(const Call& call) {
   calls::FaultQueueOpen open;
   if (call.device != spec::sva::no_device) open.device = trace::DeviceId{call.device};
@@ -209,7 +209,7 @@ trace::Return to_trace(const Call& call, const spec::sva::Observed& observed, tr
 namespace {
 
 /// Fills a judged call, field by field as each kind of call has them.
-struct Reader {
+struct CallReader {
   TracedCall& out;
 
   template <class Arguments>
@@ -280,7 +280,7 @@ Expected<TracedCall> from_trace(const trace::CallArguments& arguments) {
   if (!info.built || !spec::sva::call_is_built(traced.call.kind)) {
     return fail(ErrorCode::unsupported, "the call " + std::string(info.name) + " is not built");
   }
-  std::visit(Reader{traced}, arguments);
+  std::visit(CallReader{traced}, arguments);
   return traced;
 }
 

@@ -57,9 +57,9 @@ class Writer {
   std::string text_;
 };
 
-class Reader {
+class FindingReader {
  public:
-  explicit Reader(std::string_view bytes) : rest_(bytes) {}
+  explicit FindingReader(std::string_view bytes) : rest_(bytes) {}
 
   u64 number() {
     u64 value = 0;
@@ -119,7 +119,7 @@ class Reader {
     for (u64 i = 0; i < size && ok_; ++i) (*this)(list.emplace_back());
   }
   template <class T>
-    requires requires(Reader& reader, T& value) { members(reader, value); }
+    requires requires(FindingReader& reader, T& value) { members(reader, value); }
   void operator()(T& value) {
     members(*this, value);
   }
@@ -305,7 +305,7 @@ std::string encode_as(Tag tag, const T& value) {
 
 template <class T>
 std::optional<T> decode_as(Tag tag, std::string_view bytes) {
-  Reader reader(bytes);
+  FindingReader reader(bytes);
   if (reader.number() != static_cast<u64>(tag)) return std::nullopt;
   T value;
   reader(value);

@@ -103,7 +103,7 @@ void write(std::string& out, const CallArguments& value) {
 // ---- reading ----
 
 /// Reads values of every type of field. Each function returns false after setting `error`.
-class Reader {
+class JsonReader {
  public:
   JsonError error;
 
@@ -335,7 +335,7 @@ u32 column_of(const JsonValue& object, std::string_view field) {
   return object.column;
 }
 
-bool read_event(const JsonValue& object, Reader& reader, Event& event) {
+bool read_event(const JsonValue& object, JsonReader& reader, Event& event) {
   if (!reader.expect(object, JsonValue::Kind::object, "an event (a JSON object)")) return false;
   const JsonMember* name = object.find("event");
   if (name == nullptr) return reader.fail_at(object.column, "key \"event\" is missing");
@@ -386,7 +386,7 @@ std::string to_json(const Header& header) {
 Expected<Event> event_from_json(std::string_view line, LinePlace place) {
   const auto object = parse_json(line);
   if (!object) return failure(place, object.error());
-  Reader reader;
+  JsonReader reader;
   Event event;
   if (!read_event(*object, reader, event)) return failure(place, reader.error);
   if (const auto wrong = check(event)) {
@@ -399,7 +399,7 @@ Expected<Event> event_from_json(std::string_view line, LinePlace place) {
 Expected<Header> header_from_json(std::string_view line, LinePlace place) {
   const auto object = parse_json(line);
   if (!object) return failure(place, object.error());
-  Reader reader;
+  JsonReader reader;
   const JsonMember* version = object->find("iommucheck-trace");
   if (version == nullptr) {
     return failure(place, {1,

@@ -47,7 +47,7 @@ std::vector<Patterns> patterns_of(const spec::Capabilities& caps) {
   return all;
 }
 
-unsigned bytes_of(u32 offset) { return spec::register_at(offset)->bytes; }
+unsigned width_of(u32 offset) { return spec::register_at(offset)->bytes; }
 
 /// Everything off, and acknowledged.
 CaseBuilder off(const DeviceIdentity& device, const std::string& name) {
@@ -58,7 +58,7 @@ CaseBuilder off(const DeviceIdentity& device, const std::string& name) {
 }
 
 void read_back_cases(const DeviceIdentity& device, const Patterns& of, std::vector<Case>& cases) {
-  const unsigned bytes = bytes_of(of.offset);
+  const unsigned bytes = width_of(of.offset);
   CaseBuilder whole = off(device, fmt::format("{} reads as it was written", of.name));
   for (const u64 value : of.values) {
     whole.write(of.offset, value, bytes);
@@ -94,7 +94,7 @@ void guarded_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
                             of.offset != reg::strtab_base && of.offset != reg::strtab_base_cfg &&
                             of.offset != reg::cmdq_base && of.offset != reg::eventq_base;
     if (interrupts || of.offset == reg::cr1 || (caps.minor < 2 && of.offset != reg::cr2)) continue;
-    const unsigned bytes = bytes_of(of.offset);
+    const unsigned bytes = width_of(of.offset);
     CaseBuilder b(device, fmt::format("registers: {} is written while it is in use", of.name));
     b.enable();
     for (unsigned i = 0; i < 4; ++i) b.read(reg::cr0ack);

@@ -24,7 +24,7 @@ struct IdFields {
 
 constexpr unsigned latest = 4;  // the latest version that the manual describes
 
-unsigned field(u32 word, unsigned hi, unsigned lo) {
+unsigned id_field(u32 word, unsigned hi, unsigned lo) {
   return static_cast<unsigned>(bits(word, hi, lo));
 }
 
@@ -34,7 +34,7 @@ void read_idr0(IdFields& f, u32 w) {
   f.ttf_aarch32 = bit(w, 2);
   f.ttf_aarch64 = bit(w, 3);
   f.cohacc = bit(w, 4);
-  f.httu = field(w, 7, 6);
+  f.httu = id_field(w, 7, 6);
   f.hyp = bit(w, 9);
   f.ats = bit(w, 10);
   f.ns1ats = bit(w, 11);
@@ -43,24 +43,24 @@ void read_idr0(IdFields& f, u32 w) {
   f.pri = bit(w, 16);
   f.vmw = bit(w, 17);
   f.vatos = bit(w, 20);
-  f.ttendian = field(w, 22, 21);
+  f.ttendian = id_field(w, 22, 21);
   f.atsrecerr = bit(w, 23);
-  f.stall_model = field(w, 25, 24);
-  f.st_level = field(w, 28, 27);
+  f.stall_model = id_field(w, 25, 24);
+  f.st_level = id_field(w, 28, 27);
   f.rme_impl = bit(w, 30);
 }
 
 void read_idr1_2(IdFields& f, u32 idr1, u32 idr2) {
-  f.sidsize = field(idr1, 5, 0);
-  f.ssidsize = field(idr1, 10, 6);
-  f.priqs = field(idr1, 15, 11);
-  f.eventqs = field(idr1, 20, 16);
-  f.cmdqs = field(idr1, 25, 21);
+  f.sidsize = id_field(idr1, 5, 0);
+  f.ssidsize = id_field(idr1, 10, 6);
+  f.priqs = id_field(idr1, 15, 11);
+  f.eventqs = id_field(idr1, 20, 16);
+  f.cmdqs = id_field(idr1, 25, 21);
   f.rel = bit(idr1, 28);
   f.queues_preset = bit(idr1, 29);
   f.tables_preset = bit(idr1, 30);
   f.ecmdq = bit(idr1, 31);
-  f.ba_vatos = field(idr2, 9, 0);
+  f.ba_vatos = id_field(idr2, 9, 0);
 }
 
 void read_idr3(IdFields& f, u32 w) {
@@ -72,7 +72,7 @@ void read_idr3(IdFields& f, u32 w) {
   f.fwb = bit(w, 8);
   f.stt = bit(w, 9);
   f.ril = bit(w, 10);
-  f.bbml = field(w, 12, 11);
+  f.bbml = id_field(w, 12, 11);
   f.e0pd = bit(w, 13);
   f.ptwnnc = bit(w, 14);
   f.dpt = bit(w, 15);
@@ -87,18 +87,18 @@ void read_idr3(IdFields& f, u32 w) {
 }
 
 void read_idr5(IdFields& f, u32 w) {
-  f.oas = field(w, 2, 0);
+  f.oas = id_field(w, 2, 0);
   f.gran4k = bit(w, 4);
   f.gran16k = bit(w, 5);
   f.gran64k = bit(w, 6);
   f.ds = bit(w, 7);
   f.d128 = bit(w, 8);
-  f.vax = field(w, 11, 10);
+  f.vax = id_field(w, 11, 10);
 }
 
 IdFields fields_of(const IdRegisters& id) {
   IdFields f{};
-  f.version = field(id.aidr, 7, 4) == 0 ? field(id.aidr, 3, 0) : 16;
+  f.version = id_field(id.aidr, 7, 4) == 0 ? id_field(id.aidr, 3, 0) : 16;
   read_idr0(f, id.idr[0]);
   read_idr1_2(f, id.idr[1], id.idr[2]);
   read_idr3(f, id.idr[3]);

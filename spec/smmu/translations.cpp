@@ -25,10 +25,9 @@ unsigned run_of_leaves(const Frame& frame, unsigned i, u64 size, unsigned end, u
 /// To which the table descriptor `word` leads, that stands in a table of `level` and is met for
 /// `va`.
 Root table_below(u64 word, unsigned level, u64 va) {
-  const Geometry geometry = Space::geometry;
-  return {.table = geometry.next_table(word),
+  return {.table = Space::geometry.next_table(word),
           .level = level + 1,
-          .entries = geometry.entries(),
+          .entries = Space::geometry.entries(),
           .va = va};
 }
 

@@ -9,7 +9,7 @@ namespace iommucheck::spec::sva {
 namespace {
 
 constexpr u64 page_mask = ~u64{0xfff};
-constexpr u32 wanted = prot_read | prot_write | prot_exec;
+constexpr u32 asked_rights = prot_read | prot_write | prot_exec;
 
 void drop(InterfaceState& s, u32 index) {
   s.waitings.edit(s.trail, index) = {};
@@ -171,7 +171,7 @@ u32 find_read(const InterfaceState& s, u32 queue, const FaultRecord& record, std
     if (!is_unread(fault)) return true;
     const bool same = fault.device == record.device && fault.pasid == record.pasid &&
                       (fault.iova & page_mask) == (record.iova & page_mask) &&
-                      fault.prot == (record.prot & wanted);
+                      fault.prot == (record.prot & asked_rights);
     if (same) {
       found = i;
       return false;
@@ -422,8 +422,8 @@ u32 find_told(const InterfaceState& s, const FaultRecord& told, std::optional<u6
     if (next == 0) return found;
     const Waiting& fault = s.waitings[next];
     behind = fault.order;
-    if (!iova ||
-        ((fault.iova & page_mask) == (*iova & page_mask) && fault.prot == (told.prot & wanted))) {
+    if (!iova || ((fault.iova & page_mask) == (*iova & page_mask) &&
+                  fault.prot == (told.prot & asked_rights))) {
       return next;
     }
     if (fault.unsure == 0 && !is_contested(s, fault)) return found;
