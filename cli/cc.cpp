@@ -105,7 +105,7 @@ const std::vector<std::string> behind = {"-fsanitize=thread",
 /// For `check --coverage`: a counter for each block, functions once each. Clang's own option of
 /// that name is for gcov.
 constexpr std::string_view counted = "--coverage";
-constexpr const char* counts = "-fsanitize-coverage=inline-8bit-counters,pc-table";
+constexpr const char* counters = "-fsanitize-coverage=inline-8bit-counters,pc-table";
 
 /// The names that a driver without builtins calls.
 const std::vector<std::string> linked = {"-Wl,--wrap=memset", "-Wl,--wrap=memcpy",
@@ -140,7 +140,7 @@ int run_cc(const CcCommand& options) {
   std::ranges::copy_if(options.arguments, std::back_inserter(command),
                        [](const std::string& one) { return one != counted; });
   if (has(options.arguments, counted)) {
-    command.emplace_back(counts);
+    command.emplace_back(counters);
     command.emplace_back("-fno-inline");
   }
   command.insert(command.end(), behind.begin(), behind.end());
