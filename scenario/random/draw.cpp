@@ -7,6 +7,7 @@
 #include <array>
 #include <optional>
 #include <set>
+#include <string_view>
 
 #include "base/random.h"
 
@@ -19,6 +20,9 @@ constexpr u64 pages_of_run = 16;
 constexpr u64 pages_of_processes = 6;  ///< the first ones; a process's page is nobody's to reuse
 constexpr std::size_t domains_max = 4;
 constexpr std::size_t spaces_max = 7;
+
+/// In place of a queue in fault_respond: its own handlers have the device's faults.
+constexpr std::string_view handlers = "handler";
 
 /// A few crowded places: around the borders of tables, where ranges meet.
 constexpr std::array<u64, 5> places{0, 0x2000, 0x1ff000, block_bytes, 0x40000000};
@@ -407,33 +411,50 @@ class Drawer {
         "F.quiet",
         queue_of_, low_number(), 0x700000 + page_bytes * below(4), ++groups_);
   }
-  u64 low_number() { return one_in(4) ? any_number() : below(2); }
+  u64 low_number() { return one_in(4) ? any_number() : number_of_faults_; }
 
+  /// The faults of a device go to its queue, or to handlers of its numbers.
   void faults() {
-    if (queue_.empty()) {
-      const auto device = any_device();
-      const Process* process = any_process();
-      if (!device || !devices_[*device].waits || !devices_[*device].initialised) return;
-      if (process != nullptr) {
-        call("bind_device(D{}, {}, [], {:#x})", *device, process->name, 1 + names_++);
-      }
-      queue_ = fmt::format("q{}", names_++);
-      queue_of_ = *device;
-      call("{} = fault_queue_open(D{}, 2)", queue_, queue_of_);
-      return fault();
-    }
+    if (queue_.empty()) return take_faults();
+    const bool handled = queue_ == handlers;
     switch (below(5)) {
       case 0:
       case 1: return fault();
-      case 2: return call("fault_read({})", queue_);
+      case 2: return handled ? set_handler() : call("fault_read({})", queue_);
       case 3:
         return call("fault_respond({}, D{}, {}, {}, {})", queue_, queue_of_, low_number(),
-                    1 + below(2), one_in(2) ? "success" : "failure");
+                    one_in(2) ? groups_ : 1 + below(2), one_in(2) ? "success" : "failure");
       default:
-        if (!one_in(3)) return;
-        call("fault_close({})", queue_);
+        if (one_in(3)) return call("unbind_device(D{}, {})", queue_of_, number_of_faults_);
+        if (one_in(2)) return fault();
+        if (handled) {
+          call("fault_handler_set(D{}, {}, none, 0)", queue_of_, low_number());
+        } else {
+          call("fault_close({})", queue_);
+        }
         queue_.clear();
     }
+  }
+  void take_faults() {
+    const auto device = any_device();
+    const Process* process = any_process();
+    if (!device || !devices_[*device].waits || !devices_[*device].initialised) return;
+    if (process != nullptr) {
+      call("bind_device(D{}, {}, [], {:#x})", *device, process->name, 1 + names_++);
+    }
+    queue_of_ = *device;
+    number_of_faults_ = below(2);
+    if (one_in(2)) {
+      queue_ = handlers;
+      set_handler();
+    } else {
+      queue_ = fmt::format("q{}", names_++);
+      call("{} = fault_queue_open(D{}, 2)", queue_, queue_of_);
+    }
+    fault();
+  }
+  void set_handler() {
+    call("fault_handler_set(D{}, {}, handler, {:#x})", queue_of_, low_number(), 1 + names_++);
   }
 
   /// A hook that fails, and a call that meets it.
@@ -504,8 +525,9 @@ class Drawer {
   std::vector<Process> processes_;
   std::vector<Space> spaces_;
   bool per_device_ = false;
-  std::string queue_;
+  std::string queue_;  ///< to which faults go, `handlers`, or none
   std::size_t queue_of_ = 0;
+  u64 number_of_faults_ = 0;  ///< where most of them are
   u64 names_ = 0;
   u64 groups_ = 0;
   u32 exits_ = 0;
