@@ -177,6 +177,11 @@ bool same_end(const Outcome& one, const Outcome& other) {
   return one.ended == other.ended && one.party == other.party;
 }
 
+/// In which operation a driver died: the last one of the sequence.
+std::string_view doing_of(const Sequence& sequence) {
+  return sequence.operations.empty() ? "boot" : fuzz::to_string(sequence.operations.back().kind);
+}
+
 // ---- the supervisor -----------------------------------------------------------------------------
 
 constexpr double shrink_seconds_max = 20;
@@ -377,7 +382,7 @@ Violation Supervisor::violation_of_death(const Outcome& outcome, Finding finding
         [&](std::span<const fuzz::Operation> operations) {
           const Sequence one{.operations = {operations.begin(), operations.end()},
                              .ends = sequence.ends};
-          return dies({&one, 1});
+          return doing_of(one) == doing_of(sequence) && dies({&one, 1});
         },
         {.runs_max = 2000, .stop = [&] {
            return seconds_since(began) > shrink_seconds_max || (options_.stop && options_.stop());
@@ -517,10 +522,9 @@ std::string Supervisor::not_the_driver(const Outcome& outcome) const {
   return text;
 }
 
-/// What it died of, and in which operation: the last one of the sequence.
+/// What it died of, and in which operation.
 std::string kind_of_death(const Outcome& outcome, const Sequence& sequence) {
-  const std::string_view doing =
-      sequence.operations.empty() ? "boot" : fuzz::to_string(sequence.operations.back().kind);
+  const std::string_view doing = doing_of(sequence);
   if (outcome.ended == Ended::timed_out) return fmt::format("{}: no end", doing);
   if (outcome.signal == 0) return fmt::format("{}: exit {}", doing, outcome.exit_code);
   return fmt::format("{}: signal {}", doing, outcome.signal);

@@ -14,6 +14,17 @@ std::string bound_text(const GaveUp& gave_up, u64 seed) {
                      gave_up.trace_path.empty() ? "" : ", trace " + gave_up.trace_path);
 }
 
+/// Sequences that came to no end: the driver crashed in them, or did not return.
+u64 died(const CheckResult& result) {
+  u64 times = 0;
+  for (const RuleCount& count : result.rules) {
+    const bool death =
+        count.rule == spec::Rule::CRASH_NEVER || count.rule == spec::Rule::HANG_RETURNS;
+    if (death) times += count.broken;
+  }
+  return times;
+}
+
 }  // namespace
 
 std::vector<spec::Rule> open_rules(const CheckResult& result) {
@@ -38,11 +49,11 @@ RunEnd end_of(const CheckOptions& asked, const CheckResult& result) {
     end.undecided(fmt::format("stopped after {} sequences", result.sequences));
   } else if (!result.ended_early.empty()) {
     end.undecided("ended early: " + result.ended_early);
-  } else if (result.findings.size() < asked.findings_max && asked.sequences != 0 &&
-             result.sequences - result.given < asked.sequences) {
-    end.undecided(fmt::format("{} of the {} sequences that --runs asks for were run{}",
-                              result.sequences - result.given, asked.sequences,
-                              result.environment.empty() ? "; the time was over (--time)" : ""));
+  } else if (const u64 run = result.sequences - result.given + died(result);
+             result.findings.size() < asked.findings_max && run < asked.sequences) {
+    end.undecided(fmt::format(
+        "{} of the {} sequences that --runs asks for were run{}", run, asked.sequences,
+        asked.seconds > 0 && result.environment.empty() ? "; the time was over (--time)" : ""));
   }
   if (const std::vector<spec::Rule> open = open_rules(result); asked.strict && !open.empty()) {
     std::string names;

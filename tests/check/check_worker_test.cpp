@@ -25,6 +25,7 @@ using oracle::Violation;
 using ::testing::AnyOf;
 using ::testing::Contains;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 CheckOptions options_for(const std::string& fault) {
   CheckOptions options;
@@ -64,12 +65,19 @@ TEST(CheckWorker, ACrashIsAFindingWithItsTrace) {
 }
 
 TEST(CheckWorker, ACrashIsMadeSmall) {
-  const CheckResult result = check(options_for("crash"));
-  ASSERT_EQ(result.findings.size(), 1U);
-  // A domain, one to three maps of some pages, their unmap.
-  EXPECT_LE(result.findings.front().calls, 5U);
-  EXPECT_LE(result.findings.front().operations.size(), 4U);
-  std::filesystem::remove_all(options_for("crash").out_directory);
+  CheckOptions options = options_for("crash");
+  options.findings_max = 2;
+  const CheckResult result = check(options);
+  ASSERT_EQ(result.findings.size(), 2U);
+  for (const Violation& found : result.findings) {
+    // A domain, one to three maps of some pages, their unmap.
+    EXPECT_LE(found.calls, 5U);
+    EXPECT_LE(found.operations.size(), 4U);
+    const std::string doing(fuzz::to_string(found.operations.back().kind));
+    EXPECT_TRUE(found.kind.starts_with(doing + ":")) << found.kind << " became " << doing;
+  }
+  EXPECT_NE(result.findings[0].kind, result.findings[1].kind);
+  std::filesystem::remove_all(options.out_directory);
 }
 
 TEST(CheckWorker, AnExitIsACrash) {
@@ -104,6 +112,7 @@ TEST(CheckWorker, TheRunGoesOnAfterACrash) {
     EXPECT_EQ(count.verdict, oracle::RuleVerdict::broken);
     EXPECT_EQ(count.broken + result.sequences, 60U);
   }
+  EXPECT_THAT(end_of(options, result).why(), IsEmpty()) << "they were run, too";
   std::filesystem::remove_all(options.out_directory);
 }
 

@@ -351,6 +351,8 @@ TEST(ExitStatusOfCheck, ByItsFacts) {
   // Time is to blame where nothing else is.
   oracle::CheckResult cut = good_check();
   cut.sequences = 0;
+  EXPECT_THAT(oracle::end_of(asked, cut).why().front(), Not(HasSubstr("--time")));
+  asked.seconds = 1;
   EXPECT_THAT(oracle::end_of(asked, cut).why().front(), HasSubstr("--time"));
   cut.environment.emplace_back("no room for files");
   for (const std::string& why : oracle::end_of(asked, cut).why()) {
