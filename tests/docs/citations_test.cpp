@@ -21,17 +21,9 @@ namespace iommucheck::citations_test {
 namespace {
 
 namespace fs = std::filesystem;
+using test::manual_sections;
 using test::read_file;
 const fs::path& root = test::tree();
-
-std::set<std::string> manual_sections() {
-  std::set<std::string> sections;
-  std::ifstream in(root / "docs/ihi0070-sections.txt");
-  for (std::string line; std::getline(in, line);) {
-    if (!line.empty() && line.front() != '#') sections.insert(line);
-  }
-  return sections;
-}
 
 /// "## 2. Items" and "### 2.3 When" of a page: 2 and 2.3.
 std::set<std::string> numbered_headings(const fs::path& page) {

@@ -17,15 +17,9 @@ namespace iommucheck::specification_table_test {
 namespace {
 
 namespace fs = std::filesystem;
+using test::manual_sections;
 using test::read_file;
 const fs::path& root = test::tree();
-
-std::set<std::string> manual_sections() {
-  std::set<std::string> sections;
-  std::ifstream in(root / "docs/ihi0070-sections.txt");
-  for (std::string line; std::getline(in, line);) sections.insert(line);
-  return sections;
-}
 
 /// Declared or defined: its line begins without a blank, as no call of it does.
 bool declares(const std::string& text, const std::string& name) {

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <set>
 #include <string>
 
 namespace iommucheck::test {
@@ -18,6 +19,16 @@ inline const std::filesystem::path& tree() {
 inline std::string read_file(const std::filesystem::path& path) {
   std::ifstream in(path);
   return {std::istreambuf_iterator<char>(in), {}};
+}
+
+/// Sections of the manual that there are: "3.21.1".
+inline std::set<std::string> manual_sections() {
+  std::set<std::string> sections;
+  std::ifstream in(tree() / "docs/ihi0070-sections.txt");
+  for (std::string line; std::getline(in, line);) {
+    if (!line.empty() && line.front() != '#') sections.insert(line);
+  }
+  return sections;
 }
 
 }  // namespace iommucheck::test
