@@ -123,6 +123,33 @@ std::optional<Smmu::Recorded> Smmu::record(const Access& access, const Outcome& 
   return Recorded{record_event(made), made, fields.stall};
 }
 
+// ---- page requests, IHI 0070 8 ------------------------------------------------------------------
+
+PageQueue Smmu::page_queue() const {
+  constexpr u32 both = cr0::smmuen | cr0::priqen;
+  const QueueGeometry queue = priq();
+  return {.enabled = (r_.cr0 & r_.cr0ack & both) == both,
+          .aborted = ((r_.gerror ^ r_.gerrorn) & gerror::priq_abt_err) != 0,
+          .full = queue_full(queue.lg2, r_.priq_prod, r_.priq_cons).value,
+          .overflow = ((r_.priq_prod ^ r_.priq_cons) & queue_overflow_flag) != 0};
+}
+
+u64 Smmu::page_slot() const { return queue_slot(priq(), page_request_bytes, r_.priq_prod); }
+
+void Smmu::take_page_request(const PageRequest& request, const PageRequestOutcome& outcome) {
+  const bool active = ((r_.gerror ^ r_.gerrorn) & gerror::priq_abt_err) != 0;
+  if (outcome.aborts && !active) set(r_.gerror, r_.gerror ^ gerror::priq_abt_err);
+  if (outcome.overflows) set(r_.priq_prod, r_.priq_prod ^ queue_overflow_flag);
+  if (outcome.end != PageRequestEnd::recorded) return;
+  const PageRequestRecord record = record_of(request, capabilities());
+  const u64 place = page_slot();
+  for (unsigned i = 0; i < page_request_words; ++i) {
+    caches_.memory().device_store(place + 8 * i, record.dw[i]);
+  }
+  set(r_.prod_followed, 1);
+  set(r_.priq_prod, (r_.priq_prod & queue_overflow_flag) | queue_next(priq().lg2, r_.priq_prod));
+}
+
 // ---- stalled accesses, IHI 0070 3.12.2, 4.6, 4.7 ------------------------------------------------
 
 std::optional<u16> Smmu::begin_stall(u32 sid, u32 ssid, bool ssv) {

@@ -9,6 +9,7 @@
 #include "spec/choices.h"
 #include "spec/smmu/caches.h"
 #include "spec/smmu/event_rules.h"
+#include "spec/smmu/page_request.h"
 #include "spec/smmu/queue.h"
 
 namespace iommucheck::spec {
@@ -69,6 +70,14 @@ class Smmu {
   /// A record for the event queue; one that overflows sets OVFLG.
   Delivery record_event(const EventRecord& record);
 
+  /// What a page request meets in the PRI queue; the write of its record is not taken to abort.
+  [[nodiscard]] PageQueue page_queue() const;
+  /// Where the next record of the PRI queue goes.
+  [[nodiscard]] u64 page_slot() const;
+  /// As a device: one of page_request_outcomes() happens. What its check of STE.PPAR records is
+  /// left to record_event().
+  void take_page_request(const PageRequest& request, const PageRequestOutcome& outcome);
+
   /// As a device: an access stalls from now on, until CMD_RESUME or CMD_STALL_TERM ends it, or
   /// SMMUEN = 0. Its STAG; nothing if IDR5.STALL_MAX are stalled already.
   std::optional<u16> begin_stall(u32 sid, u32 ssid, bool ssv);
@@ -91,6 +100,7 @@ class Smmu {
 
   /// How an access is answered while SMMUEN = 0 depends on GBPA, which caches() knows.
   [[nodiscard]] Caches& caches() { return caches_; }
+  [[nodiscard]] const Caches& caches() const { return caches_; }
   [[nodiscard]] const Capabilities& capabilities() const { return caches_.capabilities(); }
   [[nodiscard]] bool smmuen() const { return (r_.cr0 & cr0::smmuen) != 0; }
   /// SMMUEN = 1, and acknowledged.
