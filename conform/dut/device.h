@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/types.h"
+#include "spec/smmu/page_request.h"
 #include "spec/smmu/registers.h"
 #include "trace/types.h"
 
@@ -81,6 +82,8 @@ struct DeviceIdentity {
   bool wires_interrupts = false;  ///< take_interrupts() has every interrupt
   /// Its engines are endpoints with ATS, whose ATC is the tester's: ats_request() and what follows.
   bool ats = false;
+  /// Its engines send page requests: page_request(), take_page_responses().
+  bool pri = false;
 };
 
 class DeviceUnderTest {
@@ -109,6 +112,8 @@ class DeviceUnderTest {
   /// The endpoint has done that invalidation; or it answers none of those that it was sent.
   virtual void invalidated(u32 /*tag*/) {}
   virtual void invalidations_time_out() {}
+  /// A page request, of the engine that has its StreamID. Where identity().pri.
+  virtual void page_request(const spec::PageRequest& /*request*/) {}
   /// The state is saved, and goes on in a device made anew from what was saved. Nothing shows it.
   virtual void save_restore() {}
 
@@ -120,6 +125,8 @@ class DeviceUnderTest {
   [[nodiscard]] virtual AtsSeen answered(Ticket /*ticket*/) const { return {}; }
   /// Invalidations sent up to the last settle(), in their order; each once.
   virtual std::vector<AtcInvalidation> take_invalidations() { return {}; }
+  /// Responses to page requests up to the last settle(), in their order; each once.
+  virtual std::vector<spec::PageResponse> take_page_responses() { return {}; }
   /// Interrupts up to the last settle(), in their order; each once.
   virtual std::vector<Interrupt> take_interrupts() { return {}; }
 };

@@ -23,10 +23,11 @@ constexpr Ticket no_ticket = ~Ticket{0};
 constexpr std::size_t batch_max = 4096;
 constexpr double begin_seconds_least = 10;  // an interpreter takes its time to start
 constexpr u32 sids_end = 64;
-constexpr u32 flags_known =
-    IOMMUCHECK_DUT_PROMPT | IOMMUCHECK_DUT_GIVES_PA | IOMMUCHECK_DUT_HOLDS_MEMORY |
-    IOMMUCHECK_DUT_SAVES | IOMMUCHECK_DUT_SENDS_PRIVILEGED | IOMMUCHECK_DUT_SENDS_INSTRUCTIONS |
-    IOMMUCHECK_DUT_SENDS_SUBSTREAMS | IOMMUCHECK_DUT_WIRES_INTERRUPTS | IOMMUCHECK_DUT_ATS;
+constexpr u32 flags_known = IOMMUCHECK_DUT_PROMPT | IOMMUCHECK_DUT_GIVES_PA |
+                            IOMMUCHECK_DUT_HOLDS_MEMORY | IOMMUCHECK_DUT_SAVES |
+                            IOMMUCHECK_DUT_SENDS_PRIVILEGED | IOMMUCHECK_DUT_SENDS_INSTRUCTIONS |
+                            IOMMUCHECK_DUT_SENDS_SUBSTREAMS | IOMMUCHECK_DUT_WIRES_INTERRUPTS |
+                            IOMMUCHECK_DUT_ATS | IOMMUCHECK_DUT_PRI;
 constexpr const char* nonsense = "answers nonsense: ";
 constexpr std::string_view end_of_its_own = "came to an end: ";
 
@@ -46,6 +47,7 @@ std::string op_text(const iommucheck_dut_op& op) {
     case IOMMUCHECK_DUT_ATS_REQUEST: return "a translation request";
     case IOMMUCHECK_DUT_ATC_DONE: return "the answer to an invalidation";
     case IOMMUCHECK_DUT_ATC_TIME_OUT: return "the end of the time of endpoints";
+    case IOMMUCHECK_DUT_PAGE_REQUEST: return "a page request";
     case IOMMUCHECK_DUT_STORE: return "a store";
     case IOMMUCHECK_DUT_FILL: return "a fill";
     case IOMMUCHECK_DUT_SAVE_RESTORE: return "to be saved and restored";
@@ -170,6 +172,7 @@ Expected<void> DoorDevice::take_info(const std::vector<char>& bytes) {
     identity_.wires_interrupts = says(IOMMUCHECK_DUT_WIRES_INTERRUPTS);
     identity_.saves = says(IOMMUCHECK_DUT_SAVES);
     identity_.ats = says(IOMMUCHECK_DUT_ATS);
+    identity_.pri = says(IOMMUCHECK_DUT_PRI);
   } else if (std::memcmp(&info, &info_, sizeof info) != 0) {
     return fail(ErrorCode::bad_input, "its info is another one each time that it is opened");
   }
@@ -283,6 +286,38 @@ Expected<void> DoorDevice::take_invalidation(const std::vector<char>& bytes) {
   return {};
 }
 
+/// A message that PCIe has: 9 bits of index, 20 of PASID, a code that is not reserved.
+Expected<void> DoorDevice::take_response(const std::vector<char>& bytes) {
+  constexpr std::size_t most = 65536;
+  struct Message {
+    u32 sid, attributes, ssid, prg_index, code, reserved;
+  } message{};
+  if (bytes.size() != sizeof message) {
+    return bad_answer(fmt::format("PAGE_RESPONSE of {} bytes", bytes.size()));
+  }
+  std::memcpy(&message, bytes.data(), sizeof message);
+  const bool tagged = (message.attributes & IOMMUCHECK_DUT_HAS_SUBSTREAM) != 0;
+  const bool is_code = message.code == static_cast<u32>(spec::ResponseCode::success) ||
+                       message.code == static_cast<u32>(spec::ResponseCode::invalid_request) ||
+                       message.code == static_cast<u32>(spec::ResponseCode::failure);
+  if ((message.attributes & ~IOMMUCHECK_DUT_HAS_SUBSTREAM) != 0 || !is_code ||
+      message.prg_index >> spec::prg_index_bits != 0 || (tagged && message.ssid >> 20 != 0)) {
+    return bad_answer(
+        fmt::format("a response with code {:#x}, PRG index {:#x}, PASID {:#x}, attributes {:#x}",
+                    message.code, message.prg_index, message.ssid, message.attributes));
+  }
+  if (!says(IOMMUCHECK_DUT_PRI)) {
+    return bad_answer("a response to a page request, without the flag PRI");
+  }
+  if (responses_.size() == most) return bad_answer("responses without end");
+  spec::PageResponse one{.sid = message.sid,
+                         .prg_index = message.prg_index,
+                         .code = static_cast<spec::ResponseCode>(message.code)};
+  if (tagged) one.ssid = message.ssid;
+  responses_.push_back(one);
+  return {};
+}
+
 Expected<void> DoorDevice::serve_memory(const Frame& frame, Deadline until) {
   struct Request {
     u64 pa;
@@ -290,6 +325,7 @@ Expected<void> DoorDevice::serve_memory(const Frame& frame, Deadline until) {
   } request{};
   if (frame.type == IOMMUCHECK_FRAME_INTERRUPT) return take_interrupt(frame.bytes);
   if (frame.type == IOMMUCHECK_FRAME_ATC_INVALIDATE) return take_invalidation(frame.bytes);
+  if (frame.type == IOMMUCHECK_FRAME_PAGE_RESPONSE) return take_response(frame.bytes);
   const bool reads = frame.type == IOMMUCHECK_FRAME_READ;
   if (!reads && frame.type != IOMMUCHECK_FRAME_WRITE) {
     return bad_answer(fmt::format("a frame of type {}", frame.type));
@@ -557,6 +593,24 @@ void DoorDevice::invalidations_time_out() {
   ask(op, no_ticket);
 }
 
+void DoorDevice::page_request(const spec::PageRequest& request) {
+  iommucheck_dut_op op{};
+  op.kind = IOMMUCHECK_DUT_PAGE_REQUEST;
+  op.where = request.sid;
+  op.address = request.address;
+  op.value = request.prg_index;
+  if (request.read) op.attributes |= IOMMUCHECK_DUT_IS_READ;
+  if (request.write) op.attributes |= IOMMUCHECK_DUT_IS_WRITE;
+  if (request.last) op.attributes |= IOMMUCHECK_DUT_IS_LAST;
+  if (request.execute) op.attributes |= IOMMUCHECK_DUT_IS_INSTRUCTION;
+  if (request.privileged) op.attributes |= IOMMUCHECK_DUT_IS_PRIVILEGED;
+  if (request.ssid) {
+    op.attributes |= IOMMUCHECK_DUT_HAS_SUBSTREAM;
+    op.ssid = *request.ssid;
+  }
+  ask(op, no_ticket);
+}
+
 void DoorDevice::save_restore() {
   iommucheck_dut_op op{};
   op.kind = IOMMUCHECK_DUT_SAVE_RESTORE;
@@ -581,6 +635,7 @@ Expected<void> DoorDevice::reset() {
   answers_.clear();
   interrupts_.clear();
   invalidations_.clear();
+  responses_.clear();
   high_ = {};
   memory_->reset();
   std::string died;

@@ -41,6 +41,10 @@ class DoorDevice final : public DeviceUnderTest {
   std::vector<AtcInvalidation> take_invalidations() override {
     return std::exchange(invalidations_, {});
   }
+  void page_request(const spec::PageRequest& request) override;
+  std::vector<spec::PageResponse> take_page_responses() override {
+    return std::exchange(responses_, {});
+  }
   void save_restore() override;
   Expected<void> settle() override;
   [[nodiscard]] u64 value(Ticket ticket) const override { return answers_[ticket].value; }
@@ -71,6 +75,7 @@ class DoorDevice final : public DeviceUnderTest {
   Expected<void> take_grant(const iommucheck_dut_op& answer, Ticket ticket);
   Expected<void> take_interrupt(const std::vector<char>& bytes);
   Expected<void> take_invalidation(const std::vector<char>& bytes);
+  Expected<void> take_response(const std::vector<char>& bytes);
   Expected<void> serve_memory(const Frame& frame, Deadline until);
   Ticket ticket();
   [[nodiscard]] bool says(u32 flag) const { return (info_.flags & flag) != 0; }
@@ -92,6 +97,7 @@ class DoorDevice final : public DeviceUnderTest {
   std::vector<Answer> answers_;
   std::vector<Interrupt> interrupts_;
   std::vector<AtcInvalidation> invalidations_;
+  std::vector<spec::PageResponse> responses_;
   std::array<bool, 4> high_{};  // levels of the lines
   u32 marks_ = 0;               // words that a DMA wrote, all different
   bool broken_ = false;

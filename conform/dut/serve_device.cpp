@@ -75,7 +75,8 @@ class Server {
              .memory_pa = said.memory_pa,
              .memory_bytes = said.memory_bytes,
              .seed = said.seed,
-             .atc_invalidate = atc_invalidate};
+             .atc_invalidate = atc_invalidate,
+             .page_response = page_response};
     iommucheck_dut_info info{};
     info.size = sizeof info;
     info.abi = IOMMUCHECK_DUT_ABI;
@@ -185,6 +186,11 @@ class Server {
     const std::array<u64, 2> what = {address, bytes};
     static_cast<Server*>(ctx)->send(IOMMUCHECK_FRAME_ATC_INVALIDATE,
                                     {bytes_of(who), bytes_of(what)});
+  }
+
+  static void page_response(void* ctx, u32 sid, u32 attributes, u32 ssid, u32 prg_index, u32 code) {
+    const std::array<u32, 6> words = {sid, attributes, ssid, prg_index, code, 0};
+    static_cast<Server*>(ctx)->send(IOMMUCHECK_FRAME_PAGE_RESPONSE, {bytes_of(words)});
   }
 
   FrameChannel channel_;

@@ -44,6 +44,15 @@ spec::IdRegisters spec_device_id() {
   return spec::make_id_registers(caps);
 }
 
+spec::IdRegisters drawn_spec_device_id(u64 seed) {
+  if (seed % 2 == 0) return spec_device_id();
+  spec::Capabilities caps = spec::parse_capabilities(spec_device_id());
+  caps.pri = true;
+  caps.priqs = 4;
+  caps.pps = seed % 4 == 3;
+  return spec::make_id_registers(caps);
+}
+
 SpecDevice::SpecDevice(u64 seed, const spec::IdRegisters& id)
     : caches_(spec::parse_capabilities(id), {}), smmu_(caches_, id), choices_(seed) {
   identity_.name = "spec";
@@ -59,6 +68,7 @@ SpecDevice::SpecDevice(u64 seed, const spec::IdRegisters& id)
   identity_.every_pa = true;
   identity_.wires_interrupts = true;
   identity_.ats = caches_.capabilities().ats;
+  identity_.pri = identity_.ats && caches_.capabilities().pri;
   identity_.sends_privileged = identity_.sends_instructions = identity_.sends_substreams = true;
   for (u64 at = 0; at < absent_bytes; at += 8) caches_.assume(absent + at, 0);
   smmu_.reset(false);
@@ -75,9 +85,11 @@ Expected<void> SpecDevice::reset() {
   irq_ctrl_ = irq_ctrlack_ = eventq_cons_ = shown_prod_ = shown_gerror_ = 0;
   cmdq_base_ = shown_cons_ = 0;
   cmdq_prod_ = exposed_ = 0;
+  refused_.reset();
   invalidations_.clear();
   awaited_.clear();
   next_tag_ = 0;
+  responses_.clear();
   messages_ = {};
   choices_.begin();
   return {};
@@ -93,7 +105,7 @@ void SpecDevice::mmio_write(u32 offset, unsigned size, u64 value) {
   caches_.clear_findings();
   switch (offset) {
     case reg::gerrorn:
-      if (holds_commands()) expose_commands();
+      if (holds_commands() || refused_) expose_commands();
       break;
     case reg::irq_ctrl:
       irq_ctrl_ = value;
@@ -103,6 +115,7 @@ void SpecDevice::mmio_write(u32 offset, unsigned size, u64 value) {
     case reg::cmdq_base:
       cmdq_base_ = value;
       shown_cons_ = cmdq_prod_ = exposed_ = 0;
+      refused_.reset();
       break;
     case reg::eventq_irq_cfg0: messages_[0] = value & mask(51, 2); break;
     case reg::eventq_irq_cfg1: messages_[1] = value; break;
@@ -131,6 +144,7 @@ void SpecDevice::expose_commands() {
   const spec::Capabilities& caps = caches_.capabilities();
   const u64 end = spec::queue_bits<u64>(lg2, cmdq_prod_);
   if (smmu_.stopped_by_error()) return;
+  if (refused_) exposed_ = *std::exchange(refused_, std::nullopt);
   const bool runs = smmu_.surely_enabled() && (smmu_.cr0() & spec::cr0::cmdqen) != 0;
   if (spec::queue_used<u64>(lg2, end, exposed_) > pow2(lg2)) exposed_ = end;
   while (exposed_ != end) {
@@ -139,9 +153,11 @@ void SpecDevice::expose_commands() {
                                                    caches_.memory().newest(slot + 8).value, caps);
     const bool refused = spec::check_command<u64>(command, caps).has_value();
     if (runs && command.op == spec::Opcode::sync && !refused && !awaited_.empty()) break;
+    if (refused) refused_ = exposed_;
     exposed_ = spec::queue_next<u64>(lg2, exposed_);
     if (refused) break;
     if (command.op == spec::Opcode::atc_inv && runs) send_invalidation(command);
+    if (command.op == spec::Opcode::pri_resp && runs) send_response(command);
   }
   smmu_.write(AgentId::cpu0, reg::cmdq_prod, 4, exposed_ == end ? cmdq_prod_ : exposed_, true);
   caches_.clear_findings();
@@ -182,6 +198,31 @@ void SpecDevice::invalidations_time_out() {
   smmu_.observe_read(reg::gerror, 4, gerror);
   smmu_.observe_read(reg::cmdq_cons, 4, sync | code << 24);
   caches_.clear_findings();
+}
+
+// ---- page requests, IHI 0070 4.5.2, 8
+// ------------------------------------------------------------
+
+void SpecDevice::send_response(const spec::Command& command) {
+  const auto all = spec::command_responses(command, caches_.capabilities(), true);
+  const auto n = choices_.choose(spec::ChoiceSite::outcome, static_cast<u32>(all.size()));
+  if (all[n]) responses_.push_back(*all[n]);
+}
+
+spec::PageRequestOutcome SpecDevice::page_outcome_of(const spec::PageRequest& request) {
+  MemoryNow memory{caches_.memory()};
+  spec::PageQueue queue = smmu_.page_queue();
+  queue.write_aborts = !word_now(smmu_.page_slot());
+  const auto all = spec::page_request_outcomes(request, queue, caches_.capabilities(),
+                                               spec::check_ppar(memory, state_now(), request.sid));
+  return all[choices_.choose(spec::ChoiceSite::outcome, static_cast<u32>(all.size()))];
+}
+
+void SpecDevice::page_request(const spec::PageRequest& request) {
+  caches_.set_now(++now_);
+  const spec::PageRequestOutcome outcome = page_outcome_of(request);
+  smmu_.take_page_request(request, outcome);
+  if (outcome.response) responses_.push_back(*outcome.response);
 }
 
 std::optional<u64> SpecDevice::word_now(u64 pa) const {

@@ -16,6 +16,8 @@ namespace iommucheck::oracle {
 
 /// What a spec device claims unless told otherwise: stage 1, 4 KiB, both stream table formats.
 spec::IdRegisters spec_device_id();
+/// The same, or a machine with page requests: half of them, by the seed.
+spec::IdRegisters drawn_spec_device_id(u64 seed);
 
 class SpecDevice : public DeviceUnderTest {
  public:
@@ -40,6 +42,10 @@ class SpecDevice : public DeviceUnderTest {
   std::vector<AtcInvalidation> take_invalidations() override {
     return std::exchange(invalidations_, {});
   }
+  void page_request(const spec::PageRequest& request) override;
+  std::vector<spec::PageResponse> take_page_responses() override {
+    return std::exchange(responses_, {});
+  }
 
  protected:
   [[nodiscard]] spec::SmmuState state_now() const;
@@ -50,6 +56,8 @@ class SpecDevice : public DeviceUnderTest {
   virtual std::optional<spec::Outcome> outcome_of(spec::Access& access);
   /// The same of a translation request.
   virtual spec::AtsCompletion completion_of(const spec::Access& access);
+  /// The same of a page request: one of those that are allowed.
+  virtual spec::PageRequestOutcome page_outcome_of(const spec::PageRequest& request);
 
  private:
   [[nodiscard]] unsigned commands_lg2() const {
@@ -59,6 +67,7 @@ class SpecDevice : public DeviceUnderTest {
   [[nodiscard]] bool holds_commands() const;
   void expose_commands();
   void send_invalidation(const spec::Command& command);
+  void send_response(const spec::Command& command);
   void interrupts_after(u32 offset, u64 value);
   void syncs_until(u64 cons);
   void send(trace::IrqKind kind, u64 message_pa, u32 payload);
@@ -96,9 +105,11 @@ class SpecDevice : public DeviceUnderTest {
   u64 cmdq_base_ = 0, shown_cons_ = 0;
   // Commands are exposed to the engine no further than to a CMD_SYNC that waits for an endpoint.
   u64 cmdq_prod_ = 0, exposed_ = 0;
+  std::optional<u64> refused_;                  // a command that is read again when it is mended
   std::vector<AtcInvalidation> invalidations_;  // sent, and not taken yet
   std::vector<u32> awaited_;                    // their tags, until the endpoints answer
   u32 next_tag_ = 0;
+  std::vector<spec::PageResponse> responses_;  // sent, and not taken yet
   std::array<u64, 4> messages_{};  // addresses and data, of the event queue and of global errors
 };
 

@@ -62,8 +62,11 @@ enum {
    * they keep in their ATC is the tester's affair. */
   IOMMUCHECK_DUT_ATS_REQUEST = 8, /* a translation request: `status`, `pa`, `value` answer        */
   IOMMUCHECK_DUT_ATC_DONE = 9, /* an endpoint has done the invalidation with the tag `where`    */
-  IOMMUCHECK_DUT_ATC_TIME_OUT = 10 /* the time of endpoints is over for all that are not done:
+  IOMMUCHECK_DUT_ATC_TIME_OUT = 10, /* the time of endpoints is over for all that are not done:
                                      CERROR_ATC_INV_SYNC (IHI 0070 3.9.1.4) */
+  /* Only for a device that says IOMMUCHECK_DUT_PRI: an endpoint sends a Page Request Message for the
+   * page at `address`, `value` is its PRG index. It is done when it has arrived. */
+  IOMMUCHECK_DUT_PAGE_REQUEST = 12
 };
 
 /* iommucheck_dut_op.attributes, of a DMA. The device is asked for what its flags offer alone. */
@@ -73,6 +76,11 @@ enum {
 #define IOMMUCHECK_DUT_HAS_SUBSTREAM 0x8u  /* `ssid` counts; IOMMUCHECK_DUT_SENDS_SUBSTREAMS */
 #define IOMMUCHECK_DUT_IS_TRANSLATED 0x10u /* `address` is physical: IOMMUCHECK_DUT_ATS */
 /* Of an ATS_REQUEST: IS_WRITE (it asks for writing, too: NW = 0), IS_PRIVILEGED, HAS_SUBSTREAM. */
+/* Of a PAGE_REQUEST: IS_READ, IS_WRITE, IS_LAST are the message's R, W, L. HAS_SUBSTREAM: it has a
+ * PASID; then IS_INSTRUCTION and IS_PRIVILEGED are what that asks for. IS_LAST without IS_READ and
+ * IS_WRITE and with HAS_SUBSTREAM is a Stop Marker (IHI 0070 8). */
+#define IOMMUCHECK_DUT_IS_READ 0x40u
+#define IOMMUCHECK_DUT_IS_LAST 0x80u
 
 /* What an ATS_REQUEST is granted: `value` of one with status DONE, and `pa` then says where
  * `address` leads. No right at all is an answer, too; then the rest of `value` and `pa` are 0. */
@@ -156,6 +164,13 @@ struct iommucheck_dut_host {
    * IOMMUCHECK_DUT_ATS; absent (or NULL) in a host of version 0, whose tester asks for no ATS. */
   void (*atc_invalidate)(void* ctx, uint32_t sid, uint32_t attributes, uint32_t ssid, uint32_t tag,
                          uint64_t address, uint64_t bytes);
+
+  /* The SMMU sends an endpoint a PRG Response Message: by CMD_PRI_RESP, or by itself for a page
+   * request that it does not record (IHI 0070 8.1, 8.2). `attributes`: IOMMUCHECK_DUT_HAS_SUBSTREAM,
+   * if it has a PASID; `prg_index` is below 512, `code` is the ResponseCode: 0 Success, 1 Invalid
+   * Request, 15 Response Failure. For devices that say IOMMUCHECK_DUT_PRI. */
+  void (*page_response)(void* ctx, uint32_t sid, uint32_t attributes, uint32_t ssid,
+                        uint32_t prg_index, uint32_t code);
 };
 #define IOMMUCHECK_DUT_HOST_SIZE_VER0 64u
 #define IOMMUCHECK_DUT_IS_GLOBAL 0x20u
@@ -190,6 +205,9 @@ struct iommucheck_dut_host {
 /* Its engines are endpoints with ATS (IDR0.ATS = 1): ATS_REQUEST, DMA with IS_TRANSLATED, and
  * atc_invalidate() for each CMD_ATC_INV. A tester that does not know this bit refuses it. */
 #define IOMMUCHECK_DUT_ATS 0x100u
+/* Its engines send page requests (IDR0.PRI = 1): PAGE_REQUEST, and page_response() for each answer
+ * to one. A tester that does not know this bit refuses it. */
+#define IOMMUCHECK_DUT_PRI 0x400u
 
 #define IOMMUCHECK_DUT_SIDS_MAX 16u
 
@@ -265,8 +283,10 @@ enum {
   IOMMUCHECK_FRAME_WRITE = 133, /* u64 pa, u32 bytes, u32 0, the bytes; MEMORY answers           */
   IOMMUCHECK_FRAME_INTERRUPT = 134, /* u32 line, u32 level; nothing answers                       */
   IOMMUCHECK_FRAME_LAST_WORDS = 135, /* a text: the device came to an end                         */
-  IOMMUCHECK_FRAME_ATC_INVALIDATE = 136 /* u32 sid, attributes, ssid, tag; u64 address, bytes;
+  IOMMUCHECK_FRAME_ATC_INVALIDATE = 136, /* u32 sid, attributes, ssid, tag; u64 address, bytes;
                                           nothing answers                                         */
+  IOMMUCHECK_FRAME_PAGE_RESPONSE = 138 /* u32 sid, attributes, ssid, prg_index, code, 0;
+                                         nothing answers                                          */
 };
 
 /* Never changes: `abi` says what follows it. */

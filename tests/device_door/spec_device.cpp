@@ -28,6 +28,8 @@ void* open_device(const iommucheck_dut_host* host, iommucheck_dut_info* info) {
   if (const char* fault = std::getenv("IOMMUCHECK_FAULT")) {
     device->inner =
         std::make_unique<BrokenDevice>(static_cast<Fault>(std::atoi(fault)), host->seed);
+  } else if (std::getenv("IOMMUCHECK_DRAWN_DEVICE") != nullptr) {
+    device->inner = std::make_unique<SpecDevice>(host->seed, drawn_spec_device_id(host->seed));
   } else {
     device->inner = std::make_unique<SpecDevice>(host->seed);
   }
@@ -36,6 +38,7 @@ void* open_device(const iommucheck_dut_host* host, iommucheck_dut_info* info) {
                 IOMMUCHECK_DUT_SENDS_PRIVILEGED | IOMMUCHECK_DUT_SENDS_INSTRUCTIONS |
                 IOMMUCHECK_DUT_SENDS_SUBSTREAMS | IOMMUCHECK_DUT_WIRES_INTERRUPTS;
   if (identity.ats) info->flags |= IOMMUCHECK_DUT_ATS;
+  if (identity.pri) info->flags |= IOMMUCHECK_DUT_PRI;
   info->sid_count = static_cast<u32>(identity.sids.size());
   for (std::size_t i = 0; i < identity.sids.size(); ++i) info->sids[i] = identity.sids[i];
   std::strcpy(info->name, "spec");
@@ -76,6 +79,20 @@ void request_one(DeviceUnderTest& device, iommucheck_dut_op& op) {
              (lg2 << IOMMUCHECK_DUT_EXTENT_PLACE);
 }
 
+spec::PageRequest page_request_of(const iommucheck_dut_op& op) {
+  const auto has = [&](u32 attribute) { return (op.attributes & attribute) != 0; };
+  spec::PageRequest request{.sid = op.where,
+                            .address = op.address,
+                            .prg_index = static_cast<u32>(op.value),
+                            .last = has(IOMMUCHECK_DUT_IS_LAST),
+                            .write = has(IOMMUCHECK_DUT_IS_WRITE),
+                            .read = has(IOMMUCHECK_DUT_IS_READ),
+                            .execute = has(IOMMUCHECK_DUT_IS_INSTRUCTION),
+                            .privileged = has(IOMMUCHECK_DUT_IS_PRIVILEGED)};
+  if (has(IOMMUCHECK_DUT_HAS_SUBSTREAM)) request.ssid = op.ssid;
+  return request;
+}
+
 void run_one(DeviceUnderTest& device, iommucheck_dut_op& op) {
   op.status = IOMMUCHECK_DUT_DONE;
   switch (op.kind) {
@@ -96,6 +113,7 @@ void run_one(DeviceUnderTest& device, iommucheck_dut_op& op) {
       break;
     }
     case IOMMUCHECK_DUT_ATS_REQUEST: request_one(device, op); break;
+    case IOMMUCHECK_DUT_PAGE_REQUEST: device.page_request(page_request_of(op)); break;
     case IOMMUCHECK_DUT_ATC_DONE: device.invalidated(op.where); break;
     case IOMMUCHECK_DUT_ATC_TIME_OUT: device.invalidations_time_out(); break;
     default: op.status = IOMMUCHECK_DUT_REFUSED;
@@ -115,6 +133,11 @@ std::int64_t run(void* self, iommucheck_dut_op* ops, std::uint64_t count) {
                              (one.global ? IOMMUCHECK_DUT_IS_GLOBAL : 0);
       device.host->atc_invalidate(device.host->ctx, one.sid, attributes, one.substream.value_or(0),
                                   one.tag, one.address, one.bytes);
+    }
+    for (const spec::PageResponse& one : device.inner->take_page_responses()) {
+      device.host->page_response(device.host->ctx, one.sid,
+                                 one.ssid ? IOMMUCHECK_DUT_HAS_SUBSTREAM : 0, one.ssid.value_or(0),
+                                 one.prg_index, static_cast<u32>(one.code));
     }
     for (const Interrupt& one : device.inner->take_interrupts()) {
       device.host->interrupt(device.host->ctx, static_cast<u32>(one.kind), IOMMUCHECK_DUT_EDGE);
