@@ -70,6 +70,17 @@ std::string step_text(const Step& step) {
     case StepKind::silence: return "no endpoint answers in time";
     case StepKind::poll: return "poll the event queue";
     case StepKind::save: return "save, and go on from what was saved";
+    case StepKind::page_request: {
+      const auto has = [&](u64 flag, const char* name) { return (step.b & flag) != 0 ? name : ""; };
+      return fmt::format("engine {} sends a page request for {:#x}, PRG index {}{}{}{}{}{}{}",
+                         step.c & step_engine, step.a, step.b & page_index,
+                         has(page_read, ", read"), has(page_write, ", write"),
+                         has(page_execute, ", execute"), has(page_privileged, ", privileged"),
+                         has(page_last, ", Last"), substream_text(step));
+    }
+    case StepKind::page_poll:
+      return std::string("poll the page request queue") +
+             (step.a != 0 ? ", and leave its overflow" : "");
     case StepKind::look: return fmt::format("look at {:#x}", step.a);
     case StepKind::mend: {
       spec::Capabilities caps;
@@ -80,6 +91,17 @@ std::string step_text(const Step& step) {
     }
   }
   return "?";
+}
+
+spec::Command pri_resp(u32 sid, u32 prg_index, unsigned resp, std::optional<u32> ssid) {
+  spec::Command command;
+  command.op = spec::Opcode::pri_resp;
+  command.sid = sid;
+  command.prg_index = prg_index;
+  command.resp = resp;
+  command.ssv = ssid.has_value();
+  command.ssid = ssid.value_or(0);
+  return command;
 }
 
 spec::Command atc_inv(u32 sid, u64 address, unsigned size) {
@@ -125,6 +147,14 @@ void CaseBuilder::bring_up() {
   write(reg::cmdq_base, case_.queues.cmdq | options_.cmdq_lg2, 8);
   write(reg::eventq_base, case_.queues.eventq | options_.eventq_lg2, 8);
   cr0_ = options_.event_queue ? cr0_queues : u64{spec::cr0::cmdqen};
+  if (options_.page_queue && device_.pri) {
+    case_.queues.priq = options_.priq_absent
+                            ? device_.absent_pa
+                            : memory(std::max<u64>(pow2(options_.priq_lg2 + 4), 4096));
+    case_.queues.priq_lg2 = options_.priq_lg2;
+    write(reg::priq_base, case_.queues.priq | options_.priq_lg2, 8);
+    if (options_.priqen) cr0_ |= spec::cr0::priqen;
+  }
   write(reg::cr0, cr0_);
   read(reg::cr0ack);
   invalidate_all();
@@ -164,6 +194,16 @@ void CaseBuilder::save() { step(StepKind::save); }
 void CaseBuilder::mend(const spec::Command& instead) {
   const spec::CommandWords words = spec::encode_command(instead);
   step(StepKind::mend, words.dw0, words.dw1);
+}
+void CaseBuilder::page_request(spec::PageRequest request, unsigned engine) {
+  const u64 flags = (request.last ? page_last : 0) | (request.write ? page_write : 0) |
+                    (request.read ? page_read : 0) | (request.execute ? page_execute : 0) |
+                    (request.privileged ? page_privileged : 0);
+  step(StepKind::page_request, request.address, (request.prg_index & page_index) | flags,
+       access_word(engine, {.substream = request.ssid}));
+}
+void CaseBuilder::page_poll(bool keeps_overflow) {
+  step(StepKind::page_poll, keeps_overflow ? 1 : 0);
 }
 void CaseBuilder::look(u64 pa) { step(StepKind::look, pa); }
 
@@ -265,6 +305,13 @@ void CaseBuilder::enable(bool atschk) {
 void CaseBuilder::disable() {
   if ((cr0_ & spec::cr0::smmuen) == 0) return;
   cr0_ &= ~u64{spec::cr0::smmuen};
+  write(reg::cr0, cr0_);
+  read(reg::cr0ack);
+}
+
+void CaseBuilder::enable_page_queue(bool on) {
+  if (((cr0_ & spec::cr0::priqen) != 0) == on) return;
+  cr0_ ^= spec::cr0::priqen;
   write(reg::cr0, cr0_);
   read(reg::cr0ack);
 }

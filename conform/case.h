@@ -14,21 +14,26 @@
 namespace iommucheck::oracle {
 
 enum class StepKind : u8 {
-  store,    ///< a: address, b: value
-  fill,     ///< a: address, b: words, c: value
-  write,    ///< a: register, b: value, c: bytes
-  read,     ///< a: register, c: bytes
-  command,  ///< a, b: its words; the store of the slot and the write of CMDQ_PROD
-  sync,     ///< CMD_SYNC, and CMDQ_CONS until it is past it
-  access,   ///< a: input address, b: 1 for a write, c: engine, step_* bits and SubstreamID
-  poll,     ///< EVENTQ_PROD, the records, EVENTQ_CONS
-  save,     ///< the device is saved and goes on from what was saved
-  look,     ///< a: address of a word of memory that is read
-  request,  ///< as access: a translation request of ATS; b: 1 if it asks for writing
-  answer,   ///< an endpoint does the oldest invalidation that it was sent, if there is one
-  silence,  ///< endpoints do none of those that they were sent, and their time is over
-  mend,     ///< where a command error is active: a, b take its place, and GERRORN follows
+  store,         ///< a: address, b: value
+  fill,          ///< a: address, b: words, c: value
+  write,         ///< a: register, b: value, c: bytes
+  read,          ///< a: register, c: bytes
+  command,       ///< a, b: its words; the store of the slot and the write of CMDQ_PROD
+  sync,          ///< CMD_SYNC, and CMDQ_CONS until it is past it
+  access,        ///< a: input address, b: 1 for a write, c: engine, step_* bits and SubstreamID
+  poll,          ///< EVENTQ_PROD, the records, EVENTQ_CONS
+  save,          ///< the device is saved and goes on from what was saved
+  look,          ///< a: address of a word of memory that is read
+  request,       ///< as access: a translation request of ATS; b: 1 if it asks for writing
+  answer,        ///< an endpoint does the oldest invalidation that it was sent, if there is one
+  silence,       ///< endpoints do none of those that they were sent, and their time is over
+  mend,          ///< where a command error is active: a, b take its place, and GERRORN follows
+  page_request,  ///< a: page address, b: PRG index and page_* bits, c: engine and SubstreamID
+  page_poll,     ///< PRIQ_PROD, the records, PRIQ_CONS; a: 1, OVACKFLG stays as it is
 };
+/// Of Step::b of a page request, above its PRG index.
+inline constexpr u64 page_index = 0x1ff, page_last = 0x1000, page_write = 0x2000,
+                     page_read = 0x4000, page_execute = 0x8000, page_privileged = 0x10000;
 /// Of Step::c of an access, above the engine's number.
 inline constexpr u64 step_engine = 0xff, step_privileged = 0x100, step_instruction = 0x200;
 inline constexpr u64 step_substream = 0x400;          ///< it has one
@@ -46,6 +51,8 @@ std::string step_text(const Step& step);
 struct QueueLayout {
   u64 cmdq = 0, eventq = 0;
   unsigned cmdq_lg2 = 8, eventq_lg2 = 6;
+  u64 priq = 0;  ///< 0: the case has no page request queue
+  unsigned priq_lg2 = 0;
 };
 
 struct Case {
@@ -64,6 +71,11 @@ struct CaseOptions {
   unsigned split = 6;
   u32 cr2 = 2;  ///< RECINVSID
   bool event_queue = true;
+  /// Of devices with page requests: a queue for them, of 2^priq_lg2 records, and PRIQEN = 1.
+  bool page_queue = false;
+  unsigned priq_lg2 = 2;
+  bool priqen = true;
+  bool priq_absent = false;  ///< it lies where no memory is
 };
 
 /// What a leaf says; the rest of the descriptor is the level's.
@@ -71,6 +83,8 @@ struct LeafBits {
   bool valid = true, af = true, writable = true, user = true, ng = true;
   u64 extra = 0;  ///< further bits, or bits of its form to change
 };
+/// CMD_PRI_RESP with that Resp.
+spec::Command pri_resp(u32 sid, u32 prg_index, unsigned resp, std::optional<u32> ssid = {});
 /// CMD_ATC_INV of 4096 * 2^size bytes, without a PASID; 52: of everything.
 spec::Command atc_inv(u32 sid, u64 address, unsigned size);
 u64 leaf_word(spec::Granule granule, unsigned level, u64 pa, const LeafBits& leaf);
@@ -102,6 +116,10 @@ class CaseBuilder {
   void request(u64 iova, bool write = false, unsigned engine = 0, DmaAttributes attributes = {});
   void answer();
   void silence();
+  /// `request` without its StreamID, which is the engine's. Without PASID it asks for neither
+  /// execution nor privilege.
+  void page_request(spec::PageRequest request, unsigned engine = 0);
+  void page_poll(bool keeps_overflow = false);
   void look(u64 pa);  ///< has anything been written there that nobody may write?
 
   // Structures.
@@ -125,6 +143,8 @@ class CaseBuilder {
   void translate(unsigned engine, u64 root, unsigned tsz = 25, unsigned asid = 1);
   void enable(bool atschk = false);
   void disable();
+  /// CR0.PRIQEN, and its acknowledgement.
+  void enable_page_queue(bool on);
   /// CFGI_ALL, TLBI_NSNH_ALL, CMD_SYNC.
   void invalidate_all();
   [[nodiscard]] u64 word(u64 pa) const;

@@ -39,9 +39,9 @@ constexpr const char* program_head = R"(/* SPDX-License-Identifier: MIT
 #define DATA_PA UINT64_C(@DATA_PA@) /* from here on each word of four bytes holds its address */
 #define MARK 0xe0000001u            /* what a DMA writes */
 
-enum { STORE, FILL, LOAD, WRITE, READ, DMA, SAVE, REQUEST, ANSWER, SILENCE };
-static const char *const names[] = {"store", "fill", "memory",  "write",  "read",
-                                    "dma",   "save", "request", "answer", "silence"};
+enum { STORE, FILL, LOAD, WRITE, READ, DMA, SAVE, REQUEST, ANSWER, SILENCE, PAGE };
+static const char *const names[] = {"store", "fill",    "memory", "write",   "read", "dma",
+                                    "save",  "request", "answer", "silence", "page"};
 
 struct step {
   int kind, bytes;
@@ -86,6 +86,13 @@ static void host_invalidate(void *ctx, uint32_t sid, uint32_t attributes, uint32
   printf("    invalidation of %#" PRIx64 " bytes at %#" PRIx64 " sent to %#x, attributes %#x\n",
          bytes, address, (unsigned)sid, (unsigned)attributes);
   tags[last_tag++ % 4096] = tag;
+}
+
+static void host_response(void *ctx, uint32_t sid, uint32_t attributes, uint32_t ssid,
+                          uint32_t prg_index, uint32_t code) {
+  (void)ctx;
+  printf("    response %u for PRG index %u sent to %#x, PASID %#x, attributes %#x\n", (unsigned)code,
+         (unsigned)prg_index, (unsigned)sid, (unsigned)ssid, (unsigned)attributes);
 }
 
 static const struct iommucheck_dut *dut;
@@ -168,6 +175,13 @@ static int do_step(const struct step *s, uint64_t *answer, int *same) {
       first_tag = last_tag;
       op.kind = IOMMUCHECK_DUT_ATC_TIME_OUT;
       return run(&op);
+    case PAGE:
+      op.kind = IOMMUCHECK_DUT_PAGE_REQUEST;
+      op.attributes = (uint8_t)s->attributes;
+      op.ssid = s->ssid;
+      op.address = s->address;
+      op.value = s->value;
+      return run(&op);
     case REQUEST:
       op.kind = IOMMUCHECK_DUT_ATS_REQUEST;
       op.attributes = (uint8_t)s->attributes;
@@ -197,7 +211,8 @@ int main(int argc, char **argv) {
                                      .read = host_read, .write = host_write,
                                      .interrupt = host_interrupt, .memory_pa = MEMORY_PA,
                                      .memory_bytes = MEMORY_BYTES, .seed = 1,
-                                     .atc_invalidate = host_invalidate};
+                                     .atc_invalidate = host_invalidate,
+                                     .page_response = host_response};
   struct iommucheck_dut_info info = {.size = sizeof info, .abi = IOMMUCHECK_DUT_ABI};
   void *object = argc == 2 ? dlopen(argv[1], RTLD_NOW) : NULL;
   void *symbol = object != NULL ? dlsym(object, IOMMUCHECK_DEVICE_ENTRY_NAME) : NULL;
@@ -276,6 +291,10 @@ class Table {
     if (std::holds_alternative<trace::AtcInvalidated>(event.payload)) {
       return line("ANSWER", 0, 0, 0, 0, 0, 0, 0);
     }
+    if (const auto* one = std::get_if<trace::PageRequest>(&event.payload)) return page(*one);
+    if (const auto* queued = std::get_if<trace::PageRequestQueued>(&event.payload)) {
+      return queued->record && queued->slot ? words(*queued->slot, *queued->record) : std::string();
+    }
     if (const auto* record = std::get_if<trace::EventRecorded>(&event.payload)) {
       return record->record ? words(*record->record) : std::string();
     }
@@ -311,6 +330,24 @@ class Table {
     return line(
         "REQUEST", 0, attributes, one.sid, substream ? one.ssid->value : 0, 0, one.iova,
         one.pa.value_or(0) | (rights.read ? 1U : 0U) | (rights.write ? 2U : 0U) | (status << 56));
+  }
+  static std::string page(const trace::PageRequest& one) {
+    const bool substream = one.ssid && one.ssid->valid;
+    const trace::Rights rights = one.rights.value_or(trace::Rights{});
+    unsigned attributes = 0;
+    if (rights.write) attributes |= IOMMUCHECK_DUT_IS_WRITE;
+    if (one.privileged.value_or(false)) attributes |= IOMMUCHECK_DUT_IS_PRIVILEGED;
+    if (rights.execute) attributes |= IOMMUCHECK_DUT_IS_INSTRUCTION;
+    if (substream) attributes |= IOMMUCHECK_DUT_HAS_SUBSTREAM;
+    if (rights.read) attributes |= IOMMUCHECK_DUT_IS_READ;
+    if (one.last) attributes |= IOMMUCHECK_DUT_IS_LAST;
+    return line("PAGE", 0, attributes, one.sid, substream ? one.ssid->value : 0, 0, one.iova,
+                one.page_group);
+  }
+  [[nodiscard]] std::string words(u64 slot, const trace::PageRequestRecord& record) const {
+    const u64 place = queues_.priq + 16 * slot;
+    return line("LOAD", 8, 0, 0, 0, 0, place, record[0]) +
+           line("LOAD", 8, 0, 0, 0, 0, place + 8, record[1]);
   }
   std::string words(const trace::EventRecord& record) {
     const u64 place = queues_.eventq + 32 * event_;

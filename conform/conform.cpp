@@ -486,7 +486,7 @@ std::vector<std::string> case_names(const DeviceUnderTest& device) {
 
 Expected<std::unique_ptr<DeviceUnderTest>> open_device(const std::string& name, u64 seed,
                                                        double hang_seconds) {
-  if (name == "spec") return std::make_unique<SpecDevice>(seed);
+  if (name == "spec") return std::make_unique<SpecDevice>(seed, drawn_spec_device_id(seed));
   if (name == "qemu" || name.starts_with("qemu:")) {
     auto device = QemuDevice::start(qemu_options(name));
     if (!device) return std::unexpected(device.error());

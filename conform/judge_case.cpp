@@ -55,8 +55,12 @@ QueueLayout queues_of(const trace::Header& header) {
     return static_cast<unsigned>(std::min<u64>(profile_number(header, key), 19));
   };
   if (!header.profile) return {};
-  return {profile_number(header, "cmdq"), profile_number(header, "eventq"), lg2("cmdq-lg2"),
-          lg2("eventq-lg2")};
+  return {profile_number(header, "cmdq"),
+          profile_number(header, "eventq"),
+          lg2("cmdq-lg2"),
+          lg2("eventq-lg2"),
+          profile_number(header, "priq"),
+          lg2("priq-lg2")};
 }
 
 Divergence lost_message(const trace::Load& load, const InterruptRules::Message& message) {
@@ -155,6 +159,7 @@ CaseJudge::CaseJudge(const DeviceIdentity& device)
       contents_(device.id),
       interrupts_(device.id, device.wires_interrupts),
       endpoints_(monitor_.smmu()),
+      page_requests_(device, monitor_.smmu()),
       has_ats_(device.ats) {
   // Queues lie in memory that is there: no access to them aborts.
   if (device.data_pa == device.structures_pa + device.structures_bytes) {
@@ -176,6 +181,7 @@ std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
   queues_ = queues_of(trace.header);
   interrupts_.begin(queues_);
   endpoints_.begin(queues_, has_ats_);
+  page_requests_.begin(queues_);
   record_words_.clear();
   event_ = 0;
   unseen_write_ = false;
@@ -226,6 +232,7 @@ std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
     goes_on = look(i);
     judge_interrupts(trace.events[i], i, result);
     judge_endpoints(trace.events[i], i, result);
+    judge_page_requests(trace.events[i], i, result);
     if (auto wrong = wrong_contents(trace.events[i], i)) {
       result.push_back(std::move(*wrong));
       goes_on = false;
@@ -236,6 +243,7 @@ std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
     const std::size_t last = trace.events.empty() ? 0 : trace.events.size() - 1;
     look(last);
     end_of_interrupts(last, result);
+    end_of_page_requests(last, result);
   }
   count_endpoints();
   if (monitor_.gave_up()) ++gave_up_;
@@ -276,6 +284,20 @@ void CaseJudge::count_endpoints() {
   exercised[static_cast<std::size_t>(Rule::QUEUE_CONSUMED_ORDER)] += endpoints_.came();
 }
 
+void CaseJudge::judge_page_requests(const trace::Event& event, std::size_t at,
+                                    std::vector<Divergence>& found) {
+  const auto wrong = page_requests_.feed(event, monitor_.caches().memory());
+  if (wrong) add(*wrong, at, found);
+}
+
+void CaseJudge::end_of_page_requests(std::size_t at, std::vector<Divergence>& found) {
+  if (const auto wrong = page_requests_.finish()) add(*wrong, at, found);
+  auto& exercised = monitor_.caches().exercised;
+  exercised[static_cast<std::size_t>(Rule::PAGE_REQUEST_RECORD)] += page_requests_.records();
+  exercised[static_cast<std::size_t>(Rule::PAGE_REQUEST_OVERFLOW)] += page_requests_.overflows();
+  exercised[static_cast<std::size_t>(Rule::PAGE_REQUEST_RESPONSE)] += page_requests_.responses();
+}
+
 void CaseJudge::end_of_interrupts(std::size_t at, std::vector<Divergence>& found) {
   for (const WrongInterrupt& wrong : interrupts_.finish()) add(wrong, at, found);
   auto& exercised = monitor_.caches().exercised;
@@ -304,6 +326,12 @@ void CaseJudge::recorded(const trace::Event& event) {
   if (const auto* write = std::get_if<trace::MmioWrite>(&event.payload)) {
     if (write->offset == spec::reg::eventq_cons) event_ = write->value;
     if (write->offset == spec::reg::eventq_base) event_ = 0;
+  }
+  if (const auto* page = std::get_if<trace::PageRequestQueued>(&event.payload)) {
+    if (!page->record || !page->slot) return;
+    const u64 place = queues_.priq + 16 * u64{*page->slot};
+    for (unsigned i = 0; i < 2; ++i) record_words_[place + 8 * i] = (*page->record)[i];
+    return;
   }
   const auto* record = std::get_if<trace::EventRecorded>(&event.payload);
   if (record == nullptr || !record->record) return;

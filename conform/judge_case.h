@@ -13,6 +13,7 @@
 #include "conform/dut/device.h"
 #include "conform/endpoint_rules.h"
 #include "conform/interrupt_rules.h"
+#include "conform/page_request_rules.h"
 #include "monitor/monitor.h"
 #include "trace/event.h"
 
@@ -96,6 +97,9 @@ class CaseJudge {
   [[nodiscard]] std::optional<Divergence> wrong_contents(const trace::Event& event, std::size_t at);
   void judge_interrupts(const trace::Event& event, std::size_t at, std::vector<Divergence>& found);
   void judge_endpoints(const trace::Event& event, std::size_t at, std::vector<Divergence>& found);
+  void judge_page_requests(const trace::Event& event, std::size_t at,
+                           std::vector<Divergence>& found);
+  void end_of_page_requests(std::size_t at, std::vector<Divergence>& found);
   void count_endpoints();
   void end_of_interrupts(std::size_t at, std::vector<Divergence>& found);
   void recorded(const trace::Event& event);
@@ -119,6 +123,7 @@ class CaseJudge {
   RegisterContents contents_;
   InterruptRules interrupts_;
   EndpointRules endpoints_;
+  PageRequestRules page_requests_;
   bool has_ats_;
   std::size_t booted_ = 0;
   u64 gave_up_ = 0;

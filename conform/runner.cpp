@@ -51,7 +51,7 @@ class Runner {
   /// What comes late has had its time.
   bool end() {
     bool alive = true;
-    for (unsigned i = 0; i < 3 && alive; ++i) alive = poll();
+    for (unsigned i = 0; i < 3 && alive; ++i) alive = poll() && page_poll(false);
     read(reg::gerror, 4);
     return alive && settle() && compare_memory();
   }
@@ -101,6 +101,8 @@ class Runner {
       case StepKind::silence: return silence();
       case StepKind::poll: return poll();
       case StepKind::mend: return mend(step.a, step.b);
+      case StepKind::page_request: return page_request(step);
+      case StepKind::page_poll: return page_poll(step.a != 0);
       case StepKind::save:
         device_.save_restore();
         event(trace::environment_agent, trace::Note{.text = saved_note});
@@ -135,6 +137,7 @@ class Runner {
     if (offset == reg::irq_ctrl) interrupts_ |= value != 0;
     if (offset == reg::cmdq_base) prod_ = cons_ = 0;
     if (offset == reg::eventq_base) event_cons_ = 0;
+    if (offset == reg::priq_base) page_cons_ = page_overflow_ = 0;
   }
   Ticket read(u32 offset, unsigned size) {
     const Ticket ticket = device_.mmio_read(offset, size);
@@ -287,6 +290,83 @@ class Runner {
     event(trace::device_agent(static_cast<u16>(engine)), request);
   }
 
+  /// What was sent before comes before it, and its own answer of the SMMU before the next one.
+  bool page_request(const Step& step) {
+    const DeviceIdentity& identity = device_.identity();
+    if (!identity.pri) return true;
+    if (!settle()) return false;
+    order();
+    const unsigned engine = engine_in(step);
+    spec::PageRequest request{.sid = identity.sids[engine],
+                              .address = step.a & ~u64{0xfff},
+                              .prg_index = static_cast<u32>(step.b & page_index),
+                              .last = (step.b & page_last) != 0,
+                              .write = (step.b & page_write) != 0,
+                              .read = (step.b & page_read) != 0};
+    if (identity.sends_substreams && (step.c & step_substream) != 0) {
+      request.ssid = static_cast<u32>(step.c >> step_substream_place);
+      request.execute = (step.b & page_execute) != 0;
+      request.privileged = (step.b & page_privileged) != 0;
+    }
+    trace::PageRequest sent{.sid = request.sid, .iova = request.address};
+    sent.ssid = request.ssid ? trace::substream(*request.ssid) : trace::no_substream;
+    sent.rights =
+        trace::Rights{.read = request.read, .write = request.write, .execute = request.execute};
+    sent.privileged = request.privileged;
+    sent.page_group = static_cast<u16>(request.prg_index);
+    sent.last = request.last;
+    event(trace::device_agent(static_cast<u16>(engine)), sent);
+    device_.page_request(request);
+    return settle();
+  }
+
+  [[nodiscard]] bool is_memory(u64 pa, u64 bytes) const {
+    const DeviceIdentity& identity = device_.identity();
+    const auto lies_in = [&](u64 first, u64 size) {
+      return pa - first < size && bytes <= size - (pa - first);
+    };
+    return lies_in(identity.structures_pa, identity.structures_bytes) ||
+           lies_in(identity.data_pa, identity.data_bytes);
+  }
+
+  bool page_poll(bool keeps_overflow) {
+    if (!device_.identity().pri || case_.queues.priq == 0) return true;
+    const Ticket ticket = read(reg::priq_prod, 4);
+    if (!settle()) return false;
+    const u64 prod = device_.value(ticket);
+    const unsigned lg2 = case_.queues.priq_lg2;
+    u64 end = spec::queue_bits<u64>(lg2, prod & 0xfffff);
+    const bool sound = spec::queue_used<u64>(lg2, end, page_cons_) <= pow2(lg2) &&
+                       is_memory(case_.queues.priq, u64{16} << lg2);
+    if (!sound) end = page_cons_;
+    std::vector<Ticket> words;
+    std::vector<u64> places;
+    for (u64 at = page_cons_; at != end; at = spec::queue_next<u64>(lg2, at)) {
+      const u64 place = case_.queues.priq + 16 * spec::queue_index<u64>(lg2, at);
+      for (const u64 word : {place, place + 8}) {
+        words.push_back(device_.load(word));
+        places.push_back(word);
+      }
+    }
+    if (!settle()) return false;
+    for (std::size_t i = 0; i < words.size(); ++i) {
+      record_words_[places[i]] = device_.value(words[i]);
+    }
+    for (std::size_t i = 0; i < words.size(); i += 2) {
+      const trace::PageRequestRecord record = {device_.value(words[i]),
+                                               device_.value(words[i + 1])};
+      const u64 slot = (places[i] - case_.queues.priq) / 16;
+      event(trace::smmu_agent(),
+            trace::PageRequestQueued{.slot = static_cast<u32>(slot), .record = record});
+    }
+    const u64 overflow = keeps_overflow ? page_overflow_ : prod & spec::queue_overflow_flag;
+    const bool changes = end != page_cons_ || overflow != page_overflow_;
+    page_cons_ = end;
+    page_overflow_ = overflow;
+    if (changes || keeps_overflow) write(reg::priq_cons, 4, page_cons_ | page_overflow_);
+    return true;
+  }
+
   void access(const Step& step) {
     const DeviceIdentity& identity = device_.identity();
     const bool translated = (step.c & step_translated) != 0;
@@ -364,6 +444,9 @@ class Runner {
       return false;
     }
     resolve();
+    for (const spec::PageResponse& one : device_.take_page_responses()) {
+      event(trace::smmu_agent(), note_of(one));
+    }
     for (const Interrupt& one : device_.take_interrupts()) {
       event(trace::smmu_agent(), trace::Irq{.kind = one.kind});
     }
@@ -415,9 +498,14 @@ class Runner {
         {"eventq", case_.queues.eventq},
         {"eventq-lg2", u64{case_.queues.eventq_lg2}},
     };
+    if (case_.queues.priq != 0) {
+      (*header.profile)["priq"] = case_.queues.priq;
+      (*header.profile)["priq-lg2"] = u64{case_.queues.priq_lg2};
+    }
     if (identity.every_pa) (*header.profile)["every-pa"] = true;
     if (identity.wires_interrupts) (*header.profile)["wires-interrupts"] = true;
     if (identity.ats) (*header.profile)["ats"] = true;
+    if (identity.pri) (*header.profile)["pri"] = true;
     if (identity.absent_bytes != 0) {
       (*header.profile)["absent"] = identity.absent_pa;
       (*header.profile)["absent-bytes"] = identity.absent_bytes;
@@ -447,6 +535,7 @@ class Runner {
   std::deque<AtcInvalidation> sent_;  // to endpoints, which have not answered yet
   std::size_t step_ = 0;
   u64 prod_ = 0, cons_ = 0, event_cons_ = 0, overflow_ = 0, cr0_ = 0;
+  u64 page_cons_ = 0, page_overflow_ = 0;
   bool unordered_ = false;
   /// Some were enabled: each step is waited for, so that what caused one is known.
   bool interrupts_ = false;
@@ -465,6 +554,57 @@ u64 engine_of(const trace::Trace& trace, u32 sid) {
 }
 
 }  // namespace
+
+namespace {
+
+constexpr std::string_view response_begins = "a response to a page request: ";
+// The fields of a response in the value of its note: StreamID below, then these.
+constexpr unsigned note_ssid = 32, note_tagged = 52, note_index = 53;
+
+/// The step that sends it.
+Step page_request_step(const trace::Trace& trace, const trace::PageRequest& request) {
+  Step step{.kind = StepKind::page_request,
+            .a = request.iova,
+            .b = request.page_group & page_index,
+            .c = engine_of(trace, request.sid)};
+  const trace::Rights rights = request.rights.value_or(trace::Rights{});
+  if (request.last) step.b |= page_last;
+  if (rights.read) step.b |= page_read;
+  if (rights.write) step.b |= page_write;
+  if (rights.execute) step.b |= page_execute;
+  if (request.privileged.value_or(false)) step.b |= page_privileged;
+  if (request.ssid && request.ssid->valid) {
+    step.c |= step_substream | (u64{request.ssid->value} << step_substream_place);
+  }
+  return step;
+}
+
+}  // namespace
+
+trace::Note note_of(const spec::PageResponse& response) {
+  trace::Note note;
+  note.text = std::string(response_begins) + std::string(spec::response_name(response.code));
+  note.value = u64{response.sid} | u64{response.ssid.value_or(0)} << note_ssid |
+               u64{response.ssid ? 1U : 0U} << note_tagged | u64{response.prg_index} << note_index;
+  return note;
+}
+
+std::optional<spec::PageResponse> response_in(const trace::Note& note) {
+  if (!note.text.starts_with(response_begins) || !note.value) return std::nullopt;
+  const std::string_view name = std::string_view(note.text).substr(response_begins.size());
+  for (const spec::ResponseCode code :
+       {spec::ResponseCode::success, spec::ResponseCode::invalid_request,
+        spec::ResponseCode::failure}) {
+    if (name != spec::response_name(code)) continue;
+    spec::PageResponse response{.sid = static_cast<u32>(bits(*note.value, 31, 0)), .code = code};
+    response.prg_index = static_cast<u32>(bits(*note.value, note_index + 8, note_index));
+    if (bit(*note.value, note_tagged)) {
+      response.ssid = static_cast<u32>(bits(*note.value, note_tagged - 1, note_ssid));
+    }
+    return response;
+  }
+  return std::nullopt;
+}
 
 Expected<Run> run_case(DeviceUnderTest& device, const Case& what) {
   if (auto ok = device.reset(); !ok) return std::unexpected(ok.error());
@@ -494,7 +634,14 @@ Expected<Case> case_of(const trace::Trace& trace, const std::string& name) {
   }
   result.queues = {*cmdq, *eventq, static_cast<unsigned>(*cmdq_lg2),
                    static_cast<unsigned>(*eventq_lg2)};
+  result.queues.priq = fact("priq").value_or(0);
+  const u64 priq_lg2 = fact("priq-lg2").value_or(0);
+  if (priq_lg2 > 19) {
+    return fail(ErrorCode::bad_input, name + ": its page request queue has no size");
+  }
+  result.queues.priq_lg2 = static_cast<unsigned>(priq_lg2);
   bool polling = false;
+  u64 prod = 0;  // as it was read last, of the page request queue
   for (const trace::Event& event : trace.events) {
     if (const auto* store = std::get_if<trace::Store>(&event.payload)) {
       if (store->size != 8 || !store->value || store->pa % 8 != 0) {
@@ -505,10 +652,17 @@ Expected<Case> case_of(const trace::Trace& trace, const std::string& name) {
       result.steps.push_back({StepKind::fill, fill->pa, fill->words, fill->value});
     } else if (const auto* write = std::get_if<trace::MmioWrite>(&event.payload)) {
       if (polling && write->offset == reg::eventq_cons) continue;  // poll does that itself
+      if (polling && write->offset == reg::priq_cons) {
+        if (((write->value ^ prod) & spec::queue_overflow_flag) != 0) result.steps.back().a = 1;
+        continue;
+      }
       result.steps.push_back({StepKind::write, write->offset, write->value, write->size});
     } else if (const auto* read = std::get_if<trace::MmioRead>(&event.payload)) {
-      polling = read->offset == reg::eventq_prod;
-      if (polling) {
+      polling = read->offset == reg::eventq_prod || read->offset == reg::priq_prod;
+      if (read->offset == reg::priq_prod) {
+        prod = read->value;
+        result.steps.push_back({StepKind::page_poll});
+      } else if (polling) {
         result.steps.push_back({StepKind::poll});
       } else {
         result.steps.push_back({StepKind::read, read->offset, 0, read->size});
@@ -537,12 +691,16 @@ Expected<Case> case_of(const trace::Trace& trace, const std::string& name) {
     } else if (const auto* note = std::get_if<trace::Note>(&event.payload)) {
       if (note->text == saved_note) result.steps.push_back({StepKind::save});
       if (note->text == silence_note) result.steps.push_back({StepKind::silence});
+      if (response_in(*note)) continue;
+    } else if (const auto* page = std::get_if<trace::PageRequest>(&event.payload)) {
+      result.steps.push_back(page_request_step(trace, *page));
     } else if (const auto* load = std::get_if<trace::Load>(&event.payload)) {
       if (load->size != 8 || load->pa % 8 != 0) {
         return fail(ErrorCode::bad_input, name + ": a load that is no aligned word");
       }
       result.steps.push_back({StepKind::look, load->pa});
-    } else if (std::holds_alternative<trace::EventRecorded>(event.payload)) {
+    } else if (std::holds_alternative<trace::EventRecorded>(event.payload) ||
+               std::holds_alternative<trace::PageRequestQueued>(event.payload)) {
       continue;
     }
     polling = false;

@@ -11,6 +11,10 @@ namespace iommucheck::oracle {
 inline constexpr const char* silence_note = "no endpoint answers an invalidation in time";
 inline constexpr const char* saved_note = "the device was saved and goes on from what was saved";
 
+/// A response to a page request, as a note of the trace; and that of a note which is one.
+trace::Note note_of(const spec::PageResponse& response);
+std::optional<spec::PageResponse> response_in(const trace::Note& note);
+
 struct Run {
   trace::Trace trace;
   std::vector<std::size_t> step_of;  ///< of each event: number of its step

@@ -71,7 +71,10 @@ const char* not_claimed(Rule rule, const spec::Capabilities& caps) {
     case Rule::TLBI_RANGE:
     case Rule::CMD_TLBI_RANGE_RESERVED:
       return unless(caps.ril, "IDR3.RIL = 0: no range invalidation");
-    case Rule::CMD_PRI_RESP: return unless(caps.pri, "IDR0.PRI = 0: no page requests");
+    case Rule::CMD_PRI_RESP:
+    case Rule::PAGE_REQUEST_RECORD:
+    case Rule::PAGE_REQUEST_OVERFLOW:
+    case Rule::PAGE_REQUEST_RESPONSE: return unless(caps.pri, "IDR0.PRI = 0: no page requests");
     default: return nullptr;
   }
 }
@@ -92,6 +95,9 @@ std::string_view not_exercised(Rule rule) {
     case Rule::CMD_SYNC_COMPLETES:
       return "no endpoint was to answer before a CMD_SYNC; what one leaves behind in the SMMU's "
              "caches is told as TLBI_TAGS, TLBI_RANGE or CFGI_SCOPE";
+    case Rule::PAGE_REQUEST_RECORD:
+    case Rule::PAGE_REQUEST_OVERFLOW:
+    case Rule::PAGE_REQUEST_RESPONSE: return "the engines send no page requests";
     case Rule::QUEUE_CONSUMED_ORDER: return "seen by CMDQ_CONS only: CMD_ORDER";
     case Rule::TLBI_TAGS:
     case Rule::TLBI_RANGE:

@@ -28,6 +28,8 @@ void attribute_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 void substream_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// Of devices whose engines are endpoints with ATS.
 void ats_cases(const DeviceIdentity& device, std::vector<Case>& cases);
+/// Of devices whose engines send page requests.
+void page_request_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// Of devices in whose memory there is a place that aborts.
 void external_abort_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// What sends an interrupt, and what does not.

@@ -27,6 +27,7 @@ class RandomCase {
       : engine_(seed * 0x9e3779b97f4a7c15 + number),
         extra_engine_(seed * 0xd1b54a32d192ed03 + number),
         ats_engine_(seed * 0x8cb92ba72f3d8dd7 + number),
+        page_engine_(seed * 0xe7037ed1a0b428db + number),
         builder_(device, fmt::format("random: seed {}, case {}", seed, number), options(device)),
         extras_(builder_, extra_engine_) {}
 
@@ -78,6 +79,9 @@ class RandomCase {
     if (two_level_) result.log2size = 7;
     result.cmdq_lg2 = 3 + static_cast<unsigned>(pick(5));
     result.eventq_lg2 = 6;  // overflow is for directed cases
+    result.page_queue = device.pri;
+    const unsigned largest = std::min(spec::parse_capabilities(device.id).priqs, 3U);
+    result.priq_lg2 = static_cast<unsigned>(page_engine_() % (largest + 1));
     return result;
   }
 
@@ -179,7 +183,8 @@ class RandomCase {
     if (chance(8)) made.ste.dw[1] |= u64{1} << 19;
     if (chance(6)) made.ste.dw[1] |= (2 + pick(2)) << 48;
     if (chance(6)) made.ste.dw[1] |= (2 + pick(2)) << 50;
-    if (builder_.device().ats && ats_engine_() % 2 == 0) made.ste.dw[1] |= u64{1} << 28;  // EATS
+    if (builder_.device().ats && ats_engine_() % 2 == 0) made.ste.dw[1] |= u64{1} << 28;   // EATS
+    if (builder_.device().pri && page_engine_() % 2 == 0) made.ste.dw[1] |= u64{1} << 18;  // PPAR
     made.ste = wild(made.ste);
     return made;
   }
@@ -409,8 +414,36 @@ class RandomCase {
     }
   }
 
+  /// Some page requests, a response, a look at the queue.
+  void page_step() {
+    const auto draw = [&](u64 n) { return page_engine_() % n; };
+    const auto e = static_cast<unsigned>(draw(engines_));
+    std::optional<u32> ssid;
+    if (builder_.capabilities().ssidsize >= 2 && draw(2) == 0) ssid = static_cast<u32>(draw(4));
+    const auto index = static_cast<u32>(draw(8));
+    switch (draw(8)) {
+      case 0: return builder_.page_poll(draw(4) == 0);
+      case 1:
+        builder_.command(pri_resp(builder_.sid(e), index, static_cast<unsigned>(draw(3)), ssid));
+        if (draw(2) == 0) builder_.sync();
+        return;
+      default: break;
+    }
+    for (u64 left = draw(4); left != ~u64{0}; --left) {
+      spec::PageRequest request{.ssid = ssid, .address = 0x1000 * draw(64), .prg_index = index};
+      request.last = left == 0 && draw(4) != 0;
+      request.read = draw(2) == 0;
+      request.write = draw(3) == 0;
+      request.execute = draw(4) == 0;
+      request.privileged = draw(4) == 0;
+      builder_.page_request(request, e);
+    }
+    if (draw(3) == 0) builder_.page_poll();
+  }
+
   void step() {
     if (builder_.device().ats && ats_engine_() % 6 == 0) ats_step();
+    if (builder_.device().pri && page_engine_() % 6 == 0) page_step();
     if (extras_.due()) extras_.step();
     switch (pick(12)) {
       case 0:
@@ -460,6 +493,7 @@ class RandomCase {
   std::mt19937_64 engine_;
   std::mt19937_64 extra_engine_;  // of its own: what it decides moves nothing else
   std::mt19937_64 ats_engine_;    // likewise
+  std::mt19937_64 page_engine_;   // likewise
   bool two_level_ = false;        // before the builder, which is told of it
   CaseBuilder builder_;
   RandomExtras extras_;

@@ -287,6 +287,7 @@ std::vector<Case> directed_cases(const DeviceIdentity& device) {
   attribute_cases(device, cases);
   substream_cases(device, cases);
   ats_cases(device, cases);
+  page_request_cases(device, cases);
   external_abort_cases(device, cases);
   return cases;
 }

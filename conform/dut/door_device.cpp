@@ -197,6 +197,8 @@ Expected<void> DoorDevice::read_id_registers() {
   if (identity_.id.idr[0] == 0) {
     return fail(ErrorCode::bad_input, options_.device + ": no SMMUv3: IDR0 reads as 0");
   }
+  // Without IDR0.PRI there is no queue for what its engines could send.
+  identity_.pri = identity_.pri && spec::parse_capabilities(identity_.id).pri;
   return {};
 }
 

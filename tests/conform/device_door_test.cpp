@@ -108,6 +108,32 @@ TEST(DeviceDoor, TheSpecificationIsTheSameThroughIt) {
   }
 }
 
+/// Page requests go through it, and responses come back.
+TEST(DeviceDoor, PageRequestsAreTheSameThroughIt) {
+  SpecDevice direct(7, drawn_spec_device_id(7));
+  ASSERT_TRUE(direct.identity().pri);
+  ConformOptions options = some(0);
+  options.random = false;
+  options.only = "pages:*";
+  const auto expected = run_conform(direct, options);
+  ASSERT_TRUE(expected) << expected.error().message;
+  const Variable variable("IOMMUCHECK_DRAWN_DEVICE", "1");
+  const auto device = opened(spec_device);
+  ASSERT_TRUE(device);
+  const auto result = run_conform(*device, options);
+  ASSERT_TRUE(result) << result.error().message;
+  EXPECT_TRUE(result->held()) << ::testing::PrintToString(kinds(*result));
+  for (const Rule rule :
+       {Rule::PAGE_REQUEST_RECORD, Rule::PAGE_REQUEST_OVERFLOW, Rule::PAGE_REQUEST_RESPONSE}) {
+    const auto its = [&](const RuleCount& count) { return count.rule == rule; };
+    const auto here = std::ranges::find_if(result->rules, its);
+    const auto there = std::ranges::find_if(expected->rules, its);
+    ASSERT_NE(here, result->rules.end());
+    EXPECT_EQ(here->verdict, RuleVerdict::holds) << spec::rule_name(rule);
+    EXPECT_EQ(here->kept, there->kept) << spec::rule_name(rule);
+  }
+}
+
 TEST(DeviceDoor, ABrokenDeviceIsTheSameThroughIt) {
   for (const Fault fault : {Fault::forgets_tlbi, Fault::loses_events, Fault::claims_version}) {
     BrokenDevice direct(fault, 7);

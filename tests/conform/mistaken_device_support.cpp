@@ -48,7 +48,7 @@ MistakenDevice::MistakenDevice(const Mistake& mistake, u64 seed)
 Expected<void> MistakenDevice::reset() {
   context_.written.clear();
   context_.held = {};
-  cmdq_bytes_ = eventq_bytes_ = 0;
+  cmdq_bytes_ = eventq_bytes_ = priq_bytes_ = 0;
   meant_.clear();
   values_.clear();
   tlb_.clear();
@@ -68,6 +68,10 @@ void MistakenDevice::mmio_write(u32 offset, unsigned size, u64 value) {
   if (offset == reg::eventq_base) {
     eventq_ = value & mask(51, 5);
     eventq_bytes_ = u64{32} << bits(value, 4, 0);
+  }
+  if (offset == reg::priq_base) {
+    priq_ = value & mask(51, 5);
+    priq_bytes_ = u64{16} << bits(value, 4, 0);
   }
   const u64 taken = mistake_.write ? mistake_.write(context_, offset, value) : value;
   context_.written[offset] = value;
@@ -125,7 +129,25 @@ Ticket MistakenDevice::load(u64 pa) {
     if (words[0] != 0) mistake_.record(words);
     values_[ticket] = words[(pa - first) / 8];
   }
+  if (mistake_.page_record && pa - priq_ < priq_bytes_) {
+    const u64 first = align_down(pa, 4);
+    spec::PageRequestWords words = {word_now(first).value_or(0), word_now(first + 8).value_or(0)};
+    if (words[0] != 0) mistake_.page_record(words);
+    values_[ticket] = words[(pa - first) / 8];
+  }
   return ticket;
+}
+
+std::vector<spec::PageResponse> MistakenDevice::take_page_responses() {
+  std::vector<spec::PageResponse> all = SpecDevice::take_page_responses();
+  if (mistake_.page_responses) mistake_.page_responses(all);
+  return all;
+}
+
+spec::PageRequestOutcome MistakenDevice::page_outcome_of(const spec::PageRequest& request) {
+  spec::PageRequestOutcome outcome = SpecDevice::page_outcome_of(request);
+  if (mistake_.page) mistake_.page(context_, request, outcome);
+  return outcome;
 }
 
 std::vector<AtcInvalidation> MistakenDevice::take_invalidations() {

@@ -61,6 +61,9 @@ struct Mistake {
   std::function<void(spec::Command&)> command{};
   std::function<u64(Context&, u32 offset, u64 value)> read{}, write{};
   std::function<void(AtcInvalidation&)> invalidation{};
+  std::function<void(Context&, const spec::PageRequest&, spec::PageRequestOutcome&)> page{};
+  std::function<void(spec::PageRequestWords&)> page_record{};
+  std::function<void(std::vector<spec::PageResponse>&)> page_responses{};
   std::optional<TlbMistake> tlb{};
 };
 
@@ -79,10 +82,12 @@ class MistakenDevice final : public SpecDevice {
   [[nodiscard]] u64 value(Ticket ticket) const override;
   [[nodiscard]] DmaSeen seen(Ticket ticket) const override;
   std::vector<AtcInvalidation> take_invalidations() override;
+  std::vector<spec::PageResponse> take_page_responses() override;
 
  protected:
   std::optional<spec::Outcome> outcome_of(spec::Access& access) override;
   spec::AtsCompletion completion_of(const spec::Access& access) override;
+  spec::PageRequestOutcome page_outcome_of(const spec::PageRequest& request) override;
 
  private:
   struct Fetched;
@@ -107,6 +112,7 @@ class MistakenDevice final : public SpecDevice {
   spec::Capabilities caps_;
   MistakeContext context_;
   u64 cmdq_ = 0, cmdq_bytes_ = 0, eventq_ = 0, eventq_bytes_ = 0;
+  u64 priq_ = 0, priq_bytes_ = 0;
   u64 low_ = 0;               // first word of the command that is being stored
   std::map<u64, u64> meant_;  // words as they were stored, where it takes them as others
   std::map<Ticket, u64> values_;

@@ -442,6 +442,165 @@ std::vector<Mistake> of_ats() {
   return all;
 }
 
+// ---- page requests ------------------------------------------------------------------------------
+
+void with_page_requests(spec::Capabilities& caps) {
+  caps.pri = true;
+  caps.priqs = 4;
+}
+
+std::vector<Mistake> of_page_records() {
+  using spec::PageRequestEnd;
+  std::vector<Mistake> all;
+  all.push_back({.name = "each fourth page request is lost",
+                 .section = "8",
+                 .rule = Rule::PAGE_REQUEST_RECORD,
+                 .only = "pages: records*",
+                 .claims = with_page_requests,
+                 .page = [](Context& c, const spec::PageRequest&, spec::PageRequestOutcome& o) {
+                   if (o.end != PageRequestEnd::recorded || ++c.held[0] % 4 != 0) return;
+                   o.end = PageRequestEnd::discarded;
+                 }});
+  const auto wrong_bit = [&](const char* name, unsigned word, unsigned place) {
+    all.push_back({.name = name,
+                   .section = "8",
+                   .rule = Rule::PAGE_REQUEST_RECORD,
+                   .only = "pages: records*",
+                   .claims = with_page_requests,
+                   .page_record = [word, place](spec::PageRequestWords& words) {
+                     words[word] &= ~(u64{1} << place);
+                   }});
+  };
+  wrong_bit("the record of a page request loses a bit of its PRG index", 1, 0);
+  wrong_bit("the record of a page request loses Last", 0, 62);
+  wrong_bit("the record of a page request loses its address", 1, 12);
+  wrong_bit("the record of a page request loses SSV", 0, 63);
+  all.push_back({.name = "page requests are recorded while PRIQEN is 0",
+                 .section = "6.3.9.5, 8.2",
+                 .rule = Rule::PAGE_REQUEST_RECORD,
+                 .only = "pages: PRIQEN = 0",
+                 .claims = with_page_requests,
+                 .page = [](Context& c, const spec::PageRequest&, spec::PageRequestOutcome& o) {
+                   const bool enabled = (c.written[reg::cr0] & spec::cr0::priqen) != 0;
+                   if (enabled || c.held[0] == 4) return;  // there is room for so many
+                   ++c.held[0];
+                   o = {.end = PageRequestEnd::recorded, .section = {}};
+                 }});
+  return all;
+}
+
+std::vector<Mistake> of_page_overflows() {
+  using spec::PageRequestEnd;
+  std::vector<Mistake> all;
+  all.push_back({.name = "PRIQ_PROD.OVFLG stays",
+                 .section = "8.1",
+                 .rule = Rule::PAGE_REQUEST_OVERFLOW,
+                 .only = "pages: overflow of*",
+                 .claims = with_page_requests,
+                 .read = [](Context&, u32 offset, u64 value) {
+                   return offset == reg::priq_prod ? value & mask(30, 0) : value;
+                 }});
+  all.push_back({.name = "an overflow of page requests ends when there is room",
+                 .section = "8.1",
+                 .rule = Rule::PAGE_REQUEST_OVERFLOW,
+                 .only = "pages: overflow of*",
+                 .claims = with_page_requests,
+                 .page = [](Context& c, const spec::PageRequest&, spec::PageRequestOutcome& o) {
+                   const u64 prod = c.register_value(reg::priq_prod) & 0xfffff;
+                   const auto lg2 = static_cast<unsigned>(c.written[reg::priq_base] & 31);
+                   const u64 cons = c.written[reg::priq_cons] & 0xfffff;
+                   if (o.section != "8.1" || spec::queue_used<u64>(lg2, prod, cons) == pow2(lg2)) {
+                     return;
+                   }
+                   o = {.end = PageRequestEnd::recorded, .section = "8"};
+                 }});
+  all.push_back({.name = "no page request is answered in an overflow",
+                 .section = "8.1",
+                 .rule = Rule::PAGE_REQUEST_RESPONSE,
+                 .only = "pages: overflow of*",
+                 .claims = with_page_requests,
+                 .page = [](Context&, const spec::PageRequest&, spec::PageRequestOutcome& o) {
+                   if (o.section != "8.1" || !o.response) return;
+                   o.response.reset();
+                   o.end = PageRequestEnd::discarded;
+                 }});
+  all.push_back({.name = "each page request is answered in an overflow",
+                 .section = "8.1",
+                 .rule = Rule::PAGE_REQUEST_RESPONSE,
+                 .only = "pages: overflow of*",
+                 .claims = with_page_requests,
+                 .page = [](Context&, const spec::PageRequest& r, spec::PageRequestOutcome& o) {
+                   if (o.section != "8.1" || o.response || spec::is_stop_marker(r)) return;
+                   o.end = PageRequestEnd::answered;
+                   o.response = spec::PageResponse{.sid = r.sid, .prg_index = r.prg_index};
+                 }});
+  all.push_back({.name = "Stop Markers are answered",
+                 .section = "8.2",
+                 .rule = Rule::PAGE_REQUEST_RESPONSE,
+                 .only = "pages: PRIQEN = 0",
+                 .claims = with_page_requests,
+                 .page = [](Context&, const spec::PageRequest& r, spec::PageRequestOutcome& o) {
+                   if (o.end != PageRequestEnd::discarded || !spec::is_stop_marker(r)) return;
+                   o.end = PageRequestEnd::answered;
+                   o.response = spec::PageResponse{
+                       .sid = r.sid, .prg_index = r.prg_index, .code = spec::ResponseCode::failure};
+                 }});
+  all.push_back({.name = "STE.PPAR is taken as 1",
+                 .section = "8.1, 5.2 (PPAR)",
+                 .rule = Rule::PAGE_REQUEST_RESPONSE,
+                 .only = "pages: overflow, PPAR*",
+                 .claims = with_page_requests,
+                 .page = [](Context&, const spec::PageRequest& r, spec::PageRequestOutcome& o) {
+                   if (o.section == "8.1" && o.response) o.response->ssid = r.ssid;
+                 }});
+  return all;
+}
+
+std::vector<Mistake> of_page_responses() {
+  using spec::PageRequestEnd;
+  using spec::ResponseCode;
+  std::vector<Mistake> all;
+  const auto add = [&](const char* name, const char* section, const char* only, auto&& change) {
+    all.push_back({.name = name,
+                   .section = section,
+                   .rule = Rule::PAGE_REQUEST_RESPONSE,
+                   .only = only,
+                   .claims = with_page_requests,
+                   .page_responses = [change](std::vector<spec::PageResponse>& sent) {
+                     for (spec::PageResponse& one : sent) change(one);
+                   }});
+  };
+  add("a page request that is not recorded succeeds", "8.2", "pages: *EN = 0",
+      [](spec::PageResponse& one) { one.code = ResponseCode::success; });
+  add("responses lose their PASID", "4.5.2", "pages: CMD_PRI_RESP",
+      [](spec::PageResponse& one) { one.ssid.reset(); });
+  add("responses have eight bits of the PRG index", "4.5.2", "pages: CMD_PRI_RESP",
+      [](spec::PageResponse& one) { one.prg_index &= 0xff; });
+  add("Invalid Request is sent as Response Failure", "4.5.2, 8.3", "pages: CMD_PRI_RESP",
+      [](spec::PageResponse& one) {
+        if (one.code == ResponseCode::invalid_request) one.code = ResponseCode::failure;
+      });
+  all.push_back({.name = "CMD_PRI_RESP sends nothing",
+                 .section = "4.5.2",
+                 .rule = Rule::PAGE_REQUEST_RESPONSE,
+                 .only = "pages: CMD_PRI_RESP",
+                 .claims = with_page_requests,
+                 .command = [](spec::Command& c) {
+                   if (c.op == Opcode::pri_resp) c = {.op = Opcode::prefetch_config};
+                 }});
+  all.push_back({.name = "with PRIQEN = 0 the Last one alone is answered",
+                 .section = "8.2",
+                 .rule = Rule::PAGE_REQUEST_RESPONSE,
+                 .only = "pages: PRIQEN = 0",
+                 .claims = with_page_requests,
+                 .page = [](Context&, const spec::PageRequest& r, spec::PageRequestOutcome& o) {
+                   if (o.section != "8.2" || r.last) return;
+                   o.response.reset();
+                   o.end = PageRequestEnd::discarded;
+                 }});
+  return all;
+}
+
 }  // namespace
 }  // namespace mistakes_support
 
@@ -451,7 +610,8 @@ const std::vector<Mistake>& all_mistakes() {
     std::vector<Mistake> list;
     for (auto part :
          {of_event_queue(), of_control(), of_command_errors(), of_invalidations(), of_prefetches(),
-          of_configuration(), of_attributes(), of_events(), of_records(), of_tlb(), of_ats()}) {
+          of_configuration(), of_attributes(), of_events(), of_records(), of_tlb(), of_ats(),
+          of_page_records(), of_page_overflows(), of_page_responses()}) {
       std::ranges::move(part, std::back_inserter(list));
     }
     return list;
