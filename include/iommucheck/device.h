@@ -64,8 +64,8 @@ enum {
   IOMMUCHECK_DUT_ATC_DONE = 9, /* an endpoint has done the invalidation with the tag `where`    */
   IOMMUCHECK_DUT_ATC_TIME_OUT = 10, /* the time of endpoints is over for all that are not done:
                                      CERROR_ATC_INV_SYNC (IHI 0070 3.9.1.4) */
-  /* Only for a device that says IOMMUCHECK_DUT_PRI: an endpoint sends a Page Request Message for the
-   * page at `address`, `value` is its PRG index. It is done when it has arrived. */
+  /* Only for a device that says IOMMUCHECK_DUT_PRI: an endpoint sends a Page Request Message for
+   * the page at `address`, `value` is its PRG index. It is done when it has arrived. */
   IOMMUCHECK_DUT_PAGE_REQUEST = 12
 };
 
@@ -166,9 +166,10 @@ struct iommucheck_dut_host {
                          uint64_t address, uint64_t bytes);
 
   /* The SMMU sends an endpoint a PRG Response Message: by CMD_PRI_RESP, or by itself for a page
-   * request that it does not record (IHI 0070 8.1, 8.2). `attributes`: IOMMUCHECK_DUT_HAS_SUBSTREAM,
-   * if it has a PASID; `prg_index` is below 512, `code` is the ResponseCode: 0 Success, 1 Invalid
-   * Request, 15 Response Failure. For devices that say IOMMUCHECK_DUT_PRI. */
+   * request that it does not record (IHI 0070 8.1, 8.2). `attributes`:
+   * IOMMUCHECK_DUT_HAS_SUBSTREAM, if it has a PASID; `prg_index` is below 512, `code` is the
+   * ResponseCode: 0 Success, 1 Invalid Request, 15 Response Failure. For devices that say
+   * IOMMUCHECK_DUT_PRI. */
   void (*page_response)(void* ctx, uint32_t sid, uint32_t attributes, uint32_t ssid,
                         uint32_t prg_index, uint32_t code);
 };
@@ -285,8 +286,8 @@ enum {
   IOMMUCHECK_FRAME_LAST_WORDS = 135, /* a text: the device came to an end                         */
   IOMMUCHECK_FRAME_ATC_INVALIDATE = 136, /* u32 sid, attributes, ssid, tag; u64 address, bytes;
                                           nothing answers                                         */
-  IOMMUCHECK_FRAME_PAGE_RESPONSE = 138 /* u32 sid, attributes, ssid, prg_index, code, 0;
-                                         nothing answers                                          */
+  IOMMUCHECK_FRAME_PAGE_RESPONSE = 138   /* u32 sid, attributes, ssid, prg_index, code, 0;
+                                           nothing answers                                          */
 };
 
 /* Never changes: `abi` says what follows it. */

@@ -15,11 +15,11 @@ using End = PageRequestEnd;
 constexpr unsigned ssv_bit = 63, last_bit = 62, write_bit = 61, read_bit = 60, execute_bit = 59,
                    privileged_bit = 58;  // of the first word
 
-struct FieldName {
+struct RequestField {
   unsigned word, hi, lo;
   std::string_view name;
 };
-constexpr FieldName field_names[] = {
+constexpr RequestField request_fields[] = {
     {0, 31, 0, "StreamID"},
     {0, 51, 32, "SubstreamID"},
     {0, privileged_bit, privileged_bit, "Priv"},
@@ -157,7 +157,7 @@ std::vector<FieldDifference> differences(const PageRequestRecord& expected,
   for (unsigned i = 0; i < page_request_words; ++i) {
     left[i] = (expected.dw[i] ^ observed[i]) & expected.fixed[i];
   }
-  for (const FieldName& field : field_names) {
+  for (const RequestField& field : request_fields) {
     const u64 its = mask(field.hi, field.lo);
     if ((left[field.word] & its) == 0) continue;
     left[field.word] &= ~its;
