@@ -21,16 +21,7 @@ constexpr u64 data = 0x40800000, data_bytes = u64{4} << 20;
 constexpr u64 absent = 0x70000000, absent_bytes = u64{1} << 16;
 constexpr unsigned engines = 4;
 
-/// Memory as it is now; where none is, a fetch aborts.
-struct MemoryNow {
-  const spec::Memory& memory;
-  bool aborted = false;
-  std::optional<u64> read(spec::Structure /*kind*/, u64 pa) {
-    if (pa - absent >= absent_bytes) return memory.newest(pa).value;
-    aborted = true;
-    return std::nullopt;
-  }
-};
+bool is_there(u64 pa) { return pa - absent >= absent_bytes; }
 
 }  // namespace
 
@@ -226,7 +217,7 @@ void SpecDevice::page_request(const spec::PageRequest& request) {
 }
 
 std::optional<u64> SpecDevice::word_now(u64 pa) const {
-  if (pa - absent < absent_bytes) return std::nullopt;
+  if (!is_there(pa)) return std::nullopt;
   return caches_.memory().newest(pa).value;
 }
 
@@ -240,7 +231,7 @@ spec::SmmuState SpecDevice::state_now() const {
 }
 
 spec::AtsCompletion SpecDevice::completion_of(const spec::Access& access) {
-  MemoryNow memory{caches_.memory()};
+  MemoryNow memory{caches_.memory(), is_there};
   return spec::ats_request(memory, state_now(), access);
 }
 
@@ -359,49 +350,24 @@ Ticket SpecDevice::load(u64 pa) {
   return static_cast<Ticket>(answers_.size() - 1);
 }
 
-/// The engine of the caches knows of no memory that is not there: a fetch from there aborts.
-std::optional<spec::Outcome> SpecDevice::aborted_fetch(const spec::Access& access) const {
-  if (!smmu_.surely_enabled()) return std::nullopt;
-  MemoryNow memory{caches_.memory()};
-  const spec::Outcome outcome = spec::untranslated_transaction(memory, state_now(), access);
-  return memory.aborted ? std::optional(outcome) : std::nullopt;
-}
-
 /// Any that the engine of the caches allows.
 std::optional<spec::Outcome> SpecDevice::outcome_of(spec::Access& access) {
   if (access.route == spec::Route::translated) {
-    MemoryNow memory{caches_.memory()};
+    MemoryNow memory{caches_.memory(), is_there};
     return spec::translated_transaction(memory, state_now(), access,
                                         {.kind = spec::OutcomeKind::bypass, .pa = access.va});
   }
-  if (auto aborted = aborted_fetch(access)) return aborted;
-  std::vector<spec::Outcome> outcomes;
-  (void)caches_.outcomes(access, [&](const spec::Outcome& o) { outcomes.push_back(o); });
-  if (outcomes.empty()) return std::nullopt;
-  return outcomes[choices_.choose(spec::ChoiceSite::outcome, static_cast<u32>(outcomes.size()))];
+  return chosen_outcome(caches_, state_now(), access, is_there, choices_);
 }
 
 Ticket SpecDevice::dma(unsigned engine, u64 iova, bool write, DmaAttributes attributes) {
-  using spec::OutcomeKind;
   caches_.set_now(++now_);
-  spec::Access access{.sid = identity_.sids[engine], .va = iova};
-  access.type = write                    ? spec::AccessType::write
-                : attributes.instruction ? spec::AccessType::execute
-                                         : spec::AccessType::read;
-  access.privileged = attributes.privileged;
-  access.ssv = attributes.substream.has_value();
-  access.ssid = attributes.substream.value_or(0);
-  if (attributes.translated) access.route = spec::Route::translated;
+  spec::Access access = access_of(identity_.sids[engine], iova, write, attributes);
   const std::optional<spec::Outcome> outcome = outcome_of(access);
   answers_.emplace_back();
   const auto ticket = static_cast<Ticket>(answers_.size() - 1);
   if (!outcome) return ticket;
-  DmaSeen& seen = answers_[ticket].seen;
-  if (outcome->kind == OutcomeKind::translation || outcome->kind == OutcomeKind::bypass) {
-    seen.reached = true;
-    seen.pa = outcome->pa;
-  }
-  seen.stalled = outcome->stalled();
+  answers_[ticket].seen = seen_of(*outcome);
   (void)smmu_.record(access, *outcome);
   return ticket;
 }

@@ -5,9 +5,9 @@
 
 #include <array>
 #include <memory>
-#include <random>
 #include <utility>
 
+#include "conform/dut/chosen_outcome.h"
 #include "conform/dut/device.h"
 #include "spec/smmu/smmu.h"
 #include "spec/smmu/transaction.h"
@@ -72,20 +72,6 @@ class SpecDevice : public DeviceUnderTest {
   void syncs_until(u64 cons);
   void send(trace::IrqKind kind, u64 message_pa, u32 payload);
   void message(u64 pa, u32 payload);
-  [[nodiscard]] std::optional<spec::Outcome> aborted_fetch(const spec::Access& access) const;
-  class Random final : public spec::Choices {
-   public:
-    explicit Random(u64 seed) : seed_(seed), engine_(seed) {}
-    /// A case's choices do not depend on the cases before it.
-    void begin() { engine_.seed(seed_); }
-
-   protected:
-    u32 pick(spec::ChoiceSite /*site*/, u32 n) override { return static_cast<u32>(engine_() % n); }
-
-   private:
-    u64 seed_;
-    std::mt19937_64 engine_;
-  };
   struct Answer {
     u64 value = 0;
     DmaSeen seen;
@@ -95,7 +81,7 @@ class SpecDevice : public DeviceUnderTest {
   DeviceIdentity identity_;
   spec::Caches caches_;
   spec::Smmu smmu_;
-  Random choices_;
+  SeededChoices choices_;
   std::size_t booted_ = 0;
   EventIndex now_ = 0;
   std::vector<Answer> answers_;
