@@ -18,11 +18,13 @@
 #include "conform/conform.h"
 #include "conform/dut/door_device.h"
 #include "tests/conform/conform_support.h"
+#include "tests/conform/door_tests.h"
 #include "tests/own_path.h"
 
 namespace iommucheck::oracle::device_door_test {
 namespace {
 
+using namespace door_tests;
 using spec::Rule;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
@@ -31,58 +33,6 @@ const std::string spec_device = IOMMUCHECK_DEVICES "/spec_device.so";
 const std::string twin_device = IOMMUCHECK_DEVICES "/twin_device.so";
 const std::string minimal_device = IOMMUCHECK_EXAMPLES "/minimal_device.so";
 const std::string source = IOMMUCHECK_SOURCE_DIR;
-
-std::string over_stdio(const std::string& plugin) {
-  return "exec:exec " IOMMUCHECK_DEVICES "/serve_plugin " + plugin;
-}
-
-/// A variable of the environment that devices read, for as long as this lives.
-class Variable {
- public:
-  Variable(const char* name, const std::string& value) : name_(name) {
-    ::setenv(name, value.c_str(), 1);
-  }
-  Variable(const Variable&) = delete;
-  Variable& operator=(const Variable&) = delete;
-  ~Variable() { ::unsetenv(name_); }
-
- private:
-  const char* name_;
-};
-
-ConformOptions some(u64 cases) {
-  ConformOptions options;
-  options.seed = 7;
-  options.seconds = 0;
-  options.cases = cases;
-  options.use_known = false;
-  return options;
-}
-
-std::unique_ptr<DoorDevice> opened(const std::string& name, double hang_seconds = 20) {
-  auto device = DoorDevice::start({.device = name, .seed = 7, .hang_seconds = hang_seconds});
-  EXPECT_TRUE(device) << device.error().message;
-  return device ? std::move(*device) : nullptr;
-}
-
-std::string error_of(const std::string& name) {
-  auto device = open_device(name, 1, 20);
-  return device ? "it came up" : device.error().message;
-}
-
-using Kinds = std::set<std::pair<std::string, std::string>>;
-Kinds kinds(const ConformResult& result) {
-  Kinds all;
-  for (const FoundDivergence& found : result.divergences) {
-    all.emplace(spec::rule_name(found.divergence.rule), found.divergence.kind);
-  }
-  return all;
-}
-
-std::array<u64, 9> numbers(const ConformResult& r) {
-  return {r.directed, r.random, r.accesses,     r.records, r.stale_allowed,
-          r.open,     r.any,    r.undetermined, r.deaths};
-}
 
 // ---- nothing is lost ----------------------------------------------------------------------------
 
