@@ -368,6 +368,11 @@ class Table {
 Expected<std::string> case_program(const trace::Trace& trace, const std::string& about) {
   const auto what = case_of(trace, "a program");
   if (!what) return std::unexpected(what.error());
+  if (trace.header.profile->contains("delegates")) {
+    return fail(ErrorCode::bad_input,
+                "its device delegates translation: a program would need the SMMU of its host, "
+                "which conform --replay has");
+  }
   std::string text = program_head;
   fill_in(text, "@ABOUT@", c_comment(about));
   fill_in(text, "@MEMORY_PA@", fmt::format("{:#x}", TesterMemory::pa));

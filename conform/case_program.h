@@ -11,7 +11,8 @@
 namespace iommucheck::oracle {
 
 /// `about`: what it shows, for the head of the program; may have several lines. Needs nothing but
-/// include/iommucheck. Errors: bad_input for a trace that is not of conform.
+/// include/iommucheck. Errors: bad_input for a trace that is not of conform, or
+/// whose device delegates translation.
 Expected<std::string> case_program(const trace::Trace& trace, const std::string& about);
 
 }  // namespace iommucheck::oracle

@@ -285,6 +285,7 @@ class Conform {
   Expected<void> write_program(const trace::Trace& trace, const Divergence& found) const {
     const bool is_qemu = identity_.name == "qemu";
     if (!is_qemu && !names_a_peer(options_.device)) return {};
+    if (identity_.delegates) return {};  // a program has no SMMU of a host
     const spec::RuleInfo& rule = spec::rule_info(found.rule);
     const std::string about =
         fmt::format("{} [{}]: {}\n{}\nThe device: {} {}", rule.name, rule.section, rule.text,

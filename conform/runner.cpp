@@ -506,6 +506,7 @@ class Runner {
     if (identity.wires_interrupts) (*header.profile)["wires-interrupts"] = true;
     if (identity.ats) (*header.profile)["ats"] = true;
     if (identity.pri) (*header.profile)["pri"] = true;
+    if (identity.delegates) (*header.profile)["delegates"] = true;
     if (identity.absent_bytes != 0) {
       (*header.profile)["absent"] = identity.absent_pa;
       (*header.profile)["absent-bytes"] = identity.absent_bytes;

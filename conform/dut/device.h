@@ -84,6 +84,7 @@ struct DeviceIdentity {
   bool ats = false;
   /// Its engines send page requests: page_request(), take_page_responses().
   bool pri = false;
+  bool delegates = false;  ///< it has registers and queues; the SMMU of its host translates
 };
 
 class DeviceUnderTest {

@@ -22,12 +22,12 @@ using Parts = std::initializer_list<std::span<const char>>;
 constexpr Ticket no_ticket = ~Ticket{0};
 constexpr std::size_t batch_max = 4096;
 constexpr double begin_seconds_least = 10;  // an interpreter takes its time to start
-constexpr u32 sids_end = 64;
+constexpr u32 sids_end = HostSmmu::sids_end;
 constexpr u32 flags_known = IOMMUCHECK_DUT_PROMPT | IOMMUCHECK_DUT_GIVES_PA |
                             IOMMUCHECK_DUT_HOLDS_MEMORY | IOMMUCHECK_DUT_SAVES |
                             IOMMUCHECK_DUT_SENDS_PRIVILEGED | IOMMUCHECK_DUT_SENDS_INSTRUCTIONS |
                             IOMMUCHECK_DUT_SENDS_SUBSTREAMS | IOMMUCHECK_DUT_WIRES_INTERRUPTS |
-                            IOMMUCHECK_DUT_ATS | IOMMUCHECK_DUT_PRI;
+                            IOMMUCHECK_DUT_ATS | IOMMUCHECK_DUT_PRI | IOMMUCHECK_DUT_DELEGATES;
 constexpr const char* nonsense = "answers nonsense: ";
 constexpr std::string_view end_of_its_own = "came to an end: ";
 
@@ -51,6 +51,7 @@ std::string op_text(const iommucheck_dut_op& op) {
     case IOMMUCHECK_DUT_STORE: return "a store";
     case IOMMUCHECK_DUT_FILL: return "a fill";
     case IOMMUCHECK_DUT_SAVE_RESTORE: return "to be saved and restored";
+    case IOMMUCHECK_DUT_RECORD_EVENT: return "a record of its host's SMMU";
     default: return "a load";
   }
 }
@@ -81,6 +82,11 @@ std::optional<std::string> wrong_with(const iommucheck_dut_info& info) {
       (info.flags & IOMMUCHECK_DUT_GIVES_PA) == 0) {
     return "its info has HOLDS_MEMORY without GIVES_PA: nobody would see where an access went";
   }
+  constexpr u32 not_delegated =
+      IOMMUCHECK_DUT_HOLDS_MEMORY | IOMMUCHECK_DUT_ATS | IOMMUCHECK_DUT_PRI;
+  if ((info.flags & IOMMUCHECK_DUT_DELEGATES) != 0 && (info.flags & not_delegated) != 0) {
+    return "its info has DELEGATES with HOLDS_MEMORY, ATS or PRI: its host's SMMU has none of them";
+  }
   if (info.sid_count < 2 || info.sid_count > IOMMUCHECK_DUT_SIDS_MAX) {
     return fmt::format("its info has sid_count {}, it must be 2 to {}", info.sid_count,
                        IOMMUCHECK_DUT_SIDS_MAX);
@@ -109,6 +115,7 @@ Expected<std::unique_ptr<DoorDevice>> DoorDevice::start(const Options& options) 
   device->memory_ = std::move(*memory);
   if (auto ok = device->begin(); !ok) return std::unexpected(ok.error());
   if (auto ok = device->read_id_registers(); !ok) return std::unexpected(ok.error());
+  if (auto ok = device->begin_host(); !ok) return std::unexpected(ok.error());
   return device;
 }
 
@@ -165,7 +172,7 @@ Expected<void> DoorDevice::take_info(const std::vector<char>& bytes) {
     identity_.absent_bytes = TesterMemory::absent_bytes;
     identity_.iova_end = info.iova_end;
     identity_.prompt = says(IOMMUCHECK_DUT_PROMPT);
-    identity_.every_pa = says(IOMMUCHECK_DUT_GIVES_PA);
+    identity_.every_pa = says(IOMMUCHECK_DUT_GIVES_PA | IOMMUCHECK_DUT_DELEGATES);
     identity_.sends_privileged = says(IOMMUCHECK_DUT_SENDS_PRIVILEGED);
     identity_.sends_instructions = says(IOMMUCHECK_DUT_SENDS_INSTRUCTIONS);
     identity_.sends_substreams = says(IOMMUCHECK_DUT_SENDS_SUBSTREAMS);
@@ -173,6 +180,7 @@ Expected<void> DoorDevice::take_info(const std::vector<char>& bytes) {
     identity_.saves = says(IOMMUCHECK_DUT_SAVES);
     identity_.ats = says(IOMMUCHECK_DUT_ATS);
     identity_.pri = says(IOMMUCHECK_DUT_PRI);
+    identity_.delegates = says(IOMMUCHECK_DUT_DELEGATES);
   } else if (std::memcmp(&info, &info_, sizeof info) != 0) {
     return fail(ErrorCode::bad_input, "its info is another one each time that it is opened");
   }
@@ -180,7 +188,10 @@ Expected<void> DoorDevice::take_info(const std::vector<char>& bytes) {
 }
 
 Expected<void> DoorDevice::read_id_registers() {
-  if (auto ok = ask_for_reset(); !ok) return ok;
+  if (auto ok = ask_for_reset(); !ok) {
+    return fail(ErrorCode::bad_input, options_.device + ": no device: the first reset: " +
+                                          post_mortem(ok.error().message));
+  }
   std::array<Ticket, 6> idr{};
   for (u32 i = 0; i < idr.size(); ++i) idr[i] = mmio_read(reg::idr0 + 4 * i, 4);
   const Ticket iidr = mmio_read(reg::iidr, 4);
@@ -199,6 +210,20 @@ Expected<void> DoorDevice::read_id_registers() {
   }
   // Without IDR0.PRI there is no queue for what its engines could send.
   identity_.pri = identity_.pri && spec::parse_capabilities(identity_.id).pri;
+  return {};
+}
+
+/// Its host's SMMU has its ID registers, so that they are read first. The next reset is told of
+/// what is installed then.
+Expected<void> DoorDevice::begin_host() {
+  if (!says(IOMMUCHECK_DUT_DELEGATES)) return {};
+  if (spec::parse_capabilities(identity_.id).stall_model != spec::StallModel::never) {
+    return fail(ErrorCode::bad_input,
+                options_.device +
+                    ": DELEGATES without IDR0.STALL_MODEL = 1: no command is handed "
+                    "on that ends a stall");
+  }
+  host_ = std::make_unique<HostSmmu>(identity_.id, identity_.sids, options_.seed);
   return {};
 }
 
@@ -320,6 +345,55 @@ Expected<void> DoorDevice::take_response(const std::vector<char>& bytes) {
   return {};
 }
 
+Expected<void> DoorDevice::take_install(const std::vector<char>& bytes) {
+  struct Request {
+    u32 sid, how;
+    SteWords words;
+  } request{};
+  if (bytes.size() != sizeof request) {
+    return bad_answer(fmt::format("INSTALL of {} bytes, {} are one with the words of an STE",
+                                  bytes.size(), sizeof request));
+  }
+  std::memcpy(&request, bytes.data(), sizeof request);
+  if (!says(IOMMUCHECK_DUT_DELEGATES)) {
+    return bad_answer("it installs something, without the flag DELEGATES");
+  }
+  if (request.how < IOMMUCHECK_DUT_INSTALL_STE || request.how > IOMMUCHECK_DUT_INSTALL_ABORT) {
+    return bad_answer(fmt::format("it installs {}, which is no STE, bypass or abort", request.how));
+  }
+  ++counts_.installed;
+  if (host_ == nullptr) return {};
+  const auto how = static_cast<Installed>(request.how);
+  auto done = host_->install(request.sid, how, request.words);
+  if (!done) return bad_answer(done.error().message);
+  return {};
+}
+
+Expected<void> DoorDevice::take_handed_on(const std::vector<char>& bytes) {
+  std::array<u32, 2> count{};
+  if (bytes.size() < sizeof count) {
+    return bad_answer(fmt::format("INVALIDATE of {} bytes", bytes.size()));
+  }
+  std::memcpy(count.data(), bytes.data(), sizeof count);
+  if (count[0] == 0 || count[0] > IOMMUCHECK_DUT_INVALIDATE_MAX) {
+    return bad_answer(fmt::format("it hands on {} commands at once, 1 to {} can be", count[0],
+                                  IOMMUCHECK_DUT_INVALIDATE_MAX));
+  }
+  std::vector<spec::CommandWords> commands(count[0]);
+  if (bytes.size() != sizeof count + commands.size() * sizeof commands[0]) {
+    return bad_answer(fmt::format("INVALIDATE of {} commands in {} bytes", count[0], bytes.size()));
+  }
+  std::memcpy(commands.data(), bytes.data() + sizeof count, commands.size() * sizeof commands[0]);
+  if (!says(IOMMUCHECK_DUT_DELEGATES)) {
+    return bad_answer("it hands on commands, without the flag DELEGATES");
+  }
+  counts_.handed_on += commands.size();
+  if (host_ == nullptr) return {};
+  auto done = host_->invalidate(commands);
+  if (!done) return bad_answer(done.error().message);
+  return {};
+}
+
 Expected<void> DoorDevice::serve_memory(const Frame& frame, Deadline until) {
   struct Request {
     u64 pa;
@@ -328,6 +402,8 @@ Expected<void> DoorDevice::serve_memory(const Frame& frame, Deadline until) {
   if (frame.type == IOMMUCHECK_FRAME_INTERRUPT) return take_interrupt(frame.bytes);
   if (frame.type == IOMMUCHECK_FRAME_ATC_INVALIDATE) return take_invalidation(frame.bytes);
   if (frame.type == IOMMUCHECK_FRAME_PAGE_RESPONSE) return take_response(frame.bytes);
+  if (frame.type == IOMMUCHECK_FRAME_INSTALL) return take_install(frame.bytes);
+  if (frame.type == IOMMUCHECK_FRAME_INVALIDATE) return take_handed_on(frame.bytes);
   const bool reads = frame.type == IOMMUCHECK_FRAME_READ;
   if (!reads && frame.type != IOMMUCHECK_FRAME_WRITE) {
     return bad_answer(fmt::format("a frame of type {}", frame.type));
@@ -412,7 +488,7 @@ Expected<void> DoorDevice::take_answer(const iommucheck_dut_op& asked,
   const bool request = asked.kind == IOMMUCHECK_DUT_ATS_REQUEST;
   iommucheck_dut_op same = answer;
   same.status = asked.status;
-  same.pa = asked.pa;
+  if (asked.kind != IOMMUCHECK_DUT_RECORD_EVENT) same.pa = asked.pa;
   const bool writes =
       dma ? (asked.attributes & IOMMUCHECK_DUT_IS_WRITE) != 0
           : asked.kind != IOMMUCHECK_DUT_READ && asked.kind != IOMMUCHECK_DUT_LOAD && !request;
@@ -506,6 +582,7 @@ Ticket DoorDevice::mmio_read(u32 offset, unsigned size) {
 void DoorDevice::store(u64 pa, u64 value) {
   if (!says(IOMMUCHECK_DUT_HOLDS_MEMORY)) {
     flush();
+    if (host_ != nullptr) host_->store(pa, value);
     return memory_->store(pa, value);
   }
   iommucheck_dut_op op{};
@@ -519,6 +596,7 @@ void DoorDevice::store(u64 pa, u64 value) {
 void DoorDevice::fill(u64 pa, u64 words, u64 value) {
   if (!says(IOMMUCHECK_DUT_HOLDS_MEMORY)) {
     flush();
+    if (host_ != nullptr) host_->fill(pa, words, value);
     return memory_->fill(pa, words, value);
   }
   iommucheck_dut_op op{};
@@ -562,7 +640,30 @@ iommucheck_dut_op DoorDevice::sent_by(unsigned engine, u64 iova, bool write,
   return op;
 }
 
+/// What the device was asked before has been done by then, and so has what it told its host.
+Ticket DoorDevice::dma_at_host(unsigned engine, u64 iova, bool write,
+                               const DmaAttributes& attributes) {
+  flush();
+  const Ticket its = ticket();
+  if (broken_) return its;
+  const HostSmmu::Answer done = host_->dma(identity_.sids[engine], iova, write, attributes);
+  answers_[its].seen = done.seen;
+  if (!done.record) return its;
+  ++counts_.host_records;
+  const auto& words = *done.record;
+  iommucheck_dut_op op{};
+  op.kind = IOMMUCHECK_DUT_RECORD_EVENT;
+  op.where = static_cast<u32>(words[0] >> 32);
+  op.ssid = static_cast<u32>(words[0]);
+  op.address = words[1];
+  op.value = words[2];
+  op.pa = words[3];
+  ask(op, no_ticket);
+  return its;
+}
+
 Ticket DoorDevice::dma(unsigned engine, u64 iova, bool write, DmaAttributes attributes) {
+  if (host_ != nullptr) return dma_at_host(engine, iova, write, attributes);
   iommucheck_dut_op op = sent_by(engine, iova, write, attributes);
   op.kind = IOMMUCHECK_DUT_DMA;
   op.bytes = 4;
@@ -640,6 +741,7 @@ Expected<void> DoorDevice::reset() {
   responses_.clear();
   high_ = {};
   memory_->reset();
+  if (host_ != nullptr) host_->reset();
   std::string died;
   if (!broken_) {
     auto ok = ask_for_reset();
@@ -648,6 +750,7 @@ Expected<void> DoorDevice::reset() {
   }
   ++counts_.restarts;
   if (auto ok = begin(); !ok) return ok;
+  if (host_ != nullptr) host_->reset();  // what the one before has installed is gone
   if (auto ok = ask_for_reset(); !ok) {
     return fail(ErrorCode::bad_input, options_.device + ": a device that was just opened: " +
                                           post_mortem(ok.error().message));

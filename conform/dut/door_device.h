@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "conform/dut/device.h"
+#include "conform/dut/host_smmu.h"
 #include "conform/dut/peer.h"
 #include "conform/dut/tester_memory.h"
 #include "iommucheck/device.h"
@@ -54,6 +55,7 @@ class DoorDevice final : public DeviceUnderTest {
   /// Since it was started.
   struct Counts {
     u64 batches = 0, operations = 0, memory_frames = 0, interrupts = 0, restarts = 0;
+    u64 installed = 0, handed_on = 0, host_records = 0;  ///< of one that delegates
   };
   [[nodiscard]] const Counts& counts() const { return counts_; }
 
@@ -62,6 +64,7 @@ class DoorDevice final : public DeviceUnderTest {
   Expected<void> begin();
   Expected<void> take_info(const std::vector<char>& bytes);
   Expected<void> read_id_registers();
+  Expected<void> begin_host();
   Expected<void> ask_for_reset();
   void ask(const iommucheck_dut_op& op, Ticket ticket);
   void flush();
@@ -76,6 +79,9 @@ class DoorDevice final : public DeviceUnderTest {
   Expected<void> take_interrupt(const std::vector<char>& bytes);
   Expected<void> take_invalidation(const std::vector<char>& bytes);
   Expected<void> take_response(const std::vector<char>& bytes);
+  Expected<void> take_install(const std::vector<char>& bytes);
+  Expected<void> take_handed_on(const std::vector<char>& bytes);
+  Ticket dma_at_host(unsigned engine, u64 iova, bool write, const DmaAttributes& attributes);
   Expected<void> serve_memory(const Frame& frame, Deadline until);
   Ticket ticket();
   [[nodiscard]] bool says(u32 flag) const { return (info_.flags & flag) != 0; }
@@ -89,6 +95,7 @@ class DoorDevice final : public DeviceUnderTest {
 
   Options options_;
   std::unique_ptr<TesterMemory> memory_;
+  std::unique_ptr<HostSmmu> host_;  // of one that delegates, once its ID registers are known
   Peer peer_;
   DeviceIdentity identity_;
   iommucheck_dut_info info_{};

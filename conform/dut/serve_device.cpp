@@ -76,7 +76,9 @@ class Server {
              .memory_bytes = said.memory_bytes,
              .seed = said.seed,
              .atc_invalidate = atc_invalidate,
-             .page_response = page_response};
+             .page_response = page_response,
+             .install = install,
+             .invalidate = invalidate};
     iommucheck_dut_info info{};
     info.size = sizeof info;
     info.abi = IOMMUCHECK_DUT_ABI;
@@ -191,6 +193,27 @@ class Server {
   static void page_response(void* ctx, u32 sid, u32 attributes, u32 ssid, u32 prg_index, u32 code) {
     const std::array<u32, 6> words = {sid, attributes, ssid, prg_index, code, 0};
     static_cast<Server*>(ctx)->send(IOMMUCHECK_FRAME_PAGE_RESPONSE, {bytes_of(words)});
+  }
+
+  /// An STE without words is one frame that is too short.
+  static void install(void* ctx, u32 sid, u32 how, const u64* words) {
+    const std::array<u32, 2> what = {sid, how};
+    std::array<u64, 8> ste{};
+    const bool has_ste = how == IOMMUCHECK_DUT_INSTALL_STE;
+    if (has_ste && words != nullptr) std::memcpy(ste.data(), words, sizeof ste);
+    const bool lacks = has_ste && words == nullptr;
+    static_cast<Server*>(ctx)->send(
+        IOMMUCHECK_FRAME_INSTALL,
+        {bytes_of(what), lacks ? std::span<const char>() : bytes_of(ste)});
+  }
+  /// Of too many, the number alone.
+  static void invalidate(void* ctx, const u64* commands, u32 count) {
+    const std::array<u32, 2> head = {count, 0};
+    const bool some = commands != nullptr && count <= IOMMUCHECK_DUT_INVALIDATE_MAX;
+    const std::size_t bytes = some ? std::size_t{16} * count : 0;
+    static_cast<Server*>(ctx)->send(
+        IOMMUCHECK_FRAME_INVALIDATE,
+        {bytes_of(head), std::span(reinterpret_cast<const char*>(commands), bytes)});
   }
 
   FrameChannel channel_;

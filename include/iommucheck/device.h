@@ -64,6 +64,10 @@ enum {
   IOMMUCHECK_DUT_ATC_DONE = 9, /* an endpoint has done the invalidation with the tag `where`    */
   IOMMUCHECK_DUT_ATC_TIME_OUT = 10, /* the time of endpoints is over for all that are not done:
                                      CERROR_ATC_INV_SYNC (IHI 0070 3.9.1.4) */
+  /* Only for a device that says IOMMUCHECK_DUT_DELEGATES, in the place of DMA: its host's SMMU has
+   * recorded an event. The four words of the record (7.3), from the first one on: `ssid` and above
+   * it `where`, which is the StreamID; `address`; `value`; `pa`. */
+  IOMMUCHECK_DUT_RECORD_EVENT = 11,
   /* Only for a device that says IOMMUCHECK_DUT_PRI: an endpoint sends a Page Request Message for
    * the page at `address`, `value` is its PRG index. It is done when it has arrived. */
   IOMMUCHECK_DUT_PAGE_REQUEST = 12
@@ -92,7 +96,7 @@ enum {
 /* iommucheck_dut_op.status. It is handed over as 0, so that one that is forgotten is found. */
 enum {
   IOMMUCHECK_DUT_NO_REPLY = 0,   /* no answer: always a finding                                  */
-  IOMMUCHECK_DUT_DONE = 1,       /* READ, WRITE, STORE, FILL, LOAD: done. DMA: it passed          */
+  IOMMUCHECK_DUT_DONE = 1,       /* DMA: it passed. All others: done                              */
   IOMMUCHECK_DUT_TERMINATED = 2, /* DMA: the SMMU ended it with an abort, or as RAZ/WI; or memory
                                     did (an external abort of the access itself)                 */
   IOMMUCHECK_DUT_STALLED = 3,    /* DMA: it waits for CMD_RESUME or CMD_STALL_TERM                */
@@ -172,9 +176,34 @@ struct iommucheck_dut_host {
    * IOMMUCHECK_DUT_PRI. */
   void (*page_response)(void* ctx, uint32_t sid, uint32_t attributes, uint32_t ssid,
                         uint32_t prg_index, uint32_t code);
+
+  /* The SMMU of its host, for devices that say IOMMUCHECK_DUT_DELEGATES; absent (or NULL) in older
+   * hosts, which know no such device. Called from inside of reset and run. What is none of what is
+   * said here is a finding.
+   *
+   * What it does from now on with what the stream sends: `how` is IOMMUCHECK_DUT_INSTALL_*. `words`
+   * are the eight words of an STE, or NULL without one. Nothing of the stream's STE and CDs before
+   * is cached any more when it returns; translations are, until they are invalidated. After a reset
+   * every stream has INSTALL_ABORT. */
+  void (*install)(void* ctx, uint32_t sid, uint32_t how, const uint64_t* words);
+  /* Invalidations, two words each as a command queue has them, 1 to IOMMUCHECK_DUT_INVALIDATE_MAX
+   * of them: CMD_TLBI_NH_ALL, _NH_ASID, _NH_VA, _NH_VAA, CMD_TLBI_NSNH_ALL, CMD_CFGI_CD, _CD_ALL
+   * with a StreamID of its own, and with IDR0.ATS = 1 CMD_ATC_INV. They are complete when it
+   * returns. */
+  void (*invalidate)(void* ctx, const uint64_t* commands, uint32_t count);
 };
 #define IOMMUCHECK_DUT_HOST_SIZE_VER0 64u
 #define IOMMUCHECK_DUT_IS_GLOBAL 0x20u
+
+/* install(): what becomes of the accesses of a stream. */
+enum {
+  /* What an SMMU makes of that STE. One that is not legal, or has V = 0, is C_BAD_STE, which the
+   * host's SMMU records. */
+  IOMMUCHECK_DUT_INSTALL_STE = 1,
+  IOMMUCHECK_DUT_INSTALL_BYPASS = 2, /* as with SMMUEN = 0 and GBPA.ABORT = 0: no record at all */
+  IOMMUCHECK_DUT_INSTALL_ABORT = 3   /* terminated, without a record */
+};
+#define IOMMUCHECK_DUT_INVALIDATE_MAX 4096u
 
 /* ---------------------------------------------------------------------------------------------
  * 3. What the device offers
@@ -206,6 +235,15 @@ struct iommucheck_dut_host {
 /* Its engines are endpoints with ATS (IDR0.ATS = 1): ATS_REQUEST, DMA with IS_TRANSLATED, and
  * atc_invalidate() for each CMD_ATC_INV. A tester that does not know this bit refuses it. */
 #define IOMMUCHECK_DUT_ATS 0x100u
+/* It translates nothing: a VMM over iommufd, an accelerated emulation. It has registers and queues,
+ * hands its guest's configuration and invalidations to the SMMU of its host by install() and
+ * invalidate(), and is given the records of that by RECORD_EVENT, of which it makes those of the
+ * guest. DMA goes to the host's SMMU at once, and is not asked of the device. That SMMU is the
+ * tester's: the specification, with the device's ID registers and any caches that are legal. The
+ * guest's memory is the host's, at the same addresses, and so are StreamIDs.
+ * GIVES_PA is meant by it; not together with HOLDS_MEMORY, ATS or PRI. IDR0.STALL_MODEL is 1 (no
+ * stalls). A tester that does not know this bit refuses it. */
+#define IOMMUCHECK_DUT_DELEGATES 0x200u
 /* Its engines send page requests (IDR0.PRI = 1): PAGE_REQUEST, and page_response() for each answer
  * to one. A tester that does not know this bit refuses it. */
 #define IOMMUCHECK_DUT_PRI 0x400u
@@ -286,8 +324,11 @@ enum {
   IOMMUCHECK_FRAME_LAST_WORDS = 135, /* a text: the device came to an end                         */
   IOMMUCHECK_FRAME_ATC_INVALIDATE = 136, /* u32 sid, attributes, ssid, tag; u64 address, bytes;
                                           nothing answers                                         */
-  IOMMUCHECK_FRAME_PAGE_RESPONSE = 138   /* u32 sid, attributes, ssid, prg_index, code, 0;
-                                           nothing answers                                          */
+  IOMMUCHECK_FRAME_INSTALL = 137, /* u32 sid, how; u64 words[8], 0 without an STE; nothing answers,
+                                     what comes later finds it done                             */
+  IOMMUCHECK_FRAME_INVALIDATE = 138,   /* u32 count, u32 0; count times u64 words[2]; likewise   */
+  IOMMUCHECK_FRAME_PAGE_RESPONSE = 139 /* u32 sid, attributes, ssid, prg_index, code, 0;
+                                         nothing answers                                          */
 };
 
 /* Never changes: `abi` says what follows it. */

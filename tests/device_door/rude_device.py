@@ -54,6 +54,12 @@ def be_rude(how, ops):
             receive()
     if how == "bad-write":
         send(133, struct.pack("<QII", 0x40000000, 64, 0) + b"only this")
+    if how == "install":  # iommucheck_frame 137 has 72 bytes, 138 8 and 16 a command
+        send(137, bytes(16))
+    if how == "invalidate":
+        send(138, bytes(4))
+    if how == "invalidate-more":
+        send(138, struct.pack("<II", 3, 0) + bytes(16))
     if how == "traceback":
         return 1 // 0
     time.sleep(1000)
