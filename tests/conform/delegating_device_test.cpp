@@ -189,8 +189,9 @@ TEST(DelegatingDevice, WhatItSaysOfItselfIsLookedAt) {
   const std::pair<const char*, const char*> twins[] = {
       {"installs when opened", "it installs something, without the flag DELEGATES"},
       {"without the flag", "it installs something, without the flag DELEGATES"},
-      {"holds memory", "DELEGATES with HOLDS_MEMORY or ATS"},
-      {"has ATS", "DELEGATES with HOLDS_MEMORY or ATS"},
+      {"holds memory", "DELEGATES with HOLDS_MEMORY, ATS or PRI"},
+      {"has ATS", "DELEGATES with HOLDS_MEMORY, ATS or PRI"},
+      {"has PRI", "DELEGATES with HOLDS_MEMORY, ATS or PRI"},
       {"claims stalls", "DELEGATES without IDR0.STALL_MODEL = 1"}};
   for (const auto& [how, text] : twins) {
     const Variable variable("IOMMUCHECK_TWIN", how);

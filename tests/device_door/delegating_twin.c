@@ -135,6 +135,7 @@ static void* twin_open(const struct iommucheck_dut_host* host, struct iommucheck
   if (is("without the flag")) info->flags &= ~IOMMUCHECK_DUT_DELEGATES;
   if (is("holds memory")) info->flags |= IOMMUCHECK_DUT_HOLDS_MEMORY | IOMMUCHECK_DUT_GIVES_PA;
   if (is("has ATS")) info->flags |= IOMMUCHECK_DUT_ATS;
+  if (is("has PRI")) info->flags |= IOMMUCHECK_DUT_PRI;
   return self_of_all;
 }
 
