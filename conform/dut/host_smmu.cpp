@@ -31,7 +31,7 @@ constexpr unsigned stale_of_eight = 7;
 
 u64 place_of(u32 sid) { return table_pa + u64{spec::ste_bytes} * sid; }
 
-bool is_there(u64 pa) {
+bool in_guest_memory(u64 pa) {
   return pa - TesterMemory::pa < TesterMemory::bytes || pa - table_pa < table_bytes;
 }
 
@@ -164,10 +164,11 @@ spec::Outcome HostSmmu::outcome_of(const spec::Access& access) {
   }
   const spec::SmmuState state = {
       .caps = caps, .streams = caches_.stream_table(), .smmuen = true, .e2h = caches_.e2h()};
-  const auto chosen = chosen_outcome(caches_, state, access, is_there, choices_, stale_of_eight);
+  const auto chosen =
+      chosen_outcome(caches_, state, access, in_guest_memory, choices_, stale_of_eight);
   if (chosen) return *chosen;  // where anything may happen, it ends without a record
   // What the engine of the caches does not follow, tables of 16 and 64 KiB, is as memory is now.
-  MemoryNow memory{caches_.memory(), is_there};
+  MemoryNow memory{caches_.memory(), in_guest_memory};
   return spec::untranslated_transaction(memory, state, access);
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "impl/smmuv3/registers.h"
 
@@ -95,6 +96,18 @@ SyncResult CommandQueue::sync(const Platform& platform) {
   if (!in_time) return SyncResult::timed_out;
   skipped_ = false;
   return refused ? SyncResult::skipped : SyncResult::complete;
+}
+
+SyncResult CommandQueue::sync_alone(const Platform& platform, Command command, bool& placed) {
+  const bool lost = std::exchange(lost_, false);
+  const bool skipped = std::exchange(skipped_, false);
+  const u64 before = prod_;
+  add(platform, command);
+  placed = prod_ != before;
+  const SyncResult result = sync(platform);
+  lost_ |= lost;
+  skipped_ |= skipped;
+  return result;
 }
 
 bool CommandQueue::handle_error(const Platform& platform) {

@@ -35,13 +35,14 @@ class CommandQueue {
   /// a CMD_SYNC all the same.
   SyncResult sync(const Platform& platform);
 
+  /// A batch of one command, whatever is open of another: what that has lost or skipped it tells
+  /// itself. `placed`: whether the command got into the ring.
+  SyncResult sync_alone(const Platform& platform, Command command, bool& placed);
+
   /// GERROR.CMDQ_ERR, if it is active: an illegal command becomes a CMD_SYNC and is remembered as
   /// skipped, any other error is tried again (arch 5.4); after one that leaves an ATC_INV open the
   /// batch is told as skipped too. Returns whether it was active.
   bool handle_error(const Platform& platform);
-
-  /// Counts commands that got into the ring: those are consumed some time, unless program() comes.
-  u64 placed() const { return prod_; }
 
   u64 capacity() const { return u64{1} << lg2_; }
 

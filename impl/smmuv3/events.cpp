@@ -60,14 +60,15 @@ void Smmu::log_record(const Record& record) const {
   platform_.log(IOMMUCHECK_LOG_WARNING, line);
 }
 
-/// Consumption is enough for a RESUME (arch 5.4); no invalidation is in this batch. One that is in
-/// the ring is not sent twice: by then its STAG may be that of another access.
+/// Consumption is enough for a RESUME (arch 5.4); it waits for no invalidation. One that is in the
+/// ring is not sent twice: by then its STAG may be that of another access.
 Answered Smmu::answer(const Fault& fault, bool again) {
   const u64 stag = bits(fault.id, stream_lsb - 1, 0);
-  const u64 before = commands_.placed();
-  commands_.add(platform_, command::resume<u64>(fault.id >> stream_lsb, stag, again));
-  const bool placed = commands_.placed() != before;
-  if (commands_.sync(platform_) != SyncResult::timed_out) return Answered::done;
+  const Command resume = command::resume<u64>(fault.id >> stream_lsb, stag, again);
+  bool placed = false;
+  if (commands_.sync_alone(platform_, resume, placed) != SyncResult::timed_out) {
+    return Answered::done;
+  }
   queued_ |= placed;  // whoever wants to know waits again
   return placed ? Answered::on_its_way : Answered::no;
 }

@@ -124,6 +124,22 @@ TEST(CommandQueue, a_command_that_found_no_place_is_told) {
   EXPECT_EQ(q.sync(), SyncResult::complete);
 }
 
+// An answer to a fault does not fail of what an earlier batch has lost, and hides nothing of it.
+TEST(CommandQueue, a_batch_of_its_own_leaves_the_open_one_as_it_is) {
+  Queue q(2);
+  q.world.stuck = true;
+  for (u64 i = 0; i < 5; ++i) q.add(i);
+  bool placed = true;
+  EXPECT_EQ(q.queue.sync_alone(q.platform, command::tlbi_nh_asid(u64{6}), placed),
+            SyncResult::timed_out);
+  EXPECT_FALSE(placed);
+  q.world.stuck = false;
+  EXPECT_EQ(q.queue.sync_alone(q.platform, command::tlbi_nh_asid(u64{7}), placed), SyncResult::complete);
+  EXPECT_TRUE(placed);
+  EXPECT_EQ(q.sync(), SyncResult::timed_out) << "one of the batch before was lost";
+  EXPECT_EQ(q.sync(), SyncResult::complete);
+}
+
 TEST(CommandQueue, a_queue_that_cannot_be_read_times_out) {
   Queue q(4);
   q.world.broken_queue = true;
