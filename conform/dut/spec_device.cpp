@@ -201,7 +201,7 @@ void SpecDevice::send_response(const spec::Command& command) {
 }
 
 spec::PageRequestOutcome SpecDevice::page_outcome_of(const spec::PageRequest& request) {
-  MemoryNow memory{caches_.memory()};
+  MemoryNow memory{caches_.memory(), is_there};
   spec::PageQueue queue = smmu_.page_queue();
   queue.write_aborts = !word_now(smmu_.page_slot());
   const auto all = spec::page_request_outcomes(request, queue, caches_.capabilities(),
