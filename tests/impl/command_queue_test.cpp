@@ -134,7 +134,8 @@ TEST(CommandQueue, a_batch_of_its_own_leaves_the_open_one_as_it_is) {
             SyncResult::timed_out);
   EXPECT_FALSE(placed);
   q.world.stuck = false;
-  EXPECT_EQ(q.queue.sync_alone(q.platform, command::tlbi_nh_asid(u64{7}), placed), SyncResult::complete);
+  EXPECT_EQ(q.queue.sync_alone(q.platform, command::tlbi_nh_asid(u64{7}), placed),
+            SyncResult::complete);
   EXPECT_TRUE(placed);
   EXPECT_EQ(q.sync(), SyncResult::timed_out) << "one of the batch before was lost";
   EXPECT_EQ(q.sync(), SyncResult::complete);
