@@ -191,8 +191,7 @@ void SpecDevice::invalidations_time_out() {
   caches_.clear_findings();
 }
 
-// ---- page requests, IHI 0070 4.5.2, 8
-// ------------------------------------------------------------
+// ---- page requests, IHI 0070 4.5.2, 8 -----------------------------------------------------------
 
 void SpecDevice::send_response(const spec::Command& command) {
   const auto all = spec::command_responses(command, caches_.capabilities(), true);

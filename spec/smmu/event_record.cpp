@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/bits.h"
+#include "spec/smmu/record_fields.h"
 #include "spec/text.h"
 
 namespace iommucheck::spec {
@@ -110,11 +111,7 @@ void put_substream(Builder& b, EventType type, const EventFields& f) {
   }
 }
 
-struct FieldName {
-  unsigned word, hi, lo;
-  std::string_view name;
-};
-constexpr FieldName field_names[] = {
+constexpr RecordField field_names[] = {
     {0, 7, 0, "Type"},       {0, 11, 11, "SSV"},
     {0, 31, 12, "SSID"},     {0, 63, 32, "SID"},
     {1, 15, 0, "STAG"},      {1, 31, 31, "Stall"},
@@ -174,28 +171,12 @@ EventRecord record_of(EventType type, const EventFields& f) {
 }
 
 bool matches(const EventRecord& expected, const std::array<u64, event_words>& observed) {
-  u64 difference = 0;
-  for (unsigned i = 0; i < event_words; ++i) {
-    difference |= (expected.dw[i] ^ observed[i]) & expected.fixed[i];
-  }
-  return difference == 0;
+  return fixed_bits_match(expected, observed);
 }
 
 std::vector<FieldDifference> differences(const EventRecord& expected,
                                          const std::array<u64, event_words>& observed) {
-  std::vector<FieldDifference> found;
-  for (unsigned word = 0; word < event_words; ++word) {
-    u64 different = (expected.dw[word] ^ observed[word]) & expected.fixed[word];
-    for (const FieldName& n : field_names) {
-      if (n.word != word || (different & mask(n.hi, n.lo)) == 0) continue;
-      found.push_back(
-          {n.name, bits(observed[word], n.hi, n.lo), bits(expected.dw[word], n.hi, n.lo)});
-      different &= ~mask(n.hi, n.lo);
-    }
-    // A bit that the type does not define has to be 0.
-    if (different != 0) found.push_back({"a reserved bit", observed[word] & different, 0});
-  }
-  return found;
+  return field_differences(field_names, expected, observed);
 }
 
 std::string describe_mismatch(const EventRecord& expected,

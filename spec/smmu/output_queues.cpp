@@ -137,8 +137,7 @@ PageQueue Smmu::page_queue() const {
 u64 Smmu::page_slot() const { return queue_slot(priq(), page_request_bytes, r_.priq_prod); }
 
 void Smmu::take_page_request(const PageRequest& request, const PageRequestOutcome& outcome) {
-  const bool active = ((r_.gerror ^ r_.gerrorn) & gerror::priq_abt_err) != 0;
-  if (outcome.aborts && !active) set(r_.gerror, r_.gerror ^ gerror::priq_abt_err);
+  if (outcome.aborts && !page_queue().aborted) set(r_.gerror, r_.gerror ^ gerror::priq_abt_err);
   if (outcome.overflows) set(r_.priq_prod, r_.priq_prod ^ queue_overflow_flag);
   if (outcome.end != PageRequestEnd::recorded) return;
   const PageRequestRecord record = record_of(request, capabilities());

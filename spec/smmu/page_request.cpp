@@ -5,6 +5,7 @@
 
 #include "base/bits.h"
 #include "base/text.h"
+#include "spec/smmu/record_fields.h"
 
 namespace iommucheck::spec {
 
@@ -15,11 +16,7 @@ using End = PageRequestEnd;
 constexpr unsigned ssv_bit = 63, last_bit = 62, write_bit = 61, read_bit = 60, execute_bit = 59,
                    privileged_bit = 58;  // of the first word
 
-struct RequestField {
-  unsigned word, hi, lo;
-  std::string_view name;
-};
-constexpr RequestField request_fields[] = {
+constexpr RecordField request_fields[] = {
     {0, 31, 0, "StreamID"},
     {0, 51, 32, "SubstreamID"},
     {0, privileged_bit, privileged_bit, "Priv"},
@@ -144,30 +141,12 @@ PageRequest page_request_in(const PageRequestWords& dw) {
 }
 
 bool matches(const PageRequestRecord& expected, const PageRequestWords& observed) {
-  for (unsigned i = 0; i < page_request_words; ++i) {
-    if (((expected.dw[i] ^ observed[i]) & expected.fixed[i]) != 0) return false;
-  }
-  return true;
+  return fixed_bits_match(expected, observed);
 }
 
 std::vector<FieldDifference> differences(const PageRequestRecord& expected,
                                          const PageRequestWords& observed) {
-  std::vector<FieldDifference> all;
-  PageRequestWords left;
-  for (unsigned i = 0; i < page_request_words; ++i) {
-    left[i] = (expected.dw[i] ^ observed[i]) & expected.fixed[i];
-  }
-  for (const RequestField& field : request_fields) {
-    const u64 its = mask(field.hi, field.lo);
-    if ((left[field.word] & its) == 0) continue;
-    left[field.word] &= ~its;
-    all.push_back({field.name, bits(observed[field.word], field.hi, field.lo),
-                   bits(expected.dw[field.word], field.hi, field.lo)});
-  }
-  for (unsigned i = 0; i < page_request_words; ++i) {
-    if (left[i] != 0) all.push_back({"a reserved bit", observed[i], expected.dw[i]});
-  }
-  return all;
+  return field_differences(request_fields, expected, observed);
 }
 
 // ---- responses ----------------------------------------------------------------------------------

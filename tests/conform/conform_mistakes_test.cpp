@@ -8,21 +8,13 @@
 
 #include "conform/conform.h"
 #include "tests/conform/mistaken_device_support.h"
+#include "tests/conform/run_options.h"
 #include "tests/conform/words.h"
 
 namespace iommucheck::oracle::conform_mistakes_test {
 namespace {
 
-ConformOptions some(u64 cases, const std::string& only = {}) {
-  ConformOptions options;
-  options.seed = 1;
-  options.seconds = 0;
-  options.cases = cases;
-  options.random = only.empty();
-  options.only = only;
-  options.use_known = false;
-  return options;
-}
+ConformOptions some(u64 cases, const std::string& only = {}) { return options_of(1, cases, only); }
 
 class ConformMistake : public testing::TestWithParam<Mistake> {};
 

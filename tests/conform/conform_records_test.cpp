@@ -12,6 +12,7 @@
 #include "conform/judge_case.h"
 #include "conform/runner.h"
 #include "monitor/assignment.h"
+#include "tests/conform/run_options.h"
 #include "tests/monitor/record_twin_support.h"
 
 namespace iommucheck::oracle::conform_records_test {
@@ -20,14 +21,7 @@ namespace {
 using spec::Rule;
 using Records = std::vector<trace::EventRecord>;
 
-ConformOptions some(u64 cases, u64 seed) {
-  ConformOptions options;
-  options.seed = seed;
-  options.seconds = 0;
-  options.cases = cases;
-  options.use_known = false;
-  return options;
-}
+ConformOptions some(u64 cases, u64 seed) { return options_of(seed, cases); }
 
 std::string words(const std::vector<Divergence>& found) {
   std::string text;

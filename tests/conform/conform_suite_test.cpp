@@ -12,6 +12,7 @@
 #include "conform/verdicts.h"
 #include "conform_support.h"
 #include "report/known.h"
+#include "tests/conform/run_options.h"
 #include "tests/own_path.h"
 
 namespace iommucheck::oracle::conform_suite_test {
@@ -19,13 +20,7 @@ namespace {
 
 using spec::Rule;
 
-ConformOptions some(u64 cases) {
-  ConformOptions options;
-  options.seconds = 0;
-  options.cases = cases;
-  options.use_known = false;
-  return options;
-}
+ConformOptions some(u64 cases) { return options_of(1, cases); }
 
 RuleCount count_of(const std::vector<RuleCount>& rules, Rule rule) {
   const auto its = std::ranges::find_if(rules, [&](const RuleCount& c) { return c.rule == rule; });

@@ -15,6 +15,7 @@
 #include "conform/runner.h"
 #include "monitor/trace_judge.h"
 #include "tests/conform/conform_support.h"
+#include "tests/conform/run_options.h"
 #include "tests/conform/words.h"
 #include "tests/document.h"
 #include "tests/own_path.h"
@@ -25,14 +26,7 @@ namespace {
 
 using spec::Rule;
 
-ConformOptions some(u64 cases, u64 seed = 7) {
-  ConformOptions options;
-  options.seed = seed;
-  options.seconds = 0;
-  options.cases = cases;
-  options.use_known = false;
-  return options;
-}
+ConformOptions some(u64 cases, u64 seed = 7) { return options_of(seed, cases); }
 
 RuleVerdict verdict(const ConformResult& result, Rule rule) {
   for (const RuleCount& count : result.rules) {

@@ -13,6 +13,7 @@
 
 #include "conform/conform.h"
 #include "conform/dut/door_device.h"
+#include "tests/conform/run_options.h"
 
 namespace iommucheck::oracle::door_tests {
 
@@ -34,14 +35,7 @@ class Variable {
   const char* name_;
 };
 
-inline ConformOptions some(u64 cases) {
-  ConformOptions options;
-  options.seed = 7;
-  options.seconds = 0;
-  options.cases = cases;
-  options.use_known = false;
-  return options;
-}
+inline ConformOptions some(u64 cases) { return options_of(7, cases); }
 
 inline std::unique_ptr<DoorDevice> opened(const std::string& name, double hang_seconds = 20) {
   auto device = DoorDevice::start({.device = name, .seed = 7, .hang_seconds = hang_seconds});

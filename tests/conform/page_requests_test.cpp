@@ -15,6 +15,7 @@
 #include "conform/dut/spec_device.h"
 #include "conform/judge_case.h"
 #include "conform/runner.h"
+#include "tests/conform/run_options.h"
 #include "tests/conform/words.h"
 
 namespace iommucheck::oracle::page_requests_test {
@@ -34,17 +35,6 @@ spec::IdRegisters machine(unsigned ssidsize, bool pps, unsigned priqs) {
   return spec::make_id_registers(caps);
 }
 
-ConformOptions some(u64 seed, u64 cases, const std::string& only = {}) {
-  ConformOptions options;
-  options.seed = seed;
-  options.seconds = 0;
-  options.cases = cases;
-  options.random = only.empty();
-  options.only = only;
-  options.use_known = false;
-  return options;
-}
-
 RuleVerdict verdict(const ConformResult& result, Rule rule) {
   const auto its = [&](const RuleCount& count) { return count.rule == rule; };
   const auto found = std::ranges::find_if(result.rules, its);
@@ -62,7 +52,7 @@ TEST(ConformPageRequests, DevicesThatAreRightHold) {
   u64 seed = 11;
   for (const Machine& one : machines) {
     SpecDevice device(seed, machine(one.ssidsize, one.pps, one.priqs));
-    const auto directed = run_conform(device, some(seed, 0, "pages:*"));
+    const auto directed = run_conform(device, options_of(seed, 0, "pages:*"));
     ASSERT_TRUE(directed) << directed.error().message;
     EXPECT_TRUE(directed->held()) << one.ssidsize << words(*directed);
     EXPECT_GT(directed->directed, 8U);
@@ -98,7 +88,7 @@ TEST(ConformPageRequests, InRandomCases) {
 
 TEST(ConformPageRequests, ADeviceWithoutThemClaimsNone) {
   SpecDevice device(2, drawn_spec_device_id(2));
-  const auto result = run_conform(device, some(2, 0, "disabled:*"));
+  const auto result = run_conform(device, options_of(2, 0, "disabled:*"));
   ASSERT_TRUE(result) << result.error().message;
   for (const Rule rule : page_rules) {
     EXPECT_EQ(verdict(*result, rule), RuleVerdict::not_claimed) << spec::rule_name(rule);
@@ -327,7 +317,7 @@ class Shown final : public DeviceUnderTest {
 
 TEST(ConformPageRequests, OvflgTogglesForAnOverflowAlone) {
   Shown device([](u64 prod) { return prod ^ spec::queue_overflow_flag; });
-  const auto result = run_conform(device, some(5, 0, "pages: records"));
+  const auto result = run_conform(device, options_of(5, 0, "pages: records"));
   ASSERT_TRUE(result) << result.error().message;
   ASSERT_EQ(result->divergences.size(), 1U) << words(*result);
   EXPECT_EQ(result->divergences.front().divergence.rule, Rule::PAGE_REQUEST_OVERFLOW);
