@@ -69,6 +69,10 @@ class RandomCase {
     spec::Ste<u64> ste;
   };
 
+  /// Of the CDs that each stream has memory for: whatever is made of S1CDMax leads to no others.
+  /// What lies behind them would be CDs that nobody wrote, whose tables are anything.
+  static constexpr unsigned cds_lg2 = 3;
+
   u64 pick(u64 n) { return engine_() % n; }
   bool chance(u64 n) { return pick(n) == 0; }
   CaseOptions options(const DeviceIdentity& device) {
@@ -112,7 +116,7 @@ class RandomCase {
     engines_ = 1 + static_cast<unsigned>(pick(std::min<u64>(builder_.device().sids.size(), 4)));
     for (unsigned e = 0; e < engines_; ++e) {
       const auto s = static_cast<unsigned>(pick(spaces));
-      streams_.push_back(stream(e));
+      streams_.push_back(stream());
       builder_.cd_at(streams_[e].cds, wild(cd_of(s)));
       builder_.ste(e, streams_[e].ste);
     }
@@ -167,18 +171,22 @@ class RandomCase {
   /// The same of an STE: Config, S1Fmt, S1CDMax, or anything of the second word.
   spec::Ste<u64> wild(spec::Ste<u64> ste) {
     if (!chance(8)) return ste;
-    if (chance(3)) {
-      const u64 at = pick(builder_.capabilities().ssidsize != 0 ? 10 : 5);
-      ste.dw[0] ^= u64{1} << (at < 5 ? at + 1 : at + 54);
-    } else {
+    const unsigned ssidsize = builder_.capabilities().ssidsize;
+    if (!chance(3)) {
       ste.dw[1] ^= u64{1} << pick(64);
+    } else if (ssidsize == 0 || chance(2)) {
+      ste.dw[0] ^= u64{1} << (1 + pick(5));
+    } else if (chance(2)) {
+      ste.dw[0] ^= (1 + pick(cds_lg2)) << 59;  // more or fewer of its own CDs
+    } else {
+      ste.dw[0] = with_bits(ste.dw[0], 63, 59, ssidsize + 1 + pick(31 - ssidsize));
     }
     return ste;
   }
 
   /// With one CD, or a table of four of which some are valid.
-  Stream stream(unsigned e) {
-    Stream made = plain_stream(e);
+  Stream stream() {
+    Stream made = plain_stream();
     // MEV, PRIVCFG and INSTCFG are legal in any STE.
     if (chance(8)) made.ste.dw[1] |= u64{1} << 19;
     if (chance(6)) made.ste.dw[1] |= (2 + pick(2)) << 48;
@@ -188,16 +196,16 @@ class RandomCase {
     made.ste = wild(made.ste);
     return made;
   }
-  Stream plain_stream(unsigned e) {
-    Stream made{.cds = builder_.cd_place(e), .lg2 = 0, .ste = builder_.stage1_ste(e)};
+  Stream plain_stream() {
+    const u64 bytes = u64{64} << cds_lg2;
+    Stream made{.cds = builder_.memory(bytes, bytes), .lg2 = 0, .ste = {}};
+    spec::Stage1SteFields fields;
+    fields.s1contextptr = made.cds;
+    made.ste = spec::make_stage1_ste(fields);
     if (!builder_.device().sends_substreams || builder_.capabilities().ssidsize < 2 || !chance(3)) {
       return made;
     }
     made.lg2 = 1 + static_cast<unsigned>(pick(2));
-    const u64 bytes = u64{64} << made.lg2;
-    made.cds = builder_.memory(bytes, bytes);
-    spec::Stage1SteFields fields;
-    fields.s1contextptr = made.cds;
     fields.s1cdmax = made.lg2;
     fields.s1dss = static_cast<unsigned>(pick(3));
     made.ste = spec::make_stage1_ste(fields);
