@@ -58,7 +58,7 @@ extern "C" {
 
 /* IOMMUCHECK_NOT_BUILT (words.h) is positive, so never an errno: the answer of a call whose
  * operation exists but not for these arguments yet, e.g. domain_alloc of a kind that the driver has
- * not built. Nothing is changed. */
+ * not built, or of one domain more than its table has room for. Nothing is changed. */
 
 /* Objects are numbers. 0 is never a valid handle. The driver chooses those of domains, io_mm,
  * tasks and fault queues; the checker chooses those of mm. Devices are indices (uint32_t) into

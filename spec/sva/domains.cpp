@@ -35,7 +35,8 @@ const char* not_for_domain_alloc(const Call& call) {
   return known ? "this kind of domain is not built" : nullptr;
 }
 
-/// Errors: arguments EINVAL; ENOMEM; ENOSPC when no address space is left.
+/// Errors: arguments EINVAL; ENOMEM; ENOSPC when no address space is left. A driver whose table of
+/// domains is full while there are numbers says that it has not built more of them.
 Permitted permitted_domain_alloc(const InterfaceState& s, const Call& call, Circumstances around) {
   Permitted set;
   const auto kind = static_cast<DomainKind>(call.domain_kind);
@@ -55,8 +56,12 @@ Permitted permitted_domain_alloc(const InterfaceState& s, const Call& call, Circ
              (call.input_bits < input_bits_min || call.input_bits > input_bits_max)) {
     set.add(Status::einval, "input bits are 25 to 48");
     return set;
-  } else if (address_spaces(s) >= s.address_spaces_max) {
-    set.add(Status::enospc, "all address space numbers may be in use");
+  } else {
+    const u32 in_use = address_spaces(s);
+    if (in_use >= s.address_spaces_max) {
+      set.add(Status::enospc, "all address space numbers may be in use");
+    }
+    if (in_use != 0) set.add(Status::not_built, "a driver may have room for so many domains only");
   }
   set.add(Status::ok, "", ValueRule::new_handle);
   may_lack_memory(set, around);

@@ -350,8 +350,11 @@ TEST_F(SvaInterface, a_group_moves_together) {
 TEST_F(SvaInterface, domains_have_handles_and_a_limit) {
   refused_value(alloc(DomainKind::paging), 0);
   refused(alloc(DomainKind::paging), Status::enospc);
+  refused(alloc(DomainKind::paging), Status::not_built);
   paging(d);
   refused_value(alloc(DomainKind::paging), d);
+  fails(alloc(DomainKind::paging), Status::not_built);  // no room for another one
+  refused(alloc(DomainKind::paging), Status::enospc);
   fails(alloc(DomainKind::paging, 20), Status::einval);
   fails(alloc(static_cast<DomainKind>(99)), Status::einval);
   fails(alloc(DomainKind::nested), Status::not_built);

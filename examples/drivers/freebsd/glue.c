@@ -182,7 +182,7 @@ static int domain_alloc(void* self, const struct iommucheck_domain_params* param
   if (params->input_bits != 0 && params->input_bits != INPUT_BITS) return IOMMUCHECK_NOT_BUILT;
   unsigned free_one = 0;
   while (free_one < DOMAINS && machine.domains[free_one].domain != NULL) ++free_one;
-  if (free_one == DOMAINS) return -IOMMUCHECK_ENOSPC;
+  if (free_one == DOMAINS) return IOMMUCHECK_NOT_BUILT;
   struct iommu_domain* domain = smmu_domain_alloc(&machine.device, &machine.softc.unit.iommu);
   if (domain == NULL) return -IOMMUCHECK_ENOMEM;
   domain->iommu = &machine.softc.unit.iommu;

@@ -229,7 +229,7 @@ static int domain_alloc(void* self, const struct iommucheck_domain_params* param
   if (!paging && params->kind != IOMMUCHECK_DOMAIN_IDENTITY) return IOMMUCHECK_NOT_BUILT;
   if (params->input_bits != 0 && params->input_bits != 48) return IOMMUCHECK_NOT_BUILT;
   while (i < DOMAINS && it.domains[i].domain != NULL) ++i;
-  if (i == DOMAINS) return -IOMMUCHECK_ENOSPC;
+  if (i == DOMAINS) return IOMMUCHECK_NOT_BUILT;
   struct iommu_domain* domain =
       arm_smmu_ops.domain_alloc(paging ? IOMMU_DOMAIN_UNMANAGED : IOMMU_DOMAIN_IDENTITY);
   if (domain == NULL) return -IOMMUCHECK_ENOMEM;
