@@ -2,6 +2,8 @@
 // What memory alone says of an access of a device under test.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/bits.h"
 #include "monitor/device_rules.h"
 #include "monitor/device_text.h"
@@ -52,14 +54,22 @@ struct TableReader {
   }
 };
 
-/// What of the descriptors forbids the access, from the leaf up.
-std::string why_not_permitted(const TableReader& reader, const Access& access) {
+/// What of the descriptors forbids the access, from the leaf up; `tables`: those above it, joined.
+std::string why_not_permitted(u64 leaf, u64 tables, const Access& access) {
   const bool write = access.type == AccessType::write;
-  if (!access.privileged && !bit(reader.last, 6)) return "AP[1]";
-  if (write && bit(reader.last, 7)) return "AP[2]";
-  if (!access.privileged && bit(reader.tables, 61)) return "APTable[0]";
-  if (write && bit(reader.tables, 62)) return "APTable[1]";
+  if (!access.privileged && !bit(leaf, 6)) return "AP[1]";
+  if (write && bit(leaf, 7)) return "AP[2]";
+  if (!access.privileged && bit(tables, 61)) return "APTable[0]";
+  if (write && bit(tables, 62)) return "APTable[1]";
   return {};
+}
+
+/// A leaf of the 4 KiB granule that leads from `va` to `pa`.
+bool leads_to(u64 leaf, u64 va, u64 pa) {
+  const auto at = [&](unsigned shift) {
+    return ((leaf ^ pa) & mask(47, shift)) == 0 && bits(va ^ pa, shift - 1, 0) == 0;
+  };
+  return bit(leaf, 1) ? at(12) : at(21) || at(30);
 }
 
 /// What is special about the descriptor at which the walk ended.
@@ -77,12 +87,26 @@ std::string at_descriptor(const TableReader& reader, const spec::Outcome& outcom
       return level == spec::last_level
                  ? "bits 01 at level 3"
                  : fmt::format("a block at level {}, {}", level, granule_name(half.tg));
-    case Rule::S1_PERMISSION: return why_not_permitted(reader, access);
+    case Rule::S1_PERMISSION: return why_not_permitted(reader.last, reader.tables, access);
     default: return {};
   }
 }
 
 }  // namespace
+
+const spec::Outcome* DeviceRules::refused_at(const std::vector<spec::Outcome>& allowed,
+                                             const Access& access, u64 pa) {
+  const auto refuses = [&](const spec::Outcome& o) {
+    const bool of_leaf = o.rule == Rule::S1_PERMISSION || o.rule == Rule::S1_ACCESS_FLAG;
+    return o.kind == OutcomeKind::fault && of_leaf && leads_to(o.value, access.va, pa);
+  };
+  const auto found = std::ranges::find_if(allowed, refuses);
+  return found != allowed.end() ? &*found : nullptr;
+}
+
+std::string DeviceRules::why_refused(const spec::Outcome& refusal, const Access& access) {
+  return refusal.rule == Rule::S1_PERMISSION ? why_not_permitted(refusal.value, 0, access) : "";
+}
 
 /// What the access meets if nothing is cached: words of its own reading, not those of the engine.
 DeviceRules::Plain DeviceRules::plain(const Access& access) const {

@@ -278,9 +278,13 @@ void DeviceRules::judge_reached(const Access& access, const trace::Dma& dma,
                             : std::string(),
                         caches_.explain(o));
   }
-  const Outcome& first = allowed.front();
+  const Outcome* const refused = dma.pa ? refused_at(allowed, access, *dma.pa) : nullptr;
+  const Outcome& first = refused != nullptr ? *refused : allowed.front();
   const u32 which = before_ - 1;
-  const std::string detail = memory.known ? in_brackets(memory.detail) : std::string();
+  std::string detail = memory.known ? in_brackets(memory.detail) : std::string();
+  if (refused != nullptr && refused->rule != memory.outcome.rule) {  // memory says another thing
+    detail = in_brackets(why_refused(*refused, access));
+  }
   if (!smmu_.surely_enabled()) {
     const bool beyond = (access.va >> caches_.capabilities().oas_lg2) != 0;
     find_of(which, Rule::DISABLED_PASSES,
@@ -289,7 +293,7 @@ void DeviceRules::judge_reached(const Access& access, const trace::Dma& dma,
                  : beyond                         ? std::string(" beyond the output address size")
                                                   : std::string(" and GBPA.ABORT = 1")),
             std::move(text));
-  } else if (passes) {
+  } else if (passes && refused == nullptr) {
     const bool bypass = first.kind == OutcomeKind::bypass;
     find_of(which, bypass ? Rule::STE_BYPASS : Rule::TRANSLATION_RESULT,
             "reached another address" + detail, std::move(text));

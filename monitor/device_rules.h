@@ -105,6 +105,12 @@ class DeviceRules {
   };
 
   [[nodiscard]] Plain plain(const spec::Access& access) const;
+  /// The refusal of a leaf that leads to where the access went, if one is allowed: that is what it
+  /// passed over, whichever others caches allow besides. nullptr: none is.
+  static const spec::Outcome* refused_at(const std::vector<spec::Outcome>& allowed,
+                                         const spec::Access& access, u64 pa);
+  /// What of that leaf forbids the access; empty: not the leaf alone.
+  static std::string why_refused(const spec::Outcome& refusal, const spec::Access& access);
   // device_ats.cpp
   struct AtsAnswer {
     trace::AtsResult result{};
