@@ -24,6 +24,10 @@ constexpr unsigned sync_reads_max = 8;
 /// So many words that changed by themselves are told of a case.
 constexpr std::size_t changed_words_max = 4;
 
+bool lies_within(u64 pa, u64 bytes, u64 first, u64 size) {
+  return pa - first < size && bytes <= size - (pa - first);
+}
+
 class Runner {
  public:
   Runner(DeviceUnderTest& device, const Case& what) : device_(device), case_(what) {}
@@ -320,13 +324,14 @@ class Runner {
     return settle();
   }
 
+  [[nodiscard]] bool lies_in_structures(u64 pa, u64 bytes) const {
+    const DeviceIdentity& identity = device_.identity();
+    return lies_within(pa, bytes, identity.structures_pa, identity.structures_bytes);
+  }
   [[nodiscard]] bool is_memory(u64 pa, u64 bytes) const {
     const DeviceIdentity& identity = device_.identity();
-    const auto lies_in = [&](u64 first, u64 size) {
-      return pa - first < size && bytes <= size - (pa - first);
-    };
-    return lies_in(identity.structures_pa, identity.structures_bytes) ||
-           lies_in(identity.data_pa, identity.data_bytes);
+    return lies_in_structures(pa, bytes) ||
+           lies_within(pa, bytes, identity.data_pa, identity.data_bytes);
   }
 
   bool page_poll(bool keeps_overflow) {
@@ -367,13 +372,19 @@ class Runner {
     return true;
   }
 
+  /// An engine that moves data and is let pass untranslated would write over queues, structures and
+  /// tables there, and what the SMMU reads then is none that the case has stored.
+  [[nodiscard]] bool may_write(u64 address) const {
+    return device_.identity().every_pa || !lies_in_structures(address, 4);
+  }
+
   void access(const Step& step) {
     const DeviceIdentity& identity = device_.identity();
     const bool translated = (step.c & step_translated) != 0;
     if (translated && !identity.ats) return;
     order();
     const unsigned engine = engine_in(step);
-    const bool writes = step.b != 0;
+    const bool writes = step.b != 0 && may_write(step.a);
     DmaAttributes attributes;
     attributes.translated = translated;
     attributes.privileged =

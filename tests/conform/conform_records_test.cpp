@@ -290,5 +290,43 @@ TEST(ConformRecords, TheLastPlaceOfTheQueueIsRoom) {
   }
 }
 
+class MovesData final : public SpecDevice {
+ public:
+  using SpecDevice::SpecDevice;
+  [[nodiscard]] const DeviceIdentity& identity() const override {
+    identity_ = SpecDevice::identity();
+    identity_.every_pa = false;
+    return identity_;
+  }
+
+ private:
+  mutable DeviceIdentity identity_;
+};
+
+/// What an engine that bypasses writes is there when a record, a table or a command is read: where
+/// those are it reads instead, if its device moves data.
+TEST(ConformRecords, NoEngineWritesOverThem) {
+  SpecDevice names_places(1);
+  MovesData moves_data(1);
+  const DeviceIdentity& identity = names_places.identity();
+  for (DeviceUnderTest* device : {static_cast<DeviceUnderTest*>(&names_places),
+                                  static_cast<DeviceUnderTest*>(&moves_data)}) {
+    CaseBuilder builder(device->identity(), "engines that write");
+    builder.access(identity.structures_pa + identity.structures_bytes - 4, true);
+    builder.access(identity.structures_pa + identity.structures_bytes, true);
+    builder.access(identity.structures_pa - 4, true);
+    const auto run = run_case(*device, builder.take());
+    ASSERT_TRUE(run) << run.error().message;
+    std::vector<trace::Direction> directions;
+    for (const trace::Event& event : run->trace.events) {
+      if (const auto* dma = std::get_if<trace::Dma>(&event.payload)) {
+        directions.push_back(dma->direction.value_or(trace::Direction::execute));
+      }
+    }
+    using enum trace::Direction;
+    EXPECT_EQ(directions, (std::vector{device == &names_places ? write : read, write, write}));
+  }
+}
+
 }  // namespace
 }  // namespace iommucheck::oracle::conform_records_test
