@@ -21,7 +21,8 @@ namespace {
 constexpr u64 iova = 0x1000;
 constexpr unsigned asid = 1;
 
-/// The rule and the kind of what a device does wrong whose last access of the case goes to the data.
+/// The rule and the kind of what a device does wrong whose last access of the case goes to the
+/// data.
 std::string blamed_if_it_arrives(SpecDevice& device, CaseBuilder& b) {
   auto run = run_case(device, b.take());
   if (!run) return run.error().message;

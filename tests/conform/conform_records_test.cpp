@@ -309,8 +309,8 @@ TEST(ConformRecords, NoEngineWritesOverThem) {
   SpecDevice names_places(1);
   MovesData moves_data(1);
   const DeviceIdentity& identity = names_places.identity();
-  for (DeviceUnderTest* device : {static_cast<DeviceUnderTest*>(&names_places),
-                                  static_cast<DeviceUnderTest*>(&moves_data)}) {
+  for (DeviceUnderTest* device :
+       {static_cast<DeviceUnderTest*>(&names_places), static_cast<DeviceUnderTest*>(&moves_data)}) {
     CaseBuilder builder(device->identity(), "engines that write");
     builder.access(identity.structures_pa + identity.structures_bytes - 4, true);
     builder.access(identity.structures_pa + identity.structures_bytes, true);
