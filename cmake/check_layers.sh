@@ -42,7 +42,7 @@ monitor      base trace spec operations
 report       base trace spec operations monitor
 host         base trace spec monitor process plugin iommucheck
 check        base trace spec operations monitor report host process impl iommucheck
-conform      base trace spec monitor report plugin iommucheck
+conform      base trace spec monitor report process plugin iommucheck
 explain      base trace spec monitor report
 import       base trace
 cc           iommucheck

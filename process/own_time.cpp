@@ -18,9 +18,9 @@ void OwnTime::restart() {
   waited_before_ = waited();
 }
 
-double OwnTime::seconds() const {
-  return seconds_since(start_) - std::max(0.0, waited() - waited_before_);
-}
+double OwnTime::seconds() const { return seconds_since(start_) - waiting(); }
+
+double OwnTime::waiting() const { return std::max(0.0, waited() - waited_before_); }
 
 double OwnTime::waited() const {
   // "nanoseconds on a processor, nanoseconds of waiting for one, time slices"

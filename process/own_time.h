@@ -18,6 +18,8 @@ class OwnTime {
   /// Seconds since restart() without those in which the process was ready to run and no processor
   /// was free (its main thread; Linux's schedstat). Where the kernel does not tell, all of them.
   [[nodiscard]] double seconds() const;
+  /// Those that seconds() leaves out.
+  [[nodiscard]] double waiting() const;
 
  private:
   /// Seconds of its life.

@@ -74,11 +74,13 @@ std::string PrintedTail::last_lines() const {
 
 FrameChannel::FrameChannel(FrameChannel&& other) noexcept
     : descriptor_(std::exchange(other.descriptor_, -1)),
-      tail_(std::exchange(other.tail_, nullptr)) {}
+      tail_(std::exchange(other.tail_, nullptr)),
+      lost_(std::exchange(other.lost_, {})) {}
 
 FrameChannel& FrameChannel::operator=(FrameChannel&& other) noexcept {
   std::swap(descriptor_, other.descriptor_);
   std::swap(tail_, other.tail_);
+  std::swap(lost_, other.lost_);
   return *this;
 }
 
@@ -87,22 +89,31 @@ void FrameChannel::close() {
   descriptor_ = -1;
 }
 
-FrameChannel::Ready FrameChannel::wait(short events, Deadline until) {
+bool FrameChannel::is_late(Deadline& until) {
+  if (milliseconds_to(until) != 0) return false;
+  const double excused = lost_ ? lost_() : 0;
+  constexpr double least = 0.01;
+  if (excused < least) return true;
+  until = in_seconds(excused);
+  return false;
+}
+
+FrameChannel::Ready FrameChannel::wait(short events, Deadline& until) {
   while (true) {
     std::array<pollfd, 2> both = {
         pollfd{.fd = descriptor_, .events = events, .revents = 0},
         pollfd{.fd = tail_ != nullptr ? tail_->descriptor() : -1, .events = POLLIN, .revents = 0}};
-    const int left = milliseconds_to(until);
-    const int ready = ::poll(both.data(), both.size(), left);
+    const int ready = ::poll(both.data(), both.size(), milliseconds_to(until));
     if (ready < 0 && errno != EINTR) return Ready::late;
     if (ready > 0 && both[1].revents != 0) tail_->drain();
     if (ready > 0 && both[0].revents != 0) return Ready::yes;
-    if (left == 0) return Ready::late;
+    if (is_late(until)) return Ready::late;
   }
 }
 
 Expected<void> FrameChannel::send(u32 type, std::span<const std::span<const char>> parts,
                                   Deadline until) {
+  if (lost_) lost_();  // what was lost before is none of this frame's and its answer's
   std::vector<char> out(head_bytes);
   for (const auto& part : parts) out.insert(out.end(), part.begin(), part.end());
   const u32 head[2] = {static_cast<u32>(out.size() - head_bytes), type};
@@ -123,7 +134,7 @@ Expected<void> FrameChannel::send(u32 type, std::span<const std::span<const char
 }
 
 Expected<void> FrameChannel::fill(char* to, std::size_t bytes, std::size_t whole,
-                                  std::size_t before, Deadline until) {
+                                  std::size_t before, Deadline& until) {
   for (std::size_t done = 0; done < bytes;) {
     const ssize_t got = ::recv(descriptor_, to + done, bytes - done, MSG_DONTWAIT);
     if (got > 0) {
@@ -142,11 +153,9 @@ Expected<void> FrameChannel::fill(char* to, std::size_t bytes, std::size_t whole
   return {};
 }
 
-Expected<Frame> FrameChannel::receive(Deadline until) {
+Expected<Frame> FrameChannel::receive(Deadline& until) {
   // Frames that come without end are no answer either.
-  if (std::chrono::steady_clock::now() >= until) {
-    return fail(ErrorCode::environment, "gives no answer");
-  }
+  if (is_late(until)) return fail(ErrorCode::environment, "gives no answer");
   u32 head[2] = {};
   auto ok = fill(reinterpret_cast<char*>(head), head_bytes, head_bytes, 0, until);
   if (!ok) return std::unexpected(ok.error());

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -57,22 +58,27 @@ class FrameChannel {
   [[nodiscard]] bool is_open() const { return descriptor_ >= 0; }
   /// Read while it waits. Not owned.
   void watch(PrintedTail* tail) { tail_ = tail; }
+  /// A busy machine is no fault of the other side's: a deadline is later by the seconds in which it
+  /// had no processor, which `lost` says, each time since it was asked last.
+  void excuse(std::function<double()> lost) { lost_ = std::move(lost); }
 
   /// `parts` one after the other as one frame. Errors: environment, as what the other side did:
   /// "closed the connection", "does not read".
   Expected<void> send(u32 type, std::span<const std::span<const char>> parts, Deadline until);
   /// Errors: as send(); "stopped in the middle of a frame", "gives no answer", "sends a frame of …
-  /// bytes".
-  Expected<Frame> receive(Deadline until);
+  /// bytes". `until` is put off by what is excused.
+  Expected<Frame> receive(Deadline& until);
 
  private:
   enum class Ready : u8 { yes, late };
-  Ready wait(short events, Deadline until);
+  Ready wait(short events, Deadline& until);
+  bool is_late(Deadline& until);
   Expected<void> fill(char* to, std::size_t bytes, std::size_t whole, std::size_t before,
-                      Deadline until);
+                      Deadline& until);
 
   int descriptor_ = -1;
   PrintedTail* tail_ = nullptr;
+  std::function<double()> lost_;
 };
 
 /// The bytes of a plain struct.

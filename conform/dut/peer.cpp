@@ -20,6 +20,7 @@
 
 #include "conform/dut/serve_device.h"
 #include "conform/dut/system_error.h"
+#include "process/own_time.h"
 
 namespace iommucheck::oracle {
 
@@ -87,6 +88,11 @@ Expected<void> Peer::spawn(TesterMemory& memory) {
   printed_.open(output[0]);
   channel_ = FrameChannel(ends[0]);
   channel_.watch(&printed_);
+  channel_.excuse([own = OwnTime(pid_)]() mutable {
+    const double lost = own.waiting();
+    own.restart();
+    return lost;
+  });
   if (!forked) return system_error("no process for a device");
   return {};
 }

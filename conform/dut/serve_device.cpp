@@ -145,7 +145,8 @@ class Server {
     if (!channel_.send(type, {parts.begin(), parts.size()}, no_deadline)) gone();
   }
   Frame next() {
-    auto frame = channel_.receive(no_deadline);
+    Deadline never = no_deadline;
+    auto frame = channel_.receive(never);
     if (!frame) gone();
     return std::move(*frame);
   }
