@@ -72,6 +72,7 @@ class Conform {
     if (auto ok = load_known(); !ok) return std::unexpected(ok.error());
     if (!options_.replay.empty()) {
       if (auto ok = replay(options_.replay, nullptr); !ok) return std::unexpected(ok.error());
+      result_.replayed = 1;
       return finish();
     }
     if (options_.one_case) {
@@ -541,7 +542,7 @@ RunEnd end_of(const ConformResult& result) {
   if (result.gave_up != 0) {
     end.undecided(fmt::format("a bound of the specification was hit in {} cases", result.gave_up));
   }
-  if (result.directed + result.random + result.accesses == 0) {
+  if (result.directed + result.random + result.replayed == 0) {
     end.undecided("no case was run");
   } else if (result.divergences.empty() && !any_rule(result.rules, RuleVerdict::holds)) {
     end.undecided("no rule was exercised");

@@ -60,7 +60,8 @@ struct ConformResult {
   std::string known_file;
   u64 seed = 0;
   u64 directed = 0, random = 0;
-  u64 from = 0;  ///< number of the first random case
+  u64 replayed = 0;  ///< traces, by ConformOptions::replay
+  u64 from = 0;      ///< number of the first random case
   u64 accesses = 0, records = 0, commands = 0;
   u64 stale_allowed =
       0;  ///< accesses whose outcome memory did not explain any more, and legal caches did

@@ -7,25 +7,31 @@
 
 namespace iommucheck::oracle {
 
-namespace {
-constexpr u64 page_bytes = 4096;
-}  // namespace
-
 Expected<std::unique_ptr<TesterMemory>> TesterMemory::create() {
-  void* base = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  void* base =
+      ::mmap(nullptr, mapped_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (base == MAP_FAILED) return fail(ErrorCode::environment, "no memory for a device under test");
   std::unique_ptr<TesterMemory> memory(new TesterMemory(static_cast<char*>(base)));
-  memory->name_data();
+  for (u64 page = 0; page < data_pages; ++page) memory->name_page(page);
   return memory;
 }
 
-TesterMemory::~TesterMemory() { ::munmap(base_, bytes); }
+TesterMemory::~TesterMemory() { ::munmap(base_, mapped_bytes); }
 
-void TesterMemory::name_data() {
-  for (u64 place = data_pa; place < data_pa + data_bytes; place += 8) {
+void TesterMemory::name_page(u64 page) {
+  const u64 first = data_pa + page * page_bytes;
+  for (u64 place = first; place < first + page_bytes; place += 8) {
     store(place, place | ((place + 4) << 32));
   }
-  data_changed_ = false;
+  written(page) = 0;
+}
+
+void TesterMemory::note_written(u64 first, u64 count) {
+  if (first + count <= data_pa) return;
+  const u64 from = first < data_pa ? 0 : first - data_pa;
+  for (u64 page = from / page_bytes; page <= (first + count - 1 - data_pa) / page_bytes; ++page) {
+    written(page) = 1;
+  }
 }
 
 void TesterMemory::reset() {
@@ -33,7 +39,9 @@ void TesterMemory::reset() {
   if (::madvise(base_, structures_bytes, MADV_REMOVE) != 0) {
     std::memset(base_, 0, structures_bytes);
   }
-  if (data_changed_) name_data();
+  for (u64 page = 0; page < data_pages; ++page) {
+    if (written(page) != 0) name_page(page);
+  }
 }
 
 bool TesterMemory::read(u64 from, void* to, u64 count) const {
@@ -45,13 +53,14 @@ bool TesterMemory::read(u64 from, void* to, u64 count) const {
 bool TesterMemory::write(u64 to, const void* from, u64 count) {
   if (count == 0 || count > access_max || !inside(to, count)) return false;
   std::memcpy(at(to), from, count);
+  note_written(to, count);
   return true;
 }
 
 void TesterMemory::store(u64 place, u64 value) {
   if (!inside(place, 8)) return;
-  if (place >= data_pa) data_changed_ = true;
   std::memcpy(at(place), &value, 8);
+  note_written(place, 8);
 }
 
 void TesterMemory::fill(u64 place, u64 words, u64 value) {
@@ -80,7 +89,6 @@ std::optional<u64> TesterMemory::take_mark(u32 mark, u64 iova) {
   for (u64 first = data_pa; first < data_pa + data_bytes; first += page_bytes) {
     if (there(first)) return first + offset;
   }
-  data_changed_ = true;
   return std::nullopt;
 }
 

@@ -48,11 +48,17 @@ class TesterMemory {
     return count <= bytes && place - pa <= bytes - count;
   }
   [[nodiscard]] char* at(u64 place) const { return base_ + (place - pa); }
-  void name_data();
+  void name_page(u64 page);
+  void note_written(u64 first, u64 count);
+
+  static constexpr u64 page_bytes = 4096, data_pages = data_bytes / page_bytes;
+  /// The memory, and behind it a byte for each page of data that was written to since it was named,
+  /// by whichever process.
+  static constexpr u64 mapped_bytes = bytes + data_pages;
+  [[nodiscard]] char& written(u64 page) const { return base_[bytes + page]; }
 
   char* base_;
   u64 last_mark_page_ = data_pa;  // where the last one was found, to be looked at first
-  bool data_changed_ = false;     // a mark was not found: it may lie anywhere
 };
 
 }  // namespace iommucheck::oracle
