@@ -198,7 +198,36 @@ RuleTally Judge::tally() {
       tally.discriminating[static_cast<std::size_t>(rule)] += count.discriminating;
     }
   }
+  if (const DeviceRules* rules = monitor_.device_rules()) {
+    for (std::size_t i = 0; i < RuleTally::size; ++i) {
+      tally.asked[i] += rules->numbers().asked[i];
+      tally.discriminating[i] += rules->numbers().discriminating[i];
+    }
+  }
   return tally;
+}
+
+/// Of a device under test: what the SMMU has to keep, as far as something asked for it.
+void Judge::add_rules_of_the_smmu(const RuleTally& counted, std::vector<RuleCount>& rules) const {
+  for (const spec::RuleInfo& info : spec::all_rules()) {
+    if (info.keeper != spec::Keeper::smmu) continue;
+    const auto i = static_cast<std::size_t>(info.rule);
+    RuleCount count{.rule = info.rule, .broken = counted.broken[i], .why = {}};
+    count.kept = counted.asked[i] - std::min(counted.asked[i], count.broken);
+    count.discriminating = std::min(count.kept, counted.discriminating[i]);
+    if (count.broken != 0) {
+      count.verdict = RuleVerdict::broken;
+    } else if (count.discriminating != 0) {
+      count.verdict = RuleVerdict::holds;
+    } else if (count.kept != 0) {
+      count.verdict = RuleVerdict::undetermined;
+      count.why = "each time another outcome was allowed as well";
+    } else {
+      count.verdict = RuleVerdict::not_exercised;
+      count.why = "no event came to a point where it could have been broken";
+    }
+    rules.push_back(std::move(count));
+  }
 }
 
 std::vector<RuleCount> Judge::rules() {
@@ -221,6 +250,7 @@ std::vector<RuleCount> Judge::rules() {
                                       : RuleVerdict::not_exercised;
     rules.push_back(std::move(count));
   }
+  if (setup_.device_is_judged) add_rules_of_the_smmu(counted, rules);
   return rules;
 }
 

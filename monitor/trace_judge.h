@@ -81,6 +81,7 @@ class Judge {
   [[nodiscard]] Violation told(const Finding& finding) const;
   [[nodiscard]] const char* out_of_sight(spec::Rule rule) const;
   [[nodiscard]] std::vector<RuleCount> rules();
+  void add_rules_of_the_smmu(const RuleTally& counted, std::vector<RuleCount>& rules) const;
 
   u32 findings_max_;
   Setup setup_;
