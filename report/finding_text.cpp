@@ -153,11 +153,13 @@ std::string one_line(const Finding& finding) {
   return text;
 }
 
-std::string event_line(const NamedEvent& named) {
-  const std::string where = named.inside      ? fmt::format("call {}", named.call)
-                            : named.call == 0 ? std::string("the driver's boot")
-                                              : fmt::format("what follows call {}", named.call);
-  std::string text = fmt::format("event {}: {}, in {} (line {} of the trace)", named.number,
+std::string event_line(const NamedEvent& named, bool calls_are_known) {
+  const std::string where = !calls_are_known ? std::string()
+                            : named.inside   ? fmt::format(", in call {}", named.call)
+                            : named.call == 0
+                                ? std::string(", in the driver's boot")
+                                : fmt::format(", in what follows call {}", named.call);
+  std::string text = fmt::format("event {}: {}{} (line {} of the trace)", named.number,
                                  describe(named.event), where, named.line);
   if (!named.symbol.empty()) text += ", by " + named.symbol;
   return text;
@@ -181,7 +183,7 @@ std::vector<std::string> evidence(const Violation& violation) {
   u64 line = 0;  // of the event after which it was found
   for (const NamedEvent& named : violation.named) {
     if (named.number == violation.at) line = named.line;
-    lines.push_back(event_line(named));
+    lines.push_back(event_line(named, violation.story.known));
   }
   const std::string found =
       fmt::format("found at event {}{}", violation.at,

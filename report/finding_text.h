@@ -25,7 +25,7 @@ std::string may_text(const May& may);
 std::string promised_text(const Promised& promised);
 /// One or the other.
 std::string promised_text(const std::vector<Promised>& promised);
-/// Empty where the trace does not know the event.
-std::string event_line(const NamedEvent& named);
+/// What an event was, and where in the trace; during which call, where the trace has calls.
+std::string event_line(const NamedEvent& named, bool calls_are_known);
 
 }  // namespace iommucheck::oracle

@@ -84,7 +84,7 @@ JsonTree flow_of(const Violation& finding, const std::string& file) {
   JsonTree locations = JsonTree::array();
   for (const NamedEvent& named : finding.named) {
     JsonTree step = JsonTree::object();
-    step.set("location", location(file, named.line, event_line(named)));
+    step.set("location", location(file, named.line, event_line(named, finding.story.known)));
     step.set("executionOrder", u64{named.number} + 1);
     locations.add(std::move(step));
   }

@@ -36,5 +36,22 @@ TEST(FindingText, NamesTheMemoryTypeWhereItDiffers) {
             "rw");
 }
 
+/// Where nobody reports calls an event is in none, and in no driver's boot either.
+TEST(FindingText, NamesTheCallWhereCallsAreKnown) {
+  NamedEvent named;
+  named.number = 5;
+  named.line = 6;
+  named.event = {.agent = AgentId::cpu0,
+                 .payload = trace::Store{.pa = 0x1000, .size = 8, .value = 1}};
+  EXPECT_EQ(event_line(named, true),
+            "event 5: the driver stores 0x1 at 0x1000, in the driver's boot (line 6 of the trace)");
+  EXPECT_EQ(event_line(named, false),
+            "event 5: the driver stores 0x1 at 0x1000 (line 6 of the trace)");
+  named.call = 3;
+  named.inside = true;
+  EXPECT_EQ(event_line(named, true),
+            "event 5: the driver stores 0x1 at 0x1000, in call 3 (line 6 of the trace)");
+}
+
 }  // namespace
 }  // namespace iommucheck::oracle::finding_text_test

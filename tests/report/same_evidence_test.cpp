@@ -98,7 +98,7 @@ TEST_P(SameEvidence, NamesLinesOfTheWrittenFile) {
   for (const NamedEvent& named : found.named) {
     ASSERT_LE(named.line, lines.size());
     EXPECT_EQ(lines[named.line - 1], trace::to_json(named.event));
-    EXPECT_THAT(event_line(named),
+    EXPECT_THAT(event_line(named, true),
                 HasSubstr("(line " + std::to_string(named.line) + " of the trace)"));
   }
 }
