@@ -386,6 +386,8 @@ bool DeviceRules::register_read(u32 offset, u64 value) {
     if (there) ask(Rule::REGISTER_PROGRESS, true);
     error_shown_ =
         there && smmu_.stopped_by_error() && spec::cmdq_cons_err(static_cast<u32>(value)) != 0;
+    // It is at the command, and has still to say what is wrong with it.
+    if (there && smmu_.stopped_by_error() && !error_shown_) late(waits_cons_, "CMDQ_CONS.ERR");
   }
   // The code is there first, the error follows. IHI 0070 7.1.
   if (offset == reg::gerror && error_shown_ && smmu_.stopped_by_error() &&

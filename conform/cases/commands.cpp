@@ -30,7 +30,10 @@ void command_case(const DeviceIdentity& device, std::vector<Case>& cases, const 
   b.read(reg::cmdq_cons);
   const Command command = spec::decode_command<u64>(low, high, b.capabilities());
   if (spec::check_command<u64>(command, b.capabilities())) {
-    for (unsigned i = 0; i < reads_max; ++i) b.read(reg::gerror);
+    for (unsigned i = 0; i < reads_max; ++i) {
+      b.read(reg::gerror);
+      b.read(reg::cmdq_cons);
+    }
   } else {
     b.sync();
     b.read(reg::gerror);

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -34,15 +35,26 @@ class Changed final : public DeviceUnderTest {
   [[nodiscard]] const DeviceIdentity& identity() const override { return identity_; }
   Expected<void> reset() override {
     offsets_.clear();
+    early_.clear();
+    looks_ = 0;
     return inner_.reset();
   }
   void mmio_write(u32 offset, unsigned size, u64 value) override {
+    if (offset == reg::cmdq_prod || offset == reg::gerrorn) looks_ = 0;
     inner_.mmio_write(offset, size, value);
   }
   Ticket mmio_read(u32 offset, unsigned size) override {
     const Ticket ticket = inner_.mmio_read(offset, size);
     offsets_[ticket] = offset;
+    if (looks_ < patience_) early_.insert(ticket);
+    if (offset == reg::cmdq_cons) ++looks_;
     return ticket;
+  }
+  /// After CMDQ_PROD or GERRORN was written the next `reads` of CMDQ_CONS come before the SMMU has
+  /// looked at the command: no error is active, and ERR is UNKNOWN.
+  void looks_late(unsigned reads, u64 unknown) {
+    patience_ = reads;
+    unknown_ = unknown;
   }
   void store(u64 pa, u64 value) override { inner_.store(pa, value); }
   void fill(u64 pa, u64 words, u64 value) override { inner_.fill(pa, words, value); }
@@ -53,8 +65,13 @@ class Changed final : public DeviceUnderTest {
   Expected<void> settle() override { return inner_.settle(); }
   [[nodiscard]] u64 value(Ticket ticket) const override {
     const auto at = offsets_.find(ticket);
-    const u64 value = inner_.value(ticket);
-    return at == offsets_.end() ? value : change_(at->second, value);
+    u64 value = inner_.value(ticket);
+    if (at == offsets_.end()) return value;
+    if (early_.contains(ticket)) {
+      if (at->second == reg::cmdq_cons) value = (value & mask(19, 0)) | unknown_ << 24;
+      if (at->second == reg::gerror) value &= ~u64{spec::gerror::cmdq_err};
+    }
+    return change_(at->second, value);
   }
   [[nodiscard]] DmaSeen seen(Ticket ticket) const override { return inner_.seen(ticket); }
   std::vector<Interrupt> take_interrupts() override {
@@ -75,6 +92,9 @@ class Changed final : public DeviceUnderTest {
   DeviceIdentity identity_;
   Change change_;
   std::map<Ticket, u32> offsets_;
+  std::set<Ticket> early_;
+  unsigned looks_ = 0, patience_ = 0;
+  u64 unknown_ = 0;
 };
 
 /// Illegal commands, and legal ones.
@@ -92,6 +112,22 @@ ConformResult run(Changed::Change change, bool interrupts, const char* only = "c
 std::vector<std::string> found(Changed::Change change, bool interrupts) {
   std::vector<std::string> all;
   for (const FoundDivergence& one : run(change, interrupts).divergences) {
+    all.push_back(std::string(spec::rule_name(one.divergence.rule)) + ": " + one.divergence.kind);
+  }
+  return all;
+}
+
+/// The same of a device that looks at each command only after so many reads of CMDQ_CONS.
+std::vector<std::string> found_late(unsigned reads, u64 unknown) {
+  Changed device([](u32, u64 value) { return value; });
+  device.looks_late(reads, unknown);
+  ConformOptions options;
+  options.seed = 1;
+  options.only = "command: *";
+  const auto result = run_conform(device, options);
+  if (!result) throw std::runtime_error(result.error().message);
+  std::vector<std::string> all;
+  for (const FoundDivergence& one : result->divergences) {
     all.push_back(std::string(spec::rule_name(one.divergence.rule)) + ": " + one.divergence.kind);
   }
   return all;
@@ -132,6 +168,21 @@ TEST_P(ErrorRegisters, AWrongCodeIsFound) {
   for (const Changed::Change change : {Changed::Change(none), Changed::Change(abort)}) {
     EXPECT_THAT(found(change, GetParam()), Contains(StartsWith("COMMAND_ERROR_STOPS: ")));
   }
+}
+
+/// CMDQ_CONS.RD is at a command before that has been looked at. IHI 0070 6.3.28, 7.1.
+TEST(ErrorRegistersInTime, ADeviceThatLooksLateIsRight) {
+  for (const unsigned reads : {1U, 5U}) {
+    for (const u64 unknown : {u64{0}, u64{2}}) {
+      EXPECT_THAT(found_late(reads, unknown), IsEmpty()) << reads << " " << unknown;
+    }
+  }
+}
+
+TEST(ErrorRegistersInTime, ADeviceThatSaysNothingOfAnErrorIsFound) {
+  EXPECT_THAT(found_late(1000, 0), ElementsAre("REGISTER_PROGRESS: CMDQ_CONS.ERR does not follow"));
+  EXPECT_THAT(found_late(1000, 2),
+              ElementsAre("REGISTER_PROGRESS: GERROR.CMDQ_ERR does not follow"));
 }
 
 TEST_P(ErrorRegisters, BitsThatNoDeviceMayShowAreFound) {
