@@ -187,7 +187,8 @@ module bench
     write_register(OffsetEventqCons, event_cons);
   endtask
 
-  // ---- a device: an engine that sends what it is asked for, while the CPU goes on --------------
+  // ---- a device: an engine that sends what it is asked for, while the CPU goes on ---------------
+  // No task in a fork: Verilator 5.006 may wake one that waits for an edge twice at that edge.
   int engine_asked = 0;
   int engine_done = 0;
   logic engine_write, engine_passed;
