@@ -10,6 +10,17 @@ take() {
   ln -s "$sources/$1" "$include/$2"
 }
 
+# functions FILE NAME FUNCTION...: these functions of a file of the sources, as they are, in a file NAME.
+functions() {
+  local file=$sources/$1 name=$2 function
+  shift 2
+  for function in "$@"; do
+    awk -v begin="(^|[ *])$function[(]" \
+      '!found && /^[a-z]/ && $0 ~ begin { found = 1 } found { print } found && /^}/ { exit }' "$file" | grep . ||
+      { printf 'build.sh: %s has no %s\n' "$file" "$function" >&2; exit 2; }
+  done >"$include/$name"
+}
+
 # stand_in HEADER: each header named on standard input that is not there becomes one that includes HEADER.
 stand_in() {
   local header

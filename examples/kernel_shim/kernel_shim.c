@@ -54,6 +54,8 @@ void shim_begin(const struct iommucheck_platform* platform, unsigned flags) {
   shim.dma_class = platform->arena_alloc(platform->ctx, platform->window_size / PAGE, 64);
 }
 
+const struct iommucheck_platform* shim_platform(void) { return shim.p; }
+
 void shim_enter(void) {
   shim.wait.reading = 0;
   shim.wait.up = 0;

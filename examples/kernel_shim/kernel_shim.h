@@ -31,6 +31,9 @@
 /* First of all, in `init`. */
 void shim_begin(const struct iommucheck_platform* platform, unsigned flags);
 
+/* For what the shim has no name for: processes, faults. */
+const struct iommucheck_platform* shim_platform(void);
+
 /* First in each operation of the door: what was being waited for is over, no lock is held. */
 void shim_enter(void);
 

@@ -2,8 +2,9 @@
  *
  * Linux's SMMUv3 driver, drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c with its tables, as they are,
  * behind the door: what their callers (iommu.c, the buses, the interrupt core) do, and nothing
- * more. One context at a time, without SVA and without stalls. Devices that have ATS are PCI
- * devices with ATS; nobody has PASIDs.
+ * more. One context at a time. Devices that have ATS are PCI devices with ATS. Without -DSVA nobody
+ * has PASIDs, and nothing stalls; with it, arm-smmu-v3-sva.c and what it stands on are there, too
+ * (glue_sva.h).
  *
  * What is wrong in the driver and hides what comes behind it can be mended from here:
  *
@@ -11,6 +12,18 @@
  *                before the L1STD that leads to them
  *   -DFIX_L1STD  CMD_CFGI_STE goes out with Leaf = 0
  *   -DFIX_GBPA   GBPA.ABORT is set when the SMMU goes off, as firmware might have
+ *   -DFIX_TTL    CMD_TLBI_NH_VA goes out without a level
+ *   -DFIX_SYNC   what unmap_fast has gathered is invalidated before a detach
+ *
+ * and of SVA:
+ *
+ *   -DFIX_WHOLE     a notifier is told of the 48 bits that there are, and not of all that a word holds
+ *   -DFIX_SCALE     and of 8 TiB at a time, so that a SCALE has 5 bits
+ *   -DFIX_ASID      an attach that fails gives its ASID back
+ *   -DFIX_NUMBERS   a PASID is given back with the last bond, and the lowest is not the next one
+ *   -DFIX_DMA       faults without a PASID do not stall
+ *   -DFIX_QUIET     nor do those of a process that has gone, and they leave no record
+ *   -DFIX_IDLE      what still stalls is answered before an unbind or an exit returns
  */
 #include "linux_kernel.h"
 
@@ -23,12 +36,41 @@
 #undef CMDQ_CFGI_1_LEAF
 #define CMDQ_CFGI_1_LEAF 0
 #endif
+#ifdef FIX_TTL /* in arm_smmu_cmdq_build_cmd; one page of no level is no range, or it is reserved */
+#undef CMDQ_TLBI_1_TTL
+#undef CMDQ_TLBI_1_TG
+#define CMDQ_TLBI_1_TTL 0
+#define CMDQ_TLBI_1_TG (ent->tlbi.num != 0 || ent->tlbi.scale != 0 ? GENMASK(11, 10) : 0)
+#endif
+#ifdef FIX_DMA /* in arm_smmu_write_ctx_desc */
+#undef CTXDESC_CD_0_S
+#define CTXDESC_CD_0_S (ssid == 0 ? 0 : 1ul << 44)
+#endif
+#ifdef FIX_QUIET /* val |= EPD0, in arm_smmu_write_ctx_desc */
+#undef CTXDESC_CD_0_TCR_EPD0
+#define CTXDESC_CD_0_TCR_EPD0 quiet(&val)
+static u64 quiet(u64* word) {
+  *word &= ~(1ul << 44 | CTXDESC_CD_0_R);
+  return 1ul << 14;
+}
+#endif
 #ifdef FIX_ORDER
 #undef WRITE_ONCE
 #define WRITE_ONCE(x, value) \
   (shim_barrier(IOMMUCHECK_DMA_WMB), *(volatile __typeof__(x)*)&(x) = (value))
 #endif
 #include "drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c"
+#ifdef SVA
+#ifdef FIX_NUMBERS
+#define xa_alloc xa_alloc_next
+#endif
+#include "drivers/iommu/ioasid.c"
+#undef xa_alloc
+#include "drivers/iommu/iommu-sva-lib.c"
+#include "drivers/iommu/io-pgfault.c"
+#include "faults_of_iommu.c"
+#include "drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3-sva.c"
+#endif
 
 enum { DOMAINS = 64, DEVICES = 64, ACTIONS = 8, BLOCKS = 512, IRQS = 3 };
 enum { EVENT_IRQ = 1, ERROR_IRQ = 2 };
@@ -129,6 +171,14 @@ int devm_request_threaded_irq(struct device* device, unsigned irq, irq_handler_t
   return 0;
 }
 
+static struct iommu_domain* find_domain(iommucheck_handle handle) {
+  return handle >= 1 && handle <= DOMAINS ? it.domains[handle - 1].domain : NULL;
+}
+
+#ifdef SVA
+#include "glue_sva.h"
+#endif
+
 /* ---- life ---- */
 
 static int init(const struct iommucheck_platform* platform, const struct iommucheck_config* config,
@@ -140,6 +190,9 @@ static int init(const struct iommucheck_platform* platform, const struct iommuch
   it.registers.size = SZ_128K;
   it.platform.dev.of_node = &it;
   it.output_bits = sizes[platform->mmio_read32(platform->ctx, ARM_SMMU_IDR5) & 7];
+#ifdef SVA
+  sva_begin(idr0, platform->mmio_read32(platform->ctx, ARM_SMMU_IDR5));
+#endif
   *self = &it;
   /* dma_alloc_coherent is not cached where the SMMU does not look into caches: not of this shim. */
   return (idr0 & IDR0_COHACC) ? 0 : -IOMMUCHECK_ENODEV;
@@ -158,6 +211,9 @@ static int shutdown(void* self) {
   (void)self;
   shim_enter();
   for (i = 0; i < DEVICES; ++i) {
+#ifdef SVA
+    if (it.added[i]) sva_device_goes((u32)i);
+#endif
     if (it.added[i]) arm_smmu_ops.release_device(&it.devices[i].dev);
     it.added[i] = 0;
   }
@@ -195,6 +251,11 @@ static int device_add(void* self, u32 number) {
   it.fwspecs[number].flags = config->flags & IOMMUCHECK_DEVICE_ATS ? IOMMU_FWSPEC_PCI_RC_ATS : 0;
   it.devices[number].has_ats = (config->flags & IOMMUCHECK_DEVICE_ATS) != 0;
   device->fwspec = &it.fwspecs[number];
+#ifdef SVA
+  it.devices[number].pasid_bits = config->ssid_bits;
+  it.devices[number].can_stall = (config->flags & IOMMUCHECK_DEVICE_STALL) != 0;
+  sva_device_comes(number);
+#endif
   const struct iommu_device* made = arm_smmu_ops.probe_device(device);
   if (IS_ERR(made)) return PTR_ERR(made) == -ERANGE ? -IOMMUCHECK_ENODEV : (int)PTR_ERR(made);
   it.added[number] = 1;
@@ -210,13 +271,12 @@ static void handle_irq(void* self, u64 source) {
   if (irq == 0) return;
   if (it.irqs[irq].handler) it.irqs[irq].handler(irq, it.irqs[irq].data);
   if (it.irqs[irq].thread) it.irqs[irq].thread(irq, it.irqs[irq].data);
+#ifdef SVA
+  flush_workqueue(NULL); /* soon */
+#endif
 }
 
 /* ---- domains, as iommu.c has them ---- */
-
-static struct iommu_domain* find_domain(iommucheck_handle handle) {
-  return handle >= 1 && handle <= DOMAINS ? it.domains[handle - 1].domain : NULL;
-}
 
 static int domain_alloc(void* self, const struct iommucheck_domain_params* params,
                         iommucheck_handle* handle) {
@@ -266,16 +326,31 @@ static int domain_get_info(void* self, iommucheck_handle handle,
   return 0;
 }
 
+static int iotlb_sync(void* self, iommucheck_handle handle);
 static int detach(void* self, iommucheck_handle handle, u32 device) {
   (void)self;
   if (device >= DEVICES || !it.added[device]) return -IOMMUCHECK_ENODEV;
   if (find_domain(handle) == NULL || it.domain_of[device] != handle) return -IOMMUCHECK_EINVAL;
   shim_enter();
+#ifdef FIX_SYNC
+  if (it.domains[handle - 1].domain->type != IOMMU_DOMAIN_IDENTITY) iotlb_sync(self, handle);
+#endif
+#ifdef SVA
+  sva_disable(device);
+#endif
   /* What release_device does; detaching callers of iommu.c put an empty domain there instead. */
   arm_smmu_detach_dev(dev_iommu_priv_get(&it.devices[device].dev));
   --it.domains[handle - 1].users;
   it.domain_of[device] = 0;
   return 0;
+}
+
+/* A domain has PASIDs and stalls as its first device: callers have one for each group. */
+static int is_for_others(const struct arm_smmu_domain* domain,
+                         const struct arm_smmu_master* master) {
+  return domain->smmu != NULL && domain->stage == ARM_SMMU_DOMAIN_S1 &&
+         (domain->s1_cfg.s1cdmax != master->ssid_bits ||
+          domain->stall_enabled != master->stall_enabled);
 }
 
 static int attach(void* self, iommucheck_handle handle, u32 device) {
@@ -284,12 +359,25 @@ static int attach(void* self, iommucheck_handle handle, u32 device) {
   if (device >= DEVICES || !it.added[device]) return -IOMMUCHECK_ENODEV;
   if (domain == NULL) return -IOMMUCHECK_EINVAL;
   if (it.domain_of[device] == handle) return 0;
+  if (is_for_others(to_smmu_domain(domain), dev_iommu_priv_get(&it.devices[device].dev))) {
+    return IOMMUCHECK_NOT_BUILT;
+  }
   shim_enter();
   const iommucheck_handle old = it.domain_of[device];
   const int error = domain->ops->attach_dev(domain, &it.devices[device].dev);
+#ifdef FIX_ASID
+  for (u32 asid = 1; error == -ENOMEM && asid < ARM_SMMU_MAX_ASIDS; ++asid) {
+    if (to_smmu_domain(domain)->smmu != NULL) break;
+    if (xa_load(&arm_smmu_asid_xa, asid) != &to_smmu_domain(domain)->s1_cfg.cd) continue;
+    xa_erase(&arm_smmu_asid_xa, asid);
+  }
+#endif
   if (old != 0) --it.domains[old - 1].users;
   it.domain_of[device] = error == 0 ? handle : 0;
   if (error == 0) ++it.domains[handle - 1].users;
+#ifdef SVA
+  if (error == 0) sva_enable(device);
+#endif
   return translated(error);
 }
 
@@ -297,6 +385,9 @@ static int device_remove(void* self, u32 device) {
   if (device >= DEVICES || !it.added[device]) return -IOMMUCHECK_EINVAL;
   (void)self;
   shim_enter();
+#ifdef SVA
+  sva_device_goes(device); /* by its driver, which goes first */
+#endif
   arm_smmu_ops.release_device(&it.devices[device].dev);
   dev_iommu_priv_set(&it.devices[device].dev, NULL);
   if (it.domain_of[device] != 0) --it.domains[it.domain_of[device] - 1].users;
@@ -434,6 +525,15 @@ const struct iommucheck_driver* iommucheck_driver_entry(void) {
       .unmap_fast = unmap_fast,
       .iotlb_sync = iotlb_sync,
       .flush_iotlb_all = flush_iotlb_all,
+#ifdef SVA
+      .sva_device_init = sva_device_init,
+      .sva_device_shutdown = sva_device_shutdown,
+      .bind_device = bind_device,
+      .unbind_device = unbind_device,
+      .unbind_dev_all = unbind_dev_all,
+      .mm_invalidate = mm_invalidate,
+      .mm_release = mm_release,
+#endif
       .iova_to_phys = iova_to_phys};
   return &driver;
 }

@@ -2,6 +2,7 @@
  *
  * What Linux's arm-smmu-v3.c, io-pgtable.c and io-pgtable-arm.c use of their kernel, over the shim
  * and the other example's linux.h: every header that they include is this one, but for their own.
+ * What processes need besides is in linux_sva.h.
  * One context at a time: locks and atomics are what they are then; loops that wait for other CPUs
  * never end (HANG_RETURNS). */
 #ifndef LINUX_KERNEL_H
@@ -48,9 +49,12 @@ typedef s64 ktime_t;
 #define MAX_ERRNO 4095
 #define ERR_PTR(error) ((void*)(long)(error))
 #define PTR_ERR(pointer) ((long)(pointer))
+#define ERR_CAST(pointer) ((void*)(pointer))
+#define IS_ERR_OR_NULL(pointer) ((pointer) == NULL || IS_ERR(pointer))
 #define IS_ERR(pointer) ((unsigned long)(pointer) >= (unsigned long)-MAX_ERRNO)
 enum { ENOENT = 2, EPERM = 1, ENXIO = 6, E2BIG = 7, EAGAIN = 11, EFAULT = 14, EBUSY = 16 };
-enum { ENODEV = 19, ENOSPC = 28, EOVERFLOW = 75, EOPNOTSUPP = 95, ETIMEDOUT = 110 };
+enum { ESRCH = 3, EACCES = 13 };
+enum { ENODEV = 19, ENOSPC = 28, EOVERFLOW = 75, EOPNOTSUPP = 95, ETIMEDOUT = 110, ENOTSUPP = 524 };
 
 /* ---- messages, modules ---- */
 
@@ -76,6 +80,7 @@ struct mutex {
   int held;
 };
 typedef struct mutex spinlock_t;
+#define DEFINE_SPINLOCK(name) spinlock_t name
 #define DEFINE_MUTEX(name) struct mutex name
 #define mutex_init(m) ((m)->held = 0)
 #define spin_lock_init(m) ((m)->held = 0)
@@ -84,6 +89,8 @@ static inline void mutex_lock(struct mutex* m) {
   m->held = 1;
 }
 static inline void mutex_unlock(struct mutex* m) { m->held = 0; }
+#define spin_lock(m) mutex_lock(m)
+#define spin_unlock(m) mutex_unlock(m)
 #define spin_lock_irqsave(m, flags) ((flags) = 0, mutex_lock(m))
 #define spin_unlock_irqrestore(m, flags) ((void)(flags), mutex_unlock(m))
 #define lockdep_assert_held(m) ((void)0)
@@ -137,6 +144,7 @@ static inline int atomic_cmpxchg_relaxed(atomic_t* a, int old, int new_) {
 #define atomic_cond_read_relaxed(a, condition) smp_cond_load_relaxed(&(a)->counter, condition)
 #define atomic_long_cond_read_relaxed(a, condition) smp_cond_load_relaxed(&(a)->counter, condition)
 #define refcount_set(r, value) ((r)->counter = (value))
+#define refcount_inc(r) (++(r)->counter)
 #define refcount_dec_and_test(r) (--(r)->counter == 0)
 #define smp_mb() shim_barrier(IOMMUCHECK_DMA_MB)
 #define __iomb() shim_barrier(IOMMUCHECK_DMA_MB)
@@ -195,9 +203,22 @@ static inline void list_del(struct list_head* one) {
   one->prev->next = one->next;
   one->next->prev = one->prev;
 }
+static inline void list_move(struct list_head* one, struct list_head* list) {
+  list_del(one);
+  list_add(one, list);
+}
+#define LIST_HEAD(list) struct list_head list = {&list, &list}
+#define list_empty(list) ((list)->next == (list))
+#define list_is_singular(list) (!list_empty(list) && (list)->next == (list)->prev)
+#define list_first_entry(list, type, member) container_of((list)->next, type, member)
 #define list_for_each_entry(at, list, member)                                           \
   for (at = container_of((list)->next, __typeof__(*at), member); &at->member != (list); \
        at = container_of(at->member.next, __typeof__(*at), member))
+#define list_for_each_entry_safe(at, after, list, member)         \
+  for (at = container_of((list)->next, __typeof__(*at), member),  \
+      after = container_of(at->member.next, __typeof__(*at), member); \
+       &at->member != (list);                                     \
+       at = after, after = container_of(at->member.next, __typeof__(*at), member))
 
 /* A list would do for a tree. */
 struct rb_node {
@@ -229,30 +250,75 @@ static inline void rb_erase(struct rb_node* one, struct rb_root* root) {
   if (*at != NULL) *at = one->next;
 }
 
+/* Entries at any index, in no order. */
 struct xarray {
-  void* slots[256];
+  struct {
+    unsigned long index;
+    void* entry;
+  } slots[256];
 };
 #define DEFINE_XARRAY_ALLOC1(name) struct xarray name
+#define XARRAY_INIT(name, flags) {{{0, NULL}}}
+#define XA_FLAGS_ALLOC 0
+#define xa_init_flags(xa, flags) memset((xa), 0, sizeof *(xa))
 struct xa_limit {
   u32 min, max;
 };
 #define XA_LIMIT(low, high) ((struct xa_limit){(low), (high)})
+/* The slot that holds the index; else, with `or_free`, one that holds nothing. */
+static inline int xa_slot(const struct xarray* xa, unsigned long index, int or_free) {
+  int i, free = -1;
+  for (i = 0; i < (int)ARRAY_SIZE(xa->slots); ++i) {
+    if (xa->slots[i].entry == NULL)
+      free = i;
+    else if (xa->slots[i].index == index)
+      return i;
+  }
+  if (or_free && free < 0) shim_panic("more entries than the xarray of the shim holds");
+  return or_free ? free : -1;
+}
+static inline void* xa_load(struct xarray* xa, unsigned long index) {
+  const int i = xa_slot(xa, index, 0);
+  return i < 0 ? NULL : xa->slots[i].entry;
+}
+static inline int xa_insert(struct xarray* xa, unsigned long index, void* entry, gfp_t flags) {
+  const int i = xa_slot(xa, index, 1);
+  (void)flags;
+  if (xa->slots[i].entry != NULL) return -EBUSY;
+  xa->slots[i].index = index;
+  xa->slots[i].entry = entry;
+  return 0;
+}
 static inline int xa_alloc(struct xarray* xa, u32* id, void* entry, struct xa_limit limit,
                            gfp_t flags) {
-  u32 i;
-  (void)flags;
-  for (i = limit.min; i <= limit.max && i < ARRAY_SIZE(xa->slots); ++i) {
-    if (xa->slots[i] != NULL) continue;
-    xa->slots[i] = entry;
-    *id = i;
+  u64 i;
+  for (i = limit.min; i <= limit.max; ++i) {
+    if (xa_insert(xa, i, entry, flags) != 0) continue;
+    *id = (u32)i;
     return 0;
   }
   return -ENOSPC;
 }
-static inline void* xa_erase(struct xarray* xa, unsigned long id) {
-  void* entry = xa->slots[id];
-  xa->slots[id] = NULL;
+/* As xa_alloc_cyclic, of one array. */
+static inline int xa_alloc_next(struct xarray* xa, u32* id, void* entry, struct xa_limit limit,
+                                gfp_t flags) {
+  static u32 last;
+  const u32 from = last + 1 < limit.min ? limit.min : last + 1;
+  int error = xa_alloc(xa, id, entry, XA_LIMIT(from, limit.max), flags);
+  if (error != 0) error = xa_alloc(xa, id, entry, limit, flags);
+  if (error == 0) last = *id;
+  return error;
+}
+static inline void* xa_erase(struct xarray* xa, unsigned long index) {
+  const int i = xa_slot(xa, index, 0);
+  void* entry = i < 0 ? NULL : xa->slots[i].entry;
+  if (i >= 0) xa->slots[i].entry = NULL;
   return entry;
+}
+static inline bool xa_empty(const struct xarray* xa) {
+  int i;
+  for (i = 0; i < (int)ARRAY_SIZE(xa->slots) && xa->slots[i].entry == NULL; ++i) continue;
+  return i == (int)ARRAY_SIZE(xa->slots);
 }
 
 #define DECLARE_BITMAP(name, bits) unsigned long name[((bits) + 63) / 64]
@@ -288,12 +354,15 @@ struct device {
   } msi;
   void* iommu_priv;
   struct iommu_fwspec* fwspec;
+  struct dev_iommu* iommu;
 };
 struct pci_dev {
   struct device dev;
   unsigned pasid_enabled : 1;
   u16 vendor, device;
   int has_ats;
+  unsigned pasid_bits; /* 0: it has none */
+  int can_stall;
 };
 struct platform_device {
   struct device dev;
@@ -337,8 +406,6 @@ int platform_get_irq_byname_optional(struct platform_device*, const char*);
 int of_property_read_u32(void* node, const char* name, u32* value);
 bool of_dma_is_coherent(void* node);
 #define of_property_read_bool(node, name) ((void)(node), (void)(name), false)
-#define device_property_read_u32(device, name, value) ((void)(device), (void)(value), -EINVAL)
-#define device_property_read_bool(device, name) ((void)(device), false)
 #define dma_set_mask_and_coherent(device, mask) ((void)(device), 0)
 static inline void* devm_ioremap_resource(struct device* device, const struct resource* r) {
   (void)device;
@@ -351,10 +418,18 @@ bool dev_is_pci(struct device*);
 #define pci_ats_supported(pdev) ((pdev)->has_ats)
 #define pci_enable_ats(pdev, stu) ((void)(pdev), (void)(stu), 0)
 #define pci_disable_ats(pdev) ((void)(pdev))
-#define pci_pasid_features(pdev) ((void)(pdev), -EINVAL)
-#define pci_max_pasids(pdev) ((void)(pdev), -EINVAL)
-#define pci_enable_pasid(pdev, features) ((void)(pdev), (void)(features), -EINVAL)
-#define pci_disable_pasid(pdev) ((void)(pdev))
+#define pci_pasid_features(pdev) ((pdev)->pasid_bits != 0 ? 0 : -EINVAL)
+#define pci_max_pasids(pdev) (1 << (pdev)->pasid_bits)
+#define pci_enable_pasid(pdev, features) ((void)(features), (pdev)->pasid_enabled = 1, 0)
+#define pci_disable_pasid(pdev) ((pdev)->pasid_enabled = 0)
+/* Of devices that are not behind PCI; whether one stalls firmware says of any. */
+static inline int device_property_read_u32(struct device* device, const char* name, u32* value) {
+  (void)name; /* pasid-num-bits */
+  if (dev_is_pci(device)) return -EINVAL;
+  *value = to_pci_dev(device)->pasid_bits;
+  return 0;
+}
+#define device_property_read_bool(device, name) (to_pci_dev(device)->can_stall != 0)
 #define PCI_VENDOR_ID_HUAWEI 0x19e5
 
 /* Managed memory: gone with the driver. */
@@ -363,6 +438,13 @@ void dmam_free_coherent(struct device*, size_t bytes, void* memory, dma_addr_t d
 int devm_add_action_or_reset(struct device*, void (*action)(void*), void* data);
 #define kzalloc(bytes, flags) shim_alloc(bytes)
 #define kcalloc(n, bytes, flags) shim_alloc((size_t)(n) * (bytes))
+static inline void* kmemdup(const void* from, size_t bytes, gfp_t flags) {
+  char* copy = shim_alloc(bytes);
+  size_t i;
+  (void)flags;
+  for (i = 0; copy != NULL && i < bytes; ++i) copy[i] = ((const char*)from)[i];
+  return copy;
+}
 #define devm_kzalloc(device, bytes, flags) ((void)(device), shim_alloc(bytes))
 #define devm_kcalloc(device, n, bytes, flags) ((void)(device), shim_alloc((size_t)(n) * (bytes)))
 #define devm_kfree(device, memory) ((void)(device), shim_free(memory))
@@ -436,9 +518,10 @@ struct iommu_fault {
 };
 struct iommu_fault_event {
   struct iommu_fault fault;
+  struct list_head list;
 };
 struct iommu_page_response {
-  u32 pasid, grpid, code;
+  u32 version, flags, pasid, grpid, code;
 };
 enum { IOMMU_FAULT_DMA_UNRECOV, IOMMU_FAULT_PAGE_REQ };
 enum { IOMMU_FAULT_REASON_PTE_FETCH, IOMMU_FAULT_REASON_OOR_ADDRESS, IOMMU_FAULT_REASON_ACCESS };
@@ -447,7 +530,6 @@ enum { IOMMU_FAULT_PERM_EXEC = 4, IOMMU_FAULT_PERM_PRIV = 8 };
 enum { IOMMU_FAULT_PAGE_REQUEST_LAST_PAGE = 1, IOMMU_FAULT_PAGE_REQUEST_PASID_VALID = 2 };
 enum { IOMMU_FAULT_UNRECOV_ADDR_VALID = 1, IOMMU_FAULT_UNRECOV_PASID_VALID = 2 };
 enum { IOMMU_PAGE_RESP_SUCCESS, IOMMU_PAGE_RESP_INVALID, IOMMU_PAGE_RESP_FAILURE };
-#define iommu_report_device_fault(device, event) ((void)(device), (void)(event), -EINVAL)
 struct iommu_domain_ops {
   int (*attach_dev)(struct iommu_domain*, struct device*);
   int (*map_pages)(struct iommu_domain*, unsigned long, phys_addr_t, size_t, size_t, int, gfp_t,
@@ -500,9 +582,6 @@ static inline void iommu_iotlb_gather_add_page(struct iommu_domain* domain,
   if (gather->start > iova) gather->start = iova;
   if (gather->end < last) gather->end = last;
 }
-#define iopf_queue_alloc(name) ((struct iopf_queue*)NULL)
-#define iopf_queue_free(queue) ((void)(queue))
-#define iopf_queue_remove_device(queue, device) ((void)(queue), (void)(device))
 #define pci_device_group(device) ((struct iommu_group*)NULL)
 #define generic_device_group(device) ((struct iommu_group*)NULL)
 #define iommu_fwspec_add_ids(device, ids, n) 0
@@ -514,5 +593,15 @@ static inline void iommu_iotlb_gather_add_page(struct iommu_domain* domain,
 #define iommu_device_sysfs_remove(device) ((void)(device))
 #define iommu_device_register(...) 0
 #define iommu_device_unregister(device) ((void)(device))
+
+
+#ifdef SVA
+#define CONFIG_ARM_SMMU_V3_SVA 1
+#define CONFIG_IOMMU_SVA 1
+#define CONFIG_IOASID 1
+#include "linux_sva.h"
+#else /* nobody asks for faults, and iommu-sva-lib.h says no to who does */
+#define iommu_report_device_fault(device, event) ((void)(device), (void)(event), -EINVAL)
+#endif
 
 #endif
