@@ -259,7 +259,8 @@ void Monitor::check_place(const Place& place) {
   const u32 device = place.device;
   const u32 sid = place.sid;
   const spec::sva::Substream at = place.at;
-  if (vanishes(device)) return;
+  // Where the engine follows memory alone, what it knows of configurations is of before.
+  if (vanishes(device) || caches_.stands_still()) return;
   const spec::Caches::StreamOptions& known = options_at(place);
   if (!known.complete) {
     gave_up_ = true;

@@ -111,6 +111,19 @@ TEST_F(MonitorTest, ATableThatLeadsToItselfIsUndecidedInTime) {
   EXPECT_TRUE(monitor.gave_up());
 }
 
+/// Its configuration is not followed any more: a detach that does all it has to is no mistake.
+TEST_F(MonitorTest, AStreamIsNotJudgedWhereThereIsNoVerdict) {
+  attach(domain, 0);
+  map(domain, page, p1);
+  const u64 root = descriptor(domain, page, 39) & ~low_mask(u64{12});
+  for (u64 i = 0; i < 512; ++i) plant(root + 8 * i, root | 3);
+  ASSERT_TRUE(monitor.gave_up());
+  for (u64 i = 0; i < 512; ++i) plant(root + 8 * i, 0);
+  ok({.kind = CallKind::detach, .domain = domain, .device = 0});
+  nothing_is_found();
+  EXPECT_TRUE(monitor.gave_up());
+}
+
 // ---- calls that do nothing ----------------------------------------------------------------------
 
 /// What a call has to change is compared though no word changed.
