@@ -15,7 +15,7 @@ functions() {
   local file=$sources/$1 name=$2 function
   shift 2
   for function in "$@"; do
-    awk -v begin="(^|[ *])$function[(]" \
+    awk -v begin="(^|[ *])${function}[(]" \
       '!found && /^[a-z]/ && $0 ~ begin { found = 1 } found { print } found && /^}/ { exit }' "$file" | grep . ||
       { printf 'build.sh: %s has no %s\n' "$file" "$function" >&2; exit 2; }
   done >"$include/$name"

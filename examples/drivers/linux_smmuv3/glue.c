@@ -14,17 +14,28 @@
  *   -DFIX_GBPA   GBPA.ABORT is set when the SMMU goes off, as firmware might have
  *   -DFIX_TTL    CMD_TLBI_NH_VA goes out without a level
  *   -DFIX_SYNC   what unmap_fast has gathered is invalidated before a detach
+ *   -DFIX_ALL    these five
+ *   -DFIX_ATS    the ATC is invalidated once more after a detach, as if the endpoint's ATS were off
  *
  * and of SVA:
  *
- *   -DFIX_WHOLE     a notifier is told of the 48 bits that there are, and not of all that a word holds
- *   -DFIX_SCALE     and of 8 TiB at a time, so that a SCALE has 5 bits
  *   -DFIX_ASID      an attach that fails gives its ASID back
- *   -DFIX_NUMBERS   a PASID is given back with the last bond, and the lowest is not the next one
- *   -DFIX_DMA       faults without a PASID do not stall
- *   -DFIX_QUIET     nor do those of a process that has gone, and they leave no record
+ *   -DFIX_STALL     faults stall where they have a PASID and IOMMU_DEV_FEAT_IOPF is enabled
+ *   -DFIX_QUIET     those of a process that has gone do not, and leave no record
  *   -DFIX_IDLE      what still stalls is answered before an unbind or an exit returns
+ *   -DFIX_NUMBERS   a PASID is given back with the last bond, and the lowest is not the next one
+ *   -DFIX_WHOLE     a notifier is told of the 48 bits that there are, not of all that a word holds,
+ *   -DFIX_SCALE     and of 8 TiB at a time, so that a SCALE has 5 bits
+ *
+ * -DLATE_WORK: faults are handled at the interrupt after theirs, not at once.
  */
+#ifdef FIX_ALL
+#define FIX_ORDER
+#define FIX_L1STD
+#define FIX_GBPA
+#define FIX_SYNC
+#define FIX_TTL
+#endif
 #include "linux_kernel.h"
 
 #include "drivers/iommu/io-pgtable-arm.c"
@@ -36,15 +47,20 @@
 #undef CMDQ_CFGI_1_LEAF
 #define CMDQ_CFGI_1_LEAF 0
 #endif
-#ifdef FIX_TTL /* in arm_smmu_cmdq_build_cmd; one page of no level is no range, or it is reserved */
+#ifdef FIX_TTL /* in arm_smmu_cmdq_build_cmd; one page of no level is no range, or it is reserved \
+                */
 #undef CMDQ_TLBI_1_TTL
 #undef CMDQ_TLBI_1_TG
 #define CMDQ_TLBI_1_TTL 0
 #define CMDQ_TLBI_1_TG (ent->tlbi.num != 0 || ent->tlbi.scale != 0 ? GENMASK(11, 10) : 0)
 #endif
-#ifdef FIX_DMA /* in arm_smmu_write_ctx_desc */
+#ifdef FIX_STALL /* in arm_smmu_write_ctx_desc */
 #undef CTXDESC_CD_0_S
-#define CTXDESC_CD_0_S (ssid == 0 ? 0 : 1ul << 44)
+#define CTXDESC_CD_0_S (ssid != 0 && asks_for_faults(smmu_domain) ? 1ul << 44 : 0)
+static bool asks_for_faults(const struct arm_smmu_domain* domain) {
+  return !list_empty(&domain->devices) &&
+         list_first_entry(&domain->devices, struct arm_smmu_master, domain_head)->iopf_enabled;
+}
 #endif
 #ifdef FIX_QUIET /* val |= EPD0, in arm_smmu_write_ctx_desc */
 #undef CTXDESC_CD_0_TCR_EPD0
@@ -66,13 +82,13 @@ static u64 quiet(u64* word) {
 #endif
 #include "drivers/iommu/ioasid.c"
 #undef xa_alloc
-#include "drivers/iommu/iommu-sva-lib.c"
-#include "drivers/iommu/io-pgfault.c"
-#include "faults_of_iommu.c"
 #include "drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3-sva.c"
+#include "drivers/iommu/io-pgfault.c"
+#include "drivers/iommu/iommu-sva-lib.c"
+#include "faults_of_iommu.c"
 #endif
 
-enum { DOMAINS = 64, DEVICES = 64, ACTIONS = 8, BLOCKS = 512, IRQS = 3 };
+enum { DOMAINS = 256, DEVICES = 64, ACTIONS = 8, BLOCKS = 512, IRQS = 3 };
 enum { EVENT_IRQ = 1, ERROR_IRQ = 2 };
 
 static struct {
@@ -269,10 +285,13 @@ static void handle_irq(void* self, u64 source) {
   (void)self;
   shim_enter();
   if (irq == 0) return;
+#if defined SVA && defined LATE_WORK
+  flush_workqueue(NULL);
+#endif
   if (it.irqs[irq].handler) it.irqs[irq].handler(irq, it.irqs[irq].data);
   if (it.irqs[irq].thread) it.irqs[irq].thread(irq, it.irqs[irq].data);
-#ifdef SVA
-  flush_workqueue(NULL); /* soon */
+#if defined SVA && !defined LATE_WORK
+  flush_workqueue(NULL);
 #endif
 }
 
@@ -340,6 +359,11 @@ static int detach(void* self, iommucheck_handle handle, u32 device) {
 #endif
   /* What release_device does; detaching callers of iommu.c put an empty domain there instead. */
   arm_smmu_detach_dev(dev_iommu_priv_get(&it.devices[device].dev));
+#ifdef FIX_ATS
+  if (it.devices[device].has_ats) {
+    arm_smmu_atc_inv_master(dev_iommu_priv_get(&it.devices[device].dev));
+  }
+#endif
   --it.domains[handle - 1].users;
   it.domain_of[device] = 0;
   return 0;
@@ -376,7 +400,7 @@ static int attach(void* self, iommucheck_handle handle, u32 device) {
   it.domain_of[device] = error == 0 ? handle : 0;
   if (error == 0) ++it.domains[handle - 1].users;
 #ifdef SVA
-  if (error == 0) sva_enable(device);
+  if (error == 0 && sva_enable(device) != 0) shim_panic("SVA cannot be enabled again");
 #endif
   return translated(error);
 }

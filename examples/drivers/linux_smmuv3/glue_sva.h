@@ -4,8 +4,8 @@
  * handler of a process and the drivers of devices (uacce) do around IOMMU_DEV_FEAT_SVA,
  * iommu_sva_bind_device and iommu_sva_unbind_device of 6.1.
  *
- * What 6.1 has no word for is not built: a range of PASIDs of the caller's, mm_exit, a further PASID,
- * private PASIDs, queues and handlers of the caller's. A device that can stall has to enable
+ * What 6.1 has no word for is not built: a range of PASIDs of the caller's, mm_exit, a further
+ * PASID, private PASIDs, queues and handlers of the caller's. A device that can stall has to enable
  * IOMMU_DEV_FEAT_IOPF, one with several stream IDs cannot. */
 
 enum { PROCESSES = 32, BONDS = 64 };
@@ -97,8 +97,8 @@ static void bury(void) {
 }
 
 static struct mm_struct* find_process(iommucheck_handle handle) {
-  struct mm_struct* mm = &sva.processes[handle - 1];
-  return handle >= 1 && handle <= PROCESSES && mm->pgd != NULL ? mm : NULL;
+  if (handle < 1 || handle > PROCESSES || sva.processes[handle - 1].pgd == NULL) return NULL;
+  return &sva.processes[handle - 1];
 }
 
 static struct mm_struct* process(const struct iommucheck_mm* it_is) {
@@ -139,6 +139,7 @@ static void handle_irq(void* self, u64 source);
 static void answer_faults(void) {
 #ifdef FIX_IDLE
   handle_irq(NULL, IOMMUCHECK_IRQ_EVENT_QUEUE);
+  flush_workqueue(NULL);
 #endif
 }
 
@@ -206,7 +207,6 @@ void flush_workqueue(struct workqueue_struct* queue) {
 
 /* ---- devices ---- */
 
-
 struct iommu_domain* iommu_get_domain_for_dev(struct device* device) {
   return find_domain(it.domain_of[to_pci_dev(device) - it.devices]);
 }
@@ -251,15 +251,16 @@ static int unbind_dev_all(void* self, u32 device) {
 }
 
 /* A domain is only changed while SVA is off. */
-static void sva_enable(u32 device) {
+static int sva_enable(u32 device) {
   struct device* dev = &it.devices[device].dev;
-  if (!sva.devices[device].enabled) return;
-  if (sva.devices[device].iopf && arm_smmu_ops.dev_enable_feat(dev, IOMMU_DEV_FEAT_IOPF) != 0) {
-    shim_panic("page faults cannot be enabled");
-  }
-  if (arm_smmu_ops.dev_enable_feat(dev, IOMMU_DEV_FEAT_SVA) != 0) {
-    shim_panic("SVA cannot be enabled");
-  }
+  const int iopf = sva.devices[device].iopf;
+  int error = 0;
+  if (!sva.devices[device].enabled) return 0;
+  if (iopf) error = arm_smmu_ops.dev_enable_feat(dev, IOMMU_DEV_FEAT_IOPF);
+  if (error != 0) return error;
+  error = arm_smmu_ops.dev_enable_feat(dev, IOMMU_DEV_FEAT_SVA);
+  if (error != 0 && iopf) arm_smmu_ops.dev_disable_feat(dev, IOMMU_DEV_FEAT_IOPF);
+  return error;
 }
 
 static void sva_disable(u32 device) {
@@ -296,8 +297,9 @@ static int sva_device_init(void* self, u32 device, u32 features, u32 min_pasid, 
   shim_enter();
   sva.devices[device].enabled = 1;
   sva.devices[device].iopf = iopf;
-  sva_enable(device);
-  return 0;
+  const int error = sva_enable(device);
+  sva.devices[device].enabled = error == 0;
+  return error;
 }
 
 static int numbers_are_out(u32 last) {

@@ -214,10 +214,10 @@ static inline void list_move(struct list_head* one, struct list_head* list) {
 #define list_for_each_entry(at, list, member)                                           \
   for (at = container_of((list)->next, __typeof__(*at), member); &at->member != (list); \
        at = container_of(at->member.next, __typeof__(*at), member))
-#define list_for_each_entry_safe(at, after, list, member)         \
-  for (at = container_of((list)->next, __typeof__(*at), member),  \
+#define list_for_each_entry_safe(at, after, list, member)             \
+  for (at = container_of((list)->next, __typeof__(*at), member),      \
       after = container_of(at->member.next, __typeof__(*at), member); \
-       &at->member != (list);                                     \
+       &at->member != (list);                                         \
        at = after, after = container_of(at->member.next, __typeof__(*at), member))
 
 /* A list would do for a tree. */
@@ -258,7 +258,14 @@ struct xarray {
   } slots[256];
 };
 #define DEFINE_XARRAY_ALLOC1(name) struct xarray name
-#define XARRAY_INIT(name, flags) {{{0, NULL}}}
+#define XARRAY_INIT(name, flags) \
+  {                              \
+    {                            \
+      {                          \
+        0, NULL                  \
+      }                          \
+    }                            \
+  }
 #define XA_FLAGS_ALLOC 0
 #define xa_init_flags(xa, flags) memset((xa), 0, sizeof *(xa))
 struct xa_limit {
@@ -593,7 +600,6 @@ static inline void iommu_iotlb_gather_add_page(struct iommu_domain* domain,
 #define iommu_device_sysfs_remove(device) ((void)(device))
 #define iommu_device_register(...) 0
 #define iommu_device_unregister(device) ((void)(device))
-
 
 #ifdef SVA
 #define CONFIG_ARM_SMMU_V3_SVA 1

@@ -39,9 +39,9 @@ struct rcu_head {
 
 typedef struct pgd pgd_t;
 #undef virt_to_phys
-#define virt_to_phys(address)                      \
-  _Generic((address),                              \
-      pgd_t*: (phys_addr_t)(uintptr_t)(address), \
+#define virt_to_phys(address)                     \
+  _Generic((address),                             \
+      pgd_t *: (phys_addr_t)(uintptr_t)(address), \
       default: shim_pa((const volatile void*)(uintptr_t)(address)))
 
 struct mmu_notifier;
