@@ -560,7 +560,7 @@ class Caches {
   [[nodiscard]] bool is_global(const Candidate& c) const;
   [[nodiscard]] bool looks_up_anywhere(u32 tag, const Flag<u64>& aset) const;
   [[nodiscard]] bool is_met_by(u32 regime, const Candidate& c) const;
-  void probe_table(const Path& path, u64 table, unsigned level);
+  void probe_table(const Path& path, u64 table, unsigned level, u64 first = 0, u64 last = ~u64{0});
   [[nodiscard]] bool pending_below(u64 table, unsigned level) const;
   void check_unknown(const Frame& frame, unsigned level, u64 first, u64 count);
   void note_access_flag(Frame& frame, unsigned index, unsigned level, u64 value);

@@ -674,7 +674,8 @@ void Caches::check_make(Frame& frame, unsigned index, unsigned level, u64 value)
       probe(path.tag, std::max(item.va, path.va), pa);
       probe(path.tag, path.va, pa);
       if (caps_.bbml != 0 && item.kind == ItemKind::pointer) {
-        probe_table(Path{.tag = path.tag, .va = item.va}, item.next_table(), item.level + 1U);
+        probe_table(Path{.tag = path.tag, .va = item.va}, item.next_table(), item.level + 1U, first,
+                    first + (pow2(extent) - 1));
       }
     }
   });
@@ -726,18 +727,23 @@ bool Caches::pending_below(u64 table, unsigned level) const {
   return false;
 }
 
-void Caches::probe_table(const Path& path, u64 table, unsigned level) {
+/// What the table may translate within [first, last]; of contiguous entries all that begin before.
+void Caches::probe_table(const Path& path, u64 table, unsigned level, u64 first, u64 last) {
   const Frame* frame = memory_.find(table);
-  if (frame == nullptr) return;
-  for (unsigned i = 0; (i = frame->next_used(i)) < frame_words && spend(1); ++i) {
+  const unsigned shift = geometry.shift(level);
+  const u64 before = first > path.va ? align_down((first - path.va) >> shift, 4) : 0;
+  if (frame == nullptr || before >= frame_words) return;
+  for (auto i = static_cast<unsigned>(before); (i = frame->next_used(i)) < frame_words && spend(1);
+       ++i) {
+    Path below = path;
+    below.va = path.va + (u64{i} << shift);
+    if (below.va > last) return;
     memory_.visible(*frame, i, [&](Content content) {
       if (content.unknown || !bit(content.value, 0)) return;
-      Path below = path;
-      below.va = path.va + (u64{i} << geometry.shift(level));
       if (geometry.is_leaf(content.value, level))
         probe(path.tag, below.va, frame->address() + 8 * i);
       if (geometry.is_table(content.value, level)) {
-        probe_table(below, geometry.next_table(content.value), level + 1);
+        probe_table(below, geometry.next_table(content.value), level + 1, first, last);
       }
     });
   }
