@@ -21,6 +21,7 @@ struct World {
   unsigned httu = 0;    ///< 3: CDs with HA and HAFT
   bool tracks = true;   ///< changes, as the monitor does
   bool global = false;  ///< leaves have nG = 0
+  unsigned bbml = 0;    ///< 2: tables and blocks give way to each other
   void name_to(std::ostream& out) const { out << name; }
 };
 void PrintTo(const World& world, std::ostream* out) { world.name_to(*out); }
@@ -37,6 +38,7 @@ class CachesBounds : public testing::TestWithParam<World> {
     caps.s1p = caps.s2p = caps.aarch64 = caps.asid16 = caps.vmid16 = caps.hyp = true;
     caps.cohacc = caps.gran4k = true;
     caps.httu = GetParam().httu;
+    caps.bbml = GetParam().bbml;
     caps.sidsize = 16;
     caps.ssidsize = 8;
     caps.oas_lg2 = 48;
@@ -157,6 +159,7 @@ INSTANTIATE_TEST_SUITE_P(
                     World{.name = "ThreeRegimes", .regimes = 3},
                     World{.name = "GlobalLeaves", .regimes = 2, .global = true},
                     World{.name = "AccessFlags", .regimes = 2, .httu = 3},
+                    World{.name = "BlocksForTables", .t0sz = 16, .bbml = 2},
                     World{.name = "NothingTracked", .t0sz = 16, .tracks = false}),
     [](const auto& param) { return std::string(param.param.name); });
 
@@ -233,6 +236,21 @@ TEST_P(CachesBounds, WhatIsSharedManyTimesIsFollowed) {
   fill(root, {middle}, shared);
   fill(middle, {leaves}, GetParam().t0sz == 16 ? 4 : shared);
   for (u64 i = 4; i < 64; ++i) store(leaves + 8 * i, leaf(SmallMachine::page + i * 0x1000));
+  EXPECT_FALSE(m.caches.gave_up());
+}
+
+// ---- what an honest driver may do ----
+
+/// A table is filled at once, below tables that are cached still by what led there before.
+TEST_P(CachesBounds, ManyPagesBelowCachedTables) {
+  for (const u64 pointer : {middle, root}) {
+    const u64 word = m.caches.memory().newest(pointer).value;
+    store(pointer, 0);
+    store(pointer, word);
+  }
+  for (u64 i = 4; i < entries; ++i) {
+    store(leaves + 8 * i, leaf(SmallMachine::page + i * 0x1000), false);
+  }
   EXPECT_FALSE(m.caches.gave_up());
 }
 
