@@ -166,6 +166,7 @@ CaseJudge::CaseJudge(const DeviceIdentity& device)
     monitor_.smmu().memory_is(device.structures_pa, device.structures_bytes + device.data_bytes);
   }
   tell_of_absent_memory(monitor_, device.absent_pa, device.absent_bytes);
+  monitor_.caches().stores_bypass_caches();
   booted_ = monitor_.trail().mark();
 }
 

@@ -61,6 +61,7 @@ bool is_handed_on(Opcode op) {
 
 HostSmmu::HostSmmu(const spec::IdRegisters& id, std::vector<u32> sids, u64 seed)
     : sids_(std::move(sids)), caches_(capabilities_of(id), {}), choices_(seed) {
+  caches_.stores_bypass_caches();
   installed_.fill(Installed::abort);
   caches_.memory().assume_zero(table_pa);
   // Where no memory is nothing is found. Unknown words would be translations of every stream.

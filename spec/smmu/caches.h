@@ -138,6 +138,9 @@ class Caches {
   void recycle(u64 pa, bool given_back);
   /// Content that was always there.
   void assume(u64 pa, u64 value);
+  /// Whoever stores does so around the CPUs' caches, as a tester of devices: a barrier is enough
+  /// for the SMMU to see it where IDR0.COHACC = 0, too.
+  void stores_bypass_caches() { memory_.set_coherent(true); }
 
   // ---- registers that caches depend on ----------------------------------------------------------
   /// STRTAB_BASE and STRTAB_BASE_CFG; SMMUEN is 0 and acknowledged, else the caller has objected.

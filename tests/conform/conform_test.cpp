@@ -81,6 +81,23 @@ TEST(Conform, TheSpecificationAsADevicePasses) {
 }
 
 /// With messages and without, each interrupt has its cause and each cause its interrupt.
+/// The tester stores around the CPUs' caches: that the SMMU does not look into them changes
+/// nothing.
+TEST(Conform, ADeviceThatIsNotCoherentIsJudgedAsAnyOther) {
+  std::vector<u64> rules;
+  for (const bool coherent : {true, false}) {
+    spec::Capabilities caps = spec::parse_capabilities(spec_device_id());
+    caps.cohacc = coherent;
+    SpecDevice device(5, spec::make_id_registers(caps));
+    const auto result = run_conform(device, some(40));
+    ASSERT_TRUE(result) << result.error().message;
+    EXPECT_TRUE(result->held()) << coherent;
+    const auto holds = [](const RuleCount& c) { return c.verdict == RuleVerdict::holds; };
+    rules.push_back(static_cast<u64>(std::ranges::count_if(result->rules, holds)));
+  }
+  EXPECT_EQ(rules.front(), rules.back());
+}
+
 TEST(Conform, InterruptsOfTheSpecificationHold) {
   for (const bool msi : {false, true}) {
     spec::Capabilities caps = spec::parse_capabilities(spec_device_id());
