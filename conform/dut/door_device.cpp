@@ -245,7 +245,7 @@ std::string DoorDevice::post_mortem(const std::string& what) {
 
 /// Serves its accesses of memory until the answer of that type comes.
 Expected<std::vector<char>> DoorDevice::wait_for(u32 type, double seconds) {
-  Deadline until = in_seconds(seconds);
+  Deadline until = peer_.channel().deadline(seconds);
   while (true) {
     auto frame = peer_.channel().receive(until);
     if (!frame) {

@@ -89,6 +89,11 @@ void FrameChannel::close() {
   descriptor_ = -1;
 }
 
+Deadline FrameChannel::deadline(double seconds) {
+  if (lost_) lost_();  // what was lost before is none of this answer's
+  return in_seconds(seconds);
+}
+
 bool FrameChannel::is_late(Deadline& until) {
   if (milliseconds_to(until) != 0) return false;
   const double excused = lost_ ? lost_() : 0;
@@ -113,7 +118,6 @@ FrameChannel::Ready FrameChannel::wait(short events, Deadline& until) {
 
 Expected<void> FrameChannel::send(u32 type, std::span<const std::span<const char>> parts,
                                   Deadline until) {
-  if (lost_) lost_();  // what was lost before is none of this frame's and its answer's
   std::vector<char> out(head_bytes);
   for (const auto& part : parts) out.insert(out.end(), part.begin(), part.end());
   const u32 head[2] = {static_cast<u32>(out.size() - head_bytes), type};

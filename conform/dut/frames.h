@@ -65,6 +65,8 @@ class FrameChannel {
   /// `parts` one after the other as one frame. Errors: environment, as what the other side did:
   /// "closed the connection", "does not read".
   Expected<void> send(u32 type, std::span<const std::span<const char>> parts, Deadline until);
+  /// For an answer that is asked for now, over all of its frames.
+  Deadline deadline(double seconds);
   /// Errors: as send(); "stopped in the middle of a frame", "gives no answer", "sends a frame of …
   /// bytes". `until` is put off by what is excused.
   Expected<Frame> receive(Deadline& until);
