@@ -201,13 +201,11 @@ class RandomCase {
     Stream made{.cds = builder_.memory(bytes, bytes), .lg2 = 0, .ste = {}};
     spec::Stage1SteFields fields;
     fields.s1contextptr = made.cds;
-    made.ste = spec::make_stage1_ste(fields);
-    if (!builder_.device().sends_substreams || builder_.capabilities().ssidsize < 2 || !chance(3)) {
-      return made;
+    if (builder_.device().sends_substreams && builder_.capabilities().ssidsize >= 2 && chance(3)) {
+      made.lg2 = 1 + static_cast<unsigned>(pick(2));
+      fields.s1cdmax = made.lg2;
+      fields.s1dss = static_cast<unsigned>(pick(3));
     }
-    made.lg2 = 1 + static_cast<unsigned>(pick(2));
-    fields.s1cdmax = made.lg2;
-    fields.s1dss = static_cast<unsigned>(pick(3));
     made.ste = spec::make_stage1_ste(fields);
     for (u64 i = 1; i < pow2(made.lg2); ++i) {
       if (chance(3)) continue;
