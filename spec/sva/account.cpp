@@ -199,7 +199,7 @@ std::string dump(const InterfaceState& s) {
     text += "\n";
     intervals("map", space.map);
     intervals("stale", space.stale);
-    intervals("older", space.older);
+    for (const u64 layer : space.older) intervals("older", layer);
   });
   s.forest.for_each(s.number_at, 0, pasid_limit - 1, [&](const Interval& piece) {
     const Number& number = s.numbers[piece.tag];

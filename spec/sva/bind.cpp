@@ -66,7 +66,7 @@ Permitted permitted_bind(const InterfaceState& s, const Call& call, Circumstance
   } else {
     judge_new_number(s, range, set);
   }
-  if (address_spaces(s) >= s.address_spaces_max) {
+  if (address_spaces_may_be_used_up(s)) {
     set.add(Status::enospc, "all address space numbers may be in use");
   }
   may_lack_memory(set, around);
@@ -107,8 +107,7 @@ void begin_bind(InterfaceState& s, const Call& call, Pending& pending) {
     followed |= &other != &pending && other.space == pending.space && other.kind == pending.kind;
   });
   if (followed) return;
-  s.forest.clear(s.spaces[pending.space].stale);
-  s.forest.clear(s.spaces[pending.space].older);
+  clear_stale(s, pending.space);
 }
 
 u32 add_bond(InterfaceState& s, u32 device, u32 number, u64 drvdata, BondState state) {

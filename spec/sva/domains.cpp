@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "spec/sva/domains.h"
 
+#include <algorithm>
+
 #include "spec/sva/attachments.h"
 #include "spec/sva/layers.h"
 #include "spec/sva/private.h"
@@ -26,6 +28,15 @@ u32 address_spaces(const InterfaceState& s) {
     if (space.owner != Owner::process || space.devices != 0) ++count;
   });
   return count;
+}
+
+bool address_spaces_may_be_used_up(const InterfaceState& s) {
+  u32 count = address_spaces(s);
+  s.for_each_unseen([&](const Unseen& record) {
+    const bool counted = record.space != 0 && s.spaces[record.space].owner == Owner::process;
+    if (!counted) count += std::max(static_cast<u32>(record.count), u32{1});
+  });
+  return count >= s.address_spaces_max;
 }
 
 const char* not_for_domain_alloc(const Call& call) {
@@ -58,7 +69,7 @@ Permitted permitted_domain_alloc(const InterfaceState& s, const Call& call, Circ
     return set;
   } else {
     const u32 in_use = address_spaces(s);
-    if (in_use >= s.address_spaces_max) {
+    if (address_spaces_may_be_used_up(s)) {
       set.add(Status::enospc, "all address space numbers may be in use");
     }
     if (in_use != 0) set.add(Status::not_built, "a driver may have room for so many domains only");
@@ -129,8 +140,7 @@ void apply_domain_free(InterfaceState& s, const Call& call, Status status) {
 void release_space(InterfaceState& s, u32 space) {
   Space& record = s.spaces.edit(s.trail, space);
   s.forest.clear(record.map);
-  s.forest.clear(record.stale);
-  s.forest.clear(record.older);
+  clear_stale(s, space);
   while (record.links != 0) {
     const u32 link = record.links;
     record.links = s.links[link].next;

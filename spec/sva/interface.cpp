@@ -130,8 +130,10 @@ bool Interface::is_stale(u64 mm) const {
   const u32 index = state_.find_process(mm);
   if (index == 0) return false;
   const Space& process = state_.spaces[index];
-  return state_.forest.first_mapped_in(process.stale, 0, whole_space).found ||
-         state_.forest.first_mapped_in(process.older, 0, whole_space).found;
+  const auto has_any = [&](u64 layer) {
+    return state_.forest.first_mapped_in(layer, 0, whole_space).found;
+  };
+  return has_any(process.stale) || std::ranges::any_of(process.older, has_any);
 }
 
 Permitted Interface::permitted(const Call& call, Circumstances around) const {

@@ -2,6 +2,8 @@
 #include "spec/sva/layers.h"
 
 #include <algorithm>
+#include <span>
+#include <vector>
 
 namespace iommucheck::spec::sva {
 
@@ -26,29 +28,47 @@ void make_stale(InterfaceState& s, u64& root, const Interval& interval, u32 tag)
 
 }  // namespace
 
-/// What stands in `piece` may be cached, though the table does not say so. Two layers are kept;
-/// where there are more nothing is said (`prot` unknown_layers).
+/// What stands in `piece` may be cached, though the table does not say so. What was there first is
+/// in `stale`, each other content in the next layer that has room; where there are more nothing is
+/// said (`prot` unknown_layers).
 void keep_layer(InterfaceState& s, u32 index, const Interval& piece, u32 tag) {
   Space& space = s.spaces[index];
-  s.forest.for_each(space.stale, piece.first, piece.last, [&](const Interval& known) {
-    const auto same = [&](const Interval& other) {
-      return other.tag == tag && other.prot == piece.prot &&
-             other.pa == piece.pa + (other.first - piece.first);
-    };
-    if (same(known)) return;
-    bool third = false;
-    s.forest.for_each(space.older, known.first, known.last,
-                      [&](const Interval& layer) { third |= !same(layer); });
-    s.forest.erase(space.older, known.first, known.last);
-    s.forest.insert(space.older, {known.first, known.last, piece.pa + (known.first - piece.first),
-                                  piece.prot | (third ? records::unknown_layers : 0), tag});
-  });
-  make_stale(s, space.stale, piece, tag);
+  const auto as_in_piece = [&](const Interval& part) {
+    return Interval{part.first, part.last, piece.pa + (part.first - piece.first), piece.prot, tag};
+  };
+  std::span<const Interval> parts(&piece, 1);
+  std::vector<Interval> taken, left;  // where a layer has something else
+  for (unsigned layer = 0; !parts.empty(); ++layer) {
+    u64& root = layer == 0 ? space.stale : space.older[layer - 1];
+    for (const Interval& part : parts) {
+      s.forest.for_each(root, part.first, part.last, [&](const Interval& known) {
+        const Interval own = as_in_piece(known);
+        const bool same = own.tag == known.tag && own.prot == known.prot && own.pa == known.pa;
+        if (!same) left.push_back(own);
+      });
+    }
+    for (const Interval& part : parts) make_stale(s, root, part, tag);
+    if (layer == records::older_layers) break;
+    taken.swap(left);
+    left.clear();
+    parts = taken;
+  }
+  for (Interval one : left) {  // beyond the last layer
+    u64& root = space.older.back();
+    one.prot |= records::unknown_layers;
+    s.forest.erase(root, one.first, one.last);
+    s.forest.insert(root, one);
+  }
+}
+
+void clear_stale(InterfaceState& s, u32 space) {
+  s.forest.clear(s.spaces[space].stale);
+  for (u64& layer : s.spaces[space].older) s.forest.clear(layer);
 }
 
 void quarantine_stale(InterfaceState& s, u32 space) {
   s.forest.set_tags(s.spaces[space].stale, records::in_quarantine);
-  s.forest.set_tags(s.spaces[space].older, records::in_quarantine);
+  for (u64& layer : s.spaces[space].older) s.forest.set_tags(layer, records::in_quarantine);
 }
 
 namespace {
@@ -68,10 +88,12 @@ void drop_pieces(InterfaceState& s, u64& root, u32 tag, u64 first, u64 last) {
 /// Only the pieces with that tag.
 void drop_tagged(InterfaceState& s, u32 space, u32 tag, u64 first, u64 last) {
   drop_pieces(s, s.spaces[space].stale, tag, first, last);
-  drop_pieces(s, s.spaces[space].older, tag, first, last);
+  for (u64& layer : s.spaces[space].older) drop_pieces(s, layer, tag, first, last);
 }
 
-void drop_older_than(InterfaceState& s, u64& root, u64 first, u64 last, u64 changes) {
+namespace {
+
+void drop_older_in(InterfaceState& s, u64& root, u64 first, u64 last, u64 changes) {
   for (;;) {
     const Piece piece = s.forest.lookup(root, first);
     const u64 end = std::min(piece.last, last);
@@ -79,6 +101,13 @@ void drop_older_than(InterfaceState& s, u64& root, u64 first, u64 last, u64 chan
     if (end == last) return;
     first = end + 1;
   }
+}
+
+}  // namespace
+
+void drop_older_than(InterfaceState& s, u32 space, u64 first, u64 last, u64 changes) {
+  drop_older_in(s, s.spaces[space].stale, first, last, changes);
+  for (u64& layer : s.spaces[space].older) drop_older_in(s, layer, first, last, changes);
 }
 
 bool page_in_flight(const InterfaceState& s, u64 pa, u64 size) {
@@ -147,12 +176,14 @@ void space_promises(const InterfaceState& s, u32 index, u64 iova, FaultKind faul
     out.add(mapped(stale));
     if (!is_process) add_fault(faults, out);
   }
-  if (space.older != 0) {
-    const Piece older = s.forest.lookup(space.older, iova);
+  for (const u64 layer : space.older) {
+    if (layer == 0) continue;
+    const Piece older = s.forest.lookup(layer, iova);
     out.ends_at(older.last);
-    if (older.mapped && (older.prot & records::unknown_layers) != 0) out.gave_up = true;
-    if (older.mapped) out.add(mapped(older));
-    out.callers |= piece.mapped && older.mapped && !is_process && older.tag == records::gathered;
+    if (!older.mapped) continue;
+    if ((older.prot & records::unknown_layers) != 0) out.gave_up = true;
+    out.add(mapped(older));
+    out.callers |= piece.mapped && !is_process && older.tag == records::gathered;
   }
   if (space.life == records::zombie) add_fault(faults, out);
 

@@ -27,15 +27,17 @@ void for_each_in_flight(const InterfaceState& s, Visit visit) {
   s.for_each_space([&](u32 i) {
     const auto look = [&](const Interval& piece) { visit(i, piece); };
     s.forest.for_each(s.spaces[i].stale, 0, ~u64{0}, look);
-    s.forest.for_each(s.spaces[i].older, 0, ~u64{0}, look);
+    for (const u64 older : s.spaces[i].older) s.forest.for_each(older, 0, ~u64{0}, look);
     if (s.spaces[i].life == records::zombie) s.forest.for_each(s.spaces[i].map, 0, ~u64{0}, look);
   });
 }
 
 void keep_layer(InterfaceState& s, u32 index, const Interval& piece, u32 tag);
+/// All layers.
+void clear_stale(InterfaceState& s, u32 space);
 void quarantine_stale(InterfaceState& s, u32 space);
 void drop_tagged(InterfaceState& s, u32 space, u32 tag, u64 first, u64 last);
-void drop_older_than(InterfaceState& s, u64& root, u64 first, u64 last, u64 changes);
+void drop_older_than(InterfaceState& s, u32 space, u64 first, u64 last, u64 changes);
 bool page_in_flight(const InterfaceState& s, u64 pa, u64 size);
 void space_promises(const InterfaceState& s, u32 index, u64 iova, FaultKind faults, bool with_calls,
                     Alternatives& out);

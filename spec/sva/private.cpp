@@ -35,7 +35,7 @@ Permitted permitted_alloc_private(const InterfaceState& s, const Call& call, Cir
   made.set_range(device.first_pasid, device.last_pasid);
   if (is_free) made.add(Status::ok, "", ValueRule::new_handle);
   if (none_left) made.add(Status::enospc, "no PASID is left");
-  if (address_spaces(s) >= s.address_spaces_max) {
+  if (address_spaces_may_be_used_up(s)) {
     made.add(Status::enospc, "all address space numbers may be in use");
   }
   may_lack_memory(made, around);

@@ -109,8 +109,7 @@ bool process_forks(InterfaceState& s, u64 mm, u64 child) {
 /// Nothing is bound to it any more: nothing caches it; if it is gone too, neither does anybody ask.
 void forget_process(InterfaceState& s, u32 process) {
   if (s.is_watched(process)) return;
-  s.forest.clear(s.spaces[process].stale);
-  s.forest.clear(s.spaces[process].older);
+  clear_stale(s, process);
   const bool over = s.spaces[process].life == records::dead && s.spaces[process].handle == 0;
   if (over) release_space(s, process);
 }
@@ -147,9 +146,7 @@ Verdict invalidate_ends(InterfaceState& s, Ticket ticket, bool timed_out) {
   const Pending begun = open == nullptr ? Pending{} : *open;
   close_ticket(s, ticket);
   if (begun.space == 0 || begun.first > begun.last || timed_out) return {};
-  Space& space = s.spaces[begun.space];
-  drop_older_than(s, space.stale, begun.first, begun.last, begun.changes);
-  drop_older_than(s, space.older, begun.first, begun.last, begun.changes);
+  drop_older_than(s, begun.space, begun.first, begun.last, begun.changes);
   return {};
 }
 

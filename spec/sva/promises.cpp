@@ -120,10 +120,14 @@ Expectation expected(const InterfaceState& s, u32 device, Substream at, u64 iova
 
   const Piece piece = s.forest.lookup(domain.map, iova);
   const Piece stale = s.forest.lookup(domain.stale, iova);
-  const Piece older = s.forest.lookup(domain.older, iova);
-  const u64 last = std::min({piece.last, stale.last, older.last});
-  if (older.mapped || (piece.mapped && stale.mapped))
-    return {.state = State::quarantined, .last = last};
+  u64 last = std::min(piece.last, stale.last);
+  bool several = piece.mapped && stale.mapped;
+  for (const u64 layer : domain.older) {
+    const Piece older = s.forest.lookup(layer, iova);
+    last = std::min(last, older.last);
+    several |= older.mapped;
+  }
+  if (several) return {.state = State::quarantined, .last = last};
   if (piece.mapped) return {State::mapped, piece.pa, piece.prot, last};
   if (stale.mapped) return {State::old_or_fault, stale.pa, stale.prot, last};
   // A hole at the end of the space goes on beyond the input size.

@@ -3,6 +3,8 @@
 // Every record is a multiple of 8 bytes, as the trail wants it.
 #pragma once
 
+#include <array>
+
 #include "base/types.h"
 
 namespace iommucheck::spec::sva::records {
@@ -24,6 +26,8 @@ enum Life : u32 {
 
 enum StaleTag : u32 { gathered = 0, in_quarantine = 1 };
 
+/// What may be cached at one place beside what was there first; more of it is not kept.
+inline constexpr unsigned older_layers = 3;
 /// A bit of a layer's `prot`: more layers than are kept.
 inline constexpr u32 unknown_layers = u32{1} << 31;
 
@@ -44,8 +48,8 @@ struct Space {
   u32 life = unused;
   u32 next = 0;  ///< of the pool
   Owner owner = Owner::domain;
-  u64 older = 0;   ///< root: a second layer of what was there; a third is not kept
-  u64 table = 0;   ///< attribute TTBR0, once it was seen
+  std::array<u64, older_layers> older{};  ///< roots: further layers of what was there
+  u64 table = 0;                          ///< attribute TTBR0, once it was seen
   u32 number = 0;  ///< PASID record: a private space's; the one that plain binds share
   u32 domain = 0;  ///< private: of which it is; dynamic: the master
   u32 maker = 0;   ///< private: the device

@@ -175,8 +175,7 @@ void recovered(InterfaceState& s) {
     if (space.life == records::zombie) {
       release_space(s, i);
     } else if (space.owner == Owner::process && space.life != records::unused) {
-      s.forest.clear(s.spaces[i].stale);
-      s.forest.clear(s.spaces[i].older);
+      clear_stale(s, i);
     } else if (space.life == records::living) {
       drop_tagged(s, i, records::in_quarantine, 0, whole_space);
     }

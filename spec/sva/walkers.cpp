@@ -87,8 +87,7 @@ bool all_flushed(const InterfaceState& s, u32 space) {
 /// What was unmapped is in nobody's cache any more.
 void settle_walked(InterfaceState& s, u32 space) {
   if (space == 0 || !all_flushed(s, space)) return;
-  s.forest.clear(s.spaces[space].stale);
-  s.forest.clear(s.spaces[space].older);
+  clear_stale(s, space);
 }
 
 }  // namespace

@@ -455,7 +455,13 @@ TEST_F(SvaExit, several_changes_before_an_invalidate) {
   trail.undo_to(mark);
   ASSERT_TRUE(state.process_maps(x, va, page, py, rw));
   ASSERT_TRUE(state.process_unmaps(x, va, page));
-  EXPECT_TRUE(meets(0, 1, va).contains("gave up"));  // a third layer is not kept
+  EXPECT_EQ(meets(0, 1, va), (Set{"0x80000000 r", "0x80000000 rw", hex(py) + " rw", "waits"}));
+  for (const u64 more : {page, 2 * page}) {
+    EXPECT_FALSE(meets(0, 1, va).contains("gave up"));
+    ASSERT_TRUE(state.process_maps(x, va, page, py + more, rw));
+    ASSERT_TRUE(state.process_unmaps(x, va, page));
+  }
+  EXPECT_TRUE(meets(0, 1, va).contains("gave up"));  // a fifth layer is not kept
   invalidate(x);
   EXPECT_EQ(meets(0, 1, va), Set{"waits"});
 }

@@ -201,7 +201,7 @@ class Runner {
     RC_ASSERT(got.last >= iova);
     const Alternatives all = state_.expected_during(device, iova);
     const std::size_t old = old_layers(device, iova);
-    RC_ASSERT(all.gave_up == (old > 2) && !all.concerned);
+    RC_ASSERT(all.gave_up == (old > 1 + records::older_layers) && !all.concerned);
     RC_ASSERT(all.gave_up || all.count == 1 + old);
     // The same up to `last`, with the address growing.
     for (u64 at = iova; at <= got.last && at < (page_count + 8) * page; at += page) {
@@ -293,7 +293,7 @@ class Runner {
       for (u32 i = 0; i < old[n].count; ++i) RC_ASSERT(now.has(old[n].promises[i]));
       const bool here = model_.attached[0] == static_cast<int>(which);
       if (!here || !inside) RC_ASSERT(now.count == old[n].count && !now.concerned);
-      RC_ASSERT(now.count <= 5 && now.gave_up == old[n].gave_up);
+      RC_ASSERT(now.count <= 4 + records::older_layers && now.gave_up == old[n].gave_up);
       holds_up_to_last(n * page, now);
     }
     const std::string during = state_.dump();

@@ -95,5 +95,28 @@ TEST_F(TimeOutIsNoOpenCall, there_may_be_any_number_of_them) {
   EXPECT_EQ(meets(0, rid, many * page), (Set{hex(px + many * page) + " rw", "unmapped"}));
 }
 
+// A private space whose call timed out belongs to nobody, and the driver may have given it a
+// number: with eight bits of ASID the next domain may find none left, one earlier than handles say.
+class FewAddressSpaces : public SvaWorld {
+ protected:
+  FewAddressSpaces()
+      : SvaWorld({.devices = {device(1, true, 3)}, .address_spaces = 3, .ssid_bits = 6}) {}
+};
+
+TEST_F(FewAddressSpaces, one_that_timed_out_may_hold_a_number) {
+  on(d, {0});
+  ok(init(0, privates, 1, 7));
+  refused(alloc(), Status::enospc);
+  const auto mark = trail.mark();
+  fails(alloc_private(d, 0), Status::etimedout, stuck);
+  refused(alloc(), Status::enospc);  // d, that one, and one that is free
+  ok(alloc(), e);
+  returns(alloc(), {.status = Status::enospc});
+  ok(alloc(), 0x77);  // or it holds none
+  trail.undo_to(mark);
+  ok(alloc(), e);
+  refused(alloc(), Status::enospc);
+}
+
 }  // namespace
 }  // namespace iommucheck::spec::sva::sva_time_out_test
