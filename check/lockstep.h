@@ -234,7 +234,7 @@ class Lockstep {
 
   // lockstep_sva.cpp: devices, bonds, numbers, processes, handlers
   void perform_sva(const fuzz::Operation& operation);
-  void perform_init(const fuzz::Operation& operation);
+  spec::sva::Status perform_init(const fuzz::Operation& operation);  ///< ok where it is not called
   void perform_bind(const fuzz::Operation& operation);
   void perform_unbind(const fuzz::Operation& operation);
   void perform_query(const fuzz::Operation& operation);

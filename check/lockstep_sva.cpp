@@ -40,7 +40,7 @@ u32 features_of(const fuzz::Operation& operation, const spec::sva::DeviceSetup& 
 
 void Lockstep::perform_sva(const fuzz::Operation& operation) {
   switch (operation.kind) {
-    case OperationKind::sva_init: return perform_init(operation);
+    case OperationKind::sva_init: perform_init(operation); return;
     case OperationKind::bind: return perform_bind(operation);
     case OperationKind::unbind:
     case OperationKind::unbind_all:
@@ -83,7 +83,7 @@ void Lockstep::perform_sva(const fuzz::Operation& operation) {
 
 // ---- devices ------------------------------------------------------------------------------------
 
-void Lockstep::perform_init(const fuzz::Operation& operation) {
+Status Lockstep::perform_init(const fuzz::Operation& operation) {
   const u32 device = device_of(operation);
   const fuzz::PasidLimits limits = fuzz::pasid_limits(operation);
   Call call{.kind = CallKind::sva_device_init};
@@ -92,7 +92,7 @@ void Lockstep::perform_init(const fuzz::Operation& operation) {
   call.min_pasid = limits.min;
   call.max_pasid = limits.max;
   call.has_mm_exit = static_cast<fuzz::Handler>(operation.mapping) == fuzz::Handler::present;
-  if (may_call(call)) make_call(call);
+  return may_call(call) ? make_call(call).status : Status::ok;
 }
 
 /// A device with PASIDs, `device` or the next; on a paging domain, and with sva_device_init done:
@@ -130,6 +130,10 @@ u32 Lockstep::prepare_bind(u32 device, const fuzz::Operation& operation) {
   init.window = static_cast<u16>(ranges[operation.choices % std::size(ranges)]);
   const bool null = ((operation.choices >> 3) & 3) == 3;
   init.mapping = static_cast<u16>(null ? fuzz::Handler::null : fuzz::Handler::present);
+  if (perform_init(init) != Status::not_built || !monitor_.findings().empty()) return device;
+  // A driver without handlers or ranges of its own, such as Linux's, is asked for neither.
+  init.window = static_cast<u16>(fuzz::PasidRange::any);
+  init.mapping = static_cast<u16>(fuzz::Handler::null);
   perform_init(init);
   return device;
 }
