@@ -71,31 +71,38 @@ void RuleTally::add_calls(u64 calls) {
   }
 }
 
+RuleCount rule_count(Rule rule, u64 asked, u64 discriminating, u64 broken) {
+  RuleCount count{.rule = rule, .broken = broken, .why = {}};
+  count.kept = asked - std::min(asked, broken);
+  count.discriminating = std::min(count.kept, discriminating);
+  count.verdict = broken != 0                 ? RuleVerdict::broken
+                  : count.discriminating != 0 ? RuleVerdict::holds
+                                              : RuleVerdict::not_exercised;
+  return count;
+}
+
+RuleCount RuleTally::count(Rule rule) const {
+  const auto i = static_cast<std::size_t>(rule);
+  return rule_count(rule, asked[i], discriminating[i], broken[i]);
+}
+
 std::vector<RuleCount> rule_counts(const RuleTally& tally,
                                    std::span<const spec::Capabilities> machines) {
   std::vector<RuleCount> counts;
   for (const spec::RuleInfo& info : spec::all_rules()) {
     if (info.keeper != spec::Keeper::driver) continue;
-    const auto i = static_cast<std::size_t>(info.rule);
-    RuleCount count{.rule = info.rule, .broken = tally.broken[i], .why = {}};
-    count.kept = tally.asked[i] - std::min(tally.asked[i], tally.broken[i]);
-    count.discriminating = std::min(count.kept, tally.discriminating[i]);
-    if (count.broken != 0) {
-      count.verdict = RuleVerdict::broken;
-    } else if (const u64 times = tally.order_unknown[i]; times != 0) {
+    RuleCount count = tally.count(info.rule);
+    const u64 times = tally.order_unknown[static_cast<std::size_t>(info.rule)];
+    if (count.verdict != RuleVerdict::broken && times != 0) {
       count.verdict = RuleVerdict::undetermined;
       count.why =
           ("depends on the order of stores found together (scan), or on barriers between "
            "them, " +
            std::to_string(times) + " times");
-    } else if (count.discriminating != 0) {
-      count.verdict = RuleVerdict::holds;
-    } else if (const char* why = not_claimed(info.rule, machines)) {
-      count.verdict = RuleVerdict::not_claimed;
-      count.why = why;
-    } else {
-      count.verdict = RuleVerdict::not_exercised;
-      count.why = not_exercised(info.rule);
+    } else if (count.verdict == RuleVerdict::not_exercised) {
+      const char* why = not_claimed(info.rule, machines);
+      if (why != nullptr) count.verdict = RuleVerdict::not_claimed;
+      count.why = why != nullptr ? why : not_exercised(info.rule);
     }
     counts.push_back(std::move(count));
   }

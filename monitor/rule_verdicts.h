@@ -44,6 +44,10 @@ struct RuleCount {
 /// Whether one of the rules has this verdict.
 bool any_rule(std::span<const RuleCount> rules, RuleVerdict verdict);
 
+/// By how often it was asked, could have been broken, and was: broken, holds if it could have been
+/// broken and never was, else not_exercised, without the reason.
+RuleCount rule_count(spec::Rule rule, u64 asked, u64 discriminating, u64 broken);
+
 /// How often each rule, by its number, was asked, could have been broken, and was.
 struct RuleTally {
   static constexpr std::size_t size = 256;
@@ -56,6 +60,7 @@ struct RuleTally {
   void add(Monitor& monitor);
   /// Each call could have crashed, and might not have returned.
   void add_calls(u64 calls);
+  [[nodiscard]] RuleCount count(spec::Rule rule) const;
 };
 
 /// The rules whose keeper is the driver, in the catalogue's order, each with its verdict: broken;

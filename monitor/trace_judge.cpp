@@ -211,19 +211,11 @@ RuleTally Judge::tally() {
 void Judge::add_rules_of_the_smmu(const RuleTally& counted, std::vector<RuleCount>& rules) const {
   for (const spec::RuleInfo& info : spec::all_rules()) {
     if (info.keeper != spec::Keeper::smmu) continue;
-    const auto i = static_cast<std::size_t>(info.rule);
-    RuleCount count{.rule = info.rule, .broken = counted.broken[i], .why = {}};
-    count.kept = counted.asked[i] - std::min(counted.asked[i], count.broken);
-    count.discriminating = std::min(count.kept, counted.discriminating[i]);
-    if (count.broken != 0) {
-      count.verdict = RuleVerdict::broken;
-    } else if (count.discriminating != 0) {
-      count.verdict = RuleVerdict::holds;
-    } else if (count.kept != 0) {
+    RuleCount count = counted.count(info.rule);
+    if (count.verdict == RuleVerdict::not_exercised && count.kept != 0) {
       count.verdict = RuleVerdict::undetermined;
       count.why = "each time another outcome was allowed as well";
-    } else {
-      count.verdict = RuleVerdict::not_exercised;
+    } else if (count.verdict == RuleVerdict::not_exercised) {
       count.why = "no event came to a point where it could have been broken";
     }
     rules.push_back(std::move(count));
@@ -241,13 +233,10 @@ std::vector<RuleCount> Judge::rules() {
     count.why = why;
   }
   for (const Rule rule : {Rule::DEVICE_OUTCOME, Rule::REGISTER_READ, Rule::QUEUE_CONSUMED_ORDER}) {
-    const auto i = static_cast<std::size_t>(rule);
-    RuleCount count{.rule = rule, .broken = counted.broken[i], .why = {}};
-    count.kept = counted.asked[i] - std::min(counted.asked[i], count.broken);
-    count.discriminating = std::min(count.kept, counted.discriminating[i]);
-    count.verdict = count.broken != 0 ? RuleVerdict::broken
-                    : count.kept != 0 ? RuleVerdict::holds
-                                      : RuleVerdict::not_exercised;
+    RuleCount count = counted.count(rule);
+    if (count.verdict == RuleVerdict::not_exercised && count.kept != 0) {
+      count.verdict = RuleVerdict::holds;
+    }
     rules.push_back(std::move(count));
   }
   if (setup_.device_is_judged) add_rules_of_the_smmu(counted, rules);
