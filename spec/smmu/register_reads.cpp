@@ -229,16 +229,19 @@ bool Smmu::admit_claimed(const QueueGeometry& queue, u64 value) {
   const u64 limit = queue_used(queue.lg2, r_.exposed, r_.cmdq_cons);
   if (queue_used(queue.lg2, cons, r_.cmdq_cons) >= limit) return false;
   observe_cons(cons);
-  if (!may_stop_at(cons, code)) {
-    const u64 slot = queue_slot(queue, command_bytes, cons);
-    const Memory& memory = caches_.memory();
-    const Command command = decode_command<u64>(memory.newest(slot).value,
-                                                memory.newest(slot + 8).value, capabilities());
-    report(Rule::COMMAND_LEGAL, "CMDQ_CONS.ERR is " + std::to_string(code) + " at CMD_" +
-                                    describe(command) + ", which gives no reason for it");
-  }
+  if (!may_stop_at(cons, code)) report_refused(queue, cons, code);
   stop_at(cons, code);
   return true;
+}
+
+/// A command that gives no reason for its code.
+void Smmu::report_refused(const QueueGeometry& queue, u64 cons, u64 code) {
+  const u64 slot = queue_slot(queue, command_bytes, cons);
+  const Memory& memory = caches_.memory();
+  const Command command =
+      decode_command<u64>(memory.newest(slot).value, memory.newest(slot + 8).value, capabilities());
+  report(Rule::COMMAND_LEGAL, "CMDQ_CONS.ERR is " + std::to_string(code) + " at CMD_" +
+                                  describe(command) + ", which gives no reason for it");
 }
 
 /// CMDQ_CONS while a command error is active: RD stays at the command, and when it is there ERR
@@ -264,6 +267,13 @@ bool Smmu::admit_stopped(const QueueGeometry& queue, u64 value, u64 limit) {
   }
   // GERROR shows it only when CMDQ_CONS is there. IHI 0070 7.1.
   const bool shown = ((r_.gerror_seen ^ r_.gerrorn) & gerror::cmdq_err) != 0;
+  const u64 code = cmdq_cons_err(static_cast<u32>(value));
+  if (moved < limit && shown && code != 0) {  // at one before it, which is the device's own error
+    const u64 cons = value & 0xfffff;
+    if (!may_stop_at(cons, code)) report_refused(queue, cons, code);
+    stop_at(cons, code);
+    return false;
+  }
   if (moved < limit && shown) {
     report(Rule::COMMAND_ERROR_STOPS, "CMDQ_CONS is " + hex(value) +
                                           " while GERROR.CMDQ_ERR is active: not at the command "
@@ -272,7 +282,6 @@ bool Smmu::admit_stopped(const QueueGeometry& queue, u64 value, u64 limit) {
   }
   // RD is at the command as soon as the one before is consumed. Until GERROR shows that the SMMU
   // has looked at it ERR is UNKNOWN. IHI 0070 6.3.28, 7.1.
-  const u64 code = cmdq_cons_err(static_cast<u32>(value));
   if (moved == limit && !shown && code != r_.error) return true;
   if (moved == limit && code != r_.error) {
     report(Rule::COMMAND_ERROR_STOPS,

@@ -146,6 +146,7 @@ class Smmu {
   /// CPUs' broadcasts may be ignored.
   [[nodiscard]] bool ptm() const { return (r_.cr2 & cr2::ptm) != 0; }
   [[nodiscard]] bool recinvsid() const { return (r_.cr2 & cr2::recinvsid) != 0; }
+  [[nodiscard]] bool rec_cfg_ats() const { return (r_.cr2 & cr2::rec_cfg_ats) != 0; }
   /// Commands executed so far, for statistics.
   [[nodiscard]] u64 commands() const { return r_.exposed_total; }
   /// As a device: the command queue consumes nothing any more.
@@ -271,6 +272,7 @@ class Smmu {
   u64 read_register(u32 offset, Choices& choices);
   bool admit_register(u32 offset, u64 value);
   bool admit_cmdq_cons(u64 value);
+  void report_refused(const QueueGeometry& queue, u64 cons, u64 code);
   bool admit_claimed(const QueueGeometry& queue, u64 value);
   bool admit_prod(unsigned lg2, u64 value, u64 cons, u64& seen);
   void note_prod(u32 offset, u64 value);

@@ -106,6 +106,24 @@ TEST(ReservedErrors, ReservedBitsMayBeRefused) {
   EXPECT_EQ(m.broken(), "");
 }
 
+/// A command that is illegal stands behind it. It is told of the one that was refused.
+TEST(ReservedErrors, OneThatIsRefusedBeforeAnIllegalOne) {
+  for (const bool may : {false, true}) {
+    DriverMachine m;
+    m.boot();
+    m.smmu.memory_is(0, u64{1} << 32);
+    CommandWords words = encode_command(cmd_cfgi_ste(1));
+    if (may) words.dw1 |= 2;  // a reserved bit
+    m.slot(words);
+    m.slot(CommandWords{0xff, 0});
+    m.ring();
+    (void)m.broken();
+    EXPECT_TRUE(m.answer(reg::gerror, gerror::cmdq_err));
+    EXPECT_TRUE(m.consumed(0 | ill));
+    EXPECT_EQ(m.broken(), may ? "" : "COMMAND_LEGAL");
+  }
+}
+
 // Review spec E3: the other flags.
 TEST_F(Errors, OtherFlagsAreLegalWhereTheyExist) {
   EXPECT_TRUE(m.answer(reg::gerror, gerror::sfm_err));
