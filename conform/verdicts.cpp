@@ -11,7 +11,7 @@ namespace {
 
 using spec::Rule;
 
-/// Of the fields of an STE that configure stage 2.
+/// Of stage 2, and of the fields of an STE that configure it.
 bool is_of_stage_2(Rule rule) {
   switch (rule) {
     case Rule::STE_S2S:
@@ -24,10 +24,19 @@ bool is_of_stage_2(Rule rule) {
     case Rule::STE_S2T0SZ:
     case Rule::STE_S2SL0:
     case Rule::STE_S2ENDI:
-    case Rule::STE_S2VMID: return true;
+    case Rule::STE_S2VMID:
+    case Rule::S2_IPA_RANGE:
+    case Rule::S2_WALK_FETCH:
+    case Rule::S2_DESCRIPTOR_VALID:
+    case Rule::S2_OUTPUT_SIZE:
+    case Rule::S2_ACCESS_FLAG:
+    case Rule::S2_PERMISSION:
+    case Rule::S2_PTW: return true;
     default: return false;
   }
 }
+
+constexpr const char* no_substreams = "IDR1.SSIDSIZE = 0: no SubstreamIDs";
 
 /// Why the rule asks nothing of a device with such ID registers; null if it does.
 const char* not_claimed(Rule rule, const spec::Capabilities& caps) {
@@ -42,13 +51,15 @@ const char* not_claimed(Rule rule, const spec::Capabilities& caps) {
       if (caps.cd2l) return "IDR0.CD2L = 1: every format is there";
       [[fallthrough]];
     case Rule::STE_S1CDMAX:
+    case Rule::SSID_NOT_ALLOWED:
     case Rule::SSID_RANGE:
     case Rule::SSID_ZERO_RESERVED:
-    case Rule::SSID_REQUIRED:
-    case Rule::S1_BYPASS_SIZE:
-      return unless(caps.ssidsize != 0, "IDR1.SSIDSIZE = 0: no SubstreamIDs");
+    case Rule::SSID_REQUIRED: return unless(caps.ssidsize != 0, no_substreams);
+    case Rule::S1_BYPASS_SIZE: return unless(caps.ssidsize != 0 || caps.s2p, no_substreams);
     case Rule::L1CD_VALID:
-    case Rule::L1CD_L2PTR: return unless(caps.cd2l, "IDR0.CD2L = 0: no two-level CD tables");
+    case Rule::L1CD_L2PTR:
+      if (caps.ssidsize == 0) return no_substreams;
+      return unless(caps.cd2l, "IDR0.CD2L = 0: no two-level CD tables");
     case Rule::STREAM_TABLE_FORMAT:
     case Rule::L1STD_SPAN_ZERO:
     case Rule::L1STD_SPAN_RESERVED:
@@ -81,7 +92,7 @@ const char* not_claimed(Rule rule, const spec::Capabilities& caps) {
 
 std::string_view not_exercised(Rule rule) {
   if (const auto why = spec::not_modelled(rule); !why.empty()) return why;
-  if (is_of_stage_2(rule)) return "no case configures stage 2 yet";
+  if (is_of_stage_2(rule)) return "no case of stage 2 has this field";
   switch (rule) {
     case Rule::STE_FETCH:
     case Rule::CD_FETCH:
@@ -132,22 +143,17 @@ std::vector<RuleCount> device_rule_counts(const JudgeTally& tally, const CaseCou
                                                       info.rule == Rule::DEVICE_SURVIVES
                                                   ? asked
                                                   : u64{0});
-    RuleCount count{.rule = info.rule, .broken = cases.broken[i], .why = {}};
-    count.kept = asked - std::min(asked, count.broken);
-    count.discriminating = std::min(count.kept, discriminating);
-    if (count.broken != 0) {
-      count.verdict = RuleVerdict::broken;
+    RuleCount count = rule_count(info.rule, asked, discriminating, cases.broken[i]);
+    if (count.verdict == RuleVerdict::broken) {
+      // However little of it is claimed.
     } else if (const char* why = not_claimed(info.rule, caps)) {
       count.verdict = RuleVerdict::not_claimed;
       count.why = why;
-    } else if (count.discriminating != 0) {
-      count.verdict = RuleVerdict::holds;
-    } else if (asked != 0) {
+    } else if (count.verdict == RuleVerdict::not_exercised && asked != 0) {
       count.verdict = RuleVerdict::undetermined;
       count.why = cases.named[i] == asked ? "no case that asks for it could be judged whole"
                                           : "each time another outcome was allowed as well";
-    } else {
-      count.verdict = RuleVerdict::not_exercised;
+    } else if (count.verdict == RuleVerdict::not_exercised) {
       count.why = not_exercised(info.rule);
     }
     counts.push_back(std::move(count));

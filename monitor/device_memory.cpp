@@ -64,6 +64,16 @@ std::string why_not_permitted(u64 leaf, u64 tables, const Access& access) {
   return {};
 }
 
+/// Of a fault of stage 2: what it translated, which CLASS says.
+const char* translated_by_stage2(const spec::Outcome& outcome) {
+  switch (outcome.input) {
+    case spec::Stage2Input::cd: return "of a CD";
+    case spec::Stage2Input::stage1_descriptor: return "of a stage 1 descriptor";
+    case spec::Stage2Input::transaction: break;
+  }
+  return "";
+}
+
 /// A leaf of the 4 KiB granule that leads from `va` to `pa`.
 bool leads_to(u64 leaf, u64 va, u64 pa) {
   const auto at = [&](unsigned shift) {
@@ -121,7 +131,10 @@ DeviceRules::Plain DeviceRules::plain(const Access& access) const {
   if (reader.cd_words != 0 && reader.ste.s1cdmax() != 0 && caps.ssidsize == 0) {
     result.detail = "S1CDMax is ignored";
   }
-  if (result.outcome.kind == OutcomeKind::fault && reader.descriptors != 0) {
+  if (result.outcome.stage2) {
+    result.detail = translated_by_stage2(result.outcome);
+  } else if (result.outcome.kind == OutcomeKind::fault && reader.descriptors != 0 &&
+             !reader.ste.stage2()) {
     const auto regime = spec::regime_of<u64>(reader.ste, reader.cd, caps, caches_.e2h());
     std::string detail = at_descriptor(reader, result.outcome, regime, access);
     if (!detail.empty()) result.detail = std::move(detail);

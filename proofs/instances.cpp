@@ -2,6 +2,7 @@
 // Compiles everything of spec/ that is written over a Word with the symbolic one, proved or not:
 // code that joins conditions by && or branches by ?: on one does not get past this file.
 #include "proofs/symbolic.h"
+#include "spec/arch/stage2.h"
 #include "spec/arch/walk.h"
 #include "spec/smmu/cd.h"
 #include "spec/smmu/coverage.h"
@@ -30,6 +31,13 @@ template Flag<W> covers(const CommandOf<W>&, const TlbTargetOf<W>&, TlbiScope);
 template std::optional<Fault> check_input(const Regime<W>&, unsigned, W, AccessKind);
 template AccessResult<W> check_access(const Leaf<W>&, AccessKind, const Regime<W>&);
 template Step<W> step(const Regime<W>&, unsigned, unsigned, W, const HierarchicalAttributes<W>&);
+template Stage2Step<W> stage2_step(const Stage2<W>&, unsigned, W);
+template std::optional<Fault> check_stage2_access(const Stage2<W>&, const Stage2Leaf<W>&,
+                                                  AccessKind, Stage2Input);
+template W stage2_start_table(const Stage2<W>&);
+template Flag<W> ipa_in_range(const Stage2<W>&, W);
+template Stage2<W> stage2_of(const Ste<W>&, const Capabilities&);
+template Flag<W> stage2_unsupported(const Ste<W>&);
 template Flag<W> queue_full(unsigned, W, W);
 template Flag<W> queue_empty(unsigned, W, W);
 template Flag<W> queue_consistent(unsigned, W, W);

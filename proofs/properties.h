@@ -29,6 +29,9 @@ Property walk_output();
 /// spec/arch/permissions.h: which accesses fault, in every world.
 Property access_check();
 
+/// spec/arch/stage2.h: which accesses and fetches fault at stage 2.
+Property stage2_access();
+
 /// spec/smmu/coverage.h: which entries each opcode is about.
 Property covers_table();
 

@@ -102,6 +102,17 @@ iommucheck_twin(access_false_fault access_check access_check spec/arch/permissio
 iommucheck_twin(access_global access_check access_check spec/arch/walk.h
   "not_global(word) & Flag<W>(has_asid(regime.world))" "not_global(word)")
 
+iommucheck_twin(stage2_xn stage2_access stage2_access spec/arch/stage2.h
+  "(!xn1 & !xn0) | (xn1 & xn0)" "!xn1 & !xn0")
+iommucheck_twin(stage2_dirty stage2_access stage2_access spec/arch/stage2.h
+  "stage2.ha & stage2.hd & dirty_bit_modifier(word)" "stage2.ha & dirty_bit_modifier(word)")
+iommucheck_twin(stage2_fetch stage2_access stage2_access spec/arch/stage2.h
+  "fetched ? AccessKind{} : access" "access")
+iommucheck_twin(stage2_device stage2_access stage2_access spec/arch/stage2.h
+  "select(stage2.fwb, !flag(word, 4), is_zero(field(word, 5, 4)))" "is_zero(field(word, 5, 4))")
+iommucheck_twin(stage2_affd stage2_access stage2_access spec/arch/stage2.h
+  "leaf.af | stage2.ha | stage2.affd" "leaf.af | stage2.ha")
+
 iommucheck_twin(covers_vmid covers_table covers_table spec/smmu/coverage.h
   "is_zero((command.vmid ^ target.vmid) >> vmw)" "is_zero(command.vmid ^ target.vmid)")
 iommucheck_twin(covers_global covers_table covers_table spec/smmu/coverage.h

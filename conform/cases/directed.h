@@ -24,6 +24,8 @@ void invalidation_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 void register_content_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// Of devices whose engines can send them, or that can be saved.
 void attribute_cases(const DeviceIdentity& device, std::vector<Case>& cases);
+/// Of devices with stage 2, alone and under stage 1.
+void stage2_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// Of engines that send SubstreamIDs.
 void substream_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// Of devices whose engines are endpoints with ATS.

@@ -118,7 +118,7 @@ constexpr RecordField field_names[] = {
     {1, 33, 33, "PnU"},      {1, 34, 34, "InD"},
     {1, 35, 35, "RnW"},      {1, 39, 39, "S2"},
     {1, 41, 40, "CLASS"},    {1, 44, 44, "TTRnW"},
-    {2, 63, 0, "InputAddr"}, {3, 55, 3, "IPA or FetchAddr"},
+    {2, 63, 0, "InputAddr"}, {3, 55, 0, "IPA or FetchAddr"},
 };
 
 }  // namespace

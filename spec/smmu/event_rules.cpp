@@ -31,6 +31,13 @@ EventFields fields_of(const Access& access, const Outcome& outcome) {
   fields.stall = outcome.stalled();
   fields.fetch_address = outcome.origin;
   if (outcome.event == EventType::f_walk_eabt) fields.event_class = EventClass::tt;
+  if (outcome.stage2) {
+    fields.stage2 = true;
+    fields.event_class = outcome.input == Stage2Input::cd                  ? EventClass::cd
+                         : outcome.input == Stage2Input::stage1_descriptor ? EventClass::tt
+                                                                           : EventClass::in;
+    fields.ipa = outcome.ipa;
+  }
   return fields;
 }
 

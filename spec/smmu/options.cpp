@@ -362,12 +362,12 @@ bool Caches::stream_options(u32 sid, u32 ssid, bool ssv, std::vector<StreamOptio
     option.kind = stream.kind;
     option.event = stream.event;
     option.rule = stream.rule;
-    option.any = stream.unsupported;
+    option.any = stream.unsupported || stream.stage2;  // not followed: TLBs would have IPAs, too
     option.skips_stage1 = stream.skips_stage1;
     option.overrides = stream.overrides;
     option.ats = full_ats(ste.ste, caps_).value;
     option.no_ats = !option.ats;
-    if (!stream.cd) {
+    if (!stream.cd || option.any) {
       add(option);
       continue;
     }

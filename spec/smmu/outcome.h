@@ -36,6 +36,10 @@ struct Outcome {
   EventType event = EventType::none;
   FaultReaction reaction{};
   AccessKind seen{};  ///< a translation fault: the access as its record has it (InD, PnU)
+  /// Of a fault of stage 2, whose record says it (S2): what it translated (CLASS), and the address.
+  bool stage2 = false;
+  Stage2Input input = Stage2Input::transaction;
+  u64 ipa = 0;
   Rule rule = Rule::S1_DESCRIPTOR_VALID;  ///< that decided a fault, or why it is `any`
   // Where it comes from; not compared.
   u32 item = 0;    ///< 1 + the cached item it used last, 0: memory alone
@@ -48,7 +52,8 @@ struct Outcome {
 
   [[nodiscard]] bool same(const Outcome& o) const {
     return kind == o.kind && pa == o.pa && attr == o.attr && dirty == o.dirty && event == o.event &&
-           reaction == o.reaction && (kind != OutcomeKind::fault || seen == o.seen);
+           reaction == o.reaction && stage2 == o.stage2 && input == o.input && ipa == o.ipa &&
+           (kind != OutcomeKind::fault || seen == o.seen);
   }
 };
 

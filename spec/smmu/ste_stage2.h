@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Legality of an STE's stage 2 fields. IHI 0070 5.2.2; arch 2.3 #9 to #16, 4.6. Part of ste.h.
+// An STE's stage 2 fields: their legality, and the tables that they name. IHI 0070 5.2.2; arch 2.3
+// #9 to #16, 4.6. Part of ste.h.
 #pragma once
 
+#include "spec/arch/stage2.h"
 #include "spec/smmu/ste.h"
 
 namespace iommucheck::spec {
@@ -64,6 +66,30 @@ constexpr std::optional<Rule> stage2_illegal(const Ste<W>& ste, const Capabiliti
   if (auto r = require(Rule::STE_S2T0SZ, t0sz_legal)) return r;
   const unsigned start = stage2_start_level(*granule, ste.s2sl0(), caps.stt);
   return require(Rule::STE_S2SL0, stage2_start_legal(*granule, start, ste.s2t0sz()));
+}
+
+/// The tables of a legal STE with stage 2, where stage2_unsupported() has nothing against them.
+template <Word W>
+constexpr Stage2<W> stage2_of(const Ste<W>& ste, const Capabilities& caps) {
+  Stage2<W> stage2;
+  stage2.tg = granule_of_tg0(ste.s2tg(), caps).value_or(Granule::g4k);
+  stage2.start = stage2_start_level(stage2.tg, ste.s2sl0(), caps.stt);
+  stage2.t0sz = ste.s2t0sz();
+  stage2.ttb = ste.s2ttb();
+  stage2.ps_lg2 = effective_size_lg2(ste.s2ps(), caps);
+  stage2.affd = ste.s2affd();
+  stage2.ha = ste.s2ha();
+  stage2.hd = ste.s2hd();
+  stage2.ptw = ste.s2ptw();
+  stage2.fwb = ste.s2fwb() & Flag<W>(caps.fwb);
+  stage2.xnx = caps.xnx;
+  return stage2;
+}
+
+/// Tables that this specification does not describe.
+template <Word W>
+constexpr Flag<W> stage2_unsupported(const Ste<W>& ste) {
+  return !ste.s2aa64() | ste.s2endi();
 }
 
 }  // namespace iommucheck::spec

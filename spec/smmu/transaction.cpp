@@ -21,7 +21,8 @@ StreamDecision decide_stream(const Ste<u64>& ste, const Capabilities& caps, bool
   if (legal.kind == SteKind::bad) stream.event = EventType::c_bad_ste;
   if (legal.kind == SteKind::bad || legal.kind == SteKind::abort) return stream;
   stream.overrides = overrides_of(ste, caps);
-  if (legal.has_stage2()) {
+  stream.stage2 = legal.has_stage2();
+  if (stream.stage2 && stage2_unsupported(ste)) {
     stream.unsupported = true;
     return stream;
   }
@@ -60,6 +61,10 @@ Outcome bypass_outcome(const Capabilities& caps, bool skips_stage1, Overrides ov
   return {.kind = OutcomeKind::bypass,
           .pa = access.va & low_mask(u64{caps.oas_lg2}),
           .rule = Rule::STE_BYPASS};
+}
+
+FaultReaction stage2_reaction(const Ste<u64>& ste) {
+  return {ste.s2s().value, ste.s2s().value || ste.s2r().value, true};
 }
 
 std::optional<Outcome> refused_translated(const Ste<u64>& ste, const Capabilities& caps,

@@ -11,8 +11,8 @@
 // decides about one STE, one CD, one descriptor is here or below, and the engine calls it. A
 // property test holds that what comes out here is one of the engine's outcomes.
 //
-// Stage 2 is not followed: decide_stream() says so, and nothing else does. To put it in is to
-// translate the addresses that find_cd() and walk_stage1() read from, and what the walk yields.
+// Stage 2 is all in Intermediate: it translates the addresses that find_cd() and walk_stage1() read
+// from, and what the walk yields. The engine does not follow it (options.cpp: anything may happen).
 #pragma once
 
 #include <concepts>
@@ -61,7 +61,8 @@ struct StreamDecision {
   SteKind kind = SteKind::bad;        ///< bypass: by Config or by S1DSS
   EventType event = EventType::none;  ///< it ends with that
   Rule rule = Rule::STE_VALID;
-  bool unsupported = false;   ///< stage 2: anything
+  bool unsupported = false;  ///< stage 2 tables that this specification does not describe
+  bool stage2 = false;
   bool skips_stage1 = false;  ///< bypass by S1DSS
   std::optional<u64> cd{};    ///< number of the CD that decides the rest
   Overrides overrides{};
@@ -101,6 +102,9 @@ struct AtsCompletion {
 };
 /// What an ordinary transaction would have met, as the answer to a request.
 AtsCompletion ats_completion(const Outcome& met, const SmmuState& smmu);
+
+/// How faults of stage 2 react: as with CD.A = 1, by S2R and S2S. arch 4.9.
+FaultReaction stage2_reaction(const Ste<u64>& ste);
 
 // ---- fetches ------------------------------------------------------------------------------------
 
@@ -183,16 +187,95 @@ struct DescriptorReader {
   }
 };
 
+/// Memory as stage 1 sees it: by intermediate addresses where there is stage 2, and by physical
+/// ones where there is none. IHI 0070 7.3.22: what stage 2 has against a fetch ends the
+/// transaction.
+template <WordSource Source>
+class Intermediate {
+ public:
+  /// `seen`: the transaction as its records have it.
+  Intermediate(Source& source, const Ste<u64>& ste, const Capabilities& caps, bool stage2,
+               AccessKind seen)
+      : source_(source), seen_(seen) {
+    if (!stage2) return;
+    stage2_ = stage2_of(ste, caps);
+    reaction_ = stage2_reaction(ste);
+  }
+
+  std::optional<u64> read(Structure kind, u64 address) {
+    if (!stage2_) return source_.read(kind, address);
+    const Outcome reached =
+        translate(address, seen_,
+                  kind == Structure::descriptor ? Stage2Input::stage1_descriptor : Stage2Input::cd);
+    if (reached.kind == OutcomeKind::fault) {
+      refused_ = reached;
+      return std::nullopt;
+    }
+    page_ = reached.pa & ~mask(11, 0);
+    return source_.read(kind, reached.pa);
+  }
+
+  /// A fetch failed, and `met` says which: what stage 2 had against it, or the same of the physical
+  /// address.
+  Outcome failed(Outcome met) const {
+    if (refused_) return *refused_;
+    met.origin = physical(met.origin);
+    return met;
+  }
+  /// The physical address of what was read last, in the page that has `address`.
+  u64 physical(u64 address) const { return stage2_ ? page_ | (address & mask(11, 0)) : address; }
+
+  /// The end of a transaction that stage 1 lets pass, with these rights.
+  Outcome finish(const Outcome& passed, AccessKind kind, bool reads_too) {
+    if (!stage2_) return passed;
+    const Outcome reached = translate(passed.pa, kind, Stage2Input::transaction);
+    if (!reads_too || reached.kind == OutcomeKind::fault) return reached;
+    return translate(passed.pa, {AccessType::read, kind.privileged}, Stage2Input::transaction);
+  }
+
+ private:
+  Outcome translate(u64 ipa, AccessKind kind, Stage2Input input) {
+    DescriptorReader<Source> descriptors{source_};
+    const auto walked = walk_stage2(descriptors, *stage2_, ipa, kind, input);
+    Outcome outcome;
+    if (const auto* fault = std::get_if<Fault>(&walked)) {
+      outcome = fault_outcome(fault->event, fault->rule, seen_, reaction_);
+      outcome.stage2 = true;
+      outcome.input = input;
+      outcome.ipa = ipa;
+    } else {
+      const auto& found = std::get<Stage2Translation<u64>>(walked);
+      outcome = {.kind = OutcomeKind::translation,
+                 .pa = found.output,
+                 .dirty = kind.type == AccessType::write && found.leaf.writable_clean.value,
+                 .rule = Rule::TRANSLATION_RESULT};
+    }
+    outcome.origin = descriptors.place;
+    outcome.value = descriptors.value;
+    return outcome;
+  }
+
+  Source& source_;
+  std::optional<Stage2<u64>> stage2_{};
+  FaultReaction reaction_{};
+  AccessKind seen_;
+  std::optional<Outcome> refused_{};
+  u64 page_ = 0;
+};
+
+/// An access by ATS that executes has to be let read, too: IHI 0070 13.7.1.
+constexpr bool reads_too(AccessKind kind, Overrides overrides, bool by_ats) {
+  return by_ats && kind.type == AccessType::execute && overrides.instcfg == InstCfg::incoming;
+}
+
 /// Number 10: the input address, each descriptor, access flag, rights. What a request by ATS may
 /// have is not what an ordinary access may: IHI 0070 13.7.1.
 template <WordSource Source>
-Outcome translate(Source& source, const ContextDecision& context, Overrides overrides,
-                  const Access& access, bool by_ats) {
+Outcome translate(Intermediate<Source>& memory, const ContextDecision& context, Overrides overrides,
+                  const Access& access, AccessKind kind, bool by_ats) {
   const Regime<u64>& regime = context.regime;
   const AccessKind incoming{access.type, access.privileged};
-  const AccessKind kind =
-      effective_access(by_ats ? ats_access(incoming, access.ssv) : incoming, overrides);
-  DescriptorReader<Source> descriptors{source};
+  DescriptorReader<Intermediate<Source>> descriptors{memory};
   const auto walked = walk_stage1(descriptors, regime, access.va, kind, [&](const Leaf<u64>& leaf) {
     return by_ats ? check_ats_access(leaf, incoming, access.ssv, overrides, regime)
                   : check_access(leaf, kind, regime);
@@ -210,8 +293,13 @@ Outcome translate(Source& source, const ContextDecision& context, Overrides over
   }
   outcome.origin = descriptors.place;
   outcome.value = descriptors.value;
-  return outcome;
+  if (outcome.kind == OutcomeKind::fault) return memory.failed(outcome);
+  return memory.finish(outcome, kind, reads_too(kind, overrides, by_ats));
 }
+
+/// An address of a CD or L1CD beyond the input size: under stage 2 that is C_BAD_STE or
+/// C_BAD_SUBSTREAMID, or a fault of stage 2; CONSTRAINED UNPREDICTABLE. IHI 0070 3.4.3.
+inline Outcome either_end(Rule rule) { return {.kind = OutcomeKind::any, .rule = rule}; }
 
 /// From a stream that has an STE to the end.
 template <WordSource Source>
@@ -221,13 +309,29 @@ Outcome through_ste(Source& source, const SmmuState& smmu, const Ste<u64>& ste,
   if (stream.unsupported) return {.kind = OutcomeKind::any, .rule = stream.rule};
   if (stream.event != EventType::none) return fault_outcome(stream.event, stream.rule);
   if (stream.kind == SteKind::abort) return {.kind = OutcomeKind::abort, .rule = Rule::STE_ABORT};
-  if (!stream.cd) return bypass_outcome(smmu.caps, stream.skips_stage1, stream.overrides, access);
-  const auto cd = find_cd(source, ste, smmu.caps, *stream.cd);
-  if (!cd) return cd.error();
+  const AccessKind incoming{access.type, access.privileged};
+  const AccessKind kind =
+      effective_access(by_ats ? ats_access(incoming, access.ssv) : incoming, stream.overrides);
+  Intermediate<Source> memory(source, ste, smmu.caps, stream.stage2, kind);
+  if (!stream.cd) {
+    const bool is_ipa = stream.skips_stage1 || stream.stage2;
+    const Outcome passed = bypass_outcome(smmu.caps, is_ipa, stream.overrides, access);
+    if (passed.kind != OutcomeKind::bypass) return passed;
+    return memory.finish(passed, kind, reads_too(kind, stream.overrides, by_ats));
+  }
+  const u64 beyond = ~low_mask(u64{ias_lg2(smmu.caps)});
+  if (stream.stage2 && (ste.s1contextptr() & beyond) != 0) {
+    return either_end(Rule::STE_S1CONTEXTPTR);
+  }
+  const auto cd = find_cd(memory, ste, smmu.caps, *stream.cd);
+  if (!cd && stream.stage2 && cd.error().rule == Rule::L1CD_L2PTR) {
+    return either_end(Rule::L1CD_L2PTR);
+  }
+  if (!cd) return memory.failed(cd.error());
   const ContextDecision context = decide_context(ste, *cd, smmu.caps, smmu.e2h);
   if (context.illegal) return fault_outcome(EventType::c_bad_cd, *context.illegal);
   if (context.unsupported) return {.kind = OutcomeKind::any, .rule = Rule::CD_AA64};
-  return translate(source, context, stream.overrides, access, by_ats);
+  return translate(memory, context, stream.overrides, access, kind, by_ats);
 }
 
 // ---- a transaction arrives ----------------------------------------------------------------------

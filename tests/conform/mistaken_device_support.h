@@ -120,6 +120,8 @@ class MistakenDevice final : public SpecDevice {
   u64 taken_ = 0;  // commands up to there have acted upon it
 };
 
+std::vector<Mistake> mistakes_of_stage2();
+
 /// All of them, each with a name of its own.
 const std::vector<Mistake>& all_mistakes();
 

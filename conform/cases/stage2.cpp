@@ -1,0 +1,526 @@
+// SPDX-License-Identifier: MIT
+// Stage 2, alone and under stage 1: start levels and concatenated tables, rights, sizes, what an
+// STE may not say, and what each fault is called that comes from the fetch of a CD, of a stage 1
+// descriptor, or from the address itself. DDI 0487 D8.2 to D8.4; IHI 0070 5.2, 7.3.12 to 7.3.16.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/bits.h"
+#include "conform/cases/directed.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using spec::Granule;
+using spec::Rule;
+
+/// Where a walk of stage 2 starts, and how many bits it translates.
+struct Stage2Shape {
+  Granule granule = Granule::g4k;
+  unsigned sl0 = 1, start = 1, t0sz = 25;
+};
+
+u64 tg_of(Granule granule) {
+  return granule == Granule::g4k ? 0 : granule == Granule::g64k ? 1 : 2;
+}
+
+bool has(const spec::Capabilities& caps, Granule granule) {
+  return granule == Granule::g4k    ? caps.gran4k
+         : granule == Granule::g16k ? caps.gran16k
+                                    : caps.gran64k;
+}
+
+/// On a PE such start levels need larger physical addresses, and whether an SMMU has them all the
+/// same is open. arch 4.6.
+bool is_open(const Stage2Shape& shape, unsigned oas_lg2) {
+  switch (shape.granule) {
+    case Granule::g4k: return shape.start == 0 && oas_lg2 < 44;
+    case Granule::g16k: return shape.start == 1 && oas_lg2 < 42;
+    case Granule::g64k: return shape.start == 1 && oas_lg2 < 44;
+  }
+  return true;
+}
+
+/// The least and the most that each start level may translate.
+std::vector<Stage2Shape> shapes_of(const spec::Capabilities& caps) {
+  std::vector<Stage2Shape> shapes;
+  const unsigned lowest = std::max(16U, 64 - ias_lg2(caps));
+  for (const Granule granule : {Granule::g4k, Granule::g16k, Granule::g64k}) {
+    if (!has(caps, granule)) continue;
+    for (unsigned sl0 = 0; sl0 < 4; ++sl0) {
+      Stage2Shape shape{granule, sl0, spec::stage2_start_level<u64>(granule, sl0, caps.stt), 0};
+      std::vector<unsigned> legal;
+      for (unsigned t0sz = lowest; t0sz <= spec::tsz_max(granule, caps.stt); ++t0sz) {
+        if (spec::stage2_start_legal<u64>(granule, shape.start, t0sz)) legal.push_back(t0sz);
+      }
+      if (legal.empty() || is_open(shape, caps.oas_lg2)) continue;
+      shape.t0sz = legal.front();
+      shapes.push_back(shape);
+      if (legal.back() == legal.front()) continue;
+      shape.t0sz = legal.back();
+      shapes.push_back(shape);
+    }
+  }
+  return shapes;
+}
+
+/// Tables of stage 2 in the memory of a case.
+class Stage2Tables {
+ public:
+  static constexpr u64 may_read = u64{1} << 6, may_write = u64{1} << 7, af = u64{1} << 10;
+  static constexpr u64 normal = u64{0xf} << 2 | u64{3} << 8;  // MemAttr, SH
+  static constexpr u64 device = 0;                            // nGnRnE
+  static constexpr u64 xn = u64{1} << 53;                     // its lower bit
+  static constexpr u64 all = may_read | may_write | af | normal;
+
+  Stage2Tables(CaseBuilder& b, const Stage2Shape& shape) : b_(&b), shape_(shape) {
+    const u64 bytes = pow2(static_cast<unsigned>(spec::start_entries_lg2<u64>(
+                               shape.granule, shape.start, shape.t0sz)) +
+                           3);
+    root_ = b.memory(bytes, std::max<u64>(bytes, 64));
+  }
+
+  [[nodiscard]] u64 root() const { return root_; }
+  [[nodiscard]] u64 end() const { return pow2(64 - shape_.t0sz); }
+  [[nodiscard]] u64 page() const { return pow2(page_shift(shape_.granule)); }
+
+  /// The place of the descriptor at `level` for `ipa`.
+  u64 entry(u64 ipa, unsigned level) {
+    u64 table = root_;
+    for (unsigned l = shape_.start;; ++l) {
+      const u64 place =
+          table + 8 * spec::table_index<u64>(shape_.granule, shape_.start, l, shape_.t0sz, ipa);
+      if (l == level) return place;
+      u64 next = b_->word(place) & mask(47, page_shift(shape_.granule));
+      if ((b_->word(place) & 3) != 3) {
+        next = b_->memory(page(), page());
+        b_->store(place, next | 3);
+      }
+      table = next;
+    }
+  }
+  void map(u64 ipa, u64 pa, u64 bits = all, unsigned level = 3) {
+    const u64 output = pa & mask(47, level_shift(shape_.granule, level));
+    b_->store(entry(ipa, level), output | bits | (level == spec::last_level ? 3 : 1));
+  }
+
+  [[nodiscard]] spec::Stage2SteFields fields() const {
+    return {.s2ttb = root_,
+            .s2t0sz = shape_.t0sz,
+            .s2sl0 = shape_.sl0,
+            .s2tg = static_cast<unsigned>(tg_of(shape_.granule)),
+            .s2ps = static_cast<unsigned>(spec::address_size_encoding(b_->capabilities().oas_lg2)),
+            .s2vmid = 1};
+  }
+  [[nodiscard]] spec::Ste<u64> alone() const {
+    return spec::with_stage2(spec::make_bypass_ste(), fields());
+  }
+
+ private:
+  CaseBuilder* b_;
+  Stage2Shape shape_;
+  u64 root_ = 0;
+};
+
+/// The 4 KiB one that most SMMUs have.
+Stage2Shape plain_shape(const spec::Capabilities& caps) {
+  const unsigned t0sz = std::max(25U, 64 - ias_lg2(caps));
+  return {Granule::g4k, 1, 1, std::min(t0sz, 33U)};
+}
+
+Case asked(CaseBuilder& b, const std::vector<u64>& addresses) {
+  b.enable();
+  for (const u64 at : addresses) {
+    if (b.device().iova_end == 0 || at < b.device().iova_end) b.both(at);
+  }
+  b.poll();
+  return b.take();
+}
+
+// ---- walks --------------------------------------------------------------------------------------
+
+/// Leaves at every level, at the first and the last address; addresses beside them.
+void shape_case(const DeviceIdentity& device, std::vector<Case>& cases, const Stage2Shape& shape) {
+  CaseBuilder b(device, fmt::format("stage 2: granule {} KiB, S2SL0 {}, S2T0SZ {}",
+                                    pow2(page_shift(shape.granule)) / 1024, shape.sl0, shape.t0sz));
+  Stage2Tables tables(b, shape);
+  const u64 page = tables.page(), end = tables.end();
+  tables.map(page, b.data());
+  tables.map(end - page, b.data(page));
+  std::vector<u64> at = {page, page + page - 4, end - page + 0x10, 0, 2 * page};
+  for (unsigned level = shape.start; level < spec::last_level; ++level) {
+    const unsigned shift = level_shift(shape.granule, level);
+    const u64 size = pow2(shift);
+    const u64 ipa = end / 2 + (level - shape.start) * size * 2;
+    if (!spec::block_allowed(shape.granule, level) || ipa + size > end - size) continue;
+    tables.map(ipa, b.data(), Stage2Tables::all, level);
+    const u64 first = align_down(b.data(), shift);
+    at.insert(at.end(), {ipa + (b.data(0x3000) - first), ipa + (b.data() - first), ipa + size});
+  }
+  // A reserved descriptor, and a block where there is none.
+  b.store(tables.entry(3 * page, spec::last_level), b.data() | Stage2Tables::all | 1);
+  at.push_back(3 * page);
+  if (shape.start < 3 && !spec::block_allowed(shape.granule, shape.start)) {
+    const u64 size = pow2(level_shift(shape.granule, shape.start));
+    if (size < end / 2) {
+      tables.map(size, b.data(), Stage2Tables::all, shape.start);
+      at.push_back(size);
+    }
+  }
+  at.insert(at.end(), {end, end | page, end << 1, (end - page) | (end << 1)});
+  b.ste(0, tables.alone());
+  cases.push_back(asked(b, at));
+}
+
+/// Bits of S2TTB below the alignment of its tables count as 0. IHI 0070 5.2 (S2TTB).
+void alignment_case(const DeviceIdentity& device, std::vector<Case>& cases) {
+  CaseBuilder b(device, "stage 2: low bits of S2TTB are set");
+  const Stage2Shape shape = plain_shape(b.capabilities());
+  Stage2Tables tables(b, shape);
+  tables.map(0x1000, b.data());
+  const u64 bytes = 8 * pow2(static_cast<unsigned>(
+                            spec::start_entries_lg2<u64>(shape.granule, shape.start, shape.t0sz)));
+  spec::Ste<u64> ste = tables.alone();
+  ste.dw[3] |= (bytes - 1) & ~u64{0xf};
+  b.ste(0, ste);
+  cases.push_back(asked(b, {0x1000, 0x2000}));
+}
+
+/// Next tables and leaves beyond S2PS, which is smaller than the output size or as large.
+void size_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const spec::Capabilities caps = spec::parse_capabilities(device.id);
+  for (unsigned ps = 0; ps < 6; ++ps) {
+    const unsigned bits = spec::address_size_lg2(ps);
+    if (bits > caps.oas_lg2 || bits > 47) continue;
+    CaseBuilder b(device, fmt::format("stage 2: S2PS = {}", ps));
+    Stage2Tables tables(b, plain_shape(caps));
+    tables.map(0x1000, b.data());
+    tables.map(0x2000, b.data() | u64{1} << bits);
+    tables.map(0x3000, b.data() | u64{1} << 47);
+    tables.map(u64{4} << 21, b.data() | u64{1} << bits, Stage2Tables::all, 2);
+    b.store(tables.entry(u64{8} << 21, 2), b.memory(4096) | u64{1} << bits | 3);
+    spec::Stage2SteFields fields = tables.fields();
+    fields.s2ps = ps;
+    b.ste(0, spec::with_stage2(spec::make_bypass_ste(), fields));
+    cases.push_back(asked(b, {0x1000, 0x2000, 0x3000, u64{4} << 21, u64{8} << 21}));
+  }
+}
+
+// ---- rights -------------------------------------------------------------------------------------
+
+/// S2AP and XN, of each kind of access that the engines send.
+void right_case(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const spec::Capabilities caps = spec::parse_capabilities(device.id);
+  CaseBuilder b(device, "stage 2: S2AP and XN");
+  Stage2Tables tables(b, plain_shape(caps));
+  for (u64 s2ap = 0; s2ap < 4; ++s2ap) {
+    for (u64 xn = 0; xn < 4; ++xn) {
+      tables.map(0x1000 * (4 * s2ap + xn), b.data(0x1000 * (4 * s2ap + xn)),
+                 Stage2Tables::af | Stage2Tables::normal | s2ap << 6 | xn << 53);
+    }
+  }
+  b.ste(0, tables.alone());
+  b.enable();
+  for (u64 page = 0; page < 16; ++page) {
+    for (const bool privileged : {false, true}) {
+      if (privileged && !device.sends_privileged) continue;
+      b.access(0x1000 * page, false, 0, {.privileged = privileged});
+      b.access(0x1000 * page, true, 0, {.privileged = privileged});
+      if (!device.sends_instructions) continue;
+      b.access(0x1000 * page, false, 0, {.privileged = privileged, .instruction = true});
+    }
+    b.poll();
+  }
+  cases.push_back(b.take());
+}
+
+void access_flag_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const spec::Capabilities caps = spec::parse_capabilities(device.id);
+  for (const bool affd : {false, true}) {
+    CaseBuilder b(device, fmt::format("stage 2: AF = 0, S2AFFD = {}", affd ? 1 : 0));
+    Stage2Tables tables(b, plain_shape(caps));
+    constexpr u64 flagless = Stage2Tables::all & ~Stage2Tables::af;
+    tables.map(0x1000, b.data(), flagless);
+    tables.map(0x2000, b.data(0x1000), flagless & ~Stage2Tables::may_write);
+    tables.map(0x3000, b.data(0x2000));
+    spec::Ste<u64> ste = tables.alone();
+    if (affd) ste.dw[2] |= u64{1} << 53;
+    b.ste(0, ste);
+    cases.push_back(asked(b, {0x1000, 0x2000, 0x3000}));
+  }
+}
+
+/// S2R = 0: translation faults are silent, and external aborts are not. IHI 0070 5.5.
+void silent_case(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const spec::Capabilities caps = spec::parse_capabilities(device.id);
+  CaseBuilder b(device, "stage 2: S2R = 0");
+  Stage2Tables tables(b, plain_shape(caps));
+  tables.map(0x1000, b.data(), Stage2Tables::all & ~Stage2Tables::may_write);
+  if (device.absent_bytes != 0) {
+    b.store(tables.entry(u64{8} << 21, 2), device.absent_pa | 3);
+  }
+  spec::Stage2SteFields fields = tables.fields();
+  fields.s2r = false;
+  b.ste(0, spec::with_stage2(spec::make_bypass_ste(), fields));
+  cases.push_back(asked(b, {0x1000, 0x2000, tables.end(), u64{8} << 21}));
+}
+
+// ---- legality -----------------------------------------------------------------------------------
+
+/// One field of a legal STE is another one, legal or not as the machine says.
+void legality_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const spec::Capabilities caps = spec::parse_capabilities(device.id);
+  const auto one = [&](const char* name, Rule rule, auto&& change) {
+    CaseBuilder b(device, fmt::format("stage 2: {}", name));
+    b.asks(rule);
+    Stage2Tables tables(b, plain_shape(caps));
+    tables.map(0x1000, b.data());
+    spec::Ste<u64> ste = tables.alone();
+    change(ste);
+    b.ste(0, ste);
+    cases.push_back(asked(b, {0x1000}));
+  };
+  const auto field = [&](const char* name, Rule rule, unsigned hi, unsigned lo, u64 value) {
+    one(name, rule, [&](spec::Ste<u64>& ste) { ste.dw[2] = with_bits(ste.dw[2], hi, lo, value); });
+  };
+  field("S2T0SZ is too small", Rule::STE_S2T0SZ, 37, 32, 15);
+  if (caps.oas_lg2 < 48) {
+    field("S2T0SZ is beyond the input size", Rule::STE_S2T0SZ, 37, 32, 63 - ias_lg2(caps));
+  }
+  field("S2T0SZ is too large", Rule::STE_S2T0SZ, 37, 32, 49);
+  if (!spec::stage2_start_legal<u64>(Granule::g4k, 2, plain_shape(caps).t0sz)) {
+    field("S2SL0 = 0 does not fit", Rule::STE_S2SL0, 39, 38, 0);
+  }
+  field("S2SL0 = 3", Rule::STE_S2SL0, 39, 38, 3);
+  field("S2TG = 3", Rule::STE_S2TG, 47, 46, 3);
+  if (!caps.gran16k) field("S2TG = 2", Rule::STE_S2TG, 47, 46, 2);
+  if (!caps.gran64k) field("S2TG = 1", Rule::STE_S2TG, 47, 46, 1);
+  if (!caps.aarch32) field("S2AA64 = 0", Rule::STE_S2AA64, 51, 51, 0);
+  if (caps.ttendian == 2) field("S2ENDI = 1", Rule::STE_S2ENDI, 52, 52, 1);
+  if (caps.httu == 0) field("S2HA = 1", Rule::STE_S2HTTU, 56, 56, 1);
+  if (caps.httu < 2) {
+    field("S2HD = 1", caps.httu == 0 ? Rule::STE_S2HTTU : Rule::STE_S2HD, 56, 55, 3);
+  }
+  if (caps.httu == 3) field("S2HAFT without S2HA", Rule::STE_S2HAFT, 59, 59, 1);
+  if (caps.stall_model == spec::StallModel::never) field("S2S = 1", Rule::STE_S2S, 57, 57, 1);
+  if (!caps.vmid16) field("S2VMID of 9 bits", Rule::STE_S2VMID, 15, 0, 0x101);
+  if (caps.oas_lg2 < 48) {
+    one("S2TTB beyond S2PS", Rule::STE_S2TTB,
+        [&](spec::Ste<u64>& ste) { ste.dw[3] |= u64{1} << caps.oas_lg2; });
+  }
+}
+
+// ---- nested -------------------------------------------------------------------------------------
+
+/// A guest: its CD and stage 1 tables lie at intermediate addresses that are not their physical
+/// ones.
+class Guest {
+ public:
+  static constexpr u64 cd_ipa = 0x10000, tables_ipa = 0x20000, data_ipa = 0x40000;
+  static constexpr u64 va = 0x7000;  ///< read and written; so is the page behind it, read-only
+  static constexpr unsigned tsz = 25;
+  static constexpr unsigned levels = 3;  // 1 to 3
+
+  Guest(const DeviceIdentity& device, const std::string& name)
+      : b(device, "nested: " + name), stage2(b, plain_shape(b.capabilities())) {
+    cd_pa = b.memory(4096);
+    for (u64& table : table_pa) table = b.memory(4096);
+    stage2.map(cd_ipa, cd_pa);
+    for (unsigned i = 0; i < levels; ++i) stage2.map(table_ipa(i), table_pa[i]);
+    stage2.map(data_ipa, b.data());
+    stage2.map(data_ipa + 0x1000, b.data(0x1000));
+    for (unsigned i = 0; i + 1 < levels; ++i) b.store(place(i, va), table_ipa(i + 1) | 3);
+    leaf(va, data_ipa);
+    LeafBits read_only;
+    read_only.writable = false;
+    leaf(va + 0x1000, data_ipa + 0x1000, read_only);
+    cd = b.plain_cd(table_ipa(0), tsz);
+  }
+  static u64 table_ipa(unsigned i) { return tables_ipa + 0x1000 * u64{i}; }
+  /// The word of table `i`, 0 for the first, that translates `at`.
+  [[nodiscard]] u64 place(unsigned i, u64 at) const {
+    return table_pa[i] + 8 * spec::table_index<u64>(Granule::g4k, 1, 1 + i, tsz, at);
+  }
+  void leaf(u64 at, u64 ipa, const LeafBits& bits = {}) {
+    b.store(place(2, at), leaf_word(Granule::g4k, 3, ipa, bits));
+  }
+  [[nodiscard]] spec::Ste<u64> ste() const {
+    spec::Stage1SteFields fields;
+    fields.s1contextptr = cd_ipa;
+    return spec::with_stage2(spec::make_stage1_ste(fields), stage2.fields());
+  }
+  void add_to(std::vector<Case>& cases, const spec::Ste<u64>& with) {
+    b.cd_at(cd_pa, cd);
+    b.ste(0, with);
+    cases.push_back(asked(b, {va, va + 4, va + 0x1000, va + 0x2000}));
+  }
+  void add_to(std::vector<Case>& cases) { add_to(cases, ste()); }
+
+  CaseBuilder b;
+  Stage2Tables stage2;
+  u64 cd_pa = 0;
+  std::array<u64, levels> table_pa{};
+  spec::Cd<u64> cd;
+};
+
+/// What stage 1 says of an access stays what it is, at intermediate addresses.
+void nested_stage1_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  Guest plain(device, "both stages");
+  plain.add_to(cases);
+  Guest range(device, "the input address is beyond T0SZ");
+  range.cd = range.b.plain_cd(Guest::table_ipa(0), Guest::tsz);
+  range.b.cd_at(range.cd_pa, range.cd);
+  range.b.ste(0, range.ste());
+  cases.push_back(asked(range.b, {pow2(64 - Guest::tsz), Guest::va}));
+  Guest size(device, "the output of stage 1 is beyond IPS");
+  size.leaf(Guest::va, u64{1} << size.b.capabilities().oas_lg2);
+  if (size.b.capabilities().oas_lg2 < 48) size.add_to(cases);
+  Guest bad(device, "the CD is not valid");
+  bad.cd.dw[0] &= ~(u64{1} << 31);
+  bad.add_to(cases);
+  Guest beyond(device, "the output of stage 1 is beyond S2T0SZ");
+  const u64 end = beyond.stage2.end();
+  beyond.leaf(Guest::va, end);
+  if (end < pow2(beyond.b.capabilities().oas_lg2)) beyond.add_to(cases);
+}
+
+/// A page of stage 2 and what it translates in a nested configuration.
+struct Piece {
+  const char* name;
+  u64 ipa;
+};
+constexpr Piece pieces[] = {{"the CD", Guest::cd_ipa},
+                            {"the first table", Guest::tables_ipa},
+                            {"the last table", Guest::tables_ipa + 0x2000},
+                            {"the address", Guest::data_ipa}};
+
+/// The physical page of such a piece.
+u64 page_of(const Guest& guest, u64 ipa) {
+  if (ipa == Guest::cd_ipa) return guest.cd_pa;
+  if (ipa == Guest::data_ipa) return guest.b.data();
+  return guest.table_pa[(ipa - Guest::tables_ipa) / 0x1000];
+}
+
+/// What stage 2 may have against each of them. IHI 0070 7.3.22, "a nested walk".
+void nested_stage2_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  using Tables = Stage2Tables;
+  struct Against {
+    const char* name;
+    u64 bits;  ///< of the leaf; 0: it is not valid
+  };
+  constexpr Against all[] = {{"is not mapped", 0},
+                             {"may not be read", Tables::all & ~Tables::may_read},
+                             {"may not be written", Tables::all & ~Tables::may_write},
+                             {"may not be executed", Tables::all | Tables::xn << 1},
+                             {"has AF = 0", Tables::all & ~Tables::af}};
+  for (const Piece& piece : pieces) {
+    for (const Against& against : all) {
+      Guest guest(device, fmt::format("{} {} at stage 2", piece.name, against.name));
+      if (against.bits == 0) {
+        guest.b.store(guest.stage2.entry(piece.ipa, 3), 0);
+      } else {
+        guest.stage2.map(piece.ipa, page_of(guest, piece.ipa), against.bits);
+      }
+      guest.add_to(cases);
+    }
+    if (spec::parse_capabilities(device.id).oas_lg2 < 48) {
+      Guest guest(device, fmt::format("{} is beyond S2PS", piece.name));
+      guest.stage2.map(piece.ipa, page_of(guest, piece.ipa) | u64{1} << 47);
+      guest.add_to(cases);
+    }
+    for (const bool ptw : {false, true}) {
+      Guest guest(device, fmt::format("{} is a Device page, S2PTW = {}", piece.name, ptw ? 1 : 0));
+      guest.stage2.map(piece.ipa, page_of(guest, piece.ipa),
+                       (Tables::all & ~Tables::normal) | Tables::device);
+      spec::Ste<u64> ste = guest.ste();
+      if (ptw) ste.dw[2] |= u64{1} << 54;
+      guest.add_to(cases, ste);
+    }
+  }
+  Guest instructions(device, "XN at stage 2, of instructions");
+  if (!device.sends_instructions) return;
+  instructions.stage2.map(Guest::data_ipa, instructions.b.data(), Tables::all | Tables::xn << 1);
+  instructions.b.cd_at(instructions.cd_pa, instructions.cd);
+  instructions.b.ste(0, instructions.ste());
+  instructions.b.enable();
+  instructions.b.access(Guest::va, false, 0, {.instruction = true});
+  instructions.b.access(Guest::va);
+  instructions.b.access(Guest::va + 0x1000, false, 0, {.instruction = true});
+  instructions.b.poll();
+  cases.push_back(instructions.b.take());
+}
+
+/// A fetch that no memory answers: a descriptor of stage 2 on the way of each piece, and what stage
+/// 2 leads to. IHI 0070 7.3.10, 7.3.12.
+void nested_abort_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  if (device.absent_bytes < 0x4000) return;
+  for (const Piece& piece : pieces) {
+    Guest behind(device, fmt::format("{} is where no memory is", piece.name));
+    behind.stage2.map(piece.ipa, device.absent_pa + 0x1000);
+    if (piece.ipa != Guest::data_ipa) behind.add_to(cases);
+    // It gets a table of stage 2 of its own.
+    const u64 apart = u64{16} << 21;
+    Guest table(device, fmt::format("the stage 2 table of {} is where no memory is", piece.name));
+    table.b.store(table.stage2.entry(apart, 2), (device.absent_pa + 0x2000) | 3);
+    spec::Ste<u64> ste = table.ste();
+    if (piece.ipa == Guest::cd_ipa) {
+      ste.dw[0] = with_bits(ste.dw[0], 51, 6, apart >> 6);
+    } else if (piece.ipa == Guest::tables_ipa) {
+      table.cd = table.b.plain_cd(apart, Guest::tsz);
+    } else if (piece.ipa == Guest::data_ipa) {
+      table.leaf(Guest::va, apart);
+    } else {
+      table.b.store(table.place(1, Guest::va), apart | 3);
+    }
+    table.add_to(cases, ste);
+  }
+}
+
+/// S1DSS = 1: without a SubstreamID the address is an intermediate one at once.
+void nested_bypass_case(const DeviceIdentity& device, std::vector<Case>& cases) {
+  if (!device.sends_substreams || spec::parse_capabilities(device.id).ssidsize == 0) return;
+  Guest guest(device, "stage 1 is bypassed by S1DSS");
+  spec::Stage1SteFields fields;
+  fields.s1contextptr = Guest::cd_ipa;
+  fields.s1cdmax = 1;
+  fields.s1dss = 1;
+  guest.cd.dw[0] = with_bits(guest.cd.dw[0], 63, 48, 2);
+  guest.b.cd_at(guest.cd_pa + 64, guest.cd);
+  guest.b.ste(0, spec::with_stage2(spec::make_stage1_ste(fields), guest.stage2.fields()));
+  guest.b.enable();
+  guest.b.both(Guest::data_ipa);
+  guest.b.both(Guest::va);
+  for (const u32 ssid : {1U, 0U, 2U}) {
+    guest.b.access(Guest::va, false, 0, {.substream = ssid});
+    guest.b.access(Guest::va + 0x2000, true, 0, {.substream = ssid});
+  }
+  guest.b.both(guest.stage2.end());
+  if (device.iova_end == 0) guest.b.both(u64{1} << guest.b.capabilities().oas_lg2);
+  guest.b.poll();
+  cases.push_back(guest.b.take());
+}
+
+}  // namespace
+
+void stage2_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const spec::Capabilities caps = spec::parse_capabilities(device.id);
+  if (!caps.s2p) return;
+  for (const Stage2Shape& shape : shapes_of(caps)) shape_case(device, cases, shape);
+  if (!caps.gran4k) return;
+  alignment_case(device, cases);
+  size_cases(device, cases);
+  right_case(device, cases);
+  access_flag_cases(device, cases);
+  silent_case(device, cases);
+  legality_cases(device, cases);
+  if (!caps.s1p) return;
+  nested_stage1_cases(device, cases);
+  nested_stage2_cases(device, cases);
+  nested_abort_cases(device, cases);
+  nested_bypass_case(device, cases);
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+// Stage 2 walk, VMSAv8-64: an intermediate physical address (IPA) to a physical one. DDI 0487 D8.2
+// to D8.5; IHI 0070 5.2 (S2*), 7.3; arch 4.3 to 4.7. As walk.h: one descriptor at a time, and the
+// loop.
+#pragma once
+
+#include <variant>
+
+#include "spec/arch/permissions.h"
+
+namespace iommucheck::spec {
+
+/// The tables of one stage 2, and what the STE says of them.
+template <Word W>
+struct Stage2 {
+  Granule tg = Granule::g4k;
+  unsigned start = 1;  ///< level at which a walk starts: S2SL0
+  W t0sz{25};
+  W ttb{0};
+  W ps_lg2{48};  ///< effective output size in bits: min(S2PS, OAS)
+  Flag<W> affd = false, ha = false, hd = false;
+  Flag<W> ptw = false;
+  Flag<W> fwb = false;
+  bool xnx = false;  ///< IDR3.XNX: XN[0] counts
+};
+
+/// What an IPA is of, and CLASS of its fault: IHI 0070 7.3.13.
+enum class Stage2Input : u8 { cd, stage1_descriptor, transaction };
+
+/// No bit at or above 64 - S2T0SZ.
+template <Word W>
+constexpr Flag<W> ipa_in_range(const Stage2<W>& stage2, W ipa) {
+  return is_zero(ipa & ~low_mask(W(64) - stage2.t0sz));
+}
+
+/// Up to 16 tables of the start level lie one behind the other and are aligned to what they take
+/// together; low bits of S2TTB below that are ignored. With a 52-bit output size it is 64 bytes at
+/// least. arch 4.6.
+template <Word W>
+constexpr W stage2_start_table(const Stage2<W>& stage2) {
+  const W size_lg2 = start_entries_lg2(stage2.tg, stage2.start, stage2.t0sz) + W(3);
+  const W wide_lg2 = select(less(size_lg2, W(6)), W(6), size_lg2);
+  return stage2.ttb & ~low_mask(select(less_equal(W(52), stage2.ps_lg2), wide_lg2, size_lg2));
+}
+
+/// A stage 2 block or page. It has one set of rights for both privileges but for execution.
+template <Word W>
+struct Stage2Leaf {
+  W output{0};
+  unsigned level = last_level;
+  Flag<W> read = false, write = false;
+  Flag<W> execute_privileged = false, execute_unprivileged = false;
+  Flag<W> af = false;
+  Flag<W> device = false;          ///< MemAttr: some Device type
+  Flag<W> writable_clean = false;  ///< `write` only because hardware sets S2AP[1] for it
+  friend bool operator==(const Stage2Leaf&, const Stage2Leaf&) = default;
+};
+
+/// Device is MemAttr[3:2] = 0; with S2FWB = 1, MemAttr[2] = 0. DDI 0487 D8.6.
+template <Word W>
+constexpr Flag<W> is_device(const Stage2<W>& stage2, W word) {
+  return select(stage2.fwb, !flag(word, 4), is_zero(field(word, 5, 4)));
+}
+
+/// S2AP[0] lets read, S2AP[1] write. XN: 0 all may execute, 1 unprivileged alone, 2 none, 3
+/// privileged alone; without XNX its upper bit alone counts. arch 4.3, 4.4.
+template <Word W>
+constexpr Stage2Leaf<W> stage2_leaf(const Stage2<W>& stage2, unsigned level, W word, W output) {
+  Stage2Leaf<W> leaf;
+  leaf.output = output;
+  leaf.level = level;
+  leaf.read = flag(word, 6);
+  const Flag<W> cleans = stage2.ha & stage2.hd & dirty_bit_modifier(word) & !flag(word, 7);
+  leaf.write = flag(word, 7) | cleans;
+  leaf.writable_clean = cleans;
+  const Flag<W> xn1 = flag(word, 54);
+  const Flag<W> xn0 = Flag<W>(stage2.xnx) & flag(word, 53);
+  leaf.execute_privileged = (!xn1 & !xn0) | (xn1 & xn0);
+  leaf.execute_unprivileged = !xn1;
+  leaf.af = access_flag(word);
+  leaf.device = is_device(stage2, word);
+  return leaf;
+}
+
+template <Word W>
+using Stage2Step = std::variant<Fault, W, Stage2Leaf<W>>;  // W: the next table
+
+/// One descriptor at `level`: F_TRANSLATION, then F_ADDR_SIZE, else where it leads.
+template <Word W>
+constexpr Stage2Step<W> stage2_step(const Stage2<W>& stage2, unsigned level, W word) {
+  bool wide = false;
+  if (stage2.tg == Granule::g64k) wide = static_cast<bool>(less_equal(W(52), stage2.ps_lg2));
+  const DescriptorType type = descriptor_type(stage2.tg, level, word, wide);
+  if (auto f = check(Rule::S2_DESCRIPTOR_VALID, EventType::f_translation,
+                     type != DescriptorType::invalid, level)) {
+    return *f;
+  }
+  const bool is_table = type == DescriptorType::table;
+  const W output = is_table ? next_table_address(stage2.tg, word, wide)
+                            : output_address(stage2.tg, level, word, wide);
+  if (auto f = check(Rule::S2_OUTPUT_SIZE, EventType::f_addr_size,
+                     is_zero(output & ~low_mask(stage2.ps_lg2)), level)) {
+    return *f;
+  }
+  if (is_table) return output;
+  return stage2_leaf(stage2, level, word, output);
+}
+
+template <Word W>
+constexpr Flag<W> stage2_permits(const Stage2Leaf<W>& leaf, AccessKind access) {
+  switch (access.type) {
+    case AccessType::read: return leaf.read;
+    case AccessType::write: return leaf.write;
+    case AccessType::execute: break;
+  }
+  return access.privileged ? leaf.execute_privileged : leaf.execute_unprivileged;
+}
+
+/// F_ACCESS before F_PERMISSION. What hardware fetches itself is a data read. IHI 0070 7.3.16.
+template <Word W>
+constexpr std::optional<Fault> check_stage2_access(const Stage2<W>& stage2,
+                                                   const Stage2Leaf<W>& leaf, AccessKind access,
+                                                   Stage2Input input) {
+  if (auto f = check(Rule::S2_ACCESS_FLAG, EventType::f_access, leaf.af | stage2.ha | stage2.affd,
+                     leaf.level)) {
+    return f;
+  }
+  const bool fetched = input != Stage2Input::transaction;
+  const AccessKind kind = fetched ? AccessKind{} : access;
+  if (auto f = check(Rule::S2_PERMISSION, EventType::f_permission, stage2_permits(leaf, kind),
+                     leaf.level)) {
+    return f;
+  }
+  if (!fetched) return std::nullopt;
+  return check(Rule::S2_PTW, EventType::f_permission, !(stage2.ptw & leaf.device), leaf.level);
+}
+
+template <Word W>
+struct Stage2Translation {
+  W output{0};
+  Stage2Leaf<W> leaf;
+};
+
+template <Word W>
+using Stage2Result = std::variant<Fault, Stage2Translation<W>>;
+
+/// The whole walk; `memory` as for walk_stage1().
+template <Word W, class Memory>
+constexpr Stage2Result<W> walk_stage2(Memory& memory, const Stage2<W>& stage2, W ipa,
+                                      AccessKind access, Stage2Input input) {
+  if (auto f = check(Rule::S2_IPA_RANGE, EventType::f_translation, ipa_in_range(stage2, ipa))) {
+    return *f;
+  }
+  W table = stage2_start_table(stage2);
+  for (unsigned level = stage2.start; level <= last_level; ++level) {
+    const W index = table_index(stage2.tg, stage2.start, level, stage2.t0sz, ipa);
+    const std::optional<W> word = memory.read(table + (index << 3));
+    if (auto f = check(Rule::S2_WALK_FETCH, EventType::f_walk_eabt, word.has_value(), level)) {
+      return *f;
+    }
+    const Stage2Step<W> next = stage2_step(stage2, level, *word);
+    if (const auto* fault = std::get_if<Fault>(&next)) return *fault;
+    if (const auto* leaf = std::get_if<Stage2Leaf<W>>(&next)) {
+      if (auto f = check_stage2_access(stage2, *leaf, access, input)) return *f;
+      return Stage2Translation<W>{leaf->output | leaf_offset(stage2.tg, level, ipa), *leaf};
+    }
+    table = std::get<W>(next);
+  }
+  return Fault{Rule::S2_DESCRIPTOR_VALID, EventType::f_translation, last_level};  // not reached
+}
+
+}  // namespace iommucheck::spec
