@@ -10,7 +10,7 @@
 #include <variant>
 
 #include "base/bits.h"
-#include "base/random.h"
+#include "monitor/drawn_smmu.h"
 #include "monitor/monitor.h"
 #include "spec/smmu/id_registers.h"
 
@@ -293,54 +293,6 @@ void fit_the_devices(Machine& machine, std::string_view text) {
       if (caps.sidsize >= 7 && free("st2l=")) caps.two_level_stream_table = true;
     }
   }
-}
-
-class Draw {
- public:
-  explicit Draw(u64 seed) : words_(seed) {}
-  u32 below(u32 n) { return static_cast<u32>(words_.below(n)); }
-  u32 from(u32 lowest, u32 highest) { return lowest + below(highest - lowest + 1); }
-  bool one_in(u32 n) { return below(n) == 0; }
-  u32 of(std::initializer_list<u32> values) {
-    return values.begin()[below(static_cast<u32>(values.size()))];
-  }
-
- private:
-  SplitMix64 words_;
-};
-
-// What a version must have it has, and nothing that it must not: spec::id_inconsistencies.
-Capabilities drawn_capabilities(Draw& draw) {
-  Capabilities caps = default_machine().caps;
-  caps.minor = draw.below(4);
-  caps.ril = caps.minor >= 2;
-  caps.had = caps.xnx = caps.minor >= 1;
-  caps.e0pd = caps.minor >= 3;
-  caps.fwb = caps.minor >= 2;
-  caps.bbml = caps.minor >= 2 ? draw.from(1, 2) : 0;
-  caps.httu = draw.below(3);
-  caps.cohacc = !draw.one_in(3);
-  caps.asid16 = draw.one_in(2);
-  caps.s2p = draw.one_in(3);
-  caps.vmid16 = caps.s2p && draw.one_in(2);
-  const bool hyp = draw.one_in(3);
-  caps.hyp = caps.s2p && (hyp || caps.minor >= 2);
-  caps.ats = !draw.one_in(3);
-  caps.pri = false;
-  caps.stall_model = draw.one_in(3) ? StallModel::never : StallModel::both;
-  caps.term_model = draw.one_in(3);
-  caps.ttendian = draw.of({0, 2});
-  caps.gran16k = draw.one_in(2);
-  caps.gran64k = draw.one_in(2);
-  caps.stt = caps.minor >= 1 && draw.one_in(3);
-  caps.cd2l = draw.one_in(2);
-  caps.ssidsize = caps.cd2l ? draw.of({0, 3, 6, 7, 8, 10, 16, 20}) : draw.of({0, 1, 4, 6, 7, 8});
-  caps.two_level_stream_table = draw.one_in(2);
-  caps.sidsize = caps.two_level_stream_table ? draw.of({7, 8, 16, 20, 32}) : draw.from(4, 6);
-  caps.cmdqs = draw.from(3, 8);
-  caps.eventqs = draw.from(2, 7);
-  caps.oas_lg2 = draw.of({32, 36, 40, 42, 44, 48});
-  return caps;
 }
 
 /// StreamIDs are apart where the tables for that stay small; with `far` thousands of level 1

@@ -126,6 +126,10 @@ u64 leaf_word(Granule granule, unsigned level, u64 pa, const LeafBits& leaf) {
 
 CaseBuilder::CaseBuilder(const DeviceIdentity& device, std::string name, const CaseOptions& options)
     : device_(device), caps_(spec::parse_capabilities(device.id)), options_(options) {
+  options_.cmdq_lg2 = std::min(options.cmdq_lg2, caps_.cmdqs);
+  options_.eventq_lg2 = std::min(options.eventq_lg2, caps_.eventqs);
+  options_.priq_lg2 = std::min(options.priq_lg2, caps_.priqs);
+  polls_often_ = options_.eventq_lg2 < options.eventq_lg2;
   case_.name = std::move(name);
   next_ = device.structures_pa;
   bring_up();
@@ -179,9 +183,11 @@ void CaseBuilder::command_words(u64 low, u64 high) { step(StepKind::command, low
 void CaseBuilder::sync() { step(StepKind::sync); }
 void CaseBuilder::access(u64 iova, bool write, unsigned engine, DmaAttributes attributes) {
   step(StepKind::access, iova, write ? 1 : 0, access_word(engine, attributes));
+  if (polls_often_) poll();
 }
 void CaseBuilder::request(u64 iova, bool write, unsigned engine, DmaAttributes attributes) {
   step(StepKind::request, iova, write ? 1 : 0, access_word(engine, attributes));
+  if (polls_often_) poll();
 }
 void CaseBuilder::answer() { step(StepKind::answer); }
 void CaseBuilder::silence() { step(StepKind::silence); }

@@ -63,7 +63,8 @@ struct Case {
   std::size_t fixed = 0;  ///< the first so many steps bring the SMMU up: never left out
 };
 
-/// How a case brings the SMMU up.
+/// How a case brings the SMMU up. Queues are as large as that, or as large as they may be if that
+/// is smaller; the event queue is then polled after each access, so that as many records fit in it.
 struct CaseOptions {
   unsigned cmdq_lg2 = 8, eventq_lg2 = 6;
   unsigned log2size = 6;
@@ -158,6 +159,7 @@ class CaseBuilder {
   DeviceIdentity device_;
   spec::Capabilities caps_;
   CaseOptions options_;
+  bool polls_often_ = false;
   Case case_;
   std::map<u64, u64> words_;
   u64 next_ = 0, strtab_ = 0, cds_ = 0;

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 
 #include "base/bits.h"
@@ -18,6 +19,7 @@ using spec::Rule;
 
 /// CMD_SYNC.CS: SIG_IRQ.
 constexpr u64 signals_by_interrupt = 1;
+constexpr unsigned last_only_bit = 31;  // of PRIQ_IRQ_CFG2
 
 }  // namespace
 
@@ -69,8 +71,22 @@ std::optional<WrongInterrupt> InterruptRules::feed(const trace::Event& event) {
     return read(*read_of);
   } else if (const auto* interrupt = std::get_if<trace::Irq>(&event.payload)) {
     return irq(interrupt->kind);
+  } else if (const auto* request = std::get_if<trace::PageRequest>(&event.payload)) {
+    sent(*request);
   }
   return std::nullopt;
+}
+
+void InterruptRules::sent(const trace::PageRequest& request) {
+  if (!request.last || !surely_on(page_requests)) ++other_messages_;
+  if (request.last && last_only_) ++state_[page_requests].causes;
+}
+
+/// A queue is set up. What came of it before and after is not told apart.
+void InterruptRules::moved(Source source) {
+  OutputQueue& queue = output_[source];
+  queue.unsure |= queue.set;
+  queue.set = true;
 }
 
 void InterruptRules::write(const trace::MmioWrite& write) {
@@ -86,17 +102,26 @@ void InterruptRules::write(const trace::MmioWrite& write) {
       break;
     case reg::gerrorn: queue_broken_ = true; break;  // the queue goes on somewhere behind an error
     case reg::eventq_cons:
-      event_cons_ = write.value & 0xfffff;
-      empty_at_.reset();
+    case reg::priq_cons: {
+      OutputQueue& queue = output_[write.offset == reg::eventq_cons ? event_queue : page_requests];
+      queue.cons = write.value & 0xfffff;
+      queue.empty_at.reset();
       break;
-    case reg::eventq_base:
-      unsure_events_ |= event_queue_set_;
-      event_queue_set_ = true;
-      break;
+    }
+    case reg::eventq_base: moved(event_queue); break;
+    case reg::priq_base: moved(page_requests); break;
     case reg::gerror_irq_cfg0: state_[global_error].message_pa = write.value & mask(51, 2); break;
     case reg::gerror_irq_cfg1: state_[global_error].payload = static_cast<u32>(write.value); break;
     case reg::eventq_irq_cfg0: state_[event_queue].message_pa = write.value & mask(51, 2); break;
     case reg::eventq_irq_cfg1: state_[event_queue].payload = static_cast<u32>(write.value); break;
+    case reg::priq_irq_cfg0: state_[page_requests].message_pa = write.value & mask(51, 2); break;
+    case reg::priq_irq_cfg1: state_[page_requests].payload = static_cast<u32>(write.value); break;
+    case reg::priq_irq_cfg2:
+      // Of what came before it is not known how it was judged; or it is guarded.
+      output_[page_requests].unsure |=
+          other_messages_ != 0 || state_[page_requests].causes != 0 || !surely_off(page_requests);
+      last_only_ = bit(write.value, last_only_bit);
+      break;
     default: break;
   }
 }
@@ -163,23 +188,31 @@ void InterruptRules::errors_shown(u64 value) {
 }
 
 /// From one look that finds the queue empty to the next one that does not it was filled once at
-/// least; how often at most its records say.
-void InterruptRules::records_shown(u64 value) {
-  const unsigned lg2 = queues_.eventq_lg2;
+/// least; how often at most its records say. With LO = 1 it is each message with Last that counts:
+/// of more records than messages without were sent one has it. IHI 0070 3.18.2, 6.3.36.
+void InterruptRules::records_shown(Source source, u64 value) {
+  OutputQueue& queue = output_[source];
+  const unsigned lg2 = lg2_of(source);
   const u64 prod = value & 0xfffff;
-  const u64 fresh = spec::queue_used<u64>(lg2, prod, last_event_prod_);
-  unsure_events_ |= fresh > pow2(lg2);
-  records_ += fresh;
-  last_event_prod_ = prod;
-  state_[event_queue].causes = records_;
-  const bool empty = spec::queue_bits<u64>(lg2, prod) == spec::queue_bits<u64>(lg2, event_cons_);
-  if (!empty && empty_at_ && !unsure_events_) {
-    if (surely_on(event_queue) && on_since_[event_queue] <= *empty_at_) {
-      due(event_queue, *empty_at_);
-    }
-    if (wired_ && surely_off(event_queue)) ++masked_count_;
+  const u64 fresh = spec::queue_used<u64>(lg2, prod, queue.prod);
+  queue.unsure |= fresh > pow2(lg2);
+  queue.records += fresh;
+  queue.prod = prod;
+  const bool empty = spec::queue_bits<u64>(lg2, prod) == spec::queue_bits<u64>(lg2, queue.cons);
+  std::optional<u64> since;
+  if (source == page_requests && last_only_) {
+    if (fresh > other_messages_) since = queue.read_at;
+    other_messages_ -= std::min(fresh, other_messages_);
+  } else {
+    state_[source].causes = queue.records;
+    if (!empty) since = queue.empty_at;
   }
-  empty_at_ = empty ? std::optional(now_) : std::nullopt;
+  if (since && !queue.unsure) {
+    if (surely_on(source) && on_since_[source] <= *since) due(source, *since);
+    if (wired_ && surely_off(source)) ++masked_count_;
+  }
+  queue.empty_at = empty ? std::optional(now_) : std::nullopt;
+  queue.read_at = now_;
 }
 
 std::optional<WrongInterrupt> InterruptRules::read(const trace::MmioRead& read) {
@@ -187,7 +220,8 @@ std::optional<WrongInterrupt> InterruptRules::read(const trace::MmioRead& read) 
     case reg::irq_ctrlack: acknowledged(read.value); return std::nullopt;
     case reg::cmdq_cons: consumed(read.value); return too_many(command_sync);
     case reg::gerror: errors_shown(read.value); return too_many(global_error);
-    case reg::eventq_prod: records_shown(read.value); return too_many(event_queue);
+    case reg::eventq_prod: records_shown(event_queue, read.value); return too_many(event_queue);
+    case reg::priq_prod: records_shown(page_requests, read.value); return too_many(page_requests);
     default: return std::nullopt;
   }
 }
@@ -195,10 +229,9 @@ std::optional<WrongInterrupt> InterruptRules::read(const trace::MmioRead& read) 
 /// What was sent before it was read has to be seen in what is read.
 std::optional<WrongInterrupt> InterruptRules::too_many(Source source) const {
   const State& its = state_[source];
-  if (its.came <= its.causes || (source == event_queue && unsure_events_) ||
-      (source == command_sync && queue_broken_)) {
-    return std::nullopt;
-  }
+  const bool unsure =
+      source == command_sync ? queue_broken_ : source < output_.size() && output_[source].unsure;
+  if (its.came <= its.causes || unsure) return std::nullopt;
   const std::string kind = fmt::format("an interrupt of {} without its cause", name_of(source));
   return WrongInterrupt{
       Rule::INTERRUPT_CAUSE, kind,
@@ -225,7 +258,7 @@ std::optional<WrongInterrupt> InterruptRules::irq(trace::IrqKind kind) {
 std::vector<WrongInterrupt> InterruptRules::finish() const {
   std::vector<WrongInterrupt> wrong;
   if (!wired_) return wrong;
-  for (const Source source : {event_queue, global_error, command_sync}) {
+  for (const Source source : {event_queue, page_requests, global_error, command_sync}) {
     const State& its = state_[source];
     if (!its.due_since || (its.last_came && *its.last_came > *its.due_since)) continue;
     if (caps_.msi && its.message_pa != 0) continue;  // it may be a message alone
@@ -243,7 +276,7 @@ std::optional<InterruptRules::Message> InterruptRules::message_at(u64 pa) const 
   for (const Command& one : messages_) {
     if (one.message_pa == pa) found = Message{one.payload, true};
   }
-  for (const Source source : {event_queue, global_error}) {
+  for (const Source source : {event_queue, page_requests, global_error}) {
     const State& its = state_[source];
     if (its.message_pa == 0 || its.message_pa != pa || surely_off(source)) continue;
     found = Message{its.payload, its.due_since.has_value()};

@@ -62,7 +62,9 @@ class InterruptRules {
   void write(const trace::MmioWrite& write);
   void acknowledged(u64 value);
   void errors_shown(u64 value);
-  void records_shown(u64 value);
+  void records_shown(Source source, u64 value);
+  void moved(Source source);
+  void sent(const trace::PageRequest& request);
   std::optional<WrongInterrupt> read(const trace::MmioRead& read);
   std::optional<WrongInterrupt> irq(trace::IrqKind kind);
   std::optional<WrongInterrupt> too_many(Source source) const;
@@ -89,13 +91,24 @@ class InterruptRules {
   };
   std::vector<Command> commands_;  // exposed, in order
   u64 prod_ = 0, consumed_ = 0;    // index with wrap; commands of commands_ that were consumed
-  u64 event_cons_ = 0, records_ = 0, last_event_prod_ = 0;
-  std::optional<u64> empty_at_;     // event at which the event queue was seen to be empty
+  struct OutputQueue {
+    u64 cons = 0, prod = 0;         ///< as they were written and read last
+    u64 read_at = 0;                ///< event at which PROD was
+    u64 records = 0;                ///< that PROD showed
+    std::optional<u64> empty_at{};  ///< event at which it was seen to be empty
+    bool set = false;
+    bool unsure = false;  ///< it was set up anew, or an index makes no sense
+  };
+  [[nodiscard]] unsigned lg2_of(Source source) const {
+    return source == event_queue ? queues_.eventq_lg2 : queues_.priq_lg2;
+  }
+  std::array<OutputQueue, 2> output_{};  // by Source
+  bool last_only_ = false;               // PRIQ_IRQ_CFG2.LO
+  // Messages that were sent and no record was seen for, but those with Last while it was enabled.
+  u64 other_messages_ = 0;
   u64 gerror_ = 0, gerror_at_ = 0;  // as it was read last
-  bool event_queue_set_ = false;
-  bool unsure_events_ = false;     // the queue was set up anew, or an index makes no sense
-  bool queue_broken_ = false;      // a command error: what is consumed is not followed
-  std::vector<Command> messages_;  // of CMD_SYNCs that were consumed
+  bool queue_broken_ = false;       // a command error: what is consumed is not followed
+  std::vector<Command> messages_;   // of CMD_SYNCs that were consumed
   u64 due_count_ = 0, came_count_ = 0, masked_count_ = 0;
 };
 

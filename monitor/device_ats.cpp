@@ -80,8 +80,8 @@ bool DeviceRules::translated_outcomes(const Access& access, std::vector<Outcome>
       return true;
     }
     if (is_before_eats(option.event)) {
-      allowed.push_back({.kind = OutcomeKind::abort, .rule = option.rule});
-      if (rec_cfg_ats_) allowed.push_back(spec::fault_outcome(option.event, option.rule, seen));
+      allowed.push_back(spec::translated_error(spec::fault_outcome(option.event, option.rule, seen),
+                                               smmu_.rec_cfg_ats()));
     } else if (option.kind == SteKind::abort) {
       allowed.push_back({.kind = OutcomeKind::abort, .rule = Rule::STE_ABORT});
     } else {
@@ -148,10 +148,18 @@ std::vector<DeviceRules::AtsAnswer> DeviceRules::ats_answers(const Access& acces
   if (!caches_.unsupported().empty() || plain(access).aborts) return {};
   std::vector<StreamOption> options;
   if (!caches_.stream_options(access.sid, access.ssid, access.ssv, options)) return {};
+  // Its record, where CR2.REC_CFG_ATS asks for one. Whether C_BAD_CD has one is left open.
+  const auto aborts = [&](const StreamOption& option) {
+    const bool named =
+        smmu_.rec_cfg_ats() && (option.event != EventType::c_bad_streamid || smmu_.recinvsid());
+    if (named) answers.push_back({AtsResult::completer_abort, option.event, option.rule});
+    if (named && option.event != EventType::c_bad_cd) return;
+    answers.push_back({AtsResult::completer_abort, EventType::none, option.rule});
+  };
   for (const StreamOption& option : options) {
     any |= option.any;
     if (is_before_eats(option.event)) {
-      answers.push_back({AtsResult::completer_abort, EventType::none, option.rule});
+      aborts(option);
     } else if (option.kind == SteKind::abort) {
       answers.push_back({AtsResult::unsupported, EventType::none, Rule::STE_ABORT});
     } else {
@@ -161,7 +169,7 @@ std::vector<DeviceRules::AtsAnswer> DeviceRules::ats_answers(const Access& acces
       if (option.ats && option.event == EventType::none) {
         answers.push_back({AtsResult::success, EventType::none, Rule::TRANSLATION_RESULT});
       } else if (option.ats) {
-        answers.push_back({AtsResult::completer_abort, EventType::none, option.rule});
+        aborts(option);
       }
     }
   }
@@ -183,14 +191,15 @@ std::vector<Outcome> DeviceRules::granted_now(Access access) {
 }
 
 /// A record may come of it, where one of the reasons for the answer has one.
-void DeviceRules::push_unsupported(const Access& access, const std::vector<AtsAnswer>& answers) {
+void DeviceRules::push_records(const Access& access, const std::vector<AtsAnswer>& answers,
+                               AtsResult result) {
   Open open{.access = access,
             .candidates = {},
             .merges = caches_.may_merge_events(access.sid),
             .which = before_ - 1,
             .detail = " (translation request)"};
   for (const AtsAnswer& answer : answers) {
-    if (answer.result != AtsResult::unsupported) continue;
+    if (answer.result != result) continue;
     if (answer.event == EventType::none) {
       open.candidates.push_back({.kind = OutcomeKind::abort, .rule = answer.rule});
     } else {
@@ -215,7 +224,7 @@ void DeviceRules::ats_request(const trace::AtsRequest& request) {
   breadth_.push_back(any ? ~u32{0} : static_cast<u32>(answers.size()));
   if (any) {
     ++numbers_.any;
-    if (request.result != AtsResult::success) push_unsupported(access, {});
+    if (request.result != AtsResult::success) push_records(access, {}, request.result);
     return;
   }
   if (answers.empty()) {
@@ -236,8 +245,10 @@ void DeviceRules::ats_request(const trace::AtsRequest& request) {
       judge_grant(request, access);
     }
   }
-  if (request.result == AtsResult::unsupported) push_unsupported(access, answers);
-  if (request.result == AtsResult::completer_abort && rec_cfg_ats_) push_unsupported(access, {});
+  const bool aborted = request.result == AtsResult::completer_abort;
+  if (request.result == AtsResult::unsupported || (aborted && smmu_.rec_cfg_ats())) {
+    push_records(access, answers, request.result);
+  }
 }
 
 void DeviceRules::judge_grant(const trace::AtsRequest& request, const Access& access) {

@@ -333,9 +333,11 @@ void DeviceRules::mismatch(const Open& open, const trace::EventRecord& words) {
             text + ": allowed is " + outcome_name(o) + " (" + caches_.explain(o) + ")");
     return;
   }
-  const Rule rule = o.kind == OutcomeKind::abort ? Rule::STE_ABORT
-                    : silent                     ? Rule::EVENT_ONCE
-                                                 : o.rule;
+  // A configuration error of ATS is silent, too: CR2.REC_CFG_ATS.
+  const bool aborts = o.rule == Rule::STE_ABORT || o.rule == Rule::DISABLED_PASSES;
+  const Rule rule = o.kind == OutcomeKind::abort && aborts   ? Rule::STE_ABORT
+                    : o.kind == OutcomeKind::abort || silent ? Rule::EVENT_ONCE
+                                                             : o.rule;
   const std::string expected =
       outcome_name(o) + (silent && o.kind == OutcomeKind::fault ? " without a record" : "");
   find_of(open.which, rule, name + " instead of " + expected + open.detail,

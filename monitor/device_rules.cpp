@@ -97,7 +97,7 @@ void DeviceRules::begin_case() {
   forgotten_ = 0;
   overflow_possible_ = met_full_queue_ = false;
   changed_since_enabled_ = enabled_once_ = false;
-  atschk_changed_ = rec_cfg_ats_ = false;
+  atschk_changed_ = false;
   surely_disabled_ = true;
   waits_cr0_ = waits_cons_ = waits_gbpa_ = waits_gerror_ = 0;
   gerrorn_ = last_cons_ = 0;
@@ -124,7 +124,6 @@ void DeviceRules::register_write(u32 offset, u64 value) {
     error_shown_ = false;
   }
   if (offset == reg::gbpa) waits_gbpa_ = 0;
-  if (offset == reg::cr2) rec_cfg_ats_ |= (value & spec::cr2::rec_cfg_ats) != 0;
 }
 
 // ---- accesses -----------------------------------------------------------------------------------

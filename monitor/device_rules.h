@@ -126,7 +126,8 @@ class DeviceRules {
   bool translated_outcomes(const spec::Access& access, std::vector<spec::Outcome>& allowed) const;
   [[nodiscard]] std::vector<AtsAnswer> ats_answers(const spec::Access& access, bool& any) const;
   std::vector<spec::Outcome> granted_now(spec::Access access);
-  void push_unsupported(const spec::Access& access, const std::vector<AtsAnswer>& answers);
+  void push_records(const spec::Access& access, const std::vector<AtsAnswer>& answers,
+                    trace::AtsResult result);
   void judge_grant(const trace::AtsRequest& request, const spec::Access& access);
   void judge_right(const trace::AtsRequest& request, spec::Access access, const Right& right);
   void judge_extent(const trace::AtsRequest& request, const spec::Access& access);
@@ -190,7 +191,6 @@ class DeviceRules {
   bool enabled_once_ = false;
   bool surely_disabled_ = true;  // SMMUEN = 0, and CR0ACK has shown it
   bool atschk_changed_ = false;  // while SMMUEN = 1: it may be cached with an STE
-  bool rec_cfg_ats_ = false;     // configuration errors of ATS may be recorded
   u64 last_cons_ = 0;
   unsigned waits_cr0_ = 0, waits_cons_ = 0, waits_gbpa_ = 0, waits_gerror_ = 0;
   u64 gerrorn_ = 0;

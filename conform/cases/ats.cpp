@@ -84,33 +84,49 @@ void rights_case(const DeviceIdentity& device, std::vector<Case>& cases) {
   one("an invalid page", {.valid = false}, 3);
 }
 
+/// CR2 with which configuration errors of ATS are recorded or not.
+struct Recording {
+  const char* name;
+  u32 cr2;
+};
+std::vector<Recording> recordings_of(const spec::Capabilities& caps) {
+  using namespace spec::cr2;
+  std::vector<Recording> all{{"", recinvsid}};
+  if (!caps.atsrecerr) return all;
+  all.push_back({", REC_CFG_ATS = 1", recinvsid | rec_cfg_ats});
+  all.push_back({", REC_CFG_ATS = 1 and RECINVSID = 0", rec_cfg_ats});
+  return all;
+}
+
 /// Streams that answer no request for another reason.
-void refused_streams(const DeviceIdentity& device, std::vector<Case>& cases) {
-  for (const bool check : {false, true}) {
-    const auto one = [&](const char* name, auto&& ste_of) {
-      CaseBuilder b(device, fmt::format("ats: a stream {}, ATSCHK = {}", name, check ? 1 : 0));
-      b.cd(0, b.plain_cd(plain_table(b), table_tsz));
-      b.ste(0, ste_of(b));
-      b.enable(check);
-      requests(b, page_there);
-      requests(b, b.data(0x40));
-      translated_both(b);
-      b.poll();
-      cases.push_back(b.take());
-    };
-    one("that bypasses", [](CaseBuilder&) { return spec::make_bypass_ste(); });
-    one("that aborts", [](CaseBuilder&) { return spec::make_abort_ste(); });
-    one("with V = 0", [](CaseBuilder&) { return spec::Ste<u64>{}; });
-    one("with an illegal Config", [](CaseBuilder& b) {
-      spec::Ste<u64> ste = ste_with(b, 1);
-      ste.dw[0] = with_bits(ste.dw[0], 3, 1, 7);
-      return ste;
-    });
-    one("whose CD is not valid", [](CaseBuilder& b) {
-      b.cd(0, spec::Cd<u64>{});
-      return ste_with(b, 1);
-    });
-  }
+void refused_streams(const DeviceIdentity& device, std::vector<Case>& cases, bool check,
+                     const Recording& recording) {
+  const auto one = [&](const char* name, auto&& ste_of, unsigned log2size = 6) {
+    CaseBuilder b(
+        device, fmt::format("ats: a stream {}, ATSCHK = {}{}", name, check ? 1 : 0, recording.name),
+        {.log2size = log2size, .cr2 = recording.cr2});
+    b.cd(0, b.plain_cd(plain_table(b), table_tsz));
+    if (b.sid(0) >> log2size == 0) b.ste(0, ste_of(b));
+    b.enable(check);
+    requests(b, page_there);
+    requests(b, b.data(0x40));
+    translated_both(b);
+    b.poll();
+    cases.push_back(b.take());
+  };
+  one("that bypasses", [](CaseBuilder&) { return spec::make_bypass_ste(); });
+  one("that aborts", [](CaseBuilder&) { return spec::make_abort_ste(); });
+  one("with V = 0", [](CaseBuilder&) { return spec::Ste<u64>{}; });
+  one("beyond the table", [](CaseBuilder&) { return spec::Ste<u64>{}; }, 3);
+  one("with an illegal Config", [](CaseBuilder& b) {
+    spec::Ste<u64> ste = ste_with(b, 1);
+    ste.dw[0] = with_bits(ste.dw[0], 3, 1, 7);
+    return ste;
+  });
+  one("whose CD is not valid", [](CaseBuilder& b) {
+    b.cd(0, spec::Cd<u64>{});
+    return ste_with(b, 1);
+  });
 }
 
 void disabled_case(const DeviceIdentity& device, std::vector<Case>& cases) {
@@ -134,8 +150,11 @@ void disabled_case(const DeviceIdentity& device, std::vector<Case>& cases) {
 }
 
 /// Requests with a PASID and without.
-void substream_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned dss) {
-  CaseBuilder b(device, fmt::format("ats: requests with substreams, S1DSS = {}", dss));
+void substream_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned dss,
+                    const Recording& recording) {
+  CaseBuilder b(device,
+                fmt::format("ats: requests with substreams, S1DSS = {}{}", dss, recording.name),
+                {.cr2 = recording.cr2});
   const u64 table = b.memory(4 * 64, 4 * 64);
   for (unsigned i = 0; i < 3; ++i) {
     const u64 root = b.root(Granule::g4k, table_tsz);
@@ -271,10 +290,11 @@ void ats_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
     for (unsigned eats = 0; eats < 3; ++eats) eats_case(device, cases, eats, check);
   }
   rights_case(device, cases);
-  refused_streams(device, cases);
   disabled_case(device, cases);
-  if (device.sends_substreams && caps.ssidsize >= 2) {
-    for (unsigned dss = 0; dss < 3; ++dss) substream_case(device, cases, dss);
+  for (const Recording& recording : recordings_of(caps)) {
+    for (const bool check : {false, true}) refused_streams(device, cases, check, recording);
+    if (!device.sends_substreams || caps.ssidsize < 2) continue;
+    for (unsigned dss = 0; dss < 3; ++dss) substream_case(device, cases, dss, recording);
   }
   change_case(device, cases);
   invalidation_ranges(device, cases);

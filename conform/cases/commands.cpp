@@ -278,8 +278,10 @@ void command_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
 }
 
 void queue_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const spec::Capabilities caps = spec::parse_capabilities(device.id);
   // Indices wrap, several times round small queues.
   for (const unsigned lg2 : {1U, 2U, 3U}) {
+    if (lg2 > caps.cmdqs) continue;
     CaseBuilder b(device, fmt::format("command queue: {} slots, wrapped", 1U << lg2),
                   {.cmdq_lg2 = lg2, .eventq_lg2 = 4});
     const u64 root = b.root(spec::Granule::g4k, 25);
@@ -297,6 +299,7 @@ void queue_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   }
   // Records: the queue wraps, then it is full, then it overflows.
   for (const unsigned lg2 : {1U, 2U, 4U}) {
+    if (lg2 > caps.eventqs) continue;
     CaseBuilder b(device, fmt::format("event queue: {} records, wrapped", 1U << lg2),
                   {.eventq_lg2 = lg2});
     b.translate(0, b.root(spec::Granule::g4k, 25));

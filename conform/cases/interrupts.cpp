@@ -13,8 +13,10 @@ namespace {
 namespace reg = spec::reg;
 using spec::Rule;
 
-constexpr u64 events = spec::irq_ctrl::eventq_irqen, errors = spec::irq_ctrl::gerror_irqen;
-constexpr u32 event_payload = 0x5a5a5a5a, error_payload = 0x12345678, sync_payload = 0x0badcafe;
+constexpr u64 events = spec::irq_ctrl::eventq_irqen, errors = spec::irq_ctrl::gerror_irqen,
+              page_requests = spec::irq_ctrl::priq_irqen;
+constexpr u32 event_payload = 0x5a5a5a5a, error_payload = 0x12345678, sync_payload = 0x0badcafe,
+              page_payload = 0x0f00d00f;
 
 void enable(CaseBuilder& b, u64 fields) {
   b.write(reg::irq_ctrl, fields);
@@ -42,7 +44,7 @@ CaseBuilder begin(const DeviceIdentity& device, const std::string& name, u64 fie
 Case end(CaseBuilder& b) {
   for (unsigned i = 0; i < 3; ++i) b.poll();
   b.read(reg::gerror);
-  for (const u64 place : {0x40U, 0x80U, 0xc0U}) b.look(b.data(place));
+  for (const u64 place : {0x40U, 0x80U, 0xc0U, 0x100U}) b.look(b.data(place));
   return b.take();
 }
 
@@ -99,12 +101,54 @@ void sync_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   }
 }
 
+/// PRIQ_IRQ_CFG2.LO, which is no field where there are no messages: one for a queue that fills, or
+/// one for each message with Last.
+void page_request_interrupts(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const bool msi = spec::parse_capabilities(device.id).msi;
+  for (const bool last_only : {false, true}) {
+    if (!device.pri || (last_only && !msi)) continue;
+    for (const u64 fields : {u64{0}, page_requests, events, events | page_requests}) {
+      CaseBuilder b(device,
+                    fmt::format("interrupts: page requests, LO = {}, IRQ_CTRL = {:#x}",
+                                last_only ? 1 : 0, fields),
+                    {.page_queue = true, .priq_lg2 = 2});
+      if (msi) {
+        b.write(reg::priq_irq_cfg0, (fields & events) != 0 ? b.data(0x100) : 0, 8);
+        b.write(reg::priq_irq_cfg1, page_payload);
+        b.write(reg::priq_irq_cfg2, last_only ? u64{1} << 31 : 0);
+      }
+      enable(b, fields);
+      b.ste(0, spec::make_abort_ste());
+      b.enable();
+      b.page_poll();
+      u64 page = 0;
+      const auto send = [&](bool last) {
+        b.page_request({.address = 0x1000 * ++page, .last = last, .read = true});
+      };
+      for (const bool last : {false, true, true, false}) {
+        send(last);
+        b.page_poll();
+        b.page_poll();
+      }
+      for (const bool last : {false, false, true, false}) send(last);  // of several one
+      b.page_poll();
+      for (unsigned i = 0; i < 6; ++i) send(i == 5);  // the last one finds it full
+      b.page_poll();
+      b.page_poll();
+      send(last_only);  // the last interrupt of the case is due
+      b.page_poll();
+      cases.push_back(end(b));
+    }
+  }
+}
+
 }  // namespace
 
 void interrupt_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   event_cases(device, cases);
   error_interrupts(device, cases);
   sync_cases(device, cases);
+  page_request_interrupts(device, cases);
 }
 
 }  // namespace iommucheck::oracle

@@ -106,6 +106,27 @@ void guarded_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   }
 }
 
+/// Where commands begin is the driver's to say while the queue is off: with CMDQ_CONS = CMDQ_PROD
+/// there is none, whatever was consumed before. IHI 0070 6.3.28.
+void commands_begin_case(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const spec::Capabilities caps = spec::parse_capabilities(device.id);
+  constexpr u64 begin = 5;
+  if (caps.queues_preset || caps.cmdqs < 3) return;
+  CaseBuilder b(device, "registers: CMDQ_CONS is written while the queue is off");
+  b.asks(spec::Rule::REGISTER_READ);
+  b.write(reg::cr0, spec::cr0::eventqen);
+  for (unsigned i = 0; i < 4; ++i) b.read(reg::cr0ack);
+  b.write(reg::cmdq_prod, begin);
+  b.write(reg::cmdq_cons, begin);
+  b.read(reg::cmdq_cons);
+  b.read(reg::cmdq_prod);
+  b.write(reg::cr0, spec::cr0::eventqen | spec::cr0::cmdqen);
+  for (unsigned i = 0; i < 4; ++i) b.read(reg::cr0ack);
+  for (unsigned i = 0; i < 3; ++i) b.read(reg::cmdq_cons);
+  b.read(reg::gerror);
+  cases.push_back(b.take());
+}
+
 }  // namespace
 
 void register_content_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
@@ -113,6 +134,7 @@ void register_content_cases(const DeviceIdentity& device, std::vector<Case>& cas
     read_back_cases(device, of, cases);
   }
   guarded_cases(device, cases);
+  commands_begin_case(device, cases);
 }
 
 }  // namespace iommucheck::oracle

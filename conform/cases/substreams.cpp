@@ -40,12 +40,15 @@ spec::Ste<u64> substream_ste(u64 table, unsigned max, unsigned format, unsigned 
   return spec::make_stage1_ste(fields);
 }
 
+/// S1CDMax of a table of four CDs, or of two where there are no more substreams.
+unsigned few(const CaseBuilder& b) { return std::min(2U, b.capabilities().ssidsize); }
+
 /// Four CDs, the last of them invalid; substreams within and beyond them.
 void linear_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned dss) {
   CaseBuilder b(device, fmt::format("substreams: S1DSS = {}", dss));
   const u64 table = b.memory(4 * 64, 4 * 64);
-  for (unsigned i = 0; i < 3; ++i) b.cd_at(table + 64 * i, own_cd(b, i));
-  b.ste(0, substream_ste(table, 2, 0, dss));
+  for (unsigned i = 0; i + 1 < 1U << few(b); ++i) b.cd_at(table + 64 * i, own_cd(b, i));
+  b.ste(0, substream_ste(table, few(b), 0, dss));
   b.enable();
   accesses(b, std::nullopt);
   for (const u32 ssid : {0U, 1U, 2U, 3U, 4U, 0xfffffU}) accesses(b, ssid);
@@ -110,7 +113,7 @@ void format_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigne
   CaseBuilder b(device, fmt::format("substreams: S1Fmt = {}, which is not legal", format));
   const u64 table = b.memory(4 * 64, 4096);
   for (unsigned i = 0; i < 4; ++i) b.cd_at(table + 64 * i, own_cd(b, i));
-  b.ste(0, substream_ste(table, 2, format, 2));
+  b.ste(0, substream_ste(table, few(b), format, 2));
   b.enable();
   for (const u32 ssid : {1U, 3U}) accesses(b, ssid);
   accesses(b, std::nullopt);
@@ -142,7 +145,7 @@ void invalidation_case(const DeviceIdentity& device, std::vector<Case>& cases, c
 
 void substream_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   const spec::Capabilities caps = spec::parse_capabilities(device.id);
-  if (!device.sends_substreams || caps.ssidsize < 2) return;
+  if (!device.sends_substreams || caps.ssidsize == 0) return;
   for (unsigned dss = 0; dss < 4; ++dss) linear_case(device, cases, dss);
   refused_cases(device, cases);
   if (caps.cd2l) {
@@ -154,6 +157,7 @@ void substream_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   }
   format_case(device, cases, 3);
   if (!caps.cd2l) format_case(device, cases, 1);
+  if (caps.ssidsize < 2) return;  // no neighbours
   const u32 sid = device.sids[0];
   invalidation_case(device, cases, "CMD_CFGI_CD", spec::cmd_cfgi_cd(sid, 2));
   invalidation_case(device, cases, "CMD_CFGI_CD with Leaf = 0", spec::cmd_cfgi_cd(sid, 2, false));

@@ -39,10 +39,11 @@ struct MemoryNow {
 spec::Access access_of(u32 sid, u64 iova, bool write, const DmaAttributes& attributes);
 
 /// Any that the caches allow; nothing: none is known. The engine of the caches knows of no memory
-/// that is not there: an access that a fetch from there ends, as memory is now, ends so.
-/// `smmu`: registers, of which SMMUEN is 1 and acknowledged where it is 1. `stale_of_eight`: so
-/// often of eight times it is one that memory does not explain any more, where there is one; 0:
-/// each is as likely as the others.
+/// that is not there: an access that a fetch from there ends, as memory is now, ends so. Nor does
+/// it follow each table: once it met one that it does not, memory as it is now decides. `smmu`:
+/// registers, of which SMMUEN is 1 and acknowledged where it is 1. `stale_of_eight`: so often of
+/// eight times it is one that memory does not explain any more, where there is one; 0: each is as
+/// likely as the others.
 std::optional<spec::Outcome> chosen_outcome(const spec::Caches& caches, const spec::SmmuState& smmu,
                                             const spec::Access& access, bool (*is_there)(u64 pa),
                                             spec::Choices& choices, unsigned stale_of_eight = 0);

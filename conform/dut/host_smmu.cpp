@@ -86,14 +86,14 @@ void HostSmmu::reset() {
 void HostSmmu::store(u64 pa, u64 value) {
   caches_.set_now(++now_);
   put_word(pa, value);
-  caches_.clear_findings();
+  caches_.forget_findings();
 }
 
 void HostSmmu::fill(u64 pa, u64 words, u64 value) {
   caches_.set_now(++now_);
   caches_.fill(AgentId::cpu0, pa, words, value);
   caches_.barrier(AgentId::cpu0);
-  caches_.clear_findings();
+  caches_.forget_findings();
 }
 
 void HostSmmu::put_word(u64 pa, u64 value) {
@@ -105,7 +105,7 @@ void HostSmmu::put_word(u64 pa, u64 value) {
 void HostSmmu::complete(std::span<const spec::Command> commands) {
   for (const spec::Command& one : commands) caches_.expose(one, true);
   caches_.complete(caches_.expose(spec::cmd_sync(), true));
-  caches_.clear_findings();
+  caches_.forget_findings();
 }
 
 bool HostSmmu::knows(u32 sid) const { return std::ranges::find(sids_, sid) != sids_.end(); }

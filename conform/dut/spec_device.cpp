@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/bits.h"
+#include "monitor/drawn_smmu.h"
 #include "monitor/monitor.h"
 #include "spec/smmu/command.h"
 #include "spec/smmu/queue.h"
@@ -20,6 +21,7 @@ constexpr u64 structures = 0x40000000, structures_bytes = u64{8} << 20;
 constexpr u64 data = 0x40800000, data_bytes = u64{4} << 20;
 constexpr u64 absent = 0x70000000, absent_bytes = u64{1} << 16;
 constexpr unsigned engines = 4;
+constexpr unsigned engine_sid_bits = 6;
 
 bool is_there(u64 pa) { return pa - absent >= absent_bytes; }
 
@@ -36,11 +38,18 @@ spec::IdRegisters spec_device_id() {
 }
 
 spec::IdRegisters drawn_spec_device_id(u64 seed) {
-  if (seed % 2 == 0) return spec_device_id();
   spec::Capabilities caps = spec::parse_capabilities(spec_device_id());
-  caps.pri = true;
-  caps.priqs = 4;
-  caps.pps = seed % 4 == 3;
+  Draw draw(seed);
+  if (seed % 4 >= 2) {
+    caps = drawn_capabilities(draw);
+    caps.sidsize = std::max(caps.sidsize, engine_sid_bits);
+  }
+  if (seed % 2 != 0 && caps.ats) {
+    caps.pri = true;
+    caps.priqs = seed % 4 == 1 ? 4 : draw.below(8);
+    caps.pps = draw.one_in(2);
+  }
+  caps.atsrecerr = caps.ats && caps.minor >= 2 && draw.one_in(2);
   return spec::make_id_registers(caps);
 }
 
@@ -74,7 +83,9 @@ Expected<void> SpecDevice::reset() {
   caches_.set_now(0);
   answers_.clear();
   interrupts_.clear();
-  irq_ctrl_ = irq_ctrlack_ = eventq_cons_ = shown_prod_ = shown_gerror_ = 0;
+  irq_ctrl_ = irq_ctrlack_ = shown_gerror_ = 0;
+  events_ = pages_ = {};
+  last_only_ = false;
   cmdq_base_ = shown_cons_ = 0;
   cmdq_prod_ = exposed_ = 0;
   refused_.reset();
@@ -91,19 +102,27 @@ void SpecDevice::mmio_write(u32 offset, unsigned size, u64 value) {
   caches_.set_now(++now_);
   if (offset == reg::cmdq_prod && size == 4 && identity_.ats) {
     cmdq_prod_ = value;
-    return expose_commands();
+    return reads_commands() ? expose_commands() : void();
   }
+  const bool read_commands = reads_commands();
   smmu_.write(AgentId::cpu0, offset, size, value, true);
-  caches_.clear_findings();
+  caches_.forget_findings();
   switch (offset) {
     case reg::gerrorn:
       if (holds_commands() || refused_) expose_commands();
+      break;
+    case reg::cmdq_cons:
+      if (!read_commands) begin_commands(value);
+      break;
+    case reg::cr0:
+      if (identity_.ats && !read_commands && reads_commands()) expose_commands();
       break;
     case reg::irq_ctrl:
       irq_ctrl_ = value;
       irq_ctrlack_ &= value;
       break;
-    case reg::eventq_cons: eventq_cons_ = value & 0xfffff; break;
+    case reg::eventq_cons: events_.cons = value & 0xfffff; break;
+    case reg::priq_cons: pages_.cons = value & 0xfffff; break;
     case reg::cmdq_base:
       cmdq_base_ = value;
       shown_cons_ = cmdq_prod_ = exposed_ = 0;
@@ -113,6 +132,9 @@ void SpecDevice::mmio_write(u32 offset, unsigned size, u64 value) {
     case reg::eventq_irq_cfg1: messages_[1] = value; break;
     case reg::gerror_irq_cfg0: messages_[2] = value & mask(51, 2); break;
     case reg::gerror_irq_cfg1: messages_[3] = value; break;
+    case reg::priq_irq_cfg0: messages_[4] = value & mask(51, 2); break;
+    case reg::priq_irq_cfg1: messages_[5] = value; break;
+    case reg::priq_irq_cfg2: last_only_ = bit(value, 31); break;
     default: break;
   }
 }
@@ -121,6 +143,17 @@ void SpecDevice::mmio_write(u32 offset, unsigned size, u64 value) {
 
 u64 SpecDevice::command_slot(u64 index) const {
   return (cmdq_base_ & mask(51, 5)) + 16 * spec::queue_index<u64>(commands_lg2(), index);
+}
+
+bool SpecDevice::reads_commands() const { return (smmu_.cr0() & spec::cr0::cmdqen) != 0; }
+
+/// While none is read software says which is the first. IHI 0070 6.3.28.
+void SpecDevice::begin_commands(u64 cons) {
+  shown_cons_ = spec::queue_bits<u64>(commands_lg2(), cons & 0xfffff);
+  if (!identity_.ats) return;
+  exposed_ = shown_cons_;
+  refused_.reset();
+  smmu_.write(AgentId::cpu0, reg::cmdq_prod, 4, exposed_, true);
 }
 
 bool SpecDevice::holds_commands() const {
@@ -137,7 +170,7 @@ void SpecDevice::expose_commands() {
   const u64 end = spec::queue_bits<u64>(lg2, cmdq_prod_);
   if (smmu_.stopped_by_error()) return;
   if (refused_) exposed_ = *std::exchange(refused_, std::nullopt);
-  const bool runs = smmu_.surely_enabled() && (smmu_.cr0() & spec::cr0::cmdqen) != 0;
+  const bool runs = smmu_.surely_enabled() && reads_commands();
   if (spec::queue_used<u64>(lg2, end, exposed_) > pow2(lg2)) exposed_ = end;
   while (exposed_ != end) {
     const u64 slot = command_slot(exposed_);
@@ -152,7 +185,7 @@ void SpecDevice::expose_commands() {
     if (command.op == spec::Opcode::pri_resp && runs) send_response(command);
   }
   smmu_.write(AgentId::cpu0, reg::cmdq_prod, 4, exposed_ == end ? cmdq_prod_ : exposed_, true);
-  caches_.clear_findings();
+  caches_.forget_findings();
 }
 
 void SpecDevice::send_invalidation(const spec::Command& command) {
@@ -189,7 +222,7 @@ void SpecDevice::invalidations_time_out() {
   const u64 code = static_cast<u64>(spec::CommandError::atc_inv_sync);
   smmu_.observe_read(reg::gerror, 4, gerror);
   smmu_.observe_read(reg::cmdq_cons, 4, sync | code << 24);
-  caches_.clear_findings();
+  caches_.forget_findings();
 }
 
 // ---- page requests, IHI 0070 4.5.2, 8 -----------------------------------------------------------
@@ -212,8 +245,18 @@ spec::PageRequestOutcome SpecDevice::page_outcome_of(const spec::PageRequest& re
 void SpecDevice::page_request(const spec::PageRequest& request) {
   caches_.set_now(++now_);
   const spec::PageRequestOutcome outcome = page_outcome_of(request);
+  const spec::PageQueue before = smmu_.page_queue();
   smmu_.take_page_request(request, outcome);
   if (outcome.response) responses_.push_back(*outcome.response);
+  // IHI 0070 6.3.36: also of one that an overflow discards.
+  const bool counts = outcome.end == spec::PageRequestOutcome::End::recorded ||
+                      (before.enabled && !before.aborted && (before.full || before.overflow));
+  if (last_only_ && request.last && counts) send_page_interrupt();
+}
+
+void SpecDevice::send_page_interrupt() {
+  if ((irq_ctrl_ & irq_ctrlack_ & spec::irq_ctrl::priq_irqen) == 0) return;
+  send(trace::IrqKind::page_request_queue, messages_[4], static_cast<u32>(messages_[5]));
 }
 
 std::optional<u64> SpecDevice::word_now(u64 pa) const {
@@ -227,6 +270,7 @@ spec::SmmuState SpecDevice::state_now() const {
           .smmuen = smmu_.surely_enabled(),
           .atschk = (smmu_.cr0() & spec::cr0::atschk) != 0,
           .e2h = caches_.e2h(),
+          .rec_cfg_ats = smmu_.rec_cfg_ats(),
           .recinvsid = smmu_.recinvsid()};
 }
 
@@ -306,15 +350,14 @@ void SpecDevice::interrupts_after(u32 offset, u64 value) {
       }
       shown_gerror_ = value;
       break;
-    case reg::eventq_prod: {
-      const u64 prod = value & 0xfffff;
-      const bool news = prod != shown_prod_ && prod != eventq_cons_;
-      if (news && (enabled & spec::irq_ctrl::eventq_irqen) != 0) {
+    case reg::eventq_prod:
+      if (events_.has_news(value) && (enabled & spec::irq_ctrl::eventq_irqen) != 0) {
         send(trace::IrqKind::event_queue, messages_[0], static_cast<u32>(messages_[1]));
       }
-      shown_prod_ = prod;
       break;
-    }
+    case reg::priq_prod:
+      if (pages_.has_news(value) && !last_only_) send_page_interrupt();
+      break;
     default: break;
   }
 }
@@ -324,7 +367,7 @@ Ticket SpecDevice::mmio_read(u32 offset, unsigned size) {
   u64 value = smmu_.read(offset, size, choices_);
   if (offset == reg::cmdq_prod && holds_commands()) value = cmdq_prod_;
   answers_.push_back({.value = value, .seen = {}, .ats = {}});
-  caches_.clear_findings();
+  caches_.forget_findings();
   const auto ticket = static_cast<Ticket>(answers_.size() - 1);
   interrupts_after(offset, value);
   return ticket;

@@ -16,7 +16,8 @@ namespace iommucheck::oracle {
 
 /// What a spec device claims unless told otherwise: stage 1, 4 KiB, both stream table formats.
 spec::IdRegisters spec_device_id();
-/// The same, or a machine with page requests: half of them, by the seed.
+/// By the seed, of four one each: the same; with page requests; a machine that is drawn; and such a
+/// one that has page requests if it has ATS.
 spec::IdRegisters drawn_spec_device_id(u64 seed);
 
 class SpecDevice : public DeviceUnderTest {
@@ -65,12 +66,15 @@ class SpecDevice : public DeviceUnderTest {
   }
   [[nodiscard]] u64 command_slot(u64 index) const;
   [[nodiscard]] bool holds_commands() const;
+  [[nodiscard]] bool reads_commands() const;
+  void begin_commands(u64 cons);
   void expose_commands();
   void send_invalidation(const spec::Command& command);
   void send_response(const spec::Command& command);
   void interrupts_after(u32 offset, u64 value);
   void syncs_until(u64 cons);
   void send(trace::IrqKind kind, u64 message_pa, u32 payload);
+  void send_page_interrupt();
   void message(u64 pa, u32 payload);
   struct Answer {
     u64 value = 0;
@@ -87,7 +91,16 @@ class SpecDevice : public DeviceUnderTest {
   std::vector<Answer> answers_;
   // Interrupts are sent when what caused them has been read: later than they might be.
   std::vector<Interrupt> interrupts_;
-  u64 irq_ctrl_ = 0, irq_ctrlack_ = 0, eventq_cons_ = 0, shown_prod_ = 0, shown_gerror_ = 0;
+  u64 irq_ctrl_ = 0, irq_ctrlack_ = 0, shown_gerror_ = 0;
+  struct OutputQueue {
+    u64 cons = 0, shown_prod = 0;
+    bool has_news(u64 prod) {
+      prod &= 0xfffff;
+      return std::exchange(shown_prod, prod) != prod && prod != cons;
+    }
+  };
+  OutputQueue events_, pages_;
+  bool last_only_ = false;  // PRIQ_IRQ_CFG2.LO
   u64 cmdq_base_ = 0, shown_cons_ = 0;
   // Commands are exposed to the engine no further than to a CMD_SYNC that waits for an endpoint.
   u64 cmdq_prod_ = 0, exposed_ = 0;
@@ -96,7 +109,8 @@ class SpecDevice : public DeviceUnderTest {
   std::vector<u32> awaited_;                    // their tags, until the endpoints answer
   u32 next_tag_ = 0;
   std::vector<spec::PageResponse> responses_;  // sent, and not taken yet
-  std::array<u64, 4> messages_{};  // addresses and data, of the event queue and of global errors
+  // Addresses and data, of the event queue, of global errors and of the PRI queue.
+  std::array<u64, 6> messages_{};
 };
 
 }  // namespace iommucheck::oracle

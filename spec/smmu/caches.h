@@ -381,6 +381,9 @@ class Caches {
   /// what a question finds is not all.
   [[nodiscard]] bool stands_still() const { return !spend(0); }
   [[nodiscard]] const std::string& unsupported() const { return unsupported_; }
+  /// What was reported is gone, and bounds are whole again; what cannot be followed stays so.
+  void forget_findings();
+  /// That too, as from the beginning.
   void clear_findings();
   /// How often each rule was asked where breaking it would have shown. Not part of the state.
   std::array<u64, 256> exercised{};

@@ -196,7 +196,7 @@ std::string cause_text(const Cause& cause, const Namer& namer) {
     case Kind::configuration: return "it holds configuration structures that can be fetched";
     case Kind::rule: return by_rule();
     case Kind::bypass: return "the SMMU does not translate";
-    case Kind::terminated: return "terminated by STE.Config or GBPA";
+    case Kind::terminated: return "terminated by STE.Config or GBPA, or silently by ATS";
     case Kind::from_reset: return "an entry from before reset may live: it was never invalidated";
     case Kind::tags_differ: return "two configurations differ under one tag";
     case Kind::entries_differ: return "living translations differ at this address";

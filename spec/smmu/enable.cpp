@@ -142,11 +142,15 @@ void Caches::report(Rule rule, std::string text, std::vector<Cause> causes) {
   }
 }
 
-void Caches::clear_findings() {
+void Caches::forget_findings() {
   violations_.clear();
   changes_.clear();
   gave_up_ = false;
   work_.renew();
+}
+
+void Caches::clear_findings() {
+  forget_findings();
   unsupported_.clear();
 }
 

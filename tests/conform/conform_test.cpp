@@ -80,7 +80,6 @@ TEST(Conform, TheSpecificationAsADevicePasses) {
   }
 }
 
-/// With messages and without, each interrupt has its cause and each cause its interrupt.
 /// The tester stores around the CPUs' caches: that the SMMU does not look into them changes
 /// nothing.
 TEST(Conform, ADeviceThatIsNotCoherentIsJudgedAsAnyOther) {
@@ -98,6 +97,28 @@ TEST(Conform, ADeviceThatIsNotCoherentIsJudgedAsAnyOther) {
   EXPECT_EQ(rules.front(), rules.back());
 }
 
+/// Queues of a few entries, 8-bit ASIDs, StreamIDs of 32 bits, granules of any size, one
+/// SubstreamID bit or none: a device that is right holds, and is judged.
+TEST(Conform, MachinesThatAreDrawnHold) {
+  bool small_queue = false, large_granule = false, one_substream_bit = false;
+  for (const u64 seed : {6U, 7U, 26U, 31U, 38U, 39U}) {
+    const spec::IdRegisters id = drawn_spec_device_id(seed);
+    const spec::Capabilities caps = spec::parse_capabilities(id);
+    small_queue |= caps.eventqs < 5;
+    large_granule |= caps.gran16k || caps.gran64k;
+    one_substream_bit |= caps.ssidsize == 1;
+    SpecDevice device(seed, id);
+    const auto result = run_conform(device, some(20));
+    ASSERT_TRUE(result) << result.error().message;
+    EXPECT_TRUE(result->held()) << seed << words(*result);
+    const auto holds = [](const RuleCount& c) { return c.verdict == RuleVerdict::holds; };
+    EXPECT_GT(std::ranges::count_if(result->rules, holds), 44) << seed;
+    EXPECT_EQ(verdict(*result, Rule::TRANSLATION_RESULT), RuleVerdict::holds) << seed;
+  }
+  EXPECT_TRUE(small_queue && large_granule && one_substream_bit);
+}
+
+/// With messages and without, each interrupt has its cause and each cause its interrupt.
 TEST(Conform, InterruptsOfTheSpecificationHold) {
   for (const bool msi : {false, true}) {
     spec::Capabilities caps = spec::parse_capabilities(spec_device_id());

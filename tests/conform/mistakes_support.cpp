@@ -67,6 +67,14 @@ std::vector<Mistake> of_control() {
                    if (offset == reg::gerrorn) return u64{0};
                    return offset == reg::gerror ? value ^ c.register_value(reg::gerrorn) : value;
                  }});
+  all.push_back({.name = "CMDQ_CONS cannot be written",
+                 .section = "6.3.28",
+                 .rule = Rule::REGISTER_READ,
+                 .only = "registers: CMDQ_CONS*",
+                 .kinds = 3,
+                 .write = [](Context& c, u32 offset, u64 value) {
+                   return offset == reg::cmdq_cons ? c.register_value(reg::cmdq_cons) : value;
+                 }});
   all.push_back({.name = "GERROR is set and not toggled",
                  .section = "6.3.19, 7.5",
                  .rule = Rule::REGISTER_PROGRESS,
@@ -419,8 +427,36 @@ std::vector<Mistake> of_tlb() {
   return all;
 }
 
+/// SMMUv3.2 and later, with CR2.REC_CFG_ATS.
+void with_ats_records(spec::Capabilities& caps) {
+  caps.minor = 2;
+  caps.ril = caps.fwb = caps.had = caps.xnx = true;
+  caps.ats = caps.atsrecerr = true;
+}
+
 std::vector<Mistake> of_ats() {
   std::vector<Mistake> all;
+  all.push_back({.name = "configuration errors of requests are never recorded",
+                 .section = "3.9.1.2",
+                 .rule = Rule::EVENT_LOST,
+                 .only = "ats: *REC_CFG_ATS*",
+                 .kinds = 4,
+                 .claims = with_ats_records,
+                 .state = [](spec::SmmuState& state) { state.rec_cfg_ats = false; }});
+  all.push_back({.name = "configuration errors of requests are always recorded",
+                 .section = "3.9.1.2",
+                 .rule = Rule::EVENT_ONCE,
+                 .only = "ats: a stream*",
+                 .kinds = 6,
+                 .claims = with_ats_records,
+                 .state = [](spec::SmmuState& state) { state.rec_cfg_ats = true; }});
+  all.push_back({.name = "RECINVSID does not count for requests",
+                 .section = "3.9.1.2",
+                 .rule = Rule::EVENT_ONCE,
+                 .only = "ats: a stream beyond*",
+                 .kinds = 2,
+                 .claims = with_ats_records,
+                 .state = [](spec::SmmuState& state) { state.recinvsid = true; }});
   all.push_back({.name = "CMD_ATC_INV without SSV has a PASID",
                  .section = "4.5.1",
                  .rule = Rule::QUEUE_CONSUMED_ORDER,
@@ -611,7 +647,7 @@ const std::vector<Mistake>& all_mistakes() {
     for (auto part :
          {of_event_queue(), of_control(), of_command_errors(), of_invalidations(), of_prefetches(),
           of_configuration(), of_attributes(), of_events(), of_records(), of_tlb(), of_ats(),
-          of_page_records(), of_page_overflows(), of_page_responses()}) {
+          of_page_records(), of_page_overflows(), of_page_responses(), mistakes_of_stage2()}) {
       std::ranges::move(part, std::back_inserter(list));
     }
     return list;

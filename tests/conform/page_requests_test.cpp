@@ -87,7 +87,7 @@ TEST(ConformPageRequests, InRandomCases) {
 }
 
 TEST(ConformPageRequests, ADeviceWithoutThemClaimsNone) {
-  SpecDevice device(2, drawn_spec_device_id(2));
+  SpecDevice device(2, drawn_spec_device_id(4));
   const auto result = run_conform(device, options_of(2, 0, "disabled:*"));
   ASSERT_TRUE(result) << result.error().message;
   for (const Rule rule : page_rules) {

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+// Interrupts of the page request queue: a device that is right holds with either PRIQ_IRQ_CFG2.LO,
+// by wire and by message, and each mistake is found.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "conform/conform.h"
+#include "conform/dut/spec_device.h"
+#include "tests/conform/run_options.h"
+#include "tests/conform/words.h"
+
+namespace iommucheck::oracle::page_interrupts_test {
+namespace {
+
+namespace reg = spec::reg;
+using spec::Rule;
+
+enum class Mistake {
+  none,
+  sends_none,
+  loses_message,
+  ignores_last_only,    ///< LO = 1 is taken as 0
+  always_last_only,     ///< LO = 0 is taken as 1
+  sends_when_disabled,  ///< each message sends one where IRQ_CTRL.PRIQ_IRQEN = 0
+};
+
+spec::IdRegisters machine(bool msi) {
+  spec::Capabilities caps = spec::parse_capabilities(spec_device_id());
+  caps.msi = msi;
+  caps.pri = true;
+  caps.priqs = 4;
+  return spec::make_id_registers(caps);
+}
+
+class Device final : public SpecDevice {
+ public:
+  Device(Mistake mistake, bool msi) : SpecDevice(7, machine(msi)), mistake_(mistake) {}
+  Expected<void> reset() override {
+    auto done = SpecDevice::reset();
+    if (mistake_ == Mistake::always_last_only) SpecDevice::mmio_write(reg::priq_irq_cfg2, 4, last);
+    return done;
+  }
+  void mmio_write(u32 offset, unsigned size, u64 value) override {
+    if (mistake_ == Mistake::loses_message && offset == reg::priq_irq_cfg0) value = 0;
+    if (mistake_ == Mistake::ignores_last_only && offset == reg::priq_irq_cfg2) value &= ~last;
+    if (mistake_ == Mistake::always_last_only && offset == reg::priq_irq_cfg2) value |= last;
+    if (offset == reg::irq_ctrl) disabled_ = (value & spec::irq_ctrl::priq_irqen) == 0;
+    SpecDevice::mmio_write(offset, size, value);
+  }
+  void page_request(const spec::PageRequest& request) override {
+    SpecDevice::page_request(request);
+    extra_ |= mistake_ == Mistake::sends_when_disabled && disabled_;
+  }
+  std::vector<Interrupt> take_interrupts() override {
+    std::vector<Interrupt> all = SpecDevice::take_interrupts();
+    if (std::exchange(extra_, false)) all.push_back({trace::IrqKind::page_request_queue});
+    if (mistake_ == Mistake::sends_none) {
+      std::erase_if(
+          all, [](const Interrupt& one) { return one.kind == trace::IrqKind::page_request_queue; });
+    }
+    return all;
+  }
+
+ private:
+  static constexpr u64 last = u64{1} << 31;
+  Mistake mistake_;
+  bool disabled_ = true, extra_ = false;
+};
+
+struct Twin {
+  Mistake mistake;
+  bool msi;
+  Rule rule;
+};
+
+class PageInterrupts : public testing::TestWithParam<Twin> {};
+
+TEST_P(PageInterrupts, AMistakeIsFoundByItsRule) {
+  const auto& [mistake, msi, rule] = GetParam();
+  Device device(mistake, msi);
+  const auto result = run_conform(device, options_of(7, 0, "interrupts: page*"));
+  ASSERT_TRUE(result) << result.error().message;
+  EXPECT_EQ(result->directed, msi ? 8U : 4U);
+  const auto its = [&](const FoundDivergence& found) { return found.divergence.rule == rule; };
+  EXPECT_TRUE(std::ranges::any_of(result->divergences, its)) << words(*result);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, PageInterrupts,
+    testing::Values(Twin{Mistake::sends_none, false, Rule::INTERRUPT_SENT},
+                    Twin{Mistake::sends_none, true, Rule::INTERRUPT_SENT},
+                    Twin{Mistake::loses_message, true, Rule::INTERRUPT_SENT},
+                    Twin{Mistake::ignores_last_only, true, Rule::INTERRUPT_CAUSE},
+                    Twin{Mistake::always_last_only, false, Rule::INTERRUPT_SENT},
+                    Twin{Mistake::always_last_only, true, Rule::INTERRUPT_SENT},
+                    Twin{Mistake::sends_when_disabled, false, Rule::INTERRUPT_CAUSE},
+                    Twin{Mistake::sends_when_disabled, true, Rule::INTERRUPT_CAUSE}));
+
+TEST(ConformPageInterrupts, ADeviceThatIsRightHolds) {
+  for (const bool msi : {false, true}) {
+    Device device(Mistake::none, msi);
+    const auto result = run_conform(device, options_of(9, 20));
+    ASSERT_TRUE(result) << result.error().message;
+    EXPECT_TRUE(result->held()) << words(*result);
+  }
+}
+
+}  // namespace
+}  // namespace iommucheck::oracle::page_interrupts_test
