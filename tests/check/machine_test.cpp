@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <set>
 
@@ -148,6 +149,19 @@ TEST(Machine, ACampaignTakesThemInTurn) {
   EXPECT_EQ(plan.index_of(each, 0b110), 3U) << "a refused one's turn is the next one's";
   EXPECT_EQ(plan.index_of(7 * each, 0x80), 0U);
   EXPECT_EQ(oracle::MachinePlan::parse("default", 5)->machines().size(), 1U);
+}
+
+/// Whatever the seed is: some mistakes show on such machines alone.
+TEST(Machine, OneOfTheDrawnMachinesHasStreamIdsOfMoreThanEightBits) {
+  for (u64 seed = 1; seed <= 40; ++seed) {
+    bool wide = false;
+    for (const Machine& machine : oracle::MachinePlan::parse("drawn", seed)->machines()) {
+      for (const auto& device : machine.devices) {
+        wide |= std::ranges::any_of(device.stream_ids, [](u32 sid) { return sid > 0xff; });
+      }
+    }
+    EXPECT_TRUE(wide) << seed;
+  }
 }
 
 /// What somebody names is so on each machine; the rest is drawn, and fits.
