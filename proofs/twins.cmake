@@ -103,7 +103,7 @@ iommucheck_twin(access_global access_check access_check spec/arch/walk.h
   "not_global(word) & Flag<W>(has_asid(regime.world))" "not_global(word)")
 
 iommucheck_twin(stage2_xn stage2_access stage2_access spec/arch/stage2.h
-  "(!xn1 & !xn0) | (xn1 & xn0)" "!xn1 & !xn0")
+  "((!xn1) & !xn0) | (xn1 & xn0)" "(!xn1) & !xn0")
 iommucheck_twin(stage2_dirty stage2_access stage2_access spec/arch/stage2.h
   "stage2.ha & stage2.hd & dirty_bit_modifier(word)" "stage2.ha & dirty_bit_modifier(word)")
 iommucheck_twin(stage2_fetch stage2_access stage2_access spec/arch/stage2.h

@@ -75,7 +75,7 @@ constexpr Stage2Leaf<W> stage2_leaf(const Stage2<W>& stage2, unsigned level, W w
   leaf.writable_clean = cleans;
   const Flag<W> xn1 = flag(word, 54);
   const Flag<W> xn0 = Flag<W>(stage2.xnx) & flag(word, 53);
-  leaf.execute_privileged = (!xn1 & !xn0) | (xn1 & xn0);
+  leaf.execute_privileged = ((!xn1) & !xn0) | (xn1 & xn0);
   leaf.execute_unprivileged = !xn1;
   leaf.af = access_flag(word);
   leaf.device = is_device(stage2, word);

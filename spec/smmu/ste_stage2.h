@@ -89,7 +89,7 @@ constexpr Stage2<W> stage2_of(const Ste<W>& ste, const Capabilities& caps) {
 /// Tables that this specification does not describe.
 template <Word W>
 constexpr Flag<W> stage2_unsupported(const Ste<W>& ste) {
-  return !ste.s2aa64() | ste.s2endi();
+  return (!ste.s2aa64()) | ste.s2endi();
 }
 
 }  // namespace iommucheck::spec
