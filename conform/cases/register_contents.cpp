@@ -129,11 +129,13 @@ void RegisterContents::write(const trace::MmioWrite& write) {
     contents = {};
     return;
   }
+  const unsigned shift = offset == info->offset ? 0 : 32;
   contents.ignored = its == Gate::shut;
+  const u64 place = half ? mask(31, 0) << shift : ~u64{0};
+  contents.refused = write.value << shift;
+  contents.refused_at = place;
   if (contents.ignored) return;
   contents.by_half = half;
-  const unsigned shift = offset == info->offset ? 0 : 32;
-  const u64 place = half ? mask(31, 0) << shift : ~u64{0};
   contents.value = (contents.value & ~place) | ((write.value << shift) & place);
   contents.known = (contents.known & ~place) | (stored(info->offset, contents.value) & place);
 }
@@ -159,7 +161,9 @@ std::optional<RegisterContents::Mismatch> RegisterContents::read(const trace::Mm
   if (wrong == 0) return std::nullopt;
   const std::string part = half ? (shift == 0 ? " by its lower half" : " by its upper half") : "";
   std::string kind = std::string(info->name) + part;
-  if (contents.ignored) {
+  const u64 not_written = ~(contents.refused_at >> shift);
+  const bool took_it = (wrong & (((contents.refused >> shift) ^ read.value) | not_written)) == 0;
+  if (contents.ignored && took_it) {
     kind += " reads as a write left it that has to be ignored";
   } else {
     kind += " does not read as it was written";

@@ -30,9 +30,10 @@ class RegisterContents {
  private:
   struct Contents {
     u64 value = 0;
-    u64 known = 0;         ///< bits that are surely as in `value`
-    bool ignored = false;  ///< the last write had to change nothing
-    bool by_half = false;  ///< the last write was one of 32 bits
+    u64 known = 0;                    ///< bits that are surely as in `value`
+    bool ignored = false;             ///< the last write had to change nothing
+    u64 refused = 0, refused_at = 0;  ///< what that one wrote, and to which bits
+    bool by_half = false;             ///< the last write was one of 32 bits
   };
   enum class Gate : u8 { open, shut, unsure };
 

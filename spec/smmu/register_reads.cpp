@@ -241,7 +241,8 @@ void Smmu::report_refused(const QueueGeometry& queue, u64 cons, u64 code) {
   const Command command =
       decode_command<u64>(memory.newest(slot).value, memory.newest(slot + 8).value, capabilities());
   report(Rule::COMMAND_LEGAL, "CMDQ_CONS.ERR is " + std::to_string(code) + " at CMD_" +
-                                  describe(command) + ", which gives no reason for it");
+                                  std::string(opcode_name(command.op)) +
+                                  ", which gives no reason for it");
 }
 
 /// CMDQ_CONS while a command error is active: RD stays at the command, and when it is there ERR
