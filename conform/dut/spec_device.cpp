@@ -47,7 +47,7 @@ spec::IdRegisters drawn_spec_device_id(u64 seed) {
   if (seed % 2 != 0 && caps.ats) {
     caps.pri = true;
     caps.priqs = seed % 4 == 1 ? 4 : draw.below(8);
-    caps.pps = draw.one_in(2);
+    caps.pps = draw.one_in(2) && caps.ssidsize != 0;
   }
   caps.atsrecerr = caps.ats && caps.minor >= 2 && draw.one_in(2);
   return spec::make_id_registers(caps);

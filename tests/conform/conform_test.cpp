@@ -14,6 +14,7 @@
 #include "conform/judge_case.h"
 #include "conform/runner.h"
 #include "monitor/trace_judge.h"
+#include "spec/smmu/id_registers.h"
 #include "tests/conform/conform_support.h"
 #include "tests/conform/run_options.h"
 #include "tests/conform/words.h"
@@ -95,6 +96,12 @@ TEST(Conform, ADeviceThatIsNotCoherentIsJudgedAsAnyOther) {
     rules.push_back(static_cast<u64>(std::ranges::count_if(result->rules, holds)));
   }
   EXPECT_EQ(rules.front(), rules.back());
+}
+
+TEST(Conform, MachinesThatAreDrawnAreAllowed) {
+  for (u64 seed = 1; seed <= 400; ++seed) {
+    EXPECT_TRUE(spec::id_inconsistencies(drawn_spec_device_id(seed)).empty()) << seed;
+  }
 }
 
 /// Queues of a few entries, 8-bit ASIDs, StreamIDs of 32 bits, granules of any size, one
