@@ -113,6 +113,10 @@ spec::Command atc_inv(u32 sid, u64 address, unsigned size) {
   return command;
 }
 
+u64 tg0_of(Granule granule) {
+  return granule == Granule::g4k ? 0 : granule == Granule::g64k ? 1 : 2;
+}
+
 u64 leaf_word(Granule granule, unsigned level, u64 pa, const LeafBits& leaf) {
   u64 word = pa & mask(47, page_shift(granule));
   if (leaf.valid) word |= level == spec::last_level ? 3 : 1;
@@ -276,7 +280,11 @@ u64 CaseBuilder::root(Granule granule, unsigned tsz) {
 }
 
 u64 CaseBuilder::entry(u64 root, Granule granule, unsigned tsz, u64 va, unsigned level) {
-  const unsigned start = spec::start_level<u64>(granule, tsz);
+  return entry_from(spec::start_level<u64>(granule, tsz), root, granule, tsz, va, level);
+}
+
+u64 CaseBuilder::entry_from(unsigned start, u64 root, Granule granule, unsigned tsz, u64 va,
+                            unsigned level) {
   u64 table = root;
   for (unsigned l = start;; ++l) {
     const u64 place = table + 8 * spec::table_index<u64>(granule, start, l, tsz, va);

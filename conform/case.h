@@ -88,6 +88,8 @@ struct LeafBits {
 spec::Command pri_resp(u32 sid, u32 prg_index, unsigned resp, std::optional<u32> ssid = {});
 /// CMD_ATC_INV of 4096 * 2^size bytes, without a PASID; 52: of everything.
 spec::Command atc_inv(u32 sid, u64 address, unsigned size);
+/// The encoding of TG0 and S2TG.
+u64 tg0_of(spec::Granule granule);
 u64 leaf_word(spec::Granule granule, unsigned level, u64 pa, const LeafBits& leaf);
 
 /// Writes cases down. Memory comes from the device's identity; words that it stored it knows.
@@ -138,6 +140,9 @@ class CaseBuilder {
   u64 root(spec::Granule granule, unsigned tsz);
   /// The place of the entry at `level` for `va`; tables above are made where there are none.
   u64 entry(u64 root, spec::Granule granule, unsigned tsz, u64 va, unsigned level);
+  /// The same where the walk starts at `start`, which stage 2 says by itself.
+  u64 entry_from(unsigned start, u64 root, spec::Granule granule, unsigned tsz, u64 va,
+                 unsigned level);
   void map(u64 root, u64 va, u64 pa, unsigned level = 3, const LeafBits& leaf = {},
            spec::Granule granule = spec::Granule::g4k, unsigned tsz = 25);
   /// STE and CD of the engine with that root, and SMMUEN = 1.

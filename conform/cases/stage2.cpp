@@ -23,10 +23,6 @@ struct Stage2Shape {
   unsigned sl0 = 1, start = 1, t0sz = 25;
 };
 
-u64 tg_of(Granule granule) {
-  return granule == Granule::g4k ? 0 : granule == Granule::g64k ? 1 : 2;
-}
-
 bool has(const spec::Capabilities& caps, Granule granule) {
   return granule == Granule::g4k    ? caps.gran4k
          : granule == Granule::g16k ? caps.gran16k
@@ -77,30 +73,20 @@ class Stage2Tables {
   static constexpr u64 all = may_read | may_write | af | normal;
 
   Stage2Tables(CaseBuilder& b, const Stage2Shape& shape) : b_(&b), shape_(shape) {
-    const u64 bytes = pow2(static_cast<unsigned>(spec::start_entries_lg2<u64>(
-                               shape.granule, shape.start, shape.t0sz)) +
-                           3);
-    root_ = b.memory(bytes, std::max<u64>(bytes, 64));
+    root_ = b.memory(start_bytes(), std::max<u64>(start_bytes(), 64));
   }
 
-  [[nodiscard]] u64 root() const { return root_; }
+  /// Of the tables of the start level, which are aligned to that.
+  [[nodiscard]] u64 start_bytes() const {
+    return 8 * pow2(static_cast<unsigned>(
+                   spec::start_entries_lg2<u64>(shape_.granule, shape_.start, shape_.t0sz)));
+  }
   [[nodiscard]] u64 end() const { return pow2(64 - shape_.t0sz); }
   [[nodiscard]] u64 page() const { return pow2(page_shift(shape_.granule)); }
 
   /// The place of the descriptor at `level` for `ipa`.
   u64 entry(u64 ipa, unsigned level) {
-    u64 table = root_;
-    for (unsigned l = shape_.start;; ++l) {
-      const u64 place =
-          table + 8 * spec::table_index<u64>(shape_.granule, shape_.start, l, shape_.t0sz, ipa);
-      if (l == level) return place;
-      u64 next = b_->word(place) & mask(47, page_shift(shape_.granule));
-      if ((b_->word(place) & 3) != 3) {
-        next = b_->memory(page(), page());
-        b_->store(place, next | 3);
-      }
-      table = next;
-    }
+    return b_->entry_from(shape_.start, root_, shape_.granule, shape_.t0sz, ipa, level);
   }
   void map(u64 ipa, u64 pa, u64 bits = all, unsigned level = 3) {
     const u64 output = pa & mask(47, level_shift(shape_.granule, level));
@@ -111,7 +97,7 @@ class Stage2Tables {
     return {.s2ttb = root_,
             .s2t0sz = shape_.t0sz,
             .s2sl0 = shape_.sl0,
-            .s2tg = static_cast<unsigned>(tg_of(shape_.granule)),
+            .s2tg = static_cast<unsigned>(tg0_of(shape_.granule)),
             .s2ps = static_cast<unsigned>(spec::address_size_encoding(b_->capabilities().oas_lg2)),
             .s2vmid = 1};
   }
@@ -178,13 +164,10 @@ void shape_case(const DeviceIdentity& device, std::vector<Case>& cases, const St
 /// Bits of S2TTB below the alignment of its tables count as 0. IHI 0070 5.2 (S2TTB).
 void alignment_case(const DeviceIdentity& device, std::vector<Case>& cases) {
   CaseBuilder b(device, "stage 2: low bits of S2TTB are set");
-  const Stage2Shape shape = plain_shape(b.capabilities());
-  Stage2Tables tables(b, shape);
+  Stage2Tables tables(b, plain_shape(b.capabilities()));
   tables.map(0x1000, b.data());
-  const u64 bytes = 8 * pow2(static_cast<unsigned>(
-                            spec::start_entries_lg2<u64>(shape.granule, shape.start, shape.t0sz)));
   spec::Ste<u64> ste = tables.alone();
-  ste.dw[3] |= (bytes - 1) & ~u64{0xf};
+  ste.dw[3] |= (tables.start_bytes() - 1) & ~u64{0xf};
   b.ste(0, ste);
   cases.push_back(asked(b, {0x1000, 0x2000}));
 }

@@ -13,10 +13,6 @@ namespace {
 
 using spec::Granule;
 
-u64 tg0_of(Granule granule) {
-  return granule == Granule::g4k ? 0 : granule == Granule::g64k ? 1 : 2;
-}
-
 /// Leaves at every level, at the first and the last address of the half; addresses beside them.
 void granule_case(const DeviceIdentity& device, std::vector<Case>& cases, Granule granule,
                   unsigned tsz) {

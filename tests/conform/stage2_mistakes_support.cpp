@@ -21,29 +21,30 @@ void with_stage2(spec::Capabilities& caps) {
   caps.oas_lg2 = 44;
 }
 
-/// Of word `word` of an STE.
-Mistake of_ste(const char* name, const char* section, Rule rule, const char* only, unsigned word,
-               std::function<u64(u64)> change) {
+Mistake of_fetch(const char* name, const char* section, Rule rule, const char* only,
+                 std::function<u64(Structure, u64 pa, u64 value)> change) {
   return {.name = name,
           .section = section,
           .rule = rule,
           .only = only,
           .claims = with_stage2,
           .fetch = [=](MistakeContext&, Structure kind, u64 pa, u64 value) {
-            return kind == Structure::ste && pa % 64 == 8 * word ? change(value) : value;
+            return change(kind, pa, value);
           }};
+}
+/// Of word `word` of an STE.
+Mistake of_ste(const char* name, const char* section, Rule rule, const char* only, unsigned word,
+               std::function<u64(u64)> change) {
+  return of_fetch(name, section, rule, only, [=](Structure kind, u64 pa, u64 value) {
+    return kind == Structure::ste && pa % 64 == 8 * word ? change(value) : value;
+  });
 }
 /// Of each descriptor: in cases without stage 1.
 Mistake of_descriptor(const char* name, const char* section, Rule rule, const char* only,
                       std::function<u64(u64)> change) {
-  return {.name = name,
-          .section = section,
-          .rule = rule,
-          .only = only,
-          .claims = with_stage2,
-          .fetch = [=](MistakeContext&, Structure kind, u64, u64 value) {
-            return kind == Structure::descriptor ? change(value) : value;
-          }};
+  return of_fetch(name, section, rule, only, [=](Structure kind, u64, u64 value) {
+    return kind == Structure::descriptor ? change(value) : value;
+  });
 }
 Mistake of_outcome(const char* name, const char* section, Rule rule, const char* only,
                    std::function<void(Outcome&, const spec::Access&)> change) {

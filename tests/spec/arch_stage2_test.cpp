@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-#include <map>
+#include "tests/spec/tables_by_hand.h"
 
 namespace iommucheck::spec::arch_stage2_test {
 namespace {
@@ -14,14 +14,7 @@ constexpr u64 page_bits = 0x7ff;  // AF, SH 3, S2AP 3, MemAttr 15, page
 constexpr u64 ipa = 0x4020'3000;
 constexpr AccessKind read{}, write{AccessType::write, false};
 
-struct Tables {
-  std::map<u64, u64> words;
-  std::optional<u64> read(u64 address) const {
-    if (address >= 0xdead'0000) return std::nullopt;  // external abort
-    const auto found = words.find(address);
-    return found == words.end() ? 0 : found->second;
-  }
-};
+using Tables = TablesByHand;
 
 Stage2<u64> plain() {
   Stage2<u64> s;

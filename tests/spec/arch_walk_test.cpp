@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-#include <map>
+#include "tests/spec/tables_by_hand.h"
 
 namespace iommucheck::spec::arch_walk_test {
 namespace {
@@ -14,14 +14,7 @@ constexpr u64 table_bits = 3;
 constexpr u64 page_bits = 0x743;  // AF, SH 3, AP[1], page: reads and writes for all
 constexpr u64 va = 0x4020'3000;
 
-struct Tables {
-  std::map<u64, u64> words;
-  std::optional<u64> read(u64 address) const {
-    if (address >= 0xdead'0000) return std::nullopt;  // external abort
-    const auto found = words.find(address);
-    return found == words.end() ? 0 : found->second;
-  }
-};
+using Tables = TablesByHand;
 
 Regime<u64> regime() {
   Regime<u64> r;
