@@ -150,6 +150,7 @@ LockstepOptions Campaign::fresh_options(Segments* segments) const {
   options.seed = options_.seed;
   options.segments = segments;
   options.scan = settings_.scan;
+  options.store_count = options_.store_count.get();
   options.claims = options_.claims;
   options.guard_window = settings_.guard_window;
   return options;

@@ -20,6 +20,7 @@ namespace iommucheck::oracle {
 
 struct GivenCase;      // check/given.h
 class DriverCoverage;  // check/driver_coverage.h
+class StoreCount;      // host/store_count.h
 
 struct CheckProgress {
   u64 sequences = 0, calls = 0, outcomes = 0, findings = 0;
@@ -67,6 +68,7 @@ struct CheckOptions {
   u32 jobs = 1;  ///< 1..jobs_max processes side by side; the result is the same for any number
   u32 hang_seconds = 10;                     ///< without progress of a plug-in
   std::shared_ptr<DriverCoverage> coverage;  ///< where it is noted; null: nobody asks
+  std::shared_ptr<StoreCount> store_count;   ///< of its stores; null: nobody asks
   bool shrink = true;
   std::function<void(const CheckProgress&)> progress;  ///< about ten times a second; may be empty
   std::function<void(const Violation&)> found;  ///< each finding when it is there; may be empty

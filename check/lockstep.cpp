@@ -71,6 +71,7 @@ Lockstep::Lockstep(const iommucheck_driver& driver, const LockstepOptions& optio
   if (claims(Claim::time_outs)) monitor_.smmu().draw_command_errors();
   if (options.machine.dirty) host_.has_former_owner();
   if (window_) host_.set_window(window_->mirror());
+  host_.count_stores(options.store_count);
   if (options.scan) host_.scan();
 }
 

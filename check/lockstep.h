@@ -23,10 +23,11 @@ inline constexpr u64 page_4k = 4096;  ///< the smallest that a call maps
 struct LockstepOptions {
   Machine machine = default_machine();
   u64 window_bytes = u64{16} << 20;
-  u64 seed = 1;                  ///< for the header of traces
-  Segments* segments = nullptr;  ///< a plug-in's statics: saved by boot(), put back by undo()
-  bool scan = false;             ///< the driver writes through pointers
-  RunClaims claims;              ///< beside what the driver says of itself
+  u64 seed = 1;                       ///< for the header of traces
+  Segments* segments = nullptr;       ///< a plug-in's statics: saved by boot(), put back by undo()
+  bool scan = false;                  ///< the driver writes through pointers
+  StoreCount* store_count = nullptr;  ///< where its stores are counted; null: nobody asks
+  RunClaims claims;                   ///< beside what the driver says of itself
   /// The driver's window cannot be written. A process that is forked from this one may not use it.
   bool guard_window = false;
 };

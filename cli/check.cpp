@@ -8,6 +8,7 @@
 #include <cctype>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
 #include "check/compare_drivers.h"
 #include "check/driver_coverage.h"
@@ -17,6 +18,7 @@
 #include "cli/options.h"
 #include "cli/reports.h"
 #include "cli/verdicts.h"
+#include "host/store_count.h"
 #include "report/junit.h"
 
 namespace iommucheck::cli {
@@ -234,6 +236,26 @@ void print_text(const CheckCommand& options, const oracle::CheckResult& result,
   fmt::print("{}\n", verdict_line(result, end));
 }
 
+/// --coverage and --count-stores: lines for the report, and what they leave undecided.
+std::vector<std::string> look_at_driver(const CheckCommand& options,
+                                        const oracle::CheckOptions& settings, oracle::RunEnd& end) {
+  std::vector<std::string> lines;
+  if (settings.coverage && settings.coverage->places().empty()) {
+    end.undecided("--coverage: the driver has no counters; build it with iommucheck cc --coverage");
+  } else if (settings.coverage) {
+    lines = oracle::coverage_lines(*settings.coverage, options.driver);
+  }
+  if (!settings.store_count) return lines;
+  const oracle::StoreCount::Totals stores = settings.store_count->totals();
+  if (stores.seen == 0) {
+    end.undecided("--count-stores: no store was seen; build the driver with iommucheck cc");
+    return lines;
+  }
+  std::ranges::copy(oracle::store_count_lines(stores, options.driver), std::back_inserter(lines));
+  if (!stores.all_told()) end.undecided("--count-stores: not each store was told, once");
+  return lines;
+}
+
 }  // namespace
 
 int run_check(const CheckCommand& options) {
@@ -253,6 +275,11 @@ int run_check(const CheckCommand& options) {
     auto coverage = oracle::DriverCoverage::create();
     if (!coverage) return not_run(coverage.error());
     settings.coverage = std::move(*coverage);
+  }
+  if (options.count_stores) {
+    auto count = oracle::StoreCount::create();
+    if (!count) return not_run(count.error());
+    settings.store_count = std::move(*count);
   }
   std::vector<std::string> unread;
   if (auto loaded = load_campaign(options, settings, unread); !loaded) {
@@ -278,19 +305,14 @@ int run_check(const CheckCommand& options) {
   if (!result) return not_run(result.error());
   oracle::RunEnd end = oracle::end_of(settings, *result);
   for (const std::string& file : unread) end.undecided("not run: " + file);
-  std::vector<std::string> coverage;
-  if (settings.coverage && settings.coverage->places().empty()) {
-    end.undecided("--coverage: the driver has no counters; build it with iommucheck cc --coverage");
-  } else if (settings.coverage) {
-    coverage = oracle::coverage_lines(*settings.coverage, options.driver);
-  }
+  const std::vector<std::string> seen_of_driver = look_at_driver(options, settings, end);
   if (auto finished = finish_campaign(options, settings, *result); !finished) {
     end.environment(finished.error().message);
   }
   const int status = finish("check", end);
   const oracle::Report report = report_of(*result, end);
   if (options.format == Format::text) {
-    for (const std::string& line : coverage) fmt::print("{}\n", line);
+    for (const std::string& line : seen_of_driver) fmt::print("{}\n", line);
     print_text(options, *result, end);
   } else {
     print_document(report, options.format);

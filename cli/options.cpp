@@ -309,6 +309,9 @@ class Reader {
     app.add_flag("--coverage", check_.coverage,
                  "functions and blocks of the driver that were never entered; of a plug-in that "
                  "iommucheck cc --coverage built");
+    app.add_flag("--count-stores", check_.count_stores,
+                 "whether each store was told, by the processor's own count (slow; x86-64); of a "
+                 "plug-in that iommucheck cc built");
     app.add_option("--not-claimed", check_.not_claimed,
                    "what is not asked, beside what the driver says of itself: time-outs, "
                    "memory-type, moves, ranges, unrolling, short-memory, structures, domains, "

@@ -73,7 +73,7 @@ void DriverHost::log_line(void* /*ctx*/, int level, const char* text) {
 }
 
 void DriverHost::scan() {
-  scan_ = std::make_unique<ScanDoor>(monitor_, platform_, tables_, driver_.hooks);
+  scan_ = std::make_unique<ScanDoor>(monitor_, platform_, tables_, driver_.hooks, store_count_);
 }
 
 void DriverHost::bind_platform() {

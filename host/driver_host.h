@@ -50,6 +50,9 @@ class DriverHost {
   void set_segments(Segments* segments) { segments_ = segments; }
   /// The driver writes through pointers (IOMMUCHECK_DRIVER_SCAN says so, too). Before boot().
   void scan();
+  /// The stores of a driver that `iommucheck cc` built are counted by the processor, too. Outlives
+  /// the host. Before boot().
+  void count_stores(StoreCount* count) { store_count_ = count; }
   /// Before the driver comes, somebody else had the SMMU, and left it on (former_owner.h).
   void has_former_owner() { former_owner_ = true; }
   /// Where the driver reads table memory; the default: the specification's own. Before boot().
@@ -205,6 +208,7 @@ class DriverHost {
   Arena arena_;
   TableMemory tables_;
   std::unique_ptr<ScanDoor> scan_;
+  StoreCount* store_count_ = nullptr;
   Segments* segments_ = nullptr;
   spec::FirstChoice first_;
   spec::Choices* choices_ = &first_;

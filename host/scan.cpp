@@ -14,7 +14,7 @@ constexpr u64 scanned_bytes = 4096;
 }
 
 ScanDoor::ScanDoor(Monitor& monitor, const iommucheck_platform& inner, const TableMemory& tables,
-                   const iommucheck_hooks* hooks)
+                   const iommucheck_hooks* hooks, StoreCount* stores)
     : monitor_(monitor),
       inner_(inner),
       tables_(tables),
@@ -25,12 +25,20 @@ ScanDoor::ScanDoor(Monitor& monitor, const iommucheck_platform& inner, const Tab
   platform_.ctx = this;
   platform_.window = view_.data();
   bind();
+  if (hooks != nullptr && stores != nullptr) {
+    const auto* code = reinterpret_cast<const void*>(hooks->settle);
+    witness_ = std::make_unique<StoreWitness>(view_, inner_, *stores, code);
+  }
 }
 
 u64 ScanDoor::given() {
   const u64 used = tables_.top() - tables_.base();
   if (used > open_) {
-    view_.allow(open_, used, Pages::Access::write);
+    if (witness_) {
+      witness_->open(used);
+    } else {
+      view_.allow(open_, used, Pages::Access::write);
+    }
     open_ = used;
   }
   return used;
@@ -53,28 +61,34 @@ void ScanDoor::for_each_changed_page(u64 bytes, Visit&& visit) {
 }
 
 void ScanDoor::refresh(u64 bytes) {
-  for_each_changed_page(bytes, [](u64 /*pa*/, u64* of_driver, const u64* of_spec) {
-    std::memcpy(of_driver, of_spec, scanned_bytes);
-  });
+  for_each_changed_page(
+      bytes, [this](u64 /*pa*/, u64* of_driver, const u64* of_spec) { show(of_driver, of_spec); });
+}
+
+void ScanDoor::show(u64* of_driver, const u64* of_spec) {
+  const auto at = static_cast<std::size_t>(reinterpret_cast<std::byte*>(of_driver) - view_.data());
+  if (witness_) view_.allow(at, at + scanned_bytes, Pages::Access::write);
+  std::memcpy(of_driver, of_spec, scanned_bytes);
+  if (witness_) view_.allow(at, at + scanned_bytes, Pages::Access::read);
 }
 
 void ScanDoor::enter() {
   given();
   refresh(open_);
-  if (hooks_ != nullptr) hooks_->begin(&inner_, &platform_);
+  if (hooks_ == nullptr) return;
+  if (witness_) witness_->begin();
+  hooks_->begin(witness_ ? &witness_->told() : &inner_, &platform_);
 }
 
 void ScanDoor::settle() {
-  if (hooks_ != nullptr) {
-    hooks_->settle();
-  } else {
-    look(given());
-  }
+  if (hooks_ == nullptr) return look(given());
+  hooks_->settle();
+  if (witness_) witness_->settled();
 }
 
 void ScanDoor::leave() {
   given();
-  if (hooks_ != nullptr) hooks_->settle();
+  if (hooks_ != nullptr) settle();
   look(open_);
 }
 
@@ -86,7 +100,7 @@ void ScanDoor::look(u64 bytes) {
           fmt::format("a plain store in the page {:#x}: table memory that the "
                       "driver has not got (any more)",
                       pa));
-      std::memcpy(of_driver, of_spec, scanned_bytes);
+      show(of_driver, of_spec);
       return;
     }
     for (u64 i = 0; i < scanned_bytes / 8; ++i) {

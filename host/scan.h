@@ -6,9 +6,11 @@
 // missed.
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "host/arena.h"
+#include "host/store_witness.h"
 #include "iommucheck/driver.h"
 #include "iommucheck/hooks.h"
 #include "monitor/monitor.h"
@@ -22,9 +24,9 @@ class ScanDoor {
  public:
   /// `inner` is complete, and it, the monitor and the tables outlive this.
   /// `hooks`: of a driver that iommucheck cc built, which tell each store; NULL: memory is
-  /// compared.
+  /// compared. `stores`: where it is counted what the hooks tell of; NULL: nowhere.
   ScanDoor(Monitor& monitor, const iommucheck_platform& inner, const TableMemory& tables,
-           const iommucheck_hooks* hooks);
+           const iommucheck_hooks* hooks, StoreCount* stores);
   ScanDoor(const ScanDoor&) = delete;
   ScanDoor& operator=(const ScanDoor&) = delete;
 
@@ -48,6 +50,7 @@ class ScanDoor {
   /// Before a call of the platform has effect: what the driver stored until then.
   void settle();
   void refresh(u64 bytes);
+  void show(u64* of_driver, const u64* of_spec);
   /// Bytes of the window that were given to the driver in this case.
   u64 given();
   template <class Visit>
@@ -59,6 +62,7 @@ class ScanDoor {
   const iommucheck_hooks* hooks_;
   iommucheck_platform platform_{};
   Pages view_;
+  std::unique_ptr<StoreWitness> witness_;  // null: nobody counts
   u64 open_ = 0;  // bytes of the view that may be written: those of the case that had most
   AgentId agent_ = AgentId::cpu0;
   std::vector<SweptStore> found_;

@@ -75,6 +75,45 @@ grep -q "VIOLATION WILD_WALK" order.txt && grep -q "by put at simple_driver.c:" 
   fail "what is found is not the forgotten barrier"
 }
 
+# The processor's own count: each store was told. Twins: a store of what is there already, by an object
+# without hooks, which comparing memory cannot show, and hooks that tell a store that there was not.
+if [ "$(uname -m)" = x86_64 ]; then
+  "$command" check --driver ./driver.so --seed 1 --runs 60 --out "" --count-stores >counted.txt || {
+    cat counted.txt
+    fail "the count is not as it was told"
+  }
+  grep -qE "stores of ./driver.so: the processor saw [0-9]{4,}, its hooks told each once" counted.txt || {
+    cat counted.txt
+    fail "stores are not counted"
+  }
+  printf 'void again(volatile unsigned long* at);\nvoid again(volatile unsigned long* at) { *at = *at; }\n' >again.c
+  "$cc" -O2 -g -fPIC -c -o again.o again.c
+  "$command" cc -O2 -DPLAIN_STORES -DFAULT_store_unseen -I "$source" -shared -o unseen.so \
+    "$source/tests/plugins/faulty_driver.c" again.o
+  status=0
+  "$command" check --driver ./unseen.so --seed 1 --runs 60 --out "" --count-stores >unseen.txt || status=$?
+  [ "$status" -eq 2 ] && grep -q "its hooks told all but [0-9]" unseen.txt && grep -q "not told: again at again.c:2" unseen.txt || {
+    cat unseen.txt
+    fail "a store that is not told is not counted"
+  }
+  "$command" cc -O2 -DPLAIN_STORES -DFAULT_store_unmade -I "$source" -shared -o unmade.so \
+    "$source/tests/plugins/faulty_driver.c"
+  status=0
+  "$command" check --driver ./unmade.so --seed 1 --runs 60 --out "" --count-stores >unmade.txt || status=$?
+  [ "$status" -eq 2 ] && grep -q "told without a store: [0-9]" unmade.txt || {
+    cat unmade.txt
+    fail "a store that is told and not made is not counted"
+  }
+  # A driver that says each store itself has no hooks to be counted.
+  "$command" cc -O2 -I "$source" -shared -o precise.so "$source/examples/simple_driver.c"
+  status=0
+  "$command" check --driver ./precise.so --seed 1 --runs 20 --out "" --count-stores >precise.txt || status=$?
+  [ "$status" -eq 2 ] && grep -q "no store was seen" precise.txt || {
+    cat precise.txt
+    fail "nothing was counted, and that is not said"
+  }
+fi
+
 # What was never entered: a function that nobody calls, and a block that no sequence comes to.
 cat >"never.c" <<'END'
 #include "examples/simple_driver.c"

@@ -8,6 +8,12 @@
 #include "examples/simple_driver.c"
 #undef iommucheck_driver_entry
 
+#if defined(FAULT_store_unseen)
+void again(volatile unsigned long* at);
+#elif defined(FAULT_store_unmade)
+void __tsan_write8(void* address);
+#endif
+
 static struct iommucheck_driver faulty;
 static struct iommucheck_result (*right_unmap)(void* self, iommucheck_handle domain, uint64_t iova,
                                                uint64_t bytes);
@@ -187,6 +193,10 @@ static struct iommucheck_result wrong_unmap(void* self, iommucheck_handle domain
   result.bytes = ~0ull;
 #elif defined(FAULT_result_error)
   result.error = -12345;
+#elif defined(FAULT_store_unseen)
+  again((volatile unsigned long*)at(d, d->streams)); /* of an object without hooks */
+#elif defined(FAULT_store_unmade)
+  __tsan_write8((void*)(uintptr_t)at(d, d->streams));
 #elif defined(FAULT_killed)
   if (result.bytes > 4 * PAGE) raise(9); /* as if by the kernel, when memory is short */
 #elif defined(FAULT_barriers)

@@ -115,15 +115,27 @@ struct resource_spec {
 #else
 #define WRITES_ARE_ORDERED 0
 #endif
-#define bus_read_4(resource, offset) ((void)(resource), shim_read32(offset))
+static inline uint64_t freebsd_read64(uint64_t offset) {
 #ifdef FIX_WIDTH
-#define bus_read_8(resource, offset) \
-  ((void)(resource), shim_read32(offset) | (uint64_t)shim_read32((offset) + 4) << 32)
+  const uint64_t low = shim_read32(offset);
+  const uint64_t value = low | (uint64_t)shim_read32(offset + 4) << 32;
 #else
-#define bus_read_8(resource, offset) ((void)(resource), shim_read64(offset))
+  const uint64_t value = shim_read64(offset);
 #endif
-#define bus_write_4(resource, offset, value) \
-  ((void)(resource), shim_write32(offset, value, WRITES_ARE_ORDERED))
+#ifdef FIX_READ_ORDER
+  shim_barrier(IOMMUCHECK_DMA_RMB);
+#endif
+  return value;
+}
+#define bus_read_4(resource, offset) ((void)(resource), shim_read32(offset))
+#define bus_read_8(resource, offset) ((void)(resource), freebsd_read64(offset))
+static inline void freebsd_write32(uint64_t offset, uint32_t value) {
+#ifdef FIX_READ_ORDER
+  shim_barrier(IOMMUCHECK_DMA_RMB);
+#endif
+  shim_write32(offset, value, WRITES_ARE_ORDERED);
+}
+#define bus_write_4(resource, offset, value) ((void)(resource), freebsd_write32(offset, value))
 #define bus_write_8(resource, offset, value) \
   ((void)(resource), shim_write64(offset, value, WRITES_ARE_ORDERED))
 #define bus_release_resources(device, spec, resources) ((void)(device), (void)(spec))

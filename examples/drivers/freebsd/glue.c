@@ -18,6 +18,8 @@
  * FIX_ORDER       a write to a register orders the stores before it; bus_write_4 is one str.
  * FIX_ZEROS       contigmalloc orders its zeros before what is stored next.
  * FIX_WIDTH       EVENTQ_PROD and EVENTQ_CONS are read one by one.
+ * FIX_READ_ORDER  what is loaded comes after the register that was read before it, and before the one
+ *                 that is written behind it; bus_read_8 is one ldr.
  * FIX_ATTRIBUTES  CDs say that tables are walked write-back and shareable, as they are written.
  *
  * clang-format on */
