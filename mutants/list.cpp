@@ -18,13 +18,6 @@ bool is_word(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, letter);
 }
 
-std::string_view without_blanks_around(std::string_view text) {
-  const auto blank = [](char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; };
-  while (!text.empty() && blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && blank(text.back())) text.remove_suffix(1);
-  return text;
-}
-
 class Reader {
  public:
   Reader(std::string_view name, std::string_view text) : name_(name), text_(text) {}
@@ -107,6 +100,13 @@ class Reader {
 };
 
 }  // namespace
+
+std::string_view without_blanks_around(std::string_view text) {
+  const auto blank = [](char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; };
+  while (!text.empty() && blank(text.front())) text.remove_prefix(1);
+  while (!text.empty() && blank(text.back())) text.remove_suffix(1);
+  return text;
+}
 
 bool Mutant::is_statement() const {
   const std::string_view text = without_blanks_around(original);

@@ -21,6 +21,8 @@
 
 namespace iommucheck::mutants {
 
+std::string_view without_blanks_around(std::string_view text);
+
 struct Mutant {
   std::string id;
   std::string file;

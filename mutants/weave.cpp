@@ -2,6 +2,7 @@
 #include "mutants/weave.h"
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -76,6 +77,29 @@ std::string why_no_expression(std::string_view text) {
   return depth == 0 ? "" : "a bracket is not closed";
 }
 
+/// Of a fragment that is one declaration, with or without its semicolon: a type and a name stand
+/// before its '='. What it declares would end with the switch around it.
+bool is_declaration(std::string_view text) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string_view::npos || text.find(';') < text.size() - 1) return false;
+  const bool assigns = equals != 0 && !is_blank_or_end(text[equals - 1]);  // &=, <=, !=
+  if (assigns || text.substr(equals).starts_with("==")) return false;
+  const std::string_view left = without_blanks_around(text.substr(0, equals));
+  constexpr std::string_view of_no_name = ".-+*/%|^!()[]\"";
+  return left.find_first_of(of_no_name) == std::string_view::npos &&
+         std::ranges::any_of(left, is_blank_or_end) && !left.starts_with("return");
+}
+
+bool begins_statement(std::string_view text) {
+  constexpr std::array<std::string_view, 8> words{"if",     "for",  "while", "do",
+                                                  "switch", "case", "else",  "return"};
+  const auto is_letter = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+  };
+  const auto end = std::ranges::find_if_not(text, is_letter);
+  return std::ranges::find(words, std::string_view(text.begin(), end)) != words.end();
+}
+
 Expected<Place> find(const Packed& file, const Mutant& mutant) {
   if (!mutant.is_statement()) {
     for (const std::string& text : {mutant.original, mutant.replacement}) {
@@ -103,6 +127,12 @@ Expected<Place> find(const Packed& file, const Mutant& mutant) {
       return misfit(mutant, "its fragment occurs " + std::to_string(found) +
                                 " times; say with 'after:' which one is meant");
     }
+  }
+  if (is_declaration(without_blanks_around(mutant.original))) {
+    return misfit(mutant, "a declaration cannot be switched; take the expression behind its '='");
+  }
+  if (!mutant.is_statement() && begins_statement(without_blanks_around(mutant.original))) {
+    return misfit(mutant, "half of a statement; take the expression in it, or all of it");
   }
   return Place{file.at[first], file.at[first + fragment.size() - 1] + 1, &mutant};
 }

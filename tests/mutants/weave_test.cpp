@@ -80,6 +80,29 @@ TEST(Weave, AnExpressionKeepsItsBrackets) {
             std::string::npos);
 }
 
+TEST(Weave, ADeclarationIsRefused) {
+  const std::string body = "void f(int a) { const int b = a; unsigned c = b; a = b; g(c == 1); }\n";
+  const auto why = [&](const std::string& text) {
+    const auto woven = weave(body, listed(entry(text)));
+    return woven ? "" : woven.error().message;
+  };
+  EXPECT_NE(why("- const int b = a;\n+ const int b = 1;\n").find("a declaration"),
+            std::string::npos);
+  EXPECT_NE(why("- unsigned c = b\n+ unsigned c = 1\n").find("a declaration"), std::string::npos);
+  EXPECT_EQ(why("- a = b;\n+ a = 1;\n"), "");
+  EXPECT_EQ(why("- c == 1\n+ c == 2\n"), "");
+}
+
+TEST(Weave, HalfOfAStatementIsRefused) {
+  const std::string body = "int f(int a) { if (a == 1) return a; return 2; }\n";
+  const auto why = [&](const std::string& text) {
+    const auto woven = weave(body, listed(entry(text)));
+    return woven ? "" : woven.error().message;
+  };
+  EXPECT_NE(why("- if (a == 1)\n+ if (a == 2)\n").find("half of a statement"), std::string::npos);
+  EXPECT_EQ(why("- if (a == 1) return a;\n+\n"), "");
+}
+
 TEST(Weave, AChoiceIsWholeOrItsPartsAre) {
   const std::string source_with_choice = "int f(bool b) { return b ? g::one() : 2; }\n";
   const auto weave_choice = [&](const std::string& text) {
