@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2154,SC2034
 # What the scripts of drivers from elsewhere share; they source it. A build script sets: sources, a folder that
 # the user has; include, where headers are looked for; here, the example.
 
@@ -37,6 +37,17 @@ compile() {
   shift
   "${IOMMUCHECK:-iommucheck}" cc -std=gnu11 -ffreestanding -O2 -w -I "$include" -I "$here" -I "$shim" "$@" \
     -shared -o "$plugin" "$here/glue.c" "$shim/kernel_shim.c"
+}
+
+# sequences_first EXAMPLE OUT: what check needs to run the example's sequences first, in the array sequences:
+# as a corpus of OUT that takes no others.
+sequences_first() {
+  local files
+  rm -rf "$2/sequences"
+  mkdir -p "$2"
+  cp -r "$1/sequences" "$2/sequences"
+  files=("$2"/sequences/*.ops)
+  sequences=(--corpus "$2/sequences" --corpus-max "${#files[@]}")
 }
 
 # judge_variants EXAMPLE exactly|at-least SOURCES PREFIX [CHECK OPTIONS]: each line of EXAMPLE/expected.txt is

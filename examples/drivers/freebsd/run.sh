@@ -10,4 +10,6 @@ set -euo pipefail
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=examples/drivers/foreign.sh
 . "$here/../foreign.sh"
-judge_variants "$here" at-least "$1" "${2:-out/freebsd}/freebsd" --runs 400 --time 300 --hang 1 --findings 30
+out=${2:-out/freebsd}
+sequences_first "$here" "$out"
+judge_variants "$here" at-least "$1" "$out/freebsd" --runs 400 --time 300 --hang 1 --findings 30 "${sequences[@]}"

@@ -13,9 +13,5 @@ here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 
 # The sequences of findings are run first, in each variant.
 out=${2:-out/linux_smmuv3}
-rm -rf "$out/sequences"
-mkdir -p "$out"
-cp -r "$here/sequences" "$out/sequences"
-sequences=("$out"/sequences/*.ops)
-judge_variants "$here" exactly "$1" "$out/smmuv3" --runs "${IOMMUCHECK_RUNS:-1000}" --hang 2 --findings 10 \
-  --corpus "$out/sequences" --corpus-max "${#sequences[@]}"
+sequences_first "$here" "$out"
+judge_variants "$here" exactly "$1" "$out/smmuv3" --runs "${IOMMUCHECK_RUNS:-1000}" --hang 2 --findings 10 "${sequences[@]}"
