@@ -10,7 +10,7 @@
 #include "cli/reports.h"
 #include "cli/seeds.h"
 #include "cli/verdicts.h"
-#include "litmus/fast.h"
+#include "litmus/agreement.h"
 #include "litmus/parser.h"
 
 namespace iommucheck::cli {
@@ -36,9 +36,11 @@ std::string text_of(const Set& set) {
 std::string text_of(const litmus::Access& access) {
   std::string text = fmt::format("access {}", access.stream.sid.value);
   if (access.stream.ssid) text += fmt::format(".{}", access.stream.ssid->value);
-  return text + fmt::format(" {:#x} {}{}", access.va.value,
-                            access.direction == litmus::Direction::read ? "r" : "w",
-                            access.ats ? " ats" : "");
+  const char* direction = access.direction == litmus::Direction::read    ? "r"
+                          : access.direction == litmus::Direction::write ? "w"
+                                                                         : "x";
+  return text + fmt::format(" {:#x} {}{}{}", access.va.value, direction,
+                            access.privileged ? " priv" : "", access.ats ? " ats" : "");
 }
 
 /// A set of the test beside the one that the specification gives.
@@ -57,6 +59,7 @@ struct TestResult {
   std::vector<std::string> evidence;
   bool verdict_agrees = true;
   std::string unsupported;
+  bool literal = false;  ///< judged by the literal model, which gives no reasons
 
   bool passed() const {
     for (const Row& row : rows) {
@@ -71,6 +74,7 @@ TestResult compare(const Test& test, const litmus::FastResult& got) {
   TestResult result;
   result.test = &test;
   result.unsupported = judgement.unsupported;
+  result.literal = got.literal;
   if (!result.unsupported.empty()) return result;
   for (std::size_t i = 0; i < test.accesses.size(); ++i) {
     Row row{text_of(test.accesses[i]), set_of(test.accesses[i].allowed), {}, {}};
@@ -141,8 +145,9 @@ void print_text(const TestResult& result, bool quiet) {
     fmt::print("      {}\nunsupported: {}\n", test.name, result.unsupported);
     return;
   }
-  fmt::print("{}  {}{}\n", result.passed() ? "ok  " : "FAIL", test.name,
-             result.passed() ? "" : "  (" + litmus::to_string(test.place) + ")");
+  fmt::print("{}  {}{}{}\n", result.passed() ? "ok  " : "FAIL", test.name,
+             result.passed() ? "" : "  (" + litmus::to_string(test.place) + ")",
+             result.literal ? "  (by the literal model, without reasons)" : "");
   for (const Row& row : result.rows) {
     if (quiet && row.agrees()) continue;
     if (row.agrees()) {
@@ -153,7 +158,7 @@ void print_text(const TestResult& result, bool quiet) {
     }
     for (const auto& reason : row.reasons) fmt::print("        {}\n", reason);
     for (const auto& member : row.expected) {
-      if (row.allowed.contains(member)) continue;
+      if (row.allowed.contains(member) || result.literal) continue;
       fmt::print("        {}: expected, but no fetch that is possible leads to it\n", member);
     }
   }
@@ -191,6 +196,7 @@ void write_json(JsonWriter& json, const TestResult& result) {
         .end_object();
   }
   json.end_array()
+      .member("reading", result.literal ? "literal" : "engine")
       .member("verdict_agrees", result.verdict_agrees)
       .member("expected_verdict", result.expected_verdict)
       .texts("broken", result.broken)
@@ -250,7 +256,7 @@ class LitmusRun {
     }
     for (const Test& test : file->tests) {
       const Clock::time_point begin = Clock::now();
-      const auto got = litmus::judge(test);
+      const auto got = litmus::judge_by_either(test);
       if (!got) {
         note_error(got.error(), path, test.name);
         continue;

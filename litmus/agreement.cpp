@@ -104,6 +104,7 @@ bool stores_illegal_structure(const Test& test) {
 bool only_torn(const Judgement& engine, const Judgement& literal) {
   std::set<std::string> broken = engine.broken;
   broken.erase("tag");
+  broken.erase("torn");
   return engine.allowed == literal.allowed && broken == literal.broken;
 }
 
@@ -157,8 +158,9 @@ bool rings_apart(const Test& test) {
 }
 
 bool is_of_format(const std::string& family) {
-  static constexpr std::string_view families[] = {
-      "page-reuse", "table-free", "conflict", "tag", "promise", "lost-update", "wild", "unknown"};
+  static constexpr std::string_view families[] = {"page-reuse", "table-free", "conflict",
+                                                  "tag",        "promise",    "lost-update",
+                                                  "wild",       "unknown",    "torn"};
   return std::ranges::find(families, family) != std::end(families);
 }
 
@@ -217,6 +219,18 @@ Expected<Judgement> read_by_engine(const Test& test) {
   auto read = judge(test);
   if (!read) return std::unexpected(read.error());
   return std::move(read->judgement);
+}
+
+Expected<FastResult> judge_by_either(const Test& test) {
+  auto read = judge(test);
+  if (!read || read->judgement.unsupported.empty()) return read;
+  const Bounds bounds;
+  const auto laid = layout(test);
+  if (!laid || !too_large(test, bounds).empty() || !too_large(*laid, bounds).empty()) return read;
+  Judgement literal = judge_literally(test, bounds.states);
+  if (!literal.unsupported.empty()) return read;
+  return FastResult{
+      .judgement = std::move(literal), .reasons = {}, .evidence = {}, .literal = true};
 }
 
 Expected<Comparison> compare_readings(const Test& test, const Bounds& bounds,

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "litmus/ast.h"
+#include "litmus/fast.h"
 #include "litmus/judgement.h"
 #include "litmus/layout.h"
 
@@ -47,6 +48,10 @@ struct Bounds {
 /// One comparison takes a few milliseconds, and some tens under the sanitizers.
 inline constexpr Bounds bounds_of_fuzzing{
     .states = 400, .init_lines = 40, .actions = 60, .commands = 12, .accesses = 6};
+
+/// The reading of the engine; of a test that needs what only the literal model has (DMAs that take
+/// time), that one's, which has no reasons.
+Expected<FastResult> judge_by_either(const Test& test);
 
 using Reading = std::function<Expected<Judgement>(const Test&)>;
 

@@ -68,11 +68,18 @@ struct SteLine {
   std::optional<Number> cdmax;
   std::optional<TableFormat> fmt;
   std::optional<Number> s1dss;  ///< word 1
+  std::optional<Number> cont;   ///< log2 of the span
   std::optional<Number> eats;
   std::optional<StreamWorld> strw;
   std::optional<PrivCfg> priv;
   std::optional<InstCfg> inst;
-  std::optional<Number> vmid;   ///< word 2
+  std::optional<Number> vmid;  ///< word 2
+  std::optional<Number> s2t0sz;
+  std::optional<Number> s2sl;  ///< the start level itself
+  std::optional<Number> s2tg;  ///< KiB
+  std::optional<Number> s2ha;
+  std::optional<Number> s2hd;
+  std::optional<Number> s2haft;
   std::optional<Target> s2ttb;  ///< word 3
   friend bool operator==(const SteLine&, const SteLine&) = default;
 };
@@ -83,12 +90,19 @@ struct CdLine {
   std::optional<Number> v;      ///< word 0
   std::optional<Number> asid;
   std::optional<Number> t0sz;
+  std::optional<Number> tg0;  ///< KiB, as tg1 is
   std::optional<Number> epd0;
+  std::optional<Number> t1sz;
+  std::optional<Number> tg1;
+  std::optional<Number> epd1;
+  std::optional<Number> tbi0;
+  std::optional<Number> tbi1;
   std::optional<Number> ha;
   std::optional<Number> hd;
   std::optional<Number> aset;
   std::optional<Target> ttb;  ///< word 1
   std::optional<Number> haft;
+  std::optional<Target> ttb1;    ///< word 2
   std::optional<MairKind> mair;  ///< word 3: the kind of attribute 0
   friend bool operator==(const CdLine&, const CdLine&) = default;
 };
@@ -123,6 +137,7 @@ struct Descriptor {
   bool priv = false;    ///< AP[1] = 0: no unprivileged access
   bool uxn = false;
   bool pxn = false;
+  bool xn = false;  ///< stage 2: nobody executes
   Place place;
   friend bool operator==(const Descriptor&, const Descriptor&) = default;
 };
@@ -134,11 +149,23 @@ struct WordLine {
   friend bool operator==(const WordLine&, const WordLine&) = default;
 };
 
-/// 16 pages with the contiguous bit, `descriptor.target` the first (member i leads to P#i).
+/// A group of words with the contiguous bit: 16 pages, member i leads to P#i, or so many, or
+/// blocks.
+struct ContGroup {
+  std::optional<Number> n;      ///< words; 16
+  std::optional<Number> block;  ///< blocks of so many granules; pages
+  friend bool operator==(const ContGroup&, const ContGroup&) = default;
+  [[nodiscard]] u64 words() const { return n ? n->value : 16; }
+  [[nodiscard]] u64 granules() const { return block ? block->value : 1; }
+};
+inline constexpr u64 table_words_max = 2 * 8192;  ///< two tables of 64 KiB side by side
+
+/// `descriptor.target` is the first page.
 struct ContLine {
   Name table;
-  Number index;  ///< of the first, a multiple of 16
+  Number index;  ///< of the first, a multiple of the words
   Descriptor descriptor;
+  ContGroup group{};
   friend bool operator==(const ContLine&, const ContLine&) = default;
 };
 
@@ -167,11 +194,12 @@ struct AtomLine {
   Number bytes;  ///< 8 or 16
   friend bool operator==(const AtomLine&, const AtomLine&) = default;
 };
-/// Registers and ID registers of one bit: CR0.ATSCHK, IDR0.BTM, CR2.PTM.
-enum class Bit : u8 { atschk, btm, ptm };
+/// Fields of registers and ID registers: CR0.ATSCHK, IDR0.BTM, CR2.PTM, CR2.E2H, CR0.VMW.
+enum class Bit : u8 { atschk, btm, ptm, e2h, vmw };
+inline constexpr std::string_view bit_words[] = {"atschk", "btm", "ptm", "e2h", "vmw"};
 struct BitLine {
   Bit which = Bit::atschk;
-  Number value;  ///< 0 or 1
+  Number value;  ///< 0 or 1; vmw: 0 to 4, the bits of a VMID that do not count
   friend bool operator==(const BitLine&, const BitLine&) = default;
 };
 struct ResetLine {
@@ -229,6 +257,10 @@ struct Command {
   std::optional<Number> ttl;
   std::optional<Number> size;   ///< ATC_INV: log2 of pages
   std::optional<Number> range;  ///< CFGI_STE_RANGE: log2 of StreamIDs, less 1
+  std::optional<Name> msi;      ///< SYNC: its completion writes `data` there
+  std::optional<Number> data;
+  std::optional<Number> e2h;  ///< of a broadcast: the CPU has E2H = 1
+  bool irq = false;           ///< SYNC: its completion raises the interrupt
   Place place;
   friend bool operator==(const Command&, const Command&) = default;
 };
@@ -245,6 +277,7 @@ enum class Direction : u8 { read, write, execute };
 struct StoreStep {
   Object object;  ///< fields of one 64-bit word, or descriptors
   bool rmw = false;
+  bool wide = false;  ///< `store16`: fields of words 0 and 1, or 2 and 3, as one store
   friend bool operator==(const StoreStep&, const StoreStep&) = default;
 };
 struct BarrierStep {
@@ -273,6 +306,7 @@ struct FillContStep {
   Name table;
   Number index;
   Descriptor descriptor;
+  ContGroup group{};
   friend bool operator==(const FillContStep&, const FillContStep&) = default;
 };
 struct FreeStep {
@@ -291,7 +325,11 @@ struct RingStep {
   bool relaxed = false;
   friend bool operator==(const RingStep&, const RingStep&) = default;
 };
+/// For the last CMD_SYNC; or until a word holds what an MSI writes; or until an interrupt is taken.
 struct WaitStep {
+  std::optional<Name> msi;
+  Number data;
+  bool irq = false;
   friend bool operator==(const WaitStep&, const WaitStep&) = default;
 };
 struct DoStep {
@@ -324,9 +362,17 @@ struct BroadcastStep {
 struct DsbStep {
   friend bool operator==(const DsbStep&, const DsbStep&) = default;
 };
-struct RegAtschkStep {
-  Number value;  ///< 0 or 1
-  friend bool operator==(const RegAtschkStep&, const RegAtschkStep&) = default;
+/// Software writes a word that MSIs write.
+struct MsiStoreStep {
+  Name word;
+  Number data;
+  friend bool operator==(const MsiStoreStep&, const MsiStoreStep&) = default;
+};
+/// atschk, e2h or vmw, acknowledged at once.
+struct RegBitStep {
+  Bit which = Bit::atschk;
+  Number value;
+  friend bool operator==(const RegBitStep&, const RegBitStep&) = default;
 };
 struct RegStrtabStep {
   Name table;
@@ -353,8 +399,8 @@ struct Step {
   Name agent;  ///< "cpu0" where none is named
   std::variant<StoreStep, BarrierStep, CleanStep, HandoffStep, ZeroStep, ClearStep, FillContStep,
                FreeStep, ReleaseStep, CmdStep, RingStep, WaitStep, DoStep, CmdqStep, SmmuenStep,
-               AtsStep, BroadcastStep, DsbStep, RegAtschkStep, RegStrtabStep, DmaBeginStep,
-               DmaEndStep, MarkStep>
+               AtsStep, BroadcastStep, DsbStep, RegBitStep, RegStrtabStep, MsiStoreStep,
+               DmaBeginStep, DmaEndStep, MarkStep>
       what;
   Place place;
   friend bool operator==(const Step&, const Step&) = default;
@@ -384,6 +430,16 @@ struct DmaExpectation {
   friend bool operator==(const DmaExpectation&, const DmaExpectation&) = default;
 };
 
+/// What software may read of a descriptor after the last step: "0", "af0", "af+dirty".
+struct LoadExpectation {
+  Name table;
+  Number index;
+  std::vector<OutcomeText> allowed;
+  std::optional<std::vector<OutcomeText>> promised;
+  Place place;
+  friend bool operator==(const LoadExpectation&, const LoadExpectation&) = default;
+};
+
 struct Verdict {
   bool ok = true;
   std::string rule;   ///< a family: "page-reuse", …; empty where ok
@@ -400,6 +456,7 @@ struct Test {
   std::vector<Step> run;
   std::vector<Access> accesses;
   std::vector<DmaExpectation> dmas;
+  std::vector<LoadExpectation> loads;
   std::optional<Verdict> driver;
   Place place;
   friend bool operator==(const Test&, const Test&) = default;

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <functional>
+#include <vector>
 
 #include "litmus/ast.h"
 
@@ -25,11 +26,11 @@ struct MaskedWord {
 std::array<u64, 8> encode_ste(const SteLine& ste, const Resolve& resolve, u64 nowhere);
 std::array<u64, 8> encode_cd(const CdLine& cd, const Resolve& resolve, u64 empty_table);
 
-/// The named fields of one word, for a store.
-MaskedWord encode_fields(const SteLine& ste, const Resolve& resolve);
-MaskedWord encode_fields(const CdLine& cd, const Resolve& resolve);
-MaskedWord encode_fields(const L1StdLine& line, const Resolve& resolve);
-MaskedWord encode_fields(const L1CdLine& line, const Resolve& resolve);
+/// The named fields, for a store: each word that one is of.
+std::vector<MaskedWord> encode_fields(const SteLine& ste, const Resolve& resolve);
+std::vector<MaskedWord> encode_fields(const CdLine& cd, const Resolve& resolve);
+std::vector<MaskedWord> encode_fields(const L1StdLine& line, const Resolve& resolve);
+std::vector<MaskedWord> encode_fields(const L1CdLine& line, const Resolve& resolve);
 
 u64 encode_stage1(const Descriptor& descriptor, u64 address);
 u64 encode_stage2(const Descriptor& descriptor, u64 address);

@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <bit>
+#include <map>
 
 #include "base/text.h"
 #include "litmus/layout.h"
+#include "litmus/names.h"
 #include "spec/smmu/caches.h"
 
 namespace iommucheck::litmus {
@@ -38,11 +40,26 @@ spec::Capabilities litmus_device(const Layout& layout) {
 std::string unsupported_feature(const Test& test, const Layout& layout) {
   if (!layout.stage2_tables.empty()) return "stage 2 translation";
   if (!test.dmas.empty()) return "DMAs that take time";
+  if (!test.loads.empty()) return "what software reads of descriptors";
+  std::string what;
+  for_each_object(test, [&what](const Object& object) {
+    const auto is_wide = [](const std::optional<Number>& kib) { return kib && kib->value != 4; };
+    const auto* ste = std::get_if<SteLine>(&object);
+    const auto* cd = std::get_if<CdLine>(&object);
+    if (ste != nullptr && ste->cont && ste->cont->value != 0) what = "STE.CONT";
+    if (cd != nullptr && (is_wide(cd->tg0) || is_wide(cd->tg1))) {
+      what = "granules of 16 and 64 KiB";
+    }
+  });
+  if (!what.empty()) return what;
+  for (const Step& step : test.run) {
+    const auto* store = std::get_if<StoreStep>(&step.what);
+    if (store != nullptr && store->wide && layout.atom_bytes == 16) {
+      return "stores of 16 bytes where fetches are of 16 bytes";
+    }
+  }
   for (const Action& action : layout.actions) {
     if (std::holds_alternative<DmaBeginAction>(action.what)) return "DMAs that take time";
-    if (layout.broadcasts && std::holds_alternative<BroadcastAction>(action.what)) {
-      return "broadcast TLB invalidation";
-    }
   }
   return {};
 }
@@ -129,11 +146,24 @@ class Runner {
     for (const Access& access : test_.accesses) judge_access(access);
     FastResult result{std::move(judgement_), std::move(reasons_), std::move(evidence_)};
     result.judgement.unsupported = caches_.unsupported();
+    if (result.judgement.unsupported.empty()) result.judgement.unsupported = unsupported_;
     if (caches_.gave_up() || gave_up_) result.judgement.unsupported = "a bound was hit";
     return result;
   }
 
  private:
+  /// A CMD_SYNC that the SMMU has for certain, and the slot behind it.
+  struct Sync {
+    spec::Group group{};
+    std::size_t end = 0;
+  };
+  struct Message {
+    Command signal;
+    Sync sync;
+    bool seen = false;  ///< what it writes was there, and no other could have written it
+  };
+  static constexpr const char* broadcasts_beside =
+      "broadcasts beside commands, or of two agents, that are in flight";
   static constexpr u64 queue_base = u64{1} << 47;  // beyond what layout() uses
 
   std::string name(u64 pa) const {
@@ -178,11 +208,14 @@ class Runner {
     for (const MemoryWord& word : layout_.memory) caches_.assume(word.pa, word.value);
     caches_.set_stream_table(stream_table(layout_.strtab_base));
     caches_.set_atschk(layout_.atschk);
+    caches_.set_e2h(layout_.e2h);
+    caches_.set_vmw(layout_.vmw);
     if (layout_.reset) {
       caches_.reset();
     } else {
       caches_.write_smmuen(true);
       caches_.acknowledge_smmuen();
+      was_enabled_ = true;
     }
     for (const u64 sid : layout_.ats_sids) caches_.set_ats(static_cast<u32>(sid), true);
     gather();
@@ -222,6 +255,7 @@ class Runner {
     caches_.store(agent_, slot + 8, 1);
     caches_.memory().set_coherent(caps_.cohacc);
     slots_.push_back(to_command(action.command));
+    signals_.push_back(action.command);
   }
 
   void perform(const RingAction& action) {
@@ -231,6 +265,7 @@ class Runner {
   }
   void expose() {
     for (; !queue_off_ && exposed_ < rung_; ++exposed_) {
+      if (broadcasts_open_) unsupported_ = broadcasts_beside;
       spec::Command command = slots_[exposed_];
       const u64 slot = queue_base + 16 * exposed_;
       const bool certain =
@@ -239,22 +274,53 @@ class Runner {
       if (spec::check_command(command, caps_)) command = spec::cmd_sync();
       const spec::Group group = caches_.expose(command, certain);
       if (certain && command.op == spec::Opcode::sync) {
-        synced_ = group;
-        synced_end_ = exposed_ + 1;
+        synced_ = Sync{group, exposed_ + 1};
+        if (signals_[exposed_].irq) interrupts_.push_back(*synced_);
+        if (signals_[exposed_].msi) messages_.push_back({signals_[exposed_], *synced_});
       }
     }
   }
-  void perform(const WaitAction&) {
-    if (!synced_) return;
-    caches_.complete(*synced_);
-    consumed_ = synced_end_;
+  void complete(const Sync& sync) {
+    caches_.complete(sync.group);
+    consumed_ = std::max(consumed_, sync.end);
+    // What an MSI writes is there once a later CMD_SYNC is complete. IHI 0070 4.7.3.
+    for (Message& message : messages_) message.seen |= message.sync.end < sync.end;
   }
+  void perform(const WaitAction& action) {
+    if (action.irq) {
+      // Each interrupt is of a CMD_SYNC of its own, and they complete in order.
+      if (interrupts_.empty()) return;
+      complete(interrupts_.front());
+      interrupts_.erase(interrupts_.begin());
+    } else if (!action.msi.empty()) {
+      wait_for_message(action.msi, action.data);
+    } else if (synced_) {
+      complete(*synced_);
+    }
+  }
+  /// The word may hold what it was last known to, 0 in the beginning, or what any of the CMD_SYNCs
+  /// wrote that have not been seen to write before: surely complete is the first of them.
+  void wait_for_message(const std::string& word, u64 data) {
+    if (holds_[word] == data) return;
+    const auto writes = [&](const Message& message) {
+      return !message.seen && message.signal.msi->text == word &&
+             message.signal.data->value == data;
+    };
+    const auto first = std::ranges::find_if(messages_, writes);
+    if (first == messages_.end()) return;
+    holds_[word] = data;
+    complete(first->sync);
+    first->seen = std::ranges::count_if(messages_, writes) == 1;
+  }
+  void perform(const MsiStoreAction& action) { holds_[action.word] = action.data; }
   void perform(const CmdqAction& action) {
     caches_.barrier(agent_);  // ordered register writes
     if (action.change == CmdqChange::reset) {
       // What no CMD_SYNC was waited for may not have been consumed.
       caches_.drop_commands(exposed_ - consumed_);
       synced_.reset();
+      interrupts_.clear();
+      messages_.clear();
       exposed_ = consumed_ = rung_ = slots_.size();
       return;
     }
@@ -263,6 +329,7 @@ class Runner {
   }
   void perform(const SmmuenAction& action) {
     caches_.barrier(agent_);  // an ordered register write
+    was_enabled_ |= action.on;
     caches_.write_smmuen(action.on);
     if (action.acknowledged) caches_.acknowledge_smmuen();
   }
@@ -270,12 +337,37 @@ class Runner {
     caches_.barrier(agent_);
     caches_.set_ats(static_cast<u32>(action.sid), action.on);
   }
-  /// Nobody may rely on it: IDR0.BTM = 0 or CR2.PTM = 1.
-  void perform(const BroadcastAction&) {}
-  void perform(const DsbAction&) { caches_.barrier(agent_); }
-  void perform(const AtschkAction& action) {
+  /// Nobody may rely on it where IDR0.BTM = 0 or CR2.PTM = 1. The engine completes what is in
+  /// flight in one order, and these are in none with the queue's.
+  void perform(const BroadcastAction& action) {
+    if (!layout_.broadcasts) return;
+    if (consumed_ != exposed_ || (broadcasts_open_ && broadcaster_ != agent_)) {
+      unsupported_ = broadcasts_beside;
+    }
+    spec::Command command = to_command(action.command);
+    command.broadcast = true;
+    command.cpu_e2h = action.command.e2h && action.command.e2h->value != 0;
+    if (spec::check_command(command, caps_)) return;
+    caches_.expose(command, true);
+    broadcasts_open_ = true;
+    broadcaster_ = agent_;
+  }
+  void perform(const DsbAction&) {
     caches_.barrier(agent_);
-    caches_.set_atschk(action.on);
+    if (!broadcasts_open_ || broadcaster_ != agent_) return;
+    caches_.complete(caches_.expose(spec::cmd_sync(), true));
+    broadcasts_open_ = false;
+  }
+  void perform(const RegisterAction& action) {
+    caches_.barrier(agent_);
+    if (action.which == Bit::atschk) caches_.set_atschk(action.value != 0);
+    if (action.which == Bit::vmw) caches_.set_vmw(static_cast<unsigned>(action.value));
+    const bool changes = action.which == Bit::e2h && caches_.e2h() != (action.value != 0);
+    if (!changes || caches_.enabled()) return;  // ignored while SMMUEN = 1: IHI 0070 6.3.12.3
+    // Look-ups may meet entries of the other EL2 regime from then on, which the engine does not
+    // have.
+    if (was_enabled_) unsupported_ = "a change of CR2.E2H after translation";
+    caches_.set_e2h(action.value != 0);
   }
   void perform(const StrtabAction& action) {
     caches_.barrier(agent_);
@@ -331,6 +423,8 @@ class Runner {
   void note(spec::Rule rule, const std::string& text) {
     const std::string family = family_of(rule);
     judgement_.broken.insert(family);
+    // In part 2 of the format it has a name of its own, too.
+    if (spec::rule_info(rule).family == spec::Family::torn) judgement_.broken.insert("torn");
     const std::string line = std::string(spec::rule_name(rule)) + " (" + family + "): " + text;
     if (std::ranges::find(evidence_, line) == evidence_.end()) evidence_.push_back(line);
   }
@@ -370,12 +464,19 @@ class Runner {
   Caches caches_;
   AgentId agent_ = AgentId::cpu0;
   std::vector<spec::Command> slots_;
+  std::vector<Command> signals_;  // as they were written: what their completion does
   std::size_t rung_ = 0;
   std::size_t exposed_ = 0;
-  std::size_t consumed_ = 0;  // surely: up to the last CMD_SYNC that was waited for
-  std::optional<spec::Group> synced_;
-  std::size_t synced_end_ = 0;
+  std::size_t consumed_ = 0;    // surely: up to the last CMD_SYNC that was waited for
+  std::optional<Sync> synced_;  // the last one
+  std::vector<Sync> interrupts_;
+  std::vector<Message> messages_;
+  std::map<std::string, u64> holds_;  // of words that MSIs write: stored by software, or seen
   bool queue_off_ = false;
+  bool was_enabled_ = false;
+  bool broadcasts_open_ = false;  // not complete: those of one agent
+  AgentId broadcaster_ = AgentId::cpu0;
+  std::string unsupported_;
   std::vector<ReleaseAction> released_;
   bool gave_up_ = false;
   Judgement judgement_;

@@ -17,6 +17,7 @@ struct FastResult {
   std::vector<std::vector<std::string>> reasons;
   /// For each broken rule, in the order found: "RULE (family): what happened".
   std::vector<std::string> evidence;
+  bool literal = false;  ///< by the literal model (agreement.h)
 };
 
 /// Never fails: what cannot be judged is named in `judgement.unsupported`; a test whose names or

@@ -23,6 +23,21 @@ constexpr u64 block_base = u64{0x400} << 30;
 constexpr const char* unknown_name = "-";
 constexpr const char* empty_name = "(empty)";
 
+/// Two tables of 64 KiB side by side where granules vary, or 16 of 4 KiB under stage 2.
+u64 largest_table_in_pages(const Test& test) {
+  bool wide = false;
+  bool stage2 = false;
+  for_each_object(test, [&](const Object& object) {
+    const auto is_wide = [](const std::optional<Number>& kib) { return kib && kib->value != 4; };
+    const auto* ste = std::get_if<SteLine>(&object);
+    const auto* cd = std::get_if<CdLine>(&object);
+    if (cd != nullptr) wide |= is_wide(cd->tg0) || is_wide(cd->tg1);
+    if (ste != nullptr) wide |= is_wide(ste->s2tg);
+    if (ste != nullptr) stage2 |= ste->s2ttb.has_value();
+  });
+  return wide ? 32 : stage2 ? 16 : 1;
+}
+
 class Builder {
  public:
   explicit Builder(const Test& test) : test_(test) {}
@@ -53,6 +68,7 @@ class Builder {
     NameUse unknown;
     unknown.cds = true;
     names.emplace(unknown_name, unknown);
+    const u64 table_bytes = page_bytes * largest_table_in_pages(test_);
     u64 next_page = page_base;
     u64 next_structure = structure_base;
     u64 next_block = block_base;
@@ -65,7 +81,7 @@ class Builder {
         fail(use.place, name, "used both as a block and as a configuration table");
       }
       const bool big = use.cds || use.stes;
-      region.bytes = use.pages ? block_bytes : big ? structure_bytes : page_bytes;
+      region.bytes = use.pages ? block_bytes : big ? structure_bytes : table_bytes;
       u64& next = use.pages ? next_block : big ? next_structure : next_page;
       region.pa = next;
       next += region.bytes;
@@ -103,8 +119,14 @@ class Builder {
   void fact(const CoherentLine& line) { out_.coherent = line.value.value != 0; }
   void fact(const AtomLine& line) { out_.atom_bytes = static_cast<unsigned>(line.bytes.value); }
   void fact(const BitLine& line) {
-    bool& bit = line.which == Bit::atschk ? out_.atschk : line.which == Bit::btm ? btm_ : ptm_;
-    bit = line.value.value != 0;
+    const bool on = line.value.value != 0;
+    switch (line.which) {
+      case Bit::atschk: out_.atschk = on; break;
+      case Bit::btm: btm_ = on; break;
+      case Bit::ptm: ptm_ = on; break;
+      case Bit::e2h: out_.e2h = on; break;
+      case Bit::vmw: out_.vmw = static_cast<unsigned>(line.value.value); break;
+    }
   }
   void fact(const ResetLine& /*no fields*/) { out_.reset = true; }
   template <class Other>
@@ -154,8 +176,10 @@ class Builder {
   /// The words of an object as a store: one, or 16 for a group.
   std::vector<WriteAction> words_of(const Object& object, bool rmw) {
     std::vector<WriteAction> words;
-    const auto masked = [&](u64 base, const MaskedWord& word) {
-      words.push_back({base + word.index * 8, word.value, word.mask, rmw});
+    const auto masked = [&](u64 base, const std::vector<MaskedWord>& fields) {
+      for (const MaskedWord& word : fields) {
+        words.push_back({base + word.index * 8, word.value, word.mask, rmw});
+      }
     };
     if (const auto* ste = std::get_if<SteLine>(&object)) {
       masked(ste_address(*ste), encode_fields(*ste, resolve()));
@@ -167,22 +191,33 @@ class Builder {
       masked(address(l1cd->table.text) + l1cd->index.value * 8, encode_fields(*l1cd, resolve()));
     } else if (const auto* word = std::get_if<WordLine>(&object)) {
       const u64 table = address(word->table.text);
-      words.push_back({table + word->index.value * 8, descriptor_word(table, word->descriptor, 0),
-                       ~u64{0}, rmw});
+      words.push_back({table + offset_in(word->table, word->index, 1),
+                       descriptor_word(table, word->descriptor, 0), ~u64{0}, rmw});
     } else if (const auto* cont = std::get_if<ContLine>(&object)) {
-      words = group(cont->table, cont->index.value, cont->descriptor);
+      words = group(cont->table, cont->index, cont->descriptor, cont->group);
       for (WriteAction& member : words) member.rmw = rmw;
     }
     return words;
   }
 
-  std::vector<WriteAction> group(const Name& table, u64 index, const Descriptor& descriptor) {
+  std::vector<WriteAction> group(const Name& table, const Number& index,
+                                 const Descriptor& descriptor, const ContGroup& which) {
     std::vector<WriteAction> words;
     const u64 base = address(table.text);
-    for (u64 i = 0; i < 16; ++i) {
-      words.push_back({base + (index + i) * 8, descriptor_word(base, descriptor, i), ~u64{0}});
+    const u64 first = base + offset_in(table, index, which.words());
+    for (u64 i = 0; i < which.words(); ++i) {
+      words.push_back(
+          {first + 8 * i, descriptor_word(base, descriptor, i * which.granules()), ~u64{0}});
     }
     return words;
+  }
+
+  /// Of the first of `count` words of a table of descriptors, in bytes.
+  u64 offset_in(const Name& table, const Number& index, u64 count) {
+    const u64 words = out_.regions[by_name_.at(table.text)].bytes / 8;
+    if (count <= words && index.value <= words - count) return 8 * index.value;
+    fail(index.place, table.text, "this table is shorter than that");
+    return 0;
   }
 
   // ---- init ----
@@ -232,18 +267,15 @@ class Builder {
     act(ZeroAction{region.pa, region.bytes});
   }
   void expand(const ClearStep& step) {
-    if (step.index.value + step.count.value > 512) {
-      fail(step.count.place, step.table.text, "a table has 512 words");
-      return;
-    }
-    const u64 base = address(step.table.text);
+    const u64 first =
+        address(step.table.text) + offset_in(step.table, step.index, step.count.value);
     for (u64 i = 0; i < step.count.value; ++i) {
-      act(WriteAction{base + (step.index.value + i) * 8, 0});
+      act(WriteAction{first + 8 * i, 0});
       act(BarrierAction{});
     }
   }
   void expand(const FillContStep& step) {
-    for (const WriteAction& word : group(step.table, step.index.value, step.descriptor)) {
+    for (const WriteAction& word : group(step.table, step.index, step.descriptor, step.group)) {
       act(word);
       act(BarrierAction{});
     }
@@ -269,13 +301,14 @@ class Builder {
     sync_written_ = false;
     act(RingAction{step.relaxed});
   }
-  void expand(const WaitStep& /*no operands*/) {
+  void expand(const WaitStep& step) {
     if (sync_held_) {
       fail(test_.run[step_].place, "wait",
            "a CMD_SYNC that is rung while the queue is off completes only after `cmdq on`");
     }
-    act(WaitAction{});
+    act(WaitAction{step.msi ? step.msi->text : "", step.data.value, step.irq});
   }
+  void expand(const MsiStoreStep& step) { act(MsiStoreAction{step.word.text, step.data.value}); }
   void expand(const CmdqStep& step) {
     const bool off = step.change == CmdqChange::off;
     if (queue_off_ == off) {
@@ -299,7 +332,7 @@ class Builder {
   void expand(const SmmuenStep& step) { act(SmmuenAction{step.value.value != 0, !step.noack}); }
   void expand(const BroadcastStep& step) { act(BroadcastAction{step.command}); }
   void expand(const DsbStep& /*no operands*/) { act(DsbAction{}); }
-  void expand(const RegAtschkStep& step) { act(AtschkAction{step.value.value != 0}); }
+  void expand(const RegBitStep& step) { act(RegisterAction{step.which, step.value.value}); }
   void expand(const RegStrtabStep& step) { act(StrtabAction{address(step.table.text)}); }
   void expand(const DmaBeginStep& step) {
     act(DmaBeginAction{step.name.text, step.stream, step.va.value, step.direction, step.privileged,

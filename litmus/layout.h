@@ -3,9 +3,8 @@
 // table, CD, page and block lies and encodes each line (arch 2.2, 3.3, 4.3), and says nothing about
 // what caches do with it.
 //
-// Fixed by the format: 4 KiB granule, T0SZ 25, start level 1; CD: AA64, A = R = 1, EPD1 = 1, IPS 48
-// bits; STE: stage 2 as for stage 1, S2R = 1; linear stream table of 2^16 entries, two-level with
-// SPLIT 6; S1Fmt 1 (64 CDs a leaf) where fmt=2lvl.
+// Fixed by the format: CD: AA64, A = R = 1, IPS 48 bits; STE: S2R = 1; linear stream table of 2^16
+// entries, two-level with SPLIT 6; S1Fmt 1 (64 CDs a leaf) where fmt=2lvl.
 #pragma once
 
 #include <optional>
@@ -65,7 +64,16 @@ struct CommandAction {
 struct RingAction {
   bool relaxed = false;
 };
-struct WaitAction {};
+struct WaitAction {
+  std::string msi;  ///< until this word holds `data`; empty: for the last CMD_SYNC
+  u64 data = 0;
+  bool irq = false;  ///< until an interrupt is taken
+};
+/// Software writes a word that MSIs write.
+struct MsiStoreAction {
+  std::string word;
+  u64 data = 0;
+};
 struct CmdqAction {
   CmdqChange change = CmdqChange::off;
 };
@@ -81,8 +89,9 @@ struct BroadcastAction {
   Command command;
 };
 struct DsbAction {};
-struct AtschkAction {
-  bool on = false;
+struct RegisterAction {
+  Bit which = Bit::atschk;
+  u64 value = 0;
 };
 struct StrtabAction {
   u64 pa = 0;
@@ -104,8 +113,8 @@ struct MarkAction {};
 struct Action {
   std::variant<WriteAction, ZeroAction, BarrierAction, CleanAction, HandoffAction, FreeAction,
                ReleaseAction, CommandAction, RingAction, WaitAction, CmdqAction, SmmuenAction,
-               AtsAction, BroadcastAction, DsbAction, AtschkAction, StrtabAction, DmaBeginAction,
-               DmaEndAction, MarkAction>
+               AtsAction, BroadcastAction, DsbAction, RegisterAction, StrtabAction, MsiStoreAction,
+               DmaBeginAction, DmaEndAction, MarkAction>
       what;
   u16 agent = 0;  ///< index into Layout::agents
   u32 step = 0;   ///< index into Test::run, for evidence
@@ -129,6 +138,8 @@ struct Layout {
   unsigned bbml = 0;
   unsigned atom_bytes = 8;
   bool atschk = false;
+  bool e2h = false;
+  unsigned vmw = 0;
   bool broadcasts = false;  ///< IDR0.BTM = 1 and CR2.PTM = 0: a driver may rely on them
   std::set<u64> ats_sids;
   std::set<u64> stage2_tables;  ///< PAs of tables that a stage 2 root leads to

@@ -42,6 +42,7 @@ struct UseObject {
   void operator()(const CdLine& cd) const {
     use(uses, cd.name.text, cd.name.place).cds = true;
     if (NameUse* root = use(uses, cd.ttb)) root->structure = true;
+    if (NameUse* root = use(uses, cd.ttb1)) root->structure = true;
   }
   void operator()(const L1StdLine& line) const {
     use(uses, line.table.text, line.table.place).stes = true;

@@ -117,12 +117,12 @@ std::string key_of(const InitLine& line) {
   return fmt::format("fact {}", line.what.index());
 }
 
-/// A group of 16 replaces the single words that it covers.
+/// A group replaces the single words that it covers.
 bool covers(const InitLine& later, const InitLine& earlier) {
   const auto* cont = std::get_if<ContLine>(&later.what);
   const auto* word = std::get_if<WordLine>(&earlier.what);
   return cont != nullptr && word != nullptr && cont->table.text == word->table.text &&
-         word->index.value / 16 == cont->index.value / 16;
+         word->index.value - cont->index.value < cont->group.words();
 }
 
 void add_line(std::vector<InitLine>& lines, InitLine line) {
@@ -254,12 +254,14 @@ Expected<void> read_test_line(Preludes& preludes, std::vector<Token> tokens, con
     test.accesses.push_back(read_access(reader, keyword.place));
   } else if (keyword.text == "dma") {
     test.dmas.push_back(read_dma(reader, keyword.place));
+  } else if (keyword.text == "load") {
+    test.loads.push_back(read_load(reader, keyword.place));
   } else if (keyword.text == "driver") {
     if (test.driver) return std::unexpected(bad(keyword, "a second verdict"));
     test.driver = read_verdict(reader, keyword.place);
   } else {
     return std::unexpected(
-        bad(keyword, "not a line of a test; it has says init run access dma driver"));
+        bad(keyword, "not a line of a test; it has says init run access dma load driver"));
   }
   reader.expect_end();
   if (reader.error()) return std::unexpected(*reader.error());

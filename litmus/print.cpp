@@ -42,6 +42,15 @@ std::string field(const char* name, const std::optional<T>& value) {
   return value ? fmt::format(" {}={}", name, text(*value)) : "";
 }
 
+/// In KiB, which are written in decimal.
+std::string granule(const char* name, const std::optional<Number>& value) {
+  return value ? fmt::format(" {}={}", name, value->value) : "";
+}
+
+std::string text(const ContGroup& group) {
+  return field("n", group.n) + field("block", group.block);
+}
+
 std::string text(const Descriptor& descriptor, bool page_only) {
   if (descriptor.kind == Descriptor::Kind::zero) return "0";
   if (descriptor.kind == Descriptor::Kind::table) {
@@ -59,6 +68,7 @@ std::string text(const Descriptor& descriptor, bool page_only) {
   if (descriptor.priv) out += " priv";
   if (descriptor.uxn) out += " uxn";
   if (descriptor.pxn) out += " pxn";
+  if (descriptor.xn) out += " xn";
   return out;
 }
 
@@ -67,14 +77,19 @@ struct PrintLine {
     return "ste " + text(ste.sid) + (ste.table ? " table=" + ste.table->text : "") +
            field("v", ste.v) + field("cfg", ste.cfg) + field("cd", ste.cd) +
            field("cdmax", ste.cdmax) + field("fmt", ste.fmt) + field("s1dss", ste.s1dss) +
-           field("eats", ste.eats) + field("strw", ste.strw) + field("priv", ste.priv) +
-           field("inst", ste.inst) + field("vmid", ste.vmid) + field("s2ttb", ste.s2ttb);
+           field("eats", ste.eats) + field("cont", ste.cont) + field("strw", ste.strw) +
+           field("priv", ste.priv) + field("inst", ste.inst) + field("vmid", ste.vmid) +
+           field("s2t0sz", ste.s2t0sz) + field("s2sl", ste.s2sl) + granule("s2tg", ste.s2tg) +
+           field("s2ha", ste.s2ha) + field("s2hd", ste.s2hd) + field("s2haft", ste.s2haft) +
+           field("s2ttb", ste.s2ttb);
   }
   std::string operator()(const CdLine& cd) const {
     return "cd " + cd.name.text + (cd.index ? "." + text(*cd.index) : "") + field("v", cd.v) +
-           field("asid", cd.asid) + field("t0sz", cd.t0sz) + field("epd0", cd.epd0) +
+           field("asid", cd.asid) + field("t0sz", cd.t0sz) + granule("tg0", cd.tg0) +
+           field("epd0", cd.epd0) + field("t1sz", cd.t1sz) + granule("tg1", cd.tg1) +
+           field("epd1", cd.epd1) + field("tbi0", cd.tbi0) + field("tbi1", cd.tbi1) +
            field("ha", cd.ha) + field("hd", cd.hd) + field("aset", cd.aset) + field("ttb", cd.ttb) +
-           field("haft", cd.haft) + field("mair", cd.mair);
+           field("haft", cd.haft) + field("ttb1", cd.ttb1) + field("mair", cd.mair);
   }
   std::string operator()(const L1StdLine& line) const {
     return "l1std " + line.table.text + " " + text(line.index) + field("span", line.span) +
@@ -88,7 +103,8 @@ struct PrintLine {
     return "word " + word.table.text + " " + text(word.index) + " " + text(word.descriptor, false);
   }
   std::string operator()(const ContLine& cont) const {
-    return "cont " + cont.table.text + " " + text(cont.index) + " " + text(cont.descriptor, true);
+    return "cont " + cont.table.text + " " + text(cont.index) + " " + text(cont.descriptor, true) +
+           text(cont.group);
   }
   std::string operator()(const StrtabLine& strtab) const {
     return fmt::format("strtab {} fmt={}", strtab.table.text, text(strtab.fmt));
@@ -98,10 +114,7 @@ struct PrintLine {
   std::string operator()(const CoherentLine& line) const { return "coherent " + text(line.value); }
   std::string operator()(const AtomLine& line) const { return "atom " + text(line.bytes); }
   std::string operator()(const BitLine& line) const {
-    const char* name = line.which == Bit::atschk ? "atschk"
-                       : line.which == Bit::btm  ? "btm"
-                                                 : "ptm";
-    return std::string(name) + " " + text(line.value);
+    return std::string(bit_words[static_cast<std::size_t>(line.which)]) + " " + text(line.value);
   }
   std::string operator()(const ResetLine& /*no fields*/) const { return "reset"; }
 };
@@ -116,7 +129,10 @@ const char* text(Direction direction) {
 
 struct PrintStep {
   std::string operator()(const StoreStep& step) const {
-    return (step.rmw ? "rmw " : "store ") + std::visit(PrintLine{}, step.object);
+    return (step.rmw    ? "rmw "
+            : step.wide ? "store16 "
+                        : "store ") +
+           std::visit(PrintLine{}, step.object);
   }
   std::string operator()(const BarrierStep& /*no operands*/) const { return "barrier"; }
   std::string operator()(const CleanStep& step) const {
@@ -131,7 +147,7 @@ struct PrintStep {
   }
   std::string operator()(const FillContStep& step) const {
     return "fillcont " + step.table.text + " " + text(step.index) + " " +
-           text(step.descriptor, true);
+           text(step.descriptor, true) + text(step.group);
   }
   std::string operator()(const FreeStep& step) const { return "free " + step.table.text; }
   std::string operator()(const ReleaseStep& step) const { return "release " + text(step.page); }
@@ -139,7 +155,13 @@ struct PrintStep {
   std::string operator()(const RingStep& step) const {
     return step.relaxed ? "ring relaxed" : "ring";
   }
-  std::string operator()(const WaitStep& /*no operands*/) const { return "wait"; }
+  std::string operator()(const WaitStep& step) const {
+    if (step.irq) return "wait irq";
+    return step.msi ? "wait msi " + step.msi->text + " " + text(step.data) : "wait";
+  }
+  std::string operator()(const MsiStoreStep& step) const {
+    return "store msi " + step.word.text + " " + text(step.data);
+  }
   std::string operator()(const CmdqStep& step) const {
     return "cmdq " + std::string(cmdq_words[static_cast<std::size_t>(step.change)]);
   }
@@ -158,8 +180,9 @@ struct PrintStep {
   }
   std::string operator()(const BroadcastStep& step) const { return "bcast " + print(step.command); }
   std::string operator()(const DsbStep& /*no operands*/) const { return "dsb"; }
-  std::string operator()(const RegAtschkStep& step) const {
-    return "reg atschk " + text(step.value);
+  std::string operator()(const RegBitStep& step) const {
+    return "reg " + std::string(bit_words[static_cast<std::size_t>(step.which)]) + " " +
+           text(step.value);
   }
   std::string operator()(const RegStrtabStep& step) const {
     return "reg strtab " + step.table.text;
@@ -197,7 +220,9 @@ std::string print(const Command& command) {
   return out + field("vmid", command.vmid) + field("asid", command.asid) + field("va", command.va) +
          field("leaf", command.leaf) + field("tg", command.tg) + field("num", command.num) +
          field("scale", command.scale) + field("ttl", command.ttl) + field("size", command.size) +
-         field("range", command.range);
+         field("range", command.range) + (command.irq ? " irq" : "") +
+         (command.msi ? " msi=" + command.msi->text : "") + field("data", command.data) +
+         field("e2h", command.e2h);
 }
 
 std::string print(const Test& test) {
@@ -214,6 +239,11 @@ std::string print(const Test& test) {
   }
   for (const DmaExpectation& dma : test.dmas) {
     out += "dma " + dma.name.text + " ->" + text(dma.allowed) + "\n";
+  }
+  for (const LoadExpectation& load : test.loads) {
+    out += "load " + load.table.text + " " + text(load.index) + " ->" + text(load.allowed);
+    if (load.promised) out += " |" + text(*load.promised);
+    out += "\n";
   }
   if (test.driver && test.driver->ok) {
     out += "driver ok\n";

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 
 #include "litmus/read_objects.h"
 
@@ -26,8 +27,12 @@ constexpr std::array<std::string_view, 19> fault_names{
 
 constexpr std::array<std::string_view, 4> outcome_words{"any", "abort", "bypass", "denied"};
 
-constexpr std::array<std::string_view, 8> rule_names{
-    "page-reuse", "table-free", "conflict", "tag", "promise", "lost-update", "wild", "unknown"};
+constexpr std::array<std::string_view, 11> rule_names{
+    "page-reuse", "table-free", "conflict", "tag",  "promise", "lost-update",
+    "wild",       "unknown",    "cont",     "torn", "ats"};
+
+constexpr std::array<std::string_view, 7> load_names{
+    "0", "af0", "af", "af0+clean", "af0+dirty", "af+clean", "af+dirty"};
 
 constexpr u64 asid_max = 0xffff;
 
@@ -62,7 +67,15 @@ void read_command_operands(LineReader& reader, Command& command) {
       to = reader.to_number(value, "this operand", max);
     };
   };
-  if (command.op == CommandOp::sync || command.op == CommandOp::cfgi_all) {
+  if (command.op == CommandOp::sync) {
+    command.irq = reader.take("irq");
+    if (!reader.at_field()) return;
+    const Token first = reader.peek_token();
+    reader.fields(
+        {{"msi", [&](const Token& value) { command.msi = reader.to_name(value, "a word"); }},
+         {"data", field(command.data, ~u32{0})}});
+    if (!command.msi || !command.data) reader.fail(first, "an MSI has a word and data");
+  } else if (command.op == CommandOp::cfgi_all) {
     reader.fields({});
   } else if (command.op == CommandOp::cfgi_ste || command.op == CommandOp::cfgi_cd ||
              command.op == CommandOp::cfgi_cd_all || command.op == CommandOp::cfgi_ste_range) {
@@ -88,7 +101,8 @@ void read_command_operands(LineReader& reader, Command& command) {
                    {"tg", field(command.tg, 3)},
                    {"num", field(command.num, 31)},
                    {"scale", field(command.scale, 31)},
-                   {"ttl", field(command.ttl, 3)}});
+                   {"ttl", field(command.ttl, 3)},
+                   {"e2h", field(command.e2h, 1)}});
   }
 }
 
@@ -106,36 +120,103 @@ Command read_command(LineReader& reader) {
   return command;
 }
 
-/// A store names fields of one 64-bit word, so that it is one version of one word.
-void check_one_word(LineReader& reader, const Token& kind, const Object& object) {
-  unsigned words = 0;
-  if (const auto* ste = std::get_if<SteLine>(&object)) {
-    words = unsigned{ste->v || ste->cfg || ste->cd || ste->cdmax || ste->fmt} +
-            unsigned{ste->s1dss || ste->eats || ste->strw || ste->priv || ste->inst} +
-            unsigned{ste->vmid.has_value()} + unsigned{ste->s2ttb.has_value()};
-  } else if (const auto* cd = std::get_if<CdLine>(&object)) {
-    words = unsigned{cd->v || cd->asid || cd->t0sz || cd->epd0 || cd->ha || cd->hd || cd->aset} +
-            unsigned{cd->ttb || cd->haft} + unsigned{cd->mair.has_value()};
-  } else if (const auto* l1std = std::get_if<L1StdLine>(&object)) {
-    words = unsigned{l1std->span || l1std->l2};
-  } else if (const auto* l1cd = std::get_if<L1CdLine>(&object)) {
-    words = unsigned{l1cd->v || l1cd->l2};
-  } else {
-    return;
-  }
-  if (words == 0) reader.fail(kind, "the store names no field");
-  if (words > 1) reader.fail(kind, "the store names fields of several words; one store, one word");
+/// A command of the queue: what e2h= says is CR2.E2H there.
+Command read_queued(LineReader& reader) {
+  const Token what = reader.peek_token();
+  Command command = read_command(reader);
+  if (command.e2h) reader.fail(what, "e2h= is of a broadcast");
+  return command;
 }
 
-StoreStep read_store(LineReader& reader, bool rmw) {
+/// The words of a structure that a store names fields of, a bit for each; nothing: of another
+/// object, which is whole words.
+std::optional<unsigned> words_named(const Object& object) {
+  const auto bits = [](bool zero, bool one, bool two, bool three) {
+    return unsigned{zero} | unsigned{one} << 1 | unsigned{two} << 2 | unsigned{three} << 3;
+  };
+  if (const auto* ste = std::get_if<SteLine>(&object)) {
+    return bits(
+        ste->v || ste->cfg || ste->cd || ste->cdmax || ste->fmt,
+        ste->s1dss || ste->cont || ste->eats || ste->strw || ste->priv || ste->inst,
+        ste->vmid || ste->s2t0sz || ste->s2sl || ste->s2tg || ste->s2ha || ste->s2hd || ste->s2haft,
+        ste->s2ttb.has_value());
+  }
+  if (const auto* cd = std::get_if<CdLine>(&object)) {
+    return bits(cd->v || cd->asid || cd->t0sz || cd->tg0 || cd->epd0 || cd->t1sz || cd->tg1 ||
+                    cd->epd1 || cd->tbi0 || cd->tbi1 || cd->ha || cd->hd || cd->aset,
+                cd->ttb || cd->haft, cd->ttb1.has_value(), cd->mair.has_value());
+  }
+  if (const auto* l1std = std::get_if<L1StdLine>(&object)) {
+    return bits(l1std->span || l1std->l2, false, false, false);
+  }
+  if (const auto* l1cd = std::get_if<L1CdLine>(&object)) {
+    return bits(l1cd->v || l1cd->l2, false, false, false);
+  }
+  return std::nullopt;
+}
+
+/// A store names fields of one 64-bit word, so that it is one version of one word; a wide one, of
+/// the two words of one aligned unit of 16 bytes.
+void check_words(LineReader& reader, const Token& kind, const StoreStep& step) {
+  const auto words = words_named(step.object);
+  if (!words) {
+    if (step.wide) reader.fail(kind, "a store of 16 bytes is of an STE or a CD");
+    return;
+  }
+  if (*words == 0) return reader.fail(kind, "the store names no field");
+  const bool one_unit = (*words & 0b1100) == 0 || (*words & 0b11) == 0;
+  if (step.wide && !one_unit) {
+    reader.fail(kind, "a store of 16 bytes names fields of words 0 and 1, or of 2 and 3");
+  } else if (!step.wide && !std::has_single_bit(*words)) {
+    reader.fail(kind, "the store names fields of several words; one store, one word");
+  }
+}
+
+decltype(Step::what) read_store(LineReader& reader, const Token& verb) {
+  if (reader.take("msi")) {
+    Name word = reader.name("a word that MSIs write");
+    return MsiStoreStep{std::move(word), reader.number("data", ~u32{0})};
+  }
   const Token kind = reader.word("an object");
+  StoreStep step{WordLine{}, verb.text == "rmw", verb.text == "store16"};
   auto object = read_object(reader, kind);
   if (!object) {
-    reader.fail(kind, "not an object; it is ste, cd, l1std, l1cd, word or cont");
-    return {WordLine{}, rmw};
+    reader.fail(kind, "not an object; it is ste, cd, l1std, l1cd, word, cont or msi");
+    return step;
   }
-  check_one_word(reader, kind, *object);
-  return {std::move(*object), rmw};
+  step.object = std::move(*object);
+  check_words(reader, kind, step);
+  return step;
+}
+
+WaitStep read_wait(LineReader& reader) {
+  WaitStep wait;
+  wait.irq = reader.take("irq");
+  if (!wait.irq && reader.take("msi")) {
+    wait.msi = reader.name("a word that an MSI writes");
+    wait.data = reader.number("data", ~u32{0});
+  }
+  return wait;
+}
+
+u64 bit_max(Bit which) { return which == Bit::vmw ? 4 : 1; }
+
+std::optional<Bit> bit_named(std::string_view word) {
+  const auto* found = std::find(std::begin(bit_words), std::end(bit_words), word);
+  if (found == std::end(bit_words)) return std::nullopt;
+  return static_cast<Bit>(found - std::begin(bit_words));
+}
+
+decltype(Step::what) read_register(LineReader& reader) {
+  const Token which = reader.word("strtab, atschk, e2h or vmw");
+  const auto bit = bit_named(which.text);
+  if (bit && *bit != Bit::btm && *bit != Bit::ptm) {
+    return RegBitStep{*bit, reader.number("a value of this field", bit_max(*bit))};
+  }
+  if (which.text != "strtab") {
+    reader.fail(which, "not a register of the format; it has strtab atschk e2h vmw");
+  }
+  return RegStrtabStep{reader.name("a stream table")};
 }
 
 decltype(Step::what) read_dma_step(LineReader& reader) {
@@ -159,16 +240,15 @@ decltype(Step::what) read_table_step(LineReader& reader, const Token& verb) {
   if (verb.text == "free") return FreeStep{std::move(table)};
   Number index = reader.number("an index", 0xfffff);
   if (verb.text == "clean") return CleanStep{std::move(table), std::move(index)};
-  if (index.value > 511) reader.fail({std::to_string(index.value), index.place}, "too large");
+  if (index.value >= table_words_max) {
+    reader.fail({std::to_string(index.value), index.place}, "too large");
+  }
   if (verb.text == "clear") {
-    Number count = reader.number("a count", 512);
+    Number count = reader.number("a count", table_words_max);
     return ClearStep{std::move(table), std::move(index), std::move(count)};
   }
-  if (index.value % 16 != 0) {
-    reader.fail({std::to_string(index.value), index.place}, "a group starts at a multiple of 16");
-  }
-  FillContStep fill{std::move(table), std::move(index), read_descriptor(reader, true)};
-  fill.descriptor.cont = true;
+  FillContStep fill{std::move(table), index, {}};
+  fill.descriptor = read_group(reader, index, fill.group);
   return fill;
 }
 
@@ -184,7 +264,7 @@ CmdqStep read_cmdq(LineReader& reader) {
 
 decltype(Step::what) read_verb(LineReader& reader, const Token& verb) {
   const std::string& v = verb.text;
-  if (v == "store" || v == "rmw") return read_store(reader, v == "rmw");
+  if (v == "store" || v == "rmw" || v == "store16") return read_store(reader, verb);
   if (v == "barrier") return BarrierStep{};
   if (v == "clean" || v == "zero" || v == "free" || v == "clear" || v == "fillcont") {
     return read_table_step(reader, verb);
@@ -194,9 +274,9 @@ decltype(Step::what) read_verb(LineReader& reader, const Token& verb) {
     return HandoffStep{std::move(from), reader.name("an agent")};
   }
   if (v == "release") return ReleaseStep{reader.target("a page")};
-  if (v == "cmd") return CmdStep{read_command(reader)};
+  if (v == "cmd") return CmdStep{read_queued(reader)};
   if (v == "ring") return RingStep{reader.take("relaxed")};
-  if (v == "wait") return WaitStep{};
+  if (v == "wait") return read_wait(reader);
   if (v == "dsb") return DsbStep{};
   if (v == "bcast") {
     const Token what = reader.peek_token();
@@ -209,8 +289,8 @@ decltype(Step::what) read_verb(LineReader& reader, const Token& verb) {
   if (v == "mark") return MarkStep{};
   if (v == "dma") return read_dma_step(reader);
   if (v == "do") {
-    DoStep step{{read_command(reader)}};
-    while (reader.take(";")) step.commands.push_back(read_command(reader));
+    DoStep step{{read_queued(reader)}};
+    while (reader.take(";")) step.commands.push_back(read_queued(reader));
     return step;
   }
   if (v == "cmdq") return read_cmdq(reader);
@@ -220,17 +300,11 @@ decltype(Step::what) read_verb(LineReader& reader, const Token& verb) {
   }
   if (v == "ats") {
     Number sid = reader.number("a StreamID", ~u32{0});
-    Number value = reader.number("0 or 1", 1);
-    return AtsStep{std::move(sid), std::move(value)};
+    Token value = reader.word("on or off");
+    if (value.text == "on" || value.text == "off") value.text = value.text == "on" ? "1" : "0";
+    return AtsStep{std::move(sid), reader.to_number(value, "on or off", 1)};
   }
-  if (v == "reg") {
-    const Token which = reader.word("strtab or atschk");
-    if (which.text == "atschk") return RegAtschkStep{reader.number("0 or 1", 1)};
-    if (which.text != "strtab") {
-      reader.fail(which, "not a register of the format; it has strtab atschk");
-    }
-    return RegStrtabStep{reader.name("a stream table")};
-  }
+  if (v == "reg") return read_register(reader);
   reader.fail(verb, "not a step");
   return BarrierStep{};
 }
@@ -298,11 +372,8 @@ InitLine read_init(LineReader& reader, const Place& place) {
       reader.fail({std::to_string(bytes.value), bytes.place}, "neither 8 nor 16");
     }
     line.what = AtomLine{bytes};
-  } else if (kind.text == "atschk" || kind.text == "btm" || kind.text == "ptm") {
-    const Bit which = kind.text == "atschk" ? Bit::atschk
-                      : kind.text == "btm"  ? Bit::btm
-                                            : Bit::ptm;
-    line.what = BitLine{which, reader.number("0 or 1", 1)};
+  } else if (const auto which = bit_named(kind.text)) {
+    line.what = BitLine{*which, reader.number("a value of this field", bit_max(*which))};
   } else if (kind.text == "reset") {
     line.what = ResetLine{};
   } else if (auto object = read_object(reader, kind)) {
@@ -348,6 +419,28 @@ DmaExpectation read_dma(LineReader& reader, const Place& place) {
   read_arrow(reader);
   dma.allowed = read_outcomes(reader);
   return dma;
+}
+
+LoadExpectation read_load(LineReader& reader, const Place& place) {
+  LoadExpectation load;
+  load.place = place;
+  load.table = reader.name("a table");
+  load.index = reader.number("an index", table_words_max - 1);
+  read_arrow(reader);
+  const auto members = [&reader] {
+    std::vector<OutcomeText> read;
+    while (!reader.at_end() && !reader.peek("|") && !reader.error()) {
+      const Token token = reader.word("what is read");
+      if (!contains(load_names, token.text)) {
+        reader.fail(token, "not what a load reads; it is 0, af0 or af, with +clean or +dirty");
+      }
+      read.push_back({token.text, token.place});
+    }
+    return read;
+  };
+  load.allowed = members();
+  if (reader.take("|")) load.promised = members();
+  return load;
 }
 
 Verdict read_verdict(LineReader& reader, const Place& place) {

@@ -11,9 +11,10 @@ namespace iommucheck::litmus {
 InitLine read_init(LineReader& reader, const Place& place);
 /// What follows `run`.
 Step read_step(LineReader& reader, const Place& place);
-/// What follows `access`, `dma`, `driver`.
+/// What follows `access`, `dma`, `load`, `driver`.
 Access read_access(LineReader& reader, const Place& place);
 DmaExpectation read_dma(LineReader& reader, const Place& place);
+LoadExpectation read_load(LineReader& reader, const Place& place);
 Verdict read_verdict(LineReader& reader, const Place& place);
 
 /// The page that an outcome names ("late:K#3:dev!dirty" gives "K"), empty for faults and keywords.

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <bit>
+
 namespace iommucheck::litmus {
 namespace {
 
@@ -11,6 +13,14 @@ using Handler = LineReader::Handler;
 Handler number_to(LineReader& reader, std::optional<Number>& field, u64 max) {
   return [&reader, &field, max](const Token& value) {
     field = reader.to_number(value, "this field", max);
+  };
+}
+
+Handler granule_to(LineReader& reader, std::optional<Number>& field) {
+  return [&reader, &field](const Token& value) {
+    field = reader.to_number(value, "a granule", 64);
+    const u64 kib = field->value;
+    if (kib != 4 && kib != 16 && kib != 64) reader.fail(value, "not a granule; it has 4 16 64");
   };
 }
 
@@ -52,6 +62,7 @@ SteLine read_ste(LineReader& reader) {
                                {{"lin", TableFormat::linear}, {"2lvl", TableFormat::two_level}})},
        {"s1dss", number_to(reader, ste.s1dss, 3)},
        {"eats", number_to(reader, ste.eats, 3)},
+       {"cont", number_to(reader, ste.cont, 15)},
        {"strw", choice_to<StreamWorld>(reader, ste.strw,
                                        {{"el1", StreamWorld::el1}, {"el2", StreamWorld::el2}})},
        {"priv", choice_to<PrivCfg>(reader, ste.priv,
@@ -63,6 +74,12 @@ SteLine read_ste(LineReader& reader) {
             reader, ste.inst,
             {{"in", InstCfg::incoming}, {"data", InstCfg::data}, {"inst", InstCfg::instruction}})},
        {"vmid", number_to(reader, ste.vmid, 0xffff)},
+       {"s2t0sz", number_to(reader, ste.s2t0sz, 63)},
+       {"s2sl", number_to(reader, ste.s2sl, 3)},
+       {"s2tg", granule_to(reader, ste.s2tg)},
+       {"s2ha", number_to(reader, ste.s2ha, 1)},
+       {"s2hd", number_to(reader, ste.s2hd, 1)},
+       {"s2haft", number_to(reader, ste.s2haft, 1)},
        {"s2ttb", target_to(reader, ste.s2ttb)}});
   return ste;
 }
@@ -80,12 +97,19 @@ CdLine read_cd(LineReader& reader) {
       {{"v", number_to(reader, cd.v, 1)},
        {"asid", number_to(reader, cd.asid, 0xffff)},
        {"t0sz", number_to(reader, cd.t0sz, 63)},
+       {"tg0", granule_to(reader, cd.tg0)},
        {"epd0", number_to(reader, cd.epd0, 1)},
+       {"t1sz", number_to(reader, cd.t1sz, 63)},
+       {"tg1", granule_to(reader, cd.tg1)},
+       {"epd1", number_to(reader, cd.epd1, 1)},
+       {"tbi0", number_to(reader, cd.tbi0, 1)},
+       {"tbi1", number_to(reader, cd.tbi1, 1)},
        {"ha", number_to(reader, cd.ha, 1)},
        {"hd", number_to(reader, cd.hd, 1)},
        {"aset", number_to(reader, cd.aset, 1)},
        {"ttb", target_to(reader, cd.ttb)},
        {"haft", number_to(reader, cd.haft, 1)},
+       {"ttb1", target_to(reader, cd.ttb1)},
        {"mair", choice_to<MairKind>(reader, cd.mair,
                                     {{"normal", MairKind::normal}, {"dev", MairKind::device}})}});
   return cd;
@@ -112,7 +136,7 @@ void read_leaf(LineReader& reader, Descriptor& leaf) {
   const Token permission = reader.word("rw or ro");
   leaf.writable = permission.text == "rw";
   if (!leaf.writable && permission.text != "ro") reader.fail(permission, "neither rw nor ro");
-  while (!reader.at_end() && !reader.error()) {
+  while (!reader.at_end() && !reader.at_field() && !reader.error()) {
     const Token flag = reader.word("a flag");
     bool* field = flag.text == "g"      ? &leaf.global
                   : flag.text == "af0"  ? &leaf.af0
@@ -123,11 +147,12 @@ void read_leaf(LineReader& reader, Descriptor& leaf) {
                   : flag.text == "priv" ? &leaf.priv
                   : flag.text == "uxn"  ? &leaf.uxn
                   : flag.text == "pxn"  ? &leaf.pxn
+                  : flag.text == "xn"   ? &leaf.xn
                                         : nullptr;
     if (field == &leaf.nt && leaf.kind != Descriptor::Kind::block) {
       reader.fail(flag, "a block has nT, a page has an output bit there");
     } else if (field == nullptr) {
-      reader.fail(flag, "not a flag of a descriptor; it has g af0 dbm cont dev nt priv uxn pxn");
+      reader.fail(flag, "not a flag of a descriptor; it has g af0 dbm cont dev nt priv uxn pxn xn");
     } else if (*field) {
       reader.fail(flag, "this flag stands twice on the line");
     } else {
@@ -138,15 +163,28 @@ void read_leaf(LineReader& reader, Descriptor& leaf) {
 
 }  // namespace
 
-Descriptor read_descriptor(LineReader& reader, bool page_only) {
+Descriptor read_group(LineReader& reader, const Number& index, ContGroup& group) {
   Descriptor descriptor;
-  if (page_only) {
-    descriptor.kind = Descriptor::Kind::page;
-    reader.take("page");
-    read_leaf(reader, descriptor);
-    descriptor.place = descriptor.target.place;
-    return descriptor;
+  descriptor.kind = Descriptor::Kind::page;
+  reader.take("page");
+  read_leaf(reader, descriptor);
+  descriptor.place = descriptor.target.place;
+  descriptor.cont = true;
+  reader.fields({{"n", number_to(reader, group.n, table_words_max)},
+                 {"block", number_to(reader, group.block, u64{1} << 18)}});
+  if (group.block) descriptor.kind = Descriptor::Kind::block;
+  const Token n{std::to_string(group.words()), group.n ? group.n->place : index.place};
+  if (!std::has_single_bit(group.words()) || !std::has_single_bit(group.granules())) {
+    reader.fail(n, "a group has a power of two of words, and of granules in each");
+  } else if (index.value % group.words() != 0) {
+    reader.fail({std::to_string(index.value), index.place},
+                "a group starts at a multiple of its words");
   }
+  return descriptor;
+}
+
+Descriptor read_descriptor(LineReader& reader) {
+  Descriptor descriptor;
   const Token kind = reader.word("0, table, page or block");
   descriptor.place = kind.place;
   if (kind.text == "0") return descriptor;
@@ -170,16 +208,10 @@ std::optional<Object> read_object(LineReader& reader, const Token& kind) {
   if (kind.text == "l1cd") return read_l1cd(reader);
   if (kind.text != "word" && kind.text != "cont") return std::nullopt;
   Name table = reader.name("a table");
-  if (kind.text == "word") {
-    Number index = reader.number("an index", 511);
-    return WordLine{std::move(table), std::move(index), read_descriptor(reader, false)};
-  }
-  const Number index = reader.number("an index", 511);
-  if (index.value % 16 != 0) {
-    reader.fail({std::to_string(index.value), index.place}, "a group starts at a multiple of 16");
-  }
-  ContLine line{std::move(table), index, read_descriptor(reader, true)};
-  line.descriptor.cont = true;
+  const Number index = reader.number("an index", table_words_max - 1);
+  if (kind.text == "word") return WordLine{std::move(table), index, read_descriptor(reader)};
+  ContLine line{std::move(table), index, {}};
+  line.descriptor = read_group(reader, index, line.group);
   return line;
 }
 

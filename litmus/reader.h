@@ -36,6 +36,8 @@ class LineReader {
   /// The next word is `text`; taken if so.
   bool take(std::string_view text);
   bool peek(std::string_view text) const { return !at_end() && tokens_[next_].text == text; }
+  /// The next word is a `key=value`.
+  bool at_field() const { return peek_token().text.find('=') != std::string::npos; }
   /// The next word, not taken.
   Token peek_token() const { return at_end() ? Token{{}, end_} : tokens_[next_]; }
   /// The next word; an error that names `what` if there is none.

@@ -118,6 +118,9 @@ bool hears_broadcasts(const Test& test) {
   return btm && !ptm;
 }
 
+bool is_set(const std::optional<Number>& field) { return field && field->value != 0; }
+bool is_wide(const std::optional<Number>& kib) { return kib && kib->value != 4; }
+
 }  // namespace
 
 std::string unsupported_in(const Test& test) {
@@ -126,13 +129,34 @@ std::string unsupported_in(const Test& test) {
     if (used && what.empty()) what = name;
   };
   for_each_object(test, [&](const Object& object) {
-    const auto* ste = std::get_if<SteLine>(&object);
-    if (ste == nullptr) return;
-    need(ste->cfg == SteConfig::s2 || ste->cfg == SteConfig::nest, "stage 2");
+    if (const auto* ste = std::get_if<SteLine>(&object)) {
+      need(ste->cfg == SteConfig::s2 || ste->cfg == SteConfig::nest, "stage 2");
+      need(is_set(ste->cont), "STE.CONT");
+    } else if (const auto* cd = std::get_if<CdLine>(&object)) {
+      need(is_wide(cd->tg0) || is_wide(cd->tg1), "granules of 16 and 64 KiB");
+      need(cd->epd1 && cd->epd1->value == 0, "the high half");
+      need(is_set(cd->tbi0) || is_set(cd->tbi1), "tagged addresses");
+    } else if (const auto* cont = std::get_if<ContLine>(&object)) {
+      need(cont->group.n || cont->group.block, "groups of other than 16 pages");
+    }
   });
+  need(!test.loads.empty(), "what software reads of descriptors");
+  for (const InitLine& line : test.init) {
+    const auto* bit = std::get_if<BitLine>(&line.what);
+    const bool on = bit != nullptr && bit->value.value != 0;
+    need(on && (bit->which == Bit::e2h || bit->which == Bit::vmw), "CR2.E2H and CR0.VMW");
+  }
   for (const Step& step : test.run) {
     const auto* dma = std::get_if<DmaBeginStep>(&step.what);
     need(dma != nullptr && dma->ats, "DMAs that take time by ATS");
+    const auto* wait = std::get_if<WaitStep>(&step.what);
+    need(wait != nullptr && (wait->msi || wait->irq), "signals of CMD_SYNC");
+    const auto* store = std::get_if<StoreStep>(&step.what);
+    need(store != nullptr && store->wide, "stores of 16 bytes");
+    const auto* fill = std::get_if<FillContStep>(&step.what);
+    need(fill != nullptr && (fill->group.n || fill->group.block), "groups of other than 16 pages");
+    const auto* field = std::get_if<RegBitStep>(&step.what);
+    need(field != nullptr && field->which != Bit::atschk, "CR2.E2H and CR0.VMW");
     const bool broadcast = std::holds_alternative<BroadcastStep>(step.what);
     need(broadcast && hears_broadcasts(test), "broadcast TLB invalidation");
   }

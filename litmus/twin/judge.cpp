@@ -401,6 +401,7 @@ bool is_released(const State& state, u64 pa) {
 void judge_state(const Facts& facts, const State& state, std::set<std::string>& broken) {
   if (!state.may_translate) return;
   if (!state.broken_tags.empty() || state.torn || state.shared_by_worlds) broken.insert("tag");
+  if (state.torn) broken.insert("torn");
   if (state.wild) broken.insert("wild");
   if (!state.unknown_sids.empty()) broken.insert("unknown");
   for (const AtcEntry& entry : state.atc) {

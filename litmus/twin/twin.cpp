@@ -246,9 +246,9 @@ class Schedules {
     } else if (const auto* ats = std::get_if<AtsAction>(&action.what)) {
       barrier(state, action.agent);
       set_ats(state, *ats);
-    } else if (const auto* atschk = std::get_if<AtschkAction>(&action.what)) {
+    } else if (const auto* field = std::get_if<RegisterAction>(&action.what)) {
       barrier(state, action.agent);
-      set_atschk(state, atschk->on);
+      if (field->which == Bit::atschk) set_atschk(state, field->value != 0);
     } else if (std::holds_alternative<DsbAction>(action.what)) {
       barrier(state, action.agent);  // broadcasts that count are not supported
     } else if (const auto* strtab = std::get_if<StrtabAction>(&action.what)) {

@@ -147,6 +147,11 @@ class Caches {
   void set_stream_table(const StreamTable& table);
   [[nodiscard]] const StreamTable& stream_table() const { return strtab_; }
   void set_e2h(bool e2h);
+  /// CR0.VMW, acknowledged: so many low bits of a VMID do not count in TLBIs. Entries may keep the
+  /// one that they were cached with until all of EL1 is invalidated, and TLBIs that name a VMID and
+  /// are in flight need not remove anything. IHI 0070 6.3.9.1.
+  void set_vmw(unsigned bits);
+  [[nodiscard]] unsigned vmw() const { return static_cast<unsigned>(vmw_); }
   [[nodiscard]] bool e2h() const { return e2h_ != 0; }
   /// CR0.SMMUEN written, and its acknowledgement. While they differ both are outcomes.
   void write_smmuen(bool enable);
@@ -644,9 +649,13 @@ class Caches {
   void kill_config(const InFlight& command);
   void add_streams(const ConfigItem& item, std::vector<StreamPart>& streams);
   void kill_ghosts(const InFlight& command);
-  [[nodiscard]] TlbiScope scope() const { return {0, e2h_ != 0}; }
+  [[nodiscard]] TlbiScope scope(const Command& command, u32 tag) const {
+    const bool e2h = command.broadcast ? command.cpu_e2h : e2h_ != 0;
+    return {static_cast<unsigned>(vmw_of_entries_), e2h, command.broadcast,
+            command.broadcast && regimes_.any_apart(tag)};
+  }
   [[nodiscard]] bool removes(const Command& command, const Item& item) const {
-    return spec::removes(command, regimes_.tag(item.tag).tag, item, scope());
+    return spec::removes(command, regimes_.tag(item.tag).tag, item, scope(command, item.tag));
   }
   /// It does, and what it removes was filled before it was exposed.
   [[nodiscard]] bool ends(const InFlight& sent, const Item& item) const {
@@ -748,6 +757,9 @@ class Caches {
   StreamTable strtab_{};  // trailed as a whole
   u64 strtab_set_ = 0;
   u64 e2h_ = 0;
+  u64 vmw_ = 0;
+  u64 vmw_of_entries_ = 0;  // the least that an entry may have been cached with
+  u64 vmw_renewal_ = 0;     // 1 + the group whose TLBI leaves none of another VMW; 0: none
   u64 e2h_open_ = 0;  // written, and until SMMUEN is set not in effect for sure: IHI 0070 6.3.12.3
   u64 smmuen_ = 0;    // as written
   u64 enabled_ = 0;   // may anything be fetched: smmuen written 1, until 0 acknowledged

@@ -108,6 +108,7 @@ std::string not_covered_text(const NotCovered& why) {
     case Reason::other_kind: return "entries of another kind";
     case Reason::vmid: return but + differ("VMID");
     case Reason::asid: return but + differ("ASID");
+    case Reason::apart: return but + "what has CD.ASET = 0 only, as a broadcast by ASID";
     case Reason::non_global_only: return but + "non-global entries only; the entry is global";
     case Reason::stage1_only: return but + "stage 1 entries only; the entry is of stage 2";
     case Reason::stage2_only: return but + "stage 2 entries only; the entry is of stage 1";

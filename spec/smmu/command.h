@@ -101,6 +101,8 @@ struct CommandOf {
   Flag<W> ac = false, ab = false;  ///< RESUME: retry; abort
   W stag{0};
   Flag<W> ssec = false;  ///< 1 is illegal in the Non-secure queue
+  /// A TLBI of a CPU that the SMMU hears (IDR0.BTM), of the same scope; of one with E2H = 1.
+  bool broadcast = false, cpu_e2h = false;
   friend bool operator==(const CommandOf&, const CommandOf&) = default;
 };
 using Command = CommandOf<u64>;

@@ -18,6 +18,9 @@ NotCovered why_tags(const Command& command, const TlbTarget& target, TlbiScope s
   if (names_vmid && target.world == StreamWorld::el1 && !same_vmid(command, target, scope.vmw)) {
     return {Reason::vmid, command.vmid, target.vmid};
   }
+  TlbiScope together = scope;
+  together.aset = false;
+  if (scope.aset && covers_tags(command, target, together)) return {Reason::apart};
   if (command.op == Opcode::tlbi_nh_asid || command.op == Opcode::tlbi_el2_asid) {
     if (target.global) return {Reason::non_global_only};
   }

@@ -33,10 +33,12 @@ struct TlbTargetOf {
 };
 using TlbTarget = TlbTargetOf<u64>;
 
-/// Registers that matching depends on at the moment a command acts.
+/// What matching depends on at the moment a command acts.
 struct TlbiScope {
   unsigned vmw = 0;  ///< CR0.VMW: low bits of a VMID that are ignored
-  bool e2h = false;  ///< CR2.E2H: which EL2 world EL2_VA and EL2_VAA mean
+  bool e2h = false;  ///< CR2.E2H, of a broadcast the CPU's: which EL2 world EL2_VA and EL2_VAA mean
+  bool broadcast = false;  ///< by a CPU
+  bool aset = false;       ///< CD.ASET of the entry
 };
 
 /// Bytes that a TLBI by address covers, first and last, both included. Without TG: one address.
@@ -101,6 +103,7 @@ template <Word W>
 constexpr Flag<W> covers_tags(const CommandOf<W>& command, const TlbTargetOf<W>& target,
                               TlbiScope scope) {
   const bool el1 = target.world == StreamWorld::el1;
+  const bool apart = scope.broadcast && scope.aset;  // of what matches an ASID: IHI 0070 3.17
   const bool stage1 = target.stage != Stage::stage2;
   const StreamWorld el2 = scope.e2h ? StreamWorld::el2_e2h : StreamWorld::el2;
   const Flag<W> vmid = same_vmid(command, target, scope.vmw);
@@ -108,15 +111,19 @@ constexpr Flag<W> covers_tags(const CommandOf<W>& command, const TlbTargetOf<W>&
   switch (command.op) {
     case Opcode::tlbi_nh_all:
     case Opcode::tlbi_nh_vaa: return Flag<W>(el1 && stage1) & vmid;
-    case Opcode::tlbi_nh_asid: return Flag<W>(el1 && stage1) & vmid & asid & !target.global;
-    case Opcode::tlbi_nh_va: return Flag<W>(el1 && stage1) & vmid & (asid | target.global);
+    case Opcode::tlbi_nh_asid:
+      return Flag<W>(el1 && stage1 && !apart) & vmid & asid & !target.global;
+    case Opcode::tlbi_nh_va:
+      return Flag<W>(el1 && stage1 && !apart) & vmid & (asid | target.global);
     case Opcode::tlbi_el2_all:
+      if (scope.broadcast) return target.world == el2;
       return target.world == StreamWorld::el2 || target.world == StreamWorld::el2_e2h;
     case Opcode::tlbi_el2_asid:
-      return Flag<W>(target.world == StreamWorld::el2_e2h) & asid & !target.global;
+      return Flag<W>(target.world == StreamWorld::el2_e2h && !apart) & asid & !target.global;
     case Opcode::tlbi_el2_va:
-      return Flag<W>(target.world == el2) & (Flag<W>(!scope.e2h) | asid | target.global);
-    case Opcode::tlbi_el2_vaa: return target.world == el2;
+      return Flag<W>(target.world == el2 && !apart) & (Flag<W>(!scope.e2h) | asid | target.global);
+    // Where there are no ASIDs, what is apart is so for each operation by address.
+    case Opcode::tlbi_el2_vaa: return target.world == el2 && (scope.e2h || !apart);
     case Opcode::tlbi_s12_vmall: return Flag<W>(el1) & vmid;
     case Opcode::tlbi_s2_ipa: return Flag<W>(el1 && target.stage == Stage::stage2) & vmid;
     case Opcode::tlbi_nsnh_all: return el1;
@@ -177,6 +184,7 @@ struct NotCovered {
     vmid,
     asid,
     non_global_only,
+    apart,  ///< a broadcast that matches ASIDs; CD.ASET = 1
     stage1_only,
     stage2_only,
     world,  ///< `wanted` is a StreamWorld

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Commands that the queue lost: it was disabled, and its indices were set anew before they were
-// consumed. IHI 0070 6.3.9.3, 6.3.26 to 6.3.28.
+// Commands that do not count: the queue lost them, since it was disabled and its indices were set
+// anew before they were consumed, or CR0.VMW changed. IHI 0070 6.3.9.1, 6.3.9.3, 6.3.26 to 6.3.28.
 #include <algorithm>
 
 #include "spec/smmu/caches.h"
@@ -11,11 +11,27 @@ namespace iommucheck::spec {
 /// what dies is what a command that is left surely removes.
 void Caches::drop_commands(u64 count) {
   if (!commands_.drop_last(count)) return;
+  if (vmw_renewal_ != 0) trail_.set(vmw_renewal_, 0);
   graph_.note_change();
   from_reset_.revive(caps_, strtab_.two_level, enabled_ != 0);
   revive_config();
   revive_items();
   atcs_.revive();
+}
+
+void Caches::set_vmw(unsigned bits) {
+  if (vmw_ == bits) return;
+  trail_.set(vmw_, bits);
+  const bool nothing_is_cached = enabled_ == 0 && items_.count() == 0 && !regimes_.any_ghost();
+  trail_.set(vmw_of_entries_, nothing_is_cached ? bits : std::min<u64>(vmw_of_entries_, bits));
+  trail_.set(vmw_renewal_, 0);
+  for (const Opcode op : {Opcode::tlbi_nh_all, Opcode::tlbi_nh_asid, Opcode::tlbi_nh_va,
+                          Opcode::tlbi_nh_vaa, Opcode::tlbi_s12_vmall, Opcode::tlbi_s2_ipa}) {
+    commands_.drop_all(op);
+  }
+  graph_.note_change();
+  from_reset_.revive(caps_, strtab_.two_level, enabled_ != 0);
+  revive_items();
 }
 
 bool Caches::awaits_atc_inv(u64 later) const {
@@ -55,7 +71,8 @@ void Caches::revive_items() {
       const RegimeState& state = regimes_[r - 1];
       if (state.ghost == 0 || state.ghost_dies == immortal) continue;
       const auto still = [&](const InFlight& sent) {
-        return removes_all(sent.command, tag.tag, regimes_.any_globals(), scope());
+        return removes_all(sent.command, tag.tag, regimes_.any_globals(),
+                           scope(sent.command, regimes_.active_tag(t)));
       };
       if (!commands_.is_ended_by(static_cast<Group>(state.ghost_dies), still)) {
         regimes_.set_ghost_dies(static_cast<u32>(r - 1), immortal);

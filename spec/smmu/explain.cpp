@@ -81,8 +81,9 @@ std::optional<NearestMiss> Caches::nearest_miss(const Item& item) const {
   Nearest nearest;
   commands_.for_each_sent([&](const InFlight& sent) {
     if (!is_tlbi(sent.command.op)) return;
+    const TlbiScope by = scope(sent.command, item.tag);
     NearestMiss miss{
-        .command = sent.command, .at = sent.at, .why = not_covered(sent.command, target, scope())};
+        .command = sent.command, .at = sent.at, .why = not_covered(sent.command, target, by)};
     const bool early = sent.at < item.since;
     if (miss.why.covers()) {
       miss.kind = early                   ? NearestMiss::Kind::too_early
@@ -90,7 +91,7 @@ std::optional<NearestMiss> Caches::nearest_miss(const Item& item) const {
                                           : NearestMiss::Kind::not_complete;
       nearest.offer(early ? Near::too_early : Near::covers, miss);
     } else if (!early) {
-      nearest.offer(nearness(sent.command, target, scope(), miss.why), miss);
+      nearest.offer(nearness(sent.command, target, by, miss.why), miss);
     }
   });
   return nearest.take();

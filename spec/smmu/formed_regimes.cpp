@@ -91,7 +91,7 @@ void Caches::become_ghost(u32 id, Group died) {
     if (died == immortal || sent.group <= died || !is_tlbi(sent.command.op)) return;
     if (is_tlbi_by_address(sent.command.op) || regimes_.any_globals()) {
       piecemeal = true;
-    } else if (removes_all(sent.command, tag.tag, false, scope())) {
+    } else if (removes_all(sent.command, tag.tag, false, scope(sent.command, state.tag))) {
       regimes_.set_ghost_dies(id, std::min<u64>(state.ghost_dies, sent.group));
     }
   });

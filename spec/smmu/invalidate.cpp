@@ -26,6 +26,9 @@ Group Caches::expose(const Command& command, bool certain) {
     return sent.group;
   }
   if (e2h_open_ != 0 && names_el2_world(command.op)) return sent.group;
+  if (command.op == Opcode::tlbi_nsnh_all && vmw_of_entries_ != vmw_) {
+    trail_.set(vmw_renewal_, u64{sent.group} + 1);
+  }
   if (is_tlbi(command.op)) {
     commands_.may_act(sent);
     from_reset_.remove(sent, caps_, strtab_.two_level, enabled_ != 0);
@@ -50,8 +53,8 @@ void Caches::kill_items(const InFlight& command) {
     const u32 tag = items_.tag(t);
     for (u32 i = items_.first(tag); i != 0; i = items_[i].next) {
       if (items_[i].dies <= command.group) continue;
-      const RemovedPart part =
-          removed_part(command.command, regimes_.tag(tag).tag, items_[i], scope());
+      const RemovedPart part = removed_part(command.command, regimes_.tag(tag).tag, items_[i],
+                                            scope(command.command, tag));
       if (part.count == 0) continue;
       items_.split(i, part.first, part.count);
       covered.push_back(i);
@@ -145,18 +148,19 @@ bool Caches::pointer_yields(const Item& pointer, const Item& item) const {
 void Caches::kill_ghosts(const InFlight& command) {
   for (u32 t = 0; t < regimes_.active(); ++t) {
     const TagState& tag = regimes_.tag(regimes_.active_tag(t));
+    const TlbiScope by = scope(command.command, regimes_.active_tag(t));
     for (u64 r = tag.first_regime; r != 0; r = regimes_[r - 1].next) {
       const RegimeState& state = regimes_[r - 1];
       if (state.ghost == 0 || state.ghost_dies <= command.group) continue;
       if (is_tlbi_by_address(command.command.op)) {
         const TlbTarget target{.world = tag.tag.world, .vmid = tag.tag.vmid, .asid = tag.tag.asid};
-        if (!covers_tags(command.command, target, scope())) continue;
+        if (!covers_tags(command.command, target, by)) continue;
         materialize_ghost(static_cast<u32>(r - 1));  // kill_items() does the rest
         kill_ghosts(command);
         return;
       }
       // Of a regime with global entries items are made at once, so none of these is global.
-      if (!removes_all(command.command, tag.tag, false, scope())) continue;
+      if (!removes_all(command.command, tag.tag, false, by)) continue;
       regimes_.set_ghost_dies(static_cast<u32>(r - 1), command.group);
     }
   }
@@ -318,6 +322,10 @@ void Caches::complete(Group group) {
   if (atcs_.any_on()) unknown_atcs = atcs_of_unknown();
   commands_.complete(group);
   from_reset_.complete(group);
+  if (vmw_renewal_ != 0 && vmw_renewal_ <= u64{group} + 1) {
+    trail_.set(vmw_renewal_, 0);
+    trail_.set(vmw_of_entries_, vmw_);
+  }
   // Configuration first: a regime that goes leaves items behind, which later groups may have
   // removed already.
   std::vector<StreamPart> streams;

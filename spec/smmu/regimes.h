@@ -91,6 +91,13 @@ class Regimes {
     return false;
   }
   /// Some regime of the tag by which there are look-ups has this ASET.
+  /// Some regime of the tag has CD.ASET = 1: its ASID is none of the CPUs'. IHI 0070 3.17.
+  [[nodiscard]] bool any_apart(u32 tag) const {
+    for (u64 r = tags_[tag].first_regime; r != 0; r = regimes_[r - 1].next) {
+      if (regimes_[r - 1].regime.aset) return true;
+    }
+    return false;
+  }
   [[nodiscard]] bool looks_up(u32 tag, const Flag<u64>& aset) const {
     for (u64 r = tags_[tag].first_regime; r != 0; r = regimes_[r - 1].next) {
       if (regimes_[r - 1].formed != 0 && regimes_[r - 1].regime.aset == aset) return true;

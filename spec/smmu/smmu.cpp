@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "spec/smmu/smmu.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 
 namespace iommucheck::spec {
@@ -207,6 +209,10 @@ void Smmu::write_cr0(u64 value) {
     }
     caches_.write_smmuen((value & cr0::smmuen) != 0);
   }
+  if ((changed & cr0::vmw_mask) != 0) {
+    const auto before = static_cast<u32>(r_.cr0ack);
+    caches_.set_vmw(std::min(cr0::vmw(before), cr0::vmw(static_cast<u32>(value))));
+  }
   // Checks are there for sure between the acknowledgement and the next change.
   if ((changed & cr0::atschk) != 0) caches_.set_atschk(false);
   if ((changed & cr0::cmdqen) == 0) return;
@@ -285,6 +291,7 @@ void Smmu::acknowledge(u64 mask) {
     if ((now & cr0::smmuen) == 0) stalls_.clear(caches_.trail());
   }
   if ((changed & cr0::atschk) != 0) caches_.set_atschk((now & cr0::atschk) != 0);
+  if ((changed & cr0::vmw_mask) != 0) caches_.set_vmw(cr0::vmw(static_cast<u32>(now)));
 }
 
 }  // namespace iommucheck::spec

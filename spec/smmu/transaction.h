@@ -315,8 +315,9 @@ Outcome through_ste(Source& source, const SmmuState& smmu, const Ste<u64>& ste,
   Intermediate<Source> memory(source, ste, smmu.caps, stream.stage2, kind);
   if (!stream.cd) {
     const bool is_ipa = stream.skips_stage1 || stream.stage2;
-    const Outcome passed = bypass_outcome(smmu.caps, is_ipa, stream.overrides, access);
+    Outcome passed = bypass_outcome(smmu.caps, is_ipa, stream.overrides, access);
     if (passed.kind != OutcomeKind::bypass) return passed;
+    if (stream.stage2) passed.pa = access.va;  // what is no IPA is cut to the output size. 3.4
     return memory.finish(passed, kind, reads_too(kind, stream.overrides, by_ats));
   }
   const u64 beyond = ~low_mask(u64{ias_lg2(smmu.caps)});

@@ -151,6 +151,26 @@ TEST_F(Command, LitmusUnsupportedIsCountedAndDecidesNothing) {
               AllOf(HasSubstr("\nunsupported: "), EndsWith("1 passed, 0 failed, 1 unsupported\n")));
 }
 
+/// What the engine has not got is judged by the literal model, and that can fail, too.
+TEST_F(Command, LitmusOfDmasThatTakeTime) {
+  const auto text = [](const std::string& outcomes, const std::string& verdict) {
+    return "test t\ninit use std\nrun dma d begin 1 0x1000 r\nrun store word B 1 0\nrun do "
+           "TLBI_NH_ASID "
+           "asid=5\nrun mark\nrun release P1\nrun dma d end\ndma d -> " +
+           outcomes + "\ndriver " + verdict + "\n";
+  };
+  const Ran right =
+      run("litmus " + write("t.litmus", text("P1 F_TRANSLATION late:F_TRANSLATION", "ok")));
+  EXPECT_EQ(right.status, 0) << right.out;
+  EXPECT_THAT(right.out, HasSubstr("(by the literal model, without reasons)"));
+  const Ran wrong = run("litmus " + write("t.litmus", text("P1 late:P1 F_TRANSLATION", "ok")));
+  EXPECT_EQ(wrong.status, 1);
+  EXPECT_THAT(wrong.out, HasSubstr("allowed  F_TRANSLATION P1 late:F_TRANSLATION\n"));
+  const Ran verdict = run("litmus " + write("t.litmus", text("P1 F_TRANSLATION late:F_TRANSLATION",
+                                                             "violation page-reuse: no")));
+  EXPECT_EQ(verdict.status, 1);
+}
+
 TEST_F(Command, LitmusJson) {
   const Ran ran = run("litmus --format json " + write("t.litmus", litmus_text("P1", "ok")));
   EXPECT_EQ(ran.status, 1);

@@ -61,6 +61,12 @@ init cont A 16 G rw g
 init cont A 32 page G#16 ro
 init word A 1 block K ro g af0 dbm cont dev nt priv uxn pxn
 init word A 2 page @0x7 rw
+init ste 67 cfg=s2 cont=3 s2t0sz=21 s2sl=2 s2tg=64 s2ha=1 s2hd=1 s2haft=0 s2ttb=S
+init cd E tg0=16 t1sz=25 tg1=64 epd1=0 tbi0=1 tbi1=0 ttb1=RH
+init word S 8192 block BX rw xn
+init cont RH 128 G rw n=128 block=4
+init e2h 1
+init vmw 4
 init ats 65
 init bbml 2
 init coherent 0
@@ -70,6 +76,16 @@ init btm 1
 init ptm 0
 init reset
 run store ste 65 table=L1 vmid=3
+run store16 ste 67 vmid=3 s2ttb=S
+run store msi W 7
+run fillcont RH 256 G rw n=32
+run cmd SYNC irq msi=W data=7
+run wait msi W 7
+run wait irq
+run reg e2h 0
+run reg vmw 2
+run ats 1 off
+run bcast TLBI_EL2_VA asid=1 va=0x1000 e2h=1
 run rmw word A 1 block K rw
 run cpu1: barrier
 run clean A 3
@@ -104,6 +120,7 @@ access 65.3 0x1000 w ats -> K#3:dev!dirty F_TRANSLATION | any
 access 66 0x1000 x priv -> K
 access 65 0xffffffffffff0000 r -> abort bypass denied K late:K#2
 dma d -> late:K#2 F_ACCESS
+load A 1 -> af+clean af0 | 0 af+dirty
 driver violation page-reuse: some words
 )";
 
@@ -113,7 +130,8 @@ TEST(LitmusParser, TheWholeGrammar) {
   ASSERT_EQ(file->tests.size(), 1U);
   const auto& test = file->tests[0];
   EXPECT_EQ(test.says, "one; two #3 and K#3");
-  EXPECT_EQ(test.run.size(), 31U);
+  EXPECT_EQ(test.run.size(), 41U);
+  EXPECT_EQ(test.loads.size(), 1U);
   EXPECT_EQ(test.driver->rule, "page-reuse");
   const auto again = parse(print(test));
   ASSERT_TRUE(again) << again.error().message;
@@ -173,12 +191,20 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"init use nothing", "2:10", "nothing"}, Wrong{"init ste 1 foo=2", "2:12", "foo=2"},
         Wrong{"init ste 1 v=2", "2:14", "2"}, Wrong{"init ste 1 v=1 v=0", "2:16", "v=0"},
         Wrong{"init ste 1 cfg=s3", "2:16", "s3"}, Wrong{"init ste x1", "2:10", "x1"},
-        Wrong{"init cd 5", "2:9", "5"}, Wrong{"init word R 512 0", "2:13", "512"},
+        Wrong{"init cd 5", "2:9", "5"}, Wrong{"init word R 16384 0", "2:13", "16384"},
         Wrong{"init word R 1 page P", "2:21", ""}, Wrong{"init word R 1 page P rx", "2:22", "rx"},
         Wrong{"init word R 1 page P rw zz", "2:25", "zz"},
         Wrong{"init word R 1 table A rw", "2:23", "rw"}, Wrong{"init word R 1 0 0", "2:17", "0"},
         Wrong{"init cont R 3 P rw", "2:13", "3"}, Wrong{"init bbml 3", "2:11", "3"},
         Wrong{"init atom 9", "2:11", "9"}, Wrong{"init reset now", "2:12", "now"},
+        Wrong{"init vmw 5", "2:10", "5"}, Wrong{"init cd C tg0=8", "2:15", "8"},
+        Wrong{"init cont R 16 P rw n=32", "2:13", "16"},
+        Wrong{"init cont R 0 P rw n=3", "2:22", "3"},
+        Wrong{"run store16 ste 1 v=1 s2ttb=G", "2:13", "ste"},
+        Wrong{"run store16 word R 1 0", "2:13", "word"}, Wrong{"run reg btm 1", "2:9", "btm"},
+        Wrong{"run cmd SYNC msi=W", "2:14", "msi=W"}, Wrong{"run store msi W", "2:16", ""},
+        Wrong{"run cmd TLBI_EL2_ALL e2h=1", "2:9", "TLBI_EL2_ALL"},
+        Wrong{"run ats 1 maybe", "2:11", "maybe"}, Wrong{"load A 1 -> af1", "2:13", "af1"},
         Wrong{"run frob", "2:5", "frob"}, Wrong{"run store thing", "2:11", "thing"},
         Wrong{"run store cd C1 v=0 ttb=R", "2:11", "cd"}, Wrong{"run store cd C1", "2:11", "cd"},
         Wrong{"run cmd TLBI_NH_X", "2:9", "TLBI_NH_X"},

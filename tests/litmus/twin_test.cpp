@@ -59,7 +59,9 @@ TEST(LitmusTwin, AgreesWithEveryFile) {
     for (const auto& test : file->tests) {
       const Judgement got = judge_literally(test);
       if (!got.unsupported.empty()) {
-        EXPECT_EQ(entry.path().filename(), "stage2_ats.litmus") << test.name << got.unsupported;
+        const std::string name = entry.path().filename();
+        EXPECT_TRUE(name == "stage2_ats.litmus" || name == "part2.litmus")
+            << test.name << got.unsupported;
         ++unsupported;
         continue;
       }
@@ -74,7 +76,7 @@ TEST(LitmusTwin, AgreesWithEveryFile) {
     }
   }
   EXPECT_GE(judged, 37 + 169);
-  EXPECT_EQ(unsupported, 2);  // stage 2
+  EXPECT_EQ(unsupported, 2 + 34);  // stage 2; of part 2 what the engine alone has
 }
 
 /// The comparison can fail: each set with one member less or more, and each other verdict, differs.

@@ -212,6 +212,17 @@ TEST_F(Nested, ReactionIsThatOfTheStage) {
   EXPECT_FALSE(outcome().stalled());
 }
 
+/// With AArch32 an IPA has 40 bits, however small the output: what stage 2 alone translates is
+/// compared with that. 3.4.
+TEST_F(Nested, TheInputSizeMayBeLargerThanTheOutput) {
+  state_.caps.aarch32 = true;
+  state_.caps.oas_lg2 = 36;
+  ste_ = with_stage2(make_bypass_ste(), {.s2ttb = level1, .s2ps = 1});
+  expect_fault(outcome(u64{1} << 36), EventType::f_translation, Stage2Input::transaction,
+               u64{1} << 36, level1 + 8 * 64);
+  EXPECT_EQ(outcome(u64{1} << 40).rule, Rule::S1_BYPASS_SIZE);
+}
+
 /// Without a SubstreamID stage 1 is skipped, and stage 2 is not. 5.2 (S1DSS).
 TEST_F(Nested, BypassOfStage1) {
   ste_.dw[0] = with_bits(ste_.dw[0], 63, 59, 1);

@@ -66,6 +66,25 @@ TEST(RegisterFields, OneFieldOfCr0IsAcknowledgedBeforeTheOthers) {
   EXPECT_EQ(m.read(reg::cr0ack), u64{cr0::eventqen | cr0::cmdqen | cr0::atschk});
 }
 
+/// What TLBIs may leave alone is the less of both until the acknowledgement. 6.3.9.1.
+TEST(RegisterFields, AVmidWildcardCountsOnceItIsAcknowledged) {
+  DriverMachine m(with(true));
+  m.write(reg::cr0, 3 << 6);
+  EXPECT_EQ(m.caches().vmw(), 0U);
+  m.read(reg::cr0ack);
+  EXPECT_EQ(m.caches().vmw(), 3U);
+  m.write(reg::cr0, 1 << 6);
+  EXPECT_EQ(m.caches().vmw(), 1U);
+  m.read(reg::cr0ack);
+  m.write(reg::cr0, 7 << 6);  // reserved
+  m.read(reg::cr0ack);
+  EXPECT_EQ(m.caches().vmw(), 0U);
+  DriverMachine without(with(false));
+  without.write(reg::cr0, 3 << 6);
+  without.read(reg::cr0ack);
+  EXPECT_EQ(without.caches().vmw(), 0U);
+}
+
 // Review spec E19.
 TEST(RegisterFields, IrqCtrlIsNotChangedBeforeItsAcknowledgement) {
   DriverMachine m;

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+// Every test of the folder as the command judges it: sets and verdicts, exactly.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "litmus/agreement.h"
+#include "litmus/parser.h"
+
+namespace iommucheck::litmus::files_test {
+namespace {
+
+using Set = std::set<std::string>;
+
+Set set_of(const std::vector<OutcomeText>& outcomes) {
+  Set set;
+  for (const OutcomeText& outcome : outcomes) set.insert(outcome.text);
+  return set.contains("any") ? Set{"any"} : set;
+}
+
+/// What is not as the test says; empty if all is.
+std::string difference(const iommucheck::litmus::Test& test, const Judgement& got) {
+  std::string out;
+  for (std::size_t i = 0; i < test.accesses.size(); ++i) {
+    if (set_of(test.accesses[i].allowed) != got.allowed.at(i)) {
+      out += fmt::format("access {}: got {}\n", i, fmt::join(got.allowed[i], " "));
+    }
+  }
+  for (std::size_t i = 0; i < test.dmas.size(); ++i) {
+    if (set_of(test.dmas[i].allowed) != got.dmas.at(i)) {
+      out += fmt::format("dma {}: got {}\n", i, fmt::join(got.dmas[i], " "));
+    }
+  }
+  const bool kept = !test.driver ||
+                    (test.driver->ok ? got.broken.empty() : got.broken.contains(test.driver->rule));
+  if (!kept) out += fmt::format("driver: broken are {}\n", fmt::join(got.broken, " "));
+  return out;
+}
+
+TEST(LitmusFiles, EveryTestIsAsItSays) {
+  int judged = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(std::string(IOMMUCHECK_SOURCE_DIR) + "/litmus/files")) {
+    if (entry.path().extension() != ".litmus") continue;
+    const auto file = parse_file(entry.path().string());
+    ASSERT_TRUE(file) << file.error().message;
+    for (const auto& test : file->tests) {
+      const auto got = judge_by_either(test);
+      ASSERT_TRUE(got) << got.error().message;
+      if (!got->judgement.unsupported.empty()) {
+        EXPECT_EQ(got->judgement.unsupported, "stage 2 translation") << test.name;
+        continue;
+      }
+      ++judged;
+      EXPECT_EQ(difference(test, got->judgement), "") << to_string(test.place) << " " << test.name;
+    }
+  }
+  EXPECT_GE(judged, 500);
+}
+
+/// Another engine than the literal model judges what both have.
+TEST(LitmusFiles, TheEngineComesFirst) {
+  const auto reading = [](const std::string& lines) {
+    const auto file = parse("test t\ninit use std\n" + lines);
+    EXPECT_TRUE(file) << file.error().message;
+    return judge_by_either(file->tests[0]).value();
+  };
+  EXPECT_FALSE(reading("access 1 0x1000 r -> P1\n").literal);
+  EXPECT_FALSE(reading("access 1 0x1000 r -> P1\n").reasons.empty());
+  EXPECT_TRUE(reading("run dma d begin 1 0x1000 r\nrun dma d end\ndma d -> P1\n").literal);
+  const auto neither = reading("init cd C1 asid=5 ttb=R tg0=64\nrun dma d begin 1 0x1000 r\n");
+  EXPECT_EQ(neither.judgement.unsupported, "granules of 16 and 64 KiB");
+}
+
+}  // namespace
+}  // namespace iommucheck::litmus::files_test
