@@ -61,9 +61,9 @@ init cont A 16 G rw g
 init cont A 32 page G#16 ro
 init word A 1 block K ro g af0 dbm cont dev nt priv uxn pxn
 init word A 2 page @0x7 rw
-init ste 67 cfg=s2 cont=3 s2t0sz=21 s2sl=2 s2tg=64 s2ha=1 s2hd=1 s2haft=0 s2ttb=S
+init ste 67 cfg=s2 cont=3 s2t0sz=21 s2sl=2 s2tg=64 s2ha=1 s2hd=1 s2haft=0 s2ttb=SG
 init cd E tg0=16 t1sz=25 tg1=64 epd1=0 tbi0=1 tbi1=0 ttb1=RH
-init word S 8192 block BX rw xn
+init word SG 8192 block BX rw xn
 init cont RH 128 G rw n=128 block=4
 init e2h 1
 init vmw 4
@@ -76,7 +76,7 @@ init btm 1
 init ptm 0
 init reset
 run store ste 65 table=L1 vmid=3
-run store16 ste 67 vmid=3 s2ttb=S
+run store16 ste 67 vmid=3 s2ttb=SG
 run store msi W 7
 run fillcont RH 256 G rw n=32
 run cmd SYNC irq msi=W data=7
