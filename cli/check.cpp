@@ -268,6 +268,10 @@ int run_check(const CheckCommand& options) {
   const auto not_run = [&](const Error& error) {
     return ended_by(error, report_of("check", options.driver, {}), options.reports, options.format);
   };
+  if (!options.other.empty() && (options.coverage || options.count_stores)) {
+    return not_run({ErrorCode::bad_input,
+                    "--coverage and --count-stores look at one driver: leave the second one out"});
+  }
   auto claims = oracle::parse_claims(options.not_claimed);
   if (!claims) return not_run(claims.error());
   settings.claims = *claims;

@@ -87,6 +87,19 @@ TEST_F(ExitStatus, CheckStoppedWhileAPlugInHangsIsTwo) {
   EXPECT_THAT(ran.err, HasSubstr("undecided: stopped"));
 }
 
+TEST_F(ExitStatus, CheckThatCannotLookAtTheDriverIsTwo) {
+  for (const char* look : {" --coverage", " --count-stores"}) {
+    const Ran two =
+        run(std::string("check --driver builtin --driver builtin-per-device --runs 5") + look);
+    EXPECT_EQ(two.status, 2) << two.out;
+    EXPECT_THAT(two.err, HasSubstr("look at one driver"));
+    const Ran without =
+        run(std::string("check --driver builtin --runs 5 --seed 1 --out ''") + look);
+    EXPECT_EQ(without.status, 2) << without.out;
+    EXPECT_THAT(without.err, HasSubstr("iommucheck cc"));
+  }
+}
+
 TEST_F(ExitStatus, CheckWhoseTimeEndsBeforeItsRunsIsTwo) {
   const Ran ran = run("check --runs 100000000 --time 1 --seed 1 --out " + path("out_dir"));
   EXPECT_EQ(ran.status, 2) << ran.out << ran.err;
