@@ -105,17 +105,13 @@ Facts facts_of(const Test& test, Layout laid) {
 
 namespace {
 
-/// IDR0.BTM = 1 and CR2.PTM = 0; otherwise a broadcast may do nothing.
-bool hears_broadcasts(const Test& test) {
-  bool btm = false;
-  bool ptm = false;
+/// Bytes that a fetch of configuration reads at once.
+u64 atom_bytes(const Test& test) {
+  u64 bytes = 8;
   for (const InitLine& line : test.init) {
-    const auto* bit = std::get_if<BitLine>(&line.what);
-    if (bit == nullptr) continue;
-    if (bit->which == Bit::btm) btm = bit->value.value != 0;
-    if (bit->which == Bit::ptm) ptm = bit->value.value != 0;
+    if (const auto* atom = std::get_if<AtomLine>(&line.what)) bytes = atom->bytes.value;
   }
-  return btm && !ptm;
+  return bytes;
 }
 
 bool is_set(const std::optional<Number>& field) { return field && field->value != 0; }
@@ -144,21 +140,17 @@ std::string unsupported_in(const Test& test) {
   for (const InitLine& line : test.init) {
     const auto* bit = std::get_if<BitLine>(&line.what);
     const bool on = bit != nullptr && bit->value.value != 0;
-    need(on && (bit->which == Bit::e2h || bit->which == Bit::vmw), "CR2.E2H and CR0.VMW");
+    need(on && bit->which == Bit::e2h, "CR2.E2H");
   }
   for (const Step& step : test.run) {
     const auto* dma = std::get_if<DmaBeginStep>(&step.what);
     need(dma != nullptr && dma->ats, "DMAs that take time by ATS");
-    const auto* wait = std::get_if<WaitStep>(&step.what);
-    need(wait != nullptr && (wait->msi || wait->irq), "signals of CMD_SYNC");
     const auto* store = std::get_if<StoreStep>(&step.what);
-    need(store != nullptr && store->wide, "stores of 16 bytes");
+    need(store != nullptr && store->wide && atom_bytes(test) == 16, "stores of 16 bytes");
     const auto* fill = std::get_if<FillContStep>(&step.what);
     need(fill != nullptr && (fill->group.n || fill->group.block), "groups of other than 16 pages");
     const auto* field = std::get_if<RegBitStep>(&step.what);
-    need(field != nullptr && field->which != Bit::atschk, "CR2.E2H and CR0.VMW");
-    const bool broadcast = std::holds_alternative<BroadcastStep>(step.what);
-    need(broadcast && hears_broadcasts(test), "broadcast TLB invalidation");
+    need(field != nullptr && field->which == Bit::e2h, "CR2.E2H");
   }
   return what;
 }

@@ -120,7 +120,9 @@ class Walker {
     }
   }
 
-  void add(const Item& item) {
+  void add(Item item) {
+    item.apart = regime_.aset;
+    item.vmw = state_.vmw;
     for (Item& other : state_.items) {
       if (other.identity() != item.identity()) continue;
       other.order = std::max(other.order, item.order);

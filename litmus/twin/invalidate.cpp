@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "litmus/twin/invalidate.h"
 
+#include <algorithm>
+
 #include "base/bits.h"
 
 namespace iommucheck::litmus::twin {
@@ -63,29 +65,46 @@ std::optional<Aim> aim_of(const Command& command) {
   }
 }
 
-bool in_space(const Aim& aim, const Command& command, World world, u16 vmid) {
-  return world == aim.world && (aim.every_vmid || vmid == value_of(command.vmid));
+/// `vmw`: that of what is looked at. Both have to let the VMIDs be one.
+bool in_space(const Aim& aim, const Acting& by, World world, u16 vmid, unsigned vmw) {
+  const u64 differs = vmid ^ value_of(by.command.vmid);
+  return world == aim.world && (aim.every_vmid || differs >> std::min(by.vmw, vmw) == 0);
 }
 
 /// Unknown items of a whole tag extend over all of its addresses: no address covers them.
-void invalidate_unknown(const Aim& aim, const Command& command, UnknownTags& unknown) {
+void invalidate_unknown(const Aim& aim, const Acting& by, UnknownTags& unknown) {
   const bool everything = aim.scope == Scope::everything;
-  if (!everything && aim.scope != Scope::asid) return;
+  if (!everything && (aim.scope != Scope::asid || by.broadcast)) return;
   std::erase_if(unknown.tags, [&](const Tag& tag) {
-    return in_space(aim, command, tag.world, tag.vmid) &&
-           (everything || tag.asid == value_of(command.asid));
+    return in_space(aim, by, tag.world, tag.vmid, 0) &&
+           (everything || tag.asid == value_of(by.command.asid));
   });
   if (!everything) return;
-  std::erase_if(unknown.globals, [&](const auto& space) {
-    return in_space(aim, command, space.first, space.second);
-  });
+  std::erase_if(unknown.globals,
+                [&](const auto& space) { return in_space(aim, by, space.first, space.second, 0); });
+}
+
+/// A CPU's TLBI that passes the item over. IHI 0070 3.17; with E2H = 1 it is about a regime that is
+/// not here.
+bool passes_over(const Acting& by, const Aim& aim, const Item& item) {
+  if (!by.broadcast) return false;
+  if (aim.world == World::el2 && value_of(by.command.e2h) != 0) return true;
+  if (!item.apart || aim.scope == Scope::everything) return false;
+  return aim.world == World::el2 || aim.scope != Scope::address_any_asid;
 }
 
 }  // namespace
 
-bool removes(const Command& command, const Item& item) {
+bool names_vmid(const Command& command) {
   const auto aim = aim_of(command);
-  if (!aim || !in_space(*aim, command, item.tag.world, item.tag.vmid)) return false;
+  return command.op == CommandOp::tlbi_s2_ipa || (aim && !aim->every_vmid);
+}
+
+bool removes(const Acting& by, const Item& item) {
+  const Command& command = by.command;
+  const auto aim = aim_of(command);
+  if (!aim || !in_space(*aim, by, item.tag.world, item.tag.vmid, item.vmw)) return false;
+  if (passes_over(by, *aim, item)) return false;
   const bool same_asid = item.tag.asid == value_of(command.asid);
   const auto range = range_of(command);
   switch (aim->scope) {
@@ -120,7 +139,8 @@ bool removes_all_configuration(const Command& command) {
 
 }  // namespace
 
-bool removes(const Command& command, const Structure& structure) {
+bool removes(const Acting& by, const Structure& structure) {
+  const Command& command = by.command;
   const u64 sid = value_of(command.sid);
   const u64 ssid = value_of(command.ssid);
   const bool leaf_only = value_of(command.leaf) != 0;
@@ -202,10 +222,11 @@ void invalidate_atc(const Command& command, State& state) {
 
 }  // namespace
 
-void act(const Command& command, State& state) {
+void act(const Acting& by, State& state) {
+  const Command& command = by.command;
   if (command.op == CommandOp::atc_inv) invalidate_atc(command, state);
   std::erase_if(state.structures,
-                [&](const Structure& structure) { return removes(command, structure); });
+                [&](const Structure& structure) { return removes(by, structure); });
   if (removes_all_configuration(command)) {
     state.unknown_sids.clear();
     state.old_atschk.clear();
@@ -216,11 +237,11 @@ void act(const Command& command, State& state) {
     std::erase_if(state.unknown_sids, [&](u64 sid) { return removes_ste(command, sid); });
   }
   std::erase_if(state.old_atschk, [&](const auto& old) { return removes_ste(command, old.first); });
-  std::erase_if(state.items, [&](const Item& item) { return removes(command, item); });
+  std::erase_if(state.items, [&](const Item& item) { return removes(by, item); });
   const auto aim = aim_of(command);
-  if (!aim) return;
-  invalidate_unknown(*aim, command, state.reset_unknown);
-  invalidate_unknown(*aim, command, state.wild_unknown);
+  if (!aim || (by.broadcast && aim->world == World::el2 && value_of(command.e2h) != 0)) return;
+  invalidate_unknown(*aim, by, state.reset_unknown);
+  invalidate_unknown(*aim, by, state.wild_unknown);
 }
 
 }  // namespace iommucheck::litmus::twin

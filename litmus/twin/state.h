@@ -24,8 +24,17 @@ struct Slot {
   bool dropped = false;  ///< by a reset of the queue: it was not consumed
   bool stale = false;    ///< the SMMU read what the slot held before: it never acts
   bool acted = false;
-  bool pending = true;  ///< the slot's own store is not ordered yet
-  u32 owners = 0;       ///< agents whose barrier covers that store
+  bool signalled = false;  ///< the CMD_SYNC's MSI was written, or its interrupt raised
+  bool pending = true;     ///< the slot's own store is not ordered yet
+  u32 owners = 0;          ///< agents whose barrier covers that store
+};
+
+/// A CPU's TLBI, from its issue on.
+struct Broadcast {
+  Command command;
+  u16 agent = 0;
+  bool acted = false;
+  bool dropped = false;  ///< CR0.VMW changed: it need not remove anything
 };
 
 enum class StructureKind : u8 { l1std, ste, l1cd, cd };
@@ -54,6 +63,8 @@ struct Item {
   unsigned level = 0;  ///< of the table in which the descriptor stands
   u64 out = 0;         ///< next table, or output of `va`
   bool aset = false;   ///< global: of the CD through which it was filled
+  bool apart = false;  ///< that CD's ASET, of any: broadcasts that match an ASID pass it over
+  unsigned vmw = 0;    ///< CR0.VMW when it was filled
   bool nt = false;
   Rights rights;
   bool device = false;
@@ -63,8 +74,8 @@ struct Item {
   u32 first_order = 0;  ///< of the oldest; likewise
 
   auto identity() const {
-    return std::tie(pointer, unknown, global, aset, tag, va, bytes, level, out, nt, rights, device,
-                    cont, source);
+    return std::tie(pointer, unknown, global, aset, apart, vmw, tag, va, bytes, level, out, nt,
+                    rights, device, cont, source);
   }
   /// By a look-up through a CD. ASET is a tag of global entries only (IHI 0070 3.17).
   bool matches(const Regime& by) const {
@@ -103,7 +114,8 @@ struct Flight {
   bool done = false;  ///< it took effect
   std::string text;   ///< of its outcome
   std::optional<u64> pa;
-  std::set<std::size_t> commands;  ///< slots that covered what it uses: their SYNC waits for it
+  std::set<std::size_t> commands;    ///< slots that covered what it uses: their SYNC waits for it
+  std::set<std::size_t> broadcasts;  ///< likewise, and their DSB
   Kind kind;
   Stream stream;
   u64 va = 0;
@@ -138,6 +150,10 @@ struct State {
   Memory memory;
   std::vector<Slot> queue;
   bool queue_off = false;  ///< CR0.CMDQEN = 0
+  std::vector<Broadcast> broadcasts;
+  unsigned vmw = 0;                  ///< CR0.VMW
+  std::map<std::string, u64> words;  ///< that MSIs write; 0 in the beginning
+  bool interrupt = false;            ///< raised, and not taken
   bool may_translate = true;
   bool may_bypass = false;
   u64 strtab = 0;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/bits.h"
 #include "litmus/twin/fill.h"
@@ -27,6 +28,7 @@ class Schedules {
     state.two_level = facts_.layout.strtab_format == TableFormat::two_level;
     state.ats_sids = facts_.layout.ats_sids;
     state.atschk = facts_.layout.atschk;
+    state.vmw = facts_.layout.vmw;
     if (facts_.layout.reset) {
       state.may_translate = false;
       state.may_bypass = true;
@@ -55,8 +57,28 @@ class Schedules {
       if (!may_act(state, i)) continue;
       State after = state;
       after.queue[i].acted = true;
-      hold_sync(after, i);
-      act(after.queue[i].command, after);
+      const Command command = after.queue[i].command;
+      const Acting by{.command = command, .vmw = state.vmw};
+      for (Flight* flight : flights_using(after, by)) flight->commands.insert(i);
+      act(by, after);
+      settle(after);
+      explore(after, next);
+    }
+    for (std::size_t i = 0; i < state.queue.size(); ++i) {
+      if (!may_signal(state, i)) continue;
+      State after = state;
+      ++states_;
+      signal(after, after.queue[i]);
+      explore(after, next);
+    }
+    for (std::size_t i = 0; i < state.broadcasts.size(); ++i) {
+      const Broadcast& broadcast = state.broadcasts[i];
+      if (broadcast.acted || broadcast.dropped) continue;
+      State after = state;
+      after.broadcasts[i].acted = true;
+      const Acting by{.command = broadcast.command, .vmw = state.vmw, .broadcast = true};
+      for (Flight* flight : flights_using(after, by)) flight->broadcasts.insert(i);
+      act(by, after);
       settle(after);
       explore(after, next);
     }
@@ -75,6 +97,8 @@ class Schedules {
     for (std::size_t i = 0; i < sync; ++i) {
       const Slot& slot = state.queue[i];
       if (!slot.stale && !slot.dropped && !slot.sync && !slot.acted) return false;
+      // An MSI is written before a later CMD_SYNC is complete; an interrupt comes when it comes.
+      if (slot.command.msi && may_signal(state, i)) return false;
     }
     for (const Flight& flight : state.flights) {
       if (!flight.done && !flight.commands.empty() && *flight.commands.begin() < sync) return false;
@@ -82,16 +106,65 @@ class Schedules {
     return state.queue[sync].exposed;
   }
 
-  /// The CMD_SYNC after this command waits for every DMA that uses what the command covers.
-  static void hold_sync(State& state, std::size_t command) {
-    const Command& what = state.queue[command].command;
-    const auto covered = [&what](const auto& used) { return removes(what, used); };
+  static bool may_signal(const State& state, std::size_t index) {
+    const Slot& slot = state.queue[index];
+    if (!slot.command.msi && !slot.command.irq) return false;
+    return !slot.signalled && !slot.stale && !slot.dropped && is_done(state, index);
+  }
+
+  static void signal(State& state, Slot& slot) {
+    slot.signalled = true;
+    if (slot.command.msi) state.words[slot.command.msi->text] = slot.command.data->value;
+    if (slot.command.irq) state.interrupt = true;
+  }
+
+  /// What is waited for has happened in this schedule.
+  static bool has_come(State& state, const WaitAction& wait) {
+    if (wait.irq) return std::exchange(state.interrupt, false);
+    if (!wait.msi.empty()) return state.words[wait.msi] == wait.data;
+    for (std::size_t i = 0; i < state.queue.size(); ++i) {
+      const Slot& slot = state.queue[i];
+      if (!slot.sync || !slot.exposed || slot.stale || slot.dropped) continue;
+      if (!is_done(state, i)) return false;
+    }
+    return true;
+  }
+
+  /// Every DMA that uses what the command covers: the CMD_SYNC after it, or the DSB, waits for it.
+  static std::vector<Flight*> flights_using(State& state, const Acting& by) {
+    const auto covered = [&by](const auto& used) { return removes(by, used); };
+    std::vector<Flight*> found;
     for (Flight& flight : state.flights) {
       if (!flight.translated || flight.done) continue;
       if (std::any_of(flight.items.begin(), flight.items.end(), covered) ||
           std::any_of(flight.configuration.begin(), flight.configuration.end(), covered)) {
-        flight.commands.insert(command);
+        found.push_back(&flight);
       }
+    }
+    return found;
+  }
+
+  /// What this CPU has broadcast is done, and so is every DMA that used what that removed.
+  static bool are_broadcasts_done(const State& state, u16 agent) {
+    for (std::size_t i = 0; i < state.broadcasts.size(); ++i) {
+      const Broadcast& broadcast = state.broadcasts[i];
+      if (broadcast.agent != agent || broadcast.dropped) continue;
+      const auto waits = [i](const Flight& flight) {
+        return !flight.done && flight.broadcasts.contains(i);
+      };
+      if (!broadcast.acted || std::ranges::any_of(state.flights, waits)) return false;
+    }
+    return true;
+  }
+
+  static void set_vmw(State& state, unsigned vmw) {
+    if (state.vmw == vmw) return;
+    state.vmw = vmw;
+    for (Slot& slot : state.queue) {
+      if (slot.exposed && !slot.acted && !slot.sync && names_vmid(slot.command)) slot.stale = true;
+    }
+    for (Broadcast& broadcast : state.broadcasts) {
+      if (!broadcast.acted && names_vmid(broadcast.command)) broadcast.dropped = true;
     }
   }
 
@@ -228,15 +301,10 @@ class Schedules {
       if (!ring->relaxed) barrier(state, action.agent);
       for (Slot& slot : state.queue) slot.rung = true;
       if (!state.queue_off) expose(after);
-    } else if (std::holds_alternative<WaitAction>(action.what)) {
-      for (std::size_t i = 0; i < state.queue.size(); ++i) {
-        const Slot& slot = state.queue[i];
-        if (!slot.sync || !slot.exposed || slot.stale || slot.dropped) continue;
-        if (!is_done(state, i)) {
-          after.clear();
-          return;
-        }
-      }
+    } else if (const auto* wait = std::get_if<WaitAction>(&action.what)) {
+      if (!has_come(state, *wait)) after.clear();
+    } else if (const auto* stored = std::get_if<MsiStoreAction>(&action.what)) {
+      state.words[stored->word] = stored->data;
     } else if (const auto* cmdq = std::get_if<CmdqAction>(&action.what)) {
       barrier(state, action.agent);
       change_queue(after, cmdq->change);
@@ -249,8 +317,13 @@ class Schedules {
     } else if (const auto* field = std::get_if<RegisterAction>(&action.what)) {
       barrier(state, action.agent);
       if (field->which == Bit::atschk) set_atschk(state, field->value != 0);
+      if (field->which == Bit::vmw) set_vmw(state, static_cast<unsigned>(field->value));
+    } else if (const auto* broadcast = std::get_if<BroadcastAction>(&action.what)) {
+      const bool heard = facts_.layout.broadcasts && !is_illegal(broadcast->command);
+      if (heard) state.broadcasts.push_back({broadcast->command, action.agent});
     } else if (std::holds_alternative<DsbAction>(action.what)) {
-      barrier(state, action.agent);  // broadcasts that count are not supported
+      barrier(state, action.agent);
+      if (!are_broadcasts_done(state, action.agent)) after.clear();
     } else if (const auto* strtab = std::get_if<StrtabAction>(&action.what)) {
       barrier(state, action.agent);
       if (!state.may_translate) state.strtab = strtab->pa;
