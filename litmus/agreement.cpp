@@ -224,6 +224,7 @@ Expected<Judgement> read_by_engine(const Test& test) {
 Expected<FastResult> judge_by_either(const Test& test) {
   auto read = judge(test);
   if (!read || read->judgement.unsupported.empty()) return read;
+  if (read->judgement.unsupported == waits_for_ever) return read;
   const Bounds bounds;
   const auto laid = layout(test);
   if (!laid || !too_large(test, bounds).empty() || !too_large(*laid, bounds).empty()) return read;

@@ -108,7 +108,10 @@ std::string to_text(const Outcome& outcome, const Layout& layout) {
     case OutcomeKind::abort: return "abort";
     case OutcomeKind::bypass: return "bypass";
     case OutcomeKind::denied: return "denied";
-    case OutcomeKind::fault: return std::string(spec::event_name(outcome.event));
+    case OutcomeKind::fault:
+      // Output sizes never limit: README of the format.
+      if (outcome.rule == spec::Rule::STE_BYPASS_SIZE) return "bypass";
+      return std::string(spec::event_name(outcome.event));
     case OutcomeKind::translation: break;
   }
   const bool device = (outcome.attr & 0xf0) == 0;
@@ -283,12 +286,19 @@ class Runner {
   void complete(const Sync& sync) {
     caches_.complete(sync.group);
     consumed_ = std::max(consumed_, sync.end);
-    // What an MSI writes is there once a later CMD_SYNC is complete. IHI 0070 4.7.3.
-    for (Message& message : messages_) message.seen |= message.sync.end < sync.end;
+    // What an MSI writes was written once a later CMD_SYNC is complete. IHI 0070 4.7.3.
+    for (Message& message : messages_) {
+      if (message.seen || message.sync.end >= sync.end) continue;
+      message.seen = true;
+      may_hold(message.signal.msi->text).insert(message.signal.data->value);
+    }
   }
   void perform(const WaitAction& action) {
     if (action.irq) {
       // Each interrupt is of a CMD_SYNC of its own, and they complete in order.
+      if (++interrupts_taken_ > count_exposed([](const Command& c) { return c.irq; })) {
+        unsupported_ = waits_for_ever;
+      }
       if (interrupts_.empty()) return;
       complete(interrupts_.front());
       interrupts_.erase(interrupts_.begin());
@@ -298,21 +308,31 @@ class Runner {
       complete(*synced_);
     }
   }
-  /// The word may hold what it was last known to, 0 in the beginning, or what any of the CMD_SYNCs
-  /// wrote that have not been seen to write before: surely complete is the first of them.
+  /// The word may hold what it held before, or what any of the CMD_SYNCs wrote that have not
+  /// written for certain: surely complete is the first of them.
   void wait_for_message(const std::string& word, u64 data) {
-    if (holds_[word] == data) return;
-    const auto writes = [&](const Message& message) {
-      return !message.seen && message.signal.msi->text == word &&
-             message.signal.data->value == data;
+    if (may_hold(word).contains(data)) return;
+    const auto gives = [&](const Command& c) {
+      return c.msi && c.msi->text == word && c.data->value == data;
     };
+    if (count_exposed(gives) == 0) unsupported_ = waits_for_ever;
+    const auto writes = [&](const Message& one) { return !one.seen && gives(one.signal); };
     const auto first = std::ranges::find_if(messages_, writes);
     if (first == messages_.end()) return;
-    holds_[word] = data;
     complete(first->sync);
+    may_hold(word) = {data};
     first->seen = std::ranges::count_if(messages_, writes) == 1;
   }
-  void perform(const MsiStoreAction& action) { holds_[action.word] = action.data; }
+  std::set<u64>& may_hold(const std::string& word) {
+    return may_hold_.try_emplace(word, std::set<u64>{0}).first->second;
+  }
+  /// Commands that the SMMU may have read.
+  template <class Which>
+  [[nodiscard]] std::size_t count_exposed(const Which& which) const {
+    const auto end = signals_.begin() + static_cast<std::ptrdiff_t>(exposed_);
+    return static_cast<std::size_t>(std::count_if(signals_.begin(), end, which));
+  }
+  void perform(const MsiStoreAction& action) { may_hold(action.word) = {action.data}; }
   void perform(const CmdqAction& action) {
     caches_.barrier(agent_);  // ordered register writes
     if (action.change == CmdqChange::reset) {
@@ -470,8 +490,9 @@ class Runner {
   std::size_t consumed_ = 0;    // surely: up to the last CMD_SYNC that was waited for
   std::optional<Sync> synced_;  // the last one
   std::vector<Sync> interrupts_;
+  std::size_t interrupts_taken_ = 0;
   std::vector<Message> messages_;
-  std::map<std::string, u64> holds_;  // of words that MSIs write: stored by software, or seen
+  std::map<std::string, std::set<u64>> may_hold_;  // words that MSIs write
   bool queue_off_ = false;
   bool was_enabled_ = false;
   bool broadcasts_open_ = false;  // not complete: those of one agent

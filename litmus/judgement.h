@@ -8,6 +8,9 @@
 
 namespace iommucheck::litmus {
 
+/// `unsupported` of a test whose last step nobody comes to.
+inline constexpr const char* waits_for_ever = "a wait for what never comes";
+
 struct Judgement {
   /// For each access in order: its outcomes, written as in the format. With "any" nothing else.
   std::vector<std::set<std::string>> allowed;

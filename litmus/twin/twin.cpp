@@ -236,6 +236,7 @@ class Schedules {
   }
 
   void collect(State state) {
+    ended_ = true;
     state.run_over = true;
     settle(state);
     for (std::size_t i = 0; i < judgement_.allowed.size(); ++i) {
@@ -453,6 +454,8 @@ class Schedules {
   void finish() {
     if (states_ > states_max_) {
       judgement_.unsupported = fmt::format("more than {} states", states_max_);
+    } else if (!ended_) {
+      judgement_.unsupported = waits_for_ever;
     }
     for (std::set<std::string>& dma : judgement_.dmas) {
       if (dma.contains("any")) dma = {"any"};
@@ -476,6 +479,7 @@ class Schedules {
   Judgement judgement_;
   u64 states_max_;
   u64 states_ = 0;
+  bool ended_ = false;  // some schedule comes to the last step
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "litmus/agreement.h"
 #include "litmus/parser.h"
+#include "litmus/twin/twin.h"
 
 namespace iommucheck::litmus::files_test {
 namespace {
@@ -57,6 +58,20 @@ TEST(LitmusFiles, EveryTestIsAsItSays) {
     }
   }
   EXPECT_GE(judged, 500);
+}
+
+/// No schedule comes to an end: that is no verdict, by either.
+TEST(LitmusFiles, AWaitForWhatNeverComesDecidesNothing) {
+  for (const char* run :
+       {"run wait irq\n", "run cmd SYNC irq\nrun wait irq\nrun ring\n",
+        "run cmd SYNC irq\nrun ring\nrun wait irq\nrun wait irq\n", "run wait msi W 1\n",
+        "run cmd SYNC msi=W data=1\nrun ring\nrun wait msi W 2\n"}) {
+    const auto file =
+        parse(std::string("test t\ninit use std\n") + run + "access 1 0x1000 r -> P1\n");
+    ASSERT_TRUE(file) << file.error().message;
+    EXPECT_EQ(judge(file->tests[0]).value().judgement.unsupported, waits_for_ever) << run;
+    EXPECT_EQ(judge_literally(file->tests[0]).unsupported, waits_for_ever) << run;
+  }
 }
 
 /// Another engine than the literal model judges what both have.
