@@ -321,7 +321,7 @@ class Runner {
     if (first == messages_.end()) return;
     complete(first->sync);
     may_hold(word) = {data};
-    first->seen = std::ranges::count_if(messages_, writes) == 1;
+    first->seen = true;  // those of later CMD_SYNCs are written behind it
   }
   std::set<u64>& may_hold(const std::string& word) {
     return may_hold_.try_emplace(word, std::set<u64>{0}).first->second;
