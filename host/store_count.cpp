@@ -9,13 +9,13 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
-#include <utility>
 
 #include "process/source_lines.h"
 
 namespace iommucheck::oracle {
 
-/// All zero in the beginning. A place is its program counter and 1 more, so that 0 is none.
+/// All zero in the beginning. A place of the driver is its program counter and 2 more: 0 is
+/// none, 1 outside of the driver.
 struct StoreCount::Shared {
   std::atomic<u64> seen, lost, without_store;
   std::array<std::atomic<u64>, places_max> places;

@@ -59,6 +59,9 @@ enum class MairKind : u8 { normal, device };
 enum class PrivCfg : u8 { incoming, unprivileged, privileged };
 enum class InstCfg : u8 { incoming, data, instruction };
 
+/// A granule in KiB that is not of 4.
+inline bool is_wide(const std::optional<Number>& kib) { return kib && kib->value != 4; }
+
 struct SteLine {
   Number sid;
   std::optional<Name> table;  ///< default: T, or L where `strtab` says fmt=2lvl

@@ -43,7 +43,6 @@ std::string unsupported_feature(const Test& test, const Layout& layout) {
   if (!test.loads.empty()) return "what software reads of descriptors";
   std::string what;
   for_each_object(test, [&what](const Object& object) {
-    const auto is_wide = [](const std::optional<Number>& kib) { return kib && kib->value != 4; };
     const auto* ste = std::get_if<SteLine>(&object);
     const auto* cd = std::get_if<CdLine>(&object);
     if (ste != nullptr && ste->cont && ste->cont->value != 0) what = "STE.CONT";

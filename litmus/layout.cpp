@@ -28,7 +28,6 @@ u64 largest_table_in_pages(const Test& test) {
   bool wide = false;
   bool stage2 = false;
   for_each_object(test, [&](const Object& object) {
-    const auto is_wide = [](const std::optional<Number>& kib) { return kib && kib->value != 4; };
     const auto* ste = std::get_if<SteLine>(&object);
     const auto* cd = std::get_if<CdLine>(&object);
     if (cd != nullptr) wide |= is_wide(cd->tg0) || is_wide(cd->tg1);

@@ -115,7 +115,6 @@ u64 atom_bytes(const Test& test) {
 }
 
 bool is_set(const std::optional<Number>& field) { return field && field->value != 0; }
-bool is_wide(const std::optional<Number>& kib) { return kib && kib->value != 4; }
 
 }  // namespace
 

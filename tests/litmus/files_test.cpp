@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Every test of the folder as the command judges it: sets and verdicts, exactly.
-#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -8,36 +7,10 @@
 #include "litmus/agreement.h"
 #include "litmus/parser.h"
 #include "litmus/twin/twin.h"
+#include "tests/litmus/expectations_support.h"
 
 namespace iommucheck::litmus::files_test {
 namespace {
-
-using Set = std::set<std::string>;
-
-Set set_of(const std::vector<OutcomeText>& outcomes) {
-  Set set;
-  for (const OutcomeText& outcome : outcomes) set.insert(outcome.text);
-  return set.contains("any") ? Set{"any"} : set;
-}
-
-/// What is not as the test says; empty if all is.
-std::string difference(const iommucheck::litmus::Test& test, const Judgement& got) {
-  std::string out;
-  for (std::size_t i = 0; i < test.accesses.size(); ++i) {
-    if (set_of(test.accesses[i].allowed) != got.allowed.at(i)) {
-      out += fmt::format("access {}: got {}\n", i, fmt::join(got.allowed[i], " "));
-    }
-  }
-  for (std::size_t i = 0; i < test.dmas.size(); ++i) {
-    if (set_of(test.dmas[i].allowed) != got.dmas.at(i)) {
-      out += fmt::format("dma {}: got {}\n", i, fmt::join(got.dmas[i], " "));
-    }
-  }
-  const bool kept = !test.driver ||
-                    (test.driver->ok ? got.broken.empty() : got.broken.contains(test.driver->rule));
-  if (!kept) out += fmt::format("driver: broken are {}\n", fmt::join(got.broken, " "));
-  return out;
-}
 
 TEST(LitmusFiles, EveryTestIsAsItSays) {
   int judged = 0;
