@@ -17,11 +17,12 @@ if(NOT DEFINED CMAKE_C_COMPILER AND NOT DEFINED ENV{CC})
   endif()
 endif()
 
+# ccache, told so that an object that another clone compiled is one of this clone, too.
 find_program(IOMMUCHECK_CCACHE NAMES ccache)
 if(IOMMUCHECK_CCACHE)
   foreach(language C CXX)
     if(NOT DEFINED CMAKE_${language}_COMPILER_LAUNCHER)
-      set(CMAKE_${language}_COMPILER_LAUNCHER "${IOMMUCHECK_CCACHE}")
+      set(CMAKE_${language}_COMPILER_LAUNCHER "${CMAKE_CURRENT_LIST_DIR}/ccache_launcher.sh")
     endif()
   endforeach()
 endif()

@@ -9,6 +9,7 @@
 #include "scenario/format/parser.h"
 #include "scenario/random/draw.h"
 #include "scenario/random/sequences.h"
+#include "tests/places.h"
 #include "tests/scenario/files_support.h"
 
 namespace iommucheck::oracle::stories::door_test {
@@ -19,10 +20,10 @@ using ::testing::AnyOf;
 using ::testing::HasSubstr;
 using Status = ScenarioResult::Status;
 
-const std::string examples = IOMMUCHECK_EXAMPLES "/small_backend";
+const std::string examples = test::in_build("examples/small_backend");
 /// A sanitizer makes an exit of a signal.
 constexpr const char* crash_of_sanitized = "ended the process with exit status";
-const std::string plugins = IOMMUCHECK_TEST_PLUGINS "/backend_";
+const std::string plugins = test::in_build("test-plugins/backend_");
 
 AloneOptions on(const std::string& path, double hang_seconds = 60) {
   AloneOptions options;

@@ -7,6 +7,7 @@
 #include "report/finding_text.h"
 #include "tests/capi/door_support.h"
 #include "tests/own_path.h"
+#include "tests/places.h"
 #include "trace/json.h"
 #include "trace/trace_file.h"
 
@@ -116,7 +117,7 @@ void expect_agreement(const Trace& trace, const std::string& name, bool broken) 
 
 TEST(DoorAgreement, ARecordingOfLinux) {
   const auto trace =
-      import_smmu_watch(IOMMUCHECK_SOURCE_DIR "/tests/data/recordings/linux612_boot.jsonl.zst");
+      import_smmu_watch(test::in_tree("tests/data/recordings/linux612_boot.jsonl.zst"));
   ASSERT_TRUE(trace) << trace.error().message;
   Trace begin = *trace;
   begin.events.resize(std::min<std::size_t>(begin.events.size(), 6000));
@@ -125,7 +126,7 @@ TEST(DoorAgreement, ARecordingOfLinux) {
 
 TEST(DoorAgreement, ARecordingWithoutItsInvalidations) {
   const auto whole =
-      import_smmu_watch(IOMMUCHECK_SOURCE_DIR "/tests/data/recordings/linux61_boot.jsonl.zst");
+      import_smmu_watch(test::in_tree("tests/data/recordings/linux61_boot.jsonl.zst"));
   ASSERT_TRUE(whole) << whole.error().message;
   Trace trace = *whole;
   trace.events.resize(std::min<std::size_t>(trace.events.size(), 6000));

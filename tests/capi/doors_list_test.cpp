@@ -10,6 +10,7 @@
 
 #include "tests/capi/doors_list_support.h"
 #include "tests/own_path.h"
+#include "tests/places.h"
 
 namespace iommucheck::test::doors_list_test {
 namespace {
@@ -19,8 +20,8 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using Lines = std::vector<std::string>;
 
-const std::string include = IOMMUCHECK_SOURCE_DIR "/include";
-const std::string list = IOMMUCHECK_SOURCE_DIR "/tests/capi/doors.list";
+const std::string include = test::in_tree("include");
+const std::string list = test::in_tree("tests/capi/doors.list");
 
 Lines read_list() {
   std::ifstream in(list);

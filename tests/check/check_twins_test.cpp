@@ -16,6 +16,7 @@
 #include "monitor/replay.h"
 #include "report/finding_text.h"
 #include "tests/check/lockstep_support.h"
+#include "tests/places.h"
 #include "trace/trace_file.h"
 
 namespace iommucheck::test::check_twins_test {
@@ -48,7 +49,7 @@ CheckResult check(CheckOptions options) {
 }
 
 nlohmann::json entry(const std::string& twin) {
-  std::ifstream file(std::string(IOMMUCHECK_SOURCE_DIR) + "/tests/museum/" + twin + ".json");
+  std::ifstream file(test::in_tree("tests/museum/") + twin + ".json");
   return nlohmann::json::parse(file);
 }
 
@@ -131,8 +132,7 @@ INSTANTIATE_TEST_SUITE_P(Walkers, CheckMachineTwin, ::testing::ValuesIn(walker_t
 /// Entries of the museum that no list names.
 std::vector<std::string> other_twins() {
   std::vector<std::string> names;
-  for (const auto& file :
-       std::filesystem::directory_iterator(std::string(IOMMUCHECK_SOURCE_DIR) + "/tests/museum")) {
+  for (const auto& file : std::filesystem::directory_iterator(test::in_tree("tests/museum"))) {
     if (file.path().extension() != ".patch") continue;
     const std::string name = file.path().stem().string();
     const auto lists = {&twins(), &process_twins(), &machine_twins(), &walker_twins()};
@@ -302,7 +302,7 @@ TEST(CheckDriver, BadOptionsAreRefused) {
   refused([](CheckOptions& o) { o.hang_seconds = 0; }, "hang");
   refused([](CheckOptions& o) { o.driver.clear(); }, "driver");
   refused([](CheckOptions& o) { o.driver = "/nowhere/driver.so"; }, "/nowhere/driver.so");
-  refused([](CheckOptions& o) { o.driver = std::string(IOMMUCHECK_TEST_PLUGINS) + "/no_entry.so"; },
+  refused([](CheckOptions& o) { o.driver = test::in_build("test-plugins/no_entry.so"); },
           "no_entry.so");
 }
 

@@ -14,6 +14,7 @@
 #include "monitor/replay.h"
 #include "report/finding_text.h"
 #include "tests/check/lockstep_support.h"
+#include "tests/places.h"
 #include "trace/trace_file.h"
 
 namespace iommucheck::test::check_worker_test {
@@ -29,7 +30,7 @@ using ::testing::IsEmpty;
 
 CheckOptions options_for(const std::string& fault) {
   CheckOptions options;
-  options.driver = std::string(IOMMUCHECK_TEST_PLUGINS) + "/faulty_" + fault + ".so";
+  options.driver = test::in_build("test-plugins/faulty_") + fault + ".so";
   options.sequences = 2000;
   options.hang_seconds = 1;
   options.out_directory =

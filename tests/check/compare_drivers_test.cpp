@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "tests/check/lockstep_support.h"
+#include "tests/places.h"
 
 namespace iommucheck::test::compare_drivers_test {
 namespace {
@@ -72,7 +73,7 @@ TEST(CompareDrivers, WhatCannotBeComparedIsSaid) {
   ASSERT_FALSE(none.has_value());
   EXPECT_EQ(none.error().code, ErrorCode::bad_input);
   // One that dies is checked alone first.
-  options.driver = std::string(IOMMUCHECK_TEST_PLUGINS) + "/faulty_crash.so";
+  options.driver = test::in_build("test-plugins/faulty_crash.so");
   options.sequences = 500;
   const auto dies = oracle::compare_drivers(options, example("simple_driver"));
   ASSERT_FALSE(dies.has_value());

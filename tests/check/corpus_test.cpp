@@ -12,6 +12,7 @@
 #include "check/given.h"
 #include "check/merge.h"
 #include "tests/own_path.h"
+#include "tests/places.h"
 
 namespace iommucheck::oracle::corpus_test {
 namespace {
@@ -21,7 +22,7 @@ using testing::IsEmpty;
 using testing::SizeIs;
 
 std::string museum(const std::string& name) {
-  return std::string(IOMMUCHECK_MUSEUM) + "/museum_" + name + ".so";
+  return test::in_build("museum/museum_") + name + ".so";
 }
 
 class Corpus : public testing::Test {

@@ -12,6 +12,7 @@
 #include "check/finding_kind.h"
 #include "check/merge.h"
 #include "tests/own_path.h"
+#include "tests/places.h"
 
 namespace iommucheck::oracle::known_findings_test {
 namespace {
@@ -26,11 +27,11 @@ using testing::Not;
 using testing::SizeIs;
 
 std::string museum(const std::string& name) {
-  return std::string(IOMMUCHECK_MUSEUM) + "/museum_" + name + ".so";
+  return test::in_build("museum/museum_") + name + ".so";
 }
 
 std::string faulty(const std::string& name) {
-  return std::string(IOMMUCHECK_TEST_PLUGINS) + "/faulty_" + name + ".so";
+  return test::in_build("test-plugins/faulty_") + name + ".so";
 }
 
 CheckResult check(const CheckOptions& options) {

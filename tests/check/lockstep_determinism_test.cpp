@@ -8,6 +8,7 @@
 
 #include "report/finding_text.h"
 #include "tests/check/lockstep_support.h"
+#include "tests/places.h"
 #include "trace/hash.h"
 
 namespace iommucheck::test::lockstep_determinism_test {
@@ -77,7 +78,7 @@ TEST(LockstepDeterminism, ThousandInputsForwardBackwardAndTwice) {
 
 TEST(LockstepDeterminism, ADriverWithMemoryOfItsOwnIsSeen) {
   // The same test has to fail where a case leaves something: a driver that counts in a static.
-  Booted driver(std::string(IOMMUCHECK_TEST_PLUGINS) + "/faulty_statics.so");
+  Booted driver(test::in_build("test-plugins/faulty_statics.so"));
   Hashing sink;
   bool differs = false;
   std::vector<u64> forward;

@@ -10,6 +10,7 @@
 #include "check/sequence.h"
 #include "host/load.h"
 #include "impl/driver.h"
+#include "tests/places.h"
 
 namespace iommucheck::test {
 
@@ -51,10 +52,10 @@ inline const std::vector<std::string>& walker_twins() {
   return names;
 }
 inline std::string museum(const std::string& name) {
-  return std::string(IOMMUCHECK_MUSEUM) + "/museum_" + name + ".so";
+  return test::in_build("museum/museum_") + name + ".so";
 }
 inline std::string example(const std::string& name) {
-  return std::string(IOMMUCHECK_EXAMPLES) + "/" + name + ".so";
+  return test::in_build("examples/") + name + ".so";
 }
 
 /// A driver that came up: ours, or that of a plug-in.

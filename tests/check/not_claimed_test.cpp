@@ -15,6 +15,7 @@
 #include "monitor/replay.h"
 #include "report/finding_text.h"
 #include "tests/check/lockstep_support.h"
+#include "tests/places.h"
 
 namespace iommucheck::test::not_claimed_test {
 namespace {
@@ -29,7 +30,7 @@ using ::testing::HasSubstr;
 
 CheckResult check(const std::string& plugin, const std::string& not_claimed) {
   CheckOptions options;
-  options.driver = std::string(IOMMUCHECK_TEST_PLUGINS) + "/claims_" + plugin + ".so";
+  options.driver = test::in_build("test-plugins/claims_") + plugin + ".so";
   options.sequences = 3000;
   options.shrink = false;
   options.claims = *oracle::parse_claims(not_claimed);

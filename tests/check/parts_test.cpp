@@ -15,6 +15,7 @@
 #include "process/lanes.h"
 #include "report/finding_text.h"
 #include "tests/own_path.h"
+#include "tests/places.h"
 
 namespace iommucheck::oracle::parts_test {
 namespace {
@@ -25,7 +26,7 @@ using testing::IsEmpty;
 using testing::SizeIs;
 
 std::string museum(const std::string& name) {
-  return std::string(IOMMUCHECK_MUSEUM) + "/museum_" + name + ".so";
+  return test::in_build("museum/museum_") + name + ".so";
 }
 
 /// Everything that a run says, the time aside.

@@ -6,6 +6,7 @@
 
 #include "check/given.h"
 #include "tests/cli/command_support.h"
+#include "tests/places.h"
 
 namespace iommucheck::campaign_test {
 namespace {
@@ -19,7 +20,7 @@ namespace fs = std::filesystem;
 class CampaignCommand : public Command {
  protected:
   static std::string wrong_driver() {
-    return "--driver " + std::string(IOMMUCHECK_MUSEUM) + "/museum_tlbi_wrong_asid.so";
+    return "--driver " + test::in_build("museum/museum_tlbi_wrong_asid.so");
   }
   std::string out() const { return " --out " + path("traces"); }
   std::size_t files(const std::string& folder) const {

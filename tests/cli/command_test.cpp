@@ -11,6 +11,7 @@
 
 #include "spec/rules.h"
 #include "tests/cli/command_support.h"
+#include "tests/places.h"
 #include "trace/json_value.h"
 #include "trace/trace_file.h"
 
@@ -26,7 +27,7 @@ using ::testing::StartsWith;
 TEST_F(Command, HelpAndVersion) {
   EXPECT_EQ(run("--version").status, 0);
   EXPECT_THAT(run("--version").out, StartsWith("iommucheck "));
-  const std::string readme = slurp(IOMMUCHECK_SOURCE_DIR "/README.md");
+  const std::string readme = slurp(test::in_tree("README.md"));
   for (const char* name : {"", "litmus", "scenario", "check", "conform", "replay", "import",
                            "export", "rules", "explain", "cc", "prove", "bench"}) {
     const Ran help = run(std::string(name) + " --help");
@@ -183,7 +184,7 @@ TEST_F(Command, LitmusJson) {
 }
 
 TEST_F(Command, ImportMakesATraceThatReadsBack) {
-  const std::string recordings = std::string(IOMMUCHECK_SOURCE_DIR) + "/tests/data/recordings";
+  const std::string recordings = test::in_tree("tests/data/recordings");
   std::string recording;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(recordings)) {
     if (entry.path().string().find(".jsonl") != std::string::npos) recording = entry.path();

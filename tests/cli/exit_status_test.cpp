@@ -7,6 +7,7 @@
 #include "conform/conform.h"
 #include "monitor/replay.h"
 #include "tests/cli/command_support.h"
+#include "tests/places.h"
 #include "trace/json_value.h"
 
 namespace iommucheck::exit_status_test {
@@ -32,7 +33,7 @@ constexpr bool under_address_sanitizer = false;
 class ExitStatus : public Command {
  protected:
   static std::string plugin(const std::string& name) {
-    return std::string(IOMMUCHECK_TEST_PLUGINS) + "/" + name + ".so";
+    return test::in_build("test-plugins/") + name + ".so";
   }
   /// The command gets the signal after so many seconds, twice as timeout(1) sends it to a process
   /// and to its group; its own exit status.

@@ -12,6 +12,7 @@
 
 #include "spec/rules.h"
 #include "tests/capi/door_support.h"
+#include "tests/places.h"
 #include "tests/report/xml_support.h"
 #include "trace/trace_file.h"
 
@@ -108,10 +109,11 @@ TEST_F(JunitCommand, CheckHasACaseForEachRule) {
     }
   }
 
-  const XmlElement bad = run("check --findings 1 --driver " IOMMUCHECK_EXAMPLES
-                             "/simple_driver_buggy.so --seed 1 --runs 200 --out " +
-                                 path("found"),
-                             1);
+  const XmlElement bad =
+      run("check --findings 1 --driver " +
+              test::in_build("examples/simple_driver_buggy.so --seed 1 --runs 200 --out ") +
+              path("found"),
+          1);
   const XmlElement* reuse = case_of(bad, "PAGE_REUSE");
   ASSERT_NE(reuse, nullptr);
   ASSERT_EQ(reuse->all("failure").size(), 1u);

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "tests/cli/command_support.h"
+#include "tests/places.h"
 
 namespace iommucheck::own_backend_test {
 namespace {
@@ -10,8 +11,8 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-const std::string small = IOMMUCHECK_EXAMPLES "/small_backend.so";
-const std::string twin = IOMMUCHECK_EXAMPLES "/small_backend_forgets_maps.so";
+const std::string small = test::in_build("examples/small_backend.so");
+const std::string twin = test::in_build("examples/small_backend_forgets_maps.so");
 
 using OwnBackend = Command;
 

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "tests/cli/command_support.h"
+#include "tests/places.h"
 
 namespace iommucheck::own_device_test {
 namespace {
@@ -12,8 +13,8 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-const std::string minimal = IOMMUCHECK_EXAMPLES "/minimal_device.so";
-const std::string twin = IOMMUCHECK_DEVICES "/twin_device.so";
+const std::string minimal = test::in_build("examples/minimal_device.so");
+const std::string twin = test::in_build("devices/twin_device.so");
 
 using OwnDevice = Command;
 
@@ -52,7 +53,7 @@ TEST_F(OwnDevice, ThatIsNoneEndsWithStatus2) {
   const Ran missing = run("conform --device ./nowhere.so");
   EXPECT_EQ(missing.status, 2);
   EXPECT_THAT(missing.err, HasSubstr("./nowhere.so: No such file"));
-  const Ran driver = run("conform --device " IOMMUCHECK_EXAMPLES "/simple_driver.so");
+  const Ran driver = run("conform --device " + test::in_build("examples/simple_driver.so"));
   EXPECT_EQ(driver.status, 2);
   EXPECT_THAT(driver.err, HasSubstr("iommucheck_device_entry"));
 }

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "tests/places.h"
 #include "tests/report/json_schema_support.h"
 #include "tests/report/xml_support.h"
 #include "trace/json_value.h"
@@ -54,8 +55,8 @@ class ReportFiles : public ::testing::Test {
     EXPECT_EQ(WEXITSTATUS(std::system(line.c_str())), status) << line << "\n" << read("err");
   }
   void expect_sarif() const {
-    const auto schema = trace::parse_json(
-        content(IOMMUCHECK_SOURCE_DIR "/tests/data/sarif/sarif-2.1.0.schema.json"));
+    const auto schema =
+        trace::parse_json(content(test::in_tree("tests/data/sarif/sarif-2.1.0.schema.json")));
     ASSERT_TRUE(schema.has_value());
     EXPECT_THAT(oracle::validate(json("a.sarif"), *schema), IsEmpty());
   }
@@ -87,8 +88,8 @@ class ReportFiles : public ::testing::Test {
 };
 
 TEST_F(ReportFiles, OfCheckAndOfTheReplayOfItsTrace) {
-  run("check --findings 1 --driver " IOMMUCHECK_EXAMPLES
-      "/simple_driver_buggy.so --seed 1 --runs 500 --out " +
+  run("check --findings 1 --driver " +
+          test::in_build("examples/simple_driver_buggy.so --seed 1 --runs 500 --out ") +
           path("out.d"),
       1);
   const std::string headline = expect_one_finding();

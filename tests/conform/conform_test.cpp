@@ -20,6 +20,7 @@
 #include "tests/conform/words.h"
 #include "tests/document.h"
 #include "tests/own_path.h"
+#include "tests/places.h"
 #include "trace/trace_file.h"
 
 namespace iommucheck::oracle::conform_test {
@@ -529,7 +530,7 @@ TEST(Conform, CommandsThatAreConsumedOneByOneMakeProgress) {
 /// The table of docs/conform.md is that of the file; each entry has its trace, and each trace an
 /// entry.
 TEST(Conform, DocumentHasTheKnownDivergences) {
-  const std::string root = IOMMUCHECK_SOURCE_DIR;
+  const std::string root = test::in_tree();
   const auto file = read_known(root + "/data/known/qemu-7.2.json", KnownFile::Subject::device);
   ASSERT_TRUE(file) << file.error().message;
   EXPECT_GT(file->entries.size(), 30U);

@@ -14,6 +14,7 @@
 #include "conform/dut/door_device.h"
 #include "tests/conform/door_tests.h"
 #include "tests/own_path.h"
+#include "tests/places.h"
 #include "trace/trace_file.h"
 
 namespace iommucheck::oracle::delegating_device_test {
@@ -24,9 +25,9 @@ using spec::Rule;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-const std::string delegating_device = IOMMUCHECK_EXAMPLES "/delegating_device.so";
-const std::string delegating_twin = IOMMUCHECK_DEVICES "/delegating_twin.so";
-const std::string source = IOMMUCHECK_SOURCE_DIR;
+const std::string delegating_device = test::in_build("examples/delegating_device.so");
+const std::string delegating_twin = test::in_build("devices/delegating_twin.so");
+const std::string source = test::in_tree();
 
 /// Directed cases.
 constexpr const char* leaf = "sequence: a leaf*";

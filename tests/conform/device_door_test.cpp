@@ -20,6 +20,7 @@
 #include "tests/conform/conform_support.h"
 #include "tests/conform/door_tests.h"
 #include "tests/own_path.h"
+#include "tests/places.h"
 
 namespace iommucheck::oracle::device_door_test {
 namespace {
@@ -29,10 +30,10 @@ using spec::Rule;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-const std::string spec_device = IOMMUCHECK_DEVICES "/spec_device.so";
-const std::string twin_device = IOMMUCHECK_DEVICES "/twin_device.so";
-const std::string minimal_device = IOMMUCHECK_EXAMPLES "/minimal_device.so";
-const std::string source = IOMMUCHECK_SOURCE_DIR;
+const std::string spec_device = test::in_build("devices/spec_device.so");
+const std::string twin_device = test::in_build("devices/twin_device.so");
+const std::string minimal_device = test::in_build("examples/minimal_device.so");
+const std::string source = test::in_tree();
 
 // ---- nothing is lost ----------------------------------------------------------------------------
 
@@ -433,7 +434,7 @@ TEST(DeviceDoor, WhatADeviceSaysOfItselfIsLookedAt) {
 
 TEST(DeviceDoor, FilesAndCommandsThatAreNoDevice) {
   EXPECT_THAT(error_of("./nowhere.so"), HasSubstr("No such file"));
-  EXPECT_THAT(error_of(IOMMUCHECK_EXAMPLES "/simple_driver.so"),
+  EXPECT_THAT(error_of(test::in_build("examples/simple_driver.so")),
               HasSubstr("exports no function iommucheck_device_entry"));
   const std::string text = test::own_path("text.so");
   std::ofstream(text) << "no object\n";
@@ -454,8 +455,8 @@ TEST(DeviceDoor, ASocketIsConnectedToAnew) {
   const Variable twin("IOMMUCHECK_TWIN", "crashes");
   const pid_t server = ::fork();
   if (server == 0) {
-    const char* program = IOMMUCHECK_DEVICES "/serve_plugin";
-    ::execl(program, program, twin_device.c_str(), path.c_str(), nullptr);
+    const std::string program = test::in_build("devices/serve_plugin");
+    ::execl(program.c_str(), program.c_str(), twin_device.c_str(), path.c_str(), nullptr);
     ::_exit(127);
   }
   const auto device = opened("unix:" + path, 20);  // waits until somebody listens

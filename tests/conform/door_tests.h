@@ -14,11 +14,12 @@
 #include "conform/conform.h"
 #include "conform/dut/door_device.h"
 #include "tests/conform/run_options.h"
+#include "tests/places.h"
 
 namespace iommucheck::oracle::door_tests {
 
 inline std::string over_stdio(const std::string& plugin) {
-  return "exec:exec " IOMMUCHECK_DEVICES "/serve_plugin " + plugin;
+  return "exec:exec " + test::in_build("devices/serve_plugin ") + plugin;
 }
 
 /// A variable of the environment that devices read, for as long as this lives.

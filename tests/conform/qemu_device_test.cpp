@@ -12,6 +12,7 @@
 #include "conform/dut/spec_device.h"
 #include "conform/runner.h"
 #include "tests/own_path.h"
+#include "tests/places.h"
 #include "trace/trace_file.h"
 
 namespace iommucheck::oracle::qemu_device_test {
@@ -95,7 +96,7 @@ TEST_F(Qemu, ConformFollowsItsCaches) {
 
 /// What is known is shown by QEMU without us; and a trace of a device that is right is not.
 TEST_F(Qemu, AFindingIsALogOfQtestThatRunsByItself) {
-  const std::string known = IOMMUCHECK_SOURCE_DIR "/data/known/qemu-7.2/";
+  const std::string known = test::in_tree("data/known/qemu-7.2/");
   if (!device_->identity().version.starts_with("7.2.")) GTEST_SKIP() << "another version of QEMU";
   const std::string script = test::own_path("case.qtest.sh");
   const auto status_of = [&](const trace::Trace& trace, const std::string& arguments) {

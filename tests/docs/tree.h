@@ -8,10 +8,12 @@
 #include <set>
 #include <string>
 
+#include "tests/places.h"
+
 namespace iommucheck::test {
 
 inline const std::filesystem::path& tree() {
-  static const std::filesystem::path root = IOMMUCHECK_SOURCE_DIR;
+  static const std::filesystem::path root = in_tree();
   return root;
 }
 

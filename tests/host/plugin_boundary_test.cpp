@@ -6,6 +6,7 @@
 
 #include "check/check.h"
 #include "report/finding_text.h"
+#include "tests/places.h"
 
 namespace iommucheck::oracle::plugin_boundary_test {
 namespace {
@@ -24,7 +25,7 @@ class PluginBoundary : public ::testing::TestWithParam<Nonsense> {};
 TEST_P(PluginBoundary, IsAFinding) {
   const Nonsense& nonsense = GetParam();
   CheckOptions options;
-  options.driver = std::string(IOMMUCHECK_TEST_PLUGINS) + "/faulty_" + nonsense.fault + ".so";
+  options.driver = test::in_build("test-plugins/faulty_") + nonsense.fault + ".so";
   options.sequences = 100;
   options.hang_seconds = 10;
   options.shrink = false;
@@ -80,7 +81,7 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(PluginAccesses, OtherWaysAreJudgedAlike) {
   const auto rules_of = [](const std::string& name) {
     CheckOptions options;
-    options.driver = std::string(IOMMUCHECK_TEST_PLUGINS) + "/faulty_" + name + ".so";
+    options.driver = test::in_build("test-plugins/faulty_") + name + ".so";
     options.sequences = 400;
     options.hang_seconds = 20;
     options.shrink = false;

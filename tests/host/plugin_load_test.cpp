@@ -8,6 +8,7 @@
 
 #include "host/load.h"
 #include "host/segments.h"
+#include "tests/places.h"
 
 namespace iommucheck::oracle::plugin_load_test {
 namespace {
@@ -17,7 +18,7 @@ using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 std::string plugin(const std::string& name) {
-  return std::string(IOMMUCHECK_TEST_PLUGINS) + "/" + name + ".so";
+  return test::in_build("test-plugins/") + name + ".so";
 }
 
 std::string why_not(const std::string& path, double seconds = 10) {

@@ -9,6 +9,7 @@
 #include "check/check.h"
 #include "monitor/replay.h"
 #include "report/finding_text.h"
+#include "tests/places.h"
 #include "trace/trace_file.h"
 
 namespace iommucheck::oracle::plugin_scan_test {
@@ -20,7 +21,7 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 std::string plugin(const std::string& name) {
-  return std::string(IOMMUCHECK_TEST_PLUGINS) + "/faulty_" + name + ".so";
+  return test::in_build("test-plugins/faulty_") + name + ".so";
 }
 
 CheckOptions options_for(const std::string& driver) {

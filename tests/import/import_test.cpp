@@ -8,6 +8,7 @@
 #include <map>
 
 #include "import/smmu_watch.h"
+#include "tests/places.h"
 #include "tests/trace/draw.h"
 #include "trace/check.h"
 #include "trace/symbols.h"
@@ -18,7 +19,7 @@ namespace {
 
 using namespace trace;
 
-const std::string data = IOMMUCHECK_SOURCE_DIR "/tests/data/";
+const std::string data = test::in_tree("tests/data/");
 
 const std::string header =
     R"({"t":"hdr","format":"smmu-watch-1","kernel":"6.1","smp":1,"qemu":"7.2.22",)"

@@ -10,6 +10,7 @@
 
 #include "litmus/parser.h"
 #include "litmus/random.h"
+#include "tests/places.h"
 
 namespace iommucheck::litmus::agreement_test {
 namespace {
@@ -23,8 +24,7 @@ u64 number_from(const char* name, u64 otherwise) {
 
 std::vector<TestCase> tests_of_the_files() {
   std::vector<TestCase> tests;
-  for (const auto& entry :
-       std::filesystem::directory_iterator(std::string(IOMMUCHECK_SOURCE_DIR) + "/litmus/files")) {
+  for (const auto& entry : std::filesystem::directory_iterator(test::in_tree("litmus/files"))) {
     if (entry.path().extension() != ".litmus") continue;
     const auto file = parse_file(entry.path().string());
     EXPECT_TRUE(file) << file.error().message;

@@ -8,14 +8,14 @@
 #include "litmus/parser.h"
 #include "litmus/twin/twin.h"
 #include "tests/litmus/expectations_support.h"
+#include "tests/places.h"
 
 namespace iommucheck::litmus::files_test {
 namespace {
 
 TEST(LitmusFiles, EveryTestIsAsItSays) {
   int judged = 0;
-  for (const auto& entry :
-       std::filesystem::directory_iterator(std::string(IOMMUCHECK_SOURCE_DIR) + "/litmus/files")) {
+  for (const auto& entry : std::filesystem::directory_iterator(test::in_tree("litmus/files"))) {
     if (entry.path().extension() != ".litmus") continue;
     const auto file = parse_file(entry.path().string());
     ASSERT_TRUE(file) << file.error().message;

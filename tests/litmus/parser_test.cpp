@@ -9,11 +9,12 @@
 #include <sstream>
 
 #include "litmus/layout.h"
+#include "tests/places.h"
 
 namespace iommucheck::litmus::parser_test {
 namespace {
 
-std::string folder() { return std::string(IOMMUCHECK_SOURCE_DIR) + "/litmus/files/"; }
+std::string folder() { return test::in_tree("litmus/files/"); }
 
 TEST(LitmusParser, BuiltInPreludesAreThoseOfTheFolder) {
   std::ifstream stream(folder() + "preludes.litmus");

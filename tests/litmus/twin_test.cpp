@@ -9,6 +9,7 @@
 
 #include "litmus/parser.h"
 #include "tests/litmus/expectations_support.h"
+#include "tests/places.h"
 
 namespace iommucheck::litmus::twin_test {
 namespace {
@@ -16,8 +17,7 @@ namespace {
 TEST(LitmusTwin, AgreesWithEveryFile) {
   int judged = 0;
   int unsupported = 0;
-  for (const auto& entry :
-       std::filesystem::directory_iterator(std::string(IOMMUCHECK_SOURCE_DIR) + "/litmus/files")) {
+  for (const auto& entry : std::filesystem::directory_iterator(test::in_tree("litmus/files"))) {
     if (entry.path().extension() != ".litmus") continue;
     const auto file = parse_file(entry.path().string());
     ASSERT_TRUE(file) << file.error().message;
@@ -47,8 +47,7 @@ TEST(LitmusTwin, AgreesWithEveryFile) {
 /// The comparison can fail: each set with one member less or more, and each other verdict, differs.
 TEST(LitmusTwin, ADifferentExpectationIsNoticed) {
   for (const char* name : {"leaves", "configuration", "own_tables"}) {
-    const auto file =
-        parse_file(fmt::format("{}/litmus/files/{}.litmus", IOMMUCHECK_SOURCE_DIR, name));
+    const auto file = parse_file(test::in_tree("litmus/files/" + std::string(name) + ".litmus"));
     ASSERT_TRUE(file) << file.error().message;
     for (const auto& original : file->tests) {
       const Judgement got = judge_literally(original);

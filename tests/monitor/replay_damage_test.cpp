@@ -7,6 +7,7 @@
 #include "impl/driver.h"
 #include "import/smmu_watch.h"
 #include "monitor/replay.h"
+#include "tests/places.h"
 #include "tests/trace/draw.h"
 #include "trace/check.h"
 
@@ -83,7 +84,7 @@ ReplayResult expect_a_verdict(const Trace& trace) {
 
 TEST(ReplayDamage, OfALinuxRecording) {
   const auto whole =
-      import_smmu_watch(IOMMUCHECK_SOURCE_DIR "/tests/data/recordings/linux612_boot.jsonl.zst");
+      import_smmu_watch(test::in_tree("tests/data/recordings/linux612_boot.jsonl.zst"));
   ASSERT_TRUE(whole);
   Trace begin = *whole;
   begin.events.resize(700);
@@ -129,7 +130,7 @@ TEST(ReplayDamage, FilesThatAreNone) {
   ReplayOptions options;
   options.trace = "/nonexistent/trace";
   EXPECT_EQ(run_replay(options).error().code, ErrorCode::environment);
-  options.trace = IOMMUCHECK_SOURCE_DIR "/tests/data/linux61_boot.syms";
+  options.trace = test::in_tree("tests/data/linux61_boot.syms");
   EXPECT_EQ(run_replay(options).error().code, ErrorCode::bad_input);
 }
 

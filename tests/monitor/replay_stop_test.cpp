@@ -5,6 +5,7 @@
 #include <string>
 
 #include "monitor/replay.h"
+#include "tests/places.h"
 
 namespace iommucheck::oracle::replay_stop_test {
 namespace {
@@ -12,7 +13,7 @@ namespace {
 // Review tests 219.
 TEST(ReplayStop, IsSaid) {
   ReplayOptions options;
-  options.trace = IOMMUCHECK_SOURCE_DIR "/tests/data/linux612_boot.trace.jsonl.zst";
+  options.trace = test::in_tree("tests/data/linux612_boot.trace.jsonl.zst");
   u32 asked = 0;
   options.stop = [&] { return ++asked > 1; };
   const auto stopped = run_replay(options);

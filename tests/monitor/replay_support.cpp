@@ -8,6 +8,7 @@
 #include <map>
 
 #include "import/smmu_watch.h"
+#include "tests/places.h"
 #include "trace/file.h"
 
 namespace iommucheck::oracle {
@@ -36,8 +37,8 @@ Range range_of(u64 low, u64 high) {
 
 EditedRecording EditedRecording::read(const std::string& name) {
   EditedRecording recording;
-  auto lines = trace::LineReader::open(IOMMUCHECK_SOURCE_DIR "/tests/data/recordings/" + name +
-                                       ".jsonl.zst");
+  auto lines =
+      trace::LineReader::open(test::in_tree("tests/data/recordings/") + name + ".jsonl.zst");
   EXPECT_TRUE(lines) << lines.error().message;
   if (!lines) return recording;
   std::string text;

@@ -14,6 +14,7 @@
 
 #include "host/load.h"
 #include "process/isolate.h"
+#include "tests/places.h"
 
 namespace iommucheck::oracle::plugin_isolate_test {
 namespace {
@@ -34,7 +35,7 @@ Outcome run(SharedReport& report, const std::function<int()>& work, IsolationLim
 }
 
 std::string plugin(const std::string& name) {
-  return std::string(IOMMUCHECK_TEST_PLUGINS) + "/" + name + ".so";
+  return test::in_build("test-plugins/") + name + ".so";
 }
 
 TEST(PluginIsolate, WhatTheWorkerLeaves) {

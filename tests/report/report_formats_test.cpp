@@ -9,6 +9,7 @@
 
 #include "report/finding_text.h"
 #include "report/report.h"
+#include "tests/places.h"
 #include "tests/report/json_schema_support.h"
 #include "tests/report/xml_support.h"
 
@@ -76,7 +77,7 @@ JsonValue parsed(const std::string& text) {
 
 JsonValue sarif_schema() {
   std::ostringstream text;
-  text << std::ifstream(IOMMUCHECK_SOURCE_DIR "/tests/data/sarif/sarif-2.1.0.schema.json").rdbuf();
+  text << std::ifstream(test::in_tree("tests/data/sarif/sarif-2.1.0.schema.json")).rdbuf();
   return parsed(text.str());
 }
 

@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "tests/document.h"
+#include "tests/places.h"
 #include "tests/scenario/files_support.h"
 
 namespace iommucheck::oracle::stories::call_document_test {
@@ -27,7 +28,7 @@ TEST(CallDocument, HasAChapterOfEachCall) {
   for (const scenario::Scenario& scenario : test::all_scenarios()) log_scenario(scenario, log);
   const auto chapters = call_chapters(coverage_of(log));
   EXPECT_GE(chapters.size(), 46U);
-  test::Document document(IOMMUCHECK_SOURCE_DIR "/docs/interface.md");
+  test::Document document(test::in_tree("docs/interface.md"));
   for (const CallChapter& chapter : chapters) {
     document.put(chapter.call, chapter.text);
     EXPECT_TRUE(says_linux(document.behind(chapter.call))) << chapter.call;

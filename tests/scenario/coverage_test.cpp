@@ -11,6 +11,7 @@
 #include <set>
 
 #include "scenario/run/coverage.h"
+#include "tests/places.h"
 #include "tests/scenario/files_support.h"
 
 namespace iommucheck::oracle::stories::coverage_test {
@@ -44,7 +45,7 @@ std::set<std::string> open_in(const AnswerLog& log) {
 std::set<std::string> reasons_in_sources() {
   std::set<std::string> reasons;
   const std::regex added("\\.add\\(Status::[a-z_]+,\\s*\"([^\"]+)\"");
-  for (const auto& entry : std::filesystem::directory_iterator(IOMMUCHECK_SOURCE_DIR "/spec/sva")) {
+  for (const auto& entry : std::filesystem::directory_iterator(test::in_tree("spec/sva"))) {
     if (entry.path().extension() != ".cpp") continue;
     std::ifstream in(entry.path());
     const std::string text(std::istreambuf_iterator<char>(in), {});

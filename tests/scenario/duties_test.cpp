@@ -20,6 +20,7 @@
 #include "scenario/run/driver_subject.h"
 #include "scenario/run/runner.h"
 #include "spec/rules.h"
+#include "tests/places.h"
 #include "tests/scenario/files_support.h"
 
 namespace iommucheck::oracle::stories::duties_test {
@@ -60,7 +61,7 @@ std::vector<Duty> duties_in(std::istream& in) {
 }
 const std::vector<Duty>& duties() {
   static const std::vector<Duty> all = [] {
-    std::ifstream in(IOMMUCHECK_SOURCE_DIR "/docs/interface.md");
+    std::ifstream in(test::in_tree("docs/interface.md"));
     return duties_in(in);
   }();
   return all;
@@ -128,7 +129,7 @@ TEST(CallersDuties, EachDriverBesideItIsBlamedItself) {
   for (const Duty& duty : duties()) {
     EXPECT_FALSE(duty.twins.empty()) << duty.rule;
     for (const std::string& twin : duty.twins) {
-      std::ifstream in(IOMMUCHECK_SOURCE_DIR "/tests/museum/" + twin + ".json");
+      std::ifstream in(test::in_tree("tests/museum/") + twin + ".json");
       const std::string text(std::istreambuf_iterator<char>(in), {});
       std::smatch breaks;
       const std::regex list("\"breaks\": \\[([^\\]]*)\\]");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "tests/scenario/files_support.h"
+#include "tests/places.h"
 
 #include <gtest/gtest.h>
 
@@ -13,7 +14,7 @@ namespace iommucheck::test {
 const std::vector<std::string>& scenario_paths() {
   static const std::vector<std::string> paths = [] {
     std::vector<std::string> found;
-    const std::string folder = IOMMUCHECK_SOURCE_DIR "/scenario/files";
+    const std::string folder = test::in_tree("scenario/files");
     for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
       if (entry.path().extension() == ".scenario") found.push_back(entry.path().string());
     }

@@ -10,11 +10,12 @@
 #include <sstream>
 
 #include "scenario/format/print.h"
+#include "tests/places.h"
 
 namespace iommucheck::scenario::parser_test {
 namespace {
 
-std::string folder() { return IOMMUCHECK_SOURCE_DIR "/scenario/files"; }
+std::string folder() { return test::in_tree("scenario/files"); }
 
 std::vector<std::string> files() {
   std::vector<std::string> paths;

@@ -14,6 +14,7 @@
 #include "scenario/run/coverage.h"
 #include "scenario/run/driver_subject.h"
 #include "scenario/run/runner.h"
+#include "tests/places.h"
 #include "tests/scenario/files_support.h"
 
 namespace iommucheck::oracle::stories::run_test {
@@ -43,7 +44,7 @@ std::string text_of(const Scenario& scenario, const ScenarioResult& result) {
 
 /// The first column of the table of docs/scenarios.md.
 std::set<std::string> said_not_to_be_built() {
-  std::ifstream in(IOMMUCHECK_SOURCE_DIR "/docs/scenarios.md");
+  std::ifstream in(test::in_tree("docs/scenarios.md"));
   std::set<std::string> names;
   bool inside = false;
   for (std::string line; std::getline(in, line);) {

@@ -15,13 +15,14 @@
 #include "scenario/format/parser.h"
 #include "scenario/run/driver_subject.h"
 #include "scenario/run/runner.h"
+#include "tests/places.h"
 
 namespace {
 
 using namespace iommucheck;
 using Status = oracle::stories::ScenarioResult::Status;
 
-const std::string root = IOMMUCHECK_SOURCE_DIR;
+const std::string root = test::in_tree();
 
 /// IDs of a line "NAME ID ID"; empty: there is none.
 std::vector<std::string> expected_of(const std::string& name) {

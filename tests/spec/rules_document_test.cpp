@@ -8,6 +8,7 @@
 
 #include "spec/rules.h"
 #include "tests/document.h"
+#include "tests/places.h"
 
 namespace iommucheck::spec::rules_document_test {
 namespace {
@@ -46,7 +47,7 @@ std::string tables() {
 }
 
 TEST(RulesDocument, HasTheCatalogue) {
-  test::Document document(IOMMUCHECK_SOURCE_DIR "/docs/rules.md");
+  test::Document document(test::in_tree("docs/rules.md"));
   document.put("rules", tables());
   document.check();
 }

@@ -2,6 +2,7 @@
 // The alphabet for C is a checked-in copy. After a change of a .def, IOMMUCHECK_UPDATE_DOCS=1 makes
 // this test write it anew.
 #include "trace/c_header.h"
+#include "tests/places.h"
 
 #include <gtest/gtest.h>
 
@@ -16,7 +17,7 @@ void expect_equal(const std::string& path, const std::string& wanted) {
   document.check();
 }
 
-const std::string headers = IOMMUCHECK_SOURCE_DIR "/include/iommucheck/";
+const std::string headers = test::in_tree("include/iommucheck/");
 
 TEST(HeadersDocument, WordsAreThoseOfTheAlphabet) {
   expect_equal(headers + "words.h", c_words_header());

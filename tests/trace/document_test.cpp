@@ -2,6 +2,7 @@
 // docs/trace-format.md has the tables of the .def files between markers. After a change of these,
 // IOMMUCHECK_UPDATE_DOCS=1 makes this test write them anew.
 #include "trace/document.h"
+#include "tests/places.h"
 
 #include <gtest/gtest.h>
 
@@ -11,7 +12,7 @@
 namespace iommucheck::trace::document_test {
 namespace {
 
-const std::string path = IOMMUCHECK_SOURCE_DIR "/docs/trace-format.md";
+const std::string path = test::in_tree("docs/trace-format.md");
 
 TEST(TraceFormatDocument, HasTheTablesOfTheAlphabet) {
   test::Document document(path);
