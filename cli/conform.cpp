@@ -30,6 +30,13 @@ void print_divergences(const ConformResult& result) {
                oracle::headline(violation), rule.text, rule.section);
     for (const std::string& line : oracle::details(violation)) fmt::print("  {}\n", line);
   }
+  for (const auto& found : result.not_reproduced) {
+    fmt::print(
+        "NOT REPRODUCED {}: {}\n  first in: {}; {} times; its case alone showed it in {} of {} "
+        "runs\n",
+        spec::rule_name(found.divergence.rule), found.divergence.kind, found.first_case,
+        grouped(found.times), found.shown, found.runs);
+  }
   for (const auto& gone : result.vanished) {
     fmt::print(
         "VANISHED {}: {}, {}\n  {}\n  The device does not do it any more: take it out of "
@@ -79,11 +86,15 @@ std::string verdict_line(const ConformResult& result, const oracle::RunEnd& end)
   for (const auto& found : result.divergences) known += found.known_id.empty() ? 0 : 1;
   const RuleTotals rules = totals(result.rules);
   return fmt::format(
-      "device {} {} against spec: {}, {} known divergences, {} new, {} vanished, {} cases, "
+      "device {} {} against spec: {}, {} known divergences, {} new, {} vanished, {}{} cases, "
       "{} accesses, rules {} of {} hold",
       result.device, result.version, word_of(end, known), known, result.divergences.size() - known,
-      result.vanished.size(), grouped(result.directed + result.random), grouped(result.accesses),
-      rules.holds, rules.claimed());
+      result.vanished.size(),
+      result.not_reproduced.empty()
+          ? ""
+          : fmt::format("{} not reproduced, ", result.not_reproduced.size()),
+      grouped(result.directed + result.random), grouped(result.accesses), rules.holds,
+      rules.claimed());
 }
 
 void print_text(const ConformCommand& options, const ConformResult& result,

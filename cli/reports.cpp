@@ -148,6 +148,7 @@ Report report_of(const oracle::ConformResult& result, const oracle::RunEnd& end)
   report.property("undetermined", result.undetermined);
   report.property("deaths", result.deaths);
   report.property("gave_up", result.gave_up);
+  report.property("not_reproduced", result.not_reproduced.size());
   report.property("stopped", result.stopped);
   report.property("from", result.from);
   report.property("changed_registers", listed(result.changed_registers));
@@ -165,6 +166,17 @@ Report report_of(const oracle::ConformResult& result, const oracle::RunEnd& end)
     known.status = JunitStatus::skipped;
     known.message = found.divergence.kind;
     report.tests.push_back(std::move(known));
+  }
+  for (const auto& found : result.not_reproduced) {
+    JunitCase flaky;
+    flaky.name =
+        fmt::format("{}: {}", spec::rule_name(found.divergence.rule), found.divergence.kind);
+    flaky.group = "not reproduced";
+    flaky.status = JunitStatus::error;
+    flaky.message =
+        fmt::format("seen {} times, first in {}; its case alone showed it in {} of {} runs",
+                    found.times, found.first_case, found.shown, found.runs);
+    report.tests.push_back(std::move(flaky));
   }
   for (const auto& gone : result.vanished) {
     JunitCase vanished;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "conform/afresh.h"
+#include "conform/dut/last_words.h"
 
 namespace iommucheck::oracle {
 
@@ -16,14 +17,18 @@ using Clock = std::chrono::steady_clock;
 /// With so many memories of before an access the device is asked what it does with it.
 constexpr std::size_t earlier_max = 64;
 
-/// What the device printed last stands in further lines: that is no part of the kind.
+/// What the device printed last stands in further lines: of that only the place of an assertion is
+/// part of the kind, so that no death hides another one.
 Divergence death_of(const Run& run) {
   const std::size_t end = run.death.find('\n');
   const std::string how = run.death.substr(0, end);
   std::string text = "the device died: " + how;
-  if (end != std::string::npos) text += "; it printed: " + run.death.substr(end + 1);
+  const std::string printed = end == std::string::npos ? "" : run.death.substr(end + 1);
+  if (!printed.empty()) text += "; it printed: " + printed;
   Finding finding = finding_of(spec::Rule::DEVICE_SURVIVES, text);
   finding.kind = kind_of(how);
+  if (const std::string place = source_place(printed); !place.empty())
+    finding.kind += " at " + place;
   return {.rule = spec::Rule::DEVICE_SURVIVES,
           .kind = finding.kind,
           .text = std::move(text),

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <map>
 
 #include "conform/afresh.h"
 #include "conform/case_pool.h"
@@ -29,6 +30,10 @@ using spec::Rule;
 /// Of so many random cases one is run without its invalidations, too, which may take the judge as
 /// long as hundreds of cases.
 constexpr u64 counted_of = 32;
+
+/// A finding is what shows again in its case alone: `confirm_shown` times in `confirm_runs` runs at
+/// most. A kind that did not is tried with other cases that showed it, so many in all.
+constexpr u32 confirm_shown = 2, confirm_runs = 5, confirm_cases = 3;
 
 /// How long a device may take to die: of one finding that is made short, and of a whole run.
 constexpr double dying_shrink_seconds = 20, dying_run_seconds = 60;
@@ -240,10 +245,10 @@ class Conform {
     return nullptr;
   }
 
-  /// A divergence: counted; the first of its kind is made short and written.
+  /// A divergence: counted; the first of its kind that shows again is made short and written.
   Expected<void> note(const Case& what, const Divergence& found) {
-    ++counts_.broken[static_cast<std::size_t>(found.rule)];
     if (FoundDivergence* const old = found_before(found)) {
+      ++counts_.broken[static_cast<std::size_t>(found.rule)];
       ++old->times;
       return {};
     }
@@ -256,31 +261,97 @@ class Conform {
     if (const KnownFinding* known = excuse(found)) {
       fresh.known_id = known->id;
       fresh.trace_path = known_.trace_path(*known);
+      ++counts_.broken[static_cast<std::size_t>(found.rule)];
       result_.divergences.push_back(std::move(fresh));
       return {};
     }
-    auto shortest = shrink(found.afresh_of ? afresh(what, *found.afresh_of) : what, found);
-    if (!shortest) return std::unexpected(shortest.error());
-    Run run;
-    auto again = look(*shortest, &run);
-    if (!again) return std::unexpected(again.error());
-    for (const Divergence& one : *again) {
-      if (one.same(found)) fresh.divergence = one;
+    Unconfirmed& before = unconfirmed_[{found.rule, found.kind}];
+    if (before.cases == confirm_cases) return not_reproduced(std::move(fresh));
+    auto confirmed = confirm(what, fresh);
+    if (!confirmed) return std::unexpected(confirmed.error());
+    if (!*confirmed) {
+      ++before.cases;
+      return not_reproduced(std::move(fresh));
     }
-    for (std::size_t i = shortest->fixed; i < shortest->steps.size(); ++i) {
-      fresh.steps.push_back(step_text(shortest->steps[i]));
+    forget_not_reproduced(fresh);
+    ++counts_.broken[static_cast<std::size_t>(found.rule)];
+    const Confirmed& its = **confirmed;
+    for (std::size_t i = its.what.fixed; i < its.what.steps.size(); ++i) {
+      fresh.steps.push_back(step_text(its.what.steps[i]));
     }
     if (!options_.report.empty()) {
       const std::string path =
           trace_folder() + "/" + suggested_id(found.rule, found.kind) + ".jsonl";
       std::error_code error;
       std::filesystem::create_directories(trace_folder(), error);
-      if (auto ok = trace::write_trace(run.trace, path); !ok) return ok;
+      if (auto ok = trace::write_trace(its.run.trace, path); !ok) return ok;
       fresh.trace_path = path;
-      if (auto ok = write_program(run.trace, fresh.divergence); !ok) return ok;
+      if (auto ok = write_program(its.run.trace, fresh.divergence); !ok) return ok;
     }
     result_.divergences.push_back(std::move(fresh));
     return {};
+  }
+
+  /// The shortest case that shows it again, with a run that did; or the case that showed it, if
+  /// what was made of that does not. Nothing: neither does.
+  struct Confirmed {
+    Case what;
+    Run run;
+  };
+  Expected<std::optional<Confirmed>> confirm(const Case& what, FoundDivergence& fresh) {
+    const Divergence found = fresh.divergence;
+    const Case whole = found.afresh_of ? afresh(what, *found.afresh_of) : what;
+    auto shortest = shrink(whole, found);
+    if (!shortest) return std::unexpected(shortest.error());
+    auto shown = shows_again(*shortest, fresh);
+    if (!shown) return std::unexpected(shown.error());
+    if (*shown) return Confirmed{std::move(*shortest), std::move(**shown)};
+    shown = shows_again(whole, fresh);
+    if (!shown) return std::unexpected(shown.error());
+    if (*shown) return Confirmed{whole, std::move(**shown)};
+    return std::optional<Confirmed>{};
+  }
+
+  /// The case again and again, and the last of its runs that showed it; nothing if they were too
+  /// few. What is found is told as that run shows it.
+  Expected<std::optional<Run>> shows_again(const Case& what, FoundDivergence& fresh) {
+    const Divergence wanted = fresh.divergence;
+    std::optional<Run> kept;
+    fresh.shown = fresh.runs = 0;
+    while (fresh.shown < confirm_shown &&
+           fresh.runs - fresh.shown <= confirm_runs - confirm_shown) {
+      Run run;
+      auto again = look(what, &run);
+      if (!again) return std::unexpected(again.error());
+      ++fresh.runs;
+      const auto its =
+          std::ranges::find_if(*again, [&](const Divergence& one) { return one.same(wanted); });
+      if (its == again->end()) continue;
+      ++fresh.shown;
+      fresh.divergence = *its;
+      kept = std::move(run);
+    }
+    if (fresh.shown == confirm_shown) return kept;
+    fresh.divergence = wanted;
+    return std::optional<Run>{};
+  }
+
+  Expected<void> not_reproduced(FoundDivergence fresh) {
+    for (FoundDivergence& old : result_.not_reproduced) {
+      if (!old.divergence.same(fresh.divergence)) continue;
+      ++old.times;
+      return {};
+    }
+    result_.not_reproduced.push_back(std::move(fresh));
+    return {};
+  }
+  /// What another case has confirmed in the meantime.
+  void forget_not_reproduced(FoundDivergence& confirmed) {
+    std::erase_if(result_.not_reproduced, [&](const FoundDivergence& old) {
+      if (!old.divergence.same(confirmed.divergence)) return false;
+      confirmed.times += old.times;
+      return true;
+    });
   }
   /// Of a device behind the door in C, of QEMU as a log of qtest.
   Expected<void> write_program(const trace::Trace& trace, const Divergence& found) const {
@@ -454,6 +525,11 @@ class Conform {
   CaseCounts counts_;
   double dying_seconds_ = 0;  // in cases that the device did not survive
   std::vector<CaseResult::Death> unnoted_;
+  /// Of a kind that has not shown again: how many cases were tried.
+  struct Unconfirmed {
+    u32 cases = 0;
+  };
+  std::map<std::pair<Rule, std::string>, Unconfirmed> unconfirmed_;
 };
 
 }  // namespace
@@ -468,6 +544,10 @@ Violation violation_of(const FoundDivergence& found) {
   violation.kind = divergence.kind;
   violation.remarks.push_back("kind: " + divergence.kind);
   violation.remarks.push_back(fmt::format("first in: {}; {} times", found.first_case, found.times));
+  if (found.runs > found.shown) {
+    violation.remarks.push_back(
+        fmt::format("shown in {} of {} runs of the case alone", found.shown, found.runs));
+  }
   if (!found.steps.empty()) violation.remarks.emplace_back("the shortest case, after bring-up:");
   for (const std::string& step : found.steps) violation.remarks.push_back("  " + step);
   violation.trace_path = found.trace_path;
@@ -475,7 +555,7 @@ Violation violation_of(const FoundDivergence& found) {
 }
 
 bool ConformResult::held() const {
-  return vanished.empty() && gave_up == 0 &&
+  return vanished.empty() && not_reproduced.empty() && gave_up == 0 &&
          std::ranges::none_of(divergences,
                               [](const FoundDivergence& d) { return d.known_id.empty(); });
 }
@@ -538,6 +618,12 @@ RunEnd end_of(const ConformResult& result) {
   if (!result.vanished.empty() || std::ranges::any_of(result.divergences, is_new)) end.found();
   if (result.stopped) {
     end.undecided(fmt::format("stopped after {} cases", result.directed + result.random));
+  }
+  if (!result.not_reproduced.empty()) {
+    end.undecided(
+        fmt::format("{} findings did not show again in their case alone: the device, or "
+                    "what connects it, is not deterministic",
+                    result.not_reproduced.size()));
   }
   if (result.gave_up != 0) {
     end.undecided(fmt::format("a bound of the specification was hit in {} cases", result.gave_up));

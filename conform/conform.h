@@ -49,6 +49,7 @@ struct FoundDivergence {
   std::string first_case;          ///< that showed it
   std::vector<std::string> steps;  ///< of the shortest case found; empty for known ones
   std::string trace_path;          ///< if it was written
+  u32 shown = 0, runs = 0;         ///< so often in so many further runs of its case, alone
 };
 
 /// As a finding, like any other.
@@ -71,6 +72,9 @@ struct ConformResult {
   bool stopped = false;
   std::vector<RuleCount> rules;
   std::vector<FoundDivergence> divergences;
+  /// What was seen and did not show again in its case alone: device or harness is not
+  /// deterministic.
+  std::vector<FoundDivergence> not_reproduced;
   std::vector<KnownFinding> vanished;
   /// ID registers that are other ones than in the file of known divergences; rules that ask
   /// something since, and rules that do no more.

@@ -14,13 +14,15 @@
 #include <cstring>
 #include <utility>
 
+#include "conform/dut/last_words.h"
+
 #include "iommucheck/device.h"
 
 namespace iommucheck::oracle {
 
 namespace {
 
-constexpr std::size_t head_bytes = 8, kept_max = std::size_t{8} << 10, shown_max = 300;
+constexpr std::size_t head_bytes = 8, kept_max = std::size_t{8} << 10;
 
 int milliseconds_to(Deadline until) {
   if (until == no_deadline) return -1;
@@ -53,22 +55,7 @@ void PrintedTail::drain() {
   }
 }
 
-std::string PrintedTail::last_lines() const {
-  std::string shown;
-  std::string_view rest = text_;
-  while (!rest.empty() && shown.size() < shown_max) {
-    const std::size_t at = rest.rfind('\n');
-    std::string line(at == std::string_view::npos ? rest : rest.substr(at + 1));
-    rest = at == std::string_view::npos ? std::string_view() : rest.substr(0, at);
-    for (char& c : line) c = static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
-    line.erase(0, line.find_first_not_of(' '));
-    if (line.empty()) continue;
-    if (!shown.empty() && line.size() + shown.size() > shown_max) break;
-    if (line.size() > shown_max) line.resize(shown_max);
-    shown = shown.empty() ? line : line + " | " + shown;
-  }
-  return shown;
-}
+std::string PrintedTail::last_lines() const { return oracle::last_lines(text_); }
 
 // ---- frames -------------------------------------------------------------------------------------
 

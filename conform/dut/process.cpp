@@ -22,6 +22,7 @@
 #include <thread>
 
 #include "base/text.h"
+#include "conform/dut/last_words.h"
 #include "conform/dut/system_error.h"
 #include "trace/json_value.h"
 
@@ -196,7 +197,7 @@ Expected<void> QemuProcess::spawn() {
     int status = 0;
     const bool ended = ::waitpid(pid_, &status, WNOHANG) == pid_;
     if (ended) pid_ = -1;
-    const std::string said = stderr_head();
+    const std::string said = printed();
     end();
     if (ended && WIFEXITED(status) && WEXITSTATUS(status) == 127) {
       return fail(ErrorCode::environment,
@@ -267,31 +268,29 @@ void QemuProcess::end() {
   pid_ = -1;
 }
 
-std::string QemuProcess::stderr_head() const {
+std::string QemuProcess::printed() const {
   std::ifstream file(folder_ + "/stderr");
-  std::string first;
-  std::getline(file, first);
-  if (first.size() > 300) first.resize(300);
-  return first;
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  return last_lines(text);
 }
 
-std::string QemuProcess::post_mortem() {
+std::optional<std::string> QemuProcess::post_mortem() {
   if (pid_ <= 0) return "it was never started";
   int status = 0;
   for (int i = 0; i < 100; ++i) {  // the socket closes a moment before
     const pid_t ended = ::waitpid(pid_, &status, WNOHANG);
     if (ended == pid_) {
       pid_ = -1;
-      const std::string said = stderr_head();
+      const std::string said = printed();
       std::string text = WIFSIGNALED(status) ? "signal " + std::to_string(WTERMSIG(status)) + " (" +
                                                    ::strsignal(WTERMSIG(status)) + ")"
                                              : "exit status " + std::to_string(WEXITSTATUS(status));
-      if (!said.empty()) text += ": " + said;
+      if (!said.empty()) text += "\n" + said;
       return text;
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
-  return "it still runs and does not answer";
+  return std::nullopt;
 }
 
 }  // namespace iommucheck::oracle

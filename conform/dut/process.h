@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,8 +41,9 @@ class QemuProcess {
   Expected<void> system_reset();
   /// A new process with the same RAM.
   Expected<void> restart();
-  /// How it ended ("signal 6 (Aborted): first line of stderr"), or "still runs"; reaps it.
-  std::string post_mortem();
+  /// How it ended ("signal 6 (Aborted)", and in a further line what it printed last); reaps it.
+  /// Nothing: it still runs.
+  std::optional<std::string> post_mortem();
 
  private:
   QemuProcess() = default;
@@ -49,7 +51,7 @@ class QemuProcess {
   Expected<void> spawn();
   Expected<void> greet();
   void end();
-  std::string stderr_head() const;
+  std::string printed() const;
 
   QemuOptions options_;
   std::string folder_;

@@ -108,7 +108,8 @@ Expected<void> QemuDevice::set_up_engines() {
 void QemuDevice::failed(const Error& error) {
   if (broken_) return;
   broken_ = true;
-  why_broken_ = process_->post_mortem() + " (" + error.message + ")";
+  const std::optional<std::string> death = process_->post_mortem();
+  why_broken_ = death ? *death : "it still runs and does not answer (" + error.message + ")";
 }
 
 void QemuDevice::sent(Ticket ticket) {
@@ -425,6 +426,7 @@ Expected<void> QemuDevice::reset() {
     ++counts_.restarts;
     if (auto ok = process_->restart(); !ok) return ok;
     clear_structures();
+    tag_memory();  // whatever the one that died has left in data
     return set_up_engines();
   }
   const Ticket gerror = mmio_read(reg::gerror, 4);
