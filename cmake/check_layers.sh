@@ -26,54 +26,41 @@ except() { grep -vE ":[0-9]+:($1)" || true; }                      # all but som
 
 std='<[a-z0-9_]+>|<(assert|errno|inttypes|limits|stdarg|stdbool|stddef|stdint|stdio|stdlib|string)\.h>'
 
-# Each folder, and which others of this tree it may stand on. Itself always.
-layers='
-base
-trace        base
-spec         base
-impl         base iommucheck
-operations   base iommucheck
-scenario/format base
-litmus       base spec trace
-mutants      base
-process      base
-plugin       base
-monitor      base trace spec operations
-report       base trace spec operations monitor
-host         base trace spec monitor process plugin iommucheck
-check        base trace spec operations monitor report host process impl iommucheck
-conform      base trace spec monitor report process plugin iommucheck
-explain      base trace spec monitor report
-import       base trace
-cc           iommucheck
-capi         base trace spec monitor report iommucheck
-backends     base spec host impl plugin iommucheck
-scenario/run base trace spec operations monitor report host impl explain backends scenario/format
-scenario/random base spec process backends scenario/format scenario/run
-fuzz         base trace spec operations monitor report check litmus impl
-proofs       base spec impl
-cli          base trace spec operations monitor report host check conform explain import scenario litmus proofs
-'
-every=$(printf '%s' "$layers" | awk 'NF { printf "%s%s", bar, $1; bar = "|" }')
-every="$every|tests|bench|examples|include"
-tree='base|trace|spec|impl|operations|litmus|mutants|process|plugin|monitor|report|host|check|conform|explain|import|capi|cc|backends|scenario|fuzz|proofs|cli|tests|bench|examples|iommucheck'
-while read -r folder allowed; do
-  [ -n "$folder" ] || continue
-  own=$(printf '%s' "$folder $allowed" | tr ' ' '|')
-  offend "$folder/ stands on ${allowed:-nothing} (cmake/check_layers.sh)" \
-    "$(of "$folder" | naming "($tree)/" | except "[\"<]($own)/")"
-done <<<"$layers"
-offend "a folder that is no layer yet" "$(of '[a-z_]+' | grep -vE "^($every)/" || true)"
+# cmake/layers.txt beside this script: each room, and what it stands on.
+layers=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/layers.txt
+every=$(awk '$1 !~ /^#/ && NF { split($1, path, "/"); print path[1] }' "$layers" | sort -u | paste -sd '|')
+offend "a room stands on what cmake/layers.txt says" "$(
+  awk -F '\t' -v every="$every" '
+    function below(path, place) { return path == place || index(path, place "/") == 1 || index(path, place ".") == 1 }
+    function room_of(path,   best, room) {
+      best = ""
+      for (room in stands_on) if (index(path, room "/") == 1 && length(room) > length(best)) best = room
+      return best
+    }
+    NR == FNR {
+      if ($0 ~ /^#/ || $0 !~ /[^ ]/) next
+      n = split($0, words, " ")
+      stands_on[words[1]] = " "
+      for (i = 2; i <= n; ++i) stands_on[words[1]] = stands_on[words[1]] words[i] " "
+      next
+    }
+    {
+      match($0, /:[0-9]+:/)
+      file = substr($0, 1, RSTART - 1)
+      header = substr($0, RSTART + RLENGTH + 1)
+      sub(/[">].*$/, "", header)
+      sub(/^include\//, "", header)
+      if (header !~ "^(" every "|iommucheck)/") next
+      room = room_of(file)
+      if (room == "" || room_of(header) == room) next
+      n = split(stands_on[room], words, " ")
+      for (i = 1; i <= n; ++i) if (words[i] == "*" || below(header, words[i])) next
+      print
+    }' "$layers" <(printf '%s\n' "$includes")
+)"
+offend "a folder that is no room of cmake/layers.txt yet" "$(of '[a-z_]+' | grep -vE "^($every)/" || true)"
 
 # Inside impl/: a core that knows no IOMMU, and one algorithm of tables that knows no format.
-within() {  # within FOLDER MAY: what a folder of impl/ may stand on there
-  offend "impl/$1/ stands on impl/{$2} of impl/" "$(of "impl/$1" | naming 'impl/' | except "[\"<]impl/($2)/")"
-}
-within platform platform
-within pasid 'pasid|platform'
-within pgtable pgtable
-within vmsav8 vmsav8
-within core 'core|pasid|pgtable|platform'
 smmu_words='SMMU|SMMUv3|smmu|STEs?|CDs?|ASIDs?|MAIR|granules?|TLBI|CFGI|ATCs?|VMSAv8|TTB0'
 offend "impl/core and impl/pgtable name nothing of one IOMMU" \
   "$(grep -rnwE "$smmu_words" impl/core impl/pgtable 2>/dev/null || true)"
@@ -89,7 +76,7 @@ offend "Z3 only in proofs/" "$(of "$every" | grep -vE '^proofs/' | naming 'z3(\+
 # A library with one wrapper: all that include it are one header and source of the same name.
 one_wrapper() {  # one_wrapper LIBRARY HEADERS
   local users stems
-  users=$(of "${every/|tests|bench|examples/}" | naming "$2")
+  users=$(of "$every" | grep -vE '^(tests|bench|examples)/' | naming "$2")
   stems=$(printf '%s\n' "$users" | sed -E 's/:.*//; s/\.[a-z]+$//' | sort -u | sed '/^$/d')
   if [ "$(printf '%s' "$stems" | grep -c '')" -gt 1 ]; then offend "$1 in one wrapper only" "$users"; fi
 }

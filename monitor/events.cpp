@@ -515,7 +515,7 @@ class Feeder {
     m_.recording_->commands_changed();
   }
   /// What is not seen any more and cannot be fetched is unknown from here on. What still can be
-  /// keeps its last content until then: accesses that need it are undetermined (observe.cpp).
+  /// keeps its last content until then: accesses that need it are undetermined (accesses.cpp).
   void settle_left() {
     std::vector<Monitor::Left>& left = m_.fed_.left;
     for (std::size_t i = left.size(); i-- != 0;) {

@@ -100,7 +100,7 @@ class Monitor {
     u64 pc = 0;
   };
   void rmw(AgentId by, const Atomic& atomic);
-  /// Stores to distinct words, made since the last event in an order that nobody knows (sweep.cpp).
+  /// Stores to distinct words, made since the last event in an order that nobody knows (swept_stores.cpp).
   void sweep(AgentId by, std::span<const SweptStore> stores);
   void barrier(AgentId by, trace::BarrierKind kind = trace::BarrierKind::full,
                bool completes = false);
@@ -146,7 +146,7 @@ class Monitor {
   void observe_access(const trace::Dma& dma);
   void note(const std::string& text);
 
-  // ---- the environment: processes, and the handlers of device drivers (monitor_processes.cpp)
+  // ---- the environment: processes, and the handlers of device drivers (processes.cpp)
   // ----- Told when the tables in memory say it, and a barrier has made that visible.
   void process_created(u64 mm);
   void process_maps(u64 mm, u64 va, u64 bytes, u64 pa, u32 prot);
@@ -306,7 +306,7 @@ class Monitor {
   }
   void undetermined(const std::string& missing);
 
-  // feed.cpp, observe.cpp
+  // events.cpp, accesses.cpp
   friend class Feeder;
   friend class Sweep;
   void take_swept();
@@ -390,7 +390,7 @@ class Monitor {
   void remember(u32 tag, u64 first, u64 last);
   void touch_stream(const spec::StreamPart& part);
 
-  // monitor_calls.cpp
+  // calls.cpp
   void begin(Running running);
   void owe(const spec::sva::Call& call);
   void owe_device(u32 device);

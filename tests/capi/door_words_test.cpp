@@ -287,7 +287,7 @@ TEST(DomainKindsByHand, KindsThatAreNotBuiltAreNotTakenForOthers) {
   }
 }
 
-// users.md, driver author 6: an error that is none of the interface's is itself in every text.
+// An error that is none of the interface's is itself in every text.
 TEST(DomainKindsByHand, AStrangeErrorKeepsItsNumber) {
   const ReplayResult result =
       judged(alloc("paging") + returned("0x1", R"("other","error":"0x26")"));

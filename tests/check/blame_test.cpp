@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Who ended a worker process: a table, and real processes that end in each way (house.md 4,
-// users.md "An owner of a CI" 6).
+// Who ended a worker process: a table, and real processes that end in each way.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The one place where exit statuses are decided, as a table (house.md 4).
+// The one place where exit statuses are decided, as a table.
 #include "monitor/verdict.h"
 
 #include <gmock/gmock.h>

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the commands end with, a test for each row: house.md 4 ("exit status"), users.md ("an owner
-// of a CI", 1 to 3). 0 is said only of what was looked at.
+// What the commands end with, a test for each row.
 #include <gmock/gmock.h>
 
 #include "check/check.h"
@@ -247,7 +246,6 @@ TEST_F(ExitStatus, ReplayOfAFindingBeatsALineThatCannotBeRead) {
   EXPECT_THAT(ran.err, HasSubstr("besides: "));
 }
 
-// users.md, "Somebody who attacks the inputs" 1.
 TEST_F(ExitStatus, ReplayOfTheLastStreamIdEnds) {
   std::string last = header;
   last.replace(last.find("\"0x0\"]"), 5, "\"0xffffffff\"");
