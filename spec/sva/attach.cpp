@@ -171,7 +171,8 @@ void device_added(InterfaceState& s, u32 device) {
   if (device < s.devices.size()) s.devices.edit(s.trail, device).present = 1;
 }
 
-/// INTERFACE "Timeouts and removal". A device that comes back begins anew.
+/// INTERFACE "Timeouts and removal". A device that comes back begins anew. After a time-out what it
+/// stood for is there until recovery: what it could reach, and that it had a say in a shared table.
 void device_removed(InterfaceState& s, u32 device, bool timed_out) {
   if (!s.device_exists(device)) return;
   s.trail.set(s.changes, s.changes + 1);
@@ -184,11 +185,12 @@ void device_removed(InterfaceState& s, u32 device, bool timed_out) {
     move_device(s, device, 0);
     if (timed_out) {
       quarantine_stale(s, domain);
+      add_ghost(s, device, domain);
     } else {
       empty_gather(s, domain);
     }
   }
-  drop_ghosts(s, device);
+  if (!timed_out) drop_ghosts(s, device);
   Device& record = s.devices.edit(s.trail, device);
   record.present = 0;
   record.initialised = 0;

@@ -5,6 +5,7 @@
 #include "spec/sva/domains.h"
 #include "spec/sva/duties.h"
 #include "spec/sva/layers.h"
+#include "spec/sva/pasids.h"
 #include "spec/sva/promises.h"
 
 namespace iommucheck::spec::sva {
@@ -86,21 +87,16 @@ Permitted permitted_attach_pasid(const InterfaceState& s, const Call& call, Circ
     set.add(Status::eopnotsupp, "no entry of a PASID table passes accesses untranslated");
   }
   if (call.pasid == 0 && s.keeps_pasid_0) set.add(Status::einval, "PASID 0 is kept");
-  const u32 number = s.find_number(call.pasid);
-  const NumberState state = number == 0 ? NumberState::free : s.numbers[number].state;
-  if (state == NumberState::free || state == NumberState::doubtful) {
-    set.add(Status::einval, "the number is nobody's");
-  }
-  if (state != NumberState::free && state != NumberState::plain) {
-    set.add(Status::ebusy, "a process or an io_mm has the number");
-  }
+  const Holders holders = holders_of(s, call.pasid);
+  if (holders.nobody) set.add(Status::einval, "the number is nobody's");
+  if (holders.others) set.add(Status::ebusy, "a process or an io_mm has the number");
   if (!s.device_has_iommu(call.device)) return set;
   const u32 bits = s.constants[call.device].ssid_bits;
   if (s.constants[call.device].grouped) set.add(Status::einval, "a group has no PASIDs");
   if ((u64{call.pasid} >> bits) != 0) set.add(Status::einval, "the device cannot send it");
   if (s.devices[call.device].domain == 0) set.add(Status::einval, "the RID is not attached");
   if (!set.empty()) return set;
-  const u32 at = find_attachment(s, call.device, number);
+  const u32 at = find_attachment(s, call.device, s.find_number(call.pasid));
   const bool again = at != 0 && s.attachments[at].domain == domain && s.attachments[at].ghosts == 0;
   set.add(Status::ok, again ? "the same domain again does nothing" : "attach replaces");
   may_lack_memory(set, around);

@@ -110,7 +110,7 @@ Verdict early_handler(InterfaceState& s, u32 device, u32 pasid, u64 drvdata) {
   s.tickets.edit_if(concerned, [&](Pending& pending) {
     found = true;
     u32 number = s.find_number(pasid);
-    const bool is_free = number == 0 || s.numbers[number].state == NumberState::doubtful;
+    const bool is_free = is_free_or_in_doubt(s, number);
     if (!is_free && s.numbers[number].space != pending.space) {
       verdict = broken(Rule::PASID_REUSE, "mm_exit for " + at_text(device, pasid) +
                                               ": the number is held by somebody else");

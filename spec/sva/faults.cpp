@@ -48,7 +48,7 @@ FaultKind faults_of_processes(const InterfaceState& s, u32 device, const EntryTa
   bool any = false;
   bool all = true;
   for (u32 i = 0; i < s.devices.size(); ++i) {
-    // A device that a time-out left between domains may be on it.
+    // A device that a time-out left between domains may be on it, also one that is gone.
     const bool on_it = s.devices[i].domain == domain || meets_by_time_out(s, i, domain);
     const records::OwnTable own = s.devices[i].own_table;
     if (!on_it || own == records::OwnTable::yes) continue;

@@ -34,14 +34,23 @@ bool any_free(const InterfaceState& s, Range range) {
   return false;
 }
 
-/// One that a time-out may or may not hold; also where a call may have taken an unknown one.
-bool any_doubtful(const InterfaceState& s, Range range) {
+/// A bind or sva_alloc_pasid that timed out, or that is in progress, may have taken one of them: it
+/// told nobody which.
+bool may_be_taken_unseen(const InterfaceState& s, Range range) {
   bool found = false;
   s.for_each_unseen([&](const Unseen& record) {
     found |= record.first <= range.last && range.first <= record.last;
   });
-  s.tickets.for_each(
-      [&](const Pending& pending) { found |= pending.first_pasid <= pending.last_pasid; });
+  s.tickets.for_each([&](const Pending& pending) {
+    found |= pending.first_pasid <= pending.last_pasid && pending.first_pasid <= range.last &&
+             range.first <= pending.last_pasid;
+  });
+  return found;
+}
+
+/// One that a time-out may or may not hold; also where a call may have taken an unknown one.
+bool any_doubtful(const InterfaceState& s, Range range) {
+  bool found = may_be_taken_unseen(s, range);
   if (range.empty() || found) return found;
   s.forest.for_each(s.number_at, range.first, range.last, [&](const Interval& piece) {
     found |= s.numbers[piece.tag].state == NumberState::doubtful;
@@ -78,6 +87,20 @@ u32 wanted_before(const InterfaceState& s, Range range, u32 number) {
 
 }  // namespace
 
+/// INTERFACE "Timeouts": what a call that timed out has taken is held until recovery.
+Holders holders_of(const InterfaceState& s, u32 pasid) {
+  const u32 number = s.find_number(pasid);
+  switch (number == 0 ? NumberState::free : s.numbers[number].state) {
+    case NumberState::free:
+      return {.nobody = true, .others = may_be_taken_unseen(s, {pasid, pasid})};
+    case NumberState::doubtful: return {.nobody = true, .others = true};
+    case NumberState::plain: return {.plain = true};
+    case NumberState::private_pasid:
+    case NumberState::bound: break;
+  }
+  return {.others = true};
+}
+
 /// ok with a free one; ENOSPC where none is left. One that a time-out may hold may be given or not.
 void judge_new_number(const InterfaceState& s, Range range, Permitted& set) {
   set.set_range(range.first, range.last);
@@ -99,8 +122,7 @@ Verdict check_number(const InterfaceState& s, const Call& call, const Permitted&
   }
   const auto pasid = static_cast<u32>(number);
   if (any_number(s, range, false)) s.count(Rule::PASID_REUSE);
-  const u32 held = s.find_number(pasid);
-  if (held != 0 && s.numbers[held].state != NumberState::doubtful) {
+  if (!holders_of(s, pasid).nobody) {
     return {.ok = false, .rule = Rule::PASID_REUSE, .message = text + ", which is held"};
   }
   // Who asks without a device may or may not be cut to the IOMMU's numbers.
@@ -152,7 +174,7 @@ void apply_pasid_alloc(InterfaceState& s, const Observed& observed) {
 Permitted permitted_pasid_free(const InterfaceState& s, const Call& call, Circumstances around) {
   Permitted set;
   const u32 number = s.find_number(call.pasid);
-  if (number == 0 || s.numbers[number].state != NumberState::plain) {
+  if (!holders_of(s, call.pasid).plain) {
     set.add(Status::einval, "not held as a plain number");
   } else if (is_attached(s, number)) {
     set.add(Status::ebusy, "a domain is attached there");

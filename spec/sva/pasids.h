@@ -7,6 +7,14 @@
 
 namespace iommucheck::spec::sva {
 
+/// Who may hold a number, as far as a caller can know: after a time-out more than one of them.
+struct Holders {
+  bool nobody = false;
+  bool plain = false;   ///< whoever had it from pasid_alloc
+  bool others = false;  ///< a process, or an io_mm
+};
+Holders holders_of(const InterfaceState& s, u32 pasid);
+
 Range device_range(const InterfaceState& s, u32 device, u32 min, u32 max);
 void judge_new_number(const InterfaceState& s, Range range, Permitted& set);
 Verdict check_number(const InterfaceState& s, const Call& call, const Permitted& set, u64 number);

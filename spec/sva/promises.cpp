@@ -60,7 +60,8 @@ Alternatives promises_at(const InterfaceState& s, u32 device, Substream at, u64 
                          bool with_calls) {
   Alternatives out;
   if (s.tickets.overflowed()) out.gave_up = true;
-  if (!s.device_exists(device)) {
+  const bool left = device < s.devices.size() && s.devices[device].ghosts != 0;
+  if (!s.device_exists(device) && !left) {
     out.add(promise::blocked);
     return out;
   }
@@ -106,7 +107,8 @@ Expectation settled(const InterfaceState& s, u32 device, Substream at, u64 iova)
 }  // namespace
 
 Expectation expected(const InterfaceState& s, u32 device, Substream at, u64 iova) {
-  if (!s.device_exists(device)) return {.state = State::blocked};
+  const bool left = device < s.devices.size() && s.devices[device].ghosts != 0;
+  if (!s.device_exists(device) && !left) return {.state = State::blocked};
   if (at.present || !s.constants[device].iommu) return settled(s, device, at, iova);
   const Device& record = s.devices[device];
   if (record.ghosts != 0) {

@@ -76,6 +76,71 @@ TEST_F(TimeOutIsNoOpenCall, one_of_its_numbers_can_be_settled) {
   EXPECT_EQ(meets(0, 2, page), (Set{"no_pasid"}));
 }
 
+// "Held until recovery": every call that asks who has a number permits that somebody does, and that
+// nobody does. Of two numbers that it may have taken, which one nobody has seen.
+TEST_F(TimeOutIsNoOpenCall, a_number_that_it_took_may_be_held) {
+  on(d, {0});
+  ok(init(0, 0, 1, 2));
+  process(x, page, px);
+  fails(bind(0, x), Status::etimedout, stuck);
+  for (const u32 number : {1U, 2U}) {
+    const Call attached{.kind = CallKind::attach_pasid, .domain = d, .device = 0, .pasid = number};
+    only(attached, Status::ebusy);
+    only(attached, Status::einval);
+    only(pasid_free(number), Status::einval);
+    only(io_mm_of(0, number), Status::enoent);
+    only(drvdata(0, number), Status::enoent);
+    only(unbind(0, number), Status::einval);
+  }
+  EXPECT_TRUE(state.permitted(bind(0, x), {}).has(Status::enospc));
+  EXPECT_TRUE(state.permitted(pasid_alloc(1, 2), {}).has(Status::enospc));
+  EXPECT_FALSE(state.permitted(pasid_alloc(3, 9), {}).has(Status::enospc));
+  const Call beyond{.kind = CallKind::attach_pasid, .domain = d, .device = 0, .pasid = 3};
+  refused(beyond, Status::ebusy);
+
+  state.recovered();
+  const Call freed{.kind = CallKind::attach_pasid, .domain = d, .device = 0, .pasid = 1};
+  refused(freed, Status::ebusy);
+  only(freed, Status::einval);
+}
+
+// The number of a plain bind that the process shares is known: it is the process's, or nobody's.
+TEST_F(TimeOutIsNoOpenCall, a_known_number_that_it_left_may_be_held) {
+  on(d, {0});
+  ok(init(0, 0, 1, 2));
+  process(x, page, px);
+  ok(bind(0, x), 1);
+  fails(unbind(0, 1), Status::etimedout, stuck);
+  const Call attached{.kind = CallKind::attach_pasid, .domain = d, .device = 0, .pasid = 1};
+  only(attached, Status::ebusy);
+  only(attached, Status::einval);
+}
+
+// Whether faults of processes wait in a table is what all who share it want. One that cannot wait
+// is removed, and that times out: what it stood for may be there until recovery.
+class DevicesOfTwoMinds : public SvaWorld {
+ protected:
+  DevicesOfTwoMinds()
+      : SvaWorld({.devices = {device(1), device(2, /*stall=*/false)}, .ssid_bits = 10}) {}
+};
+
+TEST_F(DevicesOfTwoMinds, a_removal_that_times_out_leaves_open_whether_faults_wait) {
+  on(d, {0, 1});
+  ok(init(0, iopf, 1, 2));
+  process(x, page, px);
+  ok(bind(0, x), 1);
+  EXPECT_EQ(meets(0, 1, 2 * page), (Set{"unmapped", "waits"}));
+  const auto mark = trail.mark();
+  state.device_removed(1, false);
+  EXPECT_EQ(meets(0, 1, 2 * page), (Set{"waits"}));
+  trail.undo_to(mark);
+
+  state.device_removed(1, true);
+  EXPECT_EQ(meets(0, 1, 2 * page), (Set{"unmapped", "waits"}));
+  state.recovered();
+  EXPECT_EQ(meets(0, 1, 2 * page), (Set{"waits"}));
+}
+
 // A queue may stay stuck over any number of calls, and what is promised elsewhere stays exact.
 // Calls in progress are few, and are followed one by one.
 TEST_F(TimeOutIsNoOpenCall, there_may_be_any_number_of_them) {
