@@ -265,8 +265,16 @@ std::string BackendHost::bring_up() {
     error = operations_->device_add(state_, device);
     if (error != 0) return answer("device_add", error);
   }
+  backend_ = backend;
   booted_ = true;
   return {};
+}
+
+u32 BackendHost::pasid_bits(u32 device) const { return backend_->pasid_bits(device); }
+
+bool BackendHost::has_input_bits(u32 bits) const {
+  const impl::Limits limits = backend_->limits();
+  return limits.input_bits_min <= bits && bits <= limits.input_bits_max;
 }
 
 u64 BackendHost::shut_down() {

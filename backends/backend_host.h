@@ -38,6 +38,10 @@ class BackendHost {
   [[nodiscard]] bool has(spec::sva::CallKind kind) const;
   spec::sva::Interface& interface() { return interface_; }
   [[nodiscard]] const spec::sva::Setup& setup() const { return setup_; }
+  /// Of a device's PASIDs, as the backend told when it came up.
+  [[nodiscard]] u32 pasid_bits(u32 device) const;
+  /// It can make domains of that width.
+  [[nodiscard]] bool has_input_bits(u32 bits) const;
 
   /// A rule that was broken.
   struct Finding {
@@ -220,6 +224,7 @@ class BackendHost {
   bool stuck_ = false;
   bool abandoned_ = false;
   bool booted_ = false;
+  impl::Backend* backend_ = nullptr;  // once it is booted
   bool comparing_ = false;
   u32 in_calls_ = 0;
 };

@@ -49,8 +49,10 @@ class BackendMachine {
   virtual ~BackendMachine() = default;
 
   [[nodiscard]] virtual std::string_view name() const = 0;
-  /// What of the interface's setup the backend decides: whose tables are, PASID 0.
+  /// What of the interface's setup the backend decides: PASID 0, whether faults wait.
   virtual void adapt(spec::sva::Setup& setup) const = 0;
+  /// Its caches hold that nothing is mapped, and the backend knows that.
+  [[nodiscard]] virtual bool remembers_unmapped() const = 0;
   /// Powered on, and the backend over it; null: it cannot be. `window`: of memory, `process_pa`:
   /// the processes' own, behind it. Platform and config outlive it.
   virtual impl::Backend* start(const iommucheck_platform& platform, const iommucheck_config& config,

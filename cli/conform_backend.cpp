@@ -2,8 +2,10 @@
 #include "cli/conform_backend.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <map>
 
 #include "base/clock.h"
 #include "cli/console.h"
@@ -16,6 +18,7 @@
 #include "scenario/random/backends.h"
 #include "scenario/random/draw.h"
 #include "scenario/random/sequences.h"
+#include "scenario/run/needs.h"
 
 namespace iommucheck::cli {
 namespace {
@@ -43,8 +46,9 @@ class BackendRun {
     print("conform of backend {}, seed {}\n", options_.backend, seed_);
     std::fflush(stdout);
     catch_interrupts();
-    auto done = oracle::stories::probe_backend(options_.backend, options_.hang_seconds);
-    if (done) done = run_scenarios();
+    const auto probed = oracle::stories::probe_backend(options_.backend, options_.hang_seconds);
+    if (probed) faults_wait_ = oracle::stories::can_wait(*probed);
+    Expected<void> done = probed ? run_scenarios() : std::unexpected(probed.error());
     if (done && options_.replay.empty()) done = run_random(begin);
     progress_.clear();
     if (!done) {
@@ -94,7 +98,10 @@ class BackendRun {
     tests_.push_back(case_of(scenario, result, path));
     switch (result.status) {
       case Status::passed: ++passed_; break;
-      case Status::needs: ++needs_; break;
+      case Status::needs:
+        ++needs_;
+        for (const std::string& need : result.needs) not_run_[need].push_back(scenario.id);
+        break;
       case Status::undecided:
         end_.undecided(fmt::format("scenario {}: {}", scenario.id, result.bound));
         break;
@@ -116,6 +123,7 @@ class BackendRun {
     asked.seed = seed_;
     asked.from = options_.from;
     asked.runs = options_.runs;
+    asked.draw.faults_wait = faults_wait_;
     // With --runs alone the number says when it ends.
     if (options_.runs == 0 || options_.seconds_given) {
       asked.seconds = std::max(options_.seconds - seconds_since(begin), 0.001);
@@ -149,7 +157,7 @@ class BackendRun {
       }
     }
     print("BROKEN {} ({}), at fault: {}\n  rule: {} [{}]\n", rule.name,
-          spec::family_name(rule.family), spec::keeper_name(rule.keeper), rule.text, rule.section);
+          spec::family_name(rule.family), at_fault(rule.keeper), rule.text, rule.section);
     for (const std::string& line : finding.failure.evidence) print("  {}\n", line);
     print("  at: {}\n", finding.failure.step);
     print("  first in sequence {} of seed {}, {} times; the shortest that was found, {} lines:\n",
@@ -167,7 +175,18 @@ class BackendRun {
     tests_.push_back(std::move(one));
   }
 
+  /// A driver here is the core, which is this project's, and the backend, which is asked.
+  static std::string_view at_fault(spec::Keeper keeper) {
+    return keeper == spec::Keeper::driver ? "backend" : spec::keeper_name(keeper);
+  }
+
   // ---- the end ----
+
+  void show_what_was_not_run() {
+    for (const auto& [need, scenarios] : not_run_) {
+      print("not run, it needs {}: {}\n", need, fmt::join(scenarios, " "));
+    }
+  }
 
   int end(double seconds) {
     if (failed_ != 0 || !random_.findings.empty()) end_.found();
@@ -196,6 +215,7 @@ class BackendRun {
     report.property("sequences", random_.runs);
     report.property("cut_short", random_.cut_short);
     if (options_.format == Format::text) {
+      show_what_was_not_run();
       if (random_.runs != 0) {
         print(
             "{} sequences from seed {}: {} to their end, {} cut short where a call failed that "
@@ -219,6 +239,8 @@ class BackendRun {
   ProgressLine progress_;
   std::vector<oracle::JunitCase> tests_;
   SequencesResult random_;
+  bool faults_wait_ = true;
+  std::map<std::string, std::vector<std::string>> not_run_;  // by what they need
   u64 passed_ = 0, failed_ = 0, needs_ = 0;
   oracle::RunEnd end_;
 };

@@ -9,6 +9,8 @@
  *
  * Everything that others see changes by one store. What was forgotten and dropped has acted when
  * flush() says so. With one of the macros SMALL_FORGETS_* or SMALL_FREES_* it is wrong on purpose.
+ * With SMALL_WITHOUT_WAITS, SMALL_WITHOUT_HOLES and SMALL_KEEPS_PASID_0 it is another IOMMU: faults
+ * never wait, caches do not hold that nothing is mapped, PASID 0 is no number.
  */
 #include "small_backend.h"
 
@@ -398,12 +400,22 @@ static int32_t small_map(void* self, void* space, uint64_t iova, uint64_t pa, ui
   return 0;
 }
 
-/* The last level's table leaves the tree where nothing is in it any more. */
-static void retire(struct small* s, struct space* its, uint64_t iova, uint32_t* tables) {
+/* The last level's table leaves the tree where nothing is in it any more. `cleared`: so many bytes
+ * up to the end of the page. What is mapped there next stands in another table, and caches still
+ * lead to this one: the core makes that known where caches hold that nothing is mapped, and
+ * otherwise the whole of it has to have gone at once, so that nobody maps there before it was
+ * synchronised. */
+static void retire(struct small* s, struct space* its, uint64_t iova, uint64_t cleared,
+                   uint32_t* tables) {
   const uint64_t room = sizeof its->retired / sizeof *its->retired;
   const uint64_t leaf = leaf_of(s, its, iova, 0);
   uint64_t above = its->root;
   if (its->retired_count == room || leaf == 0) return;
+#ifdef SMALL_WITHOUT_HOLES
+  if (cleared < SMALL_WORDS * SMALL_PAGE || leaf % SMALL_PAGE != SMALL_PAGE - 8) return;
+#else
+  (void)cleared;
+#endif
   for (uint64_t i = 0; i < SMALL_WORDS; ++i) {
     if (load(s, (leaf & SMALL_ADDRESS) + 8 * i) != 0) return;
   }
@@ -427,9 +439,9 @@ static uint64_t small_unmap(void* self, void* space, uint64_t iova, uint64_t byt
     const uint64_t place = leaf_of(self, space, at, 0);
     if (place == 0 || load(self, place) == 0) break;
     store(self, place, 0);
-    if (place % SMALL_PAGE == SMALL_PAGE - 8) retire(self, space, at, tables);
+    if (place % SMALL_PAGE == SMALL_PAGE - 8) retire(self, space, at, done + SMALL_PAGE, tables);
   }
-  if (done != 0) retire(self, space, iova + done - SMALL_PAGE, tables);
+  if (done != 0) retire(self, space, iova + done - SMALL_PAGE, done, tables);
   return done;
 }
 
@@ -441,6 +453,7 @@ static uint64_t small_translate(void* self, void* space, uint64_t iova) {
 
 /* ---- requests ---- */
 
+#ifndef SMALL_WITHOUT_WAITS
 static int32_t small_read_fault(void* self, struct iommucheck_waiting* fault) {
   const uint64_t id = read_register(self, SMALL_REQUEST);
   uint64_t from, at;
@@ -464,6 +477,7 @@ static int32_t small_answer(void* self, uint32_t id, uint32_t again) {
   return small_flush(self) == IOMMUCHECK_FLUSH_COMPLETE ? IOMMUCHECK_ANSWERED_DONE
                                                         : IOMMUCHECK_ANSWERED_ON_ITS_WAY;
 }
+#endif
 
 extern const struct iommucheck_hardware_ops small_hardware;
 
@@ -496,18 +510,26 @@ static const struct iommucheck_backend_ops small_ops = {
     .drop_device = small_drop_device,
     .flush = small_flush,
     .drop_everything = small_drop_everything,
+#ifndef SMALL_WITHOUT_WAITS
     .read_fault = small_read_fault,
     .answer = small_answer,
+#endif
 };
 
 static const struct iommucheck_backend small = {
     .size = sizeof small,
     .abi = IOMMUCHECK_BACKEND_ABI,
-#ifdef SMALL_FORGETS_MAPS
-    .flags = IOMMUCHECK_BACKEND_WAITS,
-#else
-    .flags = IOMMUCHECK_BACKEND_WAITS | IOMMUCHECK_BACKEND_REMEMBERS_UNMAPPED,
+    .flags = 0
+#ifndef SMALL_WITHOUT_WAITS
+             | IOMMUCHECK_BACKEND_WAITS
 #endif
+#if !defined(SMALL_WITHOUT_HOLES) && !defined(SMALL_FORGETS_MAPS)
+             | IOMMUCHECK_BACKEND_REMEMBERS_UNMAPPED
+#endif
+#ifdef SMALL_KEEPS_PASID_0
+             | IOMMUCHECK_BACKEND_KEEPS_PASID_0
+#endif
+    ,
     .name = "small",
     .backend = &small_ops,
     .hardware = &small_hardware,

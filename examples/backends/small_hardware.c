@@ -441,7 +441,9 @@ static void ends_at(struct hardware* h, uint64_t entry, uint64_t iova, uint64_t 
   walk.root = entry & SMALL_ADDRESS;
   walk.iova = iova;
   walk.now = now;
+#ifndef SMALL_WITHOUT_HOLES
   walk.remembers = !(entry & SMALL_CPUS);
+#endif
   if (iova >> 48 != 0) {
     add_end(ends, 0, 0);
     return;
@@ -823,6 +825,7 @@ static uint32_t hw_walker_answers(void* self, uint32_t number, uint64_t iova, ui
 
 /* ---- accesses that wait ---- */
 
+#ifndef SMALL_WITHOUT_WAITS
 static uint32_t hw_wait(void* self, uint32_t stream, uint32_t pasid, uint64_t iova,
                         uint32_t access) {
   struct hardware* h = self;
@@ -851,6 +854,7 @@ static int32_t hw_is_waiting(void* self, uint32_t id) {
   }
   return 0;
 }
+#endif
 
 static void* hw_open(const struct iommucheck_hardware_host* host) {
   struct hardware* h = calloc(1, sizeof *h);
@@ -880,7 +884,9 @@ const struct iommucheck_hardware_ops small_hardware = {
     .walker_switches = hw_walker_switches,
     .walker_flushes = hw_walker_flushes,
     .walker_answers = hw_walker_answers,
+#ifndef SMALL_WITHOUT_WAITS
     .wait = hw_wait,
     .take_response = hw_take_response,
     .is_waiting = hw_is_waiting,
+#endif
 };

@@ -200,7 +200,8 @@ struct iommucheck_backend_ops {
   int32_t (*map)(void* self, void* space, uint64_t iova, uint64_t pa, uint64_t bytes, uint32_t prot,
                  uint64_t* done);
   /* Clears leaves from the start to the first hole: how many bytes. *tables is set to 1 if a part
-   * of the table left the tree; it is kept until free_retired. */
+   * of the table left the tree; it is kept until free_retired. Without REMEMBERS_UNMAPPED only a part
+   * all of which this call has cleared may leave: map does not make known what is mapped there next. */
   uint64_t (*unmap)(void* self, void* space, uint64_t iova, uint64_t bytes, uint32_t* tables);
   /* What the table says. 0: nothing. */
   uint64_t (*translate)(void* self, void* space, uint64_t iova);

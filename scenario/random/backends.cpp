@@ -6,6 +6,7 @@
 #include "backends/door.h"
 #include "process/isolate.h"
 #include "scenario/run/backend_subject.h"
+#include "scenario/run/needs.h"
 
 namespace iommucheck::oracle::stories {
 
@@ -24,17 +25,24 @@ Expected<Subjects> subjects_of(const std::string& backend) {
       .path = backend};
 }
 
-Expected<void> probe_backend(const std::string& backend, double seconds) {
+Expected<Offers> probe_backend(const std::string& backend, double seconds) {
   auto report = SharedReport::create();
   if (!report) return std::unexpected(report.error());
-  const auto work = [&] {
+  constexpr int failed = 1;
+  constexpr int waits = 2;
+  const auto work = [&]() -> int {
     const auto subjects = subjects_of(backend);
-    if (!subjects) report->add_finding(subjects.error().message);
-    return subjects ? 0 : 1;
+    if (!subjects) {
+      report->add_finding(subjects.error().message);
+      return failed;
+    }
+    return can_wait(subjects->make()->offers({})) ? waits : 0;
   };
   const auto outcome = run_isolated(*report, work, {.hang_seconds = seconds});
   if (!outcome) return std::unexpected(outcome.error());
-  if (outcome->ended == Ended::returned && outcome->result == 0) return {};
+  if (outcome->ended == Ended::returned && outcome->result != failed) {
+    return Offers{.stalls = outcome->result == waits, .page_requests = outcome->result == waits};
+  }
   const std::vector<std::string> said = report->findings();
   return fail(ErrorCode::bad_input, outcome->ended == Ended::returned && !said.empty()
                                         ? said.front()

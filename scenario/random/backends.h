@@ -21,7 +21,8 @@ struct Subjects {
 /// is loaded into this process. bad_input.
 Expected<Subjects> subjects_of(const std::string& backend);
 
-/// The same in a process that is then gone; what is wrong, if it crashes or comes to no end, too.
-Expected<void> probe_backend(const std::string& backend, double seconds);
+/// The same in a process that is then gone: what it has; what is wrong, if it crashes or comes to
+/// no end, too.
+Expected<Offers> probe_backend(const std::string& backend, double seconds);
 
 }  // namespace iommucheck::oracle::stories

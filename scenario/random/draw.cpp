@@ -29,15 +29,15 @@ constexpr std::array<u64, 5> places{0, 0x2000, 0x1ff000, block_bytes, 0x40000000
 
 class Drawer {
  public:
-  Drawer(u64 seed, u64 number)
-      : words_(SplitMix64::mixed(seed) ^ SplitMix64::mixed(number + 0x5eed)) {
+  Drawer(u64 seed, u64 number, const DrawOptions& options)
+      : words_(SplitMix64::mixed(seed) ^ SplitMix64::mixed(number + 0x5eed)), options_(options) {
     add("@ RANDOM-{}-{} random drawn", seed, number);
   }
 
-  std::vector<std::string> draw(u32 steps) {
+  std::vector<std::string> draw() {
     declare();
     begin();
-    for (u32 i = 0; i < steps; ++i) step();
+    for (u32 i = 0; i < options_.steps; ++i) step();
     return std::move(lines_);
   }
 
@@ -92,7 +92,7 @@ class Drawer {
     if (!world.empty()) add("world{}", world);
     devices_.resize(2 + below(2));
     for (std::size_t i = 0; i < devices_.size(); ++i) {
-      devices_[i].waits = one_in(2);
+      devices_[i].waits = one_in(2) && options_.faults_wait;
       add("dev D{}{}{}", i, devices_[i].waits ? " iopf=pri" : "", one_in(2) ? " ats=1" : "");
     }
     add("run R {}", pages_of_run);
@@ -520,6 +520,7 @@ class Drawer {
   }
 
   SplitMix64 words_;
+  DrawOptions options_;
   std::vector<std::string> lines_;
   std::vector<Device> devices_;
   std::vector<Process> processes_;
@@ -536,8 +537,8 @@ class Drawer {
 
 }  // namespace
 
-std::vector<std::string> draw_lines(u64 seed, u64 number, u32 steps) {
-  return Drawer(seed, number).draw(steps);
+std::vector<std::string> draw_lines(u64 seed, u64 number, const DrawOptions& options) {
+  return Drawer(seed, number, options).draw();
 }
 
 std::string text_of_lines(const std::vector<std::string>& lines) {

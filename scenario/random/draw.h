@@ -11,10 +11,15 @@
 
 namespace iommucheck::oracle::stories {
 
+struct DrawOptions {
+  u32 steps = 24;           ///< behind the machine's description, about
+  bool faults_wait = true;  ///< the machine hands faults to its driver
+};
+
 /// Lines of one scenario, of which the first is its head, "@ ID KEYS title". Number `number` of
-/// `seed`, which is all that it depends on; about `steps` steps behind the machine's description.
-/// A sequence may end early where a call that gives a name fails.
-std::vector<std::string> draw_lines(u64 seed, u64 number, u32 steps);
+/// `seed`; beside the options that is all that it depends on. A sequence may end early where a call
+/// that gives a name fails.
+std::vector<std::string> draw_lines(u64 seed, u64 number, const DrawOptions& options);
 
 /// The lines as a text that the parser reads.
 std::string text_of_lines(const std::vector<std::string>& lines);

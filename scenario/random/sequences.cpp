@@ -5,7 +5,6 @@
 
 #include "base/clock.h"
 #include "scenario/format/parser.h"
-#include "scenario/random/draw.h"
 #include "scenario/random/shrink_lines.h"
 
 namespace iommucheck::oracle::stories {
@@ -64,7 +63,7 @@ Expected<SequencesResult> run_sequences(const AloneOptions& subject,
       break;
     }
     const u64 number = options.from + all.runs;
-    std::vector<std::string> lines = draw_lines(options.seed, number, options.steps);
+    std::vector<std::string> lines = draw_lines(options.seed, number, options.draw);
     const auto result = run_lines(lines, subject);
     if (!result) {
       if (result.error().code != ErrorCode::unsupported) return std::unexpected(result.error());

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/types.h"
 #include "scenario/random/alone.h"
+#include "scenario/random/draw.h"
 
 namespace iommucheck::oracle::stories {
 
@@ -18,7 +19,7 @@ struct SequencesOptions {
   u64 from = 0;        ///< number of the first sequence
   u64 runs = 0;        ///< 0: what the time allows
   double seconds = 0;  ///< 0: no limit
-  u32 steps = 24;
+  DrawOptions draw{};
   u32 shrink_runs = 600;  ///< for each rule that is found broken
   std::function<void(u64 runs, u64 findings)> progress{};
 };

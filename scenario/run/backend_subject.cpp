@@ -74,19 +74,15 @@ const char* end_promised(const Reached& one, const Reachable& allowed) {
 
 }  // namespace
 
-std::string BackendSubject::needs(const World& world) {
+Offers BackendSubject::offers(const World& world) {
   make_host(world);
-  if (world.names_smmuv3) return "backend=smmuv3";
-  if (world.dirty && *world.dirty != "0") return "dirty=" + *world.dirty;
-  if (world.page_sizes) return "pgsizes=" + *world.page_sizes;
-  if (std::string unmet = unmet_numbers(world, true); !unmet.empty()) return unmet;
-  // Scenarios that were written for it know that 0 is a PASID there.
-  if (world.second_backend && setup_.keeps_pasid_0) return "backend=two";
-  const bool per_device = interface_setup(world).per_device_tables;
-  if (setup_.per_device_tables != per_device) {
-    return per_device ? "tables=per_device" : "tables=per_domain";
-  }
-  return {};
+  return {.pasid_0 = !setup_.keeps_pasid_0,
+          .holes = machine_->remembers_unmapped(),
+          .shared_tables = !setup_.per_device_tables,
+          .own_tables = setup_.per_device_tables,
+          .stalls = setup_.stalls,
+          .page_requests = setup_.page_requests,
+          .hooks = true};
 }
 
 /// A machine as the world wants it, as far as the backend can; nothing runs yet.
@@ -101,6 +97,20 @@ void BackendSubject::make_host(const World& world) {
 }
 
 std::string BackendSubject::boot(const World& /*world*/) { return host_->boot(); }
+
+std::string BackendSubject::lacks() const {
+  for (u32 device = 0; device < setup_.devices.size(); ++device) {
+    const spec::sva::DeviceSetup& wanted = setup_.devices[device];
+    if (!wanted.iommu || wanted.group != spec::sva::DeviceSetup::alone) continue;
+    if (host_->pasid_bits(device) < std::min(wanted.ssid_bits, setup_.ssid_bits)) {
+      return fmt::format("pasids={}", world_.devices[device].pasids);
+    }
+  }
+  if (world_.iova_bits && !host_->has_input_bits(static_cast<u32>(*world_.iova_bits))) {
+    return fmt::format("iova_bits={}", *world_.iova_bits);
+  }
+  return {};
+}
 
 // ---- what accesses may get, and what is promised ------------------------------------------------
 

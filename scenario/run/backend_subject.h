@@ -22,9 +22,9 @@ class BackendSubject final : public Subject {
   using MakeMachine = std::function<std::unique_ptr<BackendMachine>(const spec::sva::Setup& setup)>;
   explicit BackendSubject(MakeMachine make) : make_(std::move(make)) {}
 
-  std::string needs(const World& world) override;
+  Offers offers(const World& world) override;
   std::string boot(const World& world) override;
-  [[nodiscard]] bool has_hooks() const override { return true; }
+  [[nodiscard]] std::string lacks() const override;
   void set_hook(spec::sva::Hook hook, spec::sva::Status status, bool made_nothing) override {
     host_->set_hook(hook, made_nothing ? IOMMUCHECK_HOOK_NULL : -static_cast<int>(status));
   }

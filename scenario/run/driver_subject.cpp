@@ -55,21 +55,18 @@ DriverSubject::~DriverSubject() {
   if (booted_) host_->restore();  // calls that still wait come to their end
 }
 
-std::string DriverSubject::needs(const World& world) {
-  if (world.second_backend) return "backend=two";
+/// A driver under test is an SMMUv3's: what that has, and what the driver says of itself.
+Offers DriverSubject::offers(const World& world) {
   if (by_world_) {
     driver_ = world.per_device_tables ? impl::builtin_driver_per_device() : impl::builtin_driver();
   }
-  const bool per_device = (driver_->flags & IOMMUCHECK_DRIVER_PER_DEVICE_TABLES) != 0;
-  if (world.per_device_tables != per_device) {
-    return per_device ? "tables=per_domain" : "tables=per_device";
-  }
-  if (world.dirty && *world.dirty != "0") return "dirty=" + *world.dirty;
-  const bool can_have_none = (driver_->flags & IOMMUCHECK_DRIVER_PAGE_SIZES) != 0;
-  if (world.page_sizes && !(can_have_none && *world.page_sizes == "none")) {
-    return "pgsizes=" + *world.page_sizes;
-  }
-  return unmet_numbers(world, false);
+  const bool per_device = says(IOMMUCHECK_DRIVER_PER_DEVICE_TABLES);
+  return {.smmuv3 = true,
+          .shared_tables = !per_device,
+          .own_tables = per_device,
+          .stalls = true,
+          .no_page_sizes = says(IOMMUCHECK_DRIVER_PAGE_SIZES),
+          .hooks = says(IOMMUCHECK_DRIVER_HOOKS)};
 }
 
 bool DriverSubject::has(CallKind kind) const {

@@ -27,7 +27,7 @@ class DriverSubject final : public Subject, private Monitor::Sink {
   DriverSubject(const DriverSubject&) = delete;
   DriverSubject& operator=(const DriverSubject&) = delete;
 
-  std::string needs(const World& world) override;
+  Offers offers(const World& world) override;
   std::string boot(const World& world) override;
   [[nodiscard]] bool exact_pasids() const override { return builtin_; }
   [[nodiscard]] bool has(spec::sva::CallKind kind) const override;
@@ -53,9 +53,6 @@ class DriverSubject final : public Subject, private Monitor::Sink {
   void switch_walker(u32 walker, u64 root) override;
   void flush_walker(u32 walker) override;
   void set_stuck(bool stuck) override { monitor_->queue_stuck(stuck); }
-  [[nodiscard]] bool has_hooks() const override {
-    return (driver_->flags & IOMMUCHECK_DRIVER_HOOKS) != 0;
-  }
   void set_hook(spec::sva::Hook hook, spec::sva::Status status, bool made_nothing) override {
     host_->set_hook(hook, made_nothing ? IOMMUCHECK_HOOK_NULL : -static_cast<int>(status));
   }
@@ -71,7 +68,8 @@ class DriverSubject final : public Subject, private Monitor::Sink {
   std::vector<Trouble> take_troubles() override;
   [[nodiscard]] Touched touched() const override { return touched_; }
   [[nodiscard]] std::optional<u32> hooked_io_mms() const override {
-    const bool counts = has_hooks() && world_.hooks.mm_alloc && world_.hooks.mm_free;
+    const bool counts =
+        says(IOMMUCHECK_DRIVER_HOOKS) && world_.hooks.mm_alloc && world_.hooks.mm_free;
     return counts ? std::optional(monitor_->interface().hooked_io_mms()) : std::nullopt;
   }
   const spec::sva::Held* driver_held() override;
@@ -80,6 +78,7 @@ class DriverSubject final : public Subject, private Monitor::Sink {
   [[nodiscard]] bool gave_up() const override;
 
  private:
+  [[nodiscard]] bool says(u32 flag) const { return (driver_->flags & flag) != 0; }
   void event(const trace::Event& event) override;
   void repeat_answered();
   u64 make_access(const Probing& probing);

@@ -30,7 +30,19 @@ bool is_ok(const Wanted& wanted) {
 
 }  // namespace
 
-std::string Model::needs(const World& /*world*/) { return {}; }
+/// What the interface promises, on whatever machine, as far as it is built.
+Offers Model::offers(const World& /*world*/) {
+  return {.smmuv3 = true,
+          .pasid_0 = true,
+          .holes = true,
+          .shared_tables = true,
+          .own_tables = true,
+          .stalls = true,
+          .page_requests = true,
+          .no_page_sizes = true,
+          .any_numbers = true,
+          .hooks = true};
+}
 
 std::string Model::boot(const World& world) {
   world_ = world;

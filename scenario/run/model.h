@@ -16,7 +16,7 @@ class Model final : public Subject {
  public:
   Model() = default;
 
-  std::string needs(const World& world) override;
+  Offers offers(const World& world) override;
   std::string boot(const World& world) override;
   [[nodiscard]] bool exact_pasids() const override { return true; }
   [[nodiscard]] bool has(spec::sva::CallKind kind) const override;
@@ -44,7 +44,6 @@ class Model final : public Subject {
   void switch_walker(u32 walker, u64 root) override { interface_->walker_switches(walker, root); }
   void flush_walker(u32 walker) override { interface_->walker_flushes(walker); }
   void set_stuck(bool stuck) override { stuck_ = stuck; }
-  [[nodiscard]] bool has_hooks() const override { return true; }
   void set_hook(spec::sva::Hook hook, spec::sva::Status status, bool made_nothing) override {
     hooks_[static_cast<std::size_t>(hook)] = {.failed = status, .made_nothing = made_nothing};
   }

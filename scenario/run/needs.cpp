@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "scenario/run/needs.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <bit>
+#include <set>
 
 #include "scenario/run/make_call.h"
 
@@ -11,11 +15,89 @@ namespace {
 using scenario::Check;
 using scenario::Invoke;
 
+// ---- of the machine -----------------------------------------------------------------------------
+
+std::string waits_by(const World& world, WorldDevice::Faults faults, const char* name) {
+  const bool any = std::ranges::any_of(
+      world.devices, [&](const WorldDevice& device) { return device.faults == faults; });
+  return any ? name : "";
+}
+
+/// Numbers that the registers of no IOMMU can say.
+std::string odd_number(const World& world) {
+  if (world.iova_bits && (*world.iova_bits < 25 || *world.iova_bits > 48)) {
+    return fmt::format("iova_bits={}", *world.iova_bits);
+  }
+  const auto odd = [](u64 numbers) { return numbers != 0 && !std::has_single_bit(numbers); };
+  if (world.iommu_pasids && odd(*world.iommu_pasids)) {
+    return fmt::format("iommu_pasids={}", *world.iommu_pasids);
+  }
+  for (const WorldDevice& device : world.devices) {
+    if (odd(device.pasids)) return fmt::format("pasids={}", device.pasids);
+  }
+  return {};
+}
+
+std::string several_iommus(const World& world) {
+  std::set<std::string> iommus;
+  for (const WorldDevice& device : world.devices) {
+    if (device.has_iommu()) iommus.insert(device.iommu);
+  }
+  return iommus.size() > 1 ? "several IOMMUs" : "";
+}
+
+struct Requirement {
+  /// By its name; empty: the world does not ask for it.
+  std::string (*asked)(const World& world);
+  bool Offers::* had;
+};
+
+const Requirement requirements[] = {
+    {[](const World& world) -> std::string { return world.names_smmuv3 ? "backend=smmuv3" : ""; },
+     &Offers::smmuv3},
+    {[](const World& world) -> std::string { return world.second_backend ? "backend=two" : ""; },
+     &Offers::pasid_0},
+    {[](const World& world) -> std::string { return world.second_backend ? "backend=two" : ""; },
+     &Offers::holes},
+    {[](const World& world) -> std::string {
+       return world.per_device_tables ? "tables=per_device" : "";
+     },
+     &Offers::own_tables},
+    {[](const World& world) -> std::string {
+       return world.per_device_tables ? "" : "tables=per_domain";
+     },
+     &Offers::shared_tables},
+    {[](const World& world) { return waits_by(world, WorldDevice::Faults::stall, "iopf=stall"); },
+     &Offers::stalls},
+    {[](const World& world) { return waits_by(world, WorldDevice::Faults::pri, "iopf=pri"); },
+     &Offers::page_requests},
+    {[](const World& world) -> std::string {
+       return world.page_sizes ? "pgsizes=" + *world.page_sizes : "";
+     },
+     &Offers::no_page_sizes},
+    {[](const World& world) -> std::string {
+       return world.dirty && *world.dirty != "0" ? "dirty=" + *world.dirty : "";
+     },
+     &Offers::dirty},
+    {several_iommus, &Offers::several_iommus},
+    {odd_number, &Offers::any_numbers},
+    {[](const World& world) -> std::string { return world.lacks_hooks() ? "hooks=" : ""; },
+     &Offers::hooks},
+};
+
+// ---- of the steps -------------------------------------------------------------------------------
+
 class Needs {
  public:
-  Needs(Subject& subject, const World& world) : subject_(subject) {
-    add(subject.needs(world));
-    if (world.lacks_hooks() && !subject.has_hooks()) add("hooks=");
+  Needs(Subject& subject, const World& world)
+      : subject_(subject), world_(world), offers_(subject.offers(world)) {
+    for (const Requirement& one : requirements) {
+      if (!(offers_.*one.had)) add(one.asked(world));
+    }
+    // No other set of page sizes can be asked for.
+    if (offers_.no_page_sizes && world.page_sizes && *world.page_sizes != "none") {
+      add("pgsizes=" + *world.page_sizes);
+    }
   }
 
   std::vector<std::string> take() { return std::move(names_); }
@@ -43,9 +125,15 @@ class Needs {
   }
   void visit(const scenario::UserEntry& /*entry*/) { add("ucd"); }
   void visit(const scenario::Probe& /*probe*/) {}
-  void visit(const scenario::Dma& /*dma*/) {}
+  /// A stall stands for itself; of requests the last one of a group is answered for all.
+  void visit(const scenario::Dma& dma) {
+    const u32 device = world_.device(dma.device.text);
+    const bool asks =
+        device < world_.devices.size() && world_.devices[device].faults == WorldDevice::Faults::pri;
+    if (asks && !dma.last && !offers_.request_groups) add("page request groups");
+  }
   void visit(const Check& check) {
-    if (check.kind == Check::Kind::hook && !subject_.has_hooks()) add("hook");
+    if (check.kind == Check::Kind::hook && !offers_.hooks) add("hook");
   }
   void visit(const scenario::Race& race) {
     std::visit([&](const auto& what) { visit(what); }, race.first);
@@ -61,6 +149,8 @@ class Needs {
   }
 
   Subject& subject_;
+  const World& world_;
+  Offers offers_;
   std::vector<std::string> names_;
 };
 

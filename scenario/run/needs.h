@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// What scenarios ask for that not everybody has: one table for drivers, backends and the
+// specification. What a subject has not got is a need: neither passed nor failed, and no verdict.
 #pragma once
 
 #include <string>
@@ -9,8 +11,11 @@
 
 namespace iommucheck::oracle::stories {
 
-/// What the scenario uses that the subject has not got, each name once, in the order of its use.
+/// Each name once, "iopf=pri" or the name of a call; empty: it can be run.
 std::vector<std::string> needs_of(const scenario::Scenario& scenario, const World& world,
                                   Subject& subject);
+
+/// An IOMMU that hands faults of devices to its driver.
+inline bool can_wait(const Offers& offers) { return offers.stalls || offers.page_requests; }
 
 }  // namespace iommucheck::oracle::stories

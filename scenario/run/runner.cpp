@@ -56,6 +56,11 @@ bool run_once(const scenario::Scenario& scenario, const World& world,
   if (const std::string why = subject->boot(world); !why.empty()) {
     return failed({scenario.place, "(boot)", "the driver to come up", why, {}});
   }
+  if (std::string lacks = subject->lacks(); !lacks.empty()) {
+    result.needs = {std::move(lacks)};
+    result.status = ScenarioResult::Status::needs;
+    return false;
+  }
   ++result.runs;
   subject->interface().log_answers(options.log);
   Story story(scenario, world, *subject, orders);

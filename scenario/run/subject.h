@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "scenario/run/offers.h"
 #include "scenario/run/world.h"
 #include "spec/rules.h"
 #include "spec/sva/interface.h"
@@ -96,10 +97,12 @@ class Subject {
  public:
   virtual ~Subject() = default;
 
-  /// Before anything else. Empty, or what the scenario needs that is not there.
-  virtual std::string needs(const World& world) = 0;
+  /// Before anything else: what there is in a machine for this world.
+  virtual Offers offers(const World& world) = 0;
   /// Empty, or why the driver did not come up.
   virtual std::string boot(const World& world) = 0;
+  /// What the world asks for and is not there, as it told when it came up; empty: nothing.
+  [[nodiscard]] virtual std::string lacks() const { return {}; }
   /// Whether PASIDs are those of the builtin allocator.
   [[nodiscard]] virtual bool exact_pasids() const = 0;
   [[nodiscard]] virtual bool has(spec::sva::CallKind kind) const = 0;
@@ -132,8 +135,6 @@ class Subject {
   virtual void switch_walker(u32 walker, u64 root) = 0;
   virtual void flush_walker(u32 walker) = 0;
   virtual void set_stuck(bool stuck) = 0;
-  /// Whether the hooks of its backend can be taken away, and made to fail.
-  [[nodiscard]] virtual bool has_hooks() const = 0;
   /// What a hook answers from here on. `made_nothing`: mm_alloc gives null.
   virtual void set_hook(spec::sva::Hook hook, spec::sva::Status status, bool made_nothing) = 0;
   virtual Answer recover() = 0;

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <set>
 
 #include "base/text.h"
 #include "scenario/format/tokens.h"
@@ -154,23 +153,6 @@ std::vector<spec::sva::DeviceSetup> hardware_devices(const World& world) {
     if (!device.iommu) device.stream_ids.clear();
   }
   return devices;
-}
-
-std::string unmet_numbers(const World& world, bool page_requests) {
-  if (world.iova_bits && (*world.iova_bits < 25 || *world.iova_bits > 48)) {
-    return fmt::format("iova_bits={}", *world.iova_bits);
-  }
-  const auto odd = [](u64 numbers) { return numbers != 0 && !std::has_single_bit(numbers); };
-  if (world.iommu_pasids && odd(*world.iommu_pasids)) {
-    return fmt::format("iommu_pasids={}", *world.iommu_pasids);
-  }
-  std::set<std::string> iommus;
-  for (const WorldDevice& device : world.devices) {
-    if (odd(device.pasids)) return fmt::format("pasids={}", device.pasids);
-    if (!page_requests && device.faults == WorldDevice::Faults::pri) return "iopf=pri";
-    if (device.has_iommu()) iommus.insert(device.iommu);
-  }
-  return iommus.size() > 1 ? "several IOMMUs" : "";
 }
 
 }  // namespace iommucheck::oracle::stories

@@ -63,10 +63,6 @@ World world_of(const scenario::Scenario& scenario);
 /// The least width that has so many numbers; 0 for 0.
 u32 bits_for(u64 numbers);
 
-/// Numbers of the machine that none which is modelled has, by the first; empty: none.
-/// `page_requests`: whether devices may have them.
-std::string unmet_numbers(const World& world, bool page_requests);
-
 /// The devices as an IOMMU knows them: one that it does not stand before has no StreamID.
 std::vector<spec::sva::DeviceSetup> hardware_devices(const World& world);
 

@@ -5,10 +5,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <set>
 
 #include "scenario/format/parser.h"
 #include "scenario/random/draw.h"
 #include "scenario/random/sequences.h"
+#include "scenario/run/needs.h"
 #include "tests/places.h"
 #include "tests/scenario/files_support.h"
 
@@ -46,6 +48,53 @@ TEST(BackendDoor, TheExampleHoldsScenariosThatMayRunThere) {
     passed += result->status == Status::passed ? 1 : 0;
   }
   EXPECT_GE(passed, 65U);
+}
+
+/// Each flag off, each on, and all of them off: what is not there is a need, and nothing else is
+/// other.
+TEST(BackendDoor, TheExampleHoldsWithAndWithoutEachFlag) {
+  struct Other {
+    const char* name;
+    bool waits;
+    const char* need;  ///< one of those that scenarios have there
+    unsigned every;    ///< of how many scenarios one is run
+    unsigned passed;
+  };
+  constexpr Other others[] = {{"without_waits", false, "iopf=stall", 3, 30},
+                              {"without_holes", true, "backend=two", 3, 60},
+                              {"keeps_pasid_0", true, "backend=two", 3, 60},
+                              {"without_flags", false, "iopf=pri", 1, 95}};
+  for (const auto& [name, waits, need, every, least] : others) {
+    const std::string path = examples + "_" + name + ".so";
+    unsigned passed = 0;
+    unsigned number = 0;
+    std::set<std::string> needed;
+    for (const scenario::Scenario& scenario : test::all_scenarios()) {
+      if (number++ % every != 0 && !scenario.id.starts_with("SEC-")) continue;
+      const auto result = run_alone(scenario, on(path));
+      ASSERT_TRUE(result) << result.error().message;
+      EXPECT_NE(result->status, Status::failed)
+          << name << " " << scenario.id << ": " << result->failure->step << ", "
+          << result->failure->observed;
+      passed += result->status == Status::passed ? 1 : 0;
+      needed.insert(result->needs.begin(), result->needs.end());
+    }
+    EXPECT_GE(passed, least) << name;
+    EXPECT_TRUE(needed.contains(need)) << name;
+    const auto probed = probe_backend(path, 60);
+    ASSERT_TRUE(probed) << probed.error().message;
+    EXPECT_EQ(can_wait(*probed), waits) << name;
+    SequencesOptions asked{.seed = 5, .runs = 36};
+    asked.draw.faults_wait = can_wait(*probed);
+    const auto result = run_sequences(on(path), asked);
+    ASSERT_TRUE(result) << result.error().message;
+    for (const SequenceFinding& finding : result->findings) {
+      ADD_FAILURE() << name << " " << spec::rule_name(finding.rule) << "\n"
+                    << text_of_lines(finding.lines);
+    }
+    EXPECT_TRUE(result->needs.empty()) << name << ": " << result->needs.front();
+    EXPECT_GE(result->whole, 25U) << name;
+  }
 }
 
 TEST(BackendDoor, TheExampleHoldsOnRandomSequences) {

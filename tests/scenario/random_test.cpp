@@ -28,8 +28,8 @@ AloneOptions on(std::unique_ptr<Subject> (*make)(), double hang_seconds = 60) {
 TEST(RandomScenarios, DependOnSeedAndNumberAloneAndCanBeRead) {
   std::set<std::string> all;
   for (u64 number = 0; number < 300; ++number) {
-    const std::string text = text_of_lines(draw_lines(7, number, 40));
-    EXPECT_EQ(text, text_of_lines(draw_lines(7, number, 40)));
+    const std::string text = text_of_lines(draw_lines(7, number, {.steps = 40}));
+    EXPECT_EQ(text, text_of_lines(draw_lines(7, number, {.steps = 40})));
     const auto file = scenario::parse(text, "random");
     ASSERT_TRUE(file) << file.error().message << "\n" << text;
     EXPECT_EQ(file->scenarios.size(), 1U);

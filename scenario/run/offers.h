@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+// What a subject has of what scenarios may ask for (needs.cpp). A backend's are its flags, a
+// driver's those of its machine.
+#pragma once
+
+#include "base/types.h"
+
+namespace iommucheck::oracle::stories {
+
+struct Offers {
+  bool smmuv3 = false;          ///< it is one
+  bool pasid_0 = false;         ///< PASID 0 is a number like any other
+  bool holes = false;           ///< its caches hold that nothing is mapped
+  bool shared_tables = false;   ///< the devices of a domain share its PASIDs
+  bool own_tables = false;      ///< each device has PASIDs of its own
+  bool stalls = false;          ///< accesses that fault wait
+  bool page_requests = false;   ///< devices ask for pages
+  bool request_groups = false;  ///< of more than one page
+  bool no_page_sizes = false;   ///< a domain for whose page sizes there is no use
+  bool dirty = false;           ///< writes set a bit
+  bool several_iommus = false;
+  bool any_numbers = false;  ///< of PASIDs, and of address bits: no register says them
+  bool hooks = false;        ///< those of the backend can be taken away, and made to fail
+};
+
+}  // namespace iommucheck::oracle::stories
