@@ -11,6 +11,7 @@ namespace iommucheck::cli {
 namespace {
 
 int run(const LitmusOptions& options) { return run_litmus(options); }
+int run(const AskCommand& options) { return run_ask(options); }
 int run(const ScenarioCommand& options) { return run_scenario(options); }
 int run(const CheckCommand& options) { return run_check(options); }
 int run(const ConformCommand& options) { return run_conform(options); }

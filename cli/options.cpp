@@ -27,6 +27,9 @@ struct Examples {
 };
 constexpr Examples examples[] = {
     {"litmus", "  iommucheck litmus litmus/files/*.litmus\n"},
+    {"ask",
+     "  iommucheck ask 'use std; store word B 1 0; barrier; access 1 0x1000 r'\n"
+     "  iommucheck ask --ste 0x8000000000d,0,0x0 --format json\n"},
     {"scenario", "  iommucheck scenario --driver ./my_driver.so scenario/files/*.scenario\n"},
     {"check",
      "  iommucheck check --driver ./my_driver.so --time 600\n"
@@ -129,6 +132,7 @@ class Reader {
     app_.require_subcommand(1);
     app_.footer(epilogue);
     add_litmus();
+    add_ask();
     add_scenario();
     add_check();
     add_conform();
@@ -151,6 +155,13 @@ class Reader {
     } catch (const CLI::ParseError& error) {
       if (error.get_exit_code() == 0) return app_.exit(error);  // --help, --version
       return usage(error.what());
+    }
+    if (app_.got_subcommand("litmus") && litmus_.files.empty() && !litmus_.list_words) {
+      return usage("litmus: files is required");
+    }
+    if (app_.got_subcommand("ask") && ask_.question.empty() && ask_.ste.empty() &&
+        ask_.cd.empty()) {
+      return usage("ask: a question is required, or --ste or --cd");
     }
     if (check_.seconds && !(std::isfinite(*check_.seconds) && *check_.seconds > 0)) {
       return usage("--time takes a number of seconds greater than 0");
@@ -188,7 +199,9 @@ class Reader {
   void add_litmus() {
     CLI::App& app =
         command("litmus", "Judge litmus tests: which outcomes may hardware give?", litmus_);
-    app.add_option("files", litmus_.files, "files of tests")->required()->type_name("FILE");
+    app.add_option("files", litmus_.files, "files of tests")->type_name("FILE");
+    app.add_flag("--list-words", litmus_.list_words,
+                 "judge nothing: print the words of the format");
     app.add_option("--to-corpus", litmus_.corpus,
                    "judge nothing: write each test as a seed of fuzz_litmus there")
         ->type_name("DIR");
@@ -196,6 +209,24 @@ class Reader {
                  "sets and their reasons only where they differ from what the test expects");
     add_report_format(app, litmus_.format);
     add_reports(app, litmus_.reports);
+  }
+
+  void add_ask() {
+    CLI::App& app = command(
+        "ask", "One question: what may an access reach, or is this STE, this CD, legal?", ask_);
+    app.add_option("question", ask_.question,
+                   "lines of a litmus test, with ; between; - reads them from standard input")
+        ->type_name("QUESTION");
+    const auto words = [&](const char* name, std::vector<u64>& into, const char* what) {
+      app.add_option(name, into, what)->type_name("WORD,...")->delimiter(',')->expected(1, 8);
+    };
+    words("--ste", ask_.ste,
+          "words of an STE, from the first on: legal, and by which sentence not");
+    words("--cd", ask_.cd, "words of a CD, under the STE of --ste or under one of stage 1");
+    app.add_option("--machine", ask_.machine, "whose ID registers decide, as `check` has it")
+        ->type_name("MACHINE")
+        ->capture_default_str();
+    add_format(app, ask_.format);
   }
 
   void add_scenario() {
@@ -545,6 +576,7 @@ class Reader {
   CLI::App app_;
   std::optional<Command> chosen_;
   LitmusOptions litmus_;
+  AskCommand ask_;
   ScenarioCommand scenario_;
   CheckCommand check_;
   ConformCommand conform_;

@@ -19,6 +19,15 @@ struct LitmusOptions {
   std::vector<std::string> files;
   std::string corpus;  ///< folder for seeds of fuzz_litmus; empty: judge them
   bool quiet = false;  ///< sets and reasons only where something differs
+  bool list_words = false;
+};
+
+/// A question in the language of litmus tests, or about words of structures.
+struct AskCommand {
+  Format format = Format::text;
+  std::string question;      ///< "-": standard input
+  std::vector<u64> ste, cd;  ///< words from the first on; what is missing is 0
+  std::string machine = "default,s2p=1";
 };
 
 struct ScenarioCommand {
@@ -143,7 +152,7 @@ struct CcCommand {
   std::vector<std::string> arguments;
 };
 
-using Command = std::variant<CcCommand, LitmusOptions, ScenarioCommand, CheckCommand,
+using Command = std::variant<CcCommand, LitmusOptions, AskCommand, ScenarioCommand, CheckCommand,
                              ConformCommand, ReplayCommand, ImportCommand, ExportCommand,
                              RulesCommand, ExplainCommand, ProveCommand, BenchCommand>;
 
@@ -154,6 +163,7 @@ std::variant<Command, int> parse(int argc, char** argv);
 // One function a command, in the file of its name. They return the exit status of the README: 0 all
 // held, 1 a violation was found, 2 the input or usage was bad, 3 the environment failed.
 int run_litmus(const LitmusOptions& options);
+int run_ask(const AskCommand& options);
 int run_scenario(const ScenarioCommand& options);
 int run_check(const CheckCommand& options);
 int run_conform(const ConformCommand& options);

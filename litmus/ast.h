@@ -421,6 +421,7 @@ struct Access {
   bool privileged = false;
   bool ats = false;
   std::vector<OutcomeText> allowed;                  ///< in the order written
+  bool asked = false;                                ///< `?`: what is allowed is asked, not said
   std::optional<std::vector<OutcomeText>> promised;  ///< absent: nothing is promised
   Place place;
   friend bool operator==(const Access&, const Access&) = default;
@@ -429,6 +430,7 @@ struct Access {
 struct DmaExpectation {
   Name name;
   std::vector<OutcomeText> allowed;
+  bool asked = false;
   Place place;
   friend bool operator==(const DmaExpectation&, const DmaExpectation&) = default;
 };
@@ -438,6 +440,7 @@ struct LoadExpectation {
   Name table;
   Number index;
   std::vector<OutcomeText> allowed;
+  bool asked = false;
   std::optional<std::vector<OutcomeText>> promised;
   Place place;
   friend bool operator==(const LoadExpectation&, const LoadExpectation&) = default;

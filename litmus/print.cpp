@@ -233,15 +233,16 @@ std::string print(const Test& test) {
   for (const Access& access : test.accesses) {
     out += fmt::format("access {} {:#x} {}{}{} ->{}", text(access.stream), access.va.value,
                        text(access.direction), access.privileged ? " priv" : "",
-                       access.ats ? " ats" : "", text(access.allowed));
+                       access.ats ? " ats" : "", access.asked ? " ?" : text(access.allowed));
     if (access.promised) out += " |" + text(*access.promised);
     out += "\n";
   }
   for (const DmaExpectation& dma : test.dmas) {
-    out += "dma " + dma.name.text + " ->" + text(dma.allowed) + "\n";
+    out += "dma " + dma.name.text + " ->" + (dma.asked ? " ?" : text(dma.allowed)) + "\n";
   }
   for (const LoadExpectation& load : test.loads) {
-    out += "load " + load.table.text + " " + text(load.index) + " ->" + text(load.allowed);
+    out += "load " + load.table.text + " " + text(load.index) + " ->" +
+           (load.asked ? " ?" : text(load.allowed));
     if (load.promised) out += " |" + text(*load.promised);
     out += "\n";
   }

@@ -8,31 +8,10 @@
 #include <bit>
 
 #include "litmus/read_objects.h"
+#include "litmus/words.h"
 
 namespace iommucheck::litmus {
 namespace {
-
-constexpr std::array<const char*, 20> command_names{
-    "CFGI_STE",       "CFGI_CD",      "CFGI_CD_ALL",   "CFGI_STE_RANGE", "CFGI_ALL",
-    "TLBI_NH_ALL",    "TLBI_NH_ASID", "TLBI_NH_VA",    "TLBI_NH_VAA",    "TLBI_EL3_ALL",
-    "TLBI_EL3_VA",    "TLBI_EL2_ALL", "TLBI_EL2_ASID", "TLBI_EL2_VA",    "TLBI_EL2_VAA",
-    "TLBI_S12_VMALL", "TLBI_S2_IPA",  "TLBI_NSNH_ALL", "ATC_INV",        "SYNC"};
-
-constexpr std::array<std::string_view, 19> fault_names{
-    "F_UUT",          "C_BAD_STREAMID",     "F_STE_FETCH",       "C_BAD_STE",
-    "F_BAD_ATS_TREQ", "F_TRANSL_FORBIDDEN", "F_STREAM_DISABLED", "C_BAD_SUBSTREAMID",
-    "F_CD_FETCH",     "C_BAD_CD",           "F_WALK_EABT",       "F_TRANSLATION",
-    "F_ADDR_SIZE",    "F_ACCESS",           "F_PERMISSION",      "F_TLB_CONFLICT",
-    "F_CFG_CONFLICT", "F_VMS_FETCH",        "E_PAGE_REQUEST"};
-
-constexpr std::array<std::string_view, 4> outcome_words{"any", "abort", "bypass", "denied"};
-
-constexpr std::array<std::string_view, 11> rule_names{
-    "page-reuse", "table-free", "conflict", "tag",  "promise", "lost-update",
-    "wild",       "unknown",    "cont",     "torn", "ats"};
-
-constexpr std::array<std::string_view, 7> load_names{
-    "0", "af0", "af", "af0+clean", "af0+dirty", "af+clean", "af+dirty"};
 
 constexpr u64 asid_max = 0xffff;
 
@@ -304,9 +283,7 @@ decltype(Step::what) read_verb(LineReader& reader, const Token& verb) {
     if (value.text == "on" || value.text == "off") value.text = value.text == "on" ? "1" : "0";
     return AtsStep{std::move(sid), reader.to_number(value, "on or off", 1)};
   }
-  if (v == "reg") return read_register(reader);
-  reader.fail(verb, "not a step");
-  return BarrierStep{};
+  return read_register(reader);
 }
 
 OutcomeText read_outcome(LineReader& reader) {
@@ -343,12 +320,16 @@ void read_arrow(LineReader& reader) {
 
 }  // namespace
 
-const char* to_string(CommandOp op) { return command_names[static_cast<std::size_t>(op)]; }
+const char* to_string(CommandOp op) { return command_names[static_cast<std::size_t>(op)].data(); }
 
 InitLine read_init(LineReader& reader, const Place& place) {
   const Token kind = reader.word("an object or fact");
   InitLine line;
   line.place = place;
+  if (!contains(init_words, kind.text)) {
+    reader.fail(kind, "not a line of init");
+    return line;
+  }
   if (kind.text == "strtab") {
     StrtabLine strtab;
     strtab.table = reader.name("a stream table");
@@ -378,8 +359,6 @@ InitLine read_init(LineReader& reader, const Place& place) {
     line.what = ResetLine{};
   } else if (auto object = read_object(reader, kind)) {
     std::visit([&line](auto& value) { line.what = std::move(value); }, *object);
-  } else {
-    reader.fail(kind, "not a line of init");
   }
   return line;
 }
@@ -394,7 +373,12 @@ Step read_step(LineReader& reader, const Place& place) {
         reader.to_name({verb.text.substr(0, verb.text.size() - 1), verb.place}, "an agent");
     verb = reader.word("a step");
   }
-  if (!reader.error()) step.what = read_verb(reader, verb);
+  if (reader.error()) return step;
+  if (contains(step_words, verb.text)) {
+    step.what = read_verb(reader, verb);
+  } else {
+    reader.fail(verb, "not a step");
+  }
   return step;
 }
 
@@ -407,7 +391,8 @@ Access read_access(LineReader& reader, const Place& place) {
   access.privileged = reader.take("priv");
   access.ats = reader.take("ats");
   read_arrow(reader);
-  access.allowed = read_outcomes(reader);
+  access.asked = reader.take("?");
+  if (!access.asked) access.allowed = read_outcomes(reader);
   if (reader.take("|")) access.promised = read_outcomes(reader);
   return access;
 }
@@ -417,7 +402,8 @@ DmaExpectation read_dma(LineReader& reader, const Place& place) {
   dma.place = place;
   dma.name = reader.name("a DMA");
   read_arrow(reader);
-  dma.allowed = read_outcomes(reader);
+  dma.asked = reader.take("?");
+  if (!dma.asked) dma.allowed = read_outcomes(reader);
   return dma;
 }
 
@@ -438,7 +424,8 @@ LoadExpectation read_load(LineReader& reader, const Place& place) {
     }
     return read;
   };
-  load.allowed = members();
+  load.asked = reader.take("?");
+  if (!load.asked) load.allowed = members();
   if (reader.take("|")) load.promised = members();
   return load;
 }

@@ -28,7 +28,7 @@ TEST_F(Command, HelpAndVersion) {
   EXPECT_EQ(run("--version").status, 0);
   EXPECT_THAT(run("--version").out, StartsWith("iommucheck "));
   const std::string readme = slurp(test::in_tree("README.md"));
-  for (const char* name : {"", "litmus", "scenario", "check", "conform", "replay", "import",
+  for (const char* name : {"", "litmus", "ask", "scenario", "check", "conform", "replay", "import",
                            "export", "rules", "explain", "cc", "prove", "bench"}) {
     const Ran help = run(std::string(name) + " --help");
     EXPECT_EQ(help.status, 0) << name;
@@ -44,7 +44,8 @@ TEST_F(Command, HelpAndVersion) {
 TEST_F(Command, BadUsageIsTwoAndSaysWhy) {
   const std::pair<const char*, const char*> cases[] = {
       {"", "A subcommand is required"},
-      {"nope", "there is no command 'nope'; there are litmus scenario check conform replay import"},
+      {"nope",
+       "there is no command 'nope'; there are litmus ask scenario check conform replay import"},
       {"check --nope", "not expected: --nope"},
       {"check --operations 65", "'65' is no whole number from 1 to 64"},
       {"check --operations 0", "'0' is no whole number from 1 to 64"},
@@ -57,6 +58,7 @@ TEST_F(Command, BadUsageIsTwoAndSaysWhy) {
       {"rules --family nope", "there is no 'nope'; there are page-reuse table-free"},
       {"rules NOPE", "there is no rule 'NOPE'"},
       {"litmus", "files is required"},
+      {"ask", "a question is required"},
       {"import /dev/null", "--output is required"},
       {"export /nowhere", "/nowhere: there is no such file"},
       {"export --as pdf /dev/null", "--as: pdf not in {c,qtest}"},
@@ -116,6 +118,30 @@ TEST_F(Command, LitmusPrintsEachSetWithItsReasons) {
   EXPECT_THAT(ran.out, EndsWith("1 passed, 0 failed, 0 unsupported\n"));
   const Ran quiet = run("litmus -q " + path("t.litmus"));
   EXPECT_THAT(quiet.out, AllOf(HasSubstr("ok    unmap\n"), Not(HasSubstr("access"))));
+}
+
+TEST_F(Command, AskAnswersWithReasons) {
+  const Ran ran = run("ask 'use std; store word B 1 0; barrier; access 1 0x1000 r'");
+  EXPECT_EQ(ran.status, 0) << ran.err;
+  EXPECT_THAT(ran.out, StartsWith("access 1 0x1000 r -> F_TRANSLATION P1\n  "));
+  EXPECT_THAT(ran.out, AllOf(HasSubstr("  P1: a cached translation"), EndsWith("driver ok\n")));
+  const Ran json = run("ask --format json 'use std; access 1 0x1000 r'");
+  EXPECT_THAT(json.out, HasSubstr("\"allowed\":[\"P1\"]"));
+  EXPECT_EQ(run("ask 'use nothing'").status, 2);
+  // A question in a file is no failure, and no set.
+  const Ran file = run("litmus " + write("q.litmus", litmus_text("?", "ok")));
+  EXPECT_EQ(file.status, 0) << file.out;
+  EXPECT_THAT(file.out, HasSubstr("access 1 0x1000 r -> F_TRANSLATION P1\n"));
+}
+
+TEST_F(Command, AskSaysWhatMakesAStructureIllegal) {
+  const Ran good = run("ask --ste 0xd,0,0x40c355900000001");
+  EXPECT_EQ(good.status, 0) << good.err;
+  EXPECT_THAT(good.out, StartsWith("STE: legal: stage 2\n"));
+  const Ran bad = run("ask --ste 0xb --cd 0");
+  EXPECT_THAT(bad.out, AllOf(HasSubstr("STE: legal: stage 1\n"),
+                             HasSubstr("CD: ILLEGAL: C_BAD_CD\n"), HasSubstr("[IHI 0070 5.4.2")));
+  EXPECT_EQ(run("ask --ste 0xb --machine nope=1").status, 2);
 }
 
 TEST_F(Command, LitmusFailsWhereASetOrVerdictDiffers) {

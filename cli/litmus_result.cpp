@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+#include "cli/litmus_result.h"
+
+#include <fmt/format.h>
+
+namespace iommucheck::cli {
+namespace {
+
+using Set = std::set<std::string>;
+using litmus::Judgement;
+using litmus::Test;
+
+/// "any" stands for every outcome and swallows the others.
+Set set_of(const std::vector<litmus::OutcomeText>& outcomes) {
+  Set set;
+  for (const auto& outcome : outcomes) set.insert(outcome.text);
+  return set.contains("any") ? Set{"any"} : set;
+}
+
+std::string text_of(const Set& set) {
+  std::string text;
+  for (const auto& one : set) text += (text.empty() ? "" : " ") + one;
+  return text.empty() ? "(nothing)" : text;
+}
+
+std::string text_of(const litmus::Access& access) {
+  std::string text = fmt::format("access {}", access.stream.sid.value);
+  if (access.stream.ssid) text += fmt::format(".{}", access.stream.ssid->value);
+  const char* direction = access.direction == litmus::Direction::read    ? "r"
+                          : access.direction == litmus::Direction::write ? "w"
+                                                                         : "x";
+  return text + fmt::format(" {:#x} {}{}{}", access.va.value, direction,
+                            access.privileged ? " priv" : "", access.ats ? " ats" : "");
+}
+
+std::string found_verdict(const LitmusResult& result) {
+  return result.broken.empty() ? "ok" : "violation " + text_of(result.broken);
+}
+
+std::string differences(const LitmusResult& result) {
+  std::string text;
+  for (const LitmusRow& row : result.rows) {
+    if (row.agrees()) continue;
+    text += fmt::format("{}\n  expected {}\n  allowed  {}\n", row.what, text_of(row.expected),
+                        text_of(row.allowed));
+    for (const auto& reason : row.reasons) text += "  " + reason + "\n";
+  }
+  if (result.verdict_agrees) return text;
+  text += fmt::format("driver: expected {}, found {}\n", result.expected_verdict,
+                      found_verdict(result));
+  for (const auto& line : result.evidence) text += "  " + line + "\n";
+  return text;
+}
+
+}  // namespace
+
+bool LitmusResult::passed() const {
+  for (const LitmusRow& row : rows) {
+    if (!row.agrees()) return false;
+  }
+  return verdict_agrees;
+}
+
+LitmusResult compare(const Test& test, const litmus::FastResult& got) {
+  const Judgement& judgement = got.judgement;
+  LitmusResult result;
+  result.test = &test;
+  result.unsupported = judgement.unsupported;
+  result.literal = got.literal;
+  if (!result.unsupported.empty()) return result;
+  for (std::size_t i = 0; i < test.accesses.size(); ++i) {
+    LitmusRow row{text_of(test.accesses[i]),
+                  set_of(test.accesses[i].allowed),
+                  {},
+                  {},
+                  test.accesses[i].asked};
+    if (i < judgement.allowed.size()) row.allowed = judgement.allowed[i];
+    if (i < got.reasons.size()) row.reasons = got.reasons[i];
+    if (test.accesses[i].promised) {
+      row.what += fmt::format(" (promised: {})", text_of(set_of(*test.accesses[i].promised)));
+    }
+    result.rows.push_back(std::move(row));
+  }
+  for (std::size_t i = 0; i < test.dmas.size(); ++i) {
+    LitmusRow row{
+        "dma " + test.dmas[i].name.text, set_of(test.dmas[i].allowed), {}, {}, test.dmas[i].asked};
+    if (i < judgement.dmas.size()) row.allowed = judgement.dmas[i];
+    result.rows.push_back(std::move(row));
+  }
+  result.broken = judgement.broken;
+  result.evidence = got.evidence;
+  if (test.driver) {
+    const litmus::Verdict& verdict = *test.driver;
+    result.expected_verdict = verdict.ok ? "ok" : "violation " + verdict.rule;
+    result.verdict_agrees =
+        verdict.ok ? result.broken.empty() : result.broken.contains(verdict.rule);
+  }
+  return result;
+}
+
+oracle::JunitCase case_of(const LitmusResult& result, const std::string& file, double seconds) {
+  oracle::JunitCase one;
+  one.name = result.test->name;
+  one.group = file;
+  one.file = file;
+  one.line = result.test->place.line;
+  one.seconds = seconds;
+  if (!result.unsupported.empty()) {
+    one.status = oracle::JunitStatus::skipped;
+    one.message = "unsupported: " + result.unsupported;
+  } else if (!result.passed()) {
+    one.status = oracle::JunitStatus::failed;
+    one.type = "litmus";
+    one.details = differences(result);
+    one.message = one.details.substr(0, one.details.find('\n'));
+  }
+  return one;
+}
+
+void print_result(const LitmusResult& result, bool quiet) {
+  const Test& test = *result.test;
+  if (!result.unsupported.empty()) {
+    fmt::print("      {}\nunsupported: {}\n", test.name, result.unsupported);
+    return;
+  }
+  fmt::print("{}  {}{}{}\n", result.passed() ? "ok  " : "FAIL", test.name,
+             result.passed() ? "" : "  (" + litmus::to_string(test.place) + ")",
+             result.literal ? "  (by the literal model, without reasons)" : "");
+  for (const LitmusRow& row : result.rows) {
+    if (quiet && row.agrees() && !row.asked) continue;
+    if (row.agrees()) {
+      fmt::print("      {} -> {}\n", row.what, text_of(row.allowed));
+    } else {
+      fmt::print("      {}\n        expected {}\n        allowed  {}\n", row.what,
+                 text_of(row.expected), text_of(row.allowed));
+    }
+    for (const auto& reason : row.reasons) fmt::print("        {}\n", reason);
+    for (const auto& member : row.expected) {
+      if (row.allowed.contains(member) || result.literal) continue;
+      fmt::print("        {}: expected, but no fetch that is possible leads to it\n", member);
+    }
+  }
+  if (quiet && result.verdict_agrees) return;
+  if (result.verdict_agrees) {
+    fmt::print("      driver {}\n", found_verdict(result));
+  } else {
+    fmt::print("      driver: expected {}, found {}\n", result.expected_verdict,
+               found_verdict(result));
+  }
+  for (const auto& line : result.evidence) fmt::print("        {}\n", line);
+}
+
+void print_answer(const LitmusResult& result) {
+  if (!result.unsupported.empty()) {
+    fmt::print("unsupported: {}\n", result.unsupported);
+    return;
+  }
+  if (result.literal) fmt::print("(by the literal model, without reasons)\n");
+  for (const LitmusRow& row : result.rows) {
+    fmt::print("{} -> {}\n", row.what, text_of(row.allowed));
+    for (const auto& reason : row.reasons) fmt::print("  {}\n", reason);
+  }
+  fmt::print("driver {}\n", found_verdict(result));
+  for (const auto& line : result.evidence) fmt::print("  {}\n", line);
+}
+
+void write_json(JsonWriter& json, const LitmusResult& result) {
+  const Test& test = *result.test;
+  const bool ran = result.unsupported.empty();
+  json.begin_object()
+      .member("name", test.name)
+      .member("place", litmus::to_string(test.place))
+      .member("status", !ran              ? "unsupported"
+                        : result.passed() ? "ok"
+                                          : "FAIL");
+  if (!ran) {
+    json.member("unsupported", result.unsupported).end_object();
+    return;
+  }
+  json.key("sets").begin_array();
+  for (const LitmusRow& row : result.rows) {
+    json.begin_object()
+        .member("what", row.what)
+        .member("agrees", row.agrees())
+        .member("asked", row.asked)
+        .texts("expected", row.expected)
+        .texts("allowed", row.allowed)
+        .texts("reasons", row.reasons)
+        .end_object();
+  }
+  json.end_array()
+      .member("reading", result.literal ? "literal" : "engine")
+      .member("verdict_agrees", result.verdict_agrees)
+      .member("expected_verdict", result.expected_verdict)
+      .texts("broken", result.broken)
+      .texts("evidence", result.evidence)
+      .end_object();
+}
+
+}  // namespace iommucheck::cli

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// A litmus test beside what the specification says of it: as words, JSON and JUnit. For `litmus`
+// and `ask`.
+#pragma once
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "litmus/agreement.h"
+#include "litmus/ast.h"
+#include "report/junit.h"
+#include "cli/console.h"
+
+namespace iommucheck::cli {
+
+/// A set of the test beside the one that the specification gives.
+struct LitmusRow {
+  std::string what;
+  std::set<std::string> expected, allowed;
+  std::vector<std::string> reasons;
+  bool asked = false;  ///< the test says nothing: what is allowed is the answer
+  [[nodiscard]] bool agrees() const { return asked || expected == allowed; }
+};
+
+struct LitmusResult {
+  const litmus::Test* test = nullptr;
+  std::vector<LitmusRow> rows;
+  std::string expected_verdict;
+  std::set<std::string> broken;
+  std::vector<std::string> evidence;
+  bool verdict_agrees = true;
+  std::string unsupported;
+  bool literal = false;  ///< judged by the literal model, which gives no reasons
+
+  [[nodiscard]] bool passed() const;
+};
+
+LitmusResult compare(const litmus::Test& test, const litmus::FastResult& got);
+
+oracle::JunitCase case_of(const LitmusResult& result, const std::string& file, double seconds);
+/// `quiet`: sets and reasons only where something differs, or is asked.
+void print_result(const LitmusResult& result, bool quiet);
+/// What was asked, and what the driver did wrong.
+void print_answer(const LitmusResult& result);
+void write_json(JsonWriter& json, const LitmusResult& result);
+
+}  // namespace iommucheck::cli

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+// The words of the format: what the parser takes, `litmus --list-words` prints, `ask` goes by, and
+// docs/litmus.md has.
+#pragma once
+
+#include <array>
+#include <span>
+#include <string_view>
+
+namespace iommucheck::litmus {
+
+/// How a line of a test begins.
+inline constexpr std::array<std::string_view, 7> line_words{"says", "init", "run",   "access",
+                                                            "dma",  "load", "driver"};
+
+/// How a line of init goes on.
+inline constexpr std::array<std::string_view, 18> init_words{
+    "use",  "strtab",   "ste",  "l1std", "cd",     "l1cd", "word", "cont", "ats",
+    "bbml", "coherent", "atom", "reset", "atschk", "btm",  "ptm",  "e2h",  "vmw"};
+
+/// How a step goes on, behind its agent.
+inline constexpr std::array<std::string_view, 23> step_words{
+    "store",    "rmw",     "store16", "barrier", "clean",  "zero", "free", "clear",
+    "fillcont", "handoff", "release", "cmd",     "ring",   "wait", "dsb",  "bcast",
+    "mark",     "dma",     "do",      "cmdq",    "smmuen", "ats",  "reg"};
+
+inline constexpr std::array<std::string_view, 20> command_names{
+    "CFGI_STE",       "CFGI_CD",      "CFGI_CD_ALL",   "CFGI_STE_RANGE", "CFGI_ALL",
+    "TLBI_NH_ALL",    "TLBI_NH_ASID", "TLBI_NH_VA",    "TLBI_NH_VAA",    "TLBI_EL3_ALL",
+    "TLBI_EL3_VA",    "TLBI_EL2_ALL", "TLBI_EL2_ASID", "TLBI_EL2_VA",    "TLBI_EL2_VAA",
+    "TLBI_S12_VMALL", "TLBI_S2_IPA",  "TLBI_NSNH_ALL", "ATC_INV",        "SYNC"};
+
+/// Outcomes beside pages.
+inline constexpr std::array<std::string_view, 19> fault_names{
+    "F_UUT",          "C_BAD_STREAMID",     "F_STE_FETCH",       "C_BAD_STE",
+    "F_BAD_ATS_TREQ", "F_TRANSL_FORBIDDEN", "F_STREAM_DISABLED", "C_BAD_SUBSTREAMID",
+    "F_CD_FETCH",     "C_BAD_CD",           "F_WALK_EABT",       "F_TRANSLATION",
+    "F_ADDR_SIZE",    "F_ACCESS",           "F_PERMISSION",      "F_TLB_CONFLICT",
+    "F_CFG_CONFLICT", "F_VMS_FETCH",        "E_PAGE_REQUEST"};
+
+inline constexpr std::array<std::string_view, 4> outcome_words{"any", "abort", "bypass", "denied"};
+
+inline constexpr std::array<std::string_view, 11> rule_names{
+    "page-reuse", "table-free", "conflict", "tag",  "promise", "lost-update",
+    "wild",       "unknown",    "cont",     "torn", "ats"};
+
+inline constexpr std::array<std::string_view, 7> load_names{
+    "0", "af0", "af", "af0+clean", "af0+dirty", "af+clean", "af+dirty"};
+
+struct WordList {
+  std::string_view of;
+  std::span<const std::string_view> words;
+};
+/// All of them.
+std::span<const WordList> word_lists();
+
+}  // namespace iommucheck::litmus
