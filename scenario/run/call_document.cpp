@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <utility>
 #include <variant>
 
@@ -11,15 +10,6 @@
 
 namespace iommucheck::oracle::stories {
 namespace {
-
-constexpr std::string_view in_the_middle[] = {"during ", "while ", "with ", "without "};
-
-/// "during an exit": what happens beside the call, and no answer.
-bool is_beside(const CoverageLine& line) {
-  return line.answer.find(':') == std::string::npos &&
-         std::ranges::any_of(in_the_middle,
-                             [&](std::string_view word) { return line.answer.starts_with(word); });
-}
 
 template <class Call>
 std::string arguments_of() {
@@ -43,7 +33,7 @@ std::string chapter_of(const trace::CallInfo& call, const std::string& arguments
   std::string beside;
   for (const CoverageLine& line : lines) {
     if (line.call != call.name) continue;
-    if (!is_beside(line)) {
+    if (!line.beside) {
       text += fmt::format("| {} | {} |\n", line.answer, shown_by(line));
     } else if (!line.shown.empty()) {
       beside += fmt::format("{}{} ({})", beside.empty() ? "" : ", ", line.answer, line.shown);

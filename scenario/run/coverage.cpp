@@ -2,10 +2,8 @@
 #include "scenario/run/coverage.h"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
-#include "base/call_arguments.h"
 #include "scenario/run/driver_subject.h"
 #include "scenario/run/runner.h"
 
@@ -15,84 +13,105 @@ namespace {
 using spec::sva::AnswerLog;
 using spec::sva::CallKind;
 using spec::sva::During;
+using spec::sva::Ended;
+using spec::sva::Reason;
+using spec::sva::Status;
 
 constexpr Unshown entries[] = {
-#define UNSHOWN(call, status, what, why) {call, status, what, why},
+#define UNSHOWN(of, what, why) \
+  {{.call = CallKind::of, .reason = Reason::what, .when = {}, .how = {}}, why},
+#define UNSHOWN_DURING(of, what, ended, why) \
+  {{.call = CallKind::of, .reason = {}, .when = During::what, .how = Ended::ended}, why},
 #include "scenario/run/unshown.def"
 #undef UNSHOWN
+#undef UNSHOWN_DURING
 };
 
-constexpr std::string_view during_names[] = {"without memory", "with a stuck queue",
-                                             "while its device vanishes", "during an exit"};
+constexpr std::string_view during_names[] = {"with a stuck queue", "during an exit"};
 static_assert(std::size(during_names) == static_cast<std::size_t>(During::count));
 
-bool fits(std::string_view pattern, std::string_view text) {
-  return pattern == "*" || pattern == text;
+/// An error that has nothing to do with what happens meanwhile.
+bool is_refusal(Reason reason) {
+  const Status status = spec::sva::status_of(reason);
+  return spec::sva::has_own_status(reason) && status != Status::ok && status != Status::not_built &&
+         status != Status::enomem && status != Status::etimedout;
 }
 
-const Unshown* why_not(std::string_view call, std::string_view status, std::string_view what) {
-  const auto* at = std::ranges::find_if(entries, [&](const Unshown& one) {
-    return fits(one.call, call) && fits(one.status, status) && fits(one.what, what);
-  });
-  return at == std::end(entries) ? nullptr : at;
-}
-
-/// For a handler: meanwhile its device may vanish. Of the others the driver is in one at a time.
-bool waits(CallKind kind) { return spec::sva::ends_bonds(kind) || kind == CallKind::unbind_task; }
-
-/// visit(call, status, what, shown) for each answer and each circumstance of the calls that are
-/// built.
-template <class Visit>
-void for_each_cell(const AnswerLog& log, Visit visit) {
-  for (u32 i = 0; i < spec::sva::call_count(); ++i) {
-    const auto kind = static_cast<CallKind>(i);
-    if (!spec::sva::call_is_built(kind)) continue;
-    const std::string call(spec::sva::call_name(kind));
-    bool any = false;
-    for (const auto& [answer, shown] : log.answers) {
-      if (answer.call != kind || answer.status == spec::sva::Status::not_built) continue;
-      any = true;
-      visit(call, spec::sva::status_text(answer.status), answer.reason, shown);
-    }
-    if (!any) visit(call, "any", std::string("no scenario has it"), std::string());
-    const auto at = log.during.find(kind);
-    for (std::size_t n = 0; n < std::size(during_names); ++n) {
-      if (static_cast<During>(n) == During::removal && !waits(kind)) continue;
-      visit(call, "during", std::string(during_names[n]),
-            at == log.during.end() ? std::string() : at->second[n]);
-    }
+std::string text_of(const Cell& cell) {
+  if (!cell.reason) {
+    return std::string(during_names[static_cast<std::size_t>(cell.when)]) +
+           (cell.how == Ended::well ? ": ok" : ": an error");
   }
+  std::string text = spec::sva::has_own_status(*cell.reason)
+                         ? spec::sva::status_text(spec::sva::status_of(*cell.reason))
+                         : "any";
+  const std::string reason = spec::sva::reason_text(*cell.reason);
+  return reason.empty() ? text : text + ": " + reason;
+}
+
+std::string shown_by(const AnswerLog& log, const Cell& cell) {
+  if (cell.reason) {
+    const auto at = log.answers.find({cell.call, *cell.reason});
+    return at == log.answers.end() ? "" : at->second;
+  }
+  const auto at = log.during.find({cell.call, cell.when, cell.how});
+  return at == log.during.end() ? "" : at->second;
+}
+
+const Unshown* why_not(const Cell& cell) {
+  const auto* at = std::ranges::find(entries, cell, &Unshown::cell);
+  return at == std::end(entries) ? nullptr : at;
 }
 
 }  // namespace
 
+std::vector<Cell> all_cells() {
+  std::vector<Cell> cells;
+  for (u32 i = 0; i < spec::sva::call_count(); ++i) {
+    const auto call = static_cast<CallKind>(i);
+    if (!spec::sva::call_is_built(call)) continue;
+    bool well = false;
+    bool refused = false;
+    for (const Reason reason : spec::sva::reasons_of(call)) {
+      const Status status = spec::sva::status_of(reason);
+      if (status == Status::not_built) continue;
+      cells.push_back({.call = call, .reason = reason, .when = {}, .how = {}});
+      well |= status == Status::ok && spec::sva::has_own_status(reason);
+      refused |= is_refusal(reason);
+    }
+    for (const During when : {During::stuck, During::exit}) {
+      for (const Ended how : {Ended::well, Ended::refused}) {
+        if (!(how == Ended::well ? well : refused)) continue;
+        cells.push_back({.call = call, .reason = {}, .when = when, .how = how});
+      }
+    }
+  }
+  return cells;
+}
+
 std::vector<CoverageLine> coverage_of(const AnswerLog& log) {
   std::vector<CoverageLine> lines;
-  for_each_cell(log, [&](const std::string& call, const std::string& status,
-                         const std::string& what, const std::string& shown) {
-    CoverageLine line{call, status == "during" ? what : status, shown, {}};
-    if (status != "during" && !what.empty()) line.answer += ": " + what;
-    const Unshown* known = shown.empty() ? why_not(call, status, what) : nullptr;
+  for (const Cell& cell : all_cells()) {
+    CoverageLine line{std::string(spec::sva::call_name(cell.call)),
+                      text_of(cell),
+                      shown_by(log, cell),
+                      {},
+                      !cell.reason};
+    const Unshown* known = line.shown.empty() ? why_not(cell) : nullptr;
     if (known != nullptr) line.why = known->why;
     lines.push_back(std::move(line));
-  });
+  }
   return lines;
 }
 
 std::span<const Unshown> unshown() { return entries; }
 
 std::vector<Unshown> idle_reasons(const AnswerLog& log) {
-  std::array<bool, std::size(entries)> used{};
-  std::array<bool, std::size(entries)> needless{};
-  for_each_cell(log, [&](const std::string& call, const std::string& status,
-                         const std::string& what, const std::string& shown) {
-    const Unshown* known = why_not(call, status, what);
-    if (known == nullptr) return;
-    (shown.empty() ? used : needless)[static_cast<std::size_t>(known - entries)] = true;
-  });
+  const std::vector<Cell> cells = all_cells();
   std::vector<Unshown> idle;
-  for (std::size_t i = 0; i < used.size(); ++i) {
-    if (needless[i] && !used[i]) idle.push_back(entries[i]);
+  for (const Unshown& one : entries) {
+    const bool is_cell = std::ranges::find(cells, one.cell) != cells.end();
+    if (!is_cell || !shown_by(log, one.cell).empty()) idle.push_back(one);
   }
   return idle;
 }

@@ -1,55 +1,51 @@
 // SPDX-License-Identifier: MIT
-// Which answers calls were permitted to give, and which they gave: what a set of scenarios shows of
-// the interface, and what it leaves out.
+// Which answers calls gave: what a set of scenarios shows of the interface. What there is to show
+// stands in answers.def.
 #pragma once
 
 #include <array>
 #include <map>
 #include <string>
-#include <string_view>
 #include <tuple>
+#include <utility>
 
 #include "base/types.h"
 #include "spec/sva/call.h"
+#include "spec/sva/reasons.h"
 
 namespace iommucheck::spec::sva {
 
-/// An answer is permitted for a reason, which is the specification's own word for it.
-struct Answer {
-  CallKind call = CallKind::domain_alloc;
-  Status status = Status::ok;
-  std::string reason;
-
-  friend bool operator<(const Answer& a, const Answer& b) {
-    return std::tie(a.call, a.status, a.reason) < std::tie(b.call, b.status, b.reason);
-  }
+/// What happened while a call was in progress. That its memory was refused or its device vanished
+/// are reasons of its answers.
+enum class During : u8 {
+  stuck,  ///< the command queue did not move
+  exit,   ///< the Release of a process was in progress when it returned
+  count
 };
 
-/// What happened while a call was in progress.
-enum class During : u8 {
-  no_memory,  ///< one of its allocations was refused
-  stuck,      ///< the command queue did not move
-  removal,    ///< its device vanished
-  exit,       ///< the Release of a process was in progress when it returned
+/// How it ended all the same.
+enum class Ended : u8 {
+  well,
+  refused,  ///< with an error that has nothing to do with it
+  timed_out,
   count
 };
 
 struct AnswerLog {
   /// What is run now.
   std::string story;
-  /// Each answer that was permitted, with the first story in which it was given; empty: in none.
-  std::map<Answer, std::string> answers;
-  /// The first story in which a call returned in such circumstances.
-  std::map<CallKind, std::array<std::string, static_cast<std::size_t>(During::count)>> during;
+  /// The first story in which a call gave an answer; or ended so while that happened.
+  std::map<std::pair<CallKind, Reason>, std::string> answers;
+  std::map<std::tuple<CallKind, During, Ended>, std::string> during;
 
-  void permitted(const Answer& answer) { answers.try_emplace(answer); }
-  void given(const Answer& answer) {
-    std::string& by = answers[answer];
-    if (by.empty()) by = story;
+  void given(CallKind call, Reason reason) { answers.try_emplace({call, reason}, story); }
+  void returned(CallKind call, During when, Ended how) {
+    during.try_emplace({call, when, how}, story);
   }
-  void returned(CallKind call, During when) {
-    std::string& by = during[call][static_cast<std::size_t>(when)];
-    if (by.empty()) by = story;
+  /// What another one has, and it not.
+  void add(const AnswerLog& other) {
+    answers.insert(other.answers.begin(), other.answers.end());
+    during.insert(other.during.begin(), other.during.end());
   }
 };
 

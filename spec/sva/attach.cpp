@@ -49,24 +49,28 @@ bool has_pasids(const InterfaceState& s, u32 device) {
 Permitted permitted_attach(const InterfaceState& s, const Call& call, Circumstances around) {
   Permitted set;
   judge_device(s, call, set);
-  if (s.find(call.domain) == 0) set.add(Status::einval, "no such domain");
+  if (s.find(call.domain) == 0) set.add(Reason::no_such_domain);
   if (!set.empty()) return set;
   if (s.find_dynamic(call.domain) != 0) {
     judge_dynamic_attach(s, call, set);
     return set;
   }
   if (s.devices[call.device].domain != s.find(call.domain) && has_pasids(s, call.device)) {
-    set.add(Status::ebusy, "processes or private PASIDs are bound to the device");
+    set.add(Reason::bound_to_the_device);
     return set;
   }
   may_lack_memory(set, around);
   const u32 index = s.find(call.domain);
   bool settled = true;
+  bool replaces = false;
   for (u32 i = 0; i < s.devices.size(); ++i) {
     if (!s.moves_with(call.device, i)) continue;
     settled &= s.devices[i].domain == index && s.devices[i].ghosts == 0;
+    replaces |= s.devices[i].domain != 0;
   }
-  set.add(Status::ok, settled ? "the same domain again does nothing" : "attach replaces");
+  set.add(settled    ? Reason::the_same_domain_again
+          : replaces ? Reason::attach_replaces
+                     : Reason::first_attach);
   if (!settled) may_time_out(set, around);
   return set;
 }
@@ -101,16 +105,16 @@ Permitted permitted_detach(const InterfaceState& s, const Call& call, Circumstan
   judge_device(s, call, set);
   const u32 index = s.find(call.domain);
   if (index == 0) {
-    set.add(Status::einval, "no such domain");
+    set.add(Reason::no_such_domain);
   } else if (call.device >= s.devices.size() || s.devices[call.device].domain != index) {
-    set.add(Status::einval, "detach from a domain that is not the device's");
+    set.add(Reason::not_on_that_domain);
   }
   if (!set.empty()) return set;
   if (is_inside(s, call)) {
-    set.add(Status::edeadlk, "it would wait for the handler that it is called from");
+    set.add(Reason::waits_for_itself);
     return set;
   }
-  set.add(Status::ok, "the device is on this domain");
+  set.add(Reason::the_device_is_on_this_domain);
   may_time_out(set, around);
   return set;
 }

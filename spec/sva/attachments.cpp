@@ -80,25 +80,27 @@ Permitted permitted_attach_pasid(const InterfaceState& s, const Call& call, Circ
   judge_device(s, call, set);
   const u32 domain = s.find(call.domain);
   if (domain == 0) {
-    set.add(Status::einval, "no such domain");
+    set.add(Reason::no_such_domain);
   } else if (is_dynamic(s.spaces[domain])) {
-    set.add(Status::einval, "no IOMMU ever walks a dynamic domain");
+    set.add(Reason::no_iommu_ever_walks_a_dynamic_domain);
   } else if (is_of_kind(s, domain, DomainKind::identity)) {
-    set.add(Status::eopnotsupp, "no entry of a PASID table passes accesses untranslated");
+    set.add(Reason::identity_at_a_pasid);
   }
-  if (call.pasid == 0 && s.keeps_pasid_0) set.add(Status::einval, "PASID 0 is kept");
+  if (call.pasid == 0 && s.keeps_pasid_0) set.add(Reason::pasid_0_is_kept);
   const Holders holders = holders_of(s, call.pasid);
-  if (holders.nobody) set.add(Status::einval, "the number is nobody's");
-  if (holders.others) set.add(Status::ebusy, "a process or an io_mm has the number");
+  if (holders.nobody) set.add(Reason::the_number_is_nobodys);
+  if (holders.others) set.add(Reason::a_process_or_an_io_mm_has_the_number);
   if (!s.device_has_iommu(call.device)) return set;
   const u32 bits = s.constants[call.device].ssid_bits;
-  if (s.constants[call.device].grouped) set.add(Status::einval, "a group has no PASIDs");
-  if ((u64{call.pasid} >> bits) != 0) set.add(Status::einval, "the device cannot send it");
-  if (s.devices[call.device].domain == 0) set.add(Status::einval, "the RID is not attached");
+  if (s.constants[call.device].grouped) set.add(Reason::a_group_has_no_pasids);
+  if ((u64{call.pasid} >> bits) != 0) set.add(Reason::the_device_cannot_send_it);
+  if (s.devices[call.device].domain == 0) set.add(Reason::the_rid_is_not_attached);
   if (!set.empty()) return set;
   const u32 at = find_attachment(s, call.device, s.find_number(call.pasid));
   const bool again = at != 0 && s.attachments[at].domain == domain && s.attachments[at].ghosts == 0;
-  set.add(Status::ok, again ? "the same domain again does nothing" : "attach replaces");
+  set.add(again     ? Reason::the_same_domain_again
+          : at != 0 ? Reason::attach_replaces
+                    : Reason::first_attach);
   may_lack_memory(set, around);
   if (!again) may_time_out(set, around);
   return set;
@@ -137,11 +139,11 @@ Permitted permitted_detach_pasid(const InterfaceState& s, const Call& call, Circ
   Permitted set;
   judge_device(s, call, set);
   const u32 domain = s.find(call.domain);
-  if (domain == 0) set.add(Status::einval, "no such domain");
+  if (domain == 0) set.add(Reason::no_such_domain);
   const bool its = attached_domain(s, call.device, s.find_number(call.pasid)) == domain;
-  if (domain != 0 && !its) set.add(Status::einval, "the domain is not at that PASID");
+  if (domain != 0 && !its) set.add(Reason::the_domain_is_not_at_that_pasid);
   if (!set.empty()) return set;
-  set.add(Status::ok, "the domain is at that PASID");
+  set.add(Reason::the_domain_is_at_that_pasid);
   may_time_out(set, around);
   return set;
 }

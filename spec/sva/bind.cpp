@@ -21,31 +21,30 @@ Permitted permitted_bind(const InterfaceState& s, const Call& call, Circumstance
   Permitted set;
   const bool was_bound = begun != nullptr && (begun->bond != 0 || begun->gone != Gone::no);
   if (was_bound && around.hooks.failed == Status::ok) {
-    set.add(Status::ok, "its mm_exit was called", ValueRule::one_of);
+    set.add(Reason::its_mm_exit_was_called, ValueRule::one_of);
     set.add_value(begun->first_pasid, "the number of its mm_exit");
     return set;
   }
   judge_device(s, call, set);
-  if ((call.flags & ~bind_further_pasid) != 0) set.add(Status::einval, "an unknown flag");
+  if ((call.flags & ~bind_further_pasid) != 0) set.add(Reason::an_unknown_flag);
   const bool has_device = s.device_has_iommu(call.device);
   if (has_device) {
     const u32 domain = s.devices[call.device].domain;
     if (domain == 0 || s.spaces[domain].kind != static_cast<u32>(DomainKind::paging)) {
-      set.add(Status::einval, "the device has no paging domain");
+      set.add(Reason::the_device_has_no_paging_domain);
     }
-    if (!s.has_sva(call.device)) set.add(Status::einval, "without sva_device_init");
-    if (s.constants[call.device].grouped) set.add(Status::einval, "a group has no PASIDs");
+    if (!s.has_sva(call.device)) set.add(Reason::without_sva_device_init);
   }
   const bool hooks_work = judge_hooks(s, around, set);
   const u32 process = s.find_process(call.mm);
   if (process == 0) {
-    set.add(Status::esrch, "no such process");
-    set.add(Status::einval, "no such process");
+    set.add(Reason::no_such_process);
+    set.add(Reason::no_process_given);
     return set;
   }
   const u32 life = s.spaces[process].life;
   const bool dies = life != records::living;
-  if (dies) set.add(Status::esrch, "the process is dead or dying");
+  if (dies) set.add(Reason::the_process_is_dead_or_dying);
   if (!has_device || set.has(Status::einval) || !hooks_work) return set;
   // One that began before Release may still do it, and gets its mm_exit.
   const bool began_before = begun != nullptr && begun->first_pasid <= begun->last_pasid;
@@ -58,16 +57,16 @@ Permitted permitted_bind(const InterfaceState& s, const Call& call, Circumstance
   if (shared != 0) {
     const u32 value = s.numbers[shared].value;
     if (range.has(value)) {
-      set.add(Status::ok, "", ValueRule::one_of);
+      set.add(Reason::done, ValueRule::one_of);
       set.add_value(value, "the process's number");
     } else {
-      set.add(Status::erange, "the process's number is not in the device's range");
+      set.add(Reason::process_number_out_of_range);
     }
   } else {
     judge_new_number(s, range, set);
   }
   if (address_spaces_may_be_used_up(s)) {
-    set.add(Status::enospc, "all address space numbers may be in use");
+    set.add(Reason::no_address_space_left);
   }
   may_lack_memory(set, around);
   may_time_out(set, around);
@@ -175,10 +174,10 @@ Permitted permitted_drvdata(const InterfaceState& s, const Call& call) {
   judge_device(s, call, set);
   const u32 bond = s.device_exists(call.device) ? s.find_bond(call.device, call.pasid) : 0;
   if (bond == 0) {
-    set.add(Status::enoent, "no such bond");
+    set.add(Reason::no_such_bond);
     return set;
   }
-  set.add(Status::ok, "", ValueRule::one_of);
+  set.add(Reason::done, ValueRule::one_of);
   set.add_value(s.bonds[bond].drvdata, "the word given at bind");
   return set;
 }
@@ -202,11 +201,11 @@ Permitted permitted_io_mm_of(const InterfaceState& s, const Call& call) {
     own = s.find_bond(call.device, call.pasid) != 0 &&
           s.spaces[s.numbers[number].space].life == records::living;
   }
-  if (!own) set.add(Status::enoent, "the device has nothing there");
+  if (!own) set.add(Reason::the_device_has_nothing_there);
   if (!reached) return set;
   const u64 handle =
       is_private ? s.spaces[s.numbers[number].space].handle : s.numbers[number].io_mm;
-  set.add(Status::ok, "", handle == 0 ? ValueRule::new_handle : ValueRule::one_of);
+  set.add(Reason::done, handle == 0 ? ValueRule::new_handle : ValueRule::one_of);
   if (handle != 0) set.add_value(handle, "the io_mm there");
   return set;
 }

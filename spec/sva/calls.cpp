@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "spec/sva/calls.h"
 
+#include <cstdio>
+#include <cstdlib>
+
 #include "base/text.h"
 #include "spec/sva/answers.h"
 #include "spec/sva/attach.h"
@@ -35,15 +38,17 @@ bool vanished(const InterfaceState& s, const Call& call, const Pending* begun) {
 
 Permitted permitted_vanished() {
   Permitted set;
-  set.add(Status::ok, "its device vanished while it waited for a handler");
-  set.add(Status::enodev, "its device vanished while it waited for a handler");
+  set.add(Reason::vanished_is_ok);
+  set.add(Reason::vanished);
   return set;
 }
 
 }  // namespace
 
-Permitted answers(const InterfaceState& s, const Call& call, Circumstances around,
-                  const Pending* begun) {
+namespace {
+
+Permitted permitted(const InterfaceState& s, const Call& call, Circumstances around,
+                    const Pending* begun) {
   if (vanished(s, call, begun)) return permitted_vanished();
   if (is_io_mm_call(call.kind) && s.find_process_io_mm(call.io_mm) != 0) {
     return permitted_on_process(call);
@@ -93,7 +98,24 @@ Permitted answers(const InterfaceState& s, const Call& call, Circumstances aroun
     default: break;
   }
   Permitted set;
-  set.add(Status::not_built, "the specification has not got this call yet");
+  set.add(Reason::call_not_built);
+  return set;
+}
+
+}  // namespace
+
+/// What is not in answers.def is no answer of the call: then this folder or that table is wrong.
+Permitted answers(const InterfaceState& s, const Call& call, Circumstances around,
+                  const Pending* begun) {
+  Permitted set = permitted(s, call, around, begun);
+#ifndef NDEBUG
+  set.for_each([&](Status /*status*/, Reason reason) {
+    if (may_answer(call.kind, reason)) return;
+    std::fprintf(stderr, "answers.def does not give %s the reason %s\n", call_text(call).c_str(),
+                 reason_name(reason));
+    std::abort();
+  });
+#endif
   return set;
 }
 
@@ -301,20 +323,17 @@ void log_answer(const InterfaceState& s, const Call& call, const Observed& obser
                 Circumstances around, const Pending* begun) {
   if (s.log == nullptr) return;
   AnswerLog& log = *s.log;
-  answers(s, call, around, begun).for_each([&](Status status, const char* reason) {
-    const Answer answer{call.kind, status, reason};
-    log.permitted(answer);
-    if (status == observed.status) log.given(answer);
+  answers(s, call, around, begun).for_each([&](Status status, Reason reason) {
+    if (status == observed.status) log.given(call.kind, reason);
   });
   bool exits = false;
   s.tickets.for_each(
       [&](const Pending& pending) { exits |= pending.kind == records::release_in_progress; });
-  if (around.allocation_failed) log.returned(call.kind, During::no_memory);
-  if (around.queue_stuck) log.returned(call.kind, During::stuck);
-  if (exits) log.returned(call.kind, During::exit);
-  if (begun != nullptr && begun->present != 0 && !s.device_exists(call.device)) {
-    log.returned(call.kind, During::removal);
-  }
+  const Ended how = observed.status == Status::ok          ? Ended::well
+                    : observed.status == Status::etimedout ? Ended::timed_out
+                                                           : Ended::refused;
+  if (around.queue_stuck) log.returned(call.kind, During::stuck, how);
+  if (exits) log.returned(call.kind, During::exit, how);
 }
 
 }  // namespace

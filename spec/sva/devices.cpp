@@ -9,9 +9,9 @@ namespace iommucheck::spec::sva {
 /// INTERFACE "Errors and their order": device gone or without IOMMU.
 void judge_device(const InterfaceState& s, const Call& call, Permitted& set) {
   if (!s.device_exists(call.device)) {
-    set.add(Status::enodev, "no such device");
+    set.add(Reason::no_such_device);
   } else if (!s.constants[call.device].iommu) {
-    set.add(Status::enodev, "no IOMMU behind the device");
+    set.add(Reason::no_iommu_behind_the_device);
   }
 }
 
@@ -20,35 +20,35 @@ Permitted permitted_init(const InterfaceState& s, const Call& call, Circumstance
   Permitted set;
   judge_device(s, call, set);
   if ((call.features & ~(feature_iopf | feature_private)) != 0) {
-    set.add(Status::einval, "an unknown feature");
+    set.add(Reason::an_unknown_feature);
   }
   if (call.max_pasid != 0 && call.min_pasid > call.max_pasid) {
-    set.add(Status::einval, "min is beyond max");
+    set.add(Reason::min_is_beyond_max);
   }
-  if (call.min_pasid >= pasid_limit) set.add(Status::einval, "PASIDs have 20 bits");
+  if (call.min_pasid >= pasid_limit) set.add(Reason::pasids_have_20_bits);
   if (!s.device_has_iommu(call.device)) return set;
   const Constants& constants = s.constants[call.device];
   const Device& device = s.devices[call.device];
   if ((call.features & feature_iopf) != 0 && !constants.can_wait) {
-    set.add(Status::einval, "the device's accesses cannot wait");
+    set.add(Reason::the_devices_accesses_cannot_wait);
   }
-  if (device.initialised != 0) set.add(Status::eexist, "it was initialised already");
-  if (device.domain == 0) set.add(Status::enodev, "the device has no domain");
-  if (constants.ssid_bits == 0) set.add(Status::enodev, "no PASIDs");
+  if (device.initialised != 0) set.add(Reason::it_was_initialised_already);
+  if (device.domain == 0) set.add(Reason::the_device_has_no_domain);
+  if (constants.ssid_bits == 0) set.add(Reason::no_pasids);
   if (constants.grouped) {
-    set.add(Status::einval, "a group of more than one device has no PASIDs");
-    set.add(Status::enodev, "no PASIDs");
+    set.add(Reason::group_without_pasids);
+    set.add(Reason::no_pasids);
   }
   const bool has_range = constants.ssid_bits != 0 &&
                          !device_range(s, call.device, call.min_pasid, call.max_pasid).empty();
   if (constants.ssid_bits != 0 && !has_range) {
-    set.add(Status::einval, "no number is in all the ranges");
+    set.add(Reason::no_number_is_in_all_the_ranges);
   }
   if (!set.empty()) return set;
-  set.add(Status::ok, "");
-  if (call.max_pasid >= pasid_limit) set.add(Status::einval, "PASIDs have 20 bits");
+  set.add(Reason::done);
+  if (call.max_pasid >= pasid_limit) set.add(Reason::pasids_have_20_bits);
   const bool paging = s.spaces[device.domain].kind == static_cast<u32>(DomainKind::paging);
-  if (!paging) set.add(Status::einval, "the device's domain is not a paging one");
+  if (!paging) set.add(Reason::the_devices_domain_is_not_a_paging_one);
   may_lack_memory(set, around);
   may_time_out(set, around);
   return set;
@@ -72,7 +72,7 @@ Permitted permitted_shutdown(const InterfaceState& s, const Call& call, Circumst
   judge_device(s, call, set);
   if (!set.empty()) return set;
   if (!s.has_sva(call.device)) {
-    set.add(Status::einval, "without sva_device_init");
+    set.add(Reason::without_sva_device_init);
     return set;
   }
   return permitted_unbind_all(s, call, around);

@@ -52,29 +52,29 @@ Permitted permitted_domain_alloc(const InterfaceState& s, const Call& call, Circ
   Permitted set;
   const auto kind = static_cast<DomainKind>(call.domain_kind);
   if (kind < DomainKind::paging || kind > DomainKind::nested_pasid) {
-    set.add(Status::einval, "there is no such kind of domain");
+    set.add(Reason::there_is_no_such_kind_of_domain);
     return set;
   }
   if (kind == DomainKind::dynamic) return permitted_dynamic_alloc(s, call, around);
   if (kind > DomainKind::identity) {
-    set.add(Status::not_built, "the specification has not got this kind of domain yet");
-    set.add(Status::eopnotsupp, "the backend may not have it");
+    set.add(Reason::kind_not_built);
+    set.add(Reason::the_backend_may_not_have_it);
     return set;
   }
   if (kind != DomainKind::paging) {
-    set.add(Status::not_built, "a driver may have no such kind");
+    set.add(Reason::a_driver_may_have_no_such_kind);
   } else if (call.input_bits != 0 &&
              (call.input_bits < input_bits_min || call.input_bits > input_bits_max)) {
-    set.add(Status::einval, "input bits are 25 to 48");
+    set.add(Reason::input_bits_are_25_to_48);
     return set;
   } else {
     const u32 in_use = address_spaces(s);
     if (address_spaces_may_be_used_up(s)) {
-      set.add(Status::enospc, "all address space numbers may be in use");
+      set.add(Reason::no_address_space_left);
     }
-    if (in_use != 0) set.add(Status::not_built, "a driver may have room for so many domains only");
+    if (in_use != 0) set.add(Reason::so_many_domains_only);
   }
-  set.add(Status::ok, "", ValueRule::new_handle);
+  set.add(Reason::done, ValueRule::new_handle);
   may_lack_memory(set, around);
   return set;
 }
@@ -104,13 +104,13 @@ Permitted permitted_domain_free(const InterfaceState& s, const Call& call, Circu
   Permitted set;
   const u32 index = s.find(call.domain);
   if (index == 0) {
-    set.add(Status::einval, "no such domain");
+    set.add(Reason::no_such_domain);
   } else if (s.spaces[index].devices != 0) {
-    set.add(Status::ebusy, "a device is attached to it");
+    set.add(Reason::a_device_is_attached_to_it);
   } else if (has_dynamic(s, index)) {
-    set.add(Status::ebusy, "it is the master of a dynamic domain");
+    set.add(Reason::it_is_the_master_of_a_dynamic_domain);
   } else {
-    set.add(Status::ok, "nothing is attached to it");
+    set.add(Reason::nothing_is_attached_to_it);
     if (!is_dynamic(s.spaces[index])) may_time_out(set, around);
   }
   return set;
@@ -159,20 +159,20 @@ Permitted permitted_get_attr(const InterfaceState& s, const Call& call) {
   const bool of_domain = call.kind == CallKind::domain_get_attr;
   const bool of_process = !of_domain && s.find_process_io_mm(call.io_mm) != 0;
   const u32 space = of_domain ? s.find(call.domain) : s.find_private(call.io_mm);
-  if (space == 0 && !of_process) set.add(Status::einval, "no such object");
+  if (space == 0 && !of_process) set.add(Reason::no_such_object);
   if (call.attribute != attribute_ttbr0 && call.attribute != attribute_pasid) {
-    set.add(Status::einval, "no such attribute");
+    set.add(Reason::no_such_attribute);
   }
   if (!set.empty()) return set;
   if (of_process) {
-    set.add(Status::enodev, "a process's io_mm");
+    set.add(Reason::a_process_io_mm);
     return set;
   }
   const bool asks_pasid = call.attribute == attribute_pasid;
   const bool has_table = s.target(call) != 0 || !of_domain;
   if (of_domain && (asks_pasid || !has_table)) {
-    set.add(Status::einval, "the RID's space has no PASID, or no table");
-    set.add(Status::ok, "", ValueRule::one_of);
+    set.add(Reason::rid_has_no_pasid);
+    set.add(Reason::done, ValueRule::one_of);
     set.add_value(0, "none");
   } else if (asks_pasid) {
     return permitted_get_pasid(s, call);
@@ -184,9 +184,9 @@ Permitted permitted_get_attr(const InterfaceState& s, const Call& call) {
 
 void permit_table_address(const InterfaceState& s, u32 space, Permitted& set) {
   if (s.spaces[space].table == 0) {
-    set.add(Status::ok, "", ValueRule::new_word);
+    set.add(Reason::done, ValueRule::new_word);
   } else {
-    set.add(Status::ok, "", ValueRule::one_of);
+    set.add(Reason::done, ValueRule::one_of);
     set.add_value(s.spaces[space].table, "constant for its life");
   }
 }

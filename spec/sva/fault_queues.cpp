@@ -102,21 +102,21 @@ u32 find_group(const InterfaceState& s, const Call& call) {
 Permitted permitted_queue_open(const InterfaceState& s, const Call& call, Circumstances around) {
   Permitted set;
   if (call.device == no_device || call.domain != 0) {
-    set.add(Status::einval, "a queue of one device, or of one user's domain");
+    set.add(Reason::one_device_or_one_domain);
     if (call.device != no_device) judge_device(s, call, set);
     return set;
   }
   judge_device(s, call, set);
-  if (call.depth == 0) set.add(Status::einval, "no group has a place in it");
+  if (call.depth == 0) set.add(Reason::no_group_has_a_place_in_it);
   if (!s.device_has_iommu(call.device)) return set;
   const bool asked = (s.devices[call.device].features & feature_iopf) != 0;
   if (!s.has_sva(call.device) || !asked) {
-    set.add(Status::einval, "sva_device_init has not asked for faults that wait");
+    set.add(Reason::faults_not_asked_for);
   }
-  if (s.queue_of(call.device) != 0) set.add(Status::ebusy, "the device has a queue");
-  if (has_any_handler(s, call.device)) set.add(Status::ebusy, "a handler has its faults");
+  if (s.queue_of(call.device) != 0) set.add(Reason::the_device_has_a_queue);
+  if (has_any_handler(s, call.device)) set.add(Reason::a_handler_has_its_faults);
   if (!set.empty()) return set;
-  set.add(Status::ok, "", ValueRule::new_handle);
+  set.add(Reason::done, ValueRule::new_handle);
   may_lack_memory(set, around);
   return set;
 }
@@ -143,7 +143,7 @@ Permitted permitted_queue_read(const InterfaceState& s, const Call& call) {
   Permitted set;
   const u32 queue = s.find_queue(call.queue);
   if (queue == 0) {
-    set.add(Status::einval, "no such queue");
+    set.add(Reason::no_such_queue);
     return set;
   }
   bool some = false;
@@ -156,8 +156,8 @@ Permitted permitted_queue_read(const InterfaceState& s, const Call& call) {
     may_be_empty &= !sure || is_contested(s, fault);
     return true;
   });
-  if (some) set.add(Status::ok, "the oldest unread group");
-  if (may_be_empty) set.add(Status::eagain, "no group is known to be there");
+  if (some) set.add(Reason::the_oldest_unread_group);
+  if (may_be_empty) set.add(Reason::no_group_is_known_to_be_there);
   return set;
 }
 
@@ -241,19 +241,19 @@ void apply_queue_read(InterfaceState& s, const Call& call, const Observed& obser
 Permitted permitted_respond(const InterfaceState& s, const Call& call, Circumstances around) {
   Permitted set;
   // Without a queue: what a handler was given.
-  if (call.queue != 0 && s.find_queue(call.queue) == 0) set.add(Status::einval, "no such queue");
+  if (call.queue != 0 && s.find_queue(call.queue) == 0) set.add(Reason::no_such_queue);
   if (!s.device_exists(call.device)) {
-    set.add(Status::enodev, "no such device");
-    set.add(Status::einval, "no group of such a device");
+    set.add(Reason::no_such_device);
+    set.add(Reason::no_group_of_such_a_device);
   }
-  if (call.response > response_last) set.add(Status::einval, "no such answer");
+  if (call.response > response_last) set.add(Reason::no_such_answer);
   if (!set.empty()) return set;
   const u32 index = find_group(s, call);
   const bool open =
       index == 0 || s.waitings[index].unsure != 0 || is_contested(s, s.waitings[index]);
-  if (open) set.add(Status::einval, "no such group waits, or it may have ended");
+  if (open) set.add(Reason::no_such_group);
   if (index == 0) return set;
-  set.add(Status::ok, "the group waits");
+  set.add(Reason::the_group_waits);
   may_time_out(set, around);
   return set;
 }
@@ -285,10 +285,10 @@ std::optional<Interface::StallName> stall_of(const InterfaceState& s, const Call
 Permitted permitted_queue_close(const InterfaceState& s, const Call& call, Circumstances around) {
   Permitted set;
   if (s.find_queue(call.queue) == 0) {
-    set.add(Status::einval, "no such queue");
+    set.add(Reason::no_such_queue);
     return set;
   }
-  set.add(Status::ok, "");
+  set.add(Reason::done);
   may_time_out(set, around);
   return set;
 }
@@ -338,17 +338,17 @@ Permitted permitted_handler_set(const InterfaceState& s, const Call& call, Circu
   if (!s.device_has_iommu(call.device)) return set;
   const bool asked = (s.devices[call.device].features & feature_iopf) != 0;
   if (!s.has_sva(call.device) || !asked) {
-    set.add(Status::einval, "sva_device_init has not asked for faults that wait");
+    set.add(Reason::faults_not_asked_for);
   }
   const u32 bond = s.find_bond(call.device, call.pasid);
   if (bond == 0) {
-    set.add(Status::einval, "no process is bound there");
+    set.add(Reason::no_process_is_bound_there);
   } else if (s.bonds[bond].state != BondState::active) {
-    set.add(Status::esrch, "the process exits");
+    set.add(Reason::the_process_exits);
   }
-  if (s.queue_of(call.device) != 0) set.add(Status::ebusy, "the device has a queue");
+  if (s.queue_of(call.device) != 0) set.add(Reason::the_device_has_a_queue);
   if (!set.empty()) return set;
-  set.add(Status::ok, "");
+  set.add(Reason::done);
   if (!call.present) may_time_out(set, around);
   return set;
 }

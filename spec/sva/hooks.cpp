@@ -4,10 +4,10 @@
 namespace iommucheck::spec::sva {
 
 bool judge_hooks(const InterfaceState& s, Circumstances around, Permitted& set) {
-  if (!s.hooks.are_whole()) set.add(Status::enodev, "a hook of the backend is missing");
+  if (!s.hooks.are_whole()) set.add(Reason::a_hook_of_the_backend_is_missing);
   const HookCalls& hooks = around.hooks;
   if (hooks.failed != Status::ok) {
-    set.add(hooks.failed, hooks.made_nothing ? "mm_alloc made nothing" : "the error of a hook");
+    set.add_given(hooks.made_nothing ? Reason::made_nothing : Reason::hook_failed, hooks.failed);
   }
   return s.hooks.are_whole() && hooks.failed == Status::ok;
 }

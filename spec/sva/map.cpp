@@ -18,8 +18,8 @@ bool fits(u64 start, u64 size, u32 bits) {
 
 bool aligned(u64 value, u64 granule) { return (value & (granule - 1)) == 0; }
 
-const char* no_target(const Call& call) {
-  return is_io_mm_call(call.kind) ? "no such io_mm" : "no such domain, or none that can map";
+Reason no_target(const Call& call) {
+  return is_io_mm_call(call.kind) ? Reason::no_such_io_mm : Reason::no_such_domain_that_can_map;
 }
 
 }  // namespace
@@ -36,19 +36,19 @@ namespace {
 /// INTERFACE "Map", for one range: alignment, sizes, what is there already.
 void judge_map_range(const InterfaceState& s, const Space& domain, u64 iova, u64 pa, u64 size,
                      Permitted& set) {
-  if (!aligned(iova | pa | size, granule(domain))) set.add(Status::einval, "unaligned");
+  if (!aligned(iova | pa | size, granule(domain))) set.add(Reason::unaligned);
   if (size == 0) {
     if ((domain.input_bits < 64 && (iova >> domain.input_bits) != 0) ||
         (domain.output_bits < 64 && (pa >> domain.output_bits) != 0)) {
-      set.add(Status::erange, "beyond the input or output size");
+      set.add(Reason::beyond_the_input_or_output_size);
     }
     return;
   }
-  if (!fits(iova, size, domain.input_bits)) set.add(Status::erange, "beyond the input size");
-  if (!fits(pa, size, domain.output_bits)) set.add(Status::erange, "beyond the output size");
+  if (!fits(iova, size, domain.input_bits)) set.add(Reason::beyond_the_input_size);
+  if (!fits(pa, size, domain.output_bits)) set.add(Reason::beyond_the_output_size);
   const u64 last = std::max(iova, iova + (size - 1));
   if (s.forest.first_mapped_in(domain.map, iova, last).found) {
-    set.add(Status::eexist, "something in the range is mapped already");
+    set.add(Reason::something_in_the_range_is_mapped_already);
   }
 }
 
@@ -58,19 +58,19 @@ Permitted permitted_map(const InterfaceState& s, const Call& call, Circumstances
   Permitted set;
   const u32 index = s.target(call);
   if (index == 0) {
-    set.add(Status::einval, no_target(call));
+    set.add(no_target(call));
     return set;
   }
   const Space& domain = s.spaces[index];
-  if ((call.prot & prot_access) == 0) set.add(Status::einval, "no permission is asked for");
-  if ((call.prot & ~prot_known) != 0) set.add(Status::einval, "unknown permissions");
-  if (domain.page_sizes == 0) set.add(Status::enodev, "the domain has no page size");
+  if ((call.prot & prot_access) == 0) set.add(Reason::no_permission_is_asked_for);
+  if ((call.prot & ~prot_known) != 0) set.add(Reason::unknown_permissions);
+  if (domain.page_sizes == 0) set.add(Reason::the_domain_has_no_page_size);
   judge_map_range(s, domain, call.iova, call.pa, call.size, set);
   if (call.size == 0) {
-    set.add(Status::ok, "size 0 does nothing");
+    set.add(Reason::size_0_does_nothing);
     return set;
   }
-  if (set.empty()) set.add(Status::ok, "nothing in the range is mapped");
+  if (set.empty()) set.add(Reason::nothing_in_the_range_is_mapped);
   may_lack_memory(set, around);
   if (!is_dynamic(domain)) may_time_out(set, around);
   return set;
@@ -81,25 +81,25 @@ Permitted permitted_map_sg(const InterfaceState& s, const Call& call, Circumstan
   Permitted set;
   const u32 index = s.target(call);
   if (index == 0) {
-    set.add(Status::einval, no_target(call));
+    set.add(no_target(call));
     return set;
   }
   const Space& domain = s.spaces[index];
-  if ((call.prot & prot_access) == 0) set.add(Status::einval, "no permission is asked for");
-  if ((call.prot & ~prot_known) != 0) set.add(Status::einval, "unknown permissions");
-  if (domain.page_sizes == 0) set.add(Status::enodev, "the domain has no page size");
+  if ((call.prot & prot_access) == 0) set.add(Reason::no_permission_is_asked_for);
+  if ((call.prot & ~prot_known) != 0) set.add(Reason::unknown_permissions);
+  if (domain.page_sizes == 0) set.add(Reason::the_domain_has_no_page_size);
   u64 total = 0;
   for (const Segment& segment : call.segments) {
     judge_map_range(s, domain, call.iova + total, segment.pa, segment.size, set);
     if (total + segment.size < total || call.iova + total < call.iova) {
-      set.add(Status::erange, "the pieces wrap");
+      set.add(Reason::the_pieces_wrap);
       break;
     }
     total += segment.size;
   }
   if (call.segments.empty()) judge_map_range(s, domain, call.iova, 0, 0, set);
   if (total == 0 || set.empty()) {
-    set.add(Status::ok, "", ValueRule::one_of);
+    set.add(Reason::done, ValueRule::one_of);
     set.add_value(total, "all pieces");
   }
   if (total == 0) return set;
@@ -202,11 +202,11 @@ void add_stops(const InterfaceState& s, const Space& domain, u64 first, u64 last
 /// INTERFACE "Map": the bytes from the start to the first hole, 0 for bad arguments.
 Permitted permitted_unmap(const InterfaceState& s, const Call& call, Circumstances around) {
   Permitted set;
-  set.add(Status::ok, "", ValueRule::one_of);
+  set.add(Reason::done, ValueRule::one_of);
   const u32 index = s.target(call);
   const char* bad = nullptr;
   if (index == 0) {
-    bad = no_target(call);
+    bad = reason_text(no_target(call));
   } else if (s.spaces[index].page_sizes == 0) {
     bad = "the domain has no page size";
   } else if (call.size == 0) {
@@ -291,10 +291,10 @@ void empty_gather(InterfaceState& s, u32 space) {
 Permitted permitted_sync(const InterfaceState& s, const Call& call, Circumstances around) {
   Permitted set;
   if (s.target(call) == 0) {
-    set.add(Status::einval, no_target(call));
+    set.add(no_target(call));
     return set;
   }
-  set.add(Status::ok, "");
+  set.add(Reason::done);
   if (!is_dynamic(s.spaces[s.target(call)])) may_time_out(set, around);
   return set;
 }
@@ -321,16 +321,16 @@ Permitted permitted_tlb_range_add(const InterfaceState& s, const Call& call) {
   Permitted set;
   const u32 index = s.target(call);
   if (index == 0) {
-    set.add(Status::einval, no_target(call));
+    set.add(no_target(call));
     return set;
   }
   const Space& domain = s.spaces[index];
   const bool inside = fits(call.iova, call.size == 0 ? 1 : call.size, domain.input_bits);
-  if (!inside) set.add(Status::einval, "beyond the input size");
+  if (!inside) set.add(Reason::argument_beyond_the_input_size);
   // Nothing says whether an unaligned range is refused or rounded outwards: over-invalidation is
   // never wrong.
-  if (!aligned(call.iova | call.size, granule(domain))) set.add(Status::einval, "unaligned");
-  if (inside || call.size == 0) set.add(Status::ok, "the range joins the gather");
+  if (!aligned(call.iova | call.size, granule(domain))) set.add(Reason::unaligned);
+  if (inside || call.size == 0) set.add(Reason::the_range_joins_the_gather);
   return set;
 }
 
@@ -349,10 +349,10 @@ void apply_tlb_range_add(InterfaceState& s, const Call& call) {
 /// INTERFACE "Map": what the table says, 0 at once after unmap_fast; identity: its argument.
 Permitted permitted_iova_to_phys(const InterfaceState& s, const Call& call) {
   Permitted set;
-  set.add(Status::ok, "", ValueRule::one_of);
+  set.add(Reason::done, ValueRule::one_of);
   const u32 index = is_io_mm_call(call.kind) ? s.find_private(call.io_mm) : s.find(call.domain);
   if (index == 0) {
-    set.add_value(0, no_target(call));
+    set.add_value(0, reason_text(no_target(call)));
     return set;
   }
   const Space& domain = s.spaces[index];
@@ -369,14 +369,14 @@ Permitted permitted_iova_to_phys(const InterfaceState& s, const Call& call) {
 Permitted permitted_on_process(const Call& call) {
   Permitted set;
   switch (as_domain_call(call.kind)) {
-    case CallKind::map_sg: set.add(Status::enodev, "a process's io_mm"); [[fallthrough]];
+    case CallKind::map_sg: set.add(Reason::a_process_io_mm); [[fallthrough]];
     case CallKind::unmap:
     case CallKind::unmap_fast:
     case CallKind::iova_to_phys:
-      set.add(Status::ok, "", ValueRule::one_of);
+      set.add(Reason::done, ValueRule::one_of);
       set.add_value(0, "a process's io_mm");
       break;
-    default: set.add(Status::enodev, "a process's io_mm"); break;
+    default: set.add(Reason::a_process_io_mm); break;
   }
   return set;
 }

@@ -106,8 +106,8 @@ void judge_new_number(const InterfaceState& s, Range range, Permitted& set) {
   set.set_range(range.first, range.last);
   const bool free = any_free(s, range);
   const bool doubtful = any_doubtful(s, range);
-  if (free || doubtful) set.add(Status::ok, "a PASID is free", ValueRule::new_pasid);
-  if (!free || doubtful) set.add(Status::enospc, "no PASID is left");
+  if (free || doubtful) set.add(Reason::a_pasid_is_free, ValueRule::new_pasid);
+  if (!free || doubtful) set.add(Reason::no_pasid_is_left);
 }
 
 /// A number that was given: free, in the range, and not before one that has been free for longer.
@@ -145,19 +145,19 @@ Verdict check_number(const InterfaceState& s, const Call& call, const Permitted&
 Permitted permitted_pasid_alloc(const InterfaceState& s, const Call& call, Circumstances around) {
   Permitted set;
   if (call.max_pasid != 0 && call.min_pasid > call.max_pasid) {
-    set.add(Status::einval, "min is beyond max");
+    set.add(Reason::min_is_beyond_max);
   }
   if (call.min_pasid >= pasid_limit || call.max_pasid >= pasid_limit) {
-    set.add(Status::einval, "PASIDs have 20 bits");
+    set.add(Reason::pasids_have_20_bits);
   }
   const Range range = plain_range(s, call.min_pasid, call.max_pasid, false);
   const Range within = plain_range(s, call.min_pasid, call.max_pasid, true);
-  if (range.empty()) set.add(Status::einval, "the range is empty");
+  if (range.empty()) set.add(Reason::the_range_is_empty);
   if (!set.empty()) return set;
   if (within.empty()) {
-    set.add(Status::einval, "the range may be cut to the IOMMU's");
+    set.add(Reason::the_range_may_be_cut_to_the_iommus);
   } else if (!any_free(s, within)) {
-    set.add(Status::enospc, "no PASID of the IOMMU's is left");
+    set.add(Reason::no_pasid_of_the_iommus_is_left);
   }
   judge_new_number(s, range, set);
   may_lack_memory(set, around);
@@ -175,11 +175,11 @@ Permitted permitted_pasid_free(const InterfaceState& s, const Call& call, Circum
   Permitted set;
   const u32 number = s.find_number(call.pasid);
   if (!holders_of(s, call.pasid).plain) {
-    set.add(Status::einval, "not held as a plain number");
+    set.add(Reason::not_held_as_a_plain_number);
   } else if (is_attached(s, number)) {
-    set.add(Status::ebusy, "a domain is attached there");
+    set.add(Reason::a_domain_is_attached_there);
   } else {
-    set.add(Status::ok, "it is held");
+    set.add(Reason::it_is_held);
     // Then a device may still reach a domain there, and it is held for longer.
     if (may_be_attached(s, number)) may_time_out(set, around);
   }

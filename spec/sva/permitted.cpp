@@ -15,7 +15,7 @@ const Permitted::Answer* Permitted::find(Status status) const {
   return at == end ? nullptr : at;
 }
 
-void Permitted::add(Status status, const char* reason, ValueRule rule) {
+void Permitted::add_given(Reason reason, Status status, ValueRule rule) {
   if (find(status) != nullptr) return;
   assert(answer_count_ < answer_max);
   answers_[answer_count_++] = {status, rule, reason};
@@ -68,17 +68,18 @@ std::string Permitted::text() const {
       text += " with a free PASID of " + std::to_string(first_pasid_) + " to " +
               std::to_string(last_pasid_);
     }
-    if (*answers_[i].reason != '\0') text += std::string(" (") + answers_[i].reason + ")";
+    const std::string reason = reason_text(answers_[i].reason);
+    if (!reason.empty()) text += " (" + reason + ")";
   }
   return text.empty() ? "nothing" : text;
 }
 
 void may_lack_memory(Permitted& set, Circumstances around) {
-  if (around.allocation_failed) set.add(Status::enomem, "an allocation of this call failed");
+  if (around.allocation_failed) set.add(Reason::no_memory);
 }
 
 void may_time_out(Permitted& set, Circumstances around, ValueRule rule) {
-  if (around.queue_stuck) set.add(Status::etimedout, "the command queue was stuck", rule);
+  if (around.queue_stuck) set.add(Reason::stuck, rule);
 }
 
 }  // namespace iommucheck::spec::sva

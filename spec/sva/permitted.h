@@ -8,6 +8,7 @@
 #include "base/types.h"
 #include "spec/rules.h"
 #include "spec/sva/call.h"
+#include "spec/sva/reasons.h"
 
 namespace iommucheck::spec::sva {
 
@@ -25,14 +26,18 @@ class Permitted {
   struct Answer {
     Status status;
     ValueRule value_rule;
-    const char* reason;
+    Reason reason;
   };
 
-  /// The first reason of a status is kept.
-  void add(Status status, const char* reason, ValueRule rule = ValueRule::any);
+  /// The status is the reason's. The first reason of a status is kept.
+  void add(Reason reason, ValueRule rule = ValueRule::any) {
+    add_given(reason, status_of(reason), rule);
+  }
+  /// For a reason whose status is somebody else's.
+  void add_given(Reason reason, Status status, ValueRule rule = ValueRule::any);
   void add_value(u64 value, const char* reason);
 
-  /// visit(status, reason).
+  /// visit(status, Reason).
   template <class Visit>
   void for_each(Visit visit) const {
     for (u32 i = 0; i < answer_count_; ++i) visit(answers_[i].status, answers_[i].reason);

@@ -19,13 +19,12 @@ Permitted permitted_alloc_private(const InterfaceState& s, const Call& call, Cir
   Permitted set;
   judge_device(s, call, set);
   const u32 domain = s.find_paging(call.domain);
-  if (domain == 0) set.add(Status::einval, "no such domain, or not a paging one");
+  if (domain == 0) set.add(Reason::no_such_paging_domain);
   if (!s.device_has_iommu(call.device)) return set;
   const Device& device = s.devices[call.device];
-  if (device.domain != s.find(call.domain)) set.add(Status::einval, "not the device's domain");
-  if (!s.has_sva(call.device)) set.add(Status::einval, "without sva_device_init");
-  if ((device.features & feature_private) == 0) set.add(Status::einval, "feature not asked for");
-  if (s.constants[call.device].grouped) set.add(Status::einval, "a group has no PASIDs");
+  if (device.domain != s.find(call.domain)) set.add(Reason::not_the_devices_domain);
+  if (!s.has_sva(call.device)) set.add(Reason::without_sva_device_init);
+  if ((device.features & feature_private) == 0) set.add(Reason::feature_not_asked_for);
   const bool hooks_work = judge_hooks(s, around, set);
   if (!set.empty() || !hooks_work) return set;
   judge_new_number(s, {device.first_pasid, device.last_pasid}, set);
@@ -33,10 +32,10 @@ Permitted permitted_alloc_private(const InterfaceState& s, const Call& call, Cir
   const bool none_left = set.has(Status::enospc);
   Permitted made;
   made.set_range(device.first_pasid, device.last_pasid);
-  if (is_free) made.add(Status::ok, "", ValueRule::new_handle);
-  if (none_left) made.add(Status::enospc, "no PASID is left");
+  if (is_free) made.add(Reason::done, ValueRule::new_handle);
+  if (none_left) made.add(Reason::no_pasid_is_left);
   if (address_spaces_may_be_used_up(s)) {
-    made.add(Status::enospc, "all address space numbers may be in use");
+    made.add(Reason::no_address_space_left);
   }
   may_lack_memory(made, around);
   may_time_out(made, around);
@@ -116,11 +115,11 @@ Permitted permitted_free_private(const InterfaceState& s, const Call& call, Circ
   Permitted set;
   const u32 space = s.find_private(call.io_mm);
   if (space == 0) {
-    set.add(Status::einval, "no such io_mm, or a process's");
+    set.add(Reason::no_such_private_io_mm);
   } else if (s.find(call.domain) != s.spaces[space].domain) {
-    set.add(Status::einval, "not the domain of the io_mm");
+    set.add(Reason::not_the_domain_of_the_io_mm);
   } else {
-    set.add(Status::ok, "");
+    set.add(Reason::done);
     may_time_out(set, around);
   }
   return set;
@@ -165,17 +164,17 @@ Permitted permitted_get_pasid(const InterfaceState& s, const Call& call) {
   const u32 of_process = s.find_process_io_mm(call.io_mm);
   const u32 space = s.find_private(call.io_mm);
   if (of_process != 0) {
-    set.add(Status::enodev, "a process's io_mm");
-    set.add(Status::ok, "", ValueRule::one_of);
+    set.add(Reason::a_process_io_mm);
+    set.add(Reason::done, ValueRule::one_of);
     set.add_value(s.numbers[of_process].value, "its number");
   } else if (space == 0) {
-    set.add(Status::einval, "no such io_mm");
+    set.add(Reason::no_such_io_mm);
   } else if (s.spaces[space].number == 0) {
     const Device& device = s.devices[s.spaces[space].maker];
     set.set_range(device.first_pasid, device.last_pasid);
-    set.add(Status::ok, "", ValueRule::new_pasid);
+    set.add(Reason::done, ValueRule::new_pasid);
   } else {
-    set.add(Status::ok, "", ValueRule::one_of);
+    set.add(Reason::done, ValueRule::one_of);
     set.add_value(s.numbers[s.spaces[space].number].value, "its number");
   }
   return set;
@@ -198,35 +197,35 @@ void apply_get_pasid(InterfaceState& s, const Call& call, const Observed& observ
 Permitted permitted_link(const InterfaceState& s, const Call& call, Circumstances around) {
   Permitted set;
   judge_device(s, call, set);
-  if (s.find_process_io_mm(call.io_mm) != 0) set.add(Status::enodev, "a process's io_mm");
+  if (s.find_process_io_mm(call.io_mm) != 0) set.add(Reason::a_process_io_mm);
   const u32 space = s.find_private(call.io_mm);
-  if (space == 0) set.add(Status::einval, "no such io_mm");
+  if (space == 0) set.add(Reason::no_such_io_mm);
   if (!s.per_device_tables) {
-    set.add(Status::eopnotsupp, "tables belong to domains");
-    set.add(Status::einval, "tables belong to domains");
+    set.add(Reason::sharing_belongs_to_domains);
+    set.add(Reason::tables_belong_to_domains);
     return set;
   }
   if (!s.device_has_iommu(call.device) || space == 0) return set;
   const Device& device = s.devices[call.device];
   if (call.kind == CallKind::sva_detach) {
-    if (!s.is_linked(s.spaces[space], call.device)) set.add(Status::einval, "it is not attached");
+    if (!s.is_linked(s.spaces[space], call.device)) set.add(Reason::it_is_not_attached);
   } else {
     const bool feature = (device.features & feature_private) != 0;
     if (device.domain != s.spaces[space].domain) {
-      set.add(Status::einval, "not the device's domain");
+      set.add(Reason::not_the_devices_domain);
     }
-    if (!s.has_sva(call.device) || !feature) set.add(Status::einval, "feature not asked for");
+    if (!s.has_sva(call.device) || !feature) set.add(Reason::feature_not_asked_for);
     const u32 number = s.spaces[space].number;
     const Range range{device.first_pasid, device.last_pasid};
     if (number != 0 && !range.has(s.numbers[number].value)) {
-      set.add(Status::erange, "its number is not in the device's range");
+      set.add(Reason::number_out_of_range);
     }
   }
   if (call.kind == CallKind::sva_attach) judge_hooks(s, around, set);
   if (!set.empty()) return set;
-  set.add(Status::ok, "");
+  set.add(Reason::done);
   const bool again = call.kind == CallKind::sva_attach && s.is_linked(s.spaces[space], call.device);
-  if (again) set.add(Status::eexist, "it is attached already");
+  if (again) set.add(Reason::it_is_attached_already);
   if (call.kind == CallKind::sva_attach) may_lack_memory(set, around);
   may_time_out(set, around);
   return set;

@@ -53,34 +53,34 @@ Permitted permitted_bind_task(const InterfaceState& s, const Call& call, Circums
   Permitted set;
   judge_device(s, call, set);
   if (!is_one_model(call.flags)) {
-    set.add(Status::einval, "not exactly one model");
+    set.add(Reason::not_exactly_one_model);
     return set;
   }
   const bool exists = s.device_has_iommu(call.device);
   const bool svm = call.flags == task_svm;
   if (exists && !(svm ? s.constants[call.device].svm : s.constants[call.device].explicit_maps)) {
-    set.add(Status::eopnotsupp, "a model that the device cannot do");
+    set.add(Reason::a_model_that_the_device_cannot_do);
   }
   if (svm) {
     const Permitted bond = permitted_bind(s, as_bond_call(s, call), around, begun);
-    bond.for_each([&](Status status, const char* /*reason*/) {
-      if (status != Status::ok) set.add(status, "an error of bind_device");
+    bond.for_each([&](Status status, Reason /*reason*/) {
+      if (status != Status::ok) set.add_given(Reason::bind_failed, status);
     });
     if (bond.has(Status::ok) && !set.has(Status::eopnotsupp) && !set.has(Status::enodev)) {
-      set.add(Status::ok, "", ValueRule::new_handle);
+      set.add(Reason::done, ValueRule::new_handle);
     }
     return set;
   }
   if (exists && master_for(s, call.device) == 0) {
-    set.add(Status::einval, "the device has no paging domain");
+    set.add(Reason::the_device_has_no_paging_domain);
   }
   if (!set.empty()) return set;
   // The model needs nothing of the process.
   const u32 process = s.find_process(call.mm);
   if (process == 0 || s.spaces[process].life != records::living) {
-    set.add(Status::esrch, "the process is dead or dying");
+    set.add(Reason::the_process_is_dead_or_dying);
   }
-  set.add(Status::ok, "", ValueRule::new_handle);
+  set.add(Reason::done, ValueRule::new_handle);
   may_lack_memory(set, around);
   return set;
 }
@@ -146,14 +146,14 @@ Permitted permitted_unbind_task(const InterfaceState& s, const Call& call, Circu
   judge_device(s, call, set);
   const u32 token = s.find_token(call.token);
   if (token == 0) {
-    set.add(Status::einval, "no such token");
+    set.add(Reason::no_such_token);
   } else if (s.tokens[token].device != call.device) {
-    set.add(Status::einval, "a token of another device");
+    set.add(Reason::a_token_of_another_device);
   }
   if (!set.empty()) return set;
   const Call own = as_bond_call(s, call);
   if (own.kind == CallKind::unbind_device) return permitted_unbind(s, own, around, begun);
-  set.add(Status::ok, "");
+  set.add(Reason::done);
   if (begun != nullptr && begun->gone != Gone::no) may_time_out(set, around);
   return set;
 }
@@ -202,20 +202,20 @@ void drop_tokens_of(InterfaceState& s, u32 device) {
 Permitted permitted_task_attr(const InterfaceState& s, const Call& call) {
   Permitted set;
   const u32 token = s.find_token(call.token);
-  if (token == 0) set.add(Status::einval, "no such token");
+  if (token == 0) set.add(Reason::no_such_token);
   if (call.attribute != attribute_ttbr0 && call.attribute != attribute_pasid) {
-    set.add(Status::einval, "no such attribute");
+    set.add(Reason::no_such_attribute);
   }
   if (!set.empty()) return set;
   const bool asks_pasid = call.attribute == attribute_pasid;
   const Token& its = s.tokens[token];
   if (its.space == 0) {
     // The process's own table, of which the interface knows no address.
-    if (its.bond == 0) set.add(Status::einval, "what it was a reference of is gone");
-    set.add(Status::ok, "", asks_pasid ? ValueRule::one_of : ValueRule::any);
+    if (its.bond == 0) set.add(Reason::what_it_was_a_reference_of_is_gone);
+    set.add(Reason::done, asks_pasid ? ValueRule::one_of : ValueRule::any);
     if (asks_pasid) set.add_value(its.pasid, "the number of its bond");
   } else if (asks_pasid) {
-    set.add(Status::einval, "a table of its own has no PASID");
+    set.add(Reason::a_table_of_its_own_has_no_pasid);
   } else {
     permit_table_address(s, its.space, set);
   }

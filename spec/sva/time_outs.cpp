@@ -155,7 +155,7 @@ void ghosts_end_of_domain(InterfaceState& s, u32 domain) {
 
 Permitted permitted_recover(Circumstances around) {
   Permitted set;
-  set.add(Status::ok, "");
+  set.add(Reason::done);
   may_time_out(set, around);
   return set;
 }

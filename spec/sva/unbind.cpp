@@ -112,12 +112,12 @@ Permitted permitted_unbind(const InterfaceState& s, const Call& call, Circumstan
   const Gone gone = begun == nullptr ? Gone::no : begun->gone;
   const bool own = is_inside(s, call) && call.context.pasid == call.pasid;
   judge_device(s, call, set);
-  if (own) set.add(Status::edeadlk, "it would wait for the handler that it is called from");
-  if (gone != Gone::no) set.add(Status::ok, "it waited for the handler");
+  if (own) set.add(Reason::waits_for_itself);
+  if (gone != Gone::no) set.add(Reason::it_waited_for_the_handler);
   if (gone == Gone::by_exit) return set;
-  if (bond == 0) set.add(Status::einval, "no such bond");
+  if (bond == 0) set.add(Reason::no_bond_there);
   if (!set.empty()) return set;
-  set.add(Status::ok, "the device is bound there");
+  set.add(Reason::the_device_is_bound_there);
   may_time_out(set, around);
   return set;
 }
@@ -147,12 +147,12 @@ Permitted permitted_unbind_all(const InterfaceState& s, const Call& call, Circum
   judge_device(s, call, set);
   if (!set.empty()) return set;
   if (is_inside(s, call)) {
-    set.add(Status::edeadlk, "it would wait for the handler that it is called from");
+    set.add(Reason::waits_for_itself);
     // That one may be gone already.
-    if (s.find_bond(call.context.device, call.context.pasid) == 0) set.add(Status::ok, "");
+    if (s.find_bond(call.context.device, call.context.pasid) == 0) set.add(Reason::done);
     return set;
   }
-  set.add(Status::ok, "");
+  set.add(Reason::done);
   may_time_out(set, around);
   return set;
 }

@@ -10,18 +10,18 @@ namespace iommucheck::spec::sva {
 
 Permitted permitted_dynamic_alloc(const InterfaceState& s, const Call& call, Circumstances around) {
   Permitted set;
-  set.add(Status::not_built, "a driver may have no such kind");
-  set.add(Status::eopnotsupp, "the backend may not have it");
+  set.add(Reason::a_driver_may_have_no_such_kind);
+  set.add(Reason::the_backend_may_not_have_it);
   const u32 master = s.find_paging(call.parent);
   if (master == 0) {
-    set.add(Status::einval, "the master is no ordinary paging domain");
+    set.add(Reason::the_master_is_no_ordinary_paging_domain);
     return set;
   }
   if (call.input_bits != 0 && call.input_bits != s.spaces[master].input_bits) {
-    set.add(Status::einval, "its width is its master's");
+    set.add(Reason::its_width_is_its_masters);
     return set;
   }
-  set.add(Status::ok, "", ValueRule::new_handle);
+  set.add(Reason::done, ValueRule::new_handle);
   may_lack_memory(set, around);
   return set;
 }
@@ -29,9 +29,9 @@ Permitted permitted_dynamic_alloc(const InterfaceState& s, const Call& call, Cir
 void judge_dynamic_attach(const InterfaceState& s, const Call& call, Permitted& set) {
   const u32 master = s.spaces[s.find_dynamic(call.domain)].domain;
   if (s.devices[call.device].domain == master) {
-    set.add(Status::ok, "the device is its master's: without effect");
+    set.add(Reason::on_the_master);
   } else {
-    set.add(Status::einval, "the device is not on its master");
+    set.add(Reason::the_device_is_not_on_its_master);
   }
 }
 

@@ -40,7 +40,11 @@ TEST(CallDocument, SaysWhatShowsAnAnswerOrWhyNothingDoes) {
   const std::vector<CoverageLine> lines = {
       {.call = "detach", .answer = "ok: it was there", .shown = "ATT-01", .why = {}},
       {.call = "detach", .answer = "EIO: with a colon", .shown = {}, .why = "nobody can"},
-      {.call = "detach", .answer = "during an exit", .shown = "COV-03", .why = {}},
+      {.call = "detach",
+       .answer = "during an exit: ok",
+       .shown = "COV-03",
+       .why = {},
+       .beside = true},
       {.call = "attach", .answer = "ok: another call", .shown = "ATT-02", .why = {}}};
   const auto chapters = call_chapters(lines);
   const auto detach = std::ranges::find(chapters, "detach", &CallChapter::call);
@@ -48,7 +52,7 @@ TEST(CallDocument, SaysWhatShowsAnAnswerOrWhyNothingDoes) {
   EXPECT_THAT(detach->text, HasSubstr("`detach(domain, device)` → "));
   EXPECT_THAT(detach->text, HasSubstr("\n| ok: it was there | ATT-01 |\n"));
   EXPECT_THAT(detach->text, HasSubstr("\n| EIO: with a colon | none: nobody can |\n"));
-  EXPECT_THAT(detach->text, HasSubstr("\nAlso seen during an exit (COV-03).\n"));
+  EXPECT_THAT(detach->text, HasSubstr("\nAlso seen during an exit: ok (COV-03).\n"));
   EXPECT_THAT(detach->text, ::testing::Not(HasSubstr("another call")));
 }
 
