@@ -109,6 +109,11 @@ static int32_t small_flush(void* self) {
 #endif
 }
 
+#ifdef SMALL_FORGETS_TAGS
+#define SMALL_TAG(root) ((root) / SMALL_PAGE % 4)
+static uint64_t tags[4];
+#endif
+
 static int32_t small_drop_everything(void* self) {
   send(self, SMALL_DROP_ALL, 0, 0, 0);
   return small_flush(self) == IOMMUCHECK_FLUSH_COMPLETE ? 0 : -IOMMUCHECK_ETIMEDOUT;
@@ -123,6 +128,9 @@ static void small_drop_range(void* self, uint64_t tag, uint64_t first, uint64_t 
 #ifdef SMALL_FORGETS_ENTRIES_LAST
   if (last == ~(uint64_t)0) ((struct small*)self)->dropped = 1;
 #endif
+#ifdef SMALL_FORGETS_TAGS /* of those that came before another one with the same low bits */
+  tag = tags[SMALL_TAG(tag)];
+#endif
   send(self, SMALL_DROP, tag, first, last);
 }
 
@@ -134,6 +142,9 @@ static void small_drop_device(void* self, uint32_t device, uint32_t pasid, uint6
   return;
 #endif
   for (uint32_t i = 0; i < its->stream_id_count; ++i) {
+#ifdef SMALL_FORGETS_STREAMS /* all but the first */
+    if (i != 0) break;
+#endif
     send(s, SMALL_DROP_DEVICE, who(its->stream_ids[i], pasid), first, last);
   }
 }
@@ -285,7 +296,12 @@ static void* small_open_table(void* self) {
 static void small_store_entry(void* self, void* table, uint32_t pasid,
                               const struct iommucheck_entry* entry) {
   const uint64_t page = load(self, pointer_of(table, pasid)) & SMALL_ADDRESS;
+#ifdef SMALL_FORGETS_HIGH_PASIDS /* what stands in another page than the first ones */
+  const uint64_t place =
+      page + 8 * (pasid == NO_PASID || pasid >= SMALL_WORDS ? 0 : pasid % SMALL_WORDS);
+#else
   const uint64_t place = page + 8 * (pasid == NO_PASID ? 0 : pasid % SMALL_WORDS);
+#endif
   uint64_t word = 0;
   if (entry != NULL) {
     word = entry->table_pa | SMALL_VALID;
@@ -324,6 +340,9 @@ static int32_t small_understands(void* self, const struct iommucheck_mm* mm) {
 /* What is cached is known by the root that it came from. */
 static uint64_t small_tag_of(void* self, const struct iommucheck_mm* mm) {
   (void)self;
+#ifdef SMALL_FORGETS_TAGS
+  tags[SMALL_TAG(mm->table_pa)] = mm->table_pa;
+#endif
   return mm->table_pa;
 }
 
@@ -340,6 +359,9 @@ static void* small_open_space(void* self, uint32_t input_bits, uint32_t foreign,
     free(its);
     return NULL;
   }
+#ifdef SMALL_FORGETS_TAGS
+  tags[SMALL_TAG(its->root)] = its->root;
+#endif
   out->table_pa = out->tag = its->root;
   return its;
 }
@@ -390,6 +412,9 @@ static int32_t small_map(void* self, void* space, uint64_t iova, uint64_t pa, ui
   uint64_t word = SMALL_PRESENT | SMALL_LEAF;
   if (prot & IOMMUCHECK_PROT_WRITE) word |= SMALL_WRITE;
   if (prot & IOMMUCHECK_PROT_EXEC) word |= SMALL_EXECUTE;
+#ifdef SMALL_FORGETS_PRIVILEGED
+  word |= SMALL_USER;
+#endif
   if (!(prot & IOMMUCHECK_PROT_PRIVILEGED)) word |= SMALL_USER;
   for (*done = 0; *done < bytes; *done += SMALL_PAGE) {
     const uint64_t place = leaf_of(self, space, iova + *done, 1);

@@ -210,6 +210,12 @@ static void find_pasids(struct hardware* h, uint64_t word) {
   }
 }
 
+/* 0 bits: none of them, number 0 neither. */
+static int reaches(uint64_t word, uint32_t pasid) {
+  const uint32_t bits = SMALL_PASID_BITS(word);
+  return pasid == NO_PASID || (bits != 0 && pasid >> bits == 0);
+}
+
 static void fill(struct hardware* h, const struct item* item, uint32_t pasid) {
   const uint64_t word = item->word;
   struct lead lead;
@@ -225,7 +231,7 @@ static void fill(struct hardware* h, const struct item* item, uint32_t pasid) {
   if (SMALL_HOW(word) == SMALL_TABLE) {
     lead.wild = item->until != NEVER && gone_since(h, word & SMALL_ADDRESS, item->until, h->now);
     if (pasid == NO_PASID) lead.how = SMALL_FIRST(word);
-    if (lead.how == SMALL_TABLE && (pasid == NO_PASID || pasid >> SMALL_PASID_BITS(word) == 0)) {
+    if (lead.how == SMALL_TABLE && reaches(word, pasid)) {
       const uint64_t pointer = newest(h, pointer_at(word, pasid));
       const uint64_t index = pasid == NO_PASID ? 0 : pasid % SMALL_WORDS;
       if (pointer & SMALL_PRESENT) lead.entry = newest(h, (pointer & SMALL_ADDRESS) + 8 * index);

@@ -92,7 +92,7 @@ struct iommucheck_route {
   uint32_t abi;
   uint32_t kind;       /* IOMMUCHECK_ROUTE_* */
   uint32_t first;      /* beside a table, where accesses without a PASID go; TABLE: its entry */
-  uint32_t pasid_bits; /* how much of the table the device may reach */
+  uint32_t pasid_bits; /* how much of the table the device may reach; 0: no PASID, 0 neither */
   uint32_t reserved;
   void* table; /* the backend's; NULL without one */
 };
@@ -200,8 +200,9 @@ struct iommucheck_backend_ops {
   int32_t (*map)(void* self, void* space, uint64_t iova, uint64_t pa, uint64_t bytes, uint32_t prot,
                  uint64_t* done);
   /* Clears leaves from the start to the first hole: how many bytes. *tables is set to 1 if a part
-   * of the table left the tree; it is kept until free_retired. Without REMEMBERS_UNMAPPED only a part
-   * all of which this call has cleared may leave: map does not make known what is mapped there next. */
+   * of the table left the tree; it is kept until free_retired. Without REMEMBERS_UNMAPPED only a
+   * part all of which this call has cleared may leave: map does not make known what is mapped there
+   * next. */
   uint64_t (*unmap)(void* self, void* space, uint64_t iova, uint64_t bytes, uint32_t* tables);
   /* What the table says. 0: nothing. */
   uint64_t (*translate)(void* self, void* space, uint64_t iova);

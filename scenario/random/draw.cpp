@@ -20,6 +20,8 @@ constexpr u64 pages_of_run = 16;
 constexpr u64 pages_of_processes = 6;  ///< the first ones; a process's page is nobody's to reuse
 constexpr std::size_t domains_max = 4;
 constexpr std::size_t spaces_max = 7;
+/// From here on the numbers of some sequences are: beyond what one page of a table may hold.
+constexpr u64 high_numbers = 1021;
 
 /// In place of a queue in fault_respond: its own handlers have the device's faults.
 constexpr std::string_view handlers = "handler";
@@ -55,6 +57,7 @@ class Drawer {
   };
   struct Device {
     bool there = true;
+    bool grouped = false;
     bool waits = false;
     bool initialised = false;
     std::string attached{};  ///< the domain
@@ -91,9 +94,15 @@ class Drawer {
     if (one_in(5)) world += " iova_bits=39";
     if (!world.empty()) add("world{}", world);
     devices_.resize(2 + below(2));
+    const bool grouped = one_in(6);  // the first two: they move together, and have no PASIDs
+    if (one_in(3)) first_number_ = high_numbers;
     for (std::size_t i = 0; i < devices_.size(); ++i) {
-      devices_[i].waits = one_in(2) && options_.faults_wait;
-      add("dev D{}{}{}", i, devices_[i].waits ? " iopf=pri" : "", one_in(2) ? " ats=1" : "");
+      Device& device = devices_[i];
+      device.waits = one_in(2) && options_.faults_wait;
+      device.grouped = grouped && i < 2;
+      add("dev D{}{}{}{}{}{}", i, device.waits ? " iopf=pri" : "", one_in(2) ? " ats=1" : "",
+          one_in(3) ? " sids=2" : "", device.grouped ? " group=g" : "",
+          first_number_ != 0 && !one_in(4) ? " pasids=4096" : "");
     }
     add("run R {}", pages_of_run);
     add("huge H G");
@@ -134,10 +143,16 @@ class Drawer {
     return process.lives ? &process : nullptr;
   }
   u64 any_place() { return places[below(places.size())] + page_bytes * (one_in(2) ? 0 : below(2)); }
-  u64 any_number() { return below(5); }  // a PASID; the allocators give the lowest
+  /// A PASID: the allocators give the lowest of what they are asked for.
+  u64 any_number() { return one_in(8) ? below(5) : first_number_ + below(5); }
+  /// Of a process's pages; of a space's.
   const char* any_rights() {
     constexpr std::array<const char*, 4> rights{"rw", "r", "rw", "rx"};
     return rights[below(rights.size())];
+  }
+  const char* any_rights_of_space() {
+    constexpr std::array<const char*, 4> rights{"rwp", "rp", "rwd", "rxp"};
+    return one_in(4) ? rights[below(rights.size())] : any_rights();
   }
 
   // ---- domains, spaces ----
@@ -151,14 +166,19 @@ class Drawer {
 
   void attach(const Space& space, std::size_t device) {
     call("attach({}, D{})", space.name, device);
-    devices_[device].attached = space.name;
+    for (std::size_t i = 0; i < devices_.size(); ++i) {
+      const bool moves = i == device || (devices_[i].grouped && devices_[device].grouped);
+      if (moves) devices_[i].attached = space.name;
+    }
   }
 
   /// What a device without a domain is not.
   void initialise(std::size_t device) {
     if (devices_[device].attached.empty()) return;
-    call("sva_device_init(D{}, [{}private], 0, 0, mm_exit)", device,
-         devices_[device].waits ? "iopf, " : "");
+    if (devices_[device].grouped && !one_in(8)) return;
+    call("sva_device_init(D{}, [{}private], {}, 0, mm_exit)", device,
+         devices_[device].waits ? "iopf, " : "", first_number_);
+    if (devices_[device].grouped) return;
     devices_[device].initialised = true;
   }
 
@@ -180,7 +200,7 @@ class Drawer {
     Space* space = any_space(false, true);
     if (space == nullptr) return;
     u64 iova = any_place();
-    const char* rights = any_rights();
+    const char* rights = any_rights_of_space();
     if (one_in(4)) {
       iova &= ~(block_bytes - 1);
       call("{}, {:#x}, {}, {:#x}, {})", on(*space, "map", "sva_map", "task_map"), iova,
@@ -364,7 +384,7 @@ class Drawer {
     const auto device = any_device();
     if (space == nullptr || !device) return;
     switch (below(4)) {
-      case 0: return call("pasid_alloc(0, 0)");
+      case 0: return call("pasid_alloc({}, 0)", first_number_);
       case 1: return call("pasid_free({})", any_number());
       case 2: return call("attach_pasid({}, D{}, {})", space->name, *device, any_number());
       default: return call("detach_pasid({}, D{}, {})", space->name, *device, any_number());
@@ -443,7 +463,7 @@ class Drawer {
       call("bind_device(D{}, {}, [], {:#x})", *device, process->name, 1 + names_++);
     }
     queue_of_ = *device;
-    number_of_faults_ = below(2);
+    number_of_faults_ = first_number_ + below(2);
     if (one_in(2)) {
       queue_ = handlers;
       set_handler();
@@ -526,7 +546,8 @@ class Drawer {
   std::vector<Process> processes_;
   std::vector<Space> spaces_;
   bool per_device_ = false;
-  std::string queue_;  ///< to which faults go, `handlers`, or none
+  u64 first_number_ = 0;  ///< of PASIDs
+  std::string queue_;     ///< to which faults go, `handlers`, or none
   std::size_t queue_of_ = 0;
   u64 number_of_faults_ = 0;  ///< where most of them are
   u64 names_ = 0;

@@ -127,10 +127,14 @@ void BackendSubject::look_at(u64 iova, u64 bytes) {
   points_.insert(last + step_bytes);
 }
 
-/// Where accesses are looked at: without a PASID, and at each that was ever seen.
-std::vector<spec::sva::Substream> BackendSubject::places() const {
-  std::vector<spec::sva::Substream> all{{}};
-  for (const u32 number : pasids_) all.push_back(spec::sva::substream(number));
+/// Where accesses of the device are looked at: by each of its stream IDs, without a PASID and at
+/// each that was ever seen.
+std::vector<BackendSubject::Place> BackendSubject::places_of(u32 device) const {
+  std::vector<Place> all;
+  for (u32 stream = 0; stream < world_.devices[device].sids; ++stream) {
+    all.push_back({stream, {}});
+    for (const u32 number : pasids_) all.push_back({stream, spec::sva::substream(number)});
+  }
   return all;
 }
 
@@ -154,9 +158,10 @@ bool BackendSubject::compare_at(const Probing& probing, bool within) {
     if (within && may_wait_meanwhile(probing, one, allowed)) continue;
     const bool given_up = !allowed.empty() && allowed.rbegin()->fault.starts_with("?");
     if (given_up) return true;
-    const std::string at = bank                 ? " by its context bank"
-                           : probing.at.present ? fmt::format(" at PASID {:#x}", probing.at.number)
-                                                : "";
+    std::string at = bank                 ? " by its context bank"
+                     : probing.at.present ? fmt::format(" at PASID {:#x}", probing.at.number)
+                                          : "";
+    if (probing.stream != 0) at += fmt::format(" by its stream ID {}", probing.stream);
     host_->find(within ? spec::Rule::PROMISE_TRANSIENT : spec::Rule::PROMISE_OUTCOME,
                 fmt::format("device {}{}, {:#x}, {}: it may get {}; promised is {}", probing.device,
                             at, probing.iova, probing.access, text_of(may), text_of(allowed)));
@@ -178,8 +183,9 @@ void BackendSubject::compare(bool within) {
     if (!world_.devices[device].has_iommu() || !interface.device_exists(device)) continue;
     if (host_->is_leaving(device)) continue;
     interface.for_each_substream(device, [&](u32 number) { pasids_.insert(number); });
-    for (const spec::sva::Substream& at : places()) {
-      probing.at = at;
+    for (const Place& place : places_of(device)) {
+      probing.stream = place.stream;
+      probing.at = place.at;
       if (!compare_points(probing, within)) return;
     }
   }
@@ -266,9 +272,9 @@ void BackendSubject::reuse_page(u64 pa, u64 bytes) {
   if (duty.blames_caller) return host_->blame(duty);
   for (u32 device = 0; device < world_.devices.size(); ++device) {
     if (!world_.devices[device].has_iommu()) continue;
-    for (const spec::sva::Substream& at : places()) {
+    for (const Place& place : places_of(device)) {
       for (const u64 iova : points_) {
-        for (const MayGet& one : machine_->answers({device, 0, at, iova, 'r'})) {
+        for (const MayGet& one : machine_->answers({device, place.stream, place.at, iova, 'r'})) {
           if (one.kind != MayGet::Kind::address || one.pa - pa >= bytes) continue;
           return host_->find(spec::Rule::PAGE_REUSE,
                              fmt::format("the page at {:#x} is given back, and an access of device "

@@ -69,6 +69,7 @@ class BackendSubject final : public Subject {
   std::vector<Trouble> take_troubles() override;
   [[nodiscard]] Touched touched() const override;
   const spec::sva::Held* driver_held() override;
+  [[nodiscard]] bool has_traces() const override { return false; }
   std::string write_trace(const std::string& path) override;
   void finish() override { compare(false); }
 
@@ -82,7 +83,11 @@ class BackendSubject final : public Subject {
   bool compare_points(Probing probing, bool within);
   bool compare_at(const Probing& probing, bool within);
   void look_at(u64 iova, u64 bytes);
-  [[nodiscard]] std::vector<spec::sva::Substream> places() const;
+  struct Place {
+    u32 stream = 0;  ///< which of the device's
+    spec::sva::Substream at{};
+  };
+  [[nodiscard]] std::vector<Place> places_of(u32 device) const;
   u64 make_access(const Probing& probing);
 
   MakeMachine make_;

@@ -77,7 +77,7 @@ bool run_once(const scenario::Scenario& scenario, const World& world,
     return false;
   }
   if (!story.failure()) {
-    if (!options.trace_all || options.trace.empty()) return true;
+    if (!options.trace_all || options.trace.empty() || !subject->has_traces()) return true;
     const std::string why = subject->write_trace(options.trace);
     return why.empty() || failed({scenario.place, "(trace)", "a trace", why, {}});
   }

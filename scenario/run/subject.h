@@ -166,6 +166,8 @@ class Subject {
   [[nodiscard]] virtual std::optional<u32> hooked_io_mms() const { return std::nullopt; }
   /// What the driver itself counts; null: it does not say.
   virtual const spec::sva::Held* driver_held() = 0;
+  /// What happened can be written: else there is nothing to be missed of what passed.
+  [[nodiscard]] virtual bool has_traces() const { return true; }
   /// Writes what happened. Empty, or why not.
   virtual std::string write_trace(const std::string& path) = 0;
   /// The end: what is judged only then. Nothing may be called behind it but take_troubles().

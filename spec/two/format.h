@@ -27,7 +27,11 @@ struct DeviceWord {
     const u64 code = bits(word, 3, 2);
     return code == 1 ? Way::blocked : code == 2 ? Way::untranslated : Way::table;
   }
+  /// 0: it reaches none of them, number 0 neither.
   [[nodiscard]] unsigned pasid_bits() const { return static_cast<unsigned>(bits(word, 9, 4)); }
+  [[nodiscard]] bool reaches(u32 pasid) const {
+    return pasid_bits() != 0 && (u64{pasid} >> pasid_bits()) == 0;
+  }
   [[nodiscard]] u64 table() const { return word & mask(51, 12); }
 };
 

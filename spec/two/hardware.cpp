@@ -281,7 +281,7 @@ void Hardware::fill(const DeviceItem& item, const Who& who) {
     if (!present) {
       lead.way = device.first();
       if (lead.way == Way::table) lead.entry = newest(device.table());
-    } else if ((u64{who.pasid} >> device.pasid_bits()) == 0) {
+    } else if (device.reaches(who.pasid)) {
       const u64 pointer = newest(pointer_at(device.table(), who.pasid));
       if ((pointer & 1) != 0) lead.entry = newest(entry_at(pointer & page_mask, who.pasid));
     }

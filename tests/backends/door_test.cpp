@@ -34,6 +34,12 @@ AloneOptions on(const std::string& path, double hang_seconds = 60) {
   return options;
 }
 
+std::string text_of(const std::vector<std::string>& lines) {
+  std::string text;
+  for (const std::string& line : lines) text += line + "\n";
+  return text;
+}
+
 /// Of a third of all, each in a process of its own; `conform --backend` runs them all.
 TEST(BackendDoor, TheExampleHoldsScenariosThatMayRunThere) {
   unsigned passed = 0;
@@ -102,7 +108,8 @@ TEST(BackendDoor, TheExampleHoldsOnRandomSequences) {
     const auto result = run_sequences(on(examples + ".so"), {.seed = seed, .runs = 20});
     ASSERT_TRUE(result) << result.error().message;
     for (const SequenceFinding& finding : result->findings) {
-      ADD_FAILURE() << spec::rule_name(finding.rule) << "\n" << text_of_lines(finding.lines);
+      ADD_FAILURE() << spec::rule_name(finding.rule) << "\n"
+                    << text_of_lines(finding.lines) << text_of(finding.failure.evidence);
     }
     EXPECT_GE(result->whole, 15U);
   }
@@ -119,8 +126,12 @@ TEST(BackendDoor, RandomSequencesFindEachTwinOfTheExample) {
       {"forgets_to_wait", {Rule::PROMISE_OUTCOME}},
       {"forgets_to_respond", {Rule::FAULT_ENDED, Rule::FAULT_ANSWERED, Rule::FAULT_REFUSED}},
       {"frees_tables_early", {Rule::TABLE_FREE}},
+      {"forgets_streams", {Rule::PROMISE_OUTCOME}},
+      {"forgets_tags", {Rule::PROMISE_OUTCOME, Rule::TABLE_FREE}},
+      {"forgets_high_pasids", {Rule::PROMISE_OUTCOME}},
+      {"forgets_privileged", {Rule::PROMISE_OUTCOME}},
   };
-  constexpr u64 runs_max = 300;
+  constexpr u64 runs_max = 200;
   for (const auto& [name, rules] : twins) {
     bool found = false;
     for (u64 from = 0; from < runs_max && !found; ++from) {

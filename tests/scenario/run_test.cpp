@@ -82,6 +82,27 @@ TEST(ScenarioFiles, WhatIsNotBuiltIsSaidWithItsReason) {
   }
 }
 
+/// Whoever it is run on: no verdict follows from what nobody has.
+TEST(ScenarioFiles, WhatNobodyHasIsANeedOfEverySubject) {
+  const std::pair<const char*, const char*> all[] = {
+      {"@ A x y\n  dev D0 iommu=A\n  dev D1 iommu=B\n  d = domain_alloc(paging) -> new\n"
+       "  attach(d, D0) -> ok\n  attach(d, D1) -> EINVAL\n",
+       "several IOMMUs"},
+      {"@ A x y\n  dev D0 iopf=pri\n  dma D0.1 0x1000 r g=1 last=0 -> F.pasid\n",
+       "page request groups"},
+  };
+  for (const auto& [text, need] : all) {
+    const auto file = scenario::parse(text, "needs");
+    ASSERT_TRUE(file) << file.error().message;
+    for (const auto& make : {make_model, make_builtin_subject, make_two}) {
+      const ScenarioResult result =
+          run_scenario(file->scenarios.at(0), {.make_subject = make, .trace = {}});
+      EXPECT_EQ(result.status, Status::needs) << need;
+      EXPECT_NE(std::ranges::find(result.needs, need), result.needs.end()) << need;
+    }
+  }
+}
+
 TEST(ScenarioFiles, HoldOnTheInterfaceSpecification) {
   unsigned passed = 0;
   for (const Scenario& scenario : test::all_scenarios()) {

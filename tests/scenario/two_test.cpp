@@ -43,6 +43,17 @@ TEST(SecondBackend, HoldsAllThatMayRunThere) {
   EXPECT_FALSE(needs.contains("tables=per_device"));
 }
 
+/// There are none of it: what passed has not failed for want of one.
+TEST(SecondBackend, PassesWhereEveryTraceIsAskedFor) {
+  const auto& all = test::all_scenarios();
+  const auto at =
+      std::ranges::find_if(all, [](const Scenario& one) { return one.id.starts_with("SEC-"); });
+  ASSERT_NE(at, all.end());
+  const ScenarioResult result = run_scenario(
+      *at, {.make_subject = make_two, .trace = testing::TempDir() + "none", .trace_all = true});
+  EXPECT_EQ(result.status, Status::passed) << text_of(*at, result);
+}
+
 TEST(SecondBackend, EachTwinBreaksARuleOfItsOwn) {
   ASSERT_GE(two_twins().size(), 5U);
   // Those that were written for it come first: they find most.
