@@ -82,6 +82,12 @@ class TrailPool {
     trail.set(free_, i);
   }
 
+  /// Nodes that were given and taken back.
+  [[nodiscard]] u32 released() const {
+    u32 count = 0;
+    for (u64 i = free_; i != 0 && count < bound(); i = nodes_[static_cast<u32>(i)].next) ++count;
+    return count;
+  }
   /// Upper bound of all indices ever given.
   [[nodiscard]] u32 bound() const { return nodes_.size(); }
 

@@ -426,6 +426,11 @@ Expected<Campaign::CaseEnd> Campaign::case_end_of(std::string_view text, bool co
 
 /// The same case once more, after one that held and left `hash`.
 Expected<void> Campaign::run_again(const Sequence& sequence, u64 hash) {
+  if (const std::string wrong = lockstep_->monitor().caches().consistent(); !wrong.empty()) {
+    return fail(ErrorCode::environment, "the specification's own state is inconsistent after " +
+                                            source_.name_of(current_) +
+                                            ", which is a mistake of iommucheck: " + wrong);
+  }
   absorb();
   HashRecorder again;
   lockstep_->undo();

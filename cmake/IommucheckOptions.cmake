@@ -39,6 +39,11 @@ if(IOMMUCHECK_SANITIZE AND IOMMUCHECK_TSAN)
   message(FATAL_ERROR "IOMMUCHECK_SANITIZE and IOMMUCHECK_TSAN exclude each other; choose one")
 endif()
 
+# The specification recounts its own state behind events: spec/smmu/consistent.cpp.
+if(IOMMUCHECK_SANITIZE OR IOMMUCHECK_FUZZ)
+  target_compile_definitions(iommucheck_options INTERFACE IOMMUCHECK_CONSISTENT)
+endif()
+
 # What only tests and the command are compiled with. Under sanitizers the time goes into the libraries that are
 # tested, and a third of the time of a build from nothing into optimising what calls them: that is left out.
 add_library(iommucheck_test_options INTERFACE)

@@ -104,8 +104,10 @@ struct CdLine {
   std::optional<Number> hd;
   std::optional<Number> aset;
   std::optional<Target> ttb;  ///< word 1
+  std::optional<Number> e0pd0;
   std::optional<Number> haft;
-  std::optional<Target> ttb1;    ///< word 2
+  std::optional<Target> ttb1;  ///< word 2
+  std::optional<Number> e0pd1;
   std::optional<MairKind> mair;  ///< word 3: the kind of attribute 0
   friend bool operator==(const CdLine&, const CdLine&) = default;
 };

@@ -89,7 +89,9 @@ void set_cd(Words& words, const CdLine& cd, const Resolve& resolve) {
   words.set(0, 43, 43, cd.ha);
   words.set(0, 47, 47, cd.aset);
   words.set(0, 63, 48, cd.asid);
+  words.set(1, 2, 2, cd.e0pd0);
   words.set(1, 3, 3, cd.haft);
+  words.set(2, 2, 2, cd.e0pd1);
   if (cd.ttb1) words.set_address(2, 51, 4, resolve(*cd.ttb1));
   if (cd.ttb) words.set_address(1, 51, 4, resolve(*cd.ttb));
   if (cd.mair) words.set(3, 63, 0, mair_word(*cd.mair));

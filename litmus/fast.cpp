@@ -23,7 +23,8 @@ spec::Capabilities litmus_device(const Layout& layout) {
   spec::Capabilities caps;
   caps.minor = 3;
   caps.s1p = caps.s2p = caps.aarch64 = caps.asid16 = caps.vmid16 = true;
-  caps.hyp = caps.ats = caps.cd2l = caps.two_level_stream_table = caps.ril = caps.had = true;
+  caps.hyp = caps.ats = caps.cd2l = caps.two_level_stream_table = caps.ril = caps.had = caps.e0pd =
+      true;
   caps.cohacc = layout.coherent;
   caps.httu = 3;
   caps.attr_perms_ovr = true;
@@ -104,12 +105,15 @@ spec::AccessType type_of(Direction direction) {
 std::string to_text(const Outcome& outcome, const Layout& layout) {
   switch (outcome.kind) {
     case OutcomeKind::any: return "any";
-    case OutcomeKind::abort: return "abort";
+    case OutcomeKind::abort:
+      // GBPA.ABORT is 0, and output sizes never limit.
+      return outcome.rule == spec::Rule::DISABLED_PASSES ? "bypass" : "abort";
     case OutcomeKind::bypass: return "bypass";
     case OutcomeKind::denied: return "denied";
     case OutcomeKind::fault:
       // Output sizes never limit: README of the format.
       if (outcome.rule == spec::Rule::STE_BYPASS_SIZE) return "bypass";
+      if (outcome.rule == spec::Rule::S1_BYPASS_SIZE) return "bypass";
       return std::string(spec::event_name(outcome.event));
     case OutcomeKind::translation: break;
   }

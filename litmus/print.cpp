@@ -89,7 +89,8 @@ struct PrintLine {
            field("epd0", cd.epd0) + field("t1sz", cd.t1sz) + granule("tg1", cd.tg1) +
            field("epd1", cd.epd1) + field("tbi0", cd.tbi0) + field("tbi1", cd.tbi1) +
            field("ha", cd.ha) + field("hd", cd.hd) + field("aset", cd.aset) + field("ttb", cd.ttb) +
-           field("haft", cd.haft) + field("ttb1", cd.ttb1) + field("mair", cd.mair);
+           field("e0pd0", cd.e0pd0) + field("haft", cd.haft) + field("ttb1", cd.ttb1) +
+           field("e0pd1", cd.e0pd1) + field("mair", cd.mair);
   }
   std::string operator()(const L1StdLine& line) const {
     return "l1std " + line.table.text + " " + text(line.index) + field("span", line.span) +

@@ -36,6 +36,7 @@ class Generator {
         ats_dice_(seed ^ 0xa5a5a5a5),
         queue_dice_(seed ^ 0x12345678),
         more_dice_(seed ^ 0x3c3c3c3d),
+        field_dice_(seed ^ 0x0f1e2d3c),
         size_(size),
         ats_(ats_dice_.one_in(3)),
         more_(static_cast<More>(std::min<u64>(more_dice_.below(16), u64{8}))) {}
@@ -52,6 +53,7 @@ class Generator {
       for (const std::string& line : scheme()) steps.push_back(line);
     }
     more(steps);
+    cached_fields(steps);
     disturb(steps);
     if (steps.size() > size_) steps.resize(size_);
     if (ats_) {
@@ -231,6 +233,60 @@ class Generator {
     put(steps, "reg atschk " + more_dice_.of({"0", "1"}));
     if (more_dice_.one_in(2)) put(steps, "do CFGI_STE 1 leaf=1");
     if (more_dice_.one_in(2)) put(steps, "store ste 1 eats=0");
+  }
+
+  // ---- fields of CDs that entries carry, and flags that hardware sets; dice of their own ----
+  enum class Field : u8 { tag, range, e0pd, flags, none };
+
+  void cached_fields(Lines& steps) {
+    field_ = static_cast<Field>(std::min<u64>(field_dice_.below(32), u64{4}));
+    if (prelude_ == "pasid" || (field_ == Field::tag && ats_)) field_ = Field::none;
+    if (field_ == Field::none) return;
+    if (field_ == Field::flags) return flags(steps);
+    std::string& cd = init_line("cd C1 ", "asid=5 ttb=R");
+    std::string change = "store cd C1 ";
+    if (field_ == Field::tag) {
+      cd += field_dice_.of({"", " tbi0=1", " tbi0=1"});
+      change += field_dice_.of({"tbi0=0", "tbi0=0", "tbi0=1"});
+    } else if (field_ == Field::e0pd) {
+      cd += field_dice_.of({"", " e0pd0=1"});
+      change += field_dice_.of({"e0pd0=0", "e0pd0=1"});
+    } else {
+      if (field_dice_.one_in(3)) cd += " t0sz=26";
+      init_.emplace_back("word R 256 table A");  // and `cd` is no more
+      change += field_dice_.of({"t0sz=26", "t0sz=26", "t0sz=25", "t0sz=34"});
+    }
+    Lines out{change};
+    if (!field_dice_.one_in(4)) {
+      out.push_back("do CFGI_CD 1 0 leaf=1" +
+                    field_dice_.of({"", "", "", " ; TLBI_NH_ASID asid=5"}));
+    }
+    if (field_dice_.one_in(4)) {
+      out.push_back("do " + field_dice_.of({"TLBI_NH_ASID asid=5", "TLBI_NH_VA asid=5 va=0x1000",
+                                            "TLBI_NH_VA asid=5 va=0x4000001000"}));
+    }
+    const auto at = static_cast<std::ptrdiff_t>(field_dice_.below(steps.size() + 1));
+    steps.insert(steps.begin() + at, out.begin(), out.end());
+  }
+  void flags(Lines& steps) {
+    std::string& cd = init_line("cd C1 ", "asid=5 ttb=R");
+    if (cd.find(" ha=1") == std::string::npos) cd += field_dice_.of({" ha=1", " ha=1 hd=1", ""});
+    const bool updates = cd.find(" ha=1") != std::string::npos;
+    if (updates && cd.find("haft") == std::string::npos && field_dice_.one_in(2)) cd += " haft=1";
+    if (field_dice_.one_in(2)) init_line("word A 0 ", "") = "word A 0 table B af0";
+    init_line("word B 1 ", "") =
+        "word B 1 page P1" + field_dice_.of({" ro dbm", " ro dbm", " rw af0", " ro af0"});
+    for (u64 i = 1 + field_dice_.below(2); i > 0; --i) {
+      const auto at = static_cast<std::ptrdiff_t>(field_dice_.below(steps.size() + 1));
+      const std::string how = field_dice_.of({"store", "store", "rmw"});
+      steps.insert(
+          steps.begin() + at,
+          field_dice_.one_in(6)
+              ? field_dice_.of({"zero A", "zero B", "store cd C1 ha=1", "store cd C1 hd=1"})
+              : how + field_dice_.of({" word B 1 0", " word B 1 page P1 rw",
+                                      " word B 1 page P1 ro dbm", " word A 0 0",
+                                      " word A 0 table B", " word A 0 table B af0"}));
+    }
   }
 
   // ---- ATS ----
@@ -541,14 +597,18 @@ class Generator {
     const std::string who = prelude_ == "two"     ? dice_.of({"1", "1", "2"})
                             : prelude_ == "pasid" ? dice_.of({"1", "1.1", "1.2"})
                                                   : "1";
-    const std::string va = group_ && dice_.one_in(2)
-                               ? dice_.of({"0x10000", "0x11000", "0x12000"})
-                               : dice_.of({"0x1000", "0x1000", "0x1000", "0x2000", "0x3000",
-                                           "0x200000", "0x201000", "0x401000"});
+    std::string va = group_ && dice_.one_in(2)
+                         ? dice_.of({"0x10000", "0x11000", "0x12000"})
+                         : dice_.of({"0x1000", "0x1000", "0x1000", "0x2000", "0x3000", "0x200000",
+                                     "0x201000", "0x401000"});
     std::string how = dice_.of({" r", " r", " w"});
     if (more_ == More::rights)
       how = more_dice_.of({" r", " w", " x", " r priv", " w priv", " x priv"});
     const bool by_ats = ats_ && !ats_dice_.one_in(4);
+    if (field_ == Field::tag && field_dice_.one_in(2))
+      va = "0x81" + std::string(16 - va.size(), '0') + va.substr(2);
+    if (field_ == Field::range && field_dice_.one_in(2)) va = "0x4000001000";
+    if (field_ == Field::e0pd && !how.ends_with("priv") && field_dice_.one_in(3)) how += " priv";
     return "access " + who + " " + va + how + (by_ats ? " ats" : "") + " ->\n";
   }
 
@@ -556,9 +616,11 @@ class Generator {
   Dice ats_dice_;
   Dice queue_dice_;
   Dice more_dice_;
+  Dice field_dice_;
   unsigned size_;
   bool ats_;
   More more_;
+  Field field_ = Field::none;
   std::string prelude_;
   Lines init_;
   bool group_ = false;

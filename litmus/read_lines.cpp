@@ -123,7 +123,7 @@ std::optional<unsigned> words_named(const Object& object) {
   if (const auto* cd = std::get_if<CdLine>(&object)) {
     return bits(cd->v || cd->asid || cd->t0sz || cd->tg0 || cd->epd0 || cd->t1sz || cd->tg1 ||
                     cd->epd1 || cd->tbi0 || cd->tbi1 || cd->ha || cd->hd || cd->aset,
-                cd->ttb || cd->haft, cd->ttb1.has_value(), cd->mair.has_value());
+                cd->ttb || cd->e0pd0 || cd->haft, cd->ttb1 || cd->e0pd1, cd->mair.has_value());
   }
   if (const auto* l1std = std::get_if<L1StdLine>(&object)) {
     return bits(l1std->span || l1std->l2, false, false, false);

@@ -108,8 +108,10 @@ CdLine read_cd(LineReader& reader) {
        {"hd", number_to(reader, cd.hd, 1)},
        {"aset", number_to(reader, cd.aset, 1)},
        {"ttb", target_to(reader, cd.ttb)},
+       {"e0pd0", number_to(reader, cd.e0pd0, 1)},
        {"haft", number_to(reader, cd.haft, 1)},
        {"ttb1", target_to(reader, cd.ttb1)},
+       {"e0pd1", number_to(reader, cd.e0pd1, 1)},
        {"mair", choice_to<MairKind>(reader, cd.mair,
                                     {{"normal", MairKind::normal}, {"dev", MairKind::device}})}});
   return cd;

@@ -69,6 +69,7 @@ const char* translated_by_stage2(const spec::Outcome& outcome) {
   switch (outcome.input) {
     case spec::Stage2Input::cd: return "of a CD";
     case spec::Stage2Input::stage1_descriptor: return "of a stage 1 descriptor";
+    case spec::Stage2Input::stage1_update: return "of an update of a stage 1 descriptor";
     case spec::Stage2Input::transaction: break;
   }
   return "";

@@ -50,6 +50,8 @@ Cd decode_cd(const FourWords& words, const Ste& ste) {
   regime.ha = bit(w0, 43);
   regime.haft = bit(words[1].word, 3) && regime.ha;
   regime.aset = bit(w0, 47);
+  regime.tbi0 = bit(w0, 38);
+  regime.e0pd0 = bit(words[1].word, 2) && ste.world == World::el1;
   regime.mair = words[3].word;
   cd.illegal = !bit(w0, 41);                            // arch 3.4 #6: no AArch32
   cd.illegal |= bit(words[1].word, 3) && !bit(w0, 43);  // HAFT without HA
@@ -132,7 +134,10 @@ Kind overridden(const Ste& ste, Kind kind) {
 
 unsigned start_level(unsigned t0sz) { return t0sz <= 24 ? 0 : t0sz <= 33 ? 1 : 2; }
 
+u64 untagged(u64 va) { return bit(va, 55) ? va | mask(63, 56) : va & mask(55, 0); }
+
 bool in_range(const Regime& regime, u64 va) {
+  if (regime.tbi0) va = untagged(va);
   // With EPD0 = 1 T0SZ is ignored: nothing says where the half ends but VA[55].
   const unsigned n = regime.epd0 ? 55 : 64 - regime.t0sz;
   return (va >> n) == 0;

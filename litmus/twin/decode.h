@@ -53,6 +53,8 @@ struct Regime {
   bool epd0 = false;
   u64 ttb = 0;  ///< 0 where epd0: ignored then
   unsigned t0sz = 0;
+  bool tbi0 = false;
+  bool e0pd0 = false;  ///< 0 in EL2, which has no unprivileged accesses
   bool ha = false;
   bool hd = false;
   bool haft = false;
@@ -121,6 +123,8 @@ Decoded decode_descriptor(u64 word, unsigned level, u64 mair);
 constexpr unsigned level_shift(unsigned level) { return 12 + (3 - level) * 9; }
 /// 4 KiB granule (arch 4.2).
 unsigned start_level(unsigned t0sz);
+/// Without its tag: bits 63 to 56 as VA[55].
+u64 untagged(u64 va);
 /// TTB0 translates it (arch 4.1).
 bool in_range(const Regime& regime, u64 va);
 

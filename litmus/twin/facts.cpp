@@ -123,6 +123,7 @@ std::string unsupported_in(const Test& test) {
   const auto need = [&what](bool used, const char* name) {
     if (used && what.empty()) what = name;
   };
+  bool tagged = false;
   for_each_object(test, [&](const Object& object) {
     if (const auto* ste = std::get_if<SteLine>(&object)) {
       need(ste->cfg == SteConfig::s2 || ste->cfg == SteConfig::nest, "stage 2");
@@ -130,7 +131,8 @@ std::string unsupported_in(const Test& test) {
     } else if (const auto* cd = std::get_if<CdLine>(&object)) {
       need(is_wide(cd->tg0) || is_wide(cd->tg1), "granules of 16 and 64 KiB");
       need(cd->epd1 && cd->epd1->value == 0, "the high half");
-      need(is_set(cd->tbi0) || is_set(cd->tbi1), "tagged addresses");
+      need(is_set(cd->tbi1) || is_set(cd->e0pd1), "TBI and E0PD of the high half");
+      tagged |= is_set(cd->tbi0);
     } else if (const auto* cont = std::get_if<ContLine>(&object)) {
       need(cont->group.n || cont->group.block, "groups of other than 16 pages");
     }
@@ -140,6 +142,7 @@ std::string unsupported_in(const Test& test) {
     const auto* bit = std::get_if<BitLine>(&line.what);
     const bool on = bit != nullptr && bit->value.value != 0;
     need(on && bit->which == Bit::e2h, "CR2.E2H");
+    need(tagged && std::holds_alternative<AtsLine>(line.what), "tagged addresses by ATS");
   }
   for (const Step& step : test.run) {
     const auto* dma = std::get_if<DmaBeginStep>(&step.what);

@@ -32,7 +32,7 @@ u8 granted_by(const Item& item, bool marks_dirty, const AtcEntry& entry, const S
       const Kind asked = overridden(ste, kind);
       Rights rights = item.rights;
       if (type == Kind::Type::write) rights.dirtyable &= marks_dirty;
-      bool is = permits(rights, world, asked);
+      bool is = permits(rights, world, asked) && !item.refuses(asked);
       const bool reads_too = asked.type == Kind::Type::execute && ste.instcfg < 2;
       if (reads_too) is = is && permits(rights, world, {Kind::Type::read, asked.privileged});
       if (is) granted |= static_cast<u8>(1U << AtcEntry::bit_of(kind));
@@ -50,7 +50,7 @@ void ask_through(const Ste& ste, const Regime& regime, AtcEntry entry, State& st
     entry.unknown = false;
   }
   for (const Item& item : state.items) {
-    if (item.pointer || !item.matches(regime) || !in_range(regime, item.va)) continue;
+    if (item.pointer || !item.matches(regime)) continue;
     entry.va = item.va;
     entry.bytes = item.bytes;
     entry.out = item.unknown ? 0 : item.out;

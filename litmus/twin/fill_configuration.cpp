@@ -117,8 +117,16 @@ bool is_snapshot(const Structure& structure, const FourWords& words) {
   return structure.snapshots.contains(words);
 }
 
+/// A stream that a CD serves, and in which world.
+struct User {
+  u64 cd_place = 0;
+  u64 sid = 0;
+  World world = World::el1;
+  friend auto operator<=>(const User&, const User&) = default;
+};
+
 void form_regimes(const Facts& facts, State& state, u64 sid, u64 ssid, const Ste& ste,
-                  std::set<std::pair<u64, World>>& users) {
+                  std::set<User>& users) {
   for (const Structure& structure : state.structures) {
     if (!same_tags(structure, StructureKind::cd, sid, ssid)) continue;
     for_each_mixture(structure, [&](const FourWords& words) {
@@ -130,7 +138,7 @@ void form_regimes(const Facts& facts, State& state, u64 sid, u64 ssid, const Ste
         state.torn |= is_mixture(structure) && !is_snapshot(structure, words);
       } else if (cd.valid) {
         state.formed.insert({cd.regime, structure.place});
-        users.insert({structure.place, ste.world});
+        users.insert({structure.place, sid, ste.world});
       }
     });
   }
@@ -201,7 +209,7 @@ bool ssid_in_bounds(const Ste& ste, u64 ssid) { return ssid < pow2(ste.cdmax); }
 void fill_configuration(const Facts& facts, State& state) {
   state.formed.clear();
   if (!state.unknown_sids.empty()) fill_unknown(facts, state.reset_unknown, nullptr);
-  std::set<std::pair<u64, World>> users;
+  std::set<User> users;
   for (const u64 sid : facts.sids) {
     fetch_stes(facts, state, sid);
     std::vector<Ste> stes;
@@ -227,8 +235,10 @@ void fill_configuration(const Facts& facts, State& state) {
       }
     }
   }
-  for (const auto& [place, world] : users) {
-    state.shared_by_worlds |= world == World::el1 && users.contains({place, World::el2});
+  for (const User& a : users) {
+    for (const User& b : users) {
+      state.shared_by_worlds |= a.cd_place == b.cd_place && a.sid != b.sid && a.world != b.world;
+    }
   }
   find_broken_tags(state);
 }

@@ -123,6 +123,8 @@ class Walker {
   void add(Item item) {
     item.apart = regime_.aset;
     item.vmw = state_.vmw;
+    item.tbi = regime_.tbi0;
+    item.e0pd = regime_.e0pd0;
     for (Item& other : state_.items) {
       if (other.identity() != item.identity()) continue;
       other.order = std::max(other.order, item.order);

@@ -72,7 +72,8 @@ class Translation {
       : facts_(facts),
         state_(state),
         regime_(regime),
-        va_(by.va),
+        asked_(by.va),
+        va_(untagged(by.va)),
         kind_(overridden(ste, by.kind)),
         ats_(by.ats),
         reads_too_(by.ats && by.kind.type == Kind::Type::execute && ste.instcfg < 2),
@@ -84,18 +85,20 @@ class Translation {
       emit("any", {});
       return;
     }
-    if (!in_range(regime_, va_)) {
-      emit("F_TRANSLATION", {});
-      return;
-    }
+    // What the CD says of the address; an entry that was filled through another may say otherwise.
+    const bool refused = !in_range(regime_, asked_) || (regime_.e0pd0 && !kind_.privileged);
+    if (refused) emit("F_TRANSLATION", {});
     std::vector<Item> here;
     for (const Item& item : matching(state_, regime_)) {
-      if (item.contains(va_)) here.push_back(item);
+      if (item.is_found_at(asked_, regime_) && !(refused && item.refuses(kind_))) {
+        here.push_back(item);
+      }
     }
     if (any_conflict(here, facts_.layout.bbml)) emit("any", here);
     for (const Item& item : here) {
       if (!item.pointer) hit(item);
     }
+    if (refused) return;
     if (regime_.epd0) {
       emit("F_TRANSLATION", {});
       return;
@@ -123,6 +126,10 @@ class Translation {
   }
 
   void hit(const Item& item) {
+    if (item.refuses(kind_)) {
+      emit("F_TRANSLATION", {item});
+      return;
+    }
     if (item.unknown) {
       emit("any", {item});
       return;
@@ -206,7 +213,8 @@ class Translation {
   const Facts& facts_;
   const State& state_;
   const Regime& regime_;
-  u64 va_;
+  u64 asked_;
+  u64 va_;  ///< without a tag
   Kind kind_;
   bool ats_;
   bool reads_too_;  ///< an answer to an ATS request grants execution together with reading only
@@ -336,22 +344,24 @@ bool may_be_updated(const Regime& regime, u64 word, unsigned level) {
 namespace {
 
 /// Translated traffic is checked against EATS where ATSCHK, perhaps as it was cached, says so.
-void check_translated(const State& state, u64 sid, const Outcome& passes,
+void check_translated(const State& state, const Transaction& by, const Outcome& passes,
                       std::vector<Outcome>& out) {
   bool checked = false;
   for (const bool value : {false, true}) {
-    if (state.atschk != value && !state.old_atschk.contains({sid, value})) continue;
+    if (state.atschk != value && !state.old_atschk.contains({by.sid, value})) continue;
     if (value)
       checked = true;
     else
       out.push_back(passes);
   }
   if (!checked) return;
-  for_each_ste(state, sid, [&](const Ste& ste) {
+  for_each_ste(state, by.sid, [&](const Ste& ste) {
+    const bool disabled = !by.ssid && ste.cdmax != 0 && ste.s1dss != 1 && ste.s1dss != 2;
     if (ste.unknown ||
-        (ste.valid && !ste.illegal && ste.config == Ste::Config::s1 && ste.eats == 1))
+        (ste.valid && !ste.illegal && ste.config == Ste::Config::s1 && ste.eats == 1 && !disabled))
       out.push_back(passes);
-    else if (!ste.valid || ste.illegal || ste.config == Ste::Config::abort)
+    else if (!ste.valid || ste.illegal || ste.config == Ste::Config::abort ||
+             (ste.config == Ste::Config::s1 && ste.eats == 1))
       out.push_back({"abort", std::nullopt, {}, {}});
     else
       out.push_back({"F_TRANSL_FORBIDDEN", std::nullopt, {}, {}});
@@ -370,7 +380,7 @@ void use_atc(const Facts& facts, const State& state, const Transaction& by,
     Outcome passes{facts.layout.name_of(pa, entry.device), pa, {}, {}};
     if (entry.unknown) passes = {"any", std::nullopt, {}, {}};
     if (entry.identity) passes = {"bypass", std::nullopt, {}, {}};
-    check_translated(state, by.sid, passes, out);
+    check_translated(state, by, passes, out);
   }
 }
 
@@ -423,13 +433,16 @@ void judge_state(const Facts& facts, const State& state, std::set<std::string>& 
 }
 
 bool loses_update(const State& state, const WriteAction& write) {
-  if (write.rmw || !bit(write.value, 0) || !state.may_translate) return false;
+  if (write.rmw || !state.may_translate) return false;
   const u64 page = align_down(write.pa, 12);
+  const bool clears = !bit(write.value, 0);
   const auto updates = [&](const Regime& regime, u64 table, unsigned level) {
     if (align_down(table, 12) != page) return false;
     // What this store overwrites; an earlier one that cleared the word had its own freedom.
     const Value old = state.memory.newest(write.pa);
-    return old.known && may_be_updated(regime, old.word, level);
+    if (!old.known || !may_be_updated(regime, old.word, level)) return false;
+    // Who clears a leaf gives its flags up; those of a table are of all that is below it.
+    return !clears || decode_descriptor(old.word, level, regime.mair).kind == DescriptorKind::table;
   };
   for (const Formed& formed : state.formed) {
     const Regime& regime = formed.regime;

@@ -65,6 +65,8 @@ struct Item {
   bool aset = false;   ///< global: of the CD through which it was filled
   bool apart = false;  ///< that CD's ASET, of any: broadcasts that match an ASID pass it over
   unsigned vmw = 0;    ///< CR0.VMW when it was filled
+  bool tbi = false;    ///< of the CD through which it was filled, as what follows
+  bool e0pd = false;
   bool nt = false;
   Rights rights;
   bool device = false;
@@ -74,8 +76,8 @@ struct Item {
   u32 first_order = 0;  ///< of the oldest; likewise
 
   auto identity() const {
-    return std::tie(pointer, unknown, global, aset, apart, vmw, tag, va, bytes, level, out, nt,
-                    rights, device, cont, source);
+    return std::tie(pointer, unknown, global, aset, apart, vmw, tbi, e0pd, tag, va, bytes, level,
+                    out, nt, rights, device, cont, source);
   }
   /// By a look-up through a CD. ASET is a tag of global entries only (IHI 0070 3.17).
   bool matches(const Regime& by) const {
@@ -83,6 +85,13 @@ struct Item {
     return global ? aset == by.aset : tag.asid == by.tag.asid;
   }
   bool contains(u64 address) const { return address >= va && address - va < bytes; }
+  /// An access to the address finds it, tag or none, by a look-up through a CD. The entry may have
+  /// the TBI of its own CD cached (IHI 0070 5.4.1), or the SMMU may look at that of the asking one.
+  bool is_found_at(u64 address, const Regime& by) const {
+    return contains(address) || ((tbi || by.tbi0) && contains(untagged(address)));
+  }
+  /// E0PD of its own CD: a fault, though it is there.
+  bool refuses(Kind kind) const { return e0pd && !kind.privileged; }
 };
 
 /// What a device holds by an answer to an ATS request: [va, va + bytes) of one PASID, or of none.

@@ -272,6 +272,10 @@ class Schedules {
       memory.store(*write, action.agent);
       give_back(state, *write);
     } else if (const auto* zero = std::get_if<ZeroAction>(&action.what)) {
+      for (const u64 index : memory.indices(align_down(zero->pa, 12))) {
+        const WriteAction word{.pa = align_down(zero->pa, 12) + 8 * index};
+        if (loses_update(state, word)) judgement_.broken.insert("lost-update");
+      }
       memory.zero(zero->pa, zero->bytes, action.agent);
     } else if (std::holds_alternative<BarrierAction>(action.what)) {
       barrier(state, action.agent);

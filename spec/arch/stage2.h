@@ -24,8 +24,9 @@ struct Stage2 {
   bool xnx = false;  ///< IDR3.XNX: XN[0] counts
 };
 
-/// What an IPA is of, and CLASS of its fault: IHI 0070 7.3.13.
-enum class Stage2Input : u8 { cd, stage1_descriptor, transaction };
+/// What an IPA is of, and CLASS of its fault: IHI 0070 7.3.13. An update is a write of flags into a
+/// stage 1 descriptor (3.13.5), whose CLASS is that of the descriptor.
+enum class Stage2Input : u8 { cd, stage1_descriptor, transaction, stage1_update };
 
 /// No bit at or above 64 - S2T0SZ.
 template <Word W>
@@ -116,7 +117,8 @@ constexpr Flag<W> stage2_permits(const Stage2Leaf<W>& leaf, AccessKind access) {
   return access.privileged ? leaf.execute_privileged : leaf.execute_unprivileged;
 }
 
-/// F_ACCESS before F_PERMISSION. What hardware fetches itself is a data read. IHI 0070 7.3.16.
+/// F_ACCESS before F_PERMISSION. What hardware fetches itself is a data read, and its update of a
+/// descriptor a write. IHI 0070 7.3.16.
 template <Word W>
 constexpr std::optional<Fault> check_stage2_access(const Stage2<W>& stage2,
                                                    const Stage2Leaf<W>& leaf, AccessKind access,
@@ -126,7 +128,9 @@ constexpr std::optional<Fault> check_stage2_access(const Stage2<W>& stage2,
     return f;
   }
   const bool fetched = input != Stage2Input::transaction;
-  const AccessKind kind = fetched ? AccessKind{} : access;
+  const bool updates = input == Stage2Input::stage1_update;
+  const AccessKind own{updates ? AccessType::write : AccessType::read};
+  const AccessKind kind = fetched ? own : access;
   if (auto f = check(Rule::S2_PERMISSION, EventType::f_permission, stage2_permits(leaf, kind),
                      leaf.level)) {
     return f;

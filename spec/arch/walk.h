@@ -4,6 +4,7 @@
 // the cache engine can feed it whatever word a walk may have read; walk_stage1() is the loop.
 #pragma once
 
+#include <type_traits>
 #include <variant>
 
 #include "spec/arch/permissions.h"
@@ -28,6 +29,14 @@ constexpr Flag<W> va_in_range(const Regime<W>& regime, unsigned half, W va) {
   return h.epd | equal(upper, half == 1 ? above : W(0));
 }
 
+/// The half is closed to unprivileged accesses.
+template <Word W>
+constexpr std::optional<Fault> check_e0pd(const Regime<W>& regime, unsigned half,
+                                          AccessKind access) {
+  if (access.privileged || !has_unprivileged(regime.world)) return std::nullopt;
+  return check(Rule::S1_E0PD, EventType::f_translation, !regime.half[half].e0pd);
+}
+
 /// The checks on the input address that hold with and without a TLB hit.
 template <Word W>
 constexpr std::optional<Fault> check_input(const Regime<W>& regime, unsigned half, W va,
@@ -36,10 +45,7 @@ constexpr std::optional<Fault> check_input(const Regime<W>& regime, unsigned hal
           check(Rule::S1_VA_IN_RANGE, EventType::f_translation, va_in_range(regime, half, va))) {
     return f;
   }
-  if (!access.privileged && has_unprivileged(regime.world)) {
-    return check(Rule::S1_E0PD, EventType::f_translation, !regime.half[half].e0pd);
-  }
-  return std::nullopt;
+  return check_e0pd(regime, half, access);
 }
 
 /// The check that a TLB hit skips: walks of this half are enabled.
@@ -155,6 +161,14 @@ struct Translation {
 template <Word W>
 using WalkResult = std::variant<Fault, Translation<W>>;
 
+/// Hardware writes flags into the descriptor that was read last: false, memory refuses that (stage
+/// 2, IHI 0070 3.13.5). Memory that has no update() takes them.
+template <class Memory>
+constexpr bool takes_update(Memory& memory, Flag<u64> updates) {
+  if constexpr (requires { memory.update(); }) return !updates.value || memory.update();
+  return true;
+}
+
 /// The whole walk. `memory.read(W address)` gives std::optional<W>; nothing is an external abort.
 /// `rights(leaf)` is check_access() or check_ats_access(). Descriptors are taken as little-endian;
 /// who has ENDI = 1 swaps in `read`.
@@ -180,9 +194,19 @@ constexpr WalkResult<W> walk_stage1(Memory& memory, const Regime<W>& regime, W v
     if (const auto* leaf = std::get_if<Leaf<W>>(&next)) {
       const AccessResult<W> result = rights(*leaf);
       if (result.fault) return *result.fault;
+      if constexpr (std::is_same_v<W, u64>) {
+        if (!takes_update(memory, result.sets_af | result.sets_dirty)) {
+          return Fault{Rule::S1_WALK_FETCH, EventType::f_walk_eabt, level};
+        }
+      }
       return Translation<W>{leaf->output | leaf_offset(h.tg, level, va), *leaf, result};
     }
     const auto& pointer = std::get<TableStep<W>>(next);
+    if constexpr (std::is_same_v<W, u64>) {
+      if (!takes_update(memory, regime.haft & !pointer.af)) {
+        return Fault{Rule::S1_WALK_FETCH, EventType::f_walk_eabt, level};
+      }
+    }
     table = {pointer.address, pointer.level};
     hierarchical = pointer.hierarchical;
   }

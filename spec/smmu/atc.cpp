@@ -96,6 +96,8 @@ bool Caches::grants_anything(const AtsSource& source, const Candidate& c) const 
   for (const AccessType type : {AccessType::read, AccessType::write, AccessType::execute}) {
     for (const bool privileged : {false, true}) {
       const AccessKind kind{type, privileged};
+      const AccessKind asked = effective_access(ats_access(kind, has_pasid), source.overrides);
+      if (check_e0pd(regime, c.space.half, asked)) continue;
       if (!check_ats_access(leaf, kind, has_pasid, source.overrides, regime).fault) return true;
     }
   }
@@ -105,10 +107,10 @@ bool Caches::grants_anything(const AtsSource& source, const Candidate& c) const 
 /// Entries for [c.at, c.at + bytes), which requests were answered with until the end of `until`.
 void Caches::fill_atc(const AtsSource& source, const Candidate& c, u64 bytes, Group until,
                       u32 stored_at) {
-  const Regime<u64>& asking = regimes_[source.regime].regime;
+  const Half<u64>& asking = regimes_[source.regime].regime.half[c.space.half];
+  const Half<u64>& filled_by = regimes_.of(c.space).half[c.space.half];
   if (c.kind != Candidate::Kind::leaf && c.kind != Candidate::Kind::unknown) return;
   if (c.kind == Candidate::Kind::leaf && !grants_anything(source, c)) return;
-  if (!va_in_range(asking, c.space.half, c.at)) return;
   AtcItem item{.owner = source.owner,
                .space = c.space,
                .level = c.level,
@@ -127,8 +129,12 @@ void Caches::fill_atc(const AtsSource& source, const Candidate& c, u64 bytes, Gr
     item.hierarchical = c.hierarchical;
     item.clean_only = c.clean_only ? 1 : 0;
   }
-  if (asking.half[c.space.half].tbi) item.alias_count = 256;
-  atcs_.add(item);
+  if (asking.tbi | filled_by.tbi) item.alias_count = 256;
+  // Tables below a cached pointer may translate more than the half has.
+  const u64 input = low_mask(64 - filled_by.tsz);
+  const u64 first = std::max(item.first, c.space.half == 0 ? 0 : ~input);
+  const u64 last = std::min(item.last, c.space.half == 0 ? input : ~u64{0});
+  if (first <= last) atcs_.add(item.part(first, last));
 }
 
 // ---- the end ------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <deque>
+#include <string>
 #include <vector>
 
 #include "base/inline_vector.h"
@@ -69,6 +70,9 @@ class Atcs {
   void revive();
   /// No ATC_INV that was exposed removes anything.
   void revive_all();
+
+  /// What must hold of it, recounted (consistent.cpp): the first disagreement, or nothing.
+  [[nodiscard]] std::string consistent() const;
 
  private:
   void insert(const AtcItem& item);

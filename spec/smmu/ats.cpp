@@ -125,11 +125,10 @@ void Caches::use_atc(const Access& access, u32 owner, std::vector<Outcome>& foun
       outcome.pa = va;
     } else if (c.kind == Candidate::Kind::leaf) {
       const Regime<u64>& r = regimes_.of(c.space);
-      const bool privileged =
-          effective_access(ats_access(kind, access.ssv), item.overrides).privileged;
-      const bool refused =
-          !privileged && has_unprivileged(r.world) && r.half[c.space.half].e0pd.value;
-      if (refused || check_ats_access(c.leaf, kind, access.ssv, item.overrides, r).fault) return;
+      const AccessKind asked = effective_access(ats_access(kind, access.ssv), item.overrides);
+      if (check_e0pd(r, c.space.half, asked) ||
+          check_ats_access(c.leaf, kind, access.ssv, item.overrides, r).fault)
+        return;
       outcome.kind = OutcomeKind::translation;
       outcome.pa = c.leaf.output + (va - c.va);
       outcome.attr = c.leaf.attr;
@@ -165,7 +164,7 @@ bool Caches::check_translated(const Access& access, const Outcome& outcome,
     // CR2.REC_CFG_ATS, by which configuration errors have a record, is not followed here.
     std::optional<Outcome> refused = Outcome{.kind = OutcomeKind::abort};
     if (!ste.bad_streamid) {
-      refused = refused_translated(ste.ste, caps_, {access.type, access.privileged}, false);
+      refused = refused_translated(ste.ste, caps_, access, false);
     }
     if (refused) refused->atc = outcome.atc;
     add(found, refused.value_or(outcome));

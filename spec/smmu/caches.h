@@ -117,6 +117,9 @@ class Caches {
   [[nodiscard]] const Capabilities& capabilities() const { return caps_; }
   /// Number of the event that the calls below belong to.
   void set_now(EventIndex now) {
+#ifdef IOMMUCHECK_CONSISTENT
+    stop_if_inconsistent();
+#endif
     now_ = now;
     earn(Work::per_event);
   }
@@ -390,6 +393,9 @@ class Caches {
   void forget_findings();
   /// That too, as from the beginning.
   void clear_findings();
+  /// What must hold of each owner and between them (consistent.cpp), while no bound was hit: the
+  /// first disagreement, which is this program's mistake and nobody else's, or nothing.
+  [[nodiscard]] std::string consistent() const;
   /// How often each rule was asked where breaking it would have shown. Not part of the state.
   std::array<u64, 256> exercised{};
 
@@ -544,6 +550,8 @@ class Caches {
   void settle_word(u64 pa);
   void settle(std::vector<Vanished>& vanished);
   void vanish_from_table(Frame& frame, const Vanished& what);
+  template <class Visit>
+  void for_each_filling(const Path& path, Visit&& visit) const;
   void add_item(const Path& path, u64 origin, Content content, EventIndex stored_at);
   /// What a walk or a look-up makes of a word; `hierarchical`: what the tables above took away.
   [[nodiscard]] Step<u64> step_in(const Space& space, unsigned level, u64 word,
@@ -571,11 +579,15 @@ class Caches {
   [[nodiscard]] bool is_global(const Candidate& c) const;
   [[nodiscard]] bool looks_up_anywhere(u32 tag, const Flag<u64>& aset) const;
   [[nodiscard]] bool is_met_by(u32 regime, const Candidate& c) const;
+  [[nodiscard]] bool is_found_at(const Regime<u64>& asking, const Candidate& c, u64 va) const;
   void probe_table(const Path& path, u64 table, unsigned level, u64 first = 0, u64 last = ~u64{0});
   [[nodiscard]] bool pending_below(u64 table, unsigned level) const;
   void check_unknown(const Frame& frame, unsigned level, u64 first, u64 count);
   void note_access_flag(Frame& frame, unsigned index, unsigned level, u64 value);
   [[nodiscard]] bool is_walked(const Frame& frame, bool ghosts) const;
+  template <class Visit>
+  void for_each_walk_from(const End& end, Visit&& visit) const;
+  [[nodiscard]] bool is_walked_from(const End& end) const;
   [[nodiscard]] bool may_be_walked_to(const Frame& frame) const;
   void mark_dirty(u32 tag, u64 va, unsigned extent_lg2);
   void check_lost_update(Frame& frame, unsigned index, u64 value);
@@ -627,6 +639,7 @@ class Caches {
   u32 intern(const Regime<u64>& regime);
   void become_formed(u32 regime);
   void become_ghost(u32 regime, Group died);
+  void leave_mixed(const Space& gone, const Root& own, Group died);
   void materialize_ghost(u32 regime);
   void freeze_pointers(u32 regime, Group died);
   void drop_ghost(u32 regime);
@@ -674,6 +687,10 @@ class Caches {
   };
   [[nodiscard]] u32 regime_of_walker(u32 walker) const;
   void drop_items_of(u32 tag, bool pointers_only);
+
+  // consistent.cpp
+  [[nodiscard]] std::string edges_agree() const;
+  void stop_if_inconsistent();
 
   // dropped.cpp
   void revive_config();
@@ -789,6 +806,7 @@ class Caches {
   mutable std::array<KnownOptions, 64> known_options_;
   mutable std::array<Forming, 64> formings_;
   bool gave_up_ = false;
+  u64 recounts_asked_ = 0;  // by events, of which not each is followed by one; no part of the state
   std::string unsupported_;
   std::vector<Violation> violations_;
   std::vector<Vanished> scratch_vanished_;

@@ -93,9 +93,15 @@ constexpr std::optional<Rule> cd_common_illegal(const Cd<W>& cd, const Ste<W>& s
   const Flag<W> format = (cd.aa64() & Flag<W>(caps.aarch64) & !over_aarch32) |
                          (Flag<W>(caps.aarch32 && world != StreamWorld::el2_e2h) & !cd.aa64());
   if (auto r = require(Rule::CD_AA64, format)) return r;
-  if (auto r = require(Rule::CD_HTTU, Flag<W>(caps.httu != 0) | !(cd.ha() | cd.hd()))) return r;
-  if (auto r = require(Rule::CD_HD, Flag<W>(caps.httu != 1) | !cd.hd())) return r;
-  if (auto r = require(Rule::CD_HAFT, Flag<W>(caps.httu != 3) | !cd.haft() | cd.ha())) return r;
+  // AArch32 tables have no flags that hardware updates.
+  const Flag<W> aarch32 = !cd.aa64();
+  if (auto r = require(Rule::CD_HTTU, aarch32 | Flag<W>(caps.httu != 0) | !(cd.ha() | cd.hd()))) {
+    return r;
+  }
+  if (auto r = require(Rule::CD_HD, aarch32 | Flag<W>(caps.httu != 1) | !cd.hd())) return r;
+  if (auto r = require(Rule::CD_HAFT, aarch32 | Flag<W>(caps.httu != 3) | !cd.haft() | cd.ha())) {
+    return r;
+  }
   const Flag<W> asid_legal =
       Flag<W>(!has_asid(world) || caps.asid16) | is_zero(field(cd.asid(), 15, 8));
   return require(Rule::CD_ASID, asid_legal);
@@ -108,6 +114,8 @@ constexpr std::optional<Rule> decode_cd(const Cd<W>& cd, const Ste<W>& ste,
   if (auto r = require(Rule::CD_VALID, cd.v())) return r;
   const StreamWorld world = stream_world(ste, caps, e2h);
   if (auto r = cd_common_illegal(cd, ste, world, caps)) return r;
+  // Neither granules nor sizes are AArch32's, whose tables are not described here.
+  if (!static_cast<bool>(cd.aa64())) return std::nullopt;
   const unsigned halves = has_two_halves(world) ? 2 : 1;
   for (unsigned half = 0; half < halves; ++half) {
     // In EL2 without E2H EPD0 is ignored: TTB0 is always walked.

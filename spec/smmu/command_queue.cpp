@@ -189,6 +189,15 @@ void Smmu::stop_at(u64 cons, u64 code) {
   if (code == static_cast<u64>(CommandError::atc_inv_sync)) caches_.fail_atc_invs();
 }
 
+namespace {
+
+/// Left to the device: a CMD_ATC_INV of more than all addresses. IHI 0070 4.5.1.
+bool may_be_illegal(const Command& command) {
+  return command.op == Opcode::atc_inv && command.size > 52;
+}
+
+}  // namespace
+
 /// May the device refuse the command at `cons` although it is legal?
 bool Smmu::may_stop_at(u64 cons, u64 code) const {
   const u64 slot = queue_slot(cmdq(), command_bytes, cons);
@@ -198,7 +207,8 @@ bool Smmu::may_stop_at(u64 cons, u64 code) const {
                      !caches_.memory().is_pending(slot + 8);
   switch (static_cast<CommandError>(code)) {
     case CommandError::ill:
-      return !known || has_reserved_bits({dw0.value, dw1.value}, capabilities());
+      return !known || has_reserved_bits({dw0.value, dw1.value}, capabilities()) ||
+             may_be_illegal(decode_command<u64>(dw0.value, dw1.value, capabilities()));
     case CommandError::abt: return may_abort(slot);
     case CommandError::atc_inv_sync:
       return (!known || opcode_of<u64>(dw0.value) == Opcode::sync) &&

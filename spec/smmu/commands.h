@@ -18,6 +18,8 @@
 // What a command removes is said for each kind of thing in removal.h.
 #pragma once
 
+#include <string>
+
 #include "base/pool.h"
 #include "spec/smmu/command.h"
 #include "spec/smmu/items.h"
@@ -94,6 +96,9 @@ class Commands {
       visit(history_[(static_cast<u32>(history_begin_) + i) % history_max]);
     }
   }
+
+  /// What must hold of it, recounted (consistent.cpp): the first disagreement, or nothing.
+  [[nodiscard]] std::string consistent() const;
 
  private:
   static constexpr u32 history_max = 4096;

@@ -4,6 +4,8 @@
 // (options.cpp); what follows where they change, config.cpp.
 #pragma once
 
+#include <string>
+
 #include "base/pool.h"
 #include "spec/smmu/items.h"
 #include "spec/smmu/memory.h"
@@ -55,6 +57,9 @@ class ConfigCache {
   [[nodiscard]] bool add_region(const Region& region);
   void remove_regions(u32 made_by, ConfigKind kind);
   void clear_regions();
+
+  /// What must hold of it, recounted (consistent.cpp): the first disagreement, or nothing.
+  [[nodiscard]] std::string consistent() const;
 
  private:
   /// Frames know by how many regions they are part of configuration.

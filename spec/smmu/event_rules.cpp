@@ -33,9 +33,12 @@ EventFields fields_of(const Access& access, const Outcome& outcome) {
   if (outcome.event == EventType::f_walk_eabt) fields.event_class = EventClass::tt;
   if (outcome.stage2) {
     fields.stage2 = true;
-    fields.event_class = outcome.input == Stage2Input::cd                  ? EventClass::cd
-                         : outcome.input == Stage2Input::stage1_descriptor ? EventClass::tt
-                                                                           : EventClass::in;
+    const bool updates = outcome.input == Stage2Input::stage1_update;
+    const bool table = updates || outcome.input == Stage2Input::stage1_descriptor;
+    fields.event_class = outcome.input == Stage2Input::cd ? EventClass::cd
+                         : table                          ? EventClass::tt
+                                                          : EventClass::in;
+    fields.descriptor_read = !updates;
     fields.ipa = outcome.ipa;
   }
   return fields;

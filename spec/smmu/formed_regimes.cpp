@@ -101,8 +101,35 @@ void Caches::become_ghost(u32 id, Group died) {
   regimes_.for_each_root(id, [&](const Space& space, const Root& root) {
     const Path path{.tag = state.tag, .space = space, .ghost = true, .va = root.va, .dies = died};
     expand(path, root.table, root.level, nullptr);
+    leave_mixed(space, root, died);
   });
   drop_ghost(id);
+}
+
+/// What was filled through the regime below table descriptors that the others of its tag had
+/// fetched: those of their roots, which this one has not.
+void Caches::leave_mixed(const Space& gone, const Root& own, Group died) {
+  const u32 tag = regimes_[gone.regime].tag;
+  regimes_.for_each_space(tag, gone.half, [&](const Space& other) {
+    const Root root = root_of(regimes_.of(other), other.half);
+    if (root.table == own.table && root.level == own.level) return;
+    for (u64 i = 0; i < root.entries; ++i) {
+      std::vector<u64> tables;
+      memory_.visible(root.table + 8 * i, [&](Content content) {
+        const bool table = !content.unknown && gone.geometry.is_table(content.value, root.level);
+        if (table) tables.push_back(content.value);
+      });
+      for (const u64 word : tables) {
+        const Path path{.tag = tag,
+                        .space = gone,
+                        .hierarchical = pack_below(0, word),
+                        .ghost = true,
+                        .va = root.va + (i << gone.geometry.shift(root.level)),
+                        .dies = died};
+        expand(path, gone.geometry.next_table(word), root.level + 1, nullptr);
+      }
+    }
+  });
 }
 
 void Caches::drop_ghost(u32 id) {
@@ -162,6 +189,7 @@ void Caches::expand(const Path& path, u64 place, unsigned level, const Command* 
       Path below = path;
       below.va = path.va + (u64{i} << geometry.shift(level));
       below.level = static_cast<u8>(level);
+      if (!va_in_range(regimes_.of(path.space), path.space.half, below.va)) continue;
       const bool table = !content.unknown && geometry.is_table(content.value, level);
       Item target{.tag = path.tag,
                   .space = path.space,
@@ -203,11 +231,12 @@ void Caches::tolerate_disabled_halves(bool tolerate) {
   }
 }
 
-// SEMANTICS 2: a CD is shared only by STEs of one stream world.
+// SEMANTICS 2: a CD is shared only by STEs of one stream world. One STE that changes its own is one
+// STE, old or new (IHI 0070 5.4.1).
 void Caches::check_world(const Formed& entry) {
   for (u32 i = 0; i < regimes_.formed(); ++i) {
     const Formed& other = regimes_.formed(i);
-    if (other.place != entry.place ||
+    if (other.place != entry.place || other.sid == entry.sid ||
         regimes_[other.regime].regime.world == regimes_[entry.regime].regime.world) {
       continue;
     }

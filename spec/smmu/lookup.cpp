@@ -34,6 +34,15 @@ bool Caches::is_met_by(u32 regime, const Candidate& c) const {
   return asking.regime.aset == filled.regime.aset;
 }
 
+/// The access, of a look-up through the regime, finds it by its address: in the range of what
+/// filled it, with or without the top byte. TxSZ and TBI may be cached with an entry, or not: IHI
+/// 0070 5.4.1.
+bool Caches::is_found_at(const Regime<u64>& asking, const Candidate& c, u64 va) const {
+  const Regime<u64>& filled_by = regimes_.of(c.space);
+  if (asking.half[c.space.half].tbi) va = untagged(va, c.space.half);
+  return va_in_range(filled_by, c.space.half, va).value;
+}
+
 // ---- walks of memory ----------------------------------------------------------------------------
 
 void Caches::walk(const Space& space, u64 table, unsigned level, unsigned start, u64 va,
@@ -146,7 +155,7 @@ void Caches::walk_mixed(u32 tag, const Space& space, u64 va, std::vector<Candida
   memory_.visible(position, [&](Content content) {
     if (content.unknown || !space.geometry.is_table(content.value, root.level)) return;
     regimes_.for_each_space(tag, space.half, [&](const Space& other) {
-      if (other == space) return;
+      if (other == space || !va_in_range(regimes_.of(other), other.half, va)) return;
       walk(other, space.geometry.next_table(content.value), root.level + 1, below_root, va,
            pack_below(0, content.value), 0, found);
     });
@@ -191,6 +200,7 @@ void Caches::collect_items(u32 tag, u64 va, std::vector<Candidate>& found) const
     if (item.kind != ItemKind::pointer || regimes_.tag(tag).formed == 0) continue;
     // Whatever the pointer was filled through, what it leads to is filled through a living regime.
     regimes_.for_each_space(tag, item.space.half, [&](const Space& space) {
+      if (!va_in_range(regimes_.of(space), space.half, va)) return;
       walk(space, item.next_table(), item.level + 1U, below_root, va, item.hierarchical_below(),
            i + 1, found);
     });
@@ -437,18 +447,21 @@ void Caches::access_under(const Access& access, const StreamOption& option, bool
     add(found, outcome);
   };
   const unsigned half = select_half(r, access.va);
-  if (const auto fault = check_input(r, half, access.va, kind)) {
-    add_fault(*fault, nullptr);
-    return;
-  }
-  u64 va = access.va;
-  if (r.half[half].tbi) va = half == 0 ? va & mask(55, 0) : va | mask(63, 56);
+  const auto refused = check_input(r, half, access.va, kind);
+  if (refused) add_fault(*refused, nullptr);
+  // What was filled through another regime of the tag is checked as that one has it.
+  const u64 va = untagged(access.va, half);
+  const auto refused_by = [&](const Candidate& c) {
+    return check_e0pd(regimes_.of(c.space), half, kind);
+  };
   std::vector<Candidate>& candidates = scratch_candidates_;
   candidates.clear();
   collect(option.tag, va, candidates);
-  std::erase_if(candidates, [&](const Candidate& c) { return !is_met_by(id, c); });
+  std::erase_if(candidates, [&](const Candidate& c) {
+    return !is_met_by(id, c) || !is_found_at(r, c, access.va) || (refused && refused_by(c));
+  });
   for (const Candidate& c : candidates) {
-    if (c.kind != Candidate::Kind::unknown) continue;
+    if (c.kind != Candidate::Kind::unknown || refused_by(c)) continue;
     add(found,
         {.kind = OutcomeKind::any, .rule = Rule::WILD_WALK, .item = c.item, .origin = c.origin});
     return;
@@ -457,13 +470,19 @@ void Caches::access_under(const Access& access, const StreamOption& option, bool
     add(found, {.kind = OutcomeKind::any, .rule = Rule::CONFLICT_TLB});
     return;
   }
-  if (const auto fault = check_walk_enabled(r, half)) add_fault(*fault, nullptr);
+  const auto disabled = check_walk_enabled(r, half);
+  if (disabled && !refused) add_fault(*disabled, nullptr);
   for (const Candidate& c : candidates) {
+    if (c.kind == Candidate::Kind::pointer) continue;
     if (c.kind == Candidate::Kind::fault) {
       const bool others_walk = c.space.regime != id && c.item == 0;
-      if (!others_walk) add_fault(c.fault, &c);
+      if (!others_walk && !refused) add_fault(c.fault, &c);
+      continue;
     }
-    if (c.kind != Candidate::Kind::leaf) continue;
+    if (const auto fault = refused_by(c)) {
+      add_fault(*fault, &c);
+      continue;
+    }
     const Regime<u64>& filled_by = regimes_.of(c.space);
     const AccessResult<u64> result =
         by_ats ? check_ats_access(c.leaf, incoming, access.ssv, option.overrides, filled_by)

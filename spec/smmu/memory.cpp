@@ -209,13 +209,15 @@ bool Memory::is_pending(u64 pa) const {
 }
 
 EventIndex Memory::made_at(u64 pa, u64 value) const {
+  // A version, or what hardware made of it.
+  const auto is = [&](u64 version) { return version == value || became(pa, version) == value; };
   EventIndex made = ~EventIndex{0};
   u64 newer = newest(pa).value;
   for (u32 i = newest_pending(pa); i != 0; i = pending_[i - 1].older) {
-    if (newer == value) made = pending_[i - 1].at_of(pa);
+    if (is(newer)) made = pending_[i - 1].at_of(pa);
     newer = pending_[i - 1].old_of(pa).value;
   }
-  return newer == value ? 0 : made;
+  return is(newer) ? 0 : made;
 }
 
 EventIndex Memory::first_pending(u64 pa) const {

@@ -11,6 +11,7 @@
 #include <bit>
 #include <memory>
 #include <optional>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -197,7 +198,14 @@ class Memory {
   /// Frames that were ever named.
   [[nodiscard]] u64 frame_count() const { return frames_.size(); }
 
+  template <class Visit>
+  void for_each_frame(Visit&& visit) const {
+    for (const auto& frame : frames_) visit(static_cast<const Frame&>(*frame));
+  }
+
   Trail& trail() { return trail_; }
+  /// What must hold of it, recounted (consistent.cpp): the first disagreement, or nothing.
+  [[nodiscard]] std::string consistent() const;
 
  private:
   static u64 agent_bit(AgentId agent) { return u64{1} << (static_cast<unsigned>(agent) % 64); }

@@ -365,8 +365,10 @@ bool Caches::stream_options(u32 sid, u32 ssid, bool ssv, std::vector<StreamOptio
     option.any = stream.unsupported || stream.stage2;  // not followed: TLBs would have IPAs, too
     option.skips_stage1 = stream.skips_stage1;
     option.overrides = stream.overrides;
-    option.ats = full_ats(ste.ste, caps_).value;
-    option.no_ats = !option.ats;
+    // Whether split-stage ATS is on, and what it answers, is not followed.
+    const bool split = stream.stage2 && split_ats(ste.ste, caps_).value;
+    option.ats = split || full_ats(ste.ste, caps_).value;
+    option.no_ats = split || !option.ats;
     if (!stream.cd || option.any) {
       add(option);
       continue;

@@ -118,10 +118,10 @@ void TableGraph::for_each_end(const Frame& frame, const Entries& entries, unsign
           reach(*memory_.find(edge.parent), bits(edge.parent, 11, 3), above);
         } else if (edge.kind == EdgeKind::root) {
           const RegimeState& state = regimes_[static_cast<u32>(edge.parent)];
-          visit(End{state.tag, edge.space(), state.ghost != 0, false});
+          visit(End{state.tag, edge.space(), state.ghost != 0, 0});
         } else {
           const Item& item = items_[static_cast<u32>(edge.parent)];
-          visit(End{item.tag, item.space, false, true});
+          visit(End{item.tag, item.space, false, static_cast<u32>(edge.parent) + 1});
         }
       }
     }

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <compare>
 #include <deque>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -156,6 +157,9 @@ class Regimes {
   [[nodiscard]] bool any_ghost() const { return ghosts_ != 0; }
   void set_ghost_dies(u32 number, u64 group) { trail_.set(regimes_[number].ghost_dies, group); }
   void set_broken(u32 tag, bool broken) { trail_.set(tags_[tag].broken, broken ? 1 : 0); }
+
+  /// What must hold of it, recounted (consistent.cpp): the first disagreement, or nothing.
+  [[nodiscard]] std::string consistent() const;
 
  private:
   struct Stream {

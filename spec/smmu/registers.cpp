@@ -116,7 +116,10 @@ void parse_idr3(Capabilities& c, u32 w) {
   c.e0pd = bit(w, 13);
   c.dpt = bit(w, 15);
   c.epan = bit(w, 17);
+  c.pasidtt = bit(w, 16);
   c.s1pi = bit(w, 18);
+  c.s2pi = bit(w, 19);
+  c.s2po = bit(w, 20);
   c.the = bit(w, 21);
   c.aie = bit(w, 23);
 }
@@ -166,7 +169,8 @@ IdRegisters make_id_registers(const Capabilities& c) {
               put(c.queues_preset, 29) | put(c.tables_preset, 30) | put(c.ecmdq, 31);
   id.idr[3] = put(c.had, 2) | put(c.pbha, 3) | put(c.xnx, 4) | put(c.pps, 5) | put(c.mpam, 7) |
               put(c.fwb, 8) | put(c.stt, 9) | put(c.ril, 10) | put(c.bbml, 11) | put(c.e0pd, 13) |
-              put(c.dpt, 15) | put(c.epan, 17) | put(c.s1pi, 18) | put(c.the, 21) | put(c.aie, 23);
+              put(c.dpt, 15) | put(c.epan, 17) | put(c.pasidtt, 16) | put(c.s1pi, 18) |
+              put(c.s2pi, 19) | put(c.s2po, 20) | put(c.the, 21) | put(c.aie, 23);
   // PTWNNC and MTEPERM follow from the version: IHI 0070 6.3.4. No outcome here depends on them.
   id.idr[3] |= put(c.minor >= 3 && c.s2p, 14) | put(c.minor >= 4 && c.s2p, 22);
   id.idr[5] = put(address_size_encoding(c.oas_lg2), 0) | put(c.gran4k, 4) | put(c.gran16k, 5) |
@@ -180,6 +184,7 @@ std::optional<std::string_view> unsupported_feature(const Capabilities& caps) {
   if (caps.ds) return "52-bit addresses with 4 KiB and 16 KiB granules (IDR5.DS = 1)";
   if (caps.d128) return "128-bit descriptors (IDR5.D128 = 1)";
   if (caps.dpt) return "the device permission table (IDR3.DPT = 1)";
+  if (caps.ats && caps.pasidtt) return "PASIDs of translated transactions (IDR3.PASIDTT = 1)";
   if (caps.s1pi) return "permission indirection (IDR3.S1PI = 1)";
   if (caps.the) return "the Translation Hardening Extension (IDR3.THE = 1)";
   if (caps.aie) return "attribute index enhancements (IDR3.AIE = 1)";

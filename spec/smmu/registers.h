@@ -135,7 +135,8 @@ struct Capabilities {
        ril = false;
   unsigned bbml = 0;
   bool e0pd = false, dpt = false, epan = false;
-  bool s1pi = false, the = false, aie = false;
+  bool pasidtt = false;
+  bool s1pi = false, s2pi = false, s2po = false, the = false, aie = false;
   bool rme = false;
   unsigned oas_lg2 = 32;  ///< output address size in bits
   bool gran4k = false, gran16k = false, gran64k = false;

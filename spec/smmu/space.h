@@ -55,6 +55,11 @@ inline u64 first_address(const Regime<u64>& regime, unsigned half) {
   return half == 0 ? 0 : ~low_mask(64 - regime.half[half].tsz);
 }
 
+/// The address without its tag: bits 63:56 as VA[55] of the half.
+constexpr u64 untagged(u64 va, unsigned half) {
+  return half == 0 ? va & mask(55, 0) : va | mask(63, 56);
+}
+
 /// The table at which the walks of a space begin, which need not fill a frame.
 struct Root {
   u64 table = 0;

@@ -29,6 +29,7 @@ u64 used_in_word1(const Use& use) {
   }
   if (use.stage1 || use.stage2) used |= mask(29, 28);  // EATS
   if (use.stage2) used |= mask(11, 8) | mask(25, 25);  // S2HWU, S2FWB
+  if (use.stage1 && use.stage2) used |= mask(26, 26);  // S1MPAM
   return used;
 }
 

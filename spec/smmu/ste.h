@@ -37,6 +37,7 @@ struct Ste {
   constexpr Flag<W> ppar() const { return flag(dw[1], 18); }
   constexpr Flag<W> mev() const { return flag(dw[1], 19); }
   constexpr Flag<W> s2fwb() const { return flag(dw[1], 25); }
+  constexpr Flag<W> s1mpam() const { return flag(dw[1], 26); }
   constexpr Flag<W> s1stalld() const { return flag(dw[1], 27); }
   constexpr W eats() const { return get(1, 29, 28); }
   constexpr W strw() const { return get(1, 31, 30); }
@@ -65,6 +66,8 @@ struct Ste {
   constexpr Flag<W> s2s() const { return flag(dw[2], 57); }
   constexpr Flag<W> s2r() const { return flag(dw[2], 58); }
   constexpr Flag<W> s2haft() const { return flag(dw[2], 59); }
+  constexpr Flag<W> s2pie() const { return flag(dw[2], 60); }
+  constexpr Flag<W> s2poe() const { return flag(dw[2], 61); }
   constexpr W s2ttb() const { return field_in_place(dw[3], 51, 4); }
 
   /// Config[0], Config[1], Config[2]: what V = 1 makes of them. arch 2.2.
@@ -228,6 +231,12 @@ constexpr SteDecision decode_ste(const Ste<W>& ste, const Capabilities& caps) {
 template <Word W>
 constexpr Flag<W> full_ats(const Ste<W>& ste, const Capabilities& caps) {
   return Flag<W>(caps.ats) & (ste.stage1() | ste.stage2()) & equal(ste.eats(), W(1));
+}
+
+/// EATS selects Split-stage ATS, which counts where CR0.ATSCHK = 1. Of a legal STE: both stages.
+template <Word W>
+constexpr Flag<W> split_ats(const Ste<W>& ste, const Capabilities& caps) {
+  return Flag<W>(caps.ats) & equal(ste.eats(), W(2));
 }
 
 /// Bits of word `word` (0..7) that the decoding of this very STE looks at, and through it any

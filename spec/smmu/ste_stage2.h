@@ -35,8 +35,9 @@ constexpr std::optional<Rule> stage2_format_illegal(const Ste<W>& ste, const Cap
                               : caps.stall_model == StallModel::always ? ste.s2s()
                                                                        : Flag<W>(true);
   if (auto r = require(Rule::STE_S2S, stall_legal)) return r;
-  const Flag<W> format = (ste.s2aa64() & Flag<W>(caps.aarch64)) |
-                         (Flag<W>(caps.aarch32) & !ste.s2aa64() & !ste.s2fwb());
+  const Flag<W> format =
+      (ste.s2aa64() & Flag<W>(caps.aarch64)) |
+      (Flag<W>(caps.aarch32) & !ste.s2aa64() & !(ste.s2fwb() & Flag<W>(caps.fwb)));
   if (auto r = require(Rule::STE_S2AA64, format)) return r;
   const Flag<W> updates = ste.s2ha() | ste.s2hd();
   const Flag<W> httu_legal = (Flag<W>(caps.httu != 0) & ste.s2aa64()) | !updates;
@@ -86,10 +87,14 @@ constexpr Stage2<W> stage2_of(const Ste<W>& ste, const Capabilities& caps) {
   return stage2;
 }
 
-/// Tables that this specification does not describe.
+/// Tables that this specification does not describe: AArch32 and big-endian ones, those whose
+/// rights come by indirection (6.3.4 S2PI, S2PO), and a VMS (5.6), which S1MPAM has fetched and
+/// checked.
 template <Word W>
-constexpr Flag<W> stage2_unsupported(const Ste<W>& ste) {
-  return (!ste.s2aa64()) | ste.s2endi();
+constexpr Flag<W> stage2_unsupported(const Ste<W>& ste, const Capabilities& caps) {
+  const Flag<W> indirect = (Flag<W>(caps.s2pi) & ste.s2pie()) | (Flag<W>(caps.s2po) & ste.s2poe());
+  const Flag<W> vms = Flag<W>(caps.mpam) & ste.stage1() & ste.s1mpam();
+  return (!ste.s2aa64()) | ste.s2endi() | indirect | vms;
 }
 
 }  // namespace iommucheck::spec

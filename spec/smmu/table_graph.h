@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <string>
 #include <vector>
 
 #include "spec/smmu/regimes.h"
@@ -32,7 +33,7 @@ class TableGraph {
     u32 tag = 0;
     Space space{};
     bool ghost = false;
-    bool item = false;
+    u32 item = 0;  ///< 1 + that of the cached pointer, 0: a root
   };
   /// Entries of a table page, one bit each.
   using Entries = std::array<u64, frame_words / 64>;
@@ -50,6 +51,8 @@ class TableGraph {
   [[nodiscard]] const Edge& edge(u32 i) const { return edges_[i]; }
   /// The first edge that leads to a table in the frame; Edge::next leads to the others, 0: none.
   [[nodiscard]] static u32 first(const Frame& frame) { return static_cast<u32>(frame.first_edge); }
+  /// What must hold of it, recounted (consistent.cpp): the first disagreement, or nothing.
+  [[nodiscard]] std::string consistent() const;
   /// What ends ways has changed: a regime, a cached pointer.
   void note_change() { ++version_; }
 

@@ -156,9 +156,31 @@ bool Caches::may_set_access_flag(const Frame& frame, const Entries& entries, uns
   graph_.for_each_end(frame, entries, level, [&](const End& end) {
     const Regime<u64>& regime = regimes_.of(end.space);
     const Flag<u64> updates = table ? regime.haft : regime.ha;
-    may |= updates.value && regimes_.walks(end.tag, end.space.half);
+    may |= updates.value && is_walked_from(end);
+    for_each_walk_from(end, [&](const Space& space) {
+      const Regime<u64>& walker = regimes_.of(space);
+      may |= (table ? walker.haft : walker.ha).value;
+    });
   });
   return may;
+}
+
+/// visit(Space) for those whose walks come by the end of a way: of a root under its tag, and below
+/// a cached pointer that is in their range.
+template <class Visit>
+void Caches::for_each_walk_from(const End& end, Visit&& visit) const {
+  regimes_.for_each_space(end.tag, end.space.half, [&](const Space& space) {
+    if (end.item == 0) return visit(space);
+    const Item& pointer = items_[end.item - 1];
+    const u64 va = space.half == 0 ? pointer.va : pointer.last();
+    if (va_in_range(regimes_.of(space), space.half, va)) visit(space);
+  });
+}
+
+bool Caches::is_walked_from(const End& end) const {
+  bool walked = false;
+  for_each_walk_from(end, [&](const Space&) { walked = true; });
+  return walked;
 }
 
 void Caches::unlink(u64 table, unsigned level, EdgeKind kind, u64 parent, u64 value) {
@@ -188,7 +210,7 @@ void Caches::check_unknown(const Frame& frame, unsigned level, u64 first, u64 co
     if (!unknown) continue;
     std::optional<u64> walker;
     graph_.for_each_end(frame, static_cast<unsigned>(i), level, [&](const End& end) {
-      if (!regimes_.walks(end.tag, end.space.half)) return;
+      if (!is_walked_from(end)) return;
       if (!walker) walker = regimes_.tag(end.tag).tag.asid;
       may_be_global(end.tag);
     });
@@ -310,14 +332,15 @@ void Caches::materialize_ghosts_over(const Frame& frame) {
   } while (ghost != 0);
 }
 
-// A plain store of a valid descriptor over one that hardware may update. SEMANTICS 4.
+// A plain store over a descriptor that hardware may update. Who clears a leaf gives its flags up;
+// the flag of a table descriptor tells of all that is below it. SEMANTICS 4, 6; IHI 0070 3.13.
 void Caches::check_lost_update(Frame& frame, unsigned index, u64 value) {
   const Content old = frame.newest(index);
-  if (caps_.httu == 0 || old.unknown || !bit(old.value, 0) || !bit(value, 0)) return;
+  if (caps_.httu == 0 || old.unknown || !bit(old.value, 0)) return;
   for (unsigned level = 0; level <= last_level; ++level) {
     if (frame.tables_at(level) == 0) continue;
     const bool table = geometry.is_table(old.value, level);
-    if (!table && !geometry.is_leaf(old.value, level)) continue;
+    if (!table && (!geometry.is_leaf(old.value, level) || !bit(value, 0))) continue;
     bool lost = false;
     graph_.for_each_end(frame, index, level, [&](const End& end) {
       const Regime<u64>& r = regimes_.of(end.space);
@@ -444,6 +467,18 @@ void Caches::settle(std::vector<Vanished>& vanished) {
   for (const StreamPart& part : streams) reform(part);
 }
 
+/// visit(const Path&), through what is filled on the way: below a cached pointer through each
+/// regime that walks now, whatever the pointer was filled through.
+template <class Visit>
+void Caches::for_each_filling(const Path& path, Visit&& visit) const {
+  if (path.item == 0) return visit(path);
+  regimes_.for_each_space(path.tag, path.space.half, [&](const Space& space) {
+    Path filling = path;
+    filling.space = space;
+    if (va_in_range(regimes_.of(space), space.half, path.va)) visit(filling);
+  });
+}
+
 void Caches::vanish_from_table(Frame& frame, const Vanished& what) {
   earn(Work::per_word);
   const u64 pa = frame.address() + 8 * what.index;
@@ -460,8 +495,10 @@ void Caches::vanish_from_table(Frame& frame, const Vanished& what) {
     });
     for (const Path& path : found) {
       if (!spend(1 + atcs_.items() / 8)) return;
-      add_item(path, pa, what.content, what.at);
-      if (atcs_.any_on()) leave_dirty_in_atcs(path, pa, what.content, what.at);
+      for_each_filling(path, [&](const Path& filling) {
+        add_item(filling, pa, what.content, what.at);
+        if (atcs_.any_on()) leave_dirty_in_atcs(filling, pa, what.content, what.at);
+      });
     }
   }
 }
@@ -616,8 +653,8 @@ bool Caches::is_walked(const Frame& frame, bool ghosts) const {
   bool walked = false;
   for_each_way(frame, [&](const End& end, unsigned level) {
     const bool root =
-        !end.item && level == start_table(regimes_.of(end.space), end.space.half).level;
-    walked |= (ghosts && end.ghost && !root) || regimes_.walks(end.tag, end.space.half);
+        end.item == 0 && level == start_table(regimes_.of(end.space), end.space.half).level;
+    walked |= (ghosts && end.ghost && !root) || is_walked_from(end);
   });
   return walked;
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <deque>
+#include <string>
 
 #include "base/pool.h"
 #include "spec/smmu/items.h"
@@ -54,6 +55,9 @@ class TlbItems {
       if (tags_[t] == tag) return tags_.remove_unordered(trail_, t);
     }
   }
+
+  /// What must hold of it, recounted (consistent.cpp): the first disagreement, or nothing.
+  [[nodiscard]] std::string consistent() const;
 
  private:
   struct List {

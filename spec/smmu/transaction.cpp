@@ -22,7 +22,7 @@ StreamDecision decide_stream(const Ste<u64>& ste, const Capabilities& caps, bool
   if (legal.kind == SteKind::bad || legal.kind == SteKind::abort) return stream;
   stream.overrides = overrides_of(ste, caps);
   stream.stage2 = legal.has_stage2();
-  if (stream.stage2 && stage2_unsupported(ste)) {
+  if (stream.stage2 && stage2_unsupported(ste, caps)) {
     stream.unsupported = true;
     return stream;
   }
@@ -67,15 +67,26 @@ FaultReaction stage2_reaction(const Ste<u64>& ste) {
   return {ste.s2s().value, ste.s2s().value || ste.s2r().value, true};
 }
 
+// A PASID tells a translated transaction nothing where IDR3.PASIDTT = 0, and what S1DSS makes of
+// one that has lost it is not judged.
 std::optional<Outcome> refused_translated(const Ste<u64>& ste, const Capabilities& caps,
-                                          AccessKind seen, bool rec_cfg_ats) {
+                                          const Access& access, bool rec_cfg_ats) {
   const SteDecision legal = decode_ste(ste, caps);
   if (legal.kind == SteKind::abort) return Outcome{.kind = OutcomeKind::abort};
   if (legal.kind == SteKind::bad) {
     return translated_error(fault_outcome(EventType::c_bad_ste, legal.rule), rec_cfg_ats);
   }
-  if (full_ats(ste, caps)) return std::nullopt;
-  return fault_outcome(EventType::f_transl_forbidden, Rule::STE_EATS, seen);
+  if (legal.kind == SteKind::nested && split_ats(ste, caps)) {
+    return Outcome{.kind = OutcomeKind::any, .rule = Rule::STE_EATS};
+  }
+  if (!full_ats(ste, caps)) {
+    const AccessKind seen{access.type, access.privileged};
+    return fault_outcome(EventType::f_transl_forbidden, Rule::STE_EATS, seen);
+  }
+  if (access.ssv) return std::nullopt;
+  const SubstreamDecision<u64> substream = select_substream(ste, caps, false, u64{0});
+  if (substream.event() != EventType::f_stream_disabled) return std::nullopt;
+  return translated_error(fault_outcome(substream.event(), substream.rule), rec_cfg_ats);
 }
 
 Outcome translated_error(const Outcome& met, bool rec_cfg_ats) {

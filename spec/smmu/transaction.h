@@ -87,7 +87,7 @@ Outcome bypass_outcome(const Capabilities& caps, bool skips_stage1, Overrides ov
 /// What a translated transaction meets at its STE where CR0.ATSCHK = 1: nothing, or its end. A
 /// configuration error is silent, unless CR2.REC_CFG_ATS asks for its record. IHI 0070 3.9.1.3.
 std::optional<Outcome> refused_translated(const Ste<u64>& ste, const Capabilities& caps,
-                                          AccessKind seen, bool rec_cfg_ats);
+                                          const Access& access, bool rec_cfg_ats);
 Outcome translated_error(const Outcome& met, bool rec_cfg_ats);
 /// The same with SMMUEN = 0. IHI 0070 3.9.1.3, 7.3.8.
 Outcome disabled_translated(AccessKind seen);
@@ -185,6 +185,12 @@ struct DescriptorReader {
     value = word.value_or(0);
     return word;
   }
+  /// The descriptor that was read last is written to.
+  bool update()
+    requires requires(Source s) { s.update(u64{0}); }
+  {
+    return source.update(place);
+  }
 };
 
 /// Memory as stage 1 sees it: by intermediate addresses where there is stage 2, and by physical
@@ -215,6 +221,14 @@ class Intermediate {
     return source_.read(kind, reached.pa);
   }
 
+  /// Flags are written into a descriptor of stage 1: stage 2 has to permit that. IHI 0070 3.13.5.
+  bool update(u64 address) {
+    if (!stage2_) return true;
+    const Outcome reached = translate(address, seen_, Stage2Input::stage1_update);
+    if (reached.kind == OutcomeKind::fault) refused_ = reached;
+    return reached.kind != OutcomeKind::fault;
+  }
+
   /// A fetch failed, and `met` says which: what stage 2 had against it, or the same of the physical
   /// address.
   Outcome failed(Outcome met) const {
@@ -228,9 +242,15 @@ class Intermediate {
   /// The end of a transaction that stage 1 lets pass, with these rights.
   Outcome finish(const Outcome& passed, AccessKind kind, bool reads_too) {
     if (!stage2_) return passed;
-    const Outcome reached = translate(passed.pa, kind, Stage2Input::transaction);
-    if (!reads_too || reached.kind == OutcomeKind::fault) return reached;
-    return translate(passed.pa, {AccessType::read, kind.privileged}, Stage2Input::transaction);
+    Outcome reached = translate(passed.pa, kind, Stage2Input::transaction);
+    if (reads_too && reached.kind != OutcomeKind::fault) {
+      reached = translate(passed.pa, {AccessType::read, kind.privileged}, Stage2Input::transaction);
+    }
+    if (reached.kind == OutcomeKind::fault) return reached;
+    // What stage 1 says of it stays.
+    reached.attr = passed.attr;
+    reached.dirty |= passed.dirty;
+    return reached;
   }
 
  private:
@@ -358,6 +378,10 @@ AtsCompletion ats_request(Source& source, const SmmuState& smmu, const Access& a
   if (!ste) return ats_completion(ste.error(), smmu);
   const SteKind kind = decode_ste(*ste, smmu.caps).kind;
   if (kind == SteKind::abort) return unsupported(EventType::none);
+  // Split-stage ATS answers with an IPA, which is not described; with ATSCHK = 0 it is off.
+  if (kind == SteKind::nested && smmu.atschk && split_ats(*ste, smmu.caps)) {
+    return {.granted = {.kind = OutcomeKind::any, .rule = Rule::STE_EATS}};
+  }
   if (kind != SteKind::bad && !full_ats(*ste, smmu.caps)) {
     return unsupported(EventType::f_bad_ats_treq);
   }
@@ -373,7 +397,7 @@ Outcome translated_transaction(Source& source, const SmmuState& smmu, const Acce
   if (!smmu.atschk) return granted;
   const auto ste = find_ste(source, smmu.streams, access.sid);
   if (!ste) return translated_error(ste.error(), smmu.rec_cfg_ats);
-  return refused_translated(*ste, smmu.caps, seen, smmu.rec_cfg_ats).value_or(granted);
+  return refused_translated(*ste, smmu.caps, access, smmu.rec_cfg_ats).value_or(granted);
 }
 
 }  // namespace iommucheck::spec

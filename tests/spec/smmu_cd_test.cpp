@@ -100,6 +100,23 @@ TEST(Cd, HardwareUpdatesDependOnHttu) {
   EXPECT_EQ(why(with(good(), 0, 43, 42, 3), c), Rule::CD_HD);
 }
 
+/// IHI 0070 5.4.2: what AArch32 tables have not is not looked at.
+TEST(Cd, Aarch32HasNoUpdatesNorGranules) {
+  Capabilities c = full_capabilities();
+  c.aarch32 = true;
+  c.httu = 0;
+  const C cd = with(good(), 0, 41, 41, 0);
+  EXPECT_EQ(why(cd, c), std::nullopt);
+  EXPECT_EQ(why(with(cd, 0, 43, 42, 3), c), std::nullopt) << "HA, HD";
+  c.httu = 3;
+  EXPECT_EQ(why(with(cd, 1, 3, 3, 1), c), std::nullopt) << "HAFT";
+  EXPECT_EQ(why(with(good(), 1, 3, 3, 1), c), Rule::CD_HAFT);
+  EXPECT_EQ(why(with(cd, 0, 7, 6, 3), c), std::nullopt) << "TG0";
+  EXPECT_EQ(why(with(cd, 0, 5, 0, 7), c), std::nullopt) << "T0SZ has three bits";
+  c.asid16 = false;
+  EXPECT_EQ(why(with(cd, 0, 63, 48, 0x100), c), Rule::CD_ASID);
+}
+
 TEST(Cd, SizesDependOnSttAndVax) {
   Capabilities c = full_capabilities();
   EXPECT_EQ(why(with(good(), 0, 5, 0, 48), c), std::nullopt);

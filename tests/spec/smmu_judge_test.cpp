@@ -92,6 +92,25 @@ TEST_F(Errors, NothingMayBeRefusedInMemoryThatIsThere) {
   EXPECT_EQ(m.broken(), "COMMAND_LEGAL");
 }
 
+/// IHI 0070 4.5.1: a Size above that of all addresses is permitted to be CERROR_ILL.
+TEST(SizeErrors, AnInvalidationOfMoreThanAllAddressesMayBeRefused) {
+  for (const u64 size : {52U, 53U}) {
+    DriverMachine m;
+    m.boot();
+    m.smmu.memory_is(0, u64{1} << 32);
+    Command command;
+    command.op = Opcode::atc_inv;
+    command.sid = 1;
+    command.size = size;
+    m.slot(command);
+    m.ring();
+    (void)m.broken();
+    EXPECT_TRUE(m.answer(reg::gerror, gerror::cmdq_err));
+    EXPECT_TRUE(m.consumed(0 | ill));
+    EXPECT_EQ(m.broken(), size > 52 ? "" : "COMMAND_LEGAL") << size;
+  }
+}
+
 TEST(ReservedErrors, ReservedBitsMayBeRefused) {
   DriverMachine m;
   m.boot();

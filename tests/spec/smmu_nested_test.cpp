@@ -244,6 +244,80 @@ TEST_F(Nested, TablesThatAreNotDescribedAreOpen) {
   EXPECT_EQ(outcome().kind, OutcomeKind::any);
 }
 
+/// Permissions by indirection, and a VMS, where the SMMU has them. 5.2.2, 6.3.4.
+TEST_F(Nested, WhatStage2AddsInLaterVersionsIsOpen) {
+  const Ste<u64> plain = ste_;
+  const auto with = [&](unsigned word, unsigned bit) {
+    ste_ = plain;
+    ste_.dw[word] |= u64{1} << bit;
+    return outcome().kind;
+  };
+  for (const bool claimed : {false, true}) {
+    state_.caps.s2pi = state_.caps.s2po = state_.caps.mpam = claimed;
+    const OutcomeKind expected = claimed ? OutcomeKind::any : OutcomeKind::translation;
+    EXPECT_EQ(with(2, 60), expected) << "S2PIE";
+    EXPECT_EQ(with(2, 61), expected) << "S2POE";
+    EXPECT_EQ(with(1, 26), expected) << "S1MPAM";
+  }
+}
+
+/// Flags of stage 1 are written where stage 2 lets the table be written. 3.13.5, 7.3.16.
+TEST_F(Nested, UpdatesOfDescriptorsAreWrites) {
+  state_.caps.httu = 3;
+  const u64 table = tables + 0x2000;
+  const u64 place = table + 8 * (va >> 12);
+  words_[far + cd_ipa] |= u64{3} << 42;  // HD, HA
+  map(table, page & ~u64{0x80});         // read-only
+  EXPECT_EQ(outcome().kind, OutcomeKind::translation) << "nothing to update";
+  stage1_leaf(data | 0x343);  // AF = 0
+  expect_fault(outcome(), EventType::f_permission, Stage2Input::stage1_update, place,
+               leaf_of(table));
+  const EventFields fields = fields_of(access(va), outcome());
+  EXPECT_EQ(fields.event_class, EventClass::tt);
+  EXPECT_FALSE(fields.descriptor_read);
+  EXPECT_TRUE(fields.read) << "of the transaction";
+  map(table);
+  EXPECT_EQ(outcome().kind, OutcomeKind::translation);
+  // The dirty state is one, too, and a write alone sets it.
+  stage1_leaf(data | 0x7c3 | (u64{1} << 51));
+  EXPECT_TRUE(outcome(va, AccessType::write).dirty) << "what stage 1 says is kept";
+  EXPECT_FALSE(outcome().dirty);
+  map(table, page & ~u64{0x80});
+  EXPECT_EQ(outcome().kind, OutcomeKind::translation);
+  EXPECT_EQ(outcome(va, AccessType::write).input, Stage2Input::stage1_update);
+  // Hardware may mark the table's page itself: S2HA, S2HD, DBM.
+  map(table, (page & ~u64{0x80}) | (u64{1} << 51));
+  ste_.dw[2] |= u64{3} << 55;
+  EXPECT_EQ(outcome(va, AccessType::write).kind, OutcomeKind::translation);
+}
+
+TEST_F(Nested, FlagsOfTableDescriptorsAreWrittenToo) {
+  state_.caps.httu = 3;
+  words_[far + cd_ipa] |= u64{1} << 43;     // HA
+  words_[far + cd_ipa + 8] |= u64{1} << 3;  // HAFT
+  for (const u64 table : {tables, tables + 0x1000}) words_[far + table] |= u64{1} << 10;
+  EXPECT_EQ(outcome().kind, OutcomeKind::translation);
+  map(tables, page & ~u64{0x80});
+  EXPECT_EQ(outcome().kind, OutcomeKind::translation);
+  words_[far + tables] &= ~(u64{1} << 10);
+  expect_fault(outcome(), EventType::f_permission, Stage2Input::stage1_update, tables,
+               leaf_of(tables));
+}
+
+/// Split-stage ATS is not described, and with ATSCHK = 0 it is off. 3.9.1.2, 5.2.
+TEST_F(Nested, SplitStageAts) {
+  state_.caps.ats = true;
+  ste_.dw[1] |= u64{2} << 28;  // EATS
+  EXPECT_EQ(request(access(va)).status, AtsStatus::unsupported_request);
+  EXPECT_EQ(request(access(va)).event, EventType::f_bad_ats_treq);
+  state_.atschk = true;
+  EXPECT_EQ(request(access(va)).granted.kind, OutcomeKind::any);
+  EXPECT_EQ(request(access(va)).event, EventType::none);
+  Source source{words_};
+  const Outcome granted{.kind = OutcomeKind::translation, .pa = data};
+  EXPECT_EQ(translated_transaction(source, state_, access(data), granted).kind, OutcomeKind::any);
+}
+
 /// What ATS grants is what both stages grant; execution needs reading. 13.7.1.
 TEST_F(Nested, RequestsByAts) {
   state_.caps.ats = true;

@@ -76,8 +76,8 @@ TEST(Registers, WhatIsNotDescribedIsParsed) {
   };
   for (const Bit& b :
        {Bit{0, 30, "RME_IMPL"}, Bit{1, 29, "QUEUES_PRESET"}, Bit{1, 30, "TABLES_PRESET"},
-        Bit{1, 31, "ECMDQ"}, Bit{3, 15, "DPT"}, Bit{3, 18, "S1PI"}, Bit{3, 21, "THE"},
-        Bit{3, 23, "AIE"}, Bit{5, 7, "DS"}, Bit{5, 8, "D128"}}) {
+        Bit{1, 31, "ECMDQ"}, Bit{3, 15, "DPT"}, Bit{3, 16, "PASIDTT"}, Bit{3, 18, "S1PI"},
+        Bit{3, 21, "THE"}, Bit{3, 23, "AIE"}, Bit{5, 7, "DS"}, Bit{5, 8, "D128"}}) {
     IdRegisters id = make_id_registers(full_capabilities());
     id.idr[b.idr] |= u32{1} << b.bit;
     const Capabilities caps = parse_capabilities(id);

@@ -197,6 +197,19 @@ TEST(Ste, Stage2RowsOfDoublewordTwo) {
   EXPECT_EQ(kind(s), SteKind::stage2);
 }
 
+/// S2FWB counts where IDR3.FWB = 1 alone. IHI 0070 5.2.2.
+TEST(Ste, Aarch32Stage2AndForcedWriteBack) {
+  Capabilities c = full_capabilities();
+  c.aarch32 = true;
+  S s = stage2();
+  s.dw[2] &= ~(u64{1} << 51);  // S2AA64
+  s.dw[1] |= u64{1} << 25;     // S2FWB
+  c.fwb = true;
+  EXPECT_TRUE(bad(s, c, Rule::STE_S2AA64));
+  c.fwb = false;
+  EXPECT_EQ(kind(s, c), SteKind::stage2);
+}
+
 TEST(Ste, Stage2Updates) {
   Capabilities c = full_capabilities();
   S s = stage2();

@@ -378,5 +378,23 @@ TEST_F(TransactionEnds, TranslatedTransactions) {
   EXPECT_EQ(send().event, EventType::f_transl_forbidden) << "not a silent abort";
 }
 
+// IHI 0070 3.9.1.3, 7.3.7: as an ordinary one without a SubstreamID would meet it.
+TEST_F(TransactionEnds, TranslatedTransactionsOfADisabledStream) {
+  const Outcome granted{.kind = OutcomeKind::translation, .pa = page};
+  const auto send = [&] { return translated_transaction(memory, state, access, granted); };
+  ste({.s1cdmax = 2, .s1dss = 0, .eats = 1});
+  EXPECT_EQ(send().pa, page) << "nobody looks";
+  state.atschk = true;
+  EXPECT_EQ(send().kind, OutcomeKind::abort);
+  state.rec_cfg_ats = true;
+  EXPECT_EQ(send().event, EventType::f_stream_disabled);
+  ste({.s1cdmax = 2, .s1dss = 0});
+  EXPECT_EQ(send().event, EventType::f_transl_forbidden) << "EATS comes first";
+  for (const unsigned s1dss : {1U, 2U}) {
+    ste({.s1cdmax = 2, .s1dss = s1dss, .eats = 1});
+    EXPECT_EQ(send().pa, page);
+  }
+}
+
 }  // namespace
 }  // namespace iommucheck::spec::smmu_transaction_test

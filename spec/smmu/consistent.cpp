@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: MIT
+// What must hold of each owner's state, recounted from what it counts, and what must hold between
+// two of them. Nothing that the specification says depends on it: a disagreement is a mistake of
+// this program. Called after each event where IOMMUCHECK_CONSISTENT is set (sanitizers, fuzzing),
+// and by `check` after one case of 64.
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+
+#include "base/text.h"
+#include "spec/smmu/caches.h"
+
+namespace iommucheck::spec {
+
+namespace {
+
+/// "WHAT: counted N, kept M" where they differ.
+std::string differ(const std::string& what, u64 counted, u64 kept) {
+  if (counted == kept) return {};
+  return what + ": counted " + std::to_string(counted) + ", kept " + std::to_string(kept);
+}
+
+std::string frame_name(const Frame& frame) { return "page " + hex(frame.address()); }
+
+}  // namespace
+
+// ---- memory -------------------------------------------------------------------------------------
+
+/// Words of which a store is pending have their bit, and others not; the older of two stores stands
+/// before the newer; what is known and not zero is marked as used.
+std::string Memory::consistent() const {
+  std::map<u64, std::array<u64, frame_words / 64>> pending;
+  for (u32 i = 0; i < pending_.size(); ++i) {
+    const PendingStore& entry = pending_[i];
+    if (entry.older > i) return "a pending store is older than one before it";
+    if (entry.count == 0 || bits(entry.pa, 11, 3) + entry.count > frame_words) {
+      return "pending stores from " + hex(entry.pa) + " leave their page";
+    }
+    for (u64 k = 0; k < entry.count; ++k) {
+      const u64 word = bits(entry.pa, 11, 3) + k;
+      pending[entry.pa >> frame_lg2][word / 64] |= u64{1} << (word % 64);
+    }
+  }
+  for (const auto& frame : frames_) {
+    const auto found = pending.find(frame->number);
+    const auto counted = found == pending.end() ? decltype(frame->pending){} : found->second;
+    if (counted != frame->pending) return frame_name(*frame) + ": flags of pending words are wrong";
+    for (unsigned i = 0; i < frame_words; ++i) {
+      if (frame->words[i] == 0 || frame->is_unknown(i) || bit(frame->used, i / 8)) continue;
+      return frame_name(*frame) + ": a word that is not zero is not marked as used";
+    }
+  }
+  return {};
+}
+
+// ---- commands -----------------------------------------------------------------------------------
+
+/// What may act is of groups that are not complete, in the order in which it was exposed.
+std::string Commands::consistent() const {
+  if (completed_ > group_) return "a group is complete that has not ended";
+  if (history_begin_ >= history_max) return "the first command that is remembered is none";
+  for (u32 i = 0; i < in_flight_.size(); ++i) {
+    const InFlight& sent = in_flight_[i];
+    if (sent.group < completed_) return "a command of a complete group may act";
+    if (sent.group > group_) return "a command of a group that has not begun may act";
+    if (sent.number >= exposed_) return "a command may act that was not exposed";
+    if (i != 0 && in_flight_[i - 1].number >= sent.number) return "commands are out of order";
+  }
+  return {};
+}
+
+// ---- configuration ------------------------------------------------------------------------------
+
+std::string ConfigCache::consistent() const {
+  std::map<u64, u64> count;
+  for (u32 i = 0; i < regions_.size(); ++i) {
+    const Region& region = regions_[i];
+    for (u64 pa = align_down(region.first, frame_lg2); pa < region.first + region.bytes;
+         pa += u64{1} << frame_lg2) {
+      ++count[pa >> frame_lg2];
+    }
+  }
+  std::string wrong;
+  memory_.for_each_frame([&](const Frame& frame) {
+    if (!wrong.empty()) return;
+    const auto found = count.find(frame.number);
+    wrong = differ(frame_name(frame) + ", regions of configuration",
+                   found == count.end() ? 0 : found->second, frame.config);
+  });
+  return wrong;
+}
+
+// ---- tables -------------------------------------------------------------------------------------
+
+std::string TableGraph::consistent() const {
+  std::string wrong;
+  u64 edges = 0;
+  memory_.for_each_frame([&](const Frame& frame) {
+    std::array<u64, last_level + 1> count{};
+    for (u32 i = first(frame); i != 0 && wrong.empty(); i = edges_[i].next) {
+      if (++edges > edges_.bound()) wrong = frame_name(frame) + ": its edges form a circle";
+      const Edge& edge = edges_[i];
+      if (edge.level > last_level) wrong = frame_name(frame) + ": an edge to no level";
+      if (!wrong.empty()) return;
+      ++count[edge.level];
+      if (edge.kind != EdgeKind::word) continue;
+      const Frame* parent = memory_.find(edge.parent);
+      if (parent == nullptr || edge.level == 0 || parent->tables_at(edge.level - 1U) == 0) {
+        wrong = frame_name(frame) + ": the descriptor at " + hex(edge.parent) + " is in no table";
+      }
+    }
+    for (unsigned level = 0; level <= last_level && wrong.empty(); ++level) {
+      wrong = differ(frame_name(frame) + ", edges at level " + std::to_string(level), count[level],
+                     frame.tables_at(level));
+    }
+  });
+  if (!wrong.empty() || edges_.bound() == 0) return wrong;
+  return differ("edges in lists and free", edges + edges_.released() + 1, edges_.bound());
+}
+
+std::string TlbItems::consistent() const {
+  u64 all = 0;
+  u64 tags = 0;
+  for (u32 tag = 0; tag < lists_.size(); ++tag) {
+    const List& list = lists_[tag];
+    u64 items = 0;
+    u64 pointers = 0;
+    for (u32 i = static_cast<u32>(list.first); i != 0; i = items_[i].next) {
+      if (++items > items_.bound()) return "the items of a tag form a circle";
+      if (items_[i].tag != tag) return "an item is in another tag's list";
+      if (items_[i].count == 0) return "an item has no entries";
+      if (items_[i].kind == ItemKind::pointer) ++pointers;
+    }
+    const std::string name = "tag " + std::to_string(tag);
+    if (auto wrong = differ(name + ", items", items, list.items); !wrong.empty()) return wrong;
+    if (auto wrong = differ(name + ", pointers", pointers, list.pointers); !wrong.empty()) {
+      return wrong;
+    }
+    all += items;
+    if (items != 0) ++tags;
+  }
+  if (auto wrong = differ("items", all, count_); !wrong.empty()) return wrong;
+  if (auto wrong = differ("tags with items", tags, tags_.size()); !wrong.empty()) return wrong;
+  for (u32 i = 0; i < tags_.size(); ++i) {
+    if (lists_[tag(i)].items == 0) return "a tag without items is listed";
+  }
+  if (items_.bound() == 0) return {};
+  return differ("items in lists and free", all + items_.released() + 1, items_.bound());
+}
+
+// ---- ATCs ---------------------------------------------------------------------------------------
+
+std::string Atcs::consistent() const {
+  u64 all = 0;
+  for (u32 number = 0; number < owners_.size(); ++number) {
+    const AtcOwner& owner = owners_[number];
+    u64 items = 0;
+    for (u32 i = static_cast<u32>(owner.first_item); i != 0; i = items_[i].next) {
+      if (++items > items_.bound()) return "the entries of an ATC form a circle";
+      if (items_[i].owner != number) return "an entry is in another ATC's list";
+      if (items_[i].first > items_[i].last) return "an ATC entry ends before it begins";
+    }
+    const std::string name = "ATC of stream " + hex(owner.sid);
+    if (auto wrong = differ(name, items, owner.items); !wrong.empty()) return wrong;
+    all += items;
+  }
+  if (auto wrong = differ("ATC entries", all, count_); !wrong.empty()) return wrong;
+  if (auto wrong = differ("endpoints with ATS", streams_.size(), on_); !wrong.empty()) return wrong;
+  for (u32 i = 0; i < sources_.size(); ++i) {
+    if (sources_[i].owner >= owners_.size() || !is_on(owners_[sources_[i].owner].sid)) {
+      return "a request is answered of an endpoint that makes none";
+    }
+  }
+  if (items_.bound() == 0) return {};
+  return differ("ATC entries in lists and free", all + items_.released() + 1, items_.bound());
+}
+
+// ---- regimes ------------------------------------------------------------------------------------
+
+/// By Formed entries; those that are held (walkers) have none.
+std::string Regimes::consistent() const {
+  std::vector<u64> formed(regimes_.size(), 0);
+  for (u32 i = 0; i < formed_.size(); ++i) {
+    if (formed_[i].regime >= regimes_.size()) return "a regime is formed that there is not";
+    ++formed[formed_[i].regime];
+  }
+  std::vector<u64> of_tag(tags_.size(), 0);
+  std::vector<u64> listed(regimes_.size(), 0);
+  u64 ghosts = 0;
+  for (std::size_t i = 0; i < regimes_.size(); ++i) {
+    const RegimeState& state = regimes_[i];
+    const std::string name = "regime " + std::to_string(i);
+    const bool held = state.regime.world == StreamWorld::foreign;
+    if (!held) {
+      auto wrong = differ(name + ", options that form it", formed[i], state.formed);
+      if (!wrong.empty()) return wrong;
+    }
+    if (state.formed != 0) ++of_tag[state.tag];
+    if (state.formed != 0 && state.ghost != 0) return name + " is a ghost and can be formed";
+    if (state.ghost != 0) ++ghosts;
+  }
+  if (auto wrong = differ("ghosts", ghosts, ghosts_); !wrong.empty()) return wrong;
+  for (u32 t = 0; t < tags_.size(); ++t) {
+    for (u64 r = tags_[t].first_regime; r != 0; r = regimes_[r - 1].next) {
+      if (++listed[r - 1] > 1) return "a regime is twice in the list of its tag";
+      if (regimes_[r - 1].tag != t) return "a regime is in another tag's list";
+    }
+    const std::string name = "tag " + std::to_string(t);
+    auto wrong = differ(name + ", regimes that can be formed", of_tag[t], tags_[t].formed);
+    if (!wrong.empty()) return wrong;
+  }
+  for (std::size_t i = 0; i < regimes_.size(); ++i) {
+    auto wrong = differ("regime " + std::to_string(i) + " in the list of its tag", listed[i],
+                        regimes_[i].listed);
+    if (!wrong.empty()) return wrong;
+  }
+  return {};
+}
+
+// ---- between them -------------------------------------------------------------------------------
+
+/// A root of each regime that walks, or of which the tree stands for what it filled; one way from
+/// each cached pointer.
+std::string Caches::edges_agree() const {
+  u64 roots = 0;
+  u64 pointers = 0;
+  memory_.for_each_frame([&](const Frame& frame) {
+    for (u32 i = graph_.first(frame); i != 0; i = graph_.edge(i).next) {
+      if (graph_.edge(i).kind == EdgeKind::root) ++roots;
+      if (graph_.edge(i).kind == EdgeKind::item) ++pointers;
+    }
+  });
+  u64 walked = 0;
+  for (u32 t = 0; t < regimes_.tags(); ++t) {
+    for (u64 r = regimes_.tag(t).first_regime; r != 0; r = regimes_[r - 1].next) {
+      if (regimes_[r - 1].formed == 0 && regimes_[r - 1].ghost == 0) continue;
+      regimes_.for_each_root(static_cast<u32>(r - 1), [&](const Space&, const Root&) { ++walked; });
+    }
+  }
+  u64 cached = 0;
+  for (u32 i = 0; i < items_.tags(); ++i) cached += items_.pointers(items_.tag(i));
+  if (auto wrong = differ("edges from roots", walked, roots); !wrong.empty()) return wrong;
+  return differ("edges from cached pointers", cached, pointers);
+}
+
+std::string Caches::consistent() const {
+  if (gave_up() || stands_still() || !unsupported_.empty()) return {};
+  for (const auto& [owner, wrong] :
+       {std::pair{"Memory", memory_.consistent()}, std::pair{"Commands", commands_.consistent()},
+        std::pair{"ConfigCache", config_.consistent()}, std::pair{"Regimes", regimes_.consistent()},
+        std::pair{"TableGraph", graph_.consistent()}, std::pair{"TlbItems", items_.consistent()},
+        std::pair{"Atcs", atcs_.consistent()}, std::pair{"Caches", edges_agree()}}) {
+    if (!wrong.empty()) return std::string(owner) + ": " + wrong;
+  }
+  return {};
+}
+
+/// Behind each event in short runs, and behind one of 64 in long ones.
+void Caches::stop_if_inconsistent() {
+  constexpr u64 each = 128, one_of = 64;
+  if (++recounts_asked_ > each && recounts_asked_ % one_of != 0) return;
+  const std::string wrong = consistent();
+  if (wrong.empty()) return;
+  std::fputs(("the specification's state is inconsistent behind event " + std::to_string(now_) +
+              ": " + wrong + "\n")
+                 .c_str(),
+             stderr);
+  std::abort();
+}
+
+}  // namespace iommucheck::spec
