@@ -7,6 +7,7 @@
 #include <cstring>
 #include <filesystem>
 #include <type_traits>
+#include <utility>
 
 #include "base/clock.h"
 #include "check/claims.h"
@@ -40,6 +41,7 @@ Tally numbers_of(Lockstep& lockstep) {
   tally.accesses = lockstep.accesses();
   tally.outcomes = statistics.outcomes_judged;
   tally.rules.add(lockstep.monitor());
+  tally.answered = lockstep.answered();
   return tally;
 }
 
@@ -54,6 +56,12 @@ void add_difference(Tally& tally, const Tally& now, const Tally& before) {
     tally.rules.discriminating[i] += now.rules.discriminating[i] - before.rules.discriminating[i];
     tally.rules.order_unknown[i] += now.rules.order_unknown[i] - before.rules.order_unknown[i];
   }
+  for (std::size_t i = 0; i < CallTally::size; ++i) {
+    tally.answered.asked[i] += now.answered.asked[i] - before.answered.asked[i];
+    tally.answered.not_built[i] += now.answered.not_built[i] - before.answered.not_built[i];
+  }
+  tally.answered.domains_asked += now.answered.domains_asked - before.answered.domains_asked;
+  tally.answered.domains_made += now.answered.domains_made - before.answered.domains_made;
 }
 
 /// Whether `replay` of the trace finds the rule broken, with nothing told but the events.
@@ -116,7 +124,14 @@ void fill(CheckResult& result, const Tally& tally, const CheckOptions& options) 
   tell_missing_calls(result.rules, tally.abilities);
   result.not_claimed = NotClaimed::of_bits(tally.not_claimed);
   tell_not_claimed(result.rules, result.not_claimed);
-  result.scope = scope_text(tally.abilities, met, result.not_claimed);
+  result.without_verdict = tally.without_verdict;
+  result.unmodelled = tally.unmodelled;
+  result.not_looked_at = not_looked_at(tally.answered, tally.abilities);
+  const bool no_domain = tally.answered.domains_asked != 0 && tally.answered.domains_made == 0;
+  result.scope = scope_text(tally.abilities, met, result.not_claimed,
+                            tally.stage2 != 0 ? "stage 2 not judged"
+                            : no_domain       ? "no domain"
+                                              : "stage 1");
   if (!options.known) return;
   for (std::size_t i = 0; i < options.known->entries.size(); ++i) {
     const KnownFinding& entry = options.known->entries[i];
@@ -257,10 +272,8 @@ Expected<void> Campaign::boot_on_it() {
   if (!lockstep_->monitor().findings().empty()) {
     if (auto done = report(current_, nothing, first_finding()); !done) return done;
   }
-  if (lockstep_->monitor().gave_up()) {
-    return report_bound(
-        current_, nothing,
-        {.findings = {}, .gave_up = true, .unsupported = lockstep_->monitor().unsupported()});
+  if (const CaseEnd end = end_of_case(); end.findings.empty() && !end.has_verdict()) {
+    return report_bound(current_, nothing, end);
   }
   return {};
 }
@@ -343,8 +356,8 @@ Expected<bool> Campaign::run() {
     Expected<void> done;
     if (!end->findings.empty()) {
       done = report(current_, sequence, end->findings.front());
-    } else if (end->gave_up) {
-      if (!gave_up_) done = report_bound(current_, sequence, *end);
+    } else if (!end->has_verdict()) {
+      done = report_bound(current_, sequence, *end);
     } else if (twice) {
       done = run_again(sequence, hash.value());
     }
@@ -373,15 +386,18 @@ Expected<Campaign::CaseEnd> Campaign::run_case(const Sequence& sequence, bool co
   lockstep_->run(sequence.operations, sequence.ends, sequence.shared);
   note_rules();
   if (options_.coverage) options_.coverage->note(driver_.hooks);
+  return end_of_case();
+}
+
+Campaign::CaseEnd Campaign::end_of_case() const {
   const Monitor& monitor = lockstep_->monitor();
-  CaseEnd end;
+  CaseEnd end{.findings = {}, .bound = {}, .unsupported = monitor.unsupported()};
   if (!monitor.findings().empty()) end.findings.push_back(first_finding());
-  end.gave_up = monitor.gave_up();
-  if (end.gave_up) end.unsupported = lockstep_->monitor().unsupported();
+  if (monitor.gave_up()) end.bound = monitor.bound();
   return end;
 }
 
-// The numbers, then lines: gave up, what is unsupported; then the finding.
+// The numbers, then lines: the bound that was hit, what is unsupported; then the finding.
 std::string Campaign::run_in_child(const Sequence& sequence) {
   lockstep_->run(sequence.operations, sequence.ends);
   note_rules();
@@ -391,7 +407,8 @@ std::string Campaign::run_in_child(const Sequence& sequence) {
   const Tally now = numbers_of(*lockstep_);
   std::string text(sizeof now, '\0');
   std::memcpy(text.data(), &now, sizeof now);
-  text += fmt::format("{}\n{}\n", monitor.gave_up() ? 1 : 0, monitor.unsupported());
+  const CaseEnd end = end_of_case();
+  text += fmt::format("{}\n{}\n", end.bound, end.unsupported);
   if (!monitor.findings().empty()) {
     text += encode(Violation(first_finding()));
   }
@@ -413,7 +430,7 @@ Expected<Campaign::CaseEnd> Campaign::case_end_of(std::string_view text, bool co
     return std::string(one);
   };
   CaseEnd end;
-  end.gave_up = line() == "1";
+  end.bound = line();
   end.unsupported = line();
   if (!text.empty()) {
     auto finding = decode_violation(text);
@@ -575,19 +592,27 @@ Expected<void> Campaign::report(u64 number, const Sequence& sequence, const Find
   return {};
 }
 
+/// Counted each time; told once for a bound, and once for what is not modelled.
 Expected<void> Campaign::report_bound(u64 number, const Sequence& sequence, const CaseEnd& end) {
-  gave_up_ = true;
+  const bool unmodelled = !end.unsupported.empty();
+  ++tally_.without_verdict;
+  if (unmodelled) ++tally_.unmodelled;
+  if (end.unsupported == spec::text_of(spec::NotModelled::stage2)) ++tally_.stage2;
+  bool& told = unmodelled ? told_unmodelled_ : told_bound_;
+  if (std::exchange(told, true)) return {};
   if (!settings_.fork_cases) absorb();
-  GaveUp gave_up{.bound = {}, .operations = {}, .sequence = number, .trace_path = {}};
-  gave_up.bound = end.unsupported.empty()
-                      ? "a bound of the specification was hit (too many mixtures of "
-                        "configuration words, paths to a table page, or promises)"
-                      : "the specification has not got " + end.unsupported;
+  GaveUp gave_up{.bound = unmodelled ? end.unsupported + " is not modelled"
+                                     : "a bound of the specification was hit: " + end.bound,
+                 .unmodelled = unmodelled,
+                 .operations = {},
+                 .sequence = number,
+                 .trace_path = {}};
+  const auto same = [&](const CaseEnd& e) {
+    return e.findings.empty() && (unmodelled ? !e.unsupported.empty() : !e.bound.empty());
+  };
   bool again = true;
   Sequence small = sequence;
-  if (!sequence.operations.empty()) {
-    small = smallest(sequence, [](const CaseEnd& e) { return e.gave_up; }, again);
-  }
+  if (!sequence.operations.empty()) small = smallest(sequence, same, again);
   forget_counts();
   gave_up.operations = small.operations;
   owner_.begins(current_, small, Phase::recording);

@@ -25,10 +25,14 @@ namespace iommucheck::oracle {
 struct Tally {
   u64 sequences = 0, calls = 0, calls_succeeded = 0, calls_changing = 0;
   u64 accesses = 0, outcomes = 0;
-  u64 refused = 0;      ///< a bit for each machine that the driver said it is not for
-  u64 abilities = 0;    ///< of the driver (claims.h)
-  u64 not_claimed = 0;  ///< NotClaimed::bits() of driver and run
-  RuleTally rules;      ///< what is excused is not counted as broken
+  u64 refused = 0;          ///< a bit for each machine that the driver said it is not for
+  u64 abilities = 0;        ///< of the driver (claims.h)
+  u64 not_claimed = 0;      ///< NotClaimed::bits() of driver and run
+  u64 without_verdict = 0;  ///< of the sequences: by a bound, or by what is not modelled
+  u64 unmodelled = 0;       ///< of these
+  u64 stage2 = 0;           ///< of these: stage 2
+  CallTally answered;
+  RuleTally rules;                                     ///< what is excused is not counted as broken
   std::array<u64, CheckOptions::known_max> excused{};  ///< by entry of the known findings
 };
 
@@ -111,8 +115,9 @@ class Campaign {
   /// What a case left, wherever it ran.
   struct CaseEnd {
     std::vector<Finding> findings;  // the first one, if any
-    bool gave_up = false;
-    std::string unsupported;
+    std::string bound;              // that was hit
+    std::string unsupported;        // what it met that is not modelled
+    [[nodiscard]] bool has_verdict() const { return bound.empty() && unsupported.empty(); }
   };
   Expected<CaseEnd> run_case(const Sequence& sequence, bool counted);
   std::string run_in_child(const Sequence& sequence);
@@ -127,6 +132,7 @@ class Campaign {
                     bool& again);
   LockstepOptions fresh_options(Segments* segments) const;
   CaseRecord record_again(const Sequence& sequence);
+  [[nodiscard]] CaseEnd end_of_case() const;
 
   const iommucheck_driver& driver_;
   Segments* loaded_;  // statics as the dynamic linker left them
@@ -143,7 +149,8 @@ class Campaign {
   Tally tally_;
   u64 findings_ = 0;
   u64 current_ = 0;
-  bool gave_up_ = false;
+  bool told_bound_ = false;
+  bool told_unmodelled_ = false;
 };
 
 }  // namespace iommucheck::oracle

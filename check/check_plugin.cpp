@@ -41,40 +41,50 @@ enum Slot : std::size_t {
   slot_deaths,    // of one sequence, while its finding was made smaller or recorded
   slot_findings,  // so far
   slot_booted,    // the driver came up once
-  slot_tally,     // nine numbers
-  slot_rules = 16,
+  slot_tally,     // fourteen numbers
+  slot_rules = 24,
   slot_excused = slot_rules + 4 * RuleTally::size,
+  slot_answered = slot_excused + CheckOptions::known_max,
 };
-static_assert(slot_excused + CheckOptions::known_max <= SharedReport::counters_max);
+static_assert(slot_answered + 2 * CallTally::size <= SharedReport::counters_max);
+
+/// visit(number) for each of the tally's single numbers.
+template <class OfTally, class Visit>
+void for_each_number(OfTally& tally, Visit&& visit) {
+  for (auto* number :
+       {&tally.sequences, &tally.calls, &tally.calls_succeeded, &tally.calls_changing,
+        &tally.accesses, &tally.outcomes, &tally.refused, &tally.abilities, &tally.not_claimed,
+        &tally.without_verdict, &tally.unmodelled, &tally.stage2, &tally.answered.domains_asked,
+        &tally.answered.domains_made}) {
+    visit(*number);
+  }
+}
 
 void put_tally(SharedReport& report, const Tally& tally) {
-  const u64 numbers[] = {tally.sequences,      tally.calls,     tally.calls_succeeded,
-                         tally.calls_changing, tally.accesses,  tally.outcomes,
-                         tally.refused,        tally.abilities, tally.not_claimed};
   std::size_t slot = slot_tally;
-  for (const u64 number : numbers) report.counter(slot++) = number;
+  for_each_number(tally, [&](const u64& number) { report.counter(slot++) = number; });
   slot = slot_rules;
   for (const auto* counts : {&tally.rules.asked, &tally.rules.discriminating, &tally.rules.broken,
                              &tally.rules.order_unknown}) {
     for (const u64 number : *counts) report.counter(slot++) = number;
   }
   for (const u64 number : tally.excused) report.counter(slot++) = number;
+  for (const u64 number : tally.answered.asked) report.counter(slot++) = number;
+  for (const u64 number : tally.answered.not_built) report.counter(slot++) = number;
 }
 
 Tally get_tally(SharedReport& report) {
   Tally tally;
   std::size_t slot = slot_tally;
-  for (u64* number :
-       {&tally.sequences, &tally.calls, &tally.calls_succeeded, &tally.calls_changing,
-        &tally.accesses, &tally.outcomes, &tally.refused, &tally.abilities, &tally.not_claimed}) {
-    *number = report.counter(slot++);
-  }
+  for_each_number(tally, [&](u64& number) { number = report.counter(slot++); });
   slot = slot_rules;
   for (auto* counts : {&tally.rules.asked, &tally.rules.discriminating, &tally.rules.broken,
                        &tally.rules.order_unknown}) {
     for (u64& number : *counts) number = report.counter(slot++);
   }
   for (u64& number : tally.excused) number = report.counter(slot++);
+  for (u64& number : tally.answered.asked) number = report.counter(slot++);
+  for (u64& number : tally.answered.not_built) number = report.counter(slot++);
   return tally;
 }
 

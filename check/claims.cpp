@@ -140,8 +140,29 @@ std::vector<std::string> not_claimed_lines(NotClaimed not_claimed) {
   return lines;
 }
 
+std::vector<std::string> not_looked_at(const CallTally& answered, Abilities abilities) {
+  std::vector<std::string> why;
+  const bool none = answered.domains_asked != 0 && answered.domains_made == 0;
+  if (none && (abilities & (bit_of(CallKind::attach) | bit_of(CallKind::map))) != 0) {
+    why.push_back(fmt::format(
+        "no domain was made: each of {} calls of domain_alloc for one that maps was refused, and "
+        "nothing behind them was looked at",
+        answered.domains_asked));
+  }
+  for (u32 i = 0; i < spec::sva::call_count(); ++i) {
+    const auto kind = static_cast<CallKind>(i);
+    if (none && kind == CallKind::domain_alloc) continue;
+    if (answered.asked[i] == 0 || answered.asked[i] != answered.not_built[i]) continue;
+    why.push_back(fmt::format(
+        "each of {} calls of {} was answered with NOT_BUILT (the operation is NULL where it is "
+        "not built)",
+        answered.asked[i], spec::sva::call_name(kind)));
+  }
+  return why;
+}
+
 std::string scope_text(Abilities abilities, std::span<const Machine> machines,
-                       NotClaimed not_claimed) {
+                       NotClaimed not_claimed, std::string_view judged) {
   const auto any = [&](auto has) {
     return std::ranges::any_of(machines, [&](const Machine& machine) {
       return std::ranges::any_of(machine.devices,
@@ -162,7 +183,7 @@ std::string scope_text(Abilities abilities, std::span<const Machine> machines,
   for (const ClaimInfo& info : all_claims()) {
     if (not_claimed.has(info.claim)) less += fmt::format(", {}", info.scope);
   }
-  return fmt::format("stage 1, {}, {}, {}{}{}", pasids ? "PASIDs" : "no PASID",
+  return fmt::format("{}, {}, {}, {}{}{}", judged, pasids ? "PASIDs" : "no PASID",
                      ats ? "ATS" : "no ATS", stalls ? "stalls" : "no stalls", exit ? ", exits" : "",
                      less);
 }

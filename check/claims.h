@@ -3,8 +3,10 @@
 // driver without the calls that they are about, and in words what was judged.
 #pragma once
 
+#include <array>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
@@ -23,6 +25,19 @@ constexpr Abilities has_mm_release = u64{1} << 62;
 constexpr Abilities has_shutdown = u64{1} << 61;
 
 Abilities abilities_of(const DriverHost& host);
+
+/// How calls were answered, by their kind.
+struct CallTally {
+  static constexpr std::size_t size = 64;
+  std::array<u64, size> asked{};
+  std::array<u64, size> not_built{};  ///< of these
+  u64 domains_asked = 0;              ///< that map
+  u64 domains_made = 0;
+};
+
+/// What of the driver was not looked at though it claims it: a call that it has and always answers
+/// with NOT_BUILT; no domain at all.
+std::vector<std::string> not_looked_at(const CallTally& answered, Abilities abilities);
 
 /// A rule that was not exercised since the driver lacks every call that it is about is not claimed:
 /// "the driver has no bind_device". One that it could have come to stays what it is.
@@ -45,8 +60,8 @@ void tell_not_claimed(std::vector<RuleCount>& rules, NotClaimed not_claimed);
 std::vector<std::string> not_claimed_lines(NotClaimed not_claimed);
 
 /// "stage 1, PASIDs, ATS, stalls": what the machines had and the driver could use, or "no PASID";
-/// and what is not claimed.
+/// and what is not claimed. `judged`: which translation was.
 std::string scope_text(Abilities abilities, std::span<const Machine> machines,
-                       NotClaimed not_claimed = {});
+                       NotClaimed not_claimed = {}, std::string_view judged = "stage 1");
 
 }  // namespace iommucheck::oracle

@@ -241,6 +241,16 @@ spec::sva::Observed Lockstep::make_call(const Call& call) {
     last_call_ = static_cast<u32>(call.kind);
   }
   if (call_hook_) call_hook_(call, progress.observed, progress.waits);
+  const Status status = progress.waits ? Status::ok : progress.observed.status;
+  const auto kind = static_cast<std::size_t>(call.kind);
+  const bool not_built = status == Status::not_built;
+  ++answered_.asked[kind];
+  if (not_built) ++answered_.not_built[kind];
+  if (call.kind == CallKind::domain_alloc &&
+      call.domain_kind == static_cast<u32>(spec::sva::DomainKind::paging)) {
+    ++answered_.domains_asked;
+    if (status == Status::ok) ++answered_.domains_made;
+  }
   // Who waits for a handler gives its result to nobody: what is left is seen from the state.
   if (progress.waits) return {.status = Status::not_built};
   const spec::sva::Observed& observed = progress.observed;

@@ -62,6 +62,7 @@ class Lockstep {
   /// Since the beginning, all cases together.
   [[nodiscard]] u64 accesses() const { return accesses_; }
   [[nodiscard]] u64 calls_succeeded() const { return calls_succeeded_; }
+  [[nodiscard]] const CallTally& answered() const { return answered_; }
   /// The operation or call made last, and what it said: what a finding is behind.
   [[nodiscard]] std::string_view doing() const { return doing_; }
   [[nodiscard]] std::string result_of_call() const;
@@ -273,6 +274,7 @@ class Lockstep {
   std::optional<Fork> fork_;
   u64 accesses_ = 0;
   u64 calls_succeeded_ = 0;
+  CallTally answered_;
   u64 calls_of_run_ = 0;
   std::string_view doing_ = "boot";
   spec::sva::Status answer_{};

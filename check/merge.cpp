@@ -27,6 +27,15 @@ void add(Tally& sum, const Tally& part) {
   sum.refused |= part.refused;
   sum.abilities |= part.abilities;
   sum.not_claimed |= part.not_claimed;
+  sum.without_verdict += part.without_verdict;
+  sum.unmodelled += part.unmodelled;
+  sum.stage2 += part.stage2;
+  for (std::size_t i = 0; i < CallTally::size; ++i) {
+    sum.answered.asked[i] += part.answered.asked[i];
+    sum.answered.not_built[i] += part.answered.not_built[i];
+  }
+  sum.answered.domains_asked += part.answered.domains_asked;
+  sum.answered.domains_made += part.answered.domains_made;
   for (std::size_t i = 0; i < RuleTally::size; ++i) {
     sum.rules.asked[i] += part.rules.asked[i];
     sum.rules.discriminating[i] += part.rules.discriminating[i];
@@ -192,7 +201,12 @@ bool Merge::take(Expected<Part> part) {
   early_.clear();
   take_novel(*part);
   if (is_given(next_)) result_.given += part->tally.sequences;
-  if (result_.gave_up.empty()) result_.gave_up = std::move(its.gave_up);
+  for (GaveUp& gave_up : its.gave_up) {
+    const auto kind = &GaveUp::unmodelled;
+    if (std::ranges::find(result_.gave_up, gave_up.unmodelled, kind) != result_.gave_up.end())
+      continue;
+    result_.gave_up.push_back(std::move(gave_up));
+  }
   std::ranges::move(its.environment, std::back_inserter(result_.environment));
   result_.stopped |= its.stopped;
   if (result_.ended_early.empty()) result_.ended_early = its.ended_early;

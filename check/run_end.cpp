@@ -44,7 +44,14 @@ RunEnd end_of(const CheckOptions& asked, const CheckResult& result) {
   // The rules too: a finding may be lost on its way from a driver that writes where it may not.
   if (!result.findings.empty() || any_rule(result.rules, RuleVerdict::broken)) end.found();
   for (const std::string& trouble : result.environment) end.environment(trouble);
-  for (const GaveUp& gave_up : result.gave_up) end.undecided(bound_text(gave_up, result.seed));
+  // A bound takes the verdict of its own sequences, what is not modelled that of the run.
+  const bool none_left = result.without_verdict != 0 && result.without_verdict >= result.sequences;
+  for (const GaveUp& gave_up : result.gave_up) {
+    if (gave_up.unmodelled || asked.strict || none_left) {
+      end.undecided(bound_text(gave_up, result.seed));
+    }
+  }
+  for (const std::string& why : result.not_looked_at) end.undecided(why);
   if (result.stopped) {
     end.undecided(fmt::format("stopped after {} sequences", result.sequences));
   } else if (!result.ended_early.empty()) {

@@ -102,6 +102,9 @@ std::string verdict_line(const oracle::CheckResult& result, const oracle::RunEnd
   if (open != 0 && end.verdict() == Verdict::held) {
     verdict += fmt::format(" but for {} undetermined rule{}", open, open == 1 ? "" : "s");
   }
+  if (result.without_verdict != 0) {
+    verdict += fmt::format(", {} sequences without a verdict", grouped(result.without_verdict));
+  }
   for (const auto& finding : result.findings) {
     verdict += fmt::format(" {} ({})", spec::rule_name(finding.rule),
                            spec::family_name(spec::rule_info(finding.rule).family));

@@ -43,6 +43,7 @@ Report report_of(const oracle::CheckResult& result, const oracle::RunEnd& end) {
   report.property("stopped", result.stopped);
   report.property("ended_early", result.ended_early);
   report.property("scope", result.scope);
+  report.property("without_verdict", result.without_verdict);
   report.property("not_claimed", result.not_claimed.text());
   report.rules = result.rules;
   report.findings = result.findings;
@@ -63,7 +64,7 @@ Report report_of(const oracle::CheckResult& result, const oracle::RunEnd& end) {
     one.group = "check " + result.driver_name;
     one.status = JunitStatus::error;
     one.type = "gave-up";
-    one.message = "a bound was hit: " + gave_up.bound;
+    one.message = gave_up.bound;
     for (const auto& operation : gave_up.operations) one.details += fuzz::print(operation) + "\n";
     report.tests.push_back(std::move(one));
   }

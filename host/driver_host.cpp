@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/bits.h"
@@ -17,6 +18,7 @@ constexpr u64 arena_bytes = u64{8} << 20;
 constexpr u64 waits_max = 1000;          // without any progress: a working SMMU needs a handful
 constexpr u64 steps_max = u64{1} << 22;  // what one call asks of the platform
 constexpr u64 stuck_waits_max = 3;
+constexpr u64 refusals_max = 8;  // of one command, acknowledged and left as it is
 constexpr u64 registers_bytes = 0x20000;
 constexpr u64 process_table_bytes = u64{4} << 20;
 }  // namespace
@@ -39,6 +41,7 @@ DriverHost::DriverHost(const iommucheck_driver& driver, Monitor& monitor)
 /// some point on nothing has an effect, and reads answer as a device does that is gone.
 bool DriverHost::spent() {
   if (abandoned_) return true;
+  if (monitor_.smmu().refusals() > refusals_max) steps_ = std::max(steps_, steps_max);
   if (++steps_ <= steps_max) return false;
   if (steps_ == steps_max + 1) monitor_.hangs();
   return true;

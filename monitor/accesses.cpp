@@ -74,7 +74,7 @@ void Monitor::observe_access(const trace::Dma& dma) {
       seen.forbidden |= is_permission_fault(o);
       seen.any |= o.kind == OutcomeKind::any;
     });
-    if (!done) gave_up_ = true;
+    if (!done) give_up_on_access(access);
     complete &= done;
     return seen;
   };
@@ -168,7 +168,7 @@ void Monitor::observe_record(const trace::EventRecorded& event) {
       possible |= outcome.kind == OutcomeKind::any ||
                   (outcome.kind == OutcomeKind::fault && outcome.event == type);
     });
-    if (!done) gave_up_ = true;
+    if (!done) give_up_on_access(one);
   };
   compare(access);
   // Not every record says all of its access.

@@ -384,16 +384,18 @@ void Monitor::check_range(const Call& call, u64 first, u64 last) {
 void Monitor::check_space_range(u32 device, Substream at, u64 first, u64 last) {
   if (!findings_.empty()) return;
   const Place place{device, interface_.stream_ids(device).front(), at};
-  const Ends ends = ends_at(place);
-  const spec::Caches::StreamOptions& known = options_at(place);
-  if (!known.complete) gave_up_ = true;
+  InlineVector<u32, 4> tags;
+  const spec::Caches::StreamOptions& known = ways_at(place);
+  if (!known.complete) give_up_on(place);
   for (const spec::Caches::StreamOption& option : known.options) {
-    if (option.regime != 0) check_interval_for(option.tag, place, ends, first, last);
+    const bool other = std::ranges::find(tags, option.tag) == tags.end();
+    if (option.regime != 0 && other) tags.push_back(option.tag);
   }
+  for (const u32 tag : tags) check_interval_for(tag, place, first, last);
   caches_.atcs_of(place.sid, [&](u32 tag, const spec::AtcOwner& owner) {
     if (owner.ssv == 2 || (owner.ssv == 1) != at.present) return;
     if (at.present && owner.ssid != at.number) return;
-    check_interval_for(tag, place, ends, first, last);
+    check_interval_for(tag, place, first, last);
   });
 }
 

@@ -75,7 +75,8 @@ bool DeviceRules::translated_outcomes(const Access& access, std::vector<Outcome>
   if (plain(access).aborts) return false;
   if (!caches_.stream_options(access.sid, access.ssid, access.ssv, options)) return false;
   for (const StreamOption& option : options) {
-    if (option.any) {
+    const bool by_ste = option.not_modelled != spec::NotModelled::granule;  // tables are not asked
+    if (option.any && by_ste) {
       allowed.assign(1, {.kind = OutcomeKind::any, .rule = option.rule});
       return true;
     }

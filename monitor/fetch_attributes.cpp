@@ -92,8 +92,7 @@ bool Monitor::check_attributes(u32 sid, spec::sva::Substream at) {
   const auto ste = spec::find_ste(words, caches_.stream_table(), sid);
   if (!ste) return true;
   const spec::StreamDecision stream = spec::decide_stream(*ste, caps, at.present, u64{at.number});
-  if (stream.unsupported || stream.stage2 || stream.event != spec::EventType::none || !stream.cd)
-    return true;
+  if (stream.stage2 || stream.event != spec::EventType::none || !stream.cd) return true;
   const auto broken = [&](spec::Rule rule, std::string what, const char* field,
                           const Attributes& its) {
     count(rule);

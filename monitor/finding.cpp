@@ -227,6 +227,7 @@ void members(Archive& a, May& may) {
   a(may.privileged);
   a(may.attr);
   a(may.device);
+  a(may.memory);
   a(may.event);
   a(may.waits);
   a(may.rule);
@@ -290,6 +291,7 @@ void members(Archive& a, Violation& violation) {
 template <class Archive>
 void members(Archive& a, GaveUp& gave_up) {
   a(gave_up.bound);
+  a(gave_up.unmodelled);
   a(gave_up.operations);
   a(gave_up.sequence);
   a(gave_up.trace_path);

@@ -50,8 +50,9 @@ struct May {
   u64 pa = 0;
   u64 asid = 0;
   AccessRights user{}, privileged{};
-  u64 attr = 0;         ///< the MAIR byte
-  bool device = false;  ///< Device memory
+  u64 attr = 0;          ///< the MAIR byte
+  bool device = false;   ///< Device memory
+  std::string memory{};  ///< all of its attributes, in words; empty: not known
   spec::EventType event = spec::EventType::none;
   bool waits = false;                    ///< the event's access waits for an answer
   std::optional<spec::Rule> rule{};      ///< why it is so, where that is no word of memory
@@ -133,10 +134,12 @@ struct Violation : Finding {
   explicit Violation(Finding finding) : Finding(std::move(finding)) {}
 };
 
-/// A sequence that a bound of the specification left without a verdict. Never dropped: a run that
-/// has one does not hold.
+/// A sequence that is left without a verdict: a bound of the specification was hit, or it came to
+/// what is not modelled. It is counted, and takes nothing from the verdict of the others; what is
+/// not modelled leaves the run undecided.
 struct GaveUp {
   std::string bound;
+  bool unmodelled = false;
   std::vector<fuzz::Operation> operations;  ///< the shortest sequence found
   u64 sequence = 0;
   std::string trace_path;

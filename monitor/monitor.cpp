@@ -133,7 +133,9 @@ void Monitor::clear_findings() {
   touched_streams_.clear();
   in_call_ = false;
   waiting_.clear();
-  gave_up_ = stands_aside_ = endless_ = false;
+  stands_aside_ = endless_ = false;
+  bound_.clear();
+  unmodelled_.clear();
   call_id_ = 0;
   numbers_.clear();
 }
@@ -473,11 +475,14 @@ bool Monitor::one_access(const spec::Access& access, spec::Choices& choices) {
   tick();
   std::vector<spec::Outcome> outcomes;
   if (!caches_.outcomes(access, [&](const spec::Outcome& o) { outcomes.push_back(o); })) {
-    gave_up_ = true;
+    give_up_on_access(access);
     return false;
   }
   ++statistics_.outcomes_judged;
   if (outcomes.empty()) return false;
+  if (outcomes.front().not_modelled != spec::NotModelled::no) {
+    meets_unmodelled(outcomes.front().not_modelled);
+  }
   const spec::Outcome& outcome =
       outcomes[choices.choose(spec::ChoiceSite::outcome, static_cast<u32>(outcomes.size()))];
   using spec::OutcomeKind;
@@ -608,7 +613,12 @@ void Monitor::driver_holds(const trace::Held& held) {
 }
 
 void Monitor::hangs() {
-  std::string text = "the call waits without end although the SMMU makes progress";
+  std::string text = "the call waits without end";
+  if (const std::string stopped = smmu_.why_stopped(); !stopped.empty()) {
+    text += "; " + stopped;
+  } else {
+    text += " although the SMMU makes progress";
+  }
   if (const std::string why = smmu_.reserved_in_cr0(); !why.empty()) text += "; " + why;
   find(spec::Rule::HANG_RETURNS, std::move(text));
 }

@@ -6,6 +6,7 @@
 // and queues (spec/smmu/smmu.h), and what the interface promises (spec/sva/interface.h).
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <optional>
@@ -19,6 +20,7 @@
 #include "monitor/device_rules.h"
 #include "monitor/finding.h"
 #include "monitor/not_claimed.h"
+#include "monitor/permits.h"
 #include "monitor/recording_rules.h"
 #include "spec/smmu/smmu.h"
 #include "spec/sva/interface.h"
@@ -100,7 +102,8 @@ class Monitor {
     u64 pc = 0;
   };
   void rmw(AgentId by, const Atomic& atomic);
-  /// Stores to distinct words, made since the last event in an order that nobody knows (swept_stores.cpp).
+  /// Stores to distinct words, made since the last event in an order that nobody knows
+  /// (swept_stores.cpp).
   void sweep(AgentId by, std::span<const SweptStore> stores);
   void barrier(AgentId by, trace::BarrierKind kind = trace::BarrierKind::full,
                bool completes = false);
@@ -237,11 +240,14 @@ class Monitor {
   /// of the trail what nobody can undo to. So a monitor's memory is that of its state, however many
   /// events it has seen.
   void forget_the_past();
-  [[nodiscard]] bool gave_up() const { return gave_up_ || caches_.gave_up(); }
+  [[nodiscard]] bool gave_up() const { return !bound_.empty() || caches_.gave_up(); }
+  /// Which bound was hit, of what, and where; empty if none was.
+  [[nodiscard]] std::string bound() const { return bound_.empty() ? caches_.bound() : bound_; }
   /// What the specification has not got and this machine or its driver uses, in words; empty if
   /// nothing. What the ID registers claim stands for the whole run: then nothing is judged.
   [[nodiscard]] const std::string& unsupported() const {
-    return unsupported_machine_.empty() ? caches_.unsupported() : unsupported_machine_;
+    if (!unsupported_machine_.empty()) return unsupported_machine_;
+    return caches_.unsupported().empty() ? unmodelled_ : caches_.unsupported();
   }
   [[nodiscard]] EventIndex now() const { return now_; }
   /// The trail was undone to where driver_ready() had been told, at event `now`: forgets findings
@@ -332,39 +338,66 @@ class Monitor {
     spec::sva::Substream at;
     bool walker = false;
   };
-  /// How accesses that translation ends may end there.
-  struct Ends {
-    bool stall = false;
-    bool abort = false;
-    friend bool operator==(const Ends&, const Ends&) = default;
-  };
+  /// Configurations by which a tag is looked up.
+  using Lookups = InlineVector<spec::Caches::StreamOption, 1>;
   /// What was found right for all input addresses.
   struct Compared {
     u32 tag = 0;
     u32 device = 0;
     spec::sva::Substream at;
-    Ends ends;
-    friend bool operator==(const Compared&, const Compared&) = default;
+    Lookups lookups;
+    friend bool operator==(const Compared& a, const Compared& b) {
+      const auto alike = [](const auto& x, const auto& y) { return x.looks_up_like(y); };
+      return a.tag == b.tag && a.device == b.device && a.at == b.at &&
+             std::ranges::equal(a.lookups, b.lookups, alike);
+    }
+  };
+  /// What is compared with promises, address by address: one tag by some configurations, or one
+  /// ATC. `alias`: bits in which what is sent differs from what is looked up (top byte ignored).
+  struct Question {
+    u32 tag = 0;
+    Place place;
+    Lookups lookups;
+    u64 alias = 0;
   };
   void check_interval(u32 tag, u64 first, u64 last);
   void check_walker(u32 walker, u64 first, u64 last);
   [[nodiscard]] spec::sva::Alternatives allowed_at(const Place& place, u64 va) const;
   [[nodiscard]] std::optional<spec::Regime<u64>> format_for(u32 walker, u64 master) const;
   void settle_walkers(const spec::sva::Call& call, spec::Rule broken);
-  void check_interval_for(u32 tag, const Place& place, Ends ends, u64 first, u64 last);
-  /// What of a piece is not as promised.
+  void check_interval_for(u32 tag, const Place& place, u64 first, u64 last);
+  [[nodiscard]] bool compare(const Question& asked, u64 first, u64 last);
+  /// What of a piece is not as promised, and the outcome that shows it.
   struct Breach {
-    enum class Kind : u8 { none, tags_differ, unknown, reaches, conflict, fault };
+    enum class Kind : u8 {
+      none,
+      tags_differ,
+      from_reset,
+      unknown,
+      reaches,
+      conflict,
+      fault,
+      refused
+    };
     Kind kind = Kind::none;
     const spec::Candidate* candidate = nullptr;
     May::Kind fault = May::Kind::fault;
+    spec::Outcome outcome{};
   };
-  [[nodiscard]] Breach breach_of(u32 tag, Ends ends, u64 va,
+  [[nodiscard]] Breach breach_of(const Question& asked, u64 va,
+                                 const spec::sva::Alternatives& allowed);
+  [[nodiscard]] Breach breach_by(const spec::Outcome& outcome,
                                  const spec::sva::Alternatives& allowed) const;
-  bool check_piece(u32 tag, const Place& place, Ends ends, u64 va,
-                   const spec::sva::Alternatives& allowed);
-  void report_breach(const Breach& breach, u32 tag, const Place& place, u64 va,
+  [[nodiscard]] AttributesAsked asked_of_attributes() const;
+  [[nodiscard]] AttributesAsked asked_of_attributes(const Question& asked) const;
+  bool check_piece(const Question& asked, u64 va, const spec::sva::Alternatives& allowed);
+  void report_breach(const Breach& breach, u32 tag, const Place& place, u64 va, u64 sent,
                      const spec::sva::Alternatives& allowed);
+  void meets_unmodelled(spec::NotModelled what);
+  void give_up(std::string why);
+  void give_up_on(const Place& place);
+  void give_up_on_access(const spec::Access& access);
+  void give_up_on_promises(const Place& place);
   // fetch_attributes.cpp
   void check_attributes_of_registers();
   void check_attributes(const spec::StreamPart& part);
@@ -377,10 +410,11 @@ class Monitor {
   void check_device(u32 device);
   bool check_option(const Place& place, const spec::Caches::StreamOption& option,
                     const spec::sva::Alternatives& allowed);
-  [[nodiscard]] const spec::Caches::StreamOptions& options_at(const Place& place) const {
-    return caches_.options_of(place.sid, place.at.number, place.at.present);
+  [[nodiscard]] const spec::Caches::StreamOptions& ways_at(const Place& place) const {
+    return caches_.ways_of(place.sid, place.at.number, place.at.present);
   }
-  [[nodiscard]] Ends ends_at(const Place& place);
+  [[nodiscard]] Lookups lookups_at(const Place& place, u32 tag);
+  [[nodiscard]] static spec::Access access_at(const Place& place, u64 va);
   [[nodiscard]] bool vanishes(u32 device) const;
   [[nodiscard]] bool is_nobodys(u32 sid) const;
   [[nodiscard]] Where where(const Place& place) const;
@@ -419,8 +453,9 @@ class Monitor {
   Sink* sink_ = nullptr;
   bool promises_on_ = false;  // between driver_ready() and its end
   bool probe_each_store_ = false;
-  bool gave_up_ = false;
-  bool endless_ = false;  ///< some space has more pieces than are compared
+  std::string bound_;       ///< the first that was hit
+  std::string unmodelled_;  ///< the first that was met: what meets it is not judged
+  bool endless_ = false;    ///< some space has more pieces than are compared
   /// What the caller did has left the driver's state open: nothing more is judged in this case.
   bool stands_aside_ = false;
   /// A call of the interface, a Release, an Invalidate, a removal: in progress.
@@ -458,6 +493,7 @@ class Monitor {
   std::vector<spec::DirtyInterval> touched_;
   std::vector<spec::StreamPart> touched_streams_;
   std::vector<spec::Candidate> scratch_;
+  std::vector<spec::Outcome> outcomes_;  ///< scratch
   std::string unsupported_machine_;
   std::vector<spec::Access> waiting_accesses_;  ///< stalled, without a record yet
   std::vector<StalledAccess> stalled_accesses_;

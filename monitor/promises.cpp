@@ -9,8 +9,11 @@
 
 #include <fmt/format.h>
 
+#include <span>
+
 #include "base/inline_vector.h"
 #include "monitor/monitor.h"
+#include "monitor/permits.h"
 #include "spec/smmu/pieces.h"
 #include "spec/smmu/walker.h"
 
@@ -27,61 +30,31 @@ constexpr u32 every_stream = ~u32{0};
 constexpr std::size_t parts_max = 64;
 constexpr std::size_t remembered_max = 256;
 
-/// The rights that a leaf gives are those of the mapping.
-bool rights_match(const spec::Leaf<u64>& leaf, u32 prot) {
-  const bool write = (prot & spec::sva::prot_write) != 0;
-  const bool execute = (prot & spec::sva::prot_exec) != 0;
-  const bool privileged = (prot & spec::sva::prot_privileged) != 0;
-  const auto& user = leaf.unprivileged;
-  if (privileged) {
-    return !user.read && !user.write && leaf.privileged.write.value == write;
-  }
-  return user.read && user.write.value == write && user.execute.value == execute;
-}
-
-bool is_device_memory(const spec::Leaf<u64>& leaf) { return (leaf.attr & 0xf0) == 0; }
-
-bool type_matches(const spec::Leaf<u64>& leaf, u32 prot) {
-  return is_device_memory(leaf) == ((prot & spec::sva::prot_device) != 0);
-}
-
-/// `types`: the memory type of a leaf is known (not of a walker whose MAIR nobody has said).
-bool promises_translation(const Alternatives& allowed, const Candidate& c, u64 va, bool types) {
-  for (u32 i = 0; i < allowed.count; ++i) {
-    const Promise& promise = allowed.promises[i];
-    // What a device was told where stage 1 was bypassed is no translation.
-    if (c.identity && promise.state == State::identity) return true;
-    if (promise.state == State::mapped && c.leaf.output + (va - c.va) == promise.pa &&
-        rights_match(c.leaf, promise.prot) && (!types || type_matches(c.leaf, promise.prot))) {
-      return true;
-    }
-  }
-  return false;
-}
-
-/// Ways in which an access may end without reaching anything.
-bool promises_end(const Alternatives& allowed) {
-  for (u32 i = 0; i < allowed.count; ++i) {
-    const State state = allowed.promises[i].state;
-    if (state == State::blocked || state == State::unmapped || state == State::no_pasid ||
-        state == State::quiet) {
-      return true;
-    }
-  }
-  return false;
-}
-
 /// The finding says what is promised.
 void promise(Finding& finding, const Alternatives& allowed) {
   finding.promised = promised_of(allowed);
   finding.transient = allowed.concerned;
 }
 
-bool promises_state(const Alternatives& allowed, State state) {
+/// Accesses that tell what a place is promised from what it is not. Without a leaf to look at all
+/// end alike; rights of privileged accesses are promised by privileged mappings alone.
+std::span<const spec::AccessKind> kinds_that_tell(const std::vector<Candidate>& met,
+                                                  const Alternatives& allowed) {
+  using spec::AccessType;
+  static constexpr spec::AccessKind kinds[] = {{AccessType::read, false},
+                                               {AccessType::write, false},
+                                               {AccessType::execute, false},
+                                               {AccessType::read, true},
+                                               {AccessType::write, true}};
+  const std::span<const spec::AccessKind> all(kinds);
+  constexpr auto is_leaf = [](const Candidate& c) { return c.kind == Candidate::Kind::leaf; };
+  if (std::ranges::none_of(met, is_leaf)) return all.first(1);
   for (u32 i = 0; i < allowed.count; ++i) {
-    if (allowed.promises[i].state == state) return true;
+    const Promise& promise = allowed.promises[i];
+    const bool privileged = (promise.prot & spec::sva::prot_privileged) != 0;
+    if (promise.state != State::mapped || privileged) return all;
   }
-  return false;
+  return all.first(3);
 }
 
 }  // namespace
@@ -193,64 +166,66 @@ void Monitor::check_stream(const spec::StreamPart& part) {
   for (const u32 number : numbers) check_place({device, part.sid, spec::sva::substream(number)});
 }
 
-/// How translation faults end under the configurations that a stream may have there.
-Monitor::Ends Monitor::ends_at(const Place& place) {
-  if (!place.at.present) return {.stall = false, .abort = true};
-  const spec::Caches::StreamOptions& known = options_at(place);
-  if (!known.complete) gave_up_ = true;
-  Ends ends;
+/// By which configurations the place looks up the tag now; none where it cannot.
+Monitor::Lookups Monitor::lookups_at(const Place& place, u32 tag) {
+  Lookups lookups;
+  if (spec::is_atc_tag(tag)) return lookups;
+  const spec::Caches::StreamOptions& known = ways_at(place);
+  if (!known.complete) give_up_on(place);
   for (const spec::Caches::StreamOption& option : known.options) {
-    if (option.regime == 0) continue;
-    (option.reaction.stall ? ends.stall : ends.abort) = true;
+    const auto same = [&](const spec::Caches::StreamOption& o) { return o.looks_up_like(option); };
+    if (option.regime == 0 || option.tag != tag) continue;
+    if (std::ranges::none_of(lookups, same)) lookups.push_back(option);
   }
-  return ends;
+  return lookups;
+}
+
+/// An access of the place, of a kind that is filled in later.
+spec::Access Monitor::access_at(const Place& place, u64 va) {
+  return {.sid = place.sid, .ssid = place.at.number, .ssv = place.at.present, .va = va};
 }
 
 /// True if there is no more to say of the option; false: the promise is broken, and was reported.
 bool Monitor::check_option(const Place& place, const spec::Caches::StreamOption& option,
                            const Alternatives& allowed) {
-  May seen;
-  seen.rule = option.rule;
-  std::string text;
   // What calls itself translated passes unchecked where EATS = 1 (IHI 0070 5.2): whoever has no ATS
   // that was turned on may call itself so as well, and then reaches everything.
   const bool trusted = place.device < setup_.devices.size() && setup_.devices[place.device].ats;
-  if (option.any) {
-    seen.kind = May::Kind::anything;
-  } else if (option.ats && option.regime != 0 && !trusted) {
+  const bool believes = option.ats && option.regime != 0 && !trusted;
+  // At a PASID, tables that yield nothing are as good as none.
+  const bool stalls = option.reaction.stall && !place.at.present;
+  spec::Outcome end;
+  if (option.regime == 0) {
+    end = caches_.end_of(option, access_at(place, 0));
+    if (permits(allowed, place.at.present, {}, end, asked_of_attributes())) return true;
+  } else if (!believes && !stalls && (promises_tables(allowed) || place.at.present)) {
+    return true;
+  }
+  May seen = may_of(end);
+  seen.rule = option.rule;
+  std::string text;
+  if (believes) {
     seen.kind = May::Kind::pass;
     text = "an access of " + where_text(where(place)) +
            " that says of itself that it is translated may pass: EATS of its STE is 1, and nobody "
            "has turned ATS on there";
   } else if (option.regime != 0) {
-    const bool translates = promises_state(allowed, State::mapped) ||
-                            promises_state(allowed, State::unmapped) ||
-                            promises_state(allowed, State::waits);
-    // At a PASID, tables that yield nothing are as good as none.
-    const bool stalls = option.reaction.stall && !place.at.present;
-    if ((translates || place.at.present) && !stalls) return true;
     seen.kind = stalls ? May::Kind::stalls : May::Kind::translated;
     seen.asid = caches_.regime(option.regime - 1).asid;
-  } else if (option.kind == spec::SteKind::bypass && option.event == spec::EventType::none) {
-    if (promises_state(allowed, State::identity)) return true;
-    seen.kind = May::Kind::pass;
-  } else {
-    if (promises_state(allowed, State::blocked) || promises_state(allowed, State::no_pasid) ||
-        promises_state(allowed, State::quiet)) {
-      return true;
-    }
-    // A call that moves the device may end its accesses with a configuration event meanwhile.
-    if (allowed.concerned) return true;
-    seen.kind = option.event == spec::EventType::none ? May::Kind::terminated : May::Kind::event;
-    seen.event = option.event;
+  } else if (end.kind == spec::OutcomeKind::bypass && promises_state(allowed, State::identity)) {
+    seen.memory = attributes_text(end.memory);
   }
   Finding finding = finding_of(rule_for(allowed), std::move(text));
   finding.where = where(place);
   finding.hardware.push_back(std::move(seen));
   promise(finding, allowed);
   finding.objects = states_of(place);
-  finding.causes = caches_.causes_of_stream(place.sid, finding.where.pasid);
-  finding.causes.push_back(caches_.cause_in_memory(place.sid, finding.where.pasid, option));
+  if (option.disabled) {
+    finding.causes.push_back(caches_.cause_of(end));
+  } else {
+    finding.causes = caches_.causes_of_stream(place.sid, finding.where.pasid);
+    finding.causes.push_back(caches_.cause_in_memory(place.sid, finding.where.pasid, option));
+  }
   find(std::move(finding));
   return false;
 }
@@ -261,25 +236,20 @@ void Monitor::check_place(const Place& place) {
   const spec::sva::Substream at = place.at;
   // Where the engine follows memory alone, what it knows of configurations is of before.
   if (vanishes(device) || caches_.stands_still()) return;
-  const spec::Caches::StreamOptions& known = options_at(place);
-  if (!known.complete) {
-    gave_up_ = true;
-    return;
-  }
+  const spec::Caches::StreamOptions& known = ways_at(place);
+  if (!known.complete) return give_up_on(place);
   const Alternatives allowed = interface_.expected_during(device, at, 0);
-  if (allowed.gave_up) {
-    gave_up_ = true;
-    return;
+  if (allowed.gave_up) return give_up_on_promises(place);
+  for (const spec::Caches::StreamOption& option : known.options) {
+    if (option.not_modelled != spec::NotModelled::no) return meets_unmodelled(option.not_modelled);
   }
   ++statistics_.outcomes_judged;
   count(in_call_ ? spec::Rule::PROMISE_TRANSIENT : spec::Rule::PROMISE_OUTCOME);
   InlineVector<u32, 8> tags;
-  Ends ends{.stall = false, .abort = !at.present};
   for (const spec::Caches::StreamOption& option : known.options) {
     if (!check_option(place, option, allowed)) return;
-    if (option.regime == 0) continue;
-    tags.push_back(option.tag);
-    if (at.present) (option.reaction.stall ? ends.stall : ends.abort) = true;
+    const bool other = std::ranges::find(tags, option.tag) == tags.end();
+    if (option.regime != 0 && other) tags.push_back(option.tag);
   }
   for (const u32 tag : tags) {
     // Another device of the same domain that uses the tag already has been compared with it.
@@ -292,12 +262,12 @@ void Monitor::check_place(const Place& place) {
                   interface_.domain_of(its) == interface_.domain_of(device) &&
                   std::ranges::none_of(touched_streams_, touched);
     });
-    if (!compared) check_interval_for(tag, place, ends, 0, ~u64{0});
+    if (!compared) check_interval_for(tag, place, 0, ~u64{0});
   }
   caches_.atcs_of(sid, [&](u32 tag, const spec::AtcOwner& owner) {
     if (owner.ssv != 2 && (owner.ssv == 1) != at.present) return;
     if (at.present && owner.ssv == 1 && owner.ssid != at.number) return;
-    check_interval_for(tag, place, ends, 0, ~u64{0});
+    check_interval_for(tag, place, 0, ~u64{0});
   });
 }
 
@@ -323,7 +293,7 @@ void Monitor::check_interval(u32 tag, u64 first, u64 last) {
       if (same(compared[i], place)) return;
     }
     if (count < compared.size()) compared[count++] = place;
-    check_interval_for(tag, place, ends_at(place), first, last);
+    check_interval_for(tag, place, first, last);
   });
 }
 
@@ -331,8 +301,7 @@ void Monitor::check_interval(u32 tag, u64 first, u64 last) {
 void Monitor::check_walker(u32 walker, u64 first, u64 last) {
   if (!caches_.walks_now(walker) || interface_.table_of_walker(walker) == 0) return;
   const Place place{.device = walker, .sid = 0, .at = {}, .walker = true};
-  check_interval_for(caches_.tag_of_walker(walker), place, {.stall = false, .abort = true}, first,
-                     last);
+  check_interval_for(caches_.tag_of_walker(walker), place, first, last);
 }
 
 Alternatives Monitor::allowed_at(const Place& place, u64 va) const {
@@ -340,37 +309,65 @@ Alternatives Monitor::allowed_at(const Place& place, u64 va) const {
                       : interface_.expected_during(place.device, place.at, va);
 }
 
-void Monitor::check_interval_for(u32 tag, const Place& place, Ends ends, u64 first, u64 last) {
+void Monitor::check_interval_for(u32 tag, const Place& place, u64 first, u64 last) {
   if ((!place.walker && vanishes(place.device)) || endless_ || caches_.stands_still()) return;
+  Lookups lookups;
+  if (place.walker) {
+    lookups.push_back(caches_.way_of_walker(place.device));
+  } else {
+    lookups = lookups_at(place, tag);
+  }
+  if (lookups.empty() && !spec::is_atc_tag(tag)) return;
   // The other StreamIDs of a device, and what is asked once more of a part.
-  const Compared whole{tag, place.device, place.at, ends};
+  const Compared whole{tag, place.device, place.at, lookups};
   if (std::ranges::find(compared_, whole) != compared_.end()) return;
-  u64 va = first;
-  spec::Pieces pieces(caches_, tag, scratch_);
-  // Tables that a broken driver made, one leading to itself or a global leaf, may have pieces
-  // without end.
-  constexpr u64 pieces_max = u64{1} << 16;
-  for (u64 number = 0;; ++number) {
-    Alternatives allowed = allowed_at(place, va);
-    if (allowed.gave_up || number == pieces_max) {
-      endless_ |= number == pieces_max;
-      gave_up_ = true;
-      return;
-    }
-    pieces.move_to(va, std::min(last, allowed.last));
-    if (caches_.stands_still()) return;  // it found not all
-    const u64 end = std::min(allowed.last, pieces.last());
-    ++statistics_.outcomes_judged;
-    if (!check_piece(tag, place, ends, va, allowed)) return;
-    if (end >= last || end == ~u64{0}) break;
-    va = end + 1;
+  if (!compare({.tag = tag, .place = place, .lookups = lookups}, first, last)) return;
+  // Where top bytes are ignored, each address has others that are looked up alike.
+  constexpr u64 halves = mask(54, 0);
+  for (unsigned half = 0; half < 2; ++half) {
+    if (lookups.empty() || !caches_.ignores_top_bytes(tag, half)) continue;
+    const Question question{.tag = tag, .place = place, .lookups = lookups, .alias = pow2(56)};
+    const u64 low = half == 0 ? first : std::max(first, ~halves);
+    const u64 high = half == 0 ? std::min(last, halves) : last;
+    if (low <= high && !compare(question, low, high)) return;
   }
   if (first == 0 && last == ~u64{0}) compared_.push_back(whole);
 }
 
+/// Piece by piece. False: one is not as promised, or there is no telling.
+bool Monitor::compare(const Question& asked, u64 first, u64 last) {
+  u64 va = first;
+  spec::Pieces pieces(caches_, asked.tag, scratch_);
+  // Tables that a broken driver made, one leading to itself or a global leaf, may have pieces
+  // without end.
+  constexpr u64 pieces_max = u64{1} << 16;
+  for (u64 number = 0;; ++number) {
+    const u64 sent = va ^ asked.alias;
+    const Alternatives allowed = allowed_at(asked.place, sent);
+    if (allowed.gave_up) {
+      give_up_on_promises(asked.place);
+      return false;
+    }
+    if (number == pieces_max) {
+      endless_ = true;
+      give_up(fmt::format("{} has more than {} intervals that differ",
+                          where_text(where(asked.place)), pieces_max));
+      return false;
+    }
+    const u64 alike = va + (allowed.last - sent);
+    const u64 promised_until = alike < va ? ~u64{0} : alike;
+    pieces.move_to(va, std::min(last, promised_until));
+    if (caches_.stands_still()) return false;  // it found not all
+    const u64 end = std::min(promised_until, pieces.last());
+    ++statistics_.outcomes_judged;
+    if (!check_piece(asked, va, allowed)) return false;
+    if (end >= last || end == ~u64{0}) return true;
+    va = end + 1;
+  }
+}
+
 /// The candidates in scratch_ against what is promised at `va`.
-bool Monitor::check_piece(u32 tag, const Place& place, Ends ends, u64 va,
-                          const Alternatives& allowed) {
+bool Monitor::check_piece(const Question& asked, u64 va, const Alternatives& allowed) {
   // What nothing is mapped at, and what no call has touched, nobody breaks by accident.
   const bool mapped = promises_state(allowed, State::mapped);
   const bool touched = !touched_.empty();
@@ -378,17 +375,17 @@ bool Monitor::check_piece(u32 tag, const Place& place, Ends ends, u64 va,
   count(rule_for(allowed), mapped || touched);
   if (!transient && !mapped) count(spec::Rule::PAGE_REUSE, touched);
   if (scratch_.size() > 1) count(spec::Rule::CONFLICT_TLB);
-  if (breach_of(tag, ends, va, allowed).kind == Breach::Kind::none) return true;
+  if (breach_of(asked, va, allowed).kind == Breach::Kind::none) return true;
   // The finding says all that a look-up of this very address may meet.
   scratch_.clear();
-  caches_.collect(tag, va, scratch_);
-  const Breach breach = breach_of(tag, ends, va, allowed);
+  caches_.collect(asked.tag, va, scratch_);
+  const Breach breach = breach_of(asked, va, allowed);
   if (breach.kind == Breach::Kind::none) return true;
-  report_breach(breach, tag, place, va, allowed);
+  report_breach(breach, asked.tag, asked.place, va, va ^ asked.alias, allowed);
   return false;
 }
 
-void Monitor::report_breach(const Breach& breach, u32 tag, const Place& place, u64 va,
+void Monitor::report_breach(const Breach& breach, u32 tag, const Place& place, u64 va, u64 sent,
                             const Alternatives& allowed) {
   const bool settled = !allowed.concerned && !in_call_ && !promises_state(allowed, State::mapped);
   spec::Rule rule = rule_for(allowed);
@@ -403,14 +400,21 @@ void Monitor::report_breach(const Breach& breach, u32 tag, const Place& place, u
       causes.back().kind = spec::Cause::Kind::tags_differ;
       causes.back().va = va;
       break;
+    case Breach::Kind::from_reset:
+      rule = spec::Rule::UNKNOWN_AFTER_RESET;
+      may.rule = rule;
+      causes.push_back(caches_.cause_of(breach.outcome));
+      break;
     case Breach::Kind::unknown:
       rule = spec::Rule::WILD_WALK;
-      causes.push_back(caches_.cause_of(*breach.candidate, va));
+      causes.push_back(breach.candidate != nullptr ? caches_.cause_of(*breach.candidate, va)
+                                                   : caches_.cause_of(breach.outcome));
       break;
     case Breach::Kind::reaches: {
       const Candidate& c = *breach.candidate;
       if (settled && (c.item != 0 || c.from_atc())) rule = spec::Rule::PAGE_REUSE;
       may = reached(c, va);
+      may.memory = attributes_text(spec::attributes_of_mair(c.leaf.attr, c.leaf.sh));
       causes.push_back(caches_.cause_of(c, va));
       break;
     }
@@ -424,10 +428,14 @@ void Monitor::report_breach(const Breach& breach, u32 tag, const Place& place, u
       may.kind = breach.fault;
       causes.push_back(caches_.cause_of_fault(tag, va, scratch_));
       break;
+    case Breach::Kind::refused:
+      may = may_of(breach.outcome);
+      causes.push_back(caches_.cause_of(breach.outcome));
+      break;
   }
   Finding finding = finding_of(rule, {});
   finding.where = where(place);
-  finding.where.address = va;
+  finding.where.address = sent;
   finding.hardware.push_back(std::move(may));
   promise(finding, allowed);
   finding.objects = states_of(place);
@@ -435,29 +443,114 @@ void Monitor::report_breach(const Breach& breach, u32 tag, const Place& place, u
   find(std::move(finding));
 }
 
-/// The first of what a look-up that meets scratch_ may do and nothing promises.
-Monitor::Breach Monitor::breach_of(u32 tag, Ends ends, u64 va, const Alternatives& allowed) const {
-  using Kind = Breach::Kind;
-  if (caches_.tag_is_broken(tag)) return {.kind = Kind::tags_differ};
-  // An ATC that holds nothing asks again.
-  bool fault = scratch_.empty() && !spec::is_atc_tag(tag);
-  for (const Candidate& c : scratch_) {
-    if (c.kind == Candidate::Kind::unknown) return {.kind = Kind::unknown, .candidate = &c};
-    if (c.kind == Candidate::Kind::fault) fault = true;
-    if (c.kind != Candidate::Kind::leaf) continue;
-    const bool types = !setup_.not_claimed.has(Claim::memory_type) &&
-                       caches_.regime(c.space.regime).mair != spec::unknown_mair;
-    if (!promises_translation(allowed, c, va, types))
-      return {.kind = Kind::reaches, .candidate = &c};
+/// The first of what an access that meets scratch_ may do and nothing promises: each outcome is
+/// what outcomes() has of this address by this configuration, or by this ATC.
+Monitor::Breach Monitor::breach_of(const Question& asked, u64 va, const Alternatives& allowed) {
+  const bool atc = spec::is_atc_tag(asked.tag);
+  const bool at_pasid = asked.place.at.present || asked.place.walker;
+  spec::Access access = access_at(asked.place, va ^ asked.alias);
+  // Without a PASID a device asks by ATS for neither privilege nor execution. IHI 0070 13.7.
+  const auto by_ats = [&](spec::AccessKind kind) {
+    const bool askable = !kind.privileged && kind.type != spec::AccessType::execute;
+    return asked.place.at.present || askable;
+  };
+  const auto ask = [&](spec::AccessKind kind, bool heed_conflicts) {
+    access.type = kind.type;
+    access.privileged = kind.privileged;
+    outcomes_.clear();
+    if (atc) caches_.outcomes_of_atc(asked.tag, access, outcomes_);
+    for (const spec::Caches::StreamOption& way : asked.lookups) {
+      caches_.outcomes_by(way, access, scratch_, heed_conflicts, outcomes_);
+    }
+  };
+  for (const spec::AccessKind kind : kinds_that_tell(scratch_, allowed)) {
+    if (atc && !by_ats(kind)) continue;
+    ask(kind, false);
+    for (const spec::Outcome& outcome : outcomes_) {
+      if (permits(allowed, at_pasid, kind, outcome, asked_of_attributes(asked))) continue;
+      return breach_by(outcome, allowed);
+    }
   }
-  if (!allowed.callers && caches_.in_conflict(scratch_)) return {.kind = Kind::conflict};
-  if (!fault) return {};
-  const bool waits = promises_state(allowed, State::waits);
-  if (ends.stall && !waits) return {.kind = Kind::fault, .fault = May::Kind::fault_waits};
-  if (ends.abort && !promises_end(allowed)) {
-    return {.kind = Kind::fault, .fault = waits ? May::Kind::fault_at_once : May::Kind::fault};
-  }
+  if (atc || allowed.callers || scratch_.size() < 2) return {};
+  ask({}, true);
+  const auto conflict = [](const spec::Outcome& o) { return o.rule == spec::Rule::CONFLICT_TLB; };
+  if (std::ranges::any_of(outcomes_, conflict)) return {.kind = Breach::Kind::conflict};
   return {};
+}
+
+Monitor::Breach Monitor::breach_by(const spec::Outcome& outcome,
+                                   const Alternatives& allowed) const {
+  using Kind = Breach::Kind;
+  const auto its = [&](Candidate::Kind kind) -> const Candidate* {
+    const auto found = std::ranges::find_if(scratch_, [&](const Candidate& c) {
+      return c.kind == kind && c.item == outcome.item && c.atc == outcome.atc &&
+             (c.from_atc() || c.origin == outcome.origin);
+    });
+    return found == scratch_.end() ? nullptr : &*found;
+  };
+  Breach breach{.kind = Kind::fault, .candidate = its(Candidate::Kind::leaf), .outcome = outcome};
+  if (outcome.kind == spec::OutcomeKind::any) {
+    breach.candidate = its(Candidate::Kind::unknown);
+    breach.kind = outcome.rule == spec::Rule::TAG_REGIMES           ? Kind::tags_differ
+                  : outcome.rule == spec::Rule::UNKNOWN_AFTER_RESET ? Kind::from_reset
+                                                                    : Kind::unknown;
+    return breach;
+  }
+  const bool refused = outcome.kind != spec::OutcomeKind::fault ||
+                       outcome.event == spec::EventType::f_transl_forbidden;
+  const bool reaches = outcome.kind == spec::OutcomeKind::translation ||
+                       outcome.kind == spec::OutcomeKind::bypass ||
+                       outcome.event == spec::EventType::f_permission;
+  if (reaches && breach.candidate != nullptr) {
+    breach.kind = Kind::reaches;
+  } else if (refused) {
+    breach.kind = Kind::refused;
+  } else if (outcome.stalled()) {
+    breach.fault = May::Kind::fault_waits;
+  } else if (promises_state(allowed, State::waits)) {
+    breach.fault = May::Kind::fault_at_once;
+  }
+  return breach;
+}
+
+/// Which memory attributes count: none where the driver does not claim them, or where nobody has
+/// said what MAIR a walker has. An SMMU that is not coherent promises no way to look into caches.
+AttributesAsked Monitor::asked_of_attributes() const {
+  if (setup_.not_claimed.has(Claim::memory_type)) return AttributesAsked::none;
+  return caches_.capabilities().cohacc ? AttributesAsked::coherent : AttributesAsked::type;
+}
+
+AttributesAsked Monitor::asked_of_attributes(const Question& asked) const {
+  const bool unknown =
+      asked.place.walker && caches_.regime(asked.lookups[0].regime - 1).mair == spec::unknown_mair;
+  return unknown ? AttributesAsked::none : asked_of_attributes();
+}
+
+// ---- what there is no telling of ----------------------------------------------------------------
+
+void Monitor::meets_unmodelled(spec::NotModelled what) {
+  if (unmodelled_.empty()) unmodelled_ = spec::text_of(what);
+}
+
+void Monitor::give_up(std::string why) {
+  if (bound_.empty()) bound_ = std::move(why);
+}
+
+void Monitor::give_up_on(const Place& place) {
+  const std::string bound = caches_.bound();
+  give_up(fmt::format("{}: {}", where_text(where(place)),
+                      bound.empty() ? "more configurations than are looked at" : bound));
+}
+
+void Monitor::give_up_on_access(const spec::Access& access) {
+  give_up_on({.device = interface_.device_of(access.sid),
+              .sid = access.sid,
+              .at = access.ssv ? spec::sva::substream(access.ssid) : spec::sva::Substream{}});
+}
+
+void Monitor::give_up_on_promises(const Place& place) {
+  give_up(fmt::format("{} is promised more than {} things at once", where_text(where(place)),
+                      Alternatives::max));
 }
 
 /// Whether the device is gone, and only its driver's work on that is not done.
@@ -498,7 +591,7 @@ May Monitor::reached(const Candidate& c, u64 va) {
           .user = rights(c.leaf.unprivileged),
           .privileged = rights(c.leaf.privileged),
           .attr = c.leaf.attr,
-          .device = is_device_memory(c.leaf)};
+          .device = (c.leaf.attr & 0xf0) == 0};
 }
 
 void Monitor::check_whole_space() {

@@ -251,17 +251,21 @@ std::vector<MissingFact> Judge::missing() {
   if (!monitor_.unsupported().empty()) {
     add(missing, "the specification of " + monitor_.unsupported() + " is not built", 0);
   }
-  if (monitor_.gave_up()) add(missing, "a bound of the specification was hit", 0);
+  if (monitor_.gave_up()) {
+    add(missing, "a bound of the specification was hit: " + monitor_.bound(), 0);
+  }
   return missing;
 }
 
 ReplayResult Judge::result() {
   ReplayResult result = result_;
   result.missing = missing();
-  if (monitor_.gave_up()) {
-    const std::string unsupported(monitor_.unsupported());
-    result.bound = unsupported.empty() ? "a bound of the specification was hit"
-                                       : "the specification of " + unsupported + " is not built";
+  // Of a recording, and of a device, more is judged than what needs it.
+  const bool of_promises = setup_.calls_are_known && !setup_.device_is_judged;
+  if (const std::string unsupported(monitor_.unsupported()); of_promises && !unsupported.empty()) {
+    result.bound = unsupported + " is not modelled";
+  } else if (monitor_.gave_up()) {
+    result.bound = "a bound of the specification was hit: " + monitor_.bound();
   }
   result.rules = rules();
   return result;

@@ -44,6 +44,7 @@ JsonTree json_of(const May& may) {
     json.set("privileged", json_of(may.privileged));
     json.set("attr", address(may.attr));
     json.set("memory", may.device ? "device" : "normal");
+    if (!may.memory.empty()) json.set("attributes", may.memory);
   }
   if (may.kind == May::Kind::translated || may.kind == May::Kind::stalls) {
     json.set("asid", address(may.asid));

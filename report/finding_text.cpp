@@ -25,16 +25,25 @@ std::string rights_text(const AccessRights& user, const AccessRights& privileged
   return everybody.empty() ? rights_text(privileged) + ", privileged only" : everybody;
 }
 
-std::string memory_text(bool device) { return device ? ", Device memory" : ", Normal memory"; }
+/// The access has the rights that are promised.
+bool has_rights(const May& may, const Promised& promised) {
+  const bool write = (promised.prot & spec::sva::prot_write) != 0;
+  const bool execute = (promised.prot & spec::sva::prot_exec) != 0;
+  if ((promised.prot & spec::sva::prot_privileged) != 0) {
+    return !may.user.read && !may.user.write && may.privileged.write == write;
+  }
+  return may.user == AccessRights{.read = true, .write = write, .execute = execute};
+}
 
-/// The memory type is worth a word only where it is what differs.
+/// Memory attributes are worth a word only where they are what differs: the type, or all that is
+/// left where address and rights are as promised.
 bool type_differs(const Finding& finding) {
   return std::ranges::any_of(finding.hardware, [&](const May& may) {
     return may.kind == May::Kind::reach &&
            std::ranges::any_of(finding.promised, [&](const Promised& promised) {
              const bool device = (promised.prot & spec::sva::prot_device) != 0;
              return promised.state == State::mapped && promised.pa == may.pa &&
-                    device != may.device;
+                    (device != may.device || has_rights(may, promised));
            });
   });
 }
@@ -47,8 +56,9 @@ std::string may_text(const May& may, bool with_type) {
         return fmt::format("reach {:#x}", may.pa);
       }
       return fmt::format("reach {:#x} {}{}", may.pa, rights_text(may.user, may.privileged),
-                         with_type ? memory_text(may.device) : "");
-    case May::Kind::pass: return "pass untranslated";
+                         with_type && !may.memory.empty() ? ", " + may.memory : "");
+    case May::Kind::pass:
+      return "pass untranslated" + (may.memory.empty() ? "" : " with its " + may.memory);
     case May::Kind::fault: return "fault";
     case May::Kind::fault_at_once: return "fault without waiting";
     case May::Kind::fault_waits: return "fault, and wait for an answer";
@@ -81,7 +91,10 @@ std::string promised_text(const Promised& promised, bool with_type) {
   const bool privileged = (promised.prot & spec::sva::prot_privileged) != 0;
   const bool device = (promised.prot & spec::sva::prot_device) != 0;
   return fmt::format("{:#x} {}{}{}", promised.pa, rights_text(rights),
-                     privileged ? ", privileged only" : "", with_type ? memory_text(device) : "");
+                     privileged ? ", privileged only" : "",
+                     !with_type ? ""
+                     : device   ? ", Device memory"
+                                : ", Normal write-back, shareable");
 }
 
 /// "during call 4, unmap(...)".

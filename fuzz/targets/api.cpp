@@ -103,7 +103,9 @@ void print_rules() {
 std::string verdict() {
   const auto& findings = lockstep().monitor().findings();
   if (!findings.empty()) return std::string(spec::rule_name(findings.front().rule));
-  return lockstep().monitor().gave_up() ? "gave up: a bound of the specification" : "";
+  const oracle::Monitor& monitor = lockstep().monitor();
+  if (!monitor.unsupported().empty()) return monitor.unsupported() + " is not modelled";
+  return monitor.gave_up() ? "gave up: " + monitor.bound() : "";
 }
 
 // ---- traces -------------------------------------------------------------------------------------

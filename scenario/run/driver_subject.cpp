@@ -381,7 +381,11 @@ void DriverSubject::finish() {
   if (host_->waiting().empty()) monitor_->check_whole_space();
 }
 
-bool DriverSubject::gave_up() const { return monitor_ && monitor_->gave_up(); }
+std::string DriverSubject::no_verdict() const {
+  if (!monitor_) return {};
+  if (!monitor_->unsupported().empty()) return monitor_->unsupported() + " is not modelled";
+  return monitor_->gave_up() ? "a bound of the specification was hit: " + monitor_->bound() : "";
+}
 
 trace::Header DriverSubject::header() const {
   return header_of(monitor_->setup(), {{"source", "scenario"}, {"driver", driver_->name}});

@@ -75,7 +75,7 @@ class DriverSubject final : public Subject, private Monitor::Sink {
   const spec::sva::Held* driver_held() override;
   std::string write_trace(const std::string& path) override;
   void finish() override;
-  [[nodiscard]] bool gave_up() const override;
+  [[nodiscard]] std::string no_verdict() const override;
 
  private:
   [[nodiscard]] bool says(u32 flag) const { return (driver_->flags & flag) != 0; }

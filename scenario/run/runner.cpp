@@ -71,8 +71,8 @@ bool run_once(const scenario::Scenario& scenario, const World& world,
     result.status = ScenarioResult::Status::needs;
     return false;
   }
-  if (!story.failure() && subject->gave_up()) {
-    result.bound = "a bound of the specification was hit";  // nobody's fault
+  if (const std::string why = subject->no_verdict(); !story.failure() && !why.empty()) {
+    result.bound = why;  // nobody's fault
     result.status = ScenarioResult::Status::undecided;
     return false;
   }

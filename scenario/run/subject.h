@@ -172,8 +172,9 @@ class Subject {
   virtual std::string write_trace(const std::string& path) = 0;
   /// The end: what is judged only then. Nothing may be called behind it but take_troubles().
   virtual void finish() = 0;
-  /// A bound of the specification was hit: what was not found says nothing.
-  [[nodiscard]] virtual bool gave_up() const { return false; }
+  /// Why what was not found says nothing: a bound of the specification was hit, or something is not
+  /// modelled. Empty: it says something.
+  [[nodiscard]] virtual std::string no_verdict() const { return {}; }
 };
 
 /// The walker by whose caches a probe is answered; nullopt: none, the IOMMU does. A walker of its

@@ -151,7 +151,9 @@ void Caches::set_ats(u32 sid, bool on) {
   if (on) {
     atcs_.switch_on(sid);
     Options options;
-    if (enabled_ != 0 && !ste_options(sid, options.stes)) gave_up_ = true;
+    if (enabled_ != 0 && !ste_options(sid, options.stes)) {
+      give_up(unasked_mixtures_);
+    }
     std::vector<u32> numbers;
     for (u32 i = 0; i < regimes_.formed(); ++i) {
       if (regimes_.formed(i).sid != sid) continue;

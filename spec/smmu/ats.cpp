@@ -132,6 +132,7 @@ void Caches::use_atc(const Access& access, u32 owner, std::vector<Outcome>& foun
       outcome.kind = OutcomeKind::translation;
       outcome.pa = c.leaf.output + (va - c.va);
       outcome.attr = c.leaf.attr;
+      outcome.memory = attributes_of_mair(c.leaf.attr, c.leaf.sh);
     }
     if (smmuen_ == 0 || smmuen_open_ != 0) {
       Outcome refused = disabled_translated(kind);
@@ -179,13 +180,14 @@ bool Caches::ask_ats(const Access& access, std::vector<Outcome>& found) const {
   for (const StreamOption& option : known.options) {
     if (option.no_ats) add(found, denied(Rule::STE_EATS));  // and no CD is read
     if (option.any && (option.ats || !option.no_ats)) {
-      add(found, {.kind = OutcomeKind::any, .rule = option.rule});
+      add(found, end_of(option, access));
       continue;
     }
     if (option.event != EventType::none) add(found, denied(option.rule));
     if (!option.ats || option.event != EventType::none) continue;
     if (option.kind == SteKind::bypass) {
-      const Outcome outcome = bypass_outcome(caps_, option.skips_stage1, option.overrides, access);
+      const Outcome outcome =
+          bypass_outcome(caps_, option.skips_stage1, option.overrides, {}, access);
       const bool refused = outcome.kind == OutcomeKind::fault;
       if (refused) add(found, denied(outcome.rule));
       if (!refused && !check_translated(access, outcome, found)) return false;

@@ -61,7 +61,7 @@ void Caches::sources_of(const StreamPart& part, const Options& options,
       } else {
         if (cd.bad_substreamid) continue;
         const Forming& forms = forming(ste.ste, cd.cd);
-        if (forms.bad || forms.unsupported) continue;
+        if (forms.bad || forms.not_modelled != NotModelled::no) continue;
         source.regime = forms.regime;
         source.overrides = overrides_of(ste.ste, caps_);
       }

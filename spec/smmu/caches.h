@@ -121,6 +121,7 @@ class Caches {
     stop_if_inconsistent();
 #endif
     now_ = now;
+    work_.set_now(now);
     earn(Work::per_event);
   }
   [[nodiscard]] EventIndex now() const { return now_; }
@@ -282,12 +283,19 @@ class Caches {
     u32 regime = 0;  ///< 1 + regime, 0: none
     u32 tag = 0;
     FaultReaction reaction{};
-    bool any = false;  ///< unknown configuration: anything
+    bool any = false;  ///< unknown configuration, or one that is not modelled: anything
+    NotModelled not_modelled = NotModelled::no;
+    bool disabled = false;  ///< no configuration: SMMUEN is 0, and GBPA makes it `kind`
     Group dies = immortal;
     bool ats = false;           ///< through an STE that answers ATS requests (EATS = 1)
     bool no_ats = false;        ///< through one that does not
     bool skips_stage1 = false;  ///< kind is bypass by S1DSS, not by the STE's Config
     Overrides overrides{};      ///< of the STE
+    InputOverrides input{};     ///< and what it makes of attributes that no leaf replaces
+    /// Accesses look up the same, and their faults end alike.
+    [[nodiscard]] bool looks_up_like(const StreamOption& other) const {
+      return regime == other.regime && reaction == other.reaction && overrides == other.overrides;
+    }
   };
   /// Distinct options for a stream; false: a bound was hit.
   bool stream_options(u32 sid, u32 ssid, bool ssv, std::vector<StreamOption>& options) const;
@@ -298,6 +306,31 @@ class Caches {
   /// The same, kept as long as no configuration changes: until this or anything else is called that
   /// changes the state or asks for other options.
   [[nodiscard]] const StreamOptions& options_of(u32 sid, u32 ssid, bool ssv) const;
+  /// By what an untranslated access of the stream may go now, and no other way: the options where
+  /// SMMUEN is 1, GBPA where it is 0, and both while its change is not acknowledged. outcomes() and
+  /// whoever judges promises ask here. Valid as long as what options_of() gives.
+  [[nodiscard]] const StreamOptions& ways_of(u32 sid, u32 ssid, bool ssv) const;
+  /// What becomes of an access by such a way, if no tables are looked up (`regime` is 0).
+  [[nodiscard]] Outcome end_of(const StreamOption& way, const Access& access) const;
+  /// And if they are: what look-ups of the address may meet is `candidates`, as collect() finds it
+  /// for looked_up(). `heed_conflicts`: two that are in conflict make it anything.
+  void outcomes_by(const StreamOption& way, const Access& access,
+                   const std::vector<Candidate>& candidates, bool heed_conflicts,
+                   std::vector<Outcome>& found) const;
+  /// The way of an access through a walker that walks.
+  [[nodiscard]] StreamOption way_of_walker(u32 walker) const {
+    const u32 regime = regime_of_walker(walker);
+    return {.kind = SteKind::stage1, .regime = regime, .tag = regimes_[regime - 1].tag};
+  }
+  /// The address under which tables are looked up: top bytes are as VA[55] says.
+  [[nodiscard]] static u64 looked_up(const Regime<u64>& regime, u64 va);
+  /// Some regime of the tag, also one that is gone, ignores top bytes of the half: what it filled
+  /// may be met by addresses that differ there.
+  [[nodiscard]] bool ignores_top_bytes(u32 tag, unsigned half) const;
+  /// What becomes of a translated access by what an ATC holds.
+  void outcomes_of_atc(u32 atc_tag, const Access& access, std::vector<Outcome>& found) const {
+    use_atc(access, atc_tag & ~atc_tag_bit, found);
+  }
 
   /// visit(sid) for streams whose STE was seen to be anything but invalid or abort since reset.
   template <class Visit>
@@ -384,7 +417,9 @@ class Caches {
   /// Streams whose configuration may have changed; StreamID ~0 stands for every stream.
   std::vector<StreamPart>& dirty_streams() { return changes_.streams(); }
   /// Some bound was hit: there is no verdict.
-  [[nodiscard]] bool gave_up() const { return gave_up_ || work_.gave_up(); }
+  [[nodiscard]] bool gave_up() const { return !bound_.empty() || work_.gave_up(); }
+  /// Which one, of what, and at which event; of a question that found not all, too. Else empty.
+  [[nodiscard]] std::string bound() const;
   /// The bound on work was hit (paths.h): until that is undone tables are followed no more, and
   /// what a question finds is not all.
   [[nodiscard]] bool stands_still() const { return !spend(0); }
@@ -449,7 +484,7 @@ class Caches {
     bool known = false;
     bool e2h = false;
     std::optional<Rule> bad{};
-    std::optional<std::string_view> unsupported{};
+    NotModelled not_modelled = NotModelled::no;
     u32 regime = 0;
   };
   using Path = TableGraph::Path;
@@ -592,6 +627,9 @@ class Caches {
   void mark_dirty(u32 tag, u64 va, unsigned extent_lg2);
   void check_lost_update(Frame& frame, unsigned index, u64 value);
 
+  // enable.cpp
+  void now_gbpa_is(u64 may_be);
+
   // options.cpp
   bool ste_options(u32 sid, SteOptions& options) const;
   bool read_stes(u32 sid, SteOptions& options) const;
@@ -606,6 +644,8 @@ class Caches {
   /// `of(option)` is the structure of an option, by reference.
   template <class Option, class Of>
   static void add_option(Option option, u64 unknown, const Of& of, OptionList<Option>& options);
+  [[nodiscard]] bool too_many(ConfigKind kind, u32 sid, u32 ssid, u64 place,
+                              std::string_view of_what) const;
   template <class Option, class Of>
   bool mixtures(ConfigKind kind, u32 sid, u32 ssid, u64 place, Group dies, bool cached_only,
                 const Of& of, OptionList<Option>& options) const;
@@ -737,6 +777,13 @@ class Caches {
   bool untranslated_outcomes(const Access& access, std::vector<Outcome>& found) const;
   void access_under(const Access& access, const StreamOption& option, bool by_ats,
                     std::vector<Outcome>& found) const;
+  [[nodiscard]] bool ends_before_lookup(const StreamOption& option,
+                                        std::vector<Outcome>& found) const;
+  [[nodiscard]] bool is_met(const StreamOption& option, const Access& access, AccessKind kind,
+                            const Candidate& c) const;
+  void add_met(const Access& access, const StreamOption& option, bool by_ats,
+               const std::vector<Candidate>& candidates, bool heed_conflicts,
+               std::vector<Outcome>& found) const;
   [[nodiscard]] bool may_mark_dirty(const Candidate& c) const;
   void walk(const Space& space, u64 table, unsigned level, unsigned start, u64 va, u8 hierarchical,
             u32 item, std::vector<Candidate>& found) const;
@@ -753,6 +800,7 @@ class Caches {
   [[nodiscard]] bool conflict(const Candidate& a, const Candidate& b) const;
   [[nodiscard]] u32 stored_at(const Candidate& c, bool oldest) const;
 
+  void give_up(std::string what);
   void report(Rule rule, std::string text, std::vector<Cause> causes = {});
   void count(Rule rule) { ++exercised[static_cast<std::size_t>(rule)]; }
 
@@ -804,9 +852,11 @@ class Caches {
   std::array<u64, 64> stream_versions_{};  // by StreamID: an option of such a stream may change
   u64 streams_version_ = 0;                // of any stream
   mutable std::array<KnownOptions, 64> known_options_;
+  mutable StreamOptions scratch_ways_;
   mutable std::array<Forming, 64> formings_;
-  bool gave_up_ = false;
   u64 recounts_asked_ = 0;  // by events, of which not each is followed by one; no part of the state
+  std::string bound_;       // the first that was hit
+  mutable std::string unasked_mixtures_;  // the bound that a question hit last
   std::string unsupported_;
   std::vector<Violation> violations_;
   std::vector<Vanished> scratch_vanished_;

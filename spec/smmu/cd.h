@@ -88,7 +88,7 @@ constexpr std::optional<Rule> cd_common_illegal(const Cd<W>& cd, const Ste<W>& s
   if (auto r = require(Rule::CD_ENDI, no_walks | endianness_supported<W>(cd.endi(), caps))) {
     return r;
   }
-  // AA64 = 0 asks for AArch32 tables: not in EL2-E2H; where legal, see unsupported_tables().
+  // AA64 = 0 asks for AArch32 tables: not in EL2-E2H; where legal, see decide_context().
   const Flag<W> over_aarch32 = ste.stage2() & !ste.s2aa64();
   const Flag<W> format = (cd.aa64() & Flag<W>(caps.aarch64) & !over_aarch32) |
                          (Flag<W>(caps.aarch32 && world != StreamWorld::el2_e2h) & !cd.aa64());
@@ -173,15 +173,6 @@ constexpr Regime<W> regime_of(const Ste<W>& ste, const Cd<W>& cd, const Capabili
   regime.mair = cd.mair();
   regime.amair = cd.amair();
   return regime;
-}
-
-/// Why this specification cannot say how the tables of a legal CD are walked, or nothing.
-template <Word W>
-constexpr std::optional<std::string_view> unsupported_tables(const Cd<W>& cd,
-                                                             const Regime<W>& regime) {
-  if (!cd.aa64()) return "AArch32 translation tables (CD.AA64 = 0)";
-  if (regime.endi) return "big-endian translation tables (CD.ENDI = 1)";
-  return std::nullopt;
 }
 
 /// How stage 1 faults react: CD.A, R, S. arch 4.9.

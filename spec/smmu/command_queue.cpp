@@ -3,6 +3,8 @@
 #include "spec/smmu/smmu.h"
 
 #include <algorithm>
+#include <iterator>
+#include <string_view>
 
 #include "base/text.h"
 
@@ -118,6 +120,7 @@ bool Smmu::execute(const CommandWords& words, bool certain) {
                                             std::string(rule_name(*illegal)) + ": " +
                                             why_illegal(command, *illegal, capabilities()) + ")");
     set(r_.error_rule, static_cast<u64>(*illegal) + 1);
+    note_refusal(words);
     raise_command_error(static_cast<u64>(CommandError::ill));
     return false;
   }
@@ -133,6 +136,35 @@ bool Smmu::execute(const CommandWords& words, bool certain) {
   set(r_.exposed, queue_next(cmdq().lg2, r_.exposed));
   set(r_.exposed_total, r_.exposed_total + 1);
   return true;
+}
+
+void Smmu::note_refusal(const CommandWords& words) {
+  const bool again = r_.refused_at == r_.exposed_total + 1 && r_.refused[0] == words.dw0 &&
+                     r_.refused[1] == words.dw1;
+  set(r_.refusals, again ? r_.refusals + 1 : 1);
+  set(r_.refused_at, r_.exposed_total + 1);
+  set(r_.refused[0], words.dw0);
+  set(r_.refused[1], words.dw1);
+}
+
+std::string Smmu::why_stopped() const {
+  if (!command_error()) return {};
+  constexpr std::string_view names[] = {"CERROR_NONE", "CERROR_ILL", "CERROR_ABT",
+                                        "CERROR_ATC_INV_SYNC"};
+  const u64 slot = queue_slot(cmdq(), command_bytes, r_.exposed);
+  const Content dw0 = caches_.memory().newest(slot);
+  const Content dw1 = caches_.memory().newest(slot + 8);
+  std::string text = "the command queue is stopped: GERROR.CMDQ_ERR is " +
+                     std::to_string(r_.gerror & gerror::cmdq_err) + " and GERRORN.CMDQ_ERR " +
+                     std::to_string(r_.gerrorn & gerror::cmdq_err) + ", CMDQ_CONS.ERR is " +
+                     std::string(r_.error < std::size(names) ? names[r_.error] : "reserved") +
+                     ", at the command in slot " +
+                     std::to_string(queue_index(cmdq().lg2, r_.exposed));
+  if (dw0.unknown || dw1.unknown) return text;
+  const Command command = decode_command<u64>(dw0.value, dw1.value, capabilities());
+  text += ", CMD_" + describe(command);
+  if (r_.refusals > 1) text += ", for the " + std::to_string(r_.refusals) + "th time as it was";
+  return text;
 }
 
 /// Whether it is refused or not is the device's. IHI 0070 4.1.5.

@@ -84,7 +84,7 @@ void Caches::look_at_cds(u32 sid, u32 number, Options& options) {
   options.cds.push_back({.number = number, .options = {}});
   if (cd_options(sid, number, options.stes, options.cds.back().options)) return;
   options.cds.back().options.clear();
-  gave_up_ = true;
+  give_up(unasked_mixtures_);
 }
 
 /// A regime can be formed by (sid, number) through `ste` and each possible CD.
@@ -107,8 +107,8 @@ void Caches::form_cd(u32 sid, u32 number, const SteOption& ste, Options& options
       }
       continue;
     }
-    if (forms.unsupported) {
-      unsupported_ = *forms.unsupported;
+    if (forms.not_modelled != NotModelled::no) {
+      unsupported_ = text_of(forms.not_modelled);
       continue;
     }
     formed.push_back({.sid = sid,
@@ -192,7 +192,7 @@ void Caches::reform_unseen(const StreamPart& part) {
   const SteOptions& stes = options.stes;
   bool translates = false;
   if (enabled_ != 0) {
-    if (!ste_options(sid, options.stes)) gave_up_ = true;
+    if (!ste_options(sid, options.stes)) give_up(unasked_mixtures_);
     if (part.whole()) refresh_regions(sid, stes);
     count(Rule::WILD_STRUCTURE);
     for (const SteOption& ste : stes) {
@@ -208,7 +208,7 @@ void Caches::reform_unseen(const StreamPart& part) {
         report(Rule::TORN_STE, "a mixture of old and new words of the STE of stream " + hex(sid) +
                                    " is illegal (" + std::string(rule_name(decision.rule)) + ")");
       }
-      if (decision.has_stage2()) unsupported_ = "stage 2 translation";
+      if (decision.has_stage2()) unsupported_ = text_of(NotModelled::stage2);
       if (decision.kind != SteKind::stage1) continue;
       if (!substreams_used(ste.ste, caps_).value) {
         if (part.first == 0) form_cd(sid, 0, ste, options, now);

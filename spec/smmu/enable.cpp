@@ -25,10 +25,14 @@ void Caches::set_e2h(bool e2h) {
   reform_all();
 }
 
-void Caches::set_gbpa_abort(bool abort) { trail_.set(gbpa_abort_, abort ? 2 : 1); }
+void Caches::set_gbpa_abort(bool abort) { now_gbpa_is(abort ? 2 : 1); }
 
-void Caches::write_gbpa_abort(bool abort) {
-  trail_.set(gbpa_abort_, gbpa_abort_ | (abort ? 2 : 1));
+void Caches::write_gbpa_abort(bool abort) { now_gbpa_is(gbpa_abort_ | (abort ? 2 : 1)); }
+
+void Caches::now_gbpa_is(u64 may_be) {
+  if (gbpa_abort_ == may_be) return;
+  trail_.set(gbpa_abort_, may_be);
+  if (smmuen_ == 0 || smmuen_open_ != 0) changes_.mark_all_streams();
 }
 
 void Caches::write_smmuen(bool enable) {
@@ -36,6 +40,7 @@ void Caches::write_smmuen(bool enable) {
   if (!enable) fail_atc_invs();
   trail_.set(smmuen_, enable ? 1 : 0);
   trail_.set(smmuen_open_, 1);
+  changes_.mark_all_streams();
   if (enable && e2h_open_ != 0) trail_.set(e2h_open_, 0);
   if (!enable || enabled_ != 0) return;
   trail_.set(enabled_, 1);
@@ -142,10 +147,20 @@ void Caches::report(Rule rule, std::string text, std::vector<Cause> causes) {
   }
 }
 
+void Caches::give_up(std::string what) {
+  if (bound_.empty()) bound_ = std::move(what) + ", at event " + std::to_string(now_);
+}
+
+std::string Caches::bound() const {
+  if (!bound_.empty()) return bound_;
+  return work_.gave_up() ? work_.bound() : unasked_mixtures_;
+}
+
 void Caches::forget_findings() {
   violations_.clear();
   changes_.clear();
-  gave_up_ = false;
+  bound_.clear();
+  unasked_mixtures_.clear();
   work_.renew();
 }
 

@@ -25,7 +25,7 @@ void Caches::become_formed(u32 id) {
   const Regime<u64>& regime = state.regime;
   for (unsigned half = 0; half < 2; ++half) {
     if (!regime.half[half].epd && regime.half[half].tg != Geometry::granule) {
-      unsupported_ = "a translation granule other than 4 KiB";
+      unsupported_ = text_of(NotModelled::granule);  // of a walker; a CD's never comes here
       return;
     }
   }

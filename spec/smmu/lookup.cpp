@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Questions: what an access may meet now. SEMANTICS 4. Nothing here changes the state.
 #include <algorithm>
+#include <iterator>
 
 #include "spec/smmu/caches.h"
 #include "spec/smmu/paths.h"
@@ -398,42 +399,102 @@ bool Caches::collect_outcomes(const Access& access, std::vector<Outcome>& found)
 }
 
 bool Caches::untranslated_outcomes(const Access& access, std::vector<Outcome>& found) const {
-  if (smmuen_ == 0 || smmuen_open_ != 0) {
-    // SMMUEN = 0, or its change not acknowledged: GBPA decides, as it was or as it is written.
-    if (gbpa_abort_ != 2) add(found, disabled_outcome(caps_, false, access.va));
-    if (gbpa_abort_ != 1) add(found, disabled_outcome(caps_, true, access.va));
-    if (smmuen_open_ == 0) return true;
-  }
-  const StreamOptions& known = options_of(access.sid, access.ssid, access.ssv);
+  const StreamOptions& known = ways_of(access.sid, access.ssid, access.ssv);
   if (!known.complete) return false;
-  for (const StreamOption& option : known.options) {
-    if (option.any) {
-      add(found, {.kind = OutcomeKind::any, .rule = option.rule});
-    } else if (option.event != EventType::none) {
-      add(found, fault_outcome(option.event, option.rule));
-    } else if (option.kind == SteKind::abort) {
-      add(found, {.kind = OutcomeKind::abort});
-    } else if (option.kind == SteKind::bypass) {
-      add(found, bypass_outcome(caps_, option.skips_stage1, option.overrides, access));
+  for (const StreamOption& way : known.options) {
+    if (way.regime == 0) {
+      add(found, end_of(way, access));
     } else {
-      access_under(access, option, false, found);
+      access_under(access, way, false, found);
     }
   }
   return true;
 }
 
-void Caches::access_under(const Access& access, const StreamOption& option, bool by_ats,
-                          std::vector<Outcome>& found) const {
-  const u32 id = option.regime - 1;
-  const Regime<u64>& r = regimes_[id].regime;
+Outcome Caches::end_of(const StreamOption& way, const Access& access) const {
+  if (way.disabled) return disabled_outcome(caps_, way.kind == SteKind::abort, access.va);
+  if (way.any) {
+    return {.kind = OutcomeKind::any, .rule = way.rule, .not_modelled = way.not_modelled};
+  }
+  if (way.event != EventType::none) return fault_outcome(way.event, way.rule);
+  if (way.kind == SteKind::abort) return {.kind = OutcomeKind::abort};
+  return bypass_outcome(caps_, way.skips_stage1, way.overrides, way.input, access);
+}
+
+u64 Caches::looked_up(const Regime<u64>& regime, u64 va) {
+  return untagged(va, select_half(regime, va));
+}
+
+/// What is known of the access without a look-up, or nothing.
+bool Caches::ends_before_lookup(const StreamOption& option, std::vector<Outcome>& found) const {
   if (from_reset_.has_translations(regimes_.tag(option.tag).tag)) {
     add(found, {.kind = OutcomeKind::any, .rule = Rule::UNKNOWN_AFTER_RESET});
-    return;
+    return true;
   }
   if (regimes_.tag(option.tag).broken != 0) {
     add(found, {.kind = OutcomeKind::any, .rule = Rule::TAG_REGIMES});
-    return;
+    return true;
   }
+  return false;
+}
+
+/// An access of that kind by that way meets what a look-up of its address may find under the tag.
+bool Caches::is_met(const StreamOption& option, const Access& access, AccessKind kind,
+                    const Candidate& c) const {
+  const Regime<u64>& r = regimes_[option.regime - 1].regime;
+  if (!is_met_by(option.regime - 1, c) || !is_found_at(r, c, access.va)) return false;
+  const unsigned half = select_half(r, access.va);
+  return !check_e0pd(regimes_.of(c.space), half, kind) || !check_input(r, half, access.va, kind);
+}
+
+void Caches::access_under(const Access& access, const StreamOption& option, bool by_ats,
+                          std::vector<Outcome>& found) const {
+  const AccessKind incoming{access.type, access.privileged};
+  const AccessKind kind =
+      effective_access(by_ats ? ats_access(incoming, access.ssv) : incoming, option.overrides);
+  if (ends_before_lookup(option, found)) return;
+  std::vector<Candidate>& candidates = scratch_candidates_;
+  candidates.clear();
+  collect(option.tag, looked_up(regimes_[option.regime - 1].regime, access.va), candidates);
+  std::erase_if(candidates, [&](const Candidate& c) { return !is_met(option, access, kind, c); });
+  add_met(access, option, by_ats, candidates, true, found);
+}
+
+void Caches::outcomes_by(const StreamOption& way, const Access& access,
+                         const std::vector<Candidate>& candidates, bool heed_conflicts,
+                         std::vector<Outcome>& found) const {
+  const AccessKind kind = effective_access({access.type, access.privileged}, way.overrides);
+  if (ends_before_lookup(way, found)) return;
+  const auto met = [&](const Candidate& c) { return is_met(way, access, kind, c); };
+  if (std::ranges::all_of(candidates, met)) {
+    return add_met(access, way, false, candidates, heed_conflicts, found);
+  }
+  std::vector<Candidate>& some = scratch_candidates_;
+  some.clear();
+  std::ranges::copy_if(candidates, std::back_inserter(some), met);
+  add_met(access, way, false, some, heed_conflicts, found);
+}
+
+bool Caches::ignores_top_bytes(u32 tag, unsigned half) const {
+  const auto of_tag = [&](u32 t) {
+    for (u64 r = regimes_.tag(t).first_regime; r != 0; r = regimes_[r - 1].next) {
+      if (regimes_[r - 1].regime.half[half].tbi) return true;
+    }
+    return false;
+  };
+  if (of_tag(tag) || !regimes_.any_globals()) return of_tag(tag);
+  for (u32 t = 0; t < regimes_.active(); ++t) {
+    if (of_tag(regimes_.active_tag(t))) return true;
+  }
+  return false;
+}
+
+/// Of a look-up that may meet `candidates`, and nothing else.
+void Caches::add_met(const Access& access, const StreamOption& option, bool by_ats,
+                     const std::vector<Candidate>& candidates, bool heed_conflicts,
+                     std::vector<Outcome>& found) const {
+  const u32 id = option.regime - 1;
+  const Regime<u64>& r = regimes_[id].regime;
   const AccessKind incoming{access.type, access.privileged};
   const AccessKind kind =
       effective_access(by_ats ? ats_access(incoming, access.ssv) : incoming, option.overrides);
@@ -454,19 +515,13 @@ void Caches::access_under(const Access& access, const StreamOption& option, bool
   const auto refused_by = [&](const Candidate& c) {
     return check_e0pd(regimes_.of(c.space), half, kind);
   };
-  std::vector<Candidate>& candidates = scratch_candidates_;
-  candidates.clear();
-  collect(option.tag, va, candidates);
-  std::erase_if(candidates, [&](const Candidate& c) {
-    return !is_met_by(id, c) || !is_found_at(r, c, access.va) || (refused && refused_by(c));
-  });
   for (const Candidate& c : candidates) {
     if (c.kind != Candidate::Kind::unknown || refused_by(c)) continue;
     add(found,
         {.kind = OutcomeKind::any, .rule = Rule::WILD_WALK, .item = c.item, .origin = c.origin});
     return;
   }
-  if (in_conflict(candidates)) {
+  if (heed_conflicts && in_conflict(candidates)) {
     add(found, {.kind = OutcomeKind::any, .rule = Rule::CONFLICT_TLB});
     return;
   }
@@ -495,6 +550,7 @@ void Caches::access_under(const Access& access, const StreamOption& option, bool
     add(found, {.kind = OutcomeKind::translation,
                 .pa = c.leaf.output + (va - c.va),
                 .attr = c.leaf.attr,
+                .memory = attributes_of_mair(c.leaf.attr, c.leaf.sh),
                 .dirty = result.sets_dirty.value,
                 .item = c.item,
                 .origin = c.origin,

@@ -2,6 +2,8 @@
 // What one fetch of an STE or a CD may have read: any mixture of words that are visible or cached.
 // SEMANTICS 2: "Mixtures".
 #include <algorithm>
+#include <iterator>
+#include <string>
 
 #include "base/text.h"
 #include "spec/smmu/caches.h"
@@ -132,6 +134,18 @@ void Caches::for_cd_items(u32 sid, u32 ssid, Visit&& visit) const {
   }
 }
 
+/// False, and it says why.
+bool Caches::too_many(ConfigKind kind, u32 sid, u32 ssid, u64 place,
+                      std::string_view of_what) const {
+  const bool cd = kind == ConfigKind::cd;
+  unasked_mixtures_ = std::string(cd ? "the CD" : "the STE") + " at " + name(place) + " (stream " +
+                      hex(sid) + (cd ? ", substream " + hex(ssid) : "") + ") has more " +
+                      std::string(of_what) + " that a fetch may have seen than are looked at (" +
+                      std::to_string(of_what.starts_with("v") ? UnitValues::bound : mixture_bound) +
+                      "), at event " + std::to_string(now_);
+  return false;
+}
+
 /// Every mixture of words that fetches of one structure may have seen, equal ones once.
 /// `cached_only`: memory of this place cannot be reached any more, only cached words count.
 template <class Option, class Of>
@@ -162,7 +176,7 @@ bool Caches::mixtures(ConfigKind kind, u32 sid, u32 ssid, u64 place, Group dies,
   u64 rest = 1;  // mixtures of all units but the first
   for (unsigned u = 0; u < unit_count; ++u) {
     units_at(place, u, cached_only, cached, units[u]);
-    if (units[u].overflow) return false;
+    if (units[u].overflow) return too_many(kind, sid, ssid, place, "versions of one of its words");
     if (units[u].count == 0 && u == 0) return true;
     // Of an invalid structure the first words are enough to have it cached.
     if (units[u].count == 0) {
@@ -171,7 +185,9 @@ bool Caches::mixtures(ConfigKind kind, u32 sid, u32 ssid, u64 place, Group dies,
     }
     if (units[u].count > 1) ++option.units;
     if (u != 0) rest *= units[u].count;
-    if (rest * units[0].count > mixture_bound) return false;
+    if (rest * units[0].count > mixture_bound) {
+      return too_many(kind, sid, ssid, place, "mixtures of versions of its words");
+    }
     for (unsigned i = 0; i < units[u].count; ++i) {
       last[u] = std::max(last[u], units[u].values[i].dies);
     }
@@ -327,8 +343,8 @@ bool Caches::stream_options(u32 sid, u32 ssid, bool ssv, std::vector<StreamOptio
   const auto add = [&](const StreamOption& option) {
     for (StreamOption& known : options) {
       if (known.kind != option.kind || known.event != option.event || known.any != option.any ||
-          known.regime != option.regime || !(known.reaction == option.reaction) ||
-          known.skips_stage1 != option.skips_stage1 || !(known.overrides == option.overrides)) {
+          known.not_modelled != option.not_modelled || !known.looks_up_like(option) ||
+          known.skips_stage1 != option.skips_stage1 || !(known.input == option.input)) {
         continue;
       }
       known.dies = std::max(known.dies, option.dies);
@@ -362,9 +378,12 @@ bool Caches::stream_options(u32 sid, u32 ssid, bool ssv, std::vector<StreamOptio
     option.kind = stream.kind;
     option.event = stream.event;
     option.rule = stream.rule;
-    option.any = stream.unsupported || stream.stage2;  // not followed: TLBs would have IPAs, too
+    // Not followed: TLBs would have IPAs, too.
+    if (stream.stage2) option.not_modelled = NotModelled::stage2;
+    option.any = stream.stage2;
     option.skips_stage1 = stream.skips_stage1;
     option.overrides = stream.overrides;
+    option.input = stream.input;
     // Whether split-stage ATS is on, and what it answers, is not followed.
     const bool split = stream.stage2 && split_ats(ste.ste, caps_).value;
     option.ats = split || full_ats(ste.ste, caps_).value;
@@ -394,8 +413,9 @@ bool Caches::stream_options(u32 sid, u32 ssid, bool ssv, std::vector<StreamOptio
       if (forms.bad) {
         with_cd.event = EventType::c_bad_cd;
         with_cd.rule = *forms.bad;
-      } else if (forms.unsupported) {
+      } else if (forms.not_modelled != NotModelled::no) {
         with_cd.any = true;
+        with_cd.not_modelled = forms.not_modelled;
       } else {
         with_cd.regime = forms.regime + 1;
         with_cd.tag = regimes_[forms.regime].tag;
@@ -426,6 +446,23 @@ const Caches::StreamOptions& Caches::options_of(u32 sid, u32 ssid, bool ssv) con
   return known.options;
 }
 
+const Caches::StreamOptions& Caches::ways_of(u32 sid, u32 ssid, bool ssv) const {
+  const StreamOptions& configured = options_of(sid, ssid, ssv);
+  if (smmuen_ != 0 && smmuen_open_ == 0) return configured;
+  // GBPA decides, as it was or as it is written.
+  scratch_ways_ = {.complete = true, .options = {}};
+  const auto add = [&](SteKind kind) {
+    scratch_ways_.options.push_back(
+        {.kind = kind, .rule = Rule::DISABLED_PASSES, .disabled = true, .no_ats = true});
+  };
+  if (gbpa_abort_ != 2) add(SteKind::bypass);
+  if (gbpa_abort_ != 1) add(SteKind::abort);
+  if (smmuen_open_ == 0) return scratch_ways_;
+  scratch_ways_.complete = configured.complete;
+  std::ranges::copy(configured.options, std::back_inserter(scratch_ways_.options));
+  return scratch_ways_;
+}
+
 /// The same few come again and again. Numbers of regimes are never taken back, so this is no part
 /// of the state.
 const Caches::Forming& Caches::forming(const Ste<u64>& ste, const Cd<u64>& cd) const {
@@ -437,8 +474,12 @@ const Caches::Forming& Caches::forming(const Ste<u64>& ste, const Cd<u64>& cd) c
   forms = {.ste = ste, .cd = cd, .known = true, .e2h = e2h};
   const ContextDecision context = decide_context(ste, cd, caps_, e2h);
   forms.bad = context.illegal;
-  if (context.unsupported) forms.unsupported = unsupported_tables(cd, context.regime);
-  if (!forms.bad && !forms.unsupported) {
+  forms.not_modelled = context.not_modelled;
+  for (const Half<u64>& half : context.regime.half) {
+    const bool other = !half.epd && half.tg != Geometry::granule;
+    if (other && forms.not_modelled == NotModelled::no) forms.not_modelled = NotModelled::granule;
+  }
+  if (!forms.bad && forms.not_modelled == NotModelled::no) {
     forms.regime = const_cast<Caches*>(this)->intern(context.regime);
   }
   return forms;

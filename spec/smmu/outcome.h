@@ -2,6 +2,7 @@
 // An access as it arrives, and one thing that may become of it.
 #pragma once
 
+#include "spec/arch/attributes.h"
 #include "spec/smmu/cd.h"
 
 namespace iommucheck::spec {
@@ -26,12 +27,28 @@ struct Access {
 /// `denied`: an ATS request is not granted, whatever the reason (UR, CA, or no rights); no event.
 enum class OutcomeKind : u8 { translation, bypass, fault, abort, any, denied };
 
+/// Parts of the architecture that decide about an access and that who answers has not got: then
+/// `any` says nothing of what hardware may do, and nobody is judged by it.
+enum class NotModelled : u8 { no, stage2, aarch32, big_endian, granule };
+constexpr std::string_view text_of(NotModelled what) {
+  switch (what) {
+    case NotModelled::no: break;
+    case NotModelled::stage2: return "stage 2 translation";
+    case NotModelled::aarch32: return "AArch32 translation tables (CD.AA64 = 0)";
+    case NotModelled::big_endian: return "big-endian translation tables (CD.ENDI = 1)";
+    case NotModelled::granule: return "a translation granule other than 4 KiB";
+  }
+  return {};
+}
+
 /// One thing that may happen to an access. A fault terminates or stalls, with a record, by
 /// `reaction` (translation faults) or always with a record that aborts (other events).
 struct Outcome {
   OutcomeKind kind = OutcomeKind::any;
-  u64 pa = 0;          ///< translation, bypass
-  u64 attr = 0;        ///< translation: the MAIR byte
+  u64 pa = 0;    ///< translation, bypass
+  u64 attr = 0;  ///< translation: the MAIR byte
+  /// translation, bypass: with which it goes on. Of an ATS answer those of the leaf.
+  MemoryAttributes memory{};
   bool dirty = false;  ///< translation: the write also clears AP[2] of its descriptor
   EventType event = EventType::none;
   FaultReaction reaction{};
@@ -41,6 +58,8 @@ struct Outcome {
   Stage2Input input = Stage2Input::transaction;
   u64 ipa = 0;
   Rule rule = Rule::S1_DESCRIPTOR_VALID;  ///< that decided a fault, or why it is `any`
+  NotModelled not_modelled =
+      NotModelled::no;  ///< any: not what is unpredictable, but not known here
   // Where it comes from; not compared.
   u32 item = 0;    ///< 1 + the cached item it used last, 0: memory alone
   u64 origin = 0;  ///< address of the last word read
@@ -51,7 +70,8 @@ struct Outcome {
   [[nodiscard]] bool stalled() const { return kind == OutcomeKind::fault && reaction.stall; }
 
   [[nodiscard]] bool same(const Outcome& o) const {
-    return kind == o.kind && pa == o.pa && attr == o.attr && dirty == o.dirty && event == o.event &&
+    return kind == o.kind && pa == o.pa && attr == o.attr && memory == o.memory &&
+           dirty == o.dirty && event == o.event && not_modelled == o.not_modelled &&
            reaction == o.reaction && stage2 == o.stage2 && input == o.input && ipa == o.ipa &&
            (kind != OutcomeKind::fault || seen == o.seen);
   }

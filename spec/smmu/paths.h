@@ -33,7 +33,7 @@ void TableGraph::for_each_path(const Frame& frame, unsigned index, unsigned leve
   Path only;
   paths_up(frame, index, level, indices, {.level = static_cast<u8>(level)}, [&](const Path& path) {
     if (++count > path_bound) {
-      work_.give_up();
+      work_.give_up(path_bound);
       return;
     }
     only = path;

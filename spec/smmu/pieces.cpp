@@ -212,6 +212,7 @@ void Pieces::meet_nothing(unsigned entry, u64 word, u64 limit, Reach reach) {
   found_.push_back({.kind = Candidate::Kind::fault,
                     .level = static_cast<u8>(level_),
                     .space = space_,
+                    .fault = {Rule::S1_DESCRIPTOR_VALID, EventType::f_translation, level_},
                     .value = word});
   last_ = tables_[level_].address_of(entry + 1, geometry.shift(level_)) - 1;
   if (word != 0) return;

@@ -8,7 +8,9 @@
 namespace iommucheck::spec {
 
 void Caches::add_region(const Region& region) {
-  if (!config_.add_region(region)) gave_up_ = true;
+  if (config_.add_region(region)) return;
+  give_up("the table of " + std::string(region.kind == ConfigKind::cd ? "CDs" : "STEs") + " at " +
+          name(region.first) + " has " + hex(region.bytes) + " bytes, more than are followed");
 }
 
 /// The arrays of STEs that the L1STD of `first_sid` may lead to.

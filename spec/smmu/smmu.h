@@ -142,6 +142,12 @@ class Smmu {
   /// What was last written to reserved bits of CR0, which CR0ACK never shows: "CR0 was ...", with
   /// the reason that ATSCHK or PRIQEN is one of them. Empty: nothing was.
   [[nodiscard]] std::string reserved_in_cr0() const;
+  /// Why the command queue consumes nothing: GERROR, CERROR, and the command that was refused;
+  /// empty if it is not stopped by an error.
+  [[nodiscard]] std::string why_stopped() const;
+  /// How often in a row the same command was refused, the error acknowledged in between and the
+  /// slot as it was: nothing else can come of it.
+  [[nodiscard]] u64 refusals() const { return r_.refusals; }
   [[nodiscard]] u64 commands_end() const { return r_.exposed; }
   /// CPUs' broadcasts may be ignored.
   [[nodiscard]] bool ptm() const { return (r_.cr2 & cr2::ptm) != 0; }
@@ -179,6 +185,9 @@ class Smmu {
     u64 error = 0;             // CMDQ_CONS.ERR while GERROR.CMDQ_ERR is active
     u64 error_rule = 0;        // 1 + the rule that made the command illegal
     u64 error_claimed = 0;     // the device shows CMDQ_ERR; CMDQ_CONS will say at which command
+    u64 refused[2] = {};       // words of the command that was refused last
+    u64 refused_at = 0;        // 1 + its number; 0: none was
+    u64 refusals = 0;          // how often in a row: each time acknowledged and left as it is
     u64 gerror_seen = 0;       // GERROR as last observed: it may lag behind
     u64 polls = 0;             // choices to make no progress since the last progress
     u64 progress = 0;          // what the driver saw of it: acknowledgements, commands consumed
@@ -213,6 +222,7 @@ class Smmu {
   void write_cr0(u64 value);
   void write_gbpa(u64 value);
   void write_gerrorn(u64 value);
+  void note_refusal(const CommandWords& words);
   void write_prod(u64 value);
   void write_irq_ctrl(u64 value);
   void write_eventq_cons(u64 value);

@@ -6,6 +6,7 @@
 #include <array>
 #include <initializer_list>
 
+#include "spec/arch/attributes.h"
 #include "spec/arch/permissions.h"
 #include "spec/check.h"
 #include "spec/smmu/registers.h"
@@ -142,6 +143,14 @@ constexpr Overrides overrides_of(const Ste<W>& ste, const Capabilities& caps) {
   if (equal(ste.instcfg(), W(2))) overrides.instcfg = InstCfg::data;
   if (equal(ste.instcfg(), W(3))) overrides.instcfg = InstCfg::instruction;
   return overrides;
+}
+
+/// MTCFG, MemAttr and SHCFG, where IDR1.ATTR_TYPES_OVR offers them.
+inline InputOverrides input_overrides_of(const Ste<u64>& ste, const Capabilities& caps) {
+  if (!caps.attr_types_ovr) return {};
+  return {.type = ste.mtcfg().value,
+          .memattr = static_cast<u8>(ste.memattr()),
+          .sh = static_cast<Shareability>(ste.shcfg())};
 }
 
 /// min(encoded size, OAS) in bits. arch 2.2 S2PS, 3.3 IPS.

@@ -31,7 +31,8 @@ void Caches::link(u64 table, unsigned level, const Edge& edge) {
   Frame& frame = memory_.frame(table);
   const bool first = frame.tables_at(level) == 0;
   if (!graph_.add(frame, table, level, edge)) {
-    gave_up_ = true;
+    give_up("more descriptors lead to the table page at " + name(align_down(table, 12)) +
+            " than are counted (65,535)");
     return;
   }
   count(Rule::WILD_WALK);

@@ -21,9 +21,10 @@ StreamDecision decide_stream(const Ste<u64>& ste, const Capabilities& caps, bool
   if (legal.kind == SteKind::bad) stream.event = EventType::c_bad_ste;
   if (legal.kind == SteKind::bad || legal.kind == SteKind::abort) return stream;
   stream.overrides = overrides_of(ste, caps);
+  stream.input = input_overrides_of(ste, caps);
   stream.stage2 = legal.has_stage2();
   if (stream.stage2 && stage2_unsupported(ste, caps)) {
-    stream.unsupported = true;
+    stream.not_modelled = NotModelled::stage2;
     return stream;
   }
   const SubstreamDecision<u64> substream = select_substream(ste, caps, ssv, ssid);
@@ -45,13 +46,17 @@ ContextDecision decide_context(const Ste<u64>& ste, const Cd<u64>& cd, const Cap
   context.illegal = decode_cd(cd, ste, caps, e2h);
   if (context.illegal) return context;
   context.regime = regime_of(ste, cd, caps, e2h);
-  context.unsupported = unsupported_tables(cd, context.regime).has_value();
+  if (!cd.aa64()) {
+    context.not_modelled = NotModelled::aarch32;
+  } else if (context.regime.endi) {
+    context.not_modelled = NotModelled::big_endian;
+  }
   context.reaction = reaction_of(cd, caps);
   return context;
 }
 
 Outcome bypass_outcome(const Capabilities& caps, bool skips_stage1, Overrides overrides,
-                       const Access& access) {
+                       InputOverrides input, const Access& access) {
   const unsigned size = skips_stage1 ? ias_lg2(caps) : caps.oas_lg2;
   if ((access.va & ~low_mask(u64{size})) != 0) {
     return fault_outcome(EventType::f_addr_size,
@@ -60,6 +65,7 @@ Outcome bypass_outcome(const Capabilities& caps, bool skips_stage1, Overrides ov
   }
   return {.kind = OutcomeKind::bypass,
           .pa = access.va & low_mask(u64{caps.oas_lg2}),
+          .memory = attributes_of_input(input),
           .rule = Rule::STE_BYPASS};
 }
 

@@ -53,6 +53,11 @@ concept WordSource = requires(S s) {
 Outcome fault_outcome(EventType event, Rule rule, AccessKind seen = {},
                       FaultReaction reaction = {});
 
+/// What nobody here can say.
+constexpr Outcome unmodelled_outcome(NotModelled what, Rule rule) {
+  return {.kind = OutcomeKind::any, .rule = rule, .not_modelled = what};
+}
+
 /// SMMUEN = 0: GBPA, and the output size. IHI 0070 3.4, 6.3.14.
 Outcome disabled_outcome(const Capabilities& caps, bool gbpa_abort, u64 va);
 
@@ -61,18 +66,19 @@ struct StreamDecision {
   SteKind kind = SteKind::bad;        ///< bypass: by Config or by S1DSS
   EventType event = EventType::none;  ///< it ends with that
   Rule rule = Rule::STE_VALID;
-  bool unsupported = false;  ///< stage 2 tables that this specification does not describe
+  NotModelled not_modelled = NotModelled::no;  ///< of stage 2 tables
   bool stage2 = false;
   bool skips_stage1 = false;  ///< bypass by S1DSS
   std::optional<u64> cd{};    ///< number of the CD that decides the rest
   Overrides overrides{};
+  InputOverrides input{};
 };
 StreamDecision decide_stream(const Ste<u64>& ste, const Capabilities& caps, bool ssv, u64 ssid);
 
 /// What a CD decides under its STE: number 9, and how its tables are walked.
 struct ContextDecision {
-  std::optional<Rule> illegal{};  ///< C_BAD_CD
-  bool unsupported = false;       ///< tables that this specification does not describe
+  std::optional<Rule> illegal{};               ///< C_BAD_CD
+  NotModelled not_modelled = NotModelled::no;  ///< of its tables
   Regime<u64> regime{};
   FaultReaction reaction{};
 };
@@ -82,7 +88,7 @@ ContextDecision decide_context(const Ste<u64>& ste, const Cd<u64>& cd, const Cap
 /// Without stage 1. IHI 0070 3.4: by Config the output size counts. By S1DSS the address is an
 /// intermediate one and compared with the IAS; what of it is above the output size is cut off.
 Outcome bypass_outcome(const Capabilities& caps, bool skips_stage1, Overrides overrides,
-                       const Access& access);
+                       InputOverrides input, const Access& access);
 
 /// What a translated transaction meets at its STE where CR0.ATSCHK = 1: nothing, or its end. A
 /// configuration error is silent, unless CR2.REC_CFG_ATS asks for its record. IHI 0070 3.9.1.3.
@@ -308,6 +314,7 @@ Outcome translate(Intermediate<Source>& memory, const ContextDecision& context, 
     outcome = {.kind = OutcomeKind::translation,
                .pa = found.output,
                .attr = found.leaf.attr,
+               .memory = attributes_of_mair(found.leaf.attr, found.leaf.sh),
                .dirty = found.access.sets_dirty.value,
                .rule = Rule::TRANSLATION_RESULT};
   }
@@ -326,7 +333,8 @@ template <WordSource Source>
 Outcome through_ste(Source& source, const SmmuState& smmu, const Ste<u64>& ste,
                     const Access& access, bool by_ats) {
   const StreamDecision stream = decide_stream(ste, smmu.caps, access.ssv, access.ssid);
-  if (stream.unsupported) return {.kind = OutcomeKind::any, .rule = stream.rule};
+  if (stream.not_modelled != NotModelled::no)
+    return unmodelled_outcome(stream.not_modelled, stream.rule);
   if (stream.event != EventType::none) return fault_outcome(stream.event, stream.rule);
   if (stream.kind == SteKind::abort) return {.kind = OutcomeKind::abort, .rule = Rule::STE_ABORT};
   const AccessKind incoming{access.type, access.privileged};
@@ -335,7 +343,7 @@ Outcome through_ste(Source& source, const SmmuState& smmu, const Ste<u64>& ste,
   Intermediate<Source> memory(source, ste, smmu.caps, stream.stage2, kind);
   if (!stream.cd) {
     const bool is_ipa = stream.skips_stage1 || stream.stage2;
-    Outcome passed = bypass_outcome(smmu.caps, is_ipa, stream.overrides, access);
+    Outcome passed = bypass_outcome(smmu.caps, is_ipa, stream.overrides, stream.input, access);
     if (passed.kind != OutcomeKind::bypass) return passed;
     if (stream.stage2) passed.pa = access.va;  // what is no IPA is cut to the output size. 3.4
     return memory.finish(passed, kind, reads_too(kind, stream.overrides, by_ats));
@@ -351,7 +359,9 @@ Outcome through_ste(Source& source, const SmmuState& smmu, const Ste<u64>& ste,
   if (!cd) return memory.failed(cd.error());
   const ContextDecision context = decide_context(ste, *cd, smmu.caps, smmu.e2h);
   if (context.illegal) return fault_outcome(EventType::c_bad_cd, *context.illegal);
-  if (context.unsupported) return {.kind = OutcomeKind::any, .rule = Rule::CD_AA64};
+  if (context.not_modelled != NotModelled::no) {
+    return unmodelled_outcome(context.not_modelled, Rule::CD_AA64);
+  }
   return translate(memory, context, stream.overrides, access, kind, by_ats);
 }
 

@@ -82,9 +82,7 @@ void Caches::drop_items_of(u32 tag, bool pointers_only) {
 bool Caches::walker_outcomes(u32 walker, const Access& access, std::vector<Outcome>& found) const {
   const u32 regime = regime_of_walker(walker);
   if (regime == 0) return false;
-  const StreamOption option{
-      .kind = SteKind::stage1, .regime = regime, .tag = regimes_[regime - 1].tag};
-  access_under(access, option, false, found);
+  access_under(access, way_of_walker(walker), false, found);
   return !stands_still();
 }
 

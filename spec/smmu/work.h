@@ -6,6 +6,7 @@
 #pragma once
 
 #include <algorithm>
+#include <string>
 
 #include "spec/smmu/memory.h"
 
@@ -42,8 +43,20 @@ class Work {
   /// For what looks at all tables: as much as honest ones of this memory can cost.
   void earn_for_all() const { earn(memory_.frame_count() * frame_words); }
 
-  /// What was asked is not all, although there is work left.
-  void give_up() const { bound_hit_ = true; }
+  /// What was asked is not all, although there is work left: so many ways lead to one word.
+  void give_up(u64 ways) const {
+    if (!bound_hit_) hit_ = {.ways = ways, .at = now_};
+    bound_hit_ = true;
+  }
+  void set_now(EventIndex now) { now_ = now; }
+  /// Where gave_up().
+  [[nodiscard]] std::string bound() const {
+    return (hit_.ways != 0
+                ? "more than " + std::to_string(hit_.ways) + " ways lead to one word of a table"
+                : "following the tables takes too many steps (do they lead to "
+                  "themselves, or to each other?)") +
+           std::string(", at event ") + std::to_string(hit_.at);
+  }
   [[nodiscard]] bool gave_up() const { return bound_hit_ || incomplete_ != 0; }
   /// For the next case: nothing was spent.
   void renew() {
@@ -54,13 +67,20 @@ class Work {
  private:
   /// A question may be what hits the bound; the mark is undone with the state it was asked of.
   void stand_still() const {
+    if (!bound_hit_) hit_ = {.ways = 0, .at = now_};
     bound_hit_ = true;
     if (incomplete_ == 0) trail_.set(incomplete_, 1);
   }
 
   Trail& trail_;
   const Memory& memory_;
+  struct Hit {
+    u64 ways = 0;  // 0: work was over
+    EventIndex at = 0;
+  };
   mutable bool bound_hit_ = false;
+  mutable Hit hit_;  // where the bound was
+  EventIndex now_ = 0;
   mutable u64 left_ = reserve;
   mutable u64 incomplete_ = 0;  // a bound was hit: the state lacks what was left out
 };

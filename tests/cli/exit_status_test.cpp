@@ -345,7 +345,22 @@ TEST(ExitStatusOfCheck, ByItsFacts) {
   EXPECT_EQ(verdict(breaks), Verdict::violated);
   EXPECT_EQ(verdict([](CheckResult& r) { r.stopped = true; }), Verdict::undecided);
   EXPECT_EQ(verdict([](CheckResult& r) { r.ended_early = "5 hang"; }), Verdict::undecided);
-  EXPECT_EQ(verdict([](CheckResult& r) { r.gave_up.emplace_back(); }), Verdict::undecided);
+  // A bound takes the verdict of its sequence; of all of them, that of the run.
+  const auto bounds = [](u64 sequences) {
+    return [sequences](CheckResult& r) {
+      r.gave_up.emplace_back();
+      r.without_verdict = sequences;
+    };
+  };
+  EXPECT_EQ(verdict(bounds(1)), Verdict::held);
+  EXPECT_EQ(verdict(bounds(1000)), Verdict::undecided);
+  const auto unmodelled = [](CheckResult& r) {
+    r.gave_up.push_back(
+        {.bound = "stage 2", .unmodelled = true, .operations = {}, .trace_path = {}});
+    r.without_verdict = r.unmodelled = 1;
+  };
+  EXPECT_EQ(verdict(unmodelled), Verdict::undecided);
+  EXPECT_EQ(verdict([](CheckResult& r) { r.not_looked_at = {"no domain"}; }), Verdict::undecided);
   EXPECT_EQ(verdict([](CheckResult& r) { r.sequences = 99; }), Verdict::undecided);
   EXPECT_EQ(verdict([](CheckResult& r) { r.sequences = 0; }), Verdict::undecided);
   EXPECT_EQ(verdict([](CheckResult& r) { r.outcomes_judged = 0; }), Verdict::undecided);

@@ -213,11 +213,13 @@ spec::Outcome MistakenDevice::through_tlb(const spec::Access& access) {
   const auto ste = spec::find_ste(memory, smmu.streams, access.sid);
   if (!ste) return plain();
   const spec::StreamDecision stream = spec::decide_stream(*ste, smmu.caps, access.ssv, access.ssid);
-  if (stream.unsupported || stream.event != spec::EventType::none || !stream.cd) return plain();
+  if (stream.not_modelled != spec::NotModelled::no || stream.event != spec::EventType::none ||
+      !stream.cd)
+    return plain();
   const auto cd = spec::find_cd(memory, *ste, smmu.caps, *stream.cd);
   if (!cd) return plain();
   const spec::ContextDecision context = spec::decide_context(*ste, *cd, smmu.caps, smmu.e2h);
-  if (context.illegal || context.unsupported) return plain();
+  if (context.illegal || context.not_modelled != spec::NotModelled::no) return plain();
 
   const spec::Regime<u64>& regime = context.regime;
   const unsigned half = spec::select_half(regime, access.va);

@@ -74,7 +74,37 @@ TEST_F(Promises, DeviceMemoryIsNotNormalMemory) {
   const u64 normal = word(leaf(d, page));
   plant(leaf(d, page), (normal & ~attr_indx) | (word(leaf(d, far_away)) & attr_indx));
   ends();
-  EXPECT_TRUE(tells("Device memory"));
+  EXPECT_TRUE(tells("Device-nGnRE; promised: 0x100000000 rw, Normal write-back"));
+}
+
+/// Inner or outer shareable are both coherent; what is neither is not, and SH = 1 is reserved.
+TEST_F(Promises, MemoryIsShareable) {
+  constexpr u64 sh = mask(9, 8);
+  const u64 d = paging();
+  attach(d, 0);
+  map(d, page, p1);
+  const u64 right = word(leaf(d, page));
+  plant(leaf(d, page), (right & ~sh) | u64{2} << 8);
+  holds();
+  plant(leaf(d, page), right & ~sh);
+  is_found("reach 0x100000000 rw, Normal write-back, non-shareable; promised");
+}
+
+TEST_F(Promises, ReservedShareabilityIsNone) {
+  const u64 d = paging();
+  attach(d, 0);
+  map(d, page, p1);
+  plant(leaf(d, page), (word(leaf(d, page)) & ~mask(9, 8)) | u64{1} << 8);
+  is_found("of reserved shareability");
+}
+
+/// Device memory is outer shareable whatever SH says.
+TEST_F(Promises, ShareabilityOfDeviceMemoryDoesNotCount) {
+  const u64 d = paging();
+  attach(d, 0);
+  map(d, page, p1, rw | spec::sva::prot_device);
+  plant(leaf(d, page), word(leaf(d, page)) & ~mask(9, 8));
+  holds();
 }
 
 TEST_F(Promises, AStreamThatIsTranslatedDoesNotBypass) {

@@ -63,6 +63,20 @@ static int wrong_map(void* self, iommucheck_handle domain, uint64_t iova, uint64
   const int error = right()->map(self, domain, iova, pa, bytes, prot);
   return error == -IOMMUCHECK_ENOMEM ? -IOMMUCHECK_EBUSY : error;
 }
+#elif defined(BREAKS_no_domain_alloc)
+static int wrong_alloc(void* self, const struct iommucheck_domain_params* params,
+                       iommucheck_handle* handle) {
+  (void)self;
+  (void)params;
+  (void)handle;
+  return IOMMUCHECK_NOT_BUILT;
+}
+#elif defined(BREAKS_no_map)
+static int wrong_map(void* self, iommucheck_handle domain, uint64_t iova, uint64_t pa,
+                     uint64_t bytes, uint32_t prot) {
+  (void)self, (void)domain, (void)iova, (void)pa, (void)bytes, (void)prot;
+  return IOMMUCHECK_NOT_BUILT;
+}
 #elif defined(BREAKS_structures)
 /* Reads two registers of an output queue as one. */
 static struct iommucheck_result wrong_unmap(void* self, iommucheck_handle domain, uint64_t iova,
@@ -82,6 +96,8 @@ const struct iommucheck_driver* iommucheck_driver_entry(void) {
   driver.unmap = wrong_unmap;
 #elif defined(BREAKS_moves)
   driver.attach = wrong_attach;
+#elif defined(BREAKS_no_domain_alloc)
+  driver.domain_alloc = wrong_alloc;
 #elif !defined(BREAKS_domains)
   driver.map = wrong_map;
 #endif

@@ -23,16 +23,26 @@ Finding reached(bool device, u64 pa) {
   return finding;
 }
 
-/// A memory type is worth a word where it is what differs.
-TEST(FindingText, NamesTheMemoryTypeWhereItDiffers) {
-  EXPECT_EQ(headline(reached(true, 0x10000)),
-            "an access of stream 0x1 (device 0) at 0x4000 may reach 0x10000 rw, Device memory; "
-            "promised: 0x10000 rw, Normal memory");
-  EXPECT_EQ(headline(reached(true, 0x20000)),
+/// Memory attributes are worth a word where they are what differs.
+TEST(FindingText, NamesTheMemoryAttributesWhereTheyDiffer) {
+  Finding device = reached(true, 0x10000);
+  device.hardware[0].memory = "Device-nGnRE";
+  EXPECT_EQ(headline(device),
+            "an access of stream 0x1 (device 0) at 0x4000 may reach 0x10000 rw, Device-nGnRE; "
+            "promised: 0x10000 rw, Normal write-back, shareable");
+  Finding other = reached(true, 0x20000);
+  other.hardware[0].memory = "Device-nGnRE";
+  EXPECT_EQ(headline(other),
             "an access of stream 0x1 (device 0) at 0x4000 may reach 0x20000 rw; promised: 0x10000 "
             "rw");
-  EXPECT_EQ(headline(reached(false, 0x10000)),
-            "an access of stream 0x1 (device 0) at 0x4000 may reach 0x10000 rw; promised: 0x10000 "
+  Finding uncached = reached(false, 0x10000);
+  uncached.hardware[0].memory = "Normal non-cacheable, outer shareable";
+  EXPECT_EQ(headline(uncached),
+            "an access of stream 0x1 (device 0) at 0x4000 may reach 0x10000 rw, Normal "
+            "non-cacheable, outer shareable; promised: 0x10000 rw, Normal write-back, shareable");
+  uncached.hardware[0].user.write = false;
+  EXPECT_EQ(headline(uncached),
+            "an access of stream 0x1 (device 0) at 0x4000 may reach 0x10000 r; promised: 0x10000 "
             "rw");
 }
 

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+#include "monitor/permits.h"
+
+#include <algorithm>
+#include <span>
+#include <string>
+
+#include "spec/smmu/event_type.h"
+#include "spec/sva/call.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using spec::Cacheability;
+using spec::MemoryAttributes;
+using spec::MemoryType;
+using spec::Outcome;
+using spec::OutcomeKind;
+using spec::Shareability;
+using spec::sva::Alternatives;
+using spec::sva::Promise;
+using spec::sva::State;
+
+std::span<const Promise> each(const Alternatives& allowed) {
+  return {allowed.promises.data(), allowed.count};
+}
+
+bool is_shareable(Shareability sh) {
+  return sh == Shareability::inner || sh == Shareability::outer;
+}
+
+bool permits_translation(const Alternatives& allowed, spec::AccessKind kind, const Outcome& outcome,
+                         AttributesAsked asked) {
+  return std::ranges::any_of(each(allowed), [&](const Promise& promise) {
+    return promise.state == State::mapped && promise.pa == outcome.pa &&
+           grant_of(promise.prot, kind) != Grant::no &&
+           attributes_fit(promise.prot, outcome.memory, asked);
+  });
+}
+
+/// How it ends, and whether it waits for an answer, say what is promised where nothing is mapped. A
+/// fault on rights is what is promised of a mapping that does not give them.
+bool permits_fault(const Alternatives& allowed, bool at_pasid, spec::AccessKind kind,
+                   const Outcome& outcome) {
+  const bool tables = at_pasid || promises_tables(allowed);
+  if (outcome.event == spec::EventType::f_permission) {
+    if (!tables) return false;
+    return promises_end(allowed) || std::ranges::any_of(each(allowed), [&](const Promise& promise) {
+             return promise.state == State::mapped && grant_of(promise.prot, kind) != Grant::yes;
+           });
+  }
+  // An answer by ATS that the STE forbids to use, by now or as it is cached: EATS changes while ATS
+  // is off at the endpoint (3.9.1), and that is nothing the interface has a call for.
+  if (outcome.event == spec::EventType::f_transl_forbidden) return true;
+  if (!spec::is_translation_fault(outcome.event)) return promises_no_tables(allowed);
+  // Beyond the output size nothing passes untranslated.
+  if (outcome.rule == spec::Rule::STE_BYPASS_SIZE || outcome.rule == spec::Rule::S1_BYPASS_SIZE) {
+    return promises_state(allowed, State::identity);
+  }
+  if (outcome.stalled()) return promises_state(allowed, State::waits);
+  return tables && promises_end(allowed);
+}
+
+std::string_view text_of(Cacheability cacheability) {
+  switch (cacheability) {
+    case Cacheability::none: return "non-cacheable";
+    case Cacheability::write_through: return "write-through";
+    case Cacheability::write_back: return "write-back";
+  }
+  return "?";
+}
+
+std::string_view text_of(Shareability sh) {
+  switch (sh) {
+    case Shareability::none: return "non-shareable";
+    case Shareability::reserved: return "of reserved shareability";
+    case Shareability::outer: return "outer shareable";
+    case Shareability::inner: return "inner shareable";
+  }
+  return "?";
+}
+
+}  // namespace
+
+bool attributes_fit(u32 prot, const MemoryAttributes& attributes, AttributesAsked asked) {
+  if (asked == AttributesAsked::none) return true;
+  if ((prot & spec::sva::prot_device) != 0) return attributes.type == MemoryType::device;
+  const bool coherent = asked == AttributesAsked::coherent;
+  if (coherent && !attributes.incoming_sh && !is_shareable(attributes.sh)) return false;
+  if (attributes.type == MemoryType::incoming) return true;
+  if (attributes.type != MemoryType::normal) return false;
+  return !coherent || (attributes.inner == Cacheability::write_back &&
+                       attributes.outer == Cacheability::write_back);
+}
+
+std::string attributes_text(const MemoryAttributes& attributes) {
+  constexpr std::string_view devices[] = {"nGnRnE", "nGnRE", "nGRE", "GRE"};
+  std::string text;
+  switch (attributes.type) {
+    case MemoryType::incoming: text = "memory type as it came"; break;
+    case MemoryType::reserved: text = "reserved memory type"; break;
+    case MemoryType::device: return "Device-" + std::string(devices[attributes.device & 3]);
+    case MemoryType::normal:
+      text = "Normal " + std::string(text_of(attributes.inner));
+      if (attributes.inner != attributes.outer) {
+        text += " (outer " + std::string(text_of(attributes.outer)) + ")";
+      }
+  }
+  if (!attributes.incoming_sh) text += ", " + std::string(text_of(attributes.sh));
+  return text;
+}
+
+Grant grant_of(u32 prot, spec::AccessKind kind) {
+  const auto as = [](bool granted) { return granted ? Grant::yes : Grant::no; };
+  const bool privileged = (prot & spec::sva::prot_privileged) != 0;
+  const bool writes = (prot & spec::sva::prot_write) != 0;
+  if (kind.type == spec::AccessType::execute) {
+    if (privileged || kind.privileged) return Grant::either;
+    return as((prot & spec::sva::prot_exec) != 0);
+  }
+  if (privileged && !kind.privileged) return Grant::no;
+  if (!privileged && kind.privileged) return Grant::either;
+  return as(kind.type == spec::AccessType::read || writes);
+}
+
+bool promises_state(const Alternatives& allowed, State state) {
+  return std::ranges::any_of(each(allowed), [&](const Promise& p) { return p.state == state; });
+}
+
+bool promises_end(const Alternatives& allowed) {
+  return promises_no_tables(allowed) || promises_state(allowed, State::unmapped);
+}
+
+bool promises_no_tables(const Alternatives& allowed) {
+  return std::ranges::any_of(each(allowed), [](const Promise& promise) {
+    return promise.state == State::blocked || promise.state == State::no_pasid ||
+           promise.state == State::quiet;
+  });
+}
+
+bool promises_tables(const Alternatives& allowed) {
+  return std::ranges::any_of(each(allowed), [](const Promise& promise) {
+    return promise.state == State::mapped || promise.state == State::unmapped ||
+           promise.state == State::waits;
+  });
+}
+
+bool permits(const Alternatives& allowed, bool at_pasid, spec::AccessKind kind,
+             const Outcome& outcome, AttributesAsked asked) {
+  switch (outcome.kind) {
+    case OutcomeKind::any: return false;
+    case OutcomeKind::denied: return true;  // nothing happens
+    case OutcomeKind::bypass:
+      return promises_state(allowed, State::identity) && attributes_fit(0, outcome.memory, asked);
+    case OutcomeKind::translation: return permits_translation(allowed, kind, outcome, asked);
+    // A call that moves the device may end its accesses by configuration meanwhile.
+    case OutcomeKind::abort: return promises_no_tables(allowed) || allowed.concerned;
+    case OutcomeKind::fault:
+      if (!spec::is_translation_fault(outcome.event) && allowed.concerned) return true;
+      return permits_fault(allowed, at_pasid, kind, outcome);
+  }
+  return false;
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+// What a run says of drivers that deny everything by GBPA, and of those whose translation it cannot
+// judge: neither an accusation nor a green light without having looked.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "check/check.h"
+#include "report/finding_text.h"
+#include "tests/check/lockstep_support.h"
+
+namespace iommucheck::test::one_judge_test {
+namespace {
+
+using oracle::CheckOptions;
+using oracle::CheckResult;
+using oracle::Verdict;
+using spec::Rule;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+struct Checked {
+  CheckResult result;
+  oracle::RunEnd end;
+};
+
+Checked check(const std::string& plugin, const std::string& machine,
+              const std::string& not_claimed = "") {
+  CheckOptions options;
+  options.driver = std::string(IOMMUCHECK_TEST_PLUGINS) + "/" + plugin + ".so";
+  options.machine = machine;
+  options.sequences = 300;
+  options.shrink = false;
+  options.claims = *oracle::parse_claims(not_claimed);
+  auto result = oracle::run_check(options);
+  if (!result) throw std::runtime_error(result.error().message);
+  oracle::RunEnd end = oracle::end_of(options, *result);
+  return {std::move(*result), std::move(end)};
+}
+
+std::string why(const Checked& run) {
+  std::string text;
+  for (const std::string& line : run.end.why()) text += line + "\n";
+  for (const auto& finding : run.result.findings) text += headline(finding) + "\n";
+  return text;
+}
+
+TEST(DenyByGbpa, HoldsAfterAReset) {
+  for (const char* entry : {"set_abort_all", "security_init", "init", "too_early"}) {
+    const Checked run = check(std::string("deny_") + entry, "boot=clean", "domains");
+    EXPECT_EQ(run.end.verdict(), Verdict::held) << entry << ": " << why(run);
+    EXPECT_THAT(run.result.scope, HasSubstr("deny-all"));
+  }
+}
+
+TEST(DenyByGbpa, HoldsWhereItEndsWhatTheFormerOwnerLeft) {
+  for (const char* entry : {"set_abort_all", "init"}) {
+    const Checked run = check(std::string("deny_") + entry, "boot=dirty", "domains");
+    EXPECT_EQ(run.end.verdict(), Verdict::held) << entry << ": " << why(run);
+  }
+}
+
+TEST(DenyByGbpa, IsFoundWhereItDoesNotDeny) {
+  const Checked nothing = check("deny_none", "boot=clean", "domains");
+  ASSERT_EQ(nothing.result.findings.size(), 1U);
+  EXPECT_EQ(nothing.result.findings[0].rule, Rule::PROMISE_OUTCOME);
+  EXPECT_THAT(headline(nothing.result.findings[0]), HasSubstr("may pass untranslated"));
+  // Cold boot is its precondition, and this is none.
+  const Checked left_on = check("deny_security_init", "boot=dirty", "domains");
+  ASSERT_EQ(left_on.result.findings.size(), 1U);
+  EXPECT_EQ(left_on.result.findings[0].rule, Rule::PROMISE_OUTCOME);
+}
+
+TEST(Stage2, IsUndecidedAndNobodyIsAccused) {
+  const Checked run = check("stage2", "s2p=1");
+  EXPECT_EQ(run.end.verdict(), Verdict::undecided) << why(run);
+  EXPECT_THAT(why(run), HasSubstr("stage 2 translation is not modelled"));
+  EXPECT_THAT(run.result.scope, Not(HasSubstr("stage 1")));
+  EXPECT_GT(run.result.unmodelled, 0U);
+  EXPECT_LT(run.result.unmodelled, run.result.sequences) << "some attach nothing";
+}
+
+/// What can be judged is.
+TEST(Stage2, ATornSteIsFoundAllTheSame) {
+  const Checked run = check("stage2_torn", "s2p=1");
+  ASSERT_EQ(run.result.findings.size(), 1U) << why(run);
+  EXPECT_EQ(run.result.findings[0].rule, Rule::TORN_STE) << why(run);
+}
+
+TEST(NotBuilt, NoDomainIsNoVerdict) {
+  const Checked run = check("claims_no_domain_alloc", "default");
+  EXPECT_EQ(run.end.verdict(), Verdict::undecided) << why(run);
+  EXPECT_THAT(why(run), HasSubstr("no domain was made: each of"));
+  EXPECT_THAT(run.result.scope, HasSubstr("no domain"));
+}
+
+TEST(NotBuilt, ACallThatIsNeverBuiltIsNoVerdict) {
+  const Checked run = check("claims_no_map", "default");
+  EXPECT_EQ(run.end.verdict(), Verdict::undecided) << why(run);
+  EXPECT_THAT(why(run), HasSubstr("calls of map was answered with NOT_BUILT"));
+}
+
+/// Shareability and cacheability, of leaves and of MAIR.
+TEST(MemoryAttributes, AreFound) {
+  for (const char* wrong : {"leaf_not_shareable", "mair_not_cacheable"}) {
+    CheckOptions options;
+    options.driver = museum(wrong);
+    options.sequences = 500;
+    options.shrink = false;
+    const auto result = oracle::run_check(options);
+    ASSERT_TRUE(result.has_value());
+    ASSERT_EQ(result->findings.size(), 1U) << wrong;
+    EXPECT_THAT(headline(result->findings[0]), HasSubstr("Normal write-back, shareable")) << wrong;
+    options.claims = *oracle::parse_claims("memory-type");
+    const auto not_claimed = oracle::run_check(options);
+    ASSERT_TRUE(not_claimed.has_value());
+    EXPECT_TRUE(not_claimed->findings.empty()) << wrong;
+  }
+}
+
+}  // namespace
+}  // namespace iommucheck::test::one_judge_test
