@@ -24,7 +24,7 @@ using spec::Rule;
 constexpr u64 looks_until_late = 3;
 
 /// Words of memory as they are now; where none is, a fetch aborts.
-struct MemoryNow {
+struct WordsNow {
   const spec::Memory& memory;
   u64 absent_pa, absent_bytes;
   std::optional<u64> read(spec::Structure /*kind*/, u64 pa) {
@@ -215,7 +215,7 @@ std::vector<PageRequestOutcome> PageRequestRules::outcomes(const spec::PageReque
       checks.push_back({.ppar = one});
     }
   } else {
-    MemoryNow words{memory, absent_pa_, absent_bytes_};
+    WordsNow words{memory, absent_pa_, absent_bytes_};
     const spec::SmmuState state{.caps = caps_,
                                 .streams = smmu_.caches().stream_table(),
                                 .smmuen = (cr0_ & spec::cr0::smmuen) != 0};

@@ -9,11 +9,6 @@
 namespace iommucheck::litmus {
 namespace {
 
-template <class Range>
-bool contains(const Range& range, std::string_view text) {
-  return std::find(range.begin(), range.end(), text) != range.end();
-}
-
 std::string_view trimmed(std::string_view text) {
   const std::size_t first = text.find_first_not_of(" \t\r");
   if (first == std::string_view::npos) return {};

@@ -15,11 +15,6 @@ namespace {
 
 constexpr u64 asid_max = 0xffff;
 
-template <class Range>
-bool contains(const Range& range, std::string_view text) {
-  return std::find(range.begin(), range.end(), text) != range.end();
-}
-
 Stream read_stream(LineReader& reader) {
   const Token token = reader.word("a StreamID, SID or SID.SSID");
   const auto dot = token.text.find('.');

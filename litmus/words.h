@@ -3,6 +3,7 @@
 // docs/litmus.md has.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <span>
 #include <string_view>
@@ -46,6 +47,12 @@ inline constexpr std::array<std::string_view, 11> rule_names{
 
 inline constexpr std::array<std::string_view, 7> load_names{
     "0", "af0", "af", "af0+clean", "af0+dirty", "af+clean", "af+dirty"};
+
+/// Whether a list has the word.
+template <class Words>
+constexpr bool contains(const Words& words, std::string_view word) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
 
 struct WordList {
   std::string_view of;

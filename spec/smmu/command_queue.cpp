@@ -149,15 +149,15 @@ void Smmu::note_refusal(const CommandWords& words) {
 
 std::string Smmu::why_stopped() const {
   if (!command_error()) return {};
-  constexpr std::string_view names[] = {"CERROR_NONE", "CERROR_ILL", "CERROR_ABT",
-                                        "CERROR_ATC_INV_SYNC"};
+  constexpr std::string_view errors[] = {"CERROR_NONE", "CERROR_ILL", "CERROR_ABT",
+                                         "CERROR_ATC_INV_SYNC"};
   const u64 slot = queue_slot(cmdq(), command_bytes, r_.exposed);
   const Content dw0 = caches_.memory().newest(slot);
   const Content dw1 = caches_.memory().newest(slot + 8);
   std::string text = "the command queue is stopped: GERROR.CMDQ_ERR is " +
                      std::to_string(r_.gerror & gerror::cmdq_err) + " and GERRORN.CMDQ_ERR " +
                      std::to_string(r_.gerrorn & gerror::cmdq_err) + ", CMDQ_CONS.ERR is " +
-                     std::string(r_.error < std::size(names) ? names[r_.error] : "reserved") +
+                     std::string(r_.error < std::size(errors) ? errors[r_.error] : "reserved") +
                      ", at the command in slot " +
                      std::to_string(queue_index(cmdq().lg2, r_.exposed));
   if (dw0.unknown || dw1.unknown) return text;

@@ -42,7 +42,7 @@ using enum Reason;
 constexpr std::size_t calls = 64;
 using Reasons = std::span<const Reason>;
 
-constexpr std::array<Reasons, calls> all = [] {
+constexpr std::array<Reasons, calls> reasons_of_calls = [] {
   std::array<Reasons, calls> each{};
 #define ANSWERS(call, ...) each[static_cast<std::size_t>(CallKind::call)] = of::call;
 #include "spec/sva/answers.def"
@@ -57,7 +57,9 @@ bool has_own_status(Reason reason) { return row_of(reason).own; }
 const char* reason_text(Reason reason) { return row_of(reason).text; }
 const char* reason_name(Reason reason) { return row_of(reason).name; }
 
-std::span<const Reason> reasons_of(CallKind call) { return all.at(static_cast<std::size_t>(call)); }
+std::span<const Reason> reasons_of(CallKind call) {
+  return reasons_of_calls.at(static_cast<std::size_t>(call));
+}
 
 bool may_answer(CallKind call, Reason reason) {
   return std::ranges::find(reasons_of(call), reason) != reasons_of(call).end() ||
