@@ -37,7 +37,7 @@ template std::optional<Fault> check_stage2_access(const Stage2<W>&, const Stage2
 template W stage2_start_table(const Stage2<W>&);
 template Flag<W> ipa_in_range(const Stage2<W>&, W);
 template Stage2<W> stage2_of(const Ste<W>&, const Capabilities&);
-template Flag<W> stage2_unsupported(const Ste<W>&);
+template Flag<W> stage2_unsupported(const Ste<W>&, const Capabilities&);
 template Flag<W> queue_full(unsigned, W, W);
 template Flag<W> queue_empty(unsigned, W, W);
 template Flag<W> queue_consistent(unsigned, W, W);
