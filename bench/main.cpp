@@ -42,7 +42,7 @@ bool section(const char* title, Section&& run) {
   return true;
 }
 
-int run(const ApiOptions& given, const std::string& only, bool line) {
+int run(const ApiOptions& given, const FindingOptions& find, const std::string& only, bool line) {
   ApiOptions options = given;
   const bool sanitized = std::string_view(IOMMUCHECK_BENCH_BUILD) == "ASan+UBSan";
   if (sanitized) {  // about a tenth of the rate: fewer sequences, for the same time
@@ -73,6 +73,9 @@ int run(const ApiOptions& given, const std::string& only, bool line) {
     all &= section("check: a campaign with one process, and with one for each processor",
                    [] { campaign(); });
   }
+  if (wanted("finding")) {
+    all &= section("finding: until check sees what is wrong", [&] { finding(find); });
+  }
   if (wanted("long")) {
     all &= section("long runs: nothing is undone, and the events do not end", [] { long_runs(); });
   }
@@ -95,13 +98,14 @@ int run(const ApiOptions& given, const std::string& only, bool line) {
 }  // namespace iommucheck::bench
 
 int main(int argc, char** argv) {
-  using iommucheck::bench::ApiOptions;
-  ApiOptions options;
+  iommucheck::bench::ApiOptions options;
+  iommucheck::bench::FindingOptions find;
   std::string only;
   bool line = false;
   CLI::App app("Benchmarks of iommucheck; they measure and decide nothing.", "iommucheck_bench");
   app.add_option("--only", only, "one section")
-      ->check(CLI::IsMember({"api", "growth", "check", "long", "outcomes", "driver", "qemu"}));
+      ->check(CLI::IsMember(
+          {"api", "growth", "check", "finding", "long", "outcomes", "driver", "qemu"}));
   app.add_flag_callback("--api-only", [&only] { only = "api"; }, "the same as --only api");
   app.add_flag("--api-line", line, "only that, as one line for a program (see --beside)");
   app.add_option("--beside", options.beside,
@@ -114,10 +118,17 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str();
   app.add_option("--seed", options.seed, "of the sequences")->capture_default_str();
+  app.add_option("--drivers", find.drivers, "of the museum, for the section finding")
+      ->delimiter(',');
+  app.add_flag("--museum", find.museum, "all of them");
+  app.add_option("--seeds", find.seeds, "that each is searched from")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  app.add_option("--sequences-max", find.sequences, "of a search")->capture_default_str();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
-  return iommucheck::bench::run(options, only, line);
+  return iommucheck::bench::run(options, find, only, line);
 }

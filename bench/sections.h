@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/types.h"
 
@@ -16,6 +17,13 @@ struct ApiOptions {
   std::string beside;  ///< another build of this program; its rate is printed beside. Or empty
 };
 
+struct FindingOptions {
+  std::vector<std::string> drivers;  ///< of the museum; empty: ten hard ones
+  bool museum = false;               ///< all of it
+  u64 seeds = 10;
+  u64 sequences = 65536;  ///< of a run, at most
+};
+
 /// Random sequences of 20 calls in lockstep with all promises.
 void api(const ApiOptions& options);
 /// Only the rate, as one line for the other build's api().
@@ -24,6 +32,8 @@ void api_line(const ApiOptions& options);
 void growth();
 /// A campaign of `check` with one process, and with one for each processor.
 void campaign();
+/// What `check` computes until it finds what drivers of the museum do wrong.
+void finding(const FindingOptions& options);
 /// Cost and memory of a step up to ten million events.
 void long_runs();
 /// outcomes() of one access.
