@@ -30,7 +30,7 @@ int answer_litmus(const AskCommand& options) {
   for (const litmus::Test& test : file->tests) {
     const auto got = litmus::judge_by_either(test);
     if (!got) return report("ask", got.error());
-    const LitmusResult result = compare(test, *got);
+    const LitmusResult result = result_of(test, *got);
     if (!result.unsupported.empty()) ++unsupported;
     if (result.unsupported.empty() && !result.passed()) end.found();
     if (options.format == Format::json) {

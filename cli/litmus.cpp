@@ -77,7 +77,7 @@ class LitmusRun {
         note_error(got.error(), path, test.name);
         continue;
       }
-      note(compare(test, *got), path, seconds_since(begin));
+      note(result_of(test, *got), path, seconds_since(begin));
     }
   }
 

@@ -61,7 +61,7 @@ bool LitmusResult::passed() const {
   return verdict_agrees;
 }
 
-LitmusResult compare(const Test& test, const litmus::FastResult& got) {
+LitmusResult result_of(const Test& test, const litmus::FastResult& got) {
   const Judgement& judgement = got.judgement;
   LitmusResult result;
   result.test = &test;

@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "cli/console.h"
 #include "litmus/agreement.h"
 #include "litmus/ast.h"
 #include "report/junit.h"
-#include "cli/console.h"
 
 namespace iommucheck::cli {
 
@@ -36,7 +36,7 @@ struct LitmusResult {
   [[nodiscard]] bool passed() const;
 };
 
-LitmusResult compare(const litmus::Test& test, const litmus::FastResult& got);
+LitmusResult result_of(const litmus::Test& test, const litmus::FastResult& got);
 
 oracle::JunitCase case_of(const LitmusResult& result, const std::string& file, double seconds);
 /// `quiet`: sets and reasons only where something differs, or is asked.

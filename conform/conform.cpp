@@ -269,12 +269,18 @@ class Conform {
     if (before.cases == confirm_cases) return not_reproduced(std::move(fresh));
     auto confirmed = confirm(what, fresh);
     if (!confirmed) return std::unexpected(confirmed.error());
-    if (!*confirmed) {
+    // A death is a fact, though it may need what cases before have left in the device.
+    const bool died = found.rule == Rule::DEVICE_SURVIVES;
+    if (!*confirmed && !died) {
       ++before.cases;
       return not_reproduced(std::move(fresh));
     }
     forget_not_reproduced(fresh);
     ++counts_.broken[static_cast<std::size_t>(found.rule)];
+    if (!*confirmed) {
+      result_.divergences.push_back(std::move(fresh));
+      return {};
+    }
     const Confirmed& its = **confirmed;
     for (std::size_t i = its.what.fixed; i < its.what.steps.size(); ++i) {
       fresh.steps.push_back(step_text(its.what.steps[i]));

@@ -86,7 +86,13 @@ bool DeviceRules::translated_outcomes(const Access& access, std::vector<Outcome>
     } else if (option.kind == SteKind::abort) {
       allowed.push_back({.kind = OutcomeKind::abort, .rule = Rule::STE_ABORT});
     } else {
-      if (option.ats) allowed.push_back(as_it_is);
+      const bool disabled = !access.ssv && option.event == EventType::f_stream_disabled;
+      if (option.ats && disabled) {  // S1DSS = 0: as refused_translated() has it
+        const Outcome refused = spec::fault_outcome(option.event, option.rule, seen);
+        allowed.push_back(spec::translated_error(refused, smmu_.rec_cfg_ats()));
+      } else if (option.ats) {
+        allowed.push_back(as_it_is);
+      }
       if (option.no_ats) {
         allowed.push_back(spec::fault_outcome(EventType::f_transl_forbidden, Rule::STE_EATS, seen));
       }

@@ -7,6 +7,7 @@
 #include "check/check.h"
 #include "report/finding_text.h"
 #include "tests/check/lockstep_support.h"
+#include "tests/places.h"
 
 namespace iommucheck::test::one_judge_test {
 namespace {
@@ -26,7 +27,7 @@ struct Checked {
 Checked check(const std::string& plugin, const std::string& machine,
               const std::string& not_claimed = "") {
   CheckOptions options;
-  options.driver = std::string(IOMMUCHECK_TEST_PLUGINS) + "/" + plugin + ".so";
+  options.driver = test::in_build("test-plugins/") + plugin + ".so";
   options.machine = machine;
   options.sequences = 300;
   options.shrink = false;

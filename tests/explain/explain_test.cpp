@@ -180,7 +180,6 @@ TEST(Explain, ACdAtAnotherNumberIsDrawnWhereItStands) {
                                 : oracle::stories::make_builtin_subject();
     oracle::stories::World world;
     world.devices.push_back({.name = "D0", .group = "", .iommu = "", .modes = ""});
-    ASSERT_EQ(subject->needs(world), "");
     ASSERT_EQ(subject->boot(world), "");
     using spec::sva::CallKind;
     const auto call = [&](const spec::sva::Call& made) {
