@@ -57,8 +57,6 @@ const Requirement requirements[] = {
      &Offers::smmuv3},
     {[](const World& world) -> std::string { return world.second_backend ? "backend=two" : ""; },
      &Offers::pasid_0},
-    {[](const World& world) -> std::string { return world.second_backend ? "backend=two" : ""; },
-     &Offers::holes},
     {[](const World& world) -> std::string {
        return world.per_device_tables ? "tables=per_device" : "";
      },
@@ -111,6 +109,7 @@ class Needs {
     if (name == "dma_state") return;  // its dma has been looked at
     const auto kind = kind_of(name);
     if (!kind || !subject_.has(*kind)) return add(name);
+    if (waits_for_holes(name, invoke.results)) add("backend=two");
     if (name == "domain_alloc" && !invoke.arguments.empty()) {
       const scenario::Value& what = invoke.arguments[0];
       const bool is_word = what.kind == scenario::Value::Kind::word;
@@ -143,6 +142,15 @@ class Needs {
   void visit(const scenario::Resume& /*resume*/) {}
 
  private:
+  /// Where nothing unmapped is remembered a map has nobody to wait for.
+  bool waits_for_holes(std::string_view call, const scenario::Values& results) const {
+    constexpr std::string_view maps[] = {"map", "map_sg", "sva_map"};
+    return !offers_.holes && std::ranges::find(maps, call) != std::end(maps) &&
+           std::ranges::any_of(results, [](const scenario::Value& one) {
+             return one.is_word("ETIMEDOUT");
+           });
+  }
+
   void add(const std::string& name) {
     if (name.empty() || std::ranges::find(names_, name) != names_.end()) return;
     names_.push_back(name);

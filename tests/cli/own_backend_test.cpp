@@ -28,7 +28,7 @@ TEST_F(OwnBackend, ShowsTheShortestSequenceAndRunsItAgain) {
   const Ran ran = run(begin + twin + " --seed 1 --runs 2 --out " + path("o"));
   EXPECT_EQ(ran.status, 1) << ran.out << ran.err;
   EXPECT_THAT(ran.out, AllOf(HasSubstr("BROKEN PROMISE_OUTCOME (promise), at fault: backend"),
-                             HasSubstr("in sequence 0 of seed 1"), HasSubstr("FAIL   DOM-01")));
+                             HasSubstr("in sequence 0 of seed 1"), HasSubstr("FAIL   SEC-02")));
   const std::string file = path("o") + "/PROMISE_OUTCOME.scenario";
   EXPECT_THAT(slurp(file), HasSubstr("map(d0, "));
   const Ran again = run(begin + twin + " --replay " + file);
