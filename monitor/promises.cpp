@@ -549,6 +549,9 @@ void Monitor::give_up_on_access(const spec::Access& access) {
 }
 
 void Monitor::give_up_on_promises(const Place& place) {
+  if (interface_.loses_calls()) {
+    return give_up(fmt::format("more than {} calls run at once", spec::sva::Tickets::max));
+  }
   give_up(fmt::format("{} is promised more than {} things at once", where_text(where(place)),
                       Alternatives::max));
 }

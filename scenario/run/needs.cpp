@@ -146,9 +146,8 @@ class Needs {
   bool waits_for_holes(std::string_view call, const scenario::Values& results) const {
     constexpr std::string_view maps[] = {"map", "map_sg", "sva_map"};
     return !offers_.holes && std::ranges::find(maps, call) != std::end(maps) &&
-           std::ranges::any_of(results, [](const scenario::Value& one) {
-             return one.is_word("ETIMEDOUT");
-           });
+           std::ranges::any_of(results,
+                               [](const scenario::Value& one) { return one.is_word("ETIMEDOUT"); });
   }
 
   void add(const std::string& name) {

@@ -131,6 +131,8 @@ class Interface {
   Verdict end_call(const Call& call, const Observed& observed, Circumstances around = {});
   /// Both for a call of which nothing was looked at in between.
   Verdict apply(const Call& call, const Observed& observed, Circumstances around = {});
+  /// More than Tickets::max calls run at once: not all of them are followed.
+  [[nodiscard]] bool loses_calls() const { return state_.tickets.overflowed(); }
   /// Whether a call, Invalidate or Release is in progress.
   [[nodiscard]] bool in_call() const { return state_.tickets.any() || state_.tickets.overflowed(); }
 

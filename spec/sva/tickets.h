@@ -20,6 +20,8 @@ struct Ticket {
 
 class Tickets {
  public:
+  static constexpr u32 max = 64;
+
   explicit Tickets(Trail& trail) : trail_(trail) {}
 
   Ticket open(const records::Pending& pending) {
@@ -74,8 +76,6 @@ class Tickets {
   }
 
  private:
-  static constexpr u32 max = 64;
-
   Trail& trail_;
   u64 busy_ = 0;      // a bit each
   u64 overflow_ = 0;  // without a record
