@@ -84,7 +84,7 @@ iommucheck_twin(reserved_page walk_output walk_output spec/arch/descriptor.h
 iommucheck_twin(walk_ttb0 walk_output walk_output spec/arch/walk.h
   "if (flag(va, 55)) return 1;" "if (flag(va, 55)) return 0;")
 iommucheck_twin(walk_e0pd walk_output walk_output spec/arch/walk.h
-  "!access.privileged && has_unprivileged(regime.world)" "false")
+  "access.privileged || !has_unprivileged(regime.world)" "true")
 iommucheck_twin(walk_high_bits walk_output walk_output spec/arch/descriptor.h
   "field(word, 15, 12) << 48" "field(word, 15, 12) << 47")
 iommucheck_twin(walk_hierarchy walk_output walk_output spec/arch/walk.h
@@ -107,7 +107,7 @@ iommucheck_twin(stage2_xn stage2_access stage2_access spec/arch/stage2.h
 iommucheck_twin(stage2_dirty stage2_access stage2_access spec/arch/stage2.h
   "stage2.ha & stage2.hd & dirty_bit_modifier(word)" "stage2.ha & dirty_bit_modifier(word)")
 iommucheck_twin(stage2_fetch stage2_access stage2_access spec/arch/stage2.h
-  "fetched ? AccessKind{} : access" "access")
+  "fetched ? own : access" "access")
 iommucheck_twin(stage2_device stage2_access stage2_access spec/arch/stage2.h
   "select(stage2.fwb, !flag(word, 4), is_zero(field(word, 5, 4)))" "is_zero(field(word, 5, 4))")
 iommucheck_twin(stage2_affd stage2_access stage2_access spec/arch/stage2.h
