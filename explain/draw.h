@@ -4,6 +4,7 @@
 // word stands what else may be seen of it, and beside each mapping what the calls have promised.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -19,6 +20,8 @@ struct DrawOptions {
   std::optional<u32> sid;     ///< only this stream
   std::optional<u32> number;  ///< only this SubstreamID; without it the RID's and all PASIDs
   u64 lines_max = 200;        ///< of mappings, for one address space
+  /// Processes that whoever drew them knows by their numbers, for the names of spaces.
+  std::vector<u64> processes{};
 };
 
 /// Where a table of mappings begins (TTB0), and at which PASID of a stream, or without one.
@@ -64,6 +67,9 @@ class MemoryDrawing {
   void stream(u32 sid);
   [[nodiscard]] std::optional<u64> ste_place(u32 sid);
   void structure(const Structure& what, u32 sid, u32 ssid, bool is_cd);
+  void find_leads(const std::set<u32>& sids);
+  void pasid_table(u32 sid, const spec::Ste<u64>& ste);
+  [[nodiscard]] std::string whose(u32 sid, spec::sva::Substream at) const;
   void substreams(u32 sid, const spec::Ste<u64>& ste);
   void substream(u32 sid, const spec::Ste<u64>& ste, u32 number, bool present);
   [[nodiscard]] std::optional<u64> cd_place(u32 sid, const spec::Ste<u64>& ste, u32 number,
@@ -89,8 +95,10 @@ class MemoryDrawing {
   DrawOptions options_;
   WordNotes notes_;
   Lines lines_;
-  std::vector<spec::Tag<u64>> tags_;  ///< of the spaces drawn
-  std::set<u64> drawn_tables_;        ///< frames
+  std::vector<spec::Tag<u64>> tags_;               ///< of the spaces drawn
+  std::set<u64> drawn_tables_;                     ///< frames
+  std::map<u64, std::vector<std::string>> leads_;  ///< to tables of CDs: streams
+  std::map<std::string, u32> drawn_;  ///< what PASID tables look like -> the first stream's
 };
 
 }  // namespace iommucheck::oracle

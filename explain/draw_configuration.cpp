@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Stream table, STEs, CDs. IHI 0070 3.3, 5.1 to 5.4.
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "explain/draw.h"
 #include "report/finding_text.h"
@@ -64,6 +67,7 @@ std::string MemoryDrawing::draw() {
       for (const u32 sid : interface.stream_ids(device)) sids.insert(sid);
     }
   }
+  find_leads(sids);
   for (const u32 sid : sids) {
     stream(sid);
     atcs(sid);
@@ -146,9 +150,10 @@ void MemoryDrawing::stream(u32 sid) {
   lines_.blank();
   const auto& interface = monitor_.interface();
   const u32 device = interface.device_of(sid);
-  lines_.add(0, "stream {:#x} ({})", sid,
+  lines_.add(0, "stream {:#x} ({}){}", sid,
              device == interface.device_count() ? std::string("nobody's")
-                                                : fmt::format("device {}", device));
+                                                : fmt::format("device {}", device),
+             whose(sid, {}));
   const std::optional<u64> place = ste_place(sid);
   if (!place) return;
   const Structure what = read(*place);
@@ -168,7 +173,7 @@ void MemoryDrawing::stream(u32 sid) {
       break;
     case spec::SteKind::stage2:
     case spec::SteKind::nested: lines_.add(1, "stage 2 is not drawn"); return;
-    case spec::SteKind::stage1: substreams(sid, ste); break;
+    case spec::SteKind::stage1: pasid_table(sid, ste); break;
   }
 }
 
@@ -255,6 +260,56 @@ std::vector<TableInMemory> MemoryDrawing::tables(u32 sid) {
   return tables;
 }
 
+/// Who has the space there, as the calls say it: ": domain 0x51". Empty: nobody, or it is not
+/// known.
+std::string MemoryDrawing::whose(u32 sid, spec::sva::Substream at) const {
+  const auto& interface = monitor_.interface();
+  const u32 device = interface.device_of(sid);
+  if (device == interface.device_count()) return {};
+  const u64 domain =
+      at.present ? interface.attached_at(device, at.number) : interface.domain_of(device);
+  if (domain != 0) return fmt::format(": domain {:#x}", domain);
+  if (!at.present) return {};
+  for (const u64 mm : options_.processes) {
+    if (interface.pasid_of_process(mm) == at) return fmt::format(": process {:#x}", mm);
+  }
+  for (const spec::sva::Leak& held : interface.leaks()) {
+    const bool is_its = held.kind == spec::sva::Leak::Kind::io_mm && held.pasid == at.number;
+    if (is_its) return fmt::format(": io_mm {:#x}", held.handle);
+  }
+  return {};
+}
+
+/// Which streams lead to which table of CDs.
+void MemoryDrawing::find_leads(const std::set<u32>& sids) {
+  Lines kept = std::exchange(lines_, {});
+  for (const u32 sid : sids) {
+    const std::optional<u64> place = ste_place(sid);
+    if (!place) continue;
+    const Structure what = read(*place);
+    const Ste<u64> ste{what.words};
+    const bool leads = !what.unknown &&
+                       spec::decode_ste(ste, caches_.capabilities()).kind == spec::SteKind::stage1;
+    if (leads) leads_[ste.s1contextptr()].push_back(fmt::format("{:#x}", sid));
+  }
+  lines_ = std::move(kept);
+}
+
+/// Streams that share a table lead to one drawing of it, if what is cached and promised there is
+/// the same for them.
+void MemoryDrawing::pasid_table(u32 sid, const Ste<u64>& ste) {
+  Lines before = std::exchange(lines_, {});
+  substreams(sid, ste);
+  const std::string table = std::exchange(lines_, std::move(before)).take();
+  const auto [at, is_new] = drawn_.try_emplace(table, sid);
+  const std::vector<std::string>& streams = leads_[ste.s1contextptr()];
+  if (streams.size() > 1) {
+    lines_.add(1, "CDs at {:#x}, of the streams {}{}", ste.s1contextptr(), fmt::join(streams, ", "),
+               is_new ? "" : fmt::format(": drawn under stream {:#x}", at->second));
+  }
+  if (is_new) lines_.append(table);
+}
+
 void MemoryDrawing::substreams(u32 sid, const Ste<u64>& ste) {
   const bool used = static_cast<bool>(spec::substreams_used(ste, caches_.capabilities()));
   for (const u32 number : numbers_in_use(sid, ste)) {
@@ -268,7 +323,7 @@ void MemoryDrawing::substream(u32 sid, const Ste<u64>& ste, u32 number, bool pre
   if (!present) {
     lines_.add(1, "no PASID (CD 0)");
   } else {
-    lines_.add(1, "PASID {:#x}", number);
+    lines_.add(1, "PASID {:#x}{}", number, whose(sid, spec::sva::substream(number)));
   }
   const std::optional<u64> place = cd_place(sid, ste, number, true);
   if (!place) {

@@ -21,9 +21,21 @@ using spec::OutcomeKind;
 /// Where reading stopped.
 struct Stop {
   u64 line = 1;
-  std::string event;     ///< of that line
-  bool finding = false;  ///< because of a finding there
+  std::string event;          ///< of that line
+  bool finding = false;       ///< because of a finding there
+  std::set<u64> processes{};  ///< that were bound
 };
+
+/// The process that the event binds.
+std::optional<u64> bound_by(const trace::Event& event) {
+  const auto* call = std::get_if<trace::Call>(&event.payload);
+  if (call == nullptr) return std::nullopt;
+  if (const auto* bind = std::get_if<trace::calls::BindDevice>(&call->call)) {
+    return static_cast<u64>(bind->mm);
+  }
+  const auto* task = std::get_if<trace::calls::BindTask>(&call->call);
+  return task == nullptr ? std::nullopt : std::optional(static_cast<u64>(task->task));
+}
 
 /// Judges the trace up to the line, or up to the first finding where none is named.
 Expected<Stop> read_up_to(trace::TraceReader& reader, Judge& judge, const ExplainTrace& what) {
@@ -41,6 +53,7 @@ Expected<Stop> read_up_to(trace::TraceReader& reader, Judge& judge, const Explai
     }
     stop.line = reader.line();
     stop.event = trace::to_json(**event);
+    if (const auto mm = bound_by(**event)) stop.processes.insert(*mm);
     judge.take(std::move(**event));
     if (!what.line && !judge.so_far().findings.empty()) {
       stop.finding = true;
@@ -123,6 +136,7 @@ Expected<std::string> explain_trace(const ExplainTrace& what) {
   }
   lines.blank();
   DrawOptions options;
+  options.processes.assign(stop->processes.begin(), stop->processes.end());
   if (what.access) {
     options.sid = what.access->sid;
     options.number = what.access->pasid.value_or(0);

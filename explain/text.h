@@ -18,6 +18,7 @@ class Lines {
     text_ += '\n';
   }
   void blank() { text_ += '\n'; }
+  void append(const std::string& lines) { text_ += lines; }
   [[nodiscard]] std::string take() { return std::move(text_); }
 
  private:

@@ -158,14 +158,24 @@ TEST(Explain, ThePictureOfDomainsAndProcessesIsWhatMemorySays) {
   const auto has = [&](u32 sid, std::initializer_list<u32> pasids) {
     const std::string stream = of_stream(text, sid);
     for (u32 pasid = 1; pasid <= 4; ++pasid) {
-      const std::string heading = fmt::format("PASID {:#x}\n", pasid);
+      const std::string heading = fmt::format("PASID {:#x}: ", pasid);
       const bool wanted = std::ranges::find(pasids, pasid) != pasids.end();
       EXPECT_EQ(stream.find(heading) != std::string::npos, wanted) << sid << ": " << pasid;
     }
   };
-  // D0 on A: X and Y. D2, D3, D4 on B, which share its table: Y and the private one.
+  // D0 on A: X and Y. D2, D3, D4 on B, which share its table: Y and the private one. It is drawn
+  // once, and says who leads to it, and whose is what.
   has(1, {1, 2});
-  for (const u32 sid : {2U, 3U, 4U}) has(sid, {2, 3});
+  has(2, {2, 3});
+  for (const u32 sid : {3U, 4U}) {
+    has(sid, {});
+    EXPECT_THAT(of_stream(text, sid),
+                HasSubstr("of the streams 0x2, 0x3, 0x4: drawn under stream"));
+  }
+  EXPECT_THAT(of_stream(text, 2), HasSubstr(", of the streams 0x2, 0x3, 0x4\n"));
+  EXPECT_THAT(of_stream(text, 1), HasSubstr("PASID 0x1: process 0x"));
+  EXPECT_THAT(of_stream(text, 2), HasSubstr("PASID 0x3: io_mm 0x"));
+  EXPECT_THAT(of_stream(text, 2), HasSubstr("(device 1): domain 0x"));
 }
 
 /// What `draw` in a scenario and `explain` look at: a CD that stands at another number is seen
@@ -199,7 +209,7 @@ TEST(Explain, ACdAtAnotherNumberIsDrawnWhereItStands) {
     EXPECT_EQ(standing->back().root, subject->root_of(1));
     ASSERT_EQ(subject->write_trace(trace), "");
     const std::string text = explain({.trace = trace, .line = {}, .access = {}});
-    EXPECT_EQ(text.find("PASID 0x4\n") != std::string::npos, !broken);
+    EXPECT_EQ(text.find("PASID 0x4: process 0x1\n") != std::string::npos, !broken);
     EXPECT_EQ(text.find("PASID 0x5\n") != std::string::npos, broken);
   }
 }
