@@ -109,7 +109,7 @@ class Needs {
     if (name == "dma_state") return;  // its dma has been looked at
     const auto kind = kind_of(name);
     if (!kind || !subject_.has(*kind)) return add(name);
-    if (waits_for_holes(name, invoke.results)) add("backend=two");
+    if (waits_for_holes(*kind, invoke.results)) add("backend=two");
     if (name == "domain_alloc" && !invoke.arguments.empty()) {
       const scenario::Value& what = invoke.arguments[0];
       const bool is_word = what.kind == scenario::Value::Kind::word;
@@ -143,9 +143,10 @@ class Needs {
 
  private:
   /// Where nothing unmapped is remembered a map has nobody to wait for.
-  bool waits_for_holes(std::string_view call, const scenario::Values& results) const {
-    constexpr std::string_view maps[] = {"map", "map_sg", "sva_map"};
-    return !offers_.holes && std::ranges::find(maps, call) != std::end(maps) &&
+  bool waits_for_holes(spec::sva::CallKind call, const scenario::Values& results) const {
+    using spec::sva::CallKind;
+    const CallKind kind = spec::sva::as_domain_call(call);
+    return !offers_.holes && (kind == CallKind::map || kind == CallKind::map_sg) &&
            std::ranges::any_of(results,
                                [](const scenario::Value& one) { return one.is_word("ETIMEDOUT"); });
   }
