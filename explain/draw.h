@@ -66,6 +66,7 @@ class MemoryDrawing {
   void stream_table();
   void stream(u32 sid);
   [[nodiscard]] std::optional<u64> ste_place(u32 sid);
+  [[nodiscard]] std::optional<spec::Ste<u64>> stage1_ste(u32 sid);
   void structure(const Structure& what, u32 sid, u32 ssid, bool is_cd);
   void find_leads(const std::set<u32>& sids);
   void pasid_table(u32 sid, const spec::Ste<u64>& ste);

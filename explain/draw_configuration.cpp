@@ -128,6 +128,17 @@ std::optional<u64> MemoryDrawing::ste_place(u32 sid) {
   return spec::second_level_ste_address(table, l1std, u64{sid});
 }
 
+/// The stream's STE as memory has it, if it leads to CDs. Says what ste_place() says.
+std::optional<Ste<u64>> MemoryDrawing::stage1_ste(u32 sid) {
+  const std::optional<u64> place = ste_place(sid);
+  if (!place) return std::nullopt;
+  const Structure what = read(*place);
+  const Ste<u64> ste{what.words};
+  const bool leads =
+      !what.unknown && spec::decode_ste(ste, caches_.capabilities()).kind == spec::SteKind::stage1;
+  return leads ? std::optional(ste) : std::nullopt;
+}
+
 void MemoryDrawing::structure(const Structure& what, u32 sid, u32 ssid, bool is_cd) {
   const unsigned indent = is_cd ? 3 : 2;
   for (unsigned i = 0; i < spec::ste_words; ++i) {
@@ -236,12 +247,9 @@ std::optional<u64> MemoryDrawing::cd_place(u32 sid, const Ste<u64>& ste, u32 num
 
 std::vector<TableInMemory> MemoryDrawing::tables(u32 sid) {
   std::vector<TableInMemory> tables;
-  const std::optional<u64> place = ste_place(sid);
-  if (!place) return tables;
-  const Structure what = read(*place);
-  const Ste<u64> ste{what.words};
-  const spec::SteDecision decision = spec::decode_ste(ste, caches_.capabilities());
-  if (what.unknown || decision.kind != spec::SteKind::stage1) return tables;
+  const std::optional<Ste<u64>> found = stage1_ste(sid);
+  if (!found) return tables;
+  const Ste<u64>& ste = *found;
   const bool used = spec::substreams_used(ste, caches_.capabilities()).value;
   for (const u32 number : numbers_in_use(sid, ste)) {
     const std::optional<u64> cd_at = cd_place(sid, ste, number, false);
@@ -284,13 +292,8 @@ std::string MemoryDrawing::whose(u32 sid, spec::sva::Substream at) const {
 void MemoryDrawing::find_leads(const std::set<u32>& sids) {
   Lines kept = std::exchange(lines_, {});
   for (const u32 sid : sids) {
-    const std::optional<u64> place = ste_place(sid);
-    if (!place) continue;
-    const Structure what = read(*place);
-    const Ste<u64> ste{what.words};
-    const bool leads = !what.unknown &&
-                       spec::decode_ste(ste, caches_.capabilities()).kind == spec::SteKind::stage1;
-    if (leads) leads_[ste.s1contextptr()].push_back(fmt::format("{:#x}", sid));
+    const std::optional<Ste<u64>> ste = stage1_ste(sid);
+    if (ste) leads_[ste->s1contextptr()].push_back(fmt::format("{:#x}", sid));
   }
   lines_ = std::move(kept);
 }
