@@ -74,8 +74,16 @@ if(IOMMUCHECK_SANITIZE)
   if(iommucheck_is_clang)
     # Undefined behaviour is looked for in what we write, not inside of the standard library and the test
     # frameworks: a fifth of the time of a compile.
-    target_compile_options(iommucheck_options INTERFACE
-                           "-fsanitize-ignorelist=${PROJECT_SOURCE_DIR}/cmake/sanitizers.ignore")
+    set(sanitizers_ignore "${PROJECT_SOURCE_DIR}/cmake/sanitizers.ignore")
+    file(SHA256 "${sanitizers_ignore}" sanitizers_ignore_sum)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${sanitizers_ignore}")
+    # ccache takes it for a word like others: as a relative path it is the same in every clone, and what is in it
+    # counts by its sum.
+    if(CMAKE_GENERATOR STREQUAL "Ninja")
+      file(RELATIVE_PATH sanitizers_ignore "${CMAKE_BINARY_DIR}" "${sanitizers_ignore}")
+    endif()
+    target_compile_options(iommucheck_options INTERFACE "-fsanitize-ignorelist=${sanitizers_ignore}"
+                           "-DIOMMUCHECK_SANITIZERS_IGNORE=${sanitizers_ignore_sum}")
   endif()
 elseif(IOMMUCHECK_TSAN)
   target_compile_options(iommucheck_options INTERFACE -fsanitize=thread)
