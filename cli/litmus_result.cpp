@@ -87,6 +87,17 @@ LitmusResult result_of(const Test& test, const litmus::FastResult& got) {
     if (i < judgement.dmas.size()) row.allowed = judgement.dmas[i];
     result.rows.push_back(std::move(row));
   }
+  for (std::size_t i = 0; i < test.loads.size(); ++i) {
+    const litmus::LoadExpectation& load = test.loads[i];
+    LitmusRow row{fmt::format("load {} {}", load.table.text, load.index.value),
+                  set_of(load.allowed),
+                  {},
+                  {},
+                  load.asked};
+    if (i < judgement.loads.size()) row.allowed = judgement.loads[i];
+    if (load.promised) row.what += fmt::format(" (promised: {})", text_of(set_of(*load.promised)));
+    result.rows.push_back(std::move(row));
+  }
   result.broken = judgement.broken;
   result.evidence = got.evidence;
   if (test.driver) {

@@ -16,6 +16,8 @@ struct Judgement {
   std::vector<std::set<std::string>> allowed;
   /// For each `dma NAME ->` line in order.
   std::vector<std::set<std::string>> dmas;
+  /// For each `load` line in order.
+  std::vector<std::set<std::string>> loads;
   /// Broken rule families: page-reuse, table-free, conflict, tag, promise, lost-update, wild,
   /// unknown.
   std::set<std::string> broken;

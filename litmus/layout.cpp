@@ -45,6 +45,7 @@ class Builder {
     place_regions();
     find_facts();
     find_stage2();
+    find_granules();
     for (const InitLine& line : test_.init) lay_down(line);
     for (const auto& [pa, value] : memory_) out_.memory.push_back({pa, value});
     agent("cpu0");
@@ -94,7 +95,8 @@ class Builder {
   u64 address(const Target& target) const {
     if (target.kind == Target::Kind::unknown) return address(unknown_name);
     if (target.kind == Target::Kind::intermediate) return target.page << 12;
-    return address(target.name) + (u64{target.part.value_or(0)} << 12);
+    const Region& region = out_.regions[by_name_.at(target.name)];
+    return region.pa + (u64{target.part.value_or(0)} << region.granule);
   }
 
   Resolve resolve() const {
@@ -154,6 +156,40 @@ class Builder {
     for (const std::string& table : tables) out_.stage2_tables.insert(address(table));
   }
 
+  /// The granule of the tables that lead to a page is that of the page; of the first structure that
+  /// leads to a table, that of the table. Tables of a guest are reached by way of stage 2, whose
+  /// pages they are: their own granule is that of the CD.
+  void find_granules() {
+    std::map<std::string, unsigned> tables;
+    const auto root = [&](const std::optional<Target>& target, const std::optional<Number>& kib) {
+      const bool named = target && target->kind == Target::Kind::named;
+      if (named && is_wide(kib)) tables.try_emplace(target->name, kib->value == 16 ? 14U : 16U);
+    };
+    for_each_object(test_, [&](const Object& object) {
+      if (const auto* ste = std::get_if<SteLine>(&object)) root(ste->s2ttb, ste->s2tg);
+      if (const auto* cd = std::get_if<CdLine>(&object)) {
+        root(cd->ttb, cd->tg0);
+        root(cd->ttb1, cd->tg1);
+      }
+    });
+    const auto leads = [&](const Name& table, const Descriptor& descriptor) {
+      const auto from = tables.find(table.text);
+      if (from == tables.end() || descriptor.target.kind != Target::Kind::named) return;
+      if (descriptor.kind == Descriptor::Kind::table) {
+        tables.try_emplace(descriptor.target.name, from->second);
+      } else {
+        out_.regions[by_name_.at(descriptor.target.name)].granule = from->second;
+      }
+    };
+    for (std::size_t before = tables.size() + 1; before != tables.size();) {
+      before = tables.size();
+      for_each_object(test_, [&](const Object& object) {
+        if (const auto* word = std::get_if<WordLine>(&object)) leads(word->table, word->descriptor);
+        if (const auto* cont = std::get_if<ContLine>(&object)) leads(cont->table, cont->descriptor);
+      });
+    }
+  }
+
   // ---- words ----
   u64 ste_address(const SteLine& ste) const {
     const bool two_level = out_.strtab_format == TableFormat::two_level;
@@ -166,8 +202,13 @@ class Builder {
   }
 
   u64 descriptor_word(u64 table, const Descriptor& descriptor, u64 member) {
-    u64 target = descriptor.kind == Descriptor::Kind::zero ? 0 : address(descriptor.target);
-    target += member * page_bytes;
+    if (descriptor.kind == Descriptor::Kind::zero) return 0;
+    u64 target = address(descriptor.target);
+    if (descriptor.target.kind == Target::Kind::named) {
+      target += member << out_.regions[by_name_.at(descriptor.target.name)].granule;
+    } else {
+      target += member * page_bytes;
+    }
     return out_.stage2_tables.contains(table) ? encode_stage2(descriptor, target)
                                               : encode_stage1(descriptor, target);
   }
@@ -246,7 +287,12 @@ class Builder {
   }
 
   void expand(const StoreStep& step) {
-    for (const WriteAction& word : words_of(step.object, step.rmw)) act(word);
+    std::vector<WriteAction> words = words_of(step.object, step.rmw);
+    const bool whole = step.wide && out_.atom_bytes == 16 && words.size() == 2;
+    for (WriteAction& word : words) {
+      word.wide = whole;
+      act(word);
+    }
   }
   void expand(const BarrierStep& /*no operands*/) { act(BarrierAction{}); }
   void expand(const CleanStep& step) {
@@ -289,7 +335,8 @@ class Builder {
       return;
     }
     const Region& region = out_.regions[by_name_.at(step.page.name)];
-    act(ReleaseAction{address(step.page), step.page.part ? page_bytes : region.bytes});
+    act(ReleaseAction{address(step.page),
+                      step.page.part ? u64{1} << region.granule : region.bytes});
   }
   void expand(const CmdStep& step) {
     sync_written_ |= step.command.op == CommandOp::sync;
@@ -399,7 +446,7 @@ std::string Layout::name_of(u64 pa, bool device) const {
   const Region* region = region_of(pa);
   const char* suffix = device ? ":dev" : "";
   if (region == nullptr) return fmt::format("{:#x}{}", align_down(pa, 12), suffix);
-  const u64 page = (pa - region->pa) >> 12;
+  const u64 page = (pa - region->pa) >> region->granule;
   if (region->paged || page != 0) return fmt::format("{}#{}{}", region->name, page, suffix);
   return region->name + suffix;
 }

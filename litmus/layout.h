@@ -25,9 +25,10 @@ inline constexpr unsigned stream_table_split = 6;
 struct Region {
   std::string name;  ///< as in the test; "-" and "(empty)" for the two implied ones
   u64 pa = 0;
-  u64 bytes = 0;         ///< 4 KiB; 1 GiB for what is used as block, group or with `#n`
-  bool paged = false;    ///< its pages have names `NAME#n`
-  bool unknown = false;  ///< contents unknown from the start (`-`)
+  u64 bytes = 0;          ///< 4 KiB; 1 GiB for what is used as block, group or with `#n`
+  bool paged = false;     ///< its pages have names `NAME#n`
+  unsigned granule = 12;  ///< log2 of such a page: the granule of the tables that map it
+  bool unknown = false;   ///< contents unknown from the start (`-`)
 };
 
 /// 64 bits to memory. The bits outside of `mask` stay as they are at that moment.
@@ -36,6 +37,7 @@ struct WriteAction {
   u64 value = 0;
   u64 mask = ~u64{0};
   bool rmw = false;
+  bool wide = false;  ///< one of the two words of a 16-byte store, where fetches are of 16 bytes
 };
 /// Zeros to every word of [pa, pa + bytes), as so many stores.
 struct ZeroAction {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Words read as the SMMU reads them, as far as the literal model goes (arch 2.2, 2.3, 3.3, 3.4,
-// 4.1-4.5). Written apart from spec/ on purpose: a second reading of the same text.
+// 4.1-4.5; IHI 0070 5.2, 5.4). Written apart from spec/ on purpose: a second reading of the same
+// text.
 #pragma once
 
 #include <array>
@@ -22,8 +23,36 @@ struct Kind {
   friend auto operator<=>(const Kind&, const Kind&) = default;
 };
 
+/// Tables of one half of stage 1, or of stage 2: what their addresses are cut into.
+struct Tree {
+  u64 root = 0;
+  unsigned granule = 12;  ///< log2
+  unsigned start = 1;     ///< level of the root
+  unsigned input = 39;    ///< bits of an address that it translates
+  friend auto operator<=>(const Tree&, const Tree&) = default;
+
+  /// log2 of what one descriptor of the level stands for.
+  unsigned shift(unsigned level) const { return granule + (3 - level) * (granule - 3); }
+  /// A start table may be shorter than a granule, or several of them side by side.
+  u64 index(u64 address, unsigned level) const;
+  /// Bytes of a table of the level.
+  u64 table_bytes(unsigned level) const;
+  /// Words of an aligned contiguous group of the level. IHI 0070 3.21.1 and the A-profile.
+  u64 group(unsigned level) const;
+};
+
+/// All of stage 2 that a VMID's entries are filled by (arch 7.2).
+struct Stage2 {
+  u16 vmid = 0;
+  Tree tree;
+  bool ha = false;
+  bool hd = false;
+  bool haft = false;
+  friend auto operator<=>(const Stage2&, const Stage2&) = default;
+};
+
 struct Ste {
-  enum class Config : u8 { abort, bypass, s1, other };
+  enum class Config : u8 { abort, bypass, s1, s2, nest };
   bool unknown = false;
   bool valid = false;
   bool illegal = false;
@@ -32,14 +61,20 @@ struct Ste {
   unsigned cdmax = 0;
   bool two_level = false;
   unsigned s1dss = 0;
+  unsigned cont = 0;  ///< log2 of the span
   unsigned eats = 0;
   unsigned privcfg = 0;
   unsigned instcfg = 0;
   World world = World::el1;
   u16 vmid = 0;
+  Stage2 stage2;  ///< of s2 and nest
+
+  bool has_stage1() const { return config == Config::s1 || config == Config::nest; }
+  bool has_stage2() const { return config == Config::s2 || config == Config::nest; }
 };
 
-/// What the TLB tags its entries with. EL2 without E2H is one space: vmid and asid are 0.
+/// What the TLB tags its entries with. EL2 without E2H is one space: vmid and asid are 0. Entries
+/// of stage 2 alone have no ASID.
 struct Tag {
   World world = World::el1;
   u16 vmid = 0;
@@ -47,14 +82,19 @@ struct Tag {
   friend auto operator<=>(const Tag&, const Tag&) = default;
 };
 
+/// One half of the addresses of stage 1.
+struct Half {
+  bool disabled = true;  ///< EPDx
+  Tree tree;             ///< nothing of it counts where the half is disabled
+  bool tbi = false;
+  bool e0pd = false;  ///< 0 in EL2, which has no unprivileged accesses
+  friend auto operator<=>(const Half&, const Half&) = default;
+};
+
 /// All TLB-cached fields of a CD (arch 7.2) that the format can set.
 struct Regime {
   Tag tag;
-  bool epd0 = false;
-  u64 ttb = 0;  ///< 0 where epd0: ignored then
-  unsigned t0sz = 0;
-  bool tbi0 = false;
-  bool e0pd0 = false;  ///< 0 in EL2, which has no unprivileged accesses
+  std::array<Half, 2> half;
   bool ha = false;
   bool hd = false;
   bool haft = false;
@@ -79,7 +119,7 @@ struct L1 {  ///< L1STD or L1CD
 
 enum class DescriptorKind : u8 { invalid, table, leaf };
 
-/// Who may do what by a leaf.
+/// Who may do what by a leaf of stage 1.
 struct Rights {
   bool writable = false;
   bool dirtyable = false;  ///< writable-clean under HD = 1: a write is permitted and marks it
@@ -89,9 +129,20 @@ struct Rights {
   friend auto operator<=>(const Rights&, const Rights&) = default;
 };
 
+/// What a leaf of stage 2 lets through.
+struct Rights2 {
+  bool readable = true;
+  bool writable = true;
+  bool dirtyable = false;
+  bool xn = false;
+  friend auto operator<=>(const Rights2&, const Rights2&) = default;
+};
+
 /// IHI 0070 13.4.1 and the A-profile table of AP, UXN and PXN; in EL2 everybody is privileged,
 /// AP[1] counts for nothing, and UXN is XN.
 bool permits(const Rights& rights, World world, Kind kind);
+/// S2AP and XN; an instruction is read, too.
+bool permits(const Rights2& rights, Kind kind);
 
 /// A request by ATS without a PASID: for data, unprivileged (IHI 0070 13.7).
 Kind without_pasid(Kind kind);
@@ -103,8 +154,9 @@ struct Decoded {
   DescriptorKind kind = DescriptorKind::invalid;
   u64 out = 0;
   bool writable = false;
+  bool readable = true;  ///< stage 2
   bool user = false;
-  bool uxn = false;
+  bool uxn = false;  ///< stage 2: XN
   bool pxn = false;
   bool nt = false;
   bool global = false;
@@ -115,17 +167,22 @@ struct Decoded {
 };
 
 Ste decode_ste(const FourWords& words);
+/// Nothing but CONT differs.
+bool same_but_cont(const FourWords& a, const FourWords& b);
 Cd decode_cd(const FourWords& words, const Ste& ste);
 L1 decode_l1std(Value value);
 L1 decode_l1cd(Value value);
-Decoded decode_descriptor(u64 word, unsigned level, u64 mair);
+/// Of stage 1.
+Decoded decode_descriptor(u64 word, unsigned level, const Tree& tree, u64 mair);
+Decoded decode_stage2(u64 word, unsigned level, const Tree& tree);
 
-constexpr unsigned level_shift(unsigned level) { return 12 + (3 - level) * 9; }
-/// 4 KiB granule (arch 4.2).
-unsigned start_level(unsigned t0sz);
+/// Bit 55 decides.
+constexpr unsigned half_of(u64 va) { return static_cast<unsigned>(va >> 55 & 1); }
 /// Without its tag: bits 63 to 56 as VA[55].
 u64 untagged(u64 va);
-/// TTB0 translates it (arch 4.1).
-bool in_range(const Regime& regime, u64 va);
+/// The half translates it (arch 4.1).
+bool in_range(const Half& half, u64 va);
+/// Stage 2 takes it for an input.
+bool in_range(const Stage2& stage2, u64 ipa);
 
 }  // namespace iommucheck::litmus::twin

@@ -3,6 +3,7 @@
 
 #include <functional>
 
+#include "base/bits.h"
 #include "litmus/names.h"
 
 namespace iommucheck::litmus::twin {
@@ -17,11 +18,34 @@ void for_each_command(const Test& test, const std::function<void(const Command&)
   }
 }
 
+constexpr u64 cont_max = 4;  ///< a span of more STEs is not looked at
+
+/// Pages of intermediate addresses that stage 1 leads to.
+void collect_ipas(const Test& test, std::set<u64>& addresses) {
+  const auto note = [&](const std::optional<Target>& target) {
+    const bool is = target && target->kind == Target::Kind::intermediate;
+    if (is) addresses.insert(target->page << 12);
+  };
+  for_each_object(test, [&](const Object& object) {
+    if (const auto* word = std::get_if<WordLine>(&object)) note(word->descriptor.target);
+    if (const auto* ste = std::get_if<SteLine>(&object)) note(ste->cd);
+    if (const auto* cd = std::get_if<CdLine>(&object)) {
+      note(cd->ttb);
+      note(cd->ttb1);
+    }
+  });
+}
+
 void collect_objects(const Test& test, Facts& facts, std::set<u16>& asids, std::set<u16>& vmids) {
   std::set<u64> firsts;
   for_each_object(test, [&](const Object& object) {
     if (const auto* ste = std::get_if<SteLine>(&object)) {
       facts.sids.insert(ste->sid.value);
+      const u64 span = ste->cont && ste->cont->value <= cont_max
+                           ? pow2(static_cast<unsigned>(ste->cont->value))
+                           : 1;
+      const u64 first = ste->sid.value & ~(span - 1);
+      for (u64 i = 0; i < span; ++i) facts.sids.insert(first + i);
       if (ste->vmid) vmids.insert(static_cast<u16>(ste->vmid->value));
     } else if (const auto* cd = std::get_if<CdLine>(&object)) {
       const u64 index = cd->index ? cd->index->value : 0;
@@ -59,6 +83,19 @@ void collect_offsets(Facts& facts) {
   }
 }
 
+/// A table of 16 or 64 KiB is somewhere.
+bool varies_granules(const Test& test) {
+  bool varies = false;
+  for_each_object(test, [&](const Object& object) {
+    if (const auto* ste = std::get_if<SteLine>(&object)) varies |= is_wide(ste->s2tg);
+    const auto* cd = std::get_if<CdLine>(&object);
+    if (cd != nullptr) varies |= is_wide(cd->tg0) || is_wide(cd->tg1);
+  });
+  return varies;
+}
+
+bool is_set(const std::optional<Number>& field) { return field && field->value != 0; }
+
 }  // namespace
 
 Facts facts_of(const Test& test, Layout laid) {
@@ -88,9 +125,15 @@ Facts facts_of(const Test& test, Layout laid) {
     facts.sids.insert(dma->stream.sid.value);
     if (dma->stream.ssid) facts.ssids.insert(dma->stream.ssid->value);
   }
-  for (const u64 va : facts.vas) {
-    for (unsigned level = 0; level < 4; ++level) {
-      facts.interest.insert((va >> level_shift(level)) % 512);
+  std::set<u64> addresses = facts.vas;
+  collect_ipas(test, addresses);
+  for (const unsigned granule : {12U, 14U, 16U}) {
+    if (granule != 12 && !varies_granules(test)) continue;
+    const Tree tree{.root = 0, .granule = granule, .start = 0, .input = 48};
+    for (const u64 address : addresses) {
+      for (unsigned level = 0; level < 4; ++level) {
+        facts.interest.insert(address >> tree.shift(level) & mask(granule - 4, 0));
+      }
     }
   }
   collect_offsets(facts);
@@ -103,21 +146,6 @@ Facts facts_of(const Test& test, Layout laid) {
   return facts;
 }
 
-namespace {
-
-/// Bytes that a fetch of configuration reads at once.
-u64 atom_bytes(const Test& test) {
-  u64 bytes = 8;
-  for (const InitLine& line : test.init) {
-    if (const auto* atom = std::get_if<AtomLine>(&line.what)) bytes = atom->bytes.value;
-  }
-  return bytes;
-}
-
-bool is_set(const std::optional<Number>& field) { return field && field->value != 0; }
-
-}  // namespace
-
 std::string unsupported_in(const Test& test) {
   std::string what;
   const auto need = [&what](bool used, const char* name) {
@@ -126,18 +154,11 @@ std::string unsupported_in(const Test& test) {
   bool tagged = false;
   for_each_object(test, [&](const Object& object) {
     if (const auto* ste = std::get_if<SteLine>(&object)) {
-      need(ste->cfg == SteConfig::s2 || ste->cfg == SteConfig::nest, "stage 2");
-      need(is_set(ste->cont), "STE.CONT");
+      need(ste->cont && ste->cont->value > cont_max, "STE.CONT of more than 16 STEs");
     } else if (const auto* cd = std::get_if<CdLine>(&object)) {
-      need(is_wide(cd->tg0) || is_wide(cd->tg1), "granules of 16 and 64 KiB");
-      need(cd->epd1 && cd->epd1->value == 0, "the high half");
-      need(is_set(cd->tbi1) || is_set(cd->e0pd1), "TBI and E0PD of the high half");
-      tagged |= is_set(cd->tbi0);
-    } else if (const auto* cont = std::get_if<ContLine>(&object)) {
-      need(cont->group.n || cont->group.block, "groups of other than 16 pages");
+      tagged |= is_set(cd->tbi0) || is_set(cd->tbi1);
     }
   });
-  need(!test.loads.empty(), "what software reads of descriptors");
   for (const InitLine& line : test.init) {
     const auto* bit = std::get_if<BitLine>(&line.what);
     const bool on = bit != nullptr && bit->value.value != 0;
@@ -147,10 +168,6 @@ std::string unsupported_in(const Test& test) {
   for (const Step& step : test.run) {
     const auto* dma = std::get_if<DmaBeginStep>(&step.what);
     need(dma != nullptr && dma->ats, "DMAs that take time by ATS");
-    const auto* store = std::get_if<StoreStep>(&step.what);
-    need(store != nullptr && store->wide && atom_bytes(test) == 16, "stores of 16 bytes");
-    const auto* fill = std::get_if<FillContStep>(&step.what);
-    need(fill != nullptr && (fill->group.n || fill->group.block), "groups of other than 16 pages");
     const auto* field = std::get_if<RegBitStep>(&step.what);
     need(field != nullptr && field->which == Bit::e2h, "CR2.E2H");
   }

@@ -5,24 +5,13 @@
 #include "base/bits.h"
 #include "litmus/twin/fill.h"
 #include "litmus/twin/fill_steps.h"
+#include "litmus/twin/judge.h"
 
 namespace iommucheck::litmus::twin {
 namespace {
 
-/// A request for write marks the descriptor dirty as memory has it now.
-bool may_be_marked_dirty(const State& state, const Regime& regime, const Item& item) {
-  for (const Version& version : state.memory.visible(item.source)) {
-    const Decoded word = decode_descriptor(version.value.word, item.level, regime.mair);
-    if (version.value.known && word.kind == DescriptorKind::leaf && word.dbm && !word.writable &&
-        word.out == align_down(item.out, level_shift(item.level))) {
-      return true;
-    }
-  }
-  return false;
-}
-
 /// What requests are granted by the item, each for its kind of access (IHI 0070 13.7.1).
-u8 granted_by(const Item& item, bool marks_dirty, const AtcEntry& entry, const Ste& ste,
+u8 granted_by(const Item& item, DirtyAgain dirty, const AtcEntry& entry, const Ste& ste,
               World world) {
   u8 granted = 0;
   for (const Kind::Type type : {Kind::Type::read, Kind::Type::write, Kind::Type::execute}) {
@@ -31,8 +20,12 @@ u8 granted_by(const Item& item, bool marks_dirty, const AtcEntry& entry, const S
       if (!entry.ssid && kind != without_pasid(kind)) continue;
       const Kind asked = overridden(ste, kind);
       Rights rights = item.rights;
-      if (type == Kind::Type::write) rights.dirtyable &= marks_dirty;
-      bool is = permits(rights, world, asked) && !item.refuses(asked);
+      Rights2 rights2 = item.rights2;
+      if (type == Kind::Type::write) {
+        rights.dirtyable &= dirty.stage1;
+        rights2.dirtyable &= dirty.stage2;
+      }
+      bool is = permits(rights, world, asked) && permits(rights2, asked) && !item.refuses(asked);
       const bool reads_too = asked.type == Kind::Type::execute && ste.instcfg < 2;
       if (reads_too) is = is && permits(rights, world, {Kind::Type::read, asked.privileged});
       if (is) granted |= static_cast<u8>(1U << AtcEntry::bit_of(kind));
@@ -41,24 +34,85 @@ u8 granted_by(const Item& item, bool marks_dirty, const AtcEntry& entry, const S
   return granted;
 }
 
+/// Translations of stage 1 to IPAs that stage 2 maps: both are looked at before the IPA is the
+/// answer.
+std::vector<Item> with_ipas(const State& state, const Regime& regime, u16 vmid) {
+  std::vector<Item> found;
+  for (const Item& first : state.items) {
+    if (!first.leads_to_ipa() || !first.matches(regime, true)) continue;
+    for (const Item& second : state.items) {
+      const bool leaf = second.stage == Stage::two && !second.pointer;
+      if (!leaf || second.tag.vmid != vmid) continue;
+      const u64 ipa = std::max(first.out, second.va);
+      const u64 end = std::min(first.out + first.bytes, second.va + second.bytes);
+      if (ipa >= end) continue;
+      Item item = first;
+      item.va = first.va + (ipa - first.out);
+      item.bytes = end - ipa;
+      item.out = ipa;
+      item.unknown |= second.unknown;
+      item.rights2 = second.rights2;
+      item.source2 = second.source2;
+      found.push_back(item);
+    }
+  }
+  return found;
+}
+
 /// All that requests of (sid, ssid) through this STE and regime are answered with.
 void ask_through(const Ste& ste, const Regime& regime, AtcEntry entry, State& state) {
-  if (state.reset_unknown.matches(regime.tag) || state.wild_unknown.matches(regime.tag)) {
+  const bool nested = ste.config == Ste::Config::nest;
+  const auto unknown = [&](const UnknownTags& tags) {
+    return tags.matches(regime.tag) || (nested && tags.vmids.contains(ste.vmid));
+  };
+  entry.ipa = ste.eats == 2;
+  if (unknown(state.reset_unknown) || unknown(state.wild_unknown)) {
+    entry.unknown = true;
+    entry.granted = AtcEntry::everything;
+    state.atc.insert(entry);
+    entry.unknown = false;
+  }
+  const std::vector<Item> items = entry.ipa ? with_ipas(state, regime, ste.vmid) : state.items;
+  for (const Item& item : items) {
+    if (item.pointer || !item.matches(regime, nested)) continue;
+    if (item.leads_to_ipa() != entry.ipa) continue;  // else one stage of two
+    entry.va = item.va;
+    entry.bytes = item.bytes;
+    entry.out = item.unknown ? 0 : item.out;
+    entry.unknown = item.unknown;
+    entry.device = item.device;
+    const DirtyAgain dirty = dirty_again(state, regime, item);
+    entry.granted =
+        item.unknown ? AtcEntry::everything : granted_by(item, dirty, entry, ste, regime.tag.world);
+    if (entry.granted != 0) state.atc.insert(entry);
+  }
+}
+
+/// Without stage 1: what an IPA is.
+void ask_stage2(State& state, u64 sid, const Ste& ste) {
+  AtcEntry entry;
+  entry.sid = sid;
+  if (state.reset_unknown.vmids.contains(ste.vmid) || state.wild_unknown.vmids.contains(ste.vmid)) {
     entry.unknown = true;
     entry.granted = AtcEntry::everything;
     state.atc.insert(entry);
     entry.unknown = false;
   }
   for (const Item& item : state.items) {
-    if (item.pointer || !item.matches(regime)) continue;
+    if (item.pointer || item.stage != Stage::two || item.tag.vmid != ste.vmid) continue;
     entry.va = item.va;
     entry.bytes = item.bytes;
     entry.out = item.unknown ? 0 : item.out;
     entry.unknown = item.unknown;
     entry.device = item.device;
-    const bool dirty = item.rights.dirtyable && may_be_marked_dirty(state, regime, item);
-    entry.granted =
-        item.unknown ? AtcEntry::everything : granted_by(item, dirty, entry, ste, regime.tag.world);
+    Rights2 rights = item.rights2;
+    entry.granted = item.unknown ? AtcEntry::everything : u8{0};
+    for (const Kind::Type type : {Kind::Type::read, Kind::Type::write}) {
+      const Kind kind{type, false};
+      if (type == Kind::Type::write) rights.dirtyable &= dirty_again(state, {}, item).stage2;
+      if (!permits(rights, kind)) continue;
+      entry.granted |= static_cast<u8>(1U << AtcEntry::bit_of(kind));
+    }
     if (entry.granted != 0) state.atc.insert(entry);
   }
 }
@@ -68,7 +122,7 @@ void ask(State& state, u64 sid, std::optional<u64> ssid, const Ste& ste) {
   entry.sid = sid;
   entry.ssid = ssid;
   entry.granted = AtcEntry::everything;
-  if (ste.eats != 1) return;
+  if (ste.eats != 1 && ste.eats != 2) return;
   if (ssid && (ste.cdmax == 0 || !ssid_in_bounds(ste, *ssid))) return;
   if (ssid && *ssid == 0 && ste.s1dss == 2) return;
   if (!ssid && ste.cdmax != 0 && ste.s1dss == 1) {
@@ -111,7 +165,9 @@ void fill_atcs(const Facts& facts, State& state) {
         state.atc.insert(anything);
         continue;
       }
-      if (!ste.valid || ste.illegal || ste.config != Ste::Config::s1) continue;
+      if (!ste.valid || ste.illegal || ste.config == Ste::Config::abort) continue;
+      if (ste.config == Ste::Config::s2 && ste.eats == 1) ask_stage2(state, sid, ste);
+      if (!ste.has_stage1()) continue;
       ask(state, sid, std::nullopt, ste);
       for (const u64 ssid : facts.ssids) ask(state, sid, ssid, ste);
     }

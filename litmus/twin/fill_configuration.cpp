@@ -39,6 +39,10 @@ void fetch(const Facts& facts, State& state, StructureKind kind, u64 sid, u64 ss
       const auto seconds =
           per_unit == 2 ? state.memory.visible(pa + 8) : std::vector<Version>{Version{}};
       for (const Version& second : seconds) {
+        // A 16-byte store is seen whole or not at all.
+        const bool torn = per_unit == 2 && ((first.wide && second.order < first.order) ||
+                                            (second.wide && first.order < second.order));
+        if (torn) continue;
         const std::array<Value, 2> value{first.value, second.value};
         auto& values = found->units[unit];
         if (std::find(values.begin(), values.end(), value) == values.end()) {
@@ -73,20 +77,42 @@ void fetch_stes(const Facts& facts, State& state, u64 sid) {
   for (const u64 place : places) fetch(facts, state, StructureKind::ste, sid, 0, place);
 }
 
+/// Where a structure of stage 1 lies. Under stage 2 its address is an IPA (IHI 0070 5.2); what a
+/// test names stands for the page itself.
+std::vector<u64> places_of(const Facts& facts, const State& state, const Ste& ste, u64 address) {
+  if (ste.config != Ste::Config::nest || facts.layout.region_of(address) != nullptr) {
+    return {address};
+  }
+  std::vector<u64> places;
+  for (const Item& item : state.items) {
+    const bool leaf = item.stage == Stage::two && !item.pointer && !item.unknown;
+    if (!leaf || item.tag.vmid != ste.vmid || !item.contains(address)) continue;
+    if (item.rights2.readable) places.push_back(item.out + (address - item.va));
+  }
+  return places;
+}
+
 void fetch_cds(const Facts& facts, State& state, u64 sid, u64 ssid, const Ste& ste) {
   if (!ste.two_level) {
-    fetch(facts, state, StructureKind::cd, sid, ssid, ste.cds + ssid * 64);
+    for (const u64 place : places_of(facts, state, ste, ste.cds + ssid * 64)) {
+      fetch(facts, state, StructureKind::cd, sid, ssid, place);
+    }
     return;
   }
   const u64 index = ssid >> 6;
-  fetch(facts, state, StructureKind::l1cd, sid, index, ste.cds + index * 8);
+  for (const u64 place : places_of(facts, state, ste, ste.cds + index * 8)) {
+    fetch(facts, state, StructureKind::l1cd, sid, index, place);
+  }
   std::set<u64> places;
   for (const Structure& l1 : state.structures) {
     if (!same_tags(l1, StructureKind::l1cd, sid, index)) continue;
     for (const auto& value : l1.units[0]) {
       const L1 decoded = decode_l1cd(value[0]);
       state.wild |= decoded.unknown;
-      if (!decoded.unknown && decoded.valid) places.insert(decoded.pointer + ssid % 64 * 64);
+      if (decoded.unknown || !decoded.valid) continue;
+      for (const u64 place : places_of(facts, state, ste, decoded.pointer + ssid % 64 * 64)) {
+        places.insert(place);
+      }
     }
   }
   for (const u64 place : places) fetch(facts, state, StructureKind::cd, sid, ssid, place);
@@ -104,6 +130,10 @@ void fill_unknown(const Facts& facts, UnknownTags& to, const Ste* only) {
     if (only == nullptr || (space.first == only->world && space.second == only->vmid)) {
       to.globals.insert(space);
     }
+  }
+  if (only != nullptr) return;
+  for (const auto& [world, vmid] : facts.spaces) {
+    if (world == World::el1) to.vmids.insert(vmid);
   }
 }
 
@@ -137,18 +167,20 @@ void form_regimes(const Facts& facts, State& state, u64 sid, u64 ssid, const Ste
       } else if (cd.illegal) {
         state.torn |= is_mixture(structure) && !is_snapshot(structure, words);
       } else if (cd.valid) {
-        state.formed.insert({cd.regime, structure.place});
+        Formed formed{cd.regime, structure.place, {}};
+        if (ste.config == Ste::Config::nest) formed.through = ste.stage2;
+        state.formed.insert(formed);
         users.insert({structure.place, sid, ste.world});
       }
     });
   }
 }
 
-/// Versions of the units of a CD that is cached under several tags count together.
-bool two_units_in_flux(const State& state, u64 cd_place) {
+/// Versions of the units of a structure that is cached under several tags count together.
+bool two_units_in_flux(const State& state, StructureKind kind, u64 place) {
   std::vector<std::set<std::array<Value, 2>>> units;
   for (const Structure& structure : state.structures) {
-    if (structure.kind != StructureKind::cd || structure.place != cd_place) continue;
+    if (structure.kind != kind || structure.place != place) continue;
     units.resize(structure.units.size());
     for (std::size_t i = 0; i < units.size(); ++i) {
       units[i].insert(structure.units[i].begin(), structure.units[i].end());
@@ -161,9 +193,39 @@ bool two_units_in_flux(const State& state, u64 cd_place) {
 /// SEMANTICS 2, "Two regimes under one tag".
 bool break_the_rule(const State& state, const Formed& a, const Formed& b) {
   if (a.regime.tag != b.regime.tag || a.regime == b.regime) return false;
-  if (a.cd_place == b.cd_place) return two_units_in_flux(state, a.cd_place);
+  if (a.cd_place == b.cd_place) return two_units_in_flux(state, StructureKind::cd, a.cd_place);
+  if (state.run_over) return true;
   // A half that is disabled takes no part while the steps run; what is left at their end counts.
-  return state.run_over || (!a.regime.epd0 && !b.regime.epd0);
+  Regime common_of_a = a.regime, common_of_b = b.regime;
+  bool meets = false, differs = false;
+  for (unsigned half = 0; half < 2; ++half) {
+    const Half &of_a = a.regime.half[half], &of_b = b.regime.half[half];
+    const bool both = !of_a.disabled && !of_b.disabled;
+    meets |= both;
+    differs |= both && of_a != of_b;
+    common_of_a.half[half] = common_of_b.half[half] = {};
+  }
+  return differs || (meets && common_of_a != common_of_b);
+}
+
+/// Of stage 2 the tag is the VMID alone. A stream that is not nested shares none with one that is.
+void find_broken_vmids(State& state) {
+  for (const Formed2& a : state.formed2) {
+    for (const Formed2& b : state.formed2) {
+      if (a.stage2.vmid != b.stage2.vmid || a.stage2 == b.stage2) continue;
+      const bool one = a.ste_place == b.ste_place;
+      if (!one || two_units_in_flux(state, StructureKind::ste, a.ste_place)) {
+        state.broken_vmids.insert(a.stage2.vmid);
+      }
+    }
+  }
+  for (const Formed& a : state.formed) {
+    for (const Formed& b : state.formed) {
+      const bool same = a.regime.tag.world == World::el1 && b.regime.tag.world == World::el1 &&
+                        a.regime.tag.vmid == b.regime.tag.vmid;
+      if (same && a.through && !b.through) state.broken_vmids.insert(a.regime.tag.vmid);
+    }
+  }
 }
 
 void find_broken_tags(State& state) {
@@ -197,37 +259,80 @@ void for_each_mixture(const Structure& structure,
   }
 }
 
-void for_each_ste(const State& state, u64 sid, const std::function<void(const Ste&)>& visit) {
+bool span_covers(const Ste& ste, u64 its_sid, u64 sid) {
+  return !ste.unknown && ste.valid && its_sid >> ste.cont == sid >> ste.cont;
+}
+
+namespace {
+
+/// log2 of the span of StreamIDs around this one that any valid STE of it states.
+unsigned span_around(const State& state, u64 sid) {
+  unsigned span = 0;
   for (const Structure& structure : state.structures) {
-    if (!same_tags(structure, StructureKind::ste, sid, 0)) continue;
-    for_each_mixture(structure, [&](const FourWords& words) { visit(decode_ste(words)); });
+    if (structure.kind != StructureKind::ste) continue;
+    for_each_mixture(structure, [&](const FourWords& words) {
+      const Ste ste = decode_ste(words);
+      if (span_covers(ste, structure.sid, sid)) span = std::max(span, ste.cont);
+    });
   }
+  return span;
+}
+
+void for_each_in_span(const State& state, u64 sid,
+                      const std::function<void(const Structure&, const FourWords&)>& visit) {
+  const unsigned span = span_around(state, sid);
+  for (const Structure& structure : state.structures) {
+    if (structure.kind != StructureKind::ste || structure.sid >> span != sid >> span) continue;
+    for_each_mixture(structure, [&](const FourWords& words) { visit(structure, words); });
+  }
+}
+
+}  // namespace
+
+void for_each_ste(const State& state, u64 sid, const std::function<void(const Ste&)>& visit) {
+  for_each_in_span(state, sid, [&](const Structure& /*its*/, const FourWords& words) {
+    visit(decode_ste(words));
+  });
+}
+
+bool span_differs(const State& state, u64 sid) {
+  if (span_around(state, sid) == 0) return false;
+  std::optional<FourWords> first;
+  bool differs = false;
+  for_each_in_span(state, sid, [&](const Structure& /*its*/, const FourWords& words) {
+    if (!first) first = words;
+    differs |= !same_but_cont(*first, words);
+  });
+  return differs;
 }
 
 bool ssid_in_bounds(const Ste& ste, u64 ssid) { return ssid < pow2(ste.cdmax); }
 
 void fill_configuration(const Facts& facts, State& state) {
   state.formed.clear();
+  state.formed2.clear();
   if (!state.unknown_sids.empty()) fill_unknown(facts, state.reset_unknown, nullptr);
   std::set<User> users;
   for (const u64 sid : facts.sids) {
     fetch_stes(facts, state, sid);
+  }
+  for (const u64 sid : facts.sids) {
     std::vector<Ste> stes;
-    for (const Structure& structure : state.structures) {
-      if (!same_tags(structure, StructureKind::ste, sid, 0)) continue;
-      for_each_mixture(structure, [&](const FourWords& words) {
-        const Ste ste = decode_ste(words);
-        state.torn |=
-            ste.valid && ste.illegal && is_mixture(structure) && !is_snapshot(structure, words);
-        stes.push_back(ste);
-      });
-    }
+    for_each_in_span(state, sid, [&](const Structure& structure, const FourWords& words) {
+      const Ste ste = decode_ste(words);
+      state.torn |=
+          ste.valid && ste.illegal && is_mixture(structure) && !is_snapshot(structure, words);
+      stes.push_back(ste);
+      const bool works = ste.valid && !ste.unknown && !ste.illegal;
+      if (works && ste.has_stage2()) state.formed2.insert({ste.stage2, structure.place});
+    });
+    state.span_differs |= span_differs(state, sid);
     for (const Ste& ste : stes) {
       if (ste.unknown) {
         state.wild = true;
         fill_unknown(facts, state.wild_unknown, nullptr);
       }
-      if (ste.unknown || !ste.valid || ste.illegal || ste.config != Ste::Config::s1) continue;
+      if (ste.unknown || !ste.valid || ste.illegal || !ste.has_stage1()) continue;
       for (const u64 ssid : facts.ssids) {
         if (!ssid_in_bounds(ste, ssid)) continue;
         fetch_cds(facts, state, sid, ssid, ste);
@@ -241,6 +346,7 @@ void fill_configuration(const Facts& facts, State& state) {
     }
   }
   find_broken_tags(state);
+  find_broken_vmids(state);
 }
 
 }  // namespace iommucheck::litmus::twin

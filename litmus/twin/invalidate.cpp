@@ -17,9 +17,16 @@ struct Range {
   u64 bytes = 0;
   bool leaf_only = false;
   unsigned ttl = 0;
+  unsigned granule = 0;  ///< log2; 0: of any
 };
 
-/// Nothing where the range is unpredictable or of another granule: it may then do nothing.
+/// TTL = 1 of 16 KiB is none. IHI 0070 4.4.1.1.
+unsigned ttl_of(const Command& command) {
+  const u64 ttl = value_of(command.ttl);
+  return value_of(command.tg) == 2 && ttl == 1 ? 0 : static_cast<unsigned>(ttl);
+}
+
+/// Nothing where the range is unpredictable: it may then do nothing.
 std::optional<Range> range_of(const Command& command) {
   const u64 tg = value_of(command.tg);
   Range range;
@@ -27,40 +34,51 @@ std::optional<Range> range_of(const Command& command) {
   range.bytes = 4096;
   range.leaf_only = value_of(command.leaf) != 0;
   if (tg == 0) return range;
-  range.ttl = static_cast<unsigned>(value_of(command.ttl));
-  const bool aligned = range.ttl == 1   ? bits(range.va, 29, 12) == 0
-                       : range.ttl == 2 ? bits(range.va, 20, 12) == 0
-                                        : true;
-  if (tg != 1 || !aligned) return std::nullopt;
-  range.bytes = ((value_of(command.num) + 1) << value_of(command.scale)) << 12;
+  range.ttl = ttl_of(command);
+  range.granule = tg == 1 ? 12 : tg == 2 ? 14 : 16;
+  // To a block of the level that is named, else to a granule.
+  const Tree tree{.root = 0, .granule = range.granule, .start = 0, .input = 48};
+  const unsigned aligned_to = tree.shift(range.ttl == 0 ? 3 : range.ttl);
+  if (align_down(range.va, aligned_to) != range.va) return std::nullopt;
+  range.bytes = ((value_of(command.num) + 1) << value_of(command.scale)) << range.granule;
   return range;
 }
 
 bool covers(const Range& range, const Item& item) {
-  if (item.va >= range.va + range.bytes || range.va >= item.va + item.bytes) return false;
+  if (range.granule != 0 && item.granule != range.granule) return false;
+  // Last addresses: a range, or a half, may end where all addresses do.
+  const u64 last = range.va + (range.bytes - 1);
+  const u64 end = last < range.va ? ~u64{0} : last;
+  if (item.span_va > end || range.va > item.span_va + (item.span_bytes - 1)) return false;
   if (item.pointer) return !range.leaf_only && (range.ttl == 0 || item.level < range.ttl);
   return range.ttl == 0 || item.level == range.ttl;
 }
 
-/// Which entries a TLBI is about, before addresses are looked at; nullopt: none of stage 1.
+/// Which entries a TLBI is about, before addresses are looked at; nullopt: it is none.
 struct Aim {
   World world = World::el1;
   bool every_vmid = false;
   Scope scope = Scope::everything;
+  bool stage1 = true;   ///< and what is of both
+  bool stage2 = false;  ///< what is of stage 2 alone
+  bool is_about(const Item& item) const { return item.stage == Stage::two ? stage2 : stage1; }
 };
 
 std::optional<Aim> aim_of(const Command& command) {
   switch (command.op) {
-    case CommandOp::tlbi_nh_all:
-    case CommandOp::tlbi_s12_vmall: return Aim{World::el1, false, Scope::everything};
-    case CommandOp::tlbi_nsnh_all: return Aim{World::el1, true, Scope::everything};
+    case CommandOp::tlbi_nh_all: return Aim{World::el1, false, Scope::everything};
+    case CommandOp::tlbi_s12_vmall: return Aim{World::el1, false, Scope::everything, true, true};
+    case CommandOp::tlbi_nsnh_all: return Aim{World::el1, true, Scope::everything, true, true};
+    // What is of both stays (IHI 0070 4.4.3).
+    case CommandOp::tlbi_s2_ipa:
+      return Aim{World::el1, false, Scope::address_any_asid, false, true};
     case CommandOp::tlbi_nh_asid: return Aim{World::el1, false, Scope::asid};
     case CommandOp::tlbi_nh_va: return Aim{World::el1, false, Scope::address};
     case CommandOp::tlbi_nh_vaa: return Aim{World::el1, false, Scope::address_any_asid};
     case CommandOp::tlbi_el2_all: return Aim{World::el2, true, Scope::everything};
     case CommandOp::tlbi_el2_va:
     case CommandOp::tlbi_el2_vaa: return Aim{World::el2, true, Scope::address_any_asid};
-    // EL2_ASID is for E2H = 1 only, S2_IPA for stage 2 only.
+    // EL2_ASID is for E2H = 1 only.
     default: return std::nullopt;
   }
 }
@@ -75,6 +93,9 @@ bool in_space(const Aim& aim, const Acting& by, World world, u16 vmid, unsigned 
 void invalidate_unknown(const Aim& aim, const Acting& by, UnknownTags& unknown) {
   const bool everything = aim.scope == Scope::everything;
   if (!everything && (aim.scope != Scope::asid || by.broadcast)) return;
+  if (aim.stage2) {
+    std::erase_if(unknown.vmids, [&](u16 vmid) { return in_space(aim, by, World::el1, vmid, 0); });
+  }
   std::erase_if(unknown.tags, [&](const Tag& tag) {
     return in_space(aim, by, tag.world, tag.vmid, 0) &&
            (everything || tag.asid == value_of(by.command.asid));
@@ -97,13 +118,14 @@ bool passes_over(const Acting& by, const Aim& aim, const Item& item) {
 
 bool names_vmid(const Command& command) {
   const auto aim = aim_of(command);
-  return command.op == CommandOp::tlbi_s2_ipa || (aim && !aim->every_vmid);
+  return aim && !aim->every_vmid;
 }
 
 bool removes(const Acting& by, const Item& item) {
   const Command& command = by.command;
   const auto aim = aim_of(command);
-  if (!aim || !in_space(*aim, by, item.tag.world, item.tag.vmid, item.vmw)) return false;
+  if (!aim || !aim->is_about(item)) return false;
+  if (!in_space(*aim, by, item.tag.world, item.tag.vmid, item.vmw)) return false;
   if (passes_over(by, *aim, item)) return false;
   const bool same_asid = item.tag.asid == value_of(command.asid);
   const auto range = range_of(command);
@@ -175,7 +197,7 @@ bool is_illegal(const Command& command) {
     case CommandOp::tlbi_el2_vaa:
     case CommandOp::tlbi_s2_ipa:
       return value_of(command.tg) != 0 && value_of(command.num) == 0 &&
-             value_of(command.scale) == 0 && value_of(command.ttl) == 0;
+             value_of(command.scale) == 0 && ttl_of(command) == 0;
     default: return false;
   }
 }

@@ -21,7 +21,8 @@ bool leaves_conflict(const Item& a, const Item& b, unsigned bbml) {
   if (a.out + (va - a.va) != b.out + (va - b.va)) return true;
   if (a.device != b.device) return true;
   // With BBML 1 a size may change where one of the two has nT.
-  if (a.level != b.level && (bbml == 0 || (bbml == 1 && !a.nt && !b.nt))) return true;
+  const bool sizes_differ = a.level != b.level || a.granule != b.granule;
+  if (sizes_differ && (bbml == 0 || (bbml == 1 && !a.nt && !b.nt))) return true;
   if (a.cont != b.cont && bbml == 0) return true;
   // A new global entry over non-global ones; the other way round is free.
   return a.global != b.global && (a.global ? a.order >= b.first_order : b.order >= a.first_order);
@@ -35,15 +36,25 @@ bool leaf_and_pointer_conflict(const Item& leaf, const Item& pointer, unsigned b
 
 bool conflict(const Item& a, const Item& b, unsigned bbml) {
   if (a.unknown || b.unknown || (a.pointer && b.pointer)) return false;
+  // An IPA and a PA cannot differ.
+  if (!a.pointer && !b.pointer && a.stage != b.stage) return false;
   if (a.pointer) return leaf_and_pointer_conflict(b, a, bbml);
   if (b.pointer) return leaf_and_pointer_conflict(a, b, bbml);
   return leaves_conflict(a, b, bbml);
 }
 
-std::vector<Item> matching(const State& state, const Regime& by) {
+std::vector<Item> matching(const State& state, const Formed& by) {
   std::vector<Item> items;
   for (const Item& item : state.items) {
-    if (item.matches(by)) items.push_back(item);
+    if (item.matches(by.regime, by.through.has_value())) items.push_back(item);
+  }
+  return items;
+}
+
+std::vector<Item> matching(const State& state, u16 vmid) {
+  std::vector<Item> items;
+  for (const Item& item : state.items) {
+    if (item.stage == Stage::two && item.tag.vmid == vmid) items.push_back(item);
   }
   return items;
 }
@@ -58,71 +69,319 @@ bool any_conflict(const std::vector<Item>& items, unsigned bbml) {
 }
 
 bool is_released(const State& state, const Item& item) {
-  if (item.pointer || item.unknown) return false;
+  if (item.pointer || item.unknown || item.leads_to_ipa()) return false;
   return std::any_of(state.released.begin(), state.released.end(), [&item](const Extent& extent) {
     return item.out < extent.pa + extent.bytes && extent.pa < item.out + item.bytes;
   });
 }
 
-/// One transaction under one regime.
-class Translation {
+bool is_unknown(const State& state, u16 vmid) {
+  return state.broken_vmids.contains(vmid) || state.reset_unknown.vmids.contains(vmid) ||
+         state.wild_unknown.vmids.contains(vmid);
+}
+
+bool still_marks_dirty(const Version& version, const Decoded& word, const Tree& tree,
+                       const Item& item) {
+  return version.value.known && word.kind == DescriptorKind::leaf && word.dbm && !word.writable &&
+         word.out == align_down(item.out, tree.shift(item.level));
+}
+
+void add_marks(std::set<Mark>& to, const Item& item) {
+  for (const u64 pa : item.marked) to.insert({pa, false});
+}
+
+// ---- stage 2 ------------------------------------------------------------------------------------
+
+/// What an IPA is, by one way: memory, or a fault.
+struct Mapped {
+  std::string fault;  ///< or "any"; empty: there is memory
+  u64 pa = 0;
+  Rights2 rights{};
+  bool device = false;
+  bool cached = false;  ///< by an entry
+  Item entry{};         ///< that one
+  u64 descriptor = 0;   ///< else where the leaf was read
+  std::vector<Item> used{};
+  std::set<Mark> marks{};
+};
+
+class Stage2Look {
+ public:
+  Stage2Look(const Facts& facts, const State& state, const Stage2& stage2, u64 ipa)
+      : facts_(facts), state_(state), stage2_(stage2), ipa_(ipa) {}
+
+  std::vector<Mapped> run() {
+    if (is_unknown(state_, stage2_.vmid)) return {Mapped{.fault = "any"}};
+    if (!in_range(stage2_, ipa_)) return {Mapped{.fault = "F_TRANSLATION"}};
+    std::vector<Item> here;
+    for (const Item& item : matching(state_, stage2_.vmid)) {
+      if (item.contains(ipa_)) here.push_back(item);
+    }
+    if (any_conflict(here, facts_.layout.bbml)) add({.fault = "any", .used = here});
+    for (const Item& item : here) {
+      if (!item.pointer) hit(item);
+    }
+    walk(stage2_.tree.root, stage2_.tree.start, {}, {});
+    for (const Item& item : here) {
+      if (!item.pointer || item.granule != stage2_.tree.granule) continue;
+      std::set<Mark> marks;
+      add_marks(marks, item);
+      if (item.unknown)
+        add({.fault = "any", .used = {item}});
+      else
+        walk(item.out, item.level + 1, {item}, marks);
+    }
+    return std::move(found_);
+  }
+
+ private:
+  void add(Mapped mapped) { found_.push_back(std::move(mapped)); }
+
+  void hit(const Item& item) {
+    if (item.unknown) {
+      add({.fault = "any", .used = {item}});
+      return;
+    }
+    Mapped mapped;
+    mapped.pa = item.out + (ipa_ - item.va);
+    mapped.rights = item.rights2;
+    mapped.device = item.device;
+    mapped.cached = true;
+    mapped.entry = item;
+    mapped.used = {item};
+    add_marks(mapped.marks, item);
+    add(std::move(mapped));
+  }
+
+  Item as_item(bool pointer, unsigned level) const {
+    Item item;
+    item.stage = Stage::two;
+    item.pointer = pointer;
+    item.tag = {World::el1, stage2_.vmid, 0};
+    item.va = item.span_va = align_down(ipa_, stage2_.tree.shift(level));
+    item.bytes = item.span_bytes = pow2(stage2_.tree.shift(level));
+    item.level = level;
+    item.granule = stage2_.tree.granule;
+    return item;
+  }
+
+  void walk(u64 table, unsigned level, const std::vector<Item>& used, std::set<Mark> marks) {
+    const Tree& tree = stage2_.tree;
+    const u64 pa = align_down(table, 12) + tree.index(ipa_, level) * 8;
+    for (const Version& version : state_.memory.visible(pa)) {
+      if (!version.value.known) {
+        add({.fault = "any", .used = used});
+        continue;
+      }
+      const Decoded word = decode_stage2(version.value.word, level, tree);
+      const bool table_word = word.kind == DescriptorKind::table;
+      const bool sets = table_word ? stage2_.haft : stage2_.ha;
+      std::set<Mark> more_marks = marks;
+      if ((!word.af && sets) || version.by_hardware) more_marks.insert({pa, false});
+      std::vector<Item> more = used;
+      more.push_back(as_item(table_word, level));
+      if (word.kind == DescriptorKind::invalid) {
+        add({.fault = "F_TRANSLATION", .used = used});
+      } else if (table_word) {
+        walk(word.out, level + 1, more, more_marks);
+      } else if (!word.af && !sets) {
+        add({.fault = "F_ACCESS", .used = more});
+      } else {
+        Mapped mapped;
+        mapped.pa = word.out + (ipa_ & mask(tree.shift(level) - 1, 0));
+        const bool dirtyable = stage2_.hd && word.dbm && !word.writable;
+        mapped.rights = {word.readable, word.writable, dirtyable, word.uxn};
+        mapped.device = word.device;
+        mapped.descriptor = pa;
+        mapped.used = more;
+        mapped.marks = more_marks;
+        add(std::move(mapped));
+      }
+    }
+  }
+
+  const Facts& facts_;
+  const State& state_;
+  const Stage2& stage2_;
+  const u64 ipa_;
+  std::vector<Mapped> found_;
+};
+
+/// A write through it marks its descriptor dirty. False: the entry is not that of memory any more,
+/// and the walk starts again, which is looked at anyway.
+bool marks_dirty(const State& state, const Mapped& mapped, std::set<Mark>& marks) {
+  if (mapped.rights.writable) return true;
+  if (mapped.cached && !dirty_again(state, {}, mapped.entry).stage2) return false;
+  marks.insert({mapped.cached ? mapped.entry.source2 : mapped.descriptor, true});
+  return true;
+}
+
+// ---- transactions -------------------------------------------------------------------------------
+
+/// What both kinds of translation say of their end.
+class Endings {
+ public:
+  Endings(const Facts& facts, const State& state, const Transaction& by, std::vector<Outcome>& out)
+      : facts_(facts), state_(state), ats_(by.ats), out_(out) {}
+
+ protected:
+  void emit(std::string text, std::vector<Item> used, std::optional<u64> pa = std::nullopt,
+            std::set<Mark> marks = {}) {
+    // A request that faults is not granted; one for write marks the page dirty, and what it gives
+    // is used again.
+    if (ats_ && !pa && text != "any") text = "denied";
+    constexpr std::string_view dirty = "!dirty";
+    if (ats_ && text.ends_with(dirty)) {
+      out_.push_back({text.substr(0, text.size() - dirty.size()), pa, {}, used, marks});
+    }
+    out_.push_back({std::move(text), pa, {}, std::move(used), std::move(marks)});
+  }
+
+  /// Memory is reached; `marks` that make something dirty say so.
+  void reach(u64 pa, bool device, std::vector<Item> used, std::set<Mark> marks) {
+    const auto is_dirty = [](const Mark& mark) { return mark.dirty; };
+    const bool dirty = std::ranges::any_of(marks, is_dirty);
+    emit(facts_.layout.name_of(pa, device) + (dirty ? "!dirty" : ""), std::move(used), pa,
+         std::move(marks));
+  }
+
+  const Facts& facts_;
+  const State& state_;
+  const bool ats_;
+  std::vector<Outcome>& out_;
+};
+
+std::vector<Item> joined(std::vector<Item> a, const std::vector<Item>& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+/// By stage 2 alone: no stage 1, or one that lets the access by (S1DSS).
+class IntermediateAccess : public Endings {
+ public:
+  IntermediateAccess(const Facts& facts, const State& state, const Ste& ste, const Transaction& by,
+                     std::vector<Outcome>& out)
+      : Endings(facts, state, by, out),
+        stage2_(ste.stage2),
+        ipa_(by.va),
+        kind_(overridden(ste, by.kind)) {}
+
+  void run() {
+    for (const Mapped& mapped : Stage2Look(facts_, state_, stage2_, ipa_).run()) {
+      std::set<Mark> marks = mapped.marks;
+      if (!mapped.fault.empty()) {
+        emit(mapped.fault, mapped.used);
+      } else if (!permits(mapped.rights, kind_)) {
+        emit("F_PERMISSION", mapped.used);
+      } else if (kind_.type != Kind::Type::write || marks_dirty(state_, mapped, marks)) {
+        reach(mapped.pa, mapped.device, mapped.used, marks);
+      }
+    }
+  }
+
+ private:
+  const Stage2& stage2_;
+  const u64 ipa_;
+  const Kind kind_;
+};
+
+/// One transaction under one regime of stage 1, and what stage 2 is behind it.
+class Translation : public Endings {
  public:
   Translation(const Facts& facts, const State& state, const Ste& ste, const Regime& regime,
               const Transaction& by, std::vector<Outcome>& out)
-      : facts_(facts),
-        state_(state),
-        regime_(regime),
+      : Endings(facts, state, by, out),
+        formed_{regime, 0, {}},
+        regime_(formed_.regime),
+        half_(regime_.half[half_of(by.va)]),
         asked_(by.va),
         va_(untagged(by.va)),
         kind_(overridden(ste, by.kind)),
-        ats_(by.ats),
-        reads_too_(by.ats && by.kind.type == Kind::Type::execute && ste.instcfg < 2),
-        out_(out) {}
+        split_(by.ats && ste.eats == 2),
+        reads_too_(by.ats && by.kind.type == Kind::Type::execute && ste.instcfg < 2) {
+    if (ste.config == Ste::Config::nest) formed_.through = ste.stage2;
+  }
 
   void run() {
+    const auto& through = formed_.through;
     if (state_.broken_tags.contains(regime_.tag) || state_.reset_unknown.matches(regime_.tag) ||
-        state_.wild_unknown.matches(regime_.tag)) {
+        state_.wild_unknown.matches(regime_.tag) ||
+        state_.broken_vmids.contains(regime_.tag.vmid) ||
+        (through && is_unknown(state_, through->vmid))) {
       emit("any", {});
       return;
     }
     // What the CD says of the address; an entry that was filled through another may say otherwise.
-    const bool refused = !in_range(regime_, asked_) || (regime_.e0pd0 && !kind_.privileged);
+    const bool refused = !in_range(half_, asked_) || (half_.e0pd && !kind_.privileged);
     if (refused) emit("F_TRANSLATION", {});
     std::vector<Item> here;
-    for (const Item& item : matching(state_, regime_)) {
+    for (const Item& item : matching(state_, formed_)) {
       if (item.is_found_at(asked_, regime_) && !(refused && item.refuses(kind_))) {
         here.push_back(item);
       }
     }
     if (any_conflict(here, facts_.layout.bbml)) emit("any", here);
     for (const Item& item : here) {
+      // The answer is an IPA, and what that is is looked at when it is used.
+      if (split_ && item.stage == Stage::both) continue;
       if (!item.pointer) hit(item);
     }
     if (refused) return;
-    if (regime_.epd0) {
+    if (half_.disabled) {
       emit("F_TRANSLATION", {});
       return;
     }
-    walk(regime_.ttb, start_level(regime_.t0sz), {});
+    const Tree& tree = half_.tree;
+    read_at(tree.root, [&](u64 table, const std::vector<Item>& used, const std::set<Mark>& marks,
+                           const Mapped* by) { walk(table, tree.start, used, marks, by); });
     for (const Item& item : here) {
-      if (!item.pointer) continue;
+      if (!item.pointer || item.granule != tree.granule) continue;
+      std::set<Mark> marks;
+      add_marks(marks, item);
       if (item.unknown)
         emit("any", {item});
       else
-        walk(item.out, item.level + 1, {item});
+        walk(item.out, item.level + 1, {item}, marks, nullptr);
     }
   }
 
  private:
-  void emit(std::string text, std::vector<Item> used, std::optional<u64> pa = std::nullopt) {
-    // A request that faults is not granted; one for write marks the page dirty, and what it gives
-    // is used again.
-    if (ats_ && !pa && text != "any") text = "denied";
-    constexpr std::string_view dirty = "!dirty";
-    if (ats_ && text.ends_with(dirty)) {
-      out_.push_back({text.substr(0, text.size() - dirty.size()), pa, {}, used});
+  /// Each place where a table of that address may be read.
+  template <class Read>
+  void read_at(u64 address, Read&& read) {
+    if (!formed_.through) {
+      read(address, {}, {}, nullptr);
+      return;
     }
-    out_.push_back({std::move(text), pa, {}, std::move(used)});
+    for (const Mapped& by : Stage2Look(facts_, state_, *formed_.through, address).run()) {
+      if (!by.fault.empty())
+        emit(by.fault, by.used);
+      else if (!by.rights.readable)
+        emit("F_PERMISSION", by.used);
+      else
+        read(by.pa, by.used, by.marks, &by);
+    }
+  }
+
+  /// The output of stage 1, by stage 2 where there is one.
+  void end_at(u64 address, bool device, const std::vector<Item>& used,
+              const std::set<Mark>& marks) {
+    if (!formed_.through) {
+      reach(address, device, used, marks);
+      return;
+    }
+    for (const Mapped& by : Stage2Look(facts_, state_, *formed_.through, address).run()) {
+      const std::vector<Item> both = joined(used, by.used);
+      std::set<Mark> all = marks;
+      all.insert(by.marks.begin(), by.marks.end());
+      if (!by.fault.empty()) {
+        emit(by.fault, both);
+      } else if (!permits(by.rights, kind_)) {
+        emit("F_PERMISSION", both);
+      } else if (kind_.type != Kind::Type::write || marks_dirty(state_, by, all)) {
+        reach(by.pa, device || by.device, both, all);
+      }
+    }
   }
 
   void hit(const Item& item) {
@@ -134,15 +393,24 @@ class Translation {
       emit("any", {item});
       return;
     }
-    const u64 pa = item.out + (va_ - item.va);
-    const std::string page = facts_.layout.name_of(pa, item.device);
-    if (!permitted(item.rights)) {
+    if (!permitted(item.rights) || !permits(item.rights2, kind_)) {
       emit("F_PERMISSION", {item});
-    } else if (kind_.type != Kind::Type::write || item.rights.writable) {
-      emit(page, {item}, pa);
-    } else if (source_is_unchanged(item)) {
-      emit(page + "!dirty", {item}, pa);
-    }  // else the walk starts again, and that is done anyway
+      return;
+    }
+    std::set<Mark> marks;
+    add_marks(marks, item);
+    if (kind_.type == Kind::Type::write) {
+      const DirtyAgain dirty = dirty_again(state_, regime_, item);
+      if (!item.rights.writable && !dirty.stage1) return;   // the walk starts again, and that is
+      if (!item.rights2.writable && !dirty.stage2) return;  // done anyway
+      if (!item.rights.writable) marks.insert({item.source, true});
+      if (!item.rights2.writable) marks.insert({item.source2, true});
+    }
+    const u64 out = item.out + (va_ - item.va);
+    if (item.leads_to_ipa())
+      end_at(out, item.device, {item}, marks);
+    else
+      reach(out, item.device, {item}, marks);
   }
 
   bool permitted(const Rights& rights) const {
@@ -151,74 +419,85 @@ class Translation {
            (!reads_too_ || permits(rights, regime_.tag.world, read));
   }
 
-  bool source_is_unchanged(const Item& item) const {
-    for (const Version& version : state_.memory.visible(item.source)) {
-      const Decoded word = decode_descriptor(version.value.word, item.level, regime_.mair);
-      if (version.value.known && word.kind == DescriptorKind::leaf && word.dbm && !word.writable &&
-          word.out == align_down(item.out, level_shift(item.level))) {
-        return true;
-      }
-    }
-    return false;
-  }
-
   /// What a walk reads in a slot has the tags of an item, cached or not.
   Item as_item(bool pointer, unsigned level) const {
     Item item;
+    item.nested = formed_.through.has_value();
     item.pointer = pointer;
     item.tag = regime_.tag;
-    item.va = align_down(va_, level_shift(level));
-    item.bytes = pow2(level_shift(level));
+    item.va = item.span_va = align_down(va_, half_.tree.shift(level));
+    item.bytes = item.span_bytes = pow2(half_.tree.shift(level));
     item.level = level;
+    item.granule = half_.tree.granule;
     return item;
   }
 
-  void walk(u64 table, unsigned level, const std::vector<Item>& used) {
-    const u64 pa = align_down(table, 12) + (va_ >> level_shift(level)) % 512 * 8;
+  /// `by`: how stage 2 has mapped the table, where that was looked at for it.
+  void walk(u64 table, unsigned level, const std::vector<Item>& used, const std::set<Mark>& marks,
+            const Mapped* by) {
+    const u64 pa = align_down(table, 12) + half_.tree.index(va_, level) * 8;
     for (const Version& version : state_.memory.visible(pa)) {
       if (!version.value.known) {
         emit("any", used);
         continue;
       }
-      const Decoded word = decode_descriptor(version.value.word, level, regime_.mair);
+      const Decoded word = decode_descriptor(version.value.word, level, half_.tree, regime_.mair);
       if (word.kind == DescriptorKind::invalid) {
         emit("F_TRANSLATION", used);
         continue;
       }
+      const bool is_table = word.kind == DescriptorKind::table;
       std::vector<Item> more = used;
-      more.push_back(as_item(word.kind == DescriptorKind::table, level));
-      if (word.kind == DescriptorKind::table)
-        walk(word.out, level + 1, more);
-      else
-        leaf(word, level, more);
+      more.push_back(as_item(is_table, level));
+      std::set<Mark> more_marks = marks;
+      const bool updates = !word.af && (is_table ? regime_.haft : regime_.ha);
+      const auto lets = [&] {
+        if (!formed_.through) return true;
+        if (by != nullptr) return permits(by->rights, {Kind::Type::write, false});
+        return lets_write_flags(state_, formed_.through->vmid, pa);
+      };
+      if (updates && !lets()) {
+        emit("F_PERMISSION", more);  // of stage 2: the flag is a write to the guest's table
+        continue;
+      }
+      if (updates || version.by_hardware) more_marks.insert({pa, false});
+      if (!is_table) {
+        leaf(word, pa, level, more, more_marks);
+        continue;
+      }
+      read_at(word.out, [&](u64 next, const std::vector<Item>& with,
+                            const std::set<Mark>& its_marks, const Mapped* how) {
+        std::set<Mark> all = more_marks;
+        all.insert(its_marks.begin(), its_marks.end());
+        walk(next, level + 1, joined(more, with), all, how);
+      });
     }
   }
 
-  void leaf(const Decoded& word, unsigned level, const std::vector<Item>& used) {
+  void leaf(const Decoded& word, u64 descriptor, unsigned level, const std::vector<Item>& used,
+            std::set<Mark> marks) {
     if (!word.af && !regime_.ha) {
       emit("F_ACCESS", used);
       return;
     }
-    const u64 pa = word.out + (va_ & (pow2(level_shift(level)) - 1));
-    const std::string page = facts_.layout.name_of(pa, word.device);
+    const u64 out = word.out + (va_ & (pow2(half_.tree.shift(level)) - 1));
     const bool dirtyable = regime_.hd && word.dbm && !word.writable;
-    if (!permitted({word.writable, dirtyable, word.user, word.uxn, word.pxn}))
+    if (!permitted({word.writable, dirtyable, word.user, word.uxn, word.pxn})) {
       emit("F_PERMISSION", used);
-    else if (kind_.type != Kind::Type::write || word.writable)
-      emit(page, used, pa);
-    else
-      emit(page + "!dirty", used, pa);
+      return;
+    }
+    if (kind_.type == Kind::Type::write && !word.writable) marks.insert({descriptor, true});
+    end_at(out, word.device, used, marks);
   }
 
-  const Facts& facts_;
-  const State& state_;
+  Formed formed_;
   const Regime& regime_;
+  const Half& half_;
   u64 asked_;
   u64 va_;  ///< without a tag
   Kind kind_;
-  bool ats_;
+  bool split_;      ///< a request for an IPA
   bool reads_too_;  ///< an answer to an ATS request grants execution together with reading only
-  std::vector<Outcome>& out_;
 };
 
 /// The way from the SID to regimes; each outcome is given the configuration that it used.
@@ -246,6 +525,7 @@ class Configuration {
       }
     }
     used_ = {tags(StructureKind::ste, by_.sid, 0)};
+    if (span_differs(state_, by_.sid)) refuse("F_CFG_CONFLICT");
     for_each_ste(state_, by_.sid, [this](const Ste& ste) { by_ste(ste); });
   }
 
@@ -257,7 +537,7 @@ class Configuration {
     return a.kind == b.kind && a.sid == b.sid && a.ssid == b.ssid;
   }
 
-  void emit(const char* text) { out_.push_back({text, std::nullopt, used_, {}}); }
+  void emit(const char* text) { out_.push_back({text, std::nullopt, used_, {}, {}}); }
   void refuse(const char* text) { emit(by_.ats ? "denied" : text); }
 
   /// Arch 3.2.
@@ -267,16 +547,22 @@ class Configuration {
       emit("any");
     else if (!ste.valid || ste.illegal)
       refuse("C_BAD_STE");
-    else if (by_.ats && (ste.config != Ste::Config::s1 || ste.eats != 1))
+    else if (by_.ats && !answers(ste))
       refuse("UR");
     else if (ste.config == Ste::Config::abort)
       emit("abort");
     else if (ste.config == Ste::Config::bypass)
       emit(ssid ? "C_BAD_SUBSTREAMID" : "bypass");
+    else if (ste.config == Ste::Config::s2 && ssid)
+      refuse("C_BAD_SUBSTREAMID");
+    else if (ste.config == Ste::Config::s2)
+      by_stage2(ste);
     else if (ssid && (ste.cdmax == 0 || !ssid_in_bounds(ste, *ssid)))
       refuse("C_BAD_SUBSTREAMID");
     else if (ste.cdmax == 0)
       by_cd(ste, 0);
+    else if (!ssid && ste.s1dss == 1 && ste.config == Ste::Config::nest)
+      by_stage2(ste);
     else if (!ssid && ste.s1dss == 1)
       emit("bypass");
     else if (!ssid && ste.s1dss != 2)
@@ -287,7 +573,31 @@ class Configuration {
       by_cd(ste, ssid.value_or(0));
   }
 
+  static bool answers(const Ste& ste) {
+    return (ste.has_stage1() || ste.has_stage2()) && (ste.eats == 1 || ste.eats == 2);
+  }
+
+  void by_stage2(const Ste& ste) {
+    const std::size_t first = out_.size();
+    IntermediateAccess(facts_, state_, ste, by_, out_).run();
+    for (std::size_t i = first; i < out_.size(); ++i) out_[i].configuration = used_;
+  }
+
+  /// Under stage 2 a CD is fetched through it: what no translation leads to faults.
+  void cd_is_mapped(const Ste& ste, u64 address) {
+    if (ste.config != Ste::Config::nest || facts_.layout.region_of(address) != nullptr) return;
+    for (const Mapped& by : Stage2Look(facts_, state_, ste.stage2, address).run()) {
+      if (by.fault == "any")
+        emit("any");
+      else if (!by.fault.empty())
+        refuse(by.fault.c_str());
+      else if (!by.rights.readable)
+        refuse("F_PERMISSION");
+    }
+  }
+
   void by_cd(const Ste& ste, u64 ssid) {
+    cd_is_mapped(ste, ste.cds + (ste.two_level ? ssid / 64 * 8 : ssid * 64));
     const auto used_before = used_;
     const Structure l1cd = tags(StructureKind::l1cd, by_.sid, ssid >> 6);
     const Structure cd_tags = tags(StructureKind::cd, by_.sid, ssid);
@@ -329,23 +639,57 @@ class Configuration {
   std::vector<Structure> used_;
 };
 
-constexpr u64 af_bit = u64{1} << 10;
-
 /// Whether the walker may still write to this descriptor (SEMANTICS 4, hardware update).
-bool may_be_updated(const Regime& regime, u64 word, unsigned level) {
-  const Decoded decoded = decode_descriptor(word, level, regime.mair);
-  if (decoded.kind == DescriptorKind::table) return regime.haft && (word & af_bit) == 0;
-  if (decoded.kind != DescriptorKind::leaf || !regime.ha) return false;
-  return (word & af_bit) == 0 || (regime.hd && decoded.dbm && !decoded.writable);
+bool may_be_updated(const Decoded& word, bool ha, bool hd, bool haft) {
+  if (word.kind == DescriptorKind::table) return haft && !word.af;
+  if (word.kind != DescriptorKind::leaf || !ha) return false;
+  return !word.af || (hd && word.dbm && !word.writable);
 }
 
 }  // namespace
 
+DirtyAgain dirty_again(const State& state, const Regime& regime, const Item& item) {
+  const Tree tree{.root = 0, .granule = item.granule, .start = 0, .input = 48};
+  DirtyAgain found;
+  if (item.rights.dirtyable && item.stage != Stage::two) {
+    // A combined translation may be a part of what the descriptor of stage 1 stands for.
+    Item own = item;
+    if (item.stage == Stage::both) {
+      for (const Version& version : state.memory.visible(item.source)) {
+        const Decoded word = decode_descriptor(version.value.word, item.level, tree, regime.mair);
+        found.stage1 |=
+            version.value.known && word.kind == DescriptorKind::leaf && word.dbm && !word.writable;
+      }
+    } else {
+      for (const Version& version : state.memory.visible(item.source)) {
+        const Decoded word = decode_descriptor(version.value.word, item.level, tree, regime.mair);
+        found.stage1 |= still_marks_dirty(version, word, tree, own);
+      }
+    }
+  }
+  if (item.rights2.dirtyable) {
+    for (const Version& version : state.memory.visible(item.source2)) {
+      // Its level is its own; what counts is that it is a writable-clean leaf of the same memory.
+      for (unsigned level = 1; level <= 3; ++level) {
+        for (const unsigned granule : {12U, 14U, 16U}) {
+          const Tree its{.root = 0, .granule = granule, .start = 0, .input = 48};
+          const Decoded word = decode_stage2(version.value.word, level, its);
+          const bool leaf = version.value.known && word.kind == DescriptorKind::leaf && word.dbm &&
+                            !word.writable;
+          found.stage2 |= leaf && word.out == align_down(item.out, its.shift(level));
+        }
+      }
+    }
+  }
+  return found;
+}
+
 namespace {
 
 /// Translated traffic is checked against EATS where ATSCHK, perhaps as it was cached, says so.
+/// `by_eats`: what the STE makes of it where it lets it by.
 void check_translated(const State& state, const Transaction& by, const Outcome& passes,
-                      std::vector<Outcome>& out) {
+                      const std::function<void(const Ste&)>& by_eats, std::vector<Outcome>& out) {
   bool checked = false;
   for (const bool value : {false, true}) {
     if (state.atschk != value && !state.old_atschk.contains({by.sid, value})) continue;
@@ -357,14 +701,17 @@ void check_translated(const State& state, const Transaction& by, const Outcome& 
   if (!checked) return;
   for_each_ste(state, by.sid, [&](const Ste& ste) {
     const bool disabled = !by.ssid && ste.cdmax != 0 && ste.s1dss != 1 && ste.s1dss != 2;
-    if (ste.unknown ||
-        (ste.valid && !ste.illegal && ste.config == Ste::Config::s1 && ste.eats == 1 && !disabled))
+    const bool translates = ste.has_stage1() || ste.has_stage2();
+    const bool answers = translates && (ste.eats == 1 || ste.eats == 2);
+    if (ste.unknown) {
       out.push_back(passes);
-    else if (!ste.valid || ste.illegal || ste.config == Ste::Config::abort ||
-             (ste.config == Ste::Config::s1 && ste.eats == 1))
-      out.push_back({"abort", std::nullopt, {}, {}});
-    else
-      out.push_back({"F_TRANSL_FORBIDDEN", std::nullopt, {}, {}});
+    } else if (ste.valid && !ste.illegal && answers && !disabled) {
+      by_eats(ste);
+    } else if (!ste.valid || ste.illegal || ste.config == Ste::Config::abort || answers) {
+      out.push_back({"abort", std::nullopt, {}, {}, {}});
+    } else {
+      out.push_back({"F_TRANSL_FORBIDDEN", std::nullopt, {}, {}, {}});
+    }
   });
 }
 
@@ -375,12 +722,29 @@ void use_atc(const Facts& facts, const State& state, const Transaction& by,
     if (entry.sid != by.sid || (!entry.every_pasid && entry.ssid != by.ssid)) continue;
     if (!entry.contains(by.va) || !entry.grants(by.kind)) continue;
     const u64 pa = entry.out + (by.va - entry.va);
-    if (state.may_bypass) out.push_back({"F_TRANSL_FORBIDDEN", std::nullopt, {}, {}});
+    if (state.may_bypass) out.push_back({"F_TRANSL_FORBIDDEN", std::nullopt, {}, {}, {}});
     if (!state.may_translate) continue;
-    Outcome passes{facts.layout.name_of(pa, entry.device), pa, {}, {}};
-    if (entry.unknown) passes = {"any", std::nullopt, {}, {}};
-    if (entry.identity) passes = {"bypass", std::nullopt, {}, {}};
-    check_translated(state, by, passes, out);
+    Outcome passes{facts.layout.name_of(pa, entry.device), pa, {}, {}, {}};
+    // Unchecked, an IPA is taken for a physical address.
+    if (entry.unknown || entry.ipa) passes = {"any", std::nullopt, {}, {}, {}};
+    if (entry.identity) passes = {"bypass", std::nullopt, {}, {}, {}};
+    const auto by_eats = [&](const Ste& ste) {
+      if (entry.unknown) {
+        out.push_back(passes);
+      } else if (entry.ipa != (ste.eats == 2)) {
+        out.push_back({"any", std::nullopt, {}, {}, {}});
+      } else if (!entry.ipa) {
+        out.push_back(passes);
+      } else {
+        Transaction intermediate = by;
+        intermediate.ats = false;
+        intermediate.va = pa;
+        Ste plain = ste;  // what it grants was decided by the request
+        plain.privcfg = plain.instcfg = 0;
+        IntermediateAccess(facts, state, plain, intermediate, out).run();
+      }
+    };
+    check_translated(state, by, passes, by_eats, out);
   }
 }
 
@@ -391,13 +755,13 @@ std::vector<Outcome> outcomes(const Facts& facts, const State& state, const Tran
   Transaction by = of;
   if (by.ats && !by.ssid) by.kind = without_pasid(by.kind);
   if (by.ats && !state.ats_sids.contains(by.sid)) {
-    out.push_back({"denied", std::nullopt, {}, {}});
+    out.push_back({"denied", std::nullopt, {}, {}, {}});
     return out;
   }
   if (by.ats) use_atc(facts, state, by, out);
-  if (state.may_bypass) out.push_back({by.ats ? "denied" : "bypass", std::nullopt, {}, {}});
+  if (state.may_bypass) out.push_back({by.ats ? "denied" : "bypass", std::nullopt, {}, {}, {}});
   if (!state.may_translate) return out;
-  if (state.unknown_sids.contains(by.sid)) out.push_back({"any", std::nullopt, {}, {}});
+  if (state.unknown_sids.contains(by.sid)) out.push_back({"any", std::nullopt, {}, {}, {}});
   Configuration(facts, state, by, out).run();
   return out;
 }
@@ -408,14 +772,36 @@ bool is_released(const State& state, u64 pa) {
   });
 }
 
+namespace {
+
+void judge_items(const Facts& facts, const State& state, const std::vector<Item>& items,
+                 std::set<std::string>& broken) {
+  if (any_conflict(items, facts.layout.bbml)) broken.insert("conflict");
+  for (const Item& item : items) {
+    if (is_released(state, item)) broken.insert("page-reuse");
+  }
+}
+
+}  // namespace
+
 void judge_state(const Facts& facts, const State& state, std::set<std::string>& broken) {
   if (!state.may_translate) return;
-  if (!state.broken_tags.empty() || state.torn || state.shared_by_worlds) broken.insert("tag");
+  if (!state.broken_tags.empty() || !state.broken_vmids.empty() || state.torn ||
+      state.shared_by_worlds) {
+    broken.insert("tag");
+  }
+  if (state.span_differs) broken.insert("cont");
   if (state.torn) broken.insert("torn");
   if (state.wild) broken.insert("wild");
   if (!state.unknown_sids.empty()) broken.insert("unknown");
   for (const AtcEntry& entry : state.atc) {
-    const bool known = !entry.unknown && !entry.identity;
+    const bool known = !entry.unknown && !entry.identity && !entry.ipa;
+    for_each_ste(state, entry.sid, [&](const Ste& ste) {
+      const bool translates = !ste.unknown && ste.valid && !ste.illegal && ste.eats != 0;
+      if (translates && !entry.unknown && !entry.identity && entry.ipa != (ste.eats == 2)) {
+        broken.insert("ats");
+      }
+    });
     for (const Extent& extent : state.released) {
       if (known && entry.out < extent.pa + extent.bytes && extent.pa < entry.out + entry.bytes) {
         broken.insert("page-reuse");
@@ -424,38 +810,104 @@ void judge_state(const Facts& facts, const State& state, std::set<std::string>& 
   }
   for (const Formed& formed : state.formed) {
     if (state.reset_unknown.matches(formed.regime.tag)) broken.insert("unknown");
-    const std::vector<Item> items = matching(state, formed.regime);
-    if (any_conflict(items, facts.layout.bbml)) broken.insert("conflict");
-    for (const Item& item : items) {
-      if (is_released(state, item)) broken.insert("page-reuse");
-    }
+    judge_items(facts, state, matching(state, formed), broken);
+  }
+  for (const Formed2& formed : state.formed2) {
+    if (state.reset_unknown.vmids.contains(formed.stage2.vmid)) broken.insert("unknown");
+    judge_items(facts, state, matching(state, formed.stage2.vmid), broken);
   }
 }
 
+namespace {
+
+/// Where tables of a nested stage 1 lie that this address names.
+std::vector<u64> table_places(const State& state, const Formed& formed, u64 address) {
+  if (!formed.through) return {address};
+  std::vector<u64> places;
+  for (const Item& item : matching(state, formed.through->vmid)) {
+    const bool leaf = !item.pointer && !item.unknown && item.contains(address);
+    if (leaf) places.push_back(item.out + (address - item.va));
+  }
+  return places;
+}
+
+}  // namespace
+
 bool loses_update(const State& state, const WriteAction& write) {
   if (write.rmw || !state.may_translate) return false;
-  const u64 page = align_down(write.pa, 12);
   const bool clears = !bit(write.value, 0);
-  const auto updates = [&](const Regime& regime, u64 table, unsigned level) {
-    if (align_down(table, 12) != page) return false;
-    // What this store overwrites; an earlier one that cleared the word had its own freedom.
-    const Value old = state.memory.newest(write.pa);
-    if (!old.known || !may_be_updated(regime, old.word, level)) return false;
+  // What this store overwrites; an earlier one that cleared the word had its own freedom.
+  const Value old = state.memory.newest(write.pa);
+  if (!old.known) return false;
+  const auto lies_in = [&](u64 table, const Tree& tree, unsigned level) {
+    const u64 first = align_down(table, 12);
+    return write.pa >= first && write.pa - first < tree.table_bytes(level);
+  };
+  const auto loses = [&](const Decoded& word, bool ha, bool hd, bool haft) {
+    if (!may_be_updated(word, ha, hd, haft)) return false;
     // Who clears a leaf gives its flags up; those of a table are of all that is below it.
-    return !clears || decode_descriptor(old.word, level, regime.mair).kind == DescriptorKind::table;
+    return !clears || word.kind == DescriptorKind::table;
   };
   for (const Formed& formed : state.formed) {
     const Regime& regime = formed.regime;
-    if (regime.epd0) continue;
-    if (updates(regime, regime.ttb, start_level(regime.t0sz))) return true;
-    for (const Item& item : state.items) {
-      if (item.pointer && !item.unknown && item.tag == regime.tag &&
-          updates(regime, item.out, item.level + 1)) {
-        return true;
+    for (const Half& half : regime.half) {
+      if (half.disabled) continue;
+      const auto updates = [&](u64 table, unsigned level) {
+        return lies_in(table, half.tree, level) &&
+               loses(decode_descriptor(old.word, level, half.tree, regime.mair), regime.ha,
+                     regime.hd, regime.haft);
+      };
+      for (const u64 root : table_places(state, formed, half.tree.root)) {
+        if (updates(root, half.tree.start)) return true;
+      }
+      for (const Item& item : state.items) {
+        const bool its = item.pointer && !item.unknown && item.tag == regime.tag &&
+                         item.stage == Stage::one && item.granule == half.tree.granule;
+        if (its && updates(item.out, item.level + 1)) return true;
       }
     }
   }
+  for (const Formed2& formed : state.formed2) {
+    const Stage2& stage2 = formed.stage2;
+    const auto updates = [&](u64 table, unsigned level) {
+      return lies_in(table, stage2.tree, level) &&
+             loses(decode_stage2(old.word, level, stage2.tree), stage2.ha, stage2.hd, stage2.haft);
+    };
+    if (updates(stage2.tree.root, stage2.tree.start)) return true;
+    for (const Item& item : matching(state, stage2.vmid)) {
+      const bool its = item.pointer && !item.unknown && item.granule == stage2.tree.granule;
+      if (its && updates(item.out, item.level + 1)) return true;
+    }
+  }
   return false;
+}
+
+std::set<std::string> loads(const Facts& facts, const State& state, u64 pa) {
+  const Value value = state.memory.newest(pa);
+  if (!value.known) return {"any"};
+  if (!bit(value.word, 0)) return {"0"};
+  std::set<Mark> may;
+  for (const auto& [mark, since] : state.marks) may.insert(mark);
+  for (const Flight& flight : state.flights) may.insert(flight.marks.begin(), flight.marks.end());
+  std::set<std::string> flags;
+  if (bit(value.word, 10)) {
+    flags = {"af"};
+  } else {
+    const bool seen = state.seen_marks.contains({pa, false});
+    if (!seen) flags.insert("af0");
+    if (seen || state.memory.hardware_may_have_set_af(pa)) flags.insert("af");
+  }
+  if (!bit(value.word, 51)) return flags;
+  const Region* region = facts.layout.region_of(pa);
+  const bool stage2 = region != nullptr && facts.layout.stage2_tables.contains(region->pa);
+  const bool dirty = bit(value.word, 7) == stage2;
+  const bool seen = state.seen_marks.contains({pa, true});
+  std::set<std::string> all;
+  for (const std::string& flag : flags) {
+    if (!dirty && !seen) all.insert(flag + "+clean");
+    if (dirty || seen || may.contains({pa, true})) all.insert(flag + "+dirty");
+  }
+  return all;
 }
 
 bool leads_to(const Facts& facts, const State& state, u64 pa, u64 bytes) {
@@ -464,7 +916,15 @@ bool leads_to(const Facts& facts, const State& state, u64 pa, u64 bytes) {
     if (item.pointer && !item.unknown && inside(item.out)) return true;
   }
   for (const Formed& formed : state.formed) {
-    if (!formed.regime.epd0 && inside(formed.regime.ttb)) return true;
+    for (const Half& half : formed.regime.half) {
+      if (half.disabled) continue;
+      for (const u64 root : table_places(state, formed, half.tree.root)) {
+        if (inside(root)) return true;
+      }
+    }
+  }
+  for (const Formed2& formed : state.formed2) {
+    if (inside(formed.stage2.tree.root)) return true;
   }
   if (!state.may_translate) return false;
   // Cached words from there read nothing any more; a living parent would fetch them again.

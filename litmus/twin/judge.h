@@ -28,14 +28,26 @@ struct Outcome {
   std::optional<u64> pa;  ///< what is reached
   std::vector<Structure> configuration;
   std::vector<Item> items;
+  std::set<Mark> marks;  ///< flags that hardware has changed for it
 };
 
 /// All outcomes of a transaction that is translated now, with repetitions; "any" among them is not
 /// yet reduced to it alone.
 std::vector<Outcome> outcomes(const Facts& facts, const State& state, const Transaction& by);
 
+/// By which stage a write through a writable-clean translation may mark its descriptor dirty: where
+/// memory still has that descriptor.
+struct DirtyAgain {
+  bool stage1 = false;
+  bool stage2 = false;
+};
+DirtyAgain dirty_again(const State& state, const Regime& regime, const Item& item);
+
 /// Families broken by what can be reached and what lives now.
 void judge_state(const Facts& facts, const State& state, std::set<std::string>& broken);
+
+/// What software may read of a descriptor after the last step: "af0", "af+dirty", ...
+std::set<std::string> loads(const Facts& facts, const State& state, u64 pa);
 
 /// The address lies in a page that was released.
 bool is_released(const State& state, u64 pa);

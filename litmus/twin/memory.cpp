@@ -65,6 +65,7 @@ std::vector<Version> Memory::visible(u64 pa) const {
     if (!version.af_set) continue;
     versions.push_back(version);
     versions.back().value.word |= af;
+    versions.back().by_hardware = true;
   }
   return versions;
 }
@@ -80,11 +81,14 @@ const std::vector<u64>& Memory::indices(u64 page) const {
   return found == indices_->end() ? none : found->second;
 }
 
-void Memory::push(u64 pa, Value value, u16 agent, bool at_once) {
+void Memory::push(u64 pa, Value value, u16 agent, bool at_once, bool wide) {
   std::vector<Version>& versions = words_.at(pa);
   Version version;
   version.value = value;
-  version.order = ++order_;
+  // The second word of a 16-byte store comes at once with the first.
+  const bool second = wide && bit(pa, 3) && words_.at(pa - 8).back().wide;
+  version.order = second ? order_ : ++order_;
+  version.wide = wide;
   version.pending = !at_once;
   version.owners = agent_bit(agent);
   if (at_once) versions.clear();
@@ -96,12 +100,12 @@ void Memory::store(const WriteAction& write, u16 agent) {
   Value value{(old.word & ~write.mask) | (write.value & write.mask), true};
   value.known = old.known || write.mask == ~u64{0};
   // An rmw is performed at once, but a cache that is not coherent still holds it back.
-  push(write.pa, value, agent, write.rmw && coherent_);
+  push(write.pa, value, agent, write.rmw && coherent_, write.wide);
 }
 
 void Memory::zero(u64 pa, u64 bytes, u16 agent) {
   for (auto& [word, versions] : words_) {
-    if (word >= pa && word - pa < bytes) push(word, {}, agent, false);
+    if (word >= pa && word - pa < bytes) push(word, {}, agent, false, false);
   }
 }
 
@@ -149,6 +153,11 @@ bool Memory::hardware_sets_af(u64 pa) {
     changed = version.af_set = true;
   }
   return changed;
+}
+
+bool Memory::hardware_may_have_set_af(u64 pa) const {
+  const auto found = words_.find(pa);
+  return found != words_.end() && found->second.back().af_set;
 }
 
 }  // namespace iommucheck::litmus::twin

@@ -28,9 +28,11 @@ struct Version {
   u32 order = 0;
   bool pending = false;
   bool cleaned = false;
-  bool af_set = false;  ///< hardware may have set AF in it
-  u32 owners = 0;       ///< agents whose barrier covers the store
-  u32 cleaners = 0;     ///< agents whose barrier covers the cache clean
+  bool af_set = false;       ///< hardware may have set AF in it
+  bool by_hardware = false;  ///< as hardware left it: AF was clear
+  bool wide = false;         ///< one of two words of a 16-byte store, which have one order
+  u32 owners = 0;            ///< agents whose barrier covers the store
+  u32 cleaners = 0;          ///< agents whose barrier covers the cache clean
 };
 
 class Memory {
@@ -54,10 +56,11 @@ class Memory {
   void forget(u64 pa, u64 bytes);
   /// True where nothing was known of it.
   bool hardware_sets_af(u64 pa);
+  bool hardware_may_have_set_af(u64 pa) const;
 
  private:
   using Words = std::map<u64, std::vector<Version>>;
-  void push(u64 pa, Value value, u16 agent, bool at_once);
+  void push(u64 pa, Value value, u16 agent, bool at_once, bool wide);
   void track(u64 pa, const Layout& layout);
 
   Words words_;

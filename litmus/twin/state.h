@@ -52,15 +52,25 @@ struct Structure {
   std::set<FourWords> snapshots;
 };
 
+/// What an item is filled from: stage 1, stage 2, or a final translation of both.
+enum class Stage : u8 { one, two, both };
+
 /// A pointer (walk cache) or a final translation (SEMANTICS 2, table).
 struct Item {
+  Stage stage = Stage::one;
+  /// Of stage 1 under stage 2: a final translation of stage 1 alone leads to an IPA, a pointer to
+  /// the PA that its IPA had.
+  bool nested = false;
   bool pointer = false;
   bool unknown = false;  ///< filled from a word of unknown content: can be anything
   bool global = false;   ///< matches every ASID of its world and VMID
   Tag tag;               ///< asid 0 where global
-  u64 va = 0;
-  u64 bytes = 0;       ///< extent, or the slot of a pointer
-  unsigned level = 0;  ///< of the table in which the descriptor stands
+  u64 va = 0;            ///< stage 2: the IPA
+  u64 bytes = 0;         ///< extent, or the slot of a pointer
+  u64 span_va = 0;     ///< both: what the descriptor of stage 1 stands for, which invalidations by
+  u64 span_bytes = 0;  ///< address are about; else as the above
+  unsigned level = 0;  ///< of the table in which the descriptor (both: of stage 1) stands
+  unsigned granule = 12;
   u64 out = 0;         ///< next table, or output of `va`
   bool aset = false;   ///< global: of the CD through which it was filled
   bool apart = false;  ///< that CD's ASET, of any: broadcasts that match an ASID pass it over
@@ -69,18 +79,27 @@ struct Item {
   bool e0pd = false;
   bool nt = false;
   Rights rights;
+  Rights2 rights2;
   bool device = false;
   bool cont = false;
-  u64 source = 0;       ///< dirtyable: the descriptor's place
+  u64 source = 0;   ///< dirtyable: the descriptor's place
+  u64 source2 = 0;  ///< dirtyable by stage 2: likewise
+  /// Descriptors in which hardware has set AF for it, whatever way it was filled; not part of its
+  /// identity.
+  std::set<u64> marked;
   u32 order = 0;        ///< of the newest store that it can come from; not part of its identity
   u32 first_order = 0;  ///< of the oldest; likewise
 
   auto identity() const {
-    return std::tie(pointer, unknown, global, aset, apart, vmw, tbi, e0pd, tag, va, bytes, level,
-                    out, nt, rights, device, cont, source);
+    // What differs most often comes first.
+    return std::tie(va, out, stage, nested, pointer, unknown, global, aset, apart, vmw, tbi, e0pd,
+                    tag, bytes, span_va, span_bytes, level, granule, nt, rights, rights2, device,
+                    cont, source, source2);
   }
+  bool leads_to_ipa() const { return nested && stage == Stage::one && !pointer; }
   /// By a look-up through a CD. ASET is a tag of global entries only (IHI 0070 3.17).
-  bool matches(const Regime& by) const {
+  bool matches(const Regime& by, bool under_stage2) const {
+    if (stage == Stage::two || nested != under_stage2) return false;
     if (tag.world != by.tag.world || tag.vmid != by.tag.vmid) return false;
     return global ? aset == by.aset : tag.asid == by.tag.asid;
   }
@@ -88,7 +107,8 @@ struct Item {
   /// An access to the address finds it, tag or none, by a look-up through a CD. The entry may have
   /// the TBI of its own CD cached (IHI 0070 5.4.1), or the SMMU may look at that of the asking one.
   bool is_found_at(u64 address, const Regime& by) const {
-    return contains(address) || ((tbi || by.tbi0) && contains(untagged(address)));
+    return contains(address) ||
+           ((tbi || by.half[half_of(address)].tbi) && contains(untagged(address)));
   }
   /// E0PD of its own CD: a fault, though it is there.
   bool refuses(Kind kind) const { return e0pd && !kind.privileged; }
@@ -101,6 +121,7 @@ struct AtcEntry {
   bool every_pasid = false;  ///< unknown: filled while any configuration was possible
   bool unknown = false;
   bool identity = false;  ///< S1DSS = 1
+  bool ipa = false;       ///< EATS was 2: stage 2 is part of each Translated access
   u64 va = 0;
   u64 bytes = 0;  ///< 0: to the end of all addresses
   u64 out = 0;
@@ -114,6 +135,13 @@ struct AtcEntry {
   }
   bool grants(Kind kind) const { return (granted >> bit_of(kind) & 1) != 0; }
   bool contains(u64 address) const { return address >= va && address - va <= bytes - 1; }
+};
+
+/// Hardware changes a flag of a descriptor for a transaction.
+struct Mark {
+  u64 pa = 0;
+  bool dirty = false;  ///< else AF
+  friend auto operator<=>(const Mark&, const Mark&) = default;
 };
 
 /// A DMA that takes time, as far as this schedule has it.
@@ -130,19 +158,29 @@ struct Flight {
   u64 va = 0;
   std::vector<Item> items;  ///< what it was translated by
   std::vector<Structure> configuration;
+  std::set<Mark> marks;
 };
 
 /// A regime that can be formed now, and from which CD.
 struct Formed {
   Regime regime;
   u64 cd_place = 0;
+  std::optional<Stage2> through;  ///< nested
   friend auto operator<=>(const Formed&, const Formed&) = default;
+};
+
+/// A stage 2 that can be formed now, and from which STE.
+struct Formed2 {
+  Stage2 stage2;
+  u64 ste_place = 0;
+  friend auto operator<=>(const Formed2&, const Formed2&) = default;
 };
 
 /// Unknown items of whole tags: from before reset, or formed by configuration of unknown content.
 struct UnknownTags {
   std::set<Tag> tags;
   std::set<std::pair<World, u16>> globals;
+  std::set<u16> vmids;  ///< of stage 2
   bool matches(const Tag& tag) const {
     return tags.contains(tag) || globals.contains({tag.world, tag.vmid});
   }
@@ -178,13 +216,21 @@ struct State {
   UnknownTags wild_unknown;
   std::vector<Extent> released;
   std::vector<Flight> flights;
-  bool marked = false;  ///< `mark` is past
+  /// Flags that hardware has changed for DMAs that are done, and the number of slots that were
+  /// exposed then: a later CMD_SYNC makes the change visible (SEMANTICS 4).
+  std::map<Mark, std::size_t> marks;
+  std::set<Mark> seen_marks;  ///< software cannot read the old flag any more
+  bool marked = false;        ///< `mark` is past
   // What follows from the above, after each fill:
   std::set<Formed> formed;
-  bool run_over = false;      ///< after the last step
-  std::set<Tag> broken_tags;  ///< two regimes that break the rule can be formed
-  bool wild = false;          ///< unknown memory was read
-  bool torn = false;          ///< an ILLEGAL mixture with V = 1 was formed
+  std::set<Formed2> formed2;
+  bool run_over = false;       ///< after the last step
+  std::set<Tag> broken_tags;   ///< two regimes that break the rule can be formed
+  std::set<u16> broken_vmids;  ///< likewise of stage 2, or nested and not
+  bool span_differs = false;   ///< STEs of a span that one of them states (STE.CONT)
+  bool ats_mixed = false;      ///< a Translated access may meet another EATS
+  bool wild = false;           ///< unknown memory was read
+  bool torn = false;           ///< an ILLEGAL mixture with V = 1 was formed
   bool shared_by_worlds = false;
 };
 

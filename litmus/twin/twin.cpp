@@ -20,6 +20,7 @@ class Schedules {
   Schedules(Facts facts, u64 states_max) : facts_(std::move(facts)), states_max_(states_max) {
     judgement_.allowed.resize(facts_.test->accesses.size());
     judgement_.dmas.resize(facts_.test->dmas.size());
+    judgement_.loads.resize(facts_.test->loads.size());
   }
 
   Judgement run() {
@@ -34,7 +35,10 @@ class Schedules {
       state.may_bypass = true;
       state.unknown_sids = facts_.sids;
       state.unknown_sids.insert(other_sid);
-      state.reset_unknown = {facts_.tags, facts_.spaces};
+      state.reset_unknown = {facts_.tags, facts_.spaces, {}};
+      for (const auto& [world, vmid] : facts_.spaces) {
+        if (world == World::el1) state.reset_unknown.vmids.insert(vmid);
+      }
     }
     settle(state);
     explore(state, 0);
@@ -175,6 +179,7 @@ class Schedules {
     if (flight.translated) {
       State after = state;
       finish_flight(after, after.flights[index]);
+      if (!facts_.test->loads.empty()) settle(after);
       ++states_;
       explore(after, next);
       return;
@@ -188,13 +193,21 @@ class Schedules {
       changed.pa = outcome.pa;
       changed.items = std::move(outcome.items);
       changed.configuration = std::move(outcome.configuration);
+      changed.marks = std::move(outcome.marks);
       ++states_;
       explore(after, next);
     }
   }
 
-  void finish_flight(const State& state, Flight& flight) {
+  void finish_flight(State& state, Flight& flight) {
     flight.done = true;
+    const auto exposed = static_cast<std::size_t>(
+        std::ranges::count_if(state.queue, [](const Slot& slot) { return slot.exposed; }));
+    for (const Mark& mark : flight.marks) {
+      state.marks[mark] = exposed;
+      if (!mark.dirty) state.memory.hardware_sets_af(mark.pa);
+    }
+    flight.marks.clear();
     if (flight.pa && is_released(state, *flight.pa)) judgement_.broken.insert("page-reuse");
     record(state, flight.name, flight.text);
   }
@@ -248,6 +261,7 @@ class Schedules {
         judgement_.allowed[i].insert(outcome.text);
       }
     }
+    collect_loads(state);
     // What has not ended takes its effect after the last step.
     for (const Flight& flight : state.flights) {
       if (flight.done) continue;
@@ -261,6 +275,34 @@ class Schedules {
     }
   }
 
+  void collect_loads(const State& state) {
+    for (std::size_t i = 0; i < judgement_.loads.size(); ++i) {
+      const LoadExpectation& load = facts_.test->loads[i];
+      const Region* table = facts_.layout.region_named(load.table.text);
+      if (table == nullptr) continue;
+      judgement_.loads[i].merge(loads(facts_, state, table->pa + 8 * load.index.value));
+    }
+  }
+
+  /// Software writes the word: whatever hardware had done to it is part of what it knew, or lost.
+  static void forget_marks(State& state, u64 pa) {
+    for (const bool dirty : {false, true}) {
+      state.marks.erase({pa, dirty});
+      state.seen_marks.erase({pa, dirty});
+    }
+  }
+
+  /// A CMD_SYNC that was submitted behind a completed access shows the flags that it changed.
+  static void see_marks(State& state) {
+    for (std::size_t i = 0; i < state.queue.size(); ++i) {
+      const Slot& slot = state.queue[i];
+      if (!slot.sync || !slot.exposed || slot.stale || slot.dropped || !is_done(state, i)) continue;
+      for (const auto& [mark, since] : state.marks) {
+        if (since <= i) state.seen_marks.insert(mark);
+      }
+    }
+  }
+
   /// The states after a step: several where the SMMU may have read a slot too early, none where
   /// what is waited for has not happened in this schedule.
   std::vector<State> perform(const State& before, const Action& action) {
@@ -270,11 +312,15 @@ class Schedules {
     if (const auto* write = std::get_if<WriteAction>(&action.what)) {
       if (loses_update(state, *write)) judgement_.broken.insert("lost-update");
       memory.store(*write, action.agent);
+      forget_marks(state, write->pa);
       give_back(state, *write);
     } else if (const auto* zero = std::get_if<ZeroAction>(&action.what)) {
-      for (const u64 index : memory.indices(align_down(zero->pa, 12))) {
-        const WriteAction word{.pa = align_down(zero->pa, 12) + 8 * index};
-        if (loses_update(state, word)) judgement_.broken.insert("lost-update");
+      for (u64 page = align_down(zero->pa, 12); page < zero->pa + zero->bytes; page += 4096) {
+        for (const u64 index : memory.indices(page)) {
+          const WriteAction word{.pa = page + 8 * index};
+          if (loses_update(state, word)) judgement_.broken.insert("lost-update");
+          forget_marks(state, word.pa);
+        }
       }
       memory.zero(zero->pa, zero->bytes, action.agent);
     } else if (std::holds_alternative<BarrierAction>(action.what)) {
@@ -307,7 +353,9 @@ class Schedules {
       for (Slot& slot : state.queue) slot.rung = true;
       if (!state.queue_off) expose(after);
     } else if (const auto* wait = std::get_if<WaitAction>(&action.what)) {
-      if (!has_come(state, *wait)) after.clear();
+      const bool come = has_come(state, *wait);
+      if (come && !wait->irq && wait->msi.empty()) see_marks(state);
+      if (!come) after.clear();
     } else if (const auto* stored = std::get_if<MsiStoreAction>(&action.what)) {
       state.words[stored->word] = stored->data;
     } else if (const auto* cmdq = std::get_if<CmdqAction>(&action.what)) {
@@ -465,17 +513,23 @@ class Schedules {
       if (dma.contains("any")) dma = {"any"};
     }
     for (std::size_t i = 0; i < judgement_.allowed.size(); ++i) {
-      std::set<std::string>& allowed = judgement_.allowed[i];
-      if (allowed.contains("any")) allowed = {"any"};
-      const auto& promised = facts_.test->accesses[i].promised;
-      if (!promised) continue;
-      for (const std::string& outcome : allowed) {
-        const bool kept =
-            std::any_of(promised->begin(), promised->end(), [&](const OutcomeText& promise) {
-              return promise.text == outcome || promise.text == "any";
-            });
-        if (!kept) judgement_.broken.insert("promise");
-      }
+      hold_to(facts_.test->accesses[i].promised, judgement_.allowed[i]);
+    }
+    for (std::size_t i = 0; i < judgement_.loads.size(); ++i) {
+      hold_to(facts_.test->loads[i].promised, judgement_.loads[i]);
+    }
+  }
+
+  void hold_to(const std::optional<std::vector<OutcomeText>>& promised,
+               std::set<std::string>& allowed) {
+    if (allowed.contains("any")) allowed = {"any"};
+    if (!promised) return;
+    for (const std::string& outcome : allowed) {
+      const bool kept =
+          std::any_of(promised->begin(), promised->end(), [&](const OutcomeText& promise) {
+            return promise.text == outcome || promise.text == "any";
+          });
+      if (!kept) judgement_.broken.insert("promise");
     }
   }
 

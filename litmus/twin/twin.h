@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The literal model of SEMANTICS 1 to 4: every schedule of the moments at which commands act, and
 // in each schedule all items that any cache may hold, filled and killed step by step. Slow and
-// obvious; the fast engine must agree with it. Stage 1 only: stage 2 is reported as unsupported.
+// obvious; the fast engine must agree with it, and what that has not got is judged here: stage 2
+// and nested translation, granules of 16 and 64 KiB, STE.CONT, DMAs that take time, flags that
+// software reads.
 //
 // Readings that the text leaves open (docs/semantics.md):
 //  - every register write but a relaxed ring is a barrier of its agent;

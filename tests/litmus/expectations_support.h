@@ -39,6 +39,12 @@ inline std::string difference(const iommucheck::litmus::Test& test, const Judgem
       out += fmt::format("dma {}: expected{}, got{}\n", i, text(want), text(got.dmas[i]));
     }
   }
+  for (std::size_t i = 0; i < test.loads.size(); ++i) {
+    const auto want = expected(test.loads[i].allowed);
+    if (want != got.loads.at(i)) {
+      out += fmt::format("load {}: expected{}, got{}\n", i, text(want), text(got.loads[i]));
+    }
+  }
   const bool kept = !test.driver ||
                     (test.driver->ok ? got.broken.empty() : got.broken.contains(test.driver->rule));
   if (!kept) {
