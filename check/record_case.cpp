@@ -77,7 +77,11 @@ void name_stores(Violation& violation, const std::string& plugin) {
     const std::optional<u64> pc = store != nullptr    ? store->pc
                                   : atomic != nullptr ? atomic->pc
                                                       : std::nullopt;
-    if (pc) named.symbol = source_line_in(plugin, *pc);
+    if (!pc) continue;
+    SourceLine line = source_of(plugin, *pc);
+    named.symbol = std::move(line.text);
+    named.source = std::move(line.place.file);
+    named.source_line = line.place.line;
   }
 }
 

@@ -256,6 +256,8 @@ void members(Archive& a, NamedEvent& named) {
   a(named.inside);
   a(named.event);
   a(named.symbol);
+  a(named.source);
+  a(named.source_line);
 }
 
 template <class Archive>
@@ -272,6 +274,8 @@ void members(Archive& a, Violation& violation) {
   a(violation.causes);
   a(violation.objects);
   a(violation.events);
+  a(violation.answer);
+  a(violation.changed_nothing);
   a(violation.kind);
   a(violation.access);
   a(violation.which);

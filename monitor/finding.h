@@ -87,6 +87,8 @@ struct Finding {
   std::vector<spec::Cause> causes{};  ///< in the order in which they lead there
   std::vector<ObjectState> objects{};
   std::vector<EventIndex> events{};  ///< that have to do with it, beside those of the causes
+  std::string answer{};              ///< RESULT_EXACT: what the call said
+  bool changed_nothing = false;      ///< that was an error, by which nothing has changed
   // Of a device's:
   std::string kind{};          ///< what is the same in every case; else empty
   bool access = false;         ///< about what became of an access
@@ -109,6 +111,8 @@ struct NamedEvent {
   bool inside = false;    ///< that call had not returned
   trace::Event event;
   std::string symbol{};  ///< of the code that did it; empty: not known
+  std::string source{};  ///< and the driver's file, as its compiler was given it; empty: not known
+  u64 source_line = 0;
 };
 
 /// The calls up to a finding, with what devices and the environment did in between.

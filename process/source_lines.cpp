@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <string_view>
 #include <vector>
 
@@ -52,8 +53,8 @@ std::string output_of(const std::vector<std::string>& arguments) {
 }
 
 /// Function and "path:line[:column]", a line each, in turn; the innermost function first.
-std::string told(std::string_view text) {
-  std::string all;
+SourceLine told(std::string_view text) {
+  SourceLine all;
   for (std::size_t frame = 0; frame < frames_max; ++frame) {
     std::string_view lines[2];
     for (std::string_view& line : lines) {
@@ -63,25 +64,37 @@ std::string told(std::string_view text) {
     }
     const auto [function, place] = lines;
     if (function.empty() || place.empty() || function.front() == '?' || place.front() == '?') break;
-    std::string_view file = place.substr(place.rfind('/') + 1);  // npos + 1 is 0
-    const std::size_t line = file.find(':');
-    const std::size_t column = line == std::string_view::npos ? line : file.find(':', line + 1);
-    all += fmt::format("{}{} at {}", frame == 0 ? "" : ", in ", function, file.substr(0, column));
+    const std::size_t name = place.rfind('/') + 1;  // npos + 1 is 0
+    const std::size_t line = place.find(':', name);
+    const std::size_t column = line == std::string_view::npos ? line : place.find(':', line + 1);
+    all.text +=
+        fmt::format("{}{} at {}", frame == 0 ? "" : ", in ", function,
+                    place.substr(name, column == std::string_view::npos ? column : column - name));
+    if (line == std::string_view::npos) continue;
+    const std::string_view digits =
+        place.substr(line + 1, column == std::string_view::npos ? column : column - line - 1);
+    u64 number = 0;
+    const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    if (read.ec == std::errc{}) all.place = {std::string(place.substr(0, line)), number};
   }
   return all;
 }
 
 }  // namespace
 
-std::string source_line_in(const std::string& path, u64 address) {
+SourceLine source_of(const std::string& path, u64 address) {
   const std::string at = fmt::format("{:#x}", address);
   for (const std::vector<std::string>& tool :
        std::vector<std::vector<std::string>>{{"llvm-symbolizer-19", "--obj=" + path, at},
                                              {"llvm-symbolizer", "--obj=" + path, at},
                                              {"addr2line", "-f", "-i", "-e", path, at}}) {
-    if (std::string text = told(output_of(tool)); !text.empty()) return text;
+    if (SourceLine line = told(output_of(tool)); !line.text.empty()) return line;
   }
-  return symbol_in(path, address);
+  return {.text = symbol_in(path, address)};
+}
+
+std::string source_line_in(const std::string& path, u64 address) {
+  return source_of(path, address).text;
 }
 
 }  // namespace iommucheck::oracle

@@ -13,4 +13,17 @@ namespace iommucheck::oracle {
 /// tables; else what symbol_in() says. `address` is counted from where the object was loaded.
 std::string source_line_in(const std::string& path, u64 address);
 
+/// The same with the file as the compiler was given it: of the outermost of these functions, which
+/// is where the driver does what a helper of its does for it.
+struct SourcePlace {
+  std::string file{};  ///< empty: not known
+  u64 line = 0;
+  friend bool operator==(const SourcePlace&, const SourcePlace&) = default;
+};
+struct SourceLine {
+  std::string text{};
+  SourcePlace place{};
+};
+SourceLine source_of(const std::string& path, u64 address);
+
 }  // namespace iommucheck::oracle

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 // A report as SARIF 2.1.0 (OASIS): a result for each finding, with the events that it names as a
-// flow through the trace, and one for each test that failed. Only members that are set are written:
-// the format permits no others, and its lists have rules of their own (tests/data/sarif).
+// flow through the driver's source, or through the trace, and one for each test that failed. Only
+// members that are set are written: the format permits no others, and its lists have rules of their
+// own (tests/data/sarif).
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 
+#include "base/hash.h"
 #include "report/event_text.h"
 #include "report/finding_json.h"
 #include "report/finding_text.h"
@@ -79,12 +82,34 @@ class Rules {
   std::vector<std::string> ids_;
 };
 
+/// A file below the folder that the command runs in, by its way from there: what a service shows
+/// beside a change is named so.
+std::string from_here(const std::string& file) {
+  std::error_code error;
+  const auto here = std::filesystem::current_path(error);
+  const auto relative = std::filesystem::path(file).lexically_relative(here);
+  const bool below = !error && !relative.empty() && *relative.begin() != "..";
+  return below ? relative.generic_string() : file;
+}
+
+/// Where the driver did it, if that is known; else the line of the trace.
+JsonTree place_of(const NamedEvent& named, const std::string& trace, std::string_view text) {
+  if (named.source.empty()) return location(trace, named.line, text);
+  return location(from_here(named.source), named.source_line, text);
+}
+
+/// What stays the same from run to run: neither a number of an event nor an address.
+std::string fingerprint_of(const Violation& finding) {
+  return fmt::format("{:016x}",
+                     fnv1a(fmt::format("{}\n{}", spec::rule_name(finding.rule), finding.kind)));
+}
+
 /// The events that the finding names, one after the other.
 JsonTree flow_of(const Violation& finding, const std::string& file) {
   JsonTree locations = JsonTree::array();
   for (const NamedEvent& named : finding.named) {
     JsonTree step = JsonTree::object();
-    step.set("location", location(file, named.line, event_line(named, finding.story.known)));
+    step.set("location", place_of(named, file, event_line(named, finding.story.known)));
     step.set("executionOrder", u64{named.number} + 1);
     locations.add(std::move(step));
   }
@@ -105,14 +130,25 @@ JsonTree result_of(const Violation& finding, const Report& report, Rules& rules)
   std::string text = headline(finding);
   for (const std::string& line : evidence(finding)) text += "\n" + line;
   json.set("message", message(text));
-  JsonTree place =
-      location(file, found == finding.named.end() ? 0 : found->line, headline(finding));
+  // Where it shows; else the last that the driver did to it.
+  const bool shown = found != finding.named.end();
+  const auto has_source = [](const NamedEvent& named) { return !named.source.empty(); };
+  const auto behind =
+      std::ranges::find_if(finding.named.rbegin(), finding.named.rend(), has_source);
+  const bool elsewhere = behind != finding.named.rend() && !(shown && has_source(*found));
+  JsonTree place = elsewhere ? place_of(*behind, file, headline(finding))
+                   : shown   ? place_of(*found, file, headline(finding))
+                             : location(file, 0, headline(finding));
   if (const std::string where = where_text(finding.where); !where.empty()) {
     JsonTree logical = JsonTree::object();
     logical.set("fullyQualifiedName", where).set("kind", "resource");
     place.set("logicalLocations", std::move(JsonTree::array().add(std::move(logical))));
   }
   json.set("locations", std::move(JsonTree::array().add(std::move(place))));
+  if (!finding.kind.empty()) {
+    json.set("partialFingerprints",
+             std::move(JsonTree::object().set("iommucheckCause/v1", fingerprint_of(finding))));
+  }
   if (!finding.named.empty()) {
     json.set("codeFlows", std::move(JsonTree::array().add(flow_of(finding, file))));
   }

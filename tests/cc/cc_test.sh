@@ -69,11 +69,18 @@ grep -q "PAGE_REUSE\|PROMISE_OUTCOME" found.txt || {
 
 # The order of stores: a table is linked before its zeros are visible. A scan cannot decide it.
 "$command" cc -O2 -DPLAIN_STORES -DFAULT_forget_order -I "$source" -shared -o order.so "$source/tests/plugins/faulty_driver.c"
-"$command" check --driver ./order.so --seed 1 --runs 500 --out out >order.txt && fail "a forgotten barrier is not found"
+"$command" check --driver ./order.so --seed 1 --runs 500 --out out --report order.sarif >order.txt && fail "a forgotten barrier is not found"
 grep -q "VIOLATION WILD_WALK" order.txt && grep -q "by put at simple_driver.c:" order.txt || {
   cat order.txt
   fail "what is found is not the forgotten barrier"
 }
+
+# A review shows it at the driver's line, under the same name in each run.
+"$command" check --driver ./order.so --seed 2 --runs 500 --out other --report again.sarif >again.txt && fail "another seed does not find it"
+fingerprints() { grep -o '"iommucheckCause/v1": "[0-9a-f]*"' "$1"; }
+grep -q '"uri": "file://[^"]*examples/simple_driver.c"' order.sarif || fail "SARIF has no place in the driver's source"
+[ -n "$(fingerprints order.sarif)" ] && [ "$(fingerprints order.sarif)" = "$(fingerprints again.sarif)" ] ||
+  fail "two runs of one mistake have two fingerprints: $(fingerprints order.sarif) and $(fingerprints again.sarif)"
 
 # The processor's own count: each store was told. Twins: a store of what is there already, by an object
 # without hooks, which comparing memory cannot show, and hooks that tell a store that there was not.

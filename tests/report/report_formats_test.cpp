@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -150,6 +151,36 @@ TEST(ReportFormats, SarifHasTheFindingWithItsPlaceInTheTrace) {
   const JsonValue& place =
       result.find("locations")->value.items.at(0).find("physicalLocation")->value;
   EXPECT_EQ(place.find("region")->value.find("startLine")->value.number, 16U);
+}
+
+/// What a review shows: the driver's line, and one name for the finding in every run.
+TEST(ReportFormats, SarifHasTheDriversSourceAndAFingerprint) {
+  Report report = report_of(Verdict::violated);
+  Violation& finding = report.findings[0];
+  finding.kind = "unmap: reach, promised unmapped; leaf cached, level";
+  ASSERT_FALSE(finding.named.empty());
+  const auto here = std::filesystem::current_path();
+  finding.named.front().source = (here / "drivers/mine.c").string();
+  finding.named.front().source_line = 428;
+  const auto result_of = [](const Report& of) {
+    return parsed(to_sarif(of)).find("runs")->value.items.at(0).find("results")->value.items.at(0);
+  };
+  const JsonValue first = result_of(report);
+  EXPECT_THAT(validate(parsed(to_sarif(report)), sarif_schema()), IsEmpty());
+  const JsonValue& place =
+      first.find("locations")->value.items.at(0).find("physicalLocation")->value;
+  EXPECT_EQ(place.find("artifactLocation")->value.find("uri")->value.text, "drivers/mine.c");
+  EXPECT_EQ(place.find("region")->value.find("startLine")->value.number, 428U);
+  const auto fingerprint = [](const JsonValue& result) {
+    return result.find("partialFingerprints")->value.find("iommucheckCause/v1")->value.text;
+  };
+  // Another run: other events, another trace, the same mistake.
+  finding.at += 100;
+  finding.trace_path = "out/finding-14.jsonl";
+  finding.where.address = 0x7000;
+  EXPECT_EQ(fingerprint(result_of(report)), fingerprint(first));
+  finding.kind = "unmap: reach, promised unmapped; leaf cached, ASID";
+  EXPECT_NE(fingerprint(result_of(report)), fingerprint(first));
 }
 
 TEST(ReportFormats, EachFormHasTheSameFinding) {
