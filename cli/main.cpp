@@ -25,16 +25,16 @@ int run(const BenchCommand& options) { return run_bench(options); }
 int run(const CcCommand& options) { return run_cc(options); }
 
 int run(int argc, char** argv) {
-  const auto parsed = parse(argc, argv);
-  int status =
-      std::holds_alternative<int>(parsed)
-          ? std::get<int>(parsed)
-          : std::visit([](const auto& options) { return run(options); }, std::get<Command>(parsed));
+  const Parsed parsed = parse(argc, argv);
+  const int* ended = std::get_if<int>(&parsed.command);
+  int status = ended != nullptr ? *ended
+                                : std::visit([](const auto& options) { return run(options); },
+                                             std::get<Command>(parsed.command));
   if (std::fflush(stdout) != 0) {
     fmt::print(stderr, "iommucheck: cannot write to stdout\n");
     if (status != exit_status(Verdict::violated)) status = exit_status(Verdict::environment);
   }
-  return status;
+  return parsed.bisect ? status_of_bisect(status, ended != nullptr) : status;
 }
 
 }  // namespace

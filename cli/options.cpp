@@ -144,9 +144,22 @@ class Reader {
     add_prove();
     add_cc();
     add_bench();
+    for (const char* name : {"litmus", "scenario", "check", "conform", "replay"}) {
+      app_.get_subcommand(name)->add_flag(
+          "--bisect", bisect_,
+          "for `git bisect run`: exit status 125 (skip) in the place of 2 and 3");
+    }
   }
 
-  std::variant<Command, int> read(int argc, char** argv) {
+  Parsed read(int argc, char** argv) {
+    std::variant<Command, int> command = command_of(argc, argv);
+    // Where it cannot be read, the flag may not have been reached.
+    const auto asks = [](const char* word) { return std::string_view(word) == "--bisect"; };
+    return {std::move(command), bisect_ || std::any_of(argv, argv + argc, asks)};
+  }
+
+ private:
+  std::variant<Command, int> command_of(int argc, char** argv) {
     if (argc > 1 && argv[1][0] != '-' && !is_command(argv[1])) {
       return usage(fmt::format("there is no command '{}'; there are {}", argv[1], commands()));
     }
@@ -169,7 +182,6 @@ class Reader {
     return *chosen_;
   }
 
- private:
   int usage(const std::string& what) const {
     const auto subcommands = app_.get_subcommands();
     const std::string name = subcommands.empty() ? "" : " " + subcommands.front()->get_name();
@@ -575,6 +587,7 @@ class Reader {
 
   CLI::App app_;
   std::optional<Command> chosen_;
+  bool bisect_ = false;
   LitmusOptions litmus_;
   AskCommand ask_;
   ScenarioCommand scenario_;
@@ -592,11 +605,18 @@ class Reader {
 
 }  // namespace
 
-std::variant<Command, int> parse(int argc, char** argv) {
+Parsed parse(int argc, char** argv) {
   const bool compiles = argc > 2 && std::string_view(argv[1]) == "cc" &&
                         std::string_view(argv[2]) != "--help" && std::string_view(argv[2]) != "-h";
-  if (compiles) return CcCommand{{argv + 2, argv + argc}};
+  if (compiles) return {.command = CcCommand{{argv + 2, argv + argc}}};
   return Reader().read(argc, argv);
+}
+
+int status_of_bisect(int status, bool bad_usage) {
+  constexpr int skip = 125, end = 128;
+  if (status == exit_status(Verdict::held) || status == exit_status(Verdict::violated))
+    return status;
+  return bad_usage ? end : skip;
 }
 
 }  // namespace iommucheck::cli

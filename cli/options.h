@@ -156,9 +156,17 @@ using Command = std::variant<CcCommand, LitmusOptions, AskCommand, ScenarioComma
                              ConformCommand, ReplayCommand, ImportCommand, ExportCommand,
                              RulesCommand, ExplainCommand, ProveCommand, BenchCommand>;
 
-/// The command, or the exit status where nothing is left to do: 0 after --help and --version, 2 for
-/// bad usage, which has been said on stderr.
-std::variant<Command, int> parse(int argc, char** argv);
+struct Parsed {
+  /// The command, or the exit status where nothing is left to do: 0 after --help and --version, 2
+  /// for bad usage, which has been said on stderr.
+  std::variant<Command, int> command;
+  bool bisect = false;  ///< exit statuses are those that `git bisect run` reads
+};
+Parsed parse(int argc, char** argv);
+
+/// The exit status under --bisect: 125, which skips the revision, where nothing was decided; 128,
+/// which ends the bisection, for bad usage.
+int status_of_bisect(int status, bool bad_usage);
 
 // One function a command, in the file of its name. They return the exit status of the README: 0 all
 // held, 1 a violation was found, 2 the input or usage was bad, 3 the environment failed.
