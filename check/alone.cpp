@@ -85,6 +85,7 @@ Expected<Alone> run_alone(const CheckOptions& options, std::span<const Sequence>
     lockstep.scan = options.precision == Precision::scan;
     lockstep.claims = options.claims;
     lockstep.guard_window = true;
+    lockstep.known = known_to(options);
     CasesOptions how;
     how.stream = trace.descriptor();
     how.alive = [](void* context) { static_cast<SharedReport*>(context)->tick(); };
@@ -129,6 +130,7 @@ Expected<std::optional<std::size_t>> first_that_differs(const CheckOptions& opti
       lockstep.segments = loaded->segments.get();
       lockstep.scan = options.precision == Precision::scan;
       lockstep.claims = options.claims;
+      lockstep.known = known_to(options);
       CasesOptions how;
       how.alive = [](void* context) { static_cast<SharedReport*>(context)->tick(); };
       how.context = &*report;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <sstream>
 #include <type_traits>
 #include <utility>
 
@@ -125,6 +126,7 @@ void fill(CheckResult& result, const Tally& tally, const CheckOptions& options) 
   result.not_claimed = NotClaimed::of_bits(tally.not_claimed);
   tell_not_claimed(result.rules, result.not_claimed);
   result.without_verdict = tally.without_verdict;
+  result.cut_short = tally.cut_short;
   result.unmodelled = tally.unmodelled;
   result.not_looked_at = not_looked_at(tally.answered, tally.abilities);
   const bool no_domain = tally.answered.domains_asked != 0 && tally.answered.domains_made == 0;
@@ -159,7 +161,7 @@ Campaign::Campaign(const iommucheck_driver& driver, Segments* segments, Settings
       findings_(settings_.findings_before + options_.told.size()),
       current_(settings_.from) {}
 
-LockstepOptions Campaign::fresh_options(Segments* segments) const {
+LockstepOptions Campaign::fresh_options(Segments* segments) {
   LockstepOptions options;
   options.machine = plan_.machines()[machine_];
   options.seed = options_.seed;
@@ -168,6 +170,7 @@ LockstepOptions Campaign::fresh_options(Segments* segments) const {
   options.store_count = options_.store_count.get();
   options.claims = options_.claims;
   options.guard_window = settings_.guard_window;
+  options.known = known();
   return options;
 }
 
@@ -266,6 +269,7 @@ Expected<void> Campaign::boot_on_it() {
   lockstep_->on_operation(settings_.on_operation, settings_.context);
   lockstep_->set_seen(settings_.seen);
   const u64 outcomes = tally_.outcomes;
+  count_passed_over(lockstep_->passed_over());
   absorb();  // the rules; but what is counted are the sequences' outcomes
   tally_.outcomes = outcomes;
   const Sequence nothing;
@@ -285,11 +289,26 @@ bool Campaign::out_of_time(u64 number) const {
   return options_.seconds > 0 && seconds_since(settings_.started) >= options_.seconds;
 }
 
-/// The finding that ended the case, with its kind.
-Finding Campaign::first_finding() const {
-  Finding finding = lockstep_->monitor().findings().front();
-  finding.kind = kind_of(finding, lockstep_->doing(), lockstep_->result_of_call());
-  return finding;
+/// The finding that ended the case.
+const Finding& Campaign::first_finding() const { return lockstep_->monitor().findings().front(); }
+
+/// What did not end a case is counted, once for each.
+void Campaign::count_passed_over(std::span<const PassedOver::One> known) {
+  for (const PassedOver::One& one : known) {
+    if (one.entry == told_already) {
+      ++broken(tally_, one.rule);
+    } else {
+      ++tally_.excused[one.entry];
+    }
+  }
+}
+
+/// Of what is known now: what is told while the run goes on, too.
+KnownTo Campaign::known() {
+  return [this](const Finding& finding) -> std::optional<u32> {
+    if (const auto entry = excuse_of(options_, finding)) return static_cast<u32>(*entry);
+    return was_told(finding) ? std::optional(told_already) : std::nullopt;
+  };
 }
 
 bool Campaign::was_told(const Finding& finding) const {
@@ -300,6 +319,7 @@ bool Campaign::was_told(const Finding& finding) const {
 bool Campaign::is_to_tell(const Finding& finding) {
   if (const auto entry = excuse_of(options_, finding)) {
     ++tally_.excused[*entry];
+    ++tally_.cut_short;
     return false;
   }
   ++broken(tally_, finding.rule);
@@ -353,6 +373,7 @@ Expected<bool> Campaign::run() {
     if (twice) lockstep_->monitor().set_sink(nullptr);
     if (!end) return std::unexpected(end.error());
     ++tally_.sequences;
+    count_passed_over(end->passed_over);
     Expected<void> done;
     if (!end->findings.empty()) {
       done = report(current_, sequence, end->findings.front());
@@ -391,13 +412,17 @@ Expected<Campaign::CaseEnd> Campaign::run_case(const Sequence& sequence, bool co
 
 Campaign::CaseEnd Campaign::end_of_case() const {
   const Monitor& monitor = lockstep_->monitor();
-  CaseEnd end{.findings = {}, .bound = {}, .unsupported = monitor.unsupported()};
+  CaseEnd end{.findings = {},
+              .bound = {},
+              .unsupported = monitor.unsupported(),
+              .passed_over = lockstep_->passed_over()};
   if (!monitor.findings().empty()) end.findings.push_back(first_finding());
   if (monitor.gave_up()) end.bound = monitor.bound();
   return end;
 }
 
-// The numbers, then lines: the bound that was hit, what is unsupported; then the finding.
+// The numbers, then lines: the bound that was hit, what is unsupported, what was passed over; then
+// the finding.
 std::string Campaign::run_in_child(const Sequence& sequence) {
   lockstep_->run(sequence.operations, sequence.ends);
   note_rules();
@@ -409,6 +434,10 @@ std::string Campaign::run_in_child(const Sequence& sequence) {
   std::memcpy(text.data(), &now, sizeof now);
   const CaseEnd end = end_of_case();
   text += fmt::format("{}\n{}\n", end.bound, end.unsupported);
+  for (const PassedOver::One& one : end.passed_over) {
+    text += fmt::format("{} {} ", one.entry, static_cast<unsigned>(one.rule));
+  }
+  text += '\n';
   if (!monitor.findings().empty()) {
     text += encode(Violation(first_finding()));
   }
@@ -432,6 +461,13 @@ Expected<Campaign::CaseEnd> Campaign::case_end_of(std::string_view text, bool co
   CaseEnd end;
   end.bound = line();
   end.unsupported = line();
+  const std::string known = line();
+  std::istringstream numbers(known);
+  for (u32 entry = 0, rule = 0; numbers >> entry >> rule;) {
+    const bool is_entry = entry == told_already || entry < tally_.excused.size();
+    if (!is_entry || rule >= spec::all_rules().size()) return damaged();
+    end.passed_over.push_back({entry, static_cast<Rule>(rule)});
+  }
   if (!text.empty()) {
     auto finding = decode_violation(text);
     if (!finding) return damaged();

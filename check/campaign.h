@@ -31,6 +31,7 @@ struct Tally {
   u64 without_verdict = 0;  ///< of the sequences: by a bound, or by what is not modelled
   u64 unmodelled = 0;       ///< of these
   u64 stage2 = 0;           ///< of these: stage 2
+  u64 cut_short = 0;  ///< of the sequences: by what is known, and nothing can be judged behind
   CallTally answered;
   RuleTally rules;                                     ///< what is excused is not counted as broken
   std::array<u64, CheckOptions::known_max> excused{};  ///< by entry of the known findings
@@ -108,7 +109,9 @@ class Campaign {
   [[nodiscard]] bool out_of_time(u64 number) const;
   bool is_to_tell(const Finding& finding);
   [[nodiscard]] bool was_told(const Finding& finding) const;
-  [[nodiscard]] Finding first_finding() const;
+  [[nodiscard]] const Finding& first_finding() const;
+  void count_passed_over(std::span<const PassedOver::One> known);
+  KnownTo known();
   void note_rules();
   void absorb();
   void forget_counts();
@@ -117,6 +120,7 @@ class Campaign {
     std::vector<Finding> findings;  // the first one, if any
     std::string bound;              // that was hit
     std::string unsupported;        // what it met that is not modelled
+    std::vector<PassedOver::One> passed_over{};
     [[nodiscard]] bool has_verdict() const { return bound.empty() && unsupported.empty(); }
   };
   Expected<CaseEnd> run_case(const Sequence& sequence, bool counted);
@@ -130,7 +134,7 @@ class Campaign {
   Expected<void> report_bound(u64 number, const Sequence& sequence, const CaseEnd& end);
   Sequence smallest(const Sequence& sequence, const std::function<bool(const CaseEnd&)>& same,
                     bool& again);
-  LockstepOptions fresh_options(Segments* segments) const;
+  LockstepOptions fresh_options(Segments* segments);
   CaseRecord record_again(const Sequence& sequence);
   [[nodiscard]] CaseEnd end_of_case() const;
 

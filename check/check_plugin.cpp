@@ -41,7 +41,8 @@ enum Slot : std::size_t {
   slot_deaths,    // of one sequence, while its finding was made smaller or recorded
   slot_findings,  // so far
   slot_booted,    // the driver came up once
-  slot_tally,     // fourteen numbers
+  slot_tally,     // fifteen numbers
+  slot_cut_short = slot_tally + 14,  // the last of them
   slot_rules = 24,
   slot_excused = slot_rules + 4 * RuleTally::size,
   slot_answered = slot_excused + CheckOptions::known_max,
@@ -55,7 +56,7 @@ void for_each_number(OfTally& tally, Visit&& visit) {
        {&tally.sequences, &tally.calls, &tally.calls_succeeded, &tally.calls_changing,
         &tally.accesses, &tally.outcomes, &tally.refused, &tally.abilities, &tally.not_claimed,
         &tally.without_verdict, &tally.unmodelled, &tally.stage2, &tally.answered.domains_asked,
-        &tally.answered.domains_made}) {
+        &tally.answered.domains_made, &tally.cut_short}) {
     visit(*number);
   }
 }
@@ -292,10 +293,11 @@ void Supervisor::name_trace(Violation& violation, const Recording& recording) co
   violation.again = again_command(options_.driver, recording.path);
 }
 
-/// For running a sequence alone: the machine is the one that it ran on.
+/// For running a sequence alone: the machine is the one that it ran on, and what was known then.
 CheckOptions Supervisor::on_its_machine(u64 number) {
   const u64 refused = get_tally(report_).refused;
   CheckOptions options = options_;
+  for (const Violation& told : findings_) options.told.push_back(key_of(told));
   options.machine = machine_text(plan_.machines()[source_.machine_of(plan_, number, refused)]);
   return options;
 }
@@ -542,6 +544,7 @@ std::string kind_of_death(const Outcome& outcome, const Sequence& sequence) {
 
 /// A worker is gone. True to go on with another.
 bool Supervisor::died(const Outcome& outcome) {
+  take_findings();
   if (outcome.ended == Ended::crashed && outcome.party != Party::driver) {
     environment_.push_back(not_the_driver(outcome));
     return false;
@@ -568,6 +571,7 @@ bool Supervisor::died(const Outcome& outcome) {
   finding.kind = kind_of_death(outcome, sequence);
   if (const auto entry = excuse_of(options_, finding)) {
     ++report_.counter(slot_excused + *entry);
+    ++report_.counter(slot_cut_short);
   } else {
     ++broken(report_, rule);
     const u64 key = key_of(finding);

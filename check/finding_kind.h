@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What tells findings of one rule apart: not its addresses and numbers, which differ from sequence
-// to sequence, but what was being done, what hardware may do and what is promised. Known findings
-// are named by it, and a run counts findings by it.
+// to sequence, but what was being done, what hardware may do, what is promised, and the cause: what
+// kind of thing is cached, and why no invalidation has removed it. Known findings are named by it,
+// and a run counts findings by it.
 #pragma once
 
 #include <string>
@@ -11,9 +12,17 @@
 
 namespace iommucheck::oracle {
 
-/// "unmap: reach, promised unmapped". `doing` is the call or operation behind which it was found;
-/// `result` what the call said, for a finding that is about it.
-std::string kind_of(const Finding& finding, std::string_view doing, std::string_view result);
+/// "unmap: reach; leaf cached, level": of what is cached, the call that replaced it in memory (of
+/// event replaced_at(); empty: not known). Else "unmap: reach, promised unmapped": `doing` is the
+/// call or operation behind which it was found; where nothing but memory attributes is wrong, it
+/// does not count.
+std::string kind_of(const Finding& finding, std::string_view doing, std::string_view replaced_in);
+/// The event that replaced in memory what is cached of the finding's cause; 0: none, or none is.
+EventIndex replaced_at(const Finding& finding);
+
+/// The rules that say that something is reached are one where the kind names the cause: which of
+/// them shows it is a matter of the moment.
+spec::Rule rule_of_cause(spec::Rule rule, std::string_view kind);
 
 /// A finding's rule and kind as one number, for sets of them that cross processes.
 u64 key_of(spec::Rule rule, std::string_view kind);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "check/finding_kind.h"
 #include "report/finding_text.h"
 
 namespace iommucheck::oracle {
@@ -21,7 +22,11 @@ std::optional<std::size_t> excuse_of(const CheckOptions& options, const Finding&
   if (!options.known) return std::nullopt;
   const auto& entries = options.known->entries;
   for (std::size_t i = 0; i < entries.size(); ++i) {
-    const bool covers = entries[i].covers(spec::rule_name(finding.rule), finding.kind);
+    bool covers = entries[i].covers(spec::rule_name(finding.rule), finding.kind);
+    if (const auto rule = spec::find_rule(entries[i].rule); rule && !covers) {
+      const spec::Rule its = rule_of_cause(*rule, finding.kind);
+      covers = its == rule_of_cause(finding.rule, finding.kind) && entries[i].kind == finding.kind;
+    }
     if (covers && !entries[i].expired(options.today)) return i;
   }
   return std::nullopt;

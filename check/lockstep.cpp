@@ -66,7 +66,9 @@ Lockstep::Lockstep(const iommucheck_driver& driver, const LockstepOptions& optio
     : options_(options),
       window_(window_of(options)),
       monitor_(setup_of(options, driver, window_.get())),
-      host_(driver, monitor_) {
+      host_(driver, monitor_),
+      passed_over_(options.known, doing_) {
+  monitor_.set_excuses(&passed_over_);
   host_.set_segments(options.segments);
   if (claims(Claim::time_outs)) monitor_.smmu().draw_command_errors();
   if (options.machine.dirty) host_.has_former_owner();
@@ -95,6 +97,7 @@ void Lockstep::undo() {
   host_.restore();  // calls that still wait end first, without any effect
   monitor_.trail().undo_to(booted_);
   monitor_.begin_case(booted_at_);
+  passed_over_.begin_case();
   spaces_.clear();
   bonds_.clear();
   svm_tasks_.clear();
@@ -113,6 +116,7 @@ bool Lockstep::go_back(std::span<const fuzz::Operation> beginning) {
   host_.restore(*fork_->host);  // calls that still wait end first, without any effect
   monitor_.trail().undo_to(fork_->mark);
   monitor_.go_back_to(*fork_->monitor);
+  passed_over_.go_back_to(monitor_.now());
   spaces_ = fork_->spaces;
   bonds_ = fork_->bonds;
   svm_tasks_ = fork_->svm_tasks;
@@ -128,7 +132,8 @@ bool Lockstep::go_back(std::span<const fuzz::Operation> beginning) {
 }
 
 void Lockstep::keep_fork(std::span<const fuzz::Operation> beginning) {
-  if (monitor_.gave_up()) return;
+  // What is behind it, and what was passed over in it, is judged again.
+  if (monitor_.gave_up() || !passed_over_.of_case().empty()) return;
   auto host = host_.point();
   if (host == nullptr) return;
   fork_ = Fork{.behind = {beginning.begin(), beginning.end()},
@@ -160,7 +165,7 @@ void Lockstep::run(std::span<const fuzz::Operation> operations, Ends ends, std::
     if (next != 0 && next == beginning.size() && !fork_) keep_fork(beginning);
     const fuzz::Operation& operation = operations[next];
     if (hook_ != nullptr) hook_(hook_context_, static_cast<u32>(next));
-    doing_ = fuzz::to_string(operation.kind);
+    does(fuzz::to_string(operation.kind));
     BitChoices choices(operation.choices);
     host_.set_choices(choices);
     const bool of_memory = operation.fail <= fuzz::fail_max;
@@ -176,10 +181,10 @@ void Lockstep::run(std::span<const fuzz::Operation> operations, Ends ends, std::
     if (!monitor_.findings().empty()) return;
   }
   next_ = {};
-  doing_ = "handlers";
+  does("handlers");
   end_handlers();
   if (!monitor_.findings().empty()) return;
-  doing_ = "end";
+  does("end");
   if (ends.whole_space) monitor_.check_whole_space();
   if (ends.teardown && monitor_.findings().empty()) tear_down();
 }
@@ -199,6 +204,11 @@ void Lockstep::fail_hook(u16 which) {
 /// Neither what a caller must not do nor what the driver has not got.
 bool Lockstep::may_call(const Call& call) const {
   return host_.has(call.kind) && is_claimed(call) && monitor_.interface().caller_may(call);
+}
+
+void Lockstep::does(std::string_view what) {
+  doing_ = what;
+  passed_over_.note(monitor_.now(), what);
 }
 
 /// What was put off comes in the call that begins now.
@@ -230,12 +240,11 @@ void Lockstep::end_next() {
 
 spec::sva::Observed Lockstep::make_call(const Call& call) {
   ++calls_of_run_;
-  doing_ = spec::sva::call_name(call.kind);
+  does(spec::sva::call_name(call.kind));
   begin_next();
   host_.unroll(claims(Claim::unrolling) ? 0 : free_bytes(call));
   const DriverHost::Progress progress = host_.start(call);
   end_next();
-  answer_ = progress.waits ? Status::ok : progress.observed.status;
   if (seen_ != nullptr) {
     seen_->call(call, progress.observed, progress.waits, last_call_);
     last_call_ = static_cast<u32>(call.kind);
@@ -262,8 +271,6 @@ spec::sva::Observed Lockstep::make_call(const Call& call) {
 }
 
 u64 Lockstep::abilities() const { return abilities_of(host_); }
-
-std::string Lockstep::result_of_call() const { return spec::sva::status_text(answer_); }
 
 u32 Lockstep::device_of(const fuzz::Operation& operation) const {
   return operation.device % monitor_.interface().device_count();
@@ -349,7 +356,7 @@ void Lockstep::tear_down() {
       if (!monitor_.findings().empty()) return;
     }
   }
-  doing_ = "teardown";
+  does("teardown");
   check_held();
   if (!monitor_.findings().empty()) return;
   monitor_.driver_stops();

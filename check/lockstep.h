@@ -11,6 +11,7 @@
 #include "check/claims.h"
 #include "check/machine.h"
 #include "check/novelty.h"
+#include "check/passed_over.h"
 #include "host/driver_host.h"
 #include "operations/operation.h"
 #include "operations/resolve.h"
@@ -30,6 +31,7 @@ struct LockstepOptions {
   RunClaims claims;                   ///< beside what the driver says of itself
   /// The driver's window cannot be written. A process that is forked from this one may not use it.
   bool guard_window = false;
+  KnownTo known{};  ///< such findings end no case; empty: each does
 };
 
 class Lockstep {
@@ -63,9 +65,12 @@ class Lockstep {
   [[nodiscard]] u64 accesses() const { return accesses_; }
   [[nodiscard]] u64 calls_succeeded() const { return calls_succeeded_; }
   [[nodiscard]] const CallTally& answered() const { return answered_; }
-  /// The operation or call made last, and what it said: what a finding is behind.
+  /// The operation or call made last: what a finding is behind.
   [[nodiscard]] std::string_view doing() const { return doing_; }
-  [[nodiscard]] std::string result_of_call() const;
+  /// Of the case, or of the boot: what was known, and did not end it.
+  [[nodiscard]] const std::vector<PassedOver::One>& passed_over() const {
+    return passed_over_.of_case();
+  }
   /// Who notes what calls answer; may be null.
   void set_seen(FirstSeen* seen) { seen_ = seen; }
   /// What the driver offers (claims.h).
@@ -161,6 +166,7 @@ class Lockstep {
   bool go_back(std::span<const fuzz::Operation> beginning);
   void keep_fork(std::span<const fuzz::Operation> beginning);
   void perform(const fuzz::Operation& operation);
+  void does(std::string_view what);
   [[nodiscard]] bool may_call(const spec::sva::Call& call) const;
 
   // lockstep_claims.cpp: what is not claimed is not asked
@@ -277,7 +283,7 @@ class Lockstep {
   CallTally answered_;
   u64 calls_of_run_ = 0;
   std::string_view doing_ = "boot";
-  spec::sva::Status answer_{};
+  PassedOver passed_over_;
   FirstSeen* seen_ = nullptr;
   u32 last_call_ = no_call;  ///< of this case
   std::optional<spec::sva::DomainFacts> aim_;

@@ -30,6 +30,7 @@ void add(Tally& sum, const Tally& part) {
   sum.without_verdict += part.without_verdict;
   sum.unmodelled += part.unmodelled;
   sum.stage2 += part.stage2;
+  sum.cut_short += part.cut_short;
   for (std::size_t i = 0; i < CallTally::size; ++i) {
     sum.answered.asked[i] += part.answered.asked[i];
     sum.answered.not_built[i] += part.answered.not_built[i];

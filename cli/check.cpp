@@ -102,6 +102,9 @@ std::string verdict_line(const oracle::CheckResult& result, const oracle::RunEnd
   if (open != 0 && end.verdict() == Verdict::held) {
     verdict += fmt::format(" but for {} undetermined rule{}", open, open == 1 ? "" : "s");
   }
+  if (known != 0) {
+    verdict += fmt::format(", {} sequences cut short by them", grouped(result.cut_short));
+  }
   if (result.without_verdict != 0) {
     verdict += fmt::format(", {} sequences without a verdict", grouped(result.without_verdict));
   }

@@ -44,6 +44,7 @@ Report report_of(const oracle::CheckResult& result, const oracle::RunEnd& end) {
   report.property("ended_early", result.ended_early);
   report.property("scope", result.scope);
   report.property("without_verdict", result.without_verdict);
+  report.property("cut_short", result.cut_short);
   report.property("not_claimed", result.not_claimed.text());
   report.rules = result.rules;
   report.findings = result.findings;

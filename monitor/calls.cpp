@@ -232,10 +232,12 @@ void Monitor::call_returns(const spec::sva::Observed& observed, spec::sva::Circu
   const bool paging = call.kind == CallKind::domain_alloc &&
                       call.domain_kind == static_cast<u32>(spec::sva::DomainKind::paging);
   if (worked && paging && !sizes_of_one_granule(observed.facts.page_sizes)) {
-    find(spec::Rule::RESULT_EXACT,
-         fmt::format("domain_alloc: page sizes {:#x} are not those of one "
-                     "granule",
-                     observed.facts.page_sizes));
+    Finding finding =
+        finding_of(spec::Rule::RESULT_EXACT,
+                   fmt::format("domain_alloc: page sizes {:#x} are not those of one granule",
+                               observed.facts.page_sizes));
+    finding.answer = spec::sva::status_text(observed.status);
+    find(std::move(finding));
   }
   if (worked && changed_something(call, observed)) ++statistics_.calls_changing;
   // A number that this call made reachable.
@@ -270,7 +272,13 @@ void Monitor::judge_result(const spec::sva::Verdict& verdict, const spec::sva::O
     stands_aside_ = true;
     promises_on_ = false;
   } else if (!running_.breach || observed.status == Status::ok) {
-    find(verdict.rule, in_trace_numbers(verdict.message, call));
+    Finding finding = finding_of(verdict.rule, in_trace_numbers(verdict.message, call));
+    if (verdict.rule == spec::Rule::RESULT_EXACT) {
+      finding.answer = spec::sva::status_text(observed.status);
+      finding.changed_nothing =
+          observed.status != Status::ok && observed.status != Status::etimedout;
+    }
+    find(std::move(finding));
   }
 }
 

@@ -107,6 +107,7 @@ void Monitor::keep(Finding finding) {
   if (stands_aside_ && is_callers_doing(finding.rule)) return;
   if (setup_.not_claimed.leaves_out(finding.rule)) return;
   if (!unsupported_machine_.empty()) return;  // judged by rules of another machine
+  if (excuses_ != nullptr && excuses_->excuses(finding)) return;
   constexpr std::size_t enough = 100000;
   if (findings_.size() < enough) findings_.push_back(std::move(finding));
 }

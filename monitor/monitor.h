@@ -268,6 +268,16 @@ class Monitor {
   };
   void set_sink(Sink* sink) { sink_ = sink; }
 
+  /// Who knows findings: what it excuses is none, and what is behind it is judged all the same.
+  class Excuses {
+   public:
+    virtual ~Excuses() = default;
+    /// Each finding when it is found; it may be given its kind.
+    virtual bool excuses(Finding& finding) = 0;
+  };
+  /// May be null: nothing is excused.
+  void set_excuses(Excuses* excuses) { excuses_ = excuses; }
+
   // Undetermined outcomes of a recording: reason -> how often.
   struct Undetermined {
     std::string missing;
@@ -489,6 +499,7 @@ class Monitor {
   u64 cr1_ = 0;                          ///< as it was written last
   u64 cleaned_ = 0;  ///< 1: where fetches are coherent, the driver cleans all the same
   std::vector<Finding> findings_;
+  Excuses* excuses_ = nullptr;
   std::vector<Finding> blamed_on_caller_;
   std::vector<spec::DirtyInterval> touched_;
   std::vector<spec::StreamPart> touched_streams_;

@@ -185,7 +185,7 @@ spec::Access Monitor::access_at(const Place& place, u64 va) {
   return {.sid = place.sid, .ssid = place.at.number, .ssv = place.at.present, .va = va};
 }
 
-/// True if there is no more to say of the option; false: the promise is broken, and was reported.
+/// False: the promise is broken, and was reported; not if that is known.
 bool Monitor::check_option(const Place& place, const spec::Caches::StreamOption& option,
                            const Alternatives& allowed) {
   // What calls itself translated passes unchecked where EATS = 1 (IHI 0070 5.2): whoever has no ATS
@@ -227,7 +227,7 @@ bool Monitor::check_option(const Place& place, const spec::Caches::StreamOption&
     finding.causes.push_back(caches_.cause_in_memory(place.sid, finding.where.pasid, option));
   }
   find(std::move(finding));
-  return false;
+  return findings_.empty();
 }
 
 void Monitor::check_place(const Place& place) {
@@ -334,7 +334,7 @@ void Monitor::check_interval_for(u32 tag, const Place& place, u64 first, u64 las
   if (first == 0 && last == ~u64{0}) compared_.push_back(whole);
 }
 
-/// Piece by piece. False: one is not as promised, or there is no telling.
+/// Piece by piece. False: one is not as promised, which is not known, or there is no telling.
 bool Monitor::compare(const Question& asked, u64 first, u64 last) {
   u64 va = first;
   spec::Pieces pieces(caches_, asked.tag, scratch_);
@@ -382,7 +382,7 @@ bool Monitor::check_piece(const Question& asked, u64 va, const Alternatives& all
   const Breach breach = breach_of(asked, va, allowed);
   if (breach.kind == Breach::Kind::none) return true;
   report_breach(breach, asked.tag, asked.place, va, va ^ asked.alias, allowed);
-  return false;
+  return findings_.empty();
 }
 
 void Monitor::report_breach(const Breach& breach, u32 tag, const Place& place, u64 va, u64 sent,

@@ -104,6 +104,18 @@ class Sweep {
 
   void try_readings() {
     const Kept kept = keep();
+    // Of a reading that is only tried nobody knows anything.
+    Monitor::Excuses* const excuses = std::exchange(m_.excuses_, nullptr);
+    try_without_excuses(kept);
+    m_.excuses_ = excuses;
+    if (excuses == nullptr) return;
+    std::vector<Finding> found = std::exchange(m_.findings_, {});
+    for (Finding& finding : found) {
+      if (!excuses->excuses(finding)) m_.findings_.push_back(std::move(finding));
+    }
+  }
+
+  void try_without_excuses(const Kept& kept) {
     std::vector<Finding> together = findings_of(Reading::together);
     if (together.empty()) return;
     put_back(kept);

@@ -220,17 +220,73 @@ TEST(FindingKind, NamesWhatHappensAndNotWhere) {
                       {.kind = May::Kind::fault},
                       {.kind = May::Kind::reach, .pa = 0x2000}};
   finding.promised = {{.state = spec::sva::State::unmapped}};
-  const std::string kind = kind_of(finding, "unmap", "ok");
+  const std::string kind = kind_of(finding, "unmap", "");
   EXPECT_EQ(kind, "unmap: fault or reach, promised unmapped");
   finding.hardware[0].pa = 0x9000;
-  EXPECT_EQ(kind_of(finding, "unmap", "EINVAL"), kind);
-  EXPECT_NE(kind_of(finding, "detach", "ok"), kind);
-  const Finding result = finding_of(spec::Rule::RESULT_EXACT, "it says 0x17");
-  EXPECT_EQ(kind_of(result, "map", "EINVAL"), "map: EINVAL");
+  EXPECT_EQ(kind_of(finding, "unmap", ""), kind);
+  EXPECT_NE(kind_of(finding, "detach", ""), kind);
+  Finding result = finding_of(spec::Rule::RESULT_EXACT, "it says 0x17");
+  result.answer = "EINVAL";
+  EXPECT_EQ(kind_of(result, "map", ""), "map: EINVAL");
   const u64 key = key_of(spec::Rule::PAGE_REUSE, kind);
   EXPECT_EQ(rule_of(key), spec::Rule::PAGE_REUSE);
   EXPECT_NE(key, key_of(spec::Rule::TABLE_FREE, kind));
   EXPECT_NE(key, key_of(spec::Rule::PAGE_REUSE, "unmap"));
+}
+
+/// What was cached, and what the nearest command lacked, tells two mistakes apart.
+TEST(FindingKind, NamesTheCause) {
+  using spec::Cause;
+  using spec::NearestMiss;
+  using spec::NotCovered;
+  Finding finding = finding_of(spec::Rule::PAGE_REUSE, {});
+  finding.hardware = {{.kind = May::Kind::reach}};
+  finding.promised = {{.state = spec::sva::State::unmapped}};
+  Cause& cause = finding.causes.emplace_back();
+  cause.kind = Cause::Kind::cached_translation;
+  const std::string before = "unmap: reach; leaf cached, ";
+  EXPECT_EQ(kind_of(finding, "unmap", ""), before + "none sent");
+  cause.miss = NearestMiss{.why = {.reason = NotCovered::Reason::above_level}};
+  EXPECT_EQ(kind_of(finding, "unmap", ""), before + "level");
+  cause.miss->why.reason = NotCovered::Reason::asid;
+  EXPECT_EQ(kind_of(finding, "unmap", ""), before + "ASID");
+  cause.miss->kind = NearestMiss::Kind::not_complete;
+  EXPECT_EQ(kind_of(finding, "unmap", ""), before + "no SYNC");
+  cause.kind = Cause::Kind::cached_pointer;
+  cause.miss = NearestMiss{.why = {.reason = NotCovered::Reason::leaf_only}};
+  EXPECT_EQ(kind_of(finding, "unmap", ""), "unmap: reach; table cached, leaf only");
+  cause.kind = Cause::Kind::atc_entry;
+  cause.ssid = 3;
+  cause.miss.reset();
+  EXPECT_EQ(kind_of(finding, "unmap", ""), "unmap: reach; ATC at a PASID, none sent");
+  cause.kind = Cause::Kind::cached_structure;
+  cause.structure = spec::ConfigKind::cd;
+  EXPECT_EQ(kind_of(finding, "unmap", ""), "unmap: reach; CD, none sent");
+  // Wherever it is noticed, it is of the call that replaced the word.
+  EXPECT_EQ(kind_of(finding, "attach", "unmap"), kind_of(finding, "map", "unmap"));
+  EXPECT_NE(kind_of(finding, "map", "unmap"), kind_of(finding, "map", "detach"));
+  // In memory now: the call says more.
+  cause.kind = Cause::Kind::word;
+  EXPECT_EQ(kind_of(finding, "unmap", ""), "unmap: reach, promised unmapped");
+}
+
+/// Which of the rules about reach shows a cause first is luck; others are others.
+TEST(FindingKind, OfACauseIsOneForTheRulesAboutReach) {
+  const std::string caused = "unmap: reach; leaf cached, level";
+  EXPECT_EQ(key_of(spec::Rule::PAGE_REUSE, caused), key_of(spec::Rule::PROMISE_OUTCOME, caused));
+  EXPECT_NE(key_of(spec::Rule::PAGE_REUSE, caused), key_of(spec::Rule::TABLE_FREE, caused));
+  const std::string plain = "unmap: reach, promised unmapped";
+  EXPECT_NE(key_of(spec::Rule::PAGE_REUSE, plain), key_of(spec::Rule::PROMISE_OUTCOME, plain));
+}
+
+/// A wrong MAIR is met by each call that maps or moves something: it is one thing all the same.
+TEST(FindingKind, OfMemoryAttributesNamesNoCall) {
+  Finding finding = finding_of(spec::Rule::PROMISE_OUTCOME, {});
+  finding.hardware = {{.kind = May::Kind::reach, .pa = 0x1000, .memory = "Normal-iNC-oNC"}};
+  finding.promised = {{.state = spec::sva::State::mapped, .pa = 0x1000}};
+  EXPECT_EQ(kind_of(finding, "map", ""), kind_of(finding, "attach", ""));
+  finding.hardware[0].pa = 0x2000;
+  EXPECT_NE(kind_of(finding, "map", ""), kind_of(finding, "attach", "")) << "the wrong page";
 }
 
 }  // namespace

@@ -85,6 +85,24 @@ static struct iommucheck_result wrong_unmap(void* self, iommucheck_handle domain
   d->p->mmio_read64(d->p->ctx, 0x100a8);
   return right()->unmap(self, domain, iova, bytes);
 }
+#elif defined(BREAKS_behind)
+/* Where something was unmapped while a device was on the domain, what is mapped then can be written.
+ * With FORGET_THE_INVALIDATION that is behind another finding, always. */
+static int unmapped_live;
+static struct iommucheck_result wrong_unmap(void* self, iommucheck_handle domain, uint64_t iova,
+                                            uint64_t bytes) {
+  const struct driver* d = self;
+  const struct iommucheck_result result = right()->unmap(self, domain, iova, bytes);
+  for (int i = 0; i < DEVICES; ++i) {
+    unmapped_live |= !result.error && result.bytes && d->device[i].domain == domain;
+  }
+  return result;
+}
+static int wrong_map(void* self, iommucheck_handle domain, uint64_t iova, uint64_t pa,
+                     uint64_t bytes, uint32_t prot) {
+  return right()->map(self, domain, iova, pa, bytes,
+                      unmapped_live ? prot | IOMMUCHECK_PROT_WRITE : prot);
+}
 #endif
 
 const struct iommucheck_driver* iommucheck_driver_entry(void) {
@@ -98,6 +116,9 @@ const struct iommucheck_driver* iommucheck_driver_entry(void) {
   driver.attach = wrong_attach;
 #elif defined(BREAKS_no_domain_alloc)
   driver.domain_alloc = wrong_alloc;
+#elif defined(BREAKS_behind)
+  driver.unmap = wrong_unmap;
+  driver.map = wrong_map;
 #elif !defined(BREAKS_domains)
   driver.map = wrong_map;
 #endif

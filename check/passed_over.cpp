@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+#include "check/passed_over.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "check/check.h"
+#include "check/finding_kind.h"
+#include "check/known_findings.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+/// Whether what is promised is known behind it: not where a call never returned, or said of itself
+/// what cannot be.
+bool can_go_on_behind(const Finding& finding) {
+  switch (finding.rule) {
+    case spec::Rule::HANG_RETURNS:
+    case spec::Rule::CRASH_NEVER:
+    case spec::Rule::STATE_RETURNS:
+    case spec::Rule::PASID_REUSE: return false;
+    case spec::Rule::RESULT_EXACT: return finding.changed_nothing;
+    default: return true;
+  }
+}
+
+}  // namespace
+
+KnownTo known_to(const CheckOptions& options) {
+  if (!options.known && options.told.empty()) return {};
+  return [&options](const Finding& finding) -> std::optional<u32> {
+    if (const auto entry = excuse_of(options, finding)) return static_cast<u32>(*entry);
+    const bool told = std::ranges::find(options.told, key_of(finding)) != options.told.end();
+    return told ? std::optional(told_already) : std::nullopt;
+  };
+}
+
+PassedOver::PassedOver(KnownTo known, const std::string_view& doing)
+    : known_(std::move(known)), doing_(doing) {}
+
+void PassedOver::begin_case() {
+  things_.clear();
+  of_case_.clear();
+  done_.clear();
+}
+
+void PassedOver::go_back_to(EventIndex now) {
+  things_.clear();
+  of_case_.clear();
+  std::erase_if(done_, [now](const Begun& begun) { return begun.at > now; });
+}
+
+void PassedOver::note(EventIndex now, std::string_view what) { done_.push_back({now, what}); }
+
+/// What the event belongs to: the last that was begun before it.
+std::string_view PassedOver::done_at(EventIndex event) const {
+  std::string_view what;
+  for (const Begun& begun : done_) {
+    if (begun.at < event) what = begun.what;
+  }
+  return what;
+}
+
+/// Only what names one word or entry; not the stream that is configured so, or a rule.
+std::optional<PassedOver::Thing> PassedOver::thing_of(const spec::Cause& cause) {
+  using Kind = spec::Cause::Kind;
+  switch (cause.kind) {
+    case Kind::word:
+    case Kind::unknown_word:
+    case Kind::global_word:
+    case Kind::pending_word:
+    case Kind::cached_pointer:
+    case Kind::cached_translation:
+    case Kind::cached_unknown:
+    case Kind::atc_entry:
+    case Kind::atc_identity:
+    case Kind::atc_unknown:
+    case Kind::atc_reset: return Thing{cause.pa, cause.value};
+    case Kind::cached_structure:
+    case Kind::structure: return Thing{cause.pa, 0};
+    case Kind::beyond_input:
+    case Kind::half_disabled:
+    case Kind::table_root:
+    case Kind::table_link:
+    case Kind::configuration:
+    case Kind::rule:
+    case Kind::bypass:
+    case Kind::terminated:
+    case Kind::from_reset:
+    case Kind::tags_differ:
+    case Kind::entries_differ: return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+bool PassedOver::follows(const Finding& finding) const {
+  return std::ranges::any_of(finding.causes, [&](const spec::Cause& cause) {
+    const auto thing = thing_of(cause);
+    return thing && std::ranges::find(things_, *thing) != things_.end();
+  });
+}
+
+bool PassedOver::excuses(Finding& finding) {
+  finding.kind = kind_of(finding, doing_, done_at(replaced_at(finding)));
+  if (!known_ || !can_go_on_behind(finding)) return false;
+  if (follows(finding)) return true;
+  const std::optional<u32> entry = known_(finding);
+  if (!entry) return false;
+  for (const spec::Cause& cause : finding.causes) {
+    if (const auto thing = thing_of(cause)) things_.push_back(*thing);
+  }
+  const One one{*entry, *entry == told_already ? finding.rule : spec::Rule{}};
+  if (std::ranges::find(of_case_, one) == of_case_.end()) of_case_.push_back(one);
+  return true;
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+// Behind what is known a case goes on: what another mistake does there is found, and what follows
+// from the known thing is not.
+#include "check/passed_over.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "check/check.h"
+#include "check/finding_kind.h"
+#include "check/known_findings.h"
+#include "tests/places.h"
+
+namespace iommucheck::oracle::passed_over_test {
+namespace {
+
+using testing::Contains;
+using testing::Each;
+using testing::Field;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+std::string claims(const std::string& name) {
+  return test::in_build("test-plugins/claims_") + name + ".so";
+}
+
+CheckOptions options_for(const std::string& driver, u64 seed) {
+  CheckOptions options;
+  options.driver = claims(driver);
+  options.machine = "default";
+  options.seed = seed;
+  options.sequences = 1500;
+  options.findings_max = 60;
+  options.shrink = false;
+  options.today = "2026-06-15";
+  return options;
+}
+
+CheckResult check(const CheckOptions& options) {
+  auto result = run_check(options);
+  EXPECT_TRUE(result) << result.error().message;
+  return result ? std::move(*result) : CheckResult{};
+}
+
+/// What a driver that forgets each invalidation shows, and nothing else.
+std::shared_ptr<const KnownFile> forgotten() {
+  const CheckOptions options = options_for("domains", 1);
+  const CheckResult first = check(options);
+  EXPECT_THAT(first.findings, Not(IsEmpty()));
+  return std::make_shared<const KnownFile>(known_after(options, first));
+}
+
+TEST(PassedOver, WhatFollowsFromAKnownThingIsNoFinding) {
+  CheckOptions options = options_for("domains", 2);
+  options.known = forgotten();
+  const CheckResult again = check(options);
+  EXPECT_THAT(again.findings, IsEmpty());
+  EXPECT_EQ(again.cut_short, 0U) << "each sequence was run to its end";
+}
+
+/// Nothing of it shows but behind the known one.
+TEST(PassedOver, AnotherMistakeIsFoundBehindAKnownOne) {
+  CheckOptions options = options_for("behind", 2);
+  options.known = forgotten();
+  const CheckResult both = check(options);
+  EXPECT_THAT(both.findings,
+              Contains(Field(&Finding::kind, HasSubstr("map: reach, promised mapped"))));
+}
+
+class Excused : public testing::Test {
+ protected:
+  Excused() {
+    finding_.causes.emplace_back();
+    finding_.causes[0].kind = spec::Cause::Kind::cached_translation;
+    finding_.causes[0].pa = 0x1000;
+    finding_.causes[0].value = 0xabc3;
+    finding_.causes[0].stored_at = 17;
+    passed_over_.begin_case();
+  }
+  Finding finding_ = finding_of(spec::Rule::PAGE_REUSE, {});
+  std::string_view doing_ = "unmap";
+  std::vector<std::string> asked_;
+  PassedOver passed_over_{[this](const Finding& finding) -> std::optional<u32> {
+                            asked_.push_back(finding.kind);
+                            return finding.kind.starts_with("unmap") ? std::optional(4U)
+                                                                     : std::nullopt;
+                          },
+                          doing_};
+};
+
+/// What is noticed later, in another call, is of the call that replaced the word.
+TEST_F(Excused, IsNamedByTheCallOfTheStore) {
+  passed_over_.note(10, "sva_unmap");
+  passed_over_.note(20, "map");
+  doing_ = "map";
+  Finding finding = finding_;
+  passed_over_.excuses(finding);
+  EXPECT_THAT(finding.kind, testing::StartsWith("sva_unmap"));
+  passed_over_.go_back_to(5);
+  passed_over_.excuses(finding);
+  EXPECT_THAT(finding.kind, testing::StartsWith("map")) << "undone";
+}
+
+TEST_F(Excused, IsWhatComesFromTheSameThingUnderAnyName) {
+  ASSERT_TRUE(passed_over_.excuses(finding_));
+  EXPECT_THAT(passed_over_.of_case(), testing::ElementsAre(PassedOver::One{4, {}}));
+  doing_ = "map";
+  Finding later = finding_;
+  later.rule = spec::Rule::CONFLICT_TLB;
+  EXPECT_TRUE(passed_over_.excuses(later));
+  EXPECT_EQ(asked_.size(), 1U);
+  EXPECT_EQ(passed_over_.of_case().size(), 1U) << "counted once";
+  // The twins: another word, another case.
+  later.causes[0].pa = 0x1008;
+  EXPECT_FALSE(passed_over_.excuses(later));
+  passed_over_.begin_case();
+  EXPECT_FALSE(passed_over_.excuses(finding_));
+  EXPECT_THAT(asked_, Contains(HasSubstr("map: ")).Times(0));
+}
+
+TEST_F(Excused, IsNothingBehindWhichNobodyKnowsWhatIsPromised) {
+  for (const spec::Rule rule : {spec::Rule::HANG_RETURNS, spec::Rule::CRASH_NEVER}) {
+    finding_.rule = rule;
+    EXPECT_FALSE(passed_over_.excuses(finding_));
+  }
+  finding_.rule = spec::Rule::RESULT_EXACT;
+  finding_.answer = "ok";
+  EXPECT_FALSE(passed_over_.excuses(finding_)) << "it did what it may not";
+  finding_.answer = "EIO";
+  finding_.changed_nothing = true;
+  EXPECT_TRUE(passed_over_.excuses(finding_));
+}
+
+}  // namespace
+}  // namespace iommucheck::oracle::passed_over_test
