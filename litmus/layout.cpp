@@ -23,18 +23,19 @@ constexpr u64 block_base = u64{0x400} << 30;
 constexpr const char* unknown_name = "-";
 constexpr const char* empty_name = "(empty)";
 
-/// Two tables of 64 KiB side by side where granules vary, or 16 of 4 KiB under stage 2.
+/// One table, or 16 side by side at the start of stage 2; each is aligned to all of it.
 u64 largest_table_in_pages(const Test& test) {
   bool wide = false;
+  bool wide2 = false;
   bool stage2 = false;
   for_each_object(test, [&](const Object& object) {
     const auto* ste = std::get_if<SteLine>(&object);
     const auto* cd = std::get_if<CdLine>(&object);
     if (cd != nullptr) wide |= is_wide(cd->tg0) || is_wide(cd->tg1);
-    if (ste != nullptr) wide |= is_wide(ste->s2tg);
+    if (ste != nullptr) wide2 |= is_wide(ste->s2tg);
     if (ste != nullptr) stage2 |= ste->s2ttb.has_value();
   });
-  return wide ? 32 : stage2 ? 16 : 1;
+  return wide2 ? 256 : wide ? 32 : stage2 ? 16 : 1;
 }
 
 class Builder {

@@ -37,10 +37,10 @@ bool read_stage2(const FourWords& words, Stage2& to) {
   if (granule == reserved || t0sz < 16 || t0sz > 39) return false;
   if (bit(w2, 55) && !bit(w2, 56)) return false;  // S2HD without S2HA
   if (bit(w2, 59) && !bit(w2, 56)) return false;  // S2HAFT without S2HA
-  if (sl0 == 3 && granule != 12) return false;
+  if (sl0 == 3) return false;                     // level 3 of 4 KiB is for small tables, IDR3.STT
   to.tree.granule = granule;
   to.tree.input = 64 - t0sz;
-  to.tree.start = granule != 12 ? 3 - sl0 : sl0 == 3 ? 3 : 2 - sl0;
+  to.tree.start = granule != 12 ? 3 - sl0 : 2 - sl0;
   to.tree.root = words[3].word & mask(51, 4);
   // One table up to 16 side by side: the start level resolves 1 bit at least, and 4 more at most
   // than a whole table does.

@@ -267,6 +267,12 @@ class IntermediateAccess : public Endings {
         kind_(overridden(ste, by.kind)) {}
 
   void run() {
+    constexpr unsigned input_bits =
+        48;  // IAS; beyond it a stage 1 that lets by faults (IHI 0070 3.4)
+    if (ipa_ >> input_bits != 0) {
+      emit("F_ADDR_SIZE", {});
+      return;
+    }
     for (const Mapped& mapped : Stage2Look(facts_, state_, stage2_, ipa_).run()) {
       std::set<Mark> marks = mapped.marks;
       if (!mapped.fault.empty()) {
