@@ -244,27 +244,30 @@ void pasids(benchmark::State& state, u64 held) {
   }
 }
 
+u32 bind(const Bench& b, u64 mm, u32 flags) {
+  iommucheck_mm process = {};
+  process.size = sizeof process;
+  process.abi = IOMMUCHECK_DRIVER_ABI;
+  process.mm = mm;
+  process.table_pa = TrivialWorld::window_pa;
+  process.input_bits = 48;
+  u32 pasid = 0;
+  must(b.driver->bind_device(b.self, 0, &process, flags, 0, &pasid) == 0, "bind failed");
+  return pasid;
+}
+
 /// A machine on which process 1 has `pasids` PASIDs, and `others` processes one each.
 std::unique_ptr<Bench> bound(u32 pasids, u64 others) {
   auto b = std::make_unique<Bench>(true);
   must(b->driver->sva_device_init(b->self, 0, 0, 1, 0, 0) == 0, "sva_device_init failed");
-  const auto bind = [&](u64 mm, u32 flags) {
-    iommucheck_mm process = {};
-    process.size = sizeof process;
-    process.abi = IOMMUCHECK_DRIVER_ABI;
-    process.mm = mm;
-    process.table_pa = TrivialWorld::window_pa;
-    process.input_bits = 48;
-    u32 pasid = 0;
-    must(b->driver->bind_device(b->self, 0, &process, flags, 0, &pasid) == 0, "bind failed");
-  };
+  u32 made = 0;
+  const auto make = [&] { bind(*b, 1, made++ == 0 ? 0 : IOMMUCHECK_BIND_FURTHER_PASID); };
   // Half of them before it, half behind it.
   for (u64 i = 0; i < others; ++i) {
-    if (i == others / 2) bind(1, 0);
-    bind(2 + i, 0);
+    if (i == others / 2 && made < pasids) make();
+    bind(*b, 2 + i, 0);
   }
-  if (others == 0) bind(1, 0);
-  for (u32 i = 1; i < pasids; ++i) bind(1, IOMMUCHECK_BIND_FURTHER_PASID);
+  while (made < pasids) make();
   return b;
 }
 
@@ -290,6 +293,32 @@ void munmaps() {
     fmt::print("  {:<40}{:>12.1f}{:>14.1f}{:>8.2f}\n", fmt::format("  its PASIDs: {}", pasids),
                samples[0].median(), samples[1].median(), samples[1].median() / samples[0].median());
   }
+}
+
+/// A bind and the unbind of a process that nobody else is bound to, with so many others bound; the
+/// sizes take turns.
+void binds() {
+  constexpr u64 others[] = {0, 100, 1'000, 10'000};
+  constexpr unsigned rounds = 101;
+  fmt::print("  {:<40}", "others bound; ns (median of 101)");
+  for (const u64 count : others) fmt::print("{:>10}", count);
+  fmt::print("{:>8}\n", "ratio");
+  std::vector<std::unique_ptr<Bench>> benches;
+  for (const u64 count : others) benches.push_back(bound(0, count));
+  std::vector<Samples> samples(std::size(others));
+  for (unsigned round = 0; round < rounds; ++round) {
+    for (std::size_t i = 0; i < benches.size(); ++i) {
+      const Bench& b = *benches[i];
+      const double began = now_ns();
+      for (u64 n = 0; n < batch; ++n) {
+        must(b.driver->unbind_device(b.self, 0, bind(b, 1, 0)) == 0, "unbind failed");
+      }
+      samples[i].add((now_ns() - began) / static_cast<double>(batch));
+    }
+  }
+  fmt::print("  {:<40}", "  bind + unbind of a process");
+  for (Samples& each : samples) fmt::print("{:>10.1f}", each.median());
+  fmt::print("{:>8.2f}\n", samples.back().median() / samples.front().median());
 }
 
 /// Collects the repetitions of each benchmark; prints a line once all of them are there.
@@ -341,6 +370,7 @@ void driver_alone() {
   Lines lines;
   benchmark::RunSpecifiedBenchmarks(&lines);
   munmaps();
+  binds();
 }
 
 }  // namespace iommucheck::bench

@@ -40,25 +40,32 @@ IoMm* Sva::new_io_mm(u32 device, u64 state, int* error) {
     return nullptr;
   }
   *error = pasids_.allocate(platform_, sva.min_pasid, sva.max_pasid, state, &io_mm->pasid);
-  if (*error == 0) return io_mm;
-  release_io_mm(*io_mm);
-  return nullptr;
+  if (*error != 0) {
+    core_.mm_free(io_mms_.handle(*io_mm));
+    io_mms_.release(*io_mm);
+    return nullptr;
+  }
+  numbers_.add(platform_, io_mms_, *io_mm);
+  return io_mm;
 }
 
 void Sva::release_io_mm(IoMm& io_mm) {
   core_.mm_free(io_mms_.handle(io_mm));
+  numbers_.remove(io_mms_, io_mm);
+  if (io_mm.process == 0) {
+    devices_[io_mm.device].private_io_mms.remove(io_mms_, io_mm);
+  } else if (Process* process = processes_.find(io_mm.process)) {
+    process->io_mms.remove(io_mms_, io_mm);
+  }
   io_mms_.release(io_mm);
 }
 
 /// The process's PASID, or with `further` a new one for this device.
 IoMm* Sva::make_io_mm(u32 device, Process& process, u32 flags, int* error) {
   const SvaDevice& sva = devices_[device];
-  const iommucheck_handle owner = processes_.handle(process);
   const bool further = (flags & IOMMUCHECK_BIND_FURTHER_PASID) != 0;
   if (!further) {
-    IoMm* shared = io_mms_.find_if(
-        [&](const IoMm& io_mm) { return io_mm.process == owner && !io_mm.further; });
-    if (shared != nullptr) {
+    if (IoMm* shared = io_mms_.find(process.plain)) {
       const bool reached = shared->pasid >= sva.min_pasid && shared->pasid <= sva.max_pasid;
       *error = reached ? 0 : -IOMMUCHECK_ERANGE;
       return reached ? shared : nullptr;
@@ -66,8 +73,10 @@ IoMm* Sva::make_io_mm(u32 device, Process& process, u32 flags, int* error) {
   }
   IoMm* io_mm = new_io_mm(device, pasid::process, error);
   if (io_mm == nullptr) return nullptr;
-  io_mm->process = owner;
+  io_mm->process = processes_.handle(process);
   io_mm->further = further;
+  process.io_mms.add(io_mms_, *io_mm);
+  if (!further) process.plain = io_mms_.handle(*io_mm);
   ++process.users;
   return io_mm;
 }
@@ -83,8 +92,8 @@ Bond* Sva::add_bond(u32 device, IoMm& io_mm, u64 drvdata) {
   bond->io_mm = io_mms_.handle(io_mm);
   bond->references = 1;
   bond->drvdata = drvdata;
-  bond->next = devices_[device].bonds;
-  devices_[device].bonds = bonds_.handle(*bond);
+  devices_[device].bonds.add(bonds_, *bond);
+  io_mm.bonds.add(bonds_, *bond);
   return bond;
 }
 
@@ -92,23 +101,20 @@ Bond* Sva::add_bond(u32 device, IoMm& io_mm, u64 drvdata) {
 Use* Sva::new_use(iommucheck_handle io_mm, const Holder& holder) {
   Use* use = uses_.allocate(platform_);
   if (use == nullptr) return nullptr;
+  IoMm& its = *io_mms_.find(io_mm);
   use->io_mm = io_mm;
   use->holder = holder;
-  if (Process* process = processes_.find(io_mms_.find(io_mm)->process)) {
-    use->next = process->uses;
-    if (Use* after = uses_.find(use->next)) after->previous = uses_.handle(*use);
-    process->uses = uses_.handle(*use);
-  }
+  its.uses.add(uses_, *use);
+  uses_of(holder).add(uses_, *use);
+  if (Process* process = processes_.find(its.process)) process->uses.add(uses_, *use);
   return use;
 }
 
 void Sva::release_use(Use& use) {
-  Process* process = processes_.find(io_mms_.find(use.io_mm)->process);
-  if (process != nullptr) {
-    if (Use* after = uses_.find(use.next)) after->previous = use.previous;
-    Use* before = uses_.find(use.previous);
-    (before != nullptr ? before->next : process->uses) = use.next;
-  }
+  IoMm& its = *io_mms_.find(use.io_mm);
+  its.uses.remove(uses_, use);
+  uses_of(use.holder).remove(uses_, use);
+  if (Process* process = processes_.find(its.process)) process->uses.remove(uses_, use);
   uses_.release(use);
 }
 
@@ -205,9 +211,9 @@ bool Sva::has_given(u32 device, const IoMm& io_mm) {
 
 bool Sva::copy_uses(u32 device, const Holder& shared, Table& table) {
   bool all = true;
-  uses_.for_each_used([&](const Use& use) {
+  uses_of(shared).for_each(uses_, [&](const Use& use) {
     const IoMm& io_mm = *io_mms_.find(use.io_mm);
-    if (!all || use.holder != shared || use.dead || !has_given(device, io_mm)) return;
+    if (!all || use.dead || !has_given(device, io_mm)) return;
     Use* copy = new_use(use.io_mm, {.device = device});
     all = copy != nullptr;
     if (!all) return;
@@ -226,8 +232,7 @@ bool Sva::copy_uses(u32 device, const Holder& shared, Table& table) {
 
 /// The numbers have their holders still, whatever a time-out may have left there.
 void Sva::forget_copies(u32 device) {
-  uses_.for_each_used([&](Use& use) {
-    if (use.holder != Holder{.device = device}) return;
+  devices_[device].uses.for_each(uses_, [&](Use& use) {
     const u32 pasid = io_mms_.find(use.io_mm)->pasid;
     pasids_.apply(pasid, pasid::clear<u64>);
     pasids_.apply(pasid, pasid::forgotten<u64>);
@@ -251,6 +256,7 @@ int Sva::alloc_private(iommucheck_handle domain, u32 device, iommucheck_handle* 
   if (io_mm == nullptr) return error;
   *handle = io_mms_.handle(*io_mm);
   io_mm->device = device;
+  devices_[device].private_io_mms.add(io_mms_, *io_mm);
   error = core_.open_space(domain, io_mm->pasid, &io_mm->space);
   if (error == 0) error = enter_private(*handle, device);
   if (error != 0) {

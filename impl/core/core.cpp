@@ -10,7 +10,8 @@ int Core::init() {
   if (int error = backend_.probe()) return error;
   limits_ = backend_.limits();
   devices_ = platform_.arena<Device>(std::max<u32>(config_->device_count, 1));
-  const bool room = devices_ != nullptr && sva_.create(config_->device_count) && faults_.create();
+  const bool room = devices_ != nullptr && sva_.create(config_->device_count) &&
+                    faults_.create(config_->device_count);
   return room ? 0 : -IOMMUCHECK_ENOMEM;
 }
 

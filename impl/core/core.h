@@ -40,6 +40,7 @@ struct Domain {
   iommucheck_handle master = 0;  // of a dynamic one
   Table* table = nullptr;        // of a paging one whose devices share it
   Space* space = nullptr;  // that of accesses without a PASID; of a dynamic one, of its walkers
+  UsesOfHolder uses;       // of the table that its devices share
 
   bool is_paging() const { return kind == IOMMUCHECK_DOMAIN_PAGING; }
   bool is_dynamic() const { return kind == IOMMUCHECK_DOMAIN_DYNAMIC; }
@@ -140,6 +141,11 @@ class Core {
   /// The paging domain that the device is on; 0: none, or one of another kind.
   iommucheck_handle paging_domain(u32 device) const;
   iommucheck_handle domain_of(u32 device) const { return devices_[device].domain; }
+  /// What stands in the table that its devices share; null: it is gone.
+  UsesOfHolder* uses_of_domain(iommucheck_handle domain) {
+    Domain* its = domains_.find(domain);
+    return its != nullptr ? &its->uses : nullptr;
+  }
   /// Where entries of the device's PASIDs stand, as long as it is on a paging domain.
   Holder holder_of(u32 device) const { return holder_of(device, paging_domain(device)); }
   /// Whether faults may wait for whoever reaches the holder's PASIDs.

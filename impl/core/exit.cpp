@@ -15,11 +15,11 @@ constexpr u64 page_bytes = 4096;  // the least that a process maps
 
 /// Entries that translate nothing and report nothing, while device drivers are told: accesses end
 /// quietly instead of with a configuration error.
-int Sva::stop_translating(iommucheck_handle process) {
+int Sva::stop_translating(iommucheck_handle handle) {
+  const Process& process = *processes_.find(handle);
   const auto for_each = [&](auto visit) {
-    uses_.for_each_used([&](Use& use) {
-      const IoMm& io_mm = *io_mms_.find(use.io_mm);
-      if (!use.dead && io_mm.process == process) visit(use, io_mm.pasid);
+    process.uses.for_each(uses_, [&](Use& use) {
+      if (!use.dead) visit(use, io_mms_.find(use.io_mm)->pasid);
     });
   };
   bool any = false;
@@ -31,7 +31,7 @@ int Sva::stop_translating(iommucheck_handle process) {
   });
   if (!any) return 0;
   if (int error = core_.commit()) return error;
-  core_.drop_translations(processes_.find(process)->tag);
+  core_.drop_translations(process.tag);
   if (int error = core_.commit()) return error;
   for_each([&](const Use& use, u32 pasid) { core_.drop_device_translations(use.holder, pasid); });
   if (int error = core_.commit()) return error;
@@ -41,16 +41,18 @@ int Sva::stop_translating(iommucheck_handle process) {
 
 /// Begins every handler before any is waited for.
 void Sva::call_handlers(iommucheck_handle process) {
-  bonds_.for_each_used([&](Bond& bond) {
-    const IoMm& io_mm = *io_mms_.find(bond.io_mm);
-    if (io_mm.process != process || !devices_[bond.device].has_mm_exit) return;
-    bond.handler = platform_.mm_exit(bond.device, io_mm.pasid, bond.drvdata);
+  processes_.find(process)->io_mms.for_each(io_mms_, [&](const IoMm& io_mm) {
+    io_mm.bonds.for_each(bonds_, [&](Bond& bond) {
+      if (bond.handler != 0 || !devices_[bond.device].has_mm_exit) return;
+      bond.handler = platform_.mm_exit(bond.device, io_mm.pasid, bond.drvdata);
+    });
   });
 }
 
 bool Sva::handlers_run(iommucheck_handle process) {
-  return bonds_.find_if([&](const Bond& bond) {
-    return bond.handler != 0 && io_mms_.find(bond.io_mm)->process == process;
+  const auto runs = [](const Bond& bond) { return bond.handler != 0; };
+  return processes_.find(process)->io_mms.find_if(io_mms_, [&](const IoMm& io_mm) {
+    return io_mm.bonds.find_if(bonds_, runs) != nullptr;
   }) != nullptr;
 }
 
@@ -99,14 +101,15 @@ int Sva::mm_invalidate(iommucheck_handle mm, u64 start, u64 bytes) {
   const u64 first = start & ~(page_bytes - 1);
   const u64 end =
       bytes >= limit - start ? limit : (start + bytes + page_bytes - 1) & ~(page_bytes - 1);
-  if (process->uses == 0) return 0;
+  if (process->uses.empty()) return 0;
   core_.drop_range(tag, first, end);
   if (int error = core_.commit()) return error;
   // The commit may have recovered, with which uses have gone, and the process with the last.
   process = processes_.find(handle);
-  const Use* use = process == nullptr ? nullptr : uses_.find(process->uses);
-  for (; use != nullptr; use = uses_.find(use->next)) {
-    core_.drop_device_range(use->holder, io_mms_.find(use->io_mm)->pasid, first, end);
+  if (process != nullptr) {
+    process->uses.for_each(uses_, [&](const Use& use) {
+      core_.drop_device_range(use.holder, io_mms_.find(use.io_mm)->pasid, first, end);
+    });
   }
   return core_.commit();
 }

@@ -15,17 +15,52 @@ constexpr u32 waiting_max = 1024;  // that are kept; an IOMMU may hold 65,535, a
 
 }  // namespace
 
-bool Faults::create() {
+bool Faults::create(u32 devices) {
   // An answer that is on its way may still have its place when the IOMMU has used the access's.
-  open_count_ = 2 * std::min(backend_.faults_max(), waiting_max) + handlers_max;
-  open_ = platform_.arena<Open>(open_count_);
-  return open_ != nullptr;
+  const u32 count = 2 * std::min(backend_.faults_max(), waiting_max) + handlers_max;
+  Open* places = platform_.arena<Open>(count);
+  queue_of_ = platform_.arena<iommucheck_handle>(std::max<u32>(devices, 1));
+  if (places == nullptr || queue_of_ == nullptr) return false;
+  for (u32 i = count; i > 0; --i) {
+    places[i - 1].next = free_;
+    free_ = &places[i - 1];
+  }
+  return true;
 }
 
 void Faults::shutdown() {
-  for_each_open([&](Open& open) { open = Open(); });
-  queues_.for_each_used([&](FaultQueue& queue) { queues_.release(queue); });
+  for_each_open([&](Open& open) { leave(open); });
+  queues_.for_each_used([&](FaultQueue& queue) { release(queue); });
   handlers_ = 0;
+}
+
+void Faults::release(FaultQueue& queue) {
+  queue_of_[queue.device] = 0;
+  queues_.release(queue);
+}
+
+/// Null: as many wait as there are places.
+Faults::Open* Faults::begin(const Fault& fault) {
+  Open* open = free_;
+  if (open == nullptr) return nullptr;
+  free_ = open->next;
+  *open = Open();
+  open->state = Open::State::lost;
+  open->counted = sva_.fault_begins(fault.pasid);
+  open->fault = fault;
+  open->previous = last_;
+  (last_ != nullptr ? last_->next : first_) = open;
+  last_ = open;
+  return open;
+}
+
+/// Gives the place back.
+void Faults::leave(Open& open) {
+  (open.previous != nullptr ? open.previous->next : first_) = open.next;
+  (open.next != nullptr ? open.next->previous : last_) = open.previous;
+  open.state = Open::State::none;
+  open.next = free_;
+  free_ = &open;
 }
 
 /// Whether `ending` says that the fault is to end, whoever would answer it.
@@ -45,7 +80,7 @@ bool Faults::ends(const Open& open, const Ending& ending) const {
 
 void Faults::over(Open& open) {
   if (open.counted) sva_.fault_ends(open.fault.pasid);
-  open = Open();
+  leave(open);
 }
 
 void Faults::leave_queue(Open& open) {
@@ -64,12 +99,6 @@ bool Faults::send(Open& open, bool again) {
     case Answered::no: open.state = Open::State::lost; return false;
   }
   return false;
-}
-
-/// The queue that the fault belongs to; null: whoever handles the process's faults answers.
-FaultQueue* Faults::queue_for(const Open& open, u32 device) {
-  FaultQueue* queue = queues_.find_if([&](const FaultQueue& one) { return one.device == device; });
-  return queue != nullptr && sva_.is_processes(device, open.fault.pasid) ? queue : nullptr;
 }
 
 /// To the caller's handler, which answers by respond(). It runs by itself; what it calls meanwhile
@@ -94,7 +123,9 @@ void Faults::ask(Open& open, const Ending& ending) {
     hand_over(open, device, bond->fault_word);
     return;
   }
-  if (FaultQueue* queue = queue_for(open, device)) {
+  // Whoever handles the process's faults answers where the device has no queue.
+  FaultQueue* queue = queue_of(device);
+  if (queue != nullptr && sva_.is_processes(device, open.fault.pasid)) {
     if (queue->unread >= queue->depth) {
       send(open, false);
       return;
@@ -102,7 +133,6 @@ void Faults::ask(Open& open, const Ending& ending) {
     open.state = Open::State::unread;
     open.queue = queues_.handle(*queue);
     open.device = device;
-    open.order = ++order_;
     ++queue->unread;
     return;
   }
@@ -118,20 +148,17 @@ void Faults::ask(Open& open, const Ending& ending) {
   if (open.state == Open::State::asked) {
     send(open, again);
   } else {
-    open = Open();
+    leave(open);
   }
 }
 
 /// A fault that was read now. Beyond the places that there are nobody is asked.
 void Faults::take(const Fault& fault, const Ending& ending) {
-  for (u32 i = 0; i < open_count_; ++i) {
-    Open& open = open_[i];
-    if (open.state != Open::State::none) continue;
-    open = {.state = Open::State::lost, .counted = sva_.fault_begins(fault.pasid), .fault = fault};
-    return ask(open, ending);
+  if (Open* open = begin(fault)) {
+    ask(*open, ending);
+  } else {
+    backend_.answer(fault, false);
   }
-  Open unasked = {.fault = fault};
-  send(unasked, false);
 }
 
 /// Faults that were read before: what was lost is sent again, what is on its way may have acted,
@@ -152,8 +179,8 @@ bool Faults::go_on(const Ending& ending) {
       case Open::State::asked: {
         if (!ends(open, ending)) break;
         // Its place is kept for the handler, which finds out.
-        Open copy = open;
-        if (send(copy, false)) {
+        if (backend_.answer(open.fault, false) == Answered::done) {
+          if (open.counted) sva_.fault_ends(open.fault.pasid);
           open.counted = false;
         } else {
           all = false;
@@ -194,15 +221,12 @@ bool Faults::drain(Ending ending) {
 
 int Faults::open(u32 device, u32 depth, iommucheck_handle* handle) {
   if (depth == 0 || !sva_.has_asked_for_faults(device)) return -IOMMUCHECK_EINVAL;
-  if (queues_.find_if([&](const FaultQueue& one) { return one.device == device; }) != nullptr) {
-    return -IOMMUCHECK_EBUSY;
-  }
-  if (sva_.has_fault_handler(device)) return -IOMMUCHECK_EBUSY;
+  if (queue_of(device) != nullptr || sva_.has_fault_handler(device)) return -IOMMUCHECK_EBUSY;
   FaultQueue* queue = queues_.allocate(platform_);
   if (queue == nullptr) return -IOMMUCHECK_ENOMEM;
   queue->device = device;
   queue->depth = depth;
-  *handle = queues_.handle(*queue);
+  *handle = queue_of_[device] = queues_.handle(*queue);
   return 0;
 }
 
@@ -211,8 +235,8 @@ int Faults::read(iommucheck_handle handle, iommucheck_fault& fault) {
   if (queue == nullptr) return -IOMMUCHECK_EINVAL;
   Open* oldest = nullptr;
   for_each_open([&](Open& open) {
-    if (open.queue != handle || open.state != Open::State::unread) return;
-    if (oldest == nullptr || open.order < oldest->order) oldest = &open;
+    const bool its = open.queue == handle && open.state == Open::State::unread;
+    if (its && oldest == nullptr) oldest = &open;
   });
   if (oldest == nullptr) return -IOMMUCHECK_EAGAIN;
   oldest->state = Open::State::read;
@@ -246,15 +270,13 @@ int Faults::close(iommucheck_handle handle) {
   FaultQueue* queue = queues_.find(handle);
   if (queue == nullptr) return -IOMMUCHECK_EINVAL;
   const bool all = go_on({.whose = Ending::Whose::queue, .of = handle});
-  queues_.release(*queue);
+  release(*queue);
   return all ? 0 : -IOMMUCHECK_ETIMEDOUT;
 }
 
 /// What the handler before was given is answered all the same, unless no other follows it.
 int Faults::set_handler(u32 device, u32 pasid, bool present, u64 word) {
-  const bool has_queue =
-      queues_.find_if([&](const FaultQueue& one) { return one.device == device; }) != nullptr;
-  if (has_queue) return -IOMMUCHECK_EBUSY;
+  if (queue_of(device) != nullptr) return -IOMMUCHECK_EBUSY;
   const bool had_one = sva_.fault_handler_of(device, pasid) != nullptr;
   if (int error = sva_.set_fault_handler(device, pasid, present, word)) return error;
   if (present || !had_one) return 0;
@@ -269,9 +291,7 @@ u32 Faults::queues() {
 }
 
 void Faults::device_gone(u32 device) {
-  queues_.for_each_used([&](FaultQueue& queue) {
-    if (queue.device == device) close(queues_.handle(queue));
-  });
+  if (queue_of_[device] != 0) close(queue_of_[device]);
 }
 
 }  // namespace iommucheck::impl

@@ -37,8 +37,8 @@ class Faults {
   Faults(const Platform& platform, Backend& backend, const Core& core, Sva& sva)
       : platform_(platform), backend_(backend), core_(core), sva_(sva) {}
 
-  /// Place for all that may wait at a time. False: no memory.
-  bool create();
+  /// Place for all that may wait at a time, and for a queue of each device. False: no memory.
+  bool create(u32 devices);
   /// Nothing waits any more, and the queues are gone.
   void shutdown();
 
@@ -74,16 +74,21 @@ class Faults {
     bool again = false;    ///< the answer
     u32 device = 0;        ///< of a queue's or handler's
     u32 group = 0;
-    u64 order = 0;
     iommucheck_handle queue = 0;  ///< 0, and `read`: a handler's
     Fault fault;
+    Open* next = nullptr;  ///< the one that was read after it, or of the free places
+    Open* previous = nullptr;
   };
+  /// In the order in which they were read. `visit` may end the one that it is given, and no other.
   template <class Visit>
   void for_each_open(Visit visit) {
-    for (u32 i = 0; i < open_count_; ++i) {
-      if (open_[i].state != Open::State::none) visit(open_[i]);
+    for (Open* open = first_; open != nullptr;) {
+      Open* next = open->next;
+      visit(*open);
+      open = next;
     }
   }
+  Open* begin(const Fault& fault);
 
   bool ends(const Open& open, const Ending& ending) const;
   bool send(Open& open, bool again);
@@ -92,7 +97,9 @@ class Faults {
   void ask(Open& open, const Ending& ending);
   void take(const Fault& fault, const Ending& ending);
   bool go_on(const Ending& ending);
-  FaultQueue* queue_for(const Open& open, u32 device);
+  void leave(Open& open);
+  FaultQueue* queue_of(u32 device) { return queues_.find(queue_of_[device]); }
+  void release(FaultQueue& queue);
   void hand_over(Open& open, u32 device, u64 word);
 
   const Platform& platform_;
@@ -100,9 +107,10 @@ class Faults {
   const Core& core_;
   Sva& sva_;
   Pool<FaultQueue> queues_;
-  Open* open_ = nullptr;
-  u32 open_count_ = 0;
-  u64 order_ = 0;
+  iommucheck_handle* queue_of_ = nullptr;  // of each device; 0: none
+  Open* first_ = nullptr;
+  Open* last_ = nullptr;
+  Open* free_ = nullptr;
   u32 handlers_ = 0;        // of processes, that run, one inside of another
   u32 handlers_group_ = 0;  // the last one that a handler was given: none comes again
 };

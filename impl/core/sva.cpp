@@ -15,7 +15,7 @@ bool Sva::create(u32 devices) {
 
 void Sva::shutdown() {
   bonds_.for_each_used([&](Bond& bond) { bonds_.release(bond); });
-  uses_.for_each_used([&](Use& use) { uses_.release(use); });
+  uses_.for_each_used([&](Use& use) { release_use(use); });
   io_mms_.for_each_used([&](IoMm& io_mm) {
     if (io_mm.space != nullptr) core_.close_space(*io_mm.space);
     pasids_.forget(io_mm.pasid);
@@ -25,6 +25,7 @@ void Sva::shutdown() {
     unpin(process);
     processes_.release(process);
   });
+  numbers_.clear();
   process_index_.clear();
   for (u32 i = 0; i < device_count_; ++i) devices_[i] = SvaDevice();
 }
@@ -78,10 +79,12 @@ int Sva::device_shutdown(u32 device) {
 }
 
 bool Sva::bound(u32 device) {
-  if (devices_[device].bonds != 0) return true;
-  return io_mms_.find_if([&](const IoMm& io_mm) {
-    if (io_mm.process != 0 || io_mm.gone) return false;
-    return io_mm.device == device || find_use(io_mm, Holder{.device = device}) != nullptr;
+  const SvaDevice& sva = devices_[device];
+  if (!sva.bonds.empty()) return true;
+  const auto is_private = [](const IoMm& io_mm) { return io_mm.process == 0 && !io_mm.gone; };
+  if (sva.private_io_mms.find_if(io_mms_, is_private) != nullptr) return true;
+  return sva.uses.find_if(uses_, [&](const Use& use) {
+    return !use.dead && is_private(*io_mms_.find(use.io_mm));
   }) != nullptr;
 }
 
@@ -132,6 +135,7 @@ int Sva::set_fault_handler(u32 device, u32 pasid, bool present, u64 word) {
   Bond* bond = find_bond(device, pasid);
   if (bond == nullptr) return -IOMMUCHECK_EINVAL;
   if (!is_processes(device, pasid)) return -IOMMUCHECK_ESRCH;
+  devices_[device].fault_handlers += (present ? 1 : 0) - (bond->has_fault_handler ? 1 : 0);
   bond->has_fault_handler = present;
   bond->fault_word = present ? word : 0;
   return 0;
@@ -143,38 +147,43 @@ const Bond* Sva::fault_handler_of(u32 device, u32 pasid) {
   return has ? bond : nullptr;
 }
 
-bool Sva::has_fault_handler(u32 device) {
-  return bonds_.find_if([&](const Bond& bond) {
-    return bond.device == device && bond.has_fault_handler;
-  }) != nullptr;
-}
-
 // ---- finding ----
 
-Process* Sva::process_of(iommucheck_handle mm) { return process_index_.find(processes_, mm); }
+Process* Sva::process_of(iommucheck_handle mm) {
+  // An ended one's number may be another process's.
+  return process_index_.find_if(processes_, mm, [](const Process& its) { return !its.ended; });
+}
+
+/// Null: a plain number, or nobody is bound there and nothing stands there.
+IoMm* Sva::io_mm_of_number(u32 pasid) {
+  return numbers_.find_if(io_mms_, pasid,
+                          [](const IoMm& its) { return !its.bonds.empty() || !its.uses.empty(); });
+}
 
 Bond* Sva::find_bond(u32 device, u32 pasid) {
-  Bond* bond = bonds_.find(devices_[device].bonds);
-  while (bond != nullptr && io_mms_.find(bond->io_mm)->pasid != pasid) {
-    bond = bonds_.find(bond->next);
-  }
-  return bond;
+  const IoMm* io_mm = io_mm_of_number(pasid);
+  if (io_mm == nullptr) return nullptr;
+  return io_mm->bonds.find_if(bonds_, [&](const Bond& bond) { return bond.device == device; });
 }
 
 Use* Sva::find_use(const IoMm& io_mm, const Holder& holder) {
-  const iommucheck_handle wanted = io_mms_.handle(io_mm);
-  return uses_.find_if(
-      [&](const Use& use) { return use.io_mm == wanted && use.holder == holder && !use.dead; });
+  return io_mm.uses.find_if(uses_,
+                            [&](const Use& use) { return use.holder == holder && !use.dead; });
+}
+
+/// Of a domain that is gone there are none.
+UsesOfHolder& Sva::uses_of(const Holder& holder) {
+  if (holder.is_own()) return devices_[holder.device].uses;
+  UsesOfHolder* uses = core_.uses_of_domain(holder.domain);
+  return uses != nullptr ? *uses : nobodys_;
 }
 
 /// What the device reaches there.
 IoMm* Sva::io_mm_at(u32 device, u32 pasid) {
   if (core_.paging_domain(device) == 0) return nullptr;
-  const Holder holder = core_.holder_of(device);
-  const Use* use = uses_.find_if([&](const Use& u) {
-    return u.holder == holder && !u.dead && io_mms_.find(u.io_mm)->pasid == pasid;
-  });
-  return use == nullptr ? nullptr : io_mms_.find(use->io_mm);
+  IoMm* io_mm = io_mm_of_number(pasid);
+  const bool its = io_mm != nullptr && find_use(*io_mm, core_.holder_of(device)) != nullptr;
+  return its ? io_mm : nullptr;
 }
 
 u64 Sva::tag_of(const IoMm& io_mm) {
@@ -188,8 +197,8 @@ u64 Sva::tag_of(const IoMm& io_mm) {
 bool Sva::wants_wait(const Use& use) {
   const IoMm& io_mm = *io_mms_.find(use.io_mm);
   if (io_mm.process == 0 || use.quiet || !core_.may_wait(use.holder)) return false;
-  return bonds_.find_if([&](const Bond& bond) {
-    return bond.io_mm == use.io_mm && core_.holder_of(bond.device) == use.holder &&
+  return io_mm.bonds.find_if(bonds_, [&](const Bond& bond) {
+    return core_.holder_of(bond.device) == use.holder &&
            (devices_[bond.device].features & IOMMUCHECK_SVA_IOPF) == 0;
   }) == nullptr;
 }
@@ -202,8 +211,8 @@ Entry Sva::entry_for(const Use& use) {
 }
 
 void Sva::update_waits(const Holder& holder) {
-  uses_.for_each_used([&](Use& use) {
-    if (use.holder != holder || use.dead || wants_wait(use) == use.waits) return;
+  uses_of(holder).for_each(uses_, [&](Use& use) {
+    if (use.dead || wants_wait(use) == use.waits) return;
     use.waits = !use.waits;
     core_.change(holder, io_mms_.find(use.io_mm)->pasid, entry_for(use));
   });

@@ -16,8 +16,8 @@
 
 #include "base/types.h"
 #include "impl/core/backend.h"
+#include "impl/core/index.h"
 #include "impl/core/objects.h"
-#include "impl/core/process_index.h"
 #include "impl/pasid/allocator.h"
 #include "impl/platform/platform.h"
 #include "impl/platform/pool.h"
@@ -80,23 +80,24 @@ class Sva {
   void recovered();
   template <class Visit>
   void for_each_pasid(const Holder& holder, Visit visit) {
-    uses_.for_each_used([&](const Use& use) {
-      if (use.holder == holder) visit(io_mms_.find(use.io_mm)->pasid);
-    });
+    uses_of(holder).for_each(uses_, [&](const Use& use) { visit(io_mms_.find(use.io_mm)->pasid); });
   }
   /// visit(holder) for the tables in which a private space stands; `dead`: those too in which a
   /// time-out has left it.
   template <class Visit>
   void for_each_holder(const Space& space, bool dead, Visit visit) {
-    uses_.for_each_used([&](const Use& use) {
-      if (io_mms_.find(use.io_mm)->space == &space && (dead || !use.dead)) visit(use.holder);
+    const IoMm* io_mm = numbers_.find_if(io_mms_, space.pasid,
+                                         [&](const IoMm& its) { return its.space == &space; });
+    if (io_mm == nullptr) return;
+    io_mm->uses.for_each(uses_, [&](const Use& use) {
+      if (dead || !use.dead) visit(use.holder);
     });
   }
   /// visit(pasid, entry) for what stands in a table.
   template <class Visit>
   void for_each_entry(const Holder& holder, Visit visit) {
-    uses_.for_each_used([&](const Use& use) {
-      if (use.holder == holder && !use.dead) visit(io_mms_.find(use.io_mm)->pasid, entry_for(use));
+    uses_of(holder).for_each(uses_, [&](const Use& use) {
+      if (!use.dead) visit(io_mms_.find(use.io_mm)->pasid, entry_for(use));
     });
   }
   /// The device gets a table of its own, to which nothing leads yet: what it was given itself
@@ -117,7 +118,7 @@ class Sva {
   /// Of a process's bond with a fault handler; null: there is none.
   const Bond* fault_handler_of(u32 device, u32 pasid);
   /// Whether any bond of the device has one.
-  bool has_fault_handler(u32 device);
+  bool has_fault_handler(u32 device) const { return devices_[device].fault_handlers != 0; }
   /// Whether what the device reaches there is a process that lives.
   bool is_processes(u32 device, u32 pasid);
   /// By sva_device_init.
@@ -131,14 +132,18 @@ class Sva {
   void fault_ends(u32 pasid) { pasids_.apply(pasid, pasid::answered<u64>); }
   template <class Visit>
   void for_each_space(Visit visit) {
-    io_mms_.for_each_used([&](IoMm& io_mm) {
-      if (io_mm.space != nullptr) visit(*io_mm.space);
-    });
+    for (u32 i = 0; i < device_count_; ++i) {
+      devices_[i].private_io_mms.for_each(io_mms_, [&](IoMm& io_mm) {
+        if (io_mm.space != nullptr) visit(*io_mm.space);
+      });
+    }
   }
 
  private:
   Process* process_of(iommucheck_handle mm);
+  IoMm* io_mm_of_number(u32 pasid);
   Bond* find_bond(u32 device, u32 pasid);
+  UsesOfHolder& uses_of(const Holder& holder);
   Use* find_use(const IoMm& io_mm, const Holder& holder);
   IoMm* io_mm_at(u32 device, u32 pasid);
   bool has_given(u32 device, const IoMm& io_mm);
@@ -165,8 +170,8 @@ class Sva {
   int end_bond(iommucheck_handle bond);
   int end_all(u32 device);
   void remove_bond(Bond& bond);
-  template <class Wanted>
-  int end_uses(Wanted wanted);
+  template <class Uses, class Wanted>
+  int end_uses(const Uses& uses, Wanted wanted);
   int end_uses_of(iommucheck_handle io_mm, const Holder& holder);
   void private_use_ends(const Use& use, const IoMm& io_mm);
   int end_private(iommucheck_handle io_mm);
@@ -185,12 +190,14 @@ class Sva {
   Core& core_;
   PasidAllocator pasids_;
   Pool<Process> processes_;
-  ProcessIndex process_index_;
+  Index<Process> process_index_;
   Pool<IoMm> io_mms_;
+  Index<IoMm> numbers_;
   Pool<Use> uses_;
   Pool<Bond> bonds_;
   SvaDevice* devices_ = nullptr;
   u32 device_count_ = 0;
+  UsesOfHolder nobodys_;  // stays empty
 };
 
 }  // namespace iommucheck::impl

@@ -23,8 +23,8 @@ Sva::Wait Sva::wait_for_handlers(u32 device) {
   for (;;) {
     bool running = false;
     bool inside = false;
-    bonds_.for_each_used([&](const Bond& bond) {
-      if (bond.device != device || bond.handler == 0) return;
+    devices_[device].bonds.for_each(bonds_, [&](const Bond& bond) {
+      if (bond.handler == 0) return;
       running = true;
       inside |= bond.handler == caller;
     });
@@ -35,24 +35,25 @@ Sva::Wait Sva::wait_for_handlers(u32 device) {
 
 /// The device of the bond has said "done".
 void Sva::remove_bond(Bond& bond) {
-  const iommucheck_handle handle = bonds_.handle(bond);
-  iommucheck_handle* link = &devices_[bond.device].bonds;
-  while (*link != handle) link = &bonds_.find(*link)->next;
-  *link = bond.next;
   const iommucheck_handle io_mm = bond.io_mm;
-  pasids_.apply(io_mms_.find(io_mm)->pasid, pasid::done<u64>);
+  IoMm& its = *io_mms_.find(io_mm);
+  SvaDevice& sva = devices_[bond.device];
+  sva.bonds.remove(bonds_, bond);
+  its.bonds.remove(bonds_, bond);
+  if (bond.has_fault_handler) --sva.fault_handlers;
+  pasids_.apply(its.pasid, pasid::done<u64>);
   core_.mm_detach(io_mm, bond.device);
   bonds_.release(bond);
   reap(io_mm);
 }
 
-/// Takes the entries of all wanted uses away: entry, translations, translations in devices, each
-/// complete before the next. ETIMEDOUT: they are dead until recovered().
-template <class Wanted>
-int Sva::end_uses(Wanted wanted) {
+/// Takes the entries of all wanted uses of a list away: entry, translations, translations in
+/// devices, each complete before the next. ETIMEDOUT: they are dead until recovered().
+template <class Uses, class Wanted>
+int Sva::end_uses(const Uses& uses, Wanted wanted) {
   const auto for_each = [&](bool dead, auto visit) {
     bool any = false;
-    uses_.for_each_used([&](Use& use) {
+    uses.for_each(uses_, [&](Use& use) {
       if (use.dead != dead || !wanted(use)) return;
       any = true;
       visit(use, *io_mms_.find(use.io_mm));
@@ -80,8 +81,10 @@ int Sva::end_uses(Wanted wanted) {
     const iommucheck_handle handle = uses_.handle(use);
     core_.end_holder_faults(use.holder, io_mm.pasid);
     if (uses_.find(handle) == nullptr) return;
+    const iommucheck_handle its = use.io_mm;
     pasids_.apply(io_mm.pasid, pasid::forgotten<u64>);
     release_use(use);
+    reap(its);
   });
   return core_.ensure_settled();  // not every answer may have got through
 }
@@ -93,14 +96,14 @@ void Sva::private_use_ends(const Use& use, const IoMm& io_mm) {
   const auto device_of = [&](const Use& its) {
     return its.holder.is_own() ? its.holder.device : io_mm.device;
   };
-  const Use* other = uses_.find_if([&](const Use& its) {
-    return !its.dead && its.io_mm == use.io_mm && device_of(its) == device_of(use);
-  });
+  const Use* other = io_mm.uses.find_if(
+      uses_, [&](const Use& its) { return !its.dead && device_of(its) == device_of(use); });
   if (other == nullptr) core_.mm_detach(use.io_mm, device_of(use));
 }
 
 int Sva::end_uses_of(iommucheck_handle io_mm, const Holder& holder) {
-  return end_uses([&](const Use& use) { return use.io_mm == io_mm && use.holder == holder; });
+  return end_uses(io_mms_.find(io_mm)->uses,
+                  [&](const Use& use) { return use.io_mm == io_mm && use.holder == holder; });
 }
 
 /// Unbinds, whatever the count of references and whether a handler runs.
@@ -108,11 +111,12 @@ int Sva::end_bond(iommucheck_handle handle) {
   const Bond& bond = *bonds_.find(handle);
   const u32 device = bond.device;
   const iommucheck_handle io_mm = bond.io_mm;
-  const u32 pasid = io_mms_.find(io_mm)->pasid;
+  const IoMm& its = *io_mms_.find(io_mm);
+  const u32 pasid = its.pasid;
   const Holder holder = core_.holder_of(device);
   // The last one of the table takes the entry along; the bond goes last, and the number with it.
-  const bool others = bonds_.find_if([&](const Bond& other) {
-    return &other != &bond && other.io_mm == io_mm && core_.holder_of(other.device) == holder;
+  const bool others = its.bonds.find_if(bonds_, [&](const Bond& other) {
+    return &other != &bond && core_.holder_of(other.device) == holder;
   }) != nullptr;
   int error = 0;
   if (!others) {
@@ -131,28 +135,28 @@ int Sva::end_bond(iommucheck_handle handle) {
 int Sva::end_private(iommucheck_handle handle) {
   IoMm& io_mm = *io_mms_.find(handle);
   io_mm.gone = true;
-  const int error = end_uses([&](const Use& use) { return use.io_mm == handle; });
+  const int error = end_uses(io_mm.uses, [&](const Use& use) { return use.io_mm == handle; });
   reap(handle);
   return error;
 }
 
 /// All bonds and private address spaces of the device. The first error; the rest is done as well.
 int Sva::end_all(u32 device) {
+  SvaDevice& sva = devices_[device];
   int error = 0;
-  while (devices_[device].bonds != 0) {
-    const int failed = end_bond(devices_[device].bonds);
+  while (!sva.bonds.empty()) {
+    const int failed = end_bond(sva.bonds.first());
     if (error == 0) error = failed;
   }
-  io_mms_.for_each_used([&](const IoMm& io_mm) {
-    if (io_mm.process != 0 || io_mm.device != device || io_mm.gone) return;
+  sva.private_io_mms.for_each(io_mms_, [&](const IoMm& io_mm) {
+    if (io_mm.gone) return;
     const int failed = end_private(io_mms_.handle(io_mm));
     if (error == 0) error = failed;
   });
   // What others have made, and it was attached to.
-  const auto attached = [&](const Use& use) { return use.holder == Holder{.device = device}; };
-  const auto living = [&](const Use& use) { return attached(use) && !use.dead; };
-  if (uses_.find_if(living) == nullptr) return error;
-  const int failed = end_uses(attached);
+  const auto living = [](const Use& use) { return !use.dead; };
+  if (sva.uses.find_if(uses_, living) == nullptr) return error;
+  const int failed = end_uses(sva.uses, [](const Use&) { return true; });
   return error != 0 ? error : failed;
 }
 
@@ -160,8 +164,7 @@ int Sva::end_all(u32 device) {
 void Sva::reap(iommucheck_handle handle) {
   IoMm* io_mm = io_mms_.find(handle);
   if (io_mm == nullptr || (io_mm->process == 0 && !io_mm->gone)) return;
-  if (bonds_.find_if([&](const Bond& bond) { return bond.io_mm == handle; }) != nullptr) return;
-  if (uses_.find_if([&](const Use& use) { return use.io_mm == handle; }) != nullptr) return;
+  if (!io_mm->bonds.empty() || !io_mm->uses.empty()) return;
   pasids_.apply(io_mm->pasid, pasid::release<u64>);
   Process* process = processes_.find(io_mm->process);
   if (io_mm->space != nullptr) core_.close_space(*io_mm->space);
@@ -179,10 +182,7 @@ void Sva::drop(Process& process) {
 
 /// Gives the tag back that nothing carries any more.
 void Sva::unpin(Process& process) {
-  const iommucheck_handle handle = processes_.handle(process);
-  const Use* use =
-      uses_.find_if([&](const Use& u) { return io_mms_.find(u.io_mm)->process == handle; });
-  if (!process.pinned || use != nullptr) return;
+  if (!process.pinned || !process.uses.empty()) return;
   process.pinned = false;
   core_.release_tag(process.tag);
   platform_.mm_unpin(process.mm.mm);
@@ -207,7 +207,7 @@ int Sva::unbind_dev_all(u32 device) {
 
 int Sva::device_gone(u32 device) {
   const int error = end_all(device);
-  devices_[device] = SvaDevice();
+  devices_[device].ready = false;
   return error;
 }
 
@@ -219,37 +219,37 @@ int Sva::free_private(iommucheck_handle domain, iommucheck_handle handle) {
 }
 
 int Sva::domain_left(iommucheck_handle domain) {
-  const int error = end_uses([&](const Use& use) { return use.holder.domain == domain; });
-  io_mms_.for_each_used([&](const IoMm& io_mm) { reap(io_mms_.handle(io_mm)); });
-  return error;
+  const Holder holder = {.domain = domain};
+  return end_uses(uses_of(holder), [&](const Use& use) { return use.holder == holder; });
 }
 
-int Sva::end_process(iommucheck_handle process) {
-  const int error =
-      end_uses([&](const Use& use) { return io_mms_.find(use.io_mm)->process == process; });
-  bonds_.for_each_used([&](Bond& bond) {
-    if (bond.done && io_mms_.find(bond.io_mm)->process == process) remove_bond(bond);
-  });
-  io_mms_.for_each_used([&](const IoMm& io_mm) {
-    if (io_mm.process != process) return;
+int Sva::end_process(iommucheck_handle handle) {
+  const Process& process = *processes_.find(handle);
+  const int error = end_uses(process.uses, [](const Use&) { return true; });
+  process.io_mms.for_each(io_mms_, [&](const IoMm& io_mm) {
+    const iommucheck_handle its = io_mms_.handle(io_mm);
+    io_mm.bonds.for_each(bonds_, [&](Bond& bond) {
+      if (bond.done) remove_bond(bond);
+    });
+    if (io_mms_.find(its) == nullptr) return;
     // Who has not said "done" keeps the number in quarantine.
     pasids_.apply(io_mm.pasid, pasid::release<u64>);
-    reap(io_mms_.handle(io_mm));
+    reap(its);
   });
   return error;
 }
 
 int Sva::left_shared(u32 device, const Holder& shared) {
-  uses_.for_each_used([&](const Use& use) {
+  UsesOfHolder& uses = uses_of(shared);
+  uses.for_each(uses_, [&](const Use& use) {
     const IoMm& io_mm = *io_mms_.find(use.io_mm);
-    const u32 pasid = io_mm.pasid;
-    if (use.holder == shared && !has_given(device, io_mm)) core_.end_device_faults(device, pasid);
+    if (!has_given(device, io_mm)) core_.end_device_faults(device, io_mm.pasid);
   });
-  const int error = end_uses([&](const Use& use) {
+  const int error = end_uses(uses, [&](const Use& use) {
     const IoMm& io_mm = *io_mms_.find(use.io_mm);
     if (use.holder != shared || !has_given(device, io_mm)) return false;
-    return bonds_.find_if([&](const Bond& bond) {
-      return bond.io_mm == use.io_mm && core_.holder_of(bond.device) == shared;
+    return io_mm.bonds.find_if(bonds_, [&](const Bond& bond) {
+      return core_.holder_of(bond.device) == shared;
     }) == nullptr;
   });
   if (error != 0) return error;
@@ -258,8 +258,7 @@ int Sva::left_shared(u32 device, const Holder& shared) {
 }
 
 void Sva::end_faults(const Holder& holder, u32 device) {
-  uses_.for_each_used([&](const Use& use) {
-    if (use.holder != holder) return;
+  uses_of(holder).for_each(uses_, [&](const Use& use) {
     core_.end_device_faults(device, io_mms_.find(use.io_mm)->pasid);
   });
 }

@@ -21,22 +21,25 @@ class Pool {
 
   /// Null when the arena is full.
   T* allocate(const Platform& platform) {
-    for (u32 i = first_free_; i < size_; ++i) {
-      if (!slot(i).used) return take(i);
+    if (free_ != none) {
+      const u32 index = free_;
+      free_ = slot(index).index;
+      return take(index);
     }
+    if (fresh_ < size_) return take(fresh_++);
     const u32 chunk = chunk_of(size_);
     if (chunk == chunks_max) return nullptr;
     chunks_[chunk] = platform.arena<T>(first_chunk << chunk);
     if (chunks_[chunk] == nullptr) return nullptr;
-    const u32 first = size_;
     size_ += first_chunk << chunk;
-    return take(first);
+    return take(fresh_++);
   }
 
   void release(T& object) {
     object.used = false;
     const u32 index = object.index;
-    if (index < first_free_) first_free_ = index;
+    object.index = free_;
+    free_ = index;
   }
 
   iommucheck_handle handle(const T& object) const {
@@ -54,7 +57,7 @@ class Pool {
   /// `visit` may release the object that it is given, and others.
   template <class Visit>
   void for_each_used(Visit visit) {
-    for (u32 i = 0; i < size_; ++i) {
+    for (u32 i = 0; i < fresh_; ++i) {
       if (slot(i).used) visit(slot(i));
     }
   }
@@ -62,7 +65,7 @@ class Pool {
   /// The first one for which `wanted` is true; null if there is none.
   template <class Wanted>
   T* find_if(Wanted wanted) {
-    for (u32 i = 0; i < size_; ++i) {
+    for (u32 i = 0; i < fresh_; ++i) {
       if (slot(i).used && wanted(slot(i))) return &slot(i);
     }
     return nullptr;
@@ -83,13 +86,14 @@ class Pool {
     object.generation = generation;
     object.index = index;
     object.used = true;
-    first_free_ = index + 1;
     return &object;
   }
 
+  static constexpr u32 none = ~u32{0};
   std::array<T*, chunks_max> chunks_{};
   u32 size_ = 0;
-  u32 first_free_ = 0;  // no slot below it is free
+  u32 fresh_ = 0;    // no slot from it on was ever taken
+  u32 free_ = none;  // the slot that was released last; its `index` is the one before
 };
 
 }  // namespace iommucheck::impl
