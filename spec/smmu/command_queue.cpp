@@ -86,6 +86,7 @@ void Smmu::write_prod(u64 value) {
     return;
   }
   set(r_.cmdq_prod, value);
+  if (r_.pace != 0 && after != before) set(r_.polls, 0);
   if (running) return process_queue();
   if (after < queue_used(queue.lg2, r_.exposed, cons)) set(r_.queue_changed, 1);
 }
@@ -131,6 +132,10 @@ bool Smmu::execute(const CommandWords& words, bool certain) {
   const Group group = caches_.expose(command, certain && is_believed(command));
   if (command.op == Opcode::sync && certain) {
     syncs_.push(caches_.trail(), {r_.exposed_total, group});
+  }
+  if (command.op == Opcode::sync && r_.stop_sync != 0) {
+    set(r_.stop_sync, r_.stop_sync - 1);
+    if (r_.stop_sync == 0) set(r_.stop_end, r_.exposed_total + 1);
   }
   if (certain) end_stalls(command, words);
   set(r_.exposed, queue_next(cmdq().lg2, r_.exposed));
@@ -278,6 +283,69 @@ bool Smmu::draw_command_error(Choices& choices) {
   stop_at(chosen == 1 ? r_.cmdq_cons : sync, static_cast<u64>(code));
   set(r_.gerror, r_.gerror ^ gerror::cmdq_err);
   return true;
+}
+
+// ---- how a device consumes ----------------------------------------------------------------------
+
+void Smmu::set_stuck(bool stuck) {
+  set(r_.stuck, stuck ? 1 : 0);
+  set(r_.stop_end, 0);
+  set(r_.stop_sync, 0);
+}
+
+void Smmu::set_pace(const Pace& pace) {
+  set(r_.pace, pace.looks + 1);
+  set(r_.pace_commands, pace.commands);
+  set(r_.polls, 0);
+}
+
+void Smmu::stop_at_command(u64 n) {
+  set(r_.stop_sync, 0);
+  set(r_.stop_end, r_.exposed_total + n);
+}
+
+void Smmu::stop_at_sync(u64 n) {
+  set(r_.stop_end, 0);
+  set(r_.stop_sync, n);
+}
+
+Smmu::Stop Smmu::take_stop() {
+  Stop left{.sync = r_.stop_sync};
+  if (r_.stop_end != 0) {
+    left.command = r_.stop_end > r_.exposed_total ? r_.stop_end - r_.exposed_total : 1;
+  }
+  set(r_.stop_end, 0);
+  set(r_.stop_sync, 0);
+  return left;
+}
+
+/// How many commands the next look may find consumed.
+u64 Smmu::open_commands() const {
+  const u64 open = queue_used(cmdq().lg2, r_.exposed, r_.cmdq_cons & 0xfffff);
+  if (r_.stop_end == 0) return open;
+  const u64 end = r_.stop_end - 1;
+  return end > r_.cons_total ? std::min(open, end - r_.cons_total) : 0;
+}
+
+/// As a device: whether one of the next `commands` is the CMD_SYNC that an endpoint is to fail.
+bool Smmu::refuse_sync(u64 commands) {
+  constexpr auto code = static_cast<u64>(CommandError::atc_inv_sync);
+  const QueueGeometry queue = cmdq();
+  u64 at = r_.cmdq_cons;
+  for (u64 n = 0; n < commands && r_.sync_fails != 0; ++n, at = queue_next(queue.lg2, at)) {
+    if (!may_stop_at(at, code)) continue;
+    set(r_.sync_fails, r_.sync_fails - 1);
+    if (r_.sync_fails != 0) continue;
+    stop_at(at, code);
+    set(r_.gerror, r_.gerror ^ gerror::cmdq_err);
+    return true;
+  }
+  return false;
+}
+
+void Smmu::consume(u64 commands) {
+  if (r_.sync_fails != 0 && !command_error() && refuse_sync(commands)) return;
+  observe_cons(queue_bits(cmdq().lg2, r_.cmdq_cons + commands));
 }
 
 void Smmu::raise_command_error(u64 code) {

@@ -2,6 +2,8 @@
 // What a read of a register answers: chosen by a device, or admitted by a judge. IHI 0070 6.3.
 #include "spec/smmu/smmu.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 
 namespace iommucheck::spec {
@@ -22,7 +24,12 @@ bool gbpa_reads_as_written(u64 value, u64 written) {
 
 /// A device may answer "not yet" a bounded number of times. True: it makes progress now.
 bool Smmu::progress(ChoiceSite site, u32 alternatives, Choices& choices, u32& chosen) {
-  chosen = r_.polls >= max_polls ? 0 : choices.choose(site, alternatives);
+  const u64 pace = site == ChoiceSite::consume ? r_.pace : r_.ack_pace;
+  if (pace != 0) {
+    chosen = r_.polls + 1 < pace ? 1 : 0;
+  } else {
+    chosen = r_.polls >= max_polls ? 0 : choices.choose(site, alternatives);
+  }
   if (chosen == 1) {
     set(r_.polls, r_.polls + 1);
     return false;
@@ -54,10 +61,12 @@ u64 Smmu::read_register(u32 offset, Choices& choices) {
   switch (offset) {
     case reg::cmdq_cons: {
       if (queue_is_off()) set(r_.cons_known, 1);
-      if (r_.cmdq_cons == r_.exposed || (r_.cr0 & cr0::cmdqen) == 0 || r_.stuck != 0) break;
+      const u64 open = open_commands();
+      if (open == 0 || (r_.cr0 & cr0::cmdqen) == 0 || r_.stuck != 0) break;
       if (!progress(ChoiceSite::consume, 3, choices, chosen)) break;
       if (draw_command_error(choices)) break;
-      observe_cons(chosen == 2 ? queue_next(cmdq().lg2, r_.cmdq_cons) : r_.exposed);
+      const u64 paced = r_.pace == 0 || r_.pace_commands == 0 ? open : r_.pace_commands;
+      consume(chosen == 2 ? 1 : std::min(open, paced));
       break;
     }
     case reg::gerror:  // at which command, and why, is there before it. IHI 0070 7.1

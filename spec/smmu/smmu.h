@@ -155,9 +155,38 @@ class Smmu {
   [[nodiscard]] bool rec_cfg_ats() const { return (r_.cr2 & cr2::rec_cfg_ats) != 0; }
   /// Commands executed so far, for statistics.
   [[nodiscard]] u64 commands() const { return r_.exposed_total; }
-  /// As a device: the command queue consumes nothing any more.
-  void set_stuck(bool stuck) { set(r_.stuck, stuck ? 1 : 0); }
+  /// As a device: the command queue consumes nothing any more; or goes on, and does not stop where
+  /// it was to.
+  void set_stuck(bool stuck);
   [[nodiscard]] bool is_stuck() const { return r_.stuck != 0; }
+  /// As a device: from now on commands are consumed so, and not as Choices say.
+  struct Pace {
+    u64 looks = 0;     ///< at CMDQ_CONS that find nothing new, since one was exposed or consumed
+    u64 commands = 0;  ///< that the next one finds consumed; 0: all
+  };
+  void set_pace(const Pace& pace);
+  /// As a device: CR0ACK, IRQ_CTRLACK and GBPA follow at the look behind so many, from now on.
+  void set_acknowledgement(u64 looks) { set(r_.ack_pace, looks + 1); }
+  /// As a device: what comes before the n-th command from now on (n >= 1) is consumed, or before
+  /// the n-th CMD_SYNC; then nothing. The later of two calls counts.
+  void stop_at_command(u64 n);
+  void stop_at_sync(u64 n);
+  /// What of it was not reached: it does not stop any more. In numbers of commands or CMD_SYNCs
+  /// from now on; 0: no such thing was to come.
+  struct Stop {
+    u64 command = 0;
+    u64 sync = 0;
+  };
+  Stop take_stop();
+  /// CMDQ_CONS has come to there: nobody has set_stuck() it yet.
+  [[nodiscard]] bool has_stopped() const {
+    return r_.stop_end != 0 && r_.exposed_total >= r_.stop_end && r_.cons_total + 1 >= r_.stop_end;
+  }
+  /// As a device: the n-th CMD_SYNC from now on (n >= 1), of those that an endpoint may fail, is
+  /// refused with CERROR_ATC_INV_SYNC.
+  void fail_sync(u64 n) { set(r_.sync_fails, n); }
+  /// Commands that the queue has room for.
+  [[nodiscard]] u64 command_slots() const { return pow2(cmdq().lg2); }
 
  private:
   // All u64, so that each goes through the trail alone.
@@ -192,6 +221,12 @@ class Smmu {
     u64 polls = 0;             // choices to make no progress since the last progress
     u64 progress = 0;          // what the driver saw of it: acknowledgements, commands consumed
     u64 stuck = 0;
+    u64 pace = 0;           // 1 + Pace::looks; 0: Choices decide
+    u64 pace_commands = 0;  // Pace::commands
+    u64 ack_pace = 0;       // 1 + looks until a register is acknowledged; 0: Choices decide
+    u64 stop_end = 0;       // 1 + the number of the command that is not consumed; 0: none
+    u64 stop_sync = 0;      // CMD_SYNCs that are exposed until then; 0: none
+    u64 sync_fails = 0;     // CMD_SYNCs that may fail until the one that does; 0: none
   };
   /// The records of an output queue that the driver loaded, as positions: indices with their wrap
   /// bit. CONS, `settled`, `loaded` follow each other, and `ordered` comes before PROD.
@@ -251,6 +286,9 @@ class Smmu {
   [[nodiscard]] bool is_believed(const Command& command) const;
   void stop_at(u64 cons, u64 code);
   bool draw_command_error(Choices& choices);
+  [[nodiscard]] u64 open_commands() const;
+  bool refuse_sync(u64 commands);
+  void consume(u64 commands);
   [[nodiscard]] bool may_stop() const;
   [[nodiscard]] bool may_stop_at(u64 cons, u64 code) const;
   [[nodiscard]] bool may_abort(u64 pa) const { return pa - memory_first_ >= memory_bytes_; }
@@ -291,7 +329,7 @@ class Smmu {
   bool admit_stopped(const QueueGeometry& queue, u64 value, u64 limit);
   bool admit_gerror(u64 value);
 
-  static constexpr u64 max_polls = 3;
+  static constexpr u64 max_polls = 3;  // that Choices may answer with "not yet"
 
   Caches& caches_;
   IdRegisters id_;
