@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <new>
+#include <utility>
 
 #include "base/bits.h"
 #include "impl/core/backend.h"
@@ -129,6 +130,7 @@ void BackendHost::bind_memory() {
     BackendHost& host = self(ctx);
     if (host.abandoned_) return;
     ++host.touched_.registers;
+    host.has_written_ = true;
     host.machine_.write(offset, value);
   };
   p.mmio_write32 = [](void* ctx, uint64_t offset, uint32_t value, uint32_t flags) {
@@ -138,6 +140,8 @@ void BackendHost::bind_memory() {
   p.mmio_read64 = [](void* ctx, uint64_t offset) -> uint64_t {
     BackendHost& host = self(ctx);
     if (host.abandoned_) return ~u64{0};
+    const bool flushes = std::exchange(host.has_written_, false);
+    if (flushes && host.flushes_left_ != 0 && --host.flushes_left_ == 0) host.set_stuck(true);
     // All that the call has done so far may have acted, or not.
     host.compare(host.in_calls_ != 0);
     const u64 value = host.machine_.read(offset);
@@ -292,6 +296,7 @@ void BackendHost::fail_allocation(u32 n, bool all) {
 
 void BackendHost::set_stuck(bool stuck) {
   stuck_ = stuck;
+  flushes_left_ = 0;
   machine_.set_stuck(stuck);
   if (stuck) interface_.forget_refused();
 }

@@ -95,6 +95,9 @@ class BackendHost {
   void fail_allocation(u32 n, bool all = false);
   [[nodiscard]] bool allocation_failed() const { return allocation_failed_; }
   void set_stuck(bool stuck);
+  /// It is, from the n-th flush from now on (n >= 1): each looks at the hardware behind what it
+  /// wrote.
+  void stick_at_flush(u64 n) { flushes_left_ = n; }
   [[nodiscard]] std::optional<iommucheck_held> held() const;
   /// shutdown; then blocks of table memory that are still held.
   u64 shut_down();
@@ -222,6 +225,8 @@ class BackendHost {
   bool fail_all_ = false;
   bool allocation_failed_ = false;
   bool stuck_ = false;
+  bool has_written_ = false;  // since it last looked
+  u64 flushes_left_ = 0;      // until it is stuck; 0: it will not be
   bool abandoned_ = false;
   bool booted_ = false;
   impl::Backend* backend_ = nullptr;  // once it is booted

@@ -308,6 +308,7 @@ void DriverHost::exposes(u64 offset) {
 /// queue does that is stuck.
 void DriverHost::sees(u64 offset, u64 value) {
   if (offset != spec::reg::cmdq_cons) return;
+  if (monitor_.smmu().has_stopped()) monitor_.queue_stuck(true);
   const auto error = static_cast<spec::CommandError>(spec::cmdq_cons_err(static_cast<u32>(value)));
   endpoint_failed_ |= error == spec::CommandError::atc_inv_sync;
 }

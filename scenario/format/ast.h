@@ -148,7 +148,7 @@ struct Check {
     same_format,
     draw,  ///< words as they stand
     bound_passes,
-    stuck,
+    stuck,  ///< number of the CMD_SYNC; empty: at once
     unstuck,
     recover  ///< results, may be empty
   };

@@ -87,7 +87,7 @@ std::string text_of(const Check& check) {
     case Kind::same_format: return "same_format " + list_of(values, " ");
     case Kind::draw: return "draw -> " + list_of(values, " ");
     case Kind::bound_passes: return "bound_passes";
-    case Kind::stuck: return "stuck";
+    case Kind::stuck: return values.empty() ? "stuck" : "stuck after " + print(values[0]);
     case Kind::unstuck: return "unstuck";
     case Kind::recover: return values.empty() ? "recover" : "recover -> " + print(values);
   }

@@ -439,16 +439,28 @@ Check read_hook(Cursor& cursor) {
   return check;
 }
 
+Check read_stuck(Cursor& cursor) {
+  Check check{.kind = Check::Kind::stuck, .values = {}};
+  if (!cursor.take("after")) return check;
+  const Token token = cursor.peek();
+  Value value;
+  value.place = token.place;
+  value.number = cursor.number("at which CMD_SYNC from here on it stops");
+  if (value.number == 0) cursor.fail(token, "expected 1 or more");
+  check.values.push_back(value);
+  return check;
+}
+
 std::optional<Check> read_check(Cursor& cursor) {
   using Kind = Check::Kind;
   constexpr std::pair<std::string_view, Kind> bare[] = {{"mark", Kind::mark},
                                                         {"same", Kind::same},
                                                         {"bound_passes", Kind::bound_passes},
-                                                        {"stuck", Kind::stuck},
                                                         {"unstuck", Kind::unstuck}};
   for (const auto& [word, kind] : bare) {
     if (cursor.take(word)) return Check{kind, {}};
   }
+  if (cursor.take("stuck")) return read_stuck(cursor);
   if (cursor.take("recover")) {
     if (cursor.at_end()) return Check{Kind::recover, {}};
     return Check{Kind::recover, read_results(cursor)};

@@ -82,7 +82,8 @@ Offers BackendSubject::offers(const World& world) {
           .own_tables = setup_.per_device_tables,
           .stalls = setup_.stalls,
           .page_requests = setup_.page_requests,
-          .hooks = true};
+          .hooks = true,
+          .commands = true};
 }
 
 /// A machine as the world wants it, as far as the backend can; nothing runs yet.

@@ -59,6 +59,7 @@ class BackendSubject final : public Subject {
   void switch_walker(u32 walker, u64 root) override { host_->walker_switches(walker, root); }
   void flush_walker(u32 walker) override { host_->walker_flushes(walker); }
   void set_stuck(bool stuck) override { host_->set_stuck(stuck); }
+  void stick_at_sync(u64 n) override { host_->stick_at_flush(n); }
   Answer recover() override;
 
   Reachable reachable(const Probing& probing) override;

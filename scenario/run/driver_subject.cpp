@@ -66,7 +66,8 @@ Offers DriverSubject::offers(const World& world) {
           .own_tables = per_device,
           .stalls = true,
           .no_page_sizes = says(IOMMUCHECK_DRIVER_PAGE_SIZES),
-          .hooks = says(IOMMUCHECK_DRIVER_HOOKS)};
+          .hooks = says(IOMMUCHECK_DRIVER_HOOKS),
+          .commands = true};
 }
 
 bool DriverSubject::has(CallKind kind) const {

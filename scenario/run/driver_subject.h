@@ -53,6 +53,7 @@ class DriverSubject final : public Subject, private Monitor::Sink {
   void switch_walker(u32 walker, u64 root) override;
   void flush_walker(u32 walker) override;
   void set_stuck(bool stuck) override { monitor_->queue_stuck(stuck); }
+  void stick_at_sync(u64 n) override { monitor_->smmu().stop_at_sync(n); }
   void set_hook(spec::sva::Hook hook, spec::sva::Status status, bool made_nothing) override {
     host_->set_hook(hook, made_nothing ? IOMMUCHECK_HOOK_NULL : -static_cast<int>(status));
   }

@@ -68,7 +68,7 @@ Answer Model::call(u32 thread, const Call& call, const Wanted& wanted, Memory me
   running.segments.assign(call.segments.begin(), call.segments.end());
   running.call.segments = running.segments;
   running.wanted = wanted;
-  running.around.queue_stuck = stuck_;
+  running.around.queue_stuck = stuck_ || may_stick_;
   running.around.allocation_failed = memory.fail_at == 1;
   note(interface_->duty_of_call(running.call));
   running.ticket = interface_->begin_call(running.call);
@@ -159,7 +159,11 @@ Answer Model::settle(Running& running) {
     return {.state = Answer::State::blocked};
   }
   running.active = false;
-  if (!running.release) return end_call(running);
+  if (!running.release) {
+    Answer answer = end_call(running);
+    stuck_ |= may_stick_ && answer.observed.status == Status::etimedout;
+    return answer;
+  }
   note(interface_->release_ends(running.ticket, stuck_));
   interface_->process_gone(running.mm);
   Answer answer;

@@ -43,7 +43,11 @@ class Model final : public Subject {
   void reuse_page(u64 pa, u64 bytes) override;
   void switch_walker(u32 walker, u64 root) override { interface_->walker_switches(walker, root); }
   void flush_walker(u32 walker) override { interface_->walker_flushes(walker); }
-  void set_stuck(bool stuck) override { stuck_ = stuck; }
+  void set_stuck(bool stuck) override {
+    stuck_ = stuck;
+    may_stick_ = false;
+  }
+  void stick_at_sync(u64 /*n*/) override { may_stick_ = true; }
   void set_hook(spec::sva::Hook hook, spec::sva::Status status, bool made_nothing) override {
     hooks_[static_cast<std::size_t>(hook)] = {.failed = status, .made_nothing = made_nothing};
   }
@@ -115,6 +119,7 @@ class Model final : public Subject {
   u64 next_process_ = 1;
   u32 last_pasid_ = ~u32{0};  ///< that was given; none yet
   bool stuck_ = false;
+  bool may_stick_ = false;  ///< at some CMD_SYNC: the first call that is to time out meets it
   std::array<spec::sva::HookCalls, 4> hooks_;  ///< by Hook: what it answers
 };
 

@@ -105,6 +105,11 @@ class Needs {
     constexpr std::string_view environment[] = {
         "exit",           "exec",       "fork",    "thread",     "remove",   "thread_end",
         "mm_exit_return", "page_reuse", "recover", "gpu_switch", "gpu_flush"};
+    // Which of them meets the CMD_SYNC nobody knows who sends none.
+    constexpr std::string_view that_wait[] = {"exit", "exec", "thread_end", "remove", "recover"};
+    if (sticks_ && !offers_.commands && std::ranges::find(that_wait, name) != std::end(that_wait)) {
+      add("stuck after");
+    }
     if (std::ranges::find(environment, name) != std::end(environment)) return;
     if (name == "dma_state") return;  // its dma has been looked at
     const auto kind = kind_of(name);
@@ -121,6 +126,7 @@ class Needs {
   }
   void visit(const scenario::Change& change) {
     if (change.kind == scenario::Change::Kind::upt) add("upt");
+    if (sticks_ && !offers_.commands) add("stuck after");
   }
   void visit(const scenario::UserEntry& /*entry*/) { add("ucd"); }
   void visit(const scenario::Probe& /*probe*/) {}
@@ -133,6 +139,9 @@ class Needs {
   }
   void visit(const Check& check) {
     if (check.kind == Check::Kind::hook && !offers_.hooks) add("hook");
+    if (check.kind == Check::Kind::unstuck) sticks_ = false;
+    if (check.kind == Check::Kind::stuck) sticks_ = !check.values.empty();
+    if (check.kind == Check::Kind::recover && sticks_ && !offers_.commands) add("stuck after");
   }
   void visit(const scenario::Race& race) {
     std::visit([&](const auto& what) { visit(what); }, race.first);
@@ -160,6 +169,7 @@ class Needs {
   const World& world_;
   Offers offers_;
   std::vector<std::string> names_;
+  bool sticks_ = false;  ///< `stuck after N` stands before
 };
 
 }  // namespace

@@ -168,7 +168,8 @@ void Story::step(const Check& check) {
     }
     case Kind::draw: return check_drawing(values);
     case Kind::bound_passes: return subject_.bound_passes();
-    case Kind::stuck: return subject_.set_stuck(true);
+    case Kind::stuck:
+      return values.empty() ? subject_.set_stuck(true) : subject_.stick_at_sync(values[0].number);
     case Kind::unstuck: return subject_.set_stuck(false);
     case Kind::recover: {
       Thread& thread = thread_of("");

@@ -135,6 +135,9 @@ class Subject {
   virtual void switch_walker(u32 walker, u64 root) = 0;
   virtual void flush_walker(u32 walker) = 0;
   virtual void set_stuck(bool stuck) = 0;
+  /// What is sent is done up to the n-th time from now on (n >= 1) that the driver waits for it:
+  /// SMMUv3's CMD_SYNC, a backend's flush. That one and all later are not, until set_stuck(false).
+  virtual void stick_at_sync(u64 n) = 0;
   /// What a hook answers from here on. `made_nothing`: mm_alloc gives null.
   virtual void set_hook(spec::sva::Hook hook, spec::sva::Status status, bool made_nothing) = 0;
   virtual Answer recover() = 0;

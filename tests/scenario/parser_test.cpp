@@ -91,6 +91,7 @@ constexpr std::string_view all_kinds = R"(
   recover -> ok
   recover
   stuck
+  stuck after 2
   unstuck
   mark
   same
