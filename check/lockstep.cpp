@@ -106,6 +106,7 @@ void Lockstep::undo() {
   plain_pasids_.clear();
   drvdata_ = dying_ = 0;
   next_ = {};
+  hardware_ = {};
   last_call_ = no_call;
 }
 
@@ -126,6 +127,7 @@ bool Lockstep::go_back(std::span<const fuzz::Operation> beginning) {
   drvdata_ = fork_->drvdata;
   dying_ = fork_->dying;
   next_ = fork_->next;
+  hardware_ = fork_->hardware;
   calls_of_run_ = fork_->calls;
   last_call_ = fork_->last_call;
   return true;
@@ -149,6 +151,7 @@ void Lockstep::keep_fork(std::span<const fuzz::Operation> beginning) {
                .drvdata = drvdata_,
                .dying = dying_,
                .next = next_,
+               .hardware = hardware_,
                .calls = calls_of_run_,
                .last_call = last_call_};
 }
@@ -201,6 +204,35 @@ void Lockstep::fail_hook(u16 which) {
   host_.set_hook(Hook::mm_attach, which == fuzz::fail_mm_attach ? error : 0);
 }
 
+/// From here on, whatever the choices of other operations say.
+void Lockstep::perform_hardware(const fuzz::Operation& operation) {
+  using fuzz::HardwareKind;
+  spec::Smmu& smmu = monitor_.smmu();
+  // Drivers give up by count, too: a full queue is consumed within so many looks.
+  constexpr u64 drained_by = 512;
+  const u64 slots = smmu.command_slots();
+  const u64 commands = operation.mapping;
+  const u64 steps = commands == 0 ? 1 : (slots + commands - 1) / commands;
+  const u64 looks =
+      std::min(fuzz::hardware_looks(operation, slots), std::max<u64>(drained_by / steps, 2));
+  const u64 at = std::max<u64>(operation.page, 1);
+  const bool times_out = claims(Claim::time_outs);
+  switch (static_cast<HardwareKind>(operation.variant)) {
+    case HardwareKind::pace: return smmu.set_pace({.looks = looks, .commands = commands});
+    case HardwareKind::acknowledge: return smmu.set_acknowledgement(looks);
+    case HardwareKind::stop:
+      if (times_out) hardware_.stop = {.command = at};
+      return;
+    case HardwareKind::stop_sync:
+      if (times_out) hardware_.stop = {.sync = at};
+      return;
+    case HardwareKind::refuse:
+      if (times_out) smmu.fail_sync(at);
+      return;
+    default: hardware_.interrupt_every = static_cast<u32>(at); return;
+  }
+}
+
 /// Neither what a caller must not do nor what the driver has not got.
 bool Lockstep::may_call(const Call& call) const {
   return host_.has(call.kind) && is_claimed(call) && monitor_.interface().caller_may(call);
@@ -219,6 +251,8 @@ void Lockstep::begin_next() {
   } else if (next.stuck) {
     host_.in_the_middle(*next.stuck, [this] { monitor_.queue_stuck(true); });
   }
+  if (hardware_.stop.command != 0) monitor_.smmu().stop_at_command(hardware_.stop.command);
+  if (hardware_.stop.sync != 0) monitor_.smmu().stop_at_sync(hardware_.stop.sync);
   if (!next.access) return;
   const auto access_then = [this, access = *next.access] { access_meanwhile(access); };
   host_.in_the_middle(next.access_at, access_then);
@@ -235,6 +269,7 @@ void Lockstep::access_meanwhile(const spec::Access& access) {
 
 void Lockstep::end_next() {
   host_.nothing_in_the_middle();
+  hardware_.stop = monitor_.smmu().take_stop();
   if (monitor_.smmu().is_stuck()) monitor_.queue_stuck(false);
 }
 
@@ -288,6 +323,7 @@ void Lockstep::perform(const fuzz::Operation& operation) {
     case OperationKind::attach_pasid:
     case OperationKind::sva_free: break;
     case OperationKind::gpu_flush: return perform_flush(operation);
+    case OperationKind::hardware: return perform_hardware(operation);
     default:
       if (!fuzz::needs_domain(operation.kind)) return perform_sva(operation);
   }
@@ -307,6 +343,9 @@ void Lockstep::perform(const fuzz::Operation& operation) {
 // Everything is given back: what the platform still misses then has leaked.
 void Lockstep::tear_down() {
   const spec::sva::Interface& interface = monitor_.interface();
+  // Who is told that the time is up keeps what it was to give back.
+  hardware_.stop = {};
+  monitor_.smmu().fail_sync(0);
   if (!claims(Claim::ranges)) unmap_all();
   if (!monitor_.findings().empty()) return;
   for (const Queue& queue : queues_) {

@@ -145,6 +145,13 @@ class Lockstep {
     spec::sva::FaultRecord fault;
   };
 
+  /// What an operation has said of the SMMU and does not belong to its own state (Smmu::Pace).
+  struct Hardware {
+    spec::Smmu::Stop stop;    ///< of the commands that calls send
+    u32 interrupt_every = 0;  ///< records of the event queue; 0: choices of an access say when
+    u32 records = 0;          ///< since the last interrupt
+  };
+
   /// Behind the first operations of a case, in which nothing was found and nothing waits.
   struct Fork {
     std::vector<fuzz::Operation> behind;
@@ -160,6 +167,7 @@ class Lockstep {
     u64 drvdata = 0;
     u64 dying = 0;
     Next next;
+    Hardware hardware;
     u64 calls = 0;
     u32 last_call = no_call;
   };
@@ -178,6 +186,8 @@ class Lockstep {
   void unmap_all();
   spec::sva::Observed make_call(const spec::sva::Call& call);
   void begin_next();
+  void perform_hardware(const fuzz::Operation& operation);
+  bool interrupts_now(const fuzz::Operation& operation, bool recorded);
   void fail_hook(u16 which);
   void end_next();
   [[nodiscard]] u32 device_of(const fuzz::Operation& operation) const;
@@ -277,6 +287,7 @@ class Lockstep {
   u64 drvdata_ = 0;
   u64 dying_ = 0;  ///< the process whose Release waited last
   Next next_;
+  Hardware hardware_;
   std::optional<Fork> fork_;
   u64 accesses_ = 0;
   u64 calls_succeeded_ = 0;

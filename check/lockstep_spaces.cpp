@@ -269,23 +269,23 @@ void Lockstep::perform_access(const fuzz::Operation& operation) {
     next_.access_at = 1 + ((operation.choices >> later_at_lsb) & 3);
     return;
   }
-  // A longer queue takes more than a case is worth.
-  constexpr u32 burst_lg2 = 5;
-  const u32 entries_lg2 = options_.machine.caps.eventqs;
+  // As many as there is room for, and one more. A longer queue takes more than a case is worth.
+  constexpr u64 burst_max = 256;
+  const u64 room = monitor_.smmu().event_slots();
   const bool many = static_cast<AccessKind>(operation.variant) == AccessKind::read_many;
-  const u32 times = many && entries_lg2 <= burst_lg2 ? (u32{1} << entries_lg2) + 1 : 1;
+  const u64 times = many && room <= burst_max ? room + 1 : 1;
   // One comes while the driver empties the queue; of many, the one that there is no room for.
   const bool meanwhile = ((operation.choices >> meanwhile_lsb) & 1) != 0;
   const auto is_full = [&] { return monitor_.smmu().event_slots() == 0; };
   bool recorded = false;
-  for (u32 n = 0; n < times && !(n != 0 && meanwhile && is_full()); ++n) {
+  for (u64 n = 0; n < times && !(n != 0 && meanwhile && is_full()); ++n) {
     ++accesses_;
     const bool again = monitor_.device_access(access, host_.choices());
     recorded |= again;
     if (!again) break;
   }
   // The driver hears of the records at once, or with the next one; now and then of none.
-  const bool at_once = ((operation.choices >> (fuzz::choice_bits - 1)) & 1) != 0;
+  const bool at_once = interrupts_now(operation, recorded);
   const bool spurious = ((operation.choices >> spurious_lsb) & 3) == 3;
   if (!at_once || (!recorded && !spurious)) return;
   if (recorded && meanwhile) {
@@ -295,6 +295,17 @@ void Lockstep::perform_access(const fuzz::Operation& operation) {
   host_.irq(IOMMUCHECK_IRQ_EVENT_QUEUE);
   host_.nothing_in_the_middle();
   if (spurious) host_.irq(IOMMUCHECK_IRQ_GLOBAL_ERROR);
+}
+
+/// Of the event queue, behind an access that may have made a record.
+bool Lockstep::interrupts_now(const fuzz::Operation& operation, bool recorded) {
+  if (hardware_.interrupt_every == 0) {
+    return ((operation.choices >> (fuzz::choice_bits - 1)) & 1) != 0;
+  }
+  if (recorded) ++hardware_.records;
+  if (hardware_.records < hardware_.interrupt_every) return false;
+  hardware_.records = 0;
+  return true;
 }
 
 // ---- calls --------------------------------------------------------------------------------------

@@ -90,6 +90,15 @@ fuzz::Operation drawn_from(std::span<const Weight> kinds, u64 word, u64 draw) {
   return fuzz::random_operation((word & ~fuzz::kind_mask) | named);
 }
 
+/// The operation of a random word; one on hardware, which is drawn for itself, is a map.
+fuzz::Operation of_calls(u64 word) {
+  fuzz::Operation operation = fuzz::random_operation(word);
+  if (operation.kind != OperationKind::hardware) return operation;
+  return fuzz::random_operation(
+      (word & ~fuzz::kind_mask) |
+      (fuzz::encode_word({.kind = OperationKind::map}) & fuzz::kind_mask));
+}
+
 /// A table full of pages at a place of its own: an unmap of all of it takes the table out.
 void fill_a_table(fuzz::Operation& map) {
   map.aim = static_cast<u16>(fuzz::Aim::absolute);
@@ -128,7 +137,7 @@ void add_operations(u64 theme, SplitMix64& words, u64 count, Sequence& sequence)
     const u64 word = words.next();
     const std::span<const Weight> kinds = kinds_of(theme);
     if (kinds.empty()) {
-      sequence.operations.push_back(fuzz::random_operation(word));
+      sequence.operations.push_back(of_calls(word));
       continue;
     }
     const u64 draw = words.next();
@@ -136,6 +145,33 @@ void add_operations(u64 theme, SplitMix64& words, u64 count, Sequence& sequence)
     const bool fills = kinds.data() == walker_kinds && (draw >> 48) % 4 == 0;
     if (fills && operation.kind == OperationKind::map) fill_a_table(operation);
   }
+}
+
+/// How the hardware behaves is drawn from a stream of its own: at the beginning of a family in
+/// four, and somewhere in the rest of a sequence in four.
+void add_hardware(u64 seed, u64 number, Sequence& sequence) {
+  constexpr u64 is_hardware = u64{1} << 62;
+  const auto operation_of = [](SplitMix64& words) {
+    constexpr fuzz::Operation hardware{.kind = OperationKind::hardware};
+    return fuzz::random_operation((words.next() & ~fuzz::kind_mask) |
+                                  (fuzz::encode_word(hardware) & fuzz::kind_mask));
+  };
+  const auto add = [&](std::size_t at, const fuzz::Operation& operation) {
+    if (sequence.operations.size() >= fuzz::operations_max) return;
+    sequence.operations.insert(sequence.operations.begin() + static_cast<std::ptrdiff_t>(at),
+                               operation);
+  };
+  SplitMix64 own = words_of(seed, number | is_hardware);
+  if (own.next() % 4 == 0) {
+    const u64 rest = sequence.operations.size() - sequence.shared;
+    add(sequence.shared + own.next() % (rest + 1), operation_of(own));
+  }
+  if (sequence.shared == 0) return;
+  constexpr u64 is_family = u64{1} << 63;
+  SplitMix64 family = words_of(seed, (number / family_size) | is_family | is_hardware);
+  if (family.next() % 4 != 0 || sequence.operations.size() >= fuzz::operations_max) return;
+  add(0, operation_of(family));
+  ++sequence.shared;
 }
 
 }  // namespace
@@ -152,6 +188,7 @@ void make_sequence(u64 seed, u64 number, u32 operations_max, Sequence& sequence)
   sequence.operations.clear();
   add_operations(theme, family, sequence.shared, sequence);
   add_operations(theme, own, count - sequence.shared, sequence);
+  add_hardware(seed, number, sequence);
 }
 
 void make_sequence_of(u64 seed, u64 number, u32 operations, Sequence& sequence) {

@@ -83,6 +83,7 @@ constexpr auto kinds = [] {
   for (const std::size_t place : std::to_array<std::size_t>({51, 53, 55, 57})) {
     table[place] = static_cast<u8>(OperationKind::faults);
   }
+  table[maps - 10] = static_cast<u8>(OperationKind::hardware);
   return table;
 }();
 constexpr auto domains_any = spread<16>(std::to_array({2u, 2u, 2u, 2u, 2u, 2u, 2u, 2u}));
@@ -125,6 +126,12 @@ constexpr auto task_binds = spread<8>(std::to_array({4u, 3u, 1u}));
 constexpr auto fault_kinds = spread<8>(std::to_array({1u, 1u, 2u, 2u, 1u, 1u}));
 constexpr auto links = spread<8>(std::to_array({4u, 3u, 1u}));
 constexpr auto pasid_attaches = spread<8>(std::to_array({5u, 2u, 1u}));
+constexpr auto hardware_kinds = spread<8>(std::to_array({3u, 1u, 1u, 1u, 1u, 1u}));
+constexpr auto hardware_commands = spread<16>(std::to_array({3u, 6u, 2u, 1u, 1u, 1u, 1u, 1u}));
+// Few looks fill a queue of any size as well: each new command begins them anew.
+constexpr auto hardware_waits =
+    spread<64>(std::to_array({6u, 8u, 8u, 8u, 8u, 6u, 4u, 3u, 2u, 2u, 2u, 1u, 1u, 1u, 1u, 2u, 1u}));
+constexpr u64 looks[] = {0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 100, 128};
 constexpr auto substreams = spread<8>(std::to_array({3u, 2u, 1u, 1u, 1u}));
 
 using Table = std::span<const u8>;
@@ -145,6 +152,7 @@ constexpr Table variants_of(OperationKind kind) {
     case faults: return fault_kinds;
     case link: return links;
     case attach_pasid: return pasid_attaches;
+    case hardware: return hardware_kinds;
     default: return picks;
   }
 }
@@ -158,9 +166,13 @@ constexpr Table table_of(OperationKind kind, unsigned field) {
     case domain:
       return kind == attach || kind == domain_free ? Table(domains_any) : Table(domains_used);
     case aim: return maps ? Table(aim_map) : unmaps ? Table(aim_unmap) : Table(aim_look);
-    case mapping: return kind == sva_init ? Table(handlers) : Table();
+    case mapping:
+      return kind == sva_init   ? Table(handlers)
+             : kind == hardware ? Table(hardware_commands)
+                                : Table();
     case window: return kind == sva_init || kind == pasid_alloc ? Table(ranges) : Table();
-    case size: return maps ? Table(size_map) : Table(size_unmap);
+    case size:
+      return maps ? Table(size_map) : kind == hardware ? Table(hardware_waits) : Table(size_unmap);
     case pa: return pas;
     case pa_page: return kind == access ? Table(substreams) : Table();
     case prot: return prots;
@@ -226,6 +238,7 @@ constexpr u32 used_by(OperationKind kind) {
     case faults:
     case link: return always | set_of({device, mapping, fail, variant});
     case attach_pasid: return in_domain | set_of({mapping, fail});
+    case hardware: return set_of({mapping, page, size, variant});
     case count: break;
   }
   return 0;
@@ -257,6 +270,12 @@ u16 value_count(OperationKind kind, const FieldInfo& field) {
   const Table table = table_of(kind, number_of(field));
   if (table.empty()) return static_cast<u16>(1U << field.width);
   return static_cast<u16>(std::ranges::max(table) + 1U);
+}
+
+u64 hardware_looks(const Operation& operation, u64 queue_entries) {
+  const std::size_t given = operation.size;
+  if (given < std::size(looks)) return looks[given];
+  return given == std::size(looks) ? queue_entries - 1 : queue_entries;
 }
 
 Operation normalised(Operation operation) {

@@ -59,6 +59,7 @@ enum class OperationKind : u16 {
   faults,          ///< a queue of faults that wait, its answers, and accesses that wait
   link,            ///< sva_attach, sva_detach
   attach_pasid,    ///< and detach_pasid
+  hardware,        ///< how the SMMU behaves from here on
   count
 };
 
@@ -176,6 +177,20 @@ enum class AttachPasid : u16 { attach, detach, selected, count };
 /// `variant` of queue.
 enum class QueueKind : u16 { stuck, recover, count };
 
+/// `variant` of hardware. Numbers: `at` (in `page`), `looks` (in `size`: hardware_looks()),
+/// `commands` (in `mapping`). What is refused or stops is that once.
+enum class HardwareKind : u16 {
+  /// After `looks` at CMDQ_CONS so many `commands` are consumed, 0: all; after fewer looks where a
+  /// full queue would take some hundred.
+  pace,
+  stop,         ///< the queue stops at the `at`-th command that calls send, until the call's end
+  stop_sync,    ///< the same at the `at`-th CMD_SYNC
+  refuse,       ///< the `at`-th CMD_SYNC behind a CMD_ATC_INV ends in CERROR_ATC_INV_SYNC
+  acknowledge,  ///< registers follow after `looks`
+  interrupts,   ///< the driver hears of records of the event queue with each `at`-th one
+  count
+};
+
 inline constexpr u16 domain_of_device = 8;  ///< `domain`: the one that `device` is attached to
 inline constexpr u16 fail_max = 6;
 // Values of `fail` beyond it, of calls that make address spaces at PASIDs: a hook of the driver's
@@ -222,6 +237,10 @@ bool uses(OperationKind kind, const FieldInfo& field);
 u16 value_count(OperationKind kind, const FieldInfo& field);
 
 std::string_view to_string(OperationKind kind);
+
+/// `looks` of an operation on hardware: how often the driver looks in vain; a queue with so many
+/// entries. Until it is full, or all but, where the operation says that.
+u64 hardware_looks(const Operation& operation, u64 queue_entries);
 
 /// The operation with unused fields 0 and values out of range reduced into it. All that follows
 /// gives and takes operations of this form.

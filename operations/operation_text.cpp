@@ -51,7 +51,8 @@ constexpr std::string_view kind_names[] = {"map",
                                            "task_unbind",
                                            "faults",
                                            "link",
-                                           "attach_pasid"};
+                                           "attach_pasid",
+                                           "hardware"};
 static_assert(std::size(kind_names) == static_cast<std::size_t>(OperationKind::count));
 
 constexpr std::string_view aims[] = {"absolute", "start", "inside", "behind"};
@@ -84,6 +85,10 @@ constexpr std::string_view switches[] = {"table", "master"};
 constexpr std::string_view task_binds[] = {"explicit", "svm", "bad_flags"};
 constexpr std::string_view fault_kinds[] = {"open", "read", "answer", "late", "close", "fault"};
 constexpr std::string_view links[] = {"attach", "detach", "selected"};
+constexpr std::string_view hardware_kinds[] = {"pace",   "stop",        "stop_sync",
+                                               "refuse", "acknowledge", "interrupts"};
+constexpr std::string_view looks[] = {"0",  "1",  "2",  "3",  "4",   "6",   "8",       "12",   "16",
+                                      "24", "32", "48", "64", "100", "128", "queue-1", "queue"};
 constexpr std::string_view domains[] = {"0", "1", "2", "3", "4", "5", "6", "7", "of_device"};
 
 template <class E>
@@ -97,7 +102,8 @@ static_assert(named<Aim>(aims) && named<Window>(windows) && named<Size>(sizes) &
               named<ExitKind>(exits) && named<HandlerReturn>(returns) && named<QueueKind>(queues) &&
               named<Switch>(switches) && named<TaskBind>(task_binds) &&
               named<FaultKind>(fault_kinds) && named<LinkKind>(links) &&
-              named<AttachPasid>(links) && std::size(domains) == domain_of_device + 1);
+              named<AttachPasid>(links) && named<HardwareKind>(hardware_kinds) &&
+              std::size(domains) == domain_of_device + 1);
 
 /// Names of the values of a field; empty: it is a number.
 Names names_of(OperationKind kind, std::string_view field) {
@@ -108,6 +114,7 @@ Names names_of(OperationKind kind, std::string_view field) {
     return numbers ? Names(ranges) : Names(windows);
   }
   if (field == "mapping" && kind == OperationKind::sva_init) return handlers;
+  if (field == "size" && kind == OperationKind::hardware) return looks;
   if (field == "size") return sizes;
   if (field == "pa") return pas;
   if (field == "prot") return prots;
@@ -126,8 +133,17 @@ Names names_of(OperationKind kind, std::string_view field) {
     case OperationKind::faults: return fault_kinds;
     case OperationKind::link:
     case OperationKind::attach_pasid: return links;
+    case OperationKind::hardware: return hardware_kinds;
     default: return picks;
   }
+}
+
+/// What a field is called in lines of the kind.
+std::string_view field_name(OperationKind kind, const FieldInfo& field) {
+  if (kind != OperationKind::hardware) return field.name;
+  if (field.member == &Operation::mapping) return "commands";
+  if (field.member == &Operation::size) return "looks";
+  return field.member == &Operation::page ? "at" : field.name;
 }
 
 std::optional<u16> find_name(Names names, std::string_view text) {
@@ -178,10 +194,10 @@ std::optional<std::string> read_field(Operation& operation, std::string_view wor
   const std::string_view text = word.substr(equals + 1);
   const auto fields = operation_fields();
   for (std::size_t i = 0; i < fields.size(); ++i) {
-    if (fields[i].name != key || !uses(operation.kind, fields[i])) continue;
+    if (field_name(operation.kind, fields[i]) != key || !uses(operation.kind, fields[i])) continue;
     if (((seen >> i) & 1) != 0) return "is given twice";
     seen |= u32{1} << i;
-    const Names names = names_of(operation.kind, key);
+    const Names names = names_of(operation.kind, fields[i].name);
     const auto value = names.empty() ? read_number(text) : find_name(names, text);
     const u16 count = value_count(operation.kind, fields[i]);
     if (value && *value < count) {
@@ -207,13 +223,14 @@ std::string print(const Operation& given) {
   for (const FieldInfo& field : operation_fields()) {
     const u16 value = operation.*field.member;
     if (value == 0) continue;
+    const std::string_view name = field_name(operation.kind, field);
     const Names names = names_of(operation.kind, field.name);
     if (!names.empty()) {
-      text += fmt::format(" {}={}", field.name, names[value]);
+      text += fmt::format(" {}={}", name, names[value]);
     } else if (field.name == "choices") {
-      text += fmt::format(" {}={:#x}", field.name, value);
+      text += fmt::format(" {}={:#x}", name, value);
     } else {
-      text += fmt::format(" {}={}", field.name, value);
+      text += fmt::format(" {}={}", name, value);
     }
   }
   return text;

@@ -213,6 +213,12 @@ class Writer {
         operation.variant = raw(fuzz::HandlerReturn::bound_passes);
         return push(operation);
       case Kind::stuck:
+        if (!check.values.empty()) {
+          operation.kind = OperationKind::hardware;
+          operation.variant = raw(fuzz::HardwareKind::stop_sync);
+          operation.page = static_cast<u16>(std::min<u64>(check.values[0].number, 31));
+          return push(operation);
+        }
         operation.kind = OperationKind::queue;
         operation.variant = raw(fuzz::QueueKind::stuck);
         return push(operation);
