@@ -148,8 +148,10 @@ void add_operations(u64 theme, SplitMix64& words, u64 count, Sequence& sequence)
 }
 
 /// How the hardware behaves is drawn from a stream of its own: at the beginning of a family in
-/// four, and somewhere in the rest of a sequence in four.
+/// four, and somewhere in the rest of a sequence in four. For each the last operation is left out.
 void add_hardware(u64 seed, u64 number, Sequence& sequence) {
+  constexpr std::size_t least = 4;  // operations, for one of them to be worth it
+  if (sequence.operations.size() < least) return;
   constexpr u64 is_hardware = u64{1} << 62;
   const auto operation_of = [](SplitMix64& words) {
     constexpr fuzz::Operation hardware{.kind = OperationKind::hardware};
@@ -157,19 +159,18 @@ void add_hardware(u64 seed, u64 number, Sequence& sequence) {
                                   (fuzz::encode_word(hardware) & fuzz::kind_mask));
   };
   const auto add = [&](std::size_t at, const fuzz::Operation& operation) {
-    if (sequence.operations.size() >= fuzz::operations_max) return;
+    sequence.operations.pop_back();
     sequence.operations.insert(sequence.operations.begin() + static_cast<std::ptrdiff_t>(at),
                                operation);
   };
   SplitMix64 own = words_of(seed, number | is_hardware);
   if (own.next() % 4 == 0) {
     const u64 rest = sequence.operations.size() - sequence.shared;
-    add(sequence.shared + own.next() % (rest + 1), operation_of(own));
+    add(sequence.shared + own.next() % rest, operation_of(own));
   }
-  if (sequence.shared == 0) return;
   constexpr u64 is_family = u64{1} << 63;
   SplitMix64 family = words_of(seed, (number / family_size) | is_family | is_hardware);
-  if (family.next() % 4 != 0 || sequence.operations.size() >= fuzz::operations_max) return;
+  if (family.next() % 4 != 0) return;
   add(0, operation_of(family));
   ++sequence.shared;
 }

@@ -24,8 +24,8 @@ constexpr u64 family_size = 4;
 /// Fills `sequence` with number `number` of `seed`: 1..operations_max operations, mostly
 /// operations_max; in one of four about processes, walkers or time-outs alone. One of 64 ends with
 /// a comparison of everything, one of 16 with a teardown. Its length, what it is about, and its
-/// first half are those of its family. Where there is room for it, some have one or two operations
-/// on hardware more, drawn apart from all others.
+/// first half are those of its family. Some of its operations are on hardware, drawn apart from all
+/// others.
 void make_sequence(u64 seed, u64 number, u32 operations_max, Sequence& sequence);
 /// Such a one of its own, with exactly so many operations; those of a shorter one begin a longer
 /// one.
