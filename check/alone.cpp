@@ -86,6 +86,7 @@ Expected<Alone> run_alone(const CheckOptions& options, std::span<const Sequence>
     lockstep.claims = options.claims;
     lockstep.guard_window = true;
     lockstep.known = known_to(options);
+    lockstep.identity_window = options.identity_window;
     CasesOptions how;
     how.stream = trace.descriptor();
     how.alive = [](void* context) { static_cast<SharedReport*>(context)->tick(); };
@@ -131,6 +132,7 @@ Expected<std::optional<std::size_t>> first_that_differs(const CheckOptions& opti
       lockstep.scan = options.precision == Precision::scan;
       lockstep.claims = options.claims;
       lockstep.known = known_to(options);
+      lockstep.identity_window = options.identity_window;
       CasesOptions how;
       how.alive = [](void* context) { static_cast<SharedReport*>(context)->tick(); };
       how.context = &*report;
@@ -166,6 +168,7 @@ Expected<CasesAgain> run_cases_of(const std::string& trace, const CheckOptions& 
   CheckOptions used = options;
   const auto& about = *reader->header().about;
   if (about.contains("precision")) used.precision = Precision::scan;
+  if (about.contains("window")) used.identity_window = true;
   const auto machine = about.find("machine");
   used.machine = machine == about.end() ? "default" : machine->second;
   // What was asked then, and nothing else.

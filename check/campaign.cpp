@@ -171,6 +171,7 @@ LockstepOptions Campaign::fresh_options(Segments* segments) {
   options.claims = options_.claims;
   options.guard_window = settings_.guard_window;
   options.known = known();
+  options.identity_window = options_.identity_window;
   return options;
 }
 

@@ -56,9 +56,10 @@ struct CheckOptions {
   /// Findings that neither end the run nor fail it; those that have expired do.
   std::shared_ptr<const KnownFile> known;
   static constexpr std::size_t known_max = 256;
-  std::size_t allowed = 0;  ///< the last so many of its entries are no file's (--allow)
-  bool strict = false;      ///< a rule that is undetermined leaves the run undecided
-  std::string today;        ///< YYYY-MM-DD, for what has expired
+  std::size_t allowed = 0;       ///< the last so many of its entries are no file's (--allow)
+  bool strict = false;           ///< a rule that is undetermined leaves the run undecided
+  bool identity_window = false;  ///< see LockstepOptions
+  std::string today;             ///< YYYY-MM-DD, for what has expired
   /// Run before the random ones, each on every machine; may be null.
   std::shared_ptr<const std::vector<GivenCase>> given;
   bool of_given = false;  ///< the numbers of sequences are those of the given ones

@@ -349,6 +349,22 @@ std::vector<Sequence> Supervisor::fewest_others(
   return with_others(last, number, enough);
 }
 
+}  // namespace
+
+/// Nothing else lies there: what a driver does so is to follow a descriptor as if it were a
+/// pointer.
+std::string remark_on_address(u64 address, u64 window_pa, u64 window_bytes, bool identity_window) {
+  if (identity_window || address - window_pa >= window_bytes) return {};
+  return fmt::format(
+      "{:#x} is a physical address of table memory, which begins at {:#x}; the driver took it for "
+      "a pointer, and "
+      "assumes that both are one. --window identity, or IOMMUCHECK_DRIVER_IDENTITY_MAPPED in its "
+      "flags, makes them so",
+      address, window_pa);
+}
+
+namespace {
+
 bool is_call(const trace::Event& event) {
   return std::holds_alternative<trace::Call>(event.payload);
 }
@@ -421,6 +437,11 @@ Violation Supervisor::violation_of_death(const Outcome& outcome, Finding finding
         cases.size() - 1, cases.size() == 2 ? "" : "s"));
   }
   describe_death(violation, recording);
+  if (seen.address) {
+    std::string remark = remark_on_address(
+        *seen.address, Setup{}.window_pa, LockstepOptions{}.window_bytes, options_.identity_window);
+    if (!remark.empty()) violation.remarks.push_back(std::move(remark));
+  }
   if (!seen.output.empty()) violation.remarks.push_back("it printed:\n" + seen.output);
   name_trace(violation, recording);
   if (!again) {

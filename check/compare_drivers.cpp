@@ -295,6 +295,7 @@ class Work {
       lockstep_.claims.besides.add(options_.claims.of(*driver));
     }
     lockstep_.scan = options_.precision == Precision::scan;
+    lockstep_.identity_window = options_.identity_window;
     lockstep_.seed = options_.seed;
     return {};
   }

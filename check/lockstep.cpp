@@ -17,15 +17,28 @@ using spec::sva::Call;
 using spec::sva::CallKind;
 using spec::sva::Status;
 
-std::unique_ptr<Pages> window_of(const LockstepOptions& options) {
-  if (!options.guard_window || options.scan) return nullptr;
-  return std::make_unique<Pages>(options.window_bytes, Pages::Kind::mirrored);
+bool is_identity(const LockstepOptions& options, const iommucheck_driver& driver) {
+  return options.identity_window || (driver.flags & IOMMUCHECK_DRIVER_IDENTITY_MAPPED) != 0;
+}
+
+/// Null where the monitor's own memory serves, or there is no place (is_identity).
+std::unique_ptr<Pages> window_of(const LockstepOptions& options, const iommucheck_driver& driver) {
+  const bool guarded = options.guard_window && !options.scan;
+  const auto kind = guarded ? Pages::Kind::mirrored : Pages::Kind::own;
+  if (is_identity(options, driver)) {
+    const auto at = Pages::identity_place(options.window_bytes);
+    return at ? std::make_unique<Pages>(options.window_bytes, kind, *at) : nullptr;
+  }
+  return guarded ? std::make_unique<Pages>(options.window_bytes, kind) : nullptr;
 }
 
 Setup setup_of(const LockstepOptions& options, const iommucheck_driver& driver,
                const Pages* window) {
   Setup setup;
   if (window != nullptr) setup.window_memory = reinterpret_cast<u64*>(window->data());
+  if (window != nullptr && is_identity(options, driver)) {
+    setup.window_pa = reinterpret_cast<u64>(window->seen());
+  }
   setup.id = spec::make_id_registers(options.machine.caps);
   setup.devices = options.machine.devices;
   setup.cmdq_log2size = options.machine.cmdq_log2size;
@@ -64,7 +77,8 @@ class BitChoices final : public spec::Choices {
 
 Lockstep::Lockstep(const iommucheck_driver& driver, const LockstepOptions& options)
     : options_(options),
-      window_(window_of(options)),
+      window_(window_of(options, driver)),
+      no_place_(window_ == nullptr && is_identity(options, driver)),
       monitor_(setup_of(options, driver, window_.get())),
       host_(driver, monitor_),
       passed_over_(options.known, doing_) {
@@ -72,12 +86,13 @@ Lockstep::Lockstep(const iommucheck_driver& driver, const LockstepOptions& optio
   host_.set_segments(options.segments);
   if (claims(Claim::time_outs)) monitor_.smmu().draw_command_errors();
   if (options.machine.dirty) host_.has_former_owner();
-  if (window_) host_.set_window(window_->mirror());
+  if (window_) host_.set_window(window_->seen());
   host_.count_stores(options.store_count);
   if (options.scan) host_.scan();
 }
 
 std::string Lockstep::boot(Monitor::Sink* sink) {
+  if (no_place_) return "no memory below 2 GiB is free, for a window at its own address";
   monitor_.set_sink(sink);
   std::string failed = host_.boot();
   if (!failed.empty()) return failed;
@@ -420,6 +435,7 @@ trace::Header Lockstep::header() const {
   trace::TextMap about{{"source", "lockstep"}, {"driver", host_.driver().name}};
   about["machine"] = machine_text(options_.machine);
   if (options_.scan) about["precision"] = "scan";
+  if (options_.identity_window) about["window"] = "identity";
   trace::Header header = header_of(monitor_.setup(), std::move(about));
   header.seed = options_.seed;
   return header;

@@ -32,6 +32,8 @@ struct LockstepOptions {
   /// The driver's window cannot be written. A process that is forked from this one may not use it.
   bool guard_window = false;
   KnownTo known{};  ///< such findings end no case; empty: each does
+  /// Table memory lies where its physical address says; also where the driver asks for it.
+  bool identity_window = false;
 };
 
 class Lockstep {
@@ -272,6 +274,7 @@ class Lockstep {
 
   LockstepOptions options_;
   std::unique_ptr<Pages> window_;  // null: the monitor's own
+  bool no_place_ = false;          // for a window at its own address
   Monitor monitor_;
   DriverHost host_;
   Trail::Mark booted_ = 0;

@@ -73,6 +73,7 @@ oracle::CheckOptions settings_of(const CheckCommand& options) {
   settings.hang_seconds = options.hang_seconds;
   settings.shrink = !options.no_shrink;
   settings.strict = options.strict;
+  settings.identity_window = options.identity_window;
   if (options.scan) settings.precision = oracle::Precision::scan;
   if (options.isolate_case) settings.isolation = oracle::Isolation::each_case;
   settings.stop = interrupted;
@@ -132,6 +133,7 @@ std::string command_to_go_on(const CheckCommand& options, const oracle::CheckRes
     text += " --machine " + oracle::shell_word(machine);
   }
   if (options.scan) text += " --precision scan";
+  if (options.identity_window) text += " --window identity";
   if (options.isolate_case) text += " --isolate case";
   if (options.hang_seconds != CheckCommand{}.hang_seconds) {
     text += fmt::format(" --hang {}", options.hang_seconds);

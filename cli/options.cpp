@@ -343,6 +343,13 @@ class Reader {
         ->check(CLI::IsMember({"precise", "scan"}).description(""))
         ->type_name("precise|scan");
     app.add_option_function<std::string>(
+           "--window",
+           [this](const std::string& name) { check_.identity_window = name == "identity"; },
+           "where table memory lies: anywhere, or where its physical address says (identity), for "
+           "drivers that take such addresses for pointers")
+        ->check(CLI::IsMember({"anywhere", "identity"}).description(""))
+        ->type_name("anywhere|identity");
+    app.add_option_function<std::string>(
            "--isolate", [this](const std::string& name) { check_.isolate_case = name == "case"; },
            "a process for a plug-in's cases together (worker), or one forked for each (case)")
         ->check(CLI::IsMember({"worker", "case"}).description(""))

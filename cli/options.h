@@ -66,6 +66,7 @@ struct CheckCommand {
   bool all_rules = false;
   bool coverage = false;           ///< what of the driver was never entered
   bool scan = false;               ///< --precision scan
+  bool identity_window = false;    ///< --window identity
   bool count_stores = false;       ///< whether hooks told each store
   bool isolate_case = false;       ///< --isolate case
   std::vector<std::string> files;  ///< sequences to run, each on every machine

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 
 #include "base/types.h"
 
@@ -16,7 +17,8 @@ class Pages {
     own,      ///< one mapping, copied by a fork like any other memory
     mirrored  ///< mapped twice: to write at data(), only to read at mirror(); a fork shares it
   };
-  Pages(std::size_t bytes, Kind kind);
+  /// `at`: where the driver sees it, its mirror or itself (identity_place()); 0: anywhere.
+  Pages(std::size_t bytes, Kind kind, u64 at = 0);
   ~Pages();
   Pages(const Pages&) = delete;
   Pages& operator=(const Pages&) = delete;
@@ -25,6 +27,12 @@ class Pages {
   /// The same memory, read-only; null unless `mirrored`.
   [[nodiscard]] const std::byte* mirror() const { return mirror_; }
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
+  /// What the driver sees.
+  [[nodiscard]] const std::byte* seen() const { return mirror_ != nullptr ? mirror_ : data_; }
+
+  /// The first place below 2 GiB that is free in this process, so that memory may lie there whose
+  /// physical address is its virtual one. Below 2 GiB, since a sanitizer's shadow begins there.
+  static std::optional<u64> identity_place(std::size_t bytes);
 
   enum class Access : u8 { none, read, write };
   /// Of data(), for [from, to) in bytes, rounded outwards to pages.

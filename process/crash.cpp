@@ -200,7 +200,10 @@ Blame blame_of(int signal, const CrashRecord& record, const std::string& plugin_
                               symbol_in(checker ? std::string("/proc/self/exe") : plugin_path, at));
   }
   const bool access = signal == SIGSEGV || signal == SIGBUS;
-  if (access && record.code > 0) blame.where += fmt::format(", at address {:#x}", record.address);
+  if (access && record.code > 0) {
+    blame.address = record.address;
+    blame.where += fmt::format(", at address {:#x}", record.address);
+  }
   return blame;
 }
 

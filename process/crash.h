@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <string>
 
 #include "base/types.h"
@@ -47,6 +48,7 @@ struct Blame {
   Party party = Party::driver;
   /// In words, behind "crashed with SIGSEGV (…)": " in f+0x10 (driver.so+0x1234), at address 0x0".
   std::string where;
+  std::optional<u64> address{};  ///< of the access that the signal is about
 };
 
 /// Of a process that a signal ended, or that ended itself (`signal` 0). `plugin_path` is for names.

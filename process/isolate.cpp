@@ -151,6 +151,7 @@ class Worker {
       Blame blame = blame_of(cause, block_.crash, std::string(block_.driver_path, length));
       outcome.party = blame.party;
       outcome.where = std::move(blame.where);
+      outcome.address = blame.address;
     }
   }
 

@@ -82,9 +82,10 @@ struct Outcome {
   int exit_code = 0;  ///< if it crashed and signal is 0
   int signal = 0;
   double seconds = 0;
-  std::string output;           ///< the end of what the worker printed on stdout and stderr
-  Party party = Party::driver;  ///< who did it, if it crashed
-  std::string where;            ///< a crash's place, for describe()
+  std::string output;            ///< the end of what the worker printed on stdout and stderr
+  Party party = Party::driver;   ///< who did it, if it crashed
+  std::string where;             ///< a crash's place, for describe()
+  std::optional<u64> address{};  ///< of the access that it is about
 
   /// "crashed with SIGSEGV (Segmentation fault)", "made no progress for 10 s and was killed".
   std::string describe() const;

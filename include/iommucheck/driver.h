@@ -402,6 +402,8 @@ struct iommucheck_fault {
 #define IOMMUCHECK_DRIVER_HOOKS 0x8u
 /* It heeds IOMMUCHECK_CONFIG_NO_PAGE_SIZES. */
 #define IOMMUCHECK_DRIVER_PAGE_SIZES 0x10u
+/* It takes physical addresses for pointers, as firmware does: window == (void *)window_pa. */
+#define IOMMUCHECK_DRIVER_IDENTITY_MAPPED 0x40000u
 /* What is not claimed: what the interface promises and callers of this driver have never needed.
  * Whoever runs it does not ask for it, judges the rest as ever, and says what was left out
  * (docs/drivers.md, "What is not claimed"). */
