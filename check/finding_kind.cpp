@@ -96,10 +96,10 @@ std::string_view lacks(NotCovered::Reason reason) {
   return "?";
 }
 
-/// Why nothing has removed it.
-std::string_view left_by(const std::optional<NearestMiss>& miss) {
+/// Why nothing has removed it. What was sent before the call began that replaced it is of another.
+std::string_view left_by(const std::optional<NearestMiss>& miss, EventIndex since) {
   using Kind = NearestMiss::Kind;
-  if (!miss) return "none sent";
+  if (!miss || (miss->kind == Kind::too_early && miss->at < since)) return "none sent";
   switch (miss->kind) {
     case Kind::not_covering: return lacks(miss->why.reason);
     case Kind::too_early: return "early";
@@ -119,11 +119,11 @@ const Cause* origin_of(const Finding& finding) {
 }
 
 /// "leaf cached, level".
-std::string text_of_origin(const Cause& origin) {
+std::string text_of_origin(const Cause& origin, EventIndex since) {
   std::string text(thing_of(origin));
   if (!may_be_invalidated(origin)) return text;
   text += ", ";
-  return text += left_by(origin.miss);
+  return text += left_by(origin.miss, since);
 }
 
 /// The right page with the right rights, and other memory attributes than promised.
@@ -145,15 +145,15 @@ EventIndex replaced_at(const Finding& finding) {
   return origin->words.empty() ? origin->stored_at : origin->words.front().stored_at;
 }
 
-std::string kind_of(const Finding& finding, std::string_view doing, std::string_view replaced_in) {
+std::string kind_of(const Finding& finding, std::string_view doing, const Doing& replaced_in) {
   if (!finding.answer.empty()) return std::string(doing) + ": " + finding.answer;
   std::vector<std::string_view> hardware, promised;
   for (const May& may : finding.hardware) add_once(hardware, kind_name(may.kind));
   for (const Promised& one : finding.promised) add_once(promised, state_name(one.state));
   if (const Cause* origin = origin_of(finding)) {
-    std::string kind(replaced_in.empty() ? doing : replaced_in);
+    std::string kind(replaced_in.what.empty() ? doing : replaced_in.what);
     if (!hardware.empty()) kind += ": " + joined(std::move(hardware));
-    return kind + "; " + text_of_origin(*origin);
+    return kind + "; " + text_of_origin(*origin, replaced_in.since);
   }
   std::string kind(is_about_attributes(finding) ? "memory attributes" : doing);
   if (!hardware.empty()) kind += ": " + joined(std::move(hardware));

@@ -12,11 +12,17 @@
 
 namespace iommucheck::oracle {
 
+/// What a case does: a call or an operation, from an event on.
+struct Doing {
+  std::string_view what{};  ///< empty: not known
+  EventIndex since = 0;
+};
+
 /// "unmap: reach; leaf cached, level": of what is cached, the call that replaced it in memory (of
-/// event replaced_at(); empty: not known). Else "unmap: reach, promised unmapped": `doing` is the
+/// event replaced_at()). Else "unmap: reach, promised unmapped": `doing` is the
 /// call or operation behind which it was found; where nothing but memory attributes is wrong, it
 /// does not count.
-std::string kind_of(const Finding& finding, std::string_view doing, std::string_view replaced_in);
+std::string kind_of(const Finding& finding, std::string_view doing, const Doing& replaced_in = {});
 /// The event that replaced in memory what is cached of the finding's cause; 0: none, or none is.
 EventIndex replaced_at(const Finding& finding);
 

@@ -48,18 +48,18 @@ void PassedOver::begin_case() {
 void PassedOver::go_back_to(EventIndex now) {
   things_.clear();
   of_case_.clear();
-  std::erase_if(done_, [now](const Begun& begun) { return begun.at > now; });
+  std::erase_if(done_, [now](const Doing& doing) { return doing.since > now; });
 }
 
-void PassedOver::note(EventIndex now, std::string_view what) { done_.push_back({now, what}); }
+void PassedOver::note(EventIndex now, std::string_view what) { done_.push_back({what, now}); }
 
 /// What the event belongs to: the last that was begun before it.
-std::string_view PassedOver::done_at(EventIndex event) const {
-  std::string_view what;
-  for (const Begun& begun : done_) {
-    if (begun.at < event) what = begun.what;
+Doing PassedOver::done_at(EventIndex event) const {
+  Doing found;
+  for (const Doing& doing : done_) {
+    if (doing.since < event) found = doing;
   }
-  return what;
+  return found;
 }
 
 /// Only what names one word or entry; not the stream that is configured so, or a rule.

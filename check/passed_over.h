@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "check/finding_kind.h"
 #include "monitor/monitor.h"
 
 namespace iommucheck::oracle {
@@ -54,12 +55,8 @@ class PassedOver final : public Monitor::Excuses {
 
   KnownTo known_;
   const std::string_view& doing_;
-  struct Begun {
-    EventIndex at = 0;
-    std::string_view what;
-  };
-  [[nodiscard]] std::string_view done_at(EventIndex event) const;
-  std::vector<Begun> done_;
+  [[nodiscard]] Doing done_at(EventIndex event) const;
+  std::vector<Doing> done_;
   std::vector<Thing> things_;
   std::vector<One> of_case_;
 };

@@ -220,14 +220,14 @@ TEST(FindingKind, NamesWhatHappensAndNotWhere) {
                       {.kind = May::Kind::fault},
                       {.kind = May::Kind::reach, .pa = 0x2000}};
   finding.promised = {{.state = spec::sva::State::unmapped}};
-  const std::string kind = kind_of(finding, "unmap", "");
+  const std::string kind = kind_of(finding, "unmap");
   EXPECT_EQ(kind, "unmap: fault or reach, promised unmapped");
   finding.hardware[0].pa = 0x9000;
-  EXPECT_EQ(kind_of(finding, "unmap", ""), kind);
-  EXPECT_NE(kind_of(finding, "detach", ""), kind);
+  EXPECT_EQ(kind_of(finding, "unmap"), kind);
+  EXPECT_NE(kind_of(finding, "detach"), kind);
   Finding result = finding_of(spec::Rule::RESULT_EXACT, "it says 0x17");
   result.answer = "EINVAL";
-  EXPECT_EQ(kind_of(result, "map", ""), "map: EINVAL");
+  EXPECT_EQ(kind_of(result, "map"), "map: EINVAL");
   const u64 key = key_of(spec::Rule::PAGE_REUSE, kind);
   EXPECT_EQ(rule_of(key), spec::Rule::PAGE_REUSE);
   EXPECT_NE(key, key_of(spec::Rule::TABLE_FREE, kind));
@@ -245,29 +245,33 @@ TEST(FindingKind, NamesTheCause) {
   Cause& cause = finding.causes.emplace_back();
   cause.kind = Cause::Kind::cached_translation;
   const std::string before = "unmap: reach; leaf cached, ";
-  EXPECT_EQ(kind_of(finding, "unmap", ""), before + "none sent");
+  EXPECT_EQ(kind_of(finding, "unmap"), before + "none sent");
   cause.miss = NearestMiss{.why = {.reason = NotCovered::Reason::above_level}};
-  EXPECT_EQ(kind_of(finding, "unmap", ""), before + "level");
+  EXPECT_EQ(kind_of(finding, "unmap"), before + "level");
   cause.miss->why.reason = NotCovered::Reason::asid;
-  EXPECT_EQ(kind_of(finding, "unmap", ""), before + "ASID");
+  EXPECT_EQ(kind_of(finding, "unmap"), before + "ASID");
   cause.miss->kind = NearestMiss::Kind::not_complete;
-  EXPECT_EQ(kind_of(finding, "unmap", ""), before + "no SYNC");
+  EXPECT_EQ(kind_of(finding, "unmap"), before + "no SYNC");
   cause.kind = Cause::Kind::cached_pointer;
   cause.miss = NearestMiss{.why = {.reason = NotCovered::Reason::leaf_only}};
-  EXPECT_EQ(kind_of(finding, "unmap", ""), "unmap: reach; table cached, leaf only");
+  EXPECT_EQ(kind_of(finding, "unmap"), "unmap: reach; table cached, leaf only");
   cause.kind = Cause::Kind::atc_entry;
   cause.ssid = 3;
   cause.miss.reset();
-  EXPECT_EQ(kind_of(finding, "unmap", ""), "unmap: reach; ATC at a PASID, none sent");
+  EXPECT_EQ(kind_of(finding, "unmap"), "unmap: reach; ATC at a PASID, none sent");
   cause.kind = Cause::Kind::cached_structure;
   cause.structure = spec::ConfigKind::cd;
-  EXPECT_EQ(kind_of(finding, "unmap", ""), "unmap: reach; CD, none sent");
+  EXPECT_EQ(kind_of(finding, "unmap"), "unmap: reach; CD, none sent");
+  // What was sent before that call is of another.
+  cause.miss = NearestMiss{.kind = NearestMiss::Kind::too_early, .at = 10};
+  EXPECT_EQ(kind_of(finding, "map", {"unmap", 20}), "unmap: reach; CD, none sent");
+  EXPECT_EQ(kind_of(finding, "map", {"unmap", 5}), "unmap: reach; CD, early");
   // Wherever it is noticed, it is of the call that replaced the word.
-  EXPECT_EQ(kind_of(finding, "attach", "unmap"), kind_of(finding, "map", "unmap"));
-  EXPECT_NE(kind_of(finding, "map", "unmap"), kind_of(finding, "map", "detach"));
+  EXPECT_EQ(kind_of(finding, "attach", {"unmap", 5}), kind_of(finding, "map", {"unmap", 5}));
+  EXPECT_NE(kind_of(finding, "map", {"unmap", 5}), kind_of(finding, "map", {"detach", 5}));
   // In memory now: the call says more.
   cause.kind = Cause::Kind::word;
-  EXPECT_EQ(kind_of(finding, "unmap", ""), "unmap: reach, promised unmapped");
+  EXPECT_EQ(kind_of(finding, "unmap"), "unmap: reach, promised unmapped");
 }
 
 /// Which of the rules about reach shows a cause first is luck; others are others.
@@ -284,9 +288,9 @@ TEST(FindingKind, OfMemoryAttributesNamesNoCall) {
   Finding finding = finding_of(spec::Rule::PROMISE_OUTCOME, {});
   finding.hardware = {{.kind = May::Kind::reach, .pa = 0x1000, .memory = "Normal-iNC-oNC"}};
   finding.promised = {{.state = spec::sva::State::mapped, .pa = 0x1000}};
-  EXPECT_EQ(kind_of(finding, "map", ""), kind_of(finding, "attach", ""));
+  EXPECT_EQ(kind_of(finding, "map"), kind_of(finding, "attach"));
   finding.hardware[0].pa = 0x2000;
-  EXPECT_NE(kind_of(finding, "map", ""), kind_of(finding, "attach", "")) << "the wrong page";
+  EXPECT_NE(kind_of(finding, "map"), kind_of(finding, "attach")) << "the wrong page";
 }
 
 }  // namespace
