@@ -72,6 +72,9 @@ Monitor::Monitor(const Setup& setup)
       if (device.ats && capabilities.ats && setup.calls_are_known) caches_.set_ats(sid, true);
     }
   }
+  smmu_.tell_endpoints([this](u32 sid, bool answered) {
+    answered ? interface_.endpoint_answers(sid) : interface_.endpoint_silent(sid);
+  });
   if (setup.device_is_judged) {
     const bool everywhere = setup.seen_everywhere;
     device_rules_ = std::make_unique<DeviceRules>(caches_, smmu_, everywhere ? 0 : setup.seen_pa,

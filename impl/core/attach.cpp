@@ -60,11 +60,11 @@ void Core::keep_table(Table*& table) {
 int Core::switch_route(u32 device) {
   const Route route =
       route_to(domains_.find(devices_[device].domain), devices_[device].table, device);
-  if (backend_.prepare_route(device, route)) {
+  if (prepare_route(device, route)) {
     backend_.forget_route(device, false);
     if (int error = commit()) return error;
   }
-  if (!backend_.set_route(device, route)) return 0;
+  if (!set_route(device, route)) return 0;
   backend_.forget_route(device, false);
   return commit();
 }
@@ -109,14 +109,14 @@ int Core::move_devices(u32 device, Domain& domain) {
   const auto route = [&](u32 i) { return route_to(&domain, devices_[i].table, i); };
   bool prepared = false;
   for_each_moving(device, [&](u32 i) {
-    if (!backend_.prepare_route(i, route(i))) return;
+    if (!prepare_route(i, route(i))) return;
     backend_.forget_route(i, false);
     prepared = true;
   });
   int error = prepared ? commit() : 0;
   if (error == 0) {
     for_each_moving(device, [&](u32 i) {
-      if (!backend_.set_route(i, route(i))) return;
+      if (!set_route(i, route(i))) return;
       if (domain.is_paging()) domain.space->cached = true;
       backend_.forget_route(i, false);
     });
@@ -141,7 +141,7 @@ int Core::move_devices(u32 device, Domain& domain) {
   // Nothing is known: back to what was, and all domains stay cached until recovery.
   for_each_moving(device, [&](u32 i) {
     swap_tables(i);
-    backend_.set_route(i, route_to(domains_.find(devices_[i].from), devices_[i].table, i));
+    set_route(i, route_to(domains_.find(devices_[i].from), devices_[i].table, i));
   });
   platform_.barrier();
   for_each_moving(device, [&](u32 i) {
@@ -176,6 +176,9 @@ int Core::attach(iommucheck_handle handle, u32 device) {
   // Leaving implies a sync, for those who stay as well; now, while failing changes nothing.
   int error = 0;
   for_each_moving(device, [&](u32 i) {
+    if (error == 0) error = rejoin(i);
+  });
+  for_each_moving(device, [&](u32 i) {
     Domain* before = domains_.find(devices_[i].from);
     const bool paging = before != nullptr && before->is_paging();
     if (paging && error == 0) error = complete(*before->space);
@@ -205,7 +208,7 @@ int Core::take_off(Domain& domain, u32 device) {
   for_each_member(device, [&](u32 i) {
     devices_[i].moving = devices_[i].domain == handle;
     if (!devices_[i].moving) return;
-    const bool its = backend_.set_route(i, {});
+    const bool its = set_route(i, {});
     devices_[i].domain = 0;
     if (its) backend_.forget_route(i, false);
     changed |= its;

@@ -101,12 +101,12 @@ int Core::attach_by_new_table(Attachment& attachment, iommucheck_handle to) {
   int error = switch_route(device);
   if (error == 0 && backend_.has_cache(device)) {
     if (shares) drop_all_of_device(device, shared);
-    backend_.drop_device(device, attachment.pasid);
+    drop_device(device, attachment.pasid);
     error = commit();
   }
   if (error != 0) {
     std::swap(its.table, its.next_table);
-    backend_.set_route(device, route_to(domains_.find(its.domain), its.table, device));
+    set_route(device, route_to(domains_.find(its.domain), its.table, device));
     platform_.barrier();
     if (shares) sva_.forget_copies(device);
     keep_table(its.next_table);
@@ -198,7 +198,7 @@ int Core::end_attachments(u32 device, u32 pasid) {
   int error = commit();
   const bool caches = backend_.has_cache(device) && !devices_[device].gone;
   if (error == 0 && caches) {
-    for_each(true, [&](const Attachment& at) { backend_.drop_device(device, at.pasid); });
+    for_each(true, [&](const Attachment& at) { drop_device(device, at.pasid); });
     error = commit();
   }
   for_each(true, [&](Attachment& at) {

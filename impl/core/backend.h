@@ -28,8 +28,9 @@ namespace iommucheck::impl {
 /// Of a batch that was sent.
 enum class SyncResult : u8 {
   complete,   ///< every command of the batch has taken effect
-  skipped,    ///< a command had no effect: refused, or not answered by a device
+  skipped,    ///< a command was refused, and had no effect
   timed_out,  ///< nothing is known about the batch
+  unanswered  ///< as complete, but some device has not said that it has dropped what it had to
 };
 
 struct Limits {

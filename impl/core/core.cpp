@@ -41,7 +41,7 @@ int Core::block_caching_devices() {
   for (u32 i = 0; i < config_->device_count; ++i) {
     if (!device_present(i) || !backend_.has_cache(i)) continue;
     any = true;
-    if (backend_.set_route(i, {})) backend_.forget_route(i, false);
+    if (set_route(i, {})) backend_.forget_route(i, false);
   }
   if (!any || !backend_.translates()) return 0;
   if (int error = commit()) return error;
@@ -99,14 +99,12 @@ int Core::drop_device_caches() {
   // While nothing is translated, nothing that a device has cached is let through.
   if (!backend_.translates()) return 0;
   for (u32 i = 0; i < config_->device_count; ++i) {
-    if (!device_present(i) || !backend_.has_cache(i)) continue;
-    backend_.drop_device(i, no_pasid);
-    sva_.for_each_pasid([&](u32 pasid) { backend_.drop_device(i, pasid); });
-    attachments_.for_each_used([&](const Attachment& at) {
-      if (at.device == i) backend_.drop_device(i, at.pasid);
-    });
+    if (device_present(i)) drop_everything_of(i);
   }
-  return backend_.flush() == SyncResult::complete ? 0 : -IOMMUCHECK_ETIMEDOUT;
+  const SyncResult result = backend_.flush();
+  if (result == SyncResult::unanswered) return ask_each();
+  ++batch_;
+  return result == SyncResult::complete ? 0 : -IOMMUCHECK_ETIMEDOUT;
 }
 
 /// Invalidates everything, which covers all that any time-out has left open.
@@ -134,6 +132,10 @@ int Core::recover() {
   close_waiting_tables();
   for (u32 i = 0; i < config_->device_count; ++i) {
     if (devices_[i].table != nullptr) backend_.free_abandoned(*devices_[i].table);
+  }
+  for (u32 i = 0; i < config_->device_count; ++i) {
+    // One that still does not answer is owed nothing, and owes nothing.
+    if (device_present(i)) rejoin(i);
   }
   // Where a move timed out, its device may have reached other spaces until now: nobody is bound
   // there for it, and whoever moves or leaves next would not end its faults.

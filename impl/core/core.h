@@ -12,7 +12,8 @@
 //    invalidated since. Such a space owes the hardware nothing: its unmaps send no command;
 //  - a `Space::foreign` is in no cache that a command reaches, and in those of walkers until its
 //    caller says that they are flushed: only then (sync, flush_all) parts of its table are freed;
-//  - while a device is blocked its own cache holds nothing;
+//  - while a device is blocked its own cache holds nothing, unless it is isolated: one that has not
+//    answered is blocked, whatever domain it is on, until it answers. So it owes nobody anything;
 //  - after a time-out (`owed_`) nothing that a cache may still hold is freed or used anew until
 //    recover() has invalidated everything (SEMANTICS 5, quarantine).
 #pragma once
@@ -60,6 +61,8 @@ struct Attachment {
 struct Device {
   bool added = false;
   bool gone = false;             // being removed: it answers no more
+  bool isolated = false;         // it does not answer, and is blocked
+  u64 asked = 0;                 // the batch in which it was last told to drop what it has cached
   u8 pasid_bits = 0;             // of what it can send and the IOMMU can do
   bool moving = false;           // of those that an attach or detach is about, it is one
   u32 next = 0;                  // of the ring of added devices that move together
@@ -315,6 +318,19 @@ class Core {
   int drop_gathered(const Space& space);
   bool drop_gathered_of_devices(const Space& space);
   void drop_all_of_device(u32 device, const Holder& holder);
+  /// Whether it has to be told what to drop of its own cache: an isolated one uses none of it.
+  bool is_told(u32 device) const {
+    const Device& its = devices_[device];
+    return !its.gone && !its.isolated && backend_.has_cache(device);
+  }
+  void drop_device(u32 device, u32 pasid);
+  void drop_everything_of(u32 device);
+  int ask_each();
+  int isolate(u32 device);
+  bool answers_again(u32 device);
+  int rejoin(u32 device);
+  bool set_route(u32 device, const Route& route);
+  bool prepare_route(u32 device, const Route& route);
   void settled(Space& space);
   void quarantine(Space& space);
 
@@ -341,6 +357,7 @@ class Core {
   Sva sva_;
   Faults faults_;
   Device* devices_ = nullptr;
+  u64 batch_ = 1;      // of what devices are told to drop
   bool owed_ = false;  // an invalidation has timed out, and none of everything has completed since
 };
 

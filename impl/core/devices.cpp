@@ -46,11 +46,12 @@ int Core::device_add(u32 device) {
   if (added.error != 0) return added.error;
   if (backend_.has_cache(device)) {
     // Whoever had the device before us may have left translations in it.
-    backend_.drop_device(device, no_pasid);
+    drop_device(device, no_pasid);
     if (int error = commit()) return error;
   }
   const unsigned bits = alone(device) ? backend_.pasid_bits(device) : 0;
-  devices_[device] = {.added = true, .pasid_bits = static_cast<u8>(bits)};
+  devices_[device] = {
+      .added = true, .isolated = devices_[device].isolated, .pasid_bits = static_cast<u8>(bits)};
   join_group(device);
   return 0;
 }

@@ -40,7 +40,7 @@ int Core::ensure_table(const Holder& holder) {
   const auto move = [&] {
     for_each_device(holder, [&](u32 device) {
       const Domain* domain = domains_.find(devices_[device].domain);
-      if (!backend_.set_route(device, route_to(domain, devices_[device].table, device))) return;
+      if (!set_route(device, route_to(domain, devices_[device].table, device))) return;
       backend_.forget_route(device, false);
     });
   };
@@ -55,7 +55,7 @@ int Core::ensure_table(const Holder& holder) {
   // How much of a table it reaches has changed.
   for_each_device(holder, [&](u32 device) {
     if (backend_.has_cache(device) && pasid_bits(device) != 0) {
-      backend_.drop_device(device, no_pasid);
+      drop_device(device, no_pasid);
     }
   });
   return commit();

@@ -24,10 +24,87 @@ void Core::quarantine(Space& space) {
 int Core::commit() {
   if (owed_) return recover();
   const SyncResult result = backend_.flush();
+  if (result == SyncResult::unanswered) return ask_each();
+  ++batch_;
   if (result == SyncResult::complete) return 0;
   owed_ = true;
   // A refused command leaves a queue that works: invalidate in another way.
   return result == SyncResult::skipped ? recover() : -IOMMUCHECK_ETIMEDOUT;
+}
+
+// ---- devices that do not answer ----
+
+/// Some device of the batch has not answered, and nobody says which: each is asked by itself, for
+/// everything. Whoever does not answer then either is blocked, so that what it has cached leads
+/// nowhere, and all others are as if it had not been there. 0 or ETIMEDOUT.
+int Core::ask_each() {
+  const u64 batch = batch_++;
+  for (u32 i = 0; i < config_->device_count; ++i) {
+    if (devices_[i].asked != batch || !is_told(i)) continue;
+    drop_everything_of(i);
+    switch (backend_.flush()) {
+      case SyncResult::complete: break;
+      case SyncResult::unanswered:
+        if (int error = isolate(i)) return error;
+        break;
+      default: owed_ = true; return -IOMMUCHECK_ETIMEDOUT;
+    }
+  }
+  return 0;
+}
+
+/// 0, or ETIMEDOUT: that it is blocked may not be known everywhere until recovery.
+int Core::isolate(u32 device) {
+  devices_[device].isolated = true;
+  platform_.log(IOMMUCHECK_LOG_ERROR,
+                "a device does not answer invalidations of its cache: it is isolated");
+  if (!backend_.set_route(device, {})) return 0;
+  backend_.forget_route(device, false);
+  const SyncResult result = backend_.flush();
+  ++batch_;
+  owed_ |= result != SyncResult::complete && result != SyncResult::unanswered;
+  return owed_ ? -IOMMUCHECK_ETIMEDOUT : 0;
+}
+
+/// Asks an isolated one once more. What it has cached leads nowhere in either case.
+bool Core::answers_again(u32 device) {
+  devices_[device].isolated = false;
+  drop_everything_of(device);
+  const SyncResult result = backend_.flush();
+  ++batch_;
+  owed_ |= result != SyncResult::complete && result != SyncResult::unanswered;
+  devices_[device].isolated = result != SyncResult::complete;
+  return !devices_[device].isolated;
+}
+
+/// An isolated one reaches what it is to reach again, if it answers. 0, ETIMEDOUT.
+int Core::rejoin(u32 device) {
+  if (!devices_[device].isolated) return 0;
+  if (!answers_again(device)) return -IOMMUCHECK_ETIMEDOUT;
+  return switch_route(device);
+}
+
+bool Core::set_route(u32 device, const Route& route) {
+  return backend_.set_route(device, devices_[device].isolated ? Route{} : route);
+}
+
+bool Core::prepare_route(u32 device, const Route& route) {
+  return !devices_[device].isolated && backend_.prepare_route(device, route);
+}
+
+void Core::drop_device(u32 device, u32 pasid) {
+  if (!is_told(device)) return;
+  devices_[device].asked = batch_;
+  backend_.drop_device(device, pasid);
+}
+
+/// At each PASID at which it can have cached anything.
+void Core::drop_everything_of(u32 device) {
+  drop_device(device, no_pasid);
+  sva_.for_each_pasid([&](u32 pasid) { drop_device(device, pasid); });
+  attachments_.for_each_used([&](const Attachment& at) {
+    if (at.device == device) drop_device(device, at.pasid);
+  });
 }
 
 /// Completes what `space` has gathered. 0 or ETIMEDOUT; then it is in quarantine. What waits for
@@ -85,15 +162,14 @@ void Core::drop_range(u64 tag, u64 first, u64 end) {
 
 void Core::drop_device_translations(const Holder& holder, u32 pasid) {
   for_each_device(holder, [&](u32 device) {
-    const bool reaches = backend_.has_cache(device) && !devices_[device].gone;
-    if (reaches && can_send(device, pasid)) backend_.drop_device(device, pasid);
+    if (can_send(device, pasid)) drop_device(device, pasid);
   });
 }
 
 void Core::drop_device_range(const Holder& holder, u32 pasid, u64 first, u64 end) {
   for_each_device(holder, [&](u32 device) {
-    const bool reaches = backend_.has_cache(device) && !devices_[device].gone;
-    if (reaches && can_send(device, pasid)) {
+    if (is_told(device) && can_send(device, pasid)) {
+      devices_[device].asked = batch_;
       backend_.drop_device_range(device, pasid, first, end);
     }
   });
@@ -101,9 +177,9 @@ void Core::drop_device_range(const Holder& holder, u32 pasid, u64 first, u64 end
 
 /// All that the device can have cached while it had that table.
 void Core::drop_all_of_device(u32 device, const Holder& holder) {
-  if (!backend_.has_cache(device) || devices_[device].gone) return;
-  backend_.drop_device(device, no_pasid);
-  sva_.for_each_pasid(holder, [&](u32 pasid) { backend_.drop_device(device, pasid); });
+  if (!is_told(device)) return;
+  drop_device(device, no_pasid);
+  sva_.for_each_pasid(holder, [&](u32 pasid) { drop_device(device, pasid); });
 }
 
 }  // namespace iommucheck::impl

@@ -34,7 +34,7 @@ void CommandQueue::program(const Platform& platform) {
   platform.write32(reg::cmdq_prod, 0);
   platform.write32(reg::cmdq_cons, 0);
   prod_ = exposed_ = cons_ = 0;
-  stopped_ = lost_ = skipped_ = false;
+  stopped_ = lost_ = skipped_ = unanswered_ = false;
 }
 
 void CommandQueue::write_slot(const Platform& platform, u64 position, Command command) {
@@ -92,21 +92,26 @@ SyncResult CommandQueue::sync(const Platform& platform) {
   add(platform, command::sync());
   const bool in_time = !lost_ && (expose(platform), wait_until(platform, prod_));
   const bool refused = skipped_;
+  const bool unanswered = unanswered_;
   lost_ = false;
   if (!in_time) return SyncResult::timed_out;
-  skipped_ = false;
-  return refused ? SyncResult::skipped : SyncResult::complete;
+  skipped_ = unanswered_ = false;
+  if (refused) return SyncResult::skipped;
+  return unanswered ? SyncResult::unanswered : SyncResult::complete;
 }
 
 SyncResult CommandQueue::sync_alone(const Platform& platform, Command command, bool& placed) {
   const bool lost = std::exchange(lost_, false);
   const bool skipped = std::exchange(skipped_, false);
+  const bool unanswered = std::exchange(unanswered_, false);
   const u64 before = prod_;
   add(platform, command);
   placed = prod_ != before;
   const SyncResult result = sync(platform);
   lost_ |= lost;
   skipped_ |= skipped;
+  // No device is waited for on behalf of the command: those of the batch before it.
+  unanswered_ |= unanswered || result == SyncResult::unanswered;
   return result;
 }
 
@@ -122,8 +127,9 @@ bool CommandQueue::handle_error(const Platform& platform) {
     skipped_ = true;
     platform.log(IOMMUCHECK_LOG_ERROR, "CERROR_ILL: command replaced by CMD_SYNC");
   }
-  // The CMD_SYNC is tried again, but what the invalidation has done nobody knows (SEMANTICS 3).
-  if (code == reg::error_atc_inv_sync) skipped_ = true;
+  // The CMD_SYNC is tried again, but what the invalidations of ATCs have done nobody knows
+  // (SEMANTICS 3); all others have taken effect.
+  if (code == reg::error_atc_inv_sync) unanswered_ = true;
   platform.write32(reg::gerrorn, acknowledged ^ reg::gerror_cmdq_err);
   return true;
 }

@@ -25,7 +25,7 @@ class CommandQueue {
 
   /// Forgets that commands of the batch so far are lost or were skipped: what follows makes up for
   /// all of them.
-  void forgive() { lost_ = skipped_ = false; }
+  void forgive() { lost_ = skipped_ = unanswered_ = false; }
 
   /// Puts a command at the end of the batch. Where the ring is full, exposes what it holds and
   /// waits; if the time is up the batch is lost and sync() says so.
@@ -60,8 +60,9 @@ class CommandQueue {
   u64 cons_ = 0;     // CMDQ_CONS as last read
   u32 lg2_ = 0;
   bool stopped_ = false;
-  bool lost_ = false;     // the batch did not get into the ring
-  bool skipped_ = false;  // a command had no effect since the last sync()
+  bool lost_ = false;        // the batch did not get into the ring
+  bool skipped_ = false;     // a command had no effect since the last sync()
+  bool unanswered_ = false;  // nor may a CMD_ATC_INV have had
 };
 
 }  // namespace iommucheck::impl

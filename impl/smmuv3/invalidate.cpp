@@ -39,13 +39,18 @@ SyncResult Smmu::flush() {
 
 /// Configuration, then TLBs: the one could refill the other from what is stale.
 bool Smmu::drop_everything() {
+  // What devices have not answered was there before, and is asked of them again after this.
+  const auto acts = [&] {
+    const SyncResult result = commands_.sync(platform_);
+    return result == SyncResult::complete || result == SyncResult::unanswered;
+  };
   queued_ = false;
   commands_.forgive();
   commands_.add(platform_, command::cfgi_all());
-  if (commands_.sync(platform_) != SyncResult::complete) return false;
+  if (!acts()) return false;
   if (features_.hypervisor) commands_.add(platform_, command::tlbi_el2_all());
   commands_.add(platform_, command::tlbi_nsnh_all());
-  return commands_.sync(platform_) == SyncResult::complete;
+  return acts();
 }
 
 }  // namespace iommucheck::impl

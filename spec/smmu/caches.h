@@ -190,6 +190,13 @@ class Caches {
   void drop_commands(u64 count);
   /// Before the last `later` commands some ATC_INV was exposed that is not known to be complete.
   [[nodiscard]] bool awaits_atc_inv(u64 later) const;
+  /// visit(StreamID, Group) for each ATC_INV that is not known to be complete.
+  template <class Visit>
+  void for_each_atc_inv(Visit visit) const {
+    commands_.for_each([&](const InFlight& sent) {
+      if (sent.command.op == Opcode::atc_inv) visit(static_cast<u32>(sent.command.sid), sent.group);
+    });
+  }
   /// CERROR_ATC_INV_SYNC: those that are not complete may have done nothing, and never will.
   void fail_atc_invs();
 

@@ -223,7 +223,12 @@ void Smmu::stop_at(u64 cons, u64 code) {
   set(r_.error_rule, 0);
   set(r_.error_claimed, 0);
   // Those that did not come back are not waited for any more. IHI 0070 4.7.3.
-  if (code == static_cast<u64>(CommandError::atc_inv_sync)) caches_.fail_atc_invs();
+  if (code != static_cast<u64>(CommandError::atc_inv_sync)) return;
+  if (endpoint_says_) {
+    set(endpoints_failed_, 1);
+    caches_.for_each_atc_inv([&](u32 sid, Group) { endpoint_says_(sid, false); });
+  }
+  caches_.fail_atc_invs();
 }
 
 namespace {
@@ -422,7 +427,13 @@ void Smmu::observe_cons(u64 cons) {
 void Smmu::complete_syncs() {
   while (first_sync_ < syncs_.size() &&
          syncs_[static_cast<u32>(first_sync_)].position < r_.cons_total) {
-    caches_.complete(static_cast<Group>(syncs_[static_cast<u32>(first_sync_)].group));
+    const auto group = static_cast<Group>(syncs_[static_cast<u32>(first_sync_)].group);
+    if (endpoints_failed_ != 0) {
+      caches_.for_each_atc_inv([&](u32 sid, Group its) {
+        if (its <= group) endpoint_says_(sid, true);
+      });
+    }
+    caches_.complete(group);
     set(first_sync_, first_sync_ + 1);
   }
   if (first_sync_ == syncs_.size() && first_sync_ != 0) {

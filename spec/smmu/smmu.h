@@ -6,6 +6,9 @@
 // device answered. As a device it answers: read() chooses among what observe_read() would admit.
 #pragma once
 
+#include <functional>
+#include <utility>
+
 #include "spec/choices.h"
 #include "spec/smmu/caches.h"
 #include "spec/smmu/event_rules.h"
@@ -37,6 +40,10 @@ class Smmu {
   void commands_come_from_events() { slots_from_events_ = true; }
   /// The device took the command in `slot`; `words` absent: as memory says.
   void command_consumed(u32 slot, const std::optional<CommandWords>& words);
+
+  /// Calls `says(StreamID, answered)` for each stream whose ATC_INV a CMD_SYNC has waited for: in
+  /// vain, and from the first such one on with success, too.
+  void tell_endpoints(std::function<void(u32, bool)> says) { endpoint_says_ = std::move(says); }
 
   /// As a device: commands may be refused that are legal, CERROR_ABT and CERROR_ATC_INV_SYNC.
   void draw_command_errors() { command_errors_ = true; }
@@ -341,6 +348,8 @@ class Smmu {
   u64 cmdq_bytes_ = 0;
   bool slots_from_events_ = false;
   bool command_errors_ = false;
+  std::function<void(u32, bool)> endpoint_says_;
+  u64 endpoints_failed_ = 0;
   u64 memory_first_ = 0;  // in it no access of the SMMU aborts
   u64 memory_bytes_ = 0;
 

@@ -174,6 +174,9 @@ std::string dump(const InterfaceState& s) {
     for (u32 g = device.ghosts; g != 0; g = s.ghosts[g].next) {
       text += named("ghost", s.ghosts[g].domain);
     }
+    if (device.silence != records::Silence::none) {
+      text += named("silence", static_cast<u64>(device.silence));
+    }
     if (device.own_table != records::OwnTable::no) {
       text += named("own table", static_cast<u64>(device.own_table));
     }

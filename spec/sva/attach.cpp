@@ -195,6 +195,7 @@ void device_removed(InterfaceState& s, u32 device, bool timed_out) {
     }
   }
   if (!timed_out) drop_ghosts(s, device);
+  forget_silence(s, device);
   Device& record = s.devices.edit(s.trail, device);
   record.present = 0;
   record.initialised = 0;

@@ -341,6 +341,7 @@ void log_answer(const InterfaceState& s, const Call& call, const Observed& obser
 // --- Life ---
 
 void close_ticket(InterfaceState& s, Ticket ticket) {
+  answers_are_over(s);
   const Pending* open = s.tickets.find(ticket);
   if (open != nullptr && open->fresh != 0) s.forest.clear(s.tickets.opened(ticket).fresh);
   s.tickets.close(ticket);
@@ -373,6 +374,7 @@ Verdict end_call(InterfaceState& s, Ticket ticket, const Call& call, const Obser
 }
 
 Verdict apply(InterfaceState& s, const Call& call, const Observed& observed, Circumstances around) {
+  answers_are_over(s);
   Verdict verdict = check(s, call, observed, around, nullptr);
   if (!verdict.ok) return verdict;
   log_answer(s, call, observed, around, nullptr);

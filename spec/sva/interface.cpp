@@ -177,6 +177,14 @@ bool Interface::may_end(Ticket ticket) const { return sva::may_end(state_, ticke
 
 void Interface::device_added(u32 device) { sva::device_added(state_, device); }
 
+void Interface::endpoint_silent(u32 stream_id) {
+  sva::endpoint_says(state_, device_of(stream_id), records::Silence::silent);
+}
+
+void Interface::endpoint_answers(u32 stream_id) {
+  sva::endpoint_says(state_, device_of(stream_id), records::Silence::answered);
+}
+
 void Interface::device_removed(u32 device, bool timed_out) {
   sva::device_removed(state_, device, timed_out);
 }

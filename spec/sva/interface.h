@@ -143,6 +143,9 @@ class Interface {
   // --- Events that are no calls of the alphabet ----------------------------------------------
 
   void device_added(u32 device);
+  /// A device was waited for in vain, or answers again: INTERFACE "Timeouts and removal".
+  void endpoint_silent(u32 stream_id);
+  void endpoint_answers(u32 stream_id);
   /// Surprise removal: acts as mm_exit's return, unbind_dev_all and detach for the device.
   /// `timed_out`: what it could reach may still be reached.
   void device_removed(u32 device, bool timed_out);

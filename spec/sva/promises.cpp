@@ -79,8 +79,11 @@ Alternatives promises_at(const InterfaceState& s, u32 device, Substream at, u64 
   if (at.present && attached_promises(s, device, at.number, iova, with_calls, out)) return out;
   const Device& record = s.devices[device];
   of_domain(record.domain);
-  // A time-out left it between domains: the transient set of that call goes on.
-  if (record.ghosts != 0) out.add(promise::blocked);
+  // A time-out left it between domains: the transient set of that call goes on. Or it did not
+  // answer, and may be isolated.
+  if (record.ghosts != 0 || record.silence != records::Silence::none) {
+    out.add(promise::blocked);
+  }
   for (u32 g = record.ghosts; g != 0; g = s.ghosts[g].next) of_domain(s.ghosts[g].domain);
   if (with_calls && s.tickets.any()) pending_move_promises(s, device, at, iova, out);
   return out;
@@ -111,7 +114,7 @@ Expectation expected(const InterfaceState& s, u32 device, Substream at, u64 iova
   if (!s.device_exists(device) && !left) return {.state = State::blocked};
   if (at.present || !s.constants[device].iommu) return settled(s, device, at, iova);
   const Device& record = s.devices[device];
-  if (record.ghosts != 0) {
+  if (record.ghosts != 0 || record.silence != records::Silence::none) {
     return {.state = State::quarantined, .last = expected_during(s, device, {}, iova).last};
   }
   if (record.domain == 0) return {.state = State::blocked};
@@ -187,6 +190,7 @@ bool equal_promises(const InterfaceState& s, u32 a, u32 b, Substream at) {
   if (at.present && s.constants[a].can_wait != s.constants[b].can_wait) return false;
   if (s.devices[a].domain != s.devices[b].domain) return false;
   if (s.devices[a].ghosts != 0 || s.devices[b].ghosts != 0) return false;
+  if (s.devices[a].silence != s.devices[b].silence) return false;
   if (at.present) {
     const auto can_send = [&](u32 device) {
       const u32 bits = s.constants[device].ssid_bits;

@@ -63,6 +63,13 @@ enum class OwnTable : u32 {
   either,  ///< an attach_pasid that would have given it one timed out
 };
 
+/// Whether a device has answered what it was told to forget of its own cache.
+enum class Silence : u32 {
+  none,
+  silent,    ///< a CMD_SYNC has waited for it in vain: whoever drives may isolate it
+  answered,  ///< since then, in a call that goes on
+};
+
 struct alignas(8) Device {
   u32 domain = 0;  ///< index, 0: none
   u32 ghosts = 0;  ///< list of further domains that it may meet
@@ -74,6 +81,8 @@ struct alignas(8) Device {
   u32 last_pasid = 0;
   u32 has_mm_exit = 0;
   OwnTable own_table = OwnTable::no;
+  Silence silence = Silence::none;
+  u32 padding = 0;
 };
 
 /// Where a number of pasid_alloc leads on a device.

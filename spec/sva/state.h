@@ -202,6 +202,7 @@ struct InterfaceState {
   u64 number_at = 0;      // root: PASID -> record in `tag`
   u64 unseen = 0;         // list
   u64 said_done = 0;      // root: device << 20 | PASID, of which the device's driver said "done"
+  u64 silent = 0;         // how many devices are not Silence::none
   u64 turns_lost = 0;     // 1: nobody saw which PASID a call that gives one had before it failed
   u64 changes = 0;        // of the environment, and of PASIDs that became free: a clock
   mutable std::array<u64, 256> exercised{};  // no part of the state

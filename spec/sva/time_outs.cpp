@@ -55,6 +55,34 @@ void drop_ghosts_of_domain(InterfaceState& s, u32 domain) {
   s.spaces.edit(s.trail, domain).ghosts = 0;
 }
 
+// --- Devices that do not answer ---
+
+/// INTERFACE "Timeouts and removal": a device that did not say that it has forgotten what it was
+/// told to forget may use it at any time, so that its accesses may be blocked, and nobody else's,
+/// until it answers. The call in which it does may still be giving it back what it reached.
+void endpoint_says(InterfaceState& s, u32 device, records::Silence what) {
+  using records::Silence;
+  if (device >= s.devices.size()) return;
+  const Silence before = s.devices[device].silence;
+  if (before == what || (before == Silence::none && what == Silence::answered)) return;
+  if (before == Silence::none) s.trail.set(s.silent, s.silent + 1);
+  s.devices.edit(s.trail, device).silence = what;
+}
+
+void answers_are_over(InterfaceState& s) {
+  if (s.silent == 0) return;
+  for (u32 i = 0; i < s.devices.size(); ++i) {
+    if (s.devices[i].silence == records::Silence::answered) forget_silence(s, i);
+  }
+}
+
+/// It answers, or it is gone.
+void forget_silence(InterfaceState& s, u32 device) {
+  if (s.devices[device].silence == records::Silence::none) return;
+  s.trail.set(s.silent, s.silent - 1);
+  s.devices.edit(s.trail, device).silence = records::Silence::none;
+}
+
 // --- Numbers that nobody saw ---
 
 /// A process is watched for as long as something of it may be reached.

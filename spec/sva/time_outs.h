@@ -20,6 +20,9 @@ bool is_there(const InterfaceState& s, const Unseen& record, u32 device, const E
 void unseen_promises(const InterfaceState& s, u32 device, const EntryTable& table, u32 pasid,
                      u64 iova, bool with_calls, Alternatives& out);
 void ghosts_end_of_domain(InterfaceState& s, u32 domain);
+void endpoint_says(InterfaceState& s, u32 device, records::Silence what);
+void answers_are_over(InterfaceState& s);
+void forget_silence(InterfaceState& s, u32 device);
 Permitted permitted_recover(Circumstances around);
 void recovered(InterfaceState& s);
 

@@ -342,7 +342,9 @@ void FakeWorld::consume() {
       return;
     }
     commands.push_back(command);
-    if (command.op() == 0x40 && silent_after && (*silent_after)-- == 0) {
+    if (command.op() == 0x40 && dead_streams.contains(static_cast<u32>(command.word0 >> 32))) {
+      unanswered_ = true;
+    } else if (command.op() == 0x40 && silent_after && (*silent_after)-- == 0) {
       silent_after.reset();
       unanswered_ = true;
     } else {

@@ -161,6 +161,7 @@ class FakeWorld {
   void raise_global_error(u32 bits) { registers_[0x60] = read32(0x60) ^ bits; }
   std::optional<u64> illegal_after;  ///< so many commands later one is refused
   bool broken_queue = false;         ///< no command can be read, whatever is acknowledged
+  std::set<u32> dead_streams;        ///< their devices answer no CMD_ATC_INV
   std::optional<u64> silent_after;   ///< so many CMD_ATC_INV later a device does not answer one
   std::function<void(const FakeCommand&)> on_command;
   std::function<void(u64 offset, u32 value)> on_write;  ///< of a register, before it has acted

@@ -160,6 +160,34 @@ TEST_F(TimeOutIsNoOpenCall, there_may_be_any_number_of_them) {
   EXPECT_EQ(meets(0, rid, many * page), (Set{hex(px + many * page) + " rw", "unmapped"}));
 }
 
+// A device that did not answer may be blocked, and nobody else, until a call in which it has
+// answered returns.
+TEST_F(TimeOutIsNoOpenCall, who_does_not_answer_may_be_blocked_until_it_does) {
+  on(d, {0, 1});
+  ok(map(d, page, p2));
+  const Set reaches{hex(p2) + " rw"};
+  const Set either{hex(p2) + " rw", "blocked"};
+  state.endpoint_answers(1);
+  EXPECT_EQ(meets(0, rid, page), reaches) << "nobody waited for it in vain";
+  const std::string before = state.dump();
+  state.endpoint_silent(1);
+  EXPECT_EQ(meets(0, rid, page), either);
+  EXPECT_EQ(meets(1, rid, page), reaches);
+  EXPECT_FALSE(state.equal_promises(0, 1, rid));
+  ok(unmap(d, 2 * page, page));
+  EXPECT_EQ(meets(0, rid, page), either) << "calls that return are no answer";
+  state.endpoint_answers(1);
+  EXPECT_EQ(meets(0, rid, page), either) << "its way is given back";
+  ok(unmap(d, 2 * page, page));
+  EXPECT_EQ(meets(0, rid, page), reaches);
+  EXPECT_EQ(state.dump(), before);
+  state.endpoint_silent(1);
+  state.device_removed(0, false);
+  state.device_added(0);
+  ok(attach(d, 0));
+  EXPECT_EQ(meets(0, rid, page), reaches);
+}
+
 // A private space whose call timed out belongs to nobody, and the driver may have given it a
 // number: with eight bits of ASID the next domain may find none left, one earlier than handles say.
 class FewAddressSpaces : public SvaWorld {
