@@ -51,11 +51,16 @@ Fault Smmu::fault_of(const Record& record) {
           .iova = record.iova};
 }
 
+/// A fault that nobody can answer, or no fault: who it was, and at which PASID. INTERFACE "Faults".
 void Smmu::log_record(const Record& record) const {
-  char line[80];
-  std::snprintf(line, sizeof line, "event 0x%02x of stream 0x%x, address 0x%llx",
+  char at[24] = "";
+  if (bit(record.word0, 11)) {
+    std::snprintf(at, sizeof at, ", PASID %u", static_cast<unsigned>(bits(record.word0, 31, 12)));
+  }
+  char line[96];
+  std::snprintf(line, sizeof line, "event 0x%02x of stream 0x%x%s, address 0x%llx",
                 static_cast<unsigned>(record.word0 & 0xff),
-                static_cast<unsigned>(record.word0 >> 32),
+                static_cast<unsigned>(record.word0 >> 32), at,
                 static_cast<unsigned long long>(record.iova));
   platform_.log(IOMMUCHECK_LOG_WARNING, line);
 }

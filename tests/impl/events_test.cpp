@@ -51,5 +51,18 @@ TEST(Events, without_ssv_a_fault_is_no_processs) {
   w.end();
 }
 
+// INTERFACE "Faults": one of a device that cannot wait is told with its PASID, and nobody is asked.
+TEST(Events, what_nobody_can_answer_is_logged_with_its_pasid) {
+  TwoDevices w;
+  const u64 sid = w.world.stream_id(0, 0);
+  w.world.post_event(translation_fault | ssv | u64{0xf'ffff} << 12 | sid << 32, 0, va);
+  w.d.driver->handle_irq(w.d.self(), IOMMUCHECK_IRQ_EVENT_QUEUE);
+  EXPECT_TRUE(w.world.faults.empty());
+  ASSERT_FALSE(w.world.log.empty());
+  EXPECT_EQ(w.world.log.back(),
+            "event 0x10 of stream 0x" + std::to_string(sid) + ", PASID 1048575, address 0x400000");
+  w.end();
+}
+
 }  // namespace
 }  // namespace iommucheck::test::events_test
