@@ -152,7 +152,8 @@ iommucheck_entry DoorBackend::entry_of(const impl::Entry& entry) {
   given.abi = IOMMUCHECK_BACKEND_ABI;
   given.flags = (entry.mm != nullptr ? IOMMUCHECK_ENTRY_PROCESS : 0) |
                 (entry.waits ? IOMMUCHECK_ENTRY_WAITS : 0) |
-                (entry.quiet ? IOMMUCHECK_ENTRY_QUIET : 0);
+                (entry.quiet ? IOMMUCHECK_ENTRY_QUIET : 0) |
+                (entry.passes() ? IOMMUCHECK_ENTRY_UNTRANSLATED : 0);
   given.tag = entry.tag;
   if (entry.mm != nullptr) {
     given.table_pa = entry.mm->table_pa;

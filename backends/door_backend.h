@@ -44,6 +44,10 @@ class DoorBackend final : public impl::HookedBackend {
   u32 first_pasid() const override { return has(IOMMUCHECK_BACKEND_KEEPS_PASID_0) ? 1 : 0; }
   unsigned pasid_bits(u32 device) const override;
   bool can_wait(u32 device) const override;
+  bool devices_wait_alone() const override { return has(IOMMUCHECK_BACKEND_DEVICES_WAIT_ALONE); }
+  bool can_route(impl::Route::Kind kind) const override {
+    return kind != impl::Route::Kind::bypass || has(IOMMUCHECK_BACKEND_IDENTITY_AT_PASID);
+  }
   bool has_cache(u32 device) const override;
   bool prepare_route(u32 /*device*/, const impl::Route& /*route*/) override { return false; }
   bool set_route(u32 device, const impl::Route& route) override;

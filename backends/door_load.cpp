@@ -13,7 +13,9 @@ namespace iommucheck::oracle {
 namespace {
 
 constexpr u32 known_flags = IOMMUCHECK_BACKEND_KEEPS_PASID_0 |
-                            IOMMUCHECK_BACKEND_REMEMBERS_UNMAPPED | IOMMUCHECK_BACKEND_WAITS;
+                            IOMMUCHECK_BACKEND_REMEMBERS_UNMAPPED | IOMMUCHECK_BACKEND_WAITS |
+                            IOMMUCHECK_BACKEND_IDENTITY_AT_PASID |
+                            IOMMUCHECK_BACKEND_DEVICES_WAIT_ALONE;
 
 std::unexpected<Error> bad(const std::string& path, std::string_view what) {
   return fail(ErrorCode::bad_input, fmt::format("{}: {}", path, what));

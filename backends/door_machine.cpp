@@ -24,10 +24,14 @@ class DoorMachine final : public BackendMachine {
   [[nodiscard]] std::string_view name() const override { return door_->name; }
   void adapt(spec::sva::Setup& setup) const override {
     setup.keeps_pasid_0 = (door_->flags & IOMMUCHECK_BACKEND_KEEPS_PASID_0) != 0;
+    setup.routes_identity = (door_->flags & IOMMUCHECK_BACKEND_IDENTITY_AT_PASID) != 0;
     setup.stalls = setup.page_requests = waits();
   }
   [[nodiscard]] bool remembers_unmapped() const override {
     return (door_->flags & IOMMUCHECK_BACKEND_REMEMBERS_UNMAPPED) != 0;
+  }
+  [[nodiscard]] bool devices_wait_alone() const override {
+    return (door_->flags & IOMMUCHECK_BACKEND_DEVICES_WAIT_ALONE) != 0;
   }
 
   impl::Backend* start(const iommucheck_platform& platform, const iommucheck_config& config,

@@ -53,6 +53,8 @@ class BackendMachine {
   virtual void adapt(spec::sva::Setup& setup) const = 0;
   /// Its caches hold that nothing is mapped, and the backend knows that.
   [[nodiscard]] virtual bool remembers_unmapped() const = 0;
+  /// Whether faults at an entry wait for each device as it can.
+  [[nodiscard]] virtual bool devices_wait_alone() const = 0;
   /// Powered on, and the backend over it; null: it cannot be. `window`: of memory, `process_pa`:
   /// the processes' own, behind it. Platform and config outlive it.
   virtual impl::Backend* start(const iommucheck_platform& platform, const iommucheck_config& config,

@@ -38,7 +38,10 @@ u64 leaf(u64 pa, u32 prot) {
 
 }  // namespace
 
-void TwoMachine::adapt(spec::sva::Setup& setup) const { setup.keeps_pasid_0 = false; }
+void TwoMachine::adapt(spec::sva::Setup& setup) const {
+  setup.keeps_pasid_0 = false;
+  setup.routes_identity = true;
+}
 
 impl::Backend* TwoMachine::start(const iommucheck_platform& platform,
                                  const iommucheck_config& config, u64 process_pa,

@@ -23,6 +23,7 @@ class TwoMachine final : public BackendMachine {
   [[nodiscard]] std::string_view name() const override { return "two"; }
   void adapt(spec::sva::Setup& setup) const override;
   [[nodiscard]] bool remembers_unmapped() const override { return true; }
+  [[nodiscard]] bool devices_wait_alone() const override { return true; }
   impl::Backend* start(const iommucheck_platform& platform, const iommucheck_config& config,
                        u64 process_pa, u64 process_bytes) override;
   bool stored(u64 pa, u64 value) override;

@@ -308,6 +308,7 @@ static void small_store_entry(void* self, void* table, uint32_t pasid,
     if (entry->flags & IOMMUCHECK_ENTRY_PROCESS) word |= SMALL_CPUS;
     if (entry->flags & IOMMUCHECK_ENTRY_WAITS) word |= SMALL_WAITS;
     if (entry->flags & IOMMUCHECK_ENTRY_QUIET) word |= SMALL_QUIET;
+    if (entry->flags & IOMMUCHECK_ENTRY_UNTRANSLATED) word |= SMALL_PASSES;
   }
   store(self, place, word);
 }
@@ -544,7 +545,7 @@ static const struct iommucheck_backend_ops small_ops = {
 static const struct iommucheck_backend small = {
     .size = sizeof small,
     .abi = IOMMUCHECK_BACKEND_ABI,
-    .flags = 0
+    .flags = IOMMUCHECK_BACKEND_IDENTITY_AT_PASID | IOMMUCHECK_BACKEND_DEVICES_WAIT_ALONE
 #ifndef SMALL_WITHOUT_WAITS
              | IOMMUCHECK_BACKEND_WAITS
 #endif

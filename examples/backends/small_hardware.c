@@ -235,6 +235,8 @@ static void fill(struct hardware* h, const struct item* item, uint32_t pasid) {
       const uint64_t pointer = newest(h, pointer_at(word, pasid));
       const uint64_t index = pasid == NO_PASID ? 0 : pasid % SMALL_WORDS;
       if (pointer & SMALL_PRESENT) lead.entry = newest(h, (pointer & SMALL_ADDRESS) + 8 * index);
+      const uint64_t passes = SMALL_VALID | SMALL_PASSES;
+      if ((lead.entry & (passes | SMALL_QUIET)) == passes) lead.how = SMALL_UNTRANSLATED;
     }
   }
   for (size_t i = 0; i < h->leads.count; ++i) {

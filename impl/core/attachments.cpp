@@ -48,7 +48,7 @@ Table* Core::open_own_table(u32 device, const Domain& domain) {
   attachments_.for_each_used([&](const Attachment& at) {
     if (at.device != device || at.dead || !all) return;
     const Domain& its = *domains_.find(at.domain);
-    if (its.is_paging()) all = copy_entry(*table, at.pasid, entry_of(*its.space));
+    if (its.has_entry()) all = copy_entry(*table, at.pasid, entry_of(its));
   });
   sva_.for_each_entry(Holder{.device = device}, [&](u32 pasid, const Entry& entry) {
     if (all) all = copy_entry(*table, pasid, entry);
@@ -125,10 +125,8 @@ int Core::attach_by_entry(Attachment& attachment, Domain& domain) {
   const Holder holder = {.device = attachment.device};
   attachment.domain = domains_.handle(domain);
   int error = reserve(holder, attachment.pasid);
-  if (error == 0 && domain.is_paging()) {
-    domain.space->cached = true;
-    error = enter(holder, attachment.pasid, entry_of(*domain.space));
-  }
+  if (error == 0 && domain.is_paging()) domain.space->cached = true;
+  if (error == 0 && domain.has_entry()) error = enter(holder, attachment.pasid, entry_of(domain));
   if (error == 0) {
     count_attachment(domain, attachment.device);
   } else {
@@ -140,8 +138,9 @@ int Core::attach_by_entry(Attachment& attachment, Domain& domain) {
 int Core::check_attach_pasid(const Domain* domain, u32 device, u32 pasid) {
   if (!device_present(device)) return -IOMMUCHECK_ENODEV;
   if (domain == nullptr || domain->zombie || domain->is_dynamic()) return -IOMMUCHECK_EINVAL;
-  // No entry passes an access untranslated.
-  if (domain->kind == IOMMUCHECK_DOMAIN_IDENTITY) return -IOMMUCHECK_EOPNOTSUPP;
+  if (domain->kind == IOMMUCHECK_DOMAIN_IDENTITY && !backend_.can_route(Route::Kind::bypass)) {
+    return -IOMMUCHECK_EOPNOTSUPP;
+  }
   if (devices_[device].domain == 0) return -IOMMUCHECK_EINVAL;
   if (pasid < first_pasid() || (u64{pasid} >> pasid_bits(device)) != 0) return -IOMMUCHECK_EINVAL;
   return sva_.check_plain(pasid);
@@ -192,7 +191,7 @@ int Core::end_attachments(u32 device, u32 pasid) {
   for_each(false, [&](Attachment& at) {
     any = true;
     at.dead = true;
-    if (domains_.find(at.domain)->is_paging()) clear(Holder{.device = device}, at.pasid);
+    if (domains_.find(at.domain)->has_entry()) clear(Holder{.device = device}, at.pasid);
   });
   if (!any) return 0;
   int error = commit();

@@ -58,6 +58,9 @@ struct Entry {
   u64 tag = 0;
   bool waits = false;  ///< faults wait for an answer
   bool quiet = false;  ///< nothing is translated, and nothing reported
+
+  /// Accesses pass as they are, where the backend can_route() so.
+  bool passes() const { return space == nullptr && mm == nullptr; }
 };
 
 /// An access that waits for an answer.
@@ -119,6 +122,9 @@ class Backend {
   virtual unsigned pasid_bits(u32 device) const = 0;
   /// Whether its faulting accesses can wait for an answer.
   virtual bool can_wait(u32 device) const = 0;
+  /// Whether an entry that waits leaves it to each device: one that cannot ends its accesses there.
+  /// Else all that reach an entry have to be able to wait.
+  virtual bool devices_wait_alone() const { return false; }
   /// Whether it caches translations itself.
   virtual bool has_cache(u32 device) const = 0;
 
@@ -133,6 +139,9 @@ class Backend {
 
   // ---- tables ----
 
+  /// Whether the entry of a PASID can lead there: `bypass` is what a backend may not have. To a
+  /// table it can; where it is to lead nowhere there is none.
+  virtual bool can_route(Route::Kind kind) const { return kind != Route::Kind::bypass; }
   /// Null: no memory.
   virtual Table* open_table() = 0;
   /// Nothing may reach it any more, in memory or in caches.

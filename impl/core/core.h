@@ -44,6 +44,8 @@ struct Domain {
   UsesOfHolder uses;       // of the table that its devices share
 
   bool is_paging() const { return kind == IOMMUCHECK_DOMAIN_PAGING; }
+  /// At a PASID: one that is blocked has none.
+  bool has_entry() const { return is_paging() || kind == IOMMUCHECK_DOMAIN_IDENTITY; }
   bool is_dynamic() const { return kind == IOMMUCHECK_DOMAIN_DYNAMIC; }
 };
 
@@ -190,6 +192,9 @@ class Core {
   int open_space(iommucheck_handle domain, u32 pasid, Space** space);
   void close_space(Space& space) { backend_.close_space(space); }
   static Entry entry_of(const Space& space);
+  static Entry entry_of(const Domain& domain) {
+    return domain.is_paging() ? entry_of(*domain.space) : Entry{};
+  }
   /// Into a table that nothing leads to yet. False: no memory.
   bool grow_unused(Table& table);
   bool copy_entry(Table& table, u32 pasid, const Entry& entry);

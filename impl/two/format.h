@@ -53,6 +53,7 @@ inline constexpr u64 entry_quiet = 2;
 inline constexpr u64 entry_waits = 4;
 inline constexpr u64 entry_cpus = 8;
 inline constexpr u64 entry_four_levels = 16;
+inline constexpr u64 entry_untranslated = 32;
 
 // ---- page tables: three levels to 39 bits of input, four to 48 ----
 

@@ -84,6 +84,7 @@ void Two::close_table(Table& table) {
 }
 
 u64 Two::word_of(const Entry& entry) {
+  if (entry.passes()) return two::entry_valid | two::entry_untranslated;
   const u64 root = entry.mm != nullptr ? entry.mm->table_pa : entry.space->table_pa;
   const u32 input_bits = entry.mm != nullptr ? entry.mm->input_bits : entry.space->input_bits;
   u64 word = root | two::entry_valid;

@@ -54,6 +54,8 @@ class Two : public HookedBackend {
   u32 first_pasid() const override { return 0; }
   unsigned pasid_bits(u32 device) const override;
   bool can_wait(u32 device) const override;
+  bool devices_wait_alone() const override { return true; }
+  bool can_route(Route::Kind /*kind*/) const override { return true; }
   bool has_cache(u32 device) const override;
   bool prepare_route(u32 /*device*/, const Route& /*route*/) override { return false; }
   bool set_route(u32 device, const Route& route) override;

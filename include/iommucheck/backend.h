@@ -67,6 +67,12 @@ extern "C" {
 #define IOMMUCHECK_BACKEND_REMEMBERS_UNMAPPED 0x2u
 /* Faulting accesses of devices that can wait do: read_fault and answer are there. */
 #define IOMMUCHECK_BACKEND_WAITS 0x4u
+/* The entry of a PASID may pass accesses untranslated: IOMMUCHECK_ENTRY_UNTRANSLATED. Without it
+ * attach_pasid of an identity domain is EOPNOTSUPP. */
+#define IOMMUCHECK_BACKEND_IDENTITY_AT_PASID 0x8u
+/* An entry with IOMMUCHECK_ENTRY_WAITS leaves it to each device whether its accesses wait. Without
+ * it they wait only where all devices that reach the entry can. */
+#define IOMMUCHECK_BACKEND_DEVICES_WAIT_ALONE 0x10u
 
 /* The backend fills it in open; the tester has set size and abi, and the rest to 0. */
 struct iommucheck_backend_info {
@@ -101,6 +107,8 @@ struct iommucheck_route {
 #define IOMMUCHECK_ENTRY_PROCESS 0x1u /* the table is the CPUs' */
 #define IOMMUCHECK_ENTRY_WAITS 0x2u   /* faults wait for an answer */
 #define IOMMUCHECK_ENTRY_QUIET 0x4u   /* nothing is translated, and nothing reported */
+/* With IOMMUCHECK_BACKEND_IDENTITY_AT_PASID: accesses pass as they are, there is no table. */
+#define IOMMUCHECK_ENTRY_UNTRANSLATED 0x8u
 struct iommucheck_entry {
   uint32_t size;
   uint32_t abi;

@@ -77,6 +77,8 @@ const char* end_promised(const Reached& one, const Reachable& allowed) {
 Offers BackendSubject::offers(const World& world) {
   make_host(world);
   return {.pasid_0 = !setup_.keeps_pasid_0,
+          .identity = setup_.routes_identity,
+          .waits_alone = machine_->devices_wait_alone(),
           .holes = machine_->remembers_unmapped(),
           .shared_tables = !setup_.per_device_tables,
           .own_tables = setup_.per_device_tables,

@@ -34,6 +34,8 @@ bool is_ok(const Wanted& wanted) {
 Offers Model::offers(const World& /*world*/) {
   return {.smmuv3 = true,
           .pasid_0 = true,
+          .identity = true,
+          .waits_alone = true,
           .holes = true,
           .shared_tables = true,
           .own_tables = true,

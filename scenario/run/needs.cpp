@@ -52,11 +52,14 @@ struct Requirement {
   bool Offers::* had;
 };
 
+std::string second_backend(const World& world) { return world.second_backend ? "backend=two" : ""; }
+
 const Requirement requirements[] = {
     {[](const World& world) -> std::string { return world.names_smmuv3 ? "backend=smmuv3" : ""; },
      &Offers::smmuv3},
-    {[](const World& world) -> std::string { return world.second_backend ? "backend=two" : ""; },
-     &Offers::pasid_0},
+    {second_backend, &Offers::pasid_0},
+    {second_backend, &Offers::identity},
+    {second_backend, &Offers::waits_alone},
     {[](const World& world) -> std::string {
        return world.per_device_tables ? "tables=per_device" : "";
      },

@@ -10,6 +10,8 @@ namespace iommucheck::oracle::stories {
 struct Offers {
   bool smmuv3 = false;          ///< it is one
   bool pasid_0 = false;         ///< PASID 0 is a number like any other
+  bool identity = false;        ///< an entry of a PASID may pass accesses as they are
+  bool waits_alone = false;     ///< devices share an entry, and each waits or not
   bool holes = false;           ///< its caches hold that nothing is mapped
   bool shared_tables = false;   ///< the devices of a domain share its PASIDs
   bool own_tables = false;      ///< each device has PASIDs of its own

@@ -143,6 +143,7 @@ spec::sva::Setup interface_setup(const World& world) {
   setup.ssid_bits = world.iommu_pasids ? bits_for(*world.iommu_pasids) : 20;
   setup.per_device_tables = world.per_device_tables;
   setup.keeps_pasid_0 = !world.second_backend;
+  setup.routes_identity = world.second_backend;
   setup.hooks = world.hooks;
   return setup;
 }

@@ -83,7 +83,7 @@ Permitted permitted_attach_pasid(const InterfaceState& s, const Call& call, Circ
     set.add(Reason::no_such_domain);
   } else if (is_dynamic(s.spaces[domain])) {
     set.add(Reason::no_iommu_ever_walks_a_dynamic_domain);
-  } else if (is_of_kind(s, domain, DomainKind::identity)) {
+  } else if (!s.routes_identity && is_of_kind(s, domain, DomainKind::identity)) {
     set.add(Reason::identity_at_a_pasid);
   }
   if (call.pasid == 0 && s.keeps_pasid_0) set.add(Reason::pasid_0_is_kept);
@@ -257,6 +257,8 @@ void promises_of(const InterfaceState& s, u32 domain, u64 iova, bool with_calls,
                  Alternatives& out) {
   if (is_of_kind(s, domain, DomainKind::paging)) {
     space_promises(s, domain, iova, FaultKind::terminated, with_calls, out);
+  } else if (is_of_kind(s, domain, DomainKind::identity)) {
+    out.add({.state = State::identity});
   } else {
     out.add(promise::nothing);
   }

@@ -52,6 +52,8 @@ struct EntryWord {
   [[nodiscard]] bool waits() const { return bit(word, 2); }  ///< faults wait as page requests
   /// The table is the CPUs': that something is not mapped is never remembered.
   [[nodiscard]] bool cpus() const { return bit(word, 3); }
+  /// Accesses pass as they are: no table is looked at.
+  [[nodiscard]] bool untranslated() const { return bit(word, 5); }
   [[nodiscard]] unsigned levels() const { return bit(word, 4) ? 4 : 3; }
   [[nodiscard]] u64 root() const { return word & mask(51, 12); }
 };

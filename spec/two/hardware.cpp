@@ -284,6 +284,8 @@ void Hardware::fill(const DeviceItem& item, const Who& who) {
     } else if (device.reaches(who.pasid)) {
       const u64 pointer = newest(pointer_at(device.table(), who.pasid));
       if ((pointer & 1) != 0) lead.entry = newest(entry_at(pointer & page_mask, who.pasid));
+      const EntryWord entry{lead.entry};
+      if (entry.valid() && !entry.quiet() && entry.untranslated()) lead.way = Way::untranslated;
     }
   }
   for (Lead& known : leads_) {

@@ -13,8 +13,9 @@
 //     "nowhere" too; words of page tables that point to tables; and answers for pages, "not mapped"
 //     too, but never of a table that is the CPUs'. All that comes from a page table is known by the
 //     address of its root, whoever filled it.
-//  5. A device that caches translations fills from every answer that the IOMMU may give it. It
-//     keeps no failures, and uses what it keeps whatever the IOMMU's words say by then.
+//  5. A device that caches translations fills from every answer that a page table may give it. It
+//     keeps no failures, nor what passes untranslated, and uses what it keeps whatever the IOMMU's
+//     words say by then.
 //  6. An access at a way that waits, and that is not mapped or permitted, becomes a page request
 //     and waits for a response.
 //  7. Whoever follows a pointer to a page that was given back since is in memory that may be

@@ -157,6 +157,25 @@ TEST(TwoHardware, DevicesKeepWhatTheyWereGiven) {
   EXPECT_EQ(two.reads(), Answers{unmapped});
 }
 
+TEST(TwoHardware, AnEntryMayPassAccessesAsTheyAre) {
+  constexpr u64 untranslated = 32;
+  const Answer passes{Kind::address, iova};
+  Two two(true);
+  two.lead();
+  two.hardware.store(entries, untranslated | 1);
+  EXPECT_EQ(two.reads(0), (Answers{{Kind::no_entry}, passes}));
+  two.run(CommandKind::forget_entry, stream);  // of PASID 0
+  EXPECT_EQ(two.reads(0), Answers{passes});
+  EXPECT_EQ(two.reads(1), Answers{{Kind::no_entry}});
+  two.hardware.store(entries, root | 1);
+  EXPECT_EQ(two.reads(0), (Answers{passes, unmapped}));
+  two.run(CommandKind::forget_entry, stream);
+  EXPECT_EQ(two.reads(0), Answers{unmapped}) << "the device has kept nothing of it";
+  two.hardware.store(entries, untranslated | 2 | 1);
+  two.run(CommandKind::forget_entry, stream);
+  EXPECT_EQ(two.reads(0), Answers{{Kind::quiet}});
+}
+
 TEST(TwoHardware, ATableThatAWalkMayReadIsNotFree) {
   Two two;
   two.hardware.store(last + 8 * 3, leaf(page));
