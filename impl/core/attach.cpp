@@ -153,8 +153,23 @@ int Core::move_devices(u32 device, Domain& domain) {
   return error;
 }
 
-/// Accepted, without effect: who walks a dynamic domain's table goes there without the IOMMU.
-int Core::attach_dynamic(const Domain& domain, u32 device) const {
+/// Whether faults that somebody reads would not wait if those that move shared the domain's table:
+/// those of others there, or their own. INTERFACE "Faults".
+bool Core::would_silence(u32 device, const Domain& domain) {
+  if (!domain.is_paging() || backend_.devices_wait_alone()) return false;
+  const Holder holder = {.domain = domains_.handle(domain)};
+  bool would = false;
+  for_each_moving(device, [&](u32 i) {
+    if (wants_table(i, domain) || pasid_bits(i) == 0) return;
+    would |=
+        backend_.can_wait(i) ? faults_.has_queue(i) && !may_wait(holder) : reads_faults(holder);
+  });
+  return would;
+}
+
+/// Accepted, without effect, attach and detach: who walks a dynamic domain's table goes there
+/// without the IOMMU.
+int Core::move_dynamic(const Domain& domain, u32 device) const {
   return devices_[device].domain == domain.master ? 0 : -IOMMUCHECK_EINVAL;
 }
 
@@ -162,7 +177,7 @@ int Core::attach(iommucheck_handle handle, u32 device) {
   if (!device_present(device)) return -IOMMUCHECK_ENODEV;
   Domain* domain = domains_.find(handle);
   if (domain == nullptr || domain->zombie) return -IOMMUCHECK_EINVAL;
-  if (domain->is_dynamic()) return attach_dynamic(*domain, device);
+  if (domain->is_dynamic()) return move_dynamic(*domain, device);
   bool any = false;
   for_each_member(device, [&](u32 i) {
     devices_[i].moving = devices_[i].domain != handle;
@@ -170,7 +185,7 @@ int Core::attach(iommucheck_handle handle, u32 device) {
     any |= devices_[i].moving;
   });
   if (!any) return 0;
-  if (sva_.bound(device)) return -IOMMUCHECK_EBUSY;
+  if (sva_.bound(device) || would_silence(device, *domain)) return -IOMMUCHECK_EBUSY;
   if (int error = ensure_settled()) return error;
 
   // Leaving implies a sync, for those who stay as well; now, while failing changes nothing.
@@ -247,9 +262,9 @@ int Core::take_off(Domain& domain, u32 device) {
 
 int Core::detach(iommucheck_handle handle, u32 device) {
   if (!device_present(device)) return -IOMMUCHECK_ENODEV;
-  if (domains_.find(handle) == nullptr || devices_[device].domain != handle) {
-    return -IOMMUCHECK_EINVAL;
-  }
+  const Domain* its = domains_.find(handle);
+  if (its != nullptr && its->is_dynamic()) return move_dynamic(*its, device);
+  if (its == nullptr || devices_[device].domain != handle) return -IOMMUCHECK_EINVAL;
   const int error = sva_.unbind_dev_all(device);
   if (error != 0 && error != -IOMMUCHECK_ETIMEDOUT) return error;
   // Handlers may have been waited for, while other calls came.

@@ -191,8 +191,8 @@ int Sva::join(u32 device, const iommucheck_mm& mm, u32 flags, u64 drvdata, u32* 
 
 int Sva::bind_device(u32 device, const iommucheck_mm& mm, u32 flags, u64 drvdata, u32* pasid) {
   if (!core_.device_present(device)) return -IOMMUCHECK_ENODEV;
-  if ((flags & ~IOMMUCHECK_BIND_FURTHER_PASID) != 0 || !core_.understands(mm))
-    return -IOMMUCHECK_EINVAL;
+  const bool known = (flags & ~IOMMUCHECK_BIND_FURTHER_PASID) == 0;
+  if (!known || mm.mm == 0 || !core_.understands(mm)) return -IOMMUCHECK_EINVAL;
   if (!devices_[device].ready || core_.paging_domain(device) == 0) return -IOMMUCHECK_EINVAL;
   if (!core_.has_hooks()) return -IOMMUCHECK_ENODEV;
   const Process* process = process_of(mm.mm);

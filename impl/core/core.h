@@ -155,6 +155,8 @@ class Core {
   Holder holder_of(u32 device) const { return holder_of(device, paging_domain(device)); }
   /// Whether faults may wait for whoever reaches the holder's PASIDs.
   bool may_wait(const Holder& holder) const;
+  /// Whether a queue or a handler is open for faults of a device that reaches them.
+  bool reads_faults(const Holder& holder);
   /// Whose access it was; false: nobody's that is there.
   bool device_of(const Fault& fault, u32* device) const;
 
@@ -302,7 +304,8 @@ class Core {
   int uncount_attachment(iommucheck_handle domain, u32 device);
   int end_attachments(u32 device, u32 pasid);
   void attachments_recovered();
-  int attach_dynamic(const Domain& domain, u32 device) const;
+  int move_dynamic(const Domain& domain, u32 device) const;
+  bool would_silence(u32 device, const Domain& domain);
   int take_off(Domain& domain, u32 device);
   int leave(Domain& domain, u32 device, const Holder& holder);
 

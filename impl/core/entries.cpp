@@ -14,12 +14,21 @@ bool Core::device_of(const Fault& fault, u32* device) const {
 }
 
 /// An entry is one for all devices that reach it, so that faults there wait only if every one of
-/// them can.
+/// them can, unless the IOMMU asks each for itself.
 bool Core::may_wait(const Holder& holder) const {
+  if (backend_.devices_wait_alone()) return true;
   bool all = true;
   for_each_device(holder,
                   [&](u32 device) { all &= pasid_bits(device) == 0 || backend_.can_wait(device); });
   return all;
+}
+
+bool Core::reads_faults(const Holder& holder) {
+  bool any = false;
+  for_each_device(holder, [&](u32 device) {
+    any |= faults_.has_queue(device) || sva_.has_fault_handler(device);
+  });
+  return any;
 }
 
 /// By every device that can have looked at it; `whole`: with the way to it.

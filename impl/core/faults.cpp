@@ -222,6 +222,7 @@ bool Faults::drain(Ending ending) {
 int Faults::open(u32 device, u32 depth, iommucheck_handle* handle) {
   if (depth == 0 || !sva_.has_asked_for_faults(device)) return -IOMMUCHECK_EINVAL;
   if (queue_of(device) != nullptr || sva_.has_fault_handler(device)) return -IOMMUCHECK_EBUSY;
+  if (sva_.is_silenced(device)) return -IOMMUCHECK_EBUSY;
   FaultQueue* queue = queues_.allocate(platform_);
   if (queue == nullptr) return -IOMMUCHECK_ENOMEM;
   queue->device = device;

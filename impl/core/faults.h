@@ -49,6 +49,7 @@ class Faults {
   int close(iommucheck_handle queue);
   int set_handler(u32 device, u32 pasid, bool present, u64 word);
   u32 queues();
+  bool has_queue(u32 device) const { return queue_of_[device] != 0; }
 
   /// The device is gone, and its queue with it.
   void device_gone(u32 device);

@@ -135,10 +135,21 @@ int Sva::set_fault_handler(u32 device, u32 pasid, bool present, u64 word) {
   Bond* bond = find_bond(device, pasid);
   if (bond == nullptr) return -IOMMUCHECK_EINVAL;
   if (!is_processes(device, pasid)) return -IOMMUCHECK_ESRCH;
+  if (present && !bond->has_fault_handler && is_silenced(device)) return -IOMMUCHECK_EBUSY;
   devices_[device].fault_handlers += (present ? 1 : 0) - (bond->has_fault_handler ? 1 : 0);
   bond->has_fault_handler = present;
   bond->fault_word = present ? word : 0;
   return 0;
+}
+
+bool Sva::is_silenced(u32 device) {
+  if (core_.paging_domain(device) == 0) return false;
+  const Holder holder = core_.holder_of(device);
+  if (!core_.may_wait(holder)) return true;
+  return uses_of(holder).find_if(uses_, [&](const Use& use) {
+    const bool lives = !use.dead && !use.quiet && io_mms_.find(use.io_mm)->process != 0;
+    return lives && !use.waits;
+  }) != nullptr;
 }
 
 const Bond* Sva::fault_handler_of(u32 device, u32 pasid) {
@@ -193,10 +204,11 @@ u64 Sva::tag_of(const IoMm& io_mm) {
 // ---- faults that wait ----
 
 /// Whether faults there wait: all devices of a table share its entries, so only if all of them can,
-/// and every one that is bound has asked for it.
+/// and every one that is bound has asked for it, or somebody reads them.
 bool Sva::wants_wait(const Use& use) {
   const IoMm& io_mm = *io_mms_.find(use.io_mm);
   if (io_mm.process == 0 || use.quiet || !core_.may_wait(use.holder)) return false;
+  if (core_.reads_faults(use.holder)) return true;
   return io_mm.bonds.find_if(bonds_, [&](const Bond& bond) {
     return core_.holder_of(bond.device) == use.holder &&
            (devices_[bond.device].features & IOMMUCHECK_SVA_IOPF) == 0;

@@ -119,6 +119,8 @@ class Sva {
   const Bond* fault_handler_of(u32 device, u32 pasid);
   /// Whether any bond of the device has one.
   bool has_fault_handler(u32 device) const { return devices_[device].fault_handlers != 0; }
+  /// Whether its faults do not wait, for the sake of others that share its table.
+  bool is_silenced(u32 device);
   /// Whether what the device reaches there is a process that lives.
   bool is_processes(u32 device, u32 pasid);
   /// By sva_device_init.

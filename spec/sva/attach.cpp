@@ -6,6 +6,7 @@
 #include "spec/sva/domains.h"
 #include "spec/sva/exit.h"
 #include "spec/sva/fault_queues.h"
+#include "spec/sva/faults.h"
 #include "spec/sva/layers.h"
 #include "spec/sva/map.h"
 #include "spec/sva/promises.h"
@@ -52,7 +53,7 @@ Permitted permitted_attach(const InterfaceState& s, const Call& call, Circumstan
   if (s.find(call.domain) == 0) set.add(Reason::no_such_domain);
   if (!set.empty()) return set;
   if (s.find_dynamic(call.domain) != 0) {
-    judge_dynamic_attach(s, call, set);
+    judge_dynamic_move(s, call, set);
     return set;
   }
   if (s.devices[call.device].domain != s.find(call.domain) && has_pasids(s, call.device)) {
@@ -65,6 +66,9 @@ Permitted permitted_attach(const InterfaceState& s, const Call& call, Circumstan
   bool replaces = false;
   for (u32 i = 0; i < s.devices.size(); ++i) {
     if (!s.moves_with(call.device, i)) continue;
+    if (s.devices[i].domain != index && would_silence(s, i, index)) {
+      set.add(Reason::it_would_silence_faults);
+    }
     settled &= s.devices[i].domain == index && s.devices[i].ghosts == 0;
     replaces |= s.devices[i].domain != 0;
   }
@@ -104,6 +108,10 @@ Permitted permitted_detach(const InterfaceState& s, const Call& call, Circumstan
   Permitted set;
   judge_device(s, call, set);
   const u32 index = s.find(call.domain);
+  if (set.empty() && s.find_dynamic(call.domain) != 0) {
+    judge_dynamic_move(s, call, set);
+    return set;
+  }
   if (index == 0) {
     set.add(Reason::no_such_domain);
   } else if (call.device >= s.devices.size() || s.devices[call.device].domain != index) {
@@ -120,6 +128,7 @@ Permitted permitted_detach(const InterfaceState& s, const Call& call, Circumstan
 }
 
 void begin_detach(const InterfaceState& s, const Call& call, Pending& pending) {
+  if (s.find_dynamic(call.domain) != 0) return;
   if (permitted_detach(s, call, {}).has(Status::ok)) pending.space = s.find(call.domain);
 }
 
@@ -127,6 +136,7 @@ void begin_detach(const InterfaceState& s, const Call& call, Pending& pending) {
 /// no more.
 void apply_detach(InterfaceState& s, const Call& call, Status status) {
   if (status != Status::ok && status != Status::etimedout) return;
+  if (s.find_dynamic(call.domain) != 0) return;
   end_all_of(s, call.device, Gone::by_another, status == Status::etimedout);
   end_attachments_of(s, call.device, status == Status::etimedout);
   const u32 index = s.find(call.domain);

@@ -38,8 +38,7 @@ Permitted permitted_bind(const InterfaceState& s, const Call& call, Circumstance
   const bool hooks_work = judge_hooks(s, around, set);
   const u32 process = s.find_process(call.mm);
   if (process == 0) {
-    set.add(Reason::no_such_process);
-    set.add(Reason::no_process_given);
+    set.add(call.mm == 0 ? Reason::no_process_given : Reason::no_such_process);
     return set;
   }
   const u32 life = s.spaces[process].life;

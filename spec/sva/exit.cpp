@@ -234,6 +234,8 @@ Verdict check_waiting(const InterfaceState& s, const Call& call, const Observed&
             .message = call_text(call) + ": something is still on it"};
   }
   if (observed.status != Status::ok || !ends_bonds(call.kind)) return {};
+  // The detach of a dynamic domain is without effect.
+  if (call.kind == CallKind::detach && s.find_dynamic(call.domain) != 0) return {};
   Pending now{.kind = static_cast<u32>(call.kind), .device = call.device};
   if (begun != nullptr) {
     now.bond = begun->bond;

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "spec/sva/devices.h"
+#include "spec/sva/faults.h"
 
 namespace iommucheck::spec::sva {
 
@@ -116,6 +117,7 @@ Permitted permitted_queue_open(const InterfaceState& s, const Call& call, Circum
   if (s.queue_of(call.device) != 0) set.add(Reason::the_device_has_a_queue);
   if (has_any_handler(s, call.device)) set.add(Reason::a_handler_has_its_faults);
   if (!set.empty()) return set;
+  if (is_silenced(s, call.device)) set.add(Reason::it_would_silence_faults);
   set.add(Reason::done, ValueRule::new_handle);
   may_lack_memory(set, around);
   return set;
@@ -348,6 +350,7 @@ Permitted permitted_handler_set(const InterfaceState& s, const Call& call, Circu
   }
   if (s.queue_of(call.device) != 0) set.add(Reason::the_device_has_a_queue);
   if (!set.empty()) return set;
+  if (call.present && is_silenced(s, call.device)) set.add(Reason::it_would_silence_faults);
   set.add(Reason::done);
   if (!call.present) may_time_out(set, around);
   return set;

@@ -29,6 +29,24 @@ bool minds_may_change(const InterfaceState& s) {
   return may;
 }
 
+bool shares_table_of(const InterfaceState& s, u32 device, u32 domain) {
+  return s.devices[device].domain == domain && s.devices[device].own_table == records::OwnTable::no;
+}
+
+/// Whether somebody reads the faults of a device that shares the domain's table: a queue or a
+/// handler of it is open.
+bool is_told(const InterfaceState& s, u32 domain) {
+  for (u32 i = 0; i < s.devices.size(); ++i) {
+    if (shares_table_of(s, i, domain) && s.queue_of(i) != 0) return true;
+  }
+  bool told = false;
+  s.for_each_bond([&](u32 i) {
+    const bool open = s.bonds[i].handled != 0 && is_callers(s.bonds[i]);
+    told |= open && shares_table_of(s, s.bonds[i].device, domain);
+  });
+  return told;
+}
+
 bool meets_by_time_out(const InterfaceState& s, u32 device, u32 domain) {
   for (u32 g = s.devices[device].ghosts; g != 0; g = s.ghosts[g].next) {
     if (s.ghosts[g].domain == domain) return true;
@@ -38,8 +56,48 @@ bool meets_by_time_out(const InterfaceState& s, u32 device, u32 domain) {
 
 }  // namespace
 
+namespace {
+
+bool never_waits(const InterfaceState& s, u32 device) {
+  return !s.constants[device].can_wait && s.constants[device].ssid_bits != 0;
+}
+
+/// A device that may share the domain's table, and at whose faults nobody waits.
+bool has_who_never_waits(const InterfaceState& s, u32 domain) {
+  for (u32 i = 0; i < s.devices.size(); ++i) {
+    const bool on_it = s.devices[i].domain == domain || meets_by_time_out(s, i, domain);
+    const bool own = s.devices[i].own_table == records::OwnTable::yes;
+    if (on_it && !own && never_waits(s, i)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+/// Whether faults that somebody reads would not wait if the device came to share the domain's
+/// table: those of others there, or its own. INTERFACE "Faults".
+bool would_silence(const InterfaceState& s, u32 device, u32 domain) {
+  if (s.per_device_tables) return false;
+  if (never_waits(s, device)) return is_told(s, domain);
+  return s.queue_of(device) != 0 && has_who_never_waits(s, domain);
+}
+
+/// Whether a device that shares the domain's table keeps faults of `device` there from waiting, so
+/// that nobody could read them. INTERFACE "Faults".
+bool is_silenced(const InterfaceState& s, u32 device) {
+  const u32 domain = s.devices[device].domain;
+  if (s.per_device_tables || s.devices[device].own_table == records::OwnTable::yes) return false;
+  bool silenced = has_who_never_waits(s, domain);
+  // Or one that is bound and has not asked for it.
+  s.for_each_bond([&](u32 i) {
+    silenced |= s.bonds[i].domain == domain && !wants_to_wait(s, s.bonds[i].device);
+  });
+  return silenced && !is_told(s, domain);
+}
+
 /// Whether faults at a process's PASID wait is a property of the table's entry, so where the
-/// devices of a domain share it and are not of one mind, either is right.
+/// devices of a domain share it and are not of one mind, either is right, unless somebody reads
+/// them.
 FaultKind faults_of_processes(const InterfaceState& s, u32 device, const EntryTable& table) {
   const u32 domain = table.domain;
   if (table.own) {
@@ -58,6 +116,10 @@ FaultKind faults_of_processes(const InterfaceState& s, u32 device, const EntryTa
     all &= wants;
   }
   if (any && all) return minds_may_change(s) ? FaultKind::may_wait : FaultKind::waits;
+  if (is_told(s, domain)) {
+    if (!s.constants[device].can_wait) return FaultKind::terminated;
+    return minds_may_change(s) ? FaultKind::may_wait : FaultKind::waits;
+  }
   return any ? FaultKind::may_wait : FaultKind::terminated;
 }
 

@@ -9,6 +9,8 @@
 namespace iommucheck::spec::sva {
 
 FaultKind faults_of_processes(const InterfaceState& s, u32 device, const EntryTable& table);
+bool would_silence(const InterfaceState& s, u32 device, u32 domain);
+bool is_silenced(const InterfaceState& s, u32 device);
 FaultKind faults_of(const InterfaceState& s, u32 device, Substream at);
 
 }  // namespace iommucheck::spec::sva

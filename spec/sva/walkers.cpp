@@ -26,7 +26,7 @@ Permitted permitted_dynamic_alloc(const InterfaceState& s, const Call& call, Cir
   return set;
 }
 
-void judge_dynamic_attach(const InterfaceState& s, const Call& call, Permitted& set) {
+void judge_dynamic_move(const InterfaceState& s, const Call& call, Permitted& set) {
   const u32 master = s.spaces[s.find_dynamic(call.domain)].domain;
   if (s.devices[call.device].domain == master) {
     set.add(Reason::on_the_master);

@@ -14,7 +14,7 @@ namespace iommucheck::spec::sva {
 Permitted permitted_dynamic_alloc(const InterfaceState& s, const Call& call, Circumstances around);
 /// "attach is accepted on a device of the master, without effect on hardware, EINVAL elsewhere";
 /// `set` has ENODEV already where that is so.
-void judge_dynamic_attach(const InterfaceState& s, const Call& call, Permitted& set);
+void judge_dynamic_move(const InterfaceState& s, const Call& call, Permitted& set);
 /// Of a dynamic domain's facts: null, or how its format is not its master's.
 const char* not_the_masters_format(const InterfaceState& s, u32 master, const DomainFacts& facts);
 /// A dynamic domain has it as its master.

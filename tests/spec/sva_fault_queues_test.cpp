@@ -198,5 +198,32 @@ TEST_F(SvaFaultQueues, what_a_time_out_leaves_is_not_known) {
   only(respond(q, 0, 1, 1), Status::einval);
 }
 
+// INTERFACE "Faults": a queue that is open does not go silent. Either who would silence it is
+// refused, or the driver has found a way.
+TEST_F(SvaFaultQueues, one_that_is_open_is_not_silenced_by_who_cannot_wait) {
+  ready();
+  paging(e);
+  EXPECT_EQ(meets(0, 1, 0x900000), Set{"waits"}) << "device 1 has not asked, and can wait";
+  EXPECT_FALSE(state.permitted(attach(d, 1), {}).has(Status::ebusy));
+  EXPECT_FALSE(state.permitted(attach(e, 2), {}).has(Status::ebusy)) << "another table";
+  fails(attach(d, 2), Status::ebusy);
+  const auto mark = trail.mark();
+  ok(attach(d, 2));
+  EXPECT_EQ(meets(0, 1, 0x900000), Set{"waits"});
+  EXPECT_EQ(meets(2, 1, 0x900000), Set{"unmapped"});
+  ok(close(q));
+  EXPECT_EQ(meets(0, 1, 0x900000), (Set{"unmapped", "waits"})) << "nobody reads them";
+  fails(open(0, 4), Status::ebusy);
+  trail.undo_to(mark);
+  ok(close(q));
+  EXPECT_FALSE(state.permitted(attach(d, 2), {}).has(Status::ebusy));
+  EXPECT_FALSE(state.permitted(open(0, 4), {}).has(Status::ebusy));
+  ok(attach(e, 2));
+  EXPECT_FALSE(state.permitted(attach(e, 1), {}).has(Status::ebusy));
+  ok(init(1, iopf));
+  ok(open(1, 4), r);
+  fails(attach(e, 1), Status::ebusy);
+}
+
 }  // namespace
 }  // namespace iommucheck::spec::sva::sva_fault_queues_test
