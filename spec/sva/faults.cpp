@@ -110,10 +110,10 @@ FaultKind faults_of_processes(const InterfaceState& s, u32 device, const EntryTa
     const bool on_it = s.devices[i].domain == domain || meets_by_time_out(s, i, domain);
     const records::OwnTable own = s.devices[i].own_table;
     if (!on_it || own == records::OwnTable::yes) continue;
-    const bool wants =
-        own == records::OwnTable::no && wants_to_wait(s, i) && s.devices[i].domain == domain;
+    // Nor is it known of one whose attach_pasid timed out whether it shares the table still.
+    const bool wants = wants_to_wait(s, i) && s.devices[i].domain == domain;
     any |= wants;
-    all &= wants;
+    all &= wants && own == records::OwnTable::no;
   }
   if (any && all) return minds_may_change(s) ? FaultKind::may_wait : FaultKind::waits;
   if (is_told(s, domain)) {
