@@ -111,9 +111,12 @@ void fill(CheckResult& result, const Tally& tally, const CheckOptions& options) 
   rules.add_calls(tally.calls);
   std::vector<spec::Capabilities> capabilities;
   std::vector<Machine> met;
+  result.not_claimed = NotClaimed::of_bits(tally.not_claimed);
+  result.shown = NotClaimed::of_bits(tally.not_claimed >> Tally::shown_lsb);
   if (const auto plan = MachinePlan::parse(options.machine, options.seed)) {
-    for (const Machine& machine : plan->machines()) {
-      const bool refused = bit(tally.refused, static_cast<unsigned>(result.machines.size()));
+    for (u32 i = 0; i < plan->machines().size(); ++i) {
+      const Machine machine = plan->met(i, result.not_claimed);
+      const bool refused = bit(tally.refused, i);
       if (!refused) {
         capabilities.push_back(machine.caps);
         met.push_back(machine);
@@ -123,7 +126,6 @@ void fill(CheckResult& result, const Tally& tally, const CheckOptions& options) 
   }
   result.rules = rule_counts(rules, capabilities);
   tell_missing_calls(result.rules, tally.abilities);
-  result.not_claimed = NotClaimed::of_bits(tally.not_claimed);
   tell_not_claimed(result.rules, result.not_claimed);
   result.without_verdict = tally.without_verdict;
   result.cut_short = tally.cut_short;
@@ -161,14 +163,33 @@ Campaign::Campaign(const iommucheck_driver& driver, Segments* segments, Settings
       findings_(settings_.findings_before + options_.told.size()),
       current_(settings_.from) {}
 
+RunClaims Campaign::claims() const {
+  RunClaims claims = options_.claims;
+  claims.besides.add(shown_);
+  return claims;
+}
+
+/// Where it meets the first group that nobody has named.
+void Campaign::ask_about_groups() {
+  const bool asks = options_.claims.heed_driver && plan_.groups_are_drawn() && shown_.empty();
+  if (!asks || !fresh_options(nullptr).machine.has_groups()) return;
+  std::unique_ptr<Segments> own;
+  if (loaded_ != nullptr) {
+    loaded_->restore();
+    own = std::make_unique<Segments>(*loaded_);
+  }
+  Lockstep asked(driver_, fresh_options(own.get()));
+  if (asked.boot().empty() && asked.takes_devices_alone()) shown_.add(Claim::groups);
+}
+
 LockstepOptions Campaign::fresh_options(Segments* segments) {
   LockstepOptions options;
-  options.machine = plan_.machines()[machine_];
+  options.machine = plan_.met(machine_, claims().of(driver_));
   options.seed = options_.seed;
   options.segments = segments;
   options.scan = settings_.scan;
   options.store_count = options_.store_count.get();
-  options.claims = options_.claims;
+  options.claims = claims();
   options.guard_window = settings_.guard_window;
   options.known = known();
   options.identity_window = options_.identity_window;
@@ -190,7 +211,7 @@ CaseRecord Campaign::record_again(const Sequence& sequence) {
 /// What it broke on its way is a finding; if nothing, there is a trace, and what came last.
 Expected<void> Campaign::boot_failed(const std::string& failed) {
   const std::string where =
-      grounds_.size() == 1 ? "" : " on machine " + machine_text(plan_.machines()[machine_]);
+      grounds_.size() == 1 ? "" : " on machine " + machine_text(fresh_options(nullptr).machine);
   std::string text =
       fmt::format("the driver {} does not come up{}: {}", driver_.name, where, failed);
   Monitor& monitor = lockstep_->monitor();
@@ -244,6 +265,7 @@ Expected<void> Campaign::go_to(u64 sequence) {
 }
 
 Expected<void> Campaign::boot_on_it() {
+  ask_about_groups();
   Ground& ground = grounds_[machine_];
   if (loaded_ != nullptr) {
     loaded_->restore();
@@ -266,7 +288,7 @@ Expected<void> Campaign::boot_on_it() {
   ground.lockstep = std::move(lockstep);
   lockstep_ = ground.lockstep.get();
   tally_.abilities = lockstep_->abilities();
-  tally_.not_claimed = lockstep_->not_claimed().bits();
+  tally_.not_claimed = lockstep_->not_claimed().bits() | u64{shown_.bits()} << Tally::shown_lsb;
   lockstep_->on_operation(settings_.on_operation, settings_.context);
   lockstep_->set_seen(settings_.seen);
   const u64 outcomes = tally_.outcomes;
@@ -510,7 +532,7 @@ Expected<void> Campaign::report_state(std::string headline, const Sequence& sequ
   told_.push_back(key_of(violation));
   violation.operations = sequence.operations;
   violation.sequence = current_;
-  violation.machine = machine_text(plan_.machines()[machine_]);
+  violation.machine = machine_text(fresh_options(nullptr).machine);
   ++findings_;
   owner_.progress(tally_, current_);
   owner_.found(std::move(violation));
@@ -620,7 +642,7 @@ Expected<void> Campaign::report(u64 number, const Sequence& sequence, const Find
   }
   violation.sequence = number;
   if (options_.of_given) violation.remarks.push_back("first in " + source_.name_of(number));
-  violation.machine = machine_text(plan_.machines()[machine_]);
+  violation.machine = machine_text(fresh_options(nullptr).machine);
   violation.operations = small.operations;
   told_.push_back(key_of(first));
   ++findings_;

@@ -23,11 +23,13 @@
 namespace iommucheck::oracle {
 
 struct Tally {
+  /// From here on in not_claimed: what the driver's answers showed.
+  static constexpr unsigned shown_lsb = 32;
   u64 sequences = 0, calls = 0, calls_succeeded = 0, calls_changing = 0;
   u64 accesses = 0, outcomes = 0;
   u64 refused = 0;          ///< a bit for each machine that the driver said it is not for
   u64 abilities = 0;        ///< of the driver (claims.h)
-  u64 not_claimed = 0;      ///< NotClaimed::bits() of driver and run
+  u64 not_claimed = 0;      ///< NotClaimed::bits() of driver and run, and shown_lsb
   u64 without_verdict = 0;  ///< of the sequences: by a bound, or by what is not modelled
   u64 unmodelled = 0;       ///< of these
   u64 stage2 = 0;           ///< of these: stage 2
@@ -106,6 +108,8 @@ class Campaign {
   };
   Expected<void> go_to(u64 sequence);
   Expected<void> boot_on_it();
+  void ask_about_groups();
+  [[nodiscard]] RunClaims claims() const;
   [[nodiscard]] bool out_of_time(u64 number) const;
   bool is_to_tell(const Finding& finding);
   [[nodiscard]] bool was_told(const Finding& finding) const;
@@ -150,6 +154,7 @@ class Campaign {
   u32 machine_ = 0;               // the one at hand
   Lockstep* lockstep_ = nullptr;  // its lockstep
   u64 refused_ = 0;
+  NotClaimed shown_;  // by the driver's answers
   Tally tally_;
   u64 findings_ = 0;
   u64 current_ = 0;

@@ -114,6 +114,7 @@ struct CheckResult {
   std::vector<RuleCount> rules;
   std::string scope;       ///< what was judged, in words: "stage 1, no PASID, no ATS"
   NotClaimed not_claimed;  ///< by the driver or by the run
+  NotClaimed shown;        ///< of these: by nobody, but by the driver's answers
   std::vector<Violation> findings;
   std::vector<KnownSeen> known;  ///< in the file's order
   CorpusResult corpus;

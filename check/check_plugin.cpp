@@ -295,10 +295,11 @@ void Supervisor::name_trace(Violation& violation, const Recording& recording) co
 
 /// For running a sequence alone: the machine is the one that it ran on, and what was known then.
 CheckOptions Supervisor::on_its_machine(u64 number) {
-  const u64 refused = get_tally(report_).refused;
+  const Tally tally = get_tally(report_);
   CheckOptions options = options_;
   for (const Violation& told : findings_) options.told.push_back(key_of(told));
-  options.machine = machine_text(plan_.machines()[source_.machine_of(plan_, number, refused)]);
+  options.machine = machine_text(plan_.met(source_.machine_of(plan_, number, tally.refused),
+                                           NotClaimed::of_bits(tally.not_claimed)));
   return options;
 }
 

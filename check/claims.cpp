@@ -29,6 +29,7 @@ static_assert(is_flag(Claim::short_memory, IOMMUCHECK_DRIVER_ALLOCATIONS_SLEEP))
 static_assert(is_flag(Claim::structures, IOMMUCHECK_DRIVER_TABLES_ONLY));
 static_assert(is_flag(Claim::domains, IOMMUCHECK_DRIVER_BRING_UP_ONLY));
 static_assert(is_flag(Claim::stage_2, IOMMUCHECK_DRIVER_STAGE_2_GIVEN));
+static_assert(is_flag(Claim::groups, IOMMUCHECK_DRIVER_NO_GROUPS));
 
 constexpr Abilities with_domains = bit_of(CallKind::domain_alloc);
 
@@ -125,7 +126,7 @@ void tell_not_claimed(std::vector<RuleCount>& rules, NotClaimed not_claimed) {
   }
 }
 
-std::vector<std::string> not_claimed_lines(NotClaimed not_claimed) {
+std::vector<std::string> not_claimed_lines(NotClaimed not_claimed, NotClaimed shown) {
   std::vector<std::string> lines;
   for (const ClaimInfo& info : all_claims()) {
     if (!not_claimed.has(info.claim)) continue;
@@ -134,7 +135,8 @@ std::vector<std::string> not_claimed_lines(NotClaimed not_claimed) {
       if (spec::rule_info(rule).keeper != spec::Keeper::driver) continue;
       rules += fmt::format("{}{}", rules.empty() ? "" : ", ", spec::rule_name(rule));
     }
-    lines.push_back(fmt::format("not claimed: {} ({}); {}: {}", info.name, info.text,
+    const char* why = shown.has(info.claim) ? ", as the driver's answers show" : "";
+    lines.push_back(fmt::format("not claimed{}: {} ({}); {}: {}", why, info.name, info.text,
                                 info.whole ? "without" : "less is asked of", rules));
   }
   return lines;

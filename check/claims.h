@@ -56,8 +56,9 @@ Expected<RunClaims> parse_claims(std::string_view text);
 /// Rules of which nothing is judged since it is not claimed. One that is broken all the same stays.
 void tell_not_claimed(std::vector<RuleCount>& rules, NotClaimed not_claimed);
 
-/// A line for each: what is not asked, and the rules that say less or nothing for that.
-std::vector<std::string> not_claimed_lines(NotClaimed not_claimed);
+/// A line for each: what is not asked, and the rules that say less or nothing for that. `shown`:
+/// those that nobody has said, and the driver's answers have shown.
+std::vector<std::string> not_claimed_lines(NotClaimed not_claimed, NotClaimed shown = {});
 
 /// "stage 1, PASIDs, ATS, stalls": what the machines had and the driver could use, or "no PASID";
 /// and what is not claimed. `judged`: which translation was.

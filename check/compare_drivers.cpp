@@ -72,6 +72,13 @@ bool same_call(const Call& a, const Call& b) {
          a.domain_kind == b.domain_kind && a.input_bits == b.input_bits;
 }
 
+/// Without groups that nobody named: one of them may take devices for themselves.
+Machine met(const MachinePlan& plan, u32 index) {
+  NotClaimed without;
+  without.add(Claim::groups);
+  return plan.met(index, without);
+}
+
 /// A driver, booted on each machine that it has come by.
 class Subject {
  public:
@@ -331,7 +338,7 @@ class Work {
       for (bool both = false; !both;) {
         both = true;
         for (const auto& subject : subjects_) {
-          const auto there = subject->go_to(machine, plan->machines()[machine], lockstep_);
+          const auto there = subject->go_to(machine, met(*plan, machine), lockstep_);
           if (!there) return std::unexpected(there.error());
           both = both && *there;
         }
@@ -357,7 +364,7 @@ class Work {
       told_.push_back(kind);
       if (options_.shrink) found = smaller(sequence.operations, kind, std::move(*found));
       found->sequence = number;
-      found->machine = machine_text(plan->machines()[machine]);
+      found->machine = machine_text(met(*plan, machine));
       if (found->operations.empty()) found->operations = sequence.operations;
       report_.add_finding(is_difference + encode(*found));
     }
@@ -452,7 +459,7 @@ Expected<Comparison> compare_drivers(const CheckOptions& options, const std::str
   const auto plan = MachinePlan::parse(options.machine, options.seed);
   for (std::size_t i = 0; plan && i < plan->machines().size(); ++i) {
     if (((report->counter(refused) >> i) & 1) == 0) continue;
-    result.refused.push_back(machine_text(plan->machines()[i]));
+    result.refused.push_back(machine_text(met(*plan, static_cast<u32>(i))));
   }
   return result;
 }

@@ -107,6 +107,31 @@ bool Lockstep::refused() const {
   return host_.boot_error() == -IOMMUCHECK_ENODEV || host_.boot_error() == -IOMMUCHECK_EOPNOTSUPP;
 }
 
+bool Lockstep::takes_devices_alone() {
+  const auto& devices = monitor_.setup().devices;
+  u32 one = 0;
+  u32 other = 0;
+  for (u32 i = 0; i < devices.size(); ++i) {
+    for (u32 k = 0; k < i; ++k) {
+      if (devices[i].group == spec::sva::DeviceSetup::alone) continue;
+      if (devices[i].group == devices[k].group) one = k, other = i;
+    }
+  }
+  if (other == 0 || !host_.has(CallKind::attach) || !host_.has(CallKind::detach)) return false;
+  Call call{.kind = CallKind::domain_alloc};
+  call.domain_kind = IOMMUCHECK_DOMAIN_PAGING;
+  const spec::sva::Observed domain = host_.call(call);
+  call = {.kind = CallKind::attach};
+  call.domain = domain.value;
+  call.device = one;
+  const bool attached = domain.status == Status::ok && host_.call(call).status == Status::ok;
+  call.kind = CallKind::detach;
+  call.device = other;
+  const bool alone = attached && host_.call(call).status == Status::einval;
+  undo();
+  return alone;
+}
+
 void Lockstep::undo() {
   fork_.reset();
   host_.restore();  // calls that still wait end first, without any effect

@@ -58,6 +58,10 @@ class Lockstep {
   /// are performed and judged once: the trail goes back to behind them, with what is outside of it.
   void run(std::span<const fuzz::Operation> operations, Ends ends, std::size_t shared = 0);
 
+  /// Whether the driver attaches and detaches each of a group's devices for itself, by its answers:
+  /// one is attached, and to detach the other is EINVAL. Whatever else this shows is forgotten.
+  bool takes_devices_alone();
+
   /// Back to the booted state: the next run begins there.
   void undo();
 

@@ -85,7 +85,12 @@ void Lockstep::perform_sva(const fuzz::Operation& operation) {
 
 Status Lockstep::perform_init(const fuzz::Operation& operation) {
   const u32 device = device_of(operation);
-  const fuzz::PasidLimits limits = fuzz::pasid_limits(operation);
+  fuzz::PasidLimits limits = fuzz::pasid_limits(operation);
+  // High ones are on both sides of 512 as well, where the device has so many.
+  const bool high = static_cast<fuzz::PasidRange>(operation.window) == fuzz::PasidRange::high;
+  if (high && monitor_.setup().devices[device].ssid_bits > 9 && (operation.choices & 0x20) == 0) {
+    limits.min = 511;
+  }
   Call call{.kind = CallKind::sva_device_init};
   call.device = device;
   call.features = features_of(operation, monitor_.setup().devices[device]);

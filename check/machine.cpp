@@ -4,8 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <charconv>
+#include <numeric>
 #include <set>
 #include <variant>
 
@@ -316,6 +318,13 @@ u32 drawn_stream_id(Draw& draw, const Capabilities& caps, bool far, std::set<u32
 
 }  // namespace
 
+bool Machine::has_groups() const {
+  std::set<u32> seen;
+  return std::ranges::any_of(devices, [&](const DeviceSetup& device) {
+    return device.group != DeviceSetup::alone && !seen.insert(device.group).second;
+  });
+}
+
 Machine default_machine() {
   Machine machine;
   machine.caps = spec::parse_capabilities(default_id_registers());
@@ -326,6 +335,174 @@ Machine default_machine() {
                      {.stream_ids = {5}, .ssid_bits = 3, .ats = true, .stall = true}};
   return machine;
 }
+
+namespace {
+
+/// What machines of a campaign differ in. The default machine has none of them, and of two each is
+/// there without the other, and both are, on one of those beside it (covering_columns).
+enum class Feature : u8 {
+  incoherent,         ///< COHACC = 0
+  no_ranges,          ///< RIL = 0
+  bbml,               ///< not 0
+  one_level_cds,      ///< CD2L = 0
+  one_level_streams,  ///< ST_LEVEL = 0
+  high_pasids,        ///< above 511
+  asid8,
+  no_ats,
+  no_stalls,
+  few_commands,  ///< a queue of 8 or 16
+  few_events,    ///< one of 4 or 8
+  narrow,        ///< less than 44 address bits
+  stage2,
+  httu,
+  terminates,   ///< TERM_MODEL = 1
+  group,        ///< of the first two devices
+  two_streams,  ///< of the first device
+  no_hooks,     ///< mm_alloc or mm_free is not there
+  count
+};
+using Features = u32;  // a bit each
+
+constexpr bool has(Features features, Feature feature) {
+  return bit(features, static_cast<unsigned>(feature));
+}
+
+/// Those that leave less to be asked of a driver, or that some are not for.
+constexpr Feature poor[] = {Feature::no_ats, Feature::no_stalls, Feature::no_hooks,
+                            Feature::incoherent};
+
+/// Any two features need sets of machines that meet, and of which none is part of the other, beside
+/// a machine without either. Three of seven for each that is poor, no machine in all of them...
+constexpr u32 poor_columns[] = {0b0000111, 0b0011001, 0b0101010, 0b0110100};
+static_assert(std::size(poor) == std::size(poor_columns));
+
+/// ... and another four of seven for each of the others.
+std::vector<u32> covering_columns() {
+  std::vector<u32> columns;
+  for (u32 set = 0; set < u32{1} << MachinePlan::drawn_count; ++set) {
+    const bool fits = std::ranges::all_of(
+        poor_columns, [&](u32 its) { return (set & its) != 0 && (set & its) != its; });
+    if (fits && std::popcount(set) == 4) columns.push_back(set);
+  }
+  return columns;
+}
+
+/// Of each drawn machine. Which is which, and which feature is on which, is the seed's.
+std::array<Features, MachinePlan::drawn_count> drawn_features(Draw& draw) {
+  const auto shuffle = [&](auto& list) {
+    for (u32 left = static_cast<u32>(list.size()); left > 1; --left) {
+      std::swap(list[left - 1], list[draw.below(left)]);
+    }
+  };
+  std::vector<u32> columns = covering_columns();
+  shuffle(columns);
+  std::array<u32, MachinePlan::drawn_count> places{};
+  std::iota(places.begin(), places.end(), 0U);
+  shuffle(places);
+  std::array<Features, MachinePlan::drawn_count> features{};
+  std::size_t next = 0;
+  for (u32 feature = 0; feature < static_cast<u32>(Feature::count); ++feature) {
+    const auto* rare = std::ranges::find(poor, static_cast<Feature>(feature));
+    const u32 column =
+        rare == std::end(poor) ? columns[next++] : poor_columns[rare - std::begin(poor)];
+    for (u32 machine = 0; machine < MachinePlan::drawn_count; ++machine) {
+      features[places[machine]] |= ((column >> machine) & 1) << feature;
+    }
+  }
+  return features;
+}
+
+/// Versions have what they must: RIL and BBML from SMMUv3.2 on, either from SMMUv3.1 on.
+void set_version(Capabilities& caps, Features features, Draw& draw) {
+  const bool ranges = !has(features, Feature::no_ranges);
+  const bool bbml = has(features, Feature::bbml);
+  const u32 lowest = ranges || bbml ? 1 : 0;
+  caps.minor = draw.from(lowest, ranges && bbml ? 3 : 1);
+  caps.ril = ranges;
+  caps.bbml = bbml ? draw.from(1, 2) : 0;
+  caps.had = caps.xnx = caps.minor >= 1;
+  caps.fwb = caps.minor >= 2;
+  caps.e0pd = caps.minor >= 3;
+  caps.stt = caps.minor >= 1 && draw.one_in(3);
+  caps.s2p = has(features, Feature::stage2);
+  caps.vmid16 = caps.s2p && draw.one_in(2);
+  caps.hyp = caps.s2p && (caps.minor >= 2 || draw.one_in(3));
+}
+
+void set_sizes(Machine& machine, Features features, Draw& draw) {
+  Capabilities& caps = machine.caps;
+  caps.ssidsize = has(features, Feature::high_pasids) ? draw.of({10, 11, caps.cd2l ? 20U : 10U})
+                                                      : draw.of({0, 1, 3, 6, 7, 8, 8, 8});
+  const bool two_levels = !has(features, Feature::one_level_streams);
+  caps.two_level_stream_table = two_levels;
+  caps.sidsize = two_levels ? draw.of({7, 8, 16, 20, 32}) : draw.from(4, 6);
+  caps.cmdqs = draw.from(5, 8);
+  machine.cmdq_log2size = draw.one_in(2) ? 0 : draw.from(5, 8);
+  if (has(features, Feature::few_commands)) {
+    // Wanted by the platform, or all that there is.
+    u32& lg2 = draw.one_in(2) ? machine.cmdq_log2size : caps.cmdqs;
+    lg2 = draw.of({3, 3, 4});
+  }
+  caps.eventqs = has(features, Feature::few_events) ? draw.from(2, 3) : draw.from(4, 7);
+  caps.oas_lg2 = has(features, Feature::narrow) ? draw.of({32, 36, 40, 42}) : draw.of({44, 48});
+}
+
+/// The first one can do what the SMMU can; the others some of it, or more.
+void set_devices(Machine& machine, Features features, Draw& draw) {
+  constexpr u32 high_bits = 10;  // tables for more cost time, and show nothing else
+  const u32 most = has(features, Feature::high_pasids) ? high_bits : pasid_bits_max;
+  const u32 widest = std::min<u32>(machine.caps.ssidsize, most);
+  const bool far = draw.one_in(3);
+  const u32 count = draw.from(2, devices_max);
+  std::set<u32> taken;
+  machine.devices.clear();
+  for (u32 i = 0; i < count; ++i) {
+    DeviceSetup device;
+    const u32 streams = i != 0                                ? draw.of({1, 1, 1, 2, 3})
+                        : has(features, Feature::two_streams) ? draw.of({2, 2, 3})
+                                                              : 1;
+    for (u32 n = 0; n < streams; ++n) {
+      device.stream_ids.push_back(drawn_stream_id(draw, machine.caps, far, taken));
+    }
+    device.ssid_bits = i == 0 ? widest
+                       : widest == 0
+                           ? draw.of({0, 0, 4})
+                           : draw.of({0, widest, std::min<u32>(widest + 2, most), 1, 3, 5});
+    device.ats = i == 0 || draw.one_in(2);
+    device.stall = i == 0 ? !draw.one_in(3) : draw.one_in(2);
+    if (i < 2 && has(features, Feature::group)) device.group = 1;
+    machine.devices.push_back(std::move(device));
+  }
+  drop_what_is_not_there(machine);
+}
+
+Machine machine_with(Features features, Draw& draw) {
+  Machine machine;
+  Capabilities& caps = machine.caps;
+  caps = drawn_capabilities(draw);
+  set_version(caps, features, draw);
+  caps.cohacc = !has(features, Feature::incoherent);
+  caps.cd2l = !has(features, Feature::one_level_cds);
+  caps.asid16 = !has(features, Feature::asid8);
+  caps.ats = !has(features, Feature::no_ats);
+  caps.stall_model =
+      has(features, Feature::no_stalls) ? spec::StallModel::never : spec::StallModel::both;
+  caps.term_model = has(features, Feature::terminates);
+  caps.httu = has(features, Feature::httu) ? draw.from(1, 2) : 0;
+  set_sizes(machine, features, draw);
+  set_devices(machine, features, draw);
+  if (has(features, Feature::no_hooks)) {
+    // Whoever has no use for them leaves address spaces to the core; one alone is a mistake.
+    const u32 left = draw.of({0, 0, 0, 0, 0, 1, 1, 2});
+    machine.hooks.mm_alloc = left == 1;
+    machine.hooks.mm_free = left == 2;
+  }
+  machine.hooks.mm_attach = !draw.one_in(4);
+  machine.hooks.mm_detach = !draw.one_in(4);
+  return machine;
+}
+
+}  // namespace
 
 Machine drawn_machine(u64 seed) {
   Draw draw(seed);
@@ -421,28 +598,43 @@ Expected<MachinePlan> MachinePlan::parse(std::string_view text, u64 seed) {
     plan.machines_.push_back(std::move(*machine));
     return plan;
   }
-  Draw seeds(~seed);
-  const auto draw = [&] { return drawn_machine(seeds.below(1'000'000)); };
+  plan.groups_are_drawn_ = text.find("group=") == std::string_view::npos;
+  Draw draw(~seed);
+  const auto features = drawn_features(draw);
   for (u32 i = 0; i <= drawn_count; ++i) {
-    Machine machine = i == 0 ? default_machine() : draw();
+    Machine machine = i == 0 ? default_machine() : machine_with(features[i - 1], draw);
     if (text != "drawn") {
-      // One that the architecture allows with the changes, if that is soon found.
+      // One that the architecture allows with the changes, if that is soon found; whatever features
+      // it has, if those that it was to have do not go with them.
       constexpr u32 tries = 100;
+      constexpr u32 tries_as_planned = 20;
+      constexpr Features all = (u32{1} << static_cast<u32>(Feature::count)) - 1;
       Expected<void> changed = change_machine(machine, text.substr(6));
       for (u32 n = 0; n < tries && i != 0 && (!changed || !is_allowed(machine)); ++n) {
-        machine = draw();
+        machine = machine_with(n < tries_as_planned ? features[i - 1] : draw.below(all), draw);
         changed = change_machine(machine, text.substr(6));
       }
       if (!changed) return std::unexpected(std::move(changed.error()));
     }
     plan.machines_.push_back(std::move(machine));
   }
-  // One machine in four has them, and seven are drawn.
+  // One at least, of those that have the tables for it.
   for (u32 n = 0; n < 100 && text == "drawn" && std::ranges::none_of(plan.machines_, is_wide);
        ++n) {
-    plan.machines_.back() = draw();
+    for (u32 i = 1; i <= drawn_count; ++i) {
+      if (has(features[i - 1], Feature::one_level_streams)) continue;
+      plan.machines_[i] = machine_with(features[i - 1], draw);
+    }
   }
   return plan;
+}
+
+Machine MachinePlan::met(u32 index, NotClaimed not_claimed) const {
+  Machine machine = machines_[index];
+  if (groups_are_drawn_ && not_claimed.has(Claim::groups)) {
+    for (DeviceSetup& device : machine.devices) device.group = DeviceSetup::alone;
+  }
+  return machine;
 }
 
 u32 MachinePlan::index_of(u64 sequence, u64 refused) const {

@@ -10,12 +10,16 @@
 
 #include "base/error.h"
 #include "base/types.h"
+#include "monitor/not_claimed.h"
 #include "spec/smmu/registers.h"
 #include "spec/sva/setup.h"
 
 namespace iommucheck::oracle {
 
 struct Machine {
+  /// Two devices share a group.
+  [[nodiscard]] bool has_groups() const;
+
   spec::Capabilities caps;
   std::vector<spec::sva::DeviceSetup> devices;
   u32 cmdq_log2size = 0;     ///< entries wanted by the platform; 0: as the driver likes
@@ -28,8 +32,7 @@ struct Machine {
 Machine default_machine();
 
 /// One that the architecture allows and this specification describes; the same from the same seed.
-/// Its devices claim ATS and stalls only where the SMMU has them, and are alone in their groups:
-/// most systems keep groups above the driver.
+/// Its devices claim ATS and stalls only where the SMMU has them, and are alone in their groups.
 Machine drawn_machine(u64 seed);
 
 /// What differs from default_machine(): "minor=1,cohacc=0,devices=1:8:stall/2+3:5:ats"; "default"
@@ -44,18 +47,25 @@ Expected<Machine> parse_machine(std::string_view text);
 /// The machines of a campaign, by the number of a sequence.
 class MachinePlan {
  public:
-  static constexpr u32 drawn_count = 7;       ///< beside the default one
+  /// Beside the default one. Of two features of a machine (COHACC = 0, a group, few commands) each
+  /// is there without the other, and both are, on one of them.
+  static constexpr u32 drawn_count = 7;
   static constexpr u64 sequences_each = 256;  ///< before it is the next one's turn
 
   /// As parse_machine; "drawn", with changes or without: the default machine and some of `seed`.
   static Expected<MachinePlan> parse(std::string_view text, u64 seed);
 
   [[nodiscard]] const std::vector<Machine>& machines() const { return machines_; }
+  /// As a driver meets it: without groups that nobody named, where it does not claim them.
+  [[nodiscard]] Machine met(u32 index, NotClaimed not_claimed) const;
+  /// met() may leave groups out.
+  [[nodiscard]] bool groups_are_drawn() const { return groups_are_drawn_; }
   /// Of the machines, `refused` (a bit each) aside: those that the driver is not for.
   [[nodiscard]] u32 index_of(u64 sequence, u64 refused) const;
 
  private:
   std::vector<Machine> machines_;
+  bool groups_are_drawn_ = false;
 };
 
 /// Where callers of map have memory: regions of 1 GiB, far apart where there is room.

@@ -216,7 +216,7 @@ void print_machines(const oracle::CheckOptions& settings) {
 void print_text(const CheckCommand& options, const oracle::CheckResult& result,
                 const oracle::RunEnd& end) {
   print_rules(result.rules, options.all_rules);
-  for (const std::string& line : oracle::not_claimed_lines(result.not_claimed)) {
+  for (const std::string& line : oracle::not_claimed_lines(result.not_claimed, result.shown)) {
     fmt::print("{}\n", line);
   }
   for (std::size_t i = 0; i < result.machines.size(); ++i) {

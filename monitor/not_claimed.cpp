@@ -42,6 +42,8 @@ constexpr Rule of_domains[] = {
     Rule::EXIT_HANDLERS,       Rule::EXIT_WAITS,        Rule::FAULT_ENDED,
     Rule::FAULT_ANSWERED,      Rule::FAULT_REFUSED,     Rule::FAULT_HANDLED};
 constexpr Rule of_stage_2[] = {Rule::TAG_STAGE2};
+constexpr Rule of_groups[] = {Rule::PROMISE_OUTCOME, Rule::PROMISE_UNDISTURBED,
+                              Rule::PROMISE_TRANSIENT, Rule::RESULT_EXACT, Rule::PAGE_REUSE};
 
 constexpr ClaimInfo infos[] = {
     {Claim::time_outs, "time-outs", "no time-outs",
@@ -80,6 +82,8 @@ constexpr ClaimInfo infos[] = {
      .rules = of_stage_2,
      .whole = true,
      .judged = false},
+    {Claim::groups, "groups", "no groups",
+     "each device is attached and detached for itself: none is drawn into a group", of_groups},
 };
 static_assert(std::size(infos) == static_cast<std::size_t>(Claim::count));
 

@@ -24,6 +24,7 @@ enum class Claim : u8 {
   structures,
   domains,
   stage_2,
+  groups,
   count
 };
 

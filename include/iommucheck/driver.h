@@ -427,6 +427,8 @@ struct iommucheck_fault {
 #define IOMMUCHECK_DRIVER_BRING_UP_ONLY 0x8000u
 /* Stage 2, its tables and VMIDs, is the caller's. */
 #define IOMMUCHECK_DRIVER_STAGE_2_GIVEN 0x10000u
+/* A device is attached and detached for itself, whatever its group: groups are kept above. */
+#define IOMMUCHECK_DRIVER_NO_GROUPS 0x20000u
 
 /* What the driver itself counts as not given back. */
 struct iommucheck_held {

@@ -109,6 +109,53 @@ TEST(Machine, AllKindsAreDrawn) {
   }
 }
 
+/// What a driver can meet of it, told from the machine alone.
+std::vector<bool> features_of(const Machine& m) {
+  const auto& first = m.devices.front();
+  const spec::Capabilities& caps = m.caps;
+  const bool few_commands = caps.cmdqs <= 4 || (m.cmdq_log2size != 0 && m.cmdq_log2size <= 4);
+  return {!caps.cohacc,
+          !caps.ril,
+          caps.bbml != 0,
+          !caps.cd2l,
+          !caps.two_level_stream_table,
+          first.ssid_bits > 9,
+          !caps.asid16,
+          !caps.ats,
+          caps.stall_model == spec::StallModel::never,
+          few_commands,
+          caps.eventqs <= 3,
+          caps.oas_lg2 < 44,
+          caps.s2p,
+          caps.httu != 0,
+          caps.term_model,
+          m.has_groups(),
+          first.stream_ids.size() > 1,
+          !m.hooks.mm_alloc || !m.hooks.mm_free};
+}
+
+/// Finding 3 of the review of finding power: pairs of features were luck.
+TEST(Machine, EachPairOfFeaturesIsThereAndNotThere) {
+  for (u64 seed = 0; seed < 100; ++seed) {
+    const auto plan = *oracle::MachinePlan::parse("drawn", seed);
+    std::vector<std::vector<bool>> rows;
+    for (const Machine& machine : plan.machines()) {
+      EXPECT_TRUE(spec::id_inconsistencies(spec::make_id_registers(machine.caps)).empty())
+          << oracle::machine_text(machine);
+      rows.push_back(features_of(machine));
+    }
+    const std::size_t count = rows.front().size();
+    for (std::size_t a = 0; a < count; ++a) {
+      for (std::size_t b = 0; b < a; ++b) {
+        std::set<std::pair<bool, bool>> seen;
+        for (const auto& row : rows) seen.emplace(row[a], row[b]);
+        EXPECT_EQ(seen.size(), 4U) << "features " << a << " and " << b << ", seed " << seed;
+      }
+    }
+    EXPECT_EQ(rows.front(), std::vector<bool>(count, false)) << "the default machine";
+  }
+}
+
 TEST(Machine, WhatCannotBeIsRefused) {
   const std::pair<const char*, const char*> wrong[] = {
       {"", "there is no ''"},

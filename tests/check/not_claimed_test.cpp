@@ -31,6 +31,7 @@ using ::testing::HasSubstr;
 CheckResult check(const std::string& plugin, const std::string& not_claimed) {
   CheckOptions options;
   options.driver = test::in_build("test-plugins/claims_") + plugin + ".so";
+  if (plugin == "groups") options.machine = "drawn";  // which has them
   options.sequences = 3000;
   options.shrink = false;
   options.claims = *oracle::parse_claims(not_claimed);
@@ -48,7 +49,9 @@ std::string plugin_of(Claim claim) {
 }
 
 TEST_P(EachClaim, IsBrokenWhereItIsMade) {
-  const CheckResult result = check(plugin_of(GetParam()), "");
+  // A driver that takes devices for themselves is asked about groups by who insists alone.
+  const bool insists = GetParam() == Claim::groups;
+  const CheckResult result = check(plugin_of(GetParam()), insists ? "nothing" : "");
   ASSERT_EQ(result.findings.size(), 1U);
   const auto rules = oracle::claim_info(GetParam()).rules;
   EXPECT_NE(std::ranges::find(rules, result.findings.front().rule), rules.end())
@@ -106,6 +109,38 @@ TEST(NotClaimed, TheDriverSaysItAndTheRunHasTheLastWord) {
   EXPECT_EQ(its.not_claimed.text(), "ranges");
   EXPECT_EQ(check("says_ranges", "time-outs").not_claimed.text(), "time-outs,ranges");
   EXPECT_EQ(check("says_ranges", "nothing").findings.size(), 1U);
+}
+
+/// A driver that takes devices for themselves shows it: one of a group is attached, and the other
+/// is on no domain.
+TEST(NotClaimed, AnswersShowThatDevicesAreTakenAlone) {
+  const CheckResult its = check("groups", "");
+  for (const auto& found : its.findings) ADD_FAILURE() << headline(found);
+  EXPECT_EQ(its.not_claimed.text(), "groups");
+  EXPECT_EQ(its.shown.text(), "groups");
+  for (const auto& machine : its.machines) {
+    EXPECT_EQ(machine.text.find("group="), std::string::npos) << machine.text;
+  }
+  const auto lines = oracle::not_claimed_lines(its.not_claimed, its.shown);
+  ASSERT_EQ(lines.size(), 1U);
+  EXPECT_THAT(lines.front(), HasSubstr("as the driver's answers show: groups"));
+  // Who names a group asks all the same.
+  CheckOptions options;
+  options.driver = test::in_build("test-plugins/claims_groups.so");
+  options.machine = "devices=1:0:group=1/2:0:group=1/4:3";
+  options.sequences = 3000;
+  options.shrink = false;
+  const auto named = oracle::run_check(options);
+  ASSERT_TRUE(named.has_value());
+  EXPECT_EQ(named->findings.size(), 1U);
+  EXPECT_TRUE(named->shown.empty());
+  // One that moves a group together, and forgets the others' STEs, is found where it is drawn.
+  options.driver = museum("group_left_behind");
+  options.machine = "drawn";
+  const auto wrong = oracle::run_check(options);
+  ASSERT_TRUE(wrong.has_value());
+  EXPECT_EQ(wrong->findings.size(), 1U);
+  EXPECT_TRUE(wrong->shown.empty());
 }
 
 /// What a trace was judged by stands in it: its replays say the same.
