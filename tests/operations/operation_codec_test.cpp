@@ -110,6 +110,22 @@ TEST(OperationText, ErrorsNamePlaceAndWhatToWrite) {
   EXPECT_TRUE(message("map domain=9").starts_with("F:1:5: 'domain=9' has none of the values 0 1"));
 }
 
+/// Of the hardware in the words of its own fields.
+TEST(OperationText, HardwareSaysItsNumbers) {
+  for (const std::string_view line :
+       {"hardware commands=1 looks=3", "hardware at=17 variant=stop", "hardware looks=queue-1",
+        "hardware at=2 variant=stop_sync", "hardware looks=16 variant=acknowledge"}) {
+    const auto operation = parse_operation(line);
+    ASSERT_TRUE(operation) << operation.error().message;
+    EXPECT_EQ(print(*operation), line);
+  }
+  EXPECT_FALSE(parse_operation("hardware page=3").has_value());
+  EXPECT_FALSE(parse_operation("hardware looks=5").has_value()) << "none of the numbers";
+  const auto full = parse_operation("hardware looks=queue");
+  EXPECT_EQ(hardware_looks(*full, 64), 64U);
+  EXPECT_EQ(hardware_looks(*parse_operation("hardware looks=12"), 64), 12U);
+}
+
 /// Every kind and every value of every field comes up: nothing is out of a fuzzer's reach.
 TEST(OperationDistribution, EveryValueIsReached) {
   std::mt19937_64 random(1);

@@ -364,6 +364,26 @@ TEST(ScenarioRunner, AQueueThatStaysStuck) {
   }
 }
 
+// It sticks at the n-th CMD_SYNC, and at no other; who sends none cannot know which call that is.
+TEST(ScenarioRunner, AQueueThatSticksInsideACall) {
+  const std::string begin =
+      "  dev D0\n  page P Q\n  d = domain_alloc(paging) -> new\n  attach(d, D0) -> ok\n"
+      "  map(d, 0x1000, P, 0x1000, r) -> ok\n  map(d, 0x2000, Q, 0x1000, r) -> ok\n";
+  const auto unmaps = [&](const std::string& after, const char* first, const char* second) {
+    return begin + "  stuck after " + after + "\n  unmap(d, 0x1000, 0x1000) -> " + first +
+           "\n  unmap(d, 0x2000, 0x1000) -> " + second + "\n  unstuck\n  recover -> ok\n";
+  };
+  EXPECT_EQ(run(unmaps("1", "ETIMEDOUT", "ETIMEDOUT"), true).status, Status::passed);
+  EXPECT_EQ(run(unmaps("2", "0x1000", "ETIMEDOUT"), true).status, Status::passed);
+  EXPECT_EQ(run(unmaps("3", "0x1000", "0x1000"), true).status, Status::passed);
+  EXPECT_EQ(run(unmaps("2", "ETIMEDOUT", "ETIMEDOUT"), true).status, Status::failed);
+  EXPECT_EQ(run(unmaps("3", "0x1000", "ETIMEDOUT"), true).status, Status::failed);
+  EXPECT_EQ(run(unmaps("2", "0x1000", "ETIMEDOUT"), false).status, Status::passed);
+  const ScenarioResult on_spec = run(begin + "  stuck after 1\n  remove(D0) -> any\n", false);
+  EXPECT_EQ(on_spec.status, Status::needs);
+  EXPECT_EQ(on_spec.needs, std::vector<std::string>{"stuck after"});
+}
+
 TEST(ScenarioRunner, WhatIsNotBuiltIsNamedAndNeitherPassedNorFailed) {
   const ScenarioResult result =
       run("  dev D0\n  d = domain_alloc(nested) -> new\n  dirty_set(d, on) -> ok\n", true);
