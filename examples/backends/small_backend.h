@@ -27,7 +27,7 @@ enum { SMALL_BLOCKED = 0, SMALL_UNTRANSLATED = 1, SMALL_TABLE = 2 };
 #define SMALL_QUIET 2u
 #define SMALL_WAITS 4u
 #define SMALL_PASSES 16u /* accesses pass as they are */
-#define SMALL_CPUS 8u /* the CPUs' table: that something is not mapped is not remembered */
+#define SMALL_CPUS 8u    /* the CPUs' table: that something is not mapped is not remembered */
 
 /* A word of a page table: 51:12 the address. A leaf has SMALL_LEAF. */
 #define SMALL_PRESENT 1u
