@@ -76,14 +76,13 @@ Alternatives promises_at(const InterfaceState& s, u32 device, Substream at, u64 
       domain_promises(s, domain, iova, with_calls, out);
     }
   };
-  if (at.present && attached_promises(s, device, at.number, iova, with_calls, out)) return out;
   const Device& record = s.devices[device];
+  // It did not answer, and may be isolated, with all of its PASIDs.
+  if (record.silence != records::Silence::none) out.add(promise::blocked);
+  if (at.present && attached_promises(s, device, at.number, iova, with_calls, out)) return out;
   of_domain(record.domain);
-  // A time-out left it between domains: the transient set of that call goes on. Or it did not
-  // answer, and may be isolated.
-  if (record.ghosts != 0 || record.silence != records::Silence::none) {
-    out.add(promise::blocked);
-  }
+  // A time-out left it between domains: the transient set of that call goes on.
+  if (record.ghosts != 0) out.add(promise::blocked);
   for (u32 g = record.ghosts; g != 0; g = s.ghosts[g].next) of_domain(s.ghosts[g].domain);
   if (with_calls && s.tickets.any()) pending_move_promises(s, device, at, iova, out);
   return out;

@@ -62,6 +62,16 @@ TEST_F(SvaAttachments, one_number_leads_to_two_domains) {
   EXPECT_EQ(meets(1, 1, page), Set{hex(p1) + " rw"});
 }
 
+// A device that did not answer may be blocked with all of its PASIDs.
+TEST_F(SvaAttachments, who_does_not_answer_may_be_blocked_there_too) {
+  prepare();
+  ok(attach_pasid(e, 0, 1));
+  ok(attach_pasid(e, 1, 1));
+  state.endpoint_silent(1);  // StreamID 1, device 0
+  EXPECT_EQ(meets(0, 1, page), (Set{hex(p2) + " rw", "blocked"}));
+  EXPECT_EQ(meets(1, 1, page), Set{hex(p2) + " rw"});
+}
+
 TEST_F(SvaAttachments, what_is_refused) {
   prepare();
   only(attach_pasid(e, 5, 1), Status::enodev);
