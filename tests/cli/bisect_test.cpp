@@ -35,7 +35,7 @@ TEST_F(Bisect, NamesTheCommitThatBroughtTheBug) {
     story += "echo " + driver + " " + std::to_string(number) +
              " >driver && git add driver && git commit -q -m c" + std::to_string(number) + " && ";
   }
-  story += "git bisect start -q HEAD HEAD~7 && git bisect run sh -c '" +
+  story += "git bisect start HEAD HEAD~7 && git bisect run sh -c '" +
            check("--bisect --driver $(cut -d\" \" -f1 driver)") + " >/dev/null 2>&1'";
   const Ran ran = shell(story);
   EXPECT_EQ(ran.status, 0) << ran.out << ran.err;

@@ -19,7 +19,7 @@ static int checked_map(void* self, iommucheck_handle domain, uint64_t iova, uint
   struct driver* d = self;
   const int error = simple_driver_entry()->map(self, domain, iova, pa, bytes, prot);
   const struct domain* its = error ? 0 : find(d, domain);
-  if (!its) return error;
+  if (!its || bytes == 0) return error;
   return (leaf_of(its->root, iova) & ADDRESS) == pa ? 0 : -IOMMUCHECK_EIO;
 }
 
