@@ -42,12 +42,14 @@ PassedOver::PassedOver(KnownTo known, const std::string_view& doing)
 void PassedOver::begin_case() {
   things_.clear();
   of_case_.clear();
+  stale_ = false;
   done_.clear();
 }
 
 void PassedOver::go_back_to(EventIndex now) {
   things_.clear();
   of_case_.clear();
+  stale_ = false;
   std::erase_if(done_, [now](const Doing& doing) { return doing.since > now; });
 }
 
@@ -94,7 +96,19 @@ std::optional<PassedOver::Thing> PassedOver::thing_of(const spec::Cause& cause) 
   return std::nullopt;
 }
 
+namespace {
+
+/// What cannot but follow where something stale is met: it differs from what is made there next,
+/// and what it leads to belongs to somebody else by then.
+bool follows_from_staleness(spec::Rule rule) {
+  return rule == spec::Rule::CONFLICT_BBM || rule == spec::Rule::CONFLICT_TLB ||
+         rule == spec::Rule::WILD_WALK || rule == spec::Rule::TABLE_FREE;
+}
+
+}  // namespace
+
 bool PassedOver::follows(const Finding& finding) const {
+  if (stale_ && follows_from_staleness(finding.rule)) return true;
   return std::ranges::any_of(finding.causes, [&](const spec::Cause& cause) {
     const auto thing = thing_of(cause);
     return thing && std::ranges::find(things_, *thing) != things_.end();
@@ -110,6 +124,7 @@ bool PassedOver::excuses(Finding& finding) {
   for (const spec::Cause& cause : finding.causes) {
     if (const auto thing = thing_of(cause)) things_.push_back(*thing);
   }
+  stale_ |= finding.kind.contains("; ") || finding.rule == spec::Rule::TABLE_FREE;
   const One one{*entry, *entry == told_already ? finding.rule : spec::Rule{}};
   if (std::ranges::find(of_case_, one) == of_case_.end()) of_case_.push_back(one);
   return true;

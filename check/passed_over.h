@@ -58,6 +58,7 @@ class PassedOver final : public Monitor::Excuses {
   [[nodiscard]] Doing done_at(EventIndex event) const;
   std::vector<Doing> done_;
   std::vector<Thing> things_;
+  bool stale_ = false;  ///< something that is cached still was passed over
   std::vector<One> of_case_;
 };
 

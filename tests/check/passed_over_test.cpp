@@ -111,8 +111,10 @@ TEST_F(Excused, IsWhatComesFromTheSameThingUnderAnyName) {
   EXPECT_TRUE(passed_over_.excuses(later));
   EXPECT_EQ(asked_.size(), 1U);
   EXPECT_EQ(passed_over_.of_case().size(), 1U) << "counted once";
-  // The twins: another word, another case.
+  // What follows from anything stale; the twins: another word under another rule, another case.
   later.causes[0].pa = 0x1008;
+  EXPECT_TRUE(passed_over_.excuses(later));
+  later.rule = spec::Rule::PAGE_REUSE;
   EXPECT_FALSE(passed_over_.excuses(later));
   passed_over_.begin_case();
   EXPECT_FALSE(passed_over_.excuses(finding_));
