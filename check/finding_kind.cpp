@@ -132,7 +132,10 @@ bool is_about_attributes(const Finding& finding) {
   const May& may = finding.hardware[0];
   if (may.kind != May::Kind::reach && may.kind != May::Kind::pass) return false;
   return std::ranges::any_of(finding.promised, [&](const Promised& promised) {
-    const bool there = promised.state == spec::sva::State::mapped && promised.pa == may.pa;
+    const bool writes =
+        (may.user.write || may.privileged.write) && (promised.prot & spec::sva::prot_write) == 0;
+    const bool there =
+        promised.state == spec::sva::State::mapped && promised.pa == may.pa && !writes;
     return there || (may.kind == May::Kind::pass && promised.state == spec::sva::State::identity);
   });
 }
