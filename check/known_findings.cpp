@@ -24,8 +24,7 @@ std::optional<std::size_t> excuse_of(const CheckOptions& options, const Finding&
   for (std::size_t i = 0; i < entries.size(); ++i) {
     bool covers = entries[i].covers(spec::rule_name(finding.rule), finding.kind);
     if (const auto rule = spec::find_rule(entries[i].rule); rule && !covers) {
-      const spec::Rule its = rule_of_cause(*rule, finding.kind);
-      covers = its == rule_of_cause(finding.rule, finding.kind) && entries[i].kind == finding.kind;
+      covers = key_of(*rule, entries[i].kind) == key_of(finding);
     }
     if (covers && !entries[i].expired(options.today)) return i;
   }

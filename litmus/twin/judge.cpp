@@ -80,10 +80,8 @@ bool is_unknown(const State& state, u16 vmid) {
          state.wild_unknown.vmids.contains(vmid);
 }
 
-bool still_marks_dirty(const Version& version, const Decoded& word, const Tree& tree,
-                       const Item& item) {
-  return version.value.known && word.kind == DescriptorKind::leaf && word.dbm && !word.writable &&
-         word.out == align_down(item.out, tree.shift(item.level));
+bool is_writable_clean(const Version& version, const Decoded& word) {
+  return version.value.known && word.kind == DescriptorKind::leaf && word.dbm && !word.writable;
 }
 
 void add_marks(std::set<Mark>& to, const Item& item) {
@@ -658,19 +656,12 @@ DirtyAgain dirty_again(const State& state, const Regime& regime, const Item& ite
   const Tree tree{.root = 0, .granule = item.granule, .start = 0, .input = 48};
   DirtyAgain found;
   if (item.rights.dirtyable && item.stage != Stage::two) {
-    // A combined translation may be a part of what the descriptor of stage 1 stands for.
-    Item own = item;
-    if (item.stage == Stage::both) {
-      for (const Version& version : state.memory.visible(item.source)) {
-        const Decoded word = decode_descriptor(version.value.word, item.level, tree, regime.mair);
-        found.stage1 |=
-            version.value.known && word.kind == DescriptorKind::leaf && word.dbm && !word.writable;
-      }
-    } else {
-      for (const Version& version : state.memory.visible(item.source)) {
-        const Decoded word = decode_descriptor(version.value.word, item.level, tree, regime.mair);
-        found.stage1 |= still_marks_dirty(version, word, tree, own);
-      }
+    for (const Version& version : state.memory.visible(item.source)) {
+      const Decoded word = decode_descriptor(version.value.word, item.level, tree, regime.mair);
+      // Of a combined translation the output is of stage 2.
+      const bool same =
+          item.stage == Stage::both || word.out == align_down(item.out, tree.shift(item.level));
+      found.stage1 |= same && is_writable_clean(version, word);
     }
   }
   if (item.rights2.dirtyable) {
@@ -680,9 +671,8 @@ DirtyAgain dirty_again(const State& state, const Regime& regime, const Item& ite
         for (const unsigned granule : {12U, 14U, 16U}) {
           const Tree its{.root = 0, .granule = granule, .start = 0, .input = 48};
           const Decoded word = decode_stage2(version.value.word, level, its);
-          const bool leaf = version.value.known && word.kind == DescriptorKind::leaf && word.dbm &&
-                            !word.writable;
-          found.stage2 |= leaf && word.out == align_down(item.out, its.shift(level));
+          found.stage2 |= is_writable_clean(version, word) &&
+                          word.out == align_down(item.out, its.shift(level));
         }
       }
     }
