@@ -9,25 +9,34 @@
 
 namespace iommucheck::oracle {
 
+/// Looked at now and then, as Linux's schedstat has what a process has waited only once it runs
+/// again: of the time between two looks counts what it ran if it wants a processor (itself, or one
+/// of those that it has started and waits for), and else what it did not wait for one. Where the
+/// kernel does not tell, all of it.
 class OwnTime {
  public:
   explicit OwnTime(pid_t pid);
 
   /// From now on.
   void restart();
-  /// Seconds since restart() without those in which the process was ready to run and no processor
-  /// was free (its main thread; Linux's schedstat). Where the kernel does not tell, all of them.
-  [[nodiscard]] double seconds() const;
+  /// Seconds since restart() in which the process, or those that it has started, could go on.
+  double seconds();
   /// Those that seconds() leaves out.
-  [[nodiscard]] double waiting() const;
+  double waiting();
 
  private:
-  /// Seconds of its life.
-  [[nodiscard]] double waited() const;
+  /// Of the main threads of a process and those that it has started, seconds of their lives.
+  struct Sample {
+    double ran = 0, waited = 0;
+    bool wants_processor = false;
+  };
+  static void add(Sample& sample, pid_t pid, unsigned depth);
+  void look();
 
   pid_t pid_;
-  Clock::time_point start_;
-  double waited_before_ = 0;
+  Clock::time_point looked_;
+  Sample last_;
+  double own_ = 0, lost_ = 0;
 };
 
 }  // namespace iommucheck::oracle

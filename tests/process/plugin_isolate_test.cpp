@@ -128,6 +128,26 @@ TEST(PluginIsolate, WaitingForAProcessorIsNoHang) {
   EXPECT_EQ(hangs.ended, Ended::timed_out) << hangs.describe();
 }
 
+/// Whoever waits for a process of its own that gets no processor.
+TEST(PluginIsolate, NorIsWaitingForOneThatWaitsForAProcessor) {
+  const BusyProcessor busy(7);
+  auto report = new_report();
+  const auto started = [](double seconds) {
+    const pid_t child = ::fork();
+    if (child != 0) return ::waitpid(child, nullptr, 0) == child ? 42 : 1;
+    BusyProcessor::take_it();
+    const double began = used();
+    while (used() - began < seconds) {
+    }
+    ::_exit(0);
+  };
+  const auto slow = run(report, [&] { return started(0.3); }, {.hang_seconds = 0.6});
+  EXPECT_EQ(slow.ended, Ended::returned) << slow.describe();
+  EXPECT_GT(slow.seconds, 0.6) << "it did wait";
+  const auto sleeps = run(report, [] { return ::pause(); }, {.hang_seconds = 0.2});
+  EXPECT_EQ(sleeps.ended, Ended::timed_out) << sleeps.describe();
+}
+
 TEST(PluginIsolate, ACrashLeavesTheSequenceUnderTest) {
   auto report = new_report();
   const auto outcome = run(report, [&] {
