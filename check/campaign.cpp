@@ -111,11 +111,11 @@ void fill(CheckResult& result, const Tally& tally, const CheckOptions& options) 
   rules.add_calls(tally.calls);
   std::vector<spec::Capabilities> capabilities;
   std::vector<Machine> met;
-  result.not_claimed = NotClaimed::of_bits(tally.not_claimed);
-  result.shown = NotClaimed::of_bits(tally.not_claimed >> Tally::shown_lsb);
+  result.not_claimed = tally.met_by().not_claimed;
+  result.shown = tally.shown();
   if (const auto plan = MachinePlan::parse(options.machine, options.seed)) {
     for (u32 i = 0; i < plan->machines().size(); ++i) {
-      const Machine machine = plan->met(i, result.not_claimed);
+      const Machine machine = plan->met(i, tally.met_by());
       const bool refused = bit(tally.refused, i);
       if (!refused) {
         capabilities.push_back(machine.caps);
@@ -184,7 +184,7 @@ void Campaign::ask_about_groups() {
 
 LockstepOptions Campaign::fresh_options(Segments* segments) {
   LockstepOptions options;
-  options.machine = plan_.met(machine_, claims().of(driver_));
+  options.machine = plan_.met(machine_, {.not_claimed = claims().of(driver_), .takes_over = takes_over()});
   options.seed = options_.seed;
   options.segments = segments;
   options.scan = settings_.scan;
@@ -288,7 +288,8 @@ Expected<void> Campaign::boot_on_it() {
   ground.lockstep = std::move(lockstep);
   lockstep_ = ground.lockstep.get();
   tally_.abilities = lockstep_->abilities();
-  tally_.not_claimed = lockstep_->not_claimed().bits() | u64{shown_.bits()} << Tally::shown_lsb;
+  tally_.not_claimed = lockstep_->not_claimed().bits() | u64{shown_.bits()} << Tally::shown_lsb |
+                       u64{takes_over()} << Tally::takes_over_bit;
   lockstep_->on_operation(settings_.on_operation, settings_.context);
   lockstep_->set_seen(settings_.seen);
   const u64 outcomes = tally_.outcomes;

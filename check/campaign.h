@@ -9,6 +9,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/bits.h"
 #include "check/case_source.h"
 #include "check/check.h"
 #include "check/finding_kind.h"
@@ -25,11 +26,19 @@ namespace iommucheck::oracle {
 struct Tally {
   /// From here on in not_claimed: what the driver's answers showed.
   static constexpr unsigned shown_lsb = 32;
+  static constexpr unsigned takes_over_bit = 63;  ///< in not_claimed, too: MetBy::takes_over
+  [[nodiscard]] NotClaimed shown() const {
+    return NotClaimed::of_bits(bits(not_claimed, takes_over_bit - 1, shown_lsb));
+  }
+  [[nodiscard]] MetBy met_by() const {
+    return {.not_claimed = NotClaimed::of_bits(bits(not_claimed, shown_lsb - 1, 0)),
+            .takes_over = bit(not_claimed, takes_over_bit)};
+  }
   u64 sequences = 0, calls = 0, calls_succeeded = 0, calls_changing = 0;
   u64 accesses = 0, outcomes = 0;
   u64 refused = 0;          ///< a bit for each machine that the driver said it is not for
   u64 abilities = 0;        ///< of the driver (claims.h)
-  u64 not_claimed = 0;      ///< NotClaimed::bits() of driver and run, and shown_lsb
+  u64 not_claimed = 0;      ///< NotClaimed::bits() of driver and run, shown(), met_by()
   u64 without_verdict = 0;  ///< of the sequences: by a bound, or by what is not modelled
   u64 unmodelled = 0;       ///< of these
   u64 stage2 = 0;           ///< of these: stage 2
@@ -110,6 +119,9 @@ class Campaign {
   Expected<void> boot_on_it();
   void ask_about_groups();
   [[nodiscard]] RunClaims claims() const;
+  [[nodiscard]] bool takes_over() const {
+    return (driver_.flags & IOMMUCHECK_DRIVER_TAKES_OVER) != 0;
+  }
   [[nodiscard]] bool out_of_time(u64 number) const;
   bool is_to_tell(const Finding& finding);
   [[nodiscard]] bool was_told(const Finding& finding) const;

@@ -72,11 +72,12 @@ bool same_call(const Call& a, const Call& b) {
          a.domain_kind == b.domain_kind && a.input_bits == b.input_bits;
 }
 
-/// Without groups that nobody named: one of them may take devices for themselves.
+/// Without groups that nobody named: one of them may take devices for themselves. Nor left on by
+/// anybody: one of them may not be for that.
 Machine met(const MachinePlan& plan, u32 index) {
-  NotClaimed without;
-  without.add(Claim::groups);
-  return plan.met(index, without);
+  MetBy both;
+  both.not_claimed.add(Claim::groups);
+  return plan.met(index, both);
 }
 
 /// A driver, booted on each machine that it has come by.

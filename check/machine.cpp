@@ -359,6 +359,7 @@ enum class Feature : u8 {
   group,        ///< of the first two devices
   two_streams,  ///< of the first device
   no_hooks,     ///< mm_alloc or mm_free is not there
+  left_on,      ///< by whoever had the SMMU before (boot=dirty)
   count
 };
 using Features = u32;  // a bit each
@@ -499,6 +500,7 @@ Machine machine_with(Features features, Draw& draw) {
   }
   machine.hooks.mm_attach = !draw.one_in(4);
   machine.hooks.mm_detach = !draw.one_in(4);
+  machine.dirty = has(features, Feature::left_on);
   return machine;
 }
 
@@ -599,6 +601,7 @@ Expected<MachinePlan> MachinePlan::parse(std::string_view text, u64 seed) {
     return plan;
   }
   plan.groups_are_drawn_ = text.find("group=") == std::string_view::npos;
+  plan.dirty_is_drawn_ = text.find("boot=") == std::string_view::npos;
   Draw draw(~seed);
   const auto features = drawn_features(draw);
   for (u32 i = 0; i <= drawn_count; ++i) {
@@ -629,11 +632,12 @@ Expected<MachinePlan> MachinePlan::parse(std::string_view text, u64 seed) {
   return plan;
 }
 
-Machine MachinePlan::met(u32 index, NotClaimed not_claimed) const {
+Machine MachinePlan::met(u32 index, const MetBy& driver) const {
   Machine machine = machines_[index];
-  if (groups_are_drawn_ && not_claimed.has(Claim::groups)) {
+  if (groups_are_drawn_ && driver.not_claimed.has(Claim::groups)) {
     for (DeviceSetup& device : machine.devices) device.group = DeviceSetup::alone;
   }
+  if (dirty_is_drawn_) machine.dirty &= driver.takes_over;
   return machine;
 }
 

@@ -44,6 +44,12 @@ Expected<void> change_machine(Machine& machine, std::string_view text);
 /// "default", "drawn:SEED", either with changes behind it, or changes of the default alone.
 Expected<Machine> parse_machine(std::string_view text);
 
+/// What decides which of the features that nobody named a driver meets.
+struct MetBy {
+  NotClaimed not_claimed{};
+  bool takes_over = false;  ///< IOMMUCHECK_DRIVER_TAKES_OVER
+};
+
 /// The machines of a campaign, by the number of a sequence.
 class MachinePlan {
  public:
@@ -56,8 +62,9 @@ class MachinePlan {
   static Expected<MachinePlan> parse(std::string_view text, u64 seed);
 
   [[nodiscard]] const std::vector<Machine>& machines() const { return machines_; }
-  /// As a driver meets it: without groups that nobody named, where it does not claim them.
-  [[nodiscard]] Machine met(u32 index, NotClaimed not_claimed) const;
+  /// As a driver meets it: without groups that nobody named, where it does not claim them, and left
+  /// on by somebody, where nobody named that, only if it claims to take such an SMMU over.
+  [[nodiscard]] Machine met(u32 index, const MetBy& driver) const;
   /// met() may leave groups out.
   [[nodiscard]] bool groups_are_drawn() const { return groups_are_drawn_; }
   /// Of the machines, `refused` (a bit each) aside: those that the driver is not for.
@@ -66,6 +73,7 @@ class MachinePlan {
  private:
   std::vector<Machine> machines_;
   bool groups_are_drawn_ = false;
+  bool dirty_is_drawn_ = false;
 };
 
 /// Where callers of map have memory: regions of 1 GiB, far apart where there is room.

@@ -50,7 +50,7 @@ Expected<iommucheck_driver> complete(const iommucheck_driver* given, const std::
   constexpr u64 known = IOMMUCHECK_DRIVER_CONCURRENT | IOMMUCHECK_DRIVER_PER_DEVICE_TABLES |
                         IOMMUCHECK_DRIVER_SCAN | IOMMUCHECK_DRIVER_HOOKS |
                         IOMMUCHECK_DRIVER_PAGE_SIZES | IOMMUCHECK_DRIVER_IDENTITY_MAPPED |
-                        not_claimed;
+                        IOMMUCHECK_DRIVER_TAKES_OVER | not_claimed;
   if ((driver.flags & ~known) != 0) {
     return bad(path, fmt::format("its driver has flags {:#x}, of which this program knows {:#x} "
                                  "only; clear the others",

@@ -404,6 +404,8 @@ struct iommucheck_fault {
 #define IOMMUCHECK_DRIVER_PAGE_SIZES 0x10u
 /* It takes physical addresses for pointers, as firmware does: window == (void *)window_pa. */
 #define IOMMUCHECK_DRIVER_IDENTITY_MAPPED 0x40000u
+/* It brings an SMMU up that somebody had before and left on, as after kexec. */
+#define IOMMUCHECK_DRIVER_TAKES_OVER 0x80000u
 /* What is not claimed: what the interface promises and callers of this driver have never needed.
  * Whoever runs it does not ask for it, judges the rest as ever, and says what was left out
  * (docs/drivers.md, "What is not claimed"). */

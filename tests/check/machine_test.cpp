@@ -131,7 +131,8 @@ std::vector<bool> features_of(const Machine& m) {
           caps.term_model,
           m.has_groups(),
           first.stream_ids.size() > 1,
-          !m.hooks.mm_alloc || !m.hooks.mm_free};
+          !m.hooks.mm_alloc || !m.hooks.mm_free,
+          m.dirty};
 }
 
 /// Finding 3 of the review of finding power: pairs of features were luck.
@@ -154,6 +155,25 @@ TEST(Machine, EachPairOfFeaturesIsThereAndNotThere) {
     }
     EXPECT_EQ(rows.front(), std::vector<bool>(count, false)) << "the default machine";
   }
+}
+
+/// An SMMU that somebody left on is met by those who say that they take one over, or where the run
+/// names it.
+TEST(Machine, LeftOnForWhomTakesOver) {
+  const auto drawn = *oracle::MachinePlan::parse("drawn", 3);
+  const auto named = *oracle::MachinePlan::parse("drawn,boot=dirty", 3);
+  const auto clean = *oracle::MachinePlan::parse("drawn,boot=clean", 3);
+  const auto count = [](const oracle::MachinePlan& plan, bool takes_over) {
+    u32 dirty = 0;
+    for (u32 i = 0; i < plan.machines().size(); ++i) {
+      dirty += plan.met(i, {.takes_over = takes_over}).dirty ? 1 : 0;
+    }
+    return dirty;
+  };
+  EXPECT_EQ(count(drawn, false), 0U);
+  EXPECT_EQ(count(drawn, true), 4U);
+  EXPECT_EQ(count(named, false), 8U);
+  EXPECT_EQ(count(clean, true), 0U);
 }
 
 TEST(Machine, WhatCannotBeIsRefused) {
