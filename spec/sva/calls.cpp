@@ -336,12 +336,16 @@ void log_answer(const InterfaceState& s, const Call& call, const Observed& obser
   if (exits) log.returned(call.kind, During::exit, how);
 }
 
+/// Some of what it did may not be complete.
+bool timed_out(const Observed& observed, Circumstances around) {
+  return around.queue_stuck || observed.status == Status::etimedout;
+}
+
 }  // namespace
 
 // --- Life ---
 
 void close_ticket(InterfaceState& s, Ticket ticket) {
-  answers_are_over(s);
   const Pending* open = s.tickets.find(ticket);
   if (open != nullptr && open->fresh != 0) s.forest.clear(s.tickets.opened(ticket).fresh);
   s.tickets.close(ticket);
@@ -359,6 +363,7 @@ Ticket begin_call(InterfaceState& s, const Call& given) {
 
 Verdict end_call(InterfaceState& s, Ticket ticket, const Call& call, const Observed& observed,
                  Circumstances around) {
+  if (!timed_out(observed, around)) answers_are_over(s);
   const Pending* open = s.tickets.find(ticket);
   if (open == nullptr) {
     close_ticket(s, ticket);
@@ -374,7 +379,7 @@ Verdict end_call(InterfaceState& s, Ticket ticket, const Call& call, const Obser
 }
 
 Verdict apply(InterfaceState& s, const Call& call, const Observed& observed, Circumstances around) {
-  answers_are_over(s);
+  if (!timed_out(observed, around)) answers_are_over(s);
   Verdict verdict = check(s, call, observed, around, nullptr);
   if (!verdict.ok) return verdict;
   log_answer(s, call, observed, around, nullptr);

@@ -29,20 +29,27 @@ bool minds_may_change(const InterfaceState& s) {
   return may;
 }
 
-bool shares_table_of(const InterfaceState& s, u32 device, u32 domain) {
-  return s.devices[device].domain == domain && s.devices[device].own_table == records::OwnTable::no;
+/// Which devices share the domain's table: those that do, or those also of which a time-out has
+/// left that open.
+enum class Sharing : u8 { surely, perhaps };
+
+bool shares_table_of(const InterfaceState& s, u32 device, u32 domain, Sharing sharing) {
+  using records::OwnTable;
+  const OwnTable own = s.devices[device].own_table;
+  const bool shares = sharing == Sharing::perhaps ? own != OwnTable::yes : own == OwnTable::no;
+  return s.devices[device].domain == domain && shares;
 }
 
 /// Whether somebody reads the faults of a device that shares the domain's table: a queue or a
 /// handler of it is open.
-bool is_told(const InterfaceState& s, u32 domain) {
+bool is_told(const InterfaceState& s, u32 domain, Sharing sharing = Sharing::surely) {
   for (u32 i = 0; i < s.devices.size(); ++i) {
-    if (shares_table_of(s, i, domain) && s.queue_of(i) != 0) return true;
+    if (shares_table_of(s, i, domain, sharing) && s.queue_of(i) != 0) return true;
   }
   bool told = false;
   s.for_each_bond([&](u32 i) {
     const bool open = s.bonds[i].handled != 0 && is_callers(s.bonds[i]);
-    told |= open && shares_table_of(s, s.bonds[i].device, domain);
+    told |= open && shares_table_of(s, s.bonds[i].device, domain, sharing);
   });
   return told;
 }
@@ -78,7 +85,7 @@ bool has_who_never_waits(const InterfaceState& s, u32 domain) {
 /// table: those of others there, or its own. INTERFACE "Faults".
 bool would_silence(const InterfaceState& s, u32 device, u32 domain) {
   if (s.per_device_tables) return false;
-  if (never_waits(s, device)) return is_told(s, domain);
+  if (never_waits(s, device)) return is_told(s, domain, Sharing::perhaps);
   return s.queue_of(device) != 0 && has_who_never_waits(s, domain);
 }
 

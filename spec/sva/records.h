@@ -67,7 +67,7 @@ enum class OwnTable : u32 {
 enum class Silence : u32 {
   none,
   silent,    ///< a CMD_SYNC has waited for it in vain: whoever drives may isolate it
-  answered,  ///< since then, in a call that goes on
+  answered,  ///< since then, in a call that goes on, or that timed out
 };
 
 struct alignas(8) Device {

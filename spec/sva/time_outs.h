@@ -21,6 +21,8 @@ void unseen_promises(const InterfaceState& s, u32 device, const EntryTable& tabl
                      u64 iova, bool with_calls, Alternatives& out);
 void ghosts_end_of_domain(InterfaceState& s, u32 domain);
 void endpoint_says(InterfaceState& s, u32 device, records::Silence what);
+/// At the end of a call, unless it timed out: what was to be given back may not be there before
+/// recovery.
 void answers_are_over(InterfaceState& s);
 void forget_silence(InterfaceState& s, u32 device);
 Permitted permitted_recover(Circumstances around);

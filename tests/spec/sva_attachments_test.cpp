@@ -72,6 +72,19 @@ TEST_F(SvaAttachments, who_does_not_answer_may_be_blocked_there_too) {
   EXPECT_EQ(meets(1, 1, page), Set{hex(p2) + " rw"});
 }
 
+// It answers in a call that gives it back what it reached; one that times out may not have done so.
+TEST_F(SvaAttachments, who_answers_in_a_call_that_times_out_may_be_blocked_still) {
+  prepare();
+  ok(attach_pasid(e, 0, 1));
+  state.endpoint_silent(1);
+  state.endpoint_answers(1);
+  const Circumstances stuck{.queue_stuck = true};
+  returns({.kind = CallKind::recover}, {.status = Status::etimedout}, stuck);
+  EXPECT_EQ(meets(0, 1, page), (Set{hex(p2) + " rw", "blocked"}));
+  ok({.kind = CallKind::recover});
+  EXPECT_EQ(meets(0, 1, page), Set{hex(p2) + " rw"});
+}
+
 TEST_F(SvaAttachments, what_is_refused) {
   prepare();
   only(attach_pasid(e, 5, 1), Status::enodev);

@@ -225,5 +225,17 @@ TEST_F(SvaFaultQueues, one_that_is_open_is_not_silenced_by_who_cannot_wait) {
   fails(attach(e, 1), Status::ebusy);
 }
 
+// Whether it has a table of its own nobody knows: either answer is right.
+TEST_F(SvaFaultQueues, one_of_a_device_whose_attach_pasid_timed_out_may_be_silenced_or_not) {
+  ok(open(0, 4), q);
+  paging(e);
+  ok(pasid_alloc(1, 4), 1);
+  const Circumstances stuck{.queue_stuck = true};
+  returns({.kind = CallKind::attach_pasid, .domain = d, .device = 0, .pasid = 1},
+          {.status = Status::etimedout}, stuck);
+  EXPECT_TRUE(state.permitted(attach(d, 2), {}).has(Status::ebusy));
+  EXPECT_TRUE(state.permitted(attach(d, 2), {}).has(Status::ok));
+}
+
 }  // namespace
 }  // namespace iommucheck::spec::sva::sva_fault_queues_test
