@@ -248,13 +248,16 @@ void Lockstep::fail_hook(u16 which) {
 void Lockstep::perform_hardware(const fuzz::Operation& operation) {
   using fuzz::HardwareKind;
   spec::Smmu& smmu = monitor_.smmu();
-  // Drivers give up by count, too: a full queue is consumed within so many looks.
-  constexpr u64 drained_by = 512;
+  // Drivers give up by count, too, or double what they wait after some looks: a full queue is
+  // consumed within so many (Linux: about 200 until its second is over).
+  constexpr u64 drained_by = 128;
   const u64 slots = smmu.command_slots();
-  const u64 commands = operation.mapping;
+  const u64 commands =
+      operation.mapping == 0
+          ? 0
+          : std::max<u64>(operation.mapping, (slots + drained_by - 1) / drained_by);
   const u64 steps = commands == 0 ? 1 : (slots + commands - 1) / commands;
-  const u64 looks =
-      std::min(fuzz::hardware_looks(operation, slots), std::max<u64>(drained_by / steps, 2));
+  const u64 looks = std::min(fuzz::hardware_looks(operation, slots), drained_by / steps - 1);
   const u64 at = std::max<u64>(operation.page, 1);
   const bool times_out = claims(Claim::time_outs);
   switch (static_cast<HardwareKind>(operation.variant)) {

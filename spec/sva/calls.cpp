@@ -363,7 +363,7 @@ Ticket begin_call(InterfaceState& s, const Call& given) {
 
 Verdict end_call(InterfaceState& s, Ticket ticket, const Call& call, const Observed& observed,
                  Circumstances around) {
-  if (!timed_out(observed, around)) answers_are_over(s);
+  answers_are_over(s, timed_out(observed, around));
   const Pending* open = s.tickets.find(ticket);
   if (open == nullptr) {
     close_ticket(s, ticket);
@@ -379,7 +379,7 @@ Verdict end_call(InterfaceState& s, Ticket ticket, const Call& call, const Obser
 }
 
 Verdict apply(InterfaceState& s, const Call& call, const Observed& observed, Circumstances around) {
-  if (!timed_out(observed, around)) answers_are_over(s);
+  answers_are_over(s, timed_out(observed, around));
   Verdict verdict = check(s, call, observed, around, nullptr);
   if (!verdict.ok) return verdict;
   log_answer(s, call, observed, around, nullptr);

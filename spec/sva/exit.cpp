@@ -62,7 +62,7 @@ Verdict release_ends(InterfaceState& s, Ticket ticket, bool timed_out) {
   const Pending* open = s.tickets.find(ticket);
   const u32 process = open == nullptr ? 0 : open->space;
   close_ticket(s, ticket);
-  if (!timed_out) answers_are_over(s);
+  answers_are_over(s, timed_out);
   if (process == 0) return {};
   Verdict verdict;
   s.trail.set(s.changes, s.changes + 1);

@@ -125,6 +125,7 @@ Permitted permitted_queue_open(const InterfaceState& s, const Call& call, Circum
 
 void apply_queue_open(InterfaceState& s, const Call& call, const Observed& observed) {
   if (observed.status != Status::ok) return;
+  s.devices.edit(s.trail, call.device).was_read = 1;
   const u32 index = s.queues.allocate(
       s.trail, {.handle = observed.value, .device = call.device, .depth = call.depth});
   s.forest.erase(s.freed_queues, observed.value, observed.value);
@@ -380,6 +381,7 @@ void apply_handler_set(InterfaceState& s, const Call& call, Status status) {
     changed.bond = index;
     changed.unsure = 1;
   });
+  s.devices.edit(s.trail, call.device).was_read = 1;
   Bond& bond = s.bonds.edit(s.trail, index);
   bond.handled = call.present ? 1 : 0;
   bond.fault_word = call.present ? call.drvdata : 0;

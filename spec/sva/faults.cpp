@@ -12,7 +12,8 @@ bool wants_to_wait(const InterfaceState& s, u32 device) {
          s.devices[device].initialised != 0;
 }
 
-/// Whether a call in progress may change which devices share a table, or what they want of faults.
+/// Whether a call in progress may change which devices share a table, what they want of faults, or
+/// who reads them: a handler goes with its bond.
 bool minds_may_change(const InterfaceState& s) {
   bool may = false;
   s.tickets.for_each([&](const Pending& pending) {
@@ -22,7 +23,10 @@ bool minds_may_change(const InterfaceState& s) {
       case CallKind::detach:
       case CallKind::sva_device_init:
       case CallKind::sva_device_shutdown:
-      case CallKind::unbind_dev_all: may = true; break;
+      case CallKind::unbind_device:
+      case CallKind::unbind_dev_all:
+      case CallKind::fault_queue_close:
+      case CallKind::fault_handler_set: may = true; break;
       default: break;
     }
   });
@@ -108,7 +112,10 @@ bool is_silenced(const InterfaceState& s, u32 device) {
 FaultKind faults_of_processes(const InterfaceState& s, u32 device, const EntryTable& table) {
   const u32 domain = table.domain;
   if (table.own) {
-    return wants_to_wait(s, device) ? FaultKind::waits : FaultKind::terminated;
+    if (wants_to_wait(s, device)) return FaultKind::waits;
+    // It was initialised anew without, and the entry is as it was for a queue of before.
+    const bool read = s.constants[device].can_wait && s.devices[device].was_read != 0;
+    return read ? FaultKind::may_wait : FaultKind::terminated;
   }
   bool any = false;
   bool all = true;
@@ -119,7 +126,8 @@ FaultKind faults_of_processes(const InterfaceState& s, u32 device, const EntryTa
     if (!on_it || own == records::OwnTable::yes) continue;
     // Nor is it known of one whose attach_pasid timed out whether it shares the table still.
     const bool wants = wants_to_wait(s, i) && s.devices[i].domain == domain;
-    any |= wants;
+    // Whoever closes a queue does not say that the entry is to be changed.
+    any |= wants || s.devices[i].was_read != 0;
     all &= wants && own == records::OwnTable::no;
   }
   if (any && all) return minds_may_change(s) ? FaultKind::may_wait : FaultKind::waits;

@@ -146,7 +146,7 @@ Verdict invalidate_ends(InterfaceState& s, Ticket ticket, bool timed_out) {
   const Pending* open = s.tickets.find(ticket);
   const Pending begun = open == nullptr ? Pending{} : *open;
   close_ticket(s, ticket);
-  if (!timed_out) answers_are_over(s);
+  answers_are_over(s, timed_out);
   if (begun.space == 0 || begun.first > begun.last || timed_out) return {};
   drop_older_than(s, begun.space, begun.first, begun.last, begun.changes);
   return {};

@@ -66,8 +66,9 @@ enum class OwnTable : u32 {
 /// Whether a device has answered what it was told to forget of its own cache.
 enum class Silence : u32 {
   none,
-  silent,    ///< a CMD_SYNC has waited for it in vain: whoever drives may isolate it
-  answered,  ///< since then, in a call that goes on, or that timed out
+  silent,     ///< a CMD_SYNC has waited for it in vain: whoever drives may isolate it
+  answered,   ///< since then, in a call that goes on
+  timed_out,  ///< in one that timed out
 };
 
 struct alignas(8) Device {
@@ -82,7 +83,7 @@ struct alignas(8) Device {
   u32 has_mm_exit = 0;
   OwnTable own_table = OwnTable::no;
   Silence silence = Silence::none;
-  u32 padding = 0;
+  u32 was_read = 0;  ///< somebody had a queue or a handler for its faults
 };
 
 /// Where a number of pasid_alloc leads on a device.

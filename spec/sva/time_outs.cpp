@@ -69,10 +69,15 @@ void endpoint_says(InterfaceState& s, u32 device, records::Silence what) {
   s.devices.edit(s.trail, device).silence = what;
 }
 
-void answers_are_over(InterfaceState& s) {
+void answers_are_over(InterfaceState& s, bool timed_out) {
   if (s.silent == 0) return;
   for (u32 i = 0; i < s.devices.size(); ++i) {
-    if (s.devices[i].silence == records::Silence::answered) forget_silence(s, i);
+    if (s.devices[i].silence != records::Silence::answered) continue;
+    if (timed_out) {
+      s.devices.edit(s.trail, i).silence = records::Silence::timed_out;
+    } else {
+      forget_silence(s, i);
+    }
   }
 }
 
@@ -191,7 +196,10 @@ Permitted permitted_recover(Circumstances around) {
 /// INTERFACE "Timeouts and removal": held until recovery.
 void recovered(InterfaceState& s) {
   s.trail.set(s.changes, s.changes + 1);
-  for (u32 i = 0; i < s.devices.size(); ++i) drop_ghosts(s, i);
+  for (u32 i = 0; i < s.devices.size(); ++i) {
+    drop_ghosts(s, i);
+    if (s.devices[i].silence == records::Silence::timed_out) forget_silence(s, i);
+  }
   settle_attachments(s);
   // What is there, and only its number was not seen, stays.
   drop_unseen(s, [&](const Unseen& record) {

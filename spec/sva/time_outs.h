@@ -21,9 +21,9 @@ void unseen_promises(const InterfaceState& s, u32 device, const EntryTable& tabl
                      u64 iova, bool with_calls, Alternatives& out);
 void ghosts_end_of_domain(InterfaceState& s, u32 domain);
 void endpoint_says(InterfaceState& s, u32 device, records::Silence what);
-/// At the end of a call, unless it timed out: what was to be given back may not be there before
-/// recovery.
-void answers_are_over(InterfaceState& s);
+/// At the end of a call. If it timed out what was to be given back may not be there before
+/// recovery, or before a call in which the device answers again.
+void answers_are_over(InterfaceState& s, bool timed_out);
 void forget_silence(InterfaceState& s, u32 device);
 Permitted permitted_recover(Circumstances around);
 void recovered(InterfaceState& s);

@@ -81,6 +81,13 @@ TEST_F(SvaAttachments, who_answers_in_a_call_that_times_out_may_be_blocked_still
   const Circumstances stuck{.queue_stuck = true};
   returns({.kind = CallKind::recover}, {.status = Status::etimedout}, stuck);
   EXPECT_EQ(meets(0, 1, page), (Set{hex(p2) + " rw", "blocked"}));
+  ok(alloc(DomainKind::paging), f);
+  EXPECT_EQ(meets(0, 1, page), (Set{hex(p2) + " rw", "blocked"})) << "a call that is not about it";
+  const auto mark = trail.mark();
+  state.endpoint_answers(1);
+  ok(free_domain(f));
+  EXPECT_EQ(meets(0, 1, page), Set{hex(p2) + " rw"});
+  trail.undo_to(mark);
   ok({.kind = CallKind::recover});
   EXPECT_EQ(meets(0, 1, page), Set{hex(p2) + " rw"});
 }

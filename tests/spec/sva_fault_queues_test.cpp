@@ -225,6 +225,19 @@ TEST_F(SvaFaultQueues, one_that_is_open_is_not_silenced_by_who_cannot_wait) {
   fails(attach(e, 1), Status::ebusy);
 }
 
+// What waited for a reader may go on waiting without one, until the entry is made anew; the answer
+// is the core's.
+TEST_F(SvaFaultQueues, who_closes_one_changes_no_entry) {
+  ready();
+  ok({.kind = CallKind::sva_device_shutdown, .device = 0});
+  ok(init(0, 0));
+  ok(bind(0, x), 2);
+  EXPECT_EQ(meets(0, 2, 0x900000), Set{"waits"}) << "it is read still";
+  ok(close(q));
+  EXPECT_EQ(meets(0, 2, 0x900000), (Set{"unmapped", "waits"}));
+  EXPECT_EQ(meets(1, 2, 0x900000), (Set{"unmapped", "waits"})) << "of the table";
+}
+
 // Whether it has a table of its own nobody knows: either answer is right.
 TEST_F(SvaFaultQueues, one_of_a_device_whose_attach_pasid_timed_out_may_be_silenced_or_not) {
   ok(open(0, 4), q);
