@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "report/finding_json.h"
+#include "spec/sva/call.h"
 
 namespace iommucheck::oracle {
 
