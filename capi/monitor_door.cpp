@@ -240,7 +240,7 @@ iommucheck_cause cause_of(const oracle::DoorFinding::Link& link) {
   facts.set(IOMMUCHECK_CAUSE_PA, full.pa, when(read, cause.pa));
   facts.set(IOMMUCHECK_CAUSE_VALUE, full.value, when(read && !structure, cause.value));
   facts.set(IOMMUCHECK_CAUSE_VA, full.va, when(!structure, cause.va));
-  facts.set(IOMMUCHECK_CAUSE_ASID, full.asid, when(!structure, cause.asid));
+  facts.set(IOMMUCHECK_CAUSE_ASID, full.asid, when(!structure && !cause.vmid, cause.asid));
   facts.set(IOMMUCHECK_CAUSE_STREAM, full.stream, when(structure, cause.sid));
   if (structure) facts.set(IOMMUCHECK_CAUSE_PASID, full.pasid, cause.ssid);
   facts.set(IOMMUCHECK_CAUSE_STORED_AT, full.stored_at, event_of(cause.stored_at));

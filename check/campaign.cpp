@@ -99,6 +99,15 @@ double fraction_done(const CheckOptions& options, u64 sequences, double seconds)
   return std::clamp(done, 0.0, 1.0);
 }
 
+/// By what tables translated that could be formed.
+std::string_view judged_stages(const RuleTally& rules) {
+  const auto formed = [&](spec::Rule rule) {
+    return rules.asked[static_cast<std::size_t>(rule)] != 0;
+  };
+  if (!formed(spec::Rule::TAG_STAGE2)) return "stage 1";
+  return formed(spec::Rule::TAG_REGIMES) ? "stages 1 and 2" : "stage 2";
+}
+
 void fill(CheckResult& result, const Tally& tally, const CheckOptions& options) {
   result.seed = options.seed;
   result.sequences = tally.sequences;
@@ -135,7 +144,7 @@ void fill(CheckResult& result, const Tally& tally, const CheckOptions& options) 
   result.scope = scope_text(tally.abilities, met, result.not_claimed,
                             tally.stage2 != 0 ? "stage 2 not judged"
                             : no_domain       ? "no domain"
-                                              : "stage 1");
+                                              : judged_stages(rules));
   if (!options.known) return;
   for (std::size_t i = 0; i < options.known->entries.size(); ++i) {
     const KnownFinding& entry = options.known->entries[i];
@@ -657,7 +666,9 @@ Expected<void> Campaign::report_bound(u64 number, const Sequence& sequence, cons
   const bool unmodelled = !end.unsupported.empty();
   ++tally_.without_verdict;
   if (unmodelled) ++tally_.unmodelled;
-  if (end.unsupported == spec::text_of(spec::NotModelled::stage2)) ++tally_.stage2;
+  const bool stage2 = end.unsupported == spec::text_of(spec::NotModelled::stage2) ||
+                      end.unsupported == spec::text_of(spec::NotModelled::nested);
+  if (stage2) ++tally_.stage2;
   bool& told = unmodelled ? told_unmodelled_ : told_bound_;
   if (std::exchange(told, true)) return {};
   if (!settings_.fork_cases) absorb();

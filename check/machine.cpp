@@ -47,6 +47,7 @@ constexpr Key keys[] = {
     {"st2l", &Capabilities::two_level_stream_table},
     {"asid16", &Capabilities::asid16},
     {"vmid16", &Capabilities::vmid16},
+    {"s1p", &Capabilities::s1p},
     {"s2p", &Capabilities::s2p},
     {"hyp", &Capabilities::hyp},
     {"ats", &Capabilities::ats},
@@ -280,6 +281,15 @@ bool is_wide(const Machine& machine) {
 
 /// What the SMMU does not have, no device claims.
 void drop_what_is_not_there(Machine& machine) {
+  if (!machine.caps.s1p) {
+    // PASIDs, and faults that wait for an answer, are of stage 1.
+    machine.caps.ssidsize = 0;
+    machine.caps.had = machine.caps.e0pd = machine.caps.hyp = false;
+    for (DeviceSetup& device : machine.devices) {
+      device.stall = false;
+      device.ssid_bits = 0;
+    }
+  }
   for (DeviceSetup& device : machine.devices) {
     device.ats &= machine.caps.ats;
     device.stall &= machine.caps.stall_model != StallModel::never;

@@ -70,6 +70,7 @@ class MemoryDrawing {
   void structure(const Structure& what, u32 sid, u32 ssid, bool is_cd);
   void find_leads(const std::set<u32>& sids);
   void pasid_table(u32 sid, const spec::Ste<u64>& ste);
+  void stage2_tables(u32 sid, const spec::Ste<u64>& ste);
   [[nodiscard]] std::string whose(u32 sid, spec::sva::Substream at) const;
   void substreams(u32 sid, const spec::Ste<u64>& ste);
   void substream(u32 sid, const spec::Ste<u64>& ste, u32 number, bool present);

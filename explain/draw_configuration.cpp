@@ -182,8 +182,8 @@ void MemoryDrawing::stream(u32 sid) {
       lines_.add(1, "passes everything untranslated");
       say_where_nothing_is_promised(sid, {}, 2);
       break;
-    case spec::SteKind::stage2:
-    case spec::SteKind::nested: lines_.add(1, "stage 2 is not drawn"); return;
+    case spec::SteKind::stage2: stage2_tables(sid, ste); break;
+    case spec::SteKind::nested: lines_.add(1, "both stages together are not drawn"); return;
     case spec::SteKind::stage1: pasid_table(sid, ste); break;
   }
 }
@@ -356,6 +356,25 @@ void MemoryDrawing::substream(u32 sid, const Ste<u64>& ste, u32 number, bool pre
   const std::vector<std::string> cached = notes_.under_tag(spec::tag_of(space.regime));
   if (cached.empty()) return;
   lines_.add(2, "cached under ASID {:#x}, and not what memory says now", space.regime.asid);
+  for (const std::string& text : cached) lines_.add(3, "<-- {}", text);
+}
+
+/// What stage 2 alone translates for the stream.
+void MemoryDrawing::stage2_tables(u32 sid, const Ste<u64>& ste) {
+  if (spec::stage2_unsupported(ste, caches_.capabilities())) {
+    lines_.add(1, "its stage 2 tables are not drawn");
+    return;
+  }
+  Space space;
+  space.sid = sid;
+  space.regime = spec::stage2_regime_of(ste, caches_.capabilities());
+  say_where_nothing_is_promised(sid, {}, 3);
+  const spec::Tag<u64> tag = spec::tag_of(space.regime);
+  tags_.push_back(tag);
+  this->space(space);
+  const std::vector<std::string> cached = notes_.under_tag(tag);
+  if (cached.empty()) return;
+  lines_.add(2, "cached under {}, and not what memory says now", spec::tag_text(tag));
   for (const std::string& text : cached) lines_.add(3, "<-- {}", text);
 }
 

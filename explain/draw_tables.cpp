@@ -33,9 +33,11 @@ std::string rights_of(const spec::Leaf<u64>& leaf) {
 
 void MemoryDrawing::space(Space space) {
   const spec::Half<u64>& half = space.regime.half[space.half];
-  const spec::TablePosition<u64> start = spec::start_table(space.regime, space.half);
-  lines_.add(2, "TTB{} at {:#x}, level {}, {} input bits", space.half, start.address, start.level,
-             64 - half.tsz);
+  const spec::TablePosition<u64> start = spec::first_table(space.regime, space.half);
+  const bool stage2 = spec::is_stage2(space.regime);
+  lines_.add(2, "{} at {:#x}, level {}, {} input bits",
+             stage2 ? std::string("S2TTB") : fmt::format("TTB{}", space.half), start.address,
+             start.level, 64 - half.tsz);
   const u64 entries =
       pow2(static_cast<unsigned>(spec::start_entries_lg2(half.tg, start.level, half.tsz)));
   const u64 base = space.half == 0 ? u64{0} : ~low_mask(u64{64} - half.tsz);
@@ -56,7 +58,9 @@ bool MemoryDrawing::room(Space& space) {
 
 void MemoryDrawing::table(Space& space, u64 address, unsigned level, u64 entries, u64 va,
                           const spec::HierarchicalAttributes<u64>& above) {
-  drawn_tables_.insert(address >> spec::frame_lg2);
+  for (u64 pa = address; pa < address + 8 * entries; pa += u64{8} * spec::frame_words) {
+    drawn_tables_.insert(pa >> spec::frame_lg2);
+  }
   const u64 size = pow2(spec::level_shift(space.regime.half[space.half].tg, level));
   u64 unknown = 0;
   for (u64 i = 0; i < entries && space.lines <= options_.lines_max && space.words != 0; ++i) {
@@ -82,7 +86,7 @@ void MemoryDrawing::entry(Space& space, u64 pa, unsigned level, u64 va,
                           const spec::HierarchicalAttributes<u64>& above) {
   const u64 word = caches_.memory().newest(pa).value;
   const std::vector<std::string> notes = notes_.of_table_word(pa);
-  const spec::Step<u64> step = spec::step(space.regime, space.half, level, word, above);
+  const spec::Step<u64> step = spec::step_at(space.regime, space.half, level, word, above);
   const auto remark = [&] {
     for (const std::string& note : notes) lines_.add(5, "<-- {}", note);
   };
@@ -148,6 +152,7 @@ void MemoryDrawing::hidden_tables() {
 
 std::string MemoryDrawing::tag_text(u32 tag) const {
   const spec::Tag<u64>& words = caches_.tag(tag);
+  if (words.stage == spec::Stage::stage2) return spec::tag_text(words);
   return fmt::format("ASID {:#x}{}", words.asid,
                      words.vmid == 0 ? "" : fmt::format(", VMID {:#x}", words.vmid));
 }

@@ -49,8 +49,8 @@ std::vector<std::string> WordNotes::of_table_word(u64 pa) const {
   for (const auto& [tag, item] : items_) {
     if (pa - item.origin >= u64{8} * item.count) continue;
     const u64 value = item.part((pa - item.origin) / 8, 1).value;
-    notes.push_back(fmt::format("{} may hold {:#x} under ASID {:#x} (replaced at event {})",
-                                what_it_is(item), value, tag.asid, item.stored_at));
+    notes.push_back(fmt::format("{} may hold {:#x} under {} (replaced at event {})",
+                                what_it_is(item), value, spec::tag_text(tag), item.stored_at));
   }
   return notes;
 }

@@ -88,13 +88,15 @@ bool only_lost_updates(const Judgement& engine, const Judgement& literal) {
   return engine.allowed == literal.allowed && broken == literal.broken;
 }
 
-/// Something that is ILLEGAL as a whole is stored: T0SZ out of range, EATS = 2 without stage 2.
+/// Something that is ILLEGAL as a whole is stored: T0SZ out of range, EATS = 2 without stage 2;
+/// S2SL0 that does not fit S2T0SZ, S2HAFT = 1 without S2HA.
 bool stores_illegal_structure(const Test& test) {
   return std::ranges::any_of(test.run, [](const Step& step) {
     const auto* store = std::get_if<StoreStep>(&step.what);
     if (store == nullptr) return false;
     const auto* cd = std::get_if<CdLine>(&store->object);
     const auto* ste = std::get_if<SteLine>(&store->object);
+    if (ste != nullptr && (ste->s2ha || ste->s2haft || ste->s2sl || ste->s2t0sz)) return true;
     if (ste != nullptr) return ste->eats && ste->eats->value == 2;
     return cd != nullptr && cd->t0sz && (cd->t0sz->value < 16 || cd->t0sz->value > 39);
   });

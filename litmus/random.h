@@ -16,4 +16,8 @@ Test random_test(u64 seed, unsigned size);
 /// The same as text of the format.
 std::string random_text(u64 seed, unsigned size);
 
+/// Likewise of streams that stage 2 alone translates.
+Test random_stage2_test(u64 seed, unsigned size);
+std::string random_stage2_text(u64 seed, unsigned size);
+
 }  // namespace iommucheck::litmus

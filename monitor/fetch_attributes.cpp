@@ -92,7 +92,8 @@ bool Monitor::check_attributes(u32 sid, spec::sva::Substream at) {
   const auto ste = spec::find_ste(words, caches_.stream_table(), sid);
   if (!ste) return true;
   const spec::StreamDecision stream = spec::decide_stream(*ste, caps, at.present, u64{at.number});
-  if (stream.stage2 || stream.event != spec::EventType::none || !stream.cd) return true;
+  const bool judged = !stream.stage2 || stream.not_modelled == spec::NotModelled::no;
+  if (!judged || stream.event != spec::EventType::none) return true;
   const auto broken = [&](spec::Rule rule, std::string what, const char* field,
                           const Attributes& its) {
     count(rule);
@@ -107,6 +108,12 @@ bool Monitor::check_attributes(u32 sid, spec::sva::Substream at) {
     find(std::move(finding));
     return true;
   };
+  if (stream.stage2) {
+    if (ste->stage1()) return true;
+    const Attributes of_walks{ste->s2ir0(), ste->s2or0(), ste->s2sh0()};
+    return !broken(spec::Rule::WILD_WALK, "walks", "STE.S2IR0, S2OR0, S2SH0", of_walks);
+  }
+  if (!stream.cd) return true;
   const Attributes of_cds{ste->s1cir(), ste->s1cor(), ste->s1csh()};
   if (broken(spec::Rule::WILD_STRUCTURE, "fetches of CDs", "STE.S1CIR, S1COR, S1CSH", of_cds)) {
     return false;

@@ -187,6 +187,7 @@ void members(Archive& a, spec::Cause& cause) {
   a(cause.value);
   a(cause.va);
   a(cause.asid);
+  a(cause.vmid);
   a(cause.sid);
   a(cause.ssid);
   a(cause.structure);
@@ -223,6 +224,7 @@ void members(Archive& a, May& may) {
   a(may.kind);
   a(may.pa);
   a(may.asid);
+  a(may.vmid);
   a(may.user);
   a(may.privileged);
   a(may.attr);

@@ -42,13 +42,14 @@ struct May {
     fault_waits,    ///< it waits for an answer, and should not
     event,          ///< of configuration: `event`
     terminated,     ///< by configuration, without an event
-    translated,     ///< by some tables of `asid`, where there should be none
+    translated,     ///< by some tables of `asid` or `vmid`, where there should be none
     stalls,         ///< the same, and faults wait for an answer
     not_granted,    ///< an ATS request
   };
   Kind kind = Kind::anything;
   u64 pa = 0;
   u64 asid = 0;
+  std::optional<u64> vmid{};  ///< tables of stage 2, which have no ASID
   AccessRights user{}, privileged{};
   u64 attr = 0;          ///< the MAIR byte
   bool device = false;   ///< Device memory

@@ -54,9 +54,11 @@ bool permits_fault(const Alternatives& allowed, bool at_pasid, spec::AccessKind 
   // is off at the endpoint (3.9.1), and that is nothing the interface has a call for.
   if (outcome.event == spec::EventType::f_transl_forbidden) return true;
   if (!spec::is_translation_fault(outcome.event)) return promises_no_tables(allowed);
-  // Beyond the output size nothing passes untranslated.
-  if (outcome.rule == spec::Rule::STE_BYPASS_SIZE || outcome.rule == spec::Rule::S1_BYPASS_SIZE) {
-    return promises_state(allowed, State::identity);
+  // Beyond the output size nothing passes untranslated, and beyond the intermediate one stage 2
+  // without stage 1 translates nothing.
+  const bool is_ipa = outcome.rule == spec::Rule::S1_BYPASS_SIZE;
+  if (outcome.rule == spec::Rule::STE_BYPASS_SIZE || is_ipa) {
+    return promises_state(allowed, State::identity) || (is_ipa && tables && promises_end(allowed));
   }
   if (outcome.stalled()) return promises_state(allowed, State::waits);
   return tables && promises_end(allowed);

@@ -57,6 +57,14 @@ std::span<const spec::AccessKind> kinds_that_tell(const std::vector<Candidate>& 
   return all.first(3);
 }
 
+/// Stage 2 has one set of rights for data, whatever the privilege: there PRIVILEGED asks for
+/// nothing.
+void forget_privilege(Alternatives& allowed) {
+  for (u32 i = 0; i < allowed.count; ++i) {
+    allowed.promises[i].prot &= ~u32{spec::sva::prot_privileged};
+  }
+}
+
 }  // namespace
 
 void Monitor::remember(u32 tag, u64 first, u64 last) {
@@ -211,7 +219,9 @@ bool Monitor::check_option(const Place& place, const spec::Caches::StreamOption&
            "has turned ATS on there";
   } else if (option.regime != 0) {
     seen.kind = stalls ? May::Kind::stalls : May::Kind::translated;
-    seen.asid = caches_.regime(option.regime - 1).asid;
+    const spec::Regime<u64>& regime = caches_.regime(option.regime - 1);
+    seen.asid = regime.asid;
+    if (spec::is_stage2(regime)) seen.vmid = regime.vmid;
   } else if (end.kind == spec::OutcomeKind::bypass && promises_state(allowed, State::identity)) {
     seen.memory = attributes_text(end.memory);
   }
@@ -338,12 +348,19 @@ void Monitor::check_interval_for(u32 tag, const Place& place, u64 first, u64 las
 bool Monitor::compare(const Question& asked, u64 first, u64 last) {
   u64 va = first;
   spec::Pieces pieces(caches_, asked.tag, scratch_);
+  const auto by_stage2 = [](const spec::Caches::StreamOption& way) {
+    return way.kind == spec::SteKind::stage2;
+  };
+  const bool of_stage2 = spec::is_atc_tag(asked.tag)
+                             ? std::ranges::any_of(ways_at(asked.place).options, by_stage2)
+                             : caches_.tag(asked.tag).stage == spec::Stage::stage2;
   // Tables that a broken driver made, one leading to itself or a global leaf, may have pieces
   // without end.
   constexpr u64 pieces_max = u64{1} << 16;
   for (u64 number = 0;; ++number) {
     const u64 sent = va ^ asked.alias;
-    const Alternatives allowed = allowed_at(asked.place, sent);
+    Alternatives allowed = allowed_at(asked.place, sent);
+    if (of_stage2) forget_privilege(allowed);
     if (allowed.gave_up) {
       give_up_on_promises(asked.place);
       return false;
@@ -394,7 +411,7 @@ void Monitor::report_breach(const Breach& breach, u32 tag, const Place& place, u
   switch (breach.kind) {
     case Breach::Kind::none: return;
     case Breach::Kind::tags_differ:
-      rule = spec::Rule::TAG_REGIMES;
+      rule = breach.outcome.rule;
       may.rule = rule;
       causes.emplace_back();
       causes.back().kind = spec::Cause::Kind::tags_differ;
@@ -414,7 +431,9 @@ void Monitor::report_breach(const Breach& breach, u32 tag, const Place& place, u
       const Candidate& c = *breach.candidate;
       if (settled && (c.item != 0 || c.from_atc())) rule = spec::Rule::PAGE_REUSE;
       may = reached(c, va);
-      may.memory = attributes_text(spec::attributes_of_mair(c.leaf.attr, c.leaf.sh));
+      may.memory = attributes_text(breach.outcome.kind == spec::OutcomeKind::translation
+                                       ? breach.outcome.memory
+                                       : spec::attributes_of_mair(c.leaf.attr, c.leaf.sh));
       causes.push_back(caches_.cause_of(c, va));
       break;
     }
@@ -492,6 +511,7 @@ Monitor::Breach Monitor::breach_by(const spec::Outcome& outcome,
   if (outcome.kind == spec::OutcomeKind::any) {
     breach.candidate = its(Candidate::Kind::unknown);
     breach.kind = outcome.rule == spec::Rule::TAG_REGIMES           ? Kind::tags_differ
+                  : outcome.rule == spec::Rule::TAG_STAGE2          ? Kind::tags_differ
                   : outcome.rule == spec::Rule::UNKNOWN_AFTER_RESET ? Kind::from_reset
                                                                     : Kind::unknown;
     return breach;

@@ -47,7 +47,8 @@ JsonTree json_of(const May& may) {
     if (!may.memory.empty()) json.set("attributes", may.memory);
   }
   if (may.kind == May::Kind::translated || may.kind == May::Kind::stalls) {
-    json.set("asid", address(may.asid));
+    if (may.vmid) json.set("vmid", address(*may.vmid));
+    if (!may.vmid) json.set("asid", address(may.asid));
   }
   if (may.event != spec::EventType::none) json.set("event", spec::event_name(may.event));
   if (may.rule) json.set("by", spec::rule_name(*may.rule));
@@ -194,7 +195,8 @@ JsonTree to_json(const spec::Cause& cause) {
   if (cause.pa != 0) json.set("pa", address(cause.pa));
   json.set("value", address(cause.value));
   json.set("va", address(cause.va));
-  json.set("asid", address(cause.asid));
+  if (cause.vmid) json.set("vmid", address(*cause.vmid));
+  if (!cause.vmid) json.set("asid", address(cause.asid));
   if (cause.kind == spec::Cause::Kind::cached_structure ||
       cause.kind == spec::Cause::Kind::structure) {
     json.set("structure", spec::structure_name(cause.structure));

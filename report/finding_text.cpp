@@ -48,6 +48,11 @@ bool type_differs(const Finding& finding) {
   });
 }
 
+std::string tables_text(const May& may) {
+  return may.vmid ? fmt::format("VMID {:#x} (stage 2)", *may.vmid)
+                  : fmt::format("ASID {:#x}", may.asid);
+}
+
 std::string may_text(const May& may, bool with_type) {
   switch (may.kind) {
     case May::Kind::anything: return "do anything";
@@ -66,10 +71,8 @@ std::string may_text(const May& may, bool with_type) {
       return fmt::format("meet {}{}", spec::event_name(may.event),
                          may.waits ? ", and wait for an answer" : "");
     case May::Kind::terminated: return "be terminated";
-    case May::Kind::translated:
-      return fmt::format("be translated by tables of ASID {:#x}", may.asid);
-    case May::Kind::stalls:
-      return fmt::format("be translated by tables of ASID {:#x}, and stall", may.asid);
+    case May::Kind::translated: return "be translated by tables of " + tables_text(may);
+    case May::Kind::stalls: return "be translated by tables of " + tables_text(may) + ", and stall";
     case May::Kind::not_granted: return "not be granted";
   }
   return "?";

@@ -48,7 +48,6 @@ const RuleInfo& rule_info(Rule rule) { return catalogue[static_cast<std::size_t>
 
 std::string_view not_modelled(Rule rule) {
   switch (rule) {
-    case Rule::TAG_STAGE2: return "stage 2 is decoded and not judged";
     default: return {};
   }
 }

@@ -60,7 +60,7 @@ void Core::keep_table(Table*& table) {
 int Core::switch_route(u32 device) {
   const Route route =
       route_to(domains_.find(devices_[device].domain), devices_[device].table, device);
-  if (prepare_route(device, route)) {
+  while (prepare_route(device, route)) {
     backend_.forget_route(device, false);
     if (int error = commit()) return error;
   }
@@ -107,13 +107,16 @@ int Core::move_devices(u32 device, Domain& domain) {
   // Table stores of the new domain come first, whatever has been ordered since.
   platform_.barrier();
   const auto route = [&](u32 i) { return route_to(&domain, devices_[i].table, i); };
-  bool prepared = false;
-  for_each_moving(device, [&](u32 i) {
-    if (!prepare_route(i, route(i))) return;
-    backend_.forget_route(i, false);
-    prepared = true;
-  });
-  int error = prepared ? commit() : 0;
+  int error = 0;
+  for (bool prepared = true; prepared && error == 0;) {
+    prepared = false;
+    for_each_moving(device, [&](u32 i) {
+      if (!prepare_route(i, route(i))) return;
+      backend_.forget_route(i, false);
+      prepared = true;
+    });
+    if (prepared) error = commit();
+  }
   if (error == 0) {
     for_each_moving(device, [&](u32 i) {
       if (!set_route(i, route(i))) return;

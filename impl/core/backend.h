@@ -130,7 +130,7 @@ class Backend {
 
   /// What has to be known of a route before set_route(), where one store cannot change it: then
   /// accesses without a PASID meet the old route's, the new one's, or nothing, and those at PASIDs
-  /// no other than before and after. False if there is nothing.
+  /// no other than before and after. False if there is nothing (left): it is asked until then.
   virtual bool prepare_route(u32 device, const Route& route) = 0;
   /// False if it has been so already.
   virtual bool set_route(u32 device, const Route& route) = 0;

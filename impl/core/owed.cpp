@@ -88,6 +88,7 @@ bool Core::set_route(u32 device, const Route& route) {
   return backend_.set_route(device, devices_[device].isolated ? Route{} : route);
 }
 
+/// True: something has changed that is to be known before it is asked again.
 bool Core::prepare_route(u32 device, const Route& route) {
   return !devices_[device].isolated && backend_.prepare_route(device, route);
 }

@@ -24,7 +24,7 @@ int wait_register(const Platform& platform, u64 offset, u32 mask_bits, u32 value
 
 /// Why the driver is not for such an SMMU; null if it is.
 const char* refusal(const Features& f) {
-  if (!f.stage1) return "IDR0.S1P = 0: no stage 1";
+  if (!f.stage1 && !f.stage2) return "IDR0.S1P = S2P = 0: it does not translate";
   if (!f.aarch64_tables) return "IDR0.TTF[1] = 0: no AArch64 tables";
   if (!f.little_endian) return "IDR0.TTENDIAN = 3: big-endian tables only";
   if (!f.granule_4k) return "IDR5.GRAN4K = 0: no 4 KiB granule";
@@ -50,12 +50,21 @@ int Smmu::probe() {
   for (u32 i = 0; i < config_->device_count; ++i) {
     pasid_bits_max_ = std::max(pasid_bits_max_, pasid_bits(i));
   }
+  if (by_stage2()) {
+    postponed_ = platform_.arena<Postponed>(config_->device_count);
+    const bool places = postponed_ != nullptr || config_->device_count == 0;
+    return places && asids_.create(platform_, f.vmid_bits) ? 0 : -IOMMUCHECK_ENOMEM;
+  }
   const bool room = asids_.create(platform_, f.asid_bits) &&
                     cds_.create(platform_, f.asid_bits, 2 * config_->device_count);
   return room ? 0 : -IOMMUCHECK_ENOMEM;
 }
 
-Limits Smmu::limits() const { return {input_bits_min, input_bits_max, features_.output_bits}; }
+Limits Smmu::limits() const {
+  // Intermediate addresses are no wider than physical ones (IHI 0070 3.4: no AArch32 tables).
+  if (by_stage2()) return {input_bits_min, features_.output_bits, features_.output_bits};
+  return {input_bits_min, input_bits_max, features_.output_bits};
+}
 
 int Smmu::allocate_structures() {
   if (!streams_.created()) {

@@ -26,6 +26,8 @@ inline constexpr u64 op_cfgi_cd = 0x05;
 inline constexpr u64 op_tlbi_nh_asid = 0x11;
 inline constexpr u64 op_tlbi_nh_va = 0x12;
 inline constexpr u64 op_tlbi_el2_all = 0x20;
+inline constexpr u64 op_tlbi_s12_vmall = 0x28;
+inline constexpr u64 op_tlbi_s2_ipa = 0x2a;
 inline constexpr u64 op_tlbi_nsnh_all = 0x30;
 inline constexpr u64 op_atc_inv = 0x40;
 inline constexpr u64 op_resume = 0x44;
@@ -33,6 +35,7 @@ inline constexpr u64 op_sync = 0x46;
 
 inline constexpr unsigned sid_lsb = 32;
 inline constexpr unsigned asid_lsb = 48;
+inline constexpr unsigned vmid_lsb = 32;
 inline constexpr unsigned num_lsb = 12;
 inline constexpr unsigned scale_lsb = 20;
 inline constexpr unsigned ttl_lsb = 8;
@@ -93,6 +96,20 @@ template <class W>
 constexpr CommandOf<W> tlbi_nh_va_range(W asid, W iova, W num, W scale, u64 ttl, bool leaf) {
   return {W(op_tlbi_nh_va) | (num << num_lsb) | (scale << scale_lsb) | (asid << asid_lsb),
           (iova & W(~u64{page_bytes - 1})) | W(granule_4k | ttl << ttl_lsb | (leaf ? 1 : 0))};
+}
+
+/// All of `vmid`, of each stage.
+template <class W>
+constexpr CommandOf<W> tlbi_s12_vmall(W vmid) {
+  return {W(op_tlbi_s12_vmall) | (vmid << vmid_lsb), W(0)};
+}
+
+/// A command by address for stage 2 of `vmid`, from the same for an ASID: the fields of address,
+/// range and level are where they are. IHI 0070 4.4.3.1.
+template <class W>
+constexpr CommandOf<W> as_s2_ipa(CommandOf<W> by_va, W vmid) {
+  const W range = by_va.word0 & W(mask(31, 8));
+  return {W(op_tlbi_s2_ipa) | range | (vmid << vmid_lsb), by_va.word1};
 }
 
 /// What a range command covers, in pages: the formula of 4.4.1.

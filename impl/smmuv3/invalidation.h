@@ -60,4 +60,13 @@ void emit_invalidation(const Gather& gather, u64 asid, bool range_invalidation, 
   }
 }
 
+/// The same for stage 2 of `vmid`, whose tables have the same levels.
+template <class Emit>
+void emit_stage2_invalidation(const Gather& gather, u64 vmid, bool range_invalidation, Emit emit) {
+  emit_invalidation(gather, 0, range_invalidation, [&](Command by_va) {
+    const bool all = by_va.word0 == command::tlbi_nh_asid<u64>(0).word0;
+    emit(all ? command::tlbi_s12_vmall(vmid) : command::as_s2_ipa(by_va, vmid));
+  });
+}
+
 }  // namespace iommucheck::impl

@@ -73,6 +73,7 @@ namespace iommucheck::impl {
 struct Features {
   bool stage1 = false;
   bool stage2 = false;
+  u8 vmid_bits = 8;
   bool aarch64_tables = false;
   bool little_endian = false;
   bool coherent = false;
@@ -98,6 +99,7 @@ constexpr Features read_features(u32 id0, u32 id1, u32 id3, u32 id5) {
   Features f;
   f.stage2 = bit(id0, 0);
   f.stage1 = bit(id0, 1);
+  f.vmid_bits = bit(id0, 18) ? 16 : 8;
   f.aarch64_tables = bit(id0, 3);
   f.coherent = bit(id0, 4);
   f.hypervisor = bit(id0, 9);

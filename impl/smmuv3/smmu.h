@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // One SMMUv3 as a backend of the core: registers, queues, stream table, context descriptors and
 // VMSAv8-64 tables. The words of core/backend.h, here: a route is an STE, a table the context
-// descriptors of a domain, an entry a CD, a tag an ASID, a device's own cache its ATC.
+// descriptors of a domain, an entry a CD, a tag an ASID, a device's own cache its ATC. An SMMU
+// without stage 1 translates by stage 2 (stage2.cpp): then a table is what words 2 and 3 of STEs
+// say, a tag is a VMID, and there are no PASIDs.
 //
 // Every change of an STE or of a CD that is valid is one 64-bit store (structures.h), or two with
 // an invalidation between them, so that every change is hitless.
@@ -27,6 +29,9 @@ struct SmmuTable : Table {
   u32 index = 0;
   u32 generation = 0;
   CdTable cds;
+  // By stage 2: words of the STEs that lead there.
+  u64 word2 = 0;
+  u64 word3 = 0;
 };
 
 /// CD 0 is that of accesses without a SubstreamID.
@@ -102,7 +107,9 @@ class Smmu final : public HookedBackend {
 
   // invalidate.cpp
   bool remembers_unmapped() const override { return false; }
-  void drop_translations(u64 tag) override { add(command::tlbi_nh_asid(tag)); }
+  void drop_translations(u64 tag) override {
+    add(by_stage2() ? command::tlbi_s12_vmall(tag) : command::tlbi_nh_asid(tag));
+  }
   void drop_gathered(const Gather& gather, u64 tag) override;
   void drop_device(u32 device, u32 pasid) override;
   void drop_device_range(u32 device, u32 pasid, u64 first, u64 end) override;
@@ -138,6 +145,19 @@ class Smmu final : public HookedBackend {
     for (u32 i = 0; i < config.stream_id_count; ++i) visit(u64{config.stream_ids[i]});
   }
   SmmuSpace* new_space(u32 input_bits);
+  // stage2.cpp
+  /// What the STEs of a device are to say when everything was invalidated.
+  struct Postponed {
+    u64 word2 = 0;
+    u64 word3 = 0;
+    bool is = false;
+  };
+  bool by_stage2() const { return !features_.stage1; }
+  bool names_table(u32 sid, u64 word2, u64 word3) const;
+  bool prepare_stage2(u32 device, const SmmuTable& table);
+  bool set_stage2(u32 device, const SmmuTable& table);
+  bool set_postponed();
+  void drop_stage2(const Gather& gather, u64 vmid);
   u64 ste_word0(const Route& route) const;
   bool set_ste(u32 sid, unsigned word, u64 value);
   void store_cd_word0(u64 cd, u64 word);
@@ -160,8 +180,9 @@ class Smmu final : public HookedBackend {
   u32 event_cons_written_ = 0;  // with the overflow flag
   u32 event_prod_ = 0;          // as last read
   u32 cr0_ = 0;
-  unsigned pasid_bits_max_ = 0;  // the widest that a device of the platform can send
-  bool queued_ = false;          // commands since the last sync
+  unsigned pasid_bits_max_ = 0;     // the widest that a device of the platform can send
+  Postponed* postponed_ = nullptr;  // by device; by stage 2 alone
+  bool queued_ = false;             // commands since the last sync
 };
 
 }  // namespace iommucheck::impl

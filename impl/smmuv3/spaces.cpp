@@ -60,6 +60,9 @@ void Smmu::close_space(Space& space) {
 }
 
 MapProgress Smmu::map(Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) {
+  if (by_stage2()) {
+    return own(space).pages.map(platform_, iova, pa, bytes, descriptor::stage2_attributes(prot));
+  }
   return own(space).pages.map(platform_, iova, pa, bytes, descriptor::leaf_attributes(prot));
 }
 

@@ -7,11 +7,13 @@
 namespace iommucheck::impl {
 
 unsigned Smmu::pasid_bits(u32 device) const {
+  if (by_stage2()) return 0;
   return std::min<u32>(device_config(device).ssid_bits, features_.ssid_bits);
 }
 
 bool Smmu::can_wait(u32 device) const {
-  return features_.stall_model == 0 && (device_config(device).flags & IOMMUCHECK_DEVICE_STALL) != 0;
+  return !by_stage2() && features_.stall_model == 0 &&
+         (device_config(device).flags & IOMMUCHECK_DEVICE_STALL) != 0;
 }
 
 bool Smmu::has_cache(u32 device) const {
@@ -64,6 +66,7 @@ bool Smmu::set_ste(u32 sid, unsigned word, u64 value) {
 /// is invalid, or the old S1DSS passes it by.
 bool Smmu::prepare_route(u32 device, const Route& route) {
   if (route.kind != Route::Kind::table) return false;
+  if (by_stage2()) return prepare_stage2(device, static_cast<const SmmuTable&>(*route.table));
   bool changed = false;
   for_each_stream(device, [&](u64 stream) {
     const auto sid = static_cast<u32>(stream);
@@ -78,6 +81,12 @@ bool Smmu::prepare_route(u32 device, const Route& route) {
 
 bool Smmu::set_route(u32 device, const Route& route) {
   bool changed = false;
+  if (by_stage2()) {
+    if (route.kind == Route::Kind::table) {
+      return set_stage2(device, static_cast<const SmmuTable&>(*route.table));
+    }
+    postponed_[device] = {};
+  }
   for_each_stream(device, [&](u64 stream) {
     const auto sid = static_cast<u32>(stream);
     if (route.kind == Route::Kind::table) {

@@ -4,10 +4,11 @@
 // What this driver changes in a live STE is word 0: V, Config, S1Fmt, S1ContextPtr, S1CDMax. Word 1
 // is a fact of the device, the same for blocked, bypass and stage 1, with PASIDs and without, but
 // for S1DSS: it says what stands beside a PASID table for accesses without a PASID, and is looked
-// at in stage 1 with PASIDs only. Words 2 to 7 are 0. So every change of domain is one 64-bit
-// store, and hitless (arch 7.3), or, where S1DSS is another one, two stores with an invalidation
-// between them (Smmu::prepare_route): no half-written STE ever exists. A CD changes in word 0 only
-// while it is valid; its other words are written while it is not.
+// at in stage 1 with PASIDs only. Words 2 to 7 are 0; where the SMMU has stage 2
+// alone 2 and 3 name the table, and change while the STE is blocked. So every change of domain is
+// one 64-bit store, and hitless (arch 7.3), or, where S1DSS is another one, two stores with an
+// invalidation between them (Smmu::prepare_route): no half-written STE ever exists. A CD changes in
+// word 0 only while it is valid; its other words are written while it is not.
 #pragma once
 
 #include "base/bits.h"
@@ -26,6 +27,7 @@ namespace ste {
 inline constexpr u64 valid = 1;
 inline constexpr u64 config_bypass = u64{4} << 1;
 inline constexpr u64 config_stage1 = u64{5} << 1;
+inline constexpr u64 config_stage2 = u64{6} << 1;
 
 // S1DSS, in word 1. IHI 0070 5.2.
 inline constexpr u64 s1dss_terminate = 0;  ///< F_STREAM_DISABLED
@@ -43,6 +45,23 @@ constexpr bool is_stage1(u64 word0) { return (word0 & (u64{7} << 1)) == config_s
 /// V = 1, Config = 0: terminated, and no event (arch 2.4).
 inline constexpr u64 blocked = valid;
 inline constexpr u64 bypass = valid | config_bypass;
+
+/// Stage 2, through the table that words 2 and 3 name.
+inline constexpr u64 stage2 = valid | config_stage2;
+
+/// S2VMID, S2T0SZ, S2SL0; walks write-back inner shareable, 4 KiB granule, AArch64 tables, faults
+/// terminate and are recorded (S2R). `start`: the level of the first table.
+template <class W>
+constexpr W stage2_word2(W vmid, u64 input_bits, unsigned start, u64 output_size) {
+  constexpr u64 s2ir0_wb = u64{1} << 40;
+  constexpr u64 s2or0_wb = u64{1} << 42;
+  constexpr u64 s2sh0_inner = u64{3} << 44;
+  constexpr u64 s2aa64 = u64{1} << 51;
+  constexpr u64 s2r = u64{1} << 58;
+  return W((64 - input_bits) << 32 | u64{2 - start} << 38 | s2ir0_wb | s2or0_wb | s2sh0_inner |
+           output_size << 48 | s2aa64 | s2r) |
+         vmid;
+}
 
 /// Stage 1 through the one CD at `cd_pa` (64-byte aligned); S1CDMax = 0, so no PASIDs.
 template <class W>

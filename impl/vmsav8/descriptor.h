@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Stage 1 descriptors, VMSAv8-64, 4 KiB granule (DDI 0487 D8.3). Writing and recognising only:
-// what a descriptor permits is the hardware's business.
+// Stage 1 and stage 2 descriptors, VMSAv8-64, 4 KiB granule (DDI 0487 D8.3). Writing and
+// recognising only: what a descriptor permits is the hardware's business.
 #pragma once
 
 #include "base/bits.h"
@@ -49,6 +49,22 @@ constexpr u64 leaf_attributes(u32 prot) {
   if ((prot & IOMMUCHECK_PROT_PRIVILEGED) == 0) word |= ap_unprivileged;
   if ((prot & IOMMUCHECK_PROT_WRITE) == 0) word |= ap_read_only;
   if ((prot & IOMMUCHECK_PROT_EXEC) == 0) word |= privileged_never | unprivileged_never;
+  return word;
+}
+
+/// The same of stage 2, which says the memory type itself (MemAttr [5:2]) and knows no privilege
+/// for data: PRIVILEGED counts for nothing.
+constexpr u64 stage2_attributes(u32 prot) {
+  constexpr unsigned memattr_lsb = 2;
+  constexpr u64 normal_write_back = 0xf;
+  constexpr u64 device_ngnre = 0x1;
+  constexpr u64 readable = 1 << 6;             // S2AP[0]
+  constexpr u64 writable = 1 << 7;             // S2AP[1]
+  constexpr u64 execute_never = u64{2} << 53;  // XN[1:0]
+  u64 word = access_flag | inner_shareable | readable;
+  word |= ((prot & IOMMUCHECK_PROT_DEVICE) != 0 ? device_ngnre : normal_write_back) << memattr_lsb;
+  if ((prot & IOMMUCHECK_PROT_WRITE) != 0) word |= writable;
+  if ((prot & IOMMUCHECK_PROT_EXEC) == 0) word |= execute_never;
   return word;
 }
 

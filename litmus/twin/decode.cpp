@@ -35,7 +35,6 @@ bool read_stage2(const FourWords& words, Stage2& to) {
   const auto t0sz = static_cast<unsigned>(bits(w2, 37, 32));
   const auto sl0 = static_cast<unsigned>(bits(w2, 39, 38));
   if (granule == reserved || t0sz < 16 || t0sz > 39) return false;
-  if (bit(w2, 55) && !bit(w2, 56)) return false;  // S2HD without S2HA
   if (bit(w2, 59) && !bit(w2, 56)) return false;  // S2HAFT without S2HA
   if (sl0 == 3) return false;                     // level 3 of 4 KiB is for small tables, IDR3.STT
   to.tree.granule = granule;

@@ -110,7 +110,9 @@ class Stage2Look {
 
   std::vector<Mapped> run() {
     if (is_unknown(state_, stage2_.vmid)) return {Mapped{.fault = "any"}};
-    if (!in_range(stage2_, ipa_)) return {Mapped{.fault = "F_TRANSLATION"}};
+    // What the STE says of the address; an entry that was filled through another may say otherwise.
+    const bool refused = !in_range(stage2_, ipa_);
+    if (refused) add({.fault = "F_TRANSLATION"});
     std::vector<Item> here;
     for (const Item& item : matching(state_, stage2_.vmid)) {
       if (item.contains(ipa_)) here.push_back(item);
@@ -119,6 +121,7 @@ class Stage2Look {
     for (const Item& item : here) {
       if (!item.pointer) hit(item);
     }
+    if (refused) return std::move(found_);
     walk(stage2_.tree.root, stage2_.tree.start, {}, {});
     for (const Item& item : here) {
       if (!item.pointer || item.granule != stage2_.tree.granule) continue;

@@ -8,6 +8,8 @@
 // (Device-nGnRE) are outer shareable, whatever SH says.
 #pragma once
 
+#include <algorithm>
+
 #include "base/bits.h"
 #include "base/types.h"
 
@@ -65,6 +67,65 @@ constexpr MemoryAttributes attributes_of_mair(u64 byte, u64 sh) {
     attributes.type = MemoryType::reserved;
   }
   return consistent(attributes);
+}
+
+/// MemAttr of a stage 2 descriptor, by itself, as a byte of MAIR. DDI 0487 D8.6.6; S2FWB makes of
+/// its lower three bits what it lets through: 6 is write-back whatever comes in, 7 is as it comes
+/// in.
+constexpr u64 mair_of_stage2(u64 memattr, bool fwb) {
+  constexpr u64 write_back = 0xff, uncached = 0x44;
+  if (fwb) {
+    if (!bit(memattr, 2)) return bits(memattr, 1, 0) << 2;
+    return bits(memattr, 1, 0) >= 2 ? write_back : uncached;
+  }
+  const u64 outer = bits(memattr, 3, 2);
+  const u64 inner = bits(memattr, 1, 0);
+  if (outer == 0) return inner << 2;
+  constexpr u64 nibbles[] = {4, 4, 0xb, 0xf};  // an inner 0 is reserved, and taken for no cache
+  return nibbles[outer] << 4 | nibbles[inner];
+}
+
+/// Of two the one that promises less: Device before Normal, and of each the stricter.
+constexpr MemoryAttributes weaker(MemoryAttributes a, const MemoryAttributes& b) {
+  if (b.type == MemoryType::device) {
+    if (a.type != MemoryType::device || b.device < a.device) a.device = b.device;
+    a.type = MemoryType::device;
+  } else if (a.type == MemoryType::normal && b.type == MemoryType::normal) {
+    a.inner = std::min(a.inner, b.inner);
+    a.outer = std::min(a.outer, b.outer);
+  }
+  return a;
+}
+
+/// What comes in, behind stage 1 or a bypass of it, through a stage 2 leaf. IHI 0070 13.1.5, 13.5.
+/// Of attributes that are as the device sent them it is said what becomes of the strongest, normal
+/// write-back; where that is unchanged, they go on as they came. Inner shareable at least is said
+/// of what came with an unknown shareability through an inner shareable leaf.
+constexpr MemoryAttributes through_stage2(MemoryAttributes incoming, u64 memattr, u64 sh,
+                                          bool fwb) {
+  const MemoryAttributes leaf = attributes_of_mair(mair_of_stage2(memattr, fwb), sh);
+  MemoryAttributes met = incoming;
+  const bool forced = fwb && bits(memattr, 2, 0) == 6;
+  const bool write_back = leaf.type == MemoryType::normal &&
+                          leaf.inner == Cacheability::write_back &&
+                          leaf.outer == Cacheability::write_back;
+  if (forced || (incoming.type == MemoryType::incoming && !write_back)) {
+    met.type = leaf.type;
+    met.inner = leaf.inner;
+    met.outer = leaf.outer;
+    met.device = leaf.device;
+  } else if (!write_back) {
+    met = weaker(met, leaf);
+  }
+  const auto rank = [](Shareability s) {
+    return s == Shareability::none ? 0 : s == Shareability::outer ? 2 : 1;
+  };
+  const auto own = static_cast<Shareability>(sh & 3);
+  if (rank(own) > 0 && (met.incoming_sh || rank(own) > rank(met.sh))) {
+    met.incoming_sh = false;
+    met.sh = own;
+  }
+  return consistent(met);
 }
 
 /// MTCFG, MemAttr and SHCFG of an STE, where IDR1.ATTR_TYPES_OVR offers them. IHI 0070 5.2.

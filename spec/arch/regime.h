@@ -17,6 +17,10 @@ enum class StreamWorld : u8 { el1, el2, el2_e2h, foreign };
 constexpr bool has_asid(StreamWorld world) {
   return world == StreamWorld::el1 || world == StreamWorld::el2_e2h;
 }
+
+/// By which stage tables translate, and where a TLB entry comes from. Input addresses of stage 1,
+/// and of an entry that combines both, are VAs; those of stage 2 are IPAs.
+enum class Stage : u8 { stage1, stage2, combined };
 constexpr bool has_two_halves(StreamWorld world) { return world != StreamWorld::el2; }
 constexpr bool has_unprivileged(StreamWorld world) { return world != StreamWorld::el2; }
 
@@ -37,6 +41,7 @@ struct Half {
   friend bool operator==(const Half&, const Half&) = default;
 };
 
+/// Of stage 2 half 0 has the tables, half 1 is off, and what stage 1 alone has is 0 (stage2.h).
 template <Word W>
 struct Regime {
   StreamWorld world = StreamWorld::el1;
@@ -55,23 +60,42 @@ struct Regime {
   Flag<W> endi = false;
   W mair{0};
   W amair{0};
+  Stage stage = Stage::stage1;
+  // Of stage 2 alone.
+  u8 start = 0;  ///< level at which a walk starts: S2SL0
+  Flag<W> ptw = false;
+  Flag<W> fwb = false;
+  bool xnx = false;  ///< IDR3.XNX
   friend bool operator==(const Regime&, const Regime&) = default;
 };
 
+template <Word W>
+constexpr bool has_two_halves(const Regime<W>& regime) {
+  return regime.stage == Stage::stage1 && has_two_halves(regime.world);
+}
+
 /// What a final translation is tagged with; `asid` counts only where the entry is not global. ASET
 /// is a tag of global entries only, and of those look-ups alone, not commands: IHI 0070 3.17. It
-/// stays in the regime, which two CDs of one ASID must share.
+/// stays in the regime, which two CDs of one ASID must share. An entry of stage 2 alone is tagged
+/// with its VMID and nothing else: IHI 0070 4.4.3, 5.2.1.
 template <Word W>
 struct Tag {
   StreamWorld world = StreamWorld::el1;
   W vmid{0};
   W asid{0};
+  Stage stage = Stage::stage1;
   friend bool operator==(const Tag&, const Tag&) = default;
 };
 
 template <Word W>
 constexpr Tag<W> tag_of(const Regime<W>& regime) {
-  return {regime.world, regime.vmid, regime.asid};
+  return {regime.world, regime.vmid, regime.asid, regime.stage};
+}
+
+/// Entries under the tag may be global: of every ASID.
+template <Word W>
+constexpr bool has_asid(const Tag<W>& tag) {
+  return tag.stage != Stage::stage2 && has_asid(tag.world);
 }
 
 }  // namespace iommucheck::spec

@@ -18,11 +18,51 @@ struct Stage2 {
   W t0sz{25};
   W ttb{0};
   W ps_lg2{48};  ///< effective output size in bits: min(S2PS, OAS)
-  Flag<W> affd = false, ha = false, hd = false;
+  Flag<W> affd = false, ha = false, hd = false, haft = false;
   Flag<W> ptw = false;
   Flag<W> fwb = false;
   bool xnx = false;  ///< IDR3.XNX: XN[0] counts
 };
+
+/// As what a TLB entry carries over from the STE; the attributes of walks are the caller's to add.
+template <Word W>
+constexpr Regime<W> regime_of(const Stage2<W>& stage2, W vmid) {
+  Regime<W> regime;
+  regime.stage = Stage::stage2;
+  regime.vmid = vmid;
+  regime.half[0].tsz = stage2.t0sz;
+  regime.half[0].tg = stage2.tg;
+  regime.half[0].ttb = stage2.ttb;
+  regime.half[1].epd = true;
+  regime.start = static_cast<u8>(stage2.start);
+  regime.ips_lg2 = stage2.ps_lg2;
+  regime.affd = stage2.affd;
+  regime.ha = stage2.ha;
+  regime.hd = stage2.hd;
+  regime.haft = stage2.haft;
+  regime.ptw = stage2.ptw;
+  regime.fwb = stage2.fwb;
+  regime.xnx = stage2.xnx;
+  return regime;
+}
+/// The way back.
+template <Word W>
+constexpr Stage2<W> stage2_of(const Regime<W>& regime) {
+  Stage2<W> stage2;
+  stage2.tg = regime.half[0].tg;
+  stage2.start = regime.start;
+  stage2.t0sz = regime.half[0].tsz;
+  stage2.ttb = regime.half[0].ttb;
+  stage2.ps_lg2 = regime.ips_lg2;
+  stage2.affd = regime.affd;
+  stage2.ha = regime.ha;
+  stage2.hd = regime.hd;
+  stage2.haft = regime.haft;
+  stage2.ptw = regime.ptw;
+  stage2.fwb = regime.fwb;
+  stage2.xnx = regime.xnx;
+  return stage2;
+}
 
 /// What an IPA is of, and CLASS of its fault: IHI 0070 7.3.13. An update is a write of flags into a
 /// stage 1 descriptor (3.13.5), whose CLASS is that of the descriptor.

@@ -14,7 +14,7 @@ namespace iommucheck::spec {
 /// 0 for TTB0, 1 for TTB1: VA[55], where the world has two halves. One fork.
 template <Word W>
 constexpr unsigned select_half(const Regime<W>& regime, W va) {
-  if (!has_two_halves(regime.world)) return 0;
+  if (!has_two_halves(regime)) return 0;
   if (flag(va, 55)) return 1;
   return 0;
 }

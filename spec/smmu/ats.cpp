@@ -200,6 +200,8 @@ bool Caches::ask_ats(const Access& access, std::vector<Outcome>& found) const {
         outcome.kind = OutcomeKind::denied;
         outcome.event = EventType::none;
         outcome.reaction = {};
+        outcome.stage2 = false;
+        outcome.ipa = 0;
       }
       if (outcome.kind != OutcomeKind::translation) {
         add(found, outcome);

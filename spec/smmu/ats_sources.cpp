@@ -76,6 +76,16 @@ void Caches::sources_of(const StreamPart& part, const Options& options,
            .dies = ste.dies});
     }
     if (ste.unknown || ste.bad_streamid || !full_ats(ste.ste, caps_)) continue;
+    if (ste.decision.kind == SteKind::stage2 && part.whole()) {
+      const Forming2 forms = forming2(ste.ste);
+      if (forms.not_modelled == NotModelled::no) {
+        add({.owner = atcs_.intern(part.sid, 0, 0),
+             .regime = forms.regime,
+             .overrides = overrides_of(ste.ste, caps_),
+             .number = whole_stream,
+             .dies = ste.dies});
+      }
+    }
     if (ste.decision.kind != SteKind::stage1) continue;
     const auto plain = select_substream(ste.ste, caps_, false, u64{0});
     if (plain.kind == SubstreamKind::bypass_stage1 && part.whole()) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What memory says, and what any legal cache may hold besides: SEMANTICS 1 to 4 for stage 1.
+// What memory says, and what any legal cache may hold besides: SEMANTICS 1 to 4 for stage 1 alone
+// and stage 2 alone.
 //
 // The idea in five lines. Nothing that memory says now is kept twice: it can be fetched at any
 // time, so a walk of memory yields it. When a word's old version stops being visible, what a cache
@@ -598,7 +599,7 @@ class Caches {
   /// What a walk or a look-up makes of a word; `hierarchical`: what the tables above took away.
   [[nodiscard]] Step<u64> step_in(const Space& space, unsigned level, u64 word,
                                   u8 hierarchical) const {
-    return step(regimes_.of(space), space.half, level, word, unpack(hierarchical));
+    return step_at(regimes_.of(space), space.half, level, word, unpack(hierarchical));
   }
   [[nodiscard]] Group fate(const Path& path, const Item& item) const;
   void leave_below_pointers(Group group);
@@ -641,6 +642,12 @@ class Caches {
   bool ste_options(u32 sid, SteOptions& options) const;
   bool read_stes(u32 sid, SteOptions& options) const;
   [[nodiscard]] const Forming& forming(const Ste<u64>& ste, const Cd<u64>& cd) const;
+  /// What a legal STE with stage 2 alone forms.
+  struct Forming2 {
+    NotModelled not_modelled = NotModelled::no;
+    u32 regime = 0;
+  };
+  [[nodiscard]] Forming2 forming2(const Ste<u64>& ste) const;
   bool cd_options(u32 sid, u32 ssid, const SteOptions& all, CdOptions& options) const;
   void words_at(ConfigKind kind, u32 sid, u32 ssid, u64 place, unsigned word, Words& words) const;
   using CachedWords = InlineVector<u32, 16>;
@@ -671,6 +678,7 @@ class Caches {
   void reform_all();
   void cds_to_form(const SteOption& ste, const StreamPart& part, std::vector<u32>& numbers) const;
   void look_at_cds(u32 sid, u32 number, Options& options);
+  void form_stage2(u32 sid, const SteOption& ste, FormedList& formed);
   void form_cd(u32 sid, u32 number, const SteOption& ste, Options& options, FormedList& formed);
   void replace_formed(const StreamPart& part, const FormedList& now);
   /// `index`, of config_, where so many words vanish at once that it pays.
@@ -694,7 +702,13 @@ class Caches {
   /// Makes items of all that can be filled from the table at `place`, whose first entry translates
   /// `path.va`, except what `covered` (or null) removes anyway.
   void expand(const Path& path, u64 place, unsigned level, const Command* covered);
+  /// Of all of a root, whatever frames it lies in.
+  void expand_root(const Path& path, const Root& root);
   void check_tag(u32 tag);
+  /// That configurations of one tag agree.
+  [[nodiscard]] static Rule tag_rule(const Tag<u64>& tag) {
+    return tag.stage == Stage::stage2 ? Rule::TAG_STAGE2 : Rule::TAG_REGIMES;
+  }
   void check_world(const Formed& entry);
   [[nodiscard]] bool regimes_agree(u32 a, u32 b) const;
 
@@ -784,7 +798,7 @@ class Caches {
   bool untranslated_outcomes(const Access& access, std::vector<Outcome>& found) const;
   void access_under(const Access& access, const StreamOption& option, bool by_ats,
                     std::vector<Outcome>& found) const;
-  [[nodiscard]] bool ends_before_lookup(const StreamOption& option,
+  [[nodiscard]] bool ends_before_lookup(const StreamOption& option, const Access& access,
                                         std::vector<Outcome>& found) const;
   [[nodiscard]] bool is_met(const StreamOption& option, const Access& access, AccessKind kind,
                             const Candidate& c) const;
@@ -803,6 +817,7 @@ class Caches {
   void collect_memory(u32 tag, u64 va, std::vector<Candidate>& found) const;
   void collect_globals(u32 tag, u32 other, u64 va, std::vector<Candidate>& found) const;
   static u64 contiguous_until(const Frame& frame, const Candidate& c);
+  [[nodiscard]] u64 input_ends(u64 va) const;
   [[nodiscard]] u64 tag_constant_until(u32 tag, u64 va, const std::vector<Candidate>& found) const;
   [[nodiscard]] bool conflict(const Candidate& a, const Candidate& b) const;
   [[nodiscard]] u32 stored_at(const Candidate& c, bool oldest) const;

@@ -76,6 +76,7 @@ struct Cause {
   u64 value = 0;  ///< and what
   u64 va = 0;     ///< input address that it translates
   u64 asid = 0;
+  std::optional<u64> vmid{};  ///< of stage 2, which has no ASID
   u32 sid = 0;
   std::optional<u32> ssid{};
   ConfigKind structure = ConfigKind::ste;
@@ -92,6 +93,8 @@ struct Cause {
 /// Names addresses for people; empty: as numbers.
 using Namer = std::function<std::string(u64)>;
 
+/// "ASID 0x5", "VMID 0x9 (stage 2)".
+std::string tag_text(const Tag<u64>& tag);
 /// The link in words, without an end of line.
 std::string cause_text(const Cause& cause, const Namer& namer = {});
 std::string miss_text(const NearestMiss& miss);

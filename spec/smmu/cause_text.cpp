@@ -36,6 +36,10 @@ std::string ending(const Cause& cause, std::string_view none) {
   return "; " + std::string(none);
 }
 
+std::string space_of(const Cause& cause) {
+  return cause.vmid ? "VMID " + hex(*cause.vmid) + " (stage 2)" : "ASID " + hex(cause.asid);
+}
+
 std::string cached_entry(const Cause& cause, const Namer& namer) {
   const char* what = cause.kind == Cause::Kind::cached_pointer ? "a cached table descriptor"
                      : cause.kind == Cause::Kind::cached_unknown
@@ -44,7 +48,7 @@ std::string cached_entry(const Cause& cause, const Namer& namer) {
   const std::string read = cause.through ? named(namer, cause.through->pa) + ", which holds " +
                                                hex(cause.through->value) + ", read through "
                                          : std::string();
-  return read + what + " for " + hex(cause.va) + " under ASID " + hex(cause.asid) + ", read as " +
+  return read + what + " for " + hex(cause.va) + " under " + space_of(cause) + ", read as " +
          hex(cause.value) + " from " + named(namer, cause.pa) + " before the store at " +
          event(cause.stored_at) + " was visible (" + event(cause.vanished_at) + ")" +
          ending(cause, "no TLBI that concerns it was issued since");
@@ -86,6 +90,13 @@ std::string cached_structure(const Cause& cause, const Namer& namer) {
 }
 
 }  // namespace
+
+std::string tag_text(const Tag<u64>& tag) {
+  Cause cause;
+  cause.asid = tag.asid;
+  if (tag.stage == Stage::stage2) cause.vmid = tag.vmid;
+  return space_of(cause);
+}
 
 std::string_view structure_name(ConfigKind kind) {
   switch (kind) {
@@ -186,13 +197,13 @@ std::string cause_text(const Cause& cause, const Namer& namer) {
              stream_of(cause) + " at " + named(namer, cause.pa) + " has " + hex(cause.value) +
              " as its first word" + (cause.rule ? ": " + by_rule() : std::string());
     case Kind::beyond_input:
-      return "T" + std::to_string(cause.value) + "SZ of the CD is " + std::to_string(cause.txsz) +
-             ": its tables translate input addresses of " + std::to_string(64 - cause.txsz) +
-             " bits, and " + hex(cause.va) + " is beyond them";
+      return (cause.vmid ? std::string("S2T0SZ of the STE is ")
+                         : "T" + std::to_string(cause.value) + "SZ of the CD is ") +
+             std::to_string(cause.txsz) + ": its tables translate input addresses of " +
+             std::to_string(64 - cause.txsz) + " bits, and " + hex(cause.va) + " is beyond them";
     case Kind::half_disabled:
       return "CD.EPD" + std::to_string(cause.value) + " is 1: nothing is translated there";
-    case Kind::table_root:
-      return "it is the root of the translation regime of ASID " + hex(cause.asid);
+    case Kind::table_root: return "it is the root of the translation regime of " + space_of(cause);
     case Kind::table_link: return named(namer, cause.pa) + " points to it";
     case Kind::configuration: return "it holds configuration structures that can be fetched";
     case Kind::rule: return by_rule();

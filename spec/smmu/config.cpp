@@ -87,6 +87,20 @@ void Caches::look_at_cds(u32 sid, u32 number, Options& options) {
   give_up(unasked_mixtures_);
 }
 
+/// A regime of stage 2 alone is formed by the STE.
+void Caches::form_stage2(u32 sid, const SteOption& ste, FormedList& formed) {
+  const Forming2 forms = forming2(ste.ste);
+  if (forms.not_modelled != NotModelled::no) {
+    unsupported_ = text_of(forms.not_modelled);
+    return;
+  }
+  formed.push_back({.sid = sid,
+                    .regime = forms.regime,
+                    .place = ste.place,
+                    .dies = ste.dies,
+                    .units = ste.units});
+}
+
 /// A regime can be formed by (sid, number) through `ste` and each possible CD.
 void Caches::form_cd(u32 sid, u32 number, const SteOption& ste, Options& options,
                      FormedList& formed) {
@@ -208,7 +222,8 @@ void Caches::reform_unseen(const StreamPart& part) {
         report(Rule::TORN_STE, "a mixture of old and new words of the STE of stream " + hex(sid) +
                                    " is illegal (" + std::string(rule_name(decision.rule)) + ")");
       }
-      if (decision.has_stage2()) unsupported_ = text_of(NotModelled::stage2);
+      if (decision.kind == SteKind::nested) unsupported_ = text_of(NotModelled::nested);
+      if (decision.kind == SteKind::stage2 && part.first == 0) form_stage2(sid, ste, now);
       if (decision.kind != SteKind::stage1) continue;
       if (!substreams_used(ste.ste, caps_).value) {
         if (part.first == 0) form_cd(sid, 0, ste, options, now);

@@ -234,7 +234,9 @@ std::string Caches::edges_agree() const {
   for (u32 t = 0; t < regimes_.tags(); ++t) {
     for (u64 r = regimes_.tag(t).first_regime; r != 0; r = regimes_[r - 1].next) {
       if (regimes_[r - 1].formed == 0 && regimes_[r - 1].ghost == 0) continue;
-      regimes_.for_each_root(static_cast<u32>(r - 1), [&](const Space&, const Root&) { ++walked; });
+      regimes_.for_each_root(static_cast<u32>(r - 1), [&](const Space&, const Root& root) {
+        for_each_part(root, [&](const Root&, u64) { ++walked; });
+      });
     }
   }
   u64 cached = 0;

@@ -24,10 +24,10 @@ NotCovered why_tags(const Command& command, const TlbTarget& target, TlbiScope s
   if (command.op == Opcode::tlbi_nh_asid || command.op == Opcode::tlbi_el2_asid) {
     if (target.global) return {Reason::non_global_only};
   }
+  if (target.stage == Stage::stage2) return {el2 ? Reason::world : Reason::stage1_only};
   if (command.asid != target.asid && target.world != StreamWorld::el2) {
     return {Reason::asid, command.asid, target.asid};
   }
-  if (target.stage == Stage::stage2) return {Reason::stage1_only};
   if (command.op == Opcode::tlbi_s2_ipa) return {Reason::stage2_only};
   return {Reason::world, 0, static_cast<u64>(target.world)};
 }

@@ -11,10 +11,6 @@
 
 namespace iommucheck::spec {
 
-/// Where a TLB entry comes from. A stage 1 entry of a stage-1-only stream, or a combined one: the
-/// addresses are VAs. Stage 2: IPAs.
-enum class Stage : u8 { stage1, stage2, combined };
-
 /// One entry of a TLB or walk cache. For a pointer, `base` and `extent_lg2` are the slot of the
 /// table descriptor, `level` that of the table in which it stands, and `global` is false: it is
 /// tagged with the ASID of its regime even if every leaf below is global.

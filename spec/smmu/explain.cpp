@@ -46,6 +46,8 @@ Near nearness(const Command& command, const TlbTarget& target, TlbiScope scope,
   TlbTarget alike = target;
   alike.asid = command.asid;
   alike.vmid = command.vmid;
+  const bool of_stage1 = command.op != Opcode::tlbi_s2_ipa;
+  if (target.stage == Stage::stage2 && of_stage1) alike.stage = Stage::stage1;
   if (covers(command, alike, scope)) return Near::almost;  // only its tags are others'
   if (!covers_tags(command, target, scope)) return Near::unrelated;
   return why.reason == NotCovered::Reason::address ? Near::elsewhere : Near::almost;
@@ -63,6 +65,11 @@ Cause cause_of_word(const Memory& memory, u64 pa, u64 value) {
     cause.stored_at = *since;
   }
   return cause;
+}
+
+void name_space(const Tag<u64>& tag, Cause& cause) {
+  cause.asid = tag.asid;
+  if (tag.stage == Stage::stage2) cause.vmid = tag.vmid;
 }
 
 bool of_substreams(ConfigKind kind) { return kind == ConfigKind::l1cd || kind == ConfigKind::cd; }
@@ -156,7 +163,7 @@ Cause Caches::cause_of(const Item& item) const {
   cause.pa = item.origin;
   cause.value = item.value;
   cause.va = item.va;
-  cause.asid = regimes_.tag(item.tag).tag.asid;
+  name_space(regimes_.tag(item.tag).tag, cause);
   cause.stored_at = item.stored_at;
   cause.vanished_at = item.vanished_at;
   cause.miss = nearest_miss(item);
@@ -192,7 +199,7 @@ Cause Caches::cause_of(const Edge& edge) const {
   cause.kind = edge.kind == EdgeKind::root ? Cause::Kind::table_root : Cause::Kind::table_link;
   if (edge.kind == EdgeKind::word) cause.pa = edge.parent;
   if (edge.kind == EdgeKind::root) {
-    cause.asid = regimes_.tag(regimes_[static_cast<u32>(edge.parent)].tag).tag.asid;
+    name_space(regimes_.tag(regimes_[static_cast<u32>(edge.parent)].tag).tag, cause);
   }
   return cause;
 }
@@ -214,8 +221,7 @@ Cause Caches::cause_of(const Candidate& c, u64 va) const {
   Cause cause = cause_of_word(memory_, c.origin, c.value);
   if (c.kind == Candidate::Kind::unknown) cause.kind = Cause::Kind::unknown_word;
   // Memory may have it in another address space's tables.
-  const bool global =
-      c.kind == Candidate::Kind::leaf && !c.leaf.ng.value && has_asid(regimes_.of(c.space).world);
+  const bool global = is_global(c);
   if (global && cause.kind == Cause::Kind::word) cause.kind = Cause::Kind::global_word;
   cause.va = va;
   if (c.kind == Candidate::Kind::fault) cause.rule = c.fault.rule;
@@ -234,6 +240,7 @@ Cause Caches::cause_of(const Outcome& outcome) const {
   if (outcome.kind == OutcomeKind::any && outcome.item == 0) {
     cause.kind = outcome.rule == Rule::UNKNOWN_AFTER_RESET ? Kind::from_reset
                  : outcome.rule == Rule::TAG_REGIMES       ? Kind::tags_differ
+                 : outcome.rule == Rule::TAG_STAGE2        ? Kind::tags_differ
                  : outcome.rule == Rule::CONFLICT_TLB      ? Kind::entries_differ
                                                            : Kind::unknown_word;
     cause.pa = outcome.origin;
@@ -260,6 +267,8 @@ Cause Caches::cause_of_fault(u32 tag, u64 va, const std::vector<Candidate>& foun
   cause.rule = Rule::S1_DESCRIPTOR_VALID;
   cause.va = va;
   if (is_atc_tag(tag)) return cause;
+  const bool stage2 = regimes_.tag(tag).tag.stage == Stage::stage2;
+  if (stage2) cause.rule = Rule::S2_DESCRIPTOR_VALID;
   for (u64 r = regimes_.tag(tag).first_regime; r != 0; r = regimes_[r - 1].next) {
     const RegimeState& state = regimes_[r - 1];
     if (state.formed == 0) continue;
@@ -269,7 +278,8 @@ Cause Caches::cause_of_fault(u32 tag, u64 va, const std::vector<Candidate>& foun
     cause.kind = disabled ? Cause::Kind::half_disabled : Cause::Kind::beyond_input;
     cause.value = half;
     cause.txsz = static_cast<unsigned>(state.regime.half[half].tsz);
-    cause.rule = disabled ? Rule::S1_EPD : Rule::S1_VA_IN_RANGE;
+    cause.rule = disabled ? Rule::S1_EPD : stage2 ? Rule::S2_IPA_RANGE : Rule::S1_VA_IN_RANGE;
+    if (stage2) name_space(regimes_.tag(tag).tag, cause);
     return cause;
   }
   return cause;

@@ -35,19 +35,23 @@ void Caches::become_formed(u32 id) {
       if (regimes_[other - 1].ghost != 0) materialize_ghost(static_cast<u32>(other - 1));
     }
     regimes_.for_each_root(id, [&](const Space& space, const Root& root) {
-      link(root.table, root.level,
-           Edge{.kind = EdgeKind::root,
-                .half = space.half,
-                .parent = id,
-                .value = root.table,
-                .count = root.entries});
+      for_each_part(root, [&](const Root& part, u64 first) {
+        link(part.table, part.level,
+             Edge{.kind = EdgeKind::root,
+                  .half = space.half,
+                  .parent = id,
+                  .value = part.table,
+                  .count = static_cast<u16>(part.entries),
+                  .base = static_cast<u32>(first)});
+      });
     });
   }
   mark_dirty(state.tag, 0, 64);
   if (!from_reset_.has_config() && from_reset_.has_translations(tag.tag)) {
-    report(Rule::UNKNOWN_AFTER_RESET, "translations from before reset may live under ASID " +
-                                          hex(tag.tag.asid) + ", VMID " + hex(tag.tag.vmid) +
-                                          ", which comes into use");
+    const bool stage1 = tag.tag.stage != Stage::stage2;
+    report(Rule::UNKNOWN_AFTER_RESET,
+           "translations from before reset may live under " + tag_text(tag.tag) +
+               (stage1 ? ", VMID " + hex(tag.tag.vmid) : std::string()) + ", which comes into use");
   }
   // Make checks of a whole regime: against items that live under its tag, and other regimes.
   for (u32 i = items_.first(state.tag); i != 0; i = items_[i].next) {
@@ -61,19 +65,25 @@ void Caches::become_formed(u32 id) {
   bool several =
       tag.formed > 1 || items_.count(state.tag) != 0 || regimes_.any_globals() || contiguous_ != 0;
   regimes_.for_each_root(id, [&](const Space&, const Root& root) {
-    several = several || pending_below(root.table, root.level);
+    for_each_part(root, [&](const Root& part, u64) {
+      several = several || pending_below(part.table, part.level);
+    });
   });
   for (u64 r = several ? tag.first_regime : 0; r != 0; r = regimes_[r - 1].next) {
     if (regimes_[r - 1].formed == 0) continue;
     regimes_.for_each_root(static_cast<u32>(r - 1), [&](const Space& space, const Root& root) {
-      probe_table(Path{.tag = state.tag, .space = space, .va = root.va}, root.table, root.level);
+      for_each_part(root, [&](const Root& part, u64) {
+        probe_table(Path{.tag = state.tag, .space = space, .va = part.va}, part.table, part.level);
+      });
     });
   }
 }
 
 void Caches::unlink_roots(u32 id) {
   regimes_.for_each_root(id, [&](const Space&, const Root& root) {
-    unlink(root.table, root.level, EdgeKind::root, id, root.table);
+    for_each_part(root, [&](const Root& part, u64) {
+      unlink(part.table, part.level, EdgeKind::root, id, part.table);
+    });
   });
 }
 
@@ -100,7 +110,7 @@ void Caches::become_ghost(u32 id, Group died) {
   regimes_.set_ghost_dies(id, immortal);  // each item finds its own
   regimes_.for_each_root(id, [&](const Space& space, const Root& root) {
     const Path path{.tag = state.tag, .space = space, .ghost = true, .va = root.va, .dies = died};
-    expand(path, root.table, root.level, nullptr);
+    expand_root(path, root);
     leave_mixed(space, root, died);
   });
   drop_ghost(id);
@@ -146,7 +156,7 @@ void Caches::materialize_ghost(u32 id) {
                     .ghost = true,
                     .va = root.va,
                     .cap = static_cast<Group>(state.ghost_dies)};
-    expand(path, root.table, root.level, nullptr);
+    expand_root(path, root);
   });
   drop_ghost(id);
 }
@@ -174,12 +184,21 @@ void Caches::freeze_pointers(u32 regime, Group died) {
   }
 }
 
+void Caches::expand_root(const Path& path, const Root& root) {
+  for_each_part(root, [&](const Root& part, u64) {
+    Path from = path;
+    from.va = part.va;
+    expand(from, part.table, part.level, nullptr);
+  });
+}
+
 void Caches::expand(const Path& path, u64 place, unsigned level, const Command* covered) {
   Frame& frame = memory_.frame(place);
   const auto first = static_cast<unsigned>(bits(place, 11, 3));
   const Geometry geometry = path.space.geometry;
   const Root root = root_of(regimes_.of(path.space), path.space.half);
-  const u64 entries = level != root.level ? geometry.entries() : root.entries;
+  const bool first_level = level == root.level && root.entries < geometry.entries();
+  const u64 entries = first_level ? root.entries : geometry.entries();
   for (unsigned i = 0; (i = frame.next_used(first + i) - first) < entries && spend(1); ++i) {
     std::vector<Content> contents;
     memory_.visible(frame, first + i, [&](Content content) {
@@ -237,6 +256,7 @@ void Caches::check_world(const Formed& entry) {
   for (u32 i = 0; i < regimes_.formed(); ++i) {
     const Formed& other = regimes_.formed(i);
     if (other.place != entry.place || other.sid == entry.sid ||
+        is_stage2(regimes_[other.regime].regime) || is_stage2(regimes_[entry.regime].regime) ||
         regimes_[other.regime].regime.world == regimes_[entry.regime].regime.world) {
       continue;
     }
@@ -249,6 +269,8 @@ void Caches::check_world(const Formed& entry) {
 
 void Caches::check_tag(u32 id) {
   const TagState& tag = regimes_.tag(id);
+  const bool stage2 = tag.tag.stage == Stage::stage2;
+  const Rule rule = tag_rule(tag.tag);
   bool broken = false;
   std::string text;
   for (u32 i = 0; i < regimes_.formed() && tag.formed > 1; ++i) {
@@ -262,6 +284,14 @@ void Caches::check_tag(u32 id) {
       if (a.place != b.place && regimes_agree(a.regime, b.regime)) continue;
       if (broken) continue;
       broken = true;
+      if (stage2) {
+        text = "VMID " + hex(tag.tag.vmid) +
+               " stands for two stage 2 configurations that differ: " + "the STE at " +
+               name(a.place) + " (stream " + hex(a.sid) + ") and the STE at " + name(b.place) +
+               " (stream " + hex(b.sid) + ")";
+        if (a.place == b.place) text += "; they are mixtures of old and new words of one STE";
+        continue;
+      }
       text = "ASID " + hex(tag.tag.asid) + " (VMID " + hex(tag.tag.vmid) +
              ") stands for two configurations that differ: the CD at " + name(a.place) +
              " (stream " + hex(a.sid) + ", substream " + hex(a.ssid) + ") and the CD at " +
@@ -269,11 +299,16 @@ void Caches::check_tag(u32 id) {
       if (a.place == b.place) text += "; they are mixtures of old and new words of one CD";
     }
   }
-  if (tag.formed != 0) count(Rule::TAG_REGIMES);
+  if (tag.formed != 0) count(rule);
   if (broken == (tag.broken != 0)) return;
   regimes_.set_broken(id, broken);
+  for (u32 t = 0; t < regimes_.active(); ++t) {
+    const Tag<u64>& other = regimes_.tag(regimes_.active_tag(t)).tag;
+    const bool its = stage2 && other.world == tag.tag.world && other.vmid == tag.tag.vmid;
+    if (its) mark_dirty(regimes_.active_tag(t), 0, 64);
+  }
   mark_dirty(id, 0, 64);
-  if (broken) report(Rule::TAG_REGIMES, text);
+  if (broken) report(rule, text);
 }
 
 }  // namespace iommucheck::spec

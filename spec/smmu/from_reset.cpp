@@ -41,7 +41,8 @@ void FromReset::remove(const InFlight& sent, const Capabilities& caps, bool two_
   } else if (c.op == Opcode::tlbi_el2_all) {
     known_.tlb_el2_dies = std::min(known_.tlb_el2_dies, group);
   } else if (c.op == Opcode::tlbi_nh_all || c.op == Opcode::tlbi_s12_vmall) {
-    vmids_.push(trail_, {.vmid = c.vmid, .dies = group});
+    const bool both = c.op == Opcode::tlbi_s12_vmall;
+    vmids_.push(trail_, {.vmid = c.vmid, .both = both ? u64{1} : 0, .dies = group});
   }
 }
 
@@ -84,7 +85,8 @@ bool FromReset::has_translations(const Tag<u64>& tag) const {
   if (tag.world != StreamWorld::el1) return known_.tlb_el2 != 0;
   if (known_.tlb_el1 == 0) return false;
   for (u32 i = 0; i < vmids_.size(); ++i) {
-    if (commands_.is_complete(vmids_[i].dies) && vmids_[i].vmid == tag.vmid) return false;
+    const bool its = tag.stage != Stage::stage2 || vmids_[i].both != 0;
+    if (its && commands_.is_complete(vmids_[i].dies) && vmids_[i].vmid == tag.vmid) return false;
   }
   return true;  // NH_ASID leaves the global one
 }

@@ -41,8 +41,9 @@ class FromReset {
     u64 tlb_el1 = 0, tlb_el1_dies = immortal;
     u64 tlb_el2 = 0, tlb_el2_dies = immortal;
   };
-  struct Vmid {  // whose stage 1 translations are invalidated
+  struct Vmid {  // whose stage 1 translations are invalidated, or those of both stages
     u64 vmid = 0;
+    u64 both = 0;
     u64 dies = immortal;
   };
   struct Streams {  // whose configuration is invalidated

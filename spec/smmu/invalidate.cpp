@@ -153,7 +153,10 @@ void Caches::kill_ghosts(const InFlight& command) {
       const RegimeState& state = regimes_[r - 1];
       if (state.ghost == 0 || state.ghost_dies <= command.group) continue;
       if (is_tlbi_by_address(command.command.op)) {
-        const TlbTarget target{.world = tag.tag.world, .vmid = tag.tag.vmid, .asid = tag.tag.asid};
+        const TlbTarget target{.world = tag.tag.world,
+                               .vmid = tag.tag.vmid,
+                               .asid = tag.tag.asid,
+                               .stage = tag.tag.stage};
         if (!covers_tags(command.command, target, by)) continue;
         materialize_ghost(static_cast<u32>(r - 1));  // kill_items() does the rest
         kill_ghosts(command);

@@ -115,8 +115,9 @@ struct Edge {
   u8 padding = 0;
   u64 parent = 0;   ///< root: regime; word: address of the descriptor; item: its index
   u64 value = 0;    ///< the descriptor, or TTB
-  u64 first = 0;    ///< index of the table's first entry in the frame
-  u64 count = 512;  ///< entries of the table in the frame
+  u16 first = 0;    ///< index in the frame of the table's first entry there
+  u16 count = 512;  ///< entries of the table in the frame
+  u32 base = 0;     ///< number of that entry in the table: a root may lie in several frames
 
   /// Of a root.
   [[nodiscard]] Space space() const { return {.regime = static_cast<u32>(parent), .half = half}; }

@@ -20,9 +20,9 @@ void add(std::vector<Outcome>& found, const Outcome& outcome) {
 
 // ---- who meets what -----------------------------------------------------------------------------
 
-/// nG means nothing in a world without ASIDs. IHI 0070 3.17.1.
+/// nG means nothing in a world without ASIDs, and at stage 2 there is none. IHI 0070 3.17.1.
 bool Caches::is_global(const Candidate& c) const {
-  return c.kind == Candidate::Kind::leaf && !c.leaf.ng && has_asid(regimes_.of(c.space).world);
+  return c.kind == Candidate::Kind::leaf && !c.leaf.ng && has_asid(tag_of(regimes_.of(c.space)));
 }
 
 /// A look-up through the regime meets it. Global entries are told apart by ASET, others are not:
@@ -106,7 +106,7 @@ void Caches::meet(const Space& space, unsigned level, u64 va, u8 hierarchical, u
     const Regime<u64>& r = regimes_.of(space);
     if (!(candidate.leaf.af | r.ha | r.affd)) {
       candidate.kind = Candidate::Kind::fault;
-      candidate.fault = {Rule::S1_ACCESS_FLAG, EventType::f_access, level};
+      candidate.fault = {access_flag_rule(r), EventType::f_access, level};
       found.push_back(candidate);
       return;
     }
@@ -150,7 +150,7 @@ void Caches::contiguous_siblings(const Space& space, unsigned level, u64 positio
 // other regime of the tag.
 void Caches::walk_mixed(u32 tag, const Space& space, u64 va, std::vector<Candidate>& found) const {
   const Regime<u64>& regime = regimes_.of(space);
-  const TablePosition<u64> root = start_table(regime, space.half);
+  const TablePosition<u64> root = first_table(regime, space.half);
   const u64 position =
       descriptor_position(regime.half[space.half], root.level, root.level, root.address, va);
   memory_.visible(position, [&](Content content) {
@@ -170,7 +170,7 @@ void Caches::collect_memory(u32 tag, u64 va, std::vector<Candidate>& found) cons
     const unsigned half = select_half(state.regime, va);
     if (!va_in_range(state.regime, half, va) || state.regime.half[half].epd) continue;
     const Space space{.regime = static_cast<u32>(r - 1), .half = static_cast<u8>(half)};
-    const TablePosition<u64> root = start_table(state.regime, half);
+    const TablePosition<u64> root = first_table(state.regime, half);
     walk(space, root.address, root.level, root.level, va, 0, 0, found);
     if (regimes_.tag(tag).formed > 1) walk_mixed(tag, space, va, found);
   }
@@ -265,6 +265,13 @@ u64 Caches::contiguous_until(const Frame& frame, const Candidate& c) {
   return c.va | low_mask(u64{c.space.geometry.shift(c.level) + group});
 }
 
+/// Of stage 2 without stage 1: the last address of those that are as `va` is, within or beyond the
+/// intermediate ones.
+u64 Caches::input_ends(u64 va) const {
+  const u64 last = low_mask(u64{ias_lg2(caps_)});
+  return va <= last ? last : ~u64{0};
+}
+
 /// As far as what lives under this tag alone decides.
 u64 Caches::tag_constant_until(u32 tag, u64 va, const std::vector<Candidate>& found) const {
   u64 last = ~u64{0};
@@ -310,6 +317,7 @@ u64 Caches::tag_constant_until(u32 tag, u64 va, const std::vector<Candidate>& fo
     const unsigned half = select_half(state.regime, va);
     if (state.regime.half[half].epd) continue;
     const u64 input = low_mask(64 - state.regime.half[half].tsz);
+    if (is_stage2(state.regime)) last = std::min(last, input_ends(va));
     if (half == 0 && va <= input) last = std::min(last, input);
     if (half == 1 && va < ~input) last = std::min(last, ~input - 1);
   }
@@ -363,6 +371,7 @@ bool Caches::conflict(const Candidate& a, const Candidate& b) const {
   }
   if (a.leaf.output - a.va != b.leaf.output - b.va) return true;
   if (a.leaf.attr != b.leaf.attr) return true;
+  if (is_stage2(regimes_.of(a.space)) && memattr_of(a.value) != memattr_of(b.value)) return true;
   if (!(a.leaf.ng == b.leaf.ng)) {
     // Only a new global entry over non-global ones is one.
     const Candidate& global = a.leaf.ng ? b : a;
@@ -422,17 +431,30 @@ Outcome Caches::end_of(const StreamOption& way, const Access& access) const {
 }
 
 u64 Caches::looked_up(const Regime<u64>& regime, u64 va) {
-  return untagged(va, select_half(regime, va));
+  return looked_up_at(regime, select_half(regime, va), va);
 }
 
 /// What is known of the access without a look-up, or nothing.
-bool Caches::ends_before_lookup(const StreamOption& option, std::vector<Outcome>& found) const {
+bool Caches::ends_before_lookup(const StreamOption& option, const Access& access,
+                                std::vector<Outcome>& found) const {
+  // Without stage 1 the address is an intermediate one, and no larger than that. IHI 0070 3.4.
+  if (option.kind == SteKind::stage2) {
+    const Outcome passed = bypass_outcome(caps_, true, option.overrides, option.input, access);
+    if (passed.kind == OutcomeKind::fault) {
+      add(found, passed);
+      return true;
+    }
+  }
   if (from_reset_.has_translations(regimes_.tag(option.tag).tag)) {
     add(found, {.kind = OutcomeKind::any, .rule = Rule::UNKNOWN_AFTER_RESET});
     return true;
   }
   if (regimes_.tag(option.tag).broken != 0) {
-    add(found, {.kind = OutcomeKind::any, .rule = Rule::TAG_REGIMES});
+    add(found, {.kind = OutcomeKind::any, .rule = tag_rule(regimes_.tag(option.tag).tag)});
+    return true;
+  }
+  if (regimes_.has_broken_stage2(regimes_.tag(option.tag).tag)) {
+    add(found, {.kind = OutcomeKind::any, .rule = Rule::TAG_STAGE2});
     return true;
   }
   return false;
@@ -444,7 +466,7 @@ bool Caches::is_met(const StreamOption& option, const Access& access, AccessKind
   const Regime<u64>& r = regimes_[option.regime - 1].regime;
   if (!is_met_by(option.regime - 1, c) || !is_found_at(r, c, access.va)) return false;
   const unsigned half = select_half(r, access.va);
-  return !check_e0pd(regimes_.of(c.space), half, kind) || !check_input(r, half, access.va, kind);
+  return !check_e0pd(regimes_.of(c.space), half, kind) || !check_address(r, half, access.va, kind);
 }
 
 void Caches::access_under(const Access& access, const StreamOption& option, bool by_ats,
@@ -452,7 +474,7 @@ void Caches::access_under(const Access& access, const StreamOption& option, bool
   const AccessKind incoming{access.type, access.privileged};
   const AccessKind kind =
       effective_access(by_ats ? ats_access(incoming, access.ssv) : incoming, option.overrides);
-  if (ends_before_lookup(option, found)) return;
+  if (ends_before_lookup(option, access, found)) return;
   std::vector<Candidate>& candidates = scratch_candidates_;
   candidates.clear();
   collect(option.tag, looked_up(regimes_[option.regime - 1].regime, access.va), candidates);
@@ -464,7 +486,7 @@ void Caches::outcomes_by(const StreamOption& way, const Access& access,
                          const std::vector<Candidate>& candidates, bool heed_conflicts,
                          std::vector<Outcome>& found) const {
   const AccessKind kind = effective_access({access.type, access.privileged}, way.overrides);
-  if (ends_before_lookup(way, found)) return;
+  if (ends_before_lookup(way, access, found)) return;
   const auto met = [&](const Candidate& c) { return is_met(way, access, kind, c); };
   if (std::ranges::all_of(candidates, met)) {
     return add_met(access, way, false, candidates, heed_conflicts, found);
@@ -498,8 +520,13 @@ void Caches::add_met(const Access& access, const StreamOption& option, bool by_a
   const AccessKind incoming{access.type, access.privileged};
   const AccessKind kind =
       effective_access(by_ats ? ats_access(incoming, access.ssv) : incoming, option.overrides);
+  const bool stage2 = is_stage2(r);
   const auto add_fault = [&](const Fault& fault, const Candidate* c) {
     Outcome outcome = fault_outcome(fault.event, fault.rule, kind, option.reaction);
+    if (stage2) {
+      outcome.stage2 = true;
+      outcome.ipa = access.va;
+    }
     if (c != nullptr) {
       outcome.item = c->item;
       outcome.origin = c->origin;
@@ -508,10 +535,10 @@ void Caches::add_met(const Access& access, const StreamOption& option, bool by_a
     add(found, outcome);
   };
   const unsigned half = select_half(r, access.va);
-  const auto refused = check_input(r, half, access.va, kind);
+  const auto refused = check_address(r, half, access.va, kind);
   if (refused) add_fault(*refused, nullptr);
   // What was filled through another regime of the tag is checked as that one has it.
-  const u64 va = untagged(access.va, half);
+  const u64 va = looked_up_at(r, half, access.va);
   const auto refused_by = [&](const Candidate& c) {
     return check_e0pd(regimes_.of(c.space), half, kind);
   };
@@ -541,20 +568,23 @@ void Caches::add_met(const Access& access, const StreamOption& option, bool by_a
     const Regime<u64>& filled_by = regimes_.of(c.space);
     const AccessResult<u64> result =
         by_ats ? check_ats_access(c.leaf, incoming, access.ssv, option.overrides, filled_by)
-               : check_access(c.leaf, kind, filled_by);
+               : check_rights(c.leaf, kind, filled_by);
     if (result.fault) {
       add_fault(*result.fault, &c);
       continue;
     }
     if (result.sets_dirty && !may_mark_dirty(c)) continue;
-    add(found, {.kind = OutcomeKind::translation,
-                .pa = c.leaf.output + (va - c.va),
-                .attr = c.leaf.attr,
-                .memory = attributes_of_mair(c.leaf.attr, c.leaf.sh),
-                .dirty = result.sets_dirty.value,
-                .item = c.item,
-                .origin = c.origin,
-                .value = c.value});
+    add(found,
+        {.kind = OutcomeKind::translation,
+         .pa = c.leaf.output + (va - c.va),
+         .attr = c.leaf.attr,
+         .memory = stage2 ? through_stage2(attributes_of_input(option.input), memattr_of(c.value),
+                                           c.leaf.sh, filled_by.fwb.value)
+                          : attributes_of_mair(c.leaf.attr, c.leaf.sh),
+         .dirty = result.sets_dirty.value,
+         .item = c.item,
+         .origin = c.origin,
+         .value = c.value});
   }
 }
 

@@ -378,16 +378,33 @@ bool Caches::stream_options(u32 sid, u32 ssid, bool ssv, std::vector<StreamOptio
     option.kind = stream.kind;
     option.event = stream.event;
     option.rule = stream.rule;
-    // Not followed: TLBs would have IPAs, too.
-    if (stream.stage2) option.not_modelled = NotModelled::stage2;
-    option.any = stream.stage2;
+    // Not followed: entries of both stages.
+    const bool decided = option.event != EventType::none;
+    if (ste.decision.kind == SteKind::nested && !decided) {
+      const bool other = stream.not_modelled != NotModelled::no;
+      option.not_modelled = other ? stream.not_modelled : NotModelled::nested;
+    }
+    option.any = option.not_modelled != NotModelled::no;
     option.skips_stage1 = stream.skips_stage1;
     option.overrides = stream.overrides;
     option.input = stream.input;
     // Whether split-stage ATS is on, and what it answers, is not followed.
-    const bool split = stream.stage2 && split_ats(ste.ste, caps_).value;
+    const bool split = option.any && split_ats(ste.ste, caps_).value;
     option.ats = split || full_ats(ste.ste, caps_).value;
     option.no_ats = split || !option.ats;
+    if (stream.stage2 && !option.any && option.event == EventType::none) {
+      const Forming2 forms = forming2(ste.ste);
+      option.kind = SteKind::stage2;
+      option.any = forms.not_modelled != NotModelled::no;
+      option.not_modelled = forms.not_modelled;
+      if (!option.any) {
+        option.regime = forms.regime + 1;
+        option.tag = regimes_[forms.regime].tag;
+        option.reaction = stage2_reaction(ste.ste);
+      }
+      add(option);
+      continue;
+    }
     if (!stream.cd || option.any) {
       add(option);
       continue;
@@ -461,6 +478,13 @@ const Caches::StreamOptions& Caches::ways_of(u32 sid, u32 ssid, bool ssv) const 
   scratch_ways_.complete = configured.complete;
   std::ranges::copy(configured.options, std::back_inserter(scratch_ways_.options));
   return scratch_ways_;
+}
+
+Caches::Forming2 Caches::forming2(const Ste<u64>& ste) const {
+  if (stage2_unsupported(ste, caps_)) return {.not_modelled = NotModelled::stage2};
+  const Regime<u64> regime = stage2_regime_of(ste, caps_);
+  if (regime.half[0].tg != Geometry::granule) return {.not_modelled = NotModelled::granule};
+  return {.regime = const_cast<Caches*>(this)->intern(regime)};
 }
 
 /// The same few come again and again. Numbers of regimes are never taken back, so this is no part

@@ -45,7 +45,7 @@ void TableGraph::for_each_path(const Frame& frame, unsigned index, unsigned leve
     return;
   }
   known = {&frame, level, version_, trail_.generation(), edge.first, edge.count, only};
-  known.path.va -= (index - edge.first) << Space::geometry.shift(level);
+  known.path.va -= (u64{index} - edge.first) << Space::geometry.shift(level);
 }
 
 template <class Visit>
@@ -53,8 +53,8 @@ void TableGraph::paths_up(const Frame& frame, unsigned index, unsigned level,
                           std::array<u64, 4>& indices, const Path& below, Visit&& visit) const {
   for (u32 i = first(frame); i != 0 && work_.spend(1); i = edges_[i].next) {
     const Edge& edge = edges_[i];
-    if (edge.level != level || index - edge.first >= edge.count) continue;
-    indices[level] = index - edge.first;
+    if (edge.level != level || u64{index} - edge.first >= edge.count) continue;
+    indices[level] = u64{index} - edge.first + edge.base;
     if (edge.kind == EdgeKind::word) {
       const Frame* parent = memory_.find(edge.parent);
       const auto entry = static_cast<unsigned>(bits(edge.parent, 11, 3));

@@ -97,7 +97,7 @@ bool Pieces::meet_no_table(u64 va) {
   const Half<u64>& half = regime.half[space_.half];
   if (!half.epd && va_in_range(regime, space_.half, va)) return false;
   const u64 input = low_mask(64 - half.tsz);
-  last_ = ~u64{0};
+  last_ = is_stage2(regime) ? caches_.input_ends(va) : ~u64{0};
   if (!half.epd && space_.half == 1 && va < ~input) last_ = ~input - 1;
   // The halves meet at bit 55.
   if (!bit(va, 55)) last_ = std::min(last_, mask(54, 0));
@@ -122,7 +122,14 @@ bool Pieces::enter_half(u64 va) {
   const u64 input = low_mask(64 - half.tsz);
   tables_[level_].entries = 0;
   if (half.epd || (space_.half == 0 ? va > input : va < ~input)) return false;
-  const Root root = root_of(regime, space_.half);
+  Root root = root_of(regime, space_.half);
+  if (root.entries > frame_words) {
+    // Of tables side by side the one that has the address.
+    const u64 number = (va - root.va) >> geometry.shift(root.level);
+    for_each_part(Root{root}, [&](const Root& part, u64 first) {
+      if (number - first < part.entries) root = part;
+    });
+  }
   const Frame* frame = caches_.memory_.find(root.table);
   if (frame == nullptr) return false;
   start_ = level_ = root.level;
@@ -212,7 +219,9 @@ void Pieces::meet_nothing(unsigned entry, u64 word, u64 limit, Reach reach) {
   found_.push_back({.kind = Candidate::Kind::fault,
                     .level = static_cast<u8>(level_),
                     .space = space_,
-                    .fault = {Rule::S1_DESCRIPTOR_VALID, EventType::f_translation, level_},
+                    .fault = {is_stage2(caches_.regimes_.of(space_)) ? Rule::S2_DESCRIPTOR_VALID
+                                                                     : Rule::S1_DESCRIPTOR_VALID,
+                              EventType::f_translation, level_},
                     .value = word});
   last_ = tables_[level_].address_of(entry + 1, geometry.shift(level_)) - 1;
   if (word != 0) return;

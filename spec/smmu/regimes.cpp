@@ -102,6 +102,25 @@ void Regimes::go(u32 number) {
   trail_.set(state.ghost_dies, immortal);
 }
 
+void Regimes::set_broken(u32 tag, bool broken) {
+  TagState& state = tags_[tag];
+  if (state.tag.stage == Stage::stage2 && broken != (state.broken != 0)) {
+    trail_.set(broken_stage2_, broken ? broken_stage2_ + 1 : broken_stage2_ - 1);
+  }
+  trail_.set(state.broken, broken ? 1 : 0);
+}
+
+bool Regimes::finds_broken_stage2(const Tag<u64>& tag) const {
+  for (u32 i = 0; i < active_.size(); ++i) {
+    const TagState& other = tags_[active_[i]];
+    if (other.broken != 0 && other.tag.stage == Stage::stage2 && other.tag.world == tag.world &&
+        other.tag.vmid == tag.vmid) {
+      return true;
+    }
+  }
+  return false;
+}
+
 void Regimes::drop_ghost(u32 number) {
   trail_.set(regimes_[number].ghost, 0);
   trail_.set(ghosts_, ghosts_ - 1);

@@ -42,9 +42,9 @@ struct Formed {
   u32 sid = 0;
   u32 ssid = 0;
   u32 regime = 0;
-  u64 place = 0;  ///< of the CD
+  u64 place = 0;  ///< of the CD; of stage 2 of the STE
   Group dies = immortal;
-  u32 units = 0;  ///< atomic units of the CD with more than one version
+  u32 units = 0;  ///< atomic units of that with more than one version
 };
 
 class Regimes {
@@ -114,7 +114,8 @@ class Regimes {
   [[nodiscard]] bool meets_globals_of(u32 tag, u32 other) const {
     const Tag<u64>& a = tags_[tag].tag;
     const Tag<u64>& b = tags_[other].tag;
-    return tags_[other].globals != 0 && a.world == b.world && a.vmid == b.vmid;
+    return tags_[other].globals != 0 && a.world == b.world && a.vmid == b.vmid &&
+           a.stage == b.stage;
   }
 
   // ---- who forms them ---------------------------------------------------------------------------
@@ -156,7 +157,12 @@ class Regimes {
   }
   [[nodiscard]] bool any_ghost() const { return ghosts_ != 0; }
   void set_ghost_dies(u32 number, u64 group) { trail_.set(regimes_[number].ghost_dies, group); }
-  void set_broken(u32 tag, bool broken) { trail_.set(tags_[tag].broken, broken ? 1 : 0); }
+  void set_broken(u32 tag, bool broken);
+  /// Stage 2 configurations of the VMID differ. Then look-ups of stage 1 under it are
+  /// unpredictable, too: IHI 0070 5.2.1.
+  [[nodiscard]] bool has_broken_stage2(const Tag<u64>& tag) const {
+    return broken_stage2_ != 0 && finds_broken_stage2(tag);
+  }
 
   /// What must hold of it, recounted (consistent.cpp): the first disagreement, or nothing.
   [[nodiscard]] std::string consistent() const;
@@ -174,6 +180,7 @@ class Regimes {
     u64 generation = 0;
     std::vector<Stream> streams;
   };
+  [[nodiscard]] bool finds_broken_stage2(const Tag<u64>& tag) const;
   u32 intern_tag(const Tag<u64>& tag);
   const std::vector<Stream>& streams_by_tag() const;
 
@@ -184,8 +191,9 @@ class Regimes {
   std::unordered_multimap<u64, u32> tag_index_;
   TrailArray<u64> active_;
   TrailArray<Formed> formed_;
-  u64 ghosts_ = 0;   // regimes that are ghosts
-  u64 globals_ = 0;  // of some tag
+  u64 ghosts_ = 0;         // regimes that are ghosts
+  u64 globals_ = 0;        // of some tag
+  u64 broken_stage2_ = 0;  // tags of stage 2 that are broken
   u64 formed_version_ = 0;
   mutable FormedIndex formed_index_;
 };

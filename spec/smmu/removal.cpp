@@ -11,14 +11,14 @@ TlbTarget target_of(const Tag<u64>& tag, const Item& item) {
   TlbTarget target{.world = tag.world,
                    .vmid = tag.vmid,
                    .asid = tag.asid,
-                   .stage = item.space.stage,
+                   .stage = tag.stage,
                    .base = item.va,
                    .extent_lg2 = item.space.geometry.shift(item.level),
                    .granule = Geometry::granule,
                    .level = item.level,
                    .is_table = item.kind == ItemKind::pointer};
   if (item.kind != ItemKind::final) return target;
-  target.global = !not_global(item.value).value && has_asid(tag.world);
+  target.global = !not_global(item.value).value && has_asid(tag);
   return target;
 }
 
@@ -53,7 +53,7 @@ RemovedPart removed_part(const Command& command, const Tag<u64>& tag, const Item
 
 bool removes_all(const Command& command, const Tag<u64>& tag, bool globals, TlbiScope scope) {
   if (!is_tlbi(command.op) || is_tlbi_by_address(command.op)) return false;
-  TlbTarget target{.world = tag.world, .vmid = tag.vmid, .asid = tag.asid};
+  TlbTarget target{.world = tag.world, .vmid = tag.vmid, .asid = tag.asid, .stage = tag.stage};
   const auto covered = static_cast<bool>(covers(command, target, scope));
   target.global = globals;
   return covered && static_cast<bool>(covers(command, target, scope));

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: MIT
-// A space of input addresses that tables translate: by which stage, through which regime, in which
-// half of it, and how its tables are laid out. Whoever asks about a word of a table asks its space.
+// A space of input addresses that tables translate: through which regime, which is of one stage, in
+// which half of it, and how its tables are laid out. Whoever asks about a word of a table asks its
+// space. With 4 KiB pages the types of descriptors and where they lead are the same for both
+// stages, so that a page may be a table of both; what a leaf permits is not.
 #pragma once
 
-#include "spec/arch/walk.h"
+#include <algorithm>
+
 #include "spec/smmu/coverage.h"
+#include "spec/smmu/memory.h"
+#include "spec/smmu/stage.h"
 
 namespace iommucheck::spec {
 
@@ -38,14 +43,13 @@ struct Geometry {
   [[nodiscard]] u64 next_table(u64 word) const { return next_table_address(granule, word); }
 };
 
-/// Half of a regime, as one stage translates it. The numbers of regimes are those of Regimes.
+/// Half of a regime. The numbers of regimes are those of Regimes.
 struct Space {
   static constexpr Geometry geometry{};
 
   u32 regime = 0;
   u8 half = 0;
-  Stage stage = Stage::stage1;  ///< stage 2 and combined entries are not followed yet
-  u16 padding = 0;
+  u8 padding[3] = {};
 
   friend bool operator==(const Space&, const Space&) = default;
 };
@@ -55,12 +59,13 @@ inline u64 first_address(const Regime<u64>& regime, unsigned half) {
   return half == 0 ? 0 : ~low_mask(64 - regime.half[half].tsz);
 }
 
-/// The address without its tag: bits 63:56 as VA[55] of the half.
+/// The address of stage 1 without its tag: bits 63:56 as VA[55] of the half.
 constexpr u64 untagged(u64 va, unsigned half) {
   return half == 0 ? va & mask(55, 0) : va | mask(63, 56);
 }
 
-/// The table at which the walks of a space begin, which need not fill a frame.
+/// The table at which the walks of a space begin, which need not fill a frame; at stage 2 up to 16
+/// of them lie side by side.
 struct Root {
   u64 table = 0;
   unsigned level = 0;
@@ -70,13 +75,27 @@ struct Root {
 
 /// `half` has EPD = 0.
 inline Root root_of(const Regime<u64>& regime, unsigned half) {
-  const TablePosition<u64> start = start_table(regime, half);
+  const TablePosition<u64> start = first_table(regime, half);
   const Half<u64>& h = regime.half[half];
   const u64 entries_lg2 = start_entries_lg2(h.tg, start.level, h.tsz);
   return {.table = start.address,
           .level = start.level,
           .entries = pow2(static_cast<unsigned>(entries_lg2)),
           .va = first_address(regime, half)};
+}
+
+/// visit(const Root&, first) for what of it lies in one frame each, in ascending order; `first` is
+/// the number of its first entry. Of stage 1 that is all of it.
+template <class Visit>
+void for_each_part(const Root& root, Visit&& visit) {
+  constexpr u64 most = u64{1} << (frame_lg2 - 3);
+  for (u64 first = 0; first < root.entries; first += most) {
+    Root part = root;
+    part.table += 8 * first;
+    part.entries = std::min(root.entries - first, most);
+    part.va += first << Space::geometry.shift(root.level);
+    visit(part, first);
+  }
 }
 
 /// Stands for the level at which a walk began, in a walk that has left its first table.

@@ -78,13 +78,25 @@ constexpr Stage2<W> stage2_of(const Ste<W>& ste, const Capabilities& caps) {
   stage2.t0sz = ste.s2t0sz();
   stage2.ttb = ste.s2ttb();
   stage2.ps_lg2 = effective_size_lg2(ste.s2ps(), caps);
-  stage2.affd = ste.s2affd();
+  stage2.affd = ste.s2affd() & !ste.s2ha();
   stage2.ha = ste.s2ha();
-  stage2.hd = ste.s2hd();
+  stage2.hd = ste.s2hd() & ste.s2ha();
+  stage2.haft = ste.s2haft() & Flag<W>(caps.httu == 3);
   stage2.ptw = ste.s2ptw();
   stage2.fwb = ste.s2fwb() & Flag<W>(caps.fwb);
   stage2.xnx = caps.xnx;
   return stage2;
+}
+
+/// All that TLBs may cache of a legal STE's stage 2: what STEs of one VMID have to agree in. IHI
+/// 0070 5.2.1.
+template <Word W>
+constexpr Regime<W> stage2_regime_of(const Ste<W>& ste, const Capabilities& caps) {
+  Regime<W> regime = regime_of(stage2_of(ste, caps), ste.s2vmid());
+  regime.half[0].ir = ste.s2ir0();
+  regime.half[0].or_ = ste.s2or0();
+  regime.half[0].sh = ste.s2sh0();
+  return regime;
 }
 
 /// Tables that this specification does not describe: AArch32 and big-endian ones, those whose

@@ -7,7 +7,7 @@ bool TableGraph::add(Frame& frame, u64 table, unsigned level, Edge edge) {
   ++version_;
   if (frame.tables_at(level) == 0xffff) return false;
   edge.level = static_cast<u8>(level);
-  edge.first = bits(table, 11, 3);
+  edge.first = static_cast<u16>(bits(table, 11, 3));
   edge.next = first(frame);
   const u32 node = edges_.allocate(trail_, edge);
   trail_.set(frame.first_edge, node);

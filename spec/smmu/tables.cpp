@@ -120,7 +120,7 @@ void Caches::note_access_flags(Frame& frame, unsigned level, const Entries& entr
 void Caches::may_be_global(u32 tag) {
   if (without_ng_ == 0) trail_.set(without_ng_, 1);
   const TagState& state = regimes_.tag(tag);
-  if (state.globals == 0 && has_asid(state.tag.world)) regimes_.note_globals(tag);
+  if (state.globals == 0 && has_asid(state.tag)) regimes_.note_globals(tag);
 }
 
 /// Kinds of leaves that look-ups have to look further for.
@@ -209,16 +209,16 @@ void Caches::check_unknown(const Frame& frame, unsigned level, u64 first, u64 co
     memory_.visible(frame, static_cast<unsigned>(i),
                     [&](Content content) { unknown |= content.unknown; });
     if (!unknown) continue;
-    std::optional<u64> walker;
+    std::optional<u32> walker;
     graph_.for_each_end(frame, static_cast<unsigned>(i), level, [&](const End& end) {
       if (!is_walked_from(end)) return;
-      if (!walker) walker = regimes_.tag(end.tag).tag.asid;
+      if (!walker) walker = end.tag;
       may_be_global(end.tag);
     });
     if (!walker) return;
     report(Rule::WILD_WALK,
-           "a walk of ASID " + hex(*walker) + " can now reach " + name(frame.address() + 8 * i) +
-               " as an entry of level " + std::to_string(level) +
+           "a walk of " + tag_text(regimes_.tag(*walker).tag) + " can now reach " +
+               name(frame.address() + 8 * i) + " as an entry of level " + std::to_string(level) +
                ", whose content is not known (never written, freed, or written without a barrier "
                "before it was linked): it may be read as any descriptor");
     return;
@@ -350,8 +350,9 @@ void Caches::check_lost_update(Frame& frame, unsigned index, u64 value) {
       const bool sets_af = updates.value && !access_flag(old.value).value;
       lost |= sets_af;
       if (table) return;
-      const bool sets_dirty =
-          r.hd.value && dirty_bit_modifier(old.value).value && ap2(old.value).value;
+      // Bit 7 takes the right to write at stage 1, and gives it at stage 2.
+      const bool clean = ap2(old.value).value != is_stage2(r);
+      const bool sets_dirty = r.hd.value && dirty_bit_modifier(old.value).value && clean;
       lost |= sets_dirty;
     });
     if (!lost) continue;
@@ -654,7 +655,7 @@ bool Caches::is_walked(const Frame& frame, bool ghosts) const {
   bool walked = false;
   for_each_way(frame, [&](const End& end, unsigned level) {
     const bool root =
-        end.item == 0 && level == start_table(regimes_.of(end.space), end.space.half).level;
+        end.item == 0 && level == first_table(regimes_.of(end.space), end.space.half).level;
     walked |= (ghosts && end.ghost && !root) || is_walked_from(end);
   });
   return walked;

@@ -12,7 +12,8 @@
 // property test holds that what comes out here is one of the engine's outcomes.
 //
 // Stage 2 is all in Intermediate: it translates the addresses that find_cd() and walk_stage1() read
-// from, and what the walk yields. The engine does not follow it (options.cpp: anything may happen).
+// from, and what the walk yields. The engine follows stage 2 alone; of both stages (options.cpp)
+// anything may happen there.
 #pragma once
 
 #include <concepts>
@@ -20,6 +21,7 @@
 
 #include "spec/arch/walk.h"
 #include "spec/smmu/outcome.h"
+#include "spec/smmu/stage.h"
 #include "spec/smmu/stream_table.h"
 
 namespace iommucheck::spec {
@@ -253,8 +255,10 @@ class Intermediate {
       reached = translate(passed.pa, {AccessType::read, kind.privileged}, Stage2Input::transaction);
     }
     if (reached.kind == OutcomeKind::fault) return reached;
+    reached.memory = through_stage2(passed.memory, memattr_of(reached.value),
+                                    shareability(reached.value), stage2_->fwb.value);
     // What stage 1 says of it stays.
-    reached.attr = passed.attr;
+    if (passed.kind == OutcomeKind::translation) reached.attr = passed.attr;
     reached.dirty |= passed.dirty;
     return reached;
   }
@@ -273,6 +277,7 @@ class Intermediate {
       const auto& found = std::get<Stage2Translation<u64>>(walked);
       outcome = {.kind = OutcomeKind::translation,
                  .pa = found.output,
+                 .attr = mair_of_stage2(memattr_of(descriptors.value), stage2_->fwb.value),
                  .dirty = kind.type == AccessType::write && found.leaf.writable_clean.value,
                  .rule = Rule::TRANSLATION_RESULT};
     }

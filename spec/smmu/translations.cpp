@@ -37,6 +37,11 @@ Root table_below(u64 word, unsigned level, u64 va) {
 /// leaves of consecutive pages the first is visited, with the bytes of all.
 void Caches::visit_table(const Space& space, const Root& table, u8 hierarchical, u32 item,
                          bool runs, const VisitCandidate& visit) const {
+  if (table.entries > frame_words) {
+    return for_each_part(table, [&](const Root& part, u64) {
+      visit_table(space, part, hierarchical, item, runs, visit);
+    });
+  }
   const Frame* frame = memory_.find(table.table);
   if (frame == nullptr) return;
   const unsigned level = table.level;

@@ -3,6 +3,7 @@
 // in which nothing can be decided.
 #include <gmock/gmock.h>
 
+#include "base/types.h"
 #include "tests/cli/command_support.h"
 #include "tests/places.h"
 

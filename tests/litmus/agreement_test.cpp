@@ -58,6 +58,31 @@ TEST(LitmusAgreement, OnRandomTests) {
   EXPECT_LE(known, 1 + cases / 1000) << "of " << judged;
 }
 
+/// Streams that stage 2 alone translates, with and without one of stage 1 beside them.
+TEST(LitmusAgreement, OnRandomTestsOfStage2) {
+  const u64 first = number_from("IOMMUCHECK_LITMUS_SEED", 0);
+  const u64 cases = number_from("IOMMUCHECK_LITMUS_CASES", 1200);
+  u64 judged = 0;
+  u64 known = 0;
+  u64 different = 0;
+  for (u64 seed = first; seed < first + cases; ++seed) {
+    const auto test = random_stage2_test(seed, static_cast<unsigned>(2 + seed % 7));
+    const auto comparison = compare_readings(test);
+    ASSERT_TRUE(comparison) << comparison.error().message;
+    if (comparison->agreement == Agreement::not_compared) continue;
+    ++judged;
+    if (comparison->agreement == Agreement::known) ++known;
+    if (comparison->agreement != Agreement::disagree) continue;
+    ++different;
+    if (different <= 10) {
+      ADD_FAILURE() << "seed " << seed << "\n" << print(test) << comparison->words;
+    }
+  }
+  EXPECT_EQ(different, 0U) << "of " << judged;
+  EXPECT_GT(judged, cases * 9 / 10);
+  EXPECT_LE(known, 2 + cases / 200) << "of " << judged;
+}
+
 /// The random test that shows where the engine allows more (docs/semantics.md, 6).
 TEST(LitmusAgreement, TheSeedThatIsExplained) {
   const u64 seed = 71301;

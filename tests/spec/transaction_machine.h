@@ -145,6 +145,7 @@ class TransactionMachine {
   Ste<u64> draw_ste() {
     if (chance(10)) return Ste<u64>{{garbage() | 1, garbage(), garbage(), garbage()}};
     if (chance(8)) return chance(2) ? make_bypass_ste() : make_abort_ste();
+    if (caps_.s2p && chance(3)) return draw_stage2_ste();
     const bool two_levels = caps_.cd2l && chance(3);
     Ste<u64> ste = make_stage1_ste({.s1contextptr = two_levels ? l1cds : cds,
                                     .s1cdmax = static_cast<unsigned>(draw_(3) * 3),
@@ -155,6 +156,32 @@ class TransactionMachine {
                                     .s2vmid = static_cast<unsigned>(draw_(2))});
     ste.dw[1] |= draw_(4) << 48 | draw_(4) << 50;  // PRIVCFG, INSTCFG
     if (chance(8)) ste.dw[draw_(3)] ^= flip();
+    return ste;
+  }
+
+  /// Stage 2 alone: one table at the start level, a part of one, or two side by side.
+  Ste<u64> draw_stage2_ste() {
+    struct Shape {
+      unsigned t0sz, sl0;
+    };
+    constexpr Shape shapes[] = {{25, 1}, {25, 1}, {24, 1}, {16, 2}, {31, 1}, {33, 0}};
+    const Shape shape = shapes[draw_(std::size(shapes))];
+    Ste<u64> ste = with_stage2(make_bypass_ste(),
+                               {.s2ttb = table(draw_(tables)),
+                                .s2t0sz = shape.t0sz,
+                                .s2sl0 = shape.sl0,
+                                .s2ps = static_cast<unsigned>(pick({5, 5, 2, 0})),
+                                .s2vmid = static_cast<unsigned>(apart_ ? ++vmids_ : draw_(2)),
+                                .s2r = chance(2)});
+    ste.dw[1] |= draw_(4) << 48 | draw_(4) << 50;  // PRIVCFG, INSTCFG
+    if (chance(2)) ste.dw[1] |= u64{1} << 28;      // EATS
+    if (chance(4)) ste.dw[1] |= u64{1} << 36 | draw_(16) << 32;
+    if (chance(4)) ste.dw[1] |= draw_(2) << 25;  // S2FWB
+    ste.dw[2] |= draw_(2) << 53;                 // S2AFFD
+    if (caps_.stall_model == StallModel::always) ste.dw[2] |= u64{1} << 57;
+    if (caps_.httu >= 1 && chance(2)) ste.dw[2] |= u64{1} << 56;
+    if (caps_.httu >= 2 && chance(2)) ste.dw[2] |= u64{1} << 55;
+    if (chance(8)) ste.dw[draw_(4)] ^= flip();
     return ste;
   }
 
@@ -209,6 +236,7 @@ class TransactionMachine {
 
   Draw draw_;
   bool apart_;
+  u64 vmids_ = 16;
   Capabilities caps_;
   SmallMachine m_;
 };
