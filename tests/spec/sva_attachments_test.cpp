@@ -78,7 +78,6 @@ TEST_F(SvaAttachments, who_answers_in_a_call_that_times_out_may_be_blocked_still
   ok(attach_pasid(e, 0, 1));
   state.endpoint_silent(1);
   state.endpoint_answers(1);
-  const Circumstances stuck{.queue_stuck = true};
   returns({.kind = CallKind::recover}, {.status = Status::etimedout}, stuck);
   EXPECT_EQ(meets(0, 1, page), (Set{hex(p2) + " rw", "blocked"}));
   ok(alloc(DomainKind::paging), f);
