@@ -259,6 +259,7 @@ class Stage2Generator {
     return out;
   }
   Lines toggle() {
+    toggled_ = true;
     Lines out{of({"smmuen 0", "smmuen 0", "smmuen 0 noack"})};
     if (one_in(2)) out.emplace_back("store word GB 7 0");
     if (one_in(2)) append(out, issue(of({"CFGI_ALL", "TLBI_NSNH_ALL", "TLBI_S12_VMALL vmid=9"})));
@@ -294,7 +295,7 @@ class Stage2Generator {
     }
     if (shape_ == Shape::level2 && one_in(3)) va = "0x80207000";
     if (shape_ == Shape::short_root && one_in(3)) va = "0x200007000";
-    const bool far = one_in(16);
+    const bool far = !toggled_ && !reset_ && one_in(16);
     if (far) va = of({"0x8000000000", "0x4000000000007000", "0x1000000007000"});
     std::string how = of({" r", " r", " w", " w", " x"});
     if (one_in(6)) how += " priv";
@@ -314,6 +315,7 @@ class Stage2Generator {
   bool group_ = false;
   bool incoherent_ = false;
   bool reset_ = false;
+  bool toggled_ = false;  // while SMMUEN changes GBPA decides, too
 };
 
 }  // namespace

@@ -595,7 +595,11 @@ class Caches {
   void vanish_from_table(Frame& frame, const Vanished& what);
   template <class Visit>
   void for_each_filling(const Path& path, Visit&& visit) const;
-  void add_item(const Path& path, u64 origin, Content content, EventIndex stored_at);
+  /// Of a group with the contiguous hint what `covered` (or null) leaves.
+  void add_item(const Path& path, u64 origin, Content content, EventIndex stored_at,
+                const Command* covered = nullptr);
+  void insert_item(const Item& item, u64 table);
+  void insert_group(const Path& path, const Item& group, const Command* covered);
   /// What a walk or a look-up makes of a word; `hierarchical`: what the tables above took away.
   [[nodiscard]] Step<u64> step_in(const Space& space, unsigned level, u64 word,
                                   u8 hierarchical) const {

@@ -218,7 +218,10 @@ void Caches::expand(const Path& path, u64 place, unsigned level, const Command* 
       if (content.unknown) target.kind = ItemKind::unknown;
       if (table) target.kind = ItemKind::pointer;
       const bool removed = covered != nullptr && removes(*covered, target);
-      if (!removed) add_item(below, frame.address() + 8 * (first + i), content, now_);
+      // Of a group the pages that it leaves are filled from this one, too.
+      const bool grouped = target.kind == ItemKind::final && contiguous_hint(content.value).value;
+      if (!removed || grouped)
+        add_item(below, frame.address() + 8 * (first + i), content, now_, covered);
       if (table && (path.ghost || removed)) {
         below.hierarchical = pack_below(path.hierarchical, content.value);
         expand(below, geometry.next_table(content.value), level + 1, covered);

@@ -521,7 +521,8 @@ Group Caches::fate(const Path& path, const Item& item) const {
                                [&](const InFlight& sent) { return removes(sent.command, item); });
 }
 
-void Caches::add_item(const Path& path, u64 origin, Content content, EventIndex stored_at) {
+void Caches::add_item(const Path& path, u64 origin, Content content, EventIndex stored_at,
+                      const Command* covered) {
   // Nothing was filled, so nothing is left; what was filled before is handed over as a ghost's.
   if (!path.ghost && !regimes_.walks(path.tag, path.space.half)) return;
   const Regime<u64>& r = regimes_.of(path.space);
@@ -561,12 +562,38 @@ void Caches::add_item(const Path& path, u64 origin, Content content, EventIndex 
     // Any member of a contiguous group fills each of its pages.
     const u64 number = bits(item.va, geometry.shift(item.level) + 3, geometry.shift(item.level));
     item = item.part(0 - number, u64{1} << geometry.group_lg2(item.level));
+    if (path.dies != immortal || covered != nullptr) return insert_group(path, item, covered);
   }
+  insert_item(item, table);
+}
+
+/// Entries of a contiguous group but those that `covered` removes: each dies for itself.
+void Caches::insert_group(const Path& path, const Item& group, const Command* covered) {
+  const auto dies_of = [&](u64 k) -> std::optional<Group> {
+    const Item one = group.part(k, 1);
+    if (covered != nullptr && removes(*covered, one)) return std::nullopt;
+    return std::min(fate(path, one), path.cap);
+  };
+  for (u64 first = 0; first < group.count;) {
+    const std::optional<Group> dies = dies_of(first);
+    u64 end = first + 1;
+    while (end < group.count && dies_of(end) == dies) ++end;
+    if (dies) {
+      Item run = group.part(first, end - first);
+      run.dies = *dies;
+      insert_item(run, 0);
+    }
+    first = end;
+  }
+}
+
+/// `table`: to which a pointer leads.
+void Caches::insert_item(const Item& item, u64 table) {
   if (!spend(1 + items_.count(item.tag) / 64) || items_.join(item)) return;
   const u32 index = items_.insert(item);
   if (item.kind == ItemKind::unknown) may_be_global(item.tag);
   if (item.kind == ItemKind::pointer) {
-    link(table, path.level + 1U,
+    link(table, item.level + 1U,
          Edge{.kind = EdgeKind::item, .parent = index, .value = item.value});
   }
 }

@@ -72,7 +72,7 @@ TEST(DenyByGbpa, IsFoundWhereItDoesNotDeny) {
 }
 
 TEST(Stage2, HoldsAndSaysWhatWasJudged) {
-  for (const char* machine : {"s2p=1", "s2p=1,oas=48,ril=0,vmid16=1", "s2p=1,stall_model=1"}) {
+  for (const char* machine : {"s2p=1", "s2p=1,oas=48,ril=0,vmid16=1", "s2p=1,stall=1"}) {
     const Checked run = check("stage2", machine);
     EXPECT_EQ(run.end.verdict(), Verdict::held) << machine << ": " << why(run);
     EXPECT_THAT(run.result.scope, ::testing::StartsWith("stage 2, "));
