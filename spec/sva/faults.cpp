@@ -119,7 +119,9 @@ FaultKind faults_of_processes(const InterfaceState& s, u32 device, const EntryTa
   }
   bool any = false;
   bool all = true;
+  bool settled = true;
   for (u32 i = 0; i < s.devices.size(); ++i) {
+    settled &= !meets_by_time_out(s, i, domain);
     // A device that a time-out left between domains may be on it, also one that is gone.
     const bool on_it = s.devices[i].domain == domain || meets_by_time_out(s, i, domain);
     const records::OwnTable own = s.devices[i].own_table;
@@ -133,7 +135,8 @@ FaultKind faults_of_processes(const InterfaceState& s, u32 device, const EntryTa
   if (any && all) return minds_may_change(s) ? FaultKind::may_wait : FaultKind::waits;
   if (is_told(s, domain)) {
     if (!s.constants[device].can_wait) return FaultKind::terminated;
-    return minds_may_change(s) ? FaultKind::may_wait : FaultKind::waits;
+    // What a call stored that timed out may not be known to the IOMMU before recovery.
+    return minds_may_change(s) || !settled ? FaultKind::may_wait : FaultKind::waits;
   }
   return any ? FaultKind::may_wait : FaultKind::terminated;
 }

@@ -81,7 +81,6 @@ TEST_F(Corpus, IsTheSameForAnyNumberOfProcesses) {
 }
 
 TEST_F(Corpus, ShowsAllThatItsRunHasShown) {
-  options_.seed = 6;
   options_.machine = "default";
   options_.sequences = 3000;
   const CheckResult filled = run();

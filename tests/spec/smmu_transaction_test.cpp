@@ -62,7 +62,8 @@ Verdict compare(TransactionMachine& m, Source& source, const bool& unknown, cons
   if (any && outcome.kind != OutcomeKind::any) {
     const Rule rule = found.front().rule;
     const bool named = rule == Rule::TAG_REGIMES || rule == Rule::TAG_STAGE2 ||
-                       rule == Rule::CONFLICT_TLB || rule == Rule::WILD_WALK || unknown;
+                       rule == Rule::CONFLICT_TLB || rule == Rule::WILD_WALK || unknown ||
+                       found.front().not_modelled != NotModelled::no;
     return exact && !named ? Verdict::not_exact : Verdict::left_open;
   }
   if (std::ranges::none_of(found, same)) return Verdict::forbidden;
