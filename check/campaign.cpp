@@ -193,8 +193,7 @@ void Campaign::ask_about_groups() {
 
 LockstepOptions Campaign::fresh_options(Segments* segments) {
   LockstepOptions options;
-  options.machine =
-      plan_.met(machine_, {.not_claimed = claims().of(driver_), .takes_over = takes_over()});
+  options.machine = plan_.met(machine_, {.not_claimed = claims().of(driver_), .takes_over = takes_over()});
   options.seed = options_.seed;
   options.segments = segments;
   options.scan = settings_.scan;
@@ -252,7 +251,7 @@ Expected<void> Campaign::boot() {
   auto plan = MachinePlan::parse(options_.machine, options_.seed);
   if (!plan) return std::unexpected(std::move(plan.error()));
   plan_ = std::move(*plan);
-  source_ = CaseSource(options_, plan_, settings_.guide);
+  source_ = CaseSource(options_, plan_);
   told_ = options_.told;
   std::ranges::copy(settings_.told, std::back_inserter(told_));
   grounds_.resize(plan_.machines().size());
@@ -302,7 +301,6 @@ Expected<void> Campaign::boot_on_it() {
                        u64{takes_over()} << Tally::takes_over_bit;
   lockstep_->on_operation(settings_.on_operation, settings_.context);
   lockstep_->set_seen(settings_.seen);
-  lockstep_->set_guide(settings_.guide);
   const u64 outcomes = tally_.outcomes;
   count_passed_over(lockstep_->passed_over());
   absorb();  // the rules; but what is counted are the sequences' outcomes
@@ -384,28 +382,7 @@ void Campaign::note_rules() {
 
 void Campaign::forget_counts() { grounds_[machine_].counted = numbers_of(*lockstep_); }
 
-/// What the sequences of the part before the first one show belongs to those behind them: they are
-/// run, and nothing of it is counted.
-Expected<void> Campaign::catch_up() {
-  if (settings_.guide == nullptr || options_.of_given) return {};
-  const u64 first = current_ - current_ % Guide::part_size;
-  Sequence sequence;
-  for (u64 n = first + settings_.guide->begun(); n < current_; ++n) {
-    if (owner_.stop() || out_of_time(current_)) break;
-    if (auto there = go_to(n); !there) return there;
-    source_.make(n, sequence);
-    owner_.begins(n, sequence, Phase::running);
-    settings_.guide->enter(n - first);
-    const auto end = run_case(sequence, false);
-    settings_.guide->leave();
-    forget_counts();
-    if (!end) return std::unexpected(end.error());
-  }
-  return {};
-}
-
 Expected<bool> Campaign::run() {
-  if (auto caught_up = catch_up(); !caught_up) return std::unexpected(std::move(caught_up.error()));
   Sequence sequence;
   auto shown = Clock::now();
   bool stopped = false;
@@ -424,10 +401,8 @@ Expected<bool> Campaign::run() {
     if (twice) lockstep_->monitor().set_sink(&hash);
     if (twice) lockstep_->undo();  // from the boot on: all its events
     if (settings_.seen != nullptr) settings_.seen->enter(current_ - settings_.seen_from);
-    if (settings_.guide != nullptr) settings_.guide->enter(current_ % Guide::part_size);
     const auto end = run_case(sequence, true);
     if (settings_.seen != nullptr) settings_.seen->leave();
-    if (settings_.guide != nullptr) settings_.guide->leave();
     if (twice) lockstep_->monitor().set_sink(nullptr);
     if (!end) return std::unexpected(end.error());
     ++tally_.sequences;

@@ -86,7 +86,6 @@ class Campaign {
     std::vector<u64> told;                          ///< keys of what they found
     FirstSeen* seen = nullptr;  ///< who notes what sequences show; places count from `seen_from`
     u64 seen_from = 0;
-    Guide* guide = nullptr;  ///< what the sequences of the part have shown
     bool may_shrink = true;  ///< of the first sequence: false if that has killed a worker
     bool may_record = true;  ///< likewise
     bool count_each = false;
@@ -117,7 +116,6 @@ class Campaign {
     RuleTally noted;  // when the last case ended, where rules are noted
   };
   Expected<void> go_to(u64 sequence);
-  Expected<void> catch_up();
   Expected<void> boot_on_it();
   void ask_about_groups();
   [[nodiscard]] RunClaims claims() const;

@@ -6,7 +6,6 @@
 #include <algorithm>
 
 #include "check/given.h"
-#include "check/guided.h"
 
 namespace iommucheck::oracle {
 
@@ -21,16 +20,6 @@ CaseSource::Place CaseSource::place_of(u64 number) const {
 void CaseSource::make(u64 number, Sequence& sequence) const {
   if (options_->of_given) {
     sequence = (*options_->given)[place_of(number).given].sequence;
-  } else if (guide_ != nullptr) {
-    const u64 place = number % Guide::part_size;
-    while (guide_->made() <= place) {
-      const u64 next = number - place + guide_->made();
-      const std::span<const GivenCase> given = options_->given
-                                                   ? std::span<const GivenCase>(*options_->given)
-                                                   : std::span<const GivenCase>();
-      add_family(options_->seed, next, options_->operations_max, given, *guide_);
-    }
-    guide_->sequence(place, sequence);
   } else {
     make_sequence(options_->seed, number, options_->operations_max, sequence);
   }

@@ -6,7 +6,6 @@
 #include <string>
 
 #include "check/check.h"
-#include "check/guide.h"
 #include "check/machine.h"
 #include "check/sequence.h"
 
@@ -15,12 +14,10 @@ namespace iommucheck::oracle {
 class CaseSource {
  public:
   CaseSource() = default;
-  /// `options` and `guide` outlive it; `of_given` there says which. Without a guide random ones are
-  /// of their number alone.
-  CaseSource(const CheckOptions& options, const MachinePlan& plan, Guide* guide = nullptr)
-      : options_(&options), guide_(guide), machines_(plan.machines().size()) {}
+  /// `options` outlives it; `of_given` there says which.
+  CaseSource(const CheckOptions& options, const MachinePlan& plan)
+      : options_(&options), machines_(plan.machines().size()) {}
 
-  /// With a guide: one of the part, whose sequences before this one's family were run.
   void make(u64 number, Sequence& sequence) const;
   /// Its machine; `refused` ones aside.
   [[nodiscard]] u32 machine_of(const MachinePlan& plan, u64 number, u64 refused) const;
@@ -38,7 +35,6 @@ class CaseSource {
   [[nodiscard]] Place place_of(u64 number) const;
 
   const CheckOptions* options_ = nullptr;
-  Guide* guide_ = nullptr;
   u64 machines_ = 1;
 };
 

@@ -62,9 +62,6 @@ Expected<Part> check_builtin(const CheckOptions& options) {
     if (!created) return std::unexpected(std::move(created.error()));
     settings.seen = &seen.emplace(std::move(*created));
   }
-  auto guide = Guide::create();
-  if (!guide) return std::unexpected(std::move(guide.error()));
-  if (!options.of_given) settings.guide = &*guide;
   InProcess owner(options, settings.started, result);
   Campaign campaign(driver, nullptr, settings, owner);
   auto booted = campaign.boot();
@@ -74,7 +71,7 @@ Expected<Part> check_builtin(const CheckOptions& options) {
   if (error != nullptr) result.ended_early = error->message;  // what was found is not lost
   part.tally = campaign.tally();
   part.next = campaign.next();
-  if (seen) note_novel(part, *seen, options, *guide);
+  if (seen) part.novel = seen->pairs(part.next - options.first_sequence);
   result.driver_name = options.driver;
   result.stopped = stopped && *stopped;
   return part;

@@ -103,14 +103,14 @@ std::vector<u64> words_of_operations(const std::vector<fuzz::Operation>& operati
 
 class Worker final : public Campaign::Owner {
  public:
-  Worker(SharedReport& report, u64 first) : report_(report), first_(first) {}
+  explicit Worker(SharedReport& report) : report_(report) {}
 
   bool stop() override { return report_.stop_requested(); }
   void begins(u64 number, const Sequence& sequence, Campaign::Phase phase) override {
     if (phase == Campaign::Phase::running) {
       // Also the end of the sequence before: what killed workers is behind us.
       if (number != report_.counter(slot_next)) report_.counter(slot_deaths) = 0;
-      report_.counter(slot_next) = std::max(number, first_);
+      report_.counter(slot_next) = number;
     }
     report_.counter(slot_phase) = static_cast<u64>(phase);
     report_.counter(slot_ends) =
@@ -130,7 +130,6 @@ class Worker final : public Campaign::Owner {
 
  private:
   SharedReport& report_;
-  u64 first_;  // of the run; those before it are what it begins with
 };
 
 constexpr int worker_done = 0;
@@ -147,7 +146,7 @@ std::vector<u64> told_by(const SharedReport& report) {
 }
 
 int work(SharedReport& report, const CheckOptions& options, Clock::time_point started,
-         FirstSeen* seen, Guide& guide) {
+         FirstSeen* seen) {
   const auto failed = [&](const Error& error) {
     report.add_finding(fmt::format("error {} {}", static_cast<int>(error.code), error.message));
     return worker_failed;
@@ -164,7 +163,6 @@ int work(SharedReport& report, const CheckOptions& options, Clock::time_point st
   settings.told = told_by(report);
   settings.seen = seen;
   settings.seen_from = options.first_sequence;
-  if (!options.of_given) settings.guide = &guide;
   settings.may_shrink = report.counter(slot_deaths) < 1;
   settings.may_record = report.counter(slot_deaths) < 2;
   settings.count_each = true;  // a death must not take numbers with it
@@ -175,7 +173,7 @@ int work(SharedReport& report, const CheckOptions& options, Clock::time_point st
     static_cast<SharedReport*>(context)->begin_operation(index);
   };
   settings.context = &report;
-  Worker owner(report, options.first_sequence);
+  Worker owner(report);
   Campaign campaign(loaded->driver(), loaded->segments.get(), std::move(settings), owner);
   if (auto booted = campaign.boot(); !booted) return failed(booted.error());
   report.counter(slot_booted) = 1;
@@ -204,11 +202,10 @@ constexpr double others_seconds_max = 30;
 
 class Supervisor {
  public:
-  Supervisor(const CheckOptions& options, MachinePlan plan, SharedReport report, Guide guide)
+  Supervisor(const CheckOptions& options, MachinePlan plan, SharedReport report)
       : options_(options),
         plan_(std::move(plan)),
-        guide_(std::move(guide)),
-        source_(options_, plan_, &guide_),
+        source_(options_, plan_),
         report_(std::move(report)) {}
 
   Expected<Part> run(std::string name);
@@ -240,7 +237,6 @@ class Supervisor {
 
   const CheckOptions& options_;
   MachinePlan plan_;
-  Guide guide_;
   CaseSource source_;
   SharedReport report_;
   std::optional<FirstSeen> seen_;
@@ -302,8 +298,7 @@ CheckOptions Supervisor::on_its_machine(u64 number) {
   const Tally tally = get_tally(report_);
   CheckOptions options = options_;
   for (const Violation& told : findings_) options.told.push_back(key_of(told));
-  options.machine =
-      machine_text(plan_.met(source_.machine_of(plan_, number, tally.refused), tally.met_by()));
+  options.machine = machine_text(plan_.met(source_.machine_of(plan_, number, tally.refused), tally.met_by()));
   return options;
 }
 
@@ -591,13 +586,11 @@ bool Supervisor::died(const Outcome& outcome) {
   if (running.running && phase != Campaign::Phase::running) {
     ++report_.counter(slot_deaths);  // the same sequence again, with less ambition
   } else if (running.running) {
-    report_.counter(slot_next) = std::max(running.number + 1, options_.first_sequence);
+    report_.counter(slot_next) = running.number + 1;
   }
   Finding finding = finding_of(rule, {});
   finding.kind = kind_of_death(outcome, sequence);
-  if (running.running && running.number < options_.first_sequence) {
-    // Not of this run: it was told where that sequence was.
-  } else if (const auto entry = excuse_of(options_, finding)) {
+  if (const auto entry = excuse_of(options_, finding)) {
     ++report_.counter(slot_excused + *entry);
     ++report_.counter(slot_cut_short);
   } else {
@@ -701,8 +694,7 @@ Expected<Part> Supervisor::run(std::string name) {
   limits.stop = options_.stop;
   limits.watching = [this] { show_progress(); };
   const auto outcome = supervise(
-      report_,
-      [this](u32) { return work(report_, options_, started_, seen_ ? &*seen_ : nullptr, guide_); },
+      report_, [this](u32) { return work(report_, options_, started_, seen_ ? &*seen_ : nullptr); },
       limits, [this](const Outcome& dead) { return died(dead); });
   if (!outcome) return std::unexpected(outcome.error());
   take_findings();
@@ -711,7 +703,7 @@ Expected<Part> Supervisor::run(std::string name) {
   Tally& tally = part.tally;
   tally = get_tally(report_);
   part.next = report_.counter(slot_next);
-  if (seen_) note_novel(part, *seen_, options_, guide_);
+  if (seen_) part.novel = seen_->pairs(part.next - options_.first_sequence);
   u64 states_excused = 0;
   for (std::size_t i = 0; i < excused_.size(); ++i) {
     tally.excused[i] += excused_[i];
@@ -743,9 +735,7 @@ Expected<Part> check_part(const CheckOptions& options, const std::string& name) 
   if (!plan) return std::unexpected(std::move(plan.error()));
   auto report = SharedReport::create();
   if (!report) return std::unexpected(std::move(report.error()));
-  auto guide = Guide::create();
-  if (!guide) return std::unexpected(std::move(guide.error()));
-  return Supervisor(options, std::move(*plan), std::move(*report), std::move(*guide)).run(name);
+  return Supervisor(options, std::move(*plan), std::move(*report)).run(name);
 }
 
 }  // namespace

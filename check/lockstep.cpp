@@ -148,7 +148,6 @@ void Lockstep::undo() {
   next_ = {};
   hardware_ = {};
   last_call_ = no_call;
-  past_ = 0;
 }
 
 /// To behind `beginning`, if the last case has come by there. Exactly there: all that a case
@@ -171,7 +170,6 @@ bool Lockstep::go_back(std::span<const fuzz::Operation> beginning) {
   hardware_ = fork_->hardware;
   calls_of_run_ = fork_->calls;
   last_call_ = fork_->last_call;
-  past_ = fork_->past;
   return true;
 }
 
@@ -195,8 +193,7 @@ void Lockstep::keep_fork(std::span<const fuzz::Operation> beginning) {
                .next = next_,
                .hardware = hardware_,
                .calls = calls_of_run_,
-               .last_call = last_call_,
-               .past = past_};
+               .last_call = last_call_};
 }
 
 void Lockstep::run(std::span<const fuzz::Operation> operations, Ends ends, std::size_t shared) {
@@ -207,7 +204,6 @@ void Lockstep::run(std::span<const fuzz::Operation> operations, Ends ends, std::
     calls_of_run_ = 0;
     next = 0;
   }
-  if (is_guiding()) count_rules(false, {});
   for (; next < operations.size(); ++next) {
     if (next != 0 && next == beginning.size() && !fork_) keep_fork(beginning);
     const fuzz::Operation& operation = operations[next];
@@ -218,14 +214,7 @@ void Lockstep::run(std::span<const fuzz::Operation> operations, Ends ends, std::
     const bool of_memory = operation.fail <= fuzz::fail_max;
     host_.fail_allocation(of_memory && claims(Claim::short_memory) ? operation.fail : 0);
     if (!of_memory) fail_hook(operation.fail);
-    failing_ = operation.fail;
-    performed_ = next + 1;
-    // Where both count from 1 the driver gives way in most binds, which costs it more than the
-    // bind.
-    host_.processes().set_apart(((operation.choices >> (fuzz::choice_bits - 2)) & 3) != 0);
     perform(operation);
-    failing_ = 0;
-    note_operation(operation);
     host_.fail_allocation(0);
     if (!of_memory) fail_hook(0);
     host_.choose_first();
@@ -330,8 +319,6 @@ void Lockstep::end_next() {
 spec::sva::Observed Lockstep::make_call(const Call& call) {
   ++calls_of_run_;
   does(spec::sva::call_name(call.kind));
-  const u32 within = situation();
-  const u32 trouble_of_it = trouble();
   begin_next();
   host_.unroll(claims(Claim::unrolling) ? 0 : free_bytes(call));
   const DriverHost::Progress progress = host_.start(call);
@@ -340,7 +327,6 @@ spec::sva::Observed Lockstep::make_call(const Call& call) {
     seen_->call(call, progress.observed, progress.waits, last_call_);
     last_call_ = static_cast<u32>(call.kind);
   }
-  note_call(call, progress, within, trouble_of_it);
   if (call_hook_) call_hook_(call, progress.observed, progress.waits);
   const Status status = progress.waits ? Status::ok : progress.observed.status;
   const auto kind = static_cast<std::size_t>(call.kind);

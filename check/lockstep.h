@@ -3,7 +3,6 @@
 // state that the driver's boot left, and undone afterwards.
 #pragma once
 
-#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -36,8 +35,6 @@ struct LockstepOptions {
   /// Table memory lies where its physical address says; also where the driver asks for it.
   bool identity_window = false;
 };
-
-class Guide;  // check/guide.h
 
 class Lockstep {
  public:
@@ -82,8 +79,6 @@ class Lockstep {
   }
   /// Who notes what calls answer; may be null.
   void set_seen(FirstSeen* seen) { seen_ = seen; }
-  /// Who is told what is rare; may be null.
-  void set_guide(Guide* guide) { guide_ = guide; }
   /// What the driver offers (claims.h).
   [[nodiscard]] u64 abilities() const;
   [[nodiscard]] NotClaimed not_claimed() const { return monitor_.setup().not_claimed; }
@@ -181,7 +176,6 @@ class Lockstep {
     Hardware hardware;
     u64 calls = 0;
     u32 last_call = no_call;
-    u32 past = 0;
   };
   bool go_back(std::span<const fuzz::Operation> beginning);
   void keep_fork(std::span<const fuzz::Operation> beginning);
@@ -204,15 +198,6 @@ class Lockstep {
   void end_next();
   [[nodiscard]] u32 device_of(const fuzz::Operation& operation) const;
 
-  // lockstep_features.cpp: what a case shows
-  [[nodiscard]] u32 situation() const;
-  [[nodiscard]] u32 trouble() const;
-  [[nodiscard]] bool is_guiding() const;
-  void note_call(const spec::sva::Call& call, const DriverHost::Progress& progress, u32 within,
-                 u32 trouble);
-  void count_rules(bool noted, const fuzz::Operation& operation);
-  void note_operation(const fuzz::Operation& operation);
-
   // lockstep_spaces.cpp: domains, private spaces, accesses
   void perform_access(const fuzz::Operation& operation);
   void access_meanwhile(const spec::Access& access);
@@ -233,7 +218,7 @@ class Lockstep {
   void forget_what_is_gone();
 
   // lockstep_walkers.cpp: dynamic domains, and who walks them
-  std::size_t make_dynamic(u64 master, u32 input_bits = 0);
+  std::size_t make_dynamic(u64 master);
   void perform_dynamic(const fuzz::Operation& operation);
   void perform_flush(const fuzz::Operation& operation);
   void perform_task(const fuzz::Operation& operation);
@@ -319,11 +304,6 @@ class Lockstep {
   PassedOver passed_over_;
   FirstSeen* seen_ = nullptr;
   u32 last_call_ = no_call;  ///< of this case
-  Guide* guide_ = nullptr;
-  u32 past_ = 0;                    ///< of this case: situation()
-  u16 failing_ = 0;                 ///< `fail` of the operation at hand
-  std::size_t performed_ = 0;       ///< operations of this case, the one at hand among them
-  std::array<u64, 256> counted_{};  ///< of each rule, at the last look
   std::optional<spec::sva::DomainFacts> aim_;
   CallHook call_hook_;
   void (*hook_)(void*, u32) = nullptr;

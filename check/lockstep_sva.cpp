@@ -354,10 +354,6 @@ void Lockstep::perform_process(const fuzz::Operation& operation) {
   if (target.bytes == 0 || (target.iova | target.bytes) % page_4k != 0) return;
   if (target.bytes > bytes_max || (target.iova >> Processes::input_bits) != 0) return;
   const u32 prot = (fuzz::prot_flags(operation) & 0x7) | spec::sva::prot_read;
-  using Tells = Processes::Tells;
-  constexpr Tells tells[] = {Tells::what_changed, Tells::what_changed, Tells::aligned,
-                             Tells::everything};
-  processes.set_tells(tells[(operation.choices >> (fuzz::choice_bits - 4)) % std::size(tells)]);
   if (operation.kind != OperationKind::process_map) begin_next();
   switch (operation.kind) {
     case OperationKind::process_map:

@@ -228,18 +228,18 @@ void Merge::take_novel(const Part& part) {
   const CaseSource source(its, plan_);
   const auto whole = options_of(next_, {}, 0);
   const std::span<const FirstSeen::Pair> pairs = part.novel;
-  std::size_t which = 0;  // of part.novel_ones
   for (std::size_t first = 0; whole && first < pairs.size();) {
     const u16 place = pairs[first].place;
     std::size_t behind = first;
     while (behind < pairs.size() && pairs[behind].place == place) ++behind;
     const u64 number = whole->first_sequence + place;
-    const std::size_t its_own = which++;
     if (seen_.adds(pairs.subspan(first, behind - first))) {
       if (its.of_given) {
         adds_[source.given_of(number)] = true;
-      } else if (its_own < part.novel_ones.size()) {
-        keep(part.novel_ones[its_own]);
+      } else {
+        Sequence sequence;
+        source.make(number, sequence);
+        keep(sequence);
       }
     }
     first = behind;
@@ -248,9 +248,6 @@ void Merge::take_novel(const Part& part) {
 
 void Merge::keep(const Sequence& sequence) {
   CorpusResult& corpus = result_.corpus;
-  const std::string path = corpus_path(options_.corpus, sequence);
-  // On another machine the same one may show something else.
-  if (std::ranges::find(corpus.kept, path) != corpus.kept.end()) return;
   const std::size_t there = options_.given ? options_.given->size() : 0;
   if (there + corpus.kept.size() >= options_.corpus_max) {
     ++corpus.not_kept;
@@ -260,7 +257,7 @@ void Merge::keep(const Sequence& sequence) {
     if (corpus.kept.empty()) result_.environment.push_back("corpus: " + done.error().message);
     return;
   }
-  corpus.kept.push_back(path);
+  corpus.kept.push_back(corpus_path(options_.corpus, sequence));
 }
 
 Expected<CheckResult> Merge::result(double seconds) {

@@ -14,7 +14,6 @@ class Merge {
  public:
   /// Sequences of a part: 8 machines have their turn in it.
   static constexpr u64 part_size = 8 * MachinePlan::sequences_each;
-  static_assert(part_size == Guide::part_size);
 
   /// `options` outlives it.
   explicit Merge(const CheckOptions& options);

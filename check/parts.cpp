@@ -65,40 +65,7 @@ static_assert(std::is_trivially_copyable_v<FirstSeen::Pair>);
 
 constexpr u64 is_error = 0, is_part = 1;
 
-constexpr u64 compares_all = 1, tears_down = 2;
-
-void put(Writer& out, const Sequence& sequence) {
-  out.number((sequence.ends.whole_space ? compares_all : 0) |
-             (sequence.ends.teardown ? tears_down : 0));
-  out.number(sequence.operations.size());
-  for (const fuzz::Operation& operation : sequence.operations) {
-    out.number(fuzz::encode_word(operation));
-  }
-}
-
-Sequence get_sequence(Reader& in) {
-  Sequence sequence;
-  const u64 ends = in.number();
-  sequence.ends = {.whole_space = (ends & compares_all) != 0, .teardown = (ends & tears_down) != 0};
-  for (u64 left = in.number(); left != 0 && in.ok(); --left) {
-    sequence.operations.push_back(fuzz::decode_word(in.number()));
-  }
-  return sequence;
-}
-
 }  // namespace
-
-void note_novel(Part& part, const FirstSeen& seen, const CheckOptions& options,
-                const Guide& guide) {
-  part.novel = seen.pairs(part.next - options.first_sequence);
-  for (std::size_t i = 0; i < part.novel.size() && !options.of_given; ++i) {
-    const u16 place = part.novel[i].place;
-    if (i != 0 && part.novel[i - 1].place == place) continue;
-    guide.sequence((options.first_sequence + place) % Guide::part_size,
-                   part.novel_ones.emplace_back());
-    part.novel_ones.back().shared = 0;
-  }
-}
 
 std::string encode(const Expected<Part>& part) {
   Writer out;
@@ -123,8 +90,6 @@ std::string encode(const Expected<Part>& part) {
   for (const std::string& trouble : result.environment) out.text(trouble);
   out.text({reinterpret_cast<const char*>(part->novel.data()),
             part->novel.size() * sizeof(FirstSeen::Pair)});
-  out.number(part->novel_ones.size());
-  for (const Sequence& sequence : part->novel_ones) put(out, sequence);
   return out.take();
 }
 
@@ -164,9 +129,6 @@ Expected<Part> decode_part(std::string_view bytes) {
   const std::string novel = in.text();
   part.novel.resize(novel.size() / sizeof(FirstSeen::Pair));
   if (!novel.empty()) std::memcpy(part.novel.data(), novel.data(), novel.size());
-  for (u64 left = in.number(); left != 0 && in.ok(); --left) {
-    part.novel_ones.push_back(get_sequence(in));
-  }
   if (!in.whole()) return damaged();
   return part;
 }

@@ -19,11 +19,7 @@ struct Part {
   Tally tally;
   u64 next = 0;                        ///< the sequence behind the last one that was run
   std::vector<FirstSeen::Pair> novel;  ///< what its sequences showed first, where that is asked for
-  std::vector<Sequence> novel_ones{};  ///< these random sequences in their order, without `shared`
 };
-
-/// Takes from `seen` what the part showed, up to part.next.
-void note_novel(Part& part, const FirstSeen& seen, const CheckOptions& options, const Guide& guide);
 
 /// Whether sequences are to be noted for a corpus.
 inline bool is_noted(const CheckOptions& options) { return !options.corpus.empty(); }
