@@ -193,7 +193,8 @@ void Campaign::ask_about_groups() {
 
 LockstepOptions Campaign::fresh_options(Segments* segments) {
   LockstepOptions options;
-  options.machine = plan_.met(machine_, {.not_claimed = claims().of(driver_), .takes_over = takes_over()});
+  options.machine =
+      plan_.met(machine_, {.not_claimed = claims().of(driver_), .takes_over = takes_over()});
   options.seed = options_.seed;
   options.segments = segments;
   options.scan = settings_.scan;

@@ -298,7 +298,8 @@ CheckOptions Supervisor::on_its_machine(u64 number) {
   const Tally tally = get_tally(report_);
   CheckOptions options = options_;
   for (const Violation& told : findings_) options.told.push_back(key_of(told));
-  options.machine = machine_text(plan_.met(source_.machine_of(plan_, number, tally.refused), tally.met_by()));
+  options.machine =
+      machine_text(plan_.met(source_.machine_of(plan_, number, tally.refused), tally.met_by()));
   return options;
 }
 

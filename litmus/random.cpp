@@ -633,15 +633,16 @@ class Generator {
 
 std::string random_text(u64 seed, unsigned size) { return Generator(seed, size).text(); }
 
-Test random_test(u64 seed, unsigned size) {
-  auto file = parse(random_text(seed, size), "<random>");
+Test test_of(const std::string& text) {
+  auto file = parse(text, "<random>");
   // The generator writes the format; what it cannot parse is a mistake in it, and tests run it.
   if (!file || file->tests.size() != 1) {
-    fmt::print(stderr, "random_test({}, {}): {}\n", seed, size,
-               file ? "no test" : file.error().message);
+    fmt::print(stderr, "a random test: {}\n{}", file ? "no test" : file.error().message, text);
     std::abort();
   }
   return std::move(file->tests[0]);
 }
+
+Test random_test(u64 seed, unsigned size) { return test_of(random_text(seed, size)); }
 
 }  // namespace iommucheck::litmus

@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Random tests of streams that stage 2 alone translates: one or two of them, of one VMID or two, or
 // beside one a stream of stage 1, whose tables may be its.
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <cstdlib>
 #include <initializer_list>
 #include <vector>
 
 #include "base/random.h"
-#include "litmus/parser.h"
 #include "litmus/random.h"
 
 namespace iommucheck::litmus {
@@ -324,15 +320,6 @@ std::string random_stage2_text(u64 seed, unsigned size) {
   return Stage2Generator(seed, size).text();
 }
 
-Test random_stage2_test(u64 seed, unsigned size) {
-  auto file = parse(random_stage2_text(seed, size), "<random>");
-  // As in random_test().
-  if (!file || file->tests.size() != 1) {
-    fmt::print(stderr, "random_stage2_test({}, {}): {}\n", seed, size,
-               file ? "no test" : file.error().message);
-    std::abort();
-  }
-  return std::move(file->tests[0]);
-}
+Test random_stage2_test(u64 seed, unsigned size) { return test_of(random_stage2_text(seed, size)); }
 
 }  // namespace iommucheck::litmus

@@ -110,11 +110,12 @@ class Worker {
         stop_at = Clock::now();
       }
       const u64 now = block_.progress.load(std::memory_order_relaxed);
-      if (now != progress) silent.restart();
+      const bool went_on = now != progress;
+      if (went_on) silent.restart();
       progress = now;
       if (killed_) continue;
       if (stopping_ && seconds_since(stop_at) > limits_.grace_seconds) kill(Ended::stopped);
-      if (silent.seconds() > limits_.hang_seconds) kill(Ended::timed_out);
+      if (!went_on && silent.seconds() > limits_.hang_seconds) kill(Ended::timed_out);
       if (limits_.total_seconds > 0 && seconds_since(start) > limits_.total_seconds) {
         kill(Ended::timed_out);
       }

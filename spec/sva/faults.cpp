@@ -121,9 +121,10 @@ FaultKind faults_of_processes(const InterfaceState& s, u32 device, const EntryTa
   bool all = true;
   bool settled = true;
   for (u32 i = 0; i < s.devices.size(); ++i) {
-    settled &= !meets_by_time_out(s, i, domain);
     // A device that a time-out left between domains may be on it, also one that is gone.
-    const bool on_it = s.devices[i].domain == domain || meets_by_time_out(s, i, domain);
+    const bool left_there = meets_by_time_out(s, i, domain);
+    settled &= !left_there;
+    const bool on_it = s.devices[i].domain == domain || left_there;
     const records::OwnTable own = s.devices[i].own_table;
     if (!on_it || own == records::OwnTable::yes) continue;
     // Nor is it known of one whose attach_pasid timed out whether it shares the table still.
