@@ -57,7 +57,8 @@ constexpr ProcessRights rights_of(u64 descriptor) {
 Processes::Processes(Monitor& monitor, u64 base, u64 bytes)
     : monitor_(monitor),
       memory_(monitor.trail(), base, bytes),
-      coherent_(monitor.smmu().capabilities().cohacc) {}
+      coherent_(monitor.smmu().capabilities().cohacc),
+      last_asid_(monitor.smmu().capabilities().asid16 ? 0xffff : 0xff) {}
 
 const Processes::Process* Processes::find(u64 mm) const {
   return mm == 0 || mm > count_ ? nullptr : &processes_[mm - 1];
@@ -212,6 +213,15 @@ bool Processes::unlink_empty(u64 table, unsigned level, u64 table_va, u64 first,
 }
 
 bool Processes::notify(u64 mm, u64 va, u64 bytes) {
+  constexpr u64 block = u64{1} << 21;
+  if (tells_ == Tells::everything) {
+    va = 0;
+    bytes = ~u64{0};
+  } else if (tells_ == Tells::aligned && bytes != ~u64{0}) {
+    const u64 end = va + bytes + (block - 1);
+    va -= va % block;
+    bytes = end - end % block - va;
+  }
   return !invalidate_ || !monitor_.interface().is_bound(mm) || invalidate_(mm, va, bytes);
 }
 
@@ -335,6 +345,9 @@ u32 Processes::pin(u64 mm) {
   } else if (!free_asids_.empty()) {
     process.asid = free_asids_.back();
     free_asids_.pop(monitor_.trail());
+  } else if (apart_ && last_asid_ > next_asid_) {
+    process.asid = last_asid_;
+    monitor_.trail().set(last_asid_, last_asid_ - 1);
   } else {
     process.asid = next_asid_;
     monitor_.trail().set(next_asid_, next_asid_ + 1);

@@ -73,6 +73,16 @@ class Processes {
   void unpin(u64 mm);
   [[nodiscard]] bool pinned(u64 mm) const;
   [[nodiscard]] u32 asid(u64 mm) const;
+  /// Whether new numbers are far from those that a driver takes first for itself: the last ones
+  /// there are, not the first ones. Not part of the state.
+  void set_apart(bool apart) { apart_ = apart; }
+  /// How much more than what has changed the driver is told of: mm_invalidate may cover any pages.
+  enum class Tells : u8 {
+    what_changed,
+    aligned,    ///< the 2 MiB around it
+    everything  ///< va 0, all bytes
+  };
+  void set_tells(Tells tells) { tells_ = tells; }  // no part of the state
   /// The next process that needs a number gets this one, if no other process has it.
   void prefer_asid(u32 asid);
 
@@ -115,7 +125,10 @@ class Processes {
   std::array<Process, max> processes_{};  // trailed
   u64 count_ = 0;                         // trailed
   TrailArray<u64> free_asids_;
+  Tells tells_ = Tells::what_changed;
+  bool apart_ = false;
   u64 next_asid_ = 1;       // trailed
+  u64 last_asid_;           // trailed
   u64 preferred_asid_ = 0;  // trailed
 };
 
