@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Time to find: what `check` computes until its first finding in a driver of the museum, over
 // several seeds. It is what a user waits for; sequences a second are not. Times to find are about
-// exponential: a median of ten says little, ten drivers with ten seeds each tell a factor of 1.5.
+// exponential: a median of ten says little, ten drivers with ten seeds each tell a factor of 1.5;
+// the mean is the geometric one.
 #include <fmt/format.h>
 #include <sys/resource.h>
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -38,14 +40,9 @@ double cpu_seconds() {
 /// The machine that an entry of the museum asks for; else those that a user gets.
 std::string machine_of(const std::string& driver) {
   std::ifstream file(fmt::format("{}/{}.json", IOMMUCHECK_MUSEUM_ENTRIES, driver));
-  constexpr std::string_view key = "\"machine\": \"";
-  for (std::string line; std::getline(file, line);) {
-    const std::size_t at = line.find(key);
-    if (at == std::string::npos) continue;
-    const std::size_t first = at + key.size();
-    return line.substr(first, line.find('"', first) - first);
-  }
-  return "drawn";
+  const auto entry = nlohmann::json::parse(file, nullptr, false);
+  if (entry.is_discarded()) throw std::runtime_error("no entry of the museum: " + driver);
+  return entry.value("machine", "drawn");
 }
 
 /// One run, until the first finding or the last sequence.
@@ -91,6 +88,11 @@ struct Row {
     for (const Search& run : runs) all += run.seconds;
     return all;
   }
+  [[nodiscard]] double geometric_mean() const {
+    double logs = 0;
+    for (const Search& run : runs) logs += std::log(run.seconds);
+    return std::exp(logs / static_cast<double>(runs.size()));
+  }
   [[nodiscard]] auto missed() const {
     return std::ranges::count_if(runs, [](const Search& run) { return !run.found; });
   }
@@ -99,9 +101,9 @@ struct Row {
 void print_row(const Row& row, std::optional<double> before) {
   const Search median = row.median();
   const auto [least, most] = std::ranges::minmax(row.runs, {}, &Search::seconds);
-  fmt::print("    {:<34} {:>8} {:>9} {:>8.2f} {:>8} {:>5}{}\n", row.driver,
-             shown(median.seconds, median.found), median.sequences, least.seconds,
-             shown(most.seconds, row.missed() == 0), row.missed(),
+  fmt::print("    {:<34} {:>8} {:>9} {:>8.3f} {:>8.2f} {:>8} {:>5}{}\n", row.driver,
+             shown(median.seconds, median.found), median.sequences, row.geometric_mean(),
+             least.seconds, shown(most.seconds, row.missed() == 0), row.missed(),
              before ? fmt::format("   before {:.2f}", *before) : std::string());
   std::fflush(stdout);
 }
@@ -144,17 +146,17 @@ void finding(const FindingOptions& options) {
   fmt::print(
       "  CPU s (user and system, one process at a time, nothing made small) to the first\n"
       "  finding, seeds 1 to {}, {} sequences at most\n"
-      "    {:<34} {:>8} {:>9} {:>8} {:>8} {:>5}\n",
-      options.seeds, options.sequences, "driver", "median", "sequences", "least", "most", "not");
+      "    {:<34} {:>8} {:>9} {:>8} {:>8} {:>8} {:>5}\n",
+      options.seeds, options.sequences, "driver", "median", "sequences", "mean", "least", "most",
+      "not");
   std::vector<Search> all;
-  double sum = 0, sum_of_medians = 0, logs = 0;
+  double sum = 0, sum_of_medians = 0;
   const std::vector<std::string> names = names_of(options);
   for (const std::string& name : names) {
     Row row{.driver = name, .runs = {}};
     const std::string machine = machine_of(name);
     for (u64 seed = 1; seed <= options.seeds; ++seed) {
       row.runs.push_back(search(name, machine, seed, options.sequences));
-      logs += std::log(row.runs.back().seconds);
     }
     const auto known = std::ranges::find(hard, name, &Hard::driver);
     print_row(row, known == std::end(hard) ? std::nullopt : std::optional(known->before));
@@ -166,7 +168,7 @@ void finding(const FindingOptions& options) {
   print_row(together, std::nullopt);
   fmt::print(
       "    sum of medians {:.2f}, geometric mean of all runs {:.3f}, sum of all runs {:.1f}\n",
-      sum_of_medians, std::exp(logs / static_cast<double>(all.size())), sum);
+      sum_of_medians, together.geometric_mean(), sum);
 }
 
 }  // namespace iommucheck::bench
