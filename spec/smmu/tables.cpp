@@ -829,6 +829,7 @@ void Caches::check_contiguous(Frame& frame, unsigned index, unsigned level, u64 
     const Content other = frame.newest(i);
     if (i == index || other.unknown || !geometry.is_leaf(other.value, level)) continue;
     if (!contiguous_hint(other.value).value) continue;
+    count(Rule::CONFLICT_CONTIGUOUS);
     if (expected(other.value, i - first) == expected(value, index - first)) continue;
     report(Rule::CONFLICT_CONTIGUOUS,
            "members of one contiguous group disagree: " + name(frame.address() + 8 * index) +

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+// Each rule that a driver has to keep is asked, where breaking it would have shown, of our own
+// driver or of one of the museum. What is asked of neither is listed with its reason, and nothing
+// else is.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+#include <string>
+
+#include "check/check.h"
+#include "spec/rules.h"
+#include "tests/check/lockstep_support.h"
+
+namespace iommucheck::test {
+namespace {
+
+using spec::Rule;
+
+/// Not of our driver: drivers of the museum of which they are asked, on their machine.
+struct OfTheMuseum {
+  Rule rule;
+  const char* driver;
+  const char* machine;
+};
+constexpr OfTheMuseum of_the_museum[] = {
+    {Rule::TORN_STE, "ste_words_in_one_batch", "devices=1:4/2:4"},
+};
+
+struct OfNobody {
+  Rule rule;
+  const char* why;
+};
+constexpr OfNobody of_nobody[] = {
+    {Rule::CONFLICT_CONTIGUOUS, "neither our driver nor one made of it sets the contiguous hint"},
+    {Rule::LOST_UPDATE_STORE, "nor does it let hardware update descriptors (CD.HA, CD.HD)"},
+    {Rule::STALL_TERM_ABORTS, "nor does it send CMD_STALL_TERM"},
+    {Rule::TAG_STAGE2, "nor does it use stage 2"},
+    {Rule::CONFIG_MIXTURE, "of recordings"},
+    {Rule::CONFIG_STALE_ACCESS, "of recordings"},
+    {Rule::TRANSLATION_STALE_ACCESS, "of recordings"},
+};
+
+std::set<Rule> asked_of(const std::string& driver, const std::string& machine, u64 sequences) {
+  oracle::CheckOptions options;
+  options.driver = driver;
+  options.machine = machine;
+  options.sequences = sequences;
+  options.findings_max = 1000;
+  options.shrink = false;
+  options.jobs = 2;
+  const auto result = oracle::run_check(options);
+  if (!result) throw std::runtime_error(result.error().message);
+  std::set<Rule> asked;
+  for (const oracle::RuleCount& count : result->rules) {
+    if (count.discriminating != 0 || count.broken != 0) asked.insert(count.rule);
+  }
+  return asked;
+}
+
+TEST(RulesExercised, EachOfADriverIsAskedOrHasAReason) {
+  const std::set<Rule> of_builtin = asked_of("builtin", "drawn", 4096);
+  std::map<Rule, std::string> elsewhere;
+  for (const OfTheMuseum& one : of_the_museum) {
+    EXPECT_TRUE(elsewhere.emplace(one.rule, one.driver).second);
+    EXPECT_TRUE(asked_of(museum(one.driver), one.machine, 4096).contains(one.rule))
+        << spec::rule_name(one.rule) << " is not asked of " << one.driver;
+  }
+  for (const OfNobody& one : of_nobody) {
+    EXPECT_TRUE(elsewhere.emplace(one.rule, one.why).second);
+  }
+  for (const spec::RuleInfo& info : spec::all_rules()) {
+    if (info.keeper != spec::Keeper::driver) continue;
+    const auto other = elsewhere.find(info.rule);
+    if (other == elsewhere.end()) {
+      EXPECT_TRUE(of_builtin.contains(info.rule))
+          << spec::rule_name(info.rule) << " is asked of nobody, and no reason is listed";
+    } else {
+      EXPECT_FALSE(of_builtin.contains(info.rule))
+          << spec::rule_name(info.rule)
+          << " is asked of our driver; it is listed as: " << other->second;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace iommucheck::test
