@@ -402,6 +402,17 @@ bool Monitor::check_piece(const Question& asked, u64 va, const Alternatives& all
   return findings_.empty();
 }
 
+namespace {
+
+/// What a TLB or a walk cache holds.
+bool is_cached(spec::Cause::Kind kind) {
+  using Kind = spec::Cause::Kind;
+  return kind == Kind::cached_pointer || kind == Kind::cached_translation ||
+         kind == Kind::cached_unknown;
+}
+
+}  // namespace
+
 void Monitor::report_breach(const Breach& breach, u32 tag, const Place& place, u64 va, u64 sent,
                             const Alternatives& allowed) {
   const bool settled = !allowed.concerned && !in_call_ && !promises_state(allowed, State::mapped);
@@ -455,6 +466,13 @@ void Monitor::report_breach(const Breach& breach, u32 tag, const Place& place, u
   Finding finding = finding_of(rule, {});
   finding.where = where(place);
   finding.where.address = sent;
+  // By what a configuration cache may hold the tables themselves may be reached. What is cached of
+  // them comes first where it is what the access meets.
+  if (!place.walker && !spec::is_atc_tag(tag)) {
+    const bool from_memory = causes.empty() || !is_cached(causes.front().kind);
+    const auto ways = caches_.causes_of_stream(place.sid, finding.where.pasid);
+    causes.insert(from_memory ? causes.begin() : causes.end(), ways.begin(), ways.end());
+  }
   finding.hardware.push_back(std::move(may));
   promise(finding, allowed);
   finding.objects = states_of(place);
