@@ -298,6 +298,7 @@ Expected<void> Campaign::boot_on_it() {
   ground.lockstep = std::move(lockstep);
   lockstep_ = ground.lockstep.get();
   tally_.abilities = lockstep_->abilities();
+  source_.set_abilities(tally_.abilities);
   tally_.not_claimed = lockstep_->not_claimed().bits() | u64{shown_.bits()} << Tally::shown_lsb |
                        u64{takes_over()} << Tally::takes_over_bit;
   lockstep_->on_operation(settings_.on_operation, settings_.context);
@@ -584,12 +585,13 @@ Sequence Campaign::smallest(const Sequence& sequence,
 
 /// The case again, from the driver's boot on, with its trace.
 Violation Campaign::record(const Sequence& small, const Finding& first) {
-  const Rule rule = first.rule;
+  Rule rule = first.rule;
   Violation violation;
   const CaseRecord record = record_again(small);
-  if (!record.findings.empty() && record.findings.front().rule == rule) {
+  if (!record.findings.empty() && break_one_rule(record.findings.front(), first)) {
     violation = told(record.findings.front(), record);
     violation.kind = first.kind;
+    rule = violation.rule;
   }
   const bool shown = trace_shows(record.trace, rule);
   if (violation.story.known && !shown) {

@@ -21,7 +21,7 @@ void CaseSource::make(u64 number, Sequence& sequence) const {
   if (options_->of_given) {
     sequence = (*options_->given)[place_of(number).given].sequence;
   } else {
-    make_sequence(options_->seed, number, options_->operations_max, sequence);
+    make_sequence(options_->seed, number, options_->operations_max, sequence, kinds_);
   }
 }
 

@@ -18,6 +18,9 @@ class CaseSource {
   CaseSource(const CheckOptions& options, const MachinePlan& plan)
       : options_(&options), machines_(plan.machines().size()) {}
 
+  /// From here on random ones are of kinds with which a driver of these abilities (claims.h) can do
+  /// something; before, and with 0, of all.
+  void set_abilities(u64 abilities) { kinds_ = Mix::useful(abilities); }
   void make(u64 number, Sequence& sequence) const;
   /// Its machine; `refused` ones aside.
   [[nodiscard]] u32 machine_of(const MachinePlan& plan, u64 number, u64 refused) const;
@@ -36,6 +39,7 @@ class CaseSource {
 
   const CheckOptions* options_ = nullptr;
   u64 machines_ = 1;
+  Mix::Kinds kinds_ = Mix::all;
 };
 
 /// How many there are of the given ones.

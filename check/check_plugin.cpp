@@ -233,6 +233,7 @@ class Supervisor {
   CheckOptions on_its_machine(u64 number);
   std::vector<u64> before_on_its_machine(u64 number);
   void take_findings();
+  void make(u64 number, Sequence& sequence);
   void complete_findings(CheckResult& result);
 
   const CheckOptions& options_;
@@ -293,6 +294,12 @@ void Supervisor::name_trace(Violation& violation, const Recording& recording) co
   violation.again = again_command(options_.driver, recording.path);
 }
 
+/// As the worker has it, which knows the driver.
+void Supervisor::make(u64 number, Sequence& sequence) {
+  source_.set_abilities(get_tally(report_).abilities);
+  source_.make(number, sequence);
+}
+
 /// For running a sequence alone: the machine is the one that it ran on, and what was known then.
 CheckOptions Supervisor::on_its_machine(u64 number) {
   const Tally tally = get_tally(report_);
@@ -320,8 +327,8 @@ std::vector<Sequence> Supervisor::with_others(const Sequence& last, u64 number, 
   std::vector<Sequence> cases(static_cast<std::size_t>(count), last);
   const std::vector<u64> before = before_on_its_machine(number);
   for (u64 i = 0; !before.empty() && i < count; ++i) {
-    source_.make(before[static_cast<std::size_t>((count - 1 - i) % before.size())],
-                 cases[static_cast<std::size_t>(i)]);
+    make(before[static_cast<std::size_t>((count - 1 - i) % before.size())],
+         cases[static_cast<std::size_t>(i)]);
   }
   cases.push_back(last);
   return cases;
@@ -462,7 +469,7 @@ void Supervisor::complete_state(Violation& violation) {
       "random numbers). --isolate case gives each case a process of its own");
   const CheckOptions here = on_its_machine(violation.sequence);
   Sequence sequence;
-  source_.make(violation.sequence, sequence);
+  make(violation.sequence, sequence);
   // All that the worker ran, and again: the first that goes otherwise than alone, and as few of
   // those before it as that needs.
   const u64 before = before_on_its_machine(violation.sequence).size();
@@ -526,7 +533,7 @@ void Supervisor::see_again(Violation& violation) {
     violation.remarks.push_back("the driver printed:\n" + alone->outcome.output);
   }
   if (!alone || alone->outcome.ended == Ended::stopped ||
-      (alone->broken && alone->broken->rule == violation.rule)) {
+      (alone->broken && break_one_rule(*alone->broken, violation))) {
     return;
   }
   states_.push_back(violation.rule);

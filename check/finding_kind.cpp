@@ -185,6 +185,10 @@ spec::Rule rule_of_cause(Rule rule, std::string_view kind) {
   return has_cause && tells_of_reach(rule) ? Rule::PAGE_REUSE : rule;
 }
 
+bool break_one_rule(const Finding& a, const Finding& b) {
+  return rule_of_cause(a.rule, a.kind) == rule_of_cause(b.rule, b.kind);
+}
+
 u64 key_of(spec::Rule its, std::string_view kind) {
   const Rule rule = rule_of_cause(its, kind);
   u64 hash = fnv1a(kind);

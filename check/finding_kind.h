@@ -30,6 +30,9 @@ EventIndex replaced_at(const Finding& finding);
 /// them shows it is a matter of the moment.
 spec::Rule rule_of_cause(spec::Rule rule, std::string_view kind);
 
+/// Whether both break one rule in that sense.
+bool break_one_rule(const Finding& a, const Finding& b);
+
 /// A finding's rule and kind as one number, for sets of them that cross processes.
 u64 key_of(spec::Rule rule, std::string_view kind);
 inline u64 key_of(const Finding& finding) { return key_of(finding.rule, finding.kind); }

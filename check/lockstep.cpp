@@ -196,6 +196,17 @@ void Lockstep::keep_fork(std::span<const fuzz::Operation> beginning) {
                .last_call = last_call_};
 }
 
+/// How processes behave in this operation: no part of the state, so each says it anew.
+void Lockstep::set_processes(const fuzz::Operation& operation) {
+  // Where both count from 1 the driver gives way in most binds, which costs it more than the bind.
+  host_.processes().set_apart(((operation.choices >> (fuzz::choice_bits - 2)) & 3) != 0);
+  using Tells = Processes::Tells;
+  constexpr Tells tells[] = {Tells::what_changed, Tells::what_changed, Tells::aligned,
+                             Tells::everything};
+  host_.processes().set_tells(
+      tells[(operation.choices >> (fuzz::choice_bits - 4)) % std::size(tells)]);
+}
+
 void Lockstep::run(std::span<const fuzz::Operation> operations, Ends ends, std::size_t shared) {
   const auto beginning = operations.first(std::min(shared, operations.size()));
   std::size_t next = beginning.size();
@@ -214,6 +225,7 @@ void Lockstep::run(std::span<const fuzz::Operation> operations, Ends ends, std::
     const bool of_memory = operation.fail <= fuzz::fail_max;
     host_.fail_allocation(of_memory && claims(Claim::short_memory) ? operation.fail : 0);
     if (!of_memory) fail_hook(operation.fail);
+    set_processes(operation);
     perform(operation);
     host_.fail_allocation(0);
     if (!of_memory) fail_hook(0);

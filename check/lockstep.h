@@ -179,6 +179,7 @@ class Lockstep {
   };
   bool go_back(std::span<const fuzz::Operation> beginning);
   void keep_fork(std::span<const fuzz::Operation> beginning);
+  void set_processes(const fuzz::Operation& operation);
   void perform(const fuzz::Operation& operation);
   void does(std::string_view what);
   [[nodiscard]] bool may_call(const spec::sva::Call& call) const;
@@ -218,7 +219,7 @@ class Lockstep {
   void forget_what_is_gone();
 
   // lockstep_walkers.cpp: dynamic domains, and who walks them
-  std::size_t make_dynamic(u64 master);
+  std::size_t make_dynamic(u64 master, u32 input_bits = 0);
   void perform_dynamic(const fuzz::Operation& operation);
   void perform_flush(const fuzz::Operation& operation);
   void perform_task(const fuzz::Operation& operation);

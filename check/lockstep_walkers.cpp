@@ -15,14 +15,27 @@ using spec::sva::CallKind;
 using spec::sva::Observed;
 using spec::sva::Status;
 
+/// Of a dynamic domain, of eight: four leave it to the driver, two want what its master has, and
+/// two what it may not have.
+u32 wanted_bits(const fuzz::Operation& operation, u32 of_master) {
+  switch (operation.choices >> (fuzz::choice_bits - 3)) {
+    case 4:
+    case 5: return of_master;
+    case 6: return of_master == 39 ? 48 : 39;
+    case 7: return 25;
+    default: return 0;
+  }
+}
+
 }  // namespace
 
 /// Number of the new domain among spaces_, of which the table's address was asked; spaces_.size():
 /// there is none.
-std::size_t Lockstep::make_dynamic(u64 master) {
+std::size_t Lockstep::make_dynamic(u64 master, u32 input_bits) {
   Call call{.kind = CallKind::domain_alloc};
   call.domain_kind = static_cast<u32>(spec::sva::DomainKind::dynamic);
   call.parent = master;
+  call.input_bits = input_bits;
   if (spaces_.size() >= spaces_max || !may_call(call)) return spaces_.size();
   const Observed observed = make_call(call);
   if (observed.status != Status::ok || !monitor_.findings().empty()) return spaces_.size();
@@ -61,7 +74,9 @@ void Lockstep::perform_dynamic(const fuzz::Operation& operation) {
   const u32 device = device_of(operation);
   if (operation.kind == OperationKind::dynamic_alloc) {
     const Space& master = spaces_[pick_space(operation)];
-    if (!master.io_mm && !master.task) make_dynamic(master.handle);
+    if (!master.io_mm && !master.task) {
+      make_dynamic(master.handle, wanted_bits(operation, master.facts.input_bits));
+    }
     return;
   }
   if (static_cast<fuzz::Switch>(operation.variant) == fuzz::Switch::master) {

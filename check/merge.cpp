@@ -225,7 +225,8 @@ void Merge::take_novel(const Part& part) {
   if (!is_noted(options_)) return;
   CheckOptions its = options_;
   its.of_given = is_given(next_);
-  const CaseSource source(its, plan_);
+  CaseSource source(its, plan_);
+  source.set_abilities(part.tally.abilities);
   const auto whole = options_of(next_, {}, 0);
   const std::span<const FirstSeen::Pair> pairs = part.novel;
   for (std::size_t first = 0; whole && first < pairs.size();) {

@@ -5,8 +5,10 @@
 
 #include <vector>
 
+#include "base/random.h"
 #include "base/types.h"
 #include "check/lockstep.h"
+#include "check/mix.h"
 #include "operations/operation.h"
 
 namespace iommucheck::oracle {
@@ -21,12 +23,19 @@ struct Sequence {
 /// Who runs them one after the other can perform these once (Lockstep::run).
 constexpr u64 family_size = 4;
 
+/// Random numbers for sequence or family `number`; neighbouring ones have nothing in common.
+SplitMix64 words_of(u64 seed, u64 number);
+
+/// How a sequence ends, of a random number: one of 64 with a comparison of everything, one of 16
+/// with a teardown.
+Lockstep::Ends ends_of(u64 random);
+
 /// Fills `sequence` with number `number` of `seed`: 1..operations_max operations, mostly
-/// operations_max; in one of four about processes, walkers or time-outs alone. One of 64 ends with
-/// a comparison of everything, one of 16 with a teardown. Its length, what it is about, and its
-/// first half are those of its family. Some of its operations are on hardware, drawn apart from all
+/// operations_max. Its length, what it is made of (mix.h; `kinds`: of these), and its first
+/// half are those of its family. Some of its operations are on hardware, drawn apart from all
 /// others.
-void make_sequence(u64 seed, u64 number, u32 operations_max, Sequence& sequence);
+void make_sequence(u64 seed, u64 number, u32 operations_max, Sequence& sequence,
+                   Mix::Kinds kinds = Mix::all);
 /// Such a one of its own, with exactly so many operations; those of a shorter one begin a longer
 /// one.
 void make_sequence_of(u64 seed, u64 number, u32 operations, Sequence& sequence);

@@ -178,12 +178,12 @@ TEST(CheckDriver, WithoutABugHolds) {
        {std::string("builtin"), museum("none"), example("simple_driver")}) {
     CheckOptions options;
     options.driver = driver;
-    options.sequences = 2400;
+    options.sequences = 3200;
     const CheckResult result = check(options);
     EXPECT_TRUE(result.findings.empty())
         << driver << ": " << spec::rule_name(result.findings.front().rule) << ": "
         << headline(result.findings.front());
-    EXPECT_EQ(result.sequences, 2400U);
+    EXPECT_EQ(result.sequences, 3200U);
     EXPECT_GT(result.calls, 10'000U);
     EXPECT_GT(result.outcomes_judged, 10'000U);
     EXPECT_GT(result.accesses_judged, 500U);

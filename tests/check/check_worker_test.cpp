@@ -100,18 +100,18 @@ TEST(CheckWorker, PollingWithoutEndIsAHangAndNeedsNoMemory) {
 TEST(CheckWorker, TheRunGoesOnAfterACrash) {
   CheckOptions options = options_for("crash");
   options.findings_max = 10;
-  options.sequences = 60;
+  options.sequences = 240;
   options.shrink = false;
   const CheckResult result = check(options);
   ASSERT_FALSE(result.findings.empty());
   for (const Violation& found : result.findings) EXPECT_EQ(found.rule, spec::Rule::CRASH_NEVER);
   // Those that crashed are missing from the number.
   EXPECT_GT(result.sequences, 10U);
-  EXPECT_LT(result.sequences, 60U);
+  EXPECT_LT(result.sequences, 240U);
   for (const oracle::RuleCount& count : result.rules) {
     if (count.rule != spec::Rule::CRASH_NEVER) continue;
     EXPECT_EQ(count.verdict, oracle::RuleVerdict::broken);
-    EXPECT_EQ(count.broken + result.sequences, 60U);
+    EXPECT_EQ(count.broken + result.sequences, 240U);
   }
   EXPECT_THAT(end_of(options, result).why(), IsEmpty()) << "they were run, too";
   std::filesystem::remove_all(options.out_directory);
@@ -134,7 +134,9 @@ std::size_t restored_in(const trace::Trace& trace) {
 
 TEST(CheckWorker, StateElsewhereIsAFindingOfItsOwn) {
   for (const char* fault : {"thread", "heap"}) {
-    const CheckOptions options = options_for(fault);
+    CheckOptions options = options_for(fault);
+    options.seed = 1;
+    options.sequences = 2040;
     const CheckResult result = check(options);
     ASSERT_EQ(result.findings.size(), 1U) << fault;
     const Violation& found = result.findings.front();

@@ -250,16 +250,18 @@ void disturb(oracle::Lockstep& lockstep, u64 random) {
     random = random * 6364136223846793005ULL + 1442695040888963407ULL;
     return (random >> 33) % n;
   };
-  std::vector<u64> words;  // that say anything, those with a bit for "valid" more often
+  std::vector<const spec::Frame*> frames;  // that say anything
   const oracle::Setup& setup = monitor.setup();
   for (u64 pa = setup.window_pa; pa < setup.window_pa + setup.window_bytes; pa += 4096) {
     const spec::Frame* frame = monitor.caches().memory().find(pa);
-    if (frame == nullptr) continue;
-    for (unsigned i = frame->next_used(0); i < spec::frame_words; i = frame->next_used(i + 1)) {
-      const u64 word = frame->words[i];
-      for (unsigned n = bit(word, 0) || bit(word, 31) ? 8 : 1; n != 0; --n) {
-        words.push_back(pa + 8 * i);
-      }
+    if (frame != nullptr && frame->next_used(0) < spec::frame_words) frames.push_back(frame);
+  }
+  std::vector<u64> words;  // of one of them, those with a bit for "valid" more often
+  if (!frames.empty()) {
+    const spec::Frame& frame = *frames[draw(frames.size())];
+    for (unsigned i = frame.next_used(0); i < spec::frame_words; i = frame.next_used(i + 1)) {
+      const u64 word = frame.words[i];
+      words.insert(words.end(), bit(word, 0) || bit(word, 31) ? 8 : 1, frame.address() + 8 * i);
     }
   }
   const u64 what = draw(16);

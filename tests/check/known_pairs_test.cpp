@@ -96,6 +96,7 @@ TEST(KnownPairs, TheRunFails) {
   ASSERT_TRUE(known) << known.error().message;
   KnownFile file = known_after(first, *known);
   CheckOptions second = options_for("detach_without_atc_inv");
+  second.sequences = 2000;
   const auto plain = run_check(second);
   ASSERT_TRUE(plain) << plain.error().message;
   file.subject = plain->driver_name;

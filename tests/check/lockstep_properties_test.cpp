@@ -51,7 +51,7 @@ RC_GTEST_PROP(LockstepProperties, AWindowHasTheVerdictOfItsStores, (u64 seed)) {
 TEST(LockstepProperties, AWindowHasTheVerdictOfItsStoresForTwinsToo) {
   u64 total = 0;
   for (const std::string& twin : twins()) {
-    const u64 broken = compare_windows_with_stores(museum(twin), 3, 240);
+    const u64 broken = compare_windows_with_stores(museum(twin), 3, 420);
     total += broken;
   }
   EXPECT_GT(total, 100U);
