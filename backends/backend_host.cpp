@@ -211,7 +211,7 @@ int BackendHost::answer_hook(u32 number, u64 io_mm, u32 device) {
   // Nobody hears what those that take away answer.
   const bool is_heard = hook == Hook::mm_alloc || hook == Hook::mm_attach;
   const int answer = is_heard ? hook_answers_[number] : 0;
-  note(interface_.hook_called(hook, io_mm, answer != 0),
+  note(interface_.hook_called(hook, io_mm, device, answer != 0),
        fmt::format("{}(io_mm {:#x}, device {})", spec::sva::hook_name(hook), io_mm, device));
   if (running_ == nullptr) return answer;
   spec::sva::HookCalls& calls = running_->hooks;
@@ -222,6 +222,8 @@ int BackendHost::answer_hook(u32 number, u64 io_mm, u32 device) {
     calls.made = io_mm;
   } else if (hook == Hook::mm_attach) {
     calls.attached = true;
+    calls.attached_io_mm = io_mm;
+    calls.attached_device = device;
   }
   return answer;
 }

@@ -424,7 +424,7 @@ void Monitor::hook_called(spec::sva::Hook hook, u64 io_mm, u32 device, spec::sva
     event.error = static_cast<u32>(failed);
   }
   emit(trace::environment_agent, event);
-  const spec::sva::Verdict verdict = interface_.hook_called(hook, io_mm, fails);
+  const spec::sva::Verdict verdict = interface_.hook_called(hook, io_mm, device, fails);
   if (!verdict.ok) {
     find(verdict.rule,
          fmt::format("{}(io_mm {:#x}): {}", spec::sva::hook_name(hook), io_mm, verdict.message));
@@ -438,6 +438,8 @@ void Monitor::hook_called(spec::sva::Hook hook, u64 io_mm, u32 device, spec::sva
     calls.made = io_mm;
   } else if (hook == Hook::mm_attach) {
     calls.attached = true;
+    calls.attached_io_mm = io_mm;
+    calls.attached_device = device;
   }
 }
 
@@ -609,6 +611,10 @@ void Monitor::driver_holds(const trace::Held& held) {
   if (setup_.hooks && setup_.hooks->mm_alloc && setup_.hooks->mm_free) {
     compare("io_mm that mm_alloc made", interface_.hooked_io_mms(),
             expected.io_mms + expected.process_io_mms, expected.doubtful_pasids);
+  }
+  // Where nobody is bound and nothing private is left.
+  if (setup_.hooks && expected.bonds + expected.io_mms + expected.doubtful_pasids == 0) {
+    compare("attachments by mm_attach", interface_.hooked_attachments(), 0, 0);
   }
   compare("PASIDs", held.pasids, expected.pasids, expected.doubtful_pasids);
   compare("bonds", held.bonds, expected.bonds, expected.doubtful_pasids);

@@ -238,6 +238,8 @@ struct HookCalls {
   bool made_nothing = false;   ///< with ENOMEM: mm_alloc made nothing, and said no error
   u64 made = 0;                ///< the driver's number of the io_mm that mm_alloc made last, or 0
   bool attached = false;       ///< mm_attach has done its work
+  u64 attached_io_mm = 0;      ///< and for which io_mm, at which device, at last
+  u32 attached_device = 0;
 };
 
 /// What the environment did to the call; each widens what is permitted.

@@ -335,11 +335,12 @@ std::vector<Leak> Interface::leaks() const { return sva::leaks(state_); }
 
 Held Interface::held() const { return sva::held(state_); }
 
-Verdict Interface::hook_called(Hook hook, u64 io_mm, bool failed) {
-  return sva::hook_called(state_, hook, io_mm, failed);
+Verdict Interface::hook_called(Hook hook, u64 io_mm, u32 device, bool failed) {
+  return sva::hook_called(state_, hook, io_mm, device, failed);
 }
 
 u32 Interface::hooked_io_mms() const { return sva::hooked_io_mms(state_); }
+u32 Interface::hooked_attachments() const { return sva::hooked_attachments(state_); }
 
 std::string Interface::dump() const { return sva::dump(state_); }
 

@@ -268,9 +268,10 @@ class Interface {
   // --- The backend's hooks (hooks.h) -----------------------------------------------------------
 
   /// The backend called one, of the address space that the driver knows by that number.
-  Verdict hook_called(Hook hook, u64 io_mm, bool failed);
+  Verdict hook_called(Hook hook, u64 io_mm, u32 device, bool failed);
   /// How many mm_alloc has made and mm_free has not given back.
   [[nodiscard]] u32 hooked_io_mms() const;
+  [[nodiscard]] u32 hooked_attachments() const;
   [[nodiscard]] const Hooks& hooks() const { return state_.hooks; }
 
   // --- Handlers of device drivers --------------------------------------------------------------

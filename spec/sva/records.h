@@ -84,6 +84,7 @@ struct alignas(8) Device {
   OwnTable own_table = OwnTable::no;
   Silence silence = Silence::none;
   u32 was_read = 0;  ///< somebody had a queue or a handler for its faults
+  u64 hooked = 0;    ///< root: the driver's numbers of io_mms, from mm_attach to mm_detach
 };
 
 /// Where a number of pasid_alloc leads on a device.

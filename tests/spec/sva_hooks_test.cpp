@@ -78,10 +78,10 @@ TEST(SvaHooks, AnErrorIsPassedOnAsItIs) {
 
 TEST(SvaHooks, WhatWasMadeIsGivenBackWhenTheCallFails) {
   World world;
-  EXPECT_TRUE(world.interface.hook_called(Hook::mm_alloc, 5, false).ok);
+  EXPECT_TRUE(world.interface.hook_called(Hook::mm_alloc, 5, 0, false).ok);
   const HookCalls hooks{.failed = Status::eio, .made = 5};
   EXPECT_FALSE(world.returns(makes, Status::eio, hooks).ok);
-  EXPECT_TRUE(world.interface.hook_called(Hook::mm_free, 5, false).ok);
+  EXPECT_TRUE(world.interface.hook_called(Hook::mm_free, 5, 0, false).ok);
   EXPECT_EQ(world.interface.hooked_io_mms(), 0U);
   EXPECT_TRUE(world.returns(makes, Status::eio, hooks).ok);
 }
@@ -89,7 +89,7 @@ TEST(SvaHooks, WhatWasMadeIsGivenBackWhenTheCallFails) {
 TEST(SvaHooks, APrivateSpaceIsMadeAndAttachedByThem) {
   World world;
   EXPECT_FALSE(world.returns(makes, Status::ok, {.attached = true}, 0x20).ok);
-  EXPECT_TRUE(world.interface.hook_called(Hook::mm_alloc, 5, false).ok);
+  EXPECT_TRUE(world.interface.hook_called(Hook::mm_alloc, 5, 0, false).ok);
   EXPECT_FALSE(world.returns(makes, Status::ok, {.made = 5}, 0x20).ok);
   EXPECT_TRUE(world.returns(makes, Status::ok, {.made = 5, .attached = true}, 0x20).ok);
   EXPECT_EQ(world.interface.hooked_io_mms(), 1U);
@@ -102,23 +102,61 @@ TEST(SvaHooks, ADriverThatDoesNotTellIsNotAskedForThem) {
 
 TEST(SvaHooks, OnlyWhatWasMadeIsGivenBackAndOnce) {
   World world;
-  EXPECT_FALSE(world.interface.hook_called(Hook::mm_free, 5, false).ok);
-  EXPECT_FALSE(world.interface.hook_called(Hook::mm_attach, 5, false).ok);
-  EXPECT_TRUE(world.interface.hook_called(Hook::mm_alloc, 5, true).ok);
-  EXPECT_FALSE(world.interface.hook_called(Hook::mm_free, 5, false).ok) << "it has failed";
-  EXPECT_TRUE(world.interface.hook_called(Hook::mm_alloc, 5, false).ok);
-  EXPECT_FALSE(world.interface.hook_called(Hook::mm_alloc, 5, false).ok);
+  EXPECT_FALSE(world.interface.hook_called(Hook::mm_free, 5, 0, false).ok);
+  EXPECT_FALSE(world.interface.hook_called(Hook::mm_attach, 5, 0, false).ok);
+  EXPECT_TRUE(world.interface.hook_called(Hook::mm_alloc, 5, 0, true).ok);
+  EXPECT_FALSE(world.interface.hook_called(Hook::mm_free, 5, 0, false).ok) << "it has failed";
+  EXPECT_TRUE(world.interface.hook_called(Hook::mm_alloc, 5, 0, false).ok);
+  EXPECT_FALSE(world.interface.hook_called(Hook::mm_alloc, 5, 0, false).ok);
   const Trail::Mark mark = world.trail.mark();
-  EXPECT_TRUE(world.interface.hook_called(Hook::mm_free, 5, false).ok);
-  EXPECT_FALSE(world.interface.hook_called(Hook::mm_free, 5, false).ok);
+  EXPECT_TRUE(world.interface.hook_called(Hook::mm_free, 5, 0, false).ok);
+  EXPECT_FALSE(world.interface.hook_called(Hook::mm_free, 5, 0, false).ok);
   world.trail.undo_to(mark);
   EXPECT_EQ(world.interface.hooked_io_mms(), 1U);
 }
 
 TEST(SvaHooks, WithoutMmAllocNobodyAsksWhoMadeIt) {
   World world({.mm_alloc = false, .mm_free = false});
-  EXPECT_TRUE(world.interface.hook_called(Hook::mm_attach, 5, false).ok);
+  EXPECT_TRUE(world.interface.hook_called(Hook::mm_attach, 5, 0, false).ok);
   EXPECT_TRUE(world.returns(makes, Status::ok, {.attached = true}, 0x20).ok);
+}
+
+TEST(SvaHooks, AttachAndDetachAreBalanced) {
+  World world({.mm_alloc = false, .mm_free = false});
+  const auto called = [&](Hook hook, bool failed = false) {
+    return world.interface.hook_called(hook, 5, 0, failed).ok;
+  };
+  EXPECT_FALSE(called(Hook::mm_detach)) << "nothing is attached";
+  EXPECT_TRUE(called(Hook::mm_attach, true));
+  EXPECT_FALSE(called(Hook::mm_detach)) << "it has failed";
+  EXPECT_TRUE(called(Hook::mm_attach));
+  EXPECT_FALSE(called(Hook::mm_attach)) << "twice";
+  EXPECT_EQ(world.interface.hooked_attachments(), 1U);
+  const Trail::Mark mark = world.trail.mark();
+  EXPECT_TRUE(called(Hook::mm_detach));
+  EXPECT_FALSE(called(Hook::mm_detach)) << "twice";
+  world.trail.undo_to(mark);
+  EXPECT_EQ(world.interface.hooked_attachments(), 1U);
+}
+
+TEST(SvaHooks, ACallThatFailsDetachesWhatItAttached) {
+  World world({.mm_alloc = false, .mm_free = false});
+  EXPECT_TRUE(world.interface.hook_called(Hook::mm_attach, 5, 0, false).ok);
+  const HookCalls hooks{.failed = Status::enomem, .attached = true, .attached_io_mm = 5};
+  EXPECT_FALSE(world.returns(makes, Status::enomem, hooks).ok);
+  EXPECT_TRUE(world.interface.hook_called(Hook::mm_detach, 5, 0, false).ok);
+  EXPECT_TRUE(world.returns(makes, Status::enomem, hooks).ok);
+}
+
+TEST(SvaHooks, WhatIsGivenBackIsDetachedBefore) {
+  World world;
+  EXPECT_TRUE(world.interface.hook_called(Hook::mm_alloc, 5, 0, false).ok);
+  EXPECT_TRUE(world.interface.hook_called(Hook::mm_attach, 5, 0, false).ok);
+  const Trail::Mark mark = world.trail.mark();
+  EXPECT_FALSE(world.interface.hook_called(Hook::mm_free, 5, 0, false).ok);
+  world.trail.undo_to(mark);
+  EXPECT_TRUE(world.interface.hook_called(Hook::mm_detach, 5, 0, false).ok);
+  EXPECT_TRUE(world.interface.hook_called(Hook::mm_free, 5, 0, false).ok);
 }
 
 }  // namespace
