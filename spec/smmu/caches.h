@@ -794,6 +794,7 @@ class Caches {
   [[nodiscard]] std::optional<NearestMiss> nearest_miss(const AtcItem& item, u64 va) const;
   [[nodiscard]] std::optional<NearestMiss> nearest_miss(const ConfigItem& item) const;
   [[nodiscard]] Cause cause_of(const Edge& edge) const;
+  [[nodiscard]] std::optional<Cause> cause_of_what_is_kept(const Edge& edge) const;
   [[nodiscard]] Cause cause_of_item(u32 index, u64 va, u64 origin, u64 value) const;
   [[nodiscard]] std::vector<Structure> structures_of(u32 sid, std::optional<u32> ssid) const;
 

@@ -48,9 +48,13 @@ std::string cached_entry(const Cause& cause, const Namer& namer) {
   const std::string read = cause.through ? named(namer, cause.through->pa) + ", which holds " +
                                                hex(cause.through->value) + ", read through "
                                          : std::string();
+  const std::string until = cause.stored_at == 0
+                                ? ", to which no " + std::string(cause.vmid ? "STE" : "CD") +
+                                      " leads since " + event(cause.vanished_at)
+                                : " before the store at " + event(cause.stored_at) +
+                                      " was visible (" + event(cause.vanished_at) + ")";
   return read + what + " for " + hex(cause.va) + " under " + space_of(cause) + ", read as " +
-         hex(cause.value) + " from " + named(namer, cause.pa) + " before the store at " +
-         event(cause.stored_at) + " was visible (" + event(cause.vanished_at) + ")" +
+         hex(cause.value) + " from " + named(namer, cause.pa) + until +
          ending(cause, "no TLBI that concerns it was issued since");
 }
 

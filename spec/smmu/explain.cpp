@@ -191,9 +191,47 @@ Cause Caches::cause_of(const AtcItem& item, u64 va) const {
   return cause;
 }
 
+/// A word of memory that nothing leads to any more, but for a cached pointer, or for what a regime
+/// that is gone has left in walk caches. Nothing: memory is walked there.
+std::optional<Cause> Caches::cause_of_what_is_kept(const Edge& edge) const {
+  const Frame* frame = memory_.find(edge.parent);
+  if (edge.kind != EdgeKind::word || frame == nullptr) return std::nullopt;
+  const auto index = static_cast<unsigned>(bits(edge.parent, 11, 3));
+  bool walked = false;
+  std::optional<Cause> kept;
+  for (unsigned level = 0; level <= last_level; ++level) {
+    if (frame->tables_at(level) == 0) continue;
+    graph_.for_each_path(*frame, index, level, [&](const Path& path) {
+      if (path.item == 0 && !path.ghost) walked = true;
+      if (walked || kept) return;
+      if (path.item != 0) {
+        kept = cause_of(items_[path.item - 1]);
+        kept->through = CauseWord{edge.parent, edge.value};
+        return;
+      }
+      Item item{.tag = path.tag,
+                .space = path.space,
+                .kind = ItemKind::pointer,
+                .level = static_cast<u8>(level),
+                .dies = path.dies,
+                .va = path.va,
+                .value = edge.value,
+                .origin = edge.parent};
+      for (u64 r = regimes_.tag(path.tag).first_regime; r != 0; r = regimes_[r - 1].next) {
+        const u64 ghost = regimes_[r - 1].ghost;
+        if (ghost != 0) item.since = std::max(item.since, static_cast<u32>(ghost - 1));
+      }
+      item.vanished_at = item.since;
+      kept = cause_of(item);
+    });
+  }
+  return walked ? std::nullopt : kept;
+}
+
 /// Why a page is a table.
 Cause Caches::cause_of(const Edge& edge) const {
   if (edge.kind == EdgeKind::item) return cause_of(items_[static_cast<u32>(edge.parent)]);
+  if (auto kept = cause_of_what_is_kept(edge)) return *std::move(kept);
   Cause cause;
   cause.value = edge.value;
   cause.kind = edge.kind == EdgeKind::root ? Cause::Kind::table_root : Cause::Kind::table_link;

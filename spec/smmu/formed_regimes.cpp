@@ -91,7 +91,7 @@ void Caches::unlink_roots(u32 id) {
 void Caches::become_ghost(u32 id, Group died) {
   work_.earn_for_all();
   graph_.note_change();
-  regimes_.go(id);
+  regimes_.go(id, now_);
   const RegimeState& state = regimes_[id];
   const TagState& tag = regimes_.tag(state.tag);
   mark_dirty(state.tag, 0, 64);

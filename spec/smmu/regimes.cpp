@@ -93,11 +93,11 @@ bool Regimes::come(u32 number) {
   return true;
 }
 
-void Regimes::go(u32 number) {
+void Regimes::go(u32 number, EventIndex now) {
   RegimeState& state = regimes_[number];
   TagState& tag = tags_[state.tag];
   trail_.set(tag.formed, tag.formed - 1);
-  trail_.set(state.ghost, 1);
+  trail_.set(state.ghost, u64{1} + now);
   trail_.set(ghosts_, ghosts_ + 1);
   trail_.set(state.ghost_dies, immortal);
 }

@@ -21,7 +21,8 @@ struct RegimeState {
   u32 tag = 0;
   u64 formed = 0;       ///< number of streams' options that form it
   u64 dies = immortal;  ///< group after which it can be formed no more
-  u64 ghost = 0;        ///< 1: cannot be formed, but what was filled through it lives on
+  /// 1 + the event since which it cannot be formed, but what was filled through it lives on.
+  u64 ghost = 0;
   u64 ghost_dies = immortal;
   u64 listed = 0;  ///< in its tag's list
   u64 next = 0;    ///< 1 + the next of its tag
@@ -141,8 +142,8 @@ class Regimes {
   // ---- regimes that come and go -----------------------------------------------------------------
   /// The regime can be formed from now on. True: it was a ghost.
   bool come(u32 number);
-  /// It can be formed no more: a ghost, until drop_ghost().
-  void go(u32 number);
+  /// It can be formed no more since event `now`: a ghost, until drop_ghost().
+  void go(u32 number, EventIndex now);
   void drop_ghost(u32 number);
   /// One that no stream forms, and that is walked from here on until release(). Before come().
   void hold(u32 number) {
