@@ -79,6 +79,7 @@ class GranuleGenerator {
     shape_ = shape();
     page_ = std::initializer_list<u64>{7, 519, 1100, 2047}.begin()[words_.below(4)];
     httu_ = one_in(5);
+    beside_ = one_in(2);
     if (one_in(4)) init_.push_back("bbml " + of({"1", "2"}));
     if (stage2_) {
       init_.push_back(fmt::format("ste 4 cfg=s2 vmid=9 s2ttb=G s2tg={} s2sl={} s2t0sz={}{}", kib_,
@@ -98,14 +99,13 @@ class GranuleGenerator {
     if (group_) init_.push_back(fmt::format("cont {} 128 V rw n={}", last(), group_words()));
     blocks_ = kib_ == 16 && has_middle() && shape_.tsz < 30 && one_in(10);
     if (blocks_) init_.push_back("cont " + table(2) + " 32 W rw n=32 block=2048");
-    if (one_in(2)) init_beside();
+    if (beside_) init_beside();
     if (one_in(16)) init_.emplace_back("coherent 0");
   }
   [[nodiscard]] unsigned group_words() const { return kib_ == 16 ? 128 : 32; }
 
   /// Another stream, of another granule or stage, mostly over the same pages.
   void init_beside() {
-    beside_ = true;
     // Where it is the root of another granule a group would lead to pages of that one.
     const bool middle = !group_ && !blocks_ && one_in(2);
     const std::string root = one_in(3) ? "H" : middle ? last() : "G";
@@ -129,9 +129,14 @@ class GranuleGenerator {
       init_.emplace_back("word HB 7 page M7 rw");
     }
   }
+  /// Global ones where there is no other stream: inside of another's block they are in conflict
+  /// with it, which the engine looks for at the block's first address (docs/semantics.md, 7).
   std::string leaf(const std::string& page) {
     return "page " + page + of({" rw", " rw", " rw", " ro"}) +
-           of({"", "", "", "", " af0", " dbm", stage2_ ? " xn" : " g"});
+           of({"", "", "", "", " af0", " dbm",
+               stage2_   ? " xn"
+               : beside_ ? ""
+                         : " g"});
   }
 
   // ---- commands ----
