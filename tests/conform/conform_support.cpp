@@ -30,10 +30,7 @@ spec::IdRegisters inner_id_of(Fault fault) {
   caps.msi = fault == Fault::loses_message || fault == Fault::wrong_message ||
              fault == Fault::message_when_disabled;
   if (fault == Fault::refuses_s1cdmax) caps.ssidsize = 0;
-  const bool large = fault == Fault::forgets_large_range;
-  caps.gran64k |= large;
-  const bool own = caps.msi || caps.ssidsize == 0 || large;
-  return own ? spec::make_id_registers(caps) : spec_device_id();
+  return caps.msi || caps.ssidsize == 0 ? spec::make_id_registers(caps) : spec_device_id();
 }
 
 /// The first word of a record, as if the structure were there and zero.
@@ -95,8 +92,6 @@ bool BrokenDevice::drops(u64 low, u64 high) const {
     case Fault::forgets_tlbi:
     case Fault::ignores_fields_and_tlbi: return in_use && spec::is_tlbi(command.op);
     case Fault::forgets_range: return in_use && (command.num != 0 || command.scale != 0);
-    case Fault::forgets_large_range:
-      return in_use && command.tg == 3 && (command.num != 0 || command.scale != 0);
     case Fault::ignores_cfgi:
     case Fault::ignores_fields_and_cfgi: return in_use && spec::is_cfgi(command.op);
     case Fault::takes_ssec: return bit(low, 10);

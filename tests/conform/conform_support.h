@@ -17,7 +17,6 @@ enum class Fault : u8 {
   none,
   forgets_tlbi,              ///< TLBI commands do nothing while SMMUEN = 1
   forgets_range,             ///< TLBI by range does nothing while SMMUEN = 1
-  forgets_large_range,       ///< nor does one that names 64 KiB
   ignores_cfgi,              ///< CFGI commands do nothing while SMMUEN = 1
   ignores_permission,        ///< writes are let through where reads are
   wrong_event_type,          ///< F_TRANSLATION is recorded as F_ACCESS

@@ -170,7 +170,6 @@ INSTANTIATE_TEST_SUITE_P(
     All, ConformTwin,
     testing::Values(Twin{Fault::forgets_tlbi, Rule::TLBI_TAGS},
                     Twin{Fault::forgets_range, Rule::TLBI_RANGE},
-                    Twin{Fault::forgets_large_range, Rule::TLBI_RANGE, "sequence: * of 64 KiB*"},
                     Twin{Fault::ignores_cfgi, Rule::CFGI_SCOPE, "sequence: an STE*"},
                     Twin{Fault::ignores_permission, Rule::S1_PERMISSION, "walk:*"},
                     Twin{Fault::wrong_event_type, Rule::S1_DESCRIPTOR_VALID, "ste:*"},

@@ -6,7 +6,7 @@
  *   HALF         of an unmapped range the first half is invalidated
  *   FORGOTTEN    there is no invalidation
  *   NO_SYNC      nobody waits for it
- *   ZERO_4K      of a new table the first 4 KiB are zeroed */
+ *   ZERO_4K      of a new table the first 4 KiB are zeroed before it is linked, the rest behind */
 #define iommucheck_driver_entry simple_driver_entry
 #include "examples/simple_driver.c"
 #undef iommucheck_driver_entry
@@ -136,6 +136,9 @@ static u64 g_slot(struct driver* d, struct domain* domain, u64 iova, int make) {
   if (!(get(d, slot) & 1)) {
     if (!make || !(table = g_table(d))) return 0;
     put(d, slot, table | TABLE);
+#ifdef ZERO_4K
+    zero(d, table + PAGE, G_PAGE - PAGE);
+#endif
   }
   return table + 8 * (iova >> G_LG2 & (G_ENTRIES - 1));
 }
