@@ -196,7 +196,7 @@ class GranuleGenerator {
       case 5:
       case 6: return has_middle() ? unlink() : unmap();
       case 7: return has_middle() ? block() : remap();
-      case 8: return reconfigure();
+      case 8: return beside_ && !stage2_ ? change_leaf() : reconfigure();
       default: return toggle();
     }
   }
@@ -268,7 +268,8 @@ class GranuleGenerator {
     if (one_in(4)) out.back() = fmt::format("store word {} 129 page V#1 rw", last());
     return out;
   }
-  /// The granule, the size of the address space, the root.
+  /// The granule, the size of the address space, the root. Not beside another stream: words that
+  /// were table descriptors may be pages then, and these are global.
   Lines reconfigure() {
     const std::string what = stage2_ ? "ste 4 " : "cd C1 ";
     const bool any_granule = shape_.start == 2 && (shape_.tsz == 25 || shape_.tsz == 28);
