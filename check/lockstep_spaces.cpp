@@ -90,6 +90,7 @@ fuzz::SpaceView Lockstep::space_of(const Space& space) const {
   view.output_bits = space.facts.output_bits;
   view.leaf_max = u64{1} << 30;
   if (space.facts.page_sizes != 0) {
+    view.page = space.facts.page_sizes & (~space.facts.page_sizes + 1);
     view.leaf_max = u64{1} << (63 - std::countl_zero(space.facts.page_sizes));
   }
   view.mappings = space.mappings;

@@ -134,18 +134,15 @@ void MemoryDrawing::entry(Space& space, u64 pa, unsigned level, u64 va,
 void MemoryDrawing::hidden_tables() {
   bool said = false;
   monitor_.caches().memory().frames_in(0, ~u64{0}, [&](const spec::Frame& frame) {
-    if (frame.table_edges == 0 || drawn_tables_.contains(frame.number)) return;
-    for (unsigned level = 0; level <= spec::last_level; ++level) {
-      if (frame.tables_at(level) == 0) continue;
-      std::vector<spec::Caches::Way> ways;
-      caches_.ways_to(frame.address(), level, ways);
-      for (const spec::Caches::Way& way : ways) {
-        if (!said) lines_.add(0, "tables to which nothing that is drawn leads");
-        said = true;
-        lines_.add(1, "<-- {:#x} may be walked as a table of level {} for {:#x}, under {}{}",
-                   frame.address(), level, way.va, tag_text(way.tag),
-                   frame.is_unknown(0) ? "; what it holds is not known any more" : "");
-      }
+    if (!frame.is_table() || drawn_tables_.contains(frame.number)) return;
+    std::vector<spec::Caches::Way> ways;
+    caches_.ways_to(frame.address(), ways);
+    for (const spec::Caches::Way& way : ways) {
+      if (!said) lines_.add(0, "tables to which nothing that is drawn leads");
+      said = true;
+      lines_.add(1, "<-- {:#x} may be walked as a table of level {} for {:#x}, under {}{}",
+                 frame.address(), way.level, way.va, tag_text(way.tag),
+                 frame.is_unknown(0) ? "; what it holds is not known any more" : "");
     }
   });
 }

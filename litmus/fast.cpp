@@ -33,8 +33,19 @@ spec::Capabilities litmus_device(const Layout& layout) {
   caps.ssidsize = 20;
   caps.bbml = layout.bbml;
   caps.oas_lg2 = 48;
-  caps.gran4k = true;
+  caps.gran4k = caps.gran16k = caps.gran64k = true;
   return caps;
+}
+
+/// A table of 16 or 64 KiB is somewhere.
+bool varies_granules(const Test& test) {
+  bool varies = false;
+  for_each_object(test, [&varies](const Object& object) {
+    if (const auto* ste = std::get_if<SteLine>(&object)) varies |= is_wide(ste->s2tg);
+    const auto* cd = std::get_if<CdLine>(&object);
+    if (cd != nullptr) varies |= is_wide(cd->tg0) || is_wide(cd->tg1);
+  });
+  return varies;
 }
 
 /// What the engine has not got, by what the test asks for.
@@ -44,12 +55,7 @@ std::string unsupported_feature(const Test& test, const Layout& layout) {
   std::string what;
   for_each_object(test, [&what](const Object& object) {
     const auto* ste = std::get_if<SteLine>(&object);
-    const auto* cd = std::get_if<CdLine>(&object);
     if (ste != nullptr && ste->cont && ste->cont->value != 0) what = "STE.CONT";
-    if (ste != nullptr && is_wide(ste->s2tg)) what = "granules of 16 and 64 KiB";
-    if (cd != nullptr && (is_wide(cd->tg0) || is_wide(cd->tg1))) {
-      what = "granules of 16 and 64 KiB";
-    }
   });
   if (!what.empty()) return what;
   for (const Step& step : test.run) {
@@ -85,7 +91,8 @@ spec::Command to_command(const Command& c) {
   if (command.tg != 0) {
     command.num = number(c.num);
     command.scale = number(c.scale);
-    command.ttl = number(c.ttl);
+    const bool reserved = command.tg == 2 && number(c.ttl) == 1;  // IHI 0070 4.4.1.1
+    command.ttl = reserved ? 0 : number(c.ttl);
   }
   command.size = number(c.size);
   command.range = c.op == CommandOp::cfgi_all ? 31 : number(c.range);
@@ -211,6 +218,7 @@ class Runner {
         caches_.memory().assume_zero(pa);
       }
     }
+    if (varies_granules(test_)) set_up_pages_as_tables();
     for (const MemoryWord& word : layout_.memory) caches_.assume(word.pa, word.value);
     caches_.set_stream_table(stream_table(layout_.strtab_base));
     caches_.set_atschk(layout_.atschk);
@@ -225,6 +233,23 @@ class Runner {
     }
     for (const u64 sid : layout_.ats_sids) caches_.set_ats(static_cast<u32>(sid), true);
     gather();
+  }
+
+  /// What a walk of another granule may take for a table is zero, too: whatever a word leads to
+  /// that reads as a page here.
+  void set_up_pages_as_tables() {
+    const auto target = [&](u64 word) {
+      if (bits(word, 1, 0) != 3) return;
+      const u64 first = word & mask(47, 12);
+      const Region* region = layout_.region_of(first);
+      if (region == nullptr || region->unknown) return;
+      const u64 end = std::min(region->pa + region->bytes, first + (u64{64} << 10));
+      for (u64 pa = first; pa < end; pa += 4096) caches_.memory().assume_zero(pa);
+    };
+    for (const MemoryWord& word : layout_.memory) target(word.value);
+    for (const Action& action : layout_.actions) {
+      if (const auto* write = std::get_if<WriteAction>(&action.what)) target(write->value);
+    }
   }
 
   void perform(const WriteAction& action) {

@@ -20,6 +20,10 @@ std::string random_text(u64 seed, unsigned size);
 Test random_stage2_test(u64 seed, unsigned size);
 std::string random_stage2_text(u64 seed, unsigned size);
 
+/// Likewise of tables of 16 and 64 KiB, at either stage.
+Test random_granule_test(u64 seed, unsigned size);
+std::string random_granule_text(u64 seed, unsigned size);
+
 /// The one test of a text that a generator wrote. Ends the program where it is none.
 Test test_of(const std::string& text);
 

@@ -75,8 +75,7 @@ bool DeviceRules::translated_outcomes(const Access& access, std::vector<Outcome>
   if (plain(access).aborts) return false;
   if (!caches_.stream_options(access.sid, access.ssid, access.ssv, options)) return false;
   for (const StreamOption& option : options) {
-    const bool by_ste = option.not_modelled != spec::NotModelled::granule;  // tables are not asked
-    if (option.any && by_ste) {
+    if (option.any) {
       allowed.assign(1, {.kind = OutcomeKind::any, .rule = option.rule});
       return true;
     }

@@ -429,7 +429,8 @@ class Feeder {
       const auto level =
           static_cast<unsigned>(page.kind) - static_cast<unsigned>(trace::RegionKind::pt0);
       std::vector<spec::Caches::Way> ways;
-      m_.caches_.ways_to(page.first, level, ways);
+      m_.caches_.ways_to(page.first, ways);
+      std::erase_if(ways, [&](const spec::Caches::Way& way) { return way.level != level; });
       const auto in_memory = [&](const spec::Caches::Way& stale) {
         return std::ranges::any_of(ways, [&](const spec::Caches::Way& way) {
           return !way.stale && way.tag == stale.tag && way.va == stale.va;

@@ -26,7 +26,11 @@ Place place_of(const spec::Caches& caches, u64 pa) {
   if (frame->config != 0) {
     return caches.structure_at(pa) ? Place::configuration : Place::unreachable;
   }
-  return frame->table_edges == u64{frame->tables_at(3)} << 48 ? Place::leaf : Place::table;
+  Place place = Place::leaf;
+  spec::for_each_layout(*frame, [&](spec::Geometry, unsigned level) {
+    if (level != spec::last_level) place = Place::table;
+  });
+  return place;
 }
 
 }  // namespace

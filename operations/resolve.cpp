@@ -109,6 +109,16 @@ u64 pa_of(const Operation& operation, const SpaceView& space, u64 iova, u64 byte
   }
 }
 
+/// What is aligned to 4 KiB, to the pages of the space: others stay as they are, to be refused.
+Target in_pages(Target target, u64 page) {
+  if (page <= k4) return target;
+  const auto down = [&](u64 value) { return value % k4 == 0 ? value & ~(page - 1) : value; };
+  target.iova = down(target.iova);
+  target.pa = down(target.pa);
+  if (target.bytes % k4 == 0) target.bytes = (target.bytes + (page - 1)) & ~(page - 1);
+  return target;
+}
+
 }  // namespace
 
 Target resolve(const Operation& operation, const SpaceView& space) {
@@ -123,7 +133,7 @@ Target resolve(const Operation& operation, const SpaceView& space) {
     target.bytes = std::min(target.bytes, most);
     target.pa = pa_of(operation, space, target.iova, target.bytes);
   }
-  return target;
+  return in_pages(target, space.page);
 }
 
 u32 prot_flags(const Operation& operation) {

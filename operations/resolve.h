@@ -19,7 +19,8 @@ struct Mapped {
 struct SpaceView {
   unsigned input_bits = 48;
   unsigned output_bits = 48;
-  u64 leaf_max = u64{1} << 30;       ///< the largest leaf that the driver makes
+  u64 page = 4096;                   ///< the smallest leaf that the driver makes
+  u64 leaf_max = u64{1} << 30;       ///< the largest
   u64 pa_base = u64{0x10} << 32;     ///< memory of callers begins here; a multiple of 1 GiB
   u32 pa_regions = 8;                ///< of it, 2 GiB apart
   std::span<const Mapped> mappings;  ///< any order; the caller keeps it the same in each run

@@ -35,7 +35,8 @@ Command by_address(Opcode op, u64 asid, u64 va, bool leaf) {
 }
 
 /// TLBIs that cover one page of an ASID, at `va`, a leaf of `level`.
-std::vector<Tlbi> covering(const spec::Capabilities& caps, u64 asid, u64 va, unsigned level) {
+std::vector<Tlbi> covering(const spec::Capabilities& caps, u64 asid, u64 va, unsigned level,
+                           Granule granule = Granule::g4k) {
   std::vector<Tlbi> all = {
       {"TLBI_NSNH_ALL", spec::cmd_tlbi_nsnh_all()},
       {"TLBI_NH_ALL", spec::cmd_tlbi_nh_all(0)},
@@ -46,9 +47,8 @@ std::vector<Tlbi> covering(const spec::Capabilities& caps, u64 asid, u64 va, uns
       const std::string name = fmt::format("{}{}", spec::opcode_name(op), leaf ? ", Leaf = 1" : "");
       all.push_back({name, by_address(op, asid, va, leaf)});
       if (!caps.ril) continue;
-      Command command =
-          by_address(op, asid, align_down(va, level_shift(Granule::g4k, level)), leaf);
-      command.tg = 1;
+      Command command = by_address(op, asid, align_down(va, level_shift(granule, level)), leaf);
+      command.tg = static_cast<u64>(granule) + 1;
       command.ttl = level;
       all.push_back({name + fmt::format(", TTL = {}", level), command});
       command.scale = 1;
@@ -66,17 +66,23 @@ std::vector<Tlbi> covering(const spec::Capabilities& caps, u64 asid, u64 va, uns
 
 /// A leaf is used, invalidated by each command, and must be gone.
 void page_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned level,
-               const Tlbi& tlbi, u64 va, bool global) {
-  CaseBuilder b(device, fmt::format("sequence: {} leaf at level {}, {}", global ? "global" : "a",
-                                    level, tlbi.name));
-  const u64 root = b.root(Granule::g4k, 25);
+               const Tlbi& tlbi, u64 va, bool global, Granule granule = Granule::g4k) {
+  const bool small = granule == Granule::g4k;
+  const u64 kib = pow2(page_shift(granule)) / 1024;
+  CaseBuilder b(device, fmt::format("sequence: {} leaf at level {}{}, {}", global ? "global" : "a",
+                                    level, small ? "" : fmt::format(" of {} KiB", kib), tlbi.name));
+  const u64 root = b.root(granule, 25);
   LeafBits bits;
   bits.ng = !global;
-  const u64 shift = level_shift(Granule::g4k, level);
+  const u64 shift = level_shift(granule, level);
   const u64 pa = align_down(b.data(), static_cast<unsigned>(shift));
-  const u64 place = b.entry(root, Granule::g4k, 25, va, level);
-  b.store(place, leaf_word(Granule::g4k, level, pa, bits));
-  b.translate(0, root);
+  const u64 place = b.entry(root, granule, 25, va, level);
+  b.store(place, leaf_word(granule, level, pa, bits));
+  spec::Cd<u64> cd = b.plain_cd(root);
+  cd.dw[0] |= tg0_of(granule) << 6;
+  b.cd(0, cd);
+  b.ste(0, b.stage1_ste(0));
+  b.enable();
   // Inside of the extent, where it reaches the data.
   const u64 inside = align_down(va, static_cast<unsigned>(shift)) + (b.data() - pa) + 0x10;
   b.both(inside);
@@ -87,7 +93,7 @@ void page_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned 
   b.both(inside);
   b.poll();
   // And it is filled again from what is there then.
-  b.store(place, leaf_word(Granule::g4k, level, pa, bits));
+  b.store(place, leaf_word(granule, level, pa, bits));
   b.both(inside);
   b.poll();
   cases.push_back(b.take());
@@ -111,6 +117,27 @@ void leaves(const DeviceIdentity& device, std::vector<Case>& cases) {
     for (const Tlbi& tlbi : covering(caps, 1, va, level)) {
       if (tlbi.command.op == Opcode::tlbi_nh_asid) continue;
       page_case(device, cases, level, tlbi, va, true);
+    }
+  }
+}
+
+/// The same with the other granules; a table of theirs fills several pages of 4 KiB.
+void larger_leaves(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const spec::Capabilities caps = spec::parse_capabilities(device.id);
+  for (const Granule granule : {Granule::g16k, Granule::g64k}) {
+    if (granule == Granule::g16k ? !caps.gran16k : !caps.gran64k) continue;
+    for (const unsigned level : {3U, 2U}) {
+      // Of the last level in the second of those pages.
+      const u64 va =
+          level == 3 ? u64{700} << page_shift(granule) : 3 * pow2(level_shift(granule, level));
+      for (const Tlbi& tlbi : covering(caps, 1, va, level, granule)) {
+        page_case(device, cases, level, tlbi, va, false, granule);
+      }
+      if (!caps.ril) continue;
+      Command other = by_address(Opcode::tlbi_nh_va, 1, va, true);
+      other.tg = 1;
+      other.num = 1;
+      page_case(device, cases, level, {"TLBI_NH_VA of 4 KiB", other}, va, false, granule);
     }
   }
 }
@@ -529,6 +556,7 @@ void stale_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
 
 void invalidation_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   leaves(device, cases);
+  larger_leaves(device, cases);
   global_cases(device, cases);
   if (spec::parse_capabilities(device.id).ril) ranges(device, cases);
   contiguous_invalidations(device, cases);

@@ -29,7 +29,7 @@ std::optional<spec::Outcome> chosen_outcome(const spec::Caches& caches, const sp
   MemoryNow memory{caches.memory(), is_there};
   std::optional<spec::Outcome> now;
   if (smmu.smmuen) now = spec::untranslated_transaction(memory, smmu, access);
-  // What caches hold of other tables than those of 4 KiB is not followed.
+  // What caches hold of what is not modelled is not followed.
   if (memory.aborted || (now && !caches.unsupported().empty())) return now;
   std::vector<spec::Outcome> outcomes;
   (void)caches.outcomes(access, [&](const spec::Outcome& o) { outcomes.push_back(o); });

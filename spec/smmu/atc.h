@@ -57,7 +57,7 @@ struct AtcItem {
     item.first = from;
     item.last = to;
     if (kind != ItemKind::final || identity != 0) return item;
-    const unsigned shift = Space::geometry.shift(level);
+    const unsigned shift = space.geometry.shift(level);
     const u64 steps = (from >> shift) - (first >> shift);
     item.output += from - first;
     item.value += steps << shift;

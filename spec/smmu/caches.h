@@ -270,13 +270,14 @@ class Caches {
                    std::vector<std::array<u64, ste_words>>& found) const;
   /// Can it be fetched or walked, from memory or by something cached?
   [[nodiscard]] bool is_fetchable(u64 first, u64 bytes) const;
-  /// Ways to the table page as a table of `level`.
+  /// Ways to a page of tables.
   struct Way {
     u32 tag = 0;
+    unsigned level = 0;
     u64 va = 0;          ///< that its first entry translates
     bool stale = false;  ///< through something cached that memory no longer says
   };
-  void ways_to(u64 table, unsigned level, std::vector<Way>& ways) const;
+  void ways_to(u64 page, std::vector<Way>& ways) const;
   /// A cached entry like it that no exposed command removes.
   [[nodiscard]] bool lives_on(const Item& entry) const;
   /// The group that the next command belongs to; groups below completed_groups() are complete.
@@ -580,10 +581,11 @@ class Caches {
   };
 
   // tables.cpp
-  void link(u64 table, unsigned level, const Edge& edge);
-  void unlink(u64 table, unsigned level, EdgeKind kind, u64 parent, u64 value);
-  void link_children(Frame& frame, unsigned level);
-  void unlink_children(Frame& frame, unsigned level);
+  void link(const TableExtent& table, Edge edge);
+  void link_part(Frame& frame, const Edge& edge, bool& known);
+  void unlink(const TableExtent& table, Edge edge);
+  void link_children(Frame& frame, Geometry geometry, unsigned level);
+  void unlink_children(Frame& frame, Geometry geometry, unsigned level);
   /// See Work. False: the caller leaves off.
   [[nodiscard]] bool spend(u64 work) const { return work_.spend(work); }
   void earn(u64 work) const { work_.earn(work); }
@@ -598,7 +600,7 @@ class Caches {
   /// Of a group with the contiguous hint what `covered` (or null) leaves.
   void add_item(const Path& path, u64 origin, Content content, EventIndex stored_at,
                 const Command* covered = nullptr);
-  void insert_item(const Item& item, u64 table);
+  void insert_item(const Item& item);
   void insert_group(const Path& path, const Item& group, const Command* covered);
   /// What a walk or a look-up makes of a word; `hierarchical`: what the tables above took away.
   [[nodiscard]] Step<u64> step_in(const Space& space, unsigned level, u64 word,
@@ -610,27 +612,29 @@ class Caches {
   void drop_items(Group group);
   template <class Visit>
   void for_each_way(const Frame& frame, Visit&& visit) const;
-  void note_page(Frame& frame, unsigned level);
-  void note_access_flags(Frame& frame, unsigned level, const Entries& entries, bool tables);
-  [[nodiscard]] bool may_set_access_flag(const Frame& frame, const Entries& entries, unsigned level,
-                                         bool table) const;
+  void note_page(Frame& frame, Geometry geometry, unsigned level);
+  void note_access_flags(Frame& frame, Geometry geometry, unsigned level, const Entries& entries,
+                         bool tables);
+  [[nodiscard]] bool may_set_access_flag(const Frame& frame, const Entries& entries,
+                                         Geometry geometry, unsigned level, bool table) const;
   void materialize_ghosts_over(const Frame& frame);
-  void note_leaf(Frame& frame, unsigned index, unsigned level, u64 value);
+  void note_leaf(Frame& frame, unsigned index, Geometry geometry, unsigned level, u64 value);
   void note_contiguous(Frame& frame, u64 value);
-  void note_below(Frame& frame, unsigned level);
+  void note_below(Frame& frame, Geometry geometry, unsigned level);
   void may_be_global(u32 tag);
-  void check_make(Frame& frame, unsigned index, unsigned level, u64 value);
-  void check_contiguous(Frame& frame, unsigned index, unsigned level, u64 value);
+  void check_make(Frame& frame, unsigned index, Geometry geometry, unsigned level, u64 value);
+  void check_contiguous(Frame& frame, unsigned index, Geometry geometry, unsigned level, u64 value);
   void probe(u32 tag, u64 va, u64 origin);
   void probe_tag(u32 tag, u64 va, u64 origin);
   [[nodiscard]] bool is_global(const Candidate& c) const;
   [[nodiscard]] bool looks_up_anywhere(u32 tag, const Flag<u64>& aset) const;
   [[nodiscard]] bool is_met_by(u32 regime, const Candidate& c) const;
   [[nodiscard]] bool is_found_at(const Regime<u64>& asking, const Candidate& c, u64 va) const;
-  void probe_table(const Path& path, u64 table, unsigned level, u64 first = 0, u64 last = ~u64{0});
-  [[nodiscard]] bool pending_below(u64 table, unsigned level) const;
-  void check_unknown(const Frame& frame, unsigned level, u64 first, u64 count);
-  void note_access_flag(Frame& frame, unsigned index, unsigned level, u64 value);
+  void probe_table(u32 tag, const TableExtent& table, u64 first = 0, u64 last = ~u64{0});
+  void probe_part(u32 tag, const TableExtent& part, u64 first, u64 last);
+  [[nodiscard]] bool pending_below(const TableExtent& table) const;
+  void check_unknown(const Frame& frame, const Edge& edge, bool& known);
+  void note_access_flag(Frame& frame, unsigned index, Geometry geometry, unsigned level, u64 value);
   [[nodiscard]] bool is_walked(const Frame& frame, bool ghosts) const;
   template <class Visit>
   void for_each_walk_from(const End& end, Visit&& visit) const;
@@ -698,16 +702,15 @@ class Caches {
   u32 intern(const Regime<u64>& regime);
   void become_formed(u32 regime);
   void become_ghost(u32 regime, Group died);
-  void leave_mixed(const Space& gone, const Root& own, Group died);
+  void leave_mixed(const Space& gone, const TableExtent& own, Group died);
   void materialize_ghost(u32 regime);
   void freeze_pointers(u32 regime, Group died);
   void drop_ghost(u32 regime);
   void unlink_roots(u32 regime);
-  /// Makes items of all that can be filled from the table at `place`, whose first entry translates
-  /// `path.va`, except what `covered` (or null) removes anyway.
-  void expand(const Path& path, u64 place, unsigned level, const Command* covered);
-  /// Of all of a root, whatever frames it lies in.
-  void expand_root(const Path& path, const Root& root);
+  /// Makes items of all that can be filled from the table, except what `covered` (or null) removes
+  /// anyway.
+  void expand(const Path& path, const TableExtent& table, const Command* covered);
+  void expand_part(const Path& path, const TableExtent& part, const Command* covered);
   void check_tag(u32 tag);
   /// That configurations of one tag agree.
   [[nodiscard]] static Rule tag_rule(const Tag<u64>& tag) {
@@ -781,8 +784,8 @@ class Caches {
   [[nodiscard]] u64 atc_constant_until(u32 owner, u64 va) const;
   void translations_under(u32 tag, const VisitCandidate& visit) const;
   void all_translations_of(u32 tag, const VisitCandidate& visit) const;
-  void visit_table(const Space& space, const Root& table, u8 hierarchical, u32 item, bool runs,
-                   const VisitCandidate& visit) const;
+  void visit_table(const Space& space, const TableExtent& table, u8 hierarchical, u32 item,
+                   bool runs, const VisitCandidate& visit) const;
   bool ats_outcomes(const Access& access, std::vector<Outcome>& found) const;
   void use_atc(const Access& access, u32 owner, std::vector<Outcome>& found) const;
   bool ask_ats(const Access& access, std::vector<Outcome>& found) const;

@@ -96,22 +96,25 @@ std::string TableGraph::consistent() const {
   std::string wrong;
   u64 edges = 0;
   memory_.for_each_frame([&](const Frame& frame) {
-    std::array<u64, last_level + 1> count{};
+    std::array<std::array<u64, last_level + 1>, layouts> count{};
     for (u32 i = first(frame); i != 0 && wrong.empty(); i = edges_[i].next) {
       if (++edges > edges_.bound()) wrong = frame_name(frame) + ": its edges form a circle";
       const Edge& edge = edges_[i];
       if (edge.level > last_level) wrong = frame_name(frame) + ": an edge to no level";
       if (!wrong.empty()) return;
-      ++count[edge.level];
+      const u8 layout = edge.geometry.layout;
+      ++count[layout][edge.level];
       if (edge.kind != EdgeKind::word) continue;
       const Frame* parent = memory_.find(edge.parent);
-      if (parent == nullptr || edge.level == 0 || parent->tables_at(edge.level - 1U) == 0) {
+      if (parent == nullptr || edge.level == 0 || parent->tables_at(layout, edge.level - 1U) == 0) {
         wrong = frame_name(frame) + ": the descriptor at " + hex(edge.parent) + " is in no table";
       }
     }
-    for (unsigned level = 0; level <= last_level && wrong.empty(); ++level) {
-      wrong = differ(frame_name(frame) + ", edges at level " + std::to_string(level), count[level],
-                     frame.tables_at(level));
+    for (unsigned layout = 0; layout < layouts; ++layout) {
+      for (unsigned level = 0; level <= last_level && wrong.empty(); ++level) {
+        wrong = differ(frame_name(frame) + ", edges at level " + std::to_string(level),
+                       count[layout][level], frame.tables_at(layout, level));
+      }
     }
   });
   if (!wrong.empty() || edges_.bound() == 0) return wrong;
@@ -220,7 +223,7 @@ std::string Regimes::consistent() const {
 // ---- between them -------------------------------------------------------------------------------
 
 /// A root of each regime that walks, or of which the tree stands for what it filled; one way from
-/// each cached pointer.
+/// each cached pointer, to each frame of its table.
 std::string Caches::edges_agree() const {
   u64 roots = 0;
   u64 pointers = 0;
@@ -234,13 +237,18 @@ std::string Caches::edges_agree() const {
   for (u32 t = 0; t < regimes_.tags(); ++t) {
     for (u64 r = regimes_.tag(t).first_regime; r != 0; r = regimes_[r - 1].next) {
       if (regimes_[r - 1].formed == 0 && regimes_[r - 1].ghost == 0) continue;
-      regimes_.for_each_root(static_cast<u32>(r - 1), [&](const Space&, const Root& root) {
-        for_each_part(root, [&](const Root&, u64) { ++walked; });
+      regimes_.for_each_root(static_cast<u32>(r - 1), [&](const Space&, const TableExtent& root) {
+        for_each_part(root, [&](const TableExtent&, u64) { ++walked; });
       });
     }
   }
   u64 cached = 0;
-  for (u32 i = 0; i < items_.tags(); ++i) cached += items_.pointers(items_.tag(i));
+  for (u32 t = 0; t < items_.tags(); ++t) {
+    for (u32 i = items_.first(items_.tag(t)); i != 0; i = items_[i].next) {
+      if (items_[i].kind != ItemKind::pointer) continue;
+      for_each_part(items_[i].table(), [&](const TableExtent&, u64) { ++cached; });
+    }
+  }
   if (auto wrong = differ("edges from roots", walked, roots); !wrong.empty()) return wrong;
   return differ("edges from cached pointers", cached, pointers);
 }

@@ -9,6 +9,15 @@
 
 namespace iommucheck::spec {
 
+namespace {
+
+/// By which walks of the space begin at `root`.
+Edge root_edge(const Space& space, const TableExtent& root) {
+  return {.kind = EdgeKind::root, .half = space.half, .parent = space.regime, .value = root.table};
+}
+
+}  // namespace
+
 u32 Caches::intern(const Regime<u64>& regime) {
   const u32 number = regimes_.intern(regime);
   items_.know_tags(regimes_.tags());
@@ -22,28 +31,13 @@ void Caches::become_formed(u32 id) {
   graph_.note_change();
   const RegimeState& state = regimes_[id];
   const TagState& tag = regimes_.tag(state.tag);
-  const Regime<u64>& regime = state.regime;
-  for (unsigned half = 0; half < 2; ++half) {
-    if (!regime.half[half].epd && regime.half[half].tg != Geometry::granule) {
-      unsupported_ = text_of(NotModelled::granule);  // of a walker; a CD's never comes here
-      return;
-    }
-  }
   // A ghost has the same tables again: memory yields what was filled, and changed words are items.
   if (!regimes_.come(id)) {
     for (u64 other = tag.first_regime; other != 0; other = regimes_[other - 1].next) {
       if (regimes_[other - 1].ghost != 0) materialize_ghost(static_cast<u32>(other - 1));
     }
-    regimes_.for_each_root(id, [&](const Space& space, const Root& root) {
-      for_each_part(root, [&](const Root& part, u64 first) {
-        link(part.table, part.level,
-             Edge{.kind = EdgeKind::root,
-                  .half = space.half,
-                  .parent = id,
-                  .value = part.table,
-                  .count = static_cast<u16>(part.entries),
-                  .base = static_cast<u32>(first)});
-      });
+    regimes_.for_each_root(id, [&](const Space& space, const TableExtent& root) {
+      link(root, root_edge(space, root));
     });
   }
   mark_dirty(state.tag, 0, 64);
@@ -59,31 +53,23 @@ void Caches::become_formed(u32 id) {
       probe(state.tag, items_[i].va + k * items_[i].entry_bytes(), items_[i].origin + 8 * k);
     }
     if (items_[i].kind != ItemKind::pointer) continue;
-    probe_table(Path{.tag = state.tag, .space = items_[i].space, .va = items_[i].va},
-                items_[i].next_table(), items_[i].level + 1U);
+    probe_table(state.tag, items_[i].table());
   }
   bool several =
       tag.formed > 1 || items_.count(state.tag) != 0 || regimes_.any_globals() || contiguous_ != 0;
-  regimes_.for_each_root(id, [&](const Space&, const Root& root) {
-    for_each_part(root, [&](const Root& part, u64) {
-      several = several || pending_below(part.table, part.level);
-    });
-  });
+  regimes_.for_each_root(
+      id, [&](const Space&, const TableExtent& root) { several = several || pending_below(root); });
   for (u64 r = several ? tag.first_regime : 0; r != 0; r = regimes_[r - 1].next) {
     if (regimes_[r - 1].formed == 0) continue;
-    regimes_.for_each_root(static_cast<u32>(r - 1), [&](const Space& space, const Root& root) {
-      for_each_part(root, [&](const Root& part, u64) {
-        probe_table(Path{.tag = state.tag, .space = space, .va = part.va}, part.table, part.level);
-      });
+    regimes_.for_each_root(static_cast<u32>(r - 1), [&](const Space&, const TableExtent& root) {
+      probe_table(state.tag, root);
     });
   }
 }
 
 void Caches::unlink_roots(u32 id) {
-  regimes_.for_each_root(id, [&](const Space&, const Root& root) {
-    for_each_part(root, [&](const Root& part, u64) {
-      unlink(part.table, part.level, EdgeKind::root, id, part.table);
-    });
+  regimes_.for_each_root(id, [&](const Space& space, const TableExtent& root) {
+    unlink(root, root_edge(space, root));
   });
 }
 
@@ -108,9 +94,9 @@ void Caches::become_ghost(u32 id, Group died) {
   if (items_.pointers(state.tag) != 0) freeze_pointers(id, died);
   if (!piecemeal) return;
   regimes_.set_ghost_dies(id, immortal);  // each item finds its own
-  regimes_.for_each_root(id, [&](const Space& space, const Root& root) {
-    const Path path{.tag = state.tag, .space = space, .ghost = true, .va = root.va, .dies = died};
-    expand_root(path, root);
+  regimes_.for_each_root(id, [&](const Space& space, const TableExtent& root) {
+    const Path path{.tag = state.tag, .space = space, .ghost = true, .dies = died};
+    expand(path, root, nullptr);
     leave_mixed(space, root, died);
   });
   drop_ghost(id);
@@ -118,15 +104,15 @@ void Caches::become_ghost(u32 id, Group died) {
 
 /// What was filled through the regime below table descriptors that the others of its tag had
 /// fetched: those of their roots, which this one has not.
-void Caches::leave_mixed(const Space& gone, const Root& own, Group died) {
+void Caches::leave_mixed(const Space& gone, const TableExtent& own, Group died) {
   const u32 tag = regimes_[gone.regime].tag;
-  regimes_.for_each_space(tag, gone.half, [&](const Space& other) {
-    const Root root = root_of(regimes_.of(other), other.half);
+  regimes_.for_each_space_like(tag, gone, [&](const Space& other) {
+    const TableExtent root = root_of(regimes_.of(other), other.half);
     if (root.table == own.table && root.level == own.level) return;
     for (u64 i = 0; i < root.entries; ++i) {
       std::vector<u64> tables;
       memory_.visible(root.table + 8 * i, [&](Content content) {
-        const bool table = !content.unknown && gone.geometry.is_table(content.value, root.level);
+        const bool table = !content.unknown && Geometry::is_table(content.value, root.level);
         if (table) tables.push_back(content.value);
       });
       for (const u64 word : tables) {
@@ -134,9 +120,9 @@ void Caches::leave_mixed(const Space& gone, const Root& own, Group died) {
                         .space = gone,
                         .hierarchical = pack_below(0, word),
                         .ghost = true,
-                        .va = root.va + (i << gone.geometry.shift(root.level)),
                         .dies = died};
-        expand(path, gone.geometry.next_table(word), root.level + 1, nullptr);
+        const u64 va = root.va + (i << root.shift());
+        expand(path, table_below(root.geometry, word, root.level, va), nullptr);
       }
     }
   });
@@ -150,13 +136,12 @@ void Caches::drop_ghost(u32 id) {
 void Caches::materialize_ghost(u32 id) {
   work_.earn_for_all();
   const RegimeState& state = regimes_[id];
-  regimes_.for_each_root(id, [&](const Space& space, const Root& root) {
+  regimes_.for_each_root(id, [&](const Space& space, const TableExtent& root) {
     const Path path{.tag = state.tag,
                     .space = space,
                     .ghost = true,
-                    .va = root.va,
                     .cap = static_cast<Group>(state.ghost_dies)};
-    expand_root(path, root);
+    expand(path, root, nullptr);
   });
   drop_ghost(id);
 }
@@ -168,48 +153,41 @@ void Caches::freeze_pointers(u32 regime, Group died) {
   std::vector<u32> pointers;
   for (u32 i = items_.first(id); i != 0; i = items_[i].next) {
     const Item& item = items_[i];
-    const bool walked = !regimes_[regime].regime.half[item.space.half].epd.value;
+    const bool walked = !regimes_[regime].regime.half[item.space.half].epd.value &&
+                        shares_tables(regimes_.space(regime, item.space.half), item.space);
     if (item.kind == ItemKind::pointer && walked) pointers.push_back(i);
   }
   for (const u32 i : pointers) {
     const Item item = items_[i];
     const Path path{.tag = id,
-                    .space = {.regime = regime, .half = item.space.half},
+                    .space = regimes_.space(regime, item.space.half),
                     .hierarchical = item.hierarchical_below(),
                     .ghost = true,
-                    .va = item.va,
                     .dies = std::min(died, item.dies),
                     .item = i + 1};
-    expand(path, item.next_table(), item.level + 1U, nullptr);
+    expand(path, item.table(), nullptr);
   }
 }
 
-void Caches::expand_root(const Path& path, const Root& root) {
-  for_each_part(root, [&](const Root& part, u64) {
-    Path from = path;
-    from.va = part.va;
-    expand(from, part.table, part.level, nullptr);
-  });
+void Caches::expand(const Path& path, const TableExtent& table, const Command* covered) {
+  for_each_part(table, [&](const TableExtent& part, u64) { expand_part(path, part, covered); });
 }
 
-void Caches::expand(const Path& path, u64 place, unsigned level, const Command* covered) {
-  Frame& frame = memory_.frame(place);
-  const auto first = static_cast<unsigned>(bits(place, 11, 3));
-  const Geometry geometry = path.space.geometry;
-  const Root root = root_of(regimes_.of(path.space), path.space.half);
-  const bool first_level = level == root.level && root.entries < geometry.entries();
-  const u64 entries = first_level ? root.entries : geometry.entries();
-  for (unsigned i = 0; (i = frame.next_used(first + i) - first) < entries && spend(1); ++i) {
+void Caches::expand_part(const Path& path, const TableExtent& part, const Command* covered) {
+  Frame& frame = memory_.frame(part.table);
+  const auto first = static_cast<unsigned>(bits(part.table, 11, 3));
+  const unsigned level = part.level;
+  for (unsigned i = 0; (i = frame.next_used(first + i) - first) < part.entries && spend(1); ++i) {
     std::vector<Content> contents;
     memory_.visible(frame, first + i, [&](Content content) {
       if (content.unknown || bit(content.value, 0)) contents.push_back(content);
     });
     for (const Content content : contents) {
       Path below = path;
-      below.va = path.va + (u64{i} << geometry.shift(level));
+      below.va = part.va + (u64{i} << part.shift());
       below.level = static_cast<u8>(level);
       if (!va_in_range(regimes_.of(path.space), path.space.half, below.va)) continue;
-      const bool table = !content.unknown && geometry.is_table(content.value, level);
+      const bool table = !content.unknown && Geometry::is_table(content.value, level);
       Item target{.tag = path.tag,
                   .space = path.space,
                   .level = static_cast<u8>(level),
@@ -224,7 +202,7 @@ void Caches::expand(const Path& path, u64 place, unsigned level, const Command* 
         add_item(below, frame.address() + 8 * (first + i), content, now_, covered);
       if (table && (path.ghost || removed)) {
         below.hierarchical = pack_below(path.hierarchical, content.value);
-        expand(below, geometry.next_table(content.value), level + 1, covered);
+        expand(below, table_below(part.geometry, content.value, level, below.va), covered);
       }
     }
   }

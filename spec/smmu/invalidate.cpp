@@ -79,14 +79,13 @@ void Caches::kill_items(const InFlight& command) {
   // What a pointer yields may have been fetched before it goes.
   for (const Item& item : gone) {
     if (item.kind != ItemKind::pointer) continue;
-    regimes_.for_each_space(item.tag, item.space.half, [&](const Space& space) {
+    regimes_.for_each_space_like(item.tag, item.space, [&](const Space& space) {
       const auto end = static_cast<Group>(regimes_[space.regime].dies);
       const Path path{.tag = item.tag,
                       .space = space,
                       .hierarchical = item.hierarchical_below(),
-                      .va = item.va,
                       .dies = std::min(item.dies, end)};
-      expand(path, item.next_table(), item.level + 1U, &command.command);
+      expand(path, item.table(), &command.command);
     });
   }
 }
@@ -102,7 +101,7 @@ bool Caches::survives(const Item& item, const InFlight& command) const {
   });
   if (commands.empty()) return true;
   bool walked = false;
-  regimes_.for_each_space(item.tag, item.space.half, [&](const Space& space) {
+  regimes_.for_each_space_like(item.tag, item.space, [&](const Space& space) {
     // Another regime would fill a leaf of its own attributes, which is none of this item.
     if (item.kind == ItemKind::final && space.regime != item.space.regime) return;
     walked |= regimes_[space.regime].dies >= group;
@@ -125,7 +124,7 @@ bool Caches::survives(const Item& item, const InFlight& command) const {
 bool Caches::pointer_yields(const Item& pointer, const Item& item) const {
   const Geometry geometry = pointer.space.geometry;
   const unsigned slot = geometry.shift(pointer.level);
-  if (item.space.half != pointer.space.half ||
+  if (!shares_tables(item.space, pointer.space) ||
       align_down(item.va, slot) != align_down(pointer.va, slot)) {
     return false;
   }
@@ -136,13 +135,13 @@ bool Caches::pointer_yields(const Item& pointer, const Item& item) const {
       if (level == item.level) {
         found |= content.unknown ? item.kind == ItemKind::unknown
                                  : content.value == item.value && item.kind != ItemKind::unknown;
-      } else if (!content.unknown && geometry.is_table(content.value, level)) {
+      } else if (!content.unknown && Geometry::is_table(content.value, level)) {
         found |= self(self, geometry.next_table(content.value), level + 1);
       }
     });
     return found;
   };
-  return descend(descend, pointer.next_table(), pointer.level + 1U);
+  return descend(descend, geometry.next_table(pointer.value), pointer.level + 1U);
 }
 
 void Caches::kill_ghosts(const InFlight& command) {
@@ -303,15 +302,14 @@ void Caches::leave_below_pointers(Group group) {
         }
         done.push_back(i);
         again = true;
-        regimes_.for_each_space(id, item.space.half, [&](const Space& space) {
+        regimes_.for_each_space_like(id, item.space, [&](const Space& space) {
           const auto end = static_cast<Group>(regimes_[space.regime].dies);
           const Path path{.tag = id,
                           .space = space,
                           .hierarchical = item.hierarchical_below(),
-                          .va = item.va,
                           .dies = std::min(item.dies, end),
                           .item = i + 1};
-          expand(path, item.next_table(), item.level + 1U, nullptr);
+          expand(path, item.table(), nullptr);
         });
         break;  // the list has changed
       }

@@ -44,7 +44,7 @@ struct Item {
   u32 count = 1;        ///< entries; more than 1 for final translations only
 
   /// Bytes of one entry, contiguous hint aside.
-  [[nodiscard]] u64 entry_bytes() const { return Space::geometry.entry_bytes(level); }
+  [[nodiscard]] u64 entry_bytes() const { return space.geometry.entry_bytes(level); }
   [[nodiscard]] u64 last() const { return va + (count * entry_bytes() - 1); }
   [[nodiscard]] bool holds(u64 address) const { return address - va < count * entry_bytes(); }
   /// `entries` of them, from number `first` on.
@@ -57,7 +57,7 @@ struct Item {
     return item;
   }
   /// Of a pointer: the table to which it leads, and what it and those above took away.
-  [[nodiscard]] u64 next_table() const { return Space::geometry.next_table(value); }
+  [[nodiscard]] TableExtent table() const { return table_below(space.geometry, value, level, va); }
   [[nodiscard]] u8 hierarchical_below() const;
 };
 
@@ -105,22 +105,25 @@ struct ConfigItem {
   }
 };
 
-/// Why a table page is a table: an edge to it from a root, a word in memory, or a cached pointer.
+/// Why a page is a table, or a part of one: an edge to it from a root, a word in memory, or a
+/// cached pointer.
 enum class EdgeKind : u8 { root, word, item };
 struct Edge {
   u32 next = 0;
   EdgeKind kind = EdgeKind::word;
   u8 level = 0;  ///< of the table that the edge leads to
   u8 half = 0;   ///< root
-  u8 padding = 0;
+  Geometry geometry{};
   u64 parent = 0;   ///< root: regime; word: address of the descriptor; item: its index
   u64 value = 0;    ///< the descriptor, or TTB
   u16 first = 0;    ///< index in the frame of the table's first entry there
   u16 count = 512;  ///< entries of the table in the frame
-  u32 base = 0;     ///< number of that entry in the table: a root may lie in several frames
+  u32 base = 0;     ///< number of that entry in the table, which may lie in several frames
 
   /// Of a root.
-  [[nodiscard]] Space space() const { return {.regime = static_cast<u32>(parent), .half = half}; }
+  [[nodiscard]] Space space() const {
+    return {.regime = static_cast<u32>(parent), .half = half, .geometry = geometry};
+  }
 };
 
 }  // namespace iommucheck::spec

@@ -57,7 +57,7 @@ void Caches::walk(const Space& space, u64 table, unsigned level, unsigned start,
     const auto index = static_cast<unsigned>(bits(position, 11, 3));
     if (frame->is_unknown(index) || !memory_.is_settled(*frame, index, 1)) break;
     const u64 word = frame->words[index];
-    if (!space.geometry.is_table(word, level)) break;
+    if (!Geometry::is_table(word, level)) break;
     const u64 next = space.geometry.next_table(word);
     if (!within_output_size(r, next)) break;
     hierarchical = pack_below(hierarchical, word);
@@ -154,8 +154,8 @@ void Caches::walk_mixed(u32 tag, const Space& space, u64 va, std::vector<Candida
   const u64 position =
       descriptor_position(regime.half[space.half], root.level, root.level, root.address, va);
   memory_.visible(position, [&](Content content) {
-    if (content.unknown || !space.geometry.is_table(content.value, root.level)) return;
-    regimes_.for_each_space(tag, space.half, [&](const Space& other) {
+    if (content.unknown || !Geometry::is_table(content.value, root.level)) return;
+    regimes_.for_each_space_like(tag, space, [&](const Space& other) {
       if (other == space || !va_in_range(regimes_.of(other), other.half, va)) return;
       walk(other, space.geometry.next_table(content.value), root.level + 1, below_root, va,
            pack_below(0, content.value), 0, found);
@@ -169,7 +169,7 @@ void Caches::collect_memory(u32 tag, u64 va, std::vector<Candidate>& found) cons
     if (state.formed == 0) continue;
     const unsigned half = select_half(state.regime, va);
     if (!va_in_range(state.regime, half, va) || state.regime.half[half].epd) continue;
-    const Space space{.regime = static_cast<u32>(r - 1), .half = static_cast<u8>(half)};
+    const Space space = regimes_.space(static_cast<u32>(r - 1), half);
     const TablePosition<u64> root = first_table(state.regime, half);
     walk(space, root.address, root.level, root.level, va, 0, 0, found);
     if (regimes_.tag(tag).formed > 1) walk_mixed(tag, space, va, found);
@@ -200,10 +200,11 @@ void Caches::collect_items(u32 tag, u64 va, std::vector<Candidate>& found) const
     found.push_back(candidate);
     if (item.kind != ItemKind::pointer || regimes_.tag(tag).formed == 0) continue;
     // Whatever the pointer was filled through, what it leads to is filled through a living regime.
-    regimes_.for_each_space(tag, item.space.half, [&](const Space& space) {
+    const TableExtent table = item.table();
+    regimes_.for_each_space_like(tag, item.space, [&](const Space& space) {
       if (!va_in_range(regimes_.of(space), space.half, va)) return;
-      walk(space, item.next_table(), item.level + 1U, below_root, va, item.hierarchical_below(),
-           i + 1, found);
+      walk(space, table.table, table.level, below_root, va, item.hierarchical_below(), i + 1,
+           found);
     });
   }
 }
@@ -378,9 +379,11 @@ bool Caches::conflict(const Candidate& a, const Candidate& b) const {
     const Candidate& local = a.leaf.ng ? a : b;
     if (stored_at(global, false) >= stored_at(local, true)) return true;
   }
-  if (a.extent_lg2 == b.extent_lg2) return false;
+  const bool same_size =
+      a.level == b.level && a.space.geometry.granule() == b.space.geometry.granule();
+  if (same_size && a.extent_lg2 == b.extent_lg2) return false;
   if (caps_.bbml >= 2) return false;
-  if (a.level == b.level) return caps_.bbml == 0;  // the contiguous hint alone
+  if (same_size) return caps_.bbml == 0;  // the contiguous hint alone
   return !(caps_.bbml == 1 && (a.leaf.nt | b.leaf.nt));
 }
 

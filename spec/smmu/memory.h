@@ -23,6 +23,8 @@ namespace iommucheck::spec {
 
 inline constexpr unsigned frame_lg2 = 12;
 inline constexpr unsigned frame_words = 512;
+/// Ways in which tables are laid out: Geometry (space.h).
+inline constexpr unsigned layouts = 4;
 
 /// What a word holds. Unknown: freed, recycled or never written; it reads as anything.
 struct Content {
@@ -39,10 +41,12 @@ struct Frame {
   std::array<u64, frame_words / 64> pending{};  ///< bit set: older versions may be visible
   std::array<u64, frame_words / 64> updated{};  ///< bit set: see Memory::may_become()
   u64 used = 0;  ///< bit b: one of words 8b to 8b + 7 was not zero since all were stored as zeros
-  u64 table_edges = 0;  ///< four 16-bit counts: edges that make it a table of level 0..3
-  u64 first_edge = 0;   ///< list of those edges (tables.h)
-  u64 config = 0;       ///< number of configuration regions that overlap it
-  u64 contiguous = 0;   ///< 1: a leaf with the contiguous hint was ever stored here
+  /// Of each layout four 16-bit counts: edges that make it a table, or a part of one, of level
+  /// 0..3.
+  std::array<u64, layouts> table_edges{};
+  u64 first_edge = 0;  ///< list of those edges (tables.h)
+  u64 config = 0;      ///< number of configuration regions that overlap it
+  u64 contiguous = 0;  ///< 1: a leaf with the contiguous hint was ever stored here
   // Scratch of a search that visits a frame once (paths.h); no part of the state.
   mutable u64 search = 0;  ///< the last one that came here
   mutable u64 place = 0;   ///< in its list
@@ -70,9 +74,12 @@ struct Frame {
   }
   /// The first word from number `i` on that is unknown or may have several versions.
   [[nodiscard]] unsigned next_unsettled(unsigned i) const;
-  [[nodiscard]] bool is_unreachable() const { return table_edges == 0 && config == 0; }
-  [[nodiscard]] unsigned tables_at(unsigned level) const {
-    return static_cast<unsigned>(table_edges >> (16 * level)) & 0xffffU;
+  [[nodiscard]] bool is_table() const {
+    return (table_edges[0] | table_edges[1] | table_edges[2] | table_edges[3]) != 0;
+  }
+  [[nodiscard]] bool is_unreachable() const { return !is_table() && config == 0; }
+  [[nodiscard]] unsigned tables_at(unsigned layout, unsigned level) const {
+    return static_cast<unsigned>(table_edges[layout] >> (16 * level)) & 0xffffU;
   }
 };
 

@@ -482,9 +482,7 @@ const Caches::StreamOptions& Caches::ways_of(u32 sid, u32 ssid, bool ssv) const 
 
 Caches::Forming2 Caches::forming2(const Ste<u64>& ste) const {
   if (stage2_unsupported(ste, caps_)) return {.not_modelled = NotModelled::stage2};
-  const Regime<u64> regime = stage2_regime_of(ste, caps_);
-  if (regime.half[0].tg != Geometry::granule) return {.not_modelled = NotModelled::granule};
-  return {.regime = const_cast<Caches*>(this)->intern(regime)};
+  return {.regime = const_cast<Caches*>(this)->intern(stage2_regime_of(ste, caps_))};
 }
 
 /// The same few come again and again. Numbers of regimes are never taken back, so this is no part
@@ -499,10 +497,6 @@ const Caches::Forming& Caches::forming(const Ste<u64>& ste, const Cd<u64>& cd) c
   const ContextDecision context = decide_context(ste, cd, caps_, e2h);
   forms.bad = context.illegal;
   forms.not_modelled = context.not_modelled;
-  for (const Half<u64>& half : context.regime.half) {
-    const bool other = !half.epd && half.tg != Geometry::granule;
-    if (other && forms.not_modelled == NotModelled::no) forms.not_modelled = NotModelled::granule;
-  }
   if (!forms.bad && forms.not_modelled == NotModelled::no) {
     forms.regime = const_cast<Caches*>(this)->intern(context.regime);
   }

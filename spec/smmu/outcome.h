@@ -29,7 +29,7 @@ enum class OutcomeKind : u8 { translation, bypass, fault, abort, any, denied };
 
 /// Parts of the architecture that decide about an access and that who answers has not got: then
 /// `any` says nothing of what hardware may do, and nobody is judged by it.
-enum class NotModelled : u8 { no, stage2, aarch32, big_endian, granule, nested };
+enum class NotModelled : u8 { no, stage2, aarch32, big_endian, nested };
 constexpr std::string_view text_of(NotModelled what) {
   switch (what) {
     case NotModelled::no: break;
@@ -37,7 +37,6 @@ constexpr std::string_view text_of(NotModelled what) {
     case NotModelled::aarch32: return "AArch32 translation tables (CD.AA64 = 0)";
     case NotModelled::big_endian: return "big-endian translation tables (CD.ENDI = 1)";
     case NotModelled::nested: return "nested translation";
-    case NotModelled::granule: return "a translation granule other than 4 KiB";
   }
   return {};
 }

@@ -13,17 +13,16 @@ namespace iommucheck::spec {
 /// Input addresses of one word.
 inline constexpr unsigned path_bound = 1U << 16;
 
-/// Calls `visit(const Path&)` for every way on which the word is entry of a table at `level`.
 template <class Visit>
-void TableGraph::for_each_path(const Frame& frame, unsigned index, unsigned level,
-                               Visit&& visit) const {
+void TableGraph::for_each_path(const Frame& frame, unsigned index, Geometry geometry,
+                               unsigned level, Visit&& visit) const {
   // Stores come in runs: the only way up from a page is remembered while no edge changes.
   PathCache& known = path_cache_;
-  if (known.frame == &frame && known.level == level && known.version == version_ &&
-      known.generation == trail_.generation()) {
+  if (known.frame == &frame && known.level == level && known.geometry == geometry &&
+      known.version == version_ && known.generation == trail_.generation()) {
     if (index - known.first >= known.count) return;
     Path path = known.path;
-    path.va += (index - known.first) << Space::geometry.shift(level);
+    path.va += (index - known.first) << geometry.shift(level);
     visit(path);
     return;
   }
@@ -31,7 +30,8 @@ void TableGraph::for_each_path(const Frame& frame, unsigned index, unsigned leve
   unsigned count = 0;
   const u64 version = version_;
   Path only;
-  paths_up(frame, index, level, indices, {.level = static_cast<u8>(level)}, [&](const Path& path) {
+  const Path here{.level = static_cast<u8>(level)};
+  paths_up(frame, index, geometry, level, indices, here, [&](const Path& path) {
     if (++count > path_bound) {
       work_.give_up(path_bound);
       return;
@@ -40,20 +40,22 @@ void TableGraph::for_each_path(const Frame& frame, unsigned index, unsigned leve
     visit(path);
   });
   const Edge& edge = edges_[first(frame)];
-  if (count != 1 || edge.next != 0 || edge.level != level || version != version_ ||
-      !work_.spend(0)) {
+  if (count != 1 || edge.next != 0 || edge.level != level || edge.geometry != geometry ||
+      version != version_ || !work_.spend(0)) {
     return;
   }
-  known = {&frame, level, version_, trail_.generation(), edge.first, edge.count, only};
-  known.path.va -= (u64{index} - edge.first) << Space::geometry.shift(level);
+  known = {&frame, geometry, level, version_, trail_.generation(), edge.first, edge.count, only};
+  known.path.va -= (u64{index} - edge.first) << geometry.shift(level);
 }
 
 template <class Visit>
-void TableGraph::paths_up(const Frame& frame, unsigned index, unsigned level,
+void TableGraph::paths_up(const Frame& frame, unsigned index, Geometry geometry, unsigned level,
                           std::array<u64, 4>& indices, const Path& below, Visit&& visit) const {
   for (u32 i = first(frame); i != 0 && work_.spend(1); i = edges_[i].next) {
     const Edge& edge = edges_[i];
-    if (edge.level != level || u64{index} - edge.first >= edge.count) continue;
+    if (edge.level != level || edge.geometry != geometry || u64{index} - edge.first >= edge.count) {
+      continue;
+    }
     indices[level] = u64{index} - edge.first + edge.base;
     if (edge.kind == EdgeKind::word) {
       const Frame* parent = memory_.find(edge.parent);
@@ -61,7 +63,7 @@ void TableGraph::paths_up(const Frame& frame, unsigned index, unsigned level,
       Path above = below;
       above.hierarchical = pack_below(below.hierarchical, edge.value);
       above.several |= valid_versions(*parent, entry) > 1;
-      paths_up(*parent, entry, level - 1, indices, above, visit);
+      paths_up(*parent, entry, geometry, level - 1, indices, above, visit);
       continue;
     }
     Path path = below;
@@ -83,7 +85,7 @@ void TableGraph::paths_up(const Frame& frame, unsigned index, unsigned level,
       path.item = static_cast<u32>(edge.parent) + 1;
     }
     for (unsigned l = level; l <= below.level; ++l) {
-      path.va += indices[l] << Space::geometry.shift(l);
+      path.va += indices[l] << geometry.shift(l);
     }
     visit(path);
   }
@@ -101,8 +103,8 @@ inline bool has_any(const std::array<u64, frame_words / 64>& entries, u64 first,
 
 /// Level by level upwards: each page is looked at once for each level.
 template <class Visit>
-void TableGraph::for_each_end(const Frame& frame, const Entries& entries, unsigned level,
-                              Visit&& visit) const {
+void TableGraph::for_each_end(const Frame& frame, const Entries& entries, Geometry geometry,
+                              unsigned level, Visit&& visit) const {
   auto& [here, above] = scratch_reached_;
   here.clear();
   here.push_back({&frame, entries});
@@ -113,7 +115,10 @@ void TableGraph::for_each_end(const Frame& frame, const Entries& entries, unsign
       for (u32 i = first(*page.frame); i != 0; i = edges_[i].next) {
         if (!work_.spend(1)) return;
         const Edge& edge = edges_[i];
-        if (edge.level != l || !has_any(page.entries, edge.first, edge.count)) continue;
+        if (edge.level != l || edge.geometry != geometry ||
+            !has_any(page.entries, edge.first, edge.count)) {
+          continue;
+        }
         if (edge.kind == EdgeKind::word) {
           reach(*memory_.find(edge.parent), bits(edge.parent, 11, 3), above);
         } else if (edge.kind == EdgeKind::root) {
@@ -129,11 +134,11 @@ void TableGraph::for_each_end(const Frame& frame, const Entries& entries, unsign
 }
 
 template <class Visit>
-void TableGraph::for_each_end(const Frame& frame, unsigned index, unsigned level,
+void TableGraph::for_each_end(const Frame& frame, unsigned index, Geometry geometry, unsigned level,
                               Visit&& visit) const {
   Entries entries{};
   entries[index / 64] = u64{1} << (index % 64);
-  for_each_end(frame, entries, level, visit);
+  for_each_end(frame, entries, geometry, level, visit);
 }
 
 }  // namespace iommucheck::spec

@@ -7,8 +7,6 @@ namespace iommucheck::spec {
 
 namespace {
 
-constexpr Geometry geometry = Space::geometry;
-
 /// Tables that may be empty one after the other in one piece: a bound where tables form a circle.
 constexpr unsigned empty_tables_max = 64;
 
@@ -75,19 +73,19 @@ bool Pieces::walk_memory(u64 va, u64 limit, Reach reach) {
   if (!enter(va)) return meet_no_table(va);
   for (;;) {
     const Table& table = tables_[level_];
-    const unsigned entry = table.entry_of(va, geometry.shift(level_));
+    const unsigned entry = table.entry_of(va, space_.geometry.shift(level_));
     if (!is_settled(*table.frame, entry, 1)) return false;
     const Group group = group_of(table, entry);
     if (group == Group::mixed) return false;
     const u64 word = table.frame->words[entry];
-    const DescriptorType type = geometry.type_of(word, level_);
+    const DescriptorType type = space_.geometry.type_of(word, level_);
     if (type != DescriptorType::table) {
       level_met_ = level_;
       if (type == DescriptorType::leaf) return meet_leaf(entry, group);
       meet_nothing(entry, word, limit, reach);
       return true;
     }
-    if (!descend(entry, word)) return false;
+    if (!descend(word, va)) return false;
   }
 }
 
@@ -109,7 +107,7 @@ bool Pieces::meet_no_table(u64 va) {
 bool Pieces::enter(u64 va) {
   for (; tables_[level_].entries != 0; --level_) {
     const Table& table = tables_[level_];
-    if ((va - table.va) >> geometry.shift(level_) < table.entries) return true;
+    if ((va - table.va) >> space_.geometry.shift(level_) < table.entries) return true;
     if (level_ == start_) break;
   }
   return enter_half(va);
@@ -117,46 +115,60 @@ bool Pieces::enter(u64 va) {
 
 bool Pieces::enter_half(u64 va) {
   const Regime<u64>& regime = caches_.regimes_.of(space_);
-  space_.half = static_cast<u8>(select_half(regime, va));
+  space_ = caches_.regimes_.space(space_.regime, select_half(regime, va));
   const Half<u64>& half = regime.half[space_.half];
   const u64 input = low_mask(64 - half.tsz);
   tables_[level_].entries = 0;
   if (half.epd || (space_.half == 0 ? va > input : va < ~input)) return false;
-  Root root = root_of(regime, space_.half);
-  if (root.entries > frame_words) {
-    // Of tables side by side the one that has the address.
-    const u64 number = (va - root.va) >> geometry.shift(root.level);
-    for_each_part(Root{root}, [&](const Root& part, u64 first) {
-      if (number - first < part.entries) root = part;
-    });
-  }
-  const Frame* frame = caches_.memory_.find(root.table);
-  if (frame == nullptr) return false;
-  start_ = level_ = root.level;
-  tables_[level_] = {.frame = frame,
-                     .first = static_cast<unsigned>(bits(root.table, 11, 3)),
-                     .entries = static_cast<unsigned>(root.entries),
-                     .va = root.va};
+  const TableExtent root = root_of(regime, space_.half);
+  if (!come_to(root, 0, va)) return false;
+  start_ = root.level;
   return true;
 }
 
-/// Into the table that an entry leads to.
-bool Pieces::descend(unsigned entry, u64 word) {
-  const u64 address = geometry.next_table(word);
-  if (!within_output_size(caches_.regimes_.of(space_), address)) return false;
-  const Frame* frame = caches_.memory_.find(address);
+/// To what of the table lies in one frame with the entry for the address.
+bool Pieces::come_to(const TableExtent& table, u8 hierarchical, u64 va) {
+  const u64 first = align_down((va - table.va) >> table.shift(), frame_lg2 - 3);
+  const u64 place = table.table + 8 * first;
+  const Frame* frame = caches_.memory_.find(place);
   if (frame == nullptr) return false;
-  const Table& above = tables_[level_];
-  tables_[level_ + 1] = {.frame = frame,
-                         .entries = frame_words,
-                         .hierarchical = pack_below(above.hierarchical, word),
-                         .va = above.address_of(entry, geometry.shift(level_))};
-  ++level_;
+  level_ = table.level;
+  const auto rest = static_cast<unsigned>(table.entries - first);
+  const unsigned entries = std::min(rest, frame_words);
+  tables_[level_] = {.frame = frame,
+                     .first = static_cast<unsigned>(bits(place, 11, 3)),
+                     .entries = entries,
+                     .rest = rest - entries,
+                     .hierarchical = hierarchical,
+                     .va = table.va + (first << table.shift())};
   return true;
+}
+
+/// To what of the same table lies in the next frame.
+bool Pieces::go_to_next_part() {
+  Table& table = tables_[level_];
+  const Frame* frame = caches_.memory_.find(table.frame->address() + 8 * u64{frame_words});
+  if (frame == nullptr) return false;
+  table.va = table.address_of(table.first + table.entries, space_.geometry.shift(level_));
+  table.frame = frame;
+  table.first = 0;
+  table.entries = std::min(table.rest, frame_words);
+  table.rest -= table.entries;
+  return true;
+}
+
+/// Into the table to which the descriptor at the address leads.
+bool Pieces::descend(u64 word, u64 va) {
+  const Geometry geometry = space_.geometry;
+  const TableExtent below =
+      table_below(geometry, word, level_, align_down(va, geometry.shift(level_)));
+  if (!within_output_size(caches_.regimes_.of(space_), below.table)) return false;
+  return come_to(below, pack_below(tables_[level_].hierarchical, word), va);
 }
 
 /// Any leaf of a contiguous group answers for all of its entries.
 Pieces::Group Pieces::group_of(const Table& table, unsigned entry) const {
+  const Geometry geometry = space_.geometry;
   const unsigned lg2 = geometry.group_lg2(level_);
   if (table.frame->contiguous == 0 || lg2 == 0) return Group::none;
   const unsigned count = 1U << lg2;
@@ -179,6 +191,7 @@ Pieces::Group Pieces::group_of(const Table& table, unsigned entry) const {
 bool Pieces::meet_leaf(unsigned entry, Group group) {
   const Table& table = tables_[level_];
   const Regime<u64>& regime = caches_.regimes_.of(space_);
+  const Geometry geometry = space_.geometry;
   const unsigned group_lg2 = group == Group::one_leaf ? geometry.group_lg2(level_) : 0;
   const auto first = static_cast<unsigned>(align_down(entry, group_lg2));
   const u64 word = table.frame->words[first];
@@ -186,7 +199,9 @@ bool Pieces::meet_leaf(unsigned entry, Group group) {
   const auto* leaf = std::get_if<Leaf<u64>>(&next);
   if (leaf == nullptr || !(leaf->af | regime.ha | regime.affd)) return false;
   const unsigned shift = geometry.shift(level_);
-  const u64 room = (low_mask(regime.ips_lg2) - leaf->output) >> shift;  // leaves behind this one
+  // Leaves behind this one, whose words follow each other below bit 48.
+  const u64 room = std::min((low_mask(regime.ips_lg2) - leaf->output) >> shift,
+                            (mask(47, 0) - bits(leaf->output, 47, 0)) >> shift);
   const auto end = static_cast<unsigned>(std::min<u64>(
       {table.first + table.entries, table.frame->next_unsettled(first), first + room + 1}));
   unsigned i = entry + 1;
@@ -195,8 +210,10 @@ bool Pieces::meet_leaf(unsigned entry, Group group) {
     expected += pow2(shift);
   }
   // Whole groups; and of one in which others may answer nothing.
-  if (group == Group::one_leaf || (i % 16 != 0 && group_of(table, i - 1) != Group::none)) {
-    i = static_cast<unsigned>(align_down(i, geometry.group_lg2(level_)));
+  const unsigned whole_lg2 = geometry.group_lg2(level_);
+  const bool in_group = (i & low_mask(u64{whole_lg2})) != 0;
+  if (group == Group::one_leaf || (in_group && group_of(table, i - 1) != Group::none)) {
+    i = static_cast<unsigned>(align_down(i, whole_lg2));
   }
   if (i <= entry) return false;  // the table ends within its group
   last_ = table.address_of(i, shift) - 1;
@@ -223,6 +240,7 @@ void Pieces::meet_nothing(unsigned entry, u64 word, u64 limit, Reach reach) {
                                                                      : Rule::S1_DESCRIPTOR_VALID,
                               EventType::f_translation, level_},
                     .value = word});
+  const Geometry geometry = space_.geometry;
   last_ = tables_[level_].address_of(entry + 1, geometry.shift(level_)) - 1;
   if (word != 0) return;
   unsigned from = entry + 1;
@@ -239,8 +257,12 @@ void Pieces::meet_nothing(unsigned entry, u64 word, u64 limit, Reach reach) {
     if (reach == Reach::entries || grouped) return;
     if (next != end) {
       const u64 other = table.frame->words[next];
-      const bool leads_on = is_settled(*table.frame, next, 1) && geometry.is_table(other, level_);
-      if (!leads_on || !descend(next, other)) return;
+      const bool leads_on = is_settled(*table.frame, next, 1) && Geometry::is_table(other, level_);
+      if (!leads_on || !descend(other, last_ + 1)) return;
+      from = 0;
+      ++tables;
+    } else if (table.rest != 0) {
+      if (!go_to_next_part()) return;
       from = 0;
       ++tables;
     } else if (level_ != start_) {

@@ -27,11 +27,12 @@ class Pieces {
   [[nodiscard]] u64 last() const { return last_; }
 
  private:
-  /// A table on the way down to the piece.
+  /// A table on the way down to the piece, or what of it lies in one frame.
   struct Table {
     const Frame* frame = nullptr;
     unsigned first = 0;    ///< its first entry in the frame
     unsigned entries = 0;  ///< 0: not come to
+    unsigned rest = 0;     ///< entries of the table behind those
     u8 hierarchical = 0;
     u64 va = 0;  ///< that the first entry translates
 
@@ -54,7 +55,9 @@ class Pieces {
   [[nodiscard]] Group group_of(const Table& table, unsigned entry) const;
   [[nodiscard]] bool enter(u64 va);
   [[nodiscard]] bool enter_half(u64 va);
-  [[nodiscard]] bool descend(unsigned entry, u64 word);
+  [[nodiscard]] bool come_to(const TableExtent& table, u8 hierarchical, u64 va);
+  [[nodiscard]] bool go_to_next_part();
+  [[nodiscard]] bool descend(u64 word, u64 va);
   [[nodiscard]] bool meet_no_table(u64 va);
   [[nodiscard]] bool meet_leaf(unsigned entry, Group group);
   void meet_nothing(unsigned entry, u64 word, u64 limit, Reach reach);

@@ -67,22 +67,34 @@ class Regimes {
   [[nodiscard]] u32 active_tag(u32 i) const { return static_cast<u32>(active_[i]); }
 
   // ---- spaces -----------------------------------------------------------------------------------
+  [[nodiscard]] Space space(u32 number, unsigned half) const {
+    return {.regime = number,
+            .half = static_cast<u8>(half),
+            .geometry = geometry_of(regimes_[number].regime, half)};
+  }
   /// visit(Space) for the spaces of that half in which walks under the tag begin now.
   template <class Visit>
   void for_each_space(u32 tag, unsigned half, Visit&& visit) const {
     for (u64 r = tags_[tag].first_regime; r != 0; r = regimes_[r - 1].next) {
       const RegimeState& state = regimes_[r - 1];
       if (state.formed == 0 || state.regime.half[half].epd) continue;
-      visit(Space{.regime = static_cast<u32>(r - 1), .half = static_cast<u8>(half)});
+      visit(space(static_cast<u32>(r - 1), half));
     }
   }
-  /// visit(Space, const Root&) for the halves of a regime that are walked.
+  /// The same of those that share tables with `like`.
+  template <class Visit>
+  void for_each_space_like(u32 tag, const Space& like, Visit&& visit) const {
+    for_each_space(tag, like.half, [&](const Space& space) {
+      if (shares_tables(space, like)) visit(space);
+    });
+  }
+  /// visit(Space, const TableExtent&) for the halves of a regime that are walked.
   template <class Visit>
   void for_each_root(u32 number, Visit&& visit) const {
     const Regime<u64>& regime = regimes_[number].regime;
     for (unsigned half = 0; half < 2; ++half) {
       if (regime.half[half].epd) continue;
-      visit(Space{.regime = number, .half = static_cast<u8>(half)}, root_of(regime, half));
+      visit(space(number, half), root_of(regime, half));
     }
   }
   /// Is there a regime of the tag that walks this half? Otherwise nothing is filled.
@@ -92,7 +104,6 @@ class Regimes {
     }
     return false;
   }
-  /// Some regime of the tag by which there are look-ups has this ASET.
   /// Some regime of the tag has CD.ASET = 1: its ASID is none of the CPUs'. IHI 0070 3.17.
   [[nodiscard]] bool any_apart(u32 tag) const {
     for (u64 r = tags_[tag].first_regime; r != 0; r = regimes_[r - 1].next) {
@@ -100,6 +111,7 @@ class Regimes {
     }
     return false;
   }
+  /// Some regime of the tag by which there are look-ups has this ASET.
   [[nodiscard]] bool looks_up(u32 tag, const Flag<u64>& aset) const {
     for (u64 r = tags_[tag].first_regime; r != 0; r = regimes_[r - 1].next) {
       if (regimes_[r - 1].formed != 0 && regimes_[r - 1].regime.aset == aset) return true;

@@ -14,7 +14,7 @@ TlbTarget target_of(const Tag<u64>& tag, const Item& item) {
                    .stage = tag.stage,
                    .base = item.va,
                    .extent_lg2 = item.space.geometry.shift(item.level),
-                   .granule = Geometry::granule,
+                   .granule = item.space.geometry.granule(),
                    .level = item.level,
                    .is_table = item.kind == ItemKind::pointer};
   if (item.kind != ItemKind::final) return target;

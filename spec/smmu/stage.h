@@ -75,10 +75,14 @@ inline TablePosition<u64> first_table(const Regime<u64>& regime, unsigned half) 
   return {stage2_start_table(stage2_of(regime)), regime.start};
 }
 
-/// The address under which tables are looked up: of stage 1 top bytes are as VA[55] says.
-inline u64 looked_up_at(const Regime<u64>& regime, unsigned half, u64 va) {
-  if (is_stage2(regime)) return va;
+/// The address of stage 1 without its tag: bits 63:56 as VA[55] of the half.
+constexpr u64 untagged(u64 va, unsigned half) {
   return half == 0 ? va & mask(55, 0) : va | mask(63, 56);
+}
+
+/// The address under which tables are looked up.
+inline u64 looked_up_at(const Regime<u64>& regime, unsigned half, u64 va) {
+  return is_stage2(regime) ? va : untagged(va, half);
 }
 
 }  // namespace iommucheck::spec

@@ -91,11 +91,13 @@ bool Caches::is_fetchable(u64 first, u64 bytes) const {
   return false;
 }
 
-void Caches::ways_to(u64 table, unsigned level, std::vector<Way>& ways) const {
-  const Frame* frame = memory_.find(table);
-  if (frame == nullptr || frame->tables_at(level) == 0) return;
-  graph_.for_each_path(*frame, 0, level, [&](const Path& path) {
-    ways.push_back({path.tag, path.va, path.ghost || path.item != 0});
+void Caches::ways_to(u64 page, std::vector<Way>& ways) const {
+  const Frame* frame = memory_.find(page);
+  if (frame == nullptr) return;
+  for_each_layout(*frame, [&](Geometry geometry, unsigned level) {
+    graph_.for_each_path(*frame, 0, geometry, level, [&](const Path& path) {
+      ways.push_back({path.tag, level, path.va, path.ghost || path.item != 0});
+    });
   });
 }
 

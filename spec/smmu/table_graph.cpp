@@ -3,34 +3,42 @@
 
 namespace iommucheck::spec {
 
-bool TableGraph::add(Frame& frame, u64 table, unsigned level, Edge edge) {
+namespace {
+
+/// One edge, in the counts of a frame.
+u64 counted(const Edge& edge) { return u64{1} << (16 * edge.level); }
+
+}  // namespace
+
+bool TableGraph::add(Frame& frame, Edge edge) {
   ++version_;
-  if (frame.tables_at(level) == 0xffff) return false;
-  edge.level = static_cast<u8>(level);
-  edge.first = static_cast<u16>(bits(table, 11, 3));
+  const u8 layout = edge.geometry.layout;
+  if (frame.tables_at(layout, edge.level) == 0xffff) return false;
   edge.next = first(frame);
   const u32 node = edges_.allocate(trail_, edge);
   trail_.set(frame.first_edge, node);
-  trail_.set(frame.table_edges, frame.table_edges + (u64{1} << (16 * level)));
+  trail_.set(frame.table_edges[layout], frame.table_edges[layout] + counted(edge));
   return true;
 }
 
-bool TableGraph::remove(Frame& frame, unsigned level, EdgeKind kind, u64 parent, u64 value) {
+bool TableGraph::remove(Frame& frame, const Edge& like) {
   ++version_;
   u32 before = 0;
   for (u32 i = first(frame); i != 0; before = i, i = edges_[i].next) {
     if (!work_.spend(1)) return false;
     const Edge& edge = edges_[i];
-    if (edge.level != level || edge.kind != kind || edge.parent != parent || edge.value != value) {
+    if (edge.level != like.level || edge.geometry != like.geometry || edge.kind != like.kind ||
+        edge.parent != like.parent || edge.value != like.value) {
       continue;
     }
+    u64& edges = frame.table_edges[edge.geometry.layout];
+    trail_.set(edges, edges - counted(edge));
     if (before == 0) {
       trail_.set(frame.first_edge, edge.next);
     } else {
       edges_.edit(trail_, before).next = edge.next;
     }
     edges_.release(trail_, i);
-    trail_.set(frame.table_edges, frame.table_edges - (u64{1} << (16 * level)));
     return true;
   }
   return false;

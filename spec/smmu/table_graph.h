@@ -43,11 +43,11 @@ class TableGraph {
       : trail_(trail), memory_(memory), regimes_(regimes), items_(items), work_(work) {}
 
   // ---- edges ------------------------------------------------------------------------------------
-  /// `edge` leads to the table of `level` at `table`, which lies in the frame. False: there are
-  /// 65535 descriptors that lead to one page, and no more are followed.
-  [[nodiscard]] bool add(Frame& frame, u64 table, unsigned level, Edge edge);
-  /// True: it was there, and is gone.
-  bool remove(Frame& frame, unsigned level, EdgeKind kind, u64 parent, u64 value);
+  /// `edge` leads to what of a table lies in the frame. False: there are 65535 descriptors that
+  /// lead to one page, and no more are followed.
+  [[nodiscard]] bool add(Frame& frame, Edge edge);
+  /// Of the same layout, level, kind, parent and value. True: it was there, and is gone.
+  bool remove(Frame& frame, const Edge& like);
   [[nodiscard]] const Edge& edge(u32 i) const { return edges_[i]; }
   /// The first edge that leads to a table in the frame; Edge::next leads to the others, 0: none.
   [[nodiscard]] static u32 first(const Frame& frame) { return static_cast<u32>(frame.first_edge); }
@@ -57,16 +57,19 @@ class TableGraph {
   void note_change() { ++version_; }
 
   // ---- ways up ----------------------------------------------------------------------------------
-  /// Calls visit(const Path&) for every way on which the word is entry of a table at `level`.
+  /// Calls visit(const Path&) for every way on which the word is entry of a table of that layout at
+  /// `level`.
   template <class Visit>
-  void for_each_path(const Frame& frame, unsigned index, unsigned level, Visit&& visit) const;
-  /// visit(const End&) for every end of the ways to any of the entries of a table at `level`; one
-  /// may come more than once.
+  void for_each_path(const Frame& frame, unsigned index, Geometry geometry, unsigned level,
+                     Visit&& visit) const;
+  /// visit(const End&) for every end of the ways to any of the entries of a table of that layout at
+  /// `level`; one may come more than once.
   template <class Visit>
-  void for_each_end(const Frame& frame, const Entries& entries, unsigned level,
+  void for_each_end(const Frame& frame, const Entries& entries, Geometry geometry, unsigned level,
                     Visit&& visit) const;
   template <class Visit>
-  void for_each_end(const Frame& frame, unsigned index, unsigned level, Visit&& visit) const;
+  void for_each_end(const Frame& frame, unsigned index, Geometry geometry, unsigned level,
+                    Visit&& visit) const;
   /// Versions of the word that are descriptors, or unknown.
   [[nodiscard]] unsigned valid_versions(const Frame& frame, unsigned index) const;
 
@@ -87,6 +90,7 @@ class TableGraph {
   /// The one way up from a page that is a table once, for its first entry.
   struct PathCache {
     const Frame* frame = nullptr;
+    Geometry geometry{};
     unsigned level = 0;
     u64 version = 0;
     u64 generation = 0;
@@ -95,8 +99,8 @@ class TableGraph {
     Path path;
   };
   template <class Visit>
-  void paths_up(const Frame& frame, unsigned index, unsigned level, std::array<u64, 4>& indices,
-                const Path& below, Visit&& visit) const;
+  void paths_up(const Frame& frame, unsigned index, Geometry geometry, unsigned level,
+                std::array<u64, 4>& indices, const Path& below, Visit&& visit) const;
   void reach(const Frame& frame, u64 entry, std::vector<Reached>& reached) const;
 
   Trail& trail_;

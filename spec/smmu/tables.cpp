@@ -11,9 +11,6 @@ namespace iommucheck::spec {
 
 namespace {
 
-/// A page is linked as a table of one geometry, whatever the space.
-constexpr Geometry geometry = Space::geometry;
-
 bool any_unknown(const Frame& frame) {
   return std::ranges::any_of(frame.unknown, [](u64 word) { return word != 0; });
 }
@@ -26,32 +23,47 @@ bool any_pending(const Frame& frame) {
 
 // ---- edges --------------------------------------------------------------------------------------
 
-void Caches::link(u64 table, unsigned level, const Edge& edge) {
+/// From now on `edge` leads to the table, in whose frames it stands once each.
+void Caches::link(const TableExtent& table, Edge edge) {
+  edge.level = static_cast<u8>(table.level);
+  edge.geometry = table.geometry;
+  bool known = true;
+  for_each_part(table, [&](const TableExtent& part, u64 first) {
+    edge.first = static_cast<u16>(bits(part.table, 11, 3));
+    edge.count = static_cast<u16>(part.entries);
+    edge.base = static_cast<u32>(first);
+    link_part(memory_.frame(part.table), edge, known);
+  });
+}
+
+/// `known`: no walk was found yet that comes to unknown content of the table; one is enough.
+void Caches::link_part(Frame& frame, const Edge& edge, bool& known) {
   if (!spend(1)) return;
-  Frame& frame = memory_.frame(table);
-  const bool first = frame.tables_at(level) == 0;
-  if (!graph_.add(frame, table, level, edge)) {
-    give_up("more descriptors lead to the table page at " + name(align_down(table, 12)) +
+  const bool first = frame.tables_at(edge.geometry.layout, edge.level) == 0;
+  if (!graph_.add(frame, edge)) {
+    give_up("more descriptors lead to the table page at " + name(frame.address()) +
             " than are counted (65,535)");
     return;
   }
   count(Rule::WILD_WALK);
-  check_unknown(frame, level, bits(table, 11, 3), edge.count);
+  check_unknown(frame, edge, known);
   if (first) {
-    link_children(frame, level);
+    link_children(frame, edge.geometry, edge.level);
   } else if (without_ng_ != 0 || caps_.httu != 0) {
-    note_below(frame, level);
+    note_below(frame, edge.geometry, edge.level);
   }
 }
 
-void Caches::link_children(Frame& frame, unsigned level) {
+void Caches::link_children(Frame& frame, Geometry geometry, unsigned level) {
   for (unsigned i = 0; (i = frame.next_used(i)) < frame_words && spend(1); ++i) {
     memory_.visible(frame, i, [&](Content content) {
       if (content.unknown) return;
-      if (geometry.is_leaf(content.value, level)) note_leaf(frame, i, level, content.value);
-      note_access_flag(frame, i, level, content.value);
-      if (!geometry.is_table(content.value, level)) return;
-      link(geometry.next_table(content.value), level + 1,
+      if (geometry.is_leaf(content.value, level)) {
+        note_leaf(frame, i, geometry, level, content.value);
+      }
+      note_access_flag(frame, i, geometry, level, content.value);
+      if (!Geometry::is_table(content.value, level)) return;
+      link(table_below(geometry, content.value, level, 0),
            Edge{.kind = EdgeKind::word, .parent = frame.address() + 8 * i, .value = content.value});
     });
   }
@@ -59,7 +71,7 @@ void Caches::link_children(Frame& frame, unsigned level) {
 
 /// A further way leads to a table that was one before: what was noted of its words on the other
 /// ways holds on this one too. Level by level downwards: each page once for each level.
-void Caches::note_below(Frame& frame, unsigned level) {
+void Caches::note_below(Frame& frame, Geometry geometry, unsigned level) {
   std::vector<Frame*> here{&frame};
   std::vector<Frame*> below;
   for (; !here.empty() && level <= last_level; ++level, std::swap(here, below)) {
@@ -69,18 +81,21 @@ void Caches::note_below(Frame& frame, unsigned level) {
       for (unsigned i = 0; level < last_level && (i = page->next_used(i)) < frame_words; ++i) {
         if (!spend(1)) return;
         memory_.visible(*page, i, [&](Content content) {
-          if (content.unknown || !geometry.is_table(content.value, level)) return;
-          Frame& table = memory_.frame(geometry.next_table(content.value));
-          if (graph_.is_new(table)) below.push_back(&table);
+          if (content.unknown || !Geometry::is_table(content.value, level)) return;
+          const TableExtent table = table_below(geometry, content.value, level, 0);
+          for_each_part(table, [&](const TableExtent& part, u64) {
+            Frame& its = memory_.frame(part.table);
+            if (graph_.is_new(its)) below.push_back(&its);
+          });
         });
       }
     }
-    for (Frame* page : here) note_page(*page, level);
+    for (Frame* page : here) note_page(*page, geometry, level);
   }
 }
 
 /// Of each word of the page: see note_leaf() and note_access_flag().
-void Caches::note_page(Frame& frame, unsigned level) {
+void Caches::note_page(Frame& frame, Geometry geometry, unsigned level) {
   Entries global{};
   Entries leaves{};  // without the Access flag
   Entries tables{};
@@ -95,15 +110,17 @@ void Caches::note_page(Frame& frame, unsigned level) {
       if (geometry.is_table(content.value, level)) tables[i / 64] |= flag;
     });
   }
-  graph_.for_each_end(frame, global, level, [&](const End& end) { may_be_global(end.tag); });
+  graph_.for_each_end(frame, global, geometry, level,
+                      [&](const End& end) { may_be_global(end.tag); });
   if (caps_.httu == 0) return;
-  note_access_flags(frame, level, leaves, false);
-  note_access_flags(frame, level, tables, true);
+  note_access_flags(frame, geometry, level, leaves, false);
+  note_access_flags(frame, geometry, level, tables, true);
 }
 
-void Caches::note_access_flags(Frame& frame, unsigned level, const Entries& entries, bool tables) {
+void Caches::note_access_flags(Frame& frame, Geometry geometry, unsigned level,
+                               const Entries& entries, bool tables) {
   // Mostly no entry is set by any regime, and one search tells.
-  if (!may_set_access_flag(frame, entries, level, tables)) return;
+  if (!may_set_access_flag(frame, entries, geometry, level, tables)) return;
   for (unsigned i = 0; (i = frame.next_used(i)) < frame_words; ++i) {
     if (!bit(entries[i / 64], i % 64)) continue;
     std::vector<u64> values;
@@ -111,7 +128,7 @@ void Caches::note_access_flags(Frame& frame, unsigned level, const Entries& entr
       if (content.unknown || geometry.is_table(content.value, level) != tables) return;
       values.push_back(content.value);
     });
-    for (const u64 value : values) note_access_flag(frame, i, level, value);
+    for (const u64 value : values) note_access_flag(frame, i, geometry, level, value);
   }
 }
 
@@ -124,9 +141,10 @@ void Caches::may_be_global(u32 tag) {
 }
 
 /// Kinds of leaves that look-ups have to look further for.
-void Caches::note_leaf(Frame& frame, unsigned index, unsigned level, u64 value) {
+void Caches::note_leaf(Frame& frame, unsigned index, Geometry geometry, unsigned level, u64 value) {
   if (!not_global(value).value) {
-    graph_.for_each_end(frame, index, level, [&](const End& end) { may_be_global(end.tag); });
+    graph_.for_each_end(frame, index, geometry, level,
+                        [&](const End& end) { may_be_global(end.tag); });
   }
   note_contiguous(frame, value);
 }
@@ -139,22 +157,23 @@ void Caches::note_contiguous(Frame& frame, u64 value) {
 
 /// Hardware may set the Access flag of a leaf that it can walk to, unasked, and under HAFT that of
 /// a table descriptor. SEMANTICS 4; IHI 0070 3.13.6.
-void Caches::note_access_flag(Frame& frame, unsigned index, unsigned level, u64 value) {
+void Caches::note_access_flag(Frame& frame, unsigned index, Geometry geometry, unsigned level,
+                              u64 value) {
   if (caps_.httu == 0 || access_flag(value)) return;
   const bool table = geometry.is_table(value, level);
   if (!table && !geometry.is_leaf(value, level)) return;
   Entries entries{};
   entries[index / 64] = u64{1} << (index % 64);
-  if (may_set_access_flag(frame, entries, level, table)) {
+  if (may_set_access_flag(frame, entries, geometry, level, table)) {
     memory_.may_become(frame.address() + 8 * index, value, value | descriptor_bits::af);
   }
 }
 
 /// Of some entry of the page; `table`: of table descriptors.
-bool Caches::may_set_access_flag(const Frame& frame, const Entries& entries, unsigned level,
-                                 bool table) const {
+bool Caches::may_set_access_flag(const Frame& frame, const Entries& entries, Geometry geometry,
+                                 unsigned level, bool table) const {
   bool may = false;
-  graph_.for_each_end(frame, entries, level, [&](const End& end) {
+  graph_.for_each_end(frame, entries, geometry, level, [&](const End& end) {
     const Regime<u64>& regime = regimes_.of(end.space);
     const Flag<u64> updates = table ? regime.haft : regime.ha;
     may |= updates.value && is_walked_from(end);
@@ -170,7 +189,7 @@ bool Caches::may_set_access_flag(const Frame& frame, const Entries& entries, uns
 /// a cached pointer that is in their range.
 template <class Visit>
 void Caches::for_each_walk_from(const End& end, Visit&& visit) const {
-  regimes_.for_each_space(end.tag, end.space.half, [&](const Space& space) {
+  regimes_.for_each_space_like(end.tag, end.space, [&](const Space& space) {
     if (end.item == 0) return visit(space);
     const Item& pointer = items_[end.item - 1];
     const u64 va = space.half == 0 ? pointer.va : pointer.last();
@@ -184,38 +203,47 @@ bool Caches::is_walked_from(const End& end) const {
   return walked;
 }
 
-void Caches::unlink(u64 table, unsigned level, EdgeKind kind, u64 parent, u64 value) {
-  Frame& frame = memory_.frame(table);
-  const bool gone = graph_.remove(frame, level, kind, parent, value);
-  if (gone && frame.tables_at(level) == 0) unlink_children(frame, level);
+/// What link() did.
+void Caches::unlink(const TableExtent& table, Edge edge) {
+  edge.level = static_cast<u8>(table.level);
+  edge.geometry = table.geometry;
+  for_each_part(table, [&](const TableExtent& part, u64) {
+    Frame& frame = memory_.frame(part.table);
+    const bool gone = graph_.remove(frame, edge);
+    if (gone && frame.tables_at(edge.geometry.layout, edge.level) == 0) {
+      unlink_children(frame, edge.geometry, edge.level);
+    }
+  });
 }
 
-void Caches::unlink_children(Frame& frame, unsigned level) {
+void Caches::unlink_children(Frame& frame, Geometry geometry, unsigned level) {
   if (level == last_level) return;
   for (unsigned i = 0; (i = frame.next_used(i)) < frame_words; ++i) {
     memory_.visible(frame, i, [&](Content content) {
-      if (content.unknown || !geometry.is_table(content.value, level)) return;
-      unlink(geometry.next_table(content.value), level + 1, EdgeKind::word, frame.address() + 8 * i,
-             content.value);
+      if (content.unknown || !Geometry::is_table(content.value, level)) return;
+      unlink(
+          table_below(geometry, content.value, level, 0),
+          Edge{.kind = EdgeKind::word, .parent = frame.address() + 8 * i, .value = content.value});
     });
   }
 }
 
 // A walk that can reach a word of unknown content reads it as anything. SEMANTICS 2.
-void Caches::check_unknown(const Frame& frame, unsigned level, u64 first, u64 count) {
+void Caches::check_unknown(const Frame& frame, const Edge& edge, bool& known) {
   if (!any_unknown(frame) && !any_pending(frame)) return;
-  for (u64 i = first; i < first + count; ++i) {
+  const unsigned level = edge.level;
+  for (unsigned i = edge.first; i < edge.first + u32{edge.count}; ++i) {
     bool unknown = false;
-    memory_.visible(frame, static_cast<unsigned>(i),
-                    [&](Content content) { unknown |= content.unknown; });
+    memory_.visible(frame, i, [&](Content content) { unknown |= content.unknown; });
     if (!unknown) continue;
     std::optional<u32> walker;
-    graph_.for_each_end(frame, static_cast<unsigned>(i), level, [&](const End& end) {
+    graph_.for_each_end(frame, i, edge.geometry, level, [&](const End& end) {
       if (!is_walked_from(end)) return;
       if (!walker) walker = end.tag;
       may_be_global(end.tag);
     });
-    if (!walker) return;
+    if (!walker || !known) return;
+    known = false;
     report(Rule::WILD_WALK,
            "a walk of " + tag_text(regimes_.tag(*walker).tag) + " can now reach " +
                name(frame.address() + 8 * i) + " as an entry of level " + std::to_string(level) +
@@ -275,14 +303,14 @@ void Caches::store_word(AgentId by, Frame& frame, unsigned index, Content conten
     return;
   }
   if (frame.newest(index) == content && !frame.is_pending(index)) {
-    if (frame.table_edges != 0 && plain && !content.unknown) {
+    if (frame.is_table() && plain && !content.unknown) {
       check_lost_update(frame, index, content.value);
     }
     return;
   }
-  if (frame.table_edges != 0) before_table_store(frame, index, content.value, plain);
+  if (frame.is_table()) before_table_store(frame, index, content.value, plain);
   memory_.store(frame, index, content, by, now_);
-  if (frame.table_edges != 0 && !content.unknown) after_table_store(frame, index, content.value);
+  if (frame.is_table() && !content.unknown) after_table_store(frame, index, content.value);
   if (frame.config != 0) reform_around(frame.address() + 8 * index);
 }
 
@@ -322,7 +350,7 @@ void Caches::before_table_store(Frame& frame, unsigned index, u64 value, bool pl
 
 /// Regimes that are gone and whose trees the page is part of.
 void Caches::materialize_ghosts_over(const Frame& frame) {
-  if (!regimes_.any_ghost() || frame.table_edges == 0) return;
+  if (!regimes_.any_ghost() || !frame.is_table()) return;
   u32 ghost = 0;
   do {
     ghost = 0;
@@ -338,12 +366,11 @@ void Caches::materialize_ghosts_over(const Frame& frame) {
 void Caches::check_lost_update(Frame& frame, unsigned index, u64 value) {
   const Content old = frame.newest(index);
   if (caps_.httu == 0 || old.unknown || !bit(old.value, 0)) return;
-  for (unsigned level = 0; level <= last_level; ++level) {
-    if (frame.tables_at(level) == 0) continue;
-    const bool table = geometry.is_table(old.value, level);
-    if (!table && (!geometry.is_leaf(old.value, level) || !bit(value, 0))) continue;
-    bool lost = false;
-    graph_.for_each_end(frame, index, level, [&](const End& end) {
+  bool lost = false;
+  for_each_layout(frame, [&](Geometry geometry, unsigned level) {
+    const bool table = Geometry::is_table(old.value, level);
+    if (lost || (!table && (!geometry.is_leaf(old.value, level) || !bit(value, 0)))) return;
+    graph_.for_each_end(frame, index, geometry, level, [&](const End& end) {
       const Regime<u64>& r = regimes_.of(end.space);
       if (regimes_.tag(end.tag).formed == 0) return;
       const Flag<u64> updates = table ? r.haft : r.ha;
@@ -355,57 +382,53 @@ void Caches::check_lost_update(Frame& frame, unsigned index, u64 value) {
       const bool sets_dirty = r.hd.value && dirty_bit_modifier(old.value).value && clean;
       lost |= sets_dirty;
     });
-    if (!lost) continue;
-    report(Rule::LOST_UPDATE_STORE,
-           "a plain store replaces the valid descriptor at " + name(frame.address() + 8 * index) +
-               ", which hardware may be updating (HTTU): an access or dirty flag may be lost; use "
-               "an atomic read-modify-write");
-    return;
-  }
+  });
+  if (!lost) return;
+  report(Rule::LOST_UPDATE_STORE,
+         "a plain store replaces the valid descriptor at " + name(frame.address() + 8 * index) +
+             ", which hardware may be updating (HTTU): an access or dirty flag may be lost; use "
+             "an atomic read-modify-write");
 }
 
 void Caches::after_table_store(Frame& frame, unsigned index, u64 value) {
   const u64 pa = frame.address() + 8 * index;
-  for (unsigned level = 0; level <= last_level; ++level) {
-    if (frame.tables_at(level) == 0) continue;
+  for_each_layout(frame, [&](Geometry geometry, unsigned level) {
     if (geometry.is_leaf(value, level)) {
-      note_leaf(frame, index, level, value);
-      note_access_flag(frame, index, level, value);
+      note_leaf(frame, index, geometry, level, value);
+      note_access_flag(frame, index, geometry, level, value);
       if (regimes_.any_globals()) {
         leaf_stores_.push(trail_, {.pa = pa, .value = value, .at = now_});
         if (const auto update = memory_.became(pa, value)) {
           leaf_stores_.push(trail_, {.pa = pa, .value = *update, .at = now_});
         }
       }
-      if (contiguous_hint(value).value) check_contiguous(frame, index, level, value);
+      if (contiguous_hint(value).value) check_contiguous(frame, index, geometry, level, value);
     }
-    if (geometry.is_table(value, level)) {
+    if (Geometry::is_table(value, level)) {
       bool known = false;  // an older visible version with this value has its edge already
       unsigned seen = 0;
       memory_.visible(frame, index, [&](Content content) {
         if (seen++ != 0) known |= content == Content{value, false};
       });
       bool linked = false;
-      const u64 table = geometry.next_table(value);
-      const Frame& child = memory_.frame(table);
+      const TableExtent table = table_below(geometry, value, level, 0);
+      const Frame& child = memory_.frame(table.table);
       for (u32 i = graph_.first(child); i != 0 && spend(1); i = graph_.edge(i).next) {
         const Edge& edge = graph_.edge(i);
-        linked |= edge.kind == EdgeKind::word && edge.level == level + 1 && edge.parent == pa &&
-                  edge.value == value;
+        linked |= edge.kind == EdgeKind::word && edge.level == level + 1 &&
+                  edge.geometry == geometry && edge.parent == pa && edge.value == value;
       }
-      if (!linked) {
-        link(table, level + 1, Edge{.kind = EdgeKind::word, .parent = pa, .value = value});
-      }
+      if (!linked) link(table, Edge{.kind = EdgeKind::word, .parent = pa, .value = value});
     }
     if (changes_.followed()) {
-      graph_.for_each_path(frame, index, level, [&](const Path& path) {
+      graph_.for_each_path(frame, index, geometry, level, [&](const Path& path) {
         unsigned extent = geometry.shift(level);
         if (frame.contiguous != 0 && level > 0) extent += geometry.group_lg2(level);
         mark_dirty(path.tag, path.va, extent);
       });
     }
-    if (bit(value, 0)) check_make(frame, index, level, value);
-  }
+    if (bit(value, 0)) check_make(frame, index, geometry, level, value);
+  });
 }
 
 void Caches::mark_dirty(u32 tag, u64 va, unsigned extent_lg2) {
@@ -442,24 +465,26 @@ void Caches::settle(std::vector<Vanished>& vanished) {
     memory_.visible(*what.frame, what.index,
                     [&](Content content) { visible |= content == what.content; });
     // With global entries it matters that an equal one is older.
-    if (visible && regimes_.any_globals() && what.frame->table_edges != 0) {
+    if (visible && regimes_.any_globals() && what.frame->is_table()) {
       vanish_from_table(*what.frame, what);
     }
     return visible;
   });
   // First all items, while every way to them is still there; then the ways that are gone.
   for (const Vanished& what : vanished) {
-    if (what.frame->table_edges != 0) vanish_from_table(*what.frame, what);
+    if (what.frame->is_table()) vanish_from_table(*what.frame, what);
     if (what.frame->config != 0) config_vanished(what, vanished);
   }
   for (const Vanished& what : vanished) {
-    if (what.frame->table_edges == 0 || what.content.unknown) continue;
-    for (unsigned level = 0; level < last_level; ++level) {
-      if (what.frame->tables_at(level) == 0 || !geometry.is_table(what.content.value, level))
-        continue;
-      unlink(geometry.next_table(what.content.value), level + 1, EdgeKind::word,
-             what.frame->address() + 8 * what.index, what.content.value);
-    }
+    if (!what.frame->is_table() || what.content.unknown) continue;
+    const u64 value = what.content.value;
+    for_each_layout(*what.frame, [&](Geometry geometry, unsigned level) {
+      if (!Geometry::is_table(value, level)) return;
+      unlink(table_below(geometry, value, level, 0),
+             Edge{.kind = EdgeKind::word,
+                  .parent = what.frame->address() + 8 * what.index,
+                  .value = value});
+    });
   }
   std::vector<StreamPart> streams;
   for (const Vanished& what : vanished) {
@@ -474,7 +499,7 @@ void Caches::settle(std::vector<Vanished>& vanished) {
 template <class Visit>
 void Caches::for_each_filling(const Path& path, Visit&& visit) const {
   if (path.item == 0) return visit(path);
-  regimes_.for_each_space(path.tag, path.space.half, [&](const Space& space) {
+  regimes_.for_each_space_like(path.tag, path.space, [&](const Space& space) {
     Path filling = path;
     filling.space = space;
     if (va_in_range(regimes_.of(space), space.half, path.va)) visit(filling);
@@ -485,11 +510,10 @@ void Caches::vanish_from_table(Frame& frame, const Vanished& what) {
   earn(Work::per_word);
   const u64 pa = frame.address() + 8 * what.index;
   const bool valid = what.content.unknown || bit(what.content.value, 0);
-  for (unsigned level = 0; level <= last_level; ++level) {
-    if (frame.tables_at(level) == 0) continue;
+  for_each_layout(frame, [&](Geometry geometry, unsigned level) {
     std::vector<Path>& found = scratch_paths_;  // adding a pointer item changes the edges
     found.clear();
-    graph_.for_each_path(frame, what.index, level, [&](const Path& path) {
+    graph_.for_each_path(frame, what.index, geometry, level, [&](const Path& path) {
       if (valid) found.push_back(path);
       unsigned extent = geometry.shift(level);
       if (frame.contiguous != 0) extent += geometry.group_lg2(level);
@@ -502,7 +526,7 @@ void Caches::vanish_from_table(Frame& frame, const Vanished& what) {
         if (atcs_.any_on()) leave_dirty_in_atcs(filling, pa, what.content, what.at);
       });
     }
-  }
+  });
 }
 
 /// The group with which something dies that is filled on the way `path`. Filled while the way was
@@ -536,7 +560,6 @@ void Caches::add_item(const Path& path, u64 origin, Content content, EventIndex 
             .since = now_,
             .vanished_at = now_,
             .stored_at = stored_at};
-  u64 table = 0;
   if (content.unknown) {
     item.kind = ItemKind::unknown;
   } else {
@@ -545,7 +568,6 @@ void Caches::add_item(const Path& path, u64 origin, Content content, EventIndex 
     if (const auto* pointer = std::get_if<TableStep<u64>>(&next)) {
       if (r.haft.value && !pointer->af.value) return;
       item.kind = ItemKind::pointer;
-      table = pointer->address;
     } else {
       const auto& leaf = std::get<Leaf<u64>>(next);
       if (!(leaf.af | r.ha | r.affd)) return;  // an Access flag fault is never cached
@@ -557,14 +579,15 @@ void Caches::add_item(const Path& path, u64 origin, Content content, EventIndex 
   } else if (path.ghost && path.dies != immortal) {
     item.since = 0;  // filled before the group that ended the regime: every later one counts
   }
-  if (item.kind == ItemKind::final && contiguous_hint(item.value) &&
-      geometry.group_lg2(item.level) != 0) {
+  const unsigned group_lg2 = item.space.geometry.group_lg2(item.level);
+  if (item.kind == ItemKind::final && contiguous_hint(item.value) && group_lg2 != 0) {
     // Any member of a contiguous group fills each of its pages.
-    const u64 number = bits(item.va, geometry.shift(item.level) + 3, geometry.shift(item.level));
-    item = item.part(0 - number, u64{1} << geometry.group_lg2(item.level));
+    const u64 number =
+        (item.va >> item.space.geometry.shift(item.level)) & low_mask(u64{group_lg2});
+    item = item.part(0 - number, u64{1} << group_lg2);
     if (path.dies != immortal || covered != nullptr) return insert_group(path, item, covered);
   }
-  insert_item(item, table);
+  insert_item(item);
 }
 
 /// Entries of a contiguous group but those that `covered` removes: each dies for itself.
@@ -581,20 +604,18 @@ void Caches::insert_group(const Path& path, const Item& group, const Command* co
     if (dies) {
       Item run = group.part(first, end - first);
       run.dies = *dies;
-      insert_item(run, 0);
+      insert_item(run);
     }
     first = end;
   }
 }
 
-/// `table`: to which a pointer leads.
-void Caches::insert_item(const Item& item, u64 table) {
+void Caches::insert_item(const Item& item) {
   if (!spend(1 + items_.count(item.tag) / 64) || items_.join(item)) return;
   const u32 index = items_.insert(item);
   if (item.kind == ItemKind::unknown) may_be_global(item.tag);
   if (item.kind == ItemKind::pointer) {
-    link(table, item.level + 1U,
-         Edge{.kind = EdgeKind::item, .parent = index, .value = item.value});
+    link(item.table(), Edge{.kind = EdgeKind::item, .parent = index, .value = item.value});
   }
 }
 
@@ -606,7 +627,7 @@ void Caches::drop_items(Group group) {
     if (atcs_.any_on() && item.kind != ItemKind::pointer) leave_in_atcs(item);
     changes_.mark(item.tag, item.va, item.last());
     if (item.kind != ItemKind::pointer) return;
-    unlink(item.next_table(), item.level + 1U, EdgeKind::item, index, item.value);
+    unlink(item.table(), Edge{.kind = EdgeKind::item, .parent = index, .value = item.value});
   });
 }
 
@@ -654,7 +675,7 @@ void Caches::recycle(u64 pa, bool given_back) {
 /// By a cached pointer of any tag, or by memory that some regime walks. A regime that is gone walks
 /// no more from its root; only what it filled lives on (IHI 0070 3.21.3).
 bool Caches::may_be_walked_to(const Frame& frame) const {
-  if (frame.table_edges == 0) return false;
+  if (!frame.is_table()) return false;
   for (u32 i = graph_.first(frame); i != 0; i = graph_.edge(i).next) {
     const Edge& edge = graph_.edge(i);
     if (edge.kind == EdgeKind::item) return true;
@@ -665,15 +686,14 @@ bool Caches::may_be_walked_to(const Frame& frame) const {
   return is_walked(frame, true);
 }
 
-/// visit(const End&, level) for the ends of the ways on which the page is a table of `level`.
+/// visit(const End&, level) for the ends of the ways on which the page is of a table of `level`.
 template <class Visit>
 void Caches::for_each_way(const Frame& frame, Visit&& visit) const {
   Entries all;
   all.fill(~u64{0});
-  for (unsigned level = 0; level <= last_level; ++level) {
-    if (frame.tables_at(level) == 0) continue;
-    graph_.for_each_end(frame, all, level, [&](const End& end) { visit(end, level); });
-  }
+  for_each_layout(frame, [&](Geometry geometry, unsigned level) {
+    graph_.for_each_end(frame, all, geometry, level, [&](const End& end) { visit(end, level); });
+  });
 }
 
 /// Under a tag of which a regime can be formed: only there anything is filled. `ghosts`: or where
@@ -698,50 +718,59 @@ void Caches::assume(u64 pa, u64 value) {
   const auto index = static_cast<unsigned>(bits(pa, 11, 3));
   if (frame.newest(index) == Content{value, false}) return;
   memory_.assume(pa, Content{value, false});
-  if (frame.table_edges != 0) after_table_store(frame, index, value);
+  if (frame.is_table()) after_table_store(frame, index, value);
   if (frame.config != 0) reform_around(pa);
 }
 
 bool Caches::is_walkable_table(u64 pa) const {
   const Frame* frame = memory_.find(pa);
-  return frame != nullptr && frame->table_edges != 0;
+  return frame != nullptr && frame->is_table();
 }
 
 // ---- break before make --------------------------------------------------------------------------
 
 // SEMANTICS 4: judged when a valid descriptor is stored, against what lives under the same tag.
-void Caches::check_make(Frame& frame, unsigned index, unsigned level, u64 value) {
+void Caches::check_make(Frame& frame, unsigned index, Geometry geometry, unsigned level,
+                        u64 value) {
   const bool versions = graph_.valid_versions(frame, index) > 1;
-  graph_.for_each_path(frame, index, level, [&](const Path& path) {
+  graph_.for_each_path(frame, index, geometry, level, [&](const Path& path) {
     const TagState& tag = regimes_.tag(path.tag);
     if (tag.formed == 0) return;
     count(Rule::CONFLICT_BBM);
     const u64 pa = frame.address() + 8 * index;
     const bool others = versions || path.several || tag.formed > 1 || regimes_.any_globals();
     if (others || frame.contiguous != 0) probe(path.tag, path.va, pa);
+    const unsigned group_lg2 = frame.contiguous != 0 ? geometry.group_lg2(level) : 0;
+    const u64 first = align_down(path.va, geometry.shift(level) + group_lg2);
+    const u64 last = first + (pow2(geometry.shift(level) + group_lg2) - 1);
+    // By another regime of the tag smaller entries may lie inside of the leaf.
+    for (u64 r = geometry.is_leaf(value, level) && tag.formed > 1 ? tag.first_regime : 0; r != 0;
+         r = regimes_[r - 1].next) {
+      if (regimes_[r - 1].formed == 0) continue;
+      regimes_.for_each_root(static_cast<u32>(r - 1), [&](const Space&, const TableExtent& root) {
+        probe_table(path.tag, root, first, last);
+      });
+    }
     const bool several = others || items_.count(path.tag) != 0;
-    if (geometry.is_table(value, level) &&
-        (several || pending_below(geometry.next_table(value), level + 1))) {
-      probe_table(path, geometry.next_table(value), level + 1);
+    if (Geometry::is_table(value, level)) {
+      const TableExtent table = table_below(geometry, value, level, path.va);
+      if (several || pending_below(table)) probe_table(path.tag, table);
     }
     // Where a table may give way to a block, what matters is what was below it.
     if (caps_.bbml != 0 && geometry.is_leaf(value, level)) {
       memory_.visible(frame, index, [&](Content old) {
-        if (old.unknown || !geometry.is_table(old.value, level)) return;
-        probe_table(path, geometry.next_table(old.value), level + 1);
+        if (old.unknown || !Geometry::is_table(old.value, level)) return;
+        probe_table(path.tag, table_below(geometry, old.value, level, path.va));
       });
     }
-    const unsigned extent = geometry.shift(level) + (frame.contiguous != 0 ? 4 : 0);
-    const u64 first = align_down(path.va, extent);
     for (u32 i = items_.first(path.tag); i != 0; i = items_[i].next) {
       if (!spend(1)) return;
       const Item& item = items_[i];
-      if (item.last() < first || item.va > first + (pow2(extent) - 1)) continue;
+      if (item.last() < first || item.va > last) continue;
       probe(path.tag, std::max(item.va, path.va), pa);
       probe(path.tag, path.va, pa);
       if (caps_.bbml != 0 && item.kind == ItemKind::pointer) {
-        probe_table(Path{.tag = path.tag, .va = item.va}, item.next_table(), item.level + 1U, first,
-                    first + (pow2(extent) - 1));
+        probe_table(path.tag, item.table(), first, last);
       }
     }
   });
@@ -778,45 +807,54 @@ void Caches::probe_tag(u32 tag, u64 va, u64 origin) {
 }
 
 /// Some word of the table, or of those below it, has more than one visible version.
-bool Caches::pending_below(u64 table, unsigned level) const {
-  const Frame* frame = memory_.find(table);
-  if (frame == nullptr || !memory_.any_pending()) return false;
-  if (any_pending(*frame)) return true;
-  if (level == last_level) return false;
-  for (unsigned i = 0; (i = frame->next_used(i)) < frame_words; ++i) {
-    if (!spend(1)) return false;
-    if (!frame->is_unknown(i) && geometry.is_table(frame->words[i], level) &&
-        pending_below(geometry.next_table(frame->words[i]), level + 1)) {
-      return true;
+bool Caches::pending_below(const TableExtent& table) const {
+  bool pending = false;
+  for_each_part(table, [&](const TableExtent& part, u64) {
+    const Frame* frame = memory_.find(part.table);
+    if (pending || frame == nullptr || !memory_.any_pending()) return;
+    pending = any_pending(*frame);
+    if (table.level == last_level) return;
+    for (unsigned i = 0; !pending && (i = frame->next_used(i)) < frame_words; ++i) {
+      if (!spend(1)) return;
+      if (frame->is_unknown(i) || !Geometry::is_table(frame->words[i], table.level)) continue;
+      pending = pending_below(table_below(table.geometry, frame->words[i], table.level, 0));
     }
-  }
-  return false;
+  });
+  return pending;
 }
 
 /// What the table may translate within [first, last]; of contiguous entries all that begin before.
-void Caches::probe_table(const Path& path, u64 table, unsigned level, u64 first, u64 last) {
-  const Frame* frame = memory_.find(table);
-  const unsigned shift = geometry.shift(level);
-  const u64 before = first > path.va ? align_down((first - path.va) >> shift, 4) : 0;
-  if (frame == nullptr || before >= frame_words) return;
-  for (auto i = static_cast<unsigned>(before); (i = frame->next_used(i)) < frame_words && spend(1);
+void Caches::probe_table(u32 tag, const TableExtent& table, u64 first, u64 last) {
+  for_each_part(table, [&](const TableExtent& part, u64) { probe_part(tag, part, first, last); });
+}
+
+void Caches::probe_part(u32 tag, const TableExtent& part, u64 first, u64 last) {
+  const Frame* frame = memory_.find(part.table);
+  const unsigned shift = part.shift();
+  const unsigned group_lg2 = part.geometry.group_lg2(part.level);
+  const u64 before = first > part.va ? align_down((first - part.va) >> shift, group_lg2) : 0;
+  if (frame == nullptr || before >= part.entries) return;
+  const auto begin = static_cast<unsigned>(bits(part.table, 11, 3));
+  const auto end = static_cast<unsigned>(begin + part.entries);
+  for (auto i = static_cast<unsigned>(begin + before); (i = frame->next_used(i)) < end && spend(1);
        ++i) {
-    Path below = path;
-    below.va = path.va + (u64{i} << shift);
-    if (below.va > last) return;
+    const u64 va = part.va + (u64{i - begin} << shift);
+    if (va > last) return;
     memory_.visible(*frame, i, [&](Content content) {
       if (content.unknown || !bit(content.value, 0)) return;
-      if (geometry.is_leaf(content.value, level))
-        probe(path.tag, below.va, frame->address() + 8 * i);
-      if (geometry.is_table(content.value, level)) {
-        probe_table(below, geometry.next_table(content.value), level + 1, first, last);
+      if (part.geometry.is_leaf(content.value, part.level)) {
+        probe(tag, va, frame->address() + 8 * i);
+      }
+      if (Geometry::is_table(content.value, part.level)) {
+        probe_table(tag, table_below(part.geometry, content.value, part.level, va), first, last);
       }
     });
   }
 }
 
 // Valid members of a contiguous group agree in all but the output that follows from their index.
-void Caches::check_contiguous(Frame& frame, unsigned index, unsigned level, u64 value) {
+void Caches::check_contiguous(Frame& frame, unsigned index, Geometry geometry, unsigned level,
+                              u64 value) {
   const unsigned group_lg2 = geometry.group_lg2(level);
   if (group_lg2 == 0) return;
   const unsigned shift = geometry.shift(level);

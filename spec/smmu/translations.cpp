@@ -22,23 +22,14 @@ unsigned run_of_leaves(const Frame& frame, unsigned i, u64 size, unsigned end, u
   return next - i;
 }
 
-/// To which the table descriptor `word` leads, that stands in a table of `level` and is met for
-/// `va`.
-Root table_below(u64 word, unsigned level, u64 va) {
-  return {.table = Space::geometry.next_table(word),
-          .level = level + 1,
-          .entries = Space::geometry.entries(),
-          .va = va};
-}
-
 }  // namespace
 
 /// Every leaf and unknown word below the table, as met by a walk of the regime. `runs`: of settled
 /// leaves of consecutive pages the first is visited, with the bytes of all.
-void Caches::visit_table(const Space& space, const Root& table, u8 hierarchical, u32 item,
+void Caches::visit_table(const Space& space, const TableExtent& table, u8 hierarchical, u32 item,
                          bool runs, const VisitCandidate& visit) const {
   if (table.entries > frame_words) {
-    return for_each_part(table, [&](const Root& part, u64) {
+    return for_each_part(table, [&](const TableExtent& part, u64) {
       visit_table(space, part, hierarchical, item, runs, visit);
     });
   }
@@ -54,8 +45,8 @@ void Caches::visit_table(const Space& space, const Root& table, u8 hierarchical,
     const u64 origin = frame->address() + 8 * i;
     memory_.visible(*frame, i, [&](Content content) {
       if (!content.unknown && !bit(content.value, 0)) return;
-      if (!content.unknown && space.geometry.is_table(content.value, level)) {
-        visit_table(space, table_below(content.value, level, here),
+      if (!content.unknown && Geometry::is_table(content.value, level)) {
+        visit_table(space, table_below(space.geometry, content.value, level, here),
                     pack_below(hierarchical, content.value), item, runs, visit);
         return;
       }
@@ -82,16 +73,16 @@ void Caches::visit_table(const Space& space, const Root& table, u8 hierarchical,
 void Caches::all_translations_of(u32 tag, const VisitCandidate& visit) const {
   for (unsigned half = 0; half < 2; ++half) {
     regimes_.for_each_space(tag, half, [&](const Space& space) {
-      const Root root = root_of(regimes_.of(space), half);
+      const TableExtent root = root_of(regimes_.of(space), half);
       visit_table(space, root, 0, 0, true, visit);
       // A pointer that one regime filled serves the walks of the others of its tag.
       for (u64 i = 0; i < root.entries && regimes_.tag(tag).formed > 1; ++i) {
         memory_.visible(root.table + 8 * i, [&](Content content) {
-          if (content.unknown || !space.geometry.is_table(content.value, root.level)) return;
+          if (content.unknown || !Geometry::is_table(content.value, root.level)) return;
           const u64 va = root.va + (i << space.geometry.shift(root.level));
-          regimes_.for_each_space(tag, half, [&](const Space& other) {
+          regimes_.for_each_space_like(tag, space, [&](const Space& other) {
             if (other == space) return;
-            visit_table(other, table_below(content.value, root.level, va),
+            visit_table(other, table_below(space.geometry, content.value, root.level, va),
                         pack_below(0, content.value), 0, true, visit);
           });
         });
@@ -101,9 +92,8 @@ void Caches::all_translations_of(u32 tag, const VisitCandidate& visit) const {
   for (u32 i = items_.first(tag); i != 0; i = items_[i].next) {
     const Item& item = items_[i];
     if (item.kind == ItemKind::pointer) {
-      regimes_.for_each_space(tag, item.space.half, [&](const Space& space) {
-        visit_table(space, table_below(item.value, item.level, item.va), item.hierarchical_below(),
-                    i + 1, true, visit);
+      regimes_.for_each_space_like(tag, item.space, [&](const Space& space) {
+        visit_table(space, item.table(), item.hierarchical_below(), i + 1, true, visit);
       });
       continue;
     }
@@ -158,16 +148,16 @@ void Caches::for_each_translation(const std::function<void(u32, const Candidate&
     };
     for (u64 r = tag.first_regime; r != 0; r = regimes_[r - 1].next) {
       if (regimes_[r - 1].formed == 0) continue;
-      regimes_.for_each_root(static_cast<u32>(r - 1), [&](const Space& space, const Root& root) {
-        visit_table(space, root, 0, 0, false, by_entries);
-      });
+      regimes_.for_each_root(static_cast<u32>(r - 1),
+                             [&](const Space& space, const TableExtent& root) {
+                               visit_table(space, root, 0, 0, false, by_entries);
+                             });
     }
     for (u32 i = items_.first(id); i != 0; i = items_[i].next) {
       const Item& item = items_[i];
       if (item.kind == ItemKind::pointer) {
         if (tag.formed == 0) continue;
-        visit_table(item.space, table_below(item.value, item.level, item.va),
-                    item.hierarchical_below(), i + 1, false, by_entries);
+        visit_table(item.space, item.table(), item.hierarchical_below(), i + 1, false, by_entries);
         continue;
       }
       for (u64 k = 0; k < item.count; ++k) {

@@ -75,7 +75,7 @@ void Caches::drop_items_of(u32 tag, bool pointers_only) {
   items_.drop_of(tag, goes, [&](u32 index, const Item& item) {
     changes_.mark(tag, item.va, item.last());
     if (item.kind != ItemKind::pointer) return;
-    unlink(item.next_table(), item.level + 1U, EdgeKind::item, index, item.value);
+    unlink(item.table(), Edge{.kind = EdgeKind::item, .parent = index, .value = item.value});
   });
 }
 

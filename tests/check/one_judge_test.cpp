@@ -126,6 +126,35 @@ TEST(Stage2, ATornSteIsFoundAllTheSame) {
   EXPECT_EQ(run.result.findings[0].rule, Rule::TORN_STE) << why(run);
 }
 
+/// Tables of 16 and 64 KiB, each of several pages of 4 KiB.
+TEST(Granules, ADriverWithLargerTablesHolds) {
+  for (const char* kib : {"16", "64"}) {
+    for (const char* more : {"", ",ril=0", ",oas=48,stall=1"}) {
+      const std::string machine = std::string("gran") + kib + "k=1" + more;
+      const Checked run = check(std::string("granule") + kib, machine);
+      EXPECT_EQ(run.end.verdict(), Verdict::held) << machine << ": " << why(run);
+      EXPECT_EQ(run.result.unmodelled, 0U);
+    }
+  }
+}
+
+TEST(Granules, WhatIsWrongIsFound) {
+  constexpr std::pair<const char*, Rule> bugs[] = {{"tg_4k", Rule::PAGE_REUSE},
+                                                   {"half", Rule::PAGE_REUSE},
+                                                   {"forgotten", Rule::PAGE_REUSE},
+                                                   {"no_sync", Rule::PAGE_REUSE},
+                                                   {"zero_4k", Rule::WILD_WALK}};
+  for (const char* kib : {"16", "64"}) {
+    for (const auto& [name, rule] : bugs) {
+      const Checked run =
+          check(fmt::format("granule{}_{}", kib, name), fmt::format("gran{}k=1,ril=1", kib));
+      EXPECT_EQ(run.end.verdict(), Verdict::violated) << name << ": " << why(run);
+      ASSERT_FALSE(run.result.findings.empty()) << name;
+      EXPECT_EQ(run.result.findings[0].rule, rule) << name << ": " << why(run);
+    }
+  }
+}
+
 TEST(NotBuilt, NoDomainIsNoVerdict) {
   const Checked run = check("claims_no_domain_alloc", "default");
   EXPECT_EQ(run.end.verdict(), Verdict::undecided) << why(run);

@@ -69,6 +69,11 @@ TEST(LitmusAgreement, OnRandomTestsOfStage2) {
   expect_agreement(random_stage2_test, [](u64 cases) { return 2 + cases / 200; });
 }
 
+/// Tables of 16 and 64 KiB at either stage, and pages that are tables of several granules.
+TEST(LitmusAgreement, OnRandomTestsOfGranules) {
+  expect_agreement(random_granule_test, [](u64 cases) { return 2 + cases / 200; });
+}
+
 /// The random test that shows where the engine allows more (docs/semantics.md, 6).
 TEST(LitmusAgreement, TheSeedThatIsExplained) {
   const u64 seed = 71301;

@@ -55,8 +55,8 @@ TEST(LitmusFiles, TheEngineComesFirst) {
   EXPECT_FALSE(reading("access 1 0x1000 r -> P1\n").reasons.empty());
   EXPECT_TRUE(reading("run dma d begin 1 0x1000 r\nrun dma d end\ndma d -> P1\n").literal);
   const auto neither =
-      reading("init cd C1 asid=5 ttb=R tg0=64\ninit e2h 1\naccess 1 0x1000 r -> P1\n");
-  EXPECT_EQ(neither.judgement.unsupported, "granules of 16 and 64 KiB");
+      reading("init ste 1 cfg=s1 cd=C1 cont=1\ninit e2h 1\naccess 1 0x1000 r -> P1\n");
+  EXPECT_EQ(neither.judgement.unsupported, "STE.CONT");
 }
 
 }  // namespace

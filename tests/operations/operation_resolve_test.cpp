@@ -244,6 +244,24 @@ TEST(OperationResolve, Places) {
   EXPECT_EQ(at("map pa=odd pa_page=1").pa, pow2(output_bits));
 }
 
+/// Where the smallest page is larger, what is aligned to 4 KiB is aligned to it; the rest stays.
+TEST(OperationResolve, RangesAreOfTheSpacesPages) {
+  const auto at = [](std::string_view text) {
+    const auto operation = parse_operation(text);
+    if (!operation) ADD_FAILURE() << operation.error().message;
+    return resolve(*operation, {.input_bits = 39,
+                                .output_bits = output_bits,
+                                .page = 0x1'0000,
+                                .leaf_max = 0x1'0000,
+                                .mappings = {}});
+  };
+  EXPECT_EQ(at("map page=19 size=8K").iova, 0x1'0000U);
+  EXPECT_EQ(at("map page=19 size=8K").bytes, 0x1'0000U);
+  EXPECT_EQ(at("map page=19 size=8K").pa % 0x1'0000, 0U);
+  EXPECT_EQ(at("map window=odd page=16").iova % 4096, 0x10U);
+  EXPECT_EQ(at("unmap size=0").bytes, 0U);
+}
+
 TEST(OperationResolve, DomainsAreModuloTheLiving) {
   const auto index = [](u16 domain, Pick pick, DomainsView view) {
     return domain_index(

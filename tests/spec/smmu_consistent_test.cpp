@@ -106,9 +106,10 @@ TEST(Consistent, CountsThatAreWrongAreNamed) {
     const char* said;
   };
   const Row rows[] = {
-      {SmallMachine::leaves, [](Frame& f) { f.table_edges += u64{1} << 48; },
+      {SmallMachine::leaves, [](Frame& f) { f.table_edges[0] += u64{1} << 48; },
        "TableGraph: page 0x302000, edges at level 3: counted 1, kept 2"},
-      {SmallMachine::middle, [](Frame& f) { f.table_edges -= u64{1} << 32; }, "TableGraph: page"},
+      {SmallMachine::middle, [](Frame& f) { f.table_edges[0] -= u64{1} << 32; },
+       "TableGraph: page"},
       {SmallMachine::middle, [](Frame& f) { f.first_edge = 0; }, "edges at level 2: counted 0"},
       {SmallMachine::cds, [](Frame& f) { ++f.config; },
        "ConfigCache: page 0x200000, regions of configuration: counted"},

@@ -107,7 +107,7 @@ RC_GTEST_PROP(SmmuMemory, RunsOfPendingStoresAreStoresOfEachWord, (bool coherent
   Words simple;
   simple.coherent = coherent;
   // In the first page what vanishes is told; nobody reaches the second one.
-  memory.frame(base).table_edges = 1;
+  memory.frame(base).table_edges[0] = 1;
   u32 now = 1;
   const auto below = [](u64 n) { return *rc::gen::inRange<u64>(0, n); };
   const auto agent = [&] { return below(4) == 0 ? AgentId{1} : AgentId::cpu0; };
