@@ -42,17 +42,31 @@ bool in_halves(const fuzz::Operation& operation) {
 
 }  // namespace
 
-/// The first from the one that the operation says on that has anything to be tracked; any other for
-/// arguments that are wrong.
+/// The first from the one that the operation says on that can be tracked; any other for arguments
+/// that are wrong.
 std::optional<std::size_t> Lockstep::space_to_track(const fuzz::Operation& operation) const {
   const bool any = static_cast<DirtyKind>(operation.variant) == DirtyKind::arguments;
   for (std::size_t n = 0; n < spaces_.size(); ++n) {
     const std::size_t i = (operation.domain + n) % spaces_.size();
     const Space& space = spaces_[i];
     if (space.io_mm || space.task || !(space.paging || any)) continue;
-    if (any || !space.mappings.empty()) return i;
+    return i;
   }
   return std::nullopt;
+}
+
+/// Where nothing is mapped pages are, or a block where the driver has such.
+void Lockstep::map_to_track(std::size_t index, const fuzz::Operation& operation) {
+  const Space& space = spaces_[index];
+  if (!space.paging || space.dynamic || !space.mappings.empty()) return;
+  constexpr u64 block = 0x200000;
+  Call map{.kind = CallKind::map};
+  map.domain = space.handle;
+  map.iova = block * operation.page;
+  map.pa = callers_memory(options_.machine.caps).base;
+  map.size = (operation.choices & 8) != 0 ? block : 0x8000;
+  map.prot = spec::sva::prot_read | spec::sva::prot_write;
+  if (may_call(map)) note_result(index, map, make_call(map));
 }
 
 /// Where no device is on the domain one moves there.
@@ -125,27 +139,29 @@ void Lockstep::perform_dirty(const fuzz::Operation& operation) {
   if (!index) return;
   const auto kind = static_cast<DirtyKind>(operation.variant);
   const bool wrong = kind == DirtyKind::arguments;
+  if (!wrong) map_to_track(*index, operation);
+  if (!monitor_.findings().empty()) return;
   const Space space = spaces_[*index];
   const bool tracked = monitor_.interface().is_tracked(space.handle);
   const fuzz::Target target = fuzz::resolve(operation, space_of(space));
   if (!wrong) attach_to_track(space, operation);
   Call set{.kind = CallKind::dirty_set};
   set.domain = space.handle;
-  set.on = kind != DirtyKind::off;
   const bool sets = kind == DirtyKind::on || kind == DirtyKind::off;
+  const auto sets_it = [&](bool on) {
+    set.on = on;
+    if (monitor_.findings().empty() && may_call(set)) make_call(set);
+  };
   // What was tracked before it was off is told by nobody.
-  const bool anew = kind == DirtyKind::off && tracked && (operation.choices & 1) != 0;
+  const bool anew = kind == DirtyKind::off && (operation.choices & 3) != 0;
+  if (!tracked && !wrong && (anew || !sets)) sets_it(true);
   if (anew && monitor_.findings().empty()) write_there(space, target.iova, operation);
-  if (!monitor_.findings().empty()) return;
-  if ((sets || (!wrong && !tracked)) && may_call(set)) make_call(set);
-  if (!monitor_.findings().empty()) return;
-  if (sets && !anew) return;
-  set.on = true;
-  if (anew && may_call(set)) make_call(set);
-  if (!monitor_.findings().empty()) return;
+  if (sets) sets_it(kind == DirtyKind::on);
+  if (anew) sets_it(true);
+  if (!monitor_.findings().empty() || (sets && !anew)) return;
 
   fuzz::Mapped range{target.iova, std::max<u64>(target.bytes, 1)};
-  if (!wrong && in_halves(operation)) {
+  if (!wrong && in_halves(operation) && !space.mappings.empty()) {
     range = *std::ranges::max_element(space.mappings, {}, &fuzz::Mapped::bytes);
   }
   constexpr u64 grains[] = {0x1000, 0x1000, 0x1000, 0x1000, 0x2000, 0x4000, 0x10000, 0x200000};
@@ -157,7 +173,20 @@ void Lockstep::perform_dirty(const fuzz::Operation& operation) {
   range.bytes = std::min(range.bytes, bits_max * read.grain - read.grain);
   read.size = (range.bytes + (range.iova - read.iova) + read.grain - 1) / read.grain * read.grain;
   if (wrong) spoil(read, (operation.choices >> 1) & 7);
-  if (!wrong && !anew) return read_dirty(space, read, range, operation);
+  // What is taken away takes no other bits with it.
+  const bool unmaps = !wrong && !anew && (operation.choices & 7) == 5;
+  if (!wrong && !anew && !unmaps) return read_dirty(space, read, range, operation);
+  if (unmaps) {
+    write_there(space, range.iova, operation);
+    Call unmap{.kind = CallKind::unmap};
+    unmap.domain = space.handle;
+    unmap.iova = (range.iova + (range.bytes - 1)) / page_4k * page_4k;
+    unmap.size = page_4k;
+    if (monitor_.findings().empty() && may_call(unmap)) {
+      note_result(*index, unmap, make_call(unmap));
+    }
+    if (!monitor_.findings().empty()) return;
+  }
   if (may_call(read)) make_call(read);
 }
 

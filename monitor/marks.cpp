@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What a device's access writes of itself: the access flag and the dirty state of the descriptor
 // that it was translated by. The interface hears of the write at once; memory has the mark at once
-// or late, at a completed CMD_SYNC at the latest. IHI 0070 3.13.4; SEMANTICS 4.
+// or late, when the driver looks whether a CMD_SYNC has completed, at the latest. IHI 0070 3.13.4;
+// SEMANTICS 4.
 #include <algorithm>
 #include <utility>
 

@@ -394,11 +394,10 @@ void Monitor::mmio_read(AgentId by, u32 offset, unsigned size, u64 value) {
 
 u64 Monitor::device_read(AgentId by, u32 offset, unsigned size, spec::Choices& choices) {
   tick();
-  const u64 syncs = caches_.completed_groups();
-  const bool translated = caches_.enabled();
+  // What this read may tell to be complete makes them visible.
+  const bool tells = offset == spec::reg::cmdq_cons || offset == spec::reg::cr0ack;
+  if (!marks_.empty() && tells) settle_marks();
   const u64 value = smmu_.read(offset, size, choices);
-  const bool ended = caches_.completed_groups() != syncs || caches_.enabled() != translated;
-  if (!marks_.empty() && ended) settle_marks();
   emit(by, trace::MmioRead{.offset = offset, .size = static_cast<u8>(size), .value = value});
   return value;
 }

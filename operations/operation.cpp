@@ -84,10 +84,8 @@ constexpr auto kinds = [] {
     table[place] = static_cast<u8>(OperationKind::faults);
   }
   table[maps - 10] = static_cast<u8>(OperationKind::hardware);
-  // One of unmap_fast, and of iotlb_sync.
-  for (const std::size_t place : std::to_array<std::size_t>({47, 50})) {
-    table[place] = static_cast<u8>(OperationKind::dirty);
-  }
+  // Another one of iotlb_sync.
+  table[50] = static_cast<u8>(OperationKind::dirty);
   return table;
 }();
 constexpr auto domains_any = spread<16>(std::to_array({2u, 2u, 2u, 2u, 2u, 2u, 2u, 2u}));
