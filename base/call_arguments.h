@@ -39,8 +39,9 @@ enum class CallArgument : u8 {
   depth,
   fault_group,
   response,
-  number,   ///< grain
-  word,     ///< on, clear
+  grain,
+  on,
+  clear,
   present,  ///< of a handler
 };
 
@@ -71,12 +72,12 @@ constexpr CallArgument call_argument(std::string_view name) {
       {"mm_exit", mm_exit},
       {"attribute", attribute},
       {"commands", commands},
-      {"grain", number},
+      {"grain", grain},
       {"depth", depth},
       {"fault_group", fault_group},
       {"response", response},
-      {"on", word},
-      {"clear", word},
+      {"on", on},
+      {"clear", clear},
       {"present", present},
   };
   for (const auto& [known, argument] : names) {

@@ -376,6 +376,7 @@ void Lockstep::perform(const fuzz::Operation& operation) {
     case OperationKind::dynamic_alloc:
     case OperationKind::gpu_switch:
     case OperationKind::attach_pasid:
+    case OperationKind::dirty:
     case OperationKind::sva_free: break;
     case OperationKind::gpu_flush: return perform_flush(operation);
     case OperationKind::hardware: return perform_hardware(operation);
@@ -390,6 +391,7 @@ void Lockstep::perform(const fuzz::Operation& operation) {
       operation.kind == OperationKind::dynamic_alloc || operation.kind == OperationKind::gpu_switch;
   if (is_dynamic) return perform_dynamic(operation);
   if (operation.kind == OperationKind::attach_pasid) return perform_attach_pasid(operation);
+  if (operation.kind == OperationKind::dirty) return perform_dirty(operation);
   const bool is_private =
       operation.kind == OperationKind::sva_alloc || operation.kind == OperationKind::sva_free;
   return is_private ? perform_private(operation) : perform_on_space(operation);

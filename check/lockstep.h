@@ -244,6 +244,15 @@ class Lockstep {
   u32 prepare_attach_pasid(u32 device, const fuzz::Operation& operation);
   u32 prepare_link(const Space& space, u32 device);
 
+  // lockstep_dirty.cpp: what devices have written
+  void perform_dirty(const fuzz::Operation& operation);
+  void read_dirty(const Space& space, const spec::sva::Call& read, const fuzz::Mapped& range,
+                  const fuzz::Operation& operation);
+  void map_to_track(std::size_t index, const fuzz::Operation& operation);
+  void attach_to_track(const Space& space, const fuzz::Operation& operation);
+  bool write_there(const Space& space, u64 iova, const fuzz::Operation& operation);
+  std::optional<std::size_t> space_to_track(const fuzz::Operation& operation) const;
+
   // lockstep_faults.cpp: faults that wait
   std::optional<u32> prepare_faults(const fuzz::Operation& operation);
   void perform_faults(const fuzz::Operation& operation);

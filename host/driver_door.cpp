@@ -61,6 +61,7 @@ auto c_queue(const Given& g) { return std::tuple(g.call.queue); }
 auto c_fault_group(const Given& g) { return std::tuple(g.call.group); }
 auto c_response(const Given& g) { return std::tuple(g.call.response); }
 auto c_present(const Given& g) { return std::tuple(g.call.present ? 1 : 0); }
+auto c_on(const Given& g) { return std::tuple(g.call.on ? 1 : 0); }
 auto c_drvdata(const Given& g) { return std::tuple(g.call.drvdata); }
 auto c_attribute(const Given& g) { return std::tuple(g.call.attribute); }
 
@@ -110,7 +111,7 @@ constexpr bool is_plain(CallKind kind) {
   return call_shapes[static_cast<std::size_t>(kind)].built && kind != CallKind::domain_alloc &&
          kind != CallKind::bind_device && kind != CallKind::bind_task &&
          kind != CallKind::sva_alloc_pasid && kind != CallKind::fault_queue_open &&
-         kind != CallKind::fault_queue_read;
+         kind != CallKind::fault_queue_read && kind != CallKind::dirty_read;
 }
 
 template <class Driver, class Arguments>
@@ -153,6 +154,7 @@ Observed DriverDoor::call(const Call& call) const {
     case CallKind::sva_alloc_pasid: return alloc_private(call);
     case CallKind::fault_queue_open: return open_queue(call);
     case CallKind::fault_queue_read: return read_fault(call);
+    case CallKind::dirty_read: return read_dirty(call);
     default: return perform(driver_, state_, call.kind, given(call));
   }
 }
@@ -228,6 +230,20 @@ Observed DriverDoor::open_queue(const Call& call) const {
   iommucheck_handle queue = 0;
   const int error = driver_.fault_queue_open(state_, call.device, call.domain, call.depth, &queue);
   return with_value(error, queue);
+}
+
+/// What is behind the last bit is nobody's.
+Observed DriverDoor::read_dirty(const Call& call) const {
+  constexpr u64 bits_max = u64{1} << 20;
+  const u64 count = call.grain == 0 ? 0 : call.size / call.grain;
+  if (count > bits_max) return {.status = spec::sva::Status::enomem};
+  std::vector<u64> bits(count / 64 + 1);
+  Observed observed = status(driver_.dirty_read(state_, call.domain, call.iova, call.size,
+                                                call.grain, call.clear ? 1 : 0, bits.data()));
+  if (observed.status != spec::sva::Status::ok) return observed;
+  bits[count / 64] &= (u64{1} << (count % 64)) - 1;
+  observed.bits = std::move(bits);
+  return observed;
 }
 
 /// First as a caller of an abi that nobody has: who refuses that has taken no group.

@@ -29,6 +29,7 @@ class DriverDoor {
   [[nodiscard]] spec::sva::Observed bind_task(const spec::sva::Call& call) const;
   [[nodiscard]] spec::sva::Observed alloc_private(const spec::sva::Call& call) const;
   [[nodiscard]] spec::sva::Observed open_queue(const spec::sva::Call& call) const;
+  [[nodiscard]] spec::sva::Observed read_dirty(const spec::sva::Call& call) const;
   [[nodiscard]] spec::sva::Observed read_fault(const spec::sva::Call& call) const;
 
   const iommucheck_driver& driver_;

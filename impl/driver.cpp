@@ -253,6 +253,13 @@ constexpr iommucheck_driver make_driver() {
   d.domain_get_attr = [](void* self, iommucheck_handle domain, u32 attr, u64* value) {
     return core(self).domain_get_attr(domain, attr, value);
   };
+  d.dirty_set = [](void* self, iommucheck_handle domain, int on) {
+    return core(self).dirty_set(domain, on != 0);
+  };
+  d.dirty_read = [](void* self, iommucheck_handle domain, u64 iova, u64 bytes, u64 grain, int clear,
+                    u64* bitmap) {
+    return core(self).dirty_read(domain, iova, bytes, grain, clear != 0, bitmap);
+  };
   add_processes(d);
   add_tasks(d);
   add_private(d);

@@ -113,6 +113,11 @@ void Monitor::observe_access(const trace::Dma& dma) {
     find(std::move(finding));
     return;
   }
+  const bool passed = dma.result == DmaResult::ok || dma.result == DmaResult::bypass;
+  if (passed && dma.direction != trace::Direction::read &&
+      dma.direction != trace::Direction::execute) {
+    note_write(access, dma.pa, dma.direction.has_value());
+  }
   if (dma.rights && dma.result == DmaResult::ok) {
     const Comparison read = compare(AccessType::read);
     const Comparison write = compare(AccessType::write);

@@ -128,6 +128,9 @@ Arguments arguments_of(const Call& call) {
     a.present = call.present;
     if (call.pasid != spec::sva::pasid_unknown) a.pasid = trace::substream(call.pasid);
   }
+  if constexpr (requires { a.grain; }) a.grain = call.grain;
+  if constexpr (requires { a.on; }) a.on = call.on;
+  if constexpr (requires { a.clear; }) a.clear = call.clear;
   if constexpr (requires { a.flags; }) a.flags = call.flags;
   if constexpr (requires { a.drvdata; }) a.drvdata = call.drvdata;
   if constexpr (requires { a.features; }) a.features = call.features;
@@ -195,6 +198,9 @@ trace::Return to_trace(const Call& call, const spec::sva::Observed& observed, tr
       }
       if (observed.pasid != spec::sva::pasid_unknown) result.words = trace::Words{observed.pasid};
       break;
+    case trace::ResultKind::bitmap:
+      if (ok) result.words = observed.bits;
+      break;
     case trace::ResultKind::record:
       if (ok) result.words = words_of(observed.fault);
       break;
@@ -237,6 +243,9 @@ struct CallReader {
       call.present = a.present;
       call.pasid = a.pasid.valid ? a.pasid.value : spec::sva::pasid_unknown;
     }
+    if constexpr (requires { a.grain; }) call.grain = a.grain;
+    if constexpr (requires { a.on; }) call.on = a.on;
+    if constexpr (requires { a.clear; }) call.clear = a.clear;
     if constexpr (requires { a.flags; }) call.flags = a.flags;
     if constexpr (requires { a.drvdata; }) call.drvdata = a.drvdata;
     if constexpr (requires { a.features; }) call.features = a.features;
@@ -293,6 +302,7 @@ spec::sva::Observed from_trace(const Call& call, const trace::Return& result) {
     observed.facts = {static_cast<u32>((*result.words)[0]), static_cast<u32>((*result.words)[1]),
                       (*result.words)[2]};
   }
+  if (call.kind == CallKind::dirty_read) observed.bits = *result.words;
   if (call.kind == CallKind::fault_queue_read && result.words->size() == fault_words) {
     observed.fault = fault_of(*result.words);
   }

@@ -25,6 +25,8 @@ spec::sva::Setup interface_setup(const Setup& setup) {
   // STALL_MODEL = 1: nothing stalls. Page requests are not built: no device can wait by them.
   result.stalls = caps.stall_model != spec::StallModel::never;
   result.page_requests = false;
+  using spec::sva::DirtyHardware;
+  if (caps.httu >= 2) result.dirty = caps.cohacc ? DirtyHardware::present : DirtyHardware::open;
   return result;
 }
 
@@ -167,6 +169,7 @@ void Monitor::begin_case(EventIndex now) {
   promises_on_ = setup_.calls_are_known;
   stalled_.clear();
   waiting_accesses_.clear();
+  marks_.clear();
   stalled_accesses_.clear();
   answered_.clear();
   smmu_.resumed().clear();
@@ -186,6 +189,7 @@ std::unique_ptr<Monitor::Point> Monitor::point() {
   point->touched_streams_ = touched_streams_;
   point->dirty_streams_ = caches_.dirty_streams();
   point->waiting_accesses_ = waiting_accesses_;
+  point->marks_ = marks_;
   point->stalled_ = stalled_;
   point->stalled_accesses_ = stalled_accesses_;
   point->answered_ = answered_;
@@ -204,6 +208,7 @@ void Monitor::go_back_to(const Point& point) {
   touched_streams_ = point.touched_streams_;
   caches_.dirty_streams() = point.dirty_streams_;
   waiting_accesses_ = point.waiting_accesses_;
+  marks_ = point.marks_;
   stalled_ = point.stalled_;
   stalled_accesses_ = point.stalled_accesses_;
   answered_ = point.answered_;
@@ -389,6 +394,9 @@ void Monitor::mmio_read(AgentId by, u32 offset, unsigned size, u64 value) {
 
 u64 Monitor::device_read(AgentId by, u32 offset, unsigned size, spec::Choices& choices) {
   tick();
+  // What this read may tell to be complete makes them visible.
+  const bool tells = offset == spec::reg::cmdq_cons || offset == spec::reg::cr0ack;
+  if (!marks_.empty() && tells) settle_marks();
   const u64 value = smmu_.read(offset, size, choices);
   emit(by, trace::MmioRead{.offset = offset, .size = static_cast<u8>(size), .value = value});
   return value;
@@ -486,6 +494,7 @@ bool Monitor::one_access(const spec::Access& access, spec::Choices& choices) {
   }
   ++statistics_.outcomes_judged;
   if (outcomes.empty()) return false;
+  forget_marked_before(outcomes);
   if (outcomes.front().not_modelled != spec::NotModelled::no) {
     meets_unmodelled(outcomes.front().not_modelled);
   }
@@ -513,6 +522,7 @@ bool Monitor::one_access(const spec::Access& access, spec::Choices& choices) {
     if (outcome.kind == OutcomeKind::translation) dma.pa = outcome.pa;
     emit(trace::device_agent(static_cast<u16>(interface_.device_of(access.sid))), dma);
   }
+  mark_descriptor(access, outcome, choices);
   const auto recorded = smmu_.record(access, outcome);
   if (!recorded) return false;
   if (recorded->delivery == spec::Delivery::waits) return waits_for_room(access);

@@ -295,6 +295,14 @@ class Monitor {
   [[nodiscard]] DeviceRules* device_rules() { return device_rules_.get(); }
 
  private:
+  // marks.cpp
+  void note_write(const spec::Access& access, std::optional<u64> pa, bool sure);
+  struct Mark;
+  void mark_descriptor(const spec::Access& access, const spec::Outcome& outcome,
+                       spec::Choices& choices);
+  static void forget_marked_before(std::vector<spec::Outcome>& outcomes);
+  void store_mark(const Mark& mark);
+  void settle_marks();
   bool one_access(const spec::Access& access, spec::Choices& choices);
   bool waits_for_room(const spec::Access& access);
   void interrupt_of_event_queue();
@@ -506,6 +514,14 @@ class Monitor {
   std::vector<spec::Candidate> scratch_;
   std::vector<spec::Outcome> outcomes_;  ///< scratch
   std::string unsupported_machine_;
+  /// What the SMMU writes into a descriptor that an access used.
+  struct Mark {
+    u64 pa = 0;
+    u64 from = 0;  ///< as the access met it
+    u64 to = 0;
+    trace::StoreCause cause{};
+  };
+  std::vector<Mark> marks_;                     ///< that are not in memory yet
   std::vector<spec::Access> waiting_accesses_;  ///< stalled, without a record yet
   std::vector<StalledAccess> stalled_accesses_;
   std::vector<StalledAccess> answered_;
@@ -561,6 +577,7 @@ class Monitor::Point {
   std::vector<spec::StreamPart> stalled_;
   std::vector<StalledAccess> stalled_accesses_;
   std::vector<StalledAccess> answered_;
+  std::vector<Mark> marks_;
 };
 
 }  // namespace iommucheck::oracle

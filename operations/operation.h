@@ -60,6 +60,7 @@ enum class OperationKind : u16 {
   link,            ///< sva_attach, sva_detach
   attach_pasid,    ///< and detach_pasid
   hardware,        ///< how the SMMU behaves from here on
+  dirty,           ///< a write of a device, and dirty_read; or dirty_set
   count
 };
 
@@ -174,6 +175,9 @@ enum class FaultKind : u16 {
 enum class LinkKind : u16 { attach, detach, selected, count };
 /// `variant` of attach_pasid: a number that is held to a domain, or away; or as the operation says.
 enum class AttachPasid : u16 { attach, detach, selected, count };
+/// `variant` of dirty. To read what is not tracked turns that on first; `arguments`: what no caller
+/// should give.
+enum class DirtyKind : u16 { clear, keep, on, off, arguments, count };
 /// `variant` of queue.
 enum class QueueKind : u16 { stuck, recover, count };
 

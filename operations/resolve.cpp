@@ -181,6 +181,7 @@ bool needs_domain(OperationKind kind) {
     case OperationKind::dynamic_alloc:
     case OperationKind::gpu_switch:
     case OperationKind::attach_pasid:
+    case OperationKind::dirty:
     case OperationKind::sva_free: return true;
     default: return false;
   }

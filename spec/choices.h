@@ -15,6 +15,7 @@ enum class ChoiceSite : u8 {
   command_error,  ///< 0 none, 1 CERROR_ABT, 2 CERROR_ATC_INV_SYNC; drawn where a driver is ready
                   ///< for it
   outcome,        ///< which of the allowed outcomes a device's access has
+  mark,           ///< a flag of the descriptor that it used: 0 at once, 1 late
 };
 
 class Choices {

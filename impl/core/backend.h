@@ -79,6 +79,33 @@ class FaultSink {
   ~FaultSink() = default;
 };
 
+/// Of a space, at which what was written to is asked for: one bit a grain.
+struct DirtyWindow {
+  u64 iova = 0;
+  u64 last = 0;
+  u64 grain = 0;
+  bool clear = false;  ///< what lies wholly inside is to be clean again
+  u64* bitmap = nullptr;
+  bool cleared = false;  ///< something was: what is cached is to forget that it was dirty
+
+  bool holds(u64 first, u64 end) const { return iova <= first && end - 1 <= last; }
+  bool has(u64 address) const {
+    const u64 bit = (address - iova) / grain;
+    return (bitmap[bit / 64] >> (bit % 64) & 1) != 0;
+  }
+  /// Of the part of [first, end) that is in it.
+  void set(u64 first, u64 end) const {
+    const u64 from = first < iova ? iova : first;
+    const u64 to = end - 1 < last ? end - 1 : last;
+    for (u64 bit = (from - iova) / grain; bit <= (to - iova) / grain; ++bit) {
+      bitmap[bit / 64] |= u64{1} << (bit % 64);
+    }
+  }
+  void empty() const {
+    for (u64 word = 0; word <= (last - iova) / grain / 64; ++word) bitmap[word] = 0;
+  }
+};
+
 /// What became of an answer.
 enum class Answered : u8 {
   done,        ///< it has acted
@@ -196,6 +223,19 @@ class Backend {
   virtual void free_detached(Space& space, const Detached& subtree) = 0;
   /// Parts of the table that unmap() took out: no cache leads to them any more.
   virtual void free_retired(Space& space) = 0;
+
+  // ---- what devices have written to: without it nothing is tracked ----
+
+  virtual bool tracks_writes() const { return false; }
+  /// From now on map() makes what is clean (`Space::tracked`), and all that stands there is; or
+  /// nothing is marked any more.
+  virtual void track(Space& /*space*/, bool /*on*/) {}
+  /// Of accesses that have ended the marks are there behind the next flush().
+  virtual void settle_marks() {}
+  /// Sets the bits of what is marked; what it makes clean joins the gather.
+  virtual void read_marks(Space& /*space*/, DirtyWindow& /*window*/) {}
+  /// Of what was read and made clean, by its bits: it is dirty again.
+  virtual void mark_again(Space& /*space*/, const DirtyWindow& /*window*/) {}
 
   // ---- hooks of an address space at a PASID (io_mm): INTERFACE "Hooks" ----
   // `io_mm` is a number that no other one has while it lives. A backend that has nothing to do

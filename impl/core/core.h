@@ -100,6 +100,8 @@ class Core {
   int domain_free(iommucheck_handle handle);
   int domain_get_info(iommucheck_handle handle, iommucheck_domain_info* info);
   int domain_get_attr(iommucheck_handle handle, u32 attr, u64* value);
+  int dirty_set(iommucheck_handle handle, bool on);
+  int dirty_read(iommucheck_handle handle, u64 iova, u64 bytes, u64 grain, bool clear, u64* bitmap);
   int attach(iommucheck_handle handle, u32 device);
   int detach(iommucheck_handle handle, u32 device);
   int attach_pasid(iommucheck_handle handle, u32 device, u32 pasid);
@@ -320,6 +322,9 @@ class Core {
   void for_each_entry(const Space& space, Visit visit);
   int relocate(Space& space);
   Space* space_with_tag(u64 tag);
+
+  // what devices have written to (dirty.cpp)
+  Space* tracked_space(iommucheck_handle handle, int* error);
 
   // what is owed (owed.cpp)
   int complete(Space& space);

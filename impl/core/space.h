@@ -27,6 +27,7 @@ struct Space {
   u64 old_tag = 0;  // one that it had before, and whose invalidation has timed out
   iommucheck_handle domain = 0;
   bool foreign = false;      // walked by others than the IOMMU, and never by it: a dynamic domain's
+  bool tracked = false;      // what devices write to is marked
   bool cached = false;       // its translations may be in a cache of the IOMMU or of a device
   bool tables_wait = false;  // parts of its table that unmap took out
 };

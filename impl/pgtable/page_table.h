@@ -9,7 +9,8 @@
 // a table that leaves the tree is handed to the caller, who frees it (free_subtree) after an
 // invalidation that covers it, pointers included, has completed. For the same reason a block is
 // never split and a valid entry never overwritten: 0 -> valid and valid -> 0 are the only changes,
-// so that break-before-make never arises (DDI 0487 D8.14, arch 7.4).
+// so that break-before-make never arises (DDI 0487 D8.14, arch 7.4). Who visits leaves may change
+// their permissions, which needs no break.
 //
 // Stores are visible to the IOMMU only after the caller's next barrier or ordered register write.
 #pragma once
@@ -167,6 +168,13 @@ class PageTable {
     platform.table_free(table, Layout::table_bytes(level));
   }
 
+  /// visit(slot, level, first) for each leaf of which [first, last] has a part, by its first
+  /// address.
+  template <class Visit>
+  void for_each_leaf(const Platform& platform, u64 first, u64 last, Visit visit) const {
+    visit_leaves(platform, root_, start_level_, first, last, visit);
+  }
+
   /// Output address of `iova`, 0 if it is not mapped or out of range.
   u64 translate(const Platform& platform, u64 iova) const {
     if ((iova >> input_bits_) != 0) return 0;
@@ -192,6 +200,24 @@ class PageTable {
   }
   static u64 last_index(u64 iova) {
     return Format::table_index(iova, last_level, Format::index_lg2(last_level));
+  }
+
+  /// Levels bound the recursion.
+  template <class Visit>
+  void visit_leaves(const Platform& platform, u64 table, unsigned level, u64 first, u64 last,
+                    Visit& visit) const {
+    const u64 below = Layout::level_bytes(level) - 1;
+    for (u64 at = first;; at = (at | below) + 1) {
+      const u64 slot = slot_of(table, at, level);
+      const u64 word = *platform.words(slot);
+      if (Format::is_table(word, level)) {
+        visit_leaves(platform, Format::address(word), level + 1, at, std::min(at | below, last),
+                     visit);
+      } else if (Format::is_valid(word)) {
+        visit(slot, level, at & ~below);
+      }
+      if ((at | below) >= last) return;
+    }
   }
 
   /// A table of invalid entries that may be linked at once: its zeros are visible first.

@@ -54,6 +54,12 @@ class Platform {
     platform_.fill64(platform_.ctx, pa, count, value);
   }
   u64 load64(u64 pa) const { return platform_.load64(platform_.ctx, pa); }
+  bool has_atomics() const { return platform_.atomic != nullptr; }
+  /// What was there: `desired` is, if that was `expected`.
+  u64 compare_exchange(u64 pa, u64 expected, u64 desired) const {
+    return platform_.atomic(platform_.ctx, IOMMUCHECK_ATOMIC_COMPARE_EXCHANGE, pa, sizeof desired,
+                            desired, expected, IOMMUCHECK_ORDERED, 0);
+  }
 
   /// Stores become visible to the SMMU in the order of the calls of this function, and loads come
   /// after register reads before it.

@@ -42,6 +42,7 @@ int Smmu::probe() {
   features_ = read_features(platform_.read32(reg::idr0), platform_.read32(reg::idr1),
                             platform_.read32(reg::idr3), platform_.read32(reg::idr5));
   platform_.set_coherent(features_.coherent);
+  features_.dirty_state &= platform_.has_atomics();
   const Features& f = features_;
   if (const char* why = refusal(f)) {
     platform_.log(IOMMUCHECK_LOG_ERROR, why);

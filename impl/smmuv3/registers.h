@@ -83,6 +83,7 @@ struct Features {
   bool granule_4k = false;
   bool preset_tables = false;
   bool ats = false;
+  bool dirty_state = false;  ///< marks what is written to, and access flags
   bool two_level_cd_table = false;
   u8 asid_bits = 8;
   u8 stall_model = 0;
@@ -103,6 +104,8 @@ constexpr Features read_features(u32 id0, u32 id1, u32 id3, u32 id5) {
   f.aarch64_tables = bit(id0, 3);
   f.coherent = bit(id0, 4);
   f.hypervisor = bit(id0, 9);
+  // Marks that the CPU's caches may hide are of no use.
+  f.dirty_state = bits(id0, 7, 6) >= 2 && f.coherent;
   f.ats = bit(id0, 10);
   f.asid_bits = bit(id0, 12) ? 16 : 8;
   f.two_level_cd_table = bit(id0, 19);

@@ -100,6 +100,15 @@ class Smmu final : public HookedBackend {
   void attach_back(Space& space, const Detached& subtree) override;
   void free_detached(Space& space, const Detached& subtree) override;
   void free_retired(Space& space) override;
+
+  // dirty.cpp
+  bool tracks_writes() const override { return features_.dirty_state; }
+  void track(Space& space, bool on) override;
+  void settle_marks() override { queued_ = true; }
+  void read_marks(Space& space, DirtyWindow& window) override;
+  void mark_again(Space& space, const DirtyWindow& window) override;
+
+  // tags, which are ASIDs or VMIDs
   u64 tag_of(const iommucheck_mm& /*mm*/, u64 cpus) const override { return cpus; }
   u64 new_tag() override { return asids_.allocate(); }
   int take_tag(u64 tag) override;
@@ -145,6 +154,8 @@ class Smmu final : public HookedBackend {
     for (u32 i = 0; i < config.stream_id_count; ++i) visit(u64{config.stream_ids[i]});
   }
   SmmuSpace* new_space(u32 input_bits);
+  template <class Change>
+  u64 change_leaf(u64 slot, Change change) const;
   // stage2.cpp
   /// What the STEs of a device are to say when everything was invalidated.
   struct Postponed {

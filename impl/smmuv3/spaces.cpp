@@ -60,10 +60,12 @@ void Smmu::close_space(Space& space) {
 }
 
 MapProgress Smmu::map(Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) {
-  if (by_stage2()) {
-    return own(space).pages.map(platform_, iova, pa, bytes, descriptor::stage2_attributes(prot));
+  const bool stage2 = by_stage2();
+  u64 attributes = stage2 ? descriptor::stage2_attributes(prot) : descriptor::leaf_attributes(prot);
+  if (space.tracked && descriptor::is_writable(attributes, stage2)) {
+    attributes = descriptor::make_clean(attributes, stage2);
   }
-  return own(space).pages.map(platform_, iova, pa, bytes, descriptor::leaf_attributes(prot));
+  return own(space).pages.map(platform_, iova, pa, bytes, attributes);
 }
 
 UnmapProgress Smmu::unmap(Space& space, u64 iova, u64 bytes) {

@@ -50,16 +50,19 @@ inline constexpr u64 bypass = valid | config_bypass;
 inline constexpr u64 stage2 = valid | config_stage2;
 
 /// S2VMID, S2T0SZ, S2SL0; walks write-back inner shareable, 4 KiB granule, AArch64 tables, faults
-/// terminate and are recorded (S2R). `start`: the level of the first table.
+/// terminate and are recorded (S2R); `dirty_state`: what is written to is marked (S2HD, S2HA).
+/// `start`: the level of the first table.
 template <class W>
-constexpr W stage2_word2(W vmid, u64 input_bits, unsigned start, u64 output_size) {
+constexpr W stage2_word2(W vmid, u64 input_bits, unsigned start, u64 output_size,
+                         bool dirty_state = false) {
   constexpr u64 s2ir0_wb = u64{1} << 40;
   constexpr u64 s2or0_wb = u64{1} << 42;
   constexpr u64 s2sh0_inner = u64{3} << 44;
   constexpr u64 s2aa64 = u64{1} << 51;
   constexpr u64 s2r = u64{1} << 58;
-  return W((64 - input_bits) << 32 | u64{2 - start} << 38 | s2ir0_wb | s2or0_wb | s2sh0_inner |
-           output_size << 48 | s2aa64 | s2r) |
+  constexpr u64 s2hd_s2ha = u64{3} << 55;
+  return W((dirty_state ? s2hd_s2ha : 0) | (64 - input_bits) << 32 | u64{2 - start} << 38 |
+           s2ir0_wb | s2or0_wb | s2sh0_inner | output_size << 48 | s2aa64 | s2r) |
          vmid;
 }
 
@@ -104,14 +107,15 @@ namespace cd {
 
 /// What differs between address spaces in word 0.
 struct Kind {
-  bool shared = false;  // the ASID is the CPUs', and their broadcasts may act on it
-  bool waits = false;   // faults stall
-  bool quiet = false;   // nothing is walked any more, faults end without a record
+  bool shared = false;       // the ASID is the CPUs', and their broadcasts may act on it
+  bool waits = false;        // faults stall
+  bool quiet = false;        // nothing is walked any more, faults end without a record
+  bool dirty_state = false;  // what is written to is marked, where leaves say so
 };
 
-/// Word 0. TTB0 only (EPD1), 4 KiB granule, walks write-back inner shareable, no hardware flag
-/// update, faults terminate (A) and are recorded (R) unless they stall (S). `quiet` is EPD0 without
-/// R and S: a legal CD, whatever its table, that fills nothing (arch 3.4, 7.6).
+/// Word 0. TTB0 only (EPD1), 4 KiB granule, walks write-back inner shareable, faults terminate (A)
+/// and are recorded (R) unless they stall (S). `quiet` is EPD0 without R and S: a legal CD,
+/// whatever its table, that fills nothing (arch 3.4, 7.6).
 template <class W>
 constexpr W word0(W asid, u64 input_bits, u64 output_size, Kind kind = {}) {
   constexpr u64 ir0_wb = u64{1} << 8;
@@ -121,12 +125,14 @@ constexpr W word0(W asid, u64 input_bits, u64 output_size, Kind kind = {}) {
   constexpr u64 epd1 = u64{1} << 30;
   constexpr u64 valid = u64{1} << 31;
   constexpr u64 aa64 = u64{1} << 41;
+  constexpr u64 hd_ha = u64{3} << 42;
   constexpr u64 stall = u64{1} << 44;
   constexpr u64 record = u64{1} << 45;
   constexpr u64 abort = u64{1} << 46;
   constexpr u64 aset = u64{1} << 47;
   u64 flags = kind.quiet ? epd0 : record | (kind.waits ? stall : 0);
   if (!kind.shared) flags |= aset;
+  if (kind.dirty_state) flags |= hd_ha;
   return W((64 - input_bits) | ir0_wb | or0_wb | sh0_inner | epd1 | valid | output_size << 32 |
            aa64 | abort | flags) |
          (asid << 48);

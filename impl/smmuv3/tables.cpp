@@ -39,7 +39,10 @@ void Smmu::close_table(Table& table) {
 u64 Smmu::cd_word0(const Entry& entry) const {
   const bool shared = entry.mm != nullptr;
   const u64 input_bits = shared ? entry.mm->input_bits : entry.space->input_bits;
-  const cd::Kind kind = {.shared = shared, .waits = entry.waits, .quiet = entry.quiet};
+  const cd::Kind kind = {.shared = shared,
+                         .waits = entry.waits,
+                         .quiet = entry.quiet,
+                         .dirty_state = !shared && features_.dirty_state};
   return cd::word0<u64>(entry.tag, input_bits, features_.output_size, kind);
 }
 
@@ -55,7 +58,7 @@ void Smmu::set_first_entry(Table& table, const Entry* entry) {
     const Space& space = *entry->space;
     auto& its = static_cast<SmmuTable&>(table);
     its.word2 = ste::stage2_word2<u64>(entry->tag, space.input_bits, start_level(space.input_bits),
-                                       features_.output_size);
+                                       features_.output_size, features_.dirty_state);
     its.word3 = space.table_pa;
     return;
   }

@@ -68,6 +68,32 @@ constexpr u64 stage2_attributes(u32 prot) {
   return word;
 }
 
+// What the SMMU marks when it writes (IHI 0070 3.13.3): a leaf with DBM is writable, and dirty if
+// bit 7 says so. That is AP[2] at stage 1, where it takes the right, and S2AP[1] at stage 2, where
+// it gives it.
+inline constexpr u64 dirty_bit_modifier = u64{1} << 51;
+inline constexpr u64 write_bit = 1 << 7;
+
+constexpr u64 with_write_bit(u64 word, bool is) {
+  return is ? word | write_bit : word & ~write_bit;
+}
+constexpr bool lets_write(u64 word, bool stage2) { return ((word & write_bit) != 0) == stage2; }
+constexpr bool is_writable(u64 word, bool stage2) {
+  return (word & dirty_bit_modifier) != 0 || lets_write(word, stage2);
+}
+constexpr bool is_dirty(u64 word, bool stage2) {
+  return (word & dirty_bit_modifier) != 0 && lets_write(word, stage2);
+}
+/// Of a writable one.
+constexpr u64 make_clean(u64 word, bool stage2) {
+  return with_write_bit(word | dirty_bit_modifier, !stage2);
+}
+/// Of one with DBM.
+constexpr u64 make_dirty(u64 word, bool stage2) { return with_write_bit(word, stage2); }
+constexpr u64 make_untracked(u64 word, bool stage2) {
+  return with_write_bit(word & ~dirty_bit_modifier, stage2);
+}
+
 constexpr bool is_valid(u64 word) { return (word & valid) != 0; }
 constexpr bool is_table(u64 word, unsigned level) {
   return level != last_level && (word & (valid | table_or_page)) == (valid | table_or_page);

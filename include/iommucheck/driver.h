@@ -669,8 +669,15 @@ struct iommucheck_driver {
                              uint32_t group, uint32_t response);
   int (*fault_queue_close)(void* self, iommucheck_handle queue);
 
-  /* Dirty tracking: one bit a grain (a power of two), window aligned to it; bit 0 of bitmap[0] is
-   * the first. */
+  /* What devices have written. On starts clean, twice changes nothing, off forgets; what is mapped
+   * while it is on is tracked. EINVAL (no such domain), EOPNOTSUPP (not a paging domain, IDR0.HTTU
+   * below 2), ENOMEM, ETIMEDOUT (on: it is off; off: it is off all the same).
+   * dirty_read: one bit a grain, a power of two and the smallest page at least, window aligned to
+   * it; bit 0 of bitmap[0] is the first, holes are 0. A leaf that is larger may set all its bits in
+   * the window. `clear` makes clean what lies wholly in it, and returns when nothing cached can be
+   * written without a mark. EINVAL (tracking is off, the window is empty, not aligned, no such
+   * grain), ERANGE (beyond the input size), EOPNOTSUPP, ENOMEM; ETIMEDOUT: nothing is lost, and the
+   * bitmap says nothing. INTERFACE "Dirty". */
   int (*dirty_set)(void* self, iommucheck_handle domain, int on);
   int (*dirty_read)(void* self, iommucheck_handle domain, uint64_t iova, uint64_t bytes,
                     uint64_t grain, int clear, uint64_t* bitmap);

@@ -39,7 +39,7 @@ char letter_of(CallArgument argument) {
     case max_pasid:
     case depth:
     case fault_group:
-    case number: return 'n';
+    case grain: return 'n';
     case pasid: return 'q';
     case pa: return 'p';
     case rights: return 'r';
@@ -52,7 +52,8 @@ char letter_of(CallArgument argument) {
     case attribute:
     case response:
     case present:
-    case word: return 'w';
+    case on:
+    case clear: return 'w';
     case other: break;
   }
   return '*';
@@ -221,6 +222,8 @@ class Checker {
       expect_number(setting, 12, 64);
     } else if (key == "iommu_pasids") {
       expect_number(setting, 0, u64{1} << 20);
+    } else if (key == "dirty") {
+      expect_number(setting, 0, 1);
     } else if (key == "bbml") {
       expect_number(setting, 0, 2);
     } else if (key == "hooks") {

@@ -92,6 +92,7 @@ Offers BackendSubject::offers(const World& world) {
 void BackendSubject::make_host(const World& world) {
   world_ = world;
   setup_ = interface_setup(world);
+  setup_.dirty = spec::sva::DirtyHardware::none;
   setup_.devices = hardware_devices(world);
   machine_ = make_(setup_);
   machine_->adapt(setup_);

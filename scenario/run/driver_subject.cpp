@@ -29,6 +29,7 @@ Setup setup_of(const World& world, const iommucheck_driver& driver) {
   caps.stall_model = spec::StallModel::both;
   caps.bbml = static_cast<unsigned>(world.bbml.value_or(0));
   caps.ats = true;
+  caps.httu = world.has_dirty() ? 2 : 0;
   setup.id = spec::make_id_registers(caps);
   setup.devices = hardware_devices(world);
   setup.per_device_tables = (driver.flags & IOMMUCHECK_DRIVER_PER_DEVICE_TABLES) != 0;
@@ -66,6 +67,7 @@ Offers DriverSubject::offers(const World& world) {
           .own_tables = per_device,
           .stalls = true,
           .no_page_sizes = says(IOMMUCHECK_DRIVER_PAGE_SIZES),
+          .dirty = driver_->dirty_set != nullptr,
           .hooks = says(IOMMUCHECK_DRIVER_HOOKS),
           .commands = true};
 }

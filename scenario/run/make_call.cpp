@@ -53,14 +53,7 @@ u32 domain_kind(std::string_view word) {
 
 /// Whether a spec::sva::Call has the argument: those of calls that are not built are missing.
 bool can_be_set(const std::optional<CallArgument>& argument) {
-  if (!argument) return true;
-  switch (*argument) {
-    case CallArgument::other:
-    case CallArgument::commands:
-    case CallArgument::number:
-    case CallArgument::word: return false;
-    default: return true;
-  }
+  return !argument || (*argument != CallArgument::other && *argument != CallArgument::commands);
 }
 
 class Maker {
@@ -132,9 +125,10 @@ class Maker {
         break;
       }
       case CallArgument::other:
-      case CallArgument::commands:
-      case CallArgument::number:
-      case CallArgument::word: break;
+      case CallArgument::commands: break;
+      case CallArgument::grain: call.grain = number(value); break;
+      case CallArgument::on: call.on = value.is_word("on") || value.number != 0; break;
+      case CallArgument::clear: call.clear = value.is_word("clear") || value.number != 0; break;
       case CallArgument::present: call.present = value.is_word("handler"); break;
       case CallArgument::domain: call.domain = number(value); break;
       case CallArgument::device: call.device = world_.device(value.word); break;
@@ -208,6 +202,27 @@ std::optional<std::pair<u64, Status>> done_of(const Value& value) {
   return std::pair{value.items[0].number, *status};
 }
 
+/// The bits of `bits(0101)`, the first digit the lowest.
+std::optional<std::vector<u64>> bits_in(const Value& value) {
+  const bool is_bits =
+      value.kind == Value::Kind::term && value.word == "bits" && value.items.size() == 1;
+  if (!is_bits) return std::nullopt;
+  const std::string& digits = value.items[0].word;
+  std::vector<u64> bits((digits.size() + 63) / 64);
+  for (std::size_t i = 0; i < digits.size(); ++i) {
+    if (digits[i] == '1') bits[i / 64] |= u64{1} << (i % 64);
+  }
+  return bits;
+}
+
+/// What is behind the end of one is 0.
+bool same_bits(const std::vector<u64>& a, const std::vector<u64>& b) {
+  for (std::size_t i = 0; i < std::max(a.size(), b.size()); ++i) {
+    if ((i < a.size() ? a[i] : 0) != (i < b.size() ? b[i] : 0)) return false;
+  }
+  return true;
+}
+
 /// `fault(DEV, PASID, IOVA, access, GROUP)`; the address by its page.
 bool same_fault(const Value& value, const spec::sva::FaultRecord& fault, Names& names) {
   if (value.word != "fault" || value.items.size() < 5) return false;
@@ -245,6 +260,7 @@ bool one_matches(const Value& value, const Answer& answer, CallKind kind, Names&
   if (value.kind == Value::Kind::term && kind == CallKind::fault_queue_read) {
     return ok && same_fault(value, observed.fault, names);
   }
+  if (const auto bits = bits_in(value)) return ok && same_bits(*bits, observed.bits);
   if (value.kind == Value::Kind::term) {
     const auto done = done_of(value);
     return done && done->first == observed.value && done->second == observed.status;
@@ -303,6 +319,7 @@ Wanted wanted_of(const scenario::Values& results, const Names& names, CallKind k
     if (value.is_word("ok") || value.is_word("new")) wanted.success = true;
     if (value.kind == Value::Kind::term && value.word == "fault") wanted.success = true;
     if (value.is_word("empty")) wanted.errors.push_back(Status::eagain);
+    if (auto bits = bits_in(value)) wanted.bits.push_back(std::move(*bits));
     if (const auto done = done_of(value)) {
       wanted.values.push_back(done->first);
       if (done->second != Status::ok) wanted.errors.push_back(done->second);
@@ -345,6 +362,15 @@ std::string text_of(const Answer& answer, CallKind kind, const Names& names) {
                                                                     : "r";
     return fmt::format("fault({}, {}, {:#x}, {}, {})", names.device_name(fault.device),
                        names.written_pasid(fault.pasid), fault.iova, access, fault.group);
+  }
+  if (kind == CallKind::dirty_read) {
+    std::string digits;
+    for (std::size_t i = 0; i < 64 * observed.bits.size(); ++i) {
+      digits += (observed.bits[i / 64] >> (i % 64) & 1) != 0 ? '1' : '0';
+    }
+    const std::size_t last = digits.find_last_of('1');
+    if (last == std::string::npos) return "bits(0), and 0 behind it";
+    return fmt::format("bits({}), and 0 behind them", digits.substr(0, last + 1));
   }
   if (gives_pasid(kind)) return fmt::format("{}", observed.value);
   if (gives_address(kind)) return names.address_text(observed.value);

@@ -25,7 +25,7 @@ bool makes_handle(CallKind kind) {
 }
 
 bool is_ok(const Wanted& wanted) {
-  return wanted.success || wanted.anything || !wanted.values.empty();
+  return wanted.success || wanted.anything || !wanted.values.empty() || !wanted.bits.empty();
 }
 
 }  // namespace
@@ -42,6 +42,7 @@ Offers Model::offers(const World& /*world*/) {
           .stalls = true,
           .page_requests = true,
           .no_page_sizes = true,
+          .dirty = true,
           .any_numbers = true,
           .hooks = true};
 }
@@ -302,6 +303,14 @@ bool Model::try_success(Running& running, Observed& observed) {
     observed.fault.group = ++groups_;
     return try_end(running, observed);
   }
+  if (call.kind == CallKind::dirty_read) {
+    for (const std::vector<u64>& bits : running.wanted.bits) {
+      observed.bits = bits;
+      if (try_end(running, observed)) return true;
+    }
+    observed.bits = interface_->written_bits(call);
+    return try_end(running, observed);
+  }
   for (const u64 value : running.wanted.values) {
     observed.value = value;
     if (try_end(running, observed)) return true;
@@ -442,6 +451,9 @@ bool Model::access(const Probing& probing, Reached& reached, std::string& /*reas
   if (set.empty()) return false;
   if (probing.at.present) note(interface_->duty_of_dma(probing.device, probing.at.number));
   reached = *set.begin();
+  if (probing.access == 'w' && reached.address) {
+    interface_->device_wrote(probing.device, probing.at, probing.iova, reached.pa, true);
+  }
   waits = make_access(probing, reached);
   return true;
 }

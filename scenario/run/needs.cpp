@@ -77,7 +77,7 @@ const Requirement requirements[] = {
      },
      &Offers::no_page_sizes},
     {[](const World& world) -> std::string {
-       return world.dirty && *world.dirty != "0" ? "dirty=" + *world.dirty : "";
+       return world.dirty && world.has_dirty() ? "dirty=" + *world.dirty : "";
      },
      &Offers::dirty},
     {several_iommus, &Offers::several_iommus},
@@ -117,6 +117,9 @@ class Needs {
     if (name == "dma_state") return;  // its dma has been looked at
     const auto kind = kind_of(name);
     if (!kind || !subject_.has(*kind)) return add(name);
+    const bool of_dirt =
+        *kind == spec::sva::CallKind::dirty_set || *kind == spec::sva::CallKind::dirty_read;
+    if (of_dirt && world_.has_dirty() && !offers_.dirty) add("dirty=1");
     if (waits_for_holes(*kind, invoke.results)) add("backend=two");
     if (name == "domain_alloc" && !invoke.arguments.empty()) {
       const scenario::Value& what = invoke.arguments[0];

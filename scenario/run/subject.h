@@ -37,6 +37,7 @@ struct Wanted {
   bool success = false;   ///< `ok`, `new`
   std::vector<spec::sva::Status> errors;
   std::vector<u64> values;
+  std::vector<std::vector<u64>> bits;  ///< of dirty_read, as Observed has them
 };
 
 /// What an access may meet: an address, or a fault by its name ("F.perm"); "?…" for what no

@@ -145,6 +145,7 @@ spec::sva::Setup interface_setup(const World& world) {
   setup.keeps_pasid_0 = !world.second_backend;
   setup.routes_identity = world.second_backend;
   setup.hooks = world.hooks;
+  if (world.has_dirty()) setup.dirty = spec::sva::DirtyHardware::present;
   return setup;
 }
 

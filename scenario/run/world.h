@@ -50,6 +50,8 @@ struct World {
   [[nodiscard]] bool lacks_hooks() const {
     return !(hooks.mm_alloc && hooks.mm_free && hooks.mm_attach && hooks.mm_detach);
   }
+  /// Its IOMMU marks what devices write: unless it says `dirty=0`.
+  [[nodiscard]] bool has_dirty() const { return dirty.value_or("1") != "0"; }
   /// Index of the device, devices.size() if there is none of the name.
   [[nodiscard]] u32 device(std::string_view name) const;
   /// Number of stream IDs before those of the device; stream IDs are 1, 2, ….

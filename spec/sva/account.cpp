@@ -203,6 +203,10 @@ std::string dump(const InterfaceState& s) {
     intervals("map", space.map);
     intervals("stale", space.stale);
     for (const u64 layer : space.older) intervals("older", layer);
+    if (space.tracked != 0) text += "  tracked" + named("asked", space.asked) + "\n";
+    intervals("written", space.written);
+    intervals("maybe", space.maybe);
+    intervals("meanwhile", space.meanwhile);
   });
   s.forest.for_each(s.number_at, 0, pasid_limit - 1, [&](const Interval& piece) {
     const Number& number = s.numbers[piece.tag];

@@ -91,6 +91,9 @@ std::string arguments_text(const Call& call) {
              std::to_string(call.response);
     case CallKind::fault_handler_set:
       return at + (call.present ? ", handler " + hex(call.drvdata) : ", none");
+    case CallKind::dirty_set: return domain + (call.on ? ", on" : ", off");
+    case CallKind::dirty_read:
+      return domain + range + ", grain " + hex(call.grain) + (call.clear ? ", clear" : ", keep");
     case CallKind::recover: return "";
     default:
       if (on_io_mm) return io_mm;

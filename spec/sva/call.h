@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/types.h"
 
@@ -208,6 +209,9 @@ struct Call {
   u32 group = 0;             ///< fault_queue_respond
   u32 response = 0;          ///< the same
   bool present = false;      ///< fault_handler_set: there is a handler
+  u64 grain = 0;             ///< dirty_read: bytes a bit
+  bool on = false;           ///< dirty_set
+  bool clear = false;        ///< dirty_read: and forget what was read
   Context context{};
 };
 
@@ -224,7 +228,8 @@ struct Observed {
   DomainFacts facts{};  ///< domain_alloc
   /// sva_alloc_pasid, bind_task: what io_mm_get_pasid or task_get_attr said right after it
   u32 pasid = pasid_unknown;
-  FaultRecord fault{};  ///< fault_queue_read
+  FaultRecord fault{};      ///< fault_queue_read
+  std::vector<u64> bits{};  ///< dirty_read: one a grain, the first in bit 0 of the first word
 };
 
 /// A function of the backend for an address space at a PASID. INTERFACE "Hooks".

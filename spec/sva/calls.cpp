@@ -10,6 +10,7 @@
 #include "spec/sva/attachments.h"
 #include "spec/sva/bind.h"
 #include "spec/sva/devices.h"
+#include "spec/sva/dirty.h"
 #include "spec/sva/domains.h"
 #include "spec/sva/duties.h"
 #include "spec/sva/exit.h"
@@ -94,6 +95,8 @@ Permitted permitted(const InterfaceState& s, const Call& call, Circumstances aro
     case CallKind::fault_queue_respond: return permitted_respond(s, call, around);
     case CallKind::fault_queue_close: return permitted_queue_close(s, call, around);
     case CallKind::fault_handler_set: return permitted_handler_set(s, call, around);
+    case CallKind::dirty_set: return permitted_dirty_set(s, call, around);
+    case CallKind::dirty_read: return permitted_dirty_read(s, call, around);
     case CallKind::recover: return permitted_recover(around);
     default: break;
   }
@@ -194,6 +197,9 @@ Verdict check(const InterfaceState& s, const Call& call, const Observed& observe
     if (why.empty() && call.kind == CallKind::fault_queue_read && observed.status == Status::ok) {
       why = check_fault(s, call, observed.fault);
     }
+    if (why.empty() && call.kind == CallKind::dirty_read && observed.status == Status::ok) {
+      why = check_bits(s, call, observed);
+    }
     if (why.empty() && call.kind == CallKind::bind_task && observed.status == Status::ok) {
       return check_task(s, call, observed, around, begun);
     }
@@ -241,6 +247,8 @@ void begin_effect(InterfaceState& s, const Call& call, Pending& pending) {
     case CallKind::fault_queue_respond: begin_respond(s, call, pending); break;
     case CallKind::fault_queue_close: begin_queue_close(s, call, pending); break;
     case CallKind::fault_handler_set: begin_handler_set(s, call, pending); break;
+    case CallKind::dirty_set:
+    case CallKind::dirty_read: begin_dirty(s, call, pending); break;
     default: break;
   }
 }
@@ -308,8 +316,11 @@ void apply_effect(InterfaceState& s, const Call& call, const Observed& observed,
       if (observed.status == Status::ok) apply_tlb_range_add(s, call);
       break;
     case CallKind::iova_to_phys: break;
+    case CallKind::dirty_set: apply_dirty_set(s, call, observed.status); break;
+    case CallKind::dirty_read: apply_dirty_read(s, call, observed); break;
     default: apply_sva(s, call, observed, begun); break;
   }
+  note_askers(s);
   end_faults(s);
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "spec/sva/attachments.h"
+#include "spec/sva/dirty.h"
 #include "spec/sva/layers.h"
 #include "spec/sva/private.h"
 #include "spec/sva/promises.h"
@@ -123,6 +124,7 @@ void apply_domain_free(InterfaceState& s, const Call& call, Status status) {
   s.forest.erase(s.handles, call.domain, call.domain);
   s.forest.insert(s.freed_handles, {.first = call.domain, .last = call.domain});
   forget_walkers(s, index);
+  forget_dirty(s, index);
   if (status == Status::ok) {
     drop_ghosts_of_domain(s, index);
     drop_attached_ghosts_of_domain(s, index);

@@ -6,6 +6,7 @@
 #include "spec/sva/account.h"
 #include "spec/sva/attach.h"
 #include "spec/sva/calls.h"
+#include "spec/sva/dirty.h"
 #include "spec/sva/duties.h"
 #include "spec/sva/exit.h"
 #include "spec/sva/fault_queues.h"
@@ -275,6 +276,14 @@ Alternatives Interface::expected_during(u32 device, Substream at, u64 iova) cons
 
 void Interface::fault_waits(const FaultRecord& fault, u32 sid, u32 stag) {
   sva::fault_waits(state_, fault, sid, stag);
+}
+
+void Interface::device_wrote(u32 device, Substream at, u64 iova, std::optional<u64> pa, bool sure) {
+  sva::device_wrote(state_, device, at, iova, pa, sure);
+}
+
+std::vector<u64> Interface::written_bits(const Call& call) const {
+  return sva::written_bits(state_, call);
 }
 
 void Interface::faults_are_read() { sva::faults_are_read(state_); }

@@ -227,6 +227,20 @@ class Interface {
   }
   [[nodiscard]] bool is_queue(u64 handle) const { return state_.find_queue(handle) != 0; }
 
+  // --- What devices have written (dirty.h) -----------------------------------------------------
+
+  /// A device has written at `iova`; to `pa`, where that is known. `sure`: it was a write.
+  void device_wrote(u32 device, Substream at, u64 iova, std::optional<u64> pa, bool sure);
+  /// Bits of a dirty_read that must be set.
+  [[nodiscard]] std::vector<u64> written_bits(const Call& call) const;
+  /// dirty_set(on) is of the domain.
+  [[nodiscard]] bool is_tracked(u64 handle) const {
+    const u32 index = state_.find(handle);
+    return index != 0 && state_.spaces[index].tracked != 0;
+  }
+  /// Whether the IOMMU marks what devices have written.
+  [[nodiscard]] bool has_dirty_hardware() const { return state_.dirty != DirtyHardware::none; }
+
   // --- Walkers beside the IOMMU (walkers.h) ----------------------------------------------------
   // A number below device_count() is the context bank of that device; others are walkers of their
   // own. INTERFACE "Dynamic domains".

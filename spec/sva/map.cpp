@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "spec/sva/dirty.h"
 #include "spec/sva/layers.h"
 #include "spec/sva/walkers.h"
 
@@ -251,6 +252,7 @@ void apply_unmap(InterfaceState& s, const Call& call, const Observed& observed) 
   if (index == 0 || observed.value == 0) return;
   Space& domain = s.spaces[index];
   const u64 last = call.iova + (observed.value - 1);
+  if (s.tracked != 0) forget_written(s, index, call.iova, last);
   const bool timed_out = observed.status == Status::etimedout;
   const bool fast = as_domain_call(call.kind) == CallKind::unmap_fast;
   if (is_dynamic(domain)) {

@@ -50,10 +50,15 @@ struct Space {
   Owner owner = Owner::domain;
   std::array<u64, older_layers> older{};  ///< roots: further layers of what was there
   u64 table = 0;                          ///< attribute TTBR0, once it was seen
-  u32 number = 0;  ///< PASID record: a private space's; the one that plain binds share
-  u32 domain = 0;  ///< private: of which it is; dynamic: the master
-  u32 maker = 0;   ///< private: the device
-  u32 links = 0;   ///< private, tables per device: list of devices that reach it
+  u32 number = 0;     ///< PASID record: a private space's; the one that plain binds share
+  u32 domain = 0;     ///< private: of which it is; dynamic: the master
+  u32 maker = 0;      ///< private: the device
+  u32 links = 0;      ///< private, tables per device: list of devices that reach it
+  u64 written = 0;    ///< root: pages that devices have written since the last clear
+  u64 maybe = 0;      ///< root: pages of which that is not known
+  u64 meanwhile = 0;  ///< root: written while a call on its dirty state is in progress
+  u32 tracked = 0;    ///< dirty_set(on)
+  u32 asked = 0;      ///< tracked, and a device that may ask for translations was on it
 };
 
 /// Whether a device has a table of PASIDs of its own where tables belong to domains.

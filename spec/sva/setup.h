@@ -34,6 +34,13 @@ struct Hooks {
   [[nodiscard]] bool are_whole() const { return mm_attach && mm_detach && mm_alloc == mm_free; }
 };
 
+/// Whether the IOMMU marks in its tables what devices have written.
+enum class DirtyHardware : u8 {
+  none,
+  open,  ///< it does, and a driver may not be able to use it
+  present
+};
+
 struct Setup {
   std::vector<DeviceSetup> devices;
   /// A paging domain beyond so many may be refused with ENOSPC: 8-bit ASIDs, 0 kept.
@@ -45,6 +52,7 @@ struct Setup {
   bool routes_identity = false;  ///< an entry of a PASID may pass accesses untranslated
   bool stalls = true;            ///< the IOMMU can hold faulting accesses of devices that can wait
   bool page_requests = true;     ///< it hands page requests to the driver
+  DirtyHardware dirty = DirtyHardware::none;
   Hooks hooks{};
 };
 

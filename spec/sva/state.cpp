@@ -19,6 +19,7 @@ InterfaceState::InterfaceState(Trail& trail_of_all, const Setup& setup)
       keeps_pasid_0(setup.keeps_pasid_0),
       routes_identity(setup.routes_identity),
       hooks(setup.hooks),
+      dirty(setup.dirty),
       forest(trail_of_all),
       tickets(trail_of_all) {
   for (const DeviceSetup& device : setup.devices) {
@@ -35,7 +36,8 @@ InterfaceState::InterfaceState(Trail& trail_of_all, const Setup& setup)
          .iommu = device.iommu,
          .svm = device.svm,
          .explicit_maps = device.explicit_maps,
-         .grouped = grouped});
+         .grouped = grouped,
+         .ats = device.ats});
   }
   std::sort(device_of_stream.begin(), device_of_stream.end());
 }

@@ -64,6 +64,7 @@ struct Constants {
   bool svm = true;  ///< bind_task's models that it can do
   bool explicit_maps = true;
   bool grouped = false;
+  bool ats = false;  ///< it may ask for translations, whenever it likes
 };
 
 /// Whether that bond, living or stopping, is the caller's.
@@ -174,6 +175,7 @@ struct InterfaceState {
   bool keeps_pasid_0;                                 // constant
   bool routes_identity;                               // at a PASID, constant
   Hooks hooks;                                        // constant
+  DirtyHardware dirty;                                // constant
   IntervalForest forest;
   TrailPool<Space> spaces;
   TrailArray<Device> devices;
@@ -203,6 +205,7 @@ struct InterfaceState {
   u64 number_at = 0;      // root: PASID -> record in `tag`
   u64 unseen = 0;         // list
   u64 said_done = 0;      // root: device << 20 | PASID, of which the device's driver said "done"
+  u64 tracked = 0;        // how many spaces dirty_set(on) is of
   u64 silent = 0;         // how many devices are not Silence::none
   u64 turns_lost = 0;     // 1: nobody saw which PASID a call that gives one had before it failed
   u64 changes = 0;        // of the environment, and of PASIDs that became free: a clock

@@ -72,12 +72,12 @@ bool is_ahead(const ScenarioResult& result) {
 TEST(ScenarioFiles, WhatIsNotBuiltIsSaidWithItsReason) {
   EXPECT_GT(said_not_to_be_built().size(), 20U);
   ScenarioResult result;
-  for (const char* said : {"dirty_set", "dirty=1", "iopf=pri", "hooks=-x"}) {
+  for (const char* said : {"cache_invalidate", "dirty=1", "iopf=pri", "hooks=-x"}) {
     result.needs = {said};
     EXPECT_TRUE(is_ahead(result)) << said;
   }
   for (const char* built : {"fault_queue_open", "map", "tables=per_device", "nonsense=1"}) {
-    result.needs = {"dirty_set", built};
+    result.needs = {"cache_invalidate", built};
     EXPECT_FALSE(is_ahead(result)) << built;
   }
 }
@@ -386,9 +386,9 @@ TEST(ScenarioRunner, AQueueThatSticksInsideACall) {
 
 TEST(ScenarioRunner, WhatIsNotBuiltIsNamedAndNeitherPassedNorFailed) {
   const ScenarioResult result =
-      run("  dev D0\n  d = domain_alloc(nested) -> new\n  dirty_set(d, on) -> ok\n", true);
+      run("  dev D0\n  d = domain_alloc(nested) -> new\n  event_queue_open(d) -> ok\n", true);
   EXPECT_EQ(result.status, Status::needs);
-  EXPECT_EQ(result.needs, (std::vector<std::string>{"domain_alloc(nested)", "dirty_set"}));
+  EXPECT_EQ(result.needs, (std::vector<std::string>{"domain_alloc(nested)", "event_queue_open"}));
 }
 
 TEST(ScenarioRunner, ARaceIsRunInBothOrders) {

@@ -359,9 +359,9 @@ TEST_F(SvaInterface, domains_have_handles_and_a_limit) {
   fails(alloc(static_cast<DomainKind>(99)), Status::einval);
   fails(alloc(DomainKind::nested), Status::not_built);
   EXPECT_FALSE(state.caller_may(alloc(DomainKind::nested)));
-  EXPECT_FALSE(state.caller_may(on(CallKind::dirty_set, d)));
-  fails(on(CallKind::dirty_set, d), Status::not_built);
-  refused(on(CallKind::dirty_set, d), Status::ok);
+  EXPECT_FALSE(state.caller_may(on(CallKind::cache_invalidate, d)));
+  fails(on(CallKind::cache_invalidate, d), Status::not_built);
+  refused(on(CallKind::cache_invalidate, d), Status::ok);
   paging(e);
   paging(0xffff'ffff'ffff'ffff);
   fails(alloc(DomainKind::paging), Status::enospc);

@@ -85,6 +85,8 @@ TEST(Alphabet, WhatIsBuilt) {
                                                "tlb_range_add",
                                                "iova_to_phys",
                                                "domain_get_attr",
+                                               "dirty_set",
+                                               "dirty_read",
                                                "sva_device_init",
                                                "sva_device_shutdown",
                                                "bind_device",

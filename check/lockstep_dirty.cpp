@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+// What devices have written: a write, and dirty_read of what is around it.
+#include <algorithm>
+
+#include "check/lockstep.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using fuzz::DirtyKind;
+using spec::sva::Call;
+using spec::sva::CallKind;
+using spec::sva::Status;
+
+constexpr u64 bits_max = 4096;  // of one window
+
+// Bits of the choices of an operation, of which the lowest three say how.
+constexpr unsigned grain_lsb = 4;
+constexpr unsigned at_once_lsb = 7;
+constexpr unsigned moment_lsb = 9;
+
+/// What no caller should give, by three bits.
+void spoil(Call& call, unsigned which) {
+  switch (which) {
+    case 0: call.grain = 0x800; break;
+    case 1: call.grain = 0x3000; break;
+    case 2: call.grain = 0; break;
+    case 3: call.size = 0; break;
+    case 4: call.iova += call.grain / 2; break;
+    case 5: call.size += call.grain / 2; break;
+    case 6: call.iova = ~u64{0} - (call.grain - 1), call.size = 2 * call.grain; break;
+    default: call.grain = u64{1} << 63; break;
+  }
+}
+
+/// Of a window that is read in two calls.
+bool in_halves(const fuzz::Operation& operation) {
+  const unsigned how = operation.choices & 7;
+  return how == 3 || how == 4;
+}
+
+}  // namespace
+
+/// The first from the one that the operation says on that can be tracked; any other for arguments
+/// that are wrong.
+std::optional<std::size_t> Lockstep::space_to_track(const fuzz::Operation& operation) const {
+  const bool any = static_cast<DirtyKind>(operation.variant) == DirtyKind::arguments;
+  for (std::size_t n = 0; n < spaces_.size(); ++n) {
+    const std::size_t i = (operation.domain + n) % spaces_.size();
+    const Space& space = spaces_[i];
+    if (space.io_mm || space.task || !(space.paging || any)) continue;
+    return i;
+  }
+  return std::nullopt;
+}
+
+/// Where nothing is mapped pages are, or a block where the driver has such.
+void Lockstep::map_to_track(std::size_t index, const fuzz::Operation& operation) {
+  const Space& space = spaces_[index];
+  if (!space.paging || space.dynamic || !space.mappings.empty()) return;
+  constexpr u64 block = 0x200000;
+  Call map{.kind = CallKind::map};
+  map.domain = space.handle;
+  map.iova = block * operation.page;
+  map.pa = callers_memory(options_.machine.caps).base;
+  map.size = (operation.choices & 8) != 0 ? block : 0x8000;
+  map.prot = spec::sva::prot_read | spec::sva::prot_write;
+  if (may_call(map)) note_result(index, map, make_call(map));
+}
+
+/// Where no device is on the domain one moves there.
+void Lockstep::attach_to_track(const Space& space, const fuzz::Operation& operation) {
+  const spec::sva::Interface& interface = monitor_.interface();
+  const u32 devices = interface.device_count();
+  for (u32 device = 0; device < devices; ++device) {
+    if (interface.domain_of(device) == space.handle) return;
+  }
+  Call attach{.kind = CallKind::attach};
+  attach.domain = space.handle;
+  attach.device = device_of(operation);
+  if (space.paging && may_call(attach)) make_call(attach);
+}
+
+/// By a device that is on the domain, now or in the middle of the next call. False: none is.
+bool Lockstep::write_there(const Space& space, u64 iova, const fuzz::Operation& operation) {
+  const spec::sva::Interface& interface = monitor_.interface();
+  const u32 devices = interface.device_count();
+  for (u32 n = 0; n < devices; ++n) {
+    const u32 device = (operation.device + n) % devices;
+    if (interface.domain_of(device) != space.handle || !interface.device_exists(device)) continue;
+    const std::vector<u32>& sids = interface.stream_ids(device);
+    const spec::Access access{.sid = sids[operation.choices % sids.size()],
+                              .type = spec::AccessType::write,
+                              .va = iova,
+                              .route = spec::Route::untranslated};
+    if (((operation.choices >> at_once_lsb) & 3) != 0) {
+      ++accesses_;
+      monitor_.device_access(access, host_.choices());
+      return true;
+    }
+    next_.access = access;
+    next_.access_at = 1 + ((operation.choices >> moment_lsb) & 3);
+    return true;
+  }
+  return false;
+}
+
+/// A write, and what is told of it. By the choices: nothing is written before; what was read is
+/// written and read once more; or the write is behind the window, in another one that is read next.
+void Lockstep::read_dirty(const Space& space, const Call& read, const fuzz::Mapped& range,
+                          const fuzz::Operation& operation) {
+  const unsigned how = operation.choices & 7;  // see in_halves()
+  const auto makes = [&](const Call& call) {
+    if (monitor_.findings().empty() && may_call(call)) make_call(call);
+  };
+  const u64 bits = read.size / read.grain;
+  const bool halves = in_halves(operation) && bits > 1;
+  if (how != 0) write_there(space, halves ? range.iova + (range.bytes - 1) : range.iova, operation);
+  if (!halves) {
+    makes(read);
+    const bool again = how == 1 || how == 2;
+    if (!again || !monitor_.findings().empty()) return;
+    if (write_there(space, range.iova, operation)) makes(read);
+    return;
+  }
+  Call half = read;
+  half.size = bits / 2 * read.grain;
+  makes(half);
+  half.iova += half.size;
+  half.size = read.size - half.size;
+  makes(half);
+}
+
+void Lockstep::perform_dirty(const fuzz::Operation& operation) {
+  if (!host_.has(CallKind::dirty_set) || !host_.has(CallKind::dirty_read)) return;
+  if (!monitor_.interface().has_dirty_hardware()) return;
+  const auto index = space_to_track(operation);
+  if (!index) return;
+  const auto kind = static_cast<DirtyKind>(operation.variant);
+  const bool wrong = kind == DirtyKind::arguments;
+  if (!wrong) map_to_track(*index, operation);
+  if (!monitor_.findings().empty()) return;
+  const Space space = spaces_[*index];
+  const bool tracked = monitor_.interface().is_tracked(space.handle);
+  const fuzz::Target target = fuzz::resolve(operation, space_of(space));
+  if (!wrong) attach_to_track(space, operation);
+  Call set{.kind = CallKind::dirty_set};
+  set.domain = space.handle;
+  const bool sets = kind == DirtyKind::on || kind == DirtyKind::off;
+  const auto sets_it = [&](bool on) {
+    set.on = on;
+    if (monitor_.findings().empty() && may_call(set)) make_call(set);
+  };
+  // What was tracked before it was off is told by nobody.
+  const bool anew = kind == DirtyKind::off && (operation.choices & 3) != 0;
+  if (!tracked && !wrong && (anew || !sets)) sets_it(true);
+  if (anew && monitor_.findings().empty()) write_there(space, target.iova, operation);
+  if (sets) sets_it(kind == DirtyKind::on);
+  if (anew) sets_it(true);
+  if (!monitor_.findings().empty() || (sets && !anew)) return;
+
+  fuzz::Mapped range{target.iova, std::max<u64>(target.bytes, 1)};
+  if (!wrong && in_halves(operation) && !space.mappings.empty()) {
+    range = *std::ranges::max_element(space.mappings, {}, &fuzz::Mapped::bytes);
+  }
+  constexpr u64 grains[] = {0x1000, 0x1000, 0x1000, 0x1000, 0x2000, 0x4000, 0x10000, 0x200000};
+  Call read{.kind = CallKind::dirty_read};
+  read.domain = space.handle;
+  read.clear = kind == DirtyKind::clear || (wrong && (operation.choices & 1) != 0);
+  read.grain = grains[(operation.choices >> grain_lsb) & 7];
+  read.iova = range.iova / read.grain * read.grain;
+  range.bytes = std::min(range.bytes, bits_max * read.grain - read.grain);
+  read.size = (range.bytes + (range.iova - read.iova) + read.grain - 1) / read.grain * read.grain;
+  if (wrong) spoil(read, (operation.choices >> 1) & 7);
+  // What is taken away takes no other bits with it.
+  const bool unmaps = !wrong && !anew && (operation.choices & 7) == 5;
+  if (!wrong && !anew && !unmaps) return read_dirty(space, read, range, operation);
+  if (unmaps) {
+    write_there(space, range.iova, operation);
+    Call unmap{.kind = CallKind::unmap};
+    unmap.domain = space.handle;
+    unmap.iova = (range.iova + (range.bytes - 1)) / page_4k * page_4k;
+    unmap.size = page_4k;
+    if (monitor_.findings().empty() && may_call(unmap)) {
+      note_result(*index, unmap, make_call(unmap));
+    }
+    if (!monitor_.findings().empty()) return;
+  }
+  if (may_call(read)) make_call(read);
+}
+
+}  // namespace iommucheck::oracle

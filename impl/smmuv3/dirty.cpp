@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+// What devices have written to: the SMMU marks it in leaves that have DBM, and all CDs and STEs let
+// it (HD, S2HD). So a leaf is plainly writable, where nothing is tracked; clean; or dirty. It
+// changes them while the driver does: both by one atomic step. IHI 0070 3.13.
+#include "impl/smmuv3/smmu.h"
+
+namespace iommucheck::impl {
+
+/// The word as it was before. The SMMU changes it once, and a second time never.
+template <class Change>
+u64 Smmu::change_leaf(u64 slot, Change change) const {
+  constexpr unsigned tries = 4;
+  u64 word = platform_.load64(slot);
+  for (unsigned i = 0; i < tries; ++i) {
+    const u64 next = change(word);
+    if (next == word) break;
+    const u64 seen = platform_.compare_exchange(slot, word, next);
+    if (seen == word) break;
+    word = seen;
+  }
+  return word;
+}
+
+void Smmu::track(Space& space, bool on) {
+  const bool stage2 = by_stage2();
+  const u64 last = (u64{1} << space.input_bits) - 1;
+  static_cast<SmmuSpace&>(space).pages.for_each_leaf(
+      platform_, 0, last, [&](u64 slot, unsigned /*level*/, u64 /*first*/) {
+        change_leaf(slot, [&](u64 word) {
+          if (!descriptor::is_writable(word, stage2)) return word;
+          return on ? descriptor::make_clean(word, stage2)
+                    : descriptor::make_untracked(word, stage2);
+        });
+      });
+}
+
+void Smmu::read_marks(Space& space, DirtyWindow& window) {
+  const bool stage2 = by_stage2();
+  static_cast<SmmuSpace&>(space).pages.for_each_leaf(
+      platform_, window.iova, window.last, [&](u64 slot, unsigned level, u64 first) {
+        const u64 end = first + level_bytes(level);
+        const bool clears = window.clear && window.holds(first, end);
+        const u64 word = change_leaf(slot, [&](u64 old) {
+          const bool dirty = descriptor::is_dirty(old, stage2);
+          return clears && dirty ? descriptor::make_clean(old, stage2) : old;
+        });
+        if (!descriptor::is_dirty(word, stage2)) return;
+        window.set(first, end);
+        if (!clears) return;
+        window.cleared = true;
+        space.gather.add(
+            {.first = first, .end = end, .leaf_levels = level_bit(level), .tables = false});
+      });
+}
+
+void Smmu::mark_again(Space& space, const DirtyWindow& window) {
+  const bool stage2 = by_stage2();
+  static_cast<SmmuSpace&>(space).pages.for_each_leaf(
+      platform_, window.iova, window.last, [&](u64 slot, unsigned level, u64 first) {
+        if (!window.holds(first, first + level_bytes(level)) || !window.has(first)) return;
+        change_leaf(slot, [&](u64 word) {
+          const bool tracked = (word & descriptor::dirty_bit_modifier) != 0;
+          return tracked ? descriptor::make_dirty(word, stage2) : word;
+        });
+      });
+}
+
+}  // namespace iommucheck::impl

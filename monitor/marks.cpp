@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+// What a device's access writes of itself: the access flag and the dirty state of the descriptor
+// that it was translated by. The interface hears of the write at once; memory has the mark at once
+// or late, when the driver looks whether a CMD_SYNC has completed, at the latest. IHI 0070 3.13.4;
+// SEMANTICS 4.
+#include <algorithm>
+#include <utility>
+
+#include "base/bits.h"
+#include "monitor/monitor.h"
+#include "spec/arch/descriptor.h"
+#include "trace/agent.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+namespace bits_of = spec::descriptor_bits;
+
+constexpr u64 output = mask(47, 12);
+
+}  // namespace
+
+void Monitor::note_write(const spec::Access& access, std::optional<u64> pa, bool sure) {
+  if (!setup_.calls_are_known) return;
+  interface_.device_wrote(interface_.device_of(access.sid),
+                          {.present = access.ssv, .number = access.ssv ? access.ssid : 0},
+                          access.va, pa, sure);
+}
+
+/// Of a device that is played here: what the access has met is one of the allowed outcomes.
+void Monitor::mark_descriptor(const spec::Access& access, const spec::Outcome& outcome,
+                              spec::Choices& choices) {
+  const bool translated = outcome.kind == spec::OutcomeKind::translation;
+  const bool writes = access.type == spec::AccessType::write;
+  const bool passes = translated || outcome.kind == spec::OutcomeKind::bypass;
+  if (passes && writes) note_write(access, outcome.pa, true);
+  // A request by ATS has marked what its answer was made of.
+  if (!translated || caches_.capabilities().httu == 0 || outcome.atc != 0) return;
+  const auto flagged = caches_.memory().became(outcome.origin, outcome.value);
+  Mark mark{.pa = outcome.origin,
+            .from = outcome.value,
+            .to = flagged.value_or(outcome.value),
+            .cause = trace::StoreCause::access_flag};
+  if (outcome.dirty) {
+    mark.to = (mark.to | bits_of::af) ^ bits_of::ap2;
+    mark.cause = trace::StoreCause::dirty_flag;
+  }
+  if (mark.to == mark.from) return;
+  if (choices.choose(spec::ChoiceSite::mark, 2) == 0) return store_mark(mark);
+  marks_.push_back(mark);
+}
+
+/// By ATS the write may be one of later, by an answer whose request has marked the page: that one
+/// would have been made here, and its mark is in memory. What has other words is no such answer: it
+/// is cached, and dirty.
+void Monitor::forget_marked_before(std::vector<spec::Outcome>& outcomes) {
+  const auto marks = [&](const spec::Outcome& marked_before) {
+    return std::ranges::any_of(outcomes, [&](const spec::Outcome& one) {
+      return one.dirty && one.pa == marked_before.pa && one.origin == marked_before.origin &&
+             one.value == marked_before.value;
+    });
+  };
+  std::erase_if(outcomes, [&](const spec::Outcome& one) {
+    const bool translated = one.kind == spec::OutcomeKind::translation;
+    return translated && !one.dirty && one.atc == 0 && marks(one);
+  });
+}
+
+/// As one atomic step on the word as memory has it then. Where it is another one the walk has
+/// started again, and there is nothing to be marked.
+void Monitor::store_mark(const Mark& mark) {
+  const spec::Content now = caches_.memory().newest(mark.pa);
+  const u64 flags = mark.from ^ mark.to;
+  const bool same = !now.unknown && ((now.value ^ mark.from) & (output | bits_of::valid)) == 0;
+  if (!same) return;
+  u64 value = now.value | (flags & bits_of::af);
+  const bool clean = ((now.value ^ mark.from) & (bits_of::ap2 | bits_of::dbm)) == 0;
+  if ((flags & bits_of::ap2) != 0 && clean) value ^= bits_of::ap2;
+  if (value == now.value) return;
+  tick();
+  emit(trace::smmu_agent(),
+       trace::DeviceStore{.pa = mark.pa, .size = 8, .value = value, .cause = mark.cause});
+  caches_.device_store(mark.pa, value);
+  gather();
+}
+
+void Monitor::settle_marks() {
+  for (const Mark& mark : std::exchange(marks_, {})) store_mark(mark);
+}
+
+}  // namespace iommucheck::oracle
