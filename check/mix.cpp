@@ -97,10 +97,12 @@ constexpr OperationKind walkers[] = {OperationKind::dynamic_alloc, OperationKind
                                      OperationKind::gpu_flush};
 constexpr OperationKind tasks[] = {OperationKind::task_bind, OperationKind::task_unbind};
 constexpr OperationKind faults[] = {OperationKind::faults};
+constexpr OperationKind dirty[] = {OperationKind::dirty};
 constexpr OperationKind accesses[] = {OperationKind::access};
 
-constexpr std::span<const OperationKind> groups[] = {
-    spaces, domains, bonds, processes, private_spaces, numbers, walkers, tasks, faults, accesses};
+constexpr std::span<const OperationKind> groups[] = {spaces,         domains, bonds,   processes,
+                                                     private_spaces, numbers, walkers, tasks,
+                                                     faults,         dirty,   accesses};
 
 /// The kinds of no group are troubles, and those that are drawn for themselves.
 constexpr bool is_in_a_group(OperationKind kind) {
@@ -157,6 +159,7 @@ constexpr Needs needed_calls[] = {
     needs_one(OperationKind::task_bind, CallKind::bind_task),
     needs_one(OperationKind::task_unbind, CallKind::bind_task),
     {OperationKind::faults, CallKind::fault_queue_open, CallKind::fault_handler_set},
+    needs_one(OperationKind::dirty, CallKind::dirty_set),
 };
 
 /// A random operation of that kind.

@@ -199,9 +199,8 @@ std::optional<Cause> Caches::cause_of_what_is_kept(const Edge& edge) const {
   const auto index = static_cast<unsigned>(bits(edge.parent, 11, 3));
   bool walked = false;
   std::optional<Cause> kept;
-  for (unsigned level = 0; level <= last_level; ++level) {
-    if (frame->tables_at(level) == 0) continue;
-    graph_.for_each_path(*frame, index, level, [&](const Path& path) {
+  for_each_layout(*frame, [&](Geometry geometry, unsigned level) {
+    graph_.for_each_path(*frame, index, geometry, level, [&](const Path& path) {
       if (path.item == 0 && !path.ghost) walked = true;
       if (walked || kept) return;
       if (path.item != 0) {
@@ -224,7 +223,7 @@ std::optional<Cause> Caches::cause_of_what_is_kept(const Edge& edge) const {
       item.vanished_at = item.since;
       kept = cause_of(item);
     });
-  }
+  });
   return walked ? std::nullopt : kept;
 }
 
