@@ -13,6 +13,9 @@ constexpr unsigned empty_tables_max = 64;
 /// Known, and of one version. The Access flag, which hardware may have set, changes nothing of the
 /// translation where it may: a leaf without it is left to collect() where it matters.
 bool is_settled(const Frame& frame, unsigned entry, unsigned count) {
+  for (; count > 64; count -= 64, entry += 64) {
+    if (frame.unsettled_of(entry, 64) != 0) return false;
+  }
   return frame.unsettled_of(entry, count) == 0;
 }
 
