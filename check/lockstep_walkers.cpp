@@ -83,6 +83,8 @@ void Lockstep::perform_dynamic(const fuzz::Operation& operation) {
     if (interface.has_walker(device)) monitor_.walker_switches(device, 0);
     return;
   }
+  // A context bank walks stage 1 tables, and a domain has others where the SMMU has stage 2 alone.
+  if (!monitor_.smmu().capabilities().s1p) return;
   // A context bank has the format of the domain that its device is on: the tables are that
   // domain's own.
   if (interface.domain_of(device) == 0) {

@@ -21,7 +21,8 @@ constexpr Rule of_moves[] = {Rule::PROMISE_OUTCOME, Rule::PROMISE_TRANSIENT,
 constexpr Rule of_ranges[] = {Rule::RESULT_EXACT,       Rule::PROMISE_TRANSIENT, Rule::PAGE_REUSE,
                               Rule::PROMISE_OUTCOME,    Rule::CONFLICT_BBM,      Rule::LEAK_NOTHING,
                               Rule::PROMISE_UNDISTURBED};
-constexpr Rule of_unrolling[] = {Rule::PROMISE_OUTCOME, Rule::PROMISE_TRANSIENT, Rule::PAGE_REUSE};
+constexpr Rule of_unrolling[] = {Rule::PROMISE_OUTCOME, Rule::PROMISE_TRANSIENT, Rule::PAGE_REUSE,
+                                 Rule::RESULT_EXACT};
 constexpr Rule of_short_memory[] = {Rule::RESULT_EXACT, Rule::PROMISE_OUTCOME,
                                     Rule::PROMISE_TRANSIENT, Rule::LEAK_NOTHING, Rule::CRASH_NEVER};
 constexpr Rule of_structures[] = {

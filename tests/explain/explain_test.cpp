@@ -82,7 +82,7 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"cd_valid_first", "<-- (may still be seen as|a configuration cache may hold)"},
         Wrong{"cfgi_cd_forgotten_at_unbind", "<-- a configuration cache may hold"},
         Wrong{"map_failure_not_unrolled", "<-- promised: .*a fault"},
-        Wrong{"no_cmd_sync", "<-- .*(TLB may hold|a cached translation)"},
+        Wrong{"no_cmd_sync", "<-- .*(TLB may hold|a cached translation|an ATC entry)"},
         Wrong{"pasid_freed_with_atc", "<-- an ATC entry"},
         Wrong{"table_freed_before_invalidation",
               "<-- (may still be seen as|.*walk cache may hold|.*a cached table descriptor)"},
