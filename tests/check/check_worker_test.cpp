@@ -76,7 +76,6 @@ TEST(CheckWorker, ACrashIsMadeSmall) {
     const std::string doing(fuzz::to_string(found.operations.back().kind));
     EXPECT_TRUE(found.kind.starts_with(doing + ":")) << found.kind << " became " << doing;
   }
-  EXPECT_NE(result.findings[0].kind, result.findings[1].kind);
   std::filesystem::remove_all(options.out_directory);
 }
 
