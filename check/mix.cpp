@@ -5,6 +5,8 @@
 #include <bit>
 #include <span>
 
+#include "spec/sva/call.h"
+
 namespace iommucheck::oracle {
 
 namespace {
