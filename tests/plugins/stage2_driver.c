@@ -161,6 +161,8 @@ static int s2_reset(void* self) {
   struct driver* d = self;
   u32 i;
   if (!(d->p->mmio_read32(d->p->ctx, IDR0) & 1)) return -IOMMUCHECK_ENODEV; /* IDR0.S2P */
+  /* IDR5.OAS: fewer than the 39 bits of its tables (S2T0SZ = 25) are 32 and 36. */
+  if ((d->p->mmio_read32(d->p->ctx, IDR5) & 7) < 2) return -IOMMUCHECK_ENODEV;
   for (i = 0; i < DEVICES; ++i) d->device[i].domain = 0;
   return right()->reset(self);
 }
