@@ -41,8 +41,8 @@ BackendHost::Progress BackendHost::start(const Call& call) {
   check_refused();
   auto thread = std::make_unique<Thread>();
   thread->call = call;
-  thread->segments.assign(call.segments.begin(), call.segments.end());
-  thread->call.segments = thread->segments;
+  thread->lists.take(call);
+  thread->lists.give(thread->call);
   const spec::sva::Verdict duty = interface_.duty_of_call(thread->call);
   thread->breaks_duty = duty.blames_caller;
   note(duty, spec::sva::call_text(call));

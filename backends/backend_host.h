@@ -139,7 +139,7 @@ class BackendHost {
     u64 id = 0;
     spec::sva::Ticket ticket{};
     spec::sva::Call call;
-    std::vector<spec::sva::Segment> segments;
+    spec::sva::CallLists lists;
     spec::sva::Observed observed{};
     bool allocation_failed = false;
     bool stuck = false;

@@ -43,6 +43,7 @@ enum class CallArgument : u8 {
   on,
   clear,
   present,  ///< of a handler
+  number,   ///< by which a user calls a device
 };
 
 constexpr CallArgument call_argument(std::string_view name) {
@@ -79,6 +80,7 @@ constexpr CallArgument call_argument(std::string_view name) {
       {"on", on},
       {"clear", clear},
       {"present", present},
+      {"number", number},
   };
   for (const auto& [known, argument] : names) {
     if (known == name) return argument;

@@ -127,7 +127,7 @@ class Subject {
       step.answer = answer_text(call, observed, waits);
       step.status = observed.status;
       step.facts = observed.facts;
-      step.call.segments = {};
+      spec::sva::CallLists().give(step.call);
       const Monitor& monitor = lockstep.monitor();
       if (!monitor.findings().empty()) step.broken = broken_text(monitor);
       steps_.push_back(std::move(step));

@@ -169,8 +169,8 @@ DriverHost::Progress DriverHost::start(const Call& call) {
     if (call.context.inside && its) context_ = handler.context;
   }
   if (may_wait(call.kind)) {
-    Thread thread{
-        .call = call, .segments = {call.segments.begin(), call.segments.end()}, .fiber = {}};
+    Thread thread{.call = call, .lists = {}, .fiber = {}};
+    thread.lists.take(call);
     thread.id = monitor_.call_begins(call);
     return run(thread);
   }
@@ -192,7 +192,7 @@ DriverHost::Progress DriverHost::start(const Call& call) {
 DriverHost::Progress DriverHost::run(Thread& thread) {
   if (stacks_.empty()) stacks_.push_back(std::make_unique<Fiber>());
   auto own = std::make_unique<Thread>(std::move(thread));
-  own->call.segments = own->segments;
+  own->lists.give(own->call);
   own->fiber = std::move(stacks_.back());
   stacks_.pop_back();
   Thread* self = own.get();
@@ -317,7 +317,7 @@ DriverHost::Progress DriverHost::exit(u64 mm) {
     processes_.exit_ends(mm);
     return {};
   }
-  Thread thread{.kind = Thread::Kind::release, .call = {}, .segments = {}, .fiber = {}};
+  Thread thread{.kind = Thread::Kind::release, .call = {}, .lists = {}, .fiber = {}};
   thread.call.mm = mm;
   thread.id = monitor_.release_begins(mm);
   return run(thread);
@@ -327,7 +327,7 @@ DriverHost::Progress DriverHost::remove(u32 device) {
   if (driver_.device_remove == nullptr) return {};
   // Its handlers have nothing to wait for any more.
   std::erase_if(handlers_, [&](const Handler& handler) { return handler.device == device; });
-  Thread thread{.kind = Thread::Kind::removal, .call = {}, .segments = {}, .fiber = {}};
+  Thread thread{.kind = Thread::Kind::removal, .call = {}, .lists = {}, .fiber = {}};
   thread.call.device = device;
   monitor_.device_vanishes(device);
   thread.id = monitor_.running_call();

@@ -31,12 +31,16 @@ Observed with_value(int result, u64 value) {
 struct Given {
   const Call& call;
   std::vector<iommucheck_sg> list;
+  std::vector<u64> commands;
 };
 
 Given given(const Call& call) {
-  Given all{.call = call, .list = {}};
+  Given all{.call = call, .list = {}, .commands = {}};
   for (const spec::sva::Segment& segment : call.segments) {
     all.list.push_back({segment.pa, segment.size});
+  }
+  for (const spec::sva::CommandWords& one : call.commands) {
+    all.commands.insert(all.commands.end(), {one.low, one.high});
   }
   return all;
 }
@@ -51,6 +55,8 @@ auto c_pa(const Given& g) { return std::tuple(g.call.pa); }
 auto c_size(const Given& g) { return std::tuple(g.call.size); }
 auto c_rights(const Given& g) { return std::tuple(g.call.prot); }
 auto c_pieces(const Given& g) { return std::tuple(g.list.data(), g.list.size()); }
+auto c_number(const Given& g) { return std::tuple(g.call.number); }
+auto c_commands(const Given& g) { return std::tuple(g.commands.data(), g.call.commands.size()); }
 auto c_features(const Given& g) { return std::tuple(g.call.features); }
 auto c_min_pasid(const Given& g) { return std::tuple(g.call.min_pasid); }
 auto c_max_pasid(const Given& g) { return std::tuple(g.call.max_pasid); }
@@ -166,7 +172,6 @@ Observed DriverDoor::alloc_domain(const Call& call) const {
   params.abi = IOMMUCHECK_DRIVER_ABI;
   params.kind = call.domain_kind;
   params.input_bits = call.input_bits;
-  // Nested: no object of the caller's; drivers that build these kinds answer EINVAL.
   iommucheck_dynamic_params dynamic{};
   dynamic.size = sizeof(dynamic);
   dynamic.abi = IOMMUCHECK_DRIVER_ABI;
@@ -174,12 +179,12 @@ Observed DriverDoor::alloc_domain(const Call& call) const {
   iommucheck_nested_params nested{};
   nested.size = sizeof(nested);
   nested.abi = IOMMUCHECK_DRIVER_ABI;
+  nested.parent = call.parent;
   nested.format = IOMMUCHECK_FORMAT_SMMUV3;
+  nested.structure[0] = call.structure[0];
+  nested.structure[1] = call.structure[1];
   if (call.domain_kind == IOMMUCHECK_DOMAIN_DYNAMIC) params.of_kind = &dynamic;
-  if (call.domain_kind == IOMMUCHECK_DOMAIN_NESTED ||
-      call.domain_kind == IOMMUCHECK_DOMAIN_NESTED_PASID) {
-    params.of_kind = &nested;
-  }
+  if (spec::sva::is_nested(call.domain_kind)) params.of_kind = &nested;
   iommucheck_handle handle = 0;
   Observed observed = status(d.domain_alloc(state_, &params, &handle));
   if (observed.status != spec::sva::Status::ok) return observed;

@@ -181,7 +181,7 @@ class DriverHost {
     Kind kind = Kind::call;
     u64 id = 0;  ///< the monitor's
     spec::sva::Call call;
-    std::vector<spec::sva::Segment> segments;
+    spec::sva::CallLists lists;
     spec::sva::Observed observed{};
     bool allocation_failed = false;
     bool queue_stuck = false;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/bits.h"
+#include "host/page_descriptor.h"
 #include "spec/sva/call.h"
 #include "trace/agent.h"
 
@@ -14,19 +15,12 @@ namespace {
 constexpr AgentId environment = trace::environment_agent;
 constexpr u64 table_bytes = 4096;
 constexpr u64 entries = 512;
-constexpr unsigned last_level = 3;
 
-// Descriptors, DDI 0487 D8.3. Written here a third time on purpose: the environment is neither the
-// driver under test nor the specification that judges it.
-constexpr u64 valid = 1;
-constexpr u64 table_or_page = 2;
-constexpr u64 unprivileged = u64{1} << 6;
-constexpr u64 read_only = u64{1} << 7;
-constexpr u64 inner_shareable = u64{3} << 8;
-constexpr u64 accessed = u64{1} << 10;
-constexpr u64 not_global = u64{1} << 11;
-constexpr u64 privileged_execute_never = u64{1} << 53;
-constexpr u64 execute_never = u64{1} << 54;
+using page::execute_never;
+using page::last_level;
+using page::read_only;
+using page::table_or_page;
+using page::valid;
 
 constexpr unsigned level_lg2(unsigned level) { return 12 + 9 * (last_level - level); }
 constexpr u64 level_bytes(unsigned level) { return u64{1} << level_lg2(level); }
@@ -34,15 +28,6 @@ constexpr u64 output(u64 descriptor) { return descriptor & mask(47, 12); }
 
 constexpr bool is_table(u64 descriptor, unsigned level) {
   return level < last_level && (descriptor & 3) == (valid | table_or_page);
-}
-
-constexpr u64 leaf(u64 pa, unsigned level, ProcessRights rights) {
-  u64 word = pa | valid | unprivileged | inner_shareable | accessed | not_global |
-             privileged_execute_never;
-  if (level == last_level) word |= table_or_page;
-  if ((rights & spec::sva::prot_write) == 0) word |= read_only;
-  if ((rights & spec::sva::prot_exec) == 0) word |= execute_never;
-  return word;
 }
 
 constexpr ProcessRights rights_of(u64 descriptor) {
@@ -162,7 +147,7 @@ bool Processes::put(u64 root, u64 va, u64 pa, u64 bytes, ProcessRights rights) {
       done += level_bytes(2) - level_bytes(last_level);
       continue;
     }
-    write(place, leaf(to, leaf_level, rights));
+    write(place, page::leaf(to, leaf_level, rights));
     done += level_bytes(leaf_level);
   }
   return true;
@@ -258,7 +243,8 @@ void Processes::protect(u64 mm, u64 va, u64 bytes, ProcessRights rights) {
   leaves_in(root(mm), 0, 0, va, va + bytes - 1, leaves);
   bool changed = false;
   for (const Leaf& each : leaves) {
-    const u64 value = leaf(output(each.value), each.bytes == table_bytes ? last_level : 2, rights);
+    const u64 value =
+        page::leaf(output(each.value), each.bytes == table_bytes ? last_level : 2, rights);
     if (value == each.value) continue;
     write(each.place, value);
     changed = true;

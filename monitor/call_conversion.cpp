@@ -129,6 +129,17 @@ Arguments arguments_of(const Call& call) {
     if (call.pasid != spec::sva::pasid_unknown) a.pasid = trace::substream(call.pasid);
   }
   if constexpr (requires { a.grain; }) a.grain = call.grain;
+  if constexpr (requires { a.number; }) a.number = call.number;
+  if constexpr (requires { a.commands; }) {
+    for (const spec::sva::CommandWords& one : call.commands) {
+      a.commands.push_back({one.low, one.high});
+    }
+  }
+  if constexpr (requires { a.structure; }) {
+    if (spec::sva::is_nested(call.domain_kind)) {
+      a.structure = trace::Words{call.structure[0], call.structure[1]};
+    }
+  }
   if constexpr (requires { a.on; }) a.on = call.on;
   if constexpr (requires { a.clear; }) a.clear = call.clear;
   if constexpr (requires { a.flags; }) a.flags = call.flags;
@@ -244,6 +255,11 @@ struct CallReader {
       call.pasid = a.pasid.valid ? a.pasid.value : spec::sva::pasid_unknown;
     }
     if constexpr (requires { a.grain; }) call.grain = a.grain;
+    if constexpr (requires { a.number; }) call.number = a.number;
+    if constexpr (requires { a.commands; }) {
+      for (const trace::CommandWords& one : a.commands)
+        out.lists.commands.push_back({one.low, one.high});
+    }
     if constexpr (requires { a.on; }) call.on = a.on;
     if constexpr (requires { a.clear; }) call.clear = a.clear;
     if constexpr (requires { a.flags; }) call.flags = a.flags;
@@ -264,7 +280,8 @@ struct CallReader {
     }
     if constexpr (requires { a.rights; }) call.prot = prot_in(a);
     if constexpr (requires { a.pieces; }) {
-      for (const trace::Range& piece : a.pieces) out.segments.push_back({piece.base, piece.length});
+      for (const trace::Range& piece : a.pieces)
+        out.lists.segments.push_back({piece.base, piece.length});
     }
   }
   void operator()(const calls::FaultQueueOpen& open) {
@@ -277,6 +294,9 @@ struct CallReader {
     out.call.domain_kind = static_cast<u32>(alloc.kind);
     out.call.input_bits = alloc.input_bits.value_or(0);
     out.call.parent = static_cast<u64>(alloc.parent.value_or(trace::DomainId{}));
+    if (alloc.structure && alloc.structure->size() == out.call.structure.size()) {
+      std::ranges::copy(*alloc.structure, out.call.structure.begin());
+    }
   }
 };
 

@@ -46,11 +46,11 @@ trace::Return to_trace(const spec::sva::Call& call, const spec::sva::Observed& o
 /// A judged call and what it refers to.
 struct TracedCall {
   spec::sva::Call call;
-  std::vector<spec::sva::Segment> segments;  ///< of call.segments, which the caller sets
+  spec::sva::CallLists lists;
 
   [[nodiscard]] spec::sva::Call get() const {
     spec::sva::Call whole = call;
-    whole.segments = segments;
+    lists.give(whole);
     return whole;
   }
 };

@@ -131,7 +131,7 @@ void Monitor::begin(Running running) {
   running_ = std::move(running);
   running_.id = ++call_id_;
   running_.began = now_;
-  running_.call.segments = running_.segments;
+  running_.lists.give(running_.call);
   in_call_ = true;
 }
 
@@ -142,7 +142,7 @@ u64 Monitor::call_begins(const Call& call) {
   check_refused();
   Running running;
   running.call = call;
-  running.segments.assign(call.segments.begin(), call.segments.end());
+  running.lists.take(call);
   const spec::sva::Verdict duty = interface_.duty_of_call(call);
   if (duty.blames_caller) running.breach = duty.rule;
   begin(std::move(running));
@@ -175,7 +175,7 @@ void Monitor::call_waits() {
   emit(AgentId::cpu0, wait);
   in_call_ = false;
   waiting_.push_back(std::move(running_));
-  waiting_.back().call.segments = waiting_.back().segments;
+  waiting_.back().lists.give(waiting_.back().call);
   running_ = {};
   gather();
 }
@@ -190,7 +190,7 @@ void Monitor::call_resumes(u64 id) {
   const auto again = std::ranges::find(waiting_, id, &Running::id);
   running_ = std::move(*again);
   waiting_.erase(again);
-  running_.call.segments = running_.segments;
+  running_.lists.give(running_.call);
   in_call_ = true;
   caches_.tolerate_disabled_halves(true);
   trace::CallWait wait{.phase = trace::Phase::end};

@@ -43,7 +43,9 @@ bool belongs_to_story(const trace::Event& event) {
                std::is_same_v<Payload, trace::ProcessMap> ||
                std::is_same_v<Payload, trace::ProcessUnmap> ||
                std::is_same_v<Payload, trace::ProcessProtect> ||
-               std::is_same_v<Payload, trace::Fork> || std::is_same_v<Payload, trace::Release> ||
+               std::is_same_v<Payload, trace::UserMap> ||
+               std::is_same_v<Payload, trace::UserEntry> || std::is_same_v<Payload, trace::Fork> ||
+               std::is_same_v<Payload, trace::Release> ||
                std::is_same_v<Payload, trace::Callback> || std::is_same_v<Payload, trace::Done> ||
                std::is_same_v<Payload, trace::BoundPasses> ||
                std::is_same_v<Payload, trace::StuckQueue>;

@@ -282,6 +282,20 @@ class Feeder {
     know(static_cast<u64>(fork.mm));
     m_.process_forks(static_cast<u64>(fork.mm), static_cast<u64>(fork.child));
   }
+  void operator()(const trace::UserTable& made) {
+    m_.user_table_made(static_cast<u64>(made.parent), made.root, made.input_bits);
+  }
+  void operator()(const trace::UserMap& map) {
+    const auto parent = static_cast<u64>(map.parent);
+    if (!map.ipa) return m_.user_unmaps(parent, map.root, map.va, map.length);
+    m_.user_maps(parent, map.root, map.va, map.length, *map.ipa, prot_of(map.rights));
+  }
+  void operator()(const trace::UserEntry& entry) {
+    m_.user_sets_entry(static_cast<u64>(entry.parent), entry.entry,
+                       {.kind = static_cast<spec::sva::UserEntryKind>(entry.kind),
+                        .root = entry.root.value_or(0),
+                        .asid = entry.asid.value_or(0)});
+  }
   void operator()(const trace::Exit& exit) { m_.process_exits(static_cast<u64>(exit.mm)); }
   void operator()(const trace::Invalidate& invalidate) {
     if (invalidate.phase == trace::Phase::begin) {

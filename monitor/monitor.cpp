@@ -14,8 +14,9 @@ namespace iommucheck::oracle {
 
 namespace {
 
-spec::sva::Setup interface_setup(const Setup& setup) {
+spec::sva::Setup interface_setup(const Setup& setup, const spec::sva::UserFormat& user_format) {
   spec::sva::Setup result;
+  result.user_format = &user_format;
   result.devices = setup.devices;
   const spec::Capabilities caps = spec::parse_capabilities(setup.id);
   if (caps.asid16) result.address_spaces = 65535;
@@ -56,7 +57,8 @@ Monitor::Monitor(const Setup& setup)
     : setup_(setup),
       caches_(spec::parse_capabilities(setup.id), setup.profile),
       smmu_(caches_, setup.id),
-      interface_(caches_.trail(), interface_setup(setup)) {
+      user_format_(spec::parse_capabilities(setup.id)),
+      interface_(caches_.trail(), interface_setup(setup, user_format_)) {
   if (setup.window_bytes != 0) {
     caches_.memory().reserve(setup.window_pa, setup.window_bytes, setup.window_memory);
   }

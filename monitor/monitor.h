@@ -22,6 +22,7 @@
 #include "monitor/not_claimed.h"
 #include "monitor/permits.h"
 #include "monitor/recording_rules.h"
+#include "monitor/user_format.h"
 #include "spec/smmu/smmu.h"
 #include "spec/sva/interface.h"
 #include "trace/event.h"
@@ -152,6 +153,13 @@ class Monitor {
   // ---- the environment: processes, and the handlers of device drivers (processes.cpp)
   // ----- Told when the tables in memory say it, and a barrier has made that visible.
   void process_created(u64 mm);
+  // What the user of a stage 2 domain, by its handle, writes into its own memory, beside the
+  // stores.
+  void user_table_made(u64 parent, u64 root, u32 input_bits);
+  void user_maps(u64 parent, u64 root, u64 va, u64 bytes, u64 ipa, u32 prot);
+  void user_unmaps(u64 parent, u64 root, u64 va, u64 bytes);
+  void user_sets_entry(u64 parent, u64 entry, const spec::sva::UserEntry& content);
+
   void process_maps(u64 mm, u64 va, u64 bytes, u64 pa, u32 prot);
   void process_unmaps(u64 mm, u64 va, u64 bytes);
   void process_protects(u64 mm, u64 va, u64 bytes, u32 prot);
@@ -310,6 +318,8 @@ class Monitor {
     ++now_;
     caches_.set_now(now_);
   }
+  /// The number that traces have for a domain.
+  trace::DomainId domain_id(u64 handle);
   template <class Payload>
   void emit(AgentId by, const Payload& payload) {
     if (sink_ != nullptr) sink_->event(trace::Event{by, payload, std::nullopt});
@@ -466,6 +476,7 @@ class Monitor {
   Setup setup_;
   spec::Caches caches_;
   spec::Smmu smmu_;
+  Smmuv3UserFormat user_format_;
   spec::sva::Interface interface_;
   EventIndex now_ = 0;
   Sink* sink_ = nullptr;
@@ -481,10 +492,10 @@ class Monitor {
     enum class Kind : u8 { call, release, invalidate, removal };
     Kind kind = Kind::call;
     u64 id = 0;
-    spec::sva::Call call;  ///< of a Release or Invalidate `mm`, of a removal `device`
-    std::vector<spec::sva::Segment> segments;  ///< of call.segments
-    EventIndex began = 0;                      ///< event with which it began
-    std::optional<spec::Rule> breach{};        ///< the duty that the caller breaks by making it
+    spec::sva::Call call;                ///< of a Release or Invalidate `mm`, of a removal `device`
+    spec::sva::CallLists lists;          ///< of the call
+    EventIndex began = 0;                ///< event with which it began
+    std::optional<spec::Rule> breach{};  ///< the duty that the caller breaks by making it
     spec::sva::Ticket ticket;
     std::vector<std::pair<u64, u64>> ranges;                   ///< that it has to make safe
     std::vector<std::pair<u32, spec::sva::Substream>> places;  ///< of devices, the same

@@ -66,6 +66,8 @@ std::string story_of(const trace::Event& event) {
   const trace::ProcessMap* map = nullptr;
   const trace::ProcessUnmap* unmap = nullptr;
   const trace::ProcessProtect* protect = nullptr;
+  const trace::UserMap* of_user = nullptr;
+  const trace::UserEntry* entry = nullptr;
   const trace::Invalidate* invalidate = nullptr;
   const trace::Fork* fork = nullptr;
   const trace::Release* release = nullptr;
@@ -80,6 +82,18 @@ std::string story_of(const trace::Event& event) {
     return fmt::format("process {} maps {} to {:#x} {}", static_cast<u64>(map->mm),
                        range_of(map->va, map->length), map->pa.value_or(0),
                        trace::to_string(map->rights));
+  }
+  if (is(of_user)) {
+    const std::string range = range_of(of_user->va, of_user->length);
+    const auto parent = static_cast<u32>(of_user->parent);
+    if (!of_user->ipa) return fmt::format("the user of domain {} unmaps {}", parent, range);
+    return fmt::format("the user of domain {} maps {} to IPA {:#x} {}", parent, range,
+                       *of_user->ipa, trace::to_string(of_user->rights));
+  }
+  if (is(entry)) {
+    return fmt::format("the user of domain {} writes an entry at IPA {:#x}: {}",
+                       static_cast<u32>(entry->parent), entry->entry,
+                       trace::to_string(entry->kind));
   }
   if (is(unmap)) {
     return fmt::format("process {} unmaps {}", static_cast<u64>(unmap->mm),

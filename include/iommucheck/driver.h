@@ -323,11 +323,15 @@ enum { IOMMUCHECK_FORMAT_SMMUV3 = 1 };
 struct iommucheck_nested_params { /* NESTED, NESTED_PASID */
   uint32_t size;
   uint32_t abi;
-  iommucheck_handle parent;
-  uint32_t format; /* IOMMUCHECK_FORMAT_* */
-  uint32_t reserved;
-  uint64_t table;  /* SMMUV3: TTB0 (an IPA); with PASIDs: S1ContextPtr (an IPA)  */
-  uint64_t config; /* SMMUV3: word 0 of the user's CD; with PASIDs: log2 of CDs  */
+  iommucheck_handle parent; /* a PAGING_S2 domain, whose IPAs are the user's addresses */
+  uint32_t format;          /* IOMMUCHECK_FORMAT_* */
+  uint32_t reserved;        /* 0 */
+  /* The user's own route, as the hardware reads it. SMMUV3: words 0 and 1 of the STE that the user
+   * would write: V, Config (abort, bypass or stage 1), S1Fmt, S1ContextPtr (an IPA), S1CDMax;
+   * S1DSS, S1CIR, S1COR, S1CSH, S1STALLD, EATS. NESTED: S1CDMax = 0, one CD. NESTED_PASID: above.
+   * EINVAL: a field that the user may not choose, what is ILLEGAL, a structure of the other kind.
+   */
+  uint64_t structure[2];
 };
 #define IOMMUCHECK_NESTED_PARAMS_SIZE_VER0 40u
 
@@ -682,7 +686,10 @@ struct iommucheck_driver {
   int (*dirty_read)(void* self, iommucheck_handle domain, uint64_t iova, uint64_t bytes,
                     uint64_t grain, int clear, uint64_t* bitmap);
 
-  /* Nested: `count` commands of 16 bytes of the user. bytes = how many took full effect. */
+  /* Nested: `count` commands of 16 bytes of the user, who has no other StreamIDs than those of
+   * vdevice. bytes = how many took full effect; later ones did nothing. EIO: that one is none that
+   * a user may give. EINVAL (with 0): no NESTED or NESTED_PASID domain. ETIMEDOUT. INTERFACE
+   * "Nested". */
   struct iommucheck_result (*cache_invalidate)(void* self, iommucheck_handle domain,
                                                const uint64_t* commands, uint64_t count);
 
@@ -714,6 +721,11 @@ struct iommucheck_driver {
    * ETIMEDOUT (present = 0): it is gone, but an access may wait until recovery. */
   int (*fault_handler_set)(void* self, uint32_t device, uint32_t pasid, int present,
                            uint64_t drvdata);
+
+  /* By which number the user of `parent` calls a device: its commands and events speak of no other.
+   * Ends with either. EINVAL (no PAGING_S2 domain; a number that no StreamID can be), ENODEV,
+   * EEXIST (the device, or the number, has one in that parent), ENOMEM. INTERFACE "Nested". */
+  int (*vdevice)(void* self, iommucheck_handle parent, uint32_t device, uint64_t number);
 };
 /* Up to and with `reset`: what every driver has. */
 #define IOMMUCHECK_DRIVER_SIZE_VER0 48u

@@ -75,7 +75,10 @@ enum iommucheck_event_kind {
   IOMMUCHECK_EVENT_DRIVER_PHASE = 50,
   IOMMUCHECK_EVENT_CALL_WAIT = 51,
   IOMMUCHECK_EVENT_HELD = 52,
-  IOMMUCHECK_EVENT_BACKEND_HOOK = 53
+  IOMMUCHECK_EVENT_BACKEND_HOOK = 53,
+  IOMMUCHECK_EVENT_USER_TABLE = 54,
+  IOMMUCHECK_EVENT_USER_MAP = 55,
+  IOMMUCHECK_EVENT_USER_ENTRY = 56
 };
 
 /* Calls of the interface. */
@@ -133,7 +136,8 @@ enum iommucheck_call {
   IOMMUCHECK_CALL_CACHE_INVALIDATE = 50,
   IOMMUCHECK_CALL_DIRTY_SET = 51,
   IOMMUCHECK_CALL_DIRTY_READ = 52,
-  IOMMUCHECK_CALL_RECOVER = 53
+  IOMMUCHECK_CALL_RECOVER = 53,
+  IOMMUCHECK_CALL_VDEVICE = 54
 };
 
 /* Store: a store; visible to the SMMU at once or later */
@@ -728,18 +732,51 @@ struct iommucheck_event_backend_hook {
 #define IOMMUCHECK_BACKEND_HOOK_IS_NULL (1ull << 1)
 #define IOMMUCHECK_BACKEND_HOOK_ERROR (1ull << 2)
 
+/* UserTable: a user's table, empty */
+struct iommucheck_event_user_table {
+  struct iommucheck_event head;
+  uint64_t parent; /* DomainId: the stage 2 domain */
+  uint64_t root; /* u64: where it begins, in the parent's input space */
+  uint64_t input_bits; /* u32: of its addresses */
+};
+
+/* UserMap: a user maps, in its own table */
+struct iommucheck_event_user_map {
+  struct iommucheck_event head;
+  uint64_t parent; /* DomainId */
+  uint64_t root; /* u64 */
+  uint64_t va; /* u64 */
+  uint64_t length; /* u64: bytes */
+  uint64_t ipa; /* ? u64: absent: it unmaps */
+  uint64_t rights; /* Rights: of none, if it unmaps */
+};
+#define IOMMUCHECK_USER_MAP_IPA (1ull << 0)
+
+/* UserEntry: a user writes an entry of its PASID table */
+struct iommucheck_event_user_entry {
+  struct iommucheck_event head;
+  uint64_t parent; /* DomainId */
+  uint64_t entry; /* u64: where it is, in the parent's input space */
+  uint64_t kind; /* UserEntryKind */
+  uint64_t root; /* ? u64: of the table */
+  uint64_t asid; /* ? u64: the same */
+};
+#define IOMMUCHECK_USER_ENTRY_ROOT (1ull << 0)
+#define IOMMUCHECK_USER_ENTRY_ASID (1ull << 1)
+
 /* Arguments of domain_alloc: make a domain */
 struct iommucheck_call_domain_alloc {
   struct iommucheck_arguments head;
   uint64_t kind; /* DomainKind: which */
   uint64_t iommu; /* ? IommuId: for which IOMMU, if there are several */
   uint64_t parent; /* ? DomainId: the master of a dynamic domain, the stage 2 parent of a nested one */
-  uint64_t table; /* ? u64: address of the user's table, in the parent's input space */
+  const uint64_t* structure; /* ? Words: the user's own route, as the hardware reads it: on SMMUv3 words 0 and 1 of an STE */
+  uint64_t structure_count;
   uint64_t input_bits; /* ? u32: bits of an IOVA; absent: the driver's choice */
 };
 #define IOMMUCHECK_CALL_DOMAIN_ALLOC_IOMMU (1ull << 0)
 #define IOMMUCHECK_CALL_DOMAIN_ALLOC_PARENT (1ull << 1)
-#define IOMMUCHECK_CALL_DOMAIN_ALLOC_TABLE (1ull << 2)
+#define IOMMUCHECK_CALL_DOMAIN_ALLOC_STRUCTURE (1ull << 2)
 #define IOMMUCHECK_CALL_DOMAIN_ALLOC_INPUT_BITS (1ull << 3)
 
 /* Arguments of domain_free: give a domain back */
@@ -1158,5 +1195,13 @@ struct iommucheck_call_recover {
   uint64_t iommu; /* ? IommuId: which, if there are several */
 };
 #define IOMMUCHECK_CALL_RECOVER_IOMMU (1ull << 0)
+
+/* Arguments of vdevice: how the user of a stage 2 domain calls a device */
+struct iommucheck_call_vdevice {
+  struct iommucheck_arguments head;
+  uint64_t domain; /* DomainId: the parent */
+  uint64_t device; /* DeviceId */
+  uint64_t number; /* u64: the StreamID of the user's commands and events */
+};
 
 #endif /* IOMMUCHECK_MONITOR_EVENTS_H */

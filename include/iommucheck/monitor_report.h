@@ -698,14 +698,54 @@ IOMMUCHECK_REPORT int iommucheck_report_backend_hook(
   return iommucheck_monitor_report(monitor, &it.head);
 }
 
+IOMMUCHECK_REPORT int iommucheck_report_user_table(
+    struct iommucheck_monitor* monitor, uint32_t agent, uint64_t known, uint64_t parent,
+    uint64_t root, uint64_t input_bits) {
+  struct iommucheck_event_user_table it;
+  iommucheck_report_head(&it.head, sizeof it, IOMMUCHECK_EVENT_USER_TABLE, agent, known);
+  it.parent = parent;
+  it.root = root;
+  it.input_bits = input_bits;
+  return iommucheck_monitor_report(monitor, &it.head);
+}
+
+IOMMUCHECK_REPORT int iommucheck_report_user_map(
+    struct iommucheck_monitor* monitor, uint32_t agent, uint64_t known, uint64_t parent,
+    uint64_t root, uint64_t va, uint64_t length, uint64_t ipa, uint64_t rights) {
+  struct iommucheck_event_user_map it;
+  iommucheck_report_head(&it.head, sizeof it, IOMMUCHECK_EVENT_USER_MAP, agent, known);
+  it.parent = parent;
+  it.root = root;
+  it.va = va;
+  it.length = length;
+  it.ipa = ipa;
+  it.rights = rights;
+  return iommucheck_monitor_report(monitor, &it.head);
+}
+
+IOMMUCHECK_REPORT int iommucheck_report_user_entry(
+    struct iommucheck_monitor* monitor, uint32_t agent, uint64_t known, uint64_t parent,
+    uint64_t entry, uint64_t kind, uint64_t root, uint64_t asid) {
+  struct iommucheck_event_user_entry it;
+  iommucheck_report_head(&it.head, sizeof it, IOMMUCHECK_EVENT_USER_ENTRY, agent, known);
+  it.parent = parent;
+  it.entry = entry;
+  it.kind = kind;
+  it.root = root;
+  it.asid = asid;
+  return iommucheck_monitor_report(monitor, &it.head);
+}
+
 IOMMUCHECK_REPORT int iommucheck_report_call_domain_alloc(
     struct iommucheck_monitor* monitor, uint32_t agent, uint64_t known, uint64_t id,
-    uint64_t kind, uint64_t iommu, uint64_t parent, uint64_t table, uint64_t input_bits) {
+    uint64_t kind, uint64_t iommu, uint64_t parent, const uint64_t* structure,
+    uint64_t structure_count, uint64_t input_bits) {
   struct iommucheck_call_domain_alloc it;
   it.kind = kind;
   it.iommu = iommu;
   it.parent = parent;
-  it.table = table;
+  it.structure = structure;
+  it.structure_count = structure_count;
   it.input_bits = input_bits;
   return iommucheck_report_call(monitor, agent, id, IOMMUCHECK_CALL_DOMAIN_ALLOC, &it.head, sizeof it,
                                 known);
@@ -1277,6 +1317,17 @@ IOMMUCHECK_REPORT int iommucheck_report_call_recover(
   struct iommucheck_call_recover it;
   it.iommu = iommu;
   return iommucheck_report_call(monitor, agent, id, IOMMUCHECK_CALL_RECOVER, &it.head, sizeof it,
+                                known);
+}
+
+IOMMUCHECK_REPORT int iommucheck_report_call_vdevice(
+    struct iommucheck_monitor* monitor, uint32_t agent, uint64_t known, uint64_t id,
+    uint64_t domain, uint64_t device, uint64_t number) {
+  struct iommucheck_call_vdevice it;
+  it.domain = domain;
+  it.device = device;
+  it.number = number;
+  return iommucheck_report_call(monitor, agent, id, IOMMUCHECK_CALL_VDEVICE, &it.head, sizeof it,
                                 known);
 }
 

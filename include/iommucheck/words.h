@@ -9,6 +9,14 @@
 #ifndef IOMMUCHECK_WORDS_H
 #define IOMMUCHECK_WORDS_H
 
+/* UserEntryKind: what stands at an entry of a user's PASID table */
+enum {
+  IOMMUCHECK_USER_ENTRY_EMPTY = 0, /* not valid */
+  IOMMUCHECK_USER_ENTRY_GARBAGE = 1, /* valid, and nothing that can be decoded */
+  IOMMUCHECK_USER_ENTRY_OUTSIDE = 2, /* its place is not mapped by the parent */
+  IOMMUCHECK_USER_ENTRY_TABLE = 3
+};
+
 /* Direction: what an access wants */
 enum {
   IOMMUCHECK_DIRECTION_READ = 0, /* read data */

@@ -47,6 +47,7 @@ char letter_of(CallArgument argument) {
     case features: return 'f';
     case pieces: return 's';
     case commands: return 'c';
+    case number: return 'n';
     case kind:
     case mm_exit:
     case attribute:

@@ -24,19 +24,20 @@ constexpr std::size_t events_max = std::size_t{1} << 20;
 
 Setup setup_of(const World& world, const iommucheck_driver& driver) {
   Setup setup;
-  spec::Capabilities caps = spec::parse_capabilities(default_id_registers());
-  caps.ssidsize = world.iommu_pasids ? bits_for(*world.iommu_pasids) : 20;
-  caps.stall_model = spec::StallModel::both;
-  caps.bbml = static_cast<unsigned>(world.bbml.value_or(0));
-  caps.ats = true;
-  caps.httu = world.has_dirty() ? 2 : 0;
-  setup.id = spec::make_id_registers(caps);
+  setup.id = spec::make_id_registers(capabilities_of(world));
   setup.devices = hardware_devices(world);
   setup.per_device_tables = (driver.flags & IOMMUCHECK_DRIVER_PER_DEVICE_TABLES) != 0;
   if ((driver.flags & IOMMUCHECK_DRIVER_HOOKS) != 0) setup.hooks = world.hooks;
   setup.window_bytes = window_bytes;
   setup.no_page_sizes = world.page_sizes == "none";
   return setup;
+}
+
+/// Something that only a user's access meets.
+bool promises_users(const Reachable& allowed) {
+  return std::ranges::any_of(allowed, [](const Reached& one) {
+    return one.fault.starts_with("F.s2") || one.fault == "F.badcd";
+  });
 }
 
 bool is_configuration_end(const spec::Outcome& outcome) {
@@ -69,6 +70,7 @@ Offers DriverSubject::offers(const World& world) {
           .no_page_sizes = says(IOMMUCHECK_DRIVER_PAGE_SIZES),
           .dirty = driver_->dirty_set != nullptr,
           .hooks = says(IOMMUCHECK_DRIVER_HOOKS),
+          .users = !world.second_backend && driver_->cache_invalidate != nullptr,
           .commands = true};
 }
 
@@ -92,6 +94,8 @@ std::string DriverSubject::boot(const World& world) {
   std::string failed = host_->boot();
   booted_ = failed.empty();
   if (booted_) host_->snapshot();
+  constexpr u64 users_pa = u64{3} << 31;  // behind the host's window, before the world's pages
+  if (!world.second_backend) users_.emplace(user_sink_, users_pa, capabilities_of(world));
   return failed;
 }
 
@@ -238,8 +242,12 @@ Reached DriverSubject::reached_by(const Probing& probing, const spec::Outcome& o
   if (!is_configuration_end(outcome) && !stalls && promises("F.quiet") && !promises("F.unmapped")) {
     return {false, 0, "F.quiet"};
   }
+  if (outcome.stage2 && promises_users(allowed)) {
+    const bool permission = outcome.event == spec::EventType::f_permission;
+    return {false, 0, permission ? "F.s2perm" : "F.s2unmapped"};
+  }
   if (is_configuration_end(outcome)) {
-    for (const char* fault : {"F.dev", "F.pasid", "F.quiet"}) {
+    for (const char* fault : {"F.dev", "F.pasid", "F.quiet", "F.badcd"}) {
       if (promises(fault)) return {false, 0, fault};
     }
     return {false, 0, fmt::format("?{} ({})", spec::event_name(outcome.event), info.name)};

@@ -74,6 +74,7 @@ class DriverSubject final : public Subject, private Monitor::Sink {
     return counts ? std::optional(monitor_->interface().hooked_io_mms()) : std::nullopt;
   }
   const spec::sva::Held* driver_held() override;
+  UserMemory* users() override { return users_ ? &*users_ : nullptr; }
   std::string write_trace(const std::string& path) override;
   void finish() override;
   [[nodiscard]] std::string no_verdict() const override;
@@ -105,6 +106,19 @@ class DriverSubject final : public Subject, private Monitor::Sink {
   std::size_t findings_ = 0;  // of the monitor that were taken
   std::size_t blamed_ = 0;
   Touched touched_;
+  /// What a user writes is the environment's.
+  struct UserSink final : UserMemory::Sink {
+    explicit UserSink(DriverSubject& subject) : subject_(subject) {}
+    void store(u64 pa, u64 value) override;
+    void barrier() override;
+    void table_made(u64 parent, u64 root) override;
+    void maps(u64 parent, u64 root, u64 va, u64 ipa, u32 prot) override;
+    void unmaps(u64 parent, u64 root, u64 va) override;
+    void sets_entry(u64 parent, u64 entry, const spec::sva::UserEntry& content) override;
+    DriverSubject& subject_;
+  };
+  UserSink user_sink_{*this};
+  std::optional<UserMemory> users_;
   spec::sva::Held held_;
 };
 

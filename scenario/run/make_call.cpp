@@ -53,7 +53,7 @@ u32 domain_kind(std::string_view word) {
 
 /// Whether a spec::sva::Call has the argument: those of calls that are not built are missing.
 bool can_be_set(const std::optional<CallArgument>& argument) {
-  return !argument || (*argument != CallArgument::other && *argument != CallArgument::commands);
+  return !argument || *argument != CallArgument::other;
 }
 
 class Maker {
@@ -100,14 +100,14 @@ class Maker {
 
   void add_segment(const Value& item) {
     if (item.items.size() == 2) {
-      made_.segments.push_back({number(item.items[0]), number(item.items[1])});
+      made_.lists.segments.push_back({number(item.items[0]), number(item.items[1])});
       return;
     }
     u64 bytes = 0x1000;
     if (const auto page = world_.pages.find(item.word); page != world_.pages.end()) {
       bytes = page->second.bytes - std::min(item.number, page->second.bytes);
     }
-    made_.segments.push_back({number(item), bytes});
+    made_.lists.segments.push_back({number(item), bytes});
   }
 
   void set(CallArgument argument, const Value& value) {
@@ -126,6 +126,7 @@ class Maker {
       }
       case CallArgument::other:
       case CallArgument::commands: break;
+      case CallArgument::number: call.number = number(value); break;
       case CallArgument::grain: call.grain = number(value); break;
       case CallArgument::on: call.on = value.is_word("on") || value.number != 0; break;
       case CallArgument::clear: call.clear = value.is_word("clear") || value.number != 0; break;

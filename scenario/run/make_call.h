@@ -15,11 +15,11 @@ namespace iommucheck::oracle::stories {
 /// A call with what its spans point to.
 struct MadeCall {
   spec::sva::Call call{};
-  std::vector<spec::sva::Segment> segments;
+  spec::sva::CallLists lists;
 
   [[nodiscard]] spec::sva::Call get() const {
     spec::sva::Call copy = call;
-    copy.segments = segments;
+    lists.give(copy);
     return copy;
   }
 };

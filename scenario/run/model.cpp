@@ -31,7 +31,7 @@ bool is_ok(const Wanted& wanted) {
 }  // namespace
 
 /// What the interface promises, on whatever machine, as far as it is built.
-Offers Model::offers(const World& /*world*/) {
+Offers Model::offers(const World& world) {
   return {.smmuv3 = true,
           .pasid_0 = true,
           .identity = true,
@@ -44,12 +44,19 @@ Offers Model::offers(const World& /*world*/) {
           .no_page_sizes = true,
           .dirty = true,
           .any_numbers = true,
-          .hooks = true};
+          .hooks = true,
+          .users = !world.second_backend};
 }
 
 std::string Model::boot(const World& world) {
   world_ = world;
-  interface_ = std::make_unique<spec::sva::Interface>(trail_, interface_setup(world));
+  spec::sva::Setup setup = interface_setup(world);
+  const spec::Capabilities caps = capabilities_of(world);
+  user_format_.emplace(caps);
+  if (!world.second_backend) setup.user_format = &*user_format_;
+  interface_ = std::make_unique<spec::sva::Interface>(trail_, setup);
+  constexpr u64 users_pa = u64{3} << 31;
+  if (!world.second_backend) users_.emplace(user_sink_, users_pa, caps);
   return {};
 }
 
@@ -68,8 +75,8 @@ Answer Model::call(u32 thread, const Call& call, const Wanted& wanted, Memory me
   running = {};
   running.active = true;
   running.call = call;
-  running.segments.assign(call.segments.begin(), call.segments.end());
-  running.call.segments = running.segments;
+  running.lists.take(call);
+  running.lists.give(running.call);
   running.wanted = wanted;
   running.around.queue_stuck = stuck_ || may_stick_;
   running.around.allocation_failed = memory.fail_at == 1;

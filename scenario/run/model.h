@@ -6,8 +6,10 @@
 #include <array>
 #include <functional>
 #include <map>
+#include <optional>
 
 #include "base/trail.h"
+#include "monitor/user_format.h"
 #include "scenario/run/subject.h"
 
 namespace iommucheck::oracle::stories {
@@ -65,10 +67,31 @@ class Model final : public Subject {
   [[nodiscard]] Touched touched() const override { return {.known = false}; }
   const spec::sva::Held* driver_held() override { return nullptr; }
   std::string write_trace(const std::string& /*path*/) override { return {}; }
+  UserMemory* users() override { return users_ ? &*users_ : nullptr; }
   void finish() override {}
 
  private:
   using Observed = spec::sva::Observed;
+
+  /// Without memory: what is written means something all the same.
+  struct UserSink final : UserMemory::Sink {
+    explicit UserSink(Model& model) : model_(model) {}
+    void store(u64 /*pa*/, u64 /*value*/) override {}
+    void barrier() override {}
+    void table_made(u64 parent, u64 root) override {
+      model_.interface_->user_table_made(parent, root, UserMemory::input_bits);
+    }
+    void maps(u64 parent, u64 root, u64 va, u64 ipa, u32 prot) override {
+      model_.interface_->user_maps(parent, root, va, UserMemory::page_bytes, ipa, prot);
+    }
+    void unmaps(u64 parent, u64 root, u64 va) override {
+      model_.interface_->user_unmaps(parent, root, va, UserMemory::page_bytes);
+    }
+    void sets_entry(u64 parent, u64 entry, const spec::sva::UserEntry& content) override {
+      model_.interface_->user_sets_entry(parent, entry, content);
+    }
+    Model& model_;
+  };
 
   /// A call that has begun and not returned.
   struct Running {
@@ -76,7 +99,7 @@ class Model final : public Subject {
     bool release = false;
     u64 mm = 0;
     spec::sva::Call call{};
-    std::vector<spec::sva::Segment> segments;  ///< what call.segments points to
+    spec::sva::CallLists lists;
     Wanted wanted;
     spec::sva::Circumstances around{};
     spec::sva::Ticket ticket{};
@@ -97,7 +120,10 @@ class Model final : public Subject {
 
   Trail trail_;
   World world_;
+  std::optional<Smmuv3UserFormat> user_format_;
   std::unique_ptr<spec::sva::Interface> interface_;
+  UserSink user_sink_{*this};
+  std::optional<UserMemory> users_;
   std::map<u32, Running> running_;
   std::vector<CallbackSeen> callbacks_;
   std::vector<Trouble> troubles_;

@@ -124,6 +124,9 @@ class Needs {
     if (name == "domain_alloc" && !invoke.arguments.empty()) {
       const scenario::Value& what = invoke.arguments[0];
       const bool is_word = what.kind == scenario::Value::Kind::word;
+      const bool of_users =
+          what.is_word("paging_s2") || what.is_word("nested") || what.is_word("nested_pasid");
+      if (of_users && offers_.users) return;
       if (is_word && !what.is_word("paging") && !what.is_word("blocked") &&
           !what.is_word("identity") && !what.is_word("dynamic")) {
         add("domain_alloc(" + what.word + ")");
@@ -131,10 +134,14 @@ class Needs {
     }
   }
   void visit(const scenario::Change& change) {
-    if (change.kind == scenario::Change::Kind::upt) add("upt");
+    const bool of_user = change.kind == scenario::Change::Kind::upt ||
+                         change.kind == scenario::Change::Kind::upt_clear;
+    if (of_user && !offers_.users) add("upt");
     if (sticks_ && !offers_.commands) add("stuck after");
   }
-  void visit(const scenario::UserEntry& /*entry*/) { add("ucd"); }
+  void visit(const scenario::UserEntry& /*entry*/) {
+    if (!offers_.users) add("ucd");
+  }
   void visit(const scenario::Probe& /*probe*/) {}
   /// A stall stands for itself; of requests the last one of a group is answered for all.
   void visit(const scenario::Dma& dma) {

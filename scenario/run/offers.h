@@ -23,6 +23,7 @@ struct Offers {
   bool several_iommus = false;
   bool any_numbers = false;  ///< of PASIDs, and of address bits: no register says them
   bool hooks = false;        ///< those of the backend can be taken away, and made to fail
+  bool users = false;        ///< of stage 2 domains, with tables of their own
   bool commands = false;     ///< are sent, so that it is known which CMD_SYNC is whose
 };
 

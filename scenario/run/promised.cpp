@@ -9,6 +9,7 @@ namespace {
 using spec::sva::FaultKind;
 using spec::sva::State;
 
+/// By these rights; of a privileged mapping nobody here makes an access.
 bool permits(u32 prot, char access) {
   if ((prot & spec::sva::prot_privileged) != 0) return false;
   if (access == 'w') return (prot & spec::sva::prot_write) != 0;
@@ -75,7 +76,10 @@ Reachable promised(const spec::sva::Interface& interface, const Probing& probing
       case State::blocked: add_fault(set, "F.dev"); break;
       case State::unmapped: add_translation_fault(set, faults, "F.unmapped"); break;
       case State::mapped:
-        if (permits(promise.prot, probing.access)) {
+        if (!permits(promise.outer_prot & ~spec::sva::prot_privileged, probing.access) &&
+            permits(promise.prot, probing.access)) {
+          add_fault(set, "F.s2perm");
+        } else if (permits(promise.prot, probing.access)) {
           set.insert({true, promise.pa, {}});
         } else {
           add_translation_fault(set, faults, "F.perm");
@@ -85,6 +89,9 @@ Reachable promised(const spec::sva::Interface& interface, const Probing& probing
       case State::no_pasid: add_fault(set, "F.pasid"); break;
       case State::waits: add_fault(set, "F.wait"); break;
       case State::quiet: add_fault(set, "F.quiet"); break;
+      case State::outer_fault: add_fault(set, "F.s2unmapped"); break;
+      case State::bad_entry: add_fault(set, "F.badcd"); break;
+      case State::within: add_fault(set, "?anything that the parent maps"); break;
       default: add_fault(set, "?a state that is not elementary");
     }
   }

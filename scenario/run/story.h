@@ -61,12 +61,28 @@ class Story {
   bool change_map(const scenario::Change& change);
   void run_action(Thread& thread, const scenario::Action& action);
 
+  // --- story_users.cpp ---
+  struct UserEntries {
+    u64 at = 0;
+    u32 count_lg2 = 0;
+  };
+  void step(const scenario::UserEntry& entry);
+  u64 user_table(const std::string& name);
+  UserEntries& user_entries(const std::string& name);
+  u64 user_entry_of(const std::string& table);
+  bool change_user_table(const scenario::Change& change, u32 prot);
+  void add_structure(const scenario::Invoke& invoke, spec::sva::Call& call);
+  void add_commands(const scenario::Value& list, u64 domain,
+                    std::vector<spec::sva::CommandWords>& out);
+  u64 number_of(u64 parent, u32 device);
+  [[nodiscard]] u32 device_on(u64 domain) const;
+  void users_follow(const spec::sva::Call& call, const Answer& answer);
+
   // --- story_checks.cpp ---
   void step(const scenario::Probe& probe);
   void step(const scenario::Dma& dma);
   void step(const scenario::Check& check);
   void step(const scenario::Declare& /*declare*/) {}
-  void step(const scenario::UserEntry& /*entry*/) {}
   std::optional<Reachable> reachable_of(const scenario::Values& outcomes);
   std::string text_of(const Reachable& set) const;
   void check_callbacks(const scenario::Values& wanted);
@@ -95,7 +111,10 @@ class Story {
     u64 waits = 0;
   };
   std::map<std::string, Access> accesses_;
-  std::map<u32, std::string> bound_;  // PASID -> process, for drawings
+  std::map<std::string, u64> user_tables_;  // by name: where it begins
+  std::map<std::string, UserEntries> user_entries_;
+  std::map<std::string, u64> user_entry_of_;  // by the table's name
+  std::map<u32, std::string> bound_;          // PASID -> process, for drawings
   std::vector<CallbackSeen> callbacks_;
   std::set<spec::Rule> blamed_;
   std::vector<Trouble> troubles_;  // not the driver's, since the last call

@@ -71,7 +71,13 @@ Answer Story::make(Thread& thread, const Invoke& invoke, const Wanted& wanted, M
     }
     return {};
   }
-  spec::sva::Call call = made->get();
+  spec::sva::CallLists lists = made->lists;
+  spec::sva::Call call = made->call;
+  if (spec::sva::is_nested(call.domain_kind)) add_structure(invoke, call);
+  if (call.kind == CallKind::cache_invalidate && subject_.users() != nullptr) {
+    add_commands(invoke.arguments[1], call.domain, lists.commands);
+  }
+  lists.give(call);
   thread.kind = call.kind;
   if (invoke.inside) {
     call.context.inside = true;
@@ -79,6 +85,7 @@ Answer Story::make(Thread& thread, const Invoke& invoke, const Wanted& wanted, M
     call.context.pasid = names_.pasid(invoke.inside->pasid).value_or(0);
   }
   const Answer answer = subject_.call(thread.number, call, wanted, memory);
+  users_follow(call, answer);
   if (call.kind == CallKind::bind_device && succeeded(answer)) {
     for (const auto& [name, mm] : names_.processes()) {
       if (mm == call.mm && !threads_of_.contains(name))
@@ -268,8 +275,11 @@ bool Story::change_map(const scenario::Change& change) {
     case scenario::Change::Kind::munmap: return subject_.unmap(mm, at, page_bytes);
     case scenario::Change::Kind::mprotect:
       return subject_.protect(mm, at, page_bytes, rights_of(change.prot));
-    default: return false;
+    case scenario::Change::Kind::upt:
+    case scenario::Change::Kind::upt_clear:
+      return change_user_table(change, rights_of(change.prot));
   }
+  return false;
 }
 
 void Story::step(const scenario::Change& change) {

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "host/user_memory.h"
 #include "scenario/run/offers.h"
 #include "scenario/run/world.h"
 #include "spec/rules.h"
@@ -126,6 +127,9 @@ class Subject {
   /// The process's CPU ASID becomes the one by which the device's space there is tagged. False:
   /// it cannot.
   virtual bool collide_asid(u64 mm, u32 device, spec::sva::Substream at) = 0;
+
+  /// What users of stage 2 domains keep; null: there are none.
+  virtual UserMemory* users() { return nullptr; }
 
   virtual Answer handler_returns(u32 device, u32 pasid, spec::sva::Status status) = 0;
   virtual void bound_passes() = 0;

@@ -7,6 +7,7 @@
 #include <bit>
 
 #include "base/text.h"
+#include "monitor/monitor.h"
 #include "scenario/format/tokens.h"
 
 namespace iommucheck::oracle::stories {
@@ -119,6 +120,17 @@ World world_of(const scenario::Scenario& scenario) {
     }
   }
   return world;
+}
+
+spec::Capabilities capabilities_of(const World& world) {
+  spec::Capabilities caps = spec::parse_capabilities(default_id_registers());
+  caps.ssidsize = world.iommu_pasids ? bits_for(*world.iommu_pasids) : 20;
+  caps.stall_model = spec::StallModel::both;
+  caps.bbml = static_cast<unsigned>(world.bbml.value_or(0));
+  caps.ats = true;
+  caps.s2p = caps.vmid16 = true;
+  caps.httu = world.has_dirty() ? 2 : 0;
+  return caps;
 }
 
 spec::sva::Setup interface_setup(const World& world) {

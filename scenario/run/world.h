@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "scenario/format/ast.h"
+#include "spec/smmu/registers.h"
 #include "spec/sva/setup.h"
 
 namespace iommucheck::oracle::stories {
@@ -61,6 +62,9 @@ struct World {
 };
 
 World world_of(const scenario::Scenario& scenario);
+
+/// Of an SMMUv3 for that world: with both stages, and all that a world can ask for.
+spec::Capabilities capabilities_of(const World& world);
 
 /// The least width that has so many numbers; 0 for 0.
 u32 bits_for(u64 numbers);

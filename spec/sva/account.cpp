@@ -26,7 +26,7 @@ std::vector<Leak> leaks(const InterfaceState& s) {
   std::vector<Leak> leaks;
   s.for_each_space([&](u32 i) {
     const Space& space = s.spaces[i];
-    if (space.owner == Owner::process) return;
+    if (is_environments(space)) return;
     const bool is_living = space.life == records::living;
     const bool is_private = space.owner == Owner::private_pasid;
     const u32 pasid = space.number == 0 ? pasid_unknown : s.numbers[space.number].value;
@@ -190,6 +190,8 @@ std::string dump(const InterfaceState& s) {
   }
   s.for_each_space([&](u32 i) {
     const Space& space = s.spaces[i];
+    // What a user writes into its own memory is no state of the interface's.
+    if (space.owner == Owner::user) return;
     text += "space " + std::to_string(i) + named("owner", static_cast<u64>(space.owner)) +
             " handle " + hex(space.handle) + named("kind", space.kind) + named("life", space.life) +
             named("bits", space.input_bits) + named("and", space.output_bits) + " page sizes " +
@@ -245,6 +247,12 @@ std::string dump(const InterfaceState& s) {
   for (u32 i = 0; i < s.walkers.size(); ++i) {
     text += "walker" + named("", s.walkers[i].number) + named("space", s.walkers[i].space) +
             named("flushed", s.walkers[i].flushed) + "\n";
+  }
+  for (u32 i = 1; i < s.virtual_devices.bound(); ++i) {
+    const VirtualDevice& its = s.virtual_devices[i];
+    if (its.parent == 0) continue;
+    text +=
+        "number " + hex(its.number) + named("of", its.parent) + named("device", its.device) + "\n";
   }
   s.for_each_unseen([&](const Unseen& record) {
     text += "a pasid from" + named("", record.first) + named("to", record.last) +

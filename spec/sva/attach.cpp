@@ -9,6 +9,7 @@
 #include "spec/sva/faults.h"
 #include "spec/sva/layers.h"
 #include "spec/sva/map.h"
+#include "spec/sva/nested.h"
 #include "spec/sva/promises.h"
 #include "spec/sva/tasks.h"
 #include "spec/sva/time_outs.h"
@@ -60,8 +61,12 @@ Permitted permitted_attach(const InterfaceState& s, const Call& call, Circumstan
     set.add(Reason::bound_to_the_device);
     return set;
   }
-  may_lack_memory(set, around);
   const u32 index = s.find(call.domain);
+  if (is_behind_stage2(s, index) && has_attachments(s, call.device)) {
+    set.add(Reason::its_pasids_have_domains);
+    return set;
+  }
+  may_lack_memory(set, around);
   bool settled = true;
   bool replaces = false;
   for (u32 i = 0; i < s.devices.size(); ++i) {
@@ -188,6 +193,7 @@ void device_added(InterfaceState& s, u32 device) {
 /// INTERFACE "Timeouts and removal". A device that comes back begins anew. After a time-out what it
 /// stood for is there until recovery: what it could reach, and that it had a say in a shared table.
 void device_removed(InterfaceState& s, u32 device, bool timed_out) {
+  forget_vdevices_of_device(s, device);
   if (!s.device_exists(device)) return;
   s.trail.set(s.changes, s.changes + 1);
   end_all_of(s, device, Gone::by_another, timed_out);

@@ -5,6 +5,7 @@
 #include "spec/sva/domains.h"
 #include "spec/sva/duties.h"
 #include "spec/sva/layers.h"
+#include "spec/sva/nested.h"
 #include "spec/sva/pasids.h"
 #include "spec/sva/promises.h"
 
@@ -85,6 +86,8 @@ Permitted permitted_attach_pasid(const InterfaceState& s, const Call& call, Circ
     set.add(Reason::no_iommu_ever_walks_a_dynamic_domain);
   } else if (!s.routes_identity && is_of_kind(s, domain, DomainKind::identity)) {
     set.add(Reason::identity_at_a_pasid);
+  } else if (is_behind_stage2(s, domain)) {
+    set.add(Reason::no_entry_leads_to_stage_2);
   }
   if (call.pasid == 0 && s.keeps_pasid_0) set.add(Reason::pasid_0_is_kept);
   const Holders holders = holders_of(s, call.pasid);
@@ -94,7 +97,12 @@ Permitted permitted_attach_pasid(const InterfaceState& s, const Call& call, Circ
   const u32 bits = s.constants[call.device].ssid_bits;
   if (s.constants[call.device].grouped) set.add(Reason::a_group_has_no_pasids);
   if ((u64{call.pasid} >> bits) != 0) set.add(Reason::the_device_cannot_send_it);
-  if (s.devices[call.device].domain == 0) set.add(Reason::the_rid_is_not_attached);
+  const u32 of_rid = s.devices[call.device].domain;
+  if (of_rid == 0) set.add(Reason::the_rid_is_not_attached);
+  if (is_behind_stage2(s, of_rid)) {
+    set.add(is_nested(s.spaces[of_rid]) ? Reason::the_user_has_the_pasid_table
+                                        : Reason::no_pasids_beside_stage_2);
+  }
   if (!set.empty()) return set;
   const u32 at = find_attachment(s, call.device, s.find_number(call.pasid));
   const bool again = at != 0 && s.attachments[at].domain == domain && s.attachments[at].ghosts == 0;

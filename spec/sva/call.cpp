@@ -94,6 +94,9 @@ std::string arguments_text(const Call& call) {
     case CallKind::dirty_set: return domain + (call.on ? ", on" : ", off");
     case CallKind::dirty_read:
       return domain + range + ", grain " + hex(call.grain) + (call.clear ? ", clear" : ", keep");
+    case CallKind::vdevice: return domain + device + ", number " + hex(call.number);
+    case CallKind::cache_invalidate:
+      return domain + ", " + std::to_string(call.commands.size()) + " commands";
     case CallKind::recover: return "";
     default:
       if (on_io_mm) return io_mm;

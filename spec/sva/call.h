@@ -2,6 +2,7 @@
 // A call of the interface, what was observed of it, and under which circumstances it ran.
 #pragma once
 
+#include <array>
 #include <span>
 #include <string>
 #include <string_view>
@@ -117,6 +118,12 @@ enum class DomainKind : u32 {
   nested_pasid = 7,
 };
 
+/// A user's own route over a stage 2 domain.
+constexpr bool is_nested(u32 kind) {
+  return kind == static_cast<u32>(DomainKind::nested) ||
+         kind == static_cast<u32>(DomainKind::nested_pasid);
+}
+
 // Permissions of a mapping, the values of the C interface. read is implied by write and exec: no
 // stage 1 format can leave it out.
 inline constexpr u32 prot_read = 0x1;
@@ -131,6 +138,14 @@ inline constexpr u32 prot_known = prot_access | prot_privileged | prot_device;
 struct Segment {
   u64 pa = 0;
   u64 size = 0;
+};
+
+/// What a user has written into its command queue: 16 bytes.
+struct CommandWords {
+  u64 low = 0;
+  u64 high = 0;
+
+  friend bool operator==(const CommandWords&, const CommandWords&) = default;
 };
 
 // sva_device_init features, flags of bind_device, attributes: the values of the C interface.
@@ -189,12 +204,15 @@ struct Call {
   u64 pa = 0;
   u64 size = 0;
   u32 prot = 0;
-  u32 domain_kind = 0;                  ///< domain_alloc: a DomainKind, or what a caller made up
-  u32 input_bits = 0;                   ///< domain_alloc; 0: the driver's choice
-  u64 parent = 0;                       ///< domain_alloc: handle of a dynamic domain's master
-  std::span<const Segment> segments{};  ///< map_sg, sva_map_sg
-  u64 io_mm = 0;                        ///< handle: calls on an io_mm, sva_free_pasid
-  u64 token = 0;                        ///< handle: calls on a token
+  u32 domain_kind = 0;  ///< domain_alloc: a DomainKind, or what a caller made up
+  u32 input_bits = 0;   ///< domain_alloc; 0: the driver's choice
+  u64 parent = 0;  ///< domain_alloc: handle of a dynamic domain's master, of a nested one's parent
+  std::array<u64, 2> structure{};            ///< domain_alloc: the user's own route (nested.h)
+  std::span<const CommandWords> commands{};  ///< cache_invalidate
+  u64 number = 0;                            ///< vdevice: how the user calls the device
+  std::span<const Segment> segments{};       ///< map_sg, sva_map_sg
+  u64 io_mm = 0;                             ///< handle: calls on an io_mm, sva_free_pasid
+  u64 token = 0;                             ///< handle: calls on a token
   u64 mm = 0;                ///< bind_device, bind_task: the environment's number of a process
   u64 drvdata = 0;           ///< the same, fault_handler_set: the handler's
   u32 pasid = 0;             ///< of (device, pasid), pasid_free
@@ -213,6 +231,35 @@ struct Call {
   bool on = false;           ///< dirty_set
   bool clear = false;        ///< dirty_read: and forget what was read
   Context context{};
+};
+
+/// What a user has written at an entry of its PASID table.
+enum class UserEntryKind : u32 {
+  empty,    ///< not valid
+  garbage,  ///< valid, and nothing that can be decoded
+  outside,  ///< its place is not mapped by the parent
+  table,
+};
+struct UserEntry {
+  UserEntryKind kind = UserEntryKind::empty;
+  u64 root = 0;  ///< of the table, an IPA
+  u64 asid = 0;
+};
+
+/// What the lists of a call are in that outlives its caller.
+struct CallLists {
+  std::vector<Segment> segments;
+  std::vector<CommandWords> commands;
+
+  void take(const Call& call) {
+    segments.assign(call.segments.begin(), call.segments.end());
+    commands.assign(call.commands.begin(), call.commands.end());
+  }
+  /// As long as this lives where it is.
+  void give(Call& call) const {
+    call.segments = segments;
+    call.commands = commands;
+  }
 };
 
 /// What a domain turned out to be: asked of the driver after a domain_alloc that succeeded.

@@ -17,6 +17,7 @@
 #include "spec/sva/fault_queues.h"
 #include "spec/sva/hooks.h"
 #include "spec/sva/map.h"
+#include "spec/sva/nested.h"
 #include "spec/sva/pasids.h"
 #include "spec/sva/private.h"
 #include "spec/sva/tasks.h"
@@ -98,6 +99,8 @@ Permitted permitted(const InterfaceState& s, const Call& call, Circumstances aro
     case CallKind::dirty_set: return permitted_dirty_set(s, call, around);
     case CallKind::dirty_read: return permitted_dirty_read(s, call, around);
     case CallKind::recover: return permitted_recover(around);
+    case CallKind::vdevice: return permitted_vdevice(s, call, around);
+    case CallKind::cache_invalidate: return permitted_cache_invalidate(s, call, around);
     default: break;
   }
   Permitted set;
@@ -249,6 +252,7 @@ void begin_effect(InterfaceState& s, const Call& call, Pending& pending) {
     case CallKind::fault_handler_set: begin_handler_set(s, call, pending); break;
     case CallKind::dirty_set:
     case CallKind::dirty_read: begin_dirty(s, call, pending); break;
+    case CallKind::cache_invalidate: begin_cache_invalidate(s, call, pending); break;
     default: break;
   }
 }
@@ -318,6 +322,8 @@ void apply_effect(InterfaceState& s, const Call& call, const Observed& observed,
     case CallKind::iova_to_phys: break;
     case CallKind::dirty_set: apply_dirty_set(s, call, observed.status); break;
     case CallKind::dirty_read: apply_dirty_read(s, call, observed); break;
+    case CallKind::vdevice: apply_vdevice(s, call, observed.status); break;
+    case CallKind::cache_invalidate: apply_cache_invalidate(s, call, observed, begun); break;
     default: apply_sva(s, call, observed, begun); break;
   }
   note_askers(s);
@@ -442,7 +448,6 @@ const char* not_while_another_waits(const InterfaceState& s, const Call& call) {
 const char* caller_may_not(const InterfaceState& s, const Call& call) {
   if (!call_is_built(call.kind)) return "the call is not built";
   if (const char* reason = freed_object(s, call)) return reason;
-  if (call.kind == CallKind::domain_alloc) return not_for_domain_alloc(call);
   if (const char* reason = walker_duty(s, call).reason) return reason;
   const bool binds = call.kind == CallKind::bind_device || call.kind == CallKind::bind_task;
   if (binds && s.find_process(call.mm) == 0) return "no such process";

@@ -6,6 +6,7 @@
 #include "spec/sva/attachments.h"
 #include "spec/sva/dirty.h"
 #include "spec/sva/layers.h"
+#include "spec/sva/nested.h"
 #include "spec/sva/private.h"
 #include "spec/sva/promises.h"
 #include "spec/sva/time_outs.h"
@@ -25,7 +26,7 @@ u32 address_spaces(const InterfaceState& s) {
   u32 count = 0;
   s.for_each_space([&](u32 i) {
     const Space& space = s.spaces[i];
-    if (space.kind != static_cast<u32>(DomainKind::paging)) return;
+    if (!is_mapped_by_driver(space.kind) || space.owner == Owner::user) return;
     if (space.owner != Owner::process || space.devices != 0) ++count;
   });
   return count;
@@ -40,13 +41,6 @@ bool address_spaces_may_be_used_up(const InterfaceState& s) {
   return count >= s.address_spaces_max;
 }
 
-const char* not_for_domain_alloc(const Call& call) {
-  const auto kind = static_cast<DomainKind>(call.domain_kind);
-  const bool known = kind > DomainKind::identity && kind <= DomainKind::nested_pasid &&
-                     kind != DomainKind::dynamic;
-  return known ? "this kind of domain is not built" : nullptr;
-}
-
 /// Errors: arguments EINVAL; ENOMEM; ENOSPC when no address space is left. A driver whose table of
 /// domains is full while there are numbers says that it has not built more of them.
 Permitted permitted_domain_alloc(const InterfaceState& s, const Call& call, Circumstances around) {
@@ -57,13 +51,11 @@ Permitted permitted_domain_alloc(const InterfaceState& s, const Call& call, Circ
     return set;
   }
   if (kind == DomainKind::dynamic) return permitted_dynamic_alloc(s, call, around);
-  if (kind > DomainKind::identity) {
-    set.add(Reason::kind_not_built);
-    set.add(Reason::the_backend_may_not_have_it);
-    return set;
-  }
-  if (kind != DomainKind::paging) {
-    set.add(Reason::a_driver_may_have_no_such_kind);
+  if (is_nested(call.domain_kind)) return permitted_nested_alloc(s, call, around);
+  if (kind == DomainKind::paging_s2) set.add(Reason::the_backend_may_not_have_it);
+  if (kind != DomainKind::paging) set.add(Reason::a_driver_may_have_no_such_kind);
+  if (!is_mapped_by_driver(call.domain_kind)) {
+    // Nothing to choose.
   } else if (call.input_bits != 0 &&
              (call.input_bits < input_bits_min || call.input_bits > input_bits_max)) {
     set.add(Reason::input_bits_are_25_to_48);
@@ -88,7 +80,11 @@ void apply_domain_alloc(InterfaceState& s, const Call& call, const Observed& obs
   domain.life = records::living;
   domain.owner = Owner::domain;
   if (is_dynamic(domain)) domain.domain = s.find_paging(call.parent);
-  if (call.domain_kind == static_cast<u32>(DomainKind::paging) || is_dynamic(domain)) {
+  if (is_nested(domain)) {
+    domain.domain = s.find_stage2(call.parent);
+    domain.structure = call.structure;
+  }
+  if (is_mapped_by_driver(call.domain_kind) || is_dynamic(domain)) {
     domain.input_bits = observed.facts.input_bits;
     domain.output_bits = observed.facts.output_bits;
     domain.page_sizes = observed.facts.page_sizes;
@@ -110,6 +106,8 @@ Permitted permitted_domain_free(const InterfaceState& s, const Call& call, Circu
     set.add(Reason::a_device_is_attached_to_it);
   } else if (has_dynamic(s, index)) {
     set.add(Reason::it_is_the_master_of_a_dynamic_domain);
+  } else if (has_nested(s, index)) {
+    set.add(Reason::it_is_the_parent_of_a_nested_domain);
   } else {
     set.add(Reason::nothing_is_attached_to_it);
     if (!is_dynamic(s.spaces[index])) may_time_out(set, around);
@@ -125,6 +123,7 @@ void apply_domain_free(InterfaceState& s, const Call& call, Status status) {
   s.forest.insert(s.freed_handles, {.first = call.domain, .last = call.domain});
   forget_walkers(s, index);
   forget_dirty(s, index);
+  forget_vdevices_of_domain(s, index);
   if (status == Status::ok) {
     drop_ghosts_of_domain(s, index);
     drop_attached_ghosts_of_domain(s, index);
@@ -140,6 +139,10 @@ void apply_domain_free(InterfaceState& s, const Call& call, Status status) {
 }
 
 void release_space(InterfaceState& s, u32 space) {
+  if (s.spaces[space].kind == static_cast<u32>(DomainKind::paging_s2)) {
+    forget_vdevices_of_domain(s, space);
+    forget_user_memory(s, space);
+  }
   Space& record = s.spaces.edit(s.trail, space);
   s.forest.clear(record.map);
   clear_stale(s, space);
@@ -207,8 +210,10 @@ void apply_get_attr(InterfaceState& s, const Call& call, const Observed& observe
 void domain_promises(const InterfaceState& s, u32 index, u64 iova, bool with_calls,
                      Alternatives& out) {
   const auto kind = static_cast<DomainKind>(index == 0 ? 0 : s.spaces[index].kind);
-  if (kind == DomainKind::paging) {
+  if (kind == DomainKind::paging || kind == DomainKind::paging_s2) {
     space_promises(s, index, iova, FaultKind::terminated, with_calls, out);
+  } else if (index != 0 && is_nested(s.spaces[index])) {
+    nested_promises(s, index, {}, iova, with_calls, out);
   } else if (kind == DomainKind::identity) {
     out.add({.state = State::identity});
   } else {

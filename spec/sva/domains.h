@@ -12,7 +12,6 @@ namespace iommucheck::spec::sva {
 u32 address_spaces(const InterfaceState& s);
 /// With those, too, that a call which timed out may have left to nobody.
 bool address_spaces_may_be_used_up(const InterfaceState& s);
-const char* not_for_domain_alloc(const Call& call);
 Permitted permitted_domain_alloc(const InterfaceState& s, const Call& call, Circumstances around);
 void apply_domain_alloc(InterfaceState& s, const Call& call, const Observed& observed);
 Permitted permitted_domain_free(const InterfaceState& s, const Call& call, Circumstances around);

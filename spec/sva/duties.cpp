@@ -87,7 +87,7 @@ Verdict duty_of_page(const InterfaceState& s, u64 pa, u64 size) {
   }
   bool mapped = false;
   s.for_each_space([&](u32 i) {
-    if (s.spaces[i].owner == Owner::process) return;
+    if (is_environments(s.spaces[i])) return;
     s.forest.for_each(s.spaces[i].map, 0, whole_space, [&](const Interval& piece) {
       const u64 piece_last = piece.pa + (piece.last - piece.first);
       mapped |= piece.pa <= pa + (size - 1) && pa <= piece_last;

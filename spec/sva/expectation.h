@@ -20,6 +20,9 @@ enum class State : u8 {
   quiet,         ///< terminated, a record is not owed: the process is gone, the number is held
   old_or_quiet,  ///< `pa` with `prot`, or quiet: the process exits, its handlers run
   several,       ///< alternatives() lists what may be
+  outer_fault,   ///< of a user's access: a translation fault of stage 2
+  bad_entry,     ///< of a user's access: an entry of its PASID table that cannot be decoded
+  within,        ///< of a user's access: anything inside of what the parent maps, or a fault
 };
 
 /// How an access ends that the table does not permit.
@@ -35,11 +38,13 @@ struct Expectation {
   friend bool operator==(const Expectation&, const Expectation&) = default;
 };
 
-/// One elementary outcome: blocked, unmapped, mapped, identity, no_pasid, waits or quiet.
+/// One elementary outcome: blocked, unmapped, mapped, identity, no_pasid, waits, quiet,
+/// outer_fault, bad_entry or within.
 struct Promise {
   State state = State::blocked;
   u64 pa = 0;
   u32 prot = 0;
+  u32 outer_prot = ~u32{0};  ///< what the parent of a user's domain leaves of `prot`
 
   friend bool operator==(const Promise&, const Promise&) = default;
 };

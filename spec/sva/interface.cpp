@@ -13,6 +13,7 @@
 #include "spec/sva/faults.h"
 #include "spec/sva/hooks.h"
 #include "spec/sva/layers.h"
+#include "spec/sva/nested.h"
 #include "spec/sva/processes.h"
 #include "spec/sva/promises.h"
 #include "spec/sva/time_outs.h"
@@ -76,6 +77,36 @@ bool Interface::walks_token_of(u32 walker, u32 device) const {
 u64 Interface::table_of(u64 handle) const {
   const u32 index = state_.find(handle);
   return index == 0 ? 0 : state_.spaces[index].table;
+}
+
+bool Interface::user_table_made(u64 parent, u64 root, u32 input_bits) {
+  return sva::user_table_made(state_, parent, root, input_bits);
+}
+
+bool Interface::user_maps(u64 parent, u64 root, u64 va, u64 bytes, u64 ipa, u32 prot) {
+  return sva::user_maps(state_, parent, root, va, bytes, ipa, prot);
+}
+
+bool Interface::user_unmaps(u64 parent, u64 root, u64 va, u64 bytes) {
+  return sva::user_unmaps(state_, parent, root, va, bytes);
+}
+
+bool Interface::user_sets_entry(u64 parent, u64 entry, const UserEntry& content) {
+  return sva::user_sets_entry(state_, parent, entry, content);
+}
+
+u64 Interface::parent_of(u64 handle) const {
+  const u32 index = state_.find(handle);
+  const bool its = index != 0 && is_nested(state_.spaces[index]);
+  return its ? state_.spaces[state_.spaces[index].domain].handle : 0;
+}
+
+std::optional<u64> Interface::number_of(u64 parent, u32 device) const {
+  return sva::number_of(state_, state_.find_stage2(parent), device);
+}
+
+Alternatives Interface::expected_within(u32 device, u64 ipa) const {
+  return sva::expected_within(state_, device, ipa);
 }
 
 bool Interface::is_master(u64 handle) const {

@@ -241,6 +241,20 @@ class Interface {
   /// Whether the IOMMU marks what devices have written.
   [[nodiscard]] bool has_dirty_hardware() const { return state_.dirty != DirtyHardware::none; }
 
+  // --- What stands in a user's memory, as the environment tells it (nested.h) ------------------
+  // `parent` is the handle of a stage 2 domain; all addresses but `va` are its IPAs. False, and
+  // nothing done: no such parent or table, a bad range. What stood there may be cached until a
+  // cache_invalidate covers it.
+
+  bool user_table_made(u64 parent, u64 root, u32 input_bits);
+  bool user_maps(u64 parent, u64 root, u64 va, u64 bytes, u64 ipa, u32 prot);
+  bool user_unmaps(u64 parent, u64 root, u64 va, u64 bytes);
+  bool user_sets_entry(u64 parent, u64 entry, const UserEntry& content);
+  /// Handle of the parent of a user's domain; 0: it is none.
+  [[nodiscard]] u64 parent_of(u64 handle) const;
+  /// The number by which the user of a parent calls the device.
+  [[nodiscard]] std::optional<u64> number_of(u64 parent, u32 device) const;
+
   // --- Walkers beside the IOMMU (walkers.h) ----------------------------------------------------
   // A number below device_count() is the context bank of that device; others are walkers of their
   // own. INTERFACE "Dynamic domains".
@@ -311,6 +325,10 @@ class Interface {
   [[nodiscard]] Alternatives expected_during(u32 device, u64 iova) const {
     return expected_during(device, Substream{}, iova);
   }
+
+  /// What the parents of the user's domains that the device may be on promise at an IPA: whatever
+  /// the user writes, its accesses reach nothing else. None: it is on no user's domain.
+  [[nodiscard]] Alternatives expected_within(u32 device, u64 ipa) const;
 
   /// How an access ends there that no mapping, or its rights, permit.
   [[nodiscard]] FaultKind faults_of(u32 device, Substream at) const;

@@ -170,7 +170,7 @@ void space_promises(const InterfaceState& s, u32 index, u64 iova, FaultKind faul
   }
   // Not invalidated: old or fault. A process's page that has a new version has no fault but those
   // of its rights. A zombie's tables are held, what they map may be cleared.
-  const bool is_process = space.owner == Owner::process;
+  const bool is_process = is_environments(space);
   if (stale.mapped) {
     out.callers |= piece.mapped && !is_process && stale.tag == records::gathered;
     out.add(mapped(stale));

@@ -25,6 +25,7 @@ void for_each_hole(const InterfaceState& s, u64 root, u64 first, u64 last, Visit
 template <class Visit>
 void for_each_in_flight(const InterfaceState& s, Visit visit) {
   s.for_each_space([&](u32 i) {
+    if (s.spaces[i].owner == Owner::user) return;  // IPAs
     const auto look = [&](const Interval& piece) { visit(i, piece); };
     s.forest.for_each(s.spaces[i].stale, 0, ~u64{0}, look);
     for (const u64 older : s.spaces[i].older) s.forest.for_each(older, 0, ~u64{0}, look);

@@ -7,6 +7,7 @@
 #include "spec/sva/attachments.h"
 #include "spec/sva/bind.h"
 #include "spec/sva/domains.h"
+#include "spec/sva/nested.h"
 #include "spec/sva/private.h"
 #include "spec/sva/time_outs.h"
 #include "spec/sva/unbind.h"
@@ -39,6 +40,9 @@ void substream_promises(const InterfaceState& s, u32 device, u32 domain, u32 pas
   if (domain == 0 || kind == DomainKind::blocked) {
     out.add(promise::blocked);
     return;
+  }
+  if (is_nested(s.spaces[domain])) {
+    return nested_promises(s, domain, substream(pasid), iova, with_calls, out);
   }
   // Where stage 1 is bypassed a SubstreamID is refused. IHI 0070 7.3.9 (C_BAD_SUBSTREAMID).
   const u32 bits = s.constants[device].ssid_bits;
@@ -120,6 +124,7 @@ Expectation expected(const InterfaceState& s, u32 device, Substream at, u64 iova
   const Space& domain = s.spaces[record.domain];
   if (domain.kind == static_cast<u32>(DomainKind::blocked)) return {.state = State::blocked};
   if (domain.kind == static_cast<u32>(DomainKind::identity)) return {.state = State::identity};
+  if (is_nested(domain)) return settled(s, device, at, iova);
   if (beyond(iova, domain.input_bits)) return {.state = State::unmapped};
 
   const Piece piece = s.forest.lookup(domain.map, iova);

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "base/types.h"
+#include "spec/sva/call.h"
 
 namespace iommucheck::spec::sva::records {
 
@@ -14,6 +15,7 @@ enum class Owner : u32 {
   private_pasid,  ///< of an io_mm that sva_alloc_pasid made
   process,        ///< the environment's
   task,           ///< of a token of the explicit model
+  user,           ///< a table in a user's memory, which the environment tells of
 };
 
 enum Life : u32 {
@@ -51,7 +53,7 @@ struct Space {
   std::array<u64, older_layers> older{};  ///< roots: further layers of what was there
   u64 table = 0;                          ///< attribute TTBR0, once it was seen
   u32 number = 0;     ///< PASID record: a private space's; the one that plain binds share
-  u32 domain = 0;     ///< private: of which it is; dynamic: the master
+  u32 domain = 0;     ///< private: of which it is; dynamic: the master; nested, user's: the parent
   u32 maker = 0;      ///< private: the device
   u32 links = 0;      ///< private, tables per device: list of devices that reach it
   u64 written = 0;    ///< root: pages that devices have written since the last clear
@@ -59,6 +61,27 @@ struct Space {
   u64 meanwhile = 0;  ///< root: written while a call on its dirty state is in progress
   u32 tracked = 0;    ///< dirty_set(on)
   u32 asked = 0;      ///< tracked, and a device that may ask for translations was on it
+  std::array<u64, 2> structure{};  ///< nested: the user's own route; of its table: where it begins
+};
+
+/// By which number the user of a parent calls a device.
+struct VirtualDevice {
+  u64 number = 0;
+  u32 parent = 0;  ///< 0: none
+  u32 device = 0;
+  u32 next = 0;  ///< of the pool
+  u32 padding = 0;
+};
+
+/// What stands, or stood and may be cached, at an entry of a user's PASID table.
+struct UserContext {
+  u64 entry = 0;  ///< its IPA
+  u64 asid = 0;
+  u64 changes = 0;  ///< the environment's when it was replaced; 0: it stands there
+  u32 parent = 0;   ///< 0: none
+  u32 table = 0;    ///< a user's space, if it leads to one
+  UserEntryKind kind = UserEntryKind::empty;
+  u32 next = 0;  ///< of the pool
 };
 
 /// Whether a device has a table of PASIDs of its own where tables belong to domains.

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/types.h"
+#include "spec/sva/user_format.h"
 
 namespace iommucheck::spec::sva {
 
@@ -54,6 +55,8 @@ struct Setup {
   bool page_requests = true;     ///< it hands page requests to the driver
   DirtyHardware dirty = DirtyHardware::none;
   Hooks hooks{};
+  /// What users' own routes and commands look like; null: there are none. Outlives the interface.
+  const UserFormat* user_format = nullptr;
 };
 
 /// What is not given back. `handle` names a domain or io_mm (0: its handle is gone).

@@ -20,6 +20,7 @@ InterfaceState::InterfaceState(Trail& trail_of_all, const Setup& setup)
       routes_identity(setup.routes_identity),
       hooks(setup.hooks),
       dirty(setup.dirty),
+      user_format(setup.user_format),
       forest(trail_of_all),
       tickets(trail_of_all) {
   for (const DeviceSetup& device : setup.devices) {
@@ -58,6 +59,11 @@ u32 InterfaceState::find_paging(u64 handle) const {
 u32 InterfaceState::find_dynamic(u64 handle) const {
   const u32 index = find(handle);
   return index != 0 && is_dynamic(spaces[index]) ? index : 0;
+}
+
+u32 InterfaceState::find_stage2(u64 handle) const {
+  const u32 index = find(handle);
+  return index != 0 && spaces[index].kind == static_cast<u32>(DomainKind::paging_s2) ? index : 0;
 }
 
 u32 InterfaceState::find_queue(u64 handle) const { return forest.lookup(queue_at, handle).tag; }
@@ -104,8 +110,10 @@ u32 InterfaceState::target(const Call& call) const {
     const u32 token = find_token(call.token);
     return token == 0 ? 0 : tokens[token].space;
   }
-  const u32 dynamic = find_dynamic(call.domain);
-  return dynamic != 0 ? dynamic : find_paging(call.domain);
+  const u32 domain = find(call.domain);
+  const bool is_mapped =
+      domain != 0 && (is_mapped_by_driver(spaces[domain].kind) || is_dynamic(spaces[domain]));
+  return is_mapped ? domain : 0;
 }
 
 bool InterfaceState::device_exists(u32 device) const {

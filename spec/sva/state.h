@@ -18,6 +18,7 @@
 #include "spec/sva/records.h"
 #include "spec/sva/setup.h"
 #include "spec/sva/tickets.h"
+#include "spec/sva/user_format.h"
 
 namespace iommucheck::spec::sva {
 
@@ -39,6 +40,8 @@ using records::Queue;
 using records::Space;
 using records::Token;
 using records::Unseen;
+using records::UserContext;
+using records::VirtualDevice;
 using records::Waiting;
 using records::Walker;
 
@@ -82,6 +85,17 @@ inline bool is_dynamic(const Space& space) {
   return space.kind == static_cast<u32>(DomainKind::dynamic);
 }
 
+/// A driver maps into it, and a RID reaches it.
+inline bool is_mapped_by_driver(u32 kind) {
+  return kind == static_cast<u32>(DomainKind::paging) ||
+         kind == static_cast<u32>(DomainKind::paging_s2);
+}
+
+/// The environment changes it, a process or a user, and tells of it by invalidations.
+inline bool is_environments(const Space& space) {
+  return space.owner == Owner::process || space.owner == Owner::user;
+}
+
 /// The smallest page.
 u64 granule(const Space& space);
 
@@ -93,6 +107,8 @@ struct InterfaceState {
   [[nodiscard]] u32 find(u64 handle) const;
   [[nodiscard]] u32 find_paging(u64 handle) const;
   [[nodiscard]] u32 find_dynamic(u64 handle) const;
+  /// A parent of nested ones.
+  [[nodiscard]] u32 find_stage2(u64 handle) const;
   [[nodiscard]] u32 find_private(u64 handle) const;
   [[nodiscard]] u32 find_token(u64 handle) const;
   [[nodiscard]] u32 find_queue(u64 handle) const;
@@ -176,6 +192,7 @@ struct InterfaceState {
   bool routes_identity;                               // at a PASID, constant
   Hooks hooks;                                        // constant
   DirtyHardware dirty;                                // constant
+  const UserFormat* user_format;                      // null: users have no routes of their own
   IntervalForest forest;
   TrailPool<Space> spaces;
   TrailArray<Device> devices;
@@ -189,6 +206,8 @@ struct InterfaceState {
   TrailPool<Token> tokens;
   TrailPool<Queue> queues;
   TrailPool<Waiting> waitings;
+  TrailPool<VirtualDevice> virtual_devices;
+  TrailPool<UserContext> user_contexts;
   Tickets tickets;
   u64 handles = 0;        // root: handle -> index in `tag`
   u64 freed_handles = 0;  // root

@@ -210,7 +210,7 @@ void recovered(InterfaceState& s) {
     const Space& space = s.spaces[i];
     if (space.life == records::zombie) {
       release_space(s, i);
-    } else if (space.owner == Owner::process && space.life != records::unused) {
+    } else if (is_environments(space) && space.life != records::unused) {
       clear_stale(s, i);
     } else if (space.life == records::living) {
       drop_tagged(s, i, records::in_quarantine, 0, whole_space);

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT
+#include "host/user_memory.h"
+
+#include <algorithm>
+
+#include "base/bits.h"
+#include "host/page_descriptor.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using spec::sva::UserEntry;
+using spec::sva::UserEntryKind;
+
+constexpr u64 cd_bytes = 64;
+constexpr unsigned user_first_level = 1;  // 39 bits
+
+// Words of a CD and of an STE (IHI 0070 5.2, 5.4), apart from the driver's and the specification's.
+constexpr u64 cd_t0sz = 64 - UserMemory::input_bits;
+constexpr u64 cd_write_back = (u64{1} << 8) | (u64{1} << 10) | (u64{3} << 12);
+constexpr u64 cd_no_half_1 = u64{1} << 30;
+constexpr u64 cd_v = u64{1} << 31;
+constexpr unsigned cd_ips_lsb = 32;
+constexpr u64 cd_aa64 = u64{1} << 41;
+constexpr u64 cd_records = u64{1} << 45;
+constexpr u64 cd_aborts = u64{1} << 46;
+constexpr unsigned cd_asid_lsb = 48;
+constexpr u64 cd_reserved_ips = u64{7} << cd_ips_lsb;
+
+constexpr u64 ste_v = 1;
+constexpr u64 ste_stage1 = u64{5} << 1;
+constexpr unsigned ste_s1cdmax_lsb = 59;
+constexpr u64 ste_first_is_entry_0 = 2;
+constexpr u64 ste_write_back = (u64{1} << 2) | (u64{1} << 4) | (u64{3} << 6);
+
+/// IPS of the greatest output size that the SMMU has.
+u64 encoded_size(u64 bits) {
+  constexpr u64 sizes[] = {32, 36, 40, 42, 44, 48};
+  const auto beyond = std::ranges::upper_bound(sizes, bits);
+  return static_cast<u64>(std::distance(std::begin(sizes), beyond)) - 1;
+}
+
+}  // namespace
+
+UserMemory::UserMemory(Sink& sink, u64 pa, const spec::Capabilities& caps)
+    : sink_(sink), next_pa_(pa), output_size_(encoded_size(caps.oas_lg2)), image_(bytes / 8) {}
+
+template <class Tell>
+void UserMemory::tell(Tell tell_one) {
+  for (const auto& [parent, pa] : users_) tell_one(parent);
+}
+
+u64 UserMemory::add_user(u64 parent) {
+  const u64 pa = next_pa_;
+  next_pa_ += bytes;
+  users_[parent] = pa;
+  for (u64 i = 0; i < image_.size(); ++i) {
+    if (image_[i] != 0) sink_.store(pa + 8 * i, image_[i]);
+  }
+  sink_.barrier();
+  for (const u64 root : tables_) sink_.table_made(parent, root);
+  for (const auto& [at, mapped] : pages_) {
+    sink_.maps(parent, at.first, at.second, mapped.ipa, mapped.prot);
+  }
+  for (const auto& [at, content] : entries_) sink_.sets_entry(parent, at, content);
+  return pa;
+}
+
+u64 UserMemory::new_pages(u64 count) {
+  if (count * page_bytes > first_ipa + bytes - next_) return 0;
+  const u64 at = next_;
+  next_ += count * page_bytes;
+  return at;
+}
+
+void UserMemory::write(u64 ipa, u64 value) {
+  u64& word = image_[(ipa - first_ipa) / 8];
+  if (word == value) return;
+  word = value;
+  for (const auto& [parent, pa] : users_) sink_.store(pa + (ipa - first_ipa), value);
+}
+
+u64 UserMemory::new_table() {
+  const u64 root = new_pages(1);
+  if (root == 0) return 0;
+  tables_.push_back(root);
+  tell([&](u64 parent) { sink_.table_made(parent, root); });
+  return root;
+}
+
+u64 UserMemory::new_entries(u64 count) {
+  const u64 at = new_pages((count * cd_bytes + page_bytes - 1) / page_bytes);
+  for (u64 i = 0; i < count && at != 0; ++i) {
+    entries_[at + i * cd_bytes] = {};
+    tell([&](u64 parent) { sink_.sets_entry(parent, at + i * cd_bytes, {}); });
+  }
+  return at;
+}
+
+u64 UserMemory::slot_of(u64 root, u64 va, bool make) {
+  u64 table = root;
+  for (unsigned level = user_first_level;; ++level) {
+    const unsigned lg2 = 12 + 9 * (page::last_level - level);
+    const u64 slot = table + 8 * ((va >> lg2) & 511);
+    if (level == page::last_level) return slot;
+    if (read(slot) == 0) {
+      const u64 next = make ? new_pages(1) : 0;
+      if (next == 0) return 0;
+      write(slot, next | page::valid | page::table_or_page);
+    }
+    table = read(slot) & mask(47, 12);
+  }
+}
+
+bool UserMemory::map(u64 root, u64 va, u64 ipa, u32 prot) {
+  if ((va >> input_bits) != 0) return false;
+  const u64 slot = slot_of(root, va, true);
+  if (slot == 0) return false;
+  write(slot, page::leaf(ipa, page::last_level, prot));
+  sink_.barrier();
+  pages_[{root, va}] = {ipa, prot};
+  tell([&](u64 parent) { sink_.maps(parent, root, va, ipa, prot); });
+  return true;
+}
+
+bool UserMemory::unmap(u64 root, u64 va) {
+  const u64 slot = (va >> input_bits) != 0 ? 0 : slot_of(root, va, false);
+  if (slot == 0) return false;
+  write(slot, 0);
+  sink_.barrier();
+  pages_.erase({root, va});
+  tell([&](u64 parent) { sink_.unmaps(parent, root, va); });
+  return true;
+}
+
+/// Tables have numbers from 1 in the order in which they were made.
+u64 UserMemory::asid_of(u64 root) const {
+  const auto at = std::ranges::find(tables_, root);
+  return static_cast<u64>(std::distance(tables_.begin(), at)) + 1;
+}
+
+bool UserMemory::set_entry(u64 first, u64 number, const UserEntry& content) {
+  const u64 at = first + number * cd_bytes;
+  if (!entries_.contains(at)) return false;
+  UserEntry now = content;
+  u64 word0 = cd_v;
+  u64 word1 = read(at + 8);
+  if (content.kind == UserEntryKind::empty) {
+    word0 = read(at) & ~cd_v;
+  } else if (content.kind == UserEntryKind::garbage) {
+    word0 |= cd_reserved_ips;  // no AA64: tables of 32 bits, which the SMMU need not have
+  } else {
+    // Where stage 2 maps nothing there is no table either.
+    const bool outside = content.kind == UserEntryKind::outside;
+    const u64 root = outside ? first_ipa + bytes : content.root;
+    now.asid = outside ? 0 : asid_of(root);
+    word0 |= cd_t0sz | cd_write_back | cd_no_half_1 | (output_size_ << cd_ips_lsb) | cd_aa64 |
+             cd_records | cd_aborts | (now.asid << cd_asid_lsb);
+    word1 = root;
+  }
+  if (content.kind == UserEntryKind::table || content.kind == UserEntryKind::outside) {
+    write(at, word0 & ~cd_v);
+    write(at + 8, word1);
+    write(at + 24, 0xff);  // MAIR: attribute 0 is write-back
+    sink_.barrier();
+  }
+  write(at, word0);
+  sink_.barrier();
+  entries_[at] = now;
+  tell([&](u64 parent) { sink_.sets_entry(parent, at, now); });
+  return true;
+}
+
+std::array<u64, 2> UserMemory::structure(u64 first, u32 count_lg2) {
+  const u64 word0 = ste_v | ste_stage1 | first | (u64{count_lg2} << ste_s1cdmax_lsb);
+  return {word0, ste_first_is_entry_0 | ste_write_back};
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+// The memory of users of stage 2 domains, in which their own tables and PASID tables (CDs) lie:
+// what a guest keeps. Every user has a copy of one image at the same IPAs, so that its places are
+// known before there is a domain. INTERFACE "Nested".
+#pragma once
+
+#include <array>
+#include <map>
+#include <vector>
+
+#include "spec/smmu/registers.h"
+#include "spec/sva/call.h"
+
+namespace iommucheck::oracle {
+
+class UserMemory {
+ public:
+  static constexpr u64 first_ipa = u64{1} << 30;
+  static constexpr u64 bytes = u64{1} << 20;
+  static constexpr u64 page_bytes = 4096;
+  static constexpr u32 input_bits = 39;  ///< of the user's own addresses
+
+  /// Whoever is told what is written, as the memory of a user and as its meaning.
+  class Sink {
+   public:
+    virtual ~Sink() = default;
+    virtual void store(u64 pa, u64 value) = 0;
+    /// What was stored is there before what follows.
+    virtual void barrier() = 0;
+    virtual void table_made(u64 parent, u64 root) = 0;
+    virtual void maps(u64 parent, u64 root, u64 va, u64 ipa, u32 prot) = 0;
+    virtual void unmaps(u64 parent, u64 root, u64 va) = 0;
+    virtual void sets_entry(u64 parent, u64 entry, const spec::sva::UserEntry& content) = 0;
+  };
+
+  /// Physical memory for it begins at `pa`, which nobody else uses.
+  UserMemory(Sink& sink, u64 pa, const spec::Capabilities& caps);
+
+  /// The user of a new stage 2 domain. What its caller has to map at first_ipa, `bytes`, rw: the
+  /// physical address.
+  u64 add_user(u64 parent);
+  void remove_user(u64 parent) { users_.erase(parent); }
+  [[nodiscard]] bool is_user(u64 parent) const { return users_.contains(parent); }
+
+  // Places are IPAs; 0, false: the memory is full, or there is no such place.
+
+  /// An empty table.
+  u64 new_table();
+  /// `count` entries (CDs), all of them empty.
+  u64 new_entries(u64 count);
+  /// A page of 4 KiB; what was there is replaced.
+  bool map(u64 root, u64 va, u64 ipa, u32 prot);
+  bool unmap(u64 root, u64 va);
+  /// To a table: without V first, then with it. Empty: without V.
+  bool set_entry(u64 first, u64 number, const spec::sva::UserEntry& content);
+  /// What the user's own STE says: words 0 and 1, of so many entries.
+  [[nodiscard]] static std::array<u64, 2> structure(u64 first, u32 count_lg2);
+
+ private:
+  u64 new_pages(u64 count);
+  [[nodiscard]] u64 read(u64 ipa) const { return image_[(ipa - first_ipa) / 8]; }
+  void write(u64 ipa, u64 value);
+  /// Of the last level; 0: there is none, and none was made.
+  u64 slot_of(u64 root, u64 va, bool make);
+  [[nodiscard]] u64 asid_of(u64 root) const;
+  template <class Tell>
+  void tell(Tell tell_one);
+
+  Sink& sink_;
+  u64 next_pa_;
+  u64 output_size_;
+  std::vector<u64> image_;
+  u64 next_ = first_ipa;
+  std::map<u64, u64> users_;  // parent, and where its memory is
+  std::vector<u64> tables_;
+  struct Page {
+    u64 ipa = 0;
+    u32 prot = 0;
+  };
+  std::map<std::pair<u64, u64>, Page> pages_;      // of (root, va)
+  std::map<u64, spec::sva::UserEntry> entries_{};  // by place
+};
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+#include "monitor/user_format.h"
+
+#include "spec/smmu/command.h"
+#include "spec/smmu/coverage.h"
+#include "spec/smmu/ste.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using spec::sva::UserCommand;
+using spec::sva::UserRoute;
+
+constexpr u32 cd_bytes = 64;
+constexpr u64 page_mask = 4095;
+
+/// Of words 0 and 1: V, Config, S1Fmt, S1ContextPtr, S1CDMax; S1DSS, S1CIR, S1COR, S1CSH, S1STALLD,
+/// EATS.
+constexpr u64 users_bits(unsigned word) {
+  return word == 0 ? mask(5, 0) | mask(51, 6) | mask(63, 59) : mask(7, 0) | mask(29, 27);
+}
+
+std::optional<UserRoute::First> first_of(const spec::Ste<u64>& ste) {
+  switch (ste.s1dss()) {
+    case 0: return UserRoute::First::terminate;
+    case 1: return UserRoute::First::bypass;
+    case 2: return UserRoute::First::entry_0;
+    default: return std::nullopt;
+  }
+}
+
+/// Legal over a stage 2 that is; what stage 2 says itself is the host's. IHI 0070 5.2.2.
+bool is_legal(const spec::Ste<u64>& ste, const spec::Capabilities& caps) {
+  const spec::SteDecision alone = spec::decode_ste(ste, caps);
+  if (alone.kind == spec::SteKind::bad && alone.rule != spec::Rule::STE_EATS &&
+      alone.rule != spec::Rule::STE_S1CONTEXTPTR) {
+    return false;
+  }
+  if (ste.stage2().value) return false;
+  if (caps.ssidsize == 0 && ste.s1cdmax() != 0) return false;
+  if (!caps.ats) return ste.eats() == 0;
+  return ste.eats() != 3 && (ste.eats() != 2 || (ste.stage1().value && !caps.ns1ats));
+}
+
+}  // namespace
+
+std::optional<UserRoute> Smmuv3UserFormat::route(const std::array<u64, 2>& structure) const {
+  if ((structure[0] & ~users_bits(0)) != 0 || (structure[1] & ~users_bits(1)) != 0) {
+    return std::nullopt;
+  }
+  spec::Ste<u64> ste;
+  ste.dw[0] = structure[0];
+  ste.dw[1] = structure[1];
+  if (!is_legal(ste, caps_)) return std::nullopt;
+  UserRoute route;
+  if (!ste.config_translates().value) return route;
+  if (!ste.stage1().value) {
+    route.kind = UserRoute::Kind::bypass;
+    return route;
+  }
+  route.kind = UserRoute::Kind::stage1;
+  route.entries = ste.s1contextptr();
+  route.entry_bytes = cd_bytes;
+  route.pasid_bits = static_cast<u32>(ste.s1cdmax());
+  route.linear = route.pasid_bits == 0 || ste.s1fmt() == 0;
+  if (route.pasid_bits == 0) return route;
+  const auto first = first_of(ste);
+  if (!first) return std::nullopt;
+  route.first = *first;
+  return route;
+}
+
+UserCommand Smmuv3UserFormat::command(const spec::sva::CommandWords& words) const {
+  UserCommand user;
+  const spec::Command command = spec::decode_command(words.low, words.high, caps_);
+  const spec::CommandWords again = spec::encode_command(command);
+  const bool reserved = again.dw0 != words.low || again.dw1 != words.high;
+  if (reserved || spec::check_command(command, caps_)) return user;
+  using spec::Opcode;
+  switch (command.op) {
+    case Opcode::tlbi_nh_va: user.asid = command.asid; [[fallthrough]];
+    case Opcode::tlbi_nh_vaa: {
+      user.kind = UserCommand::Kind::translations;
+      const auto range = spec::tlbi_range(command);
+      user.first = range.first & ~page_mask;
+      user.last = range.last | page_mask;
+      return user;
+    }
+    case Opcode::tlbi_nh_asid: user.asid = command.asid; [[fallthrough]];
+    case Opcode::tlbi_nh_all:
+    case Opcode::tlbi_nsnh_all: user.kind = UserCommand::Kind::translations; return user;
+    case Opcode::cfgi_cd: user.pasid = static_cast<u32>(command.ssid); [[fallthrough]];
+    case Opcode::cfgi_cd_all:
+      user.kind = UserCommand::Kind::entry;
+      user.stream = command.sid;
+      return user;
+    case Opcode::atc_inv:
+      user.kind = UserCommand::Kind::nothing_owed;
+      user.stream = command.sid;
+      return user;
+    default: return user;
+  }
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: MIT
+// Users of stage 2 domains: upt, ucd, their own routes, their commands. INTERFACE "Nested".
+#include <algorithm>
+
+#include "scenario/run/story.h"
+
+namespace iommucheck::oracle::stories {
+
+using scenario::Value;
+using spec::sva::CallKind;
+using spec::sva::CommandWords;
+using spec::sva::DomainKind;
+using spec::sva::UserEntryKind;
+
+namespace {
+
+constexpr u32 kind_nested = static_cast<u32>(DomainKind::nested);
+constexpr u32 kind_nested_pasid = static_cast<u32>(DomainKind::nested_pasid);
+constexpr u32 kind_stage2 = static_cast<u32>(DomainKind::paging_s2);
+
+u32 lg2_of(u64 count) {
+  u32 lg2 = 1;
+  while ((u64{1} << lg2) < count) ++lg2;
+  return lg2;
+}
+
+// Commands, IHI 0070 4.
+CommandWords nh_all() { return {0x10, 0}; }
+CommandWords nh_vaa(u64 address) { return {0x13, address & ~u64{4095}}; }
+CommandWords cfgi_cd(u64 sid, u64 ssid) { return {0x05 | ssid << 12 | sid << 32, 1}; }
+CommandWords atc_inv(u64 sid, u64 ssid, u64 address) {
+  return {0x40 | u64{1} << 11 | ssid << 12 | sid << 32, address & ~u64{4095}};
+}
+CommandWords el2_all() { return {0x20, 0}; }
+CommandWords sync() { return {0x46, 0}; }
+CommandWords resume() { return {0x44, 0}; }
+CommandWords reserved() { return {0xff, 0}; }
+
+Wanted wanted_success() {
+  Wanted wanted;
+  wanted.success = true;
+  return wanted;
+}
+
+}  // namespace
+
+// ---- the user's memory --------------------------------------------------------------------------
+
+/// The table of that name, made when it is first spoken of. 0: there is no memory for it.
+u64 Story::user_table(const std::string& name) {
+  const auto known = user_tables_.find(name);
+  if (known != user_tables_.end()) return known->second;
+  return user_tables_[name] = subject_.users()->new_table();
+}
+
+/// A PASID table of that name: of all entries that the scenario speaks of.
+Story::UserEntries& Story::user_entries(const std::string& name) {
+  const auto known = user_entries_.find(name);
+  if (known != user_entries_.end()) return known->second;
+  u64 count = 2;
+  for (const scenario::Step& step : scenario_.steps) {
+    const auto* entry = std::get_if<scenario::UserEntry>(&step.what);
+    if (entry == nullptr || entry->table.text != name) continue;
+    count = std::max(count, names_.value(entry->pasid).value_or(0) + 1);
+  }
+  const u32 lg2 = lg2_of(count);
+  UserEntries made{.at = subject_.users()->new_entries(u64{1} << lg2), .count_lg2 = lg2};
+  return user_entries_[name] = made;
+}
+
+/// The one entry of a structure without PASIDs that leads to the table.
+u64 Story::user_entry_of(const std::string& table) {
+  const auto known = user_entry_of_.find(table);
+  if (known != user_entry_of_.end()) return known->second;
+  const u64 root = user_table(table);
+  const u64 entry = subject_.users()->new_entries(1);
+  subject_.users()->set_entry(entry, 0, {.kind = UserEntryKind::table, .root = root});
+  return user_entry_of_[table] = entry;
+}
+
+bool Story::change_user_table(const scenario::Change& change, u32 prot) {
+  if (subject_.users() == nullptr) return false;
+  const u64 root = user_table(change.object.text);
+  const u64 at = names_.value(change.at).value_or(0);
+  if (change.kind == scenario::Change::Kind::upt_clear) return subject_.users()->unmap(root, at);
+  return subject_.users()->map(root, at, names_.value(*change.to).value_or(0), prot);
+}
+
+void Story::step(const scenario::UserEntry& entry) {
+  if (subject_.users() == nullptr) return needs_.push_back("ucd");
+  const UserEntries& table = user_entries(entry.table.text);
+  const u64 number = names_.value(entry.pasid).value_or(0);
+  spec::sva::UserEntry content;
+  if (entry.entry.text == "garbage") {
+    content.kind = UserEntryKind::garbage;
+  } else if (entry.entry.text == "outside") {
+    content.kind = UserEntryKind::outside;
+  } else if (entry.entry.text != "empty") {
+    content = {.kind = UserEntryKind::table, .root = user_table(entry.entry.text)};
+  }
+  const bool made = table.at != 0 && subject_.users()->set_entry(table.at, number, content);
+  if (!made) differ("an entry of the user's PASID table", "it has no place there");
+}
+
+// ---- calls --------------------------------------------------------------------------------------
+
+/// The structure that a nested domain is made of.
+void Story::add_structure(const scenario::Invoke& invoke, spec::sva::Call& call) {
+  const bool named = invoke.arguments.size() > 2 && subject_.users() != nullptr;
+  if (!named) return;
+  const std::string& name = invoke.arguments[2].word;
+  if (call.domain_kind == kind_nested) {
+    call.structure = UserMemory::structure(user_entry_of(name), 0);
+  } else if (call.domain_kind == kind_nested_pasid) {
+    const UserEntries& table = user_entries(name);
+    call.structure = UserMemory::structure(table.at, table.count_lg2);
+  }
+}
+
+/// How the user calls a device of its domains. One that has no number gets one: which of them it
+/// is.
+u64 Story::number_of(u64 parent, u32 device) {
+  if (const auto number = subject_.interface().number_of(parent, device)) return *number;
+  u64 number = 0;
+  for (u32 other = 0; other < device; ++other) {
+    const u64 its = subject_.interface().domain_of(other);
+    if (its != 0 && subject_.interface().parent_of(its) == parent) ++number;
+  }
+  spec::sva::Call call{.kind = CallKind::vdevice, .domain = parent};
+  call.device = device;
+  call.number = number;
+  subject_.call(0, call, wanted_success(), {});
+  return number;
+}
+
+/// The first device that is on the domain.
+u32 Story::device_on(u64 domain) const {
+  for (u32 device = 0; device < world_.devices.size(); ++device) {
+    if (subject_.interface().domain_of(device) == domain) return device;
+  }
+  return 0;
+}
+
+/// `[va(a), all, cd(pasid), ...]` as the user writes them.
+void Story::add_commands(const Value& list, u64 domain, std::vector<CommandWords>& out) {
+  const u64 parent = subject_.interface().parent_of(domain);
+  for (const Value& one : list.items) {
+    const auto argument = [&](std::size_t i) {
+      return i < one.items.size() ? names_.value(one.items[i]).value_or(0) : 0;
+    };
+    if (one.word == "va") {
+      out.push_back(nh_vaa(argument(0)));
+    } else if (one.word == "all") {
+      out.push_back(nh_all());
+    } else if (one.word == "cd") {
+      out.push_back(cfgi_cd(number_of(parent, device_on(domain)), argument(0)));
+    } else if (one.word == "atc" && !one.items.empty()) {
+      const u32 device = world_.device(one.items[0].word);
+      out.push_back(atc_inv(number_of(parent, device), argument(1), argument(2)));
+    } else if (one.word == "other_sid") {
+      constexpr u64 nobodys = 0x7fff'ffff;
+      out.push_back(cfgi_cd(nobodys, 0));
+    } else if (one.word == "host_all") {
+      out.push_back(el2_all());
+    } else if (one.word == "sync") {
+      out.push_back(sync());
+    } else if (one.word == "resume") {
+      out.push_back(resume());
+    } else {
+      out.push_back(reserved());
+    }
+  }
+}
+
+/// The user of a new stage 2 domain has its memory mapped there; that of one that is gone, no more.
+void Story::users_follow(const spec::sva::Call& call, const Answer& answer) {
+  UserMemory* users = subject_.users();
+  if (users == nullptr || !succeeded(answer)) return;
+  if (call.kind == CallKind::domain_free) return users->remove_user(call.domain);
+  if (call.kind != CallKind::domain_alloc || call.domain_kind != kind_stage2) return;
+  const spec::sva::Call map{.kind = CallKind::map,
+                            .domain = answer.observed.value,
+                            .iova = UserMemory::first_ipa,
+                            .pa = users->add_user(answer.observed.value),
+                            .size = UserMemory::bytes,
+                            .prot = spec::sva::prot_read | spec::sva::prot_write};
+  const Answer mapped = subject_.call(0, map, wanted_success(), {});
+  if (!succeeded(mapped)) differ("the user's memory to be mapped", "map failed");
+}
+
+}  // namespace iommucheck::oracle::stories

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+// What a user writes for its own IOMMU, read as the hardware reads it: a vendor's business. The
+// interface asks for the meaning alone. INTERFACE "Nested".
+#pragma once
+
+#include <array>
+#include <optional>
+
+#include "base/types.h"
+#include "spec/sva/call.h"
+
+namespace iommucheck::spec::sva {
+
+/// Where the user's own route leads, behind which the parent's stage 2 stays.
+struct UserRoute {
+  enum class Kind : u8 { abort, bypass, stage1 };
+  /// Of accesses without a PASID, where there is a PASID table.
+  enum class First : u8 { terminate, bypass, entry_0 };
+  Kind kind = Kind::abort;
+  u64 entries = 0;     ///< stage1: address of entry 0, an IPA
+  u32 pasid_bits = 0;  ///< stage1: entries are 2^it; 0: one, of accesses without a PASID
+  First first = First::entry_0;
+  u32 entry_bytes = 0;
+  bool linear = true;  ///< entry n is n * entry_bytes further on
+};
+
+/// One command of a user.
+struct UserCommand {
+  enum class Kind : u8 {
+    forbidden,     ///< none that a user may give: EIO
+    translations,  ///< of [first, last], of one ASID or of all
+    entry,         ///< of a PASID table: `pasid`, or all
+    nothing_owed,  ///< of a device's own cache
+  };
+  Kind kind = Kind::forbidden;
+  u64 first = 0;
+  u64 last = ~u64{0};
+  std::optional<u64> asid{};
+  std::optional<u32> pasid{};
+  std::optional<u64> stream{};  ///< by which number it names a device
+};
+
+class UserFormat {
+ public:
+  virtual ~UserFormat() = default;
+  /// nullopt: a field that the user may not choose, or what is ILLEGAL.
+  [[nodiscard]] virtual std::optional<UserRoute> route(
+      const std::array<u64, 2>& structure) const = 0;
+  [[nodiscard]] virtual UserCommand command(const CommandWords& words) const = 0;
+};
+
+}  // namespace iommucheck::spec::sva

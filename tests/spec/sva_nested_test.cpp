@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: MIT
+// INTERFACE "Nested": users of a stage 2 domain, their routes, numbers and commands.
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "spec/sva/interface.h"
+
+namespace iommucheck::spec::sva::sva_nested_test {
+namespace {
+
+constexpr u64 s2 = 0x51;
+constexpr u64 n = 0x61;
+constexpr u64 page = 0x1000;
+constexpr u64 pa = 0x8000'0000;
+constexpr u64 cds = 0x4000'0000;
+constexpr u64 root = 0x4000'1000;
+constexpr u32 rw = prot_read | prot_write;
+
+using Configuration = Setup;  // testing::Test has a Setup of its own
+
+/// A vendor of the test's: word 0 says where entries are, word 1 how many (log2). A command's low
+/// word is its kind, its high word what it names.
+class Format final : public UserFormat {
+ public:
+  [[nodiscard]] std::optional<UserRoute> route(const std::array<u64, 2>& structure) const override {
+    if (structure[0] == 0) return std::nullopt;
+    return UserRoute{.kind = UserRoute::Kind::stage1,
+                     .entries = structure[0],
+                     .pasid_bits = static_cast<u32>(structure[1]),
+                     .entry_bytes = 64};
+  }
+  [[nodiscard]] UserCommand command(const CommandWords& words) const override {
+    UserCommand command;
+    if (words.low == va_code) {
+      command.kind = UserCommand::Kind::translations;
+      command.first = words.high;
+      command.last = words.high + (page - 1);
+    } else if (words.low == entry_code) {
+      command.kind = UserCommand::Kind::entry;
+      command.stream = words.high >> 32;
+      command.pasid = static_cast<u32>(words.high);
+    }
+    return command;
+  }
+  static constexpr u64 va_code = 1;
+  static constexpr u64 entry_code = 2;
+};
+
+class SvaNested : public testing::Test {
+ protected:
+  Configuration configuration() {
+    Configuration setup;
+    setup.devices = {{.stream_ids = {1}, .ssid_bits = 8}, {.stream_ids = {2}, .ssid_bits = 8}};
+    setup.ssid_bits = 8;
+    setup.user_format = &format;
+    return setup;
+  }
+  SvaNested() {
+    ok(alloc(DomainKind::paging_s2), s2);
+    map(0x10000, pa);
+    map(0x11000, pa + page);
+    state.user_table_made(s2, root, 39);
+    state.user_maps(s2, root, 0x1000, page, 0x10000, rw);
+    state.user_maps(s2, root, 0x2000, page, 0x90000, rw);
+    state.user_sets_entry(s2, cds, {.kind = UserEntryKind::table, .root = root, .asid = 1});
+  }
+
+  static Call alloc(DomainKind kind) {
+    return {.kind = CallKind::domain_alloc, .domain_kind = static_cast<u32>(kind)};
+  }
+  static Call nested(u64 parent, u64 entries, u64 bits) {
+    Call call = alloc(bits == 0 ? DomainKind::nested : DomainKind::nested_pasid);
+    call.parent = parent;
+    call.structure = {entries, bits};
+    return call;
+  }
+  static Call on(CallKind kind, u64 domain, u32 device = 0) {
+    return {.kind = kind, .domain = domain, .device = device};
+  }
+  static Call vdevice(u64 parent, u32 device, u64 number) {
+    Call call = on(CallKind::vdevice, parent, device);
+    call.number = number;
+    return call;
+  }
+  void ok(const Call& call, u64 value = 0) {
+    const Verdict verdict = state.apply(call, {.status = Status::ok, .value = value});
+    EXPECT_TRUE(verdict.ok) << verdict.message;
+  }
+  void map(u64 iova, u64 to) {
+    ok({.kind = CallKind::map, .domain = s2, .iova = iova, .pa = to, .size = page, .prot = rw});
+  }
+  bool right(const Call& call, Status status, u64 value = 0) {
+    const Trail::Mark mark = trail.mark();
+    const bool is = state.apply(call, {.status = status, .value = value}).ok;
+    trail.undo_to(mark);
+    return is;
+  }
+  void attach_user() {
+    ok(nested(s2, cds, 0), n);
+    ok(on(CallKind::attach, n));
+  }
+  /// "P+0x0", "fault", "outer fault", ... of an access of device 0.
+  std::string met(u64 iova, Substream at = {}) {
+    const Alternatives all = state.expected_during(0, at, iova);
+    std::string text;
+    for (u32 i = 0; i < all.count; ++i) {
+      if (i != 0) text += " | ";
+      switch (all.promises[i].state) {
+        case State::mapped: text += "P" + std::to_string((all.promises[i].pa - pa) / page); break;
+        case State::unmapped: text += "fault"; break;
+        case State::outer_fault: text += "outer fault"; break;
+        case State::bad_entry: text += "bad entry"; break;
+        case State::no_pasid: text += "nothing"; break;
+        case State::within: text += "within"; break;
+        default: text += "?";
+      }
+    }
+    return text;
+  }
+
+  Format format;
+  Trail trail;
+  Interface state{trail, configuration()};
+};
+
+TEST_F(SvaNested, both_stages_must_map) {
+  attach_user();
+  EXPECT_EQ(met(0x1000), "P0");
+  EXPECT_EQ(met(0x2000), "outer fault");
+  EXPECT_EQ(met(0x3000), "fault");
+  EXPECT_EQ(met(0x1000, substream(1)), "nothing");
+}
+
+TEST_F(SvaNested, a_structure_is_legal_of_its_kind_and_over_a_parent) {
+  EXPECT_TRUE(right(nested(s2, cds, 0), Status::ok, n));
+  EXPECT_TRUE(right(nested(s2, 0, 0), Status::einval));
+  EXPECT_FALSE(right(nested(s2, 0, 0), Status::ok, n));
+  EXPECT_FALSE(right(nested(0x99, cds, 0), Status::ok, n));
+  EXPECT_TRUE(right(nested(0x99, cds, 0), Status::einval));
+  Call other = nested(s2, cds, 2);
+  other.domain_kind = static_cast<u32>(DomainKind::nested);
+  EXPECT_TRUE(right(other, Status::einval));
+  EXPECT_FALSE(right(other, Status::ok, n));
+}
+
+TEST_F(SvaNested, what_the_user_takes_away_stays_until_its_command) {
+  attach_user();
+  ok(vdevice(s2, 0, 7));
+  state.user_unmaps(s2, root, 0x1000, page);
+  EXPECT_EQ(met(0x1000), "fault | P0");
+  const std::vector<CommandWords> commands = {
+      {Format::va_code, 0x1000}, {99, 0}, {Format::va_code, 0x2000}};
+  Call invalidate = on(CallKind::cache_invalidate, n);
+  invalidate.commands = commands;
+  EXPECT_TRUE(right(invalidate, Status::eio, 1));
+  EXPECT_FALSE(right(invalidate, Status::eio, 2));
+  EXPECT_FALSE(right(invalidate, Status::ok, 3));
+  state.apply(invalidate, {.status = Status::eio, .value = 1});
+  EXPECT_EQ(met(0x1000), "fault");
+}
+
+TEST_F(SvaNested, an_entry_stays_until_its_command) {
+  ok(nested(s2, cds, 1), n);
+  state.user_sets_entry(s2, cds + 64, {.kind = UserEntryKind::garbage});
+  ok(on(CallKind::attach, n));
+  EXPECT_EQ(met(0x1000), "P0");
+  EXPECT_EQ(met(0x1000, substream(1)), "bad entry");
+  EXPECT_EQ(met(0x1000, substream(2)), "nothing");
+  state.user_sets_entry(s2, cds + 64, {.kind = UserEntryKind::table, .root = root, .asid = 1});
+  EXPECT_EQ(met(0x1000, substream(1)), "bad entry | P0");
+  const std::vector<CommandWords> commands = {{Format::entry_code, u64{7} << 32 | 1}};
+  Call invalidate = on(CallKind::cache_invalidate, n);
+  invalidate.commands = commands;
+  EXPECT_TRUE(right(invalidate, Status::eio, 0)) << "nobody is called 7";
+  ok(vdevice(s2, 0, 7));
+  ok(invalidate, 1);
+  EXPECT_EQ(met(0x1000, substream(1)), "P0");
+}
+
+TEST_F(SvaNested, what_is_not_told_is_within_the_parent) {
+  ok(nested(s2, cds + 0x800, 0), n);
+  ok(on(CallKind::attach, n));
+  EXPECT_EQ(met(0x1000), "within");
+  const Alternatives within = state.expected_within(0, 0x11000);
+  ASSERT_EQ(within.count, 1u);
+  EXPECT_EQ(within.promises[0].pa, pa + page);
+  EXPECT_EQ(state.expected_within(1, 0x11000).count, 0u) << "on no user's domain";
+}
+
+TEST_F(SvaNested, a_parent_stays_while_it_has_children) {
+  attach_user();
+  EXPECT_TRUE(right(on(CallKind::domain_free, s2), Status::ebusy));
+  EXPECT_FALSE(right(on(CallKind::domain_free, s2), Status::ok));
+  ok(on(CallKind::detach, n));
+  ok(on(CallKind::domain_free, n));
+  ok(on(CallKind::domain_free, s2));
+  ok(alloc(DomainKind::paging_s2), s2);
+  EXPECT_TRUE(state.user_table_made(s2, root, 39)) << "another user's memory is another one";
+}
+
+TEST_F(SvaNested, numbers_of_devices_are_the_users) {
+  ok(vdevice(s2, 0, 7));
+  EXPECT_TRUE(right(vdevice(s2, 0, 8), Status::eexist));
+  EXPECT_TRUE(right(vdevice(s2, 1, 7), Status::eexist));
+  EXPECT_FALSE(right(vdevice(s2, 1, 7), Status::ok));
+  EXPECT_TRUE(right(vdevice(s2, 9, 8), Status::enodev));
+  EXPECT_TRUE(right(vdevice(0x99, 1, 8), Status::einval));
+  EXPECT_EQ(state.number_of(s2, 0), 7u);
+  state.device_removed(0, false);
+  EXPECT_EQ(state.number_of(s2, 0), std::nullopt);
+}
+
+TEST_F(SvaNested, the_rid_of_a_user_has_no_pasids_of_the_hosts) {
+  attach_user();
+  Call call = on(CallKind::attach_pasid, s2);
+  call.pasid = 1;
+  EXPECT_FALSE(right(call, Status::ok));
+  ok(alloc(DomainKind::paging), 0x71);
+  ok({.kind = CallKind::pasid_alloc, .max_pasid = 200}, 1);
+  call.domain = 0x71;
+  EXPECT_TRUE(right(call, Status::ebusy));
+  EXPECT_FALSE(right(call, Status::ok));
+}
+
+TEST_F(SvaNested, the_parents_change_is_the_users) {
+  attach_user();
+  const Call unmap{.kind = CallKind::unmap, .domain = s2, .iova = 0x10000, .size = page};
+  const Ticket ticket = state.begin_call(unmap);
+  EXPECT_EQ(met(0x1000), "P0 | outer fault");
+  EXPECT_TRUE(state.end_call(ticket, unmap, {.value = page}).ok);
+  EXPECT_EQ(met(0x1000), "outer fault");
+}
+
+}  // namespace
+}  // namespace iommucheck::spec::sva::sva_nested_test
