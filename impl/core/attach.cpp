@@ -74,11 +74,12 @@ int Core::switch_route(u32 device) {
 /// Nobody is on the domain any more: the tag is emptied, so that it owes nothing from here on. Else
 /// what it has gathered is completed.
 int Core::empty_if_left(Domain& domain) {
-  if (!domain.is_paging()) return 0;
+  Space* space = domain.reached();
+  if (space == nullptr) return 0;
   const bool left = domain.devices == 0 && domain.attachments == 0;
-  if (left) domain.space->gather.add_all();
-  if (int error = complete(*domain.space)) return error;
-  if (left) domain.space->cached = false;
+  if (left) space->gather.add_all();
+  if (int error = complete(*space)) return error;
+  if (left) space->cached = false;
   return 0;
 }
 
@@ -87,7 +88,7 @@ int Core::leave(Domain& domain, u32 device, const Holder& holder) {
   const iommucheck_handle handle = domains_.handle(domain);
   --domain.devices;
   if (backend_.has_cache(device)) --domain.caching_devices;
-  if (!domain.is_paging()) return 0;
+  if (!domain.is_paging()) return empty_if_left(domain);
   sva_.end_faults(holder, device);
   if (!holder.is_own()) sva_.update_waits(holder);
   const int error = domain.devices != 0 ? commit() : sva_.domain_left(handle);
@@ -98,6 +99,7 @@ int Core::leave(Domain& domain, u32 device, const Holder& holder) {
 /// Switches the routes of all that move to `domain`. On an error they are what they were.
 int Core::move_devices(u32 device, Domain& domain) {
   const iommucheck_handle to = domains_.handle(domain);
+  Space* reached = domain.reached();
   const auto swap_tables = [&](u32 i) { std::swap(devices_[i].table, devices_[i].next_table); };
   for_each_moving(device, [&](u32 i) {
     devices_[i].domain = to;
@@ -120,7 +122,7 @@ int Core::move_devices(u32 device, Domain& domain) {
   if (error == 0) {
     for_each_moving(device, [&](u32 i) {
       if (!set_route(i, route(i))) return;
-      if (domain.is_paging()) domain.space->cached = true;
+      if (reached != nullptr) reached->cached = true;
       backend_.forget_route(i, false);
     });
     error = commit();
@@ -129,7 +131,7 @@ int Core::move_devices(u32 device, Domain& domain) {
     for_each_moving(device, [&](u32 i) {
       const Domain* before = domains_.find(devices_[i].from);
       const bool cached =
-          devices_[i].next_table != nullptr || (before != nullptr && before->is_paging());
+          devices_[i].next_table != nullptr || (before != nullptr && before->reached() != nullptr);
       if (!cached) return;
       drop_all_of_device(i, holder_before(i));
       // Those who stay may wait for answers now, or no longer: while failing still changes nothing.
@@ -138,7 +140,7 @@ int Core::move_devices(u32 device, Domain& domain) {
     error = commit();
   }
   if (error == 0) {
-    if (domain.is_paging()) domain.space->cached = true;
+    if (reached != nullptr) reached->cached = true;
     return 0;
   }
   // Nothing is known: back to what was, and all domains stay cached until recovery.
@@ -170,6 +172,13 @@ bool Core::would_silence(u32 device, const Domain& domain) {
   return would;
 }
 
+/// Where an outer space is there are no PASIDs, and domains stand at some.
+bool Core::would_lose_pasids(u32 device, const Domain& domain) {
+  bool would = false;
+  for_each_moving(device, [&](u32 i) { would |= domain.is_outer() && has_attachments(i); });
+  return would;
+}
+
 /// Accepted, without effect, attach and detach: who walks a dynamic domain's table goes there
 /// without the IOMMU.
 int Core::move_dynamic(const Domain& domain, u32 device) const {
@@ -189,6 +198,7 @@ int Core::attach(iommucheck_handle handle, u32 device) {
   });
   if (!any) return 0;
   if (sva_.bound(device) || would_silence(device, *domain)) return -IOMMUCHECK_EBUSY;
+  if (would_lose_pasids(device, *domain)) return -IOMMUCHECK_EBUSY;
   if (int error = ensure_settled()) return error;
 
   // Leaving implies a sync, for those who stay as well; now, while failing changes nothing.
@@ -198,8 +208,8 @@ int Core::attach(iommucheck_handle handle, u32 device) {
   });
   for_each_moving(device, [&](u32 i) {
     Domain* before = domains_.find(devices_[i].from);
-    const bool paging = before != nullptr && before->is_paging();
-    if (paging && error == 0) error = complete(*before->space);
+    Space* left = before != nullptr ? before->reached() : nullptr;
+    if (left != nullptr && error == 0) error = complete(*left);
   });
   if (error == 0) error = open_next_tables(device, *domain);
   if (error == 0) error = move_devices(device, *domain);
@@ -237,7 +247,7 @@ int Core::take_off(Domain& domain, u32 device) {
     error = commit();
     if (error == 0) {
       for_each_moving(device, [&](u32 i) {
-        const bool cached = domain.is_paging() || devices_[i].table != nullptr;
+        const bool cached = domain.reached() != nullptr || devices_[i].table != nullptr;
         if (cached) drop_all_of_device(i, holder_of(i, handle));
       });
       error = commit();
@@ -257,7 +267,7 @@ int Core::take_off(Domain& domain, u32 device) {
     if (backend_.has_cache(i)) --domain.caching_devices;
     keep_table(devices_[i].table);
   });
-  if (domain.is_paging()) quarantine(*domain.space);
+  if (Space* space = domain.reached()) quarantine(*space);
   sva_.update_waits(Holder{.domain = handle});
   if (domain.devices == 0) sva_.domain_left(handle);
   return error;

@@ -141,7 +141,9 @@ int Core::check_attach_pasid(const Domain* domain, u32 device, u32 pasid) {
   if (domain->kind == IOMMUCHECK_DOMAIN_IDENTITY && !backend_.can_route(Route::Kind::bypass)) {
     return -IOMMUCHECK_EOPNOTSUPP;
   }
-  if (devices_[device].domain == 0) return -IOMMUCHECK_EINVAL;
+  if (domain->is_outer()) return -IOMMUCHECK_EOPNOTSUPP;
+  const Domain* rid = domains_.find(devices_[device].domain);
+  if (rid == nullptr || rid->is_outer()) return -IOMMUCHECK_EINVAL;
   if (pasid < first_pasid() || (u64{pasid} >> pasid_bits(device)) != 0) return -IOMMUCHECK_EINVAL;
   return sva_.check_plain(pasid);
 }

@@ -210,6 +210,12 @@ class Backend {
 
   /// An empty one, with a tag. ENOMEM, ENOSPC (no tag).
   virtual int open_space(u32 input_bits, Space** space) = 0;
+  /// An outer one, and a table that leads there and nowhere else, without PASIDs: what it maps from
+  /// may be the output of tables of a user's. `input_bits` 0: the backend's choice. EOPNOTSUPP,
+  /// EINVAL (input_bits), ENOMEM, ENOSPC.
+  virtual int open_outer(u32 /*input_bits*/, Space** /*space*/, Table** /*table*/) {
+    return -IOMMUCHECK_EOPNOTSUPP;
+  }
   /// One of the format of `like`, without a tag: the IOMMU never reaches it. ENOMEM.
   virtual int open_foreign_space(const Space& like, Space** space) = 0;
   /// Nothing may reach it any more, in memory or in caches. Its tags are free.

@@ -121,7 +121,7 @@ int Core::recover() {
   sva_.for_each_space(settle_space);
   sva_.recovered();
   domains_.for_each_used([&](Domain& domain) {
-    if (domain.is_paging()) {
+    if (domain.reached() != nullptr) {
       settle_space(*domain.space);
       domain.space->cached = domain.devices != 0 || domain.attachments != 0;
       if (domain.table != nullptr) backend_.free_abandoned(*domain.table);

@@ -8,6 +8,7 @@
 //    that it is on: the domain's, which its devices share, or its own. It has its own with tables
 //    per device, and from its first attach_pasid on until it is detached; that may stand beside a
 //    blocked or bypassed route of the RID's;
+//  - the table of an outer space is the domain's, and has no PASIDs: nor has who is on it;
 //  - `Space::cached` is false only if no entry of the space can be reached and its tag has been
 //    invalidated since. Such a space owes the hardware nothing: its unmaps send no command;
 //  - a `Space::foreign` is in no cache that a command reaches, and in those of walkers until its
@@ -44,6 +45,9 @@ struct Domain {
   UsesOfHolder uses;       // of the table that its devices share
 
   bool is_paging() const { return kind == IOMMUCHECK_DOMAIN_PAGING; }
+  bool is_outer() const { return kind == IOMMUCHECK_DOMAIN_PAGING_S2; }
+  /// The space that its devices reach; null: none that is mapped into.
+  Space* reached() const { return is_dynamic() ? nullptr : space; }
   /// At a PASID: one that is blocked has none.
   bool has_entry() const { return is_paging() || kind == IOMMUCHECK_DOMAIN_IDENTITY; }
   bool is_dynamic() const { return kind == IOMMUCHECK_DOMAIN_DYNAMIC; }
@@ -274,6 +278,8 @@ class Core {
 
   // domains (domains.cpp)
   int build_paging(Domain& domain, u32 input_bits);
+  int build_outer(Domain& domain, u32 input_bits);
+  int build(Domain& domain, u32 input_bits);
   int alloc_dynamic(const iommucheck_domain_params& params, iommucheck_handle* handle);
   void release(Domain& domain);
 
@@ -308,6 +314,7 @@ class Core {
   void attachments_recovered();
   int move_dynamic(const Domain& domain, u32 device) const;
   bool would_silence(u32 device, const Domain& domain);
+  bool would_lose_pasids(u32 device, const Domain& domain);
   int take_off(Domain& domain, u32 device);
   int leave(Domain& domain, u32 device, const Holder& holder);
 

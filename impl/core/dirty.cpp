@@ -6,7 +6,7 @@
 
 namespace iommucheck::impl {
 
-/// The space of a paging domain that can be tracked; null and an error for others.
+/// The space of a domain that can be tracked; null and an error for others.
 Space* Core::tracked_space(iommucheck_handle handle, int* error) {
   Domain* domain = domains_.find(handle);
   if (domain == nullptr || domain->zombie) {
@@ -14,9 +14,9 @@ Space* Core::tracked_space(iommucheck_handle handle, int* error) {
     return nullptr;
   }
   *error = -IOMMUCHECK_EOPNOTSUPP;
-  if (!domain->is_paging() || !backend_.tracks_writes()) return nullptr;
+  if (domain->reached() == nullptr || !backend_.tracks_writes()) return nullptr;
   *error = 0;
-  return domain->space;
+  return domain->reached();
 }
 
 /// On: all is clean, and what is cached may still be written without a mark until it is

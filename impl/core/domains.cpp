@@ -45,28 +45,37 @@ int Core::alloc_dynamic(const iommucheck_domain_params& params, iommucheck_handl
   return 0;
 }
 
+/// Space and table of one whose addresses may be the output of a user's tables.
+int Core::build_outer(Domain& domain, u32 input_bits) {
+  if (int error = backend_.open_outer(input_bits, &domain.space, &domain.table)) return error;
+  domain.space->domain = domains_.handle(domain);
+  return 0;
+}
+
+int Core::build(Domain& domain, u32 input_bits) {
+  if (domain.is_outer()) return build_outer(domain, input_bits);
+  if (!domain.is_paging()) return 0;
+  return build_paging(domain, input_bits != 0 ? input_bits : limits_.input_bits_max);
+}
+
 int Core::domain_alloc(const iommucheck_domain_params& params, iommucheck_handle* handle) {
   const bool paging = params.kind == IOMMUCHECK_DOMAIN_PAGING;
   if (params.kind < IOMMUCHECK_DOMAIN_PAGING || params.kind > IOMMUCHECK_DOMAIN_NESTED_PASID) {
     return -IOMMUCHECK_EINVAL;
   }
   if (params.kind == IOMMUCHECK_DOMAIN_DYNAMIC) return alloc_dynamic(params, handle);
-  if (!paging && params.kind != IOMMUCHECK_DOMAIN_BLOCKED &&
-      params.kind != IOMMUCHECK_DOMAIN_IDENTITY) {
-    return IOMMUCHECK_NOT_BUILT;
-  }
-  const u32 input_bits = params.input_bits != 0 ? params.input_bits : limits_.input_bits_max;
-  if (paging && (input_bits < limits_.input_bits_min || input_bits > limits_.input_bits_max)) {
+  if (params.kind >= IOMMUCHECK_DOMAIN_NESTED) return IOMMUCHECK_NOT_BUILT;
+  const u32 input_bits = params.input_bits;
+  if (paging && input_bits != 0 &&
+      (input_bits < limits_.input_bits_min || input_bits > limits_.input_bits_max)) {
     return -IOMMUCHECK_EINVAL;
   }
   Domain* domain = domains_.allocate(platform_);
   if (domain == nullptr) return -IOMMUCHECK_ENOMEM;
   domain->kind = params.kind;
-  if (paging) {
-    if (int error = build_paging(*domain, input_bits)) {
-      release(*domain);
-      return error;
-    }
+  if (int error = build(*domain, input_bits)) {
+    release(*domain);
+    return error;
   }
   *handle = domains_.handle(*domain);
   return 0;

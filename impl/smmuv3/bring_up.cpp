@@ -51,19 +51,19 @@ int Smmu::probe() {
   for (u32 i = 0; i < config_->device_count; ++i) {
     pasid_bits_max_ = std::max(pasid_bits_max_, pasid_bits(i));
   }
-  if (by_stage2()) {
-    postponed_ = platform_.arena<Postponed>(config_->device_count);
-    const bool places = postponed_ != nullptr || config_->device_count == 0;
-    return places && asids_.create(platform_, f.vmid_bits) ? 0 : -IOMMUCHECK_ENOMEM;
+  postponed_ = platform_.arena<Postponed>(std::max<u32>(config_->device_count, 1));
+  bool room = postponed_ != nullptr;
+  if (f.stage2) room = room && vmids_.create(platform_, f.vmid_bits);
+  if (f.stage1) {
+    room = room && asids_.create(platform_, f.asid_bits) &&
+           cds_.create(platform_, f.asid_bits, 2 * config_->device_count);
   }
-  const bool room = asids_.create(platform_, f.asid_bits) &&
-                    cds_.create(platform_, f.asid_bits, 2 * config_->device_count);
   return room ? 0 : -IOMMUCHECK_ENOMEM;
 }
 
 Limits Smmu::limits() const {
   // Intermediate addresses are no wider than physical ones (IHI 0070 3.4: no AArch32 tables).
-  if (by_stage2()) return {input_bits_min, features_.output_bits, features_.output_bits};
+  if (stage2_alone()) return {input_bits_min, features_.output_bits, features_.output_bits};
   return {input_bits_min, input_bits_max, features_.output_bits};
 }
 

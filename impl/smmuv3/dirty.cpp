@@ -22,7 +22,7 @@ u64 Smmu::change_leaf(u64 slot, Change change) const {
 }
 
 void Smmu::track(Space& space, bool on) {
-  const bool stage2 = by_stage2();
+  const bool stage2 = static_cast<const SmmuSpace&>(space).stage2;
   const u64 last = (u64{1} << space.input_bits) - 1;
   static_cast<SmmuSpace&>(space).pages.for_each_leaf(
       platform_, 0, last, [&](u64 slot, unsigned /*level*/, u64 /*first*/) {
@@ -35,7 +35,7 @@ void Smmu::track(Space& space, bool on) {
 }
 
 void Smmu::read_marks(Space& space, DirtyWindow& window) {
-  const bool stage2 = by_stage2();
+  const bool stage2 = static_cast<const SmmuSpace&>(space).stage2;
   static_cast<SmmuSpace&>(space).pages.for_each_leaf(
       platform_, window.iova, window.last, [&](u64 slot, unsigned level, u64 first) {
         const u64 end = first + level_bytes(level);
@@ -54,7 +54,7 @@ void Smmu::read_marks(Space& space, DirtyWindow& window) {
 }
 
 void Smmu::mark_again(Space& space, const DirtyWindow& window) {
-  const bool stage2 = by_stage2();
+  const bool stage2 = static_cast<const SmmuSpace&>(space).stage2;
   static_cast<SmmuSpace&>(space).pages.for_each_leaf(
       platform_, window.iova, window.last, [&](u64 slot, unsigned level, u64 first) {
         if (!window.holds(first, first + level_bytes(level)) || !window.has(first)) return;

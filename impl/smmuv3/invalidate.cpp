@@ -8,7 +8,7 @@
 namespace iommucheck::impl {
 
 void Smmu::drop_gathered(const Gather& gather, u64 tag) {
-  if (by_stage2()) return drop_stage2(gather, tag);
+  if (is_vmid(tag)) return drop_stage2(gather, vmid_of(tag));
   emit_invalidation(gather, tag, features_.range_invalidation,
                     [&](Command command) { add(command); });
 }
@@ -49,7 +49,7 @@ bool Smmu::drop_everything() {
   commands_.forgive();
   commands_.add(platform_, command::cfgi_all());
   if (!acts()) return false;
-  if (by_stage2() && !set_postponed()) return false;
+  if (!set_postponed()) return false;
   if (features_.hypervisor) commands_.add(platform_, command::tlbi_el2_all());
   commands_.add(platform_, command::tlbi_nsnh_all());
   return acts();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// ASIDs, and slots for context descriptors that stand alone.
+// ASIDs and VMIDs, and slots for context descriptors that stand alone.
 #pragma once
 
 #include <bit>
@@ -10,11 +10,12 @@
 
 namespace iommucheck::impl {
 
-/// The lowest free ASID from 1 on. 0 stays unused, so that a forgotten ASID is nobody's.
-class AsidAllocator {
+/// The lowest free number from 1 on. 0 stays unused: a forgotten ASID is nobody's, and VMID 0 is
+/// that of stage 1 alone.
+class NumberAllocator {
  public:
-  bool create(const Platform& platform, unsigned asid_bits) {
-    words_ = (u64{1} << asid_bits) / 64;
+  bool create(const Platform& platform, unsigned bits) {
+    words_ = (u64{1} << bits) / 64;
     used_ = platform.arena<u64>(words_);
     if (used_ == nullptr) return false;
     used_[0] = 1;
@@ -32,18 +33,18 @@ class AsidAllocator {
     return 0;
   }
   /// Takes this one; false if it is taken already.
-  bool take(u64 asid) {
-    if (asid / 64 >= words_) return false;
-    u64& word = used_[asid / 64];
-    const u64 its_bit = u64{1} << (asid % 64);
+  bool take(u64 number) {
+    if (number / 64 >= words_) return false;
+    u64& word = used_[number / 64];
+    const u64 its_bit = u64{1} << (number % 64);
     const bool was_free = (word & its_bit) == 0;
     word |= its_bit;
     return was_free;
   }
   /// Only after its TLB entries are gone.
-  void release(u64 asid) {
-    used_[asid / 64] &= ~(u64{1} << (asid % 64));
-    if (asid / 64 < first_free_word_) first_free_word_ = asid / 64;
+  void release(u64 number) {
+    used_[number / 64] &= ~(u64{1} << (number % 64));
+    if (number / 64 < first_free_word_) first_free_word_ = number / 64;
   }
 
  private:

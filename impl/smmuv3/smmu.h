@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 // One SMMUv3 as a backend of the core: registers, queues, stream table, context descriptors and
 // VMSAv8-64 tables. The words of core/backend.h, here: a route is an STE, a table the context
-// descriptors of a domain, an entry a CD, a tag an ASID, a device's own cache its ATC. An SMMU
-// without stage 1 translates by stage 2 (stage2.cpp): then a table is what words 2 and 3 of STEs
-// say, a tag is a VMID, and there are no PASIDs.
+// descriptors of a domain, an entry a CD, a tag an ASID, a device's own cache its ATC. Outer spaces
+// are of stage 2 (stage2.cpp): their table is what words 2 and 3 of STEs say, their tag a VMID, and
+// there are no PASIDs. On an SMMU without stage 1 every space is.
 //
-// Every change of an STE or of a CD that is valid is one 64-bit store (structures.h), or two with
-// an invalidation between them, so that every change is hitless.
+// Every change of a CD that is valid is one 64-bit store (structures.h), and of an STE too, or two
+// with an invalidation between them: hitless, but to, from and between tables of stage 2, where it
+// is blocked in between.
 #pragma once
 
 #include "base/types.h"
@@ -28,11 +29,17 @@ struct SmmuTable : Table {
   bool used = false;
   u32 index = 0;
   u32 generation = 0;
+  bool stage2 = false;
   CdTable cds;
-  // By stage 2: words of the STEs that lead there.
+  // Of stage 2: words of the STEs that lead there.
   u64 word2 = 0;
   u64 word3 = 0;
 };
+
+/// A tag is an ASID, or a VMID with this bit.
+inline constexpr u64 tag_of_vmid = u64{1} << 32;
+constexpr bool is_vmid(u64 tag) { return (tag & tag_of_vmid) != 0; }
+constexpr u64 vmid_of(u64 tag) { return tag & ~tag_of_vmid; }
 
 /// CD 0 is that of accesses without a SubstreamID.
 constexpr u32 ssid_of(u32 pasid) { return pasid == no_pasid ? 0 : pasid; }
@@ -42,6 +49,7 @@ struct SmmuSpace : Space {
   bool used = false;
   u32 index = 0;
   u32 generation = 0;
+  bool stage2 = false;
   Pages pages;
   Pages::Retired retired;  // wait for what is gathered or in quarantine
 };
@@ -91,6 +99,7 @@ class Smmu final : public HookedBackend {
 
   // spaces.cpp
   int open_space(u32 input_bits, Space** space) override;
+  int open_outer(u32 input_bits, Space** space, Table** table) override;
   int open_foreign_space(const Space& like, Space** space) override;
   void close_space(Space& space) override;
   MapProgress map(Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) override;
@@ -112,12 +121,12 @@ class Smmu final : public HookedBackend {
   u64 tag_of(const iommucheck_mm& /*mm*/, u64 cpus) const override { return cpus; }
   u64 new_tag() override { return asids_.allocate(); }
   int take_tag(u64 tag) override;
-  void release_tag(u64 tag) override { asids_.release(tag); }
+  void release_tag(u64 tag) override;
 
   // invalidate.cpp
   bool remembers_unmapped() const override { return false; }
   void drop_translations(u64 tag) override {
-    add(by_stage2() ? command::tlbi_s12_vmall(tag) : command::tlbi_nh_asid(tag));
+    add(is_vmid(tag) ? command::tlbi_s12_vmall(vmid_of(tag)) : command::tlbi_nh_asid(tag));
   }
   void drop_gathered(const Gather& gather, u64 tag) override;
   void drop_device(u32 device, u32 pasid) override;
@@ -153,24 +162,26 @@ class Smmu final : public HookedBackend {
     const iommucheck_device& config = device_config(device);
     for (u32 i = 0; i < config.stream_id_count; ++i) visit(u64{config.stream_ids[i]});
   }
-  SmmuSpace* new_space(u32 input_bits);
+  SmmuSpace* new_space(u32 input_bits, bool stage2);
+  int open_tagged(u32 input_bits, bool stage2, Space** space);
   template <class Change>
   u64 change_leaf(u64 slot, Change change) const;
+  bool stage2_alone() const { return !features_.stage1; }
   // stage2.cpp
+  void name_table(SmmuTable& table, const Space& space) const;
+  void drop_stage2(const Gather& gather, u64 vmid);
+  // streams.cpp
   /// What the STEs of a device are to say when everything was invalidated.
   struct Postponed {
-    u64 word2 = 0;
-    u64 word3 = 0;
+    ste::Words words{};
     bool is = false;
   };
-  bool by_stage2() const { return !features_.stage1; }
-  bool names_table(u32 sid, u64 word2, u64 word3) const;
-  bool prepare_stage2(u32 device, const SmmuTable& table);
-  bool set_stage2(u32 device, const SmmuTable& table);
+  ste::Words words_of(u32 device, const Route& route) const;
+  ste::Words words_at(u32 sid) const;
+  bool prepare_ste(u32 sid, const ste::Words& to);
+  bool set_ste(u32 sid, const ste::Words& to, bool& postponed);
+  bool set_words(u32 sid, const ste::Words& to, unsigned first, unsigned last);
   bool set_postponed();
-  void drop_stage2(const Gather& gather, u64 vmid);
-  u64 ste_word0(const Route& route) const;
-  bool set_ste(u32 sid, unsigned word, u64 value);
   void store_cd_word0(u64 cd, u64 word);
   u64 cd_word0(const Entry& entry) const;
   void add(Command command) {
@@ -181,7 +192,8 @@ class Smmu final : public HookedBackend {
   Features features_;
   CommandQueue commands_;
   StreamTable streams_;
-  AsidAllocator asids_;
+  NumberAllocator asids_;
+  NumberAllocator vmids_;
   CdSlots cds_;
   Pool<SmmuTable> tables_;
   Pool<SmmuSpace> spaces_;
@@ -192,7 +204,7 @@ class Smmu final : public HookedBackend {
   u32 event_prod_ = 0;          // as last read
   u32 cr0_ = 0;
   unsigned pasid_bits_max_ = 0;     // the widest that a device of the platform can send
-  Postponed* postponed_ = nullptr;  // by device; by stage 2 alone
+  Postponed* postponed_ = nullptr;  // by device
   bool queued_ = false;             // commands since the last sync
 };
 

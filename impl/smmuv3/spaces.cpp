@@ -14,7 +14,7 @@ const SmmuSpace& own(const Space& space) { return static_cast<const SmmuSpace&>(
 }  // namespace
 
 /// Null: no memory.
-SmmuSpace* Smmu::new_space(u32 input_bits) {
+SmmuSpace* Smmu::new_space(u32 input_bits, bool stage2) {
   SmmuSpace* made = spaces_.allocate(platform_);
   if (made == nullptr) return nullptr;
   if (!made->pages.create(platform_, input_bits)) {
@@ -26,24 +26,31 @@ SmmuSpace* Smmu::new_space(u32 input_bits) {
   made->page_mask = page_bytes - 1;
   made->table_pa = made->pages.root();
   made->input_bits = input_bits;
+  made->stage2 = stage2;
   return made;
 }
 
-int Smmu::open_space(u32 input_bits, Space** space) {
-  const u64 asid = asids_.allocate();
-  if (asid == 0) return -IOMMUCHECK_ENOSPC;
-  SmmuSpace* made = new_space(input_bits);
+/// Of stage 2 with a VMID.
+int Smmu::open_tagged(u32 input_bits, bool stage2, Space** space) {
+  const u64 number = stage2 ? vmids_.allocate() : asids_.allocate();
+  if (number == 0) return -IOMMUCHECK_ENOSPC;
+  const u64 tag = stage2 ? number | tag_of_vmid : number;
+  SmmuSpace* made = new_space(input_bits, stage2);
   if (made == nullptr) {
-    asids_.release(asid);
+    release_tag(tag);
     return -IOMMUCHECK_ENOMEM;
   }
-  made->tag = asid;
+  made->tag = tag;
   *space = made;
   return 0;
 }
 
+int Smmu::open_space(u32 input_bits, Space** space) {
+  return open_tagged(input_bits, stage2_alone(), space);
+}
+
 int Smmu::open_foreign_space(const Space& like, Space** space) {
-  SmmuSpace* made = new_space(like.input_bits);
+  SmmuSpace* made = new_space(like.input_bits, own(like).stage2);
   if (made == nullptr) return -IOMMUCHECK_ENOMEM;
   made->foreign = true;
   *space = made;
@@ -54,13 +61,13 @@ void Smmu::close_space(Space& space) {
   SmmuSpace& its = own(space);
   its.retired.free_all(platform_);
   its.pages.destroy(platform_);
-  if (space.tag != 0) asids_.release(space.tag);
-  if (space.old_tag != 0) asids_.release(space.old_tag);
+  if (space.tag != 0) release_tag(space.tag);
+  if (space.old_tag != 0) release_tag(space.old_tag);
   spaces_.release(its);
 }
 
 MapProgress Smmu::map(Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) {
-  const bool stage2 = by_stage2();
+  const bool stage2 = own(space).stage2;
   u64 attributes = stage2 ? descriptor::stage2_attributes(prot) : descriptor::leaf_attributes(prot);
   if (space.tracked && descriptor::is_writable(attributes, stage2)) {
     attributes = descriptor::make_clean(attributes, stage2);
@@ -93,6 +100,11 @@ void Smmu::free_retired(Space& space) { own(space).retired.free_all(platform_); 
 int Smmu::take_tag(u64 tag) {
   if ((tag >> features_.asid_bits) != 0) return -IOMMUCHECK_ENOSPC;
   return asids_.take(tag) ? 0 : -IOMMUCHECK_EBUSY;
+}
+
+void Smmu::release_tag(u64 tag) {
+  if (is_vmid(tag)) return vmids_.release(vmid_of(tag));
+  asids_.release(tag);
 }
 
 }  // namespace iommucheck::impl

@@ -4,12 +4,15 @@
 // What this driver changes in a live STE is word 0: V, Config, S1Fmt, S1ContextPtr, S1CDMax. Word 1
 // is a fact of the device, the same for blocked, bypass and stage 1, with PASIDs and without, but
 // for S1DSS: it says what stands beside a PASID table for accesses without a PASID, and is looked
-// at in stage 1 with PASIDs only. Words 2 to 7 are 0; where the SMMU has stage 2
-// alone 2 and 3 name the table, and change while the STE is blocked. So every change of domain is
-// one 64-bit store, and hitless (arch 7.3), or, where S1DSS is another one, two stores with an
-// invalidation between them (Smmu::prepare_route): no half-written STE ever exists. A CD changes in
-// word 0 only while it is valid; its other words are written while it is not.
+// at in stage 1 with PASIDs only. So every change between these is one 64-bit store, and hitless
+// (arch 7.3), or, where S1DSS is another one, two stores with an invalidation between them. Words 2
+// and 3 name a table of stage 2, and the VMID of stage 1 alone, which is 0: they change while the
+// STE is known not to translate, so that no mixture of two tables is ever read (Smmu::prepare_ste).
+// Words 4 to 7 are 0. A CD changes in word 0 only while it is valid; its other words are written
+// while it is not.
 #pragma once
+
+#include <array>
 
 #include "base/bits.h"
 #include "base/types.h"
@@ -41,6 +44,11 @@ constexpr W with_s1dss(W word1, u64 s1dss) {
 }
 
 constexpr bool is_stage1(u64 word0) { return (word0 & (u64{7} << 1)) == config_stage1; }
+/// Neither blocked nor bypass: then all of an STE counts, else word 0 and constants of word 1.
+constexpr bool translates(u64 word0) { return (word0 >> 1 & 7) > 4; }
+
+/// All that changes.
+using Words = std::array<u64, 4>;
 
 /// V = 1, Config = 0: terminated, and no event (arch 2.4).
 inline constexpr u64 blocked = valid;

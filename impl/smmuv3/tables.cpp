@@ -19,20 +19,23 @@ u64 mair_of(const Entry& entry) { return entry.mm != nullptr ? entry.mm->mair : 
 }  // namespace
 
 bool Smmu::understands(const iommucheck_mm& mm) const {
-  return !by_stage2() && mm.input_bits >= input_bits_min && mm.input_bits <= input_bits_max &&
+  return !stage2_alone() && mm.input_bits >= input_bits_min && mm.input_bits <= input_bits_max &&
          mm.table_pa % ttb_alignment == 0;
 }
 
 Table* Smmu::open_table() {
   SmmuTable* table = tables_.allocate(platform_);
-  if (table == nullptr || by_stage2() || table->cds.create(platform_, cds_)) return table;
+  if (table == nullptr) return nullptr;
+  table->stage2 = stage2_alone();
+  if (table->stage2 || table->cds.create(platform_, cds_)) return table;
   tables_.release(*table);
   return nullptr;
 }
 
 void Smmu::close_table(Table& table) {
-  if (!by_stage2()) cds_of(table).destroy(platform_, cds_);
-  tables_.release(static_cast<SmmuTable&>(table));
+  auto& its = static_cast<SmmuTable&>(table);
+  if (!its.stage2) its.cds.destroy(platform_, cds_);
+  tables_.release(its);
 }
 
 /// A process's ASID is shared with the CPUs.
@@ -54,14 +57,8 @@ void Smmu::store_cd_word0(u64 cd, u64 word) {
 }
 
 void Smmu::set_first_entry(Table& table, const Entry* entry) {
-  if (by_stage2()) {
-    const Space& space = *entry->space;
-    auto& its = static_cast<SmmuTable&>(table);
-    its.word2 = ste::stage2_word2<u64>(entry->tag, space.input_bits, start_level(space.input_bits),
-                                       features_.output_size, features_.dirty_state);
-    its.word3 = space.table_pa;
-    return;
-  }
+  auto& its = static_cast<SmmuTable&>(table);
+  if (its.stage2) return name_table(its, *entry->space);
   const u64 cd = cds_of(table).entry(platform_, 0);
   platform_.fill64(cd, structure_words, 0);
   if (entry != nullptr) {

@@ -18,6 +18,16 @@ u64 field(u64 word, unsigned hi, unsigned lo) {
   return (word >> lo) & ((u64{1} << (hi - lo + 1)) - 1);
 }
 
+constexpr u64 of_stage2 = u64{1} << 63;
+u64 tag_of(u64 vmid, u64 asid) { return vmid << 16 | asid; }
+u64 tag_of(const FakeCommand& command) {
+  return tag_of(field(command.word0, 47, 32), command.word0 >> 48);
+}
+u64 stage2_tag_of(const FakeCommand& command) {
+  return of_stage2 | tag_of(field(command.word0, 47, 32), 0);
+}
+u64 vmid_of(u64 tag) { return field(tag, 31, 16); }
+
 }  // namespace
 
 /// The code for CMDQ_CONS.ERR, 0 if the command is taken. After CERROR_ATC_INV_SYNC the CMD_SYNC is
@@ -37,7 +47,13 @@ bool FakeWorld::accept(const FakeCommand& command) {
     return false;
   }
   switch (command.op()) {
-    case 0x12: {
+    case 0x10:
+    case 0x28:
+      if (!options_.stage2) errors.push_back("a command about VMIDs without stage 2");
+      return options_.stage2;
+    case 0x12:
+    case 0x13:
+    case 0x2a: {
       const bool ranged = field(command.word1, 11, 10) != 0;
       const bool plain = field(command.word0, 16, 12) == 0 && field(command.word0, 24, 20) == 0;
       if (ranged && plain && field(command.word1, 9, 8) == 0) {
@@ -55,6 +71,7 @@ bool FakeWorld::accept(const FakeCommand& command) {
     case 0x03:
     case 0x04:
     case 0x05:
+    case 0x06:
     case 0x11:
     case 0x20:
     case 0x30:
@@ -64,10 +81,10 @@ bool FakeWorld::accept(const FakeCommand& command) {
 }
 
 void FakeWorld::act(const FakeCommand& command) {
-  const auto asid = command.word0 >> 48;
+  const u64 tag = tag_of(command);
   const auto sid = static_cast<u32>(command.word0 >> 32);
   const auto ssid = static_cast<u32>(field(command.word0, 31, 12));
-  const auto of_asid = [&](const auto& item) { return std::get<0>(item.first) == asid; };
+  const auto of_asid = [&](const auto& item) { return std::get<0>(item.first) == tag; };
   const auto of_sid = [&](const auto& item) { return std::get<0>(item.first) == sid; };
   switch (command.op()) {
     case 0x03:
@@ -86,14 +103,25 @@ void FakeWorld::act(const FakeCommand& command) {
       cd_cache_.erase({sid, ssid});
       if ((command.word1 & 1) == 0) l1cd_cache_.erase({sid, ssid / 64});
       break;
+    case 0x06:
+      std::erase_if(cd_cache_, of_sid);
+      std::erase_if(l1cd_cache_, of_sid);
+      break;
     case 0x11:
       std::erase_if(leaves_, of_asid);
       std::erase_if(pointers_, of_asid);
+      std::erase_if(combined_,
+                    [&](const auto& item) { return std::get<0>(item.first) == vmid_of(tag); });
       break;
-    case 0x12: invalidate_address(command); break;
+    case 0x10:
+    case 0x28: invalidate_vmid(command); break;
+    case 0x12:
+    case 0x13:
+    case 0x2a: invalidate_address(command); break;
     case 0x30:
       leaves_.clear();
       pointers_.clear();
+      combined_.clear();
       break;
     case 0x40: invalidate_atc(command); break;
     default: break;
@@ -114,9 +142,23 @@ void FakeWorld::invalidate_atc(const FakeCommand& command) {
   });
 }
 
-/// TLBI_NH_VA by the letter of arch 5.2: nothing is removed that need not be.
+/// NH_ALL leaves what is of stage 2 alone.
+void FakeWorld::invalidate_vmid(const FakeCommand& command) {
+  const u64 vmid = field(command.word0, 47, 32);
+  const auto of_vmid = [&](const auto& item) {
+    const u64 tag = std::get<0>(item.first);
+    return vmid_of(tag) == vmid && (command.op() == 0x28 || (tag & of_stage2) == 0);
+  };
+  std::erase_if(leaves_, of_vmid);
+  std::erase_if(pointers_, of_vmid);
+  std::erase_if(combined_, [&](const auto& item) { return std::get<0>(item.first) == vmid; });
+}
+
+/// TLBI_NH_VA, NH_VAA and S2_IPA by the letter of arch 5.2: nothing is removed that need not be.
 void FakeWorld::invalidate_address(const FakeCommand& command) {
-  const u64 asid = command.word0 >> 48;
+  const bool of_ipa = command.op() == 0x2a;
+  const u64 asid_mask = command.op() == 0x13 ? ~u64{0xffff} : ~u64{0};
+  const u64 tag = (of_ipa ? stage2_tag_of(command) : tag_of(command)) & asid_mask;
   const u64 first = command.word1 & ~u64{0xfff};
   const bool leaf_only = (command.word1 & 1) != 0;
   const bool ranged = field(command.word1, 11, 10) != 0;
@@ -128,9 +170,14 @@ void FakeWorld::invalidate_address(const FakeCommand& command) {
     if (ttl != 0 && first % level_bytes(ttl) != 0) errors.push_back("TTL and address disagree");
   }
   const auto overlaps = [&](const auto& key) {
-    const auto& [item_asid, level, start] = key;
-    return item_asid == asid && start < first + bytes && first < start + level_bytes(level);
+    const auto& [item_tag, level, start] = key;
+    return (item_tag & asid_mask) == tag && start < first + bytes &&
+           first < start + level_bytes(level);
   };
+  std::erase_if(combined_, [&](const auto& item) {
+    const auto& [vmid, start] = item.first;
+    return !of_ipa && vmid == vmid_of(tag) && start >= first && start - first < bytes;
+  });
   std::erase_if(leaves_, [&](const auto& item) {
     return overlaps(item.first) && (ttl == 0 || std::get<1>(item.first) == ttl);
   });
@@ -162,7 +209,10 @@ std::optional<FakeWorld::Ste> FakeWorld::ste_of(u32 stream) {
     if ((l1std & 31) == 0) return std::nullopt;
     ste = (l1std & address_51_6) + (stream & ((1u << split) - 1)) * u64{64};
   }
-  return ste_cache_[stream] = {.word0 = fetch(ste), .word1 = fetch(ste + 8)};
+  return ste_cache_[stream] = {.word0 = fetch(ste),
+                               .word1 = fetch(ste + 8),
+                               .word2 = fetch(ste + 16),
+                               .word3 = fetch(ste + 24)};
 }
 
 /// Of a CD with V = 1: MAIR knows normal memory, and what is reserved or for TTB1 is 0.
@@ -227,8 +277,10 @@ std::optional<FakeWorld::Access> FakeWorld::access_as(u32 stream, u64 iova,
   }
   const std::optional<Ste> ste = ste_of(stream);
   if (ste && (ste->word0 & 0xf) == 9 && !pasid) return Access{iova, true};
+  if (ste && ste->is_nested()) return nested_access(*ste, iova);
+  if (ste && ste->by_stage2() && !pasid) return translate(*ste, iova);
   const std::optional<Cd> cd = context_of(stream, pasid);
-  return cd ? translate(*cd, iova) : std::nullopt;
+  return cd ? translate(*cd, ste->vmid(), iova) : std::nullopt;
 }
 
 std::optional<FakeWorld::Access> FakeWorld::access(u32 stream, u64 iova) {
@@ -244,7 +296,8 @@ std::optional<FakeWorld::Access> FakeWorld::ats_access(u32 stream, u64 iova, u32
   const std::optional<Ste> ste = ste_of(stream);
   // ATSCHK and EATS: neither requests nor translated traffic get further.
   if ((read32(cr0) & 0x11) != 0x11) errors.push_back("ATS without ATSCHK");
-  if (!ste || (ste->word0 & 0xf) != 0xb || field(ste->word1, 29, 28) != 1) return std::nullopt;
+  const bool translates = ste && ((ste->word0 & 0xf) == 0xb || ste->by_stage2());
+  if (!translates || field(ste->word1, 29, 28) != 1) return std::nullopt;
   const std::tuple<u32, u32, u64> key{stream, pasid, iova & ~u64{0xfff}};
   if (const auto it = atc_.find(key); it != atc_.end()) {
     return Access{it->second.pa + (iova & 0xfff), it->second.writable};
@@ -256,25 +309,57 @@ std::optional<FakeWorld::Access> FakeWorld::ats_access(u32 stream, u64 iova, u32
   return Access{answer->pa + (iova & 0xfff), answer->writable};
 }
 
-std::optional<FakeWorld::Access> FakeWorld::translate(const Cd& cd, u64 iova) {
+std::optional<FakeWorld::Access> FakeWorld::translate(const Cd& cd, u64 vmid, u64 iova) {
   const auto input_bits = static_cast<unsigned>(64 - (cd.word0 & 63));
-  if ((iova >> input_bits) != 0) return std::nullopt;
-  const u64 asid = cd.word0 >> 48;
+  return translate({.tag = tag_of(vmid, cd.word0 >> 48),
+                    .root = cd.ttb0 & address_47_12,
+                    .level = 4 - (input_bits - 12 + 8) / 9,
+                    .input_bits = input_bits,
+                    .off = (cd.word0 >> 14 & 1) != 0},
+                   iova);
+}
+
+std::optional<FakeWorld::Access> FakeWorld::translate(const Ste& ste, u64 ipa) {
+  return translate({.tag = of_stage2 | tag_of(ste.vmid(), 0),
+                    .root = ste.word3 & address_47_12,
+                    .level = 2 - static_cast<unsigned>(field(ste.word2, 39, 38)),
+                    .input_bits = static_cast<unsigned>(64 - field(ste.word2, 37, 32)),
+                    .stage2 = true},
+                   ipa);
+}
+
+/// Whatever has once gone through both stages is kept for the VMID.
+std::optional<FakeWorld::Access> FakeWorld::nested_access(const Ste& ste, u64 iova) {
+  const u64 start = iova & ~u64{0xfff};
+  auto found = combined_.find({ste.vmid(), start});
+  if (found == combined_.end()) {
+    const auto its = users_stage1.find(start);
+    if (its == users_stage1.end()) return std::nullopt;
+    const std::optional<Access> output = translate(ste, its->second);
+    if (!output) return std::nullopt;
+    found = combined_.emplace(std::tuple{ste.vmid(), start}, *output).first;
+  }
+  return Access{found->second.pa + (iova & 0xfff), found->second.writable};
+}
+
+std::optional<FakeWorld::Access> FakeWorld::translate(const Walk& walk, u64 iova) {
+  if ((iova >> walk.input_bits) != 0) return std::nullopt;
+  const u64 tag = walk.tag;
   const auto hit = [&](unsigned level, u64 word) {
     const u64 offset = iova & (level_bytes(level) - 1);
-    return Access{(word & address_47_12) + offset, (word & 1 << 7) == 0};
+    return Access{(word & address_47_12) + offset, ((word & 1 << 7) != 0) == walk.stage2};
   };
   for (unsigned level = 1; level <= 3; ++level) {
-    const auto it = leaves_.find({asid, level, iova & ~(level_bytes(level) - 1)});
+    const auto it = leaves_.find({tag, level, iova & ~(level_bytes(level) - 1)});
     if (it != leaves_.end()) return hit(level, it->second);
   }
-  unsigned level = 4 - (input_bits - 12 + 8) / 9;
-  if ((cd.word0 >> 14 & 1) != 0) return std::nullopt;  // EPD0: what is cached is still met
-  u64 table = cd.ttb0 & address_47_12;
+  unsigned level = walk.level;
+  if (walk.off) return std::nullopt;
+  u64 table = walk.root;
   // A walk begins at the deepest pointer that is cached.
   const unsigned first = level;
   for (unsigned deepest = 2; deepest + 1 > first; --deepest) {
-    const auto cached = pointers_.find({asid, deepest, iova & ~(level_bytes(deepest) - 1)});
+    const auto cached = pointers_.find({tag, deepest, iova & ~(level_bytes(deepest) - 1)});
     if (cached == pointers_.end()) continue;
     table = cached->second & address_47_12;
     level = deepest + 1;
@@ -288,10 +373,10 @@ std::optional<FakeWorld::Access> FakeWorld::translate(const Cd& cd, u64 iova) {
     const bool is_table = level != 3 && (word & 2) != 0;
     if (!is_table) {
       if (level == 0 || (level == 3 && (word & 2) == 0)) return std::nullopt;
-      leaves_[{asid, level, start}] = word;
+      leaves_[{tag, level, start}] = word;
       return hit(level, word);
     }
-    pointers_[{asid, level, start}] = word;
+    pointers_[{tag, level, start}] = word;
     table = word & address_47_12;
   }
 }

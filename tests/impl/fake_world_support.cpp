@@ -127,7 +127,7 @@ FakeWorld::FakeWorld(FakeOptions options)
       memory_(window_bytes / 8),
       seen_(window_bytes / 8),
       arena_(arena_bytes / 8) {
-  const u64 id0 = 0b10 | 2 << 2 | (options.coherent ? 1u << 4 : 0) |
+  const u64 id0 = 0b10 | (options.stage2 ? 1 : 0) | 2 << 2 | (options.coherent ? 1u << 4 : 0) |
                   (options.asid16 ? 1u << 12 : 0) | (options.ats ? 1u << 10 : 0) |
                   (options.two_level_cds ? 1u << 19 : 0) |
                   (options.stalling_devices != 0 && !options.never_stalls ? 0 : 1u << 24) |

@@ -2,8 +2,9 @@
 // A small world for a driver under test: flat memory, an arena, processes, and an SMMU that caches
 // all it ever fetched, invalid descriptors of contexts too, and lets an invalidation act no earlier
 // than the CMD_SYNC after it; devices with ATS cache all that they were ever told. It is no
-// specification: it knows just enough (stage 1, 4 KiB, VMID 0, PASIDs) to show a missing, too
-// narrow or too early invalidation, and it judges nothing by itself.
+// specification: it knows just enough (stages 1 and 2 of 4 KiB, PASIDs, and of nested translation
+// what stage 2 makes of a stage 1 that the test states) to show a missing, too narrow or too early
+// invalidation, and it judges nothing by itself.
 #pragma once
 
 #include <algorithm>
@@ -43,6 +44,7 @@ struct FakeOptions {
   u32 pri_devices = 0;        ///< the first ones
   bool never_stalls = false;  ///< the SMMU (STALL_MODEL = 1), whatever devices can
   bool asid16 = true;         ///< ASIDs of 16 bits, not 8
+  bool stage2 = false;        ///< as well as stage 1
 };
 
 struct FakeCommand {
@@ -114,6 +116,13 @@ class FakeWorld {
     const std::optional<Ste> ste = ste_of(stream);
     return ste ? ste->word0 : 0;
   }
+  /// The first words of the STE as the SMMU reads it now; none: the stream has none.
+  std::array<u64, 4> ste_words(u32 stream) {
+    const std::optional<Ste> ste = ste_of(stream);
+    return ste ? std::array{ste->word0, ste->word1, ste->word2, ste->word3} : std::array<u64, 4>{};
+  }
+  /// Where a nested stream's stage 1 leads, by pages: nowhere what it has not.
+  std::map<u64, u64> users_stage1;
   /// Caches may lose what they hold at any time.
   void forget_configuration() {
     ste_cache_.clear();
@@ -172,6 +181,20 @@ class FakeWorld {
   struct Ste {
     u64 word0 = 0;
     u64 word1 = 0;
+    u64 word2 = 0;
+    u64 word3 = 0;
+    bool by_stage2() const { return (word0 & 0xd) == 0xd; }
+    bool is_nested() const { return (word0 & 0xf) == 0xf; }
+    u64 vmid() const { return word2 & 0xffff; }
+  };
+  /// What an access walks.
+  struct Walk {
+    u64 tag = 0;
+    u64 root = 0;
+    unsigned level = 0;
+    unsigned input_bits = 0;
+    bool stage2 = false;
+    bool off = false;  // what is cached is still met
   };
   /// Each word as it was when something first looked at it.
   struct Cd {
@@ -200,7 +223,11 @@ class FakeWorld {
   std::optional<Ste> ste_of(u32 stream);
   std::optional<Cd> cd_of(u32 stream, const Ste& ste, std::optional<u32> pasid);
   std::optional<Cd> context_of(u32 stream, std::optional<u32> pasid);
-  std::optional<Access> translate(const Cd& cd, u64 iova);
+  std::optional<Access> translate(const Walk& walk, u64 iova);
+  std::optional<Access> translate(const Cd& cd, u64 vmid, u64 iova);
+  std::optional<Access> translate(const Ste& ste, u64 ipa);
+  std::optional<Access> nested_access(const Ste& ste, u64 iova);
+  void invalidate_vmid(const FakeCommand& command);
   std::optional<Access> access_as(u32 stream, u64 iova, std::optional<u32> pasid);
   void invalidate_atc(const FakeCommand& command);
 
@@ -244,9 +271,10 @@ class FakeWorld {
   std::map<std::tuple<u32, u32, u64>, Access> atc_;  // (StreamID, PASID, page)
   std::map<u64, u64> environment_;                   // words of processes' tables
   u64 environment_bump_ = environment_pa;
-  // (ASID, level, address of the first byte covered)
+  // (stage, VMID, ASID; level; address of the first byte covered)
   std::map<std::tuple<u64, unsigned, u64>, u64> leaves_;
   std::map<std::tuple<u64, unsigned, u64>, u64> pointers_;  // descriptor at that level
+  std::map<std::tuple<u64, u64>, Access> combined_;         // (VMID, page) of both stages
 };
 
 /// One of low .. high - 1, evenly: RapidCheck's own inRange stays near `low` in early cases.

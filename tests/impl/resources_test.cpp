@@ -53,7 +53,7 @@ TEST(Resources, there_are_as_many_domains_as_asids) {
 
 TEST(Resources, every_asid_of_16_bits_is_given_once) {
   FakeWorld world;
-  impl::AsidAllocator asids;
+  impl::NumberAllocator asids;
   ASSERT_TRUE(asids.create(impl::Platform(world.platform()), 16));
   std::vector<bool> given(0x10000);
   given[0] = true;
