@@ -151,7 +151,7 @@ void Lockstep::take_every_asid(const Call& alloc) {
 
 void Lockstep::note_domain(const Observed& observed) {
   if (observed.status != Status::ok) return;
-  const bool paging = monitor_.interface().is_paging(observed.value);
+  const bool paging = monitor_.interface().is_mapped(observed.value);
   Space space;
   space.handle = observed.value;
   space.facts = aim_ ? common_facts(observed.facts, *aim_) : observed.facts;

@@ -109,7 +109,11 @@ constexpr auto fails_with_hooks = [] {
   return table;
 }();
 constexpr auto accesses = spread<8>(std::to_array({2u, 1u, 1u, 1u, 1u, 1u, 1u}));
-constexpr auto allocs = spread<8>(std::to_array({3u, 1u, 1u, 1u, 1u, 1u}));
+constexpr auto allocs = [] {
+  auto table = spread<8>(std::to_array({3u, 1u, 1u, 1u, 1u, 1u}));
+  table[2] = static_cast<u8>(AllocKind::stage2);  // came later: one of the three
+  return table;
+}();
 constexpr auto picks = spread<8>(std::to_array({6u, 2u}));
 constexpr auto features = spread<8>(std::to_array({3u, 1u, 1u, 1u, 1u, 1u}));
 constexpr auto ranges = spread<8>(std::to_array({1u, 1u, 1u, 1u, 1u, 1u, 1u, 1u}));

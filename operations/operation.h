@@ -130,7 +130,16 @@ enum class AccessKind : u16 {
   count
 };
 /// `variant` of domain_alloc.
-enum class AllocKind : u16 { paging, paging_39, paging_25, blocked, identity, bad_bits, count };
+enum class AllocKind : u16 {
+  paging,
+  paging_39,
+  paging_25,
+  blocked,
+  identity,
+  bad_bits,
+  stage2,  ///< PAGING_S2
+  count
+};
 /// `variant` of calls on an object: the next one from `domain` (or `device`, `mapping`) on that the
 /// call can change something of, if there is any, or the one that the operation says.
 enum class Pick : u16 { fitting, selected, count };

@@ -68,7 +68,7 @@ constexpr std::string_view accesses[] = {
     "read",           "write", "execute", "read,privileged", "write,privileged", "read,substream0",
     "read,many_times"};
 constexpr std::string_view allocs[] = {"paging",  "paging,39", "paging,25",
-                                       "blocked", "identity",  "bad_bits"};
+                                       "blocked", "identity",  "bad_bits", "stage2"};
 constexpr std::string_view picks[] = {"fitting", "selected"};
 constexpr std::string_view features[] = {"all",  "private",     "iopf",
                                          "none", "not_its_own", "unknown"};

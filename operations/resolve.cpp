@@ -194,6 +194,7 @@ DomainWanted domain_wanted(const Operation& operation) {
     case AllocKind::paging_25: return {IOMMUCHECK_DOMAIN_PAGING, 25};
     case AllocKind::blocked: return {IOMMUCHECK_DOMAIN_BLOCKED, 0};
     case AllocKind::identity: return {IOMMUCHECK_DOMAIN_IDENTITY, 0};
+    case AllocKind::stage2: return {IOMMUCHECK_DOMAIN_PAGING_S2, 0};
     default: return {IOMMUCHECK_DOMAIN_PAGING, 60};
   }
 }

@@ -132,7 +132,7 @@ void check_handle(const InterfaceState& s, const Call& call, const Observed& obs
                   std::string& why) {
   const bool of_domain = call.kind == CallKind::domain_alloc;
   const DomainFacts& facts = observed.facts;
-  const bool paging = of_domain && call.domain_kind == static_cast<u32>(DomainKind::paging);
+  const bool paging = of_domain && is_mapped_by_driver(call.domain_kind);
   if (observed.value == 0) {
     why = "0 is never a handle";
   } else if (of_domain && s.find(observed.value) != 0) {

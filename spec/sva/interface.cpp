@@ -34,6 +34,11 @@ u32 Interface::device_of(u32 stream_id) const {
   return found ? at->second : device_count();
 }
 
+bool Interface::is_mapped(u64 handle) const {
+  const u32 index = state_.find(handle);
+  return index != 0 && is_mapped_by_driver(state_.spaces[index].kind);
+}
+
 bool Interface::is_paging(u64 handle) const { return state_.find_paging(handle) != 0; }
 
 namespace {

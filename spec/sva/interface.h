@@ -74,6 +74,8 @@ class Interface {
   }
   /// Handle of the domain that attach_pasid put there, 0: none.
   [[nodiscard]] u64 attached_at(u32 device, u32 pasid) const;
+  /// A living domain that map works on, and a RID reaches: of either stage.
+  [[nodiscard]] bool is_mapped(u64 handle) const;
   /// sva_device_init was done.
   [[nodiscard]] bool has_sva(u32 device) const { return state_.has_sva(device); }
   /// A process that was created and is not gone.
