@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "spec/sva/map.h"
+#include "spec/sva/nested.h"
 
 namespace iommucheck::spec::sva {
 
@@ -17,13 +18,13 @@ struct Extent {
   u64 last = 0;
 };
 
-bool is_paging(const Space& space) {
-  return space.kind == static_cast<u32>(DomainKind::paging) && space.owner == Owner::domain;
+bool can_be_tracked(const Space& space) {
+  return is_mapped_by_driver(space.kind) && space.owner == Owner::domain;
 }
 
 /// INTERFACE "Dirty": without hardware or type for it EOPNOTSUPP.
 void judge_type(const InterfaceState& s, u32 index, Permitted& set) {
-  if (!is_paging(s.spaces[index])) set.add(Reason::no_kind_of_domain_that_is_tracked);
+  if (!can_be_tracked(s.spaces[index])) set.add(Reason::no_kind_of_domain_that_is_tracked);
   if (s.dirty == DirtyHardware::none) set.add(Reason::the_iommu_marks_nothing);
 }
 
@@ -120,6 +121,9 @@ void meanwhile_is_written(InterfaceState& s, u32 space) {
 bool may_ask(const InterfaceState& s, u32 space) {
   bool may = false;
   for (u32 i = 0; i < s.devices.size(); ++i) {
+    // Tables of a user's are written by the hardware, at places that the user chooses.
+    const u32 domain = s.devices[i].domain;
+    may |= domain != 0 && is_nested(s.spaces[domain]) && s.spaces[domain].domain == space;
     if (!s.constants[i].ats) continue;
     may |= s.devices[i].domain == space;
     for (u32 g = s.devices[i].ghosts; g != 0; g = s.ghosts[g].next) {
@@ -155,7 +159,7 @@ Permitted permitted_dirty_set(const InterfaceState& s, const Call& call, Circums
 
 void begin_dirty(const InterfaceState& s, const Call& call, Pending& pending) {
   const u32 index = s.find(call.domain);
-  if (index != 0 && is_paging(s.spaces[index])) pending.space = index;
+  if (index != 0 && can_be_tracked(s.spaces[index])) pending.space = index;
 }
 
 /// On starts clean, off forgets, the same again changes nothing. One that fails changes nothing,
@@ -215,7 +219,7 @@ Permitted permitted_dirty_read(const InterfaceState& s, const Call& call, Circum
     set.add(Reason::beyond_the_input_size);
     if (wraps) return set;
   }
-  const bool refused = space.tracked == 0 || !is_paging(space) || !grained || call.size == 0 ||
+  const bool refused = space.tracked == 0 || !can_be_tracked(space) || !grained || call.size == 0 ||
                        ((call.iova | call.size) & (call.grain - 1)) != 0;
   if (refused) return set;
   set.add(Reason::done);
@@ -354,13 +358,34 @@ bool leads_to(const InterfaceState& s, u32 index, u64 iova, std::optional<u64> p
 
 }  // namespace
 
+namespace {
+
+/// A write of a user's device met the parent there, at whatever IPA that is.
+void parent_written(InterfaceState& s, u32 parent, std::optional<u64> pa, bool sure) {
+  if (!pa) return;
+  std::vector<u64> ipas;
+  s.forest.for_each(s.spaces[parent].map, 0, whole_space, [&](const Interval& piece) {
+    const bool holds = piece.pa <= *pa && *pa - piece.pa <= piece.last - piece.first;
+    if (holds) ipas.push_back(piece.first + (*pa - piece.pa));
+  });
+  for (const u64 ipa : ipas) {
+    space_written(s, parent, ipa, sure && ipas.size() == 1 && leads_to(s, parent, ipa, pa));
+  }
+}
+
+}  // namespace
+
 void device_wrote(InterfaceState& s, u32 device, Substream at, u64 iova, std::optional<u64> pa,
                   bool sure) {
   if (s.tracked == 0 && !s.tickets.any()) return;
   if (device >= s.devices.size()) return;
+  const u32 its = s.devices[device].domain;
+  if (its != 0 && is_nested(s.spaces[its])) {
+    return parent_written(s, s.spaces[its].domain, pa, sure && !s.tickets.any());
+  }
   std::vector<u32> spaces;
   const auto add = [&](u32 space) {
-    if (space == 0 || !is_paging(s.spaces[space])) return;
+    if (space == 0 || !can_be_tracked(s.spaces[space])) return;
     if (std::ranges::find(spaces, space) == spaces.end()) spaces.push_back(space);
   };
   if (at.present) {

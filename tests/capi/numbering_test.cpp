@@ -29,6 +29,14 @@ static_assert(same(DomainKind::nested_pasid, SpecKind::nested_pasid,
                    IOMMUCHECK_DOMAIN_NESTED_PASID));
 static_assert(trace::EnumInfo<DomainKind>::values.size() == 7);
 
+using trace::UserEntryKind;
+using SpecEntry = spec::sva::UserEntryKind;
+static_assert(same(UserEntryKind::empty, SpecEntry::empty));
+static_assert(same(UserEntryKind::garbage, SpecEntry::garbage));
+static_assert(same(UserEntryKind::outside, SpecEntry::outside));
+static_assert(same(UserEntryKind::table, SpecEntry::table));
+static_assert(trace::EnumInfo<UserEntryKind>::values.size() == 4);
+
 using trace::Attribute;
 static_assert(same(Attribute::ttbr0, spec::sva::attribute_ttbr0, IOMMUCHECK_ATTRIBUTE_TTBR0));
 static_assert(same(Attribute::pasid, spec::sva::attribute_pasid, IOMMUCHECK_ATTRIBUTE_PASID));
