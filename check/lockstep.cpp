@@ -144,6 +144,7 @@ void Lockstep::undo() {
   queues_.clear();
   groups_.clear();
   plain_pasids_.clear();
+  users_.reset();
   drvdata_ = dying_ = 0;
   next_ = {};
   hardware_ = {};
@@ -154,6 +155,7 @@ void Lockstep::undo() {
 /// changes is part of the trail, of the fork, or derived and made anew (Trail::generation()).
 bool Lockstep::go_back(std::span<const fuzz::Operation> beginning) {
   if (beginning.empty() || !fork_ || !std::ranges::equal(fork_->behind, beginning)) return false;
+  users_.reset();
   host_.restore(*fork_->host);  // calls that still wait end first, without any effect
   monitor_.trail().undo_to(fork_->mark);
   monitor_.go_back_to(*fork_->monitor);
@@ -175,7 +177,7 @@ bool Lockstep::go_back(std::span<const fuzz::Operation> beginning) {
 
 void Lockstep::keep_fork(std::span<const fuzz::Operation> beginning) {
   // What is behind it, and what was passed over in it, is judged again.
-  if (monitor_.gave_up() || !passed_over_.of_case().empty()) return;
+  if (monitor_.gave_up() || !passed_over_.of_case().empty() || users_) return;
   auto host = host_.point();
   if (host == nullptr) return;
   fork_ = Fork{.behind = {beginning.begin(), beginning.end()},
@@ -380,6 +382,7 @@ void Lockstep::perform(const fuzz::Operation& operation) {
     case OperationKind::sva_free: break;
     case OperationKind::gpu_flush: return perform_flush(operation);
     case OperationKind::hardware: return perform_hardware(operation);
+    case OperationKind::user: return perform_user(operation);
     default:
       if (!fuzz::needs_domain(operation.kind)) return perform_sva(operation);
   }
@@ -441,12 +444,13 @@ void Lockstep::tear_down() {
     if (may_call(call)) make_call(call);
     if (!monitor_.findings().empty()) return;
   }
-  // A master goes last.
-  for (const bool dynamic : {true, false}) {
+  // A master and a parent go last.
+  for (const bool first : {true, false}) {
     for (const Space& space : spaces_) {
       Call call{.kind = CallKind::domain_free};
       call.domain = space.handle;
-      if (space.io_mm || space.task || space.dynamic != dynamic) continue;
+      const bool goes_first = space.dynamic || interface.parent_of(space.handle) != 0;
+      if (space.io_mm || space.task || goes_first != first) continue;
       prepare_walkers(call);
       if (may_call(call)) make_call(call);
       if (!monitor_.findings().empty()) return;

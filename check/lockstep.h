@@ -13,6 +13,7 @@
 #include "check/novelty.h"
 #include "check/passed_over.h"
 #include "host/driver_host.h"
+#include "host/user_sink.h"
 #include "operations/operation.h"
 #include "operations/resolve.h"
 #include "trace/event.h"
@@ -253,6 +254,15 @@ class Lockstep {
   bool write_there(const Space& space, u64 iova, const fuzz::Operation& operation);
   std::optional<std::size_t> space_to_track(const fuzz::Operation& operation) const;
 
+  // lockstep_users.cpp: users of stage 2 domains
+  void perform_user(const fuzz::Operation& operation);
+  std::optional<std::size_t> parent_of_users(const fuzz::Operation& operation);
+  u64 users_domain(u64 parent, const fuzz::Operation& operation);
+  void user_writes(u64 parent, const fuzz::Operation& operation);
+  void user_commands(u64 domain, const fuzz::Operation& operation);
+  void user_accesses(const fuzz::Operation& operation);
+  void look_at_users();
+
   // lockstep_faults.cpp: faults that wait
   std::optional<u32> prepare_faults(const fuzz::Operation& operation);
   void perform_faults(const fuzz::Operation& operation);
@@ -300,6 +310,18 @@ class Lockstep {
   std::vector<Queue> queues_;
   std::vector<Group> groups_;
   std::vector<u32> plain_pasids_;
+  /// What users of stage 2 domains keep in this case, once there is one.
+  struct Users {
+    explicit Users(Monitor& monitor, u64 pa)
+        : sink(monitor), memory(sink, pa, monitor.smmu().capabilities()) {}
+    MonitoredUsers sink;
+    UserMemory memory;
+    std::vector<u64> tables;  ///< where they begin
+    u64 entry = 0;            ///< of routes without PASIDs
+    u64 entries = 0;          ///< of routes with PASIDs
+    std::vector<u64> pages;   ///< addresses that they have spoken of
+  };
+  std::unique_ptr<Users> users_;
   std::vector<fuzz::Mapped> process_mappings_;  // of the space that an operation is about
   u64 drvdata_ = 0;
   u64 dying_ = 0;  ///< the process whose Release waited last

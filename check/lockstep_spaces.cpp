@@ -98,6 +98,10 @@ fuzz::SpaceView Lockstep::space_of(const Space& space) const {
 }
 
 void Lockstep::forget_what_is_gone() {
+  if (users_) {
+    users_->memory.remove_users_if(
+        [&](u64 parent) { return !monitor_.interface().is_stage2(parent); });
+  }
   host_.forget_handlers();
   const spec::sva::Interface& interface = monitor_.interface();
   std::erase_if(spaces_, [&](const Space& space) {
@@ -177,7 +181,8 @@ bool Lockstep::fits(const fuzz::Operation& operation, std::size_t index) const {
     case OperationKind::iotlb_sync:
     case OperationKind::flush_iotlb_all: return space.gathered;
     case OperationKind::domain_free:
-      return !space.io_mm && !space.task && !used && !interface.is_master(space.handle);
+      return !space.io_mm && !space.task && !used && !interface.is_master(space.handle) &&
+             !interface.has_users(space.handle);
     case OperationKind::attach:
       return !space.io_mm && !space.dynamic && !space.task && !devices_own;
     case OperationKind::dynamic_alloc: return may_master(space);

@@ -115,7 +115,8 @@ constexpr bool is_in_a_group(OperationKind kind) {
 constexpr bool each_is_in_a_group() {
   for (std::size_t i = 0; i < kind_count; ++i) {
     const auto kind = static_cast<OperationKind>(i);
-    const bool of_its_own = kind == OperationKind::queue || kind == OperationKind::hardware;
+    const bool of_its_own = kind == OperationKind::queue || kind == OperationKind::hardware ||
+                            kind == OperationKind::user;
     if (is_in_a_group(kind) == of_its_own) return false;
   }
   return true;
@@ -162,6 +163,7 @@ constexpr Needs needed_calls[] = {
     needs_one(OperationKind::task_unbind, CallKind::bind_task),
     {OperationKind::faults, CallKind::fault_queue_open, CallKind::fault_handler_set},
     needs_one(OperationKind::dirty, CallKind::dirty_set),
+    needs_one(OperationKind::user, CallKind::cache_invalidate),
 };
 
 /// A random operation of that kind.
@@ -183,6 +185,7 @@ constexpr std::span<const Weight> themes[] = {process_kinds, exit_kinds, walker_
 
 // Of 16 families, by what they are made of; the rest is of some groups.
 constexpr u64 of_everything = 4, of_a_theme = 3;
+constexpr u64 of_users = 8;  // one of so many: half of it is about users of stage 2 domains
 // Likewise, by how often something fails; the rest as the kinds' words have it.
 constexpr u64 without_time_outs = 4, full_of_time_outs = 4;
 constexpr u64 with_enough_memory = 8, with_short_memory = 2;
@@ -207,8 +210,9 @@ Mix::Kinds Mix::useful(u64 abilities) {
 Mix::Mix(Kinds kinds) : kinds_(kinds) {
   for (u64 word = 0; word <= fuzz::kind_mask; ++word) {
     const OperationKind kind = fuzz::decode_word(word).kind;
-    // One on hardware is drawn for itself.
-    const OperationKind its = kind == OperationKind::hardware ? OperationKind::map : kind;
+    // What is drawn for itself.
+    const bool of_its_own = kind == OperationKind::hardware || kind == OperationKind::user;
+    const OperationKind its = of_its_own ? OperationKind::map : kind;
     if (has(its)) ++weights_[number_of(its)];
   }
 }
@@ -220,7 +224,7 @@ void Mix::take(std::span<const Weight> kinds) {
   }
 }
 
-/// Of eight groups five, each as often as another, or two, four or eight times; of each most kinds,
+/// Of eight groups five, on average; each as often as another, or two, four or eight times; of each most kinds,
 /// seldom ones more often than words have them. Accesses are always among them: much shows by
 /// nothing else. So is what each driver has, spaces or domains.
 void Mix::take_groups(SplitMix64& words) {
@@ -269,6 +273,7 @@ Mix Mix::drawn(SplitMix64& words, Kinds kinds) {
   const auto often = [](u64 draw, u64 never, u64 dense) {
     return draw < never ? Often::never : draw < never + dense ? Often::dense : Often::as_words;
   };
+  mix.of_users_ = mix.has(OperationKind::user) && (shape >> 32) % of_users == 0;
   mix.time_outs_ = often((shape >> 16) % 16, without_time_outs, full_of_time_outs);
   mix.short_memory_ = often((shape >> 24) % 16, with_enough_memory, with_short_memory);
   // Where it is full of them they are no kind like others.
@@ -297,6 +302,7 @@ fuzz::Operation Mix::next(SplitMix64& words) const {
   const u64 word = words.next();
   const u64 draw = words.next();
   if (time_outs_ == Often::dense && (draw >> 40) % 2 == 0) return time_out(word, draw >> 41);
+  if (of_users_ && (draw >> 60) % 2 == 0) return of_kind(OperationKind::user, word);
   u64 left = draw % total_;
   OperationKind kind = OperationKind::map;
   for (std::size_t i = 0; i < kind_count; ++i) {

@@ -52,6 +52,7 @@ class Mix {
   u32 total_ = 0;
   Often time_outs_ = Often::as_words;
   Often short_memory_ = Often::as_words;
+  bool of_users_ = false;      ///< every other operation is of the user of a stage 2 domain
   bool fills_tables_ = false;  ///< some maps fill a table, which a later unmap takes out
 };
 

@@ -21,6 +21,7 @@ constexpr u64 stuck_waits_max = 3;
 constexpr u64 refusals_max = 8;  // of one command, acknowledged and left as it is
 constexpr u64 registers_bytes = 0x20000;
 constexpr u64 process_table_bytes = u64{4} << 20;
+constexpr u64 former_owners_bytes = u64{12} << 20;
 }  // namespace
 
 DriverHost::DriverHost(const iommucheck_driver& driver, Monitor& monitor)
@@ -321,6 +322,11 @@ u64 DriverHost::shut_down() {
   driver_.shutdown(state_);
   leave();
   return tables_.live();
+}
+
+u64 DriverHost::users_pa() const {
+  const Setup& setup = monitor_.setup();
+  return setup.window_pa + setup.window_bytes + process_table_bytes + former_owners_bytes;
 }
 
 }  // namespace iommucheck::oracle

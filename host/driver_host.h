@@ -48,6 +48,8 @@ class DriverHost {
   void restore(const Point& point);
   /// Static variables that are part of it; null (the default): there are none. Outlives the host.
   void set_segments(Segments* segments) { segments_ = segments; }
+  /// Physical memory that neither the driver nor its environment has, for users of stage 2 domains.
+  [[nodiscard]] u64 users_pa() const;
   /// The driver writes through pointers (IOMMUCHECK_DRIVER_SCAN says so, too). Before boot().
   void scan();
   /// The stores of a driver that `iommucheck cc` built are counted by the processor, too. Outlives

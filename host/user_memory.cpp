@@ -44,7 +44,7 @@ u64 encoded_size(u64 bits) {
 }  // namespace
 
 UserMemory::UserMemory(Sink& sink, u64 pa, const spec::Capabilities& caps)
-    : sink_(sink), next_pa_(pa), output_size_(encoded_size(caps.oas_lg2)), image_(bytes / 8) {}
+    : sink_(sink), next_pa_(pa), output_size_(encoded_size(caps.oas_lg2)) {}
 
 template <class Tell>
 void UserMemory::tell(Tell tell_one) {
@@ -71,6 +71,7 @@ u64 UserMemory::new_pages(u64 count) {
   if (count * page_bytes > first_ipa + bytes - next_) return 0;
   const u64 at = next_;
   next_ += count * page_bytes;
+  image_.resize((next_ - first_ipa) / 8);
   return at;
 }
 
@@ -117,6 +118,7 @@ bool UserMemory::map(u64 root, u64 va, u64 ipa, u32 prot) {
   if ((va >> input_bits) != 0) return false;
   const u64 slot = slot_of(root, va, true);
   if (slot == 0) return false;
+  sink_.before(va);
   write(slot, page::leaf(ipa, page::last_level, prot));
   sink_.barrier();
   pages_[{root, va}] = {ipa, prot};
@@ -127,6 +129,7 @@ bool UserMemory::map(u64 root, u64 va, u64 ipa, u32 prot) {
 bool UserMemory::unmap(u64 root, u64 va) {
   const u64 slot = (va >> input_bits) != 0 ? 0 : slot_of(root, va, false);
   if (slot == 0) return false;
+  sink_.before(va);
   write(slot, 0);
   sink_.barrier();
   pages_.erase({root, va});
@@ -143,6 +146,10 @@ u64 UserMemory::asid_of(u64 root) const {
 bool UserMemory::set_entry(u64 first, u64 number, const UserEntry& content) {
   const u64 at = first + number * cd_bytes;
   if (!entries_.contains(at)) return false;
+  const u64 before = entries_[at].root;
+  for (const auto& [place, mapped] : pages_) {
+    if (place.first == before) sink_.before(place.second);
+  }
   UserEntry now = content;
   u64 word0 = cd_v;
   u64 word1 = read(at + 8);

@@ -27,6 +27,8 @@ class UserMemory {
     virtual void store(u64 pa, u64 value) = 0;
     /// What was stored is there before what follows.
     virtual void barrier() = 0;
+    /// What the tables say at `va` is about to change: whoever may cache it may have it until then.
+    virtual void before(u64 va) = 0;
     virtual void table_made(u64 parent, u64 root) = 0;
     virtual void maps(u64 parent, u64 root, u64 va, u64 ipa, u32 prot) = 0;
     virtual void unmaps(u64 parent, u64 root, u64 va) = 0;
@@ -40,6 +42,11 @@ class UserMemory {
   /// physical address.
   u64 add_user(u64 parent);
   void remove_user(u64 parent) { users_.erase(parent); }
+  /// Those of parents that are gone.
+  template <class IsGone>
+  void remove_users_if(IsGone is_gone) {
+    std::erase_if(users_, [&](const auto& user) { return is_gone(user.first); });
+  }
   [[nodiscard]] bool is_user(u64 parent) const { return users_.contains(parent); }
 
   // Places are IPAs; 0, false: the memory is full, or there is no such place.

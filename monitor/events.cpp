@@ -283,7 +283,14 @@ class Feeder {
     m_.process_forks(static_cast<u64>(fork.mm), static_cast<u64>(fork.child));
   }
   void operator()(const trace::UserTable& made) {
-    m_.user_table_made(static_cast<u64>(made.parent), made.root, made.input_bits);
+    m_.user_table_made(static_cast<u64>(made.parent), {.root = made.root,
+                                                       .input_bits = made.input_bits,
+                                                       .first = made.memory.base,
+                                                       .bytes = made.memory.length});
+  }
+  void operator()(const trace::UserFetch& fetch) {
+    const auto at = fetch.ssid ? spec::sva::substream(*fetch.ssid) : spec::sva::Substream{};
+    m_.user_fetched(fetch.sid, at, fetch.va);
   }
   void operator()(const trace::UserMap& map) {
     const auto parent = static_cast<u64>(map.parent);

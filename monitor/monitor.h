@@ -155,7 +155,11 @@ class Monitor {
   void process_created(u64 mm);
   // What the user of a stage 2 domain, by its handle, writes into its own memory, beside the
   // stores.
-  void user_table_made(u64 parent, u64 root, u32 input_bits);
+  void user_table_made(u64 parent, const spec::sva::UserTable& table);
+  /// An access through a user's own route against what is known of that. Nothing is known: right.
+  void check_users_access(u32 sid, spec::sva::Substream at, u64 va);
+  /// The SMMU translates there by stage 1 of a user's, and caches what it has fetched of that.
+  void user_fetched(u32 sid, spec::sva::Substream at, u64 va);
   void user_maps(u64 parent, u64 root, u64 va, u64 bytes, u64 ipa, u32 prot);
   void user_unmaps(u64 parent, u64 root, u64 va, u64 bytes);
   void user_sets_entry(u64 parent, u64 entry, const spec::sva::UserEntry& content);

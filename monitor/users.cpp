@@ -2,6 +2,7 @@
 // What users of stage 2 domains write into their own memory. INTERFACE "Nested".
 #include "monitor/call_conversion.h"
 #include "monitor/monitor.h"
+#include "monitor/permits.h"
 #include "trace/agent.h"
 
 namespace iommucheck::oracle {
@@ -10,11 +11,22 @@ trace::DomainId Monitor::domain_id(u64 handle) {
   return trace::DomainId{numbers_.domains.number(handle)};
 }
 
-void Monitor::user_table_made(u64 parent, u64 root, u32 input_bits) {
+void Monitor::user_table_made(u64 parent, const spec::sva::UserTable& table) {
   tick();
-  emit(trace::environment_agent,
-       trace::UserTable{.parent = domain_id(parent), .root = root, .input_bits = input_bits});
-  interface_.user_table_made(parent, root, input_bits);
+  emit(trace::environment_agent, trace::UserTable{.parent = domain_id(parent),
+                                                  .root = table.root,
+                                                  .input_bits = table.input_bits,
+                                                  .memory = {table.first, table.bytes}});
+  interface_.user_table_made(parent, table);
+}
+
+void Monitor::user_fetched(u32 sid, spec::sva::Substream at, u64 va) {
+  tick();
+  trace::UserFetch fetch{.sid = sid, .ssid = std::nullopt, .va = va};
+  if (at.present) fetch.ssid = at.number;
+  const u32 device = interface_.device_of(sid);
+  emit(trace::device_agent(static_cast<u16>(device)), fetch);
+  caches_.fill_nested(sid, at.number, at.present, va);
 }
 
 void Monitor::user_maps(u64 parent, u64 root, u64 va, u64 bytes, u64 ipa, u32 prot) {
@@ -55,6 +67,60 @@ void Monitor::user_sets_entry(u64 parent, u64 entry, const spec::sva::UserEntry&
   emit(trace::environment_agent, event);
   interface_.user_sets_entry(parent, entry, content);
   window_ends();
+}
+
+namespace {
+
+using spec::sva::Alternatives;
+using spec::sva::Promise;
+using spec::sva::State;
+
+/// Of both stages, at an address that the user's own table maps.
+bool has_right(const Promise& promise, spec::AccessType type) {
+  const u32 prot = promise.prot & promise.outer_prot;
+  const u32 right =
+      type == spec::AccessType::write ? spec::sva::prot_write : spec::sva::prot_access;
+  return (prot & right) != 0;
+}
+
+bool is_known(const Alternatives& allowed, spec::AccessType type, const spec::Outcome& outcome) {
+  using Kind = spec::OutcomeKind;
+  if (outcome.kind == Kind::any || outcome.kind == Kind::within) return true;
+  const bool reaches = outcome.kind == Kind::translation || outcome.kind == Kind::bypass;
+  for (u32 i = 0; i < allowed.count; ++i) {
+    const Promise& one = allowed.promises[i];
+    const bool maps = one.state == State::mapped && has_right(one, type);
+    if (reaches ? maps && one.pa == outcome.pa : !maps) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+void Monitor::check_users_access(u32 sid, spec::sva::Substream at, u64 va) {
+  const u32 device = interface_.device_of(sid);
+  if (vanishes(device) || caches_.stands_still()) return;
+  const Alternatives allowed = interface_.expected_during(device, at, va);
+  if (allowed.gave_up || promises_state(allowed, State::within)) return;
+  const Place place{device, sid, at};
+  for (const auto type : {spec::AccessType::read, spec::AccessType::write}) {
+    spec::Access access = access_at(place, va);
+    access.type = type;
+    std::optional<spec::Outcome> wrong;
+    const bool whole = caches_.nested_outcomes(access, [&](const spec::Outcome& outcome) {
+      if (!wrong && !is_known(allowed, type, outcome)) wrong = outcome;
+    });
+    if (!whole) return give_up_on(place);
+    if (!wrong) continue;
+    Finding finding = finding_of(
+        rule_for(allowed), "what a device of a user's meets is not what its tables and commands say");
+    finding.where = where(place);
+    finding.where.va = va;
+    finding.hardware.push_back(may_of(*wrong));
+    finding.promised = promised_of(allowed);
+    finding.causes.push_back(caches_.cause_of(*wrong));
+    return find(std::move(finding));
+  }
 }
 
 }  // namespace iommucheck::oracle

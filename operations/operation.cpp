@@ -86,6 +86,7 @@ constexpr auto kinds = [] {
   table[maps - 10] = static_cast<u8>(OperationKind::hardware);
   // Another one of iotlb_sync.
   table[50] = static_cast<u8>(OperationKind::dirty);
+  table[maps - 11] = static_cast<u8>(OperationKind::user);
   return table;
 }();
 constexpr auto domains_any = spread<16>(std::to_array({2u, 2u, 2u, 2u, 2u, 2u, 2u, 2u}));
@@ -133,6 +134,7 @@ constexpr auto fault_kinds = spread<8>(std::to_array({1u, 1u, 2u, 2u, 1u, 1u}));
 constexpr auto links = spread<8>(std::to_array({4u, 3u, 1u}));
 constexpr auto pasid_attaches = spread<8>(std::to_array({5u, 2u, 1u}));
 constexpr auto dirty_kinds = spread<8>(std::to_array({3u, 2u, 1u, 1u, 1u}));
+constexpr auto user_kinds = spread<8>(std::to_array({3u, 1u, 2u, 1u, 1u}));
 constexpr auto hardware_kinds = spread<8>(std::to_array({3u, 1u, 1u, 1u, 1u, 1u}));
 constexpr auto hardware_commands = spread<16>(std::to_array({3u, 6u, 2u, 1u, 1u, 1u, 1u, 1u}));
 // Few looks fill a queue of any size as well: each new command begins them anew.
@@ -161,6 +163,7 @@ constexpr Table variants_of(OperationKind kind) {
     case attach_pasid: return pasid_attaches;
     case hardware: return hardware_kinds;
     case dirty: return dirty_kinds;
+    case user: return user_kinds;
     default: return picks;
   }
 }
@@ -248,6 +251,7 @@ constexpr u32 used_by(OperationKind kind) {
     case attach_pasid: return in_domain | set_of({mapping, fail});
     case hardware: return set_of({mapping, page, size, variant});
     case dirty: return address | set_of({size});
+    case user: return in_domain | set_of({mapping, page, pa_page, prot, fail});
     case count: break;
   }
   return 0;

@@ -61,6 +61,7 @@ enum class OperationKind : u16 {
   attach_pasid,    ///< and detach_pasid
   hardware,        ///< how the SMMU behaves from here on
   dirty,           ///< a write of a device, and dirty_read; or dirty_set
+  user,            ///< the user of a stage 2 domain: what it writes, its commands, its devices
   count
 };
 
@@ -187,6 +188,9 @@ enum class AttachPasid : u16 { attach, detach, selected, count };
 /// `variant` of dirty. To read what is not tracked turns that on first; `arguments`: what no caller
 /// should give.
 enum class DirtyKind : u16 { clear, keep, on, off, arguments, count };
+/// `variant` of user: what it does with its own table, entries of its PASID table, commands; a number
+/// for a device; an access of one. What it needs is made before.
+enum class UserKind : u16 { table, entry, commands, number, access, count };
 /// `variant` of queue.
 enum class QueueKind : u16 { stuck, recover, count };
 

@@ -53,7 +53,8 @@ constexpr std::string_view kind_names[] = {"map",
                                            "link",
                                            "attach_pasid",
                                            "hardware",
-                                           "dirty"};
+                                           "dirty",
+                                           "user"};
 static_assert(std::size(kind_names) == static_cast<std::size_t>(OperationKind::count));
 
 constexpr std::string_view aims[] = {"absolute", "start", "inside", "behind"};
@@ -88,6 +89,7 @@ constexpr std::string_view fault_kinds[] = {"open", "read", "answer", "late", "c
 constexpr std::string_view links[] = {"attach", "detach", "selected"};
 constexpr std::string_view hardware_kinds[] = {"pace",   "stop",        "stop_sync",
                                                "refuse", "acknowledge", "interrupts"};
+constexpr std::string_view user_kinds[] = {"table", "entry", "commands", "number", "access"};
 constexpr std::string_view dirty_kinds[] = {"clear", "keep", "on", "off", "arguments"};
 constexpr std::string_view looks[] = {"0",  "1",  "2",  "3",  "4",   "6",   "8",       "12",   "16",
                                       "24", "32", "48", "64", "100", "128", "queue-1", "queue"};
@@ -105,7 +107,7 @@ static_assert(named<Aim>(aims) && named<Window>(windows) && named<Size>(sizes) &
               named<Switch>(switches) && named<TaskBind>(task_binds) &&
               named<FaultKind>(fault_kinds) && named<LinkKind>(links) &&
               named<AttachPasid>(links) && named<HardwareKind>(hardware_kinds) &&
-              named<DirtyKind>(dirty_kinds) && std::size(domains) == domain_of_device + 1);
+              named<DirtyKind>(dirty_kinds) && named<UserKind>(user_kinds) && std::size(domains) == domain_of_device + 1);
 
 /// Names of the values of a field; empty: it is a number.
 Names names_of(OperationKind kind, std::string_view field) {
@@ -137,6 +139,7 @@ Names names_of(OperationKind kind, std::string_view field) {
     case OperationKind::attach_pasid: return links;
     case OperationKind::hardware: return hardware_kinds;
     case OperationKind::dirty: return dirty_kinds;
+    case OperationKind::user: return user_kinds;
     default: return picks;
   }
 }

@@ -94,8 +94,8 @@ std::string DriverSubject::boot(const World& world) {
   std::string failed = host_->boot();
   booted_ = failed.empty();
   if (booted_) host_->snapshot();
-  constexpr u64 users_pa = u64{3} << 31;  // behind the host's window, before the world's pages
-  if (!world.second_backend) users_.emplace(user_sink_, users_pa, capabilities_of(world));
+  user_sink_.emplace(*monitor_);
+  if (!world.second_backend) users_.emplace(*user_sink_, host_->users_pa(), capabilities_of(world));
   return failed;
 }
 

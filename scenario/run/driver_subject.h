@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "host/driver_host.h"
+#include "host/user_sink.h"
 #include "scenario/run/subject.h"
 #include "scenario/run/threads.h"
 #include "scenario/run/waited.h"
@@ -106,18 +107,7 @@ class DriverSubject final : public Subject, private Monitor::Sink {
   std::size_t findings_ = 0;  // of the monitor that were taken
   std::size_t blamed_ = 0;
   Touched touched_;
-  /// What a user writes is the environment's.
-  struct UserSink final : UserMemory::Sink {
-    explicit UserSink(DriverSubject& subject) : subject_(subject) {}
-    void store(u64 pa, u64 value) override;
-    void barrier() override;
-    void table_made(u64 parent, u64 root) override;
-    void maps(u64 parent, u64 root, u64 va, u64 ipa, u32 prot) override;
-    void unmaps(u64 parent, u64 root, u64 va) override;
-    void sets_entry(u64 parent, u64 entry, const spec::sva::UserEntry& content) override;
-    DriverSubject& subject_;
-  };
-  UserSink user_sink_{*this};
+  std::optional<MonitoredUsers> user_sink_;
   std::optional<UserMemory> users_;
   spec::sva::Held held_;
 };

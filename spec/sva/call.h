@@ -233,6 +233,14 @@ struct Call {
   Context context{};
 };
 
+/// A table of a user's; addresses are IPAs of the parent.
+struct UserTable {
+  u64 root = 0;  ///< where it begins
+  u32 input_bits = 0;
+  u64 first = 0;  ///< all of it, as long as it lives, lies in [first, first + bytes)
+  u64 bytes = 0;
+};
+
 /// What a user has written at an entry of its PASID table.
 enum class UserEntryKind : u32 {
   empty,    ///< not valid

@@ -84,8 +84,8 @@ u64 Interface::table_of(u64 handle) const {
   return index == 0 ? 0 : state_.spaces[index].table;
 }
 
-bool Interface::user_table_made(u64 parent, u64 root, u32 input_bits) {
-  return sva::user_table_made(state_, parent, root, input_bits);
+bool Interface::user_table_made(u64 parent, const UserTable& table) {
+  return sva::user_table_made(state_, parent, table);
 }
 
 bool Interface::user_maps(u64 parent, u64 root, u64 va, u64 bytes, u64 ipa, u32 prot) {
@@ -104,6 +104,18 @@ u64 Interface::parent_of(u64 handle) const {
   const u32 index = state_.find(handle);
   const bool its = index != 0 && is_nested(state_.spaces[index]);
   return its ? state_.spaces[state_.spaces[index].domain].handle : 0;
+}
+
+bool Interface::has_users(u64 handle) const {
+  const u32 index = state_.find_stage2(handle);
+  return index != 0 && has_nested(state_, index);
+}
+
+u32 Interface::pasid_bits_of_user(u64 handle) const {
+  const u32 index = state_.find(handle);
+  if (index == 0 || !is_nested(state_.spaces[index]) || state_.user_format == nullptr) return 0;
+  const auto route = state_.user_format->route(state_.spaces[index].structure);
+  return route ? route->pasid_bits : 0;
 }
 
 std::optional<u64> Interface::number_of(u64 parent, u32 device) const {

@@ -248,12 +248,17 @@ class Interface {
   // nothing done: no such parent or table, a bad range. What stood there may be cached until a
   // cache_invalidate covers it.
 
-  bool user_table_made(u64 parent, u64 root, u32 input_bits);
+  bool user_table_made(u64 parent, const UserTable& table);
   bool user_maps(u64 parent, u64 root, u64 va, u64 bytes, u64 ipa, u32 prot);
   bool user_unmaps(u64 parent, u64 root, u64 va, u64 bytes);
   bool user_sets_entry(u64 parent, u64 entry, const UserEntry& content);
+  [[nodiscard]] bool is_stage2(u64 handle) const { return state_.find_stage2(handle) != 0; }
+  /// A stage 2 domain over which there is a user's.
+  [[nodiscard]] bool has_users(u64 handle) const;
   /// Handle of the parent of a user's domain; 0: it is none.
   [[nodiscard]] u64 parent_of(u64 handle) const;
+  /// Width of the PASIDs that its structure has entries for; 0: none, or it is no user's domain.
+  [[nodiscard]] u32 pasid_bits_of_user(u64 handle) const;
   /// The number by which the user of a parent calls the device.
   [[nodiscard]] std::optional<u64> number_of(u64 parent, u32 device) const;
 

@@ -266,17 +266,19 @@ bool is_watched(const InterfaceState& s, u32 parent) {
 
 }  // namespace
 
-bool user_table_made(InterfaceState& s, u64 parent, u64 root, u32 input_bits) {
+bool user_table_made(InterfaceState& s, u64 parent, const UserTable& table) {
   const u32 index = s.find_stage2(parent);
-  if (index == 0 || find_table(s, index, root) != 0) return false;
+  if (index == 0 || table.bytes == 0 || find_table(s, index, table.root) != 0) return false;
   s.spaces.allocate(s.trail, {.page_sizes = user_page_mask + 1,
+                              .added_first = table.first,
+                              .added_last = table.first + (table.bytes - 1),
                               .kind = static_cast<u32>(DomainKind::paging),
-                              .input_bits = input_bits,
+                              .input_bits = table.input_bits,
                               .output_bits = 64,
                               .life = records::living,
                               .owner = Owner::user,
                               .domain = index,
-                              .structure = {root, 0}});
+                              .structure = {table.root, 0}});
   return true;
 }
 
@@ -360,8 +362,34 @@ void through_parent(const InterfaceState& s, u32 parent, const Promise& inner, u
   }
 }
 
+/// A call in progress unmaps there.
+bool moves_in(const InterfaceState& s, u32 parent, u64 first, u64 last) {
+  bool found = false;
+  s.tickets.for_each([&](const Pending& pending) {
+    found |= pending.space == parent && pending.first <= last && first <= pending.last;
+  });
+  return found;
+}
+
+/// The parent maps all of it, and has not mapped it otherwise as far as anybody may remember.
+bool is_there(const InterfaceState& s, u32 parent, u64 first, u64 last) {
+  const Space& space = s.spaces[parent];
+  for (u64 at = first;;) {
+    const Piece piece = s.forest.lookup(space.map, at);
+    const bool sound = piece.mapped && (piece.prot & prot_write) != 0;
+    if (!sound || s.forest.first_mapped_in(space.stale, first, last).found) return false;
+    if (piece.last >= last) break;
+    at = piece.last + 1;
+  }
+  return !s.tickets.any() || !moves_in(s, parent, first, last);
+}
+
 void table_promises(const InterfaceState& s, u32 parent, u32 table, u64 iova, bool with_calls,
                     Alternatives& out) {
+  const Space& its = s.spaces[table];
+  if (!is_there(s, parent, its.added_first, its.added_last)) {
+    return out.add({.state = State::within});
+  }
   Alternatives inner;
   space_promises(s, table, iova, FaultKind::terminated, false, inner);
   out.gave_up |= inner.gave_up;

@@ -40,9 +40,8 @@ void apply_cache_invalidate(InterfaceState& s, const Call& call, const Observed&
 
 // --- What stands in the user's memory, as the environment tells it ---
 
-/// A table of the user's that begins at `root`, an IPA of the parent. False: there is one, or no
-/// such parent.
-bool user_table_made(InterfaceState& s, u64 parent, u64 root, u32 input_bits);
+/// A table of the user's. False: there is one at its root, or no such parent.
+bool user_table_made(InterfaceState& s, u64 parent, const UserTable& table);
 /// False, and nothing done: no such table, a bad range.
 bool user_maps(InterfaceState& s, u64 parent, u64 root, u64 va, u64 bytes, u64 ipa, u32 prot);
 bool user_unmaps(InterfaceState& s, u64 parent, u64 root, u64 va, u64 bytes);

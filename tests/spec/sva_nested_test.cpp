@@ -17,6 +17,7 @@ constexpr u64 pa = 0x8000'0000;
 constexpr u64 cds = 0x4000'0000;
 constexpr u64 root = 0x4000'1000;
 constexpr u32 rw = prot_read | prot_write;
+constexpr UserTable table{.root = root, .input_bits = 39, .first = cds, .bytes = 2 * page};
 
 using Configuration = Setup;  // testing::Test has a Setup of its own
 
@@ -61,7 +62,9 @@ class SvaNested : public testing::Test {
     ok(alloc(DomainKind::paging_s2), s2);
     map(0x10000, pa);
     map(0x11000, pa + page);
-    state.user_table_made(s2, root, 39);
+    map(cds, pa + 16 * page);
+    map(cds + page, pa + 17 * page);
+    state.user_table_made(s2, table);
     state.user_maps(s2, root, 0x1000, page, 0x10000, rw);
     state.user_maps(s2, root, 0x2000, page, 0x90000, rw);
     state.user_sets_entry(s2, cds, {.kind = UserEntryKind::table, .root = root, .asid = 1});
@@ -197,7 +200,7 @@ TEST_F(SvaNested, a_parent_stays_while_it_has_children) {
   ok(on(CallKind::domain_free, n));
   ok(on(CallKind::domain_free, s2));
   ok(alloc(DomainKind::paging_s2), s2);
-  EXPECT_TRUE(state.user_table_made(s2, root, 39)) << "another user's memory is another one";
+  EXPECT_TRUE(state.user_table_made(s2, table)) << "another user's memory is another one";
 }
 
 TEST_F(SvaNested, numbers_of_devices_are_the_users) {

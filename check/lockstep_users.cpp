@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: MIT
+// Users of stage 2 domains: what they write into their own memory, their commands, their devices.
+// Whatever that is, their devices stay within what the parent maps, which is judged at every event;
+// and what a command has told to forget is forgotten, which is looked at here. INTERFACE "Nested".
+#include <algorithm>
+
+#include "check/lockstep.h"
+
+namespace iommucheck::oracle {
+
+using fuzz::OperationKind;
+using fuzz::UserKind;
+using spec::sva::Call;
+using spec::sva::CallKind;
+using spec::sva::CommandWords;
+using spec::sva::DomainKind;
+using spec::sva::UserEntryKind;
+
+namespace {
+
+constexpr u32 entries_lg2 = 2;
+constexpr std::size_t tables_max = 3;
+constexpr u64 page = UserMemory::page_bytes;
+constexpr u64 first_output = 0x10000;  // IPA of what users map
+
+// Commands, IHI 0070 4.
+constexpr CommandWords nh_va(u64 asid, u64 va, bool leaf) {
+  return {0x12 | asid << 48, va | (leaf ? 1 : 0)};
+}
+constexpr CommandWords nh_vaa(u64 va) { return {0x13, va}; }
+constexpr CommandWords nh_asid(u64 asid) { return {0x11 | asid << 48, 0}; }
+constexpr CommandWords nh_all(u64 vmid) { return {0x10 | vmid << 32, 0}; }
+constexpr CommandWords cfgi_cd(u64 sid, u64 ssid) { return {0x05 | ssid << 12 | sid << 32, 1}; }
+constexpr CommandWords cfgi_cd_all(u64 sid) { return {0x06 | sid << 32, 0}; }
+constexpr CommandWords cfgi_ste(u64 sid) { return {0x03 | sid << 32, 1}; }
+constexpr CommandWords atc_inv(u64 sid, u64 va) { return {0x40 | sid << 32, va}; }
+constexpr CommandWords sync() { return {0x46, 0}; }
+
+/// By its place in a drawn list; `word` has what is in it.
+CommandWords command_of(u64 word) {
+  const u64 va = (word >> 8 & 31) * page;
+  const u64 asid = 1 + (word >> 13 & 3);
+  const u64 sid = word >> 15 & 3;
+  switch (word & 15) {
+    case 0:
+    case 1:
+    case 2: return nh_vaa(va);
+    case 3:
+    case 4: return nh_va(asid, va, (word >> 17 & 1) != 0);
+    case 5: return nh_asid(asid);
+    case 6:
+    case 7: return nh_all(word >> 18 & 7);
+    case 8:
+    case 9: return cfgi_cd(sid, word >> 18 & 3);
+    case 10: return cfgi_cd_all(sid);
+    case 11: return atc_inv(sid, va);
+    case 12: return cfgi_ste(sid);
+    case 13: return sync();
+    case 14: return {word & 0xff, word >> 9};
+    default: return {nh_vaa(va).low | u64{1} << (32 + (word >> 18 & 15)), va};
+  }
+}
+
+/// More of the few bits that an operation has.
+u64 spread(u64 seed) {
+  SplitMix64 words(seed);
+  return words.next();
+}
+
+}  // namespace
+
+/// The stage 2 domain that the operation is about, made if there is none.
+std::optional<std::size_t> Lockstep::parent_of_users(const fuzz::Operation& operation) {
+  std::vector<std::size_t> parents;
+  const auto look = [&] {
+    for (std::size_t i = 0; i < spaces_.size(); ++i) {
+      if (users_ && users_->memory.is_user(spaces_[i].handle)) parents.push_back(i);
+    }
+  };
+  look();
+  if (!parents.empty()) return parents[operation.domain % parents.size()];
+  const Call alloc{.kind = CallKind::domain_alloc,
+                   .domain_kind = static_cast<u32>(DomainKind::paging_s2)};
+  if (spaces_.size() + 2 > spaces_max || !may_call(alloc)) return std::nullopt;
+  const spec::sva::Observed made = make_call(alloc);
+  note_domain(made);
+  if (made.status != spec::sva::Status::ok || !monitor_.findings().empty()) return std::nullopt;
+  if (!users_) users_ = std::make_unique<Users>(monitor_, host_.users_pa());
+  const Call memory{.kind = CallKind::map,
+                    .domain = made.value,
+                    .iova = UserMemory::first_ipa,
+                    .pa = users_->memory.add_user(made.value),
+                    .size = UserMemory::bytes,
+                    .prot = spec::sva::prot_read | spec::sva::prot_write};
+  if (may_call(memory)) make_call(memory);
+  look();
+  if (parents.empty() || !monitor_.findings().empty()) return std::nullopt;
+  fuzz::Operation map{.kind = OperationKind::map};
+  map.domain = static_cast<u16>(parents[0]);
+  map.variant = static_cast<u16>(fuzz::Pick::selected);
+  map.window = static_cast<u16>(fuzz::Window::low);
+  map.page = first_output / page;
+  map.size = static_cast<u16>(fuzz::Size::k32);
+  perform_on_space(map);
+  return parents[0];
+}
+
+/// A user's domain over the parent, made and with a device on it if there is none. 0: it cannot be.
+u64 Lockstep::users_domain(u64 parent, const fuzz::Operation& operation) {
+  const spec::sva::Interface& interface = monitor_.interface();
+  UserMemory& memory = users_->memory;
+  std::vector<u64> known;
+  for (const Space& space : spaces_) {
+    if (!space.io_mm && !space.task && interface.parent_of(space.handle) == parent)
+      known.push_back(space.handle);
+  }
+  const u64 how = spread(operation.choices);
+  const bool another = known.size() == 1 && (how & 7) == 0;
+  if (!known.empty() && !another) return known[operation.domain % known.size()];
+  if (spaces_.size() >= spaces_max) return 0;
+  if (users_->entry == 0) {
+    users_->tables.push_back(memory.new_table());
+    users_->entry = memory.new_entries(1);
+    users_->entries = memory.new_entries(u64{1} << entries_lg2);
+    const spec::sva::UserEntry first{.kind = UserEntryKind::table, .root = users_->tables[0]};
+    memory.set_entry(users_->entry, 0, first);
+    memory.set_entry(users_->entries, 0, first);
+    memory.map(users_->tables[0], 0, first_output, spec::sva::prot_read | spec::sva::prot_write);
+    users_->pages.push_back(0);
+  }
+  const bool pasids = (how >> 3 & 1) != 0;
+  Call call{.kind = CallKind::domain_alloc};
+  call.parent = parent;
+  call.domain_kind = static_cast<u32>(pasids ? DomainKind::nested_pasid : DomainKind::nested);
+  call.structure = pasids ? UserMemory::structure(users_->entries, entries_lg2)
+                          : UserMemory::structure(users_->entry, 0);
+  if ((how >> 4 & 15) == 0) call.structure[how >> 8 & 1] ^= u64{1} << (how >> 9 & 63);
+  if (!may_call(call)) return 0;
+  const spec::sva::Observed made = make_call(call);
+  note_domain(made);
+  if (made.status != spec::sva::Status::ok || !monitor_.findings().empty()) return 0;
+  const Call attach{
+      .kind = CallKind::attach, .domain = made.value, .device = device_of(operation)};
+  if (may_call(attach)) make_call(attach);
+  return made.value;
+}
+
+/// Of its table, or an entry of its PASID table.
+void Lockstep::user_writes(u64 parent, const fuzz::Operation& operation) {
+  UserMemory& memory = users_->memory;
+  if (!memory.is_user(parent) || users_->tables.empty()) return;
+  const u64 how = spread(operation.choices + 1);
+  if (users_->tables.size() < tables_max && (how & 7) == 0) {
+    if (const u64 made = memory.new_table(); made != 0) users_->tables.push_back(made);
+  }
+  const u64 root = users_->tables[operation.mapping % users_->tables.size()];
+  if (static_cast<UserKind>(operation.variant) == UserKind::entry) {
+    constexpr UserEntryKind kinds[] = {UserEntryKind::table, UserEntryKind::table,
+                                       UserEntryKind::empty, UserEntryKind::garbage,
+                                       UserEntryKind::outside};
+    const bool one = (how >> 3 & 3) == 0;
+    const u64 entries = one ? users_->entry : users_->entries;
+    const u64 number = one ? 0 : operation.pa_page % (u64{1} << entries_lg2);
+    memory.set_entry(entries, number, {.kind = kinds[(how >> 8) % std::size(kinds)], .root = root});
+    return;
+  }
+  const u64 va = operation.page % 16 * page;
+  if (std::ranges::find(users_->pages, va) == users_->pages.end()) users_->pages.push_back(va);
+  if ((how >> 3 & 3) == 0) return void(memory.unmap(root, va));
+  const u64 ipa = first_output + u64{operation.pa_page} * page;
+  const u32 rights = spec::sva::prot_read | ((how >> 5 & 1) != 0 ? spec::sva::prot_write : 0);
+  memory.map(root, va, ipa, rights);
+}
+
+void Lockstep::user_commands(u64 domain, const fuzz::Operation& operation) {
+  SplitMix64 words(u64{operation.choices} << 16 | u64{operation.page} << 8 | operation.mapping);
+  std::vector<CommandWords> commands(words.below(5));
+  for (CommandWords& one : commands) one = command_of(words.next());
+  Call call{.kind = CallKind::cache_invalidate, .domain = domain};
+  call.commands = commands;
+  if (may_call(call)) make_call(call);
+}
+
+/// One of a device on a user's domain, as it may meet by now.
+void Lockstep::user_accesses(const fuzz::Operation& operation) {
+  const u32 device = device_of(operation);
+  const auto& streams = monitor_.interface().stream_ids(device);
+  if (streams.empty() || users_->pages.empty()) return;
+  spec::Access access{.sid = streams[operation.choices % streams.size()]};
+  access.va = users_->pages[operation.page % users_->pages.size()];
+  if ((operation.choices >> 4 & 1) != 0) access.type = spec::AccessType::write;
+  access.ssv = (operation.choices >> 5 & 3) == 0;
+  if (access.ssv) access.ssid = operation.pa_page % (u32{1} << entries_lg2);
+  if (access.ssv && monitor_.interface().duty_of_dma(device, access.ssid).blames_caller) return;
+  ++accesses_;
+  monitor_.device_access(access, host_.choices());
+}
+
+/// What their devices may meet is what is known of their tables.
+void Lockstep::look_at_users() {
+  const spec::sva::Interface& interface = monitor_.interface();
+  for (u32 device = 0; device < interface.device_count(); ++device) {
+    const u64 domain = interface.domain_of(device);
+    if (domain == 0 || interface.parent_of(domain) == 0) continue;
+    const u32 bits = std::min(entries_lg2, interface.pasid_bits_of_user(domain));
+    for (const u32 sid : interface.stream_ids(device)) {
+      for (const u64 va : users_->pages) {
+        if (!monitor_.findings().empty()) return;
+        monitor_.check_users_access(sid, {}, va);
+        for (u32 pasid = 1; pasid < (u32{1} << bits); ++pasid) {
+          monitor_.check_users_access(sid, spec::sva::substream(pasid), va);
+        }
+      }
+    }
+  }
+}
+
+void Lockstep::perform_user(const fuzz::Operation& operation) {
+  const spec::Capabilities& caps = monitor_.smmu().capabilities();
+  if (!caps.s1p || !caps.s2p || !host_.has(CallKind::cache_invalidate)) return;
+  const auto at = parent_of_users(operation);
+  if (!at || !monitor_.findings().empty()) return;
+  const u64 parent = spaces_[*at].handle;
+  const u64 domain = users_domain(parent, operation);
+  if (domain == 0 || !monitor_.findings().empty()) return;
+  switch (static_cast<UserKind>(operation.variant)) {
+    case UserKind::commands: user_commands(domain, operation); break;
+    case UserKind::access: user_accesses(operation); break;
+    case UserKind::number: {
+      Call call{.kind = CallKind::vdevice, .domain = parent, .device = device_of(operation)};
+      call.number = operation.pa_page % 4;
+      if (may_call(call)) make_call(call);
+      break;
+    }
+    default: user_writes(parent, operation);
+  }
+  if (monitor_.findings().empty()) look_at_users();
+}
+
+}  // namespace iommucheck::oracle
