@@ -214,17 +214,9 @@ int BackendHost::answer_hook(u32 number, u64 io_mm, u32 device) {
   note(interface_.hook_called(hook, io_mm, device, answer != 0),
        fmt::format("{}(io_mm {:#x}, device {})", spec::sva::hook_name(hook), io_mm, device));
   if (running_ == nullptr) return answer;
-  spec::sva::HookCalls& calls = running_->hooks;
-  if (answer != 0) {
-    calls.made_nothing = answer > 0;
-    calls.failed = answer > 0 ? spec::sva::Status::enomem : spec::sva::status_from_driver(answer);
-  } else if (hook == Hook::mm_alloc) {
-    calls.made = io_mm;
-  } else if (hook == Hook::mm_attach) {
-    calls.attached = true;
-    calls.attached_io_mm = io_mm;
-    calls.attached_device = device;
-  }
+  const auto status =
+      answer > 0 ? spec::sva::Status::enomem : spec::sva::status_from_driver(answer);
+  running_->hooks.note(hook, io_mm, device, status, answer > 0);
   return answer;
 }
 

@@ -14,8 +14,6 @@ namespace {
 using spec::Rule;
 using spec::sva::CallKind;
 
-constexpr Abilities bit_of(CallKind kind) { return u64{1} << static_cast<unsigned>(kind); }
-
 constexpr unsigned first_flag = 8;
 constexpr bool is_flag(Claim claim, u64 flag) {
   return flag == u64{1} << (first_flag + static_cast<unsigned>(claim));

@@ -20,6 +20,9 @@ namespace iommucheck::oracle {
 /// A bit for each call that the driver has (spec::sva::CallKind), and the ones below for what
 /// nobody calls but the environment.
 using Abilities = u64;
+constexpr Abilities bit_of(spec::sva::CallKind kind) {
+  return u64{1} << static_cast<unsigned>(kind);
+}
 constexpr Abilities has_handle_irq = u64{1} << 63;
 constexpr Abilities has_mm_release = u64{1} << 62;
 constexpr Abilities has_shutdown = u64{1} << 61;

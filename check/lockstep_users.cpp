@@ -139,8 +139,7 @@ u64 Lockstep::users_domain(u64 parent, const fuzz::Operation& operation) {
   const spec::sva::Observed made = make_call(call);
   note_domain(made);
   if (made.status != spec::sva::Status::ok || !monitor_.findings().empty()) return 0;
-  const Call attach{
-      .kind = CallKind::attach, .domain = made.value, .device = device_of(operation)};
+  const Call attach{.kind = CallKind::attach, .domain = made.value, .device = device_of(operation)};
   if (may_call(attach)) make_call(attach);
   return made.value;
 }

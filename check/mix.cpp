@@ -5,6 +5,7 @@
 #include <bit>
 #include <span>
 
+#include "check/claims.h"
 #include "spec/sva/call.h"
 
 namespace iommucheck::oracle {
@@ -198,10 +199,9 @@ Mix::Kinds Mix::useful(u64 abilities) {
   Kinds kinds = 0;
   for (std::size_t i = 0; i < kind_count; ++i) {
     const auto kind = static_cast<OperationKind>(i);
-    const auto needs = [&](CallKind call) { return u64{1} << static_cast<unsigned>(call); };
     const auto needed = std::ranges::find(needed_calls, kind, &Needs::kind);
     const bool is_useful = needed == std::end(needed_calls) ||
-                           ((needs(needed->call) | needs(needed->other)) & abilities) != 0;
+                           ((bit_of(needed->call) | bit_of(needed->other)) & abilities) != 0;
     if (is_useful) kinds |= Kinds{1} << i;
   }
   return kinds;
@@ -224,9 +224,9 @@ void Mix::take(std::span<const Weight> kinds) {
   }
 }
 
-/// Of eight groups five, on average; each as often as another, or two, four or eight times; of each most kinds,
-/// seldom ones more often than words have them. Accesses are always among them: much shows by
-/// nothing else. So is what each driver has, spaces or domains.
+/// Of eight groups five, on average; each as often as another, or two, four or eight times; of each
+/// most kinds, seldom ones more often than words have them. Accesses are always among them: much
+/// shows by nothing else. So is what each driver has, spaces or domains.
 void Mix::take_groups(SplitMix64& words) {
   std::array<u16, kind_count> taken{};
   const OperationKind* const had = words.below(2) == 0 ? spaces : domains;

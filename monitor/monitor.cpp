@@ -440,17 +440,7 @@ void Monitor::hook_called(spec::sva::Hook hook, u64 io_mm, u32 device, spec::sva
          fmt::format("{}(io_mm {:#x}): {}", spec::sva::hook_name(hook), io_mm, verdict.message));
   }
   if (!in_call_) return;
-  spec::sva::HookCalls& calls = running_.hooks;
-  if (fails) {
-    calls.failed = failed;
-    calls.made_nothing = made_nothing;
-  } else if (hook == Hook::mm_alloc) {
-    calls.made = io_mm;
-  } else if (hook == Hook::mm_attach) {
-    calls.attached = true;
-    calls.attached_io_mm = io_mm;
-    calls.attached_device = device;
-  }
+  running_.hooks.note(hook, io_mm, device, failed, made_nothing);
 }
 
 void Monitor::note(const std::string& text) {

@@ -112,10 +112,12 @@ void Monitor::check_users_access(u32 sid, spec::sva::Substream at, u64 va) {
     });
     if (!whole) return give_up_on(place);
     if (!wrong) continue;
-    Finding finding = finding_of(
-        rule_for(allowed), "what a device of a user's meets is not what its tables and commands say");
+    Finding finding =
+        finding_of(rule_for(allowed),
+                   "what a device of a user's meets is not what its tables and commands say");
     finding.where = where(place);
-    finding.where.va = va;
+    finding.where.address = va;
+    finding.where.access = type;
     finding.hardware.push_back(may_of(*wrong));
     finding.promised = promised_of(allowed);
     finding.causes.push_back(caches_.cause_of(*wrong));

@@ -188,8 +188,8 @@ enum class AttachPasid : u16 { attach, detach, selected, count };
 /// `variant` of dirty. To read what is not tracked turns that on first; `arguments`: what no caller
 /// should give.
 enum class DirtyKind : u16 { clear, keep, on, off, arguments, count };
-/// `variant` of user: what it does with its own table, entries of its PASID table, commands; a number
-/// for a device; an access of one. What it needs is made before.
+/// `variant` of user: what it does with its own table, entries of its PASID table, commands; a
+/// number for a device; an access of one. What it needs is made before.
 enum class UserKind : u16 { table, entry, commands, number, access, count };
 /// `variant` of queue.
 enum class QueueKind : u16 { stuck, recover, count };

@@ -68,8 +68,8 @@ constexpr std::string_view prots[] = {"rw",        "r",   "w", "rx", "rwx", "rw,
 constexpr std::string_view accesses[] = {
     "read",           "write", "execute", "read,privileged", "write,privileged", "read,substream0",
     "read,many_times"};
-constexpr std::string_view allocs[] = {"paging",  "paging,39", "paging,25",
-                                       "blocked", "identity",  "bad_bits", "stage2"};
+constexpr std::string_view allocs[] = {"paging",   "paging,39", "paging,25", "blocked",
+                                       "identity", "bad_bits",  "stage2"};
 constexpr std::string_view picks[] = {"fitting", "selected"};
 constexpr std::string_view features[] = {"all",  "private",     "iopf",
                                          "none", "not_its_own", "unknown"};
@@ -107,7 +107,8 @@ static_assert(named<Aim>(aims) && named<Window>(windows) && named<Size>(sizes) &
               named<Switch>(switches) && named<TaskBind>(task_binds) &&
               named<FaultKind>(fault_kinds) && named<LinkKind>(links) &&
               named<AttachPasid>(links) && named<HardwareKind>(hardware_kinds) &&
-              named<DirtyKind>(dirty_kinds) && named<UserKind>(user_kinds) && std::size(domains) == domain_of_device + 1);
+              named<DirtyKind>(dirty_kinds) && named<UserKind>(user_kinds) &&
+              std::size(domains) == domain_of_device + 1);
 
 /// Names of the values of a field; empty: it is a number.
 Names names_of(OperationKind kind, std::string_view field) {

@@ -300,6 +300,20 @@ struct HookCalls {
   bool attached = false;       ///< mm_attach has done its work
   u64 attached_io_mm = 0;      ///< and for which io_mm, at which device, at last
   u32 attached_device = 0;
+
+  /// One was called, of that io_mm and, where it is about one, device.
+  void note(Hook hook, u64 io_mm, u32 device, Status answer, bool nothing) {
+    if (answer != Status::ok) {
+      failed = answer;
+      made_nothing = nothing;
+    } else if (hook == Hook::mm_alloc) {
+      made = io_mm;
+    } else if (hook == Hook::mm_attach) {
+      attached = true;
+      attached_io_mm = io_mm;
+      attached_device = device;
+    }
+  }
 };
 
 /// What the environment did to the call; each widens what is permitted.

@@ -211,7 +211,8 @@ Permitted permitted_dirty_read(const InterfaceState& s, const Call& call, Circum
   const bool grained = std::has_single_bit(call.grain) && call.grain >= granule(space);
   if (!grained) set.add(Reason::no_such_grain);
   if (call.size == 0) set.add(Reason::the_window_is_empty);
-  if (grained && ((call.iova | call.size) & (call.grain - 1)) != 0) set.add(Reason::unaligned);
+  const bool unaligned = grained && ((call.iova | call.size) & (call.grain - 1)) != 0;
+  if (unaligned) set.add(Reason::unaligned);
   const u64 last = call.iova + (call.size - 1);
   const bool wraps = call.size != 0 && last < call.iova;
   if (wraps || (call.size != 0 && beyond(last, space.input_bits))) {
@@ -219,8 +220,8 @@ Permitted permitted_dirty_read(const InterfaceState& s, const Call& call, Circum
     set.add(Reason::beyond_the_input_size);
     if (wraps) return set;
   }
-  const bool refused = space.tracked == 0 || !can_be_tracked(space) || !grained || call.size == 0 ||
-                       ((call.iova | call.size) & (call.grain - 1)) != 0;
+  const bool refused =
+      space.tracked == 0 || !can_be_tracked(space) || !grained || call.size == 0 || unaligned;
   if (refused) return set;
   set.add(Reason::done);
   may_lack_memory(set, around);
