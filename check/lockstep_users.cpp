@@ -4,6 +4,7 @@
 // and what a command has told to forget is forgotten, which is looked at here. INTERFACE "Nested".
 #include <algorithm>
 
+#include "base/random.h"
 #include "check/lockstep.h"
 
 namespace iommucheck::oracle {
@@ -20,7 +21,6 @@ namespace {
 
 constexpr u32 entries_lg2 = 2;
 constexpr std::size_t tables_max = 3;
-constexpr u64 page = UserMemory::page_bytes;
 constexpr u64 first_output = 0x10000;  // IPA of what users map
 
 // Commands, IHI 0070 4.
@@ -38,7 +38,7 @@ constexpr CommandWords sync() { return {0x46, 0}; }
 
 /// By its place in a drawn list; `word` has what is in it.
 CommandWords command_of(u64 word) {
-  const u64 va = (word >> 8 & 31) * page;
+  const u64 va = (word >> 8 & 31) * UserMemory::page_bytes;
   const u64 asid = 1 + (word >> 13 & 3);
   const u64 sid = word >> 15 & 3;
   switch (word & 15) {
@@ -99,7 +99,7 @@ std::optional<std::size_t> Lockstep::parent_of_users(const fuzz::Operation& oper
   map.domain = static_cast<u16>(parents[0]);
   map.variant = static_cast<u16>(fuzz::Pick::selected);
   map.window = static_cast<u16>(fuzz::Window::low);
-  map.page = first_output / page;
+  map.page = first_output / UserMemory::page_bytes;
   map.size = static_cast<u16>(fuzz::Size::k32);
   perform_on_space(map);
   return parents[0];
@@ -163,10 +163,10 @@ void Lockstep::user_writes(u64 parent, const fuzz::Operation& operation) {
     memory.set_entry(entries, number, {.kind = kinds[(how >> 8) % std::size(kinds)], .root = root});
     return;
   }
-  const u64 va = operation.page % 16 * page;
+  const u64 va = operation.page % 16 * UserMemory::page_bytes;
   if (std::ranges::find(users_->pages, va) == users_->pages.end()) users_->pages.push_back(va);
   if ((how >> 3 & 3) == 0) return void(memory.unmap(root, va));
-  const u64 ipa = first_output + u64{operation.pa_page} * page;
+  const u64 ipa = first_output + u64{operation.pa_page} * UserMemory::page_bytes;
   const u32 rights = spec::sva::prot_read | ((how >> 5 & 1) != 0 ? spec::sva::prot_write : 0);
   memory.map(root, va, ipa, rights);
 }

@@ -285,8 +285,8 @@ class Feeder {
   void operator()(const trace::UserTable& made) {
     m_.user_table_made(static_cast<u64>(made.parent), {.root = made.root,
                                                        .input_bits = made.input_bits,
-                                                       .first = made.memory.base,
-                                                       .bytes = made.memory.length});
+                                                       .first = made.first,
+                                                       .bytes = made.length});
   }
   void operator()(const trace::UserFetch& fetch) {
     const auto at = fetch.ssid ? spec::sva::substream(*fetch.ssid) : spec::sva::Substream{};

@@ -16,7 +16,8 @@ void Monitor::user_table_made(u64 parent, const spec::sva::UserTable& table) {
   emit(trace::environment_agent, trace::UserTable{.parent = domain_id(parent),
                                                   .root = table.root,
                                                   .input_bits = table.input_bits,
-                                                  .memory = {table.first, table.bytes}});
+                                                  .first = table.first,
+                                                  .length = table.bytes});
   interface_.user_table_made(parent, table);
 }
 
