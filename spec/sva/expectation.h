@@ -20,6 +20,7 @@ enum class State : u8 {
   quiet,         ///< terminated, a record is not owed: the process is gone, the number is held
   old_or_quiet,  ///< `pa` with `prot`, or quiet: the process exits, its handlers run
   several,       ///< alternatives() lists what may be
+  within,        ///< whatever the user's stage 1 gives inside of what its parent maps
 };
 
 /// How an access ends that the table does not permit.
@@ -35,7 +36,7 @@ struct Expectation {
   friend bool operator==(const Expectation&, const Expectation&) = default;
 };
 
-/// One elementary outcome: blocked, unmapped, mapped, identity, no_pasid, waits or quiet.
+/// One elementary outcome: blocked, unmapped, mapped, identity, no_pasid, waits, quiet or within.
 struct Promise {
   State state = State::blocked;
   u64 pa = 0;

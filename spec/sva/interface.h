@@ -312,6 +312,11 @@ class Interface {
     return expected_during(device, Substream{}, iova);
   }
 
+  /// What the parent of the user's domain that the device is on, or may be on, promises at an IPA:
+  /// its accesses reach nothing outside of it, whatever the user's stage 1 says. No alternatives
+  /// (count 0): it is on no user's domain.
+  [[nodiscard]] Alternatives expected_within(u32 /*device*/, u64 /*ipa*/) const { return {}; }
+
   /// How an access ends there that no mapping, or its rights, permit.
   [[nodiscard]] FaultKind faults_of(u32 device, Substream at) const;
 
