@@ -44,6 +44,7 @@ std::string_view kind_text(spec::OutcomeKind kind) {
     case spec::OutcomeKind::fault: return "fault";
     case spec::OutcomeKind::abort: return "abort";
     case spec::OutcomeKind::denied: return "denied";
+    case spec::OutcomeKind::within: return "within";
     case spec::OutcomeKind::any: break;
   }
   return "any";

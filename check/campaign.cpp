@@ -670,7 +670,7 @@ Expected<void> Campaign::report_bound(u64 number, const Sequence& sequence, cons
   ++tally_.without_verdict;
   if (unmodelled) ++tally_.unmodelled;
   const bool stage2 = end.unsupported == spec::text_of(spec::NotModelled::stage2) ||
-                      end.unsupported == spec::text_of(spec::NotModelled::nested);
+                      end.unsupported == spec::text_of(spec::NotModelled::nested_ats);
   if (stage2) ++tally_.stage2;
   bool& told = unmodelled ? told_unmodelled_ : told_bound_;
   if (std::exchange(told, true)) return {};

@@ -40,6 +40,7 @@ std::string_view thing_of(const Cause& cause) {
     case Kind::pending_word: return "store not visible";
     case Kind::cached_pointer: return "table cached";
     case Kind::cached_translation: return "leaf cached";
+    case Kind::cached_combined: return "combined entry cached";
     case Kind::cached_unknown: return "unknown content cached";
     case Kind::atc_entry:
     case Kind::atc_identity:
@@ -81,6 +82,7 @@ std::string_view lacks(NotCovered::Reason reason) {
     case Reason::apart: return "ASET";
     case Reason::stage1_only: return "stage 1 only";
     case Reason::stage2_only: return "stage 2 only";
+    case Reason::not_combined: return "not combined";
     case Reason::world: return "world";
     case Reason::unaligned: return "unaligned";
     case Reason::leaf_only: return "leaf only";
@@ -93,6 +95,7 @@ std::string_view lacks(NotCovered::Reason reason) {
     case Reason::no_pasid:
     case Reason::untagged_only: return "PASID";
     case Reason::size: return "size";
+    case Reason::not_all: return "not all";
   }
   return "?";
 }
@@ -107,6 +110,7 @@ std::string_view left_by(const std::optional<NearestMiss>& miss, EventIndex sinc
     case Kind::not_complete: return "no SYNC";
     case Kind::fetched_again: return "fetched again";
     case Kind::answered_later: return "answered later";
+    case Kind::combined_later: return "combined later";
     case Kind::not_enabled: return "not enabled";
   }
   return "?";

@@ -22,6 +22,7 @@ std::string text_of(const spec::Outcome& outcome) {
     case spec::OutcomeKind::abort:
     case spec::OutcomeKind::denied: return "nothing";
     case spec::OutcomeKind::any: return "anything";
+    case spec::OutcomeKind::within: return "anything inside of stage 2";
   }
   return "?";
 }

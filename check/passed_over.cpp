@@ -75,6 +75,7 @@ std::optional<PassedOver::Thing> PassedOver::thing_of(const spec::Cause& cause) 
     case Kind::cached_pointer:
     case Kind::cached_translation:
     case Kind::cached_unknown:
+    case Kind::cached_combined:
     case Kind::atc_entry:
     case Kind::atc_identity:
     case Kind::atc_unknown:

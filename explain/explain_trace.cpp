@@ -76,6 +76,7 @@ std::string outcome_text(const Outcome& outcome, const spec::Caches& caches) {
                          outcome.stalled() ? "and waits" : "terminated");
     case OutcomeKind::abort: return "terminated, without an event";
     case OutcomeKind::denied: return "its ATS request is not granted";
+    case OutcomeKind::within: return "whatever its stage 1 yields, inside of stage 2";
     case OutcomeKind::any: break;
   }
   return "anything";

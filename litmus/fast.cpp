@@ -112,6 +112,7 @@ spec::AccessType type_of(Direction direction) {
 std::string to_text(const Outcome& outcome, const Layout& layout) {
   switch (outcome.kind) {
     case OutcomeKind::any: return "any";
+    case OutcomeKind::within: return "within";  // not asked: see unsupported_feature()
     case OutcomeKind::abort:
       // GBPA.ABORT is 0, and output sizes never limit.
       return outcome.rule == spec::Rule::DISABLED_PASSES ? "bypass" : "abort";
@@ -151,6 +152,8 @@ class Runner {
       caches_.set_now(caches_.now() + 1);
       agent_ = static_cast<AgentId>(action.agent);
       std::visit([this](const auto& what) { perform(what); }, action.what);
+      // What stage 1 yields there it does not look at.
+      if (caches_.combines()) unsupported_ = "nested translation";
       check_released();
       gather();
     }

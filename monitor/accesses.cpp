@@ -56,22 +56,25 @@ void Monitor::observe_access(const trace::Dma& dma) {
     access.type = type;
     Comparison seen;
     const bool done = caches_.outcomes(access, [&](const Outcome& o) {
-      const bool reaches = o.kind == OutcomeKind::translation && (!dma.pa || *dma.pa == o.pa);
+      const bool within = o.kind == OutcomeKind::within;
+      const bool reaches = within
+                               ? !dma.pa || caches_.reaches(o.tag, *dma.pa)
+                               : o.kind == OutcomeKind::translation && (!dma.pa || *dma.pa == o.pa);
       bool same = o.kind == OutcomeKind::any;
       if (dma.result == DmaResult::ok) same |= reaches;
       if (dma.result == DmaResult::bypass) same |= o.kind == OutcomeKind::bypass;
       if (dma.result == DmaResult::abort) {
-        same |= o.kind == OutcomeKind::abort || o.kind == OutcomeKind::denied ||
+        same |= within || o.kind == OutcomeKind::abort || o.kind == OutcomeKind::denied ||
                 (o.kind == OutcomeKind::fault && !o.stalled());
       }
-      if (dma.result == DmaResult::stall) same |= o.stalled();
+      if (dma.result == DmaResult::stall) same |= within || o.stalled();
       if (dma.result == DmaResult::disable) {
         same = !smmu_.surely_enabled() &&
                (o.kind == OutcomeKind::bypass || o.kind == OutcomeKind::abort);
       }
       seen.allowed |= same;
       seen.reaches |= reaches;
-      seen.forbidden |= is_permission_fault(o);
+      seen.forbidden |= within || is_permission_fault(o);
       seen.any |= o.kind == OutcomeKind::any;
     });
     if (!done) give_up_on_access(access);
@@ -170,7 +173,7 @@ void Monitor::observe_record(const trace::EventRecorded& event) {
   bool possible = false;
   const auto compare = [&](const spec::Access& one) {
     const bool done = caches_.outcomes(one, [&](const Outcome& outcome) {
-      possible |= outcome.kind == OutcomeKind::any ||
+      possible |= outcome.kind == OutcomeKind::any || outcome.kind == OutcomeKind::within ||
                   (outcome.kind == OutcomeKind::fault && outcome.event == type);
     });
     if (!done) give_up_on_access(one);

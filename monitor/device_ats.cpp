@@ -75,7 +75,9 @@ bool DeviceRules::translated_outcomes(const Access& access, std::vector<Outcome>
   if (plain(access).aborts) return false;
   if (!caches_.stream_options(access.sid, access.ssid, access.ssv, options)) return false;
   for (const StreamOption& option : options) {
-    if (option.any) {
+    // By split-stage ATS it is an intermediate address.
+    const bool split = option.contained && option.ats && option.no_ats;
+    if (option.any || split) {
       allowed.assign(1, {.kind = OutcomeKind::any, .rule = option.rule});
       return true;
     }

@@ -181,8 +181,10 @@ void DeviceRules::access(const trace::Dma& dma) {
   Plain memory;
   const bool translating = smmu_.surely_enabled();
   if (translating) memory = plain(access);
-  // The engine follows 4 KiB tables; others are judged where nothing can be cached but memory.
-  if (!caches_.unsupported().empty()) {
+  // What the engine does not look at is judged where nothing can be cached but memory.
+  const bool within =
+      std::ranges::any_of(allowed, [](const Outcome& o) { return o.kind == OutcomeKind::within; });
+  if (within || !caches_.unsupported().empty()) {
     judged = translating && memory.known && !changed_since_enabled_;
     allowed.assign(1, memory.outcome);
   }
@@ -199,7 +201,7 @@ void DeviceRules::access(const trace::Dma& dma) {
   const char* missing = not_known(dma);
   if (missing == nullptr && (!judged || allowed.empty())) {
     missing = memory.aborts ? "what caches may hold of a structure whose fetch aborts now"
-                            : "what caches may hold of tables of 16 and 64 KiB";
+                            : "what caches may hold of both stages, or of tables of another format";
   }
   // Where no data memory is, an access that passes cannot be told from one that does not.
   const bool names = dma.result == trace::DmaResult::ok && dma.pa.has_value();

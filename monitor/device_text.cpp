@@ -19,6 +19,7 @@ std::string outcome_name(const spec::Outcome& outcome) {
     case OutcomeKind::abort:
     case OutcomeKind::denied: return "termination without a record";
     case OutcomeKind::any: return "anything";
+    case OutcomeKind::within: return "anything inside of stage 2";
   }
   return "?";
 }

@@ -109,7 +109,6 @@ bool Monitor::check_attributes(u32 sid, spec::sva::Substream at) {
     return true;
   };
   if (stream.stage2) {
-    if (ste->stage1()) return true;
     const Attributes of_walks{ste->s2ir0(), ste->s2or0(), ste->s2sh0()};
     return !broken(spec::Rule::WILD_WALK, "walks", "STE.S2IR0, S2OR0, S2SH0", of_walks);
   }

@@ -367,6 +367,7 @@ May may_of(const spec::Outcome& outcome) {
     case spec::OutcomeKind::any: may.kind = May::Kind::anything; break;
     case spec::OutcomeKind::denied: may.kind = May::Kind::not_granted; break;
     case spec::OutcomeKind::fault: may.kind = May::Kind::event; break;
+    case spec::OutcomeKind::within: may.kind = May::Kind::translated; break;
   }
   return may;
 }

@@ -490,8 +490,9 @@ bool Monitor::one_access(const spec::Access& access, spec::Choices& choices) {
   if (outcomes.front().not_modelled != spec::NotModelled::no) {
     meets_unmodelled(outcomes.front().not_modelled);
   }
-  const spec::Outcome& outcome =
+  spec::Outcome& outcome =
       outcomes[choices.choose(spec::ChoiceSite::outcome, static_cast<u32>(outcomes.size()))];
+  if (outcome.kind == spec::OutcomeKind::within) outcome = caches_.newest_outcome(access);
   using spec::OutcomeKind;
   const bool passes = outcome.kind == OutcomeKind::translation ||
                       outcome.kind == OutcomeKind::bypass || outcome.kind == OutcomeKind::any;

@@ -392,12 +392,15 @@ class Monitor {
     Lookups lookups;
     u64 alias = 0;
   };
+  [[nodiscard]] bool is_contained(const Question& asked) const;
   void check_interval(u32 tag, u64 first, u64 last);
   void check_walker(u32 walker, u64 first, u64 last);
-  [[nodiscard]] spec::sva::Alternatives allowed_at(const Place& place, u64 va) const;
+  [[nodiscard]] spec::sva::Alternatives allowed_at(const Question& asked, u64 va) const;
   [[nodiscard]] std::optional<spec::Regime<u64>> format_for(u32 walker, u64 master) const;
   void settle_walkers(const spec::sva::Call& call, spec::Rule broken);
   void check_interval_for(u32 tag, const Place& place, u64 first, u64 last);
+  void check_lookups(const Question& asked, u64 first, u64 last);
+  [[nodiscard]] bool is_on_a_user(const Place& place) const;
   [[nodiscard]] bool compare(const Question& asked, u64 first, u64 last);
   /// What of a piece is not as promised, and the outcome that shows it.
   struct Breach {

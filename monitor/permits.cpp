@@ -43,6 +43,7 @@ bool permits_translation(const Alternatives& allowed, spec::AccessKind kind, con
 /// fault on rights is what is promised of a mapping that does not give them.
 bool permits_fault(const Alternatives& allowed, bool at_pasid, spec::AccessKind kind,
                    const Outcome& outcome) {
+  if (promises_state(allowed, State::within)) return true;
   const bool tables = at_pasid || promises_tables(allowed);
   if (outcome.event == spec::EventType::f_permission) {
     if (!tables) return false;
@@ -157,7 +158,10 @@ bool permits(const Alternatives& allowed, bool at_pasid, spec::AccessKind kind,
       return promises_state(allowed, State::identity) && attributes_fit(0, outcome.memory, asked);
     case OutcomeKind::translation: return permits_translation(allowed, kind, outcome, asked);
     // A call that moves the device may end its accesses by configuration meanwhile.
-    case OutcomeKind::abort: return promises_no_tables(allowed) || allowed.concerned;
+    case OutcomeKind::abort:
+      return promises_no_tables(allowed) || promises_state(allowed, State::within) ||
+             allowed.concerned;
+    case OutcomeKind::within: return promises_state(allowed, State::within);
     case OutcomeKind::fault:
       if (!spec::is_translation_fault(outcome.event) && allowed.concerned) return true;
       return permits_fault(allowed, at_pasid, kind, outcome);

@@ -193,6 +193,11 @@ spec::Access Monitor::access_at(const Place& place, u64 va) {
   return {.sid = place.sid, .ssid = place.at.number, .ssv = place.at.present, .va = va};
 }
 
+/// Its device is on a domain of a user's.
+bool Monitor::is_on_a_user(const Place& place) const {
+  return interface_.expected_within(place.device, 0).count != 0;
+}
+
 /// False: the promise is broken, and was reported; not if that is known.
 bool Monitor::check_option(const Place& place, const spec::Caches::StreamOption& option,
                            const Alternatives& allowed) {
@@ -202,11 +207,15 @@ bool Monitor::check_option(const Place& place, const spec::Caches::StreamOption&
   const bool believes = option.ats && option.regime != 0 && !trusted;
   // At a PASID, tables that yield nothing are as good as none.
   const bool stalls = option.reaction.stall && !place.at.present;
+  // What a user's device reaches at all is by stage 2, with stage 1 or without.
+  const bool by_stage2 = option.regime != 0 && spec::is_stage2(caches_.regime(option.regime - 1)) &&
+                         is_on_a_user(place);
+  const bool tables = by_stage2 || (!option.contained && promises_tables(allowed));
   spec::Outcome end;
   if (option.regime == 0) {
     end = caches_.end_of(option, access_at(place, 0));
     if (permits(allowed, place.at.present, {}, end, asked_of_attributes())) return true;
-  } else if (!believes && !stalls && (promises_tables(allowed) || place.at.present)) {
+  } else if (!believes && !stalls && (tables || (place.at.present && !option.contained))) {
     return true;
   }
   May seen = may_of(end);
@@ -248,7 +257,9 @@ void Monitor::check_place(const Place& place) {
   if (vanishes(device) || caches_.stands_still()) return;
   const spec::Caches::StreamOptions& known = ways_at(place);
   if (!known.complete) return give_up_on(place);
-  const Alternatives allowed = interface_.expected_during(device, at, 0);
+  Alternatives allowed = interface_.expected_during(device, at, 0);
+  // Whatever its user writes, and where nothing is known of that.
+  if (is_on_a_user(place)) allowed.add({.state = State::within});
   if (allowed.gave_up) return give_up_on_promises(place);
   for (const spec::Caches::StreamOption& option : known.options) {
     if (option.not_modelled != spec::NotModelled::no) return meets_unmodelled(option.not_modelled);
@@ -314,24 +325,57 @@ void Monitor::check_walker(u32 walker, u64 first, u64 last) {
   check_interval_for(caches_.tag_of_walker(walker), place, first, last);
 }
 
-Alternatives Monitor::allowed_at(const Place& place, u64 va) const {
-  return place.walker ? interface_.expected_of_walker(place.device, va)
-                      : interface_.expected_during(place.device, place.at, va);
+/// Of the accesses of one that is on a user's domain only what stage 2 makes of them counts.
+bool Monitor::is_contained(const Question& asked) const {
+  if (!spec::is_atc_tag(asked.tag)) return !asked.lookups.empty() && asked.lookups[0].contained;
+  return caches_.atc_owner(asked.tag).ssv == spec::AtcOwner::contained;
+}
+
+/// An address of a user's is an intermediate one where stage 2 alone translates it, too.
+Alternatives Monitor::allowed_at(const Question& asked, u64 va) const {
+  const Place& place = asked.place;
+  if (place.walker) return interface_.expected_of_walker(place.device, va);
+  if (is_contained(asked)) return interface_.expected_within(place.device, va);
+  Alternatives allowed = interface_.expected_during(place.device, place.at, va);
+  const Alternatives parents = interface_.expected_within(place.device, va);
+  if (parents.count == 0) return allowed;
+  allowed.add({.state = State::within});
+  const bool stage2 =
+      !spec::is_atc_tag(asked.tag) && caches_.tag(asked.tag).stage == spec::Stage::stage2;
+  if (!stage2) return allowed;
+  for (u32 i = 0; i < parents.count; ++i) allowed.add(parents.promises[i]);
+  allowed.ends_at(parents.last);
+  allowed.concerned |= parents.concerned;
+  allowed.callers |= parents.callers;
+  allowed.gave_up |= parents.gave_up;
+  return allowed;
 }
 
 void Monitor::check_interval_for(u32 tag, const Place& place, u64 first, u64 last) {
   if ((!place.walker && vanishes(place.device)) || endless_ || caches_.stands_still()) return;
-  Lookups lookups;
   if (place.walker) {
+    Lookups lookups;
     lookups.push_back(caches_.way_of_walker(place.device));
-  } else {
-    lookups = lookups_at(place, tag);
+    return check_lookups({.tag = tag, .place = place, .lookups = lookups}, first, last);
   }
-  if (lookups.empty() && !spec::is_atc_tag(tag)) return;
+  // What is promised depends on whether stage 1 is a user's.
+  Lookups plain, contained;
+  for (const spec::Caches::StreamOption& way : lookups_at(place, tag)) {
+    (way.contained ? contained : plain).push_back(way);
+  }
+  if (!contained.empty()) {
+    check_lookups({.tag = tag, .place = place, .lookups = contained}, first, last);
+  }
+  if (plain.empty() && !spec::is_atc_tag(tag)) return;
+  check_lookups({.tag = tag, .place = place, .lookups = plain}, first, last);
+}
+
+void Monitor::check_lookups(const Question& asked, u64 first, u64 last) {
+  const auto& [tag, place, lookups, alias] = asked;
   // The other StreamIDs of a device, and what is asked once more of a part.
   const Compared whole{tag, place.device, place.at, lookups};
   if (std::ranges::find(compared_, whole) != compared_.end()) return;
-  if (!compare({.tag = tag, .place = place, .lookups = lookups}, first, last)) return;
+  if (!compare(asked, first, last)) return;
   // Where top bytes are ignored, each address has others that are looked up alike.
   constexpr u64 halves = mask(54, 0);
   for (unsigned half = 0; half < 2; ++half) {
@@ -349,17 +393,18 @@ bool Monitor::compare(const Question& asked, u64 first, u64 last) {
   u64 va = first;
   spec::Pieces pieces(caches_, asked.tag, scratch_);
   const auto by_stage2 = [](const spec::Caches::StreamOption& way) {
-    return way.kind == spec::SteKind::stage2;
+    return way.kind == spec::SteKind::stage2 || way.contained;
   };
-  const bool of_stage2 = spec::is_atc_tag(asked.tag)
-                             ? std::ranges::any_of(ways_at(asked.place).options, by_stage2)
-                             : caches_.tag(asked.tag).stage == spec::Stage::stage2;
+  const bool of_stage2 =
+      spec::is_atc_tag(asked.tag)
+          ? is_contained(asked) || std::ranges::any_of(ways_at(asked.place).options, by_stage2)
+          : caches_.tag(asked.tag).stage == spec::Stage::stage2;
   // Tables that a broken driver made, one leading to itself or a global leaf, may have pieces
   // without end.
   constexpr u64 pieces_max = u64{1} << 16;
   for (u64 number = 0;; ++number) {
     const u64 sent = va ^ asked.alias;
-    Alternatives allowed = allowed_at(asked.place, sent);
+    Alternatives allowed = allowed_at(asked, sent);
     if (of_stage2) forget_privilege(allowed);
     if (allowed.gave_up) {
       give_up_on_promises(asked.place);
@@ -408,7 +453,7 @@ namespace {
 bool is_cached(spec::Cause::Kind kind) {
   using Kind = spec::Cause::Kind;
   return kind == Kind::cached_pointer || kind == Kind::cached_translation ||
-         kind == Kind::cached_unknown;
+         kind == Kind::cached_unknown || kind == Kind::cached_combined;
 }
 
 }  // namespace
@@ -489,7 +534,7 @@ Monitor::Breach Monitor::breach_of(const Question& asked, u64 va, const Alternat
   // Without a PASID a device asks by ATS for neither privilege nor execution. IHI 0070 13.7.
   const auto by_ats = [&](spec::AccessKind kind) {
     const bool askable = !kind.privileged && kind.type != spec::AccessType::execute;
-    return asked.place.at.present || askable;
+    return asked.place.at.present || askable || is_contained(asked);
   };
   const auto ask = [&](spec::AccessKind kind, bool heed_conflicts) {
     access.type = kind.type;

@@ -50,6 +50,8 @@ spec::Capabilities device() {
   return caps;
 }
 
+constexpr Stage all_stages[] = {Stage::stage1, Stage::stage2, Stage::combined, Stage::shadow};
+
 struct CoversTable {
   template <class Proof>
   void operator()(Proof& proof) const {
@@ -81,7 +83,7 @@ struct CoversTable {
     const auto by_va = spec::decode_command((dw0 & ~W(0xff)) | W(0x12), va1, device());
     for (const StreamWorld world : all_worlds) {
       Flag<W> same = true;
-      for (const Stage stage : {Stage::stage1, Stage::stage2, Stage::combined}) {
+      for (const Stage stage : all_stages) {
         for (const bool e2h : {false, true}) {
           for (unsigned vmw = 0; vmw <= 4; ++vmw) {
             target.world = world;
@@ -107,8 +109,11 @@ struct CoversTable {
       case StreamWorld::el2_e2h: world = row.e2h && (!row.by_e2h || e2h); break;
       case StreamWorld::foreign: break;  // of a walker beside the SMMU: by no command
     }
-    // Combined entries are of stage 1 addresses.
-    const bool stage = target.stage == Stage::stage2 ? row.stage2 : row.stage1;
+    // Combined entries are of stage 1 addresses; where those are not known, what names one, or an
+    // ASID, is about none of them.
+    const bool names = row.vmid && (row.address || row.asid);
+    const bool by_name = target.stage == Stage::shadow && names;
+    const bool stage = target.stage == Stage::stage2 ? row.stage2 : row.stage1 && !by_name;
     Flag<W> tags = world && stage;
     // VMW ignores the low bits.
     if (row.vmid) tags = tags & equal(((dw0 >> 32) & W(0xffff)) >> vmw, target.vmid >> vmw);

@@ -135,6 +135,7 @@ std::string_view kind_name(spec::Cause::Kind kind) {
     case Kind::pending_word: return "pending_word";
     case Kind::cached_pointer: return "cached_pointer";
     case Kind::cached_translation: return "cached_translation";
+    case Kind::cached_combined: return "cached_combined";
     case Kind::cached_unknown: return "cached_unknown";
     case Kind::atc_entry: return "atc_entry";
     case Kind::atc_identity: return "atc_identity";
@@ -166,6 +167,7 @@ std::string_view kind_name(spec::NearestMiss::Kind kind) {
     case Kind::not_complete: return "not_complete";
     case Kind::fetched_again: return "fetched_again";
     case Kind::answered_later: return "answered_later";
+    case Kind::combined_later: return "combined_later";
     case Kind::not_enabled: return "not_enabled";
   }
   return "?";

@@ -38,7 +38,9 @@ std::optional<spec::Outcome> chosen_outcome(const spec::Caches& caches, const sp
   if (now && outcomes.size() > 1 && stale_of_eight != 0 && choose(8) < stale_of_eight) {
     std::erase_if(outcomes, [&](const spec::Outcome& o) { return o.same(*now); });
   }
-  return outcomes[choose(static_cast<u32>(outcomes.size()))];
+  const spec::Outcome& chosen = outcomes[choose(static_cast<u32>(outcomes.size()))];
+  if (chosen.kind == spec::OutcomeKind::within) return caches.newest_outcome(access);
+  return chosen;
 }
 
 DmaSeen seen_of(const spec::Outcome& outcome) {

@@ -19,8 +19,9 @@ constexpr bool has_asid(StreamWorld world) {
 }
 
 /// By which stage tables translate, and where a TLB entry comes from. Input addresses of stage 1,
-/// and of an entry that combines both, are VAs; those of stage 2 are IPAs.
-enum class Stage : u8 { stage1, stage2, combined };
+/// and of an entry that combines both, are VAs; those of stage 2 are IPAs. `shadow`: what entries
+/// that combine it with anything, at VAs that nobody knows, keep of an entry of stage 2: by IPA.
+enum class Stage : u8 { stage1, stage2, combined, shadow };
 constexpr bool has_two_halves(StreamWorld world) { return world != StreamWorld::el2; }
 constexpr bool has_unprivileged(StreamWorld world) { return world != StreamWorld::el2; }
 

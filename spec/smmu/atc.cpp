@@ -12,6 +12,7 @@ namespace iommucheck::spec {
 /// Look-ups through the source meet the translation.
 bool Caches::meets(const AtsSource& source, const Candidate& c) const {
   if (source.kind != AtsSource::Kind::regime) return false;
+  if (is_shadow(c) && atcs_.owner(source.owner).ssv != AtcOwner::contained) return false;
   const u32 own = regimes_[source.regime].tag;
   const u32 tag = regimes_[c.space.regime].tag;
   return (own == tag || regimes_.meets_globals_of(own, tag)) && is_met_by(source.regime, c);
@@ -45,6 +46,8 @@ void Caches::leave_in_atcs(const Item& item) {
        Content{item.value, item.kind == ItemKind::unknown}, met);
   for (u32 i = 0; i < atcs_.sources(); ++i) {
     const AtsSource source = atcs_.source(i);
+    const bool combined = atcs_.owner(source.owner).ssv == AtcOwner::contained;
+    if (item.shadow != 0 && !combined) continue;
     for (Candidate& c : met) {
       if (!meets(source, c)) continue;
       c.at = item.va;
@@ -148,6 +151,7 @@ void Caches::fail_atc_invs() {
 
 void Caches::set_ats(u32 sid, bool on) {
   if (on == has_ats(sid)) return;
+  ++stream_versions_[sid % stream_versions_.size()];
   if (on) {
     atcs_.switch_on(sid);
     Options options;

@@ -18,7 +18,10 @@ namespace iommucheck::spec {
 struct AtcOwner {
   u32 sid = 0;
   u32 ssid = 0;
-  u32 ssv = 0;  ///< 2: every PASID and none (filled by configuration of unknown content)
+  /// 2: every PASID and none (filled by configuration of unknown content). 3: the same where stage
+  /// 1 is a user's: entries are by intermediate address, for any that the device may send.
+  u32 ssv = 0;
+  static constexpr u32 contained = 3;
   u32 padding = 0;
   u64 first_item = 0;
   u64 items = 0;

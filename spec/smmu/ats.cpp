@@ -85,9 +85,14 @@ bool Caches::ats_outcomes(const Access& access, std::vector<Outcome>& found) con
     if ((smmuen_ != 0 || smmuen_open_ != 0) && !ask_ats(access, here)) return false;
     for (u32 i = 0; i < atcs_.owners(); ++i) {
       const AtcOwner& owner = atcs_.owner(i);
-      const bool its = owner.ssv == 2 || (owner.ssv != 0) == access.ssv;
-      const bool same = !access.ssv || owner.ssv == 2 || owner.ssid == access.ssid;
-      if (owner.items != 0 && owner.sid == access.sid && its && same) use_atc(access, i, here);
+      const bool its = owner.ssv >= 2 || (owner.ssv != 0) == access.ssv;
+      const bool same = !access.ssv || owner.ssv >= 2 || owner.ssid == access.ssid;
+      if (owner.items == 0 || owner.sid != access.sid || !its || !same) continue;
+      if (owner.ssv == AtcOwner::contained) {
+        use_contained_atc(access, i, here);
+      } else {
+        use_atc(access, i, here);
+      }
     }
     const bool granted =
         std::ranges::any_of(here, [](const Outcome& o) { return o.kind != OutcomeKind::denied; });
@@ -104,7 +109,19 @@ bool Caches::ats_outcomes(const Access& access, std::vector<Outcome>& found) con
   return true;
 }
 
-void Caches::use_atc(const Access& access, u32 owner, std::vector<Outcome>& found) const {
+/// For which of the user's addresses an entry is, nobody knows.
+void Caches::use_contained_atc(const Access& access, u32 owner, std::vector<Outcome>& found) const {
+  const Outcome within{
+      .kind = OutcomeKind::within, .rule = Rule::TRANSLATION_RESULT, .tag = owner | atc_tag_bit};
+  if (smmuen_ == 0 || smmuen_open_ != 0) {
+    add(found, disabled_translated({access.type, access.privileged}));
+  }
+  if (smmuen_ != 0 || smmuen_open_ != 0) (void)check_translated(access, within, found);
+}
+
+void Caches::use_atc(const Access& sent, u32 owner, std::vector<Outcome>& found) const {
+  Access access = sent;
+  if (atcs_.owner(owner).ssv == AtcOwner::contained) access.ssv = true;  // which lets it do more
   const AccessKind kind{access.type, access.privileged};
   atcs_.for_each_of(owner, [&](u32 index, const AtcItem& item) {
     u64 va = access.va;
@@ -184,6 +201,17 @@ bool Caches::ask_ats(const Access& access, std::vector<Outcome>& found) const {
       continue;
     }
     if (option.event != EventType::none) add(found, denied(option.rule));
+    if (option.contained && option.ats) {
+      add(found, denied(Rule::TRANSLATION_RESULT));
+      const Outcome within = contained_outcome(option);
+      // By split-stage ATS the device sends an intermediate address, and stage 2 is asked.
+      if (option.no_ats) {
+        add(found, within);
+      } else if (!check_translated(access, within, found)) {
+        return false;
+      }
+      continue;
+    }
     if (!option.ats || option.event != EventType::none) continue;
     if (option.kind == SteKind::bypass) {
       const Outcome outcome =

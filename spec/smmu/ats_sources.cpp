@@ -76,10 +76,11 @@ void Caches::sources_of(const StreamPart& part, const Options& options,
            .dies = ste.dies});
     }
     if (ste.unknown || ste.bad_streamid || !full_ats(ste.ste, caps_)) continue;
-    if (ste.decision.kind == SteKind::stage2 && part.whole()) {
+    if (ste.decision.has_stage2() && part.whole()) {
       const Forming2 forms = forming2(ste.ste);
+      const bool nested = ste.decision.kind == SteKind::nested;
       if (forms.not_modelled == NotModelled::no) {
-        add({.owner = atcs_.intern(part.sid, 0, 0),
+        add({.owner = atcs_.intern(part.sid, 0, nested ? AtcOwner::contained : 0),
              .regime = forms.regime,
              .overrides = overrides_of(ste.ste, caps_),
              .number = whole_stream,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What memory says, and what any legal cache may hold besides: SEMANTICS 1 to 4 for stage 1 alone
-// and stage 2 alone.
+// and stage 2 alone; of both the second, whatever the first is.
 //
 // The idea in five lines. Nothing that memory says now is kept twice: it can be fetched at any
 // time, so a walk of memory yields it. When a word's old version stops being visible, what a cache
@@ -23,6 +23,7 @@
 //   Work         how far tables are followed
 //   TlbItems     what TLBs and walk caches may hold and memory no longer says
 //   Atcs         what devices keep by ATS, and by what their requests are answered
+//   ToldCds      CDs of users that were fetched, as far as somebody tells
 //
 // What follows, by subject:
 //   tables.cpp       table pages, items, makes    enable.cpp        registers, SMMUEN
@@ -32,6 +33,7 @@
 //   invalidate.cpp   commands                     dropped.cpp       those that the queue lost
 //   lookup.cpp       candidates and outcomes      translations.cpp  all of a tag
 //   ats_sources.cpp, atc.cpp, ats.cpp             what devices may ask, keep and use by ATS
+//   nested.cpp       both stages, where the first is a user's
 //   explain.cpp      why outcomes are possible    stale.cpp         questions of recordings
 //   walker.cpp       walkers beside the SMMU
 #pragma once
@@ -61,11 +63,14 @@
 #include "spec/smmu/stream_table.h"
 #include "spec/smmu/table_graph.h"
 #include "spec/smmu/tlb_items.h"
+#include "spec/smmu/told_cds.h"
 
 namespace iommucheck::spec {
 
 class ConfigIndex;
 class Pieces;
+struct ContextDecision;
+struct SmmuState;
 
 /// What differs between legal devices and is in no ID register.
 struct Profile {
@@ -240,6 +245,28 @@ class Caches {
     return done;
   }
 
+  // ---- both stages, the first a user's (nested.cpp) ---------------------------------------------
+  /// One legal outcome of an untranslated access now, for whoever performs it: what memory says,
+  /// newest words alone. SMMUEN may be 1.
+  [[nodiscard]] Outcome newest_outcome(const Access& access) const;
+  /// Some address leads there by what lives under the tag, which is of stage 2, or of an ATC of
+  /// whose addresses nothing is known.
+  [[nodiscard]] bool reaches(u32 tag, u64 pa) const;
+  /// All that may become of an untranslated access of a user who is known: outcomes(), but `within`
+  /// is what stage 1 yields by memory as it is, or by what fill_nested() told and no command has
+  /// removed. visit(const Outcome&). False: a bound was hit.
+  template <class Visit>
+  bool nested_outcomes(const Access& access, Visit&& visit) const {
+    std::vector<Outcome> found;
+    const bool done = collect_nested(access, found);
+    for (const Outcome& outcome : found) visit(outcome);
+    return done;
+  }
+  /// The SMMU translates the address now by the user's stage 1, and keeps the CD and the entry of
+  /// stage 1. True: there is one. So many are remembered that a scenario needs; more are not, which
+  /// leaves fewer outcomes and no wrong ones.
+  bool fill_nested(u32 sid, u32 ssid, bool ssv, u64 va);
+
   /// All translations that any look-up under any tag with a regime may use; for whole-space checks
   /// of small states and for tests. `visit(tag, const Candidate&)`.
   void for_each_translation(const std::function<void(u32, const Candidate&)>& visit) const;
@@ -299,11 +326,15 @@ class Caches {
     bool ats = false;           ///< through an STE that answers ATS requests (EATS = 1)
     bool no_ats = false;        ///< through one that does not
     bool skips_stage1 = false;  ///< kind is bypass by S1DSS, not by the STE's Config
-    Overrides overrides{};      ///< of the STE
-    InputOverrides input{};     ///< and what it makes of attributes that no leaf replaces
+    /// kind is nested, regime and tag are of its stage 2: whatever its stage 1 yields, which is
+    /// not looked at, is an address there.
+    bool contained = false;
+    Overrides overrides{};   ///< of the STE
+    InputOverrides input{};  ///< and what it makes of attributes that no leaf replaces
     /// Accesses look up the same, and their faults end alike.
     [[nodiscard]] bool looks_up_like(const StreamOption& other) const {
-      return regime == other.regime && reaction == other.reaction && overrides == other.overrides;
+      return regime == other.regime && reaction == other.reaction && overrides == other.overrides &&
+             contained == other.contained;
     }
   };
   /// Distinct options for a stream; false: a bound was hit.
@@ -414,6 +445,8 @@ class Caches {
   void for_each_cached_word(Visit&& visit) const {
     for (u32 i = 0; i < config_.size(); ++i) visit(config_[i]);
   }
+  /// Combined entries, of both stages, may live or be made.
+  [[nodiscard]] bool combines() const { return regimes_.any_combines(); }
   /// Are two living translations of one address in conflict (break-before-make)?
   [[nodiscard]] bool in_conflict(const std::vector<Candidate>& found) const;
 
@@ -610,6 +643,10 @@ class Caches {
   [[nodiscard]] Group fate(const Path& path, const Item& item) const;
   void leave_below_pointers(Group group);
   void drop_items(Group group);
+  [[nodiscard]] Item shadow_of(const Item& item) const;
+  [[nodiscard]] bool is_shadow(const Candidate& c) const {
+    return c.item != 0 && items_[c.item - 1].shadow != 0;
+  }
   template <class Visit>
   void for_each_way(const Frame& frame, Visit&& visit) const;
   void note_page(Frame& frame, Geometry geometry, unsigned level);
@@ -656,6 +693,7 @@ class Caches {
     u32 regime = 0;
   };
   [[nodiscard]] Forming2 forming2(const Ste<u64>& ste) const;
+  void add_stage2(u32 sid, const SteOption& ste, StreamOption& option) const;
   bool cd_options(u32 sid, u32 ssid, const SteOptions& all, CdOptions& options) const;
   void words_at(ConfigKind kind, u32 sid, u32 ssid, u64 place, unsigned word, Words& words) const;
   using CachedWords = InlineVector<u32, 16>;
@@ -687,6 +725,7 @@ class Caches {
   void cds_to_form(const SteOption& ste, const StreamPart& part, std::vector<u32>& numbers) const;
   void look_at_cds(u32 sid, u32 number, Options& options);
   void form_stage2(u32 sid, const SteOption& ste, FormedList& formed);
+  void follow_nesting(u32 tag, Group died);
   void form_cd(u32 sid, u32 number, const SteOption& ste, Options& options, FormedList& formed);
   void replace_formed(const StreamPart& part, const FormedList& now);
   /// `index`, of config_, where so many words vanish at once that it pays.
@@ -730,6 +769,7 @@ class Caches {
   void kill_config(const InFlight& command);
   void add_streams(const ConfigItem& item, std::vector<StreamPart>& streams);
   void kill_ghosts(const InFlight& command);
+  void kill_combined(const InFlight& command);
   [[nodiscard]] TlbiScope scope(const Command& command, u32 tag) const {
     const bool e2h = command.broadcast ? command.cpu_e2h : e2h_ != 0;
     return {static_cast<unsigned>(vmw_of_entries_), e2h, command.broadcast,
@@ -740,7 +780,12 @@ class Caches {
   }
   /// It does, and what it removes was filled before it was exposed.
   [[nodiscard]] bool ends(const InFlight& sent, const Item& item) const {
-    return sent.at >= item.since && removes(sent.command, item);
+    const bool behind = item.shadow != 0 ? sent.group > item.since : sent.at >= item.since;
+    return behind && removes(sent.command, item);
+  }
+  /// It removes all combined entries that hold anything of the tag, which is of stage 2.
+  [[nodiscard]] bool separates(const InFlight& sent, u32 tag) const {
+    return removes_combined(sent.command, regimes_.tag(tag).tag, scope(sent.command, tag));
   }
   [[nodiscard]] static bool ends(const InFlight& sent, const ConfigItem& item) {
     return sent.at >= item.since && spec::removes(sent.command, item);
@@ -787,7 +832,8 @@ class Caches {
   void visit_table(const Space& space, const TableExtent& table, u8 hierarchical, u32 item,
                    bool runs, const VisitCandidate& visit) const;
   bool ats_outcomes(const Access& access, std::vector<Outcome>& found) const;
-  void use_atc(const Access& access, u32 owner, std::vector<Outcome>& found) const;
+  void use_atc(const Access& sent, u32 owner, std::vector<Outcome>& found) const;
+  void use_contained_atc(const Access& access, u32 owner, std::vector<Outcome>& found) const;
   bool ask_ats(const Access& access, std::vector<Outcome>& found) const;
   bool check_translated(const Access& access, const Outcome& outcome,
                         std::vector<Outcome>& found) const;
@@ -801,11 +847,25 @@ class Caches {
   [[nodiscard]] Cause cause_of_item(u32 index, u64 va, u64 origin, u64 value) const;
   [[nodiscard]] std::vector<Structure> structures_of(u32 sid, std::optional<u32> ssid) const;
 
+  // nested.cpp
+  [[nodiscard]] SmmuState translating() const;
+  bool collect_nested(const Access& access, std::vector<Outcome>& found) const;
+  void through_both(const Access& access, const SteOption& its, std::vector<Outcome>& found) const;
+  void through_its_stage1(const Access& access, const Ste<u64>& ste, const ContextDecision& context,
+                          const StreamOption& way, std::vector<Outcome>& found) const;
+  void through_its_stage2(const Access& access, const StreamOption& way, const Outcome& passed,
+                          std::vector<Outcome>& found) const;
+  void collect_told(const Tag<u64>& tag, u64 va, std::vector<Candidate>& found) const;
+  template <class Memory>
+  bool fill_stage1(Memory& memory, const Regime<u64>& regime, u64 va);
+
   // lookup.cpp
+  [[nodiscard]] std::optional<Rule> unpredictable(u32 tag) const;
   bool collect_outcomes(const Access& access, std::vector<Outcome>& found) const;
   bool untranslated_outcomes(const Access& access, std::vector<Outcome>& found) const;
   void access_under(const Access& access, const StreamOption& option, bool by_ats,
                     std::vector<Outcome>& found) const;
+  [[nodiscard]] Outcome contained_outcome(const StreamOption& option) const;
   [[nodiscard]] bool ends_before_lookup(const StreamOption& option, const Access& access,
                                         std::vector<Outcome>& found) const;
   [[nodiscard]] bool is_met(const StreamOption& option, const Access& access, AccessKind kind,
@@ -841,6 +901,7 @@ class Caches {
   ConfigCache config_{trail_, memory_};
   Regimes regimes_{trail_};
   TlbItems items_{trail_};
+  ToldCds told_cds_{trail_};
   Work work_{trail_, memory_};
   TableGraph graph_{trail_, memory_, regimes_, items_, work_};
   Capabilities caps_;
@@ -896,6 +957,7 @@ class Caches {
   CdItems cd_items_;
   Options scratch_options_;
   std::vector<Item> scratch_gone_;
+  std::vector<Item> scratch_shadows_;
   mutable bool collect_pointers_ = true;
   mutable std::vector<Outcome> scratch_outcomes_;
   mutable std::vector<Candidate> scratch_candidates_;

@@ -21,6 +21,7 @@ struct NearestMiss {
     not_complete,    ///< it covers the entry, but no CMD_SYNC behind it was seen to be complete
     fetched_again,   ///< it covers the entry, which a cached descriptor above may fill again
     answered_later,  ///< ATC_INV: the device could still ask, and get the same answer, after it
+    combined_later,  ///< it ended combined entries, which were made again while stage 2 yielded it
     not_enabled,     ///< ATC_INV: SMMUEN was not 1 for sure, and then it is ignored
   };
   Kind kind = Kind::not_covering;
@@ -52,6 +53,7 @@ struct Cause {
     cached_pointer,      ///< a table descriptor that memory does not hold any more
     cached_translation,  ///< a block or page
     cached_unknown,      ///< anything that was read from unknown content
+    cached_combined,     ///< a combined entry, with a block or page of stage 2
     atc_entry,           ///< what a device's own cache holds
     atc_identity,        ///< filled while S1DSS = 1 let accesses without a PASID through
     atc_unknown,         ///< filled from unknown content

@@ -44,6 +44,8 @@ std::string cached_entry(const Cause& cause, const Namer& namer) {
   const char* what = cause.kind == Cause::Kind::cached_pointer ? "a cached table descriptor"
                      : cause.kind == Cause::Kind::cached_unknown
                          ? "anything read from unknown content"
+                     : cause.kind == Cause::Kind::cached_combined
+                         ? "a combined entry (stage 1 and 2), with the stage 2 translation"
                          : "a cached translation";
   const std::string read = cause.through ? named(namer, cause.through->pa) + ", which holds " +
                                                hex(cause.through->value) + ", read through "
@@ -127,6 +129,8 @@ std::string not_covered_text(const NotCovered& why) {
     case Reason::non_global_only: return but + "non-global entries only; the entry is global";
     case Reason::stage1_only: return but + "stage 1 entries only; the entry is of stage 2";
     case Reason::stage2_only: return but + "stage 2 entries only; the entry is of stage 1";
+    case Reason::not_combined:
+      return "no combined entries of an unknown VA; those need TLBI_NH_ALL or TLBI_S12_VMALL";
     case Reason::world:
       return but + "another stream world; the entry is of " + std::string(world_name(why.wanted));
     case Reason::unaligned: return "nothing: address not aligned as TG and TTL ask";
@@ -146,6 +150,9 @@ std::string not_covered_text(const NotCovered& why) {
       return number("PASID", why.its) + " only; the entry has none (SSV = 0 is needed)";
     case Reason::untagged_only:
       return "entries without a PASID only; the entry has " + number("PASID", why.wanted);
+    case Reason::not_all:
+      return "some addresses or PASIDs only; those of a user's entry are not known, and only "
+             "ATC_INV of all ends it";
     case Reason::size: return "nothing for sure: Size is above 52";
   }
   return "?";
@@ -165,6 +172,10 @@ std::string miss_text(const NearestMiss& miss) {
       return text +
              " covers it, but is not behind the CMD_SYNC that ended this answer: the device "
              "may have asked again after it";
+    case NearestMiss::Kind::combined_later:
+      return text +
+             " covers it, but is not behind the CMD_SYNC that ended the stage 2 entry: combined "
+             "entries may have been made of that after it";
     case NearestMiss::Kind::not_enabled:
       return text + " covers it, but SMMUEN was not 1 for sure, and then it is ignored";
   }
@@ -190,7 +201,8 @@ std::string cause_text(const Cause& cause, const Namer& namer) {
       return "memory of unknown content at " + named(namer, cause.pa) + " is read";
     case Kind::cached_pointer:
     case Kind::cached_translation:
-    case Kind::cached_unknown: return cached_entry(cause, namer);
+    case Kind::cached_unknown:
+    case Kind::cached_combined: return cached_entry(cause, namer);
     case Kind::atc_entry:
     case Kind::atc_identity:
     case Kind::atc_unknown:

@@ -87,7 +87,7 @@ void Caches::look_at_cds(u32 sid, u32 number, Options& options) {
   give_up(unasked_mixtures_);
 }
 
-/// A regime of stage 2 alone is formed by the STE.
+/// A regime of stage 2 is formed by the STE.
 void Caches::form_stage2(u32 sid, const SteOption& ste, FormedList& formed) {
   const Forming2 forms = forming2(ste.ste);
   if (forms.not_modelled != NotModelled::no) {
@@ -98,7 +98,14 @@ void Caches::form_stage2(u32 sid, const SteOption& ste, FormedList& formed) {
                     .regime = forms.regime,
                     .place = ste.place,
                     .dies = ste.dies,
-                    .units = ste.units});
+                    .units = static_cast<u16>(ste.units),
+                    .nested = ste.decision.kind == SteKind::nested});
+}
+
+/// Nested STEs of the tag came, or went with group `died`: until when combined entries are made.
+void Caches::follow_nesting(u32 tag, Group died) {
+  const auto behind = [&](const InFlight& sent) { return separates(sent, tag); };
+  regimes_.combine(tag, regimes_.is_nested(tag) ? immortal : commands_.first_after(died, behind));
 }
 
 /// A regime can be formed by (sid, number) through `ste` and each possible CD.
@@ -130,7 +137,7 @@ void Caches::form_cd(u32 sid, u32 number, const SteOption& ste, Options& options
                       .regime = forms.regime,
                       .place = cd.place,
                       .dies = std::min(ste.dies, cd.dies),
-                      .units = cd.units});
+                      .units = static_cast<u16>(cd.units)});
   }
 }
 
@@ -222,8 +229,7 @@ void Caches::reform_unseen(const StreamPart& part) {
         report(Rule::TORN_STE, "a mixture of old and new words of the STE of stream " + hex(sid) +
                                    " is illegal (" + std::string(rule_name(decision.rule)) + ")");
       }
-      if (decision.kind == SteKind::nested) unsupported_ = text_of(NotModelled::nested);
-      if (decision.kind == SteKind::stage2 && part.first == 0) form_stage2(sid, ste, now);
+      if (decision.has_stage2() && part.first == 0) form_stage2(sid, ste, now);
       if (decision.kind != SteKind::stage1) continue;
       if (!substreams_used(ste.ste, caps_).value) {
         if (part.first == 0) form_cd(sid, 0, ste, options, now);
@@ -248,17 +254,32 @@ void Caches::replace_formed(const StreamPart& part, const FormedList& now) {
   const auto touch = [&](u32 regime) {
     if (std::ranges::find(touched, regime) == touched.end()) touched.push_back(regime);
   };
+  struct Nesting {
+    u32 tag;
+    Group died;
+  };
+  InlineVector<Nesting, 2> nestings;
+  const auto nest = [&](const Formed& entry, Group died) {
+    if (!entry.nested) return;
+    const u32 tag = regimes_[entry.regime].tag;
+    const auto known = std::ranges::find(nestings, tag, &Nesting::tag);
+    if (known == nestings.end()) return nestings.push_back({tag, died});
+    known->died = std::max(known->died, died);
+  };
   for (u32 i = regimes_.formed(); i != 0; --i) {
     const Formed& entry = regimes_.formed(i - 1);
     if (entry.sid != part.sid || entry.ssid < part.first || entry.ssid > part.last) continue;
-    touch(regimes_.formed(i - 1).regime);
+    touch(entry.regime);
+    nest(entry, entry.dies);
     regimes_.remove_formed(i - 1);
   }
   for (const Formed& entry : now) {
     check_world(entry);
     touch(entry.regime);
+    nest(entry, 0);
     regimes_.add_formed(entry);
   }
+  for (const auto& [tag, died] : nestings) follow_nesting(tag, died);
   struct Lost {
     u32 regime;
     Group died;

@@ -132,6 +132,7 @@ std::string TlbItems::consistent() const {
       if (++items > items_.bound()) return "the items of a tag form a circle";
       if (items_[i].tag != tag) return "an item is in another tag's list";
       if (items_[i].count == 0) return "an item has no entries";
+      if (items_[i].shadow != 0 && items_[i].kind != ItemKind::final) return "a shadow of no page";
       if (items_[i].kind == ItemKind::pointer) ++pointers;
     }
     const std::string name = "tag " + std::to_string(tag);
@@ -203,6 +204,13 @@ std::string Regimes::consistent() const {
     if (state.ghost != 0) ++ghosts;
   }
   if (auto wrong = differ("ghosts", ghosts, ghosts_); !wrong.empty()) return wrong;
+  u64 combines = 0;
+  for (u32 t = 0; t < tags_.size(); ++t) {
+    if (tags_[t].combines != 0) ++combines;
+    const bool made = tags_[t].combines != 0 && tags_[t].combines_until == immortal;
+    if (is_nested(t) && !made) return "combined entries may be made of a tag that has none";
+  }
+  if (auto wrong = differ("tags that combine", combines, combines_); !wrong.empty()) return wrong;
   for (u32 t = 0; t < tags_.size(); ++t) {
     for (u64 r = tags_[t].first_regime; r != 0; r = regimes_[r - 1].next) {
       if (++listed[r - 1] > 1) return "a regime is twice in the list of its tag";

@@ -32,6 +32,15 @@ NotCovered why_tags(const Command& command, const TlbTarget& target, TlbiScope s
   return {Reason::world, 0, static_cast<u64>(target.world)};
 }
 
+/// Of a shadow, which no address tells.
+NotCovered why_not_combined(const Command& command, const TlbTarget& target, TlbiScope scope) {
+  const bool el2 = command.op >= Opcode::tlbi_el2_all && command.op <= Opcode::tlbi_el2_vaa;
+  if (!el2 && !same_vmid(command, target, scope.vmw)) {
+    return {Reason::vmid, command.vmid, target.vmid};
+  }
+  return {el2 ? Reason::world : Reason::not_combined};
+}
+
 NotCovered why_address(const Command& command, const TlbTarget& target) {
   if (!tlbi_range_predictable(command)) return {Reason::unaligned};
   if (target.is_table && command.leaf) return {Reason::leaf_only};
@@ -113,6 +122,7 @@ NotCovered not_covered(const Command& command, const AtcTarget& target,
 NotCovered not_covered(const Command& command, const TlbTarget& target, TlbiScope scope) {
   if (!is_tlbi(command.op)) return {Reason::other_kind};
   if (covers(command, target, scope)) return {};
+  if (target.stage == Stage::shadow) return why_not_combined(command, target, scope);
   if (!is_tlbi_by_address(command.op)) return why_tags(command, target, scope);
   if (!covers_address(command, target)) return why_address(command, target);
   NotCovered why = why_tags(command, target, scope);

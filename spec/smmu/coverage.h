@@ -101,16 +101,17 @@ constexpr Flag<W> covers_tags(const CommandOf<W>& command, const TlbTargetOf<W>&
   const bool el1 = target.world == StreamWorld::el1;
   const bool apart = scope.broadcast && scope.aset;  // of what matches an ASID: IHI 0070 3.17
   const bool stage1 = target.stage != Stage::stage2;
+  // Of a shadow neither VA nor ASID is known, so what names one proves nothing.
+  const bool named = stage1 && target.stage != Stage::shadow;
   const StreamWorld el2 = scope.e2h ? StreamWorld::el2_e2h : StreamWorld::el2;
   const Flag<W> vmid = same_vmid(command, target, scope.vmw);
   const Flag<W> asid = equal(command.asid, target.asid);
   switch (command.op) {
-    case Opcode::tlbi_nh_all:
-    case Opcode::tlbi_nh_vaa: return Flag<W>(el1 && stage1) & vmid;
+    case Opcode::tlbi_nh_all: return Flag<W>(el1 && stage1) & vmid;
+    case Opcode::tlbi_nh_vaa: return Flag<W>(el1 && named) & vmid;
     case Opcode::tlbi_nh_asid:
-      return Flag<W>(el1 && stage1 && !apart) & vmid & asid & !target.global;
-    case Opcode::tlbi_nh_va:
-      return Flag<W>(el1 && stage1 && !apart) & vmid & (asid | target.global);
+      return Flag<W>(el1 && named && !apart) & vmid & asid & !target.global;
+    case Opcode::tlbi_nh_va: return Flag<W>(el1 && named && !apart) & vmid & (asid | target.global);
     case Opcode::tlbi_el2_all:
       if (scope.broadcast) return target.world == el2;
       return target.world == StreamWorld::el2 || target.world == StreamWorld::el2_e2h;
@@ -183,7 +184,8 @@ struct NotCovered {
     apart,  ///< a broadcast that matches ASIDs; CD.ASET = 1
     stage1_only,
     stage2_only,
-    world,  ///< `wanted` is a StreamWorld
+    not_combined,  ///< the entry is in combined ones of any VA and ASID
+    world,         ///< `wanted` is a StreamWorld
     unaligned,
     leaf_only,  ///< the entry is a table pointer, an L1STD or an L1CD
     granule,
@@ -195,6 +197,7 @@ struct NotCovered {
     no_pasid,       ///< the command names a PASID, the entry has none
     untagged_only,  ///< the command names none, the entry has one
     size,           ///< ATC_INV.Size above 52
+    not_all,        ///< of some addresses or PASIDs, and which the entry has is a user's
   };
   Reason reason = Reason::none;
   u64 its = 0;

@@ -15,6 +15,7 @@ void Caches::drop_commands(u64 count) {
   graph_.note_change();
   from_reset_.revive(caps_, strtab_.two_level, enabled_ != 0);
   revive_config();
+  told_cds_.revive(commands_);
   revive_items();
   atcs_.revive();
 }
@@ -63,6 +64,13 @@ void Caches::revive_items() {
       const auto still = [&](const InFlight& sent) { return ends(sent, item); };
       if (!commands_.is_ended_by(item.dies, still)) items_.set_dies(i, immortal);
     }
+  }
+  for (u32 t = 0; t < regimes_.active() && regimes_.any_combines(); ++t) {
+    const u32 id = regimes_.active_tag(t);
+    const u64 until = regimes_.tag(id).combines_until;
+    const auto still = [&](const InFlight& sent) { return separates(sent, id); };
+    if (regimes_.tag(id).combines == 0 || until == immortal) continue;
+    if (!commands_.is_ended_by(static_cast<Group>(until), still)) regimes_.combine(id, immortal);
   }
   if (!regimes_.any_ghost()) return;
   for (u32 t = 0; t < regimes_.active(); ++t) {

@@ -12,7 +12,16 @@ namespace {
 
 /// How near a command came, ascending. One that was sent behind the change and concerns the entry
 /// is nearer than any before it: it is the one that was meant.
-enum class Near : u8 { none, unrelated, too_early, other_stream, elsewhere, almost, covers };
+enum class Near : u8 {
+  none,
+  unrelated,
+  too_early,
+  other_stream,
+  other_stage,
+  elsewhere,
+  almost,
+  covers,
+};
 
 /// Bytes between the command's range and the address.
 u64 distance(const NotCovered& why) {
@@ -46,6 +55,14 @@ Near nearness(const Command& command, const TlbTarget& target, TlbiScope scope,
   TlbTarget alike = target;
   alike.asid = command.asid;
   alike.vmid = command.vmid;
+  if (target.stage == Stage::shadow) {
+    if (covers(command, alike, scope)) return Near::almost;
+    // It ended what the combined entries hold and not them, or some of them.
+    alike.stage = Stage::stage2;
+    const bool its = static_cast<bool>(covers(command, alike, scope));
+    alike.stage = Stage::combined;
+    return its || covers_tags(command, alike, scope) ? Near::elsewhere : Near::unrelated;
+  }
   const bool of_stage1 = command.op != Opcode::tlbi_s2_ipa;
   if (target.stage == Stage::stage2 && of_stage1) alike.stage = Stage::stage1;
   if (covers(command, alike, scope)) return Near::almost;  // only its tags are others'
@@ -91,14 +108,21 @@ std::optional<NearestMiss> Caches::nearest_miss(const Item& item) const {
     const TlbiScope by = scope(sent.command, item.tag);
     NearestMiss miss{
         .command = sent.command, .at = sent.at, .why = not_covered(sent.command, target, by)};
-    const bool early = sent.at < item.since;
+    // What covers a shadow and was sent since the store was meant for it.
+    if (item.shadow != 0 && sent.at < item.vanished_at) return;
+    const bool early = item.shadow == 0 && sent.at < item.since;
     if (miss.why.covers()) {
       miss.kind = early                   ? NearestMiss::Kind::too_early
-                  : item.dies == immortal ? NearestMiss::Kind::fetched_again
-                                          : NearestMiss::Kind::not_complete;
+                  : item.dies != immortal ? NearestMiss::Kind::not_complete
+                  : item.shadow != 0      ? NearestMiss::Kind::combined_later
+                                          : NearestMiss::Kind::fetched_again;
       nearest.offer(early ? Near::too_early : Near::covers, miss);
     } else if (!early) {
-      nearest.offer(nearness(sent.command, target, by, miss.why), miss);
+      // Where both stages are used it was meant for combined entries.
+      const bool of_others = regimes_.tag(item.tag).combines != 0 &&
+                             miss.why.reason == NotCovered::Reason::stage1_only;
+      nearest.offer(of_others ? Near::other_stage : nearness(sent.command, target, by, miss.why),
+                    miss);
     }
   });
   return nearest.take();
@@ -114,6 +138,8 @@ std::optional<NearestMiss> Caches::nearest_miss(const AtcItem& item, u64 va) con
     NearestMiss miss{.command = sent.command,
                      .at = sent.at,
                      .why = not_covered(sent.command, target, profile_.untagged_covers_pasids)};
+    const bool its = owner.ssv == AtcOwner::contained && sent.command.sid == owner.sid;
+    if (its && !covers_all(sent.command)) miss.why = {NotCovered::Reason::not_all};
     const bool early = item.filled_until == immortal || sent.group <= item.filled_until;
     if (miss.why.covers()) {
       miss.kind = early                   ? NearestMiss::Kind::answered_later
@@ -159,6 +185,7 @@ Cause Caches::cause_of(const Item& item) const {
   Cause cause;
   cause.kind = item.kind == ItemKind::pointer   ? Cause::Kind::cached_pointer
                : item.kind == ItemKind::unknown ? Cause::Kind::cached_unknown
+               : item.shadow != 0               ? Cause::Kind::cached_combined
                                                 : Cause::Kind::cached_translation;
   cause.pa = item.origin;
   cause.value = item.value;
@@ -338,7 +365,7 @@ std::vector<Caches::Structure> Caches::structures_of(u32 sid, std::optional<u32>
   found.push_back({ConfigKind::ste, sid, 0, ste_place});
   Ste<u64> ste;
   for (unsigned w = 0; w < ste_words; ++w) ste.dw[w] = memory_.newest(ste_place + 8 * w).value;
-  if (!ste.v().value || !decode_ste(ste, caps_).has_stage1()) return found;
+  if (!ste.v().value || decode_ste(ste, caps_).kind != SteKind::stage1) return found;
   const u32 number = ssid.value_or(0);
   u64 cd_place = linear_cd_address(ste, u64{number});
   if (const unsigned leaf_bits = cd_leaf_bits(ste, caps_); leaf_bits != 0) {

@@ -33,11 +33,13 @@ Group Caches::expose(const Command& command, bool certain) {
     commands_.may_act(sent);
     from_reset_.remove(sent, caps_, strtab_.two_level, enabled_ != 0);
     if (regimes_.any_ghost()) kill_ghosts(sent);
+    if (regimes_.any_combines()) kill_combined(sent);
     if (items_.count() != 0 && !stands_still()) kill_items(sent);
   } else if (is_cfgi(command.op)) {
     commands_.may_act(sent);
     from_reset_.remove(sent, caps_, strtab_.two_level, enabled_ != 0);
     if (!config_.empty()) kill_config(sent);
+    told_cds_.remove(sent);
   } else if (command.op == Opcode::atc_inv && smmuen_ != 0 && smmuen_open_ == 0) {
     commands_.may_act(sent);  // with SMMUEN = 0 it is ignored
     atcs_.remove(sent);
@@ -64,7 +66,7 @@ void Caches::kill_items(const InFlight& command) {
   // Each entry may be fetched again for itself.
   for (std::size_t k = 0; k < covered.size(); ++k) {
     const u32 i = covered[k];
-    while (items_[i].count > 1 && items_.pointers(items_[i].tag) != 0) {
+    while (items_[i].shadow == 0 && items_[i].count > 1 && items_.pointers(items_[i].tag) != 0) {
       items_.split(i, 0, items_[i].count - 1);
       covered.push_back(items_.first(items_[i].tag));
     }
@@ -93,6 +95,7 @@ void Caches::kill_items(const InFlight& command) {
 /// The item can be fetched again between `command` and the end of its group, from a cached pointer
 /// that lives that long: commands of one group act in any order.
 bool Caches::survives(const Item& item, const InFlight& command) const {
+  if (item.shadow != 0) return false;  // what it is of is gone
   if (items_.pointers(item.tag) == 0 || regimes_.tag(item.tag).formed == 0) return false;
   const Group group = command.group;
   std::vector<const InFlight*> commands;
@@ -165,6 +168,16 @@ void Caches::kill_ghosts(const InFlight& command) {
       if (!removes_all(command.command, tag.tag, false, by)) continue;
       regimes_.set_ghost_dies(static_cast<u32>(r - 1), command.group);
     }
+  }
+}
+
+/// Combined entries of VMIDs that no nested STE has any more.
+void Caches::kill_combined(const InFlight& command) {
+  for (u32 t = 0; t < regimes_.active(); ++t) {
+    const u32 id = regimes_.active_tag(t);
+    const TagState& tag = regimes_.tag(id);
+    if (tag.combines == 0 || tag.combines_until <= command.group) continue;
+    if (separates(command, id) && !regimes_.is_nested(id)) regimes_.combine(id, command.group);
   }
 }
 
@@ -361,6 +374,13 @@ void Caches::complete(Group group) {
       }
     }
   }
+  for (u32 t = 0; t < regimes_.active() && regimes_.any_combines(); ++t) {
+    const u32 id = regimes_.active_tag(t);
+    if (regimes_.tag(id).combines != 0 && regimes_.tag(id).combines_until <= group) {
+      regimes_.separate(id);
+    }
+  }
+  told_cds_.drop(group);
   leave_below_pointers(group);
   drop_items(group);
   leave_unknown_in_atcs(group, unknown_atcs);

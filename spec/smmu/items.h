@@ -33,12 +33,14 @@ struct Item {
   ItemKind kind = ItemKind::final;
   u8 level = 0;         ///< of the table in which the descriptor stands
   u8 hierarchical = 0;  ///< what the tables above took away, as four bits
-  u8 padding = 0;
+  /// What combined entries may have kept of an entry of stage 2 that is gone: Stage::shadow.
+  u8 shadow = 0;
   Group dies = immortal;
-  u64 va = 0;           ///< first input address of its extent
-  u64 value = 0;        ///< the descriptor
-  u64 origin = 0;       ///< where it stood in memory
-  u32 since = 0;        ///< last event before which memory could fill it
+  u64 va = 0;      ///< first input address of its extent
+  u64 value = 0;   ///< the descriptor
+  u64 origin = 0;  ///< where it stood in memory
+  /// Last event before which memory could fill it; of a shadow the group that ended what it is of.
+  u32 since = 0;
   u32 vanished_at = 0;  ///< event whose visibility made memory say something else
   u32 stored_at = 0;    ///< event that replaced it
   u32 count = 1;        ///< entries; more than 1 for final translations only

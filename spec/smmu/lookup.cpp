@@ -359,6 +359,7 @@ bool Caches::conflict(const Candidate& a, const Candidate& b) const {
     return c.kind == Kind::pointer || (c.kind == Kind::leaf && (c.leaf.af | r.ha | r.affd).value);
   };
   if (a.from_atc() || b.from_atc()) return false;  // a device's own cache: either may be used
+  if (is_shadow(a) || is_shadow(b)) return false;  // in entries of some VAs, which lead elsewhere
   if (!cacheable(a) || !cacheable(b)) return false;
   if (a.kind == Kind::pointer && b.kind == Kind::pointer) return false;
   if (a.kind != b.kind) {
@@ -437,36 +438,42 @@ u64 Caches::looked_up(const Regime<u64>& regime, u64 va) {
   return looked_up_at(regime, select_half(regime, va), va);
 }
 
+/// Why a look-up under the tag may meet anything, whatever its address.
+std::optional<Rule> Caches::unpredictable(u32 tag) const {
+  const TagState& state = regimes_.tag(tag);
+  if (from_reset_.has_translations(state.tag)) return Rule::UNKNOWN_AFTER_RESET;
+  if (state.broken != 0) return tag_rule(state.tag);
+  if (regimes_.has_broken_stage2(state.tag)) return Rule::TAG_STAGE2;
+  return std::nullopt;
+}
+
 /// What is known of the access without a look-up, or nothing.
 bool Caches::ends_before_lookup(const StreamOption& option, const Access& access,
                                 std::vector<Outcome>& found) const {
   // Without stage 1 the address is an intermediate one, and no larger than that. IHI 0070 3.4.
-  if (option.kind == SteKind::stage2) {
+  if (option.kind == SteKind::stage2 || option.contained) {
     const Outcome passed = bypass_outcome(caps_, true, option.overrides, option.input, access);
     if (passed.kind == OutcomeKind::fault) {
       add(found, passed);
       return true;
     }
   }
-  if (from_reset_.has_translations(regimes_.tag(option.tag).tag)) {
-    add(found, {.kind = OutcomeKind::any, .rule = Rule::UNKNOWN_AFTER_RESET});
-    return true;
-  }
-  if (regimes_.tag(option.tag).broken != 0) {
-    add(found, {.kind = OutcomeKind::any, .rule = tag_rule(regimes_.tag(option.tag).tag)});
-    return true;
-  }
-  if (regimes_.has_broken_stage2(regimes_.tag(option.tag).tag)) {
-    add(found, {.kind = OutcomeKind::any, .rule = Rule::TAG_STAGE2});
-    return true;
-  }
-  return false;
+  const std::optional<Rule> rule = unpredictable(option.tag);
+  if (rule) add(found, {.kind = OutcomeKind::any, .rule = *rule});
+  return rule.has_value();
+}
+
+/// Both stages: which addresses stage 1 yields is not looked at.
+Outcome Caches::contained_outcome(const StreamOption& option) const {
+  if (const auto rule = unpredictable(option.tag)) return {.kind = OutcomeKind::any, .rule = *rule};
+  return {.kind = OutcomeKind::within, .rule = Rule::TRANSLATION_RESULT, .tag = option.tag};
 }
 
 /// An access of that kind by that way meets what a look-up of its address may find under the tag.
 bool Caches::is_met(const StreamOption& option, const Access& access, AccessKind kind,
                     const Candidate& c) const {
   const Regime<u64>& r = regimes_[option.regime - 1].regime;
+  if (!option.contained && is_shadow(c)) return false;
   if (!is_met_by(option.regime - 1, c) || !is_found_at(r, c, access.va)) return false;
   const unsigned half = select_half(r, access.va);
   return !check_e0pd(regimes_.of(c.space), half, kind) || !check_address(r, half, access.va, kind);
@@ -474,6 +481,7 @@ bool Caches::is_met(const StreamOption& option, const Access& access, AccessKind
 
 void Caches::access_under(const Access& access, const StreamOption& option, bool by_ats,
                           std::vector<Outcome>& found) const {
+  if (option.contained) return add(found, contained_outcome(option));
   const AccessKind incoming{access.type, access.privileged};
   const AccessKind kind =
       effective_access(by_ats ? ats_access(incoming, access.ssv) : incoming, option.overrides);

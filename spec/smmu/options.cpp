@@ -290,7 +290,8 @@ bool Caches::read_stes(u32 sid, SteOptions& options) const {
 bool Caches::cd_options(u32 sid, u32 ssid, const SteOptions& all, CdOptions& options) const {
   Places places;
   for (const SteOption& ste : all) {
-    if (ste.unknown || ste.bad_streamid || !ste.decision.has_stage1()) continue;
+    // Under stage 2 it is a user's.
+    if (ste.unknown || ste.bad_streamid || ste.decision.kind != SteKind::stage1) continue;
     const bool substreams = substreams_used(ste.ste, caps_).value;
     if (substreams ? (ssid >> std::min<u64>(ste.ste.s1cdmax(), 31)) != 0 : ssid != 0) continue;
     const unsigned leaf_bits = cd_leaf_bits(ste.ste, caps_);
@@ -378,30 +379,17 @@ bool Caches::stream_options(u32 sid, u32 ssid, bool ssv, std::vector<StreamOptio
     option.kind = stream.kind;
     option.event = stream.event;
     option.rule = stream.rule;
-    // Not followed: entries of both stages.
-    const bool decided = option.event != EventType::none;
-    if (ste.decision.kind == SteKind::nested && !decided) {
-      const bool other = stream.not_modelled != NotModelled::no;
-      option.not_modelled = other ? stream.not_modelled : NotModelled::nested;
-    }
+    option.not_modelled = stream.not_modelled;
     option.any = option.not_modelled != NotModelled::no;
     option.skips_stage1 = stream.skips_stage1;
     option.overrides = stream.overrides;
     option.input = stream.input;
-    // Whether split-stage ATS is on, and what it answers, is not followed.
-    const bool split = option.any && split_ats(ste.ste, caps_).value;
+    // Split-stage ATS is on where CR0.ATSCHK is 1.
+    const bool split = split_ats(ste.ste, caps_).value;
     option.ats = split || full_ats(ste.ste, caps_).value;
     option.no_ats = split || !option.ats;
     if (stream.stage2 && !option.any && option.event == EventType::none) {
-      const Forming2 forms = forming2(ste.ste);
-      option.kind = SteKind::stage2;
-      option.any = forms.not_modelled != NotModelled::no;
-      option.not_modelled = forms.not_modelled;
-      if (!option.any) {
-        option.regime = forms.regime + 1;
-        option.tag = regimes_[forms.regime].tag;
-        option.reaction = stage2_reaction(ste.ste);
-      }
+      add_stage2(sid, ste, option);
       add(option);
       continue;
     }
@@ -442,6 +430,27 @@ bool Caches::stream_options(u32 sid, u32 ssid, bool ssv, std::vector<StreamOptio
     }
   }
   return true;
+}
+
+/// Of a legal STE with stage 2 that does not end the access. Its stage 1 is a user's: neither CDs
+/// nor tables of it are looked at, and what S1DSS lets skip it is not told apart.
+void Caches::add_stage2(u32 sid, const SteOption& ste, StreamOption& option) const {
+  const Forming2 forms = forming2(ste.ste);
+  option.contained = ste.decision.kind == SteKind::nested;
+  option.kind = ste.decision.kind;
+  option.not_modelled = forms.not_modelled;
+  if (option.contained) {
+    option.skips_stage1 = false;
+    option.input = {};  // attributes are those that stage 1 says
+    // Only an ATC_INV of all that the device may hold would prove anything.
+    const bool apart = !profile_.untagged_covers_pasids;
+    if (apart && option.ats && has_ats(sid)) option.not_modelled = NotModelled::nested_ats;
+  }
+  option.any = option.not_modelled != NotModelled::no;
+  if (option.any) return;
+  option.regime = forms.regime + 1;
+  option.tag = regimes_[forms.regime].tag;
+  option.reaction = stage2_reaction(ste.ste);
 }
 
 const Caches::StreamOptions& Caches::options_of(u32 sid, u32 ssid, bool ssv) const {

@@ -25,18 +25,20 @@ struct Access {
 };
 
 /// `denied`: an ATS request is not granted, whatever the reason (UR, CA, or no rights); no event.
-enum class OutcomeKind : u8 { translation, bypass, fault, abort, any, denied };
+/// `within`: stage 1 is a user's, and not looked at: whatever look-ups of any address may find
+/// under the tag of stage 2, or any fault.
+enum class OutcomeKind : u8 { translation, bypass, fault, abort, any, denied, within };
 
 /// Parts of the architecture that decide about an access and that who answers has not got: then
 /// `any` says nothing of what hardware may do, and nobody is judged by it.
-enum class NotModelled : u8 { no, stage2, aarch32, big_endian, nested };
+enum class NotModelled : u8 { no, stage2, aarch32, big_endian, nested_ats };
 constexpr std::string_view text_of(NotModelled what) {
   switch (what) {
     case NotModelled::no: break;
     case NotModelled::stage2: return "stage 2 tables other than little-endian AArch64 ones";
     case NotModelled::aarch32: return "AArch32 translation tables (CD.AA64 = 0)";
     case NotModelled::big_endian: return "big-endian translation tables (CD.ENDI = 1)";
-    case NotModelled::nested: return "nested translation";
+    case NotModelled::nested_ats: return "ATS where translation is nested";
   }
   return {};
 }
@@ -60,6 +62,7 @@ struct Outcome {
   Rule rule = Rule::S1_DESCRIPTOR_VALID;  ///< that decided a fault, or why it is `any`
   NotModelled not_modelled =
       NotModelled::no;  ///< any: not what is unpredictable, but not known here
+  u32 tag = 0;          ///< within: of stage 2
   // Where it comes from; not compared.
   u32 item = 0;    ///< 1 + the cached item it used last, 0: memory alone
   u64 origin = 0;  ///< address of the last word read
@@ -73,7 +76,7 @@ struct Outcome {
     return kind == o.kind && pa == o.pa && attr == o.attr && memory == o.memory &&
            dirty == o.dirty && event == o.event && not_modelled == o.not_modelled &&
            reaction == o.reaction && stage2 == o.stage2 && input == o.input && ipa == o.ipa &&
-           (kind != OutcomeKind::fault || seen == o.seen);
+           tag == o.tag && (kind != OutcomeKind::fault || seen == o.seen);
   }
 };
 

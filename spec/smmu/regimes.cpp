@@ -121,6 +121,27 @@ bool Regimes::finds_broken_stage2(const Tag<u64>& tag) const {
   return false;
 }
 
+bool Regimes::is_nested(u32 tag) const {
+  for (u32 i = 0; i < formed_.size(); ++i) {
+    if (formed_[i].nested && regimes_[formed_[i].regime].tag == tag) return true;
+  }
+  return false;
+}
+
+void Regimes::combine(u32 tag, u64 until) {
+  TagState& state = tags_[tag];
+  if (state.combines == 0) {
+    trail_.set(state.combines, 1);
+    trail_.set(combines_, combines_ + 1);
+  }
+  if (state.combines_until != until) trail_.set(state.combines_until, until);
+}
+
+void Regimes::separate(u32 tag) {
+  trail_.set(tags_[tag].combines, 0);
+  trail_.set(combines_, combines_ - 1);
+}
+
 void Regimes::drop_ghost(u32 number) {
   trail_.set(regimes_[number].ghost, 0);
   trail_.set(ghosts_, ghosts_ - 1);

@@ -35,6 +35,10 @@ struct TagState {
   u64 broken = 0;
   u64 active = 0;
   u64 globals = 0;  ///< a table of it ever held a global leaf, or a word that may read as one
+  /// Of stage 2: combined entries may hold what lives, or lived, under it, and after which group
+  /// they surely do not: never as long as a nested STE forms a regime of it.
+  u64 combines = 0;
+  u64 combines_until = immortal;
 };
 
 /// What one stream's configuration forms, so that a change can be undone.
@@ -45,7 +49,9 @@ struct Formed {
   u32 regime = 0;
   u64 place = 0;  ///< of the CD; of stage 2 of the STE
   Group dies = immortal;
-  u32 units = 0;  ///< atomic units of that with more than one version
+  u16 units = 0;        ///< atomic units of that with more than one version
+  bool nested = false;  ///< of stage 2, by an STE with both stages
+  u8 padding = 0;
 };
 
 class Regimes {
@@ -138,6 +144,13 @@ class Regimes {
   void remove_formed(u32 i) { formed_.remove_unordered(trail_, i); }
   /// Counts anew by how many the regime is formed, and how long that lasts. The count before.
   u64 recount(u32 number);
+  /// A nested STE forms a regime of the tag.
+  [[nodiscard]] bool is_nested(u32 tag) const;
+  /// Some tag has TagState::combines.
+  [[nodiscard]] bool any_combines() const { return combines_ != 0; }
+  void combine(u32 tag, u64 until);
+  /// No combined entry holds anything of it.
+  void separate(u32 tag);
   /// Some stream may form others than it did.
   void note_change() { ++formed_version_; }
   /// visit(sid, ssid) for streams whose configuration may use the tag, in ascending order.
@@ -207,6 +220,7 @@ class Regimes {
   u64 ghosts_ = 0;         // regimes that are ghosts
   u64 globals_ = 0;        // of some tag
   u64 broken_stage2_ = 0;  // tags of stage 2 that are broken
+  u64 combines_ = 0;       // tags
   u64 formed_version_ = 0;
   mutable FormedIndex formed_index_;
 };

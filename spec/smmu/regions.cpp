@@ -42,7 +42,8 @@ void Caches::refresh_regions(u32 sid, const SteOptions& stes) {
   config_.remove_regions(sid, ConfigKind::l1cd);
   config_.remove_regions(sid, ConfigKind::cd);
   for (const SteOption& ste : stes) {
-    if (ste.unknown || ste.bad_streamid || !ste.decision.has_stage1()) continue;
+    // Under stage 2 they are a user's.
+    if (ste.unknown || ste.bad_streamid || ste.decision.kind != SteKind::stage1) continue;
     const u64 cds =
         substreams_used(ste.ste, caps_).value ? pow2(static_cast<unsigned>(ste.ste.s1cdmax())) : 1;
     const unsigned leaf_bits = cd_leaf_bits(ste.ste, caps_);

@@ -11,7 +11,7 @@ TlbTarget target_of(const Tag<u64>& tag, const Item& item) {
   TlbTarget target{.world = tag.world,
                    .vmid = tag.vmid,
                    .asid = tag.asid,
-                   .stage = tag.stage,
+                   .stage = item.shadow != 0 ? Stage::shadow : tag.stage,
                    .base = item.va,
                    .extent_lg2 = item.space.geometry.shift(item.level),
                    .granule = item.space.geometry.granule(),
@@ -59,6 +59,12 @@ bool removes_all(const Command& command, const Tag<u64>& tag, bool globals, Tlbi
   return covered && static_cast<bool>(covers(command, target, scope));
 }
 
+bool removes_combined(const Command& command, const Tag<u64>& tag, TlbiScope scope) {
+  if (!is_tlbi(command.op)) return false;
+  const TlbTarget target{.world = tag.world, .vmid = tag.vmid, .stage = Stage::shadow};
+  return static_cast<bool>(covers(command, target, scope));
+}
+
 // ---- configuration ------------------------------------------------------------------------------
 
 ConfigTarget target_of(const ConfigItem& item) {
@@ -78,7 +84,7 @@ bool removes(const Command& command, const ConfigItem& item) {
 AtcTarget target_of(const AtcOwner& owner, u64 va) {
   return {.sid = owner.sid,
           .has_pasid = owner.ssv != 0,
-          .pasid = owner.ssv == 2 ? ~u32{0} : owner.ssid,
+          .pasid = owner.ssv >= 2 ? ~u32{0} : owner.ssid,
           .base = va};
 }
 
@@ -103,10 +109,16 @@ Span span_of(const Command& command) {
 
 }  // namespace
 
+bool covers_all(const Command& command) {
+  const Span span = span_of(command);
+  return !command.ssv && span.first == 0 && span.last == ~u64{0};
+}
+
 bool cut(const Command& command, const AtcOwner& owner, bool untagged_covers_pasids, AtcItem& item,
          std::vector<AtcItem>& rest) {
   if (!removes_some(command, owner, untagged_covers_pasids)) return false;
   Span span = span_of(command);
+  if (owner.ssv == AtcOwner::contained) return covers_all(command);
   if (item.alias_count != 0) {
     const u64 first = std::max<u64>(span.first >> 56, item.alias_first);
     const u64 last = std::min<u64>(span.last >> 56, item.alias_first + item.alias_count - 1U);

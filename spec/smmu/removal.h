@@ -22,6 +22,9 @@ bool removes(const Command& command, const ConfigItem& item);
 /// All that was filled under the tag, and global entries too where `globals`.
 bool removes_all(const Command& command, const Tag<u64>& tag, bool globals, TlbiScope scope);
 
+/// All combined entries that anything of stage 2 under the tag is in.
+bool removes_combined(const Command& command, const Tag<u64>& tag, TlbiScope scope);
+
 /// The entries of an item that a command removes: first and number, 0 if none.
 struct RemovedPart {
   u64 first = 0;
@@ -32,6 +35,8 @@ RemovedPart removed_part(const Command& command, const Tag<u64>& tag, const Item
 
 /// Something of the ATC. `untagged_covers_pasids`: see Profile.
 bool removes_some(const Command& command, const AtcOwner& owner, bool untagged_covers_pasids);
+/// An ATC_INV of every address, with and without a PASID where one without covers both.
+bool covers_all(const Command& command);
 /// Leaves of `item`, which is the owner's, what the command removes, and adds the others to `rest`;
 /// false: it removes nothing.
 bool cut(const Command& command, const AtcOwner& owner, bool untagged_covers_pasids, AtcItem& item,

@@ -619,16 +619,41 @@ void Caches::insert_item(const Item& item) {
   }
 }
 
+/// What combined entries hold of an entry of stage 2 that dies: they were made until then, if a
+/// nested STE was there, and S2_IPA removes none of them. So only what removes both at once, or
+/// what comes behind, counts.
+Item Caches::shadow_of(const Item& item) const {
+  const u64 made = regimes_.tag(item.tag).combines_until;
+  const auto both = [&](const InFlight& sent) {
+    return ends(sent, item) && separates(sent, item.tag);
+  };
+  const auto behind = [&](const InFlight& sent) { return separates(sent, item.tag); };
+  Item shadow = item;
+  shadow.shadow = 1;
+  shadow.since = item.dies;
+  shadow.dies =
+      commands_.is_ended_by(item.dies, both) ? item.dies : commands_.first_after(item.dies, behind);
+  shadow.dies = static_cast<Group>(std::min<u64>(shadow.dies, made));
+  return shadow;
+}
+
 /// What no cache holds any more.
 void Caches::drop_items(Group group) {
   if (items_.count() == 0 || stands_still()) return;
+  std::vector<Item>& shadows = scratch_shadows_;
+  shadows.clear();
   items_.drop(group, [&](u32 index, const Item& item) {
     count(Rule::PAGE_REUSE);
     if (atcs_.any_on() && item.kind != ItemKind::pointer) leave_in_atcs(item);
     changes_.mark(item.tag, item.va, item.last());
+    const bool combined = regimes_.tag(item.tag).combines != 0 && item.shadow == 0;
+    if (combined && item.kind == ItemKind::final) shadows.push_back(shadow_of(item));
     if (item.kind != ItemKind::pointer) return;
     unlink(item.table(), Edge{.kind = EdgeKind::item, .parent = index, .value = item.value});
   });
+  for (const Item& shadow : shadows) {
+    if (shadow.dies > group) insert_item(shadow);
+  }
 }
 
 // ---- pages that come and go ---------------------------------------------------------------------
@@ -766,7 +791,7 @@ void Caches::check_make(Frame& frame, unsigned index, Geometry geometry, unsigne
     for (u32 i = items_.first(path.tag); i != 0; i = items_[i].next) {
       if (!spend(1)) return;
       const Item& item = items_[i];
-      if (item.last() < first || item.va > last) continue;
+      if (item.last() < first || item.va > last || item.shadow != 0) continue;
       probe(path.tag, std::max(item.va, path.va), pa);
       probe(path.tag, path.va, pa);
       if (caps_.bbml != 0 && item.kind == ItemKind::pointer) {

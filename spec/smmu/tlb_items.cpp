@@ -11,7 +11,7 @@ bool TlbItems::renew(const Item& item) {
     const Item& old = items_[i];
     if (old.kind != item.kind || old.va != item.va || old.level != item.level ||
         old.value != item.value || old.space != item.space || old.count != item.count ||
-        old.hierarchical != item.hierarchical) {
+        old.shadow != item.shadow || old.hierarchical != item.hierarchical) {
       continue;
     }
     Item& again = items_.edit(trail_, i);
@@ -33,7 +33,7 @@ bool TlbItems::extend(const Item& item) {
   const Item& before = items_[newest];
   const Item next = before.part(before.count, 1);
   if (before.kind != item.kind || next.va != item.va || next.value != item.value ||
-      before.level != item.level || before.space != item.space ||
+      before.level != item.level || before.space != item.space || before.shadow != item.shadow ||
       before.hierarchical != item.hierarchical || before.dies != item.dies ||
       before.vanished_at != item.vanished_at || next.origin != item.origin) {
     return false;

@@ -12,8 +12,8 @@
 // property test holds that what comes out here is one of the engine's outcomes.
 //
 // Stage 2 is all in Intermediate: it translates the addresses that find_cd() and walk_stage1() read
-// from, and what the walk yields. The engine follows stage 2 alone; of both stages (options.cpp)
-// anything may happen there.
+// from, and what the walk yields. The engine follows stage 2; of both stages (options.cpp) it says
+// `within`, and nested.cpp asks here.
 #pragma once
 
 #include <concepts>
@@ -299,11 +299,12 @@ constexpr bool reads_too(AccessKind kind, Overrides overrides, bool by_ats) {
   return by_ats && kind.type == AccessType::execute && overrides.instcfg == InstCfg::incoming;
 }
 
-/// Number 10: the input address, each descriptor, access flag, rights. What a request by ATS may
-/// have is not what an ordinary access may: IHI 0070 13.7.1.
+/// Number 10, of stage 1: the input address, each descriptor, access flag, rights. What a request
+/// by ATS may have is not what an ordinary access may: IHI 0070 13.7.1. Of what passes `pa` is the
+/// address that stage 2 is asked for, where there is one.
 template <WordSource Source>
-Outcome translate(Intermediate<Source>& memory, const ContextDecision& context, Overrides overrides,
-                  const Access& access, AccessKind kind, bool by_ats) {
+Outcome translate_stage1(Intermediate<Source>& memory, const ContextDecision& context,
+                         Overrides overrides, const Access& access, AccessKind kind, bool by_ats) {
   const Regime<u64>& regime = context.regime;
   const AccessKind incoming{access.type, access.privileged};
   DescriptorReader<Intermediate<Source>> descriptors{memory};
@@ -325,8 +326,16 @@ Outcome translate(Intermediate<Source>& memory, const ContextDecision& context, 
   }
   outcome.origin = descriptors.place;
   outcome.value = descriptors.value;
-  if (outcome.kind == OutcomeKind::fault) return memory.failed(outcome);
-  return memory.finish(outcome, kind, reads_too(kind, overrides, by_ats));
+  return outcome.kind == OutcomeKind::fault ? memory.failed(outcome) : outcome;
+}
+
+/// And of both.
+template <WordSource Source>
+Outcome translate(Intermediate<Source>& memory, const ContextDecision& context, Overrides overrides,
+                  const Access& access, AccessKind kind, bool by_ats) {
+  const Outcome passed = translate_stage1(memory, context, overrides, access, kind, by_ats);
+  if (passed.kind == OutcomeKind::fault) return passed;
+  return memory.finish(passed, kind, reads_too(kind, overrides, by_ats));
 }
 
 /// An address of a CD or L1CD beyond the input size: under stage 2 that is C_BAD_STE or

@@ -73,6 +73,9 @@ bool allows(const Promise& promise, AccessKind kind, const Outcome& o, bool cohe
     }
     case State::identity: return o.kind == OutcomeKind::bypass;
     case State::waits: return o.stalled();
+    case State::within:
+      return o.kind == OutcomeKind::within || o.kind == OutcomeKind::fault ||
+             o.kind == OutcomeKind::abort;
     default: return false;
   }
 }

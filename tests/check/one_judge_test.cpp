@@ -101,6 +101,7 @@ TEST(Stage2, WhatIsWrongIsFound) {
       {"no_sync", Rule::PAGE_REUSE},     {"forgotten", Rule::PAGE_REUSE},
       {"short_root", Rule::WILD_WALK},   {"live_change", Rule::TAG_STAGE2},
       {"vmid_reused", Rule::TABLE_FREE}, {"not_ordered", Rule::WILD_WALK},
+      {"nested", Rule::PROMISE_TRANSIENT},
   };
   for (const auto& [name, rule] : bugs) {
     const Checked run = check(std::string("stage2_") + name, "s2p=1");
@@ -110,16 +111,6 @@ TEST(Stage2, WhatIsWrongIsFound) {
   }
 }
 
-TEST(Stage2, BothStagesAreUndecidedAndNobodyIsAccused) {
-  const Checked run = check("stage2_nested", "s2p=1");
-  EXPECT_EQ(run.end.verdict(), Verdict::undecided) << why(run);
-  EXPECT_THAT(why(run), HasSubstr("nested translation is not modelled"));
-  EXPECT_THAT(run.result.scope, Not(HasSubstr("stage 1")));
-  EXPECT_GT(run.result.unmodelled, 0U);
-  EXPECT_LT(run.result.unmodelled, run.result.sequences) << "some attach nothing";
-}
-
-/// What can be judged is.
 TEST(Stage2, ATornSteIsFoundAllTheSame) {
   const Checked run = check("stage2_torn", "s2p=1");
   ASSERT_EQ(run.result.findings.size(), 1U) << why(run);

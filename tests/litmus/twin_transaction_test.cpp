@@ -55,6 +55,7 @@ std::string text_of(const spec::Outcome& outcome, const Layout& laid) {
     case OutcomeKind::abort: return "abort";
     case OutcomeKind::bypass: return "bypass";
     case OutcomeKind::denied: return "denied";
+    case OutcomeKind::within: return "within";
     case OutcomeKind::fault: return std::string(spec::event_name(outcome.event));
     case OutcomeKind::translation: break;
   }

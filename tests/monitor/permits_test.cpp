@@ -134,5 +134,20 @@ TEST(Permits, EndsAreOfTheirKind) {
   EXPECT_TRUE(is_permitted(moving, faults(EventType::c_bad_ste)));
 }
 
+/// What a user's stage 1 yields is not looked at; what lets an access pass is promised by addresses
+/// of stage 2, or it is not.
+TEST(Permits, OnAUsersDomainAnyFaultIsRightAndNothingPasses) {
+  const Alternatives within = promised(State::within);
+  EXPECT_TRUE(is_permitted(within, faults(EventType::f_translation, true)));
+  EXPECT_TRUE(is_permitted(within, faults(EventType::f_permission)));
+  EXPECT_TRUE(is_permitted(within, faults(EventType::c_bad_cd)));
+  EXPECT_TRUE(is_permitted(within, {.kind = OutcomeKind::abort}));
+  EXPECT_TRUE(is_permitted(within, {.kind = OutcomeKind::within}));
+  EXPECT_FALSE(is_permitted(within, reaches()));
+  EXPECT_FALSE(is_permitted(within, {.kind = OutcomeKind::bypass}));
+  EXPECT_FALSE(is_permitted(within, {.kind = OutcomeKind::any}));
+  EXPECT_FALSE(is_permitted(promised(State::mapped), {.kind = OutcomeKind::within}));
+}
+
 }  // namespace
 }  // namespace iommucheck::oracle::permits_test

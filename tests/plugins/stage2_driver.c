@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: MIT
- * The example's driver, whose domains are of stage 2 alone, as a hypervisor's are: 40-bit addresses,
- * so that two tables of level 1 lie side by side; a VMID for each domain, its handle. It refuses an
- * SMMU without stage 2. What hypervisors get wrong, one at a time:
- *   TORN         Config comes before the other words
- *   WRONG_VMID   the invalidation names the next VMID
- *   STAGE1_TLBI  it is one of stage 1, by VA
- *   NO_SYNC      nobody waits for it
- *   FORGOTTEN    there is none
- *   SHORT_ROOT   the second of the tables side by side is somebody else's page
- *   LIVE_CHANGE  the table's place and VMID change under a valid STE
- *   VMID_REUSED  a domain that goes leaves its translations to the next of its VMID
- *   NOT_ORDERED  a new table is linked before its zeros are visible
- *   NESTED       Config selects both stages, which is not judged */
+ * The example's driver, whose domains are of stage 2 alone, as a hypervisor's are: 40-bit
+ * addresses, so that two tables of level 1 lie side by side; a VMID for each domain, its handle. It
+ * refuses an SMMU without stage 2. What hypervisors get wrong, one at a time: TORN         Config
+ * comes before the other words WRONG_VMID   the invalidation names the next VMID STAGE1_TLBI  it is
+ * one of stage 1, by VA NO_SYNC      nobody waits for it FORGOTTEN    there is none SHORT_ROOT the
+ * second of the tables side by side is somebody else's page LIVE_CHANGE  the table's place and VMID
+ * change under a valid STE VMID_REUSED  a domain that goes leaves its translations to the next of
+ * its VMID NOT_ORDERED  a new table is linked before its zeros are visible NESTED       Config
+ * selects both stages, and there is no user whose the first is */
 #define iommucheck_driver_entry simple_driver_entry
 #include "examples/simple_driver.c"
 #undef iommucheck_driver_entry
@@ -27,7 +23,8 @@ enum { S2_ROOT = PAGE };
 #else
 enum { S2_ROOT = 2 * PAGE };
 #endif
-/* Normal write-back, readable, inner shareable, accessed; bit 7 lets write, XN = 2 nobody execute. */
+/* Normal write-back, readable, inner shareable, accessed; bit 7 lets write, XN = 2 nobody execute.
+ */
 #define S2_LEAF (3u | 15u << 2 | 1u << 6 | 3u << 8 | 1u << 10)
 #define S2_WRITABLE (1u << 7)
 #define S2_NEVER_EXECUTE (2ull << 53)

@@ -84,15 +84,17 @@ struct SmallMachine {
     return found;
   }
   /// Names of what may happen, sorted: "0 denied" is page 0 of the pages, or a refusal.
-  std::string text(const Access& access) const {
+  std::string text(const Access& access) const { return text_of(outcomes(access)); }
+  static std::string text_of(const std::vector<Outcome>& outcomes) {
     std::set<std::string> names;
-    for (const Outcome& o : outcomes(access)) {
+    for (const Outcome& o : outcomes) {
       switch (o.kind) {
         case OutcomeKind::translation: names.insert(std::to_string((o.pa - page) / 0x1000)); break;
         case OutcomeKind::bypass: names.insert("bypass"); break;
         case OutcomeKind::abort: names.insert("abort"); break;
         case OutcomeKind::any: names.insert("any"); break;
         case OutcomeKind::denied: names.insert("denied"); break;
+        case OutcomeKind::within: names.insert("within"); break;
         case OutcomeKind::fault: names.emplace(event_name(o.event)); break;
       }
     }

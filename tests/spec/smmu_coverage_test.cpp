@@ -105,6 +105,13 @@ TEST(Coverage, StagesOfAnEntry) {
   EXPECT_FALSE(covers(ipa, t, 0)) << "combined entries survive S2_IPA";
   EXPECT_TRUE(covers(cmd_tlbi_nh_all(0), t, 0));
   EXPECT_TRUE(covers(s12, t, 0));
+  EXPECT_TRUE(covers(cmd_tlbi_nh_vaa(0, 0x1000), t, 0));
+  t.stage = Stage::shadow;  // at 0x1000 of the intermediate addresses, and at VAs nobody knows
+  EXPECT_FALSE(covers(ipa, t, 0));
+  EXPECT_FALSE(covers(cmd_tlbi_nh_vaa(0, 0x1000), t, 0)) << "an IPA is no VA";
+  EXPECT_TRUE(covers(cmd_tlbi_nh_all(0), t, 0));
+  EXPECT_FALSE(covers(cmd_tlbi_nh_all(1), t, 0));
+  EXPECT_TRUE(covers(s12, t, 0));
 }
 
 TEST(Coverage, RangeBounds) {

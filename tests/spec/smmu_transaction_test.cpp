@@ -40,6 +40,24 @@ struct AccessFlagsSet {
 
 enum class Verdict { permitted, exact, forbidden, not_exact, left_open };
 
+/// Under both stages: any fault, and no translation but what stage 2 gives. What it is exactly is
+/// one of nested_outcomes(), and what is performed.
+Verdict compare_within(TransactionMachine& m, u32 tag, const Outcome& outcome,
+                       const Access& access) {
+  if (outcome.kind == OutcomeKind::any || outcome.kind == OutcomeKind::denied) {
+    return Verdict::left_open;
+  }
+  const Outcome performed = m.caches().newest_outcome(access);
+  if (performed.kind == OutcomeKind::any) return Verdict::forbidden;
+  if (outcome.kind != OutcomeKind::translation) return Verdict::permitted;
+  bool met = false;
+  const bool done = m.caches().nested_outcomes(access, [&](const Outcome& o) {
+    met |= o.kind == OutcomeKind::any || (o.kind == outcome.kind && o.pa == outcome.pa);
+  });
+  const bool inside = m.caches().reaches(tag, outcome.pa) && performed.pa == outcome.pa;
+  return inside && (met || !done) ? Verdict::permitted : Verdict::forbidden;
+}
+
 /// Where nothing is cached and all is visible the outcome is the only one; but
 ///  - two regimes under one tag, or translations in conflict, may do anything (3.17.3, 3.21.1),
 ///  - memory of unknown content may hold anything, global entries for other walks too,
@@ -65,6 +83,10 @@ Verdict compare(TransactionMachine& m, Source& source, const bool& unknown, cons
                        rule == Rule::CONFLICT_TLB || rule == Rule::WILD_WALK || unknown ||
                        found.front().not_modelled != NotModelled::no;
     return exact && !named ? Verdict::not_exact : Verdict::left_open;
+  }
+  if (const auto within = std::ranges::find(found, OutcomeKind::within, &Outcome::kind);
+      within != found.end()) {
+    return compare_within(m, within->tag, outcome, access);
   }
   if (std::ranges::none_of(found, same)) return Verdict::forbidden;
   if (!exact) return Verdict::permitted;

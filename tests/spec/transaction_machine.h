@@ -155,8 +155,20 @@ class TransactionMachine {
                                     .strw = caps_.hyp && chance(3) ? 2U : 0U,
                                     .s2vmid = static_cast<unsigned>(draw_(2))});
     ste.dw[1] |= draw_(4) << 48 | draw_(4) << 50;  // PRIVCFG, INSTCFG
+    if (caps_.s2p && chance(3)) ste = with_random_stage2(ste);
     if (chance(8)) ste.dw[draw_(3)] ^= flip();
     return ste;
+  }
+
+  /// Both stages.
+  Ste<u64> with_random_stage2(const Ste<u64>& stage1) {
+    const Ste<u64> stage2 = draw_stage2_ste();
+    Ste<u64> both = stage1;
+    both.dw[0] |= u64{2} << 1;
+    both.dw[1] |= stage2.dw[1] & (u64{1} << 25);
+    both.dw[2] = stage2.dw[2];
+    both.dw[3] = stage2.dw[3];
+    return both;
   }
 
   /// Stage 2 alone: one table at the start level, a part of one, or two side by side.
