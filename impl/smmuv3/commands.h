@@ -23,8 +23,11 @@ namespace command {
 inline constexpr u64 op_cfgi_ste = 0x03;
 inline constexpr u64 op_cfgi_ste_range = 0x04;
 inline constexpr u64 op_cfgi_cd = 0x05;
+inline constexpr u64 op_cfgi_cd_all = 0x06;
+inline constexpr u64 op_tlbi_nh_all = 0x10;
 inline constexpr u64 op_tlbi_nh_asid = 0x11;
 inline constexpr u64 op_tlbi_nh_va = 0x12;
+inline constexpr u64 op_tlbi_nh_vaa = 0x13;
 inline constexpr u64 op_tlbi_el2_all = 0x20;
 inline constexpr u64 op_tlbi_s12_vmall = 0x28;
 inline constexpr u64 op_tlbi_s2_ipa = 0x2a;
@@ -43,6 +46,7 @@ inline constexpr u64 granule_4k = 1 << 10;  // TG
 inline constexpr u64 range_all = 31;
 inline constexpr unsigned ssid_lsb = 12;
 inline constexpr u64 ssid_valid = 1 << 11;
+inline constexpr u64 global = 1 << 9;  // ATC_INV: of every PASID
 inline constexpr u64 atc_size_all = 52;
 inline constexpr u64 resume_retry = 1 << 12;
 inline constexpr u64 resume_abort = 1 << 13;
@@ -71,6 +75,12 @@ constexpr CommandOf<W> atc_inv(W sid, W ssid, bool with_ssid, W address, u64 siz
           (address & W(~u64{page_bytes - 1})) | W(size_lg2)};
 }
 
+/// All that the device has cached with a PASID, whichever.
+template <class W>
+constexpr CommandOf<W> atc_inv_every_pasid(W sid) {
+  return {W(op_atc_inv | global | ssid_valid) | (sid << sid_lsb), W(atc_size_all)};
+}
+
 /// Ends a stall: the access is made again, or aborted.
 template <class W>
 constexpr CommandOf<W> resume(W sid, W stag, bool retry) {
@@ -96,6 +106,12 @@ template <class W>
 constexpr CommandOf<W> tlbi_nh_va_range(W asid, W iova, W num, W scale, u64 ttl, bool leaf) {
   return {W(op_tlbi_nh_va) | (num << num_lsb) | (scale << scale_lsb) | (asid << asid_lsb),
           (iova & W(~u64{page_bytes - 1})) | W(granule_4k | ttl << ttl_lsb | (leaf ? 1 : 0))};
+}
+
+/// All of `vmid` but what is of stage 2 alone.
+template <class W>
+constexpr CommandOf<W> tlbi_nh_all(W vmid) {
+  return {W(op_tlbi_nh_all) | (vmid << vmid_lsb), W(0)};
 }
 
 /// All of `vmid`, of each stage.

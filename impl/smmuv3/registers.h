@@ -80,9 +80,11 @@ struct Features {
   bool hypervisor = false;
   bool two_level_stream_table = false;
   bool range_invalidation = false;
+  bool wide_ranges = false;  ///< SCALE of range commands has six bits
   bool granule_4k = false;
   bool preset_tables = false;
   bool ats = false;
+  bool split_ats = false;    ///< ATS of stage 1 alone, under stage 2
   bool dirty_state = false;  ///< marks what is written to, and access flags
   bool two_level_cd_table = false;
   u8 asid_bits = 8;
@@ -107,6 +109,7 @@ constexpr Features read_features(u32 id0, u32 id1, u32 id3, u32 id5) {
   // Marks that the CPU's caches may hide are of no use.
   f.dirty_state = bits(id0, 7, 6) >= 2 && f.coherent;
   f.ats = bit(id0, 10);
+  f.split_ats = f.ats && !bit(id0, 11);  // NS1ATS
   f.asid_bits = bit(id0, 12) ? 16 : 8;
   f.two_level_cd_table = bit(id0, 19);
   f.little_endian = bits(id0, 22, 21) != 3;
@@ -119,6 +122,7 @@ constexpr Features read_features(u32 id0, u32 id1, u32 id3, u32 id5) {
   f.preset_tables = bits(id1, 30, 29) != 0;
   f.range_invalidation = bit(id3, 10);
   f.granule_4k = bit(id5, 4);
+  f.wide_ranges = bit(id5, 7);  // DS
   f.stall_max = static_cast<u16>(bits(id5, 31, 16));
   // 52 bits and more need descriptor formats that a 4 KiB table has only with DS: 48 are used.
   constexpr u8 sizes[] = {32, 36, 40, 42, 44, 48};
