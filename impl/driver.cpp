@@ -260,6 +260,12 @@ constexpr iommucheck_driver make_driver() {
                     u64* bitmap) {
     return core(self).dirty_read(domain, iova, bytes, grain, clear != 0, bitmap);
   };
+  d.vdevice = [](void* self, iommucheck_handle parent, u32 device, u64 number) {
+    return core(self).vdevice(parent, device, number);
+  };
+  d.cache_invalidate = [](void* self, iommucheck_handle domain, const u64* commands, u64 count) {
+    return core(self).cache_invalidate(domain, commands, count);
+  };
   add_processes(d);
   add_tasks(d);
   add_private(d);

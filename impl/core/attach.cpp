@@ -8,6 +8,10 @@ namespace iommucheck::impl {
 
 Route Core::route_to(const Domain* domain, const Table* own, u32 device) const {
   if (domain == nullptr) return {};
+  if (domain->is_nested()) {
+    return {
+        .kind = Route::Kind::user, .table = domain->parent->table, .structure = domain->structure};
+  }
   Route::Kind rid = Route::Kind::table;
   if (domain->kind == IOMMUCHECK_DOMAIN_BLOCKED) rid = Route::Kind::blocked;
   if (domain->kind == IOMMUCHECK_DOMAIN_IDENTITY) rid = Route::Kind::bypass;
@@ -76,18 +80,34 @@ int Core::switch_route(u32 device) {
 int Core::empty_if_left(Domain& domain) {
   Space* space = domain.reached();
   if (space == nullptr) return 0;
-  const bool left = domain.devices == 0 && domain.attachments == 0;
+  const bool left = !(domain.parent != nullptr ? *domain.parent : domain).has_devices();
   if (left) space->gather.add_all();
   if (int error = complete(*space)) return error;
-  if (left) space->cached = false;
+  if (left) space->cached = space->combined = false;
   return 0;
+}
+
+/// On `domain`, and in its parent's user.
+void Core::count_device(Domain& domain, u32 device) {
+  ++domain.devices;
+  if (backend_.has_cache(device)) ++domain.caching_devices;
+  if (domain.parent == nullptr) return;
+  ++domain.parent->user_devices;
+  if (backend_.has_cache(device)) ++domain.parent->caching_devices;
+}
+
+void Core::uncount_device(Domain& domain, u32 device) {
+  --domain.devices;
+  if (backend_.has_cache(device)) --domain.caching_devices;
+  if (domain.parent == nullptr) return;
+  --domain.parent->user_devices;
+  if (backend_.has_cache(device)) --domain.parent->caching_devices;
 }
 
 /// A device has left `domain`, where it met that table, for the IOMMU too.
 int Core::leave(Domain& domain, u32 device, const Holder& holder) {
   const iommucheck_handle handle = domains_.handle(domain);
-  --domain.devices;
-  if (backend_.has_cache(device)) --domain.caching_devices;
+  uncount_device(domain, device);
   if (!domain.is_paging()) return empty_if_left(domain);
   sva_.end_faults(holder, device);
   if (!holder.is_own()) sva_.update_waits(holder);
@@ -121,8 +141,10 @@ int Core::move_devices(u32 device, Domain& domain) {
   }
   if (error == 0) {
     for_each_moving(device, [&](u32 i) {
+      devices_[i].had_user |= domain.is_nested();
       if (!set_route(i, route(i))) return;
       if (reached != nullptr) reached->cached = true;
+      if (domain.is_nested()) reached->combined = true;
       backend_.forget_route(i, false);
     });
     error = commit();
@@ -141,6 +163,7 @@ int Core::move_devices(u32 device, Domain& domain) {
   }
   if (error == 0) {
     if (reached != nullptr) reached->cached = true;
+    if (domain.is_nested()) reached->combined = true;
     return 0;
   }
   // Nothing is known: back to what was, and all domains stay cached until recovery.
@@ -175,7 +198,7 @@ bool Core::would_silence(u32 device, const Domain& domain) {
 /// Where an outer space is there are no PASIDs, and domains stand at some.
 bool Core::would_lose_pasids(u32 device, const Domain& domain) {
   bool would = false;
-  for_each_moving(device, [&](u32 i) { would |= domain.is_outer() && has_attachments(i); });
+  for_each_moving(device, [&](u32 i) { would |= domain.takes_pasids() && has_attachments(i); });
   return would;
 }
 
@@ -214,10 +237,7 @@ int Core::attach(iommucheck_handle handle, u32 device) {
   if (error == 0) error = open_next_tables(device, *domain);
   if (error == 0) error = move_devices(device, *domain);
   if (error != 0) return error;
-  for_each_moving(device, [&](u32 i) {
-    ++domain->devices;
-    if (backend_.has_cache(i)) ++domain->caching_devices;
-  });
+  for_each_moving(device, [&](u32 i) { count_device(*domain, i); });
   // They have moved. If only an old tag cannot be emptied now, that domain stays `cached`, and its
   // own next call tells.
   for_each_moving(device, [&](u32 i) {
@@ -263,8 +283,7 @@ int Core::take_off(Domain& domain, u32 device) {
     return error;
   }
   for_each_moving(device, [&](u32 i) {
-    --domain.devices;
-    if (backend_.has_cache(i)) --domain.caching_devices;
+    uncount_device(domain, i);
     keep_table(devices_[i].table);
   });
   if (Space* space = domain.reached()) quarantine(*space);

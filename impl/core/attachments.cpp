@@ -141,9 +141,11 @@ int Core::check_attach_pasid(const Domain* domain, u32 device, u32 pasid) {
   if (domain->kind == IOMMUCHECK_DOMAIN_IDENTITY && !backend_.can_route(Route::Kind::bypass)) {
     return -IOMMUCHECK_EOPNOTSUPP;
   }
-  if (domain->is_outer()) return -IOMMUCHECK_EOPNOTSUPP;
+  if (domain->takes_pasids()) return -IOMMUCHECK_EOPNOTSUPP;
   const Domain* rid = domains_.find(devices_[device].domain);
-  if (rid == nullptr || rid->is_outer()) return -IOMMUCHECK_EINVAL;
+  if (rid == nullptr) return -IOMMUCHECK_EINVAL;
+  if (rid->is_nested()) return -IOMMUCHECK_EBUSY;
+  if (rid->is_outer()) return -IOMMUCHECK_EOPNOTSUPP;
   if (pasid < first_pasid() || (u64{pasid} >> pasid_bits(device)) != 0) return -IOMMUCHECK_EINVAL;
   return sva_.check_plain(pasid);
 }

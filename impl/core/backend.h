@@ -10,6 +10,9 @@
 //   tag     what translations carry that the IOMMU has cached; a process's is the CPUs'
 //   forget  drop what the IOMMU has cached of routes and entries
 //   drop    drop translations, the IOMMU's own or those that a device has cached
+//   outer   of a space: what is mapped there may be the output of tables of a user's
+//   user    who has tables of its own over an outer space, which say its own addresses
+//   structure  what a user's own route would be, in the words of the backend
 //
 // What is forgotten or dropped is queued, and has acted when flush() says so. What two flushes
 // apart guarantee, one does not: an entry first, then translations, then those of devices, as each
@@ -17,6 +20,8 @@
 //
 // Tables and spaces are objects of the backend's, derived from those of the core.
 #pragma once
+
+#include <array>
 
 #include "base/types.h"
 #include "impl/core/space.h"
@@ -44,10 +49,14 @@ struct Table {
   Table* next_waiting = nullptr;  ///< the core's, of those that a time-out keeps
 };
 
+using Structure = std::array<u64, 2>;
+
 struct Route {
-  enum class Kind : u8 { blocked, bypass, table };
+  /// A user's goes by its structure, and what comes of that through the table of an outer space.
+  enum class Kind : u8 { blocked, bypass, table, user };
   Kind kind = Kind::blocked;
   const Table* table = nullptr;
+  Structure structure{};
   unsigned pasid_bits = 0;   ///< how much of it the device may reach
   Kind first = Kind::table;  ///< where accesses without a PASID go beside a table
 };
@@ -61,6 +70,15 @@ struct Entry {
 
   /// Accesses pass as they are, where the backend can_route() so.
   bool passes() const { return space == nullptr && mm == nullptr; }
+};
+
+/// A command of a user's, as far as the core has to know it.
+struct UserCommand {
+  /// Each can refill what is about the next.
+  enum class About : u8 { refused, entries, translations, device };
+  About about = About::refused;
+  bool names_device = false;
+  u32 number = 0;  ///< by which the user calls the device
 };
 
 /// An access that waits for an answer.
@@ -229,6 +247,26 @@ class Backend {
   virtual void free_detached(Space& space, const Detached& subtree) = 0;
   /// Parts of the table that unmap() took out: no cache leads to them any more.
   virtual void free_retired(Space& space) = 0;
+
+  // ---- users: where there are outer spaces ----
+
+  /// Whether a route may go by that structure, over that space. EINVAL, EOPNOTSUPP.
+  virtual int check_structure(const iommucheck_nested_params& /*params*/, bool /*pasids*/,
+                              const Space& /*outer*/) const {
+    return -IOMMUCHECK_EOPNOTSUPP;
+  }
+  /// All that was made of what users' tables say and the outer space of that tag.
+  virtual void drop_inner(u64 /*tag*/) {}
+  /// All that the device has cached, at PASIDs that nobody knows of as well.
+  virtual void drop_device_wholly(u32 device) { drop_device(device, no_pasid); }
+  /// Two words of a user's.
+  virtual UserCommand understand(const u64* /*command*/) const { return {}; }
+  /// Instead of one that it understands: for that tag, of a device whose route goes by that
+  /// structure. False: it names what the structure has not.
+  virtual bool forward(const u64* /*command*/, u64 /*tag*/, u32 /*device*/,
+                       const Structure& /*structure*/) {
+    return false;
+  }
 
   // ---- what devices have written to: without it nothing is tracked ----
 

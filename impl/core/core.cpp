@@ -52,6 +52,7 @@ void Core::free_everything() {
   sva_.shutdown();
   faults_.shutdown();
   tasks_.for_each_used([&](Task& task) { release_task(task); });
+  virtual_devices_.for_each_used([&](VirtualDevice& its) { virtual_devices_.release(its); });
   attachments_.for_each_used([&](Attachment& at) { attachments_.release(at); });
   domains_.for_each_used([&](Domain& domain) { release(domain); });
   close_waiting_tables();
@@ -121,9 +122,10 @@ int Core::recover() {
   sva_.for_each_space(settle_space);
   sva_.recovered();
   domains_.for_each_used([&](Domain& domain) {
-    if (domain.reached() != nullptr) {
-      settle_space(*domain.space);
-      domain.space->cached = domain.devices != 0 || domain.attachments != 0;
+    if (Space* space = domain.mapped()) {
+      settle_space(*space);
+      space->cached = domain.has_devices();
+      space->combined = domain.user_devices != 0;
       if (domain.table != nullptr) backend_.free_abandoned(*domain.table);
     }
     if (domain.zombie) release(domain);

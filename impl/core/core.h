@@ -8,7 +8,8 @@
 //    that it is on: the domain's, which its devices share, or its own. It has its own with tables
 //    per device, and from its first attach_pasid on until it is detached; that may stand beside a
 //    blocked or bypassed route of the RID's;
-//  - the table of an outer space is the domain's, and has no PASIDs: nor has who is on it;
+//  - the table of an outer space is the domain's, and has no PASIDs: nor has who is on it, or on a
+//    nested domain over it, for the host. A nested domain has neither space nor table;
 //  - `Space::cached` is false only if no entry of the space can be reached and its tag has been
 //    invalidated since. Such a space owes the hardware nothing: its unmaps send no command;
 //  - a `Space::foreign` is in no cache that a command reaches, and in those of walkers until its
@@ -41,13 +42,26 @@ struct Domain {
   u32 dynamic = 0;               // dynamic domains and tasks of which it is the master
   iommucheck_handle master = 0;  // of a dynamic one
   Table* table = nullptr;        // of a paging one whose devices share it
-  Space* space = nullptr;  // that of accesses without a PASID; of a dynamic one, of its walkers
-  UsesOfHolder uses;       // of the table that its devices share
+  Space* space = nullptr;    // that of accesses without a PASID; of a dynamic one, of its walkers
+  UsesOfHolder uses;         // of the table that its devices share
+  Domain* parent = nullptr;  // of a nested one, until it is freed: the outer domain
+  Structure structure{};     // of a nested one
+  u32 nested = 0;            // of an outer one: domains of which it is the parent
+  u32 user_devices = 0;      // and devices on these
+  List<VirtualDevice, &VirtualDevice::of_parent> virtual_devices;  // and their numbers
 
   bool is_paging() const { return kind == IOMMUCHECK_DOMAIN_PAGING; }
   bool is_outer() const { return kind == IOMMUCHECK_DOMAIN_PAGING_S2; }
+  bool is_nested() const {
+    return kind == IOMMUCHECK_DOMAIN_NESTED || kind == IOMMUCHECK_DOMAIN_NESTED_PASID;
+  }
+  /// Its own, that the IOMMU reaches.
+  Space* mapped() const { return is_dynamic() ? nullptr : space; }
   /// The space that its devices reach; null: none that is mapped into.
-  Space* reached() const { return is_dynamic() ? nullptr : space; }
+  Space* reached() const { return parent != nullptr ? parent->space : mapped(); }
+  /// Whether a device there has no PASIDs of the host's.
+  bool takes_pasids() const { return is_outer() || is_nested(); }
+  bool has_devices() const { return devices != 0 || attachments != 0 || user_devices != 0; }
   /// At a PASID: one that is blocked has none.
   bool has_entry() const { return is_paging() || kind == IOMMUCHECK_DOMAIN_IDENTITY; }
   bool is_dynamic() const { return kind == IOMMUCHECK_DOMAIN_DYNAMIC; }
@@ -68,6 +82,7 @@ struct Device {
   bool added = false;
   bool gone = false;             // being removed: it answers no more
   bool isolated = false;         // it does not answer, and is blocked
+  bool had_user = false;         // what it has cached may be of PASIDs that a user has chosen
   u64 asked = 0;                 // the batch in which it was last told to drop what it has cached
   u8 pasid_bits = 0;             // of what it can send and the IOMMU can do
   bool moving = false;           // of those that an attach or detach is about, it is one
@@ -106,6 +121,8 @@ class Core {
   int domain_get_attr(iommucheck_handle handle, u32 attr, u64* value);
   int dirty_set(iommucheck_handle handle, bool on);
   int dirty_read(iommucheck_handle handle, u64 iova, u64 bytes, u64 grain, bool clear, u64* bitmap);
+  int vdevice(iommucheck_handle parent, u32 device, u64 number);
+  iommucheck_result cache_invalidate(iommucheck_handle handle, const u64* commands, u64 count);
   int attach(iommucheck_handle handle, u32 device);
   int detach(iommucheck_handle handle, u32 device);
   int attach_pasid(iommucheck_handle handle, u32 device, u32 pasid);
@@ -283,6 +300,15 @@ class Core {
   int alloc_dynamic(const iommucheck_domain_params& params, iommucheck_handle* handle);
   void release(Domain& domain);
 
+  // users (nested.cpp)
+  Domain* find_outer(iommucheck_handle handle);
+  int alloc_nested(const iommucheck_domain_params& params, iommucheck_handle* handle);
+  void end_family(Domain& domain);
+  void drop_virtual_devices(u32 device);
+  bool forward(Domain& parent, const UserCommand& command, const u64* words);
+  void drop_caches_of_user(const Domain& parent);
+  void drop_device_wholly(u32 device);
+
   // tasks (tasks.cpp)
   int bind_explicit(u32 device, iommucheck_handle* token);
   void release_task(Task& task);
@@ -290,6 +316,8 @@ class Core {
 
   // who is on which domain (attach.cpp)
   Route route_to(const Domain* domain, const Table* own, u32 device) const;
+  void count_device(Domain& domain, u32 device);
+  void uncount_device(Domain& domain, u32 device);
   int open_next_tables(u32 device, const Domain& domain);
   void close_next_table(u32 device);
   void close_own_table(u32 device);
@@ -374,6 +402,7 @@ class Core {
   Pool<Domain> domains_;
   Pool<Task> tasks_;
   Pool<Attachment> attachments_;
+  Pool<VirtualDevice> virtual_devices_;
   Sva sva_;
   Faults faults_;
   Device* devices_ = nullptr;

@@ -65,6 +65,7 @@ int Core::device_remove(u32 device) {
   int error = sva_.device_gone(device);
   faults_.device_gone(device);
   drop_tasks_of(device);
+  drop_virtual_devices(device);
   if (int late = end_attachments(device, every_pasid); error == 0) error = late;
   Domain* domain = domains_.find(devices_[device].domain);
   if (domain != nullptr) {

@@ -14,9 +14,9 @@ Space* Core::tracked_space(iommucheck_handle handle, int* error) {
     return nullptr;
   }
   *error = -IOMMUCHECK_EOPNOTSUPP;
-  if (domain->reached() == nullptr || !backend_.tracks_writes()) return nullptr;
+  if (domain->mapped() == nullptr || !backend_.tracks_writes()) return nullptr;
   *error = 0;
-  return domain->reached();
+  return domain->mapped();
 }
 
 /// On: all is clean, and what is cached may still be written without a mark until it is

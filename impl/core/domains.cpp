@@ -64,7 +64,7 @@ int Core::domain_alloc(const iommucheck_domain_params& params, iommucheck_handle
     return -IOMMUCHECK_EINVAL;
   }
   if (params.kind == IOMMUCHECK_DOMAIN_DYNAMIC) return alloc_dynamic(params, handle);
-  if (params.kind >= IOMMUCHECK_DOMAIN_NESTED) return IOMMUCHECK_NOT_BUILT;
+  if (params.kind >= IOMMUCHECK_DOMAIN_NESTED) return alloc_nested(params, handle);
   const u32 input_bits = params.input_bits;
   if (paging && input_bits != 0 &&
       (input_bits < limits_.input_bits_min || input_bits > limits_.input_bits_max)) {
@@ -91,9 +91,10 @@ void Core::release(Domain& domain) {
 int Core::domain_free(iommucheck_handle handle) {
   Domain* domain = domains_.find(handle);
   if (domain == nullptr || domain->zombie) return -IOMMUCHECK_EINVAL;
-  if (domain->devices != 0 || domain->attachments != 0 || domain->dynamic != 0) {
+  if (domain->has_devices() || domain->dynamic != 0 || domain->nested != 0) {
     return -IOMMUCHECK_EBUSY;
   }
+  end_family(*domain);
   if (domain->is_dynamic()) {
     // That nobody walks it any more the caller has seen to.
     --domains_.find(domain->master)->dynamic;

@@ -105,6 +105,16 @@ struct Task {
   Space* space = nullptr;
 };
 
+/// The number by which the user of an outer domain calls a device.
+struct VirtualDevice {
+  bool used = false;
+  u32 index = 0;
+  u32 generation = 0;
+  u32 device = 0;
+  u32 number = 0;
+  Link of_parent;
+};
+
 /// sva_device_init, and what followed it.
 struct SvaDevice {
   bool ready = false;

@@ -101,6 +101,7 @@ void Core::drop_device(u32 device, u32 pasid) {
 
 /// At each PASID at which it can have cached anything.
 void Core::drop_everything_of(u32 device) {
+  if (devices_[device].had_user) return drop_device_wholly(device);
   drop_device(device, no_pasid);
   sva_.for_each_pasid([&](u32 pasid) { drop_device(device, pasid); });
   attachments_.for_each_used([&](const Attachment& at) {
@@ -125,9 +126,14 @@ int Core::complete(Space& space) {
   return 0;
 }
 
-/// The IOMMU's first: a device's own cache could be refilled from them.
+/// The IOMMU's first, what users' tables have made of them next, where it does not go with all of
+/// the tag: each could be refilled from those before, and a device's own cache from all.
 int Core::drop_gathered(const Space& space) {
   backend_.drop_gathered(space.gather, space.tag);
+  if (space.combined && !space.gather.all()) {
+    if (int error = commit()) return error;
+    backend_.drop_inner(space.tag);
+  }
   if (int error = commit()) return error;
   return drop_gathered_of_devices(space) ? commit() : 0;
 }
@@ -151,6 +157,7 @@ bool Core::drop_gathered_of_devices(const Space& space) {
   attachments_.for_each_used([&](const Attachment& at) {
     if (at.domain == space.domain) drop(Holder{.device = at.device}, at.pasid);
   });
+  drop_caches_of_user(*domain);
   return true;
 }
 
@@ -179,6 +186,7 @@ void Core::drop_device_range(const Holder& holder, u32 pasid, u64 first, u64 end
 /// All that the device can have cached while it had that table.
 void Core::drop_all_of_device(u32 device, const Holder& holder) {
   if (!is_told(device)) return;
+  if (devices_[device].had_user) return drop_device_wholly(device);
   drop_device(device, no_pasid);
   sva_.for_each_pasid(holder, [&](u32 pasid) { drop_device(device, pasid); });
 }

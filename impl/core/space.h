@@ -29,6 +29,7 @@ struct Space {
   bool foreign = false;      // walked by others than the IOMMU, and never by it: a dynamic domain's
   bool tracked = false;      // what devices write to is marked
   bool cached = false;       // its translations may be in a cache of the IOMMU or of a device
+  bool combined = false;     // so may what users' tables have made of them
   bool tables_wait = false;  // parts of its table that unmap took out
 };
 

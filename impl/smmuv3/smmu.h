@@ -110,6 +110,14 @@ class Smmu final : public HookedBackend {
   void free_detached(Space& space, const Detached& subtree) override;
   void free_retired(Space& space) override;
 
+  // nested.cpp
+  int check_structure(const iommucheck_nested_params& params, bool pasids,
+                      const Space& outer) const override;
+  void drop_inner(u64 tag) override { add(command::tlbi_nh_all(vmid_of(tag))); }
+  void drop_device_wholly(u32 device) override;
+  UserCommand understand(const u64* words) const override;
+  bool forward(const u64* words, u64 tag, u32 device, const Structure& structure) override;
+
   // dirty.cpp
   bool tracks_writes() const override { return features_.dirty_state; }
   void track(Space& space, bool on) override;
@@ -177,6 +185,7 @@ class Smmu final : public HookedBackend {
     bool is = false;
   };
   ste::Words words_of(u32 device, const Route& route) const;
+  ste::Words words_of_user(u32 device, const Route& route) const;
   ste::Words words_at(u32 sid) const;
   bool prepare_ste(u32 sid, const ste::Words& to);
   bool set_ste(u32 sid, const ste::Words& to, bool& postponed);

@@ -72,6 +72,7 @@ bool is_one_store(const ste::Words& from, const ste::Words& to) {
 ste::Words Smmu::words_of(u32 device, const Route& route) const {
   if (route.kind == Route::Kind::blocked) return {ste::blocked};
   if (route.kind == Route::Kind::bypass) return {ste::bypass};
+  if (route.kind == Route::Kind::user) return words_of_user(device, route);
   const auto& table = static_cast<const SmmuTable&>(*route.table);
   const u64 word1 = ste::word1(features_, can_wait(device), has_cache(device));
   if (table.stage2) return {ste::stage2, word1, table.word2, table.word3};

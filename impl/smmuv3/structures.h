@@ -31,6 +31,7 @@ inline constexpr u64 valid = 1;
 inline constexpr u64 config_bypass = u64{4} << 1;
 inline constexpr u64 config_stage1 = u64{5} << 1;
 inline constexpr u64 config_stage2 = u64{6} << 1;
+inline constexpr u64 config_nested = u64{7} << 1;
 
 // S1DSS, in word 1. IHI 0070 5.2.
 inline constexpr u64 s1dss_terminate = 0;  ///< F_STREAM_DISABLED

@@ -128,7 +128,7 @@ void FakeWorld::act(const FakeCommand& command) {
   }
 }
 
-/// Exactly what is asked for: without SSV what has no PASID.
+/// Exactly what is asked for: without SSV what has no PASID, with Global as well what has any.
 void FakeWorld::invalidate_atc(const FakeCommand& command) {
   const auto sid = static_cast<u32>(command.word0 >> 32);
   const bool ssv = field(command.word0, 11, 11) != 0;
@@ -138,7 +138,8 @@ void FakeWorld::invalidate_atc(const FakeCommand& command) {
   const u64 last = size == 52 ? ~u64{0} : first + (u64{0x1000} << size) - 1;
   std::erase_if(atc_, [&](const auto& item) {
     const auto& [its_sid, its_pasid, its_page] = item.first;
-    return its_sid == sid && its_pasid == pasid && its_page >= first && its_page <= last;
+    const bool its = ssv && field(command.word0, 9, 9) != 0 ? its_pasid != 0 : its_pasid == pasid;
+    return its_sid == sid && its && its_page >= first && its_page <= last;
   });
 }
 

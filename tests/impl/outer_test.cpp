@@ -122,7 +122,7 @@ TEST(Outer, HasNoPasids) {
   EXPECT_EQ(d.reach(0), 2 * phys);
   ASSERT_EQ(d.driver->detach_pasid(d.self(), inner, 0, pasid), 0);
   ASSERT_EQ(d.attach(outer), 0);
-  EXPECT_EQ(d.attach_pasid(inner, 0, pasid), -IOMMUCHECK_EINVAL);
+  EXPECT_EQ(d.attach_pasid(inner, 0, pasid), -IOMMUCHECK_EOPNOTSUPP);
   EXPECT_EQ(d.reach(0), phys);
 }
 

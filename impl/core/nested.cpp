@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+// Users: domains that go by a user's structure over an outer domain, by which numbers a user calls
+// devices, and its commands. All domains over one outer domain are one user: its tag is theirs.
+// INTERFACE "Nested".
+#include "impl/core/core.h"
+
+namespace iommucheck::impl {
+
+Domain* Core::find_outer(iommucheck_handle handle) {
+  Domain* domain = domains_.find(handle);
+  const bool is = domain != nullptr && !domain->zombie && domain->is_outer();
+  return is ? domain : nullptr;
+}
+
+// ---- domains ----
+
+int Core::alloc_nested(const iommucheck_domain_params& params, iommucheck_handle* handle) {
+  const auto* nested = static_cast<const iommucheck_nested_params*>(params.of_kind);
+  if (nested == nullptr || nested->abi != IOMMUCHECK_DRIVER_ABI ||
+      nested->size < IOMMUCHECK_NESTED_PARAMS_SIZE_VER0 || nested->reserved != 0) {
+    return -IOMMUCHECK_EINVAL;
+  }
+  Domain* parent = find_outer(nested->parent);
+  if (parent == nullptr) return -IOMMUCHECK_EINVAL;
+  const bool pasids = params.kind == IOMMUCHECK_DOMAIN_NESTED_PASID;
+  if (int error = backend_.check_structure(*nested, pasids, *parent->space)) return error;
+  Domain* domain = domains_.allocate(platform_);
+  if (domain == nullptr) return -IOMMUCHECK_ENOMEM;
+  domain->kind = params.kind;
+  domain->parent = parent;
+  domain->structure = {nested->structure[0], nested->structure[1]};
+  ++parent->nested;
+  *handle = domains_.handle(*domain);
+  return 0;
+}
+
+/// Of a domain that its caller frees: it is nobody's child, and devices have no numbers there.
+void Core::end_family(Domain& domain) {
+  if (domain.parent != nullptr) --domain.parent->nested;
+  domain.parent = nullptr;
+  domain.virtual_devices.for_each(virtual_devices_, [&](VirtualDevice& its) {
+    domain.virtual_devices.remove(virtual_devices_, its);
+    virtual_devices_.release(its);
+  });
+}
+
+// ---- numbers ----
+
+int Core::vdevice(iommucheck_handle handle, u32 device, u64 number) {
+  if (!device_present(device)) return -IOMMUCHECK_ENODEV;
+  Domain* parent = find_outer(handle);
+  if (parent == nullptr || (number >> 32) != 0) return -IOMMUCHECK_EINVAL;
+  const auto same = [&](const VirtualDevice& other) {
+    return other.device == device || other.number == number;
+  };
+  if (parent->virtual_devices.find_if(virtual_devices_, same) != nullptr) {
+    return -IOMMUCHECK_EEXIST;
+  }
+  VirtualDevice* made = virtual_devices_.allocate(platform_);
+  if (made == nullptr) return -IOMMUCHECK_ENOMEM;
+  made->device = device;
+  made->number = static_cast<u32>(number);
+  parent->virtual_devices.add(virtual_devices_, *made);
+  return 0;
+}
+
+void Core::drop_virtual_devices(u32 device) {
+  domains_.for_each_used([&](Domain& domain) {
+    domain.virtual_devices.for_each(virtual_devices_, [&](VirtualDevice& its) {
+      if (its.device != device) return;
+      domain.virtual_devices.remove(virtual_devices_, its);
+      virtual_devices_.release(its);
+    });
+  });
+}
+
+// ---- what is owed for them ----
+
+void Core::drop_device_wholly(u32 device) {
+  if (!is_told(device)) return;
+  devices_[device].asked = batch_;
+  backend_.drop_device_wholly(device);
+}
+
+/// Of which addresses and PASIDs what was mapped there has come to be known is the user's affair.
+void Core::drop_caches_of_user(const Domain& parent) {
+  if (parent.user_devices == 0) return;
+  for (u32 i = 0; i < config_->device_count; ++i) {
+    const Domain* its = domains_.find(devices_[i].domain);
+    if (its != nullptr && its->parent == &parent) drop_device_wholly(i);
+  }
+}
+
+// ---- commands ----
+
+namespace {
+
+constexpr u64 user_batch_max = 64;
+constexpr u64 command_words = 2;
+
+}  // namespace
+
+/// False: refused. What is sent for it joins the batch.
+bool Core::forward(Domain& parent, const UserCommand& command, const u64* words) {
+  using About = UserCommand::About;
+  if (command.about == About::refused) return false;
+  const u64 tag = parent.space->tag;
+  if (!command.names_device) return backend_.forward(words, tag, 0, {});
+  const auto named = [&](const VirtualDevice& its) { return its.number == command.number; };
+  const VirtualDevice* its = parent.virtual_devices.find_if(virtual_devices_, named);
+  const Domain* on = its != nullptr ? domains_.find(devices_[its->device].domain) : nullptr;
+  if (on == nullptr || on->parent != &parent) return false;
+  if (command.about == About::device) {
+    if (!is_told(its->device)) return true;
+    devices_[its->device].asked = batch_;
+  }
+  return backend_.forward(words, tag, its->device, on->structure);
+}
+
+/// In batches. What can refill what the next command is about has acted before that is sent.
+iommucheck_result Core::cache_invalidate(iommucheck_handle handle, const u64* commands, u64 count) {
+  Domain* domain = domains_.find(handle);
+  if (domain == nullptr || domain->zombie || !domain->is_nested()) {
+    return {0, -IOMMUCHECK_EINVAL, 0};
+  }
+  if (count == 0) return {0, 0, 0};
+  if (int error = ensure_settled()) return {0, error, 0};
+  auto last = UserCommand::About::device;
+  u64 done = 0;
+  int refused = 0;
+  u64 sent = 0;
+  while (sent < count) {
+    const u64* words = commands + sent * command_words;
+    const UserCommand command = backend_.understand(words);
+    if (command.about > last || sent - done == user_batch_max) {
+      if (int error = commit()) return {done, error, 0};
+      done = sent;
+    }
+    last = command.about;
+    if (!forward(*domain->parent, command, words)) {
+      refused = -IOMMUCHECK_EIO;
+      break;
+    }
+    ++sent;
+  }
+  if (int error = commit()) return {done, error, 0};
+  return {sent, refused, 0};
+}
+
+}  // namespace iommucheck::impl
