@@ -281,9 +281,11 @@ Reachable DriverSubject::reachable(const Probing& probing) {
     return set;
   }
   if (!world_.devices[probing.device].has_iommu()) return {{true, probing.iova, {}}};
-  const bool whole = monitor_->caches().outcomes(
-      access_of(probing),
-      [&](const spec::Outcome& outcome) { set.insert(reached_by(probing, outcome)); });
+  const auto add = [&](const spec::Outcome& outcome) { set.insert(reached_by(probing, outcome)); };
+  // What the users of the world write is all told.
+  const bool of_user = interface().expected_within(probing.device, 0).count != 0;
+  const bool whole = of_user ? monitor_->caches().nested_outcomes(access_of(probing), add)
+                             : monitor_->caches().outcomes(access_of(probing), add);
   if (!whole) set.insert({false, 0, "?the specification gave up"});
   return set;
 }
