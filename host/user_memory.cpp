@@ -59,7 +59,7 @@ u64 UserMemory::add_user(u64 parent) {
     if (image_[i] != 0) sink_.store(pa + 8 * i, image_[i]);
   }
   sink_.barrier();
-  for (const u64 root : tables_) sink_.table_made(parent, root);
+  for (const u64 root : tables_) sink_.table_made(parent, root, pa);
   for (const auto& [at, mapped] : pages_) {
     sink_.maps(parent, at.first, at.second, mapped.ipa, mapped.prot);
   }
@@ -86,7 +86,7 @@ u64 UserMemory::new_table() {
   const u64 root = new_pages(1);
   if (root == 0) return 0;
   tables_.push_back(root);
-  tell([&](u64 parent) { sink_.table_made(parent, root); });
+  for (const auto& [parent, pa] : users_) sink_.table_made(parent, root, pa);
   return root;
 }
 

@@ -29,7 +29,7 @@ class UserMemory {
     virtual void barrier() = 0;
     /// What the tables say at `va` is about to change: whoever may cache it may have it until then.
     virtual void before(u64 va) = 0;
-    virtual void table_made(u64 parent, u64 root) = 0;
+    virtual void table_made(u64 parent, u64 root, u64 memory_pa) = 0;
     virtual void maps(u64 parent, u64 root, u64 va, u64 ipa, u32 prot) = 0;
     virtual void unmaps(u64 parent, u64 root, u64 va) = 0;
     virtual void sets_entry(u64 parent, u64 entry, const spec::sva::UserEntry& content) = 0;

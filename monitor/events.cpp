@@ -286,7 +286,8 @@ class Feeder {
     m_.user_table_made(static_cast<u64>(made.parent), {.root = made.root,
                                                        .input_bits = made.input_bits,
                                                        .first = made.first,
-                                                       .bytes = made.length});
+                                                       .bytes = made.length,
+                                                       .pa = made.pa});
   }
   void operator()(const trace::UserFetch& fetch) {
     const auto at = fetch.ssid ? spec::sva::substream(*fetch.ssid) : spec::sva::Substream{};

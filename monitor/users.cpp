@@ -17,7 +17,8 @@ void Monitor::user_table_made(u64 parent, const spec::sva::UserTable& table) {
                                                   .root = table.root,
                                                   .input_bits = table.input_bits,
                                                   .first = table.first,
-                                                  .length = table.bytes});
+                                                  .length = table.bytes,
+                                                  .pa = table.pa});
   interface_.user_table_made(parent, table);
 }
 

@@ -24,6 +24,7 @@ void move_device(InterfaceState& s, u32 device, u32 domain) {
   Device& record = s.devices.edit(s.trail, device);
   if (record.domain != 0) --s.spaces.edit(s.trail, record.domain).devices;
   record.domain = domain;
+  note_users_device(s, domain);
   if (domain != 0) ++s.spaces.edit(s.trail, domain).devices;
 }
 

@@ -8,6 +8,16 @@ namespace iommucheck::spec::sva {
 
 namespace {
 
+/// "0x13 0x1000, 0x10 0x0", each as its two words.
+std::string commands_text(std::span<const CommandWords> commands) {
+  std::string text;
+  for (const CommandWords& one : commands) {
+    if (!text.empty()) text += ", ";
+    text += hex(one.low) + " " + hex(one.high);
+  }
+  return text;
+}
+
 /// A kind by its name; a number that is none as it is.
 std::string kind_text(u32 kind) {
   switch (static_cast<DomainKind>(kind)) {
@@ -96,7 +106,7 @@ std::string arguments_text(const Call& call) {
       return domain + range + ", grain " + hex(call.grain) + (call.clear ? ", clear" : ", keep");
     case CallKind::vdevice: return domain + device + ", number " + hex(call.number);
     case CallKind::cache_invalidate:
-      return domain + ", " + std::to_string(call.commands.size()) + " commands";
+      return domain + ", commands [" + commands_text(call.commands) + "]";
     case CallKind::recover: return "";
     default:
       if (on_io_mm) return io_mm;

@@ -237,8 +237,9 @@ struct Call {
 struct UserTable {
   u64 root = 0;  ///< where it begins
   u32 input_bits = 0;
-  u64 first = 0;  ///< all of it, as long as it lives, lies in [first, first + bytes)
+  u64 first = 0;  ///< all of it, as long as it lives, lies in [first, first + bytes),
   u64 bytes = 0;
+  u64 pa = 0;  ///< which is there in physical memory
 };
 
 /// What a user has written at an entry of its PASID table.

@@ -213,7 +213,7 @@ void domain_promises(const InterfaceState& s, u32 index, u64 iova, bool with_cal
   if (kind == DomainKind::paging || kind == DomainKind::paging_s2) {
     space_promises(s, index, iova, FaultKind::terminated, with_calls, out);
   } else if (index != 0 && is_nested(s.spaces[index])) {
-    nested_promises(s, index, {}, iova, with_calls, out);
+    nested_promises(s, no_device, index, {}, iova, with_calls, out);
   } else if (kind == DomainKind::identity) {
     out.add({.state = State::identity});
   } else {

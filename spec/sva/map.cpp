@@ -127,7 +127,8 @@ void quarantine_failed_map(InterfaceState& s, const Call& call) {
   if (index == 0) return;
   // What nobody could reach while it was there is in no cache.
   const Space& space = s.spaces[index];
-  if (space.owner == Owner::domain && space.devices == 0 && space.ghosts == 0) return;
+  const bool reached = space.devices != 0 || space.ghosts != 0 || space.used != 0;
+  if (space.owner == Owner::domain && !reached) return;
   for_each_request(s.spaces[index], call, [&](const Interval& request) {
     for_each_hole(s, s.spaces[index].map, request.first, request.last, [&](u64 first, u64 last) {
       const u64 pa = request.pa + (first - request.first);

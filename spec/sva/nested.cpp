@@ -191,7 +191,7 @@ Permitted permitted_cache_invalidate(const InterfaceState& s, const Call& call,
   set.add(all ? Reason::done : Reason::no_command_of_a_users, ValueRule::one_of);
   set.add_value(done, all ? "all of them" : "those before it");
   may_lack_memory(set, around);
-  if (done != 0) may_time_out(set, around);
+  if (!call.commands.empty()) may_time_out(set, around);
   return set;
 }
 
@@ -221,6 +221,9 @@ void drop_covered(InterfaceState& s, u32 parent, const UserCommand& command, u64
     const u64 at = route.entries + u64{command.pasid.value_or(0)} * route.entry_bytes;
     const bool covered = !command.pasid || context.entry == at;
     if (!covered || context.changes == 0 || context.changes > changes) return;
+    UserContext& old = s.user_contexts.edit(s.trail, i);
+    old.cached_by &= *device < 63 ? ~device_bit(*device) : ~u64{0};
+    if (old.cached_by != 0) return;
     s.user_contexts.edit(s.trail, i).parent = 0;
     s.user_contexts.release(s.trail, i);
   });
@@ -254,14 +257,19 @@ u32 find_writable(const InterfaceState& s, u64 parent, u64 root, u64 va, u64 byt
 
 void change(InterfaceState& s) { s.trail.set(s.changes, s.changes + 1); }
 
-/// Whether something may cache what stands in the user's memory: a device is on a route of its.
-bool is_watched(const InterfaceState& s, u32 parent) {
-  bool found = false;
-  s.for_each_space([&](u32 i) {
-    const Space& space = s.spaces[i];
-    found |= is_nested(space) && space.domain == parent && (space.devices + space.ghosts) != 0;
-  });
-  return found;
+/// Whether something may cache what stands in the user's memory.
+bool is_watched(const InterfaceState& s, u32 parent) { return s.spaces[parent].used != 0; }
+
+constexpr u64 device_bit(u32 device) { return u64{1} << std::min(device, u32{63}); }
+
+/// Those that are on a route of the user's, or may be.
+u64 devices_of(const InterfaceState& s, u32 parent) {
+  u64 bits = 0;
+  for (u32 device = 0; device < s.devices.size(); ++device) {
+    bool its = parent_of(s, s.devices[device].domain) == parent || s.devices[device].ghosts != 0;
+    if (its) bits |= device_bit(device);
+  }
+  return bits;
 }
 
 }  // namespace
@@ -277,6 +285,7 @@ bool user_table_made(InterfaceState& s, u64 parent, const UserTable& table) {
                               .output_bits = 64,
                               .life = records::living,
                               .owner = Owner::user,
+                              .table = table.pa,
                               .domain = index,
                               .structure = {table.root, 0}});
   return true;
@@ -311,8 +320,10 @@ bool user_sets_entry(InterfaceState& s, u64 parent, u64 entry, UserEntry content
   for_each_context(s, index, [&](u32 i) {
     const UserContext& context = s.user_contexts[i];
     if (context.entry != entry || context.changes != 0) return;
-    if (is_watched(s, index)) {
-      s.user_contexts.edit(s.trail, i).changes = s.changes;
+    if (const u64 cached_by = devices_of(s, index); cached_by != 0) {
+      UserContext& old = s.user_contexts.edit(s.trail, i);
+      old.changes = s.changes;
+      old.cached_by = cached_by;
       return;
     }
     s.user_contexts.edit(s.trail, i).parent = 0;
@@ -371,12 +382,14 @@ bool moves_in(const InterfaceState& s, u32 parent, u64 first, u64 last) {
   return found;
 }
 
-/// The parent maps all of it, and has not mapped it otherwise as far as anybody may remember.
-bool is_there(const InterfaceState& s, u32 parent, u64 first, u64 last) {
+/// The parent maps all of it, where the user's memory is, and has not mapped it otherwise as far as
+/// anybody may remember.
+bool is_there(const InterfaceState& s, u32 parent, u64 first, u64 last, u64 pa) {
   const Space& space = s.spaces[parent];
   for (u64 at = first;;) {
     const Piece piece = s.forest.lookup(space.map, at);
-    const bool sound = piece.mapped && (piece.prot & prot_write) != 0;
+    const bool sound =
+        piece.mapped && (piece.prot & prot_write) != 0 && piece.pa == pa + (at - first);
     if (!sound || s.forest.first_mapped_in(space.stale, first, last).found) return false;
     if (piece.last >= last) break;
     at = piece.last + 1;
@@ -387,7 +400,7 @@ bool is_there(const InterfaceState& s, u32 parent, u64 first, u64 last) {
 void table_promises(const InterfaceState& s, u32 parent, u32 table, u64 iova, bool with_calls,
                     Alternatives& out) {
   const Space& its = s.spaces[table];
-  if (!is_there(s, parent, its.added_first, its.added_last)) {
+  if (!is_there(s, parent, its.added_first, its.added_last, its.table)) {
     return out.add({.state = State::within});
   }
   Alternatives inner;
@@ -400,12 +413,14 @@ void table_promises(const InterfaceState& s, u32 parent, u32 table, u64 iova, bo
 }
 
 /// By what stands at an entry of the user's, and what stood there and may be cached.
-void entry_promises(const InterfaceState& s, u32 parent, u64 entry, u64 iova, bool with_calls,
-                    Alternatives& out) {
+void entry_promises(const InterfaceState& s, u32 device, u32 parent, u64 entry, u64 iova,
+                    bool with_calls, Alternatives& out) {
+  const u64 asks = device == no_device ? ~u64{0} : device_bit(device);
   bool known = false;
   for_each_context(s, parent, [&](u32 i) {
     const UserContext& context = s.user_contexts[i];
-    if (context.entry != entry) return;
+    const bool may_be = context.changes == 0 || (context.cached_by & asks) != 0;
+    if (context.entry != entry || !may_be) return;
     known |= context.changes == 0;
     switch (context.kind) {
       case UserEntryKind::empty: return out.add(promise::nothing);
@@ -427,8 +442,8 @@ void bypass_promises(const InterfaceState& s, u32 parent, u64 iova, bool with_ca
 
 }  // namespace
 
-void nested_promises(const InterfaceState& s, u32 domain, Substream at, u64 iova, bool with_calls,
-                     Alternatives& out) {
+void nested_promises(const InterfaceState& s, u32 device, u32 domain, Substream at, u64 iova,
+                     bool with_calls, Alternatives& out) {
   const u32 parent = parent_of(s, domain);
   const UserRoute route = route_of(s, domain);
   using Kind = UserRoute::Kind;
@@ -448,7 +463,12 @@ void nested_promises(const InterfaceState& s, u32 domain, Substream at, u64 iova
   }
   if (!route.linear) return out.add({.state = State::within});
   const u64 entry = route.entries + u64{at.present ? at.number : 0} * route.entry_bytes;
-  entry_promises(s, parent, entry, iova, with_calls, out);
+  entry_promises(s, device, parent, entry, iova, with_calls, out);
+}
+
+void note_users_device(InterfaceState& s, u32 domain) {
+  const u32 parent = parent_of(s, domain);
+  if (parent != 0 && s.spaces[parent].used == 0) s.spaces.edit(s.trail, parent).used = 1;
 }
 
 Alternatives expected_within(const InterfaceState& s, u32 device, u64 ipa) {

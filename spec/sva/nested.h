@@ -54,8 +54,11 @@ void forget_user_memory(InterfaceState& s, u32 parent);
 // --- Promises ---
 
 /// Exactly what an access through the nested domain meets, where that is known; else `within`.
-void nested_promises(const InterfaceState& s, u32 domain, Substream at, u64 iova, bool with_calls,
-                     Alternatives& out);
+/// `device`: no_device for any.
+void nested_promises(const InterfaceState& s, u32 device, u32 domain, Substream at, u64 iova,
+                     bool with_calls, Alternatives& out);
+/// A device came to the domain.
+void note_users_device(InterfaceState& s, u32 domain);
 /// What the parents of the user's domains that the device may be on promise at an IPA.
 Alternatives expected_within(const InterfaceState& s, u32 device, u64 ipa);
 

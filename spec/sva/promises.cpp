@@ -42,7 +42,7 @@ void substream_promises(const InterfaceState& s, u32 device, u32 domain, u32 pas
     return;
   }
   if (is_nested(s.spaces[domain])) {
-    return nested_promises(s, domain, substream(pasid), iova, with_calls, out);
+    return nested_promises(s, device, domain, substream(pasid), iova, with_calls, out);
   }
   // Where stage 1 is bypassed a SubstreamID is refused. IHI 0070 7.3.9 (C_BAD_SUBSTREAMID).
   const u32 bits = s.constants[device].ssid_bits;
@@ -74,7 +74,9 @@ Alternatives promises_at(const InterfaceState& s, u32 device, Substream at, u64 
     return out;
   }
   const auto of_domain = [&](u32 domain) {
-    if (at.present) {
+    if (domain != 0 && is_nested(s.spaces[domain])) {
+      nested_promises(s, device, domain, at, iova, with_calls, out);
+    } else if (at.present) {
       substream_promises(s, device, domain, at.number, iova, with_calls, out);
     } else {
       domain_promises(s, domain, iova, with_calls, out);

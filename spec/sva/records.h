@@ -61,6 +61,8 @@ struct Space {
   u64 meanwhile = 0;  ///< root: written while a call on its dirty state is in progress
   u32 tracked = 0;    ///< dirty_set(on)
   u32 asked = 0;      ///< tracked, and a device that may ask for translations was on it
+  u32 used = 0;       ///< stage 2: a device was on a route of its user's, which may be cached
+  u32 padding = 0;
   std::array<u64, 2> structure{};  ///< nested: the user's own route; of its table: where it begins
 };
 
@@ -77,9 +79,10 @@ struct VirtualDevice {
 struct UserContext {
   u64 entry = 0;  ///< its IPA
   u64 asid = 0;
-  u64 changes = 0;  ///< the environment's when it was replaced; 0: it stands there
-  u32 parent = 0;   ///< 0: none
-  u32 table = 0;    ///< a user's space, if it leads to one
+  u64 changes = 0;    ///< the environment's when it was replaced; 0: it stands there
+  u64 cached_by = 0;  ///< replaced: devices that may have it still, one bit each
+  u32 parent = 0;     ///< 0: none
+  u32 table = 0;      ///< a user's space, if it leads to one
   UserEntryKind kind = UserEntryKind::empty;
   u32 next = 0;  ///< of the pool
 };
