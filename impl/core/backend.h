@@ -262,11 +262,9 @@ class Backend {
   /// Two words of a user's.
   virtual UserCommand understand(const u64* /*command*/) const { return {}; }
   /// Instead of one that it understands: for that tag, of a device whose route goes by that
-  /// structure. False: it names what the structure has not.
-  virtual bool forward(const u64* /*command*/, u64 /*tag*/, u32 /*device*/,
-                       const Structure& /*structure*/) {
-    return false;
-  }
+  /// structure.
+  virtual void forward(const u64* /*command*/, u64 /*tag*/, u32 /*device*/,
+                       const Structure& /*structure*/) {}
 
   // ---- what devices have written to: without it nothing is tracked ----
 

@@ -105,7 +105,10 @@ bool Core::forward(Domain& parent, const UserCommand& command, const u64* words)
   using About = UserCommand::About;
   if (command.about == About::refused) return false;
   const u64 tag = parent.space->tag;
-  if (!command.names_device) return backend_.forward(words, tag, 0, {});
+  if (!command.names_device) {
+    backend_.forward(words, tag, 0, {});
+    return true;
+  }
   const auto named = [&](const VirtualDevice& its) { return its.number == command.number; };
   const VirtualDevice* its = parent.virtual_devices.find_if(virtual_devices_, named);
   const Domain* on = its != nullptr ? domains_.find(devices_[its->device].domain) : nullptr;
@@ -114,17 +117,17 @@ bool Core::forward(Domain& parent, const UserCommand& command, const u64* words)
     if (!is_told(its->device)) return true;
     devices_[its->device].asked = batch_;
   }
-  return backend_.forward(words, tag, its->device, on->structure);
+  backend_.forward(words, tag, its->device, on->structure);
+  return true;
 }
 
-/// In batches. What can refill what the next command is about has acted before that is sent.
+/// In batches. What can refill what the next command is about has acted before that is sent. What
+/// an earlier time-out has left open commit() pays.
 iommucheck_result Core::cache_invalidate(iommucheck_handle handle, const u64* commands, u64 count) {
   Domain* domain = domains_.find(handle);
   if (domain == nullptr || domain->zombie || !domain->is_nested()) {
     return {0, -IOMMUCHECK_EINVAL, 0};
   }
-  if (count == 0) return {0, 0, 0};
-  if (int error = ensure_settled()) return {0, error, 0};
   auto last = UserCommand::About::device;
   u64 done = 0;
   int refused = 0;
@@ -143,7 +146,9 @@ iommucheck_result Core::cache_invalidate(iommucheck_handle handle, const u64* co
     }
     ++sent;
   }
-  if (int error = commit()) return {done, error, 0};
+  if (sent != done) {
+    if (int error = commit()) return {done, error, 0};
+  }
   return {sent, refused, 0};
 }
 

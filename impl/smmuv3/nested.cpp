@@ -97,23 +97,19 @@ UserCommand Smmu::understand(const u64* words) const {
           .number = stream_of(user)};
 }
 
-bool Smmu::forward(const u64* words, u64 tag, u32 device, const Structure& structure) {
+void Smmu::forward(const u64* words, u64 tag, u32 device, const Structure& structure) {
   const Command user = {words[0], words[1]};
   const u64 op = user.word0 & mask(7, 0);
   const u64 vmid = vmid_of(tag);
-  if (!names_stream(user)) {
-    add(*translated(user, features_, vmid, 0));
-    return true;
-  }
-  if (op == command::op_cfgi_cd && (ssid_of(user) >> cdmax_of(structure)) != 0) return false;
-  // At a PASID that it cannot send a device has nothing cached.
+  if (!names_stream(user)) return add(*translated(user, features_, vmid, 0));
+  // Of an entry that its table has not, and of a PASID that it cannot send, nothing is cached.
+  if (op == command::op_cfgi_cd && (ssid_of(user) >> cdmax_of(structure)) != 0) return;
   const bool sent = (user.word0 & command::global) != 0
                         ? pasid_bits(device) != 0
                         : (u64{ssid_of(user)} >> pasid_bits(device)) == 0;
   const bool of_pasid = op == command::op_atc_inv && (user.word0 & command::ssid_valid) != 0;
-  if (of_pasid && !sent) return true;
+  if (of_pasid && !sent) return;
   for_each_stream(device, [&](u64 sid) { add(*translated(user, features_, vmid, sid)); });
-  return true;
 }
 
 }  // namespace iommucheck::impl

@@ -116,7 +116,7 @@ class Smmu final : public HookedBackend {
   void drop_inner(u64 tag) override { add(command::tlbi_nh_all(vmid_of(tag))); }
   void drop_device_wholly(u32 device) override;
   UserCommand understand(const u64* words) const override;
-  bool forward(const u64* words, u64 tag, u32 device, const Structure& structure) override;
+  void forward(const u64* words, u64 tag, u32 device, const Structure& structure) override;
 
   // dirty.cpp
   bool tracks_writes() const override { return features_.dirty_state; }

@@ -245,16 +245,15 @@ TEST(Nested, CommandsOfAUser) {
 
   world.commands.clear();
   const std::vector<std::pair<u64, u64>> forbidden = {
-      {cfgi_cd | u64{0x71} << 32, 0},             // of a device that is not the user's
-      {cfgi_cd | u64{0x72} << 32, 0},             // of none
-      {cfgi_cd | 16 << 12 | u64{0x70} << 32, 0},  // of an entry that its table has not
-      {0x03 | u64{0x70} << 32, 1},                // CFGI_STE
-      {0x04, 31},                                 // CFGI_ALL
-      {sync, 0},                                  //
-      {s2_ipa | vmid << 32, 0},                   //
-      {s12_vmall | vmid << 32, 0},                //
-      {0x44 | u64{0x70} << 32, 0},                // RESUME
-      {nh_asid | 1 << 8, 0},                      // a reserved bit
+      {cfgi_cd | u64{0x71} << 32, 0},  // of a device that is not the user's
+      {cfgi_cd | u64{0x72} << 32, 0},  // of none
+      {0x03 | u64{0x70} << 32, 1},     // CFGI_STE
+      {0x04, 31},                      // CFGI_ALL
+      {sync, 0},                       //
+      {s2_ipa | vmid << 32, 0},        //
+      {s12_vmall | vmid << 32, 0},     //
+      {0x44 | u64{0x70} << 32, 0},     // RESUME
+      {nh_asid | 1 << 8, 0},           // a reserved bit
   };
   for (const auto& [word0, word1] : forbidden) {
     const auto some = d.give(user, {nh_all, 0, word0, word1, nh_asid, 0});
@@ -263,6 +262,9 @@ TEST(Nested, CommandsOfAUser) {
     EXPECT_EQ(d.sent(), (std::vector{nh_all, sync}));
     world.commands.clear();
   }
+  EXPECT_EQ(d.give(user, {cfgi_cd | 16 << 12 | u64{0x70} << 32, 0}).bytes, 1u);
+  EXPECT_EQ(d.sent(), std::vector<unsigned>{}) << "its table has no such entry";
+  world.commands.clear();
   EXPECT_EQ(d.give(user, {}).error, 0);
   EXPECT_EQ(d.give(d.outer, {nh_all, 0}).error, -IOMMUCHECK_EINVAL);
   EXPECT_EQ(d.give(d.alloc(), {nh_all, 0}).error, -IOMMUCHECK_EINVAL);
