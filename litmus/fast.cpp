@@ -147,13 +147,13 @@ class Runner {
 
   FastResult run() {
     set_up();
+    note_nesting();
     caches_.tolerate_disabled_halves(true);
     for (const Action& action : layout_.actions) {
       caches_.set_now(caches_.now() + 1);
       agent_ = static_cast<AgentId>(action.agent);
       std::visit([this](const auto& what) { perform(what); }, action.what);
-      // What stage 1 yields there it does not look at.
-      if (caches_.combines()) unsupported_ = "nested translation";
+      note_nesting();
       check_released();
       gather();
     }
@@ -181,6 +181,11 @@ class Runner {
   static constexpr const char* broadcasts_beside =
       "broadcasts beside commands, or of two agents, that are in flight";
   static constexpr u64 queue_base = u64{1} << 47;  // beyond what layout() uses
+
+  /// What a stage 1 below stage 2 yields it does not look at.
+  void note_nesting() {
+    if (caches_.combines()) unsupported_ = "nested translation";
+  }
 
   std::string name(u64 pa) const {
     const Region* region = layout_.region_of(pa);
