@@ -10,6 +10,7 @@
 
 #include "litmus/parser.h"
 #include "litmus/random.h"
+#include "tests/cases.h"
 #include "tests/places.h"
 
 namespace iommucheck::litmus::agreement_test {
@@ -38,7 +39,7 @@ std::vector<TestCase> tests_of_the_files() {
 template <class Make, class Most>
 void expect_agreement(const Make& make, const Most& known_max) {
   const u64 first = number_from("IOMMUCHECK_LITMUS_SEED", 0);
-  const u64 cases = number_from("IOMMUCHECK_LITMUS_CASES", 1200);
+  const u64 cases = number_from("IOMMUCHECK_LITMUS_CASES", test::cases(600, 1200));
   u64 judged = 0;
   u64 known = 0;
   u64 different = 0;
