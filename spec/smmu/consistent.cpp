@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <map>
 
 #include "base/text.h"
@@ -15,13 +16,46 @@ namespace iommucheck::spec {
 
 namespace {
 
-/// "WHAT: counted N, kept M" where they differ.
-std::string differ(const std::string& what, u64 counted, u64 kept) {
+/// "WHAT: counted N, kept M" where they differ. what() is asked there alone: of thousands of counts
+/// nearly all agree.
+template <class What>
+std::string differ(const What& what, u64 counted, u64 kept) {
   if (counted == kept) return {};
-  return what + ": counted " + std::to_string(counted) + ", kept " + std::to_string(kept);
+  return std::string(what()) + ": counted " + std::to_string(counted) + ", kept " +
+         std::to_string(kept);
 }
 
 std::string frame_name(const Frame& frame) { return "page " + hex(frame.address()); }
+
+bool are_zeros(const u64* words, unsigned count) {
+  return words[0] == 0 && std::memcmp(words, words + 1, sizeof(u64) * (count - 1)) == 0;
+}
+
+/// What is known of eight words is zero.
+bool knows_zeros(const Frame& frame, unsigned first) {
+  const u64 unknown = frame.unknown_of(first, 8);
+  for (unsigned i = 0; i < 8 && unknown != 0xff; ++i) {
+    if (!bit(unknown, i) && frame.words[first + i] != 0) return false;
+  }
+  return true;
+}
+
+/// Where words are not marked as used; groups of which all is known are looked at in one.
+bool is_zero_where_unused(const Frame& frame) {
+  const auto is_plain = [&](unsigned group) {
+    return !bit(frame.used, group) && frame.unknown_of(8 * group, 8) == 0;
+  };
+  for (unsigned group = 0, end = 0; group < frame_words / 8; group = end) {
+    while (end < frame_words / 8 && is_plain(end)) ++end;
+    if (end != group) {
+      if (!are_zeros(frame.words + 8 * group, 8 * (end - group))) return false;
+    } else {
+      if (!bit(frame.used, group) && !knows_zeros(frame, 8 * group)) return false;
+      ++end;
+    }
+  }
+  return true;
+}
 
 }  // namespace
 
@@ -46,10 +80,8 @@ std::string Memory::consistent() const {
     const auto found = pending.find(frame->number);
     const auto counted = found == pending.end() ? decltype(frame->pending){} : found->second;
     if (counted != frame->pending) return frame_name(*frame) + ": flags of pending words are wrong";
-    for (unsigned i = 0; i < frame_words; ++i) {
-      if (frame->words[i] == 0 || frame->is_unknown(i) || bit(frame->used, i / 8)) continue;
-      return frame_name(*frame) + ": a word that is not zero is not marked as used";
-    }
+    if (is_zero_where_unused(*frame)) continue;
+    return frame_name(*frame) + ": a word that is not zero is not marked as used";
   }
   return {};
 }
@@ -84,7 +116,7 @@ std::string ConfigCache::consistent() const {
   memory_.for_each_frame([&](const Frame& frame) {
     if (!wrong.empty()) return;
     const auto found = count.find(frame.number);
-    wrong = differ(frame_name(frame) + ", regions of configuration",
+    wrong = differ([&] { return frame_name(frame) + ", regions of configuration"; },
                    found == count.end() ? 0 : found->second, frame.config);
   });
   return wrong;
@@ -112,13 +144,16 @@ std::string TableGraph::consistent() const {
     }
     for (unsigned layout = 0; layout < layouts; ++layout) {
       for (unsigned level = 0; level <= last_level && wrong.empty(); ++level) {
-        wrong = differ(frame_name(frame) + ", edges at level " + std::to_string(level),
-                       count[layout][level], frame.tables_at(layout, level));
+        const auto name = [&] {
+          return frame_name(frame) + ", edges at level " + std::to_string(level);
+        };
+        wrong = differ(name, count[layout][level], frame.tables_at(layout, level));
       }
     }
   });
   if (!wrong.empty() || edges_.bound() == 0) return wrong;
-  return differ("edges in lists and free", edges + edges_.released() + 1, edges_.bound());
+  return differ([] { return "edges in lists and free"; }, edges + edges_.released() + 1,
+                edges_.bound());
 }
 
 std::string TlbItems::consistent() const {
@@ -135,21 +170,25 @@ std::string TlbItems::consistent() const {
       if (items_[i].shadow != 0 && items_[i].kind != ItemKind::final) return "a shadow of no page";
       if (items_[i].kind == ItemKind::pointer) ++pointers;
     }
-    const std::string name = "tag " + std::to_string(tag);
-    if (auto wrong = differ(name + ", items", items, list.items); !wrong.empty()) return wrong;
-    if (auto wrong = differ(name + ", pointers", pointers, list.pointers); !wrong.empty()) {
+    const auto name = [&](const char* what) {
+      return [tag, what] { return "tag " + std::to_string(tag) + what; };
+    };
+    if (auto wrong = differ(name(", items"), items, list.items); !wrong.empty()) return wrong;
+    if (auto wrong = differ(name(", pointers"), pointers, list.pointers); !wrong.empty()) {
       return wrong;
     }
     all += items;
     if (items != 0) ++tags;
   }
-  if (auto wrong = differ("items", all, count_); !wrong.empty()) return wrong;
-  if (auto wrong = differ("tags with items", tags, tags_.size()); !wrong.empty()) return wrong;
+  if (auto wrong = differ([] { return "items"; }, all, count_); !wrong.empty()) return wrong;
+  auto wrong = differ([] { return "tags with items"; }, tags, tags_.size());
+  if (!wrong.empty()) return wrong;
   for (u32 i = 0; i < tags_.size(); ++i) {
     if (lists_[tag(i)].items == 0) return "a tag without items is listed";
   }
   if (items_.bound() == 0) return {};
-  return differ("items in lists and free", all + items_.released() + 1, items_.bound());
+  return differ([] { return "items in lists and free"; }, all + items_.released() + 1,
+                items_.bound());
 }
 
 // ---- ATCs ---------------------------------------------------------------------------------------
@@ -164,19 +203,21 @@ std::string Atcs::consistent() const {
       if (items_[i].owner != number) return "an entry is in another ATC's list";
       if (items_[i].first > items_[i].last) return "an ATC entry ends before it begins";
     }
-    const std::string name = "ATC of stream " + hex(owner.sid);
+    const auto name = [&] { return "ATC of stream " + hex(owner.sid); };
     if (auto wrong = differ(name, items, owner.items); !wrong.empty()) return wrong;
     all += items;
   }
-  if (auto wrong = differ("ATC entries", all, count_); !wrong.empty()) return wrong;
-  if (auto wrong = differ("endpoints with ATS", streams_.size(), on_); !wrong.empty()) return wrong;
+  if (auto wrong = differ([] { return "ATC entries"; }, all, count_); !wrong.empty()) return wrong;
+  auto wrong = differ([] { return "endpoints with ATS"; }, streams_.size(), on_);
+  if (!wrong.empty()) return wrong;
   for (u32 i = 0; i < sources_.size(); ++i) {
     if (sources_[i].owner >= owners_.size() || !is_on(owners_[sources_[i].owner].sid)) {
       return "a request is answered of an endpoint that makes none";
     }
   }
   if (items_.bound() == 0) return {};
-  return differ("ATC entries in lists and free", all + items_.released() + 1, items_.bound());
+  return differ([] { return "ATC entries in lists and free"; }, all + items_.released() + 1,
+                items_.bound());
 }
 
 // ---- regimes ------------------------------------------------------------------------------------
@@ -193,36 +234,37 @@ std::string Regimes::consistent() const {
   u64 ghosts = 0;
   for (std::size_t i = 0; i < regimes_.size(); ++i) {
     const RegimeState& state = regimes_[i];
-    const std::string name = "regime " + std::to_string(i);
+    const auto name = [&] { return "regime " + std::to_string(i); };
     const bool held = state.regime.world == StreamWorld::foreign;
     if (!held) {
-      auto wrong = differ(name + ", options that form it", formed[i], state.formed);
+      auto wrong =
+          differ([&] { return name() + ", options that form it"; }, formed[i], state.formed);
       if (!wrong.empty()) return wrong;
     }
     if (state.formed != 0) ++of_tag[state.tag];
-    if (state.formed != 0 && state.ghost != 0) return name + " is a ghost and can be formed";
+    if (state.formed != 0 && state.ghost != 0) return name() + " is a ghost and can be formed";
     if (state.ghost != 0) ++ghosts;
   }
-  if (auto wrong = differ("ghosts", ghosts, ghosts_); !wrong.empty()) return wrong;
+  if (auto wrong = differ([] { return "ghosts"; }, ghosts, ghosts_); !wrong.empty()) return wrong;
   u64 combines = 0;
   for (u32 t = 0; t < tags_.size(); ++t) {
     if (tags_[t].combines != 0) ++combines;
     const bool made = tags_[t].combines != 0 && tags_[t].combines_until == immortal;
     if (is_nested(t) && !made) return "combined entries may be made of a tag that has none";
   }
-  if (auto wrong = differ("tags that combine", combines, combines_); !wrong.empty()) return wrong;
+  if (auto wrong = differ([] { return "tags that combine"; }, combines, combines_); !wrong.empty()) return wrong;
   for (u32 t = 0; t < tags_.size(); ++t) {
     for (u64 r = tags_[t].first_regime; r != 0; r = regimes_[r - 1].next) {
       if (++listed[r - 1] > 1) return "a regime is twice in the list of its tag";
       if (regimes_[r - 1].tag != t) return "a regime is in another tag's list";
     }
-    const std::string name = "tag " + std::to_string(t);
-    auto wrong = differ(name + ", regimes that can be formed", of_tag[t], tags_[t].formed);
+    const auto name = [&] { return "tag " + std::to_string(t) + ", regimes that can be formed"; };
+    auto wrong = differ(name, of_tag[t], tags_[t].formed);
     if (!wrong.empty()) return wrong;
   }
   for (std::size_t i = 0; i < regimes_.size(); ++i) {
-    auto wrong = differ("regime " + std::to_string(i) + " in the list of its tag", listed[i],
-                        regimes_[i].listed);
+    const auto name = [&] { return "regime " + std::to_string(i) + " in the list of its tag"; };
+    auto wrong = differ(name, listed[i], regimes_[i].listed);
     if (!wrong.empty()) return wrong;
   }
   return {};
@@ -257,8 +299,9 @@ std::string Caches::edges_agree() const {
       for_each_part(items_[i].table(), [&](const TableExtent&, u64) { ++cached; });
     }
   }
-  if (auto wrong = differ("edges from roots", walked, roots); !wrong.empty()) return wrong;
-  return differ("edges from cached pointers", cached, pointers);
+  auto wrong = differ([] { return "edges from roots"; }, walked, roots);
+  if (!wrong.empty()) return wrong;
+  return differ([] { return "edges from cached pointers"; }, cached, pointers);
 }
 
 std::string Caches::consistent() const {

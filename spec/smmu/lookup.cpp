@@ -180,7 +180,7 @@ void Caches::collect_items(u32 tag, u64 va, std::vector<Candidate>& found) const
   if (!spend(items_.count(tag) / 512)) return;
   for (u32 i = items_.first(tag); i != 0; i = items_[i].next) {
     const Item& item = items_[i];
-    if (!item.holds(va)) continue;
+    if (va < item.va || !item.holds(va)) continue;
     const unsigned shift = item.space.geometry.shift(item.level);
     if (item.kind == ItemKind::final) {
       const Item one = item.part((va - item.va) >> shift, 1);
@@ -325,7 +325,7 @@ u64 Caches::tag_constant_until(u32 tag, u64 va, const std::vector<Candidate>& fo
   for (u32 i = items_.first(tag); i != 0; i = items_[i].next) {
     const Item& item = items_[i];
     if (item.va > va) last = std::min(last, item.va - 1);
-    if (item.holds(va)) last = std::min(last, item.last());
+    if (item.va <= va && item.holds(va)) last = std::min(last, item.last());
   }
   // The halves meet at bit 55.
   if (!bit(va, 55)) last = std::min(last, mask(54, 0));

@@ -53,6 +53,8 @@ void for_each_number(const InterfaceState& s, Visit visit) {
   }
 }
 
+constexpr u64 device_bit(u32 device) { return u64{1} << std::min(device, u32{63}); }
+
 }  // namespace
 
 bool is_nested(const Space& space) { return is_nested(space.kind) && space.owner == Owner::domain; }
@@ -259,8 +261,6 @@ void change(InterfaceState& s) { s.trail.set(s.changes, s.changes + 1); }
 
 /// Whether something may cache what stands in the user's memory.
 bool is_watched(const InterfaceState& s, u32 parent) { return s.spaces[parent].used != 0; }
-
-constexpr u64 device_bit(u32 device) { return u64{1} << std::min(device, u32{63}); }
 
 /// Those that are on a route of the user's, or may be.
 u64 devices_of(const InterfaceState& s, u32 parent) {

@@ -11,6 +11,7 @@
 #include "scenario/random/draw.h"
 #include "scenario/random/sequences.h"
 #include "scenario/run/needs.h"
+#include "tests/cases.h"
 #include "tests/places.h"
 #include "tests/scenario/files_support.h"
 
@@ -76,7 +77,7 @@ TEST(BackendDoor, TheExampleHoldsWithAndWithoutEachFlag) {
     unsigned number = 0;
     std::set<std::string> needed;
     for (const scenario::Scenario& scenario : test::all_scenarios()) {
-      if (number++ % every != 0 && !scenario.id.starts_with("SEC-")) continue;
+      if (number++ % (test::cases(3, 1) * every) != 0 && !scenario.id.starts_with("SEC-")) continue;
       const auto result = run_alone(scenario, on(path));
       ASSERT_TRUE(result) << result.error().message;
       EXPECT_NE(result->status, Status::failed)
@@ -85,12 +86,12 @@ TEST(BackendDoor, TheExampleHoldsWithAndWithoutEachFlag) {
       passed += result->status == Status::passed ? 1 : 0;
       needed.insert(result->needs.begin(), result->needs.end());
     }
-    EXPECT_GE(passed, least) << name;
+    EXPECT_GE(passed, test::cases(least / 3, least)) << name;
     EXPECT_TRUE(needed.contains(need)) << name;
     const auto probed = probe_backend(path, 60);
     ASSERT_TRUE(probed) << probed.error().message;
     EXPECT_EQ(can_wait(*probed), waits) << name;
-    SequencesOptions asked{.seed = 5, .runs = 36};
+    SequencesOptions asked{.seed = 5, .runs = test::cases(12, 36)};
     asked.draw.faults_wait = can_wait(*probed);
     const auto result = run_sequences(on(path), asked);
     ASSERT_TRUE(result) << result.error().message;
@@ -99,19 +100,20 @@ TEST(BackendDoor, TheExampleHoldsWithAndWithoutEachFlag) {
                     << text_of_lines(finding.lines);
     }
     EXPECT_TRUE(result->needs.empty()) << name << ": " << result->needs.front();
-    EXPECT_GE(result->whole, 25U) << name;
+    EXPECT_GE(result->whole, test::cases(8, 25)) << name;
   }
 }
 
 TEST(BackendDoor, TheExampleHoldsOnRandomSequences) {
   for (const u64 seed : {1U, 2U, 3U}) {
-    const auto result = run_sequences(on(examples + ".so"), {.seed = seed, .runs = 20});
+    const auto result =
+        run_sequences(on(examples + ".so"), {.seed = seed, .runs = test::cases(8, 20)});
     ASSERT_TRUE(result) << result.error().message;
     for (const SequenceFinding& finding : result->findings) {
       ADD_FAILURE() << spec::rule_name(finding.rule) << "\n"
                     << text_of_lines(finding.lines) << text_of(finding.failure.evidence);
     }
-    EXPECT_GE(result->whole, 15U);
+    EXPECT_GE(result->whole, test::cases(5, 15));
   }
 }
 

@@ -52,7 +52,7 @@ grep -q "add -shared" usage.txt || fail "it does not say how to make a plug-in"
 
 # A driver that writes through pointers, and one that forgets the invalidation.
 "$command" cc -O2 -DPLAIN_STORES -I "$source" -shared -o driver.so "$source/examples/simple_driver.c"
-"$command" check --driver ./driver.so --seed 1 --runs 1500 --out out >held.txt || {
+"$command" check --driver ./driver.so --seed 1 --runs 600 --out out >held.txt || {
   cat held.txt
   fail "the example does not hold"
 }
@@ -61,7 +61,7 @@ grep -q ", 0 undetermined" held.txt || {
   fail "something is undetermined, as in a scan"
 }
 "$command" cc -O2 -DPLAIN_STORES -DFORGET_THE_INVALIDATION -I "$source" -shared -o buggy.so "$source/examples/simple_driver.c"
-"$command" check --driver ./buggy.so --seed 1 --runs 1500 --out out >found.txt && fail "a forgotten invalidation is not found"
+"$command" check --driver ./buggy.so --seed 1 --runs 300 --out out >found.txt && fail "a forgotten invalidation is not found"
 grep -q "PAGE_REUSE\|PROMISE_OUTCOME" found.txt || {
   cat found.txt
   fail "what is found is not the forgotten invalidation"
@@ -69,14 +69,14 @@ grep -q "PAGE_REUSE\|PROMISE_OUTCOME" found.txt || {
 
 # The order of stores: a table is linked before its zeros are visible. A scan cannot decide it.
 "$command" cc -O2 -DPLAIN_STORES -DFAULT_forget_order -I "$source" -shared -o order.so "$source/tests/plugins/faulty_driver.c"
-"$command" check --driver ./order.so --seed 1 --runs 500 --out out --report order.sarif >order.txt && fail "a forgotten barrier is not found"
+"$command" check --driver ./order.so --seed 1 --runs 100 --out out --report order.sarif >order.txt && fail "a forgotten barrier is not found"
 grep -q "VIOLATION WILD_WALK" order.txt && grep -q "by put at simple_driver.c:" order.txt || {
   cat order.txt
   fail "what is found is not the forgotten barrier"
 }
 
 # A review shows it at the driver's line, under the same name in each run.
-"$command" check --driver ./order.so --seed 2 --runs 500 --out other --report again.sarif >again.txt && fail "another seed does not find it"
+"$command" check --driver ./order.so --seed 2 --runs 100 --out other --report again.sarif >again.txt && fail "another seed does not find it"
 fingerprints() { grep -o '"iommucheckCause/v1": "[0-9a-f]*"' "$1"; }
 grep -q '"uri": "file://[^"]*examples/simple_driver.c"' order.sarif || fail "SARIF has no place in the driver's source"
 [ -n "$(fingerprints order.sarif)" ] && [ "$(fingerprints order.sarif)" = "$(fingerprints again.sarif)" ] ||

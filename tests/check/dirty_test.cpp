@@ -6,6 +6,7 @@
 
 #include "check/check.h"
 #include "report/finding_text.h"
+#include "tests/cases.h"
 #include "tests/places.h"
 
 namespace iommucheck::test::dirty_test {
@@ -44,7 +45,7 @@ TEST(Dirty, TheBuiltInDriverHolds) {
 
 TEST(Dirty, ADriverInCHolds) {
   for (const char* machine : {"httu=2", "httu=2,ats=0,ril=0", "httu=1", "httu=0"}) {
-    const CheckResult result = check(plugin("dirty"), machine, 1000, 3);
+    const CheckResult result = check(plugin("dirty"), machine, test::cases(300, 1000), 3);
     EXPECT_TRUE(result.findings.empty()) << machine << ": " << headline(result.findings[0]);
   }
 }

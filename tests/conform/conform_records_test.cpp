@@ -12,6 +12,7 @@
 #include "conform/judge_case.h"
 #include "conform/runner.h"
 #include "monitor/assignment.h"
+#include "tests/cases.h"
 #include "tests/conform/run_options.h"
 #include "tests/monitor/record_twin_support.h"
 
@@ -97,7 +98,7 @@ TEST_P(RecordField, IsNamedAndPoisonsNothing) {
     record[field.word] ^= field.flipped;
     return Records{record};
   });
-  const auto result = run_conform(device, some(150, 11));
+  const auto result = run_conform(device, some(test::cases(20, 150), 11));
   ASSERT_TRUE(result) << result.error().message;
   const std::vector<Divergence> found = divergences(*result);
   const auto named = [&](const Divergence& one) {
@@ -134,7 +135,7 @@ TEST(ConformRecords, FieldsInAnotherPlacePoisonNothing) {
       record[1] = (record[1] & mask(31, 0)) | (record[1] >> 32);
       return Records{record};
     });
-    const auto result = run_conform(device, some(600, seed));
+    const auto result = run_conform(device, some(test::cases(150, 600), seed));
     ASSERT_TRUE(result) << result.error().message;
     EXPECT_FALSE(result->held());
     for (const Divergence& one : divergences(*result)) {

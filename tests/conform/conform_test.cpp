@@ -15,6 +15,7 @@
 #include "conform/runner.h"
 #include "monitor/trace_judge.h"
 #include "spec/smmu/id_registers.h"
+#include "tests/cases.h"
 #include "tests/conform/conform_support.h"
 #include "tests/conform/run_options.h"
 #include "tests/conform/words.h"
@@ -40,10 +41,11 @@ RuleVerdict verdict(const ConformResult& result, Rule rule) {
 TEST(Conform, TheSpecificationAsADevicePasses) {
   for (const u64 seed : {1U, 4U}) {
     SpecDevice device(seed);
-    const auto result = run_conform(device, some(600, seed));
+    const u64 random = test::cases(200, 600);
+    const auto result = run_conform(device, some(random, seed));
     ASSERT_TRUE(result) << result.error().message;
     EXPECT_TRUE(result->held()) << words(*result);
-    EXPECT_EQ(result->random, 600U);
+    EXPECT_EQ(result->random, random);
     EXPECT_GT(result->stale_allowed, 20U);  // it does use what it may still have cached
     EXPECT_EQ(result->deaths, 0U);
     EXPECT_EQ(result->undetermined, 0U);  // it says where each access went
@@ -169,14 +171,14 @@ TEST_P(ConformTwin, IsFoundByItsRule) {
 INSTANTIATE_TEST_SUITE_P(
     All, ConformTwin,
     testing::Values(Twin{Fault::forgets_tlbi, Rule::TLBI_TAGS},
-                    Twin{Fault::forgets_range, Rule::TLBI_RANGE},
+                    Twin{Fault::forgets_range, Rule::TLBI_RANGE, "sequence: a range*"},
                     Twin{Fault::ignores_cfgi, Rule::CFGI_SCOPE, "sequence: an STE*"},
                     Twin{Fault::ignores_permission, Rule::S1_PERMISSION, "walk:*"},
                     Twin{Fault::wrong_event_type, Rule::S1_DESCRIPTOR_VALID, "ste:*"},
                     Twin{Fault::wrong_event_address, Rule::EVENT_RECORD, "ste:*"},
                     Twin{Fault::loses_events, Rule::EVENT_LOST, "ste:*"},
                     Twin{Fault::repeats_events, Rule::EVENT_ONCE, "disabled:*"},
-                    Twin{Fault::sync_is_early, Rule::TLBI_TAGS},
+                    Twin{Fault::sync_is_early, Rule::TLBI_TAGS, "sequence: a leaf*"},
                     Twin{Fault::wrong_cons, Rule::REGISTER_READ, "stream table:*"},
                     Twin{Fault::stuck_cons, Rule::REGISTER_PROGRESS, "ste:*"},
                     Twin{Fault::takes_illegal, Rule::CMD_NOT_IMPLEMENTED, "command:*"},
@@ -247,7 +249,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Twin{Fault::refuses_requests, Rule::EVENT_LOST, "ats:*"},
                     Twin{Fault::ignores_log2size, Rule::EVENT_LOST, "stream table:*"},
                     Twin{Fault::uses_base_bits, Rule::STREAM_TABLE_FORMAT, "stream table:*"},
-                    Twin{Fault::range_of_first_page, Rule::TLBI_RANGE},
+                    Twin{Fault::range_of_first_page, Rule::TLBI_RANGE, "sequence: a range*"},
                     Twin{Fault::loses_cons_wrap, Rule::REGISTER_READ, "command*"},
                     Twin{Fault::keeps_pointers, Rule::TLBI_TAGS, "sequence: a table*", 1},
                     Twin{Fault::takes_vaa_as_asid, Rule::TLBI_TAGS},
@@ -354,7 +356,7 @@ TEST(Conform, AFindingIsShortAndItsTraceShowsItAgain) {
   const std::filesystem::path folder = test::own_path("conform");
   std::filesystem::remove_all(folder);
   BrokenDevice device(Fault::forgets_tlbi, 3);
-  ConformOptions options = some(60);
+  ConformOptions options = some(10);
   options.report = folder.string();
   const auto result = run_conform(device, options);
   ASSERT_TRUE(result) << result.error().message;
@@ -384,7 +386,7 @@ TEST(Conform, AFindingIsShortAndItsTraceShowsItAgain) {
   EXPECT_TRUE(passes->divergences.empty()) << words(*passes);
 
   // The file that was written makes the run pass; for a device that is right it has vanished.
-  ConformOptions known = some(60);
+  ConformOptions known = some(10);
   known.use_known = true;
   known.known = options.report + "/spec-1.json";
   BrokenDevice third(Fault::forgets_tlbi, 3);

@@ -17,6 +17,7 @@
 
 #include "conform/conform.h"
 #include "conform/dut/door_device.h"
+#include "tests/cases.h"
 #include "tests/conform/conform_support.h"
 #include "tests/conform/door_tests.h"
 #include "tests/own_path.h"
@@ -40,12 +41,12 @@ const std::string source = test::in_tree();
 /// The same choices, so the same numbers to the last, and the same verdicts.
 TEST(DeviceDoor, TheSpecificationIsTheSameThroughIt) {
   SpecDevice direct(7);
-  const auto expected = run_conform(direct, some(300));
+  const auto expected = run_conform(direct, some(test::cases(100, 300)));
   ASSERT_TRUE(expected) << expected.error().message;
   for (const std::string& name : {spec_device, over_stdio(spec_device)}) {
     const auto device = opened(name);
     ASSERT_TRUE(device);
-    const auto result = run_conform(*device, some(300));
+    const auto result = run_conform(*device, some(test::cases(100, 300)));
     ASSERT_TRUE(result) << result.error().message;
     EXPECT_TRUE(result->held()) << name << ::testing::PrintToString(kinds(*result));
     EXPECT_EQ(numbers(*result), numbers(*expected)) << name;
@@ -86,15 +87,19 @@ TEST(DeviceDoor, PageRequestsAreTheSameThroughIt) {
 }
 
 TEST(DeviceDoor, ABrokenDeviceIsTheSameThroughIt) {
-  for (const Fault fault : {Fault::forgets_tlbi, Fault::loses_events, Fault::claims_version}) {
+  const std::pair<Fault, ConformOptions> runs[] = {
+      {Fault::forgets_tlbi, options_of(7, 0, "sequence: a leaf*")},
+      {Fault::loses_events, options_of(7, 0, "ste:*")},
+      {Fault::claims_version, some(25)}};
+  for (const auto& [fault, options] : runs) {
     BrokenDevice direct(fault, 7);
-    const auto expected = run_conform(direct, some(25));
+    const auto expected = run_conform(direct, options);
     ASSERT_TRUE(expected) << expected.error().message;
     ASSERT_FALSE(expected->divergences.empty());
     const Variable variable("IOMMUCHECK_FAULT", std::to_string(static_cast<int>(fault)));
     const auto device = opened(spec_device);
     ASSERT_TRUE(device);
-    const auto result = run_conform(*device, some(25));
+    const auto result = run_conform(*device, options);
     ASSERT_TRUE(result) << result.error().message;
     EXPECT_EQ(kinds(*result), kinds(*expected)) << static_cast<int>(fault);
   }

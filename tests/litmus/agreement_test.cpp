@@ -10,6 +10,7 @@
 
 #include "litmus/parser.h"
 #include "litmus/random.h"
+#include "tests/cases.h"
 #include "tests/places.h"
 
 namespace iommucheck::litmus::agreement_test {
