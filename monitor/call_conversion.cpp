@@ -135,10 +135,8 @@ Arguments arguments_of(const Call& call) {
       a.commands.push_back({one.low, one.high});
     }
   }
-  if constexpr (requires { a.structure; }) {
-    if (spec::sva::is_nested(call.domain_kind)) {
-      a.structure = trace::Words{call.structure[0], call.structure[1]};
-    }
+  if constexpr (requires { a.table = u64{}; }) {
+    if (spec::sva::is_nested(call.domain_kind)) a.table = call.structure[0];
   }
   if constexpr (requires { a.on; }) a.on = call.on;
   if constexpr (requires { a.clear; }) a.clear = call.clear;
@@ -294,9 +292,7 @@ struct CallReader {
     out.call.domain_kind = static_cast<u32>(alloc.kind);
     out.call.input_bits = alloc.input_bits.value_or(0);
     out.call.parent = static_cast<u64>(alloc.parent.value_or(trace::DomainId{}));
-    if (alloc.structure && alloc.structure->size() == out.call.structure.size()) {
-      std::ranges::copy(*alloc.structure, out.call.structure.begin());
-    }
+    out.call.structure[0] = alloc.table.value_or(0);
   }
 };
 

@@ -10,6 +10,7 @@
 #include "monitor/call_conversion.h"
 #include "monitor/monitor.h"
 #include "spec/arch/granule.h"
+#include "trace/agent.h"
 
 namespace iommucheck::oracle {
 
@@ -137,6 +138,10 @@ void Monitor::begin(Running running) {
 
 u64 Monitor::call_begins(const Call& call) {
   window_ends();
+  if (call.kind == CallKind::domain_alloc && spec::sva::is_nested(call.domain_kind)) {
+    tick();
+    emit(trace::environment_agent, trace::UserRoute{.attributes = call.structure[1]});
+  }
   tick();
   ++statistics_.calls;
   check_refused();

@@ -185,6 +185,7 @@ class Feeder {
       m_.undetermined("the specification of calls that do not wait for each other is not built");
       return;
     }
+    whole.structure[1] = std::exchange(m_.fed_.users_attributes, 0);
     know(whole.mm);
     // A duty that it breaks is judged; what else stands in the way cannot be.
     const bool breach = m_.interface_.duty_of_call(whole).blames_caller;
@@ -289,6 +290,8 @@ class Feeder {
                                                        .bytes = made.length,
                                                        .pa = made.pa});
   }
+  /// The call that it is of says so once more.
+  void operator()(const trace::UserRoute& route) { m_.fed_.users_attributes = route.attributes; }
   void operator()(const trace::UserFetch& fetch) {
     const auto at = fetch.ssid ? spec::sva::substream(*fetch.ssid) : spec::sva::Substream{};
     m_.user_fetched(fetch.sid, at, fetch.va);

@@ -77,8 +77,10 @@ enum iommucheck_event_kind {
   IOMMUCHECK_EVENT_HELD = 52,
   IOMMUCHECK_EVENT_BACKEND_HOOK = 53,
   IOMMUCHECK_EVENT_USER_TABLE = 54,
-  IOMMUCHECK_EVENT_USER_MAP = 55,
-  IOMMUCHECK_EVENT_USER_ENTRY = 56
+  IOMMUCHECK_EVENT_USER_ROUTE = 55,
+  IOMMUCHECK_EVENT_USER_MAP = 56,
+  IOMMUCHECK_EVENT_USER_ENTRY = 57,
+  IOMMUCHECK_EVENT_USER_FETCH = 58
 };
 
 /* Calls of the interface. */
@@ -738,6 +740,15 @@ struct iommucheck_event_user_table {
   uint64_t parent; /* DomainId: the stage 2 domain */
   uint64_t root; /* u64: where it begins, in the parent's input space */
   uint64_t input_bits; /* u32: of its addresses */
+  uint64_t first; /* u64: all of it is, and always will be, from there on, */
+  uint64_t length; /* u64: so many bytes, */
+  uint64_t pa; /* u64: which lie there */
+};
+
+/* UserRoute: the rest of the route with which a nested domain is made next */
+struct iommucheck_event_user_route {
+  struct iommucheck_event head;
+  uint64_t attributes; /* u64: on SMMUv3 word 1 of the user's STE */
 };
 
 /* UserMap: a user maps, in its own table */
@@ -764,19 +775,27 @@ struct iommucheck_event_user_entry {
 #define IOMMUCHECK_USER_ENTRY_ROOT (1ull << 0)
 #define IOMMUCHECK_USER_ENTRY_ASID (1ull << 1)
 
+/* UserFetch: an SMMU translates there by stage 1 of a user's, and caches what it fetched of that */
+struct iommucheck_event_user_fetch {
+  struct iommucheck_event head;
+  uint64_t sid; /* u32: StreamID */
+  uint64_t ssid; /* ? u32: SubstreamID; absent: none */
+  uint64_t va; /* u64 */
+};
+#define IOMMUCHECK_USER_FETCH_SSID (1ull << 0)
+
 /* Arguments of domain_alloc: make a domain */
 struct iommucheck_call_domain_alloc {
   struct iommucheck_arguments head;
   uint64_t kind; /* DomainKind: which */
   uint64_t iommu; /* ? IommuId: for which IOMMU, if there are several */
   uint64_t parent; /* ? DomainId: the master of a dynamic domain, the stage 2 parent of a nested one */
-  const uint64_t* structure; /* ? Words: the user's own route, as the hardware reads it: on SMMUv3 words 0 and 1 of an STE */
-  uint64_t structure_count;
+  uint64_t table; /* ? u64: of the user's own route what leads to its table: on SMMUv3 word 0 of its STE */
   uint64_t input_bits; /* ? u32: bits of an IOVA; absent: the driver's choice */
 };
 #define IOMMUCHECK_CALL_DOMAIN_ALLOC_IOMMU (1ull << 0)
 #define IOMMUCHECK_CALL_DOMAIN_ALLOC_PARENT (1ull << 1)
-#define IOMMUCHECK_CALL_DOMAIN_ALLOC_STRUCTURE (1ull << 2)
+#define IOMMUCHECK_CALL_DOMAIN_ALLOC_TABLE (1ull << 2)
 #define IOMMUCHECK_CALL_DOMAIN_ALLOC_INPUT_BITS (1ull << 3)
 
 /* Arguments of domain_free: give a domain back */

@@ -700,12 +700,23 @@ IOMMUCHECK_REPORT int iommucheck_report_backend_hook(
 
 IOMMUCHECK_REPORT int iommucheck_report_user_table(
     struct iommucheck_monitor* monitor, uint32_t agent, uint64_t known, uint64_t parent,
-    uint64_t root, uint64_t input_bits) {
+    uint64_t root, uint64_t input_bits, uint64_t first, uint64_t length, uint64_t pa) {
   struct iommucheck_event_user_table it;
   iommucheck_report_head(&it.head, sizeof it, IOMMUCHECK_EVENT_USER_TABLE, agent, known);
   it.parent = parent;
   it.root = root;
   it.input_bits = input_bits;
+  it.first = first;
+  it.length = length;
+  it.pa = pa;
+  return iommucheck_monitor_report(monitor, &it.head);
+}
+
+IOMMUCHECK_REPORT int iommucheck_report_user_route(
+    struct iommucheck_monitor* monitor, uint32_t agent, uint64_t known, uint64_t attributes) {
+  struct iommucheck_event_user_route it;
+  iommucheck_report_head(&it.head, sizeof it, IOMMUCHECK_EVENT_USER_ROUTE, agent, known);
+  it.attributes = attributes;
   return iommucheck_monitor_report(monitor, &it.head);
 }
 
@@ -736,16 +747,25 @@ IOMMUCHECK_REPORT int iommucheck_report_user_entry(
   return iommucheck_monitor_report(monitor, &it.head);
 }
 
+IOMMUCHECK_REPORT int iommucheck_report_user_fetch(
+    struct iommucheck_monitor* monitor, uint32_t agent, uint64_t known, uint64_t sid,
+    uint64_t ssid, uint64_t va) {
+  struct iommucheck_event_user_fetch it;
+  iommucheck_report_head(&it.head, sizeof it, IOMMUCHECK_EVENT_USER_FETCH, agent, known);
+  it.sid = sid;
+  it.ssid = ssid;
+  it.va = va;
+  return iommucheck_monitor_report(monitor, &it.head);
+}
+
 IOMMUCHECK_REPORT int iommucheck_report_call_domain_alloc(
     struct iommucheck_monitor* monitor, uint32_t agent, uint64_t known, uint64_t id,
-    uint64_t kind, uint64_t iommu, uint64_t parent, const uint64_t* structure,
-    uint64_t structure_count, uint64_t input_bits) {
+    uint64_t kind, uint64_t iommu, uint64_t parent, uint64_t table, uint64_t input_bits) {
   struct iommucheck_call_domain_alloc it;
   it.kind = kind;
   it.iommu = iommu;
   it.parent = parent;
-  it.structure = structure;
-  it.structure_count = structure_count;
+  it.table = table;
   it.input_bits = input_bits;
   return iommucheck_report_call(monitor, agent, id, IOMMUCHECK_CALL_DOMAIN_ALLOC, &it.head, sizeof it,
                                 known);

@@ -9,14 +9,6 @@
 #ifndef IOMMUCHECK_WORDS_H
 #define IOMMUCHECK_WORDS_H
 
-/* UserEntryKind: what stands at an entry of a user's PASID table */
-enum {
-  IOMMUCHECK_USER_ENTRY_EMPTY = 0, /* not valid */
-  IOMMUCHECK_USER_ENTRY_GARBAGE = 1, /* valid, and nothing that can be decoded */
-  IOMMUCHECK_USER_ENTRY_OUTSIDE = 2, /* its place is not mapped by the parent */
-  IOMMUCHECK_USER_ENTRY_TABLE = 3
-};
-
 /* Direction: what an access wants */
 enum {
   IOMMUCHECK_DIRECTION_READ = 0, /* read data */
@@ -98,8 +90,16 @@ enum {
   IOMMUCHECK_DOMAIN_IDENTITY = 3, /* every access passes untranslated */
   IOMMUCHECK_DOMAIN_PAGING_S2 = 4, /* stage 2, a parent of nested domains */
   IOMMUCHECK_DOMAIN_DYNAMIC = 5, /* tables only, shares the configuration of its master `parent` */
-  IOMMUCHECK_DOMAIN_NESTED = 6, /* a user's page table `table` over `parent` */
-  IOMMUCHECK_DOMAIN_NESTED_PASID = 7 /* a user's PASID table `table` over `parent` */
+  IOMMUCHECK_DOMAIN_NESTED = 6, /* a route of a user's, `structure`, over `parent` */
+  IOMMUCHECK_DOMAIN_NESTED_PASID = 7 /* the same with a PASID table of the user's */
+};
+
+/* UserEntryKind: what stands at an entry of a user's PASID table */
+enum {
+  IOMMUCHECK_USER_ENTRY_EMPTY = 0, /* not valid */
+  IOMMUCHECK_USER_ENTRY_GARBAGE = 1, /* valid, and nothing that can be decoded */
+  IOMMUCHECK_USER_ENTRY_OUTSIDE = 2, /* its place is not mapped by the parent */
+  IOMMUCHECK_USER_ENTRY_TABLE = 3
 };
 
 /* Attribute: what get_attr asks */
