@@ -181,8 +181,8 @@ Observed DriverDoor::alloc_domain(const Call& call) const {
   nested.abi = IOMMUCHECK_DRIVER_ABI;
   nested.parent = call.parent;
   nested.format = IOMMUCHECK_FORMAT_SMMUV3;
-  nested.structure[0] = call.structure[0];
-  nested.structure[1] = call.structure[1];
+  nested.table = call.structure[0];
+  nested.config = call.structure[1];
   if (call.domain_kind == IOMMUCHECK_DOMAIN_DYNAMIC) params.of_kind = &dynamic;
   if (spec::sva::is_nested(call.domain_kind)) params.of_kind = &nested;
   iommucheck_handle handle = 0;

@@ -193,6 +193,7 @@ trace::Return to_trace(const Call& call, const spec::sva::Observed& observed, tr
   switch (trace::call_table[static_cast<std::size_t>(call.kind)].result) {
     case trace::ResultKind::status: break;
     case trace::ResultKind::bytes:
+    case trace::ResultKind::count:
     case trace::ResultKind::address: result.value = observed.value; break;
     case trace::ResultKind::handle:
       if (!ok) break;

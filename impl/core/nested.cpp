@@ -28,7 +28,7 @@ int Core::alloc_nested(const iommucheck_domain_params& params, iommucheck_handle
   if (domain == nullptr) return -IOMMUCHECK_ENOMEM;
   domain->kind = params.kind;
   domain->parent = parent;
-  domain->structure = {nested->structure[0], nested->structure[1]};
+  domain->structure = {nested->table, nested->config};
   ++parent->nested;
   *handle = domains_.handle(*domain);
   return 0;

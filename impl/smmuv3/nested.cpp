@@ -47,7 +47,7 @@ bool is_legal_stage1(const Structure& structure, const Features& features) {
 int Smmu::check_structure(const iommucheck_nested_params& params, bool pasids,
                           const Space& outer) const {
   if (params.format != IOMMUCHECK_FORMAT_SMMUV3) return -IOMMUCHECK_EINVAL;
-  const Structure its = {params.structure[0], params.structure[1]};
+  const Structure its = {params.table, params.config};
   if ((its[0] & ~word0_of_users) != 0 || (its[1] & ~word1_of_users) != 0) return -IOMMUCHECK_EINVAL;
   const bool stage1 = ste::is_stage1(its[0]);
   const bool config = stage1 || !ste::translates(its[0]);

@@ -327,11 +327,11 @@ struct iommucheck_nested_params { /* NESTED, NESTED_PASID */
   uint32_t format;          /* IOMMUCHECK_FORMAT_* */
   uint32_t reserved;        /* 0 */
   /* The user's own route, as the hardware reads it. SMMUV3: words 0 and 1 of the STE that the user
-   * would write: V, Config (abort, bypass or stage 1), S1Fmt, S1ContextPtr (an IPA), S1CDMax;
-   * S1DSS, S1CIR, S1COR, S1CSH, S1STALLD, EATS. NESTED: S1CDMax = 0, one CD. NESTED_PASID: above.
-   * EINVAL: a field that the user may not choose, what is ILLEGAL, a structure of the other kind.
-   */
-  uint64_t structure[2];
+   * would write: V, Config (abort, bypass or stage 1), S1Fmt, S1ContextPtr (an IPA), S1CDMax; S1DSS,
+   * S1CIR, S1COR, S1CSH, S1STALLD, EATS. NESTED: S1CDMax = 0, one CD. NESTED_PASID: above. EINVAL: a
+   * field that the user may not choose, what is ILLEGAL, a structure of the other kind. */
+  uint64_t table;  /* SMMUV3: word 0 */
+  uint64_t config; /* SMMUV3: word 1 */
 };
 #define IOMMUCHECK_NESTED_PARAMS_SIZE_VER0 40u
 

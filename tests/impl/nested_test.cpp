@@ -31,7 +31,8 @@ struct Driver : Booted {
                                              .parent = parent != 0 ? parent : outer,
                                              .format = format,
                                              .reserved = 0,
-                                             .structure = {word0, word1}};
+                                             .table = word0,
+                                             .config = word1};
     const iommucheck_domain_params params = {.size = sizeof params,
                                              .abi = IOMMUCHECK_DRIVER_ABI,
                                              .kind = kind,

@@ -511,10 +511,9 @@ TEST_F(MonitorFed, ATimeOutIsRightThoughTheQueueMovesAgain) {
 
 TEST_F(MonitorFed, ACallThatCannotBeJudgedIsUndetermined) {
   feed(trace::Call{.id = trace::CallId{1},
-                   .call = trace::calls::DomainAlloc{.kind = trace::DomainKind::nested}});
+                   .call = trace::calls::EventQueueOpen{.domain = trace::DomainId{1}}});
   ASSERT_EQ(monitor.undetermined().size(), 1U);
-  EXPECT_EQ(monitor.undetermined()[0].missing,
-            "the caller may not make the call: this kind of domain is not built");
+  EXPECT_EQ(monitor.undetermined()[0].missing, "the call event_queue_open is not built");
   feed(trace::Return{.id = trace::CallId{1}, .status = trace::Status::eio});
   nothing_is_found();
 }
