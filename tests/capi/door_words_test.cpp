@@ -253,7 +253,8 @@ const std::string no_facts = R"("ok","value":"0x1","words":["0x30","0x30","0x0"]
 /// A domain of that kind is made. 0x5000 is asked for, and is `phys`; a page is mapped, with a
 /// result.
 std::string life(const std::string& kind, const std::string& phys, const std::string& mapped) {
-  return alloc(kind) + returned("0x1", kind == "paging" ? facts : no_facts) +
+  const bool maps = kind.starts_with("paging");
+  return alloc(kind) + returned("0x1", maps ? facts : no_facts) +
          call("0x2", R"("name":"iova_to_phys","domain":"0x1","iova":"0x5000")") +
          returned("0x2", R"("ok","value":")" + phys + "\"") +
          call("0x3",
