@@ -380,9 +380,9 @@ void device_wrote(InterfaceState& s, u32 device, Substream at, u64 iova, std::op
                   bool sure) {
   if (s.tracked == 0 && !s.tickets.any()) return;
   if (device >= s.devices.size()) return;
-  const u32 its = s.devices[device].domain;
-  if (its != 0 && is_nested(s.spaces[its])) {
-    return parent_written(s, s.spaces[its].domain, pa, sure && !s.tickets.any());
+  const u32 of_rid = s.devices[device].domain;
+  if (of_rid != 0 && is_nested(s.spaces[of_rid])) {
+    return parent_written(s, s.spaces[of_rid].domain, pa, sure && !s.tickets.any());
   }
   std::vector<u32> spaces;
   const auto add = [&](u32 space) {
