@@ -17,6 +17,9 @@ void for_each_request(const Space& space, const Call& call, Visit visit) {
   if ((call.prot & prot_access) == 0 || (call.prot & ~prot_known) != 0) return;
   const Segment whole{call.pa, call.size};
   const bool many = call.kind == CallKind::map_sg || call.kind == CallKind::sva_map_sg;
+  // Stage 2 has one set of rights, whatever the privilege: there PRIVILEGED asks for nothing.
+  const bool stage2 = space.kind == static_cast<u32>(DomainKind::paging_s2);
+  const u32 prot = stage2 ? call.prot & ~prot_privileged : call.prot;
   Interval run{.first = 1, .last = 0};
   u64 iova = call.iova;
   for (const Segment& segment : many ? call.segments : std::span<const Segment>(&whole, 1)) {
@@ -27,7 +30,7 @@ void for_each_request(const Space& space, const Call& call, Visit visit) {
       run.last = last;
     } else {
       if (run.first <= run.last) visit(run);
-      run = {iova, last, segment.pa, call.prot, 0};
+      run = {iova, last, segment.pa, prot, 0};
     }
     if (last == ~u64{0}) break;
     iova = last + 1;
