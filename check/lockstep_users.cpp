@@ -6,6 +6,7 @@
 
 #include "base/random.h"
 #include "check/lockstep.h"
+#include "host/user_commands.h"
 
 namespace iommucheck::oracle {
 
@@ -23,21 +24,9 @@ constexpr u32 entries_lg2 = 2;
 constexpr std::size_t tables_max = 3;
 constexpr u64 first_output = 0x10000;  // IPA of what users map
 
-// Commands, IHI 0070 4.
-constexpr CommandWords nh_va(u64 asid, u64 va, bool leaf) {
-  return {0x12 | asid << 48, va | (leaf ? 1 : 0)};
-}
-constexpr CommandWords nh_vaa(u64 va) { return {0x13, va}; }
-constexpr CommandWords nh_asid(u64 asid) { return {0x11 | asid << 48, 0}; }
-constexpr CommandWords nh_all(u64 vmid) { return {0x10 | vmid << 32, 0}; }
-constexpr CommandWords cfgi_cd(u64 sid, u64 ssid) { return {0x05 | ssid << 12 | sid << 32, 1}; }
-constexpr CommandWords cfgi_cd_all(u64 sid) { return {0x06 | sid << 32, 0}; }
-constexpr CommandWords cfgi_ste(u64 sid) { return {0x03 | sid << 32, 1}; }
-constexpr CommandWords atc_inv(u64 sid, u64 va) { return {0x40 | sid << 32, va}; }
-constexpr CommandWords sync() { return {0x46, 0}; }
-
 /// By its place in a drawn list; `word` has what is in it.
 CommandWords command_of(u64 word) {
+  using namespace user_command;
   const u64 va = (word >> 8 & 31) * UserMemory::page_bytes;
   const u64 asid = 1 + (word >> 13 & 3);
   const u64 sid = word >> 15 & 3;

@@ -2,6 +2,7 @@
 // Users of stage 2 domains: upt, ucd, their own routes, their commands. INTERFACE "Nested".
 #include <algorithm>
 
+#include "host/user_commands.h"
 #include "scenario/run/story.h"
 
 namespace iommucheck::oracle::stories {
@@ -23,18 +24,6 @@ u32 lg2_of(u64 count) {
   while ((u64{1} << lg2) < count) ++lg2;
   return lg2;
 }
-
-// Commands, IHI 0070 4.
-CommandWords nh_all() { return {0x10, 0}; }
-CommandWords nh_vaa(u64 address) { return {0x13, address & ~u64{4095}}; }
-CommandWords cfgi_cd(u64 sid, u64 ssid) { return {0x05 | ssid << 12 | sid << 32, 1}; }
-CommandWords atc_inv(u64 sid, u64 ssid, u64 address) {
-  return {0x40 | u64{1} << 11 | ssid << 12 | sid << 32, address & ~u64{4095}};
-}
-CommandWords el2_all() { return {0x20, 0}; }
-CommandWords sync() { return {0x46, 0}; }
-CommandWords resume() { return {0x44, 0}; }
-CommandWords reserved() { return {0xff, 0}; }
 
 Wanted wanted_success() {
   Wanted wanted;
@@ -143,6 +132,7 @@ u32 Story::device_on(u64 domain) const {
 
 /// `[va(a), all, cd(pasid), ...]` as the user writes them.
 void Story::add_commands(const Value& list, u64 domain, std::vector<CommandWords>& out) {
+  using namespace user_command;
   const u64 parent = subject_.interface().parent_of(domain);
   for (const Value& one : list.items) {
     const auto argument = [&](std::size_t i) {

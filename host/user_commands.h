@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+// Commands as a user writes them: IHI 0070 4. Apart from the driver's and the specification's, as
+// all that the environment writes.
+#pragma once
+
+#include "spec/sva/call.h"
+
+namespace iommucheck::oracle::user_command {
+
+using spec::sva::CommandWords;
+
+constexpr u64 page_of(u64 address) { return address & ~u64{4095}; }
+
+constexpr CommandWords nh_va(u64 asid, u64 va, bool leaf) {
+  return {0x12 | asid << 48, page_of(va) | (leaf ? 1 : 0)};
+}
+constexpr CommandWords nh_vaa(u64 va) { return {0x13, page_of(va)}; }
+constexpr CommandWords nh_asid(u64 asid) { return {0x11 | asid << 48, 0}; }
+constexpr CommandWords nh_all(u64 vmid = 0) { return {0x10 | vmid << 32, 0}; }
+constexpr CommandWords cfgi_cd(u64 sid, u64 ssid) { return {0x05 | ssid << 12 | sid << 32, 1}; }
+constexpr CommandWords cfgi_cd_all(u64 sid) { return {0x06 | sid << 32, 0}; }
+constexpr CommandWords atc_inv(u64 sid, u64 va) { return {0x40 | sid << 32, page_of(va)}; }
+constexpr CommandWords atc_inv(u64 sid, u64 ssid, u64 va) {
+  const CommandWords untagged = atc_inv(sid, va);
+  return {untagged.low | u64{1} << 11 | ssid << 12, untagged.high};
+}
+
+// What a user may not give.
+constexpr CommandWords cfgi_ste(u64 sid) { return {0x03 | sid << 32, 1}; }
+constexpr CommandWords el2_all() { return {0x20, 0}; }
+constexpr CommandWords sync() { return {0x46, 0}; }
+constexpr CommandWords resume() { return {0x44, 0}; }
+constexpr CommandWords reserved() { return {0xff, 0}; }
+
+}  // namespace iommucheck::oracle::user_command
