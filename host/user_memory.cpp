@@ -51,6 +51,13 @@ void UserMemory::tell(Tell tell_one) {
   for (const auto& [parent, pa] : users_) tell_one(parent);
 }
 
+/// `pa`: where the user's memory is.
+void UserMemory::tell_table(u64 parent, u64 pa, u64 root) {
+  sink_.table_made(
+      parent,
+      {.root = root, .input_bits = input_bits, .first = first_ipa, .bytes = bytes, .pa = pa});
+}
+
 u64 UserMemory::add_user(u64 parent) {
   const u64 pa = next_pa_;
   next_pa_ += bytes;
@@ -59,7 +66,7 @@ u64 UserMemory::add_user(u64 parent) {
     if (image_[i] != 0) sink_.store(pa + 8 * i, image_[i]);
   }
   sink_.barrier();
-  for (const u64 root : tables_) sink_.table_made(parent, root, pa);
+  for (const u64 root : tables_) tell_table(parent, pa, root);
   for (const auto& [at, mapped] : pages_) {
     sink_.maps(parent, at.first, at.second, mapped.ipa, mapped.prot);
   }
@@ -86,7 +93,7 @@ u64 UserMemory::new_table() {
   const u64 root = new_pages(1);
   if (root == 0) return 0;
   tables_.push_back(root);
-  for (const auto& [parent, pa] : users_) sink_.table_made(parent, root, pa);
+  for (const auto& [parent, pa] : users_) tell_table(parent, pa, root);
   return root;
 }
 

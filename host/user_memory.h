@@ -29,7 +29,7 @@ class UserMemory {
     virtual void barrier() = 0;
     /// What the tables say at `va` is about to change: whoever may cache it may have it until then.
     virtual void before(u64 va) = 0;
-    virtual void table_made(u64 parent, u64 root, u64 memory_pa) = 0;
+    virtual void table_made(u64 parent, const spec::sva::UserTable& table) = 0;
     virtual void maps(u64 parent, u64 root, u64 va, u64 ipa, u32 prot) = 0;
     virtual void unmaps(u64 parent, u64 root, u64 va) = 0;
     virtual void sets_entry(u64 parent, u64 entry, const spec::sva::UserEntry& content) = 0;
@@ -65,6 +65,7 @@ class UserMemory {
 
  private:
   u64 new_pages(u64 count);
+  void tell_table(u64 parent, u64 pa, u64 root);
   [[nodiscard]] u64 read(u64 ipa) const { return image_[(ipa - first_ipa) / 8]; }
   void write(u64 ipa, u64 value);
   /// Of the last level; 0: there is none, and none was made.

@@ -29,12 +29,8 @@ void MonitoredUsers::before(u64 va) {
   }
 }
 
-void MonitoredUsers::table_made(u64 parent, u64 root, u64 memory_pa) {
-  monitor_.user_table_made(parent, {.root = root,
-                                    .input_bits = UserMemory::input_bits,
-                                    .first = UserMemory::first_ipa,
-                                    .bytes = UserMemory::bytes,
-                                    .pa = memory_pa});
+void MonitoredUsers::table_made(u64 parent, const spec::sva::UserTable& table) {
+  monitor_.user_table_made(parent, table);
 }
 
 void MonitoredUsers::maps(u64 parent, u64 root, u64 va, u64 ipa, u32 prot) {

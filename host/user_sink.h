@@ -18,7 +18,7 @@ class MonitoredUsers final : public UserMemory::Sink {
   void store(u64 pa, u64 value) override;
   void barrier() override;
   void before(u64 va) override;
-  void table_made(u64 parent, u64 root, u64 memory_pa) override;
+  void table_made(u64 parent, const spec::sva::UserTable& table) override;
   void maps(u64 parent, u64 root, u64 va, u64 ipa, u32 prot) override;
   void unmaps(u64 parent, u64 root, u64 va) override;
   void sets_entry(u64 parent, u64 entry, const spec::sva::UserEntry& content) override;

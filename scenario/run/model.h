@@ -79,12 +79,8 @@ class Model final : public Subject {
     void store(u64 /*pa*/, u64 /*value*/) override {}
     void barrier() override {}
     void before(u64 /*va*/) override {}
-    void table_made(u64 parent, u64 root, u64 memory_pa) override {
-      model_.interface_->user_table_made(parent, {.root = root,
-                                                  .input_bits = UserMemory::input_bits,
-                                                  .first = UserMemory::first_ipa,
-                                                  .bytes = UserMemory::bytes,
-                                                  .pa = memory_pa});
+    void table_made(u64 parent, const spec::sva::UserTable& table) override {
+      model_.interface_->user_table_made(parent, table);
     }
     void maps(u64 parent, u64 root, u64 va, u64 ipa, u32 prot) override {
       model_.interface_->user_maps(parent, root, va, UserMemory::page_bytes, ipa, prot);
