@@ -122,8 +122,7 @@ bool may_ask(const InterfaceState& s, u32 space) {
   bool may = false;
   for (u32 i = 0; i < s.devices.size(); ++i) {
     // Tables of a user's are written by the hardware, at places that the user chooses.
-    const u32 domain = s.devices[i].domain;
-    may |= domain != 0 && is_nested(s.spaces[domain]) && s.spaces[domain].domain == space;
+    may |= parent_of(s, s.devices[i].domain) == space;
     if (!s.constants[i].ats) continue;
     may |= s.devices[i].domain == space;
     for (u32 g = s.devices[i].ghosts; g != 0; g = s.ghosts[g].next) {
@@ -357,10 +356,6 @@ bool leads_to(const InterfaceState& s, u32 index, u64 iova, std::optional<u64> p
   return !s.forest.lookup(space.stale, iova).mapped && space.older[0] == 0;
 }
 
-}  // namespace
-
-namespace {
-
 /// A write of a user's device met the parent there, at whatever IPA that is.
 void parent_written(InterfaceState& s, u32 parent, std::optional<u64> pa, bool sure) {
   if (!pa) return;
@@ -381,8 +376,8 @@ void device_wrote(InterfaceState& s, u32 device, Substream at, u64 iova, std::op
   if (s.tracked == 0 && !s.tickets.any()) return;
   if (device >= s.devices.size()) return;
   const u32 of_rid = s.devices[device].domain;
-  if (of_rid != 0 && is_nested(s.spaces[of_rid])) {
-    return parent_written(s, s.spaces[of_rid].domain, pa, sure && !s.tickets.any());
+  if (const u32 parent = parent_of(s, of_rid); parent != 0) {
+    return parent_written(s, parent, pa, sure && !s.tickets.any());
   }
   std::vector<u32> spaces;
   const auto add = [&](u32 space) {

@@ -101,9 +101,8 @@ bool Interface::user_sets_entry(u64 parent, u64 entry, const UserEntry& content)
 }
 
 u64 Interface::parent_of(u64 handle) const {
-  const u32 index = state_.find(handle);
-  const bool its = index != 0 && is_nested(state_.spaces[index]);
-  return its ? state_.spaces[state_.spaces[index].domain].handle : 0;
+  const u32 parent = sva::parent_of(state_, state_.find(handle));
+  return parent != 0 ? state_.spaces[parent].handle : 0;
 }
 
 bool Interface::has_users(u64 handle) const {

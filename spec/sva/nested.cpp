@@ -19,10 +19,6 @@ UserRoute route_of(const InterfaceState& s, u32 domain) {
   return s.user_format->route(s.spaces[domain].structure).value_or(UserRoute{});
 }
 
-u32 parent_of(const InterfaceState& s, u32 domain) {
-  return domain != 0 && is_nested(s.spaces[domain]) ? s.spaces[domain].domain : 0;
-}
-
 /// Calls visit(index) for the tables in the user's memory.
 template <class Visit>
 void for_each_table_of(const InterfaceState& s, u32 parent, Visit visit) {
@@ -58,6 +54,10 @@ constexpr u64 device_bit(u32 device) { return u64{1} << std::min(device, u32{63}
 }  // namespace
 
 bool is_nested(const Space& space) { return is_nested(space.kind) && space.owner == Owner::domain; }
+
+u32 parent_of(const InterfaceState& s, u32 domain) {
+  return domain != 0 && is_nested(s.spaces[domain]) ? s.spaces[domain].domain : 0;
+}
 
 bool is_behind_stage2(const InterfaceState& s, u32 domain) {
   if (domain == 0) return false;
@@ -165,8 +165,7 @@ std::optional<u32> device_called(const InterfaceState& s, u32 parent, u64 number
   return found;
 }
 
-/// A command of the user's that it may give, naming nobody else's device, nor an entry that its
-/// table has not.
+/// A command of the user's that it may give, naming nobody else's device.
 bool may_give(const InterfaceState& s, u32 parent, const UserCommand& command) {
   if (command.kind == UserCommand::Kind::forbidden) return false;
   return !command.stream || device_called(s, parent, *command.stream);
@@ -330,11 +329,8 @@ bool user_sets_entry(InterfaceState& s, u64 parent, u64 entry, UserEntry content
     s.user_contexts.release(s.trail, i);
   });
   if (table != 0) s.spaces.edit(s.trail, table).structure[1] = content.asid;
-  s.user_contexts.allocate(s.trail, {.entry = entry,
-                                     .asid = content.asid,
-                                     .parent = index,
-                                     .table = table,
-                                     .kind = content.kind});
+  s.user_contexts.allocate(s.trail,
+                           {.entry = entry, .parent = index, .table = table, .kind = content.kind});
   return true;
 }
 
@@ -440,10 +436,8 @@ void bypass_promises(const InterfaceState& s, u32 parent, u64 iova, bool with_ca
                  out);
 }
 
-}  // namespace
-
-void nested_promises(const InterfaceState& s, u32 device, u32 domain, Substream at, u64 iova,
-                     bool with_calls, Alternatives& out) {
+void promises_of_route(const InterfaceState& s, u32 device, u32 domain, Substream at, u64 iova,
+                       bool with_calls, Alternatives& out) {
   const u32 parent = parent_of(s, domain);
   const UserRoute route = route_of(s, domain);
   using Kind = UserRoute::Kind;
@@ -464,6 +458,23 @@ void nested_promises(const InterfaceState& s, u32 device, u32 domain, Substream 
   if (!route.linear) return out.add({.state = State::within});
   const u64 entry = route.entries + u64{at.present ? at.number : 0} * route.entry_bytes;
   entry_promises(s, device, parent, entry, iova, with_calls, out);
+}
+
+}  // namespace
+
+/// A user may change its mind without end, and invalidate nothing. What is left then is where it
+/// stays.
+void nested_promises(const InterfaceState& s, u32 device, u32 domain, Substream at, u64 iova,
+                     bool with_calls, Alternatives& out) {
+  Alternatives its;
+  promises_of_route(s, device, domain, at, iova, with_calls, its);
+  out.ends_at(its.last);
+  out.concerned |= its.concerned;
+  out.callers |= its.callers;
+  if (its.gave_up || out.count + its.count > Alternatives::max) {
+    return out.add({.state = State::within});
+  }
+  for (u32 i = 0; i < its.count; ++i) out.add(its.promises[i]);
 }
 
 void note_users_device(InterfaceState& s, u32 domain) {

@@ -21,6 +21,8 @@ Permitted permitted_nested_alloc(const InterfaceState& s, const Call& call, Circ
 bool has_nested(const InterfaceState& s, u32 parent);
 /// The domain is a route of a user's.
 bool is_nested(const Space& space);
+/// Of a user's domain; 0: it is none.
+u32 parent_of(const InterfaceState& s, u32 domain);
 /// A RID that is on it meets stage 2: there is no place for PASIDs of the host's.
 bool is_behind_stage2(const InterfaceState& s, u32 domain);
 

@@ -77,8 +77,7 @@ struct VirtualDevice {
 
 /// What stands, or stood and may be cached, at an entry of a user's PASID table.
 struct UserContext {
-  u64 entry = 0;  ///< its IPA
-  u64 asid = 0;
+  u64 entry = 0;      ///< its IPA
   u64 changes = 0;    ///< the environment's when it was replaced; 0: it stands there
   u64 cached_by = 0;  ///< replaced: devices that may have it still, one bit each
   u32 parent = 0;     ///< 0: none
