@@ -549,6 +549,8 @@ Monitor::Breach Monitor::breach_of(const Question& asked, u64 va, const Alternat
     if (atc && !by_ats(kind)) continue;
     ask(kind, false);
     for (const spec::Outcome& outcome : outcomes_) {
+      // Stage 2 is asked once more, and is compared itself.
+      if (outcome.kind == spec::OutcomeKind::within && is_contained(asked)) continue;
       if (permits(allowed, at_pasid, kind, outcome, asked_of_attributes(asked))) continue;
       return breach_by(outcome, allowed);
     }

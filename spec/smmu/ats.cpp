@@ -179,6 +179,11 @@ bool Caches::check_translated(const Access& access, const Outcome& outcome,
       add(found, outcome);
       continue;
     }
+    // What a device holds by split-stage ATS, whoever granted it, is an intermediate address.
+    if (ste.decision.kind == SteKind::nested && split_ats(ste.ste, caps_)) {
+      add(found, contained_outcome(ste));
+      continue;
+    }
     // CR2.REC_CFG_ATS, by which configuration errors have a record, is not followed here.
     std::optional<Outcome> refused = Outcome{.kind = OutcomeKind::abort};
     if (!ste.bad_streamid) {
@@ -203,7 +208,7 @@ bool Caches::ask_ats(const Access& access, std::vector<Outcome>& found) const {
     if (option.event != EventType::none) add(found, denied(option.rule));
     if (option.contained && option.ats) {
       add(found, denied(Rule::TRANSLATION_RESULT));
-      const Outcome within = contained_outcome(option);
+      const Outcome within = contained_outcome(option.tag);
       // By split-stage ATS the device sends an intermediate address, and stage 2 is asked.
       if (option.no_ats) {
         add(found, within);

@@ -865,7 +865,9 @@ class Caches {
   bool untranslated_outcomes(const Access& access, std::vector<Outcome>& found) const;
   void access_under(const Access& access, const StreamOption& option, bool by_ats,
                     std::vector<Outcome>& found) const;
-  [[nodiscard]] Outcome contained_outcome(const StreamOption& option) const;
+  [[nodiscard]] Outcome contained_outcome(u32 tag) const;
+  /// Of an address that is an intermediate one for the STE, which has both stages.
+  [[nodiscard]] Outcome contained_outcome(const SteOption& ste) const;
   [[nodiscard]] bool ends_before_lookup(const StreamOption& option, const Access& access,
                                         std::vector<Outcome>& found) const;
   [[nodiscard]] bool is_met(const StreamOption& option, const Access& access, AccessKind kind,

@@ -464,9 +464,17 @@ bool Caches::ends_before_lookup(const StreamOption& option, const Access& access
 }
 
 /// Both stages: which addresses stage 1 yields is not looked at.
-Outcome Caches::contained_outcome(const StreamOption& option) const {
-  if (const auto rule = unpredictable(option.tag)) return {.kind = OutcomeKind::any, .rule = *rule};
-  return {.kind = OutcomeKind::within, .rule = Rule::TRANSLATION_RESULT, .tag = option.tag};
+Outcome Caches::contained_outcome(u32 tag) const {
+  if (const auto rule = unpredictable(tag)) return {.kind = OutcomeKind::any, .rule = *rule};
+  return {.kind = OutcomeKind::within, .rule = Rule::TRANSLATION_RESULT, .tag = tag};
+}
+
+Outcome Caches::contained_outcome(const SteOption& ste) const {
+  const Forming2 forms = forming2(ste.ste);
+  if (forms.not_modelled != NotModelled::no) {
+    return unmodelled_outcome(forms.not_modelled, Rule::STE_EATS);
+  }
+  return contained_outcome(regimes_[forms.regime].tag);
 }
 
 /// An access of that kind by that way meets what a look-up of its address may find under the tag.
@@ -481,7 +489,7 @@ bool Caches::is_met(const StreamOption& option, const Access& access, AccessKind
 
 void Caches::access_under(const Access& access, const StreamOption& option, bool by_ats,
                           std::vector<Outcome>& found) const {
-  if (option.contained) return add(found, contained_outcome(option));
+  if (option.contained) return add(found, contained_outcome(option.tag));
   const AccessKind incoming{access.type, access.privileged};
   const AccessKind kind =
       effective_access(by_ats ? ats_access(incoming, access.ssv) : incoming, option.overrides);

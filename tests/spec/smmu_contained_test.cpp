@@ -369,6 +369,24 @@ TEST(Contained, BySplitStageAtsNothingIsKept) {
   EXPECT_EQ(m.inside(0x1000), "F_TRANSLATION");
 }
 
+/// Also what it holds since the ATS of before: an address of it, whatever it was then, is an
+/// intermediate one now, and stage 2 is asked. IHI 0070 13.6.3.
+TEST(Contained, BySplitStageAtsWhatWasKeptBeforeMeetsStage2) {
+  for (const bool split : {true, false}) {
+    AtsMachine m(1);
+    m.caches.set_atschk(true);
+    m.store(NestedMachine::leaves + 8, 0);
+    m.send({s2_ipa(), cmd_sync(), nh_all, cmd_sync()});
+    ASSERT_EQ(m.kept(0x1000), "0");
+    m.store(NestedMachine::strtab + 64 + 8,
+            NestedMachine::both().dw[1] | (split ? u64{2} << 28 : 0));
+    m.send({cfgi_all(), cmd_sync()});
+    EXPECT_EQ(m.text({.sid = 1, .va = va, .route = Route::translated}),
+              split ? "denied within" : "F_TRANSL_FORBIDDEN denied");
+    EXPECT_EQ(m.kept(0x1000), split ? "within" : "F_TRANSL_FORBIDDEN");
+  }
+}
+
 // ---- a user who is known ------------------------------------------------------------------------
 
 TEST(KnownUser, MeetsWhatMemorySaysOfBothStages) {
