@@ -30,13 +30,13 @@ std::optional<UserRoute::First> first_of(const spec::Ste<u64>& ste) {
   }
 }
 
-/// Legal over a stage 2 that is; what stage 2 says itself is the host's. IHI 0070 5.2.2.
+/// Legal over a stage 2 that is; what stage 2 says itself is the host's. S1ContextPtr, then an
+/// intermediate address, and EATS are not judged as they are without one. IHI 0070 5.2.2.
 bool is_legal(const spec::Ste<u64>& ste, const spec::Capabilities& caps) {
-  const spec::SteDecision alone = spec::decode_ste(ste, caps);
-  if (alone.kind == spec::SteKind::bad && alone.rule != spec::Rule::STE_EATS &&
-      alone.rule != spec::Rule::STE_S1CONTEXTPTR) {
-    return false;
-  }
+  spec::Ste<u64> alone = ste;
+  alone.dw[0] &= ~mask(51, 6);
+  alone.dw[1] &= ~mask(29, 28);
+  if (spec::decode_ste(alone, caps).kind == spec::SteKind::bad) return false;
   if (ste.stage2().value) return false;
   if (caps.ssidsize == 0 && ste.s1cdmax() != 0) return false;
   if (!caps.ats) return ste.eats() == 0;
