@@ -296,6 +296,10 @@ class Feeder {
     const auto at = fetch.ssid ? spec::sva::substream(*fetch.ssid) : spec::sva::Substream{};
     m_.user_fetched(fetch.sid, at, fetch.va);
   }
+  void operator()(const trace::UserProbe& probe) {
+    const auto at = probe.ssid ? spec::sva::substream(*probe.ssid) : spec::sva::Substream{};
+    m_.user_probed(probe.sid, at, probe.va);
+  }
   void operator()(const trace::UserMap& map) {
     const auto parent = static_cast<u64>(map.parent);
     if (!map.ipa) return m_.user_unmaps(parent, map.root, map.va, map.length);

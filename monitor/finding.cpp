@@ -6,6 +6,7 @@
 #include <cstring>
 #include <type_traits>
 
+#include "spec/sva/call.h"
 #include "trace/check.h"
 #include "trace/codec.h"
 
@@ -348,7 +349,10 @@ std::vector<Promised> promised_of(const spec::sva::Alternatives& allowed) {
   std::vector<Promised> promised;
   for (u32 i = 0; i < allowed.count; ++i) {
     const spec::sva::Promise& one = allowed.promises[i];
-    promised.push_back({one.state, one.pa, one.prot});
+    // Stage 2 without a right to read that has one to write may be read all the same.
+    u32 outer = one.outer_prot;
+    if ((outer & spec::sva::prot_write) != 0) outer |= spec::sva::prot_read;
+    promised.push_back({one.state, one.pa, one.prot & (outer | ~spec::sva::prot_access)});
   }
   return promised;
 }

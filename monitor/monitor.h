@@ -157,7 +157,9 @@ class Monitor {
   // stores.
   void user_table_made(u64 parent, const spec::sva::UserTable& table);
   /// An access through a user's own route against what is known of that. Nothing is known: right.
+  /// user_probed: the same, told by the trace.
   void check_users_access(u32 sid, spec::sva::Substream at, u64 va);
+  void user_probed(u32 sid, spec::sva::Substream at, u64 va);
   /// The SMMU translates there by stage 1 of a user's, and caches what it has fetched of that.
   void user_fetched(u32 sid, spec::sva::Substream at, u64 va);
   void user_maps(u64 parent, u64 root, u64 va, u64 bytes, u64 ipa, u32 prot);
@@ -431,6 +433,8 @@ class Monitor {
   void meets_unmodelled(spec::NotModelled what);
   void give_up(std::string why);
   void give_up_on(const Place& place);
+  std::optional<spec::Outcome> wrong_of_user(u32 sid, spec::sva::Substream at, u64 va,
+                                             spec::AccessType type);
   void give_up_on_access(const spec::Access& access);
   void give_up_on_promises(const Place& place);
   // fetch_attributes.cpp

@@ -77,21 +77,23 @@ using spec::sva::Alternatives;
 using spec::sva::Promise;
 using spec::sva::State;
 
-/// Of both stages, at an address that the user's own table maps.
-bool has_right(const Promise& promise, spec::AccessType type) {
-  const u32 prot = promise.prot & promise.outer_prot;
-  const u32 right =
-      type == spec::AccessType::write ? spec::sva::prot_write : spec::sva::prot_access;
-  return (prot & right) != 0;
+/// Whether an unprivileged access passes both stages, at an address that the user's own table
+/// maps. Stage 2 knows no privilege.
+bool passes(const Promise& promise, spec::AccessType type) {
+  const spec::AccessKind kind{.type = type};
+  const u32 outer = promise.outer_prot & ~spec::sva::prot_privileged;
+  return grant_of(promise.prot, kind) != Grant::no && grant_of(outer, kind) != Grant::no;
 }
 
 bool is_known(const Alternatives& allowed, spec::AccessType type, const spec::Outcome& outcome) {
   using Kind = spec::OutcomeKind;
   if (outcome.kind == Kind::any || outcome.kind == Kind::within) return true;
+  if (outcome.kind == Kind::bypass && promises_state(allowed, State::identity)) return true;
   const bool reaches = outcome.kind == Kind::translation || outcome.kind == Kind::bypass;
   for (u32 i = 0; i < allowed.count; ++i) {
     const Promise& one = allowed.promises[i];
-    const bool maps = one.state == State::mapped && has_right(one, type);
+    if (one.state == State::identity) continue;
+    const bool maps = one.state == State::mapped && passes(one, type);
     if (reaches ? maps && one.pa == outcome.pa : !maps) return true;
   }
   return false;
@@ -100,24 +102,42 @@ bool is_known(const Alternatives& allowed, spec::AccessType type, const spec::Ou
 }  // namespace
 
 void Monitor::check_users_access(u32 sid, spec::sva::Substream at, u64 va) {
-  const u32 device = interface_.device_of(sid);
-  if (vanishes(device) || caches_.stands_still()) return;
-  const Alternatives allowed = interface_.expected_during(device, at, va);
-  if (allowed.gave_up || promises_state(allowed, State::within)) return;
-  const Place place{device, sid, at};
   for (const auto type : {spec::AccessType::read, spec::AccessType::write}) {
-    spec::Access access = access_at(place, va);
-    access.type = type;
-    std::optional<spec::Outcome> wrong;
-    const bool whole = caches_.nested_outcomes(access, [&](const spec::Outcome& outcome) {
-      if (!wrong && !is_known(allowed, type, outcome)) wrong = outcome;
-    });
-    if (!whole) return give_up_on(place);
+    if (wrong_of_user(sid, at, va, type)) return user_probed(sid, at, va);
+  }
+}
+
+/// An outcome that nothing says that is known of the user.
+std::optional<spec::Outcome> Monitor::wrong_of_user(u32 sid, spec::sva::Substream at, u64 va,
+                                                    spec::AccessType type) {
+  const u32 device = interface_.device_of(sid);
+  if (vanishes(device) || caches_.stands_still()) return std::nullopt;
+  const Alternatives allowed = interface_.expected_during(device, at, va);
+  if (allowed.gave_up || promises_state(allowed, State::within)) return std::nullopt;
+  const Place place{device, sid, at};
+  spec::Access access = access_at(place, va);
+  access.type = type;
+  std::optional<spec::Outcome> wrong;
+  const bool whole = caches_.nested_outcomes(access, [&](const spec::Outcome& outcome) {
+    if (!wrong && !is_known(allowed, type, outcome)) wrong = outcome;
+  });
+  if (whole) return wrong;
+  give_up_on(place);
+  return std::nullopt;
+}
+
+void Monitor::user_probed(u32 sid, spec::sva::Substream at, u64 va) {
+  tick();
+  const u32 device = interface_.device_of(sid);
+  trace::UserProbe probe{.sid = sid, .ssid = std::nullopt, .va = va};
+  if (at.present) probe.ssid = at.number;
+  emit(trace::device_agent(static_cast<u16>(device)), probe);
+  for (const auto type : {spec::AccessType::read, spec::AccessType::write}) {
+    const std::optional<spec::Outcome> wrong = wrong_of_user(sid, at, va, type);
     if (!wrong) continue;
-    Finding finding =
-        finding_of(rule_for(allowed),
-                   "what a device of a user's meets is not what its tables and commands say");
-    finding.where = where(place);
+    const Alternatives allowed = interface_.expected_during(device, at, va);
+    Finding finding = finding_of(rule_for(allowed), {});
+    finding.where = where(Place{device, sid, at});
     finding.where.address = va;
     finding.where.access = type;
     finding.hardware.push_back(may_of(*wrong));

@@ -80,7 +80,8 @@ enum iommucheck_event_kind {
   IOMMUCHECK_EVENT_USER_ROUTE = 55,
   IOMMUCHECK_EVENT_USER_MAP = 56,
   IOMMUCHECK_EVENT_USER_ENTRY = 57,
-  IOMMUCHECK_EVENT_USER_FETCH = 58
+  IOMMUCHECK_EVENT_USER_FETCH = 58,
+  IOMMUCHECK_EVENT_USER_PROBE = 59
 };
 
 /* Calls of the interface. */
@@ -783,6 +784,15 @@ struct iommucheck_event_user_fetch {
   uint64_t va; /* u64 */
 };
 #define IOMMUCHECK_USER_FETCH_SSID (1ull << 0)
+
+/* UserProbe: what accesses of a user's device may meet there is compared with what its tables and commands say */
+struct iommucheck_event_user_probe {
+  struct iommucheck_event head;
+  uint64_t sid; /* u32: StreamID */
+  uint64_t ssid; /* ? u32: SubstreamID; absent: none */
+  uint64_t va; /* u64 */
+};
+#define IOMMUCHECK_USER_PROBE_SSID (1ull << 0)
 
 /* Arguments of domain_alloc: make a domain */
 struct iommucheck_call_domain_alloc {

@@ -758,6 +758,17 @@ IOMMUCHECK_REPORT int iommucheck_report_user_fetch(
   return iommucheck_monitor_report(monitor, &it.head);
 }
 
+IOMMUCHECK_REPORT int iommucheck_report_user_probe(
+    struct iommucheck_monitor* monitor, uint32_t agent, uint64_t known, uint64_t sid,
+    uint64_t ssid, uint64_t va) {
+  struct iommucheck_event_user_probe it;
+  iommucheck_report_head(&it.head, sizeof it, IOMMUCHECK_EVENT_USER_PROBE, agent, known);
+  it.sid = sid;
+  it.ssid = ssid;
+  it.va = va;
+  return iommucheck_monitor_report(monitor, &it.head);
+}
+
 IOMMUCHECK_REPORT int iommucheck_report_call_domain_alloc(
     struct iommucheck_monitor* monitor, uint32_t agent, uint64_t known, uint64_t id,
     uint64_t kind, uint64_t iommu, uint64_t parent, uint64_t table, uint64_t input_bits) {
