@@ -91,6 +91,16 @@ std::vector<Stored> commands_of(const trace::Trace& trace, const spec::Capabilit
   return found;
 }
 
+std::vector<spec::Access> accesses_of(const trace::Trace& trace) {
+  std::vector<spec::Access> accesses;
+  for (const trace::Event& event : trace.events) {
+    const auto* dma = std::get_if<trace::Dma>(&event.payload);
+    if (dma == nullptr || dma->kind == trace::TransactionKind::translated) continue;
+    accesses.push_back(access_in(*dma));
+  }
+  return accesses;
+}
+
 /// The trace with commands that do nothing in the place of those; at least as much is allowed.
 trace::Trace without(const trace::Trace& trace, const std::vector<std::size_t>& commands) {
   trace::Trace result = trace;
@@ -174,6 +184,7 @@ std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
   constexpr std::size_t most = 16;
   monitor_.trail().undo_to(booted_);
   monitor_.begin_case(0);
+  monitor_.device_rules()->begin_case(accesses_of(trace));
   drivers_.clear();
   contents_.reset();
   const auto [cmdq, cmdq_bytes] = command_queue_of(trace.header);

@@ -83,7 +83,8 @@ DeviceRules::Numbers& DeviceRules::Numbers::operator+=(const Numbers& more) {
 std::vector<Finding> DeviceRules::take() { return std::exchange(found_, {}); }
 std::vector<std::string> DeviceRules::take_missing() { return std::exchange(missing_, {}); }
 
-void DeviceRules::begin_case() {
+void DeviceRules::begin_case(const std::vector<Access>& accesses) {
+  nested_.begin(accesses);
   found_.clear();
   missing_.clear();
   open_.clear();
@@ -104,7 +105,10 @@ void DeviceRules::begin_case() {
   error_shown_ = false;
 }
 
-void DeviceRules::stored(u64 /*pa*/) { changed_since_enabled_ = enabled_once_; }
+void DeviceRules::stored(u64 pa, u64 words) {
+  changed_since_enabled_ = enabled_once_;
+  if (enabled_once_) nested_.before_store(caches_, pa, words);
+}
 
 void DeviceRules::register_write(u32 offset, u64 value) {
   if (offset == reg::cr0) {
@@ -181,10 +185,15 @@ void DeviceRules::access(const trace::Dma& dma) {
   Plain memory;
   const bool translating = smmu_.surely_enabled();
   if (translating) memory = plain(access);
-  // What the engine does not look at is judged where nothing can be cached but memory.
+  // What the engine does not look at is judged where nothing can be cached but memory, or what it
+  // is told.
   const bool within =
       std::ranges::any_of(allowed, [](const Outcome& o) { return o.kind == OutcomeKind::within; });
-  if (within || !caches_.unsupported().empty()) {
+  const bool modelled = caches_.unsupported().empty();
+  if (within && modelled && changed_since_enabled_ && nested_.follows(access)) {
+    allowed.clear();
+    judged = caches_.nested_outcomes(access, [&](const Outcome& o) { allowed.push_back(o); });
+  } else if (within || !modelled) {
     judged = translating && memory.known && !changed_since_enabled_;
     allowed.assign(1, memory.outcome);
   }

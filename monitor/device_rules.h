@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "monitor/finding.h"
+#include "monitor/nested_probes.h"
 #include "monitor/record_matching.h"
 #include "spec/smmu/smmu.h"
 #include "trace/event.h"
@@ -37,7 +38,8 @@ class DeviceRules {
   }
 
   // ---- events, in order; the monitor tells caches and smmu of them ------------------------------
-  void stored(u64 pa);
+  /// Before memory has it.
+  void stored(u64 pa, u64 words = 1);
   void register_write(u32 offset, u64 value);
   /// Before the SMMU as a judge sees it. True: it is judged here.
   bool register_read(u32 offset, u64 value);
@@ -54,8 +56,9 @@ class DeviceRules {
   std::vector<Finding> take();
   /// What was missing to judge what was done since the last call.
   std::vector<std::string> take_missing();
-  /// Forgets the case.
-  void begin_case();
+  /// Forgets the case. `accesses`: those of the next one, where they are known; what both stages
+  /// may yield after a change is judged of these only.
+  void begin_case(const std::vector<spec::Access>& accesses = {});
 
   struct Numbers {
     std::array<u64, 256> asked{};
@@ -176,6 +179,7 @@ class DeviceRules {
   std::vector<SeenRecord> batch_;  // records of this look, until the last of them has come
   std::vector<Settled> settled_;   // of the looks before, the latest ones
   RecordMatching matching_;
+  NestedProbes nested_;
   std::set<std::string> named_;  // fields of records that were found wrong in this case
   Numbers numbers_;
   std::vector<u32> breadth_;

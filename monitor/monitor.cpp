@@ -248,7 +248,7 @@ void Monitor::fill(AgentId by, u64 pa, u64 words, u64 value) {
   tick();
   emit(by, trace::Fill{.pa = pa, .words = words, .value = value});
   smmu_.before_store(pa, words * 8);
-  if (device_rules_) device_rules_->stored(pa);
+  if (device_rules_) device_rules_->stored(pa, words);
   caches_.fill(by, pa, words, value);
   if (probes(by)) window_ends();
   gather();

@@ -15,6 +15,10 @@ std::vector<Case> directed_cases(const DeviceIdentity& device);
 /// stores, invalidations, configuration changes and accesses.
 Case random_case(const DeviceIdentity& device, u64 seed, u64 number);
 
+/// Of devices with stage 2 one random case in four is of it, alone and under stage 1.
+bool is_stage2_case(const DeviceIdentity& device, u64 number);
+Case random_stage2_case(const DeviceIdentity& device, u64 seed, u64 number);
+
 // In parts, one file each.
 void stream_table_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 void descriptor_cases(const DeviceIdentity& device, std::vector<Case>& cases);
@@ -26,6 +30,8 @@ void register_content_cases(const DeviceIdentity& device, std::vector<Case>& cas
 void attribute_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// Of devices with stage 2, alone and under stage 1.
 void stage2_cases(const DeviceIdentity& device, std::vector<Case>& cases);
+/// The same devices, over time.
+void stage2_sequences(const DeviceIdentity& device, std::vector<Case>& cases);
 /// Of engines that send SubstreamIDs.
 void substream_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// Of devices whose engines are endpoints with ATS.

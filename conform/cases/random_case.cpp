@@ -518,6 +518,7 @@ class RandomCase {
 }  // namespace
 
 Case random_case(const DeviceIdentity& device, u64 seed, u64 number) {
+  if (is_stage2_case(device, number)) return random_stage2_case(device, seed, number);
   return RandomCase(device, seed, number).make();
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/bits.h"
 #include "conform/cases/directed.h"
+#include "conform/cases/stage2_tables.h"
 
 namespace iommucheck::oracle {
 
@@ -16,12 +17,6 @@ namespace {
 
 using spec::Granule;
 using spec::Rule;
-
-/// Where a walk of stage 2 starts, and how many bits it translates.
-struct Stage2Shape {
-  Granule granule = Granule::g4k;
-  unsigned sl0 = 1, start = 1, t0sz = 25;
-};
 
 bool has(const spec::Capabilities& caps, Granule granule) {
   return granule == Granule::g4k    ? caps.gran4k
@@ -61,60 +56,6 @@ std::vector<Stage2Shape> shapes_of(const spec::Capabilities& caps) {
     }
   }
   return shapes;
-}
-
-/// Tables of stage 2 in the memory of a case.
-class Stage2Tables {
- public:
-  static constexpr u64 may_read = u64{1} << 6, may_write = u64{1} << 7, af = u64{1} << 10;
-  static constexpr u64 normal = u64{0xf} << 2 | u64{3} << 8;  // MemAttr, SH
-  static constexpr u64 device = 0;                            // nGnRnE
-  static constexpr u64 xn = u64{1} << 53;                     // its lower bit
-  static constexpr u64 all = may_read | may_write | af | normal;
-
-  Stage2Tables(CaseBuilder& b, const Stage2Shape& shape) : b_(&b), shape_(shape) {
-    root_ = b.memory(start_bytes(), std::max<u64>(start_bytes(), 64));
-  }
-
-  /// Of the tables of the start level, which are aligned to that.
-  [[nodiscard]] u64 start_bytes() const {
-    return 8 * pow2(static_cast<unsigned>(
-                   spec::start_entries_lg2<u64>(shape_.granule, shape_.start, shape_.t0sz)));
-  }
-  [[nodiscard]] u64 end() const { return pow2(64 - shape_.t0sz); }
-  [[nodiscard]] u64 page() const { return pow2(page_shift(shape_.granule)); }
-
-  /// The place of the descriptor at `level` for `ipa`.
-  u64 entry(u64 ipa, unsigned level) {
-    return b_->entry_from(shape_.start, root_, shape_.granule, shape_.t0sz, ipa, level);
-  }
-  void map(u64 ipa, u64 pa, u64 bits = all, unsigned level = 3) {
-    const u64 output = pa & mask(47, level_shift(shape_.granule, level));
-    b_->store(entry(ipa, level), output | bits | (level == spec::last_level ? 3 : 1));
-  }
-
-  [[nodiscard]] spec::Stage2SteFields fields() const {
-    return {.s2ttb = root_,
-            .s2t0sz = shape_.t0sz,
-            .s2sl0 = shape_.sl0,
-            .s2tg = static_cast<unsigned>(tg0_of(shape_.granule)),
-            .s2ps = static_cast<unsigned>(spec::address_size_encoding(b_->capabilities().oas_lg2)),
-            .s2vmid = 1};
-  }
-  [[nodiscard]] spec::Ste<u64> alone() const {
-    return spec::with_stage2(spec::make_bypass_ste(), fields());
-  }
-
- private:
-  CaseBuilder* b_;
-  Stage2Shape shape_;
-  u64 root_ = 0;
-};
-
-/// The 4 KiB one that most SMMUs have.
-Stage2Shape plain_shape(const spec::Capabilities& caps) {
-  const unsigned t0sz = std::max(25U, 64 - ias_lg2(caps));
-  return {Granule::g4k, 1, 1, std::min(t0sz, 33U)};
 }
 
 Case asked(CaseBuilder& b, const std::vector<u64>& addresses) {
@@ -298,55 +239,21 @@ void legality_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
 
 // ---- nested -------------------------------------------------------------------------------------
 
-/// A guest: its CD and stage 1 tables lie at intermediate addresses that are not their physical
-/// ones.
-class Guest {
- public:
-  static constexpr u64 cd_ipa = 0x10000, tables_ipa = 0x20000, data_ipa = 0x40000;
-  static constexpr u64 va = 0x7000;  ///< read and written; so is the page behind it, read-only
-  static constexpr unsigned tsz = 25;
-  static constexpr unsigned levels = 3;  // 1 to 3
+struct OwnBuilder {
+  CaseBuilder own;
+};
 
+/// A guest alone in a case.
+class Guest : private OwnBuilder, public GuestTables {
+ public:
   Guest(const DeviceIdentity& device, const std::string& name)
-      : b(device, "nested: " + name), stage2(b, plain_shape(b.capabilities())) {
-    cd_pa = b.memory(4096);
-    for (u64& table : table_pa) table = b.memory(4096);
-    stage2.map(cd_ipa, cd_pa);
-    for (unsigned i = 0; i < levels; ++i) stage2.map(table_ipa(i), table_pa[i]);
-    stage2.map(data_ipa, b.data());
-    stage2.map(data_ipa + 0x1000, b.data(0x1000));
-    for (unsigned i = 0; i + 1 < levels; ++i) b.store(place(i, va), table_ipa(i + 1) | 3);
-    leaf(va, data_ipa);
-    LeafBits read_only;
-    read_only.writable = false;
-    leaf(va + 0x1000, data_ipa + 0x1000, read_only);
-    cd = b.plain_cd(table_ipa(0), tsz);
-  }
-  static u64 table_ipa(unsigned i) { return tables_ipa + 0x1000 * u64{i}; }
-  /// The word of table `i`, 0 for the first, that translates `at`.
-  [[nodiscard]] u64 place(unsigned i, u64 at) const {
-    return table_pa[i] + 8 * spec::table_index<u64>(Granule::g4k, 1, 1 + i, tsz, at);
-  }
-  void leaf(u64 at, u64 ipa, const LeafBits& bits = {}) {
-    b.store(place(2, at), leaf_word(Granule::g4k, 3, ipa, bits));
-  }
-  [[nodiscard]] spec::Ste<u64> ste() const {
-    spec::Stage1SteFields fields;
-    fields.s1contextptr = cd_ipa;
-    return spec::with_stage2(spec::make_stage1_ste(fields), stage2.fields());
-  }
+      : OwnBuilder{{device, "nested: " + name}}, GuestTables(own) {}
   void add_to(std::vector<Case>& cases, const spec::Ste<u64>& with) {
     b.cd_at(cd_pa, cd);
     b.ste(0, with);
     cases.push_back(asked(b, {va, va + 4, va + 0x1000, va + 0x2000}));
   }
   void add_to(std::vector<Case>& cases) { add_to(cases, ste()); }
-
-  CaseBuilder b;
-  Stage2Tables stage2;
-  u64 cd_pa = 0;
-  std::array<u64, levels> table_pa{};
-  spec::Cd<u64> cd;
 };
 
 /// What stage 1 says of an access stays what it is, at intermediate addresses.

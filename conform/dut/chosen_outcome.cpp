@@ -39,8 +39,18 @@ std::optional<spec::Outcome> chosen_outcome(const spec::Caches& caches, const sp
     std::erase_if(outcomes, [&](const spec::Outcome& o) { return o.same(*now); });
   }
   const spec::Outcome& chosen = outcomes[choose(static_cast<u32>(outcomes.size()))];
-  if (chosen.kind == spec::OutcomeKind::within) return caches.newest_outcome(access);
-  return chosen;
+  if (chosen.kind != spec::OutcomeKind::within) return chosen;
+  // One that it may cache, of those that fill_nested() was told.
+  const spec::Outcome newest = caches.newest_outcome(access);
+  outcomes.clear();
+  (void)caches.nested_outcomes(access, [&](const spec::Outcome& o) {
+    if (o.kind != spec::OutcomeKind::any) outcomes.push_back(o);
+  });
+  if (outcomes.size() > 1 && stale_of_eight != 0 && choose(8) < stale_of_eight) {
+    std::erase_if(outcomes, [&](const spec::Outcome& o) { return o.same(newest); });
+  }
+  if (outcomes.empty()) return newest;
+  return outcomes[choose(static_cast<u32>(outcomes.size()))];
 }
 
 DmaSeen seen_of(const spec::Outcome& outcome) {

@@ -412,6 +412,7 @@ Ticket SpecDevice::dma(unsigned engine, u64 iova, bool write, DmaAttributes attr
   if (!outcome) return ticket;
   answers_[ticket].seen = seen_of(*outcome);
   (void)smmu_.record(access, *outcome);
+  caches_.fill_nested(access.sid, access.ssid, access.ssv, access.va);
   return ticket;
 }
 

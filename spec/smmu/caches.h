@@ -264,8 +264,10 @@ class Caches {
   }
   /// The SMMU translates the address now by the user's stage 1, and keeps the CD and the entry of
   /// stage 1. True: there is one. So many are remembered that a scenario needs; more are not, which
-  /// leaves fewer outcomes and no wrong ones.
-  bool fill_nested(u32 sid, u32 ssid, bool ssv, u64 va);
+  /// leaves fewer outcomes and no wrong ones. `relied_on` gets the addresses of the words that led to
+  /// the CD and to the descriptor, of both stages: what SMMUs may cache of them is not followed, so
+  /// that whoever changes one knows less of what an access may meet.
+  bool fill_nested(u32 sid, u32 ssid, bool ssv, u64 va, std::vector<u64>* relied_on = nullptr);
 
   /// All translations that any look-up under any tag with a regime may use; for whole-space checks
   /// of small states and for tests. `visit(tag, const Candidate&)`.
@@ -857,7 +859,7 @@ class Caches {
                           std::vector<Outcome>& found) const;
   void collect_told(const Tag<u64>& tag, u64 va, std::vector<Candidate>& found) const;
   template <class Memory>
-  bool fill_stage1(Memory& memory, const Regime<u64>& regime, u64 va);
+  bool fill_stage1(Memory& memory, const Regime<u64>& regime, u64 va, u64& last);
 
   // lookup.cpp
   [[nodiscard]] std::optional<Rule> unpredictable(u32 tag) const;

@@ -18,6 +18,16 @@ struct NewestMemory {
 };
 using Users = Intermediate<NewestMemory>;
 
+/// The same, and where descriptors and first-level CDs were read from.
+struct ReadMemory {
+  const Memory& memory;
+  std::vector<u64> read_from{};
+  std::optional<u64> read(Structure kind, u64 pa) {
+    if (kind != Structure::cd) read_from.push_back(pa);
+    return memory.newest(pa).value;
+  }
+};
+
 void add_distinct(std::vector<Outcome>& found, const Outcome& outcome) {
   const auto same = [&](const Outcome& known) { return known.same(outcome); };
   if (std::ranges::none_of(found, same)) found.push_back(outcome);
@@ -33,9 +43,10 @@ Outcome one_end(const Outcome& met) {
 }
 
 /// Descriptors of a walk by intermediate addresses, and what those above the last one take away.
+template <class Memory>
 struct UsersWalk {
-  Users& memory;
-  u64 place = 0;
+  Memory& memory;
+  u64 place = 0;  ///< of the last one; 0: stage 2 has refused it
   u64 value = 0;
   u8 hierarchical = 0;
   bool begun = false;
@@ -43,7 +54,7 @@ struct UsersWalk {
     if (begun) hierarchical = pack_below(hierarchical, value);
     begun = true;
     const std::optional<u64> word = memory.read(Structure::descriptor, ipa);
-    place = memory.physical(ipa);
+    place = word ? memory.physical(ipa) : 0;
     value = word.value_or(0);
     return word;
   }
@@ -231,29 +242,43 @@ void Caches::through_its_stage2(const Access& access, const StreamOption& way,
 
 // ---- what is told -------------------------------------------------------------------------------
 
-bool Caches::fill_nested(u32 sid, u32 ssid, bool ssv, u64 va) {
+bool Caches::fill_nested(u32 sid, u32 ssid, bool ssv, u64 va, std::vector<u64>* relied_on) {
   NewestMemory words{memory_};
   const auto ste = find_ste(words, strtab_, sid);
   if (enabled_ == 0 || !ste || decode_ste(*ste, caps_).kind != SteKind::nested) return false;
   const StreamDecision stream = decide_stream(*ste, caps_, ssv, u64{ssid});
   if (stream.event != EventType::none || !stream.cd) return false;
-  Users memory(words, *ste, caps_, true, {});
+  ReadMemory read{memory_};
+  Intermediate<ReadMemory> memory(read, *ste, caps_, true, {});
   const auto cd = find_cd(memory, *ste, caps_, *stream.cd);
-  if (!cd) return false;
+  const auto tell = [&](u64 leaf) {
+    if (relied_on == nullptr) return;
+    std::ranges::remove_copy(read.read_from, std::back_inserter(*relied_on), leaf);
+  };
+  if (!cd) {
+    tell(0);
+    return false;
+  }
   told_cds_.add({.sid = sid, .ssid = static_cast<u32>(*stream.cd), .since = now_, .cd = *cd});
   const ContextDecision context = decide_context(*ste, *cd, caps_, e2h_ != 0);
-  if (context.illegal || context.not_modelled != NotModelled::no) return false;
-  return fill_stage1(memory, context.regime, va);
+  if (context.illegal || context.not_modelled != NotModelled::no) {
+    tell(0);
+    return false;
+  }
+  u64 last = 0;
+  const bool filled = fill_stage1(memory, context.regime, va, last);
+  tell(last);
+  return filled;
 }
 
 /// The entry of a final translation, whatever its rights, is one of stage 1 like another.
 template <class Memory>
-bool Caches::fill_stage1(Memory& memory, const Regime<u64>& regime, u64 va) {
+bool Caches::fill_stage1(Memory& memory, const Regime<u64>& regime, u64 va, u64& last) {
   const u32 number = intern(regime);
   const u32 tag = regimes_[number].tag;
   constexpr u64 told_max = 1024;  // of an ASID: those beyond it are not remembered
   if (items_.count(tag) >= told_max) return false;
-  UsersWalk walk{memory};
+  UsersWalk<Memory> walk{memory};
   const unsigned half = select_half(regime, va);
   const auto cacheable = [&](const Leaf<u64>& leaf) {
     AccessResult<u64> result;
@@ -263,6 +288,7 @@ bool Caches::fill_stage1(Memory& memory, const Regime<u64>& regime, u64 va) {
     return result;
   };
   const auto walked = walk_stage1(walk, regime, va, {AccessType::read, true}, cacheable);
+  last = walk.place;
   const auto* translation = std::get_if<Translation<u64>>(&walked);
   if (translation == nullptr) return false;
   const Space space = regimes_.space(number, half);

@@ -159,13 +159,72 @@ std::vector<Mistake> of_faults() {
   return all;
 }
 
+/// Commands that it takes for others, and uses what it then still has.
+std::vector<Mistake> of_commands() {
+  using spec::Command;
+  using spec::Opcode;
+  const auto nothing = [](Command& c) { c = Command{.op = Opcode::prefetch_config}; };
+  const auto when = [](Opcode op, auto change) {
+    return [=](Command& c) {
+      if (c.op == op) change(c);
+    };
+  };
+  const auto is_range = [](const Command& c) { return c.num != 0 || c.scale != 0; };
+  const char* const stage2 = "stage 2 sequence:*";
+  const char* const nested = "nested sequence:*";
+  std::vector<Mistake> all;
+  const auto add = [&](const char* name, const char* only, std::function<void(Command&)> change) {
+    all.push_back({.name = name,
+                   .section = "4.4",
+                   .rule = Rule::TLBI_TAGS,
+                   .only = only,
+                   .kinds = 12,  // of a leaf and of a block, of reading and of writing
+                   .claims = with_stage2,
+                   .command = std::move(change)});
+  };
+  add("TLBI_S2_IPA does nothing", stage2, when(Opcode::tlbi_s2_ipa, nothing));
+  add("TLBI_S2_IPA with Leaf = 1 does nothing", stage2, when(Opcode::tlbi_s2_ipa, [=](Command& c) {
+        if (c.leaf.value) nothing(c);
+      }));
+  add("TLBI_S2_IPA has no VMID", stage2, when(Opcode::tlbi_s2_ipa, [](Command& c) { c.vmid = 0; }));
+  add("TLBI_S2_IPA has seven bits of VMID", stage2,
+      when(Opcode::tlbi_s2_ipa, [](Command& c) { c.vmid &= 0x7f; }));
+  add("TLBI_S2_IPA is of the next page", stage2,
+      when(Opcode::tlbi_s2_ipa, [](Command& c) { c.address += 0x1000; }));
+  add("TLBI_S2_IPA leaves tables", stage2,
+      when(Opcode::tlbi_s2_ipa, [](Command& c) { c.leaf = true; }));
+  add("TLBI_S2_IPA of a range does nothing", stage2, [=](Command& c) {
+    if (c.op == Opcode::tlbi_s2_ipa && is_range(c)) nothing(c);
+  });
+  all.back().rule = Rule::TLBI_RANGE;
+  add("TLBI_S12_VMALL does nothing", stage2, when(Opcode::tlbi_s12_vmall, nothing));
+  add("TLBI_S12_VMALL is of stage 1", stage2,
+      when(Opcode::tlbi_s12_vmall, [](Command& c) { c.op = Opcode::tlbi_nh_all; }));
+  add("TLBI_S12_VMALL is of stage 2", nested, when(Opcode::tlbi_s12_vmall, [](Command& c) {
+        const u64 vmid = c.vmid;
+        c = Command{.op = Opcode::tlbi_s2_ipa};
+        c.vmid = vmid;
+        c.address = 0x40000;
+      }));
+  add("TLBI_NH_VA has no VMID", nested, when(Opcode::tlbi_nh_va, [](Command& c) { c.vmid = 0; }));
+  add("TLBI_NH_VAA has no VMID", nested, when(Opcode::tlbi_nh_vaa, [](Command& c) { c.vmid = 0; }));
+  add("TLBI_NH_ASID has no VMID", nested,
+      when(Opcode::tlbi_nh_asid, [](Command& c) { c.vmid = 0; }));
+  add("TLBI_NH_ALL has no VMID", nested, when(Opcode::tlbi_nh_all, [](Command& c) { c.vmid = 0; }));
+  add("TLBI_NH_ALL is of ASID 0", nested,
+      when(Opcode::tlbi_nh_all, [](Command& c) { c.op = Opcode::tlbi_nh_asid; }));
+  add("CMD_CFGI_CD_ALL does nothing under stage 2", nested, when(Opcode::cfgi_cd_all, nothing));
+  all.back().rule = Rule::CFGI_SCOPE;
+  return all;
+}
+
 }  // namespace
 }  // namespace stage2_mistakes
 
 std::vector<Mistake> mistakes_of_stage2() {
   using namespace stage2_mistakes;
   std::vector<Mistake> all;
-  for (auto part : {of_fields(), of_rights(), of_faults()}) {
+  for (auto part : {of_fields(), of_rights(), of_faults(), of_commands()}) {
     all.insert(all.end(), part.begin(), part.end());
   }
   return all;

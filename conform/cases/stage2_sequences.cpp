@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: MIT
+// Stage 2 over time, alone and under stage 1: something is used, so that it may be cached; it
+// changes; an invalidation that covers it completes; then the new state alone is allowed. IHI 0070
+// 3.17, 4.3, 4.4.
+#include <fmt/format.h>
+
+#include "conform/cases/directed.h"
+#include "conform/cases/stage2_tables.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using spec::Command;
+using spec::Granule;
+using spec::Opcode;
+
+struct Tlbi {
+  std::string name;
+  std::vector<Command> commands;  ///< each is synchronised
+};
+
+Command of_vmid(Opcode op, unsigned vmid) {
+  Command command;
+  command.op = op;
+  command.vmid = vmid;
+  return command;
+}
+Command s2_ipa(unsigned vmid, u64 ipa, bool leaf) {
+  Command command = of_vmid(Opcode::tlbi_s2_ipa, vmid);
+  command.address = ipa;
+  command.leaf = leaf;
+  return command;
+}
+Command of_stage1(Opcode op, unsigned vmid, unsigned asid, u64 va, bool leaf = true) {
+  Command command = s2_ipa(vmid, va, leaf);
+  command.op = op;
+  if (op != Opcode::tlbi_nh_vaa) command.asid = asid;
+  return command;
+}
+
+void send(CaseBuilder& b, const Tlbi& tlbi) {
+  for (const Command& command : tlbi.commands) {
+    b.command(command);
+    b.sync();
+  }
+}
+
+// ---- stage 2 alone ------------------------------------------------------------------------------
+
+/// TLBIs that cover a leaf of stage 2 at `level` that translates `ipa`.
+std::vector<Tlbi> covering(const spec::Capabilities& caps, unsigned vmid, u64 ipa, unsigned level) {
+  std::vector<Tlbi> all = {{"TLBI_NSNH_ALL", {spec::cmd_tlbi_nsnh_all()}},
+                           {"TLBI_S12_VMALL", {of_vmid(Opcode::tlbi_s12_vmall, vmid)}}};
+  for (const bool leaf : {false, true}) {
+    const std::string name = fmt::format("TLBI_S2_IPA{}", leaf ? ", Leaf = 1" : "");
+    const Command plain = s2_ipa(vmid, ipa, leaf);
+    all.push_back({name, {plain}});
+    if (!caps.ril) continue;
+    Command range = plain;
+    range.address = align_down(ipa, level_shift(Granule::g4k, level));
+    range.tg = 1;
+    range.ttl = level;
+    all.push_back({fmt::format("{}, TTL = {}", name, level), {range}});
+    range.scale = 1;
+    all.push_back({fmt::format("{}, TTL = {}, 2 granules", name, level), {range}});
+    range.ttl = 0;
+    range.num = 31;
+    range.scale = 9;
+    range.address = align_down(ipa, 23);
+    all.push_back({name + ", 64 MiB", {range}});
+  }
+  return all;
+}
+
+void leaf_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned level, u64 ipa,
+               const Tlbi& tlbi, unsigned vmid) {
+  CaseBuilder b(device, fmt::format("stage 2 sequence: a leaf at level {}, VMID {:#x}, {}", level,
+                                    vmid, tlbi.name));
+  Stage2Tables tables(b, plain_shape(b.capabilities()), vmid);
+  const unsigned shift = level_shift(Granule::g4k, level);
+  const u64 pa = align_down(b.data(), shift);
+  tables.map(ipa, pa, Stage2Tables::all, level);
+  b.ste(0, tables.alone());
+  b.enable();
+  // Inside of the extent, where it reaches the data.
+  const u64 inside = align_down(ipa, shift) + (b.data() - pa) + 0x10;
+  b.both(inside);
+  b.store(tables.entry(ipa, level), 0);
+  b.access(inside);  // old or new
+  send(b, tlbi);
+  b.both(inside);
+  b.poll();
+  // And it is filled again from what is there then: read-only, then gone.
+  tables.map(ipa, pa, Stage2Tables::all & ~Stage2Tables::may_write, level);
+  b.both(inside);
+  b.store(tables.entry(ipa, level), 0);
+  send(b, tlbi);
+  b.both(inside);
+  b.poll();
+  cases.push_back(b.take());
+}
+
+void leaves(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const spec::Capabilities caps = spec::parse_capabilities(device.id);
+  const unsigned vmid = caps.vmid16 ? 0x8201 : 0x81;
+  for (const unsigned level : {3U, 2U}) {
+    const u64 ipa = level == 3 ? 0x5000 : u64{3} << 21;
+    for (const Tlbi& tlbi : covering(caps, vmid, ipa, level)) {
+      leaf_case(device, cases, level, ipa, tlbi, vmid);
+    }
+  }
+  const u64 middle = (u64{3} << 21) + (u64{1} << 20);
+  leaf_case(device, cases, 2, u64{3} << 21,
+            {"TLBI_S2_IPA in the middle", {s2_ipa(vmid, middle, true)}}, vmid);
+}
+
+/// A table is taken away, and what was below it with it.
+void table_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  for (const bool by_address : {false, true}) {
+    CaseBuilder b(device, fmt::format("stage 2 sequence: a table goes, {}",
+                                      by_address ? "TLBI_S2_IPA of each page" : "TLBI_S12_VMALL"));
+    Stage2Tables tables(b, plain_shape(b.capabilities()), 3);
+    tables.map(0x1000, b.data());
+    tables.map(0x2000, b.data(0x1000));
+    b.ste(0, tables.alone());
+    b.enable();
+    b.access(0x1000);
+    b.store(tables.entry(0x1000, 2), 0);
+    b.access(0x2000);
+    if (by_address) {
+      send(b, {"", {s2_ipa(3, 0x1000, false), s2_ipa(3, 0x2000, false)}});
+    } else {
+      send(b, {"", {of_vmid(Opcode::tlbi_s12_vmall, 3)}});
+    }
+    b.both(0x1000);
+    b.both(0x2000);
+    b.poll();
+    cases.push_back(b.take());
+  }
+}
+
+/// The same intermediate address under several VMIDs, which differ in one bit each.
+void vmid_case(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const spec::Capabilities caps = spec::parse_capabilities(device.id);
+  std::vector<unsigned> vmids = {1, 3, 0x81};
+  if (caps.vmid16) vmids.push_back(0x101);
+  vmids.resize(std::min(vmids.size(), device.sids.size()));
+  CaseBuilder b(device, "stage 2 sequence: one address under several VMIDs");
+  std::vector<Stage2Tables> guests;
+  for (unsigned e = 0; e < vmids.size(); ++e) {
+    guests.emplace_back(b, plain_shape(caps), vmids[e]);
+    guests[e].map(0x1000, b.data(0x1000 * u64{e}));
+    b.ste(e, guests[e].alone());
+  }
+  b.enable();
+  for (unsigned round = 0; round < 2; ++round) {
+    for (unsigned e = 0; e < vmids.size(); ++e) b.both(0x1004, e);
+  }
+  b.poll();
+  // Each goes by its own VMID, and only the last command is of all.
+  for (unsigned e = 0; e < vmids.size(); ++e) {
+    b.store(guests[e].entry(0x1000), 0);
+    send(b, {"", {s2_ipa(vmids[e], 0x1000, true)}});
+    for (unsigned other = 0; other < vmids.size(); ++other) b.access(0x1000, false, other);
+    b.poll();
+  }
+  cases.push_back(b.take());
+}
+
+/// Two streams with one VMID are one guest: a command is for both.
+void shared_case(const DeviceIdentity& device, std::vector<Case>& cases) {
+  if (device.sids.size() < 2) return;
+  CaseBuilder b(device, "stage 2 sequence: two streams of one VMID");
+  Stage2Tables tables(b, plain_shape(b.capabilities()), 5);
+  tables.map(0x1000, b.data());
+  for (unsigned e = 0; e < 2; ++e) b.ste(e, tables.alone());
+  b.enable();
+  for (unsigned e = 0; e < 2; ++e) b.both(0x1000, e);
+  b.store(tables.entry(0x1000), 0);
+  send(b, {"", {s2_ipa(5, 0x1000, true)}});
+  for (unsigned e = 0; e < 2; ++e) b.both(0x1000, e);
+  b.poll();
+  cases.push_back(b.take());
+}
+
+/// A stream gets other tables: its STE is invalidated, and what was cached of the VMID.
+void ste_case(const DeviceIdentity& device, std::vector<Case>& cases) {
+  CaseBuilder b(device, "stage 2 sequence: an STE gets another S2TTB");
+  Stage2Tables before(b, plain_shape(b.capabilities()), 2);
+  Stage2Tables after(b, plain_shape(b.capabilities()), 2);
+  before.map(0x1000, b.data());
+  after.map(0x1000, b.data(0x1000));
+  b.ste(0, before.alone());
+  b.enable();
+  b.both(0x1000);
+  const u64 place = b.ste_place(b.sid(0));
+  b.store(place, b.word(place) & ~u64{1});
+  b.command(spec::cmd_cfgi_ste(b.sid(0)));
+  b.sync();
+  b.both(0x1000);
+  b.poll();
+  b.store(place + 24, after.alone().dw[3]);
+  send(b, {"", {of_vmid(Opcode::tlbi_s12_vmall, 2)}});
+  b.store(place, b.word(place) | 1);
+  b.command(spec::cmd_cfgi_ste(b.sid(0)));
+  b.sync();
+  b.both(0x1000);
+  b.poll();
+  cases.push_back(b.take());
+}
+
+// ---- both stages --------------------------------------------------------------------------------
+
+constexpr unsigned guest_vmid = 6, guest_asid = 9;
+
+/// What was a mapping of stage 2 is in combined entries, too, which only commands of stage 1 and of
+/// both remove. IHI 0070 4.4.
+void nested_stage2_leaf_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const Command ipa = s2_ipa(guest_vmid, GuestTables::data_ipa, true);
+  const u64 va = GuestTables::va;
+  const Tlbi orders[] = {
+      {"TLBI_S2_IPA, TLBI_NH_ALL", {ipa, of_vmid(Opcode::tlbi_nh_all, guest_vmid)}},
+      {"TLBI_S2_IPA, TLBI_NH_ASID",
+       {ipa, of_stage1(Opcode::tlbi_nh_asid, guest_vmid, guest_asid, 0, false)}},
+      {"TLBI_S2_IPA, TLBI_NH_VA", {ipa, of_stage1(Opcode::tlbi_nh_va, guest_vmid, guest_asid, va)}},
+      {"TLBI_S12_VMALL", {of_vmid(Opcode::tlbi_s12_vmall, guest_vmid)}},
+      {"TLBI_NSNH_ALL", {spec::cmd_tlbi_nsnh_all()}},
+  };
+  for (const Tlbi& tlbi : orders) {
+    CaseBuilder b(device, "nested sequence: a leaf of stage 2, " + tlbi.name);
+    GuestTables guest(b, guest_vmid, 0, guest_asid);
+    b.cd_at(guest.cd_pa, guest.cd);
+    b.ste(0, guest.ste());
+    b.enable();
+    b.both(va);
+    b.both(va + 0x1000);
+    b.store(guest.stage2.entry(GuestTables::data_ipa), 0);
+    b.access(va);
+    send(b, tlbi);
+    b.both(va);
+    b.both(va + 0x1000);
+    b.poll();
+    guest.stage2.map(GuestTables::data_ipa, b.data(0x3000));
+    b.both(va);
+    b.poll();
+    cases.push_back(b.take());
+  }
+}
+
+void nested_stage1_leaf_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const u64 va = GuestTables::va;
+  std::vector<Tlbi> all = {
+      {"TLBI_NH_VA", {of_stage1(Opcode::tlbi_nh_va, guest_vmid, guest_asid, va, false)}},
+      {"TLBI_NH_VA, Leaf = 1", {of_stage1(Opcode::tlbi_nh_va, guest_vmid, guest_asid, va)}},
+      {"TLBI_NH_VAA", {of_stage1(Opcode::tlbi_nh_vaa, guest_vmid, 0, va, false)}},
+      {"TLBI_NH_VAA, Leaf = 1", {of_stage1(Opcode::tlbi_nh_vaa, guest_vmid, 0, va)}},
+      {"TLBI_NH_ASID", {of_stage1(Opcode::tlbi_nh_asid, guest_vmid, guest_asid, 0, false)}},
+      {"TLBI_NH_ALL", {of_vmid(Opcode::tlbi_nh_all, guest_vmid)}},
+      {"TLBI_S12_VMALL", {of_vmid(Opcode::tlbi_s12_vmall, guest_vmid)}},
+      {"TLBI_NSNH_ALL", {spec::cmd_tlbi_nsnh_all()}},
+  };
+  if (spec::parse_capabilities(device.id).ril) {
+    Command range = of_stage1(Opcode::tlbi_nh_va, guest_vmid, guest_asid, va & ~u64{0x1fff});
+    range.tg = 1;
+    range.num = 1;
+    all.push_back({"TLBI_NH_VA, 2 granules", {range}});
+  }
+  for (const Tlbi& tlbi : all) {
+    CaseBuilder b(device, "nested sequence: a leaf of stage 1, " + tlbi.name);
+    GuestTables guest(b, guest_vmid, 0, guest_asid);
+    b.cd_at(guest.cd_pa, guest.cd);
+    b.ste(0, guest.ste());
+    b.enable();
+    b.both(va);
+    b.store(guest.place(2, va), 0);
+    b.access(va);
+    send(b, tlbi);
+    b.both(va);
+    b.poll();
+    guest.leaf(va, GuestTables::data_ipa + 0x1000);
+    b.both(va);
+    b.poll();
+    cases.push_back(b.take());
+  }
+}
+
+/// Guests that number their processes alike.
+void guests_case(const DeviceIdentity& device, std::vector<Case>& cases) {
+  if (device.sids.size() < 2) return;
+  const unsigned other = spec::parse_capabilities(device.id).vmid16 ? 0x106 : 0x86;
+  CaseBuilder b(device, "nested sequence: two guests with one ASID");
+  const u64 va = GuestTables::va;
+  GuestTables one(b, guest_vmid, 0, guest_asid);
+  GuestTables two(b, other, 0x4000, guest_asid);
+  unsigned engine = 0;
+  for (GuestTables* guest : {&one, &two}) {
+    b.cd_at(guest->cd_pa, guest->cd);
+    b.ste(engine++, guest->ste());
+  }
+  b.enable();
+  for (unsigned round = 0; round < 2; ++round) {
+    for (unsigned e = 0; e < 2; ++e) b.both(va, e);
+  }
+  b.poll();
+  b.store(two.place(2, va), 0);
+  send(b, {"", {of_stage1(Opcode::tlbi_nh_va, other, guest_asid, va)}});
+  for (unsigned e = 0; e < 2; ++e) b.both(va, e);
+  b.store(one.place(2, va), 0);
+  send(b, {"", {of_stage1(Opcode::tlbi_nh_asid, guest_vmid, guest_asid, 0, false)}});
+  for (unsigned e = 0; e < 2; ++e) b.both(va, e);
+  b.poll();
+  cases.push_back(b.take());
+}
+
+/// The guest's CD gets another ASID, which is seen after CFGI_CD; its entries had the old one's.
+void cd_case(const DeviceIdentity& device, std::vector<Case>& cases) {
+  for (const bool all : {false, true}) {
+    CaseBuilder b(device, fmt::format("nested sequence: a CD goes, {}",
+                                      all ? "CMD_CFGI_CD_ALL" : "CMD_CFGI_CD"));
+    GuestTables guest(b, guest_vmid, 0, guest_asid);
+    b.cd_at(guest.cd_pa, guest.cd);
+    b.ste(0, guest.ste());
+    b.enable();
+    b.both(GuestTables::va);
+    b.store(guest.cd_pa, b.word(guest.cd_pa) & ~(u64{1} << 31));
+    b.access(GuestTables::va);
+    b.command(all ? spec::cmd_cfgi_cd_all(b.sid(0)) : spec::cmd_cfgi_cd(b.sid(0), 0));
+    b.sync();
+    b.both(GuestTables::va);
+    b.poll();
+    cases.push_back(b.take());
+  }
+}
+
+}  // namespace
+
+void stage2_sequences(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const spec::Capabilities caps = spec::parse_capabilities(device.id);
+  if (!caps.s2p || !caps.gran4k) return;
+  leaves(device, cases);
+  table_cases(device, cases);
+  vmid_case(device, cases);
+  shared_case(device, cases);
+  ste_case(device, cases);
+  if (!caps.s1p) return;
+  nested_stage2_leaf_cases(device, cases);
+  nested_stage1_leaf_cases(device, cases);
+  guests_case(device, cases);
+  cd_case(device, cases);
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+// Sequences for which drivers that are right were accused once, or left without a verdict: each
+// stands for what was wrong in the specification then.
+#include <gtest/gtest.h>
+
+#include "check/check.h"
+#include "check/given.h"
+#include "report/finding_text.h"
+
+namespace iommucheck::oracle::accused_once_test {
+namespace {
+
+CheckResult check(const CheckOptions& options) {
+  auto result = run_check(options);
+  if (!result) throw std::runtime_error(result.error().message);
+  return std::move(*result);
+}
+
+struct Accused {
+  const char* why;
+  const char* driver;
+  const char* machine;
+  const char* sequence;
+};
+
+TEST(AccusedOnce, IsNotAccusedAgain) {
+  const Accused cases[] = {
+      {"stage 2 that may be written may be read", "builtin",
+       "httu=2,vmid16=1,s2p=1,xnx=1,devices=0xf:8",
+       "user pa_page=1 choices=0xa\nunmap aim=inside page=1\nmap aim=behind prot=w\n"
+       "user mapping=1 choices=0x2fd\n"},
+      {"a device that a time-out left between a user's route and none", "builtin-per-device",
+       "s2p=1,gran64k=1,devices=0x2:10:ats/0x4+0x1+0x0:0",
+       "user device=1\nuser variant=entry choices=0xc2\ndomain_alloc variant=identity\n"
+       "hardware variant=stop\nattach device=1 domain=1\nuser choices=0x80\n"},
+      {"more PASIDs than the SMMU has are no route", "builtin",
+       "s2p=1,ssidsize=1,devices=0x2+0x1:1:ats/0x3:1", "user choices=0x4be\n"},
+      {"old entries of a device's meet a route by split-stage ATS", "builtin-per-device",
+       "httu=2,vmid16=1,s2p=1,gran64k=1,ssidsize=11,sidsize=4,devices=0x3:10:ats:stall/0x0:3:stall",
+       "dirty\nuser choices=0x4be\n"},
+      {"a device on its way to stage 2 says nothing of how a walker beside it reads", "builtin",
+       "minor=3,s2p=1,fwb=1,gran16k=1,ssidsize=1,sidsize=5,devices=0x2+0x1:1:ats/0x3:1",
+       "gpu_switch\ndomain_alloc variant=stage2\nqueue choices=0x4\nattach\nmap domain=1\n"
+       "gpu_switch\ndomain_alloc\n"},
+      {"a table is used again that a call left in doubt which a later one has settled", "builtin",
+       "ril=0,bbml=2,st2l=0,asid16=0,s2p=1,hyp=1,term=1,ttendian=0,xnx=1,stt=1,ssidsize=10,sidsize="
+       "4,"
+       "cmdqs=6,eventqs=2,oas=36,cmdq=3,boot=dirty,"
+       "devices=0xd+0x2:10:ats:stall/0x6+0x1+0x0:3/0x7:0:ats/0x5+0x3:10:ats",
+       "sva_alloc device=2\nattach\nhardware at=4 variant=stop_sync\nsva_query variant=io_mm_attr\n"
+       "detach device=3\ntask_bind\n"},
+      {"a token that is given back twice while its handler runs takes one reference along",
+       "builtin-per-device",
+       "minor=3,bbml=2,httu=2,s2p=1,ats=0,ssidsize=11,devices=0x72:10:stall/0x38+0x8:1/0x512:2",
+       "bind\ntask_bind variant=svm\nprocess_exit\ntask_unbind\ntask_unbind\n"
+       "handler_return variant=error\nunbind\n"},
+      {"a user that changes its mind often", "builtin", "s2p=1,devices=0x1:8/0x2:8",
+       "user choices=0x1\nuser choices=0x1\nuser choices=0x20\nuser choices=0x1\nuser\n"
+       "user choices=0x20\nuser choices=0x1\nuser\nuser choices=0x20\nattach\n"},
+      {"and a device that is moved then", "builtin", "s2p=1,devices=0x1:8/0x2:8",
+       "user choices=0x1\nuser pa_page=2 choices=0x1\nuser pa_page=1 choices=0x26\n"
+       "user pa_page=1 choices=0x1\nuser variant=entry\nattach\n"},
+  };
+  for (const Accused& one : cases) {
+    auto sequence = parse_sequence(one.sequence, one.why);
+    ASSERT_TRUE(sequence) << sequence.error().message;
+    CheckOptions options;
+    options.driver = one.driver;
+    options.machine = one.machine;
+    options.given = std::make_shared<const std::vector<GivenCase>>(
+        std::vector<GivenCase>{{one.why, *sequence}});
+    const CheckResult result = check(options);
+    EXPECT_EQ(result.sequences, 1U) << one.why;
+    EXPECT_EQ(result.without_verdict, 0U) << one.why;
+    for (const auto& finding : result.findings) {
+      ADD_FAILURE() << one.why << ": " << headline(finding);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace iommucheck::oracle::accused_once_test
