@@ -45,6 +45,8 @@ class Sva {
   int device_shutdown(u32 device);
   int bind_device(u32 device, const iommucheck_mm& mm, u32 flags, u64 drvdata, u32* pasid);
   int unbind_device(u32 device, u32 pasid);
+  /// Until the handler of the bond there, if one runs, has returned. -EDEADLK: it is the caller.
+  int wait_for_exit(u32 device, u32 pasid);
   int unbind_dev_all(u32 device);
   int drvdata(u32 device, u32 pasid, u64* drvdata);
   int io_mm_of(u32 device, u32 pasid, iommucheck_handle* io_mm);

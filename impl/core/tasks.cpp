@@ -60,13 +60,18 @@ int Core::unbind_task(u32 device, iommucheck_handle token) {
   if (!device_present(device)) return -IOMMUCHECK_ENODEV;
   const Task* task = tasks_.find(token);
   if (task == nullptr || task->device != device) return -IOMMUCHECK_EINVAL;
+  // While a handler is waited for, another call may give the token back, and its reference.
+  if (task->bond != 0 && sva_.has_bond(task->bond)) {
+    if (int error = sva_.wait_for_exit(device, task->pasid)) return error;
+    task = tasks_.find(token);
+    if (task == nullptr) return -IOMMUCHECK_EINVAL;
+  }
   int error = 0;
   // A bond that an exit or unbind_dev_all has ended needs no unbind.
   if (task->bond != 0 && sva_.has_bond(task->bond)) {
     error = sva_.unbind_device(device, task->pasid);
     if (error != 0 && error != -IOMMUCHECK_ETIMEDOUT) return error;
   }
-  // A handler may have been waited for, while another call gave the token back.
   Task* left = tasks_.find(token);
   if (left == nullptr) return -IOMMUCHECK_EINVAL;
   release_task(*left);

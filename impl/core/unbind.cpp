@@ -199,6 +199,12 @@ int Sva::unbind_device(u32 device, u32 pasid) {
   return end_bond(handle);
 }
 
+int Sva::wait_for_exit(u32 device, u32 pasid) {
+  const Bond* bond = find_bond(device, pasid);
+  if (bond == nullptr) return 0;
+  return wait_for_handler(bonds_.handle(*bond)) == Wait::deadlock ? -IOMMUCHECK_EDEADLK : 0;
+}
+
 int Sva::unbind_dev_all(u32 device) {
   if (!core_.device_present(device)) return -IOMMUCHECK_ENODEV;
   if (wait_for_handlers(device) == Wait::deadlock) return -IOMMUCHECK_EDEADLK;

@@ -163,7 +163,9 @@ const char* check_word(const InterfaceState& s, const Call& call, u64 word) {
                                                          : s.find_private(call.io_mm);
   const char* why = nullptr;
   s.for_each_space([&](u32 i) {
-    if (i != own && s.spaces[i].table == word) why = "another address space has this table";
+    // Whether what a time-out left may be used again its tables in memory say.
+    const bool lives = i != own && s.spaces[i].life != records::zombie;
+    if (lives && s.spaces[i].table == word) why = "another address space has this table";
   });
   return why;
 }
