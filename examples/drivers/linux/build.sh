@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# A plug-in of a Linux tree's SMMUv3 driver, unmodified, by the tree's own headers and kbuild. Nothing is written
+# to the tree.
+#   build.sh DIR PLUGIN [WORK]     DIR: a Linux tree, from 6.1 on, in which nothing was built; WORK: a folder for
+#                                  kbuild's output, kept (a temporary one). A file of WORK takes the place of the
+#                                  tree's of that name.
+# IOMMUCHECK: the command (iommucheck). Needs clang-19, lld-19, llvm-19, make, flex, bison, bc.
+set -euo pipefail
+
+[ "$#" -ge 2 ] || { sed -n '5,7s/^# //p' "$0" >&2; exit 2; }
+here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+fail() { printf 'build.sh: %s\n' "$*" >&2; exit 2; }
+[ -f "$1/Kbuild" ] && [ -d "$1/drivers/iommu/arm/arm-smmu-v3" ] ||
+  fail "$1 is no Linux tree: it has no drivers/iommu/arm/arm-smmu-v3"
+tree=$(cd -- "$1" && pwd)
+plugin=$2
+if [ "$#" -ge 3 ]; then
+  mkdir -p "$3"
+  work=$(cd -- "$3" && pwd)
+else
+  work=$(mktemp -d)
+  trap 'rm -rf "$work"' EXIT
+fi
+include=$here/../../../include
+shim=$here/../../kernel_shim
+iommu=drivers/iommu
+smmu=$iommu/arm/arm-smmu-v3
+
+# What it says is told if it fails.
+quietly() {
+  "$@" >"$work/iommucheck.log" 2>&1 || {
+    grep -E -m 40 'error|Error|\*\*\*|not clean|not found|mrproper' "$work/iommucheck.log" >&2 ||
+      tail -n 20 "$work/iommucheck.log" >&2
+    fail "$tree does not build as ARCH=um LLVM=-19; all that it said: $work/iommucheck.log"
+  }
+}
+kbuild() { quietly make -C "$tree" O="$work" ARCH=um LLVM=-19 "$@"; }
+
+# kbuild takes a Kconfig of the output folder for the tree's. There an ARM64 is any machine with an MMU.
+for file in $iommu/Kconfig $iommu/arm/Kconfig; do
+  [ -f "$tree/$file" ] || continue
+  mkdir -p "$work/$(dirname "$file")"
+  sed 's/\bARM64\b/MMU/g' "$tree/$file" >"$work/$file"
+done
+if [ ! -f "$work/include/generated/autoconf.h" ]; then
+  kbuild KCONFIG_ALLCONFIG="$here/config" allnoconfig
+  kbuild prepare
+fi
+grep -q '^CONFIG_ARM_SMMU_V3=y' "$work/.config" || fail "$tree has no CONFIG_ARM_SMMU_V3 for ARCH=um: see $work/.config"
+
+# Files of ours, of that kbuild too.
+cp "$here/glue.c" "$work/$iommu/iommucheck_glue.c"
+cp "$here/kernel.c" "$work/$iommu/iommucheck_kernel.c"
+
+# What its headers have.
+has=()
+feature() { # NAME FILE PATTERN
+  if [ -f "$tree/$2" ] && grep -zqE "$3" "$tree/$2"; then has+=("-D$1"); fi
+}
+feature HAVE_PAGING_ALLOC include/linux/iommu.h 'iommu_paging_domain_alloc\('
+feature HAVE_IDENTITY_DOMAIN $smmu/arm-smmu-v3.c '\.identity_domain'
+feature HAVE_MAP_GFP include/linux/iommu.h 'int prot, gfp_t gfp\)'
+feature HAVE_FWSPEC_INIT_OPS include/linux/iommu.h 'iommu_fwspec_init\([^)]*ops\)'
+feature HAVE_IOMMU_PRIV $iommu/iommu-priv.h .
+feature HAVE_ATTACH_HANDLE $iommu/iommu-priv.h 'iommu_replace_group_handle\('
+feature HAVE_REPLACE_DOMAIN $iommu/iommu-priv.h 'iommu_group_replace_domain\('
+feature HAVE_REMOVE_NEW include/linux/platform_device.h 'remove_new'
+version=$(make -s -C "$tree" O="$work" ARCH=um LLVM=-19 kernelversion | grep -E '^[0-9]')
+
+# With hooks: what touches what the SMMU sees. Without: what these stand on. Those that the version has.
+with=("$smmu"/arm-smmu-v3{,-sva}.o "$iommu"/io-pgtable{,-arm}.o "$iommu"/{iommu-pages,iommucheck_glue,iommucheck_kernel}.o)
+without=("$iommu"/{iommu,iommu-sva,iommu-sva-lib,io-pgfault,ioasid}.o
+  lib/{xarray,idr,radix-tree,rbtree,bitmap,find_bit,hweight,list_sort,sort}.o)
+hooks=$(IOMMUCHECK_CC=echo "${IOMMUCHECK:-iommucheck}" cc -c | sed -E 's/(^| )-c / /; s/-I[^ ]*//g')
+prelude="-mcmodel=small -Wno-error -w -include $here/prelude.h"
+ours="-I$here/include -I$here -I$include -I$shim -DIOMMUCHECK_LINUX_VERSION=\\\"$version\\\" ${has[*]}"
+objects=() flags=()
+for object in "${with[@]}" "${without[@]}"; do
+  source=${object%.o}.c
+  [ -f "$tree/$source" ] || [ -f "$work/$source" ] || continue
+  objects+=("$object")
+  case $object in
+    *iommucheck_*) flags+=("CFLAGS_${object##*/}=$hooks $prelude $ours") ;;
+    lib/*) flags+=("CFLAGS_${object##*/}=-fPIC -mcmodel=small -w") ;;
+    *) case " ${with[*]} " in
+        *" $object "*) flags+=("CFLAGS_${object##*/}=$hooks $prelude") ;;
+        *) flags+=("CFLAGS_${object##*/}=-fPIC -gline-tables-only $prelude") ;;
+      esac ;;
+  esac
+done
+kbuild -j"${IOMMUCHECK_JOBS:-$(nproc)}" "${flags[@]}" "${objects[@]}"
+
+# A name that nobody has says so when it is called, and not before.
+link() { (cd "$work" && "${IOMMUCHECK:-iommucheck}" cc -std=gnu11 -ffreestanding -O2 -w -I "$shim" "$@"); }
+link -c -o iommucheck_symbols.o "$here/symbols.c"
+link -c -o iommucheck_shim.o "$shim/kernel_shim.c"
+objects+=(iommucheck_symbols.o iommucheck_shim.o)
+all=("${objects[@]}" -shared -Wl,-Bsymbolic -Wl,-z,notext -fuse-ld=lld)
+{
+  printf 'void iommucheck_missing(const char* name);\n'
+  { link "${all[@]}" -Wl,-z,defs -Wl,--error-limit=0 -o iommucheck_try.so 2>&1 || true; } |
+    sed -nE 's/.*undefined symbol: ([A-Za-z0-9_]+).*/\1/p' | sort -u |
+    sed 's/.*/void &(void); void &(void) { iommucheck_missing("&"); }/'
+} >"$work/iommucheck_missing.c"
+link "${all[@]}" iommucheck_missing.c -o iommucheck.so
+cp "$work/iommucheck.so" "$plugin"
