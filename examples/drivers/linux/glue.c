@@ -38,6 +38,12 @@ static int translated(int error) {
   return error == -ENXIO || error == -ERANGE ? -IOMMUCHECK_ENODEV : error;
 }
 
+/* Callers of iommu.c wait for what they have unmapped before they take the domain away. */
+static void sync_gathered(iommucheck_handle handle) {
+  if (domains[handle - 1].gather.pgsize == 0) return;
+  iommu_iotlb_sync(find_domain(handle), &domains[handle - 1].gather);
+}
+
 /* ---- life ---- */
 
 static int door_init(const struct iommucheck_platform* platform, const struct iommucheck_config* config,
@@ -99,8 +105,9 @@ static int door_device_remove(void* self, u32 number) {
     const struct iommucheck_pci* other = &machine.devices[i];
     if (other != one && other->added && other->config->group == one->config->group) alone = 0;
   }
-  if (alone && one->domain != 0) door_detach(self, one->domain, number);
   shim_enter();
+  if (one->domain != 0) sync_gathered(one->domain);
+  if (alone && one->domain != 0) door_detach(self, one->domain, number);
   group = iommu_group_get(&one->pci.dev);
   if (alone) iommu_group_release_dma_owner(group);
   iommu_group_put(group);
@@ -219,12 +226,6 @@ static int door_domain_get_info(void* self, iommucheck_handle handle,
 }
 
 /* ---- attach, detach: a group's ---- */
-
-/* Callers of iommu.c wait for what they have unmapped before they take the domain away. */
-static void sync_gathered(iommucheck_handle handle) {
-  if (domains[handle - 1].gather.pgsize == 0) return;
-  iommu_iotlb_sync(find_domain(handle), &domains[handle - 1].gather);
-}
 
 static void moved(const struct iommucheck_pci* one, iommucheck_handle to) {
   int i;
@@ -356,6 +357,7 @@ const struct iommucheck_driver* iommucheck_driver_entry(void) {
       .name = "linux",
       .version = IOMMUCHECK_LINUX_VERSION,
       .flags = IOMMUCHECK_DRIVER_NO_TIME_OUTS | IOMMUCHECK_DRIVER_CALLER_KEEPS_RANGES |
+               IOMMUCHECK_DRIVER_TAKES_OVER |
 #if !defined HAVE_ATTACH_HANDLE && !defined HAVE_REPLACE_DOMAIN
                IOMMUCHECK_DRIVER_ONE_DOMAIN_PER_DEVICE |
 #endif
