@@ -56,11 +56,12 @@ cp "$here/kernel.c" "$work/$iommu/iommucheck_kernel.c"
 # What its headers have.
 has=()
 feature() { # NAME FILE PATTERN
-  if [ -f "$tree/$2" ] && grep -zqE "$3" "$tree/$2"; then has+=("-D$1"); fi
+  if [ -f "$tree/$2" ] && grep -zqE "$3" "$tree/$2"; then has+=("-D$1=1"); fi
 }
 feature HAVE_PAGING_ALLOC include/linux/iommu.h 'iommu_paging_domain_alloc\('
 feature HAVE_IDENTITY_DOMAIN $smmu/arm-smmu-v3.c '\.identity_domain'
-feature HAVE_MAP_GFP include/linux/iommu.h 'int prot, gfp_t gfp\)'
+feature HAVE_BLOCKED_DOMAIN $smmu/arm-smmu-v3.c '\.blocked_domain'
+feature HAVE_MAP_GFP include/linux/iommu.h 'iommu_map\([^)]*gfp_t'
 feature HAVE_FWSPEC_INIT_OPS include/linux/iommu.h 'iommu_fwspec_init\([^)]*ops\)'
 feature HAVE_IOMMU_PRIV $iommu/iommu-priv.h .
 feature HAVE_ATTACH_HANDLE $iommu/iommu-priv.h 'iommu_replace_group_handle\('

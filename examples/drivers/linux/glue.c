@@ -30,6 +30,11 @@ static struct iommucheck_pci* find_device(u32 number) {
   return number < IOMMUCHECK_DEVICES && machine.devices[number].added ? &machine.devices[number]
                                                                      : NULL;
 }
+/* Whether the device is there, and in one group with `one`. */
+static int goes_with(const struct iommucheck_pci* other, const struct iommucheck_pci* one) {
+  if (other == one || !IS_ENABLED(HAVE_BLOCKED_DOMAIN)) return other == one && other->added;
+  return other->added && other->config->group == one->config->group;
+}
 static int is_paging(const struct iommu_domain* domain) {
   return domain->type & __IOMMU_DOMAIN_PAGING;
 }
@@ -78,42 +83,53 @@ static int door_reset(void* self) {
   return translated(error ?: machine.driver->probe(&machine.smmu));
 }
 
-static int door_device_add(void* self, u32 number) {
-  struct iommucheck_pci* one = &machine.devices[number];
-  struct iommu_group* group;
-  int error;
-  if (number >= machine.config->device_count) return -IOMMUCHECK_EINVAL;
-  if (one->added) return -IOMMUCHECK_EEXIST;
-  shim_enter();
-  error = iommucheck_begin_device(one, machine.config->devices[number]);
+/* The bus tells of a device. Where the driver has a domain that blocks, its group is somebody's from
+ * now on, and blocked by that. Else it has no domain at all: drivers of that time block then. */
+static int plug(struct iommucheck_pci* one, const struct iommucheck_device* config) {
+  int error = iommucheck_begin_device(one, config);
   if (error == 0) error = iommu_probe_device(&one->pci.dev);
-  if (error != 0) return translated(error);
-  group = iommu_group_get(&one->pci.dev);
-  if (!iommu_group_dma_owner_claimed(group)) error = iommu_group_claim_dma_owner(group, &machine);
-  iommu_group_put(group);
+#ifdef HAVE_BLOCKED_DOMAIN
+  if (error == 0) {
+    struct iommu_group* group = iommu_group_get(&one->pci.dev);
+    if (!iommu_group_dma_owner_claimed(group)) error = iommu_group_claim_dma_owner(group, &machine);
+    iommu_group_put(group);
+  }
+#endif
   one->added = error == 0;
   return translated(error);
+}
+
+static void unplug(struct iommucheck_pci* one, int is_alone) {
+#ifdef HAVE_BLOCKED_DOMAIN
+  struct iommu_group* group = iommu_group_get(&one->pci.dev);
+  if (is_alone) iommu_group_release_dma_owner(group);
+  iommu_group_put(group);
+#endif
+  iommucheck_notify(&one->pci.dev, BUS_NOTIFY_REMOVED_DEVICE);
+  one->added = 0;
+  one->domain = 0;
+}
+
+static int door_device_add(void* self, u32 number) {
+  if (number >= machine.config->device_count) return -IOMMUCHECK_EINVAL;
+  if (machine.devices[number].added) return -IOMMUCHECK_EEXIST;
+  shim_enter();
+  return plug(&machine.devices[number], machine.config->devices[number]);
 }
 
 static int door_detach(void* self, iommucheck_handle handle, u32 number);
 static int door_device_remove(void* self, u32 number) {
   struct iommucheck_pci* one = find_device(number);
-  struct iommu_group* group;
   int i, alone = 1;
   if (one == NULL) return -IOMMUCHECK_EINVAL;
   for (i = 0; i < IOMMUCHECK_DEVICES; ++i) {
     const struct iommucheck_pci* other = &machine.devices[i];
-    if (other != one && other->added && other->config->group == one->config->group) alone = 0;
+    if (other != one && goes_with(other, one)) alone = 0;
   }
   shim_enter();
   if (one->domain != 0) sync_gathered(one->domain);
   if (alone && one->domain != 0) door_detach(self, one->domain, number);
-  group = iommu_group_get(&one->pci.dev);
-  if (alone) iommu_group_release_dma_owner(group);
-  iommu_group_put(group);
-  iommucheck_notify(&one->pci.dev, BUS_NOTIFY_REMOVED_DEVICE);
-  one->added = 0;
-  one->domain = 0;
+  unplug(one, alone);
   return 0;
 }
 
@@ -128,10 +144,9 @@ static int door_shutdown(void* self) {
     domains[i].domain = NULL;
   }
 #ifdef HAVE_REMOVE_NEW
-  machine.driver->remove_new(&machine.smmu);
-#else
-  machine.driver->remove(&machine.smmu);
+  if (machine.driver->remove_new != NULL) machine.driver->remove_new(&machine.smmu);
 #endif
+  if (machine.driver->remove != NULL) machine.driver->remove(&machine.smmu);
   iommucheck_devres_release();
   return 0;
 }
@@ -230,25 +245,35 @@ static int door_domain_get_info(void* self, iommucheck_handle handle,
 static void moved(const struct iommucheck_pci* one, iommucheck_handle to) {
   int i;
   for (i = 0; i < IOMMUCHECK_DEVICES; ++i) {
-    struct iommucheck_pci* other = &machine.devices[i];
-    if (other->added && other->config->group == one->config->group) other->domain = to;
+    if (goes_with(&machine.devices[i], one)) machine.devices[i].domain = to;
   }
 }
 
+#ifdef HAVE_BLOCKED_DOMAIN
+static void block(struct iommucheck_pci* one, struct iommu_domain* domain) {
+  struct iommu_group* group = iommu_group_get(&one->pci.dev);
+#ifdef HAVE_ATTACH_HANDLE
+  iommu_detach_group_handle(domain, group);
+#else
+  iommu_detach_group(domain, group);
+#endif
+  iommu_group_put(group);
+}
+#else
+/* As who removes a device from its bus and scans the bus again. */
+static void block(struct iommucheck_pci* one, struct iommu_domain* domain) {
+  unplug(one, 1);
+  if (plug(one, one->config) != 0) shim_panic("a device does not come again");
+}
+#endif
+
 static int door_detach(void* self, iommucheck_handle handle, u32 number) {
   struct iommucheck_pci* one = find_device(number);
-  struct iommu_group* group;
   if (one == NULL) return -IOMMUCHECK_ENODEV;
   if (find_domain(handle) == NULL || one->domain != handle) return -IOMMUCHECK_EINVAL;
   shim_enter();
   sync_gathered(handle);
-  group = iommu_group_get(&one->pci.dev);
-#ifdef HAVE_ATTACH_HANDLE
-  iommu_detach_group_handle(find_domain(handle), group);
-#else
-  iommu_detach_group(find_domain(handle), group);
-#endif
-  iommu_group_put(group);
+  block(one, find_domain(handle));
   moved(one, 0);
   return 0;
 }
@@ -360,6 +385,9 @@ const struct iommucheck_driver* iommucheck_driver_entry(void) {
                IOMMUCHECK_DRIVER_TAKES_OVER |
 #if !defined HAVE_ATTACH_HANDLE && !defined HAVE_REPLACE_DOMAIN
                IOMMUCHECK_DRIVER_ONE_DOMAIN_PER_DEVICE |
+#endif
+#ifndef HAVE_BLOCKED_DOMAIN
+               IOMMUCHECK_DRIVER_NO_GROUPS |
 #endif
                IOMMUCHECK_DRIVER_CALLER_UNROLLS,
       .init = door_init,

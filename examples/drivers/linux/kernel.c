@@ -180,6 +180,15 @@ void iommucheck_irq(int irq) {
   iommucheck_work();
 }
 
+/* Default domains: none, where the driver has no domain that blocks; see plug in glue.c. */
+int our_iommu_get_dma_cookie(struct iommu_domain* domain) {
+#ifdef HAVE_BLOCKED_DOMAIN
+  return 0;
+#else
+  return -ENODEV;
+#endif
+}
+
 /* ---- devices: all of them on PCI, with what firmware says of stalls ---- */
 
 int our_bus_register_notifier(const struct bus_type* bus, struct notifier_block* one) {
@@ -217,12 +226,13 @@ int our_pci_enable_pasid(struct pci_dev* pci, int features) {
 }
 void our_pci_disable_pasid(struct pci_dev* pci) { pci->pasid_enabled = 0; }
 
-/* A device is in the group of the first one that firmware puts there. */
+/* A device is in the group of the first one that firmware puts there. Not so while a group that is
+ * blocked has no domain: iommu.c has no way back there for a group whose devices differ. */
 int our_pci_for_each_dma_alias(struct pci_dev* pci, int (*call)(struct pci_dev*, u16, void*), void* data) {
   unsigned int i;
   for (i = 0; i < machine.config->device_count; ++i) {
     struct iommucheck_pci* other = &machine.devices[i];
-    if (!other->added && &other->pci != pci) continue;
+    if (!IS_ENABLED(HAVE_BLOCKED_DOMAIN) || (!other->added && &other->pci != pci)) continue;
     if (other->config->group == of_pci(pci)->config->group) break;
   }
   return call(pci, 0, data) ?: i < machine.config->device_count ? call(&machine.devices[i].pci, 0, data) : 0;
@@ -289,6 +299,7 @@ OURS(bus_register_notifier)
 OURS(device_property_present)
 OURS(device_property_read_bool)
 OURS(device_property_read_u32_array)
+OURS(iommu_get_dma_cookie)
 OURS(pci_ats_supported)
 OURS(pci_enable_ats)
 OURS(pci_disable_ats)
