@@ -13,7 +13,10 @@
 #include "iommu-priv.h"
 #endif
 
-enum { DOMAINS = 256, INPUT_BITS = 48 };
+#ifndef IOMMUCHECK_DOMAINS
+#define IOMMUCHECK_DOMAINS 128 /* fewer than 8 bits of ASID have room for */
+#endif
+enum { DOMAINS = IOMMUCHECK_DOMAINS, INPUT_BITS = 48 };
 enum { IDR0 = 0x0, IDR0_COHERENT = 1 << 4, IDR0_ASID16 = 1 << 12, IDR5 = 0x14 };
 
 static struct {
@@ -143,10 +146,12 @@ static int door_shutdown(void* self) {
     if (domains[i].domain != NULL && !domains[i].is_static) iommu_domain_free(domains[i].domain);
     domains[i].domain = NULL;
   }
-#ifdef HAVE_REMOVE_NEW
-  if (machine.driver->remove_new != NULL) machine.driver->remove_new(&machine.smmu);
+#ifdef HAVE_REMOVE_NEW /* one of the two, or one place of two names */
+  if (machine.driver->remove_new != NULL) {
+    machine.driver->remove_new(&machine.smmu);
+  } else
 #endif
-  if (machine.driver->remove != NULL) machine.driver->remove(&machine.smmu);
+    machine.driver->remove(&machine.smmu);
   iommucheck_devres_release();
   return 0;
 }
@@ -170,10 +175,9 @@ static struct device* any_device(void) {
 
 static struct iommu_domain* make_paging(struct device* device) {
 #ifdef HAVE_PAGING_ALLOC
-  struct iommu_domain* domain = iommu_paging_domain_alloc(device);
-  return IS_ERR(domain) ? NULL : domain;
+  return iommu_paging_domain_alloc(device);
 #else
-  return iommu_domain_alloc(device->bus);
+  return iommu_domain_alloc(device->bus) ?: ERR_PTR(-ENOMEM);
 #endif
 }
 
@@ -184,7 +188,7 @@ static struct iommu_domain* make_identity(struct device* device, int* is_static)
   return ops->identity_domain;
 #else
   struct iommu_domain* domain = ops->domain_alloc(IOMMU_DOMAIN_IDENTITY);
-  if (domain == NULL) return NULL;
+  if (domain == NULL) return ERR_PTR(-ENOMEM);
   domain->type = IOMMU_DOMAIN_IDENTITY;
   domain->ops = ops->default_domain_ops;
   return domain;
@@ -194,6 +198,7 @@ static struct iommu_domain* make_identity(struct device* device, int* is_static)
 static int door_domain_alloc(void* self, const struct iommucheck_domain_params* params,
                         iommucheck_handle* handle) {
   struct device* device = any_device();
+  struct iommu_domain* domain;
   int i = 0;
   if (params->kind < IOMMUCHECK_DOMAIN_PAGING || params->kind > IOMMUCHECK_DOMAIN_NESTED_PASID) {
     return -IOMMUCHECK_EINVAL;
@@ -204,13 +209,16 @@ static int door_domain_alloc(void* self, const struct iommucheck_domain_params* 
   shim_enter();
   domains[i].is_static = 0;
   if (params->kind == IOMMUCHECK_DOMAIN_PAGING) {
-    domains[i].domain = make_paging(device);
+    domain = make_paging(device);
   } else if (params->kind == IOMMUCHECK_DOMAIN_IDENTITY) {
-    domains[i].domain = make_identity(device, &domains[i].is_static);
+    domain = make_identity(device, &domains[i].is_static);
   } else {
     return IOMMUCHECK_NOT_BUILT;
   }
-  if (domains[i].domain == NULL) return -IOMMUCHECK_ENOMEM;
+  /* EBUSY: all ASIDs are taken (an xarray says so), those of default domains included, of which the
+   * door does not know. */
+  if (IS_ERR(domain)) return PTR_ERR(domain) == -EBUSY ? IOMMUCHECK_NOT_BUILT : (int)PTR_ERR(domain);
+  domains[i].domain = domain;
   iommu_iotlb_gather_init(&domains[i].gather);
   *handle = (iommucheck_handle)i + 1;
   return 0;

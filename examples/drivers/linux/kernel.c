@@ -149,6 +149,9 @@ struct device* our_driver_find_device(const struct device_driver* driver, struct
                                   int (*match)(struct device*, const void*)) {
   return &machine.smmu.dev;
 }
+struct device* our_bus_find_device(const struct bus_type* bus) {
+  return bus == &platform_bus_type ? &machine.smmu.dev : NULL;
+}
 struct device* our_get_device(struct device* device) { return device; }
 struct fwnode_handle* our___dev_fwnode(const struct device* device) { return device->fwnode; }
 struct resource* our_platform_get_resource(struct platform_device* device, unsigned int type, unsigned int n) {
@@ -287,6 +290,7 @@ OURS(call_rcu)
 OURS(queue_work_on)
 OURS(__platform_driver_register)
 OURS(driver_find_device)
+OURS(bus_find_device)
 OURS(get_device)
 OURS(__dev_fwnode)
 OURS(platform_get_resource)

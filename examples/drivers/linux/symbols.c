@@ -249,7 +249,9 @@ int sysfs_emit(char* text) { return (void)text, 0; }
 
 /* ---- data that is only there ---- */
 
-char param_ops_bool[256], contig_page_data[1 << 16], vm_node_stat[1 << 12], cpu_tasks[256];
+char param_ops_bool[256], contig_page_data[1 << 16], vm_node_stat[1 << 12];
+static char task[1 << 16]; /* who calls: a task of zeros */
+void* cpu_tasks[64] = {task};
 char static_key_initialized = 1;
 int signals_enabled;
 void* kernel_kobj;
@@ -290,7 +292,6 @@ NOTHING(of_device_is_compatible)
 NOTHING(of_find_property)
 NOTHING(of_property_read_bool)
 NOTHING(bus_for_each_dev)
-NOTHING(bus_find_device)
 NOTHING(sysfs_create_file_ns)
 NOTHING(sysfs_create_link)
 NOTHING(sysfs_create_link_nowarn)
