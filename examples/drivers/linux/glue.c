@@ -390,14 +390,13 @@ const struct iommucheck_driver* iommucheck_driver_entry(void) {
       .name = "linux",
       .version = IOMMUCHECK_LINUX_VERSION,
       .flags = IOMMUCHECK_DRIVER_NO_TIME_OUTS | IOMMUCHECK_DRIVER_CALLER_KEEPS_RANGES |
-               IOMMUCHECK_DRIVER_TAKES_OVER |
 #if !defined HAVE_ATTACH_HANDLE && !defined HAVE_REPLACE_DOMAIN
                IOMMUCHECK_DRIVER_ONE_DOMAIN_PER_DEVICE |
 #endif
 #ifndef HAVE_BLOCKED_DOMAIN
                IOMMUCHECK_DRIVER_NO_GROUPS |
 #endif
-               IOMMUCHECK_DRIVER_CALLER_UNROLLS,
+               IOMMUCHECK_DRIVER_TAKES_OVER,
       .init = door_init,
       .reset = door_reset,
       .shutdown = door_shutdown,
