@@ -11,8 +11,11 @@ set -euo pipefail
 [ "$#" -ge 2 ] || { sed -n '5,7s/^# //p' "$0" >&2; exit 2; }
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 fail() { printf 'build.sh: %s\n' "$*" >&2; exit 2; }
-[ -f "$1/Kbuild" ] && [ -d "$1/drivers/iommu/arm/arm-smmu-v3" ] ||
-  fail "$1 is no Linux tree: it has no drivers/iommu/arm/arm-smmu-v3"
+[ -d "$1/drivers/iommu/arm/arm-smmu-v3" ] || fail "$1 is no Linux tree: it has no drivers/iommu/arm/arm-smmu-v3"
+command -v "${IOMMUCHECK:-iommucheck}" >/dev/null || fail "no ${IOMMUCHECK:-iommucheck}: IOMMUCHECK has to name the command"
+for tool in clang-19 ld.lld-19 llvm-ar-19 make flex bison bc; do
+  command -v "$tool" >/dev/null || fail "kbuild needs $tool: apt-get install clang-19 lld-19 llvm-19 make flex bison bc"
+done
 tree=$(cd -- "$1" && pwd)
 plugin=$2
 if [ "$#" -ge 3 ]; then
@@ -37,11 +40,17 @@ quietly() {
 }
 kbuild() { quietly make -C "$tree" O="$work" ARCH=um LLVM=-19 "$@"; }
 
+# put FILE: standard input, as it is, if it is not there already (kbuild goes by dates).
+put() {
+  mkdir -p "$(dirname "$work/$1")"
+  cat >"$work/iommucheck.new"
+  cmp -s "$work/iommucheck.new" "$work/$1" || cp "$work/iommucheck.new" "$work/$1"
+}
+
 # kbuild takes a Kconfig of the output folder for the tree's. There an ARM64 is any machine with an MMU.
 for file in $iommu/Kconfig $iommu/arm/Kconfig; do
   [ -f "$tree/$file" ] || continue
-  mkdir -p "$work/$(dirname "$file")"
-  sed 's/\bARM64\b/MMU/g' "$tree/$file" >"$work/$file"
+  sed 's/\bARM64\b/MMU/g' "$tree/$file" | put "$file"
 done
 if [ ! -f "$work/include/generated/autoconf.h" ]; then
   kbuild KCONFIG_ALLCONFIG="$here/config" allnoconfig
@@ -50,8 +59,8 @@ fi
 grep -q '^CONFIG_ARM_SMMU_V3=y' "$work/.config" || fail "$tree has no CONFIG_ARM_SMMU_V3 for ARCH=um: see $work/.config"
 
 # Files of ours, of that kbuild too.
-cp "$here/glue.c" "$work/$iommu/iommucheck_glue.c"
-cp "$here/kernel.c" "$work/$iommu/iommucheck_kernel.c"
+put $iommu/iommucheck_glue.c <"$here/glue.c"
+put $iommu/iommucheck_kernel.c <"$here/kernel.c"
 
 # What its headers have.
 has=()
@@ -73,7 +82,7 @@ version=$(make -s -C "$tree" O="$work" ARCH=um LLVM=-19 kernelversion | grep -E 
 with=("$smmu"/arm-smmu-v3{,-sva}.o "$iommu"/io-pgtable{,-arm}.o "$iommu"/{iommu-pages,iommucheck_glue,iommucheck_kernel}.o)
 without=("$iommu"/{iommu,iommu-sva,iommu-sva-lib,io-pgfault,ioasid}.o
   lib/{xarray,idr,radix-tree,rbtree,bitmap,find_bit,hweight,list_sort,sort}.o)
-hooks=$(IOMMUCHECK_CC=echo "${IOMMUCHECK:-iommucheck}" cc -c | sed -E 's/(^| )-c / /; s/-I[^ ]*//g')
+hooks=$(IOMMUCHECK_CC='echo' "${IOMMUCHECK:-iommucheck}" cc -c | sed -E 's/(^| )-c / /; s/-I[^ ]*//g')
 prelude="-mcmodel=small -Wno-error -w -include $here/prelude.h"
 ours="-I$here/include -I$here -I$include -I$shim -DIOMMUCHECK_LINUX_VERSION=\\\"$version\\\" ${has[*]}"
 objects=() flags=()
@@ -97,7 +106,7 @@ link() { (cd "$work" && "${IOMMUCHECK:-iommucheck}" cc -std=gnu11 -ffreestanding
 link -c -o iommucheck_symbols.o "$here/symbols.c"
 link -c -o iommucheck_shim.o "$shim/kernel_shim.c"
 objects+=(iommucheck_symbols.o iommucheck_shim.o)
-all=("${objects[@]}" -shared -Wl,-Bsymbolic -Wl,-z,notext -fuse-ld=lld)
+all=("${objects[@]}" -shared "-Wl,-Bsymbolic" "-Wl,-z,notext" -fuse-ld=lld)
 {
   printf 'void iommucheck_missing(const char* name);\n'
   { link "${all[@]}" -Wl,-z,defs -Wl,--error-limit=0 -o iommucheck_try.so 2>&1 || true; } |
