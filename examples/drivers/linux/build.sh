@@ -75,6 +75,7 @@ feature HAVE_FWSPEC_INIT_OPS include/linux/iommu.h 'iommu_fwspec_init\([^)]*ops\
 feature HAVE_IOMMU_PRIV $iommu/iommu-priv.h .
 feature HAVE_ATTACH_HANDLE $iommu/iommu-priv.h 'iommu_replace_group_handle\('
 feature HAVE_REPLACE_DOMAIN $iommu/iommu-priv.h 'iommu_group_replace_domain\('
+feature HAVE_ATTACH_PASID include/linux/iommu.h 'iommu_attach_device_pasid\([^)]*iommu_attach_handle'
 feature HAVE_REMOVE_NEW include/linux/platform_device.h 'remove_new'
 version=$(make -s -C "$tree" O="$work" ARCH=um LLVM=-19 kernelversion | grep -E '^[0-9]')
 

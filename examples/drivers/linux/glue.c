@@ -52,6 +52,13 @@ static void sync_gathered(iommucheck_handle handle) {
   iommu_iotlb_sync(find_domain(handle), &domains[handle - 1].gather);
 }
 
+#ifdef HAVE_ATTACH_PASID
+#include "pasids.h"
+#else
+static int domain_has_pasids(iommucheck_handle domain) { return 0; }
+static void leave_pasids(u32 device) {}
+#endif
+
 /* ---- life ---- */
 
 static int door_init(const struct iommucheck_platform* platform, const struct iommucheck_config* config,
@@ -130,6 +137,7 @@ static int door_device_remove(void* self, u32 number) {
     if (other != one && goes_with(other, one)) alone = 0;
   }
   shim_enter();
+  leave_pasids(number);
   if (one->domain != 0) sync_gathered(one->domain);
   if (alone && one->domain != 0) door_detach(self, one->domain, number);
   unplug(one, alone);
@@ -228,6 +236,7 @@ static int door_domain_free(void* self, iommucheck_handle handle) {
   struct iommu_domain* domain = find_domain(handle);
   int i;
   if (domain == NULL) return -IOMMUCHECK_EINVAL;
+  if (domain_has_pasids(handle)) return -IOMMUCHECK_EBUSY;
   for (i = 0; i < IOMMUCHECK_DEVICES; ++i) {
     if (machine.devices[i].domain == handle) return -IOMMUCHECK_EBUSY;
   }
@@ -280,6 +289,7 @@ static int door_detach(void* self, iommucheck_handle handle, u32 number) {
   if (one == NULL) return -IOMMUCHECK_ENODEV;
   if (find_domain(handle) == NULL || one->domain != handle) return -IOMMUCHECK_EINVAL;
   shim_enter();
+  leave_pasids(number);
   sync_gathered(handle);
   block(one, find_domain(handle));
   moved(one, 0);
@@ -396,6 +406,9 @@ const struct iommucheck_driver* iommucheck_driver_entry(void) {
 #ifndef HAVE_BLOCKED_DOMAIN
                IOMMUCHECK_DRIVER_NO_GROUPS |
 #endif
+#ifdef HAVE_ATTACH_PASID
+               IOMMUCHECK_DRIVER_PER_DEVICE_TABLES |
+#endif
                IOMMUCHECK_DRIVER_TAKES_OVER,
       .init = door_init,
       .reset = door_reset,
@@ -408,6 +421,12 @@ const struct iommucheck_driver* iommucheck_driver_entry(void) {
       .domain_get_info = door_domain_get_info,
       .attach = door_attach,
       .detach = door_detach,
+#ifdef HAVE_ATTACH_PASID
+      .pasid_alloc = door_pasid_alloc,
+      .pasid_free = door_pasid_free,
+      .attach_pasid = door_attach_pasid,
+      .detach_pasid = door_detach_pasid,
+#endif
       .map = door_map,
       .unmap = door_unmap,
       .unmap_fast = door_unmap_fast,
