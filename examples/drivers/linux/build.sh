@@ -2,13 +2,12 @@
 # SPDX-License-Identifier: MIT
 # A plug-in of a Linux tree's SMMUv3 driver, unmodified, by the tree's own headers and kbuild. Nothing is written
 # to the tree.
-#   build.sh DIR PLUGIN [WORK]     DIR: a Linux tree, from 6.1 on, in which nothing was built; WORK: a folder for
-#                                  kbuild's output, kept (a temporary one). A file of WORK takes the place of the
-#                                  tree's of that name.
+#   build.sh DIR PLUGIN [WORK]     DIR: a Linux tree, from 6.1 on; WORK: a folder for kbuild's output, kept (a
+#                                  temporary one). A file of WORK takes the place of the tree's of that name.
 # IOMMUCHECK: the command (iommucheck). Needs clang-19, lld-19, llvm-19, make, flex, bison, bc.
 set -euo pipefail
 
-[ "$#" -ge 2 ] || { sed -n '5,7s/^# //p' "$0" >&2; exit 2; }
+[ "$#" -ge 2 ] || { sed -n '5,6s/^# //p' "$0" >&2; exit 2; }
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 fail() { printf 'build.sh: %s\n' "$*" >&2; exit 2; }
 [ -d "$1/drivers/iommu/arm/arm-smmu-v3" ] || fail "$1 is no Linux tree: it has no drivers/iommu/arm/arm-smmu-v3"
@@ -24,6 +23,14 @@ if [ "$#" -ge 3 ]; then
 else
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT
+fi
+# kbuild takes no tree in which something was built: it is seen without that, through links.
+if [ -f "$tree/.config" ] || [ -d "$tree/include/config" ]; then
+  links=$work/iommucheck_tree
+  rm -rf "$links"
+  cp -as "$tree/." "$links" # .git too: few links
+  rm -rf "$links"/.config "$links"/include/{config,generated} "$links"/arch/*/include/generated
+  tree=$links
 fi
 include=$here/../../../include
 shim=$here/../../kernel_shim

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 # A Linux tree's SMMUv3 driver, unmodified, judged. What is known of its version (known/) is told and does not
 # fail it. Ends with 0 if nothing else was found, 1 if something was, 2 without a verdict.
-#   run.sh [--bisect] DIR [OUT]     DIR: a Linux tree, from 6.1 on, in which nothing was built; OUT: the plug-in,
-#                                   kbuild's output, reports and traces (out/linux)
+#   run.sh [--bisect] DIR [OUT]     DIR: a Linux tree, from 6.1 on; OUT: the plug-in, kbuild's output, reports and
+#                                   traces (out/linux)
 #                                   --bisect: the exit status that `git bisect run` reads; 125 if DIR does not build
 # IOMMUCHECK: the command (iommucheck); IOMMUCHECK_KNOWN: a file in the place of known/*; IOMMUCHECK_RUNS (2000).
 set -euo pipefail
