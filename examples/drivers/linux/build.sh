@@ -69,6 +69,9 @@ grep -q '^CONFIG_ARM_SMMU_V3=y' "$work/.config" || fail "$tree has no CONFIG_ARM
 put $iommu/iommucheck_glue.c <"$here/glue.c"
 put $iommu/iommucheck_kernel.c <"$here/kernel.c"
 
+# What the driver asks of an arm64 CPU (prelude.h has the rest): none of it is there.
+{ grep -ohE '\bsystem_supports_[a-z0-9_]+' "$tree/$smmu"/*.c || true; } | sort -u | sed 's/.*/#define &() 0/' | put iommucheck_cpu.h
+
 # What its headers have.
 has=()
 feature() { # NAME FILE PATTERN
@@ -91,7 +94,7 @@ with=("$smmu"/arm-smmu-v3{,-sva}.o "$iommu"/io-pgtable{,-arm}.o "$iommu"/{iommu-
 without=("$iommu"/{iommu,iommu-sva,iommu-sva-lib,io-pgfault,ioasid}.o
   lib/{xarray,idr,radix-tree,rbtree,bitmap,find_bit,hweight,list_sort,sort}.o)
 hooks=$(IOMMUCHECK_CC='echo' "${IOMMUCHECK:-iommucheck}" cc -c | sed -E 's/(^| )-c / /; s/-I[^ ]*//g')
-prelude="-mcmodel=small -Wno-error -w -include $here/prelude.h"
+prelude="-mcmodel=small -Wno-error -w -include $here/prelude.h -include $work/iommucheck_cpu.h"
 ours="-I$here/include -I$here -I$include -I$shim -DIOMMUCHECK_LINUX_VERSION=\\\"$version\\\" ${has[*]}"
 objects=() flags=()
 for object in "${with[@]}" "${without[@]}"; do

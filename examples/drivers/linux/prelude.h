@@ -112,10 +112,6 @@ struct iommucheck_initcall {
 #define id_aa64mmfr0_parange_to_phys_shift(range) \
   ((range) == 0 ? 32 : (range) == 1 ? 36 : (range) == 2 ? 40 : (range) == 3 ? 42 : (range) == 4 ? 44 : 48)
 #define arm64_kernel_unmapped_at_el0() 0
-#define system_supports_haft() 0
-#define system_supports_poe() 0
-#define system_supports_gcs() 0
-#define system_supports_bbml3() 0
 #define mair_el1 0
 #define read_sysreg(name) iommucheck_mair()
 #define read_sanitised_ftr_reg(name) iommucheck_mmfr0()
