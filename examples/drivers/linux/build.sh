@@ -11,7 +11,8 @@ set -euo pipefail
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 fail() { printf 'build.sh: %s\n' "$*" >&2; exit 2; }
 [ -d "$1/drivers/iommu/arm/arm-smmu-v3" ] || fail "$1 is no Linux tree: it has no drivers/iommu/arm/arm-smmu-v3"
-command -v "${IOMMUCHECK:-iommucheck}" >/dev/null || fail "no ${IOMMUCHECK:-iommucheck}: IOMMUCHECK has to name the command"
+command=$(command -v "${IOMMUCHECK:-iommucheck}") || fail "no ${IOMMUCHECK:-iommucheck}: IOMMUCHECK has to name it"
+command=$(realpath "$command")
 for tool in clang-19 ld.lld-19 llvm-ar-19 make flex bison bc; do
   command -v "$tool" >/dev/null || fail "kbuild needs $tool: apt-get install clang-19 lld-19 llvm-19 make flex bison bc"
 done
@@ -93,7 +94,7 @@ version=$(make -s -C "$tree" O="$work" ARCH=um LLVM=-19 kernelversion | grep -E 
 with=("$smmu"/arm-smmu-v3{,-sva}.o "$iommu"/io-pgtable{,-arm}.o "$iommu"/{iommu-pages,iommucheck_glue,iommucheck_kernel}.o)
 without=("$iommu"/{iommu,iommu-sva,iommu-sva-lib,io-pgfault,ioasid}.o
   lib/{xarray,idr,radix-tree,rbtree,bitmap,find_bit,hweight,list_sort,sort}.o)
-hooks=$(IOMMUCHECK_CC='echo' "${IOMMUCHECK:-iommucheck}" cc -c | sed -E 's/(^| )-c / /; s/-I[^ ]*//g')
+hooks=$(IOMMUCHECK_CC='echo' "$command" cc -c | sed -E 's/(^| )-c / /; s/-I[^ ]*//g')
 prelude="-mcmodel=small -Wno-error -w -include $here/prelude.h -include $work/iommucheck_cpu.h"
 ours="-I$here/include -I$here -I$include -I$shim -DIOMMUCHECK_LINUX_VERSION=\\\"$version\\\" ${has[*]}"
 objects=() flags=()
@@ -113,7 +114,7 @@ done
 kbuild -j"${IOMMUCHECK_JOBS:-$(nproc)}" "${flags[@]}" "${objects[@]}"
 
 # A name that nobody has says so when it is called, and not before.
-link() { (cd "$work" && "${IOMMUCHECK:-iommucheck}" cc -std=gnu11 -ffreestanding -O2 -w -I "$shim" "$@"); }
+link() { (cd "$work" && "$command" cc -std=gnu11 -ffreestanding -O2 -w -I "$shim" "$@"); }
 link -c -o iommucheck_symbols.o "$here/symbols.c"
 link -c -o iommucheck_shim.o "$shim/kernel_shim.c"
 objects+=(iommucheck_symbols.o iommucheck_shim.o)

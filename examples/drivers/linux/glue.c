@@ -31,7 +31,7 @@ static struct iommu_domain* find_domain(iommucheck_handle handle) {
 }
 static struct iommucheck_pci* find_device(u32 number) {
   return number < IOMMUCHECK_DEVICES && machine.devices[number].added ? &machine.devices[number]
-                                                                     : NULL;
+                                                                      : NULL;
 }
 /* Whether the device is there, and in one group with `one`. */
 static int goes_with(const struct iommucheck_pci* other, const struct iommucheck_pci* one) {
@@ -61,8 +61,8 @@ static void leave_pasids(u32 device) {}
 
 /* ---- life ---- */
 
-static int door_init(const struct iommucheck_platform* platform, const struct iommucheck_config* config,
-                void** self) {
+static int door_init(const struct iommucheck_platform* platform,
+                     const struct iommucheck_config* config, void** self) {
   static const unsigned char sizes[8] = {32, 36, 40, 42, 44, 48, 48, 48};
   u32 range;
   shim_begin(platform, 0);
@@ -75,9 +75,9 @@ static int door_init(const struct iommucheck_platform* platform, const struct io
   range = platform->mmio_read32(platform->ctx, IDR5) & 7;
   output_bits = sizes[range];
   /* CPUs that are no better than the SMMU is: SVA is on where the SMMU can do what they do. */
-  machine.mmfr0 = (range < 5 ? range : 5) |
-                  (platform->mmio_read32(platform->ctx, IDR0) & IDR0_ASID16 ? 2 : 0)
-                      << ID_AA64MMFR0_EL1_ASIDBITS_SHIFT;
+  machine.mmfr0 =
+      (range < 5 ? range : 5) | (platform->mmio_read32(platform->ctx, IDR0) & IDR0_ASID16 ? 2 : 0)
+                                    << ID_AA64MMFR0_EL1_ASIDBITS_SHIFT;
   *self = &machine;
   if (config->device_count > IOMMUCHECK_DEVICES) return -IOMMUCHECK_ENODEV;
   /* dma_alloc_coherent is not cached where the SMMU does not look into caches: not of this shim. */
@@ -93,8 +93,9 @@ static int door_reset(void* self) {
   return translated(error ?: machine.driver->probe(&machine.smmu));
 }
 
-/* The bus tells of a device. Where the driver has a domain that blocks, its group is somebody's from
- * now on, and blocked by that. Else it has no domain at all: drivers of that time block then. */
+/* The bus tells of a device. Where the driver has a domain that blocks, its group is somebody's
+ * from now on, and blocked by that. Else it has no domain at all: drivers of that time block then.
+ */
 static int plug(struct iommucheck_pci* one, const struct iommucheck_device* config) {
   int error = iommucheck_begin_device(one, config);
   if (error == 0) error = iommu_probe_device(&one->pci.dev);
@@ -204,7 +205,7 @@ static struct iommu_domain* make_identity(struct device* device, int* is_static)
 }
 
 static int door_domain_alloc(void* self, const struct iommucheck_domain_params* params,
-                        iommucheck_handle* handle) {
+                             iommucheck_handle* handle) {
   struct device* device = any_device();
   struct iommu_domain* domain;
   int i = 0;
@@ -225,7 +226,8 @@ static int door_domain_alloc(void* self, const struct iommucheck_domain_params* 
   }
   /* EBUSY: all ASIDs are taken (an xarray says so), those of default domains included, of which the
    * door does not know. */
-  if (IS_ERR(domain)) return PTR_ERR(domain) == -EBUSY ? IOMMUCHECK_NOT_BUILT : (int)PTR_ERR(domain);
+  if (IS_ERR(domain))
+    return PTR_ERR(domain) == -EBUSY ? IOMMUCHECK_NOT_BUILT : (int)PTR_ERR(domain);
   domains[i].domain = domain;
   iommu_iotlb_gather_init(&domains[i].gather);
   *handle = (iommucheck_handle)i + 1;
@@ -247,7 +249,7 @@ static int door_domain_free(void* self, iommucheck_handle handle) {
 }
 
 static int door_domain_get_info(void* self, iommucheck_handle handle,
-                           struct iommucheck_domain_info* info) {
+                                struct iommucheck_domain_info* info) {
   const struct iommu_domain* domain = find_domain(handle);
   if (domain == NULL) return -IOMMUCHECK_EINVAL;
   info->input_bits = INPUT_BITS;
@@ -351,7 +353,8 @@ static int door_map(void* self, iommucheck_handle handle, u64 iova, u64 pa, u64 
   return error == -ENODEV ? IOMMUCHECK_NOT_BUILT : error;
 }
 
-static struct iommucheck_result door_unmap(void* self, iommucheck_handle handle, u64 iova, u64 bytes) {
+static struct iommucheck_result door_unmap(void* self, iommucheck_handle handle, u64 iova,
+                                           u64 bytes) {
   struct iommucheck_result result = {0, 0, 0};
   struct iommu_domain* domain = find_domain(handle);
   if (domain == NULL || !is_paging(domain) || (iova | bytes) % PAGE_SIZE) return result;
@@ -361,7 +364,7 @@ static struct iommucheck_result door_unmap(void* self, iommucheck_handle handle,
 }
 
 static struct iommucheck_result door_unmap_fast(void* self, iommucheck_handle handle, u64 iova,
-                                           u64 bytes) {
+                                                u64 bytes) {
   struct iommucheck_result result = {0, 0, 0};
   struct iommu_domain* domain = find_domain(handle);
   if (domain == NULL || !is_paging(domain) || (iova | bytes) % PAGE_SIZE) return result;
@@ -394,44 +397,44 @@ static u64 door_iova_to_phys(void* self, iommucheck_handle handle, u64 iova) {
 }
 
 const struct iommucheck_driver* iommucheck_driver_entry(void) {
-  static const struct iommucheck_driver driver = {
-      .size = sizeof driver,
-      .abi = IOMMUCHECK_DRIVER_ABI,
-      .name = "linux",
-      .version = IOMMUCHECK_LINUX_VERSION,
-      .flags = IOMMUCHECK_DRIVER_NO_TIME_OUTS | IOMMUCHECK_DRIVER_CALLER_KEEPS_RANGES |
+  static const struct iommucheck_driver driver = {.size = sizeof driver,
+                                                  .abi = IOMMUCHECK_DRIVER_ABI,
+                                                  .name = "linux",
+                                                  .version = IOMMUCHECK_LINUX_VERSION,
+                                                  .flags = IOMMUCHECK_DRIVER_NO_TIME_OUTS |
+                                                           IOMMUCHECK_DRIVER_CALLER_KEEPS_RANGES |
 #if !defined HAVE_ATTACH_HANDLE && !defined HAVE_REPLACE_DOMAIN
-               IOMMUCHECK_DRIVER_ONE_DOMAIN_PER_DEVICE |
+                                                           IOMMUCHECK_DRIVER_ONE_DOMAIN_PER_DEVICE |
 #endif
 #ifndef HAVE_BLOCKED_DOMAIN
-               IOMMUCHECK_DRIVER_NO_GROUPS |
+                                                           IOMMUCHECK_DRIVER_NO_GROUPS |
 #endif
 #ifdef HAVE_ATTACH_PASID
-               IOMMUCHECK_DRIVER_PER_DEVICE_TABLES |
+                                                           IOMMUCHECK_DRIVER_PER_DEVICE_TABLES |
 #endif
-               IOMMUCHECK_DRIVER_TAKES_OVER,
-      .init = door_init,
-      .reset = door_reset,
-      .shutdown = door_shutdown,
-      .device_add = door_device_add,
-      .device_remove = door_device_remove,
-      .handle_irq = door_handle_irq,
-      .domain_alloc = door_domain_alloc,
-      .domain_free = door_domain_free,
-      .domain_get_info = door_domain_get_info,
-      .attach = door_attach,
-      .detach = door_detach,
+                                                           IOMMUCHECK_DRIVER_TAKES_OVER,
+                                                  .init = door_init,
+                                                  .reset = door_reset,
+                                                  .shutdown = door_shutdown,
+                                                  .device_add = door_device_add,
+                                                  .device_remove = door_device_remove,
+                                                  .handle_irq = door_handle_irq,
+                                                  .domain_alloc = door_domain_alloc,
+                                                  .domain_free = door_domain_free,
+                                                  .domain_get_info = door_domain_get_info,
+                                                  .attach = door_attach,
+                                                  .detach = door_detach,
 #ifdef HAVE_ATTACH_PASID
-      .pasid_alloc = door_pasid_alloc,
-      .pasid_free = door_pasid_free,
-      .attach_pasid = door_attach_pasid,
-      .detach_pasid = door_detach_pasid,
+                                                  .pasid_alloc = door_pasid_alloc,
+                                                  .pasid_free = door_pasid_free,
+                                                  .attach_pasid = door_attach_pasid,
+                                                  .detach_pasid = door_detach_pasid,
 #endif
-      .map = door_map,
-      .unmap = door_unmap,
-      .unmap_fast = door_unmap_fast,
-      .iotlb_sync = door_iotlb_sync,
-      .flush_iotlb_all = door_flush_iotlb_all,
-      .iova_to_phys = door_iova_to_phys};
+                                                  .map = door_map,
+                                                  .unmap = door_unmap,
+                                                  .unmap_fast = door_unmap_fast,
+                                                  .iotlb_sync = door_iotlb_sync,
+                                                  .flush_iotlb_all = door_flush_iotlb_all,
+                                                  .iova_to_phys = door_iova_to_phys};
   return &driver;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the driver's neighbours in the kernel are to it - buses, devices, interrupts, pages, kobjects,
- * work queues - as a file of the tree's own kbuild: its structs are the tree's. Names that need no
- * struct are in symbols.c. */
+ * What the driver's neighbours in the kernel are to it - buses, devices, interrupts, pages,
+ * kobjects, work queues - as a file of the tree's own kbuild: its structs are the tree's. Names
+ * that need no struct are in symbols.c. */
 #include "glue.h"
 
 #include <linux/iommu.h>
@@ -51,7 +51,8 @@ void iommucheck_pages(const struct iommucheck_platform* platform) {
 }
 
 static struct page* pages(gfp_t flags, unsigned int order) {
-  void* memory = shim_dma_alloc(PAGE_SIZE << order, PAGE_SIZE << order, (flags & __GFP_ZERO) != 0, NULL);
+  void* memory =
+      shim_dma_alloc(PAGE_SIZE << order, PAGE_SIZE << order, (flags & __GFP_ZERO) != 0, NULL);
   if (memory == NULL) return NULL;
   memset(virt_to_page(memory), 0, sizeof(struct page) << order);
   set_page_count(virt_to_page(memory), 1);
@@ -92,7 +93,7 @@ void our_kobject_put(struct kobject* one) {
   our_kobject_put(parent);
 }
 int our_kobject_init_and_add(struct kobject* one, typeof(((struct kobject*)0)->ktype) type,
-                                    struct kobject* parent) {
+                             struct kobject* parent) {
   one->ktype = type;
   begin(one, parent);
   return 0;
@@ -145,8 +146,8 @@ int our___platform_driver_register(struct platform_driver* driver, struct module
   machine.driver = driver;
   return 0;
 }
-struct device* our_driver_find_device(const struct device_driver* driver, struct device* from, const void* data,
-                                  int (*match)(struct device*, const void*)) {
+struct device* our_driver_find_device(const struct device_driver* driver, struct device* from,
+                                      const void* data, int (*match)(struct device*, const void*)) {
   return &machine.smmu.dev;
 }
 struct device* our_bus_find_device(const struct bus_type* bus) {
@@ -154,15 +155,16 @@ struct device* our_bus_find_device(const struct bus_type* bus) {
 }
 struct device* our_get_device(struct device* device) { return device; }
 struct fwnode_handle* our___dev_fwnode(const struct device* device) { return device->fwnode; }
-struct resource* our_platform_get_resource(struct platform_device* device, unsigned int type, unsigned int n) {
+struct resource* our_platform_get_resource(struct platform_device* device, unsigned int type,
+                                           unsigned int n) {
   return n == 0 ? &machine.registers : NULL;
 }
 void __iomem* our_devm_ioremap_resource(struct device* device, const struct resource* resource) {
   return (void __iomem*)iommucheck_ioremap(resource->start);
 }
 bool our_of_dma_is_coherent(struct device_node* node) { return true; }
-int our_of_property_read_variable_u32_array(const struct device_node* node, const char* name, u32* values,
-                                        size_t least, size_t most) {
+int our_of_property_read_variable_u32_array(const struct device_node* node, const char* name,
+                                            u32* values, size_t least, size_t most) {
   values[0] = 1; /* #iommu-cells */
   return 0;
 }
@@ -171,7 +173,8 @@ int our_platform_get_irq_byname_optional(struct platform_device* device, const c
   return name[0] == 'e' ? IOMMUCHECK_EVENT_IRQ : name[0] == 'g' ? IOMMUCHECK_ERROR_IRQ : -ENXIO;
 }
 int our_devm_request_threaded_irq(struct device* device, unsigned int irq, irq_handler_t handler,
-                              irq_handler_t thread, unsigned long flags, const char* name, void* data) {
+                                  irq_handler_t thread, unsigned long flags, const char* name,
+                                  void* data) {
   machine.irqs[irq].handler = handler;
   machine.irqs[irq].thread = thread;
   machine.irqs[irq].data = data;
@@ -212,16 +215,21 @@ bool our_device_property_present(const struct device* device, const char* name) 
 bool our_device_property_read_bool(const struct device* device, const char* name) {
   return our_device_property_present(device, name);
 }
-int our_device_property_read_u32_array(const struct device* device, const char* name, u32* values, size_t n) {
+int our_device_property_read_u32_array(const struct device* device, const char* name, u32* values,
+                                       size_t n) {
   return -EINVAL;
 }
-bool our_pci_ats_supported(struct pci_dev* pci) { return of_pci(pci)->config->flags & IOMMUCHECK_DEVICE_ATS; }
+bool our_pci_ats_supported(struct pci_dev* pci) {
+  return of_pci(pci)->config->flags & IOMMUCHECK_DEVICE_ATS;
+}
 int our_pci_enable_ats(struct pci_dev* pci, int stu) {
   pci->ats_enabled = 1;
   return 0;
 }
 void our_pci_disable_ats(struct pci_dev* pci) { pci->ats_enabled = 0; }
-int our_pci_pasid_features(struct pci_dev* pci) { return of_pci(pci)->config->ssid_bits != 0 ? 0 : -EINVAL; }
+int our_pci_pasid_features(struct pci_dev* pci) {
+  return of_pci(pci)->config->ssid_bits != 0 ? 0 : -EINVAL;
+}
 int our_pci_max_pasids(struct pci_dev* pci) { return 1 << of_pci(pci)->config->ssid_bits; }
 int our_pci_enable_pasid(struct pci_dev* pci, int features) {
   pci->pasid_enabled = 1;
@@ -231,14 +239,17 @@ void our_pci_disable_pasid(struct pci_dev* pci) { pci->pasid_enabled = 0; }
 
 /* A device is in the group of the first one that firmware puts there. Not so while a group that is
  * blocked has no domain: iommu.c has no way back there for a group whose devices differ. */
-int our_pci_for_each_dma_alias(struct pci_dev* pci, int (*call)(struct pci_dev*, u16, void*), void* data) {
+int our_pci_for_each_dma_alias(struct pci_dev* pci, int (*call)(struct pci_dev*, u16, void*),
+                               void* data) {
   unsigned int i;
   for (i = 0; i < machine.config->device_count; ++i) {
     struct iommucheck_pci* other = &machine.devices[i];
     if (!IS_ENABLED(HAVE_BLOCKED_DOMAIN) || (!other->added && &other->pci != pci)) continue;
     if (other->config->group == of_pci(pci)->config->group) break;
   }
-  return call(pci, 0, data) ?: i < machine.config->device_count ? call(&machine.devices[i].pci, 0, data) : 0;
+  return call(pci, 0, data)
+             ?: i < machine.config->device_count ? call(&machine.devices[i].pci, 0, data)
+                                                 : 0;
 }
 
 int iommucheck_begin_device(struct iommucheck_pci* one, const struct iommucheck_device* config) {
@@ -252,7 +263,8 @@ int iommucheck_begin_device(struct iommucheck_pci* one, const struct iommucheck_
   one->pci.dev.init_name = "device";
   mutex_init(&one->pci.dev.mutex);
 #ifdef HAVE_FWSPEC_INIT_OPS
-  error = iommu_fwspec_init(&one->pci.dev, &machine.firmware, iommu_ops_from_fwnode(&machine.firmware));
+  error =
+      iommu_fwspec_init(&one->pci.dev, &machine.firmware, iommu_ops_from_fwnode(&machine.firmware));
 #else
   error = iommu_fwspec_init(&one->pci.dev, &machine.firmware);
 #endif

@@ -6,7 +6,7 @@ enum { NUMBERS = 64, PLACES = 64, PASID_BITS = 20 };
 
 static struct {
   u32 numbers[NUMBERS]; /* 0: none */
-  u32 freed[NUMBERS]; /* the one that has been free for longest first; then 0 */
+  u32 freed[NUMBERS];   /* the one that has been free for longest first; then 0 */
   struct {
     u32 device, pasid;
     iommucheck_handle domain; /* 0: the place is free */

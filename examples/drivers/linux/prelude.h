@@ -46,11 +46,11 @@ void iommucheck_relax(void);
     dma_mb();                        \
     WRITE_ONCE(*(at), value);        \
   } while (0)
-#define smp_load_acquire(at)              \
-  ({                                      \
+#define smp_load_acquire(at)                  \
+  ({                                          \
     __typeof__(*(at)) was = READ_ONCE(*(at)); \
-    dma_rmb();                            \
-    was;                                  \
+    dma_rmb();                                \
+    was;                                      \
   })
 #define __iomb() dma_mb()
 #define wfe() iommucheck_relax()
@@ -59,11 +59,11 @@ void iommucheck_relax(void);
 /* ---- exchanges, with the order that they have by their names ---- */
 
 #include <linux/atomic.h>
-#define IOMMUCHECK_EXCHANGE_IF(at, old, new, order)                                      \
-  ({                                                                                     \
-    __typeof__(*(at)) was = (old);                                                       \
+#define IOMMUCHECK_EXCHANGE_IF(at, old, new, order)                                        \
+  ({                                                                                       \
+    __typeof__(*(at)) was = (old);                                                         \
     __atomic_compare_exchange_n((at), &was, (new), 0, __ATOMIC_##order, __ATOMIC_RELAXED); \
-    was;                                                                                 \
+    was;                                                                                   \
   })
 #undef cmpxchg64
 #undef cmpxchg64_relaxed
@@ -93,7 +93,7 @@ struct iommucheck_initcall {
   int (*call)(void);
 };
 #undef ___define_initcall
-#define ___define_initcall(function, level, section)                                       \
+#define ___define_initcall(function, level, section)                               \
   static const struct iommucheck_initcall __used __section("iommucheck_initcalls") \
       iommucheck_initcall_##function = {#level, function};
 
@@ -110,7 +110,12 @@ struct iommucheck_initcall {
 #define ID_AA64MMFR0_EL1_ASIDBITS_SHIFT 4
 #define cpuid_feature_extract_unsigned_field(word, shift) ((unsigned)((word) >> (shift)) & 15)
 #define id_aa64mmfr0_parange_to_phys_shift(range) \
-  ((range) == 0 ? 32 : (range) == 1 ? 36 : (range) == 2 ? 40 : (range) == 3 ? 42 : (range) == 4 ? 44 : 48)
+  ((range) == 0   ? 32                            \
+   : (range) == 1 ? 36                            \
+   : (range) == 2 ? 40                            \
+   : (range) == 3 ? 42                            \
+   : (range) == 4 ? 44                            \
+                  : 48)
 #define arm64_kernel_unmapped_at_el0() 0
 #define mair_el1 0
 #define read_sysreg(name) iommucheck_mair()

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Names of Linux's kernel that need none of its structs, over the shim; compiled without a header of
- * the kernel's, so that several versions' names stand side by side. What needs structs is in
+ * Names of Linux's kernel that need none of its structs, over the shim; compiled without a header
+ * of the kernel's, so that several versions' names stand side by side. What needs structs is in
  * kernel.c. A name that is in neither is made by build.sh, and says so when it is called. One
  * context at a time: locks have nobody to keep out. */
 #include "kernel_shim.h"
@@ -61,13 +61,15 @@ static size_t length(const char* text) {
   return n;
 }
 
-#define SIZE_FIRST(name) \
+#define SIZE_FIRST(name)    \
   void* name(size_t bytes); \
   void* name(size_t bytes) { return allocate(bytes); }
-#define CACHE_FIRST(name) /* cache, flags, size */ \
-  void* name(void* cache, u32 flags, size_t bytes); \
-  void* name(void* cache, u32 flags, size_t bytes) { return (void)cache, (void)flags, allocate(bytes); }
-#define AGAIN(name) \
+#define CACHE_FIRST(name) /* cache, flags, size */    \
+  void* name(void* cache, u32 flags, size_t bytes);   \
+  void* name(void* cache, u32 flags, size_t bytes) {  \
+    return (void)cache, (void)flags, allocate(bytes); \
+  }
+#define AGAIN(name)                             \
   void* name(const void* memory, size_t bytes); \
   void* name(const void* memory, size_t bytes) { return reallocate(memory, bytes); }
 SIZE_FIRST(__kmalloc)
@@ -202,14 +204,14 @@ u64 ktime_get(void) { return shim_now_us() * 1000; }
 
 /* ---- messages ---- */
 
-#define SAYS(name, level)                      \
-  void name(const void* device, const char* format, ...);   \
-  void name(const void* device, const char* format, ...) {  \
-    va_list arguments;                         \
-    (void)device;                              \
-    va_start(arguments, format);               \
-    shim_vlog(level, format, arguments);       \
-    va_end(arguments);                         \
+#define SAYS(name, level)                                  \
+  void name(const void* device, const char* format, ...);  \
+  void name(const void* device, const char* format, ...) { \
+    va_list arguments;                                     \
+    (void)device;                                          \
+    va_start(arguments, format);                           \
+    shim_vlog(level, format, arguments);                   \
+    va_end(arguments);                                     \
   }
 SAYS(_dev_err, IOMMUCHECK_LOG_ERROR)
 SAYS(_dev_warn, IOMMUCHECK_LOG_WARNING)
@@ -225,8 +227,8 @@ int _printk(const char* format, ...) {
   return 0;
 }
 void warn_slowpath_fmt(const char* file, int line);
-/* The driver's own ends the case: what it holds for impossible has happened. Those of the tables are
- * about what callers ask, and have their answer. */
+/* The driver's own ends the case: what it holds for impossible has happened. Those of the tables
+ * are about what callers ask, and have their answer. */
 void warn_slowpath_fmt(const char* file, int line) {
   const char* at = file + length(file);
   while (at > file && at[-1] != '/') --at;
