@@ -4,7 +4,7 @@
 # to the tree.
 #   build.sh DIR PLUGIN [WORK]     DIR: a Linux tree, from 6.1 on; WORK: a folder for kbuild's output, kept (a
 #                                  temporary one). A file of WORK takes the place of the tree's of that name.
-# IOMMUCHECK: the command (iommucheck). Needs clang-19, lld-19, llvm-19, make, flex, bison, bc.
+# IOMMUCHECK: the command (iommucheck); IOMMUCHECK_DOMAINS: how many callers may have (128). Needs clang-19, lld-19, llvm-19, make, flex, bison, bc.
 set -euo pipefail
 
 [ "$#" -ge 2 ] || { sed -n '5,6s/^# //p' "$0" >&2; exit 2; }
@@ -16,6 +16,7 @@ command=$(realpath "$command")
 for tool in clang-19 ld.lld-19 llvm-ar-19 make flex bison bc; do
   command -v "$tool" >/dev/null || fail "kbuild needs $tool: apt-get install clang-19 lld-19 llvm-19 make flex bison bc"
 done
+named=$1
 tree=$(cd -- "$1" && pwd)
 plugin=$2
 if [ "$#" -ge 3 ]; then
@@ -43,7 +44,7 @@ quietly() {
   "$@" >"$work/iommucheck.log" 2>&1 || {
     grep -E -m 40 'error|Error|\*\*\*|not clean|not found|mrproper' "$work/iommucheck.log" >&2 ||
       tail -n 20 "$work/iommucheck.log" >&2
-    fail "$tree does not build as ARCH=um LLVM=-19; all that it said: $work/iommucheck.log"
+    fail "$named does not build as ARCH=um LLVM=-19; all that it said: $work/iommucheck.log"
   }
 }
 kbuild() { quietly make -C "$tree" O="$work" ARCH=um LLVM=-19 "$@"; }
@@ -64,7 +65,7 @@ if [ ! -f "$work/include/generated/autoconf.h" ]; then
   kbuild KCONFIG_ALLCONFIG="$here/config" allnoconfig
   kbuild prepare
 fi
-grep -q '^CONFIG_ARM_SMMU_V3=y' "$work/.config" || fail "$tree has no CONFIG_ARM_SMMU_V3 for ARCH=um: see $work/.config"
+grep -q '^CONFIG_ARM_SMMU_V3=y' "$work/.config" || fail "$named has no CONFIG_ARM_SMMU_V3 for ARCH=um: see $work/.config"
 
 # Files of ours, of that kbuild too.
 put $iommu/iommucheck_glue.c <"$here/glue.c"
@@ -96,7 +97,7 @@ without=("$iommu"/{iommu,iommu-sva,iommu-sva-lib,io-pgfault,ioasid}.o
   lib/{xarray,idr,radix-tree,rbtree,bitmap,find_bit,hweight,list_sort,sort}.o)
 hooks=$(IOMMUCHECK_CC='echo' "$command" cc -c | sed -E 's/(^| )-c / /; s/-I[^ ]*//g')
 prelude="-mcmodel=small -Wno-error -w -include $here/prelude.h -include $work/iommucheck_cpu.h"
-ours="-I$here/include -I$here -I$include -I$shim -DIOMMUCHECK_LINUX_VERSION=\\\"$version\\\" ${has[*]}"
+ours="-I$here/include -I$here -I$include -I$shim -DIOMMUCHECK_LINUX_VERSION=\\\"$version\\\" ${has[*]} ${IOMMUCHECK_DOMAINS:+-DIOMMUCHECK_DOMAINS=$IOMMUCHECK_DOMAINS}"
 objects=() flags=()
 for object in "${with[@]}" "${without[@]}"; do
   source=${object%.o}.c
