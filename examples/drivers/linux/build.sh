@@ -4,7 +4,8 @@
 # to the tree.
 #   build.sh DIR PLUGIN [WORK]     DIR: a Linux tree, from 6.1 on; WORK: a folder for kbuild's output, kept (a
 #                                  temporary one). A file of WORK takes the place of the tree's of that name.
-# IOMMUCHECK: the command (iommucheck); IOMMUCHECK_DOMAINS: how many callers may have (128). Needs clang-19, lld-19, llvm-19, make, flex, bison, bc.
+# IOMMUCHECK: the command (iommucheck); IOMMUCHECK_DOMAINS: how many callers may have (128). Needs clang-19, lld-19,
+# llvm-19, make, flex, bison, bc.
 set -euo pipefail
 
 [ "$#" -ge 2 ] || { sed -n '5,6s/^# //p' "$0" >&2; exit 2; }
