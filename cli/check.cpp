@@ -5,9 +5,6 @@
 #include <sched.h>
 
 #include <algorithm>
-#include <cctype>
-#include <filesystem>
-#include <fstream>
 #include <iterator>
 
 #include "check/compare_drivers.h"
@@ -15,6 +12,7 @@
 #include "check/finding_files.h"
 #include "check/machine.h"
 #include "cli/campaign.h"
+#include "cli/machine_keys.h"
 #include "cli/options.h"
 #include "cli/reports.h"
 #include "cli/verdicts.h"
@@ -34,24 +32,9 @@ u32 processors() {
   return std::clamp<u32>(static_cast<u32>(CPU_COUNT(&allowed)), 1, oracle::CheckOptions::jobs_max);
 }
 
-/// Keys with commas between: from a file, where # begins a remark, or as they are.
-std::string keys_of(const std::string& text) {
-  std::error_code error;
-  if (!std::filesystem::is_regular_file(text, error)) return text;
-  std::ifstream file(text);
-  std::string keys;
-  for (std::string line; std::getline(file, line);) {
-    line.resize(std::min(line.size(), line.find('#')));
-    std::erase_if(line, [](unsigned char c) { return std::isspace(c) != 0; });
-    if (!line.empty()) keys += (keys.empty() ? "" : ",") + line;
-  }
-  return keys;
-}
-
 /// --machine, changed by --smmu and --devices.
 std::string machine_of(const CheckCommand& options) {
-  std::string text = options.machine;
-  if (!options.smmu.empty()) text += "," + keys_of(options.smmu);
+  std::string text = with_keys(options.machine, options.smmu);
   if (!options.devices.empty()) text += ",devices=" + options.devices;
   return text;
 }

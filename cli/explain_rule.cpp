@@ -30,7 +30,6 @@ bool ends_with(std::string_view name, std::string_view ending) {
 /// The test of fewest letters in which the engine finds the rule broken. Tests whose first broken
 /// rule it is come first: there it is what the test is about.
 Expected<std::optional<Example>> smallest_test(spec::Rule rule) {
-  const std::string begin = std::string(spec::rule_name(rule)) + " (";
   std::optional<Example> best;
   bool best_is_first = false;
   for (const EmbeddedFile& embedded : embedded_files()) {
@@ -40,14 +39,13 @@ Expected<std::optional<Example>> smallest_test(spec::Rule rule) {
     for (litmus::Test& test : file->tests) {
       const auto result = litmus::judge(test);
       if (!result) return std::unexpected(result.error());
-      const auto found = std::ranges::find_if(
-          result->evidence, [&](const std::string& text) { return text.starts_with(begin); });
+      const auto found = std::ranges::find(result->evidence, rule, &litmus::Blame::rule);
       if (found == result->evidence.end()) continue;
       const bool first = found == result->evidence.begin();
       const std::size_t size = litmus::print(test).size();
       if (best && (first < best_is_first || (first == best_is_first && size >= best->size)))
         continue;
-      best = Example{std::string(embedded.name), std::move(test), *found, size};
+      best = Example{std::string(embedded.name), std::move(test), found->text(), size};
       best_is_first = first;
     }
   }

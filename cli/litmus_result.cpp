@@ -37,18 +37,40 @@ std::string found_verdict(const LitmusResult& result) {
   return result.broken.empty() ? "ok" : "violation " + text_of(result.broken);
 }
 
+/// "IHI 0070 5.2.2; arch 2.3 #1; STE_VALID".
+std::string cited(std::string_view section, std::optional<spec::Rule> rule) {
+  return std::string(section) + (rule ? "; " + std::string(spec::rule_name(*rule)) : "");
+}
+
+void write_json(JsonWriter& json, const LitmusRow& row) {
+  json.begin_object()
+      .member("what", row.what)
+      .member("agrees", row.agrees())
+      .member("asked", row.asked)
+      .texts("expected", row.expected)
+      .texts("allowed", row.allowed)
+      .key("reasons")
+      .begin_array();
+  for (const litmus::Reason& reason : row.reasons) {
+    json.begin_object().member("outcome", reason.outcome).member("why", reason.why);
+    if (reason.rule) json.member("rule", spec::rule_name(*reason.rule));
+    json.member("section", reason.section).end_object();
+  }
+  json.end_array().texts("configuration", row.configuration).end_object();
+}
+
 std::string differences(const LitmusResult& result) {
   std::string text;
   for (const LitmusRow& row : result.rows) {
     if (row.agrees()) continue;
     text += fmt::format("{}\n  expected {}\n  allowed  {}\n", row.what, text_of(row.expected),
                         text_of(row.allowed));
-    for (const auto& reason : row.reasons) text += "  " + reason + "\n";
+    for (const auto& reason : row.reasons) text += "  " + reason.text() + "\n";
   }
   if (result.verdict_agrees) return text;
   text += fmt::format("driver: expected {}, found {}\n", result.expected_verdict,
                       found_verdict(result));
-  for (const auto& line : result.evidence) text += "  " + line + "\n";
+  for (const auto& blame : result.evidence) text += "  " + blame.text() + "\n";
   return text;
 }
 
@@ -69,31 +91,29 @@ LitmusResult result_of(const Test& test, const litmus::FastResult& got) {
   result.literal = got.literal;
   if (!result.unsupported.empty()) return result;
   for (std::size_t i = 0; i < test.accesses.size(); ++i) {
-    LitmusRow row{text_of(test.accesses[i]),
-                  set_of(test.accesses[i].allowed),
-                  {},
-                  {},
-                  test.accesses[i].asked};
+    LitmusRow row{.what = text_of(test.accesses[i]),
+                  .expected = set_of(test.accesses[i].allowed),
+                  .asked = test.accesses[i].asked};
     if (i < judgement.allowed.size()) row.allowed = judgement.allowed[i];
     if (i < got.reasons.size()) row.reasons = got.reasons[i];
+    if (i < got.configuration.size()) row.configuration = got.configuration[i];
     if (test.accesses[i].promised) {
       row.what += fmt::format(" (promised: {})", text_of(set_of(*test.accesses[i].promised)));
     }
     result.rows.push_back(std::move(row));
   }
   for (std::size_t i = 0; i < test.dmas.size(); ++i) {
-    LitmusRow row{
-        "dma " + test.dmas[i].name.text, set_of(test.dmas[i].allowed), {}, {}, test.dmas[i].asked};
+    LitmusRow row{.what = "dma " + test.dmas[i].name.text,
+                  .expected = set_of(test.dmas[i].allowed),
+                  .asked = test.dmas[i].asked};
     if (i < judgement.dmas.size()) row.allowed = judgement.dmas[i];
     result.rows.push_back(std::move(row));
   }
   for (std::size_t i = 0; i < test.loads.size(); ++i) {
     const litmus::LoadExpectation& load = test.loads[i];
-    LitmusRow row{fmt::format("load {} {}", load.table.text, load.index.value),
-                  set_of(load.allowed),
-                  {},
-                  {},
-                  load.asked};
+    LitmusRow row{.what = fmt::format("load {} {}", load.table.text, load.index.value),
+                  .expected = set_of(load.allowed),
+                  .asked = load.asked};
     if (i < judgement.loads.size()) row.allowed = judgement.loads[i];
     if (load.promised) row.what += fmt::format(" (promised: {})", text_of(set_of(*load.promised)));
     result.rows.push_back(std::move(row));
@@ -145,7 +165,7 @@ void print_result(const LitmusResult& result, bool quiet) {
       fmt::print("      {}\n        expected {}\n        allowed  {}\n", row.what,
                  text_of(row.expected), text_of(row.allowed));
     }
-    for (const auto& reason : row.reasons) fmt::print("        {}\n", reason);
+    for (const auto& reason : row.reasons) fmt::print("        {}\n", reason.text());
     for (const auto& member : row.expected) {
       if (row.allowed.contains(member) || result.literal) continue;
       fmt::print("        {}: expected, but no fetch that is possible leads to it\n", member);
@@ -158,7 +178,7 @@ void print_result(const LitmusResult& result, bool quiet) {
     fmt::print("      driver: expected {}, found {}\n", result.expected_verdict,
                found_verdict(result));
   }
-  for (const auto& line : result.evidence) fmt::print("        {}\n", line);
+  for (const auto& blame : result.evidence) fmt::print("        {}\n", blame.text());
 }
 
 void print_answer(const LitmusResult& result) {
@@ -169,10 +189,15 @@ void print_answer(const LitmusResult& result) {
   if (result.literal) fmt::print("(by the literal model, without reasons)\n");
   for (const LitmusRow& row : result.rows) {
     fmt::print("{} -> {}\n", row.what, text_of(row.allowed));
-    for (const auto& reason : row.reasons) fmt::print("  {}\n", reason);
+    for (const auto& reason : row.reasons) {
+      fmt::print("  {} [{}]\n", reason.text(), cited(reason.section, reason.rule));
+    }
+    for (const auto& cached : row.configuration) fmt::print("  configuration: {}\n", cached);
   }
   fmt::print("driver {}\n", found_verdict(result));
-  for (const auto& line : result.evidence) fmt::print("  {}\n", line);
+  for (const auto& blame : result.evidence) {
+    fmt::print("  {} [{}]\n", blame.text(), spec::rule_info(blame.rule).section);
+  }
 }
 
 void write_json(JsonWriter& json, const LitmusResult& result) {
@@ -189,23 +214,23 @@ void write_json(JsonWriter& json, const LitmusResult& result) {
     return;
   }
   json.key("sets").begin_array();
-  for (const LitmusRow& row : result.rows) {
-    json.begin_object()
-        .member("what", row.what)
-        .member("agrees", row.agrees())
-        .member("asked", row.asked)
-        .texts("expected", row.expected)
-        .texts("allowed", row.allowed)
-        .texts("reasons", row.reasons)
-        .end_object();
-  }
+  for (const LitmusRow& row : result.rows) write_json(json, row);
   json.end_array()
       .member("reading", result.literal ? "literal" : "engine")
       .member("verdict_agrees", result.verdict_agrees)
       .member("expected_verdict", result.expected_verdict)
       .texts("broken", result.broken)
-      .texts("evidence", result.evidence)
-      .end_object();
+      .key("evidence")
+      .begin_array();
+  for (const litmus::Blame& blame : result.evidence) {
+    json.begin_object()
+        .member("rule", spec::rule_name(blame.rule))
+        .member("family", blame.family)
+        .member("section", spec::rule_info(blame.rule).section)
+        .member("what", blame.what)
+        .end_object();
+  }
+  json.end_array().end_object();
 }
 
 }  // namespace iommucheck::cli

@@ -17,8 +17,9 @@ namespace iommucheck::cli {
 /// A set of the test beside the one that the specification gives.
 struct LitmusRow {
   std::string what;
-  std::set<std::string> expected, allowed;
-  std::vector<std::string> reasons;
+  std::set<std::string> expected{}, allowed{};
+  std::vector<litmus::Reason> reasons{};
+  std::vector<std::string> configuration{};  ///< of the stream, cached, that memory no longer says
   bool asked = false;  ///< the test says nothing: what is allowed is the answer
   [[nodiscard]] bool agrees() const { return asked || expected == allowed; }
 };
@@ -28,7 +29,7 @@ struct LitmusResult {
   std::vector<LitmusRow> rows;
   std::string expected_verdict;
   std::set<std::string> broken;
-  std::vector<std::string> evidence;
+  std::vector<litmus::Blame> evidence;
   bool verdict_agrees = true;
   std::string unsupported;
   bool literal = false;  ///< judged by the literal model, which gives no reasons

@@ -29,7 +29,10 @@ constexpr Examples examples[] = {
     {"litmus", "  iommucheck litmus litmus/files/*.litmus\n"},
     {"ask",
      "  iommucheck ask 'use std; store word B 1 0; barrier; access 1 0x1000 r'\n"
-     "  iommucheck ask --ste 0x8000000000d,0,0x0 --format json\n"},
+     "  iommucheck ask --ste 0xb --cd 0 --smmu s1p=1 --format json\n"
+     "  iommucheck ask --hitless 0x1 0x8000000b,0x10000000 --order 1,sync,0,sync\n"
+     "Of ask: 0 it is answered, whatever the answer; 1 a set that the question names is another; "
+     "2 it cannot be read, or asks for what the specification has not got.\n"},
     {"scenario", "  iommucheck scenario --driver ./my_driver.so scenario/files/*.scenario\n"},
     {"check",
      "  iommucheck check --driver ./my_driver.so --time 600\n"
@@ -172,14 +175,27 @@ class Reader {
     if (app_.got_subcommand("litmus") && litmus_.files.empty() && !litmus_.list_words) {
       return usage("litmus: files is required");
     }
-    if (app_.got_subcommand("ask") && ask_.question.empty() && ask_.ste.empty() &&
-        ask_.cd.empty()) {
-      return usage("ask: a question is required, or --ste or --cd");
-    }
+    if (const std::string wrong = wrong_of_ask(); !wrong.empty()) return usage(wrong);
     if (check_.seconds && !(std::isfinite(*check_.seconds) && *check_.seconds > 0)) {
       return usage("--time takes a number of seconds greater than 0");
     }
     return *chosen_;
+  }
+
+  /// What a single option cannot say of `ask`; empty if nothing is wrong.
+  [[nodiscard]] std::string wrong_of_ask() const {
+    if (!app_.got_subcommand("ask")) return {};
+    const bool words = !ask_.ste.empty() || !ask_.cd.empty() || !ask_.hitless.empty();
+    const bool question = app_.get_subcommand("ask")->count("question") != 0;
+    if (!question && !words) return "a question is required, or --ste, --cd or --hitless";
+    if (question && words) return "a question in words, or --ste, --cd or --hitless: not both";
+    if (ask_.hitless.empty() && (!ask_.order.empty() || ask_.of_cds)) {
+      return "--order and --of go with --hitless";
+    }
+    if (!ask_.hitless.empty() && (!ask_.cd.empty() || (!ask_.ste.empty() && !ask_.of_cds))) {
+      return "--hitless has its words itself; --ste says by which STE CDs are reached (--of cd)";
+    }
+    return {};
   }
 
   int usage(const std::string& what) const {
@@ -224,20 +240,39 @@ class Reader {
   }
 
   void add_ask() {
-    CLI::App& app = command(
-        "ask", "One question: what may an access reach, or is this STE, this CD, legal?", ask_);
+    CLI::App& app =
+        command("ask",
+                "One question: what may an access reach, is this STE or CD legal, what may be seen "
+                "between two of them?",
+                ask_);
     app.add_option("question", ask_.question,
                    "lines of a litmus test, with ; between; - reads them from standard input")
         ->type_name("QUESTION");
-    const auto words = [&](const char* name, std::vector<u64>& into, const char* what) {
-      app.add_option(name, into, what)->type_name("WORD,...")->delimiter(',')->expected(1, 8);
-    };
-    words("--ste", ask_.ste,
-          "words of an STE, from the first on: legal, and by which sentence not");
-    words("--cd", ask_.cd, "words of a CD, under the STE of --ste or under one of stage 1");
+    app.add_option("--ste", ask_.ste,
+                   "words of an STE, from the first on: what it says, whether it is legal, and by "
+                   "which sentence")
+        ->type_name("WORD,...");
+    app.add_option("--cd", ask_.cd, "words of a CD, under the STE of --ste or one of stage 1")
+        ->type_name("WORD,...");
+    app.add_option("--hitless", ask_.hitless,
+                   "two STEs, OLD and NEW: what a fetch may meet while one becomes the other")
+        ->type_name("WORD,...")
+        ->expected(2);
+    app.add_option("--order", ask_.order,
+                   "with --hitless: the steps, with commas between: N stores word N of NEW, "
+                   "N=VALUE another value, barrier, sync (barrier, CFGI, CMD_SYNC). Without it "
+                   "the shortest that is hitless, if there is one")
+        ->type_name("STEP,...");
+    app.add_option_function<std::string>(
+           "--of", [this](const std::string& name) { ask_.of_cds = name == "cd"; },
+           "with --hitless: what the words are of (default: ste)")
+        ->check(CLI::IsMember({"ste", "cd"}).description(""))
+        ->type_name("ste|cd");
     app.add_option("--machine", ask_.machine, "whose ID registers decide, as `check` has it")
         ->type_name("MACHINE")
         ->capture_default_str();
+    app.add_option("--smmu", ask_.smmu, "what of it is otherwise, or a file of such lines")
+        ->type_name("FILE|KEY=VALUE,...");
     add_format(app, ask_.format);
   }
 

@@ -25,9 +25,13 @@ struct LitmusOptions {
 /// A question in the language of litmus tests, or about words of structures.
 struct AskCommand {
   Format format = Format::text;
-  std::string question;      ///< "-": standard input
-  std::vector<u64> ste, cd;  ///< words from the first on; what is missing is 0
+  std::string question;              ///< "-": standard input
+  std::string ste, cd;               ///< WORD,...: words from the first on; what is missing is 0
+  std::vector<std::string> hitless;  ///< OLD and NEW, likewise; else empty
+  std::string order;                 ///< of stores and commands between them; empty: one is found
+  bool of_cds = false;               ///< OLD and NEW are CDs
   std::string machine = "default,s2p=1";
+  std::string smmu;  ///< what of it is fixed: KEY=VALUE,..., or a file of them
 };
 
 struct ScenarioCommand {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "explain/draw.h"
+#include "explain/structure_text.h"
 #include "report/finding_text.h"
 
 namespace iommucheck::oracle {
@@ -16,40 +17,6 @@ namespace {
 using spec::Cd;
 using spec::Content;
 using spec::Ste;
-
-std::string fields_of_ste(const Ste<u64>& ste, unsigned word) {
-  switch (word) {
-    case 0:
-      return fmt::format("V={:d} Config={:#05b} S1Fmt={} S1ContextPtr={:#x} S1CDMax={}",
-                         ste.v().value, ste.config(), ste.s1fmt(), ste.s1contextptr(),
-                         ste.s1cdmax());
-    case 1:
-      return fmt::format(
-          "S1DSS={:#04b} MEV={:d} S1STALLD={:d} EATS={:#04b} STRW={:#04b} CONT={} "
-          "PRIVCFG={:#04b} INSTCFG={:#04b}",
-          ste.s1dss(), ste.mev().value, ste.s1stalld().value, ste.eats(), ste.strw(), ste.cont(),
-          ste.privcfg(), ste.instcfg());
-    case 2: return fmt::format("S2VMID={:#x} S2T0SZ={}", ste.s2vmid(), ste.s2t0sz());
-    case 3: return fmt::format("S2TTB={:#x}", ste.s2ttb());
-    default: return {};
-  }
-}
-
-std::string fields_of_cd(const Cd<u64>& cd, unsigned word) {
-  switch (word) {
-    case 0:
-      return fmt::format(
-          "V={:d} ASID={:#x} ASET={:d} T0SZ={} TG0={} EPD0={:d} T1SZ={} TG1={} EPD1={:d} IPS={} "
-          "AA64={:d} A={:d} R={:d} S={:d} HA={:d} HD={:d}",
-          cd.v().value, cd.asid(), cd.aset().value, cd.tsz(0), cd.tg(0), cd.epd(0).value, cd.tsz(1),
-          cd.tg(1), cd.epd(1).value, cd.ips(), cd.aa64().value, cd.a().value, cd.r().value,
-          cd.s().value, cd.ha().value, cd.hd().value);
-    case 1: return fmt::format("TTB0={:#x}", cd.ttb(0));
-    case 2: return fmt::format("TTB1={:#x}", cd.ttb(1));
-    case 3: return fmt::format("MAIR={:#x}", cd.mair());
-    default: return {};
-  }
-}
 
 }  // namespace
 
@@ -147,7 +114,7 @@ void MemoryDrawing::structure(const Structure& what, u32 sid, u32 ssid, bool is_
     const std::vector<std::string> notes = notes_.of_configuration_word(pa, sid, ssid);
     if (!word.unknown && word.value == 0 && notes.empty() && i != 0) continue;
     const std::string fields =
-        is_cd ? fields_of_cd(Cd<u64>{what.words}, i) : fields_of_ste(Ste<u64>{what.words}, i);
+        is_cd ? cd_fields(Cd<u64>{what.words}, i) : ste_fields(Ste<u64>{what.words}, i);
     if (word.unknown) {
       lines_.add(indent, "[{}] content that nobody knows: never stored since it was allocated", i);
     } else {

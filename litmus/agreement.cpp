@@ -234,8 +234,11 @@ Expected<FastResult> judge_by_either(const Test& test) {
   if (!laid || !too_large(test, bounds).empty() || !too_large(*laid, bounds).empty()) return read;
   Judgement literal = judge_literally(test, bounds.states);
   if (!literal.unsupported.empty()) return read;
-  return FastResult{
-      .judgement = std::move(literal), .reasons = {}, .evidence = {}, .literal = true};
+  return FastResult{.judgement = std::move(literal),
+                    .reasons = {},
+                    .configuration = {},
+                    .evidence = {},
+                    .literal = true};
 }
 
 Expected<Comparison> compare_readings(const Test& test, const Bounds& bounds,

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "litmus/ask.h"
 
-#include <algorithm>
-#include <vector>
+#include <fmt/format.h>
 
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "litmus/parser.h"
 #include "litmus/words.h"
 
 namespace iommucheck::litmus {
@@ -23,28 +27,11 @@ std::string_view second_word(std::string_view text) {
   return first_word(trimmed(text.substr(first_word(text).size())));
 }
 
-/// The step behind an agent, if one is named.
-std::string_view verb_of(std::string_view part) {
-  const std::string_view word = first_word(part);
-  return word.ends_with(':') ? second_word(part) : word;
-}
-
-std::vector<std::string> parts_of(std::string_view question) {
-  std::vector<std::string> parts;
-  while (!question.empty()) {
-    const std::size_t end = question.find_first_of(";\n");
-    const std::string_view part = trimmed(question.substr(0, end));
-    question = end == std::string_view::npos ? std::string_view() : question.substr(end + 1);
-    if (part.empty() || part.starts_with('#')) continue;
-    const bool goes_on = !parts.empty() && verb_of(parts.back()) == "do" &&
-                         contains(command_names, first_word(part));
-    if (goes_on) {
-      parts.back().append(" ; ").append(part);
-    } else {
-      parts.emplace_back(part);
-    }
-  }
-  return parts;
+/// The step behind `run` and an agent, where they are named.
+std::string_view verb_of(std::string_view line) {
+  if (first_word(line) == "run") line = trimmed(line.substr(3));
+  const std::string_view word = first_word(line);
+  return word.ends_with(':') ? second_word(line) : word;
 }
 
 /// `dma D begin ...` and `dma D end` are steps, `dma D -> ...` is none.
@@ -61,24 +48,102 @@ bool is_step(std::string_view part, bool behind_steps) {
 
 }  // namespace
 
-std::string question_text(std::string_view question) {
-  std::string text = "test question\n";
+Question::Question(std::string_view asked, std::string_view name) : asked_(asked), name_(name) {
+  part();
+  complete();
+}
+
+/// Into lines; the commands of a `do` stay together.
+void Question::part() {
+  std::string_view rest = asked_;
+  while (!rest.empty()) {
+    const std::size_t end = rest.find_first_of(";\n");
+    const std::string_view text = trimmed(rest.substr(0, end));
+    rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
+    if (text.empty() || text.starts_with('#')) continue;
+    const auto at = static_cast<std::size_t>(text.data() - asked_.data());
+    const bool goes_on = !lines_.empty() && verb_of(lines_.back().text) == "do" &&
+                         contains(command_names, first_word(text));
+    if (goes_on) {
+      Line& last = lines_.back();
+      last.text += " ; ";
+      last.pieces.push_back({last.text.size(), at});
+      last.text += text;
+    } else {
+      lines_.push_back({std::string(text), {{0, at}}});
+    }
+  }
+}
+
+/// With the words that a question may leave out.
+void Question::complete() {
   bool behind_steps = false;
-  for (std::string& part : parts_of(question)) {
-    const std::string_view word = first_word(part);
-    const bool step = word == "run" || is_step(part, behind_steps);
+  for (Line& line : lines_) {
+    const std::string word(first_word(line.text));
+    const auto put_in_front = [&](std::string_view left_out) {
+      line.text.insert(0, left_out);
+      for (Line::Piece& piece : line.pieces) piece.in_line += left_out.size();
+    };
+    const bool step = word == "run" || is_step(line.text, behind_steps);
     behind_steps |= step;
     if (step && word != "run") {
-      part.insert(0, "run ");
+      put_in_front("run ");
     } else if (!step && contains(init_words, word)) {
-      part.insert(0, "init ");
-    } else if ((word == "access" || word == "dma" || word == "load") &&
-               part.find("->") == std::string::npos) {
-      part += " -> ?";
+      put_in_front("init ");
+    } else if (word == "access" || word == "dma" || word == "load") {
+      if (line.text.ends_with("->")) line.text += " ?";
+      if (line.text.find("->") == std::string::npos) line.text += " -> ?";
     }
-    text += part + "\n";
   }
+}
+
+std::string Question::text() const {
+  std::string text = "test question\n";
+  for (const Line& line : lines_) text += line.text + "\n";
   return text;
+}
+
+/// "LINE:COLUMN" of the question; `line` and `column` are those of its test, from 1 on.
+std::string Question::place_of(u64 line, u64 column) const {
+  std::size_t at = asked_.size();
+  if (line >= 2 && line - 2 < lines_.size()) {
+    const Line& its = lines_[line - 2];
+    at = its.pieces.front().in_question;
+    for (const Line::Piece& piece : its.pieces) {
+      if (piece.in_line < column) at = piece.in_question + (column - 1 - piece.in_line);
+    }
+  }
+  const std::string before = asked_.substr(0, std::min(at, asked_.size()));
+  const std::size_t last = before.rfind('\n');
+  return fmt::format("{}:{}", 1 + std::ranges::count(before, '\n'),
+                     1 + before.size() - (last == std::string::npos ? 0 : last + 1));
+}
+
+Error Question::placed(Error error) const {
+  const std::string begin = name_ + ":";
+  if (!error.message.starts_with(begin)) return error;
+  u64 line = 0;
+  u64 column = 0;
+  const char* const end = error.message.data() + error.message.size();
+  const auto [colon, bad] = std::from_chars(error.message.data() + begin.size(), end, line);
+  if (bad != std::errc{} || colon == end || *colon != ':') return error;
+  const auto [rest, worse] = std::from_chars(colon + 1, end, column);
+  if (worse != std::errc{}) return error;
+  error.message = begin + place_of(line, column) + std::string(rest, end);
+  return error;
+}
+
+Expected<File> Question::read() const {
+  Expected<File> file = parse(text(), name_);
+  if (!file) return std::unexpected(placed(std::move(file.error())));
+  const auto asks = [](const Test& test) {
+    return !test.accesses.empty() || !test.loads.empty() || !test.dmas.empty() || !test.run.empty();
+  };
+  if (std::ranges::any_of(file->tests, asks)) return file;
+  return fail(ErrorCode::bad_input,
+              fmt::format("{}:1:1: it asks nothing; say what happens and what is accessed, as in "
+                          "'use std; store word B 1 0; access 1 0x1000 r'",
+                          name_));
 }
 
 }  // namespace iommucheck::litmus

@@ -160,7 +160,10 @@ class Runner {
     caches_.tolerate_disabled_halves(false);
     gather();
     for (const Access& access : test_.accesses) judge_access(access);
-    FastResult result{std::move(judgement_), std::move(reasons_), std::move(evidence_)};
+    FastResult result{.judgement = std::move(judgement_),
+                      .reasons = std::move(reasons_),
+                      .configuration = std::move(configuration_),
+                      .evidence = std::move(evidence_)};
     result.judgement.unsupported = caches_.unsupported();
     if (result.judgement.unsupported.empty()) result.judgement.unsupported = unsupported_;
     if (caches_.gave_up() || gave_up_) result.judgement.unsupported = "a bound was hit";
@@ -481,8 +484,8 @@ class Runner {
     judgement_.broken.insert(family);
     // In part 2 of the format it has a name of its own, too.
     if (spec::rule_info(rule).family == spec::Family::torn) judgement_.broken.insert("torn");
-    const std::string line = std::string(spec::rule_name(rule)) + " (" + family + "): " + text;
-    if (std::ranges::find(evidence_, line) == evidence_.end()) evidence_.push_back(line);
+    const auto same = [&](const Blame& b) { return b.rule == rule && b.what == text; };
+    if (std::ranges::none_of(evidence_, same)) evidence_.push_back({rule, family, text});
   }
 
   [[nodiscard]] bool may_be(const spec::Access& access, spec::SteKind kind) const {
@@ -501,9 +504,14 @@ class Runner {
         .va = access.va.value,
         .route = access.ats ? spec::Route::translated : spec::Route::untranslated};
     std::set<std::string> allowed;
-    std::vector<std::string> reasons;
+    std::vector<Reason> reasons;
+    const auto namer = [this](u64 pa) { return name(pa); };
     const auto add = [&](const std::string& text, const Outcome& outcome) {
-      if (allowed.insert(text).second) reasons.push_back(text + ": " + caches_.explain(outcome));
+      if (!allowed.insert(text).second) return;
+      const bool illegal =
+          outcome.kind == OutcomeKind::fault && (outcome.event == spec::EventType::c_bad_ste ||
+                                                 outcome.event == spec::EventType::c_bad_cd);
+      reasons.push_back(reason_of(text, caches_.cause_of(outcome), illegal, namer));
     };
     const bool done = caches_.outcomes(asked, [&](const Outcome& outcome) {
       const bool too_large =
@@ -526,6 +534,11 @@ class Runner {
     }
     judgement_.allowed.push_back(std::move(allowed));
     reasons_.push_back(std::move(reasons));
+    std::vector<std::string>& cached = configuration_.emplace_back();
+    const std::optional<u32> ssid = asked.ssv ? std::optional(asked.ssid) : std::nullopt;
+    for (const spec::Cause& cause : caches_.causes_of_stream(asked.sid, ssid)) {
+      cached.push_back(spec::cause_text(cause, namer));
+    }
   }
 
   const Test& test_;
@@ -551,8 +564,9 @@ class Runner {
   std::vector<ReleaseAction> released_;
   bool gave_up_ = false;
   Judgement judgement_;
-  std::vector<std::vector<std::string>> reasons_;
-  std::vector<std::string> evidence_;
+  std::vector<std::vector<Reason>> reasons_;
+  std::vector<std::vector<std::string>> configuration_;
+  std::vector<Blame> evidence_;
 };
 
 }  // namespace

@@ -8,15 +8,19 @@
 #include "base/error.h"
 #include "litmus/ast.h"
 #include "litmus/judgement.h"
+#include "litmus/reason.h"
 
 namespace iommucheck::litmus {
 
 struct FastResult {
   Judgement judgement;
-  /// For each access, one line "OUTCOME: why it is possible" for each member of its set.
-  std::vector<std::vector<std::string>> reasons;
-  /// For each broken rule, in the order found: "RULE (family): what happened".
-  std::vector<std::string> evidence;
+  /// For each access, one for each member of its set.
+  std::vector<std::vector<Reason>> reasons;
+  /// For each access, structures of its stream of which words may be cached that memory no longer
+  /// says.
+  std::vector<std::vector<std::string>> configuration;
+  /// Broken rules, in the order found.
+  std::vector<Blame> evidence;
   bool literal = false;  ///< by the literal model (agreement.h)
 };
 

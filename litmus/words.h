@@ -48,6 +48,23 @@ inline constexpr std::array<std::string_view, 11> rule_names{
 inline constexpr std::array<std::string_view, 7> load_names{
     "0", "af0", "af", "af0+clean", "af0+dirty", "af+clean", "af+dirty"};
 
+// What may stand behind a word as `key=value`; of a descriptor as a word.
+inline constexpr std::array<std::string_view, 20> ste_field_names{
+    "table", "v",    "cfg",  "cd",     "cdmax", "fmt",  "s1dss", "eats", "cont",   "strw",
+    "priv",  "inst", "vmid", "s2t0sz", "s2sl",  "s2tg", "s2ha",  "s2hd", "s2haft", "s2ttb"};
+inline constexpr std::array<std::string_view, 19> cd_field_names{
+    "v",  "asid", "t0sz", "tg0", "epd0",  "t1sz", "tg1",  "epd1",  "tbi0", "tbi1",
+    "ha", "hd",   "aset", "ttb", "e0pd0", "haft", "ttb1", "e0pd1", "mair"};
+inline constexpr std::array<std::string_view, 2> l1std_field_names{"span", "l2"};
+inline constexpr std::array<std::string_view, 2> l1cd_field_names{"v", "l2"};
+inline constexpr std::array<std::string_view, 2> group_field_names{"n", "block"};
+inline constexpr std::array<std::string_view, 10> leaf_flag_names{
+    "g", "af0", "dbm", "cont", "dev", "nt", "priv", "uxn", "pxn", "xn"};
+inline constexpr std::array<std::string_view, 9> tlbi_field_names{
+    "vmid", "asid", "va", "leaf", "tg", "num", "scale", "ttl", "e2h"};
+inline constexpr std::array<std::string_view, 2> atc_inv_field_names{"va", "size"};
+inline constexpr std::array<std::string_view, 2> sync_field_names{"msi", "data"};
+
 /// Whether a list has the word.
 template <class Words>
 constexpr bool contains(const Words& words, std::string_view word) {
@@ -55,7 +72,7 @@ constexpr bool contains(const Words& words, std::string_view word) {
 }
 
 struct WordList {
-  std::string_view of;
+  std::string_view of;  ///< what the words are of, in words
   std::span<const std::string_view> words;
 };
 /// All of them.

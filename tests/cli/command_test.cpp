@@ -58,7 +58,6 @@ TEST_F(Command, BadUsageIsTwoAndSaysWhy) {
       {"rules --family nope", "there is no 'nope'; there are page-reuse table-free"},
       {"rules NOPE", "there is no rule 'NOPE'"},
       {"litmus", "files is required"},
-      {"ask", "a question is required"},
       {"import /dev/null", "--output is required"},
       {"export /nowhere", "/nowhere: there is no such file"},
       {"export --as pdf /dev/null", "--as: pdf not in {c,qtest}"},
@@ -120,28 +119,16 @@ TEST_F(Command, LitmusPrintsEachSetWithItsReasons) {
   EXPECT_THAT(quiet.out, AllOf(HasSubstr("ok    unmap\n"), Not(HasSubstr("access"))));
 }
 
-TEST_F(Command, AskAnswersWithReasons) {
-  const Ran ran = run("ask 'use std; store word B 1 0; barrier; access 1 0x1000 r'");
-  EXPECT_EQ(ran.status, 0) << ran.err;
-  EXPECT_THAT(ran.out, StartsWith("access 1 0x1000 r -> F_TRANSLATION P1\n  "));
-  EXPECT_THAT(ran.out, AllOf(HasSubstr("  P1: a cached translation"), EndsWith("driver ok\n")));
-  const Ran json = run("ask --format json 'use std; access 1 0x1000 r'");
-  EXPECT_THAT(json.out, HasSubstr("\"allowed\":[\"P1\"]"));
-  EXPECT_EQ(run("ask 'use nothing'").status, 2);
-  // A question in a file is no failure, and no set.
+/// A question in a file is no failure, and no set.
+TEST_F(Command, LitmusAnswersWhatIsAsked) {
   const Ran file = run("litmus " + write("q.litmus", litmus_text("?", "ok")));
   EXPECT_EQ(file.status, 0) << file.out;
   EXPECT_THAT(file.out, HasSubstr("access 1 0x1000 r -> F_TRANSLATION P1\n"));
-}
-
-TEST_F(Command, AskSaysWhatMakesAStructureIllegal) {
-  const Ran good = run("ask --ste 0xd,0,0x40c355900000001");
-  EXPECT_EQ(good.status, 0) << good.err;
-  EXPECT_THAT(good.out, StartsWith("STE: legal: stage 2\n"));
-  const Ran bad = run("ask --ste 0xb --cd 0");
-  EXPECT_THAT(bad.out, AllOf(HasSubstr("STE: legal: stage 1\n"),
-                             HasSubstr("CD: ILLEGAL: C_BAD_CD\n"), HasSubstr("[IHI 0070 5.4.2")));
-  EXPECT_EQ(run("ask --ste 0xb --machine nope=1").status, 2);
+  EXPECT_THAT(file.out,
+              AllOf(HasSubstr("        P1: "), EndsWith("1 passed, 0 failed, 0 unsupported\n")));
+  const Ran mixed = run("litmus " + write("m.litmus", litmus_text("? P1", "ok")));
+  EXPECT_EQ(mixed.status, 2);
+  EXPECT_THAT(mixed.err, HasSubstr("m.litmus:11:24: 'P1': nothing may follow here"));
 }
 
 TEST_F(Command, LitmusFailsWhereASetOrVerdictDiffers) {

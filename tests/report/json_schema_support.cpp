@@ -67,13 +67,20 @@ bool is_uri(const std::string& text, bool absolute) {
   return !absolute || (colon != std::string::npos && colon != 0);
 }
 
+bool says_nothing_of_values(std::string_view keyword) {
+  for (const char* one : {"$comment", "$schema", "definitions", "description", "title"}) {
+    if (keyword == one) return true;
+  }
+  return false;
+}
+
 class Validator {
  public:
   explicit Validator(const JsonValue& root) : root_(root) {}
 
   void check(const JsonValue& value, const JsonValue& schema, const std::string& path) {
     for (const auto& [key, column, rule] : schema.members) {
-      if (key == "$comment" || key == "definitions") continue;
+      if (says_nothing_of_values(key)) continue;
       const auto handler = handlers_.find(key);
       if (handler == handlers_.end()) {
         wrong(path, "the schema's " + key + " is not known here");
