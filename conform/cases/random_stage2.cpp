@@ -15,7 +15,6 @@ namespace iommucheck::oracle {
 namespace {
 
 using spec::Command;
-using spec::Opcode;
 
 constexpr unsigned pages = 4;  // of data, and of addresses
 
@@ -48,11 +47,11 @@ class RandomStage2 {
   u64 pick(u64 n) { return engine_() % n; }
   bool chance(u64 n) { return pick(n) == 0; }
 
-  unsigned vmid(unsigned guest) const {
+  u16 vmid(unsigned guest) const {
     const unsigned apart = b_.capabilities().vmid16 ? 0x100 : 0x80;
-    return 1 + guest * (far_vmids_ ? apart : 1);
+    return static_cast<u16>(1 + guest * (far_vmids_ ? apart : 1));
   }
-  unsigned asid(unsigned guest) const { return same_asids_ ? 7 : 7 + guest; }
+  u16 asid(unsigned guest) const { return static_cast<u16>(same_asids_ ? 7 : 7 + guest); }
   static u64 ipa(u64 page) { return GuestTables::data_ipa + 0x1000 * page; }
   static u64 va(u64 page) { return GuestTables::va + 0x1000 * page; }
 
@@ -110,13 +109,13 @@ class RandomStage2 {
     b_.store(guests_[g].stage2.entry(ipa(page)), 0);
     if (chance(2)) return;
     command(s2_ipa(g, page));
-    if (nested_) command(of_vmid(Opcode::tlbi_nh_all, g));
+    if (nested_) command(spec::cmd_tlbi_nh_all(vmid(g)));
     map_stage2(g, page);
   }
   void change_stage1(unsigned g, u64 page) {
     b_.store(guests_[g].place(GuestTables::levels - 1, va(page)), 0);
     if (chance(2)) return;
-    command(of_vmid(chance(2) ? Opcode::tlbi_nh_all : Opcode::tlbi_s12_vmall, g));
+    command(chance(2) ? spec::cmd_tlbi_nh_all(vmid(g)) : spec::cmd_tlbi_s12_vmall(vmid(g)));
     map_stage1(g, page);
   }
   void change_cd(unsigned g) {
@@ -128,44 +127,32 @@ class RandomStage2 {
     b_.sync();
   }
 
-  Command of_vmid(Opcode op, unsigned g) const {
-    Command command;
-    command.op = op;
-    command.vmid = vmid(g);
-    return command;
-  }
   Command s2_ipa(unsigned g, u64 page) {
-    Command command = of_vmid(Opcode::tlbi_s2_ipa, g);
-    command.address = ipa(page);
-    command.leaf = chance(2);
-    return command;
+    return spec::cmd_tlbi_s2_ipa(vmid(g), ipa(page), chance(2));
   }
   void command(const Command& command) {
     b_.command(command);
     b_.sync();
   }
   /// Of what may be cached, or of something else.
-  void invalidate(unsigned g, u64 page) {
-    Command command;
+  Command invalidation(unsigned g, u64 page) {
     switch (pick(8)) {
-      case 0: command = of_vmid(Opcode::tlbi_s12_vmall, g); break;
-      case 1: command = of_vmid(Opcode::tlbi_nh_all, g); break;
-      case 2: command = spec::cmd_tlbi_nsnh_all(); break;
+      case 0: return spec::cmd_tlbi_s12_vmall(vmid(g));
+      case 1: return spec::cmd_tlbi_nh_all(vmid(g));
+      case 2: return spec::cmd_tlbi_nsnh_all();
       case 3:
-      case 4: command = s2_ipa(g, page); break;
-      default: {
-        const Opcode ops[] = {Opcode::tlbi_nh_va, Opcode::tlbi_nh_vaa, Opcode::tlbi_nh_asid};
-        command = of_vmid(ops[pick(3)], g);
-        if (command.op != Opcode::tlbi_nh_vaa) command.asid = asid(g);
-        if (command.op != Opcode::tlbi_nh_asid) {
-          command.address = va(page);
-          command.leaf = chance(2);
-        }
-      }
+      case 4: return s2_ipa(g, page);
+      default: break;
     }
-    const bool by_address = command.op == Opcode::tlbi_s2_ipa || command.op == Opcode::tlbi_nh_va ||
-                            command.op == Opcode::tlbi_nh_vaa;
-    if (by_address && b_.capabilities().ril && chance(3)) {
+    switch (pick(3)) {
+      case 0: return spec::cmd_tlbi_nh_va(vmid(g), asid(g), va(page), chance(2));
+      case 1: return spec::cmd_tlbi_nh_vaa(vmid(g), va(page), chance(2));
+      default: return spec::cmd_tlbi_nh_asid(vmid(g), asid(g));
+    }
+  }
+  void invalidate(unsigned g, u64 page) {
+    Command command = invalidation(g, page);
+    if (spec::is_tlbi_by_address(command.op) && b_.capabilities().ril && chance(3)) {
       command.tg = 1;
       command.num = 1 + pick(3);
     }

@@ -13,31 +13,11 @@ namespace {
 
 using spec::Command;
 using spec::Granule;
-using spec::Opcode;
 
 struct Tlbi {
   std::string name;
   std::vector<Command> commands;  ///< each is synchronised
 };
-
-Command of_vmid(Opcode op, unsigned vmid) {
-  Command command;
-  command.op = op;
-  command.vmid = vmid;
-  return command;
-}
-Command s2_ipa(unsigned vmid, u64 ipa, bool leaf) {
-  Command command = of_vmid(Opcode::tlbi_s2_ipa, vmid);
-  command.address = ipa;
-  command.leaf = leaf;
-  return command;
-}
-Command of_stage1(Opcode op, unsigned vmid, unsigned asid, u64 va, bool leaf = true) {
-  Command command = s2_ipa(vmid, va, leaf);
-  command.op = op;
-  if (op != Opcode::tlbi_nh_vaa) command.asid = asid;
-  return command;
-}
 
 void send(CaseBuilder& b, const Tlbi& tlbi) {
   for (const Command& command : tlbi.commands) {
@@ -49,12 +29,12 @@ void send(CaseBuilder& b, const Tlbi& tlbi) {
 // ---- stage 2 alone ------------------------------------------------------------------------------
 
 /// TLBIs that cover a leaf of stage 2 at `level` that translates `ipa`.
-std::vector<Tlbi> covering(const spec::Capabilities& caps, unsigned vmid, u64 ipa, unsigned level) {
+std::vector<Tlbi> covering(const spec::Capabilities& caps, u16 vmid, u64 ipa, unsigned level) {
   std::vector<Tlbi> all = {{"TLBI_NSNH_ALL", {spec::cmd_tlbi_nsnh_all()}},
-                           {"TLBI_S12_VMALL", {of_vmid(Opcode::tlbi_s12_vmall, vmid)}}};
+                           {"TLBI_S12_VMALL", {spec::cmd_tlbi_s12_vmall(vmid)}}};
   for (const bool leaf : {false, true}) {
     const std::string name = fmt::format("TLBI_S2_IPA{}", leaf ? ", Leaf = 1" : "");
-    const Command plain = s2_ipa(vmid, ipa, leaf);
+    const Command plain = spec::cmd_tlbi_s2_ipa(vmid, ipa, leaf);
     all.push_back({name, {plain}});
     if (!caps.ril) continue;
     Command range = plain;
@@ -74,7 +54,7 @@ std::vector<Tlbi> covering(const spec::Capabilities& caps, unsigned vmid, u64 ip
 }
 
 void leaf_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned level, u64 ipa,
-               const Tlbi& tlbi, unsigned vmid) {
+               const Tlbi& tlbi, u16 vmid) {
   CaseBuilder b(device, fmt::format("stage 2 sequence: a leaf at level {}, VMID {:#x}, {}", level,
                                     vmid, tlbi.name));
   Stage2Tables tables(b, plain_shape(b.capabilities()), vmid);
@@ -103,7 +83,7 @@ void leaf_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned 
 
 void leaves(const DeviceIdentity& device, std::vector<Case>& cases) {
   const spec::Capabilities caps = spec::parse_capabilities(device.id);
-  const unsigned vmid = caps.vmid16 ? 0x8201 : 0x81;
+  const u16 vmid = caps.vmid16 ? 0x8201 : 0x81;
   for (const unsigned level : {3U, 2U}) {
     const u64 ipa = level == 3 ? 0x5000 : u64{3} << 21;
     for (const Tlbi& tlbi : covering(caps, vmid, ipa, level)) {
@@ -112,7 +92,7 @@ void leaves(const DeviceIdentity& device, std::vector<Case>& cases) {
   }
   const u64 middle = (u64{3} << 21) + (u64{1} << 20);
   leaf_case(device, cases, 2, u64{3} << 21,
-            {"TLBI_S2_IPA in the middle", {s2_ipa(vmid, middle, true)}}, vmid);
+            {"TLBI_S2_IPA in the middle", {spec::cmd_tlbi_s2_ipa(vmid, middle, true)}}, vmid);
 }
 
 /// A table is taken away, and what was below it with it.
@@ -129,9 +109,10 @@ void table_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
     b.store(tables.entry(0x1000, 2), 0);
     b.access(0x2000);
     if (by_address) {
-      send(b, {"", {s2_ipa(3, 0x1000, false), s2_ipa(3, 0x2000, false)}});
+      send(b, {"",
+               {spec::cmd_tlbi_s2_ipa(3, 0x1000, false), spec::cmd_tlbi_s2_ipa(3, 0x2000, false)}});
     } else {
-      send(b, {"", {of_vmid(Opcode::tlbi_s12_vmall, 3)}});
+      send(b, {"", {spec::cmd_tlbi_s12_vmall(3)}});
     }
     b.both(0x1000);
     b.both(0x2000);
@@ -143,7 +124,7 @@ void table_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
 /// The same intermediate address under several VMIDs, which differ in one bit each.
 void vmid_case(const DeviceIdentity& device, std::vector<Case>& cases) {
   const spec::Capabilities caps = spec::parse_capabilities(device.id);
-  std::vector<unsigned> vmids = {1, 3, 0x81};
+  std::vector<u16> vmids = {1, 3, 0x81};
   if (caps.vmid16) vmids.push_back(0x101);
   vmids.resize(std::min(vmids.size(), device.sids.size()));
   CaseBuilder b(device, "stage 2 sequence: one address under several VMIDs");
@@ -158,10 +139,10 @@ void vmid_case(const DeviceIdentity& device, std::vector<Case>& cases) {
     for (unsigned e = 0; e < vmids.size(); ++e) b.both(0x1004, e);
   }
   b.poll();
-  // Each goes by its own VMID, and only the last command is of all.
+  // Each goes by its own VMID.
   for (unsigned e = 0; e < vmids.size(); ++e) {
     b.store(guests[e].entry(0x1000), 0);
-    send(b, {"", {s2_ipa(vmids[e], 0x1000, true)}});
+    send(b, {"", {spec::cmd_tlbi_s2_ipa(vmids[e], 0x1000, true)}});
     for (unsigned other = 0; other < vmids.size(); ++other) b.access(0x1000, false, other);
     b.poll();
   }
@@ -178,7 +159,7 @@ void shared_case(const DeviceIdentity& device, std::vector<Case>& cases) {
   b.enable();
   for (unsigned e = 0; e < 2; ++e) b.both(0x1000, e);
   b.store(tables.entry(0x1000), 0);
-  send(b, {"", {s2_ipa(5, 0x1000, true)}});
+  send(b, {"", {spec::cmd_tlbi_s2_ipa(5, 0x1000, true)}});
   for (unsigned e = 0; e < 2; ++e) b.both(0x1000, e);
   b.poll();
   cases.push_back(b.take());
@@ -201,7 +182,7 @@ void ste_case(const DeviceIdentity& device, std::vector<Case>& cases) {
   b.both(0x1000);
   b.poll();
   b.store(place + 24, after.alone().dw[3]);
-  send(b, {"", {of_vmid(Opcode::tlbi_s12_vmall, 2)}});
+  send(b, {"", {spec::cmd_tlbi_s12_vmall(2)}});
   b.store(place, b.word(place) | 1);
   b.command(spec::cmd_cfgi_ste(b.sid(0)));
   b.sync();
@@ -212,27 +193,34 @@ void ste_case(const DeviceIdentity& device, std::vector<Case>& cases) {
 
 // ---- both stages --------------------------------------------------------------------------------
 
-constexpr unsigned guest_vmid = 6, guest_asid = 9;
+constexpr u16 guest_vmid = 6, guest_asid = 9;
+
+/// An engine for each guest.
+void begin(CaseBuilder& b, std::initializer_list<const GuestTables*> guests) {
+  unsigned engine = 0;
+  for (const GuestTables* guest : guests) {
+    b.cd_at(guest->cd_pa, guest->cd);
+    b.ste(engine++, guest->ste());
+  }
+  b.enable();
+}
 
 /// What was a mapping of stage 2 is in combined entries, too, which only commands of stage 1 and of
 /// both remove. IHI 0070 4.4.
 void nested_stage2_leaf_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
-  const Command ipa = s2_ipa(guest_vmid, GuestTables::data_ipa, true);
+  const Command ipa = spec::cmd_tlbi_s2_ipa(guest_vmid, GuestTables::data_ipa, true);
   const u64 va = GuestTables::va;
   const Tlbi orders[] = {
-      {"TLBI_S2_IPA, TLBI_NH_ALL", {ipa, of_vmid(Opcode::tlbi_nh_all, guest_vmid)}},
-      {"TLBI_S2_IPA, TLBI_NH_ASID",
-       {ipa, of_stage1(Opcode::tlbi_nh_asid, guest_vmid, guest_asid, 0, false)}},
-      {"TLBI_S2_IPA, TLBI_NH_VA", {ipa, of_stage1(Opcode::tlbi_nh_va, guest_vmid, guest_asid, va)}},
-      {"TLBI_S12_VMALL", {of_vmid(Opcode::tlbi_s12_vmall, guest_vmid)}},
+      {"TLBI_S2_IPA, TLBI_NH_ALL", {ipa, spec::cmd_tlbi_nh_all(guest_vmid)}},
+      {"TLBI_S2_IPA, TLBI_NH_ASID", {ipa, spec::cmd_tlbi_nh_asid(guest_vmid, guest_asid)}},
+      {"TLBI_S2_IPA, TLBI_NH_VA", {ipa, spec::cmd_tlbi_nh_va(guest_vmid, guest_asid, va)}},
+      {"TLBI_S12_VMALL", {spec::cmd_tlbi_s12_vmall(guest_vmid)}},
       {"TLBI_NSNH_ALL", {spec::cmd_tlbi_nsnh_all()}},
   };
   for (const Tlbi& tlbi : orders) {
     CaseBuilder b(device, "nested sequence: a leaf of stage 2, " + tlbi.name);
     GuestTables guest(b, guest_vmid, 0, guest_asid);
-    b.cd_at(guest.cd_pa, guest.cd);
-    b.ste(0, guest.ste());
-    b.enable();
+    begin(b, {&guest});
     b.both(va);
     b.both(va + 0x1000);
     b.store(guest.stage2.entry(GuestTables::data_ipa), 0);
@@ -251,17 +239,17 @@ void nested_stage2_leaf_cases(const DeviceIdentity& device, std::vector<Case>& c
 void nested_stage1_leaf_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   const u64 va = GuestTables::va;
   std::vector<Tlbi> all = {
-      {"TLBI_NH_VA", {of_stage1(Opcode::tlbi_nh_va, guest_vmid, guest_asid, va, false)}},
-      {"TLBI_NH_VA, Leaf = 1", {of_stage1(Opcode::tlbi_nh_va, guest_vmid, guest_asid, va)}},
-      {"TLBI_NH_VAA", {of_stage1(Opcode::tlbi_nh_vaa, guest_vmid, 0, va, false)}},
-      {"TLBI_NH_VAA, Leaf = 1", {of_stage1(Opcode::tlbi_nh_vaa, guest_vmid, 0, va)}},
-      {"TLBI_NH_ASID", {of_stage1(Opcode::tlbi_nh_asid, guest_vmid, guest_asid, 0, false)}},
-      {"TLBI_NH_ALL", {of_vmid(Opcode::tlbi_nh_all, guest_vmid)}},
-      {"TLBI_S12_VMALL", {of_vmid(Opcode::tlbi_s12_vmall, guest_vmid)}},
+      {"TLBI_NH_VA", {spec::cmd_tlbi_nh_va(guest_vmid, guest_asid, va, false)}},
+      {"TLBI_NH_VA, Leaf = 1", {spec::cmd_tlbi_nh_va(guest_vmid, guest_asid, va)}},
+      {"TLBI_NH_VAA", {spec::cmd_tlbi_nh_vaa(guest_vmid, va, false)}},
+      {"TLBI_NH_VAA, Leaf = 1", {spec::cmd_tlbi_nh_vaa(guest_vmid, va)}},
+      {"TLBI_NH_ASID", {spec::cmd_tlbi_nh_asid(guest_vmid, guest_asid)}},
+      {"TLBI_NH_ALL", {spec::cmd_tlbi_nh_all(guest_vmid)}},
+      {"TLBI_S12_VMALL", {spec::cmd_tlbi_s12_vmall(guest_vmid)}},
       {"TLBI_NSNH_ALL", {spec::cmd_tlbi_nsnh_all()}},
   };
   if (spec::parse_capabilities(device.id).ril) {
-    Command range = of_stage1(Opcode::tlbi_nh_va, guest_vmid, guest_asid, va & ~u64{0x1fff});
+    Command range = spec::cmd_tlbi_nh_va(guest_vmid, guest_asid, va & ~u64{0x1fff});
     range.tg = 1;
     range.num = 1;
     all.push_back({"TLBI_NH_VA, 2 granules", {range}});
@@ -269,9 +257,7 @@ void nested_stage1_leaf_cases(const DeviceIdentity& device, std::vector<Case>& c
   for (const Tlbi& tlbi : all) {
     CaseBuilder b(device, "nested sequence: a leaf of stage 1, " + tlbi.name);
     GuestTables guest(b, guest_vmid, 0, guest_asid);
-    b.cd_at(guest.cd_pa, guest.cd);
-    b.ste(0, guest.ste());
-    b.enable();
+    begin(b, {&guest});
     b.both(va);
     b.store(guest.place(2, va), 0);
     b.access(va);
@@ -288,26 +274,21 @@ void nested_stage1_leaf_cases(const DeviceIdentity& device, std::vector<Case>& c
 /// Guests that number their processes alike.
 void guests_case(const DeviceIdentity& device, std::vector<Case>& cases) {
   if (device.sids.size() < 2) return;
-  const unsigned other = spec::parse_capabilities(device.id).vmid16 ? 0x106 : 0x86;
+  const u16 other = spec::parse_capabilities(device.id).vmid16 ? 0x106 : 0x86;
   CaseBuilder b(device, "nested sequence: two guests with one ASID");
   const u64 va = GuestTables::va;
   GuestTables one(b, guest_vmid, 0, guest_asid);
   GuestTables two(b, other, 0x4000, guest_asid);
-  unsigned engine = 0;
-  for (GuestTables* guest : {&one, &two}) {
-    b.cd_at(guest->cd_pa, guest->cd);
-    b.ste(engine++, guest->ste());
-  }
-  b.enable();
+  begin(b, {&one, &two});
   for (unsigned round = 0; round < 2; ++round) {
     for (unsigned e = 0; e < 2; ++e) b.both(va, e);
   }
   b.poll();
   b.store(two.place(2, va), 0);
-  send(b, {"", {of_stage1(Opcode::tlbi_nh_va, other, guest_asid, va)}});
+  send(b, {"", {spec::cmd_tlbi_nh_va(other, guest_asid, va)}});
   for (unsigned e = 0; e < 2; ++e) b.both(va, e);
   b.store(one.place(2, va), 0);
-  send(b, {"", {of_stage1(Opcode::tlbi_nh_asid, guest_vmid, guest_asid, 0, false)}});
+  send(b, {"", {spec::cmd_tlbi_nh_asid(guest_vmid, guest_asid)}});
   for (unsigned e = 0; e < 2; ++e) b.both(va, e);
   b.poll();
   cases.push_back(b.take());
@@ -319,9 +300,7 @@ void cd_case(const DeviceIdentity& device, std::vector<Case>& cases) {
     CaseBuilder b(device, fmt::format("nested sequence: a CD goes, {}",
                                       all ? "CMD_CFGI_CD_ALL" : "CMD_CFGI_CD"));
     GuestTables guest(b, guest_vmid, 0, guest_asid);
-    b.cd_at(guest.cd_pa, guest.cd);
-    b.ste(0, guest.ste());
-    b.enable();
+    begin(b, {&guest});
     b.both(GuestTables::va);
     b.store(guest.cd_pa, b.word(guest.cd_pa) & ~(u64{1} << 31));
     b.access(GuestTables::va);

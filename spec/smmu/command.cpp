@@ -231,6 +231,20 @@ Command cmd_tlbi_nh_vaa(u16 vmid, u64 va, bool leaf) {
   return c;
 }
 
+Command cmd_tlbi_s12_vmall(u16 vmid) {
+  Command c = command_of(Opcode::tlbi_s12_vmall);
+  c.vmid = vmid;
+  return c;
+}
+
+Command cmd_tlbi_s2_ipa(u16 vmid, u64 ipa, bool leaf) {
+  Command c = command_of(Opcode::tlbi_s2_ipa);
+  c.vmid = vmid;
+  c.address = ipa & mask(51, 12);
+  c.leaf = leaf;
+  return c;
+}
+
 Command cmd_tlbi_el2_all() { return command_of(Opcode::tlbi_el2_all); }
 Command cmd_tlbi_nsnh_all() { return command_of(Opcode::tlbi_nsnh_all); }
 

@@ -263,6 +263,8 @@ Command cmd_tlbi_nh_all(u16 vmid);
 Command cmd_tlbi_nh_asid(u16 vmid, u16 asid);
 Command cmd_tlbi_nh_va(u16 vmid, u16 asid, u64 va, bool leaf = true);
 Command cmd_tlbi_nh_vaa(u16 vmid, u64 va, bool leaf = true);
+Command cmd_tlbi_s12_vmall(u16 vmid);
+Command cmd_tlbi_s2_ipa(u16 vmid, u64 ipa, bool leaf = true);
 Command cmd_tlbi_el2_all();
 Command cmd_tlbi_nsnh_all();
 Command cmd_sync(unsigned cs = 0, u64 msi_address = 0, u32 msi_data = 0);

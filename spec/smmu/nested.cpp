@@ -244,7 +244,8 @@ void Caches::through_its_stage2(const Access& access, const StreamOption& way,
 
 bool Caches::fill_nested(u32 sid, u32 ssid, bool ssv, u64 va, std::vector<u64>* relied_on) {
   SteOptions stes;
-  if (enabled_ == 0 || !ste_options(sid, stes)) return false;
+  const bool nests = enabled_ != 0 && caps_.s1p && caps_.s2p;
+  if (!nests || !ste_options(sid, stes)) return false;
   std::vector<u64> unasked;
   bool filled = false;
   for (const SteOption& ste : stes) {
