@@ -184,7 +184,7 @@ std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
   constexpr std::size_t most = 16;
   monitor_.trail().undo_to(booted_);
   monitor_.begin_case(0);
-  monitor_.device_rules()->begin_case(accesses_of(trace));
+  monitor_.device_rules()->expect_accesses(accesses_of(trace));
   drivers_.clear();
   contents_.reset();
   const auto [cmdq, cmdq_bytes] = command_queue_of(trace.header);

@@ -83,8 +83,8 @@ DeviceRules::Numbers& DeviceRules::Numbers::operator+=(const Numbers& more) {
 std::vector<Finding> DeviceRules::take() { return std::exchange(found_, {}); }
 std::vector<std::string> DeviceRules::take_missing() { return std::exchange(missing_, {}); }
 
-void DeviceRules::begin_case(const std::vector<Access>& accesses) {
-  nested_.begin(accesses);
+void DeviceRules::begin_case() {
+  nested_.begin({});
   found_.clear();
   missing_.clear();
   open_.clear();

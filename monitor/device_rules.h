@@ -56,9 +56,11 @@ class DeviceRules {
   std::vector<Finding> take();
   /// What was missing to judge what was done since the last call.
   std::vector<std::string> take_missing();
-  /// Forgets the case. `accesses`: those of the next one, where they are known; what both stages
-  /// may yield after a change is judged of these only.
-  void begin_case(const std::vector<spec::Access>& accesses = {});
+  /// Forgets the case.
+  void begin_case();
+  /// The untranslated accesses of the case that has begun: what both stages may yield after a
+  /// change is judged of these only.
+  void expect_accesses(const std::vector<spec::Access>& accesses) { nested_.begin(accesses); }
 
   struct Numbers {
     std::array<u64, 256> asked{};

@@ -433,10 +433,16 @@ class Monitor {
   void meets_unmodelled(spec::NotModelled what);
   void give_up(std::string why);
   void give_up_on(const Place& place);
-  std::optional<spec::Outcome> wrong_of_user(u32 sid, spec::sva::Substream at, u64 va,
-                                             spec::AccessType type);
   void give_up_on_access(const spec::Access& access);
   void give_up_on_promises(const Place& place);
+  // users.cpp
+  struct UsersOutcome {
+    spec::AccessType type{};
+    spec::Outcome outcome;
+    spec::sva::Alternatives allowed;
+  };
+  /// An outcome that nothing says that is known of the user.
+  std::optional<UsersOutcome> wrong_of_user(const Place& place, u64 va);
   // fetch_attributes.cpp
   void check_attributes_of_registers();
   void check_attributes(const spec::StreamPart& part);

@@ -102,49 +102,45 @@ bool is_known(const Alternatives& allowed, spec::AccessType type, const spec::Ou
 }  // namespace
 
 void Monitor::check_users_access(u32 sid, spec::sva::Substream at, u64 va) {
-  for (const auto type : {spec::AccessType::read, spec::AccessType::write}) {
-    if (wrong_of_user(sid, at, va, type)) return user_probed(sid, at, va);
-  }
+  if (wrong_of_user({interface_.device_of(sid), sid, at}, va)) user_probed(sid, at, va);
 }
 
-/// An outcome that nothing says that is known of the user.
-std::optional<spec::Outcome> Monitor::wrong_of_user(u32 sid, spec::sva::Substream at, u64 va,
-                                                    spec::AccessType type) {
-  const u32 device = interface_.device_of(sid);
-  if (vanishes(device) || caches_.stands_still()) return std::nullopt;
-  const Alternatives allowed = interface_.expected_during(device, at, va);
+std::optional<Monitor::UsersOutcome> Monitor::wrong_of_user(const Place& place, u64 va) {
+  if (vanishes(place.device) || caches_.stands_still()) return std::nullopt;
+  const Alternatives allowed = interface_.expected_during(place.device, place.at, va);
   if (allowed.gave_up || promises_state(allowed, State::within)) return std::nullopt;
-  const Place place{device, sid, at};
-  spec::Access access = access_at(place, va);
-  access.type = type;
-  std::optional<spec::Outcome> wrong;
-  const bool whole = caches_.nested_outcomes(access, [&](const spec::Outcome& outcome) {
-    if (!wrong && !is_known(allowed, type, outcome)) wrong = outcome;
-  });
-  if (whole) return wrong;
-  give_up_on(place);
+  for (const auto type : {spec::AccessType::read, spec::AccessType::write}) {
+    spec::Access access = access_at(place, va);
+    access.type = type;
+    std::optional<UsersOutcome> wrong;
+    const bool whole = caches_.nested_outcomes(access, [&](const spec::Outcome& outcome) {
+      if (!wrong && !is_known(allowed, type, outcome)) wrong = {type, outcome, allowed};
+    });
+    if (!whole) {
+      give_up_on(place);
+      return std::nullopt;
+    }
+    if (wrong) return wrong;
+  }
   return std::nullopt;
 }
 
 void Monitor::user_probed(u32 sid, spec::sva::Substream at, u64 va) {
   tick();
-  const u32 device = interface_.device_of(sid);
+  const Place place{interface_.device_of(sid), sid, at};
   trace::UserProbe probe{.sid = sid, .ssid = std::nullopt, .va = va};
   if (at.present) probe.ssid = at.number;
-  emit(trace::device_agent(static_cast<u16>(device)), probe);
-  for (const auto type : {spec::AccessType::read, spec::AccessType::write}) {
-    const std::optional<spec::Outcome> wrong = wrong_of_user(sid, at, va, type);
-    if (!wrong) continue;
-    const Alternatives allowed = interface_.expected_during(device, at, va);
-    Finding finding = finding_of(rule_for(allowed), {});
-    finding.where = where(Place{device, sid, at});
-    finding.where.address = va;
-    finding.where.access = type;
-    finding.hardware.push_back(may_of(*wrong));
-    finding.promised = promised_of(allowed);
-    finding.causes.push_back(caches_.cause_of(*wrong));
-    return find(std::move(finding));
-  }
+  emit(trace::device_agent(static_cast<u16>(place.device)), probe);
+  const std::optional<UsersOutcome> wrong = wrong_of_user(place, va);
+  if (!wrong) return;
+  Finding finding = finding_of(rule_for(wrong->allowed), {});
+  finding.where = where(place);
+  finding.where.address = va;
+  finding.where.access = wrong->type;
+  finding.hardware.push_back(may_of(wrong->outcome));
+  finding.promised = promised_of(wrong->allowed);
+  finding.causes.push_back(caches_.cause_of(wrong->outcome));
+  find(std::move(finding));
 }
 
 }  // namespace iommucheck::oracle
