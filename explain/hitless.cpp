@@ -127,7 +127,7 @@ class HitlessRun {
     caches_.memory().assume_zero(page);
     if (question.cd) {
       const u64 ste = place_;
-      place_ = page + 2 * spec::ste_bytes;
+      place_ = page + u64{2} * spec::ste_bytes;
       spec::Ste<u64> leads = question.ste;
       leads.dw[0] = (leads.dw[0] & ~(mask(51, 6) | mask(5, 4))) | place_;  // linear, and here
       assume(ste, leads.dw);
@@ -182,11 +182,11 @@ class HitlessRun {
   }
 
   void assume(u64 place, const StructureWords& words) {
-    for (unsigned w = 0; w < words.size(); ++w) caches_.assume(place + 8 * w, words[w]);
+    for (unsigned w = 0; w < words.size(); ++w) caches_.assume(place + u64{8} * w, words[w]);
   }
 
   void perform(const StoreWord& store) {
-    caches_.store(AgentId::cpu0, place_ + 8 * store.word, store.value);
+    caches_.store(AgentId::cpu0, place_ + u64{8} * store.word, store.value);
   }
   void perform(const Barrier&) {
     if (!question_.caps.cohacc) caches_.clean(AgentId::cpu0, place_);

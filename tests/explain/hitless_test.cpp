@@ -317,7 +317,9 @@ TEST(Hitless, APlanKeepsWhatItSays) {
     RandomOrder one = random_order(seed);
     const HitlessPlan plan = plan_of(one.question);
     ++(plan.hitless ? hitless : not_hitless);
-    if (!plan.hitless) EXPECT_FALSE(answer(one.question)->hitless) << one.question.order;
+    if (!plan.hitless) {
+      EXPECT_FALSE(answer(one.question)->hitless) << one.question.order;
+    }
     one.question.order.clear();
     const auto got = answer(one.question);
     ASSERT_TRUE(got) << got.error().message;
