@@ -14,13 +14,16 @@ std::string bound_text(const GaveUp& gave_up, u64 seed) {
                      gave_up.trace_path.empty() ? "" : ", trace " + gave_up.trace_path);
 }
 
-/// Sequences that came to no end: the driver crashed in them, or did not return.
+/// Sequences that came to no end: the driver crashed in them, or did not return, known or not.
 u64 died(const CheckResult& result) {
   u64 times = 0;
-  for (const RuleCount& count : result.rules) {
-    const bool death =
-        count.rule == spec::Rule::CRASH_NEVER || count.rule == spec::Rule::HANG_RETURNS;
-    if (death) times += count.broken;
+  for (const spec::Rule rule : {spec::Rule::CRASH_NEVER, spec::Rule::HANG_RETURNS}) {
+    for (const RuleCount& count : result.rules) {
+      if (count.rule == rule) times += count.broken;
+    }
+    for (const KnownSeen& known : result.known) {
+      if (known.entry.rule == spec::rule_name(rule)) times += known.times;
+    }
   }
   return times;
 }

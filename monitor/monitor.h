@@ -563,7 +563,7 @@ class Monitor {
     u64 bytes = 0;
   };
   struct Fed {
-    u64 users_attributes = 0;  ///< of the nested domain that is made next
+    u64 users_attributes = 0;               ///< of the nested domain that is made next
     std::unordered_map<u64, u64> calls;     // begun and not returned: the monitor's number
     std::unordered_map<u64, u64> releases;  // of processes
     bool allocation_failed = false;

@@ -262,11 +262,12 @@ class Caches {
     for (const Outcome& outcome : found) visit(outcome);
     return done;
   }
-  /// The SMMU translates the address now by the user's stage 1, and keeps the CD and the entry of
-  /// stage 1. True: there is one. So many are remembered that a scenario needs; more are not, which
-  /// leaves fewer outcomes and no wrong ones. `relied_on` gets the addresses of the words that led to
-  /// the CD and to the descriptor, of both stages: what SMMUs may cache of them is not followed, so
-  /// that whoever changes one knows less of what an access may meet.
+  /// The SMMU translates the address now by the user's stage 1, as memory has it or by a CD that it
+  /// was told before, and keeps the CD and the entry of stage 1. True: there is one. So many are
+  /// remembered that a scenario needs; more are not, which leaves fewer outcomes and no wrong ones.
+  /// `relied_on` gets the addresses of the words that led to the CD and to the descriptor, of both
+  /// stages: what SMMUs may cache of them is not followed, so that whoever changes one knows less
+  /// of what an access may meet.
   bool fill_nested(u32 sid, u32 ssid, bool ssv, u64 va, std::vector<u64>* relied_on = nullptr);
 
   /// All translations that any look-up under any tag with a regime may use; for whole-space checks
@@ -858,6 +859,7 @@ class Caches {
   void through_its_stage2(const Access& access, const StreamOption& way, const Outcome& passed,
                           std::vector<Outcome>& found) const;
   void collect_told(const Tag<u64>& tag, u64 va, std::vector<Candidate>& found) const;
+  bool fill_by(u32 sid, u32 number, const Ste<u64>& ste, u64 va, std::vector<u64>& relied_on);
   template <class Memory>
   bool fill_stage1(Memory& memory, const Regime<u64>& regime, u64 va, u64& last);
 

@@ -276,6 +276,8 @@ bool Smmu::may_stop() const {
 /// vain.
 bool Smmu::draw_command_error(Choices& choices) {
   if (!command_errors_ || command_error()) return false;
+  // What has been seen of a command is that those before it were consumed.
+  if (r_.acted_total > r_.cons_total) return false;
   const QueueGeometry queue = cmdq();
   u64 sync = r_.cmdq_cons;
   while (sync != r_.exposed && !may_stop_at(sync, static_cast<u64>(CommandError::atc_inv_sync))) {
@@ -338,7 +340,8 @@ bool Smmu::refuse_sync(u64 commands) {
   const QueueGeometry queue = cmdq();
   u64 at = r_.cmdq_cons;
   for (u64 n = 0; n < commands && r_.sync_fails != 0; ++n, at = queue_next(queue.lg2, at)) {
-    if (!may_stop_at(at, code)) continue;
+    const bool passed = r_.cons_total + n < r_.acted_total;  // one behind it has acted
+    if (passed || !may_stop_at(at, code)) continue;
     set(r_.sync_fails, r_.sync_fails - 1);
     if (r_.sync_fails != 0) continue;
     stop_at(at, code);

@@ -243,31 +243,40 @@ void Caches::through_its_stage2(const Access& access, const StreamOption& way,
 // ---- what is told -------------------------------------------------------------------------------
 
 bool Caches::fill_nested(u32 sid, u32 ssid, bool ssv, u64 va, std::vector<u64>* relied_on) {
-  NewestMemory words{memory_};
-  const auto ste = find_ste(words, strtab_, sid);
-  if (enabled_ == 0 || !ste || decode_ste(*ste, caps_).kind != SteKind::nested) return false;
-  const StreamDecision stream = decide_stream(*ste, caps_, ssv, u64{ssid});
-  if (stream.event != EventType::none || !stream.cd) return false;
+  SteOptions stes;
+  if (enabled_ == 0 || !ste_options(sid, stes)) return false;
+  std::vector<u64> unasked;
+  bool filled = false;
+  for (const SteOption& ste : stes) {
+    if (ste.unknown || ste.bad_streamid || ste.decision.kind != SteKind::nested) continue;
+    const StreamDecision stream = decide_stream(ste.ste, caps_, ssv, u64{ssid});
+    if (stream.event != EventType::none || !stream.cd) continue;
+    const auto number = static_cast<u32>(*stream.cd);
+    filled |= fill_by(sid, number, ste.ste, va, relied_on != nullptr ? *relied_on : unasked);
+  }
+  return filled;
+}
+
+/// By the CD that memory has, and by those that may be cached.
+bool Caches::fill_by(u32 sid, u32 number, const Ste<u64>& ste, u64 va,
+                     std::vector<u64>& relied_on) {
   ReadMemory read{memory_};
-  Intermediate<ReadMemory> memory(read, *ste, caps_, true, {});
-  const auto cd = find_cd(memory, *ste, caps_, *stream.cd);
-  const auto tell = [&](u64 leaf) {
-    if (relied_on == nullptr) return;
-    std::ranges::remove_copy(read.read_from, std::back_inserter(*relied_on), leaf);
-  };
-  if (!cd) {
-    tell(0);
-    return false;
+  Intermediate<ReadMemory> memory(read, ste, caps_, true, {});
+  if (const auto cd = find_cd(memory, ste, caps_, number)) {
+    told_cds_.add({.sid = sid, .ssid = number, .since = now_, .cd = *cd});
   }
-  told_cds_.add({.sid = sid, .ssid = static_cast<u32>(*stream.cd), .since = now_, .cd = *cd});
-  const ContextDecision context = decide_context(*ste, *cd, caps_, e2h_ != 0);
-  if (context.illegal || context.not_modelled != NotModelled::no) {
-    tell(0);
-    return false;
+  std::ranges::copy(read.read_from, std::back_inserter(relied_on));
+  std::vector<Cd<u64>> cds;
+  told_cds_.for_each_of(sid, number, [&](const Cd<u64>& cd) { cds.push_back(cd); });
+  bool filled = false;
+  for (const Cd<u64>& cd : cds) {
+    const ContextDecision context = decide_context(ste, cd, caps_, e2h_ != 0);
+    if (context.illegal || context.not_modelled != NotModelled::no) continue;
+    read.read_from.clear();
+    u64 last = 0;
+    filled |= fill_stage1(memory, context.regime, va, last);
+    std::ranges::remove_copy(read.read_from, std::back_inserter(relied_on), last);
   }
-  u64 last = 0;
-  const bool filled = fill_stage1(memory, context.regime, va, last);
-  tell(last);
   return filled;
 }
 

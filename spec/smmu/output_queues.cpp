@@ -189,6 +189,7 @@ void Smmu::end_stalls(const Command& command, const CommandWords& words) {
     if (stall.sid != command.sid || (resumes && stall.stag != command.stag)) continue;
     resumed_.push_back({stall.sid, stall.stag, resumes && bit(words.dw0, resume_again_bit)});
     stalls_.remove_unordered(caches_.trail(), i - 1);
+    set(r_.acted_total, r_.exposed_total + 1);
   }
 }
 

@@ -216,6 +216,7 @@ class Smmu {
     u64 exposed_total = 0;     // the same, counted from the beginning
     u64 taken = 0;             // index up to which events said that commands were consumed
     u64 cons_total = 0;        // what the driver has observed of CONS, counted likewise
+    u64 acted_total = 0;       // up to there one has ended a stall, which was seen
     u64 cons_known = 0;        // CONS was read or written since CMDQEN = 0 was acknowledged
     u64 queue_changed = 0;     // CONS, PROD or a slot that is not consumed is another since then
     u64 error = 0;             // CMDQ_CONS.ERR while GERROR.CMDQ_ERR is active

@@ -99,6 +99,7 @@ void apply_attach(InterfaceState& s, const Call& call, Status status) {
     if (!s.moves_with(call.device, i) || s.devices[i].domain == index) continue;
     if (status == Status::etimedout) {
       add_ghost(s, i, index);
+      note_users_device(s, index);
       rid_moved(s, i, true);
       continue;
     }

@@ -54,6 +54,19 @@ TEST(AccusedOnce, IsNotAccusedAgain) {
        "minor=3,bbml=2,httu=2,s2p=1,ats=0,ssidsize=11,devices=0x72:10:stall/0x38+0x8:1/0x512:2",
        "bind\ntask_bind variant=svm\nprocess_exit\ntask_unbind\ntask_unbind\n"
        "handler_return variant=error\nunbind\n"},
+      {"a CMD_RESUME has acted, and a CMD_SYNC before it fails", "builtin",
+       "bbml=2,httu=1,cd2l=0,st2l=0,asid16=0,s2p=1,term=1,ttendian=0,xnx=1,stt=1,gran64k=1,"
+       "ssidsize=11,"
+       "sidsize=4,cmdqs=6,eventqs=5,oas=42,cmdq=7,boot=dirty,"
+       "devices=0x0+0x6:10:ats:group=1/0x1:0:ats:group=1/0x9+0xb:5:ats:stall",
+       "faults\nhardware at=7 variant=stop\ntlb_range_add\nattach\nfaults variant=read\n"
+       "iotlb_sync\nhardware variant=refuse\nqueue\nfaults variant=answer\n"},
+      {"a map that is undone, while a device may be on its user's domain by a call that timed out",
+       "builtin-per-device",
+       "ril=0,bbml=2,st2l=0,asid16=0,vmid16=1,s2p=1,hyp=1,ats=0,ttendian=0,xnx=1,stt=1,ssidsize=1,"
+       "sidsize=6,cmdqs=7,oas=48,cmdq=3,boot=dirty,hooks=-mm_alloc/-mm_free,"
+       "devices=0x30+0x7:1:stall/0x8:3/0x3:0/0x6:5",
+       "hardware at=4 variant=stop\nuser choices=0x6f0\nqueue\nmap page=1 size=64K\n"},
       {"a user that changes its mind often", "builtin", "s2p=1,devices=0x1:8/0x2:8",
        "user choices=0x1\nuser choices=0x1\nuser choices=0x20\nuser choices=0x1\nuser\n"
        "user choices=0x20\nuser choices=0x1\nuser\nuser choices=0x20\nattach\n"},

@@ -163,6 +163,21 @@ TEST_F(Known, ACrashIsKnownByItsSignalAndOperation) {
   EXPECT_THAT(again.findings, IsEmpty());
 }
 
+/// What it cut off counts as run: a driver that dies of what is known is judged on all the rest.
+TEST_F(Known, ACrashThatIsKnownLeavesTheRunItsVerdict) {
+  options_.driver = faulty("crash");
+  options_.machine = "default";
+  options_.sequences = 100;
+  const CheckResult first = check(options_);
+  EXPECT_EQ(end_of(options_, first).verdict(), Verdict::violated);
+  know(known_after(options_, first));
+  const CheckResult again = check(options_);
+  EXPECT_THAT(again.findings, IsEmpty());
+  EXPECT_LT(again.sequences, 100U) << "some were cut off";
+  const RunEnd end = end_of(options_, again);
+  EXPECT_EQ(end.verdict(), Verdict::held) << testing::PrintToString(end.why());
+}
+
 class KnownFiles : public testing::Test {
  protected:
   std::string error_of(const std::string& text) const {

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Domains at PASIDs, for glue.c: numbers are the caller's, and a device's RID is attached first. */
+
+enum { NUMBERS = 64, PLACES = 64, PASID_BITS = 20 };
+
+static struct {
+  u32 numbers[NUMBERS]; /* 0: none */
+  u32 freed[NUMBERS];   /* the one that has been free for longest first; then 0 */
+  struct {
+    u32 device, pasid;
+    iommucheck_handle domain; /* 0: the place is free */
+  } places[PLACES];
+} pasids;
+
+static int find_number(u32 pasid) {
+  int i = 0;
+  while (i < NUMBERS && pasids.numbers[i] != pasid) ++i;
+  return i < NUMBERS ? i : -1;
+}
+static int find_freed(u32 pasid) {
+  int i = 0;
+  while (i < NUMBERS && pasids.freed[i] != pasid) ++i;
+  return i < NUMBERS ? i : -1;
+}
+static int find_place(u32 device, u32 pasid) {
+  int i;
+  for (i = 0; i < PLACES; ++i) {
+    if (pasids.places[i].domain != 0 && pasids.places[i].device == device &&
+        pasids.places[i].pasid == pasid) {
+      return i;
+    }
+  }
+  return -1;
+}
+
+static int domain_has_pasids(iommucheck_handle domain) {
+  int i = 0;
+  while (i < PLACES && pasids.places[i].domain != domain) ++i;
+  return i < PLACES;
+}
+
+static void leave(int place) {
+  const u32 device = pasids.places[place].device;
+  const iommucheck_handle domain = pasids.places[place].domain;
+  sync_gathered(domain);
+  iommu_detach_device_pasid(find_domain(domain), &machine.devices[device].pci.dev,
+                            pasids.places[place].pasid);
+  pasids.places[place].domain = 0;
+}
+
+/* Drivers of devices take their PASIDs away before the RID goes. */
+static void leave_pasids(u32 device) {
+  int i;
+  for (i = 0; i < PLACES; ++i) {
+    if (pasids.places[i].domain != 0 && pasids.places[i].device == device) leave(i);
+  }
+}
+
+/* A number that nobody has had; else the one that has been free for longest. */
+static int door_pasid_alloc(void* self, u32 min, u32 max, u32* pasid) {
+  const u32 most = max == 0 ? (1u << PASID_BITS) - 1 : max;
+  u32 at = min == 0 ? 1 : min;
+  int i, room = find_number(0);
+  if (min > most || most >> PASID_BITS != 0) return -IOMMUCHECK_EINVAL;
+  while (at <= most && (find_number(at) >= 0 || find_freed(at) >= 0)) ++at;
+  for (i = 0; at > most && i < NUMBERS && pasids.freed[i] != 0; ++i) {
+    if (pasids.freed[i] >= min && pasids.freed[i] <= most) at = pasids.freed[i];
+  }
+  if (at > most) return -IOMMUCHECK_ENOSPC;
+  if (room < 0) return IOMMUCHECK_NOT_BUILT;
+  i = find_freed(at);
+  if (i >= 0) {
+    for (; i + 1 < NUMBERS; ++i) pasids.freed[i] = pasids.freed[i + 1];
+    pasids.freed[NUMBERS - 1] = 0;
+  }
+  pasids.numbers[room] = *pasid = at;
+  return 0;
+}
+
+static int door_pasid_free(void* self, u32 pasid) {
+  int number = pasid == 0 ? -1 : find_number(pasid);
+  int i;
+  if (number < 0) return -IOMMUCHECK_EINVAL;
+  for (i = 0; i < PLACES; ++i) {
+    if (pasids.places[i].domain != 0 && pasids.places[i].pasid == pasid) return -IOMMUCHECK_EBUSY;
+  }
+  pasids.numbers[number] = 0;
+  number = find_freed(0);
+  if (number < 0) shim_panic("more PASIDs than pasids.h can count");
+  pasids.freed[number] = pasid;
+  return 0;
+}
+
+static int door_attach_pasid(void* self, iommucheck_handle handle, u32 number, u32 pasid) {
+  struct iommucheck_pci* one = find_device(number);
+  struct iommu_domain* domain = find_domain(handle);
+  u32 i;
+  int found, place = 0, error;
+  if (one == NULL) return -IOMMUCHECK_ENODEV;
+  if (domain == NULL || one->domain == 0 || pasid == 0 || find_number(pasid) < 0 ||
+      pasid >> one->config->ssid_bits != 0) {
+    return -IOMMUCHECK_EINVAL;
+  }
+  if (!is_paging(domain)) return -IOMMUCHECK_EOPNOTSUPP;
+  for (i = 0; i < machine.config->device_count; ++i) { /* a group has no PASIDs */
+    const struct iommucheck_device* other = machine.config->devices[i];
+    if (other != one->config && other->group == one->config->group) return -IOMMUCHECK_EINVAL;
+  }
+  found = find_place(number, pasid);
+  if (found >= 0) return pasids.places[found].domain == handle ? 0 : IOMMUCHECK_NOT_BUILT;
+  while (place < PLACES && pasids.places[place].domain != 0) ++place;
+  /* The SMMU may have fewer bits of them than the device. */
+  if (place == PLACES || pasid >= one->pci.dev.iommu->max_pasids) return IOMMUCHECK_NOT_BUILT;
+  shim_enter();
+  error = iommu_attach_device_pasid(domain, &one->pci.dev, pasid, NULL);
+  if (error != 0) return translated(error);
+  pasids.places[place].device = number;
+  pasids.places[place].pasid = pasid;
+  pasids.places[place].domain = handle;
+  return 0;
+}
+
+static int door_detach_pasid(void* self, iommucheck_handle handle, u32 number, u32 pasid) {
+  const int place = find_place(number, pasid);
+  if (find_device(number) == NULL) return -IOMMUCHECK_ENODEV;
+  if (place < 0 || pasids.places[place].domain != handle) return -IOMMUCHECK_EINVAL;
+  shim_enter();
+  leave(place);
+  return 0;
+}
