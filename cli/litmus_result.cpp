@@ -37,9 +37,10 @@ std::string found_verdict(const LitmusResult& result) {
   return result.broken.empty() ? "ok" : "violation " + text_of(result.broken);
 }
 
-/// "IHI 0070 5.2.2; arch 2.3 #1; STE_VALID".
-std::string cited(std::string_view section, std::optional<spec::Rule> rule) {
-  return std::string(section) + (rule ? "; " + std::string(spec::rule_name(*rule)) : "");
+/// "P1: ... [IHI 0070 5.2.2; arch 2.3 #1; STE_VALID]".
+std::string cited(const litmus::Reason& reason) {
+  return fmt::format("{} [{}{}]", reason.text(), reason.section,
+                     reason.rule ? "; " + std::string(spec::rule_name(*reason.rule)) : "");
 }
 
 void write_json(JsonWriter& json, const LitmusRow& row) {
@@ -165,7 +166,9 @@ void print_result(const LitmusResult& result, bool quiet) {
       fmt::print("      {}\n        expected {}\n        allowed  {}\n", row.what,
                  text_of(row.expected), text_of(row.allowed));
     }
-    for (const auto& reason : row.reasons) fmt::print("        {}\n", reason.text());
+    for (const auto& reason : row.reasons) {
+      fmt::print("        {}\n", row.asked ? cited(reason) : reason.text());
+    }
     for (const auto& member : row.expected) {
       if (row.allowed.contains(member) || result.literal) continue;
       fmt::print("        {}: expected, but no fetch that is possible leads to it\n", member);
@@ -189,9 +192,7 @@ void print_answer(const LitmusResult& result) {
   if (result.literal) fmt::print("(by the literal model, without reasons)\n");
   for (const LitmusRow& row : result.rows) {
     fmt::print("{} -> {}\n", row.what, text_of(row.allowed));
-    for (const auto& reason : row.reasons) {
-      fmt::print("  {} [{}]\n", reason.text(), cited(reason.section, reason.rule));
-    }
+    for (const auto& reason : row.reasons) fmt::print("  {}\n", cited(reason));
     for (const auto& cached : row.configuration) fmt::print("  configuration: {}\n", cached);
   }
   fmt::print("driver {}\n", found_verdict(result));

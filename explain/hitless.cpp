@@ -29,9 +29,27 @@ spec::StreamWorld world_of(const HitlessQuestion& question) {
   return spec::stream_world(question.ste, question.caps, false);
 }
 
+/// Fields of an STE that this SMMU has. IHI 0070 5.2: the others are RES0 or ignored.
+u64 fields_there_are(const spec::Capabilities& caps, unsigned word) {
+  u64 missing = 0;
+  const auto without = [&](bool has, u64 fields) {
+    if (!has) missing |= fields;
+  };
+  if (word == 1) {
+    without(caps.attr_types_ovr, mask(40, 32) | mask(45, 44));  // MemAttr, MTCFG, ALLOCCFG, SHCFG
+    without(caps.attr_perms_ovr, mask(51, 48));                 // PRIVCFG, INSTCFG
+    without(caps.ats, mask(29, 28));                            // EATS
+    without(caps.hyp, mask(31, 30));                            // STRW
+    without(caps.pri && caps.ssidsize != 0 && !caps.pps, mask(18, 18));  // PPAR
+  }
+  if (word == 2) without(caps.s2p, mask(15, 0));  // S2VMID
+  return ~missing;
+}
+
+/// Bits of a word by which a fetch of this very structure can be told from another.
 u64 used_mask(const HitlessQuestion& question, const StructureWords& words, unsigned word) {
-  return question.cd ? spec::cd_used_mask(word, spec::Cd<u64>{words}, world_of(question))
-                     : spec::ste_used_mask(word, spec::Ste<u64>{words});
+  if (question.cd) return spec::cd_used_mask(word, spec::Cd<u64>{words}, world_of(question));
+  return spec::ste_used_mask(word, spec::Ste<u64>{words}) & fields_there_are(question.caps, word);
 }
 
 StructureWords used_words(const HitlessQuestion& question, const StructureWords& words) {
@@ -109,7 +127,7 @@ class HitlessRun {
     caches_.memory().assume_zero(page);
     if (question.cd) {
       const u64 ste = place_;
-      place_ = page + 2 * spec::ste_bytes;
+      place_ = page + u64{2} * spec::ste_bytes;
       spec::Ste<u64> leads = question.ste;
       leads.dw[0] = (leads.dw[0] & ~(mask(51, 6) | mask(5, 4))) | place_;  // linear, and here
       assume(ste, leads.dw);
@@ -164,11 +182,11 @@ class HitlessRun {
   }
 
   void assume(u64 place, const StructureWords& words) {
-    for (unsigned w = 0; w < words.size(); ++w) caches_.assume(place + 8 * w, words[w]);
+    for (unsigned w = 0; w < words.size(); ++w) caches_.assume(place + u64{8} * w, words[w]);
   }
 
   void perform(const StoreWord& store) {
-    caches_.store(AgentId::cpu0, place_ + 8 * store.word, store.value);
+    caches_.store(AgentId::cpu0, place_ + u64{8} * store.word, store.value);
   }
   void perform(const Barrier&) {
     if (!question_.caps.cohacc) caches_.clean(AgentId::cpu0, place_);

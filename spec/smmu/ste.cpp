@@ -10,6 +10,7 @@ constexpr u64 none = 0;
 
 struct Use {
   bool stage1, stage2, substreams;
+  bool skips_stage1;  ///< S1DSS lets transactions without a SubstreamID bypass stage 1
 };
 
 u64 used_in_word0(const Use& use) {
@@ -19,9 +20,12 @@ u64 used_in_word0(const Use& use) {
 }
 
 u64 used_in_word1(const Use& use) {
-  // DRE, CONT, DCP, PPAR, MEV, and the overrides of incoming attributes count for every stream
-  // that is not aborted; NSCFG is ignored for Non-secure streams.
-  u64 used = mask(19, 12) | mask(40, 32) | mask(45, 44) | mask(51, 48);
+  // CONT, PPAR, MEV, MTCFG, MemAttr, ALLOCCFG, PRIVCFG and INSTCFG count for every stream that is
+  // not aborted (the memory type as the input of hints); NSCFG is ignored for Non-secure streams.
+  u64 used = mask(16, 13) | mask(19, 18) | mask(40, 32) | mask(51, 48);
+  if (use.stage1 || use.stage2) used |= mask(12, 12) | mask(17, 17);  // DRE, DCP
+  // SHCFG: what stage 1 translates has the shareability of its descriptor. IHI 0070 13.5.
+  if (!use.stage1 || use.skips_stage1) used |= mask(45, 44);
   if (use.stage1) {
     // S1CIR, S1COR, S1CSH, S1PIE, S1STALLD, STRW
     used |= mask(7, 2) | mask(24, 24) | mask(27, 27) | mask(31, 30);
@@ -46,7 +50,8 @@ u64 ste_used_mask(unsigned word, const Ste<u64>& ste) {
   if (!ste.v()) return word == 0 ? mask(0, 0) : none;
   if (!ste.config_translates()) return word == 0 ? mask(0, 0) | mask(3, 3) : none;
   const bool stage1 = ste.stage1().value;
-  const Use use{stage1, ste.stage2().value, stage1 && ste.s1cdmax() != 0};
+  const bool substreams = stage1 && ste.s1cdmax() != 0;
+  const Use use{stage1, ste.stage2().value, substreams, substreams && ste.s1dss() == 1};
   switch (word) {
     case 0: return used_in_word0(use);
     case 1: return used_in_word1(use);

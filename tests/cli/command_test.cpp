@@ -124,8 +124,8 @@ TEST_F(Command, LitmusAnswersWhatIsAsked) {
   const Ran file = run("litmus " + write("q.litmus", litmus_text("?", "ok")));
   EXPECT_EQ(file.status, 0) << file.out;
   EXPECT_THAT(file.out, HasSubstr("access 1 0x1000 r -> F_TRANSLATION P1\n"));
-  EXPECT_THAT(file.out,
-              AllOf(HasSubstr("        P1: "), EndsWith("1 passed, 0 failed, 0 unsupported\n")));
+  EXPECT_THAT(file.out, AllOf(HasSubstr("        P1: "), HasSubstr(" [IHI 0070 3.21.1]\n"),
+                              EndsWith("1 passed, 0 failed, 0 unsupported\n")));
   const Ran mixed = run("litmus " + write("m.litmus", litmus_text("? P1", "ok")));
   EXPECT_EQ(mixed.status, 2);
   EXPECT_THAT(mixed.err, HasSubstr("m.litmus:11:24: 'P1': nothing may follow here"));

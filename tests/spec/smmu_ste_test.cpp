@@ -258,6 +258,12 @@ TEST(SteUsed, ByKind) {
   EXPECT_EQ(ste_used_mask(0, make_stage1_ste({.s1cdmax = 1})) & 0x30, 0x30u);
   EXPECT_EQ(ste_used_mask(1, stage1()) & mask(23, 20), 0u) << "SW_RESERVED";
   EXPECT_NE(ste_used_mask(3, nested()), 0u);
+  const u64 shcfg = mask(45, 44);
+  EXPECT_EQ(ste_used_mask(1, make_bypass_ste()) & shcfg, shcfg);
+  EXPECT_EQ(ste_used_mask(1, stage1()) & shcfg, 0u) << "the leaf says it, IHI 0070 13.5";
+  EXPECT_EQ(ste_used_mask(1, make_stage1_ste({.s1cdmax = 1, .s1dss = 1})) & shcfg, shcfg);
+  EXPECT_EQ(ste_used_mask(1, make_bypass_ste()) & (mask(12, 12) | mask(17, 17)), 0u) << "DRE, DCP";
+  EXPECT_EQ(ste_used_mask(1, stage1()) & mask(12, 12), mask(12, 12));
 }
 
 /// What an access can tell of a STE, as far as stage 1 goes.
