@@ -42,6 +42,11 @@ TEST(AccusedOnce, IsNotAccusedAgain) {
        "minor=3,s2p=1,fwb=1,gran16k=1,ssidsize=1,sidsize=5,devices=0x2+0x1:1:ats/0x3:1",
        "gpu_switch\ndomain_alloc variant=stage2\nqueue choices=0x4\nattach\nmap domain=1\n"
        "gpu_switch\ndomain_alloc\n"},
+      {"the same domain again at a PASID settles nothing that a time-out left open", "builtin",
+       "bbml=1,st2l=0,asid16=0,vmid16=1,s2p=1,ats=0,ttendian=0,xnx=1,gran16k=1,ssidsize=3,sidsize=6,"
+       "cmdqs=5,eventqs=4,oas=42,stall=1,cmdq=4,devices=0xf+0x2+0x1:3/0xb:0",
+       "hardware at=9 variant=stop\nattach_pasid\ndomain_alloc\nattach_pasid domain=1\n"
+       "attach_pasid\nmap domain=1\n"},
       {"a table is used again that a call left in doubt which a later one has settled", "builtin",
        "ril=0,bbml=2,st2l=0,asid16=0,s2p=1,hyp=1,term=1,ttendian=0,xnx=1,stt=1,ssidsize=10,sidsize="
        "4,"
