@@ -75,6 +75,11 @@ TEST(AccusedOnce, IsNotAccusedAgain) {
        "hardware commands=1\nfaults choices=0x310\nbind device=2 domain=1\ntask_bind device=1\n"
        "queue\nbind device=2\nbind choices=0x3cc\nqueue choices=0x7\nbind choices=0x403\n"
        "task_unbind\n"},
+      {"what silenced a queue is there still after an attach_pasid that timed out", "builtin",
+       "cohacc=0,httu=2,st2l=0,asid16=0,vmid16=1,s2p=1,hyp=1,ats=0,xnx=1,gran16k=1,sidsize=6,"
+       "cmdqs=3,eventqs=5,oas=32,cmdq=0,boot=dirty,devices=0x4+0x11:8/0x6:3:stall/0x3:5:stall",
+       "bind fail=1\nbind domain=1\nhardware at=4 variant=stop_sync\nfaults choices=0x400\n"
+       "attach_pasid device=1\nbind\nqueue choices=0x2\nattach_pasid\ndetach\nfaults\n"},
       {"a table is used again that a call left in doubt which a later one has settled", "builtin",
        "ril=0,bbml=2,st2l=0,asid16=0,s2p=1,hyp=1,term=1,ttendian=0,xnx=1,stt=1,ssidsize=10,sidsize="
        "4,"
