@@ -335,9 +335,10 @@ bool Monitor::is_contained(const Question& asked) const {
 Alternatives Monitor::allowed_at(const Question& asked, u64 va) const {
   const Place& place = asked.place;
   if (place.walker) return interface_.expected_of_walker(place.device, va);
-  if (is_contained(asked)) return interface_.expected_within(place.device, va);
-  Alternatives allowed = interface_.expected_during(place.device, place.at, va);
   const Alternatives parents = interface_.expected_within(place.device, va);
+  // What a device has cached outlives its stay with a user.
+  if (is_contained(asked) && parents.count != 0) return parents;
+  Alternatives allowed = interface_.expected_during(place.device, place.at, va);
   if (parents.count == 0) return allowed;
   allowed.add({.state = State::within});
   const bool stage2 =

@@ -121,8 +121,8 @@ void begin_attach_pasid(const InterfaceState& s, const Call& call, Pending& pend
 }
 
 /// The first one gives the RID a table of its own. A time-out leaves either, and the same domain
-/// again does nothing: what an earlier time-out left open stays open until recovery, as `attach` has
-/// it.
+/// again does nothing: what an earlier time-out left open stays open until recovery, as `attach`
+/// has it.
 void apply_attach_pasid(InterfaceState& s, const Call& call, Status status) {
   if (!ended(status)) return;
   const u32 domain = s.find(call.domain);

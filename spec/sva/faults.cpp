@@ -58,6 +58,19 @@ bool is_told(const InterfaceState& s, u32 domain, Sharing sharing = Sharing::sur
   return told;
 }
 
+/// Whether an attach in progress brings one whose faults wait, or are read.
+bool one_comes_who_waits(const InterfaceState& s, u32 domain) {
+  bool comes = false;
+  s.tickets.for_each([&](const Pending& pending) {
+    if (pending.kind != static_cast<u32>(CallKind::attach) || pending.space != domain) return;
+    for (u32 i = 0; i < s.devices.size(); ++i) {
+      if (!s.moves_with(pending.device, i)) continue;
+      comes |= wants_to_wait(s, i) || s.queue_of(i) != 0;
+    }
+  });
+  return comes;
+}
+
 bool meets_by_time_out(const InterfaceState& s, u32 device, u32 domain) {
   for (u32 g = s.devices[device].ghosts; g != 0; g = s.ghosts[g].next) {
     if (s.ghosts[g].domain == domain) return true;
@@ -99,8 +112,8 @@ bool is_silenced(const InterfaceState& s, u32 device) {
   const u32 domain = s.devices[device].domain;
   if (s.per_device_tables || s.devices[device].own_table == records::OwnTable::yes) return false;
   // What kept them from waiting may be there still where an attach_pasid of its own timed out.
-  bool silenced = has_who_never_waits(s, domain) ||
-                  s.devices[device].own_table == records::OwnTable::either;
+  bool silenced =
+      has_who_never_waits(s, domain) || s.devices[device].own_table == records::OwnTable::either;
   // Or one that is bound and has not asked for it.
   s.for_each_bond([&](u32 i) {
     silenced |= s.bonds[i].domain == domain && !wants_to_wait(s, s.bonds[i].device);
@@ -142,6 +155,7 @@ FaultKind faults_of_processes(const InterfaceState& s, u32 device, const EntryTa
     // What a call stored that timed out may not be known to the IOMMU before recovery.
     return minds_may_change(s) || !settled ? FaultKind::may_wait : FaultKind::waits;
   }
+  any |= one_comes_who_waits(s, domain);
   return any ? FaultKind::may_wait : FaultKind::terminated;
 }
 

@@ -429,11 +429,10 @@ void entry_promises(const InterfaceState& s, u32 device, u32 parent, u64 entry, 
   if (!known) out.add({.state = State::within});
 }
 
-/// Of accesses that stage 2 alone translates.
+/// Of accesses that stage 2 alone translates, which knows no privilege.
 void bypass_promises(const InterfaceState& s, u32 parent, u64 iova, bool with_calls,
                      Alternatives& out) {
-  through_parent(s, parent, {State::mapped, iova, prot_access | prot_privileged}, iova, with_calls,
-                 out);
+  through_parent(s, parent, {State::mapped, iova, prot_access}, iova, with_calls, out);
 }
 
 void promises_of_route(const InterfaceState& s, u32 device, u32 domain, Substream at, u64 iova,

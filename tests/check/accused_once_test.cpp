@@ -80,6 +80,25 @@ TEST(AccusedOnce, IsNotAccusedAgain) {
        "cmdqs=3,eventqs=5,oas=32,cmdq=0,boot=dirty,devices=0x4+0x11:8/0x6:3:stall/0x3:5:stall",
        "bind fail=1\nbind domain=1\nhardware at=4 variant=stop_sync\nfaults choices=0x400\n"
        "attach_pasid device=1\nbind\nqueue choices=0x2\nattach_pasid\ndetach\nfaults\n"},
+      {"a device that has a queue makes faults wait while it comes back", "builtin",
+       "minor=2,cohacc=0,bbml=1,httu=2,cd2l=0,st2l=0,asid16=0,vmid16=1,s2p=1,hyp=1,ttendian=0,xnx="
+       "1,fwb=1,gran16k=1,ssidsize=7,sidsize=6,cmdqs=3,eventqs=6,oas=40,cmdq=0,hooks=-mm_alloc/"
+       "-mm_free,devices=0x4:7:ats:stall/0x1e:5:stall",
+       "attach\nsva_init variant=private\nfaults device=1\nbind\ndetach device=1\nattach "
+       "device=1\n"},
+      {"a device that has a queue makes faults of others wait while it comes", "builtin",
+       "minor=2,cohacc=0,bbml=1,httu=2,cd2l=0,st2l=0,asid16=0,vmid16=1,s2p=1,hyp=1,ttendian=0,xnx="
+       "1,fwb=1,gran16k=1,ssidsize=7,sidsize=6,cmdqs=3,eventqs=6,oas=40,cmdq=0,hooks=-mm_alloc/"
+       "-mm_free,devices=0x4:7:ats:stall/0x1e:5:stall",
+       "attach device=1\nfaults\nsva_init device=1 variant=private\ndetach\nbind "
+       "device=1\nattach\n"},
+      {"what a device has cached outlives its stay with a user", "builtin",
+       "minor=0,ril=0,cd2l=0,st2l=0,asid16=0,vmid16=1,s2p=1,hyp=1,term=1,had=0,gran16k=1,ssidsize="
+       "11,sidsize=4,cmdqs=3,eventqs=2,oas=32,cmdq=5,boot=dirty,devices=0x2:10:ats:stall:group=1/"
+       "0x7+0x1+0x3:3:ats:stall:group=1",
+       "hardware commands=1\nuser choices=0x38d\ndetach choices=0xc3\n"},
+      {"a user that bypasses its stage 1 has all rights of its stage 2", "builtin",
+       "vmid16=1,s2p=1,devices=0x1:8:ats/0x2+0x3:5:ats/0x4:0", "user choices=0x21c\nmap\nuser\n"},
       {"a table is used again that a call left in doubt which a later one has settled", "builtin",
        "ril=0,bbml=2,st2l=0,asid16=0,s2p=1,hyp=1,term=1,ttendian=0,xnx=1,stt=1,ssidsize=10,sidsize="
        "4,"
