@@ -77,7 +77,7 @@ class Sweep {
             m_.caches_.dirty_streams(),
             m_.touched_streams_,
             m_.statistics_,
-            m_.caches_.exercised};
+            m_.caches_.exercised()};
   }
   void put_back(const Kept& kept) {
     m_.caches_.trail().undo_to(kept.mark);
@@ -89,7 +89,7 @@ class Sweep {
     m_.touched_ = kept.touched;
     m_.touched_streams_ = kept.touched_streams;
     m_.statistics_ = kept.statistics;
-    m_.caches_.exercised = kept.exercised;
+    m_.caches_.exercised() = kept.exercised;
   }
 
   /// Rules that the reading breaks.

@@ -83,7 +83,7 @@ void Caches::leave_unknown_in_atcs(Group group, const std::vector<u32>& unknown_
                .kind = ItemKind::unknown,
                .last = ~u64{0},
                .filled_until = group,
-               .lost_at = now_,
+               .lost_at = findings_.now(),
                .from_reset = 1});
   }
 }
@@ -122,7 +122,7 @@ void Caches::fill_atc(const AtsSource& source, const Candidate& c, u64 bytes, Gr
                .value = c.value,
                .origin = c.origin,
                .filled_until = until,
-               .lost_at = now_,
+               .lost_at = findings_.now(),
                .stored_at = stored_at,
                .overrides = source.overrides};
   if (c.kind == Candidate::Kind::unknown) {
@@ -155,8 +155,8 @@ void Caches::set_ats(u32 sid, bool on) {
   if (on) {
     atcs_.switch_on(sid);
     Options options;
-    if (enabled_ != 0 && !ste_options(sid, options.stes)) {
-      give_up(unasked_mixtures_);
+    if (controls_.enabled() && !ste_options(sid, options.stes)) {
+      findings_.give_up_unasked();
     }
     std::vector<u32> numbers;
     for (u32 i = 0; i < regimes_.formed(); ++i) {

@@ -46,7 +46,7 @@ Candidate Caches::candidate_of(const AtcItem& item, u32 index, u64 va) const {
   const AtcItem one = item.part(page, page + 0xfff);
   c.origin = one.origin;
   c.value = one.value;
-  const Step<u64> next = step_in(item.space, item.level, one.value, item.hierarchical);
+  const Step<u64> next = regimes_.step_in(item.space, item.level, one.value, item.hierarchical);
   c.leaf = std::get<Leaf<u64>>(next);
   c.leaf.output = one.output;
   c.leaf.extent_lg2 = 12;
@@ -81,8 +81,8 @@ bool Caches::ats_outcomes(const Access& access, std::vector<Outcome>& found) con
     add(here, denied(Rule::STE_EATS));
   } else {
     // SMMUEN = 0, or its change not acknowledged: Unsupported Request.
-    if (smmuen_ == 0 || smmuen_open_ != 0) add(here, denied(Rule::DISABLED_PASSES));
-    if ((smmuen_ != 0 || smmuen_open_ != 0) && !ask_ats(access, here)) return false;
+    if (controls_.may_be_off()) add(here, denied(Rule::DISABLED_PASSES));
+    if (controls_.may_be_on() && !ask_ats(access, here)) return false;
     for (u32 i = 0; i < atcs_.owners(); ++i) {
       const AtcOwner& owner = atcs_.owner(i);
       const bool its = owner.ssv >= 2 || (owner.ssv != 0) == access.ssv;
@@ -97,7 +97,7 @@ bool Caches::ats_outcomes(const Access& access, std::vector<Outcome>& found) con
     const bool granted =
         std::ranges::any_of(here, [](const Outcome& o) { return o.kind != OutcomeKind::denied; });
     // What was granted may be sent later.
-    if (granted && smmuen_open_ != 0) {
+    if (granted && controls_.is_open()) {
       add(here, disabled_translated({access.type, access.privileged}));
     }
   }
@@ -113,10 +113,10 @@ bool Caches::ats_outcomes(const Access& access, std::vector<Outcome>& found) con
 void Caches::use_contained_atc(const Access& access, u32 owner, std::vector<Outcome>& found) const {
   const Outcome within{
       .kind = OutcomeKind::within, .rule = Rule::TRANSLATION_RESULT, .tag = owner | atc_tag_bit};
-  if (smmuen_ == 0 || smmuen_open_ != 0) {
+  if (controls_.may_be_off()) {
     add(found, disabled_translated({access.type, access.privileged}));
   }
-  if (smmuen_ != 0 || smmuen_open_ != 0) (void)check_translated(access, within, found);
+  if (controls_.may_be_on()) (void)check_translated(access, within, found);
 }
 
 void Caches::use_atc(const Access& sent, u32 owner, std::vector<Outcome>& found) const {
@@ -151,19 +151,19 @@ void Caches::use_atc(const Access& sent, u32 owner, std::vector<Outcome>& found)
       outcome.attr = c.leaf.attr;
       outcome.memory = attributes_of_mair(c.leaf.attr, c.leaf.sh);
     }
-    if (smmuen_ == 0 || smmuen_open_ != 0) {
+    if (controls_.may_be_off()) {
       Outcome refused = disabled_translated(kind);
       refused.atc = index;
       add(found, refused);
     }
-    if (smmuen_ != 0 || smmuen_open_ != 0) (void)check_translated(access, outcome, found);
+    if (controls_.may_be_on()) (void)check_translated(access, outcome, found);
   });
 }
 
 /// CR0.ATSCHK = 0 lets translated traffic pass; with 1 STE.EATS decides. IHI 0070 3.9.1.3.
 bool Caches::check_translated(const Access& access, const Outcome& outcome,
                               std::vector<Outcome>& found) const {
-  bool checked = atschk_ != 0;
+  bool checked = controls_.atschk();
   bool unchecked = !checked;
   for (u32 i = 0; i < config_.size(); ++i) {
     const ConfigItem& item = config_[i];

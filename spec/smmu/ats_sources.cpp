@@ -15,10 +15,10 @@ constexpr u32 whole_stream = ~u32{0};  // AtsSource::number of what the STE alon
 /// It may be cached with each STE: what it was stays possible for a stream until its CFGI. IHI 0070
 /// 6.3.9.2.
 void Caches::set_atschk(bool check) {
-  if ((atschk_ != 0) == check) return;
+  if (controls_.atschk() == check) return;
   for (u32 i = 0; i < known_sids_.size(); ++i) {
     const auto sid = static_cast<u32>(known_sids_[i]);
-    bool cached = enabled_ != 0;
+    bool cached = controls_.enabled();
     for (u32 k = 0; k < config_.size() && !cached; ++k) {
       cached = config_[k].kind == ConfigKind::ste && config_[k].sid == sid;
     }
@@ -27,13 +27,13 @@ void Caches::set_atschk(bool check) {
                   .word = ConfigItem::atschk_word,
                   .sid = sid,
                   .place = ConfigItem::no_place,
-                  .value = atschk_,
-                  .since = now_,
-                  .vanished_at = now_,
-                  .stored_at = now_},
-                 now_);
+                  .value = controls_.atschk() ? u64{1} : u64{0},
+                  .since = findings_.now(),
+                  .vanished_at = findings_.now(),
+                  .stored_at = findings_.now()},
+                 findings_.now());
   }
-  trail_.set(atschk_, check ? 1 : 0);
+  controls_.set_atschk(check);
 }
 
 // ---- by what requests are answered --------------------------------------------------------------
@@ -41,7 +41,7 @@ void Caches::set_atschk(bool check) {
 /// `numbers`: the CDs of the part that may be valid.
 void Caches::sources_of(const StreamPart& part, const Options& options,
                         const std::vector<u32>& numbers, Atcs::Sources& sources) {
-  if (enabled_ == 0 || !caps_.ats) return;
+  if (!controls_.enabled() || !caps_.ats) return;
   const auto add = [&](const AtsSource& source) {
     const auto known = std::ranges::find_if(
         sources, [&](const AtsSource& other) { return same_source(other, source); });
@@ -119,8 +119,10 @@ void Caches::reform_ats(const StreamPart& part, const Options& options, const Fo
 }
 
 void Caches::lose_source(const AtsSource& source) {
-  AtcItem item{
-      .owner = source.owner, .last = ~u64{0}, .filled_until = source.dies, .lost_at = now_};
+  AtcItem item{.owner = source.owner,
+               .last = ~u64{0},
+               .filled_until = source.dies,
+               .lost_at = findings_.now()};
   switch (source.kind) {
     case AtsSource::Kind::unknown:
       item.kind = ItemKind::unknown;
@@ -138,7 +140,7 @@ void Caches::lose_source(const AtsSource& source) {
 /// ATCs that anything may be in, since configuration or translations from before reset may live.
 std::vector<u32> Caches::atcs_of_unknown() const {
   std::vector<u32> owners;
-  if (enabled_ == 0 || from_reset_.empty()) return owners;
+  if (!controls_.enabled() || from_reset_.empty()) return owners;
   atcs_.for_each_stream([&](u32 sid) {
     if (from_reset_.has_config(sid)) {
       owners.push_back(const_cast<Caches*>(this)->atcs_.intern(sid, 0, 2));

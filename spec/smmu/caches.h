@@ -53,13 +53,17 @@
 #include "spec/smmu/changes.h"
 #include "spec/smmu/commands.h"
 #include "spec/smmu/config_cache.h"
+#include "spec/smmu/controls.h"
 #include "spec/smmu/coverage.h"
+#include "spec/smmu/findings.h"
 #include "spec/smmu/from_reset.h"
 #include "spec/smmu/items.h"
+#include "spec/smmu/leaf_notes.h"
 #include "spec/smmu/memory.h"
 #include "spec/smmu/outcome.h"
 #include "spec/smmu/regimes.h"
 #include "spec/smmu/removal.h"
+#include "spec/smmu/scopes.h"
 #include "spec/smmu/stream_table.h"
 #include "spec/smmu/table_graph.h"
 #include "spec/smmu/tlb_items.h"
@@ -78,14 +82,6 @@ struct Profile {
   /// ATC_INV with SSV = 0 covers the entries that have a PASID too (PCIe ATS).
   bool untagged_covers_pasids = true;
   friend bool operator==(const Profile&, const Profile&) = default;
-};
-
-/// A broken rule, found at event `at`.
-struct Violation {
-  Rule rule;
-  EventIndex at = 0;
-  std::string text;             ///< one sentence: what is wrong, and where
-  std::vector<Cause> causes{};  ///< why it is possible
 };
 
 /// A translation, or the lack of one, that a look-up of one address may meet.
@@ -126,11 +122,11 @@ class Caches {
 #ifdef IOMMUCHECK_CONSISTENT
     stop_if_inconsistent();
 #endif
-    now_ = now;
+    findings_.set_now(now);
     work_.set_now(now);
-    earn(Work::per_event);
+    work_.earn(Work::per_event);
   }
-  [[nodiscard]] EventIndex now() const { return now_; }
+  [[nodiscard]] EventIndex now() const { return findings_.now(); }
 
   // ---- memory events; pa of words is 8-byte aligned ---------------------------------------------
   void store(AgentId by, u64 pa, u64 value);
@@ -154,19 +150,19 @@ class Caches {
 
   // ---- registers that caches depend on ----------------------------------------------------------
   /// STRTAB_BASE and STRTAB_BASE_CFG; SMMUEN is 0 and acknowledged, else the caller has objected.
-  void set_stream_table(const StreamTable& table);
-  [[nodiscard]] const StreamTable& stream_table() const { return strtab_; }
+  void set_stream_table(const StreamTable& table) { controls_.set_stream_table(table); }
+  [[nodiscard]] const StreamTable& stream_table() const { return controls_.stream_table(); }
   void set_e2h(bool e2h);
   /// CR0.VMW, acknowledged: so many low bits of a VMID do not count in TLBIs. Entries may keep the
   /// one that they were cached with until all of EL1 is invalidated, and TLBIs that name a VMID and
   /// are in flight need not remove anything. IHI 0070 6.3.9.1.
   void set_vmw(unsigned bits);
-  [[nodiscard]] unsigned vmw() const { return static_cast<unsigned>(vmw_); }
-  [[nodiscard]] bool e2h() const { return e2h_ != 0; }
+  [[nodiscard]] unsigned vmw() const { return static_cast<unsigned>(controls_.vmw()); }
+  [[nodiscard]] bool e2h() const { return controls_.e2h(); }
   /// CR0.SMMUEN written, and its acknowledgement. While they differ both are outcomes.
   void write_smmuen(bool enable);
   void acknowledge_smmuen();
-  [[nodiscard]] bool enabled() const { return enabled_ != 0; }
+  [[nodiscard]] bool enabled() const { return controls_.enabled(); }
   /// While a call (or the steps of a litmus test) rewrites the CDs of a space in turn, a half with
   /// EPDx = 1 takes no part in the comparison of regimes under one tag. Ending it judges what is
   /// left. SEMANTICS 2.
@@ -208,7 +204,7 @@ class Caches {
 
   /// A CPU's TLBI that the SMMU hears (IDR0.BTM = 1, CR2.PTM = 0). What it removes is not followed,
   /// so nothing can be judged from here on.
-  void hear_broadcast() { unsupported_ = "broadcast TLB invalidation"; }
+  void hear_broadcast() { findings_.leave_unsupported("broadcast TLB invalidation"); }
 
   // ---- walkers beside the SMMU (walker.h), by a number of the caller's --------------------------
   /// It walks by `regime`, one of walker_regime(), from now on. What it had cached is gone.
@@ -427,7 +423,7 @@ class Caches {
   /// What ATCs hold that devices may use now (SMMUEN): visit(const AtcOwner&, const AtcItem&).
   template <class Visit>
   void for_each_atc_item(Visit&& visit) const {
-    if (atcs_.items() == 0 || (smmuen_ == 0 && smmuen_open_ == 0)) return;
+    if (atcs_.items() == 0 || !controls_.may_be_on()) return;
     for (u32 i = 0; i < atcs_.owners(); ++i) {
       atcs_.for_each_of(i, [&](u32, const AtcItem& item) { visit(atcs_.owner(i), item); });
     }
@@ -455,20 +451,20 @@ class Caches {
 
   // ---- findings ---------------------------------------------------------------------------------
   /// Rules of the driver's side that an event just broke. Not part of the state.
-  std::vector<Violation>& violations() { return violations_; }
+  std::vector<Violation>& violations() { return findings_.violations(); }
   /// Intervals whose outcomes may have changed, if `track` asked for them. Not part of the state.
   void track_changes(bool track) { changes_.follow(track); }
   std::vector<DirtyInterval>& dirty() { return changes_.intervals(); }
   /// Streams whose configuration may have changed; StreamID ~0 stands for every stream.
   std::vector<StreamPart>& dirty_streams() { return changes_.streams(); }
   /// Some bound was hit: there is no verdict.
-  [[nodiscard]] bool gave_up() const { return !bound_.empty() || work_.gave_up(); }
+  [[nodiscard]] bool gave_up() const { return findings_.gave_up(); }
   /// Which one, of what, and at which event; of a question that found not all, too. Else empty.
-  [[nodiscard]] std::string bound() const;
+  [[nodiscard]] std::string bound() const { return findings_.bound(); }
   /// The bound on work was hit (paths.h): until that is undone tables are followed no more, and
   /// what a question finds is not all.
-  [[nodiscard]] bool stands_still() const { return !spend(0); }
-  [[nodiscard]] const std::string& unsupported() const { return unsupported_; }
+  [[nodiscard]] bool stands_still() const { return !work_.spend(0); }
+  [[nodiscard]] const std::string& unsupported() const { return findings_.unsupported(); }
   /// What was reported is gone, and bounds are whole again; what cannot be followed stays so.
   void forget_findings();
   /// That too, as from the beginning.
@@ -477,12 +473,13 @@ class Caches {
   /// first disagreement, which is this program's mistake and nobody else's, or nothing.
   [[nodiscard]] std::string consistent() const;
   /// How often each rule was asked where breaking it would have shown. Not part of the state.
-  std::array<u64, 256> exercised{};
+  std::array<u64, 256>& exercised() { return findings_.exercised(); }
+  [[nodiscard]] const std::array<u64, 256>& exercised() const { return findings_.exercised(); }
 
   // ---- words ------------------------------------------------------------------------------------
   /// Names addresses for people; default: hex.
-  void set_namer(Namer namer) { namer_ = std::move(namer); }
-  [[nodiscard]] std::string name(u64 pa) const;
+  void set_namer(Namer namer) { findings_.set_namer(std::move(namer)); }
+  [[nodiscard]] std::string name(u64 pa) const { return findings_.name(pa); }
   /// Why an outcome is possible: where it was read, when that was replaced, and the nearest miss.
   [[nodiscard]] std::string explain(const Outcome& outcome) const;
   /// The same of a candidate, met at `va`.
@@ -622,9 +619,6 @@ class Caches {
   void unlink(const TableExtent& table, Edge edge);
   void link_children(Frame& frame, Geometry geometry, unsigned level);
   void unlink_children(Frame& frame, Geometry geometry, unsigned level);
-  /// See Work. False: the caller leaves off.
-  [[nodiscard]] bool spend(u64 work) const { return work_.spend(work); }
-  void earn(u64 work) const { work_.earn(work); }
   void before_table_store(Frame& frame, unsigned index, u64 value, bool plain);
   void store_word(AgentId by, Frame& frame, unsigned index, Content content, bool plain);
   void after_table_store(Frame& frame, unsigned index, u64 value);
@@ -638,11 +632,6 @@ class Caches {
                 const Command* covered = nullptr);
   void insert_item(const Item& item);
   void insert_group(const Path& path, const Item& group, const Command* covered);
-  /// What a walk or a look-up makes of a word; `hierarchical`: what the tables above took away.
-  [[nodiscard]] Step<u64> step_in(const Space& space, unsigned level, u64 word,
-                                  u8 hierarchical) const {
-    return step_at(regimes_.of(space), space.half, level, word, unpack(hierarchical));
-  }
   [[nodiscard]] Group fate(const Path& path, const Item& item) const;
   void leave_below_pointers(Group group);
   void drop_items(Group group);
@@ -682,9 +671,6 @@ class Caches {
   [[nodiscard]] bool may_be_walked_to(const Frame& frame) const;
   void mark_dirty(u32 tag, u64 va, unsigned extent_lg2);
   void check_lost_update(Frame& frame, unsigned index, u64 value);
-
-  // enable.cpp
-  void now_gbpa_is(u64 may_be);
 
   // options.cpp
   bool ste_options(u32 sid, SteOptions& options) const;
@@ -773,26 +759,6 @@ class Caches {
   void add_streams(const ConfigItem& item, std::vector<StreamPart>& streams);
   void kill_ghosts(const InFlight& command);
   void kill_combined(const InFlight& command);
-  [[nodiscard]] TlbiScope scope(const Command& command, u32 tag) const {
-    const bool e2h = command.broadcast ? command.cpu_e2h : e2h_ != 0;
-    return {static_cast<unsigned>(vmw_of_entries_), e2h, command.broadcast,
-            command.broadcast && regimes_.any_apart(tag)};
-  }
-  [[nodiscard]] bool removes(const Command& command, const Item& item) const {
-    return spec::removes(command, regimes_.tag(item.tag).tag, item, scope(command, item.tag));
-  }
-  /// It does, and what it removes was filled before it was exposed.
-  [[nodiscard]] bool ends(const InFlight& sent, const Item& item) const {
-    const bool behind = item.shadow != 0 ? sent.group > item.since : sent.at >= item.since;
-    return behind && removes(sent.command, item);
-  }
-  /// It removes all combined entries that hold anything of the tag, which is of stage 2.
-  [[nodiscard]] bool separates(const InFlight& sent, u32 tag) const {
-    return removes_combined(sent.command, regimes_.tag(tag).tag, scope(sent.command, tag));
-  }
-  [[nodiscard]] static bool ends(const InFlight& sent, const ConfigItem& item) {
-    return sent.at >= item.since && spec::removes(sent.command, item);
-  }
   [[nodiscard]] bool survives(const Item& item, const InFlight& command) const;
   [[nodiscard]] bool pointer_yields(const Item& pointer, const Item& item) const;
 
@@ -896,10 +862,6 @@ class Caches {
   [[nodiscard]] bool conflict(const Candidate& a, const Candidate& b) const;
   [[nodiscard]] u32 stored_at(const Candidate& c, bool oldest) const;
 
-  void give_up(std::string what);
-  void report(Rule rule, std::string text, std::vector<Cause> causes = {});
-  void count(Rule rule) { ++exercised[static_cast<std::size_t>(rule)]; }
-
   Trail trail_;
   Memory memory_{trail_};
   Commands commands_{trail_};
@@ -909,42 +871,21 @@ class Caches {
   TlbItems items_{trail_};
   ToldCds told_cds_{trail_};
   Work work_{trail_, memory_};
+  Findings findings_{work_};
+  Controls controls_{trail_};
+  Scopes scopes_{controls_, regimes_};
+  LeafNotes leaves_{trail_};
   TableGraph graph_{trail_, memory_, regimes_, items_, work_};
   Capabilities caps_;
   Profile profile_;
-  EventIndex now_ = 0;
   Changes changes_;
   Atcs atcs_{trail_, commands_, changes_, profile_.untagged_covers_pasids};
 
-  StreamTable strtab_{};  // trailed as a whole
-  u64 strtab_set_ = 0;
-  u64 e2h_ = 0;
-  u64 vmw_ = 0;
-  u64 vmw_of_entries_ = 0;  // the least that an entry may have been cached with
-  u64 vmw_renewal_ = 0;     // 1 + the group whose TLBI leaves none of another VMW; 0: none
-  u64 e2h_open_ = 0;  // written, and until SMMUEN is set not in effect for sure: IHI 0070 6.3.12.3
-  u64 smmuen_ = 0;    // as written
-  u64 enabled_ = 0;   // may anything be fetched: smmuen written 1, until 0 acknowledged
-  u64 smmuen_acked_ = 0;
-  u64 smmuen_open_ = 0;  // a change was written and not acknowledged yet
-  u64 gbpa_abort_ = 1;   // bit 0: ABORT may be 0, bit 1: it may be 1
   u64 tolerate_epd_ = 0;
-
-  u64 without_ng_ = 0;  // a word with nG = 0, or unknown, was ever in a table, of any world
-  u64 contiguous_ = 0;  // a leaf with the contiguous hint was ever stored in a table
-  struct LeafStore {    // leaves stored since there are global ones: which is newer counts
-    u64 pa = 0;
-    u64 value = 0;
-    u32 at = 0;
-    u32 padding = 0;
-  };
-  TrailArray<LeafStore> leaf_stores_;
 
   TrailArray<u64> known_sids_;  // streams whose STE was ever anything but V = 0 or abort
 
   TrailArray<Walker> walkers_;  // that walk
-
-  u64 atschk_ = 0;
 
   std::array<u64, 64> stream_versions_{};  // by StreamID: an option of such a stream may change
   u64 streams_version_ = 0;                // of any stream
@@ -952,10 +893,6 @@ class Caches {
   mutable StreamOptions scratch_ways_;
   mutable std::array<Forming, 64> formings_;
   u64 recounts_asked_ = 0;  // by events, of which not each is followed by one; no part of the state
-  std::string bound_;       // the first that was hit
-  mutable std::string unasked_mixtures_;  // the bound that a question hit last
-  std::string unsupported_;
-  std::vector<Violation> violations_;
   std::vector<Vanished> scratch_vanished_;
   std::vector<Path> scratch_paths_;
   std::vector<u32> scratch_covered_;
@@ -967,7 +904,6 @@ class Caches {
   mutable bool collect_pointers_ = true;
   mutable std::vector<Outcome> scratch_outcomes_;
   mutable std::vector<Candidate> scratch_candidates_;
-  Namer namer_;
 };
 
 }  // namespace iommucheck::spec

@@ -32,7 +32,7 @@ bool Caches::may_be_valid(ConfigKind kind, u64 place) const {
 
 /// What of which streams depends on the word; arrays that an L1STD leads to are looked up anew.
 void Caches::add_streams_around(u64 pa, std::vector<StreamPart>& streams) {
-  if (enabled_ == 0) return;
+  if (!controls_.enabled()) return;
   std::vector<u32> arrays;
   for (u32 i = 0; i < config_.regions(); ++i) {
     const Region& region = config_.region(i);
@@ -44,7 +44,7 @@ void Caches::add_streams_around(u64 pa, std::vector<StreamPart>& streams) {
       continue;  // nothing looks at the words of an invalid one
     switch (region.kind) {
       case ConfigKind::l1std:
-        arrays.push_back(static_cast<u32>(offset / 8) << strtab_.split);
+        arrays.push_back(static_cast<u32>(offset / 8) << controls_.stream_table().split);
         break;
       case ConfigKind::ste: add_part({region.sid + number}, streams); break;
       case ConfigKind::l1cd: add_part({region.sid}, streams); break;
@@ -55,7 +55,7 @@ void Caches::add_streams_around(u64 pa, std::vector<StreamPart>& streams) {
   }
   for (const u32 first : arrays) {
     refresh_l2_arrays(first);
-    for (u32 n = 0; n < u32{1} << strtab_.split; ++n) {
+    for (u32 n = 0; n < u32{1} << controls_.stream_table().split; ++n) {
       bool interesting = false;
       for (u32 i = 0; i < known_sids_.size(); ++i) interesting |= known_sids_[i] == first + n;
       SteOptions stes;
@@ -84,14 +84,14 @@ void Caches::look_at_cds(u32 sid, u32 number, Options& options) {
   options.cds.push_back({.number = number, .options = {}});
   if (cd_options(sid, number, options.stes, options.cds.back().options)) return;
   options.cds.back().options.clear();
-  give_up(unasked_mixtures_);
+  findings_.give_up_unasked();
 }
 
 /// A regime of stage 2 is formed by the STE.
 void Caches::form_stage2(u32 sid, const SteOption& ste, FormedList& formed) {
   const Forming2 forms = forming2(ste.ste);
   if (forms.not_modelled != NotModelled::no) {
-    unsupported_ = text_of(forms.not_modelled);
+    findings_.leave_unsupported(text_of(forms.not_modelled));
     return;
   }
   formed.push_back({.sid = sid,
@@ -104,7 +104,7 @@ void Caches::form_stage2(u32 sid, const SteOption& ste, FormedList& formed) {
 
 /// Nested STEs of the tag came, or went with group `died`: until when combined entries are made.
 void Caches::follow_nesting(u32 tag, Group died) {
-  const auto behind = [&](const InFlight& sent) { return separates(sent, tag); };
+  const auto behind = [&](const InFlight& sent) { return scopes_.separates(sent, tag); };
   regimes_.combine(tag, regimes_.is_nested(tag) ? immortal : commands_.first_after(died, behind));
 }
 
@@ -114,22 +114,24 @@ void Caches::form_cd(u32 sid, u32 number, const SteOption& ste, Options& options
   look_at_cds(sid, number, options);
   for (const CdOption& cd : options.cds_of(number)) {
     if (cd.unknown) {
-      report(Rule::WILD_STRUCTURE, "the CD of stream " + hex(sid) + ", substream " + hex(number) +
-                                       " is memory of unknown content: " + name(cd.place));
+      findings_.report(Rule::WILD_STRUCTURE,
+                       "the CD of stream " + hex(sid) + ", substream " + hex(number) +
+                           " is memory of unknown content: " + findings_.name(cd.place));
       continue;
     }
     if (cd.bad_substreamid) continue;
     const Forming& forms = forming(ste.ste, cd.cd);
-    if (cd.units > 1) count(Rule::TORN_CD);
+    if (cd.units > 1) findings_.count(Rule::TORN_CD);
     if (forms.bad) {
       if (cd.cd.v() && cd.units > 1) {
-        report(Rule::TORN_CD, "a mixture of old and new words of the CD at " + name(cd.place) +
-                                  " is illegal (" + std::string(rule_name(*forms.bad)) + ")");
+        findings_.report(Rule::TORN_CD, "a mixture of old and new words of the CD at " +
+                                            findings_.name(cd.place) + " is illegal (" +
+                                            std::string(rule_name(*forms.bad)) + ")");
       }
       continue;
     }
     if (forms.not_modelled != NotModelled::no) {
-      unsupported_ = text_of(forms.not_modelled);
+      findings_.leave_unsupported(text_of(forms.not_modelled));
       continue;
     }
     formed.push_back({.sid = sid,
@@ -212,22 +214,23 @@ void Caches::reform_unseen(const StreamPart& part) {
   options.cds.clear();
   const SteOptions& stes = options.stes;
   bool translates = false;
-  if (enabled_ != 0) {
-    if (!ste_options(sid, options.stes)) give_up(unasked_mixtures_);
+  if (controls_.enabled()) {
+    if (!ste_options(sid, options.stes)) findings_.give_up_unasked();
     if (part.whole()) refresh_regions(sid, stes);
-    count(Rule::WILD_STRUCTURE);
+    findings_.count(Rule::WILD_STRUCTURE);
     for (const SteOption& ste : stes) {
-      if (ste.units > 1) count(Rule::TORN_STE);
+      if (ste.units > 1) findings_.count(Rule::TORN_STE);
       if (ste.unknown) {
-        report(Rule::WILD_STRUCTURE,
-               "the STE of stream " + hex(sid) + " is memory of unknown content");
+        findings_.report(Rule::WILD_STRUCTURE,
+                         "the STE of stream " + hex(sid) + " is memory of unknown content");
       }
       if (ste.unknown || ste.bad_streamid) continue;
       const SteDecision& decision = ste.decision;
       translates |= decision.kind != SteKind::abort;
       if (decision.kind == SteKind::bad && ste.ste.v() && ste.units > 1) {
-        report(Rule::TORN_STE, "a mixture of old and new words of the STE of stream " + hex(sid) +
-                                   " is illegal (" + std::string(rule_name(decision.rule)) + ")");
+        findings_.report(Rule::TORN_STE, "a mixture of old and new words of the STE of stream " +
+                                             hex(sid) + " is illegal (" +
+                                             std::string(rule_name(decision.rule)) + ")");
       }
       if (decision.has_stage2() && part.first == 0) form_stage2(sid, ste, now);
       if (decision.kind != SteKind::stage1) continue;
@@ -305,7 +308,7 @@ void Caches::reform_all() {
 
 void Caches::config_vanished(const Vanished& what, const std::vector<Vanished>& all,
                              ConfigIndex* index) {
-  if (enabled_ == 0) return;
+  if (!controls_.enabled()) return;
   const u64 pa = what.frame->address() + 8 * what.index;
   for (u32 i = 0; i < config_.regions(); ++i) {
     const Region region = config_.region(i);
@@ -317,8 +320,8 @@ void Caches::config_vanished(const Vanished& what, const std::vector<Vanished>& 
                     .ssid = region.ssid,
                     .dies = region.dies,
                     .value = what.content.value,
-                    .since = now_,
-                    .vanished_at = now_,
+                    .since = findings_.now(),
+                    .vanished_at = findings_.now(),
                     .stored_at = what.at};
     const u64 size = leads_on(region.kind) ? 8 : ste_bytes;
     const auto number = static_cast<u32>(offset / size);
@@ -326,8 +329,8 @@ void Caches::config_vanished(const Vanished& what, const std::vector<Vanished>& 
     item.word = static_cast<u16>((offset % size) / 8);
     switch (region.kind) {
       case ConfigKind::l1std:
-        item.sid = number << strtab_.split;
-        item.sid_count = u32{1} << strtab_.split;
+        item.sid = number << controls_.stream_table().split;
+        item.sid_count = u32{1} << controls_.stream_table().split;
         break;
       case ConfigKind::ste: item.sid = region.sid + number; break;
       case ConfigKind::l1cd: {
@@ -355,8 +358,8 @@ bool Caches::leads_to(const ConfigItem& descriptor, u64 word, const ConfigItem& 
   if (descriptor.kind != above || !descriptor.serves(below.sid, below.ssid)) return false;
   if (above == ConfigKind::l1std) {
     const L1Std<u64> l1std{word};
-    return !l1std_illegal(strtab_, l1std, u64{below.sid}) &&
-           second_level_ste_address(strtab_, l1std, u64{below.sid}) == below.place;
+    return !l1std_illegal(controls_.stream_table(), l1std, u64{below.sid}) &&
+           second_level_ste_address(controls_.stream_table(), l1std, u64{below.sid}) == below.place;
   }
   const L1Cd<u64> l1cd{word};
   const u64 offset = u64{below.ssid - descriptor.ssid} * cd_bytes;
@@ -379,7 +382,7 @@ Group Caches::fate(const ConfigItem& item, u64 via) const {
     });
     if (in_memory) return immortal;
     const bool ended = commands_.is_ended_by(descriptor.dies, [&](const InFlight& sent) {
-      return ends(sent, descriptor) && spec::removes(sent.command, item);
+      return scopes_.ends(sent, descriptor) && removes(sent.command, item);
     });
     dies = std::max(dies, ended ? descriptor.dies : immortal);
   }
@@ -392,7 +395,7 @@ void Caches::cache_words(const ConfigItem& tags, const Vanished& what,
                          const std::vector<Vanished>& all, ConfigIndex* index) {
   ConfigItem item = tags;
   if (profile_.config_atom != 16 || leads_on(tags.kind)) {
-    config_.keep(item, now_, index);
+    config_.keep(item, findings_.now(), index);
     return;
   }
   const bool odd = item.word % 2 != 0;
@@ -404,7 +407,7 @@ void Caches::cache_words(const ConfigItem& tags, const Vanished& what,
     item.value = low.value;
     item.partner = high.value;
     item.unknown = static_cast<u8>((low.unknown ? 1 : 0) | (high.unknown ? 2 : 0));
-    config_.keep(item, now_, index);
+    config_.keep(item, findings_.now(), index);
   };
   memory_.visible(partner, with);
   for (const Vanished& other : all) {

@@ -252,7 +252,8 @@ std::string Regimes::consistent() const {
     const bool made = tags_[t].combines != 0 && tags_[t].combines_until == immortal;
     if (is_nested(t) && !made) return "combined entries may be made of a tag that has none";
   }
-  if (auto wrong = differ([] { return "tags that combine"; }, combines, combines_); !wrong.empty()) return wrong;
+  if (auto wrong = differ([] { return "tags that combine"; }, combines, combines_); !wrong.empty())
+    return wrong;
   for (u32 t = 0; t < tags_.size(); ++t) {
     for (u64 r = tags_[t].first_regime; r != 0; r = regimes_[r - 1].next) {
       if (++listed[r - 1] > 1) return "a regime is twice in the list of its tag";
@@ -305,7 +306,7 @@ std::string Caches::edges_agree() const {
 }
 
 std::string Caches::consistent() const {
-  if (gave_up() || stands_still() || !unsupported_.empty()) return {};
+  if (gave_up() || stands_still() || !unsupported().empty()) return {};
   for (const auto& [owner, wrong] :
        {std::pair{"Memory", memory_.consistent()}, std::pair{"Commands", commands_.consistent()},
         std::pair{"ConfigCache", config_.consistent()}, std::pair{"Regimes", regimes_.consistent()},
@@ -322,8 +323,8 @@ void Caches::stop_if_inconsistent() {
   if (++recounts_asked_ > each && recounts_asked_ % one_of != 0) return;
   const std::string wrong = consistent();
   if (wrong.empty()) return;
-  std::fputs(("the specification's state is inconsistent behind event " + std::to_string(now_) +
-              ": " + wrong + "\n")
+  std::fputs(("the specification's state is inconsistent behind event " +
+              std::to_string(findings_.now()) + ": " + wrong + "\n")
                  .c_str(),
              stderr);
   std::abort();

@@ -10,58 +10,45 @@ namespace iommucheck::spec {
 
 // ---- registers ----------------------------------------------------------------------------------
 
-void Caches::set_stream_table(const StreamTable& table) {
-  if (strtab_set_ != 0 && strtab_ == table) return;
-  trail_.save(reinterpret_cast<u64*>(&strtab_), sizeof(strtab_) / 8);
-  static_assert(sizeof(StreamTable) % 8 == 0);
-  strtab_ = table;
-  trail_.set(strtab_set_, 1);
-}
-
 void Caches::set_e2h(bool e2h) {
-  if ((e2h_ != 0) == e2h) return;
-  trail_.set(e2h_, e2h ? 1 : 0);
-  if (e2h_open_ == 0) trail_.set(e2h_open_, 1);
+  if (controls_.e2h() == e2h) return;
+  controls_.set_e2h(e2h);
   reform_all();
 }
 
-void Caches::set_gbpa_abort(bool abort) { now_gbpa_is(abort ? 2 : 1); }
+void Caches::set_gbpa_abort(bool abort) {
+  if (controls_.set_gbpa_abort(abort) && controls_.may_be_off()) changes_.mark_all_streams();
+}
 
-void Caches::write_gbpa_abort(bool abort) { now_gbpa_is(gbpa_abort_ | (abort ? 2 : 1)); }
-
-void Caches::now_gbpa_is(u64 may_be) {
-  if (gbpa_abort_ == may_be) return;
-  trail_.set(gbpa_abort_, may_be);
-  if (smmuen_ == 0 || smmuen_open_ != 0) changes_.mark_all_streams();
+void Caches::write_gbpa_abort(bool abort) {
+  if (controls_.write_gbpa_abort(abort) && controls_.may_be_off()) changes_.mark_all_streams();
 }
 
 void Caches::write_smmuen(bool enable) {
-  if ((smmuen_ != 0) == enable) return;
+  if (controls_.smmuen() == enable) return;
   if (!enable) fail_atc_invs();
-  trail_.set(smmuen_, enable ? 1 : 0);
-  trail_.set(smmuen_open_, 1);
+  controls_.write_smmuen(enable);
   changes_.mark_all_streams();
-  if (enable && e2h_open_ != 0) trail_.set(e2h_open_, 0);
-  if (!enable || enabled_ != 0) return;
-  trail_.set(enabled_, 1);
-  count(Rule::UNKNOWN_AFTER_RESET);
-  const u64 streams = pow2(strtab_.sid_bits);
-  if (!strtab_.two_level) {
+  if (!enable || controls_.enabled()) return;
+  controls_.enable(true);
+  findings_.count(Rule::UNKNOWN_AFTER_RESET);
+  const u64 streams = pow2(controls_.stream_table().sid_bits);
+  if (!controls_.stream_table().two_level) {
     add_region({.kind = ConfigKind::ste,
-                .first = strtab_.base,
+                .first = controls_.stream_table().base,
                 .bytes = streams * ste_bytes,
                 .made_by = ~u32{0}});
   } else {
-    const u64 l1stds = std::max<u64>(1, streams >> strtab_.split);
+    const u64 l1stds = std::max<u64>(1, streams >> controls_.stream_table().split);
     add_region({.kind = ConfigKind::l1std,
-                .first = strtab_.base,
+                .first = controls_.stream_table().base,
                 .bytes = l1stds * 8,
                 .made_by = ~u32{0}});
     for (u64 n = 0; n < l1stds; ++n) {
-      const u64 place = strtab_.base + 8 * n;
+      const u64 place = controls_.stream_table().base + 8 * n;
       const Content now = memory_.newest(place);
       if (now.unknown || now.value != 0 || memory_.is_pending(place)) {
-        refresh_l2_arrays(static_cast<u32>(n << strtab_.split));
+        refresh_l2_arrays(static_cast<u32>(n << controls_.stream_table().split));
       }
     }
   }
@@ -89,16 +76,16 @@ void Caches::write_smmuen(bool enable) {
   for (const u32 sid : streams_to_form) reform({sid});
   reform_all();
   if (from_reset_.refill()) {
-    report(Rule::UNKNOWN_AFTER_RESET,
-           "SMMUEN is set while cached configuration from before reset may live: no completed "
-           "CFGI_ALL");
+    findings_.report(
+        Rule::UNKNOWN_AFTER_RESET,
+        "SMMUEN is set while cached configuration from before reset may live: no completed "
+        "CFGI_ALL");
   }
 }
 
 void Caches::acknowledge_smmuen() {
-  trail_.set(smmuen_acked_, smmuen_);
-  trail_.set(smmuen_open_, 0);
-  if (smmuen_ != 0 || enabled_ == 0) return;
+  controls_.acknowledge_smmuen();
+  if (controls_.smmuen() || !controls_.enabled()) return;
   // Nothing is fetched any more; what was cached stays. Words of configuration become items, so
   // that they are known whatever happens to their memory.
   std::vector<Vanished> words;
@@ -118,15 +105,16 @@ void Caches::acknowledge_smmuen() {
       }
       for (u64 pa = place; pa < place + (empty ? 8 : size); pa += 8) {
         const auto index = static_cast<unsigned>(bits(pa, 11, 3));
-        memory_.visible(frame, index,
-                        [&](Content content) { words.push_back({&frame, index, content, now_}); });
+        memory_.visible(frame, index, [&](Content content) {
+          words.push_back({&frame, index, content, findings_.now()});
+        });
       }
     }
   }
   ConfigIndex index(config_);
   for (const Vanished& word : words) config_vanished(word, words, &index);
   const std::vector<u32> unknown_atcs = atcs_of_unknown();
-  trail_.set(enabled_, 0);
+  controls_.enable(false);
   leave_unknown_in_atcs(immortal, unknown_atcs);
   config_.clear_regions();
   reform_all();
@@ -139,34 +127,15 @@ void Caches::reset() { from_reset_.reset(); }
 
 // ---- findings -----------------------------------------------------------------------------------
 
-void Caches::report(Rule rule, std::string text, std::vector<Cause> causes) {
-  constexpr std::size_t enough = 64;
-  if (stands_still()) return;  // nothing is certain
-  if (violations_.size() < enough) {
-    violations_.push_back({rule, now_, std::move(text), std::move(causes)});
-  }
-}
-
-void Caches::give_up(std::string what) {
-  if (bound_.empty()) bound_ = std::move(what) + ", at event " + std::to_string(now_);
-}
-
-std::string Caches::bound() const {
-  if (!bound_.empty()) return bound_;
-  return work_.gave_up() ? work_.bound() : unasked_mixtures_;
-}
-
 void Caches::forget_findings() {
-  violations_.clear();
+  findings_.forget();
   changes_.clear();
-  bound_.clear();
-  unasked_mixtures_.clear();
   work_.renew();
 }
 
 void Caches::clear_findings() {
   forget_findings();
-  unsupported_.clear();
+  findings_.clear();
 }
 
 Caches::Caches(const Capabilities& caps, const Profile& profile) : caps_(caps), profile_(profile) {

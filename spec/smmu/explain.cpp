@@ -93,11 +93,6 @@ bool of_substreams(ConfigKind kind) { return kind == ConfigKind::l1cd || kind ==
 
 }  // namespace
 
-std::string Caches::name(u64 pa) const {
-  if (namer_) return namer_(pa);
-  return hex(pa);
-}
-
 // ---- nearest misses -----------------------------------------------------------------------------
 
 std::optional<NearestMiss> Caches::nearest_miss(const Item& item) const {
@@ -105,7 +100,7 @@ std::optional<NearestMiss> Caches::nearest_miss(const Item& item) const {
   Nearest nearest;
   commands_.for_each_sent([&](const InFlight& sent) {
     if (!is_tlbi(sent.command.op)) return;
-    const TlbiScope by = scope(sent.command, item.tag);
+    const TlbiScope by = scopes_.of(sent.command, item.tag);
     NearestMiss miss{
         .command = sent.command, .at = sent.at, .why = not_covered(sent.command, target, by)};
     // What covers a shadow and was sent since the store was meant for it.
@@ -354,13 +349,13 @@ Cause Caches::cause_of_fault(u32 tag, u64 va, const std::vector<Candidate>& foun
 /// Where memory has the stream's structures now.
 std::vector<Caches::Structure> Caches::structures_of(u32 sid, std::optional<u32> ssid) const {
   std::vector<Structure> found;
-  if (!sid_in_range(strtab_, u64{sid})) return found;
-  u64 ste_place = linear_ste_address(strtab_, u64{sid});
-  if (strtab_.two_level) {
-    found.push_back({ConfigKind::l1std, sid, 0, l1std_address(strtab_, u64{sid})});
+  if (!sid_in_range(controls_.stream_table(), u64{sid})) return found;
+  u64 ste_place = linear_ste_address(controls_.stream_table(), u64{sid});
+  if (controls_.stream_table().two_level) {
+    found.push_back({ConfigKind::l1std, sid, 0, l1std_address(controls_.stream_table(), u64{sid})});
     const L1Std<u64> l1std{memory_.newest(found.back().place).value};
-    if (l1std_illegal(strtab_, l1std, u64{sid})) return found;
-    ste_place = second_level_ste_address(strtab_, l1std, u64{sid});
+    if (l1std_illegal(controls_.stream_table(), l1std, u64{sid})) return found;
+    ste_place = second_level_ste_address(controls_.stream_table(), l1std, u64{sid});
   }
   found.push_back({ConfigKind::ste, sid, 0, ste_place});
   Ste<u64> ste;
@@ -437,16 +432,16 @@ Cause Caches::cause_in_memory(u32 sid, std::optional<u32> ssid, const StreamOpti
 // ---- words --------------------------------------------------------------------------------------
 
 std::string Caches::explain_item(const Item& item) const {
-  return cause_text(cause_of(item), namer_);
+  return cause_text(cause_of(item), findings_.namer());
 }
 std::string Caches::explain_atc(const AtcItem& item, u64 va) const {
-  return cause_text(cause_of(item, va), namer_);
+  return cause_text(cause_of(item, va), findings_.namer());
 }
 std::string Caches::explain(const Candidate& candidate, u64 va) const {
-  return cause_text(cause_of(candidate, va), namer_);
+  return cause_text(cause_of(candidate, va), findings_.namer());
 }
 std::string Caches::explain(const Outcome& outcome) const {
-  return cause_text(cause_of(outcome), namer_);
+  return cause_text(cause_of(outcome), findings_.namer());
 }
 
 }  // namespace iommucheck::spec

@@ -43,9 +43,10 @@ void Caches::become_formed(u32 id) {
   mark_dirty(state.tag, 0, 64);
   if (!from_reset_.has_config() && from_reset_.has_translations(tag.tag)) {
     const bool stage1 = tag.tag.stage != Stage::stage2;
-    report(Rule::UNKNOWN_AFTER_RESET,
-           "translations from before reset may live under " + tag_text(tag.tag) +
-               (stage1 ? ", VMID " + hex(tag.tag.vmid) : std::string()) + ", which comes into use");
+    findings_.report(Rule::UNKNOWN_AFTER_RESET,
+                     "translations from before reset may live under " + tag_text(tag.tag) +
+                         (stage1 ? ", VMID " + hex(tag.tag.vmid) : std::string()) +
+                         ", which comes into use");
   }
   // Make checks of a whole regime: against items that live under its tag, and other regimes.
   for (u32 i = items_.first(state.tag); i != 0; i = items_[i].next) {
@@ -56,8 +57,8 @@ void Caches::become_formed(u32 id) {
     if (items_[i].kind != ItemKind::pointer) continue;
     probe_table(state.tag, items_[i].table());
   }
-  bool several =
-      tag.formed > 1 || items_.count(state.tag) != 0 || regimes_.any_globals() || contiguous_ != 0;
+  bool several = tag.formed > 1 || items_.count(state.tag) != 0 || regimes_.any_globals() ||
+                 leaves_.any_contiguous();
   regimes_.for_each_root(
       id, [&](const Space&, const TableExtent& root) { several = several || pending_below(root); });
   for (u64 r = several ? tag.first_regime : 0; r != 0; r = regimes_[r - 1].next) {
@@ -78,7 +79,7 @@ void Caches::unlink_roots(u32 id) {
 void Caches::become_ghost(u32 id, Group died) {
   work_.earn_for_all();
   graph_.note_change();
-  regimes_.go(id, now_);
+  regimes_.go(id, findings_.now());
   const RegimeState& state = regimes_[id];
   const TagState& tag = regimes_.tag(state.tag);
   mark_dirty(state.tag, 0, 64);
@@ -88,7 +89,7 @@ void Caches::become_ghost(u32 id, Group died) {
     if (died == immortal || sent.group <= died || !is_tlbi(sent.command.op)) return;
     if (is_tlbi_by_address(sent.command.op) || regimes_.any_globals()) {
       piecemeal = true;
-    } else if (removes_all(sent.command, tag.tag, false, scope(sent.command, state.tag))) {
+    } else if (removes_all(sent.command, tag.tag, false, scopes_.of(sent.command, state.tag))) {
       regimes_.set_ghost_dies(id, std::min<u64>(state.ghost_dies, sent.group));
     }
   });
@@ -178,7 +179,8 @@ void Caches::expand_part(const Path& path, const TableExtent& part, const Comman
   Frame& frame = memory_.frame(part.table);
   const auto first = static_cast<unsigned>(bits(part.table, 11, 3));
   const unsigned level = part.level;
-  for (unsigned i = 0; (i = frame.next_used(first + i) - first) < part.entries && spend(1); ++i) {
+  for (unsigned i = 0; (i = frame.next_used(first + i) - first) < part.entries && work_.spend(1);
+       ++i) {
     std::vector<Content> contents;
     memory_.visible(frame, first + i, [&](Content content) {
       if (content.unknown || bit(content.value, 0)) contents.push_back(content);
@@ -196,11 +198,11 @@ void Caches::expand_part(const Path& path, const TableExtent& part, const Comman
                   .value = content.value};
       if (content.unknown) target.kind = ItemKind::unknown;
       if (table) target.kind = ItemKind::pointer;
-      const bool removed = covered != nullptr && removes(*covered, target);
+      const bool removed = covered != nullptr && scopes_.removes(*covered, target);
       // Of a group the pages that it leaves are filled from this one, too.
       const bool grouped = target.kind == ItemKind::final && contiguous_hint(content.value).value;
       if (!removed || grouped)
-        add_item(below, frame.address() + 8 * (first + i), content, now_, covered);
+        add_item(below, frame.address() + 8 * (first + i), content, findings_.now(), covered);
       if (table && (path.ghost || removed)) {
         below.hierarchical = pack_below(path.hierarchical, content.value);
         expand(below, table_below(part.geometry, content.value, level, below.va), covered);
@@ -242,9 +244,9 @@ void Caches::check_world(const Formed& entry) {
         regimes_[other.regime].regime.world == regimes_[entry.regime].regime.world) {
       continue;
     }
-    report(Rule::TAG_REGIMES, "the CD at " + name(entry.place) + " serves streams " +
-                                  hex(other.sid) + " and " + hex(entry.sid) +
-                                  ", whose stream worlds differ");
+    findings_.report(Rule::TAG_REGIMES, "the CD at " + findings_.name(entry.place) +
+                                            " serves streams " + hex(other.sid) + " and " +
+                                            hex(entry.sid) + ", whose stream worlds differ");
     return;
   }
 }
@@ -269,19 +271,20 @@ void Caches::check_tag(u32 id) {
       if (stage2) {
         text = "VMID " + hex(tag.tag.vmid) +
                " stands for two stage 2 configurations that differ: " + "the STE at " +
-               name(a.place) + " (stream " + hex(a.sid) + ") and the STE at " + name(b.place) +
-               " (stream " + hex(b.sid) + ")";
+               findings_.name(a.place) + " (stream " + hex(a.sid) + ") and the STE at " +
+               findings_.name(b.place) + " (stream " + hex(b.sid) + ")";
         if (a.place == b.place) text += "; they are mixtures of old and new words of one STE";
         continue;
       }
       text = "ASID " + hex(tag.tag.asid) + " (VMID " + hex(tag.tag.vmid) +
-             ") stands for two configurations that differ: the CD at " + name(a.place) +
+             ") stands for two configurations that differ: the CD at " + findings_.name(a.place) +
              " (stream " + hex(a.sid) + ", substream " + hex(a.ssid) + ") and the CD at " +
-             name(b.place) + " (stream " + hex(b.sid) + ", substream " + hex(b.ssid) + ")";
+             findings_.name(b.place) + " (stream " + hex(b.sid) + ", substream " + hex(b.ssid) +
+             ")";
       if (a.place == b.place) text += "; they are mixtures of old and new words of one CD";
     }
   }
-  if (tag.formed != 0) count(rule);
+  if (tag.formed != 0) findings_.count(rule);
   if (broken == (tag.broken != 0)) return;
   regimes_.set_broken(id, broken);
   for (u32 t = 0; t < regimes_.active(); ++t) {
@@ -290,7 +293,7 @@ void Caches::check_tag(u32 id) {
     if (its) mark_dirty(regimes_.active_tag(t), 0, 64);
   }
   mark_dirty(id, 0, 64);
-  if (broken) report(rule, text);
+  if (broken) findings_.report(rule, text);
 }
 
 }  // namespace iommucheck::spec

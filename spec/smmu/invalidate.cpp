@@ -18,29 +18,27 @@ bool names_el2_world(Opcode op) {
 }  // namespace
 
 Group Caches::expose(const Command& command, bool certain) {
-  const InFlight sent = commands_.expose(command, now_);
+  const InFlight sent = commands_.expose(command, findings_.now());
   if (!certain) return sent.group;
   commands_.remember(sent);
   if (command.op == Opcode::sync) {
     commands_.end_group();
     return sent.group;
   }
-  if (e2h_open_ != 0 && names_el2_world(command.op)) return sent.group;
-  if (command.op == Opcode::tlbi_nsnh_all && vmw_of_entries_ != vmw_) {
-    trail_.set(vmw_renewal_, u64{sent.group} + 1);
-  }
+  if (controls_.e2h_is_open() && names_el2_world(command.op)) return sent.group;
+  if (command.op == Opcode::tlbi_nsnh_all) controls_.renew_vmw(sent.group);
   if (is_tlbi(command.op)) {
     commands_.may_act(sent);
-    from_reset_.remove(sent, caps_, strtab_.two_level, enabled_ != 0);
+    from_reset_.remove(sent, caps_, controls_.stream_table().two_level, controls_.enabled());
     if (regimes_.any_ghost()) kill_ghosts(sent);
     if (regimes_.any_combines()) kill_combined(sent);
     if (items_.count() != 0 && !stands_still()) kill_items(sent);
   } else if (is_cfgi(command.op)) {
     commands_.may_act(sent);
-    from_reset_.remove(sent, caps_, strtab_.two_level, enabled_ != 0);
+    from_reset_.remove(sent, caps_, controls_.stream_table().two_level, controls_.enabled());
     if (!config_.empty()) kill_config(sent);
     told_cds_.remove(sent);
-  } else if (command.op == Opcode::atc_inv && smmuen_ != 0 && smmuen_open_ == 0) {
+  } else if (command.op == Opcode::atc_inv && controls_.is_on()) {
     commands_.may_act(sent);  // with SMMUEN = 0 it is ignored
     atcs_.remove(sent);
   }
@@ -56,13 +54,13 @@ void Caches::kill_items(const InFlight& command) {
     for (u32 i = items_.first(tag); i != 0; i = items_[i].next) {
       if (items_[i].dies <= command.group) continue;
       const RemovedPart part = removed_part(command.command, regimes_.tag(tag).tag, items_[i],
-                                            scope(command.command, tag));
+                                            scopes_.of(command.command, tag));
       if (part.count == 0) continue;
       items_.split(i, part.first, part.count);
       covered.push_back(i);
     }
   }
-  if (!spend(covered.size() * (items_.count() / 64))) return;
+  if (!work_.spend(covered.size() * (items_.count() / 64))) return;
   // Each entry may be fetched again for itself.
   for (std::size_t k = 0; k < covered.size(); ++k) {
     const u32 i = covered[k];
@@ -100,7 +98,7 @@ bool Caches::survives(const Item& item, const InFlight& command) const {
   const Group group = command.group;
   std::vector<const InFlight*> commands;
   commands_.for_each([&](const InFlight& other) {
-    if (other.group == group && ends(other, item)) commands.push_back(&other);
+    if (other.group == group && scopes_.ends(other, item)) commands.push_back(&other);
   });
   if (commands.empty()) return true;
   bool walked = false;
@@ -116,8 +114,8 @@ bool Caches::survives(const Item& item, const InFlight& command) const {
     if (pointer.level >= item.level || !pointer_yields(pointer, item)) continue;
     // One that they remove as well could come back only from a pointer above it, and that one
     // yields the item too: it is asked by itself.
-    const bool removed =
-        std::ranges::any_of(commands, [&](const InFlight* other) { return ends(*other, pointer); });
+    const bool removed = std::ranges::any_of(
+        commands, [&](const InFlight* other) { return scopes_.ends(*other, pointer); });
     if (!removed) return true;
   }
   return false;
@@ -150,7 +148,7 @@ bool Caches::pointer_yields(const Item& pointer, const Item& item) const {
 void Caches::kill_ghosts(const InFlight& command) {
   for (u32 t = 0; t < regimes_.active(); ++t) {
     const TagState& tag = regimes_.tag(regimes_.active_tag(t));
-    const TlbiScope by = scope(command.command, regimes_.active_tag(t));
+    const TlbiScope by = scopes_.of(command.command, regimes_.active_tag(t));
     for (u64 r = tag.first_regime; r != 0; r = regimes_[r - 1].next) {
       const RegimeState& state = regimes_[r - 1];
       if (state.ghost == 0 || state.ghost_dies <= command.group) continue;
@@ -177,7 +175,8 @@ void Caches::kill_combined(const InFlight& command) {
     const u32 id = regimes_.active_tag(t);
     const TagState& tag = regimes_.tag(id);
     if (tag.combines == 0 || tag.combines_until <= command.group) continue;
-    if (separates(command, id) && !regimes_.is_nested(id)) regimes_.combine(id, command.group);
+    if (scopes_.separates(command, id) && !regimes_.is_nested(id))
+      regimes_.combine(id, command.group);
   }
 }
 
@@ -198,7 +197,7 @@ bool Caches::may_be_fetched_again(const ConfigItem& item, const std::vector<u32>
       continue;
     }
     const bool removed = commands_.is_ended_by(command.group, [&](const InFlight& other) {
-      return ends(other, item) && ends(other, descriptor);
+      return scopes_.ends(other, item) && scopes_.ends(other, descriptor);
     });
     if (!removed) return true;
   }
@@ -224,11 +223,11 @@ void Caches::leave_below(const ConfigItem& item, const std::vector<const Command
                       .sid = region.sid,
                       .ssid = region.ssid,
                       .place = place,
-                      .since = now_,
-                      .vanished_at = now_,
-                      .stored_at = now_};
+                      .since = findings_.now(),
+                      .vanished_at = findings_.now(),
+                      .stored_at = findings_.now()};
       (region.kind == ConfigKind::ste ? word.sid : word.ssid) += number;
-      const auto covered = [&](const Command* command) { return spec::removes(*command, word); };
+      const auto covered = [&](const Command* command) { return removes(*command, word); };
       if (!leads_to(item, item.value, word) || std::ranges::any_of(commands, covered)) continue;
       cache_structure(word);
       add_part(word.kind == ConfigKind::cd ? StreamPart{word.sid, word.ssid, word.ssid}
@@ -254,7 +253,8 @@ void Caches::cache_structure(const ConfigItem& tags) {
     memory_.visible(pa, [&](Content content) {
       word.value = content.value;
       word.unknown = content.unknown ? 1 : 0;
-      cache_words(word, {&frame, static_cast<unsigned>(bits(pa, 11, 3)), content, now_}, {});
+      cache_words(word, {&frame, static_cast<unsigned>(bits(pa, 11, 3)), content, findings_.now()},
+                  {});
     });
   }
 }
@@ -284,7 +284,7 @@ void Caches::kill_config(const InFlight& command) {
   for (u32 i = 0; i < config_.size(); ++i) {
     const ConfigItem& item = config_[i];
     if (item.dies <= command.group) continue;
-    if (!spec::removes(command.command, item)) continue;
+    if (!removes(command.command, item)) continue;
     if (!leads_on(item.kind)) {
       index.above(item, descriptors);
       if (may_be_fetched_again(item, descriptors, command)) continue;
@@ -306,7 +306,7 @@ void Caches::leave_below_pointers(Group group) {
     if (items_.pointers(id) == 0) continue;
     for (bool again = true; again;) {
       again = false;
-      if (!spend((items_.count(id) + done.size()) / 16)) return;
+      if (!work_.spend((items_.count(id) + done.size()) / 16)) return;
       for (u32 i = items_.first(id); i != 0; i = items_[i].next) {
         const Item item = items_[i];
         if (item.kind != ItemKind::pointer || item.dies > group ||
@@ -336,20 +336,18 @@ void Caches::complete(Group group) {
   if (atcs_.any_on()) unknown_atcs = atcs_of_unknown();
   commands_.complete(group);
   from_reset_.complete(group);
-  if (vmw_renewal_ != 0 && vmw_renewal_ <= u64{group} + 1) {
-    trail_.set(vmw_renewal_, 0);
-    trail_.set(vmw_of_entries_, vmw_);
-  }
+  controls_.complete(group);
   // Configuration first: a regime that goes leaves items behind, which later groups may have
   // removed already.
   std::vector<StreamPart> streams;
   std::vector<u32> arrays;
   for (u32 i = 0, count = config_.size(); i < count; ++i) {
     const ConfigItem item = config_[i];
-    if (item.dies > group || !leads_on(item.kind) || item.unknown != 0 || enabled_ == 0) continue;
+    if (item.dies > group || !leads_on(item.kind) || item.unknown != 0 || !controls_.enabled())
+      continue;
     std::vector<const Command*> killers;
     commands_.for_each([&](const InFlight& sent) {
-      if (sent.group == item.dies && ends(sent, item)) killers.push_back(&sent.command);
+      if (sent.group == item.dies && scopes_.ends(sent, item)) killers.push_back(&sent.command);
     });
     leave_below(item, killers, streams);
   }
@@ -360,7 +358,7 @@ void Caches::complete(Group group) {
     add_streams(item, streams);
     config_.remove(i - 1);
   }
-  if (enabled_ != 0) {
+  if (controls_.enabled()) {
     for (const u32 first : arrays) refresh_l2_arrays(first);
   }
   for (const StreamPart& part : streams) reform(part);

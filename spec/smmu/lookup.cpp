@@ -68,14 +68,14 @@ void Caches::walk(const Space& space, u64 table, unsigned level, unsigned start,
   memory_.visible(position, [&](Content content) {
     meet(space, level, va, hierarchical, item, position, content, found);
   });
-  if (contiguous_ != 0 && frame != nullptr && frame->contiguous != 0) {
+  if (leaves_.any_contiguous() && frame != nullptr && frame->contiguous != 0) {
     contiguous_siblings(space, level, position, va, hierarchical, item, found);
   }
 }
 
 void Caches::meet(const Space& space, unsigned level, u64 va, u8 hierarchical, u32 item, u64 origin,
                   Content content, std::vector<Candidate>& found) const {
-  if (!spend(1)) return;
+  if (!work_.spend(1)) return;
   const unsigned shift = space.geometry.shift(level);
   Candidate candidate{.level = static_cast<u8>(level),
                       .extent_lg2 = static_cast<u8>(shift),
@@ -91,7 +91,7 @@ void Caches::meet(const Space& space, unsigned level, u64 va, u8 hierarchical, u
     found.push_back(candidate);
     return;
   }
-  const Step<u64> next = step_in(space, level, content.value, hierarchical);
+  const Step<u64> next = regimes_.step_in(space, level, content.value, hierarchical);
   if (const auto* fault = std::get_if<Fault>(&next)) {
     candidate.fault = *fault;
     found.push_back(candidate);
@@ -177,7 +177,7 @@ void Caches::collect_memory(u32 tag, u64 va, std::vector<Candidate>& found) cons
 }
 
 void Caches::collect_items(u32 tag, u64 va, std::vector<Candidate>& found) const {
-  if (!spend(items_.count(tag) / 512)) return;
+  if (!work_.spend(items_.count(tag) / 512)) return;
   for (u32 i = items_.first(tag); i != 0; i = items_[i].next) {
     const Item& item = items_[i];
     if (va < item.va || !item.holds(va)) continue;
@@ -226,7 +226,7 @@ void Caches::collect(u32 tag, u64 va, std::vector<Candidate>& found) const {
     collect_atc(tag & ~atc_tag_bit, va, found);
     return;
   }
-  earn(Work::per_question);
+  work_.earn(Work::per_question);
   // Pointers matter for conflicts only, and memory alone has none.
   const TagState& own = regimes_.tag(tag);
   collect_pointers_ =
@@ -345,11 +345,7 @@ u32 Caches::stored_at(const Candidate& c, bool oldest) const {
     if (before != 0) return before;
     before = memory_.first_pending(c.origin);
   }
-  for (u32 i = leaf_stores_.size(); i != 0; --i) {
-    const LeafStore& store = leaf_stores_[i - 1];
-    if (store.pa == c.origin && store.value == c.value && store.at < before) return store.at;
-  }
-  return 0;
+  return leaves_.stored_before(c.origin, c.value, before);
 }
 
 bool Caches::conflict(const Candidate& a, const Candidate& b) const {
@@ -389,7 +385,7 @@ bool Caches::conflict(const Candidate& a, const Candidate& b) const {
 }
 
 bool Caches::in_conflict(const std::vector<Candidate>& found) const {
-  if (found.size() < 2 || !spend(found.size() * found.size() / 16)) return false;
+  if (found.size() < 2 || !work_.spend(found.size() * found.size() / 16)) return false;
   for (std::size_t i = 0; i < found.size(); ++i) {
     for (std::size_t j = i + 1; j < found.size(); ++j) {
       if (conflict(found[i], found[j])) return true;

@@ -63,14 +63,15 @@ struct UsersWalk {
 }  // namespace
 
 SmmuState Caches::translating() const {
-  return {.caps = caps_, .streams = strtab_, .smmuen = true, .e2h = e2h_ != 0};
+  return {
+      .caps = caps_, .streams = controls_.stream_table(), .smmuen = true, .e2h = controls_.e2h()};
 }
 
 // ---- one outcome --------------------------------------------------------------------------------
 
 Outcome Caches::newest_outcome(const Access& access) const {
   NewestMemory words{memory_};
-  const auto ste = find_ste(words, strtab_, access.sid);
+  const auto ste = find_ste(words, controls_.stream_table(), access.sid);
   if (!ste) return ste.error();
   Outcome outcome = through_ste(words, translating(), *ste, access, false);
   if (decode_ste(*ste, caps_).kind != SteKind::nested) return outcome;
@@ -140,7 +141,7 @@ void Caches::through_both(const Access& access, const SteOption& its,
   const AccessKind kind = effective_access({access.type, access.privileged}, stream.overrides);
   Users memory(words, ste, caps_, true, kind);
   const auto by = [&](const Cd<u64>& cd) {
-    const ContextDecision context = decide_context(ste, cd, caps_, e2h_ != 0);
+    const ContextDecision context = decide_context(ste, cd, caps_, controls_.e2h());
     if (context.illegal) {
       add_distinct(found, fault_outcome(EventType::c_bad_cd, *context.illegal));
     } else if (context.not_modelled != NotModelled::no) {
@@ -244,7 +245,7 @@ void Caches::through_its_stage2(const Access& access, const StreamOption& way,
 
 bool Caches::fill_nested(u32 sid, u32 ssid, bool ssv, u64 va, std::vector<u64>* relied_on) {
   SteOptions stes;
-  const bool nests = enabled_ != 0 && caps_.s1p && caps_.s2p;
+  const bool nests = controls_.enabled() && caps_.s1p && caps_.s2p;
   if (!nests || !ste_options(sid, stes)) return false;
   std::vector<u64> unasked;
   bool filled = false;
@@ -264,14 +265,14 @@ bool Caches::fill_by(u32 sid, u32 number, const Ste<u64>& ste, u64 va,
   ReadMemory read{memory_};
   Intermediate<ReadMemory> memory(read, ste, caps_, true, {});
   if (const auto cd = find_cd(memory, ste, caps_, number)) {
-    told_cds_.add({.sid = sid, .ssid = number, .since = now_, .cd = *cd});
+    told_cds_.add({.sid = sid, .ssid = number, .since = findings_.now(), .cd = *cd});
   }
   std::ranges::copy(read.read_from, std::back_inserter(relied_on));
   std::vector<Cd<u64>> cds;
   told_cds_.for_each_of(sid, number, [&](const Cd<u64>& cd) { cds.push_back(cd); });
   bool filled = false;
   for (const Cd<u64>& cd : cds) {
-    const ContextDecision context = decide_context(ste, cd, caps_, e2h_ != 0);
+    const ContextDecision context = decide_context(ste, cd, caps_, controls_.e2h());
     if (context.illegal || context.not_modelled != NotModelled::no) continue;
     read.read_from.clear();
     u64 last = 0;
@@ -310,9 +311,9 @@ bool Caches::fill_stage1(Memory& memory, const Regime<u64>& regime, u64 va, u64&
                .va = align_down(looked_up(regime, va), space.geometry.shift(level)),
                .value = walk.value,
                .origin = walk.place,
-               .since = now_,
-               .vanished_at = now_,
-               .stored_at = now_});
+               .since = findings_.now(),
+               .vanished_at = findings_.now(),
+               .stored_at = findings_.now()});
   return true;
 }
 

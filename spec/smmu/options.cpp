@@ -138,11 +138,12 @@ void Caches::for_cd_items(u32 sid, u32 ssid, Visit&& visit) const {
 bool Caches::too_many(ConfigKind kind, u32 sid, u32 ssid, u64 place,
                       std::string_view of_what) const {
   const bool cd = kind == ConfigKind::cd;
-  unasked_mixtures_ = std::string(cd ? "the CD" : "the STE") + " at " + name(place) + " (stream " +
-                      hex(sid) + (cd ? ", substream " + hex(ssid) : "") + ") has more " +
-                      std::string(of_what) + " that a fetch may have seen than are looked at (" +
-                      std::to_string(of_what.starts_with("v") ? UnitValues::bound : mixture_bound) +
-                      "), at event " + std::to_string(now_);
+  findings_.leave_unasked(
+      std::string(cd ? "the CD" : "the STE") + " at " + findings_.name(place) + " (stream " +
+      hex(sid) + (cd ? ", substream " + hex(ssid) : "") + ") has more " + std::string(of_what) +
+      " that a fetch may have seen than are looked at (" +
+      std::to_string(of_what.starts_with("v") ? UnitValues::bound : mixture_bound) +
+      "), at event " + std::to_string(findings_.now()));
   return false;
 }
 
@@ -233,21 +234,22 @@ bool Caches::ste_options(u32 sid, SteOptions& options) const {
 }
 
 bool Caches::read_stes(u32 sid, SteOptions& options) const {
-  if (!sid_in_range(strtab_, u64{sid})) {
+  if (!sid_in_range(controls_.stream_table(), u64{sid})) {
     SteOption option;
     option.bad_streamid = true;
     options.push_back(option);
     return true;
   }
   Places places;
-  if (!strtab_.two_level) {
-    places.push_back(linear_ste_address(strtab_, u64{sid}));
+  if (!controls_.stream_table().two_level) {
+    places.push_back(linear_ste_address(controls_.stream_table(), u64{sid}));
     if (!mixtures(ConfigKind::ste, sid, 0, places[0], immortal, false, ste_of, options)) {
       return false;
     }
   } else {
     Words words;
-    words_at(ConfigKind::l1std, sid, 0, l1std_address(strtab_, u64{sid}), 0, words);
+    words_at(ConfigKind::l1std, sid, 0, l1std_address(controls_.stream_table(), u64{sid}), 0,
+             words);
     for (const Word& word : words) {
       SteOption option;
       option.dies = word.dies;
@@ -257,12 +259,12 @@ bool Caches::read_stes(u32 sid, SteOptions& options) const {
         continue;
       }
       const L1Std<u64> l1std{word.value};
-      if (l1std_illegal(strtab_, l1std, u64{sid})) {
+      if (l1std_illegal(controls_.stream_table(), l1std, u64{sid})) {
         option.bad_streamid = true;
         options.push_back(option);
         continue;
       }
-      places.push_back(second_level_ste_address(strtab_, l1std, u64{sid}));
+      places.push_back(second_level_ste_address(controls_.stream_table(), l1std, u64{sid}));
       if (!mixtures(ConfigKind::ste, sid, 0, places.back(), word.dies, false, ste_of, options)) {
         return false;
       }
@@ -457,7 +459,7 @@ const Caches::StreamOptions& Caches::options_of(u32 sid, u32 ssid, bool ssv) con
   const ConfigurationVersion version{stream_versions_[sid % stream_versions_.size()],
                                      streams_version_, trail_.generation()};
   KnownOptions& known = known_options_[(u64{sid} * 7 + ssid) % known_options_.size()];
-  const bool followed = enabled_ != 0 && !from_reset_.has_config();
+  const bool followed = controls_.enabled() && !from_reset_.has_config();
   if (followed && known.known && known.version == version && known.sid == sid &&
       known.ssid == ssid && known.ssv == ssv) {
     return known.options;
@@ -474,16 +476,16 @@ const Caches::StreamOptions& Caches::options_of(u32 sid, u32 ssid, bool ssv) con
 
 const Caches::StreamOptions& Caches::ways_of(u32 sid, u32 ssid, bool ssv) const {
   const StreamOptions& configured = options_of(sid, ssid, ssv);
-  if (smmuen_ != 0 && smmuen_open_ == 0) return configured;
+  if (controls_.is_on()) return configured;
   // GBPA decides, as it was or as it is written.
   scratch_ways_ = {.complete = true, .options = {}};
   const auto add = [&](SteKind kind) {
     scratch_ways_.options.push_back(
         {.kind = kind, .rule = Rule::DISABLED_PASSES, .disabled = true, .no_ats = true});
   };
-  if (gbpa_abort_ != 2) add(SteKind::bypass);
-  if (gbpa_abort_ != 1) add(SteKind::abort);
-  if (smmuen_open_ == 0) return scratch_ways_;
+  if (controls_.may_bypass()) add(SteKind::bypass);
+  if (controls_.may_abort()) add(SteKind::abort);
+  if (!controls_.is_open()) return scratch_ways_;
   scratch_ways_.complete = configured.complete;
   std::ranges::copy(configured.options, std::back_inserter(scratch_ways_.options));
   return scratch_ways_;
@@ -497,7 +499,7 @@ Caches::Forming2 Caches::forming2(const Ste<u64>& ste) const {
 /// The same few come again and again. Numbers of regimes are never taken back, so this is no part
 /// of the state.
 const Caches::Forming& Caches::forming(const Ste<u64>& ste, const Cd<u64>& cd) const {
-  const bool e2h = e2h_ != 0;
+  const bool e2h = controls_.e2h();
   u64 key = (ste.dw[0] ^ cd.dw[0]) * 0x9e3779b97f4a7c15ULL;
   key = (key ^ cd.dw[1]) * 0xbf58476d1ce4e5b9ULL;
   Forming& forms = formings_[key >> 58];

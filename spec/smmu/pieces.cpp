@@ -67,7 +67,7 @@ bool Pieces::walk(u64 va, u64 limit) {
   }
   last_ = std::min(last_, items_last);
   if (cached == 0) return true;
-  caches_.earn(Work::per_question);
+  caches_.work_.earn(Work::per_question);
   caches_.collect_items(tag_, va, found_);
   return true;
 }
@@ -198,7 +198,7 @@ bool Pieces::meet_leaf(unsigned entry, Group group) {
   const unsigned group_lg2 = group == Group::one_leaf ? geometry.group_lg2(level_) : 0;
   const auto first = static_cast<unsigned>(align_down(entry, group_lg2));
   const u64 word = table.frame->words[first];
-  const Step<u64> next = caches_.step_in(space_, level_, word, table.hierarchical);
+  const Step<u64> next = caches_.regimes_.step_in(space_, level_, word, table.hierarchical);
   const auto* leaf = std::get_if<Leaf<u64>>(&next);
   if (leaf == nullptr || !(leaf->af | regime.ha | regime.affd)) return false;
   const unsigned shift = geometry.shift(level_);

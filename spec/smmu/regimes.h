@@ -66,6 +66,11 @@ class Regimes {
   [[nodiscard]] const Regime<u64>& of(const Space& space) const {
     return regimes_[space.regime].regime;
   }
+  /// What a walk or a look-up makes of a word; `hierarchical`: what the tables above took away.
+  [[nodiscard]] Step<u64> step_in(const Space& space, unsigned level, u64 word,
+                                  u8 hierarchical) const {
+    return step_at(of(space), space.half, level, word, unpack(hierarchical));
+  }
   [[nodiscard]] const TagState& tag(u32 number) const { return tags_[number]; }
   [[nodiscard]] u32 tags() const { return static_cast<u32>(tags_.size()); }
   /// Tags of which a regime was ever formed.

@@ -9,8 +9,9 @@ namespace iommucheck::spec {
 
 void Caches::add_region(const Region& region) {
   if (config_.add_region(region)) return;
-  give_up("the table of " + std::string(region.kind == ConfigKind::cd ? "CDs" : "STEs") + " at " +
-          name(region.first) + " has " + hex(region.bytes) + " bytes, more than are followed");
+  findings_.give_up("the table of " + std::string(region.kind == ConfigKind::cd ? "CDs" : "STEs") +
+                    " at " + findings_.name(region.first) + " has " + hex(region.bytes) +
+                    " bytes, more than are followed");
 }
 
 /// The arrays of STEs that the L1STD of `first_sid` may lead to.
@@ -18,22 +19,23 @@ void Caches::refresh_l2_arrays(u32 first_sid) {
   ++streams_version_;  // other STEs, or none, for streams of which none was formed
   config_.remove_regions(first_sid, ConfigKind::ste);
   Words words;
-  words_at(ConfigKind::l1std, first_sid, 0, l1std_address(strtab_, u64{first_sid}), 0, words);
+  words_at(ConfigKind::l1std, first_sid, 0, l1std_address(controls_.stream_table(), u64{first_sid}),
+           0, words);
   for (const Word& word : words) {
     const L1Std<u64> l1std{word.value};
     if (word.unknown) {
-      report(Rule::WILD_STRUCTURE,
-             "the L1STD of stream " + hex(first_sid) + " is memory of unknown content");
+      findings_.report(Rule::WILD_STRUCTURE,
+                       "the L1STD of stream " + hex(first_sid) + " is memory of unknown content");
       continue;
     }
-    if (l1std_illegal(strtab_, l1std, u64{first_sid})) continue;
+    if (l1std_illegal(controls_.stream_table(), l1std, u64{first_sid})) continue;
     add_region({.kind = ConfigKind::ste,
                 .sid = first_sid,
                 .first = l1std.l2ptr(),
                 .bytes = pow2(static_cast<unsigned>(l1std.span()) - 1) * ste_bytes,
                 .made_by = first_sid,
                 .dies = word.dies,
-                .via = l1std_address(strtab_, u64{first_sid})});
+                .via = l1std_address(controls_.stream_table(), u64{first_sid})});
   }
 }
 
@@ -86,7 +88,7 @@ void Caches::refresh_regions(u32 sid, const SteOptions& stes) {
 
 bool Caches::is_configuration(u64 pa) const {
   const Frame* frame = memory_.find(pa);
-  return frame != nullptr && frame->config != 0 && enabled_ != 0;
+  return frame != nullptr && frame->config != 0 && controls_.enabled();
 }
 
 }  // namespace iommucheck::spec

@@ -48,7 +48,7 @@ std::optional<Caches::Structure> Caches::structure_at(u64 pa) const {
                         .ssid = region.ssid,
                         .place = region.first + number * size};
     switch (region.kind) {
-      case ConfigKind::l1std: structure.sid = number << strtab_.split; break;
+      case ConfigKind::l1std: structure.sid = number << controls_.stream_table().split; break;
       case ConfigKind::ste: structure.sid += number; break;
       case ConfigKind::l1cd: break;
       case ConfigKind::cd: structure.ssid += number; break;

@@ -38,24 +38,24 @@ void Caches::link(const TableExtent& table, Edge edge) {
 
 /// `known`: no walk was found yet that comes to unknown content of the table; one is enough.
 void Caches::link_part(Frame& frame, const Edge& edge, bool& known) {
-  if (!spend(1)) return;
+  if (!work_.spend(1)) return;
   const bool first = frame.tables_at(edge.geometry.layout, edge.level) == 0;
   if (!graph_.add(frame, edge)) {
-    give_up("more descriptors lead to the table page at " + name(frame.address()) +
-            " than are counted (65,535)");
+    findings_.give_up("more descriptors lead to the table page at " +
+                      findings_.name(frame.address()) + " than are counted (65,535)");
     return;
   }
-  count(Rule::WILD_WALK);
+  findings_.count(Rule::WILD_WALK);
   check_unknown(frame, edge, known);
   if (first) {
     link_children(frame, edge.geometry, edge.level);
-  } else if (without_ng_ != 0 || caps_.httu != 0) {
+  } else if (leaves_.any_without_ng() || caps_.httu != 0) {
     note_below(frame, edge.geometry, edge.level);
   }
 }
 
 void Caches::link_children(Frame& frame, Geometry geometry, unsigned level) {
-  for (unsigned i = 0; (i = frame.next_used(i)) < frame_words && spend(1); ++i) {
+  for (unsigned i = 0; (i = frame.next_used(i)) < frame_words && work_.spend(1); ++i) {
     memory_.visible(frame, i, [&](Content content) {
       if (content.unknown) return;
       if (geometry.is_leaf(content.value, level)) {
@@ -79,7 +79,7 @@ void Caches::note_below(Frame& frame, Geometry geometry, unsigned level) {
     graph_.begin_search();
     for (const Frame* page : here) {
       for (unsigned i = 0; level < last_level && (i = page->next_used(i)) < frame_words; ++i) {
-        if (!spend(1)) return;
+        if (!work_.spend(1)) return;
         memory_.visible(*page, i, [&](Content content) {
           if (content.unknown || !Geometry::is_table(content.value, level)) return;
           const TableExtent table = table_below(geometry, content.value, level, 0);
@@ -99,7 +99,7 @@ void Caches::note_page(Frame& frame, Geometry geometry, unsigned level) {
   Entries global{};
   Entries leaves{};  // without the Access flag
   Entries tables{};
-  for (unsigned i = 0; (i = frame.next_used(i)) < frame_words && spend(1); ++i) {
+  for (unsigned i = 0; (i = frame.next_used(i)) < frame_words && work_.spend(1); ++i) {
     const u64 flag = u64{1} << (i % 64);
     memory_.visible(frame, i, [&](Content content) {
       const bool leaf = !content.unknown && geometry.is_leaf(content.value, level);
@@ -135,7 +135,7 @@ void Caches::note_access_flags(Frame& frame, Geometry geometry, unsigned level,
 /// Something global, or unknown, is in a table of the tag. In a world without ASIDs nG says
 /// nothing.
 void Caches::may_be_global(u32 tag) {
-  if (without_ng_ == 0) trail_.set(without_ng_, 1);
+  leaves_.note_without_ng();
   const TagState& state = regimes_.tag(tag);
   if (state.globals == 0 && has_asid(state.tag)) regimes_.note_globals(tag);
 }
@@ -151,8 +151,7 @@ void Caches::note_leaf(Frame& frame, unsigned index, Geometry geometry, unsigned
 
 void Caches::note_contiguous(Frame& frame, u64 value) {
   if (!contiguous_hint(value).value) return;
-  if (contiguous_ == 0) trail_.set(contiguous_, 1);
-  if (frame.contiguous == 0) trail_.set(frame.contiguous, 1);
+  leaves_.note_contiguous(frame);
 }
 
 /// Hardware may set the Access flag of a leaf that it can walk to, unasked, and under HAFT that of
@@ -244,11 +243,13 @@ void Caches::check_unknown(const Frame& frame, const Edge& edge, bool& known) {
     });
     if (!walker || !known) return;
     known = false;
-    report(Rule::WILD_WALK,
-           "a walk of " + tag_text(regimes_.tag(*walker).tag) + " can now reach " +
-               name(frame.address() + 8 * i) + " as an entry of level " + std::to_string(level) +
-               ", whose content is not known (never written, freed, or written without a barrier "
-               "before it was linked): it may be read as any descriptor");
+    findings_.report(
+        Rule::WILD_WALK,
+        "a walk of " + tag_text(regimes_.tag(*walker).tag) + " can now reach " +
+            findings_.name(frame.address() + 8 * i) + " as an entry of level " +
+            std::to_string(level) +
+            ", whose content is not known (never written, freed, or written without a barrier "
+            "before it was linked): it may be read as any descriptor");
     return;
   }
 }
@@ -288,10 +289,11 @@ void Caches::store_bytes(AgentId by, u64 pa, unsigned size, u64 value) {
 void Caches::fill(AgentId by, u64 pa, u64 words, u64 value) {
   while (words != 0) {
     const u64 here = std::min<u64>(words, frame_words - bits(pa, 11, 3));
-    memory_.fill(pa, here, value, by, now_, [&](Frame& frame, unsigned index, Content content) {
-      earn(Work::per_word);
-      store_word(by, frame, index, content, true);
-    });
+    memory_.fill(pa, here, value, by, findings_.now(),
+                 [&](Frame& frame, unsigned index, Content content) {
+                   work_.earn(Work::per_word);
+                   store_word(by, frame, index, content, true);
+                 });
     pa += 8 * here;
     words -= here;
   }
@@ -299,7 +301,7 @@ void Caches::fill(AgentId by, u64 pa, u64 words, u64 value) {
 
 void Caches::store_word(AgentId by, Frame& frame, unsigned index, Content content, bool plain) {
   if (frame.is_unreachable() || stands_still()) {
-    memory_.store(frame, index, content, by, now_);
+    memory_.store(frame, index, content, by, findings_.now());
     return;
   }
   if (frame.newest(index) == content && !frame.is_pending(index)) {
@@ -309,7 +311,7 @@ void Caches::store_word(AgentId by, Frame& frame, unsigned index, Content conten
     return;
   }
   if (frame.is_table()) before_table_store(frame, index, content.value, plain);
-  memory_.store(frame, index, content, by, now_);
+  memory_.store(frame, index, content, by, findings_.now());
   if (frame.is_table() && !content.unknown) after_table_store(frame, index, content.value);
   if (frame.config != 0) reform_around(frame.address() + 8 * index);
 }
@@ -384,10 +386,12 @@ void Caches::check_lost_update(Frame& frame, unsigned index, u64 value) {
     });
   });
   if (!lost) return;
-  report(Rule::LOST_UPDATE_STORE,
-         "a plain store replaces the valid descriptor at " + name(frame.address() + 8 * index) +
-             ", which hardware may be updating (HTTU): an access or dirty flag may be lost; use "
-             "an atomic read-modify-write");
+  findings_.report(
+      Rule::LOST_UPDATE_STORE,
+      "a plain store replaces the valid descriptor at " +
+          findings_.name(frame.address() + 8 * index) +
+          ", which hardware may be updating (HTTU): an access or dirty flag may be lost; use "
+          "an atomic read-modify-write");
 }
 
 void Caches::after_table_store(Frame& frame, unsigned index, u64 value) {
@@ -397,9 +401,9 @@ void Caches::after_table_store(Frame& frame, unsigned index, u64 value) {
       note_leaf(frame, index, geometry, level, value);
       note_access_flag(frame, index, geometry, level, value);
       if (regimes_.any_globals()) {
-        leaf_stores_.push(trail_, {.pa = pa, .value = value, .at = now_});
+        leaves_.note_store(pa, value, findings_.now());
         if (const auto update = memory_.became(pa, value)) {
-          leaf_stores_.push(trail_, {.pa = pa, .value = *update, .at = now_});
+          leaves_.note_store(pa, *update, findings_.now());
         }
       }
       if (contiguous_hint(value).value) check_contiguous(frame, index, geometry, level, value);
@@ -413,7 +417,7 @@ void Caches::after_table_store(Frame& frame, unsigned index, u64 value) {
       bool linked = false;
       const TableExtent table = table_below(geometry, value, level, 0);
       const Frame& child = memory_.frame(table.table);
-      for (u32 i = graph_.first(child); i != 0 && spend(1); i = graph_.edge(i).next) {
+      for (u32 i = graph_.first(child); i != 0 && work_.spend(1); i = graph_.edge(i).next) {
         const Edge& edge = graph_.edge(i);
         linked |= edge.kind == EdgeKind::word && edge.level == level + 1 &&
                   edge.geometry == geometry && edge.parent == pa && edge.value == value;
@@ -507,7 +511,7 @@ void Caches::for_each_filling(const Path& path, Visit&& visit) const {
 }
 
 void Caches::vanish_from_table(Frame& frame, const Vanished& what) {
-  earn(Work::per_word);
+  work_.earn(Work::per_word);
   const u64 pa = frame.address() + 8 * what.index;
   const bool valid = what.content.unknown || bit(what.content.value, 0);
   for_each_layout(frame, [&](Geometry geometry, unsigned level) {
@@ -520,7 +524,7 @@ void Caches::vanish_from_table(Frame& frame, const Vanished& what) {
       mark_dirty(path.tag, path.va, extent);
     });
     for (const Path& path : found) {
-      if (!spend(1 + atcs_.items() / 8)) return;
+      if (!work_.spend(1 + atcs_.items() / 8)) return;
       for_each_filling(path, [&](const Path& filling) {
         add_item(filling, pa, what.content, what.at);
         if (atcs_.any_on()) leave_dirty_in_atcs(filling, pa, what.content, what.at);
@@ -537,12 +541,12 @@ Group Caches::fate(const Path& path, const Item& item) const {
   if (path.item != 0) {
     const Item& pointer = items_[path.item - 1];
     const auto both = [&](const InFlight& sent) {
-      return ends(sent, pointer) && removes(sent.command, item);
+      return scopes_.ends(sent, pointer) && scopes_.removes(sent.command, item);
     };
     if (commands_.is_ended_by(pointer.dies, both)) return pointer.dies;
   }
-  return commands_.first_after(path.dies,
-                               [&](const InFlight& sent) { return removes(sent.command, item); });
+  return commands_.first_after(
+      path.dies, [&](const InFlight& sent) { return scopes_.removes(sent.command, item); });
 }
 
 void Caches::add_item(const Path& path, u64 origin, Content content, EventIndex stored_at,
@@ -557,13 +561,14 @@ void Caches::add_item(const Path& path, u64 origin, Content content, EventIndex 
             .va = path.va,
             .value = content.value,
             .origin = origin,
-            .since = now_,
-            .vanished_at = now_,
+            .since = findings_.now(),
+            .vanished_at = findings_.now(),
             .stored_at = stored_at};
   if (content.unknown) {
     item.kind = ItemKind::unknown;
   } else {
-    const Step<u64> next = step_in(path.space, path.level, content.value, path.hierarchical);
+    const Step<u64> next =
+        regimes_.step_in(path.space, path.level, content.value, path.hierarchical);
     if (std::holds_alternative<Fault>(next)) return;
     if (const auto* pointer = std::get_if<TableStep<u64>>(&next)) {
       if (r.haft.value && !pointer->af.value) return;
@@ -594,7 +599,7 @@ void Caches::add_item(const Path& path, u64 origin, Content content, EventIndex 
 void Caches::insert_group(const Path& path, const Item& group, const Command* covered) {
   const auto dies_of = [&](u64 k) -> std::optional<Group> {
     const Item one = group.part(k, 1);
-    if (covered != nullptr && removes(*covered, one)) return std::nullopt;
+    if (covered != nullptr && scopes_.removes(*covered, one)) return std::nullopt;
     return std::min(fate(path, one), path.cap);
   };
   for (u64 first = 0; first < group.count;) {
@@ -611,7 +616,7 @@ void Caches::insert_group(const Path& path, const Item& group, const Command* co
 }
 
 void Caches::insert_item(const Item& item) {
-  if (!spend(1 + items_.count(item.tag) / 64) || items_.join(item)) return;
+  if (!work_.spend(1 + items_.count(item.tag) / 64) || items_.join(item)) return;
   const u32 index = items_.insert(item);
   if (item.kind == ItemKind::unknown) may_be_global(item.tag);
   if (item.kind == ItemKind::pointer) {
@@ -625,9 +630,9 @@ void Caches::insert_item(const Item& item) {
 Item Caches::shadow_of(const Item& item) const {
   const u64 made = regimes_.tag(item.tag).combines_until;
   const auto both = [&](const InFlight& sent) {
-    return ends(sent, item) && separates(sent, item.tag);
+    return scopes_.ends(sent, item) && scopes_.separates(sent, item.tag);
   };
-  const auto behind = [&](const InFlight& sent) { return separates(sent, item.tag); };
+  const auto behind = [&](const InFlight& sent) { return scopes_.separates(sent, item.tag); };
   Item shadow = item;
   shadow.shadow = 1;
   shadow.since = item.dies;
@@ -643,7 +648,7 @@ void Caches::drop_items(Group group) {
   std::vector<Item>& shadows = scratch_shadows_;
   shadows.clear();
   items_.drop(group, [&](u32 index, const Item& item) {
-    count(Rule::PAGE_REUSE);
+    findings_.count(Rule::PAGE_REUSE);
     if (atcs_.any_on() && item.kind != ItemKind::pointer) leave_in_atcs(item);
     changes_.mark(item.tag, item.va, item.last());
     const bool combined = regimes_.tag(item.tag).combines != 0 && item.shadow == 0;
@@ -660,7 +665,7 @@ void Caches::drop_items(Group group) {
 
 void Caches::recycle(u64 pa, bool given_back) {
   Frame& frame = memory_.frame(pa);
-  if (given_back) count(Rule::TABLE_FREE);
+  if (given_back) findings_.count(Rule::TABLE_FREE);
   if (stands_still()) return memory_.forget(frame);
   if (given_back && (may_be_walked_to(frame) || is_configuration(pa))) {
     std::vector<Cause> causes;
@@ -674,21 +679,22 @@ void Caches::recycle(u64 pa, bool given_back) {
       causes.back().kind = Cause::Kind::configuration;
       causes.back().pa = pa;
     }
-    report(
-        Rule::TABLE_FREE,
-        "hardware may still walk the table page " + name(frame.address()) + " that is given back",
-        std::move(causes));
+    findings_.report(Rule::TABLE_FREE,
+                     "hardware may still walk the table page " + findings_.name(frame.address()) +
+                         " that is given back",
+                     std::move(causes));
   }
   if (given_back && is_walked(frame, false)) {
-    report(Rule::WILD_WALK, "a walk may read the page " + name(frame.address()) +
-                                " after it was given back, when its content is anybody's");
+    findings_.report(Rule::WILD_WALK,
+                     "a walk may read the page " + findings_.name(frame.address()) +
+                         " after it was given back, when its content is anybody's");
     for_each_way(frame, [&](const End& end, unsigned /*level*/) { may_be_global(end.tag); });
   }
   std::vector<Vanished> vanished;
   if (!frame.is_unreachable()) {
     for (unsigned i = 0; i < frame_words; ++i) {
       memory_.visible(frame, i, [&](Content content) {
-        if (!content.unknown) vanished.push_back({&frame, i, content, now_});
+        if (!content.unknown) vanished.push_back({&frame, i, content, findings_.now()});
       });
     }
     materialize_ghosts_over(frame);
@@ -761,7 +767,7 @@ void Caches::check_make(Frame& frame, unsigned index, Geometry geometry, unsigne
   graph_.for_each_path(frame, index, geometry, level, [&](const Path& path) {
     const TagState& tag = regimes_.tag(path.tag);
     if (tag.formed == 0) return;
-    count(Rule::CONFLICT_BBM);
+    findings_.count(Rule::CONFLICT_BBM);
     const u64 pa = frame.address() + 8 * index;
     const bool others = versions || path.several || tag.formed > 1 || regimes_.any_globals();
     if (others || frame.contiguous != 0) probe(path.tag, path.va, pa);
@@ -789,7 +795,7 @@ void Caches::check_make(Frame& frame, unsigned index, Geometry geometry, unsigne
       });
     }
     for (u32 i = items_.first(path.tag); i != 0; i = items_[i].next) {
-      if (!spend(1)) return;
+      if (!work_.spend(1)) return;
       const Item& item = items_[i];
       if (item.last() < first || item.va > last || item.shadow != 0) continue;
       probe(path.tag, std::max(item.va, path.va), pa);
@@ -805,7 +811,7 @@ void Caches::probe(u32 tag, u64 va, u64 origin) {
   probe_tag(tag, va, origin);
   if (regimes_.tag(tag).globals == 0) return;
   // A global translation meets those of every other ASID.
-  if (!spend(regimes_.active())) return;
+  if (!work_.spend(regimes_.active())) return;
   for (u32 t = 0; t < regimes_.active(); ++t) {
     const auto other = regimes_.active_tag(t);
     if (other != tag && regimes_.tag(other).formed != 0 && regimes_.meets_globals_of(other, tag)) {
@@ -816,19 +822,20 @@ void Caches::probe(u32 tag, u64 va, u64 origin) {
 
 void Caches::probe_tag(u32 tag, u64 va, u64 origin) {
   std::vector<Candidate> found;
-  if (!spend(8 * Work::per_question)) return;  // dearer than looking at so many edges
+  if (!work_.spend(8 * Work::per_question)) return;  // dearer than looking at so many edges
   collect(tag, va, found);
   if (!in_conflict(found)) return;
-  for (const Violation& violation : violations_) {
-    if (violation.rule == Rule::CONFLICT_BBM && violation.at == now_) return;
+  for (const Violation& violation : findings_.violations()) {
+    if (violation.rule == Rule::CONFLICT_BBM && violation.at == findings_.now()) return;
   }
-  std::string text = "two translations that differ may both be alive at input address " + name(va) +
-                     " under one tag; the last store was to " + name(origin);
+  std::string text = "two translations that differ may both be alive at input address " +
+                     findings_.name(va) + " under one tag; the last store was to " +
+                     findings_.name(origin);
   std::vector<Cause> causes;
   for (const Candidate& c : found) {
     if (c.kind != Candidate::Kind::fault) causes.push_back(cause_of(c, va));
   }
-  report(Rule::CONFLICT_BBM, text, std::move(causes));
+  findings_.report(Rule::CONFLICT_BBM, text, std::move(causes));
 }
 
 /// Some word of the table, or of those below it, has more than one visible version.
@@ -840,7 +847,7 @@ bool Caches::pending_below(const TableExtent& table) const {
     pending = any_pending(*frame);
     if (table.level == last_level) return;
     for (unsigned i = 0; !pending && (i = frame->next_used(i)) < frame_words; ++i) {
-      if (!spend(1)) return;
+      if (!work_.spend(1)) return;
       if (frame->is_unknown(i) || !Geometry::is_table(frame->words[i], table.level)) continue;
       pending = pending_below(table_below(table.geometry, frame->words[i], table.level, 0));
     }
@@ -861,8 +868,8 @@ void Caches::probe_part(u32 tag, const TableExtent& part, u64 first, u64 last) {
   if (frame == nullptr || before >= part.entries) return;
   const auto begin = static_cast<unsigned>(bits(part.table, 11, 3));
   const auto end = static_cast<unsigned>(begin + part.entries);
-  for (auto i = static_cast<unsigned>(begin + before); (i = frame->next_used(i)) < end && spend(1);
-       ++i) {
+  for (auto i = static_cast<unsigned>(begin + before);
+       (i = frame->next_used(i)) < end && work_.spend(1); ++i) {
     const u64 va = part.va + (u64{i - begin} << shift);
     if (va > last) return;
     memory_.visible(*frame, i, [&](Content content) {
@@ -892,11 +899,12 @@ void Caches::check_contiguous(Frame& frame, unsigned index, Geometry geometry, u
     const Content other = frame.newest(i);
     if (i == index || other.unknown || !geometry.is_leaf(other.value, level)) continue;
     if (!contiguous_hint(other.value).value) continue;
-    count(Rule::CONFLICT_CONTIGUOUS);
+    findings_.count(Rule::CONFLICT_CONTIGUOUS);
     if (expected(other.value, i - first) == expected(value, index - first)) continue;
-    report(Rule::CONFLICT_CONTIGUOUS,
-           "members of one contiguous group disagree: " + name(frame.address() + 8 * index) +
-               " and " + name(frame.address() + 8 * i));
+    findings_.report(
+        Rule::CONFLICT_CONTIGUOUS,
+        "members of one contiguous group disagree: " + findings_.name(frame.address() + 8 * index) +
+            " and " + findings_.name(frame.address() + 8 * i));
     return;
   }
 }

@@ -40,7 +40,7 @@ void Caches::visit_table(const Space& space, const TableExtent& table, u8 hierar
   std::vector<Candidate> one;
   const auto first = static_cast<unsigned>(bits(table.table, 11, 3));
   const u64 end = std::min<u64>(first + table.entries, frame_words);
-  for (unsigned i = first; (i = frame->next_used(i)) < end && spend(1); ++i) {
+  for (unsigned i = first; (i = frame->next_used(i)) < end && work_.spend(1); ++i) {
     const u64 here = table.va + (i - first) * size;
     const u64 origin = frame->address() + 8 * i;
     memory_.visible(*frame, i, [&](Content content) {
