@@ -98,8 +98,8 @@ class OutcomesBench {
   u64 content(u64 address) { return world_.caches().memory().newest(address).value; }
 
   void find_leaf() {
-    std::vector<spec::Caches::StreamOption> options;
-    world_.caches().stream_options(1, 0, false, options);
+    std::vector<spec::StreamOption> options;
+    world_.caches().fetches().stream_options(1, 0, false, options);
     std::vector<spec::Candidate> found;
     if (!options.empty()) world_.caches().collect(options.front().tag, iova, found);
     if (found.size() != 1 || found.front().kind != spec::Candidate::Kind::leaf) {

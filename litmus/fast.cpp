@@ -489,9 +489,8 @@ class Runner {
   }
 
   [[nodiscard]] bool may_be(const spec::Access& access, spec::SteKind kind) const {
-    const auto& ways = caches_.ways_of(access.sid, access.ssid, access.ssv).options;
-    return std::ranges::any_of(ways,
-                               [&](const Caches::StreamOption& way) { return way.kind == kind; });
+    const auto& ways = caches_.fetches().ways_of(access.sid, access.ssid, access.ssv).options;
+    return std::ranges::any_of(ways, [&](const spec::StreamOption& way) { return way.kind == kind; });
   }
 
   void judge_access(const Access& access) {

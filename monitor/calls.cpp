@@ -398,9 +398,9 @@ void Monitor::check_space_range(u32 device, Substream at, u64 first, u64 last) {
   if (!findings_.empty()) return;
   const Place place{device, interface_.stream_ids(device).front(), at};
   InlineVector<u32, 4> tags;
-  const spec::Caches::StreamOptions& known = ways_at(place);
+  const spec::StreamOptions& known = ways_at(place);
   if (!known.complete) give_up_on(place);
-  for (const spec::Caches::StreamOption& option : known.options) {
+  for (const spec::StreamOption& option : known.options) {
     const bool other = std::ranges::find(tags, option.tag) == tags.end();
     if (option.regime != 0 && other) tags.push_back(option.tag);
   }

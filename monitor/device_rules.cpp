@@ -335,7 +335,7 @@ void DeviceRules::judge_terminated(const Access& access, const trace::Dma& dma,
   Open open{.access = access,
             .candidates = {},
             .stalled = dma.result == trace::DmaResult::stall,
-            .merges = caches_.may_merge_events(access.sid),
+            .merges = caches_.fetches().may_merge_events(access.sid),
             .which = before_ - 1,
             .detail = {}};
   for (const Outcome& o : allowed) {

@@ -178,10 +178,10 @@ void Monitor::check_stream(const spec::StreamPart& part) {
 Monitor::Lookups Monitor::lookups_at(const Place& place, u32 tag) {
   Lookups lookups;
   if (spec::is_atc_tag(tag)) return lookups;
-  const spec::Caches::StreamOptions& known = ways_at(place);
+  const spec::StreamOptions& known = ways_at(place);
   if (!known.complete) give_up_on(place);
-  for (const spec::Caches::StreamOption& option : known.options) {
-    const auto same = [&](const spec::Caches::StreamOption& o) { return o.looks_up_like(option); };
+  for (const spec::StreamOption& option : known.options) {
+    const auto same = [&](const spec::StreamOption& o) { return o.looks_up_like(option); };
     if (option.regime == 0 || option.tag != tag) continue;
     if (std::ranges::none_of(lookups, same)) lookups.push_back(option);
   }
@@ -199,7 +199,7 @@ bool Monitor::is_on_a_user(const Place& place) const {
 }
 
 /// False: the promise is broken, and was reported; not if that is known.
-bool Monitor::check_option(const Place& place, const spec::Caches::StreamOption& option,
+bool Monitor::check_option(const Place& place, const spec::StreamOption& option,
                            const Alternatives& allowed) {
   // What calls itself translated passes unchecked where EATS = 1 (IHI 0070 5.2): whoever has no ATS
   // that was turned on may call itself so as well, and then reaches everything.
@@ -255,19 +255,19 @@ void Monitor::check_place(const Place& place) {
   const spec::sva::Substream at = place.at;
   // Where the engine follows memory alone, what it knows of configurations is of before.
   if (vanishes(device) || caches_.stands_still()) return;
-  const spec::Caches::StreamOptions& known = ways_at(place);
+  const spec::StreamOptions& known = ways_at(place);
   if (!known.complete) return give_up_on(place);
   Alternatives allowed = interface_.expected_during(device, at, 0);
   // Whatever its user writes, and where nothing is known of that.
   if (is_on_a_user(place)) allowed.add({.state = State::within});
   if (allowed.gave_up) return give_up_on_promises(place);
-  for (const spec::Caches::StreamOption& option : known.options) {
+  for (const spec::StreamOption& option : known.options) {
     if (option.not_modelled != spec::NotModelled::no) return meets_unmodelled(option.not_modelled);
   }
   ++statistics_.outcomes_judged;
   count(in_call_ ? spec::Rule::PROMISE_TRANSIENT : spec::Rule::PROMISE_OUTCOME);
   InlineVector<u32, 8> tags;
-  for (const spec::Caches::StreamOption& option : known.options) {
+  for (const spec::StreamOption& option : known.options) {
     if (!check_option(place, option, allowed)) return;
     const bool other = std::ranges::find(tags, option.tag) == tags.end();
     if (option.regime != 0 && other) tags.push_back(option.tag);
@@ -360,7 +360,7 @@ void Monitor::check_interval_for(u32 tag, const Place& place, u64 first, u64 las
   }
   // What is promised depends on whether stage 1 is a user's.
   Lookups plain, contained;
-  for (const spec::Caches::StreamOption& way : lookups_at(place, tag)) {
+  for (const spec::StreamOption& way : lookups_at(place, tag)) {
     (way.contained ? contained : plain).push_back(way);
   }
   if (!contained.empty()) {
@@ -392,7 +392,7 @@ void Monitor::check_lookups(const Question& asked, u64 first, u64 last) {
 bool Monitor::compare(const Question& asked, u64 first, u64 last) {
   u64 va = first;
   spec::Pieces pieces(caches_, asked.tag, scratch_);
-  const auto by_stage2 = [](const spec::Caches::StreamOption& way) {
+  const auto by_stage2 = [](const spec::StreamOption& way) {
     return way.kind == spec::SteKind::stage2 || way.contained;
   };
   const bool of_stage2 =
@@ -541,7 +541,7 @@ Monitor::Breach Monitor::breach_of(const Question& asked, u64 va, const Alternat
     access.privileged = kind.privileged;
     outcomes_.clear();
     if (atc) caches_.outcomes_of_atc(asked.tag, access, outcomes_);
-    for (const spec::Caches::StreamOption& way : asked.lookups) {
+    for (const spec::StreamOption& way : asked.lookups) {
       caches_.outcomes_by(way, access, scratch_, heed_conflicts, outcomes_);
     }
   };

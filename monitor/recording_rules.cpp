@@ -79,10 +79,10 @@ void RecordingRules::accessed_configuration(const spec::Access& access, EventInd
   std::vector<ConfigItem> stale;
   caches_.stale_configuration(access.sid, access.ssid, stale);
   if (stale.empty()) return;
-  std::vector<spec::Caches::StreamOption> options;
-  if (!caches_.stream_options(access.sid, access.ssid, access.ssv, options)) return;
+  std::vector<spec::StreamOption> options;
+  if (!caches_.fetches().stream_options(access.sid, access.ssid, access.ssv, options)) return;
   // C_BAD_STREAMID is the trace of an L1STD, which is judged at the end.
-  std::erase_if(options, [](const spec::Caches::StreamOption& option) {
+  std::erase_if(options, [](const spec::StreamOption& option) {
     return option.event == spec::EventType::c_bad_streamid || option.dies != spec::immortal;
   });
   if (options.size() < 2) return;

@@ -17,7 +17,7 @@ std::optional<spec::Regime<u64>> Monitor::format_for(u32 walker, u64 master) con
   const auto of_device = [&](u32 device) -> std::optional<spec::Regime<u64>> {
     if (interface_.domain_of(device) != master || master == 0) return std::nullopt;
     const u32 sid = interface_.stream_ids(device).front();
-    for (const spec::Caches::StreamOption& option : caches_.options_of(sid, 0, false).options) {
+    for (const spec::StreamOption& option : caches_.fetches().options_of(sid, 0, false).options) {
       // A call that moves the device may have left it an STE of stage 2 as well.
       if (option.regime == 0 || spec::is_stage2(caches_.regime(option.regime - 1))) continue;
       return caches_.regime(option.regime - 1);

@@ -178,10 +178,11 @@ u64 DriverSubject::fork(u64 mm) {
 }
 
 bool DriverSubject::collide_asid(u64 mm, u32 device, spec::sva::Substream at) {
-  std::vector<spec::Caches::StreamOption> options;
+  std::vector<spec::StreamOption> options;
   const u32 sid = monitor_->interface().stream_ids(device).front();
-  if (!monitor_->caches().stream_options(sid, at.number, at.present, options)) return false;
-  for (const spec::Caches::StreamOption& option : options) {
+  if (!monitor_->caches().fetches().stream_options(sid, at.number, at.present, options))
+    return false;
+  for (const spec::StreamOption& option : options) {
     if (option.regime == 0) continue;
     const u32 asid = static_cast<u32>(monitor_->caches().regime(option.regime - 1).asid);
     if (host_->processes().pinned(mm)) return host_->processes().asid(mm) == asid;

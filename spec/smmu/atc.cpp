@@ -151,18 +151,18 @@ void Caches::fail_atc_invs() {
 
 void Caches::set_ats(u32 sid, bool on) {
   if (on == has_ats(sid)) return;
-  ++stream_versions_[sid % stream_versions_.size()];
+  fetches_.note_change(sid);
   if (on) {
     atcs_.switch_on(sid);
     Options options;
-    if (controls_.enabled() && !ste_options(sid, options.stes)) {
+    if (controls_.enabled() && !fetches_.ste_options(sid, options.stes)) {
       findings_.give_up_unasked();
     }
     std::vector<u32> numbers;
     for (u32 i = 0; i < regimes_.formed(); ++i) {
       if (regimes_.formed(i).sid != sid) continue;
       numbers.push_back(regimes_.formed(i).ssid);
-      look_at_cds(sid, regimes_.formed(i).ssid, options);
+      fetches_.look_at_cds(sid, regimes_.formed(i).ssid, options);
     }
     Atcs::Sources sources;
     sources_of({sid}, options, numbers, sources);

@@ -173,7 +173,7 @@ bool Caches::check_translated(const Access& access, const Outcome& outcome,
   if (unchecked) add(found, outcome);
   if (!checked) return true;
   SteOptions stes;
-  if (!ste_options(access.sid, stes)) return false;
+  if (!fetches_.ste_options(access.sid, stes)) return false;
   for (const SteOption& ste : stes) {
     if (ste.unknown) {
       add(found, outcome);
@@ -197,7 +197,7 @@ bool Caches::check_translated(const Access& access, const Outcome& outcome,
 
 /// The device asks for a translation and uses it at once.
 bool Caches::ask_ats(const Access& access, std::vector<Outcome>& found) const {
-  const StreamOptions& known = options_of(access.sid, access.ssid, access.ssv);
+  const StreamOptions& known = fetches_.options_of(access.sid, access.ssid, access.ssv);
   if (!known.complete) return false;
   for (const StreamOption& option : known.options) {
     if (option.no_ats) add(found, denied(Rule::STE_EATS));  // and no CD is read

@@ -60,7 +60,7 @@ void Caches::sources_of(const StreamPart& part, const Options& options,
         source.kind = AtsSource::Kind::unknown;
       } else {
         if (cd.bad_substreamid) continue;
-        const Forming& forms = forming(ste.ste, cd.cd);
+        const Fetches::Forming& forms = fetches_.forming(ste.ste, cd.cd);
         if (forms.bad || forms.not_modelled != NotModelled::no) continue;
         source.regime = forms.regime;
         source.overrides = overrides_of(ste.ste, caps_);
@@ -77,7 +77,7 @@ void Caches::sources_of(const StreamPart& part, const Options& options,
     }
     if (ste.unknown || ste.bad_streamid || !full_ats(ste.ste, caps_)) continue;
     if (ste.decision.has_stage2() && part.whole()) {
-      const Forming2 forms = forming2(ste.ste);
+      const Fetches::Forming2 forms = fetches_.forming2(ste.ste);
       const bool nested = ste.decision.kind == SteKind::nested;
       if (forms.not_modelled == NotModelled::no) {
         add({.owner = atcs_.intern(part.sid, 0, nested ? AtcOwner::contained : 0),

@@ -27,7 +27,7 @@
 //
 // What follows, by subject:
 //   tables.cpp       table pages, items, makes    enable.cpp        registers, SMMUEN
-//   options.cpp      what a fetch of a STE or CD may read
+//   fetches.cpp      what a fetch of a STE or CD may read
 //   regions.cpp      where those lie              config.cpp        what follows where they change
 //   formed_regimes.cpp  regimes that come and go
 //   invalidate.cpp   commands                     dropped.cpp       those that the queue lost
@@ -55,6 +55,7 @@
 #include "spec/smmu/config_cache.h"
 #include "spec/smmu/controls.h"
 #include "spec/smmu/coverage.h"
+#include "spec/smmu/fetches.h"
 #include "spec/smmu/findings.h"
 #include "spec/smmu/from_reset.h"
 #include "spec/smmu/items.h"
@@ -75,14 +76,6 @@ class ConfigIndex;
 class Pieces;
 struct ContextDecision;
 struct SmmuState;
-
-/// What differs between legal devices and is in no ID register.
-struct Profile {
-  unsigned config_atom = 8;  ///< bytes that a configuration fetch reads at once: 8 or 16
-  /// ATC_INV with SSV = 0 covers the entries that have a PASID too (PCIe ATS).
-  bool untagged_covers_pasids = true;
-  friend bool operator==(const Profile&, const Profile&) = default;
-};
 
 /// A translation, or the lack of one, that a look-up of one address may meet.
 struct Candidate {
@@ -230,6 +223,9 @@ class Caches {
     return regimes_[regime_of_walker(walker) - 1].tag;
   }
 
+  /// What fetches of configuration may read.
+  [[nodiscard]] const Fetches& fetches() const { return fetches_; }
+
   // ---- questions: nothing changes ---------------------------------------------------------------
   /// Distinct outcomes of an access now; `visit(const Outcome&)` for each. False: a bound was hit.
   template <class Visit>
@@ -310,45 +306,6 @@ class Caches {
   [[nodiscard]] u64 next_group() const { return commands_.group(); }
   [[nodiscard]] u64 completed_groups() const { return commands_.completed(); }
 
-  // What an access under (sid, ssid) may translate by: visit(Outcome or regime). Used by promises.
-  struct StreamOption {
-    SteKind kind = SteKind::bad;
-    EventType event = EventType::none;  ///< fault, where no regime
-    Rule rule = Rule::STE_VALID;
-    u32 regime = 0;  ///< 1 + regime, 0: none
-    u32 tag = 0;
-    FaultReaction reaction{};
-    bool any = false;  ///< unknown configuration, or one that is not modelled: anything
-    NotModelled not_modelled = NotModelled::no;
-    bool disabled = false;  ///< no configuration: SMMUEN is 0, and GBPA makes it `kind`
-    Group dies = immortal;
-    bool ats = false;           ///< through an STE that answers ATS requests (EATS = 1)
-    bool no_ats = false;        ///< through one that does not
-    bool skips_stage1 = false;  ///< kind is bypass by S1DSS, not by the STE's Config
-    /// kind is nested, regime and tag are of its stage 2: whatever its stage 1 yields, which is
-    /// not looked at, is an address there.
-    bool contained = false;
-    Overrides overrides{};   ///< of the STE
-    InputOverrides input{};  ///< and what it makes of attributes that no leaf replaces
-    /// Accesses look up the same, and their faults end alike.
-    [[nodiscard]] bool looks_up_like(const StreamOption& other) const {
-      return regime == other.regime && reaction == other.reaction && overrides == other.overrides &&
-             contained == other.contained;
-    }
-  };
-  /// Distinct options for a stream; false: a bound was hit.
-  bool stream_options(u32 sid, u32 ssid, bool ssv, std::vector<StreamOption>& options) const;
-  struct StreamOptions {
-    bool complete = false;  ///< no bound was hit
-    std::vector<StreamOption> options;
-  };
-  /// The same, kept as long as no configuration changes: until this or anything else is called that
-  /// changes the state or asks for other options.
-  [[nodiscard]] const StreamOptions& options_of(u32 sid, u32 ssid, bool ssv) const;
-  /// By what an untranslated access of the stream may go now, and no other way: the options where
-  /// SMMUEN is 1, GBPA where it is 0, and both while its change is not acknowledged. outcomes() and
-  /// whoever judges promises ask here. Valid as long as what options_of() gives.
-  [[nodiscard]] const StreamOptions& ways_of(u32 sid, u32 ssid, bool ssv) const;
   /// What becomes of an access by such a way, if no tables are looked up (`regime` is 0).
   [[nodiscard]] Outcome end_of(const StreamOption& way, const Access& access) const;
   /// And if they are: what look-ups of the address may meet is `candidates`, as collect() finds it
@@ -376,9 +333,6 @@ class Caches {
   void for_each_translating_stream(Visit&& visit) const {
     for (u32 i = 0; i < known_sids_.size(); ++i) visit(static_cast<u32>(known_sids_[i]));
   }
-
-  /// Some STE that the stream may use has MEV = 1, or is unknown. IHI 0070 7.3.1.
-  [[nodiscard]] bool may_merge_events(u32 sid) const;
 
   /// Candidates for one address under a tag: cached and in memory.
   void collect(u32 tag, u64 va, std::vector<Candidate>& found) const;
@@ -503,32 +457,15 @@ class Caches {
 
  private:
   friend class Pieces;
-  /// Of one stream; changes whenever one of its options may, while structures can be fetched and
-  /// nothing from before reset can be cached.
-  struct ConfigurationVersion {
-    u64 stream = 0;
-    u64 all = 0;
-    u64 generation = 0;
-    friend bool operator==(const ConfigurationVersion&, const ConfigurationVersion&) = default;
-  };
-  struct KnownOptions {
-    u32 sid = 0;
-    u32 ssid = 0;
-    bool ssv = false;
-    bool known = false;
-    ConfigurationVersion version;
-    StreamOptions options;
-  };
-  /// What a legal STE and a CD form, or why they do not.
-  struct Forming {
-    Ste<u64> ste;
-    Cd<u64> cd;
-    bool known = false;
-    bool e2h = false;
-    std::optional<Rule> bad{};
-    NotModelled not_modelled = NotModelled::no;
-    u32 regime = 0;
-  };
+  using Forming = Fetches::Forming;
+  using Forming2 = Fetches::Forming2;
+  using SteOption = Fetches::SteOption;
+  using CdOption = Fetches::CdOption;
+  using SteOptions = Fetches::SteOptions;
+  using CdOptions = Fetches::CdOptions;
+  using Options = Fetches::Options;
+  using Word = Fetches::Word;
+  using Words = Fetches::Words;
   using Path = TableGraph::Path;
   using End = TableGraph::End;
   using Entries = TableGraph::Entries;
@@ -538,81 +475,7 @@ class Caches {
     Content content;
     EventIndex at;
   };
-  struct SteOption {
-    Ste<u64> ste;
-    SteDecision decision;  ///< of a known one
-    u64 place = 0;
-    Group dies = immortal;
-    bool unknown = false;
-    bool bad_streamid = false;
-    unsigned units = 0;
-  };
-  struct CdOption {
-    Cd<u64> cd;
-    u64 place = 0;
-    Group dies = immortal;
-    bool unknown = false;
-    bool bad_substreamid = false;
-    unsigned units = 0;
-  };
-  /// Nearly always one or two.
-  template <class Option>
-  using OptionList = InlineVector<Option, 2>;
-  using SteOptions = OptionList<SteOption>;
-  using CdOptions = OptionList<CdOption>;
   using FormedList = InlineVector<Formed, 4>;
-  /// Of one stream: its STEs, and the CDs of the substreams that were looked at.
-  struct Options {
-    struct Cds {
-      u32 number = 0;
-      CdOptions options;
-    };
-    SteOptions stes;
-    std::vector<Cds> cds;
-
-    [[nodiscard]] const CdOptions& cds_of(u32 number) const;
-  };
-  /// Cached words of the CDs of a stream, while a table of many is looked at and nothing is cached
-  /// or dropped: looking those of each CD up among all would take the square of them.
-  struct CdItems {
-    static constexpr std::size_t pays_from = 8;  ///< CDs
-    bool valid = false;
-    u32 sid = 0;
-    std::vector<std::pair<u32, u32>> items;  ///< SubstreamID and number in ConfigCache, ascending
-  };
-  void gather_cd_items(u32 sid);
-  /// visit(number in ConfigCache) for each cached word of that CD, ascending.
-  template <class Visit>
-  void for_cd_items(u32 sid, u32 ssid, Visit&& visit) const;
-  struct Word {
-    u64 value;
-    bool unknown;
-    Group dies;
-  };
-  using Words = InlineVector<Word, 4>;
-  using Places = InlineVector<u64, 4>;
-  /// What one fetch of a structure read: one word, or two.
-  struct UnitValue {
-    std::array<u64, 2> word;
-    std::array<bool, 2> unknown;
-    Group dies;
-  };
-  struct UnitValues {
-    static constexpr unsigned bound = 16;
-    std::array<UnitValue, bound> values;
-    unsigned count = 0;
-    bool overflow = false;
-    void add(const UnitValue& value) {
-      for (unsigned i = 0; i < count; ++i) {
-        if (values[i].unknown != value.unknown || values[i].word != value.word) continue;
-        if (values[i].dies < value.dies) values[i].dies = value.dies;
-        return;
-      }
-      overflow |= count == bound;
-      if (!overflow) values[count++] = value;
-    }
-  };
-
   // tables.cpp
   void link(const TableExtent& table, Edge edge);
   void link_part(Frame& frame, const Edge& edge, bool& known);
@@ -672,33 +535,6 @@ class Caches {
   void mark_dirty(u32 tag, u64 va, unsigned extent_lg2);
   void check_lost_update(Frame& frame, unsigned index, u64 value);
 
-  // options.cpp
-  bool ste_options(u32 sid, SteOptions& options) const;
-  bool read_stes(u32 sid, SteOptions& options) const;
-  [[nodiscard]] const Forming& forming(const Ste<u64>& ste, const Cd<u64>& cd) const;
-  /// What a legal STE with stage 2 alone forms.
-  struct Forming2 {
-    NotModelled not_modelled = NotModelled::no;
-    u32 regime = 0;
-  };
-  [[nodiscard]] Forming2 forming2(const Ste<u64>& ste) const;
-  void add_stage2(u32 sid, const SteOption& ste, StreamOption& option) const;
-  bool cd_options(u32 sid, u32 ssid, const SteOptions& all, CdOptions& options) const;
-  void words_at(ConfigKind kind, u32 sid, u32 ssid, u64 place, unsigned word, Words& words) const;
-  using CachedWords = InlineVector<u32, 16>;
-  void units_at(u64 place, unsigned unit, bool cached_only, const CachedWords& cached,
-                UnitValues& values) const;
-  /// Numbers of the cached words of the structure at `place` that serve (sid, ssid).
-  void cached_words(ConfigKind kind, u32 sid, u32 ssid, u64 place, CachedWords& found) const;
-  /// `of(option)` is the structure of an option, by reference.
-  template <class Option, class Of>
-  static void add_option(Option option, u64 unknown, const Of& of, OptionList<Option>& options);
-  [[nodiscard]] bool too_many(ConfigKind kind, u32 sid, u32 ssid, u64 place,
-                              std::string_view of_what) const;
-  template <class Option, class Of>
-  bool mixtures(ConfigKind kind, u32 sid, u32 ssid, u64 place, Group dies, bool cached_only,
-                const Of& of, OptionList<Option>& options) const;
-
   // regions.cpp
   void refresh_regions(u32 sid, const SteOptions& stes);
   void refresh_l2_arrays(u32 first_sid);
@@ -712,7 +548,6 @@ class Caches {
   void reform_unseen(const StreamPart& part);
   void reform_all();
   void cds_to_form(const SteOption& ste, const StreamPart& part, std::vector<u32>& numbers) const;
-  void look_at_cds(u32 sid, u32 number, Options& options);
   void form_stage2(u32 sid, const SteOption& ste, FormedList& formed);
   void follow_nesting(u32 tag, Group died);
   void form_cd(u32 sid, u32 number, const SteOption& ste, Options& options, FormedList& formed);
@@ -727,7 +562,6 @@ class Caches {
   [[nodiscard]] Group fate(const ConfigItem& item, u64 via) const;
 
   // formed_regimes.cpp
-  u32 intern(const Regime<u64>& regime);
   void become_formed(u32 regime);
   void become_ghost(u32 regime, Group died);
   void leave_mixed(const Space& gone, const TableExtent& own, Group died);
@@ -880,6 +714,8 @@ class Caches {
   Profile profile_;
   Changes changes_;
   Atcs atcs_{trail_, commands_, changes_, profile_.untagged_covers_pasids};
+  Fetches fetches_{caps_, profile_, controls_, memory_, config_,  from_reset_,
+                   atcs_, trail_,   regimes_,  items_,  findings_};
 
   u64 tolerate_epd_ = 0;
 
@@ -887,17 +723,11 @@ class Caches {
 
   TrailArray<Walker> walkers_;  // that walk
 
-  std::array<u64, 64> stream_versions_{};  // by StreamID: an option of such a stream may change
-  u64 streams_version_ = 0;                // of any stream
-  mutable std::array<KnownOptions, 64> known_options_;
-  mutable StreamOptions scratch_ways_;
-  mutable std::array<Forming, 64> formings_;
   u64 recounts_asked_ = 0;  // by events, of which not each is followed by one; no part of the state
   std::vector<Vanished> scratch_vanished_;
   std::vector<Path> scratch_paths_;
   std::vector<u32> scratch_covered_;
   std::vector<u32> scratch_numbers_;
-  CdItems cd_items_;
   Options scratch_options_;
   std::vector<Item> scratch_gone_;
   std::vector<Item> scratch_shadows_;

@@ -188,9 +188,10 @@ void Smmu::check_stall_term(const Command& command) {
   if (command.op != Opcode::stall_term) return;
   ++caches_.exercised()[static_cast<std::size_t>(Rule::STALL_TERM_ABORTS)];
   if (!smmuen()) return;
-  std::vector<Caches::StreamOption> options;
-  const bool all = caches_.stream_options(static_cast<u32>(command.sid), 0, false, options);
-  const auto aborts = [](const Caches::StreamOption& option) {
+  std::vector<StreamOption> options;
+  const bool all =
+      caches_.fetches().stream_options(static_cast<u32>(command.sid), 0, false, options);
+  const auto aborts = [](const StreamOption& option) {
     return !option.any && (option.kind == SteKind::abort || option.kind == SteKind::bad);
   };
   if (!all || std::ranges::all_of(options, aborts)) return;

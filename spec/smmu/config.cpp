@@ -59,7 +59,7 @@ void Caches::add_streams_around(u64 pa, std::vector<StreamPart>& streams) {
       bool interesting = false;
       for (u32 i = 0; i < known_sids_.size(); ++i) interesting |= known_sids_[i] == first + n;
       SteOptions stes;
-      if (!interesting && ste_options(first + n, stes)) {
+      if (!interesting && fetches_.ste_options(first + n, stes)) {
         for (const SteOption& ste : stes) {
           interesting |= ste.unknown || (ste.ste.v() & ste.ste.config_translates()).value;
         }
@@ -69,27 +69,9 @@ void Caches::add_streams_around(u64 pa, std::vector<StreamPart>& streams) {
   }
 }
 
-const Caches::CdOptions& Caches::Options::cds_of(u32 number) const {
-  static const CdOptions none{};
-  for (const Cds& known : cds) {
-    if (known.number == number) return known.options;
-  }
-  return none;
-}
-
-/// Adds the CDs of substream `number`, once.
-void Caches::look_at_cds(u32 sid, u32 number, Options& options) {
-  const auto known = std::ranges::find(options.cds, number, &Options::Cds::number);
-  if (known != options.cds.end()) return;
-  options.cds.push_back({.number = number, .options = {}});
-  if (cd_options(sid, number, options.stes, options.cds.back().options)) return;
-  options.cds.back().options.clear();
-  findings_.give_up_unasked();
-}
-
 /// A regime of stage 2 is formed by the STE.
 void Caches::form_stage2(u32 sid, const SteOption& ste, FormedList& formed) {
-  const Forming2 forms = forming2(ste.ste);
+  const Fetches::Forming2 forms = fetches_.forming2(ste.ste);
   if (forms.not_modelled != NotModelled::no) {
     findings_.leave_unsupported(text_of(forms.not_modelled));
     return;
@@ -111,7 +93,7 @@ void Caches::follow_nesting(u32 tag, Group died) {
 /// A regime can be formed by (sid, number) through `ste` and each possible CD.
 void Caches::form_cd(u32 sid, u32 number, const SteOption& ste, Options& options,
                      FormedList& formed) {
-  look_at_cds(sid, number, options);
+  fetches_.look_at_cds(sid, number, options);
   for (const CdOption& cd : options.cds_of(number)) {
     if (cd.unknown) {
       findings_.report(Rule::WILD_STRUCTURE,
@@ -120,7 +102,7 @@ void Caches::form_cd(u32 sid, u32 number, const SteOption& ste, Options& options
       continue;
     }
     if (cd.bad_substreamid) continue;
-    const Forming& forms = forming(ste.ste, cd.cd);
+    const Fetches::Forming& forms = fetches_.forming(ste.ste, cd.cd);
     if (cd.units > 1) findings_.count(Rule::TORN_CD);
     if (forms.bad) {
       if (cd.cd.v() && cd.units > 1) {
@@ -179,8 +161,8 @@ void Caches::cds_to_form(const SteOption& ste, const StreamPart& part,
     if ((n + 1) << leaf_bits <= part.first) continue;
     Words words;
     const u64 first = n << leaf_bits;
-    words_at(ConfigKind::l1cd, part.sid, static_cast<u32>(first), ste.ste.s1contextptr() + 8 * n, 0,
-             words);
+    fetches_.words_at(ConfigKind::l1cd, part.sid, static_cast<u32>(first),
+                      ste.ste.s1contextptr() + 8 * n, 0, words);
     for (const Word& word : words) {
       const L1Cd<u64> l1cd{word.value};
       if (word.unknown) add(std::max<u64>(first, part.first));
@@ -206,7 +188,7 @@ void Caches::reform(const StreamPart& part) {
 void Caches::reform_unseen(const StreamPart& part) {
   const u32 sid = part.sid;
   regimes_.note_change();
-  ++stream_versions_[sid % stream_versions_.size()];
+  fetches_.note_change(sid);
   graph_.note_change();
   FormedList now;
   Options& options = scratch_options_;
@@ -215,7 +197,7 @@ void Caches::reform_unseen(const StreamPart& part) {
   const SteOptions& stes = options.stes;
   bool translates = false;
   if (controls_.enabled()) {
-    if (!ste_options(sid, options.stes)) findings_.give_up_unasked();
+    if (!fetches_.ste_options(sid, options.stes)) findings_.give_up_unasked();
     if (part.whole()) refresh_regions(sid, stes);
     findings_.count(Rule::WILD_STRUCTURE);
     for (const SteOption& ste : stes) {
@@ -239,9 +221,9 @@ void Caches::reform_unseen(const StreamPart& part) {
         continue;
       }
       cds_to_form(ste, part, scratch_numbers_);
-      if (scratch_numbers_.size() >= CdItems::pays_from) gather_cd_items(sid);
+      if (scratch_numbers_.size() >= Fetches::many_cds) fetches_.gather_cds(sid);
       for (const u32 number : scratch_numbers_) form_cd(sid, number, ste, options, now);
-      cd_items_.valid = false;
+      fetches_.forget_cds();
     }
   }
   bool known = false;
@@ -302,7 +284,7 @@ void Caches::replace_formed(const StreamPart& part, const FormedList& now) {
 }
 
 void Caches::reform_all() {
-  ++streams_version_;
+  fetches_.note_change();
   for (u32 i = 0; i < known_sids_.size(); ++i) reform({static_cast<u32>(known_sids_[i])});
 }
 
@@ -336,7 +318,7 @@ void Caches::config_vanished(const Vanished& what, const std::vector<Vanished>& 
       case ConfigKind::l1cd: {
         // Which half of the SubstreamIDs one L1CD stands for follows from S1Fmt; both are tried.
         SteOptions stes;
-        ste_options(region.sid, stes);
+        fetches_.ste_options(region.sid, stes);
         unsigned leaf_bits = 6;
         for (const SteOption& ste : stes) {
           if (cd_leaf_bits(ste.ste, caps_) != 0) leaf_bits = cd_leaf_bits(ste.ste, caps_);

@@ -18,12 +18,6 @@ Edge root_edge(const Space& space, const TableExtent& root) {
 
 }  // namespace
 
-u32 Caches::intern(const Regime<u64>& regime) {
-  const u32 number = regimes_.intern(regime);
-  items_.know_tags(regimes_.tags());
-  return number;
-}
-
 // ---- regimes that come and go -------------------------------------------------------------------
 
 void Caches::become_formed(u32 id) {

@@ -261,7 +261,7 @@ void Caches::cache_structure(const ConfigItem& tags) {
 
 /// The streams that an item concerns; of a span those that were ever configured.
 void Caches::add_streams(const ConfigItem& item, std::vector<StreamPart>& streams) {
-  if (item.sid_count > 1) ++streams_version_;
+  if (item.sid_count > 1) fetches_.note_change();
   if (item.kind == ConfigKind::cd) {
     add_part({item.sid, item.ssid, item.ssid}, streams);
     return;

@@ -408,7 +408,7 @@ bool Caches::collect_outcomes(const Access& access, std::vector<Outcome>& found)
 }
 
 bool Caches::untranslated_outcomes(const Access& access, std::vector<Outcome>& found) const {
-  const StreamOptions& known = ways_of(access.sid, access.ssid, access.ssv);
+  const StreamOptions& known = fetches_.ways_of(access.sid, access.ssid, access.ssv);
   if (!known.complete) return false;
   for (const StreamOption& way : known.options) {
     if (way.regime == 0) {
@@ -466,7 +466,7 @@ Outcome Caches::contained_outcome(u32 tag) const {
 }
 
 Outcome Caches::contained_outcome(const SteOption& ste) const {
-  const Forming2 forms = forming2(ste.ste);
+  const Fetches::Forming2 forms = fetches_.forming2(ste.ste);
   if (forms.not_modelled != NotModelled::no) {
     return unmodelled_outcome(forms.not_modelled, Rule::STE_EATS);
   }

@@ -99,7 +99,7 @@ bool Caches::reaches(u32 tag, u64 pa) const {
 // ---- all that a known user's access may meet ----------------------------------------------------
 
 bool Caches::collect_nested(const Access& access, std::vector<Outcome>& found) const {
-  const StreamOptions& known = ways_of(access.sid, access.ssid, access.ssv);
+  const StreamOptions& known = fetches_.ways_of(access.sid, access.ssid, access.ssv);
   if (!known.complete) return false;
   bool contained = false;
   for (const StreamOption& way : known.options) {
@@ -112,7 +112,7 @@ bool Caches::collect_nested(const Access& access, std::vector<Outcome>& found) c
     }
   }
   SteOptions stes;
-  if (contained && !ste_options(access.sid, stes)) return false;
+  if (contained && !fetches_.ste_options(access.sid, stes)) return false;
   for (const SteOption& ste : stes) {
     const bool known_one = !ste.unknown && !ste.bad_streamid;
     if (known_one && ste.decision.kind == SteKind::nested) through_both(access, ste, found);
@@ -129,7 +129,7 @@ void Caches::through_both(const Access& access, const SteOption& its,
   const StreamDecision stream = decide_stream(ste, caps_, access.ssv, u64{access.ssid});
   if (stream.event != EventType::none || stream.not_modelled != NotModelled::no) return;
   StreamOption way{.overrides = stream.overrides};
-  add_stage2(access.sid, its, way);
+  fetches_.add_stage2(access.sid, its, way);
   if (way.any) return;
   if (!stream.cd) {
     Outcome passed = bypass_outcome(caps_, true, stream.overrides, stream.input, access);
@@ -246,7 +246,7 @@ void Caches::through_its_stage2(const Access& access, const StreamOption& way,
 bool Caches::fill_nested(u32 sid, u32 ssid, bool ssv, u64 va, std::vector<u64>* relied_on) {
   SteOptions stes;
   const bool nests = controls_.enabled() && caps_.s1p && caps_.s2p;
-  if (!nests || !ste_options(sid, stes)) return false;
+  if (!nests || !fetches_.ste_options(sid, stes)) return false;
   std::vector<u64> unasked;
   bool filled = false;
   for (const SteOption& ste : stes) {
@@ -285,7 +285,7 @@ bool Caches::fill_by(u32 sid, u32 number, const Ste<u64>& ste, u64 va,
 /// The entry of a final translation, whatever its rights, is one of stage 1 like another.
 template <class Memory>
 bool Caches::fill_stage1(Memory& memory, const Regime<u64>& regime, u64 va, u64& last) {
-  const u32 number = intern(regime);
+  const u32 number = intern(regime, regimes_, items_);
   const u32 tag = regimes_[number].tag;
   constexpr u64 told_max = 1024;  // of an ASID: those beyond it are not remembered
   if (items_.count(tag) >= told_max) return false;

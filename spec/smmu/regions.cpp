@@ -16,11 +16,11 @@ void Caches::add_region(const Region& region) {
 
 /// The arrays of STEs that the L1STD of `first_sid` may lead to.
 void Caches::refresh_l2_arrays(u32 first_sid) {
-  ++streams_version_;  // other STEs, or none, for streams of which none was formed
+  fetches_.note_change();  // other STEs, or none, for streams of which none was formed
   config_.remove_regions(first_sid, ConfigKind::ste);
   Words words;
-  words_at(ConfigKind::l1std, first_sid, 0, l1std_address(controls_.stream_table(), u64{first_sid}),
-           0, words);
+  fetches_.words_at(ConfigKind::l1std, first_sid, 0,
+                    l1std_address(controls_.stream_table(), u64{first_sid}), 0, words);
   for (const Word& word : words) {
     const L1Std<u64> l1std{word.value};
     if (word.unknown) {
@@ -69,7 +69,7 @@ void Caches::refresh_regions(u32 sid, const SteOptions& stes) {
       const u64 place = ste.ste.s1contextptr() + 8 * n;
       const auto ssid = static_cast<u32>(n << leaf_bits);
       Words words;
-      words_at(ConfigKind::l1cd, sid, ssid, place, 0, words);
+      fetches_.words_at(ConfigKind::l1cd, sid, ssid, place, 0, words);
       for (const Word& word : words) {
         const L1Cd<u64> l1cd{word.value};
         if (word.unknown || l1cd_illegal(l1cd, caps_)) continue;

@@ -61,7 +61,7 @@ std::optional<Caches::Structure> Caches::structure_at(u64 pa) const {
 bool Caches::versions_of(const Structure& structure,
                          std::vector<std::array<u64, ste_words>>& found) const {
   SteOptions stes;
-  if (!ste_options(structure.sid, stes)) return false;
+  if (!fetches_.ste_options(structure.sid, stes)) return false;
   if (structure.kind == ConfigKind::ste) {
     for (const SteOption& option : stes) {
       const bool here = !option.unknown && !option.bad_streamid && option.place == structure.place;
@@ -69,7 +69,7 @@ bool Caches::versions_of(const Structure& structure,
     }
   } else if (structure.kind == ConfigKind::cd) {
     CdOptions cds;
-    if (!cd_options(structure.sid, structure.ssid, stes, cds)) return false;
+    if (!fetches_.cd_options(structure.sid, structure.ssid, stes, cds)) return false;
     for (const CdOption& option : cds) {
       const bool here =
           !option.unknown && !option.bad_substreamid && option.place == structure.place;

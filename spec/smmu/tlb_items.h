@@ -7,7 +7,7 @@
 #include <string>
 
 #include "base/pool.h"
-#include "spec/smmu/items.h"
+#include "spec/smmu/regimes.h"
 
 namespace iommucheck::spec {
 
@@ -92,5 +92,12 @@ class TlbItems {
   TrailArray<u64> tags_;
   u64 count_ = 0;
 };
+
+/// The number of the regime; the lists of its tag are there from then on.
+inline u32 intern(const Regime<u64>& regime, Regimes& regimes, TlbItems& items) {
+  const u32 number = regimes.intern(regime);
+  items.know_tags(regimes.tags());
+  return number;
+}
 
 }  // namespace iommucheck::spec

@@ -36,7 +36,7 @@ u32 Caches::regime_of_walker(u32 walker) const {
 
 void Caches::start_walker(u32 walker, const Regime<u64>& regime) {
   stop_walker(walker);
-  const u32 id = intern(regime);
+  const u32 id = intern(regime, regimes_, items_);
   walkers_.push(trail_, {.number = walker, .regime = id + 1});
   regimes_.hold(id);
   become_formed(id);

@@ -33,8 +33,8 @@ Command tlbi_va(u64 va) {
 }
 
 u32 tag_of(const SmallMachine& m, u32 sid) {
-  std::vector<Caches::StreamOption> options;
-  EXPECT_TRUE(m.caches.stream_options(sid, 0, false, options));
+  std::vector<StreamOption> options;
+  EXPECT_TRUE(m.caches.fetches().stream_options(sid, 0, false, options));
   EXPECT_EQ(options.size(), 1U);
   return options.empty() ? 0 : options[0].tag;
 }

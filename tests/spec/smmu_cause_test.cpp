@@ -155,8 +155,8 @@ TEST(Cause, TheStructureInMemoryThatDecidesIsNamed) {
   BootedMachine m;
   m.store(m.strtab + 64, 0);
   m.run(cmd_cfgi_ste(1));
-  std::vector<Caches::StreamOption> options;
-  ASSERT_TRUE(m.caches.stream_options(1, 0, false, options));
+  std::vector<StreamOption> options;
+  ASSERT_TRUE(m.caches.fetches().stream_options(1, 0, false, options));
   ASSERT_EQ(options.size(), 1U);
   EXPECT_EQ(options[0].event, EventType::c_bad_ste);
   const Cause cause = m.caches.cause_in_memory(1, std::nullopt, options[0]);
@@ -167,8 +167,8 @@ TEST(Cause, TheStructureInMemoryThatDecidesIsNamed) {
 
 TEST(Cause, AnAddressBeyondTheInputRangeSaysSo) {
   BootedMachine m;
-  std::vector<Caches::StreamOption> options;
-  ASSERT_TRUE(m.caches.stream_options(1, 0, false, options));
+  std::vector<StreamOption> options;
+  ASSERT_TRUE(m.caches.fetches().stream_options(1, 0, false, options));
   const u64 beyond = u64{1} << 39;  // T0SZ is 25
   std::vector<Candidate> found;
   m.caches.collect(options.at(0).tag, beyond, found);
@@ -192,8 +192,8 @@ TEST(Cause, AStoreThatNoBarrierMadeVisibleIsNamed) {
 TEST(Cause, AGlobalLeafIsNamed) {
   BootedMachine m;
   m.store(m.leaves + 24, (m.page + 0x2000) | (m.rw_leaf & ~(u64{1} << 11)));
-  std::vector<Caches::StreamOption> options;
-  ASSERT_TRUE(m.caches.stream_options(1, 0, false, options));
+  std::vector<StreamOption> options;
+  ASSERT_TRUE(m.caches.fetches().stream_options(1, 0, false, options));
   const auto cause_at = [&](u64 va) {
     std::vector<Candidate> found;
     m.caches.collect(options.at(0).tag, va, found);

@@ -89,7 +89,7 @@ struct NestedMachine : SmallMachine {
   }
   /// What the intermediate address leads to, by the only way of the stream.
   std::vector<Outcome> of(u64 ipa, u32 sid = 1) const {
-    const Caches::StreamOption way = caches.options_of(sid, 0, false).options.at(0);
+    const StreamOption way = caches.fetches().options_of(sid, 0, false).options.at(0);
     std::vector<Candidate> met;
     caches.collect(way.tag, ipa, met);
     std::vector<Outcome> found;
@@ -125,7 +125,7 @@ TEST(Contained, NothingOfTheUsersIsLookedAt) {
   }
   EXPECT_TRUE(m.caches.reaches(found[0].tag, NestedMachine::page + 0xfff));
   EXPECT_FALSE(m.caches.reaches(found[0].tag, NestedMachine::page + 0x2000));
-  const Caches::StreamOption way = m.caches.options_of(1, 0, false).options.at(0);
+  const StreamOption way = m.caches.fetches().options_of(1, 0, false).options.at(0);
   EXPECT_TRUE(way.contained);
   EXPECT_EQ(way.kind, SteKind::nested);
   // What the STE alone ends is no question of stage 1.

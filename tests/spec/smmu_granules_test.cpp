@@ -173,8 +173,8 @@ TEST(Granules, PiecesGoOnInTheNextPageOfATable) {
     }
     m.cd_of(1, 5, granule, granule == Granule::g16k ? 28 : 25, tables);
     m.enable();
-    std::vector<Caches::StreamOption> options;
-    ASSERT_TRUE(m.caches.stream_options(1, 0, false, options));
+    std::vector<StreamOption> options;
+    ASSERT_TRUE(m.caches.fetches().stream_options(1, 0, false, options));
     const u32 tag = options.front().tag;
     std::vector<Candidate> found;
     std::vector<Candidate> exact;

@@ -48,8 +48,8 @@ class World {
     m_.ste(0, make_stage1_ste({.s1contextptr = SmallMachine::cds}));
     m_.cd(0, make_cd(fields));
     m_.enable();
-    std::vector<Caches::StreamOption> options;
-    EXPECT_TRUE(m_.caches.stream_options(0, 0, false, options));
+    std::vector<StreamOption> options;
+    EXPECT_TRUE(m_.caches.fetches().stream_options(0, 0, false, options));
     EXPECT_EQ(options.size(), 1U);
     tag_ = options.front().tag;
   }
@@ -177,8 +177,8 @@ TEST(SmmuPieces, EmptyTablesAreOnePiece) {
   m.ste(0, make_stage1_ste({.s1contextptr = SmallMachine::cds}));
   m.cd(0, make_cd(fields(false)));
   m.enable();
-  std::vector<Caches::StreamOption> options;
-  ASSERT_TRUE(m.caches.stream_options(0, 0, false, options));
+  std::vector<StreamOption> options;
+  ASSERT_TRUE(m.caches.fetches().stream_options(0, 0, false, options));
   std::vector<Candidate> found;
   Pieces pieces(m.caches, options.front().tag, found);
   std::vector<u64> ends;
