@@ -101,7 +101,7 @@ class OutcomesBench {
     std::vector<spec::StreamOption> options;
     world_.caches().fetches().stream_options(1, 0, false, options);
     std::vector<spec::Candidate> found;
-    if (!options.empty()) world_.caches().collect(options.front().tag, iova, found);
+    if (!options.empty()) world_.caches().lookups().collect(options.front().tag, iova, found);
     if (found.size() != 1 || found.front().kind != spec::Candidate::Kind::leaf) {
       throw std::runtime_error("the mapped page is not exactly one candidate");
     }

@@ -443,7 +443,7 @@ class Runner {
 
   void check_released() {
     if (released_.empty()) return;
-    caches_.for_each_translation([&](u32 /*tag*/, const spec::Candidate& c) {
+    caches_.lookups().for_each_translation([&](u32 /*tag*/, const spec::Candidate& c) {
       if (c.kind != spec::Candidate::Kind::leaf) return;
       const u64 first = c.leaf.output + (c.at - c.va);
       const u64 last = first + ((u64{1} << c.leaf.extent_lg2) - 1);
@@ -490,7 +490,8 @@ class Runner {
 
   [[nodiscard]] bool may_be(const spec::Access& access, spec::SteKind kind) const {
     const auto& ways = caches_.fetches().ways_of(access.sid, access.ssid, access.ssv).options;
-    return std::ranges::any_of(ways, [&](const spec::StreamOption& way) { return way.kind == kind; });
+    return std::ranges::any_of(ways,
+                               [&](const spec::StreamOption& way) { return way.kind == kind; });
   }
 
   void judge_access(const Access& access) {

@@ -184,7 +184,7 @@ void Monitor::page_released(AgentId by, u64 pa, u64 bytes) {
   if (duty.blames_caller) return blame_caller(duty.rule, duty.message);
   count(spec::Rule::PAGE_REUSE);
   bool found = false;
-  caches_.for_each_translation([&](u32 /*tag*/, const spec::Candidate& c) {
+  caches_.lookups().for_each_translation([&](u32 /*tag*/, const spec::Candidate& c) {
     if (found || c.kind != spec::Candidate::Kind::leaf) return;
     if (c.leaf.output - pa >= bytes && pa - c.leaf.output >= pow2(c.extent_lg2)) return;
     found = true;

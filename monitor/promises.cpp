@@ -213,7 +213,7 @@ bool Monitor::check_option(const Place& place, const spec::StreamOption& option,
   const bool tables = by_stage2 || (!option.contained && promises_tables(allowed));
   spec::Outcome end;
   if (option.regime == 0) {
-    end = caches_.end_of(option, access_at(place, 0));
+    end = caches_.accesses().end_of(option, access_at(place, 0));
     if (permits(allowed, place.at.present, {}, end, asked_of_attributes())) return true;
   } else if (!believes && !stalls && (tables || (place.at.present && !option.contained))) {
     return true;
@@ -379,7 +379,7 @@ void Monitor::check_lookups(const Question& asked, u64 first, u64 last) {
   // Where top bytes are ignored, each address has others that are looked up alike.
   constexpr u64 halves = mask(54, 0);
   for (unsigned half = 0; half < 2; ++half) {
-    if (lookups.empty() || !caches_.ignores_top_bytes(tag, half)) continue;
+    if (lookups.empty() || !caches_.lookups().ignores_top_bytes(tag, half)) continue;
     const Question question{.tag = tag, .place = place, .lookups = lookups, .alias = pow2(56)};
     const u64 low = half == 0 ? first : std::max(first, ~halves);
     const u64 high = half == 0 ? std::min(last, halves) : last;
@@ -391,7 +391,7 @@ void Monitor::check_lookups(const Question& asked, u64 first, u64 last) {
 /// Piece by piece. False: one is not as promised, which is not known, or there is no telling.
 bool Monitor::compare(const Question& asked, u64 first, u64 last) {
   u64 va = first;
-  spec::Pieces pieces(caches_, asked.tag, scratch_);
+  spec::Pieces pieces(caches_.lookups(), asked.tag, scratch_);
   const auto by_stage2 = [](const spec::StreamOption& way) {
     return way.kind == spec::SteKind::stage2 || way.contained;
   };
@@ -440,7 +440,7 @@ bool Monitor::check_piece(const Question& asked, u64 va, const Alternatives& all
   if (breach_of(asked, va, allowed).kind == Breach::Kind::none) return true;
   // The finding says all that a look-up of this very address may meet.
   scratch_.clear();
-  caches_.collect(asked.tag, va, scratch_);
+  caches_.lookups().collect(asked.tag, va, scratch_);
   const Breach breach = breach_of(asked, va, allowed);
   if (breach.kind == Breach::Kind::none) return true;
   report_breach(breach, asked.tag, asked.place, va, va ^ asked.alias, allowed);
@@ -540,9 +540,9 @@ Monitor::Breach Monitor::breach_of(const Question& asked, u64 va, const Alternat
     access.type = kind.type;
     access.privileged = kind.privileged;
     outcomes_.clear();
-    if (atc) caches_.outcomes_of_atc(asked.tag, access, outcomes_);
+    if (atc) caches_.ats_accesses().by_atc(asked.tag, access, outcomes_);
     for (const spec::StreamOption& way : asked.lookups) {
-      caches_.outcomes_by(way, access, scratch_, heed_conflicts, outcomes_);
+      caches_.accesses().outcomes_by(way, access, scratch_, heed_conflicts, outcomes_);
     }
   };
   for (const spec::AccessKind kind : kinds_that_tell(scratch_, allowed)) {

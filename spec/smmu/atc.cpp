@@ -12,26 +12,17 @@ namespace iommucheck::spec {
 /// Look-ups through the source meet the translation.
 bool Caches::meets(const AtsSource& source, const Candidate& c) const {
   if (source.kind != AtsSource::Kind::regime) return false;
-  if (is_shadow(c) && atcs_.owner(source.owner).ssv != AtcOwner::contained) return false;
+  if (lookups_.is_shadow(c) && atcs_.owner(source.owner).ssv != AtcOwner::contained) return false;
   const u32 own = regimes_[source.regime].tag;
   const u32 tag = regimes_[c.space.regime].tag;
-  return (own == tag || regimes_.meets_globals_of(own, tag)) && is_met_by(source.regime, c);
-}
-
-/// A request for write marks the descriptor dirty as memory has it: if that is no longer what the
-/// TLB entry was filled from, no request is granted write by the entry.
-void Caches::note_clean_only(Candidate& c) const {
-  if (c.kind != Candidate::Kind::leaf || !c.leaf.writable_clean) return;
-  c.clean_only = true;
-  memory_.visible(c.origin, [&](Content word) {
-    if (word == Content{c.value, false}) c.clean_only = false;
-  });
+  return (own == tag || regimes_.meets_globals_of(own, tag)) &&
+         lookups_.is_met_by(source.regime, c);
 }
 
 void Caches::leave_all_in_atc(const AtsSource& source) {
   std::vector<std::pair<Candidate, u64>> found;  // adding changes no table, but keep it apart
-  translations_under(regimes_[source.regime].tag,
-                     [&](const Candidate& c, u64 bytes) { found.emplace_back(c, bytes); });
+  lookups_.translations_under(regimes_[source.regime].tag,
+                              [&](const Candidate& c, u64 bytes) { found.emplace_back(c, bytes); });
   for (const auto& [c, bytes] : found) {
     if (!meets(source, c)) continue;
     const Group until = c.item == 0 ? immortal : items_[c.item - 1].dies;
@@ -42,8 +33,8 @@ void Caches::leave_all_in_atc(const AtsSource& source) {
 /// A TLB entry goes, with which requests were answered.
 void Caches::leave_in_atcs(const Item& item) {
   std::vector<Candidate> met;
-  meet(item.space, item.level, item.va, item.hierarchical, 0, item.origin,
-       Content{item.value, item.kind == ItemKind::unknown}, met);
+  lookups_.meet(item.space, item.level, item.va, item.hierarchical, 0, item.origin,
+                Content{item.value, item.kind == ItemKind::unknown}, met);
   for (u32 i = 0; i < atcs_.sources(); ++i) {
     const AtsSource source = atcs_.source(i);
     const bool combined = atcs_.owner(source.owner).ssv == AtcOwner::contained;
@@ -51,7 +42,7 @@ void Caches::leave_in_atcs(const Item& item) {
     for (Candidate& c : met) {
       if (!meets(source, c)) continue;
       c.at = item.va;
-      note_clean_only(c);
+      lookups_.note_clean_only(c);
       fill_atc(source, c, item.count * item.entry_bytes(), std::min(source.dies, item.dies),
                item.stored_at);
     }
@@ -64,7 +55,7 @@ void Caches::leave_dirty_in_atcs(const Path& path, u64 origin, Content content,
                                  EventIndex stored_at) {
   if (content.unknown || !regimes_.of(path.space).hd) return;
   std::vector<Candidate> met;
-  meet(path.space, path.level, path.va, path.hierarchical, 0, origin, content, met);
+  lookups_.meet(path.space, path.level, path.va, path.hierarchical, 0, origin, content, met);
   for (u32 i = 0; i < atcs_.sources(); ++i) {
     const AtsSource source = atcs_.source(i);
     for (const Candidate& c : met) {

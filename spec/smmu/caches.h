@@ -47,7 +47,9 @@
 #include <vector>
 
 #include "base/inline_vector.h"
+#include "spec/smmu/accesses.h"
 #include "spec/smmu/atcs.h"
+#include "spec/smmu/ats_accesses.h"
 #include "spec/smmu/cause.h"
 #include "spec/smmu/cd.h"
 #include "spec/smmu/changes.h"
@@ -60,6 +62,7 @@
 #include "spec/smmu/from_reset.h"
 #include "spec/smmu/items.h"
 #include "spec/smmu/leaf_notes.h"
+#include "spec/smmu/lookups.h"
 #include "spec/smmu/memory.h"
 #include "spec/smmu/outcome.h"
 #include "spec/smmu/regimes.h"
@@ -73,31 +76,8 @@
 namespace iommucheck::spec {
 
 class ConfigIndex;
-class Pieces;
 struct ContextDecision;
 struct SmmuState;
-
-/// A translation, or the lack of one, that a look-up of one address may meet.
-struct Candidate {
-  enum class Kind : u8 { leaf, pointer, fault, unknown };
-  Kind kind = Kind::fault;
-  u8 level = 0;
-  u8 extent_lg2 = 12;       ///< contiguous group counted in
-  u8 hierarchical = 0;      ///< what the tables above took away, as four bits
-  bool clean_only = false;  ///< cached; writes that mark the descriptor dirty need another walk
-  Space space{};            ///< through which it was filled, or is walked to
-  u64 va = 0;               ///< first address of the extent
-  u64 at = 0;               ///< of the entry by which it was met: a contiguous group has several
-  Leaf<u64> leaf{};
-  Fault fault{};
-  u32 item = 0;  ///< 1 + the item it comes from or through; 0: memory alone
-  u64 origin = 0;
-  u64 value = 0;
-  u32 atc = 0;            ///< the ATC item that it is, and then no `item`; 0: not of an ATC
-  bool identity = false;  ///< of an ATC, filled where stage 1 was bypassed: output = input
-
-  [[nodiscard]] bool from_atc() const { return atc != 0; }
-};
 
 class Caches {
  public:
@@ -223,6 +203,10 @@ class Caches {
     return regimes_[regime_of_walker(walker) - 1].tag;
   }
 
+  /// What look-ups may meet, and what becomes of accesses by them.
+  [[nodiscard]] const Lookups& lookups() const { return lookups_; }
+  [[nodiscard]] const Accesses& accesses() const { return accesses_; }
+  [[nodiscard]] const AtsAccesses& ats_accesses() const { return ats_accesses_; }
   /// What fetches of configuration may read.
   [[nodiscard]] const Fetches& fetches() const { return fetches_; }
 
@@ -261,10 +245,6 @@ class Caches {
   /// stages: what SMMUs may cache of them is not followed, so that whoever changes one knows less
   /// of what an access may meet.
   bool fill_nested(u32 sid, u32 ssid, bool ssv, u64 va, std::vector<u64>* relied_on = nullptr);
-
-  /// All translations that any look-up under any tag with a regime may use; for whole-space checks
-  /// of small states and for tests. `visit(tag, const Candidate&)`.
-  void for_each_translation(const std::function<void(u32, const Candidate&)>& visit) const;
 
   /// Is the page a table that hardware may still walk (memory, or a cached pointer of any tag)?
   [[nodiscard]] bool is_walkable_table(u64 pa) const;
@@ -306,39 +286,17 @@ class Caches {
   [[nodiscard]] u64 next_group() const { return commands_.group(); }
   [[nodiscard]] u64 completed_groups() const { return commands_.completed(); }
 
-  /// What becomes of an access by such a way, if no tables are looked up (`regime` is 0).
-  [[nodiscard]] Outcome end_of(const StreamOption& way, const Access& access) const;
-  /// And if they are: what look-ups of the address may meet is `candidates`, as collect() finds it
-  /// for looked_up(). `heed_conflicts`: two that are in conflict make it anything.
-  void outcomes_by(const StreamOption& way, const Access& access,
-                   const std::vector<Candidate>& candidates, bool heed_conflicts,
-                   std::vector<Outcome>& found) const;
   /// The way of an access through a walker that walks.
   [[nodiscard]] StreamOption way_of_walker(u32 walker) const {
     const u32 regime = regime_of_walker(walker);
     return {.kind = SteKind::stage1, .regime = regime, .tag = regimes_[regime - 1].tag};
   }
-  /// The address under which tables are looked up: top bytes are as VA[55] says.
-  [[nodiscard]] static u64 looked_up(const Regime<u64>& regime, u64 va);
-  /// Some regime of the tag, also one that is gone, ignores top bytes of the half: what it filled
-  /// may be met by addresses that differ there.
-  [[nodiscard]] bool ignores_top_bytes(u32 tag, unsigned half) const;
-  /// What becomes of a translated access by what an ATC holds.
-  void outcomes_of_atc(u32 atc_tag, const Access& access, std::vector<Outcome>& found) const {
-    use_atc(access, atc_tag & ~atc_tag_bit, found);
-  }
-
   /// visit(sid) for streams whose STE was seen to be anything but invalid or abort since reset.
   template <class Visit>
   void for_each_translating_stream(Visit&& visit) const {
     for (u32 i = 0; i < known_sids_.size(); ++i) visit(static_cast<u32>(known_sids_[i]));
   }
 
-  /// Candidates for one address under a tag: cached and in memory.
-  void collect(u32 tag, u64 va, std::vector<Candidate>& found) const;
-  /// Last address up to which collect() gives the same, addresses of extents aside: `found` is what
-  /// it gave for `va`. At least `va`.
-  [[nodiscard]] u64 constant_until(u32 tag, u64 va, const std::vector<Candidate>& found) const;
   /// Streams (StreamID, SubstreamID) whose configuration may use the tag: visit(sid, ssid).
   template <class Visit>
   void streams_of(u32 tag, Visit&& visit) const {
@@ -400,9 +358,6 @@ class Caches {
   }
   /// Combined entries, of both stages, may live or be made.
   [[nodiscard]] bool combines() const { return regimes_.any_combines(); }
-  /// Are two living translations of one address in conflict (break-before-make)?
-  [[nodiscard]] bool in_conflict(const std::vector<Candidate>& found) const;
-
   // ---- findings ---------------------------------------------------------------------------------
   /// Rules of the driver's side that an event just broke. Not part of the state.
   std::vector<Violation>& violations() { return findings_.violations(); }
@@ -456,7 +411,6 @@ class Caches {
   [[nodiscard]] const AtcItem& atc_item(u32 index) const { return atcs_.item(index); }
 
  private:
-  friend class Pieces;
   using Forming = Fetches::Forming;
   using Forming2 = Fetches::Forming2;
   using SteOption = Fetches::SteOption;
@@ -499,9 +453,6 @@ class Caches {
   void leave_below_pointers(Group group);
   void drop_items(Group group);
   [[nodiscard]] Item shadow_of(const Item& item) const;
-  [[nodiscard]] bool is_shadow(const Candidate& c) const {
-    return c.item != 0 && items_[c.item - 1].shadow != 0;
-  }
   template <class Visit>
   void for_each_way(const Frame& frame, Visit&& visit) const;
   void note_page(Frame& frame, Geometry geometry, unsigned level);
@@ -518,10 +469,6 @@ class Caches {
   void check_contiguous(Frame& frame, unsigned index, Geometry geometry, unsigned level, u64 value);
   void probe(u32 tag, u64 va, u64 origin);
   void probe_tag(u32 tag, u64 va, u64 origin);
-  [[nodiscard]] bool is_global(const Candidate& c) const;
-  [[nodiscard]] bool looks_up_anywhere(u32 tag, const Flag<u64>& aset) const;
-  [[nodiscard]] bool is_met_by(u32 regime, const Candidate& c) const;
-  [[nodiscard]] bool is_found_at(const Regime<u64>& asking, const Candidate& c, u64 va) const;
   void probe_table(u32 tag, const TableExtent& table, u64 first = 0, u64 last = ~u64{0});
   void probe_part(u32 tag, const TableExtent& part, u64 first, u64 last);
   [[nodiscard]] bool pending_below(const TableExtent& table) const;
@@ -574,10 +521,6 @@ class Caches {
   void expand(const Path& path, const TableExtent& table, const Command* covered);
   void expand_part(const Path& path, const TableExtent& part, const Command* covered);
   void check_tag(u32 tag);
-  /// That configurations of one tag agree.
-  [[nodiscard]] static Rule tag_rule(const Tag<u64>& tag) {
-    return tag.stage == Stage::stage2 ? Rule::TAG_STAGE2 : Rule::TAG_REGIMES;
-  }
   void check_world(const Formed& entry);
   [[nodiscard]] bool regimes_agree(u32 a, u32 b) const;
 
@@ -613,12 +556,10 @@ class Caches {
   void revive_items();
 
   // atc.cpp
-  using VisitCandidate = std::function<void(const Candidate&, u64 bytes)>;
   void sources_of(const StreamPart& part, const Options& options, const std::vector<u32>& numbers,
                   Atcs::Sources& sources);
   void reform_ats(const StreamPart& part, const Options& options, const FormedList& now);
   void lose_source(const AtsSource& source);
-  void note_clean_only(Candidate& c) const;
   void leave_all_in_atc(const AtsSource& source);
   void leave_in_atcs(const Item& item);
   void leave_dirty_in_atcs(const Path& path, u64 origin, Content content, EventIndex stored_at);
@@ -627,19 +568,8 @@ class Caches {
   void fill_atc(const AtsSource& source, const Candidate& c, u64 bytes, Group until, u32 stored_at);
   [[nodiscard]] bool meets(const AtsSource& source, const Candidate& c) const;
   [[nodiscard]] bool grants_anything(const AtsSource& source, const Candidate& c) const;
-  [[nodiscard]] Candidate candidate_of(const AtcItem& item, u32 index, u64 va) const;
-  void collect_atc(u32 owner, u64 va, std::vector<Candidate>& found) const;
-  [[nodiscard]] u64 atc_constant_until(u32 owner, u64 va) const;
-  void translations_under(u32 tag, const VisitCandidate& visit) const;
-  void all_translations_of(u32 tag, const VisitCandidate& visit) const;
-  void visit_table(const Space& space, const TableExtent& table, u8 hierarchical, u32 item,
-                   bool runs, const VisitCandidate& visit) const;
-  bool ats_outcomes(const Access& access, std::vector<Outcome>& found) const;
-  void use_atc(const Access& sent, u32 owner, std::vector<Outcome>& found) const;
-  void use_contained_atc(const Access& access, u32 owner, std::vector<Outcome>& found) const;
-  bool ask_ats(const Access& access, std::vector<Outcome>& found) const;
-  bool check_translated(const Access& access, const Outcome& outcome,
-                        std::vector<Outcome>& found) const;
+  // accesses
+  bool collect_outcomes(const Access& access, std::vector<Outcome>& found) const;
 
   // explain.cpp
   [[nodiscard]] std::optional<NearestMiss> nearest_miss(const Item& item) const;
@@ -663,39 +593,6 @@ class Caches {
   template <class Memory>
   bool fill_stage1(Memory& memory, const Regime<u64>& regime, u64 va, u64& last);
 
-  // lookup.cpp
-  [[nodiscard]] std::optional<Rule> unpredictable(u32 tag) const;
-  bool collect_outcomes(const Access& access, std::vector<Outcome>& found) const;
-  bool untranslated_outcomes(const Access& access, std::vector<Outcome>& found) const;
-  void access_under(const Access& access, const StreamOption& option, bool by_ats,
-                    std::vector<Outcome>& found) const;
-  [[nodiscard]] Outcome contained_outcome(u32 tag) const;
-  /// Of an address that is an intermediate one for the STE, which has both stages.
-  [[nodiscard]] Outcome contained_outcome(const SteOption& ste) const;
-  [[nodiscard]] bool ends_before_lookup(const StreamOption& option, const Access& access,
-                                        std::vector<Outcome>& found) const;
-  [[nodiscard]] bool is_met(const StreamOption& option, const Access& access, AccessKind kind,
-                            const Candidate& c) const;
-  void add_met(const Access& access, const StreamOption& option, bool by_ats,
-               const std::vector<Candidate>& candidates, bool heed_conflicts,
-               std::vector<Outcome>& found) const;
-  [[nodiscard]] bool may_mark_dirty(const Candidate& c) const;
-  void walk(const Space& space, u64 table, unsigned level, unsigned start, u64 va, u8 hierarchical,
-            u32 item, std::vector<Candidate>& found) const;
-  void meet(const Space& space, unsigned level, u64 va, u8 hierarchical, u32 item, u64 origin,
-            Content content, std::vector<Candidate>& found) const;
-  void contiguous_siblings(const Space& space, unsigned level, u64 position, u64 va,
-                           u8 hierarchical, u32 item, std::vector<Candidate>& found) const;
-  void walk_mixed(u32 tag, const Space& space, u64 va, std::vector<Candidate>& found) const;
-  void collect_items(u32 tag, u64 va, std::vector<Candidate>& found) const;
-  void collect_memory(u32 tag, u64 va, std::vector<Candidate>& found) const;
-  void collect_globals(u32 tag, u32 other, u64 va, std::vector<Candidate>& found) const;
-  static u64 contiguous_until(const Frame& frame, const Candidate& c);
-  [[nodiscard]] u64 input_ends(u64 va) const;
-  [[nodiscard]] u64 tag_constant_until(u32 tag, u64 va, const std::vector<Candidate>& found) const;
-  [[nodiscard]] bool conflict(const Candidate& a, const Candidate& b) const;
-  [[nodiscard]] u32 stored_at(const Candidate& c, bool oldest) const;
-
   Trail trail_;
   Memory memory_{trail_};
   Commands commands_{trail_};
@@ -716,6 +613,10 @@ class Caches {
   Atcs atcs_{trail_, commands_, changes_, profile_.untagged_covers_pasids};
   Fetches fetches_{caps_, profile_, controls_, memory_, config_,  from_reset_,
                    atcs_, trail_,   regimes_,  items_,  findings_};
+  Lookups lookups_{caps_, memory_, regimes_, items_, atcs_, from_reset_, leaves_, work_};
+  Accesses accesses_{caps_, memory_, regimes_, items_, fetches_, lookups_};
+  AtsAccesses ats_accesses_{caps_, controls_, config_,  regimes_,
+                            atcs_, fetches_,  lookups_, accesses_};
 
   u64 tolerate_epd_ = 0;
 
@@ -731,9 +632,7 @@ class Caches {
   Options scratch_options_;
   std::vector<Item> scratch_gone_;
   std::vector<Item> scratch_shadows_;
-  mutable bool collect_pointers_ = true;
   mutable std::vector<Outcome> scratch_outcomes_;
-  mutable std::vector<Candidate> scratch_candidates_;
 };
 
 }  // namespace iommucheck::spec

@@ -121,6 +121,18 @@ void Caches::acknowledge_smmuen() {
   changes_.mark_all_streams();
 }
 
+// ---- outcomes -----------------------------------------------------------------------------------
+
+bool Caches::collect_outcomes(const Access& access, std::vector<Outcome>& found) const {
+  const bool by_ats = ats_accesses_.serves(access);
+  bool done = true;
+  if (access.route != Route::translated) done = accesses_.collect(access, found);
+  if (by_ats && !ats_accesses_.collect(access, found)) done = false;
+  const auto any = std::ranges::find(found, OutcomeKind::any, &Outcome::kind);
+  if (any != found.end()) found = {Outcome{*any}};
+  return done && !stands_still();
+}
+
 // ---- reset --------------------------------------------------------------------------------------
 
 void Caches::reset() { from_reset_.reset(); }

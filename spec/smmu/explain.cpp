@@ -205,7 +205,7 @@ Cause Caches::cause_of(const AtcItem& item, u64 va) const {
   cause.stored_at = item.stored_at;
   cause.lost_at = item.lost_at;
   if (cause.kind == Cause::Kind::atc_entry) {
-    const Candidate c = candidate_of(item, 0, va);
+    const Candidate c = lookups_.candidate_of(item, 0, va);
     cause.pa = c.origin;
     cause.value = c.value;
   }
@@ -280,7 +280,7 @@ Cause Caches::cause_of(const Candidate& c, u64 va) const {
   Cause cause = cause_of_word(memory_, c.origin, c.value);
   if (c.kind == Candidate::Kind::unknown) cause.kind = Cause::Kind::unknown_word;
   // Memory may have it in another address space's tables.
-  const bool global = is_global(c);
+  const bool global = lookups_.is_global(c);
   if (global && cause.kind == Cause::Kind::word) cause.kind = Cause::Kind::global_word;
   cause.va = va;
   if (c.kind == Candidate::Kind::fault) cause.rule = c.fault.rule;

@@ -88,12 +88,12 @@ bool Caches::reaches(u32 tag, u64 pa) const {
     });
     return found;
   }
-  translations_under(tag, [&](const Candidate& c, u64 bytes) {
+  lookups_.translations_under(tag, [&](const Candidate& c, u64 bytes) {
     found |= c.kind == Candidate::Kind::unknown;
     if (c.kind != Candidate::Kind::leaf) return;
     found |= pa - (c.leaf.output + (c.at - c.va)) < bytes;
   });
-  return found || unpredictable(tag).has_value();
+  return found || lookups_.unpredictable(tag).has_value();
 }
 
 // ---- all that a known user's access may meet ----------------------------------------------------
@@ -106,9 +106,9 @@ bool Caches::collect_nested(const Access& access, std::vector<Outcome>& found) c
     contained |= way.contained && !way.any;
     if (way.contained && !way.any) continue;
     if (way.regime == 0) {
-      add_distinct(found, end_of(way, access));
+      add_distinct(found, accesses_.end_of(way, access));
     } else {
-      access_under(access, way, false, found);
+      accesses_.under(access, way, false, found);
     }
   }
   SteOptions stes;
@@ -174,16 +174,16 @@ void Caches::through_its_stage1(const Access& access, const Ste<u64>& ste,
   goes_on(translate_stage1(memory, context, way.overrides, access, kind, false));
   const Regime<u64>& regime = context.regime;
   std::vector<Candidate> cached;
-  collect_told(tag_of(regime), looked_up(regime, access.va), cached);
+  collect_told(tag_of(regime), Lookups::looked_up(regime, access.va), cached);
   for (const Candidate& c : cached) {
     const Regime<u64>& filled_by = regimes_.of(c.space);
-    if (!is_found_at(regime, c, access.va)) continue;
+    if (!lookups_.is_found_at(regime, c, access.va)) continue;
     const AccessResult<u64> result = check_access(c.leaf, kind, filled_by);
     Outcome passed{.kind = OutcomeKind::translation, .rule = Rule::TRANSLATION_RESULT};
     if (result.fault) {
       passed = fault_outcome(result.fault->event, result.fault->rule, kind, context.reaction);
     } else {
-      passed.pa = c.leaf.output + (looked_up(regime, access.va) - c.va);
+      passed.pa = c.leaf.output + (Lookups::looked_up(regime, access.va) - c.va);
       passed.attr = c.leaf.attr;
       passed.memory = attributes_of_mair(c.leaf.attr, c.leaf.sh);
       passed.dirty = result.sets_dirty.value;
@@ -204,10 +204,10 @@ void Caches::collect_told(const Tag<u64>& tag, u64 va, std::vector<Candidate>& f
       const Item& item = items_[i];
       if (item.kind != ItemKind::final || !item.holds(va)) continue;
       std::vector<Candidate> one;
-      meet(item.space, item.level, item.va, item.hierarchical, i + 1, item.origin,
-           Content{item.value, false}, one);
+      lookups_.meet(item.space, item.level, item.va, item.hierarchical, i + 1, item.origin,
+                    Content{item.value, false}, one);
       for (const Candidate& c : one) {
-        const bool met = other.asid == tag.asid || is_global(c);
+        const bool met = other.asid == tag.asid || lookups_.is_global(c);
         if (met && c.kind == Candidate::Kind::leaf) found.push_back(c);
       }
     }
@@ -220,9 +220,9 @@ void Caches::through_its_stage2(const Access& access, const StreamOption& way,
   Access at = access;
   at.va = passed.pa;
   std::vector<Candidate> candidates;
-  collect(way.tag, at.va, candidates);
+  lookups_.collect(way.tag, at.va, candidates);
   std::vector<Outcome> reached;
-  outcomes_by(way, at, candidates, true, reached);
+  accesses_.outcomes_by(way, at, candidates, true, reached);
   const Regime<u64>& regime = regimes_[way.regime - 1].regime;
   for (Outcome& outcome : reached) {
     if (outcome.kind == OutcomeKind::translation) {
@@ -308,7 +308,7 @@ bool Caches::fill_stage1(Memory& memory, const Regime<u64>& regime, u64 va, u64&
                .space = space,
                .level = static_cast<u8>(level),
                .hierarchical = walk.hierarchical,
-               .va = align_down(looked_up(regime, va), space.geometry.shift(level)),
+               .va = align_down(Lookups::looked_up(regime, va), space.geometry.shift(level)),
                .value = walk.value,
                .origin = walk.place,
                .since = findings_.now(),

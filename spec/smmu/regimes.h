@@ -54,6 +54,11 @@ struct Formed {
   u8 padding = 0;
 };
 
+/// That configurations of one tag agree.
+inline Rule tag_rule(const Tag<u64>& tag) {
+  return tag.stage == Stage::stage2 ? Rule::TAG_STAGE2 : Rule::TAG_REGIMES;
+}
+
 class Regimes {
  public:
   explicit Regimes(Trail& trail) : trail_(trail) {}

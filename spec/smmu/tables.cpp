@@ -823,8 +823,8 @@ void Caches::probe(u32 tag, u64 va, u64 origin) {
 void Caches::probe_tag(u32 tag, u64 va, u64 origin) {
   std::vector<Candidate> found;
   if (!work_.spend(8 * Work::per_question)) return;  // dearer than looking at so many edges
-  collect(tag, va, found);
-  if (!in_conflict(found)) return;
+  lookups_.collect(tag, va, found);
+  if (!lookups_.in_conflict(found)) return;
   for (const Violation& violation : findings_.violations()) {
     if (violation.rule == Rule::CONFLICT_BBM && violation.at == findings_.now()) return;
   }

@@ -82,7 +82,7 @@ void Caches::drop_items_of(u32 tag, bool pointers_only) {
 bool Caches::walker_outcomes(u32 walker, const Access& access, std::vector<Outcome>& found) const {
   const u32 regime = regime_of_walker(walker);
   if (regime == 0) return false;
-  access_under(access, way_of_walker(walker), false, found);
+  accesses_.under(access, way_of_walker(walker), false, found);
   return !stands_still();
 }
 

@@ -162,7 +162,7 @@ std::vector<u64> addresses_of(Monitor& monitor, const Place& place, const std::s
 std::set<u64> translated_addresses(const Monitor& monitor) {
   std::set<u64> met;
   const spec::Caches& caches = const_cast<Monitor&>(monitor).caches();
-  caches.for_each_translation([&](u32, const spec::Candidate& c) {
+  caches.lookups().for_each_translation([&](u32, const spec::Candidate& c) {
     met.insert(c.va);
     met.insert(c.va + (pow2(c.extent_lg2) - 1));
   });

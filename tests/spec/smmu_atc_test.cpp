@@ -75,7 +75,7 @@ TEST(Atc, TopByteIgnoredEachAliasIsAnEntry) {
   EXPECT_EQ(m.text(by_ats((u64{0x59} << 56) | 0x1000)), "0 denied");
   // Whoever asks for the ATC as a whole sees that some alias lives.
   std::vector<Candidate> found;
-  m.caches.collect(m.tag_of(0, false), 0x1000, found);
+  m.caches.lookups().collect(m.tag_of(0, false), 0x1000, found);
   EXPECT_FALSE(found.empty());
   m.run(Machine::atc_inv(1, u64{0x40} << 56, 50));  // top bytes 0x40 to 0x7f
   EXPECT_EQ(m.text(by_ats((u64{0x59} << 56) | 0x1000)), "denied");
@@ -146,23 +146,23 @@ TEST(Atc, ChangesAndPieces) {
   EXPECT_EQ(streams, 1U);
 
   std::vector<Candidate> found;
-  m.caches.collect(tag, 0, found);
+  m.caches.lookups().collect(tag, 0, found);
   EXPECT_TRUE(found.empty());
-  EXPECT_EQ(m.caches.constant_until(tag, 0, found), 0xfffU);
-  m.caches.collect(tag, 0x2000, found);
+  EXPECT_EQ(m.caches.lookups().constant_until(tag, 0, found), 0xfffU);
+  m.caches.lookups().collect(tag, 0x2000, found);
   ASSERT_EQ(found.size(), 1U);
   EXPECT_TRUE(found[0].from_atc());
   EXPECT_EQ(found[0].leaf.output, Machine::page + 0x1000);
-  EXPECT_EQ(m.caches.constant_until(tag, 0x2000, found), 0x2fffU);
+  EXPECT_EQ(m.caches.lookups().constant_until(tag, 0x2000, found), 0x2fffU);
 
   m.caches.dirty().clear();
   m.run(Machine::atc_inv(1, 0x2000, 0));
   EXPECT_TRUE(touched(0x2000));
   EXPECT_FALSE(touched(0x1fff));
   found.clear();
-  m.caches.collect(tag, 0x2000, found);
+  m.caches.lookups().collect(tag, 0x2000, found);
   EXPECT_TRUE(found.empty());
-  EXPECT_EQ(m.caches.constant_until(tag, 0x2000, found), ~u64{0});
+  EXPECT_EQ(m.caches.lookups().constant_until(tag, 0x2000, found), ~u64{0});
 }
 
 TEST(Atc, EverythingIsUndone) {

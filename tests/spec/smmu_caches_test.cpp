@@ -41,8 +41,8 @@ u32 tag_of(const SmallMachine& m, u32 sid) {
 
 u64 constant_until(const SmallMachine& m, u32 tag, u64 va) {
   std::vector<Candidate> found;
-  m.caches.collect(tag, va, found);
-  return m.caches.constant_until(tag, va, found);
+  m.caches.lookups().collect(tag, va, found);
+  return m.caches.lookups().constant_until(tag, va, found);
 }
 
 // ---- what is legal and not followed is never judged by wrong rules (review spec E11, E12) ----

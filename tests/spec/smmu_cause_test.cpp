@@ -171,7 +171,7 @@ TEST(Cause, AnAddressBeyondTheInputRangeSaysSo) {
   ASSERT_TRUE(m.caches.fetches().stream_options(1, 0, false, options));
   const u64 beyond = u64{1} << 39;  // T0SZ is 25
   std::vector<Candidate> found;
-  m.caches.collect(options.at(0).tag, beyond, found);
+  m.caches.lookups().collect(options.at(0).tag, beyond, found);
   EXPECT_TRUE(found.empty());
   const Cause cause = m.caches.cause_of_fault(options[0].tag, beyond, found);
   EXPECT_EQ(cause.kind, Kind::beyond_input);
@@ -196,7 +196,7 @@ TEST(Cause, AGlobalLeafIsNamed) {
   ASSERT_TRUE(m.caches.fetches().stream_options(1, 0, false, options));
   const auto cause_at = [&](u64 va) {
     std::vector<Candidate> found;
-    m.caches.collect(options.at(0).tag, va, found);
+    m.caches.lookups().collect(options.at(0).tag, va, found);
     const auto leaf = std::ranges::find(found, Candidate::Kind::leaf, &Candidate::kind);
     return leaf == found.end() ? Cause{} : m.caches.cause_of(*leaf, va);
   };

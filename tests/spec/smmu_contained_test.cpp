@@ -91,9 +91,9 @@ struct NestedMachine : SmallMachine {
   std::vector<Outcome> of(u64 ipa, u32 sid = 1) const {
     const StreamOption way = caches.fetches().options_of(sid, 0, false).options.at(0);
     std::vector<Candidate> met;
-    caches.collect(way.tag, ipa, met);
+    caches.lookups().collect(way.tag, ipa, met);
     std::vector<Outcome> found;
-    caches.outcomes_by(way, {.sid = sid, .va = ipa}, met, true, found);
+    caches.accesses().outcomes_by(way, {.sid = sid, .va = ipa}, met, true, found);
     return found;
   }
   std::string inside(u64 ipa, u32 sid = 1) const { return text_of(of(ipa, sid)); }
@@ -322,7 +322,7 @@ struct AtsMachine : NestedMachine {
     std::vector<Outcome> found;
     caches.atcs_of(1, [&](u32 tag, const AtcOwner& owner) {
       EXPECT_EQ(owner.ssv, AtcOwner::contained);
-      caches.outcomes_of_atc(tag, {.sid = 1, .va = ipa}, found);
+      caches.ats_accesses().by_atc(tag, {.sid = 1, .va = ipa}, found);
       EXPECT_TRUE(caches.reaches(tag, page));
     });
     return text_of(found);

@@ -178,14 +178,14 @@ TEST(Granules, PiecesGoOnInTheNextPageOfATable) {
     const u32 tag = options.front().tag;
     std::vector<Candidate> found;
     std::vector<Candidate> exact;
-    Pieces pieces(m.caches, tag, found);
+    Pieces pieces(m.caches.lookups(), tag, found);
     unsigned count = 0;
     for (u64 va = 0;; va = pieces.last() + 1, ++count) {
       ASSERT_LT(count, 200U);
       pieces.move_to(va, ~u64{0});
       for (const u64 probe : {va, pieces.last(), va + (pieces.last() - va) / 2}) {
         exact.clear();
-        m.caches.collect(tag, probe, exact);
+        m.caches.lookups().collect(tag, probe, exact);
         const auto output = [&](const std::vector<Candidate>& all) {
           std::optional<u64> pa;
           for (const Candidate& c : all) {

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: MIT
-// What an access by ATS may meet: the answer to a request now, or what the ATC holds. IHI 0070
-// 3.9.1; arch 6.5. A request that is not granted has no event and no reaction.
+#include "spec/smmu/ats_accesses.h"
+
 #include <algorithm>
 
-#include "spec/smmu/caches.h"
 #include "spec/smmu/transaction.h"
 
 namespace iommucheck::spec {
 
 namespace {
 
-void add(std::vector<Outcome>& found, const Outcome& outcome) {
+void add_by_ats(std::vector<Outcome>& found, const Outcome& outcome) {
   const auto same = [&](const Outcome& known) { return known.same(outcome); };
   if (std::ranges::none_of(found, same)) found.push_back(outcome);
 }
@@ -19,107 +18,52 @@ Outcome denied(Rule rule) { return {.kind = OutcomeKind::denied, .rule = rule}; 
 
 }  // namespace
 
-// ---- what the ATC holds -------------------------------------------------------------------------
-
-Candidate Caches::candidate_of(const AtcItem& item, u32 index, u64 va) const {
-  const u64 page = align_down(va, 12);
-  Candidate c{.level = item.level,
-              .hierarchical = item.hierarchical,
-              .space = item.space,
-              .va = page,
-              .at = page,
-              .origin = item.origin,
-              .value = item.value,
-              .atc = index,
-              .identity = item.identity != 0};
-  if (item.kind == ItemKind::unknown) {
-    c.kind = Candidate::Kind::unknown;
-    return c;
-  }
-  c.kind = Candidate::Kind::leaf;
-  if (item.identity != 0) {
-    c.leaf.output = page;
-    c.leaf.af = true;
-    c.leaf.privileged = c.leaf.unprivileged = {true, true, true};
-    return c;
-  }
-  const AtcItem one = item.part(page, page + 0xfff);
-  c.origin = one.origin;
-  c.value = one.value;
-  const Step<u64> next = regimes_.step_in(item.space, item.level, one.value, item.hierarchical);
-  c.leaf = std::get<Leaf<u64>>(next);
-  c.leaf.output = one.output;
-  c.leaf.extent_lg2 = 12;
-  c.leaf.contiguous = false;
-  if (item.clean_only != 0 && c.leaf.writable_clean) {
-    c.leaf.privileged.write = c.leaf.unprivileged.write = false;
-  }
-  c.leaf.writable_clean = false;  // a request marked it dirty when it was answered
-  return c;
-}
-
-void Caches::collect_atc(u32 owner, u64 va, std::vector<Candidate>& found) const {
-  atcs_.for_each_of(owner, [&](u32 index, const AtcItem& item) {
-    if (item.holds(va)) found.push_back(candidate_of(item, index, va));
-  });
-}
-
-u64 Caches::atc_constant_until(u32 owner, u64 va) const {
-  u64 last = ~u64{0};
-  atcs_.for_each_of(owner, [&](u32, const AtcItem& item) {
-    if (item.holds(va)) last = std::min(last, item.last);
-    if (item.first > va) last = std::min(last, item.first - 1);
-  });
-  return last;
-}
-
-// ---- outcomes -----------------------------------------------------------------------------------
-
-bool Caches::ats_outcomes(const Access& access, std::vector<Outcome>& found) const {
+bool AtsAccesses::collect(const Access& access, std::vector<Outcome>& found) const {
   std::vector<Outcome> here;
-  if (!has_ats(access.sid)) {
-    add(here, denied(Rule::STE_EATS));
+  if (!atcs_.is_on(access.sid)) {
+    add_by_ats(here, denied(Rule::STE_EATS));
   } else {
     // SMMUEN = 0, or its change not acknowledged: Unsupported Request.
-    if (controls_.may_be_off()) add(here, denied(Rule::DISABLED_PASSES));
-    if (controls_.may_be_on() && !ask_ats(access, here)) return false;
+    if (controls_.may_be_off()) add_by_ats(here, denied(Rule::DISABLED_PASSES));
+    if (controls_.may_be_on() && !ask(access, here)) return false;
     for (u32 i = 0; i < atcs_.owners(); ++i) {
       const AtcOwner& owner = atcs_.owner(i);
       const bool its = owner.ssv >= 2 || (owner.ssv != 0) == access.ssv;
       const bool same = !access.ssv || owner.ssv >= 2 || owner.ssid == access.ssid;
       if (owner.items == 0 || owner.sid != access.sid || !its || !same) continue;
       if (owner.ssv == AtcOwner::contained) {
-        use_contained_atc(access, i, here);
+        use_contained(access, i, here);
       } else {
-        use_atc(access, i, here);
+        use(access, i, here);
       }
     }
     const bool granted =
         std::ranges::any_of(here, [](const Outcome& o) { return o.kind != OutcomeKind::denied; });
     // What was granted may be sent later.
     if (granted && controls_.is_open()) {
-      add(here, disabled_translated({access.type, access.privileged}));
+      add_by_ats(here, disabled_translated({access.type, access.privileged}));
     }
   }
   for (const Outcome& outcome : here) {
     if (outcome.kind != OutcomeKind::denied || access.route == Route::translated) {
-      add(found, outcome);
+      add_by_ats(found, outcome);
     }
   }
   return true;
 }
 
 /// For which of the user's addresses an entry is, nobody knows.
-void Caches::use_contained_atc(const Access& access, u32 owner, std::vector<Outcome>& found) const {
+void AtsAccesses::use_contained(const Access& access, u32 owner,
+                                std::vector<Outcome>& found) const {
   const Outcome within{
       .kind = OutcomeKind::within, .rule = Rule::TRANSLATION_RESULT, .tag = owner | atc_tag_bit};
   if (controls_.may_be_off()) {
-    add(found, disabled_translated({access.type, access.privileged}));
+    add_by_ats(found, disabled_translated({access.type, access.privileged}));
   }
   if (controls_.may_be_on()) (void)check_translated(access, within, found);
 }
 
-void Caches::use_atc(const Access& sent, u32 owner, std::vector<Outcome>& found) const {
+void AtsAccesses::use(const Access& sent, u32 owner, std::vector<Outcome>& found) const {
   Access access = sent;
   if (atcs_.owner(owner).ssv == AtcOwner::contained) access.ssv = true;  // which lets it do more
   const AccessKind kind{access.type, access.privileged};
@@ -130,7 +74,7 @@ void Caches::use_atc(const Access& sent, u32 owner, std::vector<Outcome>& found)
       va = (va & mask(55, 0)) | (item.first & mask(63, 56));
     }
     if (!item.holds(va)) return;
-    const Candidate c = candidate_of(item, index, va);
+    const Candidate c = lookups_.candidate_of(item, index, va);
     Outcome outcome{.kind = OutcomeKind::any,
                     .rule = Rule::WILD_WALK,
                     .origin = c.origin,
@@ -154,15 +98,15 @@ void Caches::use_atc(const Access& sent, u32 owner, std::vector<Outcome>& found)
     if (controls_.may_be_off()) {
       Outcome refused = disabled_translated(kind);
       refused.atc = index;
-      add(found, refused);
+      add_by_ats(found, refused);
     }
     if (controls_.may_be_on()) (void)check_translated(access, outcome, found);
   });
 }
 
 /// CR0.ATSCHK = 0 lets translated traffic pass; with 1 STE.EATS decides. IHI 0070 3.9.1.3.
-bool Caches::check_translated(const Access& access, const Outcome& outcome,
-                              std::vector<Outcome>& found) const {
+bool AtsAccesses::check_translated(const Access& access, const Outcome& outcome,
+                                   std::vector<Outcome>& found) const {
   bool checked = controls_.atschk();
   bool unchecked = !checked;
   for (u32 i = 0; i < config_.size(); ++i) {
@@ -170,18 +114,18 @@ bool Caches::check_translated(const Access& access, const Outcome& outcome,
     if (item.place != ConfigItem::no_place || !item.serves(access.sid, 0)) continue;
     (item.value != 0 ? checked : unchecked) = true;
   }
-  if (unchecked) add(found, outcome);
+  if (unchecked) add_by_ats(found, outcome);
   if (!checked) return true;
-  SteOptions stes;
+  Fetches::SteOptions stes;
   if (!fetches_.ste_options(access.sid, stes)) return false;
-  for (const SteOption& ste : stes) {
+  for (const Fetches::SteOption& ste : stes) {
     if (ste.unknown) {
-      add(found, outcome);
+      add_by_ats(found, outcome);
       continue;
     }
     // What a device holds by split-stage ATS, whoever granted it, is an intermediate address.
     if (ste.decision.kind == SteKind::nested && split_ats(ste.ste, caps_)) {
-      add(found, contained_outcome(ste));
+      add_by_ats(found, accesses_.contained(ste));
       continue;
     }
     // CR2.REC_CFG_ATS, by which configuration errors have a record, is not followed here.
@@ -190,28 +134,28 @@ bool Caches::check_translated(const Access& access, const Outcome& outcome,
       refused = refused_translated(ste.ste, caps_, access, false);
     }
     if (refused) refused->atc = outcome.atc;
-    add(found, refused.value_or(outcome));
+    add_by_ats(found, refused.value_or(outcome));
   }
   return true;
 }
 
 /// The device asks for a translation and uses it at once.
-bool Caches::ask_ats(const Access& access, std::vector<Outcome>& found) const {
+bool AtsAccesses::ask(const Access& access, std::vector<Outcome>& found) const {
   const StreamOptions& known = fetches_.options_of(access.sid, access.ssid, access.ssv);
   if (!known.complete) return false;
   for (const StreamOption& option : known.options) {
-    if (option.no_ats) add(found, denied(Rule::STE_EATS));  // and no CD is read
+    if (option.no_ats) add_by_ats(found, denied(Rule::STE_EATS));  // and no CD is read
     if (option.any && (option.ats || !option.no_ats)) {
-      add(found, end_of(option, access));
+      add_by_ats(found, accesses_.end_of(option, access));
       continue;
     }
-    if (option.event != EventType::none) add(found, denied(option.rule));
+    if (option.event != EventType::none) add_by_ats(found, denied(option.rule));
     if (option.contained && option.ats) {
-      add(found, denied(Rule::TRANSLATION_RESULT));
-      const Outcome within = contained_outcome(option.tag);
+      add_by_ats(found, denied(Rule::TRANSLATION_RESULT));
+      const Outcome within = accesses_.contained(option.tag);
       // By split-stage ATS the device sends an intermediate address, and stage 2 is asked.
       if (option.no_ats) {
-        add(found, within);
+        add_by_ats(found, within);
       } else if (!check_translated(access, within, found)) {
         return false;
       }
@@ -222,12 +166,12 @@ bool Caches::ask_ats(const Access& access, std::vector<Outcome>& found) const {
       const Outcome outcome =
           bypass_outcome(caps_, option.skips_stage1, option.overrides, {}, access);
       const bool refused = outcome.kind == OutcomeKind::fault;
-      if (refused) add(found, denied(outcome.rule));
+      if (refused) add_by_ats(found, denied(outcome.rule));
       if (!refused && !check_translated(access, outcome, found)) return false;
       continue;
     }
     std::vector<Outcome> plain;
-    access_under(access, option, true, plain);
+    accesses_.under(access, option, true, plain);
     for (Outcome outcome : plain) {
       if (outcome.kind == OutcomeKind::fault) {
         outcome.kind = OutcomeKind::denied;
@@ -237,7 +181,7 @@ bool Caches::ask_ats(const Access& access, std::vector<Outcome>& found) const {
         outcome.ipa = 0;
       }
       if (outcome.kind != OutcomeKind::translation) {
-        add(found, outcome);
+        add_by_ats(found, outcome);
         continue;
       }
       if (!check_translated(access, outcome, found)) return false;
