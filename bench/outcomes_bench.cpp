@@ -9,6 +9,7 @@
 #include "bench/measure.h"
 #include "bench/sections.h"
 #include "bench/world.h"
+#include "spec/smmu/recordings.h"
 
 namespace iommucheck::bench {
 namespace {
@@ -26,7 +27,7 @@ class CdPlace final : public oracle::Monitor::Sink {
   }
   [[nodiscard]] u64 find() const {
     for (const u64 place : stored_) {
-      const auto structure = caches_.structure_at(place);
+      const auto structure = structure_at(caches_.view(), place);
       if (structure && structure->kind == spec::ConfigKind::cd) return structure->place;
     }
     throw std::runtime_error("the driver stored no CD that can be fetched");

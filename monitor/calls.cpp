@@ -10,6 +10,7 @@
 #include "monitor/call_conversion.h"
 #include "monitor/monitor.h"
 #include "spec/arch/granule.h"
+#include "spec/smmu/visits.h"
 #include "trace/agent.h"
 
 namespace iommucheck::oracle {
@@ -405,7 +406,7 @@ void Monitor::check_space_range(u32 device, Substream at, u64 first, u64 last) {
     if (option.regime != 0 && other) tags.push_back(option.tag);
   }
   for (const u32 tag : tags) check_interval_for(tag, place, first, last);
-  caches_.atcs_of(place.sid, [&](u32 tag, const spec::AtcOwner& owner) {
+  atcs_of(caches_.view(), place.sid, [&](u32 tag, const spec::AtcOwner& owner) {
     if (owner.ssv == 2 || (owner.ssv == 1) != at.present) return;
     if (at.present && owner.ssid != at.number) return;
     check_interval_for(tag, place, first, last);

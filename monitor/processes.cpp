@@ -5,6 +5,7 @@
 
 #include "monitor/call_conversion.h"
 #include "monitor/monitor.h"
+#include "spec/smmu/causes.h"
 
 namespace iommucheck::oracle {
 
@@ -194,7 +195,7 @@ void Monitor::page_released(AgentId by, u64 pa, u64 bytes) {
                     pa, c.va));
     finding.where.address = c.va;
     finding.hardware.push_back(reached(c, c.va));
-    finding.causes.push_back(caches_.cause_of(c, c.va));
+    finding.causes.push_back(cause_of(caches_.view(), c, c.va));
     find(std::move(finding));
   });
 }

@@ -14,7 +14,9 @@
 #include "base/inline_vector.h"
 #include "monitor/monitor.h"
 #include "monitor/permits.h"
+#include "spec/smmu/causes.h"
 #include "spec/smmu/pieces.h"
+#include "spec/smmu/visits.h"
 #include "spec/smmu/walker.h"
 
 namespace iommucheck::oracle {
@@ -151,7 +153,7 @@ bool Monitor::is_nobodys(u32 sid) const {
 void Monitor::check_stream(const spec::StreamPart& part) {
   if (part.sid == every_stream && part.whole()) {
     for (u32 device = 0; device < interface_.device_count(); ++device) check_device(device);
-    caches_.for_each_translating_stream([&](u32 sid) {
+    for_each_translating_stream(caches_.view(), [&](u32 sid) {
       if (is_nobodys(sid)) check_stream({sid});
     });
     return;
@@ -167,7 +169,7 @@ void Monitor::check_stream(const spec::StreamPart& part) {
     add(part.first);
   } else {
     interface_.for_each_substream(device, add);
-    caches_.substreams_of(part.sid, add);
+    substreams_of(caches_.view(), part.sid, add);
     std::ranges::sort(numbers);
     numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
   }
@@ -240,10 +242,11 @@ bool Monitor::check_option(const Place& place, const spec::StreamOption& option,
   promise(finding, allowed);
   finding.objects = states_of(place);
   if (option.disabled) {
-    finding.causes.push_back(caches_.cause_of(end));
+    finding.causes.push_back(cause_of(caches_.view(), end));
   } else {
-    finding.causes = caches_.causes_of_stream(place.sid, finding.where.pasid);
-    finding.causes.push_back(caches_.cause_in_memory(place.sid, finding.where.pasid, option));
+    finding.causes = causes_of_stream(caches_.view(), place.sid, finding.where.pasid);
+    finding.causes.push_back(
+        cause_in_memory(caches_.view(), place.sid, finding.where.pasid, option));
   }
   find(std::move(finding));
   return findings_.empty();
@@ -275,7 +278,7 @@ void Monitor::check_place(const Place& place) {
   for (const u32 tag : tags) {
     // Another device of the same domain that uses the tag already has been compared with it.
     bool compared = false;
-    caches_.streams_of(tag, [&](u32 other, u32 ssid) {
+    streams_of(caches_.view(), tag, [&](u32 other, u32 ssid) {
       if (at.present || ssid != 0 || in_call_ || other == sid) return;
       const u32 its = interface_.device_of(other);
       const auto touched = [&](const spec::StreamPart& part) { return part.sid == other; };
@@ -285,7 +288,7 @@ void Monitor::check_place(const Place& place) {
     });
     if (!compared) check_interval_for(tag, place, 0, ~u64{0});
   }
-  caches_.atcs_of(sid, [&](u32 tag, const spec::AtcOwner& owner) {
+  atcs_of(caches_.view(), sid, [&](u32 tag, const spec::AtcOwner& owner) {
     if (owner.ssv != 2 && (owner.ssv == 1) != at.present) return;
     if (at.present && owner.ssv == 1 && owner.ssid != at.number) return;
     check_interval_for(tag, place, 0, ~u64{0});
@@ -305,7 +308,7 @@ void Monitor::check_interval(u32 tag, u64 first, u64 last) {
                              interface_.domain_of(a.device) == interface_.domain_of(b.device)));
   };
   const bool untagged = spec::is_atc_tag(tag) && caches_.atc_owner(tag).ssv == 0;
-  caches_.streams_of(tag, [&](u32 sid, u32 ssid) {
+  streams_of(caches_.view(), tag, [&](u32 sid, u32 ssid) {
     if (setup_.devices.empty()) return;
     const u32 device = interface_.device_of(sid);
     Place place{device, sid, {}};
@@ -476,12 +479,12 @@ void Monitor::report_breach(const Breach& breach, u32 tag, const Place& place, u
     case Breach::Kind::from_reset:
       rule = spec::Rule::UNKNOWN_AFTER_RESET;
       may.rule = rule;
-      causes.push_back(caches_.cause_of(breach.outcome));
+      causes.push_back(cause_of(caches_.view(), breach.outcome));
       break;
     case Breach::Kind::unknown:
       rule = spec::Rule::WILD_WALK;
-      causes.push_back(breach.candidate != nullptr ? caches_.cause_of(*breach.candidate, va)
-                                                   : caches_.cause_of(breach.outcome));
+      causes.push_back(breach.candidate != nullptr ? cause_of(caches_.view(), *breach.candidate, va)
+                                                   : cause_of(caches_.view(), breach.outcome));
       break;
     case Breach::Kind::reaches: {
       const Candidate& c = *breach.candidate;
@@ -490,22 +493,22 @@ void Monitor::report_breach(const Breach& breach, u32 tag, const Place& place, u
       may.memory = attributes_text(breach.outcome.kind == spec::OutcomeKind::translation
                                        ? breach.outcome.memory
                                        : spec::attributes_of_mair(c.leaf.attr, c.leaf.sh));
-      causes.push_back(caches_.cause_of(c, va));
+      causes.push_back(cause_of(caches_.view(), c, va));
       break;
     }
     case Breach::Kind::conflict:
       rule = spec::Rule::CONFLICT_TLB;
       for (const Candidate& c : scratch_) {
-        if (c.kind != Candidate::Kind::fault) causes.push_back(caches_.cause_of(c, va));
+        if (c.kind != Candidate::Kind::fault) causes.push_back(cause_of(caches_.view(), c, va));
       }
       break;
     case Breach::Kind::fault:
       may.kind = breach.fault;
-      causes.push_back(caches_.cause_of_fault(tag, va, scratch_));
+      causes.push_back(cause_of_fault(caches_.view(), tag, va, scratch_));
       break;
     case Breach::Kind::refused:
       may = may_of(breach.outcome);
-      causes.push_back(caches_.cause_of(breach.outcome));
+      causes.push_back(cause_of(caches_.view(), breach.outcome));
       break;
   }
   Finding finding = finding_of(rule, {});
@@ -515,7 +518,7 @@ void Monitor::report_breach(const Breach& breach, u32 tag, const Place& place, u
   // them comes first where it is what the access meets.
   if (!place.walker && !spec::is_atc_tag(tag)) {
     const bool from_memory = causes.empty() || !is_cached(causes.front().kind);
-    const auto ways = caches_.causes_of_stream(place.sid, finding.where.pasid);
+    const auto ways = causes_of_stream(caches_.view(), place.sid, finding.where.pasid);
     causes.insert(from_memory ? causes.begin() : causes.end(), ways.begin(), ways.end());
   }
   finding.hardware.push_back(std::move(may));

@@ -10,6 +10,7 @@
 #include "impl/driver.h"
 #include "monitor/recorder.h"
 #include "monitor/trace_setup.h"
+#include "spec/smmu/recordings.h"
 #include "trace/trace_file.h"
 
 namespace iommucheck::oracle::stories {
@@ -285,7 +286,7 @@ Reachable DriverSubject::reachable(const Probing& probing) {
   const auto add = [&](const spec::Outcome& outcome) { set.insert(reached_by(probing, outcome)); };
   // What the users of the world write is all told.
   const bool of_user = interface().expected_within(probing.device, 0).count != 0;
-  const bool whole = of_user ? monitor_->caches().nested_outcomes(access_of(probing), add)
+  const bool whole = of_user ? monitor_->caches().nested().outcomes(access_of(probing), add)
                              : monitor_->caches().outcomes(access_of(probing), add);
   if (!whole) set.insert({false, 0, "?the specification gave up"});
   return set;
@@ -351,12 +352,12 @@ void DriverSubject::event(const trace::Event& event) {
   if (std::holds_alternative<trace::MmioWrite>(event.payload)) {
     ++touched_.register_writes;
   } else if (const auto* store = std::get_if<trace::Store>(&event.payload)) {
-    if (monitor_->caches().structure_at(store->pa)) ++touched_.structure_stores;
+    if (structure_at(monitor_->caches().view(), store->pa)) ++touched_.structure_stores;
     if (monitor_->smmu().is_command_slot(store->pa)) ++touched_.commands;
   } else if (const auto* rmw = std::get_if<trace::Rmw>(&event.payload)) {
-    if (monitor_->caches().structure_at(rmw->pa)) ++touched_.structure_stores;
+    if (structure_at(monitor_->caches().view(), rmw->pa)) ++touched_.structure_stores;
   } else if (const auto* fill = std::get_if<trace::Fill>(&event.payload)) {
-    if (monitor_->caches().structure_at(fill->pa)) ++touched_.structure_stores;
+    if (structure_at(monitor_->caches().view(), fill->pa)) ++touched_.structure_stores;
   } else if (const auto* callback = std::get_if<trace::Callback>(&event.payload)) {
     callbacks_.push_back({static_cast<u32>(callback->device), callback->pasid.value,
                           callback->drvdata.value_or(0), callback->fault_group});

@@ -16,8 +16,8 @@ constexpr u32 whole_stream = ~u32{0};  // AtsSource::number of what the STE alon
 /// 6.3.9.2.
 void Caches::set_atschk(bool check) {
   if (controls_.atschk() == check) return;
-  for (u32 i = 0; i < known_sids_.size(); ++i) {
-    const auto sid = static_cast<u32>(known_sids_[i]);
+  for (u32 i = 0; i < streams_.size(); ++i) {
+    const u32 sid = streams_[i];
     bool cached = controls_.enabled();
     for (u32 k = 0; k < config_.size() && !cached; ++k) {
       cached = config_[k].kind == ConfigKind::ste && config_[k].sid == sid;

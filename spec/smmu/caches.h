@@ -55,15 +55,18 @@
 #include "spec/smmu/changes.h"
 #include "spec/smmu/commands.h"
 #include "spec/smmu/config_cache.h"
+#include "spec/smmu/consistent.h"
 #include "spec/smmu/controls.h"
 #include "spec/smmu/coverage.h"
 #include "spec/smmu/fetches.h"
 #include "spec/smmu/findings.h"
 #include "spec/smmu/from_reset.h"
 #include "spec/smmu/items.h"
+#include "spec/smmu/known_streams.h"
 #include "spec/smmu/leaf_notes.h"
 #include "spec/smmu/lookups.h"
 #include "spec/smmu/memory.h"
+#include "spec/smmu/nested.h"
 #include "spec/smmu/outcome.h"
 #include "spec/smmu/regimes.h"
 #include "spec/smmu/removal.h"
@@ -72,12 +75,11 @@
 #include "spec/smmu/table_graph.h"
 #include "spec/smmu/tlb_items.h"
 #include "spec/smmu/told_cds.h"
+#include "spec/smmu/view.h"
 
 namespace iommucheck::spec {
 
 class ConfigIndex;
-struct ContextDecision;
-struct SmmuState;
 
 class Caches {
  public:
@@ -165,13 +167,6 @@ class Caches {
   void drop_commands(u64 count);
   /// Before the last `later` commands some ATC_INV was exposed that is not known to be complete.
   [[nodiscard]] bool awaits_atc_inv(u64 later) const;
-  /// visit(StreamID, Group) for each ATC_INV that is not known to be complete.
-  template <class Visit>
-  void for_each_atc_inv(Visit visit) const {
-    commands_.for_each([&](const InFlight& sent) {
-      if (sent.command.op == Opcode::atc_inv) visit(static_cast<u32>(sent.command.sid), sent.group);
-    });
-  }
   /// CERROR_ATC_INV_SYNC: those that are not complete may have done nothing, and never will.
   void fail_atc_invs();
 
@@ -207,8 +202,12 @@ class Caches {
   [[nodiscard]] const Lookups& lookups() const { return lookups_; }
   [[nodiscard]] const Accesses& accesses() const { return accesses_; }
   [[nodiscard]] const AtsAccesses& ats_accesses() const { return ats_accesses_; }
+  [[nodiscard]] const NestedAccesses& nested() const { return nested_; }
   /// What fetches of configuration may read.
   [[nodiscard]] const Fetches& fetches() const { return fetches_; }
+
+  /// All that may be read: causes.h, recordings.h, visits.h ask it.
+  [[nodiscard]] const CachesView& view() const { return view_; }
 
   // ---- questions: nothing changes ---------------------------------------------------------------
   /// Distinct outcomes of an access now; `visit(const Outcome&)` for each. False: a bound was hit.
@@ -222,22 +221,6 @@ class Caches {
   }
 
   // ---- both stages, the first a user's (nested.cpp) ---------------------------------------------
-  /// One legal outcome of an untranslated access now, for whoever performs it: what memory says,
-  /// newest words alone. SMMUEN may be 1.
-  [[nodiscard]] Outcome newest_outcome(const Access& access) const;
-  /// Some address leads there by what lives under the tag, which is of stage 2, or of an ATC of
-  /// whose addresses nothing is known.
-  [[nodiscard]] bool reaches(u32 tag, u64 pa) const;
-  /// All that may become of an untranslated access of a user who is known: outcomes(), but `within`
-  /// is what stage 1 yields by memory as it is, or by what fill_nested() told and no command has
-  /// removed. visit(const Outcome&). False: a bound was hit.
-  template <class Visit>
-  bool nested_outcomes(const Access& access, Visit&& visit) const {
-    std::vector<Outcome> found;
-    const bool done = collect_nested(access, found);
-    for (const Outcome& outcome : found) visit(outcome);
-    return done;
-  }
   /// The SMMU translates the address now by the user's stage 1, as memory has it or by a CD that it
   /// was told before, and keeps the CD and the entry of stage 1. True: there is one. So many are
   /// remembered that a scenario needs; more are not, which leaves fewer outcomes and no wrong ones.
@@ -246,42 +229,9 @@ class Caches {
   /// of what an access may meet.
   bool fill_nested(u32 sid, u32 ssid, bool ssv, u64 va, std::vector<u64>* relied_on = nullptr);
 
-  /// Is the page a table that hardware may still walk (memory, or a cached pointer of any tag)?
-  [[nodiscard]] bool is_walkable_table(u64 pa) const;
-  /// Does a configuration structure that hardware may fetch lie in the page?
-  [[nodiscard]] bool is_configuration(u64 pa) const;
-
   // ---- for recordings, where nobody says when a change is meant to be complete (stale.cpp) ------
   /// A store of unknown value to the aligned word.
   void store_unknown(AgentId by, u64 pa);
-  /// Cached words of the stream's structures that memory no longer says and that no exposed command
-  /// removes. L1STDs of Span 0 are left out: stale_l1stds() has them.
-  void stale_configuration(u32 sid, u32 ssid, std::vector<ConfigItem>& found) const;
-  void stale_l1stds(std::vector<ConfigItem>& found) const;
-  /// The configuration structure in which the word lies, if hardware may fetch it.
-  struct Structure {
-    ConfigKind kind = ConfigKind::ste;
-    u32 sid = 0;
-    u32 ssid = 0;
-    u64 place = 0;
-  };
-  [[nodiscard]] std::optional<Structure> structure_at(u64 pa) const;
-  /// The STEs or CDs with V = 1 that one fetch of the structure may yield, bits that nothing looks
-  /// at cleared. False: a bound was hit.
-  bool versions_of(const Structure& structure,
-                   std::vector<std::array<u64, ste_words>>& found) const;
-  /// Can it be fetched or walked, from memory or by something cached?
-  [[nodiscard]] bool is_fetchable(u64 first, u64 bytes) const;
-  /// Ways to a page of tables.
-  struct Way {
-    u32 tag = 0;
-    unsigned level = 0;
-    u64 va = 0;          ///< that its first entry translates
-    bool stale = false;  ///< through something cached that memory no longer says
-  };
-  void ways_to(u64 page, std::vector<Way>& ways) const;
-  /// A cached entry like it that no exposed command removes.
-  [[nodiscard]] bool lives_on(const Item& entry) const;
   /// The group that the next command belongs to; groups below completed_groups() are complete.
   [[nodiscard]] u64 next_group() const { return commands_.group(); }
   [[nodiscard]] u64 completed_groups() const { return commands_.completed(); }
@@ -291,71 +241,15 @@ class Caches {
     const u32 regime = regime_of_walker(walker);
     return {.kind = SteKind::stage1, .regime = regime, .tag = regimes_[regime - 1].tag};
   }
-  /// visit(sid) for streams whose STE was seen to be anything but invalid or abort since reset.
-  template <class Visit>
-  void for_each_translating_stream(Visit&& visit) const {
-    for (u32 i = 0; i < known_sids_.size(); ++i) visit(static_cast<u32>(known_sids_[i]));
-  }
-
-  /// Streams (StreamID, SubstreamID) whose configuration may use the tag: visit(sid, ssid).
-  template <class Visit>
-  void streams_of(u32 tag, Visit&& visit) const {
-    if (is_atc_tag(tag)) {
-      const AtcOwner& owner = atc_owner(tag);
-      visit(owner.sid, owner.ssid);
-      return;
-    }
-    regimes_.streams_of(tag, visit);
-  }
-  /// SubstreamIDs of the stream under which a regime can be formed, or an ATC holds something;
-  /// where there is no substream, 0. One may come more than once.
-  template <class Visit>
-  void substreams_of(u32 sid, Visit&& visit) const {
-    for (u32 i = 0; i < regimes_.formed(); ++i) {
-      if (regimes_.formed(i).sid == sid) visit(regimes_.formed(i).ssid);
-    }
-    if (atcs_.items() == 0) return;
-    atcs_of(sid, [&](u32, const AtcOwner& owner) { visit(owner.ssv == 0 ? u32{0} : owner.ssid); });
-  }
   [[nodiscard]] const Regime<u64>& regime(u32 id) const { return regimes_[id].regime; }
   [[nodiscard]] const Tag<u64>& tag(u32 number) const { return regimes_.tag(number).tag; }
   [[nodiscard]] bool tag_is_broken(u32 tag) const {
     return !is_atc_tag(tag) && regimes_.tag(tag).broken != 0;
   }
-  /// ATCs of the stream that hold anything: visit(tag, const AtcOwner&).
-  template <class Visit>
-  void atcs_of(u32 sid, Visit&& visit) const {
-    for (u32 i = 0; i < atcs_.owners(); ++i) {
-      const AtcOwner& owner = atcs_.owner(i);
-      if (owner.sid == sid && owner.items != 0) visit(i | atc_tag_bit, owner);
-    }
-  }
   [[nodiscard]] const AtcOwner& atc_owner(u32 tag) const { return atcs_.owner(tag & ~atc_tag_bit); }
   [[nodiscard]] u64 atc_items_alive() const { return atcs_.items(); }
-  /// What ATCs hold that devices may use now (SMMUEN): visit(const AtcOwner&, const AtcItem&).
-  template <class Visit>
-  void for_each_atc_item(Visit&& visit) const {
-    if (atcs_.items() == 0 || !controls_.may_be_on()) return;
-    for (u32 i = 0; i < atcs_.owners(); ++i) {
-      atcs_.for_each_of(i, [&](u32, const AtcItem& item) { visit(atcs_.owner(i), item); });
-    }
-  }
   [[nodiscard]] u64 items_alive() const { return items_.count(); }
   [[nodiscard]] const Item& item(u32 index) const { return items_[index]; }
-  /// Everything that a TLB or walk cache may hold and memory no longer says:
-  /// visit(const Tag<u64>&, const Item&).
-  template <class Visit>
-  void for_each_item(Visit&& visit) const {
-    for (u32 t = 0; t < regimes_.tags(); ++t) {
-      for (u32 i = items_.first(t); i != 0; i = items_[i].next)
-        visit(regimes_.tag(t).tag, items_[i]);
-    }
-  }
-  /// Words of STEs, CDs and their descriptors likewise: visit(const ConfigItem&).
-  template <class Visit>
-  void for_each_cached_word(Visit&& visit) const {
-    for (u32 i = 0; i < config_.size(); ++i) visit(config_[i]);
-  }
   /// Combined entries, of both stages, may live or be made.
   [[nodiscard]] bool combines() const { return regimes_.any_combines(); }
   // ---- findings ---------------------------------------------------------------------------------
@@ -380,7 +274,7 @@ class Caches {
   void clear_findings();
   /// What must hold of each owner and between them (consistent.cpp), while no bound was hit: the
   /// first disagreement, which is this program's mistake and nobody else's, or nothing.
-  [[nodiscard]] std::string consistent() const;
+  [[nodiscard]] std::string consistent() const { return spec::consistent(view_); }
   /// How often each rule was asked where breaking it would have shown. Not part of the state.
   std::array<u64, 256>& exercised() { return findings_.exercised(); }
   [[nodiscard]] const std::array<u64, 256>& exercised() const { return findings_.exercised(); }
@@ -389,26 +283,6 @@ class Caches {
   /// Names addresses for people; default: hex.
   void set_namer(Namer namer) { findings_.set_namer(std::move(namer)); }
   [[nodiscard]] std::string name(u64 pa) const { return findings_.name(pa); }
-  /// Why an outcome is possible: where it was read, when that was replaced, and the nearest miss.
-  [[nodiscard]] std::string explain(const Outcome& outcome) const;
-  /// The same of a candidate, met at `va`.
-  [[nodiscard]] std::string explain(const Candidate& candidate, u64 va) const;
-  [[nodiscard]] std::string explain_item(const Item& item) const;
-  /// Of an ATC entry: when it may have been filled, and the ATC_INV that nearly removed it.
-  [[nodiscard]] std::string explain_atc(const AtcItem& item, u64 va) const;
-  /// The same as facts (cause.h).
-  [[nodiscard]] Cause cause_of(const Outcome& outcome) const;
-  [[nodiscard]] Cause cause_of(const Candidate& candidate, u64 va) const;
-  [[nodiscard]] Cause cause_of(const Item& item) const;
-  [[nodiscard]] Cause cause_of(const AtcItem& item, u64 va) const;
-  /// Why the address may fault under the tag; `found` is what collect() gave for it.
-  [[nodiscard]] Cause cause_of_fault(u32 tag, u64 va, const std::vector<Candidate>& found) const;
-  /// The structures of the stream of which cached words are not what memory says.
-  [[nodiscard]] std::vector<Cause> causes_of_stream(u32 sid, std::optional<u32> ssid) const;
-  /// The structure in memory by which the stream gets that option.
-  [[nodiscard]] Cause cause_in_memory(u32 sid, std::optional<u32> ssid,
-                                      const StreamOption& option) const;
-  [[nodiscard]] const AtcItem& atc_item(u32 index) const { return atcs_.item(index); }
 
  private:
   using Forming = Fetches::Forming;
@@ -548,7 +422,6 @@ class Caches {
   void drop_items_of(u32 tag, bool pointers_only);
 
   // consistent.cpp
-  [[nodiscard]] std::string edges_agree() const;
   void stop_if_inconsistent();
 
   // dropped.cpp
@@ -571,24 +444,7 @@ class Caches {
   // accesses
   bool collect_outcomes(const Access& access, std::vector<Outcome>& found) const;
 
-  // explain.cpp
-  [[nodiscard]] std::optional<NearestMiss> nearest_miss(const Item& item) const;
-  [[nodiscard]] std::optional<NearestMiss> nearest_miss(const AtcItem& item, u64 va) const;
-  [[nodiscard]] std::optional<NearestMiss> nearest_miss(const ConfigItem& item) const;
-  [[nodiscard]] Cause cause_of(const Edge& edge) const;
-  [[nodiscard]] std::optional<Cause> cause_of_what_is_kept(const Edge& edge) const;
-  [[nodiscard]] Cause cause_of_item(u32 index, u64 va, u64 origin, u64 value) const;
-  [[nodiscard]] std::vector<Structure> structures_of(u32 sid, std::optional<u32> ssid) const;
-
-  // nested.cpp
-  [[nodiscard]] SmmuState translating() const;
-  bool collect_nested(const Access& access, std::vector<Outcome>& found) const;
-  void through_both(const Access& access, const SteOption& its, std::vector<Outcome>& found) const;
-  void through_its_stage1(const Access& access, const Ste<u64>& ste, const ContextDecision& context,
-                          const StreamOption& way, std::vector<Outcome>& found) const;
-  void through_its_stage2(const Access& access, const StreamOption& way, const Outcome& passed,
-                          std::vector<Outcome>& found) const;
-  void collect_told(const Tag<u64>& tag, u64 va, std::vector<Candidate>& found) const;
+  // told_nested.cpp
   bool fill_by(u32 sid, u32 number, const Ste<u64>& ste, u64 va, std::vector<u64>& relied_on);
   template <class Memory>
   bool fill_stage1(Memory& memory, const Regime<u64>& regime, u64 va, u64& last);
@@ -606,6 +462,7 @@ class Caches {
   Controls controls_{trail_};
   Scopes scopes_{controls_, regimes_};
   LeafNotes leaves_{trail_};
+  KnownStreams streams_{trail_};
   TableGraph graph_{trail_, memory_, regimes_, items_, work_};
   Capabilities caps_;
   Profile profile_;
@@ -617,10 +474,13 @@ class Caches {
   Accesses accesses_{caps_, memory_, regimes_, items_, fetches_, lookups_};
   AtsAccesses ats_accesses_{caps_, controls_, config_,  regimes_,
                             atcs_, fetches_,  lookups_, accesses_};
+  NestedAccesses nested_{caps_, controls_, memory_,  regimes_, items_,
+                         atcs_, told_cds_, fetches_, lookups_, accesses_};
+  const CachesView view_{caps_,    profile_, controls_, memory_,  commands_,
+                         regimes_, items_,   graph_,    config_,  streams_,
+                         atcs_,    scopes_,  fetches_,  lookups_, findings_};
 
   u64 tolerate_epd_ = 0;
-
-  TrailArray<u64> known_sids_;  // streams whose STE was ever anything but V = 0 or abort
 
   TrailArray<Walker> walkers_;  // that walk
 

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/text.h"
+#include "spec/smmu/visits.h"
 
 namespace iommucheck::spec {
 
@@ -227,7 +228,7 @@ void Smmu::stop_at(u64 cons, u64 code) {
   if (code != static_cast<u64>(CommandError::atc_inv_sync)) return;
   if (endpoint_says_) {
     set(endpoints_failed_, 1);
-    caches_.for_each_atc_inv([&](u32 sid, Group) { endpoint_says_(sid, false); });
+    for_each_atc_inv(caches_.view(), [&](u32 sid, Group) { endpoint_says_(sid, false); });
   }
   caches_.fail_atc_invs();
 }
@@ -433,7 +434,7 @@ void Smmu::complete_syncs() {
          syncs_[static_cast<u32>(first_sync_)].position < r_.cons_total) {
     const auto group = static_cast<Group>(syncs_[static_cast<u32>(first_sync_)].group);
     if (endpoints_failed_ != 0) {
-      caches_.for_each_atc_inv([&](u32 sid, Group its) {
+      for_each_atc_inv(caches_.view(), [&](u32 sid, Group its) {
         if (its <= group) endpoint_says_(sid, true);
       });
     }

@@ -56,8 +56,7 @@ void Caches::add_streams_around(u64 pa, std::vector<StreamPart>& streams) {
   for (const u32 first : arrays) {
     refresh_l2_arrays(first);
     for (u32 n = 0; n < u32{1} << controls_.stream_table().split; ++n) {
-      bool interesting = false;
-      for (u32 i = 0; i < known_sids_.size(); ++i) interesting |= known_sids_[i] == first + n;
+      bool interesting = streams_.has(first + n);
       SteOptions stes;
       if (!interesting && fetches_.ste_options(first + n, stes)) {
         for (const SteOption& ste : stes) {
@@ -226,9 +225,7 @@ void Caches::reform_unseen(const StreamPart& part) {
       fetches_.forget_cds();
     }
   }
-  bool known = false;
-  for (u32 i = 0; i < known_sids_.size(); ++i) known |= known_sids_[i] == sid;
-  if (translates && !known) known_sids_.push(trail_, sid);
+  if (translates) streams_.add(sid);
   if (atcs_.any_on()) reform_ats(part, options, now);
   replace_formed(part, now);
 }
@@ -285,7 +282,7 @@ void Caches::replace_formed(const StreamPart& part, const FormedList& now) {
 
 void Caches::reform_all() {
   fetches_.note_change();
-  for (u32 i = 0; i < known_sids_.size(); ++i) reform({static_cast<u32>(known_sids_[i])});
+  for (u32 i = 0; i < streams_.size(); ++i) reform({streams_[i]});
 }
 
 void Caches::config_vanished(const Vanished& what, const std::vector<Vanished>& all,

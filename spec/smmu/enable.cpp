@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Registers that caches depend on, SMMUEN above all, and reset. SEMANTICS 2.
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 
 #include "base/text.h"
 #include "spec/smmu/caches.h"
@@ -136,6 +138,21 @@ bool Caches::collect_outcomes(const Access& access, std::vector<Outcome>& found)
 // ---- reset --------------------------------------------------------------------------------------
 
 void Caches::reset() { from_reset_.reset(); }
+
+// ---- recounts -----------------------------------------------------------------------------------
+
+/// Behind each event in short runs, and behind one of 64 in long ones.
+void Caches::stop_if_inconsistent() {
+  constexpr u64 each = 64, one_of = 2048;
+  if (++recounts_asked_ > each && recounts_asked_ % one_of != 0) return;
+  const std::string wrong = consistent();
+  if (wrong.empty()) return;
+  std::fputs(("the specification's state is inconsistent behind event " + std::to_string(now()) +
+              ": " + wrong + "\n")
+                 .c_str(),
+             stderr);
+  std::abort();
+}
 
 // ---- findings -----------------------------------------------------------------------------------
 

@@ -267,11 +267,7 @@ void Caches::add_streams(const ConfigItem& item, std::vector<StreamPart>& stream
     return;
   }
   for (u32 n = 0; n < item.sid_count; ++n) {
-    if (item.sid_count > 1) {
-      bool known = false;
-      for (u32 k = 0; k < known_sids_.size(); ++k) known |= known_sids_[k] == item.sid + n;
-      if (!known) continue;
-    }
+    if (item.sid_count > 1 && !streams_.has(item.sid + n)) continue;
     add_part({item.sid + n}, streams);
   }
 }

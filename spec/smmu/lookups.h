@@ -80,6 +80,8 @@ class Lookups {
   [[nodiscard]] const Memory& memory() const { return memory_; }
   [[nodiscard]] const Regimes& regimes() const { return regimes_; }
   [[nodiscard]] const TlbItems& items() const { return items_; }
+  /// What was found is all: no bound on work was hit.
+  [[nodiscard]] bool goes_on() const { return work_.spend(0); }
   /// A look-up of one address is begun elsewhere.
   void earn_question() const { work_.earn(Work::per_question); }
 

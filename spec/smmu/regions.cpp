@@ -86,9 +86,4 @@ void Caches::refresh_regions(u32 sid, const SteOptions& stes) {
   }
 }
 
-bool Caches::is_configuration(u64 pa) const {
-  const Frame* frame = memory_.find(pa);
-  return frame != nullptr && frame->config != 0 && controls_.enabled();
-}
-
 }  // namespace iommucheck::spec

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "spec/smmu/caches.h"
+#include "spec/smmu/causes.h"
 #include "spec/smmu/paths.h"
 
 namespace iommucheck::spec {
@@ -259,6 +260,10 @@ void Caches::check_unknown(const Frame& frame, const Edge& edge, bool& known) {
 void Caches::store(AgentId by, u64 pa, u64 value) {
   Frame& frame = memory_.frame(pa);
   store_word(by, frame, static_cast<unsigned>(bits(pa, 11, 3)), Content{value, false}, true);
+}
+
+void Caches::store_unknown(AgentId by, u64 pa) {
+  store_word(by, memory_.frame(pa), static_cast<unsigned>(bits(pa, 11, 3)), Content{0, true}, true);
 }
 
 void Caches::store_bytes(AgentId by, u64 pa, unsigned size, u64 value) {
@@ -667,14 +672,14 @@ void Caches::recycle(u64 pa, bool given_back) {
   Frame& frame = memory_.frame(pa);
   if (given_back) findings_.count(Rule::TABLE_FREE);
   if (stands_still()) return memory_.forget(frame);
-  if (given_back && (may_be_walked_to(frame) || is_configuration(pa))) {
+  if (given_back && (may_be_walked_to(frame) || is_configuration(view_, pa))) {
     std::vector<Cause> causes;
     constexpr std::size_t enough = 4;
     for (u32 i = graph_.first(frame); i != 0 && causes.size() < enough;) {
-      causes.push_back(cause_of(graph_.edge(i)));
+      causes.push_back(cause_of(view_, graph_.edge(i)));
       i = graph_.edge(i).next;
     }
-    if (is_configuration(pa)) {
+    if (is_configuration(view_, pa)) {
       causes.emplace_back();
       causes.back().kind = Cause::Kind::configuration;
       causes.back().pa = pa;
@@ -753,11 +758,6 @@ void Caches::assume(u64 pa, u64 value) {
   if (frame.config != 0) reform_around(pa);
 }
 
-bool Caches::is_walkable_table(u64 pa) const {
-  const Frame* frame = memory_.find(pa);
-  return frame != nullptr && frame->is_table();
-}
-
 // ---- break before make --------------------------------------------------------------------------
 
 // SEMANTICS 4: judged when a valid descriptor is stored, against what lives under the same tag.
@@ -833,7 +833,7 @@ void Caches::probe_tag(u32 tag, u64 va, u64 origin) {
                      findings_.name(origin);
   std::vector<Cause> causes;
   for (const Candidate& c : found) {
-    if (c.kind != Candidate::Kind::fault) causes.push_back(cause_of(c, va));
+    if (c.kind != Candidate::Kind::fault) causes.push_back(cause_of(view_, c, va));
   }
   findings_.report(Rule::CONFLICT_BBM, text, std::move(causes));
 }

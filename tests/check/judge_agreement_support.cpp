@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/bits.h"
+#include "spec/smmu/visits.h"
 #include "spec/sva/call.h"
 
 namespace iommucheck::test {
@@ -114,7 +115,7 @@ std::vector<Place> places_of(Monitor& monitor) {
       if (number != 0) numbers.insert(number);
     };
     if (device < interface.device_count()) interface.for_each_substream(device, note);
-    monitor.caches().substreams_of(sid, note);
+    substreams_of(monitor.caches().view(), sid, note);
     places.push_back({.device = device, .sid = sid, .at = {}});
     for (const u32 number : numbers) {
       places.push_back({.device = device, .sid = sid, .at = spec::sva::substream(number)});
@@ -123,7 +124,7 @@ std::vector<Place> places_of(Monitor& monitor) {
   for (u32 device = 0; device < interface.device_count(); ++device) {
     for (const u32 sid : interface.stream_ids(device)) add(device, sid);
   }
-  monitor.caches().for_each_translating_stream([&](u32 sid) {
+  for_each_translating_stream(monitor.caches().view(), [&](u32 sid) {
     if (interface.device_of(sid) == interface.device_count()) add(interface.device_count(), sid);
   });
   interface.for_each_walker([&](u32 walker) {
@@ -166,7 +167,7 @@ std::set<u64> translated_addresses(const Monitor& monitor) {
     met.insert(c.va);
     met.insert(c.va + (pow2(c.extent_lg2) - 1));
   });
-  caches.for_each_atc_item([&](const spec::AtcOwner&, const spec::AtcItem& item) {
+  for_each_atc_item(caches.view(), [&](const spec::AtcOwner&, const spec::AtcItem& item) {
     met.insert(item.first);
     met.insert(item.last);
   });

@@ -5,6 +5,8 @@
 
 #include "smmu_caches_support.h"
 #include "smmu_fixture.h"
+#include "spec/smmu/causes.h"
+#include "spec/smmu/visits.h"
 
 namespace iommucheck::spec::smmu_atc_test {
 namespace {
@@ -37,7 +39,7 @@ struct AtsMachine : Machine {
   }
   u32 tag_of(u32 ssid, bool ssv) const {
     u32 found = 0;
-    caches.atcs_of(1, [&](u32 tag, const AtcOwner& owner) {
+    atcs_of(caches.view(), 1, [&](u32 tag, const AtcOwner& owner) {
       if (owner.ssid == ssid && (owner.ssv != 0) == ssv) found = tag;
     });
     return found;
@@ -142,7 +144,8 @@ TEST(Atc, ChangesAndPieces) {
   };
   EXPECT_TRUE(touched(0x1000) && touched(0x2fff));
   u32 streams = 0;
-  m.caches.streams_of(tag, [&](u32 sid, u32 ssid) { streams += sid == 1 && ssid == 1 ? 1 : 10; });
+  streams_of(m.caches.view(), tag,
+             [&](u32 sid, u32 ssid) { streams += sid == 1 && ssid == 1 ? 1 : 10; });
   EXPECT_EQ(streams, 1U);
 
   std::vector<Candidate> found;
@@ -210,7 +213,7 @@ TEST(Atc, TheReasonNamesTheNearestMiss) {
     m.unmap();
     m.run(command);
     for (const Outcome& o : m.outcomes(m.pasid(1))) {
-      if (o.kind == OutcomeKind::translation) return m.caches.explain(o);
+      if (o.kind == OutcomeKind::translation) return explained(m.caches.view(), o);
     }
     return std::string("gone");
   };
@@ -233,8 +236,8 @@ TEST(Atc, TheReasonSaysThatItCameTooEarly) {
   m.run(cmd_tlbi_nh_va(0, 5, 0x1000));
   for (const Outcome& o : m.outcomes(by_ats(0x1000))) {
     if (o.kind != OutcomeKind::translation) continue;
-    EXPECT_NE(m.caches.explain(o).find("is not behind the CMD_SYNC"), std::string::npos)
-        << m.caches.explain(o);
+    EXPECT_NE(explained(m.caches.view(), o).find("is not behind the CMD_SYNC"), std::string::npos)
+        << explained(m.caches.view(), o);
   }
 }
 

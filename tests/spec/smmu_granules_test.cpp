@@ -8,6 +8,7 @@
 #include "smmu_caches_support.h"
 #include "smmu_fixture.h"
 #include "spec/smmu/pieces.h"
+#include "spec/smmu/view.h"
 
 namespace iommucheck::spec::smmu_granules_test {
 namespace {
@@ -66,8 +67,8 @@ TEST(Granules, ATableFillsSeveralPages) {
       m.cd_of(1, 5, one.granule, one.t0sz, tables);
       m.enable();
       EXPECT_EQ(m.outcomes(inside).at(0).pa, SmallMachine::page + pow2(shift) - 0x1000);
-      EXPECT_TRUE(m.caches.is_walkable_table(align_down(word, 12)));
-      EXPECT_FALSE(m.caches.is_walkable_table(tables + 0x10000 + pow2(shift)));
+      EXPECT_TRUE(is_walkable_table(m.caches.view(), align_down(word, 12)));
+      EXPECT_FALSE(is_walkable_table(m.caches.view(), tables + 0x10000 + pow2(shift)));
       m.store(word, 0);
       EXPECT_EQ(m.outcomes(inside).size(), 2U);
       m.run(GranuleMachine::tlbi(va, tg));

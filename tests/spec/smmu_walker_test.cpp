@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A walker beside the SMMU: what memory said may be in its caches until it is flushed, whatever
 // commands the SMMU gets; and tables that it may reach are not given back.
+#include "spec/smmu/view.h"
 #include "spec/smmu/walker.h"
 
 #include <gtest/gtest.h>
@@ -128,7 +129,7 @@ TEST_F(SmmuWalker, stopped_it_reaches_nothing_and_undone_it_is_as_it_was) {
   const Trail::Mark mark = m.caches.trail().mark();
   m.caches.stop_walker(gpu);
   EXPECT_EQ(walks(0x1000), "nothing");
-  EXPECT_FALSE(m.caches.is_walkable_table(SmallMachine::leaves));
+  EXPECT_FALSE(is_walkable_table(m.caches.view(), SmallMachine::leaves));
   m.caches.trail().undo_to(mark);
   EXPECT_EQ(walks(0x1000), "0 F_TRANSLATION");
   EXPECT_EQ(walks(0x2000), "1");
