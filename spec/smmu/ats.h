@@ -39,8 +39,7 @@ class Ats {
   void leave(const Item& item);
   /// A writable-clean descriptor stops being visible: from now on no request marks it dirty, though
   /// its TLB entries still answer requests that want no write.
-  void leave_dirty(const TableGraph::Path& path, u64 origin, Content content,
-                   EventIndex stored_at);
+  void leave_dirty(const TableGraph::Path& path, u64 origin, Content content, EventIndex stored_at);
   /// ATCs that anything may be in, since configuration or translations from before reset may live.
   [[nodiscard]] std::vector<u32> of_unknown() const;
   /// The group is complete, or nothing is fetched any more: of those some are that no longer.

@@ -49,6 +49,7 @@
 #include "base/inline_vector.h"
 #include "spec/smmu/accesses.h"
 #include "spec/smmu/atcs.h"
+#include "spec/smmu/ats.h"
 #include "spec/smmu/ats_accesses.h"
 #include "spec/smmu/cause.h"
 #include "spec/smmu/cd.h"
@@ -152,7 +153,7 @@ class Caches {
   void set_atschk(bool check);
   /// ATS enabled or disabled at the endpoint. Disabled, it neither asks nor sends translated
   /// accesses, and its ATC is empty when it is enabled again (PCIe).
-  void set_ats(u32 sid, bool on);
+  void set_ats(u32 sid, bool on) { ats_.enable(sid, on); }
   [[nodiscard]] bool has_ats(u32 sid) const { return atcs_.is_on(sid); }
 
   // ---- commands, in queue order -----------------------------------------------------------------
@@ -303,7 +304,6 @@ class Caches {
     Content content;
     EventIndex at;
   };
-  using FormedList = InlineVector<Formed, 4>;
   // tables.cpp
   void link(const TableExtent& table, Edge edge);
   void link_part(Frame& frame, const Edge& edge, bool& known);
@@ -428,19 +428,6 @@ class Caches {
   void revive_config();
   void revive_items();
 
-  // atc.cpp
-  void sources_of(const StreamPart& part, const Options& options, const std::vector<u32>& numbers,
-                  Atcs::Sources& sources);
-  void reform_ats(const StreamPart& part, const Options& options, const FormedList& now);
-  void lose_source(const AtsSource& source);
-  void leave_all_in_atc(const AtsSource& source);
-  void leave_in_atcs(const Item& item);
-  void leave_dirty_in_atcs(const Path& path, u64 origin, Content content, EventIndex stored_at);
-  void leave_unknown_in_atcs(Group group, const std::vector<u32>& unknown_before);
-  [[nodiscard]] std::vector<u32> atcs_of_unknown() const;
-  void fill_atc(const AtsSource& source, const Candidate& c, u64 bytes, Group until, u32 stored_at);
-  [[nodiscard]] bool meets(const AtsSource& source, const Candidate& c) const;
-  [[nodiscard]] bool grants_anything(const AtsSource& source, const Candidate& c) const;
   // accesses
   bool collect_outcomes(const Access& access, std::vector<Outcome>& found) const;
 
@@ -471,6 +458,7 @@ class Caches {
   Fetches fetches_{caps_, profile_, controls_, memory_, config_,  from_reset_,
                    atcs_, trail_,   regimes_,  items_,  findings_};
   Lookups lookups_{caps_, memory_, regimes_, items_, atcs_, from_reset_, leaves_, work_};
+  Ats ats_{caps_, controls_, regimes_, items_, from_reset_, lookups_, fetches_, findings_, atcs_};
   Accesses accesses_{caps_, memory_, regimes_, items_, fetches_, lookups_};
   AtsAccesses ats_accesses_{caps_, controls_, config_,  regimes_,
                             atcs_, fetches_,  lookups_, accesses_};

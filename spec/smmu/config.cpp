@@ -226,7 +226,7 @@ void Caches::reform_unseen(const StreamPart& part) {
     }
   }
   if (translates) streams_.add(sid);
-  if (atcs_.any_on()) reform_ats(part, options, now);
+  if (atcs_.any_on()) ats_.reform(part, options, now);
   replace_formed(part, now);
 }
 

@@ -115,12 +115,43 @@ void Caches::acknowledge_smmuen() {
   }
   ConfigIndex index(config_);
   for (const Vanished& word : words) config_vanished(word, words, &index);
-  const std::vector<u32> unknown_atcs = atcs_of_unknown();
+  const std::vector<u32> unknown_atcs = ats_.of_unknown();
   controls_.enable(false);
-  leave_unknown_in_atcs(immortal, unknown_atcs);
+  ats_.leave_unknown(immortal, unknown_atcs);
   config_.clear_regions();
   reform_all();
   changes_.mark_all_streams();
+}
+
+/// It may be cached with each STE: what it was stays possible for a stream until its CFGI. IHI 0070
+/// 6.3.9.2.
+void Caches::set_atschk(bool check) {
+  if (controls_.atschk() == check) return;
+  for (u32 i = 0; i < streams_.size(); ++i) {
+    const u32 sid = streams_[i];
+    bool cached = controls_.enabled();
+    for (u32 k = 0; k < config_.size() && !cached; ++k) {
+      cached = config_[k].kind == ConfigKind::ste && config_[k].sid == sid;
+    }
+    if (!cached) continue;
+    config_.keep({.kind = ConfigKind::ste,
+                  .word = ConfigItem::atschk_word,
+                  .sid = sid,
+                  .place = ConfigItem::no_place,
+                  .value = controls_.atschk() ? u64{1} : u64{0},
+                  .since = findings_.now(),
+                  .vanished_at = findings_.now(),
+                  .stored_at = findings_.now()},
+                 findings_.now());
+  }
+  controls_.set_atschk(check);
+}
+
+/// SMMUEN is cleared, or a CMD_SYNC failed: an ATC_INV that has not completed may be ignored. IHI
+/// 0070 4.5.1.
+void Caches::fail_atc_invs() {
+  commands_.drop_all(Opcode::atc_inv);
+  atcs_.revive_all();
 }
 
 // ---- outcomes -----------------------------------------------------------------------------------

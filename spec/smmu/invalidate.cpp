@@ -329,7 +329,7 @@ void Caches::leave_below_pointers(Group group) {
 void Caches::complete(Group group) {
   if (commands_.is_complete(group)) return;
   std::vector<u32> unknown_atcs;
-  if (atcs_.any_on()) unknown_atcs = atcs_of_unknown();
+  if (atcs_.any_on()) unknown_atcs = ats_.of_unknown();
   commands_.complete(group);
   from_reset_.complete(group);
   controls_.complete(group);
@@ -377,7 +377,7 @@ void Caches::complete(Group group) {
   told_cds_.drop(group);
   leave_below_pointers(group);
   drop_items(group);
-  leave_unknown_in_atcs(group, unknown_atcs);
+  ats_.leave_unknown(group, unknown_atcs);
   atcs_.drop(group);
   commands_.forget(group);
 }

@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/inline_vector.h"
 #include "base/pool.h"
 #include "spec/smmu/items.h"
 
@@ -53,6 +54,8 @@ struct Formed {
   bool nested = false;  ///< of stage 2, by an STE with both stages
   u8 padding = 0;
 };
+
+using FormedList = InlineVector<Formed, 4>;
 
 /// That configurations of one tag agree.
 inline Rule tag_rule(const Tag<u64>& tag) {

@@ -532,7 +532,7 @@ void Caches::vanish_from_table(Frame& frame, const Vanished& what) {
       if (!work_.spend(1 + atcs_.items() / 8)) return;
       for_each_filling(path, [&](const Path& filling) {
         add_item(filling, pa, what.content, what.at);
-        if (atcs_.any_on()) leave_dirty_in_atcs(filling, pa, what.content, what.at);
+        if (atcs_.any_on()) ats_.leave_dirty(filling, pa, what.content, what.at);
       });
     }
   });
@@ -654,7 +654,7 @@ void Caches::drop_items(Group group) {
   shadows.clear();
   items_.drop(group, [&](u32 index, const Item& item) {
     findings_.count(Rule::PAGE_REUSE);
-    if (atcs_.any_on() && item.kind != ItemKind::pointer) leave_in_atcs(item);
+    if (atcs_.any_on() && item.kind != ItemKind::pointer) ats_.leave(item);
     changes_.mark(item.tag, item.va, item.last());
     const bool combined = regimes_.tag(item.tag).combines != 0 && item.shadow == 0;
     if (combined && item.kind == ItemKind::final) shadows.push_back(shadow_of(item));

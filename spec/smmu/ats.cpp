@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: MIT
-// What devices keep by ATS: which entries stay behind when an answer goes. IHI 0070 3.9.1, 4.5.1;
-// SEMANTICS 2, 3. Nothing here runs while no endpoint has ATS enabled.
-#include <algorithm>
+#include "spec/smmu/ats.h"
 
-#include "spec/smmu/caches.h"
+#include <algorithm>
 
 namespace iommucheck::spec {
 
-// ---- what stays behind --------------------------------------------------------------------------
-
 /// Look-ups through the source meet the translation.
-bool Caches::meets(const AtsSource& source, const Candidate& c) const {
+bool Ats::meets(const AtsSource& source, const Candidate& c) const {
   if (source.kind != AtsSource::Kind::regime) return false;
   if (lookups_.is_shadow(c) && atcs_.owner(source.owner).ssv != AtcOwner::contained) return false;
   const u32 own = regimes_[source.regime].tag;
@@ -19,19 +15,19 @@ bool Caches::meets(const AtsSource& source, const Candidate& c) const {
          lookups_.is_met_by(source.regime, c);
 }
 
-void Caches::leave_all_in_atc(const AtsSource& source) {
+void Ats::leave_all(const AtsSource& source) {
   std::vector<std::pair<Candidate, u64>> found;  // adding changes no table, but keep it apart
   lookups_.translations_under(regimes_[source.regime].tag,
                               [&](const Candidate& c, u64 bytes) { found.emplace_back(c, bytes); });
   for (const auto& [c, bytes] : found) {
     if (!meets(source, c)) continue;
     const Group until = c.item == 0 ? immortal : items_[c.item - 1].dies;
-    fill_atc(source, c, bytes, std::min(source.dies, until), 0);
+    fill(source, c, bytes, std::min(source.dies, until), 0);
   }
 }
 
 /// A TLB entry goes, with which requests were answered.
-void Caches::leave_in_atcs(const Item& item) {
+void Ats::leave(const Item& item) {
   std::vector<Candidate> met;
   lookups_.meet(item.space, item.level, item.va, item.hierarchical, 0, item.origin,
                 Content{item.value, item.kind == ItemKind::unknown}, met);
@@ -43,16 +39,16 @@ void Caches::leave_in_atcs(const Item& item) {
       if (!meets(source, c)) continue;
       c.at = item.va;
       lookups_.note_clean_only(c);
-      fill_atc(source, c, item.count * item.entry_bytes(), std::min(source.dies, item.dies),
-               item.stored_at);
+      fill(source, c, item.count * item.entry_bytes(), std::min(source.dies, item.dies),
+           item.stored_at);
     }
   }
 }
 
 /// A writable-clean descriptor stops being visible: from now on no request marks it dirty, though
 /// its TLB entries still answer requests that want no write.
-void Caches::leave_dirty_in_atcs(const Path& path, u64 origin, Content content,
-                                 EventIndex stored_at) {
+void Ats::leave_dirty(const TableGraph::Path& path, u64 origin, Content content,
+                      EventIndex stored_at) {
   if (content.unknown || !regimes_.of(path.space).hd) return;
   std::vector<Candidate> met;
   lookups_.meet(path.space, path.level, path.va, path.hierarchical, 0, origin, content, met);
@@ -60,15 +56,34 @@ void Caches::leave_dirty_in_atcs(const Path& path, u64 origin, Content content,
     const AtsSource source = atcs_.source(i);
     for (const Candidate& c : met) {
       if (c.kind != Candidate::Kind::leaf || !c.leaf.writable_clean || !meets(source, c)) continue;
-      fill_atc(source, c, pow2(c.extent_lg2), std::min(source.dies, path.dies), stored_at);
+      fill(source, c, pow2(c.extent_lg2), std::min(source.dies, path.dies), stored_at);
     }
   }
 }
 
-void Caches::leave_unknown_in_atcs(Group group, const std::vector<u32>& unknown_before) {
-  if (unknown_before.empty()) return;
-  const std::vector<u32> now = atcs_of_unknown();
-  for (const u32 owner : unknown_before) {
+/// ATCs that anything may be in, since configuration or translations from before reset may live.
+std::vector<u32> Ats::of_unknown() const {
+  std::vector<u32> owners;
+  if (!controls_.enabled() || from_reset_.empty()) return owners;
+  atcs_.for_each_stream([&](u32 sid) {
+    if (from_reset_.has_config(sid)) {
+      owners.push_back(atcs_.intern(sid, 0, 2));
+    }
+  });
+  for (u32 i = 0; i < atcs_.sources(); ++i) {
+    const AtsSource& source = atcs_.source(i);
+    if (source.kind == AtsSource::Kind::regime &&
+        from_reset_.has_translations(regimes_.tag(regimes_[source.regime].tag).tag)) {
+      owners.push_back(source.owner);
+    }
+  }
+  return owners;
+}
+
+void Ats::leave_unknown(Group group, const std::vector<u32>& before) {
+  if (before.empty()) return;
+  const std::vector<u32> now = of_unknown();
+  for (const u32 owner : before) {
     if (std::ranges::find(now, owner) != now.end()) continue;
     atcs_.add({.owner = owner,
                .kind = ItemKind::unknown,
@@ -80,7 +95,7 @@ void Caches::leave_unknown_in_atcs(Group group, const std::vector<u32>& unknown_
 }
 
 /// Some request is granted some right by the translation; otherwise the device keeps nothing.
-bool Caches::grants_anything(const AtsSource& source, const Candidate& c) const {
+bool Ats::grants_anything(const AtsSource& source, const Candidate& c) const {
   const bool has_pasid = atcs_.owner(source.owner).ssv != 0;
   const Regime<u64>& regime = regimes_.of(c.space);
   Leaf<u64> leaf = c.leaf;
@@ -99,8 +114,7 @@ bool Caches::grants_anything(const AtsSource& source, const Candidate& c) const 
 }
 
 /// Entries for [c.at, c.at + bytes), which requests were answered with until the end of `until`.
-void Caches::fill_atc(const AtsSource& source, const Candidate& c, u64 bytes, Group until,
-                      u32 stored_at) {
+void Ats::fill(const AtsSource& source, const Candidate& c, u64 bytes, Group until, u32 stored_at) {
   const Half<u64>& asking = regimes_[source.regime].regime.half[c.space.half];
   const Half<u64>& filled_by = regimes_.of(c.space).half[c.space.half];
   if (c.kind != Candidate::Kind::leaf && c.kind != Candidate::Kind::unknown) return;
@@ -129,38 +143,6 @@ void Caches::fill_atc(const AtsSource& source, const Candidate& c, u64 bytes, Gr
   const u64 first = std::max(item.first, c.space.half == 0 ? 0 : ~input);
   const u64 last = std::min(item.last, c.space.half == 0 ? input : ~u64{0});
   if (first <= last) atcs_.add(item.part(first, last));
-}
-
-// ---- the end ------------------------------------------------------------------------------------
-
-/// SMMUEN is cleared, or a CMD_SYNC failed: an ATC_INV that has not completed may be ignored. IHI
-/// 0070 4.5.1.
-void Caches::fail_atc_invs() {
-  commands_.drop_all(Opcode::atc_inv);
-  atcs_.revive_all();
-}
-
-void Caches::set_ats(u32 sid, bool on) {
-  if (on == has_ats(sid)) return;
-  fetches_.note_change(sid);
-  if (on) {
-    atcs_.switch_on(sid);
-    Options options;
-    if (controls_.enabled() && !fetches_.ste_options(sid, options.stes)) {
-      findings_.give_up_unasked();
-    }
-    std::vector<u32> numbers;
-    for (u32 i = 0; i < regimes_.formed(); ++i) {
-      if (regimes_.formed(i).sid != sid) continue;
-      numbers.push_back(regimes_.formed(i).ssid);
-      fetches_.look_at_cds(sid, regimes_.formed(i).ssid, options);
-    }
-    Atcs::Sources sources;
-    sources_of({sid}, options, numbers, sources);
-    atcs_.add_sources(sources);
-    return;
-  }
-  atcs_.switch_off(sid);
 }
 
 }  // namespace iommucheck::spec
