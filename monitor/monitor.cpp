@@ -539,7 +539,7 @@ void Monitor::driver_begins() {
 
 void Monitor::driver_stops() {
   window_ends();
-  interface_.for_each_walker([&](u32 walker) { caches_.stop_walker(walker); });
+  interface_.for_each_walker([&](u32 walker) { caches_.walkers().stop(walker); });
   emit(AgentId::cpu0, trace::DriverPhase{.phase = trace::DriverLife::stopping});
   promises_on_ = false;
 }

@@ -220,7 +220,7 @@ void Monitor::device_vanishes(u32 device) {
   interface_.for_each_walker([&](u32 walker) {
     if (walker == device || interface_.walks_token_of(walker, device)) walkers.push_back(walker);
   });
-  for (const u32 walker : walkers) caches_.stop_walker(walker);
+  for (const u32 walker : walkers) caches_.walkers().stop(walker);
   interface_.walker_switches(device, 0);
   for (const u32 sid : interface_.stream_ids(device)) caches_.set_ats(sid, false);
   owe_all(device);

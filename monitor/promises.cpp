@@ -298,7 +298,7 @@ void Monitor::check_place(const Place& place) {
 // ---- intervals ----------------------------------------------------------------------------------
 
 void Monitor::check_interval(u32 tag, u64 first, u64 last) {
-  if (const auto walker = caches_.walker_of(tag)) return check_walker(*walker, first, last);
+  if (const auto walker = caches_.walkers().of_tag(tag)) return check_walker(*walker, first, last);
   // Devices that are promised the same are compared once for each number.
   std::array<Place, 8> compared;
   std::size_t count = 0;
@@ -323,9 +323,9 @@ void Monitor::check_interval(u32 tag, u64 first, u64 last) {
 
 /// Of one that has a table which is promised something. An access through it never waits.
 void Monitor::check_walker(u32 walker, u64 first, u64 last) {
-  if (!caches_.walks_now(walker) || interface_.table_of_walker(walker) == 0) return;
+  if (!caches_.walkers().walks_now(walker) || interface_.table_of_walker(walker) == 0) return;
   const Place place{.device = walker, .sid = 0, .at = {}, .walker = true};
-  check_interval_for(caches_.tag_of_walker(walker), place, first, last);
+  check_interval_for(caches_.walkers().tag_of(walker), place, first, last);
 }
 
 /// Of the accesses of one that is on a user's domain only what stage 2 makes of them counts.
@@ -358,7 +358,7 @@ void Monitor::check_interval_for(u32 tag, const Place& place, u64 first, u64 las
   if ((!place.walker && vanishes(place.device)) || endless_ || caches_.stands_still()) return;
   if (place.walker) {
     Lookups lookups;
-    lookups.push_back(caches_.way_of_walker(place.device));
+    lookups.push_back(caches_.walkers().way_of(place.device));
     return check_lookups({.tag = tag, .place = place, .lookups = lookups}, first, last);
   }
   // What is promised depends on whether stage 1 is a user's.

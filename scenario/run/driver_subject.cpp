@@ -274,9 +274,9 @@ Reachable DriverSubject::reachable(const Probing& probing) {
   const std::optional<u32> walker = walker_of(*this, probing);
   if (walker || probing.by == Probing::By::walker) {
     std::vector<spec::Outcome> found;
-    const bool walks = walker && monitor_->caches().walks_now(*walker);
+    const bool walks = walker && monitor_->caches().walkers().walks_now(*walker);
     if (!walks) return {{false, 0, "?anything: there is no table any more"}};
-    if (!monitor_->caches().walker_outcomes(*walker, access_of(probing), found)) {
+    if (!monitor_->caches().walkers().outcomes(*walker, access_of(probing), found)) {
       set.insert({false, 0, "?the specification gave up"});
     }
     for (const spec::Outcome& outcome : found) set.insert(reached_by(probing, outcome));

@@ -61,6 +61,7 @@
 #include "spec/smmu/coverage.h"
 #include "spec/smmu/fetches.h"
 #include "spec/smmu/findings.h"
+#include "spec/smmu/formed_regimes.h"
 #include "spec/smmu/from_reset.h"
 #include "spec/smmu/items.h"
 #include "spec/smmu/known_streams.h"
@@ -76,7 +77,9 @@
 #include "spec/smmu/table_graph.h"
 #include "spec/smmu/tlb_items.h"
 #include "spec/smmu/told_cds.h"
+#include "spec/smmu/told_stage1.h"
 #include "spec/smmu/view.h"
+#include "spec/smmu/walkers.h"
 
 namespace iommucheck::spec {
 
@@ -142,7 +145,7 @@ class Caches {
   /// While a call (or the steps of a litmus test) rewrites the CDs of a space in turn, a half with
   /// EPDx = 1 takes no part in the comparison of regimes under one tag. Ending it judges what is
   /// left. SEMANTICS 2.
-  void tolerate_disabled_halves(bool tolerate);
+  void tolerate_disabled_halves(bool tolerate) { formed_.tolerate_disabled_halves(tolerate); }
   /// Nothing was ever invalidated: unknown items of every tag and stream.
   void reset();
   /// GBPA.ABORT: what SMMUEN = 0 does.
@@ -175,29 +178,9 @@ class Caches {
   /// so nothing can be judged from here on.
   void hear_broadcast() { findings_.leave_unsupported("broadcast TLB invalidation"); }
 
-  // ---- walkers beside the SMMU (walker.h), by a number of the caller's --------------------------
-  /// It walks by `regime`, one of walker_regime(), from now on. What it had cached is gone.
-  void start_walker(u32 walker, const Regime<u64>& regime);
-  /// It walks nothing any more, and has nothing cached.
-  void stop_walker(u32 walker);
-  /// Its own invalidation, complete: it has nothing cached.
-  void flush_walker(u32 walker);
-  /// Whoever owns it said wrongly that it was flushed: of what it has cached only translations
-  /// count from now on, so that nobody else is blamed for tables that are given back.
-  void fix_walker(u32 walker);
-  [[nodiscard]] bool walks_now(u32 walker) const { return regime_of_walker(walker) != 0; }
-  /// Outcomes of an access through it; `sid` and `ssid` of the access mean nothing. False: a bound
-  /// was hit, or it walks nothing.
-  bool walker_outcomes(u32 walker, const Access& access, std::vector<Outcome>& found) const;
-  /// Its number, of a tag that is a walker's.
-  [[nodiscard]] std::optional<u32> walker_of(u32 tag) const {
-    if (is_atc_tag(tag) || regimes_.tag(tag).tag.world != StreamWorld::foreign) return std::nullopt;
-    return static_cast<u32>(regimes_.tag(tag).tag.asid);
-  }
-  /// The tag of a walker that walks.
-  [[nodiscard]] u32 tag_of_walker(u32 walker) const {
-    return regimes_[regime_of_walker(walker) - 1].tag;
-  }
+  /// Walkers beside the SMMU (walker.h), by a number of the caller's.
+  [[nodiscard]] Walkers& walkers() { return walkers_; }
+  [[nodiscard]] const Walkers& walkers() const { return walkers_; }
 
   /// What look-ups may meet, and what becomes of accesses by them.
   [[nodiscard]] const Lookups& lookups() const { return lookups_; }
@@ -228,7 +211,9 @@ class Caches {
   /// `relied_on` gets the addresses of the words that led to the CD and to the descriptor, of both
   /// stages: what SMMUs may cache of them is not followed, so that whoever changes one knows less
   /// of what an access may meet.
-  bool fill_nested(u32 sid, u32 ssid, bool ssv, u64 va, std::vector<u64>* relied_on = nullptr);
+  bool fill_nested(u32 sid, u32 ssid, bool ssv, u64 va, std::vector<u64>* relied_on = nullptr) {
+    return told_stage1_.fill(sid, ssid, ssv, va, relied_on);
+  }
 
   // ---- for recordings, where nobody says when a change is meant to be complete (stale.cpp) ------
   /// A store of unknown value to the aligned word.
@@ -237,11 +222,6 @@ class Caches {
   [[nodiscard]] u64 next_group() const { return commands_.group(); }
   [[nodiscard]] u64 completed_groups() const { return commands_.completed(); }
 
-  /// The way of an access through a walker that walks.
-  [[nodiscard]] StreamOption way_of_walker(u32 walker) const {
-    const u32 regime = regime_of_walker(walker);
-    return {.kind = SteKind::stage1, .regime = regime, .tag = regimes_[regime - 1].tag};
-  }
   [[nodiscard]] const Regime<u64>& regime(u32 id) const { return regimes_[id].regime; }
   [[nodiscard]] const Tag<u64>& tag(u32 number) const { return regimes_.tag(number).tag; }
   [[nodiscard]] bool tag_is_broken(u32 tag) const {
@@ -298,63 +278,12 @@ class Caches {
   using Path = TableGraph::Path;
   using End = TableGraph::End;
   using Entries = TableGraph::Entries;
-  struct Vanished {
-    Frame* frame;
-    unsigned index;
-    Content content;
-    EventIndex at;
-  };
-  // tables.cpp
-  void link(const TableExtent& table, Edge edge);
-  void link_part(Frame& frame, const Edge& edge, bool& known);
-  void unlink(const TableExtent& table, Edge edge);
-  void link_children(Frame& frame, Geometry geometry, unsigned level);
-  void unlink_children(Frame& frame, Geometry geometry, unsigned level);
+  // stores.cpp
   void before_table_store(Frame& frame, unsigned index, u64 value, bool plain);
   void store_word(AgentId by, Frame& frame, unsigned index, Content content, bool plain);
   void after_table_store(Frame& frame, unsigned index, u64 value);
   void settle_word(u64 pa);
   void settle(std::vector<Vanished>& vanished);
-  void vanish_from_table(Frame& frame, const Vanished& what);
-  template <class Visit>
-  void for_each_filling(const Path& path, Visit&& visit) const;
-  /// Of a group with the contiguous hint what `covered` (or null) leaves.
-  void add_item(const Path& path, u64 origin, Content content, EventIndex stored_at,
-                const Command* covered = nullptr);
-  void insert_item(const Item& item);
-  void insert_group(const Path& path, const Item& group, const Command* covered);
-  [[nodiscard]] Group fate(const Path& path, const Item& item) const;
-  void leave_below_pointers(Group group);
-  void drop_items(Group group);
-  [[nodiscard]] Item shadow_of(const Item& item) const;
-  template <class Visit>
-  void for_each_way(const Frame& frame, Visit&& visit) const;
-  void note_page(Frame& frame, Geometry geometry, unsigned level);
-  void note_access_flags(Frame& frame, Geometry geometry, unsigned level, const Entries& entries,
-                         bool tables);
-  [[nodiscard]] bool may_set_access_flag(const Frame& frame, const Entries& entries,
-                                         Geometry geometry, unsigned level, bool table) const;
-  void materialize_ghosts_over(const Frame& frame);
-  void note_leaf(Frame& frame, unsigned index, Geometry geometry, unsigned level, u64 value);
-  void note_contiguous(Frame& frame, u64 value);
-  void note_below(Frame& frame, Geometry geometry, unsigned level);
-  void may_be_global(u32 tag);
-  void check_make(Frame& frame, unsigned index, Geometry geometry, unsigned level, u64 value);
-  void check_contiguous(Frame& frame, unsigned index, Geometry geometry, unsigned level, u64 value);
-  void probe(u32 tag, u64 va, u64 origin);
-  void probe_tag(u32 tag, u64 va, u64 origin);
-  void probe_table(u32 tag, const TableExtent& table, u64 first = 0, u64 last = ~u64{0});
-  void probe_part(u32 tag, const TableExtent& part, u64 first, u64 last);
-  [[nodiscard]] bool pending_below(const TableExtent& table) const;
-  void check_unknown(const Frame& frame, const Edge& edge, bool& known);
-  void note_access_flag(Frame& frame, unsigned index, Geometry geometry, unsigned level, u64 value);
-  [[nodiscard]] bool is_walked(const Frame& frame, bool ghosts) const;
-  template <class Visit>
-  void for_each_walk_from(const End& end, Visit&& visit) const;
-  [[nodiscard]] bool is_walked_from(const End& end) const;
-  [[nodiscard]] bool may_be_walked_to(const Frame& frame) const;
-  void mark_dirty(u32 tag, u64 va, unsigned extent_lg2);
-  void check_lost_update(Frame& frame, unsigned index, u64 value);
 
   // regions.cpp
   void refresh_regions(u32 sid, const SteOptions& stes);
@@ -370,9 +299,7 @@ class Caches {
   void reform_all();
   void cds_to_form(const SteOption& ste, const StreamPart& part, std::vector<u32>& numbers) const;
   void form_stage2(u32 sid, const SteOption& ste, FormedList& formed);
-  void follow_nesting(u32 tag, Group died);
   void form_cd(u32 sid, u32 number, const SteOption& ste, Options& options, FormedList& formed);
-  void replace_formed(const StreamPart& part, const FormedList& now);
   /// `index`, of config_, where so many words vanish at once that it pays.
   void config_vanished(const Vanished& what, const std::vector<Vanished>& all,
                        ConfigIndex* index = nullptr);
@@ -382,22 +309,6 @@ class Caches {
                               const ConfigItem& below) const;
   [[nodiscard]] Group fate(const ConfigItem& item, u64 via) const;
 
-  // formed_regimes.cpp
-  void become_formed(u32 regime);
-  void become_ghost(u32 regime, Group died);
-  void leave_mixed(const Space& gone, const TableExtent& own, Group died);
-  void materialize_ghost(u32 regime);
-  void freeze_pointers(u32 regime, Group died);
-  void drop_ghost(u32 regime);
-  void unlink_roots(u32 regime);
-  /// Makes items of all that can be filled from the table, except what `covered` (or null) removes
-  /// anyway.
-  void expand(const Path& path, const TableExtent& table, const Command* covered);
-  void expand_part(const Path& path, const TableExtent& part, const Command* covered);
-  void check_tag(u32 tag);
-  void check_world(const Formed& entry);
-  [[nodiscard]] bool regimes_agree(u32 a, u32 b) const;
-
   // invalidate.cpp
   void cache_structure(const ConfigItem& tags);
   void leave_below(const ConfigItem& item, const std::vector<const Command*>& commands,
@@ -405,36 +316,17 @@ class Caches {
   [[nodiscard]] bool may_be_fetched_again(const ConfigItem& item,
                                           const std::vector<u32>& descriptors,
                                           const InFlight& command) const;
-  void kill_items(const InFlight& command);
   void kill_config(const InFlight& command);
   void add_streams(const ConfigItem& item, std::vector<StreamPart>& streams);
-  void kill_ghosts(const InFlight& command);
-  void kill_combined(const InFlight& command);
-  [[nodiscard]] bool survives(const Item& item, const InFlight& command) const;
-  [[nodiscard]] bool pointer_yields(const Item& pointer, const Item& item) const;
-
-  // walker.cpp
-  struct alignas(8) Walker {
-    u32 number = 0;
-    u32 regime = 0;  ///< 1 + regime
-  };
-  [[nodiscard]] u32 regime_of_walker(u32 walker) const;
-  void drop_items_of(u32 tag, bool pointers_only);
 
   // consistent.cpp
   void stop_if_inconsistent();
 
   // dropped.cpp
   void revive_config();
-  void revive_items();
 
   // accesses
   bool collect_outcomes(const Access& access, std::vector<Outcome>& found) const;
-
-  // told_nested.cpp
-  bool fill_by(u32 sid, u32 number, const Ste<u64>& ste, u64 va, std::vector<u64>& relied_on);
-  template <class Memory>
-  bool fill_stage1(Memory& memory, const Regime<u64>& regime, u64 va, u64& last);
 
   Trail trail_;
   Memory memory_{trail_};
@@ -467,19 +359,20 @@ class Caches {
   const CachesView view_{caps_,    profile_, controls_, memory_,  commands_,
                          regimes_, items_,   graph_,    config_,  streams_,
                          atcs_,    scopes_,  fetches_,  lookups_, findings_};
-
-  u64 tolerate_epd_ = 0;
-
-  TrailArray<Walker> walkers_;  // that walk
+  Tables tables_{caps_, memory_, regimes_, items_, work_, graph_, leaves_, findings_};
+  Makes makes_{view_, findings_, work_};
+  Fills fills_{memory_, commands_, regimes_, scopes_,   atcs_, work_,
+               graph_,  items_,    changes_, findings_, ats_,  tables_};
+  FormedRegimes formed_{trail_,   memory_, commands_, from_reset_, items_,  scopes_, leaves_, work_,
+                        regimes_, graph_,  changes_,  findings_,   tables_, makes_,  fills_};
+  Walkers walkers_{trail_, items_, regimes_, graph_, accesses_, lookups_, fills_, formed_};
+  ToldStage1 told_stage1_{caps_,    controls_, memory_,   fetches_, findings_,
+                          regimes_, items_,    told_cds_, fills_};
 
   u64 recounts_asked_ = 0;  // by events, of which not each is followed by one; no part of the state
   std::vector<Vanished> scratch_vanished_;
-  std::vector<Path> scratch_paths_;
-  std::vector<u32> scratch_covered_;
   std::vector<u32> scratch_numbers_;
   Options scratch_options_;
-  std::vector<Item> scratch_gone_;
-  std::vector<Item> scratch_shadows_;
   mutable std::vector<Outcome> scratch_outcomes_;
 };
 

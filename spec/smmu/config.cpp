@@ -83,12 +83,6 @@ void Caches::form_stage2(u32 sid, const SteOption& ste, FormedList& formed) {
                     .nested = ste.decision.kind == SteKind::nested});
 }
 
-/// Nested STEs of the tag came, or went with group `died`: until when combined entries are made.
-void Caches::follow_nesting(u32 tag, Group died) {
-  const auto behind = [&](const InFlight& sent) { return scopes_.separates(sent, tag); };
-  regimes_.combine(tag, regimes_.is_nested(tag) ? immortal : commands_.first_after(died, behind));
-}
-
 /// A regime can be formed by (sid, number) through `ste` and each possible CD.
 void Caches::form_cd(u32 sid, u32 number, const SteOption& ste, Options& options,
                      FormedList& formed) {
@@ -227,57 +221,7 @@ void Caches::reform_unseen(const StreamPart& part) {
   }
   if (translates) streams_.add(sid);
   if (atcs_.any_on()) ats_.reform(part, options, now);
-  replace_formed(part, now);
-}
-
-/// What the part forms from now on: regimes come, go, and are compared.
-void Caches::replace_formed(const StreamPart& part, const FormedList& now) {
-  InlineVector<u32, 8> touched;
-  const auto touch = [&](u32 regime) {
-    if (std::ranges::find(touched, regime) == touched.end()) touched.push_back(regime);
-  };
-  struct Nesting {
-    u32 tag;
-    Group died;
-  };
-  InlineVector<Nesting, 2> nestings;
-  const auto nest = [&](const Formed& entry, Group died) {
-    if (!entry.nested) return;
-    const u32 tag = regimes_[entry.regime].tag;
-    const auto known = std::ranges::find(nestings, tag, &Nesting::tag);
-    if (known == nestings.end()) return nestings.push_back({tag, died});
-    known->died = std::max(known->died, died);
-  };
-  for (u32 i = regimes_.formed(); i != 0; --i) {
-    const Formed& entry = regimes_.formed(i - 1);
-    if (entry.sid != part.sid || entry.ssid < part.first || entry.ssid > part.last) continue;
-    touch(entry.regime);
-    nest(entry, entry.dies);
-    regimes_.remove_formed(i - 1);
-  }
-  for (const Formed& entry : now) {
-    check_world(entry);
-    touch(entry.regime);
-    nest(entry, 0);
-    regimes_.add_formed(entry);
-  }
-  for (const auto& [tag, died] : nestings) follow_nesting(tag, died);
-  struct Lost {
-    u32 regime;
-    Group died;
-  };
-  InlineVector<u32, 8> tags;
-  InlineVector<Lost, 8> lost;
-  for (const u32 regime : touched) {
-    const u64 before = regimes_.recount(regime);
-    const RegimeState& state = regimes_[regime];
-    const u64 count = state.formed;
-    if (before == 0 && count != 0) become_formed(regime);
-    if (before != 0 && count == 0) lost.push_back({regime, static_cast<Group>(state.dies)});
-    if (std::ranges::find(tags, state.tag) == tags.end()) tags.push_back(state.tag);
-  }
-  for (const auto& [regime, died] : lost) become_ghost(regime, died);
-  for (const u32 tag : tags) check_tag(tag);
+  formed_.replace(part, now);
 }
 
 void Caches::reform_all() {

@@ -16,7 +16,8 @@ void Caches::drop_commands(u64 count) {
   from_reset_.revive(caps_, controls_.stream_table().two_level, controls_.enabled());
   revive_config();
   told_cds_.revive(commands_);
-  revive_items();
+  fills_.revive();
+  formed_.revive();
   atcs_.revive();
 }
 
@@ -31,7 +32,8 @@ void Caches::set_vmw(unsigned bits) {
   }
   graph_.note_change();
   from_reset_.revive(caps_, controls_.stream_table().two_level, controls_.enabled());
-  revive_items();
+  fills_.revive();
+  formed_.revive();
 }
 
 bool Caches::awaits_atc_inv(u64 later) const {
@@ -53,39 +55,6 @@ void Caches::revive_config() {
     add_streams(item, streams);
   }
   for (const StreamPart& part : streams) reform_unseen(part);
-}
-
-void Caches::revive_items() {
-  for (u32 t = 0; t < items_.tags(); ++t) {
-    for (u32 i = items_.first(items_.tag(t)); i != 0; i = items_[i].next) {
-      const Item& item = items_[i];
-      if (item.dies == immortal) continue;
-      const auto still = [&](const InFlight& sent) { return scopes_.ends(sent, item); };
-      if (!commands_.is_ended_by(item.dies, still)) items_.set_dies(i, immortal);
-    }
-  }
-  for (u32 t = 0; t < regimes_.active() && regimes_.any_combines(); ++t) {
-    const u32 id = regimes_.active_tag(t);
-    const u64 until = regimes_.tag(id).combines_until;
-    const auto still = [&](const InFlight& sent) { return scopes_.separates(sent, id); };
-    if (regimes_.tag(id).combines == 0 || until == immortal) continue;
-    if (!commands_.is_ended_by(static_cast<Group>(until), still)) regimes_.combine(id, immortal);
-  }
-  if (!regimes_.any_ghost()) return;
-  for (u32 t = 0; t < regimes_.active(); ++t) {
-    const TagState& tag = regimes_.tag(regimes_.active_tag(t));
-    for (u64 r = tag.first_regime; r != 0; r = regimes_[r - 1].next) {
-      const RegimeState& state = regimes_[r - 1];
-      if (state.ghost == 0 || state.ghost_dies == immortal) continue;
-      const auto still = [&](const InFlight& sent) {
-        return removes_all(sent.command, tag.tag, regimes_.any_globals(),
-                           scopes_.of(sent.command, regimes_.active_tag(t)));
-      };
-      if (!commands_.is_ended_by(static_cast<Group>(state.ghost_dies), still)) {
-        regimes_.set_ghost_dies(static_cast<u32>(r - 1), immortal);
-      }
-    }
-  }
 }
 
 }  // namespace iommucheck::spec

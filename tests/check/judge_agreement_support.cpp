@@ -128,7 +128,8 @@ std::vector<Place> places_of(Monitor& monitor) {
     if (interface.device_of(sid) == interface.device_count()) add(interface.device_count(), sid);
   });
   interface.for_each_walker([&](u32 walker) {
-    const bool walks = monitor.caches().walks_now(walker) && interface.table_of_walker(walker) != 0;
+    const bool walks =
+        monitor.caches().walkers().walks_now(walker) && interface.table_of_walker(walker) != 0;
     if (walks) places.push_back({.device = walker, .sid = 0, .at = {}, .walker = true});
   });
   return places;
@@ -210,7 +211,7 @@ std::string unpromised_at(Monitor& monitor, const Place& place, u64 va, AccessKi
                             .route = route};
   std::vector<Outcome> outcomes;
   if (place.walker) {
-    monitor.caches().walker_outcomes(place.device, access, outcomes);
+    monitor.caches().walkers().outcomes(place.device, access, outcomes);
   } else {
     monitor.caches().outcomes(access, [&](const Outcome& o) { outcomes.push_back(o); });
   }

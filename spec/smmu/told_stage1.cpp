@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// What somebody tells that SMMUs have cached of a user's stage 1.
+#include "spec/smmu/told_stage1.h"
+
 #include <algorithm>
 
-#include "spec/smmu/caches.h"
 #include "spec/smmu/transaction.h"
 
 namespace iommucheck::spec {
@@ -39,9 +39,7 @@ struct UsersWalk {
 
 }  // namespace
 
-// ---- what is told -------------------------------------------------------------------------------
-
-bool Caches::fill_nested(u32 sid, u32 ssid, bool ssv, u64 va, std::vector<u64>* relied_on) {
+bool ToldStage1::fill(u32 sid, u32 ssid, bool ssv, u64 va, std::vector<u64>* relied_on) {
   Fetches::SteOptions stes;
   const bool nests = controls_.enabled() && caps_.s1p && caps_.s2p;
   if (!nests || !fetches_.ste_options(sid, stes)) return false;
@@ -58,8 +56,8 @@ bool Caches::fill_nested(u32 sid, u32 ssid, bool ssv, u64 va, std::vector<u64>* 
 }
 
 /// By the CD that memory has, and by those that may be cached.
-bool Caches::fill_by(u32 sid, u32 number, const Ste<u64>& ste, u64 va,
-                     std::vector<u64>& relied_on) {
+bool ToldStage1::fill_by(u32 sid, u32 number, const Ste<u64>& ste, u64 va,
+                         std::vector<u64>& relied_on) {
   ReadMemory read{memory_};
   Intermediate<ReadMemory> memory(read, ste, caps_, true, {});
   if (const auto cd = find_cd(memory, ste, caps_, number)) {
@@ -82,7 +80,7 @@ bool Caches::fill_by(u32 sid, u32 number, const Ste<u64>& ste, u64 va,
 
 /// The entry of a final translation, whatever its rights, is one of stage 1 like another.
 template <class Memory>
-bool Caches::fill_stage1(Memory& memory, const Regime<u64>& regime, u64 va, u64& last) {
+bool ToldStage1::fill_stage1(Memory& memory, const Regime<u64>& regime, u64 va, u64& last) {
   const u32 number = intern(regime, regimes_, items_);
   const u32 tag = regimes_[number].tag;
   constexpr u64 told_max = 1024;  // of an ASID: those beyond it are not remembered
@@ -102,16 +100,16 @@ bool Caches::fill_stage1(Memory& memory, const Regime<u64>& regime, u64 va, u64&
   if (translation == nullptr) return false;
   const Space space = regimes_.space(number, half);
   const unsigned level = translation->leaf.level;
-  insert_item({.tag = tag,
-               .space = space,
-               .level = static_cast<u8>(level),
-               .hierarchical = walk.hierarchical,
-               .va = align_down(Lookups::looked_up(regime, va), space.geometry.shift(level)),
-               .value = walk.value,
-               .origin = walk.place,
-               .since = findings_.now(),
-               .vanished_at = findings_.now(),
-               .stored_at = findings_.now()});
+  fills_.insert({.tag = tag,
+                 .space = space,
+                 .level = static_cast<u8>(level),
+                 .hierarchical = walk.hierarchical,
+                 .va = align_down(Lookups::looked_up(regime, va), space.geometry.shift(level)),
+                 .value = walk.value,
+                 .origin = walk.place,
+                 .since = findings_.now(),
+                 .vanished_at = findings_.now(),
+                 .stored_at = findings_.now()});
   return true;
 }
 
