@@ -56,6 +56,7 @@
 #include "spec/smmu/changes.h"
 #include "spec/smmu/commands.h"
 #include "spec/smmu/config_cache.h"
+#include "spec/smmu/configuration.h"
 #include "spec/smmu/consistent.h"
 #include "spec/smmu/controls.h"
 #include "spec/smmu/coverage.h"
@@ -82,8 +83,6 @@
 #include "spec/smmu/walkers.h"
 
 namespace iommucheck::spec {
-
-class ConfigIndex;
 
 class Caches {
  public:
@@ -266,18 +265,6 @@ class Caches {
   [[nodiscard]] std::string name(u64 pa) const { return findings_.name(pa); }
 
  private:
-  using Forming = Fetches::Forming;
-  using Forming2 = Fetches::Forming2;
-  using SteOption = Fetches::SteOption;
-  using CdOption = Fetches::CdOption;
-  using SteOptions = Fetches::SteOptions;
-  using CdOptions = Fetches::CdOptions;
-  using Options = Fetches::Options;
-  using Word = Fetches::Word;
-  using Words = Fetches::Words;
-  using Path = TableGraph::Path;
-  using End = TableGraph::End;
-  using Entries = TableGraph::Entries;
   // stores.cpp
   void before_table_store(Frame& frame, unsigned index, u64 value, bool plain);
   void store_word(AgentId by, Frame& frame, unsigned index, Content content, bool plain);
@@ -285,45 +272,8 @@ class Caches {
   void settle_word(u64 pa);
   void settle(std::vector<Vanished>& vanished);
 
-  // regions.cpp
-  void refresh_regions(u32 sid, const SteOptions& stes);
-  void refresh_l2_arrays(u32 first_sid);
-  void add_region(const Region& region);
-
-  // config.cpp
-  void reform_around(u64 pa);
-  void add_streams_around(u64 pa, std::vector<StreamPart>& streams);
-  [[nodiscard]] bool may_be_valid(ConfigKind kind, u64 place) const;
-  void reform(const StreamPart& part);
-  void reform_unseen(const StreamPart& part);
-  void reform_all();
-  void cds_to_form(const SteOption& ste, const StreamPart& part, std::vector<u32>& numbers) const;
-  void form_stage2(u32 sid, const SteOption& ste, FormedList& formed);
-  void form_cd(u32 sid, u32 number, const SteOption& ste, Options& options, FormedList& formed);
-  /// `index`, of config_, where so many words vanish at once that it pays.
-  void config_vanished(const Vanished& what, const std::vector<Vanished>& all,
-                       ConfigIndex* index = nullptr);
-  void cache_words(const ConfigItem& tags, const Vanished& what, const std::vector<Vanished>& all,
-                   ConfigIndex* index = nullptr);
-  [[nodiscard]] bool leads_to(const ConfigItem& descriptor, u64 word,
-                              const ConfigItem& below) const;
-  [[nodiscard]] Group fate(const ConfigItem& item, u64 via) const;
-
-  // invalidate.cpp
-  void cache_structure(const ConfigItem& tags);
-  void leave_below(const ConfigItem& item, const std::vector<const Command*>& commands,
-                   std::vector<StreamPart>& streams);
-  [[nodiscard]] bool may_be_fetched_again(const ConfigItem& item,
-                                          const std::vector<u32>& descriptors,
-                                          const InFlight& command) const;
-  void kill_config(const InFlight& command);
-  void add_streams(const ConfigItem& item, std::vector<StreamPart>& streams);
-
   // consistent.cpp
   void stop_if_inconsistent();
-
-  // dropped.cpp
-  void revive_config();
 
   // accesses
   bool collect_outcomes(const Access& access, std::vector<Outcome>& found) const;
@@ -365,14 +315,17 @@ class Caches {
                graph_,  items_,    changes_, findings_, ats_,  tables_};
   FormedRegimes formed_{trail_,   memory_, commands_, from_reset_, items_,  scopes_, leaves_, work_,
                         regimes_, graph_,  changes_,  findings_,   tables_, makes_,  fills_};
+  ConfigFills config_fills_{caps_,   profile_, controls_, memory_,  commands_,
+                            scopes_, streams_, findings_, fetches_, config_};
+  Configuration configuration_{caps_,    controls_,     memory_,  atcs_,    config_,
+                               regimes_, graph_,        streams_, changes_, findings_,
+                               fetches_, config_fills_, ats_,     formed_};
   Walkers walkers_{trail_, items_, regimes_, graph_, accesses_, lookups_, fills_, formed_};
   ToldStage1 told_stage1_{caps_,    controls_, memory_,   fetches_, findings_,
                           regimes_, items_,    told_cds_, fills_};
 
   u64 recounts_asked_ = 0;  // by events, of which not each is followed by one; no part of the state
   std::vector<Vanished> scratch_vanished_;
-  std::vector<u32> scratch_numbers_;
-  Options scratch_options_;
   mutable std::vector<Outcome> scratch_outcomes_;
 };
 

@@ -14,7 +14,7 @@ void Caches::drop_commands(u64 count) {
   controls_.forget_renewal();
   graph_.note_change();
   from_reset_.revive(caps_, controls_.stream_table().two_level, controls_.enabled());
-  revive_config();
+  configuration_.revive();
   told_cds_.revive(commands_);
   fills_.revive();
   formed_.revive();
@@ -42,19 +42,6 @@ bool Caches::awaits_atc_inv(u64 later) const {
     any |= sent.command.op == Opcode::atc_inv && sent.number + later < commands_.exposed();
   });
   return any;
-}
-
-void Caches::revive_config() {
-  std::vector<StreamPart> streams;
-  for (u32 i = 0; i < config_.size(); ++i) {
-    const ConfigItem& item = config_[i];
-    if (item.dies == immortal) continue;
-    const auto still = [&](const InFlight& sent) { return scopes_.ends(sent, item); };
-    if (commands_.is_ended_by(item.dies, still)) continue;
-    config_.set_dies(i, immortal);
-    add_streams(item, streams);
-  }
-  for (const StreamPart& part : streams) reform_unseen(part);
 }
 
 }  // namespace iommucheck::spec

@@ -72,7 +72,7 @@ void Caches::store_word(AgentId by, Frame& frame, unsigned index, Content conten
   if (frame.is_table()) before_table_store(frame, index, content.value, plain);
   memory_.store(frame, index, content, by, findings_.now());
   if (frame.is_table() && !content.unknown) after_table_store(frame, index, content.value);
-  if (frame.config != 0) reform_around(frame.address() + 8 * index);
+  if (frame.config != 0) configuration_.reform_around(frame.address() + 8 * index);
 }
 
 void Caches::rmw(AgentId by, u64 pa, u64 value) {
@@ -128,7 +128,7 @@ void Caches::after_table_store(Frame& frame, unsigned index, u64 value) {
       tables_.link_word(frame, index, geometry, level, value);
     }
     if (changes_.followed()) {
-      graph_.for_each_path(frame, index, geometry, level, [&](const Path& path) {
+      graph_.for_each_path(frame, index, geometry, level, [&](const TableGraph::Path& path) {
         unsigned extent = geometry.shift(level);
         if (frame.contiguous != 0 && level > 0) extent += geometry.group_lg2(level);
         changes_.mark_extent(path.tag, path.va, extent);
@@ -175,7 +175,7 @@ void Caches::settle(std::vector<Vanished>& vanished) {
   // First all items, while every way to them is still there; then the ways that are gone.
   for (const Vanished& what : vanished) {
     if (what.frame->is_table()) fills_.vanish(*what.frame, what);
-    if (what.frame->config != 0) config_vanished(what, vanished);
+    if (what.frame->config != 0) config_fills_.vanish(what, vanished);
   }
   for (const Vanished& what : vanished) {
     if (!what.frame->is_table() || what.content.unknown) continue;
@@ -188,9 +188,9 @@ void Caches::settle(std::vector<Vanished>& vanished) {
   std::vector<StreamPart> streams;
   for (const Vanished& what : vanished) {
     if (what.frame->config == 0) continue;
-    add_streams_around(what.frame->address() + 8 * what.index, streams);
+    configuration_.add_streams_around(what.frame->address() + 8 * what.index, streams);
   }
-  for (const StreamPart& part : streams) reform(part);
+  for (const StreamPart& part : streams) configuration_.reform(part);
 }
 
 // ---- pages that come and go ---------------------------------------------------------------------
@@ -220,8 +220,9 @@ void Caches::recycle(u64 pa, bool given_back) {
     findings_.report(Rule::WILD_WALK,
                      "a walk may read the page " + findings_.name(frame.address()) +
                          " after it was given back, when its content is anybody's");
-    tables_.for_each_way(
-        frame, [&](const End& end, unsigned /*level*/) { tables_.may_be_global(end.tag); });
+    tables_.for_each_way(frame, [&](const TableGraph::End& end, unsigned /*level*/) {
+      tables_.may_be_global(end.tag);
+    });
   }
   std::vector<Vanished> vanished;
   if (!frame.is_unreachable()) {
@@ -247,7 +248,7 @@ void Caches::assume(u64 pa, u64 value) {
   if (frame.newest(index) == Content{value, false}) return;
   memory_.assume(pa, Content{value, false});
   if (frame.is_table()) after_table_store(frame, index, value);
-  if (frame.config != 0) reform_around(pa);
+  if (frame.config != 0) configuration_.reform_around(pa);
 }
 
 }  // namespace iommucheck::spec

@@ -1,22 +1,20 @@
 // SPDX-License-Identifier: MIT
-// What follows where configuration changes: which streams form which regimes, and what of the words
-// that are gone stays cached. SEMANTICS 2: "What a tag collects is regimes".
+#include "spec/smmu/configuration.h"
+
 #include <algorithm>
 
 #include "base/text.h"
-#include "spec/smmu/caches.h"
-#include "spec/smmu/config_index.h"
 
 namespace iommucheck::spec {
 
-void Caches::reform_around(u64 pa) {
+void Configuration::reform_around(u64 pa) {
   std::vector<StreamPart> streams;
   add_streams_around(pa, streams);
   for (const StreamPart& part : streams) reform(part);
 }
 
 /// Some version of the STE or CD, in memory or cached, may have V = 1.
-bool Caches::may_be_valid(ConfigKind kind, u64 place) const {
+bool Configuration::may_be_valid(ConfigKind kind, u64 place) const {
   const auto valid = [&](u64 word) {
     return kind == ConfigKind::ste ? Ste<u64>{{word}}.v().value : Cd<u64>{{word}}.v().value;
   };
@@ -30,8 +28,7 @@ bool Caches::may_be_valid(ConfigKind kind, u64 place) const {
   return may;
 }
 
-/// What of which streams depends on the word; arrays that an L1STD leads to are looked up anew.
-void Caches::add_streams_around(u64 pa, std::vector<StreamPart>& streams) {
+void Configuration::add_streams_around(u64 pa, std::vector<StreamPart>& streams) {
   if (!controls_.enabled()) return;
   std::vector<u32> arrays;
   for (u32 i = 0; i < config_.regions(); ++i) {
@@ -57,9 +54,9 @@ void Caches::add_streams_around(u64 pa, std::vector<StreamPart>& streams) {
     refresh_l2_arrays(first);
     for (u32 n = 0; n < u32{1} << controls_.stream_table().split; ++n) {
       bool interesting = streams_.has(first + n);
-      SteOptions stes;
+      Fetches::SteOptions stes;
       if (!interesting && fetches_.ste_options(first + n, stes)) {
-        for (const SteOption& ste : stes) {
+        for (const Fetches::SteOption& ste : stes) {
           interesting |= ste.unknown || (ste.ste.v() & ste.ste.config_translates()).value;
         }
       }
@@ -69,7 +66,7 @@ void Caches::add_streams_around(u64 pa, std::vector<StreamPart>& streams) {
 }
 
 /// A regime of stage 2 is formed by the STE.
-void Caches::form_stage2(u32 sid, const SteOption& ste, FormedList& formed) {
+void Configuration::form_stage2(u32 sid, const Fetches::SteOption& ste, FormedList& formed) {
   const Fetches::Forming2 forms = fetches_.forming2(ste.ste);
   if (forms.not_modelled != NotModelled::no) {
     findings_.leave_unsupported(text_of(forms.not_modelled));
@@ -84,10 +81,10 @@ void Caches::form_stage2(u32 sid, const SteOption& ste, FormedList& formed) {
 }
 
 /// A regime can be formed by (sid, number) through `ste` and each possible CD.
-void Caches::form_cd(u32 sid, u32 number, const SteOption& ste, Options& options,
-                     FormedList& formed) {
+void Configuration::form_cd(u32 sid, u32 number, const Fetches::SteOption& ste,
+                            Fetches::Options& options, FormedList& formed) {
   fetches_.look_at_cds(sid, number, options);
-  for (const CdOption& cd : options.cds_of(number)) {
+  for (const Fetches::CdOption& cd : options.cds_of(number)) {
     if (cd.unknown) {
       findings_.report(Rule::WILD_STRUCTURE,
                        "the CD of stream " + hex(sid) + ", substream " + hex(number) +
@@ -120,8 +117,8 @@ void Caches::form_cd(u32 sid, u32 number, const SteOption& ste, Options& options
 
 /// SubstreamIDs of `part` whose CD may be valid: tables of CDs are mostly empty, and a CD of which
 /// every version has V = 0 forms nothing.
-void Caches::cds_to_form(const SteOption& ste, const StreamPart& part,
-                         std::vector<u32>& numbers) const {
+void Configuration::cds_to_form(const Fetches::SteOption& ste, const StreamPart& part,
+                                std::vector<u32>& numbers) const {
   numbers.clear();
   const u64 count = pow2(static_cast<unsigned>(ste.ste.s1cdmax()));
   const u64 end = std::min<u64>(count, u64{part.last} + 1);
@@ -152,11 +149,11 @@ void Caches::cds_to_form(const SteOption& ste, const StreamPart& part,
   if (leaf_bits == 0) look_at(ste.ste.s1contextptr(), 0, count);
   for (u64 n = 0; leaf_bits != 0 && n << leaf_bits < end; ++n) {
     if ((n + 1) << leaf_bits <= part.first) continue;
-    Words words;
+    Fetches::Words words;
     const u64 first = n << leaf_bits;
     fetches_.words_at(ConfigKind::l1cd, part.sid, static_cast<u32>(first),
                       ste.ste.s1contextptr() + 8 * n, 0, words);
-    for (const Word& word : words) {
+    for (const Fetches::Word& word : words) {
       const L1Cd<u64> l1cd{word.value};
       if (word.unknown) add(std::max<u64>(first, part.first));
       if (word.unknown || l1cd_illegal(l1cd, caps_)) continue;
@@ -171,29 +168,28 @@ void Caches::cds_to_form(const SteOption& ste, const StreamPart& part,
   numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
 }
 
-/// Everything that follows from the configuration of one stream, or of some of its substreams.
-void Caches::reform(const StreamPart& part) {
+void Configuration::reform(const StreamPart& part) {
   changes_.mark(part);
   reform_unseen(part);
 }
 
 /// The same after a change that no access sees: how long something lives.
-void Caches::reform_unseen(const StreamPart& part) {
+void Configuration::reform_unseen(const StreamPart& part) {
   const u32 sid = part.sid;
   regimes_.note_change();
   fetches_.note_change(sid);
   graph_.note_change();
   FormedList now;
-  Options& options = scratch_options_;
+  Fetches::Options& options = scratch_options_;
   options.stes.clear();
   options.cds.clear();
-  const SteOptions& stes = options.stes;
+  const Fetches::SteOptions& stes = options.stes;
   bool translates = false;
   if (controls_.enabled()) {
     if (!fetches_.ste_options(sid, options.stes)) findings_.give_up_unasked();
     if (part.whole()) refresh_regions(sid, stes);
     findings_.count(Rule::WILD_STRUCTURE);
-    for (const SteOption& ste : stes) {
+    for (const Fetches::SteOption& ste : stes) {
       if (ste.units > 1) findings_.count(Rule::TORN_STE);
       if (ste.unknown) {
         findings_.report(Rule::WILD_STRUCTURE,
@@ -224,118 +220,47 @@ void Caches::reform_unseen(const StreamPart& part) {
   formed_.replace(part, now);
 }
 
-void Caches::reform_all() {
+void Configuration::reform_all() {
   fetches_.note_change();
   for (u32 i = 0; i < streams_.size(); ++i) reform({streams_[i]});
 }
 
-void Caches::config_vanished(const Vanished& what, const std::vector<Vanished>& all,
-                             ConfigIndex* index) {
-  if (!controls_.enabled()) return;
-  const u64 pa = what.frame->address() + 8 * what.index;
-  for (u32 i = 0; i < config_.regions(); ++i) {
-    const Region region = config_.region(i);
-    if (!region.holds(pa)) continue;
-    const u64 offset = pa - region.first;
-    ConfigItem item{.kind = region.kind,
-                    .unknown = static_cast<u8>(what.content.unknown ? 1 : 0),
-                    .sid = region.sid,
-                    .ssid = region.ssid,
-                    .dies = region.dies,
-                    .value = what.content.value,
-                    .since = findings_.now(),
-                    .vanished_at = findings_.now(),
-                    .stored_at = what.at};
-    const u64 size = leads_on(region.kind) ? 8 : ste_bytes;
-    const auto number = static_cast<u32>(offset / size);
-    item.place = region.first + number * size;
-    item.word = static_cast<u16>((offset % size) / 8);
-    switch (region.kind) {
-      case ConfigKind::l1std:
-        item.sid = number << controls_.stream_table().split;
-        item.sid_count = u32{1} << controls_.stream_table().split;
-        break;
-      case ConfigKind::ste: item.sid = region.sid + number; break;
-      case ConfigKind::l1cd: {
-        // Which half of the SubstreamIDs one L1CD stands for follows from S1Fmt; both are tried.
-        SteOptions stes;
-        fetches_.ste_options(region.sid, stes);
-        unsigned leaf_bits = 6;
-        for (const SteOption& ste : stes) {
-          if (cd_leaf_bits(ste.ste, caps_) != 0) leaf_bits = cd_leaf_bits(ste.ste, caps_);
-        }
-        item.ssid = number << leaf_bits;
-        item.ssid_count = u32{1} << leaf_bits;
-        break;
-      }
-      case ConfigKind::cd: item.ssid = region.ssid + number; break;
-    }
-    item.dies = std::min(item.dies, fate(item, region.via));
-    cache_words(item, what, all, index);
-  }
+void Configuration::begin() {
+  find_stream_table();
+  std::vector<u32> sids;
+  add_configured_streams(sids);
+  for (const u32 sid : sids) reform({sid});
+  reform_all();
 }
 
-/// A fetch of `below`, an STE or a CD, goes there if `descriptor` reads as `word`.
-bool Caches::leads_to(const ConfigItem& descriptor, u64 word, const ConfigItem& below) const {
-  const ConfigKind above = below.kind == ConfigKind::ste ? ConfigKind::l1std : ConfigKind::l1cd;
-  if (descriptor.kind != above || !descriptor.serves(below.sid, below.ssid)) return false;
-  if (above == ConfigKind::l1std) {
-    const L1Std<u64> l1std{word};
-    return !l1std_illegal(controls_.stream_table(), l1std, u64{below.sid}) &&
-           second_level_ste_address(controls_.stream_table(), l1std, u64{below.sid}) == below.place;
-  }
-  const L1Cd<u64> l1cd{word};
-  const u64 offset = u64{below.ssid - descriptor.ssid} * cd_bytes;
-  return !l1cd_illegal(l1cd, caps_) && l1cd.l2ptr() + offset == below.place;
+void Configuration::end() {
+  config_.clear_regions();
+  reform_all();
 }
 
-/// The group with which a cached STE or CD dies that was read through a descriptor which is only
-/// cached any more: that which ends the descriptor, if the same command covers both.
-Group Caches::fate(const ConfigItem& item, u64 via) const {
-  if (via == 0) return immortal;
-  Group dies = 0;
-  bool cached = false;
-  for (u32 i = 0; i < config_.size(); ++i) {
-    const ConfigItem& descriptor = config_[i];
-    if (descriptor.place != via || !leads_to(descriptor, descriptor.value, item)) continue;
-    cached = true;
-    bool in_memory = false;
-    memory_.visible(descriptor.place, [&](Content content) {
-      in_memory |= !content.unknown && leads_to(descriptor, content.value, item);
-    });
-    if (in_memory) return immortal;
-    const bool ended = commands_.is_ended_by(descriptor.dies, [&](const InFlight& sent) {
-      return scopes_.ends(sent, descriptor) && removes(sent.command, item);
-    });
-    dies = std::max(dies, ended ? descriptor.dies : immortal);
-  }
-  return cached ? dies : immortal;
+void Configuration::kill(const InFlight& command) {
+  if (config_.empty()) return;
+  std::vector<StreamPart> streams;
+  fills_.kill(command, streams);
+  for (const StreamPart& part : streams) reform_unseen(part);
 }
 
-/// The word of `what` becomes an item; where a fetch reads two words, with each version that its
-/// partner had at the same time.
-void Caches::cache_words(const ConfigItem& tags, const Vanished& what,
-                         const std::vector<Vanished>& all, ConfigIndex* index) {
-  ConfigItem item = tags;
-  if (profile_.config_atom != 16 || leads_on(tags.kind)) {
-    config_.keep(item, findings_.now(), index);
-    return;
+/// Before anything else: a regime that goes leaves items behind, which later groups may have
+/// removed already.
+void Configuration::complete(Group group) {
+  std::vector<StreamPart> streams;
+  std::vector<u32> arrays;
+  fills_.complete(group, streams, arrays);
+  if (controls_.enabled()) {
+    for (const u32 first : arrays) refresh_l2_arrays(first);
   }
-  const bool odd = item.word % 2 != 0;
-  item.word = static_cast<u16>(item.word & ~1U);
-  const u64 partner = (what.frame->address() + 8 * what.index) ^ 8;
-  const auto with = [&](Content other) {
-    const Content low = odd ? other : what.content;
-    const Content high = odd ? what.content : other;
-    item.value = low.value;
-    item.partner = high.value;
-    item.unknown = static_cast<u8>((low.unknown ? 1 : 0) | (high.unknown ? 2 : 0));
-    config_.keep(item, findings_.now(), index);
-  };
-  memory_.visible(partner, with);
-  for (const Vanished& other : all) {
-    if (other.frame->address() + 8 * other.index == partner) with(other.content);
-  }
+  for (const StreamPart& part : streams) reform(part);
+}
+
+void Configuration::revive() {
+  std::vector<StreamPart> streams;
+  fills_.revive(streams);
+  for (const StreamPart& part : streams) reform_unseen(part);
 }
 
 }  // namespace iommucheck::spec
