@@ -12,72 +12,37 @@
 // the most alive once it is complete (all that can be filled later can be filled after it), and
 // until then nothing need have died. So an item carries one number, `dies`.
 //
-// Owners, each with its own header, keep a part of the state and what must hold of it; Caches wires
-// them and says what follows in one where another changes:
-//   Memory       words and their visible versions
-//   Commands     those that may act, and when things die by them; removal.h has what they remove
-//   FromReset    what was cached at reset
-//   ConfigCache  cached words of STEs, CDs and their descriptors, and where those lie
-//   Regimes      regimes and tags by number, which can be formed, and by whom
-//   TableGraph   which pages are tables, and the ways up from them
-//   Work         how far tables are followed
-//   TlbItems     what TLBs and walk caches may hold and memory no longer says
-//   Atcs         what devices keep by ATS, and by what their requests are answered
-//   ToldCds      CDs of users that were fetched, as far as somebody tells
-//
-// What follows, by subject:
-//   tables.cpp       table pages, items, makes    enable.cpp        registers, SMMUEN
-//   fetches.cpp      what a fetch of a STE or CD may read
-//   regions.cpp      where those lie              config.cpp        what follows where they change
-//   formed_regimes.cpp  regimes that come and go
-//   invalidate.cpp   commands                     dropped.cpp       those that the queue lost
-//   lookup.cpp       candidates and outcomes      translations.cpp  all of a tag
-//   ats_sources.cpp, atc.cpp, ats.cpp             what devices may ask, keep and use by ATS
-//   nested.cpp       both stages, where the first is a user's
-//   explain.cpp      why outcomes are possible    stale.cpp         questions of recordings
-//   walker.cpp       walkers beside the SMMU
+// Owners keep a part of the state each, and what must hold of it. Who stands on them calls only
+// those above it in the list; nothing calls back:
+//   Memory Commands FromReset ConfigCache Regimes TableGraph TlbItems Atcs ToldCds KnownStreams
+//   Controls LeafNotes   the state, on one Trail
+//   Work Findings Changes   what is no part of it: bounds, broken rules, what changed
+//   Scopes        what commands remove under a tag
+//   Fetches       what a fetch of an STE or CD may read, and what streams translate by then
+//   Lookups       what a look-up may meet
+//   Accesses AtsAccesses NestedAccesses   what becomes of an access by both
+//   CachesView    all that a question may read: causes.h, recordings.h, visits.h, consistent.h
+//   Ats           what devices keep by ATS, where an answer goes
+//   Tables        which pages are tables, and what is noted of their words
+//   Makes         break before make
+//   Fills         what TLBs hold and memory no longer says
+//   FormedRegimes regimes that come and go under the tags
+//   ConfigFills   what caches hold of configuration and memory no longer says
+//   Configuration where structures lie, and what streams form
+//   Walkers ToldStage1   walkers beside the SMMU; a user's stage 1, as somebody tells
+// Caches has the events, and says in which order each is told to whom: of memory in stores.cpp, of
+// registers in enable.cpp, of commands in invalidate.cpp and dropped.cpp.
 #pragma once
 
-#include <algorithm>
-#include <functional>
-#include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
-#include "base/inline_vector.h"
 #include "spec/smmu/accesses.h"
-#include "spec/smmu/atcs.h"
-#include "spec/smmu/ats.h"
 #include "spec/smmu/ats_accesses.h"
-#include "spec/smmu/cause.h"
-#include "spec/smmu/cd.h"
-#include "spec/smmu/changes.h"
-#include "spec/smmu/commands.h"
-#include "spec/smmu/config_cache.h"
 #include "spec/smmu/configuration.h"
 #include "spec/smmu/consistent.h"
-#include "spec/smmu/controls.h"
-#include "spec/smmu/coverage.h"
-#include "spec/smmu/fetches.h"
-#include "spec/smmu/findings.h"
-#include "spec/smmu/formed_regimes.h"
-#include "spec/smmu/from_reset.h"
-#include "spec/smmu/items.h"
-#include "spec/smmu/known_streams.h"
-#include "spec/smmu/leaf_notes.h"
-#include "spec/smmu/lookups.h"
-#include "spec/smmu/memory.h"
 #include "spec/smmu/nested.h"
-#include "spec/smmu/outcome.h"
-#include "spec/smmu/regimes.h"
-#include "spec/smmu/removal.h"
-#include "spec/smmu/scopes.h"
-#include "spec/smmu/stream_table.h"
-#include "spec/smmu/table_graph.h"
-#include "spec/smmu/tlb_items.h"
-#include "spec/smmu/told_cds.h"
 #include "spec/smmu/told_stage1.h"
 #include "spec/smmu/view.h"
 #include "spec/smmu/walkers.h"
@@ -203,7 +168,6 @@ class Caches {
     return done;
   }
 
-  // ---- both stages, the first a user's (nested.cpp) ---------------------------------------------
   /// The SMMU translates the address now by the user's stage 1, as memory has it or by a CD that it
   /// was told before, and keeps the CD and the entry of stage 1. True: there is one. So many are
   /// remembered that a scenario needs; more are not, which leaves fewer outcomes and no wrong ones.
@@ -214,7 +178,6 @@ class Caches {
     return told_stage1_.fill(sid, ssid, ssv, va, relied_on);
   }
 
-  // ---- for recordings, where nobody says when a change is meant to be complete (stale.cpp) ------
   /// A store of unknown value to the aligned word.
   void store_unknown(AgentId by, u64 pa);
   /// The group that the next command belongs to; groups below completed_groups() are complete.
@@ -223,9 +186,6 @@ class Caches {
 
   [[nodiscard]] const Regime<u64>& regime(u32 id) const { return regimes_[id].regime; }
   [[nodiscard]] const Tag<u64>& tag(u32 number) const { return regimes_.tag(number).tag; }
-  [[nodiscard]] bool tag_is_broken(u32 tag) const {
-    return !is_atc_tag(tag) && regimes_.tag(tag).broken != 0;
-  }
   [[nodiscard]] const AtcOwner& atc_owner(u32 tag) const { return atcs_.owner(tag & ~atc_tag_bit); }
   [[nodiscard]] u64 atc_items_alive() const { return atcs_.items(); }
   [[nodiscard]] u64 items_alive() const { return items_.count(); }
@@ -272,10 +232,8 @@ class Caches {
   void settle_word(u64 pa);
   void settle(std::vector<Vanished>& vanished);
 
-  // consistent.cpp
+  // enable.cpp
   void stop_if_inconsistent();
-
-  // accesses
   bool collect_outcomes(const Access& access, std::vector<Outcome>& found) const;
 
   Trail trail_;
