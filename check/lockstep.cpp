@@ -89,6 +89,7 @@ Lockstep::Lockstep(const iommucheck_driver& driver, const LockstepOptions& optio
   if (window_) host_.set_window(window_->seen());
   host_.count_stores(options.store_count);
   if (options.scan) host_.scan();
+  host_.on_step(options.on_step, options.step_context);
 }
 
 std::string Lockstep::boot(Monitor::Sink* sink) {

@@ -43,7 +43,10 @@ DriverHost::DriverHost(const iommucheck_driver& driver, Monitor& monitor)
 bool DriverHost::spent() {
   if (abandoned_) return true;
   if (monitor_.smmu().refusals() > refusals_max) steps_ = std::max(steps_, steps_max);
-  if (++steps_ <= steps_max) return false;
+  if (++steps_ <= steps_max) {
+    if (step_hook_ != nullptr) step_hook_(step_context_);
+    return false;
+  }
   if (steps_ == steps_max + 1) monitor_.hangs();
   return true;
 }

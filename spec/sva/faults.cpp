@@ -128,6 +128,7 @@ FaultKind faults_of_processes(const InterfaceState& s, u32 device, const EntryTa
     const records::OwnTable own = s.devices[i].own_table;
     if (!on_it || own == records::OwnTable::yes) continue;
     // Nor is it known of one whose attach_pasid timed out whether it shares the table still.
+    settled &= own == records::OwnTable::no;
     const bool wants = wants_to_wait(s, i) && s.devices[i].domain == domain;
     // Whoever closes a queue does not say that the entry is to be changed.
     any |= wants || s.devices[i].was_read != 0;
