@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Regimes and tags by number, which of them can be formed now, and who forms them. SEMANTICS 2:
-// "What a tag collects is regimes". What follows where one comes or goes, says Caches
-// (formed_regimes.cpp, config.cpp).
+// "What a tag collects is regimes". What follows where one comes or goes, says
+// FormedRegimes; which do, Configuration.
 #pragma once
 
 #include <algorithm>

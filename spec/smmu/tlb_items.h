@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What TLBs and walk caches may hold and memory no longer says, by tag. Which entries come, and
-// when they die, says Caches; here they are kept, run together and taken apart.
+// when they die, says Fills; here they are kept, run together and taken apart.
 #pragma once
 
 #include <deque>
