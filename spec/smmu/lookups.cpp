@@ -320,8 +320,7 @@ u64 Lookups::tag_constant_until(u32 tag, u64 va, const std::vector<Candidate>& f
   return std::max(last, va);
 }
 
-// ---- what an ATC holds
-// ---------------------------------------------------------------------------
+// ---- what an ATC holds --------------------------------------------------------------------------
 
 Candidate Lookups::candidate_of(const AtcItem& item, u32 index, u64 va) const {
   const u64 page = align_down(va, 12);

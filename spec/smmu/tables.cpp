@@ -54,12 +54,7 @@ void Tables::link_children(Frame& frame, Geometry geometry, unsigned level) {
 
 void Tables::link_word(Frame& frame, unsigned index, Geometry geometry, unsigned level, u64 value) {
   const u64 pa = frame.address() + 8 * index;
-  bool known = false;  // an older visible version with this value has its edge already
-  unsigned seen = 0;
-  memory_.visible(frame, index, [&](Content content) {
-    if (seen++ != 0) known |= content == Content{value, false};
-  });
-  bool linked = false;
+  bool linked = false;  // by an older visible version with this value
   const TableExtent table = table_below(geometry, value, level, 0);
   const Frame& child = memory_.frame(table.table);
   for (u32 i = graph_.first(child); i != 0 && work_.spend(1); i = graph_.edge(i).next) {
