@@ -461,8 +461,8 @@ void Lockstep::tear_down() {
   check_held();
   if (!monitor_.findings().empty()) return;
   monitor_.driver_stops();
-  const u64 held = host_.shut_down();
-  monitor_.account(held);
+  const DriverHost::Held held = host_.shut_down();
+  monitor_.account(held.blocks, held.pins);
 }
 
 /// What the driver itself counts is what the interface says is held.

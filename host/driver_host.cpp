@@ -317,14 +317,14 @@ void DriverHost::sees(u64 offset, u64 value) {
   endpoint_failed_ |= error == spec::CommandError::atc_inv_sync;
 }
 
-u64 DriverHost::shut_down() {
+DriverHost::Held DriverHost::shut_down() {
   nothing_in_the_middle();
   waits_ = steps_ = 0;
-  if (driver_.shutdown == nullptr) return 0;
+  if (driver_.shutdown == nullptr) return {};
   enter();
   driver_.shutdown(state_);
   leave();
-  return tables_.live();
+  return {.blocks = tables_.live(), .pins = processes_.pins()};
 }
 
 u64 DriverHost::users_pa() const {

@@ -152,8 +152,12 @@ class DriverHost {
   /// What the driver says it holds; nothing if it does not say.
   [[nodiscard]] std::optional<iommucheck_held> held() const;
 
-  /// shutdown; then blocks of table memory that are still held.
-  u64 shut_down();
+  /// What a driver still has behind its shutdown: blocks of table memory, ASIDs of processes.
+  struct Held {
+    u64 blocks = 0;
+    u64 pins = 0;
+  };
+  Held shut_down();
 
   [[nodiscard]] const iommucheck_driver& driver() const { return driver_; }
   [[nodiscard]] u64 blocks_live() const { return tables_.live(); }

@@ -98,7 +98,9 @@ bool would_silence(const InterfaceState& s, u32 device, u32 domain) {
 bool is_silenced(const InterfaceState& s, u32 device) {
   const u32 domain = s.devices[device].domain;
   if (s.per_device_tables || s.devices[device].own_table == records::OwnTable::yes) return false;
-  bool silenced = has_who_never_waits(s, domain);
+  // What kept them from waiting may be there still where an attach_pasid of its own timed out.
+  bool silenced = has_who_never_waits(s, domain) ||
+                  s.devices[device].own_table == records::OwnTable::either;
   // Or one that is bound and has not asked for it.
   s.for_each_bond([&](u32 i) {
     silenced |= s.bonds[i].domain == domain && !wants_to_wait(s, s.bonds[i].device);

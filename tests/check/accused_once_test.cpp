@@ -68,6 +68,18 @@ TEST(AccusedOnce, IsNotAccusedAgain) {
        "hardware commands=1\nbind\nunbind choices=0x330\nbind variant=further\nmap page=1\nbind\n"
        "queue\nhardware at=7 variant=stop_sync\nunbind\nunmap aim=start choices=0xc0\n"
        "queue choices=0x2\nprocess_exit\nattach\n"},
+      {"a device answers outside of all calls, behind an interrupt", "builtin-per-device",
+       "minor=2,cohacc=0,bbml=1,st2l=0,asid16=0,ttendian=0,xnx=1,fwb=1,gran64k=1,ssidsize=11,"
+       "sidsize=4,cmdqs=6,eventqs=3,oas=42,cmdq=0,boot=dirty,hooks=-mm_alloc/-mm_free,"
+       "devices=0x4+0x3+0x1:10:ats/0x0:3:stall/0x5:3:ats/0x8:10:ats",
+       "hardware commands=1\nfaults choices=0x310\nbind device=2 domain=1\ntask_bind device=1\n"
+       "queue\nbind device=2\nbind choices=0x3cc\nqueue choices=0x7\nbind choices=0x403\n"
+       "task_unbind\n"},
+      {"what silenced a queue is there still after an attach_pasid that timed out", "builtin",
+       "cohacc=0,httu=2,st2l=0,asid16=0,vmid16=1,s2p=1,hyp=1,ats=0,xnx=1,gran16k=1,sidsize=6,"
+       "cmdqs=3,eventqs=5,oas=32,cmdq=0,boot=dirty,devices=0x4+0x11:8/0x6:3:stall/0x3:5:stall",
+       "bind fail=1\nbind domain=1\nhardware at=4 variant=stop_sync\nfaults choices=0x400\n"
+       "attach_pasid device=1\nbind\nqueue choices=0x2\nattach_pasid\ndetach\nfaults\n"},
       {"a table is used again that a call left in doubt which a later one has settled", "builtin",
        "ril=0,bbml=2,st2l=0,asid16=0,s2p=1,hyp=1,term=1,ttendian=0,xnx=1,stt=1,ssidsize=10,sidsize="
        "4,"
